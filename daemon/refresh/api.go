@@ -1,0 +1,209 @@
+package refresh
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"time"
+
+	"tokend/daemon/record"
+	"tokend/fetchers"
+	"tokend/fetchers/secret"
+)
+
+// Value is a credential's value as a reader gets it.
+type Value struct {
+	Text secret.Text
+
+	// TTL is how long the value is still valid; always positive.
+	TTL time.Duration
+}
+
+// State is where a credential stands.
+type State uint8
+
+// States.
+const (
+	Idle    State = iota // never asked for
+	Fresh                // valid
+	Stale                // valid, but the last refresh failed
+	Expired              // no valid value
+	Waiting              // no valid value until WeChat pushes one
+	Held                 // no valid value, and not asked for until someone acts or the hold ends
+)
+
+var stateNames = [...]string{"idle", "fresh", "stale", "expired", "waiting", "held"}
+
+// String returns the protocol's word for s.
+func (s State) String() string {
+	if int(s) < len(stateNames) {
+		return stateNames[s]
+	}
+	return fmt.Sprintf("State(%d)", s)
+}
+
+// Listing is a credential's line in a list, and the event of a watch.
+type Listing struct {
+	Name  string
+	State State
+	// TTL is the remaining life; zero where there is no valid value.
+	TTL time.Duration
+}
+
+// Status is all there is to say of a credential except its value. Zero fields
+// mean "none".
+type Status struct {
+	Listing
+	Kind        string
+	Parent      string
+	FetchedAt   time.Time
+	ExpiresAt   time.Time
+	NextRefresh time.Time
+	// HoldUntil is when WeChat may be asked again of itself; in the far
+	// future for a hold that only an operator ends.
+	HoldUntil time.Time
+	LastError string
+	ErrorAt   time.Time
+	ErrCode   int
+	// Address is this host's address as WeChat named it when it refused it.
+	Address  string
+	Failures int // refreshes that failed since the last one that did not
+	// Fingerprint tells two values apart without showing either.
+	Fingerprint string
+	// Durable is false while a value is served that the disk has refused.
+	Durable bool
+}
+
+// Cause is why a refresh was made.
+type Cause uint8
+
+// Causes.
+const (
+	CauseSchedule Cause = iota + 1
+	CauseRead
+	CauseReject
+	CauseRefresh
+	CauseParent
+	CausePush
+	CauseStart
+)
+
+var causeNames = [...]string{"-", "schedule", "read", "reject", "refresh", "parent", "push", "start"}
+
+// String returns the protocol's word for c.
+func (c Cause) String() string {
+	if int(c) < len(causeNames) {
+		return causeNames[c]
+	}
+	return fmt.Sprintf("Cause(%d)", c)
+}
+
+// Attempt is one refresh in the history of a credential.
+type Attempt struct {
+	At      time.Time
+	Cause   Cause
+	Outcome string // "ok", "same", or the reason of the failure in lower case
+	ErrCode int
+	RID     string
+	Took    time.Duration
+}
+
+// Reason is why the engine has no value to give. The protocol's error codes
+// are the same words.
+type Reason uint8
+
+// Reasons.
+const (
+	NotFound    Reason = iota + 1 // no such credential
+	NoTicket                      // no pushed ticket, or it has expired
+	Refused                       // WeChat refused; the message begins "errcode="
+	Unreachable                   // WeChat could not be reached, or answered nonsense
+	Limited                       // a quota of WeChat's, or the guard before it
+	Reauth                        // the customer must authorise again
+	Busy                          // too much at once
+	Stopping                      // the daemon is stopping
+)
+
+var reasonNames = [...]string{"internal", "not_found", "waiting", "upstream", "unavailable", "limited", "reauth", "busy", "shutdown"}
+
+// String returns a word for r as it stands in a history.
+func (r Reason) String() string {
+	if int(r) < len(reasonNames) {
+		return reasonNames[r]
+	}
+	return fmt.Sprintf("Reason(%d)", r)
+}
+
+// Never is the RetryAfter of an error that waiting does not mend.
+const Never time.Duration = -1
+
+// Error is why a credential cannot be had.
+type Error struct {
+	Reason Reason
+
+	// RetryAfter is when asking again may help; Never when it will not until
+	// someone acts.
+	RetryAfter time.Duration
+
+	// Message is fit for a peer: it holds no secret and no newline.
+	Message string
+
+	// Err is the cause, for the log; nil where Message says it all.
+	Err error
+}
+
+func (e *Error) Error() string { return e.Message }
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Fetcher makes one call for one credential.
+type Fetcher interface {
+	// Fetch returns what WeChat answers, an *fetchers.APIError where it
+	// refuses, or a *fetchers.TransportError. It honours ctx, makes one call and
+	// never retries. It is not called twice at once for one credential.
+	Fetch(ctx context.Context, ask fetchers.Ask) (fetchers.Token, error)
+}
+
+// Store keeps what must outlive the process.
+type Store interface {
+	// Put makes all of recs durable, or none of them, before it returns. A
+	// nil Value deletes. It may be called concurrently, and groups what
+	// comes together.
+	Put(ctx context.Context, recs ...record.Record) error
+
+	// All yields every record of a table, in no particular order. A record that
+	// cannot be read is yielded with an error, and the iteration goes on.
+	All(table record.Table) iter.Seq2[record.Record, error]
+}
+
+// Catalog says which credentials there are. It is immutable: a changed
+// configuration is another catalog.
+type Catalog interface {
+	// Lookup returns the spec of name. Its error is an *Error: NotFound for a name
+	// that no account of the configuration gives.
+	Lookup(name string) (Spec, error)
+
+	// Names yields the names that are known without having been asked for.
+	Names() iter.Seq[string]
+}
+
+// Spec is how a credential is fetched.
+type Spec struct {
+	Name string
+	Kind Kind
+
+	// Parent is the name of the credential that the call is made with;
+	// empty where there is none.
+	Parent string
+
+	// Account is whose quota the calls count against: the appid, or corp and
+	// app. Kinds that share a budget share it per account.
+	Account string
+
+	// Settings is a digest of the configuration that the fetch depends on. A
+	// hold is forgotten when it changes.
+	Settings string
+
+	Fetcher Fetcher
+}

@@ -1,0 +1,86 @@
+package fetchers
+
+import "time"
+
+// Reaction is what an errcode calls for. The same number means different
+// things on the Official Account side and on WeCom's, so a Reaction is decided here,
+// where platform and endpoint are known, and acted on by the caller.
+type Reaction uint8
+
+// Reactions, after the classes of WeChat's error tables.
+const (
+	// Retry: a passing fault (system busy). Ask again shortly, a few times.
+	Retry Reaction = iota + 1
+
+	// ParentDead: the credential that the call was made with is dead.
+	// Refresh it once, ask again once.
+	ParentDead
+
+	// NewTicket: the pushed ticket is expired or unknown. Wait for the next
+	// push.
+	NewTicket
+
+	// Reauthorize: the customer's authorization is gone. Stop until it is
+	// given again.
+	Reauthorize
+
+	// Misconfigured: wrong for good until a person changes something: a
+	// secret, an appid, a permission.
+	Misconfigured
+
+	// AddressRefused: this host's address is not listed with WeChat.
+	// [APIError].IP says which, where WeChat told.
+	AddressRefused
+
+	// QuotaDay: the day's quota is spent.
+	QuotaDay
+
+	// QuotaMinute: too many calls within a minute (or an hour, on WeCom).
+	QuotaMinute
+
+	// Malformed: the request itself was wrong: a defect of tokend.
+	Malformed
+)
+
+// APIError is a refusal by WeChat: an answer that was understood and carries an
+// errcode other than 0.
+type APIError struct {
+	// Endpoint is the path of the call, without host and query.
+	Endpoint string
+
+	// Code is errcode.
+	Code int
+
+	// Msg is errmsg: printable, at most 300 bytes, without any value that was
+	// sent.
+	Msg string
+
+	// RID is what WeChat's support asks for: the rid of errmsg on the
+	// Official Account side, the hint on WeCom's; empty where there is none.
+	RID string
+
+	// IP is the caller's address as WeChat saw it, where errmsg names it.
+	IP string
+
+	// Reaction is what the code calls for at this endpoint.
+	Reaction Reaction
+
+	// Pause is how long the vendor says to stay away (89506, 89507);
+	// zero where the Reaction alone decides.
+	Pause time.Duration
+}
+
+// TransportError says that WeChat could not be reached, or that its answer was
+// no answer: not JSON, cut short, too large, without a token, without a
+// believable expires_in.
+type TransportError struct {
+	// Endpoint is the path of the call, without host and query.
+	Endpoint string
+
+	// Sent reports whether WeChat may have acted on the request. A rotating
+	// token may then have been replaced although no answer arrived.
+	Sent bool
+
+	// Err is the cause. It holds no URL.
+	Err error
+}
