@@ -1,6 +1,9 @@
 package fetchers
 
-import "time"
+import (
+	"strconv"
+	"time"
+)
 
 // Reaction is what an errcode calls for. The same number means different
 // things on the Official Account side and on WeCom's, so a Reaction is decided here,
@@ -42,6 +45,31 @@ const (
 	Malformed
 )
 
+// String returns a word for r, for logs and test failures.
+func (r Reaction) String() string {
+	switch r {
+	case Retry:
+		return "retry"
+	case ParentDead:
+		return "parent dead"
+	case NewTicket:
+		return "new ticket"
+	case Reauthorize:
+		return "reauthorize"
+	case Misconfigured:
+		return "misconfigured"
+	case AddressRefused:
+		return "address refused"
+	case QuotaDay:
+		return "quota of the day"
+	case QuotaMinute:
+		return "quota of the minute"
+	case Malformed:
+		return "malformed"
+	}
+	return "Reaction(" + strconv.Itoa(int(r)) + ")"
+}
+
 // APIError is a refusal by WeChat: an answer that was understood and carries an
 // errcode other than 0.
 type APIError struct {
@@ -70,6 +98,15 @@ type APIError struct {
 	Pause time.Duration
 }
 
+// Error returns "errcode=<code> <errmsg>". The text goes to peers as it is.
+func (e *APIError) Error() string {
+	s := "errcode=" + strconv.Itoa(e.Code)
+	if e.Msg != "" {
+		s += " " + e.Msg
+	}
+	return s
+}
+
 // TransportError says that WeChat could not be reached, or that its answer was
 // no answer: not JSON, cut short, too large, without a token, without a
 // believable expires_in.
@@ -81,6 +118,14 @@ type TransportError struct {
 	// token may then have been replaced although no answer arrived.
 	Sent bool
 
-	// Err is the cause. It holds no URL.
+	// Err is the cause. It holds no URL and nothing that was sent. It is
+	// context.DeadlineExceeded or context.Canceled for errors.Is where the
+	// caller's patience, or the [Client]'s, ran out.
 	Err error
 }
+
+// Error returns the endpoint and the cause.
+func (e *TransportError) Error() string { return e.Endpoint + ": " + e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *TransportError) Unwrap() error { return e.Err }
