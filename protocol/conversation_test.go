@@ -1,0 +1,143 @@
+package protocol_test
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"tokend/protocol"
+	"tokend/protocol/conversation"
+)
+
+// conversations loads what server and clients are tested with.
+func conversations(t *testing.T) []conversation.Conversation {
+	t.Helper()
+	all, err := conversation.Load(os.DirFS("../testdata/conversations"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// Every line of every conversation must be one that this package reads, or
+// refuses in the very words that the conversation gives.
+func TestConversationsAreOfThisGrammar(t *testing.T) {
+	for _, c := range conversations(t) {
+		t.Run(c.Name, func(t *testing.T) {
+			exchanges, err := c.Exchanges()
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, x := range exchanges {
+				checkExchange(t, x)
+			}
+		})
+	}
+}
+
+func checkExchange(t *testing.T, x conversation.Exchange) {
+	t.Helper()
+	line, _, err := protocol.CutLine([]byte(x.Request + "\n"))
+	if err != nil {
+		t.Fatalf("line %d: %v", x.Line, err)
+	}
+	var r protocol.Request
+	if err := r.Parse(line); err != nil {
+		got := string(protocol.AppendError(nil, err.(*protocol.Error)))
+		if want := x.Reply[0] + "\n"; got != want {
+			t.Errorf("line %d:\n got: %q\nwant: %q", x.Line, got, want)
+		}
+		return
+	}
+	fields, err := protocol.ParseReply(x.Reply[0])
+	if err != nil {
+		if _, ok := err.(*protocol.Error); !ok {
+			t.Errorf("line %d: %v", x.Line, err)
+		}
+		return
+	}
+	if err := checkOK(r.Verb, fields, x.Reply[1:]); err != nil {
+		t.Errorf("line %d: %v", x.Line, err)
+	}
+}
+
+func checkOK(verb protocol.Verb, fields string, lines []string) error {
+	var err error
+	count := 0
+	switch verb {
+	case protocol.VerbGet, protocol.VerbReject, protocol.VerbRefresh:
+		_, _, err = protocol.ParseValue(fields)
+	case protocol.VerbSign:
+		_, err = protocol.ParseSignature(fields)
+	case protocol.VerbVersion:
+		_, err = protocol.ParseVersion(fields)
+	case protocol.VerbList, protocol.VerbStatus, protocol.VerbHistory, protocol.VerbStats, protocol.VerbWatch:
+		count, err = protocol.ParseCount(fields)
+	}
+	for i, line := range lines {
+		if err != nil {
+			return err
+		}
+		switch verb {
+		case protocol.VerbStatus, protocol.VerbStats:
+			_, _, err = protocol.ParsePair(line)
+		case protocol.VerbHistory:
+			_, err = protocol.ParseAttempt(line)
+		case protocol.VerbList:
+			_, err = protocol.ParseListing(line)
+		case protocol.VerbWatch:
+			if i < count {
+				_, err = protocol.ParseListing(line)
+			} else {
+				_, err = protocol.ParseChanged(line)
+			}
+		}
+	}
+	return err
+}
+
+// Each verb is asked for, and each code is answered, in at least one conversation.
+func TestConversationsCoverVerbsAndCodes(t *testing.T) {
+	seen := make(map[string]bool)
+	for _, c := range conversations(t) {
+		exchanges, err := c.Exchanges()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, x := range exchanges {
+			word, _, _ := strings.Cut(strings.ToUpper(x.Request), " ")
+			seen[word] = true
+			if f := strings.Split(x.Reply[0], " "); f[0] == "ERR" {
+				seen[f[1]] = true
+			}
+		}
+	}
+	for _, v := range protocol.Verbs() {
+		if !seen[v.String()] {
+			t.Errorf("no conversation asks for %s", v)
+		}
+	}
+	for _, c := range protocol.Codes() {
+		if !seen[string(c)] {
+			t.Errorf("no conversation is answered %s", c)
+		}
+	}
+}
+
+// The specification shows every conversation word for word.
+func TestSpecificationShowsEveryConversation(t *testing.T) {
+	source, err := os.ReadFile("doc.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var shown strings.Builder
+	for line := range strings.Lines(string(source)) {
+		line = strings.TrimPrefix(line, "//")
+		shown.WriteString(strings.TrimPrefix(line, "\t"))
+	}
+	for _, c := range conversations(t) {
+		if !strings.Contains(shown.String(), "\n\n"+c.Text+"\n") {
+			t.Errorf("doc.go does not show %s.txt word for word", c.Name)
+		}
+	}
+}

@@ -1,0 +1,573 @@
+// Package protocol is the language of tokend's socket: it reads and writes the
+// lines that go over it, and this page is its specification, for the authors of clients in
+// any language. It knows bytes; it has never heard of WeChat, of storage or of a
+// network.
+//
+// # In ten lines
+//
+// tokend listens on a Unix stream socket, /run/tokend/tokend.sock unless told
+// otherwise. A client connects, sends one line and reads the answer:
+//
+//	# a value that is valid now, and the seconds it has left
+//	> GET official_account/wx0123/access_token
+//	< OK 7200 tok-01
+//	@ +90m
+//	> GET official_account/wx0123/access_token
+//	< OK 1800 tok-01
+//
+//	# nobody has asked for this one yet: it is fetched, and the reply waits for it
+//	! fetch mini_program/wx4567/access_token OK 7200 tok-02
+//	> GET mini_program/wx4567/access_token
+//	< OK 7200 tok-02
+//
+// The value is valid now and for at least the seconds that stand before it. When whoever it was
+// given to says that it is not, hand it back with REJECT and take the one in
+// the reply. That is all that most clients need: GET, REJECT, and what to do with an ERR.
+// A shell has it in one line:
+//
+//	printf 'GET official_account/wx0123/access_token\n' | nc -N -U /run/tokend/tokend.sock
+//
+// # How to read the conversations
+//
+// Every verb and every error is shown by a conversation. They lie in
+// testdata/conversations, where the server and all clients are tested against them; its
+// README.md has the state that they begin in.
+//
+//	> is what the client sends          @ is time that passes
+//	< is what the server answers        ! is what happens meanwhile
+//	# is a comment                      {word} is a field that differs
+//
+// # Grammar
+//
+// In the notation of RFC 5234. Words in capitals within quotation marks are matched
+// without regard to case in requests, and are in capitals in replies.
+//
+//	request    = verb *( SP field ) eol      ; at most 65536 bytes with eol
+//	eol        = LF / CR LF
+//	verb       = 1*8ALPHA
+//	field      = name / prefix / value / url
+//
+//	name       = segment "/" segment "/" segment [ "/" segment ]   ; at most 255 bytes
+//	segment    = 1*64( ALPHA / DIGIT / "." / "_" / "@" / "-" )
+//	prefix     = 1*255( ALPHA / DIGIT / "." / "_" / "@" / "-" / "/" )
+//	value      = 1*32768VCHAR                ; printable ASCII without space
+//	url        = 1*32768( VCHAR / UTF8-non-ascii )
+//
+//	reply      = ok / error                  ; always ends in LF, never in CR LF
+//	ok         = "OK" *( SP word ) LF *line  ; what follows is said under each verb
+//	line       = text LF
+//	error      = "ERR" SP code SP retry SP message LF
+//	code       = 1*32( %x41-5A / "_" )
+//	retry      = number / "-"
+//	message    = text                        ; at most 512 bytes
+//	ttl        = number / "-"
+//	number     = "0" / %x31-39 *17DIGIT
+//	word       = 1*VCHAR
+//	text       = UTF-8 without control characters, at least one
+//	             character, no space at either end
+//
+// There is one space between two fields and none at either end. An empty line, two spaces
+// in a row, a missing field and a superfluous one are errors ([BadRequest]). Verbs are
+// case-insensitive, names are not.
+//
+// # Names
+//
+// A credential is called family/owner[/child]/credential: three or four segments
+// with a slash between two. The segments are identifiers of accounts; what they mean is not
+// this page's business, and a well-formed name need not exist. Where a verb
+// takes a prefix, it is compared byte by byte with the beginning of names: "work/ww0" is a
+// prefix of "work/ww0123/1000002/access_token". A prefix that is left out
+// is the beginning of every name.
+//
+// # Values and seconds
+//
+// A value is at most 32768 bytes of printable ASCII without spaces: WeChat
+// promises no length, and asks for room for at least 512. It is a secret: keep it out of logs, and
+// compare it for equality only.
+//
+// A ttl is whole seconds, rounded down, and at least 1, since nothing is given
+// out that is not valid. Where a line has a place for a ttl and there is none to
+// give, it has "-" there. A client may keep a value for as long as
+// the ttl says, but it need not: asking costs microseconds, and only by asking does it
+// learn of a value that was replaced before its end.
+//
+// Times are RFC 3339 in UTC, to the second.
+//
+// # Connections
+//
+// The server says nothing first. Replies come in the order of the requests, so requests
+// may be pipelined: a client may send several before it reads the first reply, and a
+// batch is best sent in one write. A request that has to wait holds up those behind it on
+// the same connection, and no other connection. A client that sends without ever
+// reading is closed.
+//
+//	# three requests in one write; CR LF and lower case are accepted
+//	> ping\r
+//	> get official_account/wx0123/access_token
+//	> GET work/ww0123/1000002/access_token
+//	< OK PONG
+//	< OK 7200 tok-01
+//	< OK 600 tok-w1
+//
+//	# what follows a request that waits is answered after it
+//	! fetch mini_program/wx4567/access_token OK 7200 tok-02
+//	> GET mini_program/wx4567/access_token
+//	> PING
+//	< OK 7200 tok-02
+//	< OK PONG
+//
+// A connection may be used for one request or for a million. A server that is
+// stopping, or whose idle time is over, closes it between two replies; a client that
+// finds a connection closed before the first byte of a reply connects again and asks again,
+// once. (REFRESH is the exception: see there.) Part of a reply, or one that does not
+// fit this grammar, means that the connection cannot be used any more.
+//
+// After a client has shut down its writing side it is still sent the replies to
+// everything that it asked; then the server closes. A line without its end is not
+// a request, and is dropped without a reply.
+//
+// The server closes the connection after QUIT, after a line that is too long, when it
+// stops, and when a watch cannot keep up. Whatever else happens, the connection stays usable after an
+// error.
+//
+// # Errors
+//
+// An error is one line, with a code for the program, the seconds after which asking
+// again may help, or "-" where it will not until someone acts, and a message for people:
+//
+//	ERR LIMITED 30 forced refreshes of a stable_token are 30 s apart
+//
+// The seconds are rounded up. A program decides by code and seconds, never by the
+// message, except that the message of [Upstream] begins with errcode=<n>. No
+// message holds a secret.
+//
+// # BAD_REQUEST
+//
+// The line is not a request of this grammar; the message says what is wrong. It is never
+// worth repeating. After a line of more than 65536 bytes, its LF included, the connection is
+// closed; after any other it stays.
+//
+//	>
+//	< ERR BAD_REQUEST - an empty line is no request
+//	> HELLO
+//	< ERR BAD_REQUEST - unknown verb "HELLO"
+//	> GET
+//	< ERR BAD_REQUEST - a field is missing; the form is: GET <name>
+//	> GET  official_account/wx0123/access_token
+//	< ERR BAD_REQUEST - two spaces in a row, or one at the end; the form is: GET <name>
+//	> GET official_account/wx0123/access_token tok-01
+//	< ERR BAD_REQUEST - too many fields; the form is: GET <name>
+//	> GET access_token
+//	< ERR BAD_REQUEST - GET: a name is family/owner[/child]/credential: 3 or 4 segments, this one has 1
+//	> GET official_account/wx0123/access_token\x00
+//	< ERR BAD_REQUEST - GET: byte 37 cannot stand in a name; A-Z a-z 0-9 . _ @ - / can
+//
+//	# the connection is as good as before
+//	> PING
+//	< OK PONG
+//
+// # NOT_FOUND
+//
+// No account that is configured has a credential of this name; or there is one, and this
+// peer may not see it. The two cannot be told apart.
+//
+//	> GET official_account/wx9999/access_token
+//	< ERR NOT_FOUND - no such credential
+//
+// # DENIED
+//
+// The peer sees the name, but the verb is not granted to it. The peer is who the kernel says
+// it is; there is no password.
+//
+//	# a peer that may read official_account/*, and may not refresh
+//	! peer guest
+//	> REFRESH official_account/wx0123/access_token
+//	< ERR DENIED - REFRESH is not granted to this user
+//
+//	# what it may not see does not exist for it
+//	> GET work/ww0123/1000002/access_token
+//	< ERR NOT_FOUND - no such credential
+//	> LIST
+//	< OK 2
+//	< official_account/wx0123/access_token fresh 7200
+//	< official_account/wx0123/jsapi_ticket fresh 7200
+//
+// # WAITING
+//
+// The credential is one that is pushed and cannot be asked for, and none has arrived, or
+// the last one has expired. The seconds are those to the next push, as far as that is known.
+//
+//	! fetch open_platform/wxcomponent/component_verify_ticket ERR WAITING 600 no component_verify_ticket has been pushed yet
+//	> GET open_platform/wxcomponent/component_verify_ticket
+//	< ERR WAITING 600 no component_verify_ticket has been pushed yet
+//
+// # UPSTREAM
+//
+// The credential was asked for and refused. The message begins with errcode=<n>; the number is
+// the refusing side's own. While the server knows that asking again is useless it repeats this
+// answer without asking, with the seconds that are left.
+//
+//	! fetch work/ww0123/1000003/access_token ERR UPSTREAM 3600 errcode=40001 invalid credential
+//	> GET work/ww0123/1000003/access_token
+//	< ERR UPSTREAM 3600 errcode=40001 invalid credential
+//
+// # UNAVAILABLE
+//
+// The other side could not be reached, or what it answered was no answer; or the fetch takes longer
+// than the server lets a request wait. Asking again after the seconds given is right.
+//
+//	! fetch mini_program/wx4567/access_token ERR UNAVAILABLE 2 no answer within 5s
+//	> GET mini_program/wx4567/access_token
+//	< ERR UNAVAILABLE 2 no answer within 5s
+//
+// # LIMITED
+//
+// A quota is used up, or what was asked for would use it up. A value that is still
+// valid goes on being served to GET.
+//
+//	! fetch official_account/wx0123/access_token ERR LIMITED 30 forced refreshes of a stable_token are 30 s apart
+//	> REFRESH official_account/wx0123/access_token
+//	< ERR LIMITED 30 forced refreshes of a stable_token are 30 s apart
+//	> GET official_account/wx0123/access_token
+//	< OK 7200 tok-01
+//
+// # REAUTH
+//
+// The grant that the credential derives from is gone or was revoked: the customer has
+// to give it again. No program can mend this.
+//
+//	! fetch open_platform/wxcomponent/wxauthorizer/access_token ERR REAUTH - the authorization was revoked
+//	> GET open_platform/wxcomponent/wxauthorizer/access_token
+//	< ERR REAUTH - the authorization was revoked
+//
+// # BUSY
+//
+// The server is at one of its own limits: connections, or requests that wait.
+// When it is at its limit of connections it says so in the first line, unasked, and closes.
+//
+//	! fetch mini_program/wx4567/access_token ERR BUSY 1 too many requests are waiting
+//	> GET mini_program/wx4567/access_token
+//	< ERR BUSY 1 too many requests are waiting
+//
+// # SHUTDOWN
+//
+// The server is stopping, and what was asked cannot be answered from memory.
+// Connect again after the seconds given: its successor may be there already.
+//
+//	# a request that waits for a fetch when the daemon is told to stop
+//	> GET mini_program/wx4567/access_token
+//	! stop
+//	< ERR SHUTDOWN 1 the daemon is stopping
+//	! closed
+//
+// # INTERNAL
+//
+// A fault of the server's. The message names the request under which its log has the
+// detail, and has none of the detail itself.
+//
+//	! fetch mini_program/wx4567/access_token ERR INTERNAL - what went wrong stands in the log
+//	> GET mini_program/wx4567/access_token
+//	< ERR INTERNAL - internal error, see the log for request {request}
+//
+// # PING
+//
+//	PING
+//	OK PONG
+//
+// Always granted, and answered without any look at a credential: the server is there and reads.
+//
+//	# is anybody there?
+//	> PING
+//	< OK PONG
+//
+// # VERSION
+//
+//	VERSION
+//	OK tokend <version> protocol 1
+//
+// Always granted. The version is one word; see Versions for the number at the end.
+//
+//	> VERSION
+//	< OK tokend {version} protocol 1
+//
+// # GET
+//
+//	GET <name>
+//	OK <ttl> <value>
+//
+// A value that is valid now. If one is held, the reply does not wait for anything; if
+// not, it is fetched, once for all who ask meanwhile, and the reply waits for the fetch. A client
+// that stops waiting does not stop the fetch.
+//
+// Errors: any but BAD_REQUEST for a well-formed name.
+//
+//	# a value that is valid now, and the seconds it has left
+//	> GET official_account/wx0123/access_token
+//	< OK 7200 tok-01
+//	@ +90m
+//	> GET official_account/wx0123/access_token
+//	< OK 1800 tok-01
+//
+//	# nobody has asked for this one yet: it is fetched, and the reply waits for it
+//	! fetch mini_program/wx4567/access_token OK 7200 tok-02
+//	> GET mini_program/wx4567/access_token
+//	< OK 7200 tok-02
+//
+// # REJECT
+//
+//	REJECT <name> <value>
+//	OK <ttl> <value>
+//
+// "This value was refused by those who issued it." If it is the current one it is replaced, once for
+// all who say so, and the reply is the new one. If it is not, the reply is the
+// current one, and nothing is fetched: of a hundred processes that find out at the
+// same moment, one causes a call. So REJECT may safely be repeated.
+//
+// If the fetch brings the very value that was rejected, the reply carries that value. The
+// client then knows that it is not the value that is wrong; further REJECTs of it
+// cause no call for a minute.
+//
+// If the fetch fails the reply is the error, and the value stays served to others
+// while it lives.
+//
+//	# "WeChat refused tok-01": it is replaced
+//	! fetch official_account/wx0123/access_token OK 7200 tok-02
+//	> REJECT official_account/wx0123/access_token tok-01
+//	< OK 7200 tok-02
+//
+//	# another process says the same a little later: tok-01 is not the current value
+//	# any more, and nothing is fetched
+//	! fetch official_account/wx0123/access_token OK 7200 tok-03
+//	> REJECT official_account/wx0123/access_token tok-01
+//	< OK 7200 tok-02
+//
+//	# the replacement fails: an error to who asked, the value to everybody else
+//	! fetch official_account/wx0123/access_token ERR UNAVAILABLE 5 no answer within 5s
+//	> REJECT official_account/wx0123/access_token tok-02
+//	< ERR UNAVAILABLE 5 no answer within 5s
+//	> GET official_account/wx0123/access_token
+//	< OK 7200 tok-02
+//
+// # REFRESH
+//
+//	REFRESH <name>
+//	OK <ttl> <value>
+//
+// A fetch without any condition, for operators, also where the server has stopped
+// asking of itself. It spends quota and is granted to few. Unlike
+// every other request it must not be repeated when a connection breaks: it may have
+// been carried out.
+//
+//	! fetch official_account/wx0123/access_token OK 7200 tok-02
+//	> REFRESH official_account/wx0123/access_token
+//	< OK 7200 tok-02
+//
+// # SIGN
+//
+//	SIGN <name> <url>
+//	OK <timestamp> <nonce> <signature>
+//
+// The JS-SDK signature of a page, with a ticket (jsapi_ticket or
+// agent_config_ticket) that stays inside; for any other credential it is BAD_REQUEST.
+// The three fields are what the page hands on as timestamp (Unix seconds), nonceStr and signature.
+// The URL is the page's own, as the browser has it; what follows a "#" in it is not
+// signed. Errors are those of GET.
+//
+//	> SIGN official_account/wx0123/jsapi_ticket https://example.com/pay?id=7
+//	< OK 946684800 {nonce} {signature}
+//
+//	# only a ticket signs
+//	> SIGN official_account/wx0123/access_token https://example.com/pay?id=7
+//	< ERR BAD_REQUEST - SIGN: only a jsapi_ticket or an agent_config_ticket signs
+//
+// # LIST
+//
+//	LIST [prefix]
+//	OK <n>
+//	<name> <state> <ttl>        n times, in order of the names, by bytes
+//
+// The credentials whose names begin with the prefix, as far as the peer may see them. Nothing
+// is fetched. States:
+//
+//	fresh    valid
+//	stale    valid, but the last refresh has failed
+//	expired  no valid value
+//	waiting  no valid value until one is pushed
+//	held     no valid value, and not fetched until someone acts or time has passed
+//	idle     never asked for
+//
+//	> LIST
+//	< OK 7
+//	< mini_program/wx4567/access_token idle -
+//	< official_account/wx0123/access_token fresh 7200
+//	< official_account/wx0123/jsapi_ticket fresh 7200
+//	< open_platform/wxcomponent/component_verify_ticket waiting -
+//	< open_platform/wxcomponent/wxauthorizer/access_token expired -
+//	< work/ww0123/1000002/access_token stale 600
+//	< work/ww0123/1000003/access_token held -
+//
+//	# a prefix is the beginning of a name, not a path
+//	> LIST work/ww0
+//	< OK 2
+//	< work/ww0123/1000002/access_token stale 600
+//	< work/ww0123/1000003/access_token held -
+//	> LIST nobody/
+//	< OK 0
+//
+// # STATUS
+//
+//	STATUS <name>
+//	OK <n>
+//	<key> <value>               n times; the value may hold spaces
+//
+// Everything about one credential except its value. "-" is none. Keys come in
+// this order; a client looks for those it knows and passes over the others.
+//
+//	name          as asked
+//	kind          how it is renewed
+//	state, ttl    as in LIST
+//	fetched_at    when the value was asked for
+//	expires_at    when it ends
+//	next_refresh  when the next fetch is due
+//	parent        the credential that is needed to fetch it
+//	last_error    why the last refresh failed; "-" again once one does not
+//	error_at      when it did
+//	errcode       the number in it
+//	address       this host's address, where it was refused for that
+//	failures      refreshes that have failed since the last one that did not
+//	hold_until    when it may be asked for again
+//	fingerprint   tells two values apart and shows neither
+//	durable       yes; no while the disk refuses to keep the value
+//	used_by       who has read it, as far as that is counted
+//
+//	> STATUS official_account/wx0123/access_token
+//	< OK 17
+//	< name official_account/wx0123/access_token
+//	< kind stable_token
+//	< state fresh
+//	< ttl 7200
+//	< fetched_at 2000-01-01T00:00:00Z
+//	< expires_at 2000-01-01T02:00:00Z
+//	< next_refresh 2000-01-01T01:50:00Z
+//	< parent -
+//	< last_error -
+//	< error_at -
+//	< errcode -
+//	< address -
+//	< failures 0
+//	< hold_until -
+//	< fingerprint 6d7f1a02
+//	< durable yes
+//	< used_by -
+//
+// # HISTORY
+//
+//	HISTORY <name>
+//	OK <n>
+//	<time> <cause> <outcome> errcode=<n> rid=<text> ms=<n>      n times, newest first
+//
+// The last refreshes of a credential. The cause is one of schedule, read, reject, refresh, parent,
+// push and start; the outcome is ok, same (the value had not changed), or the word of what
+// went wrong: an error's code in lower case. rid is what the support of the
+// refusing side asks for, or "-"; ms is how long it took.
+//
+//	> HISTORY official_account/wx0123/access_token
+//	< OK 3
+//	< 2000-01-01T00:00:00Z schedule ok errcode=0 rid=- ms=85
+//	< 1999-12-31T23:59:30Z schedule upstream errcode=-1 rid=5f9f8a7c-1b2c3d4e-6a7b8c9d ms=112
+//	< 1999-12-31T22:10:00Z read ok errcode=0 rid=- ms=93
+//
+//	# nothing has happened to this one yet
+//	> HISTORY mini_program/wx4567/access_token
+//	< OK 0
+//
+// # STATS
+//
+//	STATS
+//	OK <n>
+//	<key> <value>               n times, in order of the keys
+//
+// Counters since the server was started, of all peers together. Among them: reads (GET),
+// hits (those answered from memory), waits (those that had to wait), rejects, connections, and
+// calls:<path> for every path that was called upstream. A client passes over keys that it does not know.
+//
+//	> GET official_account/wx0123/access_token
+//	< OK 7200 tok-01
+//	> STATS
+//	< OK 6
+//	< calls:/cgi-bin/stable_token 3
+//	< connections 1
+//	< hits 1
+//	< reads 1
+//	< rejects 0
+//	< waits 0
+//
+// # WATCH
+//
+//	WATCH [prefix]
+//	OK <n>
+//	<name> <state> <ttl>        n times, as in LIST
+//	CHANGED <name> <state> <ttl>      from then on, without end
+//
+// First everything as it stands, then every change of a value or of a state, with none
+// lost in between. The value itself is not sent: ask for it, on another
+// connection. Several changes of one credential may arrive as one. The connection belongs
+// to the watch: nothing else that is sent on it is answered. To end a watch, close the connection.
+//
+// A watcher that reads too slowly is closed by the server. Then, as after any break, it
+// connects and says WATCH again: the list at the beginning is what it has missed.
+//
+//	> WATCH official_account/
+//	< OK 2
+//	< official_account/wx0123/access_token fresh 7200
+//	< official_account/wx0123/jsapi_ticket fresh 7200
+//
+//	# a new value
+//	@ +110m
+//	! refresh official_account/wx0123/access_token OK 7200 tok-02
+//	< CHANGED official_account/wx0123/access_token fresh 7200
+//
+//	# the same value, but its refresh has failed
+//	@ +110m
+//	! refresh official_account/wx0123/access_token ERR UNAVAILABLE 30 no answer within 5s
+//	< CHANGED official_account/wx0123/access_token stale 600
+//
+// # QUIT
+//
+//	QUIT
+//	OK
+//
+// The server answers and closes; what was sent behind it is not looked at. It is not
+// needed: closing without it loses nothing but a reply.
+//
+//	> QUIT
+//	< OK
+//	! closed
+//
+// # Advice to authors of clients
+//
+// Give a request a time limit of more than 5 s: a GET may have to wait for a fetch. Drop the
+// connection when the limit passes; a late reply must not be taken for that to the
+// next request.
+//
+// Check what you send against the grammar: a newline in a value is a second request.
+//
+// On WAITING, UNAVAILABLE, LIMITED, BUSY and SHUTDOWN ask again after the seconds given, not
+// before. On NOT_FOUND, DENIED, UPSTREAM, REAUTH and INTERNAL tell a person.
+//
+// # Limits
+//
+//	a line                   65536 bytes, LF included (MaxLine)
+//	a name, a prefix         255 bytes (MaxName)
+//	a segment of a name      64 characters (MaxSegment)
+//	a value, a URL           32768 bytes (MaxValue)
+//	a message of an error    512 bytes (MaxMessage)
+//
+// # Versions
+//
+// This is protocol 1. Within it, verbs, codes, states, causes, outcomes, keys and lines
+// of STATUS and STATS may be added, and a client has to bear them: a code that it does not
+// know is treated as INTERNAL when its retry_after is "-", and as UNAVAILABLE when it is a number.
+// What is described here does not change. A change that an old client could not bear
+// would be protocol 2, and VERSION would say so.
+package protocol

@@ -1,0 +1,112 @@
+package protocol
+
+import "fmt"
+
+// Verb is what a request asks for. The numbers are not on the wire.
+type Verb uint8
+
+// The verbs of protocol 1. The zero Verb is none of them.
+const (
+	VerbPing Verb = iota + 1
+	VerbVersion
+	VerbGet
+	VerbReject
+	VerbRefresh
+	VerbSign
+	VerbList
+	VerbStatus
+	VerbHistory
+	VerbStats
+	VerbWatch
+	VerbQuit
+)
+
+// MaxArgs is the largest number of fields that can follow a verb.
+const MaxArgs = 5
+
+// form is the shape of a verb's requests: the word, the fields that may
+// follow it, and how many of them must. usage is shown to whoever got it wrong.
+type form struct {
+	word   string
+	key    uint64 // word, packed; see pack
+	fields [MaxArgs]field
+	min    int
+	max    int
+	usage  string
+}
+
+// forms is the grammar of requests. A new verb is a constant above, a line here
+// and a section in doc.go; parsing, writing and their tests follow from it.
+var forms = [...]form{
+	VerbPing:    request("PING", "PING"),
+	VerbVersion: request("VERSION", "VERSION"),
+	VerbGet:     request("GET", "GET <name>", name),
+	VerbReject:  request("REJECT", "REJECT <name> <value>", name, value),
+	VerbRefresh: request("REFRESH", "REFRESH <name>", name),
+	VerbSign:    request("SIGN", "SIGN <name> <url>", name, url),
+	VerbList:    request("LIST", "LIST [prefix]", prefix),
+	VerbStatus:  request("STATUS", "STATUS <name>", name),
+	VerbHistory: request("HISTORY", "HISTORY <name>", name),
+	VerbStats:   request("STATS", "STATS"),
+	VerbWatch:   request("WATCH", "WATCH [prefix]", prefix),
+	VerbQuit:    request("QUIT", "QUIT"),
+}
+
+// request builds a form. A prefix may be left out; every other field must be there.
+func request(word, usage string, fields ...field) form {
+	f := form{word: word, key: pack([]byte(word)), max: len(fields), usage: usage}
+	for i, k := range fields {
+		f.fields[i] = k
+		if k != prefix {
+			f.min = i + 1
+		}
+	}
+	return f
+}
+
+// String returns the word of v in upper case.
+func (v Verb) String() string {
+	if v == 0 || int(v) >= len(forms) {
+		return fmt.Sprintf("Verb(%d)", uint8(v))
+	}
+	return forms[v].word
+}
+
+// ParseVerb returns the verb that word names, in upper or lower case or both
+// mixed; ok is false if there is none.
+func ParseVerb[T text](word T) (v Verb, ok bool) {
+	k := pack(word)
+	for v := VerbPing; int(v) < len(forms); v++ {
+		if f := &forms[v]; f.key == k && len(f.word) == len(word) {
+			return v, true
+		}
+	}
+	return 0, false
+}
+
+// Verbs returns every verb, in the order of the specification.
+func Verbs() []Verb {
+	all := make([]Verb, 0, len(forms)-1)
+	for v := VerbPing; int(v) < len(forms); v++ {
+		all = append(all, v)
+	}
+	return all
+}
+
+// maxVerb is the length of the longest word that pack tells from others.
+const maxVerb = 8
+
+// pack makes one comparable number of a verb's word, letter case aside, so that
+// a request finds its form without allocating. Clearing bit 5 makes upper case of a
+// letter and never makes a letter of anything else; among texts of one length the
+// number of a word of letters is therefore its own. It is 0, which is no
+// word's, for what is empty or too long.
+func pack[T text](word T) (k uint64) {
+	if len(word) > maxVerb {
+		return 0
+	}
+	for i := range len(word) {
+		k = k<<8 | uint64(word[i]&^0x20)
+	}
+	return k
+}
