@@ -1,0 +1,240 @@
+package store
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"os"
+	"path/filepath"
+
+	"github.com/dgraph-io/badger/v4"
+	"github.com/hashicorp/go-hclog"
+	"golang.org/x/sys/unix"
+)
+
+// database is one Badger directory with its header and its mark. Its owner sees to
+// it that commits do not overlap; reads may.
+type database struct {
+	*badger.DB
+	dir    string
+	log    hclog.Logger
+	sealer sealer // how this database is kept
+	mark   mark
+
+	sequence uint64 // number of the last commit
+	missing  uint64 // commits that were acknowledged and were not found at open
+}
+
+// entry is a record as the database sees it. A nil value deletes the key.
+type entry struct{ key, value []byte }
+
+// systemKey returns a key of the store's own; no table's keys begin like it.
+func systemKey(name string) []byte { return append([]byte{0}, name...) }
+
+// sequenceKey holds the number of the last commit.
+var sequenceKey = systemKey("sequence")
+
+// openDatabase opens the database in dir, or makes one that is kept as s says. One
+// that is there and in clear stays in clear; the database's own sealer
+// tells. The error wraps errDamaged where there is a database that cannot be read.
+func openDatabase(dir string, s sealer, log hclog.Logger) (*database, error) {
+	h, err := findHeader(dir, s)
+	lost := errors.Is(err, errBadHeader)
+	if err != nil && !lost {
+		return nil, diagnose(err)
+	}
+	if err := h.admits(s); err != nil {
+		return nil, err
+	}
+	if !lost && !h.sealed {
+		s = sealer{}
+	}
+	if err := removeEmptyLogs(dir); err != nil {
+		return nil, diagnose(err)
+	}
+	db, err := openBadger(dir, log)
+	if err != nil {
+		return nil, err
+	}
+	d := &database{DB: db, dir: dir, log: log, sealer: s}
+	if lost {
+		err = d.restoreHeader()
+	}
+	if err == nil {
+		err = d.readSequence()
+	}
+	if err == nil {
+		err = tighten(dir)
+	}
+	if err != nil {
+		return nil, errors.Join(diagnose(err), d.mark.close(), db.Close())
+	}
+	return d, nil
+}
+
+// findHeader returns the header of the database in dir, and makes directory and
+// header where there is no database.
+func findHeader(dir string, s sealer) (header, error) {
+	h, err := readHeader(dir)
+	if !errors.Is(err, errNoHeader) {
+		return h, err
+	}
+	if _, err := os.Stat(filepath.Join(dir, badger.ManifestFilename)); !errors.Is(err, fs.ErrNotExist) {
+		return header{}, errors.Join(errBadHeader, err)
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return header{}, err
+	}
+	h = newHeader(s)
+	return h, errors.Join(writeHeader(dir, h), syncDir(filepath.Dir(dir)))
+}
+
+// openBadger opens Badger in dir and checks every block of every table. Badger
+// panics on some damage; what it had started by then is left behind, in a
+// directory that is about to be moved aside.
+func openBadger(dir string, log hclog.Logger) (db *badger.DB, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			db, err = nil, fmt.Errorf("%w: badger panicked: %v", errDamaged, p)
+		}
+	}()
+	db, err = badger.Open(badgerOptions(dir, log))
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return nil, faultf(ErrLocked, "another program is using %s", dir)
+	}
+	if err != nil {
+		return nil, diagnose(err)
+	}
+	if err := db.VerifyChecksum(); err != nil {
+		return nil, errors.Join(diagnose(err), db.Close())
+	}
+	return db, nil
+}
+
+// restoreHeader makes a lost header again from the sequence record, which every
+// commit writes and which is sealed as all others are.
+func (d *database) restoreHeader() error {
+	stored, err := d.stored(sequenceKey)
+	if err != nil {
+		return errors.Join(errBadHeader, err)
+	}
+	if len(stored) > 0 && stored[0] == formatClear {
+		d.sealer = sealer{}
+	} else if _, err := d.sealer.open(nil, sequenceKey, stored); err != nil {
+		// Damage would have failed Badger's checksum: it is the key.
+		return faultf(ErrKey, "the encryption_key is missing or not the one that the store was sealed with")
+	}
+	d.log.Warn("the store's header was damaged and has been made again")
+	return writeHeader(d.dir, newHeader(d.sealer))
+}
+
+// readSequence compares the number of the last commit with the mark's.
+func (d *database) readSequence() error {
+	stored, err := d.stored(sequenceKey)
+	switch {
+	case errors.Is(err, badger.ErrKeyNotFound): // nothing was ever committed, or all is gone
+	case err != nil:
+		return err
+	default:
+		b, err := d.sealer.open(nil, sequenceKey, stored)
+		if err != nil || len(b) != 8 {
+			return fmt.Errorf("sequence record: %w", ErrSealed)
+		}
+		d.sequence = binary.BigEndian.Uint64(b)
+	}
+	m, last, err := openMark(d.dir)
+	if err != nil {
+		return err
+	}
+	d.mark = m
+	if last > d.sequence {
+		// Number on from the mark: the gap is then reported until the next
+		// commit, and no longer.
+		d.missing, d.sequence = last-d.sequence, last
+	}
+	return nil
+}
+
+// stored returns the value under key as it is kept.
+func (d *database) stored(key []byte) ([]byte, error) {
+	txn := d.NewTransaction(false)
+	defer txn.Discard()
+	item, err := txn.Get(key)
+	if err != nil {
+		return nil, err
+	}
+	return item.ValueCopy(nil)
+}
+
+// commit makes entries, whose values are sealed, and the next number durable in
+// one transaction.
+func (d *database) commit(entries []entry) error {
+	txn := d.NewTransaction(true)
+	defer txn.Discard()
+	for _, e := range entries {
+		var err error
+		if e.value == nil {
+			err = txn.Delete(e.key)
+		} else {
+			err = txn.Set(e.key, e.value)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	next := d.sequence + 1
+	number := binary.BigEndian.AppendUint64(nil, next)
+	if err := txn.Set(sequenceKey, d.sealer.seal(sequenceKey, number)); err != nil {
+		return err
+	}
+	if err := txn.Commit(); err != nil {
+		return fmt.Errorf("%w: %w", ErrFailed, err)
+	}
+	d.sequence = next
+	if err := d.mark.set(next); err != nil {
+		// What was committed is durable all the same.
+		d.log.Warn("the sequence mark was not written: a gap would go unseen", "error", err)
+	}
+	return nil
+}
+
+// slabSize is how much memory entries takes at a time.
+const slabSize = 64 << 10
+
+// entries yields what is kept under keys with a prefix, opened. The key is valid
+// until the next step; the value belongs to the caller, and is cut from a slab
+// with others, so keeping one of many keeps up to 64 KiB.
+func (d *database) entries(prefix []byte) iter.Seq2[entry, error] {
+	return func(yield func(entry, error) bool) {
+		txn := d.NewTransaction(false)
+		defer txn.Discard()
+		o := badger.DefaultIteratorOptions
+		o.Prefix = prefix
+		o.PrefetchValues = false // it starts a goroutine for each; inline values need none
+		it := txn.NewIterator(o)
+		defer it.Close()
+
+		var slab []byte
+		for it.Rewind(); it.Valid(); it.Next() {
+			item := it.Item()
+			if size := int(item.ValueSize()); cap(slab)-len(slab) < size {
+				slab = make([]byte, 0, max(slabSize, size))
+			}
+			start := len(slab)
+			err := item.Value(func(stored []byte) (err error) {
+				slab, err = d.sealer.open(slab, item.Key(), stored)
+				return err
+			})
+			if !yield(entry{item.Key(), slab[start:len(slab):len(slab)]}, err) {
+				return
+			}
+		}
+	}
+}
+
+// close ends the database. What was committed is durable before.
+func (d *database) close() error {
+	return errors.Join(d.mark.close(), d.Close(), tighten(d.dir))
+}

@@ -1,0 +1,75 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"syscall"
+)
+
+// Errors that a caller may branch on. What Open returns wraps one of the first
+// three with a text that is fit to be shown as it is, and has then changed nothing on disk.
+var (
+	// ErrLocked: another process has the state directory open.
+	ErrLocked = errors.New("store: in use by another process")
+
+	// ErrKey: the key is wrong, missing or malformed.
+	ErrKey = errors.New("store: wrong key")
+
+	// ErrMode: others than the owner can read the state directory.
+	ErrMode = errors.New("store: state directory is open to others")
+
+	// ErrDiskFull: there is less free space than Badger needs to stay alive.
+	// Nothing was written; the same Put may be tried again later.
+	ErrDiskFull = errors.New("store: disk full")
+
+	// ErrFailed: the disk refused a commit. What became of that commit is
+	// unknown, and what a later one would write behind it might not be found again;
+	// so all further ones are refused until the store is opened anew.
+	ErrFailed = errors.New("store: the disk failed")
+
+	// ErrTooLarge: a record or a Put exceeds what one transaction holds.
+	ErrTooLarge = errors.New("store: record too large")
+
+	// ErrClosed: the store is closed.
+	ErrClosed = errors.New("store: closed")
+
+	// ErrSealed: a record does not open: it was altered, moved under
+	// another key, or not sealed at all.
+	ErrSealed = errors.New("store: record cannot be opened")
+
+	// errDamaged marks a database that cannot be read.
+	errDamaged = errors.New("store: damaged")
+)
+
+// fault is an error of a kind whose text stands for itself.
+type fault struct {
+	kind error
+	text string
+}
+
+func (f *fault) Error() string { return f.text }
+func (f *fault) Unwrap() error { return f.kind }
+
+func faultf(kind error, format string, args ...any) error {
+	return &fault{kind, fmt.Sprintf(format, args...)}
+}
+
+// surroundings are errors that tell of the host and not of the database: starting
+// over with an empty database would not mend any of them, and would cost what
+// the full one knows.
+var surroundings = []error{
+	ErrLocked, ErrKey, ErrDiskFull, fs.ErrPermission,
+	syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS,
+	syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM,
+}
+
+// diagnose marks err as damage unless the surroundings explain it.
+func diagnose(err error) error {
+	for _, s := range surroundings {
+		if errors.Is(err, s) {
+			return err
+		}
+	}
+	return fmt.Errorf("%w: %w", errDamaged, err)
+}

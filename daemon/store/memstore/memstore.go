@@ -1,0 +1,106 @@
+// Package memstore is a store in memory, for tests of what stands on a store. It
+// behaves as daemon/store does, forgets all at the end of the process, and
+// fails and dawdles when it is told to. It knows no disk and no Badger, and it may be used in
+// a testing/synctest bubble.
+package memstore
+
+import (
+	"context"
+	"iter"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"tokend/daemon/record"
+)
+
+// Store is a store in memory. The zero value is empty and ready. Its methods may be
+// called concurrently.
+type Store struct {
+	mu      sync.Mutex
+	records map[id][]byte
+	puts    int
+	failing int // further Puts to fail; negative: all
+	err     error
+	delay   time.Duration
+}
+
+type id struct {
+	table record.Table
+	key   string
+}
+
+// Put keeps all of recs, or none of them. A nil Value deletes. During a delay
+// it heeds ctx; then it is one step.
+func (s *Store) Put(ctx context.Context, recs ...record.Record) error {
+	s.mu.Lock()
+	delay := s.delay
+	s.mu.Unlock()
+	if delay > 0 {
+		t := time.NewTimer(delay)
+		defer t.Stop()
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.puts++
+	if s.failing != 0 {
+		s.failing = max(s.failing-1, -1)
+		return s.err
+	}
+	if s.records == nil {
+		s.records = make(map[id][]byte)
+	}
+	for _, r := range recs {
+		if r.Value == nil {
+			delete(s.records, id{r.Table, r.Key})
+			continue
+		}
+		// Not slices.Clone: an empty value is kept as empty, not as nil.
+		s.records[id{r.Table, r.Key}] = append([]byte{}, r.Value...)
+	}
+	return nil
+}
+
+// All yields every record of a table as it stood when the iteration began.
+func (s *Store) All(table record.Table) iter.Seq2[record.Record, error] {
+	return func(yield func(record.Record, error) bool) {
+		s.mu.Lock()
+		snapshot := maps.Clone(s.records)
+		s.mu.Unlock()
+		for k, v := range snapshot {
+			if k.table == table && !yield(record.Record{Table: k.table, Key: k.key, Value: slices.Clone(v)}, nil) {
+				return
+			}
+		}
+	}
+}
+
+// Fail makes the next n Puts that get so far return err and keep nothing; all
+// of them if n is negative, until Fail(0, nil).
+func (s *Store) Fail(n int, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.failing, s.err = max(n, -1), err
+}
+
+// Delay makes every Put take d longer. Puts dawdle side by side, not in line.
+func (s *Store) Delay(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.delay = d
+}
+
+// Puts returns how many Puts there have been, failed ones included.
+func (s *Store) Puts() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.puts
+}

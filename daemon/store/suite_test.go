@@ -1,0 +1,176 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+
+	"tokend/daemon/record"
+	"tokend/daemon/refresh"
+	"tokend/daemon/store/memstore"
+)
+
+var (
+	_ refresh.Store = (*Store)(nil)
+	_ refresh.Store = (*memstore.Store)(nil)
+)
+
+func TestStores(t *testing.T) {
+	key := bytes.Repeat([]byte{7}, KeySize)
+	t.Run("memory", func(t *testing.T) {
+		testStore(t, func(t *testing.T) refresh.Store { return new(memstore.Store) })
+	})
+	t.Run("clear", func(t *testing.T) {
+		testStore(t, func(t *testing.T) refresh.Store { return newTestStore(t, Config{}) })
+	})
+	t.Run("sealed", func(t *testing.T) {
+		testStore(t, func(t *testing.T) refresh.Store { return newTestStore(t, Config{Key: key}) })
+	})
+}
+
+// testStore holds every store to the same behaviour.
+func testStore(t *testing.T, open func(*testing.T) refresh.Store) {
+	t.Run("what was put is there, once, in its table only", func(t *testing.T) {
+		s, ctx := open(t), t.Context()
+		mustPut(t, s, rec("a", "1"), rec("b", "2"), record.Record{Table: record.Holds, Key: "a", Value: []byte("hold")})
+		mustPut(t, s, rec("a", "3"))
+		wantTable(t, s, record.Credentials, map[string]string{"a": "3", "b": "2"})
+		wantTable(t, s, record.Holds, map[string]string{"a": "hold"})
+		wantTable(t, s, record.Budgets, map[string]string{})
+		if err := s.Put(ctx); err != nil {
+			t.Errorf("Put of nothing: %v", err)
+		}
+	})
+	t.Run("a nil value deletes and an empty one does not", func(t *testing.T) {
+		s := open(t)
+		mustPut(t, s, rec("a", "1"), rec("b", "2"))
+		mustPut(t, s, record.Record{Table: record.Credentials, Key: "a"}, record.Record{Table: record.Credentials, Key: "b", Value: []byte{}})
+		mustPut(t, s, record.Record{Table: record.Credentials, Key: "never there"})
+		wantTable(t, s, record.Credentials, map[string]string{"b": ""})
+	})
+	t.Run("values are the caller's on both sides", func(t *testing.T) {
+		s := open(t)
+		v := []byte("kept")
+		mustPut(t, s, record.Record{Table: record.Credentials, Key: "a", Value: v})
+		copy(v, "lost")
+		for r, err := range s.All(record.Credentials) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = append(r.Value, "overrun"...)
+			clear(r.Value)
+		}
+		wantTable(t, s, record.Credentials, map[string]string{"a": "kept"})
+	})
+	t.Run("an iteration sees one moment and may put", func(t *testing.T) {
+		s := open(t)
+		mustPut(t, s, rec("a", "1"), rec("b", "1"), rec("c", "1"))
+		var n int
+		for r, err := range s.All(record.Credentials) {
+			if err != nil || string(r.Value) != "1" {
+				t.Errorf("got %q, %v; want the value of the beginning", r.Value, err)
+			}
+			mustPut(t, s, rec("a", "2"), rec("b", "2"), rec("c", "2"), rec(fmt.Sprint("d", n), "2"))
+			n++
+		}
+		if n != 3 {
+			t.Errorf("got %d records, want 3", n)
+		}
+		for range s.All(record.Credentials) {
+			break // leaving early holds nothing up
+		}
+		mustPut(t, s, rec("a", "3"))
+	})
+	t.Run("a context that is over puts nothing", func(t *testing.T) {
+		s := open(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := s.Put(ctx, rec("a", "1")); !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v, want context.Canceled", err)
+		}
+		wantTable(t, s, record.Credentials, map[string]string{})
+	})
+	t.Run("many at once", func(t *testing.T) {
+		s := open(t)
+		var wg sync.WaitGroup
+		want := make(map[string]string)
+		for i := range 200 {
+			k := fmt.Sprintf("official_account/wx%03d/access_token", i)
+			want[k] = k
+			wg.Go(func() {
+				if err := s.Put(t.Context(), rec(k, "first")); err != nil {
+					t.Error(err)
+				}
+				if err := s.Put(t.Context(), rec(k, k)); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		wantTable(t, s, record.Credentials, want)
+	})
+}
+
+func rec(key, value string) record.Record {
+	return record.Record{Table: record.Credentials, Key: key, Value: []byte(value)}
+}
+
+func mustPut(t *testing.T, s refresh.Store, recs ...record.Record) {
+	t.Helper()
+	if err := s.Put(t.Context(), recs...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func table(t *testing.T, s refresh.Store, name record.Table) map[string]string {
+	t.Helper()
+	got := make(map[string]string)
+	for r, err := range s.All(name) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Table != name {
+			t.Errorf("table: got %q, want %q", r.Table, name)
+		}
+		if _, twice := got[r.Key]; twice {
+			t.Errorf("%s was yielded twice", r.Key)
+		}
+		got[r.Key] = string(r.Value)
+	}
+	return got
+}
+
+func wantTable(t *testing.T, s refresh.Store, name record.Table, want map[string]string) {
+	t.Helper()
+	got := table(t, s, name)
+	for k, v := range want {
+		if w, ok := got[k]; !ok || w != v {
+			t.Errorf("%s %s:\ngot  %q (there: %v)\nwant %q", name, k, w, ok, v)
+		}
+	}
+	if len(got) != len(want) {
+		t.Errorf("%s: got %d records, want %d", name, len(got), len(want))
+	}
+}
+
+// newTestStore opens a store in a directory of its own unless c names one, and closes it
+// with the test.
+func newTestStore(t testing.TB, c Config) *Store {
+	t.Helper()
+	if c.Dir == "" {
+		c.Dir = newStateDir(t)
+	}
+	s, err := Open(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
+	return s
+}
