@@ -1,0 +1,210 @@
+package fetchers
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net/http"
+	"strconv"
+	"time"
+
+	"tokend/fetchers/secret"
+)
+
+// maxValue is the longest credential that is believed. WeChat documents 512
+// bytes at most.
+const maxValue = 4096
+
+// read reads the credential in an answer to q.
+//
+// WeChat refuses with HTTP 200 and an errcode. Whatever has another status comes
+// from something in between, so it is a passing fault even where it carries
+// an errcode: taking a gateway's word for "wrong secret" would stop a sound
+// account for an hour.
+func (q *call) read(status int, body []byte) (Token, error) {
+	o, err := parseObject(body)
+	if status != http.StatusOK {
+		text := "HTTP " + strconv.Itoa(status)
+		if code, cerr := o.errcode(); err == nil && cerr == nil && code != 0 {
+			text += ", errcode=" + strconv.Itoa(code)
+		}
+		return Token{}, q.nonsense(errors.New(text))
+	}
+	if err != nil {
+		return Token{}, q.nonsense(err)
+	}
+	code, err := o.errcode()
+	if err != nil {
+		return Token{}, q.nonsense(err)
+	}
+	if code != 0 {
+		return Token{}, q.refusal(code, o.errmsg())
+	}
+	value, err := o.value(q.field)
+	if err != nil {
+		return Token{}, q.nonsense(err)
+	}
+	life, err := o.life()
+	if err != nil {
+		return Token{}, q.nonsense(err)
+	}
+	return Token{Value: value, ExpiresIn: life}, nil
+}
+
+// nonsense is the error for an answer that is none.
+func (q *call) nonsense(err error) error {
+	return &TransportError{Endpoint: q.path, Sent: true, Err: err}
+}
+
+// refusal is the error for an errcode.
+func (q *call) refusal(code int, errmsg string) error {
+	msg := q.scrubber().text(errmsg)
+	e := &APIError{
+		Endpoint: q.path,
+		Code:     code,
+		RID:      ridOf(msg),
+		IP:       addressOf(msg),
+		Msg:      cut(msg, maxErrmsg),
+	}
+	e.Reaction, e.Pause = q.reaction(code, msg)
+	return e
+}
+
+// object is a JSON object by its exact keys: encoding/json would let
+// "Access_Token" stand for "access_token". A nil object has no members.
+type object map[string]json.RawMessage
+
+// parseObject parses one JSON object and nothing else. A key that comes twice
+// makes the answer ambiguous, and so no answer.
+func parseObject(body []byte) (object, error) {
+	body = bytes.TrimSpace(body)
+	switch {
+	case len(body) == 0:
+		return nil, errors.New("the answer is empty")
+	case body[0] == '<':
+		return nil, errors.New("the answer is a web page, not JSON")
+	case body[0] != '{':
+		return nil, errors.New("the answer is not a JSON object")
+	case !json.Valid(body):
+		return nil, errors.New("the answer is not JSON, or cut short")
+	}
+	o := object{}
+	d := json.NewDecoder(bytes.NewReader(body))
+	if _, err := d.Token(); err != nil {
+		return nil, errors.New("the answer is not JSON")
+	}
+	for d.More() {
+		key, err := d.Token()
+		if err != nil {
+			return nil, errors.New("the answer is not JSON")
+		}
+		var value json.RawMessage
+		if err := d.Decode(&value); err != nil {
+			return nil, errors.New("the answer is not JSON")
+		}
+		k, _ := key.(string) // a key is always a string
+		if _, twice := o[k]; twice {
+			return nil, errors.New("the answer says something twice")
+		}
+		o[k] = value
+	}
+	if _, err := d.Token(); err != nil && err != io.EOF {
+		return nil, errors.New("the answer is not JSON")
+	}
+	return o, nil
+}
+
+// has reports whether key is there and not null.
+func (o object) has(key string) bool {
+	raw, ok := o[key]
+	return ok && string(raw) != "null"
+}
+
+// errcode returns the answer's errcode, or 0 where it has none: not every
+// endpoint says 0 on success.
+func (o object) errcode() (int, error) {
+	if !o.has("errcode") {
+		return 0, nil
+	}
+	n, err := number(o["errcode"])
+	// Seven digits are the most that the vendor's tables have.
+	if err != nil || n != math.Trunc(n) || math.Abs(n) > 1e9 {
+		return 0, errors.New("errcode is not a whole number")
+	}
+	return int(n), nil
+}
+
+// errmsg returns the answer's errmsg as it came, or "" where it is no text.
+func (o object) errmsg() string {
+	var s string
+	if json.Unmarshal(o["errmsg"], &s) != nil {
+		return ""
+	}
+	return s
+}
+
+// value returns the credential under key.
+func (o object) value(key string) (secret.Text, error) {
+	var s string
+	switch {
+	case !o.has(key):
+		return "", fmt.Errorf("the answer has no %s", key)
+	case json.Unmarshal(o[key], &s) != nil:
+		return "", fmt.Errorf("%s is not text", key)
+	case s == "":
+		return "", fmt.Errorf("%s is empty", key)
+	case len(s) > maxValue:
+		return "", fmt.Errorf("%s is longer than %d bytes", key, maxValue)
+	}
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] > '~' {
+			return "", fmt.Errorf("%s holds characters that no credential has", key)
+		}
+	}
+	return secret.Text(s), nil
+}
+
+// life returns the answer's expires_in.
+func (o object) life() (time.Duration, error) {
+	if !o.has("expires_in") {
+		return 0, errors.New("the answer has no expires_in")
+	}
+	n, err := number(o["expires_in"])
+	switch {
+	case err != nil:
+		return 0, fmt.Errorf("expires_in %w", err)
+	case n > MaxLife.Seconds():
+		return 0, fmt.Errorf("expires_in is over %d days", MaxLife/(24*time.Hour))
+	case n <= 0:
+		return 0, errors.New("expires_in is not positive")
+	case n != math.Trunc(n):
+		return 0, errors.New("expires_in is not a whole number of seconds")
+	}
+	return time.Duration(n) * time.Second, nil
+}
+
+// number reads a JSON number, or a string that holds one. Beyond 2^53 it is
+// not exact, and infinite where it overflows.
+func number(raw json.RawMessage) (float64, error) {
+	text := string(raw)
+	if len(raw) > 0 && raw[0] == '"' {
+		if err := json.Unmarshal(raw, &text); err != nil {
+			return 0, errors.New("is not a number")
+		}
+		if text == "" {
+			return 0, errors.New("is empty")
+		}
+	}
+	// JSON's own grammar, since ParseFloat takes "0x10", "1_0" and "inf" too.
+	if text == "" || (text[0] != '-' && (text[0] < '0' || text[0] > '9')) || !json.Valid([]byte(text)) {
+		return 0, errors.New("is not a number")
+	}
+	n, err := strconv.ParseFloat(text, 64)
+	if err != nil && !errors.Is(err, strconv.ErrRange) {
+		return 0, errors.New("is not a number")
+	}
+	return n, nil
+}

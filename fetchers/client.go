@@ -1,0 +1,248 @@
+package fetchers
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"tokend/fetchers/secret"
+)
+
+const (
+	// defaultTimeout is EasyWeChat's, and long against the 0.1 s that WeChat
+	// usually takes.
+	defaultTimeout = 5 * time.Second
+
+	// maxBody bounds what is read of one answer. A token's answer has less
+	// than 1 KiB, a page of 500 authorizers about 100 KiB.
+	maxBody = 1 << 20
+)
+
+// Client makes the calls of any number of fetchers to one host. The zero value
+// calls WeChat itself. Its fields must not be changed after the first call,
+// and it must not be copied after it; its methods may be called concurrently.
+type Client struct {
+	// URL is where the API is, such as "http://127.0.0.1:8712"; a path in it
+	// is put before each endpoint's. Empty stands for WeChat's or
+	// WeCom's own host, whichever the endpoint belongs to.
+	URL string
+
+	// Transport carries the calls; nil stands for a transport of the
+	// Client's own. That one speaks HTTP/1.1, because a single HTTP/2
+	// connection that has gone dead would take every call with it, and
+	// uses no proxy, whatever the environment says: WeChat lists the
+	// addresses that may call, and a proxy inherited by accident would change
+	// ours. Redirects are never followed, with any Transport: a
+	// secret would travel along.
+	//
+	// A Transport honours the context of a request while its answer's body is
+	// being read, as [http.Transport] does.
+	Transport http.RoundTripper
+
+	// Timeout bounds one call from the first byte to the last; zero
+	// stands for 5 s. The caller's context may end it sooner.
+	Timeout time.Duration
+
+	// Observe, if not nil, is told of each call when it has ended: its
+	// path, how long it took, and its error. It is not told of what failed
+	// before a connection was sought.
+	Observe func(endpoint string, took time.Duration, err error)
+
+	once sync.Once
+	own  *http.Transport // set by once
+}
+
+// CloseIdleConnections closes the idle connections of the Client's own
+// transport. Call it when no more calls will be made. A Transport that was
+// handed in is its owner's to close.
+func (c *Client) CloseIdleConnections() { c.ownTransport().CloseIdleConnections() }
+
+func (c *Client) ownTransport() *http.Transport {
+	c.once.Do(func() {
+		protocols := new(http.Protocols)
+		protocols.SetHTTP1(true)
+		c.own = &http.Transport{
+			Protocols:           protocols,
+			MaxIdleConnsPerHost: 4,
+			// Below the keep-alive time that web servers commonly have
+			// (60 s and more), so that an idle connection is dropped by us
+			// before it is dropped under a call of ours.
+			IdleConnTimeout:        30 * time.Second,
+			MaxResponseHeaderBytes: 64 << 10,
+			DisableCompression:     true,
+		}
+	})
+	return c.own
+}
+
+func (c *Client) transport() http.RoundTripper {
+	if c.Transport != nil {
+		return c.Transport
+	}
+	return c.ownTransport()
+}
+
+func (c *Client) timeout() time.Duration {
+	if c.Timeout > 0 {
+		return c.Timeout
+	}
+	return defaultTimeout
+}
+
+// call is one call of WeChat's API.
+type call struct {
+	platform platform
+	path     string
+
+	query url.Values // of a GET
+	body  any        // of a POST, sent as JSON; nil makes a GET
+
+	// parent is the credential that the call is made with, and child says
+	// that there must be one.
+	parent secret.Text
+	child  bool
+
+	// own is the account's secret, where the call carries one.
+	own secret.Text
+
+	// field is the word under which the answer carries the credential.
+	field string
+}
+
+// token makes the call and reads the credential in its answer.
+func (c *Client) token(ctx context.Context, q call) (Token, error) {
+	req, err := c.request(ctx, q)
+	if err != nil {
+		return Token{}, &TransportError{Endpoint: q.path, Err: err}
+	}
+	start := time.Now()
+	t, err := c.exchange(req, q)
+	if c.Observe != nil {
+		c.Observe(q.path, time.Since(start), err)
+	}
+	return t, err
+}
+
+// request builds the HTTP request of q. Its errors hold nothing of q's values.
+func (c *Client) request(ctx context.Context, q call) (*http.Request, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if q.child && q.parent == "" {
+		return nil, errors.New("no token to call with")
+	}
+	base := c.URL
+	if base == "" {
+		base = q.platform.host()
+	}
+	u, err := url.Parse(base)
+	if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") {
+		return nil, errors.New("the base URL is not one of http or https") // url.Error would print it
+	}
+	u.Path = strings.TrimSuffix(u.Path, "/") + q.path
+	u.RawQuery = q.query.Encode()
+
+	if q.body == nil {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+		if err != nil {
+			return nil, errors.New("the base URL cannot be called")
+		}
+		// net/http repeats a GET by itself when a kept connection dies under it
+		// after the request was written, and WeChat would make two tokens of
+		// that. It cannot repeat what has a body that it cannot rewind; an
+		// empty one is probed first and not sent.
+		req.Body = io.NopCloser(strings.NewReader(""))
+		req.Header.Set("User-Agent", "tokend")
+		return req, nil
+	}
+	body, err := json.Marshal(q.body)
+	if err != nil {
+		return nil, errors.New("the request cannot be encoded")
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, u.String(), bytes.NewReader(body))
+	if err != nil {
+		return nil, errors.New("the base URL cannot be called")
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("User-Agent", "tokend")
+	return req, nil
+}
+
+// exchange sends req and reads the answer to q in what comes back.
+func (c *Client) exchange(req *http.Request, q call) (Token, error) {
+	patience := req.Context()
+	ctx, cancel := context.WithTimeout(patience, c.timeout())
+	defer cancel()
+
+	var reach reach
+	body, status, err := c.roundTrip(req.WithContext(httptrace.WithClientTrace(ctx, reach.trace())))
+	switch {
+	case err == nil || errors.Is(err, errTooLarge):
+	case patience.Err() != nil:
+		err = patience.Err()
+	case ctx.Err() != nil:
+		err = fmt.Errorf("no answer within %v: %w", c.timeout(), context.DeadlineExceeded)
+	default:
+		err = q.scrubber().error(err)
+	}
+	if err != nil {
+		return Token{}, &TransportError{Endpoint: q.path, Sent: reach.sent(), Err: err}
+	}
+	return q.read(status, body)
+}
+
+// roundTrip makes one HTTP exchange. It holds at most maxBody bytes of whatever
+// comes, and gives up the connection where more would come.
+func (c *Client) roundTrip(req *http.Request) (body []byte, status int, err error) {
+	// RoundTrip and not http.Client: no redirects, no cookies, and no
+	// *url.Error with the query in it.
+	resp, err := c.transport().RoundTrip(req)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer resp.Body.Close()
+	if resp.ContentLength > maxBody {
+		return nil, 0, errTooLarge
+	}
+	body, err = io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
+	if err != nil {
+		return nil, 0, err
+	}
+	if len(body) > maxBody {
+		return nil, 0, errTooLarge
+	}
+	return body, resp.StatusCode, nil
+}
+
+var errTooLarge = fmt.Errorf("the answer is larger than %d bytes", maxBody)
+
+// reach tells how far a request got.
+type reach struct {
+	mu              sync.Mutex // the hooks may run on the transport's goroutines
+	sought, reached bool
+}
+
+func (r *reach) trace() *httptrace.ClientTrace {
+	return &httptrace.ClientTrace{
+		GetConn: func(string) { r.mu.Lock(); r.sought = true; r.mu.Unlock() },
+		GotConn: func(httptrace.GotConnInfo) { r.mu.Lock(); r.reached = true; r.mu.Unlock() },
+	}
+}
+
+// sent reports whether WeChat may have seen the request. Only a transport that
+// sought a connection and got none (name, address, TLS) has surely sent
+// nothing; one that tells nothing may have sent all.
+func (r *reach) sent() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.reached || !r.sought
+}

@@ -1,0 +1,161 @@
+package fetchers
+
+import (
+	"cmp"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+const goldenDir = "../testdata/wechat"
+
+// golden is what an answer in testdata/wechat must be read as.
+type golden struct {
+	file string
+	kind string // of kinds; "access token" when empty
+	life time.Duration
+	api  APIError // without Endpoint and Msg; compared when Code is not 0
+	text string   // in the error's text; a nonsense answer when the rest is zero
+}
+
+func goldens() []golden {
+	const full = 7200 * time.Second
+	return []golden{
+		{file: "access_token", life: full},
+		{file: "access_token", kind: "stable token", life: full},
+		{file: "access_token_remaining", kind: "stable token", life: 301 * time.Second},
+		{file: "access_token_errcode_0", life: full},
+		{file: "access_token_512_bytes", life: full},
+		{file: "ticket", kind: "jsapi ticket", life: full},
+		{file: "ticket", kind: "wx_card ticket", life: full},
+		{file: "corp_token", kind: "corp token", life: full},
+		{file: "corp_ticket", kind: "corp ticket", life: 6900 * time.Second},
+		{file: "agent_ticket", kind: "agent ticket", life: full},
+		{file: "provider_token", kind: "provider token", life: full},
+		{file: "provider_token_errcode_0", kind: "provider token", life: full},
+
+		{file: "expires_in_6", life: 6 * time.Second},
+		{file: "expires_in_text", life: full},
+		{file: "expires_in_30_days", life: 30 * 24 * time.Hour},
+		{file: "expires_in_0", text: "expires_in is not positive"},
+		{file: "expires_in_negative", text: "expires_in is not positive"},
+		{file: "expires_in_missing", text: "no expires_in"},
+		{file: "expires_in_null", text: "no expires_in"},
+		{file: "expires_in_empty", text: "expires_in is empty"},
+		{file: "expires_in_fraction", text: "not a whole number of seconds"},
+		{file: "expires_in_1e12", text: "over 30 days"},
+		{file: "access_token_empty", text: "access_token is empty"},
+		{file: "access_token_missing", text: "no access_token"},
+		{file: "ticket", text: "no access_token"},
+		{file: "provider_token", kind: "corp token", text: "no access_token"},
+
+		{file: "refused_busy", api: APIError{Code: -1, RID: "6553f100-0a1b2c3d-4e5f6071", Reaction: Retry}},
+		{file: "refused_40001_not_latest", kind: "jsapi ticket",
+			api: APIError{Code: 40001, RID: "6553f100-0a1b2c3d-4e5f6071", Reaction: ParentDead}},
+		{file: "refused_40013", api: APIError{Code: 40013, RID: "6553f100-0a1b2c3d-4e5f6072", Reaction: Misconfigured},
+			text: "errcode=40013 invalid appid rid: "},
+		{file: "refused_40125_text", kind: "stable token",
+			api: APIError{Code: 40125, RID: "6553f100-0a1b2c3d-4e5f6073", Reaction: Misconfigured}},
+		{file: "refused_40125_hint", api: APIError{Code: 40125, RID: "Ab.cD01234567", Reaction: Misconfigured}},
+		{file: "refused_40164", api: APIError{Code: 40164, RID: "6553f100-0a1b2c3d-4e5f6074", IP: "192.0.2.7", Reaction: AddressRefused}},
+		{file: "refused_61004", api: APIError{Code: 61004, RID: "6553f100-0a1b2c3d-4e5f6075", IP: "192.0.2.8", Reaction: AddressRefused}},
+		{file: "refused_45009_day", api: APIError{Code: 45009, RID: "6553f100-0a1b2c3d-4e5f6076", Reaction: QuotaDay}},
+		{file: "refused_45009_minute", kind: "stable token",
+			api: APIError{Code: 45009, RID: "6553f100-0a1b2c3d-4e5f6077", Reaction: QuotaMinute}},
+		{file: "refused_work_40001", kind: "corp token",
+			api: APIError{Code: 40001, RID: "1700000000_12_0a1b2c3d4e5f", IP: "192.0.2.9", Reaction: Misconfigured}},
+		{file: "refused_work_40014", kind: "agent ticket",
+			api: APIError{Code: 40014, RID: "1700000000_12_0a1b2c3d4e60", IP: "192.0.2.9", Reaction: ParentDead}},
+		{file: "refused_work_45009", kind: "corp ticket",
+			api: APIError{Code: 45009, RID: "1700000000_12_0a1b2c3d4e61", IP: "192.0.2.9", Reaction: QuotaMinute}},
+		{file: "refused_work_60020", kind: "corp token",
+			api: APIError{Code: 60020, RID: "1700000000123456789", IP: "2001:db8::9", Reaction: AddressRefused}},
+	}
+}
+
+func TestGoldenAnswers(t *testing.T) {
+	byName := map[string]kind{}
+	for _, k := range kinds() {
+		byName[k.name] = k
+	}
+	unused := goldenFiles(t)
+	for _, g := range goldens() {
+		k, ok := byName[cmp.Or(g.kind, "access token")]
+		if !ok {
+			t.Fatalf("no kind %q", g.kind)
+		}
+		t.Run(k.name+"/"+g.file, func(t *testing.T) {
+			unused = slices.DeleteFunc(unused, func(f string) bool { return f == g.file })
+			f, err := os.Open(filepath.Join(goldenDir, g.file+".json"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			got, err := k.make(&Client{Transport: answering(200, f)}).Fetch(t.Context(), k.ask())
+			g.check(t, k, got, err)
+		})
+	}
+	if len(unused) > 0 {
+		t.Errorf("answers that no test reads: %q", unused)
+	}
+}
+
+func (g golden) check(t *testing.T, k kind, got Token, err error) {
+	t.Helper()
+	if err != nil && !strings.Contains(err.Error(), g.text) {
+		t.Errorf("error:\n got %v\nwant %q in it", err, g.text)
+	}
+	switch {
+	case g.life > 0:
+		if err != nil || got.ExpiresIn != g.life || got.Value == "" {
+			t.Errorf("got a life of %v, %v; want %v", got.ExpiresIn, err, g.life)
+		}
+	case g.api.Code != 0:
+		e, ok := errors.AsType[*APIError](err)
+		if !ok {
+			t.Fatalf("got %v, want an APIError", err)
+		}
+		if e.Msg == "" || e.Endpoint != k.path() {
+			t.Errorf("got msg %q, endpoint %q", e.Msg, e.Endpoint)
+		}
+		is := *e
+		is.Msg, is.Endpoint = "", ""
+		if is != g.api {
+			t.Errorf("\n got %+v\nwant %+v", is, g.api)
+		}
+	default:
+		te := mustTransportError(t, err)
+		if !te.Sent || te.Endpoint != k.path() {
+			t.Errorf("got sent %v, endpoint %q", te.Sent, te.Endpoint)
+		}
+	}
+	if err != nil && got != (Token{}) {
+		t.Error("a token beside an error")
+	}
+}
+
+// goldenFiles returns the names of the golden answers, of which there are some.
+func goldenFiles(t testing.TB) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(goldenDir, "*.json"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no golden answers in %s: %v", goldenDir, err)
+	}
+	for i, f := range files {
+		files[i] = strings.TrimSuffix(filepath.Base(f), ".json")
+	}
+	return files
+}
+
+func mustTransportError(t *testing.T, err error) *TransportError {
+	t.Helper()
+	te, ok := errors.AsType[*TransportError](err)
+	if !ok {
+		t.Fatalf("got %v, want a TransportError", err)
+	}
+	return te
+}

@@ -1,0 +1,91 @@
+package fetchers
+
+import (
+	"context"
+	"net/url"
+
+	"tokend/fetchers/secret"
+)
+
+// StableToken fetches the access_token of an official account or a mini program
+// by /cgi-bin/stable_token. Asking again answers the same token with the life
+// that remains of it, and the next token in its last five minutes; it is
+// safe to ask twice. [Ask].Force asks for a new token at once, which WeChat
+// allows 20 times a day and 30 s apart.
+type StableToken struct {
+	Client *Client
+	AppID  string
+	Secret secret.Text
+}
+
+// Fetch makes one call.
+func (f StableToken) Fetch(ctx context.Context, ask Ask) (Token, error) {
+	return f.Client.token(ctx, call{
+		path: "/cgi-bin/stable_token",
+		body: struct {
+			GrantType    string `json:"grant_type"`
+			AppID        string `json:"appid"`
+			Secret       string `json:"secret"`
+			ForceRefresh bool   `json:"force_refresh"`
+		}{"client_credential", f.AppID, string(f.Secret), ask.Force},
+		own:   f.Secret,
+		field: "access_token",
+	})
+}
+
+// AccessToken fetches the access_token of an official account or a mini program
+// by /cgi-bin/token. Every call makes a new token, and the one before it lives five more
+// minutes. Those tokens and the ones of [StableToken] know nothing of each
+// other.
+type AccessToken struct {
+	Client *Client
+	AppID  string
+	Secret secret.Text
+}
+
+// Fetch makes one call.
+func (f AccessToken) Fetch(ctx context.Context, _ Ask) (Token, error) {
+	return f.Client.token(ctx, call{
+		path: "/cgi-bin/token",
+		query: url.Values{
+			"grant_type": {"client_credential"},
+			"appid":      {f.AppID},
+			"secret":     {string(f.Secret)},
+		},
+		own:   f.Secret,
+		field: "access_token",
+	})
+}
+
+// TicketType is which ticket of an official account is meant; the words are
+// WeChat's.
+type TicketType string
+
+// Ticket types.
+const (
+	JSAPI  TicketType = "jsapi"   // signs wx.config
+	WXCard TicketType = "wx_card" // signs the card API
+)
+
+// Ticket fetches a ticket of an official account by /cgi-bin/ticket/getticket, with
+// the account's access_token as [Ask].Parent. Asking again answers the same ticket
+// for two hours, and always says that it lives for 7200 s.
+type Ticket struct {
+	Client *Client
+	Type   TicketType // empty stands for JSAPI
+}
+
+// Fetch makes one call.
+func (f Ticket) Fetch(ctx context.Context, ask Ask) (Token, error) {
+	kind := f.Type
+	if kind == "" {
+		kind = JSAPI
+	}
+	return f.Client.token(ctx, call{
+		path:   "/cgi-bin/ticket/getticket",
+		query:  url.Values{"access_token": {string(ask.Parent)}, "type": {string(kind)}},
+		parent: ask.Parent,
+		child:  true,
+		field:  "ticket",
+	})
+}

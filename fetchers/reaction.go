@@ -1,0 +1,184 @@
+package fetchers
+
+import (
+	"strings"
+	"time"
+)
+
+// platform is whose API is called. The same errcode means different things on
+// the two.
+type platform uint8
+
+const (
+	weixin platform = iota // Official Accounts, Mini Programs, Open Platform: api.weixin.qq.com
+	wecom                  // WeCom: qyapi.weixin.qq.com
+)
+
+// host is where the platform's API is.
+func (p platform) host() string {
+	if p == wecom {
+		return "https://qyapi.weixin.qq.com"
+	}
+	return "https://api.weixin.qq.com"
+}
+
+// reaction says what errcode calls for in answer to q, and how long the vendor
+// says to stay away, where it says so. msg is errmsg.
+//
+// Two things beside the platform decide. A code that speaks of a dead token
+// means the parent where the call was made with one, and the account's own
+// secret where it was not: 40001 is a wrong secret at /cgi-bin/token, and a token that is
+// not the latest at /cgi-bin/ticket/getticket. And a quota is the minute's where
+// errmsg says so.
+func (q *call) reaction(errcode int, msg string) (Reaction, time.Duration) {
+	var r Reaction
+	if q.platform == wecom {
+		r = wecomReaction(errcode)
+	} else {
+		r = weixinReaction(errcode)
+	}
+	switch {
+	case r == ParentDead && !q.child:
+		r = Misconfigured
+	case r == QuotaDay && strings.Contains(strings.ToLower(msg), "minute"):
+		r = QuotaMinute
+	}
+	return r, pause(q.platform, errcode)
+}
+
+// weixinReaction is the table of Official Accounts, Mini Programs and the Open
+// Platform: the vendor's pages of the endpoints, and the error tables of WxJava,
+// which follow the vendor's.
+//
+// A code that is in no table calls for what a wrong setting calls for: a long
+// hold that ends by itself, and is shown to a person meanwhile. Anything quicker
+// could spend a quota on a refusal that will not change.
+func weixinReaction(errcode int) Reaction {
+	switch errcode {
+	case -1: // system busy
+		return Retry
+
+	case 40001, // access_token invalid or not the latest; without a token: wrong secret
+		40014, // access_token malformed, or of another account
+		42001, // access_token expired
+		42006: // component_access_token expired
+		return ParentDead
+
+	case 61005, // component_verify_ticket expired
+		61006: // component_verify_ticket invalid
+		return NewTicket
+
+	case 42007, // the account's password was changed: its tokens and grants are dead
+		61003, // the component is not authorized by this account
+		61009, // authorization code invalid
+		61010, // authorization code expired
+		61023: // authorizer_refresh_token invalid
+		return Reauthorize
+
+	case 40164, // address not listed
+		45035,                             // likewise, on some products
+		61004,                             // likewise, for components; the newest guide says it of accounts too
+		89501, 89502, 89503, 89504, 89505, // the administrator is asked about this address
+		89506, 89507: // the administrator has refused it
+		return AddressRefused
+
+	case 45009: // the endpoint's quota: of the day, unless errmsg says otherwise
+		return QuotaDay
+	case 45011: // too many calls this minute
+		return QuotaMinute
+
+	case 40002, // grant_type
+		40089,                      // platform id: not seen on token endpoints
+		40170,                      // count over the limit
+		41001, 41002, 41004, 41018, // access_token, appid, secret, component_appid missing
+		43001, 43002, 43003, // GET, POST, HTTPS needed
+		44002,               // empty body
+		47001,               // body is not JSON
+		61008, 61012, 61013, // repeated key; option's name; its value
+		61014, 61015, // the component's token where the account's belongs, and the reverse
+		76003, 76021, 76022: // cgi_path of quota/get
+		return Malformed
+
+	case 40013, // appid
+		40125,        // secret
+		40243,        // secret frozen
+		48001, 48004, // API not granted; banned
+		48006,        // no clear_quota left this month
+		48017,        // a retired address of WeChat's: a hosts file, or stale DNS
+		50002, 50004, // account closed; punished
+		61000, 61001, 61011, // not this component
+		61007, 61016, 61017, // permission set not granted, or to be confirmed
+		61024,               // a component's appid at /cgi-bin/token
+		61028, 61029, 61030: // component unpublished
+		return Misconfigured
+	}
+	return Misconfigured
+}
+
+// wecomReaction is WeCom's table (vendor document 90455, as WxJava and Senparc
+// transcribe it). Codes in no table are treated as in [weixinReaction]; here a
+// hold matters more, since 2000 refusals within an hour block the caller.
+func wecomReaction(errcode int) Reaction {
+	switch errcode {
+	case -1, // system busy
+		6000,  // data version conflict
+		45033: // too many calls at once
+		return Retry
+
+	case 40014, // access_token invalid
+		42001, // access_token expired
+		40082, // suite_access_token or provider_access_token invalid
+		42009: // suite_access_token expired
+		return ParentDead
+
+	case 40085: // suite_ticket missing or expired
+		return NewTicket
+
+	case 40078, 42008, // auth_code invalid or used; expired
+		40084, // permanent_code
+		48004: // authorization never given, or cancelled
+		return Reauthorize
+
+	case 60020: // address not trusted; the token stays valid
+		return AddressRefused
+
+	case 45009: // a minute's or an hour's limit; errmsg does not say which
+		return QuotaMinute
+
+	case 40058, // a parameter breaks its constraint
+		40077, 42007, // pre_auth_code invalid, expired: made anew for each ask
+		41001, 41002, 41004, // access_token, corpid, secret missing
+		41021, 41022, 41023, 41024, 41025, // suite_id, its token, ticket, secret, permanent_code missing
+		43001, 43002, 43003, // GET, POST, HTTPS needed
+		44002, // empty body
+		47001, // body is not JSON
+		91040: // ticket type
+		return Malformed
+
+	case 40001, // secret: never a token, unlike on the other platform
+		40013,               // corpid
+		40056,               // agentid
+		40080, 40083, 40086, // suite_secret, suite_id, third-party appid
+		40091,                      // secret of another corp
+		48002, 48003, 48005, 50001, // API not granted; another suite's token; API retired; domain not trusted
+		50003,           // app disabled
+		301002,          // no right to this app
+		710000, 2000002: // no such corp
+		return Misconfigured
+	}
+	return Misconfigured
+}
+
+// pause is how long the vendor itself says to stay away.
+func pause(p platform, errcode int) time.Duration {
+	if p != weixin {
+		return 0
+	}
+	switch errcode {
+	case 89506: // the administrator has refused this address more than once
+		return 24 * time.Hour
+	case 89507: // once
+		return time.Hour
+	}
+	return 0
+}
