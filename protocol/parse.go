@@ -3,6 +3,7 @@ package protocol
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -175,28 +176,36 @@ func ParsePair(line string) (key, value string, err error) {
 func ParseAttempt(line string) (Attempt, error) {
 	bad := malformed("<time> <cause> <outcome> errcode=<n> rid=<text> ms=<n>")
 	f := strings.Split(line, " ")
-	if len(f) != 6 || !printable(line) || !lowerWord(f[1]) || !lowerWord(f[2]) {
+	if len(f) != 6 || !lowerWord(f[1]) || !lowerWord(f[2]) {
 		return Attempt{}, bad
 	}
-	t, err := time.Parse(time.RFC3339, f[0])
+	at, err := time.Parse(time.RFC3339, f[0])
 	if err != nil {
 		return Attempt{}, bad
 	}
-	code, isCode := strings.CutPrefix(f[3], "errcode=")
-	rid, isRID := strings.CutPrefix(f[4], "rid=")
-	ms, isTook := strings.CutPrefix(f[5], "ms=")
-	n, okCode := parseNumber(strings.TrimPrefix(code, "-")) // -1 is an errcode: system busy
-	took, okTook := parseNumber(ms)
-	if !isCode || !isRID || rid == "" || !isTook || !okCode || !okTook || n > 1<<31-1 {
+	code, err := strconv.ParseInt(strings.TrimPrefix(f[3], "errcode="), 10, 32) // -1 is one: system busy
+	if err != nil {
 		return Attempt{}, bad
 	}
-	a := Attempt{Time: t.UTC(), Cause: f[1], Outcome: f[2], ErrCode: int(n), RID: rid}
-	if code[0] == '-' {
-		a.ErrCode = -a.ErrCode
+	ms, ok := parseNumber(strings.TrimPrefix(f[5], "ms="))
+	if !ok {
+		return Attempt{}, bad
 	}
-	if rid == "-" {
+	a := Attempt{
+		Time:    at.UTC(),
+		Cause:   f[1],
+		Outcome: f[2],
+		ErrCode: int(code),
+		RID:     strings.TrimPrefix(f[4], "rid="),
+		Took:    time.Duration(min(ms, maxSeconds)) * time.Millisecond,
+	}
+	if a.RID == "-" {
 		a.RID = ""
 	}
-	a.Took = time.Duration(min(took, maxSeconds)) * time.Millisecond
+	// There is one way to write it, so everything that was let through above and is
+	// written otherwise (a time with an offset, a label that is missing) is none.
+	if again := AppendAttempt(nil, a); string(again[:len(again)-1]) != line {
+		return Attempt{}, bad
+	}
 	return a, nil
 }

@@ -1,0 +1,236 @@
+package protocol
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const token = "work/ww0123/1000002/access_token"
+
+func TestParseRequest(t *testing.T) {
+	for _, tt := range []struct {
+		line string
+		verb Verb
+		args []string
+	}{
+		{"PING", VerbPing, nil},
+		{"ping", VerbPing, nil},
+		{"VeRsIoN", VerbVersion, nil},
+		{"GET " + token, VerbGet, []string{token}},
+		{"REJECT " + token + " tok-01", VerbReject, []string{token, "tok-01"}},
+		{"SIGN " + token + " https://example.com/?a=b&c=d#e", VerbSign, []string{token, "https://example.com/?a=b&c=d#e"}},
+		{"LIST", VerbList, nil},
+		{"LIST work/", VerbList, []string{"work/"}},
+		{"watch", VerbWatch, nil},
+		{"QUIT", VerbQuit, nil},
+	} {
+		var r Request
+		if err := r.Parse([]byte(tt.line)); err != nil {
+			t.Errorf("%q: %v", tt.line, err)
+			continue
+		}
+		var args []string
+		for _, arg := range r.Args[:r.N] {
+			args = append(args, string(arg))
+		}
+		if r.Verb != tt.verb || !slices.Equal(args, tt.args) {
+			t.Errorf("%q:\n got: %s %q\nwant: %s %q", tt.line, r.Verb, args, tt.verb, tt.args)
+		}
+	}
+}
+
+// What is wrong is said in words, and nothing of what may be a value comes back.
+func TestParseRequestRefuses(t *testing.T) {
+	const secret = "s3cr3t-value"
+	for _, tt := range []struct {
+		about, line, want string
+	}{
+		{"nothing", "", "empty line"},
+		{"a leading space", " GET " + token, "not with a space"},
+		{"a trailing space", "PING ", "too many fields"},
+		{"a trailing space after a name", "GET " + token + " ", "too many fields"},
+		{"a prefix that is empty", "LIST ", "two spaces in a row"},
+		{"two spaces", "GET  " + token, "two spaces in a row"},
+		{"a tab", "GET\t" + token, "does not begin with a verb"},
+		{"no name", "GET", "a field is missing; the form is: GET <name>"},
+		{"no value", "REJECT " + token, "the form is: REJECT <name> <value>"},
+		{"a field too many", "STATS all", "too many fields; the form is: STATS"},
+		{"an unknown verb", "fetch " + token, `unknown verb "fetch"`},
+		{"a verb of a later release", "PUT " + token + " " + secret, `unknown verb "PUT"`},
+		{"a verb with a NUL before it", "\x00GET " + token, "does not begin with a verb"},
+		{"half a value", secret, "does not begin with a verb"},
+		{"half a value of letters", strings.Repeat("Secret", 20), "does not begin with a verb"},
+		{"name and value swapped", "REJECT " + secret + " " + token, "3 or 4 segments"},
+		{"a value with a control", "REJECT " + token + " " + secret + "\x01", "byte 13 of the value"},
+		{"a value too long", "REJECT " + token + " " + strings.Repeat(secret, 4000), "at most 32768 bytes"},
+		{"a bare CR", "GET " + token + "\rGET", "byte 33 cannot stand"},
+	} {
+		r := Request{Verb: VerbGet, N: 1}
+		err := r.Parse([]byte(tt.line))
+		e, ok := errors.AsType[*Error](err)
+		if !ok || e.Code != BadRequest || e.RetryAfter != Never {
+			t.Errorf("%s: error is %v, want BAD_REQUEST and no retry", tt.about, err)
+			continue
+		}
+		if !strings.Contains(e.Message, tt.want) {
+			t.Errorf("%s:\n got: %s\nwant: ...%s...", tt.about, e.Message, tt.want)
+		}
+		if strings.Contains(strings.ToLower(e.Message), "s3cr3t") || strings.Contains(e.Message, "Secret") {
+			t.Errorf("%s: the error repeats the value", tt.about)
+		}
+		if r.Verb != 0 || r.N != 0 || r.Args[0] != nil {
+			t.Errorf("%s: something of the line was kept", tt.about)
+		}
+	}
+}
+
+func TestAppendRequest(t *testing.T) {
+	for _, tt := range []struct {
+		verb Verb
+		args []string
+		want string // "" is an error
+	}{
+		{VerbPing, nil, "PING\n"},
+		{VerbGet, []string{token}, "GET " + token + "\n"},
+		{VerbReject, []string{token, "tok-01"}, "REJECT " + token + " tok-01\n"},
+		{VerbList, nil, "LIST\n"},
+		{VerbList, []string{""}, "LIST\n"},
+		{VerbWatch, []string{"work/"}, "WATCH work/\n"},
+		{VerbGet, nil, ""},
+		{VerbGet, []string{""}, ""},
+		{VerbPing, []string{""}, ""},
+		{VerbList, []string{"", ""}, ""},
+		{VerbGet, []string{token + "\nQUIT"}, ""},
+		{VerbReject, []string{token, "tok 01"}, ""},
+		{VerbReject, []string{token, "tok\r\nPING"}, ""},
+		{VerbSign, []string{token, "a\nb"}, ""},
+		{0, nil, ""},
+		{VerbQuit + 1, nil, ""},
+	} {
+		got, err := AppendRequest([]byte("before "), tt.verb, tt.args...)
+		if want := "before " + tt.want; string(got) != want {
+			t.Errorf("%s %q:\n got: %q\nwant: %q", tt.verb, tt.args, got, want)
+		}
+		if (err != nil) != (tt.want == "") {
+			t.Errorf("%s %q: error is %v", tt.verb, tt.args, err)
+		}
+	}
+}
+
+func TestCutLine(t *testing.T) {
+	longest := strings.Repeat("x", MaxLine-1)
+	for _, tt := range []struct {
+		about, buf, line, rest string
+		err                    error
+	}{
+		{"nothing", "", "", "", ErrIncomplete},
+		{"half a line", "PIN", "", "PIN", ErrIncomplete},
+		{"a line", "PING\n", "PING", "", nil},
+		{"a line and more", "PING\nGET", "PING", "GET", nil},
+		{"CR LF", "PING\r\n", "PING", "", nil},
+		{"two CR", "PING\r\r\n", "PING\r", "", nil},
+		{"an empty line", "\n\n", "", "\n", nil},
+		{"CR LF alone", "\r\n", "", "", nil},
+		{"the longest line", longest + "\nrest", longest, "rest", nil},
+		{"nearly too long", longest, "", longest, ErrIncomplete},
+		{"too long", longest + "x", "", longest + "x", ErrLineTooLong},
+		{"too long by its LF", longest + "x\n", "", longest + "x\n", ErrLineTooLong},
+	} {
+		line, rest, err := CutLine([]byte(tt.buf))
+		if string(line) != tt.line || string(rest) != tt.rest || err != tt.err {
+			t.Errorf("%s: line of %d, rest of %d, error %v", tt.about, len(line), len(rest), err)
+		}
+	}
+}
+
+// A request must reach its verb and a hit its reply without an allocation.
+func TestRequestAndReplyDoNotAllocate(t *testing.T) {
+	buf := []byte("reject " + token + " tok-01\r\nrest")
+	out := make([]byte, 0, 1024)
+	var r Request
+	allocs := testing.AllocsPerRun(100, func() {
+		line, _, err := CutLine(buf)
+		if err != nil || r.Parse(line) != nil {
+			t.Fatal("refused")
+		}
+		out = AppendValue(out[:0], 7200e9, "tok-01")
+		out = AppendListing(out, token, "fresh", 7200e9)
+		out = AppendError(out, &Error{Code: Limited, RetryAfter: 1, Message: "30 s apart"})
+	})
+	if allocs != 0 {
+		t.Errorf("%v allocations", allocs)
+	}
+}
+
+// FuzzParseRequest: whatever is accepted can be written again, and the same
+// comes back; whatever is refused leaves nothing behind.
+func FuzzParseRequest(f *testing.F) {
+	for _, v := range Verbs() {
+		f.Add([]byte(forms[v].usage + "\n"))
+	}
+	f.Add([]byte("get " + token + "\r\nping\n"))
+	f.Fuzz(func(t *testing.T, buf []byte) {
+		line, rest, err := CutLine(buf)
+		if err != nil {
+			if line != nil || !bytes.Equal(rest, buf) {
+				t.Fatal("CutLine failed and took something")
+			}
+			return
+		}
+		if len(line)+len(rest) > len(buf)-1 || bytes.IndexByte(line, '\n') >= 0 {
+			t.Fatal("CutLine cut wrongly")
+		}
+		var r Request
+		if err := r.Parse(line); err != nil {
+			e, ok := errors.AsType[*Error](err)
+			if !ok || e.Code != BadRequest {
+				t.Fatalf("error is %v", err)
+			}
+			if r.Verb != 0 || r.N != 0 || slices.ContainsFunc(r.Args[:], func(arg []byte) bool { return arg != nil }) {
+				t.Fatal("refused, and something kept")
+			}
+			if reply := AppendError(nil, e); bytes.Count(reply, []byte("\n")) != 1 {
+				t.Fatalf("the refusal is more than one line: %q", reply)
+			}
+			return
+		}
+		var args []string
+		for _, arg := range r.Args[:r.N] {
+			args = append(args, string(arg))
+		}
+		again, err := AppendRequest(nil, r.Verb, args...)
+		if err != nil {
+			t.Fatalf("accepted %q, cannot write it: %v", line, err)
+		}
+		word, fields, _ := bytes.Cut(line, space)
+		canonical := append(bytes.ToUpper(word), ' ')
+		canonical = append(bytes.TrimSuffix(append(canonical, fields...), space), '\n')
+		if !bytes.Equal(again, canonical) {
+			t.Fatalf("\n got: %q\nwant: %q", again, canonical)
+		}
+	})
+}
+
+func BenchmarkParseRequest(b *testing.B) {
+	buf := []byte("GET " + token + "\n")
+	var r Request
+	b.ReportAllocs()
+	for b.Loop() {
+		line, _, err := CutLine(buf)
+		if err != nil || r.Parse(line) != nil {
+			b.Fatal("refused")
+		}
+	}
+}
+
+func BenchmarkAppendValue(b *testing.B) {
+	value := strings.Repeat("v", 512)
+	out := make([]byte, 0, 1024)
+	b.ReportAllocs()
+	for b.Loop() {
+		out = AppendValue(out[:0], 7200e9, value)
+	}
+}
