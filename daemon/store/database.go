@@ -91,24 +91,24 @@ func findHeader(dir string, s sealer) (header, error) {
 	return h, errors.Join(writeHeader(dir, h), syncDir(filepath.Dir(dir)))
 }
 
-// openBadger opens Badger in dir and checks every block of every table. Badger
-// panics on some damage; what it had started by then is left behind, in a
-// directory that is about to be moved aside.
+// openBadger checks the tables in dir and opens Badger. Badger panics on some
+// damage; what it had started by then is left behind, in a directory that is about to
+// be moved aside.
 func openBadger(dir string, log hclog.Logger) (db *badger.DB, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			db, err = nil, fmt.Errorf("%w: badger panicked: %v", errDamaged, p)
 		}
 	}()
+	if err := checkTables(dir); err != nil {
+		return nil, diagnose(err)
+	}
 	db, err = badger.Open(badgerOptions(dir, log))
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		return nil, faultf(ErrLocked, "another program is using %s", dir)
 	}
 	if err != nil {
 		return nil, diagnose(err)
-	}
-	if err := db.VerifyChecksum(); err != nil {
-		return nil, errors.Join(diagnose(err), db.Close())
 	}
 	return db, nil
 }

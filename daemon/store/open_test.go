@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -51,9 +52,27 @@ func filled(t *testing.T, c Config, recs ...record.Record) {
 }
 
 // logged returns a logger at trace level and what it has written.
-func logged() (hclog.Logger, *bytes.Buffer) {
-	var b bytes.Buffer
-	return hclog.New(&hclog.LoggerOptions{Output: &b, Level: hclog.Trace, Mutex: nil}), &b
+func logged() (hclog.Logger, *logBuffer) {
+	var b logBuffer
+	return hclog.New(&hclog.LoggerOptions{Output: &b, Level: hclog.Trace}), &b
+}
+
+// logBuffer may be read while Badger's goroutines write to it.
+type logBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *logBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
 }
 
 func TestReopen(t *testing.T) {
@@ -200,7 +219,7 @@ func TestAKeyAddedLaterSealsWhatIsThere(t *testing.T) {
 		t.Error("the canary is still in clear in the state directory")
 	}
 	s = newTestStore(t, c)
-	if got := len(table(t, s, record.Holds)); got != 300 {
+	if got := len(contents(t, s, record.Holds)); got != 300 {
 		t.Errorf("holds: got %d, want 300", got)
 	}
 	for _, name := range []string{"store.new", "store.old"} {
@@ -310,7 +329,7 @@ func TestLimits(t *testing.T) {
 		bulk = append(bulk, rec(fmt.Sprint("bulk", i), strings.Repeat("y", 60)))
 	}
 	mustPut(t, s, bulk...)
-	if got := len(table(t, s, record.Credentials)); got != 2001 {
+	if got := len(contents(t, s, record.Credentials)); got != 2001 {
 		t.Errorf("got %d records, want 2001", got)
 	}
 	for name, recs := range map[string][]record.Record{

@@ -61,7 +61,7 @@ func badgerOptions(dir string, log hclog.Logger) badger.Options {
 	o.BlockCacheSize = 0
 	o.IndexCacheSize = 0
 
-	// Blocks are checked by openDatabase, all of them and with a result; Badger's
+	// Blocks are checked by checkTables, all of them and with a result; Badger's
 	// iterators just end at a bad one.
 	o.ChecksumVerificationMode = options.OnBlockRead
 

@@ -125,7 +125,7 @@ func mustPut(t *testing.T, s refresh.Store, recs ...record.Record) {
 	}
 }
 
-func table(t *testing.T, s refresh.Store, name record.Table) map[string]string {
+func contents(t *testing.T, s refresh.Store, name record.Table) map[string]string {
 	t.Helper()
 	got := make(map[string]string)
 	for r, err := range s.All(name) {
@@ -145,7 +145,7 @@ func table(t *testing.T, s refresh.Store, name record.Table) map[string]string {
 
 func wantTable(t *testing.T, s refresh.Store, name record.Table, want map[string]string) {
 	t.Helper()
-	got := table(t, s, name)
+	got := contents(t, s, name)
 	for k, v := range want {
 		if w, ok := got[k]; !ok || w != v {
 			t.Errorf("%s %s:\ngot  %q (there: %v)\nwant %q", name, k, w, ok, v)
