@@ -1,0 +1,169 @@
+package server
+
+import (
+	"slices"
+
+	"tokend/protocol"
+)
+
+// Rule grants verbs on names to peers: one [[access]] table of the
+// configuration, with users and groups resolved to their numbers.
+type Rule struct {
+	// UIDs and GIDs are who the rule is for: a peer that is one of UIDs, or is in one
+	// of GIDs, its supplementary groups counted. Both empty: nobody.
+	UIDs []uint32
+	GIDs []uint32
+
+	// Names are patterns of whole names; * stands for any characters, '/' among them.
+	Names []string
+
+	// Verbs are the protocol's words in upper case. A word that this version
+	// has no verb for grants nothing.
+	Verbs []string
+}
+
+func (r Rule) appliesTo(p Peer) bool {
+	return slices.Contains(r.UIDs, p.UID) || slices.ContainsFunc(r.GIDs, p.in)
+}
+
+// verbs is a set of protocol verbs.
+type verbs uint32
+
+func verbSet(vs ...protocol.Verb) verbs {
+	var set verbs
+	for _, v := range vs {
+		set |= 1 << v
+	}
+	return set
+}
+
+func (s verbs) has(v protocol.Verb) bool { return s&(1<<v) != 0 }
+
+var (
+	// verbsOfAll are open to whoever has a connection, whatever the rules say: they
+	// tell nothing of any credential.
+	verbsOfAll = verbSet(protocol.VerbPing, protocol.VerbVersion, protocol.VerbQuit)
+
+	// verbsOfReaders are open to whoever can open the socket where there
+	// are no rules.
+	verbsOfReaders = verbSet(protocol.VerbGet, protocol.VerbReject, protocol.VerbSign, protocol.VerbList,
+		protocol.VerbStatus, protocol.VerbHistory, protocol.VerbStats, protocol.VerbWatch)
+)
+
+// access is the compiled rules: what every peer may do. It is immutable; a reload
+// makes another.
+type access struct {
+	self  uint32 // the daemon's own uid
+	rules []rule
+}
+
+// rule is a Rule with its verbs looked up.
+type rule struct {
+	Rule
+	verbs verbs
+}
+
+func newAccess(self uint32, rules []Rule) *access {
+	a := &access{self: self}
+	for _, r := range rules {
+		a.rules = append(a.rules, rule{r, verbsNamed(r.Verbs)})
+	}
+	return a
+}
+
+func verbsNamed(words []string) verbs {
+	var set verbs
+	for _, word := range words {
+		if v, ok := protocol.ParseVerb(word); ok {
+			set |= verbSet(v)
+		}
+	}
+	return set
+}
+
+// rights is what one peer may do, decided once for its connection. It is
+// immutable and may be shared by connections.
+type rights struct {
+	// everywhere are the verbs granted on every name there is.
+	everywhere verbs
+
+	// anywhere are the verbs granted on some name at least: all that matters to a verb
+	// without a name.
+	anywhere verbs
+
+	// grants are what else is granted; a name that none of them matches is
+	// invisible, unless seesAll.
+	grants  []grant
+	seesAll bool
+}
+
+// grant is one pattern of a rule that applies to the peer.
+type grant struct {
+	pattern string
+	verbs   verbs
+}
+
+var (
+	rightsOfOperators = &rights{everywhere: ^verbs(0), anywhere: ^verbs(0), seesAll: true}
+	rightsOfReaders   = &rights{everywhere: verbsOfAll | verbsOfReaders, anywhere: verbsOfAll | verbsOfReaders, seesAll: true}
+)
+
+// rightsOf decides what p may do. Root and the daemon's own user may do all; without
+// rules everybody else may read; with rules, what they say.
+func (a *access) rightsOf(p Peer) *rights {
+	switch {
+	case p.UID == 0 || p.UID == a.self:
+		return rightsOfOperators
+	case len(a.rules) == 0:
+		return rightsOfReaders
+	}
+	r := &rights{everywhere: verbsOfAll, anywhere: verbsOfAll}
+	for _, rule := range a.rules {
+		if !rule.appliesTo(p) {
+			continue
+		}
+		for _, pattern := range rule.Names {
+			r.anywhere |= rule.verbs
+			if pattern == "*" {
+				r.everywhere |= rule.verbs
+				r.seesAll = true
+				continue
+			}
+			r.grants = append(r.grants, grant{pattern, rule.verbs})
+		}
+	}
+	return r
+}
+
+// may reports whether the peer may use v on name, and whether it may know of
+// the name at all. What it may not see, it may not use. The answer depends on the rules and the
+// name's letters alone, never on whether there is such a credential: neither the reply
+// nor the time it takes tells a hidden name from an unknown one. It does not allocate.
+func (r *rights) may(v protocol.Verb, name []byte) (granted, visible bool) {
+	if r.everywhere.has(v) {
+		return true, true
+	}
+	visible = r.seesAll
+	for i := range r.grants {
+		g := &r.grants[i]
+		if visible && !g.verbs.has(v) || !match(g.pattern, name) {
+			continue
+		}
+		if g.verbs.has(v) {
+			return true, true
+		}
+		visible = true
+	}
+	return false, visible
+}
+
+// mayList is may for a name out of a list: a name is shown to whom v is granted on
+// it.
+func (r *rights) mayList(v protocol.Verb, name string) bool {
+	if r.everywhere.has(v) {
+		return true
+	}
+	return slices.ContainsFunc(r.grants, func(g grant) bool {
+		return g.verbs.has(v) && match(g.pattern, name)
+	})
+}

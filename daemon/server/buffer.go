@@ -1,0 +1,56 @@
+package server
+
+import "tokend/protocol"
+
+// smallBuffer is what an idle connection keeps to read into: some 150 requests
+// of an ordinary length at once.
+const smallBuffer = 4 << 10
+
+// buffer holds what has been received and not yet consumed. The zero value is empty and
+// owns no memory.
+type buffer struct {
+	b     []byte
+	start int // b[start:end] is unconsumed
+	end   int
+}
+
+func (b *buffer) bytes() []byte { return b.b[b.start:b.end] }
+
+func (b *buffer) len() int { return b.end - b.start }
+
+// skip consumes n bytes. A buffer that had to grow is let go as soon as it is
+// empty.
+func (b *buffer) skip(n int) {
+	b.start += n
+	if b.start == b.end {
+		b.start, b.end = 0, 0
+		if len(b.b) > smallBuffer {
+			b.b = nil
+		}
+	}
+}
+
+// spare returns the room that is left without growing, which may be none. Whoever
+// writes n bytes into it calls add(n) next. What bytes returned before is no longer
+// valid.
+func (b *buffer) spare() []byte {
+	if b.start > 0 {
+		b.end = copy(b.b, b.bytes())
+		b.start = 0
+	}
+	return b.b[b.end:]
+}
+
+// room is spare, but grows rather than return nothing. A buffer that holds
+// [protocol.MaxLine] bytes has no room: either they hold a line or they are
+// none.
+func (b *buffer) room() []byte {
+	if b.spare(); b.end == len(b.b) && len(b.b) < protocol.MaxLine {
+		grown := make([]byte, min(max(2*len(b.b), smallBuffer), protocol.MaxLine))
+		copy(grown, b.b[:b.end])
+		b.b = grown
+	}
+	return b.b[b.end:]
+}
+
+func (b *buffer) add(n int) { b.end += n }

@@ -1,0 +1,242 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// maxKept is how much room for replies a connection keeps between two batches.
+const maxKept = 4 << 10
+
+// What is read of a peer that has been refused, so that it gets to read why: a close
+// with unread bytes would reset it while it still writes.
+const (
+	lingerBytes = 1 << 20
+	lingerTime  = time.Second
+)
+
+// conn drives one session over one connection, on one goroutine: it reads, steps,
+// writes, and runs jobs.
+type conn struct {
+	server  *Server
+	nc      net.Conn
+	session *session
+	in      buffer
+
+	// readErr is the end of the peer's sending, met while a job waited.
+	readErr error
+
+	// deadline is what the read deadline was last set for.
+	deadline deadline
+
+	mu    sync.Mutex // guards the read deadline between serve and wake
+	awake bool       // the read deadline stays in the past
+}
+
+// deadline is what a connection's read deadline stands for.
+type deadline uint8
+
+const (
+	noDeadline deadline = iota
+	idleDeadline
+	lineDeadline
+)
+
+func newConn(s *Server, nc net.Conn, peer Peer) *conn {
+	return &conn{server: s, nc: nc, session: newSession(s, peer)}
+}
+
+// serve answers requests until the peer has none left, or there is an error, or ctx
+// ends. Its error says why; see quietly.
+func (c *conn) serve(ctx context.Context) error {
+	for {
+		n, next := c.session.step(c.in.bytes())
+		c.in.skip(n)
+		if n > 0 && c.deadline == lineDeadline {
+			c.deadline = idleDeadline // that line has ended; another one may have begun
+		}
+		var err error
+		switch next {
+		case more:
+			if err = c.flush(); err == nil {
+				err = c.read()
+			}
+		case flush:
+			err = c.flush()
+		case wait:
+			err = c.run(ctx)
+		case end:
+			return c.flush()
+		case refuse:
+			if err = c.flush(); err == nil {
+				c.linger()
+			}
+			return err
+		}
+		if errors.Is(err, errOver) {
+			return c.flush()
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// read waits for bytes and takes what there is.
+func (c *conn) read() error {
+	if c.readErr != nil {
+		return c.readErr
+	}
+	c.setDeadline()
+	n, err := c.nc.Read(c.in.room())
+	c.in.add(n)
+	if n > 0 {
+		return nil // an error comes back with the next read
+	}
+	return err
+}
+
+// setDeadline bounds how long the next read may take: a line that has been begun has
+// so long in all, however many reads bring it.
+func (c *conn) setDeadline() {
+	cfg := &c.server.cfg
+	switch {
+	case c.in.len() > 0:
+		if c.deadline != lineDeadline {
+			c.setReadDeadline(time.Now().Add(cfg.lineTimeout()))
+			c.deadline = lineDeadline
+		}
+	case cfg.IdleTimeout > 0:
+		c.setReadDeadline(time.Now().Add(cfg.IdleTimeout))
+		c.deadline = idleDeadline
+	case c.deadline != noDeadline:
+		c.setReadDeadline(time.Time{})
+		c.deadline = noDeadline
+	}
+}
+
+// flush writes the replies that have gathered.
+func (c *conn) flush() error {
+	out := c.session.out
+	if len(out) == 0 {
+		return nil
+	}
+	if err := c.nc.SetWriteDeadline(time.Now().Add(c.server.cfg.writeTimeout())); err != nil {
+		return err
+	}
+	_, err := c.nc.Write(out)
+	if cap(out) > maxKept {
+		out = nil
+	}
+	c.session.out = out[:0]
+	return err
+}
+
+// run runs the session's job. While one waits, the peer is looked out for.
+func (c *conn) run(ctx context.Context) error {
+	job := c.session.takeJob()
+	if !job.waits {
+		return job.run(ctx, c.flush)
+	}
+	if err := c.flush(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stop := c.lookOut(func() { cancel(errGone) }, job.last)
+	defer stop()
+	return job.run(ctx, c.flush)
+}
+
+// lookOut calls gone when the peer goes away; if it has nothing more to say, also when it says
+// something. What it says meanwhile is kept, as far as there is room. The caller
+// calls stop before it touches the connection's reading side again.
+func (c *conn) lookOut(gone func(), last bool) (stop func()) {
+	var wg sync.WaitGroup
+	c.setReadDeadline(time.Time{})
+	wg.Go(func() {
+		if c.readToEnd(last) {
+			gone()
+		}
+	})
+	return func() {
+		c.setReadDeadline(longAgo)
+		wg.Wait()
+		c.setReadDeadline(time.Time{})
+		c.deadline = noDeadline
+	}
+}
+
+// readToEnd reads until the peer is gone, and reports whether it is. It returns false
+// when the read deadline passes, and where it cannot tell.
+func (c *conn) readToEnd(last bool) bool {
+	for c.readErr == nil {
+		if last && c.in.len() > 0 {
+			return true
+		}
+		room := c.in.spare()
+		if len(room) == 0 {
+			break // the rest stays with the kernel until the job is done
+		}
+		n, err := c.nc.Read(room)
+		c.in.add(n)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return false
+		}
+		c.readErr = err
+	}
+	if sc, ok := c.nc.(syscall.Conn); ok {
+		return awaitHangup(sc)
+	}
+	return c.readErr != nil // such a connection cannot be half-closed
+}
+
+// linger reads on for a little while, and throws away what it reads.
+func (c *conn) linger() {
+	if half, ok := c.nc.(interface{ CloseWrite() error }); ok {
+		_ = half.CloseWrite()
+	}
+	c.setReadDeadline(time.Now().Add(lingerTime))
+	var waste [4 << 10]byte
+	for total := 0; total < lingerBytes; {
+		n, err := c.nc.Read(waste[:])
+		if err != nil {
+			return
+		}
+		total += n
+	}
+}
+
+// longAgo is a deadline that has passed: it ends a read that is under way and every
+// read to come.
+var longAgo = time.Unix(1, 0)
+
+// wake ends the read that the connection is in, and every further one, for good. What
+// has been read is still answered.
+func (c *conn) wake() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.awake = true
+	_ = c.nc.SetReadDeadline(longAgo)
+}
+
+// setReadDeadline fails on a closed connection only; the next read says so too.
+func (c *conn) setReadDeadline(t time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.awake {
+		_ = c.nc.SetReadDeadline(t)
+	}
+}
+
+// ordinary reports whether err is how connections end that nobody has to hear of.
+func ordinary(err error) bool {
+	return err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrClosedPipe) || errors.Is(err, net.ErrClosed) ||
+		errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}

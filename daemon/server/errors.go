@@ -1,0 +1,58 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"tokend/daemon/refresh"
+	"tokend/protocol"
+)
+
+// Answers that the server gives of itself. They are shared and never written to.
+var (
+	errNotFound = &protocol.Error{Code: protocol.NotFound, RetryAfter: protocol.Never, Message: "no such credential"}
+	errStopping = &protocol.Error{Code: protocol.Shutdown, RetryAfter: time.Second, Message: "the daemon is stopping"}
+	errTooMany  = &protocol.Error{Code: protocol.Busy, RetryAfter: time.Second, Message: "too many connections"}
+	errNoSigner = &protocol.Error{Code: protocol.BadRequest, RetryAfter: protocol.Never,
+		Message: "SIGN: only a jsapi_ticket or an agent_config_ticket signs"}
+	errInternal = &protocol.Error{Code: protocol.Internal, RetryAfter: protocol.Never, Message: "internal error"}
+)
+
+// codes are the words of the protocol for the engine's reasons.
+var codes = map[refresh.Reason]protocol.Code{
+	refresh.NotFound:    protocol.NotFound,
+	refresh.NoTicket:    protocol.Waiting,
+	refresh.Refused:     protocol.Upstream,
+	refresh.Unreachable: protocol.Unavailable,
+	refresh.Limited:     protocol.Limited,
+	refresh.Reauth:      protocol.Reauth,
+	refresh.Busy:        protocol.Busy,
+	refresh.Stopping:    protocol.Shutdown,
+}
+
+// codeOf is the one place where an error becomes an answer. What it does not know
+// is errInternal, which says nothing.
+func codeOf(err error) *protocol.Error {
+	if e, ok := errors.AsType[*protocol.Error](err); ok {
+		return e
+	}
+	if e, ok := errors.AsType[*refresh.Error](err); ok {
+		code, known := codes[e.Reason]
+		switch {
+		case !known:
+			return errInternal
+		case code == protocol.NotFound:
+			return errNotFound // in the words for what is hidden, to the letter
+		}
+		return &protocol.Error{Code: code, RetryAfter: max(e.RetryAfter, protocol.Never), Message: e.Message}
+	}
+	switch {
+	case errors.Is(err, context.Canceled):
+		// By a stop; or by the peer's going away, and then nobody reads this.
+		return errStopping
+	case errors.Is(err, context.DeadlineExceeded):
+		return &protocol.Error{Code: protocol.Unavailable, RetryAfter: time.Second, Message: "no value in time; the fetch goes on"}
+	}
+	return errInternal
+}

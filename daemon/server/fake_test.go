@@ -1,0 +1,289 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"tokend/daemon/refresh"
+	"tokend/fetchers/secret"
+	"tokend/protocol"
+)
+
+// fakeEngine is the engine that testdata/conversations/README.md describes: a few
+// credentials, and fetches that end as they are told to, or not at all.
+type fakeEngine struct {
+	mu      sync.Mutex
+	creds   map[string]*fakeCred
+	script  map[string]fetched
+	told    chan struct{} // closed and made anew when script changes
+	watches map[*fakeWatch]struct{}
+
+	gets    int // calls of Get that had to wait, or would have
+	waiting int // how many are waiting now
+
+	panics string // Get and Cached of this name panic
+}
+
+type fakeCred struct {
+	kind  string
+	state refresh.State
+	value secret.Text
+	end   time.Time
+}
+
+// fetched is how a fetch ends.
+type fetched struct {
+	ttl   time.Duration
+	value secret.Text
+	err   error
+}
+
+const (
+	token      = "official_account/wx0123/access_token"
+	ticket     = "official_account/wx0123/jsapi_ticket"
+	cold       = "mini_program/wx4567/access_token"
+	workToken  = "work/ww0123/1000002/access_token"
+	heldToken  = "work/ww0123/1000003/access_token"
+	pushed     = "open_platform/wxcomponent/component_verify_ticket"
+	authorizer = "open_platform/wxcomponent/wxauthorizer/access_token"
+)
+
+func newFakeEngine() *fakeEngine {
+	in := func(d time.Duration) time.Time { return time.Now().Add(d) }
+	return &fakeEngine{
+		creds: map[string]*fakeCred{
+			cold:       {kind: "stable_token", state: refresh.Idle},
+			token:      {"stable_token", refresh.Fresh, "tok-01", in(2 * time.Hour)},
+			ticket:     {"ticket", refresh.Fresh, "ticket-01", in(2 * time.Hour)},
+			pushed:     {kind: "pushed", state: refresh.Waiting},
+			authorizer: {kind: "rotating_token", state: refresh.Expired},
+			workToken:  {"corp_token", refresh.Stale, "tok-w1", in(10 * time.Minute)},
+			heldToken:  {kind: "corp_token", state: refresh.Held},
+		},
+		script:  map[string]fetched{},
+		told:    make(chan struct{}),
+		watches: map[*fakeWatch]struct{}{},
+	}
+}
+
+var errNoSuch = &refresh.Error{Reason: refresh.NotFound, RetryAfter: refresh.Never, Message: "the engine's own words for it"}
+
+func (e *fakeEngine) Cached(name []byte) (refresh.Value, bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if string(name) == e.panics {
+		panic("canary-panic")
+	}
+	c := e.creds[string(name)]
+	if c == nil || !c.end.After(time.Now()) {
+		return refresh.Value{}, false
+	}
+	return refresh.Value{Text: c.value, TTL: time.Until(c.end)}, true
+}
+
+func (e *fakeEngine) Get(ctx context.Context, name string) (refresh.Value, error) {
+	if v, ok := e.Cached([]byte(name)); ok {
+		return v, nil
+	}
+	return e.fetch(ctx, name, false)
+}
+
+func (e *fakeEngine) Reject(ctx context.Context, name string, value secret.Text) (refresh.Value, error) {
+	if v, ok := e.Cached([]byte(name)); ok && v.Text != value {
+		return v, nil
+	}
+	return e.fetch(ctx, name, true)
+}
+
+func (e *fakeEngine) Refresh(ctx context.Context, name string) (refresh.Value, error) {
+	return e.fetch(ctx, name, true)
+}
+
+// fetch waits until the script says how a fetch of name ends. Unless it is forced, a
+// value that is there by then will do.
+func (e *fakeEngine) fetch(ctx context.Context, name string, forced bool) (refresh.Value, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.gets++
+	e.waiting++
+	defer func() { e.waiting-- }()
+	for {
+		c, f, told := e.creds[name], e.script[name], e.told
+		switch {
+		case c == nil:
+			return refresh.Value{}, errNoSuch
+		case !forced && c.end.After(time.Now()):
+			return refresh.Value{Text: c.value, TTL: time.Until(c.end)}, nil
+		case f.err != nil:
+			return refresh.Value{}, f.err
+		case f.value != "":
+			e.landLocked(name, f)
+			return refresh.Value{Text: c.value, TTL: time.Until(c.end)}, nil
+		}
+		e.mu.Unlock()
+		var err error
+		select {
+		case <-ctx.Done():
+			err = ctx.Err()
+		case <-told:
+		}
+		e.mu.Lock()
+		if err != nil {
+			return refresh.Value{}, err
+		}
+	}
+}
+
+// landLocked makes f the outcome of a refresh of name, and tells the watchers.
+func (e *fakeEngine) landLocked(name string, f fetched) {
+	c := e.creds[name]
+	switch {
+	case f.err != nil:
+		c.state = refresh.Stale
+	case f.value != c.value:
+		c.value, c.end, c.state = f.value, time.Now().Add(f.ttl), refresh.Fresh
+	default:
+		c.state = refresh.Fresh
+	}
+	for w := range e.watches {
+		if strings.HasPrefix(name, w.prefix) {
+			w.events <- e.listingLocked(name)
+		}
+	}
+}
+
+// tell says how fetches of name end from now on.
+func (e *fakeEngine) tell(name string, f fetched) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.script[name] = f
+	close(e.told)
+	e.told = make(chan struct{})
+}
+
+// waiters returns how many requests have waited, and how many are waiting now.
+func (e *fakeEngine) waiters() (ever, now int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.gets, e.waiting
+}
+
+func (e *fakeEngine) listingLocked(name string) refresh.Listing {
+	c := e.creds[name]
+	return refresh.Listing{Name: name, State: c.state, TTL: max(0, time.Until(c.end))}
+}
+
+func (e *fakeEngine) List(prefix string) []refresh.Listing {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var all []refresh.Listing
+	for name := range e.creds {
+		if strings.HasPrefix(name, prefix) {
+			all = append(all, e.listingLocked(name))
+		}
+	}
+	slices.SortFunc(all, func(a, b refresh.Listing) int { return strings.Compare(a.Name, b.Name) })
+	return all
+}
+
+func (e *fakeEngine) Status(name string) (refresh.Status, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	c := e.creds[name]
+	if c == nil {
+		return refresh.Status{}, errNoSuch
+	}
+	st := refresh.Status{Listing: e.listingLocked(name), Kind: c.kind, Durable: true}
+	if name == token {
+		now := time.Now()
+		st.FetchedAt, st.ExpiresAt, st.NextRefresh = now, c.end, now.Add(110*time.Minute)
+		st.Fingerprint = "6d7f1a02"
+	}
+	return st, nil
+}
+
+func (e *fakeEngine) History(name string) ([]refresh.Attempt, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.creds[name] == nil {
+		return nil, errNoSuch
+	}
+	if name != token {
+		return nil, nil
+	}
+	now := time.Now()
+	return []refresh.Attempt{
+		{At: now, Cause: refresh.CauseSchedule, Outcome: "ok", Took: 85 * time.Millisecond},
+		{At: now.Add(-30 * time.Second), Cause: refresh.CauseSchedule, Outcome: "upstream", ErrCode: -1,
+			RID: "5f9f8a7c-1b2c3d4e-6a7b8c9d", Took: 112 * time.Millisecond},
+		{At: now.Add(-110 * time.Minute), Cause: refresh.CauseRead, Outcome: "ok", Took: 93 * time.Millisecond},
+	}, nil
+}
+
+func (e *fakeEngine) Stats() []refresh.Stat {
+	return []refresh.Stat{{Key: "calls:/cgi-bin/stable_token", Value: 3}}
+}
+
+func (e *fakeEngine) Watch(prefix string) ([]refresh.Listing, Watch) {
+	w := &fakeWatch{of: e, prefix: prefix, events: make(chan refresh.Listing, 4)}
+	all := e.List(prefix)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.watches[w] = struct{}{}
+	return all, w
+}
+
+type fakeWatch struct {
+	of     *fakeEngine
+	prefix string
+	events chan refresh.Listing
+}
+
+func (w *fakeWatch) Events() <-chan refresh.Listing { return w.events }
+
+func (w *fakeWatch) Close() {
+	w.of.mu.Lock()
+	defer w.of.mu.Unlock()
+	if _, ok := w.of.watches[w]; ok {
+		delete(w.of.watches, w)
+		close(w.events)
+	}
+}
+
+// canary is the detail of a fault: it must never reach a peer.
+var errFault = errors.New("canary-fault")
+
+// reasons are the engine's words for the protocol's codes.
+var reasons = map[protocol.Code]refresh.Reason{
+	protocol.Waiting:     refresh.NoTicket,
+	protocol.Upstream:    refresh.Refused,
+	protocol.Unavailable: refresh.Unreachable,
+	protocol.Limited:     refresh.Limited,
+	protocol.Reauth:      refresh.Reauth,
+	protocol.Busy:        refresh.Busy,
+}
+
+// parseFetched reads OK <ttl> <value> or ERR <code> <retry_after> <message>.
+func parseFetched(reply string) (fetched, error) {
+	fields, err := protocol.ParseReply(reply)
+	if e, ok := errors.AsType[*protocol.Error](err); ok {
+		if e.Code == protocol.Internal {
+			return fetched{err: errFault}, nil
+		}
+		reason, ok := reasons[e.Code]
+		if !ok {
+			return fetched{}, fmt.Errorf("no reason for %s", e.Code)
+		}
+		return fetched{err: &refresh.Error{Reason: reason, RetryAfter: e.RetryAfter, Message: e.Message}}, nil
+	}
+	if err != nil {
+		return fetched{}, err
+	}
+	ttl, value, err := protocol.ParseValue(fields)
+	return fetched{ttl: ttl, value: secret.Text(value)}, err
+}

@@ -1,0 +1,142 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// ErrRunning says that another daemon answers at the socket's path. Nothing has been
+// touched.
+var ErrRunning = errors.New("already running")
+
+// maxSocketPath is the room in sockaddr_un.sun_path on Linux, less the
+// terminating NUL (unix(7)).
+const maxSocketPath = 107
+
+// dialTimeout is how long a daemon may take to accept the connection that finds out
+// whether it lives. A full backlog fails at once, so only a wedged kernel waits.
+const dialTimeout = 2 * time.Second
+
+// Listen makes the socket at path, with exactly the permissions mode from the first
+// moment at which anyone could connect. A socket file that nobody listens at (left by a
+// daemon that was killed) is replaced; anything else at path is left
+// untouched, and is an error: [ErrRunning] where a daemon answers.
+//
+// Closing the listener removes the socket file, if it is still the one that Listen made.
+// A listener inherited from systemd is not made here, and its file is systemd's.
+func Listen(path string, mode fs.FileMode) (net.Listener, error) {
+	if len(path) > maxSocketPath {
+		return nil, fmt.Errorf("socket %s: the path has %d bytes; the system allows %d", path, len(path), maxSocketPath)
+	}
+	if err := removeStale(path); err != nil {
+		return nil, fmt.Errorf("socket %s: %w", path, err)
+	}
+	ln, err := bind(path, mode.Perm())
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("socket %s: there is no directory %s", path, filepath.Dir(path))
+		}
+		if oe, ok := errors.AsType[*net.OpError](err); ok {
+			err = oe.Err // the rest of its text is the path once more
+		}
+		return nil, fmt.Errorf("socket %s: %w", path, err)
+	}
+	ln.SetUnlinkOnClose(false) // it would remove the file of whoever came after
+	l := &listener{UnixListener: ln, path: path}
+	// A umask may have taken away bits that mode grants. Adding them now is no risk; taking bits
+	// away now would be too late, which is why bind does that.
+	if err := os.Chmod(path, mode.Perm()); err != nil {
+		_ = l.Close()
+		return nil, err
+	}
+	if l.made, err = os.Lstat(path); err != nil {
+		_ = l.Close()
+		return nil, err
+	}
+	return l, nil
+}
+
+// removeStale removes the socket file at path that nobody listens at. It returns nil
+// if there is nothing at path when it is done.
+func removeStale(path string) error {
+	found, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case found.Mode().Type() != fs.ModeSocket:
+		return fmt.Errorf("is not a socket; it is left as it is")
+	}
+	switch err := probe(path); {
+	case err == nil:
+		return ErrRunning
+	case errors.Is(err, syscall.ECONNREFUSED): // a file without a listener
+	case errors.Is(err, fs.ErrNotExist): // its owner removed it just now
+		return nil
+	case errors.Is(err, syscall.EAGAIN), errors.Is(err, os.ErrDeadlineExceeded):
+		return ErrRunning // somebody listens who is too busy to accept
+	default:
+		return fmt.Errorf("cannot tell whether a daemon is at it, so it is left as it is: %w", err)
+	}
+	// Another daemon may have made its own socket since: that one is not stale.
+	if now, err := os.Lstat(path); err == nil && !sameSocket(found, now) {
+		return ErrRunning
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("stale, but cannot be removed: %w", errors.Unwrap(err))
+	}
+	return nil
+}
+
+// probe connects to path and hangs up at once.
+func probe(path string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), dialTimeout)
+	defer cancel()
+	nc, err := new(net.Dialer).DialContext(ctx, "unix", path)
+	if err != nil {
+		return err
+	}
+	return nc.Close()
+}
+
+// listener removes its socket file when it is closed.
+type listener struct {
+	*net.UnixListener
+	path string
+	made fs.FileInfo // the file as Listen made it; nil until it has
+	once sync.Once
+	err  error
+}
+
+// Close stops listening and removes the socket file. It may be called more than
+// once.
+func (l *listener) Close() error {
+	l.once.Do(func() {
+		// The file goes first: who finds it still there while nobody accepts any more
+		// would take the daemon for a crashed one.
+		now, err := os.Lstat(l.path)
+		if err == nil && (l.made == nil || sameSocket(l.made, now)) {
+			err = os.Remove(l.path)
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			err = nil
+		}
+		l.err = errors.Join(err, l.UnixListener.Close())
+	})
+	return l.err
+}
+
+// sameSocket reports whether a and b are one file. A file system may give a removed
+// socket's number to the next one at once; the time of making tells those apart.
+func sameSocket(a, b fs.FileInfo) bool {
+	return os.SameFile(a, b) && a.ModTime().Equal(b.ModTime())
+}

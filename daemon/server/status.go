@@ -1,0 +1,110 @@
+package server
+
+import (
+	"strconv"
+	"time"
+
+	"tokend/daemon/refresh"
+	"tokend/protocol"
+)
+
+// status answers with everything there is to say of a credential but its value. Every key
+// is always there, in this order; "-" stands for none. New keys come at the end.
+func (s *session) status(name []byte) action {
+	if !s.allowed(protocol.VerbStatus, name) {
+		return more
+	}
+	owned := string(name)
+	return s.do(func(func() error) error {
+		st, err := s.server.cfg.Engine.Status(owned)
+		if err != nil {
+			s.fail(err)
+			return nil
+		}
+		pairs := [...][2]string{
+			{"name", owned},
+			{"kind", st.Kind},
+			{"state", st.State.String()},
+			{"ttl", ttl(st.TTL)},
+			{"fetched_at", moment(st.FetchedAt)},
+			{"expires_at", moment(st.ExpiresAt)},
+			{"next_refresh", moment(st.NextRefresh)},
+			{"parent", st.Parent},
+			{"last_error", st.LastError},
+			{"error_at", moment(st.ErrorAt)},
+			{"errcode", errcode(st.ErrCode)},
+			{"address", st.Address},
+			{"failures", strconv.Itoa(st.Failures)},
+			{"hold_until", moment(st.HoldUntil)},
+			{"fingerprint", st.Fingerprint},
+			{"durable", yesNo(st.Durable)},
+			{"used_by", s.server.usage.describe(owned)},
+		}
+		s.out = protocol.AppendCount(s.out, len(pairs))
+		for _, p := range pairs {
+			s.out = protocol.AppendPair(s.out, p[0], p[1])
+		}
+		return nil
+	})
+}
+
+// history answers with the last refreshes of a credential, newest first.
+func (s *session) history(name []byte) action {
+	if !s.allowed(protocol.VerbHistory, name) {
+		return more
+	}
+	owned := string(name)
+	return s.do(func(func() error) error {
+		attempts, err := s.server.cfg.Engine.History(owned)
+		if err != nil {
+			s.fail(err)
+			return nil
+		}
+		s.out = protocol.AppendCount(s.out, len(attempts))
+		for _, a := range attempts {
+			s.out = protocol.AppendAttempt(s.out, attempt(a))
+		}
+		return nil
+	})
+}
+
+func attempt(a refresh.Attempt) protocol.Attempt {
+	return protocol.Attempt{
+		Time:    a.At,
+		Cause:   a.Cause.String(),
+		Outcome: a.Outcome,
+		ErrCode: a.ErrCode,
+		RID:     a.RID,
+		Took:    a.Took,
+	}
+}
+
+// ttl is whole seconds, rounded as in the reply to GET; "" where there is no valid value.
+func ttl(d time.Duration) string {
+	if d <= 0 {
+		return ""
+	}
+	return strconv.FormatInt(max(1, int64(d/time.Second)), 10)
+}
+
+func moment(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+// errcode is "" for 0, which is WeChat's word for success.
+func errcode(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.Itoa(n)
+}
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}

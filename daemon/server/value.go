@@ -1,0 +1,133 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"strings"
+	"time"
+
+	"tokend/daemon/refresh"
+	"tokend/fetchers/secret"
+	"tokend/protocol"
+)
+
+// The verbs that answer with a value, or with what is made of one.
+
+// get is the way that nearly every request goes: no allocation, no job.
+func (s *session) get(name []byte) action {
+	if !s.allowed(protocol.VerbGet, name) {
+		return more
+	}
+	s.tally.reads++
+	if v, ok := s.server.cfg.Engine.Cached(name); ok {
+		s.tally.hits++
+		s.give(name, v)
+		return more
+	}
+	s.server.stats.waits.Add(1)
+	return s.await(string(name), s.server.cfg.Engine.Get)
+}
+
+// reject's value is the peer's word for what WeChat refused: as secret as what it is
+// answered.
+func (s *session) reject(name, value []byte) action {
+	if !s.allowed(protocol.VerbReject, name) {
+		return more
+	}
+	s.server.stats.rejects.Add(1)
+	refused := secret.Text(value)
+	return s.await(string(name), func(ctx context.Context, name string) (refresh.Value, error) {
+		return s.server.cfg.Engine.Reject(ctx, name, refused)
+	})
+}
+
+func (s *session) refresh(name []byte) action {
+	if !s.allowed(protocol.VerbRefresh, name) {
+		return more
+	}
+	return s.await(string(name), s.server.cfg.Engine.Refresh)
+}
+
+// await answers with the value that ask returns, which may take long.
+func (s *session) await(name string, ask func(context.Context, string) (refresh.Value, error)) action {
+	return s.awaitThen(name, ask, func(v refresh.Value) { s.give([]byte(name), v) })
+}
+
+func (s *session) awaitThen(name string, ask func(context.Context, string) (refresh.Value, error), answer func(refresh.Value)) action {
+	s.job = job{waits: true, run: func(ctx context.Context, _ func() error) error {
+		if ctx.Err() != nil { // stopping: nothing is begun that nobody will wait for
+			s.fail(ctx.Err())
+			return nil
+		}
+		bounded, cancel := context.WithTimeout(ctx, s.server.cfg.waitTimeout())
+		defer cancel()
+		v, err := ask(bounded, name)
+		if err != nil {
+			if errors.Is(context.Cause(ctx), errGone) {
+				return errOver
+			}
+			s.fail(err)
+			return nil
+		}
+		answer(v)
+		return nil
+	}}
+	return wait
+}
+
+// give answers with v and counts who was given it.
+func (s *session) give(name []byte, v refresh.Value) {
+	s.count(name)
+	s.out = protocol.AppendValue(s.out, v.TTL, string(v.Text))
+}
+
+func (s *session) count(name []byte) {
+	if s.lastReads == nil || !bytes.Equal(name, s.lastName) {
+		s.lastReads = s.server.usage.of(name, s.peer.UID)
+		s.lastName = append(s.lastName[:0], name...)
+	}
+	s.lastReads.n.Add(1)
+}
+
+// nonceLength is that of the examples in WeChat's JS-SDK documentation; any would do.
+const nonceLength = 16
+
+// sign makes a signature with a ticket that never leaves the daemon.
+func (s *session) sign(name, url []byte) action {
+	switch {
+	case !s.allowed(protocol.VerbSign, name):
+		return more
+	case !signs(string(name)):
+		s.fail(errNoSigner)
+		return more
+	}
+	page := string(url)
+	answer := func(v refresh.Value) {
+		nonce, now := rand.Text()[:nonceLength], time.Now().Unix()
+		s.out = protocol.AppendSignature(s.out, now, nonce, s.server.cfg.Sign(v.Text, nonce, now, page))
+	}
+	s.tally.reads++
+	if v, ok := s.server.cfg.Engine.Cached(name); ok {
+		s.tally.hits++
+		s.count(name)
+		answer(v)
+		return more
+	}
+	s.server.stats.waits.Add(1)
+	owned := string(name)
+	return s.awaitThen(owned, s.server.cfg.Engine.Get, func(v refresh.Value) {
+		s.count([]byte(owned))
+		answer(v)
+	})
+}
+
+// signs reports whether name's credential is one that the JS-SDK signs with.
+func signs(name string) bool {
+	switch name[strings.LastIndexByte(name, '/')+1:] {
+	case "jsapi_ticket", "agent_config_ticket":
+		return true
+	}
+	return false
+}
