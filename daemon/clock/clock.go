@@ -79,6 +79,10 @@ func (c *Clock) now() (Instant, time.Time) {
 	return Instant(mono + offset), now
 }
 
+// Resync reads the true clock now. [Clock.Now] does so by itself when the cheap clocks
+// have come apart by a second; whoever wakes seldom calls it to be exact.
+func (c *Clock) Resync() { c.resync(time.Now()) }
+
 // Wall returns the wall clock's reading for i, for showing and for keeping
 // beyond this boot. It is as right as the wall clock is now.
 func (c *Clock) Wall(i Instant) time.Time {

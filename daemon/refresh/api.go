@@ -59,9 +59,11 @@ type Status struct {
 	FetchedAt   time.Time
 	ExpiresAt   time.Time
 	NextRefresh time.Time
-	// HoldUntil is when WeChat may be asked again of itself; in the far
-	// future for a hold that only an operator ends.
+	// HoldUntil is when WeChat is asked again of itself after a failure; zero
+	// where only an event or an operator ends the hold. Held reports that
+	// somebody must act before a call can succeed.
 	HoldUntil time.Time
+	Held      bool
 	LastError string
 	ErrorAt   time.Time
 	ErrCode   int
@@ -198,8 +200,9 @@ type Spec struct {
 	Parent string
 
 	// Account is whose quota the calls count against: the appid, or corp and
-	// app. Kinds that share a budget share it per account.
-	Account string
+	// app. Owner is who owns the account: the corp of an app, else the
+	// account itself. Kinds that share a budget share it by these.
+	Account, Owner string
 
 	// Settings is a digest of the configuration that the fetch depends on. A
 	// hold is forgotten when it changes.

@@ -1,0 +1,96 @@
+package record
+
+import (
+	"encoding/binary"
+	"errors"
+	"time"
+)
+
+// ErrVersion is returned for a record that a newer tokend has written.
+var ErrVersion = errors.New("record of an unknown version: it was written by a newer tokend")
+
+// ErrCorrupt is returned for bytes that no tokend has written.
+var ErrCorrupt = errors.New("record is damaged")
+
+// encoder appends fields to a record. Its order of calls is the disk format.
+type encoder []byte
+
+func (e *encoder) int(v int64)   { *e = binary.AppendVarint(*e, v) }
+func (e *encoder) uint(v uint64) { *e = binary.AppendUvarint(*e, v) }
+func (e *encoder) text(s string) { e.uint(uint64(len(s))); *e = append(*e, s...) }
+func (e *encoder) time(t time.Time) {
+	if t.IsZero() {
+		e.int(0)
+		return
+	}
+	e.int(t.UnixNano())
+}
+
+// decoder reads fields in the order in which they were appended. Past the
+// last field of an older record every further one reads as zero; anything
+// else that does not fit sets err.
+type decoder struct {
+	rest []byte
+	err  error
+}
+
+// decode checks the version byte of value and returns a decoder of what follows.
+func decode(value []byte, version byte) decoder {
+	if len(value) == 0 {
+		return decoder{err: ErrCorrupt}
+	}
+	if value[0] != version {
+		return decoder{err: ErrVersion}
+	}
+	return decoder{rest: value[1:]}
+}
+
+func (d *decoder) done() bool { return d.err != nil || len(d.rest) == 0 }
+
+func (d *decoder) int() int64 {
+	if d.done() {
+		return 0
+	}
+	v, n := binary.Varint(d.rest)
+	if n <= 0 {
+		d.err = ErrCorrupt
+		return 0
+	}
+	d.rest = d.rest[n:]
+	return v
+}
+
+func (d *decoder) uint() uint64 {
+	if d.done() {
+		return 0
+	}
+	v, n := binary.Uvarint(d.rest)
+	if n <= 0 {
+		d.err = ErrCorrupt
+		return 0
+	}
+	d.rest = d.rest[n:]
+	return v
+}
+
+func (d *decoder) text() string {
+	n := d.uint()
+	if d.err != nil {
+		return ""
+	}
+	if n > uint64(len(d.rest)) {
+		d.err = ErrCorrupt
+		return ""
+	}
+	s := string(d.rest[:n])
+	d.rest = d.rest[n:]
+	return s
+}
+
+func (d *decoder) time() time.Time {
+	v := d.int()
+	if v == 0 || d.err != nil {
+		return time.Time{}
+	}
+	return time.Unix(0, v).UTC()
+}

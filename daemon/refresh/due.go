@@ -1,0 +1,107 @@
+package refresh
+
+import (
+	"hash/fnv"
+	"time"
+
+	"tokend/daemon/clock"
+	"tokend/fetchers/secret"
+)
+
+// This file decides when: it holds every margin and interval of the engine as
+// pure functions of the facts. Each margin shrinks with a short life, to a quarter of it
+// at most.
+
+const (
+	// soonest is the shortest pause between two background calls for one
+	// credential, whatever its life: a one-second token makes no hot loop.
+	soonest = time.Second
+
+	// pollEvery is how often a value near its end is asked for until it
+	// changes; with the spread of a name it stays below 45 s, so that a change is
+	// picked up within a minute.
+	pollEvery = 30 * time.Second
+
+	// pollAged is the same for a value of unknown age, far from its
+	// apparent end: a ticket met for the first time may be up to two hours old.
+	pollAged = 10 * time.Minute
+
+	// pastEnd is how long a value is served that WeChat repeats after its
+	// recorded end: it is valid, because WeChat has just said so, but not for
+	// long.
+	pastEnd = time.Minute
+
+	// known is the longest gap between the last sight of an old value and the
+	// first of a new one after which the new one's age still counts as known.
+	known = 2 * time.Minute
+)
+
+// spread maps a name to a number in [0, 1), always the same for the same name,
+// so that a restart reshuffles nothing and tests repeat.
+func spread(name string) float64 {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(name))
+	// FNV leaves the high bits of similar names alike: mix before taking 53 bits.
+	x := h.Sum64()
+	x ^= x >> 33
+	x *= 0xff51afd7ed558ccd
+	x ^= x >> 33
+	return float64(x>>11) / (1 << 53)
+}
+
+// shrink returns d, or a quarter of life where that is shorter.
+func shrink(d, life time.Duration) time.Duration { return min(d, life/4) }
+
+// jittered returns d plus up to half of it again, by the spread of a name.
+func jittered(d time.Duration, spread float64) time.Duration {
+	return d + time.Duration(float64(d)*spread/2)
+}
+
+// answer is what a call brought, and the moment before it was made.
+type answer struct {
+	text secret.Text
+	life time.Duration
+	sent clock.Instant
+}
+
+// settled returns what stands after WeChat has given an answer,
+// where before is what stood until then, nil for nothing.
+// same reports that the value was a repetition.
+func settled(p *policy, before *credential, got answer) (after *credential, same bool) {
+	if before != nil && before.text == got.text {
+		c := *before
+		c.seen = got.sent
+		if got.sent < before.end {
+			c.end = min(before.end, got.sent.Add(got.life))
+		} else {
+			c.end = got.sent.Add(shrink(pastEnd, got.life))
+		}
+		return &c, true
+	}
+	c := &credential{
+		text:   got.text,
+		issued: got.sent,
+		seen:   got.sent,
+		end:    got.sent.Add(got.life),
+		life:   got.life,
+	}
+	if p.firstSeen {
+		c.aged = before == nil || got.sent.Sub(before.seen) > known
+	}
+	return c, false
+}
+
+// refreshAt returns when c is to be asked for again, where the last answer
+// came at now and repeated reports that it was the same value as before.
+func refreshAt(p *policy, c *credential, spread float64, now clock.Instant, repeated bool) clock.Instant {
+	lead := shrink(p.lead, c.life)
+	at := c.end.Add(-lead + time.Duration(spread*float64(min(time.Minute, lead/5))))
+	if c.aged && shrink(pollAged, c.life) == pollAged {
+		at = min(at, now.Add(jittered(pollAged, spread)))
+	}
+	if repeated {
+		at = max(at, now.Add(shrink(jittered(pollEvery, spread), c.life)))
+	}
+	at = min(at, c.end)
+	return max(at, now.Add(soonest))
+}

@@ -1,0 +1,276 @@
+package refresh
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"tokend/daemon/clock"
+	"tokend/fetchers/secret"
+)
+
+// Config is what an engine needs. Store and Catalog are required.
+type Config struct {
+	Store   Store
+	Catalog Catalog
+
+	// Logger receives what happens; nil for nothing.
+	Logger hclog.Logger
+
+	// Boottime is the time since boot, suspend included; nil for Go's monotonic
+	// clock. Boot names the boot that it counts from; with an empty one the
+	// moments of an earlier run are taken from the wall clock.
+	Boottime func() time.Duration
+	Boot     string
+
+	// Workers is how many refreshes the schedule has under way at most; zero
+	// for 8. Calls is how many calls upstream there are at most, those of
+	// waiting readers included; zero for 32.
+	Workers, Calls int
+
+	// Timeout bounds one call, should a fetcher not do so itself; zero for 30 s.
+	Timeout time.Duration
+}
+
+func (c *Config) workers() int { return orDefault(c.Workers, 8) }
+
+func (c *Config) calls() int { return orDefault(c.Calls, 32) }
+
+func (c *Config) timeout() time.Duration { return orDefault(c.Timeout, 30*time.Second) }
+
+func orDefault[T int | time.Duration](v, zero T) T {
+	if v == 0 {
+		return zero
+	}
+	return v
+}
+
+// Engine keeps credentials alive. Make one with [New] and give it a life with
+// Run; its other methods may be called concurrently as soon as it is made.
+type Engine struct {
+	// Set by New, read-only after.
+	cfg    Config
+	log    hclog.Logger
+	clock  *clock.Clock
+	ledger *ledger
+	calls  chan struct{} // a slot for each call upstream
+
+	catalog  atomic.Pointer[Catalog]
+	index    *index
+	schedule *schedule
+	watchers watchers
+	counts   counts
+	unsaved  unsaved
+
+	base   context.Context // the engine's own: what a flight runs under, whoever asked for it
+	cancel context.CancelFunc
+
+	life    sync.Mutex // guards what follows
+	stopped bool
+	flights sync.WaitGroup // added to only while !stopped
+}
+
+// New returns an engine that holds what the store has kept: every value that
+// is still valid is served at once, every hold still holds. What cannot be read is
+// logged and left out.
+func New(cfg Config) (*Engine, error) {
+	if cfg.Store == nil || cfg.Catalog == nil {
+		return nil, errors.New("refresh: Config needs Store and Catalog")
+	}
+	log := cfg.Logger
+	if log == nil {
+		log = hclog.NewNullLogger()
+	}
+	e := &Engine{
+		cfg:   cfg,
+		log:   log,
+		clock: clock.New(cfg.Boottime),
+		calls: make(chan struct{}, cfg.calls()),
+		index: newIndex(),
+	}
+	e.schedule = newSchedule()
+	e.catalog.Store(&cfg.Catalog)
+	e.base, e.cancel = context.WithCancel(context.Background())
+	var errs []error
+	e.ledger, errs = newLedger(cfg.Store)
+	for _, err := range append(errs, e.load()...) {
+		log.Error("cannot read a record: it is left out and fetched again", "error", err)
+	}
+	return e, nil
+}
+
+// Cached returns the value of name if one is valid now. It never blocks and never
+// allocates.
+func (e *Engine) Cached(name []byte) (Value, bool) {
+	en := e.index.find(name)
+	if en == nil {
+		return Value{}, false
+	}
+	now := e.clock.Now()
+	c := en.valid(now)
+	if c == nil {
+		return Value{}, false
+	}
+	return Value{Text: c.text, TTL: c.end.Sub(now)}, true
+}
+
+// Get returns a value of name that is valid now. Where there is none it waits for
+// the one fetch that all who ask share; ctx bounds the waiting, not the
+// fetch. Its error is an *Error, or ctx's.
+func (e *Engine) Get(ctx context.Context, name string) (Value, error) {
+	c, err := e.obtain(ctx, name, CauseRead)
+	return e.value(c), err
+}
+
+// Reject says that WeChat has refused value. If it is still the current one it is replaced,
+// once for all who say so; otherwise the current one is returned and no call is
+// made. WeChat may answer the very value again: it is then
+// returned and served on, and for a minute a rejection of it makes no call. After a
+// failure the value stays served to others.
+func (e *Engine) Reject(ctx context.Context, name string, value secret.Text) (Value, error) {
+	e.counts.rejects.Add(1)
+	c, err := e.replace(ctx, name, value, CauseReject)
+	return e.value(c), err
+}
+
+// Refresh fetches name unconditionally, out of a hold too. Where the kind can be
+// forced, it is.
+func (e *Engine) Refresh(ctx context.Context, name string) (Value, error) {
+	en, err := e.entry(name)
+	if err != nil {
+		return Value{}, err
+	}
+	for {
+		en.mu.Lock()
+		f := en.flight
+		mine := f == nil || f.cause == CauseRefresh
+		if f == nil {
+			f, err = e.startLocked(en, CauseRefresh)
+		}
+		en.mu.Unlock()
+		if err != nil {
+			return Value{}, err
+		}
+		c, err := f.wait(ctx)
+		if mine || ctx.Err() != nil {
+			return e.value(c), err
+		}
+		// Another's fetch was under way: it was not the operator's.
+	}
+}
+
+// repeatedFor is how long a value that WeChat repeated to a rejection is not asked for
+// again because of one.
+const repeatedFor = time.Minute
+
+func (e *Engine) replace(ctx context.Context, name string, value secret.Text, cause Cause) (*credential, error) {
+	en, err := e.entry(name)
+	if err != nil {
+		return nil, err
+	}
+	en.mu.Lock()
+	now := e.clock.Now()
+	c := en.valid(now)
+	if c == nil || c.text != value {
+		en.mu.Unlock()
+		return e.obtain(ctx, name, cause)
+	}
+	if en.repeated != 0 && now.Sub(en.repeated) < repeatedFor {
+		en.mu.Unlock()
+		return c, nil
+	}
+	f := en.flight
+	if f == nil {
+		if h := en.paused(now); h != nil {
+			err = h.err(now)
+		} else if wait := en.rejects.take(now); wait > 0 {
+			err = guard("rejection", wait)
+		} else {
+			f, err = e.startLocked(en, cause)
+		}
+	}
+	if f != nil {
+		f.rejected = true
+	}
+	en.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	return f.wait(ctx)
+}
+
+// obtain returns a credential of name that is valid now, and fetches it if need be.
+func (e *Engine) obtain(ctx context.Context, name string, cause Cause) (*credential, error) {
+	en, err := e.entry(name)
+	if err != nil {
+		return nil, err
+	}
+	if c := en.valid(e.clock.Now()); c != nil {
+		return c, nil
+	}
+	f, c, err := e.join(en, cause)
+	if f == nil {
+		return c, err
+	}
+	return f.wait(ctx)
+}
+
+// join returns the flight that is under way for en, or starts one; or the
+// credential that has become valid meanwhile; or the reason why no call is made.
+func (e *Engine) join(en *entry, cause Cause) (*flight, *credential, error) {
+	en.mu.Lock()
+	defer en.mu.Unlock()
+	now := e.clock.Now()
+	if c := en.valid(now); c != nil {
+		return nil, c, nil
+	}
+	if en.flight != nil {
+		return en.flight, nil, nil
+	}
+	if h := en.paused(now); h != nil {
+		return nil, nil, h.err(now)
+	}
+	f, err := e.startLocked(en, cause)
+	return f, nil, err
+}
+
+// entry returns the entry of name and makes it if the catalog knows the name.
+func (e *Engine) entry(name string) (*entry, error) {
+	if en := e.index.get(name); en != nil {
+		return en, nil
+	}
+	for {
+		catalog := e.catalog.Load()
+		spec, err := (*catalog).Lookup(name)
+		if err != nil {
+			return nil, err
+		}
+		en := e.index.add(newEntry(spec))
+		if e.catalog.Load() == catalog {
+			return en, nil
+		}
+		// The configuration changed in between, and the change may have
+		// missed this entry.
+		e.index.remove(en)
+	}
+}
+
+func newEntry(spec Spec) *entry {
+	en := &entry{name: spec.Name, spread: spread(spec.Name), place: -1}
+	en.spec.Store(&spec)
+	return en
+}
+
+// value returns what a reader gets of c; the zero Value for nil.
+func (e *Engine) value(c *credential) Value {
+	if c == nil {
+		return Value{}
+	}
+	// A life that ran out on the way here is shown as its last instant: it was
+	// valid when the flight landed.
+	return Value{Text: c.text, TTL: max(c.end.Sub(e.clock.Now()), 1)}
+}

@@ -1,0 +1,851 @@
+package refresh
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"tokend/daemon/record"
+	"tokend/fetchers"
+)
+
+func TestADayOfRotatingTokensIsFetchedAheadAndNeverInALoop(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		up := fresh(2 * time.Hour)
+		r := start(t, Config{Catalog: specs(Spec{Name: app, Kind: RotatingToken, Fetcher: up})})
+		r.mustGet(app)
+		for range 24 * 60 {
+			time.Sleep(time.Minute)
+			if _, ok := r.Cached([]byte(app)); !ok {
+				t.Fatalf("no valid value at %v", time.Now())
+			}
+		}
+		if n := up.count(); n < 12 || n > 14 {
+			t.Errorf("calls in a day: got %d, want about 13", n)
+		}
+		for i := 1; i < len(up.times); i++ {
+			if d := up.times[i].Sub(up.times[i-1]); d < 109*time.Minute || d > 112*time.Minute {
+				t.Errorf("call %d came %v after the one before, want about 110m", i, d)
+			}
+		}
+	})
+}
+
+// repeating answers like stable_token: the same value until the last overlap of its
+// life, then the next.
+func repeating(life, overlap time.Duration, alwaysFull bool) *upstream {
+	var mu sync.Mutex
+	var born time.Time
+	gen := 0
+	return &upstream{answer: func(context.Context, fetchers.Ask, int) (fetchers.Token, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		now := time.Now()
+		if gen == 0 || now.Sub(born) >= life-overlap {
+			gen++
+			born = now
+		}
+		left := life - now.Sub(born)
+		if alwaysFull {
+			left = life
+		}
+		return token(fmt.Sprintf("tok-%d", gen), left), nil
+	}}
+}
+
+func TestAStableTokenIsPickedUpWithinAMinuteOfItsChange(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		up := repeating(2*time.Hour, 5*time.Minute, false)
+		r := start(t, Config{Catalog: specs(Spec{Name: app, Kind: StableToken, Fetcher: up})})
+		began := time.Now()
+		first := r.mustGet(app)
+		time.Sleep(time.Until(began.Add(2*time.Hour - 5*time.Minute)))
+		synctest.Wait()
+		if got := r.mustGet(app); got != first {
+			t.Errorf("changed before WeChat did: got %s", got)
+		}
+		time.Sleep(61 * time.Second)
+		synctest.Wait()
+		if got := r.mustGet(app); got == first {
+			t.Errorf("a minute after the change still the old value")
+		}
+		if n := up.count(); n > 4 {
+			t.Errorf("calls: got %d, want at most 4", n)
+		}
+	})
+}
+
+func TestARepeatedValueDoesNotLiveLonger(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		up := repeating(2*time.Hour, 0, true) // a ticket: always says 7200
+		r := start(t, Config{Catalog: specs(Spec{Name: tick, Kind: Ticket, Fetcher: up})})
+		began := time.Now()
+		first := r.mustGet(tick)
+		s, _ := r.Status(tick)
+		end := s.ExpiresAt
+		changed := time.Time{}
+		for time.Since(began) < 2*time.Hour+2*time.Minute {
+			time.Sleep(10 * time.Second)
+			synctest.Wait()
+			s, _ := r.Status(tick)
+			if v := r.mustGet(tick); v != first {
+				changed = time.Now()
+				break
+			}
+			if s.ExpiresAt.After(end) {
+				t.Fatalf("end moved from %v to %v", end, s.ExpiresAt)
+			}
+		}
+		if late := changed.Sub(began.Add(2 * time.Hour)); changed.IsZero() || late > time.Minute {
+			t.Errorf("change picked up %v after it happened, want a minute at most", late)
+		}
+	})
+}
+
+func TestAValueRepeatedPastItsEndIsServedForAMinute(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		up := &upstream{answer: func(context.Context, fetchers.Ask, int) (fetchers.Token, error) {
+			return token("same", 2*time.Hour), nil
+		}}
+		r := start(t, Config{Catalog: specs(Spec{Name: tick, Kind: Ticket, Fetcher: up})})
+		r.mustGet(tick)
+		time.Sleep(2*time.Hour + time.Second)
+		calls := up.count()
+		for range 60 {
+			v, err := r.Get(context.Background(), tick)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if v.TTL > time.Minute {
+				t.Fatalf("ttl past the recorded end: got %v, want a minute at most", v.TTL)
+			}
+			time.Sleep(10 * time.Second)
+		}
+		if n := up.count() - calls; n < 5 || n > 25 {
+			t.Errorf("calls in ten minutes past the end: got %d, want 5 to 25", n)
+		}
+	})
+}
+
+func TestTwoHundredReadersMakeOneCall(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		slow := &upstream{answer: func(ctx context.Context, _ fetchers.Ask, n int) (fetchers.Token, error) {
+			time.Sleep(2 * time.Second)
+			return token(fmt.Sprintf("tok-%d", n), time.Hour), nil
+		}}
+		other := fresh(time.Hour)
+		r := start(t, Config{Catalog: specs(
+			Spec{Name: app, Kind: StableToken, Fetcher: slow},
+			Spec{Name: app2, Kind: StableToken, Fetcher: other})})
+		began := time.Now()
+		var wg sync.WaitGroup
+		impatient, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		wg.Go(func() {
+			if _, err := r.Get(impatient, app); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("impatient reader: got %v, want its own deadline", err)
+			}
+		})
+		synctest.Wait()
+		for range 200 {
+			wg.Go(func() {
+				if v, err := r.get(app); err != nil || v != "tok-1" {
+					t.Errorf("got %q, %v", v, err)
+				}
+			})
+		}
+		time.Sleep(time.Millisecond)
+		r.mustGet(app2)
+		if d := time.Since(began); d > 2*time.Millisecond {
+			t.Errorf("another credential took %v", d)
+		}
+		wg.Wait()
+		if n := slow.count(); n != 1 {
+			t.Errorf("calls: got %d, want 1", n)
+		}
+		if d := time.Since(began); d != 2*time.Second {
+			t.Errorf("took %v, want 2s", d)
+		}
+	})
+}
+
+func TestARejectedValueIsReplacedOnce(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		up := fresh(2 * time.Hour)
+		r := start(t, Config{Catalog: specs(Spec{Name: app, Kind: RotatingToken, Fetcher: up})})
+		r.mustGet(app)
+		var wg sync.WaitGroup
+		for range 100 {
+			wg.Go(func() {
+				v, err := r.Reject(t.Context(), app, "tok-1")
+				if err != nil || v.Text != "tok-2" {
+					t.Errorf("got %q, %v; want tok-2", string(v.Text), err)
+				}
+			})
+		}
+		wg.Wait()
+		if v, err := r.Reject(t.Context(), app, "tok-1"); err != nil || v.Text != "tok-2" {
+			t.Errorf("an older value: got %q, %v; want tok-2", string(v.Text), err)
+		}
+		if n := up.count(); n != 2 {
+			t.Errorf("calls: got %d, want 2", n)
+		}
+	})
+}
+
+func TestAValueRepeatedToARejectionIsNotAskedForAgainForAMinute(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		up := repeating(2*time.Hour, 0, false)
+		r := start(t, Config{Catalog: specs(Spec{Name: app, Kind: CorpToken, Fetcher: up})})
+		r.mustGet(app)
+		for range 30 {
+			v, err := r.Reject(t.Context(), app, "tok-1")
+			if err != nil || v.Text != "tok-1" {
+				t.Fatalf("got %q, %v; want tok-1", string(v.Text), err)
+			}
+			time.Sleep(time.Second)
+		}
+		if n := up.count(); n != 2 {
+			t.Errorf("calls: got %d, want 2", n)
+		}
+		time.Sleep(31 * time.Second)
+		if _, err := r.Reject(t.Context(), app, "tok-1"); err != nil {
+			t.Fatal(err)
+		}
+		if n := up.count(); n != 3 {
+			t.Errorf("calls after a minute: got %d, want 3", n)
+		}
+	})
+}
+
+func TestAFailedReplacementIsAnErrorAndLeavesTheValue(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		up := fresh(2 * time.Hour)
+		r := start(t, Config{Catalog: specs(Spec{Name: app, Kind: StableToken, Fetcher: up})})
+		r.mustGet(app)
+		up.answers(func(context.Context, fetchers.Ask, int) (fetchers.Token, error) { return fetchers.Token{}, away() })
+		for range 100 {
+			_, err := r.Reject(t.Context(), app, "tok-1")
+			mustReason(t, err, Unreachable)
+		}
+		if got := r.mustGet(app); got != "tok-1" {
+			t.Errorf("got %s, want tok-1", got)
+		}
+		r.mustState(app, Stale)
+		if n := up.count(); n != 2 {
+			t.Errorf("calls: got %d, want 2: the error is remembered", n)
+		}
+	})
+}
+
+func TestAClientThatRejectsEverythingIsStopped(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		up := fresh(2 * time.Hour)
+		r := start(t, Config{Catalog: specs(Spec{Name: app, Kind: RotatingToken, Fetcher: up})})
+		v := r.mustGet(app)
+		limited := 0
+		for range 3600 {
+			got, err := r.Reject(t.Context(), app, token(v, 0).Value)
+			if err == nil {
+				v = string(got.Text)
+			} else {
+				mustReason(t, err, Limited)
+				limited++
+			}
+			time.Sleep(time.Second)
+		}
+		if n := up.count(); n > 67 {
+			t.Errorf("calls in an hour of rejections: got %d, want one a minute and a few", n)
+		}
+		if limited == 0 {
+			t.Error("no rejection was refused")
+		}
+	})
+}
+
+func TestAnOutageIsServedThroughToTheEndAndNotBeyond(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		up := fresh(2 * time.Hour)
+		r := start(t, Config{Catalog: specs(Spec{Name: app, Kind: StableToken, Fetcher: up})})
+		began := time.Now()
+		r.mustGet(app)
+		up.answers(func(context.Context, fetchers.Ask, int) (fetchers.Token, error) { return fetchers.Token{}, away() })
+		time.Sleep(time.Until(began.Add(2*time.Hour - time.Nanosecond)))
+		if got := r.mustGet(app); got != "tok-1" {
+			t.Errorf("got %s, want tok-1", got)
+		}
+		r.mustState(app, Stale)
+		time.Sleep(time.Nanosecond)
+		_, err := r.get(app)
+		e := mustReason(t, err, Unreachable)
+		if e.RetryAfter <= 0 || e.RetryAfter > time.Minute {
+			t.Errorf("retry after: got %v", e.RetryAfter)
+		}
+		r.mustState(app, Expired)
+		time.Sleep(10 * time.Hour)
+		synctest.Wait()
+		if n := up.count(); n > 10*3600/30+20 {
+			t.Errorf("calls in ten hours of outage: got %d", n)
+		}
+		up.answers(func(_ context.Context, _ fetchers.Ask, n int) (fetchers.Token, error) {
+			return token("back", time.Hour), nil
+		})
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if v, ok := r.Cached([]byte(app)); !ok || v.Text != "back" {
+			t.Errorf("a minute after the outage: got %q, %v", string(v.Text), ok)
+		}
+		r.mustState(app, Fresh)
+	})
+}
+
+func TestAMistakeIsAskedSeldomAndRememberedOverRestarts(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		up := &upstream{answer: func(context.Context, fetchers.Ask, int) (fetchers.Token, error) {
+			return fetchers.Token{}, refusal(40125, fetchers.Misconfigured)
+		}}
+		d := newDisk()
+		spec := Spec{Name: app, Kind: StableToken, Fetcher: up, Settings: "secret-1"}
+		r := start(t, Config{Store: d, Catalog: specs(spec)})
+		for range 100 {
+			_, err := r.get(app)
+			e := mustReason(t, err, Refused)
+			if want := up.count(); want != 1 {
+				t.Fatalf("calls: got %d, want 1", want)
+			}
+			if e.RetryAfter <= 0 || e.RetryAfter > 5*time.Minute {
+				t.Fatalf("retry after: got %v", e.RetryAfter)
+			}
+		}
+		r.mustState(app, Held)
+		for range 100 { // a crash loop
+			r.stop()
+			time.Sleep(time.Second)
+			r = start(t, Config{Store: d, Catalog: specs(spec)})
+			_, err := r.get(app)
+			mustReason(t, err, Refused)
+		}
+		if n := up.count(); n != 1 {
+			t.Errorf("calls after 100 restarts: got %d, want 1", n)
+		}
+		time.Sleep(24 * time.Hour)
+		if n := up.count(); n > 30 {
+			t.Errorf("calls in a day: got %d, want one an hour", n)
+		}
+		before := up.count()
+		up.answers(func(context.Context, fetchers.Ask, int) (fetchers.Token, error) { return token("ok", time.Hour), nil })
+		spec.Settings = "secret-2"
+		r.SetCatalog(specs(spec))
+		if got := r.mustGet(app); got != "ok" {
+			t.Errorf("got %s", got)
+		}
+		if n := up.count() - before; n != 1 {
+			t.Errorf("calls after the mend: got %d, want 1", n)
+		}
+		if d.has(record.Holds, app) {
+			t.Error("the hold is still on disk")
+		}
+	})
+}
+
+func TestAnOperatorsRefreshLeavesAHold(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		up := &upstream{answer: func(_ context.Context, _ fetchers.Ask, n int) (fetchers.Token, error) {
+			if n == 1 {
+				return fetchers.Token{}, refusal(40164, fetchers.AddressRefused)
+			}
+			return token("ok", time.Hour), nil
+		}}
+		r := start(t, Config{Catalog: specs(Spec{Name: app, Kind: CorpToken, Fetcher: up})})
+		_, err := r.get(app)
+		mustReason(t, err, Refused)
+		v, err := r.Refresh(t.Context(), app)
+		if err != nil || v.Text != "ok" {
+			t.Fatalf("got %q, %v", string(v.Text), err)
+		}
+		r.mustState(app, Fresh)
+	})
+}
+
+func TestBusyIsRetriedBriefly(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		up := &upstream{answer: func(_ context.Context, _ fetchers.Ask, n int) (fetchers.Token, error) {
+			if n < 3 {
+				return fetchers.Token{}, refusal(-1, fetchers.Retry)
+			}
+			return token("ok", time.Hour), nil
+		}}
+		r := start(t, Config{Catalog: specs(Spec{Name: app, Kind: CorpToken, Fetcher: up})})
+		if got := r.mustGet(app); got != "ok" {
+			t.Errorf("got %s", got)
+		}
+		if n := up.count(); n != 3 {
+			t.Errorf("calls: got %d, want 3", n)
+		}
+		up.answers(func(context.Context, fetchers.Ask, int) (fetchers.Token, error) {
+			return fetchers.Token{}, refusal(-1, fetchers.Retry)
+		})
+		_, err := r.Reject(t.Context(), app, "ok")
+		mustReason(t, err, Refused)
+		if n := up.count(); n != 6 {
+			t.Errorf("calls: got %d, want 6: three tries, then a pause", n)
+		}
+	})
+}
+
+func TestADayQuotaWaitsForShanghaisMidnight(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		up := &upstream{answer: func(context.Context, fetchers.Ask, int) (fetchers.Token, error) {
+			return fetchers.Token{}, refusal(45009, fetchers.QuotaDay)
+		}}
+		r := start(t, Config{Catalog: specs(Spec{Name: app, Kind: RotatingToken, Fetcher: up})})
+		_, err := r.get(app)
+		e := mustReason(t, err, Limited)
+		// A bubble begins at midnight UTC: 08:00 in Shanghai.
+		if e.RetryAfter < 16*time.Hour || e.RetryAfter > 16*time.Hour+time.Minute {
+			t.Errorf("retry after: got %v, want 16h", e.RetryAfter)
+		}
+		time.Sleep(15 * time.Hour)
+		_, err = r.get(app)
+		mustReason(t, err, Limited)
+		if n := up.count(); n != 1 {
+			t.Errorf("calls: got %d, want 1", n)
+		}
+	})
+}
+
+func TestADeadParentIsRefreshedOnceAndTheChildAskedOnceMore(t *testing.T) {
+	for _, tc := range []struct {
+		name              string
+		heal              bool // the second parent is accepted
+		same              bool // the parent's refresh repeats its value
+		parents, children int
+	}{
+		{"the next parent is accepted", true, false, 2, 2},
+		{"the next parent is refused too", false, false, 2, 2},
+		{"the parent does not change", false, true, 2, 1},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				parent := fresh(2 * time.Hour)
+				if tc.same {
+					parent.answers(func(context.Context, fetchers.Ask, int) (fetchers.Token, error) {
+						return token("tok-1", time.Hour), nil
+					})
+				}
+				child := &upstream{answer: func(_ context.Context, ask fetchers.Ask, _ int) (fetchers.Token, error) {
+					if tc.heal && ask.Parent == "tok-2" {
+						return token("ticket", time.Hour), nil
+					}
+					return fetchers.Token{}, refusal(40001, fetchers.ParentDead)
+				}}
+				r := start(t, Config{Catalog: specs(
+					Spec{Name: app, Kind: StableToken, Fetcher: parent},
+					Spec{Name: tick, Kind: Ticket, Parent: app, Fetcher: child})})
+				_, err := r.get(tick)
+				if tc.heal != (err == nil) {
+					t.Errorf("got %v", err)
+				}
+				for range 20 {
+					_, _ = r.get(tick)
+					time.Sleep(time.Second)
+				}
+				if p, c := parent.count(), child.count(); p != tc.parents || c != tc.children {
+					t.Errorf("calls: parent %d, child %d; want %d, %d", p, c, tc.parents, tc.children)
+				}
+			})
+		})
+	}
+}
+
+func TestAChildAnswersItsParentsErrorWithoutACall(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		parent := &upstream{answer: func(context.Context, fetchers.Ask, int) (fetchers.Token, error) {
+			return fetchers.Token{}, refusal(40125, fetchers.Misconfigured)
+		}}
+		child := fresh(time.Hour)
+		r := start(t, Config{Catalog: specs(
+			Spec{Name: app, Kind: StableToken, Fetcher: parent},
+			Spec{Name: tick, Kind: Ticket, Parent: app, Fetcher: child})})
+		for range 50 {
+			_, err := r.get(tick)
+			if e := mustReason(t, err, Refused); e.RetryAfter <= 4*time.Minute-time.Minute {
+				t.Fatalf("retry after: got %v, want the parent's", e.RetryAfter)
+			}
+			time.Sleep(time.Second)
+		}
+		parent.answers(func(context.Context, fetchers.Ask, int) (fetchers.Token, error) { return token("p", time.Hour), nil })
+		if _, err := r.Refresh(t.Context(), app); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if _, ok := r.Cached([]byte(tick)); !ok {
+			t.Error("the parent has recovered and the child was not woken")
+		}
+		if n := child.count(); n != 1 {
+			t.Errorf("calls of the child: got %d, want 1", n)
+		}
+	})
+}
+
+func TestARestartServesWhatIsValidWithoutACall(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		up := fresh(2 * time.Hour)
+		d := newDisk()
+		var all []Spec
+		for i := range 100 {
+			all = append(all, Spec{Name: fmt.Sprintf("work/ww1/%d/access_token", i), Kind: StableToken, Fetcher: up})
+		}
+		r := start(t, Config{Store: d, Catalog: specs(all...)})
+		want := map[string]string{}
+		for _, s := range all {
+			want[s.Name] = r.mustGet(s.Name)
+		}
+		// Nothing is told to the first engine: a kill is no stop.
+		calls := up.count()
+		time.Sleep(time.Hour)
+		r2 := start(t, Config{Store: d, Catalog: specs(all...)})
+		for i := range 1000 {
+			name := all[i%len(all)].Name
+			if got := r2.mustGet(name); got != want[name] {
+				t.Fatalf("%s: got %s, want %s", name, got, want[name])
+			}
+		}
+		if n := up.count() - calls; n != 0 {
+			t.Errorf("calls after the restart: got %d, want 0", n)
+		}
+	})
+}
+
+func TestExpiredOverARestartIsFetchedAtAPace(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		up := fresh(2 * time.Hour)
+		d := newDisk()
+		var all []Spec
+		for i := range 200 {
+			all = append(all, Spec{Name: fmt.Sprintf("work/ww1/%d/access_token", i), Kind: CorpToken, Fetcher: up})
+		}
+		r := start(t, Config{Store: d, Catalog: specs(all...)})
+		for _, s := range all {
+			r.mustGet(s.Name)
+		}
+		r.stop()
+		time.Sleep(3 * 365 * 24 * time.Hour) // years later
+		up.answers(func(_ context.Context, _ fetchers.Ask, n int) (fetchers.Token, error) {
+			time.Sleep(100 * time.Millisecond)
+			return token(fmt.Sprintf("tok-%d", n), 2*time.Hour), nil
+		})
+		up.most = 0
+		r = start(t, Config{Store: d, Catalog: specs(all...)})
+		if _, ok := r.Cached([]byte(all[0].Name)); ok {
+			t.Error("an expired value is served")
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if n := up.count(); n != 400 {
+			t.Errorf("calls: got %d, want 400", n)
+		}
+		if up.most > 8 {
+			t.Errorf("calls at once: got %d, want 8 at most", up.most)
+		}
+		h, _ := r.History(all[0].Name)
+		if len(h) != 1 || h[0].Cause != CauseStart {
+			t.Errorf("history: got %+v, want one refresh caused by the start", h)
+		}
+	})
+}
+
+func TestDurableThenVisible(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		d := newDisk()
+		d.gate = make(chan struct{})
+		r := start(t, Config{Store: d, Catalog: specs(Spec{Name: app, Kind: StableToken, Fetcher: fresh(time.Hour)})})
+		got := make(chan string)
+		go func() { got <- r.mustGet(app) }()
+		time.Sleep(time.Hour / 2)
+		select {
+		case <-got:
+			t.Error("a value was answered before it was on disk")
+		default:
+		}
+		if _, ok := r.Cached([]byte(app)); ok {
+			t.Error("a value was visible before it was on disk")
+		}
+		close(d.gate)
+		<-got
+	})
+}
+
+func TestADiskThatRefusesStopsNoToken(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		d := newDisk()
+		d.fail(errors.New("no space left"))
+		r := start(t, Config{Store: d, Catalog: specs(Spec{Name: app, Kind: RotatingToken, Fetcher: fresh(time.Hour)})})
+		r.mustGet(app)
+		if s, _ := r.Status(app); s.Durable {
+			t.Error("Durable: got true, want false")
+		}
+		time.Sleep(time.Minute)
+		d.fail(nil)
+		time.Sleep(saveEvery + time.Second)
+		synctest.Wait()
+		if s, _ := r.Status(app); !s.Durable {
+			t.Error("Durable: got false, want true")
+		}
+		if !d.has(record.Credentials, app) {
+			t.Error("the value is not on disk")
+		}
+	})
+}
+
+func TestForcedRefreshesAreKeptWithinTheirQuota(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		forced := 0
+		up := &upstream{answer: func(_ context.Context, ask fetchers.Ask, n int) (fetchers.Token, error) {
+			if ask.Force {
+				forced++
+			}
+			if n%2 == 0 {
+				return fetchers.Token{}, away() // counts all the same
+			}
+			return token(fmt.Sprintf("tok-%d", n), time.Hour), nil
+		}}
+		d := newDisk()
+		cfg := Config{Store: d, Catalog: specs(Spec{Name: app, Kind: StableToken, Fetcher: up})}
+		r := start(t, cfg)
+		_, _ = r.Refresh(t.Context(), app)
+		time.Sleep(29 * time.Second)
+		_, err := r.Refresh(t.Context(), app)
+		if e := mustReason(t, err, Limited); e.RetryAfter != time.Second {
+			t.Errorf("retry after: got %v, want 1s", e.RetryAfter)
+		}
+		for range 30 {
+			time.Sleep(31 * time.Second)
+			_, _ = r.Refresh(t.Context(), app)
+			if rand.IntN(3) == 0 {
+				r.stop()
+				r = start(t, cfg)
+			}
+		}
+		if forced != 20 {
+			t.Errorf("forced refreshes: got %d, want 20", forced)
+		}
+		time.Sleep(24 * time.Hour)
+		if _, err := r.Refresh(t.Context(), app); reason(err) == Limited {
+			t.Errorf("the next day: %v", err)
+		}
+	})
+}
+
+func TestShortLivesMakeNoHotLoop(t *testing.T) {
+	for _, life := range []time.Duration{time.Second, 2 * time.Second, 6 * time.Second, time.Minute} {
+		for _, kind := range []Kind{RotatingToken, StableToken, Ticket} {
+			t.Run(fmt.Sprint(life, " ", kind), func(t *testing.T) {
+				bubble(t, func(t *testing.T) {
+					up := fresh(life)
+					same := &upstream{answer: func(context.Context, fetchers.Ask, int) (fetchers.Token, error) { return token("same", life), nil }}
+					c := specs(Spec{Name: app, Kind: kind, Fetcher: up}, Spec{Name: app2, Kind: kind, Fetcher: same})
+					// No budget hides a loop.
+					for name, s := range c {
+						s.Account = name
+						c[name] = s
+					}
+					r := start(t, Config{Catalog: c})
+					r.mustGet(app)
+					r.mustGet(app2)
+					time.Sleep(10 * time.Minute)
+					if n, most := up.count(), int(10*time.Minute/min(life, time.Hour)*2)+2; n > most {
+						t.Errorf("new values: %d calls in ten minutes, want %d at most", n, most)
+					}
+					if n := same.count(); n > 602 {
+						t.Errorf("one value: %d calls in ten minutes, want one a second at most", n)
+					}
+				})
+			})
+		}
+	}
+}
+
+func TestAnAnswerThatIsDeadOnArrivalIsAFailure(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		up := &upstream{answer: func(context.Context, fetchers.Ask, int) (fetchers.Token, error) {
+			time.Sleep(2 * time.Second)
+			return token("x", time.Second), nil
+		}}
+		r := start(t, Config{Catalog: specs(Spec{Name: app, Kind: StableToken, Fetcher: up})})
+		_, err := r.get(app)
+		mustReason(t, err, Unreachable)
+	})
+}
+
+func TestSuspendEndsLivesAndAWallClockDoesNot(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var asleep atomic.Int64
+		began := time.Now()
+		up := fresh(2 * time.Hour)
+		r := start(t, Config{
+			Catalog:  specs(Spec{Name: app, Kind: StableToken, Fetcher: up}),
+			Boottime: func() time.Duration { return time.Since(began) + time.Duration(asleep.Load()) },
+			Boot:     "b1",
+		})
+		r.mustGet(app)
+		asleep.Store(int64(3 * time.Hour))
+		r.clock.Resync()
+		if _, ok := r.Cached([]byte(app)); ok {
+			t.Error("a value that died in suspend is served")
+		}
+		if got := r.mustGet(app); got != "tok-2" {
+			t.Errorf("got %s, want tok-2", got)
+		}
+	})
+}
+
+func TestStoppingWaitsForARotatingFetchAndForNothingElse(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		slow := func() *upstream {
+			return &upstream{answer: func(ctx context.Context, _ fetchers.Ask, _ int) (fetchers.Token, error) {
+				select {
+				case <-time.After(4 * time.Second):
+					return token("late", time.Hour), nil
+				case <-ctx.Done():
+					return fetchers.Token{}, &fetchers.TransportError{Endpoint: "/x", Err: ctx.Err()}
+				}
+			}}
+		}
+		d := newDisk()
+		r := start(t, Config{Store: d, Catalog: specs(
+			Spec{Name: app, Kind: RotatingToken, Fetcher: slow()},
+			Spec{Name: app2, Kind: StableToken, Fetcher: slow()})})
+		errs := make(chan error, 2)
+		go func() { _, err := r.get(app2); errs <- err }()
+		go func() { _, _ = r.get(app) }()
+		time.Sleep(time.Second)
+		began := time.Now()
+		r.end()
+		mustReason(t, <-errs, Stopping)
+		if d := time.Since(began); d > 0 {
+			t.Errorf("the repeating fetch held the stop up for %v", d)
+		}
+		r.stop()
+		if d := time.Since(began); d != 3*time.Second {
+			t.Errorf("stopped after %v, want 3s", d)
+		}
+		if !d.has(record.Credentials, app) {
+			t.Error("the rotated value was lost")
+		}
+		_, err := r.get(app2)
+		mustReason(t, err, Stopping)
+	})
+}
+
+func TestARemovedAccountIsForgottenAndTheOthersAreNotTouched(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		up, other := fresh(time.Hour), fresh(time.Hour)
+		d := newDisk()
+		keep := Spec{Name: app2, Kind: StableToken, Fetcher: other, Settings: "s"}
+		r := start(t, Config{Store: d, Catalog: specs(Spec{Name: app, Kind: StableToken, Fetcher: up}, keep)})
+		r.mustGet(app)
+		r.mustGet(app2)
+		r.SetCatalog(specs(keep))
+		_, err := r.get(app)
+		mustReason(t, err, NotFound)
+		if d.has(record.Credentials, app) {
+			t.Error("the token of a removed account is still on disk")
+		}
+		if got := r.mustGet(app2); got != "tok-1" || other.count() != 1 {
+			t.Errorf("the other account: got %s after %d calls", got, other.count())
+		}
+		time.Sleep(3 * time.Hour)
+		if n := up.count(); n != 1 {
+			t.Errorf("calls for the removed account: got %d, want 1", n)
+		}
+	})
+}
+
+func TestWatchersHearOfEveryChangeInOrder(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		up := fresh(2 * time.Hour)
+		r := start(t, Config{Catalog: specs(Spec{Name: app, Kind: StableToken, Fetcher: up}, Spec{Name: "work/ww1/1/access_token", Kind: CorpToken, Fetcher: fresh(time.Hour)})})
+		list, w := r.Watch("official")
+		defer w.Close()
+		if len(list) != 1 || list[0].State != Idle {
+			t.Fatalf("snapshot: got %+v", list)
+		}
+		r.mustGet("work/ww1/1/access_token")
+		r.mustGet(app)
+		expect := func(want State) {
+			t.Helper()
+			select {
+			case l := <-w.Events():
+				if l.Name != app || l.State != want {
+					t.Errorf("event: got %+v, want %s", l, want)
+				}
+			case <-time.After(3 * time.Hour):
+				t.Errorf("no event, want %s", want)
+			}
+		}
+		expect(Fresh)
+		up.answers(func(context.Context, fetchers.Ask, int) (fetchers.Token, error) { return fetchers.Token{}, away() })
+		expect(Stale)
+		expect(Expired)
+		up.answers(func(context.Context, fetchers.Ask, int) (fetchers.Token, error) { return token("back", time.Hour), nil })
+		expect(Fresh)
+	})
+}
+
+func TestASlowWatcherIsClosed(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var ws watchers
+		w := ws.add("")
+		for range backlog + 1 {
+			ws.tell(Listing{Name: "x"})
+		}
+		n := 0
+		for range w.Events() {
+			n++
+		}
+		if n != backlog {
+			t.Errorf("events before the close: got %d, want %d", n, backlog)
+		}
+		w.Close()
+	})
+}
+
+func TestAHitDoesNotAllocate(t *testing.T) {
+	e, err := New(Config{Store: newDisk(), Catalog: specs(Spec{Name: app, Kind: StableToken, Fetcher: fresh(time.Hour)})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.Get(t.Context(), app); err != nil {
+		t.Fatal(err)
+	}
+	name := []byte(app)
+	if n := testing.AllocsPerRun(1000, func() {
+		if _, ok := e.Cached(name); !ok {
+			t.Fatal("no hit")
+		}
+	}); n != 0 {
+		t.Errorf("allocations: got %v, want 0", n)
+	}
+}
+
+func BenchmarkCached(b *testing.B) {
+	e, err := New(Config{Store: newDisk(), Catalog: specs(Spec{Name: app, Kind: StableToken, Fetcher: fresh(time.Hour)})})
+	if err != nil {
+		b.Fatal(err)
+	}
+	if _, err := e.Get(b.Context(), app); err != nil {
+		b.Fatal(err)
+	}
+	name := []byte(app)
+	for b.Loop() {
+		e.Cached(name)
+	}
+}

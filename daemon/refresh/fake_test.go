@@ -1,0 +1,269 @@
+package refresh
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"tokend/daemon/record"
+	"tokend/fetchers"
+	"tokend/fetchers/secret"
+)
+
+// upstream is WeChat as the engine's tests need it: a function per credential, and a
+// count of what was asked.
+type upstream struct {
+	mu     sync.Mutex
+	answer func(ctx context.Context, ask fetchers.Ask, n int) (fetchers.Token, error)
+	calls  int
+	now    int
+	most   int
+	times  []time.Time
+}
+
+func (u *upstream) Fetch(ctx context.Context, ask fetchers.Ask) (fetchers.Token, error) {
+	u.mu.Lock()
+	u.calls++
+	n := u.calls
+	u.now++
+	u.most = max(u.most, u.now)
+	u.times = append(u.times, time.Now())
+	answer := u.answer
+	u.mu.Unlock()
+	defer func() {
+		u.mu.Lock()
+		u.now--
+		u.mu.Unlock()
+	}()
+	return answer(ctx, ask, n)
+}
+
+func (u *upstream) count() int {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.calls
+}
+
+func (u *upstream) answers(f func(ctx context.Context, ask fetchers.Ask, n int) (fetchers.Token, error)) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.answer = f
+}
+
+func token(value string, life time.Duration) fetchers.Token {
+	return fetchers.Token{Value: secret.Text(value), ExpiresIn: life}
+}
+
+// fresh answers a new value each time.
+func fresh(life time.Duration) *upstream {
+	return &upstream{answer: func(_ context.Context, _ fetchers.Ask, n int) (fetchers.Token, error) {
+		return token(fmt.Sprintf("tok-%d", n), life), nil
+	}}
+}
+
+func refusal(code int, r fetchers.Reaction) *fetchers.APIError {
+	return &fetchers.APIError{Endpoint: "/cgi-bin/token", Code: code, Msg: "no", Reaction: r}
+}
+
+func away() error {
+	return &fetchers.TransportError{Endpoint: "/cgi-bin/token", Err: errors.New("connection refused")}
+}
+
+// catalog is a fixed set of specs.
+type catalog map[string]Spec
+
+func (c catalog) Lookup(name string) (Spec, error) {
+	if s, ok := c[name]; ok {
+		return s, nil
+	}
+	return Spec{}, &Error{Reason: NotFound, RetryAfter: Never, Message: "no such credential"}
+}
+
+func (c catalog) Names() iter.Seq[string] { return maps.Keys(c) }
+
+func specs(all ...Spec) catalog {
+	c := catalog{}
+	for _, s := range all {
+		if s.Account == "" {
+			s.Account, s.Owner = s.Name, s.Name
+		}
+		c[s.Name] = s
+	}
+	return c
+}
+
+// disk is a store in memory that can be made to fail or to block.
+type disk struct {
+	mu    sync.Mutex
+	kept  map[string]record.Record
+	err   error
+	gate  chan struct{} // nil, or what Put waits for
+	puts  int
+	fails int
+}
+
+func newDisk() *disk { return &disk{kept: map[string]record.Record{}} }
+
+func (d *disk) Put(_ context.Context, recs ...record.Record) error {
+	d.mu.Lock()
+	gate := d.gate
+	d.mu.Unlock()
+	if gate != nil {
+		<-gate
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.err != nil {
+		d.fails++
+		return d.err
+	}
+	d.puts++
+	for _, r := range recs {
+		key := string(r.Table) + "/" + r.Key
+		if r.Value == nil {
+			delete(d.kept, key)
+			continue
+		}
+		r.Value = slices.Clone(r.Value)
+		d.kept[key] = r
+	}
+	return nil
+}
+
+func (d *disk) All(table record.Table) iter.Seq2[record.Record, error] {
+	return func(yield func(record.Record, error) bool) {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		for _, r := range d.kept {
+			if r.Table == table && !yield(r, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (d *disk) fail(err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.err = err
+}
+
+func (d *disk) has(table record.Table, key string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	_, ok := d.kept[string(table)+"/"+key]
+	return ok
+}
+
+// rig is an engine that runs.
+type rig struct {
+	*Engine
+	t    *testing.T
+	log  *strings.Builder
+	end  context.CancelFunc // asks Run to stop
+	stop func()             // the same, and waits for it
+}
+
+// start runs an engine until the test ends or stop is called. Inside a bubble only.
+func start(t *testing.T, cfg Config) *rig {
+	t.Helper()
+	if cfg.Store == nil {
+		cfg.Store = newDisk()
+	}
+	var log strings.Builder
+	if cfg.Logger == nil {
+		var mu sync.Mutex
+		cfg.Logger = hclog.New(&hclog.LoggerOptions{Level: hclog.Debug, Output: lockedWriter{&mu, &log}})
+	}
+	e, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- e.Run(ctx) }()
+	stop := sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+	t.Cleanup(stop)
+	return &rig{e, t, &log, cancel, stop}
+}
+
+type lockedWriter struct {
+	mu *sync.Mutex
+	w  io.Writer
+}
+
+func (w lockedWriter) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.w.Write(p)
+}
+
+func (r *rig) get(name string) (string, error) {
+	v, err := r.Get(context.Background(), name)
+	return string(v.Text), err
+}
+
+func (r *rig) mustGet(name string) string {
+	r.t.Helper()
+	v, err := r.get(name)
+	if err != nil {
+		r.t.Fatalf("Get(%s) at %s: %v", name, time.Now().Format(time.TimeOnly), err)
+	}
+	return v
+}
+
+func (r *rig) mustState(name string, want State) {
+	r.t.Helper()
+	s, err := r.Status(name)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if s.State != want {
+		r.t.Errorf("state of %s: got %s, want %s", name, s.State, want)
+	}
+}
+
+// reason returns the reason of an *Error, 0 for none.
+func reason(err error) Reason {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.Reason
+	}
+	return 0
+}
+
+func mustReason(t *testing.T, err error, want Reason) *Error {
+	t.Helper()
+	if reason(err) != want {
+		t.Fatalf("got error %v, want one of reason %s", err, want)
+	}
+	e, _ := errors.AsType[*Error](err)
+	return e
+}
+
+// bubble runs f in virtual time.
+func bubble(t *testing.T, f func(t *testing.T)) {
+	t.Helper()
+	synctest.Test(t, f)
+}
+
+const (
+	app  = "official_account/wx1/access_token"
+	app2 = "official_account/wx2/access_token"
+	tick = "official_account/wx1/jsapi_ticket"
+)

@@ -1,0 +1,138 @@
+package refresh
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"tokend/daemon/clock"
+	"tokend/fetchers"
+)
+
+// hold is why a credential is not asked for just now. It is immutable. The short
+// ones are the back-off after a passing fault, the long ones wait for a
+// person; both are remembered over restarts, so that a crash loop asks no more
+// than one run would.
+type hold struct {
+	reason   Reason
+	class    fetchers.Reaction // 0 for a fault of transport
+	errcode  int
+	message  string
+	rid      string
+	address  string
+	failures int // in a row, this one included
+	settings string
+	derived  bool // the parent's trouble: no reason not to ask the parent again
+
+	since clock.Instant
+	until clock.Instant // never: not of itself
+}
+
+// never is the end of a hold that only an event or an operator ends.
+const never = clock.Instant(1<<63 - 1)
+
+// personal reports whether somebody must act before a call can succeed, or a
+// quota must run out its time: the state is then Held, not merely Expired.
+func (h *hold) personal() bool { return h.class > fetchers.Retry }
+
+// err returns the hold as an error for a reader at now.
+func (h *hold) err(now clock.Instant) *Error {
+	after := Never
+	if h.until != never {
+		after = max(h.until.Sub(now), 0)
+	}
+	return &Error{Reason: h.reason, RetryAfter: after, Message: h.message}
+}
+
+// failed returns the hold that err calls for at now, when failures refreshes
+// have failed in a row, this one included. life is the life of the value that was
+// last known, zero for none; it shortens the back-off, not the holds.
+func failed(err error, failures int, life time.Duration, careful bool, spread float64, now clock.Instant, wall time.Time) *hold {
+	h := &hold{failures: failures, since: now}
+	api, ok := errors.AsType[*fetchers.APIError](err)
+	if !ok {
+		h.reason = Unreachable
+		h.message = err.Error()
+		if t, ok := errors.AsType[*fetchers.TransportError](err); !ok || !t.Sent {
+			careful = false
+		}
+		h.until = now.Add(backoff(failures, life, careful, spread))
+		return h
+	}
+	h.reason, h.class = Refused, api.Reaction
+	h.errcode, h.message, h.rid, h.address = api.Code, api.Error(), api.RID, api.IP
+	switch api.Reaction {
+	case fetchers.Retry:
+		h.until = now.Add(backoff(max(failures, quickTries+1), life, careful, spread))
+	case fetchers.QuotaDay:
+		h.reason = Limited
+		h.until = now.Add(untilMidnight(wall) + time.Duration(spread*float64(time.Minute)))
+	case fetchers.QuotaMinute:
+		h.reason = Limited
+		h.until = now.Add(doubled(time.Minute, failures, time.Hour))
+	case fetchers.AddressRefused:
+		h.until = now.Add(max(5*time.Minute, api.Pause))
+	case fetchers.Reauthorize:
+		h.reason = Reauth
+		h.until = never
+	case fetchers.NewTicket:
+		h.reason = NoTicket
+		h.until = never
+	default:
+		h.until = now.Add(max(doubled(5*time.Minute, failures, time.Hour), api.Pause))
+	}
+	return h
+}
+
+// quickTries is how many short pauses come before the long ones: "at most 3 quick
+// tries, then every 30..60 s".
+const quickTries = 3
+
+// backoff returns the pause after a passing fault. careful skips the short pauses:
+// the lost answer to a rotating fetch may have ended the value that is being
+// served, and a second call would end the next.
+func backoff(failures int, life time.Duration, careful bool, spread float64) time.Duration {
+	long := jittered(30*time.Second, spread)
+	d := long
+	if failures <= quickTries && !careful {
+		d = doubled(time.Second, failures, long)
+	}
+	if life > 0 {
+		d = max(shrink(d, life), soonest)
+	}
+	return d
+}
+
+// doubled returns first, doubled for each failure beyond the first, at most limit.
+func doubled(first time.Duration, failures int, limit time.Duration) time.Duration {
+	d := first
+	for range failures - 1 {
+		if d *= 2; d >= limit {
+			return limit
+		}
+	}
+	return min(d, limit)
+}
+
+// day is the window of a quota that WeChat counts by the natural day.
+const day = 24 * time.Hour
+
+// zone is where WeChat's days begin: Asia/Shanghai, which has had no summer time since
+// 1991. Fixed, so that a host without a time zone database agrees.
+var zone = time.FixedZone("CST", 8*60*60)
+
+// untilMidnight returns how long WeChat's day still lasts at t.
+func untilMidnight(t time.Time) time.Duration {
+	t = t.In(zone)
+	y, m, d := t.Date()
+	return time.Date(y, m, d+1, 0, 0, 0, 0, zone).Sub(t)
+}
+
+// guard returns the error of tokend's own limit word, which helps again after wait.
+func guard(word string, wait time.Duration) *Error {
+	return &Error{
+		Reason:     Limited,
+		RetryAfter: wait,
+		Message:    fmt.Sprintf("no call made: the %s quota is kept by tokend and has been spent", word),
+	}
+}

@@ -1,0 +1,137 @@
+package refresh
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"sync/atomic"
+)
+
+// List returns what there is under prefix, sorted by name: what has been asked for, and
+// what the catalog knows besides.
+func (e *Engine) List(prefix string) []Listing {
+	now := e.clock.Now()
+	var all []Listing
+	for _, en := range e.index.all() {
+		if !strings.HasPrefix(en.name, prefix) {
+			continue
+		}
+		en.mu.Lock()
+		if !en.gone {
+			all = append(all, en.listingLocked(now))
+		}
+		en.mu.Unlock()
+	}
+	for name := range (*e.catalog.Load()).Names() {
+		if strings.HasPrefix(name, prefix) && e.index.get(name) == nil {
+			all = append(all, Listing{Name: name, State: Idle})
+		}
+	}
+	slices.SortFunc(all, func(a, b Listing) int { return cmp.Compare(a.Name, b.Name) })
+	// A name that was first asked for between the two loops stands there twice.
+	return slices.CompactFunc(all, func(a, b Listing) bool { return a.Name == b.Name })
+}
+
+// Watch returns what there is under prefix and a subscription to every change after
+// it. A change that happens meanwhile may be in both.
+func (e *Engine) Watch(prefix string) ([]Listing, *Watch) {
+	w := e.watchers.add(prefix)
+	return e.List(prefix), w
+}
+
+// Status returns all there is to say of name. Its error is an *Error.
+func (e *Engine) Status(name string) (Status, error) {
+	en := e.index.get(name)
+	if en == nil {
+		// Asking how a credential is does not count as asking for it.
+		spec, err := (*e.catalog.Load()).Lookup(name)
+		if err != nil {
+			return Status{}, err
+		}
+		en = newEntry(spec)
+	}
+	en.mu.Lock()
+	defer en.mu.Unlock()
+	now := e.clock.Now()
+	spec := en.spec.Load()
+	s := Status{Listing: en.listingLocked(now), Kind: spec.Kind.String(), Parent: spec.Parent, Durable: !en.volatile}
+	if c := en.current.Load(); c != nil {
+		s.FetchedAt = e.clock.Wall(c.issued).UTC()
+		s.ExpiresAt = e.clock.Wall(c.end).UTC()
+		s.Fingerprint = c.fingerprint()
+	}
+	if en.refresh != 0 && en.refresh != never {
+		s.NextRefresh = e.clock.Wall(max(en.refresh, now)).UTC()
+	}
+	if h := en.hold; h != nil {
+		s.LastError, s.ErrCode, s.Address, s.Failures = h.message, h.errcode, h.address, h.failures
+		s.ErrorAt = e.clock.Wall(h.since).UTC()
+		s.Held = h.personal()
+		if h.until != never {
+			s.HoldUntil = e.clock.Wall(h.until).UTC()
+		}
+	}
+	return s, nil
+}
+
+// History returns the last refreshes of name, newest first. Its error is an *Error.
+func (e *Engine) History(name string) ([]Attempt, error) {
+	en := e.index.get(name)
+	if en == nil {
+		_, err := (*e.catalog.Load()).Lookup(name)
+		return nil, err
+	}
+	en.mu.Lock()
+	defer en.mu.Unlock()
+	h := slices.Clone(en.history)
+	slices.Reverse(h)
+	return h, nil
+}
+
+// Stat is one counter.
+type Stat struct {
+	Key   string
+	Value int64
+}
+
+// counts is what the engine has done since it was made.
+type counts struct {
+	fetches, rejects, renewed, repeated, failed atomic.Int64
+}
+
+// refreshed counts a refresh by its outcome.
+func (c *counts) refreshed(outcome string) {
+	switch outcome {
+	case "ok":
+		c.renewed.Add(1)
+	case "same":
+		c.repeated.Add(1)
+	default:
+		c.failed.Add(1)
+	}
+}
+
+// Stats returns the engine's counters and how many credentials stand where.
+func (e *Engine) Stats() []Stat {
+	stats := []Stat{
+		{"calls", e.counts.fetches.Load()},
+		{"refreshes:ok", e.counts.renewed.Load()},
+		{"refreshes:same", e.counts.repeated.Load()},
+		{"refreshes:failed", e.counts.failed.Load()},
+	}
+	var states [len(stateNames)]int64
+	now := e.clock.Now()
+	all := e.index.all()
+	for _, en := range all {
+		en.mu.Lock()
+		states[en.stateLocked(now)]++
+		en.mu.Unlock()
+	}
+	for s, n := range states {
+		if State(s) != Idle {
+			stats = append(stats, Stat{"credentials:" + State(s).String(), n})
+		}
+	}
+	slices.SortFunc(stats, func(a, b Stat) int { return cmp.Compare(a.Key, b.Key) })
+	return stats
+}
