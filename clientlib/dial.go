@@ -1,0 +1,51 @@
+package clientlib
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"syscall"
+	"time"
+)
+
+// A full backlog refuses a connection at once on Linux, with EAGAIN, instead of
+// letting it wait. It lasts until the daemon has accepted a few.
+const (
+	firstDialPause = time.Millisecond
+	lastDialPause  = 32 * time.Millisecond
+)
+
+// dial connects within ctx. Its error is [ErrNoDaemon] where nothing listens.
+func (c *Client) dial(ctx context.Context) (*conn, error) {
+	c.mu.Lock()
+	closed := c.closed
+	c.mu.Unlock()
+	if closed {
+		return nil, ErrClosed
+	}
+	for pause := firstDialPause; ; pause = min(2*pause, lastDialPause) {
+		nc, err := c.connect(ctx)
+		switch {
+		case err == nil:
+			return newConn(nc), nil
+		case errors.Is(err, syscall.ENOENT), errors.Is(err, syscall.ECONNREFUSED):
+			return nil, fmt.Errorf("%w (%w)", ErrNoDaemon, err)
+		case !errors.Is(err, syscall.EAGAIN):
+			return nil, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("%w: %w", ctx.Err(), err)
+		case <-time.After(pause):
+		}
+	}
+}
+
+func (c *Client) connect(ctx context.Context) (net.Conn, error) {
+	if c.DialContext != nil {
+		return c.DialContext(ctx)
+	}
+	var d net.Dialer
+	return d.DialContext(ctx, "unix", c.socket())
+}

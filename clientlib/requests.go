@@ -1,0 +1,152 @@
+package clientlib
+
+import (
+	"context"
+
+	"tokend/protocol"
+)
+
+// Listing is where a credential stands: a line of [Client.List], or a change seen by a
+// [Watcher].
+type Listing = protocol.Listing
+
+// Attempt is one refresh in the history of a credential.
+type Attempt = protocol.Attempt
+
+// Signature is what a page hands to wx.config or wx.agentConfig.
+type Signature = protocol.Signature
+
+// Pair is one line of a status or of the statistics.
+type Pair struct {
+	Key   string
+	Value string // "-" where there is none
+}
+
+// Ping asks whether the daemon is there.
+func (c *Client) Ping(ctx context.Context) error {
+	_, err := one(ctx, c, protocol.VerbPing, func(fields string) (struct{}, error) {
+		if fields != "PONG" {
+			return struct{}{}, ErrMalformed
+		}
+		return struct{}{}, nil
+	})
+	return err
+}
+
+// Version returns the daemon's version.
+func (c *Client) Version(ctx context.Context) (string, error) {
+	return one(ctx, c, protocol.VerbVersion, protocol.ParseVersion)
+}
+
+// Get returns a value that is valid now. The daemon fetches it where it holds
+// none; only then does Get wait for WeChat.
+func (c *Client) Get(ctx context.Context, name string) (Credential, error) {
+	return one(ctx, c, protocol.VerbGet, parseCredential, name)
+}
+
+// Reject says that WeChat refused value, and returns the one to use in its place. The
+// daemon fetches a new one only if value is still the current one, so that every
+// caller may say it. A value that comes back the same was answered by WeChat once more:
+// then it is not the value that is wrong.
+func (c *Client) Reject(ctx context.Context, name string, value Secret) (Credential, error) {
+	return one(ctx, c, protocol.VerbReject, parseCredential, name, string(value))
+}
+
+// Refresh has the daemon fetch a new value whatever it holds. It spends quota and
+// is meant for operators. It is never repeated: an error other than an
+// [*Error] leaves open whether it was done.
+func (c *Client) Refresh(ctx context.Context, name string) (Credential, error) {
+	return one(ctx, c, protocol.VerbRefresh, parseCredential, name)
+}
+
+// Sign returns the JS-SDK signature of the page at url with the ticket name,
+// which stays with the daemon.
+func (c *Client) Sign(ctx context.Context, name, url string) (Signature, error) {
+	return one(ctx, c, protocol.VerbSign, protocol.ParseSignature, name, url)
+}
+
+// List returns the credentials whose names begin with prefix, in the order of
+// their names; all of them for "".
+func (c *Client) List(ctx context.Context, prefix string) ([]Listing, error) {
+	return many(ctx, c, protocol.VerbList, protocol.ParseListing, prefix)
+}
+
+// Status returns what there is to say of a credential, in the daemon's order.
+func (c *Client) Status(ctx context.Context, name string) ([]Pair, error) {
+	return many(ctx, c, protocol.VerbStatus, parsePair, name)
+}
+
+// History returns the last refreshes of a credential, newest first.
+func (c *Client) History(ctx context.Context, name string) ([]Attempt, error) {
+	return many(ctx, c, protocol.VerbHistory, protocol.ParseAttempt, name)
+}
+
+// Stats returns the daemon's counters, in the order of their keys.
+func (c *Client) Stats(ctx context.Context) ([]Pair, error) {
+	return many(ctx, c, protocol.VerbStats, parsePair)
+}
+
+// one makes a request whose reply is one line.
+func one[T any](ctx context.Context, c *Client, verb protocol.Verb, parse func(string) (T, error), args ...string) (result T, err error) {
+	err = c.ask(ctx, verb, func(cn *conn) error {
+		fields, err := cn.reply()
+		if err != nil {
+			return err
+		}
+		result, err = parse(fields)
+		return err
+	}, args...)
+	if err != nil {
+		var none T
+		return none, err
+	}
+	return result, nil
+}
+
+// many makes a request whose reply is a count and as many lines.
+func many[T any](ctx context.Context, c *Client, verb protocol.Verb, parse func(string) (T, error), args ...string) (result []T, err error) {
+	err = c.ask(ctx, verb, func(cn *conn) (err error) {
+		result, err = readLines(cn, parse)
+		return err
+	}, args...)
+	if err != nil {
+		return nil, err
+	}
+	return result, nil
+}
+
+// readLines reads a count and as many lines. On an error it returns nothing: half a list
+// would look like a short one.
+func readLines[T any](cn *conn, parse func(string) (T, error)) ([]T, error) {
+	fields, err := cn.reply()
+	if err != nil {
+		return nil, err
+	}
+	n, err := protocol.ParseCount(fields)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]T, 0, min(n, 1024)) // a count alone must not cost memory
+	for range n {
+		line, err := cn.readLine()
+		if err != nil {
+			return nil, err
+		}
+		item, err := parse(line)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, item)
+	}
+	return all, nil
+}
+
+func parseCredential(fields string) (Credential, error) {
+	ttl, value, err := protocol.ParseValue(fields)
+	return Credential{Value: Secret(value), TTL: ttl}, err
+}
+
+func parsePair(line string) (Pair, error) {
+	key, value, err := protocol.ParsePair(line)
+	return Pair{Key: key, Value: value}, err
+}
