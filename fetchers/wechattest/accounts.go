@@ -1,0 +1,145 @@
+package wechattest
+
+import (
+	"strconv"
+	"time"
+)
+
+// account is whoever has a secret: an official account or mini program, an app of a
+// corp, a service provider.
+type account struct {
+	// id is how calls are counted: the appid, "corpid/agentid", or the
+	// provider's corpid.
+	id   string
+	corp string // of WeCom
+
+	secret string
+	frozen bool      // official accounts: the secret was frozen in the console
+	forced time.Time // when a forced refresh last had an effect
+
+	lines map[universe]*line
+}
+
+func (a *account) line(u universe) *line {
+	l := a.lines[u]
+	if l == nil {
+		l = new(line)
+		a.lines[u] = l
+	}
+	return l
+}
+
+// accounts are all of them, by the ids that calls carry.
+type accounts struct {
+	official  map[string]*account            // by appid
+	apps      map[string]map[string]*account // by corpid and agentid
+	providers map[string]*account            // by corpid
+}
+
+func newAccounts() accounts {
+	return accounts{
+		official:  map[string]*account{},
+		apps:      map[string]map[string]*account{},
+		providers: map[string]*account{},
+	}
+}
+
+// app returns the app of a corp that has the secret, or nil.
+func (as accounts) app(corpid, secret string) *account {
+	for _, a := range as.apps[corpid] {
+		if a.secret == secret {
+			return a
+		}
+	}
+	return nil
+}
+
+// byID returns the accounts that have the id, in whatever family.
+func (as accounts) byID(id string) []*account {
+	var found []*account
+	for _, m := range []map[string]*account{as.official, as.providers} {
+		if a := m[id]; a != nil {
+			found = append(found, a)
+		}
+	}
+	for _, apps := range as.apps {
+		for _, a := range apps {
+			if a.id == id {
+				found = append(found, a)
+			}
+		}
+	}
+	return found
+}
+
+func put(m map[string]*account, key string, a account) *account {
+	if old := m[key]; old != nil {
+		old.secret = a.secret
+		return old
+	}
+	a.lines = map[universe]*line{}
+	m[key] = &a
+	return &a
+}
+
+// AddAccount adds an official account or a mini program. Of one that is there
+// already it changes the secret; its tokens live on.
+func (w *WeChat) AddAccount(appid, secret string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.addAccount(appid, secret)
+}
+
+func (w *WeChat) addAccount(appid, secret string) *account {
+	return put(w.accounts.official, appid, account{id: appid, secret: secret})
+}
+
+// AddApp adds an app of a corp, whose calls are counted as those of
+// "corpid/agentid". Of one that is there already it changes the secret; its tokens live on.
+func (w *WeChat) AddApp(corpid, agentid, secret string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.addApp(corpid, agentid, secret)
+}
+
+func (w *WeChat) addApp(corpid, agentid, secret string) *account {
+	apps := w.accounts.apps[corpid]
+	if apps == nil {
+		apps = map[string]*account{}
+		w.accounts.apps[corpid] = apps
+	}
+	return put(apps, agentid, account{id: corpid + "/" + agentid, corp: corpid, secret: secret})
+}
+
+// registerApp makes an app of whoever calls with an unknown secret. The call
+// does not say an agentid, so the apps are numbered.
+func (w *WeChat) registerApp(corpid, secret string) *account {
+	for n := len(w.accounts.apps[corpid]) + 1; ; n++ {
+		agentid := "app" + strconv.Itoa(n)
+		if w.accounts.apps[corpid][agentid] == nil {
+			return w.addApp(corpid, agentid, secret)
+		}
+	}
+}
+
+// AddProvider adds a service provider of WeCom. Of one that is there already
+// it changes the secret; its tokens live on.
+func (w *WeChat) AddProvider(corpid, secret string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.addProvider(corpid, secret)
+}
+
+func (w *WeChat) addProvider(corpid, secret string) *account {
+	return put(w.accounts.providers, corpid, account{id: corpid, corp: corpid, secret: secret})
+}
+
+// SetFrozen freezes the secret of an official account (errcode 40243 for both
+// its tokens), or thaws it. The real WeChat takes ten minutes over it.
+func (w *WeChat) SetFrozen(appid string, frozen bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if a := w.accounts.official[appid]; a != nil {
+		a.frozen = frozen
+	}
+}
