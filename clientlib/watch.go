@@ -65,7 +65,7 @@ func (w *Watcher) Next(ctx context.Context) (Listing, error) {
 		return Listing{}, w.err
 	}
 	if err := ctx.Err(); err != nil {
-		return Listing{}, err
+		return Listing{}, explain(ctx, protocol.VerbWatch, w.prefix, err)
 	}
 	unguard := w.conn.guard(ctx)
 	l, err := w.read()

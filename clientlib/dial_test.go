@@ -1,0 +1,80 @@
+package clientlib
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func TestNoDaemon(t *testing.T) {
+	path := testSocket(t)
+	c := &Client{Socket: path}
+	if err := c.Ping(t.Context()); !errors.Is(err, ErrNoDaemon) || !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("no socket: error is %v", err)
+	}
+
+	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln.SetUnlinkOnClose(false) // as a daemon that was killed leaves it
+	ln.Close()
+	if err := c.Ping(t.Context()); !errors.Is(err, ErrNoDaemon) || !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("nobody at the socket: error is %v", err)
+	}
+
+	c.Socket = filepath.Join(t.TempDir(), "not-a-directory")
+	if err := os.WriteFile(c.Socket, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.Socket = filepath.Join(c.Socket, "s")
+	if err := c.Ping(t.Context()); err == nil || errors.Is(err, ErrNoDaemon) {
+		t.Errorf("a path that cannot be: error is %v", err)
+	}
+}
+
+func TestSocketIsFound(t *testing.T) {
+	for _, tt := range []struct{ field, env, want string }{
+		{"/a", "/b", "/a"},
+		{"", "/b", "/b"},
+		{"", "", DefaultSocket},
+	} {
+		t.Setenv("TOKEND_SOCKET", tt.env)
+		if got := (&Client{Socket: tt.field}).socket(); got != tt.want {
+			t.Errorf("Socket %q, TOKEND_SOCKET %q: %q, want %q", tt.field, tt.env, got, tt.want)
+		}
+	}
+}
+
+// A backlog that is full for a moment is waited for, but not for ever.
+func TestFullBacklog(t *testing.T) {
+	d := &fakeDaemon{serve: always("OK PONG\n")}
+	var mu sync.Mutex
+	refused := 3
+	c := &Client{DialContext: func(ctx context.Context) (net.Conn, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if refused--; refused >= 0 {
+			return nil, &net.OpError{Op: "dial", Net: "unix", Err: os.NewSyscallError("connect", syscall.EAGAIN)}
+		}
+		return d.dialPipe(ctx)
+	}}
+	defer c.Close()
+	if err := c.Ping(t.Context()); err != nil {
+		t.Error(err)
+	}
+	c.Close()
+	d.wg.Wait()
+
+	refused = 1 << 30
+	c = &Client{DialContext: c.DialContext, Timeout: 20 * time.Millisecond}
+	if err := c.Ping(t.Context()); !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, syscall.EAGAIN) {
+		t.Errorf("error is %v", err)
+	}
+}
