@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"net/http"
 	"strconv"
@@ -78,9 +77,11 @@ func (q *call) refusal(code int, errmsg string) error {
 type object map[string]json.RawMessage
 
 // parseObject parses one JSON object and nothing else. A key that comes twice
-// makes the answer ambiguous, and so no answer.
+// makes the answer ambiguous, and so no answer: encoding/json would take the
+// last, and who knows which of them WeChat meant.
 func parseObject(body []byte) (object, error) {
 	body = bytes.TrimSpace(body)
+	broken := errors.New("the answer is not JSON, or cut short")
 	switch {
 	case len(body) == 0:
 		return nil, errors.New("the answer is empty")
@@ -88,31 +89,28 @@ func parseObject(body []byte) (object, error) {
 		return nil, errors.New("the answer is a web page, not JSON")
 	case body[0] != '{':
 		return nil, errors.New("the answer is not a JSON object")
-	case !json.Valid(body):
-		return nil, errors.New("the answer is not JSON, or cut short")
+	case !json.Valid(body): // looks at what follows the object, too
+		return nil, broken
 	}
 	o := object{}
 	d := json.NewDecoder(bytes.NewReader(body))
-	if _, err := d.Token(); err != nil {
-		return nil, errors.New("the answer is not JSON")
+	if _, err := d.Token(); err != nil { // the brace
+		return nil, broken
 	}
 	for d.More() {
-		key, err := d.Token()
-		if err != nil {
-			return nil, errors.New("the answer is not JSON")
+		t, err := d.Token()
+		key, ok := t.(string)
+		if err != nil || !ok {
+			return nil, broken
 		}
 		var value json.RawMessage
 		if err := d.Decode(&value); err != nil {
-			return nil, errors.New("the answer is not JSON")
+			return nil, broken
 		}
-		k, _ := key.(string) // a key is always a string
-		if _, twice := o[k]; twice {
+		if _, twice := o[key]; twice {
 			return nil, errors.New("the answer says something twice")
 		}
-		o[k] = value
-	}
-	if _, err := d.Token(); err != nil && err != io.EOF {
-		return nil, errors.New("the answer is not JSON")
+		o[key] = value
 	}
 	return o, nil
 }

@@ -118,7 +118,7 @@ type TransportError struct {
 	// token may then have been replaced although no answer arrived.
 	Sent bool
 
-	// Err is the cause. It holds no URL and nothing that was sent. It is
+	// Err is the cause, never nil. It holds no URL and nothing that was sent. It is
 	// context.DeadlineExceeded or context.Canceled for errors.Is where the
 	// caller's patience, or the [Client]'s, ran out.
 	Err error

@@ -1,6 +1,7 @@
 package fetchers
 
 import (
+	"strings"
 	"testing"
 	"time"
 )
@@ -110,5 +111,16 @@ func TestPause(t *testing.T) {
 		if _, got := c.reaction(tt.code, ""); got != tt.want {
 			t.Errorf("%d on platform %d: got %v, want %v", tt.code, tt.platform, got, tt.want)
 		}
+	}
+}
+
+func TestEveryReactionHasAWord(t *testing.T) {
+	seen := map[string]bool{}
+	for r := Retry; r <= Malformed+1; r++ {
+		word := r.String()
+		if unknown := strings.HasPrefix(word, "Reaction("); seen[word] || unknown != (r > Malformed) {
+			t.Errorf("reaction %d: got %q", r, word)
+		}
+		seen[word] = true
 	}
 }
