@@ -1,7 +1,7 @@
 // Package protocol is the language of tokend's socket: it reads and writes the
 // lines that go over it, and this page is its specification, for the authors of clients in
-// any language. It knows bytes; it has never heard of WeChat, of storage or of a
-// network.
+// any language. Its code knows bytes; it knows nothing of WeChat, of storage or of a
+// network, to which "upstream" is whoever issues the values.
 //
 // # In ten lines
 //
@@ -36,6 +36,9 @@
 //	> is what the client sends          @ is time that passes
 //	< is what the server answers        ! is what happens meanwhile
 //	# is a comment                      {word} is a field that differs
+//
+// In a line of the client's, \r and \x00 are a CR and a NUL, and a ">" alone is an
+// empty line.
 //
 // # Grammar
 //
@@ -81,9 +84,9 @@
 //
 // # Values and seconds
 //
-// A value is at most 32768 bytes of printable ASCII without spaces: WeChat
-// promises no length, and asks for room for at least 512. It is a secret: keep it out of logs, and
-// compare it for equality only.
+// A value is at most 32768 bytes of printable ASCII without spaces. Upstream
+// promises no length, so make room for whatever comes. A value is a secret: keep it out of
+// logs, and compare it for equality only.
 //
 // A ttl is whole seconds, rounded down, and at least 1, since nothing is given
 // out that is not valid. Where a line has a place for a ttl and there is none to
@@ -116,8 +119,8 @@
 //	< OK 7200 tok-02
 //	< OK PONG
 //
-// A connection may be used for one request or for a million. A server that is
-// stopping, or whose idle time is over, closes it between two replies; a client that
+// A connection may be used for one request or for a million. A server that stops, or
+// is told to keep no idle connections, closes them between two replies; a client that
 // finds a connection closed before the first byte of a reply connects again and asks again,
 // once. (REFRESH is the exception: see there.) Part of a reply, or one that does not
 // fit this grammar, means that the connection cannot be used any more.
@@ -126,9 +129,16 @@
 // everything that it asked; then the server closes. A line without its end is not
 // a request, and is dropped without a reply.
 //
-// The server closes the connection after QUIT, after a line that is too long, when it
-// stops, and when a watch cannot keep up. Whatever else happens, the connection stays usable after an
-// error.
+// The server closes a connection
+//
+//	after QUIT, and after an error about a line that is too long;
+//	on which a line was begun 30 s ago and has not ended;
+//	whose peer has read nothing for 10 s of what it is being sent;
+//	when a watch cannot keep up, or its peer says something more;
+//	when the server stops.
+//
+// Otherwise a connection may stay open and silent for as long as it likes, and stays usable
+// after an error.
 //
 // # Errors
 //
@@ -420,8 +430,9 @@
 //	OK <n>
 //	<key> <value>               n times; the value may hold spaces
 //
-// Everything about one credential except its value. "-" is none. Keys come in
-// this order; a client looks for those it knows and passes over the others.
+// Everything about one credential except its value. Every key is always there, in this
+// order, and "-" is none; new ones come at the end, and a client passes over those that it does
+// not know.
 //
 //	name          as asked
 //	kind          how it is renewed
@@ -438,7 +449,8 @@
 //	hold_until    when it may be asked for again
 //	fingerprint   tells two values apart and shows neither
 //	durable       yes; no while the disk refuses to keep the value
-//	used_by       who has read it, as far as that is counted
+//	used_by       who has been given it since the server was started, and how
+//	              often: www-data=120,root=3
 //
 //	> STATUS official_account/wx0123/access_token
 //	< OK 17
@@ -487,9 +499,16 @@
 //	OK <n>
 //	<key> <value>               n times, in order of the keys
 //
-// Counters since the server was started, of all peers together. Among them: reads (GET),
-// hits (those answered from memory), waits (those that had to wait), rejects, connections, and
-// calls:<path> for every path that was called upstream. A client passes over keys that it does not know.
+// Counters since the server was started, of all peers together. A client passes over keys that it
+// does not know.
+//
+//	calls:<path>   calls upstream, for every path that was called
+//	connections    connections, those turned away among them
+//	errors:<code>  replies with this code, where there were any
+//	hits           reads answered from memory
+//	reads          GET and SIGN
+//	rejects        REJECT
+//	waits          reads that had to wait
 //
 //	> GET official_account/wx0123/access_token
 //	< OK 7200 tok-01
@@ -512,7 +531,8 @@
 // First everything as it stands, then every change of a value or of a state, with none
 // lost in between. The value itself is not sent: ask for it, on another
 // connection. Several changes of one credential may arrive as one. The connection belongs
-// to the watch: nothing else that is sent on it is answered. To end a watch, close the connection.
+// to the watch: whatever else is sent on it, QUIT included, ends the watch and closes it
+// without a reply. Shutting down the sending side does not.
 //
 // A watcher that reads too slowly is closed by the server. Then, as after any break, it
 // connects and says WATCH again: the list at the beginning is what it has missed.
