@@ -11,9 +11,6 @@ import (
 	"time"
 )
 
-// maxKept is how much room for replies a connection keeps between two batches.
-const maxKept = 4 << 10
-
 // What is read of a peer that has been refused, so that it gets to read why: a close
 // with unread bytes would reset it while it still writes.
 const (
@@ -28,6 +25,10 @@ type conn struct {
 	nc      net.Conn
 	session *session
 	in      buffer
+
+	// out is the room that the session's replies gather in: lent by the server
+	// while there is something to answer, so that idle connections own none. Nil otherwise.
+	out *[]byte
 
 	// readErr is the end of the peer's sending, met while a job waited.
 	readErr error
@@ -56,6 +57,7 @@ func newConn(s *Server, nc net.Conn, peer Peer) *conn {
 // ends. Its error says why; see quietly.
 func (c *conn) serve(ctx context.Context) error {
 	for {
+		c.borrow()
 		n, next := c.session.step(c.in.bytes())
 		c.in.skip(n)
 		if n > 0 && c.deadline == lineDeadline {
@@ -121,9 +123,10 @@ func (c *conn) setDeadline() {
 	}
 }
 
-// flush writes the replies that have gathered.
+// flush writes the replies that have gathered, and gives back the room they took.
 func (c *conn) flush() error {
 	out := c.session.out
+	defer c.giveBack()
 	if len(out) == 0 {
 		return nil
 	}
@@ -131,11 +134,26 @@ func (c *conn) flush() error {
 		return err
 	}
 	_, err := c.nc.Write(out)
-	if cap(out) > maxKept {
-		out = nil
-	}
-	c.session.out = out[:0]
 	return err
+}
+
+// borrow makes room for replies if there is something to answer. A job may have made its
+// own.
+func (c *conn) borrow() {
+	if c.session.out == nil && c.in.len() > 0 {
+		c.out = c.server.outs.Get().(*[]byte)
+		c.session.out = *c.out
+	}
+}
+
+// giveBack ends borrow. The room that a job made for itself is left to the collector,
+// and so is what one huge reply took.
+func (c *conn) giveBack() {
+	if c.out != nil && cap(c.session.out) <= 2*maxOut {
+		*c.out = c.session.out[:0]
+		c.server.outs.Put(c.out)
+	}
+	c.out, c.session.out = nil, nil
 }
 
 // run runs the session's job. While one waits, the peer is looked out for.

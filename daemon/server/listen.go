@@ -44,10 +44,7 @@ func Listen(path string, mode fs.FileMode) (net.Listener, error) {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("socket %s: there is no directory %s", path, filepath.Dir(path))
 		}
-		if oe, ok := errors.AsType[*net.OpError](err); ok {
-			err = oe.Err // the rest of its text is the path once more
-		}
-		return nil, fmt.Errorf("socket %s: %w", path, err)
+		return nil, fmt.Errorf("socket %s: %w", path, bare(err))
 	}
 	ln.SetUnlinkOnClose(false) // it would remove the file of whoever came after
 	l := &listener{UnixListener: ln, path: path}
@@ -55,11 +52,11 @@ func Listen(path string, mode fs.FileMode) (net.Listener, error) {
 	// away now would be too late, which is why bind does that.
 	if err := os.Chmod(path, mode.Perm()); err != nil {
 		_ = l.Close()
-		return nil, err
+		return nil, fmt.Errorf("socket %s: %w", path, bare(err))
 	}
 	if l.made, err = os.Lstat(path); err != nil {
 		_ = l.Close()
-		return nil, err
+		return nil, fmt.Errorf("socket %s: %w", path, bare(err))
 	}
 	return l, nil
 }
@@ -72,7 +69,7 @@ func removeStale(path string) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
 	case err != nil:
-		return err
+		return bare(err)
 	case found.Mode().Type() != fs.ModeSocket:
 		return fmt.Errorf("is not a socket; it is left as it is")
 	}
@@ -85,16 +82,27 @@ func removeStale(path string) error {
 	case errors.Is(err, syscall.EAGAIN), errors.Is(err, os.ErrDeadlineExceeded):
 		return ErrRunning // somebody listens who is too busy to accept
 	default:
-		return fmt.Errorf("cannot tell whether a daemon is at it, so it is left as it is: %w", err)
+		return fmt.Errorf("cannot tell whether a daemon is at it, so it is left as it is: %w", bare(err))
 	}
 	// Another daemon may have made its own socket since: that one is not stale.
 	if now, err := os.Lstat(path); err == nil && !sameSocket(found, now) {
 		return ErrRunning
 	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("stale, but cannot be removed: %w", errors.Unwrap(err))
+		return fmt.Errorf("stale, but cannot be removed: %w", bare(err))
 	}
 	return nil
+}
+
+// bare returns err without the path, which whoever reports it names once.
+func bare(err error) error {
+	if e, ok := errors.AsType[*net.OpError](err); ok {
+		return e.Err
+	}
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		return e.Err
+	}
+	return err
 }
 
 // probe connects to path and hangs up at once.

@@ -24,6 +24,7 @@ type Server struct {
 	access atomic.Pointer[access]
 	usage  usage
 	stats  stats
+	outs   sync.Pool     // of *[]byte, empty: room for replies
 	open   atomic.Int64  // connections being served
 	faults atomic.Uint32 // the number of the last fault: what ties a reply to the log
 
@@ -34,6 +35,7 @@ type Server struct {
 // New returns a server that asks cfg.Engine.
 func New(cfg Config) *Server {
 	s := &Server{cfg: cfg, log: cfg.logger()}
+	s.outs.New = func() any { return new(make([]byte, 0, 1<<10)) }
 	s.SetRules(cfg.Rules)
 	s.faults.Store(rand.Uint32()) // so that two runs do not write the same numbers to one log
 	return s

@@ -1,0 +1,158 @@
+package server
+
+import (
+	"fmt"
+	"testing"
+
+	"tokend/protocol"
+)
+
+func TestAccess(t *testing.T) {
+	const (
+		self     = 990
+		www      = 33
+		shop     = 1001
+		stranger = 2000
+		webGroup = 500
+	)
+	rules := []Rule{
+		{UIDs: []uint32{www}, Names: []string{"official_account/*", "work/ww0123/*"},
+			Verbs: []string{"GET", "REJECT", "SIGN", "LIST", "STATUS", "WATCH"}},
+		{GIDs: []uint32{webGroup}, Names: []string{"*/jsapi_ticket"}, Verbs: []string{"SIGN", "STATS", "PUT"}},
+		{UIDs: []uint32{shop}, GIDs: []uint32{webGroup}, Names: []string{"*"}, Verbs: []string{"LIST"}},
+		{UIDs: []uint32{shop}, Names: []string{"official_account/wxshop/*"}, Verbs: []string{"GET", "REFRESH"}},
+		{Names: []string{"*"}, Verbs: []string{"GET"}}, // for nobody
+	}
+	const (
+		yes    = "granted"
+		denied = "denied"
+		hidden = "hidden"
+	)
+	tests := []struct {
+		rules []Rule
+		peer  Peer
+		verb  protocol.Verb
+		name  string
+		want  string
+	}{
+		// Without rules.
+		{nil, Peer{UID: stranger}, protocol.VerbGet, token, yes},
+		{nil, Peer{UID: stranger}, protocol.VerbReject, token, yes},
+		{nil, Peer{UID: stranger}, protocol.VerbSign, ticket, yes},
+		{nil, Peer{UID: stranger}, protocol.VerbStatus, token, yes},
+		{nil, Peer{UID: stranger}, protocol.VerbHistory, token, yes},
+		{nil, Peer{UID: stranger}, protocol.VerbRefresh, token, denied},
+		{nil, Peer{UID: 0}, protocol.VerbRefresh, token, yes},
+		{nil, Peer{UID: self}, protocol.VerbRefresh, token, yes},
+		{nil, Peer{UID: stranger, GID: 0, Groups: []uint32{0}}, protocol.VerbRefresh, token, denied}, // root's group is not root
+
+		// With rules.
+		{rules, Peer{UID: 0}, protocol.VerbRefresh, cold, yes},
+		{rules, Peer{UID: self}, protocol.VerbHistory, cold, yes},
+		{rules, Peer{UID: www}, protocol.VerbGet, token, yes},
+		{rules, Peer{UID: www}, protocol.VerbRefresh, token, denied},
+		{rules, Peer{UID: www}, protocol.VerbHistory, token, denied},
+		{rules, Peer{UID: www}, protocol.VerbGet, cold, hidden},
+		{rules, Peer{UID: www}, protocol.VerbRefresh, cold, hidden},
+		{rules, Peer{UID: www}, protocol.VerbGet, workToken, yes},
+		{rules, Peer{UID: www}, protocol.VerbGet, "work/ww01234/1/access_token", hidden},
+		{rules, Peer{UID: stranger}, protocol.VerbGet, token, hidden},
+		{rules, Peer{UID: stranger, GID: www}, protocol.VerbGet, token, hidden}, // a uid is no gid
+
+		// By group: the first and the supplementary ones alike.
+		{rules, Peer{UID: stranger, GID: webGroup}, protocol.VerbSign, ticket, yes},
+		{rules, Peer{UID: stranger, Groups: []uint32{7, webGroup}}, protocol.VerbSign, ticket, yes},
+		{rules, Peer{UID: stranger, Groups: []uint32{7, webGroup + 1}}, protocol.VerbSign, ticket, hidden},
+		{rules, Peer{UID: stranger, Groups: []uint32{webGroup}}, protocol.VerbGet, ticket, denied}, // seen by the third rule
+		{rules, Peer{UID: www, Groups: []uint32{webGroup}}, protocol.VerbGet, token, yes},
+
+		// Several rules add up.
+		{rules, Peer{UID: shop}, protocol.VerbGet, token, denied},
+		{rules, Peer{UID: shop}, protocol.VerbGet, "official_account/wxshop/access_token", yes},
+		{rules, Peer{UID: shop}, protocol.VerbRefresh, "official_account/wxshop/access_token", yes},
+		{rules, Peer{UID: shop}, protocol.VerbReject, "official_account/wxshop/access_token", denied},
+	}
+	for _, tt := range tests {
+		r := newAccess(self, tt.rules).rightsOf(tt.peer)
+		granted, visible := r.may(tt.verb, []byte(tt.name))
+		got := hidden
+		if visible {
+			got = denied
+		}
+		if granted {
+			got = yes
+		}
+		if got != tt.want {
+			t.Errorf("%+v, %s %s (%d rules)\n got %s\nwant %s", tt.peer, tt.verb, tt.name, len(tt.rules), got, tt.want)
+		}
+		if granted && !visible {
+			t.Errorf("%+v, %s %s: granted, but not visible", tt.peer, tt.verb, tt.name)
+		}
+	}
+}
+
+func TestAccessOfVerbsWithoutName(t *testing.T) {
+	rules := []Rule{
+		{UIDs: []uint32{1}, Names: []string{"work/*"}, Verbs: []string{"LIST", "STATS"}},
+		{UIDs: []uint32{2}, Names: []string{"work/*"}, Verbs: []string{"GET"}},
+		{UIDs: []uint32{2}, Names: nil, Verbs: []string{"STATS"}}, // no names: grants nothing
+	}
+	tests := []struct {
+		uid  uint32
+		verb protocol.Verb
+		want bool
+	}{
+		{1, protocol.VerbList, true},
+		{1, protocol.VerbStats, true},
+		{1, protocol.VerbWatch, false},
+		{2, protocol.VerbList, false},
+		{2, protocol.VerbStats, false},
+		{3, protocol.VerbList, false},
+		{3, protocol.VerbPing, true},
+		{3, protocol.VerbVersion, true},
+		{3, protocol.VerbQuit, true},
+	}
+	for _, tt := range tests {
+		r := newAccess(990, rules).rightsOf(Peer{UID: tt.uid})
+		if got := r.anywhere.has(tt.verb); got != tt.want {
+			t.Errorf("uid %d, %s\n got %v\nwant %v", tt.uid, tt.verb, got, tt.want)
+		}
+	}
+	r := newAccess(990, rules).rightsOf(Peer{UID: 1})
+	for name, want := range map[string]bool{workToken: true, token: false} {
+		if got := r.mayList(protocol.VerbList, name); got != want {
+			t.Errorf("uid 1, LIST shows %s\n got %v\nwant %v", name, got, want)
+		}
+	}
+	if newAccess(990, rules).rightsOf(Peer{UID: 2}).mayList(protocol.VerbList, workToken) {
+		t.Error("uid 2 is shown in a list what it may only GET")
+	}
+}
+
+// A hidden credential and one that does not exist are answered alike, to the byte, by every
+// verb, and the engine is asked for neither.
+func TestHiddenLooksLikeUnknown(t *testing.T) {
+	rules := []Rule{{UIDs: []uint32{1000}, Names: []string{"official_account/*"}, Verbs: []string{"GET", "LIST", "WATCH"}}}
+	for _, verb := range []string{"GET %s", "REJECT %s v", "REFRESH %s", "SIGN %s https://example.com/", "STATUS %s", "HISTORY %s", "LIST %s"} {
+		ask := func(name string) string {
+			// No engine: whoever asks it panics. LIST does ask.
+			cfg := Config{Rules: rules}
+			if verb == "LIST %s" {
+				cfg.Engine = newFakeEngine()
+			}
+			s := newSession(New(cfg), Peer{UID: 1000})
+			got, _ := drive(t, s, []byte(fmt.Sprintf(verb, name)+"\n"))
+			return got
+		}
+		hidden, unknown := ask(workToken), ask("work/ww0123/9999999/access_token")
+		if hidden != unknown {
+			t.Errorf("%s\n hidden %q\nunknown %q", verb, hidden, unknown)
+		}
+	}
+	// What is visible by the rules and unknown to the engine reads the same.
+	s := newSession(New(Config{Rules: rules, Engine: newFakeEngine()}), Peer{UID: 1000})
+	got, _ := drive(t, s, []byte("GET official_account/wx9999/access_token\nGET "+workToken+"\n"))
+	if want := "ERR NOT_FOUND - no such credential\nERR NOT_FOUND - no such credential\n"; got != want {
+		t.Errorf("\n got %q\nwant %q", got, want)
+	}
+}

@@ -1,0 +1,316 @@
+package server
+
+import (
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"tokend/daemon/refresh"
+)
+
+// took returns how long f takes, in virtual time.
+func took(f func()) time.Duration {
+	start := time.Now()
+	f()
+	return time.Since(start)
+}
+
+func TestLineTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, Config{LineTimeout: 30 * time.Second})
+		c := r.ln.dial(t)
+		c.want(c.ask("PING"), "OK PONG")
+		time.Sleep(24 * time.Hour) // an idle connection may stay
+		c.want(c.ask("PING"), "OK PONG")
+
+		// One byte every 10 s is a line that never ends: three get through.
+		sent := 0
+		d := took(func() {
+			for range 10 {
+				if _, err := io.WriteString(c.Conn, "x"); err != nil {
+					break
+				}
+				sent++
+				time.Sleep(10 * time.Second)
+			}
+		})
+		if sent != 3 && sent != 4 || d > 50*time.Second {
+			t.Errorf("%d bytes in %s, want 3 or 4 in 30 s", sent, d)
+		}
+		c.want(c.rest(), "")
+	})
+}
+
+// A peer that always has half a request under way, and finishes each, is no slow one.
+func TestLineTimeoutIsForEachLine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, Config{LineTimeout: 30 * time.Second})
+		c := r.ln.dial(t)
+		c.send("PI")
+		for range 20 {
+			time.Sleep(20 * time.Second)
+			c.send("NG\nPI")
+			c.want(c.line(), "OK PONG")
+		}
+	})
+}
+
+func TestIdleTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, Config{IdleTimeout: time.Minute})
+		c := r.ln.dial(t)
+		for range 5 {
+			time.Sleep(59 * time.Second)
+			c.want(c.ask("PING"), "OK PONG")
+		}
+		if d := took(func() { c.want(c.rest(), "") }); d != time.Minute {
+			t.Errorf("closed after %s, want 1m", d)
+		}
+	})
+}
+
+// A request that waits is not idle, however long it takes.
+func TestWaitingIsNotIdling(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, Config{IdleTimeout: time.Second, LineTimeout: time.Second, WaitTimeout: time.Hour})
+		c := r.ln.dial(t)
+		c.send("GET " + cold + "\nPI")
+		time.Sleep(30 * time.Minute)
+		r.engine.tell(cold, fetched{ttl: time.Hour, value: "tok-02"})
+		c.want(c.line(), "OK 3600 tok-02")
+		c.send("NG\n")
+		c.want(c.line(), "OK PONG")
+	})
+}
+
+func TestReaderThatStopsReading(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, Config{WriteTimeout: 10 * time.Second})
+		c := r.ln.dial(t)
+		c.send("PING\nPING\n")
+		time.Sleep(9 * time.Second)
+		c.want(c.line(), "OK PONG") // late, but in time
+		c.want(c.line(), "OK PONG")
+
+		c.send("PING\n")
+		time.Sleep(11 * time.Second)
+		c.want(c.rest(), "")
+		if n := r.open.Load(); n != 0 {
+			t.Errorf("%d connections open, want 0", n)
+		}
+	})
+}
+
+func TestWaitTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, Config{WaitTimeout: 30 * time.Second})
+		c := r.ln.dial(t)
+		d := took(func() { c.want(c.ask("GET %s", cold), "ERR UNAVAILABLE 1 no value in time; the fetch goes on") })
+		if d != 30*time.Second {
+			t.Errorf("answered after %s, want 30s", d)
+		}
+		c.want(c.ask("PING"), "OK PONG")
+	})
+}
+
+func TestPeerThatGoesAwayWhileItWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, Config{})
+		c := r.ln.dial(t)
+		c.send("GET " + cold + "\n")
+		synctest.Wait()
+		if _, now := r.engine.waiters(); now != 1 {
+			t.Fatalf("%d requests wait, want 1", now)
+		}
+		c.Close()
+		synctest.Wait()
+		if _, now := r.engine.waiters(); now != 0 {
+			t.Errorf("%d requests wait for a peer that is gone, want 0", now)
+		}
+		if n := r.open.Load(); n != 0 {
+			t.Errorf("%d connections open, want 0", n)
+		}
+		for _, stat := range r.stats.list() {
+			if strings.HasPrefix(stat.Key, "errors:") {
+				t.Errorf("its leaving counts as an error: %+v", stat)
+			}
+		}
+	})
+}
+
+// What is sent while a request waits is answered after it, in order; what does not fit
+// in the buffer stays with the sender.
+func TestRequestsBehindOneThatWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, Config{})
+		c := r.ln.dial(t)
+		c.send("PING\nGET " + cold + "\n" + strings.Repeat("GET "+token+"\n", 1000) + "GET " + heldToken + "\nPING\n")
+		c.want(c.line(), "OK PONG") // not kept waiting by what is behind it
+		time.Sleep(time.Second)
+		r.engine.tell(cold, fetched{ttl: time.Hour, value: "tok-02"})
+		c.want(c.line(), "OK 3600 tok-02")
+		for range 1000 {
+			c.want(c.line(), "OK 7199 tok-01")
+		}
+		r.engine.tell(heldToken, fetched{ttl: time.Hour, value: "tok-03"})
+		c.want(c.line(), "OK 3600 tok-03")
+		c.want(c.line(), "OK PONG")
+	})
+}
+
+func TestEndOfInputInTheMiddleOfALine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, Config{})
+		c := r.ln.dial(t)
+		c.send("PING\nPIN")
+		c.want(c.line(), "OK PONG")
+		synctest.Wait()
+		c.Close()
+		synctest.Wait()
+		if n := r.open.Load(); n != 0 {
+			t.Errorf("%d connections open, want 0", n)
+		}
+	})
+}
+
+func TestOverlongLineIsAnsweredAndClosed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, Config{})
+		c := r.ln.dial(t)
+		c.send(strings.Repeat("x", 1<<20))
+		c.want(c.rest(), "ERR BAD_REQUEST - the line is longer than 65536 bytes; closing the connection\n")
+	})
+}
+
+func TestWatch(t *testing.T) {
+	begin := func(t *testing.T) (*running, *client) {
+		r := start(t, Config{})
+		c := r.ln.dial(t)
+		c.want(c.ask("WATCH %s", token), "OK 1")
+		c.want(c.line(), token+" fresh 7200")
+		synctest.Wait()
+		return r, c
+	}
+	change := func(r *running, value string) {
+		r.engine.mu.Lock()
+		defer r.engine.mu.Unlock()
+		f, _ := parseFetched("OK 60 " + value)
+		r.engine.landLocked(token, f)
+	}
+	watches := func(r *running) int {
+		r.engine.mu.Lock()
+		defer r.engine.mu.Unlock()
+		return len(r.engine.watches)
+	}
+	gone := func(t *testing.T, r *running) {
+		t.Helper()
+		synctest.Wait()
+		if n := watches(r); n != 0 {
+			t.Errorf("%d watches left, want 0", n)
+		}
+	}
+	t.Run("lasts", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			r, c := begin(t)
+			time.Sleep(100 * time.Hour)
+			change(r, "b")
+			change(r, "c")
+			c.want(c.line(), "CHANGED "+token+" fresh 60")
+			c.want(c.line(), "CHANGED "+token+" fresh 60")
+		})
+	})
+	t.Run("the peer closes", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			r, c := begin(t)
+			c.Close()
+			gone(t, r)
+		})
+	})
+	t.Run("the peer says something", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			r, c := begin(t)
+			c.send("QUIT\n")
+			c.want(c.rest(), "")
+			gone(t, r)
+		})
+	})
+	t.Run("the peer had said something", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			r := start(t, Config{})
+			c := r.ln.dial(t)
+			c.send("WATCH " + token + "\nPING\n")
+			c.want(c.rest(), "OK 1\n"+token+" fresh 7200\n")
+			gone(t, r)
+		})
+	})
+	t.Run("the peer is too slow", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			r, c := begin(t)
+			r.engine.mu.Lock()
+			for w := range r.engine.watches { // what the engine does to who lags behind
+				delete(r.engine.watches, w)
+				close(w.events)
+			}
+			r.engine.mu.Unlock()
+			c.want(c.rest(), "")
+		})
+	})
+	t.Run("the peer does not read", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			r, c := begin(t)
+			change(r, "b")
+			time.Sleep(11 * time.Second)
+			gone(t, r)
+			c.want(c.rest(), "")
+		})
+	})
+	t.Run("the server stops", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			r, c := begin(t)
+			r.stop()
+			c.want(c.rest(), "")
+			gone(t, r)
+		})
+	})
+	t.Run("the rules change", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			r := start(t, Config{Peer: func(net.Conn) (Peer, error) { return Peer{UID: 1000}, nil }})
+			c := r.ln.dial(t)
+			c.want(c.ask("WATCH"), "OK 7")
+			for range 7 {
+				c.line()
+			}
+			r.SetRules([]Rule{{UIDs: []uint32{1000}, Names: []string{"work/*"}, Verbs: []string{"WATCH"}}})
+			change(r, "hidden")
+			r.engine.mu.Lock()
+			r.engine.landLocked(workToken, fetched{ttl: time.Minute, value: "seen"})
+			r.engine.mu.Unlock()
+			c.want(c.line(), "CHANGED "+workToken+" fresh 60")
+		})
+	})
+}
+
+// Events that come together go out together.
+func TestWatchBatchesEvents(t *testing.T) {
+	s, _ := newTestSession(t)
+	events := make(chan refresh.Listing, 100)
+	for range 100 {
+		events <- refresh.Listing{Name: token, State: refresh.Fresh, TTL: time.Minute}
+	}
+	close(events)
+	flushes := 0
+	s.renewRights()
+	err := s.tell(t.Context(), events, func() error {
+		if len(s.out) > 0 {
+			flushes++
+		}
+		s.out = s.out[:0]
+		return nil
+	})
+	if err != errOver || flushes != 1 {
+		t.Errorf("%d writes and %v, want 1 and %v", flushes, err, errOver)
+	}
+}

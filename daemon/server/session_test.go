@@ -1,0 +1,302 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"tokend/daemon/refresh"
+	"tokend/protocol"
+)
+
+// newTestSession returns a session of a peer that may do everything, and its engine.
+func newTestSession(t testing.TB) (*session, *fakeEngine) {
+	t.Helper()
+	engine := newFakeEngine()
+	s := New(Config{Engine: engine, Sign: fakeSign, Version: "1.2.3"})
+	return newSession(s, Peer{}), engine
+}
+
+// drive does what a driver does, with bytes that arrive in the given pieces, and
+// returns what was written and the last thing that the session wanted.
+func drive(t *testing.T, s *session, pieces ...[]byte) (written string, last action) {
+	t.Helper()
+	var in []byte
+	var out strings.Builder
+	write := func() error {
+		out.Write(s.out)
+		s.out = s.out[:0]
+		return nil
+	}
+	for _, piece := range pieces {
+		in = append(in, piece...)
+		for {
+			n, next := s.step(in)
+			in, last = in[n:], next
+			if next == wait {
+				if err := s.takeJob().run(t.Context(), write); err != nil {
+					t.Fatalf("job: %v", err)
+				}
+			}
+			if err := write(); err != nil {
+				t.Fatal(err)
+			}
+			if next == end || next == refuse {
+				return out.String(), next
+			}
+			if next == more {
+				break
+			}
+		}
+	}
+	return out.String(), last
+}
+
+const script = "PING\r\nget " + token + "\nVERSION\nLIST work/\nGET " + workToken + "\n\nNOSUCH\nSTATUS " + token + "\nGET a/b/c\nQUIT\n"
+
+// Wherever the bytes are cut, the answer is the same.
+func TestSessionAnswersAreIndependentOfHowBytesArrive(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := newTestSession(t)
+		want, _ := drive(t, s, []byte(script))
+		if !strings.HasPrefix(want, "OK PONG\nOK 7200 tok-01\nOK tokend 1.2.3 protocol 1\nOK 2\n") || !strings.HasSuffix(want, "\nOK\n") {
+			t.Fatalf("unexpected answers:\n%s", want)
+		}
+		for i := range script {
+			s, _ := newTestSession(t)
+			got, last := drive(t, s, []byte(script[:i]), []byte(script[i:]))
+			if got != want {
+				t.Fatalf("cut at %d:\n got %q\nwant %q", i, got, want)
+			}
+			if last != end {
+				t.Fatalf("cut at %d: the session does not end after QUIT", i)
+			}
+		}
+	})
+}
+
+func TestSessionGetHitDoesNotAllocate(t *testing.T) {
+	rules := []Rule{
+		{UIDs: []uint32{1000}, Names: []string{"mini_program/*", "*/jsapi_ticket"}, Verbs: []string{"GET"}},
+		{GIDs: []uint32{33}, Names: []string{"official_account/*", "work/*/access_token"}, Verbs: []string{"GET"}},
+	}
+	for _, tt := range []struct {
+		name  string
+		rules []Rule
+	}{{"without rules", nil}, {"with rules", rules}} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newSession(New(Config{Engine: newFakeEngine(), Rules: tt.rules}), Peer{UID: 1000, Groups: []uint32{33}})
+			// Two names, so that the counter of the last one does not hide the table's.
+			batch := []byte(strings.Repeat("GET "+token+"\nGET "+workToken+"\n", 8))
+			s.step(batch)
+			if got := bytes.Count(s.out, []byte("OK ")); got != 16 {
+				t.Fatalf("%d answers, want 16:\n%s", got, s.out)
+			}
+			allocs := testing.AllocsPerRun(100, func() {
+				s.out = s.out[:0]
+				s.step(batch)
+			})
+			if allocs != 0 {
+				t.Errorf("%v allocations for 16 GETs, want 0", allocs)
+			}
+		})
+	}
+}
+
+// Many requests at once do not make many replies at once.
+func TestSessionBoundsItsOut(t *testing.T) {
+	s, engine := newTestSession(t)
+	engine.creds[token].value = "long"
+	for len(engine.creds[token].value) < 4096 {
+		engine.creds[token].value += engine.creds[token].value
+	}
+	in := []byte(strings.Repeat("GET "+token+"\n", 100))
+	flushes := 0
+	for len(in) > 0 {
+		n, next := s.step(in)
+		in = in[n:]
+		if len(s.out) > maxOut+protocol.MaxValue {
+			t.Fatalf("out has grown to %d bytes", len(s.out))
+		}
+		if next == flush {
+			flushes++
+		}
+		s.out = s.out[:0]
+	}
+	if flushes < 5 {
+		t.Errorf("%d flushes of 400 kB, want at least 5", flushes)
+	}
+}
+
+func TestSessionListIsWrittenInPieces(t *testing.T) {
+	s, _ := newTestSession(t)
+	s.server.cfg.Engine = hugeEngine{n: 10_000}
+	if _, next := s.step([]byte("LIST\n")); next != wait {
+		t.Fatalf("LIST wants %v, want a job", next)
+	}
+	largest, lines := 0, 0
+	job := s.takeJob()
+	if job.waits {
+		t.Error("LIST is looked out for as if it waited")
+	}
+	write := func() error {
+		largest, lines = max(largest, len(s.out)), lines+bytes.Count(s.out, []byte("\n"))
+		s.out = s.out[:0]
+		return nil
+	}
+	if err := job.run(t.Context(), write); err != nil {
+		t.Fatal(err)
+	}
+	_ = write()
+	if lines != 10_001 || largest > maxOut+1024 {
+		t.Errorf("%d lines in pieces of up to %d bytes, want 10001 and at most %d", lines, largest, maxOut+1024)
+	}
+	gone := fmt.Errorf("gone")
+	s.step([]byte("LIST\n"))
+	if err := s.takeJob().run(t.Context(), func() error { return gone }); err != gone {
+		t.Errorf("LIST to a peer that is gone\n got %v\nwant %v", err, gone)
+	}
+}
+
+// hugeEngine has a list that does not fit in one buffer. It embeds no engine: a
+// test that asks it for anything else fails.
+type hugeEngine struct {
+	Engine
+	n int
+}
+
+func (e hugeEngine) List(string) []refresh.Listing {
+	all := make([]refresh.Listing, e.n)
+	for i := range all {
+		all[i] = refresh.Listing{Name: fmt.Sprintf("work/ww%06d/1/access_token", i), State: refresh.Fresh, TTL: time.Hour}
+	}
+	return all
+}
+
+func TestSessionAbuse(t *testing.T) {
+	const overlong = "ERR BAD_REQUEST - the line is longer than 65536 bytes; closing the connection\n"
+	line := func(n int) string { return "PING" + strings.Repeat("x", n-5) + "\n" }
+	tests := []struct {
+		name, in string
+		want     string // the end of what is answered
+		last     action
+	}{
+		{"nothing", "", "", more},
+		{"no newline", "PING", "", more},
+		{"an empty line", "\n", "ERR BAD_REQUEST - an empty line is no request\n", more},
+		{"NUL bytes", strings.Repeat("\x00", 100) + "\nPING\n", "OK PONG\n", more},
+		{"a lone CR", "\r\nPING\n", "OK PONG\n", more},
+		{"binary", "\xff\xfe\xfd\n", "ERR BAD_REQUEST - the line does not begin with a verb\n", more},
+		{"the longest line", line(protocol.MaxLine) + "PING\n", "OK PONG\n", more},
+		{"one byte more", line(protocol.MaxLine+1) + "PING\n", overlong, refuse},
+		{"a megabyte without newline", strings.Repeat("x", 1<<20), overlong, refuse},
+		{"after an overlong line", "PING\n" + strings.Repeat("x", 1<<17) + "\nPING\n", "OK PONG\n" + overlong, refuse},
+		{"1000 requests at once", strings.Repeat("PING\n", 1000), strings.Repeat("OK PONG\n", 1000), more},
+		{"requests after QUIT", "QUIT\nPING\n", "OK\n", end},
+		{"a value with a secret in it", "REJECT " + token + " canary\x01canary\nPING\n", "OK PONG\n", more},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s, _ := newTestSession(t)
+			got, last := drive(t, s, []byte(tt.in))
+			if !strings.HasSuffix(got, tt.want) || tt.want == "" && got != "" {
+				t.Errorf("\n got %.200q\nwant %.200q at its end", got, tt.want)
+			}
+			if last != tt.last {
+				t.Errorf("wants %v at the end, want %v", last, tt.last)
+			}
+			if strings.Contains(got, "canary") {
+				t.Errorf("a value came back: %q", got)
+			}
+		})
+	}
+}
+
+// New rules bind connections that are open.
+func TestSessionObeysNewRules(t *testing.T) {
+	s := newSession(New(Config{Engine: newFakeEngine()}), Peer{UID: 1000})
+	ask := func() string {
+		got, _ := drive(t, s, []byte("GET "+token+"\n"))
+		return strings.SplitN(got, " ", 3)[0]
+	}
+	if got := ask(); got != "OK" {
+		t.Errorf("without rules\n got %s\nwant OK", got)
+	}
+	s.server.SetRules([]Rule{{UIDs: []uint32{1}, Names: []string{"*"}, Verbs: []string{"GET"}}})
+	if got := ask(); got != "ERR" {
+		t.Errorf("with rules for another\n got %s\nwant ERR", got)
+	}
+}
+
+// A job that is begun when the server stops asks the engine for nothing.
+func TestSessionAsksNothingWhenStopping(t *testing.T) {
+	s, engine := newTestSession(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, next := s.step([]byte("GET " + cold + "\n")); next != wait {
+		t.Fatalf("a miss wants %v, want a job", next)
+	}
+	if err := s.takeJob().run(ctx, func() error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := string(s.out), "ERR SHUTDOWN 1 the daemon is stopping\n"; got != want {
+		t.Errorf("\n got %q\nwant %q", got, want)
+	}
+	if ever, _ := engine.waiters(); ever != 0 {
+		t.Errorf("the engine was asked %d times, want 0", ever)
+	}
+}
+
+func TestStatusSaysWhoReads(t *testing.T) {
+	engine := newFakeEngine()
+	srv := New(Config{Engine: engine, Sign: fakeSign})
+	for i, uid := range []uint32{0, 4_000_000_001, 4_000_000_001} {
+		s := newSession(srv, Peer{UID: uid})
+		drive(t, s, []byte("GET "+token+"\nGET "+workToken+"\nGET "+token+"\n"))
+		if i == 0 {
+			continue
+		}
+		drive(t, s, []byte("SIGN "+ticket+" https://example.com/\n"))
+	}
+	s := newSession(srv, Peer{})
+	for name, want := range map[string]string{
+		token:  "4000000001=4,root=2",
+		ticket: "4000000001=2",
+		cold:   "-",
+	} {
+		got, _ := drive(t, s, []byte("STATUS "+name+"\n"))
+		if !strings.HasSuffix(got, "\nused_by "+want+"\n") {
+			t.Errorf("used_by of %s\n got %q\nwant %q", name, got[strings.LastIndex(got, "used_by"):], want)
+		}
+	}
+}
+
+func TestErrorCodes(t *testing.T) {
+	tests := []struct {
+		err  error
+		want string
+	}{
+		{&refresh.Error{Reason: refresh.NotFound, Message: "elsewhere"}, "ERR NOT_FOUND - no such credential\n"},
+		{&refresh.Error{Reason: refresh.NoTicket, RetryAfter: time.Minute, Message: "no ticket"}, "ERR WAITING 60 no ticket\n"},
+		{&refresh.Error{Reason: refresh.Refused, RetryAfter: refresh.Never, Message: "errcode=40125 x", Err: errFault}, "ERR UPSTREAM - errcode=40125 x\n"},
+		{&refresh.Error{Reason: refresh.Unreachable, RetryAfter: 1500 * time.Millisecond, Message: "m"}, "ERR UNAVAILABLE 2 m\n"},
+		{&refresh.Error{Reason: refresh.Limited, RetryAfter: 1, Message: "m"}, "ERR LIMITED 1 m\n"},
+		{&refresh.Error{Reason: refresh.Reauth, RetryAfter: -5, Message: "m"}, "ERR REAUTH - m\n"},
+		{&refresh.Error{Reason: refresh.Busy, RetryAfter: time.Second, Message: "two\nlines"}, "ERR BUSY 1 two lines\n"},
+		{&refresh.Error{Reason: refresh.Stopping, RetryAfter: time.Second, Message: "m"}, "ERR SHUTDOWN 1 m\n"},
+		{fmt.Errorf("wrapped: %w", &refresh.Error{Reason: refresh.Busy, Message: "m"}), "ERR BUSY 0 m\n"},
+		{&refresh.Error{Reason: 99, Message: "m"}, "ERR INTERNAL - internal error\n"},
+		{context.DeadlineExceeded, "ERR UNAVAILABLE 1 no value in time; the fetch goes on\n"},
+		{context.Canceled, "ERR SHUTDOWN 1 the daemon is stopping\n"},
+		{errFault, "ERR INTERNAL - internal error\n"},
+	}
+	for _, tt := range tests {
+		if got := string(protocol.AppendError(nil, codeOf(tt.err))); got != tt.want {
+			t.Errorf("%v\n got %q\nwant %q", tt.err, got, tt.want)
+		}
+	}
+}

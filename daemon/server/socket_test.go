@@ -1,0 +1,374 @@
+package server
+
+import (
+	"context"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// testSocket returns a path that is short enough for a socket.
+func testSocket(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "tokend")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil { // other users are among the peers
+		t.Fatal(err)
+	}
+	return filepath.Join(dir, "s")
+}
+
+// startSocket serves cfg on a real socket until the test ends.
+func startSocket(t testing.TB, cfg Config) (path string, s *Server, engine *fakeEngine) {
+	t.Helper()
+	engine = newFakeEngine()
+	cfg.Engine, cfg.Sign = engine, fakeSign
+	path = testSocket(t)
+	ln, err := Listen(path, 0o666)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	s = New(cfg)
+	go func() { done <- s.Serve(ctx, ln) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+	})
+	return path, s, engine
+}
+
+func dialSocket(t *testing.T, path string) *client {
+	t.Helper()
+	nc, err := net.Dial("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := nc.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	return newClient(t, nc)
+}
+
+// eventually waits until ok is true.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("not within 10 s: %s", what)
+		}
+	}
+}
+
+func TestSocketHalfClosed(t *testing.T) {
+	path, _, engine := startSocket(t, Config{})
+	c := dialSocket(t, path)
+	c.send("PING\nGET " + cold + "\nPING\nPIN")
+	c.want(c.line(), "OK PONG")
+	eventually(t, "the request waits", func() bool { _, now := engine.waiters(); return now == 1 })
+	if err := c.Conn.(*net.UnixConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(20 * time.Millisecond) // long enough for a wrong server to give up
+	engine.tell(cold, fetched{ttl: time.Hour, value: "tok-02"})
+	if got, want := c.rest(), "OK 3600 tok-02\nOK PONG\n"; got != want && got != strings.Replace(want, "3600", "3599", 1) {
+		t.Errorf("\n got %q\nwant %q", got, want)
+	}
+}
+
+func TestSocketPeerGoneWhileItWaits(t *testing.T) {
+	for _, how := range []string{"closed", "half-closed, then closed", "with replies unread", "with its buffer full"} {
+		t.Run(how, func(t *testing.T) {
+			path, s, engine := startSocket(t, Config{})
+			c := dialSocket(t, path)
+			uc := c.Conn.(*net.UnixConn)
+			switch how {
+			case "with replies unread":
+				c.send("PING\nGET " + cold + "\n")
+			case "with its buffer full":
+				c.send("GET " + cold + "\n" + strings.Repeat("PING\n", 2*smallBuffer))
+			default:
+				c.send("GET " + cold + "\n")
+			}
+			eventually(t, "the request waits", func() bool { _, now := engine.waiters(); return now == 1 })
+			if how == "half-closed, then closed" {
+				if err := uc.CloseWrite(); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(20 * time.Millisecond)
+				if _, now := engine.waiters(); now != 1 {
+					t.Fatal("a half-closed peer is taken to be gone")
+				}
+			}
+			uc.Close()
+			eventually(t, "the waiting is given up", func() bool { _, now := engine.waiters(); return now == 0 })
+			eventually(t, "the connection is closed", func() bool { return s.open.Load() == 0 })
+		})
+	}
+}
+
+func TestSocketHalfClosedWatcherIsStillTold(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux tells the two apart")
+	}
+	path, s, engine := startSocket(t, Config{})
+	c := dialSocket(t, path)
+	c.want(c.ask("WATCH %s", cold), "OK 1")
+	c.want(c.line(), cold+" idle -")
+	if err := c.Conn.(*net.UnixConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(20 * time.Millisecond)
+	engine.mu.Lock()
+	engine.landLocked(cold, fetched{ttl: 1500 * time.Millisecond, value: "v"})
+	engine.mu.Unlock()
+	c.want(c.line(), "CHANGED "+cold+" fresh 1")
+	c.Close()
+	eventually(t, "the connection is closed", func() bool { return s.open.Load() == 0 })
+}
+
+func TestSocketOverlongLine(t *testing.T) {
+	path, _, _ := startSocket(t, Config{})
+	c := dialSocket(t, path)
+	c.send("PING\n" + strings.Repeat("x", 1<<20))
+	const want = "OK PONG\nERR BAD_REQUEST - the line is longer than 65536 bytes; closing the connection\n"
+	c.want(c.rest(), want)
+}
+
+// A peer that writes all it has before it reads anything: within what the kernel buffers
+// and the server holds, replies are complete and in order.
+func TestSocketThousandRequestsInOneWrite(t *testing.T) {
+	path, _, _ := startSocket(t, Config{})
+	c := dialSocket(t, path)
+	if _, err := io.WriteString(c.Conn, strings.Repeat("PING\nGET "+token+"\n", 500)); err != nil {
+		t.Fatal(err)
+	}
+	for range 500 {
+		c.want(c.line(), "OK PONG")
+		if got := c.line(); !strings.HasSuffix(got, " tok-01") {
+			t.Fatalf("got %q", got)
+		}
+	}
+}
+
+// A peer that asks on and on and reads nothing is cut off; others are served, and what is
+// held for it stays small.
+func TestSocketReaderThatStopsReading(t *testing.T) {
+	path, s, engine := startSocket(t, Config{WriteTimeout: 200 * time.Millisecond})
+	engine.creds[token].value = "v"
+	for len(engine.creds[token].value) < 4096 {
+		engine.creds[token].value += engine.creds[token].value
+	}
+	deaf := dialSocket(t, path)
+	var sent int64
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		batch := []byte(strings.Repeat("GET "+token+"\n", 1000))
+		for {
+			n, err := deaf.Write(batch)
+			sent += int64(n)
+			if err != nil {
+				return
+			}
+		}
+	})
+	other := dialSocket(t, path)
+	for range 100 {
+		other.want(other.ask("PING"), "OK PONG")
+	}
+	wg.Wait()
+	if sent > 8<<20 {
+		t.Errorf("the server took %d bytes of requests from a peer that does not read", sent)
+	}
+	eventually(t, "one connection is left", func() bool { return s.open.Load() == 1 })
+}
+
+func TestSocketThousandIdleConnections(t *testing.T) {
+	if testing.Short() {
+		t.Skip("opens 2000 descriptors")
+	}
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil || limit.Cur < 2200 {
+		t.Skipf("%d descriptors allowed", limit.Cur)
+	}
+	path, s, _ := startSocket(t, Config{})
+	inUse := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapInuse + m.StackInuse
+	}
+	const n = 1000
+	conns := make([]net.Conn, n)
+	defer func() {
+		for _, c := range conns {
+			if c != nil {
+				c.Close()
+			}
+		}
+	}()
+	before := inUse()
+	buf := make([]byte, 64)
+	for i := range conns {
+		var err error
+		if conns[i], err = net.Dial("unix", path); err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(conns[i], "GET "+token+"\n")
+		if _, err := conns[i].Read(buf); err != nil {
+			t.Fatal(err)
+		}
+	}
+	each := (inUse() - before) / n
+	t.Logf("%d bytes for each idle connection, the test's own end included", each)
+	if each > 32<<10 { // what the race detector adds included
+		t.Errorf("%d bytes for each idle connection, want at most 32 KiB", each)
+	}
+	if got := s.open.Load(); got != n {
+		t.Errorf("%d connections open, want %d", got, n)
+	}
+	c := dialSocket(t, path)
+	c.want(c.ask("PING"), "OK PONG")
+}
+
+func TestSocketPeer(t *testing.T) {
+	got := make(chan Peer, 1)
+	path, _, _ := startSocket(t, Config{Peer: func(nc net.Conn) (Peer, error) {
+		p, err := kernelPeer(nc)
+		got <- p
+		return p, err
+	}})
+	c := dialSocket(t, path)
+	c.want(c.ask("PING"), "OK PONG")
+	p := <-got
+	if p.UID != uint32(os.Getuid()) || p.GID != uint32(os.Getgid()) || p.PID != int32(os.Getpid()) && p.PID != 0 {
+		t.Errorf("got %+v, want uid %d, gid %d, pid %d", p, os.Getuid(), os.Getgid(), os.Getpid())
+	}
+	groups, err := os.Getgroups()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, g := range groups {
+		if !p.in(uint32(g)) {
+			t.Errorf("the peer is in group %d, the kernel says %v", g, p.Groups)
+		}
+	}
+}
+
+// Real users, when the test runs as root: the test's own binary asks as each of them.
+func TestSocketAccessByRealUsers(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("needs root to become others")
+	}
+	many := make([]uint32, 100) // more groups than fit in the first call
+	for i := range many {
+		many[i] = 3000 + uint32(i)
+	}
+	path, _, _ := startSocket(t, Config{Rules: []Rule{
+		{UIDs: []uint32{1201}, Names: []string{"official_account/*"}, Verbs: []string{"GET"}},
+		{GIDs: []uint32{1300, 3099}, Names: []string{"work/*"}, Verbs: []string{"GET", "LIST"}},
+	}})
+	tests := []struct {
+		name   string
+		uid    uint32
+		gid    uint32
+		groups []uint32
+		ask    string
+		want   string
+	}{
+		{"by uid", 1201, 1201, nil, "GET " + token, "OK 7199 tok-01"},
+		{"by uid, hidden", 1201, 1201, nil, "GET " + workToken, "ERR NOT_FOUND - no such credential"},
+		{"by first group", 1202, 1300, nil, "GET " + workToken, "OK 599 tok-w1"},
+		{"by supplementary group", 1202, 1202, []uint32{7, 1300}, "GET " + workToken, "OK 599 tok-w1"},
+		{"by the last of many groups", 1202, 1202, many, "GET " + workToken, "OK 599 tok-w1"},
+		{"by group, denied", 1202, 1202, []uint32{1300}, "REFRESH " + workToken, "ERR DENIED - REFRESH is not granted to this user"},
+		{"in a list", 1202, 1202, []uint32{1300}, "LIST", "OK 2"},
+		{"a stranger", 1203, 1203, []uint32{8}, "GET " + token, "ERR NOT_FOUND - no such credential"},
+		{"root", 0, 0, nil, "GET " + workToken, "OK 599 tok-w1"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got := askAs(t, path, tt.ask, &syscall.Credential{Uid: tt.uid, Gid: tt.gid, Groups: tt.groups})
+			f, w := strings.Fields(got), strings.Fields(tt.want)
+			if f[0] == "OK" && len(f) == 3 {
+				f[1], w[1] = "ttl", "ttl"
+			}
+			if !slices.Equal(f, w) {
+				t.Errorf("\n got %q\nwant %q", got, tt.want)
+			}
+		})
+	}
+}
+
+// askAs starts this test's binary as somebody else, to ask one thing.
+func askAs(t *testing.T, path, request string, who *syscall.Credential) string {
+	t.Helper()
+	// Another user may not be able to reach the binary where it was built.
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	copied := filepath.Join(filepath.Dir(path), "asker")
+	if _, err := os.Stat(copied); err != nil {
+		b, err := os.ReadFile(exe)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(copied, b, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := exec.Command(copied)
+	cmd.Dir = filepath.Dir(path)
+	// The race detector sleeps for a second at the end of a process unless told otherwise.
+	cmd.Env = []string{askerEnv + "=" + path, askerEnv + "_REQUEST=" + request, "GORACE=atexit_sleep_ms=0"}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: who}
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("asking as %+v: %v\n%s", who, err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+const askerEnv = "TOKEND_TEST_ASK"
+
+func TestMain(m *testing.M) {
+	if path := os.Getenv(askerEnv); path != "" {
+		os.Exit(askOnce(path, os.Getenv(askerEnv+"_REQUEST")))
+	}
+	os.Exit(m.Run())
+}
+
+// askOnce prints the first line of the answer to request.
+func askOnce(path, request string) int {
+	nc, err := net.Dial("unix", path)
+	if err != nil {
+		os.Stdout.WriteString(err.Error() + " as " + strconv.Itoa(os.Getuid()))
+		return 1
+	}
+	defer nc.Close()
+	io.WriteString(nc, request+"\nQUIT\n")
+	reply, err := io.ReadAll(nc)
+	line, _, _ := strings.Cut(string(reply), "\n")
+	os.Stdout.WriteString(line)
+	if err != nil {
+		return 1
+	}
+	return 0
+}
