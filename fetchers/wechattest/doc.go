@@ -10,18 +10,18 @@
 //
 //   - through [WeChat.Client] or [WeChat.Transport]: no socket, in the caller's
 //     own goroutine, and in virtual time inside a testing/synctest bubble;
-//
 //   - through [WeChat.Start], which serves on a loopback port;
-//
 //   - as an [http.Handler] in a server of your own.
 //
-//     w := wechattest.New(wechattest.Settings{})
-//     w.AddAccount("wx0123", "its-secret")
-//     app := newAppUnderTest(w.Client())
-//     app.Run()
-//     if n := w.CallsFor(wechattest.StableToken, "wx0123"); n != 1 {
-//     t.Errorf("%d calls for one token", n)
-//     }
+// A test then looks like this:
+//
+//	w := wechattest.New(wechattest.Settings{})
+//	w.AddAccount("wx0123", "its-secret")
+//	app := newAppUnderTest(w.Client())
+//	app.Run()
+//	if n := w.CallsFor(wechattest.StableToken, "wx0123"); n != 1 {
+//		t.Errorf("%d calls for one token", n)
+//	}
 //
 // One WeChat plays both api.weixin.qq.com and qyapi.weixin.qq.com; their paths
 // do not collide, but for the probe, which tells them apart by the token.
