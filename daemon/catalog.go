@@ -1,0 +1,98 @@
+package daemon
+
+import (
+	"fmt"
+	"iter"
+	"maps"
+
+	"tokend/daemon/config"
+	"tokend/daemon/refresh"
+	"tokend/fetchers"
+)
+
+// catalog is the configuration as the engine wants it: every name that the configured accounts
+// give, with how its value is fetched. It is immutable.
+type catalog struct {
+	specs map[string]refresh.Spec
+}
+
+// newCatalog returns the catalog of file, whose calls go to up.
+func newCatalog(file *config.Config, up *upstream) *catalog {
+	c := &catalog{specs: map[string]refresh.Spec{}}
+	for _, a := range file.OfficialAccounts {
+		o := c.app(a, up)
+		c.add(o.child("jsapi_ticket", refresh.Ticket, fetchers.Ticket{Client: up.weixin, Type: fetchers.JSAPI}))
+		c.add(o.child("wx_card_ticket", refresh.Ticket, fetchers.Ticket{Client: up.weixin, Type: fetchers.WXCard}))
+	}
+	for _, a := range file.MiniPrograms {
+		c.app(a, up)
+	}
+	for _, a := range file.Work {
+		o := owner{path: "work/" + a.CorpID + "/" + a.AgentID, pays: "work/" + a.CorpID, settings: a.Settings()}
+		c.add(o.root("access_token", refresh.CorpToken, fetchers.CorpToken{Client: up.work, CorpID: a.CorpID, Secret: a.Secret}))
+		c.add(o.child("jsapi_ticket", refresh.CorpTicket, fetchers.CorpTicket{Client: up.work}))
+		c.add(o.child("agent_config_ticket", refresh.CorpTicket, fetchers.AgentTicket{Client: up.work}))
+	}
+	for _, p := range file.OpenWork {
+		o := owner{path: "open_work/" + p.CorpID, pays: "open_work/" + p.CorpID, settings: p.Settings()}
+		c.add(o.root("provider_access_token", refresh.ProviderToken, fetchers.ProviderToken{Client: up.work, CorpID: p.CorpID, Secret: p.ProviderSecret}))
+	}
+	return c
+}
+
+// app adds the access token of an official account or a mini program.
+func (c *catalog) app(a config.App, up *upstream) owner {
+	o := owner{path: a.Family + "/" + a.AppID, pays: a.Family + "/" + a.AppID, settings: a.Settings()}
+	if a.UseStableAccessToken {
+		c.add(o.root("access_token", refresh.StableToken, fetchers.StableToken{Client: up.weixin, AppID: a.AppID, Secret: a.Secret}))
+	} else {
+		c.add(o.root("access_token", refresh.RotatingToken, fetchers.AccessToken{Client: up.weixin, AppID: a.AppID, Secret: a.Secret}))
+	}
+	return o
+}
+
+func (c *catalog) add(s refresh.Spec) { c.specs[s.Name] = s }
+
+// owner is the account that credentials belong to.
+type owner struct {
+	path     string // the name without its last segment
+	pays     string // whose quota is shared by several accounts: the corp of an app
+	settings string
+}
+
+// root returns the spec of a credential that needs no other.
+func (o owner) root(word string, kind refresh.Kind, f refresh.Fetcher) refresh.Spec {
+	return refresh.Spec{
+		Name:     o.path + "/" + word,
+		Kind:     kind,
+		Account:  o.path,
+		Owner:    o.pays,
+		Settings: o.settings,
+		Fetcher:  f,
+	}
+}
+
+// child returns the spec of a credential that is fetched with the owner's access token. Its
+// budget is its own: the two tickets of one account are counted apart upstream.
+func (o owner) child(word string, kind refresh.Kind, f refresh.Fetcher) refresh.Spec {
+	s := o.root(word, kind, f)
+	s.Parent = o.path + "/access_token"
+	s.Account = s.Name
+	return s
+}
+
+// Lookup returns the spec of name.
+func (c *catalog) Lookup(name string) (refresh.Spec, error) {
+	if s, ok := c.specs[name]; ok {
+		return s, nil
+	}
+	return refresh.Spec{}, &refresh.Error{Reason: refresh.NotFound, RetryAfter: refresh.Never, Message: fmt.Sprintf("no such credential: %s", name)}
+}
+
+// Names yields every name that the configuration gives.
+func (c *catalog) Names() iter.Seq[string] { return maps.Keys(c.specs) }
+
+// accounts returns how many accounts file names.
+func accounts(file *config.Config) int {
+	return len(file.OfficialAccounts) + len(file.MiniPrograms) + len(file.Work) + len(file.OpenWork)
+}

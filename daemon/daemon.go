@@ -1,0 +1,189 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"golang.org/x/sync/errgroup"
+
+	"tokend/daemon/config"
+	"tokend/daemon/refresh"
+	"tokend/daemon/server"
+	"tokend/daemon/store"
+	"tokend/fetchers"
+)
+
+// Config is what a daemon is made of. File is required.
+type Config struct {
+	// File is the configuration.
+	File *config.Config
+
+	// Logger receives what happens; nil for nothing. No secret ever reaches it.
+	Logger hclog.Logger
+
+	// Version is what VERSION answers.
+	Version string
+
+	// Listeners are sockets that somebody else has bound, such as systemd: they are closed
+	// on stop and their files left alone. Empty: the daemon listens at the configured path.
+	Listeners []net.Listener
+
+	// Ready, if not nil, is called once, when requests are being answered;
+	// Stopping once, when a stop has begun.
+	Ready, Stopping func()
+}
+
+// Daemon keeps credentials and answers for them. Make one with [New]; it lives until
+// Run returns.
+type Daemon struct {
+	// Set by New, read-only after.
+	cfg       Config
+	log       hclog.Logger
+	store     *store.Store
+	engine    *refresh.Engine
+	server    *server.Server
+	listeners []net.Listener
+	calls     *calls
+
+	reload sync.Mutex // serialises Reload; guards file and upstream
+	file   *config.Config
+	up     *upstream
+}
+
+// New opens the store and the socket. Nothing runs yet; what cannot work (another
+// daemon, a foreign file at the socket's path, a wrong key, a state directory
+// that others can read) is its error, and nothing has been touched then.
+func New(cfg Config) (*Daemon, error) {
+	log := cfg.Logger
+	if log == nil {
+		log = hclog.NewNullLogger()
+	}
+	d := &Daemon{cfg: cfg, log: log, file: cfg.File, calls: newCalls()}
+	if err := d.open(); err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	return d, nil
+}
+
+func (d *Daemon) open() (err error) {
+	file := d.cfg.File
+	// The socket first: a second daemon is then told so by the first one's socket, not by its
+	// lock on the store.
+	d.listeners = d.cfg.Listeners
+	if len(d.listeners) == 0 {
+		ln, err := server.Listen(file.Socket, file.SocketMode)
+		if err != nil {
+			return err
+		}
+		d.listeners = []net.Listener{ln}
+	}
+	d.store, err = store.Open(store.Config{Dir: file.StateDir, Key: []byte(file.EncryptionKey), Logger: d.log.Named("store")})
+	if err != nil {
+		return err
+	}
+	d.up = newUpstream(file.Upstream, d.calls)
+	d.engine, err = refresh.New(refresh.Config{
+		Store:    d.store,
+		Catalog:  newCatalog(file, d.up),
+		Logger:   d.log.Named("refresh"),
+		Boottime: boottime,
+		Boot:     bootID(),
+	})
+	if err != nil {
+		return err
+	}
+	d.server = server.New(server.Config{
+		Engine:  view{d.engine, d.calls},
+		Sign:    fetchers.Sign,
+		Logger:  d.log.Named("server"),
+		Version: d.cfg.Version,
+		Rules:   rules(file.Access),
+	})
+	return nil
+}
+
+// Run answers requests and refreshes credentials until ctx is done, and returns nil then. When
+// it returns, nothing it started is running and the store is closed. It is called
+// once.
+func (d *Daemon) Run(ctx context.Context) error {
+	// The engine outlives the socket: a request that is under way at the stop needs it.
+	engineCtx, stopEngine := context.WithCancel(context.WithoutCancel(ctx))
+	var engine errgroup.Group
+	engine.Go(func() error { return d.engine.Run(engineCtx) })
+
+	sockets, socketsCtx := errgroup.WithContext(ctx)
+	for _, ln := range d.listeners {
+		sockets.Go(func() error { return d.server.Serve(socketsCtx, ln) })
+	}
+	if d.cfg.Stopping != nil {
+		sockets.Go(func() error {
+			<-socketsCtx.Done()
+			d.cfg.Stopping()
+			return nil
+		})
+	}
+	began := time.Now()
+	d.log.Info("ready", "socket", d.listeners[0].Addr().String(), "accounts", accounts(d.file), "version", d.cfg.Version)
+	if d.cfg.Ready != nil {
+		d.cfg.Ready()
+	}
+
+	err := sockets.Wait()
+	stopEngine()
+	err = errors.Join(err, engine.Wait(), d.close())
+	d.log.Info("stopped", "ran", time.Since(began).Round(time.Second))
+	return err
+}
+
+// Close gives up a daemon that was never run.
+func (d *Daemon) Close() error {
+	var errs []error
+	for _, ln := range d.listeners {
+		errs = append(errs, ln.Close())
+	}
+	return errors.Join(append(errs, d.close())...)
+}
+
+// close gives up what the daemon holds besides its listeners.
+func (d *Daemon) close() error {
+	if d.up != nil {
+		d.up.close()
+	}
+	if d.store == nil {
+		return nil
+	}
+	if err := d.store.Close(); err != nil {
+		return fmt.Errorf("close the store: %w", err)
+	}
+	return nil
+}
+
+// rules returns the access rules as the server takes them.
+func rules(access []config.Access) []server.Rule {
+	var rs []server.Rule
+	for _, a := range access {
+		rs = append(rs, server.Rule{UIDs: a.UIDs, GIDs: a.GIDs, Names: a.Names, Verbs: a.Verbs})
+	}
+	return rs
+}
+
+// view is the engine as the server wants it.
+type view struct {
+	*refresh.Engine
+	calls *calls
+}
+
+// Watch returns the engine's watch as the server's interface.
+func (v view) Watch(prefix string) ([]refresh.Listing, server.Watch) {
+	return v.Engine.Watch(prefix)
+}
+
+// Stats adds the calls of each endpoint.
+func (v view) Stats() []refresh.Stat {
+	return append(v.Engine.Stats(), v.calls.stats()...)
+}

@@ -1,0 +1,46 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+
+	"tokend/daemon/config"
+)
+
+// Reload puts another configuration in force. Accounts that it does not change are neither
+// fetched again nor interrupted. What only a restart can change (the socket, the state
+// directory, the key) is refused as a whole, every such setting named; the old
+// configuration stays then.
+func (d *Daemon) Reload(file *config.Config) error {
+	d.reload.Lock()
+	defer d.reload.Unlock()
+	if err := fixed(d.file, file); err != nil {
+		return err
+	}
+	if d.up.Upstream != file.Upstream {
+		before := d.up
+		d.up = newUpstream(file.Upstream, d.calls)
+		// Fetches that are under way go on with their connections; what is idle is let go.
+		defer before.close()
+	}
+	d.engine.SetCatalog(newCatalog(file, d.up))
+	d.server.SetRules(rules(file.Access))
+	d.file = file
+	d.log.Info("configuration reloaded", "accounts", accounts(file))
+	return nil
+}
+
+// fixed returns what differs between before and after and cannot be changed while running.
+func fixed(before, after *config.Config) error {
+	var errs []error
+	refuse := func(differs bool, key string) {
+		if differs {
+			errs = append(errs, fmt.Errorf("%s cannot change while tokend runs: restart it", key))
+		}
+	}
+	refuse(before.Socket != after.Socket, "socket")
+	refuse(before.SocketMode != after.SocketMode, "socket_mode")
+	refuse(before.StateDir != after.StateDir, "state_dir")
+	refuse(before.EncryptionKey != after.EncryptionKey, "encryption_key")
+	return errors.Join(errs...)
+}
