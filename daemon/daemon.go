@@ -82,7 +82,11 @@ func (d *Daemon) open() (err error) {
 		}
 		d.listeners = []net.Listener{ln}
 	}
-	d.store, err = store.Open(store.Config{Dir: file.StateDir, Key: []byte(file.EncryptionKey), Logger: d.log.Named("store")})
+	var key []byte // nil keeps the store in clear
+	if file.EncryptionKey != "" {
+		key = []byte(file.EncryptionKey)
+	}
+	d.store, err = store.Open(store.Config{Dir: file.StateDir, Key: key, Logger: d.log.Named("store")})
 	if err != nil {
 		return err
 	}
