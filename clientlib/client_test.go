@@ -56,6 +56,38 @@ func TestConcurrentUse(t *testing.T) {
 	}
 }
 
+// Twenty requests under way at once leave as many connections as are to be kept; when
+// the daemon is restarted, the first to notice clears them all away.
+func TestPoolIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &fakeDaemon{serve: func(nc net.Conn) {
+			time.Sleep(time.Second)
+			replies("OK PONG\n")(nc)
+		}}
+		c := &Client{DialContext: d.dialPipe, MaxIdleConns: 5}
+		var wg sync.WaitGroup
+		for range 20 {
+			wg.Go(func() {
+				if err := c.Ping(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if n := c.idleConns(); n != 5 {
+			t.Errorf("%d connections are kept, want 5", n)
+		}
+		if err := c.Ping(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if n, idle := d.conns.Load(), c.idleConns(); n != 21 || idle != 1 {
+			t.Errorf("%d connections made, %d kept; want 21, 1", n, idle)
+		}
+		c.Close()
+		d.wg.Wait()
+	})
+}
+
 func TestOneConnectionServesManyRequests(t *testing.T) {
 	transports(t, func(t *testing.T, connect func(*fakeDaemon) *Client) {
 		d := &fakeDaemon{serve: always("ERR NOT_FOUND - no such credential\n")}
@@ -254,8 +286,11 @@ func TestTimeIsUp(t *testing.T) {
 				if _, err := c.Get(t.Context(), tokenName); err != nil {
 					t.Error(err)
 				}
-				if _, err := c.Get(ctx, tokenName); tt.limit != nil && !errors.Is(err, tt.want) {
-					t.Errorf("with a context that is done: error is %v", err)
+				if tt.limit != nil {
+					<-ctx.Done() // the connection's deadline may have been the first to notice
+					if _, err := c.Get(ctx, tokenName); !errors.Is(err, tt.want) {
+						t.Errorf("with a context that is done: error is %v", err)
+					}
 				}
 				if c.idleConns() != 1 {
 					t.Error("a context that was done before has cost a connection")
@@ -353,5 +388,26 @@ func TestClose(t *testing.T) {
 		if _, err := c.Watch(t.Context(), ""); !errors.Is(err, ErrClosed) {
 			t.Errorf("error is %v", err)
 		}
+	})
+}
+
+// A request that is under way when the client is closed ends as it would have, and
+// leaves nothing behind.
+func TestCloseDuringRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &fakeDaemon{serve: func(nc net.Conn) {
+			time.Sleep(2 * time.Second)
+			always("OK PONG\n")(nc)
+		}}
+		c := &Client{DialContext: d.dialPipe}
+		time.AfterFunc(time.Second, func() { c.Close() })
+		if err := c.Ping(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if c.idleConns() != 0 {
+			t.Error("a connection is kept by a client that is closed")
+			c.dropIdle()
+		}
+		d.wg.Wait()
 	})
 }
