@@ -118,6 +118,13 @@ func TestAccessOfVerbsWithoutName(t *testing.T) {
 			t.Errorf("uid %d, %s\n got %v\nwant %v", tt.uid, tt.verb, got, tt.want)
 		}
 	}
+	s := newSession(New(Config{Rules: rules}), Peer{UID: 3}) // no engine: nothing is asked
+	got, _ := drive(t, s, []byte("LIST\nWATCH\nSTATS\nPING\n"))
+	const want = "ERR DENIED - LIST is not granted to this user\nERR DENIED - WATCH is not granted to this user\n" +
+		"ERR DENIED - STATS is not granted to this user\nOK PONG\n"
+	if got != want {
+		t.Errorf("\n got %q\nwant %q", got, want)
+	}
 	r := newAccess(990, rules).rightsOf(Peer{UID: 1})
 	for name, want := range map[string]bool{workToken: true, token: false} {
 		if got := r.mayList(protocol.VerbList, name); got != want {

@@ -11,10 +11,10 @@ import (
 
 // Answers that the server gives of itself. They are shared and never written to.
 var (
-	errNotFound = &protocol.Error{Code: protocol.NotFound, RetryAfter: protocol.Never, Message: "no such credential"}
-	errStopping = &protocol.Error{Code: protocol.Shutdown, RetryAfter: time.Second, Message: "the daemon is stopping"}
-	errTooMany  = &protocol.Error{Code: protocol.Busy, RetryAfter: time.Second, Message: "too many connections"}
-	errNoSigner = &protocol.Error{Code: protocol.BadRequest, RetryAfter: protocol.Never,
+	errNotFound  = &protocol.Error{Code: protocol.NotFound, RetryAfter: protocol.Never, Message: "no such credential"}
+	errStopping  = &protocol.Error{Code: protocol.Shutdown, RetryAfter: time.Second, Message: "the daemon is stopping"}
+	errTooMany   = &protocol.Error{Code: protocol.Busy, RetryAfter: time.Second, Message: "too many connections"}
+	errNotTicket = &protocol.Error{Code: protocol.BadRequest, RetryAfter: protocol.Never,
 		Message: "SIGN: only a jsapi_ticket or an agent_config_ticket signs"}
 	errInternal = &protocol.Error{Code: protocol.Internal, RetryAfter: protocol.Never, Message: "internal error"}
 )

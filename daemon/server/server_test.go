@@ -150,13 +150,22 @@ func TestAcceptOutOfDescriptors(t *testing.T) {
 func TestStopWhileOutOfDescriptors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t, Config{})
+		c := r.ln.dial(t)
 		for range 16 {
 			r.ln.errs <- syscall.ENFILE
 		}
-		c := r.ln.dial(t) // may be accepted before the errors
-		time.Sleep(2 * time.Second)
-		r.stop()
-		c.want(c.rest(), "")
+		time.Sleep(2 * time.Second) // in the middle of a pause
+		d := took(func() {
+			r.stop()
+			c.want(c.rest(), "")
+			if err := <-r.done; err != nil {
+				t.Errorf("Serve: %v", err)
+			}
+			r.done <- nil
+		})
+		if d != 0 {
+			t.Errorf("stopping took %s, want no time", d)
+		}
 	})
 }
 

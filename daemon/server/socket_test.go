@@ -339,7 +339,7 @@ func askAs(t *testing.T, path, request string, who *syscall.Credential) string {
 	// The race detector sleeps for a second at the end of a process unless told otherwise.
 	cmd.Env = []string{askerEnv + "=" + path, askerEnv + "_REQUEST=" + request, "GORACE=atexit_sleep_ms=0"}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: who}
-	out, err := cmd.CombinedOutput()
+	out, err := cmd.Output() // what coverage has to say goes to standard error
 	if err != nil {
 		t.Fatalf("asking as %+v: %v\n%s", who, err, out)
 	}

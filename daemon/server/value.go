@@ -50,11 +50,13 @@ func (s *session) refresh(name []byte) action {
 	return s.await(string(name), s.server.cfg.Engine.Refresh)
 }
 
-// await answers with the value that ask returns, which may take long.
+// await answers with the value that ask returns.
 func (s *session) await(name string, ask func(context.Context, string) (refresh.Value, error)) action {
 	return s.awaitThen(name, ask, func(v refresh.Value) { s.give([]byte(name), v) })
 }
 
+// awaitThen hands the value that ask returns to answer, or answers with its error. It leaves
+// the peer waiting for as long as [Config].WaitTimeout allows.
 func (s *session) awaitThen(name string, ask func(context.Context, string) (refresh.Value, error), answer func(refresh.Value)) action {
 	s.job = job{waits: true, run: func(ctx context.Context, _ func() error) error {
 		if ctx.Err() != nil { // stopping: nothing is begun that nobody will wait for
@@ -100,7 +102,7 @@ func (s *session) sign(name, url []byte) action {
 	case !s.allowed(protocol.VerbSign, name):
 		return more
 	case !signs(string(name)):
-		s.fail(errNoSigner)
+		s.fail(errNotTicket)
 		return more
 	}
 	page := string(url)

@@ -1,0 +1,95 @@
+package server
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"tokend/daemon/refresh"
+	"tokend/fetchers/secret"
+)
+
+// stillEngine answers at once and always the same, so that two sessions can be compared.
+type stillEngine struct{ staticEngine }
+
+func (e stillEngine) Get(context.Context, string) (refresh.Value, error) {
+	return refresh.Value{}, errNoSuch
+}
+func (e stillEngine) Reject(context.Context, string, secret.Text) (refresh.Value, error) {
+	return e.value, nil
+}
+func (e stillEngine) Refresh(context.Context, string) (refresh.Value, error) { return e.value, nil }
+func (e stillEngine) List(string) []refresh.Listing                          { return nil }
+func (e stillEngine) Status(name string) (refresh.Status, error)             { return refresh.Status{}, nil }
+func (e stillEngine) History(string) ([]refresh.Attempt, error)              { return nil, errNoSuch }
+func (e stillEngine) Stats() []refresh.Stat                                  { return nil }
+func (e stillEngine) Watch(string) ([]refresh.Listing, Watch)                { return nil, stillWatch{} }
+
+// stillWatch is over at once.
+type stillWatch struct{}
+
+func (stillWatch) Close() {}
+func (stillWatch) Events() <-chan refresh.Listing {
+	events := make(chan refresh.Listing)
+	close(events)
+	return events
+}
+
+// FuzzSession feeds a session whatever bytes, whole and cut in two: the replies are the
+// same, are whole lines of the protocol, and no byte is consumed twice or lost.
+func FuzzSession(f *testing.F) {
+	f.Add([]byte(script), 7)
+	f.Add([]byte("PING\r\nGET a/b/c\nSTATUS a/b/c\nHISTORY a/b/c\nLIST a\nSTATS\nQUIT\nPING\n"), 20)
+	f.Add([]byte("REJECT a/b/c v\nREFRESH a/b/c\nWATCH\nPING\n"), 1)
+	f.Add([]byte("\x00\n\n \n  GET\n\r\nGET  a/b/c\nGET a/b/c \n"), 3)
+	f.Fuzz(func(t *testing.T, in []byte, cut int) {
+		whole := converse(t, in)
+		cut = max(0, min(cut, len(in)))
+		if parts := converse(t, in[:cut], in[cut:]); parts != whole {
+			t.Fatalf("cut at %d\n got %q\nwant %q", cut, parts, whole)
+		}
+		if whole != "" && !strings.HasSuffix(whole, "\n") {
+			t.Fatalf("the replies end in the middle of a line: %q", whole)
+		}
+	})
+}
+
+// converse is drive without anything that differs from one run to the next.
+func converse(t *testing.T, pieces ...[]byte) string {
+	s := newSession(New(Config{Engine: stillEngine{newStaticEngine()}, Sign: func(secret.Text, string, int64, string) string { return "-" }}), Peer{})
+	var in []byte
+	var out strings.Builder
+	for _, piece := range pieces {
+		in = append(in, piece...)
+		for next := flush; next != more; {
+			var n int
+			n, next = s.step(in)
+			if n < 0 || n > len(in) {
+				t.Fatalf("%d bytes consumed of %d", n, len(in))
+			}
+			in = in[n:]
+			over := next == end || next == refuse
+			if next == wait && s.takeJob().run(t.Context(), func() error { return nil }) != nil {
+				over = true
+			}
+			out.Write(s.out)
+			s.out = s.out[:0]
+			if over {
+				return mask(out.String())
+			}
+		}
+	}
+	return mask(out.String())
+}
+
+// mask takes out the replies to SIGN, in which there are a nonce and a time.
+func mask(replies string) string {
+	var kept strings.Builder
+	for line := range strings.Lines(replies) {
+		if f := strings.Fields(line); len(f) == 4 && f[0] == "OK" && len(f[2]) == nonceLength {
+			line = "OK signed\n"
+		}
+		kept.WriteString(line)
+	}
+	return kept.String()
+}
