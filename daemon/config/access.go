@@ -1,0 +1,89 @@
+package config
+
+import (
+	"errors"
+	"os/user"
+	"slices"
+	"strings"
+)
+
+// verbs are the protocol's (contract, section 2).
+var verbs = []string{
+	"PING", "VERSION", "GET", "REJECT", "REFRESH", "PUT", "EXCHANGE", "PUSH", "SIGN",
+	"LIST", "STATUS", "HISTORY", "STATS", "WATCH", "QUIT",
+}
+
+func (t *table) access() []Access {
+	var rules []Access
+	for _, t := range t.tables("", "access") {
+		rules = append(rules, Access{
+			UIDs:  t.ids("users", "user", t.env.User),
+			GIDs:  t.ids("groups", "group", t.env.Group),
+			Names: t.patterns("names"),
+			Verbs: t.verbs("verbs"),
+			Line:  t.line,
+		})
+		if t.values["users"] == nil && t.values["groups"] == nil {
+			t.reportf(t.line, "%susers or groups is missing", t.title)
+		}
+		t.done()
+	}
+	return rules
+}
+
+// ids returns the ids of an optional array of users or groups. Digits that are nobody's
+// name are an id themselves, for hosts whose users are not known by name.
+func (t *table) ids(key, what string, lookup func(string) (uint32, error)) []uint32 {
+	names, lines := t.texts(key, false)
+	var out []uint32
+	for i, name := range names {
+		n, err := lookup(name)
+		if err != nil {
+			if d, e := id(name); e == nil {
+				n, err = d, nil
+			}
+		}
+		switch {
+		case name == "":
+			t.reportf(lines[i], "%s%s: an empty name", t.title, key)
+		case err == nil:
+			out = append(out, n)
+		case unknown(err):
+			t.reportf(lines[i], "%s%s: unknown %s %q", t.title, key, what, clip(name))
+		default:
+			t.reportf(lines[i], "%s%s: %s %q: %v", t.title, key, what, clip(name), err)
+		}
+	}
+	return out
+}
+
+func unknown(err error) bool {
+	_, u := errors.AsType[user.UnknownUserError](err)
+	_, g := errors.AsType[user.UnknownGroupError](err)
+	return u || g
+}
+
+// patterns returns a required array of patterns of names.
+func (t *table) patterns(key string) []string {
+	patterns, lines := t.texts(key, true)
+	for i, p := range patterns {
+		if p == "" || len(p) > 255 || strings.ContainsFunc(p, func(c rune) bool {
+			return c > '~' || !nameByte(byte(c)) && c != '/' && c != '*'
+		}) {
+			t.reportf(lines[i], "%s%s: %q must be a name, in which * stands for any characters", t.title, key, clip(p))
+		}
+	}
+	return patterns
+}
+
+// verbs returns a required array of the protocol's verbs, in capitals.
+func (t *table) verbs(key string) []string {
+	words, lines := t.texts(key, true)
+	for i, w := range words {
+		words[i] = strings.ToUpper(w)
+		if !slices.Contains(verbs, words[i]) {
+			t.reportf(lines[i], "%s%s: unknown verb %q%s", t.title, key, clip(w), didYouMean(words[i], verbs))
+		}
+	}
+	return words
+}

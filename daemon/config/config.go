@@ -1,0 +1,136 @@
+package config
+
+import (
+	"io/fs"
+	"time"
+
+	"tokend/fetchers/secret"
+)
+
+// DefaultFile is where the configuration lies unless another file is named.
+const DefaultFile = "/etc/tokend/tokend.toml"
+
+// Config is a complete configuration. It is not changed after Load has returned it.
+type Config struct {
+	File string
+
+	Socket     string // absolute, at most 107 bytes
+	SocketMode fs.FileMode
+	StateDir   string // absolute
+
+	// EncryptionKey is 32 bytes, or empty: then the store is kept in clear.
+	EncryptionKey secret.Text
+
+	LogLevel  string // trace, debug, info, warn or error
+	LogFormat string // text or json
+
+	HTTP     *HTTP // nil: no listener
+	Upstream Upstream
+
+	OfficialAccounts []App
+	MiniPrograms     []App
+	OpenPlatforms    []OpenPlatform
+	Work             []WorkApp
+	OpenWork         []OpenWork
+
+	// Access are the rules of who may do what; none stands for the default of
+	// the contract, which is not the same as rules that grant nothing.
+	Access []Access
+
+	// Warnings are what is allowed and probably not meant.
+	Warnings []Problem
+}
+
+// HTTP is the optional listener for callbacks, metrics and the status page.
+type HTTP struct {
+	Listen string // host:port
+	Line   int
+}
+
+// Upstream is where WeChat is.
+type Upstream struct {
+	WeixinURL string        // no slash at the end
+	WorkURL   string        // no slash at the end
+	Timeout   time.Duration // of one call; positive
+}
+
+// App is an official account or a mini program.
+type App struct {
+	Family string // official_account or mini_program: the first segment of its names
+	AppID  string
+	Secret secret.Text
+
+	// UseStableAccessToken chooses /cgi-bin/stable_token over /cgi-bin/token, whose
+	// tokens kill each other.
+	UseStableAccessToken bool
+	Line                 int
+
+	upstream string
+}
+
+// WorkApp is one app of one corp of WeCom.
+type WorkApp struct {
+	CorpID  string
+	AgentID string
+	Secret  secret.Text
+	Line    int
+
+	upstream string
+}
+
+// OpenPlatform is a third-party platform, with authorizers whose grants are seeded.
+type OpenPlatform struct {
+	AppID       string
+	Secret      secret.Text
+	Token       secret.Text // signs callbacks
+	AESKey      secret.Text // 43 characters; encrypts callbacks
+	Authorizers []Authorizer
+	Line        int
+
+	upstream string
+}
+
+// Authorizer is a customer of a third-party platform.
+type Authorizer struct {
+	AppID        string
+	RefreshToken secret.Text
+	Line         int
+}
+
+// OpenWork is a service provider of WeCom.
+type OpenWork struct {
+	CorpID         string
+	ProviderSecret secret.Text
+	Suites         []Suite
+	Line           int
+
+	upstream string
+}
+
+// Suite is an app that a service provider offers to corps.
+type Suite struct {
+	SuiteID     string
+	SuiteSecret secret.Text
+	Token       secret.Text // signs callbacks
+	AESKey      secret.Text // 43 characters; encrypts callbacks
+	Corps       []Corp
+	Line        int
+
+	upstream string
+}
+
+// Corp is a customer of a suite.
+type Corp struct {
+	CorpID        string
+	PermanentCode secret.Text
+	Line          int
+}
+
+// Access is a rule: whoever has one of the ids may use the verbs on the names.
+type Access struct {
+	UIDs  []uint32
+	GIDs  []uint32
+	Names []string // patterns; * stands for any characters, / too
+	Verbs []string // in capitals
+	Line  int
+}

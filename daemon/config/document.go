@@ -1,0 +1,143 @@
+package config
+
+import (
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+	"github.com/pelletier/go-toml/v2/unstable"
+)
+
+// document is a TOML file: what it says, and on which line.
+type document struct {
+	values map[string]any
+	lines  map[string]int // by path
+}
+
+// A path names a key or an array's element by the keys and indices that lead to it,
+// each behind pathMark, which is no part of any key that is of interest.
+const pathMark = "\x1f"
+
+func join(path, key string) string      { return path + pathMark + key }
+func element(path string, i int) string { return path + pathMark + "#" + strconv.Itoa(i) }
+
+// parse reads a TOML file. Its problem is the first place that is not TOML.
+func parse(data []byte) (document, *Problem) {
+	d := document{values: make(map[string]any), lines: make(map[string]int)}
+	if err := toml.Unmarshal(data, &d.values); err != nil {
+		p := Problem{Message: "not TOML"}
+		if de, ok := errors.AsType[*toml.DecodeError](err); ok {
+			p.Line, _ = de.Position()
+			p.Message += ": " + withoutQuotes(strings.TrimPrefix(de.Error(), "toml: "))
+		}
+		return d, &p
+	}
+	w := walker{lines: d.lines, counts: make(map[string]int), data: data}
+	for i, c := range data {
+		if c == '\n' {
+			w.breaks = append(w.breaks, i)
+		}
+	}
+	w.walk()
+	return d, nil
+}
+
+// withoutQuotes keeps a parser's message and drops what it quotes of the file, which
+// may be a secret that lacks its quotation marks.
+func withoutQuotes(msg string) string {
+	var b strings.Builder
+	for {
+		i := strings.IndexAny(msg, "\"'`")
+		if i < 0 {
+			return b.String() + msg
+		}
+		j := strings.LastIndexByte(msg[i+1:], msg[i])
+		if j < 0 {
+			return strings.TrimRight(b.String()+msg[:i], " :")
+		}
+		b.WriteString(msg[:i] + "...")
+		msg = msg[i+1+j+1:]
+	}
+}
+
+// walker finds the line of every key.
+type walker struct {
+	data   []byte
+	breaks []int // offsets of line breaks, ascending
+	lines  map[string]int
+	counts map[string]int // of the tables in an array, by path
+}
+
+func (w *walker) walk() {
+	var p unstable.Parser
+	p.Reset(w.data)
+	table := ""
+	for p.NextExpression() {
+		switch e := p.Expression(); e.Kind {
+		case unstable.Table, unstable.ArrayTable:
+			table = w.header(e)
+		case unstable.KeyValue:
+			w.keyValue(table, e)
+		}
+	}
+}
+
+// header returns the path of the table that e begins.
+func (w *walker) header(e *unstable.Node) string {
+	path := ""
+	for k := e.Key(); k.Next(); {
+		path = join(path, string(k.Node().Data))
+		w.note(path, k.Node())
+		last := k.IsLast()
+		if last && e.Kind == unstable.ArrayTable {
+			w.counts[path]++
+		}
+		// Below an array of tables, keys belong to its latest table.
+		if n := w.counts[path]; n > 0 {
+			path = element(path, n-1)
+			w.note(path, k.Node())
+		}
+	}
+	return path
+}
+
+func (w *walker) keyValue(path string, e *unstable.Node) {
+	for k := e.Key(); k.Next(); {
+		path = join(path, string(k.Node().Data))
+		w.note(path, k.Node())
+	}
+	w.value(path, e.Value())
+}
+
+func (w *walker) value(path string, v *unstable.Node) {
+	switch v.Kind {
+	case unstable.InlineTable:
+		for c := v.Children(); c.Next(); {
+			w.keyValue(path, c.Node())
+		}
+	case unstable.Array:
+		i := 0
+		for c := v.Children(); c.Next(); i++ {
+			at := element(path, i)
+			w.lines[at] = w.lines[path]
+			if c.Node().Raw.Length > 0 {
+				w.lines[at] = w.lineAt(c.Node())
+			}
+			w.value(at, c.Node())
+		}
+	}
+}
+
+// note records where path is first seen.
+func (w *walker) note(path string, n *unstable.Node) {
+	if _, seen := w.lines[path]; !seen {
+		w.lines[path] = w.lineAt(n)
+	}
+}
+
+func (w *walker) lineAt(n *unstable.Node) int {
+	i, _ := slices.BinarySearch(w.breaks, int(n.Raw.Offset))
+	return i + 1
+}

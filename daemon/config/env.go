@@ -1,0 +1,95 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/user"
+	"strconv"
+	"syscall"
+)
+
+// Env is all that Load takes from the system it runs on. Every field must be set
+// but CredentialsDirectory; [OSEnv] sets them.
+type Env struct {
+	// LookupEnv returns an environment variable and whether it is set.
+	LookupEnv func(name string) (string, bool)
+
+	// CredentialsDirectory holds systemd's credentials; empty where there are
+	// none.
+	CredentialsDirectory string
+
+	// Open opens a file for reading. It does not wait for the writer of a pipe.
+	Open func(path string) (fs.File, error)
+
+	// User and Group return the id of a name.
+	User  func(name string) (uint32, error)
+	Group func(name string) (uint32, error)
+}
+
+// OSEnv returns the system's own.
+func OSEnv() Env {
+	return Env{
+		LookupEnv:            os.LookupEnv,
+		CredentialsDirectory: os.Getenv("CREDENTIALS_DIRECTORY"),
+		Open: func(path string) (fs.File, error) {
+			// A nil *os.File must not become an fs.File that is not nil.
+			f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+			if err != nil {
+				return nil, err
+			}
+			return f, nil
+		},
+		User: func(name string) (uint32, error) {
+			u, err := user.Lookup(name)
+			if err != nil {
+				return 0, err
+			}
+			return id(u.Uid)
+		},
+		Group: func(name string) (uint32, error) {
+			g, err := user.LookupGroup(name)
+			if err != nil {
+				return 0, err
+			}
+			return id(g.Gid)
+		},
+	}
+}
+
+func id(s string) (uint32, error) {
+	n, err := strconv.ParseUint(s, 10, 32)
+	return uint32(n), err
+}
+
+const (
+	// maxFile is the longest configuration file that is read, in bytes: some
+	// ten thousand accounts. More is a mistake, or a device.
+	maxFile = 4 << 20
+
+	// maxSecret is the longest secret, in bytes. WeChat's longest, a refresh
+	// token, is documented with 128 and seen with 512.
+	maxSecret = 4096
+)
+
+// read returns the content of f, at most limit bytes of it, and closes f.
+func read(f fs.File, limit int64) ([]byte, fs.FileInfo, error) {
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, nil, err
+	}
+	if info.IsDir() {
+		return nil, nil, errors.New("is a directory")
+	}
+	b, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err != nil {
+		return nil, nil, err
+	}
+	if int64(len(b)) > limit {
+		return nil, nil, fmt.Errorf("is longer than %d bytes", limit)
+	}
+	return b, info, nil
+}

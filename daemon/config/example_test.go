@@ -1,0 +1,49 @@
+package config
+
+import (
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+const example = "../../systemd/tokend.toml"
+
+// TestExample holds that the file which is shipped is right as it is, and also
+// with everything in it switched on.
+func TestExample(t *testing.T) {
+	b, err := os.ReadFile(example)
+	if err != nil {
+		t.Fatal(err)
+	}
+	env := newTestEnv(t)
+	c, err := Parse("tokend.toml", b, env)
+	if err != nil {
+		t.Fatalf("as shipped:\n%v", err)
+	}
+	if c.Unsupported() != nil {
+		t.Errorf("as shipped: %v", c.Unsupported())
+	}
+
+	// What is switched off begins with "#" and no space.
+	text := regexp.MustCompile(`(?m)^#(\S)`).ReplaceAllString(string(b), "$1")
+	c, err = Parse("tokend.toml", []byte(text), env)
+	if err != nil {
+		t.Fatalf("all switched on:\n%v", err)
+	}
+	if c.Unsupported() != nil {
+		t.Errorf("all switched on: %v", c.Unsupported())
+	}
+	if len(c.Warnings) != 0 {
+		t.Errorf("all switched on: %v", c.Warnings)
+	}
+	if len(c.OfficialAccounts) == 0 || len(c.MiniPrograms) == 0 || len(c.Work) == 0 || len(c.OpenWork) == 0 || len(c.Access) == 0 || c.EncryptionKey == "" {
+		t.Errorf("all switched on: something is missing: %+v", c)
+	}
+	for _, key := range []string{"socket", "socket_mode", "state_dir", "encryption_key", "log_level", "log_format", "weixin_url",
+		"work_url", "timeout", "use_stable_access_token", "users", "groups", "names", "verbs"} {
+		if !strings.Contains(text, "\n"+key) {
+			t.Errorf("%s is not shown", key)
+		}
+	}
+}

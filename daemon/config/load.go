@@ -1,0 +1,84 @@
+package config
+
+import (
+	"fmt"
+	"io/fs"
+)
+
+// Load reads the configuration in file. Its error is [Problems], all there are, or
+// says that the file cannot be read.
+func Load(file string, env Env) (*Config, error) {
+	f, err := env.Open(file)
+	if err != nil {
+		return nil, fmt.Errorf("configuration: %w", err)
+	}
+	data, info, err := read(f, maxFile)
+	if err != nil {
+		return nil, fmt.Errorf("configuration: %s %w", file, withoutPath(err))
+	}
+	return decode(file, data, info.Mode(), env)
+}
+
+// Parse is Load of a file whose content is data.
+func Parse(file string, data []byte, env Env) (*Config, error) {
+	return decode(file, data, 0, env)
+}
+
+func decode(file string, data []byte, mode fs.FileMode, env Env) (*Config, error) {
+	doc, bad := parse(data)
+	if bad != nil {
+		bad.File = file
+		return nil, Problems{*bad}
+	}
+	r := &reader{file: file, doc: doc, env: env}
+	c := r.config()
+	if r.inline && mode.Perm()&0o004 != 0 {
+		r.warnf(0, "holds secrets and every user of this host can read it: chmod o-rwx %s", file)
+	}
+	byLine(r.problems)
+	byLine(r.warnings)
+	if len(r.problems) > 0 {
+		return nil, Problems(r.problems)
+	}
+	c.Warnings = r.warnings
+	return c, nil
+}
+
+// config reads the top of the file and all below it.
+func (r *reader) config() *Config {
+	t := &table{reader: r, values: r.doc.values}
+	c := &Config{
+		File:          r.file,
+		Socket:        t.socket("socket"),
+		SocketMode:    t.mode("socket_mode", 0o660),
+		StateDir:      t.absolute("state_dir", "/var/lib/tokend"),
+		EncryptionKey: t.encryptionKey("encryption_key"),
+		LogLevel:      t.word("log_level", "info", "trace", "debug", "info", "warn", "error"),
+		LogFormat:     t.word("log_format", "text", "text", "json"),
+	}
+	c.HTTP = t.http()
+	c.Upstream = t.upstream()
+	c.OfficialAccounts = t.apps("official_account", c.Upstream)
+	c.MiniPrograms = t.apps("mini_program", c.Upstream)
+	c.OpenPlatforms = t.openPlatforms(c.Upstream)
+	c.Work = t.work(c.Upstream)
+	c.OpenWork = t.openWork(c.Upstream)
+	c.Access = t.access()
+	t.done()
+	r.doubts(c)
+	return c
+}
+
+// doubts warns of what is allowed and probably not meant.
+func (r *reader) doubts(c *Config) {
+	if len(c.OfficialAccounts)+len(c.MiniPrograms)+len(c.OpenPlatforms)+len(c.Work)+len(c.OpenWork) == 0 && len(r.problems) == 0 {
+		r.warnf(0, "configures no account")
+	}
+	for _, m := range c.MiniPrograms {
+		for _, o := range c.OfficialAccounts {
+			if m.AppID == o.AppID && m.AppID != "" {
+				r.warnf(m.Line, "[[mini_program]] %s is also an [[official_account]] (line %d): an appid is one or the other, and what is fetched for one may end the token of the other", m.AppID, o.Line)
+			}
+		}
+	}
+}

@@ -1,0 +1,142 @@
+package config
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestLoad(t *testing.T) {
+	write := func(t *testing.T, text string, mode fs.FileMode) string {
+		t.Helper()
+		path := filepath.Join(t.TempDir(), "tokend.toml")
+		if err := os.WriteFile(path, []byte(text), mode); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	const account = "[[official_account]]\napp_id = \"wx1\"\nsecret = \"canary\"\n"
+
+	t.Run("defaults", func(t *testing.T) {
+		c, err := Load(write(t, account, 0o600), OSEnv())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.Socket != "/run/tokend/tokend.sock" || c.SocketMode != 0o660 || c.StateDir != "/var/lib/tokend" ||
+			c.EncryptionKey != "" || c.LogLevel != "info" || c.LogFormat != "text" || c.HTTP != nil ||
+			c.Upstream != (Upstream{"https://api.weixin.qq.com", "https://qyapi.weixin.qq.com", 5 * time.Second}) ||
+			!c.OfficialAccounts[0].UseStableAccessToken || len(c.Access) != 0 || len(c.Warnings) != 0 {
+			t.Errorf("got %+v", c)
+		}
+	})
+	t.Run("secrets in a file that everyone can read", func(t *testing.T) {
+		path := write(t, account, 0o600)
+		if err := os.Chmod(path, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		c, err := Load(path, OSEnv())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0].String(), "chmod o-rwx "+path) {
+			t.Errorf("warnings: got %v", c.Warnings)
+		}
+	})
+	t.Run("users and groups of this system", func(t *testing.T) {
+		c, err := Load(write(t, account+"[[access]]\nusers = [\"root\"]\ngroups = [\"root\"]\nnames = [\"*\"]\nverbs = [\"GET\"]\n", 0o600), OSEnv())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a := c.Access[0]; len(a.UIDs) != 1 || a.UIDs[0] != 0 || len(a.GIDs) != 1 || a.GIDs[0] != 0 {
+			t.Errorf("got %+v, want root's ids", a)
+		}
+	})
+	t.Run("an unknown user of this system", func(t *testing.T) {
+		_, err := Load(write(t, account+"[[access]]\nusers = [\"tokend-nobody\"]\nnames = [\"*\"]\nverbs = [\"GET\"]\n", 0o600), OSEnv())
+		if err == nil || !strings.Contains(err.Error(), `unknown user "tokend-nobody"`) {
+			t.Errorf("got %v", err)
+		}
+	})
+	t.Run("no such file", func(t *testing.T) {
+		_, err := Load("/nonexistent/tokend.toml", OSEnv())
+		if !errors.Is(err, fs.ErrNotExist) || err.Error() != "configuration: open /nonexistent/tokend.toml: no such file or directory" {
+			t.Errorf("got %v", err)
+		}
+	})
+	t.Run("a directory", func(t *testing.T) {
+		dir := t.TempDir()
+		if _, err := Load(dir, OSEnv()); err == nil || err.Error() != "configuration: "+dir+" is a directory" {
+			t.Errorf("got %v", err)
+		}
+	})
+	t.Run("problems one by one", func(t *testing.T) {
+		path := write(t, "a = 1\nb = 2\n", 0o600)
+		_, err := Load(path, OSEnv())
+		ps, ok := errors.AsType[Problems](err)
+		if !ok || len(ps) != 2 || ps[0].Line != 1 || ps[1].Line != 2 || ps[1].File != path {
+			t.Fatalf("got %#v", err)
+		}
+		if p, ok := errors.AsType[Problem](err); !ok || p != ps[0] {
+			t.Errorf("unwrapped: got %v, want %v", p, ps[0])
+		}
+	})
+}
+
+// TestSettings holds that a digest changes with every setting that a fetch depends
+// on, with nothing else, and is the same in another process.
+func TestSettings(t *testing.T) {
+	base := App{Family: "official_account", AppID: "wx1", Secret: "s", UseStableAccessToken: true, Line: 1, upstream: "https://u"}
+	if got, want := base.Settings(), "5f1ae8988318114b"; got != want {
+		t.Errorf("digest: got %s, want %s: holds in existing stores would be forgotten", got, want)
+	}
+	moved := base
+	moved.Line = 7
+	if base.Settings() != moved.Settings() {
+		t.Error("the digest depends on the line")
+	}
+	digests := map[string]string{base.Settings(): "the base"}
+	differs := func(what, d string) {
+		t.Helper()
+		if same, ok := digests[d]; ok {
+			t.Errorf("%s has the digest of %s", what, same)
+		}
+		digests[d] = what
+	}
+	for what, change := range map[string]func(*App){
+		"another family":   func(a *App) { a.Family = "mini_program" },
+		"another appid":    func(a *App) { a.AppID = "wx2" },
+		"another secret":   func(a *App) { a.Secret = "t" },
+		"another endpoint": func(a *App) { a.UseStableAccessToken = false },
+		"another host":     func(a *App) { a.upstream = "https://v" },
+		"shifted fields":   func(a *App) { a.AppID, a.Secret = "wx1s", "" },
+	} {
+		a := base
+		change(&a)
+		differs(what, a.Settings())
+	}
+	differs("a work app", WorkApp{CorpID: "wx1", AgentID: "s"}.Settings())
+	differs("its sister", WorkApp{CorpID: "wx1", AgentID: "t"}.Settings())
+	differs("a provider", OpenWork{CorpID: "wx1", ProviderSecret: "s"}.Settings())
+	differs("a platform", OpenPlatform{AppID: "wx1", Secret: "s"}.Settings())
+	differs("a suite", Suite{SuiteID: "wx1", SuiteSecret: "s"}.Settings())
+}
+
+func TestDidYouMean(t *testing.T) {
+	for _, test := range []struct {
+		a, b string
+		want int
+	}{
+		{"", "", 0}, {"a", "", 1}, {"", "ab", 2}, {"kitten", "sitting", 3}, {"app_id", "appid", 1}, {"scoket", "socket", 2},
+	} {
+		if got := distance(test.a, test.b); got != test.want {
+			t.Errorf("distance(%q, %q): got %d, want %d", test.a, test.b, got, test.want)
+		}
+	}
+	if got := didYouMean("xylophone", []string{"socket", "state_dir"}); got != "" {
+		t.Errorf("far from all: got %q, want nothing", got)
+	}
+}

@@ -1,0 +1,192 @@
+package config
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"tokend/fetchers/secret"
+)
+
+// keyBytes is the length of an encryption key.
+const keyBytes = 32
+
+// secret returns a required secret of WeChat's.
+func (t *table) secret(key string) secret.Text {
+	v, ok := t.require(key)
+	if !ok {
+		return ""
+	}
+	raw, ok := t.secretBytes(key, v)
+	if !ok {
+		return ""
+	}
+	s := withoutLineBreak(raw)
+	switch {
+	case s == "":
+		t.problemf(key, "is empty")
+		return ""
+	case len(s) > maxSecret:
+		t.problemf(key, "is longer than %d bytes", maxSecret)
+		return ""
+	case strings.ContainsFunc(s, func(c rune) bool { return c <= ' ' || c > '~' }):
+		t.problemf(key, "holds a character that no secret has: a space, a line break or one beyond ASCII")
+		return ""
+	}
+	return secret.Text(s)
+}
+
+// aesKey returns a required EncodingAESKey: the base64 form of 32 bytes without its "=".
+// The two bits that are to spare at its end are nobody's business.
+func (t *table) aesKey(key string) secret.Text {
+	s := t.secret(key)
+	if s == "" {
+		return ""
+	}
+	if b, err := base64.RawStdEncoding.DecodeString(string(s)); err != nil || len(b) != 32 {
+		t.problemf(key, "must be the 43 characters of WeChat's EncodingAESKey; these are %d, or not of A-Z a-z 0-9", len(s))
+		return ""
+	}
+	return s
+}
+
+// encryptionKey returns the optional key of the store: 32 bytes, or as many in hex.
+func (t *table) encryptionKey(key string) secret.Text {
+	v, ok := t.lookup(key)
+	if !ok {
+		return ""
+	}
+	raw, ok := t.secretBytes(key, v)
+	if !ok {
+		return ""
+	}
+	// A line break may be the last of 32 random bytes: only what is too long loses it.
+	if len(raw) == keyBytes {
+		return secret.Text(raw)
+	}
+	s := withoutLineBreak(raw)
+	if b, err := hex.DecodeString(s); err == nil && len(b) == keyBytes {
+		return secret.Text(b)
+	}
+	if len(s) == keyBytes {
+		return secret.Text(s)
+	}
+	t.problemf(key, "must be %d bytes or %d hex digits; these are %d bytes (make one: openssl rand -hex %d)",
+		keyBytes, 2*keyBytes, len(s), keyBytes)
+	return ""
+}
+
+// secretBytes returns what v holds or refers to, as it lies there.
+func (t *table) secretBytes(key string, v any) ([]byte, bool) {
+	switch v := v.(type) {
+	case string:
+		t.inline = true
+		return []byte(v), true
+	case map[string]any:
+		ref := &table{reader: t.reader, path: join(t.path, key), title: t.title + key + " ", line: t.lineOf(key), values: v}
+		b, err := ref.reference()
+		if err != nil {
+			t.reportf(t.lineOf(key), "%s%s: %v", t.title, key, err)
+		}
+		return b, err == nil
+	}
+	t.problemf(key, `must be a string, { file = "..." }, { env = "..." } or { credential = "..." }, not %s`, typeName(v))
+	return nil, false
+}
+
+// errReference says what a reference must look like.
+var errReference = errors.New(`the table must have exactly one of file, env and credential, with a string that is not empty`)
+
+// reference reads the secret that t refers to. Its error holds nothing of it.
+func (t *table) reference() ([]byte, error) {
+	if len(t.values) != 1 {
+		return nil, errReference
+	}
+	for how, v := range t.values {
+		where, _ := v.(string)
+		if where == "" {
+			return nil, errReference
+		}
+		switch how {
+		case "file":
+			return t.fromFile(where)
+		case "env":
+			return t.fromEnv(where)
+		case "credential":
+			return t.fromCredential(where)
+		}
+	}
+	return nil, errReference
+}
+
+func (t *table) fromFile(path string) ([]byte, error) {
+	if !filepath.IsAbs(path) {
+		return nil, fmt.Errorf("file %q must be an absolute path", clip(path))
+	}
+	f, err := t.env.Open(path)
+	if err != nil {
+		return nil, err // names the path
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		_ = f.Close()
+		return nil, fmt.Errorf("file %s is not a regular file", path)
+	}
+	b, info, err := read(f, maxSecret+2)
+	if err != nil {
+		return nil, fmt.Errorf("file %s: %w", path, withoutPath(err))
+	}
+	if info.Mode().Perm()&0o004 != 0 {
+		t.warnf(t.lineOf("file"), "%severy user of this host can read %s: chmod o-rwx %s", t.title, path, path)
+	}
+	return b, nil
+}
+
+func (t *table) fromEnv(name string) ([]byte, error) {
+	s, ok := t.env.LookupEnv(name)
+	if !ok {
+		return nil, fmt.Errorf("environment variable %s is not set", clip(name))
+	}
+	return []byte(s), nil
+}
+
+// fromCredential reads a credential of systemd's through an os.Root, so that a name
+// cannot lead out of their directory.
+func (t *table) fromCredential(name string) ([]byte, error) {
+	dir := t.env.CredentialsDirectory
+	if dir == "" {
+		return nil, fmt.Errorf("credential %q: there are none ($CREDENTIALS_DIRECTORY is not set; the unit needs LoadCredential=%s:...)", clip(name), clip(name))
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("credentials: %w", err)
+	}
+	defer root.Close()
+	f, err := root.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("credential %q: %w", clip(name), withoutPath(err))
+	}
+	b, _, err := read(f, maxSecret+2)
+	if err != nil {
+		return nil, fmt.Errorf("credential %q: %w", clip(name), withoutPath(err))
+	}
+	return b, nil
+}
+
+// withoutPath drops a path that the message has already.
+func withoutPath(err error) error {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		return pe.Err
+	}
+	return err
+}
+
+// withoutLineBreak cuts the one line break that editors put at the end of a file.
+func withoutLineBreak(b []byte) string {
+	return strings.TrimSuffix(strings.TrimSuffix(string(b), "\n"), "\r")
+}

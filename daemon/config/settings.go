@@ -1,0 +1,110 @@
+package config
+
+import (
+	"io/fs"
+	"net"
+	"net/netip"
+	"net/url"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	// maxSocket is the longest path of a Unix socket: 108 bytes of sun_path on
+	// Linux (unix(7)), one for the zero at its end.
+	maxSocket = 107
+
+	// maxTimeout is the longest time for one call upstream: a rotating
+	// token overlaps its successor for five minutes, and a call that takes
+	// longer has outlived what it was made for.
+	maxTimeout = 5 * time.Minute
+)
+
+// absolute returns an optional absolute path.
+func (t *table) absolute(key, otherwise string) string {
+	s := t.text(key, otherwise)
+	if !filepath.IsAbs(s) || strings.ContainsRune(s, 0) {
+		t.problemf(key, "%q must be an absolute path", clip(s))
+		return otherwise
+	}
+	return filepath.Clean(s)
+}
+
+func (t *table) socket(key string) string {
+	s := t.absolute(key, "/run/tokend/tokend.sock")
+	if len(s) > maxSocket {
+		t.problemf(key, "has %d bytes; the path of a Unix socket has at most %d", len(s), maxSocket)
+	}
+	return s
+}
+
+// mode returns an optional file mode, which is written in octal digits.
+func (t *table) mode(key string, otherwise fs.FileMode) fs.FileMode {
+	v, ok := t.lookup(key)
+	if !ok {
+		return otherwise
+	}
+	s, ok := as[string](t, key, v, `octal digits in quotation marks, such as "0660"`)
+	if !ok {
+		return otherwise
+	}
+	n, err := strconv.ParseUint(s, 8, 32)
+	if err != nil || n > 0o777 || len(s) < 3 || len(s) > 4 {
+		t.problemf(key, "%q must be three or four octal digits, such as \"0660\"", clip(s))
+		return otherwise
+	}
+	return fs.FileMode(n)
+}
+
+func (t *table) http() *HTTP {
+	h := t.table("http")
+	if h == nil {
+		return nil
+	}
+	defer h.done()
+	if _, ok := h.require("listen"); !ok {
+		return nil
+	}
+	listen := h.text("listen", "")
+	_, port, err := net.SplitHostPort(listen)
+	if _, e := strconv.ParseUint(port, 10, 16); err != nil || e != nil {
+		h.problemf("listen", "%q must be an address and a port, such as \"127.0.0.1:8711\"", clip(listen))
+	}
+	return &HTTP{Listen: listen, Line: h.line}
+}
+
+func (t *table) upstream() Upstream {
+	u := t.table("upstream")
+	if u == nil {
+		u = &table{reader: t.reader}
+	}
+	defer u.done()
+	return Upstream{
+		WeixinURL: u.url("weixin_url", "https://api.weixin.qq.com"),
+		WorkURL:   u.url("work_url", "https://qyapi.weixin.qq.com"),
+		Timeout:   u.duration("timeout", 5*time.Second, maxTimeout),
+	}
+}
+
+// url returns an optional URL of a host, without a slash at its end.
+func (t *table) url(key, otherwise string) string {
+	s := t.text(key, otherwise)
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" ||
+		u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
+		// Not quoted: what is wrong with it may be a password.
+		t.problemf(key, "must be http:// or https://, a host, and nothing behind but a path, such as %q", otherwise)
+		return otherwise
+	}
+	if u.Scheme == "http" && !loopback(u.Hostname()) {
+		t.warnf(t.lineOf(key), "%s%s: secrets go to %s unencrypted", t.title, key, u.Host)
+	}
+	return strings.TrimRight(s, "/")
+}
+
+func loopback(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && addr.IsLoopback()
+}

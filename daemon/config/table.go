@@ -1,0 +1,273 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// reader gathers what is wrong with a file while its tables are read.
+type reader struct {
+	file     string
+	doc      document
+	env      Env
+	problems []Problem
+	warnings []Problem
+	inline   bool // a secret stands in the file itself
+}
+
+func (r *reader) reportf(line int, format string, args ...any) {
+	r.problems = append(r.problems, Problem{r.file, line, printable(fmt.Sprintf(format, args...))})
+}
+
+func (r *reader) warnf(line int, format string, args ...any) {
+	r.warnings = append(r.warnings, Problem{r.file, line, printable(fmt.Sprintf(format, args...))})
+}
+
+// printable keeps a message on one line and off the terminal's controls: paths
+// and names in it are the file's, and are not quoted everywhere.
+func printable(s string) string {
+	return strings.Map(func(c rune) rune {
+		if unicode.IsPrint(c) {
+			return c
+		}
+		return '?'
+	}, s)
+}
+
+// table is one table of the file while it is read. Each accessor makes its key
+// known; done reports the keys that are left over. An accessor that has reported a
+// problem returns its default.
+type table struct {
+	*reader
+	path   string
+	title  string // "[upstream] ", "[[work]] "; empty at the top
+	line   int
+	values map[string]any
+	known  []string
+}
+
+// problemf reports a problem with a key, in a sentence that the key begins.
+func (t *table) problemf(key, format string, args ...any) {
+	t.reportf(t.lineOf(key), "%s%s %s", t.title, key, fmt.Sprintf(format, args...))
+}
+
+func (t *table) lineOf(key string) int {
+	if n := t.doc.lines[join(t.path, key)]; n > 0 {
+		return n
+	}
+	return t.line
+}
+
+// lookup returns the value of an optional key.
+func (t *table) lookup(key string) (any, bool) {
+	t.known = append(t.known, key)
+	v, ok := t.values[key]
+	return v, ok
+}
+
+// require returns the value of a key that must be there.
+func (t *table) require(key string) (any, bool) {
+	v, ok := t.lookup(key)
+	if !ok {
+		t.problemf(key, "is missing")
+	}
+	return v, ok
+}
+
+// as reports whether v is a T, and a problem where it is not.
+func as[T any](t *table, key string, v any, example string) (T, bool) {
+	x, ok := v.(T)
+	if !ok {
+		t.problemf(key, "must be %s, not %s", example, typeName(v))
+	}
+	return x, ok
+}
+
+// text returns an optional string.
+func (t *table) text(key, otherwise string) string {
+	if v, ok := t.lookup(key); ok {
+		if s, ok := as[string](t, key, v, "a string"); ok {
+			return s
+		}
+	}
+	return otherwise
+}
+
+// word returns an optional string that is one of a few.
+func (t *table) word(key, otherwise string, words ...string) string {
+	s := t.text(key, otherwise)
+	if !slices.Contains(words, s) {
+		t.problemf(key, "must be one of %s, not %q%s", strings.Join(words, ", "), s, didYouMean(s, words))
+		return otherwise
+	}
+	return s
+}
+
+// id returns a required string that can be a segment of a name.
+func (t *table) id(key string) string {
+	v, ok := t.require(key)
+	if !ok {
+		return ""
+	}
+	s, ok := as[string](t, key, v, "a string in quotation marks")
+	if ok && !validSegment(s) {
+		t.problemf(key, "%q must be 1 to 64 characters of A-Z a-z 0-9 . _ @ -", clip(s))
+		return ""
+	}
+	return s
+}
+
+// flag returns an optional truth.
+func (t *table) flag(key string, otherwise bool) bool {
+	if v, ok := t.lookup(key); ok {
+		if b, ok := as[bool](t, key, v, "true or false"); ok {
+			return b
+		}
+	}
+	return otherwise
+}
+
+// duration returns an optional time above zero and up to most.
+func (t *table) duration(key string, otherwise, most time.Duration) time.Duration {
+	v, ok := t.lookup(key)
+	if !ok {
+		return otherwise
+	}
+	s, ok := as[string](t, key, v, `a duration such as "5s"`)
+	if !ok {
+		return otherwise
+	}
+	d, err := time.ParseDuration(s)
+	if err != nil {
+		t.problemf(key, "must be a duration such as \"5s\" or \"1m30s\", not %q", clip(s))
+		return otherwise
+	}
+	if d <= 0 || d > most {
+		t.problemf(key, "must be more than 0s and at most %s, not %s", most, s)
+		return otherwise
+	}
+	return d
+}
+
+// texts returns an array of strings and the line of each; required ones must
+// have an element.
+func (t *table) texts(key string, required bool) (texts []string, lines []int) {
+	v, ok := t.lookup(key)
+	if !ok {
+		if required {
+			t.problemf(key, "is missing")
+		}
+		return nil, nil
+	}
+	list, ok := as[[]any](t, key, v, "an array of strings")
+	if !ok {
+		return nil, nil
+	}
+	if len(list) == 0 {
+		t.problemf(key, "is empty")
+	}
+	for i, e := range list {
+		if s, ok := as[string](t, key, e, "an array of strings"); ok {
+			texts = append(texts, s)
+			lines = append(lines, t.doc.lines[element(join(t.path, key), i)])
+		}
+	}
+	return texts, lines
+}
+
+// table returns the optional table of a key, or nil.
+func (t *table) table(key string) *table {
+	v, ok := t.lookup(key)
+	if !ok {
+		return nil
+	}
+	values, ok := as[map[string]any](t, key, v, "a table: ["+key+"]")
+	if !ok {
+		return nil
+	}
+	return &table{reader: t.reader, path: join(t.path, key), title: "[" + key + "] ", line: t.lineOf(key), values: values}
+}
+
+// tables returns the tables of a key that may be there any number of times. prefix
+// is what the key is below, as a file has it: "open_work.".
+func (t *table) tables(prefix, key string) []*table {
+	v, ok := t.lookup(key)
+	if !ok {
+		return nil
+	}
+	title := "[[" + prefix + key + "]]"
+	list, ok := as[[]any](t, key, v, "tables: "+title)
+	if !ok {
+		return nil
+	}
+	var ts []*table
+	for i, e := range list {
+		values, ok := as[map[string]any](t, key, e, "tables: "+title)
+		if !ok {
+			continue
+		}
+		path := element(join(t.path, key), i)
+		ts = append(ts, &table{reader: t.reader, path: path, title: title + " ", line: t.doc.lines[path], values: values})
+	}
+	return ts
+}
+
+// done reports the keys that nobody has asked for.
+func (t *table) done() {
+	for _, key := range slices.Sorted(maps.Keys(t.values)) {
+		if !slices.Contains(t.known, key) {
+			t.reportf(t.lineOf(key), "%sunknown key %q%s", t.title, clip(key), didYouMean(key, t.known))
+		}
+	}
+}
+
+// typeName says in TOML's words what v is.
+func typeName(v any) string {
+	switch v.(type) {
+	case string:
+		return "a string"
+	case int64:
+		return "an integer"
+	case float64:
+		return "a float"
+	case bool:
+		return "a boolean"
+	case []any:
+		return "an array"
+	case map[string]any:
+		return "a table"
+	default:
+		return "a date or time"
+	}
+}
+
+// validSegment reports whether s can be a segment of a credential's name
+// (contract, section 1).
+func validSegment(s string) bool {
+	if len(s) < 1 || len(s) > 64 {
+		return false
+	}
+	for i := range len(s) {
+		if !nameByte(s[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func nameByte(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' ||
+		c == '.' || c == '_' || c == '@' || c == '-'
+}
+
+// clip shortens what a message quotes.
+func clip(s string) string {
+	if len(s) > 80 {
+		return s[:80] + "..."
+	}
+	return s
+}

@@ -1,0 +1,101 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"tokend/daemon/record"
+)
+
+// newIdleStore returns a store whose committer does not run, with room for two records
+// in a group.
+func newIdleStore() *Store {
+	return &Store{
+		maxBytes: 1000, maxCount: 2,
+		queue:   make(chan *put, 10),
+		closing: make(chan struct{}),
+		stopped: make(chan struct{}),
+	}
+}
+
+func TestPutHeedsItsContextWhileItWaits(t *testing.T) {
+	s := newIdleStore()
+	ctx, cancel := context.WithCancel(t.Context())
+	result := make(chan error)
+	go func() { result <- s.Put(ctx, rec("a", "1")) }()
+	p := <-s.queue
+	cancel()
+	if err := <-result; !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want context.Canceled", err)
+	}
+	var g group
+	if next := s.gather(&g, p); next != nil || len(g.puts) != 0 {
+		t.Errorf("an abandoned Put was gathered: %+v", g)
+	}
+}
+
+func TestPutWaitsOnceItsCommitHasBegun(t *testing.T) {
+	s := newIdleStore()
+	ctx, cancel := context.WithCancel(t.Context())
+	result := make(chan error)
+	go func() { result <- s.Put(ctx, rec("a", "1")) }()
+	var g group
+	s.gather(&g, <-s.queue)
+	cancel()
+	g.puts[0].done <- nil
+	if err := <-result; err != nil {
+		t.Errorf("got %v, want the result of the commit", err)
+	}
+}
+
+func TestGroupsKeepToTheirLimits(t *testing.T) {
+	s := newIdleStore()
+	enqueue := func(recs ...record.Record) {
+		p, err := s.newPut(recs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.queue <- p
+	}
+	enqueue(rec("a", "1"))
+	enqueue(rec("b", "1"))
+	enqueue(rec("c", "1"))
+	enqueue(rec("d", strings.Repeat("v", 950)))
+	enqueue(rec("e", strings.Repeat("v", 950)))
+	var got []string
+	var next *put
+	for len(s.queue) > 0 || next != nil {
+		if next == nil {
+			next = <-s.queue
+		}
+		var g group
+		next = s.gather(&g, next)
+		var keys []string
+		for _, e := range g.entries {
+			keys = append(keys, string(e.key[len(e.key)-1]))
+		}
+		got = append(got, strings.Join(keys, ""))
+	}
+	if g, want := strings.Join(got, " "), "ab c d e"; g != want {
+		t.Errorf("groups: got %q, want %q", g, want)
+	}
+}
+
+func TestAFailedCommitIsTheLast(t *testing.T) {
+	log, said := logged()
+	s := newTestStore(t, Config{Logger: log})
+	mustPut(t, s, rec("a", "1"))
+	if err := s.db.DB.Close(); err != nil { // commits now fail as on a disk that refuses
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := s.Put(t.Context(), rec("a", "2")); !errors.Is(err, ErrFailed) {
+			t.Errorf("got %v, want ErrFailed", err)
+		}
+	}
+	if n := strings.Count(said.String(), "the disk refused a commit"); n != 1 {
+		t.Errorf("log: said %d times, want once", n)
+	}
+}
