@@ -139,7 +139,7 @@ func TestAccessOfVerbsWithoutName(t *testing.T) {
 // A hidden credential and one that does not exist are answered alike, to the byte, by every
 // verb, and the engine is asked for neither.
 func TestHiddenLooksLikeUnknown(t *testing.T) {
-	rules := []Rule{{UIDs: []uint32{1000}, Names: []string{"official_account/*"}, Verbs: []string{"GET", "LIST", "WATCH"}}}
+	rules := []Rule{{UIDs: []uint32{guest}, Names: []string{"official_account/*"}, Verbs: []string{"GET", "LIST", "WATCH"}}}
 	for _, verb := range []string{"GET %s", "REJECT %s v", "REFRESH %s", "SIGN %s https://example.com/", "STATUS %s", "HISTORY %s", "LIST %s"} {
 		ask := func(name string) string {
 			// No engine: whoever asks it panics. LIST does ask.
@@ -147,7 +147,7 @@ func TestHiddenLooksLikeUnknown(t *testing.T) {
 			if verb == "LIST %s" {
 				cfg.Engine = newFakeEngine()
 			}
-			s := newSession(New(cfg), Peer{UID: 1000})
+			s := newSession(New(cfg), Peer{UID: guest})
 			got, _ := drive(t, s, []byte(fmt.Sprintf(verb, name)+"\n"))
 			return got
 		}
@@ -157,7 +157,7 @@ func TestHiddenLooksLikeUnknown(t *testing.T) {
 		}
 	}
 	// What is visible by the rules and unknown to the engine reads the same.
-	s := newSession(New(Config{Rules: rules, Engine: newFakeEngine()}), Peer{UID: 1000})
+	s := newSession(New(Config{Rules: rules, Engine: newFakeEngine()}), Peer{UID: guest})
 	got, _ := drive(t, s, []byte("GET official_account/wx9999/access_token\nGET "+workToken+"\n"))
 	if want := "ERR NOT_FOUND - no such credential\nERR NOT_FOUND - no such credential\n"; got != want {
 		t.Errorf("\n got %q\nwant %q", got, want)

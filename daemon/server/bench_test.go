@@ -40,7 +40,7 @@ func BenchmarkSessionGet(b *testing.B) {
 		batch int
 	}{{"1", nil, 1}, {"1 with rules", benchRules(), 1}, {"16", nil, 16}, {"16 with rules", benchRules(), 16}} {
 		b.Run(bm.name, func(b *testing.B) {
-			s := newSession(New(Config{Engine: newStaticEngine(), Rules: bm.rules}), Peer{UID: 1000, GID: 33})
+			s := newSession(New(Config{Engine: newStaticEngine(), Rules: bm.rules}), Peer{UID: guest, GID: 33})
 			in := []byte(strings.Repeat(benchRequest, bm.batch))
 			b.ReportAllocs()
 			for b.Loop() {

@@ -277,13 +277,13 @@ func TestWatch(t *testing.T) {
 	})
 	t.Run("the rules change", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			r := start(t, Config{Peer: func(net.Conn) (Peer, error) { return Peer{UID: 1000}, nil }})
+			r := start(t, Config{Peer: func(net.Conn) (Peer, error) { return Peer{UID: guest}, nil }})
 			c := r.ln.dial(t)
 			c.want(c.ask("WATCH"), "OK 7")
 			for range 7 {
 				c.line()
 			}
-			r.SetRules([]Rule{{UIDs: []uint32{1000}, Names: []string{"work/*"}, Verbs: []string{"WATCH"}}})
+			r.SetRules([]Rule{{UIDs: []uint32{guest}, Names: []string{"work/*"}, Verbs: []string{"WATCH"}}})
 			change(r, "hidden")
 			r.engine.mu.Lock()
 			r.engine.landLocked(workToken, fetched{ttl: time.Minute, value: "seen"})

@@ -21,9 +21,12 @@ func loadConversations(t *testing.T) []conversation.Conversation {
 	return all
 }
 
+// guest is the uid of an ordinary user: one that runs no tests.
+const guest = 4_000_000_000
+
 // guestRules are those of testdata/conversations/README.md.
 var guestRules = []Rule{{
-	UIDs:  []uint32{1000},
+	UIDs:  []uint32{guest},
 	Names: []string{"official_account/*"},
 	Verbs: []string{"GET", "REJECT", "SIGN", "LIST", "STATUS", "WATCH"},
 }}
@@ -62,7 +65,7 @@ func play(t *testing.T, c conversation.Conversation, wrap func(net.Conn) net.Con
 	peer := Peer{}
 	for _, step := range c.Steps {
 		if step.Kind == conversation.Directive && step.Text == "peer guest" {
-			peer.UID = 1000
+			peer.UID = guest
 		}
 	}
 	r := start(t, Config{

@@ -142,7 +142,7 @@ func TestListenLeavesOthersAlone(t *testing.T) {
 
 // busyListener listens at path with a backlog that is full.
 func busyListener(t *testing.T, path string) {
-	fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

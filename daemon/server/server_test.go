@@ -255,7 +255,7 @@ func TestUnknownPeerIsRefused(t *testing.T) {
 func TestLogHoldsNoValue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		r := start(t, Config{Logger: testLogger(&log), Peer: func(net.Conn) (Peer, error) { return Peer{UID: 1000}, nil }})
+		r := start(t, Config{Logger: testLogger(&log), Peer: func(net.Conn) (Peer, error) { return Peer{UID: guest}, nil }})
 		r.engine.creds[token].value = "canary-token"
 		c := r.ln.dial(t)
 		for _, request := range []string{

@@ -81,7 +81,7 @@ func TestSessionAnswersAreIndependentOfHowBytesArrive(t *testing.T) {
 
 func TestSessionGetHitDoesNotAllocate(t *testing.T) {
 	rules := []Rule{
-		{UIDs: []uint32{1000}, Names: []string{"mini_program/*", "*/jsapi_ticket"}, Verbs: []string{"GET"}},
+		{UIDs: []uint32{guest}, Names: []string{"mini_program/*", "*/jsapi_ticket"}, Verbs: []string{"GET"}},
 		{GIDs: []uint32{33}, Names: []string{"official_account/*", "work/*/access_token"}, Verbs: []string{"GET"}},
 	}
 	for _, tt := range []struct {
@@ -89,7 +89,7 @@ func TestSessionGetHitDoesNotAllocate(t *testing.T) {
 		rules []Rule
 	}{{"without rules", nil}, {"with rules", rules}} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := newSession(New(Config{Engine: newFakeEngine(), Rules: tt.rules}), Peer{UID: 1000, Groups: []uint32{33}})
+			s := newSession(New(Config{Engine: newFakeEngine(), Rules: tt.rules}), Peer{UID: guest, Groups: []uint32{33}})
 			// Two names, so that the counter of the last one does not hide the table's.
 			batch := []byte(strings.Repeat("GET "+token+"\nGET "+workToken+"\n", 8))
 			s.step(batch)
@@ -218,7 +218,7 @@ func TestSessionAbuse(t *testing.T) {
 
 // New rules bind connections that are open.
 func TestSessionObeysNewRules(t *testing.T) {
-	s := newSession(New(Config{Engine: newFakeEngine()}), Peer{UID: 1000})
+	s := newSession(New(Config{Engine: newFakeEngine()}), Peer{UID: guest})
 	ask := func() string {
 		got, _ := drive(t, s, []byte("GET "+token+"\n"))
 		return strings.SplitN(got, " ", 3)[0]
