@@ -1,0 +1,235 @@
+package clientlib
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"tokend/protocol"
+)
+
+// With the pool and without it, many goroutines at once.
+func TestConcurrentUse(t *testing.T) {
+	for _, tt := range []struct {
+		about            string
+		maxIdle, atMost  int
+		moreConnsThanOne bool
+	}{
+		{"default", 0, DefaultMaxIdleConns, false},
+		{"two", 2, 2, false},
+		{"a connection for each request", -1, 0, true},
+	} {
+		t.Run(tt.about, func(t *testing.T) {
+			transports(t, func(t *testing.T, connect func(*fakeDaemon) *Client) {
+				d := &fakeDaemon{serve: always("OK 7200 tok-01\n")}
+				c := connect(d)
+				c.MaxIdleConns = tt.maxIdle
+				var wg sync.WaitGroup
+				const clients, each = 20, 20
+				for range clients {
+					wg.Go(func() {
+						for range each {
+							if got, err := c.Get(t.Context(), tokenName); err != nil || string(got.Value) != "tok-01" || got.TTL != 2*time.Hour {
+								t.Errorf("got ttl %v, error %v", got.TTL, err)
+							}
+						}
+					})
+				}
+				wg.Wait()
+				if n := c.idleConns(); n > tt.atMost {
+					t.Errorf("%d connections are kept, want at most %d", n, tt.atMost)
+				}
+				if n := d.conns.Load(); tt.moreConnsThanOne && n != clients*each {
+					t.Errorf("%d connections for %d requests", n, clients*each)
+				}
+			})
+		})
+	}
+}
+
+// Twenty requests under way at once leave as many connections as are to be kept; when
+// the daemon is restarted, the first to notice clears them all away.
+func TestPoolIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &fakeDaemon{serve: func(nc net.Conn) {
+			time.Sleep(time.Second)
+			replies("OK PONG\n")(nc)
+		}}
+		c := &Client{DialContext: d.dialPipe, MaxIdleConns: 5}
+		var wg sync.WaitGroup
+		for range 20 {
+			wg.Go(func() {
+				if err := c.Ping(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if n := c.idleConns(); n != 5 {
+			t.Errorf("%d connections are kept, want 5", n)
+		}
+		if err := c.Ping(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if n, idle := d.conns.Load(), c.idleConns(); n != 21 || idle != 1 {
+			t.Errorf("%d connections made, %d kept; want 21, 1", n, idle)
+		}
+		c.Close()
+		d.wg.Wait()
+	})
+}
+
+func TestOneConnectionServesManyRequests(t *testing.T) {
+	transports(t, func(t *testing.T, connect func(*fakeDaemon) *Client) {
+		d := &fakeDaemon{serve: always("ERR NOT_FOUND - no such credential\n")}
+		c := connect(d)
+		for range 10 { // a refusal is a reply: the connection is as good as before
+			if _, err := c.Get(t.Context(), tokenName); !errors.Is(err, ErrNotFound) {
+				t.Fatalf("error is %v", err)
+			}
+		}
+		if n := d.conns.Load(); n != 1 {
+			t.Errorf("%d connections, want 1", n)
+		}
+	})
+}
+
+// A daemon that has been restarted costs nobody an error.
+func TestDeadPooledConnection(t *testing.T) {
+	transports(t, func(t *testing.T, connect func(*fakeDaemon) *Client) {
+		d := &fakeDaemon{serve: replies("OK 7200 tok-01\n")} // then it closes
+		c := connect(d)
+		for range 5 {
+			if _, err := c.Get(t.Context(), tokenName); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := d.conns.Load(); n != 5 {
+			t.Errorf("%d connections, want 5", n)
+		}
+	})
+}
+
+// What must not be made twice is never sent on a connection that may be dead.
+func TestRefreshIsSentOnce(t *testing.T) {
+	transports(t, func(t *testing.T, connect func(*fakeDaemon) *Client) {
+		var mu sync.Mutex
+		requests := 0
+		d := &fakeDaemon{serve: func(nc net.Conn) { // reads a request, and dies
+			if _, err := nc.Read(make([]byte, 512)); err == nil {
+				mu.Lock()
+				requests++
+				mu.Unlock()
+			}
+		}}
+		c := connect(d)
+		if _, err := c.Refresh(t.Context(), tokenName); !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("error is %v", err)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if requests != 1 {
+			t.Errorf("%d requests, want 1", requests)
+		}
+	})
+	transports(t, func(t *testing.T, connect func(*fakeDaemon) *Client) {
+		d := &fakeDaemon{serve: replies("OK 7200 tok-01\n")}
+		c := connect(d)
+		if _, err := c.Get(t.Context(), tokenName); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Refresh(t.Context(), tokenName); err != nil {
+			t.Error(err) // it would have met the dead connection
+		}
+	})
+}
+
+// On a new connection, and after part of a reply, nothing is sent again.
+func TestOtherwiseNothingIsRepeated(t *testing.T) {
+	const half = "OK 2\n" + tokenName + " fresh 7200\n"
+	for _, tt := range []struct {
+		about   string
+		replies []string // of the first connection; those after it close at once
+		pooled  bool     // PING comes first
+		conns   int64
+		want    error // nil is any
+	}{
+		{"a new connection that closes", nil, false, 1, nil},
+		{"half a line", []string{"OK 72"}, false, 1, io.ErrUnexpectedEOF},
+		{"half a line on a pooled connection", []string{"OK PONG\n", "OK 72"}, true, 1, io.ErrUnexpectedEOF},
+		{"half a list on a pooled connection", []string{"OK PONG\n", half}, true, 1, io.ErrUnexpectedEOF},
+		{"nonsense on a pooled connection", []string{"OK PONG\n", "HTTP/1.1 200 OK\r\n"}, true, 1, ErrMalformed},
+		{"a dead connection, then a new one that closes", []string{"OK PONG\n"}, true, 2, nil},
+	} {
+		t.Run(tt.about, func(t *testing.T) {
+			transports(t, func(t *testing.T, connect func(*fakeDaemon) *Client) {
+				var first atomic.Bool
+				first.Store(true)
+				d := &fakeDaemon{serve: func(nc net.Conn) {
+					if first.Swap(false) {
+						replies(tt.replies...)(nc)
+					}
+				}}
+				c := connect(d)
+				if tt.pooled {
+					if err := c.Ping(t.Context()); err != nil {
+						t.Fatal(err)
+					}
+				}
+				list, err := c.List(t.Context(), "")
+				if err == nil || list != nil || tt.want != nil && !errors.Is(err, tt.want) {
+					t.Errorf("%v, error is %v, want %v", list, err, tt.want)
+				}
+				if n := d.conns.Load(); n != tt.conns {
+					t.Errorf("%d connections, want %d", n, tt.conns)
+				}
+				if n := c.idleConns(); n != 0 {
+					t.Errorf("%d connections are kept", n)
+				}
+			})
+		})
+	}
+}
+
+func TestRules(t *testing.T) {
+	refusal := func(code protocol.Code) error { return &Error{Code: code} }
+	for _, tt := range []struct {
+		about                 string
+		err                   error
+		begun                 bool
+		resumable, repeatable bool
+	}{
+		{"a reply", nil, true, true, false},
+		{"a refusal", refusal(ErrNotFound), true, true, false},
+		{"a code of tomorrow", refusal("TOMORROW"), true, true, false},
+		{"the daemon stops", refusal(ErrShutdown), true, false, false},
+		{"closed", io.EOF, false, false, true},
+		{"reset", &net.OpError{Op: "read", Err: syscall.ECONNRESET}, false, false, true},
+		{"broken pipe", &net.OpError{Op: "write", Err: syscall.EPIPE}, false, false, true},
+		{"closed in the middle", io.EOF, true, false, false},
+		{"nonsense", ErrMalformed, true, false, false},
+		{"nonsense of no length", ErrMalformed, false, false, false},
+		{"time is up", os.ErrDeadlineExceeded, false, false, false},
+		{"given up", context.Canceled, false, false, false},
+	} {
+		if got := resumable(tt.err); got != tt.resumable {
+			t.Errorf("%s: resumable is %v", tt.about, got)
+		}
+		if got := repeatable(tt.err, tt.begun); got != tt.repeatable {
+			t.Errorf("%s: repeatable is %v", tt.about, got)
+		}
+	}
+	for _, v := range protocol.Verbs() {
+		if once := v == protocol.VerbRefresh || v == protocol.VerbWatch; pooled(v) == once {
+			t.Errorf("%s: pooled is %v", v, !once)
+		}
+	}
+}
