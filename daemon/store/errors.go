@@ -8,13 +8,17 @@ import (
 )
 
 // Errors that a caller may branch on. What Open returns wraps one of the first
-// three with a text that is fit to be shown as it is, and has then changed nothing on disk.
+// four with a text that is fit to be shown as it is, and has then changed nothing on disk.
 var (
 	// ErrLocked: another process has the state directory open.
 	ErrLocked = errors.New("store: in use by another process")
 
 	// ErrKey: the key is wrong, missing or malformed.
 	ErrKey = errors.New("store: wrong key")
+
+	// ErrVersion: another version of tokend wrote the store, in a form that this one
+	// does not know.
+	ErrVersion = errors.New("store: unknown version")
 
 	// ErrMode: others than the owner can read the state directory.
 	ErrMode = errors.New("store: state directory is open to others")
@@ -59,7 +63,7 @@ func faultf(kind error, format string, args ...any) error {
 // over with an empty database would not mend any of them, and would cost what
 // the full one knows.
 var surroundings = []error{
-	ErrLocked, ErrKey, ErrDiskFull, fs.ErrPermission,
+	ErrLocked, ErrKey, ErrVersion, ErrDiskFull, fs.ErrPermission,
 	syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS,
 	syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM,
 }

@@ -83,7 +83,7 @@ func decodeHeader(b []byte) (header, error) {
 	title, line, _ := strings.Cut(text, "\n")
 	if title != headerTitle {
 		// The sum is right, so this is no damage: it is another version's.
-		return header{}, faultf(ErrKey, "the store was written by another version of tokend (%q)", title)
+		return header{}, faultf(ErrVersion, "the store was written by another version of tokend (%q)", title)
 	}
 	if line == "clear\n" {
 		return header{}, nil

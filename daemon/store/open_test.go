@@ -183,7 +183,7 @@ func TestKeys(t *testing.T) {
 			t.Fatal(err)
 		}
 		before := files(t, c.Dir)
-		if _, err := Open(c); !errors.Is(err, ErrKey) || !strings.Contains(err.Error(), "another version") {
+		if _, err := Open(c); !errors.Is(err, ErrVersion) || !strings.Contains(err.Error(), "another version") {
 			t.Errorf("got %v", err)
 		}
 		wantUntouched(t, c.Dir, before)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"iter"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 
@@ -61,8 +60,8 @@ type Store struct {
 
 // Open opens the store in cfg.Dir, or makes one. It refuses, and leaves untouched, a
 // directory that others can read (ErrMode), a store that another process uses
-// (ErrLocked), one whose key is another (ErrKey), and a disk that is full
-// (ErrDiskFull). A store that cannot be read is moved aside, said loudly in
+// (ErrLocked), one whose key is another (ErrKey), one that a later tokend wrote
+// (ErrVersion), and a disk that is full (ErrDiskFull). A store that cannot be read is moved aside, said loudly in
 // the log, and replaced by an empty one. A store in clear is sealed if a key is given.
 func Open(cfg Config) (_ *Store, err error) {
 	log := cfg.Logger
@@ -88,23 +87,23 @@ func Open(cfg Config) (_ *Store, err error) {
 	if cfg.MinFree == 0 {
 		cfg.MinFree = defaultMinFree
 	}
-	place := place(cfg.Dir)
-	reserve := cfg.MinFree + compactionRoom(place.current())
+	at := place(cfg.Dir)
+	reserve := cfg.MinFree + compactionRoom(at.current())
 	if err := checkSpace(cfg.Dir, reserve); err != nil {
 		return nil, err
 	}
-	if err := place.settle(); err != nil {
+	if err := at.settle(); err != nil {
 		return nil, err
 	}
-	db, err := openDatabase(place.current(), seal, log)
+	db, err := openDatabase(at.current(), seal, log)
 	if errors.Is(err, errDamaged) {
-		db, err = place.startOver(seal, log, err)
+		db, err = at.startOver(seal, log, err)
 	}
 	if err != nil {
 		return nil, err
 	}
 	if seal.seals() && !db.sealer.seals() {
-		if db, err = place.rewrite(db, seal, reserve, log); err != nil {
+		if db, err = at.rewrite(db, seal, reserve, log); err != nil {
 			return nil, err
 		}
 	}
@@ -196,7 +195,7 @@ func compactionRoom(dir string) uint64 {
 	var tables uint64
 	entries, _ := os.ReadDir(dir) // no directory, no tables
 	for _, e := range entries {
-		if info, err := e.Info(); err == nil && strings.HasSuffix(filepath.Base(e.Name()), ".sst") {
+		if info, err := e.Info(); err == nil && strings.HasSuffix(e.Name(), ".sst") {
 			tables += uint64(info.Size())
 		}
 	}
