@@ -45,6 +45,12 @@ func decode(value []byte, version byte) decoder {
 	return decoder{rest: value[1:]}
 }
 
+func (d *decoder) fail() {
+	if d.err == nil {
+		d.err = ErrCorrupt
+	}
+}
+
 func (d *decoder) done() bool { return d.err != nil || len(d.rest) == 0 }
 
 func (d *decoder) int() int64 {
@@ -53,7 +59,7 @@ func (d *decoder) int() int64 {
 	}
 	v, n := binary.Varint(d.rest)
 	if n <= 0 {
-		d.err = ErrCorrupt
+		d.fail()
 		return 0
 	}
 	d.rest = d.rest[n:]
@@ -66,7 +72,7 @@ func (d *decoder) uint() uint64 {
 	}
 	v, n := binary.Uvarint(d.rest)
 	if n <= 0 {
-		d.err = ErrCorrupt
+		d.fail()
 		return 0
 	}
 	d.rest = d.rest[n:]
@@ -79,7 +85,7 @@ func (d *decoder) text() string {
 		return ""
 	}
 	if n > uint64(len(d.rest)) {
-		d.err = ErrCorrupt
+		d.fail()
 		return ""
 	}
 	s := string(d.rest[:n])

@@ -35,11 +35,16 @@ type Credential struct {
 	// Aged reports that the value's age was unknown when it was first seen, so
 	// that it may die before End.
 	Aged bool
+
+	// Stamp is a pushed value's own time, which tells a newer push from an older; zero
+	// for what is fetched. Previous is the pushed value before it.
+	Stamp    time.Time
+	Previous secret.Text
 }
 
 // credentialVersion is the first byte of an encoded credential:
 //
-//	version value boot issued{wall since} seen{…} end{…} life flags
+//	version value boot issued{wall since} seen{…} end{…} life flags stamp previous
 const credentialVersion = 1
 
 // Encode returns the record of c.
@@ -53,6 +58,8 @@ func (c Credential) Encode() Record {
 	}
 	e.int(int64(c.Life))
 	e.uint(flag(c.Aged, 1))
+	e.time(c.Stamp)
+	e.text(string(c.Previous))
 	return Record{Table: Credentials, Key: c.Name, Value: e}
 }
 
@@ -65,6 +72,8 @@ func DecodeCredential(r Record) (Credential, error) {
 	c.Issued, c.Seen, c.End = d.moment(), d.moment(), d.moment()
 	c.Life = time.Duration(d.int())
 	c.Aged = d.uint()&1 != 0
+	c.Stamp = d.time()
+	c.Previous = secret.Text(d.text())
 	if d.err != nil {
 		return Credential{}, d.err
 	}

@@ -9,6 +9,8 @@ const (
 	Credentials Table = "credential"
 	Holds       Table = "hold"
 	Budgets     Table = "budget"
+	Grants      Table = "grant"
+	Codes       Table = "code"
 )
 
 // Record is one durable fact: what Value says of Key. A record with a nil

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"tokend/fetchers/secret"
 )
 
 var (
@@ -15,9 +17,11 @@ var (
 
 func samples() []Record {
 	return []Record{
-		Credential{Name: "work/ww1/7/access_token", Value: "tok", Boot: "b1", Issued: mom(0), Seen: mom(5), End: mom(2 * time.Hour), Life: 2 * time.Hour, Aged: true}.Encode(),
+		Credential{Name: "work/ww1/7/access_token", Value: "tok", Boot: "b1", Issued: mom(0), Seen: mom(5), End: mom(2 * time.Hour), Life: 2 * time.Hour, Aged: true, Stamp: t0, Previous: "before"}.Encode(),
 		Hold{Name: "work/ww1/7/access_token", Settings: "ab", Reason: 3, Cause: 5, ErrCode: -1, Message: "errcode=-1 busy", RID: "r", Address: "192.0.2.1", Failures: 4, Boot: "b1", Since: mom(0), Until: mom(9)}.Encode(),
 		Budget{Key: "wx1#token", Window: t0, Last: t0.Add(7), Spent: 12, Before: 3}.Encode(),
+		Grant{Name: "open_platform/wxc/wxa/refresh_token", Generation: Generation{"r2", t0, "event"}, Earlier: []Generation{{"r1", t0, "config"}}, Revoked: t0.Add(9), Seed: "ab"}.Encode(),
+		Code{Owner: "open_work/wws", Value: "code", At: t0, Until: t0.Add(time.Hour)}.Encode("k"),
 	}
 }
 
@@ -30,6 +34,12 @@ func again(r Record) (Record, error) {
 	case Holds:
 		h, err := DecodeHold(r)
 		return h.Encode(), err
+	case Grants:
+		g, err := DecodeGrant(r)
+		return g.Encode(), err
+	case Codes:
+		c, err := DecodeCode(r)
+		return c.Encode(r.Key), err
 	default:
 		b, err := DecodeBudget(r)
 		return b.Encode(), err
@@ -63,13 +73,29 @@ func TestRecordsFromElsewhereAreRefused(t *testing.T) {
 	}
 }
 
+func TestAGrantKeepsItsEarlierValuesAndNoEmptyOne(t *testing.T) {
+	var g Grant
+	for i := range 8 {
+		g.Replace(Generation{Value: secret.Text(string(rune('a' + i))), At: t0.Add(time.Duration(i)), Source: "put"})
+	}
+	g.Revoked = t0
+	g.Replace(Generation{Source: "rotation"})
+	if g.Value != "h" || g.Live() {
+		t.Errorf("an empty replacement changed the grant: %q, live %v", string(g.Value), g.Live())
+	}
+	g.Replace(g.Generation)
+	if !g.Live() || len(g.Earlier) != Generations || g.Earlier[0].Value != "g" {
+		t.Errorf("live %v, earlier %d, newest of them %q", g.Live(), len(g.Earlier), string(g.Earlier[0].Value))
+	}
+}
+
 func FuzzDecode(f *testing.F) {
 	for i, r := range samples() {
 		f.Add(i, r.Value)
 	}
-	tables := []Table{Credentials, Holds, Budgets}
+	tables := []Table{Credentials, Holds, Budgets, Grants, Codes}
 	f.Fuzz(func(t *testing.T, table int, value []byte) {
-		r := Record{Table: tables[(table%3+3)%3], Key: "k", Value: value}
+		r := Record{Table: tables[uint(table)%5], Key: "k", Value: value}
 		once, err := again(r)
 		if err != nil {
 			return

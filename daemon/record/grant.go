@@ -1,0 +1,141 @@
+package record
+
+import (
+	"time"
+
+	"tokend/fetchers/secret"
+)
+
+// Generations is how many earlier values of a grant are kept, newest first: enough to
+// find the one that still works after a chain of mishaps, each in under 600 bytes.
+const Generations = 4
+
+// Grant is what a customer gave once: a refresh token or a permanent code. It cannot be
+// fetched again at will.
+type Grant struct {
+	Name string
+
+	// Generation is the value in force; its zero value stands for none yet.
+	Generation
+
+	// Earlier are the values before it, newest first.
+	Earlier []Generation
+
+	// Revoked is when the customer took the grant back; zero where that has not
+	// happened since At.
+	Revoked time.Time
+
+	// Seed is a digest of the value that the configuration gave when it last
+	// seeded the grant; empty for never.
+	Seed string
+}
+
+// Generation is one value of a grant.
+type Generation struct {
+	Value secret.Text
+
+	// At is when it was given: the event's own time, where there is one.
+	At time.Time
+
+	// Source is where it came from: config, put, exchange, event, rotation, list.
+	Source string
+}
+
+// Live reports whether g can be used.
+func (g *Grant) Live() bool { return g.Value != "" && g.Revoked.IsZero() }
+
+// Replace makes next the value in force, keeps the one before it, and lifts a
+// revocation. An empty next changes nothing.
+func (g *Grant) Replace(next Generation) {
+	if next.Value == "" {
+		return
+	}
+	if g.Value != "" && g.Value != next.Value {
+		earlier := append([]Generation{g.Generation}, g.Earlier...)
+		g.Earlier = earlier[:min(len(earlier), Generations)]
+	}
+	g.Generation = next
+	g.Revoked = time.Time{}
+}
+
+// grantVersion is the first byte of an encoded grant:
+//
+//	version revoked seed n {value at source}…   (n generations, the one in force first)
+const grantVersion = 1
+
+// Encode returns the record of g.
+func (g Grant) Encode() Record {
+	e := make(encoder, 0, 256)
+	e = append(e, grantVersion)
+	e.time(g.Revoked)
+	e.text(g.Seed)
+	e.uint(uint64(len(g.Earlier)) + 1)
+	for _, x := range append([]Generation{g.Generation}, g.Earlier...) {
+		e.text(string(x.Value))
+		e.time(x.At)
+		e.text(x.Source)
+	}
+	return Record{Table: Grants, Key: g.Name, Value: e}
+}
+
+// DecodeGrant is the reverse of Encode. It fails with [ErrVersion] or [ErrCorrupt].
+func DecodeGrant(r Record) (Grant, error) {
+	d := decode(r.Value, grantVersion)
+	g := Grant{Name: r.Key, Revoked: d.time(), Seed: d.text()}
+	n := d.uint()
+	if n < 1 || n > Generations+1 {
+		d.fail()
+	}
+	for i := uint64(0); i < n && d.err == nil; i++ {
+		x := Generation{Value: secret.Text(d.text()), At: d.time(), Source: d.text()}
+		if i == 0 {
+			g.Generation = x
+		} else {
+			g.Earlier = append(g.Earlier, x)
+		}
+	}
+	if d.err != nil {
+		return Grant{}, d.err
+	}
+	return g, nil
+}
+
+// Code is an authorization code that has been promised to be exchanged: WeChat was told
+// that it arrived, and will not send it again.
+type Code struct {
+	// Owner is the platform or suite, as in credential names.
+	Owner string
+	Value secret.Text
+
+	// At is the event's time; Until is when the code is of no use any more.
+	At, Until time.Time
+}
+
+// codeVersion is the first byte of an encoded code:
+//
+//	version owner value at until
+const codeVersion = 1
+
+// Encode returns the record of c under key, which must tell codes apart without
+// showing them.
+func (c Code) Encode(key string) Record {
+	e := encoder{codeVersion}
+	e.text(c.Owner)
+	e.text(string(c.Value))
+	e.time(c.At)
+	e.time(c.Until)
+	return Record{Table: Codes, Key: key, Value: e}
+}
+
+// DecodeCode is the reverse of Encode. It fails with [ErrVersion] or [ErrCorrupt].
+func DecodeCode(r Record) (Code, error) {
+	d := decode(r.Value, codeVersion)
+	c := Code{Owner: d.text(), Value: secret.Text(d.text()), At: d.time(), Until: d.time()}
+	if d.err == nil && (c.Owner == "" || c.Value == "") {
+		d.fail()
+	}
+	if d.err != nil {
+		return Code{}, d.err
+	}
+	return c, nil
+}
