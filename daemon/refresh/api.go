@@ -65,8 +65,12 @@ type Status struct {
 	HoldUntil time.Time
 	Held      bool
 	LastError string
-	ErrorAt   time.Time
-	ErrCode   int
+	// Source and Generations are of a grant: where its value came from, and how many
+	// values there have been.
+	Source      string
+	Generations int
+	ErrorAt     time.Time
+	ErrCode     int
 	// Address is this host's address as WeChat named it when it refused it.
 	Address  string
 	Failures int // refreshes that failed since the last one that did not
@@ -124,9 +128,11 @@ const (
 	Reauth                        // the customer must authorise again
 	Busy                          // too much at once
 	Stopping                      // the daemon is stopping
+	Denied                        // not to be had this way: a grant is write-only
+	Unfit                         // what was handed in is not what belongs there
 )
 
-var reasonNames = [...]string{"internal", "not_found", "waiting", "upstream", "unavailable", "limited", "reauth", "busy", "shutdown"}
+var reasonNames = [...]string{"internal", "not_found", "waiting", "upstream", "unavailable", "limited", "reauth", "busy", "shutdown", "denied", "bad_request"}
 
 // String returns a word for r as it stands in a history.
 func (r Reason) String() string {
@@ -159,6 +165,13 @@ func (e *Error) Error() string { return e.Message }
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
+// ImportPage is what came of importing one page of a platform's customers.
+type ImportPage struct {
+	Total int // customers that WeChat lists
+	Kept  int // grants of this page that were new or changed
+	Next  int // the offset to go on from; zero when this was the last page
+}
+
 // Fetcher makes one call for one credential.
 type Fetcher interface {
 	// Fetch returns what WeChat answers, an *fetchers.APIError where it
@@ -173,6 +186,9 @@ type Store interface {
 	// nil Value deletes. It may be called concurrently, and groups what
 	// comes together.
 	Put(ctx context.Context, recs ...record.Record) error
+
+	// Get returns the record of a key; its Value is nil where there is none.
+	Get(table record.Table, key string) (record.Record, error)
 
 	// All yields every record of a table, in no particular order. A record that
 	// cannot be read is yielded with an error, and the iteration goes on.

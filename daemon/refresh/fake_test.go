@@ -7,7 +7,6 @@ import (
 	"io"
 	"iter"
 	"maps"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +16,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"tokend/daemon/record"
+	"tokend/daemon/store/memstore"
 	"tokend/fetchers"
 	"tokend/fetchers/secret"
 )
@@ -103,67 +103,33 @@ func specs(all ...Spec) catalog {
 	return c
 }
 
-// disk is a store in memory that can be made to fail or to block.
+// disk is a store in memory that can be made to block, too.
 type disk struct {
-	mu    sync.Mutex
-	kept  map[string]record.Record
-	err   error
-	gate  chan struct{} // nil, or what Put waits for
-	puts  int
-	fails int
+	memstore.Store
+	gate chan struct{} // nil, or what Put waits for
 }
 
-func newDisk() *disk { return &disk{kept: map[string]record.Record{}} }
+func newDisk() *disk { return &disk{} }
 
-func (d *disk) Put(_ context.Context, recs ...record.Record) error {
-	d.mu.Lock()
-	gate := d.gate
-	d.mu.Unlock()
-	if gate != nil {
-		<-gate
+func (d *disk) Put(ctx context.Context, recs ...record.Record) error {
+	if d.gate != nil {
+		<-d.gate
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.err != nil {
-		d.fails++
-		return d.err
-	}
-	d.puts++
-	for _, r := range recs {
-		key := string(r.Table) + "/" + r.Key
-		if r.Value == nil {
-			delete(d.kept, key)
-			continue
-		}
-		r.Value = slices.Clone(r.Value)
-		d.kept[key] = r
-	}
-	return nil
+	return d.Store.Put(ctx, recs...)
 }
 
-func (d *disk) All(table record.Table) iter.Seq2[record.Record, error] {
-	return func(yield func(record.Record, error) bool) {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		for _, r := range d.kept {
-			if r.Table == table && !yield(r, nil) {
-				return
-			}
-		}
-	}
-}
-
+// fail makes every Put fail with err, until it is nil.
 func (d *disk) fail(err error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.err = err
+	n := -1
+	if err == nil {
+		n = 0
+	}
+	d.Fail(n, err)
 }
 
 func (d *disk) has(table record.Table, key string) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	_, ok := d.kept[string(table)+"/"+key]
-	return ok
+	r, err := d.Get(table, key)
+	return err == nil && r.Value != nil
 }
 
 // rig is an engine that runs.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/dgraph-io/badger/v4"
 	"github.com/hashicorp/go-hclog"
 
 	"tokend/daemon/record"
@@ -127,6 +128,29 @@ func Open(cfg Config) (_ *Store, err error) {
 // found by it. Where it is not zero, the newest records may be gone and
 // older ones of the same keys in their place.
 func (s *Store) Missing() uint64 { return s.db.missing }
+
+// Get returns the record of a key; its Value is nil where there is none, and the
+// caller's where there is one. A record that does not open is an error.
+func (s *Store) Get(table record.Table, key string) (record.Record, error) {
+	s.readers.RLock()
+	defer s.readers.RUnlock()
+	r := record.Record{Table: table, Key: key}
+	if s.closed {
+		return r, ErrClosed
+	}
+	k := recordKey(table, key)
+	stored, err := s.db.stored(k)
+	switch {
+	case errors.Is(err, badger.ErrKeyNotFound):
+		return r, nil
+	case err == nil:
+		r.Value, err = s.sealer.open([]byte{}, k, stored)
+	}
+	if err != nil {
+		return r, fmt.Errorf("%s %s: %w", table, key, err)
+	}
+	return r, nil
+}
 
 // All yields every record of a table as it stood when the iteration began. A
 // record that does not open is yielded by table and key with an error, and the

@@ -44,6 +44,21 @@ func testStore(t *testing.T, open func(*testing.T) refresh.Store) {
 			t.Errorf("Put of nothing: %v", err)
 		}
 	})
+	t.Run("one record is had by its key", func(t *testing.T) {
+		s := open(t)
+		mustPut(t, s, rec("a", "1"), record.Record{Table: record.Credentials, Key: "empty", Value: []byte{}})
+		for key, want := range map[string]string{"a": "1", "empty": ""} {
+			r, err := s.Get(record.Credentials, key)
+			if err != nil || r.Value == nil || string(r.Value) != want {
+				t.Errorf("Get(%s): got %q, %v; want %q", key, r.Value, err, want)
+			}
+		}
+		for _, table := range []record.Table{record.Credentials, record.Holds} {
+			if r, err := s.Get(table, "b"); err != nil || r.Value != nil {
+				t.Errorf("Get of what is not in %s: got %q, %v; want nil", table, r.Value, err)
+			}
+		}
+	})
 	t.Run("a nil value deletes and an empty one does not", func(t *testing.T) {
 		s := open(t)
 		mustPut(t, s, rec("a", "1"), rec("b", "2"))

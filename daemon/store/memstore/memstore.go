@@ -69,6 +69,13 @@ func (s *Store) Put(ctx context.Context, recs ...record.Record) error {
 	return nil
 }
 
+// Get returns the record of a key; its Value is nil where there is none.
+func (s *Store) Get(table record.Table, key string) (record.Record, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return record.Record{Table: table, Key: key, Value: slices.Clone(s.records[id{table, key}])}, nil
+}
+
 // All yields every record of a table as it stood when the iteration began.
 func (s *Store) All(table record.Table) iter.Seq2[record.Record, error] {
 	return func(yield func(record.Record, error) bool) {
