@@ -1,0 +1,94 @@
+# tokend: `make help` says what there is. `make check` is exactly what CI runs.
+
+PREFIX  = /usr/local
+DESTDIR =
+BINARY  = bin/tokend
+GO      = go
+
+BINDIR      = $(PREFIX)/bin
+LIBDIR      = $(PREFIX)/lib
+MANDIR      = $(PREFIX)/share/man
+DOCDIR      = $(PREFIX)/share/doc/tokend
+FUZZTIME    = 5s
+STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+# In this order: what is quick to fail first, the whole of go test last.
+CHECKS = format vet fix modules texts staticcheck build man units race fuzz demo boot test
+
+.PHONY: help check install $(CHECKS) lint clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 22
+
+build: ## bin/tokend, static
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/tokend ./cmd/tokend
+
+test: ## the tests, by the command that both READMEs give
+	@test "$$(grep -c '^go test ' README.md)" = 1
+	@test "$$(grep '^go test ' README.md)" = "$$(grep '^go test ' README.zh-CN.md)"
+	$$(grep '^go test ' README.md)
+
+race: ## the tests, shuffled, with the race detector
+	$(GO) test -race -shuffle=on ./...
+
+fuzz: ## every fuzz target for FUZZTIME (5s)
+	@$(GO) list ./... | while read -r package; do \
+		for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz'); do \
+			.ci/fuzz $$package $$target $(FUZZTIME) || exit 1; \
+		done; \
+	done
+
+demo: ## the whole thing in one command
+	$(GO) run ./cmd/tokend demo
+
+lint: format vet fix modules texts staticcheck man units ## everything that looks and does not run
+
+format: ## gofmt
+	@files=$$(gofmt -l .); test -z "$$files" || { echo "gofmt: $$files"; exit 1; }
+
+vet: ## go vet
+	$(GO) vet ./...
+
+staticcheck: ## staticcheck
+	$(STATICCHECK) ./...
+
+fix: ## what go fix would modernise
+	$(GO) fix -diff ./...
+
+modules: ## go.mod, go.sum, and what they name
+	$(GO) mod verify
+	$(GO) mod tidy -diff
+
+texts: ## no path of somebody's machine, no key, nothing left to do
+	@.ci/texts
+
+man: ## the man page's form
+	mandoc -Tlint -W warning systemd/tokend.8
+
+units: ## the units: silent under verify, at most 1.2 under security
+	@.ci/units
+
+boot: ## the units under a real systemd (root; skipped where the host cannot)
+	@systemd/test-boot $(BINARY) || { status=$$?; test $$status = 77 && echo "boot: SKIPPED, see above" || exit $$status; }
+
+check: ## all of it, with the seconds each step took
+	@for step in $(CHECKS); do \
+		echo "== $$step"; begin=$$(date +%s); \
+		$(MAKE) --no-print-directory $$step || { echo "== $$step: FAILED"; exit 1; }; \
+		echo "== $$step: $$(($$(date +%s) - begin)) s"; \
+	done
+
+install: ## BINARY, units, man page, example (DESTDIR, PREFIX)
+	@test -x $(BINARY) || { echo "there is no $(BINARY): make build"; exit 1; }
+	install -D -m 0755 $(BINARY) $(DESTDIR)$(BINDIR)/tokend
+	install -d $(DESTDIR)$(LIBDIR)/systemd/system
+	sed 's|/usr/bin/tokend|$(BINDIR)/tokend|' systemd/tokend.service >$(DESTDIR)$(LIBDIR)/systemd/system/tokend.service
+	chmod 0644 $(DESTDIR)$(LIBDIR)/systemd/system/tokend.service
+	install -m 0644 systemd/tokend.socket $(DESTDIR)$(LIBDIR)/systemd/system/tokend.socket
+	install -D -m 0644 systemd/tokend.sysusers $(DESTDIR)$(LIBDIR)/sysusers.d/tokend.conf
+	install -D -m 0644 systemd/tokend.tmpfiles $(DESTDIR)$(LIBDIR)/tmpfiles.d/tokend.conf
+	install -D -m 0644 systemd/tokend.8 $(DESTDIR)$(MANDIR)/man8/tokend.8
+	install -D -m 0644 systemd/tokend.toml $(DESTDIR)$(DOCDIR)/tokend.toml
+
+clean: ## remove bin
+	rm -rf bin
