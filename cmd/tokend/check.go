@@ -1,0 +1,42 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"tokend/daemon/config"
+)
+
+func newCheck(env *environment) *cobra.Command {
+	var file string
+	cmd := &cobra.Command{
+		Use:   "check",
+		Short: "Read the configuration and name every mistake in it",
+		Long: `Read the configuration as serve would, secrets in files, environment and credentials
+included, and name every mistake with its line. Nothing is opened or called.`,
+		Args: takes(),
+		RunE: func(*cobra.Command, []string) error {
+			c, err := loadConfig(file, env.stderr)
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(env.stdout, "%s: ok: %s\n", file, plural(accounts(c), "account"))
+			return err
+		},
+	}
+	configFlag(cmd, &file)
+	return cmd
+}
+
+// accounts returns how many accounts c names.
+func accounts(c *config.Config) int {
+	return len(c.OfficialAccounts) + len(c.MiniPrograms) + len(c.Work) + len(c.OpenWork)
+}
+
+func plural(n int, word string) string {
+	if n == 1 {
+		return "1 " + word
+	}
+	return fmt.Sprintf("%d %ss", n, word)
+}

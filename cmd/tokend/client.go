@@ -1,0 +1,86 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"tokend/clientlib"
+)
+
+// asker is what the commands share that ask a daemon: where it is, and how long to
+// wait for it.
+type asker struct {
+	env     *environment
+	socket  string
+	timeout time.Duration
+}
+
+// flags adds the flags of an asker to cmd.
+func (a *asker) flags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&a.socket, "socket", "", "the daemon's `PATH` (default $TOKEND_SOCKET, then "+clientlib.DefaultSocket+")")
+	cmd.Flags().DurationVar(&a.timeout, "timeout", clientlib.DefaultTimeout, "how long to wait for an answer")
+}
+
+func (a *asker) path() string {
+	return cmp.Or(a.socket, a.env.getenv("TOKEND_SOCKET"), clientlib.DefaultSocket)
+}
+
+// ask calls f with a client and with a context that ends when the time is up. Its error is
+// f's, as an *askError.
+func (a *asker) ask(cmd *cobra.Command, f func(ctx context.Context, c *clientlib.Client) error) error {
+	if a.timeout <= 0 {
+		return &usageError{text: cmd.Name() + ": --timeout must be more than nothing", command: cmd}
+	}
+	c := &clientlib.Client{Socket: a.path(), Timeout: a.timeout}
+	defer c.Close()
+	ctx, cancel := context.WithTimeout(cmd.Context(), a.timeout)
+	defer cancel()
+	return a.failed(f(ctx, c))
+}
+
+// failed gives err, if there is one, the means to say where and for how long the daemon
+// was asked.
+func (a *asker) failed(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &askError{err, a.path(), a.timeout}
+}
+
+// names completes the name of a credential from what the daemon lists.
+func (a *asker) names(cmd *cobra.Command, args []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var found []cobra.Completion
+	// Without a daemon there is nothing to complete, and nobody to tell.
+	_ = a.ask(cmd, func(ctx context.Context, c *clientlib.Client) error {
+		ctx, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		all, err := c.List(ctx, begun)
+		for _, l := range all {
+			found = append(found, l.Name)
+		}
+		return err
+	})
+	return found, cobra.ShellCompDirectiveNoFileComp
+}
+
+// askError is the failure of something that was asked of a daemon.
+type askError struct {
+	err     error
+	socket  string
+	timeout time.Duration
+}
+
+func (e *askError) Error() string { return e.err.Error() }
+func (e *askError) Unwrap() error { return e.err }
+
+func isAsked(err error) bool {
+	_, ok := errors.AsType[*askError](err)
+	return ok
+}

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+
+	"github.com/spf13/cobra"
+
+	"tokend/daemon/config"
+)
+
+// configError is a configuration that cannot be used. Its text is a line for each
+// problem.
+type configError struct {
+	file string
+	err  error
+}
+
+func (e *configError) Error() string { return e.err.Error() }
+func (e *configError) Unwrap() error { return e.err }
+
+func (e *configError) hint() string {
+	if errors.Is(e.err, fs.ErrNotExist) {
+		return "name a file with --config, or begin with one that works at once: tokend sandbox --config-out FILE; to see what this is about: tokend demo"
+	}
+	if _, ok := errors.AsType[config.Problem](e.err); ok {
+		return "once they are put right: tokend check --config " + e.file
+	}
+	return ""
+}
+
+func configFlag(cmd *cobra.Command, file *string) {
+	cmd.Flags().StringVarP(file, "config", "c", config.DefaultFile, "the configuration `FILE`")
+	_ = cmd.MarkFlagFilename("config", "toml") // it errs on an unknown flag only
+}
+
+// loadConfig reads the configuration, refuses what this version cannot do, and writes
+// its warnings to w. Its error is a *configError.
+func loadConfig(file string, w io.Writer) (*config.Config, error) {
+	c, err := config.Load(file, config.OSEnv())
+	if err != nil {
+		return nil, &configError{file, err}
+	}
+	if ps := c.Unsupported(); len(ps) > 0 {
+		return nil, &configError{file, config.Problems(ps)}
+	}
+	for _, p := range c.Warnings {
+		fmt.Fprintf(w, "tokend: warning: %s\n", p)
+	}
+	return c, nil
+}

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"strings"
+
+	"tokend/clientlib"
+	"tokend/daemon/server"
+	"tokend/daemon/store"
+	"tokend/protocol"
+)
+
+// Exit statuses; see the package's documentation.
+const (
+	exitDone     = 0
+	exitFailed   = 1
+	exitUsage    = 2
+	exitNotFound = 3
+	exitLater    = 4
+	exitNoDaemon = 5
+)
+
+// byCode is the exit status for each refusal of the daemon.
+var byCode = map[protocol.Code]int{
+	protocol.BadRequest:  exitUsage,
+	protocol.NotFound:    exitNotFound,
+	protocol.Denied:      exitNotFound,
+	protocol.Waiting:     exitLater,
+	protocol.Upstream:    exitFailed,
+	protocol.Unavailable: exitLater,
+	protocol.Limited:     exitLater,
+	protocol.Reauth:      exitFailed,
+	protocol.Busy:        exitLater,
+	protocol.Shutdown:    exitLater,
+	protocol.Internal:    exitFailed,
+}
+
+// status returns the exit status for the outcome of a command.
+func status(err error) int {
+	if err == nil {
+		return exitDone
+	}
+	if _, ok := errors.AsType[*usageError](err); ok {
+		return exitUsage
+	}
+	if _, ok := errors.AsType[*configError](err); ok {
+		return exitUsage
+	}
+	if refusal, ok := errors.AsType[*protocol.Error](err); ok {
+		if s, known := byCode[refusal.Code]; known {
+			return s
+		}
+		// A code of a later version: its seconds say which kind it is.
+		if refusal.RetryAfter >= 0 {
+			return exitLater
+		}
+		return exitFailed
+	}
+	switch {
+	case errors.Is(err, clientlib.ErrNoDaemon):
+		return exitNoDaemon
+	case errors.Is(err, fs.ErrPermission) && isAsked(err):
+		return exitNotFound
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, io.ErrUnexpectedEOF) && isAsked(err):
+		return exitLater
+	}
+	return exitFailed
+}
+
+// message returns the text of err for a person at a terminal.
+func message(err error) string {
+	if asked, ok := errors.AsType[*askError](err); ok {
+		switch {
+		case errors.Is(err, clientlib.ErrNoDaemon):
+			return "no daemon at " + asked.socket
+		case errors.Is(err, fs.ErrPermission):
+			return "no permission to open " + asked.socket
+		case errors.Is(err, context.DeadlineExceeded):
+			return "no answer within " + asked.timeout.String()
+		case errors.Is(err, context.Canceled):
+			return "interrupted"
+		}
+	}
+	if refusal, ok := errors.AsType[*protocol.Error](err); ok {
+		return string(refusal.Code) + ": " + refusal.Message
+	}
+	return strings.TrimPrefix(err.Error(), "clientlib: ")
+}
+
+// hint returns what to do next about err, "" where nothing is known.
+func hint(err error) string {
+	if u, ok := errors.AsType[*usageError](err); ok {
+		return u.hint()
+	}
+	if c, ok := errors.AsType[*configError](err); ok {
+		return c.hint()
+	}
+	if refusal, ok := errors.AsType[*protocol.Error](err); ok {
+		return refusalHint(refusal)
+	}
+	switch {
+	case errors.Is(err, clientlib.ErrNoDaemon):
+		return "start it with: systemctl start tokend, or: tokend serve --config FILE; one that listens elsewhere is named by --socket or $TOKEND_SOCKET"
+	case errors.Is(err, fs.ErrPermission) && isAsked(err):
+		return "the owner, group and mode of the socket say who may; socket_mode in the configuration sets the mode"
+	case errors.Is(err, clientlib.ErrMalformed):
+		return "something else than tokend answers at this socket"
+	case errors.Is(err, server.ErrRunning):
+		return "stop the one that runs, or give this one a socket and a state_dir of its own"
+	case errors.Is(err, store.ErrLocked):
+		return "another tokend uses this state_dir: stop it, or give this one a directory of its own"
+	case errors.Is(err, store.ErrKey):
+		return "configure the encryption_key that this store was made with"
+	case errors.Is(err, store.ErrMode):
+		return "make the state_dir private: chmod 0700"
+	}
+	return ""
+}
+
+func refusalHint(refusal *protocol.Error) string {
+	switch refusal.Code {
+	case protocol.NotFound:
+		return "tokend list shows the names there are"
+	case protocol.Denied:
+		return "[[access]] in the configuration grants verbs; root and tokend's own user may do all"
+	case protocol.Upstream, protocol.Reauth:
+		return "tokend status NAME says since when and why; once it is put right: tokend refresh NAME"
+	}
+	if refusal.RetryAfter > 0 {
+		return "ask again in " + duration(refusal.RetryAfter)
+	}
+	return ""
+}

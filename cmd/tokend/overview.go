@@ -1,0 +1,141 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"tokend/clientlib"
+)
+
+// attention is the states that somebody should look at, the most urgent first: no value
+// and no end of it in sight, no value, a value that is running out.
+var attention = []string{"held", "expired", "waiting", "stale"}
+
+// shownAtMost is how many credentials an overview tells about one by one; where more need
+// attention, they mostly do for the same reason.
+const shownAtMost = 10
+
+// overview shows how the daemon is doing.
+func (a *asker) overview(ctx context.Context, c *clientlib.Client, asJSON bool) error {
+	version, err := c.Version(ctx)
+	if err != nil {
+		return err
+	}
+	stats, err := c.Stats(ctx)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		o := object{{"version", version}}
+		for _, p := range stats {
+			o = append(o, member{p.Key, number(p.Value)})
+		}
+		return printJSON(a.env.stdout, []object{o})
+	}
+	all, err := c.List(ctx, "")
+	if err != nil {
+		return err
+	}
+	w := a.env.stdout
+	fmt.Fprintf(w, "tokend %s at %s\n", version, a.path())
+	fmt.Fprintf(w, "%s\n", byState(all))
+	if err := a.needsAttention(ctx, c, all); err != nil {
+		return err
+	}
+	return a.sinceStart(stats)
+}
+
+// byState returns how many credentials stand where: "6 fresh, 1 held".
+func byState(all []clientlib.Listing) string {
+	if len(all) == 0 {
+		return "no credentials: the configuration names no account, or this user may see none"
+	}
+	count := map[string]int{}
+	for _, l := range all {
+		count[l.State]++
+	}
+	var parts []string
+	for _, state := range append([]string{"fresh", "idle"}, attention...) {
+		if n := count[state]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, state))
+			delete(count, state)
+		}
+	}
+	for state, n := range count { // of a later version
+		parts = append(parts, fmt.Sprintf("%d %s", n, state))
+	}
+	return fmt.Sprintf("%d credentials: %s", len(all), strings.Join(parts, ", "))
+}
+
+// needsAttention shows what is not as it should be, and why.
+func (a *asker) needsAttention(ctx context.Context, c *clientlib.Client, all []clientlib.Listing) error {
+	var bad []clientlib.Listing
+	for _, l := range all {
+		if slices.Contains(attention, l.State) {
+			bad = append(bad, l)
+		}
+	}
+	if len(bad) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(bad, func(a, b clientlib.Listing) int {
+		return cmp.Compare(slices.Index(attention, a.State), slices.Index(attention, b.State))
+	})
+	w := a.env.stdout
+	fmt.Fprintf(w, "\nneeds attention\n")
+	for i, l := range bad {
+		if i == shownAtMost {
+			fmt.Fprintf(w, "  and %d more: tokend list\n", len(bad)-i)
+			break
+		}
+		pairs, err := c.Status(ctx, l.Name)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(w, "  %s\n    %s\n", l.Name, why(l, pairs))
+	}
+	return nil
+}
+
+// why says in a line what is the matter with a credential.
+func why(l clientlib.Listing, status []clientlib.Pair) string {
+	s := l.State
+	if l.TTL > 0 {
+		s += ", valid for " + duration(l.TTL)
+	}
+	for _, p := range status {
+		switch {
+		case p.Value == "-":
+		case p.Key == "last_error":
+			s += ": " + p.Value
+		case p.Key == "hold_until":
+			s += "; asked again " + forPeople(p)
+		}
+	}
+	return s
+}
+
+// sinceStart shows the daemon's counters that are of interest to everybody.
+func (a *asker) sinceStart(stats []clientlib.Pair) error {
+	count := map[string]int64{}
+	for _, p := range stats {
+		if n, ok := number(p.Value).(int64); ok {
+			count[p.Key] = n
+		}
+	}
+	w := a.env.stdout
+	fmt.Fprintf(w, "\nsince the daemon was started\n")
+	t := newTable(w)
+	t.row("  reads", grouped(count["reads"]), grouped(count["hits"])+" of them answered from memory")
+	t.row("  rejects", grouped(count["rejects"]), "")
+	t.row("  calls upstream", grouped(count["calls"]), "")
+	for _, p := range stats {
+		if path, ok := strings.CutPrefix(p.Key, "calls:"); ok {
+			t.row("    "+path, p.Value, "")
+		}
+	}
+	return t.flush()
+}

@@ -1,0 +1,141 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"tokend/cmd/tokend/sandbox"
+)
+
+func newSandbox(env *environment) *cobra.Command {
+	s := &sandboxCommand{env: env}
+	cmd := &cobra.Command{
+		Use:   "sandbox",
+		Short: "Be a local WeChat to develop against",
+		Long: `Be a WeChat on a local port, with accounts of every kind ready for use, until interrupted: print
+the configuration that makes tokend use it, then each call as it comes, then a summary. Tokens rotate,
+expire and are refused by WeChat's rules; quotas and errcodes are WeChat's.
+
+A --fault makes calls fail as they do in the field. It is a list, with commas, of
+` + sandbox.FaultWords + `
+With several --fault the first that fits a call befalls it.`,
+		Example: `  tokend sandbox --config-out /tmp/wx/tokend.toml        # in one terminal
+  tokend serve --config /tmp/wx/tokend.toml              # in another
+  tokend get --socket /tmp/wx/tokend.sock official_account/wxsandboxofficial/access_token
+
+  tokend sandbox --expires-in 60s --latency 200ms
+  tokend sandbox --fault errcode=45009,endpoint=/cgi-bin/token,times=3 --fault status=502,account=wxsandboxmini`,
+		Args: takes(),
+		RunE: s.run,
+	}
+	f := cmd.Flags()
+	f.StringVar(&s.cfg.Listen, "listen", sandbox.DefaultListen, "`HOST:PORT` to listen on")
+	f.BoolVar(&s.cfg.Remote, "allow-remote", false, "listen on an address that other hosts can reach")
+	f.DurationVar(&s.cfg.Lifetime, "expires-in", 2*time.Hour, "how long tokens and tickets live")
+	f.DurationVar(&s.cfg.Latency, "latency", 0, "how long each answer takes")
+	f.StringArrayVar(&s.faults, "fault", nil, "a `FAULT` as above; may be repeated")
+	f.BoolVar(&s.cfg.AnyAccount, "any-account", false, "accept any other account, with the secret of its first call")
+	f.StringVar(&s.out, "config-out", "", "write the configuration to `FILE`; socket and state lie beside it")
+	_ = cmd.MarkFlagFilename("config-out", "toml") // it errs on an unknown flag only
+	return cmd
+}
+
+type sandboxCommand struct {
+	env    *environment
+	cfg    sandbox.Config
+	faults []string
+	out    string
+}
+
+func (s *sandboxCommand) run(cmd *cobra.Command, _ []string) error {
+	if s.cfg.Lifetime < time.Second || s.cfg.Latency < 0 {
+		return &usageError{text: "sandbox: --expires-in is a second at least, and --latency not negative", command: cmd}
+	}
+	for _, text := range s.faults {
+		f, err := sandbox.ParseFault(text)
+		if err != nil {
+			return &usageError{text: "sandbox: --fault " + err.Error(), command: cmd}
+		}
+		s.cfg.Faults = append(s.cfg.Faults, f)
+	}
+	s.cfg.Out = s.env.stdout
+	box, err := sandbox.Start(s.cfg)
+	switch {
+	case errors.Is(err, sandbox.ErrNotLoopback):
+		return &usageError{text: "sandbox: " + err.Error(), command: cmd, suggest: "--allow-remote"}
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("%s is in use: another sandbox runs, or choose another address with --listen", s.cfg.Listen)
+	case err != nil:
+		return err
+	}
+	ctx := cmd.Context()
+	if err := s.introduce(box.URL); err != nil {
+		return errors.Join(err, box.Close())
+	}
+	return box.Run(ctx)
+}
+
+// introduce says how to use the sandbox at url.
+func (s *sandboxCommand) introduce(url string) error {
+	c := sandbox.Configuration{Dir: s.dir(), URL: url, Accounts: sandbox.Accounts()}
+	file := filepath.Join(c.Dir, "tokend.toml")
+	w := s.env.stdout
+	fmt.Fprintf(w, "A WeChat of your own at %s, until Ctrl-C.\n\n", url)
+	if s.out != "" {
+		var err error
+		if file, err = writeConfiguration(s.out, c); err != nil {
+			return err
+		}
+		fmt.Fprintf(w, "The configuration that makes tokend use it is in %s.\n\n", file)
+	} else {
+		fmt.Fprintf(w, "The configuration that makes tokend use it, to be put into %s\n(or have it put there: --config-out %s):\n\n%s\n", file, file, c.TOML())
+	}
+	_, err := fmt.Fprintf(w, "In other terminals:\n\n  tokend serve --config %s\n  tokend get --socket %s %s\n\nCalls as they come:\n\n",
+		file, c.Socket(), c.Accounts[0].Names()[0])
+	return err
+}
+
+// dir returns where socket and state are to lie: a directory that this user can make and
+// others cannot look into.
+func (s *sandboxCommand) dir() string {
+	if s.out != "" {
+		// What has no absolute form cannot be written to either.
+		if abs, err := filepath.Abs(s.out); err == nil {
+			return filepath.Dir(abs)
+		}
+	}
+	if dir := s.env.getenv("XDG_RUNTIME_DIR"); dir != "" {
+		return filepath.Join(dir, "tokend-sandbox")
+	}
+	return filepath.Join(os.TempDir(), fmt.Sprintf("tokend-sandbox-%d", os.Getuid()))
+}
+
+// writeConfiguration writes c to file, in a directory that it makes if need be, and
+// returns the absolute path. A file that holds anything else is left as it is.
+func writeConfiguration(file string, c sandbox.Configuration) (string, error) {
+	file, err := filepath.Abs(file)
+	if err != nil {
+		return "", err
+	}
+	text := []byte(c.TOML())
+	switch before, err := os.ReadFile(file); {
+	case err == nil && bytes.Equal(before, text):
+		return file, nil
+	case err == nil:
+		return "", fmt.Errorf("%s is there already and holds something else: it is left as it is", file)
+	case !errors.Is(err, fs.ErrNotExist):
+		return "", err
+	}
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		return "", err
+	}
+	return file, os.WriteFile(file, text, 0o600)
+}

@@ -1,0 +1,88 @@
+package sandbox
+
+import (
+	"fmt"
+	"strings"
+
+	"tokend/fetchers/wechattest"
+)
+
+// Account is one account, as WeChat has it and as tokend is configured for it. Its
+// secret opens nothing but a sandbox.
+type Account struct {
+	Family   string // the first segment of its credentials' names
+	ID       string // appid or corpid
+	AgentID  string // of an app of a corp; else empty
+	Secret   string
+	Rotating bool // its tokens are fetched by /cgi-bin/token and end each other
+}
+
+// Accounts returns the accounts of every sandbox: one of each family, two apps of one
+// corp, and an official account whose tokens rotate.
+func Accounts() []Account {
+	return []Account{
+		{Family: "official_account", ID: "wxsandboxofficial", Secret: "sandbox-secret-of-the-official-account"},
+		{Family: "official_account", ID: "wxsandboxrotating", Secret: "sandbox-secret-of-the-rotating-account", Rotating: true},
+		{Family: "mini_program", ID: "wxsandboxmini", Secret: "sandbox-secret-of-the-mini-program"},
+		{Family: "work", ID: "wwsandboxcorp", AgentID: "1000002", Secret: "sandbox-secret-of-app-1000002"},
+		{Family: "work", ID: "wwsandboxcorp", AgentID: "1000003", Secret: "sandbox-secret-of-app-1000003"},
+		{Family: "open_work", ID: "wwsandboxprovider", Secret: "sandbox-secret-of-the-provider"},
+	}
+}
+
+// AddTo makes a known to w.
+func (a Account) AddTo(w *wechattest.WeChat) {
+	switch a.Family {
+	case "work":
+		w.AddApp(a.ID, a.AgentID, a.Secret)
+	case "open_work":
+		w.AddProvider(a.ID, a.Secret)
+	default:
+		w.AddAccount(a.ID, a.Secret)
+	}
+}
+
+// Names returns the names of the account's credentials, parents first.
+func (a Account) Names() []string {
+	owner := a.Family + "/" + a.ID
+	var words []string
+	switch a.Family {
+	case "official_account":
+		words = []string{"access_token", "jsapi_ticket", "wx_card_ticket"}
+	case "mini_program":
+		words = []string{"access_token"}
+	case "work":
+		owner += "/" + a.AgentID
+		words = []string{"access_token", "jsapi_ticket", "agent_config_ticket"}
+	case "open_work":
+		words = []string{"provider_access_token"}
+	}
+	names := make([]string, 0, len(words))
+	for _, w := range words {
+		names = append(names, owner+"/"+w)
+	}
+	return names
+}
+
+// toml returns the account's table of the configuration.
+func (a Account) toml() string {
+	var b strings.Builder
+	key := func(k, v string) { fmt.Fprintf(&b, "%s = %q\n", k, v) }
+	fmt.Fprintf(&b, "[[%s]]\n", a.Family)
+	switch a.Family {
+	case "work":
+		key("corp_id", a.ID)
+		key("agent_id", a.AgentID)
+		key("secret", a.Secret)
+	case "open_work":
+		key("corp_id", a.ID)
+		key("provider_secret", a.Secret)
+	default:
+		key("app_id", a.ID)
+		key("secret", a.Secret)
+	}
+	if a.Rotating {
+		b.WriteString("use_stable_access_token = false\n")
+	}
+	return b.String()
+}

@@ -1,0 +1,84 @@
+package sandbox
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"text/tabwriter"
+	"time"
+
+	"tokend/fetchers/wechattest"
+)
+
+// calls writes each call as it ends, and keeps count.
+type calls struct {
+	w io.Writer
+
+	mu    sync.Mutex
+	count map[line]int
+	total int
+}
+
+// line is what a summary has a line for.
+type line struct{ endpoint, account string }
+
+func newCalls(w io.Writer) *calls { return &calls{w: w, count: map[line]int{}} }
+
+// note is a [wechattest.Settings.OnCall].
+func (c *calls) note(call wechattest.Call) {
+	account := shown(call.Account)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.total++
+	c.count[line{call.Endpoint, account}]++
+	fmt.Fprintf(c.w, "%s  %-38s %-24s %s, %s\n", call.At.Format("15:04:05.000"), call.Endpoint, account,
+		answered(call), call.Took.Round(100*time.Microsecond))
+}
+
+// answered says in words what the caller got.
+func answered(call wechattest.Call) string {
+	switch {
+	case call.Trouble != "":
+		return call.Trouble
+	case call.ErrCode != 0:
+		return "errcode " + strconv.Itoa(call.ErrCode)
+	case call.Issued:
+		return "a new value"
+	}
+	return "the same value again"
+}
+
+// shown returns an id as it may be written to a terminal. An id that came with a call may be
+// anything, and a caller that mixes up its fields sends its secret as one.
+func shown(id string) string {
+	if id == "" {
+		return "-"
+	}
+	if len(id) > 40 || strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return fmt.Sprintf("(no id: %d bytes)", len(id))
+	}
+	return id
+}
+
+// summary writes how often each account called for what.
+func (c *calls) summary() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t := tabwriter.NewWriter(c.w, 0, 0, 3, ' ', 0)
+	fmt.Fprintf(t, "\ncalls in all\t\t%d\n", c.total)
+	lines := make([]line, 0, len(c.count))
+	for l := range c.count {
+		lines = append(lines, l)
+	}
+	slices.SortFunc(lines, func(a, b line) int {
+		return cmp.Or(cmp.Compare(a.endpoint, b.endpoint), cmp.Compare(a.account, b.account))
+	})
+	for _, l := range lines {
+		fmt.Fprintf(t, "%s\t%s\t%d\n", l.endpoint, l.account, c.count[l])
+	}
+	return t.Flush()
+}

@@ -1,0 +1,33 @@
+package sandbox
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+)
+
+// Configuration is a configuration of tokend that uses a sandbox.
+type Configuration struct {
+	Dir      string // absolute; holds the socket and the state
+	URL      string // where the sandbox is
+	Accounts []Account
+	LogLevel string // empty for the default
+}
+
+// Socket returns the path of the daemon's socket.
+func (c Configuration) Socket() string { return filepath.Join(c.Dir, "tokend.sock") }
+
+// TOML returns the configuration file.
+func (c Configuration) TOML() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "socket    = %q\n", c.Socket())
+	fmt.Fprintf(&b, "state_dir = %q\n", filepath.Join(c.Dir, "state"))
+	if c.LogLevel != "" {
+		fmt.Fprintf(&b, "log_level = %q\n", c.LogLevel)
+	}
+	fmt.Fprintf(&b, "\n[upstream]\nweixin_url = %q\nwork_url   = %q\n", c.URL, c.URL)
+	for _, a := range c.Accounts {
+		b.WriteString("\n" + a.toml())
+	}
+	return b.String()
+}

@@ -1,0 +1,100 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"tokend/fetchers/wechattest"
+)
+
+// FaultWords explains what ParseFault reads.
+const FaultWords = `which calls:  endpoint=PATH  account=ID  times=N (then it is over)
+before them:  delay=2s
+in place of:  errcode=N  status=N (of HTTP)  cut (the connection)
+after them:   lost (the answer)  hang  expires_in=JSON (or omit)  no_value
+              body=truncated, html, empty or huge`
+
+// ParseFault reads a fault such as "errcode=45009,endpoint=/cgi-bin/token,times=3".
+func ParseFault(s string) (wechattest.Fault, error) {
+	var f wechattest.Fault
+	for part := range strings.SplitSeq(s, ",") {
+		key, value, given := strings.Cut(part, "=")
+		if err := setFault(&f, key, value, given); err != nil {
+			return f, fmt.Errorf("%q: %w", part, err)
+		}
+	}
+	return f, nil
+}
+
+func setFault(f *wechattest.Fault, key, value string, given bool) (err error) {
+	switch key {
+	case "cut", "lost", "hang", "no_value":
+		if given {
+			return errors.New("has no value")
+		}
+	default:
+		if value == "" {
+			return errors.New("not known, or its value is missing")
+		}
+	}
+	switch key {
+	case "endpoint":
+		f.Endpoint = value
+	case "account":
+		f.Account = value
+	case "times":
+		f.Times, err = positive(value)
+	case "delay":
+		if f.Delay, err = time.ParseDuration(value); err == nil && f.Delay < 0 {
+			err = errors.New("before it began")
+		}
+	case "errcode":
+		if f.Code, err = strconv.Atoi(value); err == nil && f.Code == 0 {
+			err = errors.New("0 is success")
+		}
+	case "status":
+		if f.Status, err = positive(value); err == nil && (f.Status < 100 || f.Status > 599) {
+			err = errors.New("no status of HTTP")
+		}
+	case "cut":
+		f.Cut = true
+	case "lost":
+		f.Lost = true
+	case "hang":
+		f.Hang = true
+	case "no_value":
+		f.NoValue = true
+	case "expires_in":
+		f.ExpiresIn = value
+	case "body":
+		f.Body, err = body(value)
+	default:
+		err = errors.New("not known")
+	}
+	return err
+}
+
+func positive(s string) (int, error) {
+	n, err := strconv.Atoi(s)
+	if err == nil && n < 1 {
+		err = errors.New("must be positive")
+	}
+	return n, err
+}
+
+func body(s string) (wechattest.Body, error) {
+	switch s {
+	case "truncated":
+		return wechattest.Truncated, nil
+	case "html":
+		return wechattest.HTML, nil
+	case "empty":
+		return wechattest.Empty, nil
+	case "huge":
+		return wechattest.Huge, nil
+	}
+	return wechattest.Whole, errors.New("must be truncated, html, empty or huge")
+}

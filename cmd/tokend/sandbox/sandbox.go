@@ -1,0 +1,101 @@
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"time"
+
+	"tokend/fetchers/wechattest"
+)
+
+// DefaultListen is where a sandbox listens unless told otherwise.
+const DefaultListen = "127.0.0.1:8712"
+
+// Config says what a sandbox is like.
+type Config struct {
+	// Listen is host:port; empty stands for DefaultListen.
+	Listen string
+
+	// Remote allows an address that other hosts can reach.
+	Remote bool
+
+	// Lifetime is how long tokens and tickets live; zero stands for two hours.
+	Lifetime time.Duration
+
+	// Latency is how long each answer takes.
+	Latency time.Duration
+
+	// Faults are what goes wrong; the first that fits a call befalls it.
+	Faults []wechattest.Fault
+
+	// AnyAccount accepts accounts that are not the sandbox's own: the secret of
+	// the first call is the account's.
+	AnyAccount bool
+
+	// Out is where calls are written as they come.
+	Out io.Writer
+}
+
+// ErrNotLoopback says that a sandbox would have been open to other hosts.
+var ErrNotLoopback = errors.New("the address can be reached from other hosts, and a sandbox is open to everybody")
+
+// Sandbox is one that answers. Make it with [Start].
+type Sandbox struct {
+	// URL is where it is, for [upstream].
+	URL string
+
+	server *wechattest.Server
+	calls  *calls
+}
+
+// Start starts a sandbox, which answers from then on. Run or Close ends it.
+func Start(cfg Config) (*Sandbox, error) {
+	listen := cfg.Listen
+	if listen == "" {
+		listen = DefaultListen
+	}
+	if local, err := loopback(listen); err != nil {
+		return nil, err
+	} else if !local && !cfg.Remote {
+		return nil, fmt.Errorf("%s: %w", listen, ErrNotLoopback)
+	}
+	s := &Sandbox{calls: newCalls(cfg.Out)}
+	w := wechattest.New(wechattest.Settings{Lifetime: cfg.Lifetime, Register: cfg.AnyAccount, OnCall: s.calls.note})
+	for _, a := range Accounts() {
+		a.AddTo(w)
+	}
+	// One fault befalls a call, so each must bring the latency along.
+	for _, f := range append(cfg.Faults[:len(cfg.Faults):len(cfg.Faults)], wechattest.Fault{}) {
+		f.Delay += cfg.Latency
+		w.Inject(f)
+	}
+	server, err := w.Start(listen)
+	if err != nil {
+		return nil, err
+	}
+	s.server, s.URL = server, server.URL
+	return s, nil
+}
+
+// Run lets the sandbox answer until ctx is done, and then writes what has been called.
+func (s *Sandbox) Run(ctx context.Context) error {
+	<-ctx.Done()
+	return errors.Join(s.Close(), s.calls.summary())
+}
+
+// Close ends a sandbox that is not run.
+func (s *Sandbox) Close() error { return s.server.Close() }
+
+// loopback reports whether nobody but this host can reach a listener at addr.
+func loopback(addr string) (bool, error) {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return false, fmt.Errorf("address %q: it must be host:port", addr)
+	}
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback(), nil
+}

@@ -1,0 +1,186 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+
+	"github.com/coreos/go-systemd/v22/journal"
+	"github.com/hashicorp/go-hclog"
+	"github.com/spf13/cobra"
+
+	"tokend/daemon"
+	"tokend/daemon/config"
+)
+
+func newServe(env *environment) *cobra.Command {
+	s := &service{env: env}
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Be the daemon: fetch, keep, refresh and answer",
+		Long: `Be the daemon, in the foreground, until SIGTERM or SIGINT; a second one ends it at once. SIGHUP
+reads the configuration again: if anything is wrong with it, the old one stays. The log goes to
+standard error.
+
+Started by systemd, it takes its socket from a .socket unit if there is one, and reports when it is
+ready, reloads and stops (Type=notify, WatchdogSec=).`,
+		Example: "  tokend serve --config /etc/tokend/tokend.toml",
+		Args:    takes(),
+		RunE:    func(cmd *cobra.Command, _ []string) error { return s.run(cmd.Context()) },
+	}
+	configFlag(cmd, &s.file)
+	return cmd
+}
+
+// service is one run of the daemon.
+type service struct {
+	env  *environment
+	file string
+
+	// Set by run, in this order.
+	config  *config.Config
+	log     hclog.Logger
+	systemd manager
+	daemon  *daemon.Daemon
+}
+
+// errForced says that a stop was not waited for.
+var errForced = errors.New("stopped at once by a second signal")
+
+// run serves until ctx is done.
+func (s *service) run(ctx context.Context) (err error) {
+	unsafe := harden()
+	if s.config, err = loadConfig(s.file, s.env.stderr); err != nil {
+		return err
+	}
+	s.log = newLogger(s.env, s.config)
+	s.systemd = manager{s.log}
+	if unsafe != nil {
+		s.log.Warn("secrets may end up in a core dump", "error", unsafe)
+	}
+	// From here to the end of the process, so that no SIGHUP ever kills it.
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	path, err := s.open()
+	if err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var running sync.WaitGroup
+	done := make(chan error, 1) // holds the one error, so that a forced stop leaves nobody blocked
+	running.Go(func() { s.systemd.watch(ctx, path) })
+	running.Go(func() {
+		err := s.daemon.Run(ctx)
+		stop(err)
+		done <- err
+	})
+	s.reloads(ctx, hup)
+	if err = s.stop(ctx, done); !errors.Is(err, errForced) {
+		running.Wait()
+	} // else the process ends, and with it what runs
+	return err
+}
+
+// open makes the daemon, and returns the path at which it will answer.
+func (s *service) open() (path string, err error) {
+	listeners, err := inherited()
+	if err != nil {
+		return "", err
+	}
+	path = s.config.Socket
+	if len(listeners) > 0 {
+		path = listeners[0].Addr().String()
+	}
+	text := s.summary()
+	s.daemon, err = daemon.New(daemon.Config{
+		File:      s.config,
+		Logger:    s.log,
+		Version:   version(),
+		Listeners: listeners,
+		Ready:     func() { s.systemd.ready(text) },
+		Stopping:  s.systemd.stopping,
+	})
+	return path, err
+}
+
+// reloads reads the configuration again at each SIGHUP, until ctx is done.
+func (s *service) reloads(ctx context.Context, hup <-chan os.Signal) {
+	for {
+		select {
+		case <-hup:
+			s.reload()
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// stop waits for the daemon to end, or for a signal that will not have it waited for.
+func (s *service) stop(ctx context.Context, done <-chan error) error {
+	// The signal that ended ctx has been handed to everybody who had asked for
+	// it, so this is told of the next one.
+	again := make(chan os.Signal, 1)
+	signal.Notify(again, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(again)
+	s.log.Info("stopping", "why", context.Cause(ctx))
+	select {
+	case err := <-done:
+		return err
+	case <-again:
+		return errForced
+	}
+}
+
+// reload puts the configuration file in force as it is now. If anything is wrong with it, all of
+// that is logged and nothing changes.
+func (s *service) reload() {
+	s.systemd.reloading()
+	file, err := loadConfig(s.file, s.env.stderr)
+	if err == nil {
+		err = s.daemon.Reload(file)
+	}
+	if err != nil {
+		for _, problem := range split(err) {
+			s.log.Error("configuration refused, the old one stays", "problem", problem)
+		}
+		s.systemd.ready(s.summary() + "; the last reload was refused, see the log")
+		return
+	}
+	s.log.SetLevel(hclog.LevelFromString(file.LogLevel))
+	if file.LogFormat != s.config.LogFormat {
+		s.log.Warn("log_format changes at the next start")
+	}
+	s.config = file
+	s.systemd.ready(s.summary())
+}
+
+// split returns the single problems that err is made of.
+func split(err error) []error {
+	var joined interface{ Unwrap() []error }
+	if errors.As(err, &joined) {
+		return joined.Unwrap()
+	}
+	return []error{err}
+}
+
+func (s *service) summary() string {
+	return fmt.Sprintf("serving %s at %s", plural(accounts(s.config), "account"), s.config.Socket)
+}
+
+// newLogger returns the daemon's log: standard error, as configured. The journal puts its own
+// time before each line.
+func newLogger(env *environment, c *config.Config) hclog.Logger {
+	journaled, _ := journal.StderrIsJournalStream() // what cannot be told is not one
+	return hclog.New(&hclog.LoggerOptions{
+		Name:        "tokend",
+		Level:       hclog.LevelFromString(c.LogLevel),
+		Output:      env.stderr,
+		JSONFormat:  c.LogFormat == "json",
+		DisableTime: journaled && c.LogFormat != "json",
+	})
+}

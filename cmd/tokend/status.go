@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"tokend/clientlib"
+)
+
+func newStatus(env *environment) *cobra.Command {
+	a := &asker{env: env}
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "status [NAME]",
+		Short: "Show how the daemon, or one credential, is doing",
+		Long: `Without a NAME: the daemon's version, how many credentials stand where, what needs
+attention and why, and what has been read and called since the daemon was started.
+
+With a NAME: everything there is to say of that credential except its value.
+
+With --json: one object; without a NAME its keys are those of the daemon's counters (STATS),
+and version.`,
+		Example:           "  tokend status\n  tokend status official_account/wx0123456789abcdef/access_token",
+		Args:              takes("[NAME]"),
+		ValidArgsFunction: a.names,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.ask(cmd, func(ctx context.Context, c *clientlib.Client) error {
+				if len(args) == 0 {
+					return a.overview(ctx, c, asJSON)
+				}
+				pairs, err := c.Status(ctx, args[0])
+				if err != nil {
+					return err
+				}
+				if asJSON {
+					return printJSON(env.stdout, []object{statusObject(pairs)})
+				}
+				return printStatus(env, pairs)
+			})
+		},
+	}
+	a.flags(cmd)
+	jsonFlag(cmd, &asJSON)
+	return cmd
+}
+
+// printStatus writes what there is: a line for each key that has a value.
+func printStatus(env *environment, pairs []clientlib.Pair) error {
+	t := newTable(env.stdout)
+	for _, p := range pairs {
+		if p.Value != "-" {
+			t.row(p.Key, forPeople(p))
+		}
+	}
+	return t.flush()
+}
+
+// forPeople adds to a moment how far away it is, and to seconds what they amount to.
+func forPeople(p clientlib.Pair) string {
+	if at, err := time.Parse(time.RFC3339, p.Value); err == nil {
+		if d := time.Until(at); d > 0 {
+			return clock(at) + " (in " + duration(d) + ")"
+		}
+		return clock(at) + " (" + duration(time.Since(at)) + " ago)"
+	}
+	if n, ok := number(p.Value).(int64); ok && p.Key == "ttl" {
+		return duration(time.Duration(n) * time.Second)
+	}
+	return p.Value
+}
+
+// numeric are the keys of STATUS whose values are numbers.
+var numeric = []string{"ttl", "errcode", "failures"}
+
+func statusObject(pairs []clientlib.Pair) object {
+	o := make(object, 0, len(pairs))
+	for _, p := range pairs {
+		m := member{p.Key, p.Value}
+		if slices.Contains(numeric, p.Key) {
+			m.value = number(p.Value)
+		}
+		o = append(o, m)
+	}
+	return o
+}

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// usageError is a command line that cannot be carried out as it stands.
+type usageError struct {
+	text    string
+	command *cobra.Command // whose --help explains; never nil
+	suggest string         // what may have been meant; empty for no idea
+}
+
+func (e *usageError) Error() string { return e.text }
+
+func (e *usageError) hint() string {
+	if e.suggest != "" {
+		return fmt.Sprintf("did you mean %q?", e.suggest)
+	}
+	return e.command.CommandPath() + " --help"
+}
+
+// takes returns a check of the arguments behind a command: one for each of the words, of which
+// those in brackets may be left out.
+func takes(words ...string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) > len(words) {
+			extra := args[len(words)]
+			if len(words) == 2 {
+				// What follows a value may be part of a secret.
+				return &usageError{text: fmt.Sprintf("%s: too many arguments", cmd.Name()), command: cmd}
+			}
+			return &usageError{text: fmt.Sprintf("%s: unexpected argument %q", cmd.Name(), extra), command: cmd}
+		}
+		if rest := words[len(args):]; len(rest) > 0 && !strings.HasPrefix(rest[0], "[") {
+			return &usageError{text: fmt.Sprintf("%s: %s is missing", cmd.Name(), rest[0]), command: cmd}
+		}
+		return nil
+	}
+}
+
+// noSuchCommand is the check of the arguments behind the bare program: there are none.
+func noSuchCommand(root *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	e := &usageError{text: fmt.Sprintf("unknown command %q", args[0]), command: root}
+	if near := root.SuggestionsFor(args[0]); len(near) > 0 {
+		e.suggest = root.Name() + " " + near[0]
+	}
+	return e
+}
+
+// flagError makes a usage error of what is wrong with a flag. Behind an unknown
+// command every flag is unknown, and it is the command that should be named.
+func flagError(cmd *cobra.Command, err error) error {
+	if before := cmd.Flags().Args(); cmd == cmd.Root() && len(before) > 0 {
+		return noSuchCommand(cmd, before)
+	}
+	text := err.Error()
+	if cmd != cmd.Root() {
+		text = cmd.Name() + ": " + text
+	}
+	return &usageError{text: text, command: cmd}
+}

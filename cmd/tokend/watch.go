@@ -1,0 +1,63 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"tokend/clientlib"
+)
+
+func newWatch(env *environment) *cobra.Command {
+	a := &asker{env: env}
+	cmd := &cobra.Command{
+		Use:   "watch [PREFIX]",
+		Short: "List the credentials, then print every change until interrupted",
+		Long: `List the credentials whose names begin with PREFIX, or all of them, and then print a line each
+time a value or a state changes, until interrupted. --timeout limits the beginning only.`,
+		Args:              takes("[PREFIX]"),
+		ValidArgsFunction: a.names,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.watch(cmd, first(args))
+		},
+	}
+	a.flags(cmd)
+	return cmd
+}
+
+func (a *asker) watch(cmd *cobra.Command, prefix string) error {
+	return a.ask(cmd, func(ctx context.Context, c *clientlib.Client) error {
+		w, err := c.Watch(ctx, prefix)
+		if err != nil {
+			return err
+		}
+		defer w.Close()
+		for _, l := range w.List() {
+			if err := a.printChange(l); err != nil {
+				return err
+			}
+		}
+		for {
+			// Not ctx: the time for an answer is over, the watch is not.
+			l, err := w.Next(cmd.Context())
+			if errors.Is(err, context.Canceled) && cmd.Context().Err() != nil {
+				return nil // that is how a watch ends
+			}
+			if err != nil {
+				return err
+			}
+			if err := a.printChange(l); err != nil {
+				return err
+			}
+		}
+	})
+}
+
+// printChange writes a line at once, and so does not know how wide a later name will be.
+func (a *asker) printChange(l clientlib.Listing) error {
+	_, err := fmt.Fprintf(a.env.stdout, "%s  %-7s  %-6s  %s\n", time.Now().Format(time.TimeOnly), l.State, left(l.TTL), l.Name)
+	return err
+}
