@@ -43,6 +43,13 @@ const (
 
 	// Malformed: the request itself was wrong: a defect of tokend.
 	Malformed
+
+	// GrantRefused: WeChat does not take the customer's grant. Read it again from where
+	// WeChat lists it, once; if that does not help it is Reauthorize.
+	GrantRefused
+
+	// CodeRefused: the authorization code is used up, expired or unknown. Drop it.
+	CodeRefused
 )
 
 // String returns a word for r, for logs and test failures.
@@ -66,6 +73,10 @@ func (r Reaction) String() string {
 		return "quota of the minute"
 	case Malformed:
 		return "malformed"
+	case GrantRefused:
+		return "grant refused"
+	case CodeRefused:
+		return "code refused"
 	}
 	return "Reaction(" + strconv.Itoa(int(r)) + ")"
 }

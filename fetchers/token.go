@@ -20,6 +20,10 @@ type Token struct {
 	// ExpiresIn is how long it lives, counted from the moment before the
 	// request was sent; in (0, MaxLife].
 	ExpiresIn time.Duration
+
+	// Grant is a grant that came with the token and replaces the one that it was asked
+	// for with; empty where none came, which never means that there is none.
+	Grant secret.Text
 }
 
 // Ask is what one fetch is asked for. The zero value asks for an ordinary
@@ -28,6 +32,10 @@ type Ask struct {
 	// Parent is the live value of the credential that the call is made with;
 	// empty for a kind that has none.
 	Parent secret.Text
+
+	// Grant is the customer's refresh token or permanent code; empty for a kind
+	// that has none.
+	Grant secret.Text
 
 	// Force asks for a new value where the endpoint would otherwise
 	// repeat the current one (force_refresh of stable_token). Fetchers of

@@ -202,8 +202,41 @@ type Catalog interface {
 	// that no account of the configuration gives.
 	Lookup(name string) (Spec, error)
 
-	// Names yields the names that are known without having been asked for.
+	// Names yields the names that are known without having been asked for. Those
+	// of customers are not among them: they are known by their grants.
 	Names() iter.Seq[string]
+
+	// Dependants returns the names that live by a grant.
+	Dependants(grant string) []string
+
+	// Onboarding says how owner takes in customers. Its error is an *Error.
+	Onboarding(owner string) (Onboarding, error)
+}
+
+// Onboarding is how a platform or a suite takes in customers.
+type Onboarding struct {
+	// Parent is the credential that the calls are made with.
+	Parent string
+
+	// Grant and Token name a customer's grant and the token that may come with it.
+	Grant, Token func(child string) string
+
+	Exchanger Exchanger
+
+	// Lister pages through the customers; nil where WeChat has no list.
+	Lister Lister
+}
+
+// Exchanger turns an authorization code into a grant.
+type Exchanger interface {
+	// Exchange makes one call. Its errors are those of a Fetcher.
+	Exchange(ctx context.Context, parent, code secret.Text) (fetchers.Authorization, error)
+}
+
+// Lister pages through the customers of a platform.
+type Lister interface {
+	// Page makes one call. Its errors are those of a Fetcher.
+	Page(ctx context.Context, parent secret.Text, offset, count int) (fetchers.AuthorizerPage, error)
 }
 
 // Spec is how a credential is fetched.
@@ -224,5 +257,18 @@ type Spec struct {
 	// hold is forgotten when it changes.
 	Settings string
 
+	// Fetcher makes the calls; nil for what is pushed and for grants.
 	Fetcher Fetcher
+
+	// Grant is the name of the customer's grant that the call is made with; empty
+	// where there is none.
+	Grant string
+
+	// Recover reads the customer's grant again from WeChat, which has refused the one
+	// in hand; nil where WeChat offers no such thing. It returns an empty
+	// text if WeChat does not know the customer.
+	Recover func(ctx context.Context, parent secret.Text) (secret.Text, error)
+
+	// Nudge asks WeChat to push again; nil where it cannot be asked.
+	Nudge func(ctx context.Context) error
 }

@@ -62,6 +62,9 @@ type answer struct {
 	text secret.Text
 	life time.Duration
 	sent clock.Instant
+
+	grant secret.Text // the one that the call was made with
+	next  secret.Text // the one that came with the answer, "" for none
 }
 
 // settled returns what stands after WeChat has given an answer,

@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"tokend/daemon/clock"
+	"tokend/daemon/record"
 	"tokend/fetchers/secret"
 )
 
@@ -65,6 +66,10 @@ type Engine struct {
 	watchers watchers
 	counts   counts
 	unsaved  unsaved
+	grants   grants
+	codes    codes
+
+	pushes sync.Mutex // makes comparing, writing and publishing a pushed ticket one step
 
 	base   context.Context // the engine's own: what a flight runs under, whoever asked for it
 	cancel context.CancelFunc
@@ -95,6 +100,7 @@ func New(cfg Config) (*Engine, error) {
 	e.schedule = newSchedule()
 	e.catalog.Store(&cfg.Catalog)
 	e.base, e.cancel = context.WithCancel(context.Background())
+	e.grants.store = cfg.Store
 	var errs []error
 	e.ledger, errs = newLedger(cfg.Store)
 	for _, err := range append(errs, e.load()...) {
@@ -115,6 +121,7 @@ func (e *Engine) Cached(name []byte) (Value, bool) {
 	if c == nil {
 		return Value{}, false
 	}
+	en.touch(now)
 	return Value{Text: c.text, TTL: c.end.Sub(now)}, true
 }
 
@@ -147,7 +154,12 @@ func (e *Engine) Refresh(ctx context.Context, name string) (Value, error) {
 	for {
 		en.mu.Lock()
 		f := en.flight
-		mine := f == nil || f.cause == CauseRefresh
+		p := en.spec.Load().Kind.policy()
+		mine := f == nil || f.cause == CauseRefresh && !p.perAsk
+		if p.pushed > 0 {
+			en.mu.Unlock()
+			return Value{}, noTicket(name)
+		}
 		if f == nil {
 			f, err = e.startLocked(en, CauseRefresh)
 		}
@@ -185,7 +197,9 @@ func (e *Engine) replace(ctx context.Context, name string, value secret.Text, ca
 	}
 	f := en.flight
 	if f == nil {
-		if h := en.paused(now); h != nil {
+		if en.spec.Load().Kind.policy().pushed > 0 {
+			err = noTicket(name)
+		} else if h := en.paused(now); h != nil {
 			err = h.err(now)
 		} else if wait := en.rejects.take(now); wait > 0 {
 			err = guard("rejection", wait)
@@ -205,37 +219,53 @@ func (e *Engine) replace(ctx context.Context, name string, value secret.Text, ca
 
 // obtain returns a credential of name that is valid now, and fetches it if need be.
 func (e *Engine) obtain(ctx context.Context, name string, cause Cause) (*credential, error) {
-	en, err := e.entry(name)
-	if err != nil {
-		return nil, err
+	for {
+		en, err := e.entry(name)
+		if err != nil {
+			return nil, err
+		}
+		now := e.clock.Now()
+		en.touch(now)
+		if c := en.valid(now); c != nil {
+			return c, nil
+		}
+		f, another, c, err := e.join(en, cause)
+		switch {
+		case errors.Is(err, errLapsed):
+			continue // let go this moment; the name is looked up again
+		case f == nil:
+			return c, err
+		case !another:
+			return f.wait(ctx)
+		}
+		if _, err := f.wait(ctx); ctx.Err() != nil {
+			return nil, err
+		}
 	}
-	if c := en.valid(e.clock.Now()); c != nil {
-		return c, nil
-	}
-	f, c, err := e.join(en, cause)
-	if f == nil {
-		return c, err
-	}
-	return f.wait(ctx)
 }
 
-// join returns the flight that is under way for en, or starts one; or the
-// credential that has become valid meanwhile; or the reason why no call is made.
-func (e *Engine) join(en *entry, cause Cause) (*flight, *credential, error) {
+// join returns the flight that is under way for en, or starts one; or the credential that
+// has become valid meanwhile; or the reason why no call is made. another reports
+// that the flight is under way for somebody else alone.
+func (e *Engine) join(en *entry, cause Cause) (f *flight, another bool, c *credential, err error) {
 	en.mu.Lock()
 	defer en.mu.Unlock()
 	now := e.clock.Now()
 	if c := en.valid(now); c != nil {
-		return nil, c, nil
+		return nil, false, c, nil
 	}
-	if en.flight != nil {
-		return en.flight, nil, nil
+	p := en.spec.Load().Kind.policy()
+	if f := en.flight; f != nil {
+		return f, p.perAsk, nil, nil
+	}
+	if p.pushed > 0 {
+		return nil, false, nil, noTicket(en.name)
 	}
 	if h := en.paused(now); h != nil {
-		return nil, nil, h.err(now)
+		return nil, false, nil, h.err(now)
 	}
-	f, err := e.startLocked(en, cause)
-	return f, nil, err
+	f, err = e.startLocked(en, cause)
+	return f, false, nil, err
 }
 
 // entry returns the entry of name and makes it if the catalog knows the name.
@@ -249,7 +279,14 @@ func (e *Engine) entry(name string) (*entry, error) {
 		if err != nil {
 			return nil, err
 		}
-		en := e.index.add(newEntry(spec))
+		if spec.Kind.policy().grant {
+			return nil, &Error{Reason: Denied, RetryAfter: Never, Message: "write-only"}
+		}
+		made := newEntry(spec)
+		if err := e.inherit(made, &spec); err != nil {
+			return nil, err
+		}
+		en := e.index.add(made)
 		if e.catalog.Load() == catalog {
 			return en, nil
 		}
@@ -257,6 +294,31 @@ func (e *Engine) entry(name string) (*entry, error) {
 		// missed this entry.
 		e.index.remove(en)
 	}
+}
+
+// inherit prepares the entry of a customer's credential: without a grant none is
+// made, so that made-up names cost no memory, and a hold that was kept holds.
+func (e *Engine) inherit(en *entry, spec *Spec) error {
+	if spec.Grant == "" {
+		return nil
+	}
+	if _, err := e.grants.live(spec.Grant); err != nil {
+		return err
+	}
+	r, err := e.cfg.Store.Get(record.Holds, spec.Name)
+	if err != nil || r.Value == nil {
+		return err
+	}
+	h, err := record.DecodeHold(r)
+	if err != nil {
+		e.log.Error("cannot read a hold: WeChat is asked again", "name", spec.Name, "error", err)
+		return nil
+	}
+	if h.Settings == spec.Settings {
+		en.hold = e.keptHold(h)
+		en.refresh = en.hold.until
+	}
+	return nil
 }
 
 func newEntry(spec Spec) *entry {

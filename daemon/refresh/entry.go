@@ -20,12 +20,17 @@ type credential struct {
 	end    clock.Instant
 	life   time.Duration // the expires_in that it first came with
 	aged   bool          // it may be older than issued says
+
+	stamp    time.Time   // pushed: its own time
+	previous secret.Text // pushed: the value before it
 }
 
 // fingerprint tells two values apart without showing either. A token has far more
 // entropy than 48 bits, so the digest cannot be searched for it.
-func (c *credential) fingerprint() string {
-	sum := sha256.Sum256([]byte("tokend fingerprint\x00" + string(c.text)))
+func (c *credential) fingerprint() string { return fingerprint(c.text) }
+
+func fingerprint(value secret.Text) string {
+	sum := sha256.Sum256([]byte("tokend fingerprint\x00" + string(value)))
 	return hex.EncodeToString(sum[:6])
 }
 
@@ -43,6 +48,9 @@ type entry struct {
 	// not. Written with mu held, by the flight or by a load.
 	current atomic.Pointer[credential]
 
+	// asked is when a reader last wanted it: a clock.Instant, to a second.
+	asked atomic.Int64
+
 	// due and place belong to the schedule and are guarded by its lock.
 	due   clock.Instant
 	place int
@@ -51,11 +59,12 @@ type entry struct {
 	flight   *flight    // the one fetch under way, nil for none
 	hold     *hold      // why no call is made before its end; nil for none
 	refresh  clock.Instant
-	started  bool // loaded from the store and not refreshed since
-	gone     bool // the catalog does not know the name any more
-	volatile bool // the value is served but not on disk
+	started  bool   // loaded from the store and not refreshed since
+	gone     *Error // out of service, and why; nil while it is in service
+	volatile bool   // the value is served but not on disk
 	repeated clock.Instant
 	rejects  allowance
+	nudged   clock.Instant // when WeChat was last asked to push
 	history  history
 	shown    State // what watchers were told last
 }
@@ -83,7 +92,7 @@ func (en *entry) stateLocked(now clock.Instant) State {
 		return Fresh
 	case en.valid(now) != nil:
 		return Stale
-	case en.hold != nil && en.hold.reason == NoTicket:
+	case en.spec.Load().Kind.policy().pushed > 0, en.hold != nil && en.hold.reason == NoTicket:
 		return Waiting
 	case en.hold != nil && en.hold.personal():
 		return Held
@@ -100,6 +109,13 @@ func (en *entry) listingLocked(now clock.Instant) Listing {
 		l.TTL = c.end.Sub(now)
 	}
 	return l
+}
+
+// touch notes that a reader wants the credential.
+func (en *entry) touch(now clock.Instant) {
+	if last := clock.Instant(en.asked.Load()); now.Sub(last) >= time.Second {
+		en.asked.Store(int64(now))
+	}
 }
 
 // allowance lets a few rejections through at once and then one a minute, so that a
@@ -174,6 +190,9 @@ func (e *Engine) keep(name string, c *credential) record.Record {
 		End:    e.moment(c.end),
 		Life:   c.life,
 		Aged:   c.aged,
+
+		Stamp:    c.stamp,
+		Previous: c.previous,
 	}.Encode()
 }
 
@@ -186,6 +205,9 @@ func (e *Engine) kept(r record.Credential) *credential {
 		end:    e.instant(r.End, r.Boot),
 		life:   r.Life,
 		aged:   r.Aged,
+
+		stamp:    r.Stamp,
+		previous: r.Previous,
 	}
 	// A wall clock that stands before the value was fetched has been set back,
 	// by how much nobody knows: the value cannot be trusted to be alive.

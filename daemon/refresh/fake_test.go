@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"maps"
 	"strings"
 	"sync"
 	"testing"
@@ -90,7 +89,37 @@ func (c catalog) Lookup(name string) (Spec, error) {
 	return Spec{}, &Error{Reason: NotFound, RetryAfter: Never, Message: "no such credential"}
 }
 
-func (c catalog) Names() iter.Seq[string] { return maps.Keys(c) }
+func (c catalog) Names() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for name, s := range c {
+			if _, ok := s.Fetcher.(way); !ok && s.Grant == "" && !s.Kind.policy().grant && !yield(name) {
+				return
+			}
+		}
+	}
+}
+
+func (c catalog) Dependants(grant string) []string {
+	var names []string
+	for name, s := range c {
+		if s.Grant == grant {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+func (c catalog) Onboarding(owner string) (Onboarding, error) {
+	if way, ok := c[owner+"/*"].Fetcher.(way); ok {
+		return Onboarding(way), nil
+	}
+	return Onboarding{}, &Error{Reason: NotFound, RetryAfter: Never, Message: "no such owner"}
+}
+
+// way hides an Onboarding in a Spec of a catalog.
+type way Onboarding
+
+func (way) Fetch(context.Context, fetchers.Ask) (fetchers.Token, error) { panic("not a fetcher") }
 
 func specs(all ...Spec) catalog {
 	c := catalog{}

@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"tokend/daemon/clock"
+	"tokend/daemon/record"
 	"tokend/fetchers"
+	"tokend/fetchers/secret"
 )
 
 // flight is the one fetch of a credential that is under way. Everybody who
@@ -39,8 +41,8 @@ func (f *flight) wait(ctx context.Context) (*credential, error) {
 
 // startLocked starts a flight for en, which has none. en.mu is held.
 func (e *Engine) startLocked(en *entry, cause Cause) (*flight, error) {
-	if en.gone {
-		return nil, gone(en.name)
+	if en.gone != nil {
+		return nil, en.gone
 	}
 	e.life.Lock()
 	defer e.life.Unlock()
@@ -71,6 +73,10 @@ func (e *Engine) fly(en *entry, f *flight) {
 		e.crash(en, spec, f, a, err)
 		return
 	}
+	if spec.Kind.policy().perAsk {
+		e.hand(en, f, a, got)
+		return
+	}
 	e.land(en, spec, f, a, got)
 }
 
@@ -78,7 +84,7 @@ func (e *Engine) fly(en *entry, f *flight) {
 func (e *Engine) fetch(en *entry, spec *Spec, f *flight) (got answer, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			e.log.Error("a fetcher panicked", "name", en.name, "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+			e.log.Error("a fetcher panicked", "name", en.name, "panic", fmt.Sprintf("%T", r), "stack", string(debug.Stack()))
 			err = errors.New("internal error while fetching, see the log")
 		}
 	}()
@@ -89,36 +95,83 @@ func (e *Engine) fetch(en *entry, spec *Spec, f *flight) (got answer, err error)
 		// have ended the value that is on disk.
 		ctx = context.WithoutCancel(ctx)
 	}
-	var parent *credential
-	if spec.Parent != "" {
-		if parent, err = e.obtain(ctx, spec.Parent, CauseParent); err != nil {
-			return answer{}, &parentError{spec.Parent, err}
+	ask := fetchers.Ask{Force: f.cause == CauseRefresh && p.forcible}
+	if spec.Grant != "" {
+		grant, err := e.grants.live(spec.Grant)
+		if err != nil {
+			return got, err
 		}
+		ask.Grant = grant.Value
+	}
+	call := func(parent secret.Text) (err error) {
+		ask.Parent = parent
+		got, err = e.call(ctx, spec, p, ask)
+		return err
+	}
+	tries := quickTries
+	if f.cause == CauseRefresh {
+		tries = 1 // an operator sees the error and decides; a forced try has its price
+	}
+	err = e.ask(ctx, spec.Parent, tries, en.life(), call)
+	if api, ok := errors.AsType[*fetchers.APIError](err); !ok || api.Reaction != fetchers.GrantRefused || spec.Recover == nil {
+		return got, err
+	}
+	var listed secret.Text
+	again := e.ask(ctx, spec.Parent, quickTries, en.life(), func(parent secret.Text) error {
+		return e.slot(ctx, func(ctx context.Context) (err error) {
+			listed, err = spec.Recover(ctx, parent)
+			return err
+		})
+	})
+	switch {
+	case again != nil:
+		// Whether the grant is lost is not known yet: no reason to give it up.
+		return got, again
+	case listed == "" || listed == ask.Grant:
+		return got, err
+	}
+	if _, err := e.give(ctx, spec.Grant, record.Generation{Value: listed, At: time.Now(), Source: fromList}); err != nil {
+		return got, err
+	}
+	e.log.Warn("a refused grant was replaced by the one that WeChat lists", "name", spec.Grant)
+	ask.Grant = listed
+	return got, e.ask(ctx, spec.Parent, tries, en.life(), call)
+}
+
+// ask does what needs the value of parent, "" for none. If WeChat says that it is dead, parent
+// is refreshed once and the call made once more; if WeChat is busy, the call is made
+// tries times, with short pauses that shrink with life.
+func (e *Engine) ask(ctx context.Context, parent string, tries int, life time.Duration, do func(parent secret.Text) error) error {
+	var value secret.Text
+	if parent != "" {
+		c, err := e.obtain(ctx, parent, CauseParent)
+		if err != nil {
+			return &parentError{parent, err}
+		}
+		value = c.text
 	}
 	replaced := false
 	for try := 1; ; try++ {
-		got, err = e.call(ctx, spec, p, parent, f.cause == CauseRefresh && p.forcible)
+		err := do(value)
 		api, refused := errors.AsType[*fetchers.APIError](err)
 		switch {
-		case !refused:
-			return got, err
-		case api.Reaction == fetchers.ParentDead && parent != nil && !replaced:
-			next, perr := e.replace(ctx, spec.Parent, parent.text, CauseParent)
+		case refused && api.Reaction == fetchers.ParentDead && parent != "" && !replaced:
+			next, perr := e.replace(ctx, parent, value, CauseParent)
 			if perr != nil {
-				return got, &parentError{spec.Parent, perr}
+				return &parentError{parent, perr}
 			}
-			if next.text == parent.text {
+			if next.text == value {
 				// WeChat stands by the value it has just refused: asking on would loop.
-				return got, err
+				return err
 			}
-			parent, replaced = next, true
+			value, replaced = next.text, true
 			try--
-		case api.Reaction == fetchers.Retry && try < quickTries && f.cause != CauseRefresh:
-			if !e.pause(ctx, shrink(doubled(time.Second, try, time.Minute), en.life())) {
-				return got, err
+		case refused && api.Reaction == fetchers.Retry && try < tries:
+			if !e.pause(ctx, shrink(doubled(time.Second, try, time.Minute), life)) {
+				return err
 			}
 		default:
-			return got, err
+			return err
 		}
 	}
 }
@@ -143,41 +196,44 @@ func (e *Engine) pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// call makes one call, within the budgets and the bound on calls at once.
-func (e *Engine) call(ctx context.Context, spec *Spec, p *policy, parent *credential, force bool) (answer, error) {
-	budgets := p.budgets
-	if force {
-		budgets = append(budgets[:len(budgets):len(budgets)], p.forced...)
-	}
-	refusal, undurable := e.ledger.charge(ctx, spec, budgets, time.Now())
-	if refusal != nil {
-		return answer{}, &guardError{refusal, force}
-	}
-	if undurable != nil {
-		e.log.Error("cannot write how much of a quota is spent: counting in memory", "name", spec.Name, "error", undurable)
-	}
+// slot runs f, which makes a call upstream, within the bounds on calls at once and on
+// their time.
+func (e *Engine) slot(ctx context.Context, f func(ctx context.Context) error) error {
 	select {
 	case e.calls <- struct{}{}:
 		defer func() { <-e.calls }()
 	case <-ctx.Done():
-		return answer{}, ctx.Err()
+		return ctx.Err()
 	}
 	ctx, cancel := context.WithTimeout(ctx, e.cfg.timeout())
 	defer cancel()
-	ask := fetchers.Ask{Force: force}
-	if parent != nil {
-		ask.Parent = parent.text
-	}
 	e.counts.fetches.Add(1)
-	sent := e.clock.Now()
-	token, err := spec.Fetcher.Fetch(ctx, ask)
-	if err != nil {
-		return answer{}, err
+	return f(ctx)
+}
+
+// call makes one call, within the budgets.
+func (e *Engine) call(ctx context.Context, spec *Spec, p *policy, ask fetchers.Ask) (got answer, err error) {
+	budgets := p.budgets
+	if ask.Force {
+		budgets = append(budgets[:len(budgets):len(budgets)], p.forced...)
 	}
-	if left := sent.Add(token.ExpiresIn).Sub(e.clock.Now()); left <= 0 {
-		return answer{}, &lateError{token.ExpiresIn}
+	refusal, undurable := e.ledger.charge(ctx, spec, budgets, time.Now())
+	if refusal != nil {
+		return got, &guardError{refusal, ask.Force}
 	}
-	return answer{text: token.Value, life: token.ExpiresIn, sent: sent}, nil
+	if undurable != nil {
+		e.log.Error("cannot write how much of a quota is spent: counting in memory", "name", spec.Name, "error", undurable)
+	}
+	err = e.slot(ctx, func(ctx context.Context) error {
+		sent := e.clock.Now()
+		token, err := spec.Fetcher.Fetch(ctx, ask)
+		if err == nil && sent.Add(token.ExpiresIn) <= e.clock.Now() {
+			err = &lateError{token.ExpiresIn}
+		}
+		got = answer{text: token.Value, life: token.ExpiresIn, sent: sent, grant: ask.Grant, next: token.Grant}
+		return err
+	})
+	return got, err
 }
 
 // parentError says that a parent cannot be had. The child makes no call then, and needs

@@ -14,6 +14,18 @@ const (
 	CorpToken                     // WeCom access_token by /cgi-bin/gettoken
 	CorpTicket                    // WeCom corp and agent tickets
 	ProviderToken                 // WeCom provider_access_token
+
+	VerifyTicket     // component_verify_ticket, pushed
+	ComponentToken   // component_access_token
+	PreAuthCode      // pre_auth_code, of a platform or a suite
+	AuthorizerToken  // access_token of a platform's customer
+	AuthorizerTicket // jsapi and wx_card tickets of a platform's customer
+	RefreshToken     // authorizer_refresh_token, a grant
+	SuiteTicket      // suite_ticket, pushed
+	SuiteToken       // suite_access_token
+	AuthCorpToken    // access_token of a suite's customer
+	AuthCorpTicket   // corp and agent tickets of a suite's customer
+	PermanentCode    // permanent_code, a grant
 )
 
 // String returns the word that STATUS shows.
@@ -39,9 +51,32 @@ type policy struct {
 	// forcible: an operator's refresh may ask for a new value (force_refresh).
 	forcible bool
 
+	// pushed is how long a value lives that WeChat pushes and nobody can ask for; zero for
+	// what is fetched. quiet is how long without a push is too long.
+	pushed, quiet time.Duration
+
+	// perAsk: fetched anew for each ask, never stored, never shared.
+	perAsk bool
+
+	// lapses: left to end when nobody has asked for it for a lifetime. A
+	// platform has many customers, of whom few are served at a time.
+	lapses bool
+
+	// grant: given once by a customer; never fetched ahead, never shown.
+	grant bool
+
 	// budgets are charged for every call, forced for a forced one as well.
 	budgets, forced []budget
 }
+
+var (
+	ticketBudgets = []budget{{word: "ticket", window: time.Hour, limit: 60}}
+
+	corpTicketBudgets = []budget{
+		{word: "ticket", window: time.Hour, limit: 95},
+		{word: "ticket", window: time.Hour, limit: 380, owner: true},
+	}
+)
 
 var policies = [...]policy{
 	// "In the last 5 minutes the platform hands out the next token", both valid.
@@ -56,20 +91,39 @@ var policies = [...]policy{
 
 	// The same ticket for two hours, always with expires_in 7200. The quota is
 	// "very limited" without a number: the limit is tokend's own.
-	Ticket: {word: "ticket", lead: 10 * time.Minute, firstSeen: true,
-		budgets: []budget{{word: "ticket", window: time.Hour, limit: 60}}},
+	Ticket: {word: "ticket", lead: 10 * time.Minute, firstSeen: true, budgets: ticketBudgets},
 
 	// The same token until its end. 2000 faulty calls an hour block an address.
 	CorpToken: {word: "corp_token", lead: 5 * time.Minute, firstSeen: true},
 
 	// 100 calls an hour for each app, 400 for the corp.
-	CorpTicket: {word: "corp_ticket", lead: 10 * time.Minute, firstSeen: true,
-		budgets: []budget{
-			{word: "ticket", window: time.Hour, limit: 95},
-			{word: "ticket", window: time.Hour, limit: 380, owner: true},
-		}},
+	CorpTicket: {word: "corp_ticket", lead: 10 * time.Minute, firstSeen: true, budgets: corpTicketBudgets},
 
 	ProviderToken: {word: "provider_token", lead: 5 * time.Minute, firstSeen: true},
+
+	// Pushed every 10 minutes, valid for 12 hours. Without a push for half an hour
+	// WeChat may be asked to start pushing again.
+	VerifyTicket: {word: "component_verify_ticket", pushed: 12 * time.Hour, quiet: 30 * time.Minute},
+
+	// "Refresh 1 h 50 min after issue"; the old token lives 5 minutes beside the
+	// new one. The quota has no published number.
+	ComponentToken: {word: "component_token", rotates: true, lead: 10 * time.Minute},
+
+	PreAuthCode: {word: "pre_auth_code", perAsk: true},
+
+	// Assumed to rotate like any official account's token.
+	AuthorizerToken:  {word: "authorizer_token", rotates: true, lead: 10 * time.Minute, lapses: true},
+	AuthorizerTicket: {word: "authorizer_ticket", lead: 10 * time.Minute, firstSeen: true, lapses: true, budgets: ticketBudgets},
+	RefreshToken:     {word: "refresh_token", grant: true},
+
+	// Pushed every 10 minutes, valid for 30: at 25 two pushes are missing.
+	SuiteTicket: {word: "suite_ticket", pushed: 30 * time.Minute, quiet: 25 * time.Minute},
+
+	// The same token for two hours, also with a newer ticket.
+	SuiteToken:     {word: "suite_token", lead: 5 * time.Minute, firstSeen: true},
+	AuthCorpToken:  {word: "auth_corp_token", lead: 10 * time.Minute, firstSeen: true, lapses: true},
+	AuthCorpTicket: {word: "auth_corp_ticket", lead: 10 * time.Minute, firstSeen: true, lapses: true, budgets: corpTicketBudgets},
+	PermanentCode:  {word: "permanent_code", grant: true},
 }
 
 func (k Kind) policy() *policy {

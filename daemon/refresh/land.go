@@ -27,18 +27,17 @@ func (e *Engine) land(en *entry, spec *Spec, f *flight, a Attempt, got answer) {
 	en.mu.Lock()
 	held := en.hold != nil
 	en.mu.Unlock()
-	volatile := false
+	var recs []record.Record
 	if !same || held || after.end != before.end {
-		recs := []record.Record{e.keep(en.name, after)}
-		if held {
-			recs = append(recs, record.Record{Table: record.Holds, Key: en.name})
-		}
-		// The store's own bounds apply, not the flight's: a value that has been
-		// fetched must be kept, also by a daemon that is stopping.
-		if err := e.cfg.Store.Put(context.Background(), recs...); err != nil {
-			volatile = true
-			e.log.Error("cannot write a value: it is served from memory and written when that is possible", "name", en.name, "error", err)
-		}
+		recs = append(recs, e.keep(en.name, after))
+	}
+	if held {
+		recs = append(recs, record.Record{Table: record.Holds, Key: en.name})
+	}
+	volatile := false
+	if err := e.commit(spec.Grant, got, recs); err != nil {
+		volatile = true
+		e.log.Error("cannot write a value: it is served from memory and written when that is possible", "name", en.name, "error", err)
 	}
 
 	now := e.clock.Now()
@@ -54,9 +53,14 @@ func (e *Engine) land(en *entry, spec *Spec, f *flight, a Attempt, got answer) {
 	if same && f.rejected {
 		en.repeated = instantOf(now)
 	}
-	if en.gone {
+	if why := en.gone; why != nil {
 		en.mu.Unlock()
-		f.finish(nil, gone(en.name))
+		// It went out of service while the call was under way: what was just written
+		// must not come back at the next start.
+		if err := e.forget([]record.Record{{Table: record.Credentials, Key: en.name}}); err != nil {
+			e.log.Error("cannot delete the record of what is out of service", "name", en.name, "error", err)
+		}
+		f.finish(nil, why)
 		return
 	}
 	en.current.Store(after)
@@ -79,6 +83,38 @@ func (e *Engine) land(en *entry, spec *Spec, f *flight, a Attempt, got answer) {
 	if failures > 0 {
 		e.wakeChildren(en.name)
 	}
+}
+
+// commit makes recs durable and, in the same step, the grant that came with an
+// answer: between the two a crash would lose the one or orphan the other. The store's own
+// bounds apply, not the flight's: what has been fetched must be kept, also by a
+// daemon that is stopping.
+func (e *Engine) commit(grant string, got answer, recs []record.Record) error {
+	ctx := context.Background()
+	if grant == "" || got.next == "" || got.next == got.grant {
+		if len(recs) == 0 {
+			return nil
+		}
+		return e.cfg.Store.Put(ctx, recs...)
+	}
+	return e.grants.rotate(ctx, grant, got.grant, got.next, recs)
+}
+
+// hand gives what was fetched for one ask to the one who asked, and keeps nothing.
+func (e *Engine) hand(en *entry, f *flight, a Attempt, got answer) {
+	a.Outcome = "ok"
+	en.mu.Lock()
+	held := en.hold != nil
+	en.flight, en.hold = nil, nil
+	en.history.add(a)
+	en.mu.Unlock()
+	if held {
+		if err := e.forget([]record.Record{{Table: record.Holds, Key: en.name}}); err != nil {
+			e.log.Error("cannot delete a hold that has ended", "name", en.name, "error", err)
+		}
+	}
+	e.counts.refreshed(a.Outcome)
+	f.finish(&credential{text: got.text, issued: got.sent, end: got.sent.Add(got.life), life: got.life}, nil)
 }
 
 // crash takes over a failure: what is valid stays served, and what must not be asked
@@ -114,9 +150,9 @@ func (e *Engine) crash(en *entry, spec *Spec, f *flight, a Attempt, err error) {
 	en.flight, en.started = nil, false
 	en.history.add(a)
 	en.repeated = 0
-	if en.gone {
+	if why := en.gone; why != nil {
 		en.mu.Unlock()
-		f.finish(nil, gone(en.name))
+		f.finish(nil, why)
 		return
 	}
 	if en.spec.Load().Settings == spec.Settings {
@@ -221,15 +257,24 @@ func (e *Engine) logFailure(en *entry, h *hold, a Attempt, valid bool, now clock
 // wakeChildren lets the children of a parent that has recovered ask again.
 func (e *Engine) wakeChildren(parent string) {
 	now := e.clock.Now()
+	var ended []record.Record
 	for _, en := range e.index.all() {
 		if en.spec.Load().Parent != parent {
 			continue
 		}
 		en.mu.Lock()
-		if en.hold != nil && en.hold.derived {
-			en.refresh = now
+		if h := en.hold; h != nil && (h.derived || h.reason == NoTicket) {
+			woken := *h
+			woken.until = now
+			en.hold, en.refresh = &woken, now
 			e.planLocked(en, now)
+			if !h.derived {
+				ended = append(ended, record.Record{Table: record.Holds, Key: en.name})
+			}
 		}
 		en.mu.Unlock()
+	}
+	if err := e.forget(ended); err != nil {
+		e.log.Error("cannot delete the holds that a parent has ended", "name", parent, "error", err)
 	}
 }

@@ -17,7 +17,7 @@ func (e *Engine) List(prefix string) []Listing {
 			continue
 		}
 		en.mu.Lock()
-		if !en.gone {
+		if en.gone == nil {
 			all = append(all, en.listingLocked(now))
 		}
 		en.mu.Unlock()
@@ -27,6 +27,7 @@ func (e *Engine) List(prefix string) []Listing {
 			all = append(all, Listing{Name: name, State: Idle})
 		}
 	}
+	all = append(all, e.grants.list(prefix)...)
 	slices.SortFunc(all, func(a, b Listing) int { return cmp.Compare(a.Name, b.Name) })
 	// A name that was first asked for between the two loops stands there twice.
 	return slices.CompactFunc(all, func(a, b Listing) bool { return a.Name == b.Name })
@@ -48,7 +49,13 @@ func (e *Engine) Status(name string) (Status, error) {
 		if err != nil {
 			return Status{}, err
 		}
+		if spec.Kind.policy().grant {
+			return e.grants.status(spec)
+		}
 		en = newEntry(spec)
+		if err := e.inherit(en, &spec); err != nil {
+			return Status{}, err
+		}
 	}
 	en.mu.Lock()
 	defer en.mu.Unlock()

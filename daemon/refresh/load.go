@@ -24,12 +24,26 @@ func (e *Engine) load() []error {
 			errs = append(errs, fmt.Errorf("credential %s: %w", r.Key, err))
 			continue
 		}
+		kept := e.kept(c)
 		en, err := e.entry(c.Name)
 		if err != nil {
+			if of, ok := errors.AsType[*Error](err); !ok {
+				errs = append(errs, err)
+				continue
+			} else if of.Reason != NotFound && of.Reason != Reauth {
+				continue
+			}
 			stray = append(stray, record.Record{Table: r.Table, Key: r.Key})
 			continue
 		}
-		e.restore(en, e.kept(c))
+		if en.spec.Load().Kind.policy().lapses && kept.end <= now {
+			// Nobody has asked while it lived, or tokend was down: fetched when
+			// somebody asks.
+			stray = append(stray, record.Record{Table: r.Table, Key: r.Key})
+			e.index.remove(en)
+			continue
+		}
+		e.restore(en, kept)
 	}
 	for r, err := range e.cfg.Store.All(record.Holds) {
 		var h record.Hold
@@ -39,6 +53,10 @@ func (e *Engine) load() []error {
 		if err != nil {
 			errs = append(errs, fmt.Errorf("hold %s: %w", r.Key, err))
 			continue
+		}
+		spec, err := (*e.catalog.Load()).Lookup(h.Name)
+		if err == nil && spec.Kind.policy().lapses && spec.Settings == h.Settings {
+			continue // read when somebody asks; see inherit
 		}
 		en, err := e.entry(h.Name)
 		if err != nil || en.spec.Load().Settings != h.Settings {
@@ -54,6 +72,7 @@ func (e *Engine) load() []error {
 		e.planLocked(en, now)
 		en.mu.Unlock()
 	}
+	e.expect(now)
 	if err := e.forget(stray); err != nil {
 		errs = append(errs, err)
 	}
@@ -64,6 +83,12 @@ func (e *Engine) load() []error {
 func (e *Engine) restore(en *entry, c *credential) {
 	en.current.Store(c)
 	en.started = true
+	en.touch(e.clock.Now())
+	if p := en.spec.Load().Kind.policy(); p.pushed > 0 {
+		// A push that was missed while tokend was down is not overdue yet.
+		en.refresh = e.clock.Now().Add(p.quiet)
+		return
+	}
 	// What came due while tokend was down is due now; the workers bound how many
 	// calls that makes at once.
 	en.refresh = refreshAt(en.spec.Load().Kind.policy(), c, en.spread, c.seen, false)
@@ -98,47 +123,4 @@ func (e *Engine) forget(stray []record.Record) error {
 		stray = stray[n:]
 	}
 	return errors.Join(errs...)
-}
-
-// SetCatalog puts another configuration in force. Credentials that it does not
-// touch are neither fetched nor interrupted; those of accounts that are gone are forgotten; the
-// hold of a changed account ends.
-func (e *Engine) SetCatalog(c Catalog) {
-	e.catalog.Store(&c)
-	var stray []record.Record
-	for _, en := range e.index.all() {
-		spec, err := c.Lookup(en.name)
-		en.mu.Lock()
-		if err != nil {
-			stray = append(stray,
-				record.Record{Table: record.Credentials, Key: en.name},
-				record.Record{Table: record.Holds, Key: en.name})
-			e.dropLocked(en)
-			en.mu.Unlock()
-			continue
-		}
-		before := en.spec.Swap(&spec)
-		if before.Settings != spec.Settings && en.hold != nil {
-			stray = append(stray, record.Record{Table: record.Holds, Key: en.name})
-			now := e.clock.Now()
-			en.hold, en.refresh = nil, now
-			e.tellLocked(en, now, false)
-			e.planLocked(en, now)
-		}
-		en.mu.Unlock()
-	}
-	if err := e.forget(stray); err != nil {
-		e.log.Error("cannot delete the records of what is not configured any more", "error", err)
-	}
-}
-
-// dropLocked takes en out of service. en.mu is held.
-func (e *Engine) dropLocked(en *entry) {
-	now := e.clock.Now()
-	en.gone = true
-	en.current.Store(nil)
-	en.hold, en.refresh = nil, 0
-	e.planLocked(en, now)
-	e.index.remove(en)
-	e.watchers.tell(Listing{Name: en.name, State: Expired})
 }

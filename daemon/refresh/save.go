@@ -70,6 +70,9 @@ func (e *Engine) save(ctx context.Context) {
 
 // saveAll tries each unsaved value once; what is refused again comes back by add.
 func (e *Engine) saveAll() {
+	if err := e.grants.save(context.Background()); err != nil {
+		e.log.Error("cannot write a grant: it is in force in memory only", "error", err)
+	}
 	for _, en := range e.unsaved.take() {
 		c := en.current.Load()
 		if c == nil {

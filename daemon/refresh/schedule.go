@@ -103,7 +103,7 @@ func (e *Engine) planLocked(en *entry, now clock.Instant) {
 	if c := en.valid(now); c != nil {
 		at = min(at, c.end)
 	}
-	if en.gone {
+	if en.gone != nil {
 		at = never
 	}
 	e.schedule.set(en, at)
@@ -133,6 +133,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		e.save(ctx)
 		return nil
 	})
+	e.resume()
 	<-ctx.Done()
 	e.life.Lock()
 	e.stopped = true
@@ -200,12 +201,28 @@ func (e *Engine) collect(ready *[]*entry) time.Duration {
 func (e *Engine) renew(en *entry) {
 	en.mu.Lock()
 	now := e.clock.Now()
-	if en.gone || en.flight != nil || en.refresh == 0 || en.refresh > now {
+	if en.gone != nil || en.flight != nil || en.refresh == 0 || en.refresh > now {
 		if en.flight == nil {
 			e.planLocked(en, now)
 		}
 		en.mu.Unlock()
 		return
+	}
+	p := en.spec.Load().Kind.policy()
+	if p.pushed > 0 || p.lapses {
+		en.mu.Unlock()
+		if p.pushed > 0 {
+			e.quiet(en)
+			return
+		}
+		if e.lapse(en, now) {
+			return
+		}
+		en.mu.Lock()
+		if en.flight != nil {
+			en.mu.Unlock()
+			return
+		}
 	}
 	cause := CauseSchedule
 	if en.started {

@@ -1,0 +1,47 @@
+package refresh
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"time"
+
+	"tokend/daemon/record"
+	"tokend/fetchers/secret"
+)
+
+// Seed is a grant as the configuration gives it.
+type Seed struct {
+	Name  string
+	Value secret.Text
+}
+
+// Sow puts the grants of the configuration in force where there are none yet. A grant
+// that was learned since is never overwritten; one that came from the
+// configuration follows it.
+func (e *Engine) Sow(ctx context.Context, seeds []Seed) error {
+	for _, s := range seeds {
+		sum := sha256.Sum256([]byte("tokend seed\x00" + string(s.Value)))
+		digest := hex.EncodeToString(sum[:8])
+		kept := false
+		_, err := e.grants.change(ctx, s.Name, func(g *record.Grant) bool {
+			if g.Seed == digest {
+				return false
+			}
+			g.Seed = digest
+			if kept = g.Value != "" && g.Source != fromConfig; !kept {
+				g.Replace(record.Generation{Value: s.Value, At: time.Now(), Source: fromConfig})
+			}
+			return true
+		})
+		if err != nil {
+			return fmt.Errorf("seed %s: %w", s.Name, err)
+		}
+		if kept {
+			e.log.Warn("the configured grant is not used: a newer one has been learned", "name", s.Name)
+		}
+		e.release(s.Name)
+	}
+	return nil
+}
