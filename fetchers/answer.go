@@ -13,44 +13,68 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// maxValue is the longest credential that is believed. WeChat documents 512
-// bytes at most.
-const maxValue = 4096
+// maxCount is far beyond any number of customers, and beyond any time in seconds
+// that a calendar of four digits has (the end of the year 9999).
+const maxCount = 253402300799
 
-// read reads the credential in an answer to q.
+// readAnswer reads the answer to q with read, unless it is a refusal or none at all.
 //
 // WeChat refuses with HTTP 200 and an errcode. Whatever has another status comes
 // from something in between, so it is a passing fault even where it carries
 // an errcode: taking a gateway's word for "wrong secret" would stop a sound
 // account for an hour.
-func (q *call) read(status int, body []byte) (Token, error) {
+func readAnswer[T any](q call, status int, body []byte, read func(object) (T, error)) (T, error) {
+	var none T
 	o, err := parseObject(body)
 	if status != http.StatusOK {
-		text := "HTTP " + strconv.Itoa(status)
-		if code, cerr := o.errcode(); err == nil && cerr == nil && code != 0 {
-			text += ", errcode=" + strconv.Itoa(code)
+		odd := &statusError{status: status}
+		if code, cerr := o.errcode(); err == nil && cerr == nil {
+			odd.errcode = code
 		}
-		return Token{}, q.nonsense(errors.New(text))
+		return none, q.nonsense(odd)
 	}
 	if err != nil {
-		return Token{}, q.nonsense(err)
+		return none, q.nonsense(err)
 	}
 	code, err := o.errcode()
 	if err != nil {
-		return Token{}, q.nonsense(err)
+		return none, q.nonsense(err)
 	}
 	if code != 0 {
-		return Token{}, q.refusal(code, o.errmsg())
+		return none, q.refusal(code, o.errmsg())
 	}
+	answer, err := read(o)
+	if err != nil {
+		return none, q.nonsense(err)
+	}
+	return answer, nil
+}
+
+// token reads the credential that q asks for.
+func (q *call) token(o object) (Token, error) {
 	value, err := o.value(q.field)
 	if err != nil {
-		return Token{}, q.nonsense(err)
+		return Token{}, err
 	}
 	life, err := o.life()
 	if err != nil {
-		return Token{}, q.nonsense(err)
+		return Token{}, err
 	}
 	return Token{Value: value, ExpiresIn: life}, nil
+}
+
+// statusError says that an answer had an HTTP status that none of WeChat's has.
+type statusError struct {
+	status  int
+	errcode int // that came with it; zero for none
+}
+
+func (e *statusError) Error() string {
+	text := "HTTP " + strconv.Itoa(e.status)
+	if e.errcode != 0 {
+		text += ", errcode=" + strconv.Itoa(e.errcode)
+	}
+	return text
 }
 
 // nonsense is the error for an answer that is none.
@@ -146,23 +170,72 @@ func (o object) errmsg() string {
 
 // value returns the credential under key.
 func (o object) value(key string) (secret.Text, error) {
-	var s string
-	switch {
-	case !o.has(key):
-		return "", fmt.Errorf("the answer has no %s", key)
-	case json.Unmarshal(o[key], &s) != nil:
-		return "", fmt.Errorf("%s is not text", key)
-	case s == "":
-		return "", fmt.Errorf("%s is empty", key)
-	case len(s) > maxValue:
-		return "", fmt.Errorf("%s is longer than %d bytes", key, maxValue)
+	s, err := o.text(key)
+	if err != nil {
+		return "", err
 	}
-	for i := range len(s) {
-		if s[i] <= ' ' || s[i] > '~' {
-			return "", fmt.Errorf("%s holds characters that no credential has", key)
-		}
+	if wrong := wrongValue(s); wrong != "" {
+		return "", errors.New(key + wrong)
 	}
 	return secret.Text(s), nil
+}
+
+// valueIfAny is value, or "" where there is none under key.
+func (o object) valueIfAny(key string) (secret.Text, error) {
+	if !o.has(key) {
+		return "", nil
+	}
+	if s, err := o.text(key); err != nil || s == "" {
+		return "", err
+	}
+	return o.value(key)
+}
+
+// id returns the id of an account under key.
+func (o object) id(key string) (string, error) {
+	s, err := o.text(key)
+	if err != nil {
+		return "", err
+	}
+	if !validID(s) {
+		return "", fmt.Errorf("%s is no account's id", key)
+	}
+	return s, nil
+}
+
+func (o object) text(key string) (string, error) {
+	var s string
+	if !o.has(key) {
+		return "", fmt.Errorf("the answer has no %s", key)
+	}
+	if json.Unmarshal(o[key], &s) != nil {
+		return "", fmt.Errorf("%s is not text", key)
+	}
+	return s, nil
+}
+
+// object returns the object under key.
+func (o object) object(key string) (object, error) {
+	if !o.has(key) {
+		return nil, fmt.Errorf("the answer has no %s", key)
+	}
+	inner, err := parseObject(o[key])
+	if err != nil {
+		return nil, fmt.Errorf("in %s: %w", key, err)
+	}
+	return inner, nil
+}
+
+// count returns the whole number, not negative, under key.
+func (o object) count(key string) (int64, error) {
+	if !o.has(key) {
+		return 0, fmt.Errorf("the answer has no %s", key)
+	}
+	n, err := number(o[key])
+	if err != nil || n != math.Trunc(n) || n < 0 || n > maxCount {
+		return 0, fmt.Errorf("%s is not a whole number", key)
+	}
+	return int64(n), nil
 }
 
 // life returns the answer's expires_in.

@@ -23,7 +23,7 @@ func checkQuiet(t *testing.T, err error) {
 		shown = append(shown, e.Error(), fmt.Sprintf("%v %+v %#v %q", e, e, e, e))
 	}
 	for _, text := range shown {
-		for _, s := range []secret.Text{canarySecret, canaryParent} {
+		for _, s := range []secret.Text{canarySecret, canaryParent, canaryGrant} {
 			raw := string(s)
 			quoted, _ := json.Marshal(raw)
 			for _, form := range []string{raw, url.QueryEscape(raw), url.PathEscape(raw), strings.Trim(string(quoted), `"`), raw[:9]} {
@@ -45,7 +45,7 @@ func checkQuiet(t *testing.T, err error) {
 // echo repeats all of a request: the worst that a gateway can do.
 func echo(r *http.Request) string {
 	body, _ := io.ReadAll(r.Body)
-	return strings.ReplaceAll(r.URL.RawQuery+" "+r.URL.Query().Encode()+" "+string(body), "=", ": ")
+	return strings.ReplaceAll(r.URL.RawQuery+" "+r.URL.Query().Encode(), "=", ": ") + " " + string(body)
 }
 
 func TestNoErrorShowsWhatWasSent(t *testing.T) {

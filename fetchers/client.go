@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -103,33 +104,50 @@ type call struct {
 	platform platform
 	path     string
 
-	query url.Values // of a GET
-	body  any        // of a POST, sent as JSON; nil makes a GET
+	query url.Values
+	body  any // of a POST, sent as JSON; nil makes a GET
 
-	// parent is the credential that the call is made with, and child says
-	// that there must be one.
-	parent secret.Text
-	child  bool
+	// with is what the call is made with beside the account's secret: a token, a
+	// pushed ticket, a grant, a code. Without any one of them no call is made.
+	with []secret.Text
+
+	// child says that a token is among them, whose death an errcode may tell.
+	child bool
 
 	// own is the account's secret, where the call carries one.
 	own secret.Text
 
 	// field is the word under which the answer carries the credential.
 	field string
+
+	// special is what errcodes call for at this endpoint where that is not
+	// what they call for on the whole platform.
+	special map[int]Reaction
 }
 
 // token makes the call and reads the credential in its answer.
 func (c *Client) token(ctx context.Context, q call) (Token, error) {
+	return do(ctx, c, q, q.token)
+}
+
+// do makes the call q, and reads its answer with read, whose errors say that
+// what came is no answer.
+func do[T any](ctx context.Context, c *Client, q call, read func(object) (T, error)) (T, error) {
+	var none T
 	req, err := c.request(ctx, q)
 	if err != nil {
-		return Token{}, &TransportError{Endpoint: q.path, Err: err}
+		return none, &TransportError{Endpoint: q.path, Err: err}
 	}
 	start := time.Now()
-	t, err := c.exchange(req, q)
+	var answer T
+	body, status, err := c.exchange(req, q)
+	if err == nil {
+		answer, err = readAnswer(q, status, body, read)
+	}
 	if c.Observe != nil {
 		c.Observe(q.path, time.Since(start), err)
 	}
-	return t, err
+	return answer, err
 }
 
 // request builds the HTTP request of q. Its errors hold nothing of q's values.
@@ -137,8 +155,8 @@ func (c *Client) request(ctx context.Context, q call) (*http.Request, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if q.child && q.parent == "" {
-		return nil, errors.New("no token to call with")
+	if slices.Contains(q.with, "") {
+		return nil, errors.New("a credential to call with is missing")
 	}
 	base := c.URL
 	if base == "" {
@@ -177,14 +195,14 @@ func (c *Client) request(ctx context.Context, q call) (*http.Request, error) {
 	return req, nil
 }
 
-// exchange sends req and reads the answer to q in what comes back.
-func (c *Client) exchange(req *http.Request, q call) (Token, error) {
+// exchange sends req, which is q's, and returns what comes back.
+func (c *Client) exchange(req *http.Request, q call) (body []byte, status int, err error) {
 	patience := req.Context()
 	ctx, cancel := context.WithTimeout(patience, c.timeout())
 	defer cancel()
 
 	var reach reach
-	body, status, err := c.roundTrip(req.WithContext(httptrace.WithClientTrace(ctx, reach.trace())))
+	body, status, err = c.roundTrip(req.WithContext(httptrace.WithClientTrace(ctx, reach.trace())))
 	switch {
 	case err == nil || errors.Is(err, errTooLarge):
 	case patience.Err() != nil:
@@ -195,9 +213,9 @@ func (c *Client) exchange(req *http.Request, q call) (Token, error) {
 		err = q.scrubber().error(err)
 	}
 	if err != nil {
-		return Token{}, &TransportError{Endpoint: q.path, Sent: reach.sent(), Err: err}
+		return nil, 0, &TransportError{Endpoint: q.path, Sent: reach.sent(), Err: err}
 	}
-	return q.read(status, body)
+	return body, status, nil
 }
 
 // roundTrip makes one HTTP exchange. It holds at most maxBody bytes of whatever

@@ -23,7 +23,7 @@ type scrubber struct{ sent []string }
 
 func (q *call) scrubber() scrubber {
 	var s scrubber
-	for _, t := range []secret.Text{q.own, q.parent} {
+	for _, t := range append([]secret.Text{q.own}, q.with...) {
 		if t == "" {
 			continue
 		}

@@ -48,7 +48,7 @@ func TestAddress(t *testing.T) {
 }
 
 func TestErrmsgIsCleaned(t *testing.T) {
-	q := call{own: canarySecret, parent: "abc"}
+	q := call{own: canarySecret, with: []secret.Text{"abc"}}
 	tests := []struct{ in, want string }{
 		{"two\nlines\tand\x00more", "two lines and more"},
 		{" 系统繁忙 ", "系统繁忙"},
@@ -65,7 +65,7 @@ func TestErrmsgIsCleaned(t *testing.T) {
 }
 
 func TestOneSentValueBeginsAnother(t *testing.T) {
-	q := call{own: "prefix", parent: "prefix-and-more"}
+	q := call{own: "prefix", with: []secret.Text{"prefix-and-more"}}
 	if got := q.scrubber().text("a prefix-and-more b prefix"); strings.Contains(got, "more") || strings.Contains(got, "prefix") {
 		t.Errorf("got %q", got)
 	}

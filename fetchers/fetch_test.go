@@ -1,6 +1,7 @@
 package fetchers
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -19,6 +20,7 @@ import (
 const (
 	canarySecret = secret.Text("canary/Secret+1&<2>")
 	canaryParent = secret.Text("canary-Parent=%41_3")
+	canaryGrant  = secret.Text(`canary"Grant\\+4~`)
 )
 
 // fetcher is what the engine wants of every kind.
@@ -34,6 +36,13 @@ var (
 	_ fetcher = CorpTicket{}
 	_ fetcher = AgentTicket{}
 	_ fetcher = ProviderToken{}
+	_ fetcher = ComponentToken{}
+	_ fetcher = PreAuthCode{}
+	_ fetcher = AuthorizerToken{}
+	_ fetcher = SuiteToken{}
+	_ fetcher = SuitePreAuthCode{}
+	_ fetcher = AuthCorpToken{}
+	_ fetcher = CustomAppToken{}
 )
 
 type roundTripFunc func(*http.Request) (*http.Response, error)
@@ -56,8 +65,11 @@ type kind struct {
 	url    string // without the query
 	query  url.Values
 	body   map[string]any
+	answer string // what WeChat answers; made of field where empty
+	want   Token  // what it is read as; value-1 for 7200 s where zero
 	force  bool
-	child  bool
+	child  bool // made with a token or pushed ticket
+	grant  bool // made with a grant or a code
 	work   bool
 }
 
@@ -65,7 +77,7 @@ func kinds() []kind {
 	const oa, qy = "https://api.weixin.qq.com", "https://qyapi.weixin.qq.com"
 	s, p := string(canarySecret), string(canaryParent)
 	stable := func(c *Client) fetcher { return StableToken{Client: c, AppID: "wx01", Secret: canarySecret} }
-	return []kind{
+	return append(platformKinds(), []kind{
 		{name: "stable token", make: stable, field: "access_token", method: "POST", url: oa + "/cgi-bin/stable_token",
 			body: map[string]any{"grant_type": "client_credential", "appid": "wx01", "secret": s, "force_refresh": false}},
 		{name: "stable token by force", make: stable, field: "access_token", method: "POST", url: oa + "/cgi-bin/stable_token", force: true,
@@ -92,13 +104,16 @@ func kinds() []kind {
 			url:  qy + "/cgi-bin/service/get_provider_token",
 			make: func(c *Client) fetcher { return ProviderToken{Client: c, CorpID: "ww01", Secret: canarySecret} },
 			body: map[string]any{"corpid": "ww01", "provider_secret": s}},
-	}
+	}...)
 }
 
 func (k kind) ask() Ask {
 	a := Ask{Force: k.force}
 	if k.child {
 		a.Parent = canaryParent
+	}
+	if k.grant {
+		a.Grant = canaryGrant
 	}
 	return a
 }
@@ -139,10 +154,11 @@ func TestRequests(t *testing.T) {
 				if !maps.Equal(got, k.body) {
 					t.Errorf("body:\n got %v\nwant %v", got, k.body)
 				}
-				return answering(200, strings.NewReader(fmt.Sprintf(`{"%s":"value-1","expires_in":7200}`, k.field)))(r)
+				answer := cmp.Or(k.answer, fmt.Sprintf(`{"%s":"value-1","expires_in":7200}`, k.field))
+				return answering(200, strings.NewReader(answer))(r)
 			})}
 			got, err := k.make(c).Fetch(t.Context(), k.ask())
-			if want := (Token{Value: "value-1", ExpiresIn: 7200e9}); got != want || err != nil {
+			if want := cmp.Or(k.want, Token{Value: "value-1", ExpiresIn: 7200e9}); got != want || err != nil {
 				t.Errorf("got %+v, %v", got, err)
 			}
 			if calls != 1 {
@@ -177,18 +193,27 @@ func TestBaseURL(t *testing.T) {
 	}
 }
 
-func TestChildWithoutParentIsNotSent(t *testing.T) {
+func TestWithoutItsCredentialsACallIsNotSent(t *testing.T) {
 	c := &Client{Transport: roundTripFunc(func(*http.Request) (*http.Response, error) {
 		t.Error("a call was made")
 		return nil, io.EOF
 	})}
-	for _, k := range kinds() {
-		if !k.child {
-			continue
-		}
-		_, err := k.make(c).Fetch(t.Context(), Ask{})
+	without := func(k kind, ask Ask) {
+		_, err := k.make(c).Fetch(t.Context(), ask)
 		if te := mustTransportError(t, err); te.Sent {
 			t.Errorf("%s: Sent without a call", k.name)
+		}
+	}
+	for _, k := range kinds() {
+		if k.child {
+			ask := k.ask()
+			ask.Parent = ""
+			without(k, ask)
+		}
+		if k.grant {
+			ask := k.ask()
+			ask.Grant = ""
+			without(k, ask)
 		}
 	}
 }

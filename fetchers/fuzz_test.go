@@ -8,6 +8,8 @@ import (
 	"testing"
 	"unicode"
 	"unicode/utf8"
+
+	"tokend/fetchers/secret"
 )
 
 // FuzzDecodeAnswer reads any body as an answer to a call that carried secrets.
@@ -21,10 +23,10 @@ func FuzzDecodeAnswer(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, status int, body []byte) {
 		for _, q := range []call{
-			{platform: weixin, path: "/cgi-bin/token", own: canarySecret, parent: canaryParent, field: "access_token"},
-			{platform: wecom, path: "/cgi-bin/ticket/get", own: canarySecret, parent: canaryParent, child: true, field: "ticket"},
+			{platform: weixin, path: "/cgi-bin/token", own: canarySecret, with: []secret.Text{canaryParent}, field: "access_token"},
+			{platform: wecom, path: "/cgi-bin/ticket/get", own: canarySecret, with: []secret.Text{canaryParent}, child: true, field: "ticket"},
 		} {
-			tok, err := q.read(status, body)
+			tok, err := readAnswer(q, status, body, q.token)
 			if err == nil {
 				if status != 200 || tok.ExpiresIn <= 0 || tok.ExpiresIn > MaxLife || tok.ExpiresIn%1e9 != 0 {
 					t.Errorf("status %d gives a life of %v", status, tok.ExpiresIn)
@@ -41,7 +43,7 @@ func FuzzDecodeAnswer(f *testing.F) {
 				t.Errorf("an error shows what was sent: %s", text)
 			}
 			if e, ok := errors.AsType[*APIError](err); ok {
-				if e.Code == 0 || e.Reaction < Retry || e.Reaction > Malformed {
+				if e.Code == 0 || e.Reaction < Retry || e.Reaction > CodeRefused {
 					t.Errorf("errcode %d, reaction %v", e.Code, e.Reaction)
 				}
 				if len(e.Msg) > maxErrmsg || !utf8.ValidString(e.Msg) || strings.ContainsFunc(e.Msg, func(r rune) bool { return !unicode.IsPrint(r) }) {

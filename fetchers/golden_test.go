@@ -18,6 +18,7 @@ type golden struct {
 	file string
 	kind string // of kinds; "access token" when empty
 	life time.Duration
+	want Token    // compared whole when not zero
 	api  APIError // without Endpoint and Msg; compared when Code is not 0
 	text string   // in the error's text; a nonsense answer when the rest is zero
 }
@@ -37,6 +38,29 @@ func goldens() []golden {
 		{file: "agent_ticket", kind: "agent ticket", life: full},
 		{file: "provider_token", kind: "provider token", life: full},
 		{file: "provider_token_errcode_0", kind: "provider token", life: full},
+
+		{file: "component_token", kind: "component token", life: full},
+		{file: "pre_auth_code", kind: "pre-auth code", life: 10 * time.Minute},
+		{file: "pre_auth_code_1800", kind: "pre-auth code", life: 30 * time.Minute},
+		{file: "authorizer_token", kind: "authorizer token", life: full},
+		{file: "authorizer_token_refresh_empty", kind: "authorizer token", life: full},
+		{file: "authorizer_token_refresh_missing", kind: "authorizer token", life: full},
+		{file: "query_auth", kind: "query auth", life: full},
+		{file: "query_auth_no_token", kind: "query auth",
+			want: Token{Value: "wxaaaabbbbcccc0002", Grant: "refreshtoken@@@selfMade-0123456789abcdefghijABCDEFG"}},
+		{file: "authorizer_list", kind: "authorizer list", want: Token{ExpiresIn: 33,
+			Value: "wxaaaabbbbcccc0002 refreshtoken@@@selfMade-2 2019 wxaaaabbbbcccc0003  2020 wxaaaabbbbcccc0004  2023 "}},
+		{file: "start_push_ticket", kind: "start push", want: Token{Value: "started"}},
+		{file: "start_push_ticket_running", kind: "start push", want: Token{Value: "started"}},
+		{file: "suite_token", kind: "suite token", life: full},
+		{file: "suite_token_errcode_0", kind: "suite token", life: full},
+		{file: "suite_pre_auth_code", kind: "suite's pre-auth code", life: 20 * time.Minute},
+		{file: "auth_corp_token", kind: "auth corp token", life: full},
+		{file: "corp_token", kind: "custom app token", life: full},
+		{file: "permanent_code", kind: "permanent code of a template", life: full},
+		{file: "permanent_code_custom", kind: "permanent code of a template", want: goldenCorp},
+		{file: "permanent_code_v2", kind: "permanent code", want: goldenCorp},
+		{file: "permanent_code", kind: "permanent code", life: full},
 
 		{file: "expires_in_6", life: 6 * time.Second},
 		{file: "expires_in_text", life: full},
@@ -74,7 +98,39 @@ func goldens() []golden {
 			api: APIError{Code: 45009, RID: "1700000000_12_0a1b2c3d4e61", IP: "192.0.2.9", Reaction: QuotaMinute}},
 		{file: "refused_work_60020", kind: "corp token",
 			api: APIError{Code: 60020, RID: "1700000000123456789", IP: "2001:db8::9", Reaction: AddressRefused}},
+
+		{file: "refused_61003", kind: "authorizer token", api: APIError{Code: 61003, RID: "6553f100-0a1b2c3d-4e5f6080", Reaction: GrantRefused}},
+		{file: "refused_61003", kind: "jsapi ticket", api: APIError{Code: 61003, RID: "6553f100-0a1b2c3d-4e5f6080", Reaction: Reauthorize}},
+		{file: "refused_61004", kind: "component token",
+			api: APIError{Code: 61004, RID: "6553f100-0a1b2c3d-4e5f6075", IP: "192.0.2.8", Reaction: AddressRefused}},
+		{file: "refused_61005", kind: "component token", api: APIError{Code: 61005, RID: "6553f100-0a1b2c3d-4e5f6081", Reaction: NewTicket}},
+		{file: "refused_61006", kind: "component token", api: APIError{Code: 61006, RID: "6553f100-0a1b2c3d-4e5f6082", Reaction: NewTicket}},
+		{file: "refused_61009", kind: "query auth", api: APIError{Code: 61009, RID: "6553f100-0a1b2c3d-4e5f6083", Reaction: CodeRefused}},
+		{file: "refused_61010", kind: "query auth", api: APIError{Code: 61010, RID: "6553f100-0a1b2c3d-4e5f6084", Reaction: CodeRefused}},
+		{file: "refused_61023", kind: "authorizer token", api: APIError{Code: 61023, RID: "6553f100-0a1b2c3d-4e5f6085", Reaction: GrantRefused}},
+		{file: "refused_42001_component", kind: "authorizer token",
+			api: APIError{Code: 42001, RID: "6553f100-0a1b2c3d-4e5f6086", Reaction: ParentDead}},
+		{file: "refused_work_40058", kind: "permanent code",
+			api: APIError{Code: 40058, RID: "1700000000_12_0a1b2c3d4e70", IP: "192.0.2.9", Reaction: CodeRefused}},
+		{file: "refused_work_40078", kind: "permanent code",
+			api: APIError{Code: 40078, RID: "1700000000_12_0a1b2c3d4e71", IP: "192.0.2.9", Reaction: CodeRefused}},
+		{file: "refused_work_40082", kind: "auth corp token",
+			api: APIError{Code: 40082, RID: "1700000000_12_0a1b2c3d4e72", IP: "192.0.2.9", Reaction: ParentDead}},
+		{file: "refused_work_40084", kind: "auth corp token",
+			api: APIError{Code: 40084, RID: "1700000000_12_0a1b2c3d4e73", IP: "192.0.2.9", Reaction: Reauthorize}},
+		{file: "refused_work_40085", kind: "suite token",
+			api: APIError{Code: 40085, RID: "1700000000_12_0a1b2c3d4e74", IP: "192.0.2.9", Reaction: NewTicket}},
+		{file: "refused_work_42009", kind: "auth corp token",
+			api: APIError{Code: 42009, RID: "1700000000_12_0a1b2c3d4e75", IP: "192.0.2.9", Reaction: ParentDead}},
+		{file: "refused_work_48004", kind: "auth corp token",
+			api: APIError{Code: 48004, RID: "1700000000_12_0a1b2c3d4e76", IP: "192.0.2.9", Reaction: Reauthorize}},
 	}
+}
+
+// goldenCorp is what comes of a corp's permanent code without a token.
+var goldenCorp = Token{
+	Value: "wpSelfMadeCorp0001",
+	Grant: "selfMadePermanentCode-0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_-",
 }
 
 func TestGoldenAnswers(t *testing.T) {
@@ -110,6 +166,10 @@ func (g golden) check(t *testing.T, k kind, got Token, err error) {
 		t.Errorf("error:\n got %v\nwant %q in it", err, g.text)
 	}
 	switch {
+	case g.want != (Token{}):
+		if err != nil || got != g.want {
+			t.Errorf("got %v, %v", got, err)
+		}
 	case g.life > 0:
 		if err != nil || got.ExpiresIn != g.life || got.Value == "" {
 			t.Errorf("got a life of %v, %v; want %v", got.ExpiresIn, err, g.life)

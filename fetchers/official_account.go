@@ -82,10 +82,10 @@ func (f Ticket) Fetch(ctx context.Context, ask Ask) (Token, error) {
 		kind = JSAPI
 	}
 	return f.Client.token(ctx, call{
-		path:   "/cgi-bin/ticket/getticket",
-		query:  url.Values{"access_token": {string(ask.Parent)}, "type": {string(kind)}},
-		parent: ask.Parent,
-		child:  true,
-		field:  "ticket",
+		path:  "/cgi-bin/ticket/getticket",
+		query: url.Values{"access_token": {string(ask.Parent)}, "type": {string(kind)}},
+		with:  []secret.Text{ask.Parent},
+		child: true,
+		field: "ticket",
 	})
 }

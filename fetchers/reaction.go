@@ -25,16 +25,19 @@ func (p platform) host() string {
 // reaction says what errcode calls for in answer to q, and how long the vendor
 // says to stay away, where it says so. msg is errmsg.
 //
-// Two things beside the platform decide. A code that speaks of a dead token
+// Three things beside the platform decide. An endpoint may have its own meaning for a
+// code. A code that speaks of a dead token
 // means the parent where the call was made with one, and the account's own
 // secret where it was not: 40001 is a wrong secret at /cgi-bin/token, and a token that is
 // not the latest at /cgi-bin/ticket/getticket. And a quota is the minute's where
 // errmsg says so.
 func (q *call) reaction(errcode int, msg string) (Reaction, time.Duration) {
-	var r Reaction
-	if q.platform == wecom {
+	r, special := q.special[errcode]
+	switch {
+	case special:
+	case q.platform == wecom:
 		r = wecomReaction(errcode)
-	} else {
+	default:
 		r = weixinReaction(errcode)
 	}
 	switch {
@@ -70,10 +73,12 @@ func weixinReaction(errcode int) Reaction {
 
 	case 42007, // the account's password was changed: its tokens and grants are dead
 		61003, // the component is not authorized by this account
-		61009, // authorization code invalid
-		61010, // authorization code expired
 		61023: // authorizer_refresh_token invalid
 		return Reauthorize
+
+	case 61009, // authorization code invalid
+		61010: // authorization code expired
+		return CodeRefused
 
 	case 40164, // address not listed
 		45035,                             // likewise, on some products
@@ -134,8 +139,10 @@ func wecomReaction(errcode int) Reaction {
 	case 40085: // suite_ticket missing or expired
 		return NewTicket
 
-	case 40078, 42008, // auth_code invalid or used; expired
-		40084, // permanent_code
+	case 40078, 42008: // auth_code invalid or used; expired
+		return CodeRefused
+
+	case 40084, // permanent_code
 		48004: // authorization never given, or cancelled
 		return Reauthorize
 

@@ -116,9 +116,9 @@ func TestPause(t *testing.T) {
 
 func TestEveryReactionHasAWord(t *testing.T) {
 	seen := map[string]bool{}
-	for r := Retry; r <= Malformed+1; r++ {
+	for r := Retry; r <= CodeRefused+1; r++ {
 		word := r.String()
-		if unknown := strings.HasPrefix(word, "Reaction("); seen[word] || unknown != (r > Malformed) {
+		if unknown := strings.HasPrefix(word, "Reaction("); seen[word] || unknown != (r > CodeRefused) {
 			t.Errorf("reaction %d: got %q", r, word)
 		}
 		seen[word] = true

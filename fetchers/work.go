@@ -40,7 +40,7 @@ func (f CorpTicket) Fetch(ctx context.Context, ask Ask) (Token, error) {
 		platform: wecom,
 		path:     "/cgi-bin/get_jsapi_ticket",
 		query:    url.Values{"access_token": {string(ask.Parent)}},
-		parent:   ask.Parent,
+		with:     []secret.Text{ask.Parent},
 		child:    true,
 		field:    "ticket",
 	})
@@ -60,7 +60,7 @@ func (f AgentTicket) Fetch(ctx context.Context, ask Ask) (Token, error) {
 		platform: wecom,
 		path:     "/cgi-bin/ticket/get",
 		query:    url.Values{"access_token": {string(ask.Parent)}, "type": {"agent_config"}},
-		parent:   ask.Parent,
+		with:     []secret.Text{ask.Parent},
 		child:    true,
 		field:    "ticket",
 	})
