@@ -1,0 +1,73 @@
+package web
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// done is the one body that WeChat takes for an acknowledgement: no more, no less.
+const done = "success"
+
+// callback answers a request at the address of owner, which is what follows in the path.
+func (s *Server) callback(w http.ResponseWriter, r *http.Request, owner string) {
+	known, verified := s.cfg.Inbox.Knows(owner)
+	switch {
+	case !known:
+		s.refuse(w, r, owner, refusal{status: http.StatusNotFound})
+	case r.Method == http.MethodPost:
+		s.push(w, r, owner)
+	case r.Method == http.MethodGet && verified:
+		s.verify(w, r, owner)
+	case verified:
+		s.refuse(w, r, owner, refusal{status: http.StatusMethodNotAllowed, allow: "GET, POST"})
+	default:
+		s.refuse(w, r, owner, refusal{status: http.StatusMethodNotAllowed, allow: "POST"})
+	}
+}
+
+// push hands what was posted to the inbox, and acknowledges it if it was kept.
+func (s *Server) push(w http.ResponseWriter, r *http.Request, owner string) {
+	q, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		s.refuse(w, r, owner, refusal{status: http.StatusBadRequest, reason: "malformed query"})
+		return
+	}
+	body, release, err := s.read(w, r)
+	if err != nil {
+		s.refuse(w, r, owner, refusalOf(err))
+		return
+	}
+	defer release()
+	connOf(r.Context()).keep()
+	err = s.attempt(func() error {
+		return s.cfg.Inbox.Envelope(r.Context(), owner, q.Get("msg_signature"), q.Get("timestamp"), q.Get("nonce"), body)
+	})
+	if err != nil {
+		s.refuse(w, r, owner, refusalOf(err))
+		return
+	}
+	write(w, http.StatusOK, []byte(done))
+}
+
+// verify answers WeCom's question whether this address is ours.
+func (s *Server) verify(w http.ResponseWriter, r *http.Request, owner string) {
+	q, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		s.refuse(w, r, owner, refusal{status: http.StatusBadRequest, reason: "malformed query"})
+		return
+	}
+	// WeCom writes the + of base64 as %2B; what stands between may have undone that, and
+	// a + in a query is a blank. Base64 has no blanks.
+	echo := strings.ReplaceAll(q.Get("echostr"), " ", "+")
+	var plain []byte
+	err = s.guard(func() (err error) {
+		plain, err = s.cfg.Inbox.Verify(owner, q.Get("msg_signature"), q.Get("timestamp"), q.Get("nonce"), echo)
+		return err
+	})
+	if err != nil {
+		s.refuse(w, r, owner, refusalOf(err))
+		return
+	}
+	write(w, http.StatusOK, plain)
+}

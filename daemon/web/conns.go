@@ -1,0 +1,222 @@
+package web
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// conns are the connections of a listener. It bounds them: when there are max, a new one
+// takes the place of the one that has owed a whole request for the longest time.
+type conns struct {
+	max int // set by newConns
+
+	mu       sync.Mutex
+	all      map[*conn]struct{} // until net/http has let go of them
+	evicted  int                // those of all that have been closed to make room
+	stopping bool
+	gone     chan struct{} // closed when stopping and all is empty
+}
+
+func newConns(limit int) *conns {
+	return &conns{max: limit, all: make(map[*conn]struct{}), gone: make(chan struct{})}
+}
+
+// conn is a connection as net/http sees it.
+type conn struct {
+	net.Conn
+
+	conns *conns
+
+	begun atomic.Bool // a byte of the request that is owed has come
+
+	// Guarded by conns.mu.
+	since   time.Time // when it was accepted, fell idle, or began its request: the last of these
+	active  bool      // its header has been read and its answer is not written
+	kept    bool      // its request has arrived whole
+	evicted bool
+}
+
+// Read notes when a request begins. A connection that has been idle for long is then as
+// good as new.
+func (c *conn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if n > 0 && !c.begun.Load() {
+		c.conns.mu.Lock()
+		c.begun.Store(true)
+		c.since = time.Now()
+		c.conns.mu.Unlock()
+	}
+	return n, err
+}
+
+// CloseWrite lets net/http end an answer before it closes a connection whose request
+// it has not read to its end; closed at once, the answer would be lost in a reset.
+func (c *conn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}
+
+// add takes c in and reports whether it may stay, and whether there was too little room.
+func (cs *conns) add(nc net.Conn) (c *conn, crowded bool) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if cs.stopping {
+		return nil, false
+	}
+	if len(cs.all)-cs.evicted >= cs.max {
+		crowded = true
+		// An evicted one may still take half a second to end: that is bounded too.
+		if len(cs.all) >= 2*cs.max || !cs.evictLocked() {
+			return nil, true
+		}
+	}
+	c = &conn{Conn: nc, conns: cs, since: time.Now()}
+	cs.all[c] = struct{}{}
+	return c, crowded
+}
+
+// evictLocked closes the connection that has owed a whole request for the longest time. It
+// reports whether there was one.
+func (cs *conns) evictLocked() bool {
+	var slowest *conn
+	for c := range cs.all {
+		if !c.kept && !c.evicted && (slowest == nil || c.since.Before(slowest.since)) {
+			slowest = c
+		}
+	}
+	if slowest == nil {
+		return false
+	}
+	slowest.evicted = true
+	cs.evicted++
+	_ = slowest.Close()
+	return true
+}
+
+// changed is what net/http tells of a connection's state.
+func (cs *conns) changed(nc net.Conn, state http.ConnState) {
+	c := nc.(*conn)
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	c.active = state == http.StateActive
+	switch state {
+	case http.StateIdle:
+		c.kept = false
+		c.since = time.Now()
+		c.begun.Store(false)
+		if cs.stopping {
+			_ = c.Close()
+		}
+	case http.StateClosed:
+		delete(cs.all, c)
+		if c.evicted {
+			cs.evicted--
+		}
+		cs.signalLocked()
+	}
+}
+
+// dismiss closes the connections that no request is being answered on, and lets no other in.
+func (cs *conns) dismiss() {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	cs.stopping = true
+	for c := range cs.all {
+		if !c.active {
+			_ = c.Close()
+		}
+	}
+	cs.signalLocked()
+}
+
+// drain waits for the connections to end after dismiss. Those that are left after grace are cut, and
+// waited for too; it returns how many they were.
+func (cs *conns) drain(grace time.Duration) int {
+	t := time.NewTimer(grace)
+	defer t.Stop()
+	select {
+	case <-cs.gone:
+		return 0
+	case <-t.C:
+	}
+	n := cs.cut()
+	<-cs.gone
+	return n
+}
+
+func (cs *conns) cut() int {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	for c := range cs.all {
+		_ = c.Close()
+	}
+	return len(cs.all)
+}
+
+// signalLocked closes gone, once, when nothing is left.
+func (cs *conns) signalLocked() {
+	if !cs.stopping || len(cs.all) > 0 {
+		return
+	}
+	select {
+	case <-cs.gone:
+	default:
+		close(cs.gone)
+	}
+}
+
+// keep says that the request of c has arrived whole: c is not closed to make room until it
+// has been answered. A nil c is none, as in a test of a handler.
+func (c *conn) keep() {
+	if c == nil {
+		return
+	}
+	c.conns.mu.Lock()
+	defer c.conns.mu.Unlock()
+	c.kept = true
+}
+
+// connKey is where a request's context holds its connection.
+type connKey struct{}
+
+func withConn(ctx context.Context, nc net.Conn) context.Context {
+	return context.WithValue(ctx, connKey{}, nc)
+}
+
+// connOf returns the connection of a request, or nil.
+func connOf(ctx context.Context) *conn {
+	c, _ := ctx.Value(connKey{}).(*conn)
+	return c
+}
+
+// listener hands out connections that conns has taken in.
+type listener struct {
+	net.Listener
+
+	conns   *conns
+	crowded func() // called for each connection that did not just fit
+}
+
+// Accept never waits for room: one that finds none is closed, and the next is taken.
+func (l *listener) Accept() (net.Conn, error) {
+	for {
+		nc, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		c, crowded := l.conns.add(nc)
+		if crowded {
+			l.crowded()
+		}
+		if c != nil {
+			return c, nil
+		}
+		_ = nc.Close()
+	}
+}

@@ -1,0 +1,46 @@
+// Package web is the optional HTTP listener: the addresses that WeChat and WeCom push to,
+// and /healthz. It knows paths, methods, statuses and how much a stranger may take of this
+// host; it knows no cryptography, no event, no storage and no schedule: whatever is pushed is
+// handed to an [Inbox], whose error decides the status.
+//
+// # What is answered
+//
+//	POST /callback/open_platform/<component_appid>   a push
+//	POST /callback/open_work/<suite_id>              a push
+//	GET  /callback/open_work/<suite_id>              WeCom verifies the address
+//	GET  /healthz                                    200 and "ok"
+//
+// A push that has been kept is answered 200 and exactly success; one whose address is
+// verified gets the bare text that it asked for. Everything else is a refusal, whose text never
+// contains that word: 400 malformed, 403 signature or receiver, 404 no such owner or path, 405
+// method, 413 over 1 MiB, 500 a fault of tokend's, 503 not kept: WeChat sends it again.
+//
+// # Within a second
+//
+// WeCom gives an answer 1000 ms, and the Open Platform stops pushing for a while after
+// several late ones. So a handler waits for the inbox for at most [Config].AnswerTimeout and answers
+// 503 then, even if what is behind it does not end: a disk can hold a write for longer than
+// any context lasts. What it left behind goes on, holds one of a bounded number of places, and
+// is waited for when the server stops.
+//
+// # Strangers
+//
+// The listener may face the internet, or a reverse proxy that passes on whatever comes: then
+// every connection has the proxy's address, and a bound for each address would be a bound for WeChat.
+// So there is one bound for all. When it is reached, a new connection takes the place of the one that
+// has owed a whole request for the longest time; a genuine push arrives in milliseconds and is never
+// the slowest. One whose request has arrived whole is not closed any more. Headers, bodies, answers and
+// pauses have their own time limits; bodies beyond 64 KiB, which no genuine push
+// has ever had, are held eight at a time. In all, strangers can take
+// about 30 MiB of memory, and one line of log for each kind of refusal in ten seconds.
+//
+// There is no TLS here, and no HTTP/2: that is a reverse proxy's work.
+//
+// # Goroutines
+//
+//	goroutine    started by   waited for by      owns
+//	accept loop  Serve        Serve (runs in it) the listener
+//	stopper      Serve        Serve              the end of the connections
+//	connection   net/http     Serve              one connection and its requests
+//	attempt      a handler    that handler for AnswerTimeout, then Serve   one call of the inbox
+package web

@@ -1,0 +1,97 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"sync"
+	"testing"
+
+	"github.com/hashicorp/go-hclog"
+
+	"tokend/daemon/refresh"
+)
+
+// Owners that the fake inbox knows, and one that it does not.
+const (
+	platform = "open_platform/wxcomponent"
+	suite    = "open_work/wwsuite"
+	stranger = "open_work/wwstranger"
+)
+
+// genuine is the signature that the fake inbox takes for right.
+const genuine = "genuine"
+
+// fakeInbox is an inbox whose pushes are genuine when their signature says so.
+type fakeInbox struct {
+	act func(ctx context.Context) error // what a genuine push comes to; nil for success
+
+	mu     sync.Mutex
+	bodies []string
+	echoes []string
+}
+
+func (f *fakeInbox) Knows(owner string) (known, verified bool) {
+	return owner == platform || owner == suite, owner == suite
+}
+
+func (f *fakeInbox) Envelope(ctx context.Context, owner, signature, timestamp, nonce string, body []byte) error {
+	if signature != genuine || timestamp != "1700000000" || nonce != "n" {
+		return &refresh.Error{Reason: refresh.Denied, RetryAfter: refresh.Never, Message: "wrong signature"}
+	}
+	if bytes.HasPrefix(body, []byte("malformed")) {
+		return &refresh.Error{Reason: refresh.Unfit, RetryAfter: refresh.Never, Message: "malformed"}
+	}
+	if f.act != nil {
+		if err := f.act(ctx); err != nil {
+			return err
+		}
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.bodies = append(f.bodies, owner+" "+string(body))
+	return nil
+}
+
+func (f *fakeInbox) Verify(owner, signature, timestamp, nonce, echo string) ([]byte, error) {
+	if signature != genuine {
+		return nil, &refresh.Error{Reason: refresh.Denied, RetryAfter: refresh.Never, Message: "wrong signature"}
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.echoes = append(f.echoes, echo)
+	return []byte("4611686018427387905"), nil
+}
+
+// kept returns how many pushes were kept.
+func (f *fakeInbox) kept() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.bodies)
+}
+
+// log is where a test's server logs.
+type log struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *log) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *log) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+// newTestServer returns a server over inbox, and what it logs.
+func newTestServer(t testing.TB, cfg Config, inbox Inbox) (*Server, *log) {
+	t.Helper()
+	out := new(log)
+	cfg.Inbox = inbox
+	cfg.Logger = hclog.New(&hclog.LoggerOptions{Level: hclog.Trace, Output: out, DisableTime: true})
+	return New(cfg), out
+}

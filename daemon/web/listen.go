@@ -1,0 +1,24 @@
+package web
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"syscall"
+)
+
+// Listen binds addr, a host and a port. Its errors say plainly what to look at.
+func Listen(addr string) (net.Listener, error) {
+	ln, err := net.Listen("tcp", addr)
+	switch {
+	case err == nil:
+		return ln, nil
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("http: address in use: %s", addr)
+	case errors.Is(err, syscall.EACCES):
+		return nil, fmt.Errorf("http: not allowed to listen at %s: ports below 1024 need a privilege", addr)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return nil, fmt.Errorf("http: not an address of this host: %s", addr)
+	}
+	return nil, fmt.Errorf("http: %w", err)
+}

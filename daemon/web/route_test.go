@@ -1,0 +1,209 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"tokend/daemon/refresh"
+)
+
+const signed = "?msg_signature=" + genuine + "&timestamp=1700000000&nonce=n"
+
+// ask has one request answered without a connection.
+func ask(s *Server, method, target, body string) *httptest.ResponseRecorder {
+	w := httptest.NewRecorder()
+	s.route(w, httptest.NewRequest(method, target, strings.NewReader(body)))
+	return w
+}
+
+func TestAnswers(t *testing.T) {
+	for _, test := range []struct {
+		name, method, target, body string
+
+		status int
+		text   string // "" where it does not matter
+		allow  string
+	}{
+		{"a push to a platform", "POST", "/callback/" + platform + signed, "<xml/>", 200, "success", ""},
+		{"a push to a suite", "POST", "/callback/" + suite + signed, "<xml/>", 200, "success", ""},
+		{"what the platform adds to its query", "POST", "/callback/" + platform + signed + "&signature=x&encrypt_type=aes", "<xml/>", 200, "success", ""},
+		{"the other signature does not count", "POST", "/callback/" + platform + "?signature=" + genuine + "&timestamp=1700000000&nonce=n", "<xml/>", 403, "", ""},
+		{"a wrong signature", "POST", "/callback/" + platform + "?msg_signature=x&timestamp=1700000000&nonce=n", "<xml/>", 403, "", ""},
+		{"no query", "POST", "/callback/" + platform, "<xml/>", 403, "", ""},
+		{"half an escape in the query", "POST", "/callback/" + platform + signed + "&x=%zz", "<xml/>", 400, "", ""},
+		{"a malformed body", "POST", "/callback/" + platform + signed, "malformed", 400, "", ""},
+		{"exactly 1 MiB", "POST", "/callback/" + platform + signed, strings.Repeat("x", 1<<20), 200, "success", ""},
+		{"over 1 MiB", "POST", "/callback/" + platform + signed, strings.Repeat("x", 1<<20+1), 413, "", ""},
+		{"an unknown owner", "POST", "/callback/" + stranger + signed, "<xml/>", 404, "", ""},
+		{"no owner", "POST", "/callback/" + signed, "<xml/>", 404, "", ""},
+		{"a slash too many", "POST", "/callback/" + platform + "/" + signed, "<xml/>", 404, "", ""},
+		{"a path to be cleaned", "POST", "/callback/x/../" + platform + signed, "<xml/>", 404, "", ""},
+		{"a verification", "GET", "/callback/" + suite + signed + "&echostr=abc", "", 200, "4611686018427387905", ""},
+		{"a verification wrongly signed", "GET", "/callback/" + suite + "?msg_signature=x", "", 403, "", ""},
+		{"a verification with half an escape", "GET", "/callback/" + suite + signed + "&echostr=%2", "", 400, "", ""},
+		{"a platform is not verified", "GET", "/callback/" + platform + signed, "", 405, "", "POST"},
+		{"another method at a suite", "DELETE", "/callback/" + suite + signed, "", 405, "", "GET, POST"},
+		{"HEAD is not a verification", "HEAD", "/callback/" + suite + signed + "&echostr=abc", "", 405, "", "GET, POST"},
+		{"health", "GET", "/healthz", "", 200, "ok", ""},
+		{"health, its head", "HEAD", "/healthz", "", 200, "", ""},
+		{"health is not to be posted to", "POST", "/healthz", "", 405, "", "GET, HEAD"},
+		{"the root", "GET", "/", "", 404, "", ""},
+		{"what belongs to nobody", "GET", "/metrics", "", 404, "", ""},
+		{"a path below health", "GET", "/healthz/", "", 404, "", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			inbox := new(fakeInbox)
+			s, _ := newTestServer(t, Config{}, inbox)
+			w := ask(s, test.method, test.target, test.body)
+			if w.Code != test.status {
+				t.Errorf("status %d, want %d", w.Code, test.status)
+			}
+			if test.text != "" && w.Body.String() != test.text {
+				t.Errorf("body %q, want %q", w.Body, test.text)
+			}
+			if got := w.Header().Get("Allow"); got != test.allow {
+				t.Errorf("Allow %q, want %q", got, test.allow)
+			}
+			if got, want := w.Header().Get("Content-Type"), "text/plain; charset=utf-8"; got != want {
+				t.Errorf("Content-Type %q, want %q", got, want)
+			}
+			acknowledged := w.Code == http.StatusOK && w.Body.String() == done
+			if strings.Contains(w.Body.String(), done) && !acknowledged {
+				t.Errorf("a refusal says %q", w.Body)
+			}
+			if acknowledged != (inbox.kept() == 1) {
+				t.Errorf("acknowledged: %v; pushes kept: %d", acknowledged, inbox.kept())
+			}
+		})
+	}
+}
+
+func TestErrorsOfTheInboxBecomeStatuses(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		err    error
+		status int
+	}{
+		{"an owner that has just gone", &refresh.Error{Reason: refresh.NotFound, Message: "gone"}, 404},
+		{"a receiver", &refresh.Error{Reason: refresh.Denied, Message: "receiver"}, 403},
+		{"malformed", &refresh.Error{Reason: refresh.Unfit, Message: "malformed"}, 400},
+		{"busy", &refresh.Error{Reason: refresh.Busy, Message: "busy"}, 503},
+		{"stopping", &refresh.Error{Reason: refresh.Stopping, Message: "stopping"}, 503},
+		{"a disk that refuses", errors.New("no space left: success"), 503},
+		{"a context", context.DeadlineExceeded, 503},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s, _ := newTestServer(t, Config{}, &fakeInbox{act: func(context.Context) error { return test.err }})
+			w := ask(s, "POST", "/callback/"+platform+signed, "<xml/>")
+			if w.Code != test.status {
+				t.Errorf("status %d, want %d", w.Code, test.status)
+			}
+			if strings.Contains(w.Body.String(), done) {
+				t.Errorf("a refusal says %q", w.Body)
+			}
+		})
+	}
+}
+
+func TestEchoKeepsItsPlus(t *testing.T) {
+	for _, sent := range []string{"a%2Bb%2F%3D", "a+b/=", "a%20b/="} {
+		inbox := new(fakeInbox)
+		s, _ := newTestServer(t, Config{}, inbox)
+		ask(s, "GET", "/callback/"+suite+signed+"&echostr="+sent, "")
+		if len(inbox.echoes) != 1 || inbox.echoes[0] != "a+b/=" {
+			t.Errorf("echostr %q arrived as %q, want %q", sent, inbox.echoes, "a+b/=")
+		}
+	}
+}
+
+func TestHangingInboxIsAnsweredInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		inbox := &fakeInbox{act: func(context.Context) error { <-release; return nil }} // heeds no context
+		s, _ := newTestServer(t, Config{}, inbox)
+		for n := range 2 * maxAttempts { // more than there are places
+			start := time.Now()
+			w := ask(s, "POST", "/callback/"+platform+signed, "<xml/>")
+			if took := time.Since(start); took >= time.Second {
+				t.Fatalf("push %d was answered after %v", n, took)
+			}
+			if w.Code != http.StatusServiceUnavailable {
+				t.Fatalf("push %d: status %d, want 503", n, w.Code)
+			}
+		}
+		synctest.Wait()
+		if n := len(s.attempts); n != maxAttempts {
+			t.Errorf("%d calls of the inbox under way, want %d", n, maxAttempts)
+		}
+		close(release)
+		s.work.Wait()
+		if w := ask(s, "POST", "/callback/"+platform+signed, "<xml/>"); w.Code != http.StatusOK {
+			t.Errorf("afterwards: status %d, want 200", w.Code)
+		}
+	})
+}
+
+func TestPanicIsAFaultAndTellsNothing(t *testing.T) {
+	s, out := newTestServer(t, Config{}, &fakeInbox{act: func(context.Context) error { panic("ticket@@@canary") }})
+	w := ask(s, "POST", "/callback/"+platform+signed, "<xml/>")
+	if w.Code != http.StatusInternalServerError {
+		t.Errorf("status %d, want 500", w.Code)
+	}
+	if text := out.String(); strings.Contains(text, "canary") || !strings.Contains(text, "a fault of tokend's") {
+		t.Error("the log names what was thrown, or nothing at all")
+	}
+}
+
+func TestLargeBodiesAreFewAtOnce(t *testing.T) {
+	hold, holding := make(chan struct{}), make(chan struct{}, maxLarge)
+	inbox := &fakeInbox{act: func(context.Context) error { holding <- struct{}{}; <-hold; return nil }}
+	s, _ := newTestServer(t, Config{AnswerTimeout: time.Minute}, inbox)
+	large := strings.Repeat("x", smallBody+1)
+	answers := make(chan int, maxLarge)
+	for range maxLarge {
+		go func() { answers <- ask(s, "POST", "/callback/"+platform+signed, large).Code }()
+		<-holding
+	}
+	if code := ask(s, "POST", "/callback/"+platform+signed, large).Code; code != http.StatusServiceUnavailable {
+		t.Errorf("one large body more: status %d, want 503", code)
+	}
+	go func() { answers <- ask(s, "POST", "/callback/"+platform+signed, large[:smallBody]).Code }()
+	<-holding // a small one needs no place
+	close(hold)
+	for range maxLarge + 1 {
+		if code := <-answers; code != http.StatusOK {
+			t.Errorf("status %d, want 200", code)
+		}
+	}
+	inbox.act = nil
+	if code := ask(s, "POST", "/callback/"+platform+signed, large).Code; code != http.StatusOK {
+		t.Errorf("a large body afterwards: status %d, want 200", code)
+	}
+}
+
+func TestRefusalsAreLoggedSeldomAndTellNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, out := newTestServer(t, Config{}, new(fakeInbox))
+		for range 1000 {
+			ask(s, "POST", "/callback/"+platform+"?msg_signature=canary1&echostr=canary2", "canary3")
+		}
+		ask(s, "POST", "/callback/can%0Aary/x", "")
+		if n := strings.Count(out.String(), "HTTP request refused"); n != 2 {
+			t.Errorf("%d lines, want one for each status\n%s", n, out)
+		}
+		time.Sleep(reportEvery)
+		ask(s, "POST", "/callback/"+platform, "")
+		if !strings.Contains(out.String(), "unreported=999") {
+			t.Errorf("the log does not say how many refusals it left out\n%s", out)
+		}
+		if text := out.String(); strings.Contains(text, "canary") || strings.Contains(text, "ary") {
+			t.Errorf("the log shows what a stranger sent\n%s", text)
+		}
+	})
+}
