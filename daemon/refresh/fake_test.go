@@ -165,7 +165,7 @@ func (d *disk) has(table record.Table, key string) bool {
 type rig struct {
 	*Engine
 	t    *testing.T
-	log  *strings.Builder
+	log  func() string
 	end  context.CancelFunc // asks Run to stop
 	stop func()             // the same, and waits for it
 }
@@ -176,9 +176,9 @@ func start(t *testing.T, cfg Config) *rig {
 	if cfg.Store == nil {
 		cfg.Store = newDisk()
 	}
+	var mu sync.Mutex
 	var log strings.Builder
 	if cfg.Logger == nil {
-		var mu sync.Mutex
 		cfg.Logger = hclog.New(&hclog.LoggerOptions{Level: hclog.Debug, Output: lockedWriter{&mu, &log}})
 	}
 	e, err := New(cfg)
@@ -195,7 +195,12 @@ func start(t *testing.T, cfg Config) *rig {
 		}
 	})
 	t.Cleanup(stop)
-	return &rig{e, t, &log, cancel, stop}
+	logged := func() string {
+		mu.Lock()
+		defer mu.Unlock()
+		return log.String()
+	}
+	return &rig{e, t, logged, cancel, stop}
 }
 
 type lockedWriter struct {

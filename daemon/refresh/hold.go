@@ -72,8 +72,10 @@ func failed(err error, failures int, life time.Duration, careful bool, spread fl
 		h.until = now.Add(doubled(time.Minute, failures, time.Hour))
 	case fetchers.AddressRefused:
 		h.until = now.Add(max(5*time.Minute, api.Pause))
-	case fetchers.Reauthorize:
+	case fetchers.Reauthorize, fetchers.GrantRefused:
 		h.reason = Reauth
+		h.until = never
+	case fetchers.CodeRefused:
 		h.until = never
 	case fetchers.NewTicket:
 		h.reason = NoTicket

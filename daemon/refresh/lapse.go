@@ -1,6 +1,8 @@
 package refresh
 
 import (
+	"time"
+
 	"tokend/daemon/clock"
 	"tokend/daemon/record"
 )
@@ -9,8 +11,7 @@ import (
 // look the name up again.
 var errLapsed = &Error{Reason: Busy, RetryAfter: 1, Message: "lapsed this moment: ask again"}
 
-// lapse lets a customer's credential go that nobody has asked for as long as it
-// lives, and reports whether it did. While its value lives it stays; then it takes no
+// lapse lets a customer's credential go that nobody has asked for in its whole life, and reports whether it did. While its value lives it stays; then it takes no
 // memory and no place on the disk. A hold stays on disk: the next who asks is to be
 // told, not WeChat.
 func (e *Engine) lapse(en *entry, now clock.Instant) bool {
@@ -37,7 +38,13 @@ func (e *Engine) lapse(en *entry, now clock.Instant) bool {
 	return true
 }
 
-// unasked reports whether nobody has wanted the credential for a lifetime.
+// unasked reports whether nobody has wanted the credential since its value came, but for the
+// one it was fetched for; or, without a value, for as long as one would have lived.
 func (en *entry) unasked(now clock.Instant) bool {
-	return now.Sub(clock.Instant(en.asked.Load())) >= en.life()
+	asked := clock.Instant(en.asked.Load())
+	c := en.current.Load()
+	if c == nil {
+		return now.Sub(asked) >= 2*time.Hour
+	}
+	return asked.Sub(c.issued) < shrink(time.Minute, c.life)
 }
