@@ -67,6 +67,10 @@ func checkOK(verb protocol.Verb, fields string, lines []string) error {
 	switch verb {
 	case protocol.VerbGet, protocol.VerbReject, protocol.VerbRefresh:
 		_, _, err = protocol.ParseValue(fields)
+	case protocol.VerbExchange:
+		_, err = protocol.ParseCustomer(fields)
+	case protocol.VerbImport:
+		_, err = protocol.ParseImportPage(fields)
 	case protocol.VerbSign:
 		_, err = protocol.ParseSignature(fields)
 	case protocol.VerbVersion:

@@ -48,13 +48,22 @@
 //	request    = verb *( SP field ) eol      ; at most 65536 bytes with eol
 //	eol        = LF / CR LF
 //	verb       = 1*8ALPHA
-//	field      = name / prefix / value / url
+//	field      = name / prefix / value / url / owner / auth_code / offset
+//	           / msg_signature / timestamp / nonce / encrypt
 //
 //	name       = segment "/" segment "/" segment [ "/" segment ]   ; at most 255 bytes
 //	segment    = 1*64( ALPHA / DIGIT / "." / "_" / "@" / "-" )
 //	prefix     = 1*255( ALPHA / DIGIT / "." / "_" / "@" / "-" / "/" )
 //	value      = 1*32768VCHAR                ; printable ASCII without space
 //	url        = 1*32768( VCHAR / UTF8-non-ascii )
+//	owner      = segment "/" segment
+//	auth_code  = 1*32768VCHAR
+//	offset     = number                      ; at most 100000000
+//
+//	msg_signature = 40HEXDIG                 ; the fields of a PUSH
+//	timestamp  = 1*20DIGIT
+//	nonce      = 1*128VCHAR
+//	encrypt    = 1*61440( ALPHA / DIGIT / "+" / "/" / "=" )
 //
 //	reply      = ok / error                  ; always ends in LF, never in CR LF
 //	ok         = "OK" *( SP word ) LF *line  ; what follows is said under each verb
@@ -82,6 +91,9 @@
 // prefix of "work/ww0123/1000002/access_token". A prefix that is left out
 // is the beginning of every name.
 //
+// An owner is the first two segments of names, family/owner. It has callbacks to receive
+// and customers to take in: open_platform/<component_appid> or open_work/<suite_id>.
+//
 // # Values and seconds
 //
 // A value is at most 32768 bytes of printable ASCII without spaces. Upstream
@@ -95,6 +107,17 @@
 // learn of a value that was replaced before its end.
 //
 // Times are RFC 3339 in UTC, to the second.
+//
+// # Grants
+//
+// A grant is what a customer gave once and no one can ask for again: the credential called refresh_token
+// of a customer of an Open Platform, permanent_code of one of a WeCom suite. The server
+// keeps it (and its earlier generations) and fetches the customer's tokens with it.
+// A grant is write-only: it enters by PUT, EXCHANGE, IMPORT, PUSH or the configuration, and no reply
+// carries it. GET and REJECT of one are answered "DENIED - write-only" to everybody; LIST and WATCH show it as
+// "fresh -"; STATUS tells where it came from, and how many there have been.
+//
+// Who needs the value itself, to move to another host for instance, cannot have it from here.
 //
 // # Connections
 //
@@ -122,7 +145,7 @@
 // A connection may be used for one request or for a million. A server that stops, or
 // is told to keep no idle connections, closes them between two replies; a client that
 // finds a connection closed before the first byte of a reply connects again and asks again,
-// once. (REFRESH is the exception: see there.) Part of a reply, or one that does not
+// once. (REFRESH, EXCHANGE and IMPORT are the exceptions: see there.) Part of a reply, or one that does not
 // fit this grammar, means that the connection cannot be used any more.
 //
 // After a client has shut down its writing side it is still sent the replies to
@@ -133,7 +156,8 @@
 //
 //	after QUIT, and after an error about a line that is too long;
 //	on which a line was begun 30 s ago and has not ended;
-//	whose peer has read nothing for 10 s of what it is being sent;
+//	whose peer has read nothing for 10 s of what it is being sent, however slowly it
+//	reads otherwise;
 //	when a watch cannot keep up, or its peer says something more;
 //	when the server stops.
 //
@@ -160,7 +184,9 @@
 //	>
 //	< ERR BAD_REQUEST - an empty line is no request
 //	> HELLO
-//	< ERR BAD_REQUEST - unknown verb "HELLO"
+//	< ERR BAD_REQUEST - the line does not begin with a verb
+//	> GTE official_account/wx0123/access_token
+//	< ERR BAD_REQUEST - unknown verb "GTE": did you mean GET?
 //	> GET
 //	< ERR BAD_REQUEST - a field is missing; the form is: GET <name>
 //	> GET  official_account/wx0123/access_token
@@ -187,7 +213,12 @@
 // # DENIED
 //
 // The peer sees the name, but the verb is not granted to it. The peer is who the kernel says
-// it is; there is no password.
+// it is; there is no password. Or the verb is none for this name, whoever asks: see Grants. Or what was pushed is
+// not signed as it has to be: see PUSH.
+//
+// Unless the configuration has rules, whoever can open the socket may use every verb but REFRESH, PUT, EXCHANGE and
+// IMPORT, which are for root and the user that the server runs as. With rules, an owner is matched as if it were
+// a name owner/*: a rule for open_platform/wxcomponent/* covers it, one for some names beneath it does not.
 //
 //	# a peer that may read official_account/*, and may not refresh
 //	! peer guest
@@ -372,6 +403,170 @@
 //	> REFRESH official_account/wx0123/access_token
 //	< OK 7200 tok-02
 //
+// # PUT
+//
+//	PUT <name> <value>
+//	OK
+//
+// Hands in what cannot be fetched: a ticket that was pushed to somebody else, or a grant. The reply
+// is sent when the value is safely on disk; before that, nothing that is made with it is given out. A ticket
+// counts as of now; a grant replaces the one before it, which is kept. What waits for a ticket goes
+// on at once. The same value may be put again: that changes nothing, so PUT may be repeated when a connection breaks.
+//
+// Errors: BAD_REQUEST where the name is one of a credential that is fetched, INTERNAL where
+// the value could not be made durable: it has not been taken over then.
+//
+//	# a pushed ticket that was received elsewhere; it counts as of now
+//	> PUT open_platform/wxcomponent/component_verify_ticket ticket@@@01
+//	< OK
+//	> GET open_platform/wxcomponent/component_verify_ticket
+//	< OK 43200 ticket@@@01
+//
+//	# a grant: kept before the reply is sent, and never given out again
+//	> PUT open_platform/wxcomponent/wxauthorizer/refresh_token refreshtoken@@@01
+//	< OK
+//	> GET open_platform/wxcomponent/wxauthorizer/refresh_token
+//	< ERR DENIED - write-only
+//	> REJECT open_platform/wxcomponent/wxauthorizer/refresh_token refreshtoken@@@01
+//	< ERR DENIED - write-only
+//	> LIST open_platform/wxcomponent/wxauthorizer/
+//	< OK 2
+//	< open_platform/wxcomponent/wxauthorizer/access_token expired -
+//	< open_platform/wxcomponent/wxauthorizer/refresh_token fresh -
+//
+//	# what is fetched cannot be put
+//	> PUT official_account/wx0123/access_token tok-09
+//	< ERR BAD_REQUEST - official_account/wx0123/access_token is fetched from WeChat: only pushed tickets and grants can be put
+//
+// # EXCHANGE
+//
+//	EXCHANGE <owner> <auth_code>
+//	OK <family>/<owner>/<child>
+//
+// Exchanges an authorization code for the customer's grant, keeps that, and says whose it was: the names of the customer's
+// credentials begin so. The code is the one that comes back to the page that a customer was sent from. The reply
+// is sent when the grant is safely on disk.
+//
+// A code can be exchanged once, and most come twice: by the page and by a callback. The server remembers what
+// it has exchanged and answers the same code again without another call. A client
+// nevertheless does not repeat it when a connection breaks: whether the first was
+// carried out is better looked up with LIST.
+//
+// Errors: NOT_FOUND for an owner that is not configured or not to be seen, UPSTREAM where the code is
+// refused, WAITING and the other errors of GET for the owner's own token, which the
+// call needs.
+//
+//	# the code that the customer's browser brought back, and whose it was
+//	> EXCHANGE open_platform/wxcomponent queryauthcode@@@01
+//	< OK open_platform/wxcomponent/wxcustomer
+//
+//	# the same code again, as after a reload of the page: no second call is made
+//	> EXCHANGE open_platform/wxcomponent queryauthcode@@@01
+//	< OK open_platform/wxcomponent/wxcustomer
+//
+//	# the grant is kept and not shown
+//	> GET open_platform/wxcomponent/wxcustomer/refresh_token
+//	< ERR DENIED - write-only
+//
+//	# a code that is refused, and an owner that is not configured
+//	> EXCHANGE open_platform/wxcomponent queryauthcode@@@02
+//	< ERR UPSTREAM - errcode=61010 code is expired
+//	> EXCHANGE open_platform/wxnobody queryauthcode@@@01
+//	< ERR NOT_FOUND - no such owner
+//
+// # PUSH
+//
+//	PUSH <owner> <msg_signature> <timestamp> <nonce> <encrypt>
+//	OK
+//
+// A callback that a web page has received, passed on unread: the first three fields from its query, the last from its
+// body. It is verified, decrypted and acted upon exactly as if it had come over
+// HTTP: a ticket is kept, an authorization exchanged, a revocation carried out. OK means that it is
+// safely on disk, and that the page may answer "success"; what follows from it comes
+// later. It may be passed on twice. A message proves itself by its signature, which is why whoever can open the
+// socket may pass one on.
+//
+// Errors: DENIED where the signature or the receiver is not right, BAD_REQUEST where the message is none,
+// NOT_FOUND for an owner that is not configured or not to be seen. After any error the page must not answer "success": the
+// message is then sent again.
+//
+//	# a callback with a new ticket in it, passed on as it came
+//	> PUSH open_platform/wxcomponent 0a1b2c3d4e5f60718293a4b5c6d7e8f901234567 946684800 1320562132 dGlja2V0IDAx
+//	< OK
+//	> GET open_platform/wxcomponent/component_verify_ticket
+//	< OK 43200 ticket@@@01
+//
+//	# once more: nothing changes
+//	> PUSH open_platform/wxcomponent 0a1b2c3d4e5f60718293a4b5c6d7e8f901234567 946684800 1320562132 dGlja2V0IDAx
+//	< OK
+//
+//	# a message that is not signed so
+//	> PUSH open_platform/wxcomponent ffffffffffffffffffffffffffffffffffffffff 946684800 1320562132 dGlja2V0IDAx
+//	< ERR DENIED - the signature is not right
+//	> PUSH open_platform/wxnobody 0a1b2c3d4e5f60718293a4b5c6d7e8f901234567 946684800 1320562132 dGlja2V0IDAx
+//	< ERR NOT_FOUND - no such owner
+//
+//	# two fields swapped
+//	> PUSH open_platform/wxcomponent 946684800 0a1b2c3d4e5f60718293a4b5c6d7e8f901234567 1320562132 dGlja2V0IDAx
+//	< ERR BAD_REQUEST - PUSH: a msg_signature has 40 hexadecimal digits, this one 9 characters
+//
+// A page in PHP, at the address that is registered for callbacks. What it checks it has to
+// check: the query is a stranger's until the server has verified it, and a newline in it would be a second
+// request on this connection.
+//
+//	<?php
+//	$owner = 'open_platform/wxcomponent';
+//	$body = file_get_contents('php://input', false, null, 0, 65536);
+//	preg_match('~<Encrypt>\s*(?:<!\[CDATA\[)?([A-Za-z0-9+/=]+)~', $body, $encrypt);
+//	$fields = [$_GET['msg_signature'] ?? '', $_GET['timestamp'] ?? '', $_GET['nonce'] ?? '', $encrypt[1] ?? ''];
+//	foreach ($fields as $field) {
+//		if (!is_string($field) || !preg_match('/^[\x21-\x7e]+$/D', $field)) {
+//			http_response_code(400);
+//			exit;
+//		}
+//	}
+//	$tokend = @stream_socket_client('unix:///run/tokend/tokend.sock', $errno, $why, 1);
+//	if ($tokend) {
+//		stream_set_timeout($tokend, 4); // WeChat waits for 5 s
+//		fwrite($tokend, "PUSH $owner " . implode(' ', $fields) . "\n");
+//		$reply = fgets($tokend);
+//	}
+//	if (($reply ?? '') !== "OK\n") {
+//		error_log('callback refused: ' . trim($reply ?? '' ?: 'no reply')); // holds no secret
+//		http_response_code(preg_match('/^ERR (DENIED|BAD_REQUEST|NOT_FOUND) /', $reply ?? '') ? 403 : 503);
+//		exit;
+//	}
+//	echo 'success'; // and nothing else, not even a newline
+//
+// The check of an address that WeCom makes by GET, with an echostr, is no message and cannot be passed on: have
+// the web server hand such requests to the daemon's own HTTP listener.
+//
+// # IMPORT
+//
+//	IMPORT <owner> [offset]
+//	OK <total> <kept> <next>
+//
+// Takes in one page of the customers that a platform has already, grants and all, from the
+// list that the other side keeps: so a site moves in without its old database. total is how many customers there are, kept how many grants
+// of this page were new or had changed; next is the offset to ask for next, or "-" after the last page. The offset is
+// 0 where it is left out. What the list says goes, since the list is kept by who
+// issued the grants; the value before it is kept as always.
+//
+// It costs calls upstream, and a second run finds nothing to keep. Like REFRESH it is not repeated when
+// a connection breaks: the count would not be true.
+//
+// Errors: BAD_REQUEST where there is no such list for the owner, otherwise those of EXCHANGE.
+//
+//	# 700 customers, in pages of 500
+//	> IMPORT open_platform/wxcomponent
+//	< OK 700 500 500
+//	> IMPORT open_platform/wxcomponent 500
+//	< OK 700 200 -
+//
+//	# by now all of them are known
+//	> IMPORT open_platform/wxcomponent 0
+//	< OK 700 0 500
+//
 // # SIGN
 //
 //	SIGN <name> <url>
@@ -446,14 +641,18 @@
 //	errcode       the number in it
 //	address       this host's address, where it was refused for that
 //	failures      refreshes that have failed since the last one that did not
-//	hold_until    when it may be asked for again
+//	hold_until    when it is asked for again; "action" where that is not before
+//	              somebody acts, or a ticket is pushed
 //	fingerprint   tells two values apart and shows neither
 //	durable       yes; no while the disk refuses to keep the value
 //	used_by       who has been given it since the server was started, and how
 //	              often: www-data=120,root=3
+//	source        of a grant, where it came from: config, put, exchange, event,
+//	              rotation, list
+//	generations   of a grant, how many values it has had
 //
 //	> STATUS official_account/wx0123/access_token
-//	< OK 17
+//	< OK 19
 //	< name official_account/wx0123/access_token
 //	< kind stable_token
 //	< state fresh
@@ -471,6 +670,8 @@
 //	< fingerprint 6d7f1a02
 //	< durable yes
 //	< used_by -
+//	< source -
+//	< generations -
 //
 // # HISTORY
 //
@@ -570,7 +771,8 @@
 // connection when the limit passes; a late reply must not be taken for that to the
 // next request.
 //
-// Check what you send against the grammar: a newline in a value is a second request.
+// Check what you send against the grammar: a newline in a value is a second request. An
+// authorization code and the fields of a callback come from a stranger's browser.
 //
 // On WAITING, UNAVAILABLE, LIMITED, BUSY and SHUTDOWN ask again after the seconds given, not
 // before. On NOT_FOUND, DENIED, UPSTREAM, REAUTH and INTERNAL tell a person.
@@ -581,6 +783,7 @@
 //	a name, a prefix         255 bytes (MaxName)
 //	a segment of a name      64 characters (MaxSegment)
 //	a value, a URL           32768 bytes (MaxValue)
+//	an encrypt               61440 bytes (MaxEncrypt)
 //	a message of an error    512 bytes (MaxMessage)
 //
 // # Versions

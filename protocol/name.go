@@ -1,9 +1,6 @@
 package protocol
 
-import (
-	"fmt"
-	"unicode/utf8"
-)
+import "fmt"
 
 // Limits, in bytes.
 const (
@@ -20,6 +17,10 @@ const (
 	// make room for 512 bytes of a token; half a line leaves room for what
 	// it may think of, and for the rest of the line.
 	MaxValue = MaxLine / 2
+
+	// MaxEncrypt is the longest encrypt of a PUSH: 60 KiB, which with
+	// the longest of the other fields beside it fits into a line. What is pushed is less than 2.
+	MaxEncrypt = 60 << 10
 )
 
 // text is what a validator reads: the server has bytes, a client has strings,
@@ -37,39 +38,9 @@ func ValidName[T text](s T) bool { return checkName(s) == "" }
 // every name begins with.
 func ValidPrefix[T text](s T) bool { return checkPrefix(s) == "" }
 
-// ValidValue reports whether s can be a credential's value: 1 to [MaxValue]
-// printable ASCII characters, no space among them.
-func ValidValue[T text](s T) bool { return checkValue(s) == "" }
-
-// ValidURL reports whether s can be the page address of a SIGN: 1 to
-// [MaxValue] bytes of UTF-8 without spaces and control characters. What the
-// address means is not looked at.
-func ValidURL[T text](s T) bool { return checkURL(s) == "" }
-
-// field is what may stand in one place of a request.
-type field uint8
-
-const (
-	name field = iota + 1
-	prefix
-	value
-	url
-)
-
-// check returns what is wrong with s, or "". The text never contains s.
-func check[T text](f field, s T) string {
-	switch f {
-	case name:
-		return checkName(s)
-	case prefix:
-		return checkPrefix(s)
-	case value:
-		return checkValue(s)
-	case url:
-		return checkURL(s)
-	}
-	return "a field too many"
-}
+// ValidOwner reports whether s is well-formed as the owner of grants and
+// callbacks: family/owner, two segments as those of a name.
+func ValidOwner[T text](s T) bool { return checkOwner(s) == "" }
 
 // nameByte says which bytes a segment of a name may hold.
 var nameByte = func() (t [256]bool) {
@@ -84,6 +55,19 @@ func checkName[T text](s T) string {
 	if len(s) > MaxName {
 		return fmt.Sprintf("a name has at most %d bytes, this one %d", MaxName, len(s))
 	}
+	return checkSegments(s, 3, 4, "a name is family/owner[/child]/credential: 3 or 4 segments")
+}
+
+func checkOwner[T text](s T) string {
+	return checkSegments(s, 2, 2, "an owner is family/owner: 2 segments")
+}
+
+func checkCustomer[T text](s T) string {
+	return checkSegments(s, 3, 3, "a customer is family/owner/child: 3 segments")
+}
+
+// checkSegments looks for least to most segments in s; form says so in words.
+func checkSegments[T text](s T, least, most int, form string) string {
 	segments, start := 1, 0
 	for i := range len(s) {
 		c := s[i]
@@ -98,8 +82,8 @@ func checkName[T text](s T) string {
 		}
 		segments, start = segments+1, i+1
 	}
-	if segments < 3 || segments > 4 {
-		return fmt.Sprintf("a name is family/owner[/child]/credential: 3 or 4 segments, this one has %d", segments)
+	if segments < least || segments > most {
+		return fmt.Sprintf("%s, this one has %d", form, segments)
 	}
 	return checkSegment(len(s) - start)
 }
@@ -128,47 +112,6 @@ func checkPrefix[T text](s T) string {
 		if c := s[i]; !nameByte[c] && c != '/' {
 			return wrongByte(i)
 		}
-	}
-	return ""
-}
-
-// checkValue names no character of s, not even a wrong one: s is a secret.
-func checkValue[T text](s T) string {
-	if wrong := checkLength("value", len(s)); wrong != "" {
-		return wrong
-	}
-	for i := range len(s) {
-		if c := s[i]; c <= ' ' || c >= 0x7f {
-			return fmt.Sprintf("byte %d of the value is no printable ASCII character", i+1)
-		}
-	}
-	return ""
-}
-
-func checkURL[T text](s T) string {
-	if wrong := checkLength("URL", len(s)); wrong != "" {
-		return wrong
-	}
-	ascii := true
-	for i := range len(s) {
-		c := s[i]
-		if c <= ' ' || c == 0x7f {
-			return fmt.Sprintf("byte %d of the URL is a space or control character: percent-encode it", i+1)
-		}
-		ascii = ascii && c < utf8.RuneSelf
-	}
-	if !ascii && !utf8.ValidString(string(s)) {
-		return "the URL is not UTF-8"
-	}
-	return ""
-}
-
-func checkLength(what string, n int) string {
-	switch {
-	case n == 0:
-		return "the " + what + " is empty"
-	case n > MaxValue:
-		return fmt.Sprintf("a %s has at most %d bytes, this one %d", what, MaxValue, n)
 	}
 	return ""
 }

@@ -42,6 +42,29 @@ func TestValidName(t *testing.T) {
 	}
 }
 
+func TestValidOwner(t *testing.T) {
+	long := strings.Repeat("a", MaxSegment)
+	for _, tt := range []struct {
+		owner string
+		want  bool
+	}{
+		{"open_platform/wxcomponent", true},
+		{long + "/" + long, true},
+		{"", false},
+		{"open_platform", false},
+		{"open_platform/", false},
+		{"/wxcomponent", false},
+		{"open_platform/wxcomponent/", false},
+		{"open_platform/wxcomponent/wxauthorizer", false},
+		{"open_platform/*", false},
+		{"a/" + long + "a", false},
+	} {
+		if got := ValidOwner(tt.owner); got != tt.want {
+			t.Errorf("ValidOwner(%q) = %v", tt.owner, got)
+		}
+	}
+}
+
 func TestValidPrefix(t *testing.T) {
 	for _, tt := range []struct {
 		prefix string

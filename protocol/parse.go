@@ -122,6 +122,15 @@ func ParseSignature(fields string) (Signature, error) {
 	return Signature{Timestamp: n, Nonce: f[1], Signature: f[2]}, nil
 }
 
+// ParseCustomer reads the fields of an OK to EXCHANGE and returns whose grant it was, as
+// family/owner/child.
+func ParseCustomer(fields string) (customer string, err error) {
+	if checkCustomer(fields) != "" {
+		return "", malformed("OK <family>/<owner>/<child>")
+	}
+	return fields, nil
+}
+
 // ParseCount reads the field of an OK to LIST, STATUS, HISTORY, STATS and WATCH:
 // how many lines follow.
 func ParseCount(fields string) (int, error) {

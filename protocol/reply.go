@@ -46,6 +46,14 @@ func AppendSignature(dst []byte, timestamp int64, nonce, signature string) []byt
 	return append(dst, '\n')
 }
 
+// AppendCustomer appends the reply to EXCHANGE: the customer as
+// family/owner/child, of the daemon's own making.
+func AppendCustomer(dst []byte, customer string) []byte {
+	dst = append(dst, "OK "...)
+	dst = appendWord(dst, customer, MaxName)
+	return append(dst, '\n')
+}
+
 // AppendCount appends the head of a reply of n further lines.
 func AppendCount(dst []byte, n int) []byte {
 	dst = append(dst, "OK "...)

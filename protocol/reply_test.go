@@ -66,6 +66,10 @@ func TestAppendReplies(t *testing.T) {
 		{"ttl rounded down", AppendValue(nil, 7200*time.Second-1, "v"), "OK 7199 v\n"},
 		{"ttl never 0", AppendValue(nil, 1, "v"), "OK 1 v\n"},
 		{"signature", AppendSignature(nil, 1700000300, "Nonce123", "e7315b85"), "OK 1700000300 Nonce123 e7315b85\n"},
+		{"customer", AppendCustomer(nil, "open_platform/wxc/wxa"), "OK open_platform/wxc/wxa\n"},
+		{"import page", AppendImportPage(nil, ImportPage{700, 12, 500}), "OK 700 12 500\n"},
+		{"last import page", AppendImportPage(nil, ImportPage{700, 0, 0}), "OK 700 0 -\n"},
+		{"import page of nonsense", AppendImportPage(nil, ImportPage{-1, -1, -1}), "OK 0 0 -\n"},
 		{"count", AppendCount(nil, 0), "OK 0\n"},
 		{"listing", AppendListing(nil, "a/b/c", "fresh", 1500*time.Millisecond), "a/b/c fresh 1\n"},
 		{"listing of what ends in a moment", AppendListing(nil, "a/b/c", "fresh", 1), "a/b/c fresh 1\n"},
@@ -120,6 +124,14 @@ func TestParseWhatIsAppended(t *testing.T) {
 	if n, err := ParseCount(fields(AppendCount(nil, 12))); n != 12 || err != nil {
 		t.Errorf("count: %d %v", n, err)
 	}
+	if c, err := ParseCustomer(fields(AppendCustomer(nil, "a/b/c"))); c != "a/b/c" || err != nil {
+		t.Errorf("customer: %q %v", c, err)
+	}
+	for _, want := range []ImportPage{{}, {700, 12, 500}, {700, 200, 0}} {
+		if got, err := ParseImportPage(fields(AppendImportPage(nil, want))); got != want || err != nil {
+			t.Errorf("import page:\n got: %+v %v\nwant: %+v", got, err, want)
+		}
+	}
 	want := Listing{"a/b/c", "held", 0}
 	if l, err := ParseListing(cut(AppendListing(nil, want.Name, want.State, want.TTL))); l != want || err != nil {
 		t.Errorf("listing: %+v %v", l, err)
@@ -166,6 +178,14 @@ func TestParseLinesRefuse(t *testing.T) {
 		_, err = ParseChanged("CHANGED " + s)
 		refused("changed", s, err)
 	}
+	for _, s := range []string{"", "a/b", "a/b/c/d", "a/b/c d", "a//c", "a/b/"} {
+		_, err := ParseCustomer(s)
+		refused("customer", s, err)
+	}
+	for _, s := range []string{"", "1 2", "1 2 3 4", "- 2 3", "1 - 3", "1 2 0", "1 2 x", "1 2 ", "-1 2 3", "1 2 100000001", "999999999 2 3"} {
+		_, err := ParseImportPage(s)
+		refused("import page", s, err)
+	}
 	_, err := ParseChanged("a/b/c fresh 1")
 	refused("changed", "without CHANGED", err)
 	for _, s := range []string{"", "k", "k ", " v", "k  v", "k v ", "k a\tb"} {
@@ -189,7 +209,7 @@ func TestParseLinesRefuse(t *testing.T) {
 // FuzzParseReply: nothing panics, nothing is accepted that cannot be written again.
 func FuzzParseReply(f *testing.F) {
 	for _, s := range []string{
-		"OK", "OK PONG", "OK tokend 1.0 protocol 1", "OK 7200 tok-01", "OK 1700000300 n s", "OK 3",
+		"OK", "OK PONG", "OK tokend 1.0 protocol 1", "OK 7200 tok-01", "OK 1700000300 n s", "OK 3", "OK a/b/c", "OK 700 12 500", "OK 700 12 -",
 		"ERR BUSY 1 too many", "ERR NEW_CODE - something", "a/b/c fresh 12", "CHANGED a/b/c idle -", "last_error a b",
 		"2026-01-02T03:04:05Z read ok errcode=-1 rid=x ms=85",
 	} {
@@ -215,6 +235,12 @@ func FuzzParseReply(f *testing.F) {
 			}
 			if n, err := ParseCount(fields); err == nil {
 				same("count", AppendCount(nil, n))
+			}
+			if c, err := ParseCustomer(fields); err == nil {
+				same("customer", AppendCustomer(nil, c))
+			}
+			if p, err := ParseImportPage(fields); err == nil {
+				same("import page", AppendImportPage(nil, p))
 			}
 			_, _ = ParseVersion(fields)
 			_, _ = ParseSignature(fields)

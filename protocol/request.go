@@ -15,8 +15,8 @@ type Request struct {
 	// longer copies it.
 	Args [MaxArgs][]byte
 
-	// N is how many of Args there are. The rest are nil, a prefix that was left
-	// out among them.
+	// N is how many of Args there are. The rest are nil, a prefix or an offset that was
+	// left out among them.
 	N int
 }
 
@@ -69,24 +69,8 @@ func (r *Request) parse(line []byte) *Error {
 
 var space = []byte{' '}
 
-// unknownVerb quotes word only if it can be somebody's idea of a verb. A line
-// that went astray (the second half of a value with a newline in it) must not come
-// back in an error that its sender logs.
-func unknownVerb(word []byte) *Error {
-	const longest = 16
-	if len(word) == 0 {
-		return badRequest("a request begins with a verb, not with a space")
-	}
-	for _, c := range word {
-		if c|0x20 < 'a' || c|0x20 > 'z' || len(word) > longest {
-			return badRequest("the line does not begin with a verb")
-		}
-	}
-	return badRequest("unknown verb %q", word)
-}
-
 // AppendRequest appends the request line of verb, LF included, for a
-// client to send. A prefix that is "" is left out. Its error is the *Error that a server
+// client to send. A prefix or offset that is "" is left out. Its error is the *Error that a server
 // would answer: an argument with a space or a newline in it never becomes a
 // request, whatever it was meant to become. dst is then returned as it was.
 func AppendRequest(dst []byte, verb Verb, args ...string) ([]byte, error) {
@@ -94,7 +78,7 @@ func AppendRequest(dst []byte, verb Verb, args ...string) ([]byte, error) {
 		return dst, badRequest("no such verb: %s", verb)
 	}
 	f := &forms[verb]
-	if n := len(args); n > 0 && args[n-1] == "" && n <= f.max && f.fields[n-1] == prefix {
+	if n := len(args); n > 0 && args[n-1] == "" && n <= f.max && f.fields[n-1].optional() {
 		args = args[:n-1]
 	}
 	if len(args) < f.min || len(args) > f.max {

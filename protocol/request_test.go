@@ -8,7 +8,13 @@ import (
 	"testing"
 )
 
-const token = "work/ww0123/1000002/access_token"
+const (
+	token = "work/ww0123/1000002/access_token"
+	grant = "open_platform/wxcomponent/wxauthorizer/refresh_token"
+
+	platform  = "open_platform/wxcomponent"
+	signature = "0a1b2c3d4e5f60718293A4B5C6D7E8F901234567"
+)
 
 func TestParseRequest(t *testing.T) {
 	for _, tt := range []struct {
@@ -21,6 +27,11 @@ func TestParseRequest(t *testing.T) {
 		{"VeRsIoN", VerbVersion, nil},
 		{"GET " + token, VerbGet, []string{token}},
 		{"REJECT " + token + " tok-01", VerbReject, []string{token, "tok-01"}},
+		{"PUT " + grant + " refresh@@@01", VerbPut, []string{grant, "refresh@@@01"}},
+		{"exchange " + platform + " code@@@01", VerbExchange, []string{platform, "code@@@01"}},
+		{"PUSH " + platform + " " + signature + " 0946684800 n-1 YQ+/==", VerbPush, []string{platform, signature, "0946684800", "n-1", "YQ+/=="}},
+		{"IMPORT " + platform, VerbImport, []string{platform}},
+		{"IMPORT " + platform + " 500", VerbImport, []string{platform, "500"}},
 		{"SIGN " + token + " https://example.com/?a=b&c=d#e", VerbSign, []string{token, "https://example.com/?a=b&c=d#e"}},
 		{"LIST", VerbList, nil},
 		{"LIST work/", VerbList, []string{"work/"}},
@@ -58,14 +69,31 @@ func TestParseRequestRefuses(t *testing.T) {
 		{"no name", "GET", "a field is missing; the form is: GET <name>"},
 		{"no value", "REJECT " + token, "the form is: REJECT <name> <value>"},
 		{"a field too many", "STATS all", "too many fields; the form is: STATS"},
-		{"an unknown verb", "fetch " + token, `unknown verb "fetch"`},
-		{"a verb of a later release", "PUT " + token + " " + secret, `unknown verb "PUT"`},
+		{"an unknown verb", "fetch " + token, "does not begin with a verb"},
+		{"a slip of the pen", "gett " + token, `unknown verb "gett": did you mean GET?`},
 		{"a verb with a NUL before it", "\x00GET " + token, "does not begin with a verb"},
 		{"half a value", secret, "does not begin with a verb"},
 		{"half a value of letters", strings.Repeat("Secret", 20), "does not begin with a verb"},
 		{"name and value swapped", "REJECT " + secret + " " + token, "3 or 4 segments"},
 		{"a value with a control", "REJECT " + token + " " + secret + "\x01", "byte 13 of the value"},
 		{"a value too long", "REJECT " + token + " " + strings.Repeat(secret, 4000), "at most 32768 bytes"},
+		{"a grant and its name swapped", "PUT " + secret + " " + grant, "3 or 4 segments"},
+		{"a name for an owner", "EXCHANGE " + grant + " " + secret, "an owner is family/owner: 2 segments, this one has 4"},
+		{"a family for an owner", "IMPORT open_platform", "this one has 1"},
+		{"an owner that ends in a slash", "IMPORT open_platform/", "a segment of the name is empty"},
+		{"a code with a control", "EXCHANGE " + platform + " " + secret + "\x7f", "byte 13 of the auth_code"},
+		{"no code", "EXCHANGE " + platform, "the form is: EXCHANGE <owner> <auth_code>"},
+		{"an offset below zero", "IMPORT " + platform + " -1", "from 0 to"},
+		{"an offset beyond all customers", "IMPORT " + platform + " 100000001", "from 0 to"},
+		{"an offset that is none", "IMPORT " + platform + " " + secret, "from 0 to"},
+		{"a signature too short", "PUSH " + platform + " " + signature[1:] + " 1 n YQ", "this one 39 characters"},
+		{"a signature of other letters", "PUSH " + platform + " g" + signature[1:] + " 1 n YQ", "byte 1 of the msg_signature"},
+		{"a timestamp that is none", "PUSH " + platform + " " + signature + " " + secret + " n YQ", "byte 1 of the timestamp"},
+		{"a timestamp too long", "PUSH " + platform + " " + signature + " " + strings.Repeat("1", 21) + " n YQ", "at most 20 bytes"},
+		{"a nonce too long", "PUSH " + platform + " " + signature + " 1 " + strings.Repeat("n", 129) + " YQ", "at most 128 bytes"},
+		{"an encrypt that is no base64", "PUSH " + platform + " " + signature + " 1 n " + secret, "byte 7 of the encrypt"},
+		{"an encrypt too long", "PUSH " + platform + " " + signature + " 1 n " + strings.Repeat("Q", MaxEncrypt+1), "at most 61440 bytes"},
+		{"a plus that became a space", "PUSH " + platform + " " + signature + " 1 n YQ YQ", "too many fields"},
 		{"a bare CR", "GET " + token + "\rGET", "byte 33 cannot stand"},
 	} {
 		r := Request{Verb: VerbGet, N: 1}
@@ -96,6 +124,17 @@ func TestAppendRequest(t *testing.T) {
 		{VerbPing, nil, "PING\n"},
 		{VerbGet, []string{token}, "GET " + token + "\n"},
 		{VerbReject, []string{token, "tok-01"}, "REJECT " + token + " tok-01\n"},
+		{VerbPut, []string{grant, "v"}, "PUT " + grant + " v\n"},
+		{VerbPut, []string{grant, "v\nPING"}, ""},
+		{VerbExchange, []string{platform, "c"}, "EXCHANGE " + platform + " c\n"},
+		{VerbExchange, []string{platform}, ""},
+		{VerbPush, []string{platform, signature, "1", "n", "YQ=="}, "PUSH " + platform + " " + signature + " 1 n YQ==\n"},
+		{VerbPush, []string{platform, signature, "1", "n", ""}, ""},
+		{VerbPush, []string{platform, signature, "1", "n\nPING", "YQ=="}, ""},
+		{VerbImport, []string{platform, ""}, "IMPORT " + platform + "\n"},
+		{VerbImport, []string{platform, "500"}, "IMPORT " + platform + " 500\n"},
+		{VerbImport, []string{platform, "0500"}, ""},
+		{VerbImport, []string{""}, ""},
 		{VerbList, nil, "LIST\n"},
 		{VerbList, []string{""}, "LIST\n"},
 		{VerbWatch, []string{"work/"}, "WATCH work/\n"},
@@ -117,6 +156,16 @@ func TestAppendRequest(t *testing.T) {
 		if (err != nil) != (tt.want == "") {
 			t.Errorf("%s %q: error is %v", tt.verb, tt.args, err)
 		}
+	}
+}
+
+// The longest PUSH there can be is a line.
+func TestLongestPushFits(t *testing.T) {
+	segment := strings.Repeat("s", MaxSegment)
+	line, err := AppendRequest(nil, VerbPush, segment+"/"+segment, signature, strings.Repeat("1", maxTimestamp),
+		strings.Repeat("n", maxNonce), strings.Repeat("Q", MaxEncrypt))
+	if err != nil || len(line) > MaxLine {
+		t.Errorf("%d bytes, error %v", len(line), err)
 	}
 }
 
@@ -149,6 +198,7 @@ func TestCutLine(t *testing.T) {
 // A request must reach its verb and a hit its reply without an allocation.
 func TestRequestAndReplyDoNotAllocate(t *testing.T) {
 	buf := []byte("reject " + token + " tok-01\r\nrest")
+	push := []byte("PUSH " + platform + " " + signature + " 946684800 1320562132 dGlja2V0IDAx\n")
 	out := make([]byte, 0, 1024)
 	var r Request
 	allocs := testing.AllocsPerRun(100, func() {
@@ -156,7 +206,12 @@ func TestRequestAndReplyDoNotAllocate(t *testing.T) {
 		if err != nil || r.Parse(line) != nil {
 			t.Fatal("refused")
 		}
+		if line, _, err = CutLine(push); err != nil || r.Parse(line) != nil {
+			t.Fatal("refused")
+		}
 		out = AppendValue(out[:0], 7200e9, "tok-01")
+		out = AppendCustomer(out, platform+"/wxauthorizer")
+		out = AppendImportPage(out, ImportPage{Total: 700, Kept: 500, Next: 500})
 		out = AppendListing(out, token, "fresh", 7200e9)
 		out = AppendError(out, &Error{Code: Limited, RetryAfter: 1, Message: "30 s apart"})
 	})
@@ -172,6 +227,7 @@ func FuzzParseRequest(f *testing.F) {
 		f.Add([]byte(forms[v].usage + "\n"))
 	}
 	f.Add([]byte("get " + token + "\r\nping\n"))
+	f.Add([]byte("push " + platform + " " + signature + " 946684800 1320562132 dGlja2V0IDAx\n"))
 	f.Fuzz(func(t *testing.T, buf []byte) {
 		line, rest, err := CutLine(buf)
 		if err != nil {

@@ -12,6 +12,10 @@ const (
 	VerbGet
 	VerbReject
 	VerbRefresh
+	VerbPut
+	VerbExchange
+	VerbPush
+	VerbImport
 	VerbSign
 	VerbList
 	VerbStatus
@@ -38,26 +42,30 @@ type form struct {
 // forms is the grammar of requests. A new verb is a constant above, a line here
 // and a section in doc.go; parsing, writing and their tests follow from it.
 var forms = [...]form{
-	VerbPing:    request("PING", "PING"),
-	VerbVersion: request("VERSION", "VERSION"),
-	VerbGet:     request("GET", "GET <name>", name),
-	VerbReject:  request("REJECT", "REJECT <name> <value>", name, value),
-	VerbRefresh: request("REFRESH", "REFRESH <name>", name),
-	VerbSign:    request("SIGN", "SIGN <name> <url>", name, url),
-	VerbList:    request("LIST", "LIST [prefix]", prefix),
-	VerbStatus:  request("STATUS", "STATUS <name>", name),
-	VerbHistory: request("HISTORY", "HISTORY <name>", name),
-	VerbStats:   request("STATS", "STATS"),
-	VerbWatch:   request("WATCH", "WATCH [prefix]", prefix),
-	VerbQuit:    request("QUIT", "QUIT"),
+	VerbPing:     request("PING", "PING"),
+	VerbVersion:  request("VERSION", "VERSION"),
+	VerbGet:      request("GET", "GET <name>", name),
+	VerbReject:   request("REJECT", "REJECT <name> <value>", name, value),
+	VerbRefresh:  request("REFRESH", "REFRESH <name>", name),
+	VerbPut:      request("PUT", "PUT <name> <value>", name, value),
+	VerbExchange: request("EXCHANGE", "EXCHANGE <owner> <auth_code>", owner, code),
+	VerbPush:     request("PUSH", "PUSH <owner> <msg_signature> <timestamp> <nonce> <encrypt>", owner, msgSignature, timestamp, nonce, encrypt),
+	VerbImport:   request("IMPORT", "IMPORT <owner> [offset]", owner, offset),
+	VerbSign:     request("SIGN", "SIGN <name> <url>", name, url),
+	VerbList:     request("LIST", "LIST [prefix]", prefix),
+	VerbStatus:   request("STATUS", "STATUS <name>", name),
+	VerbHistory:  request("HISTORY", "HISTORY <name>", name),
+	VerbStats:    request("STATS", "STATS"),
+	VerbWatch:    request("WATCH", "WATCH [prefix]", prefix),
+	VerbQuit:     request("QUIT", "QUIT"),
 }
 
-// request builds a form. A prefix may be left out; every other field must be there.
+// request builds a form. What is optional may be left out; every other field must be there.
 func request(word, usage string, fields ...field) form {
 	f := form{word: word, key: pack([]byte(word)), max: len(fields), usage: usage}
 	for i, k := range fields {
 		f.fields[i] = k
-		if k != prefix {
+		if !k.optional() {
 			f.min = i + 1
 		}
 	}
