@@ -45,9 +45,10 @@ var (
 	verbsOfAll = verbSet(protocol.VerbPing, protocol.VerbVersion, protocol.VerbQuit)
 
 	// verbsOfReaders are open to whoever can open the socket where there
-	// are no rules.
+	// are no rules. PUSH is among them because what is pushed proves itself, by its
+	// signature.
 	verbsOfReaders = verbSet(protocol.VerbGet, protocol.VerbReject, protocol.VerbSign, protocol.VerbList,
-		protocol.VerbStatus, protocol.VerbHistory, protocol.VerbStats, protocol.VerbWatch)
+		protocol.VerbStatus, protocol.VerbHistory, protocol.VerbStats, protocol.VerbWatch, protocol.VerbPush)
 )
 
 // access is the compiled rules: what every peer may do. It is immutable; a reload
@@ -155,6 +156,12 @@ func (r *rights) may(v protocol.Verb, name []byte) (granted, visible bool) {
 		visible = true
 	}
 	return false, visible
+}
+
+// mayOwn is may for an owner (family/owner), which is matched as a name owner/* would
+// be: only a pattern that covers everything beneath the owner matches it.
+func (r *rights) mayOwn(v protocol.Verb, owner []byte) (granted, visible bool) {
+	return r.may(v, slices.Concat(owner, []byte("/*")))
 }
 
 // mayList is may for a name out of a list: a name is shown to whom v is granted on

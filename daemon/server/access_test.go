@@ -46,6 +46,10 @@ func TestAccess(t *testing.T) {
 		{nil, Peer{UID: self}, protocol.VerbRefresh, token, yes},
 		{nil, Peer{UID: stranger, GID: 0, Groups: []uint32{0}}, protocol.VerbRefresh, token, denied}, // root's group is not root
 
+		{nil, Peer{UID: stranger}, protocol.VerbPut, aGrant, denied},
+		{nil, Peer{UID: 0}, protocol.VerbPut, aGrant, yes},
+		{nil, Peer{UID: self}, protocol.VerbPut, aGrant, yes},
+
 		// With rules.
 		{rules, Peer{UID: 0}, protocol.VerbRefresh, cold, yes},
 		{rules, Peer{UID: self}, protocol.VerbHistory, cold, yes},
@@ -87,6 +91,69 @@ func TestAccess(t *testing.T) {
 		}
 		if granted && !visible {
 			t.Errorf("%+v, %s %s: granted, but not visible", tt.peer, tt.verb, tt.name)
+		}
+	}
+}
+
+// An owner is matched as owner/* would be.
+func TestAccessToOwners(t *testing.T) {
+	const (
+		self     = 990
+		www      = 33
+		shop     = 1001
+		partial  = 1002
+		stranger = 2000
+
+		suite = "open_work/wwsuite"
+	)
+	rules := []Rule{
+		{UIDs: []uint32{www}, Names: []string{"open_platform/*"}, Verbs: []string{"GET", "PUSH"}},
+		{UIDs: []uint32{shop}, Names: []string{platform + "/*"}, Verbs: []string{"EXCHANGE", "PUSH", "IMPORT"}},
+		// Not all that is beneath the owner, so not the owner.
+		{UIDs: []uint32{partial}, Names: []string{platform + "/wx*", platform + "/*/access_token", "*/refresh_token", platform, platform + "/"},
+			Verbs: []string{"EXCHANGE", "PUSH", "IMPORT", "PUT"}},
+	}
+	const (
+		yes    = "granted"
+		denied = "denied"
+		hidden = "hidden"
+	)
+	for _, tt := range []struct {
+		rules []Rule
+		uid   uint32
+		verb  protocol.Verb
+		owner string
+		want  string
+	}{
+		{nil, stranger, protocol.VerbPush, platform, yes},
+		{nil, stranger, protocol.VerbExchange, platform, denied},
+		{nil, stranger, protocol.VerbImport, platform, denied},
+		{nil, self, protocol.VerbExchange, platform, yes},
+		{nil, 0, protocol.VerbImport, suite, yes},
+
+		{rules, 0, protocol.VerbExchange, suite, yes},
+		{rules, self, protocol.VerbPush, suite, yes},
+		{rules, www, protocol.VerbPush, platform, yes},
+		{rules, www, protocol.VerbExchange, platform, denied},
+		{rules, www, protocol.VerbImport, platform, denied},
+		{rules, www, protocol.VerbPush, suite, hidden},
+		{rules, shop, protocol.VerbExchange, platform, yes},
+		{rules, shop, protocol.VerbImport, platform, yes},
+		{rules, shop, protocol.VerbExchange, platform + "2", hidden},
+		{rules, partial, protocol.VerbPush, platform, hidden},
+		{rules, partial, protocol.VerbExchange, platform, hidden},
+		{rules, stranger, protocol.VerbPush, platform, hidden},
+	} {
+		granted, visible := newAccess(self, tt.rules).rightsOf(Peer{UID: tt.uid}).mayOwn(tt.verb, []byte(tt.owner))
+		got := hidden
+		if visible {
+			got = denied
+		}
+		if granted {
+			got = yes
+		}
+		if got != tt.want {
+			t.Errorf("uid %d, %s %s (%d rules)\n got %s\nwant %s", tt.uid, tt.verb, tt.owner, len(tt.rules), got, tt.want)
 		}
 	}
 }
@@ -140,7 +207,7 @@ func TestAccessOfVerbsWithoutName(t *testing.T) {
 // verb, and the engine is asked for neither.
 func TestHiddenLooksLikeUnknown(t *testing.T) {
 	rules := []Rule{{UIDs: []uint32{guest}, Names: []string{"official_account/*"}, Verbs: []string{"GET", "LIST", "WATCH"}}}
-	for _, verb := range []string{"GET %s", "REJECT %s v", "REFRESH %s", "SIGN %s https://example.com/", "STATUS %s", "HISTORY %s", "LIST %s"} {
+	for _, verb := range []string{"GET %s", "REJECT %s v", "REFRESH %s", "PUT %s v", "SIGN %s https://example.com/", "STATUS %s", "HISTORY %s", "LIST %s"} {
 		ask := func(name string) string {
 			// No engine: whoever asks it panics. LIST does ask.
 			cfg := Config{Rules: rules}
@@ -154,6 +221,34 @@ func TestHiddenLooksLikeUnknown(t *testing.T) {
 		hidden, unknown := ask(workToken), ask("work/ww0123/9999999/access_token")
 		if hidden != unknown {
 			t.Errorf("%s\n hidden %q\nunknown %q", verb, hidden, unknown)
+		}
+	}
+	for _, verb := range []string{"EXCHANGE %s c", "IMPORT %s", "PUSH %s " + fakeSignature + " 1 n YQ"} {
+		ask := func(owner string, cfg Config) string {
+			got, _ := drive(t, newSession(New(cfg), Peer{UID: guest}), fmt.Appendf(nil, verb+"\n", owner))
+			return got
+		}
+		hidden := ask(platform, Config{Rules: rules}) // no engine
+		seen := []Rule{{UIDs: []uint32{guest}, Names: []string{"open_platform/*"}, Verbs: []string{"EXCHANGE", "IMPORT", "PUSH"}}}
+		engine := newFakeEngine()
+		unknown := ask("open_platform/wxnobody", Config{Rules: seen, Engine: engine, Inbox: fakeInbox{engine}})
+		if hidden != unknown || hidden != "ERR NOT_FOUND - no such owner\n" {
+			t.Errorf("%s\n hidden %q\nunknown %q", verb, hidden, unknown)
+		}
+	}
+	// A grant that may be seen is write-only; one that may not is none.
+	for name, want := range map[string]string{
+		aGrant: "ERR DENIED - write-only\n",
+		"open_work/wwsuite/wwcorp/permanent_code": "ERR NOT_FOUND - no such credential\n",
+	} {
+		engine := newFakeEngine()
+		if err := engine.Put(t.Context(), aGrant, "v"); err != nil {
+			t.Fatal(err)
+		}
+		seen := []Rule{{UIDs: []uint32{guest}, Names: []string{"open_platform/*"}, Verbs: []string{"GET", "REJECT"}}}
+		s := newSession(New(Config{Rules: seen, Engine: engine}), Peer{UID: guest})
+		if got, _ := drive(t, s, []byte("GET "+name+"\nREJECT "+name+" v\n")); got != want+want {
+			t.Errorf("%s\n got %q\nwant %q twice", name, got, want)
 		}
 	}
 	// What is visible by the rules and unknown to the engine reads the same.

@@ -19,6 +19,10 @@ type Config struct {
 	// SIGN. timestamp is in Unix seconds.
 	Sign func(ticket secret.Text, nonce string, timestamp int64, url string) string
 
+	// Inbox receives what PUSH passes on; nil has no owner at all, and PUSH is
+	// answered NOT_FOUND.
+	Inbox Inbox
+
 	// Logger is where connections that end badly and faults are reported; nil for
 	// nowhere. No value and no ticket ever reaches it.
 	Logger hclog.Logger
@@ -46,9 +50,9 @@ type Config struct {
 	// whole; 0 stands for 30 s.
 	LineTimeout time.Duration
 
-	// WriteTimeout is how long one write of replies (at most about 64 KiB, or one reply)
-	// may take before the peer is taken to have stopped reading; 0 stands
-	// for 10 s.
+	// WriteTimeout is how long a peer may read nothing at all of what it is being sent before
+	// it is taken to have stopped reading; 0 stands for 10 s. One that reads a little
+	// in every such span may take as long as it likes.
 	WriteTimeout time.Duration
 
 	// WaitTimeout is how long a request may wait for a fetch before it is

@@ -123,18 +123,23 @@ func (c *conn) setDeadline() {
 	}
 }
 
-// flush writes the replies that have gathered, and gives back the room they took.
+// flush writes the replies that have gathered, and gives back the room they took. A peer that
+// reads is waited for, however slowly it does; one that has read nothing for
+// [Config].WriteTimeout is an error.
 func (c *conn) flush() error {
 	out := c.session.out
 	defer c.giveBack()
-	if len(out) == 0 {
-		return nil
+	for len(out) > 0 {
+		if err := c.nc.SetWriteDeadline(time.Now().Add(c.server.cfg.writeTimeout())); err != nil {
+			return err
+		}
+		n, err := c.nc.Write(out)
+		out = out[n:]
+		if err != nil && (n == 0 || !errors.Is(err, os.ErrDeadlineExceeded)) {
+			return err
+		}
 	}
-	if err := c.nc.SetWriteDeadline(time.Now().Add(c.server.cfg.writeTimeout())); err != nil {
-		return err
-	}
-	_, err := c.nc.Write(out)
-	return err
+	return nil
 }
 
 // borrow makes room for replies if there is something to answer. A job may have made its

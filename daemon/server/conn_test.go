@@ -104,11 +104,47 @@ func TestReaderThatStopsReading(t *testing.T) {
 	})
 }
 
+// A peer that reads a little now and then is waited for, however long it takes in all.
+func TestReaderThatIsSlow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, Config{WriteTimeout: 10 * time.Second})
+		c := r.ln.dial(t)
+		c.send("PING\nGET " + token + "\n")
+		const want = "OK PONG\nOK 7200 tok-01\n"
+		var got []byte
+		d := took(func() {
+			for len(got) < len(want) {
+				time.Sleep(8 * time.Second)
+				var b [1]byte
+				if _, err := io.ReadFull(c.Conn, b[:]); err != nil {
+					t.Fatalf("closed after %q: %v", got, err)
+				}
+				got = append(got, b[0])
+			}
+		})
+		c.want(string(got), want)
+		if d < time.Minute {
+			t.Errorf("read in %s: not slow", d)
+		}
+		c.want(c.ask("PING"), "OK PONG")
+
+		// Slow at first, and then no more.
+		c.send("PING\n")
+		time.Sleep(8 * time.Second)
+		var b [1]byte
+		if _, err := io.ReadFull(c.Conn, b[:]); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(21 * time.Second)
+		c.want(c.rest(), "")
+	})
+}
+
 func TestWaitTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t, Config{WaitTimeout: 30 * time.Second})
 		c := r.ln.dial(t)
-		d := took(func() { c.want(c.ask("GET %s", cold), "ERR UNAVAILABLE 1 no value in time; the fetch goes on") })
+		d := took(func() { c.want(c.ask("GET %s", cold), "ERR UNAVAILABLE 1 not done in time; what was begun goes on") })
 		if d != 30*time.Second {
 			t.Errorf("answered after %s, want 30s", d)
 		}

@@ -68,12 +68,16 @@ func play(t *testing.T, c conversation.Conversation, wrap func(net.Conn) net.Con
 			peer.UID = guest
 		}
 	}
+	engine := newFakeEngine()
 	r := start(t, Config{
+		Engine:  engine,
+		Inbox:   fakeInbox{engine},
 		Version: "1.2.3",
 		Rules:   guestRules,
 		Peer:    func(net.Conn) (Peer, error) { return peer, nil },
 		Sign:    fakeSign,
 	})
+	r.engine = engine
 	player := conversation.Player{Conn: wrap(r.ln.dial(t).Conn), Do: func(step conversation.Step) error {
 		synctest.Wait()
 		if step.Kind == conversation.Advance {

@@ -21,8 +21,8 @@
 //
 // A connection costs its goroutine and a read buffer of 4 KiB, which grows to the
 // longest line only while such a line is under way; replies are written as soon as
-// there are 64 KiB of them. A peer that does not read its replies is closed when a write has taken
-// [Config].WriteTimeout. One that begins a line and does not end it is closed after
+// there are 64 KiB of them. A peer that reads nothing of its replies for
+// [Config].WriteTimeout is closed. One that begins a line and does not end it is closed after
 // LineTimeout. One that says nothing may stay, as long as there are fewer
 // than MaxConns: workers of PHP keep connections for days, and the kernel closes those of the dead.
 //

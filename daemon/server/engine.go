@@ -9,7 +9,8 @@ import (
 
 // Engine is what the server asks for everything it answers. Its methods may be
 // called concurrently. An error that is not a [*refresh.Error], or the
-// context's own, is a fault and is shown to nobody.
+// context's own, is a fault and is shown to nobody. No error holds a value, a code or any
+// other thing that was handed in.
 type Engine interface {
 	// Cached returns the value of name if one is held that is valid now. It never
 	// blocks, never allocates, and keeps nothing of name.
@@ -25,6 +26,19 @@ type Engine interface {
 
 	// Refresh fetches unconditionally.
 	Refresh(ctx context.Context, name string) (refresh.Value, error)
+
+	// Put stores a pushed ticket or a grant, and returns nil when it is durable. For
+	// the name of anything else its error has [refresh.Unfit]. What ctx ends
+	// may have been done; doing it again does no harm. This holds for Import too.
+	Put(ctx context.Context, name string, value secret.Text) error
+
+	// Exchange turns an authorization code of owner into a grant and returns whose it is, as
+	// owner/child, when it is durable. A code that has been exchanged costs no second
+	// call. ctx bounds the waiting, not the exchange.
+	Exchange(ctx context.Context, owner string, code secret.Text) (customer string, err error)
+
+	// Import takes in the page of owner's customers that begins at offset.
+	Import(ctx context.Context, owner string, offset int) (refresh.ImportPage, error)
 
 	// List returns what there is under prefix, sorted by name. The slice is the
 	// caller's.
@@ -42,6 +56,14 @@ type Engine interface {
 
 	// Stats returns counters. Their keys differ from the server's own.
 	Stats() []refresh.Stat
+}
+
+// Inbox receives what WeChat pushes. Its method may be called concurrently.
+type Inbox interface {
+	// Receive verifies a callback to owner and does what it says; ctx bounds the
+	// waiting. Nil means that the sender may be told "success". Errors are as those
+	// of [Engine]; [refresh.Denied] is for a wrong signature or receiver.
+	Receive(ctx context.Context, owner, signature, timestamp, nonce, encrypt string) error
 }
 
 // Watch is a subscription to changes.

@@ -12,6 +12,7 @@ import (
 // Answers that the server gives of itself. They are shared and never written to.
 var (
 	errNotFound  = &protocol.Error{Code: protocol.NotFound, RetryAfter: protocol.Never, Message: "no such credential"}
+	errNoOwner   = &protocol.Error{Code: protocol.NotFound, RetryAfter: protocol.Never, Message: "no such owner"}
 	errStopping  = &protocol.Error{Code: protocol.Shutdown, RetryAfter: time.Second, Message: "the daemon is stopping"}
 	errTooMany   = &protocol.Error{Code: protocol.Busy, RetryAfter: time.Second, Message: "too many connections"}
 	errNotTicket = &protocol.Error{Code: protocol.BadRequest, RetryAfter: protocol.Never,
@@ -29,6 +30,8 @@ var codes = map[refresh.Reason]protocol.Code{
 	refresh.Reauth:      protocol.Reauth,
 	refresh.Busy:        protocol.Busy,
 	refresh.Stopping:    protocol.Shutdown,
+	refresh.Denied:      protocol.Denied,
+	refresh.Unfit:       protocol.BadRequest,
 }
 
 // codeOf is the one place where an error becomes an answer. What it does not know
@@ -52,7 +55,7 @@ func codeOf(err error) *protocol.Error {
 		// By a stop; or by the peer's going away, and then nobody reads this.
 		return errStopping
 	case errors.Is(err, context.DeadlineExceeded):
-		return &protocol.Error{Code: protocol.Unavailable, RetryAfter: time.Second, Message: "no value in time; the fetch goes on"}
+		return &protocol.Error{Code: protocol.Unavailable, RetryAfter: time.Second, Message: "not done in time; what was begun goes on"}
 	}
 	return errInternal
 }

@@ -26,6 +26,8 @@ type fakeEngine struct {
 	gets    int // calls of Get that had to wait, or would have
 	waiting int // how many are waiting now
 
+	imported map[int]bool // the offsets of pages that have been imported
+
 	panics string // Get and Cached of this name panic
 }
 
@@ -51,6 +53,9 @@ const (
 	heldToken  = "work/ww0123/1000003/access_token"
 	pushed     = "open_platform/wxcomponent/component_verify_ticket"
 	authorizer = "open_platform/wxcomponent/wxauthorizer/access_token"
+
+	platform = "open_platform/wxcomponent"
+	aGrant   = "open_platform/wxcomponent/wxauthorizer/refresh_token"
 )
 
 func newFakeEngine() *fakeEngine {
@@ -65,13 +70,16 @@ func newFakeEngine() *fakeEngine {
 			workToken:  {"corp_token", refresh.Stale, "tok-w1", in(10 * time.Minute)},
 			heldToken:  {kind: "corp_token", state: refresh.Held},
 		},
-		script:  map[string]fetched{},
-		told:    make(chan struct{}),
-		watches: map[*fakeWatch]struct{}{},
+		script:   map[string]fetched{},
+		imported: map[int]bool{},
+		told:     make(chan struct{}),
+		watches:  map[*fakeWatch]struct{}{},
 	}
 }
 
 var errNoSuch = &refresh.Error{Reason: refresh.NotFound, RetryAfter: refresh.Never, Message: "the engine's own words for it"}
+
+var errWriteOnly = &refresh.Error{Reason: refresh.Denied, RetryAfter: refresh.Never, Message: "write-only"}
 
 func (e *fakeEngine) Cached(name []byte) (refresh.Value, bool) {
 	e.mu.Lock()
@@ -117,6 +125,8 @@ func (e *fakeEngine) fetch(ctx context.Context, name string, forced bool) (refre
 		switch {
 		case c == nil:
 			return refresh.Value{}, errNoSuch
+		case c.kind == "grant":
+			return refresh.Value{}, errWriteOnly
 		case !forced && c.end.After(time.Now()):
 			return refresh.Value{Text: c.value, TTL: time.Until(c.end)}, nil
 		case f.err != nil:
@@ -137,6 +147,72 @@ func (e *fakeEngine) fetch(ctx context.Context, name string, forced bool) (refre
 			return refresh.Value{}, err
 		}
 	}
+}
+
+// Put knows the grants of every customer of platform, and pushed, which lives for 12 h.
+func (e *fakeEngine) Put(_ context.Context, name string, value secret.Text) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	c := e.creds[name]
+	switch {
+	case strings.HasPrefix(name, platform+"/") && strings.HasSuffix(name, "/refresh_token"):
+		e.creds[name] = &fakeCred{kind: "grant", state: refresh.Fresh, value: value}
+	case c == nil:
+		return errNoSuch
+	case c.kind != "pushed":
+		return &refresh.Error{Reason: refresh.Unfit, RetryAfter: refresh.Never,
+			Message: name + " is fetched from WeChat: only pushed tickets and grants can be put"}
+	default:
+		e.landLocked(name, fetched{ttl: 12 * time.Hour, value: value})
+	}
+	close(e.told) // whoever waits for a ticket goes on
+	e.told = make(chan struct{})
+	return nil
+}
+
+// Exchange knows one code, and whose it is.
+func (e *fakeEngine) Exchange(ctx context.Context, owner string, code secret.Text) (string, error) {
+	customer := platform + "/wxcustomer"
+	switch {
+	case owner != platform:
+		return "", errNoSuch
+	case code != "queryauthcode@@@01":
+		return "", &refresh.Error{Reason: refresh.Refused, RetryAfter: refresh.Never, Message: "errcode=61010 code is expired"}
+	}
+	return customer, e.Put(ctx, customer+"/refresh_token", "refreshtoken@@@02")
+}
+
+// Import has 700 customers of platform, in pages of 500; each is new once.
+func (e *fakeEngine) Import(_ context.Context, owner string, offset int) (refresh.ImportPage, error) {
+	const total, page = 700, 500
+	if owner != platform {
+		return refresh.ImportPage{}, errNoSuch
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	p := refresh.ImportPage{Total: total}
+	if offset+page < total {
+		p.Next = offset + page
+	}
+	if !e.imported[offset] {
+		p.Kept = min(page, max(0, total-offset))
+	}
+	e.imported[offset] = true
+	return p, nil
+}
+
+// fakeInbox is the inbox that testdata/conversations/README.md describes: it takes one message,
+// which carries a ticket.
+type fakeInbox struct{ engine Engine }
+
+func (i fakeInbox) Receive(ctx context.Context, owner, signature, _, _, _ string) error {
+	switch {
+	case owner != platform:
+		return errNoSuch
+	case signature != "0a1b2c3d4e5f60718293a4b5c6d7e8f901234567":
+		return &refresh.Error{Reason: refresh.Denied, RetryAfter: refresh.Never, Message: "the signature is not right"}
+	}
+	return i.engine.Put(ctx, pushed, "ticket@@@01")
 }
 
 // landLocked makes f the outcome of a refresh of name, and tells the watchers.

@@ -19,11 +19,21 @@ func (e stillEngine) Reject(context.Context, string, secret.Text) (refresh.Value
 	return e.value, nil
 }
 func (e stillEngine) Refresh(context.Context, string) (refresh.Value, error) { return e.value, nil }
-func (e stillEngine) List(string) []refresh.Listing                          { return nil }
-func (e stillEngine) Status(name string) (refresh.Status, error)             { return refresh.Status{}, nil }
-func (e stillEngine) History(string) ([]refresh.Attempt, error)              { return nil, errNoSuch }
-func (e stillEngine) Stats() []refresh.Stat                                  { return nil }
-func (e stillEngine) Watch(string) ([]refresh.Listing, Watch)                { return nil, stillWatch{} }
+func (e stillEngine) Put(context.Context, string, secret.Text) error         { return nil }
+func (e stillEngine) Exchange(_ context.Context, owner string, _ secret.Text) (string, error) {
+	return owner + "/c", nil
+}
+func (e stillEngine) Import(context.Context, string, int) (refresh.ImportPage, error) {
+	return refresh.ImportPage{Total: 1}, nil
+}
+func (e stillEngine) Receive(context.Context, string, string, string, string, string) error {
+	return errNoSuch
+}
+func (e stillEngine) List(string) []refresh.Listing              { return nil }
+func (e stillEngine) Status(name string) (refresh.Status, error) { return refresh.Status{}, nil }
+func (e stillEngine) History(string) ([]refresh.Attempt, error)  { return nil, errNoSuch }
+func (e stillEngine) Stats() []refresh.Stat                      { return nil }
+func (e stillEngine) Watch(string) ([]refresh.Listing, Watch)    { return nil, stillWatch{} }
 
 // stillWatch is over at once.
 type stillWatch struct{}
@@ -41,6 +51,7 @@ func FuzzSession(f *testing.F) {
 	f.Add([]byte(script), 7)
 	f.Add([]byte("PING\r\nGET a/b/c\nSTATUS a/b/c\nHISTORY a/b/c\nLIST a\nSTATS\nQUIT\nPING\n"), 20)
 	f.Add([]byte("REJECT a/b/c v\nREFRESH a/b/c\nWATCH\nPING\n"), 1)
+	f.Add([]byte("PUT a/b/c v\nEXCHANGE a/b c\nIMPORT a/b\nIMPORT a/b 500\nPUSH a/b "+strings.Repeat("0", 40)+" 1 n YQ==\nPUT a/b v\n"), 9)
 	f.Add([]byte("\x00\n\n \n  GET\n\r\nGET  a/b/c\nGET a/b/c \n"), 3)
 	f.Fuzz(func(t *testing.T, in []byte, cut int) {
 		whole := converse(t, in)
@@ -56,7 +67,8 @@ func FuzzSession(f *testing.F) {
 
 // converse is drive without anything that differs from one run to the next.
 func converse(t *testing.T, pieces ...[]byte) string {
-	s := newSession(New(Config{Engine: stillEngine{newStaticEngine()}, Sign: func(secret.Text, string, int64, string) string { return "-" }}), Peer{})
+	engine := stillEngine{newStaticEngine()}
+	s := newSession(New(Config{Engine: engine, Inbox: engine, Sign: func(secret.Text, string, int64, string) string { return "-" }}), Peer{})
 	var in []byte
 	var out strings.Builder
 	for _, piece := range pieces {

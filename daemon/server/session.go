@@ -130,6 +130,14 @@ func (s *session) answer(line []byte) action {
 		return s.reject(r.Args[0], r.Args[1])
 	case protocol.VerbRefresh:
 		return s.refresh(r.Args[0])
+	case protocol.VerbPut:
+		return s.put(r.Args[0], r.Args[1])
+	case protocol.VerbExchange:
+		return s.exchange(r.Args[0], r.Args[1])
+	case protocol.VerbPush:
+		return s.push(r.Args[0], r.Args[1:])
+	case protocol.VerbImport:
+		return s.importPage(r.Args[0], r.Args[1])
 	case protocol.VerbSign:
 		return s.sign(r.Args[0], r.Args[1])
 	case protocol.VerbList:
@@ -171,6 +179,28 @@ func (s *session) do(run func(flush func() error) error) action {
 	return wait
 }
 
+// wait makes a job of what leaves the peer waiting for as long as [Config].WaitTimeout allows.
+// ask appends the answer, or its error is the answer.
+func (s *session) wait(ask func(context.Context) error) action {
+	s.job = job{waits: true, run: func(ctx context.Context, _ func() error) error {
+		if ctx.Err() != nil { // stopping: nothing is begun that nobody will wait for
+			s.fail(ctx.Err())
+			return nil
+		}
+		bounded, cancel := context.WithTimeout(ctx, s.server.cfg.waitTimeout())
+		defer cancel()
+		switch err := ask(bounded); {
+		case err == nil:
+		case errors.Is(context.Cause(ctx), errGone):
+			return errOver
+		default:
+			s.fail(err)
+		}
+		return nil
+	}}
+	return wait
+}
+
 // renewRights decides what the peer may do, once for the connection, and once more
 // after the rules have changed.
 func (s *session) renewRights() {
@@ -181,16 +211,29 @@ func (s *session) renewRights() {
 
 // allowed reports whether the peer may use v on name, and answers if it may not.
 func (s *session) allowed(v protocol.Verb, name []byte) bool {
-	granted, visible := s.rights.may(v, name)
-	switch {
-	case granted:
-		return true
-	case !visible:
-		s.fail(errNotFound)
-	default:
-		s.deny(v)
+	if granted, visible := s.rights.may(v, name); !granted {
+		s.refuse(v, visible, errNotFound)
+		return false
 	}
-	return false
+	return true
+}
+
+// allowedOwner is allowed for an owner.
+func (s *session) allowedOwner(v protocol.Verb, owner []byte) bool {
+	if granted, visible := s.rights.mayOwn(v, owner); !granted {
+		s.refuse(v, visible, errNoOwner)
+		return false
+	}
+	return true
+}
+
+// refuse answers with hidden, or says that v is not granted on what may be seen.
+func (s *session) refuse(v protocol.Verb, visible bool, hidden *protocol.Error) {
+	if visible {
+		s.deny(v)
+	} else {
+		s.fail(hidden)
+	}
 }
 
 // granted is allowed for a verb that goes without a name.

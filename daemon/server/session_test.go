@@ -269,7 +269,7 @@ func TestStatusSaysWhoReads(t *testing.T) {
 		cold:   "-",
 	} {
 		got, _ := drive(t, s, []byte("STATUS "+name+"\n"))
-		if !strings.HasSuffix(got, "\nused_by "+want+"\n") {
+		if !strings.Contains(got, "\nused_by "+want+"\n") {
 			t.Errorf("used_by of %s\n got %q\nwant %q", name, got[strings.LastIndex(got, "used_by"):], want)
 		}
 	}
@@ -288,9 +288,11 @@ func TestErrorCodes(t *testing.T) {
 		{&refresh.Error{Reason: refresh.Reauth, RetryAfter: -5, Message: "m"}, "ERR REAUTH - m\n"},
 		{&refresh.Error{Reason: refresh.Busy, RetryAfter: time.Second, Message: "two\nlines"}, "ERR BUSY 1 two lines\n"},
 		{&refresh.Error{Reason: refresh.Stopping, RetryAfter: time.Second, Message: "m"}, "ERR SHUTDOWN 1 m\n"},
+		{&refresh.Error{Reason: refresh.Denied, RetryAfter: refresh.Never, Message: "write-only"}, "ERR DENIED - write-only\n"},
+		{&refresh.Error{Reason: refresh.Unfit, RetryAfter: refresh.Never, Message: "m"}, "ERR BAD_REQUEST - m\n"},
 		{fmt.Errorf("wrapped: %w", &refresh.Error{Reason: refresh.Busy, Message: "m"}), "ERR BUSY 0 m\n"},
 		{&refresh.Error{Reason: 99, Message: "m"}, "ERR INTERNAL - internal error\n"},
-		{context.DeadlineExceeded, "ERR UNAVAILABLE 1 no value in time; the fetch goes on\n"},
+		{context.DeadlineExceeded, "ERR UNAVAILABLE 1 not done in time; what was begun goes on\n"},
 		{context.Canceled, "ERR SHUTDOWN 1 the daemon is stopping\n"},
 		{errFault, "ERR INTERNAL - internal error\n"},
 	}

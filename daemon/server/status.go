@@ -32,13 +32,15 @@ func (s *session) status(name []byte) action {
 			{"parent", st.Parent},
 			{"last_error", st.LastError},
 			{"error_at", moment(st.ErrorAt)},
-			{"errcode", errcode(st.ErrCode)},
+			{"errcode", some(st.ErrCode)},
 			{"address", st.Address},
 			{"failures", strconv.Itoa(st.Failures)},
-			{"hold_until", moment(st.HoldUntil)},
+			{"hold_until", holdUntil(st)},
 			{"fingerprint", st.Fingerprint},
 			{"durable", yesNo(st.Durable)},
 			{"used_by", s.server.usage.describe(owned)},
+			{"source", st.Source},
+			{"generations", some(st.Generations)},
 		}
 		s.out = protocol.AppendCount(s.out, len(pairs))
 		for _, p := range pairs {
@@ -94,8 +96,18 @@ func moment(t time.Time) string {
 	return t.UTC().Format(time.RFC3339)
 }
 
-// errcode is "" for 0, which is WeChat's word for success.
-func errcode(n int) string {
+// holdUntil is when WeChat is asked again of itself; "action" where it is not, since that
+// would be of no use before somebody acts; "" where there is no hold.
+func holdUntil(st refresh.Status) string {
+	if st.Held && st.HoldUntil.IsZero() {
+		return "action"
+	}
+	return moment(st.HoldUntil)
+}
+
+// some is "" for 0: an errcode of 0 is WeChat's word for success, and a grant has at least
+// one generation.
+func some(n int) string {
 	if n == 0 {
 		return ""
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"errors"
 	"strings"
 	"time"
 
@@ -55,28 +54,15 @@ func (s *session) await(name string, ask func(context.Context, string) (refresh.
 	return s.awaitThen(name, ask, func(v refresh.Value) { s.give([]byte(name), v) })
 }
 
-// awaitThen hands the value that ask returns to answer, or answers with its error. It leaves
-// the peer waiting for as long as [Config].WaitTimeout allows.
+// awaitThen hands the value that ask returns to answer, or answers with its error.
 func (s *session) awaitThen(name string, ask func(context.Context, string) (refresh.Value, error), answer func(refresh.Value)) action {
-	s.job = job{waits: true, run: func(ctx context.Context, _ func() error) error {
-		if ctx.Err() != nil { // stopping: nothing is begun that nobody will wait for
-			s.fail(ctx.Err())
-			return nil
+	return s.wait(func(ctx context.Context) error {
+		v, err := ask(ctx, name)
+		if err == nil {
+			answer(v)
 		}
-		bounded, cancel := context.WithTimeout(ctx, s.server.cfg.waitTimeout())
-		defer cancel()
-		v, err := ask(bounded, name)
-		if err != nil {
-			if errors.Is(context.Cause(ctx), errGone) {
-				return errOver
-			}
-			s.fail(err)
-			return nil
-		}
-		answer(v)
-		return nil
-	}}
-	return wait
+		return err
+	})
 }
 
 // give answers with v and counts who was given it.
