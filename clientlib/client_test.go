@@ -102,6 +102,29 @@ func TestMalformedReplies(t *testing.T) {
 	}
 }
 
+// Replies to what was handed in that are none of it.
+func TestMalformedRepliesToWhatIsHandedIn(t *testing.T) {
+	for _, reply := range []string{"OK 1\n", "OK a/b\n", "OK 700 500 0\n", "OK s3cr3t\n"} {
+		transports(t, func(t *testing.T, connect func(*fakeDaemon) *Client) {
+			c := connect(&fakeDaemon{serve: always(reply)})
+			put := c.Put(t.Context(), grantName, "v")
+			push := c.Push(t.Context(), platform, callback)
+			customer, exchange := c.Exchange(t.Context(), platform, "code")
+			page, imported := c.Import(t.Context(), platform, 0)
+			if customer != "" || page != (ImportPage{}) {
+				t.Errorf("%q: made something of it: %q %+v", reply, customer, page)
+			}
+			for _, err := range []error{put, push, exchange, imported} {
+				if !errors.Is(err, ErrMalformed) {
+					t.Errorf("%q: error is %v, want ErrMalformed", reply, err)
+					continue
+				}
+				quietly(t, "s3cr3t", err.Error())
+			}
+		})
+	}
+}
+
 // A daemon at its limit says so before it is asked, and closes without reading. What it
 // has said is there although nothing can be written any more.
 func TestBusyUnasked(t *testing.T) {
@@ -134,10 +157,23 @@ func TestBadRequestsAreNotSent(t *testing.T) {
 	_, inject := c.Get(ctx, tokenName+"\nREFRESH "+tokenName)
 	_, reject := c.Reject(ctx, tokenName, canary+" \n")
 	_, swapped := c.Reject(ctx, canary, tokenName)
+	put := c.Put(ctx, canary, grantName)
+	putLine := c.Put(ctx, grantName, canary+"\nPING")
+	_, exchange := c.Exchange(ctx, platform, canary+" "+canary)
+	_, exchangeName := c.Exchange(ctx, grantName, canary)
+	_, imported := c.Import(ctx, platform, -1)
+	hostile := callback
+	hostile.Nonce = "1 " + callback.Encrypt + "\nGET " + tokenName
+	push := c.Push(ctx, platform, hostile)
+	hostile = callback
+	hostile.Encrypt = canary + "-"
+	pushText := c.Push(ctx, platform, hostile)
+	pushNothing := c.Push(ctx, platform, Callback{})
 	_, sign := c.Sign(ctx, ticketName, "https://example.com/a b")
 	_, list := c.List(ctx, "work/*")
 	_, watch := c.Watch(ctx, "work *")
-	for _, err := range []error{get, inject, reject, swapped, sign, list, watch} {
+	for _, err := range []error{get, inject, reject, swapped, sign, list, watch,
+		put, putLine, exchange, exchangeName, imported, push, pushText, pushNothing} {
 		if !errors.Is(err, ErrBadRequest) {
 			t.Errorf("error is %v, want BAD_REQUEST", err)
 			continue

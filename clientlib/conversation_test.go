@@ -53,9 +53,13 @@ func (s *script) answer(line string) string {
 	return strings.Join(x.Reply, "\n") + "\n"
 }
 
-// canonical returns request as a client of this library writes it.
+// canonical returns request as a client of this library writes it: with the offset of an
+// IMPORT, for one.
 func canonical(request string) string {
 	verb, args, _ := parse(request)
+	if verb == protocol.VerbImport && len(args) == 1 {
+		args = append(args, "0")
+	}
 	line, err := protocol.AppendRequest(nil, verb, args...)
 	if err != nil {
 		return err.Error()
@@ -107,6 +111,17 @@ func call(ctx context.Context, c *Client, verb protocol.Verb, args []string, lin
 		cred, err = c.Reject(ctx, name, Secret(second))
 	case protocol.VerbRefresh:
 		cred, err = c.Refresh(ctx, name)
+	case protocol.VerbPut:
+		return protocol.AppendOK(nil), c.Put(ctx, name, Secret(second))
+	case protocol.VerbExchange:
+		customer, err := c.Exchange(ctx, name, Secret(second))
+		return protocol.AppendCustomer(nil, customer), err
+	case protocol.VerbPush:
+		return protocol.AppendOK(nil), c.Push(ctx, name, Callback{MsgSignature: args[1], Timestamp: args[2], Nonce: args[3], Encrypt: args[4]})
+	case protocol.VerbImport:
+		offset, _ := protocol.ParseOffset(second)
+		page, err := c.Import(ctx, name, offset)
+		return protocol.AppendImportPage(nil, page), err
 	case protocol.VerbSign:
 		s, err := c.Sign(ctx, name, second)
 		return protocol.AppendSignature(nil, s.Timestamp, s.Nonce, s.Signature), err

@@ -16,13 +16,20 @@
 // Where the API refuses a token as invalid or expired, hand it back
 // with [Client.Reject] and try once more with what that returns.
 //
+// # Customers
+//
+// Grants go in and never come out. [Client.Exchange] hands in the code that a customer's browser brought
+// back, [Client.Put] a refresh token, permanent code or ticket that another program holds,
+// [Client.Import] all the customers that a platform has, and [Client.Push] a callback that this
+// program's web server has received in the daemon's place.
+//
 // # Connections
 //
 // Requests share a pool of connections, of which at most MaxIdleConns are kept
 // open between requests. A connection that has been closed while it lay in the
 // pool, as after a restart of the daemon, is noticed when it is used: the
 // request is then sent once more, on a new connection, provided nothing of a reply
-// had arrived. A request that must not be made twice (Refresh) and a Watch
+// had arrived. A request that must not be made twice (Refresh, Exchange, Import) and a Watch
 // never take a connection from the pool, and so are never repeated. Nothing else
 // is ever retried: when to ask again is up to the caller, and an [*Error] says
 // when it may help.

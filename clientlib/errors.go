@@ -12,7 +12,7 @@ import (
 
 // Error is a refusal by the daemon, with a code and the time after which asking
 // again may help: use errors.AsType[*clientlib.Error], or errors.Is with one of the codes
-// below. A malformed name, value or prefix is refused as the daemon would refuse
+// below. A malformed name, value or other field is refused as the daemon would refuse
 // it, without asking.
 type Error = protocol.Error
 
@@ -22,9 +22,9 @@ const Never = protocol.Never
 // The codes of an [*Error], for errors.Is. The specification, package protocol,
 // says when each is answered.
 const (
-	ErrBadRequest  = protocol.BadRequest  // malformed name, prefix, value or URL
+	ErrBadRequest  = protocol.BadRequest  // malformed, or not what belongs there
 	ErrNotFound    = protocol.NotFound    // not configured, or not visible to this user
-	ErrDenied      = protocol.Denied      // not granted to this user
+	ErrDenied      = protocol.Denied      // not granted to this user, a grant, or a wrong signature
 	ErrWaiting     = protocol.Waiting     // WeChat has not pushed it yet
 	ErrUpstream    = protocol.Upstream    // WeChat refused: the message begins with errcode=
 	ErrUnavailable = protocol.Unavailable // WeChat could not be reached
@@ -77,10 +77,15 @@ func timeUp(err error) bool {
 }
 
 // pooled reports whether a request may be sent on a connection from the pool, which
-// may be a dead one. REFRESH may not: whether it was carried out could not be
-// known. WATCH keeps its connection.
+// may be a dead one. Those may not of which a second one is not as good as the first, when
+// it cannot be known whether that was carried out: REFRESH spends quota, EXCHANGE a code, and the second
+// IMPORT of a page counts nothing new. WATCH keeps its connection.
 func pooled(verb protocol.Verb) bool {
-	return verb != protocol.VerbRefresh && verb != protocol.VerbWatch
+	switch verb {
+	case protocol.VerbRefresh, protocol.VerbExchange, protocol.VerbImport, protocol.VerbWatch:
+		return false
+	}
+	return true
 }
 
 // explain makes err say what was asked and why it failed, in terms of ctx

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/url"
 	"strings"
 	"time"
 
@@ -76,6 +77,56 @@ func ExampleClient_Reject() {
 	// Output:
 	// 2h0m0s tok-02 <nil>
 	// {REDACTED 2h0m0s}
+}
+
+// A page that receives callbacks in the daemon's place passes them on. query stands for what
+// its web server has given it.
+func ExampleClient_Push() {
+	tokens := clientlib.Client{DialContext: daemon(map[string]string{
+		"PUSH open_platform/wxcomponent 0a1b2c3d4e5f60718293a4b5c6d7e8f901234567 946684800 1320562132 dGlja2V0IDAx": "OK\n",
+	})}
+	defer tokens.Close()
+	query, _ := url.ParseQuery("msg_signature=0a1b2c3d4e5f60718293a4b5c6d7e8f901234567&timestamp=946684800&nonce=1320562132")
+
+	err := tokens.Push(context.Background(), "open_platform/wxcomponent", clientlib.Callback{
+		MsgSignature: query.Get("msg_signature"),
+		Timestamp:    query.Get("timestamp"),
+		Nonce:        query.Get("nonce"),
+		Encrypt:      "dGlja2V0IDAx", // the Encrypt of the body
+	})
+	switch {
+	case err == nil:
+		fmt.Print("success") // and nothing else
+	case errors.Is(err, clientlib.ErrDenied), errors.Is(err, clientlib.ErrBadRequest):
+		fmt.Println("403: not WeChat's")
+	default:
+		fmt.Println("503: WeChat will send it again")
+	}
+	// Output: success
+}
+
+// A site moves in: all its customers, page by page.
+func ExampleClient_Import() {
+	tokens := clientlib.Client{DialContext: daemon(map[string]string{
+		"IMPORT open_platform/wxcomponent 0":   "OK 700 500 500\n",
+		"IMPORT open_platform/wxcomponent 500": "OK 700 198 -\n",
+	})}
+	defer tokens.Close()
+
+	for offset := 0; ; {
+		page, err := tokens.Import(context.Background(), "open_platform/wxcomponent", offset)
+		if err != nil {
+			fmt.Println(err) // go on from offset later
+			return
+		}
+		fmt.Println(page.Kept, "of", page.Total)
+		if offset = page.Next; offset == 0 {
+			return
+		}
+	}
+	// Output:
+	// 500 of 700
+	// 198 of 700
 }
 
 // An Error says whether, and when, asking again may help.

@@ -146,7 +146,16 @@ func (c *Client) idleConns() int {
 const (
 	tokenName  = "official_account/wx0123/access_token"
 	ticketName = "official_account/wx0123/jsapi_ticket"
+	grantName  = "open_platform/wxcomponent/wxauthorizer/refresh_token"
+	platform   = "open_platform/wxcomponent"
 )
+
+var callback = Callback{
+	MsgSignature: "0a1b2c3d4e5f60718293a4b5c6d7e8f901234567",
+	Timestamp:    "946684800",
+	Nonce:        "1320562132",
+	Encrypt:      "dGlja2V0IDAx",
+}
 
 // quietly fails the test if canary stands in any of texts.
 func quietly(t *testing.T, canary string, texts ...string) {

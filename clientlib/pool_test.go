@@ -118,8 +118,49 @@ func TestDeadPooledConnection(t *testing.T) {
 	})
 }
 
+// once is what must not be made twice.
+var once = map[string]func(context.Context, *Client) error{
+	"Refresh": func(ctx context.Context, c *Client) error {
+		_, err := c.Refresh(ctx, tokenName)
+		return err
+	},
+	"Exchange": func(ctx context.Context, c *Client) error {
+		_, err := c.Exchange(ctx, platform, "code@@@01")
+		return err
+	},
+	"Import": func(ctx context.Context, c *Client) error {
+		_, err := c.Import(ctx, platform, 0)
+		return err
+	},
+}
+
+// What may be made twice is sent once more when the connection from the pool was dead.
+func TestPutAndPushAreRepeated(t *testing.T) {
+	transports(t, func(t *testing.T, connect func(*fakeDaemon) *Client) {
+		d := &fakeDaemon{serve: replies("OK\n")} // then it closes
+		c := connect(d)
+		for range 3 {
+			if err := c.Put(t.Context(), grantName, "refresh@@@01"); err != nil {
+				t.Fatal(err)
+			}
+			if err := c.Push(t.Context(), platform, callback); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := d.conns.Load(); n != 6 {
+			t.Errorf("%d connections, want 6", n)
+		}
+	})
+}
+
 // What must not be made twice is never sent on a connection that may be dead.
-func TestRefreshIsSentOnce(t *testing.T) {
+func TestSentOnce(t *testing.T) {
+	for about, ask := range once {
+		t.Run(about, func(t *testing.T) { sentOnce(t, ask) })
+	}
+}
+
+func sentOnce(t *testing.T, ask func(context.Context, *Client) error) {
 	transports(t, func(t *testing.T, connect func(*fakeDaemon) *Client) {
 		var mu sync.Mutex
 		requests := 0
@@ -131,7 +172,7 @@ func TestRefreshIsSentOnce(t *testing.T) {
 			}
 		}}
 		c := connect(d)
-		if _, err := c.Refresh(t.Context(), tokenName); !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, syscall.ECONNRESET) {
+		if err := ask(t.Context(), c); !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, syscall.ECONNRESET) {
 			t.Errorf("error is %v", err)
 		}
 		mu.Lock()
@@ -141,12 +182,12 @@ func TestRefreshIsSentOnce(t *testing.T) {
 		}
 	})
 	transports(t, func(t *testing.T, connect func(*fakeDaemon) *Client) {
-		d := &fakeDaemon{serve: replies("OK 7200 tok-01\n")}
+		d := &fakeDaemon{serve: replies("ERR BUSY 1 not now\n")}
 		c := connect(d)
-		if _, err := c.Get(t.Context(), tokenName); err != nil {
+		if _, err := c.Get(t.Context(), tokenName); !errors.Is(err, ErrBusy) || c.idleConns() != 1 {
 			t.Fatal(err)
 		}
-		if _, err := c.Refresh(t.Context(), tokenName); err != nil {
+		if err := ask(t.Context(), c); !errors.Is(err, ErrBusy) {
 			t.Error(err) // it would have met the dead connection
 		}
 	})
@@ -228,7 +269,8 @@ func TestRules(t *testing.T) {
 		}
 	}
 	for _, v := range protocol.Verbs() {
-		if once := v == protocol.VerbRefresh || v == protocol.VerbWatch; pooled(v) == once {
+		once := v == protocol.VerbRefresh || v == protocol.VerbExchange || v == protocol.VerbImport || v == protocol.VerbWatch
+		if pooled(v) == once {
 			t.Errorf("%s: pooled is %v", v, !once)
 		}
 	}

@@ -2,6 +2,7 @@ package clientlib
 
 import (
 	"context"
+	"strconv"
 
 	"tokend/protocol"
 )
@@ -15,6 +16,18 @@ type Attempt = protocol.Attempt
 
 // Signature is what a page hands to wx.config or wx.agentConfig.
 type Signature = protocol.Signature
+
+// ImportPage is what came of importing one page of a platform's customers.
+type ImportPage = protocol.ImportPage
+
+// Callback is an encrypted message of WeChat's that a web page has received: three fields of
+// its query and one of its body, as they came.
+type Callback struct {
+	MsgSignature string // not the field called signature, which covers no message
+	Timestamp    string
+	Nonce        string
+	Encrypt      string
+}
 
 // Pair is one line of a status or of the statistics.
 type Pair struct {
@@ -59,6 +72,36 @@ func (c *Client) Refresh(ctx context.Context, name string) (Credential, error) {
 	return one(ctx, c, protocol.VerbRefresh, parseCredential, name)
 }
 
+// Put hands in what the daemon cannot fetch: a ticket that WeChat has pushed to somebody else, or
+// a grant (a refresh token, a permanent code). It returns nil when the value is safely
+// on the daemon's disk. Putting the same again does no harm.
+func (c *Client) Put(ctx context.Context, name string, value Secret) error {
+	return c.done(ctx, protocol.VerbPut, name, string(value))
+}
+
+// Exchange has the daemon turn an authorization code into a customer's grant, and keep that. owner is
+// open_platform/<component_appid> or open_work/<suite_id>; customer is owner/<child>,
+// which the names of the customer's credentials begin with. It is never repeated; a
+// caller may, since the daemon does not exchange one code twice.
+func (c *Client) Exchange(ctx context.Context, owner string, code Secret) (customer string, err error) {
+	return one(ctx, c, protocol.VerbExchange, protocol.ParseCustomer, owner, string(code))
+}
+
+// Push passes a callback to owner on to the daemon, which verifies and decrypts it and does what it
+// says. Only after nil may the page that has received it answer "success". The fields of
+// m may be whatever a stranger has sent: what is malformed is an [*Error] with
+// [ErrBadRequest], and is not sent.
+func (c *Client) Push(ctx context.Context, owner string, m Callback) error {
+	return c.done(ctx, protocol.VerbPush, owner, m.MsgSignature, m.Timestamp, m.Nonce, m.Encrypt)
+}
+
+// Import has the daemon take in the page of owner's customers that begins at offset, 0 for the first
+// one. Go on with the Next of what it returns until that is 0. It is never
+// repeated; a caller may, at the cost of another call to WeChat.
+func (c *Client) Import(ctx context.Context, owner string, offset int) (ImportPage, error) {
+	return one(ctx, c, protocol.VerbImport, protocol.ParseImportPage, owner, strconv.Itoa(offset))
+}
+
 // Sign returns the JS-SDK signature of the page at url with the ticket name,
 // which stays with the daemon.
 func (c *Client) Sign(ctx context.Context, name, url string) (Signature, error) {
@@ -84,6 +127,17 @@ func (c *Client) History(ctx context.Context, name string) ([]Attempt, error) {
 // Stats returns the daemon's counters, in the order of their keys.
 func (c *Client) Stats(ctx context.Context) ([]Pair, error) {
 	return many(ctx, c, protocol.VerbStats, parsePair)
+}
+
+// done makes a request whose reply is a plain OK.
+func (c *Client) done(ctx context.Context, verb protocol.Verb, args ...string) error {
+	_, err := one(ctx, c, verb, func(fields string) (struct{}, error) {
+		if fields != "" {
+			return struct{}{}, ErrMalformed
+		}
+		return struct{}{}, nil
+	}, args...)
+	return err
 }
 
 // one makes a request whose reply is one line.
