@@ -9,7 +9,7 @@ import (
 
 // verbs are the protocol's (contract, section 2).
 var verbs = []string{
-	"PING", "VERSION", "GET", "REJECT", "REFRESH", "PUT", "EXCHANGE", "PUSH", "SIGN",
+	"PING", "VERSION", "GET", "REJECT", "REFRESH", "PUT", "EXCHANGE", "PUSH", "IMPORT", "SIGN",
 	"LIST", "STATUS", "HISTORY", "STATS", "WATCH", "QUIT",
 }
 
