@@ -1,9 +1,9 @@
 package daemon
 
 import (
-	"fmt"
 	"iter"
 	"maps"
+	"strings"
 
 	"tokend/daemon/config"
 	"tokend/daemon/refresh"
@@ -11,14 +11,28 @@ import (
 )
 
 // catalog is the configuration as the engine wants it: every name that the configured accounts
-// give, with how its value is fetched. It is immutable.
+// give, with how its value is fetched. Customers of platforms and suites are not
+// in it one by one: any well-formed name of one has a spec, and whether there is such a
+// customer is told by its grant. It is immutable.
 type catalog struct {
-	specs map[string]refresh.Spec
+	specs     map[string]refresh.Spec
+	platforms map[string]platform // by path: open_platform/<appid>, open_work/<suite_id>
+}
+
+// platform is what has customers.
+type platform interface {
+	// customer returns the spec of a customer's credential; false for a word that is none.
+	customer(child, word string) (refresh.Spec, bool)
+
+	// dependants returns the words of what lives by a customer's grant.
+	dependants() []string
+
+	onboarding() refresh.Onboarding
 }
 
 // newCatalog returns the catalog of file, whose calls go to up.
 func newCatalog(file *config.Config, up *upstream) *catalog {
-	c := &catalog{specs: map[string]refresh.Spec{}}
+	c := &catalog{specs: map[string]refresh.Spec{}, platforms: map[string]platform{}}
 	for _, a := range file.OfficialAccounts {
 		o := c.app(a, up)
 		c.add(o.child("jsapi_ticket", refresh.Ticket, fetchers.Ticket{Client: up.weixin, Type: fetchers.JSAPI}))
@@ -36,6 +50,12 @@ func newCatalog(file *config.Config, up *upstream) *catalog {
 	for _, p := range file.OpenWork {
 		o := owner{path: "open_work/" + p.CorpID, pays: "open_work/" + p.CorpID, settings: p.Settings()}
 		c.add(o.root("provider_access_token", refresh.ProviderToken, fetchers.ProviderToken{Client: up.work, CorpID: p.CorpID, Secret: p.ProviderSecret}))
+		for _, s := range p.Suites {
+			c.suite(newSuite(s, up))
+		}
+	}
+	for _, p := range file.OpenPlatforms {
+		c.component(newComponent(p, up))
 	}
 	return c
 }
@@ -86,13 +106,55 @@ func (c *catalog) Lookup(name string) (refresh.Spec, error) {
 	if s, ok := c.specs[name]; ok {
 		return s, nil
 	}
-	return refresh.Spec{}, &refresh.Error{Reason: refresh.NotFound, RetryAfter: refresh.Never, Message: fmt.Sprintf("no such credential: %s", name)}
+	if path, child, word, ok := splitCustomer(name); ok {
+		if p, ok := c.platforms[path]; ok {
+			if s, ok := p.customer(child, word); ok {
+				return s, nil
+			}
+		}
+	}
+	return refresh.Spec{}, &refresh.Error{Reason: refresh.NotFound, RetryAfter: refresh.Never, Message: "no such credential: " + name}
+}
+
+// splitCustomer takes the name of a customer's credential apart.
+func splitCustomer(name string) (path, child, word string, ok bool) {
+	s := strings.Split(name, "/")
+	if len(s) != 4 {
+		return "", "", "", false
+	}
+	return s[0] + "/" + s[1], s[2], s[3], true
 }
 
 // Names yields every name that the configuration gives.
 func (c *catalog) Names() iter.Seq[string] { return maps.Keys(c.specs) }
 
+// Dependants returns the names that live by grant.
+func (c *catalog) Dependants(grant string) []string {
+	path, child, _, ok := splitCustomer(grant)
+	p := c.platforms[path]
+	if !ok || p == nil {
+		return nil
+	}
+	var names []string
+	for _, word := range p.dependants() {
+		names = append(names, path+"/"+child+"/"+word)
+	}
+	return names
+}
+
+// Onboarding says how owner takes in customers.
+func (c *catalog) Onboarding(owner string) (refresh.Onboarding, error) {
+	if p, ok := c.platforms[owner]; ok {
+		return p.onboarding(), nil
+	}
+	return refresh.Onboarding{}, &refresh.Error{Reason: refresh.NotFound, RetryAfter: refresh.Never, Message: "no such platform or suite: " + owner}
+}
+
 // accounts returns how many accounts file names.
 func accounts(file *config.Config) int {
-	return len(file.OfficialAccounts) + len(file.MiniPrograms) + len(file.Work) + len(file.OpenWork)
+	n := len(file.OfficialAccounts) + len(file.MiniPrograms) + len(file.Work) + len(file.OpenWork) + len(file.OpenPlatforms)
+	for _, p := range file.OpenWork {
+		n += len(p.Suites)
+	}
+	return n
 }

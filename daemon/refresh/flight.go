@@ -117,11 +117,9 @@ func (e *Engine) fetch(en *entry, spec *Spec, f *flight) (got answer, err error)
 		return got, err
 	}
 	var listed secret.Text
-	again := e.ask(ctx, spec.Parent, quickTries, en.life(), func(parent secret.Text) error {
-		return e.slot(ctx, func(ctx context.Context) (err error) {
-			listed, err = spec.Recover(ctx, parent)
-			return err
-		})
+	again := e.ask(ctx, spec.Parent, quickTries, en.life(), func(parent secret.Text) (err error) {
+		listed, err = spec.Recover(ctx, parent)
+		return err
 	})
 	switch {
 	case again != nil:

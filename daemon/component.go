@@ -1,0 +1,79 @@
+package daemon
+
+import (
+	"context"
+
+	"tokend/daemon/config"
+	"tokend/daemon/refresh"
+	"tokend/fetchers"
+	"tokend/fetchers/secret"
+)
+
+// component is a third-party platform of the Open Platform.
+type component struct {
+	config.OpenPlatform
+	owner
+	client *fetchers.Client
+	roll   *roll
+}
+
+func newComponent(p config.OpenPlatform, up *upstream) component {
+	path := "open_platform/" + p.AppID
+	list := fetchers.AuthorizerList{Client: up.weixin, AppID: p.AppID}
+	return component{p, owner{path: path, pays: path, settings: p.Settings()}, up.weixin, newRoll(list)}
+}
+
+// component adds the platform's own credentials, and the way to its customers'.
+func (c *catalog) component(p component) {
+	ticket := p.root("component_verify_ticket", refresh.VerifyTicket, nil)
+	ticket.Nudge = fetchers.StartPush{Client: p.client, AppID: p.AppID, Secret: p.Secret}.Start
+	c.add(ticket)
+	token := p.root("component_access_token", refresh.ComponentToken, fetchers.ComponentToken{Client: p.client, AppID: p.AppID, Secret: p.Secret})
+	token.Parent = ticket.Name
+	c.add(token)
+	code := p.root("pre_auth_code", refresh.PreAuthCode, fetchers.PreAuthCode{Client: p.client, AppID: p.AppID})
+	code.Parent = token.Name
+	c.add(code)
+	c.platforms[p.path] = p
+}
+
+func (p component) token() string { return p.path + "/component_access_token" }
+
+func (p component) grant(child string) string { return p.path + "/" + child + "/refresh_token" }
+
+func (p component) customer(child, word string) (refresh.Spec, bool) {
+	o := owner{path: p.path + "/" + child, pays: p.path + "/" + child, settings: p.settings}
+	var s refresh.Spec
+	switch word {
+	case "access_token":
+		s = o.root(word, refresh.AuthorizerToken, fetchers.AuthorizerToken{Client: p.client, AppID: p.AppID, AuthorizerAppID: child})
+		s.Parent = p.token()
+		s.Recover = func(ctx context.Context, parent secret.Text) (secret.Text, error) {
+			return p.roll.find(ctx, parent, child)
+		}
+	case "jsapi_ticket":
+		s = o.child(word, refresh.AuthorizerTicket, fetchers.Ticket{Client: p.client, Type: fetchers.JSAPI})
+	case "wx_card_ticket":
+		s = o.child(word, refresh.AuthorizerTicket, fetchers.Ticket{Client: p.client, Type: fetchers.WXCard})
+	case "refresh_token":
+		return o.root(word, refresh.RefreshToken, nil), true
+	default:
+		return s, false
+	}
+	s.Grant = p.grant(child)
+	return s, true
+}
+
+func (p component) dependants() []string {
+	return []string{"access_token", "jsapi_ticket", "wx_card_ticket"}
+}
+
+func (p component) onboarding() refresh.Onboarding {
+	return refresh.Onboarding{
+		Parent:    p.token(),
+		Grant:     p.grant,
+		Token:     func(child string) string { return p.path + "/" + child + "/access_token" },
+		Exchanger: fetchers.QueryAuth{Client: p.client, AppID: p.AppID},
+		Lister:    p.roll.list,
+	}
+}

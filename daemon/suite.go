@@ -1,0 +1,79 @@
+package daemon
+
+import (
+	"strings"
+
+	"tokend/daemon/config"
+	"tokend/daemon/refresh"
+	"tokend/fetchers"
+)
+
+// suite is an app that a service provider of WeCom offers to corps.
+type suite struct {
+	config.Suite
+	owner
+	client *fetchers.Client
+}
+
+func newSuite(s config.Suite, up *upstream) suite {
+	path := "open_work/" + s.SuiteID
+	return suite{s, owner{path: path, pays: path, settings: s.Settings()}, up.work}
+}
+
+// suite adds the suite's own credentials, and the way to its customers'.
+func (c *catalog) suite(s suite) {
+	ticket := s.root("suite_ticket", refresh.SuiteTicket, nil)
+	c.add(ticket)
+	token := s.root("suite_access_token", refresh.SuiteToken, fetchers.SuiteToken{Client: s.client, SuiteID: s.SuiteID, Secret: s.SuiteSecret})
+	token.Parent = ticket.Name
+	c.add(token)
+	code := s.root("pre_auth_code", refresh.PreAuthCode, fetchers.SuitePreAuthCode{Client: s.client})
+	code.Parent = token.Name
+	c.add(code)
+	c.platforms[s.path] = s
+}
+
+// template reports whether the suite is a template for custom development: its
+// customers' permanent code is then the secret of an app of their own.
+func (s suite) template() bool { return strings.HasPrefix(s.SuiteID, "dk") }
+
+func (s suite) token() string { return s.path + "/suite_access_token" }
+
+func (s suite) grant(child string) string { return s.path + "/" + child + "/permanent_code" }
+
+func (s suite) customer(child, word string) (refresh.Spec, bool) {
+	o := owner{path: s.path + "/" + child, pays: s.path + "/" + child, settings: s.settings}
+	var spec refresh.Spec
+	switch word {
+	case "access_token":
+		if s.template() {
+			spec = o.root(word, refresh.AuthCorpToken, fetchers.CustomAppToken{Client: s.client, CorpID: child})
+			break
+		}
+		spec = o.root(word, refresh.AuthCorpToken, fetchers.AuthCorpToken{Client: s.client, CorpID: child})
+		spec.Parent = s.token()
+	case "jsapi_ticket":
+		spec = o.child(word, refresh.AuthCorpTicket, fetchers.CorpTicket{Client: s.client})
+	case "agent_config_ticket":
+		spec = o.child(word, refresh.AuthCorpTicket, fetchers.AgentTicket{Client: s.client})
+	case "permanent_code":
+		return o.root(word, refresh.PermanentCode, nil), true
+	default:
+		return spec, false
+	}
+	spec.Grant = s.grant(child)
+	return spec, true
+}
+
+func (s suite) dependants() []string {
+	return []string{"access_token", "jsapi_ticket", "agent_config_ticket"}
+}
+
+func (s suite) onboarding() refresh.Onboarding {
+	return refresh.Onboarding{
+		Parent:    s.token(),
+		Grant:     s.grant,
+		Token:     func(child string) string { return s.path + "/" + child + "/access_token" },
+		Exchanger: fetchers.PermanentCode{Client: s.client, SuiteID: s.SuiteID},
+	}
+}
