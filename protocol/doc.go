@@ -110,12 +110,13 @@
 //
 // # Grants
 //
-// A grant is what a customer gave once and no one can ask for again: the credential called refresh_token
-// of a customer of an Open Platform, permanent_code of one of a WeCom suite. The server
-// keeps it (and its earlier generations) and fetches the customer's tokens with it.
-// A grant is write-only: it enters by PUT, EXCHANGE, IMPORT, PUSH or the configuration, and no reply
-// carries it. GET and REJECT of one are answered "DENIED - write-only" to everybody; LIST and WATCH show it as
-// "fresh -"; STATUS tells where it came from, and how many there have been.
+// A grant is what a customer gave once and no one can ask for again: the credential called
+// refresh_token of a customer of an Open Platform, permanent_code of one of a WeCom suite.
+// The server keeps it (and its earlier generations) and fetches the customer's tokens with
+// it. A grant is write-only: it enters by PUT, EXCHANGE, IMPORT, PUSH or the configuration,
+// and no reply carries it. GET and REJECT of one are answered "DENIED - write-only" to
+// everybody; LIST and WATCH show it as "fresh -"; STATUS tells where it came from, and how
+// many there have been.
 //
 // Who needs the value itself, to move to another host for instance, cannot have it from here.
 //
@@ -142,11 +143,11 @@
 //	< OK 7200 tok-02
 //	< OK PONG
 //
-// A connection may be used for one request or for a million. A server that stops, or
-// is told to keep no idle connections, closes them between two replies; a client that
-// finds a connection closed before the first byte of a reply connects again and asks again,
-// once. (REFRESH, EXCHANGE and IMPORT are the exceptions: see there.) Part of a reply, or one that does not
-// fit this grammar, means that the connection cannot be used any more.
+// A connection may be used for one request or for a million. A server that stops, or is
+// told to keep no idle connections, closes them between two replies; a client that finds a
+// connection closed before the first byte of a reply connects again and asks again, once.
+// (REFRESH, EXCHANGE and IMPORT are the exceptions: see there.) Part of a reply, or one
+// that does not fit this grammar, means that the connection cannot be used any more.
 //
 // After a client has shut down its writing side it is still sent the replies to
 // everything that it asked; then the server closes. A line without its end is not
@@ -212,13 +213,14 @@
 //
 // # DENIED
 //
-// The peer sees the name, but the verb is not granted to it. The peer is who the kernel says
-// it is; there is no password. Or the verb is none for this name, whoever asks: see Grants. Or what was pushed is
-// not signed as it has to be: see PUSH.
+// The peer sees the name, but the verb is not granted to it. The peer is who the kernel
+// says it is; there is no password. Two more things are DENIED to whoever asks: to read a
+// grant (see Grants), and to PUSH what is not signed as it has to be.
 //
-// Unless the configuration has rules, whoever can open the socket may use every verb but REFRESH, PUT, EXCHANGE and
-// IMPORT, which are for root and the user that the server runs as. With rules, an owner is matched as if it were
-// a name owner/*: a rule for open_platform/wxcomponent/* covers it, one for some names beneath it does not.
+// Unless the configuration has rules, whoever can open the socket may use every verb but
+// REFRESH, PUT, EXCHANGE and IMPORT, which are for root and the user that the server runs
+// as. With rules, an owner is matched as if it were a name owner/*: a rule for
+// open_platform/wxcomponent/* covers it, one for some names beneath it does not.
 //
 //	# a peer that may read official_account/*, and may not refresh
 //	! peer guest
@@ -254,8 +256,9 @@
 //
 // # UNAVAILABLE
 //
-// The other side could not be reached, or what it answered was no answer; or the fetch takes longer
-// than the server lets a request wait. Asking again after the seconds given is right.
+// The other side could not be reached, or what it answered was no answer; or the fetch
+// takes longer than the server lets a request wait. Asking again after the seconds given is
+// right.
 //
 //	! fetch mini_program/wx4567/access_token ERR UNAVAILABLE 2 no answer within 5s
 //	> GET mini_program/wx4567/access_token
@@ -359,10 +362,10 @@
 //	REJECT <name> <value>
 //	OK <ttl> <value>
 //
-// "This value was refused by those who issued it." If it is the current one it is replaced, once for
-// all who say so, and the reply is the new one. If it is not, the reply is the
-// current one, and nothing is fetched: of a hundred processes that find out at the
-// same moment, one causes a call. So REJECT may safely be repeated.
+// "This value was refused by those who issued it." If it is the current one it is replaced,
+// once for all who say so, and the reply is the new one. If it is not, the reply is the
+// current one, and nothing is fetched: of a hundred processes that find out at the same
+// moment, one causes a call. So REJECT may safely be repeated.
 //
 // If the fetch brings the very value that was rejected, the reply carries that value. The
 // client then knows that it is not the value that is wrong; further REJECTs of it
@@ -408,13 +411,14 @@
 //	PUT <name> <value>
 //	OK
 //
-// Hands in what cannot be fetched: a ticket that was pushed to somebody else, or a grant. The reply
-// is sent when the value is safely on disk; before that, nothing that is made with it is given out. A ticket
-// counts as of now; a grant replaces the one before it, which is kept. What waits for a ticket goes
-// on at once. The same value may be put again: that changes nothing, so PUT may be repeated when a connection breaks.
+// Hands in what cannot be fetched: a ticket that was pushed to somebody else, or a grant.
+// The reply is sent when the value is safely on disk; before that, nothing that is made
+// with it is given out. A ticket counts as of now; a grant replaces the one before it,
+// which is kept. What waits for a ticket goes on at once. Putting the same value again does
+// no harm, so PUT may be repeated when a connection breaks.
 //
-// Errors: BAD_REQUEST where the name is one of a credential that is fetched, INTERNAL where
-// the value could not be made durable: it has not been taken over then.
+// Errors: NOT_FOUND for a name that is not configured or not to be seen, BAD_REQUEST for
+// that of a credential that is fetched, INTERNAL where the value could not be made durable.
 //
 //	# a pushed ticket that was received elsewhere; it counts as of now
 //	> PUT open_platform/wxcomponent/component_verify_ticket ticket@@@01
@@ -443,18 +447,19 @@
 //	EXCHANGE <owner> <auth_code>
 //	OK <family>/<owner>/<child>
 //
-// Exchanges an authorization code for the customer's grant, keeps that, and says whose it was: the names of the customer's
-// credentials begin so. The code is the one that comes back to the page that a customer was sent from. The reply
-// is sent when the grant is safely on disk.
+// Exchanges an authorization code for the customer's grant, keeps that, and says whose it
+// was: the names of the customer's credentials begin so. The code is the one that comes
+// back to the page that a customer was sent from. The reply is sent when the grant is
+// safely on disk.
 //
-// A code can be exchanged once, and most come twice: by the page and by a callback. The server remembers what
-// it has exchanged and answers the same code again without another call. A client
-// nevertheless does not repeat it when a connection breaks: whether the first was
-// carried out is better looked up with LIST.
+// A code can be exchanged once, and most come twice: by the page and by a callback. The
+// server remembers what it has exchanged and answers the same code again without another
+// call. A client nevertheless does not repeat it when a connection breaks: whether the
+// first was carried out is better looked up with LIST.
 //
-// Errors: NOT_FOUND for an owner that is not configured or not to be seen, UPSTREAM where the code is
-// refused, WAITING and the other errors of GET for the owner's own token, which the
-// call needs.
+// Errors: NOT_FOUND for an owner that is not configured or not to be seen, UPSTREAM where
+// the code is refused, WAITING and the other errors of GET for the owner's own token, which
+// the call needs.
 //
 //	# the code that the customer's browser brought back, and whose it was
 //	> EXCHANGE open_platform/wxcomponent queryauthcode@@@01
@@ -479,16 +484,17 @@
 //	PUSH <owner> <msg_signature> <timestamp> <nonce> <encrypt>
 //	OK
 //
-// A callback that a web page has received, passed on unread: the first three fields from its query, the last from its
-// body. It is verified, decrypted and acted upon exactly as if it had come over
-// HTTP: a ticket is kept, an authorization exchanged, a revocation carried out. OK means that it is
-// safely on disk, and that the page may answer "success"; what follows from it comes
-// later. It may be passed on twice. A message proves itself by its signature, which is why whoever can open the
-// socket may pass one on.
+// A callback that a web page has received, passed on unread: three of the fields are from
+// its query, and encrypt is from its body. It is verified, decrypted and acted upon exactly as if
+// it had come over HTTP: a ticket is kept, an authorization exchanged, a revocation carried
+// out. OK means that it is safely on disk, and that the page may answer "success"; what
+// follows from it comes later. It may be passed on twice. A message proves itself by its
+// signature, which is why whoever can open the socket may pass one on.
 //
-// Errors: DENIED where the signature or the receiver is not right, BAD_REQUEST where the message is none,
-// NOT_FOUND for an owner that is not configured or not to be seen. After any error the page must not answer "success": the
-// message is then sent again.
+// Errors: DENIED where the signature or the receiver is not right, BAD_REQUEST where the
+// message is none, NOT_FOUND for an owner that is not configured or not to be seen, INTERNAL
+// where what it says could not be made durable. After any error the page must not answer
+// "success": the message is then sent again.
 //
 //	# a callback with a new ticket in it, passed on as it came
 //	> PUSH open_platform/wxcomponent 0a1b2c3d4e5f60718293a4b5c6d7e8f901234567 946684800 1320562132 dGlja2V0IDAx
@@ -511,8 +517,8 @@
 //	< ERR BAD_REQUEST - PUSH: a msg_signature has 40 hexadecimal digits, this one 9 characters
 //
 // A page in PHP, at the address that is registered for callbacks. What it checks it has to
-// check: the query is a stranger's until the server has verified it, and a newline in it would be a second
-// request on this connection.
+// check: the query is a stranger's until the server has verified it, and a newline in it
+// would be a second request on this connection.
 //
 //	<?php
 //	$owner = 'open_platform/wxcomponent';
@@ -538,8 +544,9 @@
 //	}
 //	echo 'success'; // and nothing else, not even a newline
 //
-// The check of an address that WeCom makes by GET, with an echostr, is no message and cannot be passed on: have
-// the web server hand such requests to the daemon's own HTTP listener.
+// The check of an address that WeCom makes by GET, with an echostr, is no message and
+// cannot be passed on: have the web server hand such requests to the daemon's own HTTP
+// listener.
 //
 // # IMPORT
 //
@@ -547,13 +554,14 @@
 //	OK <total> <kept> <next>
 //
 // Takes in one page of the customers that a platform has already, grants and all, from the
-// list that the other side keeps: so a site moves in without its old database. total is how many customers there are, kept how many grants
-// of this page were new or had changed; next is the offset to ask for next, or "-" after the last page. The offset is
-// 0 where it is left out. What the list says goes, since the list is kept by who
-// issued the grants; the value before it is kept as always.
+// list that the other side keeps: so a site moves in without its old database. total is how
+// many customers there are, kept how many grants of this page were new or had changed; next
+// is the offset to ask for next, or "-" after the last page. The offset is 0 where it is
+// left out. What the list says goes, since the list is kept by who issued the grants; the
+// value before it is kept as always.
 //
-// It costs calls upstream, and a second run finds nothing to keep. Like REFRESH it is not repeated when
-// a connection breaks: the count would not be true.
+// It costs calls upstream, and a second run finds nothing to keep. Like REFRESH it is not
+// repeated when a connection breaks: the count would not be true.
 //
 // Errors: BAD_REQUEST where there is no such list for the owner, otherwise those of EXCHANGE.
 //
@@ -572,11 +580,11 @@
 //	SIGN <name> <url>
 //	OK <timestamp> <nonce> <signature>
 //
-// The JS-SDK signature of a page, with a ticket (jsapi_ticket or
-// agent_config_ticket) that stays inside; for any other credential it is BAD_REQUEST.
-// The three fields are what the page hands on as timestamp (Unix seconds), nonceStr and signature.
-// The URL is the page's own, as the browser has it; what follows a "#" in it is not
-// signed. Errors are those of GET.
+// The JS-SDK signature of a page, with a ticket (jsapi_ticket or agent_config_ticket) that
+// stays inside; for any other credential it is BAD_REQUEST. The three fields are what the
+// page hands on as timestamp (Unix seconds), nonceStr and signature. The URL is the page's
+// own, as the browser has it; what follows a "#" in it is not signed. Errors are those of
+// GET.
 //
 //	> SIGN official_account/wx0123/jsapi_ticket https://example.com/pay?id=7
 //	< OK 946684800 {nonce} {signature}
@@ -679,9 +687,9 @@
 //	OK <n>
 //	<time> <cause> <outcome> errcode=<n> rid=<text> ms=<n>      n times, newest first
 //
-// The last refreshes of a credential. The cause is one of schedule, read, reject, refresh, parent,
-// push and start; the outcome is ok, same (the value had not changed), or the word of what
-// went wrong: an error's code in lower case. rid is what the support of the
+// The last refreshes of a credential. The cause is one of schedule, read, reject, refresh,
+// parent, push and start; the outcome is ok, same (the value had not changed), or the word
+// of what went wrong: an error's code in lower case. rid is what the support of the
 // refusing side asks for, or "-"; ms is how long it took.
 //
 //	> HISTORY official_account/wx0123/access_token
@@ -788,9 +796,9 @@
 //
 // # Versions
 //
-// This is protocol 1. Within it, verbs, codes, states, causes, outcomes, keys and lines
-// of STATUS and STATS may be added, and a client has to bear them: a code that it does not
-// know is treated as INTERNAL when its retry_after is "-", and as UNAVAILABLE when it is a number.
-// What is described here does not change. A change that an old client could not bear
-// would be protocol 2, and VERSION would say so.
+// This is protocol 1. Within it, verbs, codes, states, causes, outcomes, keys and lines of
+// STATUS and STATS may be added, and a client has to bear them: a code that it does not
+// know is treated as INTERNAL when its retry_after is "-", and as UNAVAILABLE when it is a
+// number. What is described here does not change. A change that an old client could not
+// bear would be protocol 2, and VERSION would say so.
 package protocol
