@@ -1,7 +1,8 @@
 // Package server is the Unix socket: it accepts connections, learns from the kernel
 // who is at the other end, decides what that peer may do, and has one method
 // for each verb of the protocol. It knows nothing of WeChat, of the store or of how a
-// credential is fetched: whatever a request asks for, it asks of an [Engine].
+// credential is fetched: whatever a request asks for, it asks of an [Engine]; what WeChat has
+// pushed goes to an [Inbox], unread.
 //
 // # Bytes, and how they arrive
 //
