@@ -2,18 +2,21 @@ package wechattest
 
 import (
 	"strconv"
+	"strings"
 	"time"
 )
 
-// account is whoever has a secret: an official account or mini program, an app of a
-// corp, a service provider.
+// account is whoever fetches: an official account or mini program, an app of a
+// corp, a service provider, a platform or suite, a customer of these.
 type account struct {
-	// id is how calls are counted: the appid, "corpid/agentid", or the
-	// provider's corpid.
+	// id is how calls are counted; see [Call.Account].
 	id   string
 	corp string // of WeCom
 
-	secret string
+	owner *owner // of a platform or a suite: itself
+	grant *grant // of a customer: what it has given
+
+	secret string    // a customer has none
 	frozen bool      // official accounts: the secret was frozen in the console
 	forced time.Time // when a forced refresh last had an effect
 
@@ -34,6 +37,7 @@ type accounts struct {
 	official  map[string]*account            // by appid
 	apps      map[string]map[string]*account // by corpid and agentid
 	providers map[string]*account            // by corpid
+	owners    map[string]*owner              // by component appid and suite id
 }
 
 func newAccounts() accounts {
@@ -41,6 +45,7 @@ func newAccounts() accounts {
 		official:  map[string]*account{},
 		apps:      map[string]map[string]*account{},
 		providers: map[string]*account{},
+		owners:    map[string]*owner{},
 	}
 }
 
@@ -62,11 +67,15 @@ func (as accounts) byID(id string) []*account {
 			found = append(found, a)
 		}
 	}
-	for _, apps := range as.apps {
-		for _, a := range apps {
-			if a.id == id {
-				found = append(found, a)
-			}
+	first, second, _ := strings.Cut(id, "/")
+	if a := as.apps[first][second]; a != nil {
+		found = append(found, a)
+	}
+	if o := as.owners[first]; o != nil {
+		if g := o.grants[second]; g != nil {
+			found = append(found, g.account)
+		} else if second == "" {
+			found = append(found, o.account)
 		}
 	}
 	return found

@@ -2,11 +2,13 @@ package wechattest
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -23,11 +25,16 @@ type answer struct {
 	code int    // errcode
 	msg  string // errmsg before it is decorated
 
-	field string // the credential's word
+	in    string // the member in which all that follows stands; empty: at the top
+	field string // the credential's word; empty: there is none
 	value string
 	life  string // expires_in as JSON; empty: not said
 	zero  bool   // says errcode 0 beside the credential
+	quiet bool   // says no errcode, though there is no credential
 	more  string // more members, as JSON, after all else
+
+	grantField string // the word of a grant that comes with it; empty: none does
+	grant      string
 
 	issued bool // a new value was made
 }
@@ -42,32 +49,41 @@ func give(field string, i *issue, life int64, zero bool) answer {
 
 // json returns the answer as it is written.
 func (a answer) json() []byte {
-	var b bytes.Buffer
-	member := func(key, value string) {
-		if b.Len() > 0 {
-			b.WriteByte(',')
-		}
-		fmt.Fprintf(&b, "%q:%s", key, value)
-	}
-	if a.code != 0 || a.zero || a.field == "" {
+	var top, rest members
+	if a.code != 0 || a.zero || a.field+a.grantField+a.in == "" && !a.quiet {
 		msg := a.msg
 		if a.code == 0 {
-			msg = "ok"
+			msg = cmp.Or(msg, "ok")
 		}
-		member("errcode", strconv.Itoa(a.code))
-		member("errmsg", quoted(msg))
+		top.add("errcode", strconv.Itoa(a.code))
+		top.add("errmsg", quoted(msg))
 	}
 	if a.code == 0 && a.field != "" {
-		member(a.field, quoted(a.value))
+		rest.add(a.field, quoted(a.value))
 		if a.life != "" {
-			member("expires_in", a.life)
+			rest.add("expires_in", a.life)
 		}
 	}
-	if a.more != "" {
-		b.WriteString("," + a.more)
+	if a.code == 0 && a.grantField != "" {
+		rest.add(a.grantField, quoted(a.grant))
 	}
-	return []byte("{" + b.String() + "}")
+	if a.more != "" {
+		rest = append(rest, a.more)
+	}
+	if a.in != "" {
+		top.add(a.in, rest.json())
+	} else {
+		top = append(top, rest...)
+	}
+	return []byte(top.json())
 }
+
+// members are those of a JSON object, each as it is written.
+type members []string
+
+func (m *members) add(key, value string) { *m = append(*m, quoted(key)+":"+value) }
+
+func (m members) json() string { return "{" + strings.Join(m, ",") + "}" }
 
 func quoted(s string) string {
 	b, _ := json.Marshal(s) // of a string it cannot fail
@@ -93,79 +109,6 @@ func (w *WeChat) decorate(p platform, a answer, now time.Time) answer {
 		a.msg += fmt.Sprintf(" rid: %08x-%08x-%08x", uint32(now.Unix()), w.rand.Uint32(), w.rand.Uint32())
 	}
 	return a
-}
-
-// words is errmsg for the codes that this package answers of itself, and the
-// likeliest to be injected.
-func words(p platform, code int) string {
-	switch code {
-	case -1:
-		return "system error"
-	case 40013:
-		if p == wecom {
-			return "invalid corpid"
-		}
-		return "invalid appid"
-	case 40014:
-		return "invalid access_token"
-	case 41001:
-		return "access_token missing"
-	case 41002:
-		if p == wecom {
-			return "corpid missing"
-		}
-		return "appid missing"
-	case 41004:
-		return "secret missing"
-	case 42001:
-		return "access_token expired"
-	case 43001:
-		return "require GET method"
-	case 43002:
-		return "require POST method"
-	case 44002:
-		return "empty post data"
-	case 47001:
-		return "data format error"
-	}
-	if p == wecom {
-		switch code {
-		case 40001:
-			return "invalid credential"
-		case 45009:
-			return "api freq out of limit"
-		case 45033:
-			return "api concurrent out of limit"
-		case 50003:
-			return "app is disabled"
-		case 60020:
-			return "not allow to access from your ip"
-		case 91040:
-			return "get ticket type is invalid"
-		}
-		return "error"
-	}
-	switch code {
-	case 40001:
-		return "invalid credential, access_token is invalid or not latest"
-	case 40002:
-		return "invalid grant_type"
-	case 40097:
-		return "invalid args"
-	case 40125:
-		return "invalid appsecret"
-	case 40243:
-		return "AppSecret is frozen"
-	case 45009:
-		return "reach max api daily quota limit"
-	case 45011:
-		return "api minute-quota reach limit must slower retry next minute"
-	case 61004:
-		return "access clientip is not registered"
-	case 89503:
-		return "this ip must be confirmed by the administrator"
-	}
-	return "error"
 }
 
 // reply is what goes over the wire, if anything does.

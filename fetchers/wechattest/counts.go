@@ -8,9 +8,10 @@ type Call struct {
 	Took     time.Duration
 	Endpoint string // its path
 
-	// Account is who called: an appid, a "corpid/agentid", a provider's corpid;
-	// an id that is not known, as it came; or empty where a token does
-	// not say whose it is.
+	// Account is who called: an appid, a "corpid/agentid", a provider's corpid, a
+	// platform's appid or a suite's id, a customer as "appid/authorizer appid" or
+	// "suite/corpid"; an id that is not known, as it came; or empty where
+	// a token does not say whose it is.
 	Account string
 
 	ErrCode int

@@ -1,6 +1,7 @@
 // Package wechattest is a WeChat in process, as net/http/httptest is a web
 // server in process: it issues the tokens and tickets of official accounts, mini
-// programs, WeCom apps and service providers by the rules of the real one, so
+// programs, WeCom apps, third-party platforms, service providers and their customers by the
+// rules of the real one, and pushes what the real one pushes, so
 // that a program can be tested against those rules without an account. It knows nothing of
 // tokend, and nothing of the business APIs.
 //
@@ -39,6 +40,14 @@
 //   - /cgi-bin/gettoken, /cgi-bin/service/get_provider_token and WeCom's tickets
 //     repeat their value until its end. 100 tickets an hour for an app, 400 for
 //     a corp; 2000 refusals within an hour block the corp for an hour.
+//   - component_access_token rotates as /cgi-bin/token does; it is had for a pushed ticket
+//     that is at most 12 h old. Authorizers' tokens rotate likewise; the refresh token
+//     stays the same, unless [Settings.RotateRefreshTokens] says otherwise.
+//   - suite_access_token and customers' corp tokens repeat; a suite_ticket is good for 30
+//     minutes, and a newer one makes no newer token. Of a template ("dk...") the permanent
+//     code is the secret of an app at /cgi-bin/gettoken.
+//   - An authorization code serves once and not for long. Who authorizes again after it has
+//     ended gives another grant.
 //   - Refusals are HTTP 200 with errcode and errmsg, worded, decorated (rid, hint,
 //     from ip) and put in the order of the real ones.
 //   - /cgi-bin/get_api_domain_ip says whether a token is alive (the probe).
@@ -46,11 +55,34 @@
 // Where nobody knows what WeChat does, the comment says so, or [Settings]
 // has a switch.
 //
+// # Platforms, suites and their customers
+//
+// [WeChat.AddPlatform] and [WeChat.AddSuite] add an owner; [WeChat.Authorize],
+// [WeChat.UpdateAuthorized], [WeChat.ResetPermanentCode] and [WeChat.Unauthorize] are its
+// customers' doings, [WeChat.AddCustomer] is one of long ago, and [WeChat.CurrentGrant] says what WeChat
+// regards as a customer's refresh token or permanent code now.
+//
+// A push, signed and encrypted as the real ones, is had in two ways. [WeChat.TicketPush] and
+// [WeChat.EventPush] return it as material for whatever the test does with it:
+//
+//	p := w.TicketPush("wwsuite")
+//	r, err := p.Request(ctx, "http://callback.test/")   // as HTTP, or
+//	line := fmt.Sprintln(p.MsgSignature, p.Timestamp, p.Nonce, p.Encrypt)
+//
+// And with [WeChat.SetCallback] they are sent: tickets every ten minutes and events as they
+// happen by [WeChat.RunPushes], the events alone by [WeChat.Flush], any push by
+// [WeChat.Send]. [WeChat.Deliveries] tells how the callback took them: anything but "success" in
+// time is a failure. [Settings.PushTransport] with [HandlerTransport] calls a handler
+// in place of a socket. [WeChat.SetQuirks] makes pushes late, doubled, foreign or wrong, and
+// [WeChat.VerifyCallback] is WeCom's GET.
+//
 // # Time
 //
 // Two hours is long for a demonstration: [Settings.Lifetime] shortens the life of
-// whatever is issued, and the overlap and the spacing of forced refreshes shrink in
-// proportion. Quotas keep their minutes, hours and days. Time is read from package time.
+// whatever is issued, and the overlap, the spacing of forced refreshes, the lives of pushed
+// tickets and codes and the time between pushes shrink in
+// proportion; refresh tokens and permanent codes have no end. Quotas keep their
+// minutes, hours and days, callbacks their seconds; time stamps in pushes are whole seconds. Time is read from package time.
 //
 // # Faults
 //

@@ -1,6 +1,7 @@
 package wechattest
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
@@ -20,6 +21,19 @@ const (
 	AgentTicket   = "/cgi-bin/ticket/get"
 	ProviderToken = "/cgi-bin/service/get_provider_token"
 	Probe         = "/cgi-bin/get_api_domain_ip"
+
+	ComponentToken  = "/cgi-bin/component/api_component_token"
+	PreAuthCode     = "/cgi-bin/component/api_create_preauthcode"
+	QueryAuth       = "/cgi-bin/component/api_query_auth"
+	AuthorizerToken = "/cgi-bin/component/api_authorizer_token"
+	AuthorizerList  = "/cgi-bin/component/api_get_authorizer_list"
+	StartPush       = "/cgi-bin/component/api_start_push_ticket"
+
+	SuiteToken       = "/cgi-bin/service/get_suite_token"
+	SuitePreAuthCode = "/cgi-bin/service/get_pre_auth_code"
+	PermanentCode    = "/cgi-bin/service/get_permanent_code"
+	PermanentCodeV2  = "/cgi-bin/service/v2/get_permanent_code"
+	AuthCorpToken    = "/cgi-bin/service/get_corp_token"
 )
 
 // endpoint is one path of the API. Its functions run with WeChat.mu held.
@@ -79,6 +93,12 @@ func (r *request) get(key string) string {
 	return s
 }
 
+// whole returns a whole number of the body.
+func (r *request) whole(key string) (int, bool) {
+	f, ok := r.body[key].(float64)
+	return int(f), ok && f == float64(int(f))
+}
+
 // refuseMethod returns the answer to a call by the wrong method.
 func (e endpoint) refuseMethod(p platform, method string) (answer, bool) {
 	switch {
@@ -90,32 +110,40 @@ func (e endpoint) refuseMethod(p platform, method string) (answer, bool) {
 	return answer{}, false
 }
 
-// bearer returns the account whose live access token the call carries, or the
-// answer to a call without one. It does not say which: a token of the other
-// platform, a ticket, and nonsense are all unknown.
-func (w *WeChat) bearer(p platform, r *request) (*account, answer) {
-	value := r.query.Get("access_token")
-	if value == "" {
-		return nil, refuse(p, 41001)
-	}
-	unknown := 40001
-	if p == wecom {
-		unknown = 40014
-	}
+// tokenCodes are what is said to a call whose token opens nothing.
+type tokenCodes struct{ missing, unknown, expired int }
+
+// held returns the live value that a call carries, if its universe is one that
+// opens, or the errcode of a call without one. That does not say which: a token of
+// the other platform, a ticket, and nonsense are all unknown, and so is what died before its end.
+func (w *WeChat) held(value string, opens func(universe) bool, c tokenCodes, now time.Time) (*issue, int) {
 	i := w.issued.byValue[value]
-	if i == nil {
-		return nil, refuse(p, unknown)
-	}
-	if of, ok := i.universe.access(); !ok || of != p {
-		return nil, refuse(p, unknown)
-	}
 	switch {
-	case i.live(r.now):
-		return i.account, answer{}
+	case value == "":
+		return nil, c.missing
+	case i == nil || !opens(i.universe):
+		return nil, c.unknown
+	case i.live(now):
+		return i, 0
 	case !i.dies.IsZero() && i.dies.Before(i.ends):
-		return nil, refuse(p, unknown)
+		return nil, c.unknown
 	}
-	return nil, refuse(p, 42001)
+	return nil, c.expired
+}
+
+// bearer returns the account whose live access token the call carries, or the
+// answer to a call without one.
+func (w *WeChat) bearer(p platform, r *request) (*account, answer) {
+	codes := tokenCodes{missing: 41001, unknown: 40001, expired: 42001}
+	if p == wecom {
+		codes.unknown = 40014
+	}
+	opens := func(u universe) bool { of, ok := u.access(); return ok && of == p }
+	i, code := w.held(r.query.Get("access_token"), opens, codes, r.now)
+	if code != 0 {
+		return nil, refuse(p, code)
+	}
+	return i.account, answer{}
 }
 
 // bearerID says whose token the call carries, dead or alive.
@@ -126,8 +154,9 @@ func bearerID(w *WeChat, r *request) string {
 	return ""
 }
 
-// corpOf returns the corp of a caller's id.
-func corpOf(id string) string {
-	corp, _, _ := strings.Cut(id, "/")
-	return corp
+// corp returns whose the refusals of a call are: the corp that it names, or that its
+// caller belongs to; of a suite's customer it is the suite.
+func (r *request) corp(caller string) string {
+	first, _, _ := strings.Cut(caller, "/")
+	return cmp.Or(r.query.Get("corpid"), first)
 }

@@ -48,6 +48,7 @@ type Fault struct {
 	Hang      bool   // the answer never comes; the caller's patience ends it
 	ExpiresIn string // expires_in is this JSON: 0, "7200" in quotes, 1e12; or Omit
 	NoValue   bool   // the credential is an empty text
+	NoGrant   bool   // the refresh token or permanent code is an empty text
 	Body      Body
 }
 
@@ -98,11 +99,12 @@ func (w *WeChat) ClearFaults() {
 
 // SetAway takes WeChat away, or gives it back. While it is away nothing is
 // answered: [WeChat.Transport] refuses the connection, and over a socket, whose
-// port must be kept, the connection is cut.
+// port must be kept, the connection is cut. Nor does it push anything.
 func (w *WeChat) SetAway(away bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.away = away
+	w.wakePushes()
 }
 
 func (w *WeChat) isAway() bool {
@@ -141,9 +143,6 @@ func (f Fault) instead(p platform) (answer, bool) {
 
 // falsify changes what a successful answer says.
 func (f Fault) falsify(a answer) answer {
-	if a.field == "" {
-		return a
-	}
 	switch f.ExpiresIn {
 	case "":
 	case Omit:
@@ -153,6 +152,9 @@ func (f Fault) falsify(a answer) answer {
 	}
 	if f.NoValue {
 		a.value = ""
+	}
+	if f.NoGrant {
+		a.grant = ""
 	}
 	return a
 }

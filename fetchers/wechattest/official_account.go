@@ -30,10 +30,12 @@ func (w *WeChat) official(appid, grantType, secret string) (*account, answer) {
 		return nil, refuse(weixin, 41002)
 	}
 	a := w.accounts.official[appid]
-	if a == nil && w.set.Register && secret != "" && grantType == "client_credential" {
+	if a == nil && w.set.Register && w.accounts.platform(appid) == nil && secret != "" && grantType == "client_credential" {
 		a = w.addAccount(appid, secret)
 	}
 	switch {
+	case a == nil && w.accounts.platform(appid) != nil:
+		return nil, refuse(weixin, 61024)
 	case a == nil:
 		return nil, refuse(weixin, 40013)
 	case grantType != "client_credential":
@@ -95,8 +97,11 @@ func (w *WeChat) stableToken(r *request) answer {
 
 func (w *WeChat) ticket(r *request) answer {
 	a, no := w.bearer(weixin, r)
-	if a == nil {
+	switch {
+	case a == nil:
 		return no
+	case a.owner != nil:
+		return refuse(weixin, 61015)
 	}
 	u := jsapiTickets
 	switch r.query.Get("type") {

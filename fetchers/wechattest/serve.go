@@ -67,7 +67,7 @@ func (w *WeChat) act(e endpoint, q *request, p platform, f Fault, caller string)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	q.now = time.Now()
-	corp := corpOf(caller)
+	corp := q.corp(caller)
 
 	a, decided := f.instead(p)
 	if !decided {

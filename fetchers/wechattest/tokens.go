@@ -15,31 +15,80 @@ const (
 	cardTickets    universe = "wx_card_ticket"
 	corpTickets    universe = "jsapi_ticket of a corp"
 	agentTickets   universe = "agent_config_ticket"
+
+	componentTickets      universe = "component_verify_ticket"
+	componentTokens       universe = "component_access_token"
+	componentPreAuthCodes universe = "pre_auth_code of a platform"
+	authorizationCodes    universe = "authorization_code"
+	refreshTokens         universe = "authorizer_refresh_token"
+	authorizerTokens      universe = "authorizer_access_token"
+
+	suiteTickets      universe = "suite_ticket"
+	suiteTokens       universe = "suite_access_token"
+	suitePreAuthCodes universe = "pre_auth_code of a suite"
+	authCodes         universe = "auth_code"
+	permanentCodes    universe = "permanent_code"
+	authCorpTokens    universe = "access_token by get_corp_token"
 )
 
-// shape is what values of the universe look like: sizes as observed.
+// shape is what values of the universe look like: sizes as observed, where
+// anybody has written them down.
 func (u universe) shape() (prefix string, size int, alphabet string) {
 	const urlSafe = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 	switch u {
-	case rotatingTokens, stableTokens:
+	case rotatingTokens, stableTokens, authorizerTokens:
 		return "74_", 136, urlSafe
-	case appTokens:
+	case componentTokens:
+		return "74_", 157, urlSafe
+	case componentTickets:
+		return "ticket@@@", 95, urlSafe
+	case componentPreAuthCodes:
+		return "preauthcode@@@", 100, urlSafe
+	case authorizationCodes:
+		return "queryauthcode@@@", 102, urlSafe
+	case refreshTokens:
+		return "refreshtoken@@@", 58, urlSafe
+	case appTokens, authCorpTokens:
 		return "", 214, urlSafe
-	case providerTokens:
+	case providerTokens, suiteTokens, authCodes: // of an auth_code 64 at the least
 		return "", 128, urlSafe
+	case suiteTickets, suitePreAuthCodes:
+		return "", 64, urlSafe
+	case permanentCodes:
+		return "", 43, urlSafe // as other app secrets
 	case agentTickets:
 		return "", 32, "0123456789abcdef"
 	}
 	return "", 86, urlSafe
 }
 
+// life is how long values of the universe live, by the lifetime of a token: the
+// proportions are those of the documented figures.
+func (u universe) life(token time.Duration) time.Duration {
+	switch u {
+	case componentTickets:
+		return 6 * token // 12 h
+	case authorizationCodes:
+		return token / 2 // 1 h; assumed, nobody says
+	case suiteTickets:
+		return token / 4 // 30 min
+	case componentPreAuthCodes:
+		return token / 4 // 1800 s by the text; the page's own sample has 600
+	case suitePreAuthCodes:
+		return token / 6 // 1200 s
+	case authCodes:
+		return token / 12 // 10 min
+	}
+	return token
+}
+
 // access reports whether values of the universe open the business APIs, and of
-// which platform.
+// which platform. A component_access_token opens few of them, the probe among these.
 func (u universe) access() (p platform, ok bool) {
 	switch u {
-	case rotatingTokens, stableTokens:
+	case rotatingTokens, stableTokens, componentTokens, authorizerTokens:
 		return weixin, true
-	case appTokens:
+	case appTokens, authCorpTokens:
 		return wecom, true
 	}
 	return 0, false
@@ -79,7 +128,7 @@ type line struct{ newest, before *issue }
 // a token expired rather than unknown.
 type ledger struct {
 	byValue map[string]*issue
-	inOrder []*issue // of issue, and so of their ends
+	inOrder []*issue // of issue; one that lives long keeps those behind it a while longer
 	n       int      // how many there ever were
 }
 
@@ -94,19 +143,30 @@ func (l *ledger) add(i *issue, keep time.Duration) {
 	}
 }
 
-// make issues the next value of a's universe u. What the values before it become is
-// the caller's to say.
-func (w *WeChat) make(a *account, u universe, now time.Time) *issue {
+// text makes up a value of u.
+func (w *WeChat) text(u universe) string {
 	prefix, size, alphabet := u.shape()
 	if w.valueSize > 0 {
-		size = max(w.valueSize, 16) // shorter ones would soon repeat
+		size = max(w.valueSize, len(prefix)+16) // shorter ones would soon repeat
 	}
 	value := []byte(prefix)
 	for len(value) < size {
 		value = append(value, alphabet[w.rand.IntN(len(alphabet))])
 	}
-	i := &issue{value: string(value), account: a, universe: u, made: now, ends: now.Add(w.set.Lifetime)}
+	return string(value)
+}
+
+// issue makes a value of u that stands for itself: a pushed ticket or a code.
+func (w *WeChat) issue(a *account, u universe, made time.Time) *issue {
+	i := &issue{value: w.text(u), account: a, universe: u, made: made, ends: made.Add(u.life(w.set.Lifetime))}
 	w.issued.add(i, w.set.Lifetime)
+	return i
+}
+
+// make issues the next value of a's universe u. What the values before it become is
+// the caller's to say.
+func (w *WeChat) make(a *account, u universe, now time.Time) *issue {
+	i := w.issue(a, u, now)
 	l := a.line(u)
 	l.newest, l.before = i, l.newest
 	return i
@@ -141,7 +201,7 @@ func (w *WeChat) Valid(value string) bool {
 }
 
 // SetValueSize makes whatever is issued from now on n bytes long; 0 gives it back its
-// usual size, and fewer than 16 are 16. WeCom's documentation allows 512.
+// usual size, and too few are 16 behind what its kind begins with. WeCom's documentation allows 512.
 func (w *WeChat) SetValueSize(n int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -156,16 +216,22 @@ func (w *WeChat) Kill(value string) {
 	w.issued.byValue[value].killBy(time.Now())
 }
 
-// KillAll ends the life of every value of an account now: of an appid, a "corpid/agentid", or
-// a provider's corpid.
+// KillAll ends the life of every token and ticket now that an account has fetched: an
+// appid, a "corpid/agentid", a provider's corpid, a suite, or a customer as [Call.Account]
+// has it. What was pushed to it lives on, and so does what its customers fetched.
 func (w *WeChat) KillAll(account string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := time.Now()
 	for _, a := range w.accounts.byID(account) {
-		for _, l := range a.lines {
-			l.newest.killBy(now)
-			l.before.killBy(now)
-		}
+		a.kill(now)
+	}
+}
+
+// kill ends the life of all that a has fetched.
+func (a *account) kill(now time.Time) {
+	for _, l := range a.lines {
+		l.newest.killBy(now)
+		l.before.killBy(now)
 	}
 }

@@ -3,6 +3,7 @@ package wechattest
 import (
 	"maps"
 	"math/rand/v2"
+	"net/http"
 	"sync"
 	"time"
 )
@@ -37,9 +38,30 @@ type Settings struct {
 	// default it says what remains.
 	WorkSaysFullLife bool
 
+	// RotateRefreshTokens makes api_authorizer_token answer another refresh token
+	// each time; the one before it is taken for Overlap more, and answered with
+	// the current one. By default the same one comes back, as in practice.
+	RotateRefreshTokens bool
+
+	// EmptyRefreshTokens makes api_authorizer_token answer an empty refresh token.
+	EmptyRefreshTokens bool
+
+	// ListSaysEmpty makes api_get_authorizer_list say an empty refresh_token, and
+	// not leave it out, for a customer whose code was never exchanged.
+	ListSaysEmpty bool
+
+	// SuitesSayNoErrcode makes get_suite_token and get_corp_token leave errcode 0
+	// out, as they are said to do "for historical reasons".
+	SuitesSayNoErrcode bool
+
+	// ResetKills makes reset_permanent_code end the old permanent code at once.
+	// When it ends is not documented; by default when the new one is fetched.
+	ResetKills bool
+
 	// Register makes an account of whoever calls for a token with an unknown
 	// id: the secret of the first call is its secret. An unknown secret
-	// of a corp makes another app of that corp.
+	// of a corp makes another app of that corp. Platforms and suites are not made so: a
+	// call does not say how to push to them.
 	Register bool
 
 	// Seed makes the issued values the same in each run; zero makes them
@@ -49,6 +71,20 @@ type Settings struct {
 	// OnCall, if not nil, is told of each call as it ends, from the goroutine
 	// that serves it. It may use the WeChat.
 	OnCall func(Call)
+
+	// PushTransport carries pushes to callbacks; nil stands for one that makes a
+	// connection for each. See [HandlerTransport] for tests without a socket.
+	PushTransport http.RoundTripper
+
+	// PushTries is how many times a push is sent that is not answered, or not with HTTP
+	// 200; zero stands for 3 of WeCom's, as documented, and for 1 of a
+	// platform's, of which nobody knows. Never is it sent again after
+	// another answer.
+	PushTries int
+
+	// OnPush, if not nil, is told of each try of a push as it ends, from the
+	// goroutine that sends it. It may use the WeChat.
+	OnPush func(Delivery)
 }
 
 // Limits are WeChat's quotas; zero stands for the figure that is documented, a negative
@@ -86,6 +122,10 @@ func (s Settings) withDefaults() Settings {
 	if s.Seed == 0 {
 		s.Seed = rand.Uint64()
 	}
+	if s.PushTransport == nil {
+		// Without connections to keep there is nobody to close them.
+		s.PushTransport = &http.Transport{DisableKeepAlives: true}
+	}
 	or(&s.Limits.TokensPerDay, 2000)
 	or(&s.Limits.StablePerMinute, 10_000)
 	or(&s.Limits.StablePerDay, 500_000)
@@ -111,6 +151,9 @@ type WeChat struct {
 	away     bool
 	counts   counts
 
+	deliveries []Delivery
+	wake       chan struct{} // a token tells RunPushes to look again
+
 	// valueSize is the size of values to come; 0 for the usual.
 	valueSize int
 }
@@ -126,10 +169,13 @@ func New(s Settings) *WeChat {
 		issued:    ledger{byValue: map[string]*issue{}},
 		quotas:    map[quotaKey]*quota{},
 		counts:    newCounts(),
+		wake:      make(chan struct{}, 1),
 	}
 	maps.Copy(w.endpoints, officialAccountEndpoints())
 	maps.Copy(w.endpoints, workEndpoints())
 	maps.Copy(w.endpoints, openWorkEndpoints())
+	maps.Copy(w.endpoints, suiteEndpoints())
+	maps.Copy(w.endpoints, openPlatformEndpoints())
 	maps.Copy(w.endpoints, probeEndpoints())
 	return w
 }

@@ -19,7 +19,42 @@ type said struct {
 	Ticket    string   `json:"ticket"`
 	ExpiresIn int64    `json:"expires_in"`
 	IPList    []string `json:"ip_list"`
+
+	Component    string    `json:"component_access_token"`
+	Suite        string    `json:"suite_access_token"`
+	PreAuth      string    `json:"pre_auth_code"`
+	Authorizer   string    `json:"authorizer_access_token"`
+	Refresh      string    `json:"authorizer_refresh_token"`
+	AuthorizerID string    `json:"authorizer_appid"`
+	Info         *said     `json:"authorization_info"`
+	Total        int       `json:"total_count"`
+	List         []listing `json:"list"`
+	Permanent    string    `json:"permanent_code"`
+	AuthCorpInfo struct {
+		CorpID string `json:"corpid"`
+	} `json:"auth_corp_info"`
+	AuthInfo struct {
+		Agent []struct {
+			AgentID    int  `json:"agentid"`
+			Customized bool `json:"is_customized_app"`
+		} `json:"agent"`
+	} `json:"auth_info"`
+
+	raw string // the whole answer
 }
+
+// listing is a customer in a platform's list.
+type listing struct {
+	AppID   string  `json:"authorizer_appid"`
+	Refresh *string `json:"refresh_token"`
+	Time    int64   `json:"auth_time"`
+}
+
+// Keys of the platforms and suites of these tests.
+const (
+	testKeyA = "tokendSelfMadeKey0000000000000000000000001Z" // with spare bits
+	testKeyB = "ZmFrZS1zdWl0ZS1rZXktZm9yLXRva2VuZC10ZXN0cz0"
+)
 
 // caller calls a WeChat without a socket.
 type caller struct {
@@ -35,6 +70,11 @@ func newCaller(t *testing.T, s Settings) caller {
 	w.AddApp("ww01", "1000001", "app-secret-1")
 	w.AddApp("ww01", "1000002", "app-secret-2")
 	w.AddProvider("wwprovider", "provider-secret")
+	w.AddPlatform("wxplatform", "platform-secret", "platformTok", testKeyA)
+	w.AddPlatform("wxother", "other-secret", "otherTok", testKeyB)
+	w.AddSuite("wwprovider", "wwsuite", "suite-secret", "suiteTok", testKeyB)
+	w.AddSuite("wwprovider", "wwsuite2", "suite-secret-2", "suiteTok2", testKeyA)
+	w.AddSuite("wwprovider", "dktemplate", "template-secret", "templateTok", testKeyB)
 	return caller{t, w}
 }
 
@@ -57,6 +97,7 @@ func (c caller) do(method, pathQuery, body string) said {
 	if err := json.Unmarshal(b, &s); err != nil || resp.StatusCode != http.StatusOK {
 		c.t.Fatalf("%s %s: %s, %q: %v", method, pathQuery, resp.Status, b, err)
 	}
+	s.raw = string(b)
 	return s
 }
 

@@ -1,6 +1,9 @@
 package wechattest
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 func workEndpoints() map[string]endpoint {
 	return map[string]endpoint{
@@ -8,7 +11,8 @@ func workEndpoints() map[string]endpoint {
 			platform: always(wecom),
 			caller: func(w *WeChat, r *request) string {
 				corpid := r.query.Get("corpid")
-				if a := w.accounts.app(corpid, r.query.Get("corpsecret")); a != nil {
+				secret := r.query.Get("corpsecret")
+				if a := cmp.Or(w.accounts.app(corpid, secret), w.accounts.customApp(corpid, secret)); a != nil {
 					return a.id
 				}
 				return corpid
@@ -44,12 +48,13 @@ func (w *WeChat) corpToken(r *request) answer {
 	case secret == "":
 		return refuse(wecom, 41004)
 	}
-	a := w.accounts.app(corpid, secret)
+	a := cmp.Or(w.accounts.app(corpid, secret), w.accounts.customApp(corpid, secret))
+	customer := w.accounts.customizes(corpid)
 	switch {
 	case a != nil:
-	case w.set.Register:
+	case w.set.Register && !customer: // of one it may be a permanent code that has ended
 		a = w.registerApp(corpid, secret)
-	case w.accounts.apps[corpid] == nil:
+	case w.accounts.apps[corpid] == nil && !customer:
 		return refuse(wecom, 40013)
 	default:
 		return refuse(wecom, 40001)
