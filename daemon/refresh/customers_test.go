@@ -706,6 +706,29 @@ func TestConfiguredGrantsSeedAndNeverOverwrite(t *testing.T) {
 	})
 }
 
+func TestAConfiguredGrantThatWasRefusedIsNotTriedAtEveryStart(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := newPlatform("wxa")
+		p.token.answers(func(context.Context, fetchers.Ask, int) (fetchers.Token, error) {
+			return fetchers.Token{}, refusal(61023, fetchers.Reauthorize)
+		})
+		d := newDisk()
+		for range 10 {
+			r := start(t, Config{Store: d, Catalog: p.catalog()})
+			if err := r.Sow(t.Context(), []Seed{{customer("wxa", "refresh_token"), "seeded"}}); err != nil {
+				t.Fatal(err)
+			}
+			r.mustPush("ticket", time.Now())
+			_, err := r.get(customer("wxa", "access_token"))
+			mustReason(t, err, Reauth)
+			r.stop()
+		}
+		if n := p.token.count(); n != 1 {
+			t.Errorf("calls over ten starts: got %d, want 1", n)
+		}
+	})
+}
+
 func TestImportBringsInEveryCustomerOfTheList(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform()

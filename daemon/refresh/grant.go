@@ -180,7 +180,10 @@ func (e *Engine) give(ctx context.Context, name string, next record.Generation) 
 		e.log.Info("grant stored", "name", name, "source", next.Source)
 		e.watchers.tell(Listing{Name: name, State: Fresh})
 	}
-	e.release(name)
+	if changed || next.Source == fromPut {
+		// Whoever puts the same grant again wants it tried again.
+		e.release(name)
+	}
 	return changed, nil
 }
 

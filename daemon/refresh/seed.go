@@ -25,7 +25,7 @@ func (e *Engine) Sow(ctx context.Context, seeds []Seed) error {
 		sum := sha256.Sum256([]byte("tokend seed\x00" + string(s.Value)))
 		digest := hex.EncodeToString(sum[:8])
 		kept := false
-		_, err := e.grants.change(ctx, s.Name, func(g *record.Grant) bool {
+		changed, err := e.grants.change(ctx, s.Name, func(g *record.Grant) bool {
 			if g.Seed == digest {
 				return false
 			}
@@ -38,10 +38,12 @@ func (e *Engine) Sow(ctx context.Context, seeds []Seed) error {
 		if err != nil {
 			return fmt.Errorf("seed %s: %w", s.Name, err)
 		}
-		if kept {
+		switch {
+		case kept:
 			e.log.Warn("the configured grant is not used: a newer one has been learned", "name", s.Name)
+		case changed:
+			e.release(s.Name)
 		}
-		e.release(s.Name)
 	}
 	return nil
 }
