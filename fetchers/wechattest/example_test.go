@@ -1,8 +1,10 @@
 package wechattest_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 
 	"tokend/fetchers/wechattest"
 )
@@ -40,4 +42,28 @@ func Example() {
 	// valid: false true true
 	// errcode 45009
 	// calls: 4
+}
+
+func ExampleWeChat_Send() {
+	// The callback under test, called without a socket.
+	callback := http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Get("msg_signature") != "" {
+			fmt.Fprint(rw, "success")
+		}
+	})
+	w := wechattest.New(wechattest.Settings{PushTransport: wechattest.HandlerTransport(callback)})
+	w.AddPlatform("wxplatform", "its-secret", "its-token", "ZmFrZS1zdWl0ZS1rZXktZm9yLXRva2VuZC10ZXN0cz0")
+	w.SetCallback("wxplatform", "http://callback.test/callback/wxplatform")
+
+	ctx := context.Background()
+	fmt.Println(w.Send(ctx, "wxplatform", w.TicketPush("wxplatform")).Err)
+	w.Authorize("wxplatform", "wxcustomer")
+	w.Flush(ctx)
+	for _, d := range w.Deliveries() {
+		fmt.Println(d.Kind, d.Status, d.Body)
+	}
+	// Output:
+	// <nil>
+	// component_verify_ticket 200 success
+	// authorized 200 success
 }

@@ -122,8 +122,9 @@ func (w *WeChat) SetAddressListed(owner string, listed bool) {
 }
 
 // SetTicketPushes stops the tickets that [WeChat.RunPushes] pushes to an owner on
-// time, as WeChat does when it finds nobody there, or starts them again, as
-// api_start_push_ticket does. It panics if there is no such owner.
+// time, as WeChat does when it finds nobody there, or starts them again with one at
+// once. After api_start_push_ticket the first comes in its time. It panics if there is no
+// such owner.
 func (w *WeChat) SetTicketPushes(owner string, on bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

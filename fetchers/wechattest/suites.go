@@ -37,7 +37,12 @@ func suiteEndpoints() map[string]endpoint {
 		AuthCorpToken: {
 			post:     true,
 			platform: always(wecom),
-			caller:   func(w *WeChat, r *request) string { return suiteOf(w, r) + "/" + r.get("auth_corpid") },
+			caller: func(w *WeChat, r *request) string {
+				if suite := suiteOf(w, r); suite != "" {
+					return suite + "/" + r.get("auth_corpid")
+				}
+				return r.get("auth_corpid")
+			},
 			act:      (*WeChat).authCorpToken,
 		},
 	}

@@ -226,6 +226,26 @@ func TestRefusalsOfACorpReachItsCustomApp(t *testing.T) {
 	c.isCode(c.get(CorpToken+"?corpid=wwA&corpsecret="+secret), 45009)
 }
 
+func TestFaultsOfSuites(t *testing.T) {
+	var seen []Call
+	c := newCaller(t, Settings{OnCall: func(c Call) { seen = append(seen, c) }})
+	token, code := c.suite("wwsuite", "suite-secret"), c.Authorize("wwsuite", "wwA")
+	c.Inject(Fault{Endpoint: PermanentCodeV2, Account: "wwsuite", NoGrant: true, Times: 1})
+	if got := c.permanent(PermanentCodeV2, token, code); got.ErrCode != 0 || !strings.Contains(got.raw, `"permanent_code":""`) {
+		t.Errorf("got %s", got.raw)
+	}
+	c.Inject(Fault{Endpoint: AuthCorpToken, Account: "wwsuite/wwA", Code: -1, Times: 2})
+	grant := c.CurrentGrant("wwsuite", "wwA")
+	for _, want := range []int{-1, -1, 0} {
+		c.isCode(c.authCorp(token, "wwA", grant), want)
+	}
+	c.isCode(c.authCorp("unknown", "wwA", grant), 40082)
+	last, first := seen[len(seen)-1], seen[0]
+	if last.Account != "wwA" || last.ErrCode != 40082 || first.Endpoint != SuiteToken || first.Account != "wwsuite" || !first.Issued {
+		t.Errorf("seen %+v and %+v", first, last)
+	}
+}
+
 func TestOwnersThatAreNot(t *testing.T) {
 	c := newCaller(t, Settings{})
 	for name, f := range map[string]func(){
