@@ -1,13 +1,16 @@
 // Package fetchers asks WeChat and WeCom for credentials. Each fetcher is a
 // small struct with one method, Fetch, that makes one call and says what came
 // of it: a [Token], an [*APIError] when WeChat refused, or a
-// [*TransportError] when WeChat could not be reached or answered nonsense.
+// [*TransportError] when WeChat could not be reached or answered nonsense. Authorization
+// codes are exchanged, and customers listed, in the same way. The other direction is
+// here too: [Callback] opens what WeChat pushes, and [ParseEvent] reads it.
 //
 // The package knows the API: paths, parameters, errcodes and what each of them
 // calls for. It knows no socket, no storage and no schedule: it never retries,
 // never caches and never waits; whoever calls it decides when to ask again.
-// A fetcher that needs another credential (a ticket needs a token) is
-// handed its value in [Ask].Parent and does not know where it came from.
+// A fetcher that needs another credential (a ticket needs a token, a customer's
+// token needs what the customer gave) is handed its value in [Ask] and does not know
+// where it came from.
 //
 // Fetchers are built around a [Client], of which one for each host is enough;
 // it is the one field that must be set. Their methods may be called concurrently.
@@ -25,6 +28,25 @@
 //
 // What an errcode calls for is its [Reaction], read by platform and by what the
 // call was made with.
+//
+// A grant that came beside something unfit is kept, because its code is spent: an
+// [Authorization] without a Token. A page of customers that is wrong anywhere is no
+// answer, because whoever is missing from it counts as having left.
+//
+// # Pushed messages
+//
+// A message comes with a query and an XML body, and goes through three steps, of which
+// each believes nothing of the one before:
+//
+//	envelope, err := fetchers.ParseEnvelope(body)
+//	plain, receiver, err := callback.Open(msgSignature, timestamp, nonce, envelope.Encrypt)
+//	event, err := fetchers.ParseEvent(plain)
+//
+// The signature is compared in constant time and before anything is decrypted. After it, a
+// message is still bounded and checked like a stranger's, since whoever knows the
+// signing token could have signed it; and it must be for a receiver of the
+// owner's. Whether an event is new is for the caller to know: WeChat pushes
+// twice, late and out of order.
 //
 // # Secrets
 //

@@ -1,0 +1,170 @@
+package fetchers
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+func at(seconds int64) time.Time { return time.Unix(seconds, 0) }
+
+func TestParseEvent(t *testing.T) {
+	const component = "<AppId>wxc</AppId><CreateTime>1700000000</CreateTime>"
+	const suite = "<SuiteId><![CDATA[wws]]></SuiteId><TimeStamp>1700000000</TimeStamp>"
+	authorized := func(rest string) string {
+		return component + "<InfoType>authorized</InfoType><AuthorizerAppid>wxa</AuthorizerAppid><AuthorizationCode>queryauthcode@@@X</AuthorizationCode>" + rest
+	}
+	tests := []struct {
+		name, inner string
+		want        Event
+	}{
+		{"component_verify_ticket", component + "<InfoType>component_verify_ticket</InfoType><ComponentVerifyTicket>ticket@@@1</ComponentVerifyTicket>",
+			Event{Kind: EventVerifyTicket, Owner: "wxc", Time: at(1700000000), Ticket: "ticket@@@1"}},
+		{"component_verify_ticket, as CDATA, with blanks", "\n<AppId><![CDATA[wxc]]></AppId>\n<CreateTime> 1700000000 </CreateTime>\n" +
+			"<InfoType> <![CDATA[component_verify_ticket]]></InfoType><ComponentVerifyTicket> <![CDATA[ ticket@@@1 ]]> </ComponentVerifyTicket>",
+			Event{Kind: EventVerifyTicket, Owner: "wxc", Time: at(1700000000), Ticket: "ticket@@@1"}},
+		{"without a time", "<AppId>wxc</AppId><InfoType>component_verify_ticket</InfoType><ComponentVerifyTicket>t</ComponentVerifyTicket>",
+			Event{Kind: EventVerifyTicket, Owner: "wxc", Ticket: "t"}},
+		{"with a time that is none", "<AppId>wxc</AppId><CreateTime>now</CreateTime><InfoType>component_verify_ticket</InfoType><ComponentVerifyTicket>t</ComponentVerifyTicket>",
+			Event{Kind: EventVerifyTicket, Owner: "wxc", Ticket: "t"}},
+		{"with a time beyond all times", "<AppId>wxc</AppId><CreateTime>9223372036854775807</CreateTime><InfoType>component_verify_ticket</InfoType><ComponentVerifyTicket>t</ComponentVerifyTicket>",
+			Event{Kind: EventVerifyTicket, Owner: "wxc", Ticket: "t"}},
+		{"with WeCom's time", "<AppId>wxc</AppId><TimeStamp>1700000000</TimeStamp><InfoType>component_verify_ticket</InfoType><ComponentVerifyTicket>t</ComponentVerifyTicket>",
+			Event{Kind: EventVerifyTicket, Owner: "wxc", Ticket: "t"}},
+		{"authorized, the end as a time", authorized("<AuthorizationCodeExpiredTime>1700003600</AuthorizationCodeExpiredTime><PreAuthCode>preauthcode@@@Y</PreAuthCode>"),
+			Event{Kind: EventAuthorized, Owner: "wxc", Time: at(1700000000), Child: "wxa", Code: "queryauthcode@@@X", CodeExpires: at(1700003600)}},
+		{"authorized, the end in seconds", authorized("<AuthorizationCodeExpiredTime>3600</AuthorizationCodeExpiredTime>"),
+			Event{Kind: EventAuthorized, Owner: "wxc", Time: at(1700000000), Child: "wxa", Code: "queryauthcode@@@X", CodeExpires: at(1700003600)}},
+		{"authorized, no end", authorized(""),
+			Event{Kind: EventAuthorized, Owner: "wxc", Time: at(1700000000), Child: "wxa", Code: "queryauthcode@@@X"}},
+		{"authorized, an end that is none", authorized("<AuthorizationCodeExpiredTime>-5</AuthorizationCodeExpiredTime>"),
+			Event{Kind: EventAuthorized, Owner: "wxc", Time: at(1700000000), Child: "wxa", Code: "queryauthcode@@@X"}},
+		{"authorized, seconds of an unknown time", "<AppId>wxc</AppId><InfoType>authorized</InfoType><AuthorizationCode>c</AuthorizationCode><AuthorizationCodeExpiredTime>600</AuthorizationCodeExpiredTime>",
+			Event{Kind: EventAuthorized, Owner: "wxc", Code: "c"}},
+		{"updateauthorized", strings.Replace(authorized(""), "authorized</Info", "updateauthorized</Info", 1),
+			Event{Kind: EventUpdateAuthorized, Owner: "wxc", Time: at(1700000000), Child: "wxa", Code: "queryauthcode@@@X"}},
+		{"unauthorized", component + "<InfoType>unauthorized</InfoType><AuthorizerAppid>wxa</AuthorizerAppid>",
+			Event{Kind: EventUnauthorized, Owner: "wxc", Time: at(1700000000), Child: "wxa"}},
+		{"notify_third_fasteregister", component + "<InfoType>notify_third_fasteregister</InfoType><appid>wxm</appid><status>0</status><auth_code>code</auth_code><msg>OK</msg><info><name>企业</name><code>91</code></info>",
+			Event{Kind: EventFastRegister, Owner: "wxc", Time: at(1700000000), Child: "wxm", Code: "code"}},
+		{"its failure", component + "<InfoType>notify_third_fasteregister</InfoType><appid></appid><status>101</status><auth_code>code</auth_code><msg>no</msg><info><name>企业</name></info>",
+			Event{Kind: EventFastRegister, Owner: "wxc", Time: at(1700000000)}},
+		{"its beta", component + "<InfoType>notify_third_fastregisterbetaapp</InfoType><appid>wxm</appid><status>0</status><info><unique_id>1</unique_id></info>",
+			Event{Kind: "notify_third_fastregisterbetaapp", Owner: "wxc", Time: at(1700000000), Child: "wxm"}},
+
+		{"suite_ticket", suite + "<InfoType> <![CDATA[suite_ticket]]></InfoType><SuiteTicket><![CDATA[t]]></SuiteTicket>",
+			Event{Kind: EventSuiteTicket, Owner: "wws", Time: at(1700000000), Ticket: "t"}},
+		{"create_auth", suite + "<InfoType>create_auth</InfoType><AuthCode>code</AuthCode><State>s</State><ExtraInfo></ExtraInfo>",
+			Event{Kind: EventCreateAuth, Owner: "wws", Time: at(1700000000), Code: "code", CodeExpires: at(1700000600)}},
+		{"create_auth without a time", "<SuiteId>wws</SuiteId><InfoType>create_auth</InfoType><AuthCode>code</AuthCode>",
+			Event{Kind: EventCreateAuth, Owner: "wws", Code: "code"}},
+		{"reset_permanent_code", "<AuthCode>code</AuthCode>" + suite + "<InfoType>reset_permanent_code</InfoType>",
+			Event{Kind: EventResetPermanentCode, Owner: "wws", Time: at(1700000000), Code: "code", CodeExpires: at(1700000600)}},
+		{"change_auth", suite + "<InfoType>change_auth</InfoType><AuthCorpId>wwa</AuthCorpId><State/>",
+			Event{Kind: EventChangeAuth, Owner: "wws", Time: at(1700000000), Child: "wwa"}},
+		{"cancel_auth", suite + "<InfoType>cancel_auth</InfoType><AuthCorpId><![CDATA[wwa]]></AuthCorpId>",
+			Event{Kind: EventCancelAuth, Owner: "wws", Time: at(1700000000), Child: "wwa"}},
+
+		{"an unknown kind of WeCom's", suite + "<InfoType>change_contact</InfoType><AuthCorpId>not an id</AuthCorpId><AuthCode>no code</AuthCode>",
+			Event{Kind: "change_contact", Owner: "wws", Time: at(1700000000)}},
+		{"an unknown kind of a component's", component + "<InfoType>something_new</InfoType>",
+			Event{Kind: "something_new", Owner: "wxc", Time: at(1700000000)}},
+		{"a known kind in another case", component + "<InfoType>Authorized</InfoType>",
+			Event{Kind: "Authorized", Owner: "wxc", Time: at(1700000000)}},
+		{"a kind unfit for a log", "<AppId>a b</AppId><InfoType>new\nline\u202e" + strings.Repeat("x", 100) + "</InfoType>",
+			Event{Kind: "new?line?" + strings.Repeat("x", 55)}},
+		{"no kind", "<ToUserName>wxc</ToUserName><CreateTime>1700000000</CreateTime><MsgType>text</MsgType>",
+			Event{Time: at(1700000000)}},
+		{"nothing", "", Event{}},
+	}
+	for _, tt := range tests {
+		got, err := ParseEvent([]byte("<xml>" + tt.inner + "</xml>"))
+		if err != nil || got != tt.want {
+			t.Errorf("%s: %v\n got %s\nwant %s", tt.name, err, shown(got), shown(tt.want))
+		}
+	}
+}
+
+// shown shows all of an event, for which a test has its reasons.
+func shown(e Event) string {
+	return fmt.Sprintf("%q of %q at %v: ticket %q, child %q, code %q until %v",
+		e.Kind, e.Owner, e.Time, string(e.Ticket), e.Child, string(e.Code), e.CodeExpires)
+}
+
+func TestMalformedEvents(t *testing.T) {
+	tests := []struct{ kind, inner, want string }{
+		{"component_verify_ticket", "<AppId>wxc</AppId>", "ComponentVerifyTicket is empty"},
+		{"component_verify_ticket", "<AppId>wxc</AppId><ComponentVerifyTicket> </ComponentVerifyTicket>", "ComponentVerifyTicket is empty"},
+		{"component_verify_ticket", "<AppId>wxc</AppId><ComponentVerifyTicket>a b</ComponentVerifyTicket>", "ComponentVerifyTicket holds characters that no credential has"},
+		{"component_verify_ticket", "<AppId>wxc</AppId><ComponentVerifyTicket>a\nb</ComponentVerifyTicket>", "ComponentVerifyTicket holds characters that no credential has"},
+		{"component_verify_ticket", "<AppId>wxc</AppId><ComponentVerifyTicket>" + strings.Repeat("t", maxValue+1) + "</ComponentVerifyTicket>",
+			"ComponentVerifyTicket is longer than 4096 bytes"},
+		{"component_verify_ticket", "<AppId>wxc</AppId><SuiteTicket>t</SuiteTicket>", "ComponentVerifyTicket is empty"},
+		{"component_verify_ticket", "<ComponentVerifyTicket>t</ComponentVerifyTicket>", "AppId is no account's id"},
+		{"component_verify_ticket", "<SuiteId>wxc</SuiteId><ComponentVerifyTicket>t</ComponentVerifyTicket>", "AppId is no account's id"},
+		{"component_verify_ticket", "<AppId>wx/c</AppId><ComponentVerifyTicket>t</ComponentVerifyTicket>", "AppId is no account's id"},
+		{"component_verify_ticket", "<AppId>wxc</AppId><AppId>wxd</AppId><ComponentVerifyTicket>t</ComponentVerifyTicket>", "it says something twice"},
+		{"authorized", "<AppId>wxc</AppId><AuthorizerAppid>wxa</AuthorizerAppid>", "AuthorizationCode is empty"},
+		{"authorized", "<AppId>wxc</AppId><AuthorizerAppid>a b</AuthorizerAppid><AuthorizationCode>c</AuthorizationCode>", "AuthorizerAppid is no account's id"},
+		{"unauthorized", "<AppId>wxc</AppId>", "AuthorizerAppid is no account's id"},
+		{"unauthorized", "<AppId>wxc</AppId><AuthorizerAppid>" + strings.Repeat("a", 65) + "</AuthorizerAppid>", "AuthorizerAppid is no account's id"},
+		{"notify_third_fasteregister", "<AppId>wxc</AppId><status>0</status><auth_code>a b</auth_code>", "auth_code holds characters that no credential has"},
+		{"suite_ticket", "<SuiteId>wws</SuiteId>", "SuiteTicket is empty"},
+		{"suite_ticket", "<AppId>wws</AppId><SuiteTicket>t</SuiteTicket>", "SuiteId is no account's id"},
+		{"create_auth", "<SuiteId>wws</SuiteId>", "AuthCode is empty"},
+		{"reset_permanent_code", "<SuiteId>wws</SuiteId><AuthCode>中</AuthCode>", "AuthCode holds characters that no credential has"},
+		{"cancel_auth", "<SuiteId>wws</SuiteId>", "AuthCorpId is no account's id"},
+	}
+	for _, tt := range tests {
+		got, err := ParseEvent([]byte("<xml><InfoType>" + tt.kind + "</InfoType>" + tt.inner + "</xml>"))
+		if !errors.Is(err, ErrMalformed) || got != (Event{}) {
+			t.Errorf("%s %s: got %s, %v", tt.kind, tt.inner, shown(got), err)
+			continue
+		}
+		if want := "the message is malformed: " + tt.want; err.Error() != want {
+			t.Errorf("%s %s:\n got %s\nwant %s", tt.kind, tt.inner, err, want)
+		}
+	}
+	if _, err := ParseEvent([]byte("4611686018427387905")); !errors.Is(err, ErrMalformed) {
+		t.Errorf("the echo of a verification: got %v", err)
+	}
+}
+
+// From the wire to the event, as the vectors have it.
+func TestEventsOfVectors(t *testing.T) {
+	want := map[string]Event{
+		componentID: {Kind: EventVerifyTicket, Owner: componentID, Time: at(1700000000), Ticket: "ticket@@@selfmade-0001"},
+		suiteID:     {Kind: EventSuiteTicket, Owner: suiteID, Time: at(1700000200), Ticket: "suiteticket-selfmade-0001"},
+	}
+	var events int
+	for _, v := range vectors() {
+		if v.receiver == providerID {
+			continue
+		}
+		envelope, err := ParseEnvelope([]byte("<xml><ToUserName>" + v.receiver + "</ToUserName><Encrypt><![CDATA[" + v.encrypt + "]]></Encrypt></xml>"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		plain, receiver, err := v.callback(t).Open(v.signature, v.timestamp, v.nonce, envelope.Encrypt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := ParseEvent(plain)
+		if err != nil || got != want[receiver] {
+			t.Errorf("%s: %v\n got %s\nwant %s", v.name, err, shown(got), shown(want[receiver]))
+		}
+		events++
+	}
+	if events != len(want) {
+		t.Errorf("read %d events", events)
+	}
+}
+
+func TestEventShowsNoSecret(t *testing.T) {
+	e := Event{Kind: EventAuthorized, Ticket: "canary-ticket", Code: "canary-code"}
+	if text := fmt.Sprintf("%v %+v %#v", e, e, e); strings.Contains(text, "canary") {
+		t.Errorf("shows %s", text)
+	}
+}
