@@ -43,7 +43,7 @@ func suiteEndpoints() map[string]endpoint {
 				}
 				return r.get("auth_corpid")
 			},
-			act:      (*WeChat).authCorpToken,
+			act: (*WeChat).authCorpToken,
 		},
 	}
 }
