@@ -65,7 +65,6 @@ See it at work, with nothing installed and no account:   tokend demo`,
 		},
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.SuggestionsMinimumDistance = 2 // letters; zero would suggest prefixes only
 	root.SetFlagErrorFunc(flagError)
 	root.AddGroup(
 		&cobra.Group{ID: "daemon", Title: "The daemon:"},
@@ -81,7 +80,7 @@ See it at work, with nothing installed and no account:   tokend demo`,
 	}
 	add("daemon", newServe(env), newCheck(env))
 	add("ask", newGet(env), newReject(env), newRefresh(env), newList(env), newStatus(env), newHistory(env), newWatch(env))
-	add("try", newSandbox(env))
+	add("try", newSandbox(env), newDemo(env))
 	root.AddCommand(newVersion(env))
 	return root
 }

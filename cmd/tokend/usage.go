@@ -48,8 +48,12 @@ func noSuchCommand(root *cobra.Command, args []string) error {
 		return nil
 	}
 	e := &usageError{text: fmt.Sprintf("unknown command %q", args[0]), command: root}
-	if near := root.SuggestionsFor(args[0]); len(near) > 0 {
-		e.suggest = root.Name() + " " + near[0]
+	for _, letters := range []int{1, 2} { // that differ: the nearest first
+		root.SuggestionsMinimumDistance = letters
+		if near := root.SuggestionsFor(args[0]); len(near) > 0 {
+			e.suggest = root.Name() + " " + near[0]
+			break
+		}
 	}
 	return e
 }

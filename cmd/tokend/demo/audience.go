@@ -1,0 +1,67 @@
+package demo
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"tokend/clientlib"
+)
+
+// audience is the clients, and what they have asked for so far. Each has a connection of its own, as a
+// process of its own would.
+type audience struct {
+	reads   atomic.Int64 // GET
+	rejects atomic.Int64 // REJECT
+}
+
+// crowd lets n clients of the daemon at socket do f at the same time, and returns
+// when all are done. The first error ends it.
+func (a *audience) crowd(ctx context.Context, socket string, n int, f func(ctx context.Context, i int, c *clientlib.Client) error) error {
+	g, ctx := errgroup.WithContext(ctx)
+	for i := range n {
+		g.Go(func() error {
+			c := &clientlib.Client{Socket: socket, MaxIdleConns: 1}
+			defer c.Close()
+			return f(ctx, i, c)
+		})
+	}
+	return g.Wait()
+}
+
+func (a *audience) get(ctx context.Context, c *clientlib.Client, name string) (string, error) {
+	a.reads.Add(1)
+	v, err := c.Get(ctx, name)
+	return string(v.Value), err
+}
+
+func (a *audience) reject(ctx context.Context, c *clientlib.Client, name, value string) (string, error) {
+	a.rejects.Add(1)
+	v, err := c.Reject(ctx, name, clientlib.Secret(value))
+	return string(v.Value), err
+}
+
+// bill is what has been spent up to a moment.
+type bill struct {
+	reads, rejects int64
+	calls          int
+	at             time.Time
+}
+
+// since returns the bill now, for a later cost.
+func (d *demo) since() bill {
+	return bill{d.reads.Load(), d.rejects.Load(), d.calls(), time.Now()}
+}
+
+// cost writes what has been spent since before.
+func (d *demo) cost(before bill) {
+	now := d.since()
+	reads, rejects, calls := now.reads-before.reads, now.rejects-before.rejects, now.calls-before.calls
+	if rejects > 0 {
+		d.say("cost: reads %s, rejects %s, calls to WeChat %d", "代价:读取 %s 次,退回 %s 次,调用微信 %d 次", grouped(reads), grouped(rejects), calls)
+		return
+	}
+	d.say("cost: reads %s, calls to WeChat %d", "代价:读取 %s 次,调用微信 %d 次", grouped(reads), calls)
+}

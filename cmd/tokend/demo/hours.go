@@ -1,0 +1,206 @@
+package demo
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strconv"
+	"time"
+
+	"tokend/clientlib"
+	"tokend/fetchers/wechattest"
+)
+
+// The steps in which time passes, on a stage of its own: there tokens live for seconds, so
+// that hours can be seen. What they cost depends on the machine; that no dead value is
+// served does not.
+
+const (
+	// lifetime stands for two hours. Everything of tokend's and WeChat's shrinks with
+	// it, but for tokend's shortest pause between two calls, which is a second.
+	lifetime = 3 * time.Second
+
+	// overlap is how long WeChat accepts the old token beside the new: five minutes
+	// of two hours would be an eighth of a second here, and tokend asks a quarter of
+	// such a short life ahead, so it is stretched likewise.
+	overlap = time.Second
+
+	// pastEnd is how long a value may be served on that WeChat has repeated after its end
+	// (contract, section 5: a quarter of a short life), and a little for a busy
+	// machine.
+	pastEnd = lifetime/4 + 500*time.Millisecond
+
+	watchers = 20 // clients that read and check all the time
+)
+
+func (d *demo) timePasses(ctx context.Context) (err error) {
+	const span = lifetime + lifetime/4
+	if d.short, err = newStage(d.cfg.Program, d.dir+"/b", wechattest.Settings{Lifetime: lifetime, Overlap: overlap}); err != nil {
+		return err
+	}
+	s := d.short
+	before := d.since()
+	d.begin("Hours pass", "几个小时过去")
+	d.say("Another daemon, and a WeChat whose tokens live %d seconds in place of two hours. %d clients read for more than", "另起一个守护进程,这里的 token 只活 %d 秒,相当于两小时。%d 个客户端连续读取,", lifetime/time.Second, watchers)
+	d.say("a lifetime and look at each value: does WeChat still accept it?", "时间超过 token 的一生,并逐个检查:微信还认这个值吗?")
+	if err := s.enter(ctx); err != nil {
+		return err
+	}
+	held, err := d.everything(ctx, s)
+	if err != nil {
+		return err
+	}
+	seen := newSight(s.names)
+	renewed, ahead := 0, false
+	// Once is enough, unless the machine has been too busy to be ahead of anything.
+	for try := 0; try < 3 && (renewed < len(s.names) || !ahead); try++ {
+		if err := d.look(ctx, seen, span, nil); err != nil {
+			return err
+		}
+		renewed = seen.renewed(held)
+		if ahead, err = d.refreshedAhead(ctx); err != nil {
+			return err
+		}
+	}
+	d.check(seen.errors == 0 && seen.dead == 0, "%s reads, %d errors, %d dead values; the slowest took %d ms",
+		"读取 %s 次,错误 %d 次,失效的值 %d 个;最慢一次 %d 毫秒", grouped(seen.reads), seen.errors, seen.dead, seen.slowest.Milliseconds())
+	d.check(renewed == len(s.names), "%d of %d credentials were renewed meanwhile", "其间 %d / %d 个凭据已换新", renewed, len(s.names))
+	d.check(ahead, "the access tokens of the official accounts and the mini program ahead of their end, in the background",
+		"公众号和小程序的 access_token 在到期前就在后台换好了")
+	d.check(d.oneAtATime(), "never two calls for one credential at a time", "同一凭据从未同时发出两次调用")
+	d.cost(before)
+	return nil
+}
+
+// refreshedAhead reports whether every access token that WeChat hands out ahead was
+// refreshed by the schedule, with nobody waiting.
+func (d *demo) refreshedAhead(ctx context.Context) (bool, error) {
+	c := d.short.client()
+	defer c.Close()
+	for _, name := range []string{
+		"official_account/wxsandboxofficial/access_token",
+		"official_account/wxsandboxrotating/access_token",
+		"mini_program/wxsandboxmini/access_token",
+	} {
+		history, err := c.History(ctx, name)
+		if err != nil {
+			return false, err
+		}
+		if !slices.ContainsFunc(history, func(a clientlib.Attempt) bool { return a.Cause == "schedule" && a.Outcome == "ok" }) {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// oneAtATime reports whether WeChat has never seen two calls for one credential under way at
+// once.
+func (d *demo) oneAtATime() bool {
+	for _, s := range []*stage{d.long, d.short} {
+		for _, a := range s.conf.Accounts {
+			id := a.ID
+			if a.AgentID != "" {
+				id += "/" + a.AgentID
+			}
+			for _, endpoint := range []string{
+				wechattest.Token, wechattest.StableToken, wechattest.Ticket, wechattest.CorpToken,
+				wechattest.CorpTicket, wechattest.AgentTicket, wechattest.ProviderToken,
+			} {
+				if s.wechat.MaxConcurrent(endpoint, id) > 1 {
+					return false
+				}
+			}
+		}
+	}
+	return true
+}
+
+// outage shows that WeChat's absence is bridged for as long as values live, and no longer.
+func (d *demo) outage(ctx context.Context) error {
+	s := d.short
+	before := d.since()
+	d.begin("WeChat is away", "微信失联")
+	d.say("From now on every call fails. The clients go on reading until the last value has run out.", "从现在起每次调用都失败。客户端继续读取,直到最后一个值到期。")
+	states, err := s.follow(ctx)
+	if err != nil {
+		return err
+	}
+	defer states.end()
+	c := s.client()
+	defer c.Close()
+	triesBefore, err := tries(ctx, c)
+	if err != nil {
+		return err
+	}
+	s.wechat.SetAway(true)
+	seen := newSight(s.names)
+	if err := d.look(ctx, seen, patience, func() bool { return states.none("fresh", "stale") }); err != nil {
+		return err
+	}
+	gone := states.none("fresh", "stale")
+	d.check(seen.good > 0 && seen.dead == 0 && states.had("stale"), "%s reads were answered with values that are still valid (\"stale\"), %d with dead ones",
+		"%s 次读取得到仍然有效的值(状态 stale),%d 次得到失效的值", grouped(seen.good), seen.dead)
+	unavailable := 0
+	for _, name := range s.names {
+		if _, err := d.get(ctx, c, name); errors.Is(err, clientlib.ErrUnavailable) {
+			unavailable++
+		}
+	}
+	d.check(gone && unavailable == len(s.names), "after its end a value is an error and never a dead value: %d of %d answer UNAVAILABLE, and when to ask again",
+		"到期之后宁可报错,绝不给失效的值:%d / %d 个回答 UNAVAILABLE,并告知何时再问", unavailable, len(s.names))
+	triesNow, err := tries(ctx, c)
+	if err != nil {
+		return err
+	}
+	d.say("tokend has tried to reach WeChat %d times meanwhile, whoever asked.", "其间 tokend 一共尝试联系微信 %d 次,与读取多少次无关。", triesNow-triesBefore)
+	d.cost(before)
+	return nil
+}
+
+// tries returns how many calls a daemon has tried to make, those that did not arrive
+// among them.
+func tries(ctx context.Context, c *clientlib.Client) (int, error) {
+	stats, err := c.Stats(ctx)
+	if err != nil {
+		return 0, err
+	}
+	for _, p := range stats {
+		if p.Key == "calls" {
+			return strconv.Atoi(p.Value)
+		}
+	}
+	return 0, errors.New("STATS has no calls")
+}
+
+// recovery shows that nobody has to do anything once WeChat is back.
+func (d *demo) recovery(ctx context.Context) error {
+	s := d.short
+	before := d.since()
+	d.begin("WeChat is back", "微信恢复")
+	states, err := s.follow(ctx)
+	if err != nil {
+		return err
+	}
+	defer states.end()
+	s.wechat.SetAway(false)
+	err = states.wait(ctx, patience, func(state map[string]string) bool {
+		for _, name := range s.names {
+			if state[name] != "fresh" {
+				return false
+			}
+		}
+		return true
+	})
+	took := time.Since(before.at)
+	values, readErr := d.everything(ctx, s)
+	valid := 0
+	for _, v := range values {
+		if s.wechat.Valid(v) {
+			valid++
+		}
+	}
+	d.check(err == nil && readErr == nil && valid == len(s.names), "all %d credentials are there again after %.1f s, fetched without anybody asking",
+		"%d 个凭据在 %.1f 秒后全部恢复,无需任何人过问", valid, took.Seconds())
+	d.cost(before)
+	return nil
+}

@@ -1,0 +1,99 @@
+package demo
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"tokend/clientlib"
+	"tokend/cmd/tokend/sandbox"
+	"tokend/fetchers/wechattest"
+)
+
+// mistyped is an account whose secret somebody has copied wrong.
+const (
+	mistyped     = "wxdemomistyped"
+	mistypedName = "official_account/" + mistyped + "/access_token"
+)
+
+// stage is a WeChat and a daemon that uses it.
+type stage struct {
+	program string
+	conf    sandbox.Configuration
+	names   []string // all that can be had
+	wechat  *wechattest.WeChat
+	server  *wechattest.Server
+	daemon  *process // nil while none runs
+}
+
+// newStage builds a stage in dir, which it makes. No daemon runs yet.
+func newStage(program, dir string, set wechattest.Settings) (*stage, error) {
+	s := &stage{program: program, wechat: wechattest.New(set)}
+	accounts := sandbox.Accounts()
+	for _, a := range accounts {
+		a.AddTo(s.wechat)
+		s.names = append(s.names, a.Names()...)
+	}
+	s.wechat.AddAccount(mistyped, "the-secret-as-it-is")
+	accounts = append(accounts, sandbox.Account{Family: "official_account", ID: mistyped, Secret: "the-secret-as-it-was-typed"})
+
+	var err error
+	if s.server, err = s.wechat.Start(""); err != nil {
+		return nil, err
+	}
+	s.conf = sandbox.Configuration{Dir: dir, URL: s.server.URL, Accounts: accounts}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		s.leave()
+		return nil, err
+	}
+	if err := os.WriteFile(s.file(), []byte(s.conf.TOML()), 0o600); err != nil {
+		s.leave()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *stage) file() string    { return filepath.Join(s.conf.Dir, "tokend.toml") }
+func (s *stage) logFile() string { return filepath.Join(s.conf.Dir, "log") }
+
+// enter starts the daemon, and returns when it answers.
+func (s *stage) enter(ctx context.Context) (err error) {
+	s.daemon, err = start(ctx, s.program, s.file(), s.logFile(), s.conf.Socket())
+	return err
+}
+
+// leave ends whatever still runs. A nil stage was never built.
+func (s *stage) leave() {
+	if s == nil {
+		return
+	}
+	if s.daemon != nil {
+		s.daemon.kill()
+		s.daemon = nil
+	}
+	_ = s.server.Close()
+}
+
+// client returns a client of the daemon. Its user closes it.
+func (s *stage) client() *clientlib.Client { return &clientlib.Client{Socket: s.conf.Socket()} }
+
+// logTail returns the last n lines of the daemon's log.
+func (s *stage) logTail(n int) []string {
+	b, err := os.ReadFile(s.logFile())
+	if err != nil {
+		return nil // it was never started
+	}
+	lines := strings.Split(strings.TrimRight(string(b), "\n"), "\n")
+	return lines[max(0, len(lines)-n):]
+}
+
+// tempDir makes a directory whose path leaves room for the path of a socket, of which the
+// system takes 107 bytes on Linux and 103 on others.
+func tempDir() (string, error) {
+	base := os.TempDir()
+	if len(base) > 64 {
+		base = "/tmp"
+	}
+	return os.MkdirTemp(base, "tokend-demo-")
+}

@@ -1,0 +1,92 @@
+package demo
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"tokend/clientlib"
+)
+
+// The steps in which a person has made a mistake, and in which the daemon is killed.
+
+// wrongSecret shows that a mistake only a person can mend is asked of WeChat once.
+func (d *demo) wrongSecret(ctx context.Context) error {
+	before := d.since()
+	d.begin("Somebody has mistyped a secret", "有人把密钥写错了")
+	d.say("%d programs ask for the token of that account. WeChat blocks who keeps asking with a wrong secret.",
+		"%d 个程序来要这个账号的 token。反复用错误密钥请求,会被微信封禁。", rejecters)
+	refusals := make([]error, rejecters)
+	err := d.crowd(ctx, d.long.conf.Socket(), rejecters, func(ctx context.Context, i int, c *clientlib.Client) error {
+		_, refusals[i] = d.get(ctx, c, mistypedName)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	refused := 0
+	for _, err := range refusals {
+		if e, ok := errors.AsType[*clientlib.Error](err); ok && e.Code == clientlib.ErrUpstream && strings.HasPrefix(e.Message, "errcode=40125") {
+			refused++
+		}
+	}
+	calls := d.calls() - before.calls
+	d.check(refused == rejecters, "all %d were told so at once: UPSTREAM errcode=40125, with the seconds to wait", "%d 个程序都立刻得到明确的答复:UPSTREAM errcode=40125,并告知要等多少秒", refused)
+	d.check(calls == 1, "calls to WeChat: %d", "只问了微信 %d 次", calls)
+	d.cost(before)
+	return nil
+}
+
+// killed shows that a restart costs nothing.
+func (d *demo) killed(ctx context.Context) error {
+	const reads = 1000
+	s := d.long
+	d.begin("kill -9", "kill -9 杀掉守护进程")
+	held, err := d.everything(ctx, s)
+	if err != nil {
+		return err
+	}
+	before := d.since()
+	s.daemon.kill()
+	s.daemon = nil
+	if err := s.enter(ctx); err != nil {
+		return err
+	}
+	d.say("The daemon was killed and started again; it answers after %d ms.", "守护进程被杀掉并重新启动,%d 毫秒后恢复应答。", time.Since(before.at).Milliseconds())
+	c := s.client()
+	defer c.Close()
+	same := 0
+	for i := range reads {
+		name := s.names[i%len(s.names)]
+		v, err := d.get(ctx, c, name)
+		if err != nil {
+			return err
+		}
+		if v == held[name] {
+			same++
+		}
+	}
+	_, refusal := d.get(ctx, c, mistypedName)
+	calls := d.calls() - before.calls
+	d.check(same == reads && calls == 0, "%s reads, every value as before: it was on disk before anybody saw it; %d calls",
+		"读取 %s 次,值与之前完全相同:先落盘,后可见;调用 %d 次", grouped(reads), calls)
+	d.check(errors.Is(refusal, clientlib.ErrUpstream), "the wrong secret is remembered too, and WeChat is not asked again", "错误的密钥也还记得,没有再去问微信")
+	d.cost(before)
+	return nil
+}
+
+// everything reads every credential once.
+func (d *demo) everything(ctx context.Context, s *stage) (map[string]string, error) {
+	c := s.client()
+	defer c.Close()
+	got := make(map[string]string, len(s.names))
+	for _, name := range s.names {
+		v, err := d.get(ctx, c, name)
+		if err != nil {
+			return nil, err
+		}
+		got[name] = v
+	}
+	return got, nil
+}
