@@ -1,0 +1,57 @@
+package inbox
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"tokend/daemon/refresh"
+)
+
+// maxKinds bounds how many kinds are counted by name: as many as both platforms have, twice.
+const maxKinds = 128
+
+// otherKinds is what kinds beyond maxKinds are counted as.
+const otherKinds = "other"
+
+// counts is what has been pushed since the inbox was made. The zero value is ready.
+type counts struct {
+	refused atomic.Int64 // wrong signature, receiver, owner or form
+	failed  atomic.Int64 // genuine, but not kept
+
+	mu    sync.Mutex
+	kinds map[string]int64
+}
+
+// push counts a genuine push and reports whether it is the first of its kind.
+func (c *counts) push(kind string) (novel bool) {
+	kind = cmp.Or(kind, "-")
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.kinds == nil {
+		c.kinds = make(map[string]int64)
+	}
+	if c.kinds[kind] == 0 && len(c.kinds) >= maxKinds {
+		kind = otherKinds
+	}
+	c.kinds[kind]++
+	return c.kinds[kind] == 1
+}
+
+// Stats returns the counters, sorted by key: pushes:<kind> for each kind that has come,
+// pushes_failed of these, and pushes_refused.
+func (b *Inbox) Stats() []refresh.Stat {
+	c := &b.counts
+	all := []refresh.Stat{
+		{Key: "pushes_failed", Value: c.failed.Load()},
+		{Key: "pushes_refused", Value: c.refused.Load()},
+	}
+	c.mu.Lock()
+	for kind, n := range c.kinds {
+		all = append(all, refresh.Stat{Key: "pushes:" + kind, Value: n})
+	}
+	c.mu.Unlock()
+	slices.SortFunc(all, func(a, b refresh.Stat) int { return cmp.Compare(a.Key, b.Key) })
+	return all
+}
