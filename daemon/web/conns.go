@@ -4,13 +4,14 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
 // conns are the connections of a listener. It bounds them: when there are max, a new one
-// takes the place of the one that has owed a whole request for the longest time.
+// takes the place of another.
 type conns struct {
 	max int // set by newConns
 
@@ -29,7 +30,8 @@ func newConns(limit int) *conns {
 type conn struct {
 	net.Conn
 
-	conns *conns
+	conns  *conns
+	source netip.Prefix // who is at the other end, as far as its address says
 
 	begun atomic.Bool // a byte of the request that is owed has come
 
@@ -76,17 +78,27 @@ func (cs *conns) add(nc net.Conn) (c *conn, crowded bool) {
 			return nil, true
 		}
 	}
-	c = &conn{Conn: nc, conns: cs, since: time.Now()}
+	c = &conn{Conn: nc, conns: cs, source: sourceOf(nc.RemoteAddr()), since: time.Now()}
 	cs.all[c] = struct{}{}
 	return c, crowded
 }
 
-// evictLocked closes the connection that has owed a whole request for the longest time. It
-// reports whether there was one.
+// evictLocked closes one connection: of the source that has the most, the one that has
+// owed a whole request for the longest time. It reports whether there was one.
 func (cs *conns) evictLocked() bool {
+	held := make(map[netip.Prefix]int)
+	for c := range cs.all {
+		if c.movable() {
+			held[c.source]++
+		}
+	}
 	var slowest *conn
 	for c := range cs.all {
-		if !c.kept && !c.evicted && (slowest == nil || c.since.Before(slowest.since)) {
+		if !c.movable() {
+			continue
+		}
+		if slowest == nil || held[c.source] > held[slowest.source] ||
+			held[c.source] == held[slowest.source] && c.since.Before(slowest.since) {
 			slowest = c
 		}
 	}
@@ -98,6 +110,9 @@ func (cs *conns) evictLocked() bool {
 	_ = slowest.Close()
 	return true
 }
+
+// movable reports whether c may be closed to make room. conns.mu is held.
+func (c *conn) movable() bool { return !c.kept && !c.evicted }
 
 // changed is what net/http tells of a connection's state.
 func (cs *conns) changed(nc net.Conn, state http.ConnState) {
@@ -180,6 +195,18 @@ func (c *conn) keep() {
 	c.conns.mu.Lock()
 	defer c.conns.mu.Unlock()
 	c.kept = true
+}
+
+// sourceOf returns what one stranger cannot have many of: an IPv4 address, or the 64 bits
+// of an IPv6 address that are a network's. Anything else is one source.
+func sourceOf(a net.Addr) netip.Prefix {
+	tcp, ok := a.(*net.TCPAddr)
+	if !ok {
+		return netip.Prefix{}
+	}
+	ip := tcp.AddrPort().Addr().Unmap().WithZone("")
+	p, _ := ip.Prefix(min(ip.BitLen(), 64)) // fails for no address of TCP
+	return p
 }
 
 // connKey is where a request's context holds its connection.

@@ -25,14 +25,14 @@
 //
 // # Strangers
 //
-// The listener may face the internet, or a reverse proxy that passes on whatever comes: then
-// every connection has the proxy's address, and a bound for each address would be a bound for WeChat.
-// So there is one bound for all. When it is reached, a new connection takes the place of the one that
-// has owed a whole request for the longest time; a genuine push arrives in milliseconds and is never
-// the slowest. One whose request has arrived whole is not closed any more. Headers, bodies, answers and
-// pauses have their own time limits; bodies beyond 64 KiB, which no genuine push
-// has ever had, are held eight at a time. In all, strangers can take
-// about 30 MiB of memory, and one line of log for each kind of refusal in ten seconds.
+// The listener may face the internet, or a reverse proxy from which all connections come. So
+// there is one bound for all of them. When it is reached, a new connection takes the place of
+// another: of the address that holds the most, the one that has owed a whole request for the longest
+// time. A genuine push arrives in milliseconds and is never the slowest, and whoever floods the
+// listener from one address crowds out nobody else. A connection whose request has arrived whole is
+// not closed any more. Headers, bodies, answers and pauses have their own time limits; bodies
+// beyond 64 KiB, which no genuine push has ever had, are held eight at a time. In all, strangers
+// can take about 30 MiB of memory, and one line of log for each kind of refusal in ten seconds.
 //
 // There is no TLS here, and no HTTP/2: that is a reverse proxy's work.
 //
