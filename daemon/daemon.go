@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,9 +13,11 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tokend/daemon/config"
+	"tokend/daemon/inbox"
 	"tokend/daemon/refresh"
 	"tokend/daemon/server"
 	"tokend/daemon/store"
+	"tokend/daemon/web"
 	"tokend/fetchers"
 )
 
@@ -47,7 +50,9 @@ type Daemon struct {
 	store     *store.Store
 	engine    *refresh.Engine
 	server    *server.Server
+	inbox     *inbox.Inbox
 	listeners []net.Listener
+	http      net.Listener // nil: no callbacks over HTTP
 	calls     *calls
 
 	reload sync.Mutex // serialises Reload; guards file and upstream
@@ -101,9 +106,24 @@ func (d *Daemon) open() (err error) {
 	if err != nil {
 		return err
 	}
+	d.inbox = inbox.New(inbox.Config{Engine: d.engine, Logger: d.log.Named("inbox")})
+	pushed, err := owners(file)
+	if err != nil {
+		return err
+	}
+	d.inbox.SetOwners(pushed)
+	if err := d.engine.Sow(context.Background(), seeds(file)); err != nil {
+		return err
+	}
+	if file.HTTP != nil {
+		if d.http, err = web.Listen(file.HTTP.Listen); err != nil {
+			return err
+		}
+	}
 	d.server = server.New(server.Config{
-		Engine:  view{d.engine, d.calls},
+		Engine:  view{d.engine, d.calls, d.inbox},
 		Sign:    fetchers.Sign,
+		Inbox:   d.inbox,
 		Logger:  d.log.Named("server"),
 		Version: d.cfg.Version,
 		Rules:   rules(file.Access),
@@ -123,6 +143,10 @@ func (d *Daemon) Run(ctx context.Context) error {
 	sockets, socketsCtx := errgroup.WithContext(ctx)
 	for _, ln := range d.listeners {
 		sockets.Go(func() error { return d.server.Serve(socketsCtx, ln) })
+	}
+	if d.http != nil {
+		callbacks := web.New(web.Config{Inbox: d.inbox, Logger: d.log.Named("web")})
+		sockets.Go(func() error { return callbacks.Serve(socketsCtx, d.http) })
 	}
 	if d.cfg.Stopping != nil {
 		sockets.Go(func() error {
@@ -149,6 +173,9 @@ func (d *Daemon) Close() error {
 	var errs []error
 	for _, ln := range d.listeners {
 		errs = append(errs, ln.Close())
+	}
+	if d.http != nil {
+		errs = append(errs, d.http.Close())
 	}
 	return errors.Join(append(errs, d.close())...)
 }
@@ -180,6 +207,7 @@ func rules(access []config.Access) []server.Rule {
 type view struct {
 	*refresh.Engine
 	calls *calls
+	inbox *inbox.Inbox
 }
 
 // Watch returns the engine's watch as the server's interface.
@@ -187,7 +215,7 @@ func (v view) Watch(prefix string) ([]refresh.Listing, server.Watch) {
 	return v.Engine.Watch(prefix)
 }
 
-// Stats adds the calls of each endpoint.
+// Stats adds the calls of each endpoint and the pushes of each kind.
 func (v view) Stats() []refresh.Stat {
-	return append(v.Engine.Stats(), v.calls.stats()...)
+	return slices.Concat(v.Engine.Stats(), v.calls.stats(), v.inbox.Stats())
 }

@@ -98,7 +98,7 @@ func newSite(t *testing.T) *site {
 
 func (s *site) config(accounts string) *config.Config {
 	s.t.Helper()
-	text := fmt.Sprintf("socket = %q\nstate_dir = %q\n[upstream]\nweixin_url = %q\nwork_url = %q\n%s",
+	text := fmt.Sprintf("socket = %q\nstate_dir = %q\n[upstream]\ntimeout = \"2s\"\nweixin_url = %q\nwork_url = %q\n%s",
 		filepath.Join(s.dir, "s"), filepath.Join(s.dir, "state"), s.url, s.url, accounts)
 	c, err := config.Parse("test.toml", []byte(text), config.OSEnv())
 	if err != nil {

@@ -6,6 +6,7 @@
 //
 //	goroutine     started by  waited for by  owns
 //	server        Run         Run            a listener and its connections; see package server
+//	web           Run         Run            the HTTP listener, if configured; see package web
 //	engine        Run         Run            the schedule, its workers, every fetch; see package refresh
 //	committer     New         Run or Close   the store's writes; see package store
 //

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -17,6 +18,10 @@ func (d *Daemon) Reload(file *config.Config) error {
 	if err := fixed(d.file, file); err != nil {
 		return err
 	}
+	pushed, err := owners(file)
+	if err != nil {
+		return err
+	}
 	if d.up.Upstream != file.Upstream {
 		before := d.up
 		d.up = newUpstream(file.Upstream, d.calls)
@@ -24,6 +29,10 @@ func (d *Daemon) Reload(file *config.Config) error {
 		defer before.close()
 	}
 	d.engine.SetCatalog(newCatalog(file, d.up))
+	d.inbox.SetOwners(pushed)
+	if err := d.engine.Sow(context.Background(), seeds(file)); err != nil {
+		d.log.Error("a configured grant could not be written: reload again when the disk takes it", "error", err)
+	}
 	d.server.SetRules(rules(file.Access))
 	d.file = file
 	d.log.Info("configuration reloaded", "accounts", accounts(file))
@@ -41,6 +50,15 @@ func fixed(before, after *config.Config) error {
 	refuse(before.Socket != after.Socket, "socket")
 	refuse(before.SocketMode != after.SocketMode, "socket_mode")
 	refuse(before.StateDir != after.StateDir, "state_dir")
+	refuse(listen(before) != listen(after), "[http] listen")
 	refuse(before.EncryptionKey != after.EncryptionKey, "encryption_key")
 	return errors.Join(errs...)
+}
+
+// listen returns the address of the HTTP listener, "" for none.
+func listen(file *config.Config) string {
+	if file.HTTP == nil {
+		return ""
+	}
+	return file.HTTP.Listen
 }

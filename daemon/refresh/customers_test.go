@@ -633,6 +633,29 @@ func TestUseDecidesWhichCustomersAreRefreshed(t *testing.T) {
 	})
 }
 
+func TestAChangedGrantReplacesItsTokenAtOnce(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := newPlatform("wxa")
+		p.exchange = func(_ context.Context, _, code secret.Text) (fetchers.Authorization, error) {
+			return fetchers.Authorization{Child: "wxa", Grant: "grant-of-" + code}, nil
+		}
+		p.token.answers(func(_ context.Context, ask fetchers.Ask, _ int) (fetchers.Token, error) {
+			return token("by-"+string(ask.Grant), 2*time.Hour), nil
+		})
+		r := start(t, Config{Catalog: p.catalog()})
+		r.mustPush("ticket", time.Now())
+		for _, code := range []secret.Text{"one", "two"} {
+			if err := r.Accept(t.Context(), platform, code, time.Now(), time.Now().Add(time.Hour)); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Second)
+			if got, want := r.mustGet(customer("wxa", "access_token")), "by-grant-of-"+string(code); got != want {
+				t.Errorf("got %s, want %s", got, want)
+			}
+		}
+	})
+}
+
 func TestAPreAuthCodeIsForOneAsk(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform()

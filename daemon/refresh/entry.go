@@ -60,6 +60,7 @@ type entry struct {
 	hold     *hold      // why no call is made before its end; nil for none
 	refresh  clock.Instant
 	started  bool   // loaded from the store and not refreshed since
+	outdated bool   // its grant has changed: to be replaced whether it is asked for or not
 	gone     *Error // out of service, and why; nil while it is in service
 	volatile bool   // the value is served but not on disk
 	repeated clock.Instant

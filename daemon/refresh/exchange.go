@@ -252,7 +252,7 @@ func (e *Engine) install(name string, first *credential, renewed bool) {
 			// A fetch that is under way was made with the grant before.
 			e.dropLocked(en, errLapsed)
 		case renewed:
-			en.refresh = now
+			en.outdated, en.refresh = true, now
 			e.planLocked(en, now)
 		}
 		en.mu.Unlock()

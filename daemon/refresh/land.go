@@ -46,7 +46,8 @@ func (e *Engine) land(en *entry, spec *Spec, f *flight, a Attempt, got answer) {
 	if en.hold != nil {
 		failures = en.hold.failures
 	}
-	en.flight, en.hold, en.started = nil, nil, false
+	en.flight, en.hold = nil, nil
+	en.started, en.outdated = false, false
 	en.volatile = volatile
 	en.history.add(a)
 	en.repeated = 0
@@ -147,7 +148,8 @@ func (e *Engine) crash(en *entry, spec *Spec, f *flight, a Attempt, err error) {
 	a.Outcome, a.ErrCode, a.RID = h.reason.String(), h.errcode, h.rid
 
 	en.mu.Lock()
-	en.flight, en.started = nil, false
+	en.flight = nil
+	en.started, en.outdated = false, false
 	en.history.add(a)
 	en.repeated = 0
 	if why := en.gone; why != nil {

@@ -209,7 +209,7 @@ func (e *Engine) renew(en *entry) {
 		return
 	}
 	p := en.spec.Load().Kind.policy()
-	if p.pushed > 0 || p.lapses {
+	if p.pushed > 0 || p.lapses && !en.outdated {
 		en.mu.Unlock()
 		if p.pushed > 0 {
 			e.quiet(en)

@@ -1,0 +1,71 @@
+package daemon
+
+import (
+	"fmt"
+	"time"
+
+	"tokend/daemon/config"
+	"tokend/daemon/inbox"
+	"tokend/daemon/refresh"
+	"tokend/fetchers"
+)
+
+// How long authorization codes are of use: an hour is assumed of the Open Platform, which does
+// not say; WeCom says ten minutes.
+const (
+	componentCodeLife = time.Hour
+	suiteCodeLife     = 10 * time.Minute
+)
+
+// owners returns who is pushed to, as the inbox takes them.
+func owners(file *config.Config) ([]inbox.Owner, error) {
+	var all []inbox.Owner
+	for _, p := range file.OpenPlatforms {
+		c := newComponent(p, &upstream{})
+		callback, err := fetchers.NewCallback(p.Token, p.AESKey, p.AppID)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", c.path, err)
+		}
+		all = append(all, inbox.Owner{
+			Path: c.path, Callback: callback, Ticket: c.path + "/component_verify_ticket", Grant: c.grant, CodeLife: componentCodeLife,
+		})
+	}
+	for _, w := range file.OpenWork {
+		for _, cfg := range w.Suites {
+			s := newSuite(cfg, &upstream{})
+			// An event may be sealed for the suite or for its provider.
+			callback, err := fetchers.NewCallback(cfg.Token, cfg.AESKey, cfg.SuiteID, w.CorpID)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", s.path, err)
+			}
+			verify, err := fetchers.NewCallback(cfg.Token, cfg.AESKey, w.CorpID)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", s.path, err)
+			}
+			all = append(all, inbox.Owner{
+				Path: s.path, Callback: callback, Verify: verify, Ticket: s.path + "/suite_ticket", Grant: s.grant, CodeLife: suiteCodeLife,
+			})
+		}
+	}
+	return all, nil
+}
+
+// seeds returns the grants that file gives.
+func seeds(file *config.Config) []refresh.Seed {
+	var all []refresh.Seed
+	for _, p := range file.OpenPlatforms {
+		c := newComponent(p, &upstream{})
+		for _, a := range p.Authorizers {
+			all = append(all, refresh.Seed{Name: c.grant(a.AppID), Value: a.RefreshToken})
+		}
+	}
+	for _, w := range file.OpenWork {
+		for _, cfg := range w.Suites {
+			s := newSuite(cfg, &upstream{})
+			for _, corp := range cfg.Corps {
+				all = append(all, refresh.Seed{Name: s.grant(corp.CorpID), Value: corp.PermanentCode})
+			}
+		}
+	}
+	return all
+}
