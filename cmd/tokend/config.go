@@ -36,15 +36,11 @@ func configFlag(cmd *cobra.Command, file *string) {
 	_ = cmd.MarkFlagFilename("config", "toml") // it errs on an unknown flag only
 }
 
-// loadConfig reads the configuration, refuses what this version cannot do, and writes
-// its warnings to w. Its error is a *configError.
+// loadConfig reads the configuration and writes its warnings to w. Its error is a *configError.
 func loadConfig(file string, w io.Writer) (*config.Config, error) {
 	c, err := config.Load(file, config.OSEnv())
 	if err != nil {
 		return nil, &configError{file, err}
-	}
-	if ps := c.Unsupported(); len(ps) > 0 {
-		return nil, &configError{file, config.Problems(ps)}
 	}
 	for _, p := range c.Warnings {
 		fmt.Fprintf(w, "tokend: warning: %s\n", p)

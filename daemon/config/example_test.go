@@ -21,18 +21,12 @@ func TestExample(t *testing.T) {
 	if err != nil {
 		t.Fatalf("as shipped:\n%v", err)
 	}
-	if c.Unsupported() != nil {
-		t.Errorf("as shipped: %v", c.Unsupported())
-	}
 
 	// What is switched off begins with "#" and no space.
 	text := regexp.MustCompile(`(?m)^#(\S)`).ReplaceAllString(string(b), "$1")
 	c, err = Parse("tokend.toml", []byte(text), env)
 	if err != nil {
 		t.Fatalf("all switched on:\n%v", err)
-	}
-	if c.Unsupported() != nil {
-		t.Errorf("all switched on: %v", c.Unsupported())
 	}
 	if len(c.Warnings) != 0 {
 		t.Errorf("all switched on: %v", c.Warnings)
