@@ -181,6 +181,7 @@ func TestHostileCiphertexts(t *testing.T) {
 		return b
 	}
 	good := encrypt(c, layout(7, rest))
+	inside := layout(7, rest)[:headerLength+len(rest)] // 43 bytes, so that 21 are missing
 	raw, err := base64.StdEncoding.DecodeString(good)
 	if err != nil {
 		t.Fatal(err)
@@ -194,11 +195,11 @@ func TestHostileCiphertexts(t *testing.T) {
 		{"a block and a half", base64.StdEncoding.EncodeToString(raw[:24])},
 		{"cut short by a block", base64.StdEncoding.EncodeToString(raw[:len(raw)-16])},
 		{"one byte more", base64.StdEncoding.EncodeToString(append(bytes.Clone(raw), 0))},
-		{"padding 0", encrypt(c, pad(0, 0))},
-		{"padding 33", encrypt(c, append(pad(0), pad(0, 33)...))},
+		{"padding 0 behind what is good", encrypt(c, append(append(bytes.Clone(inside), bytes.Repeat([]byte{'x'}, 20)...), 0))},
+		{"padding 53 behind what is good", encrypt(c, append(bytes.Clone(inside), bytes.Repeat([]byte{53}, 53)...))},
 		{"padding 255", encrypt(c, pad(0, 255))},
 		{"padding beyond the beginning", encrypt(c, bytes.Repeat([]byte{17}, 16))},
-		{"padding of which one is unlike", encrypt(c, pad(2, 1, 2))},
+		{"padding of which one is unlike", encrypt(c, append(append(bytes.Clone(inside), 20), bytes.Repeat([]byte{21}, 20)...))},
 		{"padding and nothing else", encrypt(c, bytes.Repeat([]byte{32}, 32))},
 		{"no room for a length", encrypt(c, pad(13))},
 		{"length one too long", encrypt(c, layout(uint32(len(rest)+1), rest))},

@@ -117,7 +117,8 @@ func platformKinds() []kind {
 	}
 }
 
-// paths returns a transport that answers by the path, and the paths that were called.
+// paths returns a transport that answers by the path, 404 where there is nothing and 502
+// where the answer is empty; and the paths that were called.
 func paths(answers map[string]string) (roundTripFunc, *[]string) {
 	var called []string
 	return func(r *http.Request) (*http.Response, error) {
@@ -125,6 +126,9 @@ func paths(answers map[string]string) (roundTripFunc, *[]string) {
 		answer, ok := answers[r.URL.Path]
 		if !ok {
 			return answering(404, strings.NewReader("no such page"))(r)
+		}
+		if answer == "" {
+			return answering(502, strings.NewReader("bad gateway"))(r)
 		}
 		return answering(200, strings.NewReader(answer))(r)
 	}, &called
@@ -147,6 +151,7 @@ func TestPermanentCodeByTheOlderPath(t *testing.T) {
 		{"the newer is not", "wws", map[string]string{v1: good}, []string{v2, v1}, true},
 		{"neither is", "wws", nil, []string{v2, v1}, false},
 		{"the newer refuses", "wws", map[string]string{v1: good, v2: `{"errcode":40078}`}, []string{v2}, false},
+		{"something between fails", "wws", map[string]string{v1: good, v2: ""}, []string{v2}, false},
 		{"the newer answers nonsense", "wws", map[string]string{v1: good, v2: "{}"}, []string{v2}, false},
 		{"a template", "dks", map[string]string{v1: good, v2: good}, []string{v1}, true},
 		{"a template, nothing there", "dks", map[string]string{v2: good}, []string{v1}, false},
