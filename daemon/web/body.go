@@ -10,7 +10,7 @@ import (
 // long list of permissions, may double that.
 const (
 	maxBody   = 1 << 20  // beyond it: 413
-	smallBody = 64 << 10 // up to it a body is held without asking
+	smallBody = 32 << 10 // up to it a body is held without asking
 )
 
 // maxLarge is how many bodies beyond smallBody are held at once. Nothing genuine needs one; they are

@@ -31,8 +31,8 @@
 // time. A genuine push arrives in milliseconds and is never the slowest, and whoever floods the
 // listener from one address crowds out nobody else. A connection whose request has arrived whole is
 // not closed any more. Headers, bodies, answers and pauses have their own time limits; bodies
-// beyond 64 KiB, which no genuine push has ever had, are held eight at a time. In all, strangers
-// can take about 30 MiB of memory, and one line of log for each kind of refusal in ten seconds.
+// beyond 32 KiB, which no genuine push has, are held eight at a time. In all, strangers
+// can take about 25 MiB of memory, and one line of log for each kind of refusal in ten seconds.
 //
 // There is no TLS here, and no HTTP/2: that is a reverse proxy's work.
 //

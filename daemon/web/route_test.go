@@ -18,7 +18,7 @@ const signed = "?msg_signature=" + genuine + "&timestamp=1700000000&nonce=n"
 // ask has one request answered without a connection.
 func ask(s *Server, method, target, body string) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
-	s.route(w, httptest.NewRequest(method, target, strings.NewReader(body)))
+	s.ServeHTTP(w, httptest.NewRequest(method, target, strings.NewReader(body)))
 	return w
 }
 

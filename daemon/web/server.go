@@ -15,7 +15,7 @@ import (
 // the echostr of a verification, of which WeCom sends about 100.
 const maxHeader = 8 << 10
 
-// Server is the HTTP listener's side of the daemon. Make one with [New].
+// Server is the HTTP listener's side of the daemon, and an [http.Handler]. Make one with [New].
 type Server struct {
 	// Set by New, read-only after.
 	cfg Config
@@ -70,7 +70,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 // not end with the server: what is under way is to be finished.
 func (s *Server) httpServer(base context.Context, conns *conns) *http.Server {
 	srv := &http.Server{
-		Handler:           http.HandlerFunc(s.route),
+		Handler:           s,
 		ReadHeaderTimeout: s.cfg.headerTimeout(),
 		ReadTimeout:       s.cfg.readTimeout(),
 		WriteTimeout:      s.cfg.writeTimeout(),

@@ -1,0 +1,93 @@
+package web
+
+import (
+	"net"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// farConn is a connection from an address.
+type farConn struct {
+	net.Conn
+	from   string
+	closed bool
+}
+
+func (c *farConn) Close() error         { c.closed = true; return nil }
+func (c *farConn) RemoteAddr() net.Addr { a, _ := net.ResolveTCPAddr("tcp", c.from); return a }
+
+// join adds a connection from an address a millisecond after the one before.
+func join(cs *conns, from string) (nc *farConn, admitted bool) {
+	time.Sleep(time.Millisecond)
+	nc = &farConn{from: from}
+	c, _ := cs.add(nc)
+	return nc, c != nil
+}
+
+func TestSources(t *testing.T) {
+	for _, test := range []struct{ addr, want string }{
+		{"192.0.2.1:80", "192.0.2.1/32"},
+		{"[::ffff:192.0.2.1]:80", "192.0.2.1/32"},
+		{"[2001:db8:1:2:3::4]:80", "2001:db8:1:2::/64"},
+		{"[fe80::1%1]:80", "fe80::/64"},
+	} {
+		a, err := net.ResolveTCPAddr("tcp", test.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := sourceOf(a).String(); got != test.want {
+			t.Errorf("%s is of %s, want %s", test.addr, got, test.want)
+		}
+	}
+	if got := sourceOf(&net.UnixAddr{Name: "x", Net: "unix"}); got.IsValid() {
+		t.Errorf("a Unix socket is of %s", got)
+	}
+}
+
+func TestFloodFromOneAddressCrowdsOutItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cs := newConns(4)
+		genuine, _ := join(cs, "192.0.2.1:1000") // the oldest of all
+		var flood []*farConn
+		for range 7 { // not beyond what may be ending at one time
+			nc, admitted := join(cs, "192.0.2.2:1000")
+			if !admitted {
+				t.Fatal("turned away, though there was a connection to take the place of")
+			}
+			flood = append(flood, nc)
+		}
+		if genuine.closed {
+			t.Error("the flood crowded out a connection from elsewhere")
+		}
+		for i, nc := range flood {
+			if want := i < len(flood)-3; nc.closed != want {
+				t.Errorf("connection %d of the flood: closed %v, want %v", i, nc.closed, want)
+			}
+		}
+	})
+}
+
+// net/http can take half a second to let go of a connection that was closed to make room.
+func TestConnectionsThatAreEndingAreBoundedToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cs := newConns(2)
+		for range 4 {
+			if _, admitted := join(cs, "192.0.2.2:1000"); !admitted {
+				t.Fatal("turned away too early")
+			}
+		}
+		if _, admitted := join(cs, "192.0.2.2:1000"); admitted {
+			t.Error("let in, though as many as that are ending still")
+		}
+		for c := range cs.all {
+			if c.evicted {
+				cs.changed(c, http.StateClosed)
+			}
+		}
+		if _, admitted := join(cs, "192.0.2.2:1000"); !admitted {
+			t.Error("turned away, though they have ended")
+		}
+	})
+}
