@@ -29,9 +29,13 @@ included, and name every mistake with its line. Nothing is opened or called.`,
 	return cmd
 }
 
-// accounts returns how many accounts c names.
+// accounts returns how many accounts c names: apps, platforms, providers and suites.
 func accounts(c *config.Config) int {
-	return len(c.OfficialAccounts) + len(c.MiniPrograms) + len(c.Work) + len(c.OpenWork)
+	n := len(c.OfficialAccounts) + len(c.MiniPrograms) + len(c.OpenPlatforms) + len(c.Work) + len(c.OpenWork)
+	for _, w := range c.OpenWork {
+		n += len(w.Suites)
+	}
+	return n
 }
 
 func plural(n int, word string) string {

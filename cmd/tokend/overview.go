@@ -102,20 +102,20 @@ func (a *asker) needsAttention(ctx context.Context, c *clientlib.Client, all []c
 
 // why says in a line what is the matter with a credential.
 func why(l clientlib.Listing, status []clientlib.Pair) string {
-	s := l.State
+	parts := []string{l.State}
 	if l.TTL > 0 {
-		s += ", valid for " + duration(l.TTL)
+		parts[0] += ", valid for " + duration(l.TTL)
 	}
 	for _, p := range status {
 		switch {
 		case p.Value == "-":
 		case p.Key == "last_error":
-			s += ": " + p.Value
+			parts[0] += ": " + p.Value
 		case p.Key == "hold_until":
-			s += "; asked again " + forPeople(p)
+			parts = append(parts, "asked again "+forPeople(p))
 		}
 	}
-	return s
+	return strings.Join(parts, "; ")
 }
 
 // sinceStart shows the daemon's counters that are of interest to everybody.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -71,10 +72,8 @@ func (f *states) none(which ...string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, s := range f.state {
-		for _, w := range which {
-			if s == w {
-				return false
-			}
+		if slices.Contains(which, s) {
+			return false
 		}
 	}
 	return true

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"tokend/cmd/tokend/demo"
+)
+
+// output is what a demonstration has written, and calls seen with each line.
+type output struct {
+	seen func(line string)
+	mu   sync.Mutex
+	b    bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.seen != nil {
+		o.seen(string(p))
+	}
+	return o.b.Write(p)
+}
+
+// leftovers returns what demonstrations have left in dir.
+func leftovers(t *testing.T, dir string) []string {
+	t.Helper()
+	found, err := filepath.Glob(filepath.Join(dir, "tokend-demo-*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+func TestDemo(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, "") // not for the demonstration: for a way to run a command
+	stdout, stderr, code := s.tokend("", "demo", "--lang", "en")
+	if code != 0 || stderr != "" {
+		t.Fatalf("exit status %d\n%s%s", code, stdout, stderr)
+	}
+	for _, want := range []string{"9. Stop", "14 calls, one for each credential", "1 call for 100 rejects", "checks were as they should be"} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("%q is missing in\n%s", want, stdout)
+		}
+	}
+	if strings.Contains(stdout, "   NO ") || strings.Contains(stdout, "%!") {
+		t.Errorf("got\n%s", stdout)
+	}
+}
+
+// TestDemoNotices runs the demonstration with a daemon that forgets everything at a restart, as a
+// cache in memory would. It must find that out, by itself.
+func TestDemoNotices(t *testing.T) {
+	t.Parallel()
+	program := filepath.Join(t.TempDir(), "forgetful")
+	script := "#!/bin/sh\nrm -rf \"$(dirname \"$3\")/state\"\nexec tokend \"$@\"\n"
+	if err := os.WriteFile(program, []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	var out output
+	err := demo.Run(t.Context(), demo.Config{Program: program, Out: &out})
+	if err == nil {
+		t.Fatalf("it found nothing wrong\n%s", out.b.String())
+	}
+	text := out.b.String()
+	if !strings.Contains(text, "NO  1 000 reads, every value as before") || strings.Contains(text, "checks were as they should be") {
+		t.Errorf("%v\n%s", err, text)
+	}
+}
+
+// TestDemoInterrupted interrupts it in the middle: nothing stays behind.
+func TestDemoInterrupted(t *testing.T) {
+	dir, err := os.MkdirTemp("", "tokend-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	t.Setenv("TMPDIR", dir)
+	interrupted := errors.New("interrupt signal received")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
+	during := 0
+	out := output{seen: func(line string) {
+		if strings.HasPrefix(line, "\n2. ") {
+			during = len(leftovers(t, dir))
+			cancel(interrupted)
+		}
+	}}
+	err = demo.Run(ctx, demo.Config{Program: "tokend", Out: &out})
+	if !errors.Is(err, interrupted) {
+		t.Errorf("got %v, want %v\n%s", err, interrupted, out.b.String())
+	}
+	if during != 1 || len(leftovers(t, dir)) != 0 {
+		t.Errorf("directories: %d during, %d after; want 1, 0", during, len(leftovers(t, dir)))
+	}
+}
+
+// TestDemoWithoutDaemon runs it with a program that ends at once.
+func TestDemoWithoutDaemon(t *testing.T) {
+	t.Parallel()
+	var out output
+	err := demo.Run(t.Context(), demo.Config{Program: "false", Out: &out})
+	if err == nil || !strings.Contains(err.Error(), "the daemon has ended by itself") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestLanguage(t *testing.T) {
+	for _, c := range []struct {
+		flag string
+		env  map[string]string
+		zh   bool
+	}{
+		{"", nil, false},
+		{"", map[string]string{"LANG": "zh_CN.UTF-8"}, true},
+		{"", map[string]string{"LANG": "zh_CN.UTF-8", "LC_ALL": "C"}, false},
+		{"", map[string]string{"LANG": "en_GB.UTF-8", "LC_MESSAGES": "zh_TW.UTF-8"}, true},
+		{"en", map[string]string{"LANG": "zh_CN.UTF-8"}, false},
+		{"zh", nil, true},
+	} {
+		zh, err := speaksChinese(c.flag, func(k string) string { return c.env[k] })
+		if err != nil || zh != c.zh {
+			t.Errorf("--lang %q, %v: got %t, %v", c.flag, c.env, zh, err)
+		}
+	}
+}

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// notices is a service manager that listens.
+type notices struct {
+	t    *testing.T
+	conn *net.UnixConn
+}
+
+func newNotices(t *testing.T, dir string) *notices {
+	t.Helper()
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(dir, "notify"), Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return &notices{t, conn}
+}
+
+// want waits for a notice that has all the lines, passing over others.
+func (n *notices) want(lines ...string) {
+	n.t.Helper()
+	if err := n.conn.SetReadDeadline(time.Now().Add(longEnough)); err != nil {
+		n.t.Fatal(err)
+	}
+	var had []string
+next:
+	for {
+		b := make([]byte, 4096)
+		size, err := n.conn.Read(b)
+		if err != nil {
+			n.t.Fatalf("%v; wanted %q, had %q", err, lines, had)
+		}
+		notice := string(b[:size])
+		had = append(had, notice)
+		for _, l := range lines {
+			if !strings.Contains("\n"+notice+"\n", "\n"+l) {
+				continue next
+			}
+		}
+		return
+	}
+}
+
+func TestNotices(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, "")
+	n := newNotices(t, s.dir)
+	cmd := s.command("tokend", "serve", "--config", s.file())
+	cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+n.conn.LocalAddr().String(), "WATCHDOG_USEC=300000")
+	s.start(cmd)
+	n.want("READY=1\n", "STATUS=serving 6 accounts at "+s.conf.Socket()+"\n")
+	n.want("WATCHDOG=1\n")
+	n.want("WATCHDOG=1\n")
+
+	if err := cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	n.want("RELOADING=1\n", "MONOTONIC_USEC=")
+	n.want("READY=1\n")
+	if err := os.WriteFile(s.file(), []byte("nonsense"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	n.want("RELOADING=1\n")
+	n.want("READY=1\n", "STATUS=serving 6 accounts at "+s.conf.Socket()+"; the last reload was refused")
+	if code := s.end(syscall.SIGTERM); code != 0 {
+		t.Errorf("exit status: got %d, want 0", code)
+	}
+	n.want("STOPPING=1\n")
+}
+
+// TestSocketActivation starts the daemon with a socket that is bound already: it answers there,
+// not at the configured path, and leaves the file alone.
+func TestSocketActivation(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, "")
+	configured := s.conf.Socket()
+	path := filepath.Join(s.dir, "handed-over.sock")
+	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln.SetUnlinkOnClose(false)
+	defer ln.Close()
+	file, err := ln.File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	s.client.Socket = path
+	// The descriptors are for the process whose id is named, which only it knows.
+	cmd := s.command("sh", "-c", fmt.Sprintf("LISTEN_PID=$$ LISTEN_FDS=1 exec tokend serve --config %s", s.file()))
+	cmd.ExtraFiles = []*os.File{file}
+	s.start(cmd)
+	s.everything()
+	if _, err := os.Lstat(configured); err == nil {
+		t.Error("the configured socket was made too")
+	}
+	if code := s.end(syscall.SIGTERM); code != 0 {
+		t.Errorf("exit status: got %d, want 0\n%s", code, s.log())
+	}
+	if _, err := os.Lstat(path); err != nil {
+		t.Errorf("systemd's socket file: %v", err)
+	}
+}
+
+// TestSocketActivationWantsUnix refuses to serve credentials on a network.
+func TestSocketActivationWantsUnix(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, "")
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	file, err := ln.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	cmd := s.command("sh", "-c", fmt.Sprintf("LISTEN_PID=$$ LISTEN_FDS=1 exec tokend serve --config %s", s.file()))
+	cmd.ExtraFiles = []*os.File{file}
+	if err := cmd.Run(); err == nil {
+		t.Error("it served")
+	}
+	if !strings.Contains(s.log(), "is not a Unix stream socket") {
+		t.Errorf("got %s", s.log())
+	}
+}
