@@ -82,7 +82,7 @@ install: ## BINARY, units, man page, example (DESTDIR, PREFIX)
 	@test -x $(BINARY) || { echo "there is no $(BINARY): make build"; exit 1; }
 	install -D -m 0755 $(BINARY) $(DESTDIR)$(BINDIR)/tokend
 	install -d $(DESTDIR)$(LIBDIR)/systemd/system
-	sed 's|/usr/bin/tokend|$(BINDIR)/tokend|' systemd/tokend.service >$(DESTDIR)$(LIBDIR)/systemd/system/tokend.service
+	sed "s|/usr/bin/tokend|$(BINDIR)/tokend|" systemd/tokend.service >$(DESTDIR)$(LIBDIR)/systemd/system/tokend.service
 	chmod 0644 $(DESTDIR)$(LIBDIR)/systemd/system/tokend.service
 	install -m 0644 systemd/tokend.socket $(DESTDIR)$(LIBDIR)/systemd/system/tokend.socket
 	install -D -m 0644 systemd/tokend.sysusers $(DESTDIR)$(LIBDIR)/sysusers.d/tokend.conf
