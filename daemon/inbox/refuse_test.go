@@ -1,0 +1,112 @@
+package inbox
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"tokend/daemon/refresh"
+	"tokend/fetchers/wechattest"
+)
+
+func TestRefusals(t *testing.T) {
+	ticket := "<xml><AppId>" + platformID + "</AppId><CreateTime>1700000000</CreateTime><InfoType>component_verify_ticket</InfoType><ComponentVerifyTicket>canary</ComponentVerifyTicket></xml>"
+	seal := func(receiver, plain string) wechattest.Push {
+		return sealed(t, platformTok, platformKey, receiver, plain)
+	}
+	change := func(p wechattest.Push, f func(p *wechattest.Push)) wechattest.Push { f(&p); return p }
+	for _, test := range []struct {
+		name   string
+		owner  string
+		push   wechattest.Push
+		reason refresh.Reason
+	}{
+		{"an owner that is not there", "open_platform/wxother", seal(platformID, ticket), refresh.NotFound},
+		{"no owner", "", seal(platformID, ticket), refresh.NotFound},
+		{"another owner's push", suite, seal(platformID, ticket), refresh.Denied},
+		{"another nonce", platform, change(seal(platformID, ticket), func(p *wechattest.Push) { p.Nonce = "n-0002" }), refresh.Denied},
+		{"no signature", platform, change(seal(platformID, ticket), func(p *wechattest.Push) { p.MsgSignature = "" }), refresh.Denied},
+		{"the signature that leaves the body out", platform, change(seal(platformID, ticket), func(p *wechattest.Push) {
+			p.MsgSignature = wechattest.Signature(platformTok, p.Timestamp, p.Nonce)
+		}), refresh.Denied},
+		{"another receiver", platform, seal("wxother", ticket), refresh.Denied},
+		{"no receiver", platform, seal("", ticket), refresh.Denied},
+		{"another's AppId", platform, seal(platformID, strings.ReplaceAll(ticket, platformID, "wxother")), refresh.Denied},
+		{"another's AppId, of a kind that is not known", platform,
+			seal(platformID, "<xml><AppId>wxother</AppId><InfoType>news</InfoType></xml>"), refresh.Denied},
+		{"no AppId", platform, seal(platformID, strings.ReplaceAll(ticket, platformID, "")), refresh.Unfit},
+		{"an empty ticket", platform, seal(platformID, strings.ReplaceAll(ticket, "canary", "")), refresh.Unfit},
+		{"no XML", platform, seal(platformID, "canary"), refresh.Unfit},
+		{"half an XML", platform, seal(platformID, ticket[:len(ticket)-1]), refresh.Unfit},
+		{"a DOCTYPE", platform, seal(platformID, "<!DOCTYPE xml>"+ticket), refresh.Unfit},
+		{"a customer that is no id", platform,
+			seal(platformID, "<xml><AppId>"+platformID+"</AppId><InfoType>unauthorized</InfoType><AuthorizerAppid>a/../b</AuthorizerAppid></xml>"), refresh.Unfit},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			b, engine, out := newTestInbox(t)
+			err := post(t, b, test.owner, test.push)
+			e, ok := errors.AsType[*refresh.Error](err)
+			if !ok {
+				t.Fatalf("got %v, want an error for a peer", err)
+			}
+			if e.Reason != test.reason {
+				t.Errorf("reason %v, want %v", e.Reason, test.reason)
+			}
+			if e.RetryAfter != refresh.Never {
+				t.Errorf("to be tried again after %v", e.RetryAfter)
+			}
+			if strings.Contains(e.Message, "canary") || strings.Contains(out.String(), "canary") {
+				t.Error("the error or the log shows what was pushed")
+			}
+			if calls := engine.taken(); len(calls) != 0 {
+				t.Errorf("the engine heard of it %d times", len(calls))
+			}
+			if got := stat(t, b, "pushes_refused"); got != 2 {
+				t.Errorf("pushes_refused is %d, want 2", got)
+			}
+		})
+	}
+}
+
+func TestEnvelopeThatIsNone(t *testing.T) {
+	b, _, _ := newTestInbox(t)
+	for _, body := range []string{"", "x", "<xml/>", "<xml><Encrypt></Encrypt></xml>", "<!DOCTYPE x><xml><Encrypt>x</Encrypt></xml>"} {
+		err := b.Envelope(t.Context(), platform, "s", "t", "n", []byte(body))
+		if e, ok := errors.AsType[*refresh.Error](err); !ok || e.Reason != refresh.Unfit {
+			t.Errorf("%q: %v, want it malformed", body, err)
+		}
+	}
+}
+
+// What the body says of its addressee is not signed, and WeCom has sent the provider's corpid there.
+func TestEnvelopeAddressIsNotBelieved(t *testing.T) {
+	b, engine, _ := newTestInbox(t)
+	body := "<xml><ToUserName>" + providerID + "</ToUserName><AppId>wxother</AppId><Encrypt>" + suitePush + "</Encrypt></xml>"
+	if err := b.Envelope(t.Context(), suite, suiteSigned, "1700000200", "n-0003", []byte(body)); err != nil {
+		t.Error(err)
+	}
+	if n := len(engine.taken()); n != 1 {
+		t.Errorf("the engine heard of it %d times, want once", n)
+	}
+}
+
+func TestReceiverMayBeTheProvider(t *testing.T) {
+	b, engine, _ := newTestInbox(t)
+	w := newTestWeChat(t)
+	w.SetQuirks(suiteID, wechattest.Quirks{Receiver: providerID})
+	p := w.EventPush(suiteID, wechattest.Event{Kind: "create_auth", Code: "authcode"})
+	if err := post(t, b, suite, p); err != nil {
+		t.Error(err)
+	}
+	if calls := engine.taken(); len(calls) != 2 || calls[0].name != suite {
+		t.Errorf("%d calls, want 2 for the suite", len(calls))
+	}
+}
+
+// reason returns why err is one, or zero for an error that is not for a peer.
+func reason(err error) refresh.Reason {
+	if e, ok := errors.AsType[*refresh.Error](err); ok {
+		return e.Reason
+	}
+	return 0
+}
