@@ -17,9 +17,12 @@ func newCheck(env *environment) *cobra.Command {
 included, and name every mistake with its line. Nothing is opened or called.`,
 		Args: takes(),
 		RunE: func(*cobra.Command, []string) error {
-			c, err := loadConfig(file, env.stderr)
+			c, err := loadConfig(file)
 			if err != nil {
 				return err
+			}
+			for _, p := range c.Warnings {
+				fmt.Fprintf(env.stderr, "tokend: warning: %s\n", p)
 			}
 			_, err = fmt.Fprintf(env.stdout, "%s: ok: %s\n", file, plural(accounts(c), "account"))
 			return err

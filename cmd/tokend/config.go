@@ -2,8 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
-	"io"
 	"io/fs"
 
 	"github.com/spf13/cobra"
@@ -36,14 +34,11 @@ func configFlag(cmd *cobra.Command, file *string) {
 	_ = cmd.MarkFlagFilename("config", "toml") // it errs on an unknown flag only
 }
 
-// loadConfig reads the configuration and writes its warnings to w. Its error is a *configError.
-func loadConfig(file string, w io.Writer) (*config.Config, error) {
+// loadConfig reads the configuration. Its error is a *configError.
+func loadConfig(file string) (*config.Config, error) {
 	c, err := config.Load(file, config.OSEnv())
 	if err != nil {
 		return nil, &configError{file, err}
-	}
-	for _, p := range c.Warnings {
-		fmt.Fprintf(w, "tokend: warning: %s\n", p)
 	}
 	return c, nil
 }

@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -219,6 +221,41 @@ func TestSecondSignal(t *testing.T) {
 	}
 	if !strings.Contains(s.log(), "tokend: stopped at once by a second signal") {
 		t.Errorf("no word of it:\n%s", s.log())
+	}
+}
+
+// TestRejectInterrupted gives up a "reject NAME -" to which nobody types a value.
+func TestRejectInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	r, w := io.Pipe()
+	defer w.Close()
+	if _, err := valueOf(ctx, "-", r); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want %v", err, context.Canceled)
+	}
+}
+
+// TestJSONLog holds that with log_format = "json" every line is an object, warnings about
+// the configuration among them.
+func TestJSONLog(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, "log_format = \"json\"\n")
+	if err := os.Chmod(s.file(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s.serve()
+	s.everything()
+	if code := s.end(syscall.SIGTERM); code != 0 {
+		t.Errorf("exit status: got %d, want 0", code)
+	}
+	for line := range strings.Lines(s.log()) {
+		var o map[string]any
+		if err := json.Unmarshal([]byte(line), &o); err != nil {
+			t.Errorf("%v: %s", err, line)
+		}
+	}
+	if !strings.Contains(s.log(), "every user of this host can read it") {
+		t.Errorf("no warning in\n%s", s.log())
 	}
 }
 

@@ -28,7 +28,10 @@ can be seen by every user of the host, and a value may begin with a dash.`,
 		Args:              takes("NAME", "VALUE"),
 		ValidArgsFunction: a.names,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			value, err := valueOf(args[1], env.stdin)
+			value, err := valueOf(cmd.Context(), args[1], env.stdin)
+			if cmd.Context().Err() != nil {
+				return err
+			}
 			if err != nil {
 				return &usageError{text: "reject: " + err.Error(), command: cmd}
 			}
@@ -43,14 +46,12 @@ can be seen by every user of the host, and a value may begin with a dash.`,
 }
 
 // valueOf returns the value that an argument stands for. Its error holds nothing of it.
-func valueOf(arg string, stdin io.Reader) (clientlib.Secret, error) {
+func valueOf(ctx context.Context, arg string, stdin io.Reader) (clientlib.Secret, error) {
 	if arg == "-" {
-		// A little more than the longest value, so that one too long is known for it.
-		line, err := bufio.NewReader(io.LimitReader(stdin, protocol.MaxValue+2)).ReadString('\n')
-		if err != nil && !errors.Is(err, io.EOF) {
-			return "", fmt.Errorf("cannot read standard input: %w", err)
+		var err error
+		if arg, err = firstLine(ctx, stdin); err != nil {
+			return "", fmt.Errorf("standard input: %w", err)
 		}
-		arg = strings.TrimRight(line, "\r\n")
 	}
 	if arg == "" {
 		return "", errors.New("the value is empty")
@@ -59,4 +60,29 @@ func valueOf(arg string, stdin io.Reader) (clientlib.Secret, error) {
 		return "", errors.New("the value is none: it has spaces or other characters that no value has, or is too long")
 	}
 	return clientlib.Secret(arg), nil
+}
+
+// firstLine returns the first line of r without its end, or ctx's error if somebody at a
+// terminal thinks better of it. A read of a terminal cannot be called off: it then ends
+// with the process, and is the one goroutine here that nobody waits for.
+func firstLine(ctx context.Context, r io.Reader) (string, error) {
+	type result struct {
+		line string
+		err  error
+	}
+	read := make(chan result, 1)
+	go func() {
+		// A little more than the longest value, so that one too long is known for it.
+		line, err := bufio.NewReader(io.LimitReader(r, protocol.MaxValue+2)).ReadString('\n')
+		if errors.Is(err, io.EOF) {
+			err = nil
+		}
+		read <- result{strings.TrimRight(line, "\r\n"), err}
+	}()
+	select {
+	case got := <-read:
+		return got.line, got.err
+	case <-ctx.Done():
+		return "", context.Cause(ctx)
+	}
 }

@@ -54,11 +54,12 @@ var errForced = errors.New("stopped at once by a second signal")
 // run serves until ctx is done.
 func (s *service) run(ctx context.Context) (err error) {
 	unsafe := harden()
-	if s.config, err = loadConfig(s.file, s.env.stderr); err != nil {
+	if s.config, err = loadConfig(s.file); err != nil {
 		return err
 	}
 	s.log = newLogger(s.env, s.config)
 	s.systemd = manager{s.log}
+	s.warn(s.config)
 	if unsafe != nil {
 		s.log.Warn("secrets may end up in a core dump", "error", unsafe)
 	}
@@ -140,7 +141,7 @@ func (s *service) stop(ctx context.Context, done <-chan error) error {
 // that is logged and nothing changes.
 func (s *service) reload() {
 	s.systemd.reloading()
-	file, err := loadConfig(s.file, s.env.stderr)
+	file, err := loadConfig(s.file)
 	if err == nil {
 		err = s.daemon.Reload(file)
 	}
@@ -155,8 +156,16 @@ func (s *service) reload() {
 	if file.LogFormat != s.config.LogFormat {
 		s.log.Warn("log_format changes at the next start")
 	}
+	s.warn(file)
 	s.config = file
 	s.systemd.ready(s.summary())
+}
+
+// warn logs what is allowed in c and probably not meant.
+func (s *service) warn(c *config.Config) {
+	for _, p := range c.Warnings {
+		s.log.Warn("configuration", "warning", p.String())
+	}
 }
 
 // split returns the single problems that err is made of.

@@ -41,7 +41,7 @@ type demo struct {
 // Run shows it, and returns an error unless everything was as it should be. When it returns,
 // nothing it has started is running, and what it has written is removed.
 func Run(ctx context.Context, cfg Config) (err error) {
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, errTooLong)
 	defer cancel()
 	d := &demo{cfg: cfg, teller: teller{w: cfg.Out, chinese: cfg.Chinese}, began: time.Now()}
 	if d.dir, err = tempDir(); err != nil {
@@ -56,7 +56,9 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		if ctx.Err() != nil {
 			err = fmt.Errorf("not finished: %w", context.Cause(ctx))
 		}
-		d.tail()
+		if !errors.Is(ctx.Err(), context.Canceled) { // somebody has had enough of it
+			d.tail()
+		}
 		return err
 	}
 	if d.failed > 0 {
