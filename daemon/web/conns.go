@@ -12,18 +12,29 @@ import (
 
 // conns are the connections of a listener. It bounds them: when there are max, a new one
 // takes the place of another.
+//
+// A connection that has been closed, or answered for the last time, does not count, but it is
+// not gone: net/http lingers for half a second over one whose request it has not read to its end. So
+// there is a second bound, for what is there in any way: twice max from one source, four
+// times max from all.
 type conns struct {
 	max int // set by newConns
 
 	mu       sync.Mutex
-	all      map[*conn]struct{} // until net/http has let go of them
-	evicted  int                // those of all that have been closed to make room
+	all      map[*conn]struct{}   // until net/http has let go of them
+	from     map[netip.Prefix]int // how many of all each source has
+	ending   int                  // how many of all do not count any more
 	stopping bool
 	gone     chan struct{} // closed when stopping and all is empty
 }
 
 func newConns(limit int) *conns {
-	return &conns{max: limit, all: make(map[*conn]struct{}), gone: make(chan struct{})}
+	return &conns{
+		max:  limit,
+		all:  make(map[*conn]struct{}),
+		from: make(map[netip.Prefix]int),
+		gone: make(chan struct{}),
+	}
 }
 
 // conn is a connection as net/http sees it.
@@ -36,10 +47,10 @@ type conn struct {
 	begun atomic.Bool // a byte of the request that is owed has come
 
 	// Guarded by conns.mu.
-	since   time.Time // when it was accepted, fell idle, or began its request: the last of these
-	active  bool      // its header has been read and its answer is not written
-	kept    bool      // its request has arrived whole
-	evicted bool
+	since  time.Time // when it was accepted, fell idle, or began its request: the last of these
+	active bool      // its header has been read and its answer is not written
+	kept   bool      // its request has arrived whole
+	ending bool      // it does not count any more
 }
 
 // Read notes when a request begins. A connection that has been idle for long is then as
@@ -55,31 +66,47 @@ func (c *conn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// CloseWrite lets net/http end an answer before it closes a connection whose request
-// it has not read to its end; closed at once, the answer would be lost in a reset.
+// CloseWrite is how net/http ends an answer before it lingers and closes: closed at once,
+// the answer would be lost in a reset.
 func (c *conn) CloseWrite() error {
+	c.conns.mu.Lock()
+	c.endLocked()
+	c.conns.mu.Unlock()
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()
 	}
 	return nil
 }
 
-// add takes c in and reports whether it may stay, and whether there was too little room.
+// endLocked makes c one that does not count. conns.mu is held.
+func (c *conn) endLocked() {
+	if !c.ending {
+		c.ending = true
+		c.conns.ending++
+	}
+}
+
+// add takes a connection in; c is nil if it may not stay. Crowded reports that
+// there was too little room.
 func (cs *conns) add(nc net.Conn) (c *conn, crowded bool) {
+	source := sourceOf(nc.RemoteAddr())
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	if cs.stopping {
 		return nil, false
 	}
-	if len(cs.all)-cs.evicted >= cs.max {
+	if len(cs.all) >= 4*cs.max || cs.from[source] >= 2*cs.max {
+		return nil, true
+	}
+	if len(cs.all)-cs.ending >= cs.max {
 		crowded = true
-		// An evicted one may still take half a second to end: that is bounded too.
-		if len(cs.all) >= 2*cs.max || !cs.evictLocked() {
+		if !cs.evictLocked() {
 			return nil, true
 		}
 	}
-	c = &conn{Conn: nc, conns: cs, source: sourceOf(nc.RemoteAddr()), since: time.Now()}
+	c = &conn{Conn: nc, conns: cs, source: source, since: time.Now()}
 	cs.all[c] = struct{}{}
+	cs.from[source]++
 	return c, crowded
 }
 
@@ -105,14 +132,13 @@ func (cs *conns) evictLocked() bool {
 	if slowest == nil {
 		return false
 	}
-	slowest.evicted = true
-	cs.evicted++
+	slowest.endLocked()
 	_ = slowest.Close()
 	return true
 }
 
 // movable reports whether c may be closed to make room. conns.mu is held.
-func (c *conn) movable() bool { return !c.kept && !c.evicted }
+func (c *conn) movable() bool { return !c.kept && !c.ending }
 
 // changed is what net/http tells of a connection's state.
 func (cs *conns) changed(nc net.Conn, state http.ConnState) {
@@ -130,8 +156,11 @@ func (cs *conns) changed(nc net.Conn, state http.ConnState) {
 		}
 	case http.StateClosed:
 		delete(cs.all, c)
-		if c.evicted {
-			cs.evicted--
+		if c.ending {
+			cs.ending--
+		}
+		if cs.from[c.source]--; cs.from[c.source] == 0 {
+			delete(cs.from, c.source)
 		}
 		cs.signalLocked()
 	}

@@ -73,21 +73,42 @@ func TestFloodFromOneAddressCrowdsOutItself(t *testing.T) {
 func TestConnectionsThatAreEndingAreBoundedToo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cs := newConns(2)
-		for range 4 {
-			if _, admitted := join(cs, "192.0.2.2:1000"); !admitted {
-				t.Fatal("turned away too early")
+		for _, from := range []string{"192.0.2.1:1", "192.0.2.2:1"} {
+			for range 4 {
+				if _, admitted := join(cs, from); !admitted {
+					t.Fatalf("%s turned away too early", from)
+				}
+			}
+			if _, admitted := join(cs, from); admitted {
+				t.Errorf("%s let in, though as many as that are ending still", from)
 			}
 		}
-		if _, admitted := join(cs, "192.0.2.2:1000"); admitted {
-			t.Error("let in, though as many as that are ending still")
+		if _, admitted := join(cs, "192.0.2.3:1"); admitted {
+			t.Error("let in, though as many as that are ending still, of two sources")
 		}
 		for c := range cs.all {
-			if c.evicted {
+			if c.ending {
 				cs.changed(c, http.StateClosed)
 			}
 		}
-		if _, admitted := join(cs, "192.0.2.2:1000"); !admitted {
+		if len(cs.all) != 2 || cs.ending != 0 || len(cs.from) != 1 {
+			t.Errorf("%d connections of %d sources are left, %d of them ending", len(cs.all), len(cs.from), cs.ending)
+		}
+		if _, admitted := join(cs, "192.0.2.1:1"); !admitted {
 			t.Error("turned away, though they have ended")
+		}
+	})
+}
+
+// One that lingers after its last answer takes no place from others.
+func TestLingeringConnectionsDoNotCount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cs := newConns(1)
+		nc := &farConn{from: "192.0.2.1:1"}
+		c, _ := cs.add(nc)
+		_ = c.CloseWrite()
+		if _, crowded := cs.add(&farConn{from: "192.0.2.1:1"}); crowded || nc.closed {
+			t.Error("it was counted, or cut")
 		}
 	})
 }
