@@ -1,0 +1,246 @@
+package main
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"tokend/daemon/config"
+	"tokend/protocol"
+)
+
+// These tests compare what is written about tokend with tokend.
+
+const repository = "../.."
+
+func readText(t *testing.T, name string) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(repository, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+var (
+	codeBlock = regexp.MustCompile("(?ms)^```([a-z]*)\n(.*?)^```$")
+	codeSpan  = regexp.MustCompile("`[^`\n]+`")
+	link      = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+)
+
+// blocks returns the code blocks of a text in that language, "" for one without.
+func blocks(text, language string) []string {
+	var found []string
+	for _, m := range codeBlock.FindAllStringSubmatch(text, -1) {
+		if m[1] == language {
+			found = append(found, m[2])
+		}
+	}
+	return found
+}
+
+// TestReadmes holds that both say the same as far as it is not prose: code, commands, names,
+// keys and links.
+func TestReadmes(t *testing.T) {
+	english, chinese := readText(t, "README.md"), readText(t, "README.zh-CN.md")
+	same := func(what string, pick func(string) []string) {
+		en, zh := pick(english), pick(chinese)
+		if len(en) == 0 {
+			t.Errorf("no %s at all", what)
+		}
+		for _, s := range en {
+			if !slices.Contains(zh, s) {
+				t.Errorf("README.zh-CN.md lacks the %s %s", what, s)
+			}
+		}
+		for _, s := range zh {
+			if !slices.Contains(en, s) {
+				t.Errorf("README.md lacks the %s %s", what, s)
+			}
+		}
+	}
+	same("code block", func(s string) []string { return codeBlock.FindAllString(s, -1) })
+	same("code", func(s string) []string { return codeSpan.FindAllString(codeBlock.ReplaceAllString(s, ""), -1) })
+	same("link", func(s string) []string {
+		var targets []string
+		for _, m := range link.FindAllStringSubmatch(s, -1) {
+			if !strings.HasPrefix(m[1], "README") { // each names the other
+				targets = append(targets, m[1])
+			}
+		}
+		return targets
+	})
+	if en, zh := strings.Count(english, "\n## "), strings.Count(chinese, "\n## "); en != zh {
+		t.Errorf("sections: README.md has %d, README.zh-CN.md %d", en, zh)
+	}
+}
+
+// TestLinks holds that every file that a text links to is there.
+func TestLinks(t *testing.T) {
+	for _, name := range []string{"README.md", "README.zh-CN.md", "CHANGELOG.md", "CONTRIBUTING.md"} {
+		for _, m := range link.FindAllStringSubmatch(readText(t, name), -1) {
+			if strings.Contains(m[1], "://") {
+				continue
+			}
+			if _, err := os.Stat(filepath.Join(repository, m[1])); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	}
+}
+
+// said is a command line that a text shows.
+var said = regexp.MustCompile(`(?m)(?:^|[\s"(|` + "`" + `$]|/usr/bin/|\./cmd/)tokend ((?:[a-z][a-z-]*)\b[^|` + "`" + `&)\n]*)`)
+
+// notCommands are words that follow the name where it is the user's or the group's.
+var notCommands = []string{"www-data", "tokend.toml"}
+
+// TestCommandLines holds that every command and flag that is written about exists.
+func TestCommandLines(t *testing.T) {
+	root := newRoot(&environment{})
+	commands := map[string]*cobra.Command{}
+	for _, c := range root.Commands() {
+		commands[c.Name()] = c
+	}
+	flag := regexp.MustCompile(`(?:^|\s)(--?[a-z][a-z-]*)`)
+	shown := func(text string) []string {
+		var lines []string
+		for _, b := range codeBlock.FindAllStringSubmatch(text, -1) {
+			lines = append(lines, b[2])
+		}
+		for _, s := range codeSpan.FindAllString(codeBlock.ReplaceAllString(text, ""), -1) {
+			lines = append(lines, s)
+		}
+		return lines
+	}
+	texts := map[string][]string{}
+	for _, name := range []string{"README.md", "README.zh-CN.md", "CHANGELOG.md", "CONTRIBUTING.md"} {
+		texts[name] = shown(readText(t, name))
+	}
+	for _, name := range []string{"systemd/tokend.service", "systemd/test-boot", "systemd/tokend.toml", "Makefile"} {
+		for line := range strings.Lines(readText(t, name)) {
+			texts[name] = append(texts[name], line)
+		}
+	}
+	for _, b := range regexp.MustCompile(`(?s)\.Bd -literal.*?\n(.*?)\.Ed`).FindAllStringSubmatch(readText(t, "systemd/tokend.8"), -1) {
+		texts["systemd/tokend.8"] = append(texts["systemd/tokend.8"], b[1])
+	}
+	seen := 0
+	for name, lines := range texts {
+		for _, line := range lines {
+			if strings.HasPrefix(strings.TrimSpace(line), "#") {
+				continue // a comment, which is prose
+			}
+			for _, m := range said.FindAllStringSubmatch(line, -1) {
+				word, rest, _ := strings.Cut(strings.TrimSpace(m[1]), " ")
+				if slices.Contains(notCommands, word) {
+					continue
+				}
+				c := commands[word]
+				if c == nil {
+					t.Errorf("%s: there is no command %q: tokend %s", name, word, m[1])
+					continue
+				}
+				seen++
+				for _, f := range flag.FindAllStringSubmatch(rest, -1) {
+					long := strings.TrimLeft(f[1], "-")
+					if c.Flags().Lookup(long) == nil && (len(long) > 1 || c.Flags().ShorthandLookup(long) == nil) {
+						t.Errorf("%s: %s has no flag %s: tokend %s", name, word, f[1], m[1])
+					}
+				}
+			}
+		}
+	}
+	if seen < 30 {
+		t.Errorf("only %d command lines were found: the pattern does not fit any more", seen)
+	}
+}
+
+// TestManual holds that the man page has every command and every flag, and no other.
+func TestManual(t *testing.T) {
+	page := readText(t, "systemd/tokend.8")
+	var commands, flags []string
+	for _, c := range newRoot(&environment{}).Commands() {
+		commands = append(commands, c.Name())
+		c.LocalFlags().VisitAll(func(f *pflag.Flag) {
+			flags = append(flags, f.Name)
+		})
+	}
+	flags = append(flags, "help")
+	has := func(what string, pattern *regexp.Regexp, want []string) {
+		var got []string
+		for _, m := range pattern.FindAllStringSubmatch(page, -1) {
+			got = append(got, m[1])
+		}
+		for _, name := range want {
+			if !slices.Contains(got, name) {
+				t.Errorf("tokend.8 lacks the %s %s", what, name)
+			}
+		}
+		for _, name := range got {
+			if !slices.Contains(want, name) {
+				t.Errorf("tokend.8 has the %s %s, and tokend has not", what, name)
+			}
+		}
+	}
+	has("command", regexp.MustCompile(`(?m)^\.(?:It )?Cm ([a-z]+)`), commands)
+	has("flag", regexp.MustCompile(`Fl -([a-z-]+)`), flags)
+}
+
+// TestReadmeConfiguration holds that the configuration in the README is one.
+func TestReadmeConfiguration(t *testing.T) {
+	env := config.Env{
+		LookupEnv: func(string) (string, bool) { return "", false },
+		Open:      func(string) (fs.File, error) { return os.Open(secretFile(t)) },
+		User:      func(string) (uint32, error) { return 33, nil },
+		Group:     func(string) (uint32, error) { return 33, nil },
+	}
+	for _, b := range blocks(readText(t, "README.md"), "toml") {
+		c, err := config.Parse("README.md", []byte(b), env)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if accounts(c) != 2 || len(c.Access) != 1 || len(c.Warnings) != 0 {
+			t.Errorf("got %d accounts, %d rules, warnings %v", accounts(c), len(c.Access), c.Warnings)
+		}
+		return
+	}
+	t.Error("there is none")
+}
+
+// secretFile returns a file with a secret in it.
+func secretFile(t *testing.T) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(name, []byte("of-no-use\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// TestReadmeVerbs holds that the protocol in ten lines is made of its verbs.
+func TestReadmeVerbs(t *testing.T) {
+	var seen int
+	for _, b := range blocks(readText(t, "README.md"), "") {
+		for line := range strings.Lines(b) {
+			word, _, _ := strings.Cut(line, " ")
+			if word == "any" { // of them: the error
+				continue
+			}
+			if _, ok := protocol.ParseVerb(word); !ok {
+				t.Errorf("%q is no verb", word)
+			}
+			seen++
+		}
+	}
+	if seen == 0 {
+		t.Error("there are none")
+	}
+}

@@ -1,0 +1,124 @@
+package daemon
+
+import (
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// What packages must not know, as far as imports can tell. A pattern that ends in /... stands
+// for a package and all below it.
+var (
+	// standardOnly may import the standard library and, of this module, what is named
+	// here: they go into other people's programs, or are what everything else is built on.
+	standardOnly = map[string][]string{
+		"tokend/protocol":              nil,
+		"tokend/protocol/conversation": {"tokend/protocol"},
+		"tokend/clientlib":             {"tokend/protocol"},
+		"tokend/fetchers":              {"tokend/fetchers/secret"},
+		"tokend/fetchers/secret":       nil,
+		"tokend/fetchers/wechattest":   {"tokend/fetchers", "tokend/fetchers/secret"},
+		"tokend/daemon/clock":          nil,
+		"tokend/daemon/record":         {"tokend/fetchers/secret"},
+	}
+
+	// rooms may import of this module what is named here, and any library.
+	rooms = map[string][]string{
+		"tokend/daemon/config":  {"tokend/fetchers/secret"},
+		"tokend/daemon/refresh": {"tokend/daemon/clock", "tokend/daemon/record", "tokend/fetchers", "tokend/fetchers/secret"},
+		"tokend/daemon/server":  {"tokend/daemon/refresh", "tokend/fetchers/secret", "tokend/protocol"},
+		"tokend/daemon/store":   {"tokend/daemon/record", "tokend/fetchers/secret"},
+	}
+
+	// forbidden names who alone may import what.
+	forbidden = []struct{ imported, by string }{
+		{"github.com/dgraph-io/...", "tokend/daemon/store"},
+		{"github.com/pelletier/go-toml/...", "tokend/daemon/config"},
+		{"github.com/spf13/...", "tokend/cmd/..."},
+		{"github.com/coreos/go-systemd/...", "tokend/cmd/..."},
+		{"tokend/cmd/...", "tokend/cmd/..."},
+		{"tokend/daemon", "tokend/cmd/..."},
+	}
+
+	// socketless packages open none themselves and listen to nobody.
+	socketless = []string{"tokend/protocol", "tokend/daemon/refresh", "tokend/daemon/store", "tokend/daemon/record", "tokend/daemon/clock"}
+)
+
+// TestImports holds the rooms apart.
+func TestImports(t *testing.T) {
+	all := imports(t, "-f", `{{.ImportPath}} {{join .Imports " "}}`, "tokend/...")
+	for pkg := range standardOnly {
+		if all[pkg] == nil {
+			t.Errorf("%s: there is no such package", pkg)
+		}
+	}
+	for pkg := range rooms {
+		if all[pkg] == nil {
+			t.Errorf("%s: there is no such package", pkg)
+		}
+	}
+	for pkg, imported := range all {
+		for _, path := range imported {
+			if allowed, ok := standardOnly[pkg]; ok && !standard(path) && !slices.Contains(allowed, path) {
+				t.Errorf("%s imports %s", pkg, path)
+			}
+			if allowed, ok := rooms[pkg]; ok && within("tokend/...", path) && !slices.Contains(allowed, path) {
+				t.Errorf("%s imports %s", pkg, path)
+			}
+			for _, f := range forbidden {
+				if within(f.imported, path) && !within(f.by, pkg) && !within(f.imported, pkg) {
+					t.Errorf("%s imports %s: only %s may", pkg, path, f.by)
+				}
+			}
+			if slices.Contains(socketless, pkg) && within("net/...", path) && path != "net/url" {
+				t.Errorf("%s imports %s", pkg, path)
+			}
+		}
+	}
+}
+
+// TestClientDependencies holds that a program which uses the client gets protocol
+// and nothing else with it, by whatever way.
+func TestClientDependencies(t *testing.T) {
+	var got []string
+	for pkg := range imports(t, "-deps", "tokend/clientlib") {
+		if !standard(pkg) {
+			got = append(got, pkg)
+		}
+	}
+	slices.Sort(got)
+	if want := []string{"tokend/clientlib", "tokend/protocol"}; !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
+// imports returns what go list prints: by the first word of each line, the others.
+func imports(t *testing.T, args ...string) map[string][]string {
+	t.Helper()
+	var stderr strings.Builder
+	cmd := exec.CommandContext(t.Context(), "go", append([]string{"list"}, args...)...)
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v\n%s", err, stderr.String())
+	}
+	all := map[string][]string{}
+	for line := range strings.Lines(string(out)) {
+		words := strings.Fields(line)
+		all[words[0]] = words[1:]
+	}
+	return all
+}
+
+// standard reports whether a package is of the standard library: those of others begin with
+// a host's name, and this module's with its own.
+func standard(path string) bool {
+	first, _, _ := strings.Cut(path, "/")
+	return first != "tokend" && !strings.Contains(first, ".")
+}
+
+func within(pattern, path string) bool {
+	root, below := strings.CutSuffix(pattern, "/...")
+	return path == root || below && strings.HasPrefix(path, root+"/")
+}
