@@ -27,8 +27,16 @@ type site struct {
 	daemon   *exec.Cmd // nil while none runs
 }
 
-// newSite builds a site whose configuration ends in more.
+// newSite builds a site whose configuration begins with more.
 func newSite(t *testing.T, more string) *site {
+	t.Helper()
+	s := newSiteOf(t, wechattest.Settings{})
+	s.configure(more, "")
+	return s
+}
+
+// newSiteOf builds a site whose WeChat has the settings, and no configuration yet.
+func newSiteOf(t *testing.T, settings wechattest.Settings) *site {
 	t.Helper()
 	// t.TempDir has the test's name in it, and the path of a socket must be short.
 	dir, err := os.MkdirTemp("", "tokend-test-")
@@ -36,7 +44,7 @@ func newSite(t *testing.T, more string) *site {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	s := &site{t: t, dir: dir, wechat: wechattest.New(wechattest.Settings{}), accounts: sandbox.Accounts()}
+	s := &site{t: t, dir: dir, wechat: wechattest.New(settings), accounts: sandbox.Accounts()}
 	for _, a := range s.accounts {
 		a.AddTo(s.wechat)
 	}
@@ -48,10 +56,15 @@ func newSite(t *testing.T, more string) *site {
 	s.conf = sandbox.Configuration{Dir: dir, URL: server.URL, Accounts: s.accounts, LogLevel: "trace"}
 	s.client = &clientlib.Client{Socket: s.conf.Socket(), Timeout: longEnough}
 	t.Cleanup(func() { _ = s.client.Close() })
-	if err := os.WriteFile(s.file(), []byte(more+s.conf.TOML()), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	return s
+}
+
+// configure writes the configuration: keys before the site's own, and tables after them.
+func (s *site) configure(keys, tables string) {
+	s.t.Helper()
+	if err := os.WriteFile(s.file(), []byte(keys+s.conf.TOML()+tables), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 func (s *site) file() string { return filepath.Join(s.dir, "tokend.toml") }
