@@ -26,7 +26,7 @@ build: ## bin/tokend, static
 test: ## the tests, by the command that both READMEs give
 	@test "$$(grep -c '^go test ' README.md)" = 1
 	@test "$$(grep '^go test ' README.md)" = "$$(grep '^go test ' README.zh-CN.md)"
-	$$(grep '^go test ' README.md)
+	@command=$$(grep '^go test ' README.md); echo "$$command"; $$command
 
 race: ## the tests, shuffled, with the race detector
 	$(GO) test -race -shuffle=on ./...
