@@ -40,6 +40,30 @@ func TestOnlyTheNewestTwoTokensLive(t *testing.T) {
 	})
 }
 
+func TestEnds(t *testing.T) {
+	bubble(t, Settings{}, func(c caller) {
+		first := c.token().Access
+		if got, want := time.Until(c.Ends(first)), 2*time.Hour; got != want {
+			t.Errorf("of a new token: got %v, want %v", got, want)
+		}
+		second := c.token().Access
+		if got, want := time.Until(c.Ends(first)), 5*time.Minute; got != want {
+			t.Errorf("of a token that was replaced: got %v, want %v", got, want)
+		}
+		c.Kill(second)
+		if got := time.Until(c.Ends(second)); got != 0 {
+			t.Errorf("of a token that was killed: got %v, want 0", got)
+		}
+		time.Sleep(3 * time.Hour)
+		if got, want := time.Until(c.Ends(second)), -3*time.Hour; got != want {
+			t.Errorf("of the same, later: got %v, want %v", got, want)
+		}
+		if got := c.Ends("made up"); !got.IsZero() {
+			t.Errorf("of what was never issued: got %v", got)
+		}
+	})
+}
+
 func TestStableTokenRepeatsAndRollsOver(t *testing.T) {
 	bubble(t, Settings{}, func(c caller) {
 		a := c.stable(false)

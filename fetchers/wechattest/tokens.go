@@ -200,6 +200,22 @@ func (w *WeChat) Valid(value string) bool {
 	return i != nil && i.live(time.Now())
 }
 
+// Ends returns when the life of a token or ticket ends, or has ended: by its lifetime, or because
+// it was replaced or killed. It is zero for what WeChat never issued, or has
+// forgotten. By it a test can say of a value that arrived now whether it was good when it was asked for.
+func (w *WeChat) Ends(value string) time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	i := w.issued.byValue[value]
+	switch {
+	case i == nil:
+		return time.Time{}
+	case !i.dies.IsZero() && i.dies.Before(i.ends):
+		return i.dies
+	}
+	return i.ends
+}
+
 // SetValueSize makes whatever is issued from now on n bytes long; 0 gives it back its
 // usual size, and too few are 16 behind what its kind begins with. WeCom's documentation allows 512.
 func (w *WeChat) SetValueSize(n int) {
