@@ -13,6 +13,11 @@ const (
 	Codes       Table = "code"
 )
 
+// Irreplaceable reports whether WeChat gives what t keeps only once: a grant is the
+// customer's, and a code that was acknowledged is not sent again. All else can be fetched anew,
+// or is a matter of hours.
+func (t Table) Irreplaceable() bool { return t == Grants || t == Codes }
+
 // Record is one durable fact: what Value says of Key. A record with a nil
 // Value, handed to a store, deletes the key.
 type Record struct {

@@ -1,0 +1,219 @@
+package journal
+
+import (
+	"bufio"
+	"crypto/cipher"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"iter"
+	"os"
+)
+
+// Index says which record of a journal is the newest of its key. Make one with
+// make; fill it in the order of the entries.
+type Index map[string]Ref
+
+// Ref is where the newest record of a key lies.
+type Ref struct {
+	Commit, Number uint64
+	Position       int // among the records of its entry
+	Deleted        bool
+}
+
+// Add takes note of the records of e.
+func (x Index) Add(e Entry) {
+	for i, r := range e.Records {
+		if old, ok := x[string(r.Key)]; !ok || old.Commit <= e.Commit {
+			x[string(r.Key)] = Ref{e.Commit, e.Number, i, r.Value == nil}
+		}
+	}
+}
+
+// Newest reports whether record i of e is the newest of its key.
+func (x Index) Newest(e Entry, i int) bool {
+	ref, ok := x[string(e.Records[i].Key)]
+	return ok && ref.Number == e.Number && ref.Position == i
+}
+
+// Compact rewrites the journal to the newest record of each key that keep wants, and to what
+// more yields, unless the journal has the same key from the same commit or a later one.
+// A deletion is a record as others are. An error of more is returned; a nil more is empty. Appends go
+// on but for the last step. After an error the journal is what it was, or is failed.
+func (j *Journal) Compact(keep func(commit uint64, r Record) bool, more iter.Seq2[Entry, error]) error {
+	j.compacting.Lock()
+	defer j.compacting.Unlock()
+	was, err := j.snapshot()
+	if err != nil {
+		return err
+	}
+	defer was.f.Close()
+	w, err := create(j.path+newSuffix, j.aead)
+	if err != nil {
+		return err
+	}
+	err = w.head(was.last)
+	if err == nil {
+		err = j.copyLive(w, was, keep, more)
+	}
+	if err == nil {
+		// Most of the waiting is done here, before anybody waits for it.
+		err = w.sync()
+	}
+	if err == nil {
+		err = j.takeOver(w, was)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("compact the journal: %w", err), w.abandon())
+	}
+	return nil
+}
+
+// newSuffix is added to the name of a journal that is being written.
+const newSuffix = ".new"
+
+// copyLive writes what is to stay of was, and of more, to w.
+func (j *Journal) copyLive(w *writer, was snapshot, keep func(uint64, Record) bool, more iter.Seq2[Entry, error]) error {
+	index := make(Index)
+	if _, err := scan(was.f, 0, was.end, 0, j.aead, func(e Entry) error {
+		index.Add(e)
+		return nil
+	}); err != nil {
+		return err
+	}
+	if _, err := scan(was.f, 0, was.end, 0, j.aead, func(e Entry) error {
+		for i, r := range e.Records {
+			if !index.Newest(e, i) || !keep(e.Commit, r) {
+				continue
+			}
+			if err := w.write(Entry{Commit: e.Commit, Records: e.Records[i : i+1]}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	if more == nil {
+		return nil
+	}
+	for e, err := range more {
+		if err != nil {
+			return err
+		}
+		for i, r := range e.Records {
+			if ref, ok := index[string(r.Key)]; ok && ref.Commit >= e.Commit {
+				continue
+			}
+			if err := w.write(Entry{Commit: e.Commit, Records: e.Records[i : i+1]}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// takeOver adds to w what was appended since was, and puts it in its place.
+func (j *Journal) takeOver(w *writer, was snapshot) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.f == nil {
+		return ErrClosed
+	}
+	if j.end > was.end {
+		if _, err := scan(was.f, was.end, j.end, was.next, j.aead, w.write); err != nil {
+			return err
+		}
+		if err := w.sync(); err != nil {
+			return err
+		}
+	}
+	if err := os.Rename(w.f.Name(), j.path); err != nil {
+		return err
+	}
+	// From here on the new file is the journal, whatever else fails: but a name that
+	// may come to nothing in a power cut must not take entries.
+	_ = j.f.Close()
+	j.f, j.file, j.next, j.end, j.reserved, j.base = w.f, w.file, w.next, w.end, 0, w.end
+	j.last = max(j.last, w.last)
+	j.failed = syncDir(j.path)
+	return j.failed
+}
+
+// Create writes a journal at path, in place of any other, that knows of commits up to last and
+// has the given entries. A nil entries is empty. It is durable when Create returns nil.
+func Create(path string, aead cipher.AEAD, last uint64, entries iter.Seq2[Entry, error]) error {
+	w, err := create(path+newSuffix, aead)
+	if err != nil {
+		return err
+	}
+	err = w.head(last)
+	if err == nil && entries != nil {
+		for e, failed := range entries {
+			if err = failed; err == nil {
+				err = w.write(e)
+			}
+			if err != nil {
+				break
+			}
+		}
+	}
+	if err == nil {
+		err = w.sync()
+	}
+	if err != nil {
+		return errors.Join(err, w.abandon())
+	}
+	return errors.Join(w.f.Close(), os.Rename(path+newSuffix, path), syncDir(path))
+}
+
+// writer writes a new journal.
+type writer struct {
+	f    *os.File
+	buf  *bufio.Writer
+	aead cipher.AEAD
+
+	file, next, last uint64
+	end              int64
+	frame            []byte // reused
+}
+
+func create(path string, aead cipher.AEAD) (*writer, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	var id [8]byte
+	_, _ = rand.Read(id[:]) // never fails
+	return &writer{f: f, buf: bufio.NewWriterSize(f, 64<<10), aead: aead, file: binary.BigEndian.Uint64(id[:])}, nil
+}
+
+// head writes frame 0.
+func (w *writer) head(last uint64) error { return w.write(Entry{Commit: last}) }
+
+// write adds e, numbered anew.
+func (w *writer) write(e Entry) (err error) {
+	e.Number = w.next
+	if w.frame, err = appendFrame(w.frame[:0], w.file, w.aead, e); err != nil {
+		return err
+	}
+	if _, err := w.buf.Write(w.frame); err != nil {
+		return err
+	}
+	w.next++
+	w.end += int64(len(w.frame))
+	w.last = max(w.last, e.Commit)
+	return nil
+}
+
+// sync makes durable what was written so far.
+func (w *writer) sync() error { return errors.Join(w.buf.Flush(), w.f.Sync()) }
+
+// abandon gives up a file that has not been put in place.
+func (w *writer) abandon() error {
+	if _, err := os.Stat(w.f.Name()); err != nil {
+		return nil // renamed: it is in use
+	}
+	return errors.Join(w.f.Close(), os.Remove(w.f.Name()))
+}

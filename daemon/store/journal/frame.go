@@ -1,0 +1,185 @@
+package journal
+
+import (
+	"bytes"
+	"crypto/cipher"
+	"encoding/binary"
+	"errors"
+	"hash/crc32"
+)
+
+// Entry is a Put as the journal keeps it.
+type Entry struct {
+	// Number is the entry's place in its file; Append sets it.
+	Number uint64
+
+	// Commit is the number of the commit; it never falls from one entry to the next.
+	Commit uint64
+
+	Records []Record
+}
+
+// Record is one key and what is kept under it. A nil Value deletes.
+type Record struct{ Key, Value []byte }
+
+const (
+	headerSize = 36
+	sumSize    = 4
+
+	// MaxPayload bounds what a header may announce, so that a damaged one is not
+	// believed. The largest Put of the store is below 400 KiB.
+	MaxPayload = 512 << 10
+)
+
+// Formats of a payload: its first byte.
+const (
+	formatClear  = 1
+	formatSealed = 2
+)
+
+// Kinds of a record: its first byte.
+const (
+	kindDelete = 0
+	kindSet    = 1
+)
+
+// magic begins every frame. Its last byte is the version of the format.
+var magic = []byte{0xf4, 'T', 'J', 1}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// header is what stands before a payload.
+type header struct {
+	length uint32
+	file   uint64
+	number uint64
+	commit uint64
+}
+
+func (h header) append(dst []byte) []byte {
+	start := len(dst)
+	dst = append(dst, magic...)
+	dst = binary.BigEndian.AppendUint32(dst, h.length)
+	dst = binary.BigEndian.AppendUint64(dst, h.file)
+	dst = binary.BigEndian.AppendUint64(dst, h.number)
+	dst = binary.BigEndian.AppendUint64(dst, h.commit)
+	return binary.BigEndian.AppendUint32(dst, crc32.Checksum(dst[start:], castagnoli))
+}
+
+// parseHeader returns the header that b begins with, and whether there is one.
+func parseHeader(b []byte) (h header, ok bool) {
+	if len(b) < headerSize || !bytes.HasPrefix(b, magic) {
+		return h, false
+	}
+	if binary.BigEndian.Uint32(b[32:]) != crc32.Checksum(b[:32], castagnoli) {
+		return h, false
+	}
+	h = header{
+		length: binary.BigEndian.Uint32(b[4:]),
+		file:   binary.BigEndian.Uint64(b[8:]),
+		number: binary.BigEndian.Uint64(b[16:]),
+		commit: binary.BigEndian.Uint64(b[24:]),
+	}
+	return h, h.length <= MaxPayload
+}
+
+// size is the length of the whole frame.
+func (h header) size() int { return headerSize + int(h.length) + sumSize }
+
+// errTooLarge is returned for an entry that no frame holds.
+var errTooLarge = errors.New("journal: entry too large")
+
+// appendFrame appends e as a frame of file to dst. A nil aead leaves it in clear.
+func appendFrame(dst []byte, file uint64, aead cipher.AEAD, e Entry) ([]byte, error) {
+	plain := appendRecords(nil, e.Records)
+	h := header{length: uint32(1 + len(plain)), file: file, number: e.Number, commit: e.Commit}
+	if aead != nil {
+		h.length += uint32(aead.Overhead())
+	}
+	if h.length > MaxPayload {
+		return dst, errTooLarge
+	}
+	start := len(dst)
+	dst = h.append(dst)
+	payload := len(dst)
+	if aead == nil {
+		dst = append(append(dst, formatClear), plain...)
+	} else {
+		dst = append(dst, formatSealed)
+		dst = aead.Seal(dst, nil, plain, dst[start:start+headerSize])
+	}
+	return binary.BigEndian.AppendUint32(dst, crc32.Checksum(dst[payload:], castagnoli)), nil
+}
+
+// errForeign marks a frame that is whole and does not open.
+var errForeign = errors.New("journal: frame cannot be opened")
+
+// openFrame returns the records of a whole frame whose sums are right. They lie in
+// the frame or in scratch, which is returned grown.
+func openFrame(frame, scratch []byte, aead cipher.AEAD) (recs []Record, _ []byte, err error) {
+	payload := frame[headerSize : len(frame)-sumSize]
+	switch {
+	case len(payload) == 0:
+		return nil, scratch, errForeign
+	case aead == nil && payload[0] == formatClear:
+		recs, err = parseRecords(payload[1:])
+		return recs, scratch, err
+	case aead != nil && payload[0] == formatSealed:
+		scratch, err = aead.Open(scratch[:0], nil, payload[1:], frame[:headerSize])
+		if err != nil {
+			return nil, scratch, errForeign
+		}
+		recs, err = parseRecords(scratch)
+		return recs, scratch, err
+	}
+	return nil, scratch, errForeign
+}
+
+func appendRecords(dst []byte, recs []Record) []byte {
+	for _, r := range recs {
+		kind := byte(kindSet)
+		if r.Value == nil {
+			kind = kindDelete
+		}
+		dst = append(dst, kind)
+		dst = append(binary.AppendUvarint(dst, uint64(len(r.Key))), r.Key...)
+		if kind == kindSet {
+			dst = append(binary.AppendUvarint(dst, uint64(len(r.Value))), r.Value...)
+		}
+	}
+	return dst
+}
+
+// parseRecords is the reverse of appendRecords. The records lie in b.
+func parseRecords(b []byte) ([]Record, error) {
+	var recs []Record
+	for len(b) > 0 {
+		kind := b[0]
+		if kind > kindSet {
+			return nil, errForeign
+		}
+		key, rest, ok := cut(b[1:])
+		if !ok || len(key) == 0 {
+			return nil, errForeign
+		}
+		r := Record{Key: key}
+		if kind == kindSet {
+			if r.Value, rest, ok = cut(rest); !ok {
+				return nil, errForeign
+			}
+		}
+		recs = append(recs, r)
+		b = rest
+	}
+	return recs, nil
+}
+
+// cut takes a length and as many bytes off the front of b. The bytes are never nil.
+func cut(b []byte) (field, rest []byte, ok bool) {
+	n, size := binary.Uvarint(b)
+	if size <= 0 || n > uint64(len(b)-size) {
+		return nil, nil, false
+	}
+	b = b[size:]
+	return b[:n:n], b[n:], true
+}

@@ -1,0 +1,250 @@
+package journal
+
+import (
+	"crypto/cipher"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+)
+
+// ErrKey is returned by Open and Check for a journal in which no frame opens: it was
+// sealed with another key, or is not sealed as it should be. Nothing has been changed.
+var ErrKey = errors.New("journal: sealed with another key")
+
+// ErrFailed is returned by Append after the disk has refused an earlier one in a way that
+// leaves it open what is on it. A successful Compact ends that.
+var ErrFailed = errors.New("journal: the disk failed")
+
+// errUnread is why nothing is appended to a journal that is damaged.
+var errUnread = errors.New("damaged, and not yet rewritten")
+
+// ErrClosed is returned after Close.
+var ErrClosed = errors.New("journal: closed")
+
+// ahead is how many bytes beyond its end a journal reserves on the disk, so that a full
+// one still takes some hundred grants.
+const ahead = 256 << 10
+
+// Journal is an open journal. Its methods may be called concurrently. What else writes
+// to the file must be kept out by the caller.
+type Journal struct {
+	// Set by Open, read-only after.
+	path string
+	aead cipher.AEAD
+
+	compacting sync.Mutex // held during a compaction; before mu
+
+	mu       sync.Mutex
+	f        *os.File // nil once closed
+	file     uint64   // the random number of f
+	next     uint64   // number of the next frame
+	last     uint64   // latest commit
+	end      int64    // of the last frame
+	reserved int64    // up to where room is reserved
+	base     int64    // end after the last compaction
+	failed   error    // why nothing is appended any more; nil while all is well
+}
+
+// Open opens the journal at path, or makes one. A nil aead keeps entries in clear; what is sealed
+// must carry its own nonce, as [cipher.NewGCMWithRandomNonce] does. visit, if not nil, is called for
+// each entry in turn and ends the reading by an error; the entry is valid during the call. A torn end is
+// cut off; a damaged journal is left as it is, and goes on being one until Compact.
+func Open(path string, aead cipher.AEAD, visit func(Entry) error) (_ *Journal, _ Report, err error) {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err == nil {
+		var info fs.FileInfo
+		if info, err = f.Stat(); err == nil && info.Size() == 0 {
+			_ = f.Close() // a power cut may leave that of a file just made
+			err = fs.ErrNotExist
+		}
+	}
+	made := errors.Is(err, fs.ErrNotExist)
+	if made {
+		if err := Create(path, aead, 0, nil); err != nil {
+			return nil, Report{}, err
+		}
+		f, err = os.OpenFile(path, os.O_RDWR, 0)
+	}
+	if err != nil {
+		return nil, Report{}, err
+	}
+	defer func() {
+		if err != nil {
+			_ = f.Close()
+		}
+	}()
+	s, err := scanFile(f, aead, visit)
+	if err != nil {
+		return nil, Report{}, err
+	}
+	s.rep.Made = made
+	j := &Journal{path: path, aead: aead, f: f, file: s.file, next: s.next, last: s.rep.Last, end: s.good, base: s.good}
+	switch {
+	case s.rep.Damaged() || s.opened == 0:
+		// Not a byte is written behind what cannot be read.
+		j.failed = errUnread
+	case s.rep.Torn > 0:
+		if err := errors.Join(f.Truncate(s.good), f.Sync()); err != nil {
+			return nil, Report{}, fmt.Errorf("journal: cut off a torn end: %w", err)
+		}
+	}
+	return j, s.rep, nil
+}
+
+// Check reads the journal at path and changes nothing. It returns fs.ErrNotExist where
+// there is none.
+func Check(path string, aead cipher.AEAD) (Report, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return Report{}, err
+	}
+	defer f.Close()
+	s, err := scanFile(f, aead, nil)
+	if err != nil {
+		return Report{}, err
+	}
+	return s.rep, nil
+}
+
+// scanFile scans the whole of f.
+func scanFile(f *os.File, aead cipher.AEAD, visit func(Entry) error) (*scanner, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	s, err := scan(f, 0, info.Size(), 0, aead, visit)
+	if err == nil && s.opened == 0 && s.rep.Foreign > 0 {
+		err = ErrKey
+	}
+	return s, err
+}
+
+// Append makes entries durable, all or none of them, before it returns. After an error none of them
+// is read again, except after ErrFailed, where that is not known.
+func (j *Journal) Append(entries ...Entry) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if err := j.usable(); err != nil {
+		return err
+	}
+	var frames []byte
+	last := j.last
+	for i, e := range entries {
+		e.Number = j.next + uint64(i)
+		last = max(last, e.Commit)
+		var err error
+		if frames, err = appendFrame(frames, j.file, j.aead, e); err != nil {
+			return err
+		}
+	}
+	j.reserve(int64(len(frames)))
+	if _, err := j.f.WriteAt(frames, j.end); err != nil {
+		// Nothing was synced: without its beginning, the rest is no frame.
+		if cut := j.f.Truncate(j.end); cut != nil {
+			j.failed = errors.Join(err, cut)
+		}
+		return fmt.Errorf("journal: %w", err)
+	}
+	if err := j.f.Sync(); err != nil {
+		// The kernel may have dropped the pages or may write them yet.
+		j.failed = errors.Join(err, j.f.Truncate(j.end))
+		return fmt.Errorf("%w: %w", ErrFailed, err)
+	}
+	j.end += int64(len(frames))
+	j.next += uint64(len(entries))
+	j.last = last
+	return nil
+}
+
+// usable returns why nothing can be appended, or nil. mu is held.
+func (j *Journal) usable() error {
+	switch {
+	case j.f == nil:
+		return ErrClosed
+	case j.failed != nil:
+		return fmt.Errorf("%w: %w", ErrFailed, j.failed)
+	}
+	return nil
+}
+
+// reserve sees to it that n bytes and some more have room on the disk. Where
+// that cannot be had, the write itself tells. mu is held.
+func (j *Journal) reserve(n int64) {
+	if j.end+n <= j.reserved {
+		return
+	}
+	if err := allocate(j.f, j.end, n+ahead); err == nil {
+		j.reserved = j.end + n + ahead
+	}
+}
+
+// Failed returns why nothing is appended any more, or nil.
+func (j *Journal) Failed() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.failed
+}
+
+// Grown returns how long the journal is in bytes, and how much of that has been appended
+// since the last compaction.
+func (j *Journal) Grown() (size, since int64) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.end, j.end - j.base
+}
+
+// Read calls visit for each entry that was durable when it began, as Open does.
+func (j *Journal) Read(visit func(Entry) error) error {
+	was, err := j.snapshot()
+	if err != nil {
+		return err
+	}
+	defer was.f.Close()
+	_, err = scan(was.f, 0, was.end, 0, j.aead, visit)
+	return err
+}
+
+// snapshot is a journal as it was at one moment.
+type snapshot struct {
+	f    *os.File // a handle of its own, which a compaction does not take away
+	end  int64    // of what is durable
+	next uint64   // number of the frame that comes there
+	last uint64
+}
+
+func (j *Journal) snapshot() (snapshot, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.f == nil {
+		return snapshot{}, ErrClosed
+	}
+	f, err := os.Open(j.path)
+	return snapshot{f, j.end, j.next, j.last}, err
+}
+
+// Close ends the journal. What was appended is durable before. Closing twice is no
+// error.
+func (j *Journal) Close() error {
+	j.compacting.Lock()
+	defer j.compacting.Unlock()
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.f == nil {
+		return nil
+	}
+	f := j.f
+	j.f = nil
+	return f.Close()
+}
+
+// syncDir makes the names in the directory of path durable.
+func syncDir(path string) error {
+	f, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}

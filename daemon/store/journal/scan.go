@@ -1,0 +1,175 @@
+package journal
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/cipher"
+	"encoding/binary"
+	"errors"
+	"hash/crc32"
+	"io"
+	"math"
+)
+
+// Report is what reading a journal has brought to light.
+type Report struct {
+	// Made: there was no journal, or an empty file, and a new one was made.
+	Made bool
+
+	// Entries counts those that were read. Last is the latest commit that the
+	// journal knows of; zero for none.
+	Entries int
+	Last    uint64
+
+	// Torn is how many bytes behind the last frame were cut off: as a kill in the
+	// middle of an append leaves them, or damage to the last entries.
+	Torn int64
+
+	// Skipped is how many bytes before that could not be read, Lost how many entries
+	// are missing by their numbers, and Foreign how many are whole but do not open.
+	Skipped int64
+	Lost    uint64
+	Foreign int
+
+	// Err is an error of the disk, at which reading ended; nil for none.
+	Err error
+}
+
+// Damaged reports whether entries that were acknowledged could not be read.
+func (r Report) Damaged() bool {
+	return r.Skipped > 0 || r.Lost > 0 || r.Foreign > 0 || r.Err != nil
+}
+
+// scanner reads the frames of a part of a file.
+type scanner struct {
+	r    *bufio.Reader
+	aead cipher.AEAD
+	rep  Report
+
+	at      int64 // offset of the next byte
+	good    int64 // end of the last frame that was read
+	skipped int64 // bytes since then
+	scratch []byte
+
+	file    uint64 // of the first frame
+	next    uint64 // number that the next frame should have
+	started bool   // a header has been read
+	opened  int    // frames that were opened, frame 0 included
+}
+
+// scan calls visit for each entry of f between from and to. An entry is valid during its
+// visit. first is the number of the first frame; from is 0 where it is 0.
+func scan(f io.ReaderAt, from, to int64, first uint64, aead cipher.AEAD, visit func(Entry) error) (*scanner, error) {
+	s := &scanner{
+		r:    bufio.NewReaderSize(io.NewSectionReader(f, from, to-from), int(min(to-from, headerSize+MaxPayload+sumSize))),
+		aead: aead, at: from, good: from, next: first,
+	}
+	for {
+		e, ok := s.frame()
+		if !ok {
+			break
+		}
+		if visit == nil {
+			continue
+		}
+		if err := visit(e); err != nil {
+			return s, err
+		}
+	}
+	s.rep.Torn = s.skipped
+	return s, nil
+}
+
+// frame returns the next entry that can be read; false at the end.
+func (s *scanner) frame() (Entry, bool) {
+	for {
+		b, err := s.r.Peek(headerSize)
+		if err != nil {
+			s.end(err)
+			return Entry{}, false
+		}
+		h, ok := parseHeader(b)
+		if !ok {
+			s.seek()
+			continue
+		}
+		frame, err := s.r.Peek(h.size())
+		if err != nil {
+			// The header is right and its payload is not all there. What follows may
+			// still be whole only if the file was cut in the middle: it was not.
+			s.end(err)
+			return Entry{}, false
+		}
+		payload := frame[headerSize : len(frame)-sumSize]
+		if binary.BigEndian.Uint32(frame[len(frame)-sumSize:]) != crc32.Checksum(payload, castagnoli) {
+			s.skip(len(frame))
+			continue
+		}
+		if s.started && (h.file != s.file || h.number < s.next) {
+			// Of another file, or a second time: planted.
+			s.rep.Foreign++
+			s.skip(len(frame))
+			continue
+		}
+		var recs []Record
+		recs, s.scratch, err = openFrame(frame, s.scratch, s.aead)
+		if err != nil {
+			s.rep.Foreign++
+			s.skip(len(frame))
+			continue
+		}
+		s.take(h, len(frame))
+		if h.number == 0 {
+			continue
+		}
+		s.rep.Entries++
+		return Entry{Number: h.number, Commit: h.commit, Records: recs}, true
+	}
+}
+
+// take counts a frame that was read. Its bytes stay valid until the next Peek.
+func (s *scanner) take(h header, size int) {
+	if h.number > s.next {
+		s.rep.Lost += h.number - s.next
+	}
+	s.rep.Skipped += s.skipped
+	s.rep.Last = max(s.rep.Last, h.commit)
+	s.file, s.next, s.started, s.skipped = h.file, h.number+1, true, 0
+	s.opened++
+	s.discard(size)
+	s.good = s.at
+}
+
+// skip passes over n bytes that cannot be read.
+func (s *scanner) skip(n int) {
+	s.discard(n)
+	s.skipped += int64(n)
+}
+
+func (s *scanner) discard(n int) {
+	n, _ = s.r.Discard(n) // what was peeked can be discarded
+	s.at += int64(n)
+}
+
+// seek passes over bytes up to the next magic.
+func (s *scanner) seek() {
+	s.skip(1)
+	b, _ := s.r.Peek(min(s.r.Size(), 4096))
+	i := bytes.Index(b, magic)
+	if i < 0 {
+		i = max(len(b)-len(magic)+1, 0) // the magic may lie across the edge
+	}
+	s.skip(i)
+}
+
+// end counts what is left behind the last frame.
+func (s *scanner) end(err error) {
+	rest, discardErr := s.r.Discard(math.MaxInt32)
+	s.at += int64(rest)
+	s.skipped += int64(rest)
+	for _, err := range []error{err, discardErr} {
+		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, bufio.ErrBufferFull) {
+			s.rep.Err = err
+		}
+	}
+}
