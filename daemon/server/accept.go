@@ -14,24 +14,31 @@ const (
 	lastPause  = time.Second
 )
 
-// accept hands the connections of ln to handle until ctx ends or ln is closed, which is
-// no error. When descriptors or memory run out it waits and tries again: the connections
-// that are open go on, and their ends make room. It says so once, not at each try.
-func (s *Server) accept(ctx context.Context, ln net.Listener, handle func(net.Conn)) error {
+// accept hands the connections of ln to admit until ctx ends or ln is closed, which is
+// no error. When descriptors run out it goes on with the spares; when those have run out, or memory
+// has, it waits and tries again: the connections that are open go on, and their ends make
+// room. It says so once, not at each try.
+func (s *Server) accept(ctx context.Context, ln net.Listener, spares *spares, admit func(net.Conn)) error {
 	pause := time.Duration(0)
+	short := false // it has been said that there are too few of something
 	for {
 		nc, err := ln.Accept()
 		switch {
 		case err == nil:
 			pause = 0
-			handle(nc)
+			admit(nc)
+			short = short && !spares.refill()
 		case ctx.Err() != nil || errors.Is(err, net.ErrClosed):
 			return nil
 		case !passing(err):
 			return err
 		default:
-			if pause == 0 {
+			if !short {
 				s.log.Warn("cannot accept connections, trying again", "error", err)
+				short = true
+			}
+			if exhausted(err) && spares.release() {
+				continue
 			}
 			pause = min(max(2*pause, firstPause), lastPause)
 			if !sleep(ctx, pause) {

@@ -2,6 +2,7 @@ package server
 
 import (
 	"slices"
+	"strings"
 
 	"tokend/protocol"
 )
@@ -136,6 +137,9 @@ func (a *access) rightsOf(p Peer) *rights {
 	return r
 }
 
+// none reports whether there are rules and none of them is for the peer.
+func (r *rights) none() bool { return r.anywhere == verbsOfAll }
+
 // may reports whether the peer may use v on name, and whether it may know of
 // the name at all. What it may not see, it may not use. The answer depends on the rules and the
 // name's letters alone, never on whether there is such a credential: neither the reply
@@ -172,5 +176,21 @@ func (r *rights) mayList(v protocol.Verb, name string) bool {
 	}
 	return slices.ContainsFunc(r.grants, func(g grant) bool {
 		return g.verbs.has(v) && match(g.pattern, name)
+	})
+}
+
+// mayListUnder reports whether mayList could be true of any name under prefix. Where it could not,
+// nothing needs to be looked up, and how long that takes says nothing of what there is. A
+// pattern is taken to match anything from its first star on.
+func (r *rights) mayListUnder(v protocol.Verb, prefix string) bool {
+	if r.everywhere.has(v) {
+		return true
+	}
+	return slices.ContainsFunc(r.grants, func(g grant) bool {
+		if !g.verbs.has(v) {
+			return false
+		}
+		literal, _, star := strings.Cut(g.pattern, "*")
+		return strings.HasPrefix(literal, prefix) || star && strings.HasPrefix(prefix, literal)
 	})
 }

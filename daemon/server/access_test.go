@@ -185,7 +185,7 @@ func TestAccessOfVerbsWithoutName(t *testing.T) {
 			t.Errorf("uid %d, %s\n got %v\nwant %v", tt.uid, tt.verb, got, tt.want)
 		}
 	}
-	s := newSession(New(Config{Rules: rules}), Peer{UID: 3}) // no engine: nothing is asked
+	s := sessionOf(New(Config{Rules: rules}), Peer{UID: 3}) // no engine: nothing is asked
 	got, _ := drive(t, s, []byte("LIST\nWATCH\nSTATS\nPING\n"))
 	const want = "ERR DENIED - LIST is not granted to this user\nERR DENIED - WATCH is not granted to this user\n" +
 		"ERR DENIED - STATS is not granted to this user\nOK PONG\n"
@@ -214,7 +214,7 @@ func TestHiddenLooksLikeUnknown(t *testing.T) {
 			if verb == "LIST %s" {
 				cfg.Engine = newFakeEngine()
 			}
-			s := newSession(New(cfg), Peer{UID: guest})
+			s := sessionOf(New(cfg), Peer{UID: guest})
 			got, _ := drive(t, s, []byte(fmt.Sprintf(verb, name)+"\n"))
 			return got
 		}
@@ -225,7 +225,7 @@ func TestHiddenLooksLikeUnknown(t *testing.T) {
 	}
 	for _, verb := range []string{"EXCHANGE %s c", "IMPORT %s", "PUSH %s " + fakeSignature + " 1 n YQ"} {
 		ask := func(owner string, cfg Config) string {
-			got, _ := drive(t, newSession(New(cfg), Peer{UID: guest}), fmt.Appendf(nil, verb+"\n", owner))
+			got, _ := drive(t, sessionOf(New(cfg), Peer{UID: guest}), fmt.Appendf(nil, verb+"\n", owner))
 			return got
 		}
 		hidden := ask(platform, Config{Rules: rules}) // no engine
@@ -246,13 +246,13 @@ func TestHiddenLooksLikeUnknown(t *testing.T) {
 			t.Fatal(err)
 		}
 		seen := []Rule{{UIDs: []uint32{guest}, Names: []string{"open_platform/*"}, Verbs: []string{"GET", "REJECT"}}}
-		s := newSession(New(Config{Rules: seen, Engine: engine}), Peer{UID: guest})
+		s := sessionOf(New(Config{Rules: seen, Engine: engine}), Peer{UID: guest})
 		if got, _ := drive(t, s, []byte("GET "+name+"\nREJECT "+name+" v\n")); got != want+want {
 			t.Errorf("%s\n got %q\nwant %q twice", name, got, want)
 		}
 	}
 	// What is visible by the rules and unknown to the engine reads the same.
-	s := newSession(New(Config{Rules: rules, Engine: newFakeEngine()}), Peer{UID: guest})
+	s := sessionOf(New(Config{Rules: rules, Engine: newFakeEngine()}), Peer{UID: guest})
 	got, _ := drive(t, s, []byte("GET official_account/wx9999/access_token\nGET "+workToken+"\n"))
 	if want := "ERR NOT_FOUND - no such credential\nERR NOT_FOUND - no such credential\n"; got != want {
 		t.Errorf("\n got %q\nwant %q", got, want)

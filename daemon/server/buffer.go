@@ -30,6 +30,12 @@ func (b *buffer) skip(n int) {
 	}
 }
 
+// small reports whether b has no more room than what an idle connection keeps.
+func (b *buffer) small() bool { return len(b.b) <= smallBuffer }
+
+// crowded reports whether b holds so much that a small buffer has no room for more.
+func (b *buffer) crowded() bool { return b.len() >= smallBuffer }
+
 // spare returns the room that is left without growing, which may be none. Whoever
 // writes n bytes into it calls add(n) next. What bytes returned before is no longer
 // valid.

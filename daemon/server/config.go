@@ -23,8 +23,9 @@ type Config struct {
 	// answered NOT_FOUND.
 	Inbox Inbox
 
-	// Logger is where connections that end badly and faults are reported; nil for
-	// nowhere. No value and no ticket ever reaches it.
+	// Logger is where connections that end badly and faults are reported, and, named
+	// "audit", who has done or was refused what; nil for nowhere. No value and no ticket
+	// ever reaches it.
 	Logger hclog.Logger
 
 	// Version is the daemon's, for VERSION; "" is shown as "-".
@@ -37,9 +38,22 @@ type Config struct {
 	// kernel, which answers for Unix sockets only.
 	Peer func(net.Conn) (Peer, error)
 
-	// MaxConns is how many connections may be open at once; 0 stands for 4096.
-	// Further ones are answered BUSY and closed.
+	// MaxConns is how many connections may be open at once; 0 stands for 8192, and what is
+	// more than three quarters of the process's descriptors for those. One user
+	// may have as many as are free, and so no more than half. Further ones are
+	// answered BUSY and closed. Those of root and of the daemon's own user are
+	// not counted; nor do the limits that follow bind them.
 	MaxConns int
+
+	// MaxUserWaits is how many requests of one user may wait for fetches at once; 0 stands for
+	// 1024. Further ones are answered BUSY.
+	MaxUserWaits int
+
+	// UserRate is how many requests of one user are answered in a second, on all its
+	// connections together; 0 stands for 100000. What goes beyond the rate, and beyond what has
+	// not been used of the last second's, is slowed: the connection is not read
+	// until its turn comes.
+	UserRate int
 
 	// IdleTimeout closes a connection on which nothing has been asked for so
 	// long; 0 stands for never. A process that dies is noticed at once without
@@ -78,7 +92,16 @@ func (c *Config) peer(nc net.Conn) (Peer, error) {
 	return c.Peer(nc)
 }
 
-func (c *Config) maxConns() int64             { return int64(cmp.Or(c.MaxConns, 4096)) }
+// 100000 requests are a third of a second of one processor where each is its own read and
+// write (3.3 us), and a twentieth where they are pipelined. PHP that connects for each
+// request is not able to make as many on a whole machine of two.
+func (c *Config) pace() rate {
+	n := cmp.Or(c.UserRate, 100_000)
+	return rate{each: max(1, time.Second/time.Duration(n)), burst: n}
+}
+
+func (c *Config) maxConns() int               { return cmp.Or(c.MaxConns, 8192) }
+func (c *Config) maxUserWaits() int           { return cmp.Or(c.MaxUserWaits, 1024) }
 func (c *Config) lineTimeout() time.Duration  { return cmp.Or(c.LineTimeout, 30*time.Second) }
 func (c *Config) writeTimeout() time.Duration { return cmp.Or(c.WriteTimeout, 10*time.Second) }
 func (c *Config) waitTimeout() time.Duration  { return cmp.Or(c.WaitTimeout, 30*time.Second) }

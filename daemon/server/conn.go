@@ -36,6 +36,8 @@ type conn struct {
 	// deadline is what the read deadline was last set for.
 	deadline deadline
 
+	long bool // in may be large
+
 	mu    sync.Mutex // guards the read deadline between serve and wake
 	awake bool       // the read deadline stays in the past
 }
@@ -49,8 +51,17 @@ const (
 	lineDeadline
 )
 
-func newConn(s *Server, nc net.Conn, peer Peer) *conn {
-	return &conn{server: s, nc: nc, session: newSession(s, peer)}
+func newConn(s *Server, nc net.Conn, peer Peer, u *user) *conn {
+	return &conn{server: s, nc: nc, session: newSession(s, peer, u)}
+}
+
+// close closes the connection and gives back what it holds of its user's.
+func (c *conn) close() {
+	if c.long {
+		c.session.user.long.leave()
+	}
+	c.session.close()
+	_ = c.nc.Close()
 }
 
 // serve answers requests until the peer has none left, or there is an error, or ctx
@@ -60,6 +71,7 @@ func (c *conn) serve(ctx context.Context) error {
 		c.borrow()
 		n, next := c.session.step(c.in.bytes())
 		c.in.skip(n)
+		c.releaseLong()
 		if n > 0 && c.deadline == lineDeadline {
 			c.deadline = idleDeadline // that line has ended; another one may have begun
 		}
@@ -71,6 +83,10 @@ func (c *conn) serve(ctx context.Context) error {
 			}
 		case flush:
 			err = c.flush()
+		case slow:
+			if err = c.flush(); err == nil {
+				c.pause(ctx)
+			}
 		case wait:
 			err = c.run(ctx)
 		case end:
@@ -84,16 +100,37 @@ func (c *conn) serve(ctx context.Context) error {
 		if errors.Is(err, errOver) {
 			return c.flush()
 		}
+		if errors.Is(err, errLong) {
+			c.borrow()
+			c.session.fail(err)
+			if err = c.flush(); err == nil {
+				c.linger()
+			}
+			return err
+		}
 		if err != nil {
 			return err
 		}
 	}
 }
 
+// pause lets the time pass that the user has to wait for its turn. Nothing is read of the peer
+// meanwhile, so that it waits too.
+func (c *conn) pause(ctx context.Context) {
+	s, u := c.server, c.session.user
+	if u.warnings.allow(s.clock(), warnLines) {
+		s.log.Warn("requests of a user are slowed, there are too many", "uid", u.uid, "pid", c.session.peer.PID)
+	}
+	sleep(ctx, c.session.takeDelay())
+}
+
 // read waits for bytes and takes what there is.
 func (c *conn) read() error {
 	if c.readErr != nil {
 		return c.readErr
+	}
+	if !c.admitLong() {
+		return errLong
 	}
 	c.setDeadline()
 	n, err := c.nc.Read(c.in.room())
@@ -123,20 +160,55 @@ func (c *conn) setDeadline() {
 	}
 }
 
+// admitLong asks for leave before the buffer has to grow.
+func (c *conn) admitLong() bool {
+	if !c.long && c.in.crowded() {
+		u := c.session.user
+		c.long = u.long.enter(u.bound(userLong))
+		return c.long
+	}
+	return true
+}
+
+// releaseLong ends admitLong when the buffer is small again.
+func (c *conn) releaseLong() {
+	if c.long && c.in.small() {
+		c.session.user.long.leave()
+		c.long = false
+	}
+}
+
 // flush writes the replies that have gathered, and gives back the room they took. A peer that
 // reads is waited for, however slowly it does; one that has read nothing for
-// [Config].WriteTimeout is an error.
+// [Config].WriteTimeout is an error, and one that has read nothing for deafAfter is if there
+// are many such of its user.
 func (c *conn) flush() error {
 	out := c.session.out
 	defer c.giveBack()
+	patience := c.server.cfg.writeTimeout()
+	span, deaf := min(deafAfter, patience), false
 	for len(out) > 0 {
-		if err := c.nc.SetWriteDeadline(time.Now().Add(c.server.cfg.writeTimeout())); err != nil {
+		if err := c.nc.SetWriteDeadline(time.Now().Add(span)); err != nil {
 			return err
 		}
 		n, err := c.nc.Write(out)
 		out = out[n:]
-		if err != nil && (n == 0 || !errors.Is(err, os.ErrDeadlineExceeded)) {
+		switch {
+		case err == nil:
+		case !errors.Is(err, os.ErrDeadlineExceeded), n == 0 && (deaf || span == patience):
 			return err
+		case !deaf:
+			u := c.session.user
+			if !u.deaf.enter(u.bound(userDeaf)) {
+				return err
+			}
+			defer u.deaf.leave()
+			deaf, span = true, patience
+			if n == 0 {
+				span -= deafAfter
+			}
+		default:
+			span = patience
 		}
 	}
 	return nil

@@ -169,7 +169,7 @@ func TestPeerThatGoesAwayWhileItWaits(t *testing.T) {
 		if n := r.open.Load(); n != 0 {
 			t.Errorf("%d connections open, want 0", n)
 		}
-		for _, stat := range r.stats.list() {
+		for _, stat := range r.users.total().list() {
 			if strings.HasPrefix(stat.Key, "errors:") {
 				t.Errorf("its leaving counts as an error: %+v", stat)
 			}

@@ -15,6 +15,10 @@ var (
 	errNoOwner   = &protocol.Error{Code: protocol.NotFound, RetryAfter: protocol.Never, Message: "no such owner"}
 	errStopping  = &protocol.Error{Code: protocol.Shutdown, RetryAfter: time.Second, Message: "the daemon is stopping"}
 	errTooMany   = &protocol.Error{Code: protocol.Busy, RetryAfter: time.Second, Message: "too many connections"}
+	errWaits     = &protocol.Error{Code: protocol.Busy, RetryAfter: time.Second, Message: "too many requests of this user are waiting"}
+	errWatches   = &protocol.Error{Code: protocol.Busy, RetryAfter: time.Second, Message: "too many watches of this user"}
+	errLists     = &protocol.Error{Code: protocol.Busy, RetryAfter: time.Second, Message: "too many lists of this user are being written"}
+	errLong      = &protocol.Error{Code: protocol.Busy, RetryAfter: time.Second, Message: "too many long lines of this user are under way; closing the connection"}
 	errNotTicket = &protocol.Error{Code: protocol.BadRequest, RetryAfter: protocol.Never,
 		Message: "SIGN: only a jsapi_ticket or an agent_config_ticket signs"}
 	errInternal = &protocol.Error{Code: protocol.Internal, RetryAfter: protocol.Never, Message: "internal error"}

@@ -68,7 +68,7 @@ func FuzzSession(f *testing.F) {
 // converse is drive without anything that differs from one run to the next.
 func converse(t *testing.T, pieces ...[]byte) string {
 	engine := stillEngine{newStaticEngine()}
-	s := newSession(New(Config{Engine: engine, Inbox: engine, Sign: func(secret.Text, string, int64, string) string { return "-" }}), Peer{})
+	s := sessionOf(New(Config{Engine: engine, Inbox: engine, Sign: func(secret.Text, string, int64, string) string { return "-" }}), Peer{})
 	var in []byte
 	var out strings.Builder
 	for _, piece := range pieces {

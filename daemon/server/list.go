@@ -1,8 +1,10 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"slices"
+	"time"
 
 	"tokend/daemon/refresh"
 	"tokend/protocol"
@@ -10,19 +12,56 @@ import (
 
 // list answers with what the peer may see. A list of any length is written in pieces.
 func (s *session) list(prefix []byte) action {
-	if !s.granted(protocol.VerbList) {
-		return more
+	if !s.rights.anywhere.has(protocol.VerbList) {
+		return s.deny(protocol.VerbList)
 	}
 	under := string(prefix)
-	return s.do(func(flush func() error) error {
-		return s.listing(protocol.VerbList, s.server.cfg.Engine.List(under), flush)
-	})
+	if !s.rights.mayListUnder(protocol.VerbList, under) {
+		s.out = protocol.AppendCount(s.out, 0)
+		return more
+	}
+	s.job = job{run: func(ctx context.Context, flush func() error) error {
+		return s.walk(ctx, flush, func() error {
+			return s.listing(protocol.VerbList, func() []refresh.Listing { return s.server.cfg.Engine.List(under) }, flush)
+		})
+	}}
+	return wait
 }
 
-// listing writes the count and the lines of what of all may be shown to v. It keeps
-// and changes all.
-func (s *session) listing(v protocol.Verb, all []refresh.Listing, flush func() error) error {
-	all = slices.DeleteFunc(all, func(l refresh.Listing) bool { return !s.rights.mayList(v, l.Name) })
+// walk calls f, which holds a list of all there is, when there is a place for it among those of
+// its user.
+func (s *session) walk(ctx context.Context, flush func() error, f func() error) error {
+	if s.user.operator {
+		return f()
+	}
+	select {
+	case s.user.lists <- struct{}{}:
+	default:
+		if err := flush(); err != nil {
+			return err
+		}
+		patience := time.NewTimer(s.server.cfg.waitTimeout())
+		defer patience.Stop()
+		select {
+		case s.user.lists <- struct{}{}:
+		case <-ctx.Done():
+			s.fail(ctx.Err())
+			return nil
+		case <-patience.C:
+			s.fail(errLists)
+			return nil
+		}
+	}
+	defer func() { <-s.user.lists }()
+	return f()
+}
+
+// listing writes the count and the lines of what of all that list returns may be shown to v.
+func (s *session) listing(v protocol.Verb, list func() []refresh.Listing, flush func() error) error {
+	var all []refresh.Listing
+	s.timed(func() {
+		all = slices.DeleteFunc(list(), func(l refresh.Listing) bool { return !s.rights.mayList(v, l.Name) })
+	})
 	s.out = protocol.AppendCount(s.out, len(all))
 	for _, l := range all {
 		if len(s.out) >= maxOut {
@@ -40,14 +79,28 @@ func (s *session) listing(v protocol.Verb, all []refresh.Listing, flush func() e
 // by closing the connection: a watcher that has missed a change must not
 // believe that nothing happened.
 func (s *session) watch(prefix []byte) action {
-	if !s.granted(protocol.VerbWatch) {
+	if !s.rights.anywhere.has(protocol.VerbWatch) {
+		return s.deny(protocol.VerbWatch)
+	}
+	if !s.hold(&s.user.watches, userWatches) {
+		s.fail(errWatches)
 		return more
 	}
 	under := string(prefix)
 	s.job = job{waits: true, last: true, run: func(ctx context.Context, flush func() error) error {
-		all, w := s.server.cfg.Engine.Watch(under)
+		defer s.letGo()
+		var w Watch
+		err := s.walk(ctx, flush, func() error {
+			return s.listing(protocol.VerbWatch, func() (all []refresh.Listing) {
+				all, w = s.server.cfg.Engine.Watch(under)
+				return all
+			}, flush)
+		})
+		if w == nil {
+			return cmp.Or(err, errOver) // no place among those who list: it has been told so
+		}
 		defer w.Close()
-		if err := s.listing(protocol.VerbWatch, all, flush); err != nil {
+		if err != nil {
 			return err
 		}
 		return s.tell(ctx, w.Events(), flush)

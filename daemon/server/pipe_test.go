@@ -8,6 +8,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"tokend/fetchers/secret"
@@ -17,13 +18,13 @@ import (
 // in a bubble while all of their ends wait, which it does not on sockets.
 type pipeListener struct {
 	conns  chan net.Conn
-	errs   chan error // what Accept fails with next
+	errs   chan error // what Accept fails with next: up to 32
 	once   sync.Once
 	closed chan struct{}
 }
 
 func newPipeListener() *pipeListener {
-	return &pipeListener{conns: make(chan net.Conn), errs: make(chan error, 16), closed: make(chan struct{})}
+	return &pipeListener{conns: make(chan net.Conn), errs: make(chan error, 32), closed: make(chan struct{})}
 }
 
 func (l *pipeListener) Accept() (net.Conn, error) {
@@ -147,6 +148,17 @@ func start(t *testing.T, cfg Config) *running {
 		r.done <- nil
 	})
 	return r
+}
+
+// as makes every peer one of uid.
+func as(uid uint32) func(net.Conn) (Peer, error) {
+	return func(net.Conn) (Peer, error) { return Peer{UID: uid}, nil }
+}
+
+// eachAnother makes every peer another user, none of them an operator.
+func eachAnother() func(net.Conn) (Peer, error) {
+	var n atomic.Uint32
+	return func(net.Conn) (Peer, error) { return Peer{UID: guest + n.Add(1)}, nil }
 }
 
 func fakeSign(ticket secret.Text, nonce string, timestamp int64, url string) string {

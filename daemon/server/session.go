@@ -3,7 +3,11 @@ package server
 import (
 	"context"
 	"errors"
+	"math"
 	"strconv"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
 
 	"tokend/protocol"
 )
@@ -19,6 +23,7 @@ type action uint8
 const (
 	more   action = iota // write out, read more, step again
 	flush                // write out, step again
+	slow                 // write out, let takeDelay pass, step again
 	wait                 // run the job, step again
 	end                  // write out, close
 	refuse               // write out, then let the peer finish what it is saying before closing
@@ -30,6 +35,8 @@ const (
 type session struct {
 	server *Server
 	peer   Peer
+	user   *user  // of peer
+	unit   string // peer's systemd unit, for the audit; "" until it has been asked for
 
 	// out is replies that are not yet written. The driver empties it.
 	out []byte
@@ -41,6 +48,14 @@ type session struct {
 
 	access *access // what rights were decided by
 	rights *rights
+
+	// allowance is how many requests may be answered before more has to be drawn from the
+	// user's; less than none where one has cost more than there was. delay is when
+	// what was drawn last may be used.
+	allowance int
+	delay     time.Duration
+
+	held *gauge // what the job holds one of, until it has run; nil for none
 
 	tally tally
 
@@ -74,9 +89,19 @@ var (
 	errGone = errors.New("the peer is gone")
 )
 
-// newSession returns the session of peer.
-func newSession(s *Server, peer Peer) *session {
-	return &session{server: s, peer: peer}
+// newSession returns the session of peer, which is one of u's. The caller calls close at its
+// end.
+func newSession(s *Server, peer Peer, u *user) *session {
+	return &session{server: s, peer: peer, user: u}
+}
+
+// close gives back what the session holds of its user's. It is not used any more then.
+func (s *session) close() {
+	s.letGo()
+	if s.allowance > 0 && !s.user.operator {
+		s.user.pace.giveBack(s.server.pace, s.allowance)
+		s.allowance = 0
+	}
 }
 
 // takeJob returns the job that step has asked for, and lets go of it.
@@ -105,11 +130,70 @@ func (s *session) step(in []byte) (n int, next action) {
 			s.fail(err)
 			break
 		}
+		if s.allowance <= 0 && !s.draw() {
+			next = slow
+			break
+		}
+		s.allowance--
 		n = len(in) - len(rest)
 		next = s.answer(line)
 	}
-	s.tally.add(&s.server.stats)
+	s.tally.add(&s.user.stats)
 	return n, next
+}
+
+// draw draws the next ration of requests, and reports whether it may be used at once.
+func (s *session) draw() bool {
+	if s.user.operator {
+		s.allowance = math.MaxInt
+		return true
+	}
+	debt := -s.allowance
+	s.allowance = ration
+	s.delay = s.user.pace.take(s.server.clock(), s.server.pace, ration+debt)
+	if s.delay > 0 {
+		s.user.stats.slowed.Add(1)
+	}
+	return s.delay == 0
+}
+
+// takeDelay returns how long to wait when step has returned slow.
+func (s *session) takeDelay() time.Duration {
+	d := s.delay
+	s.delay = 0
+	return d
+}
+
+// What a request costs that may take long: as many ordinary ones as there are in a fourth of
+// its time, so that a user who asks for nothing else has a fourth of a processor. A
+// span beyond maxTimed says that the machine slept, and not what the request cost.
+const (
+	timedShare = 4
+	maxTimed   = 100 * time.Millisecond
+)
+
+// timed makes the user pay for the time that f takes.
+func (s *session) timed(f func()) {
+	began := time.Now()
+	f()
+	s.allowance -= int(timedShare * min(time.Since(began), maxTimed) / s.server.pace.each)
+}
+
+// hold makes the next job hold one of g until it has run, unless limit are held.
+func (s *session) hold(g *gauge, limit int) bool {
+	if !g.enter(s.user.bound(limit)) {
+		return false
+	}
+	s.held = g
+	return true
+}
+
+// letGo ends hold.
+func (s *session) letGo() {
+	if s.held != nil {
+		s.held.leave()
+		s.held = nil
+	}
 }
 
 // answer answers one request. A new verb is a line here and a method.
@@ -172,8 +256,8 @@ func (s *session) quit() action {
 	return end
 }
 
-// do makes a job of what does not wait for others but may take its time: it walks lists,
-// asks the system, or writes more than fits in out.
+// do makes a job of what does not wait for others but may take its time: it
+// asks the system, walks through much, or writes more than fits in out.
 func (s *session) do(run func(flush func() error) error) action {
 	s.job = job{run: func(_ context.Context, flush func() error) error { return run(flush) }}
 	return wait
@@ -182,7 +266,12 @@ func (s *session) do(run func(flush func() error) error) action {
 // wait makes a job of what leaves the peer waiting for as long as [Config].WaitTimeout allows.
 // ask appends the answer, or its error is the answer.
 func (s *session) wait(ask func(context.Context) error) action {
+	if !s.hold(&s.user.waits, s.server.cfg.maxUserWaits()) {
+		s.fail(errWaits)
+		return more
+	}
 	s.job = job{waits: true, run: func(ctx context.Context, _ func() error) error {
+		defer s.letGo()
 		if ctx.Err() != nil { // stopping: nothing is begun that nobody will wait for
 			s.fail(ctx.Err())
 			return nil
@@ -209,46 +298,54 @@ func (s *session) renewRights() {
 	}
 }
 
-// allowed reports whether the peer may use v on name, and answers if it may not.
-func (s *session) allowed(v protocol.Verb, name []byte) bool {
-	if granted, visible := s.rights.may(v, name); !granted {
-		s.refuse(v, visible, errNotFound)
-		return false
+// allowed reports whether the peer may use v on name, and answers if it may not: next is what
+// the driver is to do then.
+func (s *session) allowed(v protocol.Verb, name []byte) (next action, ok bool) {
+	granted, visible := s.rights.may(v, name)
+	if granted {
+		return more, true
 	}
-	return true
+	return s.refuse(v, name, visible, errNotFound), false
 }
 
 // allowedOwner is allowed for an owner.
-func (s *session) allowedOwner(v protocol.Verb, owner []byte) bool {
-	if granted, visible := s.rights.mayOwn(v, owner); !granted {
-		s.refuse(v, visible, errNoOwner)
-		return false
+func (s *session) allowedOwner(v protocol.Verb, owner []byte) (next action, ok bool) {
+	granted, visible := s.rights.mayOwn(v, owner)
+	if granted {
+		return more, true
 	}
-	return true
+	return s.refuse(v, owner, visible, errNoOwner), false
 }
 
-// refuse answers with hidden, or says that v is not granted on what may be seen.
-func (s *session) refuse(v protocol.Verb, visible bool, hidden *protocol.Error) {
+// refuse answers with hidden, or says that v is not granted on what may be seen. The audit
+// says which it was; the peer cannot tell, from the time it takes either, since nothing is
+// looked up.
+func (s *session) refuse(v protocol.Verb, name []byte, visible bool, hidden *protocol.Error) action {
+	e := hidden
 	if visible {
-		s.deny(v)
-	} else {
-		s.fail(hidden)
+		e = denied(v)
 	}
+	if !s.mayNote(&s.user.denials, denialLines) {
+		s.fail(e)
+		return more
+	}
+	owned := string(name)
+	return s.do(func(func() error) error {
+		s.note(hclog.Warn, v.String(), owned, string(e.Code))
+		s.fail(e)
+		return nil
+	})
 }
 
-// granted is allowed for a verb that goes without a name.
-func (s *session) granted(v protocol.Verb) bool {
-	if s.rights.anywhere.has(v) {
-		return true
-	}
-	s.deny(v)
-	return false
+// deny refuses a verb that goes without a name.
+func (s *session) deny(v protocol.Verb) action {
+	return s.refuse(v, []byte("-"), true, nil)
 }
 
-func (s *session) deny(v protocol.Verb) {
-	s.server.log.Debug("denied", "verb", v.String(), "uid", s.peer.UID, "pid", s.peer.PID)
-	s.fail(&protocol.Error{Code: protocol.Denied, RetryAfter: protocol.Never,
-		Message: v.String() + " is not granted to this user"})
+// denied is the answer to who may see, but not use v.
+func denied(v protocol.Verb) *protocol.Error {
+	return &protocol.Error{Code: protocol.Denied, RetryAfter: protocol.Never,
+		Message: v.String() + " is not granted to this user"}
 }
 
 // fail answers err. A fault goes to the log, and the peer is told where to find it
@@ -260,6 +357,6 @@ func (s *session) fail(err error) {
 		s.server.log.Error("internal error", "request", id, "uid", s.peer.UID, "pid", s.peer.PID, "error", err)
 		e = &protocol.Error{Code: e.Code, RetryAfter: e.RetryAfter, Message: "internal error, see the log for request " + id}
 	}
-	s.server.stats.failed(e.Code)
+	s.user.stats.failed(e.Code)
 	s.out = protocol.AppendError(s.out, e)
 }

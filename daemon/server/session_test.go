@@ -13,12 +13,15 @@ import (
 	"tokend/protocol"
 )
 
+// sessionOf returns the session of a peer that nobody has let in or counted.
+func sessionOf(s *Server, peer Peer) *session { return newSession(s, peer, s.users.get(peer.UID)) }
+
 // newTestSession returns a session of a peer that may do everything, and its engine.
 func newTestSession(t testing.TB) (*session, *fakeEngine) {
 	t.Helper()
 	engine := newFakeEngine()
 	s := New(Config{Engine: engine, Sign: fakeSign, Version: "1.2.3"})
-	return newSession(s, Peer{}), engine
+	return sessionOf(s, Peer{}), engine
 }
 
 // drive does what a driver does, with bytes that arrive in the given pieces, and
@@ -89,7 +92,7 @@ func TestSessionGetHitDoesNotAllocate(t *testing.T) {
 		rules []Rule
 	}{{"without rules", nil}, {"with rules", rules}} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := newSession(New(Config{Engine: newFakeEngine(), Rules: tt.rules}), Peer{UID: guest, Groups: []uint32{33}})
+			s := sessionOf(New(Config{Engine: newFakeEngine(), Rules: tt.rules}), Peer{UID: guest, Groups: []uint32{33}})
 			// Two names, so that the counter of the last one does not hide the table's.
 			batch := []byte(strings.Repeat("GET "+token+"\nGET "+workToken+"\n", 8))
 			s.step(batch)
@@ -218,7 +221,7 @@ func TestSessionAbuse(t *testing.T) {
 
 // New rules bind connections that are open.
 func TestSessionObeysNewRules(t *testing.T) {
-	s := newSession(New(Config{Engine: newFakeEngine()}), Peer{UID: guest})
+	s := sessionOf(New(Config{Engine: newFakeEngine()}), Peer{UID: guest})
 	ask := func() string {
 		got, _ := drive(t, s, []byte("GET "+token+"\n"))
 		return strings.SplitN(got, " ", 3)[0]
@@ -255,14 +258,14 @@ func TestStatusSaysWhoReads(t *testing.T) {
 	engine := newFakeEngine()
 	srv := New(Config{Engine: engine, Sign: fakeSign})
 	for i, uid := range []uint32{0, 4_000_000_001, 4_000_000_001} {
-		s := newSession(srv, Peer{UID: uid})
+		s := sessionOf(srv, Peer{UID: uid})
 		drive(t, s, []byte("GET "+token+"\nGET "+workToken+"\nGET "+token+"\n"))
 		if i == 0 {
 			continue
 		}
 		drive(t, s, []byte("SIGN "+ticket+" https://example.com/\n"))
 	}
-	s := newSession(srv, Peer{})
+	s := sessionOf(srv, Peer{})
 	for name, want := range map[string]string{
 		token:  "4000000001=4,root=2",
 		ticket: "4000000001=2",

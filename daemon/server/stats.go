@@ -9,13 +9,16 @@ import (
 	"tokend/protocol"
 )
 
-// stats are the server's own counters, since it was made.
+// stats are what has been done, by one user or by several, since the server was made.
 type stats struct {
 	connections atomic.Int64 // accepted, those turned away among them
+	turnedAway  atomic.Int64 // of these, those for which there was no room
 	reads       atomic.Int64 // GET and SIGN that were granted
 	hits        atomic.Int64 // of these, answered from memory
 	waits       atomic.Int64 // of these, those for which no valid value was held
 	rejects     atomic.Int64 // REJECT that were granted
+	slowed      atomic.Int64 // pauses between requests, since there were too many
+	unaudited   atomic.Int64 // audit lines left out, since there were too many
 
 	errors [16]atomic.Int64 // by the code's place in protocol.Codes; the last for others
 }
@@ -46,7 +49,27 @@ func (s *stats) failed(code protocol.Code) {
 	s.errors[i].Add(1)
 }
 
-// list returns the counters. Of the errors, only what has occurred is in it.
+// merge adds what other counts.
+func (s *stats) merge(other *stats) {
+	for _, pair := range [...][2]*atomic.Int64{
+		{&s.connections, &other.connections},
+		{&s.turnedAway, &other.turnedAway},
+		{&s.reads, &other.reads},
+		{&s.hits, &other.hits},
+		{&s.waits, &other.waits},
+		{&s.rejects, &other.rejects},
+		{&s.slowed, &other.slowed},
+		{&s.unaudited, &other.unaudited},
+	} {
+		pair[0].Add(pair[1].Load())
+	}
+	for i := range s.errors {
+		s.errors[i].Add(other.errors[i].Load())
+	}
+}
+
+// list returns the counters. What is no part of ordinary days is in it only where it has
+// occurred.
 func (s *stats) list() []refresh.Stat {
 	all := []refresh.Stat{
 		{Key: "connections", Value: s.connections.Load()},
@@ -55,22 +78,35 @@ func (s *stats) list() []refresh.Stat {
 		{Key: "rejects", Value: s.rejects.Load()},
 		{Key: "waits", Value: s.waits.Load()},
 	}
-	for i, code := range protocol.Codes() {
-		if n := s.errors[i].Load(); n > 0 {
-			all = append(all, refresh.Stat{Key: "errors:" + string(code), Value: n})
+	occurred := func(key string, n int64) {
+		if n > 0 {
+			all = append(all, refresh.Stat{Key: key, Value: n})
 		}
+	}
+	occurred("turned_away", s.turnedAway.Load())
+	occurred("slowed", s.slowed.Load())
+	occurred("unaudited", s.unaudited.Load())
+	for i, code := range protocol.Codes() {
+		occurred("errors:"+string(code), s.errors[i].Load())
 	}
 	return all
 }
 
-// stats answers with the engine's counters and the server's, sorted by key.
+// stats answers with the engine's counters and the server's, sorted by key. The engine's, and
+// what others do, tell of credentials that the peer may not see: unless STATS is granted
+// to it on every name, it is told what its own user has done.
 func (s *session) stats() action {
-	if !s.granted(protocol.VerbStats) {
-		return more
+	if !s.rights.anywhere.has(protocol.VerbStats) {
+		return s.deny(protocol.VerbStats)
 	}
-	s.tally.add(&s.server.stats)
-	return s.do(func(flush func() error) error {
-		all := slices.Concat(s.server.cfg.Engine.Stats(), s.server.stats.list())
+	s.tally.add(&s.user.stats)
+	return s.do(func(func() error) error {
+		var all []refresh.Stat
+		if s.rights.everywhere.has(protocol.VerbStats) {
+			s.timed(func() { all = slices.Concat(s.server.cfg.Engine.Stats(), s.server.users.total().list()) })
+		} else {
+			all = s.user.stats.list()
+		}
 		slices.SortFunc(all, func(a, b refresh.Stat) int { return cmp.Compare(a.Key, b.Key) })
 		s.out = protocol.AppendCount(s.out, len(all))
 		for _, stat := range all {

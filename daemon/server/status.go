@@ -11,8 +11,8 @@ import (
 // status answers with everything there is to say of a credential but its value. Every key
 // is always there, in this order; "-" stands for none. New keys come at the end.
 func (s *session) status(name []byte) action {
-	if !s.allowed(protocol.VerbStatus, name) {
-		return more
+	if next, ok := s.allowed(protocol.VerbStatus, name); !ok {
+		return next
 	}
 	owned := string(name)
 	return s.do(func(func() error) error {
@@ -38,7 +38,7 @@ func (s *session) status(name []byte) action {
 			{"hold_until", holdUntil(st)},
 			{"fingerprint", st.Fingerprint},
 			{"durable", yesNo(st.Durable)},
-			{"used_by", s.server.usage.describe(owned)},
+			{"used_by", s.server.usage.describe(owned, &s.server.audit.names)},
 			{"source", st.Source},
 			{"generations", some(st.Generations)},
 		}
@@ -52,8 +52,8 @@ func (s *session) status(name []byte) action {
 
 // history answers with the last refreshes of a credential, newest first.
 func (s *session) history(name []byte) action {
-	if !s.allowed(protocol.VerbHistory, name) {
-		return more
+	if next, ok := s.allowed(protocol.VerbHistory, name); !ok {
+		return next
 	}
 	owned := string(name)
 	return s.do(func(func() error) error {

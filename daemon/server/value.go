@@ -16,8 +16,8 @@ import (
 
 // get is the way that nearly every request goes: no allocation, no job.
 func (s *session) get(name []byte) action {
-	if !s.allowed(protocol.VerbGet, name) {
-		return more
+	if next, ok := s.allowed(protocol.VerbGet, name); !ok {
+		return next
 	}
 	s.tally.reads++
 	if v, ok := s.server.cfg.Engine.Cached(name); ok {
@@ -25,28 +25,34 @@ func (s *session) get(name []byte) action {
 		s.give(name, v)
 		return more
 	}
-	s.server.stats.waits.Add(1)
+	s.user.stats.waits.Add(1)
 	return s.await(string(name), s.server.cfg.Engine.Get)
 }
 
 // reject's value is the peer's word for what WeChat refused: as secret as what it is
 // answered.
 func (s *session) reject(name, value []byte) action {
-	if !s.allowed(protocol.VerbReject, name) {
-		return more
+	if next, ok := s.allowed(protocol.VerbReject, name); !ok {
+		return next
 	}
-	s.server.stats.rejects.Add(1)
+	s.user.stats.rejects.Add(1)
 	refused := secret.Text(value)
 	return s.await(string(name), func(ctx context.Context, name string) (refresh.Value, error) {
-		return s.server.cfg.Engine.Reject(ctx, name, refused)
+		v, err := s.server.cfg.Engine.Reject(ctx, name, refused)
+		s.done(ctx, protocol.VerbReject, name, err)
+		return v, err
 	})
 }
 
 func (s *session) refresh(name []byte) action {
-	if !s.allowed(protocol.VerbRefresh, name) {
-		return more
+	if next, ok := s.allowed(protocol.VerbRefresh, name); !ok {
+		return next
 	}
-	return s.await(string(name), s.server.cfg.Engine.Refresh)
+	return s.await(string(name), func(ctx context.Context, name string) (refresh.Value, error) {
+		v, err := s.server.cfg.Engine.Refresh(ctx, name)
+		s.done(ctx, protocol.VerbRefresh, name, err)
+		return v, err
+	})
 }
 
 // await answers with the value that ask returns.
@@ -84,10 +90,10 @@ const nonceLength = 16
 
 // sign makes a signature with a ticket that never leaves the daemon.
 func (s *session) sign(name, url []byte) action {
-	switch {
-	case !s.allowed(protocol.VerbSign, name):
-		return more
-	case !signs(string(name)):
+	if next, ok := s.allowed(protocol.VerbSign, name); !ok {
+		return next
+	}
+	if !signs(string(name)) {
 		s.fail(errNotTicket)
 		return more
 	}
@@ -103,7 +109,7 @@ func (s *session) sign(name, url []byte) action {
 		answer(v)
 		return more
 	}
-	s.server.stats.waits.Add(1)
+	s.user.stats.waits.Add(1)
 	owned := string(name)
 	return s.awaitThen(owned, s.server.cfg.Engine.Get, func(v refresh.Value) {
 		s.count([]byte(owned))

@@ -1,0 +1,122 @@
+package server
+
+import (
+	"math"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// What one user may have at once, besides connections and waiting requests (see [Config]). Each
+// bounds memory that a request can make the daemon hold; operators are not bound.
+const (
+	// userWatches bounds watches: the engine keeps 48 KB of events for each.
+	userWatches = 256
+
+	// userLists bounds requests that walk through all there is: each holds a list of
+	// all of it, 5 MB with 100 000 credentials, until it has been written.
+	userLists = 4
+
+	// userDeaf bounds connections that have stopped reading: each holds some 100 KB of
+	// replies here and twice that in the kernel until WriteTimeout ends it.
+	userDeaf = 64
+
+	// userLong bounds connections with a line under way that does not fit in 4 KiB, for
+	// which there is a buffer of up to 64 KiB until LineTimeout ends it.
+	userLong = 64
+)
+
+// How many audit lines there may be of what anybody can do as often as they like. What only
+// operators may do unless a rule says otherwise is never left out when it was done.
+var (
+	actLines    = rate{each: time.Second, burst: 60}             // for each user
+	denialLines = rate{each: 10 * time.Second, burst: 20}        // for each user
+	allLines    = rate{each: 20 * time.Millisecond, burst: 2000} // for all users together
+	warnLines   = rate{each: time.Minute, burst: 1}              // for each user
+)
+
+// deafAfter is how long a peer may read nothing before it counts as one that has stopped
+// reading. One that works empties what the kernel holds for it in less.
+const deafAfter = 100 * time.Millisecond
+
+// ration is how many requests' worth of its user's allowance a session draws at once, so
+// that a request costs a subtraction and not an atomic operation that all connections of a user
+// meet at. What is left of it at the end is given back.
+const ration = 64
+
+// rate is how fast an allowance refills, and how much it holds.
+type rate struct {
+	each  time.Duration // until there is one more
+	burst int
+}
+
+// bucket is an allowance that refills with time. It is full at first. Its one number is when, by the
+// server's clock, it will be full but for its burst: the generic cell rate
+// algorithm, which needs no lock and no timer.
+type bucket struct{ due atomic.Int64 }
+
+// take takes n, whether or not there are so many, and returns how long it will be until
+// there would have been. Those who wait for it wait in the order in which they took.
+func (b *bucket) take(now time.Duration, r rate, n int) (wait time.Duration) {
+	for {
+		old := b.due.Load()
+		due := r.after(old, now, n)
+		if b.due.CompareAndSwap(old, due) {
+			return max(0, time.Duration(due)-now)
+		}
+	}
+}
+
+// allow takes one if there is one.
+func (b *bucket) allow(now time.Duration, r rate) bool {
+	for {
+		old := b.due.Load()
+		due := r.after(old, now, 1)
+		if due > int64(now) {
+			return false
+		}
+		if b.due.CompareAndSwap(old, due) {
+			return true
+		}
+	}
+}
+
+// giveBack gives back n of what was taken.
+func (b *bucket) giveBack(r rate, n int) { b.due.Add(-int64(r.each) * int64(n)) }
+
+func (r rate) after(due int64, now time.Duration, n int) int64 {
+	full := int64(now) - int64(r.each)*int64(r.burst)
+	return max(due, full) + int64(r.each)*int64(n)
+}
+
+// gauge counts what is held now.
+type gauge struct{ n atomic.Int32 }
+
+// enter holds one more, unless there are limit.
+func (g *gauge) enter(limit int32) bool {
+	if g.n.Add(1) > limit {
+		g.n.Add(-1)
+		return false
+	}
+	return true
+}
+
+func (g *gauge) leave() { g.n.Add(-1) }
+
+// bound is limit for u.
+func (u *user) bound(limit int) int32 {
+	if u.operator {
+		return math.MaxInt32
+	}
+	return int32(limit)
+}
+
+// roomFor is how many connections there may be of limit: a quarter of the descriptors that the process
+// may have are left to operators, the store and calls upstream.
+func roomFor(limit int) int {
+	var descriptors syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &descriptors); err != nil {
+		return limit
+	}
+	return max(1, min(limit, int(min(descriptors.Cur, math.MaxInt32))/4*3))
+}

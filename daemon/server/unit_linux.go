@@ -1,0 +1,82 @@
+package server
+
+import (
+	"io"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// maxProcFile bounds what is read of a file in /proc.
+const maxProcFile = 16 << 10
+
+// unitOf returns the systemd unit that the process of p runs in, or "-" where it cannot be
+// known: the process is gone, it is none of systemd's, or the daemon does not see
+// other users' processes (ProtectProc=invisible). A number that has been given to a process
+// of another user meanwhile is found out; one given to the same user's may not be.
+func unitOf(p Peer) string {
+	if p.PID <= 0 {
+		return "-"
+	}
+	dir := "/proc/" + strconv.Itoa(int(p.PID))
+	cgroup := procFile(dir + "/cgroup")
+	if uid, ok := effectiveUID(procFile(dir + "/status")); !ok || uid != p.UID {
+		return "-"
+	}
+	for line := range strings.Lines(cgroup) {
+		// hierarchy:controllers:path; systemd's is 0, or, before cgroup 2, the one of its name.
+		f := strings.SplitN(strings.TrimSuffix(line, "\n"), ":", 3)
+		if len(f) == 3 && (f[0] == "0" || f[1] == "name=systemd") {
+			if unit := unitIn(f[2]); unit != "" {
+				return unit
+			}
+		}
+	}
+	return "-"
+}
+
+// procFile returns the file at path as far as it can be read.
+func procFile(path string) string {
+	f, err := os.Open(path)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	b, _ := io.ReadAll(io.LimitReader(f, maxProcFile))
+	return string(b)
+}
+
+// effectiveUID returns the second number of the line Uid: of a process's status.
+func effectiveUID(status string) (uint32, bool) {
+	for line := range strings.Lines(status) {
+		if f := strings.Fields(line); len(f) >= 3 && f[0] == "Uid:" {
+			n, err := strconv.ParseUint(f[2], 10, 32)
+			return uint32(n), err == nil
+		}
+	}
+	return 0, false
+}
+
+// unitIn returns the unit whose control group path is, or is beneath: the first part that is
+// no slice, as in /system.slice/php8.2-fpm.service or /user.slice/user-33.slice/session-1.scope.
+func unitIn(path string) string {
+	for part := range strings.SplitSeq(path, "/") {
+		switch {
+		case part == "", part == "..", strings.HasSuffix(part, ".slice"):
+		case isUnit(part):
+			return part
+		default:
+			return ""
+		}
+	}
+	return ""
+}
+
+// isUnit reports whether s is the name of a service or a scope, the two kinds that have
+// processes (systemd.unit(5)). Whoever may make control groups may name them at will.
+func isUnit(s string) bool {
+	return len(s) <= 255 && (strings.HasSuffix(s, ".service") || strings.HasSuffix(s, ".scope")) &&
+		!strings.ContainsFunc(s, func(r rune) bool {
+			return !(r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' || strings.ContainsRune(`:_.\@-`, r))
+		})
+}

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package server
+
+// unitOf returns "-": there is no systemd.
+func unitOf(Peer) string { return "-" }

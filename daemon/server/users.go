@@ -1,0 +1,131 @@
+package server
+
+import (
+	"maps"
+	"sync"
+	"sync/atomic"
+)
+
+// user is what all connections of one uid have in common: what they hold, what they may
+// still ask for, and what they have done. A uid is the unit of fairness, since it is the one thing
+// about a peer that the peer cannot make more of.
+type user struct {
+	uid uint32
+
+	// operator says that it is root or the daemon's own user, whom no limit binds: they
+	// can stop the daemon, so there is nothing to protect it from.
+	operator bool
+
+	conns int // connections being served; guarded by users.mu
+
+	pace     bucket // of requests
+	acts     bucket // of audit lines about what was done
+	denials  bucket // of audit lines about what was refused
+	warnings bucket // of lines that say that it was slowed
+
+	waits   gauge // requests that wait, watches not among them
+	watches gauge
+	deaf    gauge // connections that do not read what they are sent
+	long    gauge // connections with a long line under way
+
+	// lists lets in those that walk through all there is.
+	lists chan struct{}
+
+	unsaid atomic.Int64 // audit lines left out since the last one written
+	stats  stats
+}
+
+// users are the users that have connections, and some that had. The zero value knows none.
+type users struct {
+	self uint32 // the daemon's own uid; set by New, read-only after
+
+	mu      sync.Mutex
+	all     map[uint32]*user
+	sweepAt int   // the size of all at which those without connections are let go
+	open    int   // connections of those who are no operators
+	gone    stats // what those have done who were let go
+}
+
+// fewUsers is how many users are remembered without a look at whether they still have
+// connections. An ordinary host has some tens; one whose users have ranges of
+// subordinate uids (subuid(5), 65536 each) has whoever they like.
+const fewUsers = 1024
+
+// get returns the user of uid.
+func (us *users) get(uid uint32) *user {
+	us.mu.Lock()
+	defer us.mu.Unlock()
+	return us.getLocked(uid)
+}
+
+func (us *users) getLocked(uid uint32) *user {
+	if u := us.all[uid]; u != nil {
+		return u
+	}
+	if us.all == nil {
+		us.all, us.sweepAt = make(map[uint32]*user), fewUsers
+	}
+	if len(us.all) >= us.sweepAt {
+		us.sweepLocked()
+	}
+	u := &user{uid: uid, operator: uid == 0 || uid == us.self, lists: make(chan struct{}, userLists)}
+	us.all[uid] = u
+	return u
+}
+
+// sweepLocked lets go of users without connections. What they have done stays counted; their
+// allowances are full again when they come back, which gains nobody anything who
+// has so many uids. It looks at all again only when there are twice as many as it has left, so
+// that its cost stays small for each user that comes.
+func (us *users) sweepLocked() {
+	maps.DeleteFunc(us.all, func(_ uint32, u *user) bool {
+		if u.conns > 0 {
+			return false
+		}
+		us.gone.merge(&u.stats)
+		return true
+	})
+	us.sweepAt = max(fewUsers, 2*len(us.all))
+}
+
+// enter takes in a connection of uid. It reports false if there is no room for it: when
+// as many as limit are open, or uid has as many as are free. So one user alone gets half
+// of limit, two get a third each, and there is always room for one who has none yet. An
+// operator's connections need no room and take none.
+func (us *users) enter(uid uint32, limit int) (u *user, ok bool) {
+	us.mu.Lock()
+	defer us.mu.Unlock()
+	u = us.getLocked(uid)
+	u.stats.connections.Add(1)
+	if !u.operator {
+		if u.conns >= limit-us.open {
+			u.stats.turnedAway.Add(1)
+			return u, false
+		}
+		us.open++
+	}
+	u.conns++
+	return u, true
+}
+
+// leave ends enter.
+func (us *users) leave(u *user) {
+	us.mu.Lock()
+	defer us.mu.Unlock()
+	u.conns--
+	if !u.operator {
+		us.open--
+	}
+}
+
+// total returns what all have done together.
+func (us *users) total() *stats {
+	us.mu.Lock()
+	defer us.mu.Unlock()
+	sum := new(stats)
+	sum.merge(&us.gone)
+	for _, u := range us.all {
+		sum.merge(&u.stats)
+	}
+	return sum
+}
