@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"path"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -68,6 +70,19 @@ func (a *asker) names(cmd *cobra.Command, args []string, begun string) ([]cobra.
 		return err
 	})
 	return found, cobra.ShellCompDirectiveNoFileComp
+}
+
+// owners completes the owner of customers, a platform or a suite, from the tickets that
+// the daemon lists: each has one.
+func (a *asker) owners(cmd *cobra.Command, args []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	names, directive := a.names(cmd, args, begun)
+	var found []cobra.Completion
+	for _, name := range names {
+		if owner, word := path.Split(name); word == "component_verify_ticket" || word == "suite_ticket" {
+			found = append(found, strings.TrimSuffix(owner, "/"))
+		}
+	}
+	return found, directive
 }
 
 // askError is the failure of something that was asked of a daemon.

@@ -5,6 +5,7 @@
 //	tokend serve                     be the daemon
 //	tokend check                     read the configuration and say what is wrong with it
 //	tokend get NAME                  print a credential that is valid now
+//	tokend put, exchange, import     hand in what WeChat and its customers give
 //	tokend list, status, watch       see how everything stands
 //	tokend sandbox                   a WeChat of one's own to develop against
 //	tokend demo                      all of it in one command

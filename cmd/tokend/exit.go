@@ -98,6 +98,9 @@ func hint(err error) string {
 	if c, ok := errors.AsType[*configError](err); ok {
 		return c.hint()
 	}
+	if i, ok := errors.AsType[*importError](err); ok && i.hint() != "" {
+		return i.hint()
+	}
 	if refusal, ok := errors.AsType[*protocol.Error](err); ok {
 		return refusalHint(refusal)
 	}
@@ -125,8 +128,13 @@ func refusalHint(refusal *protocol.Error) string {
 	case protocol.NotFound:
 		return "tokend list shows the names there are"
 	case protocol.Denied:
+		if refusal.Message == "write-only" {
+			return "a grant is kept and used, and never shown: tokend status NAME says that it is there"
+		}
 		return "[[access]] in the configuration grants verbs; root and tokend's own user may do all"
-	case protocol.Upstream, protocol.Reauth:
+	case protocol.Reauth:
+		return "the customer must authorise; tokend learns of it by WeChat's push, or by: tokend exchange OWNER CODE"
+	case protocol.Upstream:
 		return "tokend status NAME says since when and why; once it is put right: tokend refresh NAME"
 	}
 	if refusal.RetryAfter > 0 {

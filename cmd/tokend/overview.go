@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
+	"path"
 	"slices"
 	"strings"
 
@@ -73,11 +75,17 @@ func byState(all []clientlib.Listing) string {
 // needsAttention shows what is not as it should be, and why.
 func (a *asker) needsAttention(ctx context.Context, c *clientlib.Client, all []clientlib.Listing) error {
 	var bad []clientlib.Listing
+	var gone []string
 	for _, l := range all {
-		if slices.Contains(attention, l.State) {
+		switch {
+		case !slices.Contains(attention, l.State):
+		case isGrant(l.Name) && l.State == "held":
+			gone = append(gone, l.Name)
+		default:
 			bad = append(bad, l)
 		}
 	}
+	a.revoked(gone)
 	if len(bad) == 0 {
 		return nil
 	}
@@ -98,6 +106,28 @@ func (a *asker) needsAttention(ctx context.Context, c *clientlib.Client, all []c
 		fmt.Fprintf(w, "  %s\n    %s\n", l.Name, why(l, pairs))
 	}
 	return nil
+}
+
+// isGrant reports whether name is that of a customer's grant.
+func isGrant(name string) bool {
+	word := path.Base(name)
+	return word == "refresh_token" || word == "permanent_code"
+}
+
+// revoked shows how many customers of whom have taken their authorization back, by the names of
+// their grants. There may be many of them over the years, and most of them need no attention.
+func (a *asker) revoked(grants []string) {
+	count := map[string]int{}
+	for _, name := range grants {
+		count[path.Dir(path.Dir(name))]++
+	}
+	w := a.env.stdout
+	for i, owner := range slices.Sorted(maps.Keys(count)) {
+		if i == 0 {
+			fmt.Fprintf(w, "\nauthorizations taken back\n")
+		}
+		fmt.Fprintf(w, "  %s: %s; which: tokend list %s/\n", owner, plural(count[owner], "customer"), owner)
+	}
 }
 
 // why says in a line what is the matter with a credential.
@@ -131,6 +161,9 @@ func (a *asker) sinceStart(stats []clientlib.Pair) error {
 	t := newTable(w)
 	t.row("  reads", grouped(count["reads"]), grouped(count["hits"])+" of them answered from memory")
 	t.row("  rejects", grouped(count["rejects"]), "")
+	if pushes, refused := pushed(count); pushes+refused > 0 {
+		t.row("  pushes", grouped(pushes+refused), grouped(refused)+" of them refused")
+	}
 	t.row("  calls upstream", grouped(count["calls"]), "")
 	for _, p := range stats {
 		if path, ok := strings.CutPrefix(p.Key, "calls:"); ok {
@@ -138,4 +171,16 @@ func (a *asker) sinceStart(stats []clientlib.Pair) error {
 		}
 	}
 	return t.flush()
+}
+
+// pushed returns how many genuine messages WeChat has pushed, and how many were none or could
+// not be kept.
+func pushed(count map[string]int64) (taken, refused int64) {
+	for key, n := range count {
+		if strings.HasPrefix(key, "pushes:") {
+			taken += n
+		}
+	}
+	failed := count["pushes_failed"] // counted by their kinds too
+	return taken - failed, count["pushes_refused"] + failed
 }

@@ -69,6 +69,7 @@ See it at work, with nothing installed and no account:   tokend demo`,
 	root.AddGroup(
 		&cobra.Group{ID: "daemon", Title: "The daemon:"},
 		&cobra.Group{ID: "ask", Title: "Ask the daemon:"},
+		&cobra.Group{ID: "give", Title: "Hand in what WeChat and its customers give:"},
 		&cobra.Group{ID: "try", Title: "Try it out:"},
 	)
 	add := func(group string, commands ...*cobra.Command) {
@@ -80,6 +81,7 @@ See it at work, with nothing installed and no account:   tokend demo`,
 	}
 	add("daemon", newServe(env), newCheck(env))
 	add("ask", newGet(env), newReject(env), newRefresh(env), newList(env), newStatus(env), newHistory(env), newWatch(env))
+	add("give", newPut(env), newExchange(env), newImport(env))
 	add("try", newSandbox(env), newDemo(env))
 	root.AddCommand(newVersion(env))
 	return root

@@ -29,6 +29,16 @@ import (
 //	logged TEXT         the daemon logs TEXT, or has done
 //	ended N             the daemon ends with status N, or has done
 //	exits N COMMAND     COMMAND ends with status N
+//
+// and of platforms, suites and their customers
+//
+//	owners                      as wechat, with the sandbox's owners and [http] besides
+//	ticket OWNER FILE           WeChat makes OWNER a ticket
+//	grant OWNER CUSTOMER FILE   a customer of long ago, and its grant
+//	code OWNER CUSTOMER FILE    a customer authorises, and its browser brings the code
+//	unauthorize OWNER CUSTOMER  a customer takes the authorization back
+//	customers OWNER N           N customers of long ago
+//	push                        WeChat pushes what there is to tell, and is answered "success"
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
@@ -36,7 +46,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("TOKEND_SOCKET", filepath.Join(env.WorkDir, "tokend.sock"))
 			env.Setenv("LANG", "C")
 			env.Setenv("GORACE", race)
-			env.Values[world{}] = &world{dir: env.WorkDir}
+			env.Values[worldKey{}] = &world{dir: env.WorkDir}
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
@@ -47,6 +57,14 @@ func TestScripts(t *testing.T) {
 			"logged": only(1, (*world).logged),
 			"ended":  only(1, (*world).ended),
 			"exits":  exits,
+
+			"owners":      only(0, (*world).owners),
+			"ticket":      only(2, (*world).ticket),
+			"grant":       only(3, (*world).grant),
+			"code":        only(3, (*world).code),
+			"unauthorize": only(2, (*world).unauthorize),
+			"customers":   only(2, (*world).customers),
+			"push":        only(0, (*world).push),
 		},
 	})
 }
@@ -55,8 +73,12 @@ func TestScripts(t *testing.T) {
 type world struct {
 	dir    string
 	wechat *wechattest.WeChat
+	conf   sandbox.Configuration
 	daemon *exec.Cmd
 }
+
+// worldKey is under which a script keeps its world.
+type worldKey struct{}
 
 const longEnough = 20 * time.Second
 
@@ -66,7 +88,7 @@ func only(n int, method func(*world, *testscript.TestScript, []string)) func(*te
 		if neg || len(args) != n {
 			ts.Fatalf("wants %d arguments and no !", n)
 		}
-		method(ts.Value(world{}).(*world), ts, args)
+		method(ts.Value(worldKey{}).(*world), ts, args)
 	}
 }
 
@@ -79,8 +101,8 @@ func (w *world) startWeChat(ts *testscript.TestScript, _ []string) {
 	server, err := w.wechat.Start("")
 	ts.Check(err)
 	ts.Defer(func() { _ = server.Close() })
-	conf := sandbox.Configuration{Dir: w.dir, URL: server.URL, Accounts: accounts}
-	ts.Check(os.WriteFile(filepath.Join(w.dir, "tokend.toml"), []byte(conf.TOML()), 0o600))
+	w.conf = sandbox.Configuration{Dir: w.dir, URL: server.URL, Accounts: accounts}
+	w.configure(ts)
 }
 
 func (w *world) calls(ts *testscript.TestScript, args []string) {

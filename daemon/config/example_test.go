@@ -31,11 +31,13 @@ func TestExample(t *testing.T) {
 	if len(c.Warnings) != 0 {
 		t.Errorf("all switched on: %v", c.Warnings)
 	}
-	if len(c.OfficialAccounts) == 0 || len(c.MiniPrograms) == 0 || len(c.Work) == 0 || len(c.OpenWork) == 0 || len(c.Access) == 0 || c.EncryptionKey == "" {
+	if len(c.OfficialAccounts) == 0 || len(c.MiniPrograms) == 0 || len(c.Work) == 0 || len(c.OpenWork) == 0 || len(c.Access) == 0 || c.EncryptionKey == "" || c.HTTP == nil ||
+		len(c.OpenPlatforms) == 0 || len(c.OpenPlatforms[0].Authorizers) == 0 || len(c.OpenWork[0].Suites) == 0 || len(c.OpenWork[0].Suites[0].Corps) == 0 {
 		t.Errorf("all switched on: something is missing: %+v", c)
 	}
 	for _, key := range []string{"socket", "socket_mode", "state_dir", "encryption_key", "log_level", "log_format", "weixin_url",
-		"work_url", "timeout", "use_stable_access_token", "users", "groups", "names", "verbs"} {
+		"work_url", "timeout", "use_stable_access_token", "users", "groups", "names", "verbs",
+		"listen", "token", "aes_key", "refresh_token", "suite_secret", "permanent_code"} {
 		if !strings.Contains(text, "\n"+key) {
 			t.Errorf("%s is not shown", key)
 		}

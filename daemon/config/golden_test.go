@@ -26,6 +26,7 @@ func newTestEnv(t testing.TB) Env {
 	t.Helper()
 	files := fstest.MapFS{
 		"etc/tokend/wx0123.secret":    {Data: []byte("canary-file\n"), Mode: 0o640},
+		"etc/tokend/wx0123.aes_key":   {Data: []byte("abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG\n"), Mode: 0o600},
 		"etc/tokend/crlf.secret":      {Data: []byte("canary-crlf\r\n"), Mode: 0o600},
 		"etc/tokend/open.secret":      {Data: []byte("canary-open"), Mode: 0o644},
 		"etc/tokend/two-lines.secret": {Data: []byte("canary-one\ncanary-two\n"), Mode: 0o600},

@@ -11,6 +11,8 @@ type Configuration struct {
 	Dir      string // absolute; holds the socket and the state
 	URL      string // where the sandbox is
 	Accounts []Account
+	Owners   []Owner
+	HTTP     string // host:port where pushes to the owners arrive; empty: nowhere
 	LogLevel string // empty for the default
 }
 
@@ -26,8 +28,25 @@ func (c Configuration) TOML() string {
 		fmt.Fprintf(&b, "log_level = %q\n", c.LogLevel)
 	}
 	fmt.Fprintf(&b, "\n[upstream]\nweixin_url = %q\nwork_url   = %q\n", c.URL, c.URL)
+	if c.HTTP != "" {
+		fmt.Fprintf(&b, "\n[http]\nlisten = %q\n", c.HTTP)
+	}
 	for _, a := range c.Accounts {
 		b.WriteString("\n" + a.toml())
+		c.owners(&b, a.ID)
 	}
+	c.owners(&b, "")
 	return b.String()
 }
+
+// owners writes the suites of a provider, or with "" the platforms.
+func (c Configuration) owners(b *strings.Builder, provider string) {
+	for _, o := range c.Owners {
+		if o.Provider == provider {
+			b.WriteString("\n" + o.toml())
+		}
+	}
+}
+
+// Callback returns the address that pushes to o go to.
+func (c Configuration) Callback(o Owner) string { return "http://" + c.HTTP + "/callback/" + o.Path() }
