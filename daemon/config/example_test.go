@@ -17,14 +17,13 @@ func TestExample(t *testing.T) {
 		t.Fatal(err)
 	}
 	env := newTestEnv(t)
-	c, err := Parse("tokend.toml", b, env)
-	if err != nil {
+	if _, err := Parse("tokend.toml", b, env); err != nil {
 		t.Fatalf("as shipped:\n%v", err)
 	}
 
 	// What is switched off begins with "#" and no space.
 	text := regexp.MustCompile(`(?m)^#(\S)`).ReplaceAllString(string(b), "$1")
-	c, err = Parse("tokend.toml", []byte(text), env)
+	c, err := Parse("tokend.toml", []byte(text), env)
 	if err != nil {
 		t.Fatalf("all switched on:\n%v", err)
 	}
