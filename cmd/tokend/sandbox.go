@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -24,6 +25,10 @@ func newSandbox(env *environment) *cobra.Command {
 the configuration that makes tokend use it, then each call as it comes, then a summary. Tokens rotate,
 expire and are refused by WeChat's rules; quotas and errcodes are WeChat's.
 
+Tickets and events are pushed, signed and encrypted, to the platform and the suites as soon as
+tokend listens: tickets on time, a customer's authorization at first, and whatever else by command;
+the commands are shown.
+
 A --fault makes calls fail as they do in the field. It is a list, with commas, of
 ` + sandbox.FaultWords + `
 With several --fault the first that fits a call befalls it.`,
@@ -38,6 +43,7 @@ With several --fault the first that fits a call befalls it.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&s.cfg.Listen, "listen", sandbox.DefaultListen, "`HOST:PORT` to listen on")
+	f.StringVar(&s.cfg.Callback, "callback", sandbox.DefaultCallback, "`HOST:PORT` of tokend's [http], to push to")
 	f.BoolVar(&s.cfg.Remote, "allow-remote", false, "listen on an address that other hosts can reach")
 	f.DurationVar(&s.cfg.Lifetime, "expires-in", 2*time.Hour, "how long tokens and tickets live")
 	f.DurationVar(&s.cfg.Latency, "latency", 0, "how long each answer takes")
@@ -59,6 +65,9 @@ func (s *sandboxCommand) run(cmd *cobra.Command, _ []string) error {
 	if s.cfg.Lifetime < time.Second || s.cfg.Latency < 0 {
 		return &usageError{text: "sandbox: --expires-in is a second at least, and --latency not negative", command: cmd}
 	}
+	if _, _, err := net.SplitHostPort(s.cfg.Callback); err != nil {
+		return &usageError{text: fmt.Sprintf("sandbox: --callback %q: it must be host:port", s.cfg.Callback), command: cmd}
+	}
 	for _, text := range s.faults {
 		f, err := sandbox.ParseFault(text)
 		if err != nil {
@@ -77,18 +86,21 @@ func (s *sandboxCommand) run(cmd *cobra.Command, _ []string) error {
 		return err
 	}
 	ctx := cmd.Context()
-	if err := s.introduce(box.URL); err != nil {
+	if err := s.introduce(box); err != nil {
 		return errors.Join(err, box.Close())
 	}
 	return box.Run(ctx)
 }
 
-// introduce says how to use the sandbox at url.
-func (s *sandboxCommand) introduce(url string) error {
-	c := sandbox.Configuration{Dir: s.dir(), URL: url, Accounts: sandbox.Accounts()}
+// introduce says how to use the sandbox.
+func (s *sandboxCommand) introduce(box *sandbox.Sandbox) error {
+	c := sandbox.Configuration{
+		Dir: s.dir(), URL: box.URL, Accounts: sandbox.Accounts(),
+		Owners: sandbox.Owners(), HTTP: s.cfg.Callback,
+	}
 	file := filepath.Join(c.Dir, "tokend.toml")
 	w := s.env.stdout
-	fmt.Fprintf(w, "A WeChat of your own at %s, until Ctrl-C.\n\n", url)
+	fmt.Fprintf(w, "A WeChat of your own at %s, until Ctrl-C.\n\n", box.URL)
 	if s.out != "" {
 		var err error
 		if file, err = writeConfiguration(s.out, c); err != nil {
@@ -98,8 +110,14 @@ func (s *sandboxCommand) introduce(url string) error {
 	} else {
 		fmt.Fprintf(w, "The configuration that makes tokend use it, to be put into %s\n(or have it put there: --config-out %s):\n\n%s\n", file, file, c.TOML())
 	}
-	_, err := fmt.Fprintf(w, "In other terminals:\n\n  tokend serve --config %s\n  tokend get --socket %s %s\n\nCalls as they come:\n\n",
-		file, c.Socket(), c.Accounts[0].Names()[0])
+	o := c.Owners[0]
+	fmt.Fprintf(w, "In other terminals:\n\n  tokend serve --config %s\n  tokend get --socket %s %s\n  tokend get --socket %s %s/%s/access_token\n\n",
+		file, c.Socket(), c.Accounts[0].Names()[0], c.Socket(), o.Path(), o.Customer)
+	fmt.Fprintf(w, "What can be made to happen to the platform and the suites:\n\n")
+	for _, line := range box.Controls() {
+		fmt.Fprintf(w, "  %s\n", line)
+	}
+	_, err := fmt.Fprintf(w, "\nCalls and pushes as they come:\n\n")
 	return err
 }
 

@@ -35,6 +35,12 @@ func freeAddress() (string, error) {
 	return ln.Addr().String(), ln.Close()
 }
 
+func (w *world) free(ts *testscript.TestScript, args []string) {
+	addr, err := freeAddress()
+	ts.Check(err)
+	ts.Setenv(args[0], addr)
+}
+
 func (w *world) write(ts *testscript.TestScript, file, text string) {
 	ts.Check(os.WriteFile(ts.MkAbs(file), []byte(text+"\n"), 0o600))
 }

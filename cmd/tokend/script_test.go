@@ -29,6 +29,7 @@ import (
 //	logged TEXT         the daemon logs TEXT, or has done
 //	ended N             the daemon ends with status N, or has done
 //	exits N COMMAND     COMMAND ends with status N
+//	free NAME           the variable NAME is an address that is free
 //
 // and of platforms, suites and their customers
 //
@@ -57,6 +58,7 @@ func TestScripts(t *testing.T) {
 			"logged": only(1, (*world).logged),
 			"ended":  only(1, (*world).ended),
 			"exits":  exits,
+			"free":   only(1, (*world).free),
 
 			"owners":      only(0, (*world).owners),
 			"ticket":      only(2, (*world).ticket),

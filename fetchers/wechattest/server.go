@@ -49,7 +49,10 @@ type Server struct {
 
 // Start serves w on a TCP address; empty stands for a free port of loopback. Call
 // [Server.Close] when done.
-func (w *WeChat) Start(addr string) (*Server, error) {
+func (w *WeChat) Start(addr string) (*Server, error) { return w.StartHandler(addr, w) }
+
+// StartHandler is [WeChat.Start] with a handler that hands on to w what is not its own.
+func (w *WeChat) StartHandler(addr string, h http.Handler) (*Server, error) {
 	if addr == "" {
 		addr = "127.0.0.1:0"
 	}
@@ -60,7 +63,7 @@ func (w *WeChat) Start(addr string) (*Server, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &Server{URL: "http://" + ln.Addr().String(), cancel: cancel}
 	s.http = &http.Server{
-		Handler:           w,
+		Handler:           h,
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 		ConnContext:       func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
 		ConnState:         s.track,

@@ -14,13 +14,14 @@ import (
 	"tokend/fetchers/wechattest"
 )
 
-// calls writes each call as it ends, and keeps count.
+// calls writes each call and each push as it ends, and keeps count.
 type calls struct {
 	w io.Writer
 
-	mu    sync.Mutex
-	count map[line]int
-	total int
+	mu     sync.Mutex
+	count  map[line]int
+	total  int
+	pushes int
 }
 
 // line is what a summary has a line for.
@@ -39,6 +40,16 @@ func (c *calls) note(call wechattest.Call) {
 		answered(call), call.Took.Round(100*time.Microsecond))
 }
 
+// notePush takes down a push.
+func (c *calls) notePush(d wechattest.Delivery) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.pushes++
+	what := "push of " + d.Kind
+	c.count[line{what, d.Owner}]++
+	fmt.Fprintf(c.w, "%s  %-38s %-24s %s, %s\n", d.At.Format("15:04:05.000"), what, d.Owner, taken(d), d.Took.Round(100*time.Microsecond))
+}
+
 // answered says in words what the caller got.
 func answered(call wechattest.Call) string {
 	switch {
@@ -48,6 +59,14 @@ func answered(call wechattest.Call) string {
 		return "errcode " + strconv.Itoa(call.ErrCode)
 	case call.Issued:
 		return "a new value"
+	}
+	switch call.Endpoint {
+	case wechattest.PermanentCode, wechattest.PermanentCodeV2:
+		return "a grant"
+	case wechattest.AuthorizerList:
+		return "a list"
+	case wechattest.StartPush, wechattest.Probe:
+		return "done"
 	}
 	return "the same value again"
 }
@@ -64,12 +83,13 @@ func shown(id string) string {
 	return id
 }
 
-// summary writes how often each account called for what.
+// summary writes how often each account called for what, and was pushed what.
 func (c *calls) summary() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	t := tabwriter.NewWriter(c.w, 0, 0, 3, ' ', 0)
 	fmt.Fprintf(t, "\ncalls in all\t\t%d\n", c.total)
+	fmt.Fprintf(t, "pushes in all\t\t%d\n", c.pushes)
 	lines := make([]line, 0, len(c.count))
 	for l := range c.count {
 		lines = append(lines, l)

@@ -1,24 +1,33 @@
 package sandbox
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/netip"
+	"sync"
 	"time"
 
 	"tokend/fetchers/wechattest"
 )
 
-// DefaultListen is where a sandbox listens unless told otherwise.
-const DefaultListen = "127.0.0.1:8712"
+// Where things are unless told otherwise.
+const (
+	DefaultListen   = "127.0.0.1:8712" // the sandbox
+	DefaultCallback = "127.0.0.1:8711" // tokend's [http]
+)
 
 // Config says what a sandbox is like.
 type Config struct {
 	// Listen is host:port; empty stands for DefaultListen.
 	Listen string
+
+	// Callback is the host:port at which tokend takes what is pushed to the platform and the
+	// suites; empty stands for DefaultCallback.
+	Callback string
 
 	// Remote allows an address that other hosts can reach.
 	Remote bool
@@ -48,8 +57,13 @@ type Sandbox struct {
 	// URL is where it is, for [upstream].
 	URL string
 
-	server *wechattest.Server
-	calls  *calls
+	callback string
+	owners   []Owner
+	wechat   *wechattest.WeChat
+	server   *wechattest.Server
+	calls    *calls
+
+	welcomed sync.Map // ids of owners whose customer has come
 }
 
 // Start starts a sandbox, which answers from then on. Run or Close ends it.
@@ -63,17 +77,15 @@ func Start(cfg Config) (*Sandbox, error) {
 	} else if !local && !cfg.Remote {
 		return nil, fmt.Errorf("%s: %w", listen, ErrNotLoopback)
 	}
-	s := &Sandbox{calls: newCalls(cfg.Out)}
-	w := wechattest.New(wechattest.Settings{Lifetime: cfg.Lifetime, Register: cfg.AnyAccount, OnCall: s.calls.note})
-	for _, a := range Accounts() {
-		a.AddTo(w)
-	}
-	// One fault befalls a call, so each must bring the latency along.
-	for _, f := range append(cfg.Faults[:len(cfg.Faults):len(cfg.Faults)], wechattest.Fault{}) {
-		f.Delay += cfg.Latency
-		w.Inject(f)
-	}
-	server, err := w.Start(listen)
+	s := &Sandbox{callback: cmp.Or(cfg.Callback, DefaultCallback), owners: Owners(), calls: newCalls(cfg.Out)}
+	s.wechat = wechattest.New(wechattest.Settings{
+		Lifetime: cfg.Lifetime,
+		Register: cfg.AnyAccount,
+		OnCall:   s.calls.note,
+		OnPush:   s.pushed,
+	})
+	s.populate(cfg)
+	server, err := s.wechat.StartHandler(listen, s.handler())
 	if err != nil {
 		return nil, err
 	}
@@ -81,8 +93,27 @@ func Start(cfg Config) (*Sandbox, error) {
 	return s, nil
 }
 
-// Run lets the sandbox answer until ctx is done, and then writes what has been called.
+// populate adds the accounts and owners, and what goes wrong.
+func (s *Sandbox) populate(cfg Config) {
+	for _, a := range Accounts() {
+		a.AddTo(s.wechat)
+	}
+	conf := Configuration{HTTP: s.callback}
+	for _, o := range s.owners {
+		o.AddTo(s.wechat)
+		s.wechat.SetCallback(o.ID, conf.Callback(o))
+	}
+	// One fault befalls a call, so each must bring the latency along.
+	for _, f := range append(cfg.Faults[:len(cfg.Faults):len(cfg.Faults)], wechattest.Fault{}) {
+		f.Delay += cfg.Latency
+		s.wechat.Inject(f)
+	}
+}
+
+// Run lets the sandbox answer and push until ctx is done, and then writes what has been called
+// and pushed.
 func (s *Sandbox) Run(ctx context.Context) error {
+	s.push(ctx)
 	<-ctx.Done()
 	return errors.Join(s.Close(), s.calls.summary())
 }

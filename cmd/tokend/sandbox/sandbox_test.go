@@ -37,6 +37,9 @@ func (s *screen) String() string {
 func start(t *testing.T, cfg Config) (*Sandbox, func()) {
 	t.Helper()
 	cfg.Listen = "127.0.0.1:0"
+	if cfg.Callback == "" {
+		cfg.Callback = "127.0.0.1:1" // where nobody listens
+	}
 	s, err := Start(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -97,13 +100,16 @@ func TestEveryCallIsShownAndNothingSecret(t *testing.T) {
 }
 
 func TestConfigurationIsComplete(t *testing.T) {
-	c := Configuration{Dir: "/tmp/x", URL: "http://127.0.0.1:8712", Accounts: Accounts(), LogLevel: "debug"}
+	c := Configuration{Dir: "/tmp/x", URL: "http://127.0.0.1:8712", Accounts: Accounts(), Owners: Owners(), HTTP: "127.0.0.1:8711", LogLevel: "debug"}
 	got, err := config.Parse("sandbox.toml", []byte(c.TOML()), config.OSEnv())
 	if err != nil {
 		t.Fatal(err)
 	}
 	if n := len(got.OfficialAccounts) + len(got.MiniPrograms) + len(got.Work) + len(got.OpenWork); n != len(Accounts()) {
 		t.Errorf("accounts: got %d, want %d", n, len(Accounts()))
+	}
+	if len(got.OpenPlatforms) != 1 || len(got.OpenWork) != 1 || len(got.OpenWork[0].Suites) != 2 || got.HTTP == nil || got.HTTP.Listen != c.HTTP {
+		t.Errorf("platforms, suites or [http] are not what they should be:\n%s", c.TOML())
 	}
 	if len(got.Warnings) > 0 {
 		t.Errorf("warnings: %v", got.Warnings)

@@ -1,0 +1,158 @@
+package sandbox
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"tokend/fetchers/wechattest"
+	"tokend/protocol"
+)
+
+// controls is where the sandbox is told what platforms, suites and their customers do.
+const controls = "/sandbox/"
+
+// control is something that can be made to happen.
+type control struct {
+	word     string
+	help     string
+	customer bool // a customer does it, who is the child
+	known    bool // who must be one already
+
+	// do makes it happen, and returns what is answered: a secret of the sandbox's alone.
+	do func(w *wechattest.WeChat, r *http.Request, owner, child string) (string, error)
+}
+
+// done is a control's do that answers nothing.
+func done(f func(w *wechattest.WeChat, owner, child string)) func(*wechattest.WeChat, *http.Request, string, string) (string, error) {
+	return func(w *wechattest.WeChat, _ *http.Request, owner, child string) (string, error) {
+		f(w, owner, child)
+		return "", nil
+	}
+}
+
+// secretly is a control's do that answers a code or a grant.
+func secretly(f func(w *wechattest.WeChat, owner, child string) string) func(*wechattest.WeChat, *http.Request, string, string) (string, error) {
+	return func(w *wechattest.WeChat, _ *http.Request, owner, child string) (string, error) {
+		return f(w, owner, child), nil
+	}
+}
+
+func allControls() []control {
+	return []control{
+		{word: "push-ticket", help: "push a ticket now", do: pushTicket},
+		{word: "verify", help: "verify a suite's callback, as WeCom's console does", do: verify},
+		{word: "authorize", help: "a customer authorizes; answers the code, which is pushed too", customer: true, do: secretly((*wechattest.WeChat).Authorize)},
+		{word: "update", help: "a customer changes what it permits", customer: true, known: true, do: secretly((*wechattest.WeChat).UpdateAuthorized)},
+		{word: "reset-permanent-code", help: "the secret of a custom-developed app is asked for again", customer: true, known: true, do: secretly((*wechattest.WeChat).ResetPermanentCode)},
+		{word: "unauthorize", help: "a customer takes the authorization back", customer: true, known: true, do: done((*wechattest.WeChat).Unauthorize)},
+		{word: "add-customer", help: "a customer of long ago; answers its grant, and pushes nothing", customer: true, do: secretly((*wechattest.WeChat).AddCustomer)},
+	}
+}
+
+// pushTicket answers how the callback took the ticket.
+func pushTicket(w *wechattest.WeChat, r *http.Request, owner, _ string) (string, error) {
+	if d := w.Send(r.Context(), owner, w.TicketPush(owner)); d.Err != nil {
+		return "", fmt.Errorf("the callback: %s", taken(d))
+	}
+	return "", nil
+}
+
+func verify(w *wechattest.WeChat, r *http.Request, owner, _ string) (string, error) {
+	return "", w.VerifyCallback(r.Context(), owner)
+}
+
+// handler serves the controls, and WeChat beside them.
+func (s *Sandbox) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET "+controls+"{$}", s.help)
+	for _, c := range allControls() {
+		mux.HandleFunc("POST "+controls+c.word, func(w http.ResponseWriter, r *http.Request) { s.control(w, r, c) })
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, controls) {
+			mux.ServeHTTP(w, r)
+			return
+		}
+		s.wechat.ServeHTTP(w, r)
+	})
+}
+
+// control makes c happen to the owner, and the child, of the query.
+func (s *Sandbox) control(w http.ResponseWriter, r *http.Request, c control) {
+	o, ok := s.owner(r.FormValue("owner"))
+	if !ok {
+		http.Error(w, "owner must be one of "+strings.Join(s.ownerIDs(), ", "), http.StatusNotFound)
+		return
+	}
+	child := r.FormValue("child")
+	switch {
+	case c.word == "verify" && o.Provider == "":
+		http.Error(w, "WeChat does not verify the callback of a platform", http.StatusNotFound)
+		return
+	case c.customer && !protocol.ValidName(o.Path()+"/"+child+"/access_token"):
+		http.Error(w, "child must be an appid or corpid", http.StatusBadRequest)
+		return
+	case c.known && s.wechat.CurrentGrant(o.ID, child) == "":
+		http.Error(w, "there is no such customer: see authorize", http.StatusNotFound)
+		return
+	}
+	answer, err := c.do(s.wechat, r, o.ID, child)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadGateway)
+		return
+	}
+	if answer == "" {
+		answer = "done"
+	}
+	_, _ = io.WriteString(w, answer+"\n") // a caller that has gone is its own loss
+}
+
+func (s *Sandbox) owner(id string) (Owner, bool) {
+	for _, o := range s.owners {
+		if o.ID == id {
+			return o, true
+		}
+	}
+	return Owner{}, false
+}
+
+func (s *Sandbox) ownerIDs() []string {
+	var ids []string
+	for _, o := range s.owners {
+		ids = append(ids, o.ID)
+	}
+	return ids
+}
+
+// help says what can be made to happen.
+func (s *Sandbox) help(w http.ResponseWriter, _ *http.Request) {
+	for _, line := range s.Controls() {
+		_, _ = fmt.Fprintln(w, line) // likewise
+	}
+}
+
+// Controls returns a command line for each thing that can be made to happen.
+func (s *Sandbox) Controls() []string {
+	var lines []string
+	for _, c := range allControls() {
+		o := s.owners[0]
+		switch c.word {
+		case "verify":
+			o = s.owners[1]
+		case "reset-permanent-code":
+			o = s.owners[2]
+		}
+		query := "owner=" + o.ID
+		if c.customer {
+			child := o.Customer
+			if !c.known {
+				child = "wxanother"
+			}
+			query += "&child=" + child
+		}
+		lines = append(lines, fmt.Sprintf("curl -X POST '%s%s%s?%s'   # %s", s.URL, controls, c.word, query, c.help))
+	}
+	return lines
+}

@@ -1,0 +1,78 @@
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"tokend/fetchers/wechattest"
+)
+
+// push pushes until ctx is done: tickets on time, and events as they happen.
+func (s *Sandbox) push(ctx context.Context) {
+	// The next ticket is ten minutes away, too long for somebody who starts tokend second.
+	if s.heard(ctx) {
+		s.wechat.RunPushes(ctx)
+	}
+}
+
+// lookEvery is how often it is looked whether tokend is there.
+const lookEvery = 200 * time.Millisecond
+
+// heard returns when somebody listens where pushes go, or false when ctx is done.
+func (s *Sandbox) heard(ctx context.Context) bool {
+	var d net.Dialer
+	for {
+		conn, err := d.DialContext(ctx, "tcp", s.callback)
+		if err == nil {
+			_ = conn.Close()
+			return true
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(lookEvery):
+		}
+	}
+}
+
+// pushed is a [wechattest.Settings.OnPush]. The first ticket that is taken brings the owner its
+// customer.
+func (s *Sandbox) pushed(d wechattest.Delivery) {
+	s.calls.notePush(d)
+	if d.Err != nil || !strings.HasSuffix(d.Kind, "_ticket") {
+		return
+	}
+	for _, o := range s.owners {
+		if o.ID != d.Owner {
+			continue
+		}
+		if _, before := s.welcomed.LoadOrStore(o.ID, true); !before {
+			s.wechat.Authorize(o.ID, o.Customer)
+		}
+	}
+}
+
+// taken says in words how a push was answered. What was answered may be anything, and is not
+// shown.
+func taken(d wechattest.Delivery) string {
+	switch {
+	case d.Err == nil:
+		return "success"
+	case errors.Is(d.Err, syscall.ECONNREFUSED):
+		return "nobody listens"
+	case errors.Is(d.Err, context.DeadlineExceeded), errors.Is(d.Err, os.ErrDeadlineExceeded):
+		return "no answer in time"
+	case d.Status == 0:
+		return "no answer"
+	case d.Status != http.StatusOK:
+		return fmt.Sprintf("HTTP %d", d.Status)
+	}
+	return "something else than success"
+}
