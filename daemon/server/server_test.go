@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -96,7 +98,7 @@ func TestStopCutsAfterTheGracePeriod(t *testing.T) {
 	})
 }
 
-func testLogger(w *bytes.Buffer) hclog.Logger {
+func testLogger(w io.Writer) hclog.Logger {
 	return hclog.New(&hclog.LoggerOptions{Level: hclog.Trace, Output: w})
 }
 
@@ -249,6 +251,24 @@ func TestUnknownPeerIsRefused(t *testing.T) {
 		c := r.ln.dial(t)
 		c.want(c.rest(), "")
 	})
+}
+
+// syncBuffer is a log that is read while others write to it.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *syncBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *syncBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
 }
 
 // Nothing that the peer says or is answered reaches the log, at the finest level.

@@ -5,11 +5,8 @@ import (
 	"io"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
-	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -41,9 +38,15 @@ func startSocket(t testing.TB, cfg Config) (path string, s *Server, engine *fake
 	if err != nil {
 		t.Fatal(err)
 	}
+	return path, serveUntilEnd(t, cfg, ln), engine
+}
+
+// serveUntilEnd serves ln until the test ends.
+func serveUntilEnd(t testing.TB, cfg Config, ln net.Listener) *Server {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	s = New(cfg)
+	s := New(cfg)
 	go func() { done <- s.Serve(ctx, ln) }()
 	t.Cleanup(func() {
 		cancel()
@@ -51,7 +54,7 @@ func startSocket(t testing.TB, cfg Config) (path string, s *Server, engine *fake
 			t.Errorf("Serve: %v", err)
 		}
 	})
-	return path, s, engine
+	return s
 }
 
 func dialSocket(t *testing.T, path string) *client {
@@ -269,106 +272,4 @@ func TestSocketPeer(t *testing.T) {
 			t.Errorf("the peer is in group %d, the kernel says %v", g, p.Groups)
 		}
 	}
-}
-
-// Real users, when the test runs as root: the test's own binary asks as each of them.
-func TestSocketAccessByRealUsers(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("needs root to become others")
-	}
-	many := make([]uint32, 100) // more groups than fit in the first call
-	for i := range many {
-		many[i] = 3000 + uint32(i)
-	}
-	path, _, _ := startSocket(t, Config{Rules: []Rule{
-		{UIDs: []uint32{1201}, Names: []string{"official_account/*"}, Verbs: []string{"GET"}},
-		{GIDs: []uint32{1300, 3099}, Names: []string{"work/*"}, Verbs: []string{"GET", "LIST"}},
-	}})
-	tests := []struct {
-		name   string
-		uid    uint32
-		gid    uint32
-		groups []uint32
-		ask    string
-		want   string
-	}{
-		{"by uid", 1201, 1201, nil, "GET " + token, "OK 7199 tok-01"},
-		{"by uid, hidden", 1201, 1201, nil, "GET " + workToken, "ERR NOT_FOUND - no such credential"},
-		{"by first group", 1202, 1300, nil, "GET " + workToken, "OK 599 tok-w1"},
-		{"by supplementary group", 1202, 1202, []uint32{7, 1300}, "GET " + workToken, "OK 599 tok-w1"},
-		{"by the last of many groups", 1202, 1202, many, "GET " + workToken, "OK 599 tok-w1"},
-		{"by group, denied", 1202, 1202, []uint32{1300}, "REFRESH " + workToken, "ERR DENIED - REFRESH is not granted to this user"},
-		{"in a list", 1202, 1202, []uint32{1300}, "LIST", "OK 2"},
-		{"a stranger", 1203, 1203, []uint32{8}, "GET " + token, "ERR NOT_FOUND - no such credential"},
-		{"root", 0, 0, nil, "GET " + workToken, "OK 599 tok-w1"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			got := askAs(t, path, tt.ask, &syscall.Credential{Uid: tt.uid, Gid: tt.gid, Groups: tt.groups})
-			f, w := strings.Fields(got), strings.Fields(tt.want)
-			if f[0] == "OK" && len(f) == 3 {
-				f[1], w[1] = "ttl", "ttl"
-			}
-			if !slices.Equal(f, w) {
-				t.Errorf("\n got %q\nwant %q", got, tt.want)
-			}
-		})
-	}
-}
-
-// askAs starts this test's binary as somebody else, to ask one thing.
-func askAs(t *testing.T, path, request string, who *syscall.Credential) string {
-	t.Helper()
-	// Another user may not be able to reach the binary where it was built.
-	exe, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	copied := filepath.Join(filepath.Dir(path), "asker")
-	if _, err := os.Stat(copied); err != nil {
-		b, err := os.ReadFile(exe)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(copied, b, 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	cmd := exec.Command(copied)
-	cmd.Dir = filepath.Dir(path)
-	// The race detector sleeps for a second at the end of a process unless told otherwise.
-	cmd.Env = []string{askerEnv + "=" + path, askerEnv + "_REQUEST=" + request, "GORACE=atexit_sleep_ms=0"}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: who}
-	out, err := cmd.Output() // what coverage has to say goes to standard error
-	if err != nil {
-		t.Fatalf("asking as %+v: %v\n%s", who, err, out)
-	}
-	return strings.TrimSpace(string(out))
-}
-
-const askerEnv = "TOKEND_TEST_ASK"
-
-func TestMain(m *testing.M) {
-	if path := os.Getenv(askerEnv); path != "" {
-		os.Exit(askOnce(path, os.Getenv(askerEnv+"_REQUEST")))
-	}
-	os.Exit(m.Run())
-}
-
-// askOnce prints the first line of the answer to request.
-func askOnce(path, request string) int {
-	nc, err := net.Dial("unix", path)
-	if err != nil {
-		os.Stdout.WriteString(err.Error() + " as " + strconv.Itoa(os.Getuid()))
-		return 1
-	}
-	defer nc.Close()
-	io.WriteString(nc, request+"\nQUIT\n")
-	reply, err := io.ReadAll(nc)
-	line, _, _ := strings.Cut(string(reply), "\n")
-	os.Stdout.WriteString(line)
-	if err != nil {
-		return 1
-	}
-	return 0
 }

@@ -1,0 +1,317 @@
+package server
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// This test's binary, started again, plays peers that have to be processes of their own: other
+// users', ones that are stopped, a daemon without descriptors.
+
+const roleEnv = "TOKEND_TEST_ROLE"
+
+func TestMain(m *testing.M) {
+	if role := os.Getenv(roleEnv); role != "" {
+		f := strings.Split(role, "\x1f")
+		if err := playRole(f[0], f[1:]); err != nil {
+			fmt.Printf("%v, as %d\n", err, os.Getuid())
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// playRole plays one role.
+func playRole(role string, args []string) error {
+	switch role {
+	case "ask":
+		return playAsk(args[0], args[1])
+	case "hold":
+		n, err := strconv.Atoi(args[2])
+		if err != nil {
+			return err
+		}
+		return playHold(args[0], args[1], n)
+	case "flood":
+		return playFlood(args[0])
+	case "talk":
+		return playTalk(args[0])
+	case "serve":
+		return playServe(args[0])
+	}
+	return fmt.Errorf("no role %q", role)
+}
+
+// helper is a process that plays a role.
+type helper struct {
+	t   testing.TB
+	cmd *exec.Cmd
+	in  io.WriteCloser
+	out *bufio.Reader
+}
+
+// startAs starts this test's binary as somebody else. It ends when the test does, if not before.
+func startAs(t testing.TB, who *syscall.Credential, path, role string, args ...string) *helper {
+	t.Helper()
+	// Another user may not be able to reach the binary where it was built.
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	copied := filepath.Join(filepath.Dir(path), "helper")
+	if _, err := os.Stat(copied); err != nil {
+		b, err := os.ReadFile(exe)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(copied, b, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := exec.Command(copied)
+	cmd.Dir = filepath.Dir(path)
+	// The race detector sleeps for a second at the end of a process unless told otherwise.
+	cmd.Env = []string{roleEnv + "=" + strings.Join(append([]string{role, path}, args...), "\x1f"), "GORACE=atexit_sleep_ms=0"}
+	if who != nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: who}
+	}
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe() // what coverage has to say goes to standard error
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	h := &helper{t, cmd, in, bufio.NewReader(out)}
+	t.Cleanup(func() { h.end() })
+	return h
+}
+
+// line returns the next line that the helper prints.
+func (h *helper) line() string {
+	h.t.Helper()
+	line, err := h.out.ReadString('\n')
+	if err != nil && line == "" {
+		h.t.Fatalf("nothing more from %s: %v", h.cmd.Path, err)
+	}
+	return strings.TrimSuffix(line, "\n")
+}
+
+// tell lets the helper go on.
+func (h *helper) tell() {
+	h.t.Helper()
+	if _, err := io.WriteString(h.in, "\n"); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// end ends the helper. It may be called more than once.
+func (h *helper) end() {
+	_ = h.in.Close()
+	_ = h.cmd.Process.Kill()
+	_ = h.cmd.Wait()
+}
+
+// askAs asks one thing as somebody else, and returns the first line of the answer.
+func askAs(t testing.TB, path, request string, who *syscall.Credential) string {
+	t.Helper()
+	h := startAs(t, who, path, "ask", request)
+	defer h.end()
+	return h.line()
+}
+
+// account is uid with a group of its own.
+func account(uid uint32, groups ...uint32) *syscall.Credential {
+	return &syscall.Credential{Uid: uid, Gid: uid, Groups: groups}
+}
+
+// needRoot skips a test that has to become others.
+func needRoot(t testing.TB) {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skip("needs root to become others")
+	}
+}
+
+// needDescriptors skips a test that opens n.
+func needDescriptors(t testing.TB, n uint64) {
+	t.Helper()
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil || limit.Cur < n {
+		t.Skipf("%d descriptors allowed, %d needed", limit.Cur, n)
+	}
+}
+
+// await waits until the parent says something, or is gone.
+func await() { _, _ = os.Stdin.Read(make([]byte, 1)) }
+
+// playAsk prints the answer to request.
+func playAsk(path, request string) error {
+	nc, err := net.Dial("unix", path)
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	if err := nc.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		return err
+	}
+	_, _ = io.WriteString(nc, request+"\nQUIT\n") // a server that is full does not read
+	reply, err := io.ReadAll(nc)
+	if len(reply) == 0 {
+		return fmt.Errorf("no answer: %v", err)
+	}
+	_, err = os.Stdout.Write(reply)
+	return err
+}
+
+// dialPatiently connects however full the queue is.
+func dialPatiently(path string) (net.Conn, error) {
+	for {
+		nc, err := net.Dial("unix", path)
+		if err == nil || !isAgain(err) {
+			return nc, err
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+func isAgain(err error) bool {
+	e, ok := err.(*net.OpError)
+	return ok && strings.Contains(e.Err.Error(), syscall.EAGAIN.Error())
+}
+
+// playHold opens n connections and does with each what makes it cost most, prints how many of
+// them it still has, and keeps them until it is told to go on.
+func playHold(path, how string, n int) error {
+	var held []net.Conn
+	for range n {
+		nc, err := dialPatiently(path)
+		if err != nil {
+			return err
+		}
+		held = append(held, nc)
+		_ = nc.SetWriteDeadline(time.Now().Add(50 * time.Millisecond))
+		switch how {
+		case "idle":
+		case "long": // a line of 60 000 bytes that does not end
+			_, _ = io.WriteString(nc, "GET "+strings.Repeat("x", 60_000))
+		case "deaf": // more than anybody buffers
+			_, _ = io.WriteString(nc, strings.Repeat("GET "+token+"\n", 20_000))
+		case "wait":
+			_, _ = io.WriteString(nc, "GET "+cold+"\n")
+		}
+	}
+	open := 0
+	for _, nc := range held {
+		_ = nc.SetReadDeadline(time.Now().Add(time.Millisecond))
+		if _, err := nc.Read(make([]byte, 1)); err != nil && os.IsTimeout(err) || err == nil && how == "deaf" {
+			open++
+		}
+	}
+	fmt.Println(open)
+	await()
+	return nil
+}
+
+// playFlood connects and hangs up as fast as it can until it is told to stop, and prints how often it
+// did.
+func playFlood(path string) error {
+	stop := make(chan struct{})
+	go func() { await(); close(stop) }()
+	fmt.Println("begun")
+	for n := 0; ; n++ {
+		select {
+		case <-stop:
+			fmt.Println(n)
+			return nil
+		default:
+		}
+		if nc, err := net.Dial("unix", path); err == nil {
+			nc.Close()
+		}
+	}
+}
+
+// playTalk asks on and on, and reads the answers, for as long as the server lets it.
+func playTalk(path string) error {
+	nc, err := net.Dial("unix", path)
+	if err != nil {
+		return err
+	}
+	go func() {
+		batch := []byte(strings.Repeat("GET "+token+"\n", 1000))
+		for err := error(nil); err == nil; {
+			_, err = nc.Write(batch)
+		}
+	}()
+	buf := make([]byte, 64<<10)
+	for said := false; ; said = true {
+		if _, err := nc.Read(buf); err != nil {
+			fmt.Println("closed")
+			return nil
+		}
+		if !said {
+			fmt.Println("begun")
+		}
+	}
+}
+
+// playServe is a daemon that has used up its descriptors until it is told to give them back.
+func playServe(path string) error {
+	limit := syscall.Rlimit{Cur: 64, Max: 64}
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return err
+	}
+	ln, err := Listen(path, 0o666)
+	if err != nil {
+		return err
+	}
+	s := New(Config{Engine: newFakeEngine(), Sign: fakeSign})
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(context.Background(), ln) }()
+	nc, err := net.Dial("unix", path) // so that it runs before there is nothing left
+	if err != nil {
+		return err
+	}
+	if _, err := io.WriteString(nc, "PING\n"); err != nil {
+		return err
+	}
+	if _, err := nc.Read(make([]byte, 64)); err != nil {
+		return err
+	}
+	nc.Close()
+	for s.open.Load() > 0 {
+		time.Sleep(time.Millisecond)
+	}
+	var burnt []*os.File
+	for {
+		f, err := os.Open(os.DevNull)
+		if err != nil {
+			break
+		}
+		burnt = append(burnt, f)
+	}
+	fmt.Println("exhausted")
+	await()
+	for _, f := range burnt {
+		f.Close()
+	}
+	fmt.Println("mended")
+	return <-done
+}
