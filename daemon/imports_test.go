@@ -23,12 +23,19 @@ var (
 		"tokend/daemon/record":         {"tokend/fetchers/secret"},
 	}
 
-	// rooms may import of this module what is named here, and any library.
+	// rooms may import of this module what is named here, and any library. Every package that is not
+	// in standardOnly is one of them, but for the command, which puts together what it likes.
 	rooms = map[string][]string{
-		"tokend/daemon/config":  {"tokend/fetchers/secret"},
-		"tokend/daemon/refresh": {"tokend/daemon/clock", "tokend/daemon/record", "tokend/fetchers", "tokend/fetchers/secret"},
-		"tokend/daemon/server":  {"tokend/daemon/refresh", "tokend/fetchers/secret", "tokend/protocol"},
-		"tokend/daemon/store":   {"tokend/daemon/record", "tokend/fetchers/secret"},
+		"tokend/daemon": {"tokend/daemon/config", "tokend/daemon/inbox", "tokend/daemon/refresh", "tokend/daemon/server", "tokend/daemon/store",
+			"tokend/daemon/web", "tokend/fetchers", "tokend/fetchers/secret"},
+		"tokend/daemon/config":         {"tokend/fetchers/secret"},
+		"tokend/daemon/inbox":          {"tokend/daemon/refresh", "tokend/fetchers", "tokend/fetchers/secret"},
+		"tokend/daemon/refresh":        {"tokend/daemon/clock", "tokend/daemon/record", "tokend/fetchers", "tokend/fetchers/secret"},
+		"tokend/daemon/server":         {"tokend/daemon/refresh", "tokend/fetchers/secret", "tokend/protocol"},
+		"tokend/daemon/store":          {"tokend/daemon/record", "tokend/daemon/store/journal", "tokend/fetchers/secret"},
+		"tokend/daemon/store/journal":  nil,
+		"tokend/daemon/store/memstore": {"tokend/daemon/record"},
+		"tokend/daemon/web":            {"tokend/daemon/refresh"},
 	}
 
 	// forbidden names who alone may import what.
@@ -39,10 +46,17 @@ var (
 		{"github.com/coreos/go-systemd/...", "tokend/cmd/..."},
 		{"tokend/cmd/...", "tokend/cmd/..."},
 		{"tokend/daemon", "tokend/cmd/..."},
+		{"tokend/daemon/web", "tokend/daemon"},
+		{"tokend/daemon/store/memstore", "tokend/daemon/store"}, // and tests
+		{"tokend/fetchers/wechattest", "tokend/cmd/..."},        // and tests
 	}
 
 	// socketless packages open none themselves and listen to nobody.
-	socketless = []string{"tokend/protocol", "tokend/daemon/refresh", "tokend/daemon/store", "tokend/daemon/record", "tokend/daemon/clock"}
+	socketless = []string{"tokend/protocol", "tokend/daemon/inbox", "tokend/daemon/refresh", "tokend/daemon/record", "tokend/daemon/clock",
+		"tokend/daemon/store", "tokend/daemon/store/journal", "tokend/daemon/store/memstore"}
+
+	// speakHTTP are the packages that may, at either end.
+	speakHTTP = []string{"tokend/fetchers", "tokend/fetchers/wechattest", "tokend/daemon/web", "tokend/cmd/..."}
 )
 
 // TestImports holds the rooms apart.
@@ -59,6 +73,11 @@ func TestImports(t *testing.T) {
 		}
 	}
 	for pkg, imported := range all {
+		_, bare := standardOnly[pkg]
+		_, room := rooms[pkg]
+		if !bare && !room && !within("tokend/cmd/...", pkg) && len(imported) > 0 { // more than tests
+			t.Errorf("%s: nothing says what it must not know", pkg)
+		}
 		for _, path := range imported {
 			if allowed, ok := standardOnly[pkg]; ok && !standard(path) && !slices.Contains(allowed, path) {
 				t.Errorf("%s imports %s", pkg, path)
@@ -72,6 +91,9 @@ func TestImports(t *testing.T) {
 				}
 			}
 			if slices.Contains(socketless, pkg) && within("net/...", path) && path != "net/url" {
+				t.Errorf("%s imports %s", pkg, path)
+			}
+			if within("net/http/...", path) && !slices.ContainsFunc(speakHTTP, func(p string) bool { return within(p, pkg) }) {
 				t.Errorf("%s imports %s", pkg, path)
 			}
 		}
