@@ -356,6 +356,54 @@ func TestARevokedCustomerIsGoneAtOnceAndComesBackClean(t *testing.T) {
 	})
 }
 
+func TestARevocationOutrunsTheExchangeOfWhatItEnds(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := newPlatform("wxa")
+		inner := p.exchange
+		p.exchange = func(ctx context.Context, parent, code secret.Text) (fetchers.Authorization, error) {
+			time.Sleep(3 * time.Second)
+			return inner(ctx, parent, code)
+		}
+		r := start(t, Config{Catalog: p.catalog()})
+		r.mustPush("ticket", time.Now())
+		if err := r.Accept(t.Context(), platform, "code-of-wxa", time.Now(), time.Now().Add(time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		if err := r.Revoke(t.Context(), customer("wxa", "refresh_token"), time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(5 * time.Second)
+		_, err := r.get(customer("wxa", "access_token"))
+		mustReason(t, err, Reauth)
+	})
+}
+
+func TestARefusedCodeIsNotSentAgain(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := newPlatform("wxa")
+		calls := 0
+		inner := p.exchange
+		p.exchange = func(ctx context.Context, parent, code secret.Text) (fetchers.Authorization, error) {
+			calls++
+			return inner(ctx, parent, code)
+		}
+		r := start(t, Config{Catalog: p.catalog()})
+		r.mustPush("ticket", time.Now())
+		for range 5 {
+			if err := r.Accept(t.Context(), platform, "nonsense", time.Now(), time.Now().Add(time.Hour)); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			_, err := r.Exchange(t.Context(), platform, "nonsense")
+			mustReason(t, err, Refused)
+		}
+		if calls != 1 {
+			t.Errorf("calls: got %d, want 1", calls)
+		}
+	})
+}
+
 func TestARevocationOutrunsAFetchThatIsUnderWay(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform("wxa")

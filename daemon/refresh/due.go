@@ -77,7 +77,10 @@ func settled(p *policy, before *credential, got answer) (after *credential, same
 		if got.sent < before.end {
 			c.end = min(before.end, got.sent.Add(got.life))
 		} else {
-			c.end = got.sent.Add(shrink(pastEnd, got.life))
+			// Trust grows with how long WeChat has stood by the value past its end:
+			// the first repetition may have met its last moment.
+			past := max(got.sent.Sub(before.issued.Add(before.life)), soonest)
+			c.end = got.sent.Add(shrink(min(pastEnd, past), got.life))
 		}
 		return &c, true
 	}

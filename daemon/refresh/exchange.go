@@ -36,10 +36,11 @@ type exchange struct {
 	// try again. Guarded by codes.mu.
 	promised bool
 
-	// done is closed at the end; name and err are set before.
-	done chan struct{}
-	name string
-	err  error
+	// done is closed at the end; what follows is set before.
+	done    chan struct{}
+	name    string
+	err     error
+	useless bool // WeChat does not know the code, or not any more: no call helps
 }
 
 func codeKey(owner string, code secret.Text) string {
@@ -75,7 +76,7 @@ func (e *Engine) Accept(ctx context.Context, owner string, code secret.Text, at,
 	e.codes.mu.Lock()
 	x := e.codes.known[key]
 	e.codes.mu.Unlock()
-	if x != nil && x.ended() && x.err == nil {
+	if x != nil && x.ended() && (x.err == nil || x.useless) {
 		return nil // WeChat repeats itself
 	}
 	c := record.Code{Owner: owner, Value: code, At: believed(at, time.Now()), Until: until}
@@ -105,7 +106,7 @@ func (e *Engine) begin(c record.Code, promised bool) (*exchange, error) {
 	key := codeKey(c.Owner, c.Value)
 	e.codes.mu.Lock()
 	defer e.codes.mu.Unlock()
-	if x := e.codes.known[key]; x != nil && (!x.ended() || x.err == nil) {
+	if x := e.codes.known[key]; x != nil && (!x.ended() || x.err == nil || x.useless) {
 		x.promised = x.promised || promised
 		return x, nil
 	}
@@ -156,6 +157,7 @@ func (e *Engine) redeem(x *exchange, way Onboarding) {
 			wait = min(max(of.RetryAfter, 10*time.Second), time.Minute)
 		}
 		passing := h.class == 0 || h.class == fetchers.Retry || h.class == fetchers.ParentDead || h.reason == Limited || h.class == fetchers.AddressRefused
+		x.useless = h.class == fetchers.CodeRefused
 		x.err = &Error{Reason: h.reason, RetryAfter: Never, Message: h.message}
 		if passing {
 			x.err = &Error{Reason: h.reason, RetryAfter: wait, Message: h.message}

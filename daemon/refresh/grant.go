@@ -223,7 +223,9 @@ func (e *Engine) Revoke(ctx context.Context, grant string, at time.Time) error {
 			record.Record{Table: record.Holds, Key: name})
 	}
 	changed, err := e.grants.change(ctx, grant, func(g *record.Grant) bool {
-		if !g.Live() || g.At.After(at) {
+		// Recorded also where there is no grant yet: the message may have overtaken the
+		// exchange of the authorization that it ends.
+		if g.At.After(at) || !g.Revoked.Before(at) {
 			return false
 		}
 		g.Revoked = at
