@@ -1,5 +1,5 @@
 // Package record is what tokend writes to disk: the durable form of a
-// credential, a hold and a budget, each as one versioned record under a table
+// credential, a hold, a budget, a grant and a code, each as one versioned record under a table
 // and a key. It knows no database, no schedule and no WeChat word.
 //
 // Every encoding begins with a version byte. A reader refuses a version that it

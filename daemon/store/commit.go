@@ -10,6 +10,7 @@ import (
 	"github.com/dgraph-io/badger/v4"
 
 	"tokend/daemon/record"
+	"tokend/daemon/store/journal"
 )
 
 // Badger syncs each transaction by itself, so that many small ones wait in line for
@@ -22,15 +23,24 @@ import (
 const queueLength = 256
 
 // entryRoom is what Badger counts for an entry beyond its key and value: two
-// bytes of meta data and ten for the version. A little more, to be safe.
-const entryRoom = 16
+// bytes of meta data and ten for the version; and what sealing adds, nine bytes of format and
+// number, a nonce and a tag. A little more, to be safe.
+const entryRoom = 16 + prefixSize + 28
 
 // put is one call of Put on its way through the committer.
 type put struct {
+	// entries are the records with their values sealed, but for those that are
+	// numbered: the number is the committer's to give.
 	entries []entry
 	bytes   int
-	state   atomic.Uint32 // queued, then taken by the committer or abandoned by the caller
-	done    chan error    // receives one result after the put was taken
+	at      int // where entries begin in the group
+
+	// kept is all the records as the journal takes them; nil if none of them
+	// is irreplaceable. Its values are the caller's.
+	kept []journal.Record
+
+	state atomic.Uint32 // queued, then taken by the committer or abandoned by the caller
+	done  chan error    // receives one result after the put was taken
 }
 
 const (
@@ -44,6 +54,10 @@ const (
 // commit has begun, its result is returned. After ErrDiskFull, ErrTooLarge, ErrClosed or
 // an error of ctx nothing was written; after ErrFailed it is not known. Values are
 // not kept after Put returns.
+//
+// A Put with an irreplaceable record is written to the journal first, whole, and succeeds
+// if the journal or the database takes it: the other one is brought up to it as soon as the
+// disk permits.
 func (s *Store) Put(ctx context.Context, recs ...record.Record) error {
 	p, err := s.newPut(recs)
 	if err != nil {
@@ -87,11 +101,20 @@ func (s *Store) newPut(recs []record.Record) (*put, error) {
 		if len(e.key) > MaxKey || len(r.Value) > MaxValue {
 			return nil, fmt.Errorf("%s %.64q: %w", r.Table, r.Key, ErrTooLarge)
 		}
-		if r.Value != nil {
+		lasting := r.Table.Irreplaceable()
+		if r.Value != nil && !lasting {
 			e.value = s.sealer.seal(e.key, r.Value)
 		}
+		if lasting && p.kept == nil {
+			p.kept = make([]journal.Record, 0, len(recs))
+		}
 		p.entries = append(p.entries, e)
-		p.bytes += len(e.key) + len(e.value) + entryRoom
+		p.bytes += len(e.key) + len(r.Value) + entryRoom
+	}
+	if p.kept != nil {
+		for i, r := range recs {
+			p.kept = append(p.kept, journal.Record{Key: p.entries[i].key, Value: r.Value})
+		}
 	}
 	if p.bytes > s.maxBytes || len(p.entries) > s.maxCount {
 		return nil, fmt.Errorf("%d records of %d bytes at once: %w", len(p.entries), p.bytes, ErrTooLarge)
@@ -107,18 +130,17 @@ func (s *Store) commits() {
 		if next == nil {
 			select {
 			case next = <-s.queue:
+			case <-s.retry:
+				_ = s.drain() // what stands against it has been said, and stays pending
+				continue
 			case <-s.closing:
 				return
 			}
 		}
 		var g group
 		next = s.gather(&g, next)
-		if len(g.puts) == 0 {
-			continue
-		}
-		err := s.commit(g.entries)
-		for _, p := range g.puts {
-			p.done <- err
+		if len(g.puts) > 0 {
+			s.commit(&g)
 		}
 	}
 }
@@ -138,6 +160,7 @@ func (s *Store) gather(g *group, first *put) *put {
 			return p
 		}
 		if p.state.CompareAndSwap(queued, taken) {
+			p.at = len(g.entries)
 			g.puts = append(g.puts, p)
 			g.entries = append(g.entries, p.entries...)
 			g.bytes += p.bytes
@@ -150,22 +173,149 @@ func (s *Store) gather(g *group, first *put) *put {
 	}
 }
 
-// commit writes entries unless the disk has no room or has failed before.
-func (s *Store) commit(entries []entry) error {
-	if s.failed != nil {
-		return s.failed
+// commit makes g durable and tells those who wait: the journal first, with what cannot be had
+// again, then the database.
+func (s *Store) commit(g *group) {
+	err := s.drain()
+	s.sequence++
+	journaled := s.append(g, s.sequence)
+	if err == nil {
+		err = s.write(g, s.sequence)
 	}
-	if err := checkSpace(s.dir, s.reserve); err != nil {
+	if err != nil && journaled {
+		s.shelve(g, s.sequence, err)
+	}
+	for _, p := range g.puts {
+		if p.kept != nil && journaled {
+			p.done <- nil
+		} else {
+			p.done <- err
+		}
+	}
+}
+
+// append writes what of g cannot be had again to the journal, in one step, and reports
+// whether it is there.
+func (s *Store) append(g *group, number uint64) bool {
+	var entries []journal.Entry
+	for _, p := range g.puts {
+		if p.kept != nil {
+			entries = append(entries, journal.Entry{Commit: number, Records: p.kept})
+		}
+	}
+	if len(entries) == 0 {
+		return false
+	}
+	s.mu.Lock()
+	crowded := s.pending.bytes > maxPending
+	s.mu.Unlock()
+	if crowded {
+		return false // it would be durable, and could not be read
+	}
+	err := s.journal.Append(entries...)
+	if diskFull(err) && s.ballast.release() {
+		err = s.journal.Append(entries...)
+	}
+	if err != nil {
+		s.lag(err)
+		return false
+	}
+	if s.overgrown() {
+		s.wake()
+	}
+	return true
+}
+
+// write writes g to the database unless the disk has no room or has failed.
+func (s *Store) write(g *group, number uint64) error {
+	s.mu.Lock()
+	h, down := s.current, s.down
+	s.mu.Unlock()
+	if down != nil {
+		return down
+	}
+	if err := s.checkRoom(); err != nil {
 		return err
 	}
-	err := s.db.commit(entries)
+	for _, p := range g.puts {
+		for i, r := range p.kept {
+			if r.Value != nil && tableOf(r.Key).Irreplaceable() {
+				g.entries[p.at+i].value = s.sealer.sealNumbered(r.Key, r.Value, number)
+			}
+		}
+	}
+	return s.settled(h.db.commit(number, g.entries), number)
+}
+
+// settled takes note of what became of a commit and returns its error. After one that
+// failed nothing goes to the database until it has been opened anew: Badger ends the process
+// if it is written to after some of its errors, and after others would not find again what
+// comes behind.
+func (s *Store) settled(err error, number uint64) error {
 	switch {
+	case err == nil:
+		s.applied.Store(number)
 	case errors.Is(err, badger.ErrTxnTooBig):
 		// The limits of newPut and gather are drawn so that this is not reached.
 		return fmt.Errorf("%w: %w", ErrTooLarge, err)
-	case err != nil:
-		s.failed = err
-		s.log.Error("the disk refused a commit: nothing is written until tokend is started anew", "error", err)
+	default:
+		s.mu.Lock()
+		s.down = err
+		s.mu.Unlock()
+		s.log.Error("the disk refused a commit: nothing is written to the database until it has been opened anew", "error", err)
+		s.wake()
 	}
 	return err
+}
+
+// shelve keeps for the readers, and for later, what the journal has taken of g and the database
+// has not.
+func (s *Store) shelve(g *group, number uint64, cause error) {
+	s.mu.Lock()
+	first := len(s.pending.values) == 0
+	for _, p := range g.puts {
+		s.pending.add(p.kept, number)
+	}
+	s.mu.Unlock()
+	if first {
+		s.log.Error("grants are written to the journal only: the database follows when the disk permits", "error", cause)
+	}
+	s.wake()
+}
+
+// drain brings the database up to the journal.
+func (s *Store) drain() error {
+	s.mu.Lock()
+	n, down := len(s.pending.values), s.down
+	s.mu.Unlock()
+	if n == 0 || down != nil {
+		return down
+	}
+	if err := s.checkRoom(); err != nil {
+		return err
+	}
+	s.sequence++
+	if err := s.settled(s.drainPending(s.sequence), s.sequence); err != nil {
+		return err
+	}
+	s.log.Info("the database has taken what was in the journal only", "records", n)
+	return nil
+}
+
+// drainPending writes what is pending to the database. Readers wait meanwhile: they
+// must not see the one through the other.
+func (s *Store) drainPending(number uint64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := bulk{db: s.current.db}
+	for _, e := range s.pending.entries(s.sealer) {
+		if err := b.add(e); err != nil {
+			return err
+		}
+	}
+	if err := b.finish(number); err != nil {
+		return err
+	}
+	s.pending = pending{}
+	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"tokend/daemon/record"
 )
@@ -13,7 +14,7 @@ import (
 // in a group.
 func newIdleStore() *Store {
 	return &Store{
-		maxBytes: 1000, maxCount: 2,
+		maxBytes: 1060, maxCount: 2,
 		queue:   make(chan *put, 10),
 		closing: make(chan struct{}),
 		stopped: make(chan struct{}),
@@ -83,19 +84,43 @@ func TestGroupsKeepToTheirLimits(t *testing.T) {
 	}
 }
 
-func TestAFailedCommitIsTheLast(t *testing.T) {
+func TestAfterAFailedCommitTheDatabaseIsOpenedAnew(t *testing.T) {
 	log, said := logged()
-	s := newTestStore(t, Config{Logger: log})
-	mustPut(t, s, rec("a", "1"))
-	if err := s.db.DB.Close(); err != nil { // commits now fail as on a disk that refuses
-		t.Fatal(err)
+	s := newTestStore(t, Config{Logger: log, Key: key1})
+	mustPut(t, s, rec("a", "1"), grant("g", "1"))
+	s.failDatabase(t)
+	if err := s.Put(t.Context(), rec("a", "2")); !errors.Is(err, ErrFailed) {
+		t.Errorf("got %v, want ErrFailed", err)
 	}
-	for range 2 {
-		if err := s.Put(t.Context(), rec("a", "2")); !errors.Is(err, ErrFailed) {
-			t.Errorf("got %v, want ErrFailed", err)
-		}
-	}
+	eventually(t, "a Put is taken again", func() bool { return s.Put(t.Context(), rec("a", "3")) == nil })
+	wantTable(t, s, record.Credentials, map[string]string{"a": "3"})
+	wantTable(t, s, record.Grants, map[string]string{"g": "1"})
 	if n := strings.Count(said.String(), "the disk refused a commit"); n != 1 {
 		t.Errorf("log: said %d times, want once", n)
+	}
+	if !strings.Contains(said.String(), "open anew") || s.Missing() != 0 {
+		t.Errorf("missing %d; log:\n%s", s.Missing(), said)
+	}
+}
+
+// failDatabase makes commits fail from now on, as on a disk that refuses: until the
+// database is opened anew.
+func (s *Store) failDatabase(t *testing.T) {
+	t.Helper()
+	s.mu.Lock()
+	db := s.current.db
+	s.mu.Unlock()
+	if err := db.DB.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func eventually(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !is(); {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: not in 20 s", what)
+		}
+		time.Sleep(10 * time.Millisecond)
 	}
 }

@@ -191,7 +191,7 @@ func TestALostHeaderForgivesNoWrongKey(t *testing.T) {
 func TestASealedRecordStandsForItselfOnly(t *testing.T) {
 	s := newTestStore(t, Config{Key: key1})
 	mustPut(t, s, rec("mine", "1"), rec("other", "2"))
-	stored, err := s.db.stored(recordKey(record.Credentials, "other"))
+	stored, err := s.current.db.stored(recordKey(record.Credentials, "other"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -205,7 +205,7 @@ func TestASealedRecordStandsForItselfOnly(t *testing.T) {
 		"cut":     stored[:5],
 		"unknown": append([]byte{9}, stored[1:]...),
 	} {
-		if err := s.db.commit([]entry{{recordKey(record.Credentials, "mine"), planted}}); err != nil {
+		if err := s.current.db.commit(99, []entry{{recordKey(record.Credentials, "mine"), planted}}); err != nil {
 			t.Fatal(err)
 		}
 		var good, bad int

@@ -25,9 +25,11 @@ type database struct {
 
 	sequence uint64 // number of the last commit
 	missing  uint64 // commits that were acknowledged and were not found at open
+	made     bool   // there was none before
 }
 
-// entry is a record as the database sees it. A nil value deletes the key.
+// entry is a record as the database sees it: with its value as it is stored. A nil value
+// deletes the key.
 type entry struct{ key, value []byte }
 
 // systemKey returns a key of the store's own; no table's keys begin like it.
@@ -40,7 +42,7 @@ var sequenceKey = systemKey("sequence")
 // that is there and in clear stays in clear; the database's own sealer
 // tells. The error wraps errDamaged where there is a database that cannot be read.
 func openDatabase(dir string, s sealer, log hclog.Logger) (*database, error) {
-	h, err := findHeader(dir, s)
+	h, made, err := findHeader(dir, s)
 	lost := errors.Is(err, errBadHeader)
 	if err != nil && !lost {
 		return nil, diagnose(err)
@@ -58,7 +60,7 @@ func openDatabase(dir string, s sealer, log hclog.Logger) (*database, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &database{DB: db, dir: dir, log: log, sealer: s}
+	d := &database{DB: db, dir: dir, log: log, sealer: s, made: made}
 	if lost {
 		err = d.restoreHeader()
 	}
@@ -76,19 +78,19 @@ func openDatabase(dir string, s sealer, log hclog.Logger) (*database, error) {
 
 // findHeader returns the header of the database in dir, and makes directory and
 // header where there is no database.
-func findHeader(dir string, s sealer) (header, error) {
-	h, err := readHeader(dir)
+func findHeader(dir string, s sealer) (h header, made bool, err error) {
+	h, err = readHeader(dir)
 	if !errors.Is(err, errNoHeader) {
-		return h, err
+		return h, false, err
 	}
 	if _, err := os.Stat(filepath.Join(dir, badger.ManifestFilename)); !errors.Is(err, fs.ErrNotExist) {
-		return header{}, errors.Join(errBadHeader, err)
+		return header{}, false, errors.Join(errBadHeader, err)
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return header{}, err
+		return header{}, false, err
 	}
 	h = newHeader(s)
-	return h, errors.Join(writeHeader(dir, h), syncDir(filepath.Dir(dir)))
+	return h, true, errors.Join(writeHeader(dir, h), syncDir(filepath.Dir(dir)))
 }
 
 // openBadger checks the tables in dir and opens Badger. Badger panics on some
@@ -138,11 +140,9 @@ func (d *database) readSequence() error {
 	case err != nil:
 		return err
 	default:
-		b, err := d.sealer.open(nil, sequenceKey, stored)
-		if err != nil || len(b) != 8 {
-			return fmt.Errorf("sequence record: %w", ErrSealed)
+		if d.sequence, err = d.number(stored); err != nil {
+			return err
 		}
-		d.sequence = binary.BigEndian.Uint64(b)
 	}
 	m, last, err := openMark(d.dir)
 	if err != nil {
@@ -157,6 +157,15 @@ func (d *database) readSequence() error {
 	return nil
 }
 
+// number opens the sequence record.
+func (d *database) number(stored []byte) (uint64, error) {
+	b, err := d.sealer.open(nil, sequenceKey, stored)
+	if err != nil || len(b) != 8 {
+		return 0, fmt.Errorf("sequence record: %w", ErrSealed)
+	}
+	return binary.BigEndian.Uint64(b), nil
+}
+
 // stored returns the value under key as it is kept.
 func (d *database) stored(key []byte) ([]byte, error) {
 	txn := d.NewTransaction(false)
@@ -168,9 +177,9 @@ func (d *database) stored(key []byte) ([]byte, error) {
 	return item.ValueCopy(nil)
 }
 
-// commit makes entries, whose values are sealed, and the next number durable in
-// one transaction.
-func (d *database) commit(entries []entry) error {
+// commit makes entries, and number as that of the last commit, durable in one
+// transaction.
+func (d *database) commit(number uint64, entries []entry) error {
 	txn := d.NewTransaction(true)
 	defer txn.Discard()
 	for _, e := range entries {
@@ -184,21 +193,40 @@ func (d *database) commit(entries []entry) error {
 			return err
 		}
 	}
-	next := d.sequence + 1
-	number := binary.BigEndian.AppendUint64(nil, next)
-	if err := txn.Set(sequenceKey, d.sealer.seal(sequenceKey, number)); err != nil {
+	b := binary.BigEndian.AppendUint64(nil, number)
+	if err := txn.Set(sequenceKey, d.sealer.seal(sequenceKey, b)); err != nil {
 		return err
 	}
 	if err := txn.Commit(); err != nil {
 		return fmt.Errorf("%w: %w", ErrFailed, err)
 	}
-	d.sequence = next
-	if err := d.mark.set(next); err != nil {
+	d.sequence = number
+	if err := d.mark.set(number); err != nil {
 		// What was committed is durable all the same.
 		d.log.Warn("the sequence mark was not written: a gap would go unseen", "error", err)
 	}
 	return nil
 }
+
+// bulk commits many entries in as many transactions as it takes. Only the last one, by
+// finish, advances the number of the last commit: a kill before leaves it where it was.
+type bulk struct {
+	db      *database
+	entries []entry
+	bytes   int
+}
+
+func (b *bulk) add(e entry) error {
+	b.entries = append(b.entries, e)
+	if b.bytes += len(e.key) + len(e.value) + entryRoom; b.bytes < MaxValue && len(b.entries) < 256 {
+		return nil
+	}
+	err := b.db.commit(b.db.sequence, b.entries)
+	b.entries, b.bytes = b.entries[:0], 0
+	return err
+}
+
+func (b *bulk) finish(number uint64) error { return b.db.commit(number, b.entries) }
 
 // slabSize is how much memory entries takes at a time.
 const slabSize = 64 << 10
@@ -206,28 +234,43 @@ const slabSize = 64 << 10
 // entries yields what is kept under keys with a prefix, opened. The key is valid
 // until the next step; the value belongs to the caller, and is cut from a slab
 // with others, so keeping one of many keeps up to 64 KiB.
-func (d *database) entries(prefix []byte) iter.Seq2[entry, error] {
+func (d *database) entries(txn *badger.Txn, prefix []byte) iter.Seq2[entry, error] {
 	return func(yield func(entry, error) bool) {
-		txn := d.NewTransaction(false)
-		defer txn.Discard()
+		var slab []byte
+		for e, err := range d.storedEntries(txn, prefix) {
+			if size := len(e.value); cap(slab)-len(slab) < size {
+				slab = make([]byte, 0, max(slabSize, size))
+			}
+			start := len(slab)
+			if err == nil {
+				slab, err = d.sealer.open(slab, e.key, e.value)
+			}
+			if !yield(entry{e.key, slab[start:len(slab):len(slab)]}, err) {
+				return
+			}
+		}
+	}
+}
+
+// storedEntries yields what is kept under keys with a prefix as it is stored. Key and value
+// are valid until the next step.
+func (d *database) storedEntries(txn *badger.Txn, prefix []byte) iter.Seq2[entry, error] {
+	return func(yield func(entry, error) bool) {
 		o := badger.DefaultIteratorOptions
 		o.Prefix = prefix
 		o.PrefetchValues = false // it starts a goroutine for each; inline values need none
 		it := txn.NewIterator(o)
 		defer it.Close()
-
-		var slab []byte
 		for it.Rewind(); it.Valid(); it.Next() {
-			item := it.Item()
-			if size := int(item.ValueSize()); cap(slab)-len(slab) < size {
-				slab = make([]byte, 0, max(slabSize, size))
-			}
-			start := len(slab)
-			err := item.Value(func(stored []byte) (err error) {
-				slab, err = d.sealer.open(slab, item.Key(), stored)
-				return err
+			item, more := it.Item(), true
+			err := item.Value(func(stored []byte) error {
+				more = yield(entry{item.Key(), stored}, nil)
+				return nil
 			})
-			if !yield(entry{item.Key(), slab[start:len(slab):len(slab)]}, err) {
+			if err != nil {
+				more = yield(entry{item.Key(), nil}, err)
+			}
+			if !more {
 				return
 			}
 		}

@@ -50,19 +50,6 @@ func lockDir(dir string) (*os.File, error) {
 	return f, nil
 }
 
-// checkSpace returns ErrDiskFull if the file system of dir has less than reserve
-// bytes left for unprivileged users.
-func checkSpace(dir string, reserve uint64) error {
-	var st unix.Statfs_t
-	if err := unix.Statfs(dir, &st); err != nil {
-		return os.NewSyscallError("statfs", err)
-	}
-	if free := st.Bavail * uint64(st.Bsize); free < reserve {
-		return faultf(ErrDiskFull, "disk full: %s has %d MiB left, tokend writes nothing below %d MiB", dir, free>>20, reserve>>20)
-	}
-	return nil
-}
-
 // removeEmptyLogs deletes the zero-byte logs that a crash leaves between their
 // creation and first write: one makes Badger's Open fail (its issue 2207).
 func removeEmptyLogs(dir string) error {

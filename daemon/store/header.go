@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -36,6 +37,7 @@ var headerKey = systemKey("header")
 
 // header says how a database is kept.
 type header struct {
+	title  string // empty for a database's
 	sealed bool
 	check  []byte // sealed empty value; nil in a clear store
 }
@@ -67,7 +69,7 @@ func (h header) encode() []byte {
 	if h.sealed {
 		line = "sealed " + hex.EncodeToString(h.check)
 	}
-	return summed(headerTitle + "\n" + line + "\n")
+	return summed(cmp.Or(h.title, headerTitle) + "\n" + line + "\n")
 }
 
 // summed returns text with the line that ends a header.
@@ -75,25 +77,26 @@ func summed(text string) []byte {
 	return fmt.Appendf(nil, "%scrc32 %08x\n", text, crc32.ChecksumIEEE([]byte(text)))
 }
 
-func decodeHeader(b []byte) (header, error) {
+// decodeHeader is the reverse of encode for a header with a title.
+func decodeHeader(b []byte, want string) (header, error) {
 	text, sum, found := strings.Cut(string(b), "crc32 ")
 	if !found || sum != fmt.Sprintf("%08x\n", crc32.ChecksumIEEE([]byte(text))) {
 		return header{}, errBadHeader
 	}
 	title, line, _ := strings.Cut(text, "\n")
-	if title != headerTitle {
+	if title != want {
 		// The sum is right, so this is no damage: it is another version's.
-		return header{}, faultf(ErrVersion, "the store was written by another version of tokend (%q)", title)
+		return header{}, faultf(ErrVersion, "this was written by another version of tokend, as %.40q and not as %q", title, want)
 	}
 	if line == "clear\n" {
-		return header{}, nil
+		return header{title: want}, nil
 	}
 	digits, found := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "sealed ")
 	check, err := hex.DecodeString(digits)
 	if !found || err != nil {
 		return header{}, errBadHeader
 	}
-	return header{sealed: true, check: check}, nil
+	return header{title: want, sealed: true, check: check}, nil
 }
 
 // readHeader returns the header of the database in dir, errNoHeader if there is
@@ -106,7 +109,7 @@ func readHeader(dir string) (header, error) {
 	if err != nil {
 		return header{}, err
 	}
-	return decodeHeader(b)
+	return decodeHeader(b, headerTitle)
 }
 
 // writeHeader puts h in place durably: written beside, synced, renamed.

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,6 +11,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+
+	"tokend/daemon/store/journal"
 )
 
 // place is a state directory: where its database lies, and how one takes the
@@ -20,21 +23,26 @@ type place string
 func (p place) current() string  { return filepath.Join(string(p), "store") }
 func (p place) incoming() string { return filepath.Join(string(p), "store.new") }
 func (p place) outgoing() string { return filepath.Join(string(p), "store.old") }
+func (p place) journal() string  { return filepath.Join(string(p), "grants.journal") }
 
-// replace puts the incoming database, which is closed and durable, in the
-// place of the current one. Killed between the two renames it is finished by settle.
+// incomingJournal is a journal that goes with the incoming database.
+func (p place) incomingJournal() string { return filepath.Join(string(p), "grants.journal.next") }
+
+// replace puts the incoming database and journal, which are closed and durable, in the
+// place of the current ones. Killed between the first two renames it is finished by
+// settle, killed before the third by settleJournal.
 func (p place) replace() error {
-	if err := syncDir(p.incoming()); err != nil {
+	if err := errors.Join(syncDir(p.incoming()), syncDir(string(p))); err != nil {
 		return err
 	}
-	if err := os.Rename(p.current(), p.outgoing()); err != nil {
-		return err
-	}
-	if err := os.Rename(p.incoming(), p.current()); err != nil {
-		return err
-	}
-	if err := syncDir(string(p)); err != nil {
-		return err
+	for _, step := range [][2]string{
+		{p.current(), p.outgoing()},
+		{p.incoming(), p.current()},
+		{p.incomingJournal(), p.journal()},
+	} {
+		if err := errors.Join(os.Rename(step[0], step[1]), syncDir(string(p))); err != nil {
+			return err
+		}
 	}
 	return os.RemoveAll(p.outgoing())
 }
@@ -42,7 +50,10 @@ func (p place) replace() error {
 // settle finishes a replacement that was interrupted, or forgets one that was
 // not yet complete: the incoming database is whole as soon as the outgoing one has that
 // name.
-func (p place) settle() error {
+func (p place) settle(log hclog.Logger) error {
+	if err := p.settleRestore(log); err != nil {
+		return err
+	}
 	if !exists(p.current()) && exists(p.outgoing()) && exists(p.incoming()) {
 		if err := errors.Join(os.Rename(p.incoming(), p.current()), syncDir(string(p))); err != nil {
 			return err
@@ -56,74 +67,68 @@ func exists(path string) bool {
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
+// aside returns a free name for what is moved out of the way of path.
+func aside(path string) string {
+	name := path + ".broken-" + time.Now().UTC().Format("20060102T150405Z")
+	for exists(name) {
+		name += "x"
+	}
+	return name
+}
+
 // startOver moves a database that cannot be read aside and returns an empty one.
 func (p place) startOver(s sealer, log hclog.Logger, cause error) (*database, error) {
-	aside := p.current() + ".broken-" + time.Now().UTC().Format("20060102T150405Z")
-	for exists(aside) {
-		aside += "x"
-	}
-	if err := errors.Join(os.Rename(p.current(), aside), syncDir(string(p))); err != nil {
+	to := aside(p.current())
+	if err := errors.Join(os.Rename(p.current(), to), syncDir(string(p))); err != nil {
 		return nil, errors.Join(cause, err)
 	}
-	log.Error("the store cannot be read: it was moved aside, and tokend starts with an empty one", "moved_to", aside, "error", cause)
+	log.Error("the store cannot be read: it was moved aside, and tokend starts with an empty one and the grants of the journal", "moved_to", to, "error", cause)
 	return openDatabase(p.current(), s, log)
 }
 
-// rewrite replaces old, which is in clear, by a sealed copy.
-func (p place) rewrite(old *database, s sealer, reserve uint64, log hclog.Logger) (_ *database, err error) {
-	log.Warn("the store is in clear and a key is configured: sealing it")
-	err = p.copySealed(old, s, reserve, log)
-	if err = errors.Join(err, old.close()); err == nil {
-		err = p.replace()
-	}
-	if err != nil {
-		return nil, fmt.Errorf("seal the store: %w", err)
-	}
-	p.warnOfBroken(log)
-	db, err := openDatabase(p.current(), s, log)
-	if err == nil {
-		db.missing = old.missing // the copy is whole, what it was made of was not
-	}
-	return db, err
-}
-
-// copySealed makes the incoming database from old.
-func (p place) copySealed(old *database, s sealer, reserve uint64, log hclog.Logger) (err error) {
-	if err := checkSpace(string(p), reserve+diskSize(old.dir)); err != nil {
+// copySealed makes incoming database and journal from the open ones.
+func (o *opening) copySealed() (err error) {
+	if err := o.ballast.makeRoom(o.reserve + diskSize(o.db.dir)); err != nil {
 		return err
 	}
-	next, err := openDatabase(p.incoming(), s, log)
+	wanted := o.sealers[0]
+	next, err := openDatabase(o.at.incoming(), wanted, o.log)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, next.close()) }()
-	var group []entry
-	var bytes int
-	for e, err := range old.entries(nil) {
+	txn := o.db.NewTransaction(false)
+	defer txn.Discard()
+	b := bulk{db: next}
+	for e, err := range o.db.storedEntries(txn, nil) {
 		if err != nil {
 			return fmt.Errorf("%q: %w", e.key, err)
 		}
 		if e.key[0] == sequenceKey[0] {
 			continue // next keeps its own
 		}
-		key := append([]byte(nil), e.key...)
-		group = append(group, entry{key, s.seal(key, e.value)})
-		if bytes += len(key) + len(e.value); bytes > MaxValue || len(group) == 256 {
-			if err := next.commit(group); err != nil {
-				return err
-			}
-			group, bytes = group[:0], 0
+		key := bytes.Clone(e.key)
+		value, err := o.sealer().open([]byte{}, key, e.value)
+		if err != nil {
+			return fmt.Errorf("%q: %w", key, err)
+		}
+		if err := b.add(entry{key, wanted.sealRecord(key, value, numberOf(e.value))}); err != nil {
+			return err
 		}
 	}
-	return next.commit(group)
+	if err := b.finish(o.sequence); err != nil {
+		return err
+	}
+	// The database has all that the journal has: they have just been reconciled.
+	return journal.Create(o.at.incomingJournal(), wanted.journal, o.sequence, o.db.lasting(txn, o.log))
 }
 
-// warnOfBroken names databases that were moved aside in clear: nobody seals those.
+// warnOfBroken names what was moved aside before the key changed: nobody seals that.
 func (p place) warnOfBroken(log hclog.Logger) {
-	broken, _ := filepath.Glob(p.current() + ".broken-*")
+	broken, _ := filepath.Glob(filepath.Join(string(p), "*.broken-*"))
 	if len(broken) > 0 {
-		log.Warn("databases that were moved aside earlier are still in clear: delete them when they are of no more use",
-			"dirs", strings.Join(broken, " "))
+		log.Warn("what was moved aside earlier is not sealed with this key: delete it when it is of no more use",
+			"paths", strings.Join(broken, " "))
 	}
 }
 

@@ -5,40 +5,64 @@ import (
 	"crypto/cipher"
 	"crypto/hkdf"
 	"crypto/sha256"
+	"encoding/binary"
 )
 
 // KeySize is the length of a sealing key in bytes.
 const KeySize = 32
 
-// Formats of a stored value: its first byte.
+// Formats of a stored value: its first byte. A numbered value carries the number of
+// its commit, which tells whether the journal has a newer one.
 const (
-	formatClear  = 1
-	formatSealed = 2
+	formatClear          = 1 // value
+	formatSealed         = 2 // nonce[12] ciphertext tag[16]
+	formatNumberedClear  = 3 // commit[8] value
+	formatNumberedSealed = 4 // commit[8] nonce[12] ciphertext tag[16]
+)
+
+// prefixSize is the length of format and number, the longest that stands before a value.
+const prefixSize = 1 + 8
+
+// Labels tie a derived key to its use and version.
+const (
+	recordsLabel = "tokend store 1 records"
+	journalLabel = "tokend store 1 journal"
 )
 
 // sealer turns values into what is stored and back. The zero value keeps them in
 // clear.
-type sealer struct{ aead cipher.AEAD }
+type sealer struct {
+	aead    cipher.AEAD // of records
+	journal cipher.AEAD // of the journal's entries
+}
 
 // newSealer returns the sealer of key; of the clear form where key is nil.
-func newSealer(key []byte) (sealer, error) {
+func newSealer(key []byte) (s sealer, err error) {
 	if key == nil {
 		return sealer{}, nil
 	}
 	if len(key) != KeySize {
 		return sealer{}, faultf(ErrKey, "the encryption key has %d bytes, want %d", len(key), KeySize)
 	}
-	// The label ties the derived key to this use and version.
-	derived, err := hkdf.Key(sha256.New, key, nil, "tokend store 1 records", KeySize)
-	if err != nil {
+	if s.aead, err = newAEAD(key, recordsLabel); err != nil {
 		return sealer{}, err
+	}
+	s.journal, err = newAEAD(key, journalLabel)
+	return s, err
+}
+
+// newAEAD returns AES-256-GCM with random nonces, with a key that is derived from key
+// for one use.
+func newAEAD(key []byte, label string) (cipher.AEAD, error) {
+	derived, err := hkdf.Key(sha256.New, key, nil, label, KeySize)
+	if err != nil {
+		return nil, err
 	}
 	block, err := aes.NewCipher(derived)
 	if err != nil {
-		return sealer{}, err
+		return nil, err
 	}
-	aead, err := cipher.NewGCMWithRandomNonce(block)
-	return sealer{aead}, err
+	return cipher.NewGCMWithRandomNonce(block)
 }
 
 // seals reports whether s seals.
@@ -46,32 +70,84 @@ func (s sealer) seals() bool { return s.aead != nil }
 
 // seal returns the stored form of value under key.
 func (s sealer) seal(key, value []byte) []byte {
-	if s.aead == nil {
-		return append(append(make([]byte, 0, 1+len(value)), formatClear), value...)
+	return s.encode([]byte{formatClear, formatSealed}[s.form()], 0, key, value)
+}
+
+// sealNumbered is seal for a value that carries the number of its commit.
+func (s sealer) sealNumbered(key, value []byte, number uint64) []byte {
+	return s.encode([]byte{formatNumberedClear, formatNumberedSealed}[s.form()], number, key, value)
+}
+
+// form is 1 where s seals, else 0.
+func (s sealer) form() int {
+	if s.seals() {
+		return 1
 	}
-	dst := append(make([]byte, 0, 1+len(value)+s.aead.Overhead()), formatSealed)
-	return s.aead.Seal(dst, nil, value, associated(key))
+	return 0
+}
+
+func (s sealer) encode(format byte, number uint64, key, value []byte) []byte {
+	size := prefixSize + len(value)
+	if s.seals() {
+		size += s.aead.Overhead()
+	}
+	dst := append(make([]byte, 0, size), format)
+	if format >= formatNumberedClear {
+		dst = binary.BigEndian.AppendUint64(dst, number)
+	}
+	if !s.seals() {
+		return append(dst, value...)
+	}
+	return s.aead.Seal(dst, nil, value, associated(dst, key))
 }
 
 // open appends the value that was stored under key to dst. A store that seals
 // takes nothing in clear: else whoever can write its files could plant values.
 func (s sealer) open(dst, key, stored []byte) ([]byte, error) {
+	prefix, body, sealed, ok := split(stored)
 	switch {
-	case len(stored) == 0:
+	case !ok || sealed != s.seals():
 		return dst, ErrSealed
-	case s.aead == nil && stored[0] == formatClear:
-		return append(dst, stored[1:]...), nil
-	case s.aead != nil && stored[0] == formatSealed:
-		out, err := s.aead.Open(dst, nil, stored[1:], associated(key))
-		if err != nil {
-			return dst, ErrSealed
-		}
-		return out, nil
+	case !sealed:
+		return append(dst, body...), nil
 	}
-	return dst, ErrSealed
+	out, err := s.aead.Open(dst, nil, body, associated(prefix, key))
+	if err != nil {
+		return dst, ErrSealed
+	}
+	return out, nil
 }
 
-// associated is what a sealed value is bound to.
-func associated(key []byte) []byte {
-	return append(append(make([]byte, 0, 1+len(key)), formatSealed), key...)
+// split cuts a stored value where its format and number end.
+func split(stored []byte) (prefix, body []byte, sealed, ok bool) {
+	if len(stored) == 0 {
+		return nil, nil, false, false
+	}
+	n := 1
+	switch stored[0] {
+	case formatClear, formatSealed:
+	case formatNumberedClear, formatNumberedSealed:
+		n = prefixSize
+	default:
+		return nil, nil, false, false
+	}
+	if len(stored) < n {
+		return nil, nil, false, false
+	}
+	return stored[:n], stored[n:], stored[0] == formatSealed || stored[0] == formatNumberedSealed, true
+}
+
+// numberOf returns the number that a stored value carries; zero where it carries none. It
+// can be believed if the value opens.
+func numberOf(stored []byte) uint64 {
+	if len(stored) < prefixSize || stored[0] < formatNumberedClear {
+		return 0
+	}
+	return binary.BigEndian.Uint64(stored[1:])
+}
+
+// associated is what a sealed value is bound to: its format, its number if it carries
+// one, and its key.
+func associated(prefix, key []byte) []byte {
+	return append(append(make([]byte, 0, len(prefix)+len(key)), prefix...), key...)
 }

@@ -7,11 +7,14 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/hashicorp/go-hclog"
 
 	"tokend/daemon/record"
+	"tokend/daemon/store/journal"
 )
 
 // Config is what Open needs.
@@ -23,6 +26,10 @@ type Config struct {
 	// kept beyond Open.
 	Key []byte
 
+	// OldKey is the key that the store may still be sealed with; it is then sealed anew
+	// with Key, as Rekey does. Nil stands for none.
+	OldKey []byte
+
 	// MinFree is how many bytes must be free for a commit; the room that Badger's
 	// compactions take comes on top. Zero means 16 MiB: two
 	// memory tables, their logs and a few tables of level zero.
@@ -33,19 +40,38 @@ type Config struct {
 	Logger hclog.Logger
 }
 
+// minFree returns MinFree or what stands for its zero value.
+func (c Config) minFree() uint64 {
+	if c.MinFree == 0 {
+		return defaultMinFree
+	}
+	return c.MinFree
+}
+
+// logger returns Logger or what stands for its zero value.
+func (c Config) logger() hclog.Logger {
+	if c.Logger == nil {
+		return hclog.NewNullLogger()
+	}
+	return c.Logger
+}
+
 // Store is an open store. Its methods may be called concurrently.
 type Store struct {
 	// Set by Open, read-only after.
 	dir      string
-	reserve  uint64 // bytes that must be free for a commit
+	minFree  uint64
 	log      hclog.Logger
 	lock     *os.File
-	db       *database
+	sealer   sealer
+	journal  *journal.Journal
+	ballast  ballast
 	maxBytes int // of one transaction
 	maxCount int // entries of one transaction
-	sealer   sealer
 
 	queue   chan *put
+	retry   chan struct{} // keeper to committer: try again to drain
+	alarm   chan struct{} // to the keeper: something wants to be seen to
 	closing chan struct{} // closed by Close
 	stopped chan struct{} // closed when the committer has ended
 	wg      sync.WaitGroup
@@ -53,93 +79,49 @@ type Store struct {
 	once     sync.Once // guards closing and closeErr
 	closeErr error
 
-	readers sync.RWMutex // held for reading by All, so that Close waits for it
-	closed  bool         // guarded by readers
+	mu      sync.Mutex
+	closed  bool
+	current *handle // nil while the database is being opened anew
+	down    error   // why nothing is written to the database; nil while all is well
+	pending pending
+	missing uint64
 
-	failed error // the committer's: why nothing is written any more
+	reserve atomic.Uint64 // bytes that must be free for a commit
+	applied atomic.Uint64 // number of the last commit that the database has, and all before it
+	lagging atomic.Bool   // the database has taken what the journal has refused
+
+	sequence uint64 // the committer's: number of the last commit that was tried
 }
 
-// Open opens the store in cfg.Dir, or makes one. It refuses, and leaves untouched, a
-// directory that others can read (ErrMode), a store that another process uses
-// (ErrLocked), one whose key is another (ErrKey), one that a later tokend wrote
-// (ErrVersion), and a disk that is full (ErrDiskFull). A store that cannot be read is moved aside, said loudly in
-// the log, and replaced by an empty one. A store in clear is sealed if a key is given.
-func Open(cfg Config) (_ *Store, err error) {
-	log := cfg.Logger
-	if log == nil {
-		log = hclog.NewNullLogger()
-	}
-	seal, err := newSealer(cfg.Key)
-	if err != nil {
-		return nil, err
-	}
-	if err := prepareDir(cfg.Dir); err != nil {
-		return nil, err
-	}
-	lock, err := lockDir(cfg.Dir)
-	if err != nil {
-		return nil, err
-	}
-	defer func() {
-		if err != nil {
-			_ = lock.Close()
-		}
-	}()
-	if cfg.MinFree == 0 {
-		cfg.MinFree = defaultMinFree
-	}
-	at := place(cfg.Dir)
-	reserve := cfg.MinFree + compactionRoom(at.current())
-	if err := checkSpace(cfg.Dir, reserve); err != nil {
-		return nil, err
-	}
-	if err := at.settle(); err != nil {
-		return nil, err
-	}
-	db, err := openDatabase(at.current(), seal, log)
-	if errors.Is(err, errDamaged) {
-		db, err = at.startOver(seal, log, err)
-	}
-	if err != nil {
-		return nil, err
-	}
-	if seal.seals() && !db.sealer.seals() {
-		if db, err = at.rewrite(db, seal, reserve, log); err != nil {
-			return nil, err
-		}
-	}
-	if db.missing > 0 {
-		log.Error("the store has lost commits that were acknowledged: what it holds may be out of date",
-			"dir", cfg.Dir, "missing", db.missing, "last", db.sequence)
-	}
-	s := &Store{
-		dir: cfg.Dir, reserve: reserve, log: log, lock: lock, db: db, sealer: db.sealer,
-		maxBytes: int(db.MaxBatchSize()) - sequenceRoom,
-		maxCount: int(db.MaxBatchCount()) - 2, // the sequence record, and Badger wants less than the count
-		queue:    make(chan *put, queueLength),
-		closing:  make(chan struct{}),
-		stopped:  make(chan struct{}),
-	}
-	s.wg.Go(s.commits)
-	return s, nil
+// Missing returns how many commits were acknowledged and could not be found when the database
+// was last opened. Where it is not zero, the newest records may be gone and older ones of
+// the same keys in their place; not so those that are irreplaceable, which the journal has.
+func (s *Store) Missing() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.missing
 }
-
-// Missing returns how many commits were acknowledged before this open and could not be
-// found by it. Where it is not zero, the newest records may be gone and
-// older ones of the same keys in their place.
-func (s *Store) Missing() uint64 { return s.db.missing }
 
 // Get returns the record of a key; its Value is nil where there is none, and the
 // caller's where there is one. A record that does not open is an error.
 func (s *Store) Get(table record.Table, key string) (record.Record, error) {
-	s.readers.RLock()
-	defer s.readers.RUnlock()
 	r := record.Record{Table: table, Key: key}
-	if s.closed {
-		return r, ErrClosed
-	}
 	k := recordKey(table, key)
-	stored, err := s.db.stored(k)
+	s.mu.Lock()
+	if v, ok := s.pending.values[string(k)]; ok && !s.closed {
+		s.mu.Unlock()
+		if v.value != nil {
+			r.Value = append([]byte{}, v.value...)
+		}
+		return r, nil
+	}
+	h, err := s.acquireLocked()
+	s.mu.Unlock()
+	if err != nil {
+		return r, err
+	}
+	defer h.readers.Done()
+	stored, err := h.db.stored(k)
 	switch {
 	case errors.Is(err, badger.ErrKeyNotFound):
 		return r, nil
@@ -147,7 +129,7 @@ func (s *Store) Get(table record.Table, key string) (record.Record, error) {
 		r.Value, err = s.sealer.open([]byte{}, k, stored)
 	}
 	if err != nil {
-		return r, fmt.Errorf("%s %s: %w", table, key, err)
+		return record.Record{Table: table, Key: key}, fmt.Errorf("%s %s: %w", table, key, err)
 	}
 	return r, nil
 }
@@ -158,14 +140,14 @@ func (s *Store) Get(table record.Table, key string) (record.Record, error) {
 // the loop; Close may not: it waits for the loop to end.
 func (s *Store) All(table record.Table) iter.Seq2[record.Record, error] {
 	return func(yield func(record.Record, error) bool) {
-		s.readers.RLock()
-		defer s.readers.RUnlock()
-		if s.closed {
-			yield(record.Record{Table: table}, ErrClosed)
+		prefix := recordKey(table, "")
+		v, err := s.view(prefix)
+		if err != nil {
+			yield(record.Record{Table: table}, err)
 			return
 		}
-		prefix := recordKey(table, "")
-		for e, err := range s.db.entries(prefix) {
+		defer v.close()
+		for e, err := range v.entries(prefix) {
 			r := record.Record{Table: table, Key: string(e.key[len(prefix):])}
 			if err != nil {
 				err = fmt.Errorf("%s %s: %w", table, r.Key, err)
@@ -188,18 +170,41 @@ func recordKey(table record.Table, key string) []byte {
 }
 
 // Close ends the store: a commit that is under way is finished, a Put that waits
-// for one gets ErrClosed. Nothing that Open started is running afterwards. Closing
-// twice returns the same.
+// for one gets ErrClosed. Nothing that Open started is running afterwards, unless the
+// disk is full or refuses what Badger writes at its end: then the database is left as a
+// kill would leave it. Closing twice returns the same.
 func (s *Store) Close() error {
 	s.once.Do(func() {
 		close(s.closing)
 		s.wg.Wait()
-		s.readers.Lock()
+		s.mu.Lock()
 		s.closed = true
-		s.readers.Unlock()
-		s.closeErr = errors.Join(s.db.close(), s.lock.Close())
+		s.mu.Unlock()
+		s.closeErr = errors.Join(s.closeDatabase(), s.journal.Close(), s.lock.Close())
 	})
 	return s.closeErr
+}
+
+// closeLimit is how long Close waits for Badger, which needs some tenths of a second on a
+// disk that works.
+const closeLimit = 15 * time.Second
+
+func (s *Store) closeDatabase() error {
+	db := s.retire()
+	if db == nil {
+		return nil
+	}
+	if err := s.ballast.makeRoom(openRoom); err != nil {
+		return fmt.Errorf("the database is left unclosed: %w", err)
+	}
+	select {
+	case err := <-shut(db):
+		// What was given up for it is of more use to the next start.
+		_ = s.ballast.restore(s.reserve.Load())
+		return err
+	case <-time.After(closeLimit):
+		return fmt.Errorf("%w: the database could not be closed: the next start reads its logs", ErrFailed)
+	}
 }
 
 const (
@@ -212,6 +217,9 @@ const (
 	// sequenceRoom is what a transaction keeps free for the sequence record.
 	sequenceRoom = 256
 )
+
+// reserveFor returns how many bytes must be free for a commit to the database in dir.
+func reserveFor(minFree uint64, dir string) uint64 { return minFree + compactionRoom(dir) }
 
 // compactionRoom returns how many bytes compactions in dir may take before they
 // give back as many.

@@ -133,6 +133,10 @@ func rec(key, value string) record.Record {
 	return record.Record{Table: record.Credentials, Key: key, Value: []byte(value)}
 }
 
+func grant(key, value string) record.Record {
+	return record.Record{Table: record.Grants, Key: key, Value: []byte(value)}
+}
+
 func mustPut(t *testing.T, s refresh.Store, recs ...record.Record) {
 	t.Helper()
 	if err := s.Put(t.Context(), recs...); err != nil {

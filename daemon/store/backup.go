@@ -1,0 +1,224 @@
+package store
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"strings"
+)
+
+// A backup is three lines of text as the header has them, and then the records as they are
+// stored:
+//
+//	tokend backup 1
+//	clear | sealed <hex of a sealed empty value>
+//	crc32 <hex of the lines above>
+//	length key length value        for each record, lengths as varints; a key is never empty
+//	0 length end
+//
+// end is stored as a value is, sealed in a sealed backup: the number of the last commit, the number of
+// the records, and the SHA-256 of all bytes before the 0. So a backup that was cut off, or
+// put together from two, is refused.
+
+const backupTitle = "tokend backup 1"
+
+// backupEndKey is what the end of a backup is stored under.
+var backupEndKey = systemKey("backup end")
+
+// ErrBackup is returned by Restore for what is no backup, or not the whole of one.
+var ErrBackup = errors.New("store: not a whole backup")
+
+// Backup writes all records to w as they stand when it begins; Put goes on meanwhile. Those of a
+// sealed store stay sealed, with the store's key; those of a store in clear are in clear,
+// secrets among them. A backup is whole only if Backup returned nil.
+func (s *Store) Backup(w io.Writer) error {
+	v, err := s.view(nil)
+	if err != nil {
+		return err
+	}
+	defer v.close()
+	out := newBackupWriter(w)
+	h := newHeader(s.sealer)
+	h.title = backupTitle
+	if _, err := out.Write(h.encode()); err != nil {
+		return err
+	}
+	last := uint64(0)
+	for e, err := range v.h.db.storedEntries(v.txn, nil) {
+		if err != nil {
+			return fmt.Errorf("back up: %w", err)
+		}
+		if e.key[0] == sequenceKey[0] {
+			if bytes.Equal(e.key, sequenceKey) {
+				if last, err = v.h.db.number(e.value); err != nil {
+					return fmt.Errorf("back up: %w", err)
+				}
+			}
+			continue
+		}
+		if _, ok := v.over[string(e.key)]; ok {
+			continue
+		}
+		if err := out.record(e.key, e.value); err != nil {
+			return err
+		}
+	}
+	for k, p := range v.over {
+		last = max(last, p.number)
+		if e := p.entry(k, s.sealer); e.value != nil {
+			if err := out.record(e.key, e.value); err != nil {
+				return err
+			}
+		}
+	}
+	return out.end(s.sealer, last)
+}
+
+// backupWriter counts and sums what it writes.
+type backupWriter struct {
+	w     *bufio.Writer
+	sum   hash.Hash
+	count uint64
+}
+
+func newBackupWriter(w io.Writer) *backupWriter {
+	return &backupWriter{w: bufio.NewWriterSize(w, 64<<10), sum: sha256.New()}
+}
+
+func (b *backupWriter) Write(p []byte) (int, error) {
+	b.sum.Write(p)
+	return b.w.Write(p)
+}
+
+// field writes a length and as many bytes.
+func (b *backupWriter) field(p []byte) error {
+	if _, err := b.Write(binary.AppendUvarint(nil, uint64(len(p)))); err != nil {
+		return err
+	}
+	_, err := b.Write(p)
+	return err
+}
+
+func (b *backupWriter) record(key, stored []byte) error {
+	b.count++
+	if err := b.field(key); err != nil {
+		return err
+	}
+	return b.field(stored)
+}
+
+func (b *backupWriter) end(s sealer, last uint64) error {
+	var end []byte
+	end = binary.BigEndian.AppendUint64(end, last)
+	end = binary.BigEndian.AppendUint64(end, b.count)
+	end = b.sum.Sum(end) // of what is before the 0
+	if err := b.field(nil); err != nil {
+		return err
+	}
+	if err := b.field(s.seal(backupEndKey, end)); err != nil {
+		return err
+	}
+	return b.w.Flush()
+}
+
+// backupReader reads a backup, in clear or sealed with one key.
+type backupReader struct {
+	r      *bufio.Reader
+	sum    hash.Hash
+	count  uint64
+	sealer sealer
+	last   uint64 // number of the last commit; known once next has returned io.EOF
+}
+
+// newBackupReader reads the lines that a backup begins with. s is the key that it must have
+// unless it is in clear.
+func newBackupReader(r io.Reader, s sealer) (*backupReader, error) {
+	b := &backupReader{r: bufio.NewReaderSize(r, 64<<10), sum: sha256.New(), sealer: s}
+	var text strings.Builder
+	for range 3 {
+		line, err := b.r.ReadSlice('\n')
+		if err != nil {
+			return nil, ErrBackup
+		}
+		text.Write(line)
+	}
+	h, err := decodeHeader([]byte(text.String()), backupTitle)
+	if errors.Is(err, errBadHeader) {
+		return nil, ErrBackup
+	}
+	if err == nil {
+		err = h.admits(s)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !h.sealed {
+		b.sealer = sealer{}
+	}
+	b.sum.Write([]byte(text.String()))
+	return b, nil
+}
+
+// next returns the next record, with its value in clear and the number that goes with it. It
+// returns io.EOF behind the last one of a whole backup, else ErrBackup. Key and value are the
+// caller's.
+func (b *backupReader) next() (key, value []byte, number uint64, err error) {
+	if next, err := b.r.Peek(1); err == nil && next[0] == 0 {
+		return nil, nil, 0, b.end()
+	}
+	key, err = b.field(MaxKey)
+	var stored []byte
+	if err == nil {
+		stored, err = b.field(MaxValue + 64)
+	}
+	if err != nil {
+		return nil, nil, 0, err
+	}
+	if value, err = b.sealer.open([]byte{}, key, stored); err != nil {
+		return nil, nil, 0, fmt.Errorf("%w: a record cannot be opened", ErrBackup)
+	}
+	b.count++
+	return key, value, numberOf(stored), nil
+}
+
+// field reads a length of at most limit and as many bytes.
+func (b *backupReader) field(limit uint64) ([]byte, error) {
+	n, err := binary.ReadUvarint(b.r)
+	if err != nil || n > limit {
+		return nil, ErrBackup
+	}
+	b.sum.Write(binary.AppendUvarint(nil, n))
+	p := make([]byte, n)
+	if _, err := io.ReadFull(b.r, p); err != nil {
+		return nil, ErrBackup
+	}
+	b.sum.Write(p)
+	return p, nil
+}
+
+// end checks the end against the sum of all that is before it, and that nothing follows.
+func (b *backupReader) end() error {
+	sum := b.sum.Sum(nil)
+	if _, err := b.r.Discard(1); err != nil {
+		return ErrBackup
+	}
+	stored, err := b.field(128)
+	if err != nil {
+		return err
+	}
+	end, err := b.sealer.open(nil, backupEndKey, stored)
+	if err != nil || len(end) != 16+sha256.Size ||
+		binary.BigEndian.Uint64(end[8:]) != b.count || !bytes.Equal(end[16:], sum) {
+		return ErrBackup
+	}
+	if _, err := b.r.ReadByte(); !errors.Is(err, io.EOF) {
+		return ErrBackup
+	}
+	b.last = binary.BigEndian.Uint64(end)
+	return io.EOF
+}

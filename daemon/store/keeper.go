@@ -1,0 +1,238 @@
+package store
+
+import (
+	"errors"
+	"math/bits"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"tokend/daemon/store/journal"
+)
+
+// The keeper puts right what the committer has found wrong, so that nobody who puts waits for it:
+// it opens the database anew, compacts or rewrites the journal, makes the ballast again. While
+// all is well it sleeps.
+
+const (
+	// firstRetry and lastRetry are how long the keeper waits between two attempts: at
+	// first, and doubling up to it.
+	firstRetry = 250 * time.Millisecond
+	lastRetry  = 5 * time.Second
+
+	// journalSlack is how much is appended to the journal before it is compacted, at
+	// the least; beyond it, as much again as it had after the last compaction.
+	journalSlack = 1 << 20
+)
+
+// wake tells the keeper that something wants to be seen to.
+func (s *Store) wake() {
+	select {
+	case s.alarm <- struct{}{}:
+	default:
+	}
+}
+
+// lag takes note that the journal has refused what the database may yet take.
+func (s *Store) lag(err error) {
+	if !s.lagging.Swap(true) {
+		s.log.Error("the grant journal refused an entry: until it can be written anew, grants are in the database only", "error", err)
+	}
+	s.wake()
+}
+
+// overgrown reports whether the journal wants a compaction.
+func (s *Store) overgrown() bool {
+	size, since := s.journal.Grown()
+	return since > max(journalSlack, size-since)
+}
+
+// keep is the keeper: it runs until Close.
+func (s *Store) keep() {
+	var k keeper
+	defer k.leave()
+	wait := firstRetry
+	for {
+		select {
+		case <-s.alarm:
+		case <-s.closing:
+			return
+		}
+		for !s.putRight(&k) {
+			select {
+			case <-time.After(wait):
+			case <-s.closing:
+				return
+			}
+			wait = min(2*wait, lastRetry)
+		}
+		wait, k.attempts = firstRetry, 0
+	}
+}
+
+// keeper is what the keeper remembers between two attempts.
+type keeper struct {
+	shutting <-chan error // of the database that failed; nil for none
+	attempts int          // that failed, in a row
+}
+
+// say logs a failure, the first of a row and then each time their number has doubled.
+func (s *Store) say(k *keeper, what string, err error) {
+	if bits.OnesCount(uint(k.attempts)) == 1 {
+		s.log.Warn(what, "error", err, "attempts", k.attempts)
+	}
+}
+
+// leave waits a little for a database that is still closing.
+func (k *keeper) leave() {
+	if k.shutting == nil {
+		return
+	}
+	select {
+	case <-k.shutting:
+	case <-time.After(closeLimit):
+	}
+}
+
+// putRight makes one attempt at all that is wrong, and reports whether all is well.
+func (s *Store) putRight(k *keeper) bool {
+	s.mu.Lock()
+	down, waiting := s.down != nil, len(s.pending.values) > 0
+	s.mu.Unlock()
+	well := true
+	k.attempts++
+	if down {
+		if err := s.reopen(k); err != nil {
+			s.say(k, "the database cannot be opened anew yet", err)
+			well = false
+		}
+	}
+	if waiting {
+		select {
+		case s.retry <- struct{}{}:
+		default:
+		}
+		well = false // until it is seen to be gone
+	}
+	if s.lagging.Load() || s.journal.Failed() != nil || s.overgrown() {
+		if err := s.mendJournal(); err != nil {
+			s.say(k, "the grant journal cannot be written anew yet", err)
+			well = false
+		}
+	}
+	if err := s.ballast.restore(s.reserve.Load()); err != nil {
+		well = false
+	}
+	return well
+}
+
+// errReading is why a journal cannot be written anew while the database is closed.
+var errReading = errors.New("the database is not open")
+
+// mendJournal compacts the journal. One that lags takes over what only the database has; and
+// what it has that the database, which was well all the time, has not, was deleted.
+func (s *Store) mendJournal() error {
+	applied := s.applied.Load()
+	if !s.lagging.Load() {
+		return s.journal.Compact(keepLive(applied), nil)
+	}
+	v, err := s.view(nil)
+	if err != nil {
+		return errors.Join(errReading, err)
+	}
+	defer v.close()
+	// From here on whatever the journal refuses makes it lag again.
+	s.lagging.Store(false)
+	live := keepLive(applied)
+	keep := func(commit uint64, r journal.Record) bool {
+		if !live(commit, r) {
+			return false
+		}
+		_, err := v.txn.Get(r.Key)
+		return commit > applied || err == nil
+	}
+	if err := s.journal.Compact(keep, v.h.db.lasting(v.txn, s.log)); err != nil {
+		s.lagging.Store(true)
+		return err
+	}
+	s.log.Info("the grant journal has been written anew")
+	return nil
+}
+
+// reopen opens the database anew after a commit has failed.
+func (s *Store) reopen(k *keeper) error {
+	if err := s.ballast.makeRoom(openRoom); err != nil {
+		return err
+	}
+	if err := probe(s.dir); err != nil {
+		return err
+	}
+	if db := s.retire(); db != nil {
+		k.shutting = shut(db)
+	}
+	if k.shutting != nil {
+		select {
+		case err := <-k.shutting:
+			k.shutting = nil
+			if err != nil {
+				s.log.Warn("the database that failed did not close well", "error", err)
+			}
+		case <-time.After(lastRetry):
+			return errors.New("the database that failed is still closing")
+		case <-s.closing:
+			return ErrClosed
+		}
+	}
+	db, err := s.openAnew()
+	if err != nil {
+		return err
+	}
+	s.reserve.Store(reserveFor(s.minFree, db.dir))
+	s.mu.Lock()
+	s.current, s.down = &handle{db: db}, nil
+	s.missing += db.missing
+	s.mu.Unlock()
+	s.log.Info("the database is open anew, and takes values again")
+	return nil
+}
+
+// openAnew opens the database as Open does, and gives it what it lacks of the journal.
+func (s *Store) openAnew() (*database, error) {
+	at := place(s.dir)
+	db, err := openDatabase(at.current(), s.sealer, s.log)
+	if errors.Is(err, errDamaged) && !passing(err) {
+		db, err = at.startOver(s.sealer, s.log, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	r := reconciler{db: db, journal: s.journal, index: make(journal.Index), log: s.log}
+	last := db.sequence
+	err = s.journal.Read(func(e journal.Entry) error {
+		r.index.Add(e)
+		last = max(last, e.Commit)
+		return nil
+	})
+	if err == nil {
+		_, _, err = r.compare()
+	}
+	if err == nil {
+		err = r.replay(last)
+	}
+	if err != nil {
+		return nil, errors.Join(err, db.close())
+	}
+	return db, nil
+}
+
+// probe writes a small file, makes it durable and removes it again: what Badger would not
+// survive is found out by something that does.
+func probe(dir string) error {
+	path := filepath.Join(dir, "probe")
+	err := writeSynced(path, make([]byte, 4096))
+	return errors.Join(err, os.Remove(path))
+}
+
+// passing reports whether err may be gone at the next attempt, although it looks like damage.
+func passing(err error) bool { return errors.Is(err, syscall.EIO) }

@@ -1,0 +1,239 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/hashicorp/go-hclog"
+
+	"tokend/daemon/store/journal"
+)
+
+// Open opens the store in cfg.Dir, or makes one. It refuses, and leaves untouched, a
+// directory that others can read (ErrMode), a store that another process uses
+// (ErrLocked), one whose key is another (ErrKey), one that a later tokend wrote
+// (ErrVersion), and a disk that is full (ErrDiskFull). A database that cannot be read is moved
+// aside, said loudly in the log, and replaced by an empty one; what is irreplaceable comes
+// from the journal. A store in clear is sealed if a key is given, and one that is sealed with
+// cfg.OldKey is sealed anew.
+func Open(cfg Config) (_ *Store, err error) {
+	o := opening{at: place(cfg.Dir), log: cfg.logger(), ballast: newBallast(cfg.Dir), reserve: cfg.minFree()}
+	if err := o.keys(cfg); err != nil {
+		return nil, err
+	}
+	if err := prepareDir(cfg.Dir); err != nil {
+		return nil, err
+	}
+	lock, err := lockDir(cfg.Dir)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, o.close(), lock.Close())
+		}
+	}()
+	if err := o.open(); err != nil {
+		return nil, err
+	}
+	s := &Store{
+		dir: cfg.Dir, minFree: cfg.minFree(), log: o.log, lock: lock, sealer: o.sealer(),
+		journal: o.journal, ballast: o.ballast,
+		current: &handle{db: o.db}, missing: o.db.missing, sequence: o.sequence,
+		maxBytes: int(o.db.MaxBatchSize()) - sequenceRoom,
+		maxCount: int(o.db.MaxBatchCount()) - 2, // the sequence record, and Badger wants less than the count
+		queue:    make(chan *put, queueLength),
+		retry:    make(chan struct{}, 1),
+		alarm:    make(chan struct{}, 1),
+		closing:  make(chan struct{}),
+		stopped:  make(chan struct{}),
+	}
+	s.applied.Store(o.sequence)
+	s.reserve.Store(reserveFor(s.minFree, o.db.dir))
+	if err := s.ballast.restore(s.reserve.Load()); err != nil {
+		o.log.Warn("no ballast could be made yet: a full disk is survived less surely", "error", err)
+		s.wake()
+	}
+	s.wg.Go(s.commits)
+	s.wg.Go(s.keep)
+	return s, nil
+}
+
+// opening is a store on its way to being open. What it has opened is in db and journal.
+type opening struct {
+	at      place
+	log     hclog.Logger
+	ballast ballast
+	reserve uint64
+
+	// sealers are what the store may be sealed with; the first is what it is to be sealed
+	// with. chosen is the one it is sealed with.
+	sealers []sealer
+	chosen  int
+
+	db       *database
+	journal  *journal.Journal
+	sequence uint64 // number of the last commit that either knows of
+}
+
+// keys makes sealers of the keys of cfg.
+func (o *opening) keys(cfg Config) error {
+	wanted, err := newSealer(cfg.Key)
+	if err != nil {
+		return err
+	}
+	o.sealers = []sealer{wanted}
+	if cfg.OldKey != nil {
+		if cfg.Key == nil {
+			return faultf(ErrKey, "a sealed store cannot be put in clear: a new key is needed")
+		}
+		old, err := newSealer(cfg.OldKey)
+		if err != nil {
+			return err
+		}
+		o.sealers = append(o.sealers, old)
+	}
+	if wanted.seals() {
+		o.sealers = append(o.sealers, sealer{}) // what is in clear can be sealed
+	}
+	return nil
+}
+
+// sealer is what the store is sealed with.
+func (o *opening) sealer() sealer { return o.sealers[o.chosen] }
+
+func (o *opening) close() error {
+	var errs []error
+	if o.db != nil {
+		errs = append(errs, o.db.close())
+	}
+	if o.journal != nil {
+		errs = append(errs, o.journal.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// open opens database and journal, in that order of steps which lets every refusal come
+// before the first change.
+func (o *opening) open() error {
+	if err := o.at.settle(o.log); err != nil {
+		return err
+	}
+	if err := o.findKey(); err != nil {
+		return err
+	}
+	if err := o.ballast.makeRoom(openRoom); err != nil {
+		return err
+	}
+	db, err := openDatabase(o.at.current(), o.sealer(), o.log)
+	if errors.Is(err, errDamaged) {
+		db, err = o.at.startOver(o.sealer(), o.log, err)
+	}
+	if err != nil {
+		return err
+	}
+	o.db = db
+	if !db.sealer.seals() {
+		o.chosen = len(o.sealers) - 1 // found out although the header was lost
+	}
+	if err := o.openJournal(); err != nil {
+		return err
+	}
+	if o.db.missing > 0 {
+		o.log.Error("the store has lost commits that were acknowledged: what it holds may be out of date, but for what the journal keeps",
+			"dir", string(o.at), "missing", o.db.missing, "last", o.db.sequence)
+	}
+	if o.chosen != 0 {
+		return o.reseal()
+	}
+	return nil
+}
+
+// findKey finds out what the store is sealed with, from its header, or where there is
+// none from the journal, and refuses what neither of the keys opens.
+func (o *opening) findKey() error {
+	h, err := readHeader(o.at.current())
+	if errors.Is(err, ErrVersion) {
+		return err
+	}
+	if err == nil {
+		if err := o.admit(h); err != nil {
+			return err
+		}
+		return o.at.settleJournal(o.sealer(), o.log)
+	}
+	// There is none, or it cannot be read; whether that is damage is openDatabase's to say.
+	for i, s := range o.sealers {
+		if _, err := journal.Check(o.at.journal(), s.journal); err == nil {
+			o.chosen = i
+			break
+		}
+	}
+	return o.at.settleJournal(o.sealer(), o.log)
+}
+
+// admit chooses what a database with header h is sealed with.
+func (o *opening) admit(h header) error {
+	if !h.sealed {
+		o.chosen = len(o.sealers) - 1
+		return nil
+	}
+	err := h.admits(o.sealers[0])
+	for i, s := range o.sealers {
+		if s.seals() && h.admits(s) == nil {
+			o.chosen = i
+			return nil
+		}
+	}
+	return err
+}
+
+// settleJournal finishes the replacement of the journal by one that is sealed otherwise, if a
+// kill has come between that of the database and it, and refuses a journal of another key.
+func (p place) settleJournal(s sealer, log hclog.Logger) error {
+	_, err := journal.Check(p.journal(), s.journal)
+	if errors.Is(err, journal.ErrKey) {
+		if _, e := journal.Check(p.incomingJournal(), s.journal); e != nil {
+			return faultf(ErrKey, "the grant journal %s is not sealed with the key of the store: restore the key, or move it away if it is not this store's", p.journal())
+		}
+		log.Info("finishing the change of the key that was interrupted")
+		return errors.Join(os.Rename(p.incomingJournal(), p.journal()), syncDir(string(p)))
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := os.Remove(p.incomingJournal()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// reseal seals the store anew, with the key that is wanted.
+func (o *opening) reseal() error {
+	if o.sealer().seals() {
+		o.log.Warn("the store is sealed with the old key: sealing it with the new one")
+	} else {
+		o.log.Warn("the store is in clear and a key is configured: sealing it")
+	}
+	missing := o.db.missing
+	if err := o.copySealed(); err != nil {
+		return fmt.Errorf("seal the store: %w", err)
+	}
+	err := o.close()
+	o.db, o.journal = nil, nil
+	if err == nil {
+		err = o.at.replace()
+	}
+	if err != nil {
+		return fmt.Errorf("seal the store: %w", err)
+	}
+	o.at.warnOfBroken(o.log)
+	o.chosen = 0
+	if o.db, err = openDatabase(o.at.current(), o.sealer(), o.log); err != nil {
+		return err
+	}
+	o.db.missing = missing // the copy is whole, what it was made of was not
+	return o.openJournal()
+}

@@ -1,0 +1,90 @@
+package store
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"tokend/daemon/record"
+	"tokend/daemon/store/journal"
+)
+
+// maxPending bounds in bytes what the journal has taken and the database has not: ten thousand
+// grants. Beyond it a Put is refused.
+const maxPending = 4 << 20
+
+// pending is what is durable in the journal only, by key in the database. Readers see it over
+// what the database has. Its zero value is empty; it belongs to who guards it.
+type pending struct {
+	values map[string]pendingValue
+	bytes  int
+}
+
+// pendingValue is a value and the number of its commit; nil for a deletion.
+type pendingValue struct {
+	value  []byte
+	number uint64
+}
+
+// add takes over the records of one Put.
+func (p *pending) add(recs []journal.Record, number uint64) {
+	if p.values == nil {
+		p.values = make(map[string]pendingValue)
+	}
+	for _, r := range recs {
+		v := pendingValue{number: number}
+		if r.Value != nil {
+			v.value = append([]byte{}, r.Value...) // the caller's again when Put returns
+		}
+		p.bytes += len(r.Value) - len(p.values[string(r.Key)].value)
+		if _, ok := p.values[string(r.Key)]; !ok {
+			p.bytes += len(r.Key)
+		}
+		p.values[string(r.Key)] = v
+	}
+}
+
+// under returns what is pending under keys with a prefix; nil for nothing.
+func (p *pending) under(prefix string) map[string]pendingValue {
+	var m map[string]pendingValue
+	for k, v := range p.values {
+		if strings.HasPrefix(k, prefix) {
+			if m == nil {
+				m = make(map[string]pendingValue)
+			}
+			m[k] = v
+		}
+	}
+	return m
+}
+
+// entries returns what is pending as s stores it, in the order of the keys.
+func (p *pending) entries(s sealer) []entry {
+	all := make([]entry, 0, len(p.values))
+	for _, k := range slices.Sorted(maps.Keys(p.values)) {
+		all = append(all, p.values[k].entry(k, s))
+	}
+	return all
+}
+
+func (v pendingValue) entry(key string, s sealer) entry {
+	e := entry{key: []byte(key)}
+	if v.value != nil {
+		e.value = s.sealRecord(e.key, v.value, v.number)
+	}
+	return e
+}
+
+// tableOf returns the table of a key in the database.
+func tableOf(key []byte) record.Table {
+	table, _, _ := strings.Cut(string(key), "\x00")
+	return record.Table(table)
+}
+
+// sealRecord returns the stored form of a record: numbered where the journal keeps it too.
+func (s sealer) sealRecord(key, value []byte, number uint64) []byte {
+	if tableOf(key).Irreplaceable() {
+		return s.sealNumbered(key, value, number)
+	}
+	return s.seal(key, value)
+}

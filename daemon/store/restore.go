@@ -1,0 +1,132 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/hashicorp/go-hclog"
+
+	"tokend/daemon/store/journal"
+)
+
+// ErrNotEmpty is returned by Restore where there is a store already.
+var ErrNotEmpty = errors.New("store: state directory is not empty")
+
+// restoring is where a backup is unpacked: a state directory within the state directory. Its
+// journal is moved out first and its database after it, so that a kill leaves either nothing that
+// counts, or what settleRestore can finish.
+func (p place) restoring() place { return place(filepath.Join(string(p), "restore.tmp")) }
+
+// Restore makes the store of cfg from a backup. cfg.Dir must be missing or empty (ErrNotEmpty); it
+// holds all of the backup afterwards, or nothing. A sealed backup needs its key as
+// cfg.Key (ErrKey), one in clear is sealed if there is a key. Tokens in a backup may have been
+// superseded since it was made, and grants too: what WeChat refuses is fetched again, and a
+// customer whose grant has been replaced must authorise again.
+func Restore(cfg Config, r io.Reader) (err error) {
+	wanted, err := newSealer(cfg.Key)
+	if err != nil {
+		return err
+	}
+	in, err := newBackupReader(r, wanted)
+	if err != nil {
+		return err
+	}
+	if err := prepareDir(cfg.Dir); err != nil {
+		return err
+	}
+	lock, err := lockDir(cfg.Dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, lock.Close()) }()
+	at := place(cfg.Dir)
+	if err := at.settleRestore(cfg.logger()); err != nil {
+		return err
+	}
+	if entries, err := os.ReadDir(cfg.Dir); err != nil {
+		return err
+	} else if len(entries) > 0 {
+		return faultf(ErrNotEmpty, "there is something in %s already (%s): a backup is restored into an empty directory", cfg.Dir, entries[0].Name())
+	}
+	if err := checkSpace(cfg.Dir, cfg.minFree()); err != nil {
+		return err
+	}
+	if err := at.restoring().unpack(in, wanted, cfg.logger()); err != nil {
+		return errors.Join(fmt.Errorf("restore: %w", err), os.RemoveAll(string(at.restoring())))
+	}
+	return at.moveIn()
+}
+
+// unpack makes a state directory of a backup.
+func (p place) unpack(in *backupReader, s sealer, log hclog.Logger) (err error) {
+	if err := os.Mkdir(string(p), 0o700); err != nil {
+		return err
+	}
+	db, err := openDatabase(p.current(), s, log)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if db != nil {
+			err = errors.Join(err, db.close())
+		}
+	}()
+	b := bulk{db: db}
+	for {
+		key, value, number, err := in.next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err == nil {
+			err = b.add(entry{key, s.sealRecord(key, value, number)})
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if err := b.finish(in.last); err != nil {
+		return err
+	}
+	txn := db.NewTransaction(false)
+	err = journal.Create(p.journal(), s.journal, in.last, db.lasting(txn, log))
+	txn.Discard()
+	if err != nil {
+		return err
+	}
+	closing := db
+	db = nil
+	return errors.Join(closing.close(), syncDir(p.current()))
+}
+
+// moveIn moves journal and database of the unpacked state directory to where they belong.
+func (p place) moveIn() error {
+	from := p.restoring()
+	if err := errors.Join(os.Rename(from.journal(), p.journal()), syncDir(string(p))); err != nil {
+		return err
+	}
+	if err := errors.Join(os.Rename(from.current(), p.current()), syncDir(string(p))); err != nil {
+		return err
+	}
+	return os.RemoveAll(string(from))
+}
+
+// settleRestore finishes a Restore that was interrupted, or forgets one that was not yet
+// complete: the backup is whole on disk as soon as its journal has been moved.
+func (p place) settleRestore(log hclog.Logger) error {
+	from := p.restoring()
+	if !exists(string(from)) {
+		return nil
+	}
+	if exists(from.current()) && exists(p.journal()) && !exists(p.current()) && !exists(from.journal()) {
+		log.Info("finishing the restore of a backup that was interrupted")
+		if err := errors.Join(os.Rename(from.current(), p.current()), syncDir(string(p))); err != nil {
+			return err
+		}
+	} else if !exists(p.current()) {
+		log.Error("a backup was not restored to its end: nothing of it counts, restore it again")
+	}
+	return os.RemoveAll(string(from))
+}

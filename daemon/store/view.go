@@ -1,0 +1,98 @@
+package store
+
+import (
+	"iter"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/dgraph-io/badger/v4"
+)
+
+// handle is a database and those who read from it. They are counted instead of being
+// given a lock: who reads while he reads would wait for a writer that waits for him.
+type handle struct {
+	db      *database
+	readers sync.WaitGroup // Add is called with Store.mu held, while the handle is current
+}
+
+// acquireLocked returns the current database for reading, or why there is none. The
+// caller calls readers.Done. s.mu is held.
+func (s *Store) acquireLocked() (*handle, error) {
+	switch {
+	case s.closed:
+		return nil, ErrClosed
+	case s.current == nil:
+		return nil, s.down
+	}
+	s.current.readers.Add(1)
+	return s.current, nil
+}
+
+// retire takes the current database out of use and returns it once nobody reads from
+// it any more; nil where there is none.
+func (s *Store) retire() *database {
+	s.mu.Lock()
+	h := s.current
+	s.current = nil
+	s.mu.Unlock()
+	if h == nil {
+		return nil
+	}
+	h.readers.Wait()
+	return h.db
+}
+
+// shut closes db in a goroutine of its own and returns where its result will be. Badger
+// flushes as it closes, and tries for ever what the disk refuses: nobody who must get
+// on waits for it without a limit.
+func shut(db *database) <-chan error {
+	done := make(chan error, 1)
+	go func() { done <- db.close() }()
+	return done
+}
+
+// view is a part of a store at one moment: the database, and over it what the journal alone
+// has.
+type view struct {
+	h    *handle
+	txn  *badger.Txn
+	over map[string]pendingValue
+}
+
+// view returns a view of what is kept under keys with a prefix. It is to be closed.
+func (s *Store) view(prefix []byte) (view, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h, err := s.acquireLocked()
+	if err != nil {
+		return view{}, err
+	}
+	// Both under the lock, which the committer holds while the one becomes the other.
+	return view{h: h, txn: h.db.NewTransaction(false), over: s.pending.under(string(prefix))}, nil
+}
+
+func (v view) close() {
+	v.txn.Discard()
+	v.h.readers.Done()
+}
+
+// entries yields what is in view under keys with a prefix, opened, as
+// database.entries does.
+func (v view) entries(prefix []byte) iter.Seq2[entry, error] {
+	return func(yield func(entry, error) bool) {
+		for e, err := range v.h.db.entries(v.txn, prefix) {
+			if _, ok := v.over[string(e.key)]; ok {
+				continue
+			}
+			if !yield(e, err) {
+				return
+			}
+		}
+		for _, k := range slices.Sorted(maps.Keys(v.over)) {
+			if p := v.over[k]; p.value != nil && !yield(entry{[]byte(k), slices.Clone(p.value)}, nil) {
+				return
+			}
+		}
+	}
+}
