@@ -13,7 +13,7 @@ import (
 // stopped shows a clean stop.
 func (d *demo) stopped(context.Context) error {
 	d.begin("Stop", "停止")
-	for _, s := range []*stage{d.long, d.short} {
+	for _, s := range d.stages() {
 		code, err := s.daemon.stop()
 		if err != nil {
 			return err

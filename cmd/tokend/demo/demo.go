@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 )
 
@@ -22,7 +23,7 @@ type Config struct {
 }
 
 // limit is how long the whole may take before something must be wrong. It takes about
-// ten seconds.
+// twelve seconds.
 const limit = 90 * time.Second
 
 // demo is one demonstration under way.
@@ -33,9 +34,15 @@ type demo struct {
 	began time.Time
 	dir   string // removed at the end
 
-	// The stages: one with tokens that live two hours, one with tokens that live
-	// seconds.
-	long, short *stage
+	// The stages: one with tokens that live two hours, one with customers, and one with tokens
+	// that live seconds. Each is nil until its first step. The last makes calls all the
+	// time, so it comes last: before it, what a step costs is known to the call.
+	long, customers, short *stage
+}
+
+// stages returns those that there are.
+func (d *demo) stages() []*stage {
+	return slices.DeleteFunc([]*stage{d.long, d.customers, d.short}, func(s *stage) bool { return s == nil })
 }
 
 // Run shows it, and returns an error unless everything was as it should be. When it returns,
@@ -48,8 +55,9 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		return err
 	}
 	defer func() {
-		d.long.leave()
-		d.short.leave()
+		for _, s := range d.stages() {
+			s.leave()
+		}
 		err = errors.Join(err, os.RemoveAll(d.dir))
 	}()
 	if err := d.steps(ctx); err != nil {
@@ -77,6 +85,10 @@ func (d *demo) steps(ctx context.Context) error {
 		d.rejected,
 		d.wrongSecret,
 		d.killed,
+		d.installed,
+		d.killedMeanwhile,
+		d.corpsInstall,
+		d.revoked,
 		d.timePasses,
 		d.outage,
 		d.recovery,
@@ -92,10 +104,7 @@ func (d *demo) steps(ctx context.Context) error {
 
 // tail shows the end of the daemons' logs.
 func (d *demo) tail() {
-	for _, s := range []*stage{d.long, d.short} {
-		if s == nil {
-			continue
-		}
+	for _, s := range d.stages() {
 		for _, line := range s.logTail(20) {
 			fmt.Fprintln(d.w, "   log:", line)
 		}
@@ -105,10 +114,8 @@ func (d *demo) tail() {
 // calls returns how many calls WeChat has had so far.
 func (d *demo) calls() int {
 	n := 0
-	for _, s := range []*stage{d.long, d.short} {
-		if s != nil {
-			n += s.wechat.Total()
-		}
+	for _, s := range d.stages() {
+		n += s.wechat.Total()
 	}
 	return n
 }

@@ -96,7 +96,7 @@ func (d *demo) refreshedAhead(ctx context.Context) (bool, error) {
 // oneAtATime reports whether WeChat has never seen two calls for one credential under way at
 // once.
 func (d *demo) oneAtATime() bool {
-	for _, s := range []*stage{d.long, d.short} {
+	for _, s := range d.stages() {
 		for _, a := range s.conf.Accounts {
 			id := a.ID
 			if a.AgentID != "" {

@@ -29,11 +29,19 @@ type stage struct {
 
 // newStage builds a stage in dir, which it makes. No daemon runs yet.
 func newStage(program, dir string, set wechattest.Settings) (*stage, error) {
-	s := &stage{program: program, wechat: wechattest.New(set)}
+	return newStageOf(program, dir, set, sandbox.Configuration{})
+}
+
+// newStageOf is newStage with the owners and the HTTP of conf besides.
+func newStageOf(program, dir string, set wechattest.Settings, conf sandbox.Configuration) (*stage, error) {
+	s := &stage{program: program, wechat: wechattest.New(set), conf: conf}
 	accounts := sandbox.Accounts()
 	for _, a := range accounts {
 		a.AddTo(s.wechat)
 		s.names = append(s.names, a.Names()...)
+	}
+	for _, o := range conf.Owners {
+		o.AddTo(s.wechat)
 	}
 	s.wechat.AddAccount(mistyped, "the-secret-as-it-is")
 	accounts = append(accounts, sandbox.Account{Family: "official_account", ID: mistyped, Secret: "the-secret-as-it-was-typed"})
@@ -42,7 +50,7 @@ func newStage(program, dir string, set wechattest.Settings) (*stage, error) {
 	if s.server, err = s.wechat.Start(""); err != nil {
 		return nil, err
 	}
-	s.conf = sandbox.Configuration{Dir: dir, URL: s.server.URL, Accounts: accounts}
+	s.conf.Dir, s.conf.URL, s.conf.Accounts = dir, s.server.URL, accounts
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		s.leave()
 		return nil, err
@@ -63,11 +71,8 @@ func (s *stage) enter(ctx context.Context) (err error) {
 	return err
 }
 
-// leave ends whatever still runs. A nil stage was never built.
+// leave ends whatever still runs.
 func (s *stage) leave() {
-	if s == nil {
-		return
-	}
 	if s.daemon != nil {
 		s.daemon.kill()
 		s.daemon = nil
