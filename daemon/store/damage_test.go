@@ -24,12 +24,32 @@ func crashed(t *testing.T, key []byte, n int) string {
 	return dir
 }
 
-// copyState copies a state directory; that of a running store is copied as a
-// kill would leave it, since Badger writes through shared memory maps.
+// copyState copies a state directory but for the ballast; that of a running store is copied
+// as a kill would leave it, since Badger writes through shared memory maps.
 func copyState(t *testing.T, to, from string) {
 	t.Helper()
-	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
+	if err := os.Mkdir(to, 0o700); err != nil {
 		t.Fatal(err)
+	}
+	entries, err := os.ReadDir(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		at := filepath.Join(from, e.Name())
+		switch {
+		case e.Name() == "ballast":
+		case e.IsDir():
+			err = os.CopyFS(filepath.Join(to, e.Name()), os.DirFS(at))
+		default:
+			var b []byte
+			if b, err = os.ReadFile(at); err == nil {
+				err = os.WriteFile(filepath.Join(to, e.Name()), b, 0o600)
+			}
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 	if err := os.Chmod(to, 0o700); err != nil {
 		t.Fatal(err)

@@ -16,18 +16,39 @@ import (
 	"tokend/daemon/record"
 )
 
-// childEnv names the state directory to a copy of the test program that is there to
-// be killed.
-const childEnv = "TOKEND_TEST_STORE"
+// childEnv tells a copy of the test program, which is there to be killed, what to do; childDir
+// in which state directory.
+const (
+	childEnv = "TOKEND_TEST_STORE_CHILD"
+	childDir = "TOKEND_TEST_STORE_DIR"
+)
+
+// children are what a child can do. Each prints "ready" when it begins.
+var children = map[string]func(dir string) error{
+	"put":    putUntilKilled,
+	"rekey":  rekeyOnce,
+	"grants": grantsUntilKilled,
+}
 
 func TestMain(m *testing.M) {
-	if dir := os.Getenv(childEnv); dir != "" {
-		if err := putUntilKilled(dir); err != nil {
+	if do, ok := children[os.Getenv(childEnv)]; ok {
+		if err := do(os.Getenv(childDir)); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
+		os.Exit(0)
 	}
 	os.Exit(m.Run())
+}
+
+// child returns a command that runs a child, behind a prefix of other commands.
+func child(t *testing.T, do, dir string, prefix ...string) *exec.Cmd {
+	t.Helper()
+	args := append(prefix, os.Args[0])
+	cmd := exec.CommandContext(t.Context(), args[0], args[1:]...)
+	cmd.Env = append(os.Environ(), childEnv+"="+do, childDir+"="+dir)
+	cmd.Stderr = os.Stderr
+	return cmd
 }
 
 // putUntilKilled puts ever higher numbers from several goroutines and prints each
@@ -106,9 +127,7 @@ func TestKill(t *testing.T) {
 // number that each of its goroutines had acknowledged. It returns how many there were.
 func killOne(t *testing.T, dir string, acked map[string]int) int {
 	t.Helper()
-	child := exec.CommandContext(t.Context(), os.Args[0])
-	child.Env = append(os.Environ(), childEnv+"="+dir)
-	child.Stderr = os.Stderr
+	child := child(t, "put", dir)
 	out, err := child.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -135,3 +154,5 @@ func killOne(t *testing.T, dir string, acked map[string]int) int {
 	_ = child.Wait() // killed: that is what was wanted
 	return n
 }
+
+func grantsUntilKilled(dir string) error { return nil }

@@ -1,0 +1,265 @@
+package store
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+
+	"tokend/daemon/record"
+)
+
+// backedUp returns a backup of a store with grants, credentials and something pending.
+func backedUp(t *testing.T, key []byte) (backup []byte, grants, credentials map[string]string) {
+	t.Helper()
+	c, grants, credentials := rekeyed(t, key)
+	s := newTestStore(t, c)
+	var b bytes.Buffer
+	s.fillDisk(t, func() {
+		mustPut(t, s, grant("name00", "pending"), grant("name50", "pending"), gone(grant("name01", "")), rec("name00", "pending"))
+		if err := s.Backup(&b); err != nil {
+			t.Fatal(err)
+		}
+	})
+	grants["name00"], grants["name50"], credentials["name00"] = "pending", "pending", "pending"
+	delete(grants, "name01")
+	return b.Bytes(), grants, credentials
+}
+
+func TestBackupAndRestore(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		of, to []byte
+	}{
+		{"clear", nil, nil},
+		{"sealed", key1, key1},
+		{"clear, sealed as it is restored", nil, key2},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			backup, grants, credentials := backedUp(t, test.of)
+			if got, want := bytes.Contains(backup, []byte(canary)), test.of == nil; got != want {
+				t.Errorf("in clear: got %t, want %t", got, want)
+			}
+			c := Config{Dir: newStateDir(t), Key: test.to}
+			if err := Restore(c, bytes.NewReader(backup)); err != nil {
+				t.Fatal(err)
+			}
+			if test.to != nil && anyFileHas(t, c.Dir, canary) {
+				t.Error("something is in clear")
+			}
+			log, said := logged()
+			c.Logger = log
+			if missing := wantState(t, c, grants, nil, credentials).Missing(); missing != 0 {
+				t.Errorf("missing: got %d, want 0", missing)
+			}
+			if strings.Contains(said.String(), "[WARN]") || strings.Contains(said.String(), "[ERROR]") {
+				t.Errorf("log: want no complaint, got\n%s", said)
+			}
+			if err := os.RemoveAll(place(c.Dir).current()); err != nil {
+				t.Fatal(err)
+			}
+			wantState(t, c, grants, nil, nil) // from the journal
+		})
+	}
+}
+
+func TestABackupIsOfOneMoment(t *testing.T) {
+	s := newTestStore(t, Config{Key: key1})
+	var wg sync.WaitGroup
+	stop := make(chan struct{})
+	wg.Go(func() {
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			v := fmt.Sprint(i)
+			// A backup that is not of one moment has them differ.
+			if err := s.Put(t.Context(), grant("a", v), rec("m", v), grant("z", v)); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	})
+	defer wg.Wait()
+	defer close(stop)
+	for range 5 {
+		var b bytes.Buffer
+		if err := s.Backup(&b); err != nil {
+			t.Fatal(err)
+		}
+		c := Config{Dir: newStateDir(t), Key: key1}
+		if err := Restore(c, &b); err != nil {
+			t.Fatal(err)
+		}
+		copied := newTestStore(t, c)
+		a, _ := copied.Get(record.Grants, "a")
+		m, _ := copied.Get(record.Credentials, "m")
+		z, err := copied.Get(record.Grants, "z")
+		if err != nil || !bytes.Equal(a.Value, z.Value) || !bytes.Equal(a.Value, m.Value) {
+			t.Errorf("got %s, %s and %s, %v", a.Value, m.Value, z.Value, err)
+		}
+	}
+}
+
+func TestRestoreRefuses(t *testing.T) {
+	sealed, _, _ := backedUp(t, key1)
+	clear, _, _ := backedUp(t, nil)
+	other, _, _ := backedUp(t, key1)
+	flipped := bytes.Clone(sealed)
+	flipped[len(flipped)/2] ^= 1
+	for _, test := range []struct {
+		name   string
+		key    []byte
+		backup []byte
+		want   error
+	}{
+		{"nothing", nil, nil, ErrBackup},
+		{"something else", nil, []byte("one\ntwo\nthree\n"), ErrBackup},
+		{"a store's header", nil, header{}.encode(), ErrVersion},
+		{"a wrong key", key2, sealed, ErrKey},
+		{"no key", nil, sealed, ErrKey},
+		{"a flipped bit", key1, flipped, ErrBackup},
+		{"two in one", key1, append(bytes.Clone(sealed[:len(sealed)/2]), other[len(sealed)/2:]...), ErrBackup},
+		{"something behind it", nil, append(bytes.Clone(clear), 'x'), ErrBackup},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			wantRefused(t, test.key, test.backup, test.want)
+		})
+	}
+	t.Run("cut off anywhere", func(t *testing.T) {
+		for _, n := range []int{1, 20, 60, 150, len(clear) / 2, len(clear) - 50, len(clear) - 1} {
+			wantRefused(t, nil, clear[:n], ErrBackup)
+			wantRefused(t, key1, sealed[:n], ErrBackup)
+		}
+	})
+	t.Run("a directory that is not empty", func(t *testing.T) {
+		c := Config{Dir: newStateDir(t)}
+		filled(t, c, rec("a", "1"))
+		before := files(t, c.Dir)
+		if err := Restore(c, bytes.NewReader(clear)); !errors.Is(err, ErrNotEmpty) {
+			t.Errorf("got %v, want ErrNotEmpty", err)
+		}
+		wantUntouched(t, c.Dir, before)
+	})
+}
+
+// wantRefused checks that a backup is refused and nothing of it left behind.
+func wantRefused(t *testing.T, key, backup []byte, want error) {
+	t.Helper()
+	c := Config{Dir: newStateDir(t), Key: key}
+	if err := Restore(c, bytes.NewReader(backup)); !errors.Is(err, want) {
+		t.Errorf("%d bytes: got %v, want %v", len(backup), err, want)
+	}
+	if left, err := os.ReadDir(c.Dir); err == nil && len(left) > 0 {
+		t.Errorf("%d bytes: %s is left behind", len(backup), left[0].Name())
+	}
+}
+
+func TestAnInterruptedRestore(t *testing.T) {
+	backup, grants, credentials := backedUp(t, key1)
+	setUp := func(t *testing.T) (Config, place) {
+		c := Config{Dir: newStateDir(t), Key: key1}
+		if err := prepareDir(c.Dir); err != nil {
+			t.Fatal(err)
+		}
+		seal, err := newSealer(key1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in, err := newBackupReader(bytes.NewReader(backup), seal)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := place(c.Dir).restoring().unpack(in, seal, c.logger()); err != nil {
+			t.Fatal(err)
+		}
+		return c, place(c.Dir)
+	}
+	t.Run("before anything was moved", func(t *testing.T) {
+		c, _ := setUp(t)
+		if err := Restore(c, bytes.NewReader(backup)); err != nil {
+			t.Fatal(err)
+		}
+		wantState(t, c, grants, nil, credentials)
+	})
+	t.Run("before anything was moved, and the daemon is started", func(t *testing.T) {
+		c, _ := setUp(t)
+		log, said := logged()
+		c.Logger = log
+		wantState(t, c, nil, nil, nil)
+		if !strings.Contains(said.String(), "restore it again") {
+			t.Errorf("log: want it said, got\n%s", said)
+		}
+	})
+	t.Run("between journal and database", func(t *testing.T) {
+		c, p := setUp(t)
+		if err := os.Rename(p.restoring().journal(), p.journal()); err != nil {
+			t.Fatal(err)
+		}
+		wantState(t, c, grants, nil, credentials)
+	})
+	t.Run("after both", func(t *testing.T) {
+		c, p := setUp(t)
+		if err := errors.Join(os.Rename(p.restoring().journal(), p.journal()), os.Rename(p.restoring().current(), p.current())); err != nil {
+			t.Fatal(err)
+		}
+		wantState(t, c, grants, nil, credentials)
+		if exists(string(p.restoring())) {
+			t.Error("the place where it was unpacked is left behind")
+		}
+	})
+}
+
+func TestABackupThatCannotBeWrittenSaysSo(t *testing.T) {
+	c, _, _ := rekeyed(t, nil)
+	s := newTestStore(t, c)
+	r, w := io.Pipe()
+	_ = r.Close()
+	if err := s.Backup(w); !errors.Is(err, io.ErrClosedPipe) {
+		t.Errorf("got %v, want the error of the writer", err)
+	}
+}
+
+// FuzzRestore reads any bytes as a backup: nothing but a whole one is taken, without a panic
+// and without more memory than the limits allow.
+func FuzzRestore(f *testing.F) {
+	w := &bytes.Buffer{}
+	out := newBackupWriter(w)
+	_, _ = out.Write(header{title: backupTitle}.encode())
+	_ = out.record([]byte("grant\x00a"), sealer{}.sealNumbered(nil, []byte("value"), 7))
+	_ = out.record([]byte("hold\x00b"), sealer{}.seal(nil, []byte("value")))
+	_ = out.end(sealer{}, 9)
+	f.Add(w.Bytes())
+	f.Add(w.Bytes()[:w.Len()-3])
+	f.Fuzz(func(t *testing.T, b []byte) {
+		in, err := newBackupReader(bytes.NewReader(b), sealer{})
+		if err != nil {
+			return
+		}
+		var again bytes.Buffer
+		out := newBackupWriter(&again)
+		_, _ = out.Write(header{title: backupTitle}.encode())
+		for {
+			key, value, number, err := in.next()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				return
+			}
+			if len(key) == 0 || len(key) > MaxKey || number > 0 && value == nil {
+				t.Fatalf("got key %q, value %q, number %d", key, value, number)
+			}
+			_ = out.record(key, value)
+		}
+		if in.count != out.count {
+			t.Errorf("got %d records, counted %d", out.count, in.count)
+		}
+	})
+}

@@ -1,0 +1,62 @@
+package store
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"tokend/daemon/record"
+)
+
+func TestAJournalThatRefusesLeavesItToTheDatabase(t *testing.T) {
+	log, said := logged()
+	c := Config{Dir: newStateDir(t), Logger: log}
+	s := newTestStore(t, c)
+	mustPut(t, s, grant("g", "1"), code("c", "1"))
+	s.failJournal(t)
+	mustPut(t, s, grant("g", "2"), gone(code("c", "")))
+	wantTable(t, s, record.Grants, map[string]string{"g": "2"})
+	eventually(t, "the journal is written anew", func() bool { return strings.Contains(said.String(), "journal has been written anew") })
+	mustPut(t, s, grant("h", "1"))
+
+	// The journal has it all, the deletion too.
+	alone := newStateDir(t)
+	copyState(t, alone, c.Dir)
+	if err := os.RemoveAll(place(alone).current()); err != nil {
+		t.Fatal(err)
+	}
+	wantState(t, Config{Dir: alone}, map[string]string{"g": "2", "h": "1"}, map[string]string{}, nil)
+}
+
+// failJournal makes the journal refuse entries from now on: its descriptor becomes one of
+// a device that is always full. It returns when the journal is written anew.
+func (s *Store) failJournal(t *testing.T) {
+	t.Helper()
+	full, err := os.OpenFile("/dev/full", os.O_RDWR, 0)
+	if err != nil {
+		t.Skip(err)
+	}
+	defer full.Close()
+	descriptors, err := filepath.Glob("/proc/self/fd/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range descriptors {
+		if to, _ := os.Readlink(path); to != place(s.dir).journal() {
+			continue
+		}
+		fd, err := strconv.Atoi(filepath.Base(path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := unix.Dup3(int(full.Fd()), fd, unix.O_CLOEXEC); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	t.Skip("the journal's descriptor cannot be found here")
+}

@@ -1,0 +1,266 @@
+package store
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"tokend/daemon/record"
+)
+
+func code(key, value string) record.Record {
+	return record.Record{Table: record.Codes, Key: key, Value: []byte(value)}
+}
+
+func gone(r record.Record) record.Record {
+	r.Value = nil
+	return r
+}
+
+// wantState opens the store of c, checks its grants, codes and credentials, and closes it.
+func wantState(t *testing.T, c Config, grants, codes, credentials map[string]string) *Store {
+	t.Helper()
+	s, err := Open(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantTable(t, s, record.Grants, grants)
+	wantTable(t, s, record.Codes, codes)
+	wantTable(t, s, record.Credentials, credentials)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func eachKey(t *testing.T, f func(t *testing.T, key []byte)) {
+	t.Run("clear", func(t *testing.T) { f(t, nil) })
+	t.Run("sealed", func(t *testing.T) { f(t, key1) })
+}
+
+func TestGrantsSurviveTheDatabase(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		damage func(t *testing.T, c Config)
+		left   map[string]string // credentials
+	}{
+		{"gone altogether", func(t *testing.T, c Config) {
+			if err := os.RemoveAll(place(c.Dir).current()); err != nil {
+				t.Fatal(err)
+			}
+		}, map[string]string{}},
+		{"a flipped table", func(t *testing.T, c Config) { flip(t, globbed(t, c.Dir, "*.sst")[0], 0.5) }, map[string]string{}},
+		{"an older state of it", func(t *testing.T, c Config) {
+			old := place(c.Dir).current() + ".before"
+			if err := errors.Join(os.RemoveAll(place(c.Dir).current()), os.Rename(old, place(c.Dir).current())); err != nil {
+				t.Fatal(err)
+			}
+			// Its mark still knows of what it lacks.
+			if err := os.Rename(filepath.Join(c.Dir, "mark"), filepath.Join(place(c.Dir).current(), markFile)); err != nil {
+				t.Fatal(err)
+			}
+		}, map[string]string{"token": "superseded"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			eachKey(t, func(t *testing.T, key []byte) {
+				c := Config{Dir: newStateDir(t), Key: key}
+				filled(t, c, grant("kept", "1"), grant("rotated", "1"), code("used", "c"), rec("token", "superseded"))
+				old := place(c.Dir).current() + ".before"
+				if err := os.CopyFS(old, os.DirFS(place(c.Dir).current())); err != nil {
+					t.Fatal(err)
+				}
+				s, err := Open(c)
+				if err != nil {
+					t.Fatal(err)
+				}
+				mustPut(t, s, grant("rotated", "2"), rec("token", "with the grant"))
+				mustPut(t, s, grant("new", "1"), gone(code("used", "")), code("open", "c"))
+				mustPut(t, s, rec("token", "newest"))
+				if err := s.Close(); err != nil {
+					t.Fatal(err)
+				}
+				mark, err := os.ReadFile(filepath.Join(place(c.Dir).current(), markFile))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(filepath.Join(c.Dir, "mark"), mark, 0o600); err != nil {
+					t.Fatal(err)
+				}
+				test.damage(t, c)
+
+				grants := map[string]string{"kept": "1", "rotated": "2", "new": "1"}
+				codes := map[string]string{"open": "c"}
+				log, said := logged()
+				c.Logger = log
+				wantState(t, c, grants, codes, test.left)
+				if !strings.Contains(said.String(), "they are back") {
+					t.Errorf("log: want it said, got\n%s", said)
+				}
+				c.Logger = nil
+				wantState(t, c, grants, codes, test.left)
+			})
+		})
+	}
+}
+
+func TestTheDatabaseMakesALostJournalAgain(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		damage func(t *testing.T, path string)
+		said   string
+	}{
+		{"gone", remove, "was not there"},
+		{"emptied", func(t *testing.T, path string) { truncate(t, path, 0) }, "was not there"},
+		{"cut short", func(t *testing.T, path string) { truncate(t, path, 100) }, "could not be read"},
+		{"zeroed", func(t *testing.T, path string) {
+			if err := os.WriteFile(path, make([]byte, 500), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}, "damaged"},
+		{"flipped in its first half", func(t *testing.T, path string) { flip(t, path, 0.4) }, "damaged"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			eachKey(t, func(t *testing.T, key []byte) {
+				c := Config{Dir: newStateDir(t), Key: key}
+				filled(t, c, grant("g1", "1"))
+				filled(t, c, grant("g2", "2"), grant("g1", "3"))
+				test.damage(t, place(c.Dir).journal())
+				log, said := logged()
+				c.Logger = log
+				grants := map[string]string{"g1": "3", "g2": "2"}
+				wantState(t, c, grants, nil, nil)
+				if !strings.Contains(said.String(), test.said) {
+					t.Errorf("log: want %q, got\n%s", test.said, said)
+				}
+				// Now the journal has to hold by itself.
+				if err := os.RemoveAll(place(c.Dir).current()); err != nil {
+					t.Fatal(err)
+				}
+				wantState(t, c, grants, nil, nil)
+			})
+		})
+	}
+}
+
+func TestAStoreFromBeforeTheJournal(t *testing.T) {
+	c := Config{Dir: newStateDir(t), Key: key1}
+	s, err := Open(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// As it was written then: without a number.
+	k := recordKey(record.Grants, "old")
+	if err := s.current.db.commit(1, []entry{{k, s.sealer.seal(k, []byte("1"))}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	remove(t, place(c.Dir).journal())
+	log, said := logged()
+	c.Logger = log
+	grants := map[string]string{"old": "1"}
+	wantState(t, c, grants, nil, nil)
+	if strings.Contains(said.String(), "[ERROR]") {
+		t.Errorf("log: want no alarm, got\n%s", said)
+	}
+	if err := os.RemoveAll(place(c.Dir).current()); err != nil {
+		t.Fatal(err)
+	}
+	wantState(t, c, grants, nil, nil)
+}
+
+func TestTheJournalHoldsWhileTheDatabaseCannot(t *testing.T) {
+	log, said := logged()
+	c := Config{Dir: newStateDir(t), Key: key1, Logger: log}
+	s := newTestStore(t, c)
+	mustPut(t, s, grant("g", "1"), rec("a", "1"), code("c", "1"))
+	s.fillDisk(t, func() {
+		if err := s.Put(t.Context(), rec("a", "2")); !errors.Is(err, ErrDiskFull) {
+			t.Errorf("Put of a token: got %v, want ErrDiskFull", err)
+		}
+		value := []byte("2")
+		mustPut(t, s, record.Record{Table: record.Grants, Key: "g", Value: value}, rec("a", "3"), rec("b", "3"), gone(code("c", "")))
+		value[0] = 'X' // the caller's again
+
+		// Everything of it is read, and nothing else.
+		wantTable(t, s, record.Grants, map[string]string{"g": "2"})
+		wantTable(t, s, record.Credentials, map[string]string{"a": "3", "b": "3"})
+		wantTable(t, s, record.Codes, map[string]string{})
+		for _, want := range []record.Record{grant("g", "2"), rec("b", "3"), gone(code("c", ""))} {
+			if r, err := s.Get(want.Table, want.Key); err != nil || !bytes.Equal(r.Value, want.Value) || (r.Value == nil) != (want.Value == nil) {
+				t.Errorf("Get %s: got %q, %v; want %q", want.Key, r.Value, err, want.Value)
+			}
+		}
+
+		// Killed now, it is all there at the next start.
+		killed := newStateDir(t)
+		copyState(t, killed, c.Dir)
+		wantState(t, Config{Dir: killed, Key: key1}, map[string]string{"g": "2"}, nil, map[string]string{"a": "3", "b": "3"})
+	})
+	eventually(t, "the database takes it", func() bool { return strings.Contains(said.String(), "has taken what was in the journal only") })
+	s.mu.Lock()
+	left := len(s.pending.values)
+	s.mu.Unlock()
+	if left != 0 {
+		t.Errorf("pending: got %d, want 0", left)
+	}
+	mustPut(t, s, rec("a", "4"))
+	wantTable(t, s, record.Credentials, map[string]string{"a": "4", "b": "3"})
+	if n := strings.Count(said.String(), "are written to the journal only"); n != 1 {
+		t.Errorf("log: said %d times, want once", n)
+	}
+}
+
+func TestTheJournalDoesNotGrowForEver(t *testing.T) {
+	s := newTestStore(t, Config{Key: key1})
+	value := strings.Repeat("v", 50_000)
+	for i := range 200 {
+		mustPut(t, s, grant(fmt.Sprint("g", i%4), fmt.Sprint(value, i)), rec("token", value))
+	}
+	eventually(t, "it is compacted", func() bool {
+		size, _ := s.journal.Grown()
+		return size < 3<<20
+	})
+	wantTable(t, s, record.Grants, map[string]string{
+		"g0": value + "196", "g1": value + "197", "g2": value + "198", "g3": value + "199"})
+}
+
+func TestAForeignJournalIsRefused(t *testing.T) {
+	c := Config{Dir: newStateDir(t), Key: key1}
+	filled(t, c, grant("g", "1"))
+	other := Config{Dir: newStateDir(t), Key: key2}
+	filled(t, other, grant("g", "planted"))
+	b, err := os.ReadFile(place(other.Dir).journal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(place(c.Dir).journal(), b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	before := files(t, c.Dir)
+	if _, err := Open(c); !errors.Is(err, ErrKey) || !strings.Contains(err.Error(), "grants.journal") {
+		t.Errorf("got %v, want ErrKey that names the file", err)
+	}
+	wantUntouched(t, c.Dir, before)
+}
+
+func TestAWrongKeyTouchesNothingWithoutADatabase(t *testing.T) {
+	c := Config{Dir: newStateDir(t), Key: key1}
+	filled(t, c, grant("g", "1"))
+	if err := os.RemoveAll(place(c.Dir).current()); err != nil {
+		t.Fatal(err)
+	}
+	before := files(t, c.Dir)
+	for _, key := range [][]byte{key2, nil} {
+		if _, err := Open(Config{Dir: c.Dir, Key: key}); !errors.Is(err, ErrKey) {
+			t.Errorf("got %v, want ErrKey", err)
+		}
+		wantUntouched(t, c.Dir, before)
+	}
+	wantState(t, c, map[string]string{"g": "1"}, nil, nil)
+}

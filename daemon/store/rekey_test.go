@@ -1,0 +1,178 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"tokend/daemon/record"
+)
+
+// rekeyOnce changes the key of the store in dir from key1 to key2. It stays on one thread, so
+// that a tracer can count its system calls.
+func rekeyOnce(dir string) error {
+	runtime.LockOSThread()
+	fmt.Println("ready")
+	return Rekey(context.Background(), Config{Dir: dir, Key: key1}, key2)
+}
+
+// rekeyed fills a store for the tests of a change of the key.
+func rekeyed(t *testing.T, key []byte) (c Config, grants, credentials map[string]string) {
+	t.Helper()
+	c = Config{Dir: newStateDir(t), Key: key}
+	grants, credentials = map[string]string{}, map[string]string{}
+	var recs []record.Record
+	for i := range 50 {
+		k := fmt.Sprintf("name%02d", i)
+		grants[k], credentials[k] = "grant "+canary+k, "token "+canary+k
+		recs = append(recs, grant(k, grants[k]), rec(k, credentials[k]))
+	}
+	filled(t, c, recs...)
+	filled(t, c, recs[:4]...) // something in a log and not in a table
+	return c, grants, credentials
+}
+
+const canary = "canary-value-7f3a"
+
+func TestRekey(t *testing.T) {
+	for name, old := range map[string][]byte{"sealed": key1, "clear": nil} {
+		t.Run(name, func(t *testing.T) {
+			c, grants, credentials := rekeyed(t, old)
+			if err := Rekey(t.Context(), c, key2); err != nil {
+				t.Fatal(err)
+			}
+			if anyFileHas(t, c.Dir, canary) {
+				t.Error("something is in clear")
+			}
+			before := files(t, c.Dir)
+			for _, wrong := range [][]byte{key1, nil} {
+				if _, err := Open(Config{Dir: c.Dir, Key: wrong}); !errors.Is(err, ErrKey) {
+					t.Errorf("another key: got %v, want ErrKey", err)
+				}
+			}
+			wantUntouched(t, c.Dir, before)
+			c.Key = key2
+			wantState(t, c, grants, nil, credentials)
+			// The journal has been sealed anew too: it must hold by itself.
+			if err := os.RemoveAll(place(c.Dir).current()); err != nil {
+				t.Fatal(err)
+			}
+			wantState(t, c, grants, nil, nil)
+			left, err := filepath.Glob(filepath.Join(c.Dir, "*.n*"))
+			if err != nil || len(left) > 0 {
+				t.Errorf("left behind: %v, %v", left, err)
+			}
+		})
+	}
+}
+
+func TestRekeyRefuses(t *testing.T) {
+	c, grants, credentials := rekeyed(t, key1)
+	before := files(t, c.Dir)
+	if err := Rekey(t.Context(), c, nil); !errors.Is(err, ErrKey) {
+		t.Errorf("to no key: got %v, want ErrKey", err)
+	}
+	if err := Rekey(t.Context(), Config{Dir: c.Dir, Key: key2}, key2[:5]); !errors.Is(err, ErrKey) {
+		t.Errorf("to a short key: got %v, want ErrKey", err)
+	}
+	third := append([]byte{9}, key1[1:]...)
+	if err := Rekey(t.Context(), Config{Dir: c.Dir, Key: key2}, third); !errors.Is(err, ErrKey) {
+		t.Errorf("from a wrong key: got %v, want ErrKey", err)
+	}
+	wantUntouched(t, c.Dir, before)
+	s := newTestStore(t, c)
+	if err := Rekey(t.Context(), c, key2); !errors.Is(err, ErrLocked) {
+		t.Errorf("of an open store: got %v, want ErrLocked", err)
+	}
+	wantTable(t, s, record.Grants, grants)
+	wantTable(t, s, record.Credentials, credentials)
+}
+
+// wantEitherKey checks that the store opens with exactly one of the two keys, whole, and that
+// the change of the key can be finished. It returns which it was.
+func wantEitherKey(t *testing.T, dir string, grants, credentials map[string]string) string {
+	t.Helper()
+	c, state := Config{Dir: dir, Key: key2}, "new"
+	s, err := Open(c)
+	if errors.Is(err, ErrKey) {
+		c.Key, state = key1, "old"
+		s, err = Open(c)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !maps.Equal(contents(t, s, record.Grants), grants) || !maps.Equal(contents(t, s, record.Credentials), credentials) || s.Missing() > 0 {
+		t.Errorf("with the %s key the store is not whole", state)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := Rekey(t.Context(), Config{Dir: dir, Key: key1}, key2); err != nil {
+		t.Fatal(err)
+	}
+	wantState(t, Config{Dir: dir, Key: key2}, grants, nil, credentials)
+	return state
+}
+
+func TestRekeyKilledAtRandom(t *testing.T) {
+	c, grants, credentials := rekeyed(t, key1)
+	outcomes := map[string]int{}
+	for range rounds(4, 50) {
+		dir := newStateDir(t)
+		copyState(t, dir, c.Dir)
+		cmd := child(t, "rekey", dir)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		kill := time.AfterFunc(time.Duration(rand.IntN(40_000))*time.Microsecond, func() { _ = cmd.Process.Kill() })
+		err := cmd.Wait()
+		kill.Stop()
+		state := wantEitherKey(t, dir, grants, credentials)
+		if err == nil {
+			state = "done"
+		}
+		outcomes[state]++
+	}
+	t.Logf("%v", outcomes)
+}
+
+// TestRekeyKilledAtEveryStep kills a change of the key at each system call in turn that
+// changes something on disk.
+func TestRekeyKilledAtEveryStep(t *testing.T) {
+	needTools(t, "strace")
+	c, grants, credentials := rekeyed(t, key1)
+	outcomes := map[string]int{}
+	const calls = "renameat,renameat2,rename,unlinkat,unlink,mkdirat,mkdir,fsync,fdatasync,msync,ftruncate,pwrite64,linkat"
+	// Without -faults a few, some of them near the end, where the renames are.
+	for n := 1; ; n += rounds(9, 1) {
+		dir := newStateDir(t)
+		copyState(t, dir, c.Dir)
+		out := filepath.Join(t.TempDir(), "trace")
+		cmd := child(t, "rekey", dir, "strace", "-f", "-qq", "-o", out, "-e", "trace="+calls,
+			"-e", fmt.Sprintf("inject=%s:signal=KILL:when=%d", calls, n))
+		err := cmd.Run()
+		if trace, e := os.ReadFile(out); e != nil || len(trace) == 0 || strings.Contains(string(trace), "ptrace") {
+			lacking(t, "strace of a process of its own")
+		}
+		state := wantEitherKey(t, dir, grants, credentials)
+		if err == nil {
+			state = "done"
+		}
+		outcomes[state]++
+		if err == nil {
+			break
+		}
+	}
+	if outcomes["old"] == 0 || *faults && outcomes["new"] == 0 {
+		t.Errorf("%v: no kill before the change, or none after it: the test proves little", outcomes)
+	}
+	t.Logf("%v", outcomes)
+}
