@@ -190,32 +190,38 @@ func TestManual(t *testing.T) {
 	has("flag", regexp.MustCompile(`Fl -([a-z-]+)`), flags)
 }
 
-// TestReadmeConfiguration holds that the configuration in the README is one.
+// TestReadmeConfiguration holds that the configurations in the README are some.
 func TestReadmeConfiguration(t *testing.T) {
 	env := config.Env{
 		LookupEnv: func(string) (string, bool) { return "", false },
-		Open:      func(string) (fs.File, error) { return os.Open(secretFile(t)) },
+		Open:      func(name string) (fs.File, error) { return os.Open(secretFile(t, filepath.Ext(name))) },
 		User:      func(string) (uint32, error) { return 33, nil },
 		Group:     func(string) (uint32, error) { return 33, nil },
 	}
 	found := blocks(readText(t, "README.md"), "toml")
-	if len(found) != 1 {
-		t.Fatalf("got %d, want 1", len(found))
+	want := []int{2, 3} // accounts
+	if len(found) != len(want) {
+		t.Fatalf("got %d, want %d", len(found), len(want))
 	}
-	c, err := config.Parse("README.md", []byte(found[0]), env)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if accounts(c) != 2 || len(c.Access) != 1 || len(c.Warnings) != 0 {
-		t.Errorf("got %d accounts, %d rules, warnings %v", accounts(c), len(c.Access), c.Warnings)
+	for i, want := range want {
+		c, err := config.Parse("README.md", []byte(found[i]), env)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if accounts(c) != want || len(c.Access) != 1 || len(c.Warnings) != 0 {
+			t.Errorf("got %d accounts, %d rules, warnings %v", accounts(c), len(c.Access), c.Warnings)
+		}
 	}
 }
 
-// secretFile returns a file with a secret in it.
-func secretFile(t *testing.T) string {
+// secretFile returns a file with a secret in it, of the form that the extension asks for.
+func secretFile(t *testing.T, extension string) string {
 	t.Helper()
-	name := filepath.Join(t.TempDir(), "secret")
-	if err := os.WriteFile(name, []byte("of-no-use\n"), 0o600); err != nil {
+	name, secret := filepath.Join(t.TempDir(), "secret"), "of-no-use"
+	if extension == ".aes_key" {
+		secret = strings.Repeat("A", 43)
+	}
+	if err := os.WriteFile(name, []byte(secret+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return name

@@ -1,45 +1,84 @@
 package main
 
 import (
+	"context"
+	"io"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"tokend/cmd/tokend/sandbox"
+	"tokend/fetchers/wechattest"
 )
 
-// TestReadmeExamples runs the README's examples, as they stand there, against a daemon. Those
-// whose language is not installed are skipped.
+// examples are the README's, to be run as they stand there against a site. Those whose
+// language is not installed are skipped.
+type examples struct {
+	readme string
+	site   *site
+}
+
+// text returns the first block of a language that has all the words, with the site's socket
+// and accounts.
+func (e *examples) text(t *testing.T, language string, words ...string) string {
+	t.Helper()
+next:
+	for _, b := range blocks(e.readme, language) {
+		for _, w := range words {
+			if !strings.Contains(b, w) {
+				continue next
+			}
+		}
+		return strings.NewReplacer(
+			"/run/tokend/tokend.sock", e.site.conf.Socket(),
+			"official_account/wx0123456789abcdef", "official_account/wxsandboxofficial",
+			"open_platform/wxaaaabbbbccccdddd", "open_platform/wxsandboxplatform",
+			"open_work/ww00001111222233334", "open_work/wwsandboxsuite",
+			"sudo ", "", // the site is this user's own
+		).Replace(b)
+	}
+	t.Fatalf("no example in %s with %q", language, words)
+	return ""
+}
+
+// output returns what a program prints.
+func (e *examples) output(t *testing.T, dir, program string, args ...string) string {
+	t.Helper()
+	path, err := exec.LookPath(program)
+	if err != nil {
+		t.Skipf("%s is not installed", program)
+	}
+	cmd := exec.CommandContext(t.Context(), path, args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "TOKEND_SOCKET="+e.site.conf.Socket())
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", program, err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// file returns the path of a file with that text.
+func file(t *testing.T, name string, text ...string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(strings.Join(text, "")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// TestReadmeExamples runs what the README shows in each language.
 func TestReadmeExamples(t *testing.T) {
 	t.Parallel()
-	readme := readText(t, "README.md")
 	s := newSite(t, "")
 	s.serve()
-
-	// example returns the first block of a language that has all the words, with this test's
-	// socket and account, as a file.
-	example := func(t *testing.T, file, before, language, after string, words ...string) string {
-		t.Helper()
-	next:
-		for _, b := range blocks(readme, language) {
-			for _, w := range words {
-				if !strings.Contains(b, w) {
-					continue next
-				}
-			}
-			b = strings.NewReplacer(
-				"/run/tokend/tokend.sock", s.conf.Socket(),
-				"official_account/wx0123456789abcdef", "official_account/wxsandboxofficial",
-			).Replace(before + b + after)
-			path := filepath.Join(t.TempDir(), file)
-			if err := os.WriteFile(path, []byte(b), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			return path
-		}
-		t.Fatalf("no example in %s with %q", language, words)
-		return ""
-	}
+	e := &examples{readText(t, "README.md"), s}
 	const name = "official_account/wxsandboxofficial/access_token"
 	current := func(t *testing.T) string {
 		t.Helper()
@@ -49,49 +88,137 @@ func TestReadmeExamples(t *testing.T) {
 		}
 		return string(v.Value)
 	}
-	output := func(t *testing.T, dir, program string, args ...string) string {
-		t.Helper()
-		path, err := exec.LookPath(program)
-		if err != nil {
-			t.Skipf("%s is not installed", program)
-		}
-		cmd := exec.CommandContext(t.Context(), path, args...)
-		cmd.Dir = dir
-		cmd.Env = append(os.Environ(), "TOKEND_SOCKET="+s.conf.Socket())
-		out, err := cmd.CombinedOutput()
-		if err != nil {
-			t.Fatalf("%s: %v\n%s", program, err, out)
-		}
-		return strings.TrimSpace(string(out))
-	}
 
 	t.Run("php", func(t *testing.T) {
-		file := example(t, "example.php", "<?php\n", "php", `
+		got := e.output(t, "", "php", file(t, "example.php", "<?php\n", e.text(t, "php", "stream_socket_client"), `
 try { tokend('GET', 'official_account/nobody/access_token'); } catch (RuntimeException $e) { echo $e->getMessage(), "\n"; }
 try { tokend("GET a\nGET b"); } catch (InvalidArgumentException $e) { echo $e->getMessage(), "\n"; }
 echo count(tokend('SIGN', 'official_account/wxsandboxofficial/jsapi_ticket', 'https://example.com/')), "\n";
 echo $token;
-`, "stream_socket_client")
-		got := output(t, "", "php", file)
+`))
 		want := "tokend: ERR NOT_FOUND - no such credential\ntokend: control character in a request\n3\n" + current(t)
 		if got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}
 	})
 	t.Run("csharp", func(t *testing.T) {
-		file := example(t, "Example.cs", "", "csharp", "", "UnixDomainSocketEndPoint")
-		output(t, filepath.Dir(file), "mcs", "-r:System.Core.dll", file)
-		output(t, filepath.Dir(file), "mono", "Example.exe") // an exception is an exit status
+		file := file(t, "Example.cs", e.text(t, "csharp", "UnixDomainSocketEndPoint"))
+		e.output(t, filepath.Dir(file), "mcs", "-r:System.Core.dll", file)
+		e.output(t, filepath.Dir(file), "mono", "Example.exe") // an exception is an exit status
 	})
 	t.Run("shell", func(t *testing.T) {
 		if help, _ := exec.CommandContext(t.Context(), "nc", "-h").CombinedOutput(); !strings.Contains(string(help), "-N") {
 			t.Skip("nc is not installed, or not OpenBSD's")
 		}
-		file := example(t, "example.sh", "set -eu\n", "sh", `echo "$token"`, "tokend reject", "nc -N")
-		got := strings.Fields(output(t, "", "sh", file))
+		got := strings.Fields(e.output(t, "", "sh", file(t, "example.sh", "set -eu\n", e.text(t, "sh", "tokend reject", "nc -N"), `echo "$token"`)))
 		value := current(t)
 		if len(got) != 4 || got[0] != "OK" || got[2] != value || got[3] != value {
 			t.Errorf("got  %q\nwant OK, seconds, and twice %s", got, value)
 		}
 	})
+}
+
+// newPlatform starts a site with a platform and suites, and without an HTTP listener.
+func newPlatform(t *testing.T) *site {
+	t.Helper()
+	s := newSiteOf(t, wechattest.Settings{})
+	s.conf.Owners = sandbox.Owners()
+	for _, o := range s.conf.Owners {
+		o.AddTo(s.wechat)
+	}
+	s.configure("", "")
+	s.serve()
+	return s
+}
+
+// TestReadmePlatform runs the README's pages for pushes and for customers who come back.
+func TestReadmePlatform(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("php"); err != nil {
+		t.Skip("php is not installed")
+	}
+	s := newPlatform(t)
+	e := &examples{readText(t, "README.md"), s}
+	const owner, customer = "wxsandboxplatform", "wxsandboxcustomer"
+
+	function, _, _ := strings.Cut(e.text(t, "php", "stream_socket_client"), "$name = ") // its use
+	page := servePHP(t, file(t, "push.php", "<?php\n", function, e.text(t, "php", "'PUSH'")))
+	s.wechat.SetCallback(owner, page)
+	ctx, cancel := context.WithTimeout(t.Context(), longEnough)
+	defer cancel()
+	if d := s.wechat.Send(ctx, owner, s.wechat.TicketPush(owner)); d.Err != nil {
+		t.Fatalf("a ticket: HTTP %d, %v\n%s", d.Status, d.Err, s.log())
+	}
+	if _, err := s.client.Get(ctx, "open_platform/wxsandboxplatform/component_verify_ticket"); err != nil {
+		t.Error(err)
+	}
+	for _, query := range []string{"", "?msg_signature=a&timestamp=b&nonce=c", "?msg_signature[]=a", "?nonce=%0AGET"} {
+		r, err := http.Post(page+query, "text/xml", strings.NewReader("<xml><Encrypt>AAAA</Encrypt></xml>"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(r.Body)
+		_ = r.Body.Close()
+		if err != nil || r.StatusCode != http.StatusServiceUnavailable || len(body) > 0 {
+			t.Errorf("%q: HTTP %d, %q, %v", query, r.StatusCode, body, err)
+		}
+	}
+
+	code := s.wechat.Authorize(owner, customer)
+	got := e.output(t, "", "php", file(t, "back.php", "<?php\n$_GET['auth_code'] = '"+code+"';\n", function, e.text(t, "php", "'EXCHANGE'"),
+		`echo $preAuthCode === '' ? 'none' : 'some', " $customer $token";`))
+	token, err := s.client.Get(ctx, "open_platform/"+owner+"/"+customer+"/access_token")
+	if want := "some open_platform/" + owner + "/" + customer + " " + string(token.Value); err != nil || got != want {
+		t.Errorf("got  %s\nwant %s, %v", got, want, err)
+	}
+}
+
+// TestReadmeMove runs the README's lines for a site that moves in.
+func TestReadmeMove(t *testing.T) {
+	t.Parallel()
+	s := newPlatform(t)
+	s.wechat.AddCustomer("wxsandboxplatform", "wxsandboxcustomer")
+	e := &examples{readText(t, "README.md"), s}
+	script := file(t, "move.sh", "set -eu\n", e.text(t, "sh", "tokend import"))
+	for name, value := range map[string]string{
+		"ticket.txt":         s.wechat.TicketPush("wxsandboxplatform").Event.Ticket,
+		"permanent_code.txt": s.wechat.AddCustomer("wwsandboxsuite", "ww44443333222211110"),
+	} {
+		if err := os.WriteFile(filepath.Join(filepath.Dir(script), name), []byte(value+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := strings.Join(strings.Fields(e.output(t, filepath.Dir(script), "sh", script)), " ")
+	for _, want := range []string{"1 customer listed, 1 grant new", "open_work/wwsandboxsuite/ww44443333222211110/permanent_code fresh -"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	}
+	if _, err := s.client.Get(t.Context(), "open_platform/wxsandboxplatform/wxsandboxcustomer/access_token"); err != nil {
+		t.Error(err)
+	}
+}
+
+// servePHP has PHP serve a page until the end of the test, and returns its address.
+func servePHP(t *testing.T, page string) string {
+	t.Helper()
+	addr, err := freeAddress()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), "php", "-S", addr, page)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Wait() }) // the context has ended it
+	for began := time.Now(); ; time.Sleep(2 * time.Millisecond) {
+		conn, err := net.Dial("tcp", addr)
+		if err == nil {
+			_ = conn.Close()
+			return "http://" + addr + "/"
+		}
+		if time.Since(began) > longEnough {
+			t.Fatal(err)
+		}
+	}
 }
