@@ -6,31 +6,54 @@ import "time"
 type Budget struct {
 	Key string
 
-	// Window is when the current window began; Spent and Before are the calls in it
-	// and in the one before. Last is when the latest call was made.
-	Window, Last  time.Time
-	Spent, Before int
+	// Window is how long a call counts. Who reads the record may forget it
+	// that long after the last call.
+	Window time.Duration
+
+	// Boot is the boot in which the moments were taken; empty where the system
+	// does not tell boots apart.
+	Boot string
+
+	// Slices are the calls, oldest first, those that were made close together as one.
+	Slices []Slice
+}
+
+// Slice is some calls that were made close together.
+type Slice struct {
+	First, Last Moment
+	Calls       int
 }
 
 // budgetVersion is the first byte of an encoded budget:
 //
-//	version window last spent before
-const budgetVersion = 1
+//	version window boot n {first{wall since} last{…} calls}…
+const budgetVersion = 2
 
 // Encode returns the record of b.
 func (b Budget) Encode() Record {
 	e := encoder{budgetVersion}
-	e.time(b.Window)
-	e.time(b.Last)
-	e.int(int64(b.Spent))
-	e.int(int64(b.Before))
+	e.int(int64(b.Window))
+	e.text(b.Boot)
+	e.uint(uint64(len(b.Slices)))
+	for _, s := range b.Slices {
+		e.moment(s.First)
+		e.moment(s.Last)
+		e.uint(uint64(s.Calls))
+	}
 	return Record{Table: Budgets, Key: b.Key, Value: e}
 }
 
 // DecodeBudget is the reverse of Encode. It fails with [ErrVersion] or [ErrCorrupt].
 func DecodeBudget(r Record) (Budget, error) {
 	d := decode(r.Value, budgetVersion)
-	b := Budget{Key: r.Key, Window: d.time(), Last: d.time(), Spent: int(d.int()), Before: int(d.int())}
+	b := Budget{Key: r.Key, Window: time.Duration(d.int()), Boot: d.text()}
+	n := d.uint()
+	if n > uint64(len(r.Value)) {
+		d.fail() // a slice takes more than a byte
+	}
+	for i := uint64(0); i < n && d.err == nil; i++ {
+		b.Slices = append(b.Slices, Slice{First: d.moment(), Last: d.moment(), Calls: int(d.uint())})
+	}
 	if d.err != nil {
 		return Budget{}, d.err
 	}

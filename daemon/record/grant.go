@@ -107,14 +107,24 @@ type Code struct {
 	Owner string
 	Value secret.Text
 
-	// At is the event's time; Until is when the code is of no use any more.
-	At, Until time.Time
+	// At is the event's time.
+	At time.Time
+
+	// Boot is the boot in which the moments were taken; empty where the system
+	// does not tell boots apart.
+	Boot string
+
+	// Until is when the code is of no use any more. Next is when it may be tried
+	// again, and Tries how often that has been begun: both are written before the call is
+	// made, so that a daemon that dies in it does not try at every start.
+	Until, Next Moment
+	Tries       int
 }
 
 // codeVersion is the first byte of an encoded code:
 //
-//	version owner value at until
-const codeVersion = 1
+//	version owner value at boot until{wall since} next{…} tries
+const codeVersion = 2
 
 // Encode returns the record of c under key, which must tell codes apart without
 // showing them.
@@ -123,14 +133,17 @@ func (c Code) Encode(key string) Record {
 	e.text(c.Owner)
 	e.text(string(c.Value))
 	e.time(c.At)
-	e.time(c.Until)
+	e.text(c.Boot)
+	e.moment(c.Until)
+	e.moment(c.Next)
+	e.int(int64(c.Tries))
 	return Record{Table: Codes, Key: key, Value: e}
 }
 
 // DecodeCode is the reverse of Encode. It fails with [ErrVersion] or [ErrCorrupt].
 func DecodeCode(r Record) (Code, error) {
 	d := decode(r.Value, codeVersion)
-	c := Code{Owner: d.text(), Value: secret.Text(d.text()), At: d.time(), Until: d.time()}
+	c := Code{Owner: d.text(), Value: secret.Text(d.text()), At: d.time(), Boot: d.text(), Until: d.moment(), Next: d.moment(), Tries: int(d.int())}
 	if d.err == nil && (c.Owner == "" || c.Value == "") {
 		d.fail()
 	}

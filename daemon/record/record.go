@@ -11,6 +11,7 @@ const (
 	Budgets     Table = "budget"
 	Grants      Table = "grant"
 	Codes       Table = "code"
+	Keys        Table = "key" // random bytes of this store's own
 )
 
 // Irreplaceable reports whether WeChat gives what t keeps only once: a grant is the

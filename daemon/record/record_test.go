@@ -19,9 +19,10 @@ func samples() []Record {
 	return []Record{
 		Credential{Name: "work/ww1/7/access_token", Value: "tok", Boot: "b1", Issued: mom(0), Seen: mom(5), End: mom(2 * time.Hour), Life: 2 * time.Hour, Aged: true, Stamp: t0, Previous: "before"}.Encode(),
 		Hold{Name: "work/ww1/7/access_token", Settings: "ab", Reason: 3, Cause: 5, ErrCode: -1, Message: "errcode=-1 busy", RID: "r", Address: "192.0.2.1", Failures: 4, Boot: "b1", Since: mom(0), Until: mom(9)}.Encode(),
-		Budget{Key: "wx1#token", Window: t0, Last: t0.Add(7), Spent: 12, Before: 3}.Encode(),
+		Budget{Key: "wx1#token", Window: time.Hour, Boot: "b1", Slices: []Slice{{mom(0), mom(3), 12}, {mom(9), mom(9), 1}}}.Encode(),
 		Grant{Name: "open_platform/wxc/wxa/refresh_token", Generation: Generation{"r2", t0, "event"}, Earlier: []Generation{{"r1", t0, "config"}}, Revoked: t0.Add(9), Seed: "ab"}.Encode(),
-		Code{Owner: "open_work/wws", Value: "code", At: t0, Until: t0.Add(time.Hour)}.Encode("k"),
+		Code{Owner: "open_work/wws", Value: "code", At: t0, Boot: "b1", Until: mom(time.Hour), Next: mom(time.Minute), Tries: 2}.Encode("k"),
+		Key{Name: "fingerprint", Bytes: []byte{7, 0, 9}}.Encode(),
 	}
 }
 
@@ -40,6 +41,9 @@ func again(r Record) (Record, error) {
 	case Codes:
 		c, err := DecodeCode(r)
 		return c.Encode(r.Key), err
+	case Keys:
+		k, err := DecodeKey(r)
+		return k.Encode(), err
 	default:
 		b, err := DecodeBudget(r)
 		return b.Encode(), err
@@ -93,9 +97,9 @@ func FuzzDecode(f *testing.F) {
 	for i, r := range samples() {
 		f.Add(i, r.Value)
 	}
-	tables := []Table{Credentials, Holds, Budgets, Grants, Codes}
+	tables := []Table{Credentials, Holds, Budgets, Grants, Codes, Keys}
 	f.Fuzz(func(t *testing.T, table int, value []byte) {
-		r := Record{Table: tables[uint(table)%5], Key: "k", Value: value}
+		r := Record{Table: tables[uint(table)%uint(len(tables))], Key: "k", Value: value}
 		once, err := again(r)
 		if err != nil {
 			return

@@ -3,132 +3,264 @@ package refresh
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
+	"tokend/daemon/clock"
 	"tokend/daemon/record"
 )
 
-// budget is a quota of WeChat's, or tokend's own guard before one.
+// budget is a quota of WeChat's, or tokend's own guard before one: at most limit calls within any
+// window, wherever it begins. WeChat's own windows begin at a full minute, hour or day, by a clock
+// of which it says nothing; one that slides keeps within all of them, and cannot be
+// refilled by a wall clock that is set.
 type budget struct {
 	// word names it in keys and messages.
-	word string
-	// window is the time in which limit calls may be made: a natural day of
-	// WeChat's where it is [day], a sliding one otherwise.
+	word   string
 	window time.Duration
 	limit  int
 	// gap is the least time between two calls; zero for none.
 	gap time.Duration
-	// owner: counted for the owner of the account (the corp), not for the account.
-	owner bool
+	// owner: counted for the owner of the account (the corp), not for the account;
+	// host: for the host that is called, whatever the account.
+	owner, host bool
 }
 
-// ledger counts calls against budgets and keeps the counts over restarts. A call
-// is charged before it is made, whether it succeeds or not: a crash in between costs
-// one call of the budget and never one beyond it.
-type ledger struct {
-	store Store
-
-	mu    sync.Mutex
-	spent map[string]record.Budget
-}
-
-func newLedger(store Store) (*ledger, []error) {
-	l := &ledger{store: store, spent: map[string]record.Budget{}}
-	var errs []error
-	for r, err := range store.All(record.Budgets) {
-		if err == nil {
-			var b record.Budget
-			if b, err = record.DecodeBudget(r); err == nil {
-				l.spent[b.Key] = b
-				continue
-			}
-		}
-		errs = append(errs, fmt.Errorf("budget %s: %w", r.Key, err))
-	}
-	return l, errs
-}
-
-// charge takes one call out of every budget, or out of none and returns the
-// *Error that says when to come back. undurable is the store's error where the count could
-// not be written: the call may go on, because a disk that refuses must
-// not stop tokens, and the count holds for this run.
-func (l *ledger) charge(ctx context.Context, spec *Spec, budgets []budget, now time.Time) (refusal *Error, undurable error) {
-	if len(budgets) == 0 {
-		return nil, nil
-	}
-	l.mu.Lock()
-	recs := make([]record.Record, 0, len(budgets))
-	charged := make([]record.Budget, 0, len(budgets))
-	for _, b := range budgets {
-		c := b.roll(l.spent[b.key(spec)], now)
-		c.Key = b.key(spec)
-		if wait := b.wait(c, now); wait > 0 {
-			l.mu.Unlock()
-			return guard(b.word, wait), nil
-		}
-		c.Spent++
-		c.Last = now
-		charged = append(charged, c)
-		recs = append(recs, c.Encode())
-	}
-	for _, c := range charged {
-		l.spent[c.Key] = c
-	}
-	l.mu.Unlock()
-	return nil, l.store.Put(ctx, recs...)
-}
-
+// key names what b counts of spec. No name has a '#' in it.
 func (b budget) key(spec *Spec) string {
-	if b.owner {
+	switch {
+	case b.host:
+		return "#" + b.word
+	case b.owner:
 		return spec.Owner + "#" + b.word
 	}
 	return spec.Account + "#" + b.word
 }
 
-// roll moves c on to the window that holds now.
-func (b budget) roll(c record.Budget, now time.Time) record.Budget {
-	start := now.Truncate(b.window)
-	if b.window == day {
-		start = now.Add(untilMidnight(now) - day)
-	}
-	switch {
-	case c.Window.Equal(start):
-	case c.Window.Equal(start.Add(-b.window)):
-		c.Before, c.Spent, c.Window = c.Spent, 0, start
-	case c.Window.After(now):
-		// The wall clock was set back. What was spent stays spent until this
-		// window is over: a stepped clock must not refill a quota.
-		c.Before, c.Window = 0, start
-		c.Last = now
-	default:
-		c.Before, c.Spent, c.Window = 0, 0, start
-	}
-	return c
+// day is the window of a quota that WeChat counts by the day.
+const day = 24 * time.Hour
+
+// parts is into how many a window is cut: calls within one part are counted as
+// made at the time of the last, which errs on the safe side by so much.
+const parts = 24
+
+// slice is some calls that were made within one part of a window.
+type slice struct {
+	first, last clock.Instant
+	calls       int
 }
 
-// wait returns how long until a call fits into b; zero when it does.
-func (b budget) wait(c record.Budget, now time.Time) time.Duration {
-	if b.gap > 0 && !c.Last.IsZero() {
-		if w := b.gap - now.Sub(c.Last); w > 0 {
+// tally is the calls of the last window, oldest first.
+type tally struct {
+	window time.Duration
+	slices []slice
+}
+
+// live returns t without what does not count any more at now.
+func (t tally) live(now clock.Instant) tally {
+	i := 0
+	for i < len(t.slices) && now.Sub(t.slices[i].last) >= t.window {
+		i++
+	}
+	t.slices = t.slices[i:]
+	return t
+}
+
+// with returns t with a call at now. It shares nothing with t that it changes.
+func (t tally) with(now clock.Instant) tally {
+	t.slices = slices.Clone(t.slices)
+	if n := len(t.slices); n > 0 && now.Sub(t.slices[n-1].first) < t.window/parts {
+		t.slices[n-1].last = max(t.slices[n-1].last, now)
+		t.slices[n-1].calls++
+		return t
+	}
+	t.slices = append(t.slices, slice{first: now, last: now, calls: 1})
+	return t
+}
+
+// wait returns how long until a call fits into b; zero when it does. t is live.
+func (b budget) wait(t tally, now clock.Instant) time.Duration {
+	if n := len(t.slices); n > 0 && b.gap > 0 {
+		if w := b.gap - now.Sub(t.slices[n-1].last); w > 0 {
 			return w
 		}
 	}
-	into := now.Sub(c.Window)
-	if b.window == day {
-		if c.Spent >= b.limit {
-			return b.window - into
+	total := 0
+	for _, s := range t.slices {
+		total += s.calls
+	}
+	for _, s := range t.slices {
+		if total < b.limit {
+			break
 		}
-		return 0
+		if total -= s.calls; total < b.limit {
+			return s.last.Add(b.window).Sub(now)
+		}
 	}
-	// Sliding: what the window before still weighs falls evenly to nothing.
-	weight := float64(c.Before) * float64(b.window-into) / float64(b.window)
-	if float64(c.Spent)+weight < float64(b.limit) {
-		return 0
-	}
-	if c.Spent >= b.limit || c.Before == 0 {
-		return b.window - into
-	}
-	over := float64(c.Spent) + weight - float64(b.limit) + 1
-	return max(time.Duration(over/float64(c.Before)*float64(b.window)), time.Second)
+	return 0
 }
+
+// ledger counts calls against budgets. Its zero value is ready.
+type ledger struct {
+	mu    sync.Mutex
+	spent map[string]tally
+	clean int // how many tallies were left by the last sweep
+}
+
+// wait returns how long until a call fits into b, of which key is counted.
+func (l *ledger) wait(b budget, key string, now clock.Instant) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return b.wait(l.spent[key].live(now), now)
+}
+
+// spend counts a call.
+func (l *ledger) spend(b budget, key string, now clock.Instant) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.spendLocked(b, key, now)
+}
+
+func (l *ledger) spendLocked(b budget, key string, now clock.Instant) {
+	if l.spent == nil {
+		l.spent = map[string]tally{}
+	}
+	t := l.spent[key].live(now)
+	t.window = b.window
+	l.spent[key] = t.with(now)
+}
+
+// charge takes one call out of every budget, or out of none, and returns the *Error that
+// says when to come back.
+func (l *ledger) charge(budgets []budget, keys []string, now clock.Instant) *Error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i, b := range budgets {
+		if wait := b.wait(l.spent[keys[i]].live(now), now); wait > 0 {
+			return guard(b.word, wait)
+		}
+	}
+	for i, b := range budgets {
+		l.spendLocked(b, keys[i], now)
+	}
+	return nil
+}
+
+// get returns the tally of key.
+func (l *ledger) get(key string) tally {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.spent[key]
+}
+
+// sweepFrom is from how many tallies on a ledger looks for those that count nothing any more.
+const sweepFrom = 1024
+
+// sweep forgets the tallies that count nothing any more and returns their keys. It looks
+// only when there are twice as many as it left the last time.
+func (l *ledger) sweep(now clock.Instant) (idle []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.spent) < max(sweepFrom, 2*l.clean) {
+		return nil
+	}
+	for key, t := range l.spent {
+		if len(t.live(now).slices) == 0 {
+			delete(l.spent, key)
+			idle = append(idle, key)
+		}
+	}
+	l.clean = len(l.spent)
+	return idle
+}
+
+// charge takes one call out of every budget, durably and together with recs, before the call
+// is made, whether it will succeed or not: a crash in between costs one call of
+// the budget and never one beyond it. Its error is a *guardError where there is none left. Where
+// the disk refuses the call goes on, because that must not stop tokens, and the count
+// holds for this run.
+func (e *Engine) charge(ctx context.Context, spec *Spec, budgets []budget, forced bool, recs ...record.Record) error {
+	if len(budgets) == 0 && len(recs) == 0 {
+		return nil
+	}
+	keys := make([]string, len(budgets))
+	for i, b := range budgets {
+		keys[i] = b.key(spec)
+	}
+	if refusal := e.ledger.charge(budgets, keys, e.clock.Now()); refusal != nil {
+		return &guardError{refusal, forced}
+	}
+	if err := e.writeBudgets(ctx, keys, recs...); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		e.log.Error("cannot write that a call is made: counting in memory", "name", spec.Name, "error", err)
+	}
+	if idle := e.ledger.sweep(e.clock.Now()); len(idle) > 0 {
+		if err := e.forgetBudgets(ctx, idle); err != nil {
+			e.log.Error("cannot delete budgets that are full again", "error", err)
+		}
+	}
+	return nil
+}
+
+// writeBudgets writes what is spent under keys, as it stands when it is this call's turn to
+// write, together with recs.
+func (e *Engine) writeBudgets(ctx context.Context, keys []string, recs ...record.Record) error {
+	names := slices.Clip(keys)
+	for _, r := range recs {
+		names = append(names, r.Key)
+	}
+	end, err := e.turns.take(ctx, names...)
+	if err != nil {
+		return err
+	}
+	defer end()
+	recs = slices.Clip(recs)
+	for _, key := range keys {
+		if t := e.ledger.get(key); len(t.slices) > 0 {
+			recs = append(recs, e.keepTally(key, t))
+		}
+	}
+	return e.cfg.Store.Put(ctx, recs...)
+}
+
+// forgetBudgets deletes the records under keys that still count nothing.
+func (e *Engine) forgetBudgets(ctx context.Context, keys []string) error {
+	for batch := range slices.Chunk(keys, forgetBatch) {
+		end, err := e.turns.take(ctx, batch...)
+		if err != nil {
+			return err
+		}
+		var recs []record.Record
+		for _, key := range batch {
+			if len(e.ledger.get(key).slices) == 0 {
+				recs = append(recs, record.Record{Table: record.Budgets, Key: key})
+			}
+		}
+		err = e.cfg.Store.Put(ctx, recs...)
+		end()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// guard returns the error of tokend's own limit word, which helps again after wait.
+func guard(word string, wait time.Duration) *Error {
+	return &Error{
+		Reason:     Limited,
+		RetryAfter: wait,
+		Message:    fmt.Sprintf("no call made: the %s quota is kept by tokend and has been spent", word),
+	}
+}
+
+// guardError says that tokend's own guard forbade the call.
+type guardError struct {
+	reply  *Error
+	forced bool // by the guard of forced refreshes, which says nothing of ordinary ones
+}
+
+func (e *guardError) Error() string { return e.reply.Message }

@@ -29,8 +29,8 @@ type Config struct {
 	Boot     string
 
 	// Workers is how many refreshes the schedule has under way at most; zero
-	// for 8. Calls is how many calls upstream there are at most, those of
-	// waiting readers included; zero for 32.
+	// for 8. Calls is how many calls there are at most to each of WeChat's
+	// two hosts, those of waiting readers included; zero for 32.
 	Workers, Calls int
 
 	// Timeout bounds one call, should a fetcher not do so itself; zero for 30 s.
@@ -54,22 +54,24 @@ func orDefault[T int | time.Duration](v, zero T) T {
 // Run; its other methods may be called concurrently as soon as it is made.
 type Engine struct {
 	// Set by New, read-only after.
-	cfg    Config
-	log    hclog.Logger
-	clock  *clock.Clock
-	ledger *ledger
-	calls  chan struct{} // a slot for each call upstream
+	cfg           Config
+	log           hclog.Logger
+	clock         *clock.Clock
+	mark          mark
+	weixin, wecom host
 
 	catalog  atomic.Pointer[Catalog]
 	index    *index
 	schedule *schedule
+	ledger   ledger
+	sleepers sleepers
 	watchers watchers
 	counts   counts
 	unsaved  unsaved
 	grants   grants
 	codes    codes
-
-	pushes sync.Mutex // makes comparing, writing and publishing a pushed ticket one step
+	turns    turns // by name: who changes what stands under it
+	airborne turns // by name: who calls for it
 
 	base   context.Context // the engine's own: what a flight runs under, whoever asked for it
 	cancel context.CancelFunc
@@ -94,16 +96,18 @@ func New(cfg Config) (*Engine, error) {
 		cfg:   cfg,
 		log:   log,
 		clock: clock.New(cfg.Boottime),
-		calls: make(chan struct{}, cfg.calls()),
 		index: newIndex(),
 	}
+	e.weixin, e.wecom = newHosts(cfg.calls())
 	e.schedule = newSchedule()
 	e.catalog.Store(&cfg.Catalog)
 	e.base, e.cancel = context.WithCancel(context.Background())
 	e.grants.store = cfg.Store
-	var errs []error
-	e.ledger, errs = newLedger(cfg.Store)
-	for _, err := range append(errs, e.load()...) {
+	var err error
+	if e.mark, err = newMark(cfg.Store); err != nil {
+		log.Error("cannot keep the key of fingerprints: those of this run compare with no others", "error", err)
+	}
+	for _, err := range e.load() {
 		log.Error("cannot read a record: it is left out and fetched again", "error", err)
 	}
 	return e, nil
@@ -147,11 +151,11 @@ func (e *Engine) Reject(ctx context.Context, name string, value secret.Text) (Va
 // Refresh fetches name unconditionally, out of a hold too. Where the kind can be
 // forced, it is.
 func (e *Engine) Refresh(ctx context.Context, name string) (Value, error) {
-	en, err := e.entry(name)
-	if err != nil {
-		return Value{}, err
-	}
 	for {
+		en, err := e.entry(name)
+		if err != nil {
+			return Value{}, err
+		}
 		en.mu.Lock()
 		f := en.flight
 		p := en.spec.Load().Kind.policy()
@@ -164,11 +168,11 @@ func (e *Engine) Refresh(ctx context.Context, name string) (Value, error) {
 			f, err = e.startLocked(en, CauseRefresh)
 		}
 		en.mu.Unlock()
-		if err != nil {
-			return Value{}, err
+		var c *credential
+		if err == nil {
+			c, err = f.wait(ctx)
 		}
-		c, err := f.wait(ctx)
-		if mine || ctx.Err() != nil {
+		if ctx.Err() != nil || mine && !errors.Is(err, errChanged) {
 			return e.value(c), err
 		}
 		// Another's fetch was under way: it was not the operator's.
@@ -180,41 +184,56 @@ func (e *Engine) Refresh(ctx context.Context, name string) (Value, error) {
 const repeatedFor = time.Minute
 
 func (e *Engine) replace(ctx context.Context, name string, value secret.Text, cause Cause) (*credential, error) {
-	en, err := e.entry(name)
-	if err != nil {
-		return nil, err
-	}
-	en.mu.Lock()
-	now := e.clock.Now()
-	c := en.valid(now)
-	if c == nil || c.text != value {
-		en.mu.Unlock()
-		return e.obtain(ctx, name, cause)
-	}
-	if en.repeated != 0 && now.Sub(en.repeated) < repeatedFor {
-		en.mu.Unlock()
-		return c, nil
-	}
-	f := en.flight
-	if f == nil {
-		if en.spec.Load().Kind.policy().pushed > 0 {
-			err = noTicket(name)
-		} else if h := en.paused(now); h != nil {
-			err = h.err(now)
-		} else if wait := en.rejects.take(now); wait > 0 {
-			err = guard("rejection", wait)
-		} else {
-			f, err = e.startLocked(en, cause)
+	for {
+		en, err := e.entry(name)
+		if err != nil {
+			return nil, err
+		}
+		f, c, err := e.joinRejecting(en, value, cause)
+		switch {
+		case c != nil:
+			return c, nil
+		case f != nil:
+			c, err = f.wait(ctx)
+		case err == nil:
+			return e.obtain(ctx, name, cause)
+		}
+		if ctx.Err() != nil || !errors.Is(err, errChanged) {
+			return c, err
 		}
 	}
-	if f != nil {
-		f.rejected = true
+}
+
+// joinRejecting returns the flight that replaces value; or value's credential itself, if WeChat has
+// just repeated it; or why no call is made. All nil: value is not the current one.
+func (e *Engine) joinRejecting(en *entry, value secret.Text, cause Cause) (f *flight, c *credential, err error) {
+	en.mu.Lock()
+	defer en.mu.Unlock()
+	now := e.clock.Now()
+	c = en.valid(now)
+	if c == nil || c.text != value {
+		return nil, nil, nil
 	}
-	en.mu.Unlock()
-	if err != nil {
-		return nil, err
+	if en.repeated != 0 && now.Sub(en.repeated) < repeatedFor {
+		return nil, c, nil
 	}
-	return f.wait(ctx)
+	f = en.flight
+	if f == nil {
+		if en.spec.Load().Kind.policy().pushed > 0 {
+			return nil, nil, noTicket(en.name)
+		}
+		if h := en.paused(now); h != nil {
+			return nil, nil, h.err(now)
+		}
+		if wait := en.rejects.take(now); wait > 0 {
+			return nil, nil, guard("rejection", wait)
+		}
+		if f, err = e.startLocked(en, cause); err != nil {
+			return nil, nil, err
+		}
+	}
+	f.rejected = true
+	return f, nil, nil
 }
 
 // obtain returns a credential of name that is valid now, and fetches it if need be.
@@ -230,16 +249,11 @@ func (e *Engine) obtain(ctx context.Context, name string, cause Cause) (*credent
 			return c, nil
 		}
 		f, another, c, err := e.join(en, cause)
-		switch {
-		case errors.Is(err, errLapsed):
-			continue // let go this moment; the name is looked up again
-		case f == nil:
-			return c, err
-		case !another:
-			return f.wait(ctx)
+		if f != nil {
+			c, err = f.wait(ctx)
 		}
-		if _, err := f.wait(ctx); ctx.Err() != nil {
-			return nil, err
+		if ctx.Err() != nil || !another && !errors.Is(err, errChanged) {
+			return c, err
 		}
 	}
 }
@@ -273,27 +287,30 @@ func (e *Engine) entry(name string) (*entry, error) {
 	if en := e.index.get(name); en != nil {
 		return en, nil
 	}
-	for {
-		catalog := e.catalog.Load()
-		spec, err := (*catalog).Lookup(name)
-		if err != nil {
-			return nil, err
-		}
-		if spec.Kind.policy().grant {
-			return nil, &Error{Reason: Denied, RetryAfter: Never, Message: "write-only"}
-		}
-		made := newEntry(spec)
-		if err := e.inherit(made, &spec); err != nil {
-			return nil, err
-		}
-		en := e.index.add(made)
-		if e.catalog.Load() == catalog {
-			return en, nil
-		}
+	catalog := e.catalog.Load()
+	spec, err := (*catalog).Lookup(name)
+	if err != nil {
+		return nil, err
+	}
+	if spec.Kind.policy().grant {
+		return nil, &Error{Reason: Denied, RetryAfter: Never, Message: "write-only"}
+	}
+	made := newEntry(spec)
+	if err := e.inherit(made, &spec); err != nil {
+		return nil, err
+	}
+	en := e.index.add(made)
+	en.mu.Lock()
+	defer en.mu.Unlock()
+	if en == made && en.sleepsLocked() {
+		e.sleepers.add(spec.Parent, en)
+	}
+	if e.catalog.Load() != catalog {
 		// The configuration changed in between, and the change may have
 		// missed this entry.
-		e.index.remove(en)
+		e.followLocked(en)
 	}
+	return en, nil
 }
 
 // inherit prepares the entry of a customer's credential: without a grant none is
@@ -309,6 +326,7 @@ func (e *Engine) inherit(en *entry, spec *Spec) error {
 	if err != nil || r.Value == nil {
 		return err
 	}
+	en.written = true
 	h, err := record.DecodeHold(r)
 	if err != nil {
 		e.log.Error("cannot read a hold: WeChat is asked again", "name", spec.Name, "error", err)

@@ -565,8 +565,8 @@ func TestExpiredOverARestartIsFetchedAtAPace(t *testing.T) {
 func TestDurableThenVisible(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		d := newDisk()
-		d.gate = make(chan struct{})
 		r := start(t, Config{Store: d, Catalog: specs(Spec{Name: app, Kind: StableToken, Fetcher: fresh(time.Hour)})})
+		d.gate = make(chan struct{})
 		got := make(chan string)
 		go func() { got <- r.mustGet(app) }()
 		time.Sleep(time.Hour / 2)

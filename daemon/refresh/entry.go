@@ -1,14 +1,11 @@
 package refresh
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"tokend/daemon/clock"
-	"tokend/daemon/record"
 	"tokend/fetchers/secret"
 )
 
@@ -25,15 +22,6 @@ type credential struct {
 	previous secret.Text // pushed: the value before it
 }
 
-// fingerprint tells two values apart without showing either. A token has far more
-// entropy than 48 bits, so the digest cannot be searched for it.
-func (c *credential) fingerprint() string { return fingerprint(c.text) }
-
-func fingerprint(value secret.Text) string {
-	sum := sha256.Sum256([]byte("tokend fingerprint\x00" + string(value)))
-	return hex.EncodeToString(sum[:6])
-}
-
 // entry is one credential that has been asked for. Entries are made on the
 // first ask and live as long as the catalog knows the name.
 type entry struct {
@@ -45,7 +33,7 @@ type entry struct {
 	spec atomic.Pointer[Spec]
 
 	// current is what readers see: nil, or the last value that became durable, valid or
-	// not. Written with mu held, by the flight or by a load.
+	// not. Written with mu held, in the turn of the name.
 	current atomic.Pointer[credential]
 
 	// asked is when a reader last wanted it: a clock.Instant, to a second.
@@ -58,6 +46,8 @@ type entry struct {
 	mu       sync.Mutex // guards what follows; taken before the schedule's and the watchers' locks
 	flight   *flight    // the one fetch under way, nil for none
 	hold     *hold      // why no call is made before its end; nil for none
+	written  bool       // there is a record of a hold on disk
+	landed   bool       // a call has come to an end in this run
 	refresh  clock.Instant
 	started  bool   // loaded from the store and not refreshed since
 	outdated bool   // its grant has changed: to be replaced whether it is asked for or not
@@ -65,7 +55,6 @@ type entry struct {
 	volatile bool   // the value is served but not on disk
 	repeated clock.Instant
 	rejects  allowance
-	nudged   clock.Instant // when WeChat was last asked to push
 	history  history
 	shown    State // what watchers were told last
 }
@@ -158,80 +147,4 @@ func (h *history) add(a Attempt) {
 		return
 	}
 	*h = append(*h, a)
-}
-
-// moment returns i as it is kept on disk.
-func (e *Engine) moment(i clock.Instant) record.Moment {
-	if i == never {
-		return record.Moment{}
-	}
-	return record.Moment{Wall: e.clock.Wall(i), Since: time.Duration(i)}
-}
-
-// instant returns a kept moment on this boot's clock. Of another boot only the wall
-// clock tells.
-func (e *Engine) instant(m record.Moment, boot string) clock.Instant {
-	switch {
-	case m.Wall.IsZero():
-		return never
-	case boot != "" && boot == e.cfg.Boot:
-		return clock.Instant(m.Since)
-	}
-	return e.clock.At(m.Wall)
-}
-
-// keep returns the durable form of c.
-func (e *Engine) keep(name string, c *credential) record.Record {
-	return record.Credential{
-		Name:   name,
-		Value:  c.text,
-		Boot:   e.cfg.Boot,
-		Issued: e.moment(c.issued),
-		Seen:   e.moment(c.seen),
-		End:    e.moment(c.end),
-		Life:   c.life,
-		Aged:   c.aged,
-
-		Stamp:    c.stamp,
-		Previous: c.previous,
-	}.Encode()
-}
-
-// kept is the reverse of keep.
-func (e *Engine) kept(r record.Credential) *credential {
-	c := &credential{
-		text:   r.Value,
-		issued: e.instant(r.Issued, r.Boot),
-		seen:   e.instant(r.Seen, r.Boot),
-		end:    e.instant(r.End, r.Boot),
-		life:   r.Life,
-		aged:   r.Aged,
-
-		stamp:    r.Stamp,
-		previous: r.Previous,
-	}
-	// A wall clock that stands before the value was fetched has been set back,
-	// by how much nobody knows: the value cannot be trusted to be alive.
-	if now := e.clock.Now(); c.issued > now.Add(time.Minute) {
-		c.end = now
-	}
-	return c
-}
-
-// keepHold returns the durable form of h.
-func (e *Engine) keepHold(name string, h *hold) record.Record {
-	return record.Hold{
-		Name:     name,
-		Settings: h.settings,
-		Reason:   uint8(h.reason),
-		Cause:    uint8(h.class),
-		ErrCode:  h.errcode,
-		Message:  h.message,
-		RID:      h.rid,
-		Address:  h.address,
-		Failures: h.failures,
-		Boot:     e.cfg.Boot,
-		Since:    e.moment(h.since),
-		Until:    e.moment(h.until),
-	}.Encode()
 }

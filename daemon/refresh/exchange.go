@@ -2,15 +2,12 @@ package refresh
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
 
+	"tokend/daemon/clock"
 	"tokend/daemon/record"
-	"tokend/fetchers"
 	"tokend/fetchers/secret"
 )
 
@@ -27,25 +24,30 @@ const codesKnown = 4096
 
 // exchange is one code's way to a grant.
 type exchange struct {
+	// Set when it begins.
 	owner string
-	code  record.Code
+	value secret.Text
 	key   string
+	at    time.Time // the event's time
 
-	// promised: WeChat was told that the code has arrived, so it is tried until
-	// it is of no use any more, over restarts too. Otherwise somebody waits who can
-	// try again. Guarded by codes.mu.
-	promised bool
+	// tries is how often it was tried, earlier runs included, and next when it may be tried
+	// again; noted: the coming try is counted already. Known to its own goroutine alone.
+	tries int
+	next  clock.Instant
+	noted bool
 
-	// done is closed at the end; what follows is set before.
-	done    chan struct{}
-	name    string
-	err     error
-	useless bool // WeChat does not know the code, or not any more: no call helps
-}
+	// until is when the code is of no use any more, if WeChat was told that it has arrived: it
+	// is tried until then, over restarts too. Zero: somebody waits who can try
+	// again. ended: no further try will be made. Guarded by codes.mu.
+	until clock.Instant
+	ended bool
 
-func codeKey(owner string, code secret.Text) string {
-	sum := sha256.Sum256([]byte("tokend code\x00" + owner + "\x00" + string(code)))
-	return hex.EncodeToString(sum[:16])
+	// done is closed at the end; what follows is set before. Where the disk has refused the
+	// grant, grant names it: it is in force, and not yet what was asked for.
+	done        chan struct{}
+	name, grant string
+	err         error
+	useless     bool // WeChat does not know the code, or not any more: no call helps
 }
 
 // Exchange turns an authorization code into a grant of owner's and returns the name
@@ -53,16 +55,19 @@ func codeKey(owner string, code secret.Text) string {
 // is being exchanged, or just has been, is not sent a second time. ctx bounds the
 // waiting, not the exchange.
 func (e *Engine) Exchange(ctx context.Context, owner string, code secret.Text) (name string, err error) {
-	x, err := e.begin(record.Code{Owner: owner, Value: code, At: time.Now()}, false)
+	x, err := e.begin(&exchange{owner: owner, value: code, at: time.Now(), tries: 1, noted: true})
 	if err != nil {
 		return "", err
 	}
 	select {
 	case <-x.done:
-		return x.name, x.err
 	case <-ctx.Done():
 		return "", ctx.Err()
 	}
+	if err := e.outcome(ctx, x); err != nil {
+		return "", err
+	}
+	return x.name, nil
 }
 
 // Accept takes on an authorization code that WeChat has sent at the time at and that is
@@ -72,45 +77,67 @@ func (e *Engine) Accept(ctx context.Context, owner string, code secret.Text, at,
 	if _, err := (*e.catalog.Load()).Onboarding(owner); err != nil {
 		return err
 	}
-	key := codeKey(owner, code)
+	key := e.mark.code(owner, code)
 	e.codes.mu.Lock()
-	x := e.codes.known[key]
+	known := e.codes.known[key]
+	promised := known != nil && !known.ended && known.until != 0
 	e.codes.mu.Unlock()
-	if x != nil && x.ended() && (x.err == nil || x.useless) {
+	switch {
+	case promised:
 		return nil // WeChat repeats itself
+	case known != nil && known.settled():
+		if err := e.outcome(ctx, known); !known.useless {
+			return err
+		}
+		return nil
 	}
-	c := record.Code{Owner: owner, Value: code, At: believed(at, time.Now()), Until: until}
-	if err := e.cfg.Store.Put(ctx, c.Encode(key)); err != nil {
+	x := &exchange{owner: owner, value: code, key: key, at: believed(at, time.Now()), until: instantOf(e.clock.At(until)), noted: true}
+	e.trying(x)
+	if err := e.cfg.Store.Put(ctx, e.keepCode(x, x.until)); err != nil {
 		return fmt.Errorf("keep an authorization code: %w", err)
 	}
-	_, err := e.begin(c, true)
+	_, err := e.begin(x)
 	return err
 }
 
-func (x *exchange) ended() bool {
+// outcome returns what came of x, which is done. A grant that the disk has refused gets another
+// chance: nil says that it is durable.
+func (e *Engine) outcome(ctx context.Context, x *exchange) error {
+	if x.grant == "" {
+		return x.err
+	}
+	if err := e.saveGrant(ctx, x.grant); err != nil {
+		return fmt.Errorf("keep the grant of %s: %w", x.name, err)
+	}
+	return nil
+}
+
+// settled reports whether x has come to a grant, or is known never to.
+func (x *exchange) settled() bool {
 	select {
 	case <-x.done:
-		return true
+		return x.err == nil || x.grant != "" || x.useless
 	default:
 		return false
 	}
 }
 
-// begin returns the exchange of c: the one that is under way or has succeeded, or a
-// new one.
-func (e *Engine) begin(c record.Code, promised bool) (*exchange, error) {
-	way, err := (*e.catalog.Load()).Onboarding(c.Owner)
+// begin returns the exchange of x's code that is under way or settled, or begins x.
+func (e *Engine) begin(x *exchange) (*exchange, error) {
+	way, err := (*e.catalog.Load()).Onboarding(x.owner)
 	if err != nil {
 		return nil, err
 	}
-	key := codeKey(c.Owner, c.Value)
+	if x.key == "" {
+		x.key = e.mark.code(x.owner, x.value)
+	}
+	x.done = make(chan struct{})
 	e.codes.mu.Lock()
 	defer e.codes.mu.Unlock()
-	if x := e.codes.known[key]; x != nil && (!x.ended() || x.err == nil || x.useless) {
-		x.promised = x.promised || promised
-		return x, nil
+	if known := e.codes.known[x.key]; known != nil && (!known.ended || known.settled()) {
+		known.until = max(known.until, x.until)
+		return known, nil
 	}
-	x := &exchange{owner: c.Owner, code: c, key: key, promised: promised, done: make(chan struct{})}
 	e.life.Lock()
 	defer e.life.Unlock()
 	if e.stopped {
@@ -130,221 +157,31 @@ func (cs *codes) remember(x *exchange) {
 		if len(cs.known) < codesKnown {
 			break
 		}
-		if old.ended() {
+		if old.ended {
 			delete(cs.known, key)
 		}
 	}
 	cs.known[x.key] = x
 }
 
-// redeem exchanges x, again and again if that was promised.
-func (e *Engine) redeem(x *exchange, way Onboarding) {
-	defer close(x.done)
-	for failures := 1; ; failures++ {
-		child, err := e.redeemOnce(x, way)
-		if err == nil {
-			x.name = x.owner + "/" + child
-			e.log.Info("customer authorised", "name", x.name)
-			return
-		}
-		e.codes.mu.Lock()
-		promised := x.promised
-		e.codes.mu.Unlock()
-		h := failed(err, failures, 0, false, spread(x.key), e.clock.Now(), time.Now())
-		wait := max(h.until.Sub(e.clock.Now()), time.Second)
-		if of, ok := errors.AsType[*Error](err); ok {
-			h.reason, h.message = of.Reason, of.Message
-			wait = min(max(of.RetryAfter, 10*time.Second), time.Minute)
-		}
-		passing := h.class == 0 || h.class == fetchers.Retry || h.class == fetchers.ParentDead || h.reason == Limited || h.class == fetchers.AddressRefused
-		x.useless = h.class == fetchers.CodeRefused
-		x.err = &Error{Reason: h.reason, RetryAfter: Never, Message: h.message}
-		if passing {
-			x.err = &Error{Reason: h.reason, RetryAfter: wait, Message: h.message}
-		}
-		e.log.Warn("an authorization code could not be exchanged", "owner", x.owner, "reason", h.reason.String(), "error", h.message, "failures", failures)
-		switch {
-		case e.base.Err() != nil:
-			return // the code stays on disk for the next run
-		case !promised:
-			return
-		case !passing || time.Now().Add(wait).After(x.code.Until):
-			e.drop(x)
-			return
-		}
-		wait = min(wait, time.Minute)
-		if !e.pause(e.base, wait) {
-			return
-		}
-		x.err = nil
-	}
-}
-
-// drop gives up a promised code.
-func (e *Engine) drop(x *exchange) {
-	if err := e.forget([]record.Record{{Table: record.Codes, Key: x.key}}); err != nil {
-		e.log.Error("cannot delete an authorization code that is of no use any more", "owner", x.owner, "error", err)
-	}
-}
-
-// redeemOnce exchanges x once and keeps what comes of it.
-func (e *Engine) redeemOnce(x *exchange, way Onboarding) (child string, err error) {
-	// A code is used up by the call: what comes back must not be lost to a stop.
-	ctx := context.WithoutCancel(e.base)
-	var auth fetchers.Authorization
-	sent := e.clock.Now()
-	err = e.ask(ctx, way.Parent, quickTries, day, func(parent secret.Text) error {
-		return e.slot(ctx, func(ctx context.Context) (err error) {
-			sent = e.clock.Now()
-			auth, err = way.Exchanger.Exchange(ctx, parent, x.code.Value)
-			return err
-		})
-	})
-	if err != nil {
-		return "", err
-	}
-	e.codes.mu.Lock()
-	promised := x.promised
-	e.codes.mu.Unlock()
-	return auth.Child, e.adopt(ctx, x, way, auth, answer{sent: sent}, promised)
-}
-
-// adopt keeps a customer's grant, its first token if one came, and forgets the code, in
-// one step; then it puts them in force.
-func (e *Engine) adopt(ctx context.Context, x *exchange, way Onboarding, auth fetchers.Authorization, got answer, promised bool) error {
-	grant, token := way.Grant(auth.Child), way.Token(auth.Child)
-	recs := []record.Record{
-		{Table: record.Codes, Key: x.key},
-		{Table: record.Holds, Key: token},
-	}
-	var first *credential
-	if auth.Token != nil {
-		first = &credential{text: auth.Token.Value, issued: got.sent, seen: got.sent, end: got.sent.Add(auth.Token.ExpiresIn), life: auth.Token.ExpiresIn}
-		recs = append(recs, e.keep(token, first))
-	}
-	next := record.Generation{Value: auth.Grant, At: x.code.At, Source: fromExchange}
-	renewed := false
-	_, err := e.grants.change(ctx, grant, func(g *record.Grant) bool {
-		revoked := g.Revoked
-		renewed = g.Value != next.Value
-		g.Replace(next)
-		if promised && revoked.After(next.At) {
-			// The customer took it back after this event: the event is history.
-			g.Revoked = revoked
-		}
-		return true
-	}, recs...)
-	if err != nil {
-		return err
-	}
-	e.release(grant)
-	e.install(token, first, renewed)
-	e.watchers.tell(Listing{Name: grant, State: Fresh})
-	return nil
-}
-
-// install puts a customer's first token in force, in place of whatever was known under the
-// name. Without one, a known token is fetched anew if its grant has changed.
-func (e *Engine) install(name string, first *credential, renewed bool) {
-	now := e.clock.Now()
-	if en := e.index.get(name); en != nil {
-		en.mu.Lock()
-		switch {
-		case first != nil:
-			// A fetch that is under way was made with the grant before.
-			e.dropLocked(en, errLapsed)
-		case renewed:
-			en.outdated, en.refresh = true, now
-			e.planLocked(en, now)
-		}
-		en.mu.Unlock()
-	}
-	if first == nil {
-		return
-	}
-	en, err := e.entry(name)
-	if err != nil {
-		return // revoked this moment
-	}
-	en.mu.Lock()
-	defer en.mu.Unlock()
-	if en.flight != nil || en.gone != nil {
-		return // somebody was quicker, with the same grant
-	}
-	en.touch(now)
-	en.current.Store(first)
-	en.history.add(Attempt{At: time.Now().UTC(), Cause: CausePush, Outcome: "ok"})
-	en.refresh = refreshAt(en.spec.Load().Kind.policy(), first, en.spread, now, false)
-	e.tellLocked(en, now, true)
-	e.planLocked(en, now)
-}
-
 // resume takes up the codes that an earlier run has promised to exchange.
 func (e *Engine) resume() {
+	kept, errs := all(e.cfg.Store, record.Codes, e.keptExchange)
+	for _, err := range errs {
+		e.log.Error("cannot read an authorization code: the customer must authorise again", "error", err)
+	}
 	var useless []record.Record
-	for r, err := range e.cfg.Store.All(record.Codes) {
-		var c record.Code
-		if err == nil {
-			c, err = record.DecodeCode(r)
-		}
-		if err != nil {
-			e.log.Error("cannot read an authorization code: the customer must authorise again", "error", err)
+	now := e.clock.Now()
+	for _, x := range kept {
+		if x.until <= now {
+			useless = append(useless, record.Record{Table: record.Codes, Key: x.key})
 			continue
 		}
-		if !c.Until.After(time.Now()) {
-			useless = append(useless, record.Record{Table: record.Codes, Key: r.Key})
-			continue
-		}
-		if _, err := e.begin(c, true); err != nil {
-			e.log.Warn("an authorization code waits for its owner to be configured", "owner", c.Owner, "error", err)
+		if _, err := e.begin(x); err != nil {
+			e.log.Warn("an authorization code waits for its owner to be configured", "owner", x.owner, "error", err)
 		}
 	}
 	if err := e.forget(useless); err != nil {
 		e.log.Error("cannot delete authorization codes that are of no use any more", "error", err)
 	}
-}
-
-// importPage is how many customers are asked for at once: the most that WeChat gives.
-const importPage = 500
-
-// Import brings in one page of owner's customers as WeChat lists them. It asks with the
-// owner's own credential and makes one call.
-func (e *Engine) Import(ctx context.Context, owner string, offset int) (ImportPage, error) {
-	way, err := (*e.catalog.Load()).Onboarding(owner)
-	if err != nil {
-		return ImportPage{}, err
-	}
-	if way.Lister == nil {
-		return ImportPage{}, &Error{Reason: Unfit, RetryAfter: Never, Message: "WeChat has no list of the customers of " + owner}
-	}
-	var page fetchers.AuthorizerPage
-	err = e.ask(ctx, way.Parent, quickTries, day, func(parent secret.Text) error {
-		return e.slot(ctx, func(ctx context.Context) (err error) {
-			page, err = way.Lister.Page(ctx, parent, offset, importPage)
-			return err
-		})
-	})
-	if err != nil {
-		if of, ok := errors.AsType[*Error](err); ok {
-			return ImportPage{}, of
-		}
-		return ImportPage{}, failed(err, 1, 0, false, 0, e.clock.Now(), time.Now()).err(e.clock.Now())
-	}
-	p := ImportPage{Total: page.Total}
-	for _, a := range page.Authorizers {
-		if a.RefreshToken == "" {
-			continue // its code was never exchanged: there is nothing to keep
-		}
-		changed, err := e.give(ctx, way.Grant(a.AppID), record.Generation{Value: a.RefreshToken, At: time.Now(), Source: fromList})
-		if err != nil {
-			return p, err
-		}
-		if changed {
-			p.Kept++
-		}
-	}
-	if n := offset + len(page.Authorizers); len(page.Authorizers) > 0 && n < page.Total {
-		p.Next = n
-	}
-	return p, nil
 }

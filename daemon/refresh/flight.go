@@ -22,6 +22,10 @@ type flight struct {
 	// entry's mu.
 	rejected bool
 
+	// parent and grant are what the last call was made with, "" for none. Known to the
+	// flight alone.
+	parent, grant secret.Text
+
 	// done is closed when the flight has landed; cred and err are set before
 	// and read-only after.
 	done chan struct{}
@@ -65,19 +69,22 @@ func stopping() *Error {
 
 // fly fetches and lands.
 func (e *Engine) fly(en *entry, f *flight) {
+	// An entry of the same name may have gone out of service with its fetch still under
+	// way: one call for a credential at a time, whoever it is made for.
+	end, _ := e.airborne.take(context.Background(), en.name)
+	defer end()
 	spec := en.spec.Load()
 	wall, began := time.Now(), e.clock.Now()
 	got, err := e.fetch(en, spec, f)
 	a := Attempt{At: wall.UTC(), Cause: f.cause, Took: e.clock.Now().Sub(began)}
-	if err != nil {
-		e.crash(en, spec, f, a, err)
-		return
-	}
-	if spec.Kind.policy().perAsk {
+	switch {
+	case err != nil:
+		e.crash(en, spec, f, a, got, err)
+	case spec.Kind.policy().perAsk:
 		e.hand(en, f, a, got)
-		return
+	default:
+		e.land(en, spec, f, a, got)
 	}
-	e.land(en, spec, f, a, got)
 }
 
 // fetch calls upstream until there is an answer or a reason to stop.
@@ -105,19 +112,21 @@ func (e *Engine) fetch(en *entry, spec *Spec, f *flight) (got answer, err error)
 	}
 	call := func(parent secret.Text) (err error) {
 		ask.Parent = parent
-		got, err = e.call(ctx, spec, p, ask)
+		f.parent, f.grant = parent, ask.Grant
+		got, err = e.call(ctx, en, spec, ask)
 		return err
 	}
 	tries := quickTries
 	if f.cause == CauseRefresh {
 		tries = 1 // an operator sees the error and decides; a forced try has its price
 	}
-	err = e.ask(ctx, spec.Parent, tries, en.life(), call)
+	w := &wants{parent: spec.Parent, tries: tries, life: en.life(), spread: en.spread}
+	err = e.ask(ctx, w, call)
 	if api, ok := errors.AsType[*fetchers.APIError](err); !ok || api.Reaction != fetchers.GrantRefused || spec.Recover == nil {
 		return got, err
 	}
 	var listed secret.Text
-	again := e.ask(ctx, spec.Parent, quickTries, en.life(), func(parent secret.Text) (err error) {
+	again := e.ask(ctx, w, func(parent secret.Text) (err error) {
 		listed, err = spec.Recover(ctx, parent)
 		return err
 	})
@@ -133,18 +142,27 @@ func (e *Engine) fetch(en *entry, spec *Spec, f *flight) (got answer, err error)
 	}
 	e.log.Warn("a refused grant was replaced by the one that WeChat lists", "name", spec.Grant)
 	ask.Grant = listed
-	return got, e.ask(ctx, spec.Parent, tries, en.life(), call)
+	return got, e.ask(ctx, w, call)
 }
 
-// ask does what needs the value of parent, "" for none. If WeChat says that it is dead, parent
-// is refreshed once and the call made once more; if WeChat is busy, the call is made
-// tries times, with short pauses that shrink with life.
-func (e *Engine) ask(ctx context.Context, parent string, tries int, life time.Duration, do func(parent secret.Text) error) error {
+// wants is what a call needs: the value of parent, "" for none, and, while WeChat is busy, at
+// most so many tries with short pauses that shrink with life and are spread by spread.
+type wants struct {
+	parent string
+	tries  int
+	life   time.Duration
+	spread float64
+}
+
+// ask does what wants w. If WeChat says that the parent is dead, it is refreshed once and the call
+// made once more; if WeChat is busy, the call is made again after a pause. A stopping
+// engine makes no further call.
+func (e *Engine) ask(ctx context.Context, w *wants, do func(parent secret.Text) error) error {
 	var value secret.Text
-	if parent != "" {
-		c, err := e.obtain(ctx, parent, CauseParent)
+	if w.parent != "" {
+		c, err := e.obtain(ctx, w.parent, CauseParent)
 		if err != nil {
-			return &parentError{parent, err}
+			return &parentError{w.parent, err}
 		}
 		value = c.text
 	}
@@ -153,10 +171,10 @@ func (e *Engine) ask(ctx context.Context, parent string, tries int, life time.Du
 		err := do(value)
 		api, refused := errors.AsType[*fetchers.APIError](err)
 		switch {
-		case refused && api.Reaction == fetchers.ParentDead && parent != "" && !replaced:
-			next, perr := e.replace(ctx, parent, value, CauseParent)
+		case refused && api.Reaction == fetchers.ParentDead && w.parent != "" && !replaced:
+			next, perr := e.replace(ctx, w.parent, value, CauseParent)
 			if perr != nil {
-				return &parentError{parent, perr}
+				return &parentError{w.parent, perr}
 			}
 			if next.text == value {
 				// WeChat stands by the value it has just refused: asking on would loop.
@@ -164,8 +182,8 @@ func (e *Engine) ask(ctx context.Context, parent string, tries int, life time.Du
 			}
 			value, replaced = next.text, true
 			try--
-		case refused && api.Reaction == fetchers.Retry && try < tries:
-			if !e.pause(ctx, shrink(doubled(time.Second, try, time.Minute), life)) {
+		case refused && api.Reaction == fetchers.Retry && try < w.tries:
+			if !e.pause(e.base, shrink(jittered(doubled(time.Second, try, time.Minute), w.spread), w.life)) {
 				return err
 			}
 		default:
@@ -194,35 +212,18 @@ func (e *Engine) pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// slot runs f, which makes a call upstream, within the bounds on calls at once and on
-// their time.
-func (e *Engine) slot(ctx context.Context, f func(ctx context.Context) error) error {
-	select {
-	case e.calls <- struct{}{}:
-		defer func() { <-e.calls }()
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	ctx, cancel := context.WithTimeout(ctx, e.cfg.timeout())
-	defer cancel()
-	e.counts.fetches.Add(1)
-	return f(ctx)
-}
-
-// call makes one call, within the budgets.
-func (e *Engine) call(ctx context.Context, spec *Spec, p *policy, ask fetchers.Ask) (got answer, err error) {
+// call makes one call for en, within the budgets.
+func (e *Engine) call(ctx context.Context, en *entry, spec *Spec, ask fetchers.Ask) (got answer, err error) {
+	p := spec.Kind.policy()
 	budgets := p.budgets
 	if ask.Force {
 		budgets = append(budgets[:len(budgets):len(budgets)], p.forced...)
 	}
-	refusal, undurable := e.ledger.charge(ctx, spec, budgets, time.Now())
-	if refusal != nil {
-		return got, &guardError{refusal, ask.Force}
+	failing, intent := e.intend(en, spec, p)
+	if err := e.charge(ctx, spec, budgets, ask.Force, intent...); err != nil {
+		return got, err
 	}
-	if undurable != nil {
-		e.log.Error("cannot write how much of a quota is spent: counting in memory", "name", spec.Name, "error", undurable)
-	}
-	err = e.slot(ctx, func(ctx context.Context) error {
+	err = e.slot(ctx, e.host(p, spec.Parent), failing, func(ctx context.Context) error {
 		sent := e.clock.Now()
 		token, err := spec.Fetcher.Fetch(ctx, ask)
 		if err == nil && sent.Add(token.ExpiresIn) <= e.clock.Now() {
@@ -232,6 +233,26 @@ func (e *Engine) call(ctx context.Context, spec *Spec, p *policy, ask fetchers.A
 		return err
 	})
 	return got, err
+}
+
+// intend returns what is to be written before a call for en is made: with the first one in a run
+// the hold that tells the next run that this one died in it. Later calls of a run
+// need none: the next run's first is one more at most. failing reports that the last
+// call failed.
+func (e *Engine) intend(en *entry, spec *Spec, p *policy) (failing bool, recs []record.Record) {
+	en.mu.Lock()
+	defer en.mu.Unlock()
+	failures := 0
+	if en.hold != nil {
+		failures = en.hold.failures
+	}
+	if en.landed || en.gone != nil || p.perAsk {
+		return failures > 0, nil
+	}
+	en.written = true
+	now := e.clock.Now()
+	h := cutShort(failures+1, en.valid(now) != nil, en.life(), en.spread, spec.Settings, now)
+	return failures > 0, []record.Record{e.keepHold(en.name, h)}
 }
 
 // parentError says that a parent cannot be had. The child makes no call then, and needs
@@ -244,13 +265,13 @@ type parentError struct {
 func (e *parentError) Error() string { return fmt.Sprintf("%s: %v", e.parent, e.err) }
 func (e *parentError) Unwrap() error { return e.err }
 
-// guardError says that tokend's own guard forbade the call.
-type guardError struct {
-	reply  *Error
-	forced bool
+// reply returns what a reader of the child is told: the parent's own word, where it has one.
+func (e *parentError) reply(otherwise *Error) *Error {
+	if of, ok := errors.AsType[*Error](e.err); ok {
+		return of
+	}
+	return otherwise
 }
-
-func (e *guardError) Error() string { return e.reply.Message }
 
 // lateError says that the answer was dead when it arrived.
 type lateError struct{ life time.Duration }

@@ -23,28 +23,30 @@ const (
 )
 
 // grants keeps what customers gave once. They stay on disk, not in memory: a
-// platform may have a million customers of whom a thousand are served. Its zero value
-// wants a store.
+// platform may have a million customers of whom a thousand are served. What changes a grant
+// is done in the turn of its name. Its zero value wants a store.
 type grants struct {
 	store Store
 
-	// mu makes reading, changing and writing a grant one step. It is held while
-	// the disk is written, which is the point of it.
-	mu sync.Mutex
-
 	// unsaved are grants that the disk has refused, by name: they are in force all
-	// the same, because the ones they replace may be dead. Guarded by held.
-	held    sync.Mutex
-	unsaved map[string]record.Grant
+	// the same, because the ones they replace may be dead.
+	mu      sync.Mutex
+	unsaved map[string]unsavedGrant
+}
+
+// unsavedGrant is a grant that the disk has refused, and what is to be written with it.
+type unsavedGrant struct {
+	record.Grant
+	with []record.Record
 }
 
 // get returns the grant called name; its zero value where there is none.
 func (g *grants) get(name string) (record.Grant, error) {
-	g.held.Lock()
+	g.mu.Lock()
 	unsaved, ok := g.unsaved[name]
-	g.held.Unlock()
+	g.mu.Unlock()
 	if ok {
-		return unsaved, nil
+		return unsaved.Grant, nil
 	}
 	r, err := g.store.Get(record.Grants, name)
 	if err != nil || r.Value == nil {
@@ -53,18 +55,36 @@ func (g *grants) get(name string) (record.Grant, error) {
 	return record.DecodeGrant(r)
 }
 
-// keep remembers what the disk has refused, and forgets what it has taken.
-func (g *grants) keep(grant record.Grant, refused bool) {
-	g.held.Lock()
-	defer g.held.Unlock()
-	if !refused {
-		delete(g.unsaved, grant.Name)
-		return
-	}
+// hold puts a grant that the disk has refused in force; recs, which tell of it, are written with it.
+func (g *grants) hold(grant record.Grant, recs ...record.Record) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	if g.unsaved == nil {
-		g.unsaved = map[string]record.Grant{}
+		g.unsaved = map[string]unsavedGrant{}
 	}
-	g.unsaved[grant.Name] = grant
+	g.unsaved[grant.Name] = unsavedGrant{grant, append(g.unsaved[grant.Name].with, recs...)}
+}
+
+// owed returns what the disk still lacks of the grant called name: to be written with
+// the next of its values.
+func (g *grants) owed(name string) []record.Record {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.unsaved[name].with
+}
+
+// taken notes that the disk has taken the grant called name.
+func (g *grants) taken(name string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.unsaved, name)
+}
+
+// refused returns the names of the grants that the disk has refused.
+func (g *grants) refused() []string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Collect(maps.Keys(g.unsaved))
 }
 
 // live returns the grant called name, or the *Error that says that the customer must
@@ -84,35 +104,15 @@ func (g *grants) live(name string) (record.Grant, error) {
 	return grant, nil
 }
 
-// change applies f to the grant called name and writes it together with recs, unless f
-// returns false. Nothing is changed if the disk refuses.
-func (g *grants) change(ctx context.Context, name string, f func(*record.Grant) bool, recs ...record.Record) (changed bool, err error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	grant, err := g.get(name)
-	if err != nil {
-		return false, err
-	}
-	if !f(&grant) {
-		return false, nil
-	}
-	if err := g.store.Put(ctx, append(recs, grant.Encode())...); err != nil {
-		return false, err
-	}
-	g.keep(grant, false)
-	return true, nil
-}
-
 // rotate writes recs and, in the same step, next as the grant called name in place of
 // used, the one that the call was made with. A grant that has been given meanwhile is
 // newer and stays, with next behind it. What the disk refuses is in force all the same
-// until it takes it: WeChat may regard used as dead.
+// until it takes it: WeChat may regard used as dead. It is called in the grant's turn.
 func (g *grants) rotate(ctx context.Context, name string, used, next secret.Text, recs []record.Record) error {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	grant, err := g.get(name)
-	if err != nil {
-		return err
+	grant, unreadable := g.get(name)
+	if unreadable != nil {
+		// It was readable when the call was made, so used is what it held.
+		grant = record.Grant{Name: name, Generation: record.Generation{Value: used, Source: fromRotation}}
 	}
 	came := record.Generation{Value: next, At: time.Now(), Source: fromRotation}
 	if grant.Value == used {
@@ -120,28 +120,36 @@ func (g *grants) rotate(ctx context.Context, name string, used, next secret.Text
 		grant.Replace(came)
 		grant.Revoked = revoked // the customer's word stands
 	} else {
-		newer := grant.Generation
+		newer, revoked := grant.Generation, grant.Revoked
 		grant.Replace(came)
 		grant.Replace(newer)
+		grant.Revoked = revoked
 	}
-	err = g.store.Put(ctx, append(recs, grant.Encode())...)
-	g.keep(grant, err != nil)
-	return err
+	if err := g.store.Put(ctx, slices.Concat(g.owed(name), recs, []record.Record{grant.Encode()})...); err != nil {
+		g.hold(grant)
+		return err
+	}
+	g.taken(name)
+	return nil
 }
 
-// save tries to write the grants that the disk has refused.
-func (g *grants) save(ctx context.Context) error {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.held.Lock()
-	unsaved := slices.Collect(maps.Values(g.unsaved))
-	g.held.Unlock()
-	for _, grant := range unsaved {
-		if err := g.store.Put(ctx, grant.Encode()); err != nil {
-			return err
-		}
-		g.keep(grant, false)
+// saveGrant tries to write the grant called name, which the disk has refused. nil: it is on disk.
+func (e *Engine) saveGrant(ctx context.Context, name string) error {
+	end, err := e.turns.take(ctx, name)
+	if err != nil {
+		return err
 	}
+	defer end()
+	e.grants.mu.Lock()
+	unsaved, ok := e.grants.unsaved[name]
+	e.grants.mu.Unlock()
+	if !ok {
+		return nil
+	}
+	if err := e.cfg.Store.Put(ctx, append(slices.Clip(unsaved.with), unsaved.Encode())...); err != nil {
+		return err
+	}
+	e.grants.taken(name)
 	return nil
 }
 
@@ -166,48 +174,57 @@ func (e *Engine) Put(ctx context.Context, name string, value secret.Text) error 
 // give puts next in force as the grant called name, and lets those that were
 // without one ask again.
 func (e *Engine) give(ctx context.Context, name string, next record.Generation) (changed bool, err error) {
-	changed, err = e.grants.change(ctx, name, func(g *record.Grant) bool {
-		if g.Live() && g.Value == next.Value {
-			return false
+	n, err := e.giveAll(ctx, []gift{{name, next}})
+	return n > 0, err
+}
+
+// gift is a grant to be put in force.
+type gift struct {
+	name string
+	next record.Generation
+}
+
+// giveBatch is how many grants are written at once: with the holds that they end they stay far
+// below what a commit may hold.
+const giveBatch = 64
+
+// giveAll puts grants in force, giveBatch of them in one write, and returns how many of them were new.
+func (e *Engine) giveAll(ctx context.Context, gifts []gift) (changed int, err error) {
+	for batch := range slices.Chunk(gifts, giveBatch) {
+		amends := make([]*amendment, len(batch))
+		for i, g := range batch {
+			amends[i] = e.gives(g)
 		}
-		g.Replace(next)
-		return true
-	})
-	if err != nil {
-		return false, err
-	}
-	if changed {
-		e.log.Info("grant stored", "name", name, "source", next.Source)
-		e.watchers.tell(Listing{Name: name, State: Fresh})
-	}
-	if changed || next.Source == fromPut {
-		// Whoever puts the same grant again wants it tried again.
-		e.release(name)
+		if err := e.amend(ctx, amends...); err != nil {
+			return changed, err
+		}
+		for _, a := range amends {
+			if a.applies {
+				changed++
+			}
+		}
 	}
 	return changed, nil
 }
 
-// release ends the holds of what lives by a grant that has just been given.
-func (e *Engine) release(grant string) {
-	now := e.clock.Now()
-	var ended []record.Record
-	for _, name := range (*e.catalog.Load()).Dependants(grant) {
-		ended = append(ended, record.Record{Table: record.Holds, Key: name})
-		en := e.index.get(name)
-		if en == nil {
-			continue
+// gives returns the amendment that makes g.
+func (e *Engine) gives(g gift) *amendment {
+	a := &amendment{grant: g.name, frees: true}
+	// Whoever puts the same grant again wants it tried again.
+	again := g.next.Source == fromPut
+	a.apply = func(grant *record.Grant) bool {
+		if grant.Live() && grant.Value == g.next.Value {
+			a.again = again
+			return false
 		}
-		en.mu.Lock()
-		if en.hold != nil {
-			en.hold, en.refresh = nil, now
-			e.tellLocked(en, now, false)
-			e.planLocked(en, now)
-		}
-		en.mu.Unlock()
+		grant.Replace(g.next)
+		return true
 	}
-	if err := e.forget(ended); err != nil {
-		e.log.Error("cannot delete the holds that a grant has ended: they hold until it is read again", "name", grant, "error", err)
+	a.then = func() {
+		e.log.Info("grant stored", "name", g.name, "source", g.next.Source)
+		e.watchers.tell(Listing{Name: g.name, State: Fresh})
 	}
+	return a
 }
 
 // Revoke takes a grant out of force: the customer has taken it back at the time at. What
@@ -215,14 +232,8 @@ func (e *Engine) release(grant string) {
 // revocation that is older than the grant is history and changes nothing.
 func (e *Engine) Revoke(ctx context.Context, grant string, at time.Time) error {
 	at = believed(at, time.Now())
-	var ended []record.Record
-	dependants := (*e.catalog.Load()).Dependants(grant)
-	for _, name := range dependants {
-		ended = append(ended,
-			record.Record{Table: record.Credentials, Key: name},
-			record.Record{Table: record.Holds, Key: name})
-	}
-	changed, err := e.grants.change(ctx, grant, func(g *record.Grant) bool {
+	a := &amendment{grant: grant, ends: true}
+	a.apply = func(g *record.Grant) bool {
 		// Recorded also where there is no grant yet: the message may have overtaken the
 		// exchange of the authorization that it ends.
 		if g.At.After(at) || !g.Revoked.Before(at) {
@@ -230,21 +241,20 @@ func (e *Engine) Revoke(ctx context.Context, grant string, at time.Time) error {
 		}
 		g.Revoked = at
 		return true
-	}, ended...)
-	if err != nil || !changed {
-		return err
 	}
-	why := &Error{Reason: Reauth, RetryAfter: Never, Message: "the customer has just taken the authorization back: an authorization is needed"}
-	for _, name := range dependants {
-		if en := e.index.get(name); en != nil {
-			en.mu.Lock()
-			e.dropLocked(en, why)
-			en.mu.Unlock()
+	a.then = func() {
+		why := &Error{Reason: Reauth, RetryAfter: Never, Message: "the customer has just taken the authorization back: an authorization is needed"}
+		for _, name := range a.dependants {
+			if en := e.index.get(name); en != nil {
+				en.mu.Lock()
+				e.dropLocked(en, why)
+				en.mu.Unlock()
+			}
 		}
+		e.watchers.tell(Listing{Name: grant, State: Held})
+		e.log.Warn("authorization taken back by the customer", "name", grant)
 	}
-	e.watchers.tell(Listing{Name: grant, State: Held})
-	e.log.Warn("authorization taken back by the customer", "name", grant)
-	return nil
+	return e.amend(ctx, a)
 }
 
 // believed returns a message's own time, or now where it has none or is off by more
@@ -278,22 +288,22 @@ func (g *grants) list(prefix string) []Listing {
 }
 
 // status returns all there is to say of a grant but its value.
-func (g *grants) status(spec Spec) (Status, error) {
+func (g *grants) status(spec Spec, m mark) (Status, error) {
 	grant, err := g.get(spec.Name)
 	if err != nil {
 		return Status{}, err
 	}
 	s := Status{Listing: Listing{Name: spec.Name}, Kind: spec.Kind.String(), Durable: true, Source: grant.Source}
-	g.held.Lock()
+	g.mu.Lock()
 	if _, unsaved := g.unsaved[spec.Name]; unsaved {
 		s.Durable = false
 	}
-	g.held.Unlock()
+	g.mu.Unlock()
 	if grant.Value == "" {
 		return s, nil
 	}
 	s.State, s.FetchedAt, s.Generations = Fresh, grant.At.UTC(), 1+len(grant.Earlier)
-	s.Fingerprint = fingerprint(grant.Value)
+	s.Fingerprint = m.of(grant.Value)
 	if !grant.Live() {
 		s.State, s.Held, s.ErrorAt = Held, true, grant.Revoked.UTC()
 		s.LastError = "taken back by the customer"

@@ -2,7 +2,6 @@ package refresh
 
 import (
 	"errors"
-	"fmt"
 	"time"
 
 	"tokend/daemon/clock"
@@ -86,6 +85,27 @@ func failed(err error, failures int, life time.Duration, careful bool, spread fl
 	return h
 }
 
+// cutShort returns the hold that a run leaves on disk before the first call for a credential, in case
+// it dies in it: without it a crash loop in an outage would call at every start. failures are
+// those in a row, the call that is being made included; what landed in this run or an
+// earlier one replaces it. The first time it holds nothing up; and after a few it holds
+// longer than a run would pause, because it counts from the call's beginning.
+func cutShort(failures int, valid bool, life time.Duration, spread float64, settings string, now clock.Instant) *hold {
+	pause := 2 * jittered(30*time.Second, spread)
+	switch {
+	case valid:
+		pause = max(shrink(pause, life), soonest)
+	case failures == 1:
+		pause = 0
+	case failures <= quickTries+1:
+		pause = doubled(time.Second, failures-1, pause)
+	}
+	return &hold{
+		reason: Unreachable, message: "tokend ended while the last call was under way",
+		failures: failures, settings: settings, since: now, until: now.Add(pause),
+	}
+}
+
 // quickTries is how many short pauses come before the long ones: "at most 3 quick
 // tries, then every 30..60 s".
 const quickTries = 3
@@ -116,9 +136,6 @@ func doubled(first time.Duration, failures int, limit time.Duration) time.Durati
 	return min(d, limit)
 }
 
-// day is the window of a quota that WeChat counts by the natural day.
-const day = 24 * time.Hour
-
 // zone is where WeChat's days begin: Asia/Shanghai, which has had no summer time since
 // 1991. Fixed, so that a host without a time zone database agrees.
 var zone = time.FixedZone("CST", 8*60*60)
@@ -128,13 +145,4 @@ func untilMidnight(t time.Time) time.Duration {
 	t = t.In(zone)
 	y, m, d := t.Date()
 	return time.Date(y, m, d+1, 0, 0, 0, 0, zone).Sub(t)
-}
-
-// guard returns the error of tokend's own limit word, which helps again after wait.
-func guard(word string, wait time.Duration) *Error {
-	return &Error{
-		Reason:     Limited,
-		RetryAfter: wait,
-		Message:    fmt.Sprintf("no call made: the %s quota is kept by tokend and has been spent", word),
-	}
 }

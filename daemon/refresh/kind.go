@@ -36,6 +36,10 @@ func (k Kind) String() string { return k.policy().word }
 type policy struct {
 	word string
 
+	// wecom: called at WeCom's host, not at the other. A kind of both leaves it
+	// to its parent.
+	wecom bool
+
 	// rotates: every fetch makes a new value and ends the old one after an
 	// overlap (5 minutes). Fetched ahead once, never in a loop. Otherwise an
 	// early fetch repeats the current value.
@@ -93,13 +97,13 @@ var policies = [...]policy{
 	// "very limited" without a number: the limit is tokend's own.
 	Ticket: {word: "ticket", lead: 10 * time.Minute, firstSeen: true, budgets: ticketBudgets},
 
-	// The same token until its end. 2000 faulty calls an hour block an address.
-	CorpToken: {word: "corp_token", lead: 5 * time.Minute, firstSeen: true},
+	// The same token until its end.
+	CorpToken: {word: "corp_token", wecom: true, lead: 5 * time.Minute, firstSeen: true},
 
 	// 100 calls an hour for each app, 400 for the corp.
-	CorpTicket: {word: "corp_ticket", lead: 10 * time.Minute, firstSeen: true, budgets: corpTicketBudgets},
+	CorpTicket: {word: "corp_ticket", wecom: true, lead: 10 * time.Minute, firstSeen: true, budgets: corpTicketBudgets},
 
-	ProviderToken: {word: "provider_token", lead: 5 * time.Minute, firstSeen: true},
+	ProviderToken: {word: "provider_token", wecom: true, lead: 5 * time.Minute, firstSeen: true},
 
 	// Pushed every 10 minutes, valid for 12 hours. Without a push for half an hour
 	// WeChat may be asked to start pushing again.
@@ -120,9 +124,9 @@ var policies = [...]policy{
 	SuiteTicket: {word: "suite_ticket", pushed: 30 * time.Minute, quiet: 25 * time.Minute},
 
 	// The same token for two hours, also with a newer ticket.
-	SuiteToken:     {word: "suite_token", lead: 5 * time.Minute, firstSeen: true},
-	AuthCorpToken:  {word: "auth_corp_token", lead: 10 * time.Minute, firstSeen: true, lapses: true},
-	AuthCorpTicket: {word: "auth_corp_ticket", lead: 10 * time.Minute, firstSeen: true, lapses: true, budgets: corpTicketBudgets},
+	SuiteToken:     {word: "suite_token", wecom: true, lead: 5 * time.Minute, firstSeen: true},
+	AuthCorpToken:  {word: "auth_corp_token", wecom: true, lead: 10 * time.Minute, firstSeen: true, lapses: true},
+	AuthCorpTicket: {word: "auth_corp_ticket", wecom: true, lead: 10 * time.Minute, firstSeen: true, lapses: true, budgets: corpTicketBudgets},
 	PermanentCode:  {word: "permanent_code", grant: true},
 }
 

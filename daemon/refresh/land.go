@@ -12,11 +12,12 @@ import (
 	"tokend/fetchers"
 )
 
-// land takes over an answer: durable, then visible, then known to those who wait. Only
-// a flight writes an entry's value, and an entry has one flight at most, so
-// nothing changes between reading the old value and storing the new.
+// land takes over an answer: durable, then visible, then known to those who wait. It does so in
+// the turn of the name and of the grant, so that what is on disk and what is
+// visible change in the same order, whatever else goes on.
 func (e *Engine) land(en *entry, spec *Spec, f *flight, a Attempt, got answer) {
 	p := spec.Kind.policy()
+	end := e.landing(en, spec)
 	before := en.current.Load()
 	after, same := settled(p, before, got)
 	a.Outcome = "ok"
@@ -25,19 +26,24 @@ func (e *Engine) land(en *entry, spec *Spec, f *flight, a Attempt, got answer) {
 	}
 
 	en.mu.Lock()
-	held := en.hold != nil
+	written, why := en.written, en.gone
 	en.mu.Unlock()
 	var recs []record.Record
-	if !same || held || after.end != before.end {
+	if why == nil && (!same || written || after.end != before.end) {
 		recs = append(recs, e.keep(en.name, after))
 	}
-	if held {
+	if why == nil && written {
 		recs = append(recs, record.Record{Table: record.Holds, Key: en.name})
 	}
-	volatile := false
-	if err := e.commit(spec.Grant, got, recs); err != nil {
-		volatile = true
+	err := e.commit(spec.Grant, got, recs)
+	if err != nil {
 		e.log.Error("cannot write a value: it is served from memory and written when that is possible", "name", en.name, "error", err)
+	}
+	if why != nil {
+		// It went out of service while the call was under way.
+		end()
+		f.finish(nil, why)
+		return
 	}
 
 	now := e.clock.Now()
@@ -46,32 +52,24 @@ func (e *Engine) land(en *entry, spec *Spec, f *flight, a Attempt, got answer) {
 	if en.hold != nil {
 		failures = en.hold.failures
 	}
-	en.flight, en.hold = nil, nil
+	en.flight, en.hold, en.landed = nil, nil, true
 	en.started, en.outdated = false, false
-	en.volatile = volatile
+	en.volatile = err != nil
+	en.written = written && err != nil
 	en.history.add(a)
 	en.repeated = 0
 	if same && f.rejected {
 		en.repeated = instantOf(now)
-	}
-	if why := en.gone; why != nil {
-		en.mu.Unlock()
-		// It went out of service while the call was under way: what was just written
-		// must not come back at the next start.
-		if err := e.forget([]record.Record{{Table: record.Credentials, Key: en.name}}); err != nil {
-			e.log.Error("cannot delete the record of what is out of service", "name", en.name, "error", err)
-		}
-		f.finish(nil, why)
-		return
 	}
 	en.current.Store(after)
 	en.refresh = refreshAt(p, after, en.spread, now, same)
 	e.tellLocked(en, now, !same)
 	e.planLocked(en, now)
 	en.mu.Unlock()
+	end()
 	f.finish(after, nil)
 
-	if volatile {
+	if err != nil {
 		e.unsaved.add(en)
 	}
 	e.counts.refreshed(a.Outcome)
@@ -80,16 +78,25 @@ func (e *Engine) land(en *entry, spec *Spec, f *flight, a Attempt, got answer) {
 		level = e.log.Debug
 	}
 	level("refreshed", "name", en.name, "cause", a.Cause, "outcome", a.Outcome, "took", a.Took.Round(time.Millisecond),
-		"expires_in", after.end.Sub(now).Round(time.Second), "fingerprint", after.fingerprint(), "failures_before", failures)
-	if failures > 0 {
-		e.wakeChildren(en.name)
+		"expires_in", after.end.Sub(now).Round(time.Second), "fingerprint", e.mark.of(after.text), "failures_before", failures)
+	e.wakeChildren(en.name)
+}
+
+// landing waits for the turn in which a flight lands and returns what ends it. The engine
+// goes on being written to while it stops, so nothing cuts this short.
+func (e *Engine) landing(en *entry, spec *Spec) (end func()) {
+	names := []string{en.name}
+	if spec.Grant != "" {
+		names = append(names, spec.Grant)
 	}
+	end, _ = e.turns.take(context.Background(), names...)
+	return end
 }
 
 // commit makes recs durable and, in the same step, the grant that came with an
 // answer: between the two a crash would lose the one or orphan the other. The store's own
 // bounds apply, not the flight's: what has been fetched must be kept, also by a
-// daemon that is stopping.
+// daemon that is stopping. It is called in the grant's turn.
 func (e *Engine) commit(grant string, got answer, recs []record.Record) error {
 	ctx := context.Background()
 	if grant == "" || got.next == "" || got.next == got.grant {
@@ -98,30 +105,33 @@ func (e *Engine) commit(grant string, got answer, recs []record.Record) error {
 		}
 		return e.cfg.Store.Put(ctx, recs...)
 	}
-	return e.grants.rotate(ctx, grant, got.grant, got.next, recs)
+	err := e.grants.rotate(ctx, grant, got.grant, got.next, recs)
+	if err != nil {
+		e.unsaved.kick()
+	}
+	return err
 }
 
 // hand gives what was fetched for one ask to the one who asked, and keeps nothing.
 func (e *Engine) hand(en *entry, f *flight, a Attempt, got answer) {
 	a.Outcome = "ok"
 	en.mu.Lock()
-	held := en.hold != nil
-	en.flight, en.hold = nil, nil
+	held := en.written
+	en.flight, en.hold, en.landed = nil, nil, true
 	en.history.add(a)
 	en.mu.Unlock()
+	e.counts.refreshed(a.Outcome)
+	f.finish(&credential{text: got.text, issued: got.sent, end: got.sent.Add(got.life), life: got.life}, nil)
 	if held {
-		if err := e.forget([]record.Record{{Table: record.Holds, Key: en.name}}); err != nil {
+		if err := e.unhold([]*entry{en}); err != nil {
 			e.log.Error("cannot delete a hold that has ended", "name", en.name, "error", err)
 		}
 	}
-	e.counts.refreshed(a.Outcome)
-	f.finish(&credential{text: got.text, issued: got.sent, end: got.sent.Add(got.life), life: got.life}, nil)
 }
 
 // crash takes over a failure: what is valid stays served, and what must not be asked
 // again is remembered.
-func (e *Engine) crash(en *entry, spec *Spec, f *flight, a Attempt, err error) {
-	now, wall := e.clock.Now(), time.Now()
+func (e *Engine) crash(en *entry, spec *Spec, f *flight, a Attempt, got answer, err error) {
 	if of, ok := errors.AsType[*Error](err); e.base.Err() != nil && (errors.Is(err, context.Canceled) || ok && of.Reason == Stopping) {
 		e.giveUp(en, f, stopping())
 		return
@@ -131,49 +141,87 @@ func (e *Engine) crash(en *entry, spec *Spec, f *flight, a Attempt, err error) {
 		e.giveUp(en, f, g.reply)
 		return
 	}
+	end := e.landing(en, spec)
+	defer end()
+	if of, ok := err.(*Error); ok {
+		// Itself, not wrapped as a parent's: the customer's grant is gone.
+		en.mu.Lock()
+		if en.gone == nil {
+			e.dropLocked(en, of)
+		}
+		why := en.gone
+		en.mu.Unlock()
+		f.finish(nil, why)
+		return
+	}
+	// A value that came too late may have come with a grant that did not.
+	if err := e.commit(spec.Grant, got, nil); err != nil {
+		e.log.Error("cannot write a grant: it is in force in memory and written when that is possible", "name", spec.Grant, "error", err)
+	}
+	superseded := e.superseded(spec, f)
+	now, wall := e.clock.Now(), time.Now()
 
 	en.mu.Lock()
 	failures := 1
 	if en.hold != nil {
 		failures = en.hold.failures + 1
 	}
-	valid := en.valid(now)
-	h, keep := e.holdFor(err, spec, failures, en, valid != nil, now, wall)
+	valid := en.valid(now) != nil
+	h, keep := e.holdFor(err, spec, failures, en, valid, now, wall)
+	why := en.gone
+	// What was refused is not what is configured or in force now: ask again at once.
+	moot := why != nil || en.spec.Load().Settings != spec.Settings || superseded && h.reason == Reauth
+	en.written = en.written || keep && !moot
 	en.mu.Unlock()
-	if keep {
+	a.Outcome, a.ErrCode, a.RID = h.reason.String(), h.errcode, h.rid
+	if keep && !moot {
 		if err := e.cfg.Store.Put(context.Background(), e.keepHold(en.name, h)); err != nil {
 			e.log.Error("cannot write a hold: it holds for this run", "name", en.name, "error", err)
 		}
 	}
-	a.Outcome, a.ErrCode, a.RID = h.reason.String(), h.errcode, h.rid
 
 	en.mu.Lock()
-	en.flight = nil
+	en.flight, en.landed = nil, true
 	en.started, en.outdated = false, false
 	en.history.add(a)
 	en.repeated = 0
-	if why := en.gone; why != nil {
-		en.mu.Unlock()
+	switch why = en.gone; {
+	case why != nil:
+	case moot || en.spec.Load().Settings != spec.Settings:
+		en.hold, en.refresh, moot = nil, now, true
+	default:
+		en.hold, en.refresh = h, h.until
+		e.sleepLocked(en, f.parent, now)
+	}
+	if why == nil {
+		e.tellLocked(en, now, false)
+		e.planLocked(en, now)
+	}
+	en.mu.Unlock()
+	e.counts.refreshed(a.Outcome)
+	switch pe, ok := errors.AsType[*parentError](err); {
+	case why != nil:
 		f.finish(nil, why)
 		return
-	}
-	if en.spec.Load().Settings == spec.Settings {
-		en.hold, en.refresh = h, h.until
-	} else {
-		// What was refused is not what is configured now: ask again at once.
-		en.hold, en.refresh = nil, now
-	}
-	e.tellLocked(en, now, false)
-	e.planLocked(en, now)
-	en.mu.Unlock()
-	reply := h.err(now)
-	if _, ok := errors.AsType[*parentError](err); ok {
+	case moot:
+		f.finish(nil, errChanged)
+	case ok:
 		// The parent's own hold says when to come back, not the child's pause.
-		reply = parentReply(err, reply)
+		f.finish(nil, pe.reply(h.err(now)))
+	default:
+		f.finish(nil, h.err(now))
 	}
-	f.finish(nil, reply)
-	e.counts.refreshed(a.Outcome)
-	e.logFailure(en, h, a, valid != nil, now)
+	e.logFailure(en, h, a, valid, now)
+}
+
+// superseded reports whether another grant is in force than the one that the flight was
+// refused with. It is called in the grant's turn.
+func (e *Engine) superseded(spec *Spec, f *flight) bool {
+	if spec.Grant == "" {
+		return false
+	}
+	grant, err := e.grants.get(spec.Grant)
+	return err == nil && grant.Live() && grant.Value != f.grant
 }
 
 // giveUp ends a flight that says nothing about WeChat or the credential.
@@ -216,14 +264,6 @@ func (e *Engine) holdFor(err error, spec *Spec, failures int, en *entry, valid b
 	return h, true
 }
 
-func parentReply(err error, reply *Error) *Error {
-	of, ok := errors.AsType[*Error](err)
-	if !ok {
-		return reply
-	}
-	return of
-}
-
 // tellLocked tells the watchers if the state has changed or, with changed, the
 // value. en.mu is held, so the events of one credential come in order.
 func (e *Engine) tellLocked(en *entry, now clock.Instant, changed bool) {
@@ -254,29 +294,4 @@ func (e *Engine) logFailure(en *entry, h *hold, a Attempt, valid bool, now clock
 		return
 	}
 	e.log.Warn("refresh failed", kv...)
-}
-
-// wakeChildren lets the children of a parent that has recovered ask again.
-func (e *Engine) wakeChildren(parent string) {
-	now := e.clock.Now()
-	var ended []record.Record
-	for _, en := range e.index.all() {
-		if en.spec.Load().Parent != parent {
-			continue
-		}
-		en.mu.Lock()
-		if h := en.hold; h != nil && (h.derived || h.reason == NoTicket) {
-			woken := *h
-			woken.until = now
-			en.hold, en.refresh = &woken, now
-			e.planLocked(en, now)
-			if !h.derived {
-				ended = append(ended, record.Record{Table: record.Holds, Key: en.name})
-			}
-		}
-		en.mu.Unlock()
-	}
-	if err := e.forget(ended); err != nil {
-		e.log.Error("cannot delete the holds that a parent has ended", "name", parent, "error", err)
-	}
 }

@@ -7,34 +7,41 @@ import (
 	"tokend/daemon/record"
 )
 
-// errLapsed is what those are told who held on to an entry that has just lapsed: to
+// errChanged is what those are told who held on to what has just lapsed or has been replaced: to
 // look the name up again.
-var errLapsed = &Error{Reason: Busy, RetryAfter: 1, Message: "lapsed this moment: ask again"}
+var errChanged = &Error{Reason: Busy, RetryAfter: 1, Message: "changed this moment: ask again"}
 
-// lapse lets a customer's credential go that nobody has asked for in its whole life, and reports whether it did. While its value lives it stays; then it takes no
+// lapse lets a customer's credential go that nobody has asked for in its whole life, and reports
+// whether there is nothing to refresh. While its value lives it stays; then it takes no
 // memory and no place on the disk. A hold stays on disk: the next who asks is to be
 // told, not WeChat.
 func (e *Engine) lapse(en *entry, now clock.Instant) bool {
-	c := en.current.Load()
 	if !en.unasked(now) {
 		return false
 	}
-	if c != nil && now < c.end {
+	if c := en.valid(now); c != nil {
 		en.mu.Lock()
 		en.refresh = c.end
 		e.planLocked(en, now)
 		en.mu.Unlock()
 		return true
 	}
+	end, err := e.turns.take(e.base, en.name)
+	if err != nil {
+		return true // the engine is stopping
+	}
+	defer end()
+	en.mu.Lock()
+	if en.gone != nil || en.flight != nil || !en.unasked(now) {
+		en.mu.Unlock()
+		return en.gone != nil
+	}
+	e.dropLocked(en, errChanged)
+	en.mu.Unlock()
+	// Whoever asks now makes an entry anew, which writes when this turn has ended.
 	if err := e.forget([]record.Record{{Table: record.Credentials, Key: en.name}}); err != nil {
 		e.log.Error("cannot delete the record of a lapsed credential", "name", en.name, "error", err)
 	}
-	en.mu.Lock()
-	defer en.mu.Unlock()
-	if en.flight != nil || !en.unasked(now) {
-		return false
-	}
-	e.dropLocked(en, errLapsed)
 	return true
 }
 

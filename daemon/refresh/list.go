@@ -50,7 +50,7 @@ func (e *Engine) Status(name string) (Status, error) {
 			return Status{}, err
 		}
 		if spec.Kind.policy().grant {
-			return e.grants.status(spec)
+			return e.grants.status(spec, e.mark)
 		}
 		en = newEntry(spec)
 		if err := e.inherit(en, &spec); err != nil {
@@ -65,7 +65,7 @@ func (e *Engine) Status(name string) (Status, error) {
 	if c := en.current.Load(); c != nil {
 		s.FetchedAt = e.clock.Wall(c.issued).UTC()
 		s.ExpiresAt = e.clock.Wall(c.end).UTC()
-		s.Fingerprint = c.fingerprint()
+		s.Fingerprint = e.mark.of(c.text)
 	}
 	if en.refresh != 0 && en.refresh != never {
 		s.NextRefresh = e.clock.Wall(max(en.refresh, now)).UTC()

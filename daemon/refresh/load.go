@@ -1,73 +1,53 @@
 package refresh
 
 import (
-	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
+	"tokend/daemon/clock"
 	"tokend/daemon/record"
-	"tokend/fetchers"
 )
 
 // load makes an entry of everything that the store has kept and the catalog
 // knows. It returns what could not be read.
 func (e *Engine) load() []error {
-	var errs []error
-	var stray []record.Record
+	values, errs := all(e.cfg.Store, record.Credentials, record.DecodeCredential)
+	holds, herrs := all(e.cfg.Store, record.Holds, record.DecodeHold)
+	budgets, berrs := all(e.cfg.Store, record.Budgets, record.DecodeBudget)
+	errs = slices.Concat(errs, herrs, berrs)
+
+	var latest time.Time
+	for _, c := range values {
+		latest = wallOf(latest, c.Issued, c.Seen)
+	}
+	for _, h := range holds {
+		latest = wallOf(latest, h.Since)
+	}
+	for _, b := range budgets {
+		for _, s := range b.Slices {
+			latest = wallOf(latest, s.First, s.Last)
+		}
+	}
+	stray := e.loadBudgets(budgets)
+	for _, c := range values {
+		useless, err := e.loadValue(c, latest)
+		if err != nil {
+			errs = append(errs, err)
+		} else if useless {
+			stray = append(stray, record.Record{Table: record.Credentials, Key: c.Name})
+		}
+	}
+	for _, h := range holds {
+		if e.loadHold(h) {
+			stray = append(stray, record.Record{Table: record.Holds, Key: h.Name})
+		}
+	}
 	now := e.clock.Now()
-	for r, err := range e.cfg.Store.All(record.Credentials) {
-		var c record.Credential
-		if err == nil {
-			c, err = record.DecodeCredential(r)
-		}
-		if err != nil {
-			errs = append(errs, fmt.Errorf("credential %s: %w", r.Key, err))
-			continue
-		}
-		kept := e.kept(c)
-		en, err := e.entry(c.Name)
-		if err != nil {
-			if of, ok := errors.AsType[*Error](err); !ok {
-				errs = append(errs, err)
-				continue
-			} else if of.Reason != NotFound && of.Reason != Reauth {
-				continue
-			}
-			stray = append(stray, record.Record{Table: r.Table, Key: r.Key})
-			continue
-		}
-		if en.spec.Load().Kind.policy().lapses && kept.end <= now {
-			// Nobody has asked while it lived, or tokend was down: fetched when
-			// somebody asks.
-			stray = append(stray, record.Record{Table: r.Table, Key: r.Key})
-			e.index.remove(en)
-			continue
-		}
-		e.restore(en, kept)
-	}
-	for r, err := range e.cfg.Store.All(record.Holds) {
-		var h record.Hold
-		if err == nil {
-			h, err = record.DecodeHold(r)
-		}
-		if err != nil {
-			errs = append(errs, fmt.Errorf("hold %s: %w", r.Key, err))
-			continue
-		}
-		spec, err := (*e.catalog.Load()).Lookup(h.Name)
-		if err == nil && spec.Kind.policy().lapses && spec.Settings == h.Settings {
-			continue // read when somebody asks; see inherit
-		}
-		en, err := e.entry(h.Name)
-		if err != nil || en.spec.Load().Settings != h.Settings {
-			stray = append(stray, record.Record{Table: r.Table, Key: r.Key})
-			continue
-		}
-		en.hold = e.keptHold(h)
-		en.refresh = en.hold.until
-	}
 	for _, en := range e.index.all() {
 		en.mu.Lock()
+		e.wakeLoadedLocked(en, now)
 		en.shown = en.stateLocked(now)
 		e.planLocked(en, now)
 		en.mu.Unlock()
@@ -77,6 +57,93 @@ func (e *Engine) load() []error {
 		errs = append(errs, err)
 	}
 	return errs
+}
+
+// all returns the records of table, decoded, and what could not be.
+func all[T any](store Store, table record.Table, decode func(record.Record) (T, error)) (ts []T, errs []error) {
+	for r, err := range store.All(table) {
+		var t T
+		if err == nil {
+			t, err = decode(r)
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s %s: %w", table, r.Key, err))
+			continue
+		}
+		ts = append(ts, t)
+	}
+	return ts, errs
+}
+
+// loadBudgets takes over what was spent, and returns the records of what counts no more.
+func (e *Engine) loadBudgets(budgets []record.Budget) (useless []record.Record) {
+	e.ledger.spent = make(map[string]tally, len(budgets))
+	for _, b := range budgets {
+		if t := e.keptTally(b); len(t.slices) > 0 {
+			e.ledger.spent[b.Key] = t
+			continue
+		}
+		useless = append(useless, record.Record{Table: record.Budgets, Key: b.Key})
+	}
+	return useless
+}
+
+// loadValue takes over a value, and reports whether it is of no use.
+func (e *Engine) loadValue(r record.Credential, latest time.Time) (useless bool, err error) {
+	c := e.kept(r, latest)
+	spec, err := (*e.catalog.Load()).Lookup(r.Name)
+	if err == nil && spec.Kind.policy().lapses && c.end <= e.clock.Now() {
+		// Nobody has asked while it lived, or tokend was down: fetched when
+		// somebody asks.
+		return true, nil
+	}
+	en, err := e.entry(r.Name)
+	if err != nil {
+		of, ok := errors.AsType[*Error](err)
+		if !ok {
+			return false, err // the store's: the value may be good
+		}
+		return of.Reason == NotFound || of.Reason == Reauth, nil
+	}
+	e.restore(en, c)
+	return false, nil
+}
+
+// loadHold takes over a hold, and reports whether it is of no use.
+func (e *Engine) loadHold(h record.Hold) (useless bool) {
+	spec, err := (*e.catalog.Load()).Lookup(h.Name)
+	if err != nil || spec.Settings != h.Settings {
+		return true
+	}
+	if spec.Kind.policy().lapses {
+		return false // read when somebody asks; see inherit
+	}
+	en, err := e.entry(h.Name)
+	if err != nil {
+		return true
+	}
+	en.hold, en.written = e.keptHold(h), true
+	en.refresh = en.hold.until
+	return false
+}
+
+// wakeLoadedLocked lets en ask again if the ticket that it was refused with has been replaced
+// since, and the run before ended before it could say so. Otherwise en sleeps on. en.mu is held.
+func (e *Engine) wakeLoadedLocked(en *entry, now clock.Instant) {
+	if !en.sleepsLocked() {
+		return
+	}
+	parent := en.spec.Load().Parent
+	e.sleepers.add(parent, en)
+	pe := e.index.get(parent)
+	if pe == nil {
+		return
+	}
+	if c := pe.valid(now); c != nil && c.seen > en.hold.since {
+		woken := *en.hold
+		woken.until = now
+		en.hold, en.refresh = &woken, now
+	}
 }
 
 // restore gives en the value c that was kept.
@@ -92,35 +159,4 @@ func (e *Engine) restore(en *entry, c *credential) {
 	// What came due while tokend was down is due now; the workers bound how many
 	// calls that makes at once.
 	en.refresh = refreshAt(en.spec.Load().Kind.policy(), c, en.spread, c.seen, false)
-}
-
-// keptHold is the reverse of keepHold.
-func (e *Engine) keptHold(r record.Hold) *hold {
-	return &hold{
-		reason:   Reason(r.Reason),
-		class:    fetchers.Reaction(r.Cause),
-		errcode:  r.ErrCode,
-		message:  r.Message,
-		rid:      r.RID,
-		address:  r.Address,
-		failures: r.Failures,
-		settings: r.Settings,
-		since:    e.instant(r.Since, r.Boot),
-		until:    e.instant(r.Until, r.Boot),
-	}
-}
-
-// forget deletes the records of accounts that are not configured any more: no
-// secret is kept without a use.
-func (e *Engine) forget(stray []record.Record) error {
-	const batch = 256
-	var errs []error
-	for len(stray) > 0 {
-		n := min(batch, len(stray))
-		if err := e.cfg.Store.Put(context.Background(), stray[:n]...); err != nil {
-			errs = append(errs, fmt.Errorf("forget what is not configured: %w", err))
-		}
-		stray = stray[n:]
-	}
-	return errors.Join(errs...)
 }

@@ -15,38 +15,45 @@ import (
 // nothing. The ticket lives from its own time, or from its arrival where that
 // is off by more than ten minutes. It is durable when Push returns nil.
 func (e *Engine) Push(ctx context.Context, name string, value secret.Text, at time.Time) error {
+	changed, err := e.push(ctx, name, value, at)
+	if changed {
+		e.wakeChildren(name)
+	}
+	return err
+}
+
+// push does so in the turn of the name, which makes comparing, writing and publishing one step.
+func (e *Engine) push(ctx context.Context, name string, value secret.Text, at time.Time) (changed bool, err error) {
+	end, err := e.turns.take(ctx, name)
+	if err != nil {
+		return false, err
+	}
+	defer end()
 	en, err := e.entry(name)
 	if err != nil {
-		return err
+		return false, err
 	}
 	p := en.spec.Load().Kind.policy()
 	if p.pushed == 0 {
-		return &Error{Reason: Unfit, RetryAfter: Never, Message: name + " is not pushed"}
+		return false, &Error{Reason: Unfit, RetryAfter: Never, Message: name + " is not pushed"}
 	}
-	e.pushes.Lock()
-	defer e.pushes.Unlock()
 	wall, now := time.Now(), e.clock.Now()
-	stamp := believed(at, wall)
-	before := en.current.Load()
-	if before != nil && (before.stamp.After(stamp) || before.stamp.Equal(stamp) && before.text == value) {
+	before, after := en.current.Load(), ticket(p, value, at, wall, now)
+	if before != nil && !after.supersedes(before, wall) {
 		e.log.Debug("push changes nothing: what is stored is newer, or the same", "name", name)
-		return nil
-	}
-	issued := now
-	if age := wall.Sub(stamp); age <= tolerance {
-		issued = now.Add(-age)
-	}
-	after := &credential{
-		text: value, issued: issued, seen: now, end: issued.Add(p.pushed), life: p.pushed,
-		stamp: stamp.Round(0),
+		return false, nil
 	}
 	if before != nil {
 		after.previous = before.text
 	}
 	if err := e.cfg.Store.Put(ctx, e.keep(name, after)); err != nil {
-		return fmt.Errorf("keep a pushed ticket: %w", err)
+		return false, fmt.Errorf("keep a pushed ticket: %w", err)
 	}
 	en.mu.Lock()
+	if why := en.gone; why != nil {
+		en.mu.Unlock()
+		return false, why // its account was taken out of the configuration this moment
+	}
 	failures := 0
 	if en.hold != nil {
 		failures = en.hold.failures
@@ -58,13 +65,41 @@ func (e *Engine) Push(ctx context.Context, name string, value secret.Text, at ti
 	e.tellLocked(en, now, true)
 	e.planLocked(en, now)
 	en.mu.Unlock()
-	e.log.Info("ticket pushed", "name", name, "expires_in", after.end.Sub(now).Round(time.Second), "fingerprint", after.fingerprint(), "failures_before", failures)
-	e.wakeChildren(name)
-	return nil
+	e.log.Info("ticket pushed", "name", name, "expires_in", after.end.Sub(now).Round(time.Second), "fingerprint", e.mark.of(value), "failures_before", failures)
+	return true, nil
+}
+
+// ticket returns what a push at now, which says that it is of the time at, makes of value.
+func ticket(p *policy, value secret.Text, at, wall time.Time, now clock.Instant) *credential {
+	stamp := believed(at, wall)
+	issued := now
+	if age := wall.Sub(stamp); age <= tolerance {
+		issued = now.Add(-age)
+	}
+	return &credential{
+		text: value, issued: issued, seen: now, end: issued.Add(p.pushed), life: p.pushed,
+		stamp: stamp.Round(0),
+	}
+}
+
+// supersedes reports whether c, pushed at wall, replaces before. A stamp that is still to come says nothing: it
+// was taken from a clock that has been set back since, and would outrank all
+// true ones until then.
+func (c *credential) supersedes(before *credential, wall time.Time) bool {
+	switch {
+	case before.stamp.Sub(wall) > tolerance:
+		return true
+	case before.stamp.Equal(c.stamp):
+		return before.text != c.text
+	}
+	return c.stamp.After(before.stamp)
 }
 
 // nudgeEvery is how often WeChat is asked to push again: "at most hourly".
 const nudgeEvery = time.Hour
+
+// nudgeBudgets keep to that over restarts.
+var nudgeBudgets = []budget{{word: "start push", window: nudgeEvery, limit: 1}}
 
 // quiet takes note that no push has come for too long, says so, and asks WeChat to push
 // where it can be asked.
@@ -86,20 +121,17 @@ func (e *Engine) quiet(en *entry) {
 	}
 	en.hold, en.refresh = h, h.until
 	valid := en.valid(now) != nil
-	nudged := en.nudged
-	if nudged == 0 || now.Sub(nudged) >= nudgeEvery {
-		en.nudged = instantOf(now)
-	}
 	e.tellLocked(en, now, false)
 	e.planLocked(en, now)
 	en.mu.Unlock()
 	e.log.Warn("WeChat has not pushed a ticket for too long", "name", en.name, "quiet", since, "serving", valid)
-	if spec.Nudge == nil || nudged != 0 && now.Sub(nudged) < nudgeEvery {
+	if spec.Nudge == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(e.base, e.cfg.timeout())
-	defer cancel()
-	if err := spec.Nudge(ctx); err != nil {
+	if err := e.charge(e.base, spec, nudgeBudgets, false); err != nil {
+		return // asked less than an hour ago, maybe by an earlier run
+	}
+	if err := e.slot(e.base, &e.weixin, false, spec.Nudge); err != nil {
 		e.log.Warn("WeChat was asked to push tickets again and refused", "name", en.name, "error", err)
 		return
 	}
@@ -115,12 +147,14 @@ func (e *Engine) expect(now clock.Instant) {
 		if err != nil || spec.Kind.policy().pushed == 0 || e.index.get(name) != nil {
 			continue
 		}
-		en := e.index.add(newEntry(spec))
-		en.mu.Lock()
-		en.refresh = now.Add(spec.Kind.policy().quiet)
-		en.shown = Waiting
-		e.planLocked(en, now)
-		en.mu.Unlock()
+		made := newEntry(spec)
+		made.refresh = now.Add(spec.Kind.policy().quiet)
+		made.shown = Waiting
+		made.mu.Lock()
+		if e.index.add(made) == made {
+			e.planLocked(made, now)
+		}
+		made.mu.Unlock()
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"tokend/daemon/record"
 )
 
 // saveEvery is how often a disk that has refused a value is tried again.
@@ -14,7 +16,7 @@ const saveEvery = 5 * time.Second
 type unsaved struct {
 	mu      sync.Mutex
 	entries map[*entry]struct{}
-	kick    chan struct{} // made on first use; a level trigger
+	trigger chan struct{} // made on first use; a level trigger
 }
 
 func (u *unsaved) add(en *entry) {
@@ -24,6 +26,11 @@ func (u *unsaved) add(en *entry) {
 	}
 	u.entries[en] = struct{}{}
 	u.mu.Unlock()
+	u.kick()
+}
+
+// kick makes the engine write soon what the disk has refused.
+func (u *unsaved) kick() {
 	select {
 	case u.kicked() <- struct{}{}:
 	default:
@@ -33,10 +40,10 @@ func (u *unsaved) add(en *entry) {
 func (u *unsaved) kicked() chan struct{} {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.kick == nil {
-		u.kick = make(chan struct{}, 1)
+	if u.trigger == nil {
+		u.trigger = make(chan struct{}, 1)
 	}
-	return u.kick
+	return u.trigger
 }
 
 // take returns the entries and forgets them.
@@ -51,7 +58,8 @@ func (u *unsaved) take() []*entry {
 	return all
 }
 
-// save writes what the disk has refused as soon as it does not any more.
+// save writes what the disk has refused as soon as it does not any more. What is left when ctx
+// ends is tried by Run when everything has landed.
 func (e *Engine) save(ctx context.Context) {
 	kick := e.unsaved.kicked()
 	for {
@@ -61,33 +69,55 @@ func (e *Engine) save(ctx context.Context) {
 		case <-kick:
 		}
 		if !e.pause(ctx, saveEvery) {
-			e.saveAll()
 			return
 		}
 		e.saveAll()
 	}
 }
 
-// saveAll tries each unsaved value once; what is refused again comes back by add.
+// saveAll tries each unsaved grant and value once; what is refused again is tried at the next
+// kick, which it makes.
 func (e *Engine) saveAll() {
-	if err := e.grants.save(context.Background()); err != nil {
-		e.log.Error("cannot write a grant: it is in force in memory only", "error", err)
+	for _, name := range e.grants.refused() {
+		if err := e.saveGrant(context.Background(), name); err != nil {
+			e.log.Error("cannot write a grant: it is in force in memory only", "name", name, "error", err)
+			e.unsaved.kick()
+			continue
+		}
+		e.log.Info("written: the disk takes grants again", "name", name)
 	}
 	for _, en := range e.unsaved.take() {
-		c := en.current.Load()
-		if c == nil {
-			continue
-		}
-		if err := e.cfg.Store.Put(context.Background(), e.keep(en.name, c)); err != nil {
+		if err := e.saveValue(en); err != nil {
 			e.unsaved.add(en)
-			continue
 		}
-		en.mu.Lock()
-		// A newer value that was refused meanwhile is in the set again by its own doing.
-		if en.current.Load() == c {
-			en.volatile = false
-		}
-		en.mu.Unlock()
-		e.log.Info("written: the disk takes values again", "name", en.name)
 	}
+}
+
+// saveValue writes the value of en that the disk has refused, unless it has got a later one.
+func (e *Engine) saveValue(en *entry) error {
+	end, _ := e.turns.take(context.Background(), en.name)
+	defer end()
+	en.mu.Lock()
+	c := en.current.Load()
+	ended := en.written && en.hold == nil && en.flight == nil // its record stayed with the value
+	wanted := en.volatile && en.gone == nil && c != nil
+	en.mu.Unlock()
+	if !wanted {
+		return nil
+	}
+	recs := []record.Record{e.keep(en.name, c)}
+	if ended {
+		recs = append(recs, record.Record{Table: record.Holds, Key: en.name})
+	}
+	if err := e.cfg.Store.Put(context.Background(), recs...); err != nil {
+		return err
+	}
+	en.mu.Lock()
+	en.volatile = false
+	if ended && en.flight == nil {
+		en.written = false
+	}
+	en.mu.Unlock()
+	e.log.Info("written: the disk takes values again", "name", en.name)
+	return nil
 }

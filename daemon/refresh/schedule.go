@@ -141,6 +141,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	e.cancel()
 	e.flights.Wait()
 	err := g.Wait()
+	e.saveAll()
 	e.watchers.close()
 	return err
 }

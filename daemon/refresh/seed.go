@@ -25,24 +25,27 @@ func (e *Engine) Sow(ctx context.Context, seeds []Seed) error {
 		sum := sha256.Sum256([]byte("tokend seed\x00" + string(s.Value)))
 		digest := hex.EncodeToString(sum[:8])
 		kept := false
-		changed, err := e.grants.change(ctx, s.Name, func(g *record.Grant) bool {
+		a := &amendment{grant: s.Name}
+		a.apply = func(g *record.Grant) bool {
 			if g.Seed == digest {
 				return false
 			}
 			g.Seed = digest
 			if kept = g.Value != "" && g.Source != fromConfig; !kept {
+				a.frees = true
 				g.Replace(record.Generation{Value: s.Value, At: time.Now(), Source: fromConfig})
 			}
 			return true
-		})
-		if err != nil {
-			return fmt.Errorf("seed %s: %w", s.Name, err)
 		}
-		switch {
-		case kept:
-			e.log.Warn("the configured grant is not used: a newer one has been learned", "name", s.Name)
-		case changed:
-			e.release(s.Name)
+		a.then = func() {
+			if kept {
+				e.log.Warn("the configured grant is not used: a newer one has been learned", "name", s.Name)
+				return
+			}
+			e.watchers.tell(Listing{Name: s.Name, State: Fresh})
+		}
+		if err := e.amend(ctx, a); err != nil {
+			return fmt.Errorf("seed %s: %w", s.Name, err)
 		}
 	}
 	return nil

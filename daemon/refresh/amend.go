@@ -1,0 +1,128 @@
+package refresh
+
+import (
+	"context"
+	"slices"
+
+	"tokend/daemon/record"
+)
+
+// amendment is a change to a grant, with all that follows from it on disk and in memory.
+type amendment struct {
+	// Set by who asks for it.
+	grant    string
+	concerns string                   // a name besides those that live by the grant, "" for none
+	apply    func(*record.Grant) bool // changes the grant, or reports that nothing is to be changed
+	with     []record.Record          // written with the grant; apply may set it
+	then     func()                   // follows when the grant is durable, in its turn
+
+	// frees: what lives by the grant may ask again; its holds end. ends: what lives by it is
+	// gone, its values too.
+	frees, ends bool
+
+	// stubborn: in force also if the disk refuses it, until the disk takes it.
+	stubborn bool
+
+	// Set by amend and apply.
+	dependants []string // the names that live by the grant
+	applies    bool
+	again      bool // nothing changed, but the holds end all the same
+	after      record.Grant
+	refused    error // why the disk has not got it
+}
+
+// amend makes changes to grants: all in one write, and durable before they are visible. Nobody else
+// changes the grants or what lives by them meanwhile. Nothing has changed if the disk
+// refuses; but for the stubborn ones.
+func (e *Engine) amend(ctx context.Context, all ...*amendment) error {
+	var names []string
+	for _, a := range all {
+		a.dependants = (*e.catalog.Load()).Dependants(a.grant)
+		names = append(append(names, a.grant), a.dependants...)
+		if a.concerns != "" {
+			names = append(names, a.concerns)
+		}
+	}
+	end, err := e.turns.take(ctx, names...)
+	if err != nil {
+		return err
+	}
+	defer end()
+	var recs []record.Record
+	for _, a := range all {
+		rs, err := e.prepare(a)
+		if err != nil {
+			return err
+		}
+		recs = append(recs, rs...)
+	}
+	if len(recs) > 0 {
+		err = e.cfg.Store.Put(ctx, recs...)
+	}
+	for _, a := range all {
+		a.refused = err
+		switch {
+		case err == nil && a.applies:
+			e.grants.taken(a.grant)
+		case err != nil && a.applies && a.stubborn:
+			e.grants.hold(a.after, slices.DeleteFunc(slices.Clone(a.with), func(r record.Record) bool { return r.Table == record.Credentials })...)
+			e.unsaved.kick()
+		case err != nil:
+			continue
+		}
+		if a.frees && (a.applies || a.again) {
+			e.release(a.dependants)
+		}
+		if a.applies {
+			a.then()
+		}
+	}
+	return err
+}
+
+// prepare applies a to its grant and returns what is to be written then.
+func (e *Engine) prepare(a *amendment) (recs []record.Record, err error) {
+	a.after, err = e.grants.get(a.grant)
+	if err != nil {
+		return nil, err
+	}
+	if a.applies = a.apply(&a.after); a.applies {
+		recs = slices.Concat(e.grants.owed(a.grant), a.with, []record.Record{a.after.Encode()})
+	}
+	if a.applies && a.ends || a.frees && (a.applies || a.again) {
+		for _, name := range a.dependants {
+			// Most have none: a customer's first grant comes before its first token.
+			if r, err := e.cfg.Store.Get(record.Holds, name); err != nil || r.Value != nil {
+				recs = append(recs, record.Record{Table: record.Holds, Key: name})
+			}
+		}
+	}
+	if a.applies && a.ends {
+		for _, name := range a.dependants {
+			recs = append(recs, record.Record{Table: record.Credentials, Key: name})
+		}
+	}
+	return recs, nil
+}
+
+// release ends the holds of what lives by a grant that has just been given. Their records are
+// gone already.
+func (e *Engine) release(dependants []string) {
+	now := e.clock.Now()
+	for _, name := range dependants {
+		en := e.index.get(name)
+		if en == nil {
+			continue
+		}
+		en.mu.Lock()
+		if en.flight == nil {
+			en.written = false // a flight may write another this moment, and deletes it as it lands
+		}
+		if en.hold != nil && en.gone == nil {
+			en.hold, en.refresh = nil, now
+			e.tellLocked(en, now, false)
+			e.planLocked(en, now)
+		}
+		en.mu.Unlock()
+	}
+}

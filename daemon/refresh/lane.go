@@ -1,0 +1,86 @@
+package refresh
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"tokend/daemon/clock"
+)
+
+// widenEvery is how long a lane that was narrowed waits before it lets one more call in.
+const widenEvery = 30 * time.Second
+
+// lane bounds the calls that are under way at once to one of WeChat's hosts. A host that says
+// that there are too many narrows it to half of what there were; it widens again one
+// by one, as calls succeed.
+type lane struct {
+	most int // set when the lane is made
+
+	mu      sync.Mutex // guards what follows
+	limit   int        // at most most, at least 1
+	busy    int
+	queue   []chan struct{} // who waits, first come first served; closed to let in
+	round   int             // how often limit was lowered
+	changed clock.Instant   // when limit was, last
+}
+
+func newLane(most int) *lane { return &lane{most: most, limit: most} }
+
+// enter waits until there is room. Whoever entered leaves, with the round that it entered in.
+func (l *lane) enter(ctx context.Context) (round int, err error) {
+	l.mu.Lock()
+	if l.busy < l.limit && len(l.queue) == 0 {
+		defer l.mu.Unlock()
+		l.busy++
+		return l.round, nil
+	}
+	turn := make(chan struct{})
+	l.queue = append(l.queue, turn)
+	l.mu.Unlock()
+	select {
+	case <-turn:
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return l.round, nil
+	case <-ctx.Done():
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if i := slices.Index(l.queue, turn); i >= 0 {
+		l.queue = slices.Delete(l.queue, i, i+1)
+		return 0, ctx.Err()
+	}
+	// Let in and given up in the same moment: the room goes to the next.
+	l.busy--
+	l.admitLocked()
+	return 0, ctx.Err()
+}
+
+// leave makes room. crowded reports that the host said that there were too many calls
+// at once; of those that were under way together it counts once.
+func (l *lane) leave(now clock.Instant, round int, crowded bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case crowded && round == l.round:
+		l.limit = max(1, min(l.busy, l.limit)/2)
+		l.round++
+		l.changed = now
+	case crowded:
+	case l.limit < l.most && now.Sub(l.changed) >= widenEvery:
+		l.limit++
+		l.changed = now
+	}
+	l.busy--
+	l.admitLocked()
+}
+
+func (l *lane) admitLocked() {
+	for l.busy < l.limit && len(l.queue) > 0 {
+		l.busy++
+		close(l.queue[0])
+		l.queue = slices.Delete(l.queue, 0, 1)
+	}
+}

@@ -1,0 +1,184 @@
+package refresh
+
+import (
+	"time"
+
+	"tokend/daemon/clock"
+	"tokend/daemon/record"
+	"tokend/fetchers"
+)
+
+// This file translates between the engine's clock, which counts from boot, and what is kept
+// on disk. Within one boot the kept instant decides. Of another boot only the wall clock
+// tells, and somebody may have set it meanwhile: nothing then lives longer than
+// it had left, and nothing is held longer than it was to be.
+
+// slack is how far the wall clock may have been set back over a boot before what was kept is
+// not believed to be alive. Time servers correct less at a start.
+const slack = time.Minute
+
+// moment returns i as it is kept on disk.
+func (e *Engine) moment(i clock.Instant) record.Moment {
+	if i == never {
+		return record.Moment{}
+	}
+	return record.Moment{Wall: e.clock.Wall(i), Since: time.Duration(i)}
+}
+
+// instant returns a kept moment on this boot's clock. Of another boot only the wall
+// clock tells.
+func (e *Engine) instant(m record.Moment, boot string) clock.Instant {
+	switch {
+	case m.Wall.IsZero():
+		return never
+	case boot != "" && boot == e.cfg.Boot:
+		return clock.Instant(m.Since)
+	}
+	return e.clock.At(m.Wall)
+}
+
+// past returns a kept moment that has been on this boot's clock: now where a wall
+// clock says that it is still to come.
+func (e *Engine) past(m record.Moment, boot string) clock.Instant {
+	return min(e.instant(m, boot), e.clock.Now())
+}
+
+// keep returns the durable form of c.
+func (e *Engine) keep(name string, c *credential) record.Record {
+	return record.Credential{
+		Name:   name,
+		Value:  c.text,
+		Boot:   e.cfg.Boot,
+		Issued: e.moment(c.issued),
+		Seen:   e.moment(c.seen),
+		End:    e.moment(c.end),
+		Life:   c.life,
+		Aged:   c.aged,
+
+		Stamp:    c.stamp,
+		Previous: c.previous,
+	}.Encode()
+}
+
+// kept is the reverse of keep. latest is the newest moment that any record of this store
+// was written at: a wall clock that stands before it has been set back, by how much nobody
+// knows, and what was kept in another boot cannot be trusted to be alive.
+func (e *Engine) kept(r record.Credential, latest time.Time) *credential {
+	now := e.clock.Now()
+	c := &credential{
+		text:   r.Value,
+		issued: e.past(r.Issued, r.Boot),
+		seen:   e.past(r.Seen, r.Boot),
+		end:    min(e.instant(r.End, r.Boot), now.Add(r.End.Since-r.Seen.Since)),
+		life:   r.Life,
+		aged:   r.Aged,
+
+		stamp:    r.Stamp,
+		previous: r.Previous,
+	}
+	if (r.Boot == "" || r.Boot != e.cfg.Boot) && latest.After(e.clock.Wall(now).Add(slack)) {
+		c.end = min(c.end, now)
+	}
+	return c
+}
+
+// keepHold returns the durable form of h.
+func (e *Engine) keepHold(name string, h *hold) record.Record {
+	return record.Hold{
+		Name:     name,
+		Settings: h.settings,
+		Reason:   uint8(h.reason),
+		Cause:    uint8(h.class),
+		ErrCode:  h.errcode,
+		Message:  h.message,
+		RID:      h.rid,
+		Address:  h.address,
+		Failures: h.failures,
+		Boot:     e.cfg.Boot,
+		Since:    e.moment(h.since),
+		Until:    e.moment(h.until),
+	}.Encode()
+}
+
+// keptHold is the reverse of keepHold.
+func (e *Engine) keptHold(r record.Hold) *hold {
+	h := &hold{
+		reason:   Reason(r.Reason),
+		class:    fetchers.Reaction(r.Cause),
+		errcode:  r.ErrCode,
+		message:  r.Message,
+		rid:      r.RID,
+		address:  r.Address,
+		failures: r.Failures,
+		settings: r.Settings,
+		since:    e.past(r.Since, r.Boot),
+		until:    e.instant(r.Until, r.Boot),
+	}
+	if h.until != never {
+		h.until = min(h.until, e.clock.Now().Add(r.Until.Since-r.Since.Since))
+	}
+	return h
+}
+
+// keepTally returns the durable form of t.
+func (e *Engine) keepTally(key string, t tally) record.Record {
+	b := record.Budget{Key: key, Window: t.window, Boot: e.cfg.Boot}
+	for _, s := range t.slices {
+		b.Slices = append(b.Slices, record.Slice{First: e.moment(s.first), Last: e.moment(s.last), Calls: s.calls})
+	}
+	return b.Encode()
+}
+
+// keptTally is the reverse of keepTally. A call that a wall clock says is still to come counts
+// as made now.
+func (e *Engine) keptTally(r record.Budget) tally {
+	t := tally{window: r.Window}
+	for _, s := range r.Slices {
+		t.slices = append(t.slices, slice{first: e.past(s.First, r.Boot), last: e.past(s.Last, r.Boot), calls: s.Calls})
+	}
+	return t.live(e.clock.Now())
+}
+
+// wallOf returns the newest wall clock reading of moments, or before.
+func wallOf(before time.Time, moments ...record.Moment) time.Time {
+	for _, m := range moments {
+		if m.Wall.After(before) {
+			before = m.Wall
+		}
+	}
+	return before
+}
+
+// keepCode returns the durable form of x, which was promised until until.
+func (e *Engine) keepCode(x *exchange, until clock.Instant) record.Record {
+	return record.Code{
+		Owner: x.owner,
+		Value: x.value,
+		At:    x.at,
+		Boot:  e.cfg.Boot,
+		Until: e.moment(until),
+		Next:  e.moment(x.next),
+		Tries: x.tries,
+	}.Encode(x.key)
+}
+
+// longestWait bounds how long a code waits for its next try after a boot: the pause of the worst
+// of passing faults.
+const longestWait = 5 * time.Minute
+
+// keptExchange is the reverse of keepCode.
+func (e *Engine) keptExchange(r record.Record) (*exchange, error) {
+	c, err := record.DecodeCode(r)
+	if err != nil {
+		return nil, err
+	}
+	return &exchange{
+		owner: c.Owner,
+		value: c.Value,
+		key:   r.Key,
+		at:    c.At,
+		tries: c.Tries,
+		next:  min(e.instant(c.Next, c.Boot), e.clock.Now().Add(longestWait)),
+		until: instantOf(e.instant(c.Until, c.Boot)),
+	}, nil
+}

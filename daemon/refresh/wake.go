@@ -1,0 +1,104 @@
+package refresh
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"tokend/daemon/clock"
+	"tokend/daemon/record"
+	"tokend/fetchers/secret"
+)
+
+// sleepsLocked reports whether en waits for its parent, not for time or a person. en.mu
+// is held.
+func (en *entry) sleepsLocked() bool {
+	h := en.hold
+	return h != nil && (h.derived || h.reason == NoTicket) && en.spec.Load().Kind.policy().pushed == 0
+}
+
+// sleepLocked notes that en waits for its parent, unless the parent has come by another value
+// than used, the one that the call was made with ("" for none): then it need not wait. The
+// parent publishes its value before it wakes who sleeps, so that one of the two sees
+// the other. en.mu is held.
+func (e *Engine) sleepLocked(en *entry, used secret.Text, now clock.Instant) {
+	if !en.sleepsLocked() {
+		return
+	}
+	parent := en.spec.Load().Parent
+	e.sleepers.add(parent, en)
+	pe := e.index.get(parent)
+	if pe == nil {
+		return
+	}
+	if c := pe.valid(now); c != nil && c.text != used {
+		woken := *en.hold
+		woken.until = now
+		en.hold, en.refresh = &woken, now
+	}
+}
+
+// wakeChildren lets the children that wait for parent, which has recovered, ask again.
+func (e *Engine) wakeChildren(parent string) {
+	now := e.clock.Now()
+	var woken []*entry
+	for en := range e.sleepers.take(parent) {
+		en.mu.Lock()
+		if en.sleepsLocked() && en.gone == nil {
+			h := *en.hold
+			h.until = now
+			en.hold, en.refresh = &h, now
+			e.planLocked(en, now)
+			if en.written {
+				woken = append(woken, en)
+			}
+		}
+		en.mu.Unlock()
+	}
+	if err := e.unhold(woken); err != nil && e.base.Err() == nil {
+		e.log.Error("cannot delete the holds that a parent has ended", "name", parent, "error", err)
+	}
+}
+
+// forgetBatch is how many records are deleted at once.
+const forgetBatch = 256
+
+// unhold deletes the records of holds that have ended, unless another has begun meanwhile.
+func (e *Engine) unhold(all []*entry) error {
+	var errs []error
+	for batch := range slices.Chunk(all, forgetBatch) {
+		names := make([]string, len(batch))
+		for i, en := range batch {
+			names[i] = en.name
+		}
+		end, err := e.turns.take(e.base, names...)
+		if err != nil {
+			return err
+		}
+		var recs []record.Record
+		now := e.clock.Now()
+		for _, en := range batch {
+			en.mu.Lock()
+			if en.gone == nil && en.written && en.flight == nil && en.paused(now) == nil {
+				recs = append(recs, record.Record{Table: record.Holds, Key: en.name})
+				en.written = false
+			}
+			en.mu.Unlock()
+		}
+		errs = append(errs, e.forget(recs))
+		end()
+	}
+	return errors.Join(errs...)
+}
+
+// forget deletes records. Where several may be about one name it is called in the name's turn.
+func (e *Engine) forget(stray []record.Record) error {
+	var errs []error
+	for batch := range slices.Chunk(stray, forgetBatch) {
+		if err := e.cfg.Store.Put(context.Background(), batch...); err != nil {
+			errs = append(errs, fmt.Errorf("delete what is of no use any more: %w", err))
+		}
+	}
+	return errors.Join(errs...)
+}
