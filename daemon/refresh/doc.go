@@ -1,6 +1,75 @@
 // Package refresh is the engine: it holds every credential that is being used,
 // answers readers from memory, fetches each credential once for all
-// who want it, refreshes it ahead of its end, and remembers what
+// who want it, refreshes it ahead of its end, keeps what customers gave once, and remembers what
 // must not be asked again. It knows kinds of credentials and how each is
 // renewed; it knows no socket, no database and nothing of WeChat beyond that.
+//
+// # Entries and flights
+//
+// A credential that has been asked for is an entry. Readers load its value, an
+// immutable struct, by one atomic pointer. Whatever changes it is a flight: one
+// fetch, of which an entry has at most one, whoever wanted it: a
+// reader, the schedule, a rejection, an operator, a child. Everybody who wants the
+// credential waits for the same flight with a deadline of their own; nobody's leaving ends it. A flight
+// lands in this order: the store has the answer, the entry shows it, those who wait
+// get it, the watchers are told, the next due time is set.
+//
+// # Kinds
+//
+// How a kind is renewed is a row of the table in kind.go; when, is decided by the pure
+// functions of due.go; what a failure calls for, by those of hold.go. Pushed tickets have no
+// flights: Push puts them in. What is fetched for one ask only (pre_auth_code) has
+// flights that nobody shares and nothing is kept of.
+//
+// # Grants and customers
+//
+// A grant stays on disk and is read when it is used; memory follows the customers in
+// use, not those that are known. A customer's credential that nobody asks for in its
+// whole life lapses: no entry, no record, no call until somebody asks again. What replaces a
+// grant is written together with what came with it.
+//
+// # Turns
+//
+// What stands under a name, on disk and in memory, is changed in the turn of the name: by
+// a flight that lands, a push, a grant given or taken back, a changed configuration, a
+// lapse. So the two change in the same order, and what is read from disk at the next
+// start is what was visible last. What takes several turns takes them in one step.
+//
+// # Calls
+//
+// A call is charged to its budgets durably before it is made, together with a note that it is
+// being made if it is a credential's first in this run: whatever kills the daemon then, the next
+// run knows how often it was tried. WeChat's two hosts are kept apart, so that one that hangs
+// keeps nobody from the other; WeCom's blocks an address for its faulty calls, so these are
+// counted too. A rejection never forces a new stable_token: the value that
+// WeChat repeats is served on, as the protocol promises, and only an operator's
+// refresh spends one of the twenty a day.
+//
+// # Time
+//
+// Lives, pauses and budgets are measured by [clock.Clock], which suspend does not stop and nobody
+// can set. The wall clock serves for what outlives a boot, for the end of WeChat's day when it says
+// that the day's quota is spent, and for showing. A wall clock that has been set over a boot
+// makes nothing live longer or be held longer than it was to be; one that stands before
+// the newest record makes every value be fetched anew. Set forward over a boot, it
+// cannot be told from a host that was off for so long.
+//
+// # Goroutines
+//
+//	goroutine  started by             waited for by  owns
+//	dispatch   Run                    Run            the heap's head and what is due
+//	worker     Run, Config.Workers    Run            one scheduled refresh at a time
+//	save       Run                    Run            values that the disk has refused
+//	flight     whoever finds no other Run            the fetch and landing of one entry
+//	exchange   Exchange, Accept, Run  Run            the way of one authorization code
+//
+// # Locks
+//
+// In this order, each held for a few instructions unless it says otherwise:
+//
+//	airborne   by name: while a call is made and lands
+//	turns      by name: while the disk is written; never while the network is used
+//	codes.mu, then Engine.life
+//	entry.mu   then Engine.life
+//	schedule.mu, watchers.mu, sleepers.mu, index shards, ledger.mu, grants.mu, lane.mu
 package refresh
