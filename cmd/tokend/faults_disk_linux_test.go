@@ -1,0 +1,309 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"tokend/clientlib"
+)
+
+// want skips a test that cannot be had here, or, where the faults are wanted, fails it.
+func want(t *testing.T, err error, what string) {
+	t.Helper()
+	switch {
+	case err == nil:
+	case *faults:
+		t.Fatalf("%s: %v", what, err)
+	default:
+		t.Skipf("SKIPPED: %s: %v", what, err)
+	}
+}
+
+// smallDisk makes the state directory of a site one on a disk of its own with size bytes. It is mounted
+// where only this goroutine and its children see it: the thread is never unlocked, and its namespace ends
+// with it, however the test ends.
+func (s *faultSite) smallDisk(size int) (dir string) {
+	s.t.Helper()
+	runtime.LockOSThread()
+	want(s.t, unix.Unshare(unix.CLONE_NEWNS), "a mount namespace")
+	want(s.t, unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""), "mounts of one's own")
+	dir = filepath.Join(s.dir, "disk")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		s.t.Fatal(err)
+	}
+	want(s.t, unix.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("size=%d,mode=0700", size)), "a small disk")
+	s.t.Cleanup(func() {
+		if s.daemon.ProcessState == nil {
+			s.kill()
+		}
+		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
+			s.t.Error(err)
+		}
+	})
+	toml := strings.Replace(s.conf.TOML(), filepath.Join(s.dir, "state"), filepath.Join(dir, "state"), 1)
+	if err := os.WriteFile(s.file(), []byte(toml+faultTables()), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+	return dir
+}
+
+// fill takes what is left of the disk that dir is on.
+func fill(t *testing.T, dir string) {
+	t.Helper()
+	f, err := os.OpenFile(filepath.Join(dir, "filler"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for b := make([]byte, 4096); ; {
+		if _, err := f.Write(b); errors.Is(err, syscall.ENOSPC) {
+			return
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// trouble is a time in which the disk refuses: what was handed in, and what became of it.
+type trouble struct {
+	acked   []string // tokens of customers that were acknowledged all the same
+	refused int
+	lost    bool // STATUS has said "durable no"
+}
+
+// endure uses the daemon for length, or until a value cannot be written, while the disk refuses. Reads must go on, fresh ones too; what is
+// handed in may be refused, a PUT with INTERNAL.
+func (s *faultSite) endure(length time.Duration, again func()) (tr trouble) {
+	s.t.Helper()
+	handed := func(name string, err error) {
+		switch _, refused := errors.AsType[*clientlib.Error](err); {
+		case err == nil:
+			tr.acked = append(tr.acked, name)
+		case refused:
+			tr.refused++
+		default:
+			s.t.Errorf("handed in while the disk refuses: %v", err)
+		}
+	}
+	owner := "open_platform/" + faultPlatform
+	for began := time.Now(); time.Since(began) < length || !tr.lost && time.Since(began) < longEnough; time.Sleep(20 * time.Millisecond) {
+		again()
+		for _, name := range s.tokens() {
+			s.good(s.client, name)
+			tr.lost = tr.lost || s.status(name, "durable") == "no"
+		}
+		name, err := s.customer(s.client)
+		if err != nil && !errors.Is(err, clientlib.ErrInternal) {
+			s.t.Errorf("PUT while the disk refuses: %v", err)
+		}
+		handed(name, err)
+		code := s.wechat.Authorize(faultPlatform, s.newChild("wxcode"))
+		name, err = s.client.Exchange(s.t.Context(), owner, clientlib.Secret(code))
+		handed(name+"/access_token", err)
+	}
+	if !tr.lost {
+		s.t.Error("STATUS never said that a value is not durable")
+	}
+	return tr
+}
+
+// recovered waits until all is written, and then holds by a kill and an absent WeChat that it is.
+func (s *faultSite) recovered(tr trouble) time.Duration {
+	s.t.Helper()
+	took := s.within(longEnough, "the disk takes grants and values again", func() bool {
+		name, err := s.customer(s.client)
+		if err != nil {
+			return false
+		}
+		tr.acked = append(tr.acked, name)
+		for _, name := range s.tokens() {
+			s.good(s.client, name)
+			if s.status(name, "durable") == "no" {
+				return false
+			}
+		}
+		return true
+	})
+	values := map[string]string{} // that have time enough left for a kill and a start
+	s.within(longEnough, "half of the values live on for a while", func() bool {
+		clear(values)
+		for _, name := range s.tokens() {
+			if v := s.good(s.client, name); time.Until(s.wechat.Ends(v)) > s.life/2 {
+				values[name] = v
+			}
+		}
+		return len(values) >= len(s.tokens())/2
+	})
+	s.wechat.SetAway(true)
+	s.kill()
+	s.spawn()
+	s.answers()
+	for name, v := range values {
+		if s.good(s.client, name) != v {
+			s.t.Errorf("%s: another value than the durable one from before the kill", name)
+		}
+	}
+	s.wechat.SetAway(false)
+	if _, err := s.pushTicket(s.client); err != nil {
+		s.t.Error(err)
+	}
+	for _, name := range tr.acked {
+		s.within(longEnough, name+" is there", func() bool {
+			// The pause after an answer that the outage has cut off is passing.
+			_, late, err := s.get(s.client, name)
+			if err != nil && !errors.Is(err, clientlib.ErrUnavailable) || late > 0 {
+				s.t.Errorf("acknowledged while the disk refused: %v, %v after its end", err, late)
+			}
+			return err == nil
+		})
+	}
+	return took
+}
+
+// ready starts a daemon and lets it fetch everything once.
+func (s *faultSite) ready() {
+	s.t.Helper()
+	s.spawn()
+	s.answers()
+	if _, err := s.pushTicket(s.client); err != nil {
+		s.t.Fatal(err)
+	}
+	name, err := s.customer(s.client)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, name := range append(s.tokens(), name) {
+		s.good(s.client, name)
+	}
+}
+
+// TestDiskFull fills the disk under a daemon for a while.
+func TestDiskFull(t *testing.T) {
+	t.Parallel()
+	s := newFaultSite(t, 3*time.Second)
+	dir := s.smallDisk(96 << 20)
+	s.ready()
+	fill(t, dir)
+	pid := s.daemon.Process.Pid
+	tr := s.endure(span(time.Second, time.Minute), func() { fill(t, dir) })
+	if err := os.Remove(filepath.Join(dir, "filler")); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Count(s.log(), "\n")
+	if s.daemon.Process.Pid != pid {
+		t.Error("another process")
+	}
+	took := s.recovered(tr)
+	t.Logf("reads went on; %d hand-ins refused, %d taken and kept; all written %v after there was space; %d lines in the log",
+		tr.refused, len(tr.acked), took.Round(time.Millisecond), lines)
+}
+
+const syncs = "fsync,fdatasync,msync,sync_file_range"
+
+// failSyncs has every call that makes something durable fail in the running daemon, until mend is called.
+func (s *faultSite) failSyncs() (mend func()) {
+	s.t.Helper()
+	_, err := exec.LookPath("strace")
+	want(s.t, err, "strace")
+	pid := s.daemon.Process.Pid
+	var said strings.Builder
+	cmd := exec.Command("strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace="+syncs,
+		"-e", "inject="+syncs+":error=EIO", "-p", fmt.Sprint(pid))
+	cmd.Stderr = &said
+	if err := cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	traced := func() bool {
+		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+		return err == nil && !strings.Contains(string(b), "TracerPid:\t0\n")
+	}
+	for began := time.Now(); !traced(); time.Sleep(5 * time.Millisecond) {
+		select {
+		case <-ended:
+			want(s.t, errors.New(said.String()), "strace")
+		default:
+		}
+		if time.Since(began) > longEnough {
+			s.t.Fatal("strace does not attach")
+		}
+	}
+	time.Sleep(100 * time.Millisecond) // to the other threads, too
+	return func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		<-ended
+		if traced() {
+			s.t.Error("strace has not let go")
+		}
+	}
+}
+
+// TestSyncFails has every fsync fail under a daemon for a while.
+func TestSyncFails(t *testing.T) {
+	t.Parallel()
+	s := newFaultSite(t, 3*time.Second)
+	s.ready()
+	mend := s.failSyncs()
+	began, before := time.Now(), s.cpu()
+	tr := s.endure(span(time.Second, 30*time.Second), func() {})
+	spent := s.cpu() - before
+	if len(tr.acked) > 0 {
+		t.Errorf("%d hand-ins were acknowledged, and no sync has succeeded", len(tr.acked))
+	}
+	if share := float64(spent) / float64(time.Since(began)); share > 0.5 {
+		t.Errorf("processor time: %v in %v", spent, time.Since(began))
+	}
+	lines := strings.Count(s.log(), "\n")
+	mend()
+	took := s.recovered(tr)
+	t.Logf("reads went on; %d hand-ins refused, none acknowledged; all written %v after the disk was well; %d lines in the log",
+		tr.refused, took.Round(time.Millisecond), lines)
+}
+
+// TestSyncFailsAtStart starts on a disk that fails: that is one end with status 1 and the reason, not a loop,
+// and no grant is lost by it.
+func TestSyncFailsAtStart(t *testing.T) {
+	t.Parallel()
+	_, err := exec.LookPath("strace")
+	want(t, err, "strace")
+	s := newFaultSite(t, time.Minute)
+	s.ready()
+	name, err := s.customer(s.client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	starts := rounds(1, 10)
+	for range starts {
+		s.kill()
+		// With -D the daemon is the process that was started, and strace its grandchild.
+		out, err := exec.Command("strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e", "trace="+syncs,
+			"-e", "inject="+syncs+":error=EIO", "tokend", "serve", "--config", s.file()).CombinedOutput()
+		if ended, ok := errors.AsType[*exec.ExitError](err); !ok || ended.ExitCode() != 1 {
+			t.Fatalf("a start on a disk that fails: %v\n%s", err, out)
+		}
+		if !strings.Contains(string(out), "input/output error") {
+			t.Errorf("it does not say why: %s", out)
+		}
+		s.spawn()
+		s.answers()
+		if _, err := s.pushTicket(s.client); err != nil { // WeChat does every ten minutes
+			t.Fatal(err)
+		}
+		s.good(s.client, name)
+	}
+	for _, name := range s.tokens() {
+		s.good(s.client, name)
+	}
+	t.Logf("%d starts on a disk that fails, each ended with status 1; the grants are there", starts)
+}

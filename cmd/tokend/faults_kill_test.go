@@ -1,0 +1,265 @@
+package main
+
+import (
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"tokend/clientlib"
+	"tokend/fetchers/wechattest"
+)
+
+// lateness is by how much a value of name was served after its end.
+type lateness struct {
+	name string
+	by   time.Duration
+}
+
+// load is what the programs of a host do to a daemon until it dies: read, hand in, exchange. It
+// remembers what the daemon has acknowledged.
+type load struct {
+	s     *faultSite
+	names []string // to be read throughout
+
+	mu      sync.Mutex
+	given   []string // tokens of customers whose grant or code was acknowledged, oldest first
+	tickets []string // in the order of their pushes
+	acked   int      // how many of tickets must be known to the daemon
+	reads   int
+	late    map[string]lateness // by value, what was served after its end
+}
+
+// run loads a daemon until it dies.
+func (l *load) run() {
+	var doers sync.WaitGroup
+	defer doers.Wait()
+	doer := func(pause time.Duration, step func(c *clientlib.Client) error) {
+		doers.Go(func() {
+			c := l.s.newClient()
+			defer c.Close()
+			for {
+				if err := step(c); died(err) {
+					return
+				} else if err != nil {
+					l.s.t.Errorf("under load: %v", err)
+					return
+				}
+				time.Sleep(pause)
+			}
+		})
+	}
+	for range 3 {
+		doer(0, func(c *clientlib.Client) error { return l.read(c, l.names[rand.IntN(len(l.names))]) })
+	}
+	doer(10*time.Millisecond, l.readGiven)
+	doer(20*time.Millisecond, l.push)
+	doer(20*time.Millisecond, l.hand)
+	doer(20*time.Millisecond, l.handCode)
+	doer(20*time.Millisecond, l.exchange)
+}
+
+// read reads name and remembers how late its value was.
+func (l *load) read(c *clientlib.Client, name string) error {
+	l.mu.Lock()
+	known := l.acked
+	l.mu.Unlock()
+	value, late, err := l.s.get(c, name)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.reads++
+	if name == faultTicket {
+		if slices.Index(l.tickets, value)+1 < known {
+			l.s.t.Errorf("ticket %d of %d acknowledged ones was served", slices.Index(l.tickets, value)+1, known)
+		}
+		return nil
+	}
+	if late > 0 {
+		l.late[value] = lateness{name, max(l.late[value].by, late)}
+	}
+	return nil
+}
+
+// readGiven reads the token of a customer that came lately.
+func (l *load) readGiven(c *clientlib.Client) error {
+	l.mu.Lock()
+	if len(l.given) == 0 {
+		l.mu.Unlock()
+		return nil
+	}
+	name := l.given[len(l.given)-1-rand.IntN(min(10, len(l.given)))]
+	l.mu.Unlock()
+	return l.read(c, name)
+}
+
+func (l *load) push(c *clientlib.Client) error {
+	ticket := l.s.wechat.TicketPush(faultPlatform).Event.Ticket
+	l.mu.Lock()
+	l.tickets = append(l.tickets, ticket)
+	n := len(l.tickets)
+	l.mu.Unlock()
+	err := c.Put(l.s.t.Context(), faultTicket, clientlib.Secret(ticket))
+	if err == nil {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.acked = n
+	}
+	return err
+}
+
+// hand puts a customer's refresh token.
+func (l *load) hand(c *clientlib.Client) error { return l.keep(l.s.customer(c)) }
+
+// handCode puts the permanent code of a template's customer.
+func (l *load) handCode(c *clientlib.Client) error {
+	corp := l.s.newChild("wwcode")
+	name := "open_work/" + faultTemplate + "/" + corp
+	code := l.s.wechat.AddCustomer(faultTemplate, corp)
+	return l.keep(name+"/access_token", c.Put(l.s.t.Context(), name+"/permanent_code", clientlib.Secret(code)))
+}
+
+// exchange has an authorization code exchanged.
+func (l *load) exchange(c *clientlib.Client) error {
+	code := l.s.wechat.Authorize(faultPlatform, l.s.newChild("wxcode"))
+	name, err := c.Exchange(l.s.t.Context(), "open_platform/"+faultPlatform, clientlib.Secret(code))
+	return l.keep(name+"/access_token", err)
+}
+
+// keep remembers a customer that was acknowledged.
+func (l *load) keep(name string, err error) error {
+	if err == nil {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.given = append(l.given, name)
+	}
+	return err
+}
+
+// verify holds that everything that was acknowledged from the n-th on is there.
+func (l *load) verify(from int) {
+	c := l.s.newClient()
+	defer c.Close()
+	for _, name := range l.given[from:] {
+		if err := l.read(c, name); err != nil {
+			l.s.t.Errorf("acknowledged, and not there after a kill: %v\n%s", err, l.s.tail())
+		}
+	}
+	if err := l.read(c, faultTicket); err != nil {
+		l.s.t.Error(err)
+	}
+}
+
+// longestLate is how long a value may be served after its end if the answer that brought it died with
+// the process. WeChat tells the life that is left in whole seconds, and never 0: whoever asks again in the
+// last second takes it for a whole one. And a rotating token whose successor was lost ends when that
+// one's successor is made, which nobody else can know.
+const longestLate = time.Second
+
+// callsBeyond compares the calls for each credential with what the time and the kills explain, and
+// returns the greatest excess, and whose it is.
+func (s *faultSite) callsBeyond(elapsed time.Duration, kills []time.Time) (excess int, whose string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	type credential struct{ endpoint, account string }
+	beyond := map[credential]int{}
+	for _, c := range s.calls {
+		k := credential{c.Endpoint, c.Account}
+		if _, ok := beyond[k]; !ok {
+			// Refreshed a quarter of its life before its end, and a value that is repeated then is
+			// asked for again until it changes.
+			beyond[k] = -1 - int(3*elapsed/s.life)
+		}
+		if c.Endpoint == wechattest.QueryAuth {
+			continue // once for each code, and no credential
+		}
+		beyond[k]++
+		if lost(c, kills) {
+			beyond[k]--
+		}
+	}
+	for k, n := range beyond {
+		if n > excess {
+			excess, whose = n, k.endpoint+" "+k.account
+		}
+	}
+	return excess, whose
+}
+
+// lost reports whether what a call brought may have died with a process before it was on disk: such a call
+// is made again.
+func lost(c wechattest.Call, kills []time.Time) bool {
+	return slices.ContainsFunc(kills, func(kill time.Time) bool {
+		return kill.After(c.At) && kill.Before(c.At.Add(c.Took+50*time.Millisecond))
+	})
+}
+
+// TestKillUnderLoad kills the daemon with SIGKILL at random instants, also of its start, while programs
+// read rotating and repeating tokens, put grants that rotate, tickets and codes, and exchange codes.
+// What was acknowledged is there after each kill; what is served is good, and
+// WeChat is called as often as without the kills but for the calls that died with the process.
+func TestKillUnderLoad(t *testing.T) {
+	t.Parallel()
+	s := newFaultSite(t, 6*time.Second)
+	l := &load{s: s, names: append(s.tokens(), faultTicket), late: map[string]lateness{}}
+	began := time.Now()
+	var kills []time.Time
+	kill := func() {
+		kills = append(kills, time.Now())
+		s.kill()
+	}
+
+	s.spawn()
+	s.answers()
+	first, err := s.pushTicket(s.client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.tickets, l.acked = []string{first}, 1
+	verified := 0
+	starts := time.Since(began)
+	for n := rounds(12, 500); len(kills) < n; {
+		var loaded sync.WaitGroup
+		loaded.Go(l.run)
+		time.Sleep(rand.N(120 * time.Millisecond))
+		kill()
+		loaded.Wait()
+		for rand.IntN(5) == 0 && len(kills) < n {
+			s.spawn()
+			time.Sleep(rand.N(starts))
+			kill()
+		}
+		started := time.Now()
+		s.spawn()
+		s.answers()
+		starts = time.Since(started)
+		l.verify(verified)
+		verified = len(l.given)
+	}
+	l.verify(0)
+	elapsed := time.Since(began)
+	s.kill()
+
+	latest := time.Duration(0)
+	for _, late := range l.late {
+		latest = max(latest, late.by)
+		if late.by > longestLate {
+			t.Errorf("%s: served %v after its end", late.name, late.by)
+		}
+	}
+	if len(l.late) > max(2, len(kills)/10) {
+		t.Errorf("%d values were served after their ends, at most %v: more than answers can have been lost in the last second", len(l.late), latest)
+	}
+	worst, most := s.callsBeyond(elapsed, kills)
+	if worst > 0 {
+		t.Errorf("%s: %d calls more than the time and the kills explain", most, worst)
+	}
+	if l.acked < len(kills) || len(l.given) < len(kills) {
+		t.Errorf("only %d tickets and %d customers were acknowledged: the test proves little", l.acked, len(l.given))
+	}
+	t.Logf("%d kills in %v; %d customers and %d tickets acknowledged, none lost; %d reads, %d values late, by %v at most; %d calls",
+		len(kills), elapsed.Round(time.Second), len(l.given), l.acked, l.reads, len(l.late), latest.Round(time.Millisecond), len(s.calls))
+}

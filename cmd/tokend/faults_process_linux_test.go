@@ -1,0 +1,232 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"tokend/fetchers/wechattest"
+)
+
+// userHZ is the unit of the times in /proc/<pid>/stat, in ticks a second: 100 on every
+// architecture that Go knows (proc(5), sysconf(3)).
+const userHZ = 100
+
+// cpu returns the processor time that the daemon has taken.
+func (s *faultSite) cpu() time.Duration {
+	s.t.Helper()
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.daemon.Process.Pid))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	// The second field is a name in parentheses; utime and stime are the 14th and the 15th.
+	fields := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:]))
+	var ticks int
+	for _, f := range fields[11:13] {
+		n, err := strconv.Atoi(f)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		ticks += n
+	}
+	return time.Duration(ticks) * time.Second / userHZ
+}
+
+// TestDescriptorsExhausted opens more connections than the daemon may have descriptors. Those that it has are served
+// and kept fresh, it says so once and does not spin, and whoever waits is served when some are closed.
+func TestDescriptorsExhausted(t *testing.T) {
+	t.Parallel()
+	s := newFaultSite(t, 2*time.Second)
+	s.spawn()
+	s.answers()
+	for _, name := range s.tokens() {
+		s.good(s.client, name)
+	}
+	if err := unix.Prlimit(s.daemon.Process.Pid, unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 64, Max: 64}, nil); err != nil {
+		t.Skipf("prlimit: %v", err)
+	}
+	var conns []net.Conn
+	t.Cleanup(func() {
+		for _, c := range conns {
+			_ = c.Close()
+		}
+	})
+	for range 300 {
+		c, err := net.Dial("unix", s.conf.Socket())
+		if err != nil {
+			t.Fatal(err)
+		}
+		conns = append(conns, c)
+	}
+	began, before := time.Now(), s.cpu()
+	for length := span(2*s.life, time.Minute); time.Since(began) < length; {
+		for _, name := range s.tokens() {
+			s.good(s.client, name) // by a connection from before
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	elapsed, spent := time.Since(began), s.cpu()-before
+	if share := float64(spent) / float64(elapsed); share > 0.2 {
+		t.Errorf("processor time: %v in %v", spent, elapsed)
+	}
+	lines := strings.Count(s.log(), "cannot accept connections")
+	if lines != 1 {
+		t.Errorf("lines about it: got %d, want 1\n%s", lines, s.tail())
+	}
+	waiting := conns[len(conns)-1]
+	if _, err := fmt.Fprintf(waiting, "PING\n"); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range conns[:len(conns)-1] {
+		_ = c.Close()
+	}
+	freed := time.Now()
+	_ = waiting.SetReadDeadline(freed.Add(longEnough))
+	if line, err := bufio.NewReader(waiting).ReadString('\n'); err != nil || line != "OK PONG\n" {
+		t.Errorf("who had waited for a descriptor: got %q, %v", line, err)
+	}
+	t.Logf("%d connections at 64 descriptors for %v: %v of processor time, %d line in the log; the one that waited was answered %v after the others had gone",
+		len(conns), elapsed.Round(time.Second), spent, lines, time.Since(freed).Round(time.Millisecond))
+}
+
+// TestStoppedPastExpiry stops the process until everything it holds has ended, with requests waiting. What they
+// are answered when it goes on is good, or an error while WeChat is away.
+func TestStoppedPastExpiry(t *testing.T) {
+	t.Parallel()
+	s := newFaultSite(t, 2*time.Second)
+	s.spawn()
+	s.answers()
+	names := s.tokens()
+	served, refused := 0, 0
+	for n := range rounds(2, 20) {
+		before := map[string]string{}
+		for _, name := range names {
+			before[name] = s.good(s.client, name)
+		}
+		s.signal(syscall.SIGSTOP)
+		away := n%2 == 1
+		s.wechat.SetAway(away)
+		time.Sleep(s.life + 200*time.Millisecond) // and everything has ended
+		for name, v := range before {
+			if s.wechat.Valid(v) {
+				t.Errorf("%s: still good", name)
+			}
+		}
+		var readers sync.WaitGroup
+		var mu sync.Mutex
+		for _, name := range names {
+			readers.Go(func() {
+				c := s.newClient()
+				defer c.Close()
+				_, late, err := s.get(c, name)
+				mu.Lock()
+				defer mu.Unlock()
+				switch {
+				case err == nil && !away && late <= 0:
+					served++
+				case err != nil && away && !died(err):
+					refused++
+				default:
+					t.Errorf("%s, WeChat away %t: error %v, %v after its end", name, away, err, late)
+				}
+			})
+		}
+		time.Sleep(50 * time.Millisecond) // most of them are waiting
+		s.signal(syscall.SIGCONT)
+		readers.Wait()
+		s.wechat.SetAway(false)
+		s.within(longEnough, "everything is served again", func() bool {
+			for _, name := range names {
+				if _, _, err := s.get(s.client, name); err != nil {
+					return false
+				}
+			}
+			return true
+		})
+	}
+	t.Logf("%d requests answered with good values and %d with errors, none with what had ended", served, refused)
+}
+
+func (s *faultSite) signal(sig os.Signal) {
+	s.t.Helper()
+	if err := s.daemon.Process.Signal(sig); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// TestCrashLoopInAnOutage restarts one daemon again and again while WeChat fails, and lets another
+// run through: the one that crashes makes no more calls than the other, but for those that were under way when
+// it was killed.
+func TestCrashLoopInAnOutage(t *testing.T) {
+	t.Parallel()
+	crashing, running := newFaultSite(t, 2*time.Hour), newFaultSite(t, 2*time.Hour)
+	for _, s := range []*faultSite{crashing, running} {
+		for _, a := range s.accounts {
+			id := a.ID
+			if a.AgentID != "" {
+				id += "/" + a.AgentID
+			}
+			s.wechat.Inject(wechattest.Fault{Account: id, Status: 502})
+		}
+	}
+	read := func(s *faultSite) {
+		for _, name := range s.tokens() {
+			if _, _, err := s.get(s.client, name); err == nil || died(err) {
+				s.t.Errorf("%s, while WeChat fails: %v", name, err)
+			}
+		}
+	}
+	running.spawn()
+	running.answers()
+	stop := make(chan struct{})
+	var reader sync.WaitGroup
+	reader.Go(func() {
+		for {
+			read(running)
+			select {
+			case <-stop:
+				return
+			case <-time.After(20 * time.Millisecond):
+			}
+		}
+	})
+	began := time.Now()
+	var kills []time.Time
+	n := rounds(15, 100)
+	for range n {
+		crashing.spawn()
+		crashing.answers()
+		read(crashing)
+		time.Sleep(rand.N(span(100*time.Millisecond, 300*time.Millisecond)))
+		kills = append(kills, time.Now())
+		crashing.kill()
+	}
+	elapsed := time.Since(began)
+	close(stop)
+	reader.Wait()
+	running.kill()
+	crashed, ran := crashing.wechat.Total(), running.wechat.Total()
+	if ran < len(running.tokens()) {
+		t.Errorf("one run made only %d calls for %d credentials", ran, len(running.tokens()))
+	}
+	cut := 0
+	for _, c := range crashing.calls {
+		if lost(c, kills) {
+			cut++
+		}
+	}
+	if crashed > ran+cut {
+		t.Errorf("calls: %d in %d runs, %d of them cut off by the kills; %d in one run of the same time", crashed, n, cut, ran)
+	}
+	t.Logf("%d runs in %v: %d calls, %d of them cut off by the kills; one run: %d", n, elapsed.Round(time.Second), crashed, cut, ran)
+}
