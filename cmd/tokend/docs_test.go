@@ -190,6 +190,38 @@ func TestManual(t *testing.T) {
 	has("flag", regexp.MustCompile(`Fl -([a-z-]+)`), flags)
 }
 
+// TestManualConfiguration holds that the man page names every table and key of the example,
+// which has all there are, and no other.
+func TestManualConfiguration(t *testing.T) {
+	_, page, _ := strings.Cut(readText(t, "systemd/tokend.8"), "\n.Sh CONFIGURATION\n")
+	page, _, _ = strings.Cut(page, "\n.Sh ")
+	named := map[string]bool{}
+	for _, m := range regexp.MustCompile(`(?m)^\.(?:It |Pq )?Ic ([^{].*)`).FindAllStringSubmatch(page, -1) {
+		for word := range strings.FieldsSeq(m[1]) {
+			if regexp.MustCompile(`^\[*[a-z_][a-z_.]*\]*$`).MatchString(word) {
+				named[word] = true
+			}
+		}
+	}
+	shown := map[string]bool{}
+	for _, m := range regexp.MustCompile(`(?m)^#?(\[+[a-z_.]+\]+|[a-z_]+ *=)`).FindAllStringSubmatch(readText(t, "systemd/tokend.toml"), -1) {
+		shown[strings.TrimRight(m[1], " =")] = true
+	}
+	if len(shown) < 30 {
+		t.Errorf("only %d keys were found: the pattern does not fit any more", len(shown))
+	}
+	for word := range shown {
+		if !named[word] {
+			t.Errorf("tokend.8 lacks %s", word)
+		}
+	}
+	for word := range named {
+		if !shown[word] {
+			t.Errorf("tokend.8 has %s, and tokend.toml has not", word)
+		}
+	}
+}
+
 // TestReadmeConfiguration holds that the configurations in the README are some.
 func TestReadmeConfiguration(t *testing.T) {
 	env := config.Env{

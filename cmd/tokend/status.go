@@ -21,8 +21,8 @@ attention and why, and what has been read and called since the daemon was starte
 
 With a NAME: everything there is to say of that credential except its value.
 
-With --json: one object; without a NAME its keys are those of the daemon's counters (STATS),
-and version.`,
+With --json: an array of one object, whose keys are those of STATUS; without a NAME, version and
+those of STATS.`,
 		Example:           "  tokend status\n  tokend status official_account/wx0123456789abcdef/access_token",
 		Args:              takes("[NAME]"),
 		ValidArgsFunction: a.names,
@@ -73,7 +73,7 @@ func forPeople(p clientlib.Pair) string {
 }
 
 // numeric are the keys of STATUS whose values are numbers.
-var numeric = []string{"ttl", "errcode", "failures"}
+var numeric = []string{"ttl", "errcode", "failures", "generations"}
 
 func statusObject(pairs []clientlib.Pair) object {
 	o := make(object, 0, len(pairs))
