@@ -45,8 +45,9 @@ func (stillWatch) Events() <-chan refresh.Listing {
 	return events
 }
 
-// FuzzSession feeds a session whatever bytes, whole and cut in two: the replies are the
-// same, are whole lines of the protocol, and no byte is consumed twice or lost.
+// FuzzSession feeds the sessions of an operator and of a user with rules whatever bytes, whole and
+// cut in two: the replies are the same, are whole lines of the protocol, no byte is
+// consumed twice or lost, and what the session held of its user's is given back.
 func FuzzSession(f *testing.F) {
 	f.Add([]byte(script), 7)
 	f.Add([]byte("PING\r\nGET a/b/c\nSTATUS a/b/c\nHISTORY a/b/c\nLIST a\nSTATS\nQUIT\nPING\n"), 20)
@@ -54,21 +55,31 @@ func FuzzSession(f *testing.F) {
 	f.Add([]byte("PUT a/b/c v\nEXCHANGE a/b c\nIMPORT a/b\nIMPORT a/b 500\nPUSH a/b "+strings.Repeat("0", 40)+" 1 n YQ==\nPUT a/b v\n"), 9)
 	f.Add([]byte("\x00\n\n \n  GET\n\r\nGET  a/b/c\nGET a/b/c \n"), 3)
 	f.Fuzz(func(t *testing.T, in []byte, cut int) {
-		whole := converse(t, in)
-		cut = max(0, min(cut, len(in)))
-		if parts := converse(t, in[:cut], in[cut:]); parts != whole {
-			t.Fatalf("cut at %d\n got %q\nwant %q", cut, parts, whole)
-		}
-		if whole != "" && !strings.HasSuffix(whole, "\n") {
-			t.Fatalf("the replies end in the middle of a line: %q", whole)
+		for _, peer := range []Peer{{}, {UID: guest}} {
+			whole := converse(t, peer, in)
+			cut = max(0, min(cut, len(in)))
+			if parts := converse(t, peer, in[:cut], in[cut:]); parts != whole {
+				t.Fatalf("uid %d, cut at %d\n got %q\nwant %q", peer.UID, cut, parts, whole)
+			}
+			if whole != "" && !strings.HasSuffix(whole, "\n") {
+				t.Fatalf("the replies end in the middle of a line: %q", whole)
+			}
 		}
 	})
 }
 
 // converse is drive without anything that differs from one run to the next.
-func converse(t *testing.T, pieces ...[]byte) string {
+func converse(t *testing.T, peer Peer, pieces ...[]byte) string {
 	engine := stillEngine{newStaticEngine()}
-	s := sessionOf(New(Config{Engine: engine, Inbox: engine, Sign: func(secret.Text, string, int64, string) string { return "-" }}), Peer{})
+	srv := New(Config{Engine: engine, Inbox: engine, Sign: func(secret.Text, string, int64, string) string { return "-" },
+		UserRate: unslowed, Rules: []Rule{{UIDs: []uint32{guest}, Names: []string{"a/*", "*/c"}, Verbs: []string{"GET", "LIST", "PUT", "PUSH", "STATUS"}}}})
+	s := sessionOf(srv, peer)
+	defer func() {
+		s.close()
+		if s.user.waits.n.Load() != 0 || s.user.watches.n.Load() != 0 || len(s.user.lists) != 0 {
+			t.Fatal("something is held for a session that is closed")
+		}
+	}()
 	var in []byte
 	var out strings.Builder
 	for _, piece := range pieces {

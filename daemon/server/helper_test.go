@@ -11,9 +11,12 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // This test's binary, started again, plays peers that have to be processes of their own: other
@@ -163,7 +166,7 @@ func await() { _, _ = os.Stdin.Read(make([]byte, 1)) }
 
 // playAsk prints the answer to request.
 func playAsk(path, request string) error {
-	nc, err := net.Dial("unix", path)
+	nc, err := dialPatiently(path)
 	if err != nil {
 		return err
 	}
@@ -197,30 +200,30 @@ func isAgain(err error) bool {
 }
 
 // playHold opens n connections and does with each what makes it cost most, prints how many of
-// them it still has, and keeps them until it is told to go on.
+// them the server has not closed, and keeps them until it is told to go on.
 func playHold(path, how string, n int) error {
+	cost := map[string]string{
+		"idle": "",
+		"long": "GET " + strings.Repeat("x", 60_000),    // a line that does not end
+		"deaf": strings.Repeat("GET "+token+"\n", 2000), // more answers than anybody buffers
+		"wait": "GET " + cold + "\n",
+	}[how]
 	var held []net.Conn
+	var writers sync.WaitGroup
 	for range n {
 		nc, err := dialPatiently(path)
 		if err != nil {
 			return err
 		}
 		held = append(held, nc)
-		_ = nc.SetWriteDeadline(time.Now().Add(50 * time.Millisecond))
-		switch how {
-		case "idle":
-		case "long": // a line of 60 000 bytes that does not end
-			_, _ = io.WriteString(nc, "GET "+strings.Repeat("x", 60_000))
-		case "deaf": // more than anybody buffers
-			_, _ = io.WriteString(nc, strings.Repeat("GET "+token+"\n", 20_000))
-		case "wait":
-			_, _ = io.WriteString(nc, "GET "+cold+"\n")
-		}
+		_ = nc.SetWriteDeadline(time.Now().Add(2 * time.Second))
+		writers.Go(func() { _, _ = io.WriteString(nc, cost) })
 	}
+	writers.Wait()
+	time.Sleep(300 * time.Millisecond) // for whatever will be cut at once
 	open := 0
 	for _, nc := range held {
-		_ = nc.SetReadDeadline(time.Now().Add(time.Millisecond))
-		if _, err := nc.Read(make([]byte, 1)); err != nil && os.IsTimeout(err) || err == nil && how == "deaf" {
+		if !hungUp(nc) {
 			open++
 		}
 	}
@@ -229,19 +232,25 @@ func playHold(path, how string, n int) error {
 	return nil
 }
 
-// playFlood connects and hangs up as fast as it can until it is told to stop, and prints how often it
-// did.
+// hungUp reports whether the other end of nc has closed it, or will say no more; it reads nothing of
+// what has been said.
+func hungUp(nc net.Conn) (hup bool) {
+	raw, err := nc.(*net.UnixConn).SyscallConn()
+	if err != nil {
+		return true
+	}
+	err = raw.Control(func(fd uintptr) {
+		fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
+		n, err := unix.Poll(fds, 0)
+		hup = err == nil && n > 0 && fds[0].Revents&(unix.POLLHUP|unix.POLLRDHUP) != 0
+	})
+	return hup || err != nil
+}
+
+// playFlood connects and hangs up as fast as it can until it is ended.
 func playFlood(path string) error {
-	stop := make(chan struct{})
-	go func() { await(); close(stop) }()
 	fmt.Println("begun")
-	for n := 0; ; n++ {
-		select {
-		case <-stop:
-			fmt.Println(n)
-			return nil
-		default:
-		}
+	for {
 		if nc, err := net.Dial("unix", path); err == nil {
 			nc.Close()
 		}
@@ -250,11 +259,11 @@ func playFlood(path string) error {
 
 // playTalk asks on and on, and reads the answers, for as long as the server lets it.
 func playTalk(path string) error {
-	nc, err := net.Dial("unix", path)
+	nc, err := dialPatiently(path)
 	if err != nil {
 		return err
 	}
-	go func() {
+	go func() { // as long as the process lives
 		batch := []byte(strings.Repeat("GET "+token+"\n", 1000))
 		for err := error(nil); err == nil; {
 			_, err = nc.Write(batch)

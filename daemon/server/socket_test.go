@@ -202,6 +202,14 @@ func TestSocketReaderThatStopsReading(t *testing.T) {
 	eventually(t, "one connection is left", func() bool { return s.open.Load() == 1 })
 }
 
+// inUse is what the test's process uses of heap and stacks.
+func inUse() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapInuse + m.StackInuse
+}
+
 func TestSocketThousandIdleConnections(t *testing.T) {
 	if testing.Short() {
 		t.Skip("opens 2000 descriptors")
@@ -211,12 +219,6 @@ func TestSocketThousandIdleConnections(t *testing.T) {
 		t.Skipf("%d descriptors allowed", limit.Cur)
 	}
 	path, s, _ := startSocket(t, Config{})
-	inUse := func() uint64 {
-		runtime.GC()
-		var m runtime.MemStats
-		runtime.ReadMemStats(&m)
-		return m.HeapInuse + m.StackInuse
-	}
 	const n = 1000
 	conns := make([]net.Conn, n)
 	defer func() {

@@ -1,0 +1,121 @@
+package server
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"tokend/fetchers/secret"
+)
+
+// A model of what a connection owes: the replies to its requests, each the one that belongs to it, in
+// order, and nothing else, whatever else goes on. Connections of several users, some of
+// them slowed, send random requests in pieces of random length, many at once; fetches end when they like;
+// some connections hang up or half-close in the middle.
+func TestRepliesKeepTheirOrder(t *testing.T) {
+	seeds := 60
+	if testing.Short() {
+		seeds = 10
+	}
+	for seed := range uint64(seeds) {
+		synctest.Test(t, func(t *testing.T) { playAtRandom(t, seed) })
+		if t.Failed() {
+			t.Fatalf("with seed %d", seed)
+		}
+	}
+}
+
+func playAtRandom(t *testing.T, seed uint64) {
+	random := rand.New(rand.NewPCG(seed, 0))
+	p := &peers{}
+	r := start(t, Config{
+		Peer: p.of, UserRate: 50 + random.IntN(1000), MaxUserWaits: 64,
+		Sign: func(_ secret.Text, _ string, _ int64, url string) string { return strings.ReplaceAll(url, "/", "_") },
+		Rules: []Rule{{UIDs: []uint32{alice, bob}, Names: []string{"official_account/*", "mini_program/*", "work/*"},
+			Verbs: []string{"GET", "SIGN", "REJECT", "LIST", "STATUS"}}},
+	})
+	const slowTicket = "work/ww0123/1000003/jsapi_ticket"
+	r.engine.mu.Lock()
+	r.engine.creds[slowTicket] = &fakeCred{}
+	r.engine.mu.Unlock()
+
+	// A request, and what its reply has to begin or end with.
+	request := func(id string) (line, prefix, suffix string) {
+		switch random.IntN(9) {
+		case 0:
+			return "PING", "OK PONG", ""
+		case 1:
+			return "GET " + token, "OK ", " tok-01"
+		case 2: // waits, if it is the first
+			return "SIGN " + slowTicket + " https://" + id, "OK ", "https:__" + id
+		case 3:
+			return "SIGN " + ticket + " https://" + id, "OK ", "https:__" + id
+		case 4: // refused by the rules
+			return "REFRESH " + token, "ERR DENIED - REFRESH is not", ""
+		case 5: // hidden
+			return "GET " + pushed, "ERR NOT_FOUND - no such", ""
+		case 6: // wrong
+			return id, "ERR BAD_REQUEST - ", ""
+		case 7: // a job
+			return "LIST nosuch", "OK 0", ""
+		default:
+			return "STATUS a/" + id + "/c", "ERR NOT_FOUND - no such", ""
+		}
+	}
+	var talking sync.WaitGroup
+	for i := range 6 {
+		uid := []uint32{alice, bob}[i%2]
+		n := 1 + random.IntN(150)
+		var text strings.Builder
+		var want [][2]string
+		for j := range n {
+			line, prefix, suffix := request(fmt.Sprintf("%c-%d-%d", 'a'+rune(i), i, j))
+			text.WriteString(line + []string{"\n", "\r\n"}[random.IntN(2)])
+			want = append(want, [2]string{prefix, suffix})
+		}
+		cuts := rand.New(rand.NewPCG(seed, uint64(i)))
+		leaves := random.IntN(6) == 0
+		c := r.dialAs(t, p, uid)
+		talking.Go(func() { sendInPieces(c.Conn, text.String(), cuts) })
+		talking.Go(func() {
+			replies := bufio.NewReader(c.Conn)
+			for j, w := range want {
+				if leaves && j == len(want)/2 {
+					c.Close()
+					return
+				}
+				line, err := replies.ReadString('\n')
+				line = strings.TrimSuffix(line, "\n")
+				if err != nil || !strings.HasPrefix(line, w[0]) || !strings.HasSuffix(line, w[1]) {
+					t.Errorf("connection %d, reply %d\n got %q and %v\nwant %q...%q", i, j, line, err, w[0], w[1])
+					c.Close()
+					return
+				}
+			}
+		})
+	}
+	time.Sleep(time.Duration(random.IntN(int(20 * time.Second))))
+	r.engine.tell(slowTicket, fetched{ttl: time.Hour, value: "ticket-slow"})
+	talking.Wait()
+}
+
+// sendInPieces writes text in pieces, with pauses now and then, until it cannot.
+func sendInPieces(nc net.Conn, text string, random *rand.Rand) {
+	for len(text) > 0 {
+		n := min(len(text), 1+random.IntN([]int{3, 40, 4000}[random.IntN(3)]))
+		if _, err := io.WriteString(nc, text[:n]); err != nil {
+			return
+		}
+		text = text[n:]
+		if random.IntN(8) == 0 {
+			time.Sleep(time.Duration(random.IntN(int(time.Second))))
+		}
+	}
+}
