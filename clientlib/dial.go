@@ -10,10 +10,11 @@ import (
 )
 
 // A full backlog refuses a connection at once on Linux, with EAGAIN, instead of
-// letting it wait. It lasts until the daemon has accepted a few.
+// letting it wait. It lasts until the daemon has accepted a few; where somebody connects in a
+// loop, one attempt in some tens finds room, so the pauses stay short.
 const (
 	firstDialPause = time.Millisecond
-	lastDialPause  = 32 * time.Millisecond
+	lastDialPause  = 8 * time.Millisecond
 )
 
 // dial connects within ctx. Its error is [ErrNoDaemon] where nothing listens.
