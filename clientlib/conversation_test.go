@@ -2,12 +2,14 @@ package clientlib
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -139,6 +141,14 @@ func call(ctx context.Context, c *Client, verb protocol.Verb, args []string, lin
 		out = protocol.AppendCount(nil, len(attempts))
 		for _, a := range attempts {
 			out = protocol.AppendAttempt(out, a)
+		}
+		return out, err
+	case protocol.VerbBackup:
+		var b bytes.Buffer
+		err := c.Backup(ctx, &b)
+		out = protocol.AppendCount(nil, (b.Len()+protocol.MaxPiece-1)/protocol.MaxPiece)
+		for piece := range slices.Chunk(b.Bytes(), protocol.MaxPiece) {
+			out = protocol.AppendPiece(out, piece)
 		}
 		return out, err
 	case protocol.VerbWatch:

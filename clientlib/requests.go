@@ -2,6 +2,8 @@ package clientlib
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"strconv"
 
 	"tokend/protocol"
@@ -122,6 +124,36 @@ func (c *Client) Status(ctx context.Context, name string) ([]Pair, error) {
 // History returns the last refreshes of a credential, newest first.
 func (c *Client) History(ctx context.Context, name string) ([]Attempt, error) {
 	return many(ctx, c, protocol.VerbHistory, protocol.ParseAttempt, name)
+}
+
+// Backup writes a backup of all that the daemon keeps to w, sealed with the key of its store. It is for root
+// and the daemon's own user. Only after nil has w been given the whole of it. A large one takes
+// its time: give ctx a deadline that suits, since Client.Timeout is meant for single values.
+func (c *Client) Backup(ctx context.Context, w io.Writer) error {
+	return c.ask(ctx, protocol.VerbBackup, func(cn *conn) error {
+		fields, err := cn.reply()
+		if err != nil {
+			return err
+		}
+		n, err := protocol.ParseCount(fields)
+		if err != nil {
+			return err
+		}
+		for range n {
+			line, err := cn.readLine()
+			if err != nil {
+				return err
+			}
+			piece, err := protocol.ParsePiece(line)
+			if err != nil {
+				return err
+			}
+			if _, err := w.Write(piece); err != nil {
+				return fmt.Errorf("write the backup: %w", err)
+			}
+		}
+		return nil
+	})
 }
 
 // Stats returns the daemon's counters, in the order of their keys.

@@ -124,6 +124,7 @@ func (d *Daemon) open() (err error) {
 		Engine:  view{d.engine, d.calls, d.inbox},
 		Sign:    fetchers.Sign,
 		Inbox:   d.inbox,
+		Backup:  d.backup,
 		Logger:  d.log.Named("server"),
 		Version: d.cfg.Version,
 		Rules:   rules(file.Access),

@@ -75,7 +75,7 @@ func checkOK(verb protocol.Verb, fields string, lines []string) error {
 		_, err = protocol.ParseSignature(fields)
 	case protocol.VerbVersion:
 		_, err = protocol.ParseVersion(fields)
-	case protocol.VerbList, protocol.VerbStatus, protocol.VerbHistory, protocol.VerbStats, protocol.VerbWatch:
+	case protocol.VerbList, protocol.VerbStatus, protocol.VerbHistory, protocol.VerbStats, protocol.VerbWatch, protocol.VerbBackup:
 		count, err = protocol.ParseCount(fields)
 	}
 	for i, line := range lines {
@@ -87,6 +87,8 @@ func checkOK(verb protocol.Verb, fields string, lines []string) error {
 			_, _, err = protocol.ParsePair(line)
 		case protocol.VerbHistory:
 			_, err = protocol.ParseAttempt(line)
+		case protocol.VerbBackup:
+			_, err = protocol.ParsePiece(line)
 		case protocol.VerbList:
 			_, err = protocol.ParseListing(line)
 		case protocol.VerbWatch:

@@ -114,11 +114,12 @@
 // refresh_token of a customer of an Open Platform, permanent_code of one of a WeCom suite.
 // The server keeps it (and its earlier generations) and fetches the customer's tokens with
 // it. A grant is write-only: it enters by PUT, EXCHANGE, IMPORT, PUSH or the configuration,
-// and no reply carries it. GET and REJECT of one are answered "DENIED - write-only" to
+// and no reply carries it in clear. GET and REJECT of one are answered "DENIED - write-only" to
 // everybody; LIST and WATCH show it as "fresh -"; STATUS tells where it came from, and how
 // many there have been.
 //
-// Who needs the value itself, to move to another host for instance, cannot have it from here.
+// Who needs the value itself cannot have it from here. It moves to another host in a BACKUP, sealed
+// with the server's key.
 //
 // # Connections
 //
@@ -158,7 +159,8 @@
 //	after QUIT, and after an error about a line that is too long;
 //	on which a line was begun 30 s ago and has not ended;
 //	whose peer has read nothing for 10 s of what it is being sent, however slowly it
-//	reads otherwise;
+//	reads otherwise; or for 0.1 s, if there are many such of its user;
+//	when there is no room for it, or for the long line it has begun (see Limits);
 //	when a watch cannot keep up, or its peer says something more;
 //	when the server stops.
 //
@@ -218,14 +220,16 @@
 // grant (see Grants), and to PUSH what is not signed as it has to be.
 //
 // Unless the configuration has rules, whoever can open the socket may use every verb but
-// REFRESH, PUT, EXCHANGE and IMPORT, which are for root and the user that the server runs
-// as. With rules, an owner is matched as if it were a name owner/*: a rule for
+// REFRESH, PUT, EXCHANGE, IMPORT and BACKUP, which are for root and the user that the server
+// runs as. No rule can grant BACKUP, which holds everything. With rules, an owner is matched as if it were a name owner/*: a rule for
 // open_platform/wxcomponent/* covers it, one for some names beneath it does not.
 //
 //	# a peer that may read official_account/*, and may not refresh
 //	! peer guest
 //	> REFRESH official_account/wx0123/access_token
 //	< ERR DENIED - REFRESH is not granted to this user
+//	> BACKUP
+//	< ERR DENIED - BACKUP is not granted to this user
 //
 //	# what it may not see does not exist for it
 //	> GET work/ww0123/1000002/access_token
@@ -286,8 +290,9 @@
 //
 // # BUSY
 //
-// The server is at one of its own limits: connections, or requests that wait.
-// When it is at its limit of connections it says so in the first line, unasked, and closes.
+// The server is at one of its own limits, or the user whom the peer belongs to is (see Limits).
+// When there is no room for another connection it says so in the first line, unasked,
+// and closes.
 //
 //	! fetch mini_program/wx4567/access_token ERR BUSY 1 too many requests are waiting
 //	> GET mini_program/wx4567/access_token
@@ -708,8 +713,10 @@
 //	OK <n>
 //	<key> <value>               n times, in order of the keys
 //
-// Counters since the server was started, of all peers together. A client passes over keys that it
-// does not know.
+// Counters since the server was started, of all peers together, for whom STATS is granted on every
+// name (without rules, everybody). Others are told what their own user has done, and
+// nothing of calls upstream: those tell what there is. A client passes over keys that it does
+// not know.
 //
 //	calls:<path>   calls upstream, for every path that was called
 //	connections    connections, those turned away among them
@@ -717,6 +724,9 @@
 //	hits           reads answered from memory
 //	reads          GET and SIGN
 //	rejects        REJECT
+//	slowed         pauses because a user asked too much, where there were any
+//	turned_away    connections for which there was no room, where there were any
+//	unaudited      lines left out of the audit, where there were any
 //	waits          reads that had to wait
 //
 //	> GET official_account/wx0123/access_token
@@ -761,6 +771,32 @@
 //	! refresh official_account/wx0123/access_token ERR UNAVAILABLE 30 no answer within 5s
 //	< CHANGED official_account/wx0123/access_token stale 600
 //
+// # BACKUP
+//
+//	BACKUP
+//	OK <n>
+//	<piece>                     n times: a part of the backup in base64
+//
+// All that the server keeps, as it stood at one moment; requests are answered and values renewed
+// meanwhile. It is sealed with the key of the server's store, and whoever has not got that key
+// learns nothing from it but how large it is. A piece is at most 46080 bytes (MaxPiece) in the
+// alphabet of RFC 4648, section 4, with padding. All but the last are of a multiple of three bytes,
+// so the lines, joined, are the base64 of the whole:
+//
+//	printf 'BACKUP\n' | nc -N -U /run/tokend/tokend.sock | tail -n +2 | base64 -d > tokend.backup
+//
+// A backup is whole if all n lines have come. It tells so by itself too, when it is restored.
+// Several seconds may pass before the first line: the server writes the backup to its disk first.
+//
+// Errors: DENIED for all but root and the user that the server runs as, whatever the rules say, and
+// for everybody where the store has no key to seal with; BUSY while another backup is being
+// sent, or where the disk has no room for one.
+//
+//	# the beginning of one, and all of it that fits here
+//	> BACKUP
+//	< OK 1
+//	< dG9rZW5kIGJhY2t1cCAxCg==
+//
 // # QUIT
 //
 //	QUIT
@@ -792,7 +828,22 @@
 //	a segment of a name      64 characters (MaxSegment)
 //	a value, a URL           32768 bytes (MaxValue)
 //	an encrypt               61440 bytes (MaxEncrypt)
+//	a piece of a backup      46080 bytes (MaxPiece)
 //	a message of an error    512 bytes (MaxMessage)
+//
+// The server shares out what is scarce among users, by the uid that the kernel tells. Root and the user
+// that the server runs as are not bound by what follows; the numbers are those of a server
+// that is told nothing else.
+//
+//	connections              8192 in all, and fewer where the process may have few
+//	                         descriptors; one user may have as many as are free, so
+//	                         4096 alone. BUSY in the first line beyond, and closed
+//	requests                 100000 a second of one user, on all its connections. Beyond,
+//	                         replies come later; nothing is refused
+//	requests that wait       1024 of one user; BUSY beyond
+//	watches                  256 of one user; BUSY beyond
+//	LIST                     4 of one user at once; others wait for up to 30 s, then BUSY
+//	lines over 4096 bytes    64 of one user under way at once; BUSY beyond, and closed
 //
 // # Versions
 //

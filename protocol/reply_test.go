@@ -132,6 +132,11 @@ func TestParseWhatIsAppended(t *testing.T) {
 			t.Errorf("import page:\n got: %+v %v\nwant: %+v", got, err, want)
 		}
 	}
+	for _, want := range []string{"a", "ab", "abc", strings.Repeat("\x00\xff", MaxPiece/2)} {
+		if got, err := ParsePiece(cut(AppendPiece(nil, []byte(want)))); string(got) != want || err != nil {
+			t.Errorf("piece of %d bytes: %d bytes, %v", len(want), len(got), err)
+		}
+	}
 	want := Listing{"a/b/c", "held", 0}
 	if l, err := ParseListing(cut(AppendListing(nil, want.Name, want.State, want.TTL))); l != want || err != nil {
 		t.Errorf("listing: %+v %v", l, err)
@@ -186,6 +191,10 @@ func TestParseLinesRefuse(t *testing.T) {
 		_, err := ParseImportPage(s)
 		refused("import page", s, err)
 	}
+	for _, s := range []string{"", "YQ", "YR==", "YQ==YQ==", "Y Q=", "YWJj\r", "-_-_", strings.Repeat("YWJj", MaxPiece/3+1)} {
+		_, err := ParsePiece(s)
+		refused("piece", s, err)
+	}
 	_, err := ParseChanged("a/b/c fresh 1")
 	refused("changed", "without CHANGED", err)
 	for _, s := range []string{"", "k", "k ", " v", "k  v", "k v ", "k a\tb"} {
@@ -210,7 +219,7 @@ func TestParseLinesRefuse(t *testing.T) {
 func FuzzParseReply(f *testing.F) {
 	for _, s := range []string{
 		"OK", "OK PONG", "OK tokend 1.0 protocol 1", "OK 7200 tok-01", "OK 1700000300 n s", "OK 3", "OK a/b/c", "OK 700 12 500", "OK 700 12 -",
-		"ERR BUSY 1 too many", "ERR NEW_CODE - something", "a/b/c fresh 12", "CHANGED a/b/c idle -", "last_error a b",
+		"ERR BUSY 1 too many", "ERR NEW_CODE - something", "a/b/c fresh 12", "CHANGED a/b/c idle -", "last_error a b", "dG9rZW5kIGJhY2t1cCAxCg==",
 		"2026-01-02T03:04:05Z read ok errcode=-1 rid=x ms=85",
 	} {
 		f.Add(s)
@@ -252,6 +261,9 @@ func FuzzParseReply(f *testing.F) {
 		}
 		if l, err := ParseChanged(line); err == nil && l.TTL < time.Duration(maxSeconds)*time.Second {
 			same("changed", AppendChanged(nil, l.Name, l.State, l.TTL))
+		}
+		if piece, err := ParsePiece(line); err == nil {
+			same("piece", AppendPiece(nil, piece))
 		}
 		_, _, _ = ParsePair(line)
 		if a, err := ParseAttempt(line); err == nil {

@@ -36,6 +36,7 @@ func TestParseRequest(t *testing.T) {
 		{"LIST", VerbList, nil},
 		{"LIST work/", VerbList, []string{"work/"}},
 		{"watch", VerbWatch, nil},
+		{"Backup", VerbBackup, nil},
 		{"QUIT", VerbQuit, nil},
 	} {
 		var r Request
@@ -68,6 +69,7 @@ func TestParseRequestRefuses(t *testing.T) {
 		{"a tab", "GET\t" + token, "does not begin with a verb"},
 		{"no name", "GET", "a field is missing; the form is: GET <name>"},
 		{"no value", "REJECT " + token, "the form is: REJECT <name> <value>"},
+		{"a backup of something", "BACKUP " + token, "too many fields; the form is: BACKUP"},
 		{"a field too many", "STATS all", "too many fields; the form is: STATS"},
 		{"an unknown verb", "fetch " + token, "does not begin with a verb"},
 		{"a slip of the pen", "gett " + token, `unknown verb "gett": did you mean GET?`},

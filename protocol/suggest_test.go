@@ -15,6 +15,7 @@ func TestUnknownVerb(t *testing.T) {
 		{"exchnage", `unknown verb "exchnage": did you mean EXCHANGE?`},
 		{"EXCHANGEE", `unknown verb "EXCHANGEE": did you mean EXCHANGE?`},
 		{"IIMPORT", `unknown verb "IIMPORT": did you mean IMPORT?`},
+		{"BAKCUP", `unknown verb "BAKCUP": did you mean BACKUP?`},
 		{"PUTS", `unknown verb "PUTS": did you mean PUT?`},
 		{"", "a request begins with a verb, not with a space"},
 		{"g", "the line does not begin with a verb"},

@@ -22,6 +22,7 @@ const (
 	VerbHistory
 	VerbStats
 	VerbWatch
+	VerbBackup
 	VerbQuit
 )
 
@@ -57,6 +58,7 @@ var forms = [...]form{
 	VerbHistory:  request("HISTORY", "HISTORY <name>", name),
 	VerbStats:    request("STATS", "STATS"),
 	VerbWatch:    request("WATCH", "WATCH [prefix]", prefix),
+	VerbBackup:   request("BACKUP", "BACKUP"),
 	VerbQuit:     request("QUIT", "QUIT"),
 }
 

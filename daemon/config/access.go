@@ -10,8 +10,11 @@ import (
 // verbs are the protocol's (contract, section 2).
 var verbs = []string{
 	"PING", "VERSION", "GET", "REJECT", "REFRESH", "PUT", "EXCHANGE", "PUSH", "IMPORT", "SIGN",
-	"LIST", "STATUS", "HISTORY", "STATS", "WATCH", "QUIT",
+	"LIST", "STATUS", "HISTORY", "STATS", "WATCH", "BACKUP", "QUIT",
 }
+
+// ungrantable is the one verb that no rule may name: a backup cannot be of some names.
+const ungrantable = "BACKUP"
 
 func (t *table) access() []Access {
 	var rules []Access
@@ -83,6 +86,9 @@ func (t *table) verbs(key string) []string {
 		words[i] = strings.ToUpper(w)
 		if !slices.Contains(verbs, words[i]) {
 			t.reportf(lines[i], "%s%s: unknown verb %q%s", t.title, key, clip(w), didYouMean(words[i], verbs))
+		}
+		if words[i] == ungrantable {
+			t.reportf(lines[i], "%s%s: %s cannot be granted: it holds every name, and is for root and tokend's own user", t.title, key, words[i])
 		}
 	}
 	return words

@@ -52,6 +52,9 @@ var (
 		protocol.VerbStatus, protocol.VerbHistory, protocol.VerbStats, protocol.VerbWatch, protocol.VerbPush)
 )
 
+// verbsOfOperators are granted by no rule: what they tell is not of some names.
+var verbsOfOperators = verbSet(protocol.VerbBackup)
+
 // access is the compiled rules: what every peer may do. It is immutable; a reload
 // makes another.
 type access struct {
@@ -68,7 +71,7 @@ type rule struct {
 func newAccess(self uint32, rules []Rule) *access {
 	a := &access{self: self}
 	for _, r := range rules {
-		a.rules = append(a.rules, rule{r, verbsNamed(r.Verbs)})
+		a.rules = append(a.rules, rule{r, verbsNamed(r.Verbs) &^ verbsOfOperators})
 	}
 	return a
 }

@@ -54,7 +54,7 @@ func (s *session) done(ctx context.Context, v protocol.Verb, name string, err er
 // and each has cost a call or a write to disk: they cannot flood anything.
 func always(v protocol.Verb) bool {
 	switch v {
-	case protocol.VerbRefresh, protocol.VerbPut, protocol.VerbExchange, protocol.VerbImport:
+	case protocol.VerbRefresh, protocol.VerbPut, protocol.VerbExchange, protocol.VerbImport, protocol.VerbBackup:
 		return true
 	}
 	return false

@@ -2,6 +2,8 @@ package server
 
 import (
 	"cmp"
+	"context"
+	"io"
 	"net"
 	"time"
 
@@ -22,6 +24,11 @@ type Config struct {
 	// Inbox receives what PUSH passes on; nil has no owner at all, and PUSH is
 	// answered NOT_FOUND.
 	Inbox Inbox
+
+	// Backup makes a backup of all that is kept, sealed, and returns it with its size in bytes: the
+	// answer to BACKUP. ctx ends the making. The server closes what it is
+	// given. Errors are as those of [Engine]. Nil: BACKUP is answered NOT_FOUND.
+	Backup func(ctx context.Context) (b io.ReadCloser, size int64, err error)
 
 	// Logger is where connections that end badly and faults are reported, and, named
 	// "audit", who has done or was refused what; nil for nowhere. No value and no ticket

@@ -2,7 +2,7 @@
 // who is at the other end, decides what that peer may do, and has one method
 // for each verb of the protocol. It knows nothing of WeChat, of the store or of how a
 // credential is fetched: whatever a request asks for, it asks of an [Engine]; what WeChat has
-// pushed goes to an [Inbox], unread.
+// pushed goes to an [Inbox], unread; what a backup holds, it does not look at.
 //
 // # Bytes, and how they arrive
 //
@@ -18,14 +18,55 @@
 // The replies to all requests that arrived together go out in one write. A GET of a
 // value that is held takes no lock that waits and allocates nothing.
 //
+// # One user does not starve another
+//
+// The unit of fairness is the uid: it is what a looping pool of workers has in common, and what a peer
+// cannot make more of. Of all that is scarce, a user has a share (see [Config] and limits.go):
+//
+//	connections         as many as are free: half of MaxConns alone, a third each of two, and
+//	                    always one for who has none; the rest is answered BUSY
+//	requests            UserRate a second; beyond it the connection is not read for as long as
+//	                    its turn takes, so a loop runs slower and nothing is refused
+//	requests that wait  MaxUserWaits; BUSY beyond
+//	watches, lists of   256; 4 at once, further ones wait their turn
+//	all there is
+//	long lines, peers   64 of each at once; further ones are closed, so that what they make
+//	that do not read    the daemon hold is bounded
+//
+// A session draws its requests from the user's allowance in rations of 64, so a GET costs a
+// subtraction for it: no lock, no atomic operation, no look at the clock. What takes
+// long (LIST, STATS) is paid for by the time it took.
+//
+// Root and the daemon's own user are operators: none of this binds them, and their connections take
+// nobody's place. A quarter of the process's descriptors is left to them and to the rest of
+// the daemon; should all be in use, a few spares are given up to see whose connection
+// waits, and an operator's is kept. What no program can share out is the kernel's queue of a
+// socket: who connects in a loop can keep it full, and others have to try again. A second
+// socket, for operators alone, has a queue of its own; Serve may be called for both.
+//
+// # Audit
+//
+// Who has done what, and who was refused, stands in the log named "audit" (audit.go); who has read
+// what is counted (usage.go), for STATUS. Both are bounded, whatever peers do.
+//
+// # Who may see what
+//
+// A name that no rule shows to a peer is answered like one that does not exist, by every verb, to the
+// byte, and without being looked up, so the time it takes says no more than the words.
+// LIST asks for nothing under a prefix that no pattern of the peer's can match. STATS is
+// of the peer's own user, unless it is granted on every name: calls by path, and
+// what others ask for, tell which kinds of credentials there are.
+//
 // # Limits
 //
 // A connection costs its goroutine and a read buffer of 4 KiB, which grows to the
 // longest line only while such a line is under way; replies are written as soon as
 // there are 64 KiB of them. A peer that reads nothing of its replies for
 // [Config].WriteTimeout is closed. One that begins a line and does not end it is closed after
-// LineTimeout. One that says nothing may stay, as long as there are fewer
-// than MaxConns: workers of PHP keep connections for days, and the kernel closes those of the dead.
+// LineTimeout. One that says nothing may stay, as long as there is room:
+// workers of PHP keep connections for days, and the kernel closes those of the dead.
+// Measured, one user who does its worst with 4096 connections makes the daemon hold 40 MB,
+// and 100 MB for some seconds by not reading (siege_test.go).
 //
 // # Half-closed, gone, stopping
 //
@@ -47,6 +88,6 @@
 //	connection   Serve         Serve            its conn and session, running jobs too
 //	lookout      a conn        that conn        the conn's reading side while a job waits
 //
-// Lock order: conns.mu, then conn.mu; the rest are leaves. None is held while a call
+// Lock order: conns.mu, then conn.mu; the rest (users.mu, usage.mu, names.mu) are leaves. None is held while a call
 // to the engine is made, or one to the kernel that may wait.
 package server

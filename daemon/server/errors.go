@@ -18,6 +18,8 @@ var (
 	errWaits     = &protocol.Error{Code: protocol.Busy, RetryAfter: time.Second, Message: "too many requests of this user are waiting"}
 	errWatches   = &protocol.Error{Code: protocol.Busy, RetryAfter: time.Second, Message: "too many watches of this user"}
 	errLists     = &protocol.Error{Code: protocol.Busy, RetryAfter: time.Second, Message: "too many lists of this user are being written"}
+	errBackups   = &protocol.Error{Code: protocol.Busy, RetryAfter: time.Second, Message: "another backup is being made"}
+	errNoBackup  = &protocol.Error{Code: protocol.NotFound, RetryAfter: protocol.Never, Message: "nothing is kept that could be backed up"}
 	errLong      = &protocol.Error{Code: protocol.Busy, RetryAfter: time.Second, Message: "too many long lines of this user are under way; closing the connection"}
 	errNotTicket = &protocol.Error{Code: protocol.BadRequest, RetryAfter: protocol.Never,
 		Message: "SIGN: only a jsapi_ticket or an agent_config_ticket signs"}

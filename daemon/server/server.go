@@ -27,13 +27,14 @@ type Server struct {
 	pace  rate      // of a user's requests
 	began time.Time // the zero of clock
 
-	access atomic.Pointer[access]
-	users  users
-	usage  usage
-	audit  audit
-	outs   sync.Pool     // of *[]byte, empty: room for replies
-	open   atomic.Int64  // connections being served, operators' among them
-	faults atomic.Uint32 // the number of the last fault: what ties a reply to the log
+	access  atomic.Pointer[access]
+	users   users
+	usage   usage
+	audit   audit
+	outs    sync.Pool     // of *[]byte, empty: room for replies
+	backups gauge         // being made or sent
+	open    atomic.Int64  // connections being served, operators' among them
+	faults  atomic.Uint32 // the number of the last fault: what ties a reply to the log
 
 	// turnaways are connections that are being told, at leisure, that there are too many.
 	turnaways atomic.Int64

@@ -234,6 +234,8 @@ func (s *session) answer(line []byte) action {
 		return s.stats()
 	case protocol.VerbWatch:
 		return s.watch(r.Args[0])
+	case protocol.VerbBackup:
+		return s.backup()
 	case protocol.VerbQuit:
 		return s.quit()
 	}

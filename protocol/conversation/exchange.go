@@ -54,7 +54,7 @@ func replyLength(request string, lines []string) (int, error) {
 		return 1, nil
 	}
 	switch r.Verb {
-	case protocol.VerbList, protocol.VerbStatus, protocol.VerbHistory, protocol.VerbStats:
+	case protocol.VerbList, protocol.VerbStatus, protocol.VerbHistory, protocol.VerbStats, protocol.VerbBackup:
 		n, err := protocol.ParseCount(fields)
 		return n + 1, err
 	case protocol.VerbWatch:
