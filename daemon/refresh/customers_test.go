@@ -280,6 +280,26 @@ func TestACustomersGrantIsUsedKeptAndNeverShown(t *testing.T) {
 	})
 }
 
+func TestTheChildOfAHeldCustomerWaitsInPeace(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := newPlatform("wxa")
+		r := start(t, Config{Catalog: p.catalog()})
+		r.mustPush("ticket", time.Now())
+		r.mustPut(customer("wxa", "refresh_token"), "refresh")
+		r.mustGet(customer("wxa", "jsapi_ticket"))
+		p.token.answers(func(context.Context, fetchers.Ask, int) (fetchers.Token, error) {
+			return fetchers.Token{}, refusal(61023, fetchers.Reauthorize)
+		})
+		for range 6 * 60 {
+			time.Sleep(time.Minute)
+			_, _ = r.get(customer("wxa", "jsapi_ticket"))
+		}
+		if n := r.counts.failed.Load(); n > 6*60+100 {
+			t.Errorf("failed refreshes in six hours of asking once a minute: got %d", n)
+		}
+	})
+}
+
 func TestMadeUpCustomersCostNothing(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var children []string

@@ -108,7 +108,7 @@ func (e *Engine) fetch(en *entry, spec *Spec, f *flight) (got answer, err error)
 		if err != nil {
 			return got, err
 		}
-		ask.Grant = grant.Value
+		ask.Grant, f.grant = grant.Value, grant.Value
 	}
 	call := func(parent secret.Text) (err error) {
 		ask.Parent = parent

@@ -119,6 +119,9 @@ func (e *Engine) hand(en *entry, f *flight, a Attempt, got answer) {
 	held := en.written
 	en.flight, en.hold, en.landed = nil, nil, true
 	en.history.add(a)
+	if en.gone == nil {
+		e.tellLocked(en, e.clock.Now(), false)
+	}
 	en.mu.Unlock()
 	e.counts.refreshed(a.Outcome)
 	f.finish(&credential{text: got.text, issued: got.sent, end: got.sent.Add(got.life), life: got.life}, nil)
@@ -188,7 +191,9 @@ func (e *Engine) crash(en *entry, spec *Spec, f *flight, a Attempt, got answer, 
 	switch why = en.gone; {
 	case why != nil:
 	case moot || en.spec.Load().Settings != spec.Settings:
-		en.hold, en.refresh, moot = nil, now, true
+		// Readers ask at once; the schedule a moment later, so that whatever keeps changing
+		// makes no hot loop.
+		en.hold, en.refresh, moot = nil, now.Add(soonest), true
 	default:
 		en.hold, en.refresh = h, h.until
 		e.sleepLocked(en, f.parent, now)

@@ -35,7 +35,7 @@ func (e *Engine) sleepLocked(en *entry, used secret.Text, now clock.Instant) {
 	if c := pe.valid(now); c != nil && c.text != used {
 		woken := *en.hold
 		woken.until = now
-		en.hold, en.refresh = &woken, now
+		en.hold, en.refresh = &woken, now.Add(soonest) // not at once: see crash
 	}
 }
 
@@ -94,11 +94,17 @@ func (e *Engine) unhold(all []*entry) error {
 
 // forget deletes records. Where several may be about one name it is called in the name's turn.
 func (e *Engine) forget(stray []record.Record) error {
+	if err := e.writeAll(stray); err != nil {
+		return fmt.Errorf("delete what is of no use any more: %w", err)
+	}
+	return nil
+}
+
+// writeAll writes recs, not too many at once.
+func (e *Engine) writeAll(recs []record.Record) error {
 	var errs []error
-	for batch := range slices.Chunk(stray, forgetBatch) {
-		if err := e.cfg.Store.Put(context.Background(), batch...); err != nil {
-			errs = append(errs, fmt.Errorf("delete what is of no use any more: %w", err))
-		}
+	for batch := range slices.Chunk(recs, forgetBatch) {
+		errs = append(errs, e.cfg.Store.Put(context.Background(), batch...))
 	}
 	return errors.Join(errs...)
 }
