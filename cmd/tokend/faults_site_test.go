@@ -38,6 +38,9 @@ type faultSite struct {
 	seq   int               // of customers
 }
 
+// twoHours is how long WeChat's tokens live.
+const twoHours = 2 * time.Hour
+
 // rounds is how often to break something: short in every run of the tests, long with -faults.
 func rounds(short, long int) int {
 	if *faults {
@@ -184,17 +187,28 @@ func (s *faultSite) customer(c *clientlib.Client) (string, error) {
 // spawn starts a daemon without waiting for it.
 func (s *faultSite) spawn() {
 	s.t.Helper()
+	s.launch(exec.Command("tokend", "serve", "--config", s.file()))
+}
+
+// launch is spawn by another command line.
+func (s *faultSite) launch(cmd *exec.Cmd) {
+	s.t.Helper()
 	log, err := os.OpenFile(s.dir+"/log", os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	defer log.Close()
-	cmd := exec.Command("tokend", "serve", "--config", s.file())
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
 	s.daemon = cmd
+	s.t.Cleanup(func() {
+		if cmd.ProcessState == nil {
+			_ = cmd.Process.Kill()
+			_ = cmd.Wait()
+		}
+	})
 }
 
 // answers waits until the daemon that was spawned answers.

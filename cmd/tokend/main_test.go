@@ -17,6 +17,7 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"tokend":   main,
 		"hardened": hardened,
+		"stranger": stranger,
 	})
 }
 

@@ -1,0 +1,199 @@
+package main
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"tokend/clientlib"
+	"tokend/daemon/store"
+)
+
+// disguises are the forms in which a secret is still one.
+func disguises(secret string) map[string]string {
+	return map[string]string{
+		"in clear":  secret,
+		"in hex":    hex.EncodeToString([]byte(secret)),
+		"in base64": strings.TrimRight(base64.StdEncoding.EncodeToString([]byte(secret)), "="),
+	}
+}
+
+// shows fails if text has a canary in it.
+func shows(t *testing.T, what, text string, canaries []string) {
+	t.Helper()
+	for _, c := range canaries {
+		for how, form := range disguises(c) {
+			if strings.Contains(text, form) {
+				t.Errorf("%s shows a secret or a value (of %d bytes, %s)", what, len(c), how)
+			}
+		}
+	}
+}
+
+// found counts the canaries in the files of a directory, in any disguise.
+func found(t *testing.T, dir string, canaries []string) (n, files int) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		files++
+		for _, c := range canaries {
+			for _, form := range disguises(c) {
+				if bytes.Contains(b, []byte(form)) {
+					n++
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n, files
+}
+
+// canaries uses every kind of secret there is, and returns all that were used: configured secrets, tokens,
+// tickets, grants old and new, codes.
+func (s *faultSite) canaries() []string {
+	s.t.Helper()
+	all := []string{faultPlatformSecret, faultTemplateSecret, faultSigns, faultAESKey}
+	for _, a := range s.accounts {
+		all = append(all, a.Secret)
+	}
+	must := func(err error) {
+		s.t.Helper()
+		if err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	ticket, err := s.pushTicket(s.client)
+	must(err)
+	all = append(all, ticket)
+	owner := "open_platform/" + faultPlatform
+	for range 3 {
+		child := s.newChild("wxput")
+		grant := s.wechat.AddCustomer(faultPlatform, child)
+		must(s.client.Put(s.t.Context(), owner+"/"+child+"/refresh_token", clientlib.Secret(grant)))
+		all = append(all, grant, s.good(s.client, owner+"/"+child+"/access_token"), s.wechat.CurrentGrant(faultPlatform, child))
+
+		child = s.newChild("wxcode")
+		code := s.wechat.Authorize(faultPlatform, child)
+		all = append(all, code, s.wechat.CurrentGrant(faultPlatform, child))
+		name, err := s.client.Exchange(s.t.Context(), owner, clientlib.Secret(code))
+		must(err)
+		all = append(all, s.good(s.client, name+"/access_token"), s.good(s.client, name+"/jsapi_ticket"), s.wechat.CurrentGrant(faultPlatform, child))
+
+		corp := s.newChild("wwcode")
+		permanent := s.wechat.AddCustomer(faultTemplate, corp)
+		must(s.client.Put(s.t.Context(), "open_work/"+faultTemplate+"/"+corp+"/permanent_code", clientlib.Secret(permanent)))
+		all = append(all, permanent, s.good(s.client, "open_work/"+faultTemplate+"/"+corp+"/access_token"))
+	}
+	for _, a := range s.accounts {
+		for _, name := range a.Names() {
+			all = append(all, s.good(s.client, name))
+		}
+	}
+	return all
+}
+
+// TestStateHoldsNothingInClear looks for every secret, token, ticket, grant and code in all files of a sealed state
+// directory: as a kill leaves them, as a stop does, after the key was changed, and in a backup. Unsealed they
+// are found, so it is the sealing that hides them.
+func TestStateHoldsNothingInClear(t *testing.T) {
+	t.Parallel()
+	const key, next = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff", "ffeeddccbbaa99887766554433221100ffeeddccbbaa99887766554433221100"
+	clear := newFaultSite(t, twoHours)
+	clear.spawn()
+	clear.answers()
+	used := clear.canaries()
+	clear.kill()
+	if n, _ := found(t, filepath.Join(clear.dir, "state"), used); n < 20 {
+		t.Errorf("found in an unsealed state: %d of %d: the search is no good", n, len(used))
+	}
+
+	s := newFaultSite(t, twoHours)
+	s.conf.LogLevel = "trace"
+	state := filepath.Join(s.dir, "state")
+	sealed := func(k string) { s.configure("encryption_key = \""+k+"\"\n", faultTables()) }
+	sealed(key)
+	canaries := []string{key, next}
+	files := 0
+	look := func(when string) {
+		t.Helper()
+		n, f := found(t, state, canaries)
+		if n > 0 {
+			t.Errorf("%s: %d secrets in the state directory", when, n)
+		}
+		files += f
+	}
+	for range rounds(2, 20) {
+		s.spawn()
+		s.answers()
+		canaries = append(canaries, s.canaries()...)
+		look("while it runs")
+		s.kill()
+		look("after a kill")
+	}
+	s.spawn()
+	s.answers()
+	if code := s.end(syscall.SIGTERM); code != 0 {
+		t.Errorf("exit status: got %d, want 0", code)
+	}
+	look("after a stop")
+
+	old, err := hex.DecodeString(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed, err := hex.DecodeString(next)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Rekey(t.Context(), store.Config{Dir: state, Key: old}, changed); err != nil {
+		t.Fatal(err)
+	}
+	look("after the key was changed")
+	out, err := exec.Command("tokend", "serve", "--config", s.file()).CombinedOutput()
+	if err == nil {
+		t.Error("the old key opens the store")
+	}
+	shows(t, "the refusal of the old key", string(out), canaries)
+	look("after the old key was refused")
+	sealed(next)
+	s.spawn()
+	s.answers()
+	canaries = append(canaries, s.canaries()...)
+	look("with the new key")
+	s.kill()
+
+	st, err := store.Open(store.Config{Dir: state, Key: changed})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var backup strings.Builder
+	if err := st.Backup(&backup); err != nil {
+		t.Error(err)
+	}
+	if err := st.Close(); err != nil {
+		t.Error(err)
+	}
+	shows(t, "a backup", backup.String(), canaries)
+	log := s.log()
+	if !strings.Contains(log, "[DEBUG]") || backup.Len() == 0 {
+		t.Error("nothing to look through")
+	}
+	shows(t, "the log", log, canaries)
+	t.Logf("%d secrets looked for in %d files, a backup of %d bytes and a log of %d: none found", len(canaries), files, backup.Len(), len(log))
+}
