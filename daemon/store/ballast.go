@@ -90,20 +90,9 @@ func (b ballast) makeRoom(need uint64) error {
 }
 
 // checkRoom returns ErrDiskFull if there is less free space than a commit needs. The
-// ballast is spent if that helps, and only then: it is of more use to a restart.
-func (s *Store) checkRoom() error {
-	reserve := s.reserve.Load()
-	err := checkSpace(s.dir, reserve)
-	if err == nil || !errors.Is(err, ErrDiskFull) || reserve < ballastSize || !s.ballast.there() {
-		return err
-	}
-	if checkSpace(s.dir, reserve-ballastSize) != nil {
-		return err
-	}
-	s.ballast.release()
-	s.wake()
-	return checkSpace(s.dir, reserve)
-}
+// ballast is not spent for that: a disk that fills up takes it within a second, and then the
+// restart lacks it.
+func (s *Store) checkRoom() error { return checkSpace(s.dir, s.reserve.Load()) }
 
 // freeSpace returns how many bytes unprivileged users may still write to the file system
 // of dir.

@@ -8,6 +8,7 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/hashicorp/go-hclog"
@@ -97,6 +98,7 @@ func findHeader(dir string, s sealer) (h header, made bool, err error) {
 // damage; what it had started by then is left behind, in a directory that is about to
 // be moved aside.
 func openBadger(dir string, log hclog.Logger) (db *badger.DB, err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true)) // of its logs, which it reads here
 	defer func() {
 		if p := recover(); p != nil {
 			db, err = nil, fmt.Errorf("%w: badger panicked: %v", errDamaged, p)
@@ -144,11 +146,14 @@ func (d *database) readSequence() error {
 			return err
 		}
 	}
-	m, last, err := openMark(d.dir)
+	m, last, damaged, err := openMark(d.dir)
 	if err != nil {
 		return err
 	}
 	d.mark = m
+	if damaged {
+		d.log.Warn("the sequence mark is damaged: the loss of the last commits would go unseen this once", "file", markFile)
+	}
 	if last > d.sequence {
 		// Number on from the mark: the gap is then reported until the next
 		// commit, and no longer.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 	"syscall"
 )
 
@@ -29,7 +30,8 @@ var (
 
 	// ErrFailed: the disk refused a commit. What became of that commit is
 	// unknown, and what a later one would write behind it might not be found again;
-	// so all further ones are refused until the store is opened anew.
+	// so all further ones are refused until the store has opened its database anew, which it
+	// does by itself as soon as the disk permits. Until then reads may fail with it too.
 	ErrFailed = errors.New("store: the disk failed")
 
 	// ErrTooLarge: a record or a Put exceeds what one transaction holds.
@@ -63,7 +65,7 @@ func faultf(kind error, format string, args ...any) error {
 // over with an empty database would not mend any of them, and would cost what
 // the full one knows.
 var surroundings = []error{
-	ErrLocked, ErrKey, ErrVersion, ErrDiskFull, fs.ErrPermission,
+	ErrLocked, ErrKey, ErrVersion, ErrDiskFull, fs.ErrPermission, syscall.EACCES, syscall.EPERM,
 	syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS,
 	syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM,
 }
@@ -71,9 +73,18 @@ var surroundings = []error{
 // diagnose marks err as damage unless the surroundings explain it.
 func diagnose(err error) error {
 	for _, s := range surroundings {
-		if errors.Is(err, s) {
+		if is(err, s) {
 			return err
 		}
 	}
 	return fmt.Errorf("%w: %w", errDamaged, err)
+}
+
+// passing reports whether err, though it looks like damage, may be gone at the next attempt.
+func passing(err error) bool { return err != nil && is(err, syscall.EIO) }
+
+// is is errors.Is, also for what Badger has wrapped: it keeps the text of an error only.
+func is(err, target error) bool {
+	errno, ok := target.(syscall.Errno)
+	return errors.Is(err, target) || ok && strings.Contains(err.Error(), errno.Error())
 }

@@ -5,7 +5,6 @@ import (
 	"math/bits"
 	"os"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"tokend/daemon/store/journal"
@@ -233,6 +232,3 @@ func probe(dir string) error {
 	err := writeSynced(path, make([]byte, 4096))
 	return errors.Join(err, os.Remove(path))
 }
-
-// passing reports whether err may be gone at the next attempt, although it looks like damage.
-func passing(err error) bool { return errors.Is(err, syscall.EIO) }

@@ -25,9 +25,9 @@ const (
 
 // children are what a child can do. Each prints "ready" when it begins.
 var children = map[string]func(dir string) error{
-	"put":    putUntilKilled,
-	"rekey":  rekeyOnce,
-	"grants": grantsUntilKilled,
+	"put":   putUntilKilled,
+	"rekey": rekeyOnce,
+	"work":  workUntilKilled,
 }
 
 func TestMain(m *testing.M) {
@@ -154,5 +154,3 @@ func killOne(t *testing.T, dir string, acked map[string]int) int {
 	_ = child.Wait() // killed: that is what was wanted
 	return n
 }
-
-func grantsUntilKilled(dir string) error { return nil }

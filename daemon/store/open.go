@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -60,6 +61,13 @@ func Open(cfg Config) (_ *Store, err error) {
 	s.wg.Go(s.keep)
 	return s, nil
 }
+
+// openRetries is how often a database is tried again, after openPause, that gives an error of the disk
+// and might be taken for a damaged one.
+const (
+	openRetries = 3
+	openPause   = 500 * time.Millisecond
+)
 
 // opening is a store on its way to being open. What it has opened is in db and journal.
 type opening struct {
@@ -128,6 +136,14 @@ func (o *opening) open() error {
 		return err
 	}
 	db, err := openDatabase(o.at.current(), o.sealer(), o.log)
+	for range openRetries {
+		if !passing(err) {
+			break
+		}
+		o.log.Warn("the database could not be read: trying again", "error", err)
+		time.Sleep(openPause)
+		db, err = openDatabase(o.at.current(), o.sealer(), o.log)
+	}
 	if errors.Is(err, errDamaged) {
 		db, err = o.at.startOver(o.sealer(), o.log, err)
 	}

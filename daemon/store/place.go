@@ -79,9 +79,10 @@ func aside(path string) string {
 // startOver moves a database that cannot be read aside and returns an empty one.
 func (p place) startOver(s sealer, log hclog.Logger, cause error) (*database, error) {
 	to := aside(p.current())
-	if err := errors.Join(os.Rename(p.current(), to), syncDir(string(p))); err != nil {
+	if err := os.Rename(p.current(), to); err != nil {
 		return nil, errors.Join(cause, err)
 	}
+	// That the name is durable is seen to where the next database is made.
 	log.Error("the store cannot be read: it was moved aside, and tokend starts with an empty one and the grants of the journal", "moved_to", to, "error", cause)
 	return openDatabase(p.current(), s, log)
 }

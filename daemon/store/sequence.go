@@ -25,13 +25,12 @@ const (
 )
 
 // openMark opens the mark in dir and returns the number in it; 0 where there is
-// none that can be read.
-func openMark(dir string) (mark, uint64, error) {
+// none that can be read. damaged reports whether one of its slots is neither empty nor whole.
+func openMark(dir string) (m mark, last uint64, damaged bool, err error) {
 	f, err := os.OpenFile(filepath.Join(dir, markFile), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return mark{}, 0, err
+		return mark{}, 0, false, err
 	}
-	var last uint64
 	var b [markSize]byte
 	for slot := range int64(2) {
 		if n, _ := f.ReadAt(b[:], slot*markStride); n < markSize {
@@ -39,9 +38,11 @@ func openMark(dir string) (mark, uint64, error) {
 		}
 		if binary.BigEndian.Uint32(b[8:]) == crc32.ChecksumIEEE(b[:8]) {
 			last = max(last, binary.BigEndian.Uint64(b[:8]))
+		} else if b != [markSize]byte{} {
+			damaged = true
 		}
 	}
-	return mark{f}, last, nil
+	return mark{f}, last, damaged, nil
 }
 
 // set writes number n.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/options"
@@ -53,6 +54,8 @@ func checkTable(dir string, id uint64) (err error) {
 	if err != nil {
 		return fmt.Errorf("map %d bytes: %w", info.Size(), err)
 	}
+	// A sector that cannot be read is a fault, which ends the process unless it is a panic.
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("%w: malformed", errDamaged) // the panic's text quotes the table

@@ -1,0 +1,202 @@
+package store
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// run runs a command of the system.
+func run(t *testing.T, name string, args ...string) {
+	t.Helper()
+	if out, err := exec.CommandContext(t.Context(), name, args...).CombinedOutput(); err != nil {
+		t.Fatalf("%s %v: %v\n%s", name, args, err, out)
+	}
+}
+
+// TestADiskThatRefuses has the disk fail in the ways of a dying controller: what was acknowledged
+// stays, and writing comes back with the disk, without a restart.
+func TestADiskThatRefuses(t *testing.T) {
+	needTools(t, "strace")
+	tests := []struct{ name, calls, when string }{
+		{"the database's sync once", "msync", "20"},
+		{"the journal's sync once", "fsync", "12"},
+		{"all of it for a while", "msync,fsync,fdatasync", "30..31"},
+	}
+	for _, test := range tests[:rounds(1, len(tests))] {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			dir := newStateDir(t)
+			filled(t, Config{Dir: dir, Key: key1}, grant("grant0", "0"))
+			// The counts are each thread's own.
+			w := startWorker(t, dir, "strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace="+test.calls,
+				"-e", fmt.Sprintf("inject=%s:error=EIO:when=%s", test.calls, test.when))
+			enough := rounds(50, 300)
+			eventually(t, "the disk has refused something, and all is taken again", func() bool {
+				tokens, grants, refusedTokens, refusedGrants := w.counts()
+				if test.calls == "fsync" {
+					return tokens > enough && grants > enough // the database covers for the journal
+				}
+				return refusedTokens+refusedGrants > 0 && tokens > enough && grants > enough
+			})
+			// It goes on at the end.
+			before, _, _, _ := w.counts()
+			eventually(t, "tokens are written", func() bool { now, _, _, _ := w.counts(); return now > before+20 })
+			w.kill()
+			w.wantAcked(t, dir)
+			tokens, grants, refusedTokens, refusedGrants := w.counts()
+			t.Logf("tokens %d, refused %d; grants %d, refused %d", tokens, refusedTokens, grants, refusedGrants)
+		})
+	}
+}
+
+// TestAFullDisk fills the disk under a store at work, to the last byte: reads go on, grants are
+// taken by the journal, a restart comes up, and tokens are taken again when there is room.
+func TestAFullDisk(t *testing.T) {
+	needRoot(t)
+	disk := t.TempDir()
+	if err := unix.Mount("tokend-test", disk, "tmpfs", 0, "size=64m,mode=0700"); err != nil {
+		lacking(t, "a tmpfs of its own: "+err.Error())
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(disk, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	dir := filepath.Join(disk, "state")
+	w := startWorker(t, dir)
+	eventually(t, "it works", func() bool { tokens, grants, _, _ := w.counts(); return tokens > 50 && grants > 50 })
+	filler := filepath.Join(disk, "filler")
+	fillUp(t, filler)
+	eventually(t, "tokens are refused", func() bool { _, _, refused, _ := w.counts(); return refused > 0 })
+	_, before, _, _ := w.counts()
+	time.Sleep(time.Duration(rounds(300, 30_000)) * time.Millisecond)
+	_, after, _, _ := w.counts()
+	if after <= before {
+		t.Errorf("grants taken on the full disk: %d", after-before)
+	}
+
+	// Killed and started again on the full disk.
+	w.kill()
+	fillUp(t, filler)
+	again := startWorker(t, dir)
+	fillUp(t, filler)
+	eventually(t, "grants are taken after a restart", func() bool { _, grants, _, _ := again.counts(); return grants > 20 })
+	time.Sleep(time.Duration(rounds(300, 30_000)) * time.Millisecond)
+	again.wait(t, w)
+
+	if err := os.Remove(filler); err != nil {
+		t.Fatal(err)
+	}
+	tokens, _, _, refused := again.counts()
+	eventually(t, "tokens are taken again", func() bool { now, _, _, _ := again.counts(); return now > tokens+20 })
+	if refused > 0 {
+		t.Errorf("grants refused on the full disk: %d", refused)
+	}
+	again.end(t)
+	again.wantAcked(t, dir)
+	tokens, grants, refusedTokens, _ := again.counts()
+	t.Logf("on the full disk %d grants, after a restart %d; %d tokens refused, %d taken", after-before, grants, refusedTokens, tokens)
+}
+
+// wait carries over what an earlier worker was told: it holds for the later one too.
+func (w *worker) wait(t *testing.T, earlier *worker) {
+	t.Helper()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for kind, n := range earlier.acked {
+		w.acked[kind] = max(w.acked[kind], n)
+	}
+}
+
+// fillUp makes path as long as the disk permits.
+func fillUp(t *testing.T, path string) {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for block := make([]byte, 1<<20); len(block) > 0; {
+		if _, err := f.Write(block); err != nil {
+			block = block[:len(block)/2]
+		}
+	}
+}
+
+// ext4Shutdown is EXT4_IOC_SHUTDOWN, and ext4NoFlush its flag that nothing more is written, the journal
+// of the file system included: a power cut, but for the disk's own cache.
+const (
+	ext4Shutdown = 0x8004587d
+	ext4NoFlush  = 2
+)
+
+// TestPowerCuts cuts the power of a store at work at random instants: what was acknowledged is
+// there afterwards, and the store opens.
+func TestPowerCuts(t *testing.T) {
+	needRoot(t)
+	needTools(t, "mkfs.ext4", "mount", "losetup")
+	if testing.Short() {
+		t.Skip("takes a loop device")
+	}
+	image, disk := filepath.Join(t.TempDir(), "disk"), t.TempDir()
+	if err := os.WriteFile(image, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(image, 128<<20); err != nil {
+		t.Fatal(err)
+	}
+	run(t, "mkfs.ext4", "-q", "-F", image)
+	if out, err := exec.CommandContext(t.Context(), "mount", "-o", "loop", image, disk).CombinedOutput(); err != nil {
+		lacking(t, "a loop device: "+string(out))
+	}
+	mounted := true
+	t.Cleanup(func() {
+		if mounted {
+			_ = unix.Unmount(disk, 0)
+		}
+	})
+	dir := filepath.Join(disk, "state")
+	var tokens, grants int
+	n := rounds(2, 50)
+	for range n {
+		w := startWorker(t, dir)
+		time.Sleep(time.Duration(20+rand.IntN(400)) * time.Millisecond)
+		cutPower(t, disk)
+		w.kill()
+		// The loop device holds on to the image a little longer than the mount.
+		run(t, "umount", disk)
+		mounted = false
+		run(t, "mount", "-o", "loop", image, disk)
+		mounted = true
+		w.wantAcked(t, dir)
+		moreTokens, moreGrants, _, _ := w.counts()
+		tokens, grants = tokens+moreTokens, grants+moreGrants
+	}
+	if tokens < 10*n || grants < 10*n {
+		t.Errorf("only %d tokens and %d grants were acknowledged: the test proves little", tokens, grants)
+	}
+	broken, err := filepath.Glob(filepath.Join(dir, "*.broken-*"))
+	if err != nil || len(broken) > 0 {
+		t.Errorf("taken for damage: %v, %v", broken, err)
+	}
+	t.Logf("%d power cuts, %d tokens and %d grants acknowledged, none lost", n, tokens, grants)
+}
+
+func cutPower(t *testing.T, disk string) {
+	t.Helper()
+	f, err := os.Open(disk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := unix.IoctlSetPointerInt(int(f.Fd()), ext4Shutdown, ext4NoFlush); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,218 @@
+package store
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"tokend/daemon/record"
+)
+
+// workUntilKilled is what a daemon does to its store, day in, day out: tokens are fetched and
+// grants rotate, each with a number higher than the one before. What was acknowledged and what
+// was refused is printed line by line, and so is a read that failed. When standard input ends,
+// the store is closed.
+func workUntilKilled(dir string) error {
+	log := hclog.New(&hclog.LoggerOptions{Output: os.Stderr, Level: hclog.Info})
+	s, err := Open(Config{Dir: dir, Key: key1, Logger: log})
+	if err != nil {
+		return err
+	}
+	fmt.Println("ready")
+	stop, ended := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	work := func(kind string, put func(n int) error) {
+		wg.Go(func() {
+			for n := int(time.Now().UnixMilli()); stop.Err() == nil; n++ {
+				if err := put(n); err != nil {
+					fmt.Println("refused", kind, n, err)
+				} else {
+					fmt.Println("acked", kind, n)
+				}
+				time.Sleep(2 * time.Millisecond)
+			}
+		})
+	}
+	ctx := context.Background()
+	for g := range 3 {
+		kind := fmt.Sprint("grant", g)
+		work(kind, func(n int) error {
+			v := fmt.Sprint(n)
+			if err := s.Put(ctx, grant(kind, v), rec("of "+kind, v)); err != nil {
+				return err
+			}
+			if r, err := s.Get(record.Grants, kind); err != nil || string(r.Value) != v {
+				fmt.Println("misread", kind, n, string(r.Value), err)
+			}
+			return nil
+		})
+	}
+	work("token", func(n int) error { return s.Put(ctx, rec("token", fmt.Sprint(n, strings.Repeat(" ", 2000)))) })
+	_, _ = io.Copy(io.Discard, os.Stdin)
+	ended()
+	wg.Wait()
+	err = s.Close()
+	fmt.Println("closed")
+	return err
+}
+
+// worker is a child that works, and what it has said.
+type worker struct {
+	cmd   *exec.Cmd
+	stdin io.Closer
+	done  chan struct{} // closed when it has said its last
+
+	mu      sync.Mutex
+	acked   map[string]int // highest number, by kind
+	acks    map[string]int // how many
+	refused map[string]int
+	misread []string
+}
+
+// startWorker starts a child on dir, behind a prefix of other commands, and waits until it is ready.
+func startWorker(t *testing.T, dir string, prefix ...string) *worker {
+	t.Helper()
+	w := &worker{
+		cmd: child(t, "work", dir, prefix...), done: make(chan struct{}),
+		acked: map[string]int{}, acks: map[string]int{}, refused: map[string]int{},
+	}
+	var said logBuffer
+	w.cmd.Stderr = &said
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the child's log:\n%s", &said)
+		}
+	})
+	stdin, err := w.cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.stdin = stdin
+	out, err := w.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A group of its own: a tracer that is killed lets go of the child.
+	w.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := w.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(out)
+	if !lines.Scan() || lines.Text() != "ready" {
+		_ = w.cmd.Wait()
+		t.Fatalf("the child said %q", lines.Text())
+	}
+	go func() {
+		defer close(w.done)
+		for lines.Scan() {
+			w.hear(lines.Text())
+		}
+	}()
+	t.Cleanup(w.kill) // before its log is looked at
+	return w
+}
+
+func (w *worker) hear(line string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var what, kind string
+	var n int
+	if _, err := fmt.Sscan(line, &what, &kind, &n); err != nil {
+		return // the last line of one that was killed may be cut
+	}
+	switch what {
+	case "acked":
+		w.acked[kind] = max(w.acked[kind], n)
+		w.acks[kind]++
+	case "refused":
+		w.refused[kind]++
+	default:
+		w.misread = append(w.misread, line)
+	}
+}
+
+// counts returns how many Puts of tokens and of grants were acknowledged and refused.
+func (w *worker) counts() (tokens, grants, tokensRefused, grantsRefused int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for kind, n := range w.acks {
+		if kind == "token" {
+			tokens += n
+		} else {
+			grants += n
+		}
+	}
+	for kind, n := range w.refused {
+		if kind == "token" {
+			tokensRefused += n
+		} else {
+			grantsRefused += n
+		}
+	}
+	return
+}
+
+// kill kills the child, if it lives, and waits for its last word.
+func (w *worker) kill() {
+	_ = syscall.Kill(-w.cmd.Process.Pid, syscall.SIGKILL)
+	<-w.done
+	_ = w.cmd.Wait()
+}
+
+// end lets the child close its store.
+func (w *worker) end(t *testing.T) {
+	t.Helper()
+	_ = w.stdin.Close()
+	<-w.done
+	if err := w.cmd.Wait(); err != nil {
+		t.Errorf("the child ended badly: %v", err)
+	}
+}
+
+// wantAcked checks that the store in dir has what the child was told is durable, or what it tried
+// next, and that nothing was misread.
+func (w *worker) wantAcked(t *testing.T, dir string) {
+	t.Helper()
+	s, err := Open(Config{Dir: dir, Key: key1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, line := range w.misread {
+		t.Error(line)
+	}
+	for kind, want := range w.acked {
+		table, keys := record.Grants, []string{kind}
+		if kind == "token" {
+			table = record.Credentials
+		}
+		for _, key := range keys {
+			r, err := s.Get(table, key)
+			var got int
+			if err == nil {
+				_, err = fmt.Sscan(string(r.Value), &got)
+			}
+			if err != nil || got < want {
+				t.Errorf("%s: acknowledged %d, found %d, %v", kind, want, got, err)
+			}
+		}
+		if kind == "token" {
+			continue
+		}
+		if of, err := s.Get(record.Credentials, "of "+kind); err != nil || string(of.Value) < fmt.Sprint(want) {
+			t.Errorf("the token of %s: acknowledged %d, found %s, %v", kind, want, of.Value, err)
+		}
+	}
+}
