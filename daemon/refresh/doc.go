@@ -60,6 +60,7 @@
 //	dispatch   Run                    Run            the heap's head and what is due
 //	worker     Run, Config.Workers    Run            one scheduled refresh at a time
 //	save       Run                    Run            values that the disk has refused
+//	redate     Run                    Run            records of an earlier boot, until they are written anew
 //	flight     whoever finds no other Run            the fetch and landing of one entry
 //	exchange   Exchange, Accept, Run  Run            the way of one authorization code
 //

@@ -79,7 +79,10 @@ func settled(p *policy, before *credential, got answer) (after *credential, same
 		} else {
 			// Trust grows with how long WeChat has stood by the value past its end:
 			// the first repetition may have met its last moment.
-			past := max(got.sent.Sub(before.issued.Add(before.life)), soonest)
+			if c.overdue == 0 {
+				c.overdue = before.end
+			}
+			past := max(got.sent.Sub(c.overdue), soonest)
 			c.end = got.sent.Add(shrink(min(pastEnd, past), got.life))
 		}
 		return &c, true

@@ -59,6 +59,8 @@ type Engine struct {
 	clock         *clock.Clock
 	mark          mark
 	weixin, wecom host
+	turned        bool    // the wall clock stood before what was on disk
+	foreign       []dated // what an earlier boot has written; until Run
 
 	catalog  atomic.Pointer[Catalog]
 	index    *index

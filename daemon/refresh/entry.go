@@ -18,6 +18,10 @@ type credential struct {
 	life   time.Duration // the expires_in that it first came with
 	aged   bool          // it may be older than issued says
 
+	// overdue is the end that was recorded when WeChat first repeated the value past it; zero
+	// where it has not.
+	overdue clock.Instant
+
 	stamp    time.Time   // pushed: its own time
 	previous secret.Text // pushed: the value before it
 }
@@ -86,6 +90,8 @@ func (en *entry) stateLocked(now clock.Instant) State {
 		return Waiting
 	case en.hold != nil && en.hold.personal():
 		return Held
+	case en.hold == nil && en.spec.Load().Kind.policy().perAsk:
+		return Idle
 	case en.hold == nil && en.current.Load() == nil && len(en.history) == 0:
 		return Idle
 	}

@@ -231,12 +231,13 @@ func (e *Engine) gives(g gift) *amendment {
 // lives by it is gone at once, and all of it durably when Revoke returns nil. A
 // revocation that is older than the grant is history and changes nothing.
 func (e *Engine) Revoke(ctx context.Context, grant string, at time.Time) error {
-	at = believed(at, time.Now())
+	now := time.Now()
+	at = believed(at, now)
 	a := &amendment{grant: grant, ends: true}
 	a.apply = func(g *record.Grant) bool {
 		// Recorded also where there is no grant yet: the message may have overtaken the
 		// exchange of the authorization that it ends.
-		if g.At.After(at) || !g.Revoked.Before(at) {
+		if outranks(authorised(g), at, now) || g.Revoked.Equal(at) || outranks(g.Revoked, at, now) {
 			return false
 		}
 		g.Revoked = at
@@ -265,6 +266,21 @@ func believed(at, now time.Time) time.Time {
 		return now
 	}
 	return at
+}
+
+// outranks reports whether a, which was noted earlier, is later than b, which has come now. What is still
+// to come was noted by a clock that has been set back since, and outranks nothing.
+func outranks(a, b, now time.Time) bool { return a.After(b) && a.Sub(now) <= tolerance }
+
+// authorised returns when the customer gave the authorization that g lives by. A
+// rotation is WeChat's doing, not the customer's: it is no later word.
+func authorised(g *record.Grant) time.Time {
+	for _, v := range append([]record.Generation{g.Generation}, g.Earlier...) {
+		if v.Source != fromRotation {
+			return v.At
+		}
+	}
+	return time.Time{}
 }
 
 // tolerance is how far a message's own time may be from the host's.
@@ -299,12 +315,11 @@ func (g *grants) status(spec Spec, m mark) (Status, error) {
 		s.Durable = false
 	}
 	g.mu.Unlock()
-	if grant.Value == "" {
-		return s, nil
+	if grant.Value != "" {
+		s.State, s.FetchedAt, s.Generations = Fresh, grant.At.UTC(), 1+len(grant.Earlier)
+		s.Fingerprint = m.of(grant.Value)
 	}
-	s.State, s.FetchedAt, s.Generations = Fresh, grant.At.UTC(), 1+len(grant.Earlier)
-	s.Fingerprint = m.of(grant.Value)
-	if !grant.Live() {
+	if !grant.Revoked.IsZero() {
 		s.State, s.Held, s.ErrorAt = Held, true, grant.Revoked.UTC()
 		s.LastError = "taken back by the customer"
 	}

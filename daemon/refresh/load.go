@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"tokend/daemon/clock"
 	"tokend/daemon/record"
@@ -18,21 +17,13 @@ func (e *Engine) load() []error {
 	budgets, berrs := all(e.cfg.Store, record.Budgets, record.DecodeBudget)
 	errs = slices.Concat(errs, herrs, berrs)
 
-	var latest time.Time
-	for _, c := range values {
-		latest = wallOf(latest, c.Issued, c.Seen)
-	}
-	for _, h := range holds {
-		latest = wallOf(latest, h.Since)
-	}
-	for _, b := range budgets {
-		for _, s := range b.Slices {
-			latest = wallOf(latest, s.First, s.Last)
-		}
+	e.turned = e.turnedBack(values, holds, budgets)
+	if e.turned {
+		e.log.Warn("the wall clock stands before what was written last: every value is fetched anew")
 	}
 	stray := e.loadBudgets(budgets)
 	for _, c := range values {
-		useless, err := e.loadValue(c, latest)
+		useless, err := e.loadValue(c)
 		if err != nil {
 			errs = append(errs, err)
 		} else if useless {
@@ -53,6 +44,7 @@ func (e *Engine) load() []error {
 		en.mu.Unlock()
 	}
 	e.expect(now)
+	e.foreign = e.elsewhere(values, holds, budgets)
 	if err := e.forget(stray); err != nil {
 		errs = append(errs, err)
 	}
@@ -89,13 +81,19 @@ func (e *Engine) loadBudgets(budgets []record.Budget) (useless []record.Record) 
 }
 
 // loadValue takes over a value, and reports whether it is of no use.
-func (e *Engine) loadValue(r record.Credential, latest time.Time) (useless bool, err error) {
-	c := e.kept(r, latest)
+func (e *Engine) loadValue(r record.Credential) (useless bool, err error) {
+	c := e.kept(r)
 	spec, err := (*e.catalog.Load()).Lookup(r.Name)
-	if err == nil && spec.Kind.policy().lapses && c.end <= e.clock.Now() {
-		// Nobody has asked while it lived, or tokend was down: fetched when
-		// somebody asks.
-		return true, nil
+	if err == nil && c.end <= e.clock.Now() {
+		switch p := spec.Kind.policy(); {
+		case p.lapses:
+			// Nobody has asked while it lived, or tokend was down: fetched when
+			// somebody asks.
+			return true, nil
+		case e.turned && p.pushed == 0:
+			// If WeChat answers it again it counts as met for the first time.
+			return true, nil
+		}
 	}
 	en, err := e.entry(r.Name)
 	if err != nil {
@@ -151,6 +149,9 @@ func (e *Engine) restore(en *entry, c *credential) {
 	en.current.Store(c)
 	en.started = true
 	en.touch(e.clock.Now())
+	if en.hold != nil {
+		return // which says when to ask again
+	}
 	if p := en.spec.Load().Kind.policy(); p.pushed > 0 {
 		// A push that was missed while tokend was down is not overdue yet.
 		en.refresh = e.clock.Now().Add(p.quiet)

@@ -60,10 +60,9 @@ func (e *Engine) keep(name string, c *credential) record.Record {
 	}.Encode()
 }
 
-// kept is the reverse of keep. latest is the newest moment that any record of this store
-// was written at: a wall clock that stands before it has been set back, by how much nobody
-// knows, and what was kept in another boot cannot be trusted to be alive.
-func (e *Engine) kept(r record.Credential, latest time.Time) *credential {
+// kept is the reverse of keep. Where the wall clock has been turned back since, what was kept in
+// another boot cannot be trusted to be alive.
+func (e *Engine) kept(r record.Credential) *credential {
 	now := e.clock.Now()
 	c := &credential{
 		text:   r.Value,
@@ -76,7 +75,7 @@ func (e *Engine) kept(r record.Credential, latest time.Time) *credential {
 		stamp:    r.Stamp,
 		previous: r.Previous,
 	}
-	if (r.Boot == "" || r.Boot != e.cfg.Boot) && latest.After(e.clock.Wall(now).Add(slack)) {
+	if e.turned && (r.Boot == "" || r.Boot != e.cfg.Boot) {
 		c.end = min(c.end, now)
 	}
 	return c
@@ -137,16 +136,6 @@ func (e *Engine) keptTally(r record.Budget) tally {
 		t.slices = append(t.slices, slice{first: e.past(s.First, r.Boot), last: e.past(s.Last, r.Boot), calls: s.Calls})
 	}
 	return t.live(e.clock.Now())
-}
-
-// wallOf returns the newest wall clock reading of moments, or before.
-func wallOf(before time.Time, moments ...record.Moment) time.Time {
-	for _, m := range moments {
-		if m.Wall.After(before) {
-			before = m.Wall
-		}
-	}
-	return before
 }
 
 // keepCode returns the durable form of x, which was promised until until.

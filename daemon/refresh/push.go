@@ -149,9 +149,9 @@ func (e *Engine) expect(now clock.Instant) {
 		}
 		made := newEntry(spec)
 		made.refresh = now.Add(spec.Kind.policy().quiet)
-		made.shown = Waiting
 		made.mu.Lock()
 		if e.index.add(made) == made {
+			e.tellLocked(made, now, false)
 			e.planLocked(made, now)
 		}
 		made.mu.Unlock()

@@ -174,7 +174,7 @@ func (e *Engine) adopt(ctx context.Context, x *exchange, way Onboarding, auth fe
 		next := record.Generation{Value: auth.Grant, At: x.at, Source: fromExchange}
 		renewed = g.Value != next.Value
 		g.Replace(next)
-		if promised && revoked.After(next.At) {
+		if promised && outranks(revoked, next.At, time.Now()) {
 			// The customer took it back after this event: the event is history.
 			g.Revoked = revoked
 		}

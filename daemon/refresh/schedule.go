@@ -133,6 +133,10 @@ func (e *Engine) Run(ctx context.Context) error {
 		e.save(ctx)
 		return nil
 	})
+	g.Go(func() error {
+		e.redate(ctx)
+		return nil
+	})
 	e.resume()
 	<-ctx.Done()
 	e.life.Lock()
@@ -206,6 +210,12 @@ func (e *Engine) renew(en *entry) {
 		if en.flight == nil {
 			e.planLocked(en, now)
 		}
+		en.mu.Unlock()
+		return
+	}
+	if h := en.paused(now); h != nil {
+		en.refresh = h.until
+		e.planLocked(en, now)
 		en.mu.Unlock()
 		return
 	}
