@@ -22,9 +22,12 @@ type asker struct {
 }
 
 // flags adds the flags of an asker to cmd.
-func (a *asker) flags(cmd *cobra.Command) {
+func (a *asker) flags(cmd *cobra.Command) { a.flagsWithin(cmd, clientlib.DefaultTimeout) }
+
+// flagsWithin is flags for a command that may take longer, or shorter, than others.
+func (a *asker) flagsWithin(cmd *cobra.Command, timeout time.Duration) {
 	cmd.Flags().StringVar(&a.socket, "socket", "", "the daemon's `PATH` (default $TOKEND_SOCKET, then "+clientlib.DefaultSocket+")")
-	cmd.Flags().DurationVar(&a.timeout, "timeout", clientlib.DefaultTimeout, "how long to wait for an answer")
+	cmd.Flags().DurationVar(&a.timeout, "timeout", timeout, "how long to wait for an answer")
 }
 
 func (a *asker) path() string {

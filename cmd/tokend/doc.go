@@ -7,6 +7,7 @@
 //	tokend get NAME                  print a credential that is valid now
 //	tokend put, exchange, import     hand in what WeChat and its customers give
 //	tokend list, status, watch       see how everything stands
+//	tokend backup, restore, rekey    keep and move what the daemon holds
 //	tokend sandbox                   a WeChat of one's own to develop against
 //	tokend demo                      all of it in one command
 //

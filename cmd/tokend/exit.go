@@ -92,6 +92,9 @@ func message(err error) string {
 
 // hint returns what to do next about err, "" where nothing is known.
 func hint(err error) string {
+	if h, ok := errors.AsType[*hintedError](err); ok {
+		return h.hint
+	}
 	if u, ok := errors.AsType[*usageError](err); ok {
 		return u.hint()
 	}

@@ -70,6 +70,7 @@ See it at work, with nothing installed and no account:   tokend demo`,
 		&cobra.Group{ID: "daemon", Title: "The daemon:"},
 		&cobra.Group{ID: "ask", Title: "Ask the daemon:"},
 		&cobra.Group{ID: "give", Title: "Hand in what WeChat and its customers give:"},
+		&cobra.Group{ID: "keep", Title: "Keep and move what it holds:"},
 		&cobra.Group{ID: "try", Title: "Try it out:"},
 	)
 	add := func(group string, commands ...*cobra.Command) {
@@ -82,6 +83,7 @@ See it at work, with nothing installed and no account:   tokend demo`,
 	add("daemon", newServe(env), newCheck(env))
 	add("ask", newGet(env), newReject(env), newRefresh(env), newList(env), newStatus(env), newHistory(env), newWatch(env))
 	add("give", newPut(env), newExchange(env), newImport(env))
+	add("keep", newBackup(env), newRestore(env), newRekey(env))
 	add("try", newSandbox(env), newDemo(env))
 	root.AddCommand(newVersion(env))
 	return root

@@ -40,6 +40,12 @@ import (
 //	unauthorize OWNER CUSTOMER  a customer takes the authorization back
 //	customers OWNER N           N customers of long ago
 //	push                        WeChat pushes what there is to tell, and is answered "success"
+//
+// and of what is sealed
+//
+//	key FILE            tokend.toml has the key in FILE as its encryption_key; - for none
+//	lacks FILE SECRET   FILE does not hold what the file SECRET does
+//	mode MODE FILE      FILE has MODE, such as 0600
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
@@ -67,6 +73,10 @@ func TestScripts(t *testing.T) {
 			"unauthorize": only(2, (*world).unauthorize),
 			"customers":   only(2, (*world).customers),
 			"push":        only(0, (*world).push),
+
+			"key":   only(1, (*world).key),
+			"mode":  only(2, (*world).mode),
+			"lacks": only(2, (*world).lacks),
 		},
 	})
 }

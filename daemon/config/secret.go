@@ -2,7 +2,6 @@ package config
 
 import (
 	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -65,20 +64,11 @@ func (t *table) encryptionKey(key string) secret.Text {
 	if !ok {
 		return ""
 	}
-	// A line break may be the last of 32 random bytes: only what is too long loses it.
-	if len(raw) == keyBytes {
-		return secret.Text(raw)
+	k, err := parseKey(raw)
+	if err != nil {
+		t.problemf(key, "%v", err)
 	}
-	s := withoutLineBreak(raw)
-	if b, err := hex.DecodeString(s); err == nil && len(b) == keyBytes {
-		return secret.Text(b)
-	}
-	if len(s) == keyBytes {
-		return secret.Text(s)
-	}
-	t.problemf(key, "must be %d bytes or %d hex digits; these are %d bytes (make one: openssl rand -hex %d)",
-		keyBytes, 2*keyBytes, len(s), keyBytes)
-	return ""
+	return k
 }
 
 // secretBytes returns what v holds or refers to, as it lies there.

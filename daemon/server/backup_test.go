@@ -198,3 +198,19 @@ func TestBackupThatIsNotRead(t *testing.T) {
 		other.want(other.ask("BACKUP"), "OK 10")
 	})
 }
+
+func TestSocketBackupByRealUsers(t *testing.T) {
+	needRoot(t)
+	path, _, _ := startSocket(t, Config{Backup: backupOf("a"), Rules: []Rule{
+		{UIDs: []uint32{1201}, Names: []string{"*"}, Verbs: []string{"GET", "BACKUP"}},
+	}})
+	for uid, want := range map[uint32]string{
+		0:    "OK 1",
+		1201: "ERR DENIED - BACKUP is not granted to this user",
+		1203: "ERR DENIED - BACKUP is not granted to this user",
+	} {
+		if got := askAs(t, path, "BACKUP", account(uid)); got != want {
+			t.Errorf("uid %d\n got %q\nwant %q", uid, got, want)
+		}
+	}
+}

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// What was there before stays until the new file is whole, and nothing else is left.
+func TestWriteNew(t *testing.T) {
+	broken := errors.New("broken off")
+	for _, tt := range []struct {
+		about  string
+		before string // "" for none
+		force  bool
+		fails  error
+		want   error
+		after  string
+	}{
+		{"new", "", false, nil, nil, "new"},
+		{"broken off", "", false, broken, broken, ""},
+		{"one that exists", "old", false, nil, errExists, "old"},
+		{"replaced", "old", true, nil, nil, "new"},
+		{"not replaced after all", "old", true, broken, broken, "old"},
+	} {
+		dir := t.TempDir()
+		path := filepath.Join(dir, "file")
+		if tt.before != "" {
+			if err := os.WriteFile(path, []byte(tt.before), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		err := writeNew(path, tt.force, func(w io.Writer) error {
+			_, err := io.WriteString(w, "new")
+			return errors.Join(err, tt.fails)
+		})
+		if !errors.Is(err, tt.want) || (err == nil) != (tt.want == nil) {
+			t.Errorf("%s: error is %v, want %v", tt.about, err, tt.want)
+		}
+		if got, _ := os.ReadFile(path); string(got) != tt.after {
+			t.Errorf("%s: got %q, want %q", tt.about, got, tt.after)
+		}
+		if info, err := os.Stat(path); tt.after == "new" && (err != nil || info.Mode().Perm() != 0o600) {
+			t.Errorf("%s: got mode %v, want 0600", tt.about, info.Mode())
+		}
+		if all, _ := os.ReadDir(dir); len(all) > 1 || len(all) == 1 && tt.after == "" {
+			t.Errorf("%s: left behind: %v", tt.about, all)
+		}
+	}
+	// One that somebody else has made meanwhile.
+	path := filepath.Join(t.TempDir(), "file")
+	err := writeNew(path, false, func(io.Writer) error { return os.WriteFile(path, []byte("theirs"), 0o600) })
+	if got, _ := os.ReadFile(path); !errors.Is(err, errExists) || string(got) != "theirs" {
+		t.Errorf("made meanwhile: got %q, %v", got, err)
+	}
+	if err := writeNew(os.DevNull, true, func(io.Writer) error { return nil }); err == nil {
+		t.Error("a device was replaced")
+	}
+}
+
+func TestBackupIsNotForTerminals(t *testing.T) {
+	terminal, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Skip(err)
+	}
+	defer terminal.Close()
+	for _, tt := range []struct {
+		command string
+		want    string
+	}{
+		{"backup", "tokend: backup: a backup is not for a terminal: name a FILE, or redirect it\n"},
+		{"restore", "tokend: restore: a backup does not come from a terminal: name a FILE, or redirect one\n"},
+	} {
+		var stderr bytes.Buffer
+		status := run(context.Background(), []string{tt.command}, func(string) string { return "" }, terminal, terminal, &stderr)
+		if status != exitUsage || !strings.HasPrefix(stderr.String(), tt.want) {
+			t.Errorf("%s: status %d, want %d\n got %q\nwant %q", tt.command, status, exitUsage, &stderr, tt.want)
+		}
+	}
+}
+
+// Root leaves no files of its own in the daemon's directory.
+func TestOfflineByAnotherUser(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root")
+	}
+	dir := t.TempDir()
+	state, conf, key := filepath.Join(dir, "state"), filepath.Join(dir, "tokend.toml"), filepath.Join(dir, "key")
+	err := errors.Join(os.Mkdir(state, 0o700), os.Chown(state, 1201, 1201),
+		os.WriteFile(conf, fmt.Appendf(nil, "state_dir = %q\n", state), 0o600),
+		os.WriteFile(key, []byte(strings.Repeat("k", 32)), 0o600))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"restore", "--config", conf, key}, {"rekey", "--config", conf, "--new-key-file", key}} {
+		out, err := exec.CommandContext(t.Context(), "tokend", args...).CombinedOutput()
+		ended, _ := errors.AsType[*exec.ExitError](err)
+		const want = " belongs to '#1201': only that user may work on it\nhint: as that user: sudo -u '#1201' tokend ...\n"
+		if ended == nil || ended.ExitCode() != exitFailed || !strings.HasSuffix(string(out), want) {
+			t.Errorf("%s: %v\n got %q\nwant %q", args[0], err, out, want)
+		}
+	}
+	if left, _ := os.ReadDir(state); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}

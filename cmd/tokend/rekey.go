@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"tokend/daemon/config"
+	"tokend/daemon/store"
+	"tokend/fetchers/secret"
+)
+
+func newRekey(env *environment) *cobra.Command {
+	r := &rekey{offline: offline{env: env}}
+	cmd := &cobra.Command{
+		Use:   "rekey",
+		Short: "Seal the state directory with another key; the daemon must not run",
+		Long: `Seal what lies in the state directory with a new key, which one of the --new-key flags names: 32 bytes, or
+64 hexadecimal digits. The configuration names the state directory and, as encryption_key, the key that
+it has now; what is in clear, without one, is sealed.
+
+No daemon may run on it meanwhile, and the user must be the one that the daemon runs as. Afterwards the
+new key belongs into the configuration. If it is interrupted, at whatever moment, run it again. Backups
+that were made before keep the old key.`,
+		Example: "  openssl rand -hex 32 > /etc/tokend/new.key\n  tokend rekey --new-key-file /etc/tokend/new.key",
+		Args:    takes(),
+		RunE:    func(cmd *cobra.Command, _ []string) error { return r.run(cmd) },
+	}
+	r.flags(cmd)
+	cmd.Flags().StringVar(&r.newKey.file, "new-key-file", "", "the new key is in `FILE`")
+	cmd.Flags().StringVar(&r.newKey.env, "new-key-env", "", "the new key is in the environment variable `NAME`")
+	cmd.Flags().StringVar(&r.newKey.credential, "new-key-credential", "", "the new key is systemd's credential `NAME`")
+	_ = cmd.MarkFlagFilename("new-key-file") // it errs on an unknown flag only
+	return cmd
+}
+
+type rekey struct {
+	offline
+	newKey keySource
+}
+
+func (r *rekey) run(cmd *cobra.Command) error {
+	how, where, err := r.newKey.source()
+	if err != nil {
+		return &usageError{text: "rekey: " + err.Error(), command: cmd}
+	}
+	if err := r.open(); err != nil {
+		return err
+	}
+	key, warnings, err := config.ReadKey(how, where, config.OSEnv())
+	for _, p := range warnings {
+		fmt.Fprintf(r.env.stderr, "tokend: warning: %s\n", p.Message)
+	}
+	if err != nil {
+		return &usageError{text: "rekey: the new key: " + err.Error(), command: cmd}
+	}
+	dir := r.config.StateDir
+	if entries, err := os.ReadDir(dir); err != nil {
+		return err
+	} else if len(entries) == 0 {
+		return fmt.Errorf("%s is empty: there is nothing to seal", dir)
+	}
+	if err := r.seal(cmd.Context(), key); err != nil {
+		return err
+	}
+	next := "now put that key into " + r.file + " as encryption_key: the daemon starts with no other"
+	if key == r.config.EncryptionKey {
+		next = "it is the encryption_key in " + r.file
+	}
+	_, err = fmt.Fprintf(r.env.stdout, "%s: sealed with the new key; %s\n", dir, next)
+	return err
+}
+
+func (r *rekey) seal(ctx context.Context, key secret.Text) error {
+	err := store.Rekey(ctx, r.store(), keyBytes(key))
+	if errors.Is(err, store.ErrKey) {
+		return hintedf("encryption_key in the configuration must be the key that the store has now; nothing has been changed",
+			"%s is sealed neither with the encryption_key nor with the new key", r.config.StateDir)
+	}
+	return r.explain(err)
+}
+
+// keySource is where the new key is: one of them is set.
+type keySource struct{ file, env, credential string }
+
+// source returns which it is, and the path or the name.
+func (k keySource) source() (how, where string, err error) {
+	set := 0
+	for _, s := range [][2]string{{"file", k.file}, {"env", k.env}, {"credential", k.credential}} {
+		if s[1] != "" {
+			how, where = s[0], s[1]
+			set++
+		}
+	}
+	if set != 1 {
+		return "", "", errors.New("the new key is in one of --new-key-file, --new-key-env and --new-key-credential")
+	}
+	if how == "file" {
+		where, err = filepath.Abs(where)
+	}
+	return how, where, err
+}

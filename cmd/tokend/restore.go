@@ -1,0 +1,71 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"tokend/daemon/store"
+)
+
+func newRestore(env *environment) *cobra.Command {
+	r := &restore{offline{env: env}}
+	cmd := &cobra.Command{
+		Use:   "restore [FILE]",
+		Short: "Make an empty state directory of a backup; the daemon must not run",
+		Long: `Make the state directory that the configuration names of the backup in FILE or on standard input. The
+directory must be missing or empty, and no daemon run on it; encryption_key must be the one that the
+backup was made with. All of the backup is restored, or nothing.
+
+It is to be run as the user that the daemon runs as. A grant that WeChat has replaced since the backup
+was made is not in it: that customer must authorise again, or come in by tokend import.`,
+		Example: "  sudo -u tokend tokend restore < /var/backups/tokend.backup",
+		Args:    takes("[FILE]"),
+		RunE:    r.run,
+	}
+	r.flags(cmd)
+	return cmd
+}
+
+type restore struct{ offline }
+
+func (r *restore) run(cmd *cobra.Command, args []string) error {
+	from, name := r.env.stdin, "standard input"
+	if len(args) == 0 && isTerminal(from) {
+		return &usageError{text: "restore: a backup does not come from a terminal: name a FILE, or redirect one", command: cmd}
+	}
+	if err := r.open(); err != nil {
+		return err
+	}
+	if len(args) == 1 {
+		f, err := os.Open(args[0])
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		from, name = f, args[0]
+	}
+	if err := r.from(from, name); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(r.env.stdout, "%s: restored\n", r.config.StateDir)
+	return err
+}
+
+func (r *restore) from(backup io.Reader, name string) error {
+	err := store.Restore(r.store(), backup)
+	switch {
+	case errors.Is(err, store.ErrBackup):
+		return hintedf("nothing has been restored; try another copy", "%s is not a whole backup: it was cut off or altered, or is none", name)
+	case errors.Is(err, store.ErrKey) && r.config.EncryptionKey == "":
+		return hintedf("configure the encryption_key of the daemon that made it", "%s is sealed and no encryption_key is configured", name)
+	case errors.Is(err, store.ErrKey):
+		return hintedf("configure the encryption_key of the daemon that made it; tokend rekey changes it afterwards", "%s is sealed with another encryption_key", name)
+	case errors.Is(err, store.ErrNotEmpty):
+		return &hintedError{err, "move away what is there, or configure another state_dir"}
+	}
+	return r.explain(err)
+}
