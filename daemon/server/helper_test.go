@@ -156,7 +156,7 @@ func needRoot(t testing.TB) {
 func needDescriptors(t testing.TB, n uint64) {
 	t.Helper()
 	var limit syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil || limit.Cur < n {
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil || uint64(limit.Cur) < n {
 		t.Skipf("%d descriptors allowed, %d needed", limit.Cur, n)
 	}
 }
@@ -232,6 +232,9 @@ func playHold(path, how string, n int) error {
 	return nil
 }
 
+// pollRDHUP says that the other end has shut down its sending side. Only Linux has it.
+const pollRDHUP = 0x2000
+
 // hungUp reports whether the other end of nc has closed it, or will say no more; it reads nothing of
 // what has been said.
 func hungUp(nc net.Conn) (hup bool) {
@@ -240,9 +243,9 @@ func hungUp(nc net.Conn) (hup bool) {
 		return true
 	}
 	err = raw.Control(func(fd uintptr) {
-		fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
+		fds := []unix.PollFd{{Fd: int32(fd), Events: pollRDHUP}}
 		n, err := unix.Poll(fds, 0)
-		hup = err == nil && n > 0 && fds[0].Revents&(unix.POLLHUP|unix.POLLRDHUP) != 0
+		hup = err == nil && n > 0 && fds[0].Revents&(unix.POLLHUP|pollRDHUP) != 0
 	})
 	return hup || err != nil
 }

@@ -19,8 +19,13 @@ func unitOf(p Peer) string {
 		return "-"
 	}
 	dir := "/proc/" + strconv.Itoa(int(p.PID))
-	cgroup := procFile(dir + "/cgroup")
-	if uid, ok := effectiveUID(procFile(dir + "/status")); !ok || uid != p.UID {
+	cgroup := procFile(dir + "/cgroup") // before the status, which says whose it was
+	return unitFrom(cgroup, procFile(dir+"/status"), p.UID)
+}
+
+// unitFrom reads the unit out of a process's control groups, if its status says that it is uid's.
+func unitFrom(cgroup, status string, uid uint32) string {
+	if effective, ok := effectiveUID(status); !ok || effective != uid {
 		return "-"
 	}
 	for line := range strings.Lines(cgroup) {

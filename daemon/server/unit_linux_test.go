@@ -45,6 +45,25 @@ func TestEffectiveUID(t *testing.T) {
 
 // The number of a process is no proof of whose it is.
 func TestUnitOfAnotherUsersProcess(t *testing.T) {
+	const status = "Name:\tphp-fpm\nUid:\t0\t33\t33\t33\n"
+	for _, tt := range []struct {
+		cgroup, status string
+		uid            uint32
+		want           string
+	}{
+		{"0::/system.slice/php8.2-fpm.service\n", status, 33, "php8.2-fpm.service"},
+		{"12:pids:/system.slice/x.service\n1:name=systemd:/system.slice/cron.service\n0::/\n", status, 33, "cron.service"},
+		{"0::/system.slice/php8.2-fpm.service\n", status, 0, "-"}, // what it was when it started
+		{"0::/system.slice/php8.2-fpm.service\n", "", 33, "-"},
+		{"0::/\n", status, 33, "-"},
+		{"4:memory:/system.slice/php8.2-fpm.service\n", status, 33, "-"},
+		{"nonsense\n0:\n", status, 33, "-"},
+		{"", status, 33, "-"},
+	} {
+		if got := unitFrom(tt.cgroup, tt.status, tt.uid); got != tt.want {
+			t.Errorf("%q of %q, uid %d\n got %q\nwant %q", tt.cgroup, tt.status, tt.uid, got, tt.want)
+		}
+	}
 	self := Peer{PID: int32(os.Getpid()), UID: uint32(os.Geteuid())}
 	if uid, ok := effectiveUID(procFile("/proc/self/status")); !ok || uid != self.UID {
 		t.Fatalf("the status of this process says uid %d, %v, want %d", uid, ok, self.UID)
