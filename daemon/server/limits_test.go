@@ -1,9 +1,7 @@
 package server
 
 import (
-	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"strings"
 	"testing"
@@ -73,44 +71,6 @@ func TestConnectionsAreShared(t *testing.T) {
 			t.Errorf("%d turned away, want 6", n)
 		}
 	})
-}
-
-// Root's connections take no place, the daemon's own user's neither, and each that ends gives
-// its own back, to the last.
-func TestConnectionsAreGivenBack(t *testing.T) {
-	us := &users{self: 990}
-	r := rand.New(rand.NewPCG(1, 2))
-	var open []*user
-	for range 20_000 {
-		if len(open) > 0 && r.IntN(2) == 0 {
-			i := r.IntN(len(open))
-			us.leave(open[i])
-			open[i] = open[len(open)-1]
-			open = open[:len(open)-1]
-			continue
-		}
-		uid := []uint32{0, 990, 1, 2, 3, 4}[r.IntN(6)]
-		u, ok := us.enter(uid, 10)
-		if ok {
-			open = append(open, u)
-		} else if u.operator {
-			t.Fatalf("uid %d is turned away", uid)
-		}
-		if us.open > 10 {
-			t.Fatalf("%d connections are counted, want at most 10", us.open)
-		}
-	}
-	for _, u := range open {
-		us.leave(u)
-	}
-	if us.open != 0 {
-		t.Errorf("%d connections are counted when all are closed", us.open)
-	}
-	for uid, u := range us.all {
-		if u.conns != 0 {
-			t.Errorf("uid %d: %d connections are counted when all are closed", uid, u.conns)
-		}
-	}
 }
 
 // A user who asks too much waits, and is refused nothing; nobody else waits, root least of all.
@@ -430,109 +390,4 @@ func TestLongLinesAreBounded(t *testing.T) {
 			t.Errorf("%d are counted when none is left", n)
 		}
 	})
-}
-
-// Whatever is taken and allowed, a bucket gives out no more than its burst and what has refilled
-// since, and all of that.
-func TestBucket(t *testing.T) {
-	r := rate{each: 10 * time.Millisecond, burst: 50}
-	random := rand.New(rand.NewPCG(3, 4))
-	for range 100 {
-		var b bucket
-		now, given := epoch, 0
-		for range 1000 {
-			now += time.Duration(random.IntN(20)) * time.Millisecond
-			if b.allow(now, r) {
-				given++
-			}
-			if most := r.burst + int((now-epoch)/r.each); given > most {
-				t.Fatalf("%d given out in %s, want at most %d", given, now-epoch, most)
-			}
-		}
-		if least := int((now - epoch) / r.each); given < min(least, 1000)-1 {
-			t.Fatalf("%d given out in %s, want at least %d", given, now-epoch, least)
-		}
-	}
-	var b bucket
-	if d := b.take(epoch, r, 50); d != 0 {
-		t.Errorf("a full bucket's worth takes %s, want no time", d)
-	}
-	if d := b.take(epoch, r, 10); d != 100*time.Millisecond {
-		t.Errorf("ten more take %s, want 100ms", d)
-	}
-	b.giveBack(r, 10)
-	if d := b.take(epoch+10*time.Millisecond, r, 1); d != 0 {
-		t.Errorf("after giving back: %s, want no time", d)
-	}
-	if d := b.take(epoch+time.Hour, r, 50); d != 0 {
-		t.Errorf("after an hour: %s, want no time", d)
-	}
-	if b.allow(epoch+time.Hour, r) {
-		t.Error("an hour has filled it beyond its burst")
-	}
-}
-
-// One who has a range of subordinate uids is many users; what is kept of them is bounded, and what they
-// have done is not forgotten.
-func TestManyUsers(t *testing.T) {
-	us := &users{self: 990}
-	held, _ := us.enter(1, 1<<20)
-	held.stats.reads.Add(1)
-	const n = 65_536
-	most := 0
-	for uid := range uint32(n) {
-		u, ok := us.enter(100_000+uid, 1<<20)
-		if !ok {
-			t.Fatal("turned away")
-		}
-		u.stats.reads.Add(1)
-		us.leave(u)
-		most = max(most, len(us.all))
-	}
-	if most > 2*fewUsers {
-		t.Errorf("%d users are remembered, want at most %d", most, 2*fewUsers)
-	}
-	if us.get(1) != held {
-		t.Error("one who is connected has been forgotten")
-	}
-	if total := us.total(); total.reads.Load() != n+1 || total.connections.Load() != n+1 {
-		t.Errorf("%d reads on %d connections are counted, want %d", total.reads.Load(), total.connections.Load(), n+1)
-	}
-}
-
-// Hostile numbers of names and uids: what is counted of them is bounded.
-func TestUsageIsBounded(t *testing.T) {
-	var u usage
-	var ns names
-	for uid := range uint32(10_000) {
-		u.of([]byte(token), 4_000_000_000+uid).n.Add(1)
-	}
-	if n := len(u.byName[token]); n != maxReaders+1 {
-		t.Errorf("%d counters of one credential, want %d", n, maxReaders+1)
-	}
-	if got, want := u.describe(token, &ns), fmt.Sprintf("others=%d,", 10_000-maxReaders); !strings.HasPrefix(got, want) {
-		t.Errorf("\n got %.100q\nwant %q at its beginning", got, want)
-	}
-	u.n = maxCounters - 100
-	for i := range 1000 {
-		u.of(fmt.Appendf(nil, "open_platform/wxcomponent/wx%d/access_token", i), 1).n.Add(1)
-	}
-	if n := len(u.byName); n != 1+100 || u.n != maxCounters {
-		t.Errorf("%d counters of %d names, want %d of 101", u.n, n, maxCounters)
-	}
-	if got := u.rest.n.Load(); got != 900 {
-		t.Errorf("%d counted together, want 900", got)
-	}
-	if got := u.describe("open_platform/wxcomponent/wx999/access_token", &ns); got != "" {
-		t.Errorf("of what has no counter\n got %q\nwant nothing", got)
-	}
-}
-
-func TestRoomLeavesDescriptors(t *testing.T) {
-	if got := roomFor(10); got != 10 {
-		t.Errorf("room for 10\n got %d\nwant 10", got)
-	}
-	if got := roomFor(1 << 40); got >= 1<<40 || got < 1 {
-		t.Errorf("room for any number: got %d", got)
-	}
 }
