@@ -1,40 +1,61 @@
-// Package store keeps records in Badger: durable before Put returns, sealed
-// where a key is configured, and told apart from a damaged or foreign store when
-// it is opened. It is the only importer of Badger, and it knows neither what the
-// records mean nor that there is a WeChat.
+// Package store keeps records durable before Put returns, sealed where a key is configured, and
+// told apart from a damaged or foreign store when it is opened. They are in Badger, of which it
+// is the only importer; and those that WeChat gives only once are in a journal beside it
+// too. It knows neither what the records mean nor that there is a WeChat, but for which tables
+// are irreplaceable.
 //
 // # On disk
 //
 // The state directory is 0700 and holds
 //
-//	store/               the database
-//	store/HEADER         whether the records are sealed, and a check of the key
-//	store/SEQUENCE       the number of the last commit
-//	store/*.mem, *.sst   Badger's
-//	store.broken-<time>  a database that could not be read
-//	store.new, store.old while a database is rewritten with a key; see below
+//	store/                  the database
+//	store/HEADER            whether the records are sealed, and a check of the key
+//	store/SEQUENCE          the number of the last commit
+//	store/*.mem, *.sst      Badger's
+//	grants.journal          the journal; its format is in package journal
+//	ballast                 room to be given up on a full disk
+//	*.broken-<time>         a database or a journal that could not be read
+//	store.new, store.old, grants.journal.next
+//	                        while the key is changed; see below
+//	restore.tmp             while a backup is restored
 //
 // A record's key in Badger, and what is kept there, is
 //
 //	key    table 0x00 key
-//	value  0x01 value                              in clear
-//	       0x02 nonce[12] ciphertext tag[16]       sealed by AES-256-GCM
+//	value  0x01 value                                 in clear
+//	       0x02 nonce[12] ciphertext tag[16]          sealed by AES-256-GCM
+//	       0x03 commit[8] value                       irreplaceable, in clear
+//	       0x04 commit[8] nonce[12] ciphertext tag[16]
+//	                                                  irreplaceable, sealed
 //
-// with the format byte and the whole key as associated data: a record moved under
+// with all before the nonce and the whole key as associated data: a record moved under
 // another name does not open. Keys, which are names, stay in clear. Every commit
 // also writes its number under 0x00 "sequence".
 //
+// # The journal
+//
+// A Put with a grant or a code in it is written to the journal first, whole, and then to the database. It
+// succeeds if either takes it: the journal alone while the database is full, failed or being opened
+// anew (readers then see it over the database), the database alone while the journal is being
+// written anew. Both carry the number of the commit, so at open each record is brought to
+// the newest that either has. A grant that the database
+// does not have is taken from the journal, unless the journal itself says that it was deleted. So a code that
+// was deleted while the journal refused may come back after a crash; WeChat refuses it a second time.
+// Records that can be had again are replayed only where the database has lost nothing: else a
+// superseded token would come back. What the journal holds twice is compacted away in the background.
+//
 // # Sealing
 //
-// The key that seals is derived from the configured one, so that other files may be
-// sealed with the same key. Nonces are random: 2^32 commits of records with one
+// The keys that seal records and journal are derived from the configured one, so that other
+// files may be sealed with it too. Nonces are random: 2^32 commits of records with one
 // key are safe, and at a hundred a second that is more than a year; at the rate of a host
 // with a hundred thousand credentials, nine.
 //
-// A store in clear that is opened with a key is rewritten, sealed, beside the
-// old one, which is then replaced and removed. The old bytes are gone from every
-// file; that the disk itself still holds them in free blocks is beyond a program's
-// reach. A sealed store is never opened without its key, nor with another.
+// A store whose key changes ([Config.OldKey], [Rekey]), and one in clear that is opened with a key, is
+// written anew beside the old one, journal included; three renames put it in the old one's place. The
+// database's makes the new key the valid one, and Open finishes what was interrupted between them.
+// The old bytes are gone from every file; that the disk itself still holds them in free blocks is
+// beyond a program's reach. A sealed store is never opened without its key, nor put in clear.
 //
 // # What is found out at open
 //
@@ -47,11 +68,24 @@
 // synced. What it cannot see is a gap in an older log while a younger one is whole, which
 // takes a crash in the milliseconds between the filling of a log and its flush.
 //
-// # What Badger does to the process
+// # What a disk does
 //
 // Badger writes through memory maps: on a full disk it dies of SIGBUS, which no
-// program survives. Free space is therefore looked at before it is opened and before each
-// commit ([ErrDiskFull]). A panic while opening is taken for damage. Some
-// checks of Badger's own consistency end the process (log.Fatal); none is reached by
-// the damage that the tests here do.
+// program survives. Free space is therefore looked at before each
+// commit ([ErrDiskFull]), and the ballast gives the room that opening and closing take. The journal is
+// written plainly, with room reserved ahead of its end, and goes on.
+//
+// A commit that the disk refuses is the last one on that database ([ErrFailed]): Badger keeps going
+// after some errors in ways that lose what follows, and ends the process after others. It is closed, which
+// flushes what it has in memory, and opened anew, again and again until the disk permits;
+// then the journal's part is added, and Put is as before.
+//
+// A panic while opening is taken for damage. Some checks of Badger's own consistency end the
+// process (log.Fatal); none is reached by the damage that the tests here do.
+//
+// # Goroutines
+//
+//	commits  started by Open, awaited by Close: takes Puts from the queue, in groups
+//	keep     started by Open, awaited by Close: puts right what commits has found wrong
+//	shut     started by keep or Close to close a database; awaited, with a limit, by both
 package store

@@ -76,8 +76,8 @@ func putUntilKilled(dir string) error {
 		wg.Go(func() {
 			for i := start; ; i++ {
 				value := fmt.Sprintf("%08d%s", i, strings.Repeat("v", 500))
-				// Two records a Put: both or neither must be there.
-				err := s.Put(context.Background(), rec(fmt.Sprintf("a%d", g), value), rec(fmt.Sprintf("b%d", g), value))
+				// A token and the grant that came with it: both or neither must be there.
+				err := s.Put(context.Background(), rec(fmt.Sprint(g), value), grant(fmt.Sprint(g), value))
 				if err != nil {
 					errs <- err
 					return
@@ -94,15 +94,15 @@ func TestKill(t *testing.T) {
 	c := Config{Dir: newStateDir(t), Key: key1}
 	acked := make(map[string]int)
 	var puts int
-	for range 20 {
+	for range rounds(12, 500) {
 		puts += killOne(t, c.Dir, acked)
 		s, err := Open(c)
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := contents(t, s, record.Credentials)
+		tokens, grants := contents(t, s, record.Credentials), contents(t, s, record.Grants)
 		for g, want := range acked {
-			a, b := got["a"+g], got["b"+g]
+			a, b := tokens[g], grants[g]
 			if a != b {
 				t.Errorf("goroutine %s: half a Put is there: %.8s and %.8s", g, a, b)
 			}

@@ -37,7 +37,7 @@ func workUntilKilled(dir string) error {
 				if err := put(n); err != nil {
 					fmt.Println("refused", kind, n, err)
 				} else {
-					fmt.Println("acked", kind, n)
+					fmt.Println("acked", kind, n, time.Now().UnixNano())
 				}
 				time.Sleep(2 * time.Millisecond)
 			}
@@ -73,18 +73,21 @@ type worker struct {
 	done  chan struct{} // closed when it has said its last
 
 	mu      sync.Mutex
-	acked   map[string]int // highest number, by kind
-	acks    map[string]int // how many
+	acks    map[string][]ack
 	refused map[string]int
 	misread []string
 }
+
+// ack is one acknowledgement: the number, and when the child had it, by the host's clock in
+// nanoseconds.
+type ack struct{ n, at int }
 
 // startWorker starts a child on dir, behind a prefix of other commands, and waits until it is ready.
 func startWorker(t *testing.T, dir string, prefix ...string) *worker {
 	t.Helper()
 	w := &worker{
 		cmd: child(t, "work", dir, prefix...), done: make(chan struct{}),
-		acked: map[string]int{}, acks: map[string]int{}, refused: map[string]int{},
+		acks: map[string][]ack{}, refused: map[string]int{},
 	}
 	var said logBuffer
 	w.cmd.Stderr = &said
@@ -126,14 +129,15 @@ func (w *worker) hear(line string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var what, kind string
-	var n int
-	if _, err := fmt.Sscan(line, &what, &kind, &n); err != nil {
+	var a ack
+	if _, err := fmt.Sscan(line, &what, &kind, &a.n); err != nil {
 		return // the last line of one that was killed may be cut
 	}
 	switch what {
 	case "acked":
-		w.acked[kind] = max(w.acked[kind], n)
-		w.acks[kind]++
+		if _, err := fmt.Sscan(line, &what, &kind, &a.n, &a.at); err == nil {
+			w.acks[kind] = append(w.acks[kind], a)
+		}
 	case "refused":
 		w.refused[kind]++
 	default:
@@ -145,11 +149,11 @@ func (w *worker) hear(line string) {
 func (w *worker) counts() (tokens, grants, tokensRefused, grantsRefused int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for kind, n := range w.acks {
+	for kind, acks := range w.acks {
 		if kind == "token" {
-			tokens += n
+			tokens += len(acks)
 		} else {
-			grants += n
+			grants += len(acks)
 		}
 	}
 	for kind, n := range w.refused {
@@ -179,40 +183,60 @@ func (w *worker) end(t *testing.T) {
 	}
 }
 
-// wantAcked checks that the store in dir has what the child was told is durable, or what it tried
-// next, and that nothing was misread.
-func (w *worker) wantAcked(t *testing.T, dir string) {
+// acked returns the highest number of each kind that the child was told is durable before
+// the given time, and how many came after it.
+func (w *worker) acked(before time.Time) (highest map[string]int, late int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	highest = make(map[string]int)
+	for kind, acks := range w.acks {
+		for _, a := range acks {
+			if a.at >= int(before.UnixNano()) {
+				late++
+				continue
+			}
+			highest[kind] = max(highest[kind], a.n)
+		}
+	}
+	return highest, late
+}
+
+// wantAcked checks that the store in dir has what the children were told is durable before the
+// given time, or what they tried next, and that nothing was misread.
+func wantAcked(t *testing.T, dir string, before time.Time, workers ...*worker) {
 	t.Helper()
 	s, err := Open(Config{Dir: dir, Key: key1})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, line := range w.misread {
-		t.Error(line)
+	found := func(table record.Table, key string) int {
+		var n int
+		r, err := s.Get(table, key)
+		if err == nil {
+			_, err = fmt.Sscan(string(r.Value), &n)
+		}
+		if err != nil {
+			t.Errorf("%s %s: %v", table, key, err)
+		}
+		return n
 	}
-	for kind, want := range w.acked {
-		table, keys := record.Grants, []string{kind}
-		if kind == "token" {
-			table = record.Credentials
+	for _, w := range workers {
+		for _, line := range w.misread {
+			t.Error(line)
 		}
-		for _, key := range keys {
-			r, err := s.Get(table, key)
-			var got int
-			if err == nil {
-				_, err = fmt.Sscan(string(r.Value), &got)
+		highest, _ := w.acked(before)
+		for kind, want := range highest {
+			token := "token"
+			if kind != token {
+				token = "of " + kind
+				if got := found(record.Grants, kind); got < want {
+					t.Errorf("%s: acknowledged %d, found %d", kind, want, got)
+				}
 			}
-			if err != nil || got < want {
-				t.Errorf("%s: acknowledged %d, found %d, %v", kind, want, got, err)
+			if got := found(record.Credentials, token); got < want {
+				t.Errorf("%s: acknowledged %d, found %d", token, want, got)
 			}
-		}
-		if kind == "token" {
-			continue
-		}
-		if of, err := s.Get(record.Credentials, "of "+kind); err != nil || string(of.Value) < fmt.Sprint(want) {
-			t.Errorf("the token of %s: acknowledged %d, found %s, %v", kind, want, of.Value, err)
 		}
 	}
 }

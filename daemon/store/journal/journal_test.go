@@ -50,15 +50,16 @@ func notDeleted(_ uint64, r Record) bool { return r.Value != nil }
 type told []string
 
 func (l *told) visit(e Entry) error {
-	line := fmt.Sprint(e.Commit)
+	var line strings.Builder
+	fmt.Fprint(&line, e.Commit)
 	for _, r := range e.Records {
 		if r.Value == nil {
-			line += fmt.Sprintf(" %s-", r.Key)
+			fmt.Fprintf(&line, " %s-", r.Key)
 		} else {
-			line += fmt.Sprintf(" %s=%s", r.Key, r.Value)
+			fmt.Fprintf(&line, " %s=%s", r.Key, r.Value)
 		}
 	}
-	*l = append(*l, line)
+	*l = append(*l, line.String())
 	return nil
 }
 

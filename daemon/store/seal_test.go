@@ -1,0 +1,33 @@
+package store
+
+import (
+	"bytes"
+	"testing"
+)
+
+// FuzzOpenSealed opens any bytes as a stored value: nothing opens but what was sealed, under its own
+// key and with its own number.
+func FuzzOpenSealed(f *testing.F) {
+	s, err := newSealer(key1)
+	if err != nil {
+		f.Fatal(err)
+	}
+	name := []byte("grant\x00a")
+	for _, stored := range [][]byte{s.seal(name, []byte("value")), s.sealNumbered(name, []byte("value"), 7)} {
+		f.Add(name, stored)
+		f.Add([]byte("grant\x00b"), stored)
+		f.Add(name, stored[:len(stored)-1])
+	}
+	f.Add(name, sealer{}.sealNumbered(name, []byte("planted"), 9))
+	f.Fuzz(func(t *testing.T, key, stored []byte) {
+		got, err := s.open(nil, key, stored)
+		if err != nil {
+			return
+		}
+		// Nonces are random: the same value has been sealed in many forms.
+		number := numberOf(stored)
+		if !bytes.Equal(key, name) || string(got) != "value" || number != 0 && number != 7 {
+			t.Errorf("%q opened under %q as %q, number %d", stored, key, got, number)
+		}
+	})
+}
