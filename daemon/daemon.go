@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -95,6 +96,13 @@ func (d *Daemon) open() (err error) {
 	if err != nil {
 		return err
 	}
+	// A way in that no flood of connections to the shared socket fills: its queue in the kernel is
+	// its own. Without it the shared one still has places for operators.
+	if ln, err := server.Listen(OperatorSocket(file.StateDir), 0o600); err != nil {
+		d.log.Warn("operators have no socket of their own", "error", err)
+	} else {
+		d.listeners = append(slices.Clip(d.listeners), ln)
+	}
 	d.up = newUpstream(file.Upstream, d.calls)
 	d.engine, err = refresh.New(refresh.Config{
 		Store:    d.store,
@@ -131,6 +139,10 @@ func (d *Daemon) open() (err error) {
 	})
 	return nil
 }
+
+// OperatorSocket returns where root and the daemon's own user have a socket to themselves: in the
+// state directory, which nobody else can enter.
+func OperatorSocket(stateDir string) string { return filepath.Join(stateDir, "operator.sock") }
 
 // Run answers requests and refreshes credentials until ctx is done, and returns nil then. When
 // it returns, nothing it started is running and the store is closed. It is called

@@ -228,6 +228,30 @@ func TestASecondDaemonIsRefusedAndTheFirstGoesOn(t *testing.T) {
 	s.readAll()
 }
 
+func TestOperatorsHaveASocketOfTheirOwn(t *testing.T) {
+	s := newSite(t)
+	file := s.config(accountsTOML)
+	d := s.start(file)
+	path := OperatorSocket(file.StateDir)
+	fi, err := os.Lstat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if perm := fi.Mode().Perm(); perm != 0o600 {
+		t.Errorf("mode: got %o, want 600", perm)
+	}
+	operator := &clientlib.Client{Socket: path}
+	defer operator.Close()
+	if _, err := operator.Refresh(t.Context(), everything[0]); err != nil {
+		t.Error(err)
+	}
+	d.stop()
+	if _, err := os.Lstat(path); err == nil {
+		t.Error("the socket is still there after the stop")
+	}
+	s.start(file)
+}
+
 func TestReloadTouchesOnlyWhatChanged(t *testing.T) {
 	s := newSite(t)
 	d := s.start(s.config(accountsTOML))

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"net"
+	"os"
 	"path"
 	"strings"
 	"time"
@@ -11,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tokend/clientlib"
+	"tokend/daemon"
 )
 
 // asker is what the commands share that ask a daemon: where it is, and how long to
@@ -31,7 +34,26 @@ func (a *asker) flagsWithin(cmd *cobra.Command, timeout time.Duration) {
 }
 
 func (a *asker) path() string {
-	return cmp.Or(a.socket, a.env.getenv("TOKEND_SOCKET"), clientlib.DefaultSocket)
+	named := cmp.Or(a.socket, a.env.getenv("TOKEND_SOCKET"))
+	if named == "" && os.Geteuid() == 0 && answers(operatorSocket) {
+		return operatorSocket
+	}
+	return cmp.Or(named, clientlib.DefaultSocket)
+}
+
+// operatorSocket is where root finds the daemon of this host, however many connections others
+// have queued up at the shared socket.
+var operatorSocket = daemon.OperatorSocket("/var/lib/tokend")
+
+// answers reports whether somebody listens at path. A file that a killed daemon has left
+// does not count: the shared socket may be systemd's, which starts another.
+func answers(path string) bool {
+	c, err := net.DialTimeout("unix", path, time.Second)
+	if err != nil {
+		return false
+	}
+	_ = c.Close()
+	return true
 }
 
 // ask calls f with a client and with a context that ends when the time is up. Its error is
