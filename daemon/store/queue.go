@@ -169,4 +169,3 @@ func (s *Store) gather(g *group, first *put) *put {
 		}
 	}
 }
-
