@@ -28,7 +28,8 @@ type amendment struct {
 	applies    bool
 	again      bool // nothing changed, but the holds end all the same
 	after      record.Grant
-	refused    error // why the disk has not got it
+	owed       []record.Record // what is to be written with it, but for values
+	refused    error           // why the disk has not got it
 }
 
 // amend makes changes to grants: all in one write, and durable before they are visible. Nobody else
@@ -65,7 +66,7 @@ func (e *Engine) amend(ctx context.Context, all ...*amendment) error {
 		case err == nil && a.applies:
 			e.grants.taken(a.grant)
 		case err != nil && a.applies && a.stubborn:
-			e.grants.hold(a.after, slices.DeleteFunc(slices.Clone(a.with), func(r record.Record) bool { return r.Table == record.Credentials })...)
+			e.grants.hold(a.after, a.owed...)
 			e.unsaved.kick()
 		case err != nil:
 			continue
@@ -83,24 +84,34 @@ func (e *Engine) amend(ctx context.Context, all ...*amendment) error {
 // prepare applies a to its grant and returns what is to be written then.
 func (e *Engine) prepare(a *amendment) (recs []record.Record, err error) {
 	a.after, err = e.grants.get(a.grant)
-	if err != nil {
+	switch {
+	case err != nil && a.stubborn:
+		// What is there cannot be read; what has come must not be lost over it.
+		e.log.Error("cannot read a grant: another is put in its place", "name", a.grant, "error", err)
+		a.after = record.Grant{Name: a.grant}
+	case err != nil:
 		return nil, err
 	}
-	if a.applies = a.apply(&a.after); a.applies {
-		recs = slices.Concat(e.grants.owed(a.grant), a.with, []record.Record{a.after.Encode()})
+	a.applies = a.apply(&a.after)
+	if !a.applies && !a.again {
+		return nil, nil
 	}
-	if a.applies && a.ends || a.frees && (a.applies || a.again) {
-		for _, name := range a.dependants {
-			// Most have none: a customer's first grant comes before its first token.
-			if r, err := e.cfg.Store.Get(record.Holds, name); err != nil || r.Value != nil {
-				recs = append(recs, record.Record{Table: record.Holds, Key: name})
-			}
+	recs = slices.Clone(a.with)
+	for _, name := range a.dependants {
+		if !a.ends && !a.frees {
+			break
 		}
-	}
-	if a.applies && a.ends {
-		for _, name := range a.dependants {
+		// Most have none: a customer's first grant comes before its first token.
+		if r, err := e.cfg.Store.Get(record.Holds, name); err != nil || r.Value != nil {
+			recs = append(recs, record.Record{Table: record.Holds, Key: name})
+		}
+		if a.ends {
 			recs = append(recs, record.Record{Table: record.Credentials, Key: name})
 		}
+	}
+	a.owed = slices.DeleteFunc(slices.Clone(recs), func(r record.Record) bool { return r.Table == record.Credentials })
+	if a.applies {
+		recs = slices.Concat(e.grants.owed(a.grant), recs, []record.Record{a.after.Encode()})
 	}
 	return recs, nil
 }

@@ -304,8 +304,11 @@ func (e *Engine) entry(name string) (*entry, error) {
 	en := e.index.add(made)
 	en.mu.Lock()
 	defer en.mu.Unlock()
-	if en == made && en.sleepsLocked() {
-		e.sleepers.add(spec.Parent, en)
+	if en == made {
+		if en.sleepsLocked() {
+			e.sleepers.add(spec.Parent, en)
+		}
+		e.tellLocked(en, e.clock.Now(), false)
 	}
 	if e.catalog.Load() != catalog {
 		// The configuration changed in between, and the change may have

@@ -55,6 +55,9 @@ func (e *Engine) startLocked(en *entry, cause Cause) (*flight, error) {
 	}
 	f := &flight{cause: cause, done: make(chan struct{})}
 	en.flight = f
+	now := e.clock.Now()
+	e.tellLocked(en, now, false) // a reader may be the first to notice that the value has ended
+	e.planLocked(en, now)
 	e.flights.Go(func() { e.fly(en, f) })
 	return f, nil
 }

@@ -30,11 +30,10 @@ func (m *model) op(s step) func() {
 	}
 	read := func(name string, f func() (Value, error)) func() {
 		m.reads++
-		changes := m.changes
 		return run(func() error {
-			start := m.w.look(name)
+			start, before, changes := m.w.look(name), m.gone(name), m.changed()
 			v, err := f()
-			m.w.judge(l, name, v, err, start, changes == m.changes && m.missing[accountOf(name)])
+			m.w.judge(l, name, v, err, start, before && changes == m.changed())
 			return err
 		})
 	}
@@ -77,6 +76,20 @@ func (m *model) op(s step) func() {
 		return run(func() error { _, err := e.Import(ctx, platform, 0); return err })
 	}
 	panic("no such verb: " + s.verb)
+}
+
+// gone reports whether the account of name is out of the configuration.
+func (m *model) gone(name string) bool {
+	m.w.mu.Lock()
+	defer m.w.mu.Unlock()
+	return m.missing[accountOf(name)]
+}
+
+// changed returns how often the configuration has changed.
+func (m *model) changed() int {
+	m.w.mu.Lock()
+	defer m.w.mu.Unlock()
+	return m.changes
 }
 
 // look returns the newest generation of name that a reader has got.
@@ -128,7 +141,7 @@ func (m *model) probe() {
 		v, ok := m.Cached([]byte(name))
 		if ok {
 			m.reads++
-			m.w.judge(l, name, v, nil, start, m.missing[accountOf(name)])
+			m.w.judge(l, name, v, nil, start, m.gone(name))
 			continue
 		}
 		m.w.mu.Lock()
@@ -222,14 +235,11 @@ func (m *model) revoke(ctx context.Context, e *Engine, l *life, customer string)
 	m.w.mu.Lock()
 	g := m.w.grants[customer]
 	g.authorised = false
-	for name, t := range m.w.names {
-		if strings.HasPrefix(name, customer+"/") {
-			t.valid = 0
-		}
-	}
 	m.w.mu.Unlock()
 	time.Sleep(time.Second) // the message is later than what it ends
+	m.w.leaving(customer)
 	err := e.Revoke(ctx, customer+"/"+customers[customer], time.Now())
+	m.w.leaving(customer)
 	m.w.mu.Lock()
 	defer m.w.mu.Unlock()
 	if err == nil && !l.killed && g.changing == 0 && !g.authorised && !m.missing[accountOf(customer)] {
@@ -237,6 +247,17 @@ func (m *model) revoke(ctx context.Context, e *Engine, l *life, customer string)
 		g.delivered = 0
 	}
 	return err
+}
+
+// leaving notes that a customer's values need not be there any more.
+func (w *world) leaving(customer string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for name, t := range w.names {
+		if strings.HasPrefix(name, customer+"/") {
+			t.valid = 0
+		}
+	}
 }
 
 // reconfigured notes that an account has changed or is gone.
@@ -452,7 +473,9 @@ func (s *watched) check(m *model) {
 	defer s.mu.Unlock()
 	for name, told := range s.state {
 		st, err := m.Status(name)
-		if err != nil || !s.changed[name] || st.State == told || st.State == Idle && told == Expired {
+		// What is let go is told as expired, and what then comes back begins as idle.
+		gone := told == Expired && (m.index.get(name) == nil || st.State == Idle)
+		if err != nil || !s.changed[name] || st.State == told || gone {
 			continue
 		}
 		m.w.violateNow("%s is %s, and watchers believe in %s", name, st.State, told)
@@ -471,9 +494,18 @@ func (m *model) outcome() outcome {
 	return o
 }
 
-// setBack makes the wall clock look as if it had been set back by d since everything on disk
-// was written.
+// setBack makes everything on disk look as if the wall clock had been set back since, to the time
+// by before the newest of it.
 func setBack(d *disk, by time.Duration) {
+	var newest time.Time
+	for r := range d.All(record.Credentials) {
+		if c, err := record.DecodeCredential(r); err == nil && c.Seen.Wall.After(newest) {
+			newest = c.Seen.Wall
+		}
+	}
+	if !newest.IsZero() {
+		by += time.Since(newest)
+	}
 	for _, table := range []record.Table{record.Credentials, record.Holds, record.Budgets, record.Grants, record.Codes} {
 		for r := range d.All(table) {
 			_ = d.Store.Put(context.Background(), later(r, by))
@@ -515,7 +547,7 @@ func later(r record.Record, by time.Duration) record.Record {
 		return b.Encode()
 	case record.Grants:
 		g, _ := record.DecodeGrant(r)
-		at(&g.At, &g.Revoked)
+		at(&g.At) // Revoked is WeChat's
 		for i := range g.Earlier {
 			at(&g.Earlier[i].At)
 		}

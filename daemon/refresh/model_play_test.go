@@ -52,10 +52,12 @@ type model struct {
 	stop     func() bool // false: it did not stop in time
 	watched  *watched
 	settings map[string]string // by account
-	missing  map[string]bool   // accounts out of the configuration
 	ops      sync.WaitGroup
 
-	reads, lives, kills, changes, made int
+	missing map[string]bool // accounts out of the configuration; guarded by w.mu, as is changes
+	changes int             // of the configuration
+
+	reads, lives, kills, made int
 }
 
 func newModel(seed uint64) *model {
@@ -112,7 +114,12 @@ func (m *model) catalog(l *life) catalog {
 		all = append(all, Spec{Name: owner + "/*", Fetcher: w})
 	}
 	c := catalog{}
+	m.w.mu.Lock()
+	defer m.w.mu.Unlock()
 	for _, s := range all {
+		if t := m.w.names[s.Name]; t != nil {
+			t.kind = s.Kind
+		}
 		account := accountOf(s.Name)
 		if m.missing[account] {
 			continue
@@ -122,9 +129,6 @@ func (m *model) catalog(l *life) catalog {
 		}
 		s.Account, s.Owner, s.Settings = s.Name, account, m.settings[account]
 		c[s.Name] = s
-		if t := m.w.names[s.Name]; t != nil {
-			t.kind = s.Kind
-		}
 	}
 	return c
 }
@@ -277,11 +281,11 @@ func (m *model) do(s step, wait bool) {
 		})
 		return
 	case "clock":
-		// The host was off, and the wall clock was set back by more than that.
+		// The host was off, and the wall clock was set back to before what was written last.
 		m.restart(func() {
 			time.Sleep(time.Duration(s.arg%100) * time.Minute)
-			setBack(m.disk, 2*time.Hour+time.Duration(s.arg%1000)*time.Hour)
 			m.w.reboot()
+			setBack(m.disk, time.Duration(s.arg%1000)*time.Hour+time.Hour)
 			m.w.forgetValid()
 		})
 		return
@@ -343,11 +347,15 @@ func (m *model) restart(f func()) {
 // reconfigure takes an account out of the configuration, puts it back, or changes it.
 func (m *model) reconfigure(s step) {
 	account := accountOf(s.name)
+	m.w.mu.Lock()
 	gone := s.arg%3 == 0 && !m.missing[account]
 	m.missing[account] = gone
+	m.changes++
+	m.w.mu.Unlock()
 	if !gone && s.arg%2 == 0 {
 		m.settings[account] = fmt.Sprint("v", s.arg)
 	}
 	m.w.reconfigured(account, gone)
 	m.SetCatalog(m.catalog(m.w.life))
+	m.w.reconfigured(account, gone) // a call that was under way was made with the settings before
 }

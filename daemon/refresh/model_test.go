@@ -24,7 +24,7 @@ var (
 func TestModel(t *testing.T) {
 	runs := *modelRuns
 	if runs == 0 {
-		runs = 200
+		runs = shortRound
 	}
 	first := uint64(1)
 	if *modelSeed != 0 {

@@ -147,7 +147,7 @@ func (s source) Fetch(ctx context.Context, ask fetchers.Ask) (fetchers.Token, er
 	t.calls++
 	r := w.chance(s.name, t.calls)
 	w.arrives(t, ask)
-	settings := t.settings
+	settings, came := t.settings, w.now()
 	t.underway++
 	sick := w.sick && r.IntN(100) < w.weight
 	w.mu.Unlock()
@@ -172,7 +172,7 @@ func (s source) Fetch(ctx context.Context, ask fetchers.Ask) (fetchers.Token, er
 	if refused != nil {
 		return fetchers.Token{}, w.tell(t, ask, settings, refused)
 	}
-	w.answer(t, tok.ExpiresIn)
+	w.answer(t, came, tok.ExpiresIn)
 	if tok.Grant != "" {
 		w.grants[customerOf(t.name)].delivered = grantGen(tok.Grant)
 	}
@@ -180,11 +180,11 @@ func (s source) Fetch(ctx context.Context, ask fetchers.Ask) (fetchers.Token, er
 	return tok, nil
 }
 
-// answer notes that the engine gets an answer that lives for life. It counts from before the call,
-// which was at most a latency ago. mu is held.
-func (w *world) answer(t *truth, life time.Duration) {
+// answer notes that the engine gets an answer that lives for life, which it counts from before the
+// call. mu is held.
+func (w *world) answer(t *truth, came, life time.Duration) {
 	t.held = 0
-	t.answered, t.ended = w.now(), w.now()+life-longestLatency
+	t.answered, t.ended = w.now(), came+life
 	t.valid = min(t.valid, t.ended)
 }
 
@@ -372,6 +372,7 @@ func (s source) Exchange(ctx context.Context, _, code secret.Text) (fetchers.Aut
 	n := len(w.called["codes"])
 	w.called["codes"] = append(w.called["codes"], w.now())
 	r := w.chance(string(code), n)
+	came := w.now()
 	sick := w.sick && r.IntN(100) < w.weight
 	w.mu.Unlock()
 	err := s.nap(ctx, latency(r, sick))
@@ -403,7 +404,7 @@ func (s source) Exchange(ctx context.Context, _, code secret.Text) (fetchers.Aut
 		t.values[fmt.Sprintf("%s#%d", t.name, gen)] = t.value
 		tok := token(fmt.Sprintf("%s#%d", t.name, gen), 2*time.Hour)
 		auth.Token = &tok
-		w.answer(t, 2*time.Hour)
+		w.answer(t, came, 2*time.Hour)
 	}
 	g.delivered = g.gen
 	w.freeing(customer)

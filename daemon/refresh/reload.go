@@ -16,15 +16,13 @@ func (e *Engine) SetCatalog(c Catalog) {
 	for _, en := range e.index.all() {
 		spec, err := c.Lookup(en.name)
 		en.mu.Lock()
-		switch before := en.spec.Load(); {
+		switch {
 		case err != nil:
 			// At once, whatever the disk is at: nothing of an account that is gone is served.
 			e.dropLocked(en, gone(en.name))
 			touched = append(touched, en)
-		case before.Settings != spec.Settings && en.hold != nil:
+		case en.spec.Swap(&spec).Settings != spec.Settings:
 			touched = append(touched, en)
-		default:
-			en.spec.Store(&spec)
 		}
 		en.mu.Unlock()
 	}
@@ -46,12 +44,16 @@ func (e *Engine) follow(batch []*entry) {
 	var stray []record.Record
 	for _, en := range batch {
 		en.mu.Lock()
-		if en.gone == nil {
-			e.followLocked(en)
-		} else {
-			stray = append(stray, record.Record{Table: record.Credentials, Key: en.name})
+		hold := record.Record{Table: record.Holds, Key: en.name}
+		switch {
+		case en.gone != nil:
+			stray = append(stray, hold, record.Record{Table: record.Credentials, Key: en.name})
+		case e.followLocked(en) && en.written:
+			stray = append(stray, hold)
+			if en.flight == nil {
+				en.written = false // a flight may write another this moment, and deletes it as it lands
+			}
 		}
-		stray = append(stray, record.Record{Table: record.Holds, Key: en.name})
 		en.mu.Unlock()
 	}
 	if err := e.forget(stray); err != nil {
@@ -59,24 +61,26 @@ func (e *Engine) follow(batch []*entry) {
 	}
 }
 
-// followLocked makes en follow the configuration in force. en.mu is held.
-func (e *Engine) followLocked(en *entry) {
+// followLocked makes en follow the configuration in force, and reports whether it is held no
+// more. en.mu is held.
+func (e *Engine) followLocked(en *entry) (free bool) {
 	spec, err := (*e.catalog.Load()).Lookup(en.name)
 	if err != nil {
 		e.dropLocked(en, gone(en.name))
-		return
+		return true
 	}
-	before := en.spec.Swap(&spec)
-	if before.Settings == spec.Settings || en.hold == nil {
-		return
+	en.spec.Store(&spec)
+	switch {
+	case en.hold == nil:
+		return true
+	case en.hold.settings == spec.Settings:
+		return false
 	}
 	now := e.clock.Now()
 	en.hold, en.refresh = nil, now
-	if en.flight == nil {
-		en.written = false // a flight may write another this moment, and deletes it as it lands
-	}
 	e.tellLocked(en, now, false)
 	e.planLocked(en, now)
+	return true
 }
 
 // dropLocked takes en out of service; who still holds on to it is told why. en.mu is held.

@@ -93,11 +93,11 @@ func (h *dueHeap) Pop() any {
 	return en
 }
 
-// planLocked makes en due when there is next something to do about it: a refresh, or
-// word to the watchers that its life has ended. en.mu is held.
+// planLocked makes en due when there is next something to do about it: a refresh, unless one is
+// under way, or word to the watchers that its life has ended. en.mu is held.
 func (e *Engine) planLocked(en *entry, now clock.Instant) {
 	at := never
-	if en.refresh != 0 {
+	if en.refresh != 0 && en.flight == nil {
 		at = en.refresh
 	}
 	if c := en.valid(now); c != nil {
@@ -189,14 +189,10 @@ func (e *Engine) collect(ready *[]*entry) time.Duration {
 		}
 		en.mu.Lock()
 		e.tellLocked(en, now, false)
-		switch c := en.valid(now); {
-		case en.flight == nil && en.refresh != 0 && en.refresh <= now:
+		if en.flight == nil && en.refresh != 0 && en.refresh <= now {
 			*ready = append(*ready, en)
-		case en.flight == nil:
+		} else {
 			e.planLocked(en, now)
-		case c != nil:
-			// The landing plans the rest; until then only the end is news.
-			e.schedule.set(en, c.end)
 		}
 		en.mu.Unlock()
 	}
