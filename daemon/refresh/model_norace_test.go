@@ -3,4 +3,4 @@
 package refresh
 
 // shortRound is how many runs of the model a plain test makes.
-const shortRound = 250
+const shortRound = 60
