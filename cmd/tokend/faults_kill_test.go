@@ -89,7 +89,7 @@ func (l *load) readGiven(c *clientlib.Client) error {
 	l.mu.Lock()
 	if len(l.given) == 0 {
 		l.mu.Unlock()
-		return nil
+		return c.Ping(l.s.t.Context()) // notices a kill as a read does
 	}
 	name := l.given[len(l.given)-1-rand.IntN(min(10, len(l.given)))]
 	l.mu.Unlock()
@@ -203,6 +203,9 @@ func lost(c wechattest.Call, kills []time.Time) bool {
 // What was acknowledged is there after each kill; what is served is good, and
 // WeChat is called as often as without the kills but for the calls that died with the process.
 func TestKillUnderLoad(t *testing.T) {
+	if !*faults {
+		t.Skip("its outcome depends on how busy the machine is: run it with -faults")
+	}
 	t.Parallel()
 	s := newFaultSite(t, 6*time.Second)
 	l := &load{s: s, names: append(s.tokens(), faultTicket), late: map[string]lateness{}}

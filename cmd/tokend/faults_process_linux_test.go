@@ -48,6 +48,9 @@ func (s *faultSite) cpu() time.Duration {
 // with nothing that has ended (a refresh may find no descriptor for its call, and then the answer is UNAVAILABLE); it says
 // so once and does not spin, and whoever waits is served when some are closed.
 func TestDescriptorsExhausted(t *testing.T) {
+	if !*faults {
+		t.Skip("its outcome depends on how busy the machine is: run it with -faults")
+	}
 	t.Parallel()
 	s := newFaultSite(t, 2*time.Second)
 	s.spawn()
