@@ -10,6 +10,7 @@
 package clock
 
 import (
+	"math"
 	"sync/atomic"
 	"time"
 )
@@ -90,8 +91,13 @@ func (c *Clock) Wall(i Instant) time.Time {
 	return now.Round(0).Add(i.Sub(at))
 }
 
-// At returns the instant at which the wall clock, as it stands now, shows t.
+// At returns the instant at which the wall clock, as it stands now, shows t; the last there
+// is where t is centuries away.
 func (c *Clock) At(t time.Time) Instant {
 	at, now := c.now()
-	return at.Add(t.Sub(now.Round(0)))
+	d := t.Sub(now.Round(0))
+	if d > math.MaxInt64-time.Duration(at) {
+		return math.MaxInt64
+	}
+	return at.Add(d)
 }

@@ -22,8 +22,9 @@ type flight struct {
 	// entry's mu.
 	rejected bool
 
-	// parent and grant are what the last call was made with, "" for none. Known to the
-	// flight alone.
+	// spec, parent and grant are what the last call was made by and with. Known to the flight
+	// alone.
+	spec          *Spec
 	parent, grant secret.Text
 
 	// done is closed when the flight has landed; cred and err are set before
@@ -76,9 +77,10 @@ func (e *Engine) fly(en *entry, f *flight) {
 	// way: one call for a credential at a time, whoever it is made for.
 	end, _ := e.airborne.take(context.Background(), en.name)
 	defer end()
-	spec := en.spec.Load()
+	f.spec = en.spec.Load()
 	wall, began := time.Now(), e.clock.Now()
-	got, err := e.fetch(en, spec, f)
+	got, err := e.fetch(en, f)
+	spec := f.spec
 	a := Attempt{At: wall.UTC(), Cause: f.cause, Took: e.clock.Now().Sub(began)}
 	switch {
 	case err != nil:
@@ -91,14 +93,14 @@ func (e *Engine) fly(en *entry, f *flight) {
 }
 
 // fetch calls upstream until there is an answer or a reason to stop.
-func (e *Engine) fetch(en *entry, spec *Spec, f *flight) (got answer, err error) {
+func (e *Engine) fetch(en *entry, f *flight) (got answer, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			e.log.Error("a fetcher panicked", "name", en.name, "panic", fmt.Sprintf("%T", r), "stack", string(debug.Stack()))
 			err = errors.New("internal error while fetching, see the log")
 		}
 	}()
-	ctx := e.base
+	ctx, spec := e.base, f.spec
 	p := spec.Kind.policy()
 	if p.rotates {
 		// A stopping daemon lets this one end by its timeout: the answer may
@@ -115,8 +117,9 @@ func (e *Engine) fetch(en *entry, spec *Spec, f *flight) (got answer, err error)
 	}
 	call := func(parent secret.Text) (err error) {
 		ask.Parent = parent
-		f.parent, f.grant = parent, ask.Grant
-		got, err = e.call(ctx, en, spec, ask)
+		// By the configuration that is in force now, not when the parent was asked for.
+		f.spec, f.parent, f.grant = en.spec.Load(), parent, ask.Grant
+		got, err = e.call(ctx, en, f.spec, ask)
 		return err
 	}
 	tries := quickTries
@@ -222,7 +225,10 @@ func (e *Engine) call(ctx context.Context, en *entry, spec *Spec, ask fetchers.A
 	if ask.Force {
 		budgets = append(budgets[:len(budgets):len(budgets)], p.forced...)
 	}
-	failing, intent := e.intend(en, spec, p)
+	failing, intent, err := e.intend(en, spec, p)
+	if err != nil {
+		return got, err
+	}
 	if err := e.charge(ctx, spec, budgets, ask.Force, intent...); err != nil {
 		return got, err
 	}
@@ -241,21 +247,24 @@ func (e *Engine) call(ctx context.Context, en *entry, spec *Spec, ask fetchers.A
 // intend returns what is to be written before a call for en is made: with the first one in a run
 // the hold that tells the next run that this one died in it. Later calls of a run
 // need none: the next run's first is one more at most. failing reports that the last
-// call failed.
-func (e *Engine) intend(en *entry, spec *Spec, p *policy) (failing bool, recs []record.Record) {
+// call failed. The error is that en went out of service before the call.
+func (e *Engine) intend(en *entry, spec *Spec, p *policy) (failing bool, recs []record.Record, err error) {
 	en.mu.Lock()
 	defer en.mu.Unlock()
+	if en.gone != nil {
+		return false, nil, en.gone
+	}
 	failures := 0
 	if en.hold != nil {
 		failures = en.hold.failures
 	}
-	if en.landed || en.gone != nil || p.perAsk {
-		return failures > 0, nil
+	now := e.clock.Now()
+	if en.landed || p.perAsk || en.paused(now) != nil {
+		return failures > 0, nil, nil // or an operator has it called in a hold, which goes on if this run dies
 	}
 	en.written = true
-	now := e.clock.Now()
 	h := cutShort(failures+1, en.valid(now) != nil, en.life(), en.spread, spec.Settings, now)
-	return failures > 0, []record.Record{e.keepHold(en.name, h)}
+	return failures > 0, []record.Record{e.keepHold(en.name, h)}, nil
 }
 
 // parentError says that a parent cannot be had. The child makes no call then, and needs

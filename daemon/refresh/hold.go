@@ -65,7 +65,7 @@ func failed(err error, failures int, life time.Duration, careful bool, spread fl
 		h.until = now.Add(backoff(max(failures, quickTries+1), life, careful, spread))
 	case fetchers.QuotaDay:
 		h.reason = Limited
-		h.until = now.Add(untilMidnight(wall) + time.Duration(spread*float64(time.Minute)))
+		h.until = now.Add(max(untilMidnight(wall)+time.Duration(spread*float64(time.Minute)), time.Minute))
 	case fetchers.QuotaMinute:
 		h.reason = Limited
 		h.until = now.Add(doubled(time.Minute, failures, time.Hour))

@@ -169,6 +169,13 @@ func (e *Engine) crash(en *entry, spec *Spec, f *flight, a Attempt, got answer, 
 	if en.hold != nil {
 		failures = en.hold.failures + 1
 	}
+	if pe, ok := errors.AsType[*parentError](err); ok && en.paused(now) != nil {
+		// An operator wanted it called in a hold, and it was not: the hold goes on.
+		reply := pe.reply(en.hold.err(now))
+		en.mu.Unlock()
+		e.giveUp(en, f, reply)
+		return
+	}
 	valid := en.valid(now) != nil
 	h, keep := e.holdFor(err, spec, failures, en, valid, now, wall)
 	why := en.gone

@@ -386,11 +386,11 @@ func (m *model) heal() {
 			m.do(step{verb: "catalog", name: account + "/", arg: 1}, true)
 		}
 	}
-	if m.dead() {
-		m.bury()
-		m.start()
-	}
 	for range 15 {
+		if m.dead() { // the write at which it was to be killed was under way
+			m.bury()
+			m.start()
+		}
 		m.do(step{verb: "push", name: verify}, true)
 		m.do(step{verb: "push", name: suiteTicket}, true)
 		m.probe()
