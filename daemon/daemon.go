@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"golang.org/x/sync/errgroup"
 
+	"tokend/daemon/boot"
 	"tokend/daemon/config"
 	"tokend/daemon/inbox"
 	"tokend/daemon/refresh"
@@ -108,8 +109,8 @@ func (d *Daemon) open() (err error) {
 		Store:    d.store,
 		Catalog:  newCatalog(file, d.up),
 		Logger:   d.log.Named("refresh"),
-		Boottime: boottime,
-		Boot:     bootID(),
+		Boottime: boot.Clock(),
+		Boot:     boot.ID(),
 	})
 	if err != nil {
 		return err

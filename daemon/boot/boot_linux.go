@@ -1,4 +1,4 @@
-package daemon
+package boot
 
 import (
 	"os"
@@ -8,17 +8,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// boottime returns the time since boot, suspend included.
-func boottime() time.Duration {
+// Clock returns what tells the time since boot, suspend included.
+func Clock() func() time.Duration { return since }
+
+func since() time.Duration {
 	var ts unix.Timespec
 	// CLOCK_BOOTTIME has been there since Linux 2.6.39; the call cannot fail.
 	_ = unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts)
 	return time.Duration(ts.Nano())
 }
 
-// bootID names this boot; empty where the kernel does not say, which makes the moments of an
+// ID names this boot; empty where the kernel does not say, which makes the moments of an
 // earlier run be taken from the wall clock.
-func bootID() string {
+func ID() string {
 	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
 		return ""

@@ -1,0 +1,195 @@
+package main
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"tokend/daemon/boot"
+	"tokend/daemon/record"
+	"tokend/daemon/store"
+	"tokend/fetchers/secret"
+	"tokend/fetchers/wechattest"
+)
+
+const (
+	platformID = "wxbenchplatform0"
+	platform   = "open_platform/" + platformID
+	secretText = "benchmark-secret"
+	signToken  = "benchmarktoken"
+	aesKey     = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
+
+	// life is that of an authorizer's token.
+	life = 2 * time.Hour
+
+	minSize = 16 // what a number needs to be told from another, and some more
+	maxSize = 4096
+)
+
+// customer returns the appid of the customer numbered i: as long as WeChat's, and in no order.
+func customer(i int) string { return fmt.Sprintf("wx%016x", uint64(i+1)*0x9e3779b97f4a7c15) }
+
+func tokenName(i int) string { return platform + "/" + customer(i) + "/access_token" }
+
+func grantName(i int) string { return platform + "/" + customer(i) + "/refresh_token" }
+
+// world is what the state directory tells of: a WeChat with one platform.
+type world struct {
+	wechat *wechattest.WeChat // nil where nobody is to serve it
+	server *wechattest.Server
+	random *rand.Rand
+	url    string
+}
+
+// newWorld returns the world of o, being served if o wants that.
+func newWorld(o *options) (*world, error) {
+	w := &world{random: rand.New(rand.NewPCG(1, 2)), url: o.upstream}
+	if o.serve == "" {
+		return w, nil
+	}
+	w.wechat = wechattest.New(wechattest.Settings{Seed: 1})
+	w.wechat.AddPlatform(platformID, secretText, signToken, aesKey)
+	w.wechat.SetValueSize(o.size)
+	if o.latency > 0 {
+		w.wechat.Inject(wechattest.Fault{Delay: o.latency})
+	}
+	var err error
+	if w.server, err = w.wechat.Start(o.serve); err != nil {
+		return nil, err
+	}
+	w.url = w.server.URL
+	return w, nil
+}
+
+func (w *world) close() error {
+	if w.server == nil {
+		return nil
+	}
+	return w.server.Close()
+}
+
+// letters are those of a token.
+const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
+func (w *world) text(size int) secret.Text {
+	b := make([]byte, size)
+	for i := range b {
+		b[i] = letters[w.random.Uint64()%uint64(len(letters))]
+	}
+	return secret.Text(b)
+}
+
+// ticket returns a component_verify_ticket: one that WeChat knows, if it is there.
+func (w *world) ticket() secret.Text {
+	if w.wechat == nil {
+		return w.text(90)
+	}
+	return secret.Text(w.wechat.TicketPush(platformID).Event.Ticket)
+}
+
+// grant returns the refresh token of the customer numbered i.
+func (w *world) grant(i int) secret.Text {
+	if w.wechat == nil {
+		return "refreshtoken@@@" + w.text(43)
+	}
+	return secret.Text(w.wechat.AddCustomer(platformID, customer(i)))
+}
+
+// batch is how many records are written at once.
+const batch = 200
+
+// fill makes the state directory.
+func (w *world) fill(ctx context.Context, o *options) (err error) {
+	if _, err := os.Lstat(o.state); !errors.Is(err, fs.ErrNotExist) {
+		return errors.Join(fmt.Errorf("%s is there already: name another state directory, or remove it", o.state), err)
+	}
+	key, err := readKey(o.key)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(o.state), 0o700); err != nil {
+		return err
+	}
+	s, err := store.Open(store.Config{Dir: o.state, Key: key})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	made := time.Now()
+	recs := []record.Record{w.credential(platform+"/component_verify_ticket", w.ticket(), made, 12*time.Hour, 12*time.Hour)}
+	for i := range o.n {
+		grant := record.Generation{Value: w.grant(i), At: made.Add(-24 * time.Hour), Source: "put"}
+		recs = append(recs, record.Grant{Name: grantName(i), Generation: grant}.Encode())
+		if i < o.used {
+			left := o.due + time.Duration(float64(o.over)*float64(i)/float64(o.used))
+			recs = append(recs, w.credential(tokenName(i), w.text(o.size), made, left, life))
+		}
+		if len(recs) >= batch || i == o.n-1 {
+			if err := s.Put(ctx, recs...); err != nil {
+				return err
+			}
+			recs = recs[:0]
+		}
+	}
+	return s.Put(ctx, recs...)
+}
+
+// credential returns the record of a value that lives for life and has left of it at the time at.
+func (w *world) credential(name string, value secret.Text, at time.Time, left, life time.Duration) record.Record {
+	c := record.Credential{Name: name, Value: value, Boot: boot.ID(), Life: life}
+	c.Issued = moment(at.Add(left - life))
+	c.Seen = c.Issued
+	c.End = moment(at.Add(left))
+	if strings.HasSuffix(name, "_ticket") {
+		c.Stamp = c.Issued.Wall
+	}
+	return c.Encode()
+}
+
+// moment returns t as the daemon would have noted it.
+func moment(t time.Time) record.Moment {
+	m := record.Moment{Wall: t.Round(0)}
+	if since := boot.Clock(); since != nil {
+		m.Since = since() + time.Until(t)
+	}
+	return m
+}
+
+// readKey returns the key in file, and makes one where there is none; nil for no file.
+func readKey(file string) ([]byte, error) {
+	if file == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		text = []byte(strings.Repeat("5eed", 16)) // it keeps nothing that is secret
+		err = os.WriteFile(file, text, 0o600)
+	}
+	if err != nil {
+		return nil, err
+	}
+	key, err := hex.DecodeString(strings.TrimSpace(string(text)))
+	if err != nil || len(key) != store.KeySize {
+		return nil, fmt.Errorf("%s: a key is %d hex digits", file, 2*store.KeySize)
+	}
+	return key, nil
+}
+
+// configure writes the configuration.
+func (w *world) configure(o *options) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "socket    = %q\nstate_dir = %q\nlog_level = \"warn\"\n", o.socket, o.state)
+	if o.key != "" {
+		fmt.Fprintf(&b, "encryption_key = { file = %q }\n", o.key)
+	}
+	fmt.Fprintf(&b, "\n[upstream]\nweixin_url = %q\nwork_url   = %q\n", w.url, w.url)
+	fmt.Fprintf(&b, "\n[[open_platform]]\napp_id  = %q\nsecret  = %q\ntoken   = %q\naes_key = %q\n", platformID, secretText, signToken, aesKey)
+	return os.WriteFile(o.config, []byte(b.String()), 0o600)
+}
