@@ -15,7 +15,7 @@ STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # In this order: what is quick to fail first, the whole of go test last.
 CHECKS = format vet fix modules texts staticcheck build man units race fuzz demo boot test
 
-.PHONY: help check install $(CHECKS) lint clean
+.PHONY: help check faults install $(CHECKS) lint clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 22
@@ -40,6 +40,9 @@ fuzz: ## every fuzz target for FUZZTIME (5s)
 
 demo: ## the whole thing in one command
 	$(GO) run ./cmd/tokend demo
+
+faults: ## every long round of faults that SECURITY.md names (root; half an hour)
+	@.ci/faults
 
 lint: format vet fix modules texts staticcheck man units ## everything that looks and does not run
 
