@@ -70,6 +70,7 @@ type Engine struct {
 	watchers watchers
 	counts   counts
 	unsaved  unsaved
+	classes  classes
 	grants   grants
 	codes    codes
 	turns    turns // by name: who changes what stands under it
@@ -160,7 +161,7 @@ func (e *Engine) Refresh(ctx context.Context, name string) (Value, error) {
 		}
 		en.mu.Lock()
 		f := en.flight
-		p := en.spec.Load().Kind.policy()
+		p := en.policy()
 		mine := f == nil || f.cause == CauseRefresh && !p.perAsk
 		if p.pushed > 0 {
 			en.mu.Unlock()
@@ -216,18 +217,18 @@ func (e *Engine) joinRejecting(en *entry, value secret.Text, cause Cause) (f *fl
 	if c == nil || c.text != value {
 		return nil, nil, nil
 	}
-	if en.repeated != 0 && now.Sub(en.repeated) < repeatedFor {
+	if p := en.past; p != nil && p.repeated != 0 && now.Sub(p.repeated) < repeatedFor {
 		return nil, c, nil
 	}
 	f = en.flight
 	if f == nil {
-		if en.spec.Load().Kind.policy().pushed > 0 {
+		if en.policy().pushed > 0 {
 			return nil, nil, noTicket(en.name)
 		}
 		if h := en.paused(now); h != nil {
 			return nil, nil, h.err(now)
 		}
-		if wait := en.rejects.take(now); wait > 0 {
+		if wait := en.recall().rejects.take(now); wait > 0 {
 			return nil, nil, guard("rejection", wait)
 		}
 		if f, err = e.startLocked(en, cause); err != nil {
@@ -270,7 +271,7 @@ func (e *Engine) join(en *entry, cause Cause) (f *flight, another bool, c *crede
 	if c := en.valid(now); c != nil {
 		return nil, false, c, nil
 	}
-	p := en.spec.Load().Kind.policy()
+	p := en.policy()
 	if f := en.flight; f != nil {
 		return f, p.perAsk, nil, nil
 	}
@@ -297,7 +298,7 @@ func (e *Engine) entry(name string) (*entry, error) {
 	if spec.Kind.policy().grant {
 		return nil, &Error{Reason: Denied, RetryAfter: Never, Message: "write-only"}
 	}
-	made := newEntry(spec)
+	made := e.newEntry(&spec)
 	if err := e.inherit(made, &spec); err != nil {
 		return nil, err
 	}
@@ -344,11 +345,14 @@ func (e *Engine) inherit(en *entry, spec *Spec) error {
 	return nil
 }
 
-func newEntry(spec Spec) *entry {
-	en := &entry{name: spec.Name, spread: spread(spec.Name), place: -1}
-	en.spec.Store(&spec)
+func (e *Engine) newEntry(spec *Spec) *entry {
+	en := &entry{name: spec.Name}
+	en.class.Store(e.classes.of(spec))
 	return en
 }
+
+// lookup returns how name is fetched by the configuration in force. Its error is an *Error.
+func (e *Engine) lookup(name string) (Spec, error) { return (*e.catalog.Load()).Lookup(name) }
 
 // value returns what a reader gets of c; the zero Value for nil.
 func (e *Engine) value(c *credential) Value {

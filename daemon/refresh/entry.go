@@ -16,52 +16,71 @@ type credential struct {
 	seen   clock.Instant // the same of the last request that brought it
 	end    clock.Instant
 	life   time.Duration // the expires_in that it first came with
-	aged   bool          // it may be older than issued says
 
 	// overdue is the end that was recorded when WeChat first repeated the value past it; zero
 	// where it has not.
 	overdue clock.Instant
 
-	stamp    time.Time   // pushed: its own time
-	previous secret.Text // pushed: the value before it
+	pushed *pushed // how it came, if it was pushed; nil for what is fetched
+	aged   bool    // it may be older than issued says
+}
+
+// pushed is what a pushed value has besides.
+type pushed struct {
+	stamp    time.Time   // its own time
+	previous secret.Text // the value before it
+}
+
+// stamp returns a pushed value's own time; zero for what is fetched.
+func (c *credential) stamp() time.Time {
+	if c.pushed == nil {
+		return time.Time{}
+	}
+	return c.pushed.stamp
 }
 
 // entry is one credential that has been asked for. Entries are made on the
 // first ask and live as long as the catalog knows the name.
+//
+// There may be a million of them: what most do not need is behind a pointer, and how a credential
+// is fetched is looked up when it is. An entry takes 96 bytes, its value 80 and the text.
 type entry struct {
 	// Set when the entry is made.
-	name   string
-	spread float64
+	name string
 
-	// spec is replaced when the configuration changes.
-	spec atomic.Pointer[Spec]
+	// class is replaced when the configuration changes.
+	class atomic.Pointer[class]
 
 	// current is what readers see: nil, or the last value that became durable, valid or
 	// not. Written with mu held, in the turn of the name.
 	current atomic.Pointer[credential]
 
-	// asked is when a reader last wanted it: a clock.Instant, to a second.
-	asked atomic.Int64
+	// asked is when a reader last wanted it, in units of askedUnit; see touch.
+	asked atomic.Uint32
 
-	// due and place belong to the schedule and are guarded by its lock.
-	due   clock.Instant
-	place int
+	// place belongs to the schedule and is guarded by its lock: where in its heap the entry
+	// stands, counted from one; zero for not at all.
+	place int32
 
 	mu       sync.Mutex // guards what follows; taken before the schedule's and the watchers' locks
 	flight   *flight    // the one fetch under way, nil for none
 	hold     *hold      // why no call is made before its end; nil for none
-	written  bool       // there is a record of a hold on disk
-	landed   bool       // a call has come to an end in this run
+	gone     *Error     // out of service, and why; nil while it is in service
+	past     *past      // what has happened to it in this run; nil for nothing
 	refresh  clock.Instant
-	started  bool   // loaded from the store and not refreshed since
-	outdated bool   // its grant has changed: to be replaced whether it is asked for or not
-	gone     *Error // out of service, and why; nil while it is in service
-	volatile bool   // the value is served but not on disk
-	repeated clock.Instant
-	rejects  allowance
-	history  history
+	written  bool  // there is a record of a hold on disk
+	landed   bool  // a call has come to an end in this run
+	started  bool  // loaded from the store and not refreshed since
+	outdated bool  // its grant has changed: to be replaced whether it is asked for or not
+	volatile bool  // the value is served but not on disk
 	shown    State // what watchers were told last
 }
+
+// policy returns how the kind of en is renewed.
+func (en *entry) policy() *policy { return en.class.Load().kind.policy() }
+
+// spread returns the name's spread. It is worked out when it is needed, a few times in an hour.
+func (en *entry) spread() float64 { return spread(en.name) }
 
 // valid returns the current credential if it lives at now.
 func (en *entry) valid(now clock.Instant) *credential {
@@ -86,13 +105,13 @@ func (en *entry) stateLocked(now clock.Instant) State {
 		return Fresh
 	case en.valid(now) != nil:
 		return Stale
-	case en.spec.Load().Kind.policy().pushed > 0, en.hold != nil && en.hold.reason == NoTicket:
+	case en.policy().pushed > 0, en.hold != nil && en.hold.reason == NoTicket:
 		return Waiting
 	case en.hold != nil && en.hold.personal():
 		return Held
-	case en.hold == nil && en.spec.Load().Kind.policy().perAsk:
+	case en.hold == nil && en.policy().perAsk:
 		return Idle
-	case en.hold == nil && en.current.Load() == nil && len(en.history) == 0:
+	case en.hold == nil && en.current.Load() == nil && en.past.attempts() == 0:
 		return Idle
 	}
 	return Expired
@@ -107,50 +126,18 @@ func (en *entry) listingLocked(now clock.Instant) Listing {
 	return l
 }
 
-// touch notes that a reader wants the credential.
+// askedUnit is the unit of an entry's asked. 32 bits of it are 13 years since boot.
+const askedUnit = 100 * time.Millisecond
+
+// touch notes that a reader wants the credential: to a second, so that those who read it
+// all the time do not write all the time.
 func (en *entry) touch(now clock.Instant) {
-	if last := clock.Instant(en.asked.Load()); now.Sub(last) >= time.Second {
-		en.asked.Store(int64(now))
+	if last := en.lastAsked(); now.Sub(last) >= time.Second {
+		en.asked.Store(uint32(now / clock.Instant(askedUnit)))
 	}
 }
 
-// allowance lets a few rejections through at once and then one a minute, so that a
-// client which rejects whatever it gets cannot burn a day's quota.
-type allowance struct {
-	spent int
-	last  clock.Instant
-}
-
-const (
-	rejectBurst = 5
-	rejectEvery = time.Minute
-)
-
-// take spends one, or returns how long to wait for it.
-func (a *allowance) take(now clock.Instant) time.Duration {
-	if back := int(now.Sub(a.last) / rejectEvery); back > 0 {
-		a.spent = max(a.spent-back, 0)
-		a.last = now
-	}
-	if a.spent >= rejectBurst {
-		return rejectEvery - now.Sub(a.last)
-	}
-	a.spent++
-	return 0
-}
-
-// history is the last refreshes of an entry, oldest first.
-type history []Attempt
-
-// remembered is how many refreshes a credential remembers: a day of a two-hour token,
-// in about 1.5 kB.
-const remembered = 16
-
-func (h *history) add(a Attempt) {
-	if len(*h) == remembered {
-		copy(*h, (*h)[1:])
-		(*h)[remembered-1] = a
-		return
-	}
-	*h = append(*h, a)
+// lastAsked returns when a reader last wanted the credential, or at most a second and a unit earlier.
+func (en *entry) lastAsked() clock.Instant {
+	return clock.Instant(en.asked.Load()) * clock.Instant(askedUnit)
 }

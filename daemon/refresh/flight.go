@@ -77,7 +77,10 @@ func (e *Engine) fly(en *entry, f *flight) {
 	// way: one call for a credential at a time, whoever it is made for.
 	end, _ := e.airborne.take(context.Background(), en.name)
 	defer end()
-	f.spec = en.spec.Load()
+	if err := e.readSpec(en, f); err != nil {
+		e.giveUp(en, f, gone(en.name)) // its account was taken out of the configuration this moment
+		return
+	}
 	wall, began := time.Now(), e.clock.Now()
 	got, err := e.fetch(en, f)
 	spec := f.spec
@@ -90,6 +93,15 @@ func (e *Engine) fly(en *entry, f *flight) {
 	default:
 		e.land(en, spec, f, a, got)
 	}
+}
+
+// readSpec makes f go by the configuration in force, or returns why it cannot.
+func (e *Engine) readSpec(en *entry, f *flight) error {
+	spec, err := e.lookup(en.name)
+	if err == nil {
+		f.spec = &spec
+	}
+	return err
 }
 
 // fetch calls upstream until there is an answer or a reason to stop.
@@ -118,7 +130,9 @@ func (e *Engine) fetch(en *entry, f *flight) (got answer, err error) {
 	call := func(parent secret.Text) (err error) {
 		ask.Parent = parent
 		// By the configuration that is in force now, not when the parent was asked for.
-		f.spec, f.parent, f.grant = en.spec.Load(), parent, ask.Grant
+		// What was taken out of it is called as it was.
+		_ = e.readSpec(en, f)
+		f.parent, f.grant = parent, ask.Grant
 		got, err = e.call(ctx, en, f.spec, ask)
 		return err
 	}
@@ -126,7 +140,7 @@ func (e *Engine) fetch(en *entry, f *flight) (got answer, err error) {
 	if f.cause == CauseRefresh {
 		tries = 1 // an operator sees the error and decides; a forced try has its price
 	}
-	w := &wants{parent: spec.Parent, tries: tries, life: en.life(), spread: en.spread}
+	w := &wants{parent: spec.Parent, tries: tries, life: en.life(), spread: en.spread()}
 	err = e.ask(ctx, w, call)
 	if api, ok := errors.AsType[*fetchers.APIError](err); !ok || api.Reaction != fetchers.GrantRefused || spec.Recover == nil {
 		return got, err
@@ -263,7 +277,7 @@ func (e *Engine) intend(en *entry, spec *Spec, p *policy) (failing bool, recs []
 		return failures > 0, nil, nil // or an operator has it called in a hold, which goes on if this run dies
 	}
 	en.written = true
-	h := cutShort(failures+1, en.valid(now) != nil, en.life(), en.spread, spec.Settings, now)
+	h := cutShort(failures+1, en.valid(now) != nil, en.life(), en.spread(), spec.Settings, now)
 	return failures > 0, []record.Record{e.keepHold(en.name, h)}, nil
 }
 

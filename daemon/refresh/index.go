@@ -3,63 +3,86 @@ package refresh
 import (
 	"hash/maphash"
 	"sync"
+	"sync/atomic"
 )
 
-// shards is how many locks the index spreads its names over: readers on a few cores
-// then seldom meet.
+// shards is over how many tables the index spreads its names: one that grows holds up
+// those only who want to add to it, and is a small part of all.
 const shards = 256
 
-// index finds entries by name. Reading it by a byte slice does not allocate.
+// index finds entries by name. Reading takes no lock and allocates nothing. Names are not kept
+// besides: a table is the entries alone, with open addressing.
 type index struct {
 	seed   maphash.Seed
-	shards [shards]struct {
-		sync.RWMutex
-		entries map[string]*entry
-	}
+	shards [shards]shard
 }
 
-func newIndex() *index {
-	x := &index{seed: maphash.MakeSeed()}
-	for i := range x.shards {
-		x.shards[i].entries = map[string]*entry{}
-	}
-	return x
+// shard is one of the tables. Whoever changes it holds mu.
+type shard struct {
+	mu    sync.Mutex
+	slots atomic.Pointer[[]atomic.Pointer[entry]] // a power of two of them
+	used  int                                     // slots that are not nil
+	live  int                                     // of these, those that are not removed
 }
+
+// removed stands where an entry has been, so that those behind it are still found. Its name is
+// nobody's.
+var removed = &entry{name: "\x00"}
+
+func newIndex() *index {
+	return &index{seed: maphash.MakeSeed()}
+}
+
+// place returns the shard of a name's hash, and where in it to begin.
+func (x *index) place(hash uint64) (*shard, uint64) { return &x.shards[hash%shards], hash / shards }
 
 // find returns the entry of name, nil for none.
 func (x *index) find(name []byte) *entry {
-	s := &x.shards[maphash.Bytes(x.seed, name)%shards]
-	s.RLock()
-	defer s.RUnlock()
-	return s.entries[string(name)]
+	s, h := x.place(maphash.Bytes(x.seed, name))
+	slots := s.load()
+	for i := range slots {
+		switch en := slots[(h+uint64(i))&uint64(len(slots)-1)].Load(); {
+		case en == nil:
+			return nil
+		case en.name == string(name):
+			return en
+		}
+	}
+	return nil
 }
 
 func (x *index) get(name string) *entry {
-	s := &x.shards[maphash.String(x.seed, name)%shards]
-	s.RLock()
-	defer s.RUnlock()
-	return s.entries[name]
+	s, h := x.place(maphash.String(x.seed, name))
+	if en, _ := s.probe(h, name); en != nil {
+		return en
+	}
+	return nil
 }
 
 // add stores en unless the name is there already, and returns what is there.
 func (x *index) add(en *entry) *entry {
-	s := &x.shards[maphash.String(x.seed, en.name)%shards]
-	s.Lock()
-	defer s.Unlock()
-	if have := s.entries[en.name]; have != nil {
+	s, h := x.place(maphash.String(x.seed, en.name))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	have, _ := s.probe(h, en.name)
+	if have != nil {
 		return have
 	}
-	s.entries[en.name] = en
+	if slots := s.load(); 3*(s.used+1) > 2*len(slots) {
+		s.rebuild(x)
+	}
+	s.insert(h, en)
 	return en
 }
 
 // remove takes en out, unless another entry stands in its place.
 func (x *index) remove(en *entry) {
-	s := &x.shards[maphash.String(x.seed, en.name)%shards]
-	s.Lock()
-	defer s.Unlock()
-	if s.entries[en.name] == en {
-		delete(s.entries, en.name)
+	s, h := x.place(maphash.String(x.seed, en.name))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if have, i := s.probe(h, en.name); have == en {
+		s.load()[i].Store(removed)
+		s.live--
 	}
 }
 
@@ -67,12 +90,70 @@ func (x *index) remove(en *entry) {
 func (x *index) all() []*entry {
 	var all []*entry
 	for i := range x.shards {
-		s := &x.shards[i]
-		s.RLock()
-		for _, en := range s.entries {
-			all = append(all, en)
-		}
-		s.RUnlock()
+		all = x.shards[i].appendTo(all)
 	}
 	return all
+}
+
+func (s *shard) appendTo(all []*entry) []*entry {
+	slots := s.load()
+	for i := range slots {
+		if en := slots[i].Load(); en != nil && en != removed {
+			all = append(all, en)
+		}
+	}
+	return all
+}
+
+func (s *shard) load() []atomic.Pointer[entry] {
+	if p := s.slots.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+// probe returns the entry of name and where it stands; nil for none.
+func (s *shard) probe(h uint64, name string) (*entry, int) {
+	slots := s.load()
+	for n := range slots {
+		i := int(h+uint64(n)) & (len(slots) - 1)
+		switch en := slots[i].Load(); {
+		case en == nil:
+			return nil, 0
+		case en.name == name:
+			return en, i
+		}
+	}
+	return nil, 0
+}
+
+// insert puts en, which is not there, in the first free slot. s.mu is held.
+func (s *shard) insert(h uint64, en *entry) {
+	slots := s.load()
+	i := int(h) & (len(slots) - 1)
+	for slots[i].Load() != nil {
+		i = (i + 1) & (len(slots) - 1)
+	}
+	slots[i].Store(en)
+	s.used++
+	s.live++
+}
+
+// rebuild makes room: a table of twice as many slots as there are entries at least, without those
+// removed. Readers go on in the old one meanwhile. s.mu is held.
+func (s *shard) rebuild(x *index) {
+	all := s.appendTo(make([]*entry, 0, s.live))
+	size := 4
+	for size < 2*(len(all)+1) {
+		size *= 2
+	}
+	fresh := make([]atomic.Pointer[entry], size)
+	next := shard{}
+	next.slots.Store(&fresh)
+	for _, en := range all {
+		_, h := x.place(maphash.String(x.seed, en.name))
+		next.insert(h, en)
+	}
+	s.used, s.live = next.used, next.live
+	s.slots.Store(&fresh)
 }

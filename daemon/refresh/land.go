@@ -56,13 +56,13 @@ func (e *Engine) land(en *entry, spec *Spec, f *flight, a Attempt, got answer) {
 	en.started, en.outdated = false, false
 	en.volatile = err != nil
 	en.written = written && err != nil
-	en.history.add(a)
-	en.repeated = 0
+	en.remember(a)
+	en.past.repeated = 0
 	if same && f.rejected {
-		en.repeated = instantOf(now)
+		en.past.repeated = instantOf(now)
 	}
 	en.current.Store(after)
-	en.refresh = refreshAt(p, after, en.spread, now, same)
+	en.refresh = refreshAt(p, after, en.spread(), now, same)
 	e.tellLocked(en, now, !same)
 	e.planLocked(en, now)
 	en.mu.Unlock()
@@ -118,7 +118,7 @@ func (e *Engine) hand(en *entry, f *flight, a Attempt, got answer) {
 	en.mu.Lock()
 	held := en.written
 	en.flight, en.hold, en.landed = nil, nil, true
-	en.history.add(a)
+	en.remember(a)
 	if en.gone == nil {
 		e.tellLocked(en, e.clock.Now(), false)
 	}
@@ -180,7 +180,7 @@ func (e *Engine) crash(en *entry, spec *Spec, f *flight, a Attempt, got answer, 
 	h, keep := e.holdFor(err, spec, failures, en, valid, now, wall)
 	why := en.gone
 	// What was refused is not what is configured or in force now: ask again at once.
-	moot := why != nil || en.spec.Load().Settings != spec.Settings || superseded && h.reason == Reauth
+	moot := why != nil || e.reconfigured(spec) || superseded && h.reason == Reauth
 	en.written = en.written || keep && !moot
 	en.mu.Unlock()
 	a.Outcome, a.ErrCode, a.RID = h.reason.String(), h.errcode, h.rid
@@ -193,17 +193,17 @@ func (e *Engine) crash(en *entry, spec *Spec, f *flight, a Attempt, got answer, 
 	en.mu.Lock()
 	en.flight, en.landed = nil, true
 	en.started, en.outdated = false, false
-	en.history.add(a)
-	en.repeated = 0
+	en.remember(a)
+	en.past.repeated = 0
 	switch why = en.gone; {
 	case why != nil:
-	case moot || en.spec.Load().Settings != spec.Settings:
+	case moot || e.reconfigured(spec):
 		// Readers ask at once; the schedule a moment later, so that whatever keeps changing
 		// makes no hot loop.
 		en.hold, en.refresh, moot = nil, now.Add(soonest), true
 	default:
 		en.hold, en.refresh = h, h.until
-		e.sleepLocked(en, f.parent, now)
+		e.sleepLocked(en, spec.Parent, f.parent, now)
 	}
 	if why == nil {
 		e.tellLocked(en, now, false)
@@ -234,6 +234,12 @@ func (e *Engine) superseded(spec *Spec, f *flight) bool {
 	}
 	grant, err := e.grants.get(spec.Grant)
 	return err == nil && grant.Live() && grant.Value != f.grant
+}
+
+// reconfigured reports whether what spec says is not what is configured now.
+func (e *Engine) reconfigured(spec *Spec) bool {
+	now, err := e.lookup(spec.Name)
+	return err != nil || now.Settings != spec.Settings
 }
 
 // giveUp ends a flight that says nothing about WeChat or the credential.
@@ -271,7 +277,7 @@ func (e *Engine) holdFor(err error, spec *Spec, failures int, en *entry, valid b
 	if c := en.current.Load(); c != nil {
 		life = c.life
 	}
-	h = failed(err, failures, life, spec.Kind.policy().rotates && valid, en.spread, now, wall)
+	h = failed(err, failures, life, spec.Kind.policy().rotates && valid, en.spread(), now, wall)
 	h.settings = spec.Settings
 	return h, true
 }

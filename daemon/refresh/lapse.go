@@ -48,7 +48,7 @@ func (e *Engine) lapse(en *entry, now clock.Instant) bool {
 // unasked reports whether nobody has wanted the credential since its value came, but for the
 // one it was fetched for; or, without a value, for as long as one would have lived.
 func (en *entry) unasked(now clock.Instant) bool {
-	asked := clock.Instant(en.asked.Load())
+	asked := en.lastAsked()
 	c := en.current.Load()
 	if c == nil {
 		return now.Sub(asked) >= 2*time.Hour

@@ -52,15 +52,18 @@ func (e *Engine) Status(name string) (Status, error) {
 		if spec.Kind.policy().grant {
 			return e.grants.status(spec, e.mark)
 		}
-		en = newEntry(spec)
+		en = e.newEntry(&spec)
 		if err := e.inherit(en, &spec); err != nil {
 			return Status{}, err
 		}
 	}
+	spec, err := e.lookup(name)
+	if err != nil {
+		return Status{}, err
+	}
 	en.mu.Lock()
 	defer en.mu.Unlock()
 	now := e.clock.Now()
-	spec := en.spec.Load()
 	s := Status{Listing: en.listingLocked(now), Kind: spec.Kind.String(), Parent: spec.Parent, Durable: !en.volatile}
 	if c := en.current.Load(); c != nil {
 		s.FetchedAt = e.clock.Wall(c.issued).UTC()
@@ -90,9 +93,7 @@ func (e *Engine) History(name string) ([]Attempt, error) {
 	}
 	en.mu.Lock()
 	defer en.mu.Unlock()
-	h := slices.Clone(en.history)
-	slices.Reverse(h)
-	return h, nil
+	return en.past.history(), nil
 }
 
 // Stat is one counter.

@@ -131,7 +131,11 @@ func (e *Engine) wakeLoadedLocked(en *entry, now clock.Instant) {
 	if !en.sleepsLocked() {
 		return
 	}
-	parent := en.spec.Load().Parent
+	spec, err := e.lookup(en.name)
+	if err != nil {
+		return
+	}
+	parent := spec.Parent
 	e.sleepers.add(parent, en)
 	pe := e.index.get(parent)
 	if pe == nil {
@@ -152,12 +156,12 @@ func (e *Engine) restore(en *entry, c *credential) {
 	if en.hold != nil {
 		return // which says when to ask again
 	}
-	if p := en.spec.Load().Kind.policy(); p.pushed > 0 {
+	if p := en.policy(); p.pushed > 0 {
 		// A push that was missed while tokend was down is not overdue yet.
 		en.refresh = e.clock.Now().Add(p.quiet)
 		return
 	}
 	// What came due while tokend was down is due now; the workers bound how many
 	// calls that makes at once.
-	en.refresh = refreshAt(en.spec.Load().Kind.policy(), c, en.spread, c.seen, false)
+	en.refresh = refreshAt(en.policy(), c, en.spread(), c.seen, false)
 }

@@ -45,7 +45,7 @@ func (e *Engine) past(m record.Moment, boot string) clock.Instant {
 
 // keep returns the durable form of c.
 func (e *Engine) keep(name string, c *credential) record.Record {
-	return record.Credential{
+	r := record.Credential{
 		Name:   name,
 		Value:  c.text,
 		Boot:   e.cfg.Boot,
@@ -54,10 +54,11 @@ func (e *Engine) keep(name string, c *credential) record.Record {
 		End:    e.moment(c.end),
 		Life:   c.life,
 		Aged:   c.aged,
-
-		Stamp:    c.stamp,
-		Previous: c.previous,
-	}.Encode()
+	}
+	if p := c.pushed; p != nil {
+		r.Stamp, r.Previous = p.stamp, p.previous
+	}
+	return r.Encode()
 }
 
 // kept is the reverse of keep. Where the wall clock has been turned back since, what was kept in
@@ -71,9 +72,9 @@ func (e *Engine) kept(r record.Credential) *credential {
 		end:    min(e.instant(r.End, r.Boot), now.Add(r.End.Since-r.Seen.Since)),
 		life:   r.Life,
 		aged:   r.Aged,
-
-		stamp:    r.Stamp,
-		previous: r.Previous,
+	}
+	if !r.Stamp.IsZero() || r.Previous != "" {
+		c.pushed = &pushed{r.Stamp, r.Previous}
 	}
 	if e.turned && (r.Boot == "" || r.Boot != e.cfg.Boot) {
 		c.end = min(c.end, now)

@@ -33,7 +33,7 @@ func (e *Engine) push(ctx context.Context, name string, value secret.Text, at ti
 	if err != nil {
 		return false, err
 	}
-	p := en.spec.Load().Kind.policy()
+	p := en.policy()
 	if p.pushed == 0 {
 		return false, &Error{Reason: Unfit, RetryAfter: Never, Message: name + " is not pushed"}
 	}
@@ -44,7 +44,7 @@ func (e *Engine) push(ctx context.Context, name string, value secret.Text, at ti
 		return false, nil
 	}
 	if before != nil {
-		after.previous = before.text
+		after.pushed.previous = before.text
 	}
 	if err := e.cfg.Store.Put(ctx, e.keep(name, after)); err != nil {
 		return false, fmt.Errorf("keep a pushed ticket: %w", err)
@@ -60,7 +60,7 @@ func (e *Engine) push(ctx context.Context, name string, value secret.Text, at ti
 	}
 	en.hold = nil
 	en.current.Store(after)
-	en.history.add(Attempt{At: wall.UTC(), Cause: CausePush, Outcome: "ok"})
+	en.remember(Attempt{At: wall.UTC(), Cause: CausePush, Outcome: "ok"})
 	en.refresh = now.Add(p.quiet)
 	e.tellLocked(en, now, true)
 	e.planLocked(en, now)
@@ -78,7 +78,7 @@ func ticket(p *policy, value secret.Text, at, wall time.Time, now clock.Instant)
 	}
 	return &credential{
 		text: value, issued: issued, seen: now, end: issued.Add(p.pushed), life: p.pushed,
-		stamp: stamp.Round(0),
+		pushed: &pushed{stamp: stamp.Round(0)},
 	}
 }
 
@@ -86,13 +86,14 @@ func ticket(p *policy, value secret.Text, at, wall time.Time, now clock.Instant)
 // was taken from a clock that has been set back since, and would outrank all
 // true ones until then.
 func (c *credential) supersedes(before *credential, wall time.Time) bool {
+	stood, comes := before.stamp(), c.stamp()
 	switch {
-	case before.stamp.Sub(wall) > tolerance:
+	case stood.Sub(wall) > tolerance:
 		return true
-	case before.stamp.Equal(c.stamp):
+	case stood.Equal(comes):
 		return before.text != c.text
 	}
-	return c.stamp.After(before.stamp)
+	return comes.After(stood)
 }
 
 // nudgeEvery is how often WeChat is asked to push again: "at most hourly".
@@ -104,7 +105,10 @@ var nudgeBudgets = []budget{{word: "start push", window: nudgeEvery, limit: 1}}
 // quiet takes note that no push has come for too long, says so, and asks WeChat to push
 // where it can be asked.
 func (e *Engine) quiet(en *entry) {
-	spec := en.spec.Load()
+	spec, err := e.lookup(en.name)
+	if err != nil {
+		return // its account was taken out of the configuration this moment
+	}
 	now := e.clock.Now()
 	en.mu.Lock()
 	failures := 1
@@ -128,7 +132,7 @@ func (e *Engine) quiet(en *entry) {
 	if spec.Nudge == nil {
 		return
 	}
-	if err := e.charge(e.base, spec, nudgeBudgets, false); err != nil {
+	if err := e.charge(e.base, &spec, nudgeBudgets, false); err != nil {
 		return // asked less than an hour ago, maybe by an earlier run
 	}
 	if err := e.slot(e.base, &e.weixin, false, spec.Nudge); err != nil {
@@ -147,7 +151,7 @@ func (e *Engine) expect(now clock.Instant) {
 		if err != nil || spec.Kind.policy().pushed == 0 || e.index.get(name) != nil {
 			continue
 		}
-		made := newEntry(spec)
+		made := e.newEntry(&spec)
 		made.refresh = now.Add(spec.Kind.policy().quiet)
 		made.mu.Lock()
 		if e.index.add(made) == made {

@@ -237,8 +237,8 @@ func (e *Engine) install(name string, first *credential, renewed, volatile bool)
 	en.touch(now)
 	en.hold, en.written, en.volatile, en.outdated, en.started = nil, false, volatile, false, false
 	en.current.Store(first)
-	en.history.add(Attempt{At: time.Now().UTC(), Cause: CausePush, Outcome: "ok"})
-	en.refresh = refreshAt(en.spec.Load().Kind.policy(), first, en.spread, now, false)
+	en.remember(Attempt{At: time.Now().UTC(), Cause: CausePush, Outcome: "ok"})
+	en.refresh = refreshAt(en.policy(), first, en.spread(), now, false)
 	e.tellLocked(en, now, true)
 	e.planLocked(en, now)
 	if volatile {

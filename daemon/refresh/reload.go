@@ -12,6 +12,7 @@ import (
 // hold of a changed account ends.
 func (e *Engine) SetCatalog(c Catalog) {
 	e.catalog.Store(&c)
+	e.classes.forget()
 	var touched []*entry
 	for _, en := range e.index.all() {
 		spec, err := c.Lookup(en.name)
@@ -21,7 +22,7 @@ func (e *Engine) SetCatalog(c Catalog) {
 			// At once, whatever the disk is at: nothing of an account that is gone is served.
 			e.dropLocked(en, gone(en.name))
 			touched = append(touched, en)
-		case en.spec.Swap(&spec).Settings != spec.Settings:
+		case en.class.Swap(e.classes.of(&spec)).settings != spec.Settings:
 			touched = append(touched, en)
 		}
 		en.mu.Unlock()
@@ -69,7 +70,7 @@ func (e *Engine) followLocked(en *entry) (free bool) {
 		e.dropLocked(en, gone(en.name))
 		return true
 	}
-	en.spec.Store(&spec)
+	en.class.Store(e.classes.of(&spec))
 	switch {
 	case en.hold == nil:
 		return true
@@ -90,7 +91,7 @@ func (e *Engine) dropLocked(en *entry, why *Error) {
 	en.current.Store(nil)
 	en.hold, en.refresh = nil, 0
 	e.planLocked(en, now)
-	e.sleepers.drop(en.spec.Load().Parent, en)
+	e.sleepers.drop(en)
 	e.index.remove(en)
 	e.watchers.tell(Listing{Name: en.name, State: Expired})
 }

@@ -1,97 +1,13 @@
 package refresh
 
 import (
-	"container/heap"
 	"context"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"tokend/daemon/clock"
 )
-
-// longestNap bounds how long the schedule sleeps, because Go's timers stand still while
-// the host is suspended: after a resume what is due is noticed this soon.
-const longestNap = 10 * time.Second
-
-// schedule is the heap of all that is due, earliest first. A credential costs one
-// slot, not a goroutine or a timer.
-type schedule struct {
-	mu   sync.Mutex
-	heap dueHeap
-	// kick is a level trigger: the earliest due time may have changed.
-	kick chan struct{}
-}
-
-func newSchedule() *schedule {
-	return &schedule{kick: make(chan struct{}, 1)}
-}
-
-// set makes en due at the instant at; never takes it out.
-func (s *schedule) set(en *entry, at clock.Instant) {
-	s.mu.Lock()
-	first := false
-	switch {
-	case at == never && en.place >= 0:
-		heap.Remove(&s.heap, en.place)
-	case at == never:
-	case en.place >= 0:
-		en.due = at
-		heap.Fix(&s.heap, en.place)
-		first = en.place == 0
-	default:
-		en.due = at
-		heap.Push(&s.heap, en)
-		first = en.place == 0
-	}
-	s.mu.Unlock()
-	if first {
-		select {
-		case s.kick <- struct{}{}:
-		default:
-		}
-	}
-}
-
-// next takes out an entry that is due at now. With none it returns how long it is
-// until the first is, longestNap at most.
-func (s *schedule) next(now clock.Instant) (*entry, time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.heap) == 0 {
-		return nil, longestNap
-	}
-	if wait := s.heap[0].due.Sub(now); wait > 0 {
-		return nil, min(wait, longestNap)
-	}
-	return heap.Pop(&s.heap).(*entry), 0
-}
-
-// dueHeap implements heap.Interface.
-type dueHeap []*entry
-
-func (h dueHeap) Len() int           { return len(h) }
-func (h dueHeap) Less(i, j int) bool { return h[i].due < h[j].due }
-func (h dueHeap) Swap(i, j int) {
-	h[i], h[j] = h[j], h[i]
-	h[i].place, h[j].place = i, j
-}
-
-func (h *dueHeap) Push(x any) {
-	en := x.(*entry)
-	en.place = len(*h)
-	*h = append(*h, en)
-}
-
-func (h *dueHeap) Pop() any {
-	old := *h
-	en := old[len(old)-1]
-	old[len(old)-1] = nil
-	*h = old[:len(old)-1]
-	en.place = -1
-	return en
-}
 
 // planLocked makes en due when there is next something to do about it: a refresh, unless one is
 // under way, or word to the watchers that its life has ended. en.mu is held.
@@ -215,7 +131,7 @@ func (e *Engine) renew(en *entry) {
 		en.mu.Unlock()
 		return
 	}
-	p := en.spec.Load().Kind.policy()
+	p := en.policy()
 	if p.pushed > 0 || p.lapses && !en.outdated {
 		en.mu.Unlock()
 		if p.pushed > 0 {

@@ -15,18 +15,17 @@ import (
 // is held.
 func (en *entry) sleepsLocked() bool {
 	h := en.hold
-	return h != nil && (h.derived || h.reason == NoTicket) && en.spec.Load().Kind.policy().pushed == 0
+	return h != nil && (h.derived || h.reason == NoTicket) && en.policy().pushed == 0
 }
 
 // sleepLocked notes that en waits for its parent, unless the parent has come by another value
 // than used, the one that the call was made with ("" for none): then it need not wait. The
 // parent publishes its value before it wakes who sleeps, so that one of the two sees
 // the other. en.mu is held.
-func (e *Engine) sleepLocked(en *entry, used secret.Text, now clock.Instant) {
+func (e *Engine) sleepLocked(en *entry, parent string, used secret.Text, now clock.Instant) {
 	if !en.sleepsLocked() {
 		return
 	}
-	parent := en.spec.Load().Parent
 	e.sleepers.add(parent, en)
 	pe := e.index.get(parent)
 	if pe == nil {

@@ -1,0 +1,90 @@
+package refresh
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"unsafe"
+
+	"tokend/daemon/clock"
+)
+
+// TestScheduleGivesTheEarliest compares the schedule with a plain search, over entries that are put in,
+// moved and taken out.
+func TestScheduleGivesTheEarliest(t *testing.T) {
+	for seed := range uint64(50) {
+		random := rand.New(rand.NewPCG(seed, 7))
+		s, want := newSchedule(), map[*entry]clock.Instant{}
+		all := make([]*entry, 1+random.IntN(60))
+		for i := range all {
+			all[i] = &entry{name: fmt.Sprint(i)}
+		}
+		for range 1000 {
+			en, at := all[random.IntN(len(all))], clock.Instant(1+random.IntN(100))
+			switch random.IntN(4) {
+			case 0:
+				s.set(en, never)
+				delete(want, en)
+			case 1:
+				first := never
+				for _, due := range want {
+					first = min(first, due)
+				}
+				got, wait := s.next(at)
+				switch due, ok := want[got]; {
+				case got == nil && len(want) == 0 && wait == longestNap, got == nil && first > at && wait == first.Sub(at):
+				case got == nil || !ok || due > at || due != first:
+					t.Fatalf("seed %d: got %v due %d at %d, wait %v; the first is due at %d", seed, got, due, at, wait, first)
+				default:
+					delete(want, got)
+				}
+			default:
+				s.set(en, at)
+				want[en] = at
+			}
+			if len(s.heap) != len(want) {
+				t.Fatalf("seed %d: %d in the heap, want %d", seed, len(s.heap), len(want))
+			}
+		}
+		for i, x := range s.heap {
+			if want[x.en] != x.due || int(x.en.place) != i+1 {
+				t.Errorf("seed %d: %s is due at %d, want %d; stands at %d, says %d", seed, x.en.name, x.due, want[x.en], i+1, x.en.place)
+			}
+		}
+	}
+}
+
+// TestCost holds what the documentation of entry says of its size.
+func TestCost(t *testing.T) {
+	if n := unsafe.Sizeof(entry{}); n != 96 {
+		t.Errorf("an entry takes %d bytes", n)
+	}
+	if n := unsafe.Sizeof(credential{}); n > 80 {
+		t.Errorf("a credential takes %d bytes", n)
+	}
+	if n := unsafe.Sizeof(slot{}); n != 16 {
+		t.Errorf("a slot takes %d bytes", n)
+	}
+	if n := unsafe.Sizeof(deed{}); n != 24 {
+		t.Errorf("a deed takes %d bytes", n)
+	}
+}
+
+// BenchmarkSchedule moves one entry of many to a new time, as a refresh does.
+func BenchmarkSchedule(b *testing.B) {
+	for _, n := range []int{10_000, 1_000_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			s := newSchedule()
+			s.grow(n)
+			random := rand.New(rand.NewPCG(1, 2))
+			for range n {
+				s.set(&entry{}, clock.Instant(random.Int64N(1<<40)))
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				en, _ := s.next(1 << 62)
+				s.set(en, clock.Instant(random.Int64N(1<<40)))
+			}
+		})
+	}
+}

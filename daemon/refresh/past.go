@@ -1,0 +1,131 @@
+package refresh
+
+import (
+	"time"
+
+	"tokend/daemon/clock"
+)
+
+// past is what has happened to a credential in this run that is not told by where it stands. Its nil
+// value stands for nothing. Guarded by its entry's mu.
+type past struct {
+	repeated clock.Instant // when WeChat repeated a rejected value; zero for never
+	rejects  allowance
+	deeds    []deed   // oldest first
+	rids     []string // WeChat's ids of failed requests, oldest first: the deeds with hasRID set
+}
+
+// deed is an Attempt as it is remembered: with nothing in it that points anywhere.
+type deed struct {
+	at      int64  // the wall clock's nanoseconds
+	took    uint32 // milliseconds
+	errcode int32
+	cause   Cause
+	outcome uint8 // an index of outcomes
+	hasRID  bool
+}
+
+// outcomes are the words of Attempt's Outcome, the reasons' behind the first two.
+var outcomes = append([]string{"ok", "same"}, reasonNames[:]...)
+
+// How many refreshes a credential remembers: a day of a two-hour token, in 400 bytes; and of a
+// customer's half of that, because there are so many.
+const (
+	remembered         = 16
+	rememberedCustomer = 8
+)
+
+// recall returns the past of en to be added to. en.mu is held.
+func (en *entry) recall() *past {
+	if en.past == nil {
+		en.past = new(past)
+	}
+	return en.past
+}
+
+// remember adds a to the past of en. en.mu is held.
+func (en *entry) remember(a Attempt) {
+	limit := remembered
+	if en.policy().lapses {
+		limit = rememberedCustomer
+	}
+	p := en.recall()
+	d := deed{
+		at: a.At.UnixNano(), took: uint32(min(a.Took.Milliseconds(), 1<<32-1)),
+		errcode: int32(a.ErrCode), cause: a.Cause, outcome: outcomeOf(a.Outcome), hasRID: a.RID != "",
+	}
+	if d.hasRID {
+		p.rids = append(p.rids, a.RID)
+	}
+	if len(p.deeds) < limit {
+		p.deeds = append(p.deeds, d)
+		return
+	}
+	if p.deeds[0].hasRID {
+		p.rids = append(p.rids[:0], p.rids[1:]...)
+	}
+	copy(p.deeds, p.deeds[1:])
+	p.deeds[len(p.deeds)-1] = d
+}
+
+func outcomeOf(word string) uint8 {
+	for i, w := range outcomes {
+		if w == word {
+			return uint8(i)
+		}
+	}
+	return 2 // reasonNames[0]: no reason that there is
+}
+
+// attempts returns how many refreshes are remembered.
+func (p *past) attempts() int {
+	if p == nil {
+		return 0
+	}
+	return len(p.deeds)
+}
+
+// history returns what is remembered, newest first.
+func (p *past) history() []Attempt {
+	if p == nil {
+		return nil
+	}
+	all := make([]Attempt, len(p.deeds))
+	rids := p.rids
+	for i, d := range p.deeds {
+		a := Attempt{
+			At: time.Unix(0, d.at).UTC(), Cause: d.cause, Outcome: outcomes[d.outcome],
+			ErrCode: int(d.errcode), Took: time.Duration(d.took) * time.Millisecond,
+		}
+		if d.hasRID {
+			a.RID, rids = rids[0], rids[1:]
+		}
+		all[len(all)-1-i] = a
+	}
+	return all
+}
+
+// allowance lets a few rejections through at once and then one a minute, so that a
+// client which rejects whatever it gets cannot burn a day's quota.
+type allowance struct {
+	spent int
+	last  clock.Instant
+}
+
+const (
+	rejectBurst = 5
+	rejectEvery = time.Minute
+)
+
+// take spends one, or returns how long to wait for it.
+func (a *allowance) take(now clock.Instant) time.Duration {
+	if back := int(now.Sub(a.last) / rejectEvery); back > 0 {
+		a.spent = max(a.spent-back, 0)
+		a.last = now
+	}
+	if a.spent >= rejectBurst {
+		return rejectEvery - now.Sub(a.last)
+	}
+	a.spent++
+	return 0
+}
