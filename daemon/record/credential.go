@@ -40,11 +40,15 @@ type Credential struct {
 	// for what is fetched. Previous is the pushed value before it.
 	Stamp    time.Time
 	Previous secret.Text
+
+	// Overdue is the end that was recorded when WeChat first repeated the value past it; zero where
+	// it has not.
+	Overdue Moment
 }
 
 // credentialVersion is the first byte of an encoded credential:
 //
-//	version value boot issued{wall since} seen{…} end{…} life flags stamp previous
+//	version value boot issued{wall since} seen{…} end{…} life flags stamp previous overdue{…}
 const credentialVersion = 1
 
 // Encode returns the record of c.
@@ -60,6 +64,7 @@ func (c Credential) Encode() Record {
 	e.uint(flag(c.Aged, 1))
 	e.time(c.Stamp)
 	e.text(string(c.Previous))
+	e.moment(c.Overdue)
 	return Record{Table: Credentials, Key: c.Name, Value: e}
 }
 
@@ -74,6 +79,7 @@ func DecodeCredential(r Record) (Credential, error) {
 	c.Aged = d.uint()&1 != 0
 	c.Stamp = d.time()
 	c.Previous = secret.Text(d.text())
+	c.Overdue = d.moment()
 	if d.err != nil {
 		return Credential{}, d.err
 	}

@@ -31,6 +31,10 @@ const (
 	// long.
 	pastEnd = time.Minute
 
+	// pollPast is how long before the end of that minute it is asked for again: soon enough for
+	// readers not to wait, and late enough for an hour of it to stay within the quotas of tickets.
+	pollPast = 10 * time.Second
+
 	// known is the longest gap between the last sight of an old value and the
 	// first of a new one after which the new one's age still counts as known.
 	known = 2 * time.Minute
@@ -74,7 +78,7 @@ func settled(p *policy, before *credential, got answer) (after *credential, same
 	if before != nil && before.text == got.text {
 		c := *before
 		c.seen = got.sent
-		if got.sent < before.end {
+		if c.overdue == 0 && got.sent < before.end {
 			c.end = min(before.end, got.sent.Add(got.life))
 		} else {
 			// Trust grows with how long WeChat has stood by the value past its end:
@@ -105,6 +109,10 @@ func settled(p *policy, before *credential, got answer) (after *credential, same
 func refreshAt(p *policy, c *credential, spread float64, now clock.Instant, repeated bool) clock.Instant {
 	lead := shrink(p.lead, c.life)
 	at := c.end.Add(-lead + time.Duration(spread*float64(min(time.Minute, lead/5))))
+	if c.overdue != 0 {
+		at = c.end.Add(-min(pollPast, c.end.Sub(c.seen)/4))
+		return max(at, now.Add(soonest))
+	}
 	if c.aged && shrink(pollAged, c.life) == pollAged {
 		at = min(at, now.Add(jittered(pollAged, spread)))
 	}

@@ -28,6 +28,7 @@ func TestHowLongAnAnswerIsBelieved(t *testing.T) {
 		{"a moment past the end: a second", Ticket, old, answer{text: "old", life: 2 * time.Hour, sent: 2*hour + 1}, 2*hour + 1 + clock.Instant(time.Second), true, false},
 		{"20 s past the end: 20 s", Ticket, old, answer{text: "old", life: 2 * time.Hour, sent: 2*hour + clock.Instant(20*time.Second)}, 2*hour + clock.Instant(40*time.Second), true, false},
 		{"an hour past the end: a minute", Ticket, old, answer{text: "old", life: 2 * time.Hour, sent: 3 * hour}, 3*hour + clock.Instant(time.Minute), true, false},
+		{"and within that minute, a minute again", Ticket, &credential{text: "old", seen: 3 * hour, end: 3*hour + clock.Instant(time.Minute), life: 2 * time.Hour, overdue: 2 * hour}, answer{text: "old", life: 2 * time.Hour, sent: 3*hour + clock.Instant(50*time.Second)}, 3*hour + clock.Instant(110*time.Second), true, false},
 		{"past the end with a short life: a quarter", Ticket, old, answer{text: "old", life: 6 * time.Second, sent: 3 * hour}, 3*hour + clock.Instant(1500*time.Millisecond), true, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

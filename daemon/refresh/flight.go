@@ -258,10 +258,10 @@ func (e *Engine) call(ctx context.Context, en *entry, spec *Spec, ask fetchers.A
 	return got, err
 }
 
-// intend returns what is to be written before a call for en is made: with the first one in a run
-// the hold that tells the next run that this one died in it. Later calls of a run
-// need none: the next run's first is one more at most. failing reports that the last
-// call failed. The error is that en went out of service before the call.
+// intend returns what is to be written before a call for en is made: the hold that tells the next
+// run that this one died in it. After a call of this run that succeeded there is none: the next
+// run's first is one more at most. failing reports that the last call failed. The error is that
+// en went out of service before the call.
 func (e *Engine) intend(en *entry, spec *Spec, p *policy) (failing bool, recs []record.Record, err error) {
 	en.mu.Lock()
 	defer en.mu.Unlock()
@@ -273,7 +273,7 @@ func (e *Engine) intend(en *entry, spec *Spec, p *policy) (failing bool, recs []
 		failures = en.hold.failures
 	}
 	now := e.clock.Now()
-	if en.landed || p.perAsk || en.paused(now) != nil {
+	if en.landed && failures == 0 || p.perAsk || en.paused(now) != nil {
 		return failures > 0, nil, nil // or an operator has it called in a hold, which goes on if this run dies
 	}
 	en.written = true

@@ -29,7 +29,8 @@ func (e *Engine) land(en *entry, spec *Spec, f *flight, a Attempt, got answer) {
 	written, why := en.written, en.gone
 	en.mu.Unlock()
 	var recs []record.Record
-	if why == nil && (!same || written || after.end != before.end) {
+	if why == nil {
+		// A repetition too: the next run polls on from it.
 		recs = append(recs, e.keep(en.name, after))
 	}
 	if why == nil && written {

@@ -163,5 +163,5 @@ func (e *Engine) restore(en *entry, c *credential) {
 	}
 	// What came due while tokend was down is due now; the workers bound how many
 	// calls that makes at once.
-	en.refresh = refreshAt(en.policy(), c, en.spread(), c.seen, false)
+	en.refresh = refreshAt(en.policy(), c, en.spread(), c.seen, c.seen > c.issued)
 }

@@ -58,6 +58,9 @@ func (e *Engine) keep(name string, c *credential) record.Record {
 	if p := c.pushed; p != nil {
 		r.Stamp, r.Previous = p.stamp, p.previous
 	}
+	if c.overdue != 0 {
+		r.Overdue = e.moment(c.overdue)
+	}
 	return r.Encode()
 }
 
@@ -75,6 +78,11 @@ func (e *Engine) kept(r record.Credential) *credential {
 	}
 	if !r.Stamp.IsZero() || r.Previous != "" {
 		c.pushed = &pushed{r.Stamp, r.Previous}
+	}
+	if !r.Overdue.Wall.IsZero() {
+		if c.overdue = e.past(r.Overdue, r.Boot); c.overdue == 0 {
+			c.overdue = 1
+		}
 	}
 	if e.turned && (r.Boot == "" || r.Boot != e.cfg.Boot) {
 		c.end = min(c.end, now)
