@@ -101,7 +101,8 @@ func freeSpace(dir string) (uint64, error) {
 	if err := unix.Statfs(dir, &st); err != nil {
 		return 0, os.NewSyscallError("statfs", err)
 	}
-	return st.Bavail * uint64(st.Bsize), nil
+	// Below zero on systems where the superuser may go beyond: the types differ with the system.
+	return uint64(max(st.Bavail, 0)) * uint64(st.Bsize), nil
 }
 
 // checkSpace returns ErrDiskFull if the file system of dir has less than reserve
