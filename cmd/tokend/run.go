@@ -37,8 +37,10 @@ func report(w io.Writer, err error) {
 	if err == nil {
 		return
 	}
-	for line := range strings.Lines(strings.TrimSuffix(message(err), "\n")) {
-		fmt.Fprintf(w, "tokend: %s\n", strings.TrimSuffix(line, "\n"))
+	for line := range strings.Lines(message(err)) {
+		if line = strings.TrimSpace(line); line != "" { // some libraries end their texts with a newline
+			fmt.Fprintf(w, "tokend: %s\n", line)
+		}
 	}
 	if h := hint(err); h != "" {
 		fmt.Fprintf(w, "hint: %s\n", h)

@@ -4,9 +4,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"syscall"
-
-	"golang.org/x/sys/unix"
 )
 
 // Badger writes through memory maps, and where the disk is full that kills the process. So
@@ -93,29 +90,3 @@ func (b ballast) makeRoom(need uint64) error {
 // ballast is not spent for that: a disk that fills up takes it within a second, and then the
 // restart lacks it.
 func (s *Store) checkRoom() error { return checkSpace(s.dir, s.reserve.Load()) }
-
-// freeSpace returns how many bytes unprivileged users may still write to the file system
-// of dir.
-func freeSpace(dir string) (uint64, error) {
-	var st unix.Statfs_t
-	if err := unix.Statfs(dir, &st); err != nil {
-		return 0, os.NewSyscallError("statfs", err)
-	}
-	// Below zero on systems where the superuser may go beyond: the types differ with the system.
-	return uint64(max(st.Bavail, 0)) * uint64(st.Bsize), nil
-}
-
-// checkSpace returns ErrDiskFull if the file system of dir has less than reserve
-// bytes left for unprivileged users.
-func checkSpace(dir string, reserve uint64) error {
-	free, err := freeSpace(dir)
-	if err == nil && free < reserve {
-		err = faultf(ErrDiskFull, "disk full: %s has %d MiB left, tokend writes nothing below %d MiB", dir, free>>20, reserve>>20)
-	}
-	return err
-}
-
-// diskFull reports whether err is the disk's word for it.
-func diskFull(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
-}

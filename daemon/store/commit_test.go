@@ -117,9 +117,9 @@ func (s *Store) failDatabase(t *testing.T) {
 
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !is(); {
+	for deadline := time.Now().Add(time.Minute); !is(); {
 		if time.Now().After(deadline) {
-			t.Fatalf("%s: not in 20 s", what)
+			t.Fatalf("%s: not in a minute", what)
 		}
 		time.Sleep(10 * time.Millisecond)
 	}

@@ -46,7 +46,7 @@ func openDatabase(dir string, s sealer, log hclog.Logger) (*database, error) {
 	h, made, err := findHeader(dir, s)
 	lost := errors.Is(err, errBadHeader)
 	if err != nil && !lost {
-		return nil, diagnose(err)
+		return nil, diagnose(dir, err)
 	}
 	if err := h.admits(s); err != nil {
 		return nil, err
@@ -55,7 +55,7 @@ func openDatabase(dir string, s sealer, log hclog.Logger) (*database, error) {
 		s = sealer{}
 	}
 	if err := removeEmptyLogs(dir); err != nil {
-		return nil, diagnose(err)
+		return nil, diagnose(dir, err)
 	}
 	db, err := openBadger(dir, log)
 	if err != nil {
@@ -72,7 +72,9 @@ func openDatabase(dir string, s sealer, log hclog.Logger) (*database, error) {
 		err = tighten(dir)
 	}
 	if err != nil {
-		return nil, errors.Join(diagnose(err), d.mark.close(), db.Close())
+		// What closing says besides is of the same making.
+		_, _ = d.mark.close(), db.Close()
+		return nil, diagnose(dir, err)
 	}
 	return d, nil
 }
@@ -101,18 +103,18 @@ func openBadger(dir string, log hclog.Logger) (db *badger.DB, err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true)) // of its logs, which it reads here
 	defer func() {
 		if p := recover(); p != nil {
-			db, err = nil, fmt.Errorf("%w: badger panicked: %v", errDamaged, p)
+			db, err = nil, diagnose(dir, fmt.Errorf("badger panicked: %v", p))
 		}
 	}()
 	if err := checkTables(dir); err != nil {
-		return nil, diagnose(err)
+		return nil, diagnose(dir, err)
 	}
 	db, err = badger.Open(badgerOptions(dir, log))
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		return nil, faultf(ErrLocked, "another program is using %s", dir)
 	}
 	if err != nil {
-		return nil, diagnose(err)
+		return nil, diagnose(dir, err)
 	}
 	return db, nil
 }

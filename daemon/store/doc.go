@@ -75,6 +75,11 @@
 // commit ([ErrDiskFull]), and the ballast gives the room that opening and closing take. The journal is
 // written plainly, with room reserved ahead of its end, and goes on.
 //
+// A disk that refuses is no damage: before the database is opened, closed or given up, a small file is
+// written and made durable beside it. Where that fails, or Badger is refused while it opens, Open says so
+// ([ErrFailed], [ErrDiskFull]) and moves nothing; and a database is left unclosed, as by a kill, because Badger
+// removes tables that its manifest names when the manifest cannot be synced.
+//
 // A commit that the disk refuses is the last one on that database ([ErrFailed]): Badger keeps going
 // after some errors in ways that lose what follows, and ends the process after others. It is closed, which
 // flushes what it has in memory, and opened anew, again and again until the disk permits;

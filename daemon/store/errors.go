@@ -9,7 +9,7 @@ import (
 )
 
 // Errors that a caller may branch on. What Open returns wraps one of the first
-// four with a text that is fit to be shown as it is, and has then changed nothing on disk.
+// four, or ErrDiskFull or ErrFailed, with a text that is fit to be shown as it is, and has then changed nothing on disk.
 var (
 	// ErrLocked: another process has the state directory open.
 	ErrLocked = errors.New("store: in use by another process")
@@ -31,7 +31,8 @@ var (
 	// ErrFailed: the disk refused a commit. What became of that commit is
 	// unknown, and what a later one would write behind it might not be found again;
 	// so all further ones are refused until the store has opened its database anew, which it
-	// does by itself as soon as the disk permits. Until then reads may fail with it too.
+	// does by itself as soon as the disk permits. Until then reads may fail with it too. From Open:
+	// the disk refuses what must be written there; nothing has been moved aside.
 	ErrFailed = errors.New("store: the disk failed")
 
 	// ErrTooLarge: a record or a Put exceeds what one transaction holds.
@@ -65,22 +66,25 @@ func faultf(kind error, format string, args ...any) error {
 // over with an empty database would not mend any of them, and would cost what
 // the full one knows.
 var surroundings = []error{
-	ErrLocked, ErrKey, ErrVersion, ErrDiskFull, fs.ErrPermission, syscall.EACCES, syscall.EPERM,
-	syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS,
+	ErrLocked, ErrKey, ErrVersion, ErrDiskFull, ErrFailed, fs.ErrPermission, syscall.EACCES, syscall.EPERM,
 	syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM,
 }
 
-// diagnose marks err as damage unless the surroundings explain it.
-func diagnose(err error) error {
+// diagnose says what err is, which has come of opening the database in dir: unless the surroundings
+// explain it or the disk refuses, the database is damaged.
+func diagnose(dir string, err error) error {
 	for _, s := range surroundings {
 		if is(err, s) {
 			return err
 		}
 	}
-	return fmt.Errorf("%w: %w", errDamaged, err)
+	if refused(err) {
+		return refusal(dir, err)
+	}
+	return fmt.Errorf("%w: %s", errDamaged, plain(err))
 }
 
-// passing reports whether err, though it looks like damage, may be gone at the next attempt.
+// passing reports whether err, a refusal or what looks like damage, may be gone at the next attempt.
 func passing(err error) bool { return err != nil && is(err, syscall.EIO) }
 
 // is is errors.Is, also for what Badger has wrapped: it keeps the text of an error only.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"syscall"
 	"testing"
 )
@@ -11,19 +12,40 @@ import (
 // Badger keeps the text of an error only; a full disk or a lack of descriptors must not be taken
 // for a damaged database all the same.
 func TestSurroundingsAreNoDamage(t *testing.T) {
-	for _, errno := range []syscall.Errno{syscall.EMFILE, syscall.ENOSPC, syscall.EROFS, syscall.EACCES, syscall.ENOMEM} {
-		whole := &os.PathError{Op: "open", Path: "00001.mem", Err: errno}
-		for _, err := range []error{whole, fmt.Errorf("while opening fid: 1 err: %+v", whole)} {
-			if errors.Is(diagnose(err), errDamaged) {
-				t.Errorf("%v: taken for damage", err)
+	for _, test := range []struct {
+		op    string
+		errno syscall.Errno
+		want  error
+	}{
+		{"open", syscall.EMFILE, syscall.EMFILE},
+		{"open", syscall.EACCES, syscall.EACCES},
+		{"open", syscall.ENOMEM, syscall.ENOMEM},
+		{"open", syscall.EROFS, ErrFailed},
+		{"sync", syscall.EIO, ErrFailed},
+		{"write", syscall.EIO, ErrFailed},
+		{"write", syscall.ENOSPC, ErrDiskFull},
+		{"write", syscall.EDQUOT, ErrDiskFull},
+		{"read", syscall.EIO, errDamaged}, // what was there is lost
+	} {
+		whole := &os.PathError{Op: test.op, Path: "/var/lib/tokend/store/00001.mem", Err: test.errno}
+		for _, err := range []error{whole, fmt.Errorf("while opening fid: 1 err: %+v\n", whole)} {
+			got := diagnose("/var/lib/tokend/store", err)
+			if !is(got, test.want) || errors.Is(got, errDamaged) != (test.want == errDamaged) {
+				t.Errorf("%v: got %v, want %v", err, got, test.want)
+			}
+			if again := diagnose("/var/lib/tokend/store", got); test.want != errDamaged && again != got {
+				t.Errorf("diagnosed twice: got %v, want %v", again, got)
+			}
+			if test.want == ErrFailed && strings.ContainsRune(got.Error(), '\n') {
+				t.Errorf("more than one line: %q", got)
 			}
 		}
 	}
 	damage := errors.New("checksum mismatch")
-	if !errors.Is(diagnose(damage), errDamaged) || passing(damage) {
+	if !errors.Is(diagnose("/", damage), errDamaged) || passing(damage) {
 		t.Error("damage is not taken for it")
 	}
-	if !passing(diagnose(fmt.Errorf("sync: err: %+v", syscall.EIO))) || passing(nil) {
+	if !passing(diagnose("/", fmt.Errorf("sync: err: %+v", syscall.EIO))) || passing(nil) {
 		t.Error("an error of the disk is not tried again")
 	}
 }

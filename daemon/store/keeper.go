@@ -3,8 +3,6 @@ package store
 import (
 	"errors"
 	"math/bits"
-	"os"
-	"path/filepath"
 	"time"
 
 	"tokend/daemon/store/journal"
@@ -200,7 +198,7 @@ func (s *Store) reopen(k *keeper) error {
 func (s *Store) openAnew() (*database, error) {
 	at := place(s.dir)
 	db, err := openDatabase(at.current(), s.sealer, s.log)
-	if errors.Is(err, errDamaged) && !passing(err) {
+	if errors.Is(err, errDamaged) && !passing(err) && probe(s.dir) == nil {
 		db, err = at.startOver(s.sealer, s.log, err)
 	}
 	if err != nil {
@@ -223,12 +221,4 @@ func (s *Store) openAnew() (*database, error) {
 		return nil, errors.Join(err, db.close())
 	}
 	return db, nil
-}
-
-// probe writes a small file, makes it durable and removes it again: what Badger would not
-// survive is found out by something that does.
-func probe(dir string) error {
-	path := filepath.Join(dir, "probe")
-	err := writeSynced(path, make([]byte, 4096))
-	return errors.Join(err, os.Remove(path))
 }

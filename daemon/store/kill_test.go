@@ -28,6 +28,7 @@ var children = map[string]func(dir string) error{
 	"put":   putUntilKilled,
 	"rekey": rekeyOnce,
 	"work":  workUntilKilled,
+	"open":  openOnce,
 }
 
 func TestMain(m *testing.M) {

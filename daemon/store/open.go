@@ -15,7 +15,7 @@ import (
 // Open opens the store in cfg.Dir, or makes one. It refuses, and leaves untouched, a
 // directory that others can read (ErrMode), a store that another process uses
 // (ErrLocked), one whose key is another (ErrKey), one that a later tokend wrote
-// (ErrVersion), and a disk that is full (ErrDiskFull). A database that cannot be read is moved
+// (ErrVersion), a disk that is full (ErrDiskFull), and one that refuses (ErrFailed). A database that cannot be read is moved
 // aside, said loudly in the log, and replaced by an empty one; what is irreplaceable comes
 // from the journal. A store in clear is sealed if a key is given, and one that is sealed with
 // cfg.OldKey is sealed anew.
@@ -32,8 +32,11 @@ func Open(cfg Config) (_ *Store, err error) {
 		return nil, err
 	}
 	defer func() {
-		if err != nil {
-			err = errors.Join(err, o.close(), lock.Close())
+		if err == nil {
+			return
+		}
+		if e := errors.Join(o.close(), lock.Close()); e != nil {
+			o.log.Warn("what was opened did not close well", "error", plain(e))
 		}
 	}()
 	if err := o.open(); err != nil {
@@ -63,7 +66,7 @@ func Open(cfg Config) (_ *Store, err error) {
 }
 
 // openRetries is how often a database is tried again, after openPause, that gives an error of the disk
-// and might be taken for a damaged one.
+// which may pass.
 const (
 	openRetries = 3
 	openPause   = 500 * time.Millisecond
@@ -132,19 +135,12 @@ func (o *opening) open() error {
 	if err := o.findKey(); err != nil {
 		return err
 	}
-	if err := o.ballast.makeRoom(openRoom); err != nil {
-		return err
-	}
-	db, err := openDatabase(o.at.current(), o.sealer(), o.log)
-	for range openRetries {
-		if !passing(err) {
-			break
-		}
-		o.log.Warn("the database could not be read: trying again", "error", err)
-		time.Sleep(openPause)
-		db, err = openDatabase(o.at.current(), o.sealer(), o.log)
-	}
+	db, err := o.openPatiently()
 	if errors.Is(err, errDamaged) {
+		// Once more: only where a new database can be made is the old one given up.
+		if err := probe(string(o.at)); err != nil {
+			return err
+		}
 		db, err = o.at.startOver(o.sealer(), o.log, err)
 	}
 	if err != nil {
@@ -165,6 +161,25 @@ func (o *opening) open() error {
 		return o.reseal()
 	}
 	return nil
+}
+
+// openPatiently opens the database on a disk that takes what is written, and tries again where the disk
+// may think better of it.
+func (o *opening) openPatiently() (db *database, err error) {
+	for n := 0; ; n++ {
+		err = o.ballast.makeRoom(openRoom)
+		if err == nil {
+			err = probe(string(o.at))
+		}
+		if err == nil {
+			db, err = openDatabase(o.at.current(), o.sealer(), o.log)
+		}
+		if !passing(err) || n == openRetries {
+			return db, err
+		}
+		o.log.Warn("the database could not be opened: trying again", "error", err)
+		time.Sleep(openPause)
+	}
 }
 
 // findKey finds out what the store is sealed with, from its header, or where there is

@@ -76,15 +76,23 @@ func aside(path string) string {
 	return name
 }
 
-// startOver moves a database that cannot be read aside and returns an empty one.
+// startOver moves a database that cannot be read aside and returns an empty one. Where none can
+// be made, the old one stays in its place.
 func (p place) startOver(s sealer, log hclog.Logger, cause error) (*database, error) {
 	to := aside(p.current())
 	if err := os.Rename(p.current(), to); err != nil {
-		return nil, errors.Join(cause, err)
+		return nil, fmt.Errorf("move aside what cannot be read (%w): %w", cause, err)
 	}
 	// That the name is durable is seen to where the next database is made.
-	log.Error("the store cannot be read: it was moved aside, and tokend starts with an empty one and the grants of the journal", "moved_to", to, "error", cause)
-	return openDatabase(p.current(), s, log)
+	db, err := openDatabase(p.current(), s, log)
+	if err != nil {
+		if e := errors.Join(os.RemoveAll(p.current()), os.Rename(to, p.current())); e != nil {
+			log.Error("the store that cannot be read stays where it was moved", "moved_to", to, "error", e)
+		}
+		return nil, err
+	}
+	log.Error("the store could not be read: it was moved aside, and tokend starts with an empty one and the grants of the journal", "moved_to", to, "error", cause)
+	return db, nil
 }
 
 // copySealed makes incoming database and journal from the open ones.

@@ -194,7 +194,13 @@ func (s *Store) closeDatabase() error {
 	if db == nil {
 		return nil
 	}
-	if err := s.ballast.makeRoom(openRoom); err != nil {
+	// Badger does harm to its tables where the disk refuses what it writes at its end; without that
+	// end there is nothing that its logs do not have.
+	err := s.ballast.makeRoom(openRoom)
+	if err == nil {
+		err = probe(s.dir)
+	}
+	if err != nil {
 		return fmt.Errorf("the database is left unclosed: %w", err)
 	}
 	select {

@@ -1,0 +1,69 @@
+package store
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"tokend/daemon/record"
+)
+
+// openOnce opens a store, reads a record and closes it again: what a start on a bad disk comes to. What it
+// says is the error alone.
+func openOnce(dir string) error {
+	fmt.Println("ready")
+	s, err := Open(Config{Dir: dir, Key: key1})
+	if err != nil {
+		fmt.Printf("refused: %v\n", err)
+		return nil
+	}
+	fmt.Println("opened")
+	if err := s.Close(); err != nil {
+		fmt.Printf("close: %v\n", err)
+	}
+	return nil
+}
+
+// TestARefusalIsNoDamage opens a store on a disk that takes nothing from some call on: whichever it
+// is, nothing is moved aside or lost, the pushed and the fetched included, and the disk is named.
+func TestARefusalIsNoDamage(t *testing.T) {
+	needTools(t, "strace")
+	const syncs = "fsync,fdatasync,msync,sync_file_range"
+	// Made here and not beside the others, whose children inherit a lock for a moment when they are started.
+	whole, want := Config{Dir: newStateDir(t), Key: key1}, map[string]string{"a": "1", "b": "2"}
+	filled(t, whole, rec("a", want["a"]))
+	filled(t, whole, rec("b", want["b"]), grant("g", "1"))
+	for _, errno := range []string{"EIO", "ENOSPC", "EROFS"} {
+		for when := 1; when <= rounds(4, 16); when++ {
+			t.Run(fmt.Sprintf("%s from the %d. sync on", errno, when), func(t *testing.T) {
+				t.Parallel()
+				c := Config{Dir: newStateDir(t), Key: key1}
+				copyState(t, c.Dir, whole.Dir)
+				for range 2 { // a second start must not find what the first has broken
+					cmd := child(t, "open", c.Dir, "strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace="+syncs,
+						"-e", fmt.Sprintf("inject=%s:error=%s:when=%d+", syncs, errno, when))
+					out, err := cmd.Output()
+					said := string(out)
+					if err != nil {
+						t.Fatalf("%v\n%s", err, said)
+					}
+					if strings.Contains(said, "refused: ") == strings.Contains(said, "opened\n") {
+						t.Errorf("it said %q", said)
+					}
+					if _, refusal, ok := strings.Cut(said, "refused: "); ok {
+						if strings.Count(refusal, "\n") != 1 || !strings.Contains(refusal, "disk") || !strings.Contains(refusal, c.Dir) {
+							t.Errorf("a refusal is one line that names the disk, got\n%s", refusal)
+						}
+					}
+				}
+				if aside, _ := filepath.Glob(filepath.Join(c.Dir, "*.broken-*")); len(aside) > 0 {
+					t.Errorf("taken for damage: %v", aside)
+				}
+				s := newTestStore(t, c)
+				wantTable(t, s, record.Credentials, want)
+				wantTable(t, s, record.Grants, map[string]string{"g": "1"})
+			})
+		}
+	}
+}
