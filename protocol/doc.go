@@ -115,8 +115,8 @@
 // The server keeps it (and its earlier generations) and fetches the customer's tokens with
 // it. A grant is write-only: it enters by PUT, EXCHANGE, IMPORT, PUSH or the configuration,
 // and no reply carries it in clear. GET and REJECT of one are answered "DENIED - write-only" to
-// everybody; LIST and WATCH show it as "fresh -"; STATUS tells where it came from, and how
-// many there have been.
+// everybody; LIST and WATCH show it as "fresh -", or as "held -" once the customer has taken the
+// authorization back; STATUS tells where it came from, and how many there have been.
 //
 // Who needs the value itself cannot have it from here. It moves to another host in a BACKUP, sealed
 // with the server's key.
@@ -718,16 +718,26 @@
 // nothing of calls upstream: those tell what there is. A client passes over keys that it does
 // not know.
 //
-//	calls:<path>   calls upstream, for every path that was called
-//	connections    connections, those turned away among them
-//	errors:<code>  replies with this code, where there were any
-//	hits           reads answered from memory
-//	reads          GET and SIGN
-//	rejects        REJECT
-//	slowed         pauses because a user asked too much, where there were any
-//	turned_away    connections for which there was no room, where there were any
-//	unaudited      lines left out of the audit, where there were any
-//	waits          reads that had to wait
+//	calls                calls upstream, for whatever reason
+//	calls:<path>         of these, those of this path, where there were any
+//	connections          connections, those turned away among them
+//	credentials:<state>  credentials in this state now, of those that were asked for; one
+//	                     line for each state but idle
+//	errors:<code>        replies with this code, where there were any
+//	failed:<path>        calls upstream that failed, where there were any
+//	hits                 reads answered from memory
+//	pushes:<kind>        genuine pushes of this kind, by HTTP or PUSH, where there were any
+//	pushes_failed        genuine pushes that could not be kept
+//	pushes_refused       pushes that were malformed, or not signed or addressed as they have to be
+//	reads                GET and SIGN
+//	refreshes:failed     refreshes that brought an error
+//	refreshes:ok         refreshes that brought another value
+//	refreshes:same       refreshes that brought the value that was held
+//	rejects              REJECT
+//	slowed               pauses because a user asked too much, where there were any
+//	turned_away          connections for which there was no room, where there were any
+//	unaudited            lines left out of the audit, where there were any
+//	waits                reads that had to wait
 //
 //	> GET official_account/wx0123/access_token
 //	< OK 7200 tok-01

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -63,7 +64,11 @@ func (b *backup) run(cmd *cobra.Command, args []string) error {
 // explain adds what only this command knows about an error.
 func (b *backup) explain(err error) error {
 	if refusal, ok := errors.AsType[*protocol.Error](err); ok && refusal.Code == protocol.Denied {
-		return &hintedError{err, "it is for root and tokend's own user, and no [[access]] rule grants it; a store without an encryption_key is sealed by: tokend rekey"}
+		hint := "it is for root and tokend's own user, and no [[access]] rule grants it"
+		if os.Geteuid() == 0 { // to whom nothing else is denied
+			hint = "stop the daemon, seal its store with a key: tokend rekey, and put the key into the configuration"
+		}
+		return &hintedError{err, hint}
 	}
 	if errors.Is(err, errExists) {
 		return &hintedError{err, "name another, or replace it with --force"}

@@ -17,7 +17,7 @@ func newDemo(env *environment) *cobra.Command {
 	var lang string
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "Show all of it at work, in ten seconds, with nothing installed",
+		Short: "Show all of it at work, in a quarter of a minute, with nothing installed",
 		Long: `Show what tokend is for: a local WeChat, a real daemon in a temporary directory, and many clients. Every
 step says what happened and what it cost in calls to WeChat, and is checked against what WeChat has counted.
 The exit status is 0 only if everything was as it should be. Everything is removed at the end.`,

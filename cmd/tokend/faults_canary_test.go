@@ -197,3 +197,27 @@ func TestStateHoldsNothingInClear(t *testing.T) {
 	shows(t, "the log", log, canaries)
 	t.Logf("%d secrets looked for in %d files, a backup of %d bytes and a log of %d: none found", len(canaries), files, backup.Len(), len(log))
 }
+
+// TestFingerprintsAreKeyed holds that a fingerprint is the same for the same value in one state directory, over a
+// restart too, and another in another: who has not got the directory cannot try values against it.
+func TestFingerprintsAreKeyed(t *testing.T) {
+	t.Parallel()
+	const ticket = "ticket@@@the-same-in-both"
+	of := func(s *faultSite) string {
+		s.spawn()
+		s.answers()
+		if err := s.client.Put(t.Context(), faultTicket, ticket); err != nil {
+			t.Fatal(err)
+		}
+		return s.status(faultTicket, "fingerprint")
+	}
+	one, other := newFaultSite(t, twoHours), newFaultSite(t, twoHours)
+	first := of(one)
+	one.kill()
+	if again := of(one); again != first {
+		t.Errorf("after a restart: got %s, want %s", again, first)
+	}
+	if second := of(other); second == first {
+		t.Errorf("two state directories have the same fingerprint %s", first)
+	}
+}

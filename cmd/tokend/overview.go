@@ -141,6 +141,8 @@ func why(l clientlib.Listing, status []clientlib.Pair) string {
 		case p.Value == "-":
 		case p.Key == "last_error":
 			parts[0] += ": " + p.Value
+		case p.Key == "hold_until" && p.Value == "action":
+			parts = append(parts, "not asked again before somebody acts")
 		case p.Key == "hold_until":
 			parts = append(parts, "asked again "+forPeople(p))
 		}

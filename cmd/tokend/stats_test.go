@@ -1,0 +1,83 @@
+package main
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+
+	"tokend/clientlib"
+	"tokend/fetchers/wechattest"
+)
+
+// counterForms returns the keys that the specification gives for STATS as patterns, and of each
+// whether it may be absent.
+func counterForms(t *testing.T) map[*regexp.Regexp]bool {
+	t.Helper()
+	_, section, ok := strings.Cut(readText(t, "protocol/doc.go"), "\n// # STATS\n")
+	section, _, ended := strings.Cut(section, "\n// # ")
+	if !ok || !ended {
+		t.Fatal("protocol/doc.go has no section STATS")
+	}
+	forms := map[*regexp.Regexp]bool{}
+	var last *regexp.Regexp
+	entry := regexp.MustCompile(`^//\t([a-z_]+(?::(?:<[a-z]+>|[a-z]+))?)  +(.*)$`)
+	more := regexp.MustCompile(`^//\t {10,}(.*)$`)
+	for line := range strings.Lines(section) {
+		line = strings.TrimSuffix(line, "\n")
+		text := ""
+		if m := entry.FindStringSubmatch(line); m != nil {
+			form := regexp.QuoteMeta(m[1])
+			if before, _, many := strings.Cut(m[1], "<"); many {
+				form = regexp.QuoteMeta(before) + ".+"
+			}
+			last = regexp.MustCompile("^" + form + "$")
+			forms[last], text = false, m[2]
+		} else if m := more.FindStringSubmatch(line); m != nil && last != nil {
+			text = m[1]
+		}
+		if strings.Contains(text, "where there were any") {
+			forms[last] = true
+		}
+	}
+	if len(forms) < 10 {
+		t.Fatalf("the specification gives only %d counters", len(forms))
+	}
+	return forms
+}
+
+// TestStatsAreSpecified compares the counters of a daemon to which everything has happened once with those that the
+// specification gives.
+func TestStatsAreSpecified(t *testing.T) {
+	t.Parallel()
+	s := newOwnersSite(t, wechattest.Settings{}, "")
+	broken, good := s.accounts[0], s.accounts[len(s.accounts)-1]
+	s.wechat.Inject(wechattest.Fault{Account: broken.ID, Code: 40125})
+	s.serve()
+	for _, o := range s.conf.Owners {
+		s.pushTicket(o.ID)
+	}
+	s.get(good.Names()[0])
+	s.wantRefusal(broken.Names()[0], clientlib.ErrUpstream)
+	counters, err := s.client.Stats(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	forms := counterForms(t)
+	given := map[*regexp.Regexp]bool{}
+	for _, c := range counters {
+		known := false
+		for form := range forms {
+			if form.MatchString(c.Key) {
+				given[form], known = true, true
+			}
+		}
+		if !known {
+			t.Errorf("STATS has %s, which the specification does not", c.Key)
+		}
+	}
+	for form, rare := range forms {
+		if !given[form] && !rare {
+			t.Errorf("the specification has %v, which STATS does not", form)
+		}
+	}
+}
