@@ -81,7 +81,9 @@ func (d *Daemon) open() (err error) {
 	file := d.cfg.File
 	// The socket first: a second daemon is then told so by the first one's socket, not by its
 	// lock on the store.
-	d.listeners = d.cfg.Listeners
+	for _, ln := range d.cfg.Listeners {
+		d.listeners = append(d.listeners, server.Adopt(ln))
+	}
 	if len(d.listeners) == 0 {
 		ln, err := server.Listen(file.Socket, file.SocketMode)
 		if err != nil {

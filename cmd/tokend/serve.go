@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
 	"sync"
 	"syscall"
 
@@ -72,6 +73,11 @@ func (s *service) run(ctx context.Context) (err error) {
 	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
+	// The loop that answers requests waits in the kernel, and on a single processor whatever else there is to do would
+	// have to wait until that has been noticed.
+	if runtime.GOMAXPROCS(0) < 2 {
+		runtime.GOMAXPROCS(2)
+	}
 	var running sync.WaitGroup
 	done := make(chan error, 1) // holds the one error, so that a forced stop leaves nobody blocked
 	running.Go(func() { s.systemd.watch(ctx, path) })

@@ -72,7 +72,7 @@ func (s *session) mayNote(b *bucket, r rate) bool {
 }
 
 // note writes the line. It asks the system who the peer is, which may take its time: call it
-// in a job, or before there is anything to answer.
+// in a job.
 func (s *session) note(level hclog.Level, verb, name, outcome string) {
 	if s.unit == "" {
 		s.unit = unitOf(s.peer)
@@ -85,10 +85,15 @@ func (s *session) note(level hclog.Level, verb, name, outcome string) {
 	s.server.audit.log.Log(level, "audit", args...)
 }
 
-// greet notes a peer that has connected without any right: there are rules, and none is for it.
-func (s *session) greet() {
+// greet notes a peer that has connected without any right: there are rules, and none is for it. Next is
+// what the driver is to do first.
+func (s *session) greet() (next action) {
 	s.renewRights()
-	if s.rights.none() && s.mayNote(&s.user.denials, denialLines) {
-		s.note(hclog.Warn, connect, "-", noRule)
+	if !s.rights.none() || !s.mayNote(&s.user.denials, denialLines) {
+		return more
 	}
+	return s.do(func(func() error) error {
+		s.note(hclog.Warn, connect, "-", noRule)
+		return nil
+	})
 }

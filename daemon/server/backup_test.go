@@ -199,9 +199,11 @@ func TestBackupThatIsNotRead(t *testing.T) {
 	})
 }
 
-func TestSocketBackupByRealUsers(t *testing.T) {
+func TestSocketBackupByRealUsers(t *testing.T) { overBoth(t, trySocketBackupByRealUsers) }
+
+func trySocketBackupByRealUsers(t *testing.T, d driver) {
 	needRoot(t)
-	path, _, _ := startSocket(t, Config{Backup: backupOf("a"), Rules: []Rule{
+	path, _, _ := d.startSocket(t, Config{Backup: backupOf("a"), Rules: []Rule{
 		{UIDs: []uint32{1201}, Names: []string{"*"}, Verbs: []string{"GET", "BACKUP"}},
 	}})
 	for uid, want := range map[uint32]string{

@@ -123,7 +123,7 @@ func BenchmarkSocketConnect(b *testing.B) {
 }
 
 func benchSocket(b *testing.B) string {
-	path, s, _ := startSocket(b, Config{})
+	path, s, _ := byLoop.startSocket(b, Config{})
 	s.cfg.Engine = newStaticEngine() // before the first connection
 	return path
 }

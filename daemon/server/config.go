@@ -83,6 +83,9 @@ type Config struct {
 	// GracePeriod is how long connections may take to end when the server is
 	// stopped; 0 stands for 5 s.
 	GracePeriod time.Duration
+
+	// noLoop makes a goroutine of every connection, where an event loop could serve them: for tests.
+	noLoop bool
 }
 
 func (c *Config) logger() hclog.Logger {

@@ -19,7 +19,7 @@ const (
 )
 
 // conn drives one session over one connection, on one goroutine: it reads, steps,
-// writes, and runs jobs.
+// writes, and runs jobs. A connection of an event loop is driven so while it has to wait.
 type conn struct {
 	server  *Server
 	nc      net.Conn
@@ -38,9 +38,15 @@ type conn struct {
 
 	long bool // in may be large
 
+	borrowed bool // from an event loop, which reads what comes next
+	warn     bool // the log is to say that the user is slowed
+
 	mu    sync.Mutex // guards the read deadline between serve and wake
 	awake bool       // the read deadline stays in the past
 }
+
+// errIdle says that a borrowed connection can be given back.
+var errIdle = errors.New("nothing to do but to read")
 
 // deadline is what a connection's read deadline stands for.
 type deadline uint8
@@ -65,69 +71,77 @@ func (c *conn) close() {
 }
 
 // serve answers requests until the peer has none left, or there is an error, or ctx
-// ends. Its error says why; see quietly.
-func (c *conn) serve(ctx context.Context) error {
+// ends. next is what is to be done first: more at the beginning. Its error says why it ended (see
+// ordinary); errIdle, that a borrowed connection has nothing to do but to read.
+func (c *conn) serve(ctx context.Context, next action) error {
 	for {
-		c.borrow()
-		n, next := c.session.step(c.in.bytes())
-		c.in.skip(n)
-		c.releaseLong()
-		if n > 0 && c.deadline == lineDeadline {
-			c.deadline = idleDeadline // that line has ended; another one may have begun
-		}
-		var err error
-		switch next {
-		case more:
-			if err = c.flush(); err == nil {
-				err = c.read()
-			}
-		case flush:
-			err = c.flush()
-		case slow:
-			if err = c.flush(); err == nil {
-				c.pause(ctx)
-			}
-		case wait:
-			err = c.run(ctx)
-		case end:
+		err := c.act(ctx, next)
+		switch {
+		case errors.Is(err, errOver):
 			return c.flush()
-		case refuse:
-			if err = c.flush(); err == nil {
-				c.linger()
-			}
-			return err
-		}
-		if errors.Is(err, errOver) {
-			return c.flush()
-		}
-		if errors.Is(err, errLong) {
+		case errors.Is(err, errLong):
 			c.borrow()
 			c.session.fail(err)
-			if err = c.flush(); err == nil {
-				c.linger()
-			}
+			next = refuse
+			continue
+		case err != nil, next == end, next == refuse:
 			return err
 		}
-		if err != nil {
-			return err
-		}
+		c.borrow()
+		var n int
+		n, next = c.session.step(c.in.bytes())
+		c.in.skip(n)
+		c.consumed(n)
+	}
+}
+
+// act does what the session wants done.
+func (c *conn) act(ctx context.Context, next action) error {
+	if next == wait {
+		return c.run(ctx)
+	}
+	err := c.flush()
+	switch {
+	case err != nil:
+		return err
+	case next == more:
+		return c.read()
+	case next == slow:
+		c.pause(ctx)
+	case next == refuse:
+		c.linger()
+	}
+	return nil
+}
+
+// consumed takes note that n bytes have been consumed.
+func (c *conn) consumed(n int) {
+	c.releaseLong()
+	if n > 0 && c.deadline == lineDeadline {
+		c.deadline = idleDeadline // that line has ended; another one may have begun
 	}
 }
 
 // pause lets the time pass that the user has to wait for its turn. Nothing is read of the peer
 // meanwhile, so that it waits too.
 func (c *conn) pause(ctx context.Context) {
-	s, u := c.server, c.session.user
-	if u.warnings.allow(s.clock(), warnLines) {
-		s.log.Warn("requests of a user are slowed, there are too many", "uid", u.uid, "pid", c.session.peer.PID)
+	if c.warn || c.mayWarn() {
+		c.warn = false
+		c.server.log.Warn("requests of a user are slowed, there are too many", "uid", c.session.user.uid, "pid", c.session.peer.PID)
 	}
 	sleep(ctx, c.session.takeDelay())
 }
+
+// mayWarn reports whether the log is to say that the user is slowed.
+func (c *conn) mayWarn() bool { return c.session.user.warnings.allow(c.server.clock(), warnLines) }
 
 // read waits for bytes and takes what there is.
 func (c *conn) read() error {
 	if c.readErr != nil {
 		return c.readErr
+	}
+	if c.borrowed {
+		return errIdle
 	}
 	if !c.admitLong() {
 		return errLong
@@ -286,8 +300,11 @@ func (c *conn) readToEnd(last bool) bool {
 		}
 		c.readErr = err
 	}
-	if sc, ok := c.nc.(syscall.Conn); ok {
-		return awaitHangup(sc)
+	switch nc := c.nc.(type) {
+	case interface{ awaitHangup() bool }:
+		return nc.awaitHangup()
+	case syscall.Conn:
+		return awaitHangup(nc)
 	}
 	return c.readErr != nil // such a connection cannot be half-closed
 }

@@ -11,9 +11,12 @@
 // to its out buffer; it never reads, writes or waits. A request that may have to wait
 // comes out of it as a job, which the driver runs where waiting is allowed;
 // the requests behind it stay where they are until it is done, so replies keep
-// their order. The driver is a conn: one goroutine for each connection, over any
-// [net.Conn], which is also what tests in virtual time want. An event loop can
-// drive the same session.
+// their order. There are two drivers. A conn is one goroutine for one connection, over any
+// [net.Conn], which is also what tests in virtual time want. A loop (Linux) serves all connections of a listener on one
+// goroutine, by epoll, without telling Go's scheduler of its system calls, which takes little more than half of the processor. It
+// reads, steps and writes, and lends each connection that may have to wait to a goroutine, which drives it by the same
+// conn until there is nothing to do but to read. What the two promise is the same, and the tests with sockets
+// are over both.
 //
 // The replies to all requests that arrived together go out in one write. A GET of a
 // value that is held takes no lock that waits and allocates nothing.
@@ -59,9 +62,11 @@
 //
 // # Limits
 //
-// A connection costs its goroutine and a read buffer of 4 KiB, which grows to the
+// A connection that waits for its peer to ask costs less than 1 KiB in a loop, and otherwise its
+// goroutine and a read buffer of 4 KiB. The buffer grows to the
 // longest line only while such a line is under way; replies are written as soon as
-// there are 64 KiB of them. A peer that reads nothing of its replies for
+// there are 64 KiB of them. A loop reads 4 KiB of each connection in turn, so one that sends on and on makes the
+// others wait for the answers to that. A peer that reads nothing of its replies for
 // [Config].WriteTimeout is closed. One that begins a line and does not end it is closed after
 // LineTimeout. One that says nothing may stay, as long as there is room:
 // workers of PHP keep connections for days, and the kernel closes those of the dead.
@@ -86,8 +91,11 @@
 //	goroutine    started by    waited for by    owns
 //	closer       Serve         Serve            the listener's end, and the grace period
 //	connection   Serve         Serve            its conn and session, running jobs too
+//	borrower     a loop        Serve            a member's conn and session until it gives them back
 //	lookout      a conn        that conn        the conn's reading side while a job waits
 //
-// Lock order: conns.mu, then conn.mu; the rest (users.mu, usage.mu, names.mu) are leaves. None is held while a call
+// A loop itself runs on the goroutine that called Serve, and owns the descriptors of its members, lent or not.
+//
+// Lock order: conns.mu, then conn.mu, then wire.mu; the rest (users.mu, usage.mu, names.mu) are leaves. None is held while a call
 // to the engine is made, or one to the kernel that may wait.
 package server

@@ -52,7 +52,7 @@ func playRole(role string, args []string) error {
 	case "talk":
 		return playTalk(args[0])
 	case "serve":
-		return playServe(args[0])
+		return playServe(args[0], driver(args[1]))
 	}
 	return fmt.Errorf("no role %q", role)
 }
@@ -285,7 +285,7 @@ func playTalk(path string) error {
 }
 
 // playServe is a daemon that has used up its descriptors until it is told to give them back.
-func playServe(path string) error {
+func playServe(path string, d driver) error {
 	limit := syscall.Rlimit{Cur: 64, Max: 64}
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 		return err
@@ -294,7 +294,7 @@ func playServe(path string) error {
 	if err != nil {
 		return err
 	}
-	s := New(Config{Engine: newFakeEngine(), Sign: fakeSign})
+	s := New(Config{Engine: newFakeEngine(), Sign: fakeSign, noLoop: d == byGoroutines})
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(context.Background(), ln) }()
 	nc, err := net.Dial("unix", path) // so that it runs before there is nothing left

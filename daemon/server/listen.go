@@ -119,10 +119,22 @@ func probe(path string) error {
 // listener removes its socket file when it is closed.
 type listener struct {
 	*net.UnixListener
-	path string
-	made fs.FileInfo // the file as Listen made it; nil until it has
-	once sync.Once
-	err  error
+	path  string      // "" for one whose file is somebody else's
+	made  fs.FileInfo // the file as Listen made it; nil until it has
+	taken bool        // the UnixListener is closed: an event loop has the socket
+	once  sync.Once
+	err   error
+}
+
+// Adopt returns ln, which somebody else has bound, as a listener that Serve serves at its best. Closing it
+// closes ln and leaves the socket's file alone. What is not a Unix socket it returns as it is.
+func Adopt(ln net.Listener) net.Listener {
+	unix, ok := ln.(*net.UnixListener)
+	if !ok {
+		return ln
+	}
+	unix.SetUnlinkOnClose(false)
+	return &listener{UnixListener: unix}
 }
 
 // Close stops listening and removes the socket file. It may be called more than
@@ -131,16 +143,27 @@ func (l *listener) Close() error {
 	l.once.Do(func() {
 		// The file goes first: who finds it still there while nobody accepts any more
 		// would take the daemon for a crashed one.
-		now, err := os.Lstat(l.path)
-		if err == nil && (l.made == nil || sameSocket(l.made, now)) {
-			err = os.Remove(l.path)
+		l.err = l.remove()
+		if !l.taken {
+			l.err = errors.Join(l.err, l.UnixListener.Close())
 		}
-		if errors.Is(err, fs.ErrNotExist) {
-			err = nil
-		}
-		l.err = errors.Join(err, l.UnixListener.Close())
 	})
 	return l.err
+}
+
+// remove removes the socket file, if it is the one that Listen made.
+func (l *listener) remove() error {
+	if l.path == "" {
+		return nil
+	}
+	now, err := os.Lstat(l.path)
+	if err == nil && (l.made == nil || sameSocket(l.made, now)) {
+		err = os.Remove(l.path)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 // sameSocket reports whether a and b are one file. A file system may give a removed

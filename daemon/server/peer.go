@@ -29,6 +29,9 @@ func (p Peer) in(gid uint32) bool {
 // kernelPeer asks the kernel who is at the other end of nc. It fails on anything
 // but a Unix socket: who cannot be known is not served.
 func kernelPeer(nc net.Conn) (Peer, error) {
+	if own, ok := nc.(interface{ peer() (Peer, error) }); ok {
+		return own.peer()
+	}
 	uc, ok := nc.(*net.UnixConn)
 	if !ok {
 		return Peer{}, fmt.Errorf("peer of a %T is not known", nc)

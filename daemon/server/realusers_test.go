@@ -11,13 +11,15 @@ import (
 )
 
 // Real users, when the test runs as root: the test's own binary asks as each of them.
-func TestSocketAccessByRealUsers(t *testing.T) {
+func TestSocketAccessByRealUsers(t *testing.T) { overBoth(t, trySocketAccessByRealUsers) }
+
+func trySocketAccessByRealUsers(t *testing.T, d driver) {
 	needRoot(t)
 	many := make([]uint32, 100) // more groups than fit in the first call
 	for i := range many {
 		many[i] = 3000 + uint32(i)
 	}
-	path, _, _ := startSocket(t, Config{Rules: []Rule{
+	path, _, _ := d.startSocket(t, Config{Rules: []Rule{
 		{UIDs: []uint32{1201}, Names: []string{"official_account/*"}, Verbs: []string{"GET"}},
 		{GIDs: []uint32{1300, 3099}, Names: []string{"work/*"}, Verbs: []string{"GET", "LIST"}},
 	}})
@@ -89,9 +91,11 @@ func TestSocketModeKeepsOthersOut(t *testing.T) {
 
 // A user of whom no rule says anything, and one who may see other names, are answered the same for
 // what exists as for what does not, by every verb; and nothing tells them of it by another way.
-func TestSocketStrangersLearnNothing(t *testing.T) {
+func TestSocketStrangersLearnNothing(t *testing.T) { overBoth(t, trySocketStrangersLearnNothing) }
+
+func trySocketStrangersLearnNothing(t *testing.T, d driver) {
 	needRoot(t)
-	path, _, engine := startSocket(t, Config{Rules: []Rule{
+	path, _, engine := d.startSocket(t, Config{Rules: []Rule{
 		{UIDs: []uint32{1201}, Names: []string{"official_account/*"},
 			Verbs: []string{"GET", "REJECT", "REFRESH", "PUT", "SIGN", "LIST", "STATUS", "HISTORY", "STATS", "WATCH", "EXCHANGE", "PUSH", "IMPORT"}},
 	}})
@@ -157,10 +161,12 @@ func TestSocketStrangersLearnNothing(t *testing.T) {
 }
 
 // The whole way: who has done what stands in the log by name.
-func TestSocketAuditOfRealUsers(t *testing.T) {
+func TestSocketAuditOfRealUsers(t *testing.T) { overBoth(t, trySocketAuditOfRealUsers) }
+
+func trySocketAuditOfRealUsers(t *testing.T, d driver) {
 	needRoot(t)
 	var log syncBuffer
-	path, _, _ := startSocket(t, Config{Logger: testLogger(&log), Rules: []Rule{
+	path, _, _ := d.startSocket(t, Config{Logger: testLogger(&log), Rules: []Rule{
 		{UIDs: []uint32{65534}, Names: []string{"official_account/*"}, Verbs: []string{"GET", "REJECT"}},
 	}})
 	askAs(t, path, "REJECT "+token+" canary", account(65534))

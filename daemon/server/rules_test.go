@@ -12,8 +12,10 @@ import (
 
 // Rules that change while requests are answered: each request is answered by the old rules or the
 // new ones, and none that was sent after SetRules has returned by the old ones.
-func TestRulesChangeUnderLoad(t *testing.T) {
-	path, s, _ := startSocket(t, Config{Peer: as(guest)})
+func TestRulesChangeUnderLoad(t *testing.T) { overBoth(t, tryRulesChangeUnderLoad) }
+
+func tryRulesChangeUnderLoad(t *testing.T, d driver) {
+	path, s, _ := d.startSocket(t, Config{Peer: as(guest)})
 	open := []Rule{{UIDs: []uint32{guest}, Names: []string{"official_account/*"}, Verbs: []string{"GET", "LIST"}}}
 	shut := []Rule{{UIDs: []uint32{guest}, Names: []string{"work/*"}, Verbs: []string{"GET", "LIST"}}}
 	s.SetRules(shut)

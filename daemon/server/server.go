@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -70,24 +71,45 @@ func (s *Server) clock() time.Duration { return time.Since(s.began) }
 // the package's documentation), and Serve returns nil. It returns an error
 // only if ln fails for good. When it returns, no request is being served and nothing that
 // it started is running. It may be called for several listeners at once.
+//
+// On Linux, a listener of [Listen] or [Adopt] is served by an event loop, which makes system calls that Go's scheduler
+// does not hear of: where GOMAXPROCS is 1, all else waits for a busy loop until it is preempted. Give it
+// 2, on a single processor too.
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	ctx, stop := context.WithCancel(ctx)
 	conns := &conns{}
 	var handlers, closer sync.WaitGroup
+	run, wake := s.driver(ctx, ln, conns, handlers.Go)
 	handled := make(chan struct{})
 	closer.Go(func() {
 		<-ctx.Done()
 		_ = ln.Close()
+		wake()
 		s.dismiss(conns, handled)
 	})
-	spares := newSpares()
-	defer spares.close()
-	err := s.accept(ctx, ln, spares, func(nc net.Conn) { s.admit(ctx, nc, conns, spares, handlers.Go) })
+	err := run()
 	stop()
 	handlers.Wait()
 	close(handled)
 	closer.Wait()
 	return err
+}
+
+// driver returns what serves the connections of ln until ctx ends: an event loop where the system and
+// ln have what it needs, a goroutine for each connection elsewhere. wake tells it
+// that ctx has ended and that ln is closed.
+func (s *Server) driver(ctx context.Context, ln net.Listener, conns *conns, start func(func())) (run func() error, wake func()) {
+	if !s.cfg.noLoop {
+		if run, wake = s.loop(ctx, ln, conns, start); run != nil {
+			return run, wake
+		}
+	}
+	run = func() error {
+		spares := newSpares()
+		defer spares.close()
+		return s.accept(ctx, ln, spares, func(nc net.Conn) { s.admit(ctx, nc, conns, spares, start) })
+	}
+	return run, func() {}
 }
 
 // dismiss ends the connections: it wakes those that wait for requests, and cuts what is
@@ -109,39 +131,80 @@ func (s *Server) dismiss(conns *conns, handled <-chan struct{}) {
 // the next one is accepted, so that what is refused never holds more than a descriptor or
 // two however fast it comes; nothing that it does waits for anybody.
 func (s *Server) admit(ctx context.Context, nc net.Conn, conns *conns, spares *spares, start func(func())) {
-	peer, err := s.cfg.peer(nc)
-	if err != nil {
-		s.log.Warn("connection refused: its peer is not known", "error", err)
-		_ = nc.Close()
-		return
-	}
-	u, ok := s.users.enter(peer.UID, s.room)
+	peer, u, err := s.judge(nc, spares)
 	switch {
-	case !ok:
-		s.turnAway(nc, peer, u, conns, start)
-	case !spares.refill() && !u.operator: // the spares are for operators
-		s.users.leave(u)
+	case err == nil:
+		start(func() {
+			defer s.leave(u)
+			s.handle(ctx, newConn(s, nc, peer, u), conns)
+		})
+	case errors.Is(err, errTooMany) && s.mayTurnAway():
+		start(func() {
+			defer s.turnaways.Add(-1)
+			c := newConn(s, nc, peer, u)
+			defer c.close()
+			s.closed(c, s.host(c, conns, func() error { return s.turnAway(c) }))
+		})
+	case errors.Is(err, errTooMany), errors.Is(err, errSpent):
 		dismissBriefly(nc)
 		spares.refill()
 	default:
-		s.open.Add(1)
-		start(func() {
-			defer s.open.Add(-1)
-			defer s.users.leave(u)
-			s.handle(ctx, newConn(s, nc, peer, u), conns)
-		})
+		s.notKnown(err)
+		_ = nc.Close()
 	}
+}
+
+func (s *Server) notKnown(err error) {
+	s.log.Warn("connection refused: its peer is not known", "error", err)
+}
+
+// judge decides whether nc is served. If it is, u has one connection more, until leave. Otherwise the error
+// is errTooMany, or errSpent, or says why its peer is not known.
+func (s *Server) judge(nc net.Conn, spares *spares) (peer Peer, u *user, err error) {
+	if peer, err = s.cfg.peer(nc); err != nil {
+		return peer, nil, err
+	}
+	u, ok := s.users.enter(peer.UID, s.room)
+	if !ok {
+		u.stats.failed(errTooMany.Code)
+		return peer, u, errTooMany
+	}
+	if !spares.refill() && !u.operator { // the spares are for operators
+		s.users.leave(u)
+		return peer, u, errSpent
+	}
+	s.open.Add(1)
+	return peer, u, nil
+}
+
+// leave ends what judge has begun.
+func (s *Server) leave(u *user) {
+	s.users.leave(u)
+	s.open.Add(-1)
 }
 
 // handle serves one connection from its first byte to its close.
 func (s *Server) handle(ctx context.Context, c *conn, conns *conns) {
 	defer c.close()
+	s.closed(c, s.host(c, conns, func() error { return c.serve(ctx, c.session.greet()) }))
+}
+
+// errBroken is how a connection ends by a fault of tokend's. It has been logged.
+var errBroken = errors.New("a fault of tokend's")
+
+// host runs f for c, which conns knows of meanwhile, and keeps a fault of f to that connection.
+func (s *Server) host(c *conn, conns *conns, f func() error) (err error) {
 	defer s.recover()
 	conns.add(c)
 	defer conns.remove(c)
-	c.session.greet()
-	err := c.serve(ctx)
-	peer := c.session.peer
+	err = errBroken // unless f returns
+	err = f()
+	return err
+}
+
+// closed says that c is over, and why.
+func (s *Server) closed(c *conn, err error) {
+	peer := &c.session.peer
 	if ordinary(err) {
 		s.log.Trace("connection closed", "uid", peer.UID, "pid", peer.PID, "error", err)
 	} else {
@@ -149,14 +212,17 @@ func (s *Server) handle(ctx context.Context, c *conn, conns *conns) {
 	}
 }
 
-// recover keeps a fault of one connection to that connection. Of what was thrown only
-// the runtime's own words are logged, and the type of anything else, which might hold a
-// value. The stack holds addresses, not the texts that are at them.
+// recover is to be deferred: it logs the fault that ends a connection, and keeps it to that connection.
 func (s *Server) recover() {
-	fault := recover()
-	if fault == nil {
-		return
+	if fault := recover(); fault != nil {
+		s.report(fault)
 	}
+}
+
+// report logs a fault. Of what was thrown only the runtime's own words are logged, and the type
+// of anything else, which might hold a value. The stack holds addresses, not the texts that are at
+// them.
+func (s *Server) report(fault any) {
 	what := fmt.Sprintf("%T", fault)
 	if err, ok := fault.(runtime.Error); ok {
 		what = err.Error()
@@ -169,28 +235,27 @@ func (s *Server) recover() {
 // learn of it by a broken pipe.
 const maxTurnaways = 64
 
-// turnAway answers BUSY to whatever the peer is about to ask.
-func (s *Server) turnAway(nc net.Conn, peer Peer, u *user, conns *conns, start func(func())) {
-	u.stats.failed(errTooMany.Code)
+// mayTurnAway reports whether one more may be waited for. Whoever is told so takes one from turnaways in
+// the end.
+func (s *Server) mayTurnAway() bool {
 	if s.turnaways.Add(1) > maxTurnaways {
 		s.turnaways.Add(-1)
-		dismissBriefly(nc)
-		return
+		return false
 	}
-	start(func() {
-		defer s.turnaways.Add(-1)
-		c := newConn(s, nc, peer, u)
-		defer c.close()
-		conns.add(c)
-		defer conns.remove(c)
-		if c.session.mayNote(&u.denials, denialLines) {
-			c.session.note(hclog.Warn, connect, "-", string(errTooMany.Code))
-		}
-		c.session.out = protocol.AppendError(nil, errTooMany)
-		if c.flush() == nil {
-			c.linger()
-		}
-	})
+	return true
+}
+
+// turnAway answers BUSY to whatever the peer of c is about to ask.
+func (s *Server) turnAway(c *conn) error {
+	if c.session.mayNote(&c.session.user.denials, denialLines) {
+		c.session.note(hclog.Warn, connect, "-", string(errTooMany.Code))
+	}
+	c.session.out = protocol.AppendError(nil, errTooMany)
+	err := c.flush()
+	if err == nil {
+		c.linger()
+	}
+	return err
 }
 
 // briefly is how long a peer that is sent away in a hurry may take to be told. A socket that was

@@ -62,10 +62,12 @@ func logTrips(t *testing.T, what string, all []time.Duration) {
 
 // 5000 connections of one user that hang, on a server that has room for 2000: half of the room is
 // the user's, the rest is turned away, and root and another user are served as before.
-func TestSiegeOfHangingConnections(t *testing.T) {
+func TestSiegeOfHangingConnections(t *testing.T) { overBoth(t, trySiegeOfHangingConnections) }
+
+func trySiegeOfHangingConnections(t *testing.T, d driver) {
 	needRoot(t)
 	needDescriptors(t, 6000)
-	path, s, _ := startSocket(t, Config{MaxConns: 2000})
+	path, s, _ := d.startSocket(t, Config{MaxConns: 2000})
 	logTrips(t, "root, before", roundTrips(t, path, 300))
 	h := startAs(t, account(33), path, "hold", "idle", strconv.Itoa(size(2000, 5000)))
 	if got, want := h.line(), "1000"; got != want {
@@ -92,9 +94,11 @@ func TestSiegeOfHangingConnections(t *testing.T) {
 // Two processes that connect and hang up as fast as they can keep the kernel's queue of the
 // socket full, and one asks as fast as it is answered. Whoever tries again gets through; root, at a
 // socket of its own that the same server serves, does not even notice the queue.
-func TestSiegeOfFloods(t *testing.T) {
+func TestSiegeOfFloods(t *testing.T) { overBoth(t, trySiegeOfFloods) }
+
+func trySiegeOfFloods(t *testing.T, d driver) {
 	needRoot(t)
-	path, s, _ := startSocket(t, Config{})
+	path, s, _ := d.startSocket(t, Config{})
 	own := filepath.Join(filepath.Dir(path), "own")
 	ln, err := Listen(own, 0o600)
 	if err != nil {
@@ -143,10 +147,12 @@ func TestSiegeOfFloods(t *testing.T) {
 
 // All descriptors of the process are in use: root is served all the same, others are told so,
 // and when there are descriptors again, everybody is.
-func TestSiegeWithoutDescriptors(t *testing.T) {
+func TestSiegeWithoutDescriptors(t *testing.T) { overBoth(t, trySiegeWithoutDescriptors) }
+
+func trySiegeWithoutDescriptors(t *testing.T, d driver) {
 	needRoot(t)
 	path := testSocket(t)
-	daemon := startAs(t, account(0), path, "serve")
+	daemon := startAs(t, account(0), path, "serve", string(d))
 	if got := daemon.line(); got != "exhausted" {
 		t.Fatalf("got %q", got)
 	}
@@ -177,9 +183,11 @@ func TestSiegeWithoutDescriptors(t *testing.T) {
 
 // A client that is stopped in the middle of a conversation concerns nobody else, and is cut off when
 // it has read nothing for too long.
-func TestSiegeOfAStoppedClient(t *testing.T) {
+func TestSiegeOfAStoppedClient(t *testing.T) { overBoth(t, trySiegeOfAStoppedClient) }
+
+func trySiegeOfAStoppedClient(t *testing.T, d driver) {
 	needRoot(t)
-	path, s, engine := startSocket(t, Config{WriteTimeout: 300 * time.Millisecond})
+	path, s, engine := d.startSocket(t, Config{WriteTimeout: 300 * time.Millisecond})
 	engine.mu.Lock()
 	engine.creds[token].value = "v"
 	for len(engine.creds[token].value) < 4096 {
@@ -219,8 +227,10 @@ func TestSiegeOfAStoppedClient(t *testing.T) {
 }
 
 // 10 000 connections (with -siege), dropped in every state there is, leave nothing behind.
-func TestSiegeOfDroppedConnections(t *testing.T) {
-	path, s, engine := startSocket(t, Config{Peer: eachAnother()})
+func TestSiegeOfDroppedConnections(t *testing.T) { overBoth(t, trySiegeOfDroppedConnections) }
+
+func trySiegeOfDroppedConnections(t *testing.T, d driver) {
+	path, s, engine := d.startSocket(t, Config{Peer: eachAnother()})
 	descriptors := func() int {
 		all, err := os.ReadDir("/proc/self/fd")
 		if err != nil {
@@ -261,12 +271,14 @@ func TestSiegeOfDroppedConnections(t *testing.T) {
 }
 
 // What one user can make the daemon hold, whatever it does with its connections.
-func TestSiegeOnMemory(t *testing.T) {
+func TestSiegeOnMemory(t *testing.T) { overBoth(t, trySiegeOnMemory) }
+
+func trySiegeOnMemory(t *testing.T, d driver) {
 	needRoot(t)
 	needDescriptors(t, 6000)
 	for _, how := range []string{"idle", "long", "deaf", "wait"} {
 		t.Run(how, func(t *testing.T) {
-			path, _, engine := startSocket(t, Config{WriteTimeout: time.Minute, LineTimeout: time.Minute})
+			path, _, engine := d.startSocket(t, Config{WriteTimeout: time.Minute, LineTimeout: time.Minute})
 			engine.mu.Lock()
 			engine.creds[token].value = "0123456789abcdef"
 			for len(engine.creds[token].value) < 512 {

@@ -28,11 +28,26 @@ func testSocket(t testing.TB) string {
 	return filepath.Join(dir, "s")
 }
 
+// driver is how connections are driven: by the event loop, or by a goroutine each.
+type driver string
+
+const (
+	byLoop       driver = "event loop"
+	byGoroutines driver = "goroutines"
+)
+
+// overBoth runs f over both drivers: whatever the one promises, the other does.
+func overBoth(t *testing.T, f func(t *testing.T, d driver)) {
+	for _, d := range []driver{byLoop, byGoroutines} {
+		t.Run(string(d), func(t *testing.T) { f(t, d) })
+	}
+}
+
 // startSocket serves cfg on a real socket until the test ends.
-func startSocket(t testing.TB, cfg Config) (path string, s *Server, engine *fakeEngine) {
+func (d driver) startSocket(t testing.TB, cfg Config) (path string, s *Server, engine *fakeEngine) {
 	t.Helper()
 	engine = newFakeEngine()
-	cfg.Engine, cfg.Sign = engine, fakeSign
+	cfg.Engine, cfg.Sign, cfg.noLoop = engine, fakeSign, d == byGoroutines
 	path = testSocket(t)
 	ln, err := Listen(path, 0o666)
 	if err != nil {
@@ -79,8 +94,10 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	}
 }
 
-func TestSocketHalfClosed(t *testing.T) {
-	path, _, engine := startSocket(t, Config{})
+func TestSocketHalfClosed(t *testing.T) { overBoth(t, trySocketHalfClosed) }
+
+func trySocketHalfClosed(t *testing.T, d driver) {
+	path, _, engine := d.startSocket(t, Config{})
 	c := dialSocket(t, path)
 	c.send("PING\nGET " + cold + "\nPING\nPIN")
 	c.want(c.line(), "OK PONG")
@@ -95,10 +112,12 @@ func TestSocketHalfClosed(t *testing.T) {
 	}
 }
 
-func TestSocketPeerGoneWhileItWaits(t *testing.T) {
+func TestSocketPeerGoneWhileItWaits(t *testing.T) { overBoth(t, trySocketPeerGoneWhileItWaits) }
+
+func trySocketPeerGoneWhileItWaits(t *testing.T, d driver) {
 	for _, how := range []string{"closed", "half-closed, then closed", "with replies unread", "with its buffer full"} {
 		t.Run(how, func(t *testing.T) {
-			path, s, engine := startSocket(t, Config{})
+			path, s, engine := d.startSocket(t, Config{})
 			c := dialSocket(t, path)
 			uc := c.Conn.(*net.UnixConn)
 			switch how {
@@ -127,10 +146,14 @@ func TestSocketPeerGoneWhileItWaits(t *testing.T) {
 }
 
 func TestSocketHalfClosedWatcherIsStillTold(t *testing.T) {
+	overBoth(t, trySocketHalfClosedWatcherIsStillTold)
+}
+
+func trySocketHalfClosedWatcherIsStillTold(t *testing.T, d driver) {
 	if runtime.GOOS != "linux" {
 		t.Skip("only Linux tells the two apart")
 	}
-	path, s, engine := startSocket(t, Config{})
+	path, s, engine := d.startSocket(t, Config{})
 	c := dialSocket(t, path)
 	c.want(c.ask("WATCH %s", cold), "OK 1")
 	c.want(c.line(), cold+" idle -")
@@ -146,8 +169,10 @@ func TestSocketHalfClosedWatcherIsStillTold(t *testing.T) {
 	eventually(t, "the connection is closed", func() bool { return s.open.Load() == 0 })
 }
 
-func TestSocketOverlongLine(t *testing.T) {
-	path, _, _ := startSocket(t, Config{})
+func TestSocketOverlongLine(t *testing.T) { overBoth(t, trySocketOverlongLine) }
+
+func trySocketOverlongLine(t *testing.T, d driver) {
+	path, _, _ := d.startSocket(t, Config{})
 	c := dialSocket(t, path)
 	c.send("PING\n" + strings.Repeat("x", 1<<20))
 	const want = "OK PONG\nERR BAD_REQUEST - the line is longer than 65536 bytes; closing the connection\n"
@@ -157,7 +182,11 @@ func TestSocketOverlongLine(t *testing.T) {
 // A peer that writes all it has before it reads anything: within what the kernel buffers
 // and the server holds, replies are complete and in order.
 func TestSocketThousandRequestsInOneWrite(t *testing.T) {
-	path, _, _ := startSocket(t, Config{})
+	overBoth(t, trySocketThousandRequestsInOneWrite)
+}
+
+func trySocketThousandRequestsInOneWrite(t *testing.T, d driver) {
+	path, _, _ := d.startSocket(t, Config{})
 	c := dialSocket(t, path)
 	if _, err := io.WriteString(c.Conn, strings.Repeat("PING\nGET "+token+"\n", 500)); err != nil {
 		t.Fatal(err)
@@ -172,8 +201,10 @@ func TestSocketThousandRequestsInOneWrite(t *testing.T) {
 
 // A peer that asks on and on and reads nothing is cut off; others are served, and what is
 // held for it stays small.
-func TestSocketReaderThatStopsReading(t *testing.T) {
-	path, s, engine := startSocket(t, Config{WriteTimeout: 200 * time.Millisecond})
+func TestSocketReaderThatStopsReading(t *testing.T) { overBoth(t, trySocketReaderThatStopsReading) }
+
+func trySocketReaderThatStopsReading(t *testing.T, d driver) {
+	path, s, engine := d.startSocket(t, Config{WriteTimeout: 200 * time.Millisecond})
 	engine.creds[token].value = "v"
 	for len(engine.creds[token].value) < 4096 {
 		engine.creds[token].value += engine.creds[token].value
@@ -210,7 +241,9 @@ func inUse() uint64 {
 	return m.HeapInuse + m.StackInuse
 }
 
-func TestSocketThousandIdleConnections(t *testing.T) {
+func TestSocketThousandIdleConnections(t *testing.T) { overBoth(t, trySocketThousandIdleConnections) }
+
+func trySocketThousandIdleConnections(t *testing.T, d driver) {
 	if testing.Short() {
 		t.Skip("opens 2000 descriptors")
 	}
@@ -218,7 +251,7 @@ func TestSocketThousandIdleConnections(t *testing.T) {
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil || limit.Cur < 2200 {
 		t.Skipf("%d descriptors allowed", limit.Cur)
 	}
-	path, s, _ := startSocket(t, Config{})
+	path, s, _ := d.startSocket(t, Config{})
 	const n = 1000
 	conns := make([]net.Conn, n)
 	defer func() {
@@ -252,9 +285,11 @@ func TestSocketThousandIdleConnections(t *testing.T) {
 	c.want(c.ask("PING"), "OK PONG")
 }
 
-func TestSocketPeer(t *testing.T) {
+func TestSocketPeer(t *testing.T) { overBoth(t, trySocketPeer) }
+
+func trySocketPeer(t *testing.T, d driver) {
 	got := make(chan Peer, 1)
-	path, _, _ := startSocket(t, Config{Peer: func(nc net.Conn) (Peer, error) {
+	path, _, _ := d.startSocket(t, Config{Peer: func(nc net.Conn) (Peer, error) {
 		p, err := kernelPeer(nc)
 		got <- p
 		return p, err

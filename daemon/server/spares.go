@@ -6,6 +6,9 @@ import (
 	"syscall"
 )
 
+// errSpent says that the descriptors that are left are for operators.
+var errSpent = errors.New("too few descriptors")
+
 // spares are descriptors held for nothing but to be given up: when the process has no other left,
 // accept fails, the connection stays in the queue, and nobody can tell whose it is. A
 // spare given up lets it be accepted, looked at, and kept if it is an operator's. They belong

@@ -1,0 +1,126 @@
+package server
+
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+)
+
+// accept takes connections out of the listener's queue, as many as one turn allows, and answers at once what they have
+// sent already: a client that connects for one request has sent it by then.
+func (l *loop) accept() {
+	for range acceptTurn {
+		fd, err := accept(l.listener)
+		switch {
+		case err == nil:
+			l.admit(fd)
+			l.accepting.succeeded()
+		case err == unix.EAGAIN:
+			return
+		case l.refused(err):
+			return
+		}
+	}
+}
+
+// refused is what becomes of an accept that has failed with err. It reports whether the loop accepts no more, for a
+// while or for good.
+func (l *loop) refused(err error) bool {
+	if !passing(err) {
+		l.err = err
+		l.cancel()
+		_ = l.poll.remove(l.listener)
+		return true
+	}
+	pause, say := l.accepting.failed(err)
+	if say {
+		l.start(func() { l.server.cannotAccept(err) })
+	}
+	if pause > 0 {
+		_ = l.poll.remove(l.listener) // or it would go on to tell of those who knock
+		l.acceptAt = l.now() + pause
+	}
+	return pause > 0
+}
+
+// acceptAgain ends the pause after a failure.
+func (l *loop) acceptAgain() {
+	l.acceptAt = 0
+	if err := l.poll.add(l.listener, unix.EPOLLIN); err != nil {
+		l.refused(err)
+		return
+	}
+	l.accept()
+}
+
+// admit does what [Server.admit] does.
+func (l *loop) admit(fd int) {
+	s := l.server
+	m := l.newMember(fd)
+	peer, u, err := s.judge(&m.wire, l.accepting.spares)
+	switch {
+	case err == nil:
+		l.take(m, peer, u)
+		if next := m.session.greet(); next != more {
+			l.lend(m, next)
+			return
+		}
+		l.guard(m, l.attend)
+		if l.members[fd] == m && !m.lent && !m.inSet && !m.paused {
+			l.listen(m)
+		}
+	case errors.Is(err, errTooMany) && s.mayTurnAway():
+		m.turned = true
+		l.take(m, peer, u)
+		l.lendTo(m, func() error { return s.turnAway(&m.conn) })
+	case errors.Is(err, errTooMany), errors.Is(err, errSpent):
+		dismissBriefly(&m.wire)
+		l.accepting.spares.refill()
+	default:
+		l.start(func() { s.notKnown(err) })
+		_ = m.wire.Close()
+	}
+}
+
+// newMember returns a member that is none yet: its descriptor is all that it has.
+func (l *loop) newMember(fd int) *member {
+	m := new(member)
+	if n := len(l.idle); n > 0 {
+		m, l.idle[n-1] = l.idle[n-1], nil
+		l.idle = l.idle[:n-1]
+	}
+	m.wire.fd, m.wire.poll = fd, l.poll
+	return m
+}
+
+// take makes m one of the members.
+func (l *loop) take(m *member, peer Peer, u *user) {
+	name := m.session.lastName[:0]
+	m.session = session{server: l.server, peer: peer, user: u, lastName: name}
+	m.conn.server, m.conn.nc, m.conn.session, m.conn.borrowed = l.server, &m.wire, &m.session, true
+	m.alarm.of = m
+	for len(l.members) <= m.wire.fd {
+		l.members = append(l.members, nil)
+	}
+	l.members[m.wire.fd] = m
+	l.open++
+}
+
+// end closes m. err says why, see ordinary.
+func (l *loop) end(m *member, err error) {
+	s, u := l.server, m.session.user
+	l.members[m.wire.fd] = nil
+	l.open--
+	l.alarms.drop(&m.alarm)
+	m.conn.close()
+	if m.turned {
+		s.turnaways.Add(-1)
+	} else {
+		s.leave(u)
+	}
+	s.closed(&m.conn, err)
+	if !m.kept && len(l.idle) < idleKept {
+		*m = member{session: session{lastName: m.session.lastName}}
+		l.idle = append(l.idle, m)
+	}
+}

@@ -1,0 +1,220 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// loop serves all connections of one listener on one goroutine, by one epoll(7), level-triggered: each event is one
+// read, and all that came with it is answered by one write. Whatever may have to wait is not for the loop: the connection is lent to
+// a goroutine, which drives it as every connection is driven where there is no loop, and comes back when
+// there is nothing to do but to read. Such are a request that is no GET of a value that is held, a peer
+// that does not read what it is sent, a connection that ends with a word, and a log to be written to.
+//
+// What one member can make the others wait for is bounded: one read of 4 KiB and its answers at each turn. Members that have sent more
+// take turns, since the poller tells of them in the order in which it looked at them last.
+type loop struct {
+	server *Server
+	ctx    context.Context
+	cancel context.CancelFunc // ends ctx, when the listener has failed for good
+	conns  *conns             // those that are lent
+	start  func(func())       // starts a goroutine that Serve waits for
+	poll   *poller
+	began  time.Time // the zero of now
+
+	// Only run touches what follows.
+
+	listener  int // descriptor; -1 when the loop accepts no more
+	accepting accepting
+	acceptAt  time.Duration // when to accept again after a failure; 0 for no such time
+	members   []*member     // by descriptor
+	open      int           // how many there are
+	lent      int           // how many of them are lent
+	alarms    alarms
+	idle      []*member // ended, to be used again
+	rooms     [][]byte  // of smallBuffer bytes, to be used again
+	events    [events]unix.EpollEvent
+	in        [smallBuffer]byte
+	out       []byte
+	err       error // why the listener has failed for good
+
+	// Goroutines hand over what follows, and wake the poller.
+
+	mu       sync.Mutex
+	returned []returned
+	ended    atomic.Bool
+}
+
+// returned is a member that comes back from the goroutine it was lent to, and how that ended.
+type returned struct {
+	m   *member
+	err error
+}
+
+// The loop's bounds.
+const (
+	events     = 256 // taken from the poller at a time
+	acceptTurn = 32  // connections accepted in one turn
+	idleKept   = 64  // members and rooms kept to be used again
+)
+
+// loop returns what serves ln by an event loop, see driver; nil where that cannot be.
+func (s *Server) loop(ctx context.Context, ln net.Listener, conns *conns, start func(func())) (run func() error, wake func()) {
+	l, err := newLoop(s, ln)
+	if err != nil {
+		s.log.Debug("no event loop: a goroutine for each connection", "error", err)
+		return nil, nil
+	}
+	l.ctx, l.cancel = context.WithCancel(ctx)
+	l.conns, l.start = conns, start
+	return l.run, func() {
+		l.ended.Store(true)
+		l.poll.wake()
+	}
+}
+
+func newLoop(s *Server, ln net.Listener) (*loop, error) {
+	own, ok := ln.(*listener)
+	if !ok {
+		return nil, errors.New("not a socket of this package's")
+	}
+	fd, err := own.duplicate()
+	if err != nil {
+		return nil, err
+	}
+	poll, err := newPoller()
+	if err != nil {
+		return nil, errors.Join(err, unix.Close(fd))
+	}
+	if err := poll.add(fd, unix.EPOLLIN); err != nil {
+		poll.close()
+		return nil, errors.Join(err, unix.Close(fd))
+	}
+	own.letGo()
+	return &loop{server: s, accepting: accepting{spares: newSpares()}, poll: poll, began: time.Now(), listener: fd}, nil
+}
+
+// now is the time by which alarms are set. It is never 0.
+func (l *loop) now() time.Duration { return time.Since(l.began) + 1 }
+
+// run serves until ctx ends and the last member has gone. It returns an error only if the listener has failed for
+// good.
+func (l *loop) run() error {
+	defer l.poll.close()
+	defer l.accepting.spares.close()
+	for {
+		n := l.poll.wait(l.events[:], l.timeout())
+		lent, knocked := l.lent, false
+		for i := range l.events[:n] {
+			switch ev := &l.events[i]; int(ev.Fd) {
+			case l.listener:
+				knocked = true
+			case l.poll.wakeFD:
+				l.poll.woken()
+				l.takeBack()
+			default:
+				l.happened(int(ev.Fd), ev.Events)
+			}
+		}
+		if knocked {
+			l.accept()
+		}
+		l.ring()
+		if l.ended.Load() {
+			l.stop()
+			if l.open == 0 {
+				return l.err
+			}
+		}
+		if l.lent > lent {
+			runtime.Gosched() // they begin now: the kernel would not know that they could
+		}
+	}
+}
+
+// timeout is how many milliseconds it is until something is due; less than none for for ever.
+func (l *loop) timeout() int {
+	due, set := l.alarms.first()
+	if l.acceptAt != 0 && (!set || l.acceptAt < due) {
+		due, set = l.acceptAt, true
+	}
+	if !set {
+		return -1
+	}
+	return int(max(0, due-l.now()+time.Millisecond-1) / time.Millisecond)
+}
+
+// happened does what an event of a member calls for. One that comes too late, after the member has ended and its
+// descriptor has become another's, does no harm: there is nothing to read, or nothing has changed.
+func (l *loop) happened(fd int, events uint32) {
+	m := l.members[fd]
+	switch {
+	case m == nil:
+	case m.lent:
+		m.wire.happened()
+	case m.paused:
+		l.interrupt(m)
+	default:
+		l.guard(m, l.attend)
+	}
+}
+
+// guard does f for m. A fault of f ends m and nobody else.
+func (l *loop) guard(m *member, f func(*member)) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			l.server.report(fault)
+			l.out = nil // what is in it is anybody's guess
+			if l.members[m.wire.fd] == m && !m.lent {
+				l.end(m, errBroken)
+			}
+		}
+	}()
+	f(m)
+}
+
+// ring does what is due.
+func (l *loop) ring() {
+	if len(l.alarms) == 0 && l.acceptAt == 0 {
+		return // nearly always: not worth a look at the clock
+	}
+	now := l.now()
+	if l.acceptAt != 0 && l.acceptAt <= now {
+		l.acceptAgain()
+	}
+	for a := l.alarms.next(now); a != nil; a = l.alarms.next(now) {
+		if a.of.paused {
+			l.guard(a.of, l.resume)
+		} else {
+			l.end(a.of, os.ErrDeadlineExceeded)
+		}
+	}
+}
+
+// stop ends the members that have nothing to wait for; of those that are lent, conns takes care.
+func (l *loop) stop() {
+	if l.listener < 0 {
+		return
+	}
+	_ = l.poll.remove(l.listener)
+	_ = unix.Close(l.listener)
+	l.listener, l.acceptAt = -1, 0
+	for _, m := range l.members {
+		switch {
+		case m == nil || m.lent:
+		case m.paused:
+			m.paused = false
+			l.lend(m, slow) // what has been read is answered, and that without delay
+		default:
+			l.end(m, nil)
+		}
+	}
+}
