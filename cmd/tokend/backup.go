@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -65,7 +65,8 @@ func (b *backup) run(cmd *cobra.Command, args []string) error {
 func (b *backup) explain(err error) error {
 	if refusal, ok := errors.AsType[*protocol.Error](err); ok && refusal.Code == protocol.Denied {
 		hint := "it is for root and tokend's own user, and no [[access]] rule grants it"
-		if os.Geteuid() == 0 { // to whom nothing else is denied
+		// One code for two reasons. The message is for people, and so is this: no more than a hint hangs on it.
+		if strings.Contains(refusal.Message, "encryption_key") {
 			hint = "stop the daemon, seal its store with a key: tokend rekey, and put the key into the configuration"
 		}
 		return &hintedError{err, hint}
