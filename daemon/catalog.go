@@ -118,11 +118,18 @@ func (c *catalog) Lookup(name string) (refresh.Spec, error) {
 
 // splitCustomer takes the name of a customer's credential apart.
 func splitCustomer(name string) (path, child, word string, ok bool) {
-	s := strings.Split(name, "/")
-	if len(s) != 4 {
+	family := strings.IndexByte(name, '/')
+	if family < 0 {
 		return "", "", "", false
 	}
-	return s[0] + "/" + s[1], s[2], s[3], true
+	rest := name[family+1:]
+	owner := strings.IndexByte(rest, '/')
+	if owner < 0 {
+		return "", "", "", false
+	}
+	child, word, ok = strings.Cut(rest[owner+1:], "/")
+	// Cut out of name, not put together: a start looks up every customer's name.
+	return name[:family+1+owner], child, word, ok && !strings.Contains(word, "/")
 }
 
 // Names yields every name that the configuration gives.

@@ -42,14 +42,16 @@ func (p component) token() string { return p.path + "/component_access_token" }
 func (p component) grant(child string) string { return p.path + "/" + child + "/refresh_token" }
 
 func (p component) customer(child, word string) (refresh.Spec, bool) {
-	o := owner{path: p.path + "/" + child, pays: p.path + "/" + child, settings: p.settings}
+	path := p.path + "/" + child
+	o := owner{path: path, pays: path, settings: p.settings}
 	var s refresh.Spec
 	switch word {
 	case "access_token":
 		s = o.root(word, refresh.AuthorizerToken, fetchers.AuthorizerToken{Client: p.client, AppID: p.AppID, AuthorizerAppID: child})
 		s.Parent = p.token()
+		roll := p.roll // alone: the function would keep a copy of all of p
 		s.Recover = func(ctx context.Context, parent secret.Text) (secret.Text, error) {
-			return p.roll.find(ctx, parent, child)
+			return roll.find(ctx, parent, child)
 		}
 	case "jsapi_ticket":
 		s = o.child(word, refresh.AuthorizerTicket, fetchers.Ticket{Client: p.client, Type: fetchers.JSAPI})

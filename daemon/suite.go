@@ -42,7 +42,8 @@ func (s suite) token() string { return s.path + "/suite_access_token" }
 func (s suite) grant(child string) string { return s.path + "/" + child + "/permanent_code" }
 
 func (s suite) customer(child, word string) (refresh.Spec, bool) {
-	o := owner{path: s.path + "/" + child, pays: s.path + "/" + child, settings: s.settings}
+	path := s.path + "/" + child
+	o := owner{path: path, pays: path, settings: s.settings}
 	var spec refresh.Spec
 	switch word {
 	case "access_token":

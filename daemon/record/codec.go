@@ -93,6 +93,19 @@ func (d *decoder) text() string {
 	return s
 }
 
+// skip passes over a text and returns its length.
+func (d *decoder) skip() (n uint64) {
+	n = d.uint()
+	if n > uint64(len(d.rest)) {
+		d.fail()
+	}
+	if d.err != nil {
+		return 0
+	}
+	d.rest = d.rest[n:]
+	return n
+}
+
 func (d *decoder) time() time.Time {
 	v := d.int()
 	if v == 0 || d.err != nil {

@@ -100,6 +100,17 @@ func DecodeGrant(r Record) (Grant, error) {
 	return g, nil
 }
 
+// LiveGrant reports whether the grant in r can be used, as Live does, and takes nothing else of it
+// apart. It fails as DecodeGrant does, but where the damage lies further behind.
+func LiveGrant(r Record) (bool, error) {
+	d := decode(r.Value, grantVersion)
+	revoked, _, n, value := d.time(), d.skip(), d.uint(), d.skip()
+	if n < 1 || n > Generations+1 {
+		d.fail()
+	}
+	return d.err == nil && value > 0 && revoked.IsZero(), d.err
+}
+
 // Code is an authorization code that has been promised to be exchanged: WeChat was told
 // that it arrived, and will not send it again.
 type Code struct {

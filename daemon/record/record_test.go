@@ -77,6 +77,27 @@ func TestRecordsFromElsewhereAreRefused(t *testing.T) {
 	}
 }
 
+// TestLiveGrantIsLive holds that the short way to tell agrees with the long one.
+func TestLiveGrantIsLive(t *testing.T) {
+	gone, empty := Grant{Name: "g", Revoked: t0}, Grant{Name: "g", Seed: "seed"}
+	gone.Value = "value"
+	live := empty
+	live.Value, live.Earlier = "value", []Generation{{Value: "before"}}
+	for _, g := range []Grant{gone, empty, live} {
+		if got, err := LiveGrant(g.Encode()); err != nil || got != g.Live() {
+			t.Errorf("%+v: got %v, %v", g, got, err)
+		}
+	}
+	whole := live.Encode()
+	for n := range len("\x01\x00\x04seed\x02\x05value") {
+		short := whole
+		short.Value = whole.Value[:n]
+		if live, err := LiveGrant(short); live {
+			t.Errorf("cut after %d bytes: live, %v", n, err)
+		}
+	}
+}
+
 func TestAGrantKeepsItsEarlierValuesAndNoEmptyOne(t *testing.T) {
 	var g Grant
 	for i := range 8 {

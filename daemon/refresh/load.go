@@ -1,9 +1,10 @@
 package refresh
 
 import (
-	"errors"
 	"fmt"
 	"slices"
+	"sync"
+	"time"
 
 	"tokend/daemon/clock"
 	"tokend/daemon/record"
@@ -12,22 +13,27 @@ import (
 // load makes an entry of everything that the store has kept and the catalog
 // knows. It returns what could not be read.
 func (e *Engine) load() []error {
-	values, errs := all(e.cfg.Store, record.Credentials, record.DecodeCredential)
-	holds, herrs := all(e.cfg.Store, record.Holds, record.DecodeHold)
+	l := loading{e: e, now: e.clock.Now(), latest: time.Now().Add(slack)}
+	// The largest tables, side by side: nothing answers before they are read.
+	var reading sync.WaitGroup
+	reading.Go(l.readGrants)
+	l.readValues()
+	holds, errs := all(e.cfg.Store, record.Holds, record.DecodeHold)
 	budgets, berrs := all(e.cfg.Store, record.Budgets, record.DecodeBudget)
-	errs = slices.Concat(errs, herrs, berrs)
+	reading.Wait()
+	errs = slices.Concat(l.errs, errs, berrs)
 
-	e.turned = e.turnedBack(values, holds, budgets)
+	e.turned = l.turned || turnedBack(l.latest, holds, budgets)
 	if e.turned {
 		e.log.Warn("the wall clock stands before what was written last: every value is fetched anew")
 	}
 	stray := e.loadBudgets(budgets)
-	for _, c := range values {
-		useless, err := e.loadValue(c)
+	for _, v := range l.values {
+		useless, err := l.loadValue(v)
 		if err != nil {
 			errs = append(errs, err)
 		} else if useless {
-			stray = append(stray, record.Record{Table: record.Credentials, Key: c.Name})
+			stray = append(stray, record.Record{Table: record.Credentials, Key: v.name})
 		}
 	}
 	for _, h := range holds {
@@ -35,16 +41,17 @@ func (e *Engine) load() []error {
 			stray = append(stray, record.Record{Table: record.Holds, Key: h.Name})
 		}
 	}
-	now := e.clock.Now()
-	for _, en := range e.index.all() {
+	entries := e.index.all()
+	e.schedule.grow(len(entries))
+	for _, en := range entries {
 		en.mu.Lock()
-		e.wakeLoadedLocked(en, now)
-		en.shown = en.stateLocked(now)
-		e.planLocked(en, now)
+		e.wakeLoadedLocked(en, l.now)
+		en.shown = en.stateLocked(l.now)
+		e.planLocked(en, l.now)
 		en.mu.Unlock()
 	}
-	e.expect(now)
-	e.foreign = e.elsewhere(values, holds, budgets)
+	e.expect(l.now)
+	e.foreign = append(l.foreign, e.elsewhere(holds, budgets)...)
 	if err := e.forget(stray); err != nil {
 		errs = append(errs, err)
 	}
@@ -80,40 +87,13 @@ func (e *Engine) loadBudgets(budgets []record.Budget) (useless []record.Record) 
 	return useless
 }
 
-// loadValue takes over a value, and reports whether it is of no use.
-func (e *Engine) loadValue(r record.Credential) (useless bool, err error) {
-	c := e.kept(r)
-	spec, err := (*e.catalog.Load()).Lookup(r.Name)
-	if err == nil && c.end <= e.clock.Now() {
-		switch p := spec.Kind.policy(); {
-		case p.lapses:
-			// Nobody has asked while it lived, or tokend was down: fetched when
-			// somebody asks.
-			return true, nil
-		case e.turned && p.pushed == 0:
-			// If WeChat answers it again it counts as met for the first time.
-			return true, nil
-		}
-	}
-	en, err := e.entry(r.Name)
-	if err != nil {
-		of, ok := errors.AsType[*Error](err)
-		if !ok {
-			return false, err // the store's: the value may be good
-		}
-		return of.Reason == NotFound || of.Reason == Reauth, nil
-	}
-	e.restore(en, c)
-	return false, nil
-}
-
 // loadHold takes over a hold, and reports whether it is of no use.
 func (e *Engine) loadHold(h record.Hold) (useless bool) {
 	spec, err := (*e.catalog.Load()).Lookup(h.Name)
 	if err != nil || spec.Settings != h.Settings {
 		return true
 	}
-	if spec.Kind.policy().lapses {
+	if spec.Kind.policy().lapses && e.index.get(h.Name) == nil {
 		return false // read when somebody asks; see inherit
 	}
 	en, err := e.entry(h.Name)
@@ -149,16 +129,16 @@ func (e *Engine) wakeLoadedLocked(en *entry, now clock.Instant) {
 }
 
 // restore gives en the value c that was kept.
-func (e *Engine) restore(en *entry, c *credential) {
+func (e *Engine) restore(en *entry, c *credential, now clock.Instant) {
 	en.current.Store(c)
 	en.started = true
-	en.touch(e.clock.Now())
+	en.touch(now)
 	if en.hold != nil {
 		return // which says when to ask again
 	}
 	if p := en.policy(); p.pushed > 0 {
 		// A push that was missed while tokend was down is not overdue yet.
-		en.refresh = e.clock.Now().Add(p.quiet)
+		en.refresh = now.Add(p.quiet)
 		return
 	}
 	// What came due while tokend was down is due now; the workers bound how many

@@ -8,13 +8,11 @@ import (
 	"tokend/daemon/record"
 )
 
-// turnedBack reports whether the wall clock stands before the newest record: it has been set back, by how much
-// nobody knows.
-func (e *Engine) turnedBack(values []record.Credential, holds []record.Hold, budgets []record.Budget) bool {
-	limit := time.Now().Add(slack)
+// turnedBack reports whether a hold or a budget was written later than limit, which is about now: the wall
+// clock has been set back, by how much nobody knows. For values see loading.
+func turnedBack(limit time.Time, holds []record.Hold, budgets []record.Budget) bool {
 	late := func(m record.Moment) bool { return m.Wall.After(limit) }
-	return slices.ContainsFunc(values, func(c record.Credential) bool { return late(c.Issued) || late(c.Seen) }) ||
-		slices.ContainsFunc(holds, func(h record.Hold) bool { return late(h.Since) }) ||
+	return slices.ContainsFunc(holds, func(h record.Hold) bool { return late(h.Since) }) ||
 		slices.ContainsFunc(budgets, func(b record.Budget) bool {
 			return slices.ContainsFunc(b.Slices, func(s record.Slice) bool { return late(s.First) || late(s.Last) })
 		})
@@ -26,15 +24,10 @@ type dated struct {
 	key   string
 }
 
-// elsewhere returns what was written in another boot.
-func (e *Engine) elsewhere(values []record.Credential, holds []record.Hold, budgets []record.Budget) (all []dated) {
+// elsewhere returns the holds and budgets that were written in another boot. For values see loading.
+func (e *Engine) elsewhere(holds []record.Hold, budgets []record.Budget) (all []dated) {
 	if e.cfg.Boot == "" {
 		return nil // nothing will tell this run's records from them
-	}
-	for _, c := range values {
-		if c.Boot != e.cfg.Boot {
-			all = append(all, dated{record.Credentials, c.Name})
-		}
 	}
 	for _, h := range holds {
 		if h.Boot != e.cfg.Boot {
@@ -53,6 +46,7 @@ func (e *Engine) elsewhere(values []record.Credential, holds []record.Hold, budg
 // not take its times from a wall clock that may be set meanwhile. It goes on beside everything
 // else, since a start does not wait for it.
 func (e *Engine) redate(ctx context.Context) {
+	defer func() { e.foreign = nil }()
 	for batch := range slices.Chunk(e.foreign, forgetBatch) {
 		names := make([]string, len(batch))
 		for i, d := range batch {
