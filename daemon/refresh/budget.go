@@ -20,6 +20,9 @@ type budget struct {
 	word   string
 	window time.Duration
 	limit  int
+	// spare is how many calls more there may be within a window that the disk has refused to
+	// count, and that the next run may know nothing of: see uncounted.
+	spare int
 	// gap is the least time between two calls; zero for none.
 	gap time.Duration
 	// owner: counted for the owner of the account (the corp), not for the account;
@@ -105,14 +108,20 @@ func (b budget) wait(t tally, now clock.Instant) time.Duration {
 type ledger struct {
 	mu    sync.Mutex
 	spent map[string]tally
-	clean int // how many tallies were left by the last sweep
+	lost  map[string]tally // what of spent the disk has refused to count; by the same keys
+	clean int              // how many tallies were left by the last sweep
 }
 
-// wait returns how long until a call fits into b, of which key is counted.
+// wait returns how long until a call fits into b, of which key is counted: into what is left of
+// it, and of what is to spare if the disk has refused to count the last ones.
 func (l *ledger) wait(b budget, key string, now clock.Instant) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return b.wait(l.spent[key].live(now), now)
+	wait := b.wait(l.spent[key].live(now), now)
+	if lost := l.lost[key].live(now); len(lost.slices) > 0 {
+		wait = max(wait, b.uncounted(lost, false, now))
+	}
+	return wait
 }
 
 // spend counts a call.
@@ -168,6 +177,7 @@ func (l *ledger) sweep(now clock.Instant) (idle []string) {
 	for key, t := range l.spent {
 		if len(t.live(now).slices) == 0 {
 			delete(l.spent, key)
+			delete(l.lost, key)
 			idle = append(idle, key)
 		}
 	}
@@ -175,27 +185,40 @@ func (l *ledger) sweep(now clock.Instant) (idle []string) {
 	return idle
 }
 
+// usage is what a call takes out of which budgets.
+type usage struct {
+	budgets []budget
+	forced  bool // by an operator who wants a new value
+	early   bool // nobody waits for it, and what it is to replace is valid
+}
+
 // charge takes one call out of every budget, durably and together with recs, before the call
 // is made, whether it will succeed or not: a crash in between costs one call of
 // the budget and never one beyond it. Its error is a *guardError where there is none left. Where
-// the disk refuses the call goes on, because that must not stop tokens, and the count
-// holds for this run.
-func (e *Engine) charge(ctx context.Context, spec *Spec, budgets []budget, forced bool, recs ...record.Record) error {
-	if len(budgets) == 0 && len(recs) == 0 {
+// the disk refuses the call goes on, because that must not stop tokens, as long as there is
+// some to spare.
+func (e *Engine) charge(ctx context.Context, spec *Spec, use usage, recs ...record.Record) error {
+	if len(use.budgets) == 0 && len(recs) == 0 {
 		return nil
 	}
-	keys := make([]string, len(budgets))
-	for i, b := range budgets {
+	keys := make([]string, len(use.budgets))
+	for i, b := range use.budgets {
 		keys[i] = b.key(spec)
 	}
-	if refusal := e.ledger.charge(budgets, keys, e.clock.Now()); refusal != nil {
-		return &guardError{refusal, forced}
+	if refusal := e.ledger.charge(use.budgets, keys, e.clock.Now()); refusal != nil {
+		return &guardError{reply: refusal, forced: use.forced}
 	}
 	if err := e.writeBudgets(ctx, keys, recs...); err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
+		if refusal := e.ledger.lose(use, keys, e.clock.Now()); refusal != nil {
+			return &guardError{reply: refusal, forced: use.forced, early: use.early}
+		}
 		e.log.Error("cannot write that a call is made: counting in memory", "name", spec.Name, "error", err)
+		if len(use.budgets) > 0 {
+			e.unsaved.kick()
+		}
 	}
 	if idle := e.ledger.sweep(e.clock.Now()); len(idle) > 0 {
 		if err := e.forgetBudgets(ctx, idle); err != nil {
@@ -223,7 +246,11 @@ func (e *Engine) writeBudgets(ctx context.Context, keys []string, recs ...record
 			recs = append(recs, e.keepTally(key, t))
 		}
 	}
-	return e.cfg.Store.Put(ctx, recs...)
+	if err := e.cfg.Store.Put(ctx, recs...); err != nil {
+		return err
+	}
+	e.ledger.found(keys)
+	return nil
 }
 
 // forgetBudgets deletes the records under keys that still count nothing.
@@ -261,6 +288,7 @@ func guard(word string, wait time.Duration) *Error {
 type guardError struct {
 	reply  *Error
 	forced bool // by the guard of forced refreshes, which says nothing of ordinary ones
+	early  bool // it can wait, and says nothing of calls that cannot
 }
 
 func (e *guardError) Error() string { return e.reply.Message }

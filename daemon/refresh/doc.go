@@ -39,7 +39,9 @@
 //
 // A call is charged to its budgets durably before it is made, together with a note that it is
 // being made if it is a credential's first in this run: whatever kills the daemon then, the next
-// run knows how often it was tried. WeChat's two hosts are kept apart, so that one that hangs
+// run knows how often it was tried. While the disk refuses to count, calls go on within what each
+// budget has to spare between tokend's limit and WeChat's, those that can wait after those
+// that cannot. WeChat's two hosts are kept apart, so that one that hangs
 // keeps nobody from the other; WeCom's blocks an address for its faulty calls, so these are
 // counted too. A rejection never forces a new stable_token: the value that
 // WeChat repeats is served on, as the protocol promises, and only an operator's

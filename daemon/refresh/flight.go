@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"tokend/daemon/clock"
@@ -33,6 +34,9 @@ type flight struct {
 	cred *credential
 	err  error
 }
+
+// background reports whether the flight was begun for nobody in particular.
+func (f *flight) background() bool { return f.cause == CauseSchedule || f.cause == CauseStart }
 
 // wait returns what the flight brought, or ctx's error if that ends first.
 func (f *flight) wait(ctx context.Context) (*credential, error) {
@@ -133,7 +137,7 @@ func (e *Engine) fetch(en *entry, f *flight) (got answer, err error) {
 		// What was taken out of it is called as it was.
 		_ = e.readSpec(en, f)
 		f.parent, f.grant = parent, ask.Grant
-		got, err = e.call(ctx, en, f.spec, ask)
+		got, err = e.call(ctx, en, f, ask)
 		return err
 	}
 	tries := quickTries
@@ -233,17 +237,18 @@ func (e *Engine) pause(ctx context.Context, d time.Duration) bool {
 }
 
 // call makes one call for en, within the budgets.
-func (e *Engine) call(ctx context.Context, en *entry, spec *Spec, ask fetchers.Ask) (got answer, err error) {
+func (e *Engine) call(ctx context.Context, en *entry, f *flight, ask fetchers.Ask) (got answer, err error) {
+	spec := f.spec
 	p := spec.Kind.policy()
-	budgets := p.budgets
+	use := usage{budgets: p.budgets, forced: ask.Force, early: f.background() && en.valid(e.clock.Now()) != nil}
 	if ask.Force {
-		budgets = append(budgets[:len(budgets):len(budgets)], p.forced...)
+		use.budgets = slices.Concat(p.budgets, p.forced)
 	}
 	failing, intent, err := e.intend(en, spec, p)
 	if err != nil {
 		return got, err
 	}
-	if err := e.charge(ctx, spec, budgets, ask.Force, intent...); err != nil {
+	if err := e.charge(ctx, spec, use, intent...); err != nil {
 		return got, err
 	}
 	err = e.slot(ctx, e.host(p, spec.Parent), failing, func(ctx context.Context) error {

@@ -24,6 +24,7 @@ type host struct {
 const (
 	faultsLimit   = 1500
 	faultsFailing = 1000
+	faultsSpare   = 400 // the rest is for calls that are under way when they come to be known
 )
 
 // crowded is WeCom's errcode for too many calls at once. It is the one errcode known here
@@ -31,7 +32,7 @@ const (
 const crowded = 45033
 
 func newHosts(calls int) (weixin, wecom host) {
-	faults := &budget{word: "erroneous calls", window: time.Hour, limit: faultsLimit, host: true}
+	faults := &budget{word: "erroneous calls", window: time.Hour, limit: faultsLimit, spare: faultsSpare, host: true}
 	return host{lane: newLane(calls)}, host{lane: newLane(calls), faults: faults}
 }
 
@@ -101,6 +102,8 @@ func (e *Engine) blame(h *host) {
 	key := h.faults.key(nil)
 	e.ledger.spend(*h.faults, key, e.clock.Now())
 	if err := e.writeBudgets(context.Background(), []string{key}); err != nil {
+		e.ledger.forfeit(*h.faults, key, e.clock.Now())
+		e.unsaved.kick()
 		e.log.Error("cannot write how many calls were faulty: counting in memory", "error", err)
 	}
 }

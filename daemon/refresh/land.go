@@ -140,9 +140,9 @@ func (e *Engine) crash(en *entry, spec *Spec, f *flight, a Attempt, got answer, 
 		e.giveUp(en, f, stopping())
 		return
 	}
-	if g, ok := errors.AsType[*guardError](err); ok && g.forced {
-		// The guard of forced refreshes says nothing of ordinary ones.
-		e.giveUp(en, f, g.reply)
+	if g, ok := errors.AsType[*guardError](err); ok && (g.forced || g.early) {
+		// It says nothing of ordinary calls, of those that cannot wait.
+		e.postpone(en, f, g)
 		return
 	}
 	end := e.landing(en, spec)
@@ -250,6 +250,16 @@ func (e *Engine) giveUp(en *entry, f *flight, err *Error) {
 	e.planLocked(en, e.clock.Now())
 	en.mu.Unlock()
 	f.finish(nil, err)
+}
+
+// postpone ends a flight that the guard let not make its call, which holds up no other.
+func (e *Engine) postpone(en *entry, f *flight, g *guardError) {
+	en.mu.Lock()
+	if g.early {
+		en.refresh = e.clock.Now().Add(g.reply.RetryAfter)
+	}
+	en.mu.Unlock()
+	e.giveUp(en, f, g.reply)
 }
 
 func (f *flight) finish(c *credential, err error) {

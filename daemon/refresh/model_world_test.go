@@ -226,7 +226,8 @@ func (w *world) arrives(t *truth, ask fetchers.Ask) {
 
 // quotas is what WeChat counts, by kind.
 var quotas = map[Kind]budget{
-	Ticket: {window: time.Hour, limit: 60}, AuthorizerTicket: {window: time.Hour, limit: 60},
+	// That of tickets is tokend's own.
+	Ticket: {window: time.Hour, limit: 90}, AuthorizerTicket: {window: time.Hour, limit: 90},
 	CorpTicket: {window: time.Hour, limit: 100}, RotatingToken: {window: day, limit: 2000},
 }
 

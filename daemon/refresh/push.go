@@ -132,7 +132,7 @@ func (e *Engine) quiet(en *entry) {
 	if spec.Nudge == nil {
 		return
 	}
-	if err := e.charge(e.base, &spec, nudgeBudgets, false); err != nil {
+	if err := e.charge(e.base, &spec, usage{budgets: nudgeBudgets}); err != nil {
 		return // asked less than an hour ago, maybe by an earlier run
 	}
 	if err := e.slot(e.base, &e.weixin, false, spec.Nudge); err != nil {

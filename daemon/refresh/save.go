@@ -75,7 +75,7 @@ func (e *Engine) save(ctx context.Context) {
 	}
 }
 
-// saveAll tries each unsaved grant and value once; what is refused again is tried at the next
+// saveAll tries each unsaved grant, budget and value once; what is refused again is tried at the next
 // kick, which it makes.
 func (e *Engine) saveAll() {
 	for _, name := range e.grants.refused() {
@@ -85,6 +85,9 @@ func (e *Engine) saveAll() {
 			continue
 		}
 		e.log.Info("written: the disk takes grants again", "name", name)
+	}
+	if err := e.saveBudgets(); err != nil {
+		e.unsaved.kick()
 	}
 	for _, en := range e.unsaved.take() {
 		if err := e.saveValue(en); err != nil {

@@ -1,0 +1,111 @@
+package refresh
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"tokend/fetchers"
+)
+
+// TestCallsThatTheDiskRefusesToCountStayWithinTheQuota kills an engine after hours in which its disk has
+// refused to count its calls, and holds all the calls of it and its heir to WeChat's quota.
+func TestCallsThatTheDiskRefusesToCountStayWithinTheQuota(t *testing.T) {
+	const quota = 100 // "100 calls an hour for each app"
+	bubble(t, func(t *testing.T) {
+		up := fresh(30 * time.Second) // more looks than there is room for
+		d := newDisk()
+		cfg := Config{Catalog: specs(Spec{Name: app, Kind: CorpTicket, Account: "app", Owner: "corp", Fetcher: up})}
+		live := func(length time.Duration) (served int) {
+			handle := &killable{disk: d}
+			cfg.Store = handle
+			r := start(t, cfg)
+			for began := time.Now(); time.Since(began) < length; time.Sleep(10 * time.Second) {
+				if _, err := r.get(app); err == nil {
+					served++
+				} else {
+					mustReason(t, err, Limited)
+				}
+			}
+			handle.killed.Store(true)
+			r.stop()
+			return served
+		}
+		d.fail(errors.New("no space left"))
+		if served := live(3*time.Hour - 10*time.Minute); served < 30 {
+			t.Errorf("served %d times in three hours", served)
+		}
+		d.fail(nil)
+		if served := live(50 * time.Minute); served < 30 {
+			t.Errorf("served %d times in an hour", served)
+		}
+		for i, at := range up.times {
+			within := 0
+			for _, other := range up.times[i:] {
+				if other.Sub(at) < time.Hour {
+					within++
+				}
+			}
+			if within > quota {
+				t.Fatalf("%d calls within an hour, want %d at most", within, quota)
+			}
+		}
+	})
+}
+
+func TestADiskThatRefusesToCountKeepsTokensComing(t *testing.T) {
+	ups := map[Kind]*upstream{RotatingToken: fresh(2 * time.Hour), Ticket: repeating(2*time.Hour, 0, true), CorpTicket: repeating(2*time.Hour, 0, true)}
+	for kind, up := range ups {
+		t.Run(kind.String(), func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				d := newDisk()
+				r := start(t, Config{Store: d, Catalog: specs(Spec{Name: app, Kind: kind, Fetcher: up})})
+				d.fail(errors.New("no space left"))
+				for range 24 * 60 {
+					r.mustGet(app)
+					time.Sleep(time.Minute)
+				}
+				d.fail(nil)
+				time.Sleep(2 * saveEvery)
+				synctest.Wait()
+				if keys := r.ledger.uncounted(); len(keys) > 0 {
+					t.Errorf("not on disk: what was spent of %q", keys)
+				}
+				if r := start(t, Config{Store: d, Catalog: *r.catalog.Load()}); len(r.ledger.spent) == 0 {
+					t.Error("the next run knows of no call")
+				}
+			})
+		})
+	}
+}
+
+func TestAForcedRefreshThatCannotBeCountedIsNotMade(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		up := &upstream{answer: func(_ context.Context, ask fetchers.Ask, _ int) (fetchers.Token, error) {
+			if ask.Force {
+				t.Error("a forced call that is not counted")
+			}
+			return token("tok", time.Hour), nil
+		}}
+		d := newDisk()
+		r := start(t, Config{Store: d, Catalog: specs(Spec{Name: app, Kind: StableToken, Fetcher: up})})
+		r.mustGet(app)
+		d.fail(errors.New("no space left"))
+		for range 3 {
+			_, err := r.Refresh(t.Context(), app)
+			mustReason(t, err, Limited)
+			if got := r.mustGet(app); got != "tok" {
+				t.Errorf("got %s", got)
+			}
+		}
+		d.fail(nil)
+		up.answers(func(context.Context, fetchers.Ask, int) (fetchers.Token, error) {
+			return token("forced", time.Hour), nil
+		})
+		if v, err := r.Refresh(t.Context(), app); err != nil || v.Text != "forced" {
+			t.Errorf("when the disk is well again: %v, %v", v, err)
+		}
+	})
+}
