@@ -79,17 +79,15 @@ func New(cfg Config) (*Daemon, error) {
 
 func (d *Daemon) open() (err error) {
 	file := d.cfg.File
-	// The socket first: a second daemon is then told so by the first one's socket, not by its
-	// lock on the store.
+	// The socket is looked at first: a second daemon is then told so by the first one's socket, not by its
+	// lock on the store. It is made when the store is open, so that a wrong key leaves even a stale one alone.
 	for _, ln := range d.cfg.Listeners {
 		d.listeners = append(d.listeners, server.Adopt(ln))
 	}
 	if len(d.listeners) == 0 {
-		ln, err := server.Listen(file.Socket, file.SocketMode)
-		if err != nil {
+		if err := server.Vacant(file.Socket); err != nil {
 			return err
 		}
-		d.listeners = []net.Listener{ln}
 	}
 	var key []byte // nil keeps the store in clear
 	if file.EncryptionKey != "" {
@@ -98,6 +96,13 @@ func (d *Daemon) open() (err error) {
 	d.store, err = store.Open(store.Config{Dir: file.StateDir, Key: key, Logger: d.log.Named("store")})
 	if err != nil {
 		return err
+	}
+	if len(d.listeners) == 0 {
+		ln, err := server.Listen(file.Socket, file.SocketMode)
+		if err != nil {
+			return err
+		}
+		d.listeners = []net.Listener{ln}
 	}
 	// A way in that no flood of connections to the shared socket fills: its queue in the kernel is
 	// its own. Without it the shared one still has places for operators.

@@ -34,7 +34,7 @@ const dialTimeout = 2 * time.Second
 // A listener inherited from systemd is not made here, and its file is systemd's.
 func Listen(path string, mode fs.FileMode) (net.Listener, error) {
 	if len(path) > maxSocketPath {
-		return nil, fmt.Errorf("socket %s: the path has %d bytes; the system allows %d", path, len(path), maxSocketPath)
+		return nil, tooLong(path)
 	}
 	if err := removeStale(path); err != nil {
 		return nil, fmt.Errorf("socket %s: %w", path, err)
@@ -61,28 +61,54 @@ func Listen(path string, mode fs.FileMode) (net.Listener, error) {
 	return l, nil
 }
 
-// removeStale removes the socket file at path that nobody listens at. It returns nil
-// if there is nothing at path when it is done.
-func removeStale(path string) error {
+// Vacant returns nil if Listen may have path, and otherwise the error that Listen would
+// return. It changes nothing: who has other reasons to give up finds them out first.
+func Vacant(path string) error {
+	if len(path) > maxSocketPath {
+		return tooLong(path)
+	}
+	if _, err := stale(path); err != nil {
+		return fmt.Errorf("socket %s: %w", path, err)
+	}
+	return nil
+}
+
+func tooLong(path string) error {
+	return fmt.Errorf("socket %s: the path has %d bytes; the system allows %d", path, len(path), maxSocketPath)
+}
+
+// stale returns the socket file at path if nobody listens at it, nil if there is nothing at path,
+// and else an error.
+func stale(path string) (fs.FileInfo, error) {
 	found, err := os.Lstat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil
+		return nil, nil
 	case err != nil:
-		return bare(err)
+		return nil, bare(err)
 	case found.Mode().Type() != fs.ModeSocket:
-		return fmt.Errorf("is not a socket; it is left as it is")
+		return nil, fmt.Errorf("is not a socket; it is left as it is")
 	}
 	switch err := probe(path); {
 	case err == nil:
-		return ErrRunning
+		return nil, ErrRunning
 	case errors.Is(err, syscall.ECONNREFUSED): // a file without a listener
+		return found, nil
 	case errors.Is(err, fs.ErrNotExist): // its owner removed it just now
-		return nil
+		return nil, nil
 	case errors.Is(err, syscall.EAGAIN), errors.Is(err, os.ErrDeadlineExceeded):
-		return ErrRunning // somebody listens who is too busy to accept
+		return nil, ErrRunning // somebody listens who is too busy to accept
 	default:
-		return fmt.Errorf("cannot tell whether a daemon is at it, so it is left as it is: %w", bare(err))
+		return nil, fmt.Errorf("cannot tell whether a daemon is at it, so it is left as it is: %w", bare(err))
+	}
+}
+
+// removeStale removes the socket file at path that nobody listens at. It returns nil
+// if there is nothing at path when it is done.
+func removeStale(path string) error {
+	found, err := stale(path)
+	if err != nil || found == nil {
+		return err
 	}
 	// Another daemon may have made its own socket since: that one is not stale.
 	if now, err := os.Lstat(path); err == nil && !sameSocket(found, now) {

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -15,7 +16,7 @@ import (
 	"tokend/daemon/record"
 )
 
-var flips = flag.String("flips", "40", "how many single-byte flips TestNoFlipGoesUnseen makes: a number, or all")
+var flips = flag.String("flips", "40", "how many single-byte flips TestNoFlipGoesUnseen makes: a number, all, or a part of them such as 1/4")
 
 // behind is how many bytes behind the content of a file are flipped too: logs are longer than
 // what is in them, and a reader may look there.
@@ -31,7 +32,9 @@ func TestNoFlipGoesUnseen(t *testing.T) {
 		offset int
 	}
 	var spots []spot
-	for path, content := range files(t, small.dir) {
+	all := files(t, small.dir)
+	for _, path := range slices.Sorted(maps.Keys(all)) {
+		content := all[path]
 		rel, err := filepath.Rel(small.dir, path)
 		if err != nil {
 			t.Fatal(err)
@@ -43,16 +46,14 @@ func TestNoFlipGoesUnseen(t *testing.T) {
 	}
 	rnd := rand.New(rand.NewPCG(1, 2))
 	rnd.Shuffle(len(spots), func(i, j int) { spots[i], spots[j] = spots[j], spots[i] })
-	n := len(spots)
-	if !*faults && *flips != "all" {
-		wanted, err := strconv.Atoi(*flips)
-		if err != nil {
-			t.Fatalf("-flips: %v", err)
-		}
-		n = min(wanted, n)
+	total := len(spots)
+	from, to, err := wantedFlips(total)
+	if err != nil {
+		t.Fatalf("-flips: %v", err)
 	}
+	spots = spots[from:to]
 	outcomes := make(map[string]map[string]int)
-	for i, p := range spots[:n] {
+	for i, p := range spots {
 		kind := filepath.Base(p.path)
 		if ext := filepath.Ext(kind); ext != "" {
 			kind = ext
@@ -65,7 +66,24 @@ func TestNoFlipGoesUnseen(t *testing.T) {
 			t.Logf("%d of %d: %v", i+1, len(spots), outcomes)
 		}
 	}
-	t.Logf("%d of %d bytes: %v", n, len(spots), outcomes)
+	t.Logf("%d of %d bytes: %v", len(spots), total, outcomes)
+}
+
+// wantedFlips returns which of n flips are asked for.
+func wantedFlips(n int) (from, to int, err error) {
+	if *faults || *flips == "all" {
+		return 0, n, nil
+	}
+	number, parts, part := strings.Cut(*flips, "/")
+	wanted, err := strconv.Atoi(number)
+	if err != nil || !part {
+		return 0, min(wanted, n), err
+	}
+	of, err := strconv.Atoi(parts)
+	if err == nil && (wanted < 1 || wanted > of) {
+		err = fmt.Errorf("there is no part %s", *flips)
+	}
+	return n * (wanted - 1) / max(of, 1), n * wanted / max(of, 1), err
 }
 
 // smallStore is a store that was killed, and what is in it.
