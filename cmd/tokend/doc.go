@@ -8,6 +8,7 @@
 //	tokend put, exchange, import     hand in what WeChat and its customers give
 //	tokend list, status, watch       see how everything stands
 //	tokend backup, restore, rekey    keep and move what the daemon holds
+//	tokend bench NAME...             measure how fast it answers
 //	tokend sandbox                   a WeChat of one's own to develop against
 //	tokend demo                      all of it in one command
 //

@@ -86,7 +86,7 @@ See it at work, with nothing installed and no account:   tokend demo`,
 	add("ask", newGet(env), newReject(env), newRefresh(env), newList(env), newStatus(env), newHistory(env), newWatch(env))
 	add("give", newPut(env), newExchange(env), newImport(env))
 	add("keep", newBackup(env), newRestore(env), newRekey(env))
-	add("try", newSandbox(env), newDemo(env))
+	add("try", newSandbox(env), newDemo(env), newBench(env))
 	root.AddCommand(newVersion(env))
 	return root
 }
