@@ -58,8 +58,9 @@ var verbsOfOperators = verbSet(protocol.VerbBackup)
 // access is the compiled rules: what every peer may do. It is immutable; a reload
 // makes another.
 type access struct {
-	self  uint32 // the daemon's own uid
-	rules []rule
+	self   uint32 // the daemon's own uid
+	rules  []rule
+	groups bool // one of rules is for groups
 }
 
 // rule is a Rule with its verbs looked up.
@@ -71,6 +72,7 @@ type rule struct {
 func newAccess(self uint32, rules []Rule) *access {
 	a := &access{self: self}
 	for _, r := range rules {
+		a.groups = a.groups || len(r.GIDs) > 0
 		a.rules = append(a.rules, rule{r, verbsNamed(r.Verbs) &^ verbsOfOperators})
 	}
 	return a

@@ -98,6 +98,9 @@ func (l *loop) take(m *member, peer Peer, u *user) {
 	name := m.session.lastName[:0]
 	m.session = session{server: l.server, peer: peer, user: u, lastName: name}
 	m.conn.server, m.conn.nc, m.conn.session, m.conn.borrowed = l.server, &m.wire, &m.session, true
+	if l.server.cfg.Peer == nil {
+		m.session.late = &m.wire
+	}
 	m.alarm.of = m
 	for len(l.members) <= m.wire.fd {
 		l.members = append(l.members, nil)

@@ -27,7 +27,8 @@ func (p Peer) in(gid uint32) bool {
 }
 
 // kernelPeer asks the kernel who is at the other end of nc. It fails on anything
-// but a Unix socket: who cannot be known is not served.
+// but a Unix socket: who cannot be known is not served. The peer of a connection of an event loop
+// is without its groups; see session.late.
 func kernelPeer(nc net.Conn) (Peer, error) {
 	if own, ok := nc.(interface{ peer() (Peer, error) }); ok {
 		return own.peer()

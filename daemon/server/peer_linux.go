@@ -2,6 +2,7 @@ package server
 
 import (
 	"fmt"
+	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -13,15 +14,22 @@ import (
 // In a user namespace of its own (PrivateUsers= of systemd) the daemon sees
 // every foreign uid as 65534; rules by user and such a namespace exclude each other.
 func socketPeer(fd int) (Peer, error) {
-	cred, err := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED)
-	if err != nil {
-		return Peer{}, fmt.Errorf("SO_PEERCRED: %w", err)
+	peer, err := socketUser(fd)
+	if err == nil {
+		peer.Groups, err = socketGroups(fd)
 	}
-	groups, err := socketGroups(fd)
-	if err != nil {
-		return Peer{}, fmt.Errorf("SO_PEERGROUPS: %w", err)
+	return peer, err
+}
+
+// socketUser is socketPeer without the groups.
+func socketUser(fd int) (Peer, error) {
+	var cred unix.Ucred
+	size := uint32(unix.SizeofUcred)
+	errno := getsockopt(fd, unix.SO_PEERCRED, unsafe.Pointer(&cred), &size)
+	if errno != 0 {
+		return Peer{}, fmt.Errorf("SO_PEERCRED: %w", errno)
 	}
-	return Peer{PID: cred.Pid, UID: cred.Uid, GID: cred.Gid, Groups: groups}, nil
+	return Peer{PID: cred.Pid, UID: cred.Uid, GID: cred.Gid}, nil
 }
 
 // socketGroups returns the peer's supplementary groups. The kernel says how much room
@@ -31,17 +39,23 @@ func socketGroups(fd int) ([]uint32, error) {
 	groups := few[:]
 	for {
 		size := uint32(len(groups)) * 4
-		_, _, errno := unix.Syscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_PEERGROUPS,
-			uintptr(unsafe.Pointer(&groups[0])), uintptr(unsafe.Pointer(&size)), 0)
+		errno := getsockopt(fd, unix.SO_PEERGROUPS, unsafe.Pointer(&groups[0]), &size)
 		switch {
 		case errno == unix.ERANGE && int(size/4) > len(groups):
 			groups = make([]uint32, size/4)
 		case errno != 0:
-			return nil, errno
+			return nil, fmt.Errorf("SO_PEERGROUPS: %w", errno)
 		case size == 0:
 			return nil, nil
 		default:
 			return append([]uint32(nil), groups[:size/4]...), nil
 		}
 	}
+}
+
+// getsockopt never waits: nothing is gained by telling Go's scheduler of it.
+func getsockopt(fd, option int, value unsafe.Pointer, size *uint32) syscall.Errno {
+	_, _, errno := syscall.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, uintptr(option),
+		uintptr(value), uintptr(unsafe.Pointer(size)), 0)
+	return errno
 }

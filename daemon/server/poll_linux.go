@@ -118,6 +118,12 @@ func send(fd int, b []byte) (sent int, err error) {
 	return sent, nil
 }
 
+// closeSocket closes fd. A Unix socket does not linger.
+func closeSocket(fd int) error {
+	_, _, errno := syscall.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0)
+	return errnoErr(errno)
+}
+
 // errnoErr returns errno as an error, nil for none.
 func errnoErr(errno syscall.Errno) error {
 	if errno == 0 {

@@ -49,6 +49,10 @@ type session struct {
 	access *access // what rights were decided by
 	rights *rights
 
+	// late tells peer's groups, which are asked for when there is a rule for groups; nil where peer
+	// has them already.
+	late interface{ groups() ([]uint32, error) }
+
 	// allowance is how many requests may be answered before more has to be drawn from the
 	// user's; less than none where one has cost more than there was. delay is when
 	// what was drawn last may be used.
@@ -295,9 +299,18 @@ func (s *session) wait(ask func(context.Context) error) action {
 // renewRights decides what the peer may do, once for the connection, and once more
 // after the rules have changed.
 func (s *session) renewRights() {
-	if a := s.server.access.Load(); a != s.access {
-		s.access, s.rights = a, a.rightsOf(s.peer)
+	a := s.server.access.Load()
+	if a == s.access {
+		return
 	}
+	if a.groups && s.late != nil {
+		groups, err := s.late.groups()
+		if err != nil { // the rules for its uid hold all the same
+			s.server.log.Warn("the groups of a peer are not known", "uid", s.peer.UID, "pid", s.peer.PID, "error", err)
+		}
+		s.peer.Groups, s.late = groups, nil
+	}
+	s.access, s.rights = a, a.rightsOf(s.peer)
 }
 
 // allowed reports whether the peer may use v on name, and answers if it may not: next is what
