@@ -27,6 +27,7 @@ type amendment struct {
 	dependants []string // the names that live by the grant
 	applies    bool
 	again      bool // nothing changed, but the holds end all the same
+	lacking    bool // the disk lacks what is in force: it is written, changed or not
 	after      record.Grant
 	owed       []record.Record // what is to be written with it, but for values
 	refused    error           // why the disk has not got it
@@ -63,7 +64,7 @@ func (e *Engine) amend(ctx context.Context, all ...*amendment) error {
 	for _, a := range all {
 		a.refused = err
 		switch {
-		case err == nil && a.applies:
+		case err == nil && (a.applies || a.lacking):
 			e.grants.taken(a.grant)
 		case err != nil && a.applies && a.stubborn:
 			e.grants.hold(a.after, a.owed...)
@@ -93,12 +94,13 @@ func (e *Engine) prepare(a *amendment) (recs []record.Record, err error) {
 		return nil, err
 	}
 	a.applies = a.apply(&a.after)
-	if !a.applies && !a.again {
+	a.lacking = e.grants.lacks(a.grant)
+	if !a.applies && !a.again && !a.lacking {
 		return nil, nil
 	}
 	recs = slices.Clone(a.with)
 	for _, name := range a.dependants {
-		if !a.ends && !a.frees {
+		if !a.ends && !a.frees || !a.applies && !a.again {
 			break
 		}
 		// Most have none: a customer's first grant comes before its first token.
@@ -110,7 +112,7 @@ func (e *Engine) prepare(a *amendment) (recs []record.Record, err error) {
 		}
 	}
 	a.owed = slices.DeleteFunc(slices.Clone(recs), func(r record.Record) bool { return r.Table == record.Credentials })
-	if a.applies {
+	if a.applies || a.lacking {
 		recs = slices.Concat(e.grants.owed(a.grant), recs, []record.Record{a.after.Encode()})
 	}
 	return recs, nil

@@ -118,6 +118,9 @@ type Attempt struct {
 // are the same words.
 type Reason uint8
 
+// Internal is the Reason of a fault of tokend's own: its log says more, a peer is told no more.
+const Internal Reason = 0
+
 // Reasons.
 const (
 	NotFound    Reason = iota + 1 // no such credential

@@ -329,11 +329,14 @@ func (e *Engine) inherit(en *entry, spec *Spec) error {
 		return err
 	}
 	r, err := e.cfg.Store.Get(record.Holds, spec.Name)
-	if err != nil || r.Value == nil {
-		return err
+	if err == nil && r.Value == nil {
+		return nil
 	}
 	en.written = true
-	h, err := record.DecodeHold(r)
+	var h record.Hold
+	if err == nil {
+		h, err = record.DecodeHold(r)
+	}
 	if err != nil {
 		e.log.Error("cannot read a hold: WeChat is asked again", "name", spec.Name, "error", err)
 		return nil

@@ -17,6 +17,9 @@ import (
 type codes struct {
 	mu    sync.Mutex
 	known map[string]*exchange // by key
+
+	// orphans are those that wait for their parent to have a value, by the parent's name.
+	orphans map[string]map[*exchange]chan struct{}
 }
 
 // codesKnown bounds how many exchanged codes are remembered.
@@ -31,10 +34,12 @@ type exchange struct {
 	at    time.Time // the event's time
 
 	// tries is how often it was tried, earlier runs included, and next when it may be tried
-	// again; noted: the coming try is counted already. Known to its own goroutine alone.
-	tries int
-	next  clock.Instant
-	noted bool
+	// again; noted: the coming try is counted already; orphan: the last one found no parent.
+	// Known to its own goroutine alone.
+	tries  int
+	next   clock.Instant
+	noted  bool
+	orphan bool
 
 	// until is when the code is of no use any more, if WeChat was told that it has arrived: it
 	// is tried until then, over restarts too. Zero: somebody waits who can try
@@ -162,6 +167,38 @@ func (cs *codes) remember(x *exchange) {
 		}
 	}
 	cs.known[x.key] = x
+}
+
+// await returns what is closed when parent has come by a value. Whoever waits forgoes it in the end.
+func (cs *codes) await(parent string, x *exchange) <-chan struct{} {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if cs.orphans == nil {
+		cs.orphans = map[string]map[*exchange]chan struct{}{}
+	}
+	if cs.orphans[parent] == nil {
+		cs.orphans[parent] = map[*exchange]chan struct{}{}
+	}
+	woken := make(chan struct{})
+	cs.orphans[parent][x] = woken
+	return woken
+}
+
+// forgo ends x's waiting for parent.
+func (cs *codes) forgo(parent string, x *exchange) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	delete(cs.orphans[parent], x)
+}
+
+// wake wakes those that wait for parent.
+func (cs *codes) wake(parent string) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	for _, woken := range cs.orphans[parent] {
+		close(woken)
+	}
+	delete(cs.orphans, parent)
 }
 
 // resume takes up the codes that an earlier run has promised to exchange.

@@ -113,7 +113,7 @@ func (e *Engine) fetch(en *entry, f *flight) (got answer, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			e.log.Error("a fetcher panicked", "name", en.name, "panic", fmt.Sprintf("%T", r), "stack", string(debug.Stack()))
-			err = errors.New("internal error while fetching, see the log")
+			err = &faultError{errors.New("a fetcher panicked")}
 		}
 	}()
 	ctx, spec := e.base, f.spec
@@ -162,7 +162,7 @@ func (e *Engine) fetch(en *entry, f *flight) (got answer, err error) {
 		return got, err
 	}
 	if _, err := e.give(ctx, spec.Grant, record.Generation{Value: listed, At: time.Now(), Source: fromList}); err != nil {
-		return got, err
+		return got, &faultError{fmt.Errorf("keep the grant %s: %w", spec.Grant, err)}
 	}
 	e.log.Warn("a refused grant was replaced by the one that WeChat lists", "name", spec.Grant)
 	ask.Grant = listed
@@ -303,6 +303,13 @@ func (e *parentError) reply(otherwise *Error) *Error {
 	}
 	return otherwise
 }
+
+// faultError says that the fault is tokend's own: its disk's, or in its code. It is for the log; a peer
+// is told no more than that.
+type faultError struct{ err error }
+
+func (e *faultError) Error() string { return e.err.Error() }
+func (e *faultError) Unwrap() error { return e.err }
 
 // lateError says that the answer was dead when it arrived.
 type lateError struct{ life time.Duration }

@@ -18,6 +18,7 @@ const (
 	fromConfig   = "config"
 	fromPut      = "put"
 	fromExchange = "exchange"
+	fromEvent    = "event" // of a code that WeChat has sent
 	fromRotation = "rotation"
 	fromList     = "list"
 )
@@ -48,11 +49,15 @@ func (g *grants) get(name string) (record.Grant, error) {
 	if ok {
 		return unsaved.Grant, nil
 	}
+	grant := record.Grant{Name: name}
 	r, err := g.store.Get(record.Grants, name)
-	if err != nil || r.Value == nil {
-		return record.Grant{Name: name}, err
+	if err == nil && r.Value != nil {
+		grant, err = record.DecodeGrant(r)
 	}
-	return record.DecodeGrant(r)
+	if err != nil {
+		return grant, &faultError{fmt.Errorf("read the grant %s: %w", name, err)}
+	}
+	return grant, nil
 }
 
 // hold puts a grant that the disk has refused in force; recs, which tell of it, are written with it.
@@ -71,6 +76,14 @@ func (g *grants) owed(name string) []record.Record {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.unsaved[name].with
+}
+
+// lacks reports whether the disk lacks the grant called name as it is in force.
+func (g *grants) lacks(name string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	_, ok := g.unsaved[name]
+	return ok
 }
 
 // taken notes that the disk has taken the grant called name.
@@ -92,7 +105,7 @@ func (g *grants) refused() []string {
 func (g *grants) live(name string) (record.Grant, error) {
 	grant, err := g.get(name)
 	if err != nil {
-		return grant, fmt.Errorf("grant %s: %w", name, err)
+		return grant, err
 	}
 	if !grant.Live() {
 		why := "the customer has not authorised"
@@ -237,7 +250,8 @@ func (e *Engine) Revoke(ctx context.Context, grant string, at time.Time) error {
 	a.apply = func(g *record.Grant) bool {
 		// Recorded also where there is no grant yet: the message may have overtaken the
 		// exchange of the authorization that it ends.
-		if outranks(authorised(g), at, now) || g.Revoked.Equal(at) || outranks(g.Revoked, at, now) {
+		// WeChat tells whole seconds: within one, what comes last counts.
+		if outranks(authorised(g).Truncate(time.Second), at, now) || g.Revoked.Equal(at) || outranks(g.Revoked, at, now) {
 			return false
 		}
 		g.Revoked = at
@@ -309,12 +323,7 @@ func (g *grants) status(spec Spec, m mark) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
-	s := Status{Listing: Listing{Name: spec.Name}, Kind: spec.Kind.String(), Durable: true, Source: grant.Source}
-	g.mu.Lock()
-	if _, unsaved := g.unsaved[spec.Name]; unsaved {
-		s.Durable = false
-	}
-	g.mu.Unlock()
+	s := Status{Listing: Listing{Name: spec.Name}, Kind: spec.Kind.String(), Durable: !g.lacks(spec.Name), Source: grant.Source}
 	if grant.Value != "" {
 		s.State, s.FetchedAt, s.Generations = Fresh, grant.At.UTC(), 1+len(grant.Earlier)
 		s.Fingerprint = m.of(grant.Value)

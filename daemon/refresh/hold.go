@@ -50,8 +50,10 @@ func failed(err error, failures int, life time.Duration, careful bool, spread fl
 	h := &hold{failures: failures, since: now}
 	api, ok := errors.AsType[*fetchers.APIError](err)
 	if !ok {
-		h.reason = Unreachable
-		h.message = err.Error()
+		h.reason, h.message = Unreachable, err.Error()
+		if _, own := errors.AsType[*faultError](err); own {
+			h.reason, h.message = Internal, ownFault
+		}
 		if t, ok := errors.AsType[*fetchers.TransportError](err); !ok || !t.Sent {
 			careful = false
 		}
@@ -84,6 +86,9 @@ func failed(err error, failures int, life time.Duration, careful bool, spread fl
 	}
 	return h
 }
+
+// ownFault is what there is to tell a peer of a fault of tokend's own.
+const ownFault = "a fault of tokend's own: its log says more"
 
 // cutShort returns the hold that a run leaves on disk before the first call for a credential, in case
 // it dies in it: without it a crash loop in an outage would call at every start. failures are

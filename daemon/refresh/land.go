@@ -224,7 +224,7 @@ func (e *Engine) crash(en *entry, spec *Spec, f *flight, a Attempt, got answer, 
 	default:
 		f.finish(nil, h.err(now))
 	}
-	e.logFailure(en, h, a, valid, now)
+	e.logFailure(en, h, a, err, valid, now)
 }
 
 // superseded reports whether another grant is in force than the one that the flight was
@@ -274,6 +274,8 @@ func (e *Engine) holdFor(err error, spec *Spec, failures int, en *entry, valid b
 		h := &hold{reason: Unreachable, message: pe.Error(), failures: failures, settings: spec.Settings, since: now, derived: true}
 		if of, ok := errors.AsType[*Error](pe.err); ok {
 			h.reason, h.message = of.Reason, of.Message
+		} else if _, own := errors.AsType[*faultError](pe.err); own {
+			h.reason, h.message = Internal, ownFault
 		}
 		// Asked again of itself, without a call while the parent is held; a parent
 		// that recovers wakes it sooner.
@@ -290,7 +292,7 @@ func (e *Engine) holdFor(err error, spec *Spec, failures int, en *entry, valid b
 	}
 	h = failed(err, failures, life, spec.Kind.policy().rotates && valid, en.spread(), now, wall)
 	h.settings = spec.Settings
-	return h, true
+	return h, h.reason != Internal
 }
 
 // tellLocked tells the watchers if the state has changed or, with changed, the
@@ -306,11 +308,15 @@ func (e *Engine) tellLocked(en *entry, now clock.Instant, changed bool) {
 
 // logFailure logs the first failure of a row and then each doubling, so that an
 // outage of a night is a dozen lines and not a thousand.
-func (e *Engine) logFailure(en *entry, h *hold, a Attempt, valid bool, now clock.Instant) {
+func (e *Engine) logFailure(en *entry, h *hold, a Attempt, err error, valid bool, now clock.Instant) {
 	if bits.OnesCount(uint(h.failures)) != 1 {
 		return
 	}
-	kv := []any{"name", en.name, "cause", a.Cause, "reason", strings.ToUpper(h.reason.String()), "error", h.message,
+	message := h.message
+	if h.reason == Internal {
+		message = err.Error()
+	}
+	kv := []any{"name", en.name, "cause", a.Cause, "reason", strings.ToUpper(h.reason.String()), "error", message,
 		"failures", h.failures, "serving", valid}
 	if h.until != never {
 		kv = append(kv, "next", h.until.Sub(now).Round(time.Second))

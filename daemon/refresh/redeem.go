@@ -15,7 +15,7 @@ import (
 func (e *Engine) redeem(x *exchange, way Onboarding) {
 	defer e.settle(x)
 	for again := !x.noted; ; again = true {
-		if again && !e.tryAgain(x) {
+		if again && !e.tryAgain(x, way.Parent) {
 			x.err = stopping()
 			return // the code stays on disk for the next run
 		}
@@ -73,12 +73,28 @@ func (e *Engine) settle(x *exchange) {
 	close(x.done)
 }
 
-// tryAgain waits for x's next try and notes that it is being made; false: the engine is
-// stopping.
-func (e *Engine) tryAgain(x *exchange) bool {
-	if !e.pause(e.base, max(x.next.Sub(e.clock.Now()), 0)) {
+// tryAgain waits for x's next try, or for parent if that is what x lacks, and notes that the
+// try is being made; false: the engine is stopping.
+func (e *Engine) tryAgain(x *exchange, parent string) bool {
+	wait := max(x.next.Sub(e.clock.Now()), 0)
+	var woken <-chan struct{}
+	if x.orphan {
+		woken = e.codes.await(parent, x)
+		defer e.codes.forgo(parent, x)
+		// The parent publishes its value before it wakes who waits: one of the two is seen.
+		if pe := e.index.get(parent); pe != nil && pe.valid(e.clock.Now()) != nil {
+			wait = min(wait, soonest)
+		}
+	}
+	t := time.NewTimer(wait)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-woken:
+	case <-e.base.Done():
 		return false
 	}
+	x.orphan = false
 	x.err = nil
 	e.trying(x)
 	if until, promised := e.promise(x); promised {
@@ -119,6 +135,7 @@ func (e *Engine) misfortune(x *exchange, err error) (h *hold, wait time.Duration
 	if of, ok := errors.AsType[*Error](err); ok {
 		// The parent's trouble: it knows when it asks again, and no call is made before.
 		h.reason, h.message = of.Reason, of.Message
+		x.orphan = true
 		wait = min(max(of.RetryAfter, 10*time.Second), time.Minute)
 	}
 	if g, ok := errors.AsType[*guardError](err); ok {
@@ -172,6 +189,9 @@ func (e *Engine) adopt(ctx context.Context, x *exchange, way Onboarding, auth fe
 	a.apply = func(g *record.Grant) bool {
 		revoked := g.Revoked
 		next := record.Generation{Value: auth.Grant, At: x.at, Source: fromExchange}
+		if promised {
+			next.Source = fromEvent
+		}
 		renewed = g.Value != next.Value
 		g.Replace(next)
 		if promised && outranks(revoked, next.At, time.Now()) {

@@ -38,8 +38,10 @@ func (e *Engine) sleepLocked(en *entry, parent string, used secret.Text, now clo
 	}
 }
 
-// wakeChildren lets the children that wait for parent, which has recovered, ask again.
+// wakeChildren lets the children that wait for parent, which has recovered, ask again, and the
+// authorization codes that wait for it be exchanged.
 func (e *Engine) wakeChildren(parent string) {
+	e.codes.wake(parent)
 	now := e.clock.Now()
 	var woken []*entry
 	for en := range e.sleepers.take(parent) {

@@ -1,0 +1,278 @@
+package refresh
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"tokend/daemon/record"
+	"tokend/fetchers"
+	"tokend/fetchers/secret"
+)
+
+// deaf is a disk that can refuse reads too, as a database does that is being opened anew.
+type deaf struct {
+	*disk
+	err atomic.Pointer[error]
+}
+
+func (d *deaf) Get(table record.Table, key string) (record.Record, error) {
+	if err := d.err.Load(); err != nil {
+		return record.Record{Table: table, Key: key}, *err
+	}
+	return d.disk.Get(table, key)
+}
+
+// refuseReads makes every Get fail with err, until it is nil.
+func (d *deaf) refuseReads(err error) {
+	if err == nil {
+		d.err.Store(nil)
+		return
+	}
+	d.err.Store(&err)
+}
+
+// errPath is what a disk says, with a path that is nobody's business.
+var errPath = &os.PathError{Op: "open", Path: "/var/lib/tokend/000001.vlog", Err: errors.New("input/output error")}
+
+func TestAnExchangeOnADiskThatRefusesKeepsTheGrant(t *testing.T) {
+	for _, reads := range []bool{true, false} {
+		bubble(t, func(t *testing.T) {
+			p := newPlatform("wxa")
+			d := &deaf{disk: newDisk()}
+			r := start(t, Config{Store: d, Catalog: p.catalog()})
+			r.mustPush("ticket", time.Now())
+			r.mustGet(component)
+			refuse := func(err error) {
+				d.fail(err)
+				if !reads {
+					d.refuseReads(err)
+				}
+			}
+			refuse(errPath)
+			for range 2 { // whoever asks again does not use the code up again
+				_, err := r.Exchange(t.Context(), platform, "code-of-wxa")
+				if of, ok := errors.AsType[*Error](err); err == nil || ok && of.Reason != Internal {
+					t.Errorf("reads %v: got %v, want a fault of the daemon's own", reads, err)
+				}
+			}
+			if got := r.mustGet(customer("wxa", "access_token")); got != "first-wxa" {
+				t.Errorf("reads %v: got %s", reads, got)
+			}
+			for _, word := range []string{"access_token", "refresh_token"} {
+				if s, err := r.Status(customer("wxa", word)); err != nil || s.Durable {
+					t.Errorf("reads %v: status of %s: durable %v, %v", reads, word, s.Durable, err)
+				}
+			}
+			if !strings.Contains(r.log(), "a customer's grant cannot be written") {
+				t.Errorf("reads %v: not a word in the log", reads)
+			}
+			time.Sleep(time.Minute)
+			refuse(nil)
+			time.Sleep(2 * saveEvery)
+			synctest.Wait()
+			if name, err := r.Exchange(t.Context(), platform, "code-of-wxa"); err != nil || name != platform+"/wxa" {
+				t.Errorf("reads %v: when the disk is well: %q, %v", reads, name, err)
+			}
+			r2 := start(t, Config{Store: d, Catalog: p.catalog()}) // after a kill
+			if g, err := r2.grants.live(customer("wxa", "refresh_token")); err != nil || g.Value != "refresh-of-wxa" {
+				t.Errorf("reads %v: after a kill: %v, %v", reads, g.Source, err)
+			}
+			if got := r2.mustGet(customer("wxa", "access_token")); got != "first-wxa" {
+				t.Errorf("reads %v: after a kill: got %s", reads, got)
+			}
+		})
+	}
+}
+
+func TestAPromisedCodeOnADiskThatRefusesKeepsTheGrant(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := newPlatform("wxa")
+		d := newDisk()
+		inner := p.exchange
+		p.exchange = func(ctx context.Context, parent, code secret.Text) (fetchers.Authorization, error) {
+			d.fail(errPath)
+			return inner(ctx, parent, code)
+		}
+		r := start(t, Config{Store: d, Catalog: p.catalog()})
+		r.mustPush("ticket", time.Now())
+		accept := func() error {
+			return r.Accept(t.Context(), platform, "code-of-wxa", time.Now(), time.Now().Add(time.Hour))
+		}
+		if err := accept(); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if got := r.mustGet(customer("wxa", "access_token")); got != "first-wxa" {
+			t.Errorf("got %s", got)
+		}
+		if err := accept(); err == nil {
+			t.Error("a repetition is acknowledged, and the grant is not on disk")
+		}
+		d.fail(nil)
+		if err := accept(); err != nil {
+			t.Errorf("a repetition when the disk is well: %v", err)
+		}
+		r2 := start(t, Config{Store: d, Catalog: p.catalog()})
+		if g, err := r2.grants.live(customer("wxa", "refresh_token")); err != nil || g.Value != "refresh-of-wxa" || g.Source != "event" {
+			t.Errorf("after a kill: source %q, %v", g.Source, err)
+		}
+		if d.has(record.Codes, r.mark.code(platform, "code-of-wxa")) {
+			t.Error("the code is still on disk")
+		}
+	})
+}
+
+func TestAReadThatTheDiskRefusesSaysNothingOfIt(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := newPlatform("wxa")
+		d := &deaf{disk: newDisk()}
+		r := start(t, Config{Store: d, Catalog: p.catalog()})
+		name := customer("wxa", "access_token")
+		r.mustPush("ticket", time.Now())
+		r.mustPut(customer("wxa", "refresh_token"), "refresh")
+		r.mustGet(name)
+		time.Sleep(time.Hour)
+		r.mustGet(name)
+		d.refuseReads(errPath)
+		time.Sleep(time.Hour)
+		_, err := r.get(name)
+		of, ok := errors.AsType[*Error](err)
+		if !ok || of.Reason != Internal || strings.Contains(of.Message, "/") {
+			t.Errorf("got %v, want a fault of the daemon's own, and nothing of a path", err)
+		}
+		if s, _ := r.Status(name); strings.Contains(s.LastError, "/var") {
+			t.Errorf("status: %s", s.LastError)
+		}
+		if !strings.Contains(r.log(), errPath.Path) {
+			t.Error("the log does not say what happened")
+		}
+		d.refuseReads(nil)
+		time.Sleep(time.Minute)
+		r.mustGet(name)
+	})
+}
+
+func TestACodeThatWaitsForATicketIsExchangedWhenOneComes(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := newPlatform("wxa")
+		r := start(t, Config{Catalog: p.catalog()})
+		if err := r.Accept(t.Context(), platform, "code-of-wxa", time.Now(), time.Now().Add(time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		for range 20 { // it waits at whatever moment the ticket comes
+			time.Sleep(7 * time.Second)
+			if _, err := r.grants.live(customer("wxa", "refresh_token")); err == nil {
+				t.Fatal("exchanged without a ticket")
+			}
+		}
+		r.mustPush("ticket", time.Now())
+		time.Sleep(time.Second)
+		synctest.Wait()
+		g, err := r.grants.live(customer("wxa", "refresh_token"))
+		if err != nil || g.Value != "refresh-of-wxa" || g.Source != "event" {
+			t.Errorf("a second after the ticket: source %q, %v", g.Source, err)
+		}
+	})
+}
+
+// TestARevocationWithinTheSecondOfAnAuthorization: WeChat tells whole seconds, and a grant that was handed in
+// has a finer time.
+func TestARevocationWithinTheSecondOfAnAuthorization(t *testing.T) {
+	for _, tc := range []struct {
+		name    string
+		later   time.Duration // of the revocation after the second of the grant
+		revoked bool
+	}{
+		{"the same second", 0, true},
+		{"the second before", -time.Second, false},
+		{"the second after", time.Second, true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				p := newPlatform("wxa")
+				r := start(t, Config{Catalog: p.catalog()})
+				r.mustPush("ticket", time.Now())
+				time.Sleep(400 * time.Millisecond)
+				second := time.Now().Truncate(time.Second)
+				r.mustPut(customer("wxa", "refresh_token"), "refresh")
+				r.mustGet(customer("wxa", "access_token"))
+				if err := r.Revoke(t.Context(), customer("wxa", "refresh_token"), second.Add(tc.later)); err != nil {
+					t.Fatal(err)
+				}
+				_, err := r.get(customer("wxa", "access_token"))
+				if got := reason(err) == Reauth; got != tc.revoked {
+					t.Errorf("revoked: got %v, want %v", got, tc.revoked)
+				}
+				// Whoever hands a grant in after that means it.
+				r.mustPut(customer("wxa", "refresh_token"), "refresh-2")
+				r.mustGet(customer("wxa", "access_token"))
+			})
+		})
+	}
+}
+
+func TestAPreAuthCodeLeavesItsCredentialIdle(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := newPlatform()
+		r := start(t, Config{Catalog: p.catalog()})
+		r.mustPush("ticket", time.Now())
+		_, w := r.Watch(preAuth)
+		r.mustState(preAuth, Idle)
+		r.mustGet(preAuth)
+		r.mustState(preAuth, Idle)
+		for _, l := range r.List(preAuth) {
+			if l.State != Idle {
+				t.Errorf("listed as %s", l.State)
+			}
+		}
+		synctest.Wait()
+		for {
+			select {
+			case l := <-w.Events():
+				if l.State != Idle {
+					t.Errorf("watchers were told %s", l.State)
+				}
+				continue
+			default:
+			}
+			break
+		}
+	})
+}
+
+// TestPuttingWhatIsInForceIsDurableOrAnError: a grant that the disk has refused is in force, and putting it once
+// more promises more than that.
+func TestPuttingWhatIsInForceIsDurableOrAnError(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := newPlatform("wxa")
+		d := newDisk()
+		r := start(t, Config{Store: d, Catalog: p.catalog()})
+		r.mustPush("ticket", time.Now())
+		r.mustGet(component)
+		d.fail(errPath)
+		if _, err := r.Exchange(t.Context(), platform, "code-of-wxa"); err == nil {
+			t.Fatal("Exchange: got nil")
+		}
+		grant := customer("wxa", "refresh_token")
+		if err := r.Put(t.Context(), grant, "refresh-of-wxa"); err == nil {
+			t.Error("Put on a disk that refuses: got nil")
+		}
+		d.fail(nil)
+		if err := r.Put(t.Context(), grant, "refresh-of-wxa"); err != nil {
+			t.Error(err)
+		}
+		if s, err := r.Status(grant); err != nil || !s.Durable {
+			t.Errorf("status: durable %v, %v", s.Durable, err)
+		}
+		kept, err := d.Get(record.Grants, grant)
+		if g, derr := record.DecodeGrant(kept); err != nil || derr != nil || g.Value != "refresh-of-wxa" {
+			t.Errorf("on disk: %v, %v, %v", g.Source, err, derr)
+		}
+	})
+}
