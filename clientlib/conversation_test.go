@@ -143,6 +143,8 @@ func call(ctx context.Context, c *Client, verb protocol.Verb, args []string, lin
 			out = protocol.AppendAttempt(out, a)
 		}
 		return out, err
+	case protocol.VerbReload:
+		return protocol.AppendOK(nil), c.Reload(ctx)
 	case protocol.VerbBackup:
 		var b bytes.Buffer
 		err := c.Backup(ctx, &b)

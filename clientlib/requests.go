@@ -126,6 +126,10 @@ func (c *Client) History(ctx context.Context, name string) ([]Attempt, error) {
 	return many(ctx, c, protocol.VerbHistory, protocol.ParseAttempt, name)
 }
 
+// Reload has the daemon read its configuration again. It is for root and the daemon's own user. A configuration that
+// is wrong is refused with [ErrBadRequest] and changes nothing; the daemon's log names everything that is.
+func (c *Client) Reload(ctx context.Context) error { return c.done(ctx, protocol.VerbReload) }
+
 // Backup writes a backup of all that the daemon keeps to w, sealed with the key of its store. It is for root
 // and the daemon's own user. Only after nil has w been given the whole of it. A large one takes
 // its time: give ctx a deadline that suits, since Client.Timeout is meant for single values.

@@ -38,6 +38,10 @@ type Config struct {
 	// on stop and their files left alone. Empty: the daemon listens at the configured path.
 	Listeners []net.Listener
 
+	// Reload, if not nil, is called for each RELOAD: it reads the configuration again and hands it to
+	// [Daemon.Reload]. Its error is shown to operators, in a line. Nil: RELOAD is refused.
+	Reload func(context.Context) error
+
 	// Ready, if not nil, is called once, when requests are being answered;
 	// Stopping once, when a stop has begun.
 	Ready, Stopping func()
@@ -141,6 +145,7 @@ func (d *Daemon) open() (err error) {
 		Sign:    fetchers.Sign,
 		Inbox:   d.inbox,
 		Backup:  d.backup,
+		Reload:  d.cfg.Reload,
 		Logger:  d.log.Named("server"),
 		Version: d.cfg.Version,
 		Rules:   rules(file.Access),

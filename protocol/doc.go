@@ -220,8 +220,8 @@
 // grant (see Grants), and to PUSH what is not signed as it has to be.
 //
 // Unless the configuration has rules, whoever can open the socket may use every verb but
-// REFRESH, PUT, EXCHANGE, IMPORT and BACKUP, which are for root and the user that the server
-// runs as. No rule can grant BACKUP, which holds everything. With rules, an owner is matched as if it were a name owner/*: a rule for
+// REFRESH, PUT, EXCHANGE, IMPORT, BACKUP and RELOAD, which are for root and the user that the server
+// runs as. No rule can grant BACKUP, which holds everything, or RELOAD, which changes the rules. With rules, an owner is matched as if it were a name owner/*: a rule for
 // open_platform/wxcomponent/* covers it, one for some names beneath it does not.
 //
 //	# a peer that may read official_account/*, and may not refresh
@@ -230,6 +230,8 @@
 //	< ERR DENIED - REFRESH is not granted to this user
 //	> BACKUP
 //	< ERR DENIED - BACKUP is not granted to this user
+//	> RELOAD
+//	< ERR DENIED - RELOAD is not granted to this user
 //
 //	# what it may not see does not exist for it
 //	> GET work/ww0123/1000002/access_token
@@ -806,6 +808,29 @@
 //	> BACKUP
 //	< OK 1
 //	< dG9rZW5kIGJhY2t1cCAxCg==
+//
+// # RELOAD
+//
+//	RELOAD
+//	OK
+//
+// Has the server read its configuration again. The reply is sent when what is new is in force for every request that
+// comes after it. What has not changed is neither fetched again nor interrupted. A configuration
+// with anything wrong in it is refused as a whole, and nothing changes; the message has as much of
+// what is wrong as it can hold, the server's log all of it.
+//
+// Errors: DENIED for all but root and the user that the server runs as, whatever the rules say, BAD_REQUEST for a
+// configuration that is refused.
+//
+//	# the configuration has been changed, and is in force when the reply comes
+//	> RELOAD
+//	< OK
+//
+//	# it has been changed once more, and is wrong: what was in force before still is
+//	> RELOAD
+//	< ERR BAD_REQUEST - the old configuration stays: tokend.toml:7: [[work]] unknown key "corp"
+//	> PING
+//	< OK PONG
 //
 // # QUIT
 //

@@ -23,6 +23,7 @@ const (
 	VerbStats
 	VerbWatch
 	VerbBackup
+	VerbReload
 	VerbQuit
 )
 
@@ -59,6 +60,7 @@ var forms = [...]form{
 	VerbStats:    request("STATS", "STATS"),
 	VerbWatch:    request("WATCH", "WATCH [prefix]", prefix),
 	VerbBackup:   request("BACKUP", "BACKUP"),
+	VerbReload:   request("RELOAD", "RELOAD"),
 	VerbQuit:     request("QUIT", "QUIT"),
 }
 

@@ -82,7 +82,7 @@ See it at work, with nothing installed and no account:   tokend demo`,
 			root.AddCommand(c)
 		}
 	}
-	add("daemon", newServe(env), newCheck(env))
+	add("daemon", newServe(env), newCheck(env), newReload(env))
 	add("ask", newGet(env), newReject(env), newRefresh(env), newList(env), newStatus(env), newHistory(env), newWatch(env))
 	add("give", newPut(env), newExchange(env), newImport(env))
 	add("keep", newBackup(env), newRestore(env), newRekey(env))

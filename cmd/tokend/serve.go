@@ -24,8 +24,8 @@ func newServe(env *environment) *cobra.Command {
 		Use:   "serve",
 		Short: "Be the daemon: fetch, keep, refresh and answer",
 		Long: `Be the daemon, in the foreground, until SIGTERM or SIGINT; a second one ends it at once. SIGHUP
-reads the configuration again: if anything is wrong with it, the old one stays. The log goes to
-standard error.
+reads the configuration again, as tokend reload does: if anything is wrong with it, the old one stays. The
+log goes to standard error.
 
 Started by systemd, it takes its socket from a .socket unit if there is one, and reports when it is
 ready, reloads and stops (Type=notify, WatchdogSec=).`,
@@ -43,10 +43,12 @@ type service struct {
 	file string
 
 	// Set by run, in this order.
-	config  *config.Config
+	config  *config.Config // changed by reload
 	log     hclog.Logger
 	systemd manager
 	daemon  *daemon.Daemon
+
+	reloading sync.Mutex // serialises reload, which guards config once the daemon runs
 }
 
 // errForced says that a stop was not waited for.
@@ -110,6 +112,7 @@ func (s *service) open() (path string, err error) {
 		Version:   version(),
 		Listeners: listeners,
 		Ready:     func() { s.systemd.ready(text) },
+		Reload:    func(context.Context) error { return s.reload() },
 		Stopping:  s.systemd.stopping,
 	})
 	return path, err
@@ -120,7 +123,7 @@ func (s *service) reloads(ctx context.Context, hup <-chan os.Signal) {
 	for {
 		select {
 		case <-hup:
-			s.reload()
+			_ = s.reload() // which logs it; nobody waits for an answer to a signal
 		case <-ctx.Done():
 			return
 		}
@@ -144,8 +147,10 @@ func (s *service) stop(ctx context.Context, done <-chan error) error {
 }
 
 // reload puts the configuration file in force as it is now. If anything is wrong with it, all of
-// that is logged and nothing changes.
-func (s *service) reload() {
+// that is logged and returned, and nothing changes.
+func (s *service) reload() error {
+	s.reloading.Lock()
+	defer s.reloading.Unlock()
 	s.systemd.reloading()
 	file, err := loadConfig(s.file)
 	if err == nil {
@@ -156,7 +161,7 @@ func (s *service) reload() {
 			s.log.Error("configuration refused, the old one stays", "problem", problem)
 		}
 		s.systemd.ready(s.summary() + "; the last reload was refused, see the log")
-		return
+		return err
 	}
 	s.log.SetLevel(hclog.LevelFromString(file.LogLevel))
 	if file.LogFormat != s.config.LogFormat {
@@ -165,6 +170,7 @@ func (s *service) reload() {
 	s.warn(file)
 	s.config = file
 	s.systemd.ready(s.summary())
+	return nil
 }
 
 // warn logs what is allowed in c and probably not meant.

@@ -10,11 +10,11 @@ import (
 // verbs are the protocol's (contract, section 2).
 var verbs = []string{
 	"PING", "VERSION", "GET", "REJECT", "REFRESH", "PUT", "EXCHANGE", "PUSH", "IMPORT", "SIGN",
-	"LIST", "STATUS", "HISTORY", "STATS", "WATCH", "BACKUP", "QUIT",
+	"LIST", "STATUS", "HISTORY", "STATS", "WATCH", "BACKUP", "RELOAD", "QUIT",
 }
 
-// ungrantable is the one verb that no rule may name: a backup cannot be of some names.
-const ungrantable = "BACKUP"
+// ungrantable are the verbs that no rule may name, and why: neither is of some names.
+var ungrantable = map[string]string{"BACKUP": "it holds every name", "RELOAD": "it changes the rules"}
 
 func (t *table) access() []Access {
 	var rules []Access
@@ -87,8 +87,8 @@ func (t *table) verbs(key string) []string {
 		if !slices.Contains(verbs, words[i]) {
 			t.reportf(lines[i], "%s%s: unknown verb %q%s", t.title, key, clip(w), didYouMean(words[i], verbs))
 		}
-		if words[i] == ungrantable {
-			t.reportf(lines[i], "%s%s: %s cannot be granted: it holds every name, and is for root and tokend's own user", t.title, key, words[i])
+		if why, ok := ungrantable[words[i]]; ok {
+			t.reportf(lines[i], "%s%s: %s cannot be granted: %s, and is for root and tokend's own user", t.title, key, words[i], why)
 		}
 	}
 	return words

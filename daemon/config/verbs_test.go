@@ -18,11 +18,12 @@ func TestVerbsAreTheProtocols(t *testing.T) {
 	}
 }
 
-// But for the one that no names can bound: who writes it into a rule is told.
-func TestBackupCannotBeGranted(t *testing.T) {
+// But for those that no names can bound: who writes one into a rule is told.
+func TestOperatorsVerbsCannotBeGranted(t *testing.T) {
 	env := Env{User: func(string) (uint32, error) { return 33, nil }}
-	_, err := Parse("f", []byte("[[access]]\nusers = [\"www-data\"]\nnames = [\"*\"]\nverbs = [\"GET\", \"backup\"]\n"), env)
-	const want = "f:4: [[access]] verbs: BACKUP cannot be granted: it holds every name, and is for root and tokend's own user"
+	_, err := Parse("f", []byte("[[access]]\nusers = [\"www-data\"]\nnames = [\"*\"]\nverbs = [\"GET\", \"backup\", \"RELOAD\"]\n"), env)
+	const want = "f:4: [[access]] verbs: BACKUP cannot be granted: it holds every name, and is for root and tokend's own user\n" +
+		"f:4: [[access]] verbs: RELOAD cannot be granted: it changes the rules, and is for root and tokend's own user"
 	if err == nil || err.Error() != want {
 		t.Errorf("\n got: %v\nwant: %s", err, want)
 	}

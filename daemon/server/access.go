@@ -52,8 +52,8 @@ var (
 		protocol.VerbStatus, protocol.VerbHistory, protocol.VerbStats, protocol.VerbWatch, protocol.VerbPush)
 )
 
-// verbsOfOperators are granted by no rule: what they tell is not of some names.
-var verbsOfOperators = verbSet(protocol.VerbBackup)
+// verbsOfOperators are granted by no rule: what they tell or change is not of some names.
+var verbsOfOperators = verbSet(protocol.VerbBackup, protocol.VerbReload)
 
 // access is the compiled rules: what every peer may do. It is immutable; a reload
 // makes another.

@@ -54,7 +54,8 @@ func (s *session) done(ctx context.Context, v protocol.Verb, name string, err er
 // and each has cost a call or a write to disk: they cannot flood anything.
 func always(v protocol.Verb) bool {
 	switch v {
-	case protocol.VerbRefresh, protocol.VerbPut, protocol.VerbExchange, protocol.VerbImport, protocol.VerbBackup:
+	case protocol.VerbRefresh, protocol.VerbPut, protocol.VerbExchange, protocol.VerbImport, protocol.VerbBackup,
+		protocol.VerbReload:
 		return true
 	}
 	return false

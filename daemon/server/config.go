@@ -30,6 +30,10 @@ type Config struct {
 	// given. Errors are as those of [Engine]. Nil: BACKUP is answered NOT_FOUND.
 	Backup func(ctx context.Context) (b io.ReadCloser, size int64, err error)
 
+	// Reload puts the configuration in force as it is now: the answer to RELOAD. Its error says what is wrong with that, in a
+	// line without a secret; nothing has changed then. Nil: RELOAD is answered NOT_FOUND.
+	Reload func(ctx context.Context) error
+
 	// Logger is where connections that end badly and faults are reported, and, named
 	// "audit", who has done or was refused what; nil for nowhere. No value and no ticket
 	// ever reaches it.

@@ -73,6 +73,7 @@ func play(t *testing.T, c conversation.Conversation, wrap func(net.Conn) net.Con
 		Engine:  engine,
 		Inbox:   fakeInbox{engine},
 		Backup:  backupOf("tokend backup 1\n"),
+		Reload:  reloadOnce(),
 		Version: "1.2.3",
 		Rules:   guestRules,
 		Peer:    func(net.Conn) (Peer, error) { return peer, nil },

@@ -20,6 +20,7 @@ var (
 	errLists     = &protocol.Error{Code: protocol.Busy, RetryAfter: time.Second, Message: "too many lists of this user are being written"}
 	errBackups   = &protocol.Error{Code: protocol.Busy, RetryAfter: time.Second, Message: "another backup is being made"}
 	errNoBackup  = &protocol.Error{Code: protocol.NotFound, RetryAfter: protocol.Never, Message: "nothing is kept that could be backed up"}
+	errNoReload  = &protocol.Error{Code: protocol.NotFound, RetryAfter: protocol.Never, Message: "there is no configuration that could be read again"}
 	errLong      = &protocol.Error{Code: protocol.Busy, RetryAfter: time.Second, Message: "too many long lines of this user are under way; closing the connection"}
 	errNotTicket = &protocol.Error{Code: protocol.BadRequest, RetryAfter: protocol.Never,
 		Message: "SIGN: only a jsapi_ticket or an agent_config_ticket signs"}

@@ -240,6 +240,8 @@ func (s *session) answer(line []byte) action {
 		return s.watch(r.Args[0])
 	case protocol.VerbBackup:
 		return s.backup()
+	case protocol.VerbReload:
+		return s.reload()
 	case protocol.VerbQuit:
 		return s.quit()
 	}

@@ -1,0 +1,37 @@
+package server
+
+import (
+	"context"
+	"strings"
+
+	"tokend/protocol"
+)
+
+// reload puts the configuration in force as it is now. It is for operators, whatever the rules say:
+// who could change the rules by it needs none.
+func (s *session) reload() action {
+	if !s.rights.everywhere.has(protocol.VerbReload) {
+		return s.deny(protocol.VerbReload)
+	}
+	if s.server.cfg.Reload == nil {
+		s.fail(errNoReload)
+		return more
+	}
+	return s.wait(func(ctx context.Context) error {
+		err := refused(s.server.cfg.Reload(ctx))
+		s.done(ctx, protocol.VerbReload, "-", err)
+		if err == nil {
+			s.out = protocol.AppendOK(s.out)
+		}
+		return err
+	})
+}
+
+// refused says of a configuration what is wrong with it, which holds no secret and is told to
+// operators only.
+func refused(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &protocol.Error{Code: protocol.BadRequest, RetryAfter: protocol.Never, Message: "the old configuration stays: " + strings.ReplaceAll(err.Error(), "\n", "; ")}
+}
