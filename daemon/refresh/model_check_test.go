@@ -2,81 +2,11 @@ package refresh
 
 import (
 	"context"
-	"fmt"
-	"strings"
-	"sync"
 	"testing/synctest"
 	"time"
 
 	"tokend/daemon/record"
-	"tokend/fetchers/secret"
 )
-
-// op returns what does a step that asks the engine for something, and judges what came of it.
-func (m *model) op(s step) func() {
-	e, l := m.Engine, m.w.life
-	m.made++
-	n := m.made
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
-	run := func(f func() error) func() {
-		return func() {
-			defer cancel()
-			if err := f(); err != nil {
-				m.w.mu.Lock()
-				m.w.note("  %s %s: %v", s.verb, s.name, err)
-				m.w.mu.Unlock()
-			}
-		}
-	}
-	read := func(name string, f func() (Value, error)) func() {
-		m.reads++
-		return run(func() error {
-			start, before, changes := m.w.look(name), m.gone(name), m.changed()
-			v, err := f()
-			m.w.judge(l, name, v, err, start, before && changes == m.changed())
-			return err
-		})
-	}
-	switch s.verb {
-	case "get":
-		return read(s.name, func() (Value, error) { return e.Get(ctx, s.name) })
-	case "reject":
-		return read(s.name, func() (Value, error) {
-			v, _ := e.Cached([]byte(s.name))
-			return e.Reject(ctx, s.name, v.Text)
-		})
-	case "reject old":
-		return read(s.name, func() (Value, error) { return e.Reject(ctx, s.name, secret.Text(s.name+"#0")) })
-	case "refresh":
-		return read(s.name, func() (Value, error) {
-			m.w.freeNow(s.name, 1)
-			defer m.w.freeNow(s.name, -1)
-			return e.Refresh(ctx, s.name)
-		})
-	case "push", "push old":
-		name := verify
-		if s.arg%2 == 1 {
-			name = suiteTicket
-		}
-		if s.name == verify || s.name == suiteTicket {
-			name = s.name
-		}
-		at := time.Now().Truncate(time.Second)
-		if s.verb == "push old" {
-			at = at.Add(-time.Duration(s.arg%1800) * time.Second)
-		}
-		return run(func() error { return m.push(ctx, e, name, at, n) })
-	case "put":
-		return run(func() error { return m.put(ctx, e, l, s.customer()) })
-	case "accept", "exchange":
-		return run(func() error { return m.authorise(ctx, e, l, s, n) })
-	case "revoke":
-		return run(func() error { return m.revoke(ctx, e, l, s.customer()) })
-	case "import":
-		return run(func() error { _, err := e.Import(ctx, platform, 0); return err })
-	}
-	panic("no such verb: " + s.verb)
-}
 
 // gone reports whether the account of name is out of the configuration.
 func (m *model) gone(name string) bool {
@@ -153,129 +83,6 @@ func (m *model) probe() {
 	}
 }
 
-// freeNow notes that an operator asks for name.
-func (w *world) freeNow(name string, n int) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.names[name].freed += n
-}
-
-// push hands in the nth ticket, of the time at.
-func (m *model) push(ctx context.Context, e *Engine, name string, at time.Time, n int) error {
-	value := fmt.Sprintf("%s#%d", name, n)
-	m.w.mu.Lock()
-	t := m.w.names[name]
-	life := t.kind.policy().pushed
-	// The engine believes a message's own time if it is off by no more than the tolerance.
-	end := m.w.now() + life
-	if age := time.Since(at); age <= tolerance {
-		end -= age
-	}
-	t.values[value] = &issued{gen: 0, dies: end, end: end}
-	t.valid = min(t.valid, end)
-	m.w.mu.Unlock()
-	return e.Push(ctx, name, secret.Text(value), at)
-}
-
-// put hands in the grant that WeChat regards as current.
-func (m *model) put(ctx context.Context, e *Engine, l *life, customer string) error {
-	m.w.mu.Lock()
-	g := m.w.grants[customer]
-	gen := g.gen
-	g.revoked = false
-	g.changing++
-	m.w.mu.Unlock()
-	err := e.Put(ctx, customer+"/"+customers[customer], grantValue(customer, gen))
-	m.w.mu.Lock()
-	defer m.w.mu.Unlock()
-	g.changing--
-	m.w.freeing(customer)
-	if err == nil && !l.killed {
-		g.acked = max(g.acked, gen)
-	}
-	return err
-}
-
-// authorise has a customer authorise, and the code exchanged.
-func (m *model) authorise(ctx context.Context, e *Engine, l *life, s step, n int) error {
-	customer := s.customer()
-	owner, code := accountOf(customer), fmt.Sprintf("code-%d", n)
-	m.w.mu.Lock()
-	g := m.w.grants[customer]
-	g.authorised, g.revoked = true, false
-	g.gen++
-	gen := g.gen
-	g.before = m.w.now() + 5*time.Minute
-	g.changing++
-	m.w.codes[code] = customer
-	m.w.mu.Unlock()
-	if s.verb == "accept" {
-		defer func() {
-			m.w.mu.Lock()
-			defer m.w.mu.Unlock()
-			g.changing--
-		}()
-		return e.Accept(ctx, owner, secret.Text(code), time.Now(), time.Now().Add(time.Hour))
-	}
-	name, err := e.Exchange(ctx, owner, secret.Text(code))
-	m.w.mu.Lock()
-	defer m.w.mu.Unlock()
-	g.changing--
-	if err == nil && !l.killed {
-		if name != customer {
-			m.w.violate("%s: exchanged for %s", customer, name)
-		}
-		g.acked = max(g.acked, gen)
-	}
-	return err
-}
-
-// revoke has a customer take the authorization back.
-func (m *model) revoke(ctx context.Context, e *Engine, l *life, customer string) error {
-	m.w.mu.Lock()
-	g := m.w.grants[customer]
-	g.authorised = false
-	m.w.mu.Unlock()
-	time.Sleep(time.Second) // the message is later than what it ends
-	m.w.leaving(customer)
-	err := e.Revoke(ctx, customer+"/"+customers[customer], time.Now())
-	m.w.leaving(customer)
-	m.w.mu.Lock()
-	defer m.w.mu.Unlock()
-	if err == nil && !l.killed && g.changing == 0 && !g.authorised && !m.missing[accountOf(customer)] {
-		g.revoked = true
-		g.delivered = 0
-	}
-	return err
-}
-
-// leaving notes that a customer's values need not be there any more.
-func (w *world) leaving(customer string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for name, t := range w.names {
-		if strings.HasPrefix(name, customer+"/") {
-			t.valid = 0
-		}
-	}
-}
-
-// reconfigured notes that an account has changed or is gone.
-func (w *world) reconfigured(account string, gone bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for name, t := range w.names {
-		if accountOf(name) != account {
-			continue
-		}
-		t.settings++
-		t.held = 0
-		if gone {
-			t.valid, t.seen = 0, 0
-		}
-	}
-}
-
 // reborn notes that an engine begins where another has ended, by a kill or because it was told to.
 // mu is not held.
 func (w *world) reborn() {
@@ -292,23 +99,6 @@ func (w *world) reborn() {
 	for _, g := range w.grants {
 		g.delivered = 0
 	}
-}
-
-// reboot boots the host. Its wall clock, which did not see the suspends, is put right: to the
-// engine, which has only that clock to go by then, more time has passed than has.
-func (w *world) reboot() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.drift > 0 {
-		time.Sleep(w.drift)
-		w.drift = 0
-		clear(w.called)
-		for _, t := range w.names {
-			t.valid, t.held = 0, 0
-		}
-	}
-	w.boot++
-	w.bootAt = w.now()
 }
 
 // forgetValid notes that no value need be believed to be alive.
@@ -439,49 +229,6 @@ func (m *model) check(name string) {
 	m.w.violateNow("%s: %v, and everything is in order", name, err)
 }
 
-// watched is somebody who watches everything.
-type watched struct {
-	mu      sync.Mutex
-	state   map[string]State
-	changed map[string]bool
-	done    chan struct{}
-}
-
-func watchAll(e *Engine) *watched {
-	list, w := e.Watch("")
-	s := &watched{state: map[string]State{}, changed: map[string]bool{}, done: make(chan struct{})}
-	for _, l := range list {
-		s.state[l.Name] = l.State
-	}
-	go func() {
-		defer close(s.done)
-		for l := range w.Events() {
-			s.mu.Lock()
-			s.state[l.Name], s.changed[l.Name] = l.State, true
-			s.mu.Unlock()
-		}
-	}()
-	return s
-}
-
-// wait returns when the engine has ended the watch.
-func (s *watched) wait() { <-s.done }
-
-// check compares what the watcher was told with what is.
-func (s *watched) check(m *model) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for name, told := range s.state {
-		st, err := m.Status(name)
-		// What is let go is told as expired, and what then comes back begins as idle.
-		gone := told == Expired && (m.index.get(name) == nil || st.State == Idle)
-		if err != nil || !s.changed[name] || st.State == told || gone {
-			continue
-		}
-		m.w.violateNow("%s is %s, and watchers believe in %s", name, st.State, told)
-	}
-}
-
 // outcome sums up the run.
 func (m *model) outcome() outcome {
 	m.w.mu.Lock()
@@ -492,69 +239,4 @@ func (m *model) outcome() outcome {
 	}
 	o.faults, o.reads, o.lives, o.kills, o.lived = m.w.faults, m.reads, m.lives, m.kills, m.w.now()
 	return o
-}
-
-// setBack makes everything on disk look as if the wall clock had been set back since, to the time
-// by before the newest of it.
-func setBack(d *disk, by time.Duration) {
-	var newest time.Time
-	for r := range d.All(record.Credentials) {
-		if c, err := record.DecodeCredential(r); err == nil && c.Seen.Wall.After(newest) {
-			newest = c.Seen.Wall
-		}
-	}
-	if !newest.IsZero() {
-		by += time.Since(newest)
-	}
-	for _, table := range []record.Table{record.Credentials, record.Holds, record.Budgets, record.Grants, record.Codes} {
-		for r := range d.All(table) {
-			_ = d.Store.Put(context.Background(), later(r, by))
-		}
-	}
-}
-
-// later returns r as if the wall clock had been by further when it was written.
-func later(r record.Record, by time.Duration) record.Record {
-	move := func(ms ...*record.Moment) {
-		for _, m := range ms {
-			if !m.Wall.IsZero() {
-				m.Wall = m.Wall.Add(by)
-			}
-		}
-	}
-	at := func(ts ...*time.Time) {
-		for _, t := range ts {
-			if !t.IsZero() {
-				*t = t.Add(by)
-			}
-		}
-	}
-	switch r.Table {
-	case record.Credentials:
-		c, _ := record.DecodeCredential(r)
-		move(&c.Issued, &c.Seen, &c.End)
-		at(&c.Stamp)
-		return c.Encode()
-	case record.Holds:
-		h, _ := record.DecodeHold(r)
-		move(&h.Since, &h.Until)
-		return h.Encode()
-	case record.Budgets:
-		b, _ := record.DecodeBudget(r)
-		for i := range b.Slices {
-			move(&b.Slices[i].First, &b.Slices[i].Last)
-		}
-		return b.Encode()
-	case record.Grants:
-		g, _ := record.DecodeGrant(r)
-		at(&g.At) // Revoked is WeChat's
-		for i := range g.Earlier {
-			at(&g.Earlier[i].At)
-		}
-		return g.Encode()
-	default:
-		c, _ := record.DecodeCode(r)
-		move(&c.Until, &c.Next) // At is WeChat's
-		return c.Encode(r.Key)
-	}
 }

@@ -158,94 +158,6 @@ func TestAReadThatTheDiskRefusesSaysNothingOfIt(t *testing.T) {
 	})
 }
 
-func TestACodeThatWaitsForATicketIsExchangedWhenOneComes(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		p := newPlatform("wxa")
-		r := start(t, Config{Catalog: p.catalog()})
-		if err := r.Accept(t.Context(), platform, "code-of-wxa", time.Now(), time.Now().Add(time.Hour)); err != nil {
-			t.Fatal(err)
-		}
-		for range 20 { // it waits at whatever moment the ticket comes
-			time.Sleep(7 * time.Second)
-			if _, err := r.grants.live(customer("wxa", "refresh_token")); err == nil {
-				t.Fatal("exchanged without a ticket")
-			}
-		}
-		r.mustPush("ticket", time.Now())
-		time.Sleep(time.Second)
-		synctest.Wait()
-		g, err := r.grants.live(customer("wxa", "refresh_token"))
-		if err != nil || g.Value != "refresh-of-wxa" || g.Source != "event" {
-			t.Errorf("a second after the ticket: source %q, %v", g.Source, err)
-		}
-	})
-}
-
-// TestARevocationWithinTheSecondOfAnAuthorization: WeChat tells whole seconds, and a grant that was handed in
-// has a finer time.
-func TestARevocationWithinTheSecondOfAnAuthorization(t *testing.T) {
-	for _, tc := range []struct {
-		name    string
-		later   time.Duration // of the revocation after the second of the grant
-		revoked bool
-	}{
-		{"the same second", 0, true},
-		{"the second before", -time.Second, false},
-		{"the second after", time.Second, true},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			bubble(t, func(t *testing.T) {
-				p := newPlatform("wxa")
-				r := start(t, Config{Catalog: p.catalog()})
-				r.mustPush("ticket", time.Now())
-				time.Sleep(400 * time.Millisecond)
-				second := time.Now().Truncate(time.Second)
-				r.mustPut(customer("wxa", "refresh_token"), "refresh")
-				r.mustGet(customer("wxa", "access_token"))
-				if err := r.Revoke(t.Context(), customer("wxa", "refresh_token"), second.Add(tc.later)); err != nil {
-					t.Fatal(err)
-				}
-				_, err := r.get(customer("wxa", "access_token"))
-				if got := reason(err) == Reauth; got != tc.revoked {
-					t.Errorf("revoked: got %v, want %v", got, tc.revoked)
-				}
-				// Whoever hands a grant in after that means it.
-				r.mustPut(customer("wxa", "refresh_token"), "refresh-2")
-				r.mustGet(customer("wxa", "access_token"))
-			})
-		})
-	}
-}
-
-func TestAPreAuthCodeLeavesItsCredentialIdle(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		p := newPlatform()
-		r := start(t, Config{Catalog: p.catalog()})
-		r.mustPush("ticket", time.Now())
-		_, w := r.Watch(preAuth)
-		r.mustState(preAuth, Idle)
-		r.mustGet(preAuth)
-		r.mustState(preAuth, Idle)
-		for _, l := range r.List(preAuth) {
-			if l.State != Idle {
-				t.Errorf("listed as %s", l.State)
-			}
-		}
-		synctest.Wait()
-		for {
-			select {
-			case l := <-w.Events():
-				if l.State != Idle {
-					t.Errorf("watchers were told %s", l.State)
-				}
-				continue
-			default:
-			}
-			break
-		}
-	})
-}
-
 // TestPuttingWhatIsInForceIsDurableOrAnError: a grant that the disk has refused is in force, and putting it once
 // more promises more than that.
 func TestPuttingWhatIsInForceIsDurableOrAnError(t *testing.T) {
@@ -273,6 +185,49 @@ func TestPuttingWhatIsInForceIsDurableOrAnError(t *testing.T) {
 		kept, err := d.Get(record.Grants, grant)
 		if g, derr := record.DecodeGrant(kept); err != nil || derr != nil || g.Value != "refresh-of-wxa" {
 			t.Errorf("on disk: %v, %v, %v", g.Source, err, derr)
+		}
+	})
+}
+
+func TestDurableThenVisible(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		d := newDisk()
+		r := start(t, Config{Store: d, Catalog: specs(Spec{Name: app, Kind: StableToken, Fetcher: fresh(time.Hour)})})
+		d.gate = make(chan struct{})
+		got := make(chan string)
+		go func() { got <- r.mustGet(app) }()
+		time.Sleep(time.Hour / 2)
+		select {
+		case <-got:
+			t.Error("a value was answered before it was on disk")
+		default:
+		}
+		if _, ok := r.Cached([]byte(app)); ok {
+			t.Error("a value was visible before it was on disk")
+		}
+		close(d.gate)
+		<-got
+	})
+}
+
+func TestADiskThatRefusesStopsNoToken(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		d := newDisk()
+		d.fail(errors.New("no space left"))
+		r := start(t, Config{Store: d, Catalog: specs(Spec{Name: app, Kind: RotatingToken, Fetcher: fresh(time.Hour)})})
+		r.mustGet(app)
+		if s, _ := r.Status(app); s.Durable {
+			t.Error("Durable: got true, want false")
+		}
+		time.Sleep(time.Minute)
+		d.fail(nil)
+		time.Sleep(saveEvery + time.Second)
+		synctest.Wait()
+		if s, _ := r.Status(app); !s.Durable {
+			t.Error("Durable: got false, want true")
+		}
+		if !d.has(record.Credentials, app) {
+			t.Error("the value is not on disk")
 		}
 	})
 }

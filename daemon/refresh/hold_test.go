@@ -1,0 +1,125 @@
+package refresh
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"tokend/daemon/record"
+	"tokend/fetchers"
+)
+
+func TestAMistakeIsAskedSeldomAndRememberedOverRestarts(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		up := &upstream{answer: func(context.Context, fetchers.Ask, int) (fetchers.Token, error) {
+			return fetchers.Token{}, refusal(40125, fetchers.Misconfigured)
+		}}
+		d := newDisk()
+		spec := Spec{Name: app, Kind: StableToken, Fetcher: up, Settings: "secret-1"}
+		r := start(t, Config{Store: d, Catalog: specs(spec)})
+		for range 100 {
+			_, err := r.get(app)
+			e := mustReason(t, err, Refused)
+			if want := up.count(); want != 1 {
+				t.Fatalf("calls: got %d, want 1", want)
+			}
+			if e.RetryAfter <= 0 || e.RetryAfter > 5*time.Minute {
+				t.Fatalf("retry after: got %v", e.RetryAfter)
+			}
+		}
+		r.mustState(app, Held)
+		for range 100 { // a crash loop
+			r.stop()
+			time.Sleep(time.Second)
+			r = start(t, Config{Store: d, Catalog: specs(spec)})
+			_, err := r.get(app)
+			mustReason(t, err, Refused)
+		}
+		if n := up.count(); n != 1 {
+			t.Errorf("calls after 100 restarts: got %d, want 1", n)
+		}
+		time.Sleep(24 * time.Hour)
+		if n := up.count(); n > 30 {
+			t.Errorf("calls in a day: got %d, want one an hour", n)
+		}
+		before := up.count()
+		up.answers(func(context.Context, fetchers.Ask, int) (fetchers.Token, error) { return token("ok", time.Hour), nil })
+		spec.Settings = "secret-2"
+		r.SetCatalog(specs(spec))
+		if got := r.mustGet(app); got != "ok" {
+			t.Errorf("got %s", got)
+		}
+		if n := up.count() - before; n != 1 {
+			t.Errorf("calls after the mend: got %d, want 1", n)
+		}
+		if d.has(record.Holds, app) {
+			t.Error("the hold is still on disk")
+		}
+	})
+}
+
+func TestAnOperatorsRefreshLeavesAHold(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		up := &upstream{answer: func(_ context.Context, _ fetchers.Ask, n int) (fetchers.Token, error) {
+			if n == 1 {
+				return fetchers.Token{}, refusal(40164, fetchers.AddressRefused)
+			}
+			return token("ok", time.Hour), nil
+		}}
+		r := start(t, Config{Catalog: specs(Spec{Name: app, Kind: CorpToken, Fetcher: up})})
+		_, err := r.get(app)
+		mustReason(t, err, Refused)
+		v, err := r.Refresh(t.Context(), app)
+		if err != nil || v.Text != "ok" {
+			t.Fatalf("got %q, %v", string(v.Text), err)
+		}
+		r.mustState(app, Fresh)
+	})
+}
+
+func TestBusyIsRetriedBriefly(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		up := &upstream{answer: func(_ context.Context, _ fetchers.Ask, n int) (fetchers.Token, error) {
+			if n < 3 {
+				return fetchers.Token{}, refusal(-1, fetchers.Retry)
+			}
+			return token("ok", time.Hour), nil
+		}}
+		r := start(t, Config{Catalog: specs(Spec{Name: app, Kind: CorpToken, Fetcher: up})})
+		if got := r.mustGet(app); got != "ok" {
+			t.Errorf("got %s", got)
+		}
+		if n := up.count(); n != 3 {
+			t.Errorf("calls: got %d, want 3", n)
+		}
+		up.answers(func(context.Context, fetchers.Ask, int) (fetchers.Token, error) {
+			return fetchers.Token{}, refusal(-1, fetchers.Retry)
+		})
+		_, err := r.Reject(t.Context(), app, "ok")
+		mustReason(t, err, Refused)
+		if n := up.count(); n != 6 {
+			t.Errorf("calls: got %d, want 6: three tries, then a pause", n)
+		}
+	})
+}
+
+func TestADayQuotaWaitsForShanghaisMidnight(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		up := &upstream{answer: func(context.Context, fetchers.Ask, int) (fetchers.Token, error) {
+			return fetchers.Token{}, refusal(45009, fetchers.QuotaDay)
+		}}
+		r := start(t, Config{Catalog: specs(Spec{Name: app, Kind: RotatingToken, Fetcher: up})})
+		_, err := r.get(app)
+		e := mustReason(t, err, Limited)
+		// A bubble begins at midnight UTC: 08:00 in Shanghai.
+		if e.RetryAfter < 16*time.Hour || e.RetryAfter > 16*time.Hour+time.Minute {
+			t.Errorf("retry after: got %v, want 16h", e.RetryAfter)
+		}
+		time.Sleep(15 * time.Hour)
+		_, err = r.get(app)
+		mustReason(t, err, Limited)
+		if n := up.count(); n != 1 {
+			t.Errorf("calls: got %d, want 1", n)
+		}
+	})
+}

@@ -1,0 +1,48 @@
+package refresh
+
+import (
+	"sync"
+)
+
+// watched is somebody who watches everything.
+type watched struct {
+	mu      sync.Mutex
+	state   map[string]State
+	changed map[string]bool
+	done    chan struct{}
+}
+
+func watchAll(e *Engine) *watched {
+	list, w := e.Watch("")
+	s := &watched{state: map[string]State{}, changed: map[string]bool{}, done: make(chan struct{})}
+	for _, l := range list {
+		s.state[l.Name] = l.State
+	}
+	go func() {
+		defer close(s.done)
+		for l := range w.Events() {
+			s.mu.Lock()
+			s.state[l.Name], s.changed[l.Name] = l.State, true
+			s.mu.Unlock()
+		}
+	}()
+	return s
+}
+
+// wait returns when the engine has ended the watch.
+func (s *watched) wait() { <-s.done }
+
+// check compares what the watcher was told with what is.
+func (s *watched) check(m *model) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name, told := range s.state {
+		st, err := m.Status(name)
+		// What is let go is told as expired, and what then comes back begins as idle.
+		gone := told == Expired && (m.index.get(name) == nil || st.State == Idle)
+		if err != nil || !s.changed[name] || st.State == told || gone {
+			continue
+		}
+		m.w.violateNow("%s is %s, and watchers believe in %s", name, st.State, told)
+	}
+}

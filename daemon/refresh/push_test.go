@@ -1,0 +1,150 @@
+package refresh
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"tokend/fetchers"
+)
+
+func TestTheNewestPushedTicketIsKept(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		pushes []string // value@seconds relative to now
+		want   string
+		life   time.Duration
+	}{
+		{"in order", []string{"a@-20", "b@-10"}, "b", 12*time.Hour - 10*time.Second},
+		{"out of order", []string{"b@-10", "a@-20"}, "b", 12*time.Hour - 10*time.Second},
+		{"twice", []string{"b@-10", "b@-10"}, "b", 12*time.Hour - 10*time.Second},
+		{"the same second, another value", []string{"a@-10", "b@-10"}, "b", 12*time.Hour - 10*time.Second},
+		{"a replay of hours ago", []string{"b@-10", "a@-30000"}, "b", 12*time.Hour - 10*time.Second},
+		{"an old one on an empty store lives from its arrival", []string{"a@-3000"}, "a", 12 * time.Hour},
+		{"from the future counts as of now", []string{"a@86400", "b@5"}, "b", 12*time.Hour + 5*time.Second},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				p := newPlatform()
+				r := start(t, Config{Catalog: p.catalog()})
+				now := time.Now()
+				for _, push := range tc.pushes {
+					var at int
+					value, stamp, _ := strings.Cut(push, "@")
+					if _, err := fmt.Sscan(stamp, &at); err != nil {
+						t.Fatal(err)
+					}
+					r.mustPush(value, now.Add(time.Duration(at)*time.Second))
+				}
+				v, err := r.Get(t.Context(), verify)
+				if err != nil || string(v.Text) != tc.want || v.TTL != tc.life {
+					t.Errorf("got %q for %v, %v; want %q for %v", string(v.Text), v.TTL, err, tc.want, tc.life)
+				}
+				if n := p.component.count() + p.token.count(); n != 0 {
+					t.Errorf("calls because of a push: %d", n)
+				}
+			})
+		})
+	}
+}
+
+func TestAnAskThatWaitedForATicketGoesOnWhenItComes(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := newPlatform("wxa")
+		d := newDisk()
+		r := start(t, Config{Store: d, Catalog: p.catalog()})
+		r.mustPut(customer("wxa", "refresh_token"), "refresh")
+		r.mustState(verify, Waiting)
+		for range 20 {
+			_, err := r.get(customer("wxa", "access_token"))
+			mustReason(t, err, NoTicket)
+			time.Sleep(time.Second)
+		}
+		if n := p.component.count() + p.token.count(); n != 0 {
+			t.Errorf("calls without a ticket: %d", n)
+		}
+		r.mustPush("ticket", time.Now())
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if v, ok := r.Cached([]byte(customer("wxa", "access_token"))); !ok || v.Text != "tok-1" {
+			t.Errorf("a second after the push: got %q, %v", string(v.Text), ok)
+		}
+		calls := p.component.count() + p.token.count()
+		r.mustPush("ticket-2", time.Now())
+		time.Sleep(time.Minute)
+		if n := p.component.count() + p.token.count() - calls; n != 0 {
+			t.Errorf("a new ticket alone made %d calls", n)
+		}
+		// All of it is there after a kill.
+		r2 := start(t, Config{Store: d, Catalog: p.catalog()})
+		if got := r2.mustGet(verify); got != "ticket-2" {
+			t.Errorf("after a kill: got %s", got)
+		}
+		r2.mustGet(customer("wxa", "access_token"))
+		if n := p.component.count() + p.token.count() - calls; n != 0 {
+			t.Errorf("calls after a kill: %d", n)
+		}
+	})
+}
+
+func TestATicketExpiresAndItsAbsenceIsSaidAndMended(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := newPlatform()
+		r := start(t, Config{Catalog: p.catalog()})
+		r.mustPush("ticket", time.Now())
+		time.Sleep(31 * time.Minute)
+		synctest.Wait()
+		r.mustState(verify, Stale)
+		if n := p.nudges.Load(); n != 1 {
+			t.Errorf("after half an hour without a push: WeChat was asked %d times, want once", n)
+		}
+		time.Sleep(3 * time.Hour)
+		if n := p.nudges.Load(); n != 4 {
+			t.Errorf("after three more hours: asked %d times, want hourly", n)
+		}
+		time.Sleep(9 * time.Hour)
+		_, err := r.get(verify)
+		mustReason(t, err, NoTicket)
+		r.mustState(verify, Waiting)
+		if !strings.Contains(r.log(), "not pushed a ticket for too long") {
+			t.Error("the log does not say so")
+		}
+		r.mustPush("next", time.Now())
+		r.mustState(verify, Fresh)
+	})
+}
+
+func TestARefusedTicketIsNotSentTwice(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := newPlatform()
+		p.component.answers(func(_ context.Context, ask fetchers.Ask, _ int) (fetchers.Token, error) {
+			if ask.Parent == "good" {
+				return token("component", 2*time.Hour), nil
+			}
+			return fetchers.Token{}, refusal(61006, fetchers.NewTicket)
+		})
+		d := newDisk()
+		r := start(t, Config{Store: d, Catalog: p.catalog()})
+		r.mustPush("bad", time.Now())
+		for range 5 {
+			for range 10 {
+				_, err := r.get(component)
+				mustReason(t, err, NoTicket)
+			}
+			r.stop()
+			r = start(t, Config{Store: d, Catalog: p.catalog()})
+		}
+		time.Sleep(5 * time.Minute)
+		if n := p.component.count(); n != 1 {
+			t.Errorf("calls with a refused ticket: got %d, want 1", n)
+		}
+		r.mustPush("good", time.Now())
+		time.Sleep(time.Second)
+		if got := r.mustGet(component); got != "component" {
+			t.Errorf("got %s", got)
+		}
+	})
+}

@@ -1,0 +1,58 @@
+package refresh
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"tokend/fetchers"
+)
+
+func TestWatchersHearOfEveryChangeInOrder(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		up := fresh(2 * time.Hour)
+		r := start(t, Config{Catalog: specs(Spec{Name: app, Kind: StableToken, Fetcher: up}, Spec{Name: "work/ww1/1/access_token", Kind: CorpToken, Fetcher: fresh(time.Hour)})})
+		list, w := r.Watch("official")
+		defer w.Close()
+		if len(list) != 1 || list[0].State != Idle {
+			t.Fatalf("snapshot: got %+v", list)
+		}
+		r.mustGet("work/ww1/1/access_token")
+		r.mustGet(app)
+		expect := func(want State) {
+			t.Helper()
+			select {
+			case l := <-w.Events():
+				if l.Name != app || l.State != want {
+					t.Errorf("event: got %+v, want %s", l, want)
+				}
+			case <-time.After(3 * time.Hour):
+				t.Errorf("no event, want %s", want)
+			}
+		}
+		expect(Fresh)
+		up.answers(func(context.Context, fetchers.Ask, int) (fetchers.Token, error) { return fetchers.Token{}, away() })
+		expect(Stale)
+		expect(Expired)
+		up.answers(func(context.Context, fetchers.Ask, int) (fetchers.Token, error) { return token("back", time.Hour), nil })
+		expect(Fresh)
+	})
+}
+
+func TestASlowWatcherIsClosed(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var ws watchers
+		w := ws.add("")
+		for range backlog + 1 {
+			ws.tell(Listing{Name: "x"})
+		}
+		n := 0
+		for range w.Events() {
+			n++
+		}
+		if n != backlog {
+			t.Errorf("events before the close: got %d, want %d", n, backlog)
+		}
+		w.Close()
+	})
+}
