@@ -33,6 +33,7 @@ func (a *accepting) succeeded() {
 // failed returns how long to wait before trying again after err, and whether the log has to be told of it.
 func (a *accepting) failed(err error) (pause time.Duration, say bool) {
 	say, a.short = !a.short, true
+	a.spares.lookAgain()
 	if exhausted(err) && a.spares.release() {
 		return 0, say
 	}

@@ -57,10 +57,10 @@ func (l *loop) acceptAgain() {
 func (l *loop) admit(fd int) {
 	s := l.server
 	m := l.newMember(fd)
-	peer, u, err := s.judge(&m.wire, l.accepting.spares)
+	at, err := s.judge(&m.wire, l.accepting.spares)
 	switch {
 	case err == nil:
-		l.take(m, peer, u)
+		l.take(m, at)
 		if next := m.session.greet(); next != more {
 			l.lend(m, next)
 			return
@@ -71,9 +71,12 @@ func (l *loop) admit(fd int) {
 		}
 	case errors.Is(err, errTooMany) && s.mayTurnAway():
 		m.turned = true
-		l.take(m, peer, u)
+		l.take(m, at)
 		l.lendTo(m, func() error { return s.turnAway(&m.conn) })
 	case errors.Is(err, errTooMany), errors.Is(err, errSpent):
+		if s.maySaySpent(err) {
+			l.start(s.saySpent)
+		}
 		dismissBriefly(&m.wire)
 		l.accepting.spares.refill()
 	default:
@@ -94,9 +97,10 @@ func (l *loop) newMember(fd int) *member {
 }
 
 // take makes m one of the members.
-func (l *loop) take(m *member, peer Peer, u *user) {
+func (l *loop) take(m *member, at seat) {
 	name := m.session.lastName[:0]
-	m.session = session{server: l.server, peer: peer, user: u, lastName: name}
+	m.session = session{server: l.server, peer: at.peer, user: at.user, lastName: name}
+	m.spares = at.spares
 	m.conn.server, m.conn.nc, m.conn.session, m.conn.borrowed = l.server, &m.wire, &m.session, true
 	if l.server.cfg.Peer == nil {
 		m.session.late = &m.wire
@@ -111,7 +115,7 @@ func (l *loop) take(m *member, peer Peer, u *user) {
 
 // end closes m. err says why, see ordinary.
 func (l *loop) end(m *member, err error) {
-	s, u := l.server, m.session.user
+	s := l.server
 	l.members[m.wire.fd] = nil
 	l.open--
 	l.alarms.drop(&m.alarm)
@@ -119,7 +123,7 @@ func (l *loop) end(m *member, err error) {
 	if m.turned {
 		s.turnaways.Add(-1)
 	} else {
-		s.leave(u)
+		s.leave(seat{user: m.session.user, spares: m.spares})
 	}
 	s.closed(&m.conn, err)
 	if !m.kept && len(l.idle) < idleKept {

@@ -41,9 +41,11 @@
 // long (LIST, STATS) is paid for by the time it took.
 //
 // Root and the daemon's own user are operators: none of this binds them, and their connections take
-// nobody's place. A quarter of the process's descriptors is left to them and to the rest of
-// the daemon; should all be in use, a few spares are given up to see whose connection
-// waits, and an operator's is kept. What no program can share out is the kernel's queue of a
+// nobody's place. Of the process's descriptors a quarter is left to them and to the rest of
+// the daemon, and the last 24 (spares.go) whatever the numbers say: 8 of these are for operators, and with 16 the daemon fetches and
+// stores while connections have all the others. At the very end four more operators are served, in the place of
+// spares held for that, and whoever comes then is answered BUSY. Should all descriptors be in use all the same, a spare is given up to see whose
+// connection waits, and an operator's is kept. What no program can share out is the kernel's queue of a
 // socket: who connects in a loop can keep it full, and others have to try again. A second
 // socket, for operators alone, has a queue of its own; Serve may be called for both.
 //

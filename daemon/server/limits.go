@@ -3,7 +3,6 @@ package server
 import (
 	"math"
 	"sync/atomic"
-	"syscall"
 	"time"
 )
 
@@ -32,7 +31,7 @@ var (
 	actLines    = rate{each: time.Second, burst: 60}             // for each user
 	denialLines = rate{each: 10 * time.Second, burst: 20}        // for each user
 	allLines    = rate{each: 20 * time.Millisecond, burst: 2000} // for all users together
-	warnLines   = rate{each: time.Minute, burst: 1}              // for each user
+	warnLines   = rate{each: time.Minute, burst: 1}              // for each user, or cause
 )
 
 // deafAfter is how long a peer may read nothing before it counts as one that has stopped
@@ -109,14 +108,4 @@ func (u *user) bound(limit int) int32 {
 		return math.MaxInt32
 	}
 	return int32(limit)
-}
-
-// roomFor is how many connections there may be of limit: a quarter of the descriptors that the process
-// may have are left to operators, the store and calls upstream.
-func roomFor(limit int) int {
-	var descriptors syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &descriptors); err != nil {
-		return limit
-	}
-	return max(1, min(limit, int(min(descriptors.Cur, math.MaxInt32))/4*3))
 }

@@ -14,6 +14,7 @@ type member struct {
 	wire    wire
 	session session // conn's
 	alarm   alarm
+	spares  *spares // see seat
 
 	inSet  bool // the poller knows of it
 	lent   bool // to a goroutine

@@ -35,6 +35,7 @@ type Server struct {
 	outs    sync.Pool     // of *[]byte, empty: room for replies
 	backups gauge         // being made or sent
 	open    atomic.Int64  // connections being served, operators' among them
+	spent   bucket        // of lines that say that descriptors are running out
 	faults  atomic.Uint32 // the number of the last fault: what ties a reply to the log
 
 	// turnaways are connections that are being told, at leisure, that there are too many.
@@ -131,21 +132,24 @@ func (s *Server) dismiss(conns *conns, handled <-chan struct{}) {
 // the next one is accepted, so that what is refused never holds more than a descriptor or
 // two however fast it comes; nothing that it does waits for anybody.
 func (s *Server) admit(ctx context.Context, nc net.Conn, conns *conns, spares *spares, start func(func())) {
-	peer, u, err := s.judge(nc, spares)
+	seat, err := s.judge(nc, spares)
 	switch {
 	case err == nil:
 		start(func() {
-			defer s.leave(u)
-			s.handle(ctx, newConn(s, nc, peer, u), conns)
+			defer s.leave(seat)
+			s.handle(ctx, newConn(s, nc, seat.peer, seat.user), conns)
 		})
 	case errors.Is(err, errTooMany) && s.mayTurnAway():
 		start(func() {
 			defer s.turnaways.Add(-1)
-			c := newConn(s, nc, peer, u)
+			c := newConn(s, nc, seat.peer, seat.user)
 			defer c.close()
 			s.closed(c, s.host(c, conns, func() error { return s.turnAway(c) }))
 		})
 	case errors.Is(err, errTooMany), errors.Is(err, errSpent):
+		if s.maySaySpent(err) {
+			s.saySpent()
+		}
 		dismissBriefly(nc)
 		spares.refill()
 	default:
@@ -158,28 +162,66 @@ func (s *Server) notKnown(err error) {
 	s.log.Warn("connection refused: its peer is not known", "error", err)
 }
 
-// judge decides whether nc is served. If it is, u has one connection more, until leave. Otherwise the error
+// seat is a connection's place among those that are served.
+type seat struct {
+	peer   Peer
+	user   *user
+	spares *spares // whose place it has; nil for none
+}
+
+// judge decides whether nc is served. If it is, the seat is taken until leave. Otherwise the error
 // is errTooMany, or errSpent, or says why its peer is not known.
-func (s *Server) judge(nc net.Conn, spares *spares) (peer Peer, u *user, err error) {
-	if peer, err = s.cfg.peer(nc); err != nil {
-		return peer, nil, err
+func (s *Server) judge(nc net.Conn, spares *spares) (seat, error) {
+	peer, err := s.cfg.peer(nc)
+	if err != nil {
+		return seat{}, err
 	}
+	left := spares.left(descriptorOf(nc))
 	u, ok := s.users.enter(peer.UID, s.room)
-	if !ok {
+	at := seat{peer: peer, user: u}
+	switch {
+	case !ok:
 		u.stats.failed(errTooMany.Code)
-		return peer, u, errTooMany
+		if left < ownFiles+operatorFiles {
+			return at, errSpent
+		}
+		return at, errTooMany
+	case !u.operator:
+		ok = left >= ownFiles+operatorFiles && spares.refill() // the spares are for operators
+	case left >= ownFiles:
+		spares.refill()
+	default:
+		if ok = spares.lend(); ok {
+			at.spares = spares
+		}
 	}
-	if !spares.refill() && !u.operator { // the spares are for operators
+	if !ok {
 		s.users.leave(u)
-		return peer, u, errSpent
+		u.stats.failed(errTooMany.Code)
+		return at, errSpent
 	}
 	s.open.Add(1)
-	return peer, u, nil
+	return at, nil
+}
+
+// errSpent says that the descriptors that are left are for others: for operators, or for the daemon itself.
+var errSpent = errors.New("too few descriptors")
+
+// maySaySpent reports whether the log is to say that connections are refused because of err.
+func (s *Server) maySaySpent(err error) bool {
+	return errors.Is(err, errSpent) && s.spent.allow(s.clock(), warnLines)
+}
+
+func (s *Server) saySpent() {
+	s.log.Warn("connections are refused, too few descriptors are left: raise the limit (LimitNOFILE=)", "limit", descriptors())
 }
 
 // leave ends what judge has begun.
-func (s *Server) leave(u *user) {
-	s.users.leave(u)
+func (s *Server) leave(at seat) {
+	if at.spares != nil {
+		at.spares.leave()
+	}
+	s.users.leave(at.user)
 	s.open.Add(-1)
 }
 

@@ -182,6 +182,8 @@ func (w *wire) abort() {
 // Close closes the descriptor.
 func (w *wire) Close() error { return os.NewSyscallError("close", closeSocket(w.fd)) }
 
+func (w *wire) descriptor() int { return w.fd }
+
 // peer asks the kernel who is at the other end, but for its groups: a client that connects for one
 // request should not have to pay for what few rules want to know.
 func (w *wire) peer() (Peer, error) { return socketUser(w.fd) }
