@@ -81,11 +81,14 @@ func TestReadmes(t *testing.T) {
 	}
 }
 
+// documents are the texts that speak of commands and files.
+var documents = []string{"README.md", "README.zh-CN.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"}
+
 // TestLinks holds that every file that a text links to is there.
 func TestLinks(t *testing.T) {
-	for _, name := range []string{"README.md", "README.zh-CN.md", "CHANGELOG.md", "CONTRIBUTING.md"} {
+	for _, name := range documents {
 		for _, m := range link.FindAllStringSubmatch(readText(t, name), -1) {
-			if strings.Contains(m[1], "://") {
+			if strings.Contains(m[1], "://") || strings.HasPrefix(m[1], "#") {
 				continue
 			}
 			if _, err := os.Stat(filepath.Join(repository, m[1])); err != nil {
@@ -117,7 +120,7 @@ func TestCommandLines(t *testing.T) {
 		return append(lines, codeSpan.FindAllString(codeBlock.ReplaceAllString(text, ""), -1)...)
 	}
 	texts := map[string][]string{}
-	for _, name := range []string{"README.md", "README.zh-CN.md", "CHANGELOG.md", "CONTRIBUTING.md"} {
+	for _, name := range documents {
 		texts[name] = shown(readText(t, name))
 	}
 	for _, name := range []string{"systemd/tokend.service", "systemd/test-boot", "systemd/tokend.toml", "Makefile"} {

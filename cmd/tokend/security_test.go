@@ -1,0 +1,130 @@
+package main
+
+import (
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// SECURITY.md names tests, rounds of faults and fuzz targets. These tests hold that what it names is there, and
+// that it names what there is.
+
+var (
+	namedTest  = regexp.MustCompile("`([a-z/]+): ((?:Test|Fuzz)[A-Za-z0-9]+)`")
+	namedRound = regexp.MustCompile("`\\.ci/faults ([a-z-]+)`")
+	namedGoal  = regexp.MustCompile("`make ([a-z]+)`")
+)
+
+// functions returns the names of the tests and fuzz targets in each directory of the repository.
+func functions(t *testing.T) map[string][]string {
+	t.Helper()
+	found := map[string][]string{}
+	declared := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)[A-Za-z0-9]+)\([a-z]+ \*testing\.[TF]\)`)
+	err := filepath.WalkDir(repository, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && d.Name() != ".." && strings.HasPrefix(d.Name(), "."):
+			return fs.SkipDir
+		case !strings.HasSuffix(path, "_test.go"):
+			return nil
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		dir, err := filepath.Rel(repository, filepath.Dir(path))
+		for _, m := range declared.FindAllSubmatch(b, -1) {
+			found[filepath.ToSlash(dir)] = append(found[filepath.ToSlash(dir)], string(m[1]))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+func TestSecurityNamesTestsThatExist(t *testing.T) {
+	text, all := readText(t, "SECURITY.md"), functions(t)
+	named := namedTest.FindAllStringSubmatch(text, -1)
+	if len(named) < 50 {
+		t.Errorf("only %d tests are named", len(named))
+	}
+	for _, m := range named {
+		if !slices.Contains(all[m[1]], m[2]) {
+			t.Errorf("SECURITY.md names %s of %s, which is not there", m[2], m[1])
+		}
+	}
+	for dir, names := range all {
+		for _, name := range names {
+			if !strings.HasPrefix(name, "Fuzz") {
+				continue
+			}
+			if !strings.Contains(text, "`"+dir+": "+name+"`") {
+				t.Errorf("SECURITY.md lacks %s of %s", name, dir)
+			}
+			corpus, err := os.ReadDir(filepath.Join(repository, dir, "testdata", "fuzz", name))
+			if err != nil || len(corpus) == 0 {
+				t.Errorf("%s of %s has no corpus: %v", name, dir, err)
+			}
+		}
+	}
+	if left := regexp.MustCompile(`@[a-zA-Z-]+@`).FindAllString(text, -1); len(left) > 0 {
+		t.Errorf("SECURITY.md has places without a figure: %q", left)
+	}
+}
+
+func TestSecurityNamesRoundsThatRun(t *testing.T) {
+	text, all := readText(t, "SECURITY.md"), functions(t)
+	cmd := exec.Command("bash", ".ci/faults", "-l")
+	cmd.Dir = repository
+	out, err := cmd.Output()
+	if err != nil {
+		t.Skipf("SKIPPED: bash: %v", err)
+	}
+	rounds := map[string]bool{}
+	for line := range strings.Lines(string(out)) {
+		f := strings.Fields(line)
+		if len(f) != 4 {
+			t.Fatalf("a round of %d fields: %s", len(f), line)
+		}
+		name, dir, test, flags := f[0], strings.TrimPrefix(f[1], "./"), f[2], f[3]
+		rounds[name] = true
+		if !strings.Contains(text, "`.ci/faults "+name+"`") {
+			t.Errorf("SECURITY.md lacks the round %s", name)
+		}
+		prefix, many := strings.CutSuffix(test, "*")
+		if !slices.ContainsFunc(all[dir], func(n string) bool { return n == test || many && strings.HasPrefix(n, prefix) }) {
+			t.Errorf("the round %s runs %s of %s, which is not there", name, test, dir)
+		}
+		flag, _, _ := strings.Cut(strings.TrimPrefix(flags, "-"), "=")
+		if flag == "count" {
+			continue // go test's own
+		}
+		defined := regexp.MustCompile(`= flag\.[A-Z][A-Za-z0-9]*\("` + regexp.QuoteMeta(flag) + `"`)
+		files, err := filepath.Glob(filepath.Join(repository, dir, "*_test.go"))
+		if err != nil || !slices.ContainsFunc(files, func(path string) bool {
+			b, err := os.ReadFile(path)
+			return err == nil && defined.Match(b)
+		}) {
+			t.Errorf("the round %s has the flag %s, which %s does not know", name, flags, dir)
+		}
+	}
+	for _, m := range namedRound.FindAllStringSubmatch(text, -1) {
+		if !rounds[m[1]] {
+			t.Errorf("SECURITY.md names the round %s, which is not there", m[1])
+		}
+	}
+	makefile := readText(t, "Makefile")
+	for _, m := range namedGoal.FindAllStringSubmatch(text, -1) {
+		if !strings.Contains(makefile, "\n"+m[1]+":") {
+			t.Errorf("SECURITY.md names make %s, which is not there", m[1])
+		}
+	}
+}
