@@ -21,8 +21,9 @@ type catalog struct {
 
 // platform is what has customers.
 type platform interface {
-	// customer returns the spec of a customer's credential; false for a word that is none.
-	customer(child, word string) (refresh.Spec, bool)
+	// customer returns the spec of the credential called name: the word of the customer child. It
+	// returns false for a word that is none.
+	customer(name, child, word string) (refresh.Spec, bool)
 
 	// dependants returns the words of what lives by a customer's grant.
 	dependants() []string
@@ -78,12 +79,23 @@ type owner struct {
 	path     string // the name without its last segment
 	pays     string // whose quota is shared by several accounts: the corp of an app
 	settings string
+
+	// whole is the name of the one credential that it is made for; empty where it is made for all. The
+	// engine keeps it, and there may be a million.
+	whole string
+}
+
+func (o owner) name(word string) string {
+	if o.whole != "" {
+		return o.whole
+	}
+	return o.path + "/" + word
 }
 
 // root returns the spec of a credential that needs no other.
 func (o owner) root(word string, kind refresh.Kind, f refresh.Fetcher) refresh.Spec {
 	return refresh.Spec{
-		Name:     o.path + "/" + word,
+		Name:     o.name(word),
 		Kind:     kind,
 		Account:  o.path,
 		Owner:    o.pays,
@@ -108,7 +120,7 @@ func (c *catalog) Lookup(name string) (refresh.Spec, error) {
 	}
 	if path, child, word, ok := splitCustomer(name); ok {
 		if p, ok := c.platforms[path]; ok {
-			if s, ok := p.customer(child, word); ok {
+			if s, ok := p.customer(name, child, word); ok {
 				return s, nil
 			}
 		}

@@ -41,9 +41,9 @@ func (p component) token() string { return p.path + "/component_access_token" }
 
 func (p component) grant(child string) string { return p.path + "/" + child + "/refresh_token" }
 
-func (p component) customer(child, word string) (refresh.Spec, bool) {
+func (p component) customer(name, child, word string) (refresh.Spec, bool) {
 	path := p.path + "/" + child
-	o := owner{path: path, pays: path, settings: p.settings}
+	o := owner{path: path, pays: path, settings: p.settings, whole: name}
 	var s refresh.Spec
 	switch word {
 	case "access_token":

@@ -15,6 +15,7 @@ import (
 
 	"tokend/daemon/boot"
 	"tokend/daemon/config"
+	"tokend/daemon/footprint"
 	"tokend/daemon/inbox"
 	"tokend/daemon/refresh"
 	"tokend/daemon/server"
@@ -165,6 +166,10 @@ func (d *Daemon) Run(ctx context.Context) error {
 	engineCtx, stopEngine := context.WithCancel(context.WithoutCancel(ctx))
 	var engine errgroup.Group
 	engine.Go(func() error { return d.engine.Run(engineCtx) })
+	engine.Go(func() error {
+		footprint.Keep(engineCtx)
+		return nil
+	})
 
 	sockets, socketsCtx := errgroup.WithContext(ctx)
 	for _, ln := range d.listeners {

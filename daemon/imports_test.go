@@ -26,10 +26,11 @@ var (
 	// rooms may import of this module what is named here, and any library. Every package that is not
 	// in standardOnly is one of them, but for the programs, which put together what they like.
 	rooms = map[string][]string{
-		"tokend/daemon": {"tokend/daemon/boot", "tokend/daemon/config", "tokend/daemon/inbox", "tokend/daemon/refresh", "tokend/daemon/server", "tokend/daemon/store",
+		"tokend/daemon": {"tokend/daemon/boot", "tokend/daemon/config", "tokend/daemon/footprint", "tokend/daemon/inbox", "tokend/daemon/refresh", "tokend/daemon/server", "tokend/daemon/store",
 			"tokend/daemon/web", "tokend/fetchers", "tokend/fetchers/secret"},
 		"tokend/daemon/boot":           nil,
 		"tokend/daemon/config":         {"tokend/fetchers/secret"},
+		"tokend/daemon/footprint":      nil,
 		"tokend/daemon/inbox":          {"tokend/daemon/refresh", "tokend/fetchers", "tokend/fetchers/secret"},
 		"tokend/daemon/refresh":        {"tokend/daemon/clock", "tokend/daemon/record", "tokend/fetchers", "tokend/fetchers/secret"},
 		"tokend/daemon/server":         {"tokend/daemon/refresh", "tokend/fetchers/secret", "tokend/protocol"},

@@ -41,9 +41,9 @@ func (s suite) token() string { return s.path + "/suite_access_token" }
 
 func (s suite) grant(child string) string { return s.path + "/" + child + "/permanent_code" }
 
-func (s suite) customer(child, word string) (refresh.Spec, bool) {
+func (s suite) customer(name, child, word string) (refresh.Spec, bool) {
 	path := s.path + "/" + child
-	o := owner{path: path, pays: path, settings: s.settings}
+	o := owner{path: path, pays: path, settings: s.settings, whole: name}
 	var spec refresh.Spec
 	switch word {
 	case "access_token":

@@ -1,0 +1,23 @@
+// Package footprint keeps the process small: it decides how much garbage may gather before it is
+// collected, and gives back what loading took. It knows nothing of what is in memory.
+//
+// # How much garbage
+//
+// Go lets as much garbage gather as there is live data ([debug.SetGCPercent] 100). That is right for
+// a small daemon, of some MB. One with a hundred thousand credentials has 80 MB that
+// live for hours, and makes little garbage: doubling it would be for nothing. One with a million has
+// 800 MB, each collection takes some tenths of a second of a processor, and readers would feel it if
+// it came often. So the room for garbage is 8 MiB, or live²/GiB where that is more, and never more
+// than live:
+//
+//	live     room     percent
+//	4 MiB    4 MiB    100
+//	80 MiB   8 MiB    10
+//	800 MiB  625 MiB  78
+//
+// The square has a reason: what a collection costs grows with live, and how fast garbage comes does too,
+// as every credential is refreshed; with room that grows as their product collecting takes the same
+// small part of a processor at any size.
+//
+// GOGC in the environment is an operator's word, and nothing is decided then.
+package footprint
