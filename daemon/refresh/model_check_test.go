@@ -2,6 +2,8 @@ package refresh
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"testing/synctest"
 	"time"
 
@@ -171,8 +173,8 @@ func (m *model) heal() {
 	m.handle.left = -1
 	m.w.note("the weather clears")
 	m.w.mu.Unlock()
-	for account, gone := range m.missing {
-		if gone {
+	for _, account := range slices.Sorted(maps.Keys(m.missing)) {
+		if m.missing[account] {
 			m.do(step{verb: "catalog", name: account + "/", arg: 1}, true)
 		}
 	}

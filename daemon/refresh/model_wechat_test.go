@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -167,9 +169,8 @@ func (w *world) fault(t *truth, ask fetchers.Ask, r *rand.Rand) error {
 func (s source) Exchange(ctx context.Context, _, code secret.Text) (fetchers.Authorization, error) {
 	w := s.w
 	w.mu.Lock()
-	n := len(w.called["codes"])
-	w.called["codes"] = append(w.called["codes"], w.now())
-	r := w.chance(string(code), n)
+	w.called[string(code)] = append(w.called[string(code)], w.now())
+	r := w.chance(string(code), len(w.called[string(code)]))
 	came := w.now()
 	sick := w.sick && r.IntN(100) < w.weight
 	w.mu.Unlock()
@@ -214,7 +215,8 @@ func (s source) Page(context.Context, secret.Text, int, int) (fetchers.Authorize
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
 	var page fetchers.AuthorizerPage
-	for path, g := range s.w.grants {
+	for _, path := range slices.Sorted(maps.Keys(s.w.grants)) {
+		g := s.w.grants[path]
 		if child, ok := strings.CutPrefix(path, platform+"/"); ok && g.authorised {
 			s.w.freeing(path)
 			page.Authorizers = append(page.Authorizers, fetchers.ListedAuthorizer{AppID: child, RefreshToken: grantValue(path, g.gen)})
