@@ -2,11 +2,13 @@ package refresh
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"testing"
 	"time"
 
 	"tokend/fetchers"
+	"tokend/fetchers/secret"
 )
 
 func TestARejectedValueIsReplacedOnce(t *testing.T) {
@@ -100,5 +102,39 @@ func TestAClientThatRejectsEverythingIsStopped(t *testing.T) {
 		if limited == 0 {
 			t.Error("no rejection was refused")
 		}
+	})
+}
+
+// TestARejectionNeverForces: twenty forced refreshes a day are an operator's, and a program that rejects all it
+// gets would spend them in ten minutes.
+func TestARejectionNeverForces(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		forced := 0
+		up := &upstream{answer: func(_ context.Context, ask fetchers.Ask, n int) (fetchers.Token, error) {
+			if ask.Force {
+				forced++
+				return token(fmt.Sprintf("forced-%d", forced), 2*time.Hour), nil
+			}
+			return token("same", 2*time.Hour), nil
+		}}
+		r := start(t, Config{Catalog: specs(Spec{Name: app, Kind: StableToken, Fetcher: up})})
+		for range 24 * 60 {
+			v := r.mustGet(app)
+			if got, err := r.Reject(t.Context(), app, secret.Text(v)); err == nil && string(got.Text) != v {
+				t.Fatalf("got %s in place of %s", string(got.Text), v)
+			}
+			time.Sleep(time.Minute)
+		}
+		if forced != 0 {
+			t.Errorf("%d forced refreshes", forced)
+		}
+		for i := range 20 { // all twenty are still there
+			if _, err := r.Refresh(t.Context(), app); err != nil {
+				t.Fatalf("forced refresh %d: %v", i+1, err)
+			}
+			time.Sleep(30 * time.Second)
+		}
+		_, err := r.Refresh(t.Context(), app)
+		mustReason(t, err, Limited)
 	})
 }
