@@ -117,8 +117,8 @@ func TestClocksThatAreSetOverARestart(t *testing.T) {
 				if got := up.count(); got != tc.calls {
 					t.Errorf("calls in the first minute: got %d, want %d", got, tc.calls)
 				}
-				if up.most > 8 {
-					t.Errorf("calls at once: got %d, want 8 at most", up.most)
+				if got := up.atOnce(); got > 8 {
+					t.Errorf("calls at once: got %d, want 8 at most", got)
 				}
 				for range 4 * 60 {
 					name := fmt.Sprintf("work/ww%d/7/access_token", n/2)
@@ -127,7 +127,7 @@ func TestClocksThatAreSetOverARestart(t *testing.T) {
 					}
 					time.Sleep(time.Minute)
 				}
-				if got := busiest(up.times, time.Minute); got > n+n/2 {
+				if got := up.within(time.Minute); got > n+n/2 {
 					t.Errorf("calls within a minute: got %d", got)
 				}
 			})
@@ -164,8 +164,8 @@ func TestASuspendIsNoStorm(t *testing.T) {
 			if got := up.count(); got != n {
 				t.Errorf("calls after a suspend: got %d, want %d", got, n)
 			}
-			if up.most > 8 {
-				t.Errorf("calls at once: got %d, want 8 at most", up.most)
+			if got := up.atOnce(); got > 8 {
+				t.Errorf("calls at once: got %d, want 8 at most", got)
 			}
 		}
 	})

@@ -54,6 +54,20 @@ func (u *upstream) count() int {
 	return u.calls
 }
 
+// atOnce returns how many calls were under way at once, at most.
+func (u *upstream) atOnce() int {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.most
+}
+
+// within returns how many calls were made within one window, where most were.
+func (u *upstream) within(window time.Duration) int {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return busiest(u.times, window)
+}
+
 func (u *upstream) answers(f func(ctx context.Context, ask fetchers.Ask, n int) (fetchers.Token, error)) {
 	u.mu.Lock()
 	defer u.mu.Unlock()

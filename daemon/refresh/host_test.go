@@ -63,7 +63,7 @@ func TestFaultyCallsStayBelowWeComsBlock(t *testing.T) {
 			r.mustGet(app) // another host
 			time.Sleep(time.Minute)
 		}
-		if n := busiest(wrong.times, time.Hour); n > 1500 || n < 1000 {
+		if n := wrong.within(time.Hour); n > 1500 || n < 1000 {
 			t.Errorf("faulty calls within an hour: got %d, want 1000 to 1500", n)
 		}
 		if limited == 0 {
@@ -88,7 +88,7 @@ func TestThoseInOrderGoOnWhenManyFail(t *testing.T) {
 			time.Sleep(time.Minute)
 		}
 		synctest.Wait()
-		if n := busiest(wrong.times, time.Hour); n > 1500 {
+		if n := wrong.within(time.Hour); n > 1500 {
 			t.Errorf("faulty calls within an hour: got %d, want 1500 at most", n)
 		}
 	})

@@ -41,16 +41,8 @@ func TestCallsThatTheDiskRefusesToCountStayWithinTheQuota(t *testing.T) {
 		if served := live(50 * time.Minute); served < 30 {
 			t.Errorf("served %d times in an hour", served)
 		}
-		for i, at := range up.times {
-			within := 0
-			for _, other := range up.times[i:] {
-				if other.Sub(at) < time.Hour {
-					within++
-				}
-			}
-			if within > quota {
-				t.Fatalf("%d calls within an hour, want %d at most", within, quota)
-			}
+		if got := up.within(time.Hour); got > quota {
+			t.Errorf("%d calls within an hour, want %d at most", got, quota)
 		}
 	})
 }
