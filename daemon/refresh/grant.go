@@ -300,16 +300,15 @@ func authorised(g *record.Grant) time.Time {
 // tolerance is how far a message's own time may be from the host's.
 const tolerance = 10 * time.Minute
 
-// list returns the grants under prefix, in no order. A grant that was taken back is
+// appendList appends the grants under prefix to all, in no order. A grant that was taken back is
 // listed as held: only the customer can end that.
-func (g *grants) list(prefix string) []Listing {
-	var all []Listing
+func (g *grants) appendList(all []Listing, prefix string) []Listing {
 	for r, err := range g.store.All(record.Grants) {
 		if err != nil || !strings.HasPrefix(r.Key, prefix) {
 			continue
 		}
 		l := Listing{Name: r.Key, State: Fresh}
-		if grant, err := record.DecodeGrant(r); err == nil && !grant.Live() {
+		if live, err := record.LiveGrant(r); err == nil && !live {
 			l.State = Held
 		}
 		all = append(all, l)

@@ -2,6 +2,7 @@ package refresh
 
 import (
 	"hash/maphash"
+	"strings"
 	"sync"
 	"sync/atomic"
 )
@@ -87,22 +88,45 @@ func (x *index) remove(en *entry) {
 }
 
 // all returns the entries there are, in no order.
-func (x *index) all() []*entry {
-	var all []*entry
+func (x *index) all() []*entry { return x.under("") }
+
+// under returns those whose names begin with prefix.
+func (x *index) under(prefix string) []*entry {
+	n := 0
 	for i := range x.shards {
-		all = x.shards[i].appendTo(all)
+		n += x.shards[i].count(prefix)
+	}
+	all := make([]*entry, 0, n)
+	for i := range x.shards {
+		all = x.shards[i].appendTo(all, prefix)
 	}
 	return all
 }
 
-func (s *shard) appendTo(all []*entry) []*entry {
+func (s *shard) appendTo(all []*entry, prefix string) []*entry {
 	slots := s.load()
 	for i := range slots {
-		if en := slots[i].Load(); en != nil && en != removed {
+		if en := slots[i].Load(); en != nil && en != removed && strings.HasPrefix(en.name, prefix) {
 			all = append(all, en)
 		}
 	}
 	return all
+}
+
+// count returns how many entries appendTo would append. It may be wrong by what is being added.
+func (s *shard) count(prefix string) (n int) {
+	if prefix == "" {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.live
+	}
+	slots := s.load()
+	for i := range slots {
+		if en := slots[i].Load(); en != nil && en != removed && strings.HasPrefix(en.name, prefix) {
+			n++
+		}
+	}
+	return n
 }
 
 func (s *shard) load() []atomic.Pointer[entry] {
@@ -142,7 +166,7 @@ func (s *shard) insert(h uint64, en *entry) {
 // rebuild makes room: a table of twice as many slots as there are entries at least, without those
 // removed. Readers go on in the old one meanwhile. s.mu is held.
 func (s *shard) rebuild(x *index) {
-	all := s.appendTo(make([]*entry, 0, s.live))
+	all := s.appendTo(make([]*entry, 0, s.live), "")
 	size := 4
 	for size < 2*(len(all)+1) {
 		size *= 2

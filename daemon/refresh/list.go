@@ -11,11 +11,11 @@ import (
 // what the catalog knows besides.
 func (e *Engine) List(prefix string) []Listing {
 	now := e.clock.Now()
-	var all []Listing
-	for _, en := range e.index.all() {
-		if !strings.HasPrefix(en.name, prefix) {
-			continue
-		}
+	entries := e.index.under(prefix)
+	// A large platform has as many grants as entries, or more: one slice for all of it, because
+	// those that grow leave twice of it behind.
+	all := make([]Listing, 0, 2*len(entries)+8)
+	for _, en := range entries {
 		en.mu.Lock()
 		if en.gone == nil {
 			all = append(all, en.listingLocked(now))
@@ -27,7 +27,7 @@ func (e *Engine) List(prefix string) []Listing {
 			all = append(all, Listing{Name: name, State: Idle})
 		}
 	}
-	all = append(all, e.grants.list(prefix)...)
+	all = e.grants.appendList(all, prefix)
 	slices.SortFunc(all, func(a, b Listing) int { return cmp.Compare(a.Name, b.Name) })
 	// A name that was first asked for between the two loops stands there twice.
 	return slices.CompactFunc(all, func(a, b Listing) bool { return a.Name == b.Name })

@@ -3,7 +3,6 @@ package refresh
 import (
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"tokend/daemon/clock"
@@ -13,29 +12,21 @@ import (
 // load makes an entry of everything that the store has kept and the catalog
 // knows. It returns what could not be read.
 func (e *Engine) load() []error {
-	l := loading{e: e, now: e.clock.Now(), latest: time.Now().Add(slack)}
-	// The largest tables, side by side: nothing answers before they are read.
-	var reading sync.WaitGroup
-	reading.Go(l.readGrants)
-	l.readValues()
 	holds, errs := all(e.cfg.Store, record.Holds, record.DecodeHold)
 	budgets, berrs := all(e.cfg.Store, record.Budgets, record.DecodeBudget)
-	reading.Wait()
-	errs = slices.Concat(l.errs, errs, berrs)
-
-	e.turned = l.turned || turnedBack(l.latest, holds, budgets)
+	limit := time.Now().Add(slack)
+	e.turned = turnedBack(limit, holds, budgets)
+	l := e.readValues(limit)
+	if l.turned && !e.turned {
+		// Seldom enough: what was believed of the values is forgotten, and they are read again.
+		e.turned, e.index = true, newIndex()
+		l = e.readValues(limit)
+	}
 	if e.turned {
 		e.log.Warn("the wall clock stands before what was written last: every value is fetched anew")
 	}
-	stray := e.loadBudgets(budgets)
-	for _, v := range l.values {
-		useless, err := l.loadValue(v)
-		if err != nil {
-			errs = append(errs, err)
-		} else if useless {
-			stray = append(stray, record.Record{Table: record.Credentials, Key: v.name})
-		}
-	}
+	errs = slices.Concat(l.errs, errs, berrs)
+	stray := append(e.loadBudgets(budgets), l.useless...)
 	for _, h := range holds {
 		if e.loadHold(h) {
 			stray = append(stray, record.Record{Table: record.Holds, Key: h.Name})

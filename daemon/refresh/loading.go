@@ -4,39 +4,67 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"sync"
 	"time"
 
 	"tokend/daemon/clock"
 	"tokend/daemon/record"
 )
 
-// loading is what load knows until all is read. A large platform's records are read in one pass, and
-// nothing is kept of them that an entry does not need.
+// loading is the way of the values from the store into entries. It goes on in two goroutines, because
+// nothing is answered before it is done: the one reads, the other makes entries of what it is handed. A
+// large platform's records are read in one pass, and nothing is kept of them that an entry does not
+// need.
 type loading struct {
-	e      *Engine
-	now    clock.Instant
-	latest time.Time // no record has been written later than this, unless the wall clock was set
+	e     *Engine
+	now   clock.Instant
+	limit time.Time // no record has been written later than this, unless the wall clock was set
+	read  chan []keptValue
 
-	values  []keptValue
-	foreign []dated // values of another boot
-	turned  bool    // a value was written later than latest
+	// The reader's, until it has ended.
+	turned  bool    // a value was written later than limit
+	foreign []dated // what was written in another boot
 	errs    []error
 
-	// usable are the hashes of the names of the grants that can be used, and of those that cannot be
-	// read. Of a million names no two have the same, but for one case in 30 million.
-	seed   maphash.Seed
-	usable map[uint64]struct{}
+	// The maker's, until it has ended. usable are the hashes of the names of the grants that can be
+	// used, and of those that cannot be read. Of a million names no two have the same, but for one
+	// case in 30 million.
+	seed    maphash.Seed
+	usable  map[uint64]struct{}
+	useless []record.Record
+	faults  []error
 }
 
-// keptValue is a value that was kept. In a million of them there must be nothing that load does not need.
+// keptValue is a value that was kept.
 type keptValue struct {
-	name    string
-	c       *credential
-	foreign bool // by another boot's clock
+	name string
+	c    *credential
 }
 
-// readValues reads what was kept of values.
-func (l *loading) readValues() {
+const (
+	// handful is how many values the reader hands over at a time.
+	handful = 512
+
+	// ahead is how many handfuls it may be ahead: it begins while the grants are still being read, and what
+	// waits is what there will be in entries anyway.
+	ahead = 1024
+)
+
+// readValues makes an entry of every value that was kept and is of use. limit is about now.
+func (e *Engine) readValues(limit time.Time) *loading {
+	l := &loading{e: e, now: e.clock.Now(), limit: limit, read: make(chan []keptValue, ahead)}
+	var making sync.WaitGroup
+	making.Go(l.make)
+	l.readAll()
+	making.Wait()
+	l.errs = append(l.errs, l.faults...)
+	return l
+}
+
+// readAll hands over what the store has kept of values.
+func (l *loading) readAll() {
+	defer close(l.read)
+	var next []keptValue
 	for r, err := range l.e.cfg.Store.All(record.Credentials) {
 		var v record.Credential
 		if err == nil {
@@ -46,12 +74,33 @@ func (l *loading) readValues() {
 			l.errs = append(l.errs, fmt.Errorf("%s %s: %w", record.Credentials, r.Key, err))
 			continue
 		}
-		foreign := v.Boot == "" || v.Boot != l.e.cfg.Boot
-		l.values = append(l.values, keptValue{v.Name, l.e.kept(v), foreign})
 		if v.Boot != l.e.cfg.Boot && l.e.cfg.Boot != "" {
 			l.foreign = append(l.foreign, dated{record.Credentials, v.Name})
 		}
-		l.turned = l.turned || v.Issued.Wall.After(l.latest) || v.Seen.Wall.After(l.latest)
+		l.turned = l.turned || v.Issued.Wall.After(l.limit) || v.Seen.Wall.After(l.limit)
+		if next == nil {
+			next = make([]keptValue, 0, handful)
+		}
+		if next = append(next, keptValue{v.Name, l.e.kept(v)}); len(next) == handful {
+			l.read <- next
+			next = nil
+		}
+	}
+	l.read <- next
+}
+
+// make makes entries of what is handed over.
+func (l *loading) make() {
+	l.readGrants()
+	for values := range l.read {
+		for _, v := range values {
+			useless, err := l.loadValue(v)
+			if err != nil {
+				l.faults = append(l.faults, err)
+			} else if useless {
+				l.useless = append(l.useless, record.Record{Table: record.Credentials, Key: v.name})
+			}
+		}
 	}
 }
 
@@ -72,9 +121,6 @@ func (l *loading) readGrants() {
 
 // loadValue takes over a value, and reports whether it is of no use.
 func (l *loading) loadValue(v keptValue) (useless bool, err error) {
-	if l.e.turned && v.foreign {
-		v.c.end = min(v.c.end, l.now) // see Engine.kept
-	}
 	spec, err := l.e.lookup(v.name)
 	if of, ok := errors.AsType[*Error](err); ok {
 		return of.Reason == NotFound, nil
