@@ -290,10 +290,16 @@ func (c *conn) readToEnd(last bool) bool {
 			return true
 		}
 		room := c.in.spare()
+		if len(room) == 0 && last {
+			room = make([]byte, 1) // whatever it is, it ends the session
+		}
 		if len(room) == 0 {
 			break // the rest stays with the kernel until the job is done
 		}
 		n, err := c.nc.Read(room)
+		if last && n > 0 {
+			return true
+		}
 		c.in.add(n)
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			return false

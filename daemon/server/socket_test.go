@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"os"
@@ -167,6 +168,35 @@ func trySocketHalfClosedWatcherIsStillTold(t *testing.T, d driver) {
 	c.want(c.line(), "CHANGED "+cold+" fresh 1")
 	c.Close()
 	eventually(t, "the connection is closed", func() bool { return s.open.Load() == 0 })
+}
+
+// Whatever a watcher says ends the watch, QUIT too, whenever it says it.
+func TestSocketWatcherThatSpeaksIsClosed(t *testing.T) {
+	overBoth(t, func(t *testing.T, d driver) {
+		path, s, _ := d.startSocket(t, Config{})
+		for _, said := range []string{"QUIT\n", "PING\n", "x"} {
+			for _, later := range []bool{false, true} {
+				c := dialSocket(t, path)
+				if later {
+					c.want(c.ask("WATCH %s", cold), "OK 1")
+				} else {
+					c.send("WATCH " + cold + "\n" + said)
+					c.want(c.line(), "OK 1")
+				}
+				c.want(c.line(), cold+" idle -")
+				if later {
+					c.send(said)
+				}
+				if err := c.Conn.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
+					t.Fatal(err)
+				}
+				if b, err := io.ReadAll(c.Conn); len(b) > 0 || errors.Is(err, os.ErrDeadlineExceeded) {
+					t.Errorf("%q, later %t: got %q, %v, want the end", said, later, b, err)
+				}
+			}
+		}
+		eventually(t, "all is given back", func() bool { return s.open.Load() == 0 })
+	})
 }
 
 func TestSocketOverlongLine(t *testing.T) { overBoth(t, trySocketOverlongLine) }
