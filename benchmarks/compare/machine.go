@@ -1,0 +1,137 @@
+//go:build linux
+
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// serverCore and loadCore are the processors that servers and the load generator have for
+// themselves.
+const serverCore, loadCore = 0, 1
+
+// pinned says to this program, started again, that it has its processor.
+const pinned = "TOKEND_COMPARE_PINNED"
+
+// pinSelf puts this program and what it starts on the load generator's processor: it starts itself
+// again there, since threads that run already would stay where they are.
+func pinSelf() error {
+	if os.Getenv(pinned) != "" {
+		return nil
+	}
+	if runtime.NumCPU() < 2 {
+		return fmt.Errorf("two processors are needed, one for a server and one for the load; there is %d", runtime.NumCPU())
+	}
+	runtime.LockOSThread()
+	if err := affinity(loadCore); err != nil {
+		return err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	return unix.Exec(self, os.Args, append(os.Environ(), pinned+"=1"))
+}
+
+// affinity binds the calling thread, and what it starts, to processors.
+func affinity(cores ...int) error {
+	var set unix.CPUSet
+	for _, core := range cores {
+		set.Set(core)
+	}
+	if err := unix.SchedSetaffinity(0, &set); err != nil {
+		return fmt.Errorf("processors %v cannot be had: %w", cores, err)
+	}
+	return nil
+}
+
+// build builds what is measured, and finds what it is measured against.
+func (c *comparison) build(ctx context.Context) error {
+	for program, pkg := range map[*string]string{&c.tokend: "./cmd/tokend", &c.fill: "./benchmarks/fill"} {
+		*program = c.path(filepath.Base(pkg))
+		// Without cgo, as make build does it.
+		cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", *program, pkg)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("%s: %w\n%s", pkg, err, out)
+		}
+	}
+	if path, err := exec.LookPath("redis-server"); err == nil {
+		c.redis = path
+	} else {
+		fmt.Fprintln(c.stderr, "compare: there is no redis-server: rows against Redis are missing (Debian: apt install redis-server)")
+	}
+	cc, err := exec.LookPath("cc")
+	if err != nil {
+		fmt.Fprintln(c.stderr, "compare: there is no cc: rows against the echo are missing (Debian: apt install gcc libc6-dev)")
+		return nil
+	}
+	echo := c.path("echo")
+	if out, err := exec.CommandContext(ctx, cc, "-O2", "-o", echo, "benchmarks/echo.c").CombinedOutput(); err != nil {
+		fmt.Fprintf(c.stderr, "compare: the echo does not compile: rows against it are missing\n%s", out)
+		return nil
+	}
+	c.echo = echo
+	return nil
+}
+
+// machine describes where this runs, a line for each thing.
+func machine(redis string) []string {
+	var u unix.Utsname
+	kernel := "an unknown kernel"
+	if unix.Uname(&u) == nil {
+		kernel = "Linux " + unix.ByteSliceToString(u.Release[:])
+	}
+	var memory unix.Sysinfo_t
+	_ = unix.Sysinfo(&memory) // says 0 where it fails
+	lines := []string{
+		fmt.Sprintf("machine   %d processors (%s), %d GB", cores(), processor(), (memory.Totalram*uint64(memory.Unit)+1<<29)>>30),
+		fmt.Sprintf("kernel    %s", kernel),
+		fmt.Sprintf("go        %s", runtime.Version()),
+	}
+	if redis != "" {
+		lines = append(lines, "redis     "+firstLine(redis, "--version"))
+	}
+	if out, err := exec.Command("git", "describe", "--always", "--dirty", "--tags").Output(); err == nil {
+		lines = append(lines, "tokend    "+strings.TrimSpace(string(out)))
+	}
+	return lines
+}
+
+// cores counts processors, whether or not this program may use them.
+func cores() int {
+	found, _ := filepath.Glob("/sys/devices/system/cpu/cpu[0-9]*")
+	return max(len(found), runtime.NumCPU())
+}
+
+func processor() string {
+	f, err := os.Open("/proc/cpuinfo")
+	if err != nil {
+		return "unknown"
+	}
+	defer f.Close()
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		if key, value, _ := strings.Cut(lines.Text(), ":"); strings.TrimSpace(key) == "model name" {
+			return strings.TrimSpace(value)
+		}
+	}
+	return runtime.GOARCH
+}
+
+func firstLine(program string, args ...string) string {
+	out, err := exec.Command(program, args...).Output()
+	if err != nil {
+		return "unknown"
+	}
+	line, _, _ := strings.Cut(string(out), "\n")
+	return line
+}

@@ -1,0 +1,147 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, "compare:", err)
+		os.Exit(1)
+	}
+}
+
+// part is one of the things that are measured.
+type part struct {
+	name  string
+	about string
+	run   func(*comparison, context.Context) error
+}
+
+var parts = []part{
+	{"socket", "throughput, latency and CPU on the socket, beside Redis and the echo", (*comparison).socket},
+	{"guarded", "the same with access rules, sealing and HTTP", (*comparison).guarded},
+	{"memory", "memory, start and idling, over the number of credentials", (*comparison).memory},
+	{"writers", "64 durable writers", (*comparison).writers},
+	{"disk", "what twenty rewrites leave on disk", (*comparison).disk},
+	{"million", "latency with many credentials, while they are being refreshed", (*comparison).million},
+	{"outage", "10 000 due in one minute after an outage", (*comparison).outage},
+	{"allocations", "what a hit allocates", (*comparison).allocations},
+	{"plots", "throughput and latency over the number of connections", (*comparison).sweep},
+}
+
+// comparison is one run of the whole.
+type comparison struct {
+	quick  bool
+	dir    string // holds sockets, states and logs; removed at the end
+	stdout io.Writer
+	stderr io.Writer
+
+	rows rows
+	data data
+
+	tokend, fill, echo, redis string // programs; empty for what is not installed
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
+	c := &comparison{stdout: stdout, stderr: stderr}
+	f := flag.NewFlagSet("compare", flag.ContinueOnError)
+	f.SetOutput(stderr)
+	f.BoolVar(&c.quick, "quick", false, "fewer turns, and a tenth of the credentials")
+	only := f.String("only", "", "a `list`, with commas, of the parts to run: "+partNames())
+	out := f.String("out", "", "write what was measured to `FILE`, from which benchmarks/plot draws")
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	wanted, err := choose(*only)
+	if err != nil {
+		return err
+	}
+	if err := pinSelf(); err != nil {
+		return err
+	}
+	if c.dir, err = os.MkdirTemp("", "cmp"); err != nil { // short, for the sockets in it
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(c.dir)) }()
+	if err := os.Chmod(c.dir, 0o755); err != nil { // other users are to reach the sockets
+		return err
+	}
+	if err := c.build(ctx); err != nil {
+		return err
+	}
+	began := time.Now()
+	c.data.Machine = machine(c.redis)
+	c.data.Quick = c.quick
+	fmt.Fprintf(stdout, "%s\n\n", strings.Join(c.data.Machine, "\n"))
+	for _, p := range wanted {
+		fmt.Fprintf(stderr, "%s: %s\n", p.name, p.about)
+		begun := time.Now()
+		if err := p.run(c, ctx); err != nil {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			c.rows.missing(p.name, err)
+		}
+		fmt.Fprintf(stderr, "%s: %s\n", p.name, time.Since(begun).Round(time.Second))
+	}
+	c.data.Rows = c.rows
+	if err := c.rows.print(stdout); err != nil {
+		return err
+	}
+	fmt.Fprintf(stdout, "\n%s in all\n", time.Since(began).Round(time.Second))
+	if *out != "" {
+		return c.data.write(*out)
+	}
+	return nil
+}
+
+func partNames() string {
+	var names []string
+	for _, p := range parts {
+		names = append(names, p.name)
+	}
+	return strings.Join(names, ", ")
+}
+
+// choose returns the parts of a list; all for an empty one.
+func choose(list string) ([]part, error) {
+	if list == "" {
+		return parts, nil
+	}
+	var chosen []part
+	for name := range strings.SplitSeq(list, ",") {
+		i := slices.IndexFunc(parts, func(p part) bool { return p.name == name })
+		if i < 0 {
+			return nil, fmt.Errorf("there is no part %q: there are %s", name, partNames())
+		}
+		chosen = append(chosen, parts[i])
+	}
+	return chosen, nil
+}
+
+// path returns a path for a file of this run.
+func (c *comparison) path(name string) string { return filepath.Join(c.dir, name) }
+
+// pick returns one of two numbers, turns or seconds: the first for a whole run, the second for a quick one.
+func pick[T any](c *comparison, whole, quick T) T {
+	if c.quick {
+		return quick
+	}
+	return whole
+}

@@ -1,0 +1,287 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// contender is a server that takes its turns.
+type contender struct {
+	name    string
+	dialect string
+	process *process
+}
+
+// load is one shape of load.
+type load struct {
+	name string
+	args []string
+}
+
+// shapes are those of the table.
+var shapes = []load{
+	{"50", []string{"--connections", "50"}},
+	{"512", []string{"--connections", "512"}},
+	{"50x16", []string{"--connections", "50", "--pipeline", "16"}},
+	{"connect50", []string{"--connections", "50", "--connect"}},
+	{"connect1", []string{"--connections", "1", "--connect"}},
+}
+
+// results are shots by load, server and turn.
+type results map[string]map[string][]shot
+
+// turns has all contenders carry all loads in turns, each turn in another order.
+func (c *comparison) turns(ctx context.Context, n int, seconds string, s *state, all []contender, loads []load, users []uint32) (results, error) {
+	r := results{}
+	for turn := range n {
+		for _, l := range loads {
+			for i := range all {
+				one := all[(i+turn)%len(all)]
+				got, err := c.shoot(ctx, one.process, s, one.dialect, users, append([]string{"--seconds", seconds, "--warm-up", "200ms"}, l.args...)...)
+				if err != nil {
+					return nil, err
+				}
+				if r[l.name] == nil {
+					r[l.name] = map[string][]shot{}
+				}
+				r[l.name][one.name] = append(r[l.name][one.name], got)
+			}
+		}
+	}
+	return r, nil
+}
+
+// ratio is the median of the turns' ratios of a figure of one server to that of another.
+func (r results) ratio(load, one, other string, of func(shot) float64) float64 {
+	var ratios []float64
+	for i, a := range r[load][one] {
+		if b := of(r[load][other][i]); b > 0 {
+			ratios = append(ratios, of(a)/b)
+		}
+	}
+	return median(ratios)
+}
+
+// middle is the median of a figure.
+func (r results) middle(load, name string, of func(shot) float64) float64 {
+	var all []float64
+	for _, s := range r[load][name] {
+		all = append(all, of(s))
+	}
+	return median(all)
+}
+
+func rate(s shot) float64 { return s.Rate }
+func p99(s shot) float64  { return s.P99 }
+func cpu(s shot) float64  { return s.CPU }
+func own(s shot) float64  { return 100 * s.Own / s.Time }
+
+// contenders starts tokend, Redis and the echo, as far as they are there, over one set of names.
+func (c *comparison) contenders(ctx context.Context, s *state) (all []contender, stop func(), err error) {
+	stop = func() {
+		for _, one := range all {
+			one.process.stop()
+		}
+	}
+	add := func(name, dialect string, p *process, err error) error {
+		if err == nil {
+			all = append(all, contender{name, dialect, p})
+		}
+		return err
+	}
+	p, err := c.serve(s)
+	if err = add("tokend", "tokend", p, err); err != nil {
+		return nil, nil, err
+	}
+	if c.redis != "" {
+		p, err := c.startRedis("redis", "--appendonly", "no")
+		if err = add("redis", "redis", p, err); err == nil {
+			err = fillRedis(ctx, p, s)
+		}
+		if err != nil {
+			stop()
+			return nil, nil, err
+		}
+	}
+	if c.echo != "" {
+		p, err := c.startEcho()
+		if err = add("echo", "tokend", p, err); err != nil {
+			stop()
+			return nil, nil, err
+		}
+	}
+	return all, stop, nil
+}
+
+// socket measures what the socket allows.
+func (c *comparison) socket(ctx context.Context) error {
+	s, err := c.newState(ctx, "socket", 10_000, "")
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	all, stop, err := c.contenders(ctx, s)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	r, err := c.turns(ctx, pick(c, 7, 3), pick(c, "1", "0.7"), s, all, shapes, nil)
+	if err != nil {
+		return err
+	}
+	absolute := func(load string) string {
+		var words []string
+		for _, one := range all {
+			words = append(words, fmt.Sprintf("%s %.0fk/s", one.name, r.middle(load, one.name, rate)/1000))
+		}
+		return strings.Join(words, ", ")
+	}
+	if c.redis == "" {
+		c.rows.missing("ratios to Redis", errNoRedis)
+	} else {
+		times := func(figure, load string, least, aim float64) {
+			c.rows.atLeast(figure, r.ratio(load, "tokend", "redis", rate), least, aim, "x", absolute(load))
+		}
+		times("throughput, 50 connections", "50", 1.15, 1.35)
+		times("throughput, 512 connections", "512", 1.25, 1.50)
+		times("throughput, 50 connections, 16 together", "50x16", 1.5, 2.0)
+	}
+	if c.echo == "" {
+		c.rows.missing("part of the echo reached", errors.New("there is no C compiler"))
+	} else {
+		c.rows.atLeast("part of the echo reached, 50 connections", r.ratio("50", "tokend", "echo", rate), 0.75, 0.90, "x",
+			fmt.Sprintf("generator at %.0f %% of a core with the echo, %.0f %% with tokend", r.middle("50", "echo", own), r.middle("50", "tokend", own)))
+	}
+	if c.redis == "" {
+		return nil
+	}
+	c.rows.atMost("server CPU a request, 50 connections", r.ratio("50", "tokend", "redis", cpu), 0.85, 0.75, "x",
+		fmt.Sprintf("tokend %.2f us, redis %.2f us", r.middle("50", "tokend", cpu), r.middle("50", "redis", cpu)))
+	c.rows.atMost("p99, 50 connections", r.ratio("50", "tokend", "redis", p99), 1.15, 0.90, "x",
+		fmt.Sprintf("tokend %.0f us, redis %.0f us", r.middle("50", "tokend", p99), r.middle("50", "redis", p99)))
+	c.rows.atLeast("connect, GET, close: 50 at once", r.ratio("connect50", "tokend", "redis", rate), 1.10, 1.25, "x", absolute("connect50"))
+	c.rows.atLeast("connect, GET, close: one after another", r.ratio("connect1", "tokend", "redis", rate), 1.0, 1.15, "x", absolute("connect1"))
+	return nil
+}
+
+// strangers returns users of this host that are neither root nor anybody in particular.
+func strangers(n int) (uids []uint32, names []string) {
+	text, err := os.ReadFile("/etc/passwd")
+	if err != nil {
+		return nil, nil
+	}
+	for line := range strings.Lines(string(text)) {
+		fields := strings.Split(line, ":")
+		if len(fields) < 3 || len(uids) == n {
+			continue
+		}
+		if uid, err := strconv.ParseUint(fields[2], 10, 32); err == nil && uid > 0 {
+			uids, names = append(uids, uint32(uid)), append(names, strconv.Quote(fields[0]))
+		}
+	}
+	return uids, names
+}
+
+// guarded measures what access rules, sealing and HTTP cost: with users whom the rules bind, of
+// whom one alone would be held to its share of requests.
+func (c *comparison) guarded(ctx context.Context) error {
+	const users = 5
+	uids, names := strangers(users)
+	if os.Geteuid() != 0 || len(uids) < users {
+		return errors.New("only root can ask as other users")
+	}
+	bare, err := c.newState(ctx, "bare", 10_000, "")
+	if err != nil {
+		return err
+	}
+	defer bare.close()
+	full, err := c.newState(ctx, "full", 10_000, "", "-key", c.path("key"))
+	if err != nil {
+		return err
+	}
+	defer full.close()
+	address, err := freeAddress()
+	if err != nil {
+		return err
+	}
+	tables := fmt.Sprintf("\n[http]\nlisten = %q\n", address)
+	for _, patterns := range []string{`"work/*", "official_account/*/jsapi_ticket"`, `"mini_program/*"`, `"open_platform/*/access_token"`} {
+		tables += fmt.Sprintf("\n[[access]]\nusers = [%s]\nnames = [%s]\nverbs = [\"GET\", \"REJECT\"]\n", strings.Join(names, ", "), patterns)
+	}
+	if err := errors.Join(bare.open(""), full.open(tables)); err != nil {
+		return err
+	}
+	var all []contender
+	for name, s := range map[string]*state{"bare": bare, "guarded": full} {
+		p, err := c.serve(s)
+		if err != nil {
+			return err
+		}
+		defer p.stop()
+		all = append(all, contender{name, "tokend", p})
+	}
+	loads := []load{
+		{"50", []string{"--connections", "10"}},
+		{"connect50", []string{"--connections", "10", "--connect"}},
+	}
+	// A file of names that every user can read.
+	if err := os.Chmod(bare.names, 0o644); err != nil {
+		return err
+	}
+	r, err := c.turns(ctx, pick(c, 7, 3), pick(c, "1", "0.7"), bare, all, loads, uids)
+	if err != nil {
+		return err
+	}
+	row := func(figure, load string, of func(shot) float64, unit string) {
+		worse := 100 * (1/r.ratio(load, "guarded", "bare", rate) - 1)
+		note := fmt.Sprintf("%d users; %.0fk/s of %.0fk/s", users, r.middle(load, "guarded", rate)/1000, r.middle(load, "bare", rate)/1000)
+		if unit == "cpu" {
+			worse = 100 * (r.ratio(load, "guarded", "bare", cpu) - 1)
+			note = fmt.Sprintf("%.2f us instead of %.2f us", r.middle(load, "guarded", cpu), r.middle(load, "bare", cpu))
+		}
+		c.rows.atMost(figure, worse, 10, 3, " %", note)
+	}
+	row("rules, sealing, HTTP: throughput lost, 50 connections", "50", rate, "")
+	row("rules, sealing, HTTP: CPU a request added", "50", cpu, "cpu")
+	row("rules, sealing, HTTP: connect, GET, close lost", "connect50", rate, "")
+	return nil
+}
+
+// sweep measures rate and latency over the number of connections, for the plots.
+func (c *comparison) sweep(ctx context.Context) error {
+	s, err := c.newState(ctx, "sweep", 10_000, "")
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	all, stop, err := c.contenders(ctx, s)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	numbers := []int{1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000}
+	var loads []load
+	for _, n := range numbers {
+		loads = append(loads, load{fmt.Sprint(n), []string{"--connections", fmt.Sprint(n)}})
+	}
+	r, err := c.turns(ctx, pick(c, 3, 1), "0.5", s, all, loads, nil)
+	if err != nil {
+		return err
+	}
+	for _, one := range all {
+		for _, n := range numbers {
+			load := fmt.Sprint(n)
+			c.data.Connections = append(c.data.Connections, point{
+				Server: one.name, Connections: n, Rate: r.middle(load, one.name, rate),
+				P50: r.middle(load, one.name, func(s shot) float64 { return s.P50 }), P99: r.middle(load, one.name, p99),
+			})
+		}
+	}
+	return nil
+}

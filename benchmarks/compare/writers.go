@@ -1,0 +1,74 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"tokend/benchmarks/generator"
+)
+
+// writers compares 64 durable writers: PUTs of customers' grants, each a new value, against SETs of
+// the same size that Redis syncs. tokend does more for each: a grant is synced in its journal and in the
+// store, and the one before is kept.
+func (c *comparison) writers(ctx context.Context) error {
+	if c.redis == "" {
+		return errNoRedis
+	}
+	s, err := c.newState(ctx, "writers", 10_000, "", "-used", "1")
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	ours, err := c.serve(s)
+	if err != nil {
+		return err
+	}
+	defer ours.stop()
+	theirs, err := c.startRedis("always", "--appendonly", "yes", "--appendfsync", "always")
+	if err != nil {
+		return err
+	}
+	defer theirs.stop()
+	platform := s.first[:strings.LastIndex(strings.TrimSuffix(s.first, "/access_token"), "/")]
+	seconds := pick(c, 2*time.Second, time.Second)
+	round := 0
+	write := func(p *process, d generator.Dialect) (float64, error) {
+		round++
+		var r generator.Requests
+		for i := range 300_000 {
+			name := fmt.Sprintf("%s/wxwriter%06d/refresh_token", platform, i%10_000)
+			r.Add(func(b []byte) []byte {
+				return d.AppendSet(b, name, fmt.Sprintf("refreshtoken@@@%030d-%05d-%06d", 0, round, i))
+			})
+		}
+		result, err := generator.Run(ctx, generator.Plan{
+			Socket: p.socket, Dialect: d, Requests: &r, InTurn: true, Connections: 64, Duration: seconds, WarmUp: 200 * time.Millisecond,
+		})
+		if err == nil && result.Failed() > 0 {
+			err = fmt.Errorf("%v: %d of %d refused: %v", d, result.Failed(), result.Replies, result.Refused)
+		}
+		if err != nil {
+			return 0, err
+		}
+		return result.Rate(), nil
+	}
+	var ratios, our, their []float64
+	for range pick(c, 5, 3) {
+		a, err := write(ours, generator.Tokend)
+		if err != nil {
+			return err
+		}
+		b, err := write(theirs, generator.Redis)
+		if err != nil {
+			return err
+		}
+		ratios, our, their = append(ratios, a/b), append(our, a), append(their, b)
+	}
+	c.rows.atLeast("64 durable writers", median(ratios), 0.8, 1.0, "x",
+		fmt.Sprintf("PUT of grants, in journal and store, %.0f/s; SET with appendfsync always %.0f/s", median(our), median(their)))
+	return nil
+}
