@@ -15,10 +15,10 @@ STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # In this order: what is quick to fail first, the whole of go test last.
 CHECKS = format vet fix modules texts staticcheck build man units race fuzz demo boot test
 
-.PHONY: help check faults install $(CHECKS) lint clean
+.PHONY: help check faults bench-compare bench-docs install $(CHECKS) lint clean
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 22
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 22
 
 build: ## bin/tokend, static
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/tokend ./cmd/tokend
@@ -43,6 +43,14 @@ demo: ## the whole thing in one command
 
 faults: ## every long round of faults that SECURITY.md names (root; half an hour)
 	@.ci/faults
+
+bench-compare: ## beside Redis and a bare echo, in 11 minutes; QUICK=-quick: in 4
+	$(GO) run ./benchmarks/compare $(QUICK)
+
+bench-docs: ## the same, and what docs/ shows of it
+	@mkdir -p docs
+	$(GO) run ./benchmarks/compare -out docs/benchmarks.json >docs/benchmarks.txt
+	$(GO) run ./benchmarks/plot docs/benchmarks.json docs
 
 lint: format vet fix modules texts staticcheck man units ## everything that looks and does not run
 
