@@ -33,7 +33,7 @@ const (
 
 	// pollPast is how long before the end of that minute it is asked for again: soon enough for
 	// readers not to wait, and late enough for an hour of it to stay within the quotas of tickets.
-	pollPast = 10 * time.Second
+	pollPast = 5 * time.Second
 
 	// known is the longest gap between the last sight of an old value and the
 	// first of a new one after which the new one's age still counts as known.

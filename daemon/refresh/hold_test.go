@@ -123,3 +123,54 @@ func TestADayQuotaWaitsForShanghaisMidnight(t *testing.T) {
 		}
 	})
 }
+
+// TestADayQuotaThatIsSpentJustBeforeMidnight: WeChat's clock need not show the new day when the host's does.
+func TestADayQuotaThatIsSpentJustBeforeMidnight(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		up := &upstream{answer: func(context.Context, fetchers.Ask, int) (fetchers.Token, error) {
+			return fetchers.Token{}, refusal(45009, fetchers.QuotaDay)
+		}}
+		r := start(t, Config{Catalog: specs(Spec{Name: app, Kind: StableToken, Fetcher: up})})
+		time.Sleep(untilMidnight(time.Now()) - 100*time.Millisecond)
+		_, err := r.get(app)
+		if e := mustReason(t, err, Limited); e.RetryAfter < time.Minute {
+			t.Errorf("retry after: got %v, want a minute at least", e.RetryAfter)
+		}
+		time.Sleep(30 * time.Second)
+		_, err = r.get(app)
+		mustReason(t, err, Limited)
+		if n := up.count(); n != 1 {
+			t.Errorf("calls: got %d, want 1", n)
+		}
+	})
+}
+
+// TestAnOperatorsFailedAttemptLeavesTheHoldAsItWas: the parent could not be had, so nothing was asked and nothing
+// learned.
+func TestAnOperatorsFailedAttemptLeavesTheHoldAsItWas(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		parent := fresh(time.Minute)
+		up := &upstream{answer: func(context.Context, fetchers.Ask, int) (fetchers.Token, error) {
+			return fetchers.Token{}, refusal(40013, fetchers.Misconfigured)
+		}}
+		r := start(t, Config{Catalog: specs(
+			Spec{Name: app, Kind: StableToken, Fetcher: parent}, Spec{Name: tick, Kind: Ticket, Parent: app, Fetcher: up})})
+		for range 5 { // so that the hold is one of an hour
+			_, err := r.Refresh(t.Context(), tick)
+			mustReason(t, err, Refused)
+		}
+		parent.answers(func(context.Context, fetchers.Ask, int) (fetchers.Token, error) { return fetchers.Token{}, away() })
+		time.Sleep(2 * time.Minute) // the parent's value ends
+		_, err := r.Refresh(t.Context(), tick)
+		mustReason(t, err, Unreachable)
+		_, err = r.get(tick)
+		if e := mustReason(t, err, Refused); e.RetryAfter < 50*time.Minute {
+			t.Errorf("retry after: got %v, want what is left of an hour", e.RetryAfter)
+		}
+		parent.answers(fresh(time.Hour).answer)
+		time.Sleep(30 * time.Minute)
+		if n := up.count(); n != 5 {
+			t.Errorf("calls: got %d, want the operator's 5", n)
+		}
+	})
+}

@@ -75,7 +75,7 @@ type policy struct {
 
 var (
 	// Enough for an hour of looks at a ticket that WeChat goes on repeating past its end.
-	ticketBudgets = []budget{{word: "ticket", window: time.Hour, limit: 75, spare: 15}}
+	ticketBudgets = []budget{{word: "ticket", window: time.Hour, limit: 80, spare: 15}}
 
 	corpTicketBudgets = []budget{
 		{word: "ticket", window: time.Hour, limit: 80, spare: 20},

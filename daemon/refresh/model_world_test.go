@@ -96,7 +96,7 @@ func (w *world) arrives(t *truth, ask fetchers.Ask) {
 // quotas is what WeChat counts, by kind.
 var quotas = map[Kind]budget{
 	// That of tickets is tokend's own.
-	Ticket: {window: time.Hour, limit: 90}, AuthorizerTicket: {window: time.Hour, limit: 90},
+	Ticket: {window: time.Hour, limit: 95}, AuthorizerTicket: {window: time.Hour, limit: 95},
 	CorpTicket: {window: time.Hour, limit: 100}, RotatingToken: {window: day, limit: 2000},
 }
 
