@@ -197,6 +197,7 @@ func TestPanicDropsItsConnectionOnly(t *testing.T) {
 		bad.send("GET " + heldToken + "\n")
 		bad.want(bad.rest(), "")
 		other.want(other.ask("PING"), "OK PONG")
+		synctest.Wait() // until the bad one, which sees its end first, is counted out
 		if n := r.open.Load(); n != 1 {
 			t.Errorf("%d connections open, want 1", n)
 		}
