@@ -35,7 +35,14 @@ func start(core int, socket, program string, args ...string) (*process, error) {
 		return nil, err
 	}
 	p.begun = time.Now()
-	return p, errors.Join(p.cmd.Start(), affinity(loadCore))
+	if err := p.cmd.Start(); err != nil {
+		return nil, errors.Join(err, affinity(loadCore))
+	}
+	if err := affinity(loadCore); err != nil {
+		p.stop()
+		return nil, err
+	}
+	return p, nil
 }
 
 // stop ends the server and waits for it.

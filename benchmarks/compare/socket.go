@@ -6,8 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"strconv"
 	"strings"
 )
 
@@ -167,89 +165,6 @@ func (c *comparison) socket(ctx context.Context) error {
 		fmt.Sprintf("tokend %.0f us, redis %.0f us", r.middle("50", "tokend", p99), r.middle("50", "redis", p99)))
 	c.rows.atLeast("connect, GET, close: 50 at once", r.ratio("connect50", "tokend", "redis", rate), 1.10, 1.25, "x", absolute("connect50"))
 	c.rows.atLeast("connect, GET, close: one after another", r.ratio("connect1", "tokend", "redis", rate), 1.0, 1.15, "x", absolute("connect1"))
-	return nil
-}
-
-// strangers returns users of this host that are neither root nor anybody in particular.
-func strangers(n int) (uids []uint32, names []string) {
-	text, err := os.ReadFile("/etc/passwd")
-	if err != nil {
-		return nil, nil
-	}
-	for line := range strings.Lines(string(text)) {
-		fields := strings.Split(line, ":")
-		if len(fields) < 3 || len(uids) == n {
-			continue
-		}
-		if uid, err := strconv.ParseUint(fields[2], 10, 32); err == nil && uid > 0 {
-			uids, names = append(uids, uint32(uid)), append(names, strconv.Quote(fields[0]))
-		}
-	}
-	return uids, names
-}
-
-// guarded measures what access rules, sealing and HTTP cost: with users whom the rules bind, of
-// whom one alone would be held to its share of requests.
-func (c *comparison) guarded(ctx context.Context) error {
-	const users = 5
-	uids, names := strangers(users)
-	if os.Geteuid() != 0 || len(uids) < users {
-		return errors.New("only root can ask as other users")
-	}
-	bare, err := c.newState(ctx, "bare", 10_000, "")
-	if err != nil {
-		return err
-	}
-	defer bare.close()
-	full, err := c.newState(ctx, "full", 10_000, "", "-key", c.path("key"))
-	if err != nil {
-		return err
-	}
-	defer full.close()
-	address, err := freeAddress()
-	if err != nil {
-		return err
-	}
-	tables := fmt.Sprintf("\n[http]\nlisten = %q\n", address)
-	for _, patterns := range []string{`"work/*", "official_account/*/jsapi_ticket"`, `"mini_program/*"`, `"open_platform/*/access_token"`} {
-		tables += fmt.Sprintf("\n[[access]]\nusers = [%s]\nnames = [%s]\nverbs = [\"GET\", \"REJECT\"]\n", strings.Join(names, ", "), patterns)
-	}
-	if err := errors.Join(bare.open(""), full.open(tables)); err != nil {
-		return err
-	}
-	var all []contender
-	for name, s := range map[string]*state{"bare": bare, "guarded": full} {
-		p, err := c.serve(s)
-		if err != nil {
-			return err
-		}
-		defer p.stop()
-		all = append(all, contender{name, "tokend", p})
-	}
-	loads := []load{
-		{"50", []string{"--connections", "10"}},
-		{"connect50", []string{"--connections", "10", "--connect"}},
-	}
-	// A file of names that every user can read.
-	if err := os.Chmod(bare.names, 0o644); err != nil {
-		return err
-	}
-	r, err := c.turns(ctx, pick(c, 7, 3), pick(c, "1", "0.7"), bare, all, loads, uids)
-	if err != nil {
-		return err
-	}
-	row := func(figure, load string, of func(shot) float64, unit string) {
-		worse := 100 * (1/r.ratio(load, "guarded", "bare", rate) - 1)
-		note := fmt.Sprintf("%d users; %.0fk/s of %.0fk/s", users, r.middle(load, "guarded", rate)/1000, r.middle(load, "bare", rate)/1000)
-		if unit == "cpu" {
-			worse = 100 * (r.ratio(load, "guarded", "bare", cpu) - 1)
-			note = fmt.Sprintf("%.2f us instead of %.2f us", r.middle(load, "guarded", cpu), r.middle(load, "bare", cpu))
-		}
-		c.rows.atMost(figure, worse, 10, 3, " %", note)
-	}
-	row("rules, sealing, HTTP: throughput lost, 50 connections", "50", rate, "")
-	row("rules, sealing, HTTP: CPU a request added", "50", cpu, "cpu")
-	row("rules, sealing, HTTP: connect, GET, close lost", "connect50", rate, "")
 	return nil
 }
 
