@@ -194,7 +194,8 @@ type Store interface {
 	Get(table record.Table, key string) (record.Record, error)
 
 	// All yields every record of a table, in no particular order. A record that
-	// cannot be read is yielded with an error, and the iteration goes on.
+	// cannot be read is yielded with an error, and the iteration goes on. A value
+	// is the caller's until the next step.
 	All(table record.Table) iter.Seq2[record.Record, error]
 }
 

@@ -23,17 +23,21 @@ const (
 	// ballastMargin is what must stay free beside the ballast when it is made on a
 	// disk that is short anyway.
 	ballastMargin = 1 << 20
+
+	// ballastPiece is how much of it is given up at a time for the journal, and the least by
+	// which it grows again: some hundred grants.
+	ballastPiece = 256 << 10
 )
 
-// allocate gives f a length of n bytes that have their room on the disk, without writing
-// them where the system can do that.
-func allocate(f *os.File, n int64) error {
-	if err := fallocate(f, n); !errors.Is(err, errors.ErrUnsupported) {
+// allocate gives f, which has from bytes, a length of to bytes that have their room on the disk, without
+// writing them where the system can do that.
+func allocate(f *os.File, from, to int64) error {
+	if err := fallocate(f, to); !errors.Is(err, errors.ErrUnsupported) {
 		return err
 	}
-	block := make([]byte, 1<<20)
-	for off := int64(0); off < n; off += int64(len(block)) {
-		if _, err := f.WriteAt(block[:min(n-off, int64(len(block)))], off); err != nil {
+	block := make([]byte, ballastPiece)
+	for off := from; off < to; off += int64(len(block)) {
+		if _, err := f.WriteAt(block[:min(to-off, int64(len(block)))], off); err != nil {
 			return err
 		}
 	}
@@ -48,29 +52,57 @@ func newBallast(dir string) ballast { return ballast(filepath.Join(dir, "ballast
 // release gives the room back and reports whether there was any.
 func (b ballast) release() bool { return os.Remove(string(b)) == nil }
 
-// there reports whether there is a ballast.
-func (b ballast) there() bool { return exists(string(b)) }
+// size is how many bytes can be given up.
+func (b ballast) size() int64 {
+	info, err := os.Stat(string(b))
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
 
-// restore makes the ballast if there is room for it: beside the reserve, or where that cannot
-// be had anyway. In between it would be what makes the disk full.
+// whole reports whether nothing of it is missing.
+func (b ballast) whole() bool { return b.size() == ballastSize }
+
+// spend gives up a piece if at least floor bytes are left then, and reports whether it has.
+func (b ballast) spend(floor int64) bool {
+	size := b.size() - ballastPiece
+	return size >= floor && os.Truncate(string(b), size) == nil
+}
+
+// restore makes the ballast, or what is missing of it, if there is room for that: beside the reserve, or
+// where that cannot be had anyway, as much as there is. In between it would be what makes the disk full. It
+// returns ErrDiskFull unless the ballast is whole.
 func (b ballast) restore(reserve uint64) error {
-	if b.there() {
+	size := b.size()
+	missing := uint64(ballastSize - size)
+	if missing == 0 {
 		return nil
 	}
 	free, err := freeSpace(filepath.Dir(string(b)))
 	if err != nil {
 		return err
 	}
-	if free < ballastSize+ballastMargin || free >= reserve && free < reserve+ballastSize {
-		return faultf(ErrDiskFull, "no room for the ballast")
+	full := faultf(ErrDiskFull, "no room for the ballast")
+	switch {
+	case free >= reserve+missing:
+	case free >= reserve:
+		return full
+	default:
+		missing = min(missing, free-min(free, ballastMargin))
 	}
-	f, err := os.OpenFile(string(b), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if missing < ballastPiece && size+int64(missing) < ballastSize {
+		return full
+	}
+	f, err := os.OpenFile(string(b), os.O_WRONLY|os.O_CREATE, 0o600)
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(allocate(f, ballastSize), f.Close()); err != nil {
-		b.release() // half of it is of no use
-		return err
+	if err := errors.Join(allocate(f, size, size+int64(missing)), f.Close()); err != nil {
+		return errors.Join(err, os.Truncate(string(b), size))
+	}
+	if !b.whole() {
+		return full
 	}
 	return nil
 }

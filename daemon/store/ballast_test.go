@@ -13,10 +13,10 @@ func TestBallast(t *testing.T) {
 	if err != nil || info.Size() != ballastSize || info.Mode().Perm() != 0o600 {
 		t.Fatalf("got %+v, %v", info, err)
 	}
-	if err := s.ballast.makeRoom(1); err != nil || !s.ballast.there() {
+	if err := s.ballast.makeRoom(1); err != nil || !s.ballast.whole() {
 		t.Errorf("given up without need: %v", err)
 	}
-	if err := s.ballast.makeRoom(1 << 62); !errors.Is(err, ErrDiskFull) || s.ballast.there() {
+	if err := s.ballast.makeRoom(1 << 62); !errors.Is(err, ErrDiskFull) || s.ballast.size() > 0 {
 		t.Errorf("got %v; want ErrDiskFull, and the ballast given up", err)
 	}
 	free, err := freeSpace(c.Dir)
@@ -24,16 +24,41 @@ func TestBallast(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Where it would be what makes the disk full, it is not made.
-	if err := s.ballast.restore(free - ballastSize/2); !errors.Is(err, ErrDiskFull) || s.ballast.there() {
+	if err := s.ballast.restore(free - ballastSize/2); !errors.Is(err, ErrDiskFull) || s.ballast.size() > 0 {
 		t.Errorf("got %v; want ErrDiskFull", err)
 	}
 	// Where the disk is full anyway, and where it is far from it, it is.
 	for _, reserve := range []uint64{1 << 62, 1} {
-		if err := s.ballast.restore(reserve); err != nil || !s.ballast.there() {
+		if err := s.ballast.restore(reserve); err != nil || !s.ballast.whole() {
 			t.Errorf("reserve %d: %v", reserve, err)
 		}
 		s.ballast.release()
 	}
 	s.wake()
-	eventually(t, "the keeper makes it again", s.ballast.there)
+	eventually(t, "the keeper makes it again", s.ballast.whole)
+}
+
+// What the journal takes of the ballast leaves what a start takes, and is made up for.
+func TestBallastIsSpentInPieces(t *testing.T) {
+	dir := newStateDir(t)
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	b := newBallast(dir)
+	if b.spend(openRoom) {
+		t.Error("there was none")
+	}
+	if err := b.restore(1); err != nil {
+		t.Fatal(err)
+	}
+	pieces := 0
+	for b.spend(openRoom) {
+		pieces++
+	}
+	if want := (ballastSize - openRoom) / ballastPiece; pieces != want || b.size() != openRoom {
+		t.Errorf("got %d pieces and %d bytes left, want %d and %d", pieces, b.size(), want, openRoom)
+	}
+	if err := b.restore(1); err != nil || !b.whole() {
+		t.Errorf("not made up for: %v", err)
+	}
 }

@@ -49,7 +49,7 @@ func (s *Store) append(g *group, number uint64) bool {
 		return false // it would be durable, and could not be read
 	}
 	err := s.journal.Append(entries...)
-	if diskFull(err) && s.ballast.release() {
+	if diskFull(err) && s.ballast.spend(openRoom) {
 		err = s.journal.Append(entries...)
 	}
 	if err != nil {
@@ -57,7 +57,10 @@ func (s *Store) append(g *group, number uint64) bool {
 		return false
 	}
 	if s.overgrown() {
-		s.wake()
+		select {
+		case s.grown <- struct{}{}:
+		default:
+		}
 	}
 	return true
 }

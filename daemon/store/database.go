@@ -235,24 +235,20 @@ func (b *bulk) add(e entry) error {
 
 func (b *bulk) finish(number uint64) error { return b.db.commit(number, b.entries) }
 
-// slabSize is how much memory entries takes at a time.
-const slabSize = 64 << 10
-
-// entries yields what is kept under keys with a prefix, opened. The key is valid
-// until the next step; the value belongs to the caller, and is cut from a slab
-// with others, so keeping one of many keeps up to 64 KiB.
+// entries yields what is kept under keys with a prefix, opened. Key and value are the
+// caller's until the next step.
 func (d *database) entries(txn *badger.Txn, prefix []byte) iter.Seq2[entry, error] {
 	return func(yield func(entry, error) bool) {
-		var slab []byte
+		value := []byte{} // what is there is never nil
 		for e, err := range d.storedEntries(txn, prefix) {
-			if size := len(e.value); cap(slab)-len(slab) < size {
-				slab = make([]byte, 0, max(slabSize, size))
-			}
-			start := len(slab)
 			if err == nil {
-				slab, err = d.sealer.open(slab, e.key, e.value)
+				value, err = d.sealer.open(value[:0], e.key, e.value)
 			}
-			if !yield(entry{e.key, slab[start:len(slab):len(slab)]}, err) {
+			next := entry{key: e.key}
+			if err == nil {
+				next.value = value
+			}
+			if !yield(next, err) {
 				return
 			}
 		}

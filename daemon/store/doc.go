@@ -73,7 +73,8 @@
 // Badger writes through memory maps: on a full disk it dies of SIGBUS, which no
 // program survives. Free space is therefore looked at before each
 // commit ([ErrDiskFull]), and the ballast gives the room that opening and closing take. The journal is
-// written plainly, with room reserved ahead of its end, and goes on.
+// written plainly, with room reserved ahead of its end, and goes on: it takes what the ballast has beyond
+// that room, piece by piece, and is compacted, which gives it back.
 //
 // A disk that refuses is no damage: before the database is opened, closed or given up, a small file is
 // written and made durable beside it. Where that fails, or Badger is refused while it opens, Open says so

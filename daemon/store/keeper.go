@@ -19,8 +19,10 @@ const (
 	lastRetry  = 5 * time.Second
 
 	// journalSlack is how much is appended to the journal before it is compacted, at
-	// the least; beyond it, as much again as it had after the last compaction.
+	// the least; beyond it, as much again as it had after the last compaction. On a disk that has no
+	// room to reserve for it, tightSlack is the least.
 	journalSlack = 1 << 20
+	tightSlack   = 64 << 10
 )
 
 // wake tells the keeper that something wants to be seen to.
@@ -42,7 +44,11 @@ func (s *Store) lag(err error) {
 // overgrown reports whether the journal wants a compaction.
 func (s *Store) overgrown() bool {
 	size, since := s.journal.Grown()
-	return since > max(journalSlack, size-since)
+	slack := int64(journalSlack)
+	if s.journal.Tight() {
+		slack = tightSlack
+	}
+	return since > max(slack, size-since)
 }
 
 // keep is the keeper: it runs until Close.
@@ -53,18 +59,37 @@ func (s *Store) keep() {
 	for {
 		select {
 		case <-s.alarm:
+		case <-s.grown:
 		case <-s.closing:
 			return
 		}
 		for !s.putRight(&k) {
-			select {
-			case <-time.After(wait):
-			case <-s.closing:
+			if !s.pause(&k, wait) {
 				return
 			}
 			wait = min(2*wait, lastRetry)
 		}
 		wait, k.attempts = firstRetry, 0
+	}
+}
+
+// pause lets time pass before the next attempt, and reports whether it has; Close ends it. The journal is
+// compacted meanwhile: on a full disk there is no other room for the grants to come.
+func (s *Store) pause(k *keeper, wait time.Duration) bool {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	grown := s.grown
+	for {
+		select {
+		case <-timer.C:
+			return true
+		case <-grown:
+			if !s.tendJournal(k) {
+				grown = nil // with the others
+			}
+		case <-s.closing:
+			return false
+		}
 	}
 }
 
@@ -112,16 +137,26 @@ func (s *Store) putRight(k *keeper) bool {
 		}
 		well = false // until it is seen to be gone
 	}
-	if s.lagging.Load() || s.journal.Failed() != nil || s.overgrown() {
-		if err := s.mendJournal(); err != nil {
-			s.say(k, "the grant journal cannot be written anew yet", err)
-			well = false
-		}
-	}
+	well = s.tendJournal(k) && well
 	if err := s.ballast.restore(s.reserve.Load()); err != nil {
 		well = false
 	}
 	return well
+}
+
+// tendJournal writes the journal anew if it wants that, and reports whether it is well.
+func (s *Store) tendJournal(k *keeper) bool {
+	if !s.lagging.Load() && s.journal.Failed() == nil && !s.overgrown() {
+		return true
+	}
+	err := s.mendJournal()
+	if diskFull(err) && s.ballast.spend(0) { // it gives back more than that
+		err = s.mendJournal()
+	}
+	if err != nil {
+		s.say(k, "the grant journal cannot be written anew yet", err)
+	}
+	return err == nil
 }
 
 // errReading is why a journal cannot be written anew while the database is closed.

@@ -51,6 +51,7 @@ func Open(cfg Config) (_ *Store, err error) {
 		queue:    make(chan *put, queueLength),
 		retry:    make(chan struct{}, 1),
 		alarm:    make(chan struct{}, 1),
+		grown:    make(chan struct{}, 1),
 		closing:  make(chan struct{}),
 		stopped:  make(chan struct{}),
 	}
@@ -197,7 +198,7 @@ func (o *opening) findKey() error {
 	}
 	// There is none, or it cannot be read; whether that is damage is openDatabase's to say.
 	for i, s := range o.sealers {
-		if _, err := journal.Check(o.at.journal(), s.journal); err == nil {
+		if err := journal.Check(o.at.journal(), s.journal); err == nil {
 			o.chosen = i
 			break
 		}
@@ -224,9 +225,9 @@ func (o *opening) admit(h header) error {
 // settleJournal finishes the replacement of the journal by one that is sealed otherwise, if a
 // kill has come between that of the database and it, and refuses a journal of another key.
 func (p place) settleJournal(s sealer, log hclog.Logger) error {
-	_, err := journal.Check(p.journal(), s.journal)
+	err := journal.Check(p.journal(), s.journal)
 	if errors.Is(err, journal.ErrKey) {
-		if _, e := journal.Check(p.incomingJournal(), s.journal); e != nil {
+		if e := journal.Check(p.incomingJournal(), s.journal); e != nil {
 			return faultf(ErrKey, "the grant journal %s is not sealed with the key of the store: restore the key, or move it away if it is not this store's", p.journal())
 		}
 		log.Info("finishing the change of the key that was interrupted")

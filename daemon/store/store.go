@@ -72,6 +72,7 @@ type Store struct {
 	queue   chan *put
 	retry   chan struct{} // keeper to committer: try again to drain
 	alarm   chan struct{} // to the keeper: something wants to be seen to
+	grown   chan struct{} // to the keeper: the journal wants a compaction, now
 	closing chan struct{} // closed by Close
 	stopped chan struct{} // closed when the committer has ended
 	wg      sync.WaitGroup
@@ -136,7 +137,7 @@ func (s *Store) Get(table record.Table, key string) (record.Record, error) {
 
 // All yields every record of a table as it stood when the iteration began. A
 // record that does not open is yielded by table and key with an error, and the
-// iteration goes on. Values belong to the caller. Put may be called from within
+// iteration goes on. A value is the caller's until the next step. Put may be called from within
 // the loop; Close may not: it waits for the loop to end.
 func (s *Store) All(table record.Table) iter.Seq2[record.Record, error] {
 	return func(yield func(record.Record, error) bool) {

@@ -79,6 +79,12 @@ func testStore(t *testing.T, open func(*testing.T) refresh.Store) {
 			clear(r.Value)
 		}
 		wantTable(t, s, record.Credentials, map[string]string{"a": "kept"})
+		r, err := s.Get(record.Credentials, "a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		clear(r.Value)
+		wantTable(t, s, record.Credentials, map[string]string{"a": "kept"})
 	})
 	t.Run("an iteration sees one moment and may put", func(t *testing.T) {
 		s := open(t)

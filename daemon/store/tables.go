@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/options"
 	"github.com/dgraph-io/badger/v4/table"
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 )
 
@@ -30,12 +32,17 @@ func checkTables(dir string) error {
 	if err != nil {
 		return fmt.Errorf("manifest: %w", err)
 	}
+	var checks errgroup.Group
+	checks.SetLimit(runtime.GOMAXPROCS(0))
 	for id := range manifest.Tables {
-		if err := checkTable(dir, id); err != nil {
-			return fmt.Errorf("table %d: %w", id, err)
-		}
+		checks.Go(func() error {
+			if err := checkTable(dir, id); err != nil {
+				return fmt.Errorf("table %d: %w", id, err)
+			}
+			return nil
+		})
 	}
-	return nil
+	return checks.Wait()
 }
 
 // checkTable opens one table as Badger would, and closes it. It reads the file through a

@@ -49,6 +49,7 @@ func (j *Journal) Compact(keep func(commit uint64, r Record) bool, more iter.Seq
 		return err
 	}
 	defer was.f.Close()
+	j.giveBack()
 	w, err := create(j.path+newSuffix, j.aead)
 	if err != nil {
 		return err

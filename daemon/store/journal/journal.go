@@ -44,6 +44,7 @@ type Journal struct {
 	last     uint64   // latest commit
 	end      int64    // of the last frame
 	reserved int64    // up to where room is reserved
+	tight    bool     // there was no room to be reserved
 	base     int64    // end after the last compaction
 	failed   error    // why nothing is appended any more; nil while all is well
 }
@@ -76,7 +77,7 @@ func Open(path string, aead cipher.AEAD, visit func(Entry) error) (_ *Journal, _
 			_ = f.Close()
 		}
 	}()
-	s, err := scanFile(f, aead, visit)
+	s, err := scanFile(f, aead, false, visit)
 	if err != nil {
 		return nil, Report{}, err
 	}
@@ -91,31 +92,33 @@ func Open(path string, aead cipher.AEAD, visit func(Entry) error) (_ *Journal, _
 			return nil, Report{}, fmt.Errorf("journal: cut off a torn end: %w", err)
 		}
 	}
+	if j.failed == nil {
+		j.reserve(0) // before somebody else takes the room
+	}
 	return j, s.rep, nil
 }
 
-// Check reads the journal at path and changes nothing. It returns fs.ErrNotExist where
-// there is none.
-func Check(path string, aead cipher.AEAD) (Report, error) {
+// Check returns nil if aead opens the journal at path, as far as can be told from the first
+// frame that is whole, ErrKey if it does not, and fs.ErrNotExist where there is none. It changes nothing.
+func Check(path string, aead cipher.AEAD) error {
 	f, err := os.Open(path)
 	if err != nil {
-		return Report{}, err
+		return err
 	}
 	defer f.Close()
-	s, err := scanFile(f, aead, nil)
-	if err != nil {
-		return Report{}, err
-	}
-	return s.rep, nil
+	_, err = scanFile(f, aead, true, nil)
+	return err
 }
 
-// scanFile scans the whole of f.
-func scanFile(f *os.File, aead cipher.AEAD, visit func(Entry) error) (*scanner, error) {
+// scanFile scans the whole of f, or up to the first frame that opens.
+func scanFile(f *os.File, aead cipher.AEAD, first bool, visit func(Entry) error) (*scanner, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
 	}
-	s, err := scan(f, 0, info.Size(), 0, aead, visit)
+	s := newScanner(f, 0, info.Size(), 0, aead)
+	s.first = first
+	err = s.scan(visit)
 	if err == nil && s.opened == 0 && s.rep.Foreign > 0 {
 		err = ErrKey
 	}
@@ -173,11 +176,31 @@ func (j *Journal) usable() error {
 // reserve sees to it that n bytes and some more have room on the disk. Where
 // that cannot be had, the write itself tells. mu is held.
 func (j *Journal) reserve(n int64) {
-	if j.end+n <= j.reserved {
+	if j.end+n+ahead/2 <= j.reserved {
 		return
 	}
-	if err := allocate(j.f, j.end, n+ahead); err == nil {
+	err := allocate(j.f, j.end, n+ahead)
+	if err == nil {
 		j.reserved = j.end + n + ahead
+	}
+	j.tight = err != nil && !errors.Is(err, errors.ErrUnsupported)
+}
+
+// Tight reports whether the disk had no room left to be reserved for entries to come: a compaction
+// may make some.
+func (j *Journal) Tight() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.tight
+}
+
+// giveBack gives up the room reserved ahead if the disk has no other: a compaction needs some of it, and
+// makes more.
+func (j *Journal) giveBack() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.tight && j.f != nil && j.f.Truncate(j.end) == nil {
+		j.reserved = j.end
 	}
 }
 

@@ -136,7 +136,7 @@ func TestAnotherKeyIsRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 		for asked, other := range forms {
-			_, checked := Check(path, other)
+			checked := Check(path, other)
 			_, _, opened := Open(path, other, nil)
 			if want := made != asked; errors.Is(checked, ErrKey) != want || errors.Is(opened, ErrKey) != want {
 				t.Errorf("made %s, opened %s: got %v, %v", made, asked, checked, opened)

@@ -55,15 +55,26 @@ type scanner struct {
 	next    uint64 // number that the next frame should have
 	started bool   // a header has been read
 	opened  int    // frames that were opened, frame 0 included
+	first   bool   // one that opens is enough
 }
 
-// scan calls visit for each entry of f between from and to. An entry is valid during its
-// visit. first is the number of the first frame; from is 0 where it is 0.
-func scan(f io.ReaderAt, from, to int64, first uint64, aead cipher.AEAD, visit func(Entry) error) (*scanner, error) {
-	s := &scanner{
+// newScanner returns a scanner of f between from and to. first is the number of the first frame; from
+// is 0 where it is 0.
+func newScanner(f io.ReaderAt, from, to int64, first uint64, aead cipher.AEAD) *scanner {
+	return &scanner{
 		r:    bufio.NewReaderSize(io.NewSectionReader(f, from, to-from), int(min(to-from, headerSize+MaxPayload+sumSize))),
 		aead: aead, at: from, good: from, next: first,
 	}
+}
+
+// scan calls visit for each entry of f, as newScanner has it. An entry is valid during its visit.
+func scan(f io.ReaderAt, from, to int64, first uint64, aead cipher.AEAD, visit func(Entry) error) (*scanner, error) {
+	s := newScanner(f, from, to, first, aead)
+	return s, s.scan(visit)
+}
+
+// scan calls visit, if not nil, for each entry.
+func (s *scanner) scan(visit func(Entry) error) error {
 	for {
 		e, ok := s.frame()
 		if !ok {
@@ -73,11 +84,11 @@ func scan(f io.ReaderAt, from, to int64, first uint64, aead cipher.AEAD, visit f
 			continue
 		}
 		if err := visit(e); err != nil {
-			return s, err
+			return err
 		}
 	}
 	s.rep.Torn = s.skipped
-	return s, nil
+	return nil
 }
 
 // frame returns the next entry that can be read; false at the end.
@@ -119,6 +130,9 @@ func (s *scanner) frame() (Entry, bool) {
 			continue
 		}
 		s.take(h, len(frame))
+		if s.first {
+			return Entry{}, false
+		}
 		if h.number == 0 {
 			continue
 		}

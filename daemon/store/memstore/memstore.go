@@ -76,14 +76,21 @@ func (s *Store) Get(table record.Table, key string) (record.Record, error) {
 	return record.Record{Table: table, Key: key, Value: slices.Clone(s.records[id{table, key}])}, nil
 }
 
-// All yields every record of a table as it stood when the iteration began.
+// All yields every record of a table as it stood when the iteration began. A value is the
+// caller's until the next step.
 func (s *Store) All(table record.Table) iter.Seq2[record.Record, error] {
 	return func(yield func(record.Record, error) bool) {
 		s.mu.Lock()
 		snapshot := maps.Clone(s.records)
 		s.mu.Unlock()
 		for k, v := range snapshot {
-			if k.table == table && !yield(record.Record{Table: k.table, Key: k.key, Value: slices.Clone(v)}, nil) {
+			if k.table != table {
+				continue
+			}
+			value := slices.Clone(v)
+			more := yield(record.Record{Table: k.table, Key: k.key, Value: value}, nil)
+			clear(value) // who keeps it beyond its step is to notice
+			if !more {
 				return
 			}
 		}
