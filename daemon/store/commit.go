@@ -14,9 +14,12 @@ import (
 func (s *Store) commit(g *group) {
 	err := s.drain()
 	s.sequence++
-	journaled := s.append(g, s.sequence)
+	journaled, refusal := s.append(g, s.sequence)
 	if err == nil {
 		err = s.write(g, s.sequence)
+	}
+	if refusal != nil {
+		s.lag(refusal) // not before: the journal is written anew from what the database has
 	}
 	if err != nil && journaled {
 		s.shelve(g, s.sequence, err)
@@ -31,8 +34,8 @@ func (s *Store) commit(g *group) {
 }
 
 // append writes what of g cannot be had again to the journal, in one step, and reports
-// whether it is there.
-func (s *Store) append(g *group, number uint64) bool {
+// whether it is there, and the error if the journal refused it.
+func (s *Store) append(g *group, number uint64) (journaled bool, refusal error) {
 	var entries []journal.Entry
 	for _, p := range g.puts {
 		if p.kept != nil {
@@ -40,21 +43,20 @@ func (s *Store) append(g *group, number uint64) bool {
 		}
 	}
 	if len(entries) == 0 {
-		return false
+		return false, nil
 	}
 	s.mu.Lock()
 	crowded := s.pending.bytes > maxPending
 	s.mu.Unlock()
 	if crowded {
-		return false // it would be durable, and could not be read
+		return false, nil // it would be durable, and could not be read
 	}
 	err := s.journal.Append(entries...)
 	if diskFull(err) && s.ballast.spend(openRoom) {
 		err = s.journal.Append(entries...)
 	}
 	if err != nil {
-		s.lag(err)
-		return false
+		return false, err
 	}
 	if s.overgrown() {
 		select {
@@ -62,7 +64,7 @@ func (s *Store) append(g *group, number uint64) bool {
 		default:
 		}
 	}
-	return true
+	return true, nil
 }
 
 // write writes g to the database unless the disk has no room or has failed.

@@ -60,3 +60,38 @@ func (s *Store) failJournal(t *testing.T) {
 	}
 	t.Skip("the journal's descriptor cannot be found here")
 }
+
+// The journal is written anew from what the database has taken in the meantime, and not from what it had when the
+// journal refused.
+func TestAJournalWrittenAnewLacksNothing(t *testing.T) {
+	for round := range 5 {
+		log, said := logged()
+		c := Config{Dir: newStateDir(t), Logger: log}
+		s := newTestStore(t, c)
+		var many []record.Record // so that the commit takes its time
+		want := make(map[string]string)
+		for i := range 200 {
+			k := strconv.Itoa(i)
+			want[k] = k + strings.Repeat("g", 1000)
+			many = append(many, grant(k, want[k]))
+		}
+		mustPut(t, s, grant("0", "old"))
+		s.failJournal(t)
+		mustPut(t, s, many...)
+		eventually(t, "the journal is written anew", func() bool {
+			return strings.Contains(said.String(), "journal has been written anew") && !s.lagging.Load()
+		})
+		alone := newStateDir(t)
+		copyState(t, alone, c.Dir)
+		if err := os.RemoveAll(place(alone).current()); err != nil {
+			t.Fatal(err)
+		}
+		other := newTestStore(t, Config{Dir: alone})
+		got := contents(t, other, record.Grants)
+		for k, v := range want {
+			if got[k] != v {
+				t.Fatalf("round %d: the journal lacks grant %s; it has %d of %d", round, k, len(got), len(want))
+			}
+		}
+	}
+}

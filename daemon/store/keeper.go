@@ -33,7 +33,7 @@ func (s *Store) wake() {
 	}
 }
 
-// lag takes note that the journal has refused what the database may yet take.
+// lag takes note that the journal has refused what the database may have taken.
 func (s *Store) lag(err error) {
 	if !s.lagging.Swap(true) {
 		s.log.Error("the grant journal refused an entry: until it can be written anew, grants are in the database only", "error", err)
@@ -169,13 +169,14 @@ func (s *Store) mendJournal() error {
 	if !s.lagging.Load() {
 		return s.journal.Compact(keepLive(applied), nil)
 	}
+	// From here on whatever the journal refuses makes it lag again; what it has refused before is in view.
+	s.lagging.Store(false)
 	v, err := s.view(nil)
 	if err != nil {
+		s.lagging.Store(true)
 		return errors.Join(errReading, err)
 	}
 	defer v.close()
-	// From here on whatever the journal refuses makes it lag again.
-	s.lagging.Store(false)
 	live := keepLive(applied)
 	keep := func(commit uint64, r journal.Record) bool {
 		if !live(commit, r) {
