@@ -41,7 +41,7 @@ fuzz: ## every fuzz target for FUZZTIME (5s)
 demo: ## the whole thing in one command
 	$(GO) run ./cmd/tokend demo
 
-faults: ## every long round of faults that SECURITY.md names (root; half an hour)
+faults: ## every long round of faults that SECURITY.md names (root; twenty minutes)
 	@.ci/faults
 
 bench-compare: ## beside Redis and a bare echo, in 11 minutes; QUICK=-quick: in 4

@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
 	"tokend/clientlib"
+	"tokend/protocol"
 )
 
 func newExchange(env *environment) *cobra.Command {
@@ -30,6 +32,10 @@ every user of the host. WeChat takes a code once; the same one again is answered
 			}
 			return a.ask(cmd, func(ctx context.Context, c *clientlib.Client) error {
 				customer, err := c.Exchange(ctx, args[0], code)
+				if refusal, ok := errors.AsType[*protocol.Error](err); ok && refusal.Code == protocol.Upstream && refusal.RetryAfter == protocol.Never {
+					// It is the code that was refused, and not what the call needs besides.
+					return &hintedError{err, "a code is good for one platform or suite, for a short while: have the customer authorise once more"}
+				}
 				if err != nil {
 					return err
 				}
