@@ -87,6 +87,29 @@ func (x *index) remove(en *entry) {
 	}
 }
 
+// len returns how many entries there are.
+func (x *index) len() (n int) {
+	for i := range x.shards {
+		s := &x.shards[i]
+		s.mu.Lock()
+		n += s.live
+		s.mu.Unlock()
+	}
+	return n
+}
+
+// each yields the entries there are, in no order, without holding them all in a slice.
+func (x *index) each(yield func(*entry) bool) {
+	for i := range x.shards {
+		slots := x.shards[i].load()
+		for k := range slots {
+			if en := slots[k].Load(); en != nil && en != removed && !yield(en) {
+				return
+			}
+		}
+	}
+}
+
 // all returns the entries there are, in no order.
 func (x *index) all() []*entry { return x.under("") }
 

@@ -3,6 +3,7 @@ package refresh
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -38,8 +39,24 @@ func TestIndexIsAMap(t *testing.T) {
 				t.Errorf("%s: got %p and %p, want %p", name, got, find, want[name])
 			}
 		}
-		if n := len(x.all()); n != len(want) {
-			t.Errorf("got %d entries, want %d", n, len(want))
+		each := 0
+		for en := range x.each {
+			if want[en.name] != en {
+				t.Errorf("%s is not there", en.name)
+			}
+			each++
+		}
+		if n := len(x.all()); n != len(want) || x.len() != n || each != n {
+			t.Errorf("got %d, %d and %d entries, want %d", n, x.len(), each, len(want))
+		}
+		alike := 0
+		for name := range want {
+			if strings.HasPrefix(name, "work/ww1") {
+				alike++
+			}
+		}
+		if n := len(x.under("work/ww1")); n != alike {
+			t.Errorf("got %d that begin alike, want %d", n, alike)
 		}
 		if x.get("") != nil || x.find([]byte{0}) == nil && x.get("\x00") != nil {
 			t.Error("found what is nobody's")

@@ -36,7 +36,7 @@ func (e *Engine) List(prefix string) []Listing {
 // Watch returns what there is under prefix and a subscription to every change after
 // it. A change that happens meanwhile may be in both.
 func (e *Engine) Watch(prefix string) ([]Listing, *Watch) {
-	w := e.watchers.add(prefix)
+	w := e.watchers.add(prefix, e.index.len())
 	return e.List(prefix), w
 }
 
@@ -129,8 +129,7 @@ func (e *Engine) Stats() []Stat {
 	}
 	var states [len(stateNames)]int64
 	now := e.clock.Now()
-	all := e.index.all()
-	for _, en := range all {
+	for en := range e.index.each {
 		en.mu.Lock()
 		states[en.stateLocked(now)]++
 		en.mu.Unlock()

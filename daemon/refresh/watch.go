@@ -6,8 +6,13 @@ import (
 )
 
 // backlog is how many events a watcher may be behind before it is closed: enough for
-// a burst in which every credential of a large site changes at a start, in 40 kB.
-const backlog = 1024
+// a burst in which every credential of a large site changes at a start, in 40 kB. Where there are
+// many more, the list that a watch begins with takes its time, and more happens meanwhile:
+// one event for each backlogShare of them, 2.5 MB with a million.
+const (
+	backlog      = 1024
+	backlogShare = 16
+)
 
 // Watch is a subscription to the changes under a prefix.
 type Watch struct {
@@ -30,8 +35,9 @@ type watchers struct {
 	closed bool
 }
 
-func (ws *watchers) add(prefix string) *Watch {
-	w := &Watch{of: ws, prefix: prefix, events: make(chan Listing, backlog)}
+// add subscribes to what is under prefix, of about n credentials that there are.
+func (ws *watchers) add(prefix string, n int) *Watch {
+	w := &Watch{of: ws, prefix: prefix, events: make(chan Listing, max(backlog, n/backlogShare))}
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
 	if ws.closed {

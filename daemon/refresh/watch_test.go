@@ -41,18 +41,20 @@ func TestWatchersHearOfEveryChangeInOrder(t *testing.T) {
 
 func TestASlowWatcherIsClosed(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		var ws watchers
-		w := ws.add("")
-		for range backlog + 1 {
-			ws.tell(Listing{Name: "x"})
+		for credentials, want := range map[int]int{0: backlog, 100: backlog, 1_000_000: 62_500} {
+			var ws watchers
+			w := ws.add("", credentials)
+			for range want + 1 {
+				ws.tell(Listing{Name: "x"})
+			}
+			n := 0
+			for range w.Events() {
+				n++
+			}
+			if n != want {
+				t.Errorf("events before the close, with %d credentials: got %d, want %d", credentials, n, want)
+			}
+			w.Close()
 		}
-		n := 0
-		for range w.Events() {
-			n++
-		}
-		if n != backlog {
-			t.Errorf("events before the close: got %d, want %d", n, backlog)
-		}
-		w.Close()
 	})
 }
