@@ -62,14 +62,31 @@ func (c trickle) Write(b []byte) (n int, err error) {
 }
 
 func play(t *testing.T, c conversation.Conversation, wrap func(net.Conn) net.Conn) {
+	engine := newFakeEngine()
+	r := start(t, conversationConfig(c, engine))
+	r.engine = engine
+	player := conversation.Player{Conn: wrap(r.ln.dial(t).Conn), Do: func(step conversation.Step) error {
+		synctest.Wait()
+		if step.Kind == conversation.Advance {
+			time.Sleep(step.Wait)
+			return nil
+		}
+		return happen(step.Text, engine, r.stop)
+	}}
+	if err := player.Play(c.Steps); err != nil {
+		t.Error(err)
+	}
+}
+
+// conversationConfig is of the server that c is played against, but for the driver.
+func conversationConfig(c conversation.Conversation, engine *fakeEngine) Config {
 	peer := Peer{}
 	for _, step := range c.Steps {
 		if step.Kind == conversation.Directive && step.Text == "peer guest" {
 			peer.UID = guest
 		}
 	}
-	engine := newFakeEngine()
-	r := start(t, Config{
+	return Config{
 		Engine:  engine,
 		Inbox:   fakeInbox{engine},
 		Backup:  backupOf("tokend backup 1\n"),
@@ -78,30 +95,18 @@ func play(t *testing.T, c conversation.Conversation, wrap func(net.Conn) net.Con
 		Rules:   guestRules,
 		Peer:    func(net.Conn) (Peer, error) { return peer, nil },
 		Sign:    fakeSign,
-	})
-	r.engine = engine
-	player := conversation.Player{Conn: wrap(r.ln.dial(t).Conn), Do: func(step conversation.Step) error {
-		synctest.Wait()
-		if step.Kind == conversation.Advance {
-			time.Sleep(step.Wait)
-			return nil
-		}
-		return r.happen(step.Text)
-	}}
-	if err := player.Play(c.Steps); err != nil {
-		t.Error(err)
 	}
 }
 
 // happen does what a directive says.
-func (r *running) happen(directive string) error {
+func happen(directive string, engine *fakeEngine, stop func()) error {
 	what, rest, _ := strings.Cut(directive, " ")
 	name, reply, _ := strings.Cut(rest, " ")
 	switch what {
 	case "peer":
 		return nil
 	case "stop":
-		r.stop()
+		stop()
 		return nil
 	case "fetch", "refresh":
 		f, err := parseFetched(reply)
@@ -109,12 +114,12 @@ func (r *running) happen(directive string) error {
 			return err
 		}
 		if what == "fetch" {
-			r.engine.tell(name, f)
+			engine.tell(name, f)
 			return nil
 		}
-		r.engine.mu.Lock()
-		defer r.engine.mu.Unlock()
-		r.engine.landLocked(name, f)
+		engine.mu.Lock()
+		defer engine.mu.Unlock()
+		engine.landLocked(name, f)
 		return nil
 	}
 	return fmt.Errorf("unknown directive %q", directive)

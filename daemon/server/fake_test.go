@@ -18,6 +18,7 @@ import (
 // credentials, and fetches that end as they are told to, or not at all.
 type fakeEngine struct {
 	mu      sync.Mutex
+	at      *time.Time
 	creds   map[string]*fakeCred
 	script  map[string]fetched
 	told    chan struct{} // closed and made anew when script changes
@@ -58,9 +59,14 @@ const (
 	aGrant   = "open_platform/wxcomponent/wxauthorizer/refresh_token"
 )
 
-func newFakeEngine() *fakeEngine {
-	in := func(d time.Duration) time.Time { return time.Now().Add(d) }
-	return &fakeEngine{
+func newFakeEngine() *fakeEngine { return newFakeEngineAt(nil) }
+
+// newFakeEngineAt's clock stands still at *at, which is guarded by mu from now on. Nil stands for a clock that goes.
+func newFakeEngineAt(at *time.Time) *fakeEngine {
+	e := &fakeEngine{at: at}
+	in := func(d time.Duration) time.Time { return e.now().Add(d) }
+	*e = fakeEngine{
+		at: at,
 		creds: map[string]*fakeCred{
 			cold:       {kind: "stable_token", state: refresh.Idle},
 			token:      {"stable_token", refresh.Fresh, "tok-01", in(2 * time.Hour)},
@@ -75,6 +81,15 @@ func newFakeEngine() *fakeEngine {
 		told:     make(chan struct{}),
 		watches:  map[*fakeWatch]struct{}{},
 	}
+	return e
+}
+
+// now is the time by which credentials end.
+func (e *fakeEngine) now() time.Time {
+	if e.at != nil {
+		return *e.at
+	}
+	return time.Now()
 }
 
 var errNoSuch = &refresh.Error{Reason: refresh.NotFound, RetryAfter: refresh.Never, Message: "the engine's own words for it"}
@@ -88,10 +103,10 @@ func (e *fakeEngine) Cached(name []byte) (refresh.Value, bool) {
 		panic("canary-panic")
 	}
 	c := e.creds[string(name)]
-	if c == nil || !c.end.After(time.Now()) {
+	if c == nil || !c.end.After(e.now()) {
 		return refresh.Value{}, false
 	}
-	return refresh.Value{Text: c.value, TTL: time.Until(c.end)}, true
+	return refresh.Value{Text: c.value, TTL: c.end.Sub(e.now())}, true
 }
 
 func (e *fakeEngine) Get(ctx context.Context, name string) (refresh.Value, error) {
@@ -127,13 +142,13 @@ func (e *fakeEngine) fetch(ctx context.Context, name string, forced bool) (refre
 			return refresh.Value{}, errNoSuch
 		case c.kind == "grant":
 			return refresh.Value{}, errWriteOnly
-		case !forced && c.end.After(time.Now()):
-			return refresh.Value{Text: c.value, TTL: time.Until(c.end)}, nil
+		case !forced && c.end.After(e.now()):
+			return refresh.Value{Text: c.value, TTL: c.end.Sub(e.now())}, nil
 		case f.err != nil:
 			return refresh.Value{}, f.err
 		case f.value != "":
 			e.landLocked(name, f)
-			return refresh.Value{Text: c.value, TTL: time.Until(c.end)}, nil
+			return refresh.Value{Text: c.value, TTL: c.end.Sub(e.now())}, nil
 		}
 		e.mu.Unlock()
 		var err error
@@ -222,7 +237,7 @@ func (e *fakeEngine) landLocked(name string, f fetched) {
 	case f.err != nil:
 		c.state = refresh.Stale
 	case f.value != c.value:
-		c.value, c.end, c.state = f.value, time.Now().Add(f.ttl), refresh.Fresh
+		c.value, c.end, c.state = f.value, e.now().Add(f.ttl), refresh.Fresh
 	default:
 		c.state = refresh.Fresh
 	}
@@ -251,7 +266,7 @@ func (e *fakeEngine) waiters() (ever, now int) {
 
 func (e *fakeEngine) listingLocked(name string) refresh.Listing {
 	c := e.creds[name]
-	return refresh.Listing{Name: name, State: c.state, TTL: max(0, time.Until(c.end))}
+	return refresh.Listing{Name: name, State: c.state, TTL: max(0, c.end.Sub(e.now()))}
 }
 
 func (e *fakeEngine) List(prefix string) []refresh.Listing {
@@ -276,7 +291,7 @@ func (e *fakeEngine) Status(name string) (refresh.Status, error) {
 	}
 	st := refresh.Status{Listing: e.listingLocked(name), Kind: c.kind, Durable: true}
 	if name == token {
-		now := time.Now()
+		now := e.now()
 		st.FetchedAt, st.ExpiresAt, st.NextRefresh = now, c.end, now.Add(110*time.Minute)
 		st.Fingerprint = "6d7f1a02"
 	}
@@ -292,7 +307,7 @@ func (e *fakeEngine) History(name string) ([]refresh.Attempt, error) {
 	if name != token {
 		return nil, nil
 	}
-	now := time.Now()
+	now := e.now()
 	return []refresh.Attempt{
 		{At: now, Cause: refresh.CauseSchedule, Outcome: "ok", Took: 85 * time.Millisecond},
 		{At: now.Add(-30 * time.Second), Cause: refresh.CauseSchedule, Outcome: "upstream", ErrCode: -1,

@@ -1,0 +1,284 @@
+package server
+
+import (
+	"bytes"
+	"io"
+	"math/rand/v2"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A user who asks too much is slowed to its rate, each connection as much as the other, and refused nothing; nobody else is.
+func TestLoopSlows(t *testing.T) { overBoth(t, tryLoopSlows) }
+
+func tryLoopSlows(t *testing.T, d driver) {
+	p := &turning{}
+	var log syncBuffer
+	path, _, _ := d.startSocket(t, Config{UserRate: 1000, Peer: p.of, Logger: testLogger(&log)})
+	p.next.Store(alice)
+	first, second := dialSocket(t, path), dialSocket(t, path)
+	first.want(first.ask("PING"), "OK PONG")
+	second.want(second.ask("PING"), "OK PONG")
+	p.next.Store(bob)
+	other := dialSocket(t, path)
+	const n = 800
+	begin := time.Now()
+	for _, c := range []*client{first, second} {
+		c.send(strings.Repeat("PING\n", n))
+	}
+	for range 100 {
+		other.want(other.ask("PING"), "OK PONG")
+	}
+	for range n {
+		first.want(first.line(), "OK PONG")
+		second.want(second.line(), "OK PONG")
+	}
+	// A second's worth at once, the rest at 1000 a second, but for what the rations make of it.
+	if took, least := time.Since(begin), (2*n-1000-2*ration)*time.Millisecond; took < least {
+		t.Errorf("%d requests at 1000 a second in %s, want at least %s", 2*n, took, least)
+	}
+	if n := strings.Count(log.String(), "are slowed"); n != 1 {
+		t.Errorf("%d lines in the log about it, want 1:\n%s", n, log.String())
+	}
+}
+
+// turning is who connects next, for servers that accept while the test goes on.
+type turning struct{ next atomic.Uint32 }
+
+func (p *turning) of(net.Conn) (Peer, error) { return Peer{UID: p.next.Load()}, nil }
+
+// While a connection is paused, or one that is lent has nothing to do, what its peer does costs no processor time, and
+// neither does a peer that is gone.
+func TestLoopDoesNotSpin(t *testing.T) {
+	p := &turning{} // root, which is not slowed, at first
+	path, s, engine := byLoop.startSocket(t, Config{UserRate: 4 * ration, Peer: p.of, WaitTimeout: time.Minute})
+	cpu := func() time.Duration {
+		var all unix.Rusage
+		if err := unix.Getrusage(unix.RUSAGE_SELF, &all); err != nil {
+			t.Fatal(err)
+		}
+		return time.Duration(all.Utime.Nano() + all.Stime.Nano())
+	}
+	waits := dialSocket(t, path)
+	waits.send("GET " + cold + "\n")
+	eventually(t, "it waits", func() bool { _, now := engine.waiters(); return now == 1 })
+	half := dialSocket(t, path)
+	half.send("GET " + cold + "\n")
+	eventually(t, "it waits", func() bool { _, now := engine.waiters(); return now == 2 })
+	if err := half.Conn.(*net.UnixConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	p.next.Store(alice)
+	var paused []*client
+	for range 4 {
+		c := dialSocket(t, path)
+		c.want(c.ask("PING"), "OK PONG")
+		paused = append(paused, c)
+	}
+	for _, c := range paused { // each is paused ten times, for a second
+		c.send(strings.Repeat("PING\n", 10*ration))
+	}
+	eventually(t, "they are slowed", func() bool { return s.users.get(alice).stats.slowed.Load() >= 4 })
+	for _, c := range paused {
+		_, _ = io.WriteString(c.Conn, "PING\n")
+	}
+	_ = paused[1].Conn.(*net.UnixConn).CloseWrite()
+	paused[2].Close()
+	waits.send(strings.Repeat("PING\n", 2000)) // more than is kept of it
+	spent := cpu()
+	time.Sleep(time.Second)
+	if spent = cpu() - spent; spent > 100*time.Millisecond { // a busy machine gives a loop that spins less than all
+		t.Errorf("%s of processor time in a second in which nobody is served", spent)
+	}
+}
+
+// A line that is begun and not ended ends its connection, and no other: not one that is idle, nor one that always has half a
+// line under way.
+func TestLoopLineTimeout(t *testing.T) { overBoth(t, tryLoopLineTimeout) }
+
+func tryLoopLineTimeout(t *testing.T, d driver) {
+	const timeout = 300 * time.Millisecond
+	path, _, _ := d.startSocket(t, Config{LineTimeout: timeout})
+	idle, half := dialSocket(t, path), dialSocket(t, path)
+	idle.want(idle.ask("PING"), "OK PONG")
+	half.want(half.ask("PING"), "OK PONG")
+	begin := time.Now()
+	for range 3 { // what comes in between does not make it longer
+		_, _ = io.WriteString(half.Conn, "P")
+		time.Sleep(timeout / 10)
+	}
+	half.want(half.rest(), "")
+	if took := time.Since(begin); took < timeout {
+		t.Errorf("closed after %s, want %s", took, timeout)
+	}
+	idle.want(idle.ask("PING"), "OK PONG")
+
+	long := dialSocket(t, path) // a line that outgrows the buffer
+	begin = time.Now()
+	_, _ = io.WriteString(long.Conn, "GET "+strings.Repeat("x", 3*smallBuffer))
+	long.want(long.rest(), "")
+	if took := time.Since(begin); took < timeout {
+		t.Errorf("a long line: closed after %s, want %s", took, timeout)
+	}
+}
+
+func TestLoopIdleTimeout(t *testing.T) { overBoth(t, tryLoopIdleTimeout) }
+
+func tryLoopIdleTimeout(t *testing.T, d driver) {
+	const timeout = 400 * time.Millisecond
+	path, _, engine := d.startSocket(t, Config{IdleTimeout: timeout})
+	idle, waits := dialSocket(t, path), dialSocket(t, path)
+	waits.send("GET " + cold + "\n")
+	begin := time.Now()
+	for range 4 {
+		idle.want(idle.ask("PING"), "OK PONG")
+		time.Sleep(timeout / 4)
+	}
+	last := time.Now()
+	idle.want(idle.rest(), "")
+	if took := time.Since(begin); took < timeout+timeout/2 || time.Since(last) > 20*timeout {
+		t.Errorf("closed after %s", took)
+	}
+	engine.tell(cold, fetched{ttl: time.Hour, value: "tok-02"})
+	if got := waits.line(); !strings.HasSuffix(got, " tok-02") { // it was not idle, it waited
+		t.Errorf("got %q", got)
+	}
+	waits.want(waits.rest(), "")
+}
+
+// A fault ends the connection that meets it, at once or in a job, and gives back all that it held.
+func TestLoopSurvivesFaults(t *testing.T) { overBoth(t, tryLoopSurvivesFaults) }
+
+func tryLoopSurvivesFaults(t *testing.T, d driver) {
+	var log syncBuffer
+	path, s, engine := d.startSocket(t, Config{Logger: testLogger(&log), Peer: as(alice)})
+	engine.mu.Lock()
+	engine.panics = heldToken
+	engine.mu.Unlock()
+	other := dialSocket(t, path)
+	for range 3 {
+		bad := dialSocket(t, path)
+		bad.send("PING\nGET " + heldToken + "\nPING\n")
+		bad.rest()
+		other.want(other.ask("PING"), "OK PONG")
+		late := dialSocket(t, path)
+		late.want(late.ask("PING"), "OK PONG") // not the first that it says
+		late.send("GET " + heldToken + "\n")
+		late.want(late.rest(), "")
+		other.want(other.ask("PING"), "OK PONG")
+	}
+	eventually(t, "one connection is left", func() bool { return s.open.Load() == 1 })
+	if n := strings.Count(log.String(), "stack="); n != 6 || strings.Contains(log.String(), "canary") {
+		t.Errorf("%d stacks in the log, want 6, and nothing of what was thrown:\n%s", n, log.String())
+	}
+}
+
+// Groups are asked for when there are rules for them, be it long after the peer has connected; what the session knows then is
+// what the kernel says.
+func TestGroupsAreAskedForLate(t *testing.T) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fds[1])
+	w := &wire{fd: fds[0]}
+	defer w.Close()
+	peer, err := kernelPeer(w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := sessionOf(New(Config{Engine: newFakeEngine()}), peer)
+	s.late = w
+	s.renewRights()
+	s.server.SetRules([]Rule{{UIDs: []uint32{1}, Names: []string{"*"}, Verbs: []string{"GET"}}})
+	if s.renewRights(); s.late == nil || s.peer.Groups != nil {
+		t.Error("groups are asked for when no rule is for groups")
+	}
+	s.server.SetRules([]Rule{{GIDs: []uint32{1}, Names: []string{"*"}, Verbs: []string{"GET"}}})
+	s.renewRights()
+	got, want := slices.Sorted(slices.Values(s.peer.Groups)), []uint32(nil)
+	all, err := os.Getgroups()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, g := range all {
+		want = append(want, uint32(g))
+	}
+	slices.Sort(want)
+	if s.late != nil || !slices.Equal(got, want) {
+		t.Errorf("groups\n got %v\nwant %v", got, want)
+	}
+}
+
+// Against the simplest thing that could be right.
+func TestAlarms(t *testing.T) {
+	random := rand.New(rand.NewPCG(5, 6))
+	var as alarms
+	all := make([]alarm, 50)
+	due := map[*alarm]time.Duration{}
+	for now := time.Duration(1); now < 20_000; now += time.Duration(random.IntN(3)) {
+		a := &all[random.IntN(len(all))]
+		switch random.IntN(4) {
+		case 0, 1:
+			due[a] = now + 1 + time.Duration(random.IntN(200))
+			as.set(a, due[a])
+		case 2:
+			as.drop(a)
+			delete(due, a)
+		case 3: // taken back, without looking for it
+			a.due = 0
+			delete(due, a)
+		}
+		first, ok := as.first()
+		for _, at := range due {
+			if !ok || at < first {
+				t.Fatalf("one is due at %d, and the first at %d, %t", at, first, ok)
+			}
+		}
+		for a := as.next(now); a != nil; a = as.next(now) {
+			if at, ok := due[a]; !ok || at > now {
+				t.Fatalf("at %d one rings that is due at %d, %t", now, at, ok)
+			}
+			delete(due, a)
+		}
+		for _, at := range due {
+			if at <= now {
+				t.Fatalf("one that is due at %d has not rung at %d", at, now)
+			}
+		}
+	}
+}
+
+// What a fault of the loop's own lists would be: a member that has ended and is used again must have nothing of the other.
+func TestMembersAreUsedAgain(t *testing.T) {
+	path, s, _ := byLoop.startSocket(t, Config{Peer: eachAnother()})
+	buf := make([]byte, 256)
+	for i := range 200 {
+		c := dialRaw(t, path)
+		switch i % 4 {
+		case 0:
+			if got := c.ask(t, []byte("GET "+token+"\n"), buf); !strings.HasSuffix(got, " tok-01\n") {
+				t.Fatalf("got %q", got)
+			}
+		case 1:
+			_, _ = unix.Write(int(c), []byte("GET offici"))
+		case 2:
+			if got := c.ask(t, []byte("al_account/x\n"), buf); !strings.HasPrefix(got, "ERR BAD_REQUEST - ") {
+				t.Fatalf("got %q: what another connection had begun?", got)
+			}
+		case 3:
+			if got := c.ask(t, bytes.Repeat([]byte("PING\n"), 3), buf); got != "OK PONG\nOK PONG\nOK PONG\n" {
+				t.Fatalf("got %q", got)
+			}
+		}
+		_ = unix.Shutdown(int(c), unix.SHUT_RDWR)
+	}
+	eventually(t, "all are closed", func() bool { return s.open.Load() == 0 })
+}
