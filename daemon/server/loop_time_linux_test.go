@@ -8,7 +8,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -48,11 +47,6 @@ func tryLoopSlows(t *testing.T, d driver) {
 		t.Errorf("%d lines in the log about it, want 1:\n%s", n, log.String())
 	}
 }
-
-// turning is who connects next, for servers that accept while the test goes on.
-type turning struct{ next atomic.Uint32 }
-
-func (p *turning) of(net.Conn) (Peer, error) { return Peer{UID: p.next.Load()}, nil }
 
 // While a connection is paused, or one that is lent has nothing to do, what its peer does costs no processor time, and
 // neither does a peer that is gone.

@@ -1,13 +1,13 @@
 package server
 
 import (
-	"bufio"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,26 +25,75 @@ func TestRepliesKeepTheirOrder(t *testing.T) {
 		seeds = 10
 	}
 	for seed := range uint64(seeds) {
-		synctest.Test(t, func(t *testing.T) { playAtRandom(t, seed) })
+		synctest.Test(t, func(t *testing.T) {
+			p := &peers{}
+			var r *running
+			playAtRandom(t, seed, stage{
+				faster: 1,
+				start: func(cfg Config) *fakeEngine {
+					cfg.Peer = p.of
+					r = start(t, cfg)
+					return r.engine
+				},
+				dialAs: func(uid uint32) *client { return r.dialAs(t, p, uid) },
+			})
+		})
 		if t.Failed() {
 			t.Fatalf("with seed %d", seed)
 		}
 	}
 }
 
-func playAtRandom(t *testing.T, seed uint64) {
+// The same on real sockets, where everything goes 200 times as fast.
+func TestRepliesKeepTheirOrderOnASocket(t *testing.T) {
+	overBoth(t, func(t *testing.T, d driver) {
+		for seed := range uint64(size(10, 500)) {
+			t.Run(fmt.Sprint(seed), func(t *testing.T) {
+				p := &turning{}
+				var path string
+				playAtRandom(t, seed, stage{
+					faster: 200,
+					start: func(cfg Config) (engine *fakeEngine) {
+						cfg.Peer = p.of
+						path, _, engine = d.startSocket(t, cfg)
+						return engine
+					},
+					dialAs: func(uid uint32) *client {
+						p.next.Store(uid)
+						c := dialSocket(t, path)
+						c.want(c.ask("PING"), "OK PONG") // it has been looked at
+						return c
+					},
+				})
+			})
+		}
+	})
+}
+
+// stage is where playAtRandom plays.
+type stage struct {
+	faster int                          // how many times as fast as the clock of the play
+	start  func(cfg Config) *fakeEngine // starts a server
+	dialAs func(uid uint32) *client
+}
+
+// turning is who connects next, for servers that accept while the test goes on.
+type turning struct{ next atomic.Uint32 }
+
+func (p *turning) of(net.Conn) (Peer, error) { return Peer{UID: p.next.Load()}, nil }
+
+func playAtRandom(t *testing.T, seed uint64, s stage) {
 	random := rand.New(rand.NewPCG(seed, 0))
-	p := &peers{}
-	r := start(t, Config{
-		Peer: p.of, UserRate: 50 + random.IntN(1000), MaxUserWaits: 64,
+	engine := s.start(Config{
+		UserRate: s.faster * (50 + random.IntN(1000)), MaxUserWaits: 64,
 		Sign: func(_ secret.Text, _ string, _ int64, url string) string { return strings.ReplaceAll(url, "/", "_") },
 		Rules: []Rule{{UIDs: []uint32{alice, bob}, Names: []string{"official_account/*", "mini_program/*", "work/*"},
 			Verbs: []string{"GET", "SIGN", "REJECT", "LIST", "STATUS"}}},
 	})
 	const slowTicket = "work/ww0123/1000003/jsapi_ticket"
-	r.engine.mu.Lock()
-	r.engine.creds[slowTicket] = &fakeCred{}
-	r.engine.mu.Unlock()
+	engine.mu.Lock()
+	engine.creds[slowTicket] = &fakeCred{}
+	engine.mu.Unlock()
 
 	// A request, and what its reply has to begin or end with.
 	request := func(id string) (line, prefix, suffix string) {
@@ -82,10 +131,10 @@ func playAtRandom(t *testing.T, seed uint64) {
 		}
 		cuts := rand.New(rand.NewPCG(seed, uint64(i)))
 		leaves := random.IntN(6) == 0
-		c := r.dialAs(t, p, uid)
-		talking.Go(func() { sendInPieces(c.Conn, text.String(), cuts) })
+		c := s.dialAs(uid)
+		talking.Go(func() { sendInPieces(c.Conn, text.String(), cuts, s.faster) })
 		talking.Go(func() {
-			replies := bufio.NewReader(c.Conn)
+			replies := c.r
 			for j, w := range want {
 				if leaves && j == len(want)/2 {
 					c.Close()
@@ -101,13 +150,13 @@ func playAtRandom(t *testing.T, seed uint64) {
 			}
 		})
 	}
-	time.Sleep(time.Duration(random.IntN(int(20 * time.Second))))
-	r.engine.tell(slowTicket, fetched{ttl: time.Hour, value: "ticket-slow"})
+	time.Sleep(time.Duration(random.Int64N(int64(20*time.Second))) / time.Duration(s.faster))
+	engine.tell(slowTicket, fetched{ttl: time.Hour, value: "ticket-slow"})
 	talking.Wait()
 }
 
 // sendInPieces writes text in pieces, with pauses now and then, until it cannot.
-func sendInPieces(nc net.Conn, text string, random *rand.Rand) {
+func sendInPieces(nc net.Conn, text string, random *rand.Rand, faster int) {
 	for len(text) > 0 {
 		n := min(len(text), 1+random.IntN([]int{3, 40, 4000}[random.IntN(3)]))
 		if _, err := io.WriteString(nc, text[:n]); err != nil {
@@ -115,7 +164,7 @@ func sendInPieces(nc net.Conn, text string, random *rand.Rand) {
 		}
 		text = text[n:]
 		if random.IntN(8) == 0 {
-			time.Sleep(time.Duration(random.IntN(int(time.Second))))
+			time.Sleep(time.Duration(random.Int64N(int64(time.Second))) / time.Duration(faster))
 		}
 	}
 }
