@@ -94,4 +94,5 @@
 //	commits  started by Open, awaited by Close: takes Puts from the queue, in groups
 //	keep     started by Open, awaited by Close: puts right what commits has found wrong
 //	shut     started by keep or Close to close a database; awaited, with a limit, by both
+//	survey   started by Open, awaited by it: reads the journal while the database is opened
 package store

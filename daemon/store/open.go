@@ -136,6 +136,8 @@ func (o *opening) open() error {
 	if err := o.findKey(); err != nil {
 		return err
 	}
+	grants := o.survey()
+	defer grants.end()
 	db, err := o.openPatiently()
 	if errors.Is(err, errDamaged) {
 		// Once more: only where a new database can be made is the old one given up.
@@ -151,7 +153,7 @@ func (o *opening) open() error {
 	if !db.sealer.seals() {
 		o.chosen = len(o.sealers) - 1 // found out although the header was lost
 	}
-	if err := o.openJournal(); err != nil {
+	if err := o.openJournal(grants); err != nil {
 		return err
 	}
 	if o.db.missing > 0 {
@@ -267,5 +269,7 @@ func (o *opening) reseal() error {
 		return err
 	}
 	o.db.missing = missing // the copy is whole, what it was made of was not
-	return o.openJournal()
+	grants := o.survey()
+	defer grants.end()
+	return o.openJournal(grants)
 }

@@ -17,14 +17,14 @@ import (
 // lastingTables are those whose records the journal keeps too.
 var lastingTables = [...]record.Table{record.Grants, record.Codes}
 
-// openJournal opens the journal and brings it and the database to the same irreplaceable
+// openJournal opens the journal that v is of and brings it and the database to the same irreplaceable
 // records: of each key the newest that either has.
-func (o *opening) openJournal() error {
-	index := make(journal.Index)
-	j, rep, err := journal.Open(o.at.journal(), o.sealer().journal, func(e journal.Entry) error {
-		index.Add(e)
-		return nil
-	})
+func (o *opening) openJournal(v *survey) error {
+	if v.chosen != o.chosen {
+		v = o.survey() // the database has shown that it is kept otherwise than had to be assumed
+		defer v.end()
+	}
+	j, rep, err := v.open()
 	if err != nil {
 		return fmt.Errorf("open the grant journal: %w", err)
 	}
@@ -33,7 +33,7 @@ func (o *opening) openJournal() error {
 	if err := o.saveDamaged(rep); err != nil {
 		return err
 	}
-	r := reconciler{db: o.db, journal: j, index: index, log: o.log}
+	r := reconciler{db: o.db, journal: j, index: v.index, log: o.log}
 	behind, numbered, err := r.compare()
 	if err != nil {
 		return err
@@ -113,6 +113,9 @@ func (r reconciler) compare() (behind int, numbered bool, err error) {
 func (r reconciler) replay(last uint64) error {
 	had := r.db.sequence
 	intact := !r.db.made && r.db.missing == 0
+	if !r.lacking(intact) {
+		return nil
+	}
 	b := bulk{db: r.db}
 	n := 0
 	err := r.journal.Read(func(e journal.Entry) error {
@@ -139,6 +142,22 @@ func (r reconciler) replay(last uint64) error {
 	}
 	r.log.Warn("the database lacked records that the grant journal has: they are back", "records", n)
 	return b.finish(last)
+}
+
+// lacking reports whether there may be something for replay to do, which reads the whole journal
+// once more.
+func (r reconciler) lacking(intact bool) bool {
+	for key, ref := range r.index {
+		if ref.Deleted {
+			if _, err := r.db.stored([]byte(key)); errors.Is(err, badger.ErrKeyNotFound) {
+				continue // gone already
+			}
+		}
+		if intact && ref.Commit > r.db.sequence || tableOf([]byte(key)).Irreplaceable() {
+			return true
+		}
+	}
+	return false
 }
 
 // lasting yields the irreplaceable records of a database as journal entries. One that

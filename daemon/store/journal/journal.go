@@ -49,53 +49,94 @@ type Journal struct {
 	failed   error    // why nothing is appended any more; nil while all is well
 }
 
-// Open opens the journal at path, or makes one. A nil aead keeps entries in clear; what is sealed
-// must carry its own nonce, as [cipher.NewGCMWithRandomNonce] does. visit, if not nil, is called for
-// each entry in turn and ends the reading by an error; the entry is valid during the call. A torn end is
-// cut off; a damaged journal is left as it is, and goes on being one until Compact.
-func Open(path string, aead cipher.AEAD, visit func(Entry) error) (_ *Journal, _ Report, err error) {
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
-	if err == nil {
-		var info fs.FileInfo
-		if info, err = f.Stat(); err == nil && info.Size() == 0 {
-			_ = f.Close() // a power cut may leave that of a file just made
-			err = fs.ErrNotExist
-		}
-	}
-	made := errors.Is(err, fs.ErrNotExist)
-	if made {
-		if err := Create(path, aead, 0, nil); err != nil {
-			return nil, Report{}, err
-		}
-		f, err = os.OpenFile(path, os.O_RDWR, 0)
-	}
+// Open opens the journal at path, or makes one: it is Scan, and Open of what that returns.
+func Open(path string, aead cipher.AEAD, visit func(Entry) error) (*Journal, Report, error) {
+	s, err := Scan(path, aead, visit)
 	if err != nil {
 		return nil, Report{}, err
+	}
+	return s.Open()
+}
+
+// Scanned is a journal that has been read and is not yet in use. Open or Close ends it.
+type Scanned struct {
+	path string
+	aead cipher.AEAD
+	f    *os.File // nil where there is no journal
+	scan *scanner
+}
+
+// Scan reads the journal at path and changes nothing; that there is none is no error. A nil aead reads
+// entries in clear; what is sealed must carry its own nonce, as [cipher.NewGCMWithRandomNonce] does. visit,
+// if not nil, is called for each entry in turn and ends the reading by an error; the entry is valid during
+// the call.
+func Scan(path string, aead cipher.AEAD, visit func(Entry) error) (*Scanned, error) {
+	s := &Scanned{path: path, aead: aead}
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return s, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if info, e := f.Stat(); e == nil && info.Size() == 0 {
+		_ = f.Close() // a power cut may leave that of a file just made
+		return s, nil
+	}
+	if s.scan, err = scanFile(f, aead, false, visit); err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	s.f = f
+	return s, nil
+}
+
+// Close gives up what has been read.
+func (s *Scanned) Close() error {
+	if s.f == nil {
+		return nil
+	}
+	f := s.f
+	s.f = nil
+	return f.Close()
+}
+
+// Open opens the journal, which nobody has written to since it was read, or makes one. A torn end is
+// cut off; a damaged journal is left as it is, and goes on being one until Compact.
+func (s *Scanned) Open() (_ *Journal, _ Report, err error) {
+	made := s.f == nil
+	if made {
+		if err := Create(s.path, s.aead, 0, nil); err != nil {
+			return nil, Report{}, err
+		}
+		again, err := Scan(s.path, s.aead, nil)
+		if err != nil {
+			return nil, Report{}, err
+		}
+		s.f, s.scan = again.f, again.scan
 	}
 	defer func() {
 		if err != nil {
-			_ = f.Close()
+			_ = s.Close()
 		}
 	}()
-	s, err := scanFile(f, aead, false, visit)
-	if err != nil {
-		return nil, Report{}, err
-	}
-	s.rep.Made = made
-	j := &Journal{path: path, aead: aead, f: f, file: s.file, next: s.next, last: s.rep.Last, end: s.good, base: s.good}
+	rep := s.scan.rep
+	rep.Made = made
+	j := &Journal{path: s.path, aead: s.aead, f: s.f, file: s.scan.file, next: s.scan.next, last: rep.Last, end: s.scan.good, base: s.scan.good}
 	switch {
-	case s.rep.Damaged() || s.opened == 0:
+	case rep.Damaged() || s.scan.opened == 0:
 		// Not a byte is written behind what cannot be read.
 		j.failed = errUnread
-	case s.rep.Torn > 0:
-		if err := errors.Join(f.Truncate(s.good), f.Sync()); err != nil {
+	case rep.Torn > 0:
+		if err := errors.Join(j.f.Truncate(j.end), j.f.Sync()); err != nil {
 			return nil, Report{}, fmt.Errorf("journal: cut off a torn end: %w", err)
 		}
 	}
 	if j.failed == nil {
 		j.reserve(0) // before somebody else takes the room
 	}
-	return j, s.rep, nil
+	s.f = nil // it is the journal's
+	return j, rep, nil
 }
 
 // Check returns nil if aead opens the journal at path, as far as can be told from the first
