@@ -21,8 +21,8 @@ const (
 	openRoom = 6 << 20
 
 	// ballastMargin is what must stay free beside the ballast when it is made on a
-	// disk that is short anyway.
-	ballastMargin = 1 << 20
+	// disk that is short anyway: two memory tables that are being written to theirs.
+	ballastMargin = 4 << 20
 
 	// ballastPiece is how much of it is given up at a time for the journal, and the least by
 	// which it grows again: some hundred grants.

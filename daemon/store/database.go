@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"time"
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/hashicorp/go-hclog"
@@ -117,6 +118,20 @@ func openBadger(dir string, log hclog.Logger) (db *badger.DB, err error) {
 		return nil, diagnose(dir, err)
 	}
 	return db, nil
+}
+
+// flushLimit is how long awaitFlush waits: a flush is two megabytes.
+const flushLimit = 5 * time.Second
+
+// awaitFlush waits until Badger has written to tables what it found in its logs, which it does behind Open's
+// back. Each log but the one in use is gone then.
+func (d *database) awaitFlush() {
+	for began := time.Now(); time.Since(began) < flushLimit; time.Sleep(2 * time.Millisecond) {
+		if logs, _ := filepath.Glob(filepath.Join(d.dir, "*.mem")); len(logs) <= 1 {
+			return
+		}
+	}
+	d.log.Warn("the logs of the last run are not yet in tables")
 }
 
 // restoreHeader makes a lost header again from the sequence record, which every

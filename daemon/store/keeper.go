@@ -222,6 +222,9 @@ func (s *Store) reopen(k *keeper) error {
 		return err
 	}
 	s.reserve.Store(reserveFor(s.minFree, db.dir))
+	if s.checkRoom() != nil {
+		db.awaitFlush()
+	}
 	s.mu.Lock()
 	s.current, s.down = &handle{db: db}, nil
 	s.missing += db.missing

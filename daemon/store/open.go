@@ -57,6 +57,9 @@ func Open(cfg Config) (_ *Store, err error) {
 	}
 	s.applied.Store(o.sequence)
 	s.reserve.Store(reserveFor(s.minFree, o.db.dir))
+	if s.checkRoom() != nil {
+		o.db.awaitFlush() // into the room that was made for it, before that goes to the ballast or to others
+	}
 	if err := s.ballast.restore(s.reserve.Load()); err != nil {
 		o.log.Warn("no ballast could be made yet: a full disk is survived less surely", "error", err)
 		s.wake()
