@@ -13,7 +13,8 @@ import (
 // states; zero for none, which counts as now. It replaces the stored one if its
 // time is later, or the same and the value another; stragglers and replays change
 // nothing. The ticket lives from its own time, or from its arrival where that
-// is off by more than ten minutes. It is durable when Push returns nil.
+// is off by more than ten minutes. It is durable when Push returns nil. What the disk refuses is in
+// force all the same, and written as soon as that is possible: nobody can ask for it.
 func (e *Engine) Push(ctx context.Context, name string, value secret.Text, at time.Time) error {
 	changed, err := e.push(ctx, name, value, at)
 	if changed {
@@ -41,14 +42,12 @@ func (e *Engine) push(ctx context.Context, name string, value secret.Text, at ti
 	before, after := en.current.Load(), ticket(p, value, at, wall, now)
 	if before != nil && !after.supersedes(before, wall) {
 		e.log.Debug("push changes nothing: what is stored is newer, or the same", "name", name)
-		return false, nil
+		return false, e.settle(ctx, en, before)
 	}
 	if before != nil {
 		after.pushed.previous = before.text
 	}
-	if err := e.cfg.Store.Put(ctx, e.keep(name, after)); err != nil {
-		return false, fmt.Errorf("keep a pushed ticket: %w", err)
-	}
+	refused := e.cfg.Store.Put(ctx, e.keep(name, after))
 	en.mu.Lock()
 	if why := en.gone; why != nil {
 		en.mu.Unlock()
@@ -58,15 +57,37 @@ func (e *Engine) push(ctx context.Context, name string, value secret.Text, at ti
 	if en.hold != nil {
 		failures = en.hold.failures
 	}
-	en.hold = nil
+	en.hold, en.volatile = nil, refused != nil
 	en.current.Store(after)
 	en.remember(Attempt{At: wall.UTC(), Cause: CausePush, Outcome: "ok"})
 	en.refresh = now.Add(p.quiet)
 	e.tellLocked(en, now, true)
 	e.planLocked(en, now)
 	en.mu.Unlock()
-	e.log.Info("ticket pushed", "name", name, "expires_in", after.end.Sub(now).Round(time.Second), "fingerprint", e.mark.of(value), "failures_before", failures)
-	return true, nil
+	if refused != nil {
+		e.unsaved.add(en)
+		err = fmt.Errorf("keep a pushed ticket, which is in force in memory: %w", refused)
+	}
+	e.log.Info("ticket pushed", "name", name, "expires_in", after.end.Sub(now).Round(time.Second), "fingerprint", e.mark.of(value), "failures_before", failures, "durable", refused == nil)
+	return true, err
+}
+
+// settle returns nil if c, which is in force as en's, is on disk, or goes there now. It is called in
+// the turn of the name.
+func (e *Engine) settle(ctx context.Context, en *entry, c *credential) error {
+	en.mu.Lock()
+	volatile := en.volatile
+	en.mu.Unlock()
+	if !volatile {
+		return nil
+	}
+	if err := e.cfg.Store.Put(ctx, e.keep(en.name, c)); err != nil {
+		return fmt.Errorf("keep a pushed ticket, which is in force in memory: %w", err)
+	}
+	en.mu.Lock()
+	en.volatile = false
+	en.mu.Unlock()
+	return nil
 }
 
 // ticket returns what a push at now, which says that it is of the time at, makes of value.

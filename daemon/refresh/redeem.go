@@ -13,7 +13,7 @@ import (
 
 // redeem exchanges x, again and again if that was promised.
 func (e *Engine) redeem(x *exchange, way Onboarding) {
-	defer e.settle(x)
+	defer e.conclude(x)
 	for again := !x.noted; ; again = true {
 		if again && !e.tryAgain(x, way.Parent) {
 			x.err = stopping()
@@ -65,8 +65,8 @@ func (e *Engine) promise(x *exchange) (until clock.Instant, promised bool) {
 	return x.until, x.until != 0
 }
 
-// settle ends x.
-func (e *Engine) settle(x *exchange) {
+// conclude ends x.
+func (e *Engine) conclude(x *exchange) {
 	e.codes.mu.Lock()
 	defer e.codes.mu.Unlock()
 	x.ended = true

@@ -3,6 +3,7 @@ package refresh
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -228,6 +229,63 @@ func TestADiskThatRefusesStopsNoToken(t *testing.T) {
 		}
 		if !d.has(record.Credentials, app) {
 			t.Error("the value is not on disk")
+		}
+	})
+}
+
+// TestAPushedTicketThatTheDiskRefusesIsInForce: a suite ticket lives for half an hour, and nobody can ask for the next.
+func TestAPushedTicketThatTheDiskRefusesIsInForce(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		d := newDisk()
+		tokens := &upstream{answer: func(_ context.Context, ask fetchers.Ask, n int) (fetchers.Token, error) {
+			if ask.Parent == "" {
+				t.Error("asked without a ticket")
+			}
+			return token(fmt.Sprintf("tok-%d", n), 10*time.Minute), nil
+		}}
+		all := specs(Spec{Name: suiteTicket, Kind: SuiteTicket}, Spec{Name: suiteToken, Kind: SuiteToken, Parent: suiteTicket, Fetcher: tokens})
+		r := start(t, Config{Store: d, Catalog: all})
+		push := func(n int, at time.Time) error {
+			return r.Push(t.Context(), suiteTicket, secret.Text(fmt.Sprint("ticket-", n)), at)
+		}
+		if err := push(0, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		d.fail(errPath)
+		var last time.Time
+		for n := 1; n <= 18; n++ { // three hours
+			last = time.Now()
+			for range 2 { // WeChat sends it again
+				if err := push(n, last); err == nil {
+					t.Fatal("acknowledged, and not on disk")
+				}
+			}
+			for range 10 {
+				r.mustGet(suiteToken)
+				time.Sleep(time.Minute)
+			}
+			if got := r.mustGet(suiteTicket); got != fmt.Sprint("ticket-", n) {
+				t.Fatalf("in force: %s", got)
+			}
+			if s, _ := r.Status(suiteTicket); s.Durable {
+				t.Fatal("STATUS says that it is durable")
+			}
+		}
+		d.fail(nil)
+		if err := push(18, last); err != nil {
+			t.Errorf("sent again when the disk is well: %v", err)
+		}
+		if s, _ := r.Status(suiteTicket); !s.Durable {
+			t.Error("STATUS says that it is not durable")
+		}
+		d.fail(errPath)
+		_ = push(19, time.Now())
+		d.fail(nil)
+		time.Sleep(2 * saveEvery)
+		synctest.Wait()
+		r2 := start(t, Config{Store: d, Catalog: all}) // after a kill
+		if got := r2.mustGet(suiteTicket); got != "ticket-19" {
+			t.Errorf("after a kill: %s", got)
 		}
 	})
 }
