@@ -38,7 +38,7 @@
 // # Calls
 //
 // A call is charged to its budgets durably before it is made, together with a note that it is
-// being made if it is a credential's first in this run: whatever kills the daemon then, the next
+// being made if it is a credential's first in this run or the one before has failed: whatever kills the daemon then, the next
 // run knows how often it was tried. While the disk refuses to count, calls go on within what each
 // budget has to spare between tokend's limit and WeChat's, those that can wait after those
 // that cannot. WeChat's two hosts are kept apart, so that one that hangs
@@ -46,6 +46,15 @@
 // counted too. A rejection never forces a new stable_token: the value that
 // WeChat repeats is served on, as the protocol promises, and only an operator's
 // refresh spends one of the twenty a day.
+//
+// # A disk that refuses
+//
+// What has been fetched, pushed or exchanged is in force all the same, from memory, and written as
+// soon as the disk takes it; whoever handed it in is told that it is not durable, and what
+// comes again is acknowledged only when it is. A fault of the disk is told to peers as tokend's own
+// ([Internal]), without a word of where; the log has it. Over a kill on such a disk no grant can be
+// kept that the journal has not, and nothing holds a crash loop on it to the calls of
+// one run.
 //
 // # Time
 //
