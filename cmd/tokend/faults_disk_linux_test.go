@@ -220,7 +220,7 @@ func (s *faultSite) failSyncs() (mend func()) {
 	cmd := exec.Command("strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace="+syncs,
 		"-e", "inject="+syncs+":error=EIO", "-p", fmt.Sprint(pid))
 	cmd.Stderr = &said
-	if err := cmd.Start(); err != nil {
+	if err := endsWithTest(cmd).Start(); err != nil {
 		s.t.Fatal(err)
 	}
 	ended := make(chan error, 1)

@@ -199,7 +199,7 @@ func (s *faultSite) launch(cmd *exec.Cmd) {
 	}
 	defer log.Close()
 	cmd.Stdout, cmd.Stderr = log, log
-	if err := cmd.Start(); err != nil {
+	if err := endsWithTest(cmd).Start(); err != nil {
 		s.t.Fatal(err)
 	}
 	s.daemon = cmd

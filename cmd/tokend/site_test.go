@@ -94,7 +94,7 @@ func (s *site) command(name string, args ...string) *exec.Cmd {
 // start starts cmd, and waits until it answers.
 func (s *site) start(cmd *exec.Cmd) {
 	s.t.Helper()
-	if err := cmd.Start(); err != nil {
+	if err := endsWithTest(cmd).Start(); err != nil {
 		s.t.Fatal(err)
 	}
 	s.daemon = cmd
