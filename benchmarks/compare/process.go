@@ -20,13 +20,15 @@ import (
 type process struct {
 	cmd    *exec.Cmd
 	socket string
-	log    bytes.Buffer // written by cmd until stop has returned
 	begun  time.Time
+	took   time.Duration // from exec to the first answer that was right
+	log    bytes.Buffer  // of cmd; to be read when ended is closed
+	ended  chan struct{}
 }
 
 // start starts a server that will listen at socket, and does not wait for it.
 func start(core int, socket, program string, args ...string) (*process, error) {
-	p := &process{cmd: exec.Command(program, args...), socket: socket}
+	p := &process{cmd: exec.Command(program, args...), socket: socket, ended: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = &p.log, &p.log
 	// The child has the affinity of the thread that starts it.
 	runtime.LockOSThread()
@@ -38,6 +40,10 @@ func start(core int, socket, program string, args ...string) (*process, error) {
 	if err := p.cmd.Start(); err != nil {
 		return nil, errors.Join(err, affinity(loadCore))
 	}
+	go func() { // stop waits for it
+		defer close(p.ended)
+		_ = p.cmd.Wait() // how it ends is not what is measured
+	}()
 	if err := affinity(loadCore); err != nil {
 		p.stop()
 		return nil, err
@@ -50,29 +56,44 @@ func (p *process) stop() {
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)
 	timer := time.AfterFunc(20*time.Second, func() { _ = p.cmd.Process.Kill() })
 	defer timer.Stop()
-	_ = p.cmd.Wait() // how it ends is not what is measured
+	<-p.ended
 }
 
-// first is how long after its start the server gives the first answer that has a beginning. It asks
-// each half millisecond: less than is told apart here.
-func (p *process) first(request, want string) (time.Duration, error) {
-	for time.Since(p.begun) < 2*time.Minute {
-		if nc, err := net.Dial("unix", p.socket); err == nil {
-			got := make([]byte, 4096)
-			_ = nc.SetDeadline(time.Now().Add(30 * time.Second))
-			_, werr := nc.Write([]byte(request))
-			n, rerr := nc.Read(got)
-			_ = nc.Close()
-			if werr == nil && rerr == nil && strings.HasPrefix(string(got[:n]), want) {
-				return time.Since(p.begun), nil
-			}
+// answered waits for the first answer that begins as wanted. It asks each half millisecond: less than is
+// told apart here. A server that does not come to it is stopped, and what it has said is in the error.
+func (p *process) answered(request, want string) error {
+	limit := time.NewTimer(3 * time.Minute)
+	defer limit.Stop()
+	for {
+		if p.answers(request, want) {
+			p.took = time.Since(p.begun)
+			return nil
 		}
-		if p.cmd.Process.Signal(syscall.Signal(0)) != nil {
-			break
+		select {
+		case <-time.After(500 * time.Microsecond):
+			continue
+		case <-limit.C:
+		case <-p.ended:
 		}
-		time.Sleep(500 * time.Microsecond)
+		p.stop()
+		return fmt.Errorf("%s does not answer: %s", p.cmd.Path, bytes.TrimSpace(p.log.Bytes()))
 	}
-	return 0, fmt.Errorf("%s does not answer", p.cmd.Path)
+}
+
+// answers asks once.
+func (p *process) answers(request, want string) bool {
+	nc, err := net.Dial("unix", p.socket)
+	if err != nil {
+		return false
+	}
+	defer nc.Close()
+	got := make([]byte, 4096)
+	_ = nc.SetDeadline(time.Now().Add(30 * time.Second)) // it fails on a closed connection only
+	if _, err := nc.Write([]byte(request)); err != nil {
+		return false
+	}
+	n, err := nc.Read(got)
+	return err == nil && strings.HasPrefix(string(got[:n]), want)
 }
 
 // cpu returns the CPU time that the server has used, in steps of a hundredth of a second.

@@ -129,7 +129,7 @@ func (c *comparison) socket(ctx context.Context) error {
 		return err
 	}
 	defer stop()
-	r, err := c.turns(ctx, pick(c, 7, 3), pick(c, "1", "0.7"), s, all, shapes, nil)
+	r, err := c.turns(ctx, pick(c, 5, 3), pick(c, "1", "0.7"), s, all, shapes, nil)
 	if err != nil {
 		return err
 	}

@@ -92,11 +92,7 @@ func (c *comparison) serve(s *state) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := p.first("GET "+s.first+"\n", "OK "); err != nil {
-		p.stop()
-		return nil, fmt.Errorf("%w: %s", err, p.log.String())
-	}
-	return p, nil
+	return p, p.answered("GET "+s.first+"\n", "OK ")
 }
 
 // startRedis starts Redis with further options, and returns when it answers.
@@ -108,17 +104,18 @@ func (c *comparison) startRedis(name string, options ...string) (*process, error
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	socket := c.path(name + ".sock")
-	args := append([]string{"--port", "0", "--unixsocket", socket, "--unixsocketperm", "777", "--tcp-backlog", "4096", "--maxclients", "20000", "--save", "", "--dir", dir}, options...)
-	p, err := start(serverCore, socket, c.redis, args...)
+	p, err := c.launchRedis(name, options...)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := p.first("PING\r\n", "+PONG"); err != nil {
-		p.stop()
-		return nil, err
-	}
-	return p, nil
+	return p, p.answered("PING\r\n", "+PONG")
+}
+
+// launchRedis starts Redis in a directory that is there, and does not wait for it.
+func (c *comparison) launchRedis(name string, options ...string) (*process, error) {
+	socket := c.path(name + ".sock")
+	args := append([]string{"--port", "0", "--unixsocket", socket, "--tcp-backlog", "4096", "--maxclients", "20000", "--save", "", "--dir", c.path(name)}, options...)
+	return start(serverCore, socket, c.redis, args...)
 }
 
 var errNoRedis = fmt.Errorf("redis-server is not installed")
@@ -154,11 +151,7 @@ func (c *comparison) startEcho() (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := p.first("GET\n", "OK "); err != nil {
-		p.stop()
-		return nil, err
-	}
-	return p, os.Chmod(socket, 0o777)
+	return p, p.answered("GET\n", "OK ")
 }
 
 // freeAddress returns an address that nobody listens at.
