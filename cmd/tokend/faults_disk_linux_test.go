@@ -82,7 +82,7 @@ type trouble struct {
 }
 
 // endure uses the daemon for length, or until a value cannot be written, while the disk refuses. Reads must go on, fresh ones too; what is
-// handed in may be refused, a PUT with INTERNAL.
+// handed in may be refused, with INTERNAL.
 func (s *faultSite) endure(length time.Duration, again func()) (tr trouble) {
 	s.t.Helper()
 	handed := func(name string, err error) {
@@ -107,8 +107,14 @@ func (s *faultSite) endure(length time.Duration, again func()) (tr trouble) {
 			s.t.Errorf("PUT while the disk refuses: %v", err)
 		}
 		handed(name, err)
+		if _, err := s.pushTicket(s.client); err != nil && !errors.Is(err, clientlib.ErrInternal) {
+			s.t.Errorf("PUT of a ticket while the disk refuses: %v", err)
+		}
 		code := s.wechat.Authorize(faultPlatform, s.newChild("wxcode"))
 		name, err = s.client.Exchange(s.t.Context(), owner, clientlib.Secret(code))
+		if err != nil && !errors.Is(err, clientlib.ErrInternal) {
+			s.t.Errorf("EXCHANGE while the disk refuses: %v", err)
+		}
 		handed(name+"/access_token", err)
 	}
 	if !tr.lost {
