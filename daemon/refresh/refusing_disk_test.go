@@ -289,3 +289,38 @@ func TestAPushedTicketThatTheDiskRefusesIsInForce(t *testing.T) {
 		}
 	})
 }
+
+func TestThousandsOfGrantsThatTheDiskRefusesAreFewLines(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var children []string
+		for i := range 200 {
+			children = append(children, fmt.Sprint("wx", i))
+		}
+		p := newPlatform(children...)
+		d := newDisk()
+		r := start(t, Config{Store: d, Catalog: p.catalog()})
+		r.mustPush("ticket", time.Now())
+		r.mustGet(component)
+		d.fail(errPath)
+		for _, c := range children {
+			if _, err := r.Exchange(t.Context(), platform, secret.Text("code-of-"+c)); err == nil {
+				t.Fatal("Exchange: got nil")
+			}
+		}
+		said := strings.Count(r.log(), "\n")
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if more := strings.Count(r.log(), "\n") - said; more > int(2*time.Minute/saveEvery) {
+			t.Errorf("lines of a minute: got %d", more)
+		}
+		if !strings.Contains(r.log(), "grants=200") {
+			t.Error("the log does not say how many")
+		}
+		d.fail(nil)
+		time.Sleep(2 * saveEvery)
+		synctest.Wait()
+		if names := r.grants.refused(); len(names) > 0 {
+			t.Errorf("not on disk: %d", len(names))
+		}
+	})
+}

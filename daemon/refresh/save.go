@@ -78,13 +78,18 @@ func (e *Engine) save(ctx context.Context) {
 // saveAll tries each unsaved grant, budget and value once; what is refused again is tried at the next
 // kick, which it makes.
 func (e *Engine) saveAll() {
+	refused, why := 0, error(nil)
 	for _, name := range e.grants.refused() {
 		if err := e.saveGrant(context.Background(), name); err != nil {
-			e.log.Error("cannot write a grant: it is in force in memory only", "name", name, "error", err)
-			e.unsaved.kick()
+			refused, why = refused+1, err
 			continue
 		}
 		e.log.Info("written: the disk takes grants again", "name", name)
+	}
+	if refused > 0 {
+		// One line of all: there may be thousands, and the disk is tried every few seconds.
+		e.log.Error("cannot write grants: they are in force in memory only", "grants", refused, "error", why)
+		e.unsaved.kick()
 	}
 	if err := e.saveBudgets(); err != nil {
 		e.unsaved.kick()
