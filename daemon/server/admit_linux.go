@@ -2,6 +2,7 @@ package server
 
 import (
 	"errors"
+	"os"
 
 	"golang.org/x/sys/unix"
 )
@@ -27,9 +28,7 @@ func (l *loop) accept() {
 // while or for good.
 func (l *loop) refused(err error) bool {
 	if !passing(err) {
-		l.err = err
-		l.cancel()
-		_ = l.poll.remove(l.listener)
+		l.fail(os.NewSyscallError("accept", err))
 		return true
 	}
 	pause, say := l.accepting.failed(err)
@@ -41,6 +40,13 @@ func (l *loop) refused(err error) bool {
 		l.acceptAt = l.now() + pause
 	}
 	return pause > 0
+}
+
+// fail ends the loop, in good order: the listener has failed for good.
+func (l *loop) fail(err error) {
+	l.err = err
+	l.cancel()
+	_ = l.poll.remove(l.listener)
 }
 
 // acceptAgain ends the pause after a failure.
@@ -61,14 +67,7 @@ func (l *loop) admit(fd int) {
 	switch {
 	case err == nil:
 		l.take(m, at)
-		if next := m.session.greet(); next != more {
-			l.lend(m, next)
-			return
-		}
-		l.guard(m, l.attend)
-		if l.members[fd] == m && !m.lent && !m.inSet && !m.paused {
-			l.listen(m)
-		}
+		l.guard(m, l.welcome)
 	case errors.Is(err, errTooMany) && s.mayTurnAway():
 		m.turned = true
 		l.take(m, at)
@@ -82,6 +81,19 @@ func (l *loop) admit(fd int) {
 	default:
 		l.start(func() { s.notKnown(err) })
 		_ = m.wire.Close()
+	}
+}
+
+// welcome answers what m has sent by now, and then waits for more.
+func (l *loop) welcome(m *member) {
+	if next := m.session.greet(); next != more {
+		l.lend(m, next)
+		return
+	}
+	fd := m.wire.fd
+	l.attend(m)
+	if l.members[fd] == m && !m.inSet && !m.paused {
+		l.listen(m)
 	}
 }
 

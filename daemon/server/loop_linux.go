@@ -24,9 +24,9 @@ import (
 type loop struct {
 	server *Server
 	ctx    context.Context
-	cancel context.CancelFunc // ends ctx, when the listener has failed for good
-	conns  *conns             // those that are lent
-	start  func(func())       // starts a goroutine that Serve waits for
+	cancel func()       // ends ctx, when the listener has failed for good
+	conns  *conns       // those that are lent
+	start  func(func()) // starts a goroutine that Serve waits for
 	poll   *poller
 	began  time.Time // the zero of now
 
@@ -66,19 +66,15 @@ const (
 	idleKept   = 64  // members and rooms kept to be used again
 )
 
-// loop returns what serves ln by an event loop, see driver; nil where that cannot be.
-func (s *Server) loop(ctx context.Context, ln net.Listener, conns *conns, start func(func())) (run func() error, wake func()) {
+// loop returns what serves ln by an event loop, see carrier; nil where that cannot be.
+func (s *Server) loop(ctx context.Context, stop func(), ln net.Listener, conns *conns, start func(func())) carrier {
 	l, err := newLoop(s, ln)
 	if err != nil {
 		s.log.Debug("no event loop: a goroutine for each connection", "error", err)
-		return nil, nil
+		return nil
 	}
-	l.ctx, l.cancel = context.WithCancel(ctx)
-	l.conns, l.start = conns, start
-	return l.run, func() {
-		l.ended.Store(true)
-		l.poll.wake()
-	}
+	l.ctx, l.cancel, l.conns, l.start = ctx, stop, conns, start
+	return l
 }
 
 func newLoop(s *Server, ln net.Listener) (*loop, error) {
@@ -108,7 +104,6 @@ func (l *loop) now() time.Duration { return time.Since(l.began) + 1 }
 // run serves until ctx ends and the last member has gone. It returns an error only if the listener has failed for
 // good.
 func (l *loop) run() error {
-	defer l.poll.close()
 	defer l.accepting.spares.close()
 	for {
 		n := l.poll.wait(l.events[:], l.timeout())
@@ -116,7 +111,11 @@ func (l *loop) run() error {
 		for i := range l.events[:n] {
 			switch ev := &l.events[i]; int(ev.Fd) {
 			case l.listener:
-				knocked = true
+				if ev.Events&(unix.EPOLLHUP|unix.EPOLLERR) != 0 { // shut down; accept would say EAGAIN for ever
+					l.fail(os.NewSyscallError("accept", unix.EINVAL))
+				} else {
+					knocked = true
+				}
 			case l.poll.wakeFD:
 				l.poll.woken()
 				l.takeBack()
@@ -140,6 +139,14 @@ func (l *loop) run() error {
 	}
 }
 
+func (l *loop) wake() {
+	l.ended.Store(true)
+	l.poll.wake()
+}
+
+// close is not for run, since whoever gives a member back wakes the poller a moment after.
+func (l *loop) close() { l.poll.close() }
+
 // timeout is how many milliseconds it is until something is due; less than none for for ever.
 func (l *loop) timeout() int {
 	due, set := l.alarms.first()
@@ -149,7 +156,7 @@ func (l *loop) timeout() int {
 	if !set {
 		return -1
 	}
-	return int(max(0, due-l.now()+time.Millisecond-1) / time.Millisecond)
+	return int(min(max(0, due-l.now()+time.Millisecond-1), time.Hour) / time.Millisecond)
 }
 
 // happened does what an event of a member calls for. One that comes too late, after the member has ended and its

@@ -3,6 +3,7 @@ package server
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -314,4 +315,34 @@ func tryLoopStopsInTheMiddle(t *testing.T, d driver) {
 	}
 	eventually(t, "no goroutine is left", func() bool { return runtime.NumGoroutine() <= goroutines })
 	eventually(t, "no descriptor is left", func() bool { return descriptors() <= fds })
+}
+
+// A listener that fails for good ends Serve with that error, and the connections in good order.
+func TestLoopListenerFails(t *testing.T) {
+	engine := newFakeEngine()
+	path := testSocket(t)
+	ln, err := Listen(path, 0o666)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fd, err := ln.(*listener).duplicate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	done := make(chan error, 1)
+	s := New(Config{Engine: engine, Sign: fakeSign})
+	go func() { done <- s.Serve(t.Context(), ln) }()
+	idle, waits := dialSocket(t, path), dialSocket(t, path)
+	idle.want(idle.ask("PING"), "OK PONG")
+	waits.send("GET " + cold + "\n")
+	eventually(t, "it waits", func() bool { _, now := engine.waiters(); return now == 1 })
+	if err := unix.Shutdown(fd, unix.SHUT_RDWR); err != nil { // nobody will be accepted from now on
+		t.Fatal(err)
+	}
+	if err := <-done; !errors.Is(err, unix.EINVAL) {
+		t.Errorf("Serve\n got %v\nwant %v", err, unix.EINVAL)
+	}
+	idle.want(idle.rest(), "")
+	waits.want(waits.rest(), "ERR SHUTDOWN 1 the daemon is stopping\n")
 }

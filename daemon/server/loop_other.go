@@ -8,6 +8,6 @@ import (
 )
 
 // loop has no event loop to offer where there is no epoll.
-func (s *Server) loop(context.Context, net.Listener, *conns, func(func())) (run func() error, wake func()) {
-	return nil, nil
+func (s *Server) loop(context.Context, func(), net.Listener, *conns, func(func())) carrier {
+	return nil
 }

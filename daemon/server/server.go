@@ -78,17 +78,19 @@ func (s *Server) clock() time.Duration { return time.Since(s.began) }
 // 2, on a single processor too.
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	conns := &conns{}
 	var handlers, closer sync.WaitGroup
-	run, wake := s.driver(ctx, ln, conns, handlers.Go)
+	c := s.carrier(ctx, stop, ln, conns, handlers.Go)
+	defer c.close()
 	handled := make(chan struct{})
 	closer.Go(func() {
 		<-ctx.Done()
 		_ = ln.Close()
-		wake()
+		c.wake()
 		s.dismiss(conns, handled)
 	})
-	err := run()
+	err := c.run()
 	stop()
 	handlers.Wait()
 	close(handled)
@@ -96,22 +98,46 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	return err
 }
 
-// driver returns what serves the connections of ln until ctx ends: an event loop where the system and
-// ln have what it needs, a goroutine for each connection elsewhere. wake tells it
-// that ctx has ended and that ln is closed.
-func (s *Server) driver(ctx context.Context, ln net.Listener, conns *conns, start func(func())) (run func() error, wake func()) {
+// carrier serves the connections of one listener.
+type carrier interface {
+	// run serves until ctx ends. Its error is why the listener has failed for good.
+	run() error
+
+	// wake says that ctx has ended and that the listener is closed.
+	wake()
+
+	// close is called when nothing is running any more that the carrier has started.
+	close()
+}
+
+// carrier returns an event loop where the system and ln have what it needs, and otherwise a goroutine for each
+// connection. stop ends ctx.
+func (s *Server) carrier(ctx context.Context, stop func(), ln net.Listener, conns *conns, start func(func())) carrier {
 	if !s.cfg.noLoop {
-		if run, wake = s.loop(ctx, ln, conns, start); run != nil {
-			return run, wake
+		if l := s.loop(ctx, stop, ln, conns, start); l != nil {
+			return l
 		}
 	}
-	run = func() error {
-		spares := newSpares()
-		defer spares.close()
-		return s.accept(ctx, ln, spares, func(nc net.Conn) { s.admit(ctx, nc, conns, spares, start) })
-	}
-	return run, func() {}
+	return &goroutines{s, ctx, ln, conns, start}
 }
+
+// goroutines has one for each connection.
+type goroutines struct {
+	server *Server
+	ctx    context.Context
+	ln     net.Listener
+	conns  *conns
+	start  func(func())
+}
+
+func (g *goroutines) run() error {
+	spares := newSpares()
+	defer spares.close()
+	return g.server.accept(g.ctx, g.ln, spares, func(nc net.Conn) { g.server.admit(g.ctx, nc, g.conns, spares, g.start) })
+}
+
+func (g *goroutines) wake()  {}
+func (g *goroutines) close() {}
 
 // dismiss ends the connections: it wakes those that wait for requests, and cuts what is
 // left after the grace period.
