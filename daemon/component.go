@@ -15,12 +15,13 @@ type component struct {
 	owner
 	client *fetchers.Client
 	roll   *roll
+	token  string // the name of what customers' calls are made with
 }
 
 func newComponent(p config.OpenPlatform, up *upstream) component {
 	path := "open_platform/" + p.AppID
 	list := fetchers.AuthorizerList{Client: up.weixin, AppID: p.AppID}
-	return component{p, owner{path: path, pays: path, settings: p.Settings()}, up.weixin, newRoll(list)}
+	return component{p, owner{path: path, pays: path, settings: p.Settings()}, up.weixin, newRoll(list), path + "/component_access_token"}
 }
 
 // component adds the platform's own credentials, and the way to its customers'.
@@ -37,18 +38,16 @@ func (c *catalog) component(p component) {
 	c.platforms[p.path] = p
 }
 
-func (p component) token() string { return p.path + "/component_access_token" }
-
 func (p component) grant(child string) string { return p.path + "/" + child + "/refresh_token" }
 
 func (p component) customer(name, child, word string) (refresh.Spec, bool) {
-	path := p.path + "/" + child
+	path := name[:len(name)-len(word)-1]
 	o := owner{path: path, pays: path, settings: p.settings, whole: name}
 	var s refresh.Spec
 	switch word {
 	case "access_token":
 		s = o.root(word, refresh.AuthorizerToken, fetchers.AuthorizerToken{Client: p.client, AppID: p.AppID, AuthorizerAppID: child})
-		s.Parent = p.token()
+		s.Parent = p.token
 		roll := p.roll // alone: the function would keep a copy of all of p
 		s.Recover = func(ctx context.Context, parent secret.Text) (secret.Text, error) {
 			return roll.find(ctx, parent, child)
@@ -72,7 +71,7 @@ func (p component) dependants() []string {
 
 func (p component) onboarding() refresh.Onboarding {
 	return refresh.Onboarding{
-		Parent:    p.token(),
+		Parent:    p.token,
 		Grant:     p.grant,
 		Token:     func(child string) string { return p.path + "/" + child + "/access_token" },
 		Exchanger: fetchers.QueryAuth{Client: p.client, AppID: p.AppID},

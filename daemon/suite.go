@@ -42,7 +42,7 @@ func (s suite) token() string { return s.path + "/suite_access_token" }
 func (s suite) grant(child string) string { return s.path + "/" + child + "/permanent_code" }
 
 func (s suite) customer(name, child, word string) (refresh.Spec, bool) {
-	path := s.path + "/" + child
+	path := name[:len(name)-len(word)-1]
 	o := owner{path: path, pays: path, settings: s.settings, whole: name}
 	var spec refresh.Spec
 	switch word {

@@ -74,6 +74,9 @@ type entry struct {
 	outdated bool  // its grant has changed: to be replaced whether it is asked for or not
 	volatile bool  // the value is served but not on disk
 	shown    State // what watchers were told last
+
+	// hash is set by the index, when the entry is added: the low bits of its name's.
+	hash uint16
 }
 
 // policy returns how the kind of en is renewed.

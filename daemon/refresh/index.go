@@ -45,7 +45,7 @@ func (x *index) find(name []byte) *entry {
 		switch en := slots[(h+uint64(i))&uint64(len(slots)-1)].Load(); {
 		case en == nil:
 			return nil
-		case en.name == string(name):
+		case en.hash == uint16(h) && en.name == string(name): // most names are equally long
 			return en
 		}
 	}
@@ -72,6 +72,7 @@ func (x *index) add(en *entry) *entry {
 	if slots := s.load(); 3*(s.used+1) > 2*len(slots) {
 		s.rebuild(x)
 	}
+	en.hash = uint16(h)
 	s.insert(h, en)
 	return en
 }
@@ -167,7 +168,7 @@ func (s *shard) probe(h uint64, name string) (*entry, int) {
 		switch en := slots[i].Load(); {
 		case en == nil:
 			return nil, 0
-		case en.name == name:
+		case en.hash == uint16(h) && en.name == name:
 			return en, i
 		}
 	}
@@ -198,7 +199,12 @@ func (s *shard) rebuild(x *index) {
 	next := shard{}
 	next.slots.Store(&fresh)
 	for _, en := range all {
-		_, h := x.place(maphash.String(x.seed, en.name))
+		// No name is read for it, as those lie all over the memory, unless the table is larger than
+		// what is kept of the hash can tell apart: with more than ten million entries.
+		h := uint64(en.hash)
+		if size > 1<<16 {
+			_, h = x.place(maphash.String(x.seed, en.name))
+		}
 		next.insert(h, en)
 	}
 	s.used, s.live = next.used, next.live
