@@ -83,7 +83,6 @@ func New(cfg Config) (*Daemon, error) {
 }
 
 func (d *Daemon) open() (err error) {
-	defer footprint.Loading()()
 	file := d.cfg.File
 	// The socket is looked at first: a second daemon is then told so by the first one's socket, not by its
 	// lock on the store. It is made when the store is open, so that a wrong key leaves even a stale one alone.

@@ -3,7 +3,6 @@ package footprint
 import (
 	"context"
 	"os"
-	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
 	"time"
@@ -19,18 +18,6 @@ const (
 	// every is how often the decision is made anew. Credentials come and go in hours.
 	every = time.Minute
 )
-
-// loadingRoom is how much garbage may gather beyond live while much is loaded.
-const loadingRoom = 64 << 20
-
-// Loading makes collections rare until the function that it returns is called: what is loaded lives, and
-// to look through it again and again as it grows from nothing takes as long as loading it. It allocates
-// loadingRoom bytes that nobody touches, which the kernel therefore never has to give, and of which
-// collections see that so much lives.
-func Loading() (loaded func()) {
-	room := make([]byte, loadingRoom)
-	return func() { runtime.KeepAlive(room) }
-}
 
 // Keep gives back what loading has left behind, and holds the process small until ctx is done.
 func Keep(ctx context.Context) {

@@ -2,12 +2,6 @@ package footprint
 
 import (
 	"context"
-	"errors"
-	"io/fs"
-	"os"
-	"runtime"
-	"strconv"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -32,42 +26,6 @@ func TestPercentFor(t *testing.T) {
 			t.Errorf("%d MiB: got %d %%, want %d", tc.live/mib, got, tc.want)
 		}
 	}
-}
-
-// TestLoading holds that the collector knows of the room, and that no memory is taken for it.
-func TestLoading(t *testing.T) {
-	before := residentBytes(t)
-	runtime.GC()
-	small := live()
-	loaded := Loading()
-	runtime.GC()
-	if large := live(); large < small+loadingRoom {
-		t.Errorf("live %d before and %d after", small, large)
-	}
-	if grown := residentBytes(t) - before; grown > loadingRoom/2 {
-		t.Errorf("it has taken %d bytes", grown)
-	}
-	loaded()
-	runtime.GC()
-	if again := live(); again >= small+loadingRoom {
-		t.Errorf("live %d before and %d when it is over", small, again)
-	}
-}
-
-// residentBytes returns what the process has of the memory; zero where the system does not say.
-func residentBytes(t *testing.T) int {
-	b, err := os.ReadFile("/proc/self/statm")
-	if errors.Is(err, fs.ErrNotExist) {
-		return 0
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	pages, err := strconv.Atoi(strings.Fields(string(b))[1])
-	if err != nil {
-		t.Fatal(err)
-	}
-	return pages * os.Getpagesize()
 }
 
 // TestKeepEnds holds that it lives no longer than its context, and that it decides again and again.
