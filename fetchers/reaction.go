@@ -58,7 +58,8 @@ func (q *call) reaction(errcode int, msg string) (Reaction, time.Duration) {
 // could spend a quota on a refusal that will not change.
 func weixinReaction(errcode int) Reaction {
 	switch errcode {
-	case -1: // system busy
+	case -1, // system busy
+		45033: // too many calls at once; the limit on cards that it stands for elsewhere is nothing to an endpoint that gives tokens or tickets
 		return Retry
 
 	case 40001, // access_token invalid or not the latest; without a token: wrong secret

@@ -407,7 +407,8 @@
 // A fetch without any condition, for operators, also where the server has stopped
 // asking of itself. It spends quota and is granted to few. Unlike
 // every other request it must not be repeated when a connection breaks: it may have
-// been carried out.
+// been carried out. While the disk refuses to be written to, a forced refresh of a stable_token is
+// LIMITED: it could not be counted against its quota over a restart.
 //
 //	! fetch official_account/wx0123/access_token OK 7200 tok-02
 //	> REFRESH official_account/wx0123/access_token
@@ -425,7 +426,9 @@
 // no harm, so PUT may be repeated when a connection breaks.
 //
 // Errors: NOT_FOUND for a name that is not configured or not to be seen, BAD_REQUEST for
-// that of a credential that is fetched, INTERNAL where the value could not be made durable.
+// that of a credential that is fetched, INTERNAL where the value could not be made durable. A
+// ticket is used all the same then, and written as soon as the disk permits; it does not outlive
+// the server before, so hand it in again.
 //
 //	# a pushed ticket that was received elsewhere; it counts as of now
 //	> PUT open_platform/wxcomponent/component_verify_ticket ticket@@@01

@@ -67,6 +67,8 @@ See it at work, with nothing installed and no account:   tokend demo`,
 		},
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
+	root.Version = version()
+	root.SetVersionTemplate(versionLine())
 	root.SetFlagErrorFunc(flagError)
 	root.AddGroup(
 		&cobra.Group{ID: "daemon", Title: "The daemon:"},

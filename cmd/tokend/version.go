@@ -16,10 +16,15 @@ func newVersion(env *environment) *cobra.Command {
 		Short: "Print the version of this program",
 		Args:  takes(),
 		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintf(env.stdout, "tokend %s %s %s/%s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			_, err := fmt.Fprint(env.stdout, versionLine())
 			return err
 		},
 	}
+}
+
+// versionLine is what "tokend version" prints, and "tokend --version", which many try first.
+func versionLine() string {
+	return fmt.Sprintf("tokend %s %s %s/%s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
 // version returns what the build knows of itself, as one word: the module's version, "devel"
