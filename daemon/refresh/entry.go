@@ -55,7 +55,7 @@ type entry struct {
 	// not. Written with mu held, in the turn of the name.
 	current atomic.Pointer[credential]
 
-	// asked is when a reader last wanted it, in units of askedUnit; see touch.
+	// asked is when a reader of this run last wanted it, in units of askedUnit, zero for never; see touch.
 	asked atomic.Uint32
 
 	// place belongs to the schedule and is guarded by its lock: where in its heap the entry
@@ -135,12 +135,13 @@ const askedUnit = 100 * time.Millisecond
 // touch notes that a reader wants the credential: to a second, so that those who read it
 // all the time do not write all the time.
 func (en *entry) touch(now clock.Instant) {
-	if last := en.lastAsked(); now.Sub(last) >= time.Second {
-		en.asked.Store(uint32(now / clock.Instant(askedUnit)))
+	if last := en.lastAsked(); last == 0 || now.Sub(last) >= time.Second {
+		en.asked.Store(max(uint32(now/clock.Instant(askedUnit)), 1))
 	}
 }
 
-// lastAsked returns when a reader last wanted the credential, or at most a second and a unit earlier.
+// lastAsked returns when a reader of this run last wanted the credential, or at most a second and a unit
+// earlier; zero where none has.
 func (en *entry) lastAsked() clock.Instant {
 	return clock.Instant(en.asked.Load()) * clock.Instant(askedUnit)
 }

@@ -21,7 +21,7 @@ func (e *Engine) lapse(en *entry, now clock.Instant) bool {
 	}
 	if c := en.valid(now); c != nil {
 		en.mu.Lock()
-		en.refresh = c.end
+		en.refresh = restUntil(c, now)
 		e.planLocked(en, now)
 		en.mu.Unlock()
 		return true
@@ -45,13 +45,26 @@ func (e *Engine) lapse(en *entry, now clock.Instant) bool {
 	return true
 }
 
+// restUntil returns when to look again whether somebody wants c, which is due and which nobody has wanted: a
+// few times before its end, each after half of what is left, so that whoever comes back late, or comes
+// anew to a value that an earlier run has left, need not wait at the end.
+func restUntil(c *credential, now clock.Instant) clock.Instant {
+	left := c.end.Sub(now)
+	if left <= shrink(time.Minute, c.life) {
+		return c.end
+	}
+	return now.Add(left / 2)
+}
+
 // unasked reports whether nobody has wanted the credential since its value came, but for the
-// one it was fetched for; or, without a value, for as long as one would have lived.
+// one it was fetched for; or, without a value, for as long as one would have lived. Who wanted a value in
+// an earlier run is not known, and it counts as not wanted since: a restart prolongs no use that
+// has ended.
 func (en *entry) unasked(now clock.Instant) bool {
 	asked := en.lastAsked()
 	c := en.current.Load()
 	if c == nil {
 		return now.Sub(asked) >= 2*time.Hour
 	}
-	return asked.Sub(c.issued) < shrink(time.Minute, c.life)
+	return asked == 0 || asked.Sub(c.issued) < shrink(time.Minute, c.life)
 }

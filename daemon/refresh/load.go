@@ -123,7 +123,6 @@ func (e *Engine) wakeLoadedLocked(en *entry, now clock.Instant) {
 func (e *Engine) restore(en *entry, c *credential, now clock.Instant) {
 	en.current.Store(c)
 	en.started = true
-	en.touch(now)
 	if en.hold != nil {
 		return // which says when to ask again
 	}

@@ -1,0 +1,59 @@
+package refresh
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+// TestARestartProlongsNoUse: what nobody asks for after a restart is not refreshed because of it, whenever
+// in its life and however often tokend is restarted; what is asked for is there all the time.
+func TestARestartProlongsNoUse(t *testing.T) {
+	for name, restarts := range map[string][]int{ // in minutes
+		"in mid-life": {60},
+		"when due":    {115},
+		"often":       {20, 40, 60, 80, 100, 110, 112, 114, 116, 118},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				var children []string
+				for i := range 200 {
+					children = append(children, fmt.Sprintf("wx%d", i))
+				}
+				inUse := children[:20]
+				p, d := newPlatform(children...), newDisk()
+				r := start(t, Config{Store: d, Catalog: p.catalog()})
+				r.mustPush("ticket", time.Now())
+				for _, c := range children {
+					r.mustPut(customer(c, "refresh_token"), "refresh-"+c)
+					r.mustGet(customer(c, "access_token"))
+				}
+				for minute := range 180 {
+					if len(restarts) > 0 && restarts[0] == minute {
+						restarts = restarts[1:]
+						r.stop()
+						r = start(t, Config{Store: d, Catalog: p.catalog()})
+					}
+					for _, c := range inUse {
+						if _, ok := r.Cached([]byte(customer(c, "access_token"))); !ok {
+							t.Fatalf("minute %d: a customer in use had to wait", minute)
+						}
+					}
+					time.Sleep(time.Minute)
+				}
+				if n := p.token.count(); n != len(children)+len(inUse) {
+					t.Errorf("calls: got %d, want one for each of %d customers and one more for each of %d in use", n, len(children), len(inUse))
+				}
+			})
+		})
+	}
+}
+
+// TestAReadInTheFirstMomentCounts: the clock may be at its beginning.
+func TestAReadInTheFirstMomentCounts(t *testing.T) {
+	en := &entry{}
+	en.touch(0)
+	if en.lastAsked() == 0 {
+		t.Error("a read at the first instant counts as none")
+	}
+}
