@@ -167,7 +167,7 @@ func (s *faultSite) recovered(tr trouble) time.Duration {
 		s.within(longEnough, name+" is there", func() bool {
 			// The pause after an answer that the outage has cut off is passing.
 			_, late, err := s.get(s.client, name)
-			if err != nil && !errors.Is(err, clientlib.ErrUnavailable) || late > 0 {
+			if err != nil && !errors.Is(err, clientlib.ErrUnavailable) || tooLate(name, late) {
 				s.t.Errorf("acknowledged while the disk refused: %v, %v after its end", err, late)
 			}
 			return err == nil

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -147,10 +148,17 @@ func (s *faultSite) good(c *clientlib.Client, name string) string {
 	if err != nil {
 		s.t.Errorf("%v\n%s", err, s.tail())
 	}
-	if late > 0 {
+	if tooLate(name, late) {
 		s.t.Errorf("%s: served %v after its end", name, late)
 	}
 	return v
+}
+
+// tooLate reports whether name was served longer than WeChat has said that it lives. Where WeChat answers the value
+// in force again, and is asked in its last second, it says of what is left that it is a whole one.
+func tooLate(name string, late time.Duration) bool {
+	rotates := strings.HasPrefix(name, "open_platform/") && strings.HasSuffix(name, "access_token")
+	return late > 0 && (rotates || late > longestLate)
 }
 
 // status returns one line of a credential's status.
