@@ -6,10 +6,15 @@ import (
 	"iter"
 	"time"
 
+	"tokend/daemon/clock"
 	"tokend/daemon/record"
 	"tokend/fetchers"
 	"tokend/fetchers/secret"
 )
+
+// Instant is a moment of the clock that lives are measured by; see [clock.Instant]. It is good for the
+// engine that it comes from.
+type Instant = clock.Instant
 
 // Value is a credential's value as a reader gets it.
 type Value struct {

@@ -116,14 +116,17 @@ func New(cfg Config) (*Engine, error) {
 	return e, nil
 }
 
-// Cached returns the value of name if one is valid now. It never blocks and never
-// allocates.
-func (e *Engine) Cached(name []byte) (Value, bool) {
+// Now returns the present instant. It never blocks and never allocates.
+func (e *Engine) Now() Instant { return e.clock.Now() }
+
+// Cached returns the value of name if one is valid at now, which is what Now has returned a moment
+// before. To look at the clock takes longer than to look up a name, so whoever answers many requests at
+// once looks at it once, and again whenever time may have passed. It never blocks and never allocates.
+func (e *Engine) Cached(name []byte, now Instant) (Value, bool) {
 	en := e.index.find(name)
 	if en == nil {
 		return Value{}, false
 	}
-	now := e.clock.Now()
 	c := en.valid(now)
 	if c == nil {
 		return Value{}, false

@@ -184,6 +184,9 @@ type rig struct {
 	stop func()             // the same, and waits for it
 }
 
+// Cached is what a reader who asks for one thing gets.
+func (r *rig) Cached(name []byte) (Value, bool) { return r.Engine.Cached(name, r.Now()) }
+
 // start runs an engine until the test ends or stop is called. Inside a bubble only.
 func start(t *testing.T, cfg Config) *rig {
 	t.Helper()

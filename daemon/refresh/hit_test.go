@@ -15,7 +15,7 @@ func TestAHitDoesNotAllocate(t *testing.T) {
 	}
 	name := []byte(app)
 	if n := testing.AllocsPerRun(1000, func() {
-		if _, ok := e.Cached(name); !ok {
+		if _, ok := e.Cached(name, e.Now()); !ok {
 			t.Fatal("no hit")
 		}
 	}); n != 0 {
@@ -33,6 +33,6 @@ func BenchmarkCached(b *testing.B) {
 	}
 	name := []byte(app)
 	for b.Loop() {
-		e.Cached(name)
+		e.Cached(name, e.Now())
 	}
 }

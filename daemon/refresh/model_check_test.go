@@ -70,7 +70,7 @@ func (m *model) probe() {
 	l := m.w.life
 	for _, name := range modelNames {
 		start := m.w.look(name)
-		v, ok := m.Cached([]byte(name))
+		v, ok := m.Cached([]byte(name), m.Now())
 		if ok {
 			m.reads++
 			m.w.judge(l, name, v, nil, start, m.gone(name))

@@ -39,7 +39,7 @@ func (m *model) op(s step) func() {
 		return read(s.name, func() (Value, error) { return e.Get(ctx, s.name) })
 	case "reject":
 		return read(s.name, func() (Value, error) {
-			v, _ := e.Cached([]byte(s.name))
+			v, _ := e.Cached([]byte(s.name), e.Now())
 			return e.Reject(ctx, s.name, v.Text)
 		})
 	case "reject old":

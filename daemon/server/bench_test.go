@@ -18,7 +18,9 @@ type staticEngine struct {
 	value refresh.Value
 }
 
-func (e staticEngine) Cached([]byte) (refresh.Value, bool) { return e.value, true }
+func (e staticEngine) Now() refresh.Instant { return 1 }
+
+func (e staticEngine) Cached([]byte, refresh.Instant) (refresh.Value, bool) { return e.value, true }
 
 // newStaticEngine's value has the 512 bytes that WeChat asks callers to make room for.
 func newStaticEngine() staticEngine {

@@ -19,7 +19,8 @@
 // are over both.
 //
 // The replies to all requests that arrived together go out in one write. A GET of a
-// value that is held takes no lock that waits and allocates nothing.
+// value that is held takes no lock that waits and allocates nothing. The clock is looked at once for all that
+// one step answers, since nothing in a step waits; behind a job it is looked at anew.
 //
 // # One user does not starve another
 //

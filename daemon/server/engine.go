@@ -12,9 +12,12 @@ import (
 // context's own, is a fault and is shown to nobody. No error holds a value, a code or any
 // other thing that was handed in.
 type Engine interface {
-	// Cached returns the value of name if one is held that is valid now. It never
-	// blocks, never allocates, and keeps nothing of name.
-	Cached(name []byte) (refresh.Value, bool)
+	// Now returns the present instant of the clock by which credentials end. It never blocks.
+	Now() refresh.Instant
+
+	// Cached returns the value of name if one is held that is valid at now, which Now has
+	// returned a moment before. It never blocks, never allocates, and keeps nothing of name.
+	Cached(name []byte, now refresh.Instant) (refresh.Value, bool)
 
 	// Get returns a value that is valid now and may wait for one; ctx bounds the
 	// waiting, not the fetch.

@@ -29,6 +29,8 @@ type fakeEngine struct {
 
 	imported map[int]bool // the offsets of pages that have been imported
 
+	looks int // at the clock
+
 	panics string // Get and Cached of this name panic
 }
 
@@ -96,28 +98,36 @@ var errNoSuch = &refresh.Error{Reason: refresh.NotFound, RetryAfter: refresh.Nev
 
 var errWriteOnly = &refresh.Error{Reason: refresh.Denied, RetryAfter: refresh.Never, Message: "write-only"}
 
-func (e *fakeEngine) Cached(name []byte) (refresh.Value, bool) {
+func (e *fakeEngine) Now() refresh.Instant {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.looks++
+	return refresh.Instant(e.now().UnixNano())
+}
+
+func (e *fakeEngine) Cached(name []byte, now refresh.Instant) (refresh.Value, bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if string(name) == e.panics {
 		panic("canary-panic")
 	}
 	c := e.creds[string(name)]
-	if c == nil || !c.end.After(e.now()) {
+	at := time.Unix(0, int64(now))
+	if c == nil || !c.end.After(at) {
 		return refresh.Value{}, false
 	}
-	return refresh.Value{Text: c.value, TTL: c.end.Sub(e.now())}, true
+	return refresh.Value{Text: c.value, TTL: c.end.Sub(at)}, true
 }
 
 func (e *fakeEngine) Get(ctx context.Context, name string) (refresh.Value, error) {
-	if v, ok := e.Cached([]byte(name)); ok {
+	if v, ok := e.Cached([]byte(name), e.Now()); ok {
 		return v, nil
 	}
 	return e.fetch(ctx, name, false)
 }
 
 func (e *fakeEngine) Reject(ctx context.Context, name string, value secret.Text) (refresh.Value, error) {
-	if v, ok := e.Cached([]byte(name)); ok && v.Text != value {
+	if v, ok := e.Cached([]byte(name), e.Now()); ok && v.Text != value {
 		return v, nil
 	}
 	return e.fetch(ctx, name, true)

@@ -235,7 +235,11 @@ func TestWaitingIsGivenBackAfterAPanic(t *testing.T) {
 // panicEngine holds nothing, and fails whoever asks for more.
 type panicEngine struct{ Engine }
 
-func (panicEngine) Cached([]byte) (refresh.Value, bool) { return refresh.Value{}, false }
+func (panicEngine) Now() refresh.Instant { return 1 }
+
+func (panicEngine) Cached([]byte, refresh.Instant) (refresh.Value, bool) {
+	return refresh.Value{}, false
+}
 
 func TestWatchesAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"tokend/daemon/refresh"
 	"tokend/protocol"
 )
 
@@ -58,6 +59,10 @@ type session struct {
 	// what was drawn last may be used.
 	allowance int
 	delay     time.Duration
+
+	// now is what cached goes by; 0 where the clock has to be looked at. It is good for one step: nothing
+	// in it waits, but between two steps any time may pass.
+	now refresh.Instant
 
 	held *gauge // what the job holds one of, until it has run; nil for none
 
@@ -120,6 +125,7 @@ func (s *session) takeJob() job {
 // of in.
 func (s *session) step(in []byte) (n int, next action) {
 	s.renewRights()
+	s.now = 0
 	for next == more && len(in) > n {
 		if len(s.out) >= maxOut {
 			next = flush

@@ -110,6 +110,47 @@ func TestSessionGetHitDoesNotAllocate(t *testing.T) {
 	}
 }
 
+func TestSessionLooksAtTheClockOnceAStep(t *testing.T) {
+	s, engine := newTestSession(t)
+	batch := []byte(strings.Repeat("GET "+token+"\nSIGN "+ticket+" https://example.com/\n", 8))
+	for want := 1; want <= 2; want++ {
+		if n, next := s.step(batch); n != len(batch) || next != more {
+			t.Fatalf("consumed %d of %d bytes, wants %v", n, len(batch), next)
+		}
+		if engine.looks != want {
+			t.Errorf("after %d batches: looked %d times, want %[1]d", want, engine.looks)
+		}
+	}
+}
+
+// timeTakingEngine's list takes as long as workToken lives.
+type timeTakingEngine struct{ *fakeEngine }
+
+func (e timeTakingEngine) List(prefix string) []refresh.Listing {
+	time.Sleep(10 * time.Minute)
+	return e.fakeEngine.List(prefix)
+}
+
+// However long a request takes, those behind it, which arrived with it, are answered with what is valid then.
+func TestSessionServesNothingThatEndedInABatch(t *testing.T) {
+	for _, ask := range []string{"GET " + workToken, "SIGN work/ww0123/1000002/jsapi_ticket https://example.com/"} {
+		synctest.Test(t, func(t *testing.T) {
+			engine := newFakeEngine()
+			engine.creds["work/ww0123/1000002/jsapi_ticket"] = &fakeCred{kind: "ticket", state: refresh.Fresh, value: "ticket-w", end: engine.now().Add(10 * time.Minute)}
+			s := sessionOf(New(Config{Engine: timeTakingEngine{engine}, Sign: fakeSign, WaitTimeout: time.Second}), Peer{})
+			got, _ := drive(t, s, []byte(ask+"\nGET "+token+"\nLIST nothing\n"+ask+"\nGET "+token+"\n"))
+			lines := strings.Split(got, "\n")
+			if len(lines) != 6 || !strings.HasPrefix(lines[0], "OK ") || !strings.HasPrefix(lines[3], "ERR ") {
+				t.Fatalf("%s\ngot %q\nwant it served, and not after its end", ask, lines)
+			}
+			// The list has taken ten minutes, and the miss has been waited for a second.
+			if before, after := "OK 7200 tok-01", "OK 6599 tok-01"; lines[1] != before || lines[4] != after {
+				t.Errorf("got  %q, %q\nwant %q, %q", lines[1], lines[4], before, after)
+			}
+		})
+	}
+}
+
 // Many requests at once do not make many replies at once.
 func TestSessionBoundsItsOut(t *testing.T) {
 	s, engine := newTestSession(t)
