@@ -108,7 +108,7 @@ func (e *fakeEngine) Now() refresh.Instant {
 func (e *fakeEngine) Cached(name []byte, now refresh.Instant) (refresh.Value, bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if string(name) == e.panics {
+	if e.panics != "" && string(name) == e.panics {
 		panic("canary-panic")
 	}
 	c := e.creds[string(name)]

@@ -208,6 +208,9 @@ func (s *session) letGo() {
 
 // answer answers one request. A new verb is a line here and a method.
 func (s *session) answer(line []byte) action {
+	if s.hit(line) {
+		return more
+	}
 	r := &s.request
 	if err := r.Parse(line); err != nil {
 		s.fail(err)

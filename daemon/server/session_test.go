@@ -82,6 +82,46 @@ func TestSessionAnswersAreIndependentOfHowBytesArrive(t *testing.T) {
 	})
 }
 
+// TestSessionAnswersAHitAlikeHoweverItIsAskedFor: the short way of a hit and the long one of everything else differ in
+// nothing that anybody sees.
+func TestSessionAnswersAHitAlikeHoweverItIsAskedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const value = "OK 7200 tok-01\n"
+		for _, c := range []struct{ line, want string }{
+			{"GET " + token + "\n", value},
+			{"GET " + token + "\r\n", value},
+			{"get " + token + "\n", value},
+			{"GET " + token + " \n", "ERR BAD_REQUEST - "},
+			{"GET  " + token + "\n", "ERR BAD_REQUEST - "},
+			{" GET " + token + "\n", "ERR BAD_REQUEST - "},
+			{"GET " + token + " x\n", "ERR BAD_REQUEST - "},
+			{"GET \x00\n", "ERR BAD_REQUEST - "},
+			{"GET \n", "ERR BAD_REQUEST - "},
+			{"GET\n", "ERR BAD_REQUEST - "},
+			{"GET " + token[1:] + "\n", "ERR NOT_FOUND - "},
+		} {
+			s, _ := newTestSession(t)
+			got, _ := drive(t, s, []byte(c.line))
+			if c.want == value && got != value || !strings.HasPrefix(got, c.want) {
+				t.Errorf("%q\n got %q\nwant %q", c.line, got, c.want)
+			}
+			reads, hits := s.user.stats.reads.Load(), s.user.stats.hits.Load()
+			if held := c.want == value; held != (hits == 1) || held && reads != 1 {
+				t.Errorf("%q: %d reads and %d hits counted", c.line, reads, hits)
+			}
+		}
+
+		// What is held is not given to whom it is not granted.
+		s, _ := newTestSession(t)
+		s.server.SetRules([]Rule{{UIDs: []uint32{guest}, Names: []string{token}, Verbs: []string{"LIST"}}})
+		s = sessionOf(s.server, Peer{UID: guest})
+		got, _ := drive(t, s, []byte("GET "+token+"\nGET "+heldToken+"\n"))
+		if want := "ERR DENIED - "; !strings.HasPrefix(got, want) || strings.Contains(got, "tok-") {
+			t.Errorf("without the right to it\n got %q\nwant %q", got, want)
+		}
+	})
+}
+
 func TestSessionGetHitDoesNotAllocate(t *testing.T) {
 	rules := []Rule{
 		{UIDs: []uint32{guest}, Names: []string{"mini_program/*", "*/jsapi_ticket"}, Verbs: []string{"GET"}},
