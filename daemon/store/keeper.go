@@ -243,7 +243,7 @@ func (s *Store) openAnew() (*database, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := reconciler{db: db, journal: s.journal, index: make(journal.Index), log: s.log}
+	r := reconciler{db: db, journal: s.journal, index: journal.NewIndex(), log: s.log}
 	last := db.sequence
 	err = s.journal.Read(func(e journal.Entry) error {
 		r.index.Add(e)

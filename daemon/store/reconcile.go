@@ -73,7 +73,7 @@ func (o *opening) saveDamaged(rep journal.Report) error {
 type reconciler struct {
 	db      *database
 	journal *journal.Journal
-	index   journal.Index // what the database is found to have is taken out of it
+	index   *journal.Index // what the database is found to have is taken out of it
 	log     hclog.Logger
 }
 
@@ -90,7 +90,7 @@ func (r reconciler) compare() (behind int, numbered bool, err error) {
 			if err == nil {
 				scratch, err = r.db.sealer.open(scratch[:0], e.key, e.value)
 			}
-			ref, ok := r.index[string(e.key)]
+			ref, ok := r.index.Get(e.key)
 			switch {
 			case err != nil && (!ok || ref.Deleted):
 				r.log.Error("an irreplaceable record cannot be read, and the journal does not have it", "table", table, "error", err)
@@ -98,9 +98,9 @@ func (r reconciler) compare() (behind int, numbered bool, err error) {
 				r.log.Error("an irreplaceable record cannot be read: the journal has it", "table", table, "error", err)
 			case !ok || ref.Commit < number:
 				behind++
-				delete(r.index, string(e.key))
+				r.index.Remove(e.key)
 			case ref.Commit == number:
-				delete(r.index, string(e.key))
+				r.index.Remove(e.key)
 			}
 		}
 	}
@@ -147,13 +147,13 @@ func (r reconciler) replay(last uint64) error {
 // lacking reports whether there may be something for replay to do, which reads the whole journal
 // once more.
 func (r reconciler) lacking(intact bool) bool {
-	for key, ref := range r.index {
+	for key, ref := range r.index.All() {
 		if ref.Deleted {
-			if _, err := r.db.stored([]byte(key)); errors.Is(err, badger.ErrKeyNotFound) {
+			if _, err := r.db.stored(key); errors.Is(err, badger.ErrKeyNotFound) {
 				continue // gone already
 			}
 		}
-		if intact && ref.Commit > r.db.sequence || tableOf([]byte(key)).Irreplaceable() {
+		if intact && ref.Commit > r.db.sequence || tableOf(key).Irreplaceable() {
 			return true
 		}
 	}

@@ -13,14 +13,14 @@ type survey struct {
 	reading sync.WaitGroup
 
 	// The reading's; to be looked at when it is done.
-	index   journal.Index
+	index   *journal.Index
 	scanned *journal.Scanned
 	err     error
 }
 
 // survey begins to read the journal with the sealer that is chosen. It is ended by end.
 func (o *opening) survey() *survey {
-	v := &survey{chosen: o.chosen, index: make(journal.Index)}
+	v := &survey{chosen: o.chosen, index: journal.NewIndex()}
 	path, aead := o.at.journal(), o.sealer().journal
 	v.reading.Go(func() {
 		v.scanned, v.err = journal.Scan(path, aead, func(e journal.Entry) error {

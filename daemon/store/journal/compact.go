@@ -11,32 +11,6 @@ import (
 	"os"
 )
 
-// Index says which record of a journal is the newest of its key. Make one with
-// make; fill it in the order of the entries.
-type Index map[string]Ref
-
-// Ref is where the newest record of a key lies.
-type Ref struct {
-	Commit, Number uint64
-	Position       int // among the records of its entry
-	Deleted        bool
-}
-
-// Add takes note of the records of e.
-func (x Index) Add(e Entry) {
-	for i, r := range e.Records {
-		if old, ok := x[string(r.Key)]; !ok || old.Commit <= e.Commit {
-			x[string(r.Key)] = Ref{e.Commit, e.Number, i, r.Value == nil}
-		}
-	}
-}
-
-// Newest reports whether record i of e is the newest of its key.
-func (x Index) Newest(e Entry, i int) bool {
-	ref, ok := x[string(e.Records[i].Key)]
-	return ok && ref.Number == e.Number && ref.Position == i
-}
-
 // Compact rewrites the journal to the newest record of each key that keep wants, and to what
 // more yields, unless the journal has the same key from the same commit or a later one.
 // A deletion is a record as others are. An error of more is returned; a nil more is empty. Appends go
@@ -76,7 +50,7 @@ const newSuffix = ".new"
 
 // copyLive writes what is to stay of was, and of more, to w.
 func (j *Journal) copyLive(w *writer, was snapshot, keep func(uint64, Record) bool, more iter.Seq2[Entry, error]) error {
-	index := make(Index)
+	index := NewIndex()
 	if _, err := scan(was.f, 0, was.end, 0, j.aead, func(e Entry) error {
 		index.Add(e)
 		return nil
@@ -104,7 +78,7 @@ func (j *Journal) copyLive(w *writer, was snapshot, keep func(uint64, Record) bo
 			return err
 		}
 		for i, r := range e.Records {
-			if ref, ok := index[string(r.Key)]; ok && ref.Commit >= e.Commit {
+			if ref, ok := index.Get(r.Key); ok && ref.Commit >= e.Commit {
 				continue
 			}
 			if err := w.write(Entry{Commit: e.Commit, Records: e.Records[i : i+1]}); err != nil {

@@ -114,25 +114,25 @@ func appendFrame(dst []byte, file uint64, aead cipher.AEAD, e Entry) ([]byte, er
 // errForeign marks a frame that is whole and does not open.
 var errForeign = errors.New("journal: frame cannot be opened")
 
-// openFrame returns the records of a whole frame whose sums are right. They lie in
+// openFrame appends the records of a whole frame whose sums are right to recs. They lie in
 // the frame or in scratch, which is returned grown.
-func openFrame(frame, scratch []byte, aead cipher.AEAD) (recs []Record, _ []byte, err error) {
+func openFrame(recs []Record, frame, scratch []byte, aead cipher.AEAD) (_ []Record, _ []byte, err error) {
 	payload := frame[headerSize : len(frame)-sumSize]
 	switch {
 	case len(payload) == 0:
-		return nil, scratch, errForeign
+		return recs, scratch, errForeign
 	case aead == nil && payload[0] == formatClear:
-		recs, err = parseRecords(payload[1:])
+		recs, err = parseRecords(recs, payload[1:])
 		return recs, scratch, err
 	case aead != nil && payload[0] == formatSealed:
 		scratch, err = aead.Open(scratch[:0], nil, payload[1:], frame[:headerSize])
 		if err != nil {
-			return nil, scratch, errForeign
+			return recs, scratch, errForeign
 		}
-		recs, err = parseRecords(scratch)
+		recs, err = parseRecords(recs, scratch)
 		return recs, scratch, err
 	}
-	return nil, scratch, errForeign
+	return recs, scratch, errForeign
 }
 
 func appendRecords(dst []byte, recs []Record) []byte {
@@ -150,22 +150,21 @@ func appendRecords(dst []byte, recs []Record) []byte {
 	return dst
 }
 
-// parseRecords is the reverse of appendRecords. The records lie in b.
-func parseRecords(b []byte) ([]Record, error) {
-	var recs []Record
+// parseRecords is the reverse of appendRecords, and appends to recs. The records lie in b.
+func parseRecords(recs []Record, b []byte) ([]Record, error) {
 	for len(b) > 0 {
 		kind := b[0]
 		if kind > kindSet {
-			return nil, errForeign
+			return recs, errForeign
 		}
 		key, rest, ok := cut(b[1:])
 		if !ok || len(key) == 0 {
-			return nil, errForeign
+			return recs, errForeign
 		}
 		r := Record{Key: key}
 		if kind == kindSet {
 			if r.Value, rest, ok = cut(rest); !ok {
-				return nil, errForeign
+				return recs, errForeign
 			}
 		}
 		recs = append(recs, r)

@@ -53,11 +53,11 @@ func FuzzRecords(f *testing.F) {
 	f.Add(appendRecords(nil, []Record{{[]byte("k"), []byte("v")}, {[]byte("d"), nil}, {[]byte("e"), []byte{}}}))
 	f.Add([]byte{kindSet, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 'k'})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		recs, err := parseRecords(b)
+		recs, err := parseRecords(nil, b)
 		if err != nil {
 			return
 		}
-		again, err := parseRecords(appendRecords(nil, recs))
+		again, err := parseRecords(nil, appendRecords(nil, recs))
 		if err != nil || len(again) != len(recs) {
 			t.Fatalf("got %d records, %v; want %d", len(again), err, len(recs))
 		}

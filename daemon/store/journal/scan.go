@@ -50,6 +50,7 @@ type scanner struct {
 	good    int64 // end of the last frame that was read
 	skipped int64 // bytes since then
 	scratch []byte
+	recs    []Record // of the entry that is being visited
 
 	file    uint64 // of the first frame
 	next    uint64 // number that the next frame should have
@@ -122,8 +123,7 @@ func (s *scanner) frame() (Entry, bool) {
 			s.skip(len(frame))
 			continue
 		}
-		var recs []Record
-		recs, s.scratch, err = openFrame(frame, s.scratch, s.aead)
+		s.recs, s.scratch, err = openFrame(s.recs[:0], frame, s.scratch, s.aead)
 		if err != nil {
 			s.rep.Foreign++
 			s.skip(len(frame))
@@ -137,7 +137,7 @@ func (s *scanner) frame() (Entry, bool) {
 			continue
 		}
 		s.rep.Entries++
-		return Entry{Number: h.number, Commit: h.commit, Records: recs}, true
+		return Entry{Number: h.number, Commit: h.commit, Records: s.recs}, true
 	}
 }
 
