@@ -131,7 +131,7 @@ func (e *Engine) release(dependants []string) {
 		if en.flight == nil {
 			en.written = false // a flight may write another this moment, and deletes it as it lands
 		}
-		if en.hold != nil && en.gone == nil {
+		if en.hold != nil && en.gone() == nil {
 			en.hold, en.refresh = nil, now
 			e.tellLocked(en, now, false)
 			e.planLocked(en, now)

@@ -22,6 +22,10 @@ type Value struct {
 
 	// TTL is how long the value is still valid; always positive.
 	TTL time.Duration
+
+	// Peg is the credential's, for whoever serves it. It is nil with no Text, and where the
+	// credential has gone this moment.
+	Peg *Peg
 }
 
 // State is where a credential stands.
@@ -83,6 +87,8 @@ type Status struct {
 	Fingerprint string
 	// Durable is false while a value is served that the disk has refused.
 	Durable bool
+	// Peg is that of the credential's values; nil for a grant.
+	Peg *Peg
 }
 
 // Cause is why a refresh was made.

@@ -21,6 +21,9 @@
 // flights: Push puts them in. What is fetched for one ask only (pre_auth_code) has
 // flights that nobody shares and nothing is kept of.
 //
+// Whoever serves credentials may hang what it keeps of one at its entry (peg.go); the engine does not know what
+// that is, and tells it when the account is gone.
+//
 // # Grants and customers
 //
 // A grant stays on disk and is read when it is used; memory follows the customers in
@@ -83,5 +86,5 @@
 //	turns      by name: while the disk is written; never while the network is used
 //	codes.mu, then Engine.life
 //	entry.mu   then Engine.life
-//	schedule.mu, watchers.mu, sleepers.mu, index shards, ledger.mu, grants.mu, lane.mu
+//	schedule.mu, unhooked.mu, watchers.mu, sleepers.mu, index shards, ledger.mu, grants.mu, lane.mu
 package refresh

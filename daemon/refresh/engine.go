@@ -68,6 +68,7 @@ type Engine struct {
 	ledger   ledger
 	sleepers sleepers
 	watchers watchers
+	unhooked unhooked
 	counts   counts
 	unsaved  unsaved
 	classes  classes
@@ -132,7 +133,7 @@ func (e *Engine) Cached(name []byte, now Instant) (Value, bool) {
 		return Value{}, false
 	}
 	en.touch(now)
-	return Value{Text: c.text, TTL: c.end.Sub(now)}, true
+	return Value{Text: c.text, TTL: c.end.Sub(now), Peg: &en.peg}, true
 }
 
 // Get returns a value of name that is valid now. Where there is none it waits for
@@ -140,7 +141,7 @@ func (e *Engine) Cached(name []byte, now Instant) (Value, bool) {
 // fetch. Its error is an *Error, or ctx's.
 func (e *Engine) Get(ctx context.Context, name string) (Value, error) {
 	c, err := e.obtain(ctx, name, CauseRead)
-	return e.value(c), err
+	return e.value(name, c), err
 }
 
 // Reject says that WeChat has refused value. If it is still the current one it is replaced,
@@ -151,7 +152,7 @@ func (e *Engine) Get(ctx context.Context, name string) (Value, error) {
 func (e *Engine) Reject(ctx context.Context, name string, value secret.Text) (Value, error) {
 	e.counts.rejects.Add(1)
 	c, err := e.replace(ctx, name, value, CauseReject)
-	return e.value(c), err
+	return e.value(name, c), err
 }
 
 // Refresh fetches name unconditionally, out of a hold too. Where the kind can be
@@ -179,7 +180,7 @@ func (e *Engine) Refresh(ctx context.Context, name string) (Value, error) {
 			c, err = f.wait(ctx)
 		}
 		if ctx.Err() != nil || mine && !errors.Is(err, errChanged) {
-			return e.value(c), err
+			return e.value(name, c), err
 		}
 		// Another's fetch was under way: it was not the operator's.
 	}
@@ -305,8 +306,12 @@ func (e *Engine) entry(name string) (*entry, error) {
 	if err := e.inherit(made, &spec); err != nil {
 		return nil, err
 	}
+	made.mu.Lock() // nobody has its value before what hung at the one before it hangs here
 	en := e.index.add(made)
-	en.mu.Lock()
+	if en != made {
+		made.mu.Unlock()
+		en.mu.Lock()
+	}
 	defer en.mu.Unlock()
 	if en == made {
 		if en.sleepsLocked() {
@@ -318,6 +323,9 @@ func (e *Engine) entry(name string) (*entry, error) {
 		// The configuration changed in between, and the change may have
 		// missed this entry.
 		e.followLocked(en)
+	}
+	if en == made && en.gone() == nil {
+		e.unhooked.hook(en)
 	}
 	return en, nil
 }
@@ -360,12 +368,16 @@ func (e *Engine) newEntry(spec *Spec) *entry {
 // lookup returns how name is fetched by the configuration in force. Its error is an *Error.
 func (e *Engine) lookup(name string) (Spec, error) { return (*e.catalog.Load()).Lookup(name) }
 
-// value returns what a reader gets of c; the zero Value for nil.
-func (e *Engine) value(c *credential) Value {
+// value returns what a reader gets of c, which is name's; the zero Value for nil.
+func (e *Engine) value(name string, c *credential) Value {
 	if c == nil {
 		return Value{}
 	}
 	// A life that ran out on the way here is shown as its last instant: it was
 	// valid when the flight landed.
-	return Value{Text: c.text, TTL: max(c.end.Sub(e.clock.Now()), 1)}
+	v := Value{Text: c.text, TTL: max(c.end.Sub(e.clock.Now()), 1)}
+	if en := e.index.get(name); en != nil {
+		v.Peg = &en.peg
+	}
+	return v
 }

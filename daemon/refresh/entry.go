@@ -55,6 +55,9 @@ type entry struct {
 	// not. Written with mu held, in the turn of the name.
 	current atomic.Pointer[credential]
 
+	// peg is for whoever serves the credential.
+	peg Peg
+
 	// asked is when a reader of this run last wanted it, in units of askedUnit, zero for never; see touch.
 	asked atomic.Uint32
 
@@ -65,7 +68,6 @@ type entry struct {
 	mu       sync.Mutex // guards what follows; taken before the schedule's and the watchers' locks
 	flight   *flight    // the one fetch under way, nil for none
 	hold     *hold      // why no call is made before its end; nil for none
-	gone     *Error     // out of service, and why; nil while it is in service
 	past     *past      // what has happened to it in this run; nil for nothing
 	refresh  clock.Instant
 	written  bool  // there is a record of a hold on disk

@@ -50,8 +50,8 @@ func (f *flight) wait(ctx context.Context) (*credential, error) {
 
 // startLocked starts a flight for en, which has none. en.mu is held.
 func (e *Engine) startLocked(en *entry, cause Cause) (*flight, error) {
-	if en.gone != nil {
-		return nil, en.gone
+	if en.gone() != nil {
+		return nil, en.gone()
 	}
 	e.life.Lock()
 	defer e.life.Unlock()
@@ -270,8 +270,8 @@ func (e *Engine) call(ctx context.Context, en *entry, f *flight, ask fetchers.As
 func (e *Engine) intend(en *entry, spec *Spec, p *policy) (failing bool, recs []record.Record, err error) {
 	en.mu.Lock()
 	defer en.mu.Unlock()
-	if en.gone != nil {
-		return false, nil, en.gone
+	if en.gone() != nil {
+		return false, nil, en.gone()
 	}
 	failures := 0
 	if en.hold != nil {

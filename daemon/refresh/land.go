@@ -26,7 +26,7 @@ func (e *Engine) land(en *entry, spec *Spec, f *flight, a Attempt, got answer) {
 	}
 
 	en.mu.Lock()
-	written, why := en.written, en.gone
+	written, why := en.written, en.gone()
 	en.mu.Unlock()
 	var recs []record.Record
 	if why == nil {
@@ -120,7 +120,7 @@ func (e *Engine) hand(en *entry, f *flight, a Attempt, got answer) {
 	held := en.written
 	en.flight, en.hold, en.landed = nil, nil, true
 	en.remember(a)
-	if en.gone == nil {
+	if en.gone() == nil {
 		e.tellLocked(en, e.clock.Now(), false)
 	}
 	en.mu.Unlock()
@@ -150,10 +150,10 @@ func (e *Engine) crash(en *entry, spec *Spec, f *flight, a Attempt, got answer, 
 	if of, ok := err.(*Error); ok {
 		// Itself, not wrapped as a parent's: the customer's grant is gone.
 		en.mu.Lock()
-		if en.gone == nil {
+		if en.gone() == nil {
 			e.dropLocked(en, of)
 		}
-		why := en.gone
+		why := en.gone()
 		en.mu.Unlock()
 		f.finish(nil, why)
 		return
@@ -179,7 +179,7 @@ func (e *Engine) crash(en *entry, spec *Spec, f *flight, a Attempt, got answer, 
 	}
 	valid := en.valid(now) != nil
 	h, keep := e.holdFor(err, spec, failures, en, valid, now, wall)
-	why := en.gone
+	why := en.gone()
 	// What was refused is not what is configured or in force now: ask again at once.
 	moot := why != nil || e.reconfigured(spec) || superseded && h.reason == Reauth
 	en.written = en.written || keep && !moot
@@ -196,7 +196,7 @@ func (e *Engine) crash(en *entry, spec *Spec, f *flight, a Attempt, got answer, 
 	en.started, en.outdated = false, false
 	en.remember(a)
 	en.past.repeated = 0
-	switch why = en.gone; {
+	switch why = en.gone(); {
 	case why != nil:
 	case moot || e.reconfigured(spec):
 		// Readers ask at once; the schedule a moment later, so that whatever keeps changing

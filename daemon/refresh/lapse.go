@@ -32,9 +32,9 @@ func (e *Engine) lapse(en *entry, now clock.Instant) bool {
 	}
 	defer end()
 	en.mu.Lock()
-	if en.gone != nil || en.flight != nil || !en.unasked(now) {
+	if en.gone() != nil || en.flight != nil || !en.unasked(now) {
 		en.mu.Unlock()
-		return en.gone != nil
+		return en.gone() != nil
 	}
 	e.dropLocked(en, errChanged)
 	en.mu.Unlock()

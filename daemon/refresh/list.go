@@ -17,7 +17,7 @@ func (e *Engine) List(prefix string) []Listing {
 	all := make([]Listing, 0, 2*len(entries)+8)
 	for _, en := range entries {
 		en.mu.Lock()
-		if en.gone == nil {
+		if en.gone() == nil {
 			all = append(all, en.listingLocked(now))
 		}
 		en.mu.Unlock()
@@ -56,6 +56,7 @@ func (e *Engine) Status(name string) (Status, error) {
 		if err := e.inherit(en, &spec); err != nil {
 			return Status{}, err
 		}
+		e.unhooked.hook(en)
 	}
 	spec, err := e.lookup(name)
 	if err != nil {
@@ -64,7 +65,7 @@ func (e *Engine) Status(name string) (Status, error) {
 	en.mu.Lock()
 	defer en.mu.Unlock()
 	now := e.clock.Now()
-	s := Status{Listing: en.listingLocked(now), Kind: spec.Kind.String(), Parent: spec.Parent, Durable: !en.volatile}
+	s := Status{Listing: en.listingLocked(now), Kind: spec.Kind.String(), Parent: spec.Parent, Durable: !en.volatile, Peg: &en.peg}
 	if c := en.current.Load(); c != nil {
 		s.FetchedAt = e.clock.Wall(c.issued).UTC()
 		s.ExpiresAt = e.clock.Wall(c.end).UTC()

@@ -11,6 +11,7 @@ import (
 type past struct {
 	repeated clock.Instant // when WeChat repeated a rejected value; zero for never
 	rejects  allowance
+	gone     *Error   // the entry is out of service, and why; nil while it is in service
 	deeds    []deed   // oldest first
 	rids     []string // WeChat's ids of failed requests, oldest first: the deeds with hasRID set
 }
@@ -41,6 +42,15 @@ func (en *entry) recall() *past {
 		en.past = new(past)
 	}
 	return en.past
+}
+
+// gone returns why en is out of service; nil while it is in service. Few ever are, so it is kept
+// where few entries have anything. en.mu is held.
+func (en *entry) gone() *Error {
+	if en.past == nil {
+		return nil
+	}
+	return en.past.gone
 }
 
 // remember adds a to the past of en. en.mu is held.

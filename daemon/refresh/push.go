@@ -49,7 +49,7 @@ func (e *Engine) push(ctx context.Context, name string, value secret.Text, at ti
 	}
 	refused := e.cfg.Store.Put(ctx, e.keep(name, after))
 	en.mu.Lock()
-	if why := en.gone; why != nil {
+	if why := en.gone(); why != nil {
 		en.mu.Unlock()
 		return false, why // its account was taken out of the configuration this moment
 	}

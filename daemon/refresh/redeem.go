@@ -251,7 +251,7 @@ func (e *Engine) install(name string, first *credential, renewed, volatile bool)
 	}
 	en.mu.Lock()
 	defer en.mu.Unlock()
-	if en.flight != nil || en.gone != nil {
+	if en.flight != nil || en.gone() != nil {
 		return // somebody was quicker, with the same grant
 	}
 	en.touch(now)

@@ -30,6 +30,7 @@ func (e *Engine) SetCatalog(c Catalog) {
 	for batch := range slices.Chunk(touched, forgetBatch/2) {
 		e.follow(batch)
 	}
+	e.unhooked.forget(func(name string) bool { _, err := c.Lookup(name); return err != nil })
 	e.expect(e.clock.Now())
 }
 
@@ -47,7 +48,7 @@ func (e *Engine) follow(batch []*entry) {
 		en.mu.Lock()
 		hold := record.Record{Table: record.Holds, Key: en.name}
 		switch {
-		case en.gone != nil:
+		case en.gone() != nil:
 			stray = append(stray, hold, record.Record{Table: record.Credentials, Key: en.name})
 		case e.followLocked(en) && en.written:
 			stray = append(stray, hold)
@@ -87,7 +88,10 @@ func (e *Engine) followLocked(en *entry) (free bool) {
 // dropLocked takes en out of service; who still holds on to it is told why. en.mu is held.
 func (e *Engine) dropLocked(en *entry, why *Error) {
 	now := e.clock.Now()
-	en.gone = why
+	if en.gone() == nil {
+		e.unhooked.keep(en) // before another can be made of the name
+	}
+	en.recall().gone = why
 	en.current.Store(nil)
 	en.hold, en.refresh = nil, 0
 	e.planLocked(en, now)

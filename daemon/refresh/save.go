@@ -108,7 +108,7 @@ func (e *Engine) saveValue(en *entry) error {
 	en.mu.Lock()
 	c := en.current.Load()
 	ended := en.written && en.hold == nil && en.flight == nil // its record stayed with the value
-	wanted := en.volatile && en.gone == nil && c != nil
+	wanted := en.volatile && en.gone() == nil && c != nil
 	en.mu.Unlock()
 	if !wanted {
 		return nil

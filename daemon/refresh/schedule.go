@@ -19,7 +19,7 @@ func (e *Engine) planLocked(en *entry, now clock.Instant) {
 	if c := en.valid(now); c != nil {
 		at = min(at, c.end)
 	}
-	if en.gone != nil {
+	if en.gone() != nil {
 		at = never
 	}
 	e.schedule.set(en, at)
@@ -118,7 +118,7 @@ func (e *Engine) collect(ready *[]*entry) time.Duration {
 func (e *Engine) renew(en *entry) {
 	en.mu.Lock()
 	now := e.clock.Now()
-	if en.gone != nil || en.flight != nil || en.refresh == 0 || en.refresh > now {
+	if en.gone() != nil || en.flight != nil || en.refresh == 0 || en.refresh > now {
 		if en.flight == nil {
 			e.planLocked(en, now)
 		}

@@ -46,7 +46,7 @@ func (e *Engine) wakeChildren(parent string) {
 	var woken []*entry
 	for en := range e.sleepers.take(parent) {
 		en.mu.Lock()
-		if en.sleepsLocked() && en.gone == nil {
+		if en.sleepsLocked() && en.gone() == nil {
 			h := *en.hold
 			h.until = now
 			en.hold, en.refresh = &h, now
@@ -81,7 +81,7 @@ func (e *Engine) unhold(all []*entry) error {
 		now := e.clock.Now()
 		for _, en := range batch {
 			en.mu.Lock()
-			if en.gone == nil && en.written && en.flight == nil && en.paused(now) == nil {
+			if en.gone() == nil && en.written && en.flight == nil && en.paused(now) == nil {
 				recs = append(recs, record.Record{Table: record.Holds, Key: en.name})
 				en.written = false
 			}

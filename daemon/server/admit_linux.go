@@ -110,8 +110,7 @@ func (l *loop) newMember(fd int) *member {
 
 // take makes m one of the members.
 func (l *loop) take(m *member, at seat) {
-	name := m.session.lastName[:0]
-	m.session = session{server: l.server, peer: at.peer, user: at.user, lastName: name}
+	m.session = session{server: l.server, peer: at.peer, user: at.user}
 	m.spares = at.spares
 	m.conn.server, m.conn.nc, m.conn.session, m.conn.borrowed = l.server, &m.wire, &m.session, true
 	if l.server.cfg.Peer == nil {
@@ -139,7 +138,7 @@ func (l *loop) end(m *member, err error) {
 	}
 	s.closed(&m.conn, err)
 	if !m.kept && len(l.idle) < idleKept {
-		*m = member{session: session{lastName: m.session.lastName}}
+		*m = member{}
 		l.idle = append(l.idle, m)
 	}
 }

@@ -24,7 +24,7 @@ func (e staticEngine) Cached([]byte, refresh.Instant) (refresh.Value, bool) { re
 
 // newStaticEngine's value has the 512 bytes that WeChat asks callers to make room for.
 func newStaticEngine() staticEngine {
-	return staticEngine{value: refresh.Value{Text: secret.Text(strings.Repeat("v", 512)), TTL: 7000 * 1e9}}
+	return staticEngine{value: refresh.Value{Text: secret.Text(strings.Repeat("v", 512)), TTL: 7000 * 1e9, Peg: new(refresh.Peg)}}
 }
 
 const benchRequest = "GET " + token + "\n"

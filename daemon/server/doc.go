@@ -53,7 +53,7 @@
 // # Audit
 //
 // Who has done what, and who was refused, stands in the log named "audit" (audit.go); who has read
-// what is counted (usage.go), for STATUS. Both are bounded, whatever peers do.
+// what is counted (usage.go) at the engine's pegs, for STATUS. Both are bounded, whatever peers do.
 //
 // # Who may see what
 //

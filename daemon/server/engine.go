@@ -17,7 +17,8 @@ type Engine interface {
 
 	// Cached returns the value of name if one is held that is valid at now, which Now has
 	// returned a moment before. It never blocks, never allocates, and keeps nothing of name, which
-	// may be any bytes: there is no value under what is no name.
+	// may be any bytes: there is no value under what is no name. On the Peg of
+	// a value, or of a Status, nothing hangs but what the server has hung there.
 	Cached(name []byte, now refresh.Instant) (refresh.Value, bool)
 
 	// Get returns a value that is valid now and may wait for one; ctx bounds the

@@ -39,6 +39,7 @@ type fakeCred struct {
 	state refresh.State
 	value secret.Text
 	end   time.Time
+	peg   refresh.Peg
 }
 
 // fetched is how a fetch ends.
@@ -71,11 +72,11 @@ func newFakeEngineAt(at *time.Time) *fakeEngine {
 		at: at,
 		creds: map[string]*fakeCred{
 			cold:       {kind: "stable_token", state: refresh.Idle},
-			token:      {"stable_token", refresh.Fresh, "tok-01", in(2 * time.Hour)},
-			ticket:     {"ticket", refresh.Fresh, "ticket-01", in(2 * time.Hour)},
+			token:      {kind: "stable_token", state: refresh.Fresh, value: "tok-01", end: in(2 * time.Hour)},
+			ticket:     {kind: "ticket", state: refresh.Fresh, value: "ticket-01", end: in(2 * time.Hour)},
 			pushed:     {kind: "pushed", state: refresh.Waiting},
 			authorizer: {kind: "rotating_token", state: refresh.Expired},
-			workToken:  {"corp_token", refresh.Stale, "tok-w1", in(10 * time.Minute)},
+			workToken:  {kind: "corp_token", state: refresh.Stale, value: "tok-w1", end: in(10 * time.Minute)},
 			heldToken:  {kind: "corp_token", state: refresh.Held},
 		},
 		script:   map[string]fetched{},
@@ -116,7 +117,7 @@ func (e *fakeEngine) Cached(name []byte, now refresh.Instant) (refresh.Value, bo
 	if c == nil || !c.end.After(at) {
 		return refresh.Value{}, false
 	}
-	return refresh.Value{Text: c.value, TTL: c.end.Sub(at)}, true
+	return refresh.Value{Text: c.value, TTL: c.end.Sub(at), Peg: &c.peg}, true
 }
 
 func (e *fakeEngine) Get(ctx context.Context, name string) (refresh.Value, error) {
@@ -153,12 +154,12 @@ func (e *fakeEngine) fetch(ctx context.Context, name string, forced bool) (refre
 		case c.kind == "grant":
 			return refresh.Value{}, errWriteOnly
 		case !forced && c.end.After(e.now()):
-			return refresh.Value{Text: c.value, TTL: c.end.Sub(e.now())}, nil
+			return refresh.Value{Text: c.value, TTL: c.end.Sub(e.now()), Peg: &c.peg}, nil
 		case f.err != nil:
 			return refresh.Value{}, f.err
 		case f.value != "":
 			e.landLocked(name, f)
-			return refresh.Value{Text: c.value, TTL: c.end.Sub(e.now())}, nil
+			return refresh.Value{Text: c.value, TTL: c.end.Sub(e.now()), Peg: &c.peg}, nil
 		}
 		e.mu.Unlock()
 		var err error
@@ -299,7 +300,7 @@ func (e *fakeEngine) Status(name string) (refresh.Status, error) {
 	if c == nil {
 		return refresh.Status{}, errNoSuch
 	}
-	st := refresh.Status{Listing: e.listingLocked(name), Kind: c.kind, Durable: true}
+	st := refresh.Status{Listing: e.listingLocked(name), Kind: c.kind, Durable: true, Peg: &c.peg}
 	if name == token {
 		now := e.now()
 		st.FetchedAt, st.ExpiresAt, st.NextRefresh = now, c.end, now.Add(110*time.Minute)

@@ -67,11 +67,6 @@ type session struct {
 	held *gauge // what the job holds one of, until it has run; nil for none
 
 	tally tally
-
-	// The credential that the peer was given last, and its counter: most
-	// peers ask for the same one again and again.
-	lastName  []byte
-	lastReads *reads
 }
 
 // job is a request that may have to wait. While it runs, the session is its own.

@@ -38,7 +38,7 @@ func (s *session) status(name []byte) action {
 			{"hold_until", holdUntil(st)},
 			{"fingerprint", st.Fingerprint},
 			{"durable", yesNo(st.Durable)},
-			{"used_by", s.server.usage.describe(owned, &s.server.audit.names)},
+			{"used_by", describe(st.Peg, &s.server.audit.names)},
 			{"source", st.Source},
 			{"generations", some(st.Generations)},
 		}

@@ -1,10 +1,8 @@
 package server
 
 import (
-	"fmt"
 	"math"
 	"math/rand/v2"
-	"strings"
 	"testing"
 	"time"
 )
@@ -112,34 +110,6 @@ func TestManyUsers(t *testing.T) {
 	}
 	if total := us.total(); total.reads.Load() != n+1 || total.connections.Load() != n+1 {
 		t.Errorf("%d reads on %d connections are counted, want %d", total.reads.Load(), total.connections.Load(), n+1)
-	}
-}
-
-// Hostile numbers of names and uids: what is counted of them is bounded.
-func TestUsageIsBounded(t *testing.T) {
-	var u usage
-	var ns names
-	for uid := range uint32(10_000) {
-		u.of([]byte(token), 4_000_000_000+uid).n.Add(1)
-	}
-	if n := len(u.byName[token]); n != maxReaders+1 {
-		t.Errorf("%d counters of one credential, want %d", n, maxReaders+1)
-	}
-	if got, want := u.describe(token, &ns), fmt.Sprintf("others=%d,", 10_000-maxReaders); !strings.HasPrefix(got, want) {
-		t.Errorf("\n got %.100q\nwant %q at its beginning", got, want)
-	}
-	u.n = maxCounters - 100
-	for i := range 1000 {
-		u.of(fmt.Appendf(nil, "open_platform/wxcomponent/wx%d/access_token", i), 1).n.Add(1)
-	}
-	if n := len(u.byName); n != 1+100 || u.n != maxCounters {
-		t.Errorf("%d counters of %d names, want %d of 101", u.n, n, maxCounters)
-	}
-	if got := u.rest.n.Load(); got != 900 {
-		t.Errorf("%d counted together, want 900", got)
-	}
-	if got := u.describe("open_platform/wxcomponent/wx999/access_token", &ns); got != "" {
-		t.Errorf("of what has no counter\n got %q\nwant nothing", got)
 	}
 }
 

@@ -52,7 +52,7 @@ func (s *session) giveHeld(name []byte) bool {
 	}
 	s.tally.reads++
 	s.tally.hits++
-	s.give(name, v)
+	s.give(v)
 	return true
 }
 
@@ -93,7 +93,7 @@ func (s *session) refresh(name []byte) action {
 
 // await answers with the value that ask returns.
 func (s *session) await(name string, ask func(context.Context, string) (refresh.Value, error)) action {
-	return s.awaitThen(name, ask, func(v refresh.Value) { s.give([]byte(name), v) })
+	return s.awaitThen(name, ask, s.give)
 }
 
 // awaitThen hands the value that ask returns to answer, or answers with its error.
@@ -108,18 +108,12 @@ func (s *session) awaitThen(name string, ask func(context.Context, string) (refr
 }
 
 // give answers with v and counts who was given it.
-func (s *session) give(name []byte, v refresh.Value) {
-	s.count(name)
+func (s *session) give(v refresh.Value) {
+	s.count(v)
 	s.out = protocol.AppendValue(s.out, v.TTL, string(v.Text))
 }
 
-func (s *session) count(name []byte) {
-	if s.lastReads == nil || !bytes.Equal(name, s.lastName) {
-		s.lastReads = s.server.usage.of(name, s.peer.UID)
-		s.lastName = append(s.lastName[:0], name...)
-	}
-	s.lastReads.n.Add(1)
-}
+func (s *session) count(v refresh.Value) { s.server.usage.of(v.Peg, s.peer.UID).n.Add(1) }
 
 // nonceLength is that of the examples in WeChat's JS-SDK documentation; any would do.
 const nonceLength = 16
@@ -141,14 +135,13 @@ func (s *session) sign(name, url []byte) action {
 	s.tally.reads++
 	if v, ok := s.cached(name); ok {
 		s.tally.hits++
-		s.count(name)
+		s.count(v)
 		answer(v)
 		return more
 	}
 	s.user.stats.waits.Add(1)
-	owned := string(name)
-	return s.awaitThen(owned, s.server.cfg.Engine.Get, func(v refresh.Value) {
-		s.count([]byte(owned))
+	return s.awaitThen(string(name), s.server.cfg.Engine.Get, func(v refresh.Value) {
+		s.count(v)
 		answer(v)
 	})
 }
