@@ -28,8 +28,13 @@
 //
 // A grant stays on disk and is read when it is used; memory follows the customers in
 // use, not those that are known. A customer's credential that nobody asks for in its
-// whole life lapses: no entry, no record, no call until somebody asks again. What replaces a
-// grant is written together with what came with it.
+// whole life lapses: no entry, no record, no call until somebody asks again; a restart
+// does not count as asking. What replaces a grant is written together with what came with it.
+//
+// What is due of customers is fetched at a pace: after a start or an outage, with very many due at once,
+// there are no more calls in a second than twice what those in memory need to stay fresh, or 50 if that
+// is more, for those first whose values end soonest. Nobody who waits is paced, nor
+// are the accounts' own credentials.
 //
 // # Turns
 //
@@ -71,7 +76,7 @@
 // # Goroutines
 //
 //	goroutine  started by             waited for by  owns
-//	dispatch   Run                    Run            the heap's head and what is due
+//	dispatch   Run                    Run            what is due, and the pace
 //	worker     Run, Config.Workers    Run            one scheduled refresh at a time
 //	save       Run                    Run            values that the disk has refused
 //	redate     Run                    Run            records of an earlier boot, until they are written anew

@@ -61,8 +61,8 @@ type entry struct {
 	// asked is when a reader of this run last wanted it, in units of askedUnit, zero for never; see touch.
 	asked atomic.Uint32
 
-	// place belongs to the schedule and is guarded by its lock: where in its heap the entry
-	// stands, counted from one; zero for not at all.
+	// place belongs to the schedule and is guarded by its lock: where in which of its heaps the entry
+	// stands, counted from one, and below zero in the one of those that wait; zero for not at all.
 	place int32
 
 	mu       sync.Mutex // guards what follows; taken before the schedule's and the watchers' locks

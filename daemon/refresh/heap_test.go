@@ -42,14 +42,55 @@ func TestScheduleGivesTheEarliest(t *testing.T) {
 				s.set(en, at)
 				want[en] = at
 			}
-			if len(s.heap) != len(want) {
-				t.Fatalf("seed %d: %d in the heap, want %d", seed, len(s.heap), len(want))
+			if len(s.coming.slots) != len(want) {
+				t.Fatalf("seed %d: %d in the heap, want %d", seed, len(s.coming.slots), len(want))
 			}
 		}
-		for i, x := range s.heap {
+		for i, x := range s.coming.slots {
 			if want[x.en] != x.due || int(x.en.place) != i+1 {
 				t.Errorf("seed %d: %s is due at %d, want %d; stands at %d, says %d", seed, x.en.name, x.due, want[x.en], i+1, x.en.place)
 			}
+		}
+	}
+}
+
+// TestWhoWaitsStandsInOneHeap holds that an entry which waits for the pace is not due besides, however it
+// is moved, and that the one of most need is released first.
+func TestWhoWaitsStandsInOneHeap(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 7))
+	s, waiting, coming := newSchedule(), map[*entry]clock.Instant{}, map[*entry]clock.Instant{}
+	all := make([]*entry, 40)
+	for i := range all {
+		all[i] = &entry{name: fmt.Sprint(i)}
+	}
+	for range 10_000 {
+		en, at := all[random.IntN(len(all))], clock.Instant(1+random.IntN(100))
+		switch random.IntN(4) {
+		case 0:
+			s.wait(en, at)
+			delete(coming, en)
+			waiting[en] = at
+		case 1:
+			s.set(en, at)
+			delete(waiting, en)
+			coming[en] = at
+		case 2:
+			s.set(en, never)
+			delete(waiting, en)
+			delete(coming, en)
+		default:
+			first := never
+			for _, end := range waiting {
+				first = min(first, end)
+			}
+			en := s.release()
+			if (en == nil) != (len(waiting) == 0) || en != nil && waiting[en] != first {
+				t.Fatalf("released %v, of which the need is %d; want the need %d", en, waiting[en], first)
+			}
+			delete(waiting, en)
+		}
+		if len(s.waiting.slots) != len(waiting) || len(s.coming.slots) != len(coming) || s.len() != len(waiting)+len(coming) || s.waits() != (len(waiting) > 0) {
+			t.Fatalf("%d wait and %d come, want %d and %d", len(s.waiting.slots), len(s.coming.slots), len(waiting), len(coming))
 		}
 	}
 }

@@ -131,7 +131,7 @@ func (e *Engine) restore(en *entry, c *credential, now clock.Instant) {
 		en.refresh = now.Add(p.quiet)
 		return
 	}
-	// What came due while tokend was down is due now; the workers bound how many
-	// calls that makes at once.
+	// What came due while tokend was down is due now; the workers bound how many calls that makes at
+	// once, and the pace how many of customers there are in a second.
 	en.refresh = refreshAt(en.policy(), c, en.spread(), c.seen, c.seen > c.issued)
 }

@@ -66,18 +66,23 @@ func (e *Engine) Run(ctx context.Context) error {
 	return err
 }
 
-// dispatch hands out what is due to the workers.
+// dispatch hands out what is due to the workers: the accounts' own credentials at once, those of
+// customers at their pace.
 func (e *Engine) dispatch(ctx context.Context, due chan<- *entry) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	var ready []*entry // due for a refresh, waiting for a worker
+	var p pace
 	for {
 		wait := e.collect(&ready)
-		timer.Reset(wait)
+		timer.Reset(min(wait, e.advance(&p)))
 		var out chan<- *entry
-		var first *entry
+		first := p.next
 		if len(ready) > 0 {
-			out, first = due, ready[0]
+			first = ready[0]
+		}
+		if first != nil {
+			out = due
 		}
 		select {
 		case <-ctx.Done():
@@ -86,6 +91,10 @@ func (e *Engine) dispatch(ctx context.Context, due chan<- *entry) {
 			e.clock.Resync()
 		case <-e.schedule.kick:
 		case out <- first:
+			if len(ready) == 0 {
+				p.begun(e.clock.Now())
+				continue
+			}
 			ready[0] = nil
 			if ready = ready[1:]; len(ready) == 0 {
 				ready = nil // lets go of the array of a burst
@@ -94,8 +103,8 @@ func (e *Engine) dispatch(ctx context.Context, due chan<- *entry) {
 	}
 }
 
-// collect appends to ready what is due for a refresh now, announces what has ended, and
-// returns how long nothing more is due.
+// collect takes what is due for a refresh now to where it waits, announces what has ended, and
+// returns how long nothing more is due. It appends to ready what does not wait for the pace.
 func (e *Engine) collect(ready *[]*entry) time.Duration {
 	for {
 		now := e.clock.Now()
@@ -105,10 +114,13 @@ func (e *Engine) collect(ready *[]*entry) time.Duration {
 		}
 		en.mu.Lock()
 		e.tellLocked(en, now, false)
-		if en.flight == nil && en.refresh != 0 && en.refresh <= now {
-			*ready = append(*ready, en)
-		} else {
+		switch {
+		case en.gone() != nil || en.flight != nil || en.refresh == 0 || en.refresh > now:
 			e.planLocked(en, now)
+		case en.policy().lapses:
+			e.queueLocked(en, now)
+		default:
+			*ready = append(*ready, en)
 		}
 		en.mu.Unlock()
 	}
