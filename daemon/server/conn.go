@@ -258,26 +258,42 @@ func (c *conn) run(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	stop := c.lookOut(func() { cancel(errGone) }, job.last)
+	stop := c.lookOut(func() { cancel(errGone) }, job)
 	defer stop()
 	return job.run(ctx, c.flush)
 }
 
-// lookOut calls gone when the peer goes away; if it has nothing more to say, also when it says
-// something. What it says meanwhile is kept, as far as there is room. The caller
-// calls stop before it touches the connection's reading side again.
-func (c *conn) lookOut(gone func(), last bool) (stop func()) {
+// lookAfter is how long a brief job has before the peer is looked out for: more than a disk that is in order takes,
+// and less than anybody notices.
+const lookAfter = 10 * time.Millisecond
+
+// lookOut calls gone when the peer of j goes away; if it has nothing more to say, also when it says
+// something. For a brief job it does so from lookAfter on. What the peer says meanwhile is kept, as far as there is
+// room. The caller calls stop before it touches the connection's reading side again.
+func (c *conn) lookOut(gone func(), j job) (stop func()) {
 	var wg sync.WaitGroup
 	c.setReadDeadline(time.Time{})
-	wg.Go(func() {
-		if c.readToEnd(last) {
+	look := func() {
+		if c.readToEnd(j.last) {
 			gone()
 		}
-	})
+	}
+	notYet := func() bool { return false } // ends what has not begun
+	if j.brief {
+		wg.Add(1)
+		notYet = time.AfterFunc(lookAfter, func() {
+			defer wg.Done()
+			look()
+		}).Stop
+	} else {
+		wg.Go(look)
+	}
 	return func() {
-		c.setReadDeadline(longAgo)
-		wg.Wait()
-		c.setReadDeadline(time.Time{})
+		if !notYet() {
+			c.setReadDeadline(longAgo)
+			wg.Wait()
+			c.setReadDeadline(time.Time{})
+		}
 		c.deadline = noDeadline
 	}
 }

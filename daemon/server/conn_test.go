@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"io"
 	"net"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"tokend/daemon/refresh"
+	"tokend/fetchers/secret"
 )
 
 // took returns how long f takes, in virtual time.
@@ -173,6 +175,35 @@ func TestPeerThatGoesAwayWhileItWaits(t *testing.T) {
 			if strings.HasPrefix(stat.Key, "errors:") {
 				t.Errorf("its leaving counts as an error: %+v", stat)
 			}
+		}
+	})
+}
+
+// stuckPut is an engine whose disk takes nothing and refuses nothing.
+type stuckPut struct{ *fakeEngine }
+
+func (stuckPut) Put(ctx context.Context, _ string, _ secret.Text) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// A PUT is over in a millisecond or two, and its peer is looked out for only if it is not.
+func TestPeerThatGoesAwayDuringAPut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, Config{Engine: stuckPut{newFakeEngine()}})
+		c := r.ln.dial(t)
+		c.send("PUT " + platform + "/wxgone/refresh_token refreshtoken@@@01\n")
+		synctest.Wait()
+		c.Close()
+		time.Sleep(lookAfter - 1)
+		synctest.Wait()
+		if n := r.open.Load(); n != 1 {
+			t.Errorf("before it is looked out for, %d connections are open, want 1", n)
+		}
+		time.Sleep(time.Nanosecond)
+		synctest.Wait()
+		if n := r.open.Load(); n != 0 {
+			t.Errorf("%d connections open, want 0", n)
 		}
 	})
 }

@@ -95,7 +95,7 @@
 //	closer       Serve         Serve            the listener's end, and the grace period
 //	connection   Serve         Serve            its conn and session, running jobs too
 //	borrower     a loop        Serve            a member's conn and session until it gives them back
-//	lookout      a conn        that conn        the conn's reading side while a job waits
+//	lookout      a conn        that conn        the conn's reading side while a job waits for more than a disk's time
 //
 // A loop itself runs on the goroutine that called Serve, and owns the descriptors of its members, lent or not.
 //

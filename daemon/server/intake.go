@@ -17,7 +17,7 @@ func (s *session) put(name, value []byte) action {
 		return next
 	}
 	owned, given := string(name), secret.Text(value)
-	return s.wait(func(ctx context.Context) error {
+	next := s.wait(func(ctx context.Context) error {
 		err := s.server.cfg.Engine.Put(ctx, owned, given)
 		s.done(ctx, protocol.VerbPut, owned, err)
 		if err == nil {
@@ -25,6 +25,8 @@ func (s *session) put(name, value []byte) action {
 		}
 		return err
 	})
+	s.job.brief = next == wait
+	return next
 }
 
 func (s *session) exchange(owner, code []byte) action {

@@ -83,6 +83,10 @@ type job struct {
 	// last says that the connection is the job's from now on: ctx also ends when the
 	// peer sends anything at all.
 	last bool
+
+	// brief says that run waits for the disk alone, unless something is wrong: to find out that the peer goes
+	// away meanwhile would cost more than it is worth.
+	brief bool
 }
 
 var (

@@ -3,7 +3,9 @@ package store
 import (
 	"context"
 	"errors"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -82,6 +84,30 @@ func TestGroupsKeepToTheirLimits(t *testing.T) {
 	if g, want := strings.Join(got, " "), "ab c d e"; g != want {
 		t.Errorf("groups: got %q, want %q", g, want)
 	}
+}
+
+// Who has been woken by the end of a commit, and wants only the processor to be in the next one, is in it.
+func TestAGroupTakesThoseWhoAreAboutToCome(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // with more, who comes and who gathers run at once
+	s := newIdleStore()
+	s.maxBytes, s.maxCount = 1<<20, 100
+	puts := make([]*put, 5)
+	for i := range puts {
+		p, err := s.newPut([]record.Record{rec("a", "1")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		puts[i] = p
+	}
+	var wg sync.WaitGroup
+	for _, p := range puts[1:] {
+		wg.Go(func() { s.queue <- p })
+	}
+	var g group
+	if next := s.gather(&g, puts[0]); next != nil || len(g.puts) != len(puts) {
+		t.Errorf("%d of %d are in the group", len(g.puts), len(puts))
+	}
+	wg.Wait()
 }
 
 func TestAfterAFailedCommitTheDatabaseIsOpenedAnew(t *testing.T) {

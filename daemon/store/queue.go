@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync/atomic"
 
@@ -18,6 +19,10 @@ import (
 // queueLength is how many Puts may wait without blocking in the channel; those beyond
 // wait in line to be queued.
 const queueLength = 256
+
+// yields is how often the processor is yielded before a group is taken to be whole: once for who brings a
+// request to be handed on, once for whom it is handed to.
+const yields = 2
 
 // entryRoom is what Badger counts for an entry beyond its key and value: two
 // bytes of meta data and ten for the version; and what sealing adds, nine bytes of format and
@@ -162,10 +167,29 @@ func (s *Store) gather(g *group, first *put) *put {
 			g.entries = append(g.entries, p.entries...)
 			g.bytes += p.bytes
 		}
-		select {
-		case p = <-s.queue:
-		default:
+		if p = s.following(); p == nil {
 			return nil
 		}
+	}
+}
+
+// following returns the next put of those that wait or are about to; nil where there is none. Who is about to
+// has been woken already, by the request that it brings or by the end of the commit before, and wants but the
+// processor: it gets it now, since a commit costs nearly the same for one and for many. Where nobody
+// else has anything to do, that takes less than a microsecond.
+func (s *Store) following() *put {
+	for range yields {
+		select {
+		case p := <-s.queue:
+			return p
+		default:
+			runtime.Gosched()
+		}
+	}
+	select {
+	case p := <-s.queue:
+		return p
+	default:
+		return nil
 	}
 }
