@@ -243,11 +243,20 @@ func (s *faultSite) kill() {
 	}
 }
 
-// tail returns the end of the log.
+// tail returns the end of what the daemon has logged, and before it that of what was no mere information.
 func (s *faultSite) tail() string {
 	log := s.log()
-	return log[max(0, len(log)-2000):]
+	var trouble strings.Builder
+	for line := range strings.Lines(log) {
+		if !strings.Contains(line, "[INFO]") {
+			trouble.WriteString(line)
+		}
+	}
+	return last(trouble.String(), 4000) + last(log, 2000)
 }
+
+// last returns the end of s, n bytes at most.
+func last(s string, n int) string { return s[max(0, len(s)-n):] }
 
 // died reports whether err is what a request comes to when the daemon is killed under it, and
 // not what a daemon has answered.
