@@ -178,6 +178,7 @@ func TestBackupsOneAtATime(t *testing.T) {
 		}
 		second.want(second.ask("BACKUP"), "OK 1")
 		second.want(second.line(), "YQ==")
+		synctest.Wait() // its place is given back after its last line
 		third := r.ln.dial(t)
 		third.send("BACKUP\n")
 		synctest.Wait()
