@@ -42,6 +42,7 @@ func (s *faultSite) smallDisk(size int) (dir string) {
 		s.t.Fatal(err)
 	}
 	want(s.t, unix.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("size=%d,mode=0700", size)), "a small disk")
+	s.inPlace = true
 	s.t.Cleanup(func() {
 		if s.daemon.ProcessState == nil {
 			s.kill()
@@ -226,7 +227,7 @@ func (s *faultSite) failSyncs() (mend func()) {
 	cmd := exec.Command("strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace="+syncs,
 		"-e", "inject="+syncs+":error=EIO", "-p", fmt.Sprint(pid))
 	cmd.Stderr = &said
-	if err := endsWithTest(cmd).Start(); err != nil {
+	if err := startWithTest(cmd); err != nil {
 		s.t.Fatal(err)
 	}
 	ended := make(chan error, 1)

@@ -207,16 +207,7 @@ func (s *faultSite) launch(cmd *exec.Cmd) {
 	}
 	defer log.Close()
 	cmd.Stdout, cmd.Stderr = log, log
-	if err := endsWithTest(cmd).Start(); err != nil {
-		s.t.Fatal(err)
-	}
-	s.daemon = cmd
-	s.t.Cleanup(func() {
-		if cmd.ProcessState == nil {
-			_ = cmd.Process.Kill()
-			_ = cmd.Wait()
-		}
-	})
+	s.begin(cmd)
 }
 
 // answers waits until the daemon that was spawned answers.

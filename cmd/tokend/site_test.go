@@ -25,6 +25,9 @@ type site struct {
 	conf     sandbox.Configuration
 	client   *clientlib.Client
 	daemon   *exec.Cmd // nil while none runs
+
+	// inPlace has daemons started by the thread of the test, which sees what others do not.
+	inPlace bool
 }
 
 // newSite builds a site whose configuration begins with more.
@@ -91,10 +94,14 @@ func (s *site) command(name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// start starts cmd, and waits until it answers.
-func (s *site) start(cmd *exec.Cmd) {
+// begin starts cmd as the site's daemon, and ends it with the test.
+func (s *site) begin(cmd *exec.Cmd) {
 	s.t.Helper()
-	if err := endsWithTest(cmd).Start(); err != nil {
+	start := startWithTest
+	if s.inPlace {
+		start = func(cmd *exec.Cmd) error { return endsWithTest(cmd).Start() }
+	}
+	if err := start(cmd); err != nil {
 		s.t.Fatal(err)
 	}
 	s.daemon = cmd
@@ -104,6 +111,12 @@ func (s *site) start(cmd *exec.Cmd) {
 			_ = cmd.Wait()
 		}
 	})
+}
+
+// start starts cmd, and waits until it answers.
+func (s *site) start(cmd *exec.Cmd) {
+	s.t.Helper()
+	s.begin(cmd)
 	ctx, cancel := context.WithTimeout(s.t.Context(), longEnough)
 	defer cancel()
 	for {
