@@ -317,7 +317,8 @@ func TestKillUnderLoad(t *testing.T) {
 			t.Errorf("%s: served %v after its end", late.name, late.by)
 		}
 	}
-	if len(l.late) > max(2, len(kills)/10) {
+	// It takes a kill in the one second of six: 12 kills of a busy machine have come to three, 500 to fifteen.
+	if len(l.late) > 3+len(kills)/20 {
 		t.Errorf("%d values were served after their ends, at most %v: more than answers can have been lost in the last second", len(l.late), latest)
 	}
 	worst, most := s.callsBeyond(elapsed, kills)
