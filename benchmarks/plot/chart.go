@@ -5,33 +5,48 @@ import (
 	"encoding/xml"
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 )
 
 // chart is a plot of lines. Its text and axes show on a white ground and on a dark one.
 type chart struct {
-	Title, X, Y string
-	LogX, LogY  bool
-	lines       []line
+	Title, X   string // the title names the unit of y
+	LogX, LogY bool
+	lines      []line
 }
 
-// line is one server.
+// line is one figure of one server. Lines of a server have its colour, and each figure its stroke.
 type line struct {
-	name   string
-	points [][2]float64
+	server, figure string
+	points         [][2]float64
 }
 
-// add adds a point to the line of that name. One that is not above zero was not measured.
-func (c *chart) add(name string, x, y float64) {
+// add adds a point to the line of a server's figure; "" for the only one. What is not above zero was not
+// measured.
+func (c *chart) add(server, figure string, x, y float64) {
 	if x <= 0 || y <= 0 {
 		return
 	}
-	for i := range c.lines {
-		if c.lines[i].name == name {
-			c.lines[i].points = append(c.lines[i].points, [2]float64{x, y})
+	for i, l := range c.lines {
+		if l.server == server && l.figure == figure {
+			c.lines[i].points = append(l.points, [2]float64{x, y})
 			return
 		}
 	}
-	c.lines = append(c.lines, line{name, [][2]float64{{x, y}}})
+	c.lines = append(c.lines, line{server, figure, [][2]float64{{x, y}}})
+}
+
+// ranks numbers values in the order in which they come first.
+type ranks []string
+
+func (r *ranks) of(value string) int {
+	i := slices.Index(*r, value)
+	if i < 0 {
+		i = len(*r)
+		*r = append(*r, value)
+	}
+	return i
 }
 
 // The drawing, in pixels.
@@ -43,7 +58,11 @@ const (
 	textSize                 float64 = 12
 )
 
-var colours = []string{"#0969da", "#cf222e", "#2da44e", "#8250df", "#bf8700", "#1b7c83"}
+// colours are those of the servers, and dashes the strokes of their figures.
+var (
+	colours = []string{"#0969da", "#cf222e", "#2da44e", "#8250df"}
+	dashes  = []string{"none", "7 4", "2 3"}
+)
 
 // axis maps figures to a length.
 type axis struct {
@@ -51,15 +70,24 @@ type axis struct {
 	log       bool
 }
 
-// newAxis returns the axis of all values: from the decade below to the one above, or from zero.
+// newAxis returns the axis of all values: from the mark below to the one above, or from zero.
 func newAxis(values []float64, log bool) axis {
 	a := axis{low: math.Inf(1), high: math.Inf(-1), log: log}
 	for _, v := range values {
 		a.low, a.high = min(a.low, v), max(a.high, v)
 	}
 	if log {
-		a.low = math.Pow(10, math.Floor(math.Log10(a.low)))
-		a.high = max(math.Pow(10, math.Ceil(math.Log10(a.high))), a.low*10)
+		decades := axis{low: math.Pow(10, math.Floor(math.Log10(a.low))), high: math.Pow(10, math.Ceil(math.Log10(a.high)))}
+		low, high := decades.low, decades.high
+		for _, v := range decades.parts() {
+			if v <= a.low {
+				low = v
+			}
+			if v >= a.high {
+				high = min(high, v)
+			}
+		}
+		a.low, a.high = low, max(high, low*2)
 		return a
 	}
 	step := a.step()
@@ -86,10 +114,30 @@ func (a axis) at(v float64) float64 {
 	return (v - a.low) / (a.high - a.low)
 }
 
+// parts returns 1, 2 and 5 of each decade within the axis, in ascending order.
+func (a axis) parts() (all []float64) {
+	for decade := math.Floor(math.Log10(a.low)); ; decade++ {
+		for _, part := range []float64{1, 2, 5} {
+			v := part * math.Pow(10, decade)
+			if v > a.high*1.001 {
+				return all
+			}
+			if v >= a.low*0.999 {
+				all = append(all, v)
+			}
+		}
+	}
+}
+
+// marks are where the axis is labelled.
 func (a axis) marks() (marks []float64) {
 	if a.log {
-		for v := a.low; v <= a.high*1.001; v *= 10 {
-			marks = append(marks, v)
+		all := a.parts()
+		for _, v := range all {
+			// Of many decades each has one mark.
+			if len(all) <= 10 || math.Abs(math.Log10(v)-math.Round(math.Log10(v))) < 1e-9 {
+				marks = append(marks, v)
+			}
 		}
 		return marks
 	}
@@ -139,18 +187,20 @@ func (c *chart) svg() []byte {
 		text(left-8, py(v)+4, "end", ink, short(v), "")
 	}
 	text(left+innerWidth/2, height-10, "middle", ink, c.X, "")
-	text(left-8, top-4, "end", ink, c.Y, "")
+	var servers, figures ranks
 	for i, l := range c.lines {
-		colour := colours[i%len(colours)]
+		colour, dash := colours[servers.of(l.server)%len(colours)], dashes[figures.of(l.figure)%len(dashes)]
 		b.WriteString(`<path d="`)
 		for j, p := range l.points {
 			fmt.Fprintf(&b, "%c%.1f %.1f ", "ML"[min(j, 1)], px(p[0]), py(p[1]))
 		}
-		fmt.Fprintf(&b, `" fill="none" stroke="%s" stroke-width="2"/>`+"\n", colour)
+		fmt.Fprintf(&b, `" fill="none" stroke="%s" stroke-width="2" stroke-dasharray="%s"/>`+"\n", colour, dash)
 		for _, p := range l.points {
 			fmt.Fprintf(&b, `<circle cx="%.1f" cy="%.1f" r="3" fill="%s"/>`+"\n", px(p[0]), py(p[1]), colour)
 		}
-		text(left+innerWidth+14, float64(top+14+20*i), "start", colour, l.name, "")
+		row := float64(top + 14 + 20*i)
+		fmt.Fprintf(&b, `<path d="M%d %.1f h24" stroke="%s" stroke-width="2" stroke-dasharray="%s"/>`+"\n", left+innerWidth+14, row-4, colour, dash)
+		text(left+innerWidth+44, row, "start", colour, strings.TrimSpace(l.server+" "+l.figure), "")
 	}
 	b.WriteString("</svg>\n")
 	return b.Bytes()

@@ -17,8 +17,9 @@ func TestAxis(t *testing.T) {
 		log    bool
 		marks  []float64
 	}{
-		{[]float64{1, 2000}, true, []float64{1, 10, 100, 1000, 10000}},
-		{[]float64{5}, true, []float64{1, 10}},
+		{[]float64{1, 2000}, true, []float64{1, 10, 100, 1000}},
+		{[]float64{5}, true, []float64{5, 10}},
+		{[]float64{10.5, 86}, true, []float64{10, 20, 50, 100}},
 		{[]float64{120, 480}, false, []float64{0, 50, 100, 150, 200, 250, 300, 350, 400, 450, 500}},
 	} {
 		a := newAxis(tt.values, tt.log)

@@ -59,19 +59,19 @@ func draw(file, dir string) error {
 	if len(m.Connections) == 0 || len(m.Credentials) == 0 {
 		return errors.New("there is nothing to draw: compare writes it with -out, and with all its parts")
 	}
-	rate := chart{Title: "Answers a second, by connections", X: "connections, one request at a time", Y: "a second", LogX: true}
-	latency := chart{Title: "Latency, by connections", X: "connections, one request at a time", Y: "µs", LogX: true, LogY: true}
+	rate := chart{Title: "Answers a second, by connections", X: "connections, one request at a time", LogX: true}
+	latency := chart{Title: "Latency in µs, by connections", X: "connections, one request at a time", LogX: true, LogY: true}
 	for _, p := range m.Connections {
-		rate.add(p.Server, p.Connections, p.Rate)
-		latency.add(p.Server+" p99", p.Connections, p.P99)
-		latency.add(p.Server+" p50", p.Connections, p.P50)
+		rate.add(p.Server, "", p.Connections, p.Rate)
+		latency.add(p.Server, "p99", p.Connections, p.P99)
+		latency.add(p.Server, "p50", p.Connections, p.P50)
 	}
-	memory := chart{Title: "Private memory, by credentials of 512 bytes", X: "credentials", Y: "MB", LogX: true, LogY: true}
-	start := chart{Title: "Start, from exec to the first answer", X: "credentials", Y: "ms", LogX: true, LogY: true}
+	memory := chart{Title: "Private memory in MB, by credentials of 512 bytes", X: "credentials", LogX: true, LogY: true}
+	start := chart{Title: "Start in ms, from exec to the first answer", X: "credentials", LogX: true, LogY: true}
 	slices.SortStableFunc(m.Credentials, func(a, b cost) int { return cmp.Compare(a.Credentials, b.Credentials) })
 	for _, p := range m.Credentials {
-		memory.add(p.Server, p.Credentials, p.Private/(1<<20))
-		start.add(p.Server, p.Credentials, p.Start)
+		memory.add(p.Server, "", p.Credentials, p.Private/(1<<20))
+		start.add(p.Server, "", p.Credentials, p.Start)
 	}
 	for name, c := range map[string]*chart{"throughput": &rate, "latency": &latency, "memory": &memory, "start": &start} {
 		if err := os.WriteFile(filepath.Join(dir, name+".svg"), c.svg(), 0o644); err != nil {
