@@ -32,8 +32,11 @@
 // does not count as asking. What replaces a grant is written together with what came with it.
 //
 // What is due of customers is fetched at a pace: after a start or an outage, with very many due at once,
-// there are no more calls in a second than twice what those in memory need to stay fresh, or 50 if that
-// is more, for those first whose values end soonest. Nobody who waits is paced, nor
+// there are no more calls in a second to each of WeChat's hosts than twice what those in memory need to stay
+// fresh, or 50 if that is more, for those first whose values end soonest. Where values would end before their turn
+// the pace rises to as much as that takes, 300 at most, doubling from second to second as WeChat
+// answers; where not even that is enough, those go first that have been asked for lately. While
+// nothing but failures comes back it falls to 5. Nobody who waits is paced, nor
 // are the accounts' own credentials.
 //
 // # Turns
@@ -76,8 +79,8 @@
 // # Goroutines
 //
 //	goroutine  started by             waited for by  owns
-//	dispatch   Run                    Run            what is due, and the pace
-//	worker     Run, Config.Workers    Run            one scheduled refresh at a time
+//	dispatch   Run                    Run            what is due, and the pace at each host
+//	worker     dispatch               Run            one scheduled refresh
 //	save       Run                    Run            values that the disk has refused
 //	redate     Run                    Run            records of an earlier boot, until they are written anew
 //	flight     whoever finds no other Run            the fetch and landing of one entry

@@ -28,9 +28,10 @@ type Config struct {
 	Boottime func() time.Duration
 	Boot     string
 
-	// Workers is how many refreshes the schedule has under way at most; zero
-	// for 8. Calls is how many calls there are at most to each of WeChat's
-	// two hosts, those of waiting readers included; zero for 32.
+	// Workers is how many refreshes the schedule has under way at most at each of WeChat's
+	// two hosts; zero for 8. Calls is how many calls there are at most to each, those of waiting
+	// readers included; zero for 32. Where customers' values would end before their turn the
+	// schedule goes up to three quarters of Calls: the rest is for readers.
 	Workers, Calls int
 
 	// Timeout bounds one call, should a fetcher not do so itself; zero for 30 s.
@@ -38,6 +39,8 @@ type Config struct {
 }
 
 func (c *Config) workers() int { return orDefault(c.Workers, 8) }
+
+func (c *Config) hurried() int { return max(c.workers(), 3*c.calls()/4) }
 
 func (c *Config) calls() int { return orDefault(c.Calls, 32) }
 

@@ -62,7 +62,7 @@ type entry struct {
 	asked atomic.Uint32
 
 	// place belongs to the schedule and is guarded by its lock: where in which of its heaps the entry
-	// stands, counted from one, and below zero in the one of those that wait; zero for not at all.
+	// stands; zero for not at all.
 	place int32
 
 	mu       sync.Mutex // guards what follows; taken before the schedule's and the watchers' locks
@@ -141,6 +141,20 @@ func (en *entry) touch(now clock.Instant) {
 		en.asked.Store(max(uint32(now/clock.Instant(askedUnit)), 1))
 	}
 }
+
+// lately reports whether a reader has wanted the credential not long ago, for its life.
+func (en *entry) lately(now clock.Instant) bool {
+	life := day
+	if c := en.current.Load(); c != nil {
+		life = c.life
+	}
+	asked := en.lastAsked()
+	return asked != 0 && now.Sub(asked) < shrink(latelyAsked, life)
+}
+
+// latelyAsked is how long ago a reader has wanted what is being used now: the longest lead, so that what is used
+// once while it is due counts.
+const latelyAsked = 10 * time.Minute
 
 // lastAsked returns when a reader of this run last wanted the credential, or at most a second and a unit
 // earlier; zero where none has.

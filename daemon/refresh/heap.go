@@ -11,43 +11,58 @@ import (
 // the host is suspended: after a resume what is due is noticed this soon.
 const longestNap = 10 * time.Second
 
-// schedule is all that is due, in two heaps: what is to come, earliest first; and, of what has come, the
-// customers' refreshes that wait for the [pace], those of most need first. An entry stands in one of
-// them at most.
+// schedule is all that is due: what is to come, earliest first; and, of what has come, the customers'
+// refreshes that wait for the [pace] of their host, those of most need first. An entry stands in one heap at
+// most.
 type schedule struct {
-	mu      sync.Mutex
-	coming  heap
-	waiting heap
+	mu    sync.Mutex
+	heaps [1 + 2*hosts]heap
 	// kick is a level trigger: the earliest due time may have changed.
 	kick chan struct{}
 }
 
+// coming is the number of the heap of what is to come. Each host has two more: of those that wait, and of
+// those that have yielded to them.
+const coming = 0
+
+func waiting(host int) int { return 1 + 2*host }
+func yielded(host int) int { return 2 + 2*host }
+
 func newSchedule() *schedule {
-	return &schedule{coming: heap{sign: 1}, waiting: heap{sign: -1}, kick: make(chan struct{}, 1)}
+	s := &schedule{kick: make(chan struct{}, 1)}
+	for i := range s.heaps {
+		s.heaps[i].number = int32(i)
+	}
+	return s
 }
 
 // grow makes room for n entries more.
 func (s *schedule) grow(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.coming.slots = append(make([]slot, 0, len(s.coming.slots)+n), s.coming.slots...)
+	h := &s.heaps[coming]
+	h.slots = append(make([]slot, 0, len(h.slots)+n), h.slots...)
 }
 
 // len returns how many entries there is something to be done about.
-func (s *schedule) len() int {
+func (s *schedule) len() (n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.coming.slots) + len(s.waiting.slots)
+	for i := range s.heaps {
+		n += len(s.heaps[i].slots)
+	}
+	return n
 }
 
 // set makes en due at the instant at; never takes it out.
 func (s *schedule) set(en *entry, at clock.Instant) {
 	s.mu.Lock()
-	first := en.place == 1 && at != never
+	h := &s.heaps[coming]
+	first := h.leads(en) && at != never
 	s.dropLocked(en)
 	if at != never {
-		s.coming.add(slot{at, en})
-		first = first || en.place == 1
+		h.add(slot{at, en})
+		first = first || h.leads(en)
 	}
 	s.mu.Unlock()
 	if first {
@@ -58,20 +73,17 @@ func (s *schedule) set(en *entry, at clock.Instant) {
 	}
 }
 
-// wait lets en wait for the pace until what is there ends at the instant end.
-func (s *schedule) wait(en *entry, end clock.Instant) {
+// wait lets en wait for the pace of host until what is there ends at the instant end.
+func (s *schedule) wait(host int, en *entry, end clock.Instant) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.dropLocked(en)
-	s.waiting.add(slot{end, en})
+	s.heaps[waiting(host)].add(slot{end, en})
 }
 
 func (s *schedule) dropLocked(en *entry) {
-	switch p := int(en.place); {
-	case p > 0:
-		s.coming.remove(p - 1)
-	case p < 0:
-		s.waiting.remove(-p - 1)
+	if en.place != 0 {
+		s.heaps[en.place%heapNumbers].remove(int(en.place/heapNumbers) - 1)
 	}
 }
 
@@ -81,7 +93,8 @@ func (s *schedule) next(now clock.Instant) (*entry, time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	wait := longestNap
-	for _, h := range []*heap{&s.coming, &s.waiting} {
+	for i := range s.heaps {
+		h := &s.heaps[i]
 		if len(h.slots) == 0 {
 			continue
 		}
@@ -94,34 +107,63 @@ func (s *schedule) next(now clock.Instant) (*entry, time.Duration) {
 	return nil, wait
 }
 
-// waits reports whether somebody waits for the pace.
-func (s *schedule) waits() bool {
+// waits reports whether somebody waits for the pace of host.
+func (s *schedule) waits(host int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.waiting.slots) > 0
+	return len(s.heaps[waiting(host)].slots)+len(s.heaps[yielded(host)].slots) > 0
 }
 
-// release takes out the entry of most need that waits for the pace, nil for none.
-func (s *schedule) release() *entry {
+// release takes out the entry of most need that waits for the pace of host, nil for none. Where there is no
+// time for all, those that nobody has wanted lately yield to those that somebody has.
+func (s *schedule) release(host int, short bool, now clock.Instant) *entry {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.waiting.slots) == 0 {
+	w, y := &s.heaps[waiting(host)], &s.heaps[yielded(host)]
+	if short {
+		for range yieldAtOnce {
+			if len(w.slots) == 0 || w.slots[0].due >= behind || w.slots[0].en.lately(now) {
+				break
+			}
+			x := w.slots[0]
+			w.remove(0)
+			y.add(x)
+		}
+	}
+	switch {
+	case len(w.slots) == 0 && len(y.slots) == 0:
 		return nil
+	case len(y.slots) == 0, len(w.slots) > 0 && (w.slots[0].due < y.slots[0].due || short && w.slots[0].due < behind):
+		return w.firstOf()
 	}
-	en := s.waiting.first()
-	if len(s.waiting.slots) == 0 {
-		s.waiting.slots = nil // lets go of the array of a burst
-	}
-	return en
+	return y.firstOf()
+}
+
+// yieldAtOnce bounds how many yield in one release, for which readers of the schedule are held up.
+const yieldAtOnce = 64
+
+// needs returns how many refreshes a second it takes for all that wait for the pace of host to be refreshed before
+// their end, soonest-ending first.
+func (s *schedule) needs(host int, now clock.Instant) float64 {
+	var ends demand
+	s.mu.Lock()
+	s.heaps[waiting(host)].sample(&ends, now)
+	s.heaps[yielded(host)].sample(&ends, now)
+	s.mu.Unlock()
+	return ends.rate()
 }
 
 // heap is entries by when they are due, earliest first. A credential costs one
 // slot of 16 bytes, not a goroutine or a timer. Each slot has four below it: half as many
 // levels as with two, and the four lie in one cache line.
 type heap struct {
-	slots []slot
-	sign  int32 // of the places of those that stand here
+	slots  []slot
+	number int32 // among those of the schedule
 }
+
+// heapNumbers is more than there are heaps: the place of an entry is that in its heap, counted from one, times
+// this, plus the number of its heap.
+const heapNumbers = 8
 
 // slot is an entry and when it is due.
 type slot struct {
@@ -141,6 +183,29 @@ func (h *heap) first() *entry {
 	h.remove(0)
 	return en
 }
+
+// firstOf is first, of a heap that is filled by bursts: it lets go of its array with the last of one.
+func (h *heap) firstOf() *entry {
+	en := h.first()
+	if len(h.slots) == 0 {
+		h.slots = nil
+	}
+	return en
+}
+
+// leads reports whether en is the earliest.
+func (h *heap) leads(en *entry) bool { return len(h.slots) > 0 && h.slots[0].en == en }
+
+// sample adds the ends of those that stand here to d: of very many only as many as tell enough.
+func (h *heap) sample(d *demand, now clock.Instant) {
+	every := 1 + len(h.slots)/samples
+	for i := 0; i < len(h.slots); i += every {
+		d.add(h.slots[i].due.Sub(now), every)
+	}
+}
+
+// samples is of how many ends a sample is, about.
+const samples = 1 << 16
 
 // remove takes out what stands at i.
 func (h *heap) remove(i int) {
@@ -162,7 +227,7 @@ func (h *heap) remove(i int) {
 // put puts x at i.
 func (h *heap) put(i int, x slot) {
 	h.slots[i] = x
-	x.en.place = h.sign * int32(i+1)
+	x.en.place = int32(i+1)*heapNumbers + h.number
 }
 
 // up puts x, for which there is a gap at i, there or above.

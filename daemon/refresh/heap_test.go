@@ -3,7 +3,9 @@ package refresh
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
+	"time"
 	"unsafe"
 
 	"tokend/daemon/clock"
@@ -42,13 +44,13 @@ func TestScheduleGivesTheEarliest(t *testing.T) {
 				s.set(en, at)
 				want[en] = at
 			}
-			if len(s.coming.slots) != len(want) {
-				t.Fatalf("seed %d: %d in the heap, want %d", seed, len(s.coming.slots), len(want))
+			if len(s.heaps[coming].slots) != len(want) {
+				t.Fatalf("seed %d: %d in the heap, want %d", seed, len(s.heaps[coming].slots), len(want))
 			}
 		}
-		for i, x := range s.coming.slots {
-			if want[x.en] != x.due || int(x.en.place) != i+1 {
-				t.Errorf("seed %d: %s is due at %d, want %d; stands at %d, says %d", seed, x.en.name, x.due, want[x.en], i+1, x.en.place)
+		for i, x := range s.heaps[coming].slots {
+			if want[x.en] != x.due || int(x.en.place) != (i+1)*heapNumbers+coming {
+				t.Errorf("seed %d: %s is due at %d, want %d; stands at %d, says %d", seed, x.en.name, x.due, want[x.en], (i+1)*heapNumbers, x.en.place)
 			}
 		}
 	}
@@ -58,7 +60,7 @@ func TestScheduleGivesTheEarliest(t *testing.T) {
 // is moved, and that the one of most need is released first.
 func TestWhoWaitsStandsInOneHeap(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 7))
-	s, waiting, coming := newSchedule(), map[*entry]clock.Instant{}, map[*entry]clock.Instant{}
+	s, waits, comes := newSchedule(), map[*entry]clock.Instant{}, map[*entry]clock.Instant{}
 	all := make([]*entry, 40)
 	for i := range all {
 		all[i] = &entry{name: fmt.Sprint(i)}
@@ -67,31 +69,68 @@ func TestWhoWaitsStandsInOneHeap(t *testing.T) {
 		en, at := all[random.IntN(len(all))], clock.Instant(1+random.IntN(100))
 		switch random.IntN(4) {
 		case 0:
-			s.wait(en, at)
-			delete(coming, en)
-			waiting[en] = at
+			s.wait(wecomHost, en, at)
+			delete(comes, en)
+			waits[en] = at
 		case 1:
 			s.set(en, at)
-			delete(waiting, en)
-			coming[en] = at
+			delete(waits, en)
+			comes[en] = at
 		case 2:
 			s.set(en, never)
-			delete(waiting, en)
-			delete(coming, en)
+			delete(waits, en)
+			delete(comes, en)
 		default:
 			first := never
-			for _, end := range waiting {
+			for _, end := range waits {
 				first = min(first, end)
 			}
-			en := s.release()
-			if (en == nil) != (len(waiting) == 0) || en != nil && waiting[en] != first {
-				t.Fatalf("released %v, of which the need is %d; want the need %d", en, waiting[en], first)
+			en := s.release(wecomHost, false, 0)
+			if (en == nil) != (len(waits) == 0) || en != nil && waits[en] != first {
+				t.Fatalf("released %v, of which the need is %d; want the need %d", en, waits[en], first)
 			}
-			delete(waiting, en)
+			delete(waits, en)
 		}
-		if len(s.waiting.slots) != len(waiting) || len(s.coming.slots) != len(coming) || s.len() != len(waiting)+len(coming) || s.waits() != (len(waiting) > 0) {
-			t.Fatalf("%d wait and %d come, want %d and %d", len(s.waiting.slots), len(s.coming.slots), len(waiting), len(coming))
+		if len(s.heaps[waiting(wecomHost)].slots) != len(waits) || len(s.heaps[coming].slots) != len(comes) || s.len() != len(waits)+len(comes) || s.waits(wecomHost) != (len(waits) > 0) {
+			t.Fatalf("%d wait and %d come, want %d and %d", len(s.heaps[waiting(wecomHost)].slots), len(s.heaps[coming].slots), len(waits), len(comes))
 		}
+	}
+}
+
+// TestWhoYields: while there is no time for all, those that nobody has wanted lately are released after those that
+// somebody has, and before those that have ended.
+func TestWhoYields(t *testing.T) {
+	const now = clock.Instant(time.Hour)
+	s := newSchedule()
+	waits := func(name string, asked, end clock.Instant) {
+		en := &entry{name: name}
+		en.current.Store(&credential{life: 2 * time.Hour})
+		en.touch(asked)
+		s.wait(weixinHost, en, end)
+	}
+	released := func(short bool) string {
+		if en := s.release(weixinHost, short, now); en != nil {
+			return en.name
+		}
+		return ""
+	}
+	minute := clock.Instant(time.Minute)
+	waits("idle 1", now-20*minute, now+minute)
+	waits("busy 2", now-minute, now+2*minute)
+	waits("idle 3", now-20*minute, now+3*minute)
+	waits("busy 4", now-minute, now+4*minute)
+	waits("idle 5", now-20*minute, now+5*minute)
+	waits("ended", now-minute, behind+now)
+	var got []string
+	for _, short := range []bool{true, true, false, false, true, true, true} {
+		got = append(got, released(short))
+	}
+	want := []string{"busy 2", "busy 4", "idle 1", "idle 3", "idle 5", "ended", ""}
+	if !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+	if s.waits(weixinHost) || s.len() != 0 {
+		t.Errorf("%d are left", s.len())
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 // This file bounds how often the schedule calls for customers' credentials. The workers bound how many calls
 // are under way at once, but a host that answers quickly is then asked as often as it can answer: after a
 // start or an outage, when very many are due at once, that would be a hundred thousand calls in a minute.
+// Where there is little time the pace rises, and so does the number of workers, so that what waits is refreshed
+// before its end if WeChat answers that fast; where there is too little, what is being asked for goes first.
 // What a reader waits for is never paced, nor are the accounts' own credentials, which are few.
 
 const (
@@ -21,63 +23,143 @@ const (
 	// the address of a suite for one API.
 	paceRoom = 2
 
+	// paceCeiling is how many it begins within a second where those that wait would end otherwise: 18 000 a
+	// minute, and 1 080 000 an hour, of what WeCom allows.
+	paceCeiling = 300
+
+	// paceMargin is how much faster it goes than it takes for the last of those to come just in time: calls fail,
+	// and others come to be due meanwhile.
+	paceMargin = 1.25
+
+	// paceGrowth is how many times as many begin within a second as WeChat has answered well in the one before,
+	// if those are more than the floor: a host that has been away, or is at its limit, is not met with all that
+	// has gathered, and from the floor to the ceiling takes three seconds.
+	paceGrowth = 2
+
+	// paceFailing is which part of the answers may be failures: with more of them there is no hurry that helps.
+	paceFailing = 8
+
+	// paceProbe is how many begin within a second while nothing but failures comes back: enough to notice within
+	// a second that an outage has ended, in which whoever is tried is not tried again for half a minute.
+	paceProbe = 5
+
 	// usualLife is that of a credential of which none has come yet; WeChat's are all of it.
 	usualLife = 2 * time.Hour
 )
 
-// pace is when the schedule may begin the next refresh of a customer's credential. Nothing is saved up: two
-// never begin closer together than the first one's gap. It is dispatch's alone.
+// pace is when the schedule may begin the next refresh of a customer's credential at one host. Nothing is saved
+// up: two never begin closer together than the first one's gap. It is dispatch's alone.
 type pace struct {
 	free clock.Instant // when the next may begin
-	next *entry        // the one that waits for a worker, nil for none
-	gap  time.Duration // what it costs
+
+	looked    clock.Instant // when what follows was found out, at most a second ago while somebody waits
+	need      float64       // refreshes a second for all that wait to be in time
+	most      float64       // a second, as WeChat answers
+	short     bool          // there is no time for all
+	good, bad int           // answers since then
+	full      bool          // since then somebody has waited for a worker
+}
+
+// look finds out, once a second, how fast those that wait should be refreshed and how fast they can be.
+func (p *pace) look(now clock.Instant, needs func() float64) {
+	since := now.Sub(p.looked)
+	if p.looked != 0 && since < time.Second {
+		return
+	}
+	reached := float64(p.good) / max(since, time.Second).Seconds()
+	switch {
+	case p.looked == 0 || since >= longestNap:
+		p.most = paceFloor // nothing is known, or nothing any more
+	case p.good == 0 && p.bad == 0: // calls are under way, or were not needed
+	case p.good == 0:
+		p.most = max(p.most/paceGrowth, paceProbe)
+	case p.bad*paceFailing > p.good:
+		p.most = paceFloor
+	default:
+		p.most = max(paceGrowth*reached, paceFloor)
+	}
+	can := p.most
+	if p.full {
+		can = reached
+	}
+	p.need = needs()
+	p.short = p.need > min(can, paceCeiling)
+	p.looked, p.good, p.bad, p.full = instantOf(now), 0, 0, false
+}
+
+// hurries reports whether those that wait are to be refreshed faster than those with time are.
+func (p *pace) hurries() bool { return p.need*paceMargin > paceFloor }
+
+// gap returns how long no other begins after one that comes round every so often, of n.
+func (p *pace) gap(every time.Duration, n int) time.Duration {
+	gap := gapOf(every, n)
+	if p.hurries() {
+		gap = min(gap, perSecond(min(p.need*paceMargin, paceCeiling)))
+	}
+	return max(gap, perSecond(p.most))
+}
+
+// perSecond returns the gap between so many a second.
+func perSecond(rate float64) time.Duration { return time.Duration(float64(time.Second) / rate) }
+
+// gapOf returns the gap after one of n that is refreshed every so often. If each of n is charged for as long as
+// it took to come round, and paceRoom times n go into that, they need one part in paceRoom of all time, however
+// different their lives are.
+func gapOf(every time.Duration, n int) time.Duration {
+	return min(time.Second/paceFloor, max(every, 0)/time.Duration(paceRoom*n))
 }
 
 // behind is added to the instants of those that wait for the pace with nothing left to lose: they come after
 // all whose values still live, first come first served.
 const behind = never / 2
 
+// demand is how many of those that wait end when, in steps of demandStep from now on.
+type demand [120]int
+
+// demandStep is that of a demand, which reaches ten minutes ahead: the longest lead. What lives longer is
+// in no hurry.
+const demandStep = 5 * time.Second
+
+// add counts n that have left of their life.
+func (d *demand) add(left time.Duration, n int) {
+	if i := left / demandStep; left >= 0 && i < time.Duration(len(d)) {
+		d[i] += n
+	}
+}
+
+// rate returns how many a second are enough for each to have its turn before its end, if those that end soonest
+// go first.
+func (d *demand) rate() (most float64) {
+	sum := 0
+	for i, n := range d {
+		sum += n
+		// By the beginning of the step, or a second from now.
+		most = max(most, float64(sum)/max(time.Duration(i)*demandStep, time.Second).Seconds())
+	}
+	return most
+}
+
 // queueLocked lets en, a customer's that is due, wait for the pace: those whose values end soonest go first.
 // What nobody wants makes no call, and does not wait for one while its value lives. en.mu is held.
 func (e *Engine) queueLocked(en *entry, now clock.Instant) {
+	host := en.policy().host()
 	switch c := en.valid(now); {
 	case c == nil:
-		e.schedule.wait(en, behind.Add(time.Duration(now)))
+		e.schedule.wait(host, en, behind.Add(time.Duration(now)))
 	case en.unwantedLocked(now):
 		en.refresh = restUntil(c, now)
 		e.planLocked(en, now)
 	default:
-		e.schedule.wait(en, c.end)
+		e.schedule.wait(host, en, c.end)
 	}
 }
 
 // unwantedLocked reports whether a customer's credential lapses instead of being refreshed. en.mu is held.
 func (en *entry) unwantedLocked(now clock.Instant) bool { return !en.outdated && en.unasked(now) }
 
-// advance takes the next from those that wait for p, if its time has come, and returns how long it is until
-// then: longestNap if nobody waits or one is already taken.
-func (e *Engine) advance(p *pace) time.Duration {
-	if p.next != nil || !e.schedule.waits() {
-		return longestNap
-	}
-	now := e.clock.Now()
-	if wait := p.free.Sub(now); wait > 0 {
-		return wait
-	}
-	if p.next = e.schedule.release(); p.next != nil { // it may have been served meanwhile
-		p.gap = e.gap(p.next, now)
-	}
-	return longestNap
-}
-
-// begun notes that the refresh of p.next begins now.
-func (p *pace) begun(now clock.Instant) {
-	p.next, p.free = nil, now.Add(p.gap)
-}
-
 // gap returns how long the schedule begins no other customer's refresh after that of en: none if it makes no
 // call.
-func (e *Engine) gap(en *entry, now clock.Instant) time.Duration {
+func (e *Engine) gap(p *pace, en *entry, now clock.Instant) time.Duration {
 	en.mu.Lock()
 	defer en.mu.Unlock()
 	if en.unwantedLocked(now) {
@@ -87,12 +169,5 @@ func (e *Engine) gap(en *entry, now clock.Instant) time.Duration {
 	if c := en.current.Load(); c != nil {
 		every = min(c.life, now.Sub(c.seen))
 	}
-	return gapOf(every, e.schedule.len()+1)
-}
-
-// gapOf returns the gap after one of n that is refreshed every so often. If each of n is charged for as long as
-// it took to come round, and paceRoom times n go into that, they need one part in paceRoom of all time, however
-// different their lives are.
-func gapOf(every time.Duration, n int) time.Duration {
-	return min(time.Second/paceFloor, max(every, 0)/time.Duration(paceRoom*n))
+	return p.gap(every, e.schedule.len()+1)
 }

@@ -1,126 +1,77 @@
 package refresh
 
 import (
-	"context"
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"tokend/daemon/record"
-	"tokend/fetchers"
-	"tokend/fetchers/secret"
+	"tokend/daemon/clock"
 )
 
-// herd is a platform with many customers that are all in use, over a WeChat that notes who was fetched when.
-type herd struct {
-	*Engine
-	names []string
-
-	mu    sync.Mutex
-	end   map[string]time.Time // of the value that was kept
-	read  map[string]bool      // whom a reader waits for
-	calls []call               // those that nobody waits for
-	waits map[string]int       // the others
-}
-
-// Cached is the engine's, at this moment.
-func (h *herd) Cached(name []byte) (Value, bool) { return h.Engine.Cached(name, h.Now()) }
-
-type call struct {
-	name string
-	at   time.Time
-}
-
-// newHerd makes an engine over a disk with a customer for each of ages, which says how long ago its value of the
-// given life was fetched. All are in use. accounts are due accounts of tokend's own.
-func newHerd(t *testing.T, life time.Duration, ages []time.Duration, accounts ...Spec) *herd {
-	t.Helper()
-	h := &herd{end: map[string]time.Time{}, read: map[string]bool{}, waits: map[string]int{}}
-	now := time.Now()
-	kept := func(name string, age, life time.Duration) record.Record {
-		issued := record.Moment{Wall: now.Add(-age), Since: day - age}
-		return record.Credential{Name: name, Value: secret.Text("old " + name), Issued: issued, Seen: issued,
-			End: record.Moment{Wall: now.Add(life - age), Since: day + life - age}, Life: life}.Encode()
-	}
-	d := newDisk()
-	recs := []record.Record{kept(component, 0, day)}
-	p := newPlatform()
-	for i, age := range ages {
-		child := fmt.Sprintf("wx%d", i)
-		p.children = append(p.children, child)
-		name := customer(child, "access_token")
-		h.names = append(h.names, name)
-		h.end[name] = now.Add(life - age)
-		g := record.Grant{Name: customer(child, "refresh_token")}
-		g.Value, g.At, g.Source = secret.Text(name), now, fromPut
-		recs = append(recs, g.Encode(), kept(name, age, life))
-	}
-	for _, s := range accounts {
-		recs = append(recs, kept(s.Name, life, life))
-	}
-	p.token.answers(func(_ context.Context, ask fetchers.Ask, n int) (fetchers.Token, error) {
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		if name := string(ask.Grant); h.read[name] {
-			h.waits[name]++
-		} else {
-			h.calls = append(h.calls, call{name, time.Now()})
-		}
-		return token(fmt.Sprint("new ", n), life), nil
-	})
-	if err := d.Put(t.Context(), recs...); err != nil {
-		t.Fatal(err)
-	}
-	all := p.catalog()
-	maps.Copy(all, specs(accounts...))
-	var err error
-	if h.Engine, err = New(Config{Store: d, Catalog: all}); err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range h.names {
-		h.Cached([]byte(name))
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- h.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("Run: %v", err)
-		}
-	})
-	return h
-}
-
-// TestVeryManyDueAtOnceAreFetchedAtAPace: after a start everybody's value is due. The schedule never calls more
-// often than the pace, for those first whose values end soonest; readers and the accounts' own
-// credentials do not wait for it, and in the end all are fresh.
+// TestVeryManyDueAtOnceAreFetchedAtAPace: after a start everybody's value is due. Where there is time the schedule
+// never calls more often than the pace, for those first whose values end soonest; the accounts' own credentials do
+// not wait for it, and in the end all are fresh.
 func TestVeryManyDueAtOnceAreFetchedAtAPace(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		const n, life = 10 * crowd, 2 * time.Hour
-		const most = n * time.Second / paceFloor / 4 // what is left of their lives: a quarter of them have their turn
-		const least = most / 10
-		ages := make([]time.Duration, n)
-		for i, k := range rand.New(rand.NewPCG(1, 2)).Perm(n) {
-			ages[i] = life - least - (most-least)*time.Duration(k)/n
-		}
+		const n, life = crowd, 2 * time.Hour
+		const most = n * time.Second / paceFloor * 5 / 2
 		own := fresh(life)
-		h := newHerd(t, life, ages, Spec{Name: app, Kind: StableToken, Fetcher: own})
-		began := time.Now()
+		h := newHerd(t, life, ageing(n, life, most/20, most), Spec{Name: app, Kind: StableToken, Fetcher: own})
 		synctest.Wait()
 		if own.count() != 1 {
 			t.Errorf("an account's own credential waits for those of customers")
 		}
+		time.Sleep(n*time.Second/paceFloor + time.Second)
+		synctest.Wait()
+		if late := h.late(t); late > 0 {
+			t.Errorf("%d values ended before their turn", late)
+		}
+		var last time.Time
+		for i, c := range h.calls {
+			if k := i - paceFloor; k >= 0 && c.at.Sub(h.calls[k].at) < time.Second {
+				t.Fatalf("call %d: more than %d within a second", i, paceFloor)
+			}
+			if h.end[c.name].Before(last) {
+				t.Fatalf("call %d: for a value that ends before one that was fetched earlier", i)
+			}
+			last = h.end[c.name]
+		}
+	})
+}
 
-		// Readers of what has ended, and has not had its turn.
-		time.Sleep(most + time.Second - time.Since(began))
-		for i, name := range h.names {
-			if _, ok := h.Cached([]byte(name)); ok || i%3 > 0 {
+// TestThePaceRisesWhereThereIsLittleTime: all have so little left that the floor would let most of them end. It rises
+// step by step as WeChat answers, and all are refreshed in time.
+func TestThePaceRisesWhereThereIsLittleTime(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		const n, life = crowd, 2 * time.Hour
+		const most = n * time.Second / paceCeiling * 3 / 2
+		h := newHerd(t, life, ageing(n, life, most/4, most))
+		h.latency = 70 * time.Millisecond // 8 workers would be too few
+		time.Sleep(most)
+		synctest.Wait()
+		if late := h.late(t); late > 0 {
+			t.Errorf("%d of %d values ended before their turn", late, n)
+		}
+		h.mustGrowSlowly(t)
+		if h.most > h.cfg.hurried() {
+			t.Errorf("%d calls at once, want %d at most", h.most, h.cfg.hurried())
+		}
+	})
+}
+
+// TestReadersDoNotWaitForThePace: there is no time for all. Whoever asks for what has ended has it fetched at once,
+// and nobody's is fetched twice.
+func TestReadersDoNotWaitForThePace(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		const n, life = crowd, 2 * time.Hour
+		const most = n * time.Second / paceCeiling / 4
+		h := newHerd(t, life, ageing(n, life, most/10, most))
+		time.Sleep(most)
+		for _, name := range h.names {
+			if _, ok := h.Cached([]byte(name)); ok {
 				continue
 			}
 			h.mu.Lock()
@@ -131,40 +82,102 @@ func TestVeryManyDueAtOnceAreFetchedAtAPace(t *testing.T) {
 				t.Fatalf("a reader waited %v: %v", time.Since(asked), err)
 			}
 		}
-		time.Sleep(time.Duration(n) * time.Second / paceFloor)
+		time.Sleep(n * time.Second / paceFloor)
 		synctest.Wait()
-
-		h.mu.Lock()
-		defer h.mu.Unlock()
 		if len(h.read) == 0 {
 			t.Error("no reader was in need")
 		}
 		if len(h.calls)+len(h.read) != n || len(h.read) != len(h.waits) {
 			t.Errorf("%d calls of the schedule, and %d for %d readers; want %d in all", len(h.calls), len(h.waits), len(h.read), n)
 		}
-		var last time.Time
-		late := false
-		for i, c := range h.calls {
-			if k := i - paceFloor; k >= 0 && c.at.Sub(h.calls[k].at) < time.Second {
-				t.Fatalf("call %d: more than %d within a second", i, paceFloor)
+	})
+}
+
+// TestWhatIsAskedForGoesFirst: there is no time for all before they end. Those that are being asked for are refreshed
+// in time, and those that were asked for earlier in their lives yield to them.
+func TestWhatIsAskedForGoesFirst(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		const n, life = crowd, crowd * time.Second / 100
+		h := newHerd(t, life, ageing(n, life, life*5/8, life*5/8+1)) // and all are asked for now
+		time.Sleep(life * 5 / 16)                                    // they are not due before a quarter of their life is left
+		asked := map[string]bool{}
+		for i, name := range h.names {
+			if i%4 == 0 {
+				h.Cached([]byte(name))
+				asked[name] = true
 			}
-			if now := !h.end[c.name].After(c.at); now != late {
-				late, last = now, time.Time{}
-				if !late {
-					t.Fatalf("call %d: for a value that lives, after one for a value that had ended", i)
-				}
-			}
-			if h.end[c.name].Before(last) {
-				t.Fatalf("call %d: for a value that ends before one that was fetched earlier", i)
-			}
-			last = h.end[c.name]
 		}
-		for _, name := range h.names {
-			if _, ok := h.Cached([]byte(name)); !ok {
-				t.Fatalf("%s is not there in the end", name)
+		time.Sleep(life * 5 / 16)
+		synctest.Wait()
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		others, ended := 0, n
+		for _, c := range h.calls {
+			if !h.end[c.name].After(c.at) {
+				continue
 			}
+			ended--
+			if asked[c.name] {
+				delete(asked, c.name)
+			} else {
+				others++
+			}
+		}
+		if ended < n/8 {
+			t.Fatalf("%d of %d ended: there was time for all", ended, n)
+		}
+		if len(asked) > 0 {
+			t.Errorf("%d of those that are asked for ended, while %d others were refreshed", len(asked), others)
 		}
 	})
+}
+
+// TestAnOutageThatAllFallDueIn: all are in use and fall due within the first minute of an outage. WeChat is asked
+// seldom in it, and not stormed when it is back; whose value can be refreshed before its end is.
+func TestAnOutageThatAllFallDueIn(t *testing.T) {
+	for _, tc := range []struct {
+		n      int
+		outage time.Duration
+		late   int // at most
+	}{
+		{crowd, 5 * time.Minute, 0},
+		{crowd, 30 * time.Minute, crowd},
+		{crowd, 150 * time.Minute, crowd},
+		{10 * crowd, 5 * time.Minute, max(0, 10*crowd-paceCeiling*330)}, // they have 5 to 6 minutes left
+		{10 * crowd, 30 * time.Minute, 10 * crowd},
+	} {
+		t.Run(fmt.Sprint(tc.n, " ", tc.outage), func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				const life, lead = 2 * time.Hour, 10 * time.Minute
+				h := newHerd(t, life, ageing(tc.n, life, lead, lead+time.Minute))
+				h.latency, h.away = 50*time.Millisecond, true
+				time.Sleep(tc.outage)
+				synctest.Wait()
+				h.mu.Lock()
+				h.away = false
+				asked := len(h.failed)
+				h.mu.Unlock()
+				if most := int(tc.outage/time.Second)*paceProbe + 4*paceFloor; asked > most || asked == 0 {
+					t.Errorf("WeChat was asked %d times in the outage, want %d at most", asked, most)
+				}
+				if got := busiest(h.failed, time.Second); got > paceFloor {
+					t.Errorf("%d times within a second", got)
+				}
+				time.Sleep(max(lead, time.Duration(tc.n)*time.Second/paceFloor) + time.Minute)
+				synctest.Wait()
+				if late := h.late(t); late > tc.late {
+					t.Errorf("%d of %d values ended before their turn, want %d at most", late, tc.n, tc.late)
+				} else {
+					t.Logf("%d calls in the outage; %d of %d values ended before their turn; calls in the first seconds after it: %v",
+						asked, late, tc.n, h.seconds()[:8])
+				}
+				h.mustGrowSlowly(t)
+				if h.most > h.cfg.hurried() {
+					t.Errorf("%d calls at once, want %d at most", h.most, h.cfg.hurried())
+				}
+			})
+		})
+	}
 }
 
 // TestThePaceIsEnough: however many are in use and however short their lives, no reader waits because of the pace.
@@ -240,6 +253,70 @@ func TestGapOf(t *testing.T) {
 	} {
 		if got := gapOf(c.every, c.n); got != c.want {
 			t.Errorf("gapOf(%v, %d): got %v, want %v", c.every, c.n, got, c.want)
+		}
+	}
+}
+
+// TestDemand: soonest-ending first, by the beginning of their step.
+func TestDemand(t *testing.T) {
+	type ends map[time.Duration]int
+	for _, c := range []struct {
+		ends ends
+		want float64
+	}{
+		{ends{}, 0},
+		{ends{100 * time.Second: 1000}, 10},
+		{ends{100 * time.Second: 1000, 200 * time.Second: 500}, 10},
+		{ends{100 * time.Second: 1000, 200 * time.Second: 3000}, 20},
+		{ends{104 * time.Second: 1000}, 10},
+		{ends{time.Millisecond: 7}, 7},
+		{ends{-time.Second: 7, 10 * time.Minute: 7, behind.Sub(0): 7}, 0},
+	} {
+		var d demand
+		for left, n := range c.ends {
+			d.add(left, n)
+		}
+		if got := d.rate(); got != c.want {
+			t.Errorf("%v: got %v a second, want %v", c.ends, got, c.want)
+		}
+	}
+}
+
+// TestThePaceFollowsTheAnswers looks at a pace once a second.
+func TestThePaceFollowsTheAnswers(t *testing.T) {
+	p := &pace{}
+	now := clock.Instant(1)
+	for i, step := range []struct {
+		after     time.Duration
+		good, bad int
+		full      bool
+		need      float64
+		most      float64
+		short     bool
+	}{
+		{0, 0, 0, false, 20, 50, false},
+		{time.Second, 50, 0, false, 20, 100, false},
+		{time.Second, 90, 0, false, 150, 180, false},
+		{time.Second, 90, 0, true, 150, 180, true},     // no more than 90 are answered
+		{time.Second, 180, 20, false, 150, 360, false}, // few fail
+		{time.Second, 180, 40, false, 150, 50, true},   // many do
+		{time.Second, 0, 0, false, 150, 50, true},      // nothing is known anew
+		{time.Second, 0, 50, false, 10, 25, false},     // nothing but failures
+		{time.Second, 0, 25, false, 10, 12.5, false},   //
+		{time.Second, 0, 12, false, 10, 6.25, true},    //
+		{time.Second, 0, 6, false, 10, 5, true},        //
+		{time.Second, 0, 5, false, 0, 5, false},        // what waits has ended
+		{time.Second, 1, 4, false, 0, 50, false},       // the first answer
+		{time.Second, 400, 0, false, 1000, 800, true},  // no more than the ceiling helps
+		{time.Second / 2, 100, 0, false, 0, 800, true}, // too early to look
+		{time.Minute, 0, 0, false, 0, 50, false},       // long ago
+		{longestNap - time.Second, 0, 0, false, 0, 50, false},
+	} {
+		now = now.Add(step.after)
+		p.good, p.bad, p.full = p.good+step.good, p.bad+step.bad, step.full
+		p.look(now, func() float64 { return step.need })
+		if p.most != step.most || p.short != step.short {
+			t.Errorf("step %d: at most %v a second, short %v; want %v, %v", i, p.most, p.short, step.most, step.short)
 		}
 	}
 }

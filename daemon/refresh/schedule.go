@@ -31,18 +31,8 @@ func (e *Engine) planLocked(en *entry, now clock.Instant) {
 // It is called once.
 func (e *Engine) Run(ctx context.Context) error {
 	var g errgroup.Group
-	due := make(chan *entry)
-	for range e.cfg.workers() {
-		g.Go(func() error {
-			for en := range due {
-				e.renew(en)
-			}
-			return nil
-		})
-	}
 	g.Go(func() error {
-		defer close(due)
-		e.dispatch(ctx, due)
+		e.dispatch(ctx, &g)
 		return nil
 	})
 	g.Go(func() error {
@@ -66,46 +56,33 @@ func (e *Engine) Run(ctx context.Context) error {
 	return err
 }
 
-// dispatch hands out what is due to the workers: the accounts' own credentials at once, those of
-// customers at their pace.
-func (e *Engine) dispatch(ctx context.Context, due chan<- *entry) {
+// dispatch begins what is due, in workers of g: the accounts' own credentials at once, those of customers at
+// their pace.
+func (e *Engine) dispatch(ctx context.Context, g *errgroup.Group) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	var ready []*entry // due for a refresh, waiting for a worker
-	var p pace
+	ls := newLines(e.cfg.hurried())
 	for {
-		wait := e.collect(&ready)
-		timer.Reset(min(wait, e.advance(&p)))
-		var out chan<- *entry
-		first := p.next
-		if len(ready) > 0 {
-			first = ready[0]
+		wait := e.collect(ls)
+		for i := range ls.of {
+			wait = min(wait, e.work(g, ls, &ls.of[i]))
 		}
-		if first != nil {
-			out = due
-		}
+		timer.Reset(wait)
 		select {
 		case <-ctx.Done():
 			return
 		case <-timer.C:
 			e.clock.Resync()
 		case <-e.schedule.kick:
-		case out <- first:
-			if len(ready) == 0 {
-				p.begun(e.clock.Now())
-				continue
-			}
-			ready[0] = nil
-			if ready = ready[1:]; len(ready) == 0 {
-				ready = nil // lets go of the array of a burst
-			}
+		case x := <-ls.done:
+			ls.landed(x)
 		}
 	}
 }
 
 // collect takes what is due for a refresh now to where it waits, announces what has ended, and
-// returns how long nothing more is due. It appends to ready what does not wait for the pace.
-func (e *Engine) collect(ready *[]*entry) time.Duration {
+// returns how long nothing more is due.
+func (e *Engine) collect(ls *lines) time.Duration {
 	for {
 		now := e.clock.Now()
 		en, wait := e.schedule.next(now)
@@ -120,14 +97,14 @@ func (e *Engine) collect(ready *[]*entry) time.Duration {
 		case en.policy().lapses:
 			e.queueLocked(en, now)
 		default:
-			*ready = append(*ready, en)
+			ls.put(en)
 		}
 		en.mu.Unlock()
 	}
 }
 
-// renew refreshes en if that is still due, and returns when it is done.
-func (e *Engine) renew(en *entry) {
+// renew refreshes en if that is still due, and returns when it is done what its end tells of the host.
+func (e *Engine) renew(en *entry) ending {
 	en.mu.Lock()
 	now := e.clock.Now()
 	if en.gone() != nil || en.flight != nil || en.refresh == 0 || en.refresh > now {
@@ -135,28 +112,28 @@ func (e *Engine) renew(en *entry) {
 			e.planLocked(en, now)
 		}
 		en.mu.Unlock()
-		return
+		return endedIdle
 	}
 	if h := en.paused(now); h != nil {
 		en.refresh = h.until
 		e.planLocked(en, now)
 		en.mu.Unlock()
-		return
+		return endedIdle
 	}
 	p := en.policy()
 	if p.pushed > 0 || p.lapses && !en.outdated {
 		en.mu.Unlock()
 		if p.pushed > 0 {
 			e.quiet(en)
-			return
+			return endedIdle
 		}
 		if e.lapse(en, now) {
-			return
+			return endedIdle
 		}
 		en.mu.Lock()
 		if en.flight != nil {
 			en.mu.Unlock()
-			return
+			return endedIdle
 		}
 	}
 	cause := CauseSchedule
@@ -165,7 +142,9 @@ func (e *Engine) renew(en *entry) {
 	}
 	f, err := e.startLocked(en, cause)
 	en.mu.Unlock()
-	if err == nil {
-		<-f.done
+	if err != nil {
+		return endedIdle
 	}
+	<-f.done
+	return en.tells(f.err)
 }
