@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -9,8 +10,11 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"tokend/daemon/boot"
 	"tokend/daemon/record"
@@ -34,7 +38,9 @@ const (
 )
 
 // customer returns the appid of the customer numbered i: as long as WeChat's, and in no order.
-func customer(i int) string { return fmt.Sprintf("wx%016x", uint64(i+1)*0x9e3779b97f4a7c15) }
+func customer(i int) string { return fmt.Sprintf("wx%016x", customerID(i)) }
+
+func customerID(i int) uint64 { return uint64(i+1) * 0x9e3779b97f4a7c15 }
 
 func tokenName(i int) string { return platform + "/" + customer(i) + "/access_token" }
 
@@ -45,12 +51,13 @@ type world struct {
 	wechat *wechattest.WeChat // nil where nobody is to serve it
 	server *wechattest.Server
 	random *rand.Rand
+	boot   string
 	url    string
 }
 
 // newWorld returns the world of o, being served if o wants that.
 func newWorld(o *options) (*world, error) {
-	w := &world{random: rand.New(rand.NewPCG(1, 2)), url: o.upstream}
+	w := &world{random: rand.New(rand.NewPCG(1, 2)), boot: boot.ID(), url: o.upstream}
 	if o.serve == "" {
 		return w, nil
 	}
@@ -80,8 +87,11 @@ const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-
 
 func (w *world) text(size int) secret.Text {
 	b := make([]byte, size)
-	for i := range b {
-		b[i] = letters[w.random.Uint64()%uint64(len(letters))]
+	for i := 0; i < len(b); {
+		for bits := w.random.Uint64(); bits > 1<<8 && i < len(b); bits >>= 6 {
+			b[i] = letters[bits%uint64(len(letters))]
+			i++
+		}
 	}
 	return secret.Text(b)
 }
@@ -102,8 +112,12 @@ func (w *world) grant(i int) secret.Text {
 	return secret.Text(w.wechat.AddCustomer(platformID, customer(i)))
 }
 
-// batch is how many records are written at once.
-const batch = 200
+// batch is how many records are written in one step, and atOnce how many steps there are at once: those that
+// wait for a sync share the next.
+const (
+	batch  = 400
+	atOnce = 8
+)
 
 // fill makes the state directory.
 func (w *world) fill(ctx context.Context, o *options) (err error) {
@@ -122,28 +136,42 @@ func (w *world) fill(ctx context.Context, o *options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
+	// In the order of the keys: whatever comes in another is sorted by the database, again and again, which
+	// takes ten minutes of a million.
+	order := make([]int, o.n)
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(customerID(a), customerID(b)) })
 	made := time.Now()
 	recs := []record.Record{w.credential(platform+"/component_verify_ticket", w.ticket(), made, 12*time.Hour, 12*time.Hour)}
-	for i := range o.n {
-		grant := record.Generation{Value: w.grant(i), At: made.Add(-24 * time.Hour), Source: "put"}
-		recs = append(recs, record.Grant{Name: grantName(i), Generation: grant}.Encode())
-		if i < o.used {
-			left := o.due + time.Duration(float64(o.over)*float64(i)/float64(o.used))
-			recs = append(recs, w.credential(tokenName(i), w.text(o.size), made, left, life))
-		}
-		if len(recs) >= batch || i == o.n-1 {
-			if err := s.Put(ctx, recs...); err != nil {
-				return err
-			}
-			recs = recs[:0]
+	writes, ctx := errgroup.WithContext(ctx)
+	writes.SetLimit(atOnce)
+	put := func(r record.Record) {
+		if recs = append(recs, r); len(recs) == batch {
+			full := recs
+			recs = make([]record.Record, 0, batch)
+			writes.Go(func() error { return s.Put(ctx, full...) })
 		}
 	}
-	return s.Put(ctx, recs...)
+	for _, i := range order {
+		if i >= o.used {
+			continue
+		}
+		left := o.due + time.Duration(float64(o.over)*float64(i)/float64(o.used))
+		put(w.credential(tokenName(i), w.text(o.size), made, left, life))
+	}
+	for _, i := range order {
+		grant := record.Generation{Value: w.grant(i), At: made.Add(-24 * time.Hour), Source: "put"}
+		put(record.Grant{Name: grantName(i), Generation: grant}.Encode())
+	}
+	writes.Go(func() error { return s.Put(ctx, recs...) })
+	return writes.Wait()
 }
 
 // credential returns the record of a value that lives for life and has left of it at the time at.
 func (w *world) credential(name string, value secret.Text, at time.Time, left, life time.Duration) record.Record {
-	c := record.Credential{Name: name, Value: value, Boot: boot.ID(), Life: life}
+	c := record.Credential{Name: name, Value: value, Boot: w.boot, Life: life}
 	c.Issued = moment(at.Add(left - life))
 	c.Seen = c.Issued
 	c.End = moment(at.Add(left))

@@ -87,9 +87,17 @@ type call struct {
 	at   time.Time
 }
 
-// newHerd makes an engine over a disk with a customer for each of ages, which says how long ago its value of the
-// given life was fetched. All are in use. accounts are due accounts of tokend's own.
+// newHerd makes an engine and runs it.
 func newHerd(t *testing.T, life time.Duration, ages []time.Duration, accounts ...Spec) *herd {
+	t.Helper()
+	h := restHerd(t, life, ages, accounts...)
+	h.run(t)
+	return h
+}
+
+// restHerd makes an engine over a disk with a customer for each of ages, which says how long ago its value of the
+// given life was fetched. All are in use. accounts are due accounts of tokend's own.
+func restHerd(t *testing.T, life time.Duration, ages []time.Duration, accounts ...Spec) *herd {
 	t.Helper()
 	h := &herd{end: map[string]time.Time{}, read: map[string]bool{}, waits: map[string]int{}}
 	now := time.Now()
@@ -149,6 +157,11 @@ func newHerd(t *testing.T, life time.Duration, ages []time.Duration, accounts ..
 	for _, name := range h.names {
 		h.Cached([]byte(name))
 	}
+	return h
+}
+
+// run runs the engine until the test ends.
+func (h *herd) run(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- h.Run(ctx) }()
@@ -158,7 +171,6 @@ func newHerd(t *testing.T, life time.Duration, ages []time.Duration, accounts ..
 			t.Errorf("Run: %v", err)
 		}
 	})
-	return h
 }
 
 // ageing returns n ages of values of a life that have from least to most left of it, in no order.

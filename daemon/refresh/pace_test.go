@@ -48,8 +48,9 @@ func TestThePaceRisesWhereThereIsLittleTime(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const n, life = crowd, 2 * time.Hour
 		const most = n * time.Second / paceCeiling * 3 / 2
-		h := newHerd(t, life, ageing(n, life, most/4, most))
+		h := restHerd(t, life, ageing(n, life, most/4, most))
 		h.latency = 70 * time.Millisecond // 8 workers would be too few
+		h.run(t)
 		time.Sleep(most)
 		synctest.Wait()
 		if late := h.late(t); late > 0 {
@@ -149,8 +150,9 @@ func TestAnOutageThatAllFallDueIn(t *testing.T) {
 		t.Run(fmt.Sprint(tc.n, " ", tc.outage), func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				const life, lead = 2 * time.Hour, 10 * time.Minute
-				h := newHerd(t, life, ageing(tc.n, life, lead, lead+time.Minute))
+				h := restHerd(t, life, ageing(tc.n, life, lead, lead+time.Minute))
 				h.latency, h.away = 50*time.Millisecond, true
+				h.run(t)
 				time.Sleep(tc.outage)
 				synctest.Wait()
 				h.mu.Lock()
