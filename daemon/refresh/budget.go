@@ -16,8 +16,9 @@ import (
 // of which it says nothing; one that slides keeps within all of them, and cannot be
 // refilled by a wall clock that is set.
 type budget struct {
-	// word names it in keys and messages.
+	// word names it in keys, calls in messages: what is counted, in the plural.
 	word   string
+	calls  string
 	window time.Duration
 	limit  int
 	// spare is how many calls more there may be within a window that the disk has refused to
@@ -84,10 +85,8 @@ func (t tally) with(now clock.Instant) tally {
 
 // wait returns how long until a call fits into b; zero when it does. t is live.
 func (b budget) wait(t tally, now clock.Instant) time.Duration {
-	if n := len(t.slices); n > 0 && b.gap > 0 {
-		if w := b.gap - now.Sub(t.slices[n-1].last); w > 0 {
-			return w
-		}
+	if w := b.spacing(t, now); w > 0 {
+		return w
 	}
 	total := 0
 	for _, s := range t.slices {
@@ -102,6 +101,32 @@ func (b budget) wait(t tally, now clock.Instant) time.Duration {
 		}
 	}
 	return 0
+}
+
+// spacing returns how much of the gap after the last call is left; zero for none. t is live.
+func (b budget) spacing(t tally, now clock.Instant) time.Duration {
+	n := len(t.slices)
+	if n == 0 || b.gap == 0 {
+		return 0
+	}
+	return max(b.gap-now.Sub(t.slices[n-1].last), 0)
+}
+
+// refusal returns the error of a call that does not fit into b, and will after wait; spaced: it
+// is only too soon after the last one.
+func (b budget) refusal(wait time.Duration, spaced bool) *Error {
+	if spaced {
+		return guard(fmt.Sprintf("%s are %s apart", b.calls, amount(b.gap)), wait)
+	}
+	return guard(fmt.Sprintf("tokend allows %d %s within %s", b.limit, b.calls, amount(b.window)), wait)
+}
+
+// amount returns d in words, without the parts that are zero.
+func amount(d time.Duration) string {
+	if d%time.Hour == 0 {
+		return fmt.Sprintf("%d h", d/time.Hour)
+	}
+	return fmt.Sprintf("%d s", d/time.Second)
 }
 
 // ledger counts calls against budgets. Its zero value is ready.
@@ -146,8 +171,9 @@ func (l *ledger) charge(budgets []budget, keys []string, now clock.Instant) *Err
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for i, b := range budgets {
-		if wait := b.wait(l.spent[keys[i]].live(now), now); wait > 0 {
-			return guard(b.word, wait)
+		t := l.spent[keys[i]].live(now)
+		if wait := b.wait(t, now); wait > 0 {
+			return b.refusal(wait, b.spacing(t, now) > 0)
 		}
 	}
 	for i, b := range budgets {
@@ -275,13 +301,9 @@ func (e *Engine) forgetBudgets(ctx context.Context, keys []string) error {
 	return nil
 }
 
-// guard returns the error of tokend's own limit word, which helps again after wait.
-func guard(word string, wait time.Duration) *Error {
-	return &Error{
-		Reason:     Limited,
-		RetryAfter: wait,
-		Message:    fmt.Sprintf("no call made: the %s quota is kept by tokend and has been spent", word),
-	}
+// guard returns the error of a limit of tokend's own, which why names, and which is over after wait.
+func guard(why string, wait time.Duration) *Error {
+	return &Error{Reason: Limited, RetryAfter: wait, Message: "no call made: " + why}
 }
 
 // guardError says that tokend's own guard forbade the call.

@@ -236,7 +236,7 @@ func (e *Engine) joinRejecting(en *entry, value secret.Text, cause Cause) (f *fl
 			return nil, nil, h.err(now)
 		}
 		if wait := en.recall().rejects.take(now); wait > 0 {
-			return nil, nil, guard("rejection", wait)
+			return nil, nil, guard("of one credential, one value a minute is replaced after the first few", wait)
 		}
 		if f, err = e.startLocked(en, cause); err != nil {
 			return nil, nil, err

@@ -103,6 +103,26 @@ func TestBusyIsRetriedBriefly(t *testing.T) {
 	})
 }
 
+// TestALimitOfTokendsOwnIsCalledByItsName: "too soon" and "too many" call for different things.
+func TestALimitOfTokendsOwnIsCalledByItsName(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := start(t, Config{Catalog: specs(Spec{Name: app, Kind: StableToken, Fetcher: fresh(2 * time.Hour)})})
+		for n := range 21 {
+			_, err := r.Refresh(t.Context(), app)
+			want := "no call made: forced refreshes of a stable_token are 30 s apart"
+			if n == 20 {
+				want = "no call made: tokend allows 20 forced refreshes of a stable_token within 24 h"
+			} else if err == nil {
+				_, err = r.Refresh(t.Context(), app)
+			}
+			if e := mustReason(t, err, Limited); e.Message != want {
+				t.Fatalf("refresh %d: got %q, want %q", n+1, e.Message, want)
+			}
+			time.Sleep(30 * time.Second)
+		}
+	})
+}
+
 func TestADayQuotaWaitsForShanghaisMidnight(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		up := &upstream{answer: func(context.Context, fetchers.Ask, int) (fetchers.Token, error) {

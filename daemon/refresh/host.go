@@ -32,7 +32,7 @@ const (
 const crowded = 45033
 
 func newHosts(calls int) (weixin, wecom host) {
-	faults := &budget{word: "erroneous calls", window: time.Hour, limit: faultsLimit, spare: faultsSpare, host: true}
+	faults := &budget{word: "erroneous calls", calls: "calls that WeCom refuses", window: time.Hour, limit: faultsLimit, spare: faultsSpare, host: true}
 	return host{lane: newLane(calls)}, host{lane: newLane(calls), faults: faults}
 }
 
@@ -91,7 +91,7 @@ func (e *Engine) faulty(h *host, failing bool) error {
 		b.limit = faultsFailing
 	}
 	if wait := e.ledger.wait(b, b.key(nil), e.clock.Now()); wait > 0 {
-		return &guardError{reply: guard(b.word, wait)}
+		return &guardError{reply: b.refusal(wait, false)}
 	}
 	return nil
 }

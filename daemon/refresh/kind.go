@@ -75,11 +75,11 @@ type policy struct {
 
 var (
 	// Enough for an hour of looks at a ticket that WeChat goes on repeating past its end.
-	ticketBudgets = []budget{{word: "ticket", window: time.Hour, limit: 80, spare: 15}}
+	ticketBudgets = []budget{{word: "ticket", calls: "fetches of tickets of an account", window: time.Hour, limit: 80, spare: 15}}
 
 	corpTicketBudgets = []budget{
-		{word: "ticket", window: time.Hour, limit: 80, spare: 20},
-		{word: "ticket", window: time.Hour, limit: 320, spare: 80, owner: true},
+		{word: "ticket", calls: "fetches of tickets of an app", window: time.Hour, limit: 80, spare: 20},
+		{word: "ticket", calls: "fetches of tickets of a corp", window: time.Hour, limit: 320, spare: 80, owner: true},
 	}
 )
 
@@ -87,12 +87,12 @@ var policies = [...]policy{
 	// "In the last 5 minutes the platform hands out the next token", both valid.
 	// 20 forced refreshes a day, 30 s apart.
 	StableToken: {word: "stable_token", lead: 5 * time.Minute, forcible: true,
-		forced: []budget{{word: "force", window: day, limit: 20, gap: 30 * time.Second}}},
+		forced: []budget{{word: "force", calls: "forced refreshes of a stable_token", window: day, limit: 20, gap: 30 * time.Second}}},
 
 	// Asked for at the latest 10 minutes ahead; the old token lives 5 minutes
 	// beside the new one. 2000 calls a day; counters are off by about 1 %.
 	RotatingToken: {word: "rotating_token", rotates: true, lead: 10 * time.Minute,
-		budgets: []budget{{word: "token", window: day, limit: 1900, spare: 80}}},
+		budgets: []budget{{word: "token", calls: "calls of /cgi-bin/token for an account", window: day, limit: 1900, spare: 80}}},
 
 	// The same ticket for two hours, always with expires_in 7200. The quota is
 	// "very limited" without a number: the limit is tokend's own.
