@@ -230,7 +230,7 @@ func (e *Engine) gives(g gift) *amendment {
 			a.again = again
 			return false
 		}
-		grant.Replace(g.next)
+		readmit(grant, g.next, time.Now())
 		return true
 	}
 	a.then = func() {
@@ -272,6 +272,17 @@ func (e *Engine) Revoke(ctx context.Context, grant string, at time.Time) error {
 	return e.amend(ctx, a)
 }
 
+// readmit makes next the value in force of g, whose customer has given it anew. Where it ends a
+// revocation it is dated after that, also if WeChat's clock, by which the revocation is dated, is ahead of
+// the host's or shows the same second still: the message that told of it may be repeated, and
+// is history.
+func readmit(g *record.Grant, next record.Generation, now time.Time) {
+	if end := g.Revoked.Truncate(time.Second).Add(time.Second); !g.Revoked.IsZero() && outranks(end, next.At, now) {
+		next.At = end
+	}
+	g.Replace(next)
+}
+
 // believed returns a message's own time, or now where it has none or is off by more
 // than ten minutes ahead: a clock that is wrong upstream must not outrank all that
 // comes after it.
@@ -287,14 +298,20 @@ func believed(at, now time.Time) time.Time {
 func outranks(a, b, now time.Time) bool { return a.After(b) && a.Sub(now) <= tolerance }
 
 // authorised returns when the customer gave the authorization that g lives by. A
-// rotation is WeChat's doing, not the customer's: it is no later word.
+// rotation is WeChat's doing, not the customer's: it is no later word. Where nothing but
+// rotations is kept any more, WeChat took the authorization to stand when the oldest of them was
+// made, and that is long ago.
 func authorised(g *record.Grant) time.Time {
+	var at time.Time
 	for _, v := range append([]record.Generation{g.Generation}, g.Earlier...) {
-		if v.Source != fromRotation {
-			return v.At
+		if at = v.At; v.Source != fromRotation {
+			return at
 		}
 	}
-	return time.Time{}
+	if len(g.Earlier) < record.Generations {
+		return time.Time{}
+	}
+	return at
 }
 
 // tolerance is how far a message's own time may be from the host's.

@@ -2,6 +2,7 @@ package refresh
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -153,4 +154,87 @@ func TestARevocationWithinTheSecondOfAnAuthorization(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestARepeatedRevocationIsHarmless: WeChat repeats a message that was answered too late, and its clock may be ahead of
+// the host's. A customer who has come back meanwhile must not be turned away by it.
+func TestARepeatedRevocationIsHarmless(t *testing.T) {
+	for _, ahead := range []time.Duration{0, time.Second, 5 * time.Minute} {
+		for name, comeBack := range map[string]func(r *rig) error{
+			"by a PUT": func(r *rig) error {
+				return r.Put(r.t.Context(), customer("wxa", "refresh_token"), "refresh-2")
+			},
+			"by an EXCHANGE": func(r *rig) error {
+				_, err := r.Exchange(r.t.Context(), platform, "code-of-wxa")
+				return err
+			},
+			"by an event": func(r *rig) error {
+				now := time.Now()
+				defer synctest.Wait()
+				return r.Accept(r.t.Context(), platform, "code-of-wxa", now.Add(ahead).Truncate(time.Second), now.Add(time.Hour))
+			},
+		} {
+			t.Run(ahead.String()+" "+name, func(t *testing.T) {
+				bubble(t, func(t *testing.T) {
+					p := newPlatform("wxa")
+					r := start(t, Config{Catalog: p.catalog()})
+					r.mustPush("ticket", time.Now())
+					r.mustPut(customer("wxa", "refresh_token"), "refresh")
+					time.Sleep(time.Hour)
+					revoked := time.Now().Add(ahead).Truncate(time.Second)
+					revoke := func() {
+						t.Helper()
+						if err := r.Revoke(t.Context(), customer("wxa", "refresh_token"), revoked); err != nil {
+							t.Fatal(err)
+						}
+					}
+					revoke()
+					_, err := r.get(customer("wxa", "access_token"))
+					mustReason(t, err, Reauth)
+					time.Sleep(300 * time.Millisecond)
+					if err := comeBack(r); err != nil {
+						t.Fatal(err)
+					}
+					r.mustGet(customer("wxa", "access_token"))
+					revoke()
+					r.mustGet(customer("wxa", "access_token"))
+					// The customer goes once more.
+					time.Sleep(2 * time.Second)
+					revoked = time.Now().Add(ahead).Truncate(time.Second)
+					revoke()
+					_, err = r.get(customer("wxa", "access_token"))
+					mustReason(t, err, Reauth)
+				})
+			})
+		}
+	}
+}
+
+// TestARevocationOfLongAgoIsHistoryAfterManyRotations: of a grant that WeChat replaces with each token, the value that
+// the customer gave is not among those that are kept for long.
+func TestARevocationOfLongAgoIsHistoryAfterManyRotations(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := newPlatform("wxa")
+		p.token.answers(func(_ context.Context, _ fetchers.Ask, n int) (fetchers.Token, error) {
+			tok := token(fmt.Sprintf("tok-%d", n), 2*time.Hour)
+			tok.Grant = secret.Text(fmt.Sprintf("rotated-%d", n))
+			return tok, nil
+		})
+		r := start(t, Config{Catalog: p.catalog()})
+		r.mustPush("ticket", time.Now())
+		before := time.Now()
+		time.Sleep(time.Minute)
+		r.mustPut(customer("wxa", "refresh_token"), "refresh")
+		for n := range 3 * record.Generations {
+			r.mustGet(customer("wxa", "access_token"))
+			if err := r.Revoke(t.Context(), customer("wxa", "refresh_token"), before); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := r.get(customer("wxa", "access_token")); err != nil {
+				t.Fatalf("after %d rotations: %v", n+1, err)
+			}
+			time.Sleep(3 * time.Hour)
+			r.mustPush("ticket", time.Now())
+		}
+	})
 }
