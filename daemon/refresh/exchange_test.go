@@ -38,6 +38,41 @@ func TestARefusedCodeIsNotSentAgain(t *testing.T) {
 	})
 }
 
+// TestAnExchangeTellsWhatItsParentTells: a code is of no use before the platform has a token again.
+func TestAnExchangeTellsWhatItsParentTells(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		err  error
+		want Reason
+		min  time.Duration
+	}{
+		{"a mistake", refusal(40125, fetchers.Misconfigured), Refused, 4 * time.Minute},
+		{"a ticket that is refused", refusal(61006, fetchers.NewTicket), NoTicket, nextPush},
+		{"a quota", refusal(45009, fetchers.QuotaDay), Limited, 15 * time.Hour},
+		{"nobody there", away(), Unreachable, time.Second},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				p := newPlatform("wxa")
+				p.component.answers(func(context.Context, fetchers.Ask, int) (fetchers.Token, error) {
+					return fetchers.Token{}, tc.err
+				})
+				r := start(t, Config{Catalog: p.catalog()})
+				r.mustPush("ticket", time.Now())
+				for range 3 {
+					_, err := r.Exchange(t.Context(), platform, "code-of-wxa")
+					got := mustReason(t, err, tc.want)
+					_, err = r.get(component)
+					want := mustReason(t, err, tc.want)
+					if got.RetryAfter.Round(time.Second) != want.RetryAfter.Round(time.Second) || want.RetryAfter < tc.min || got.Message != want.Message {
+						t.Errorf("got %v %q, want the parent's %v %q", got.RetryAfter, got.Message, want.RetryAfter, want.Message)
+					}
+				}
+			})
+		})
+	}
+}
+
 func TestOneCodeIsExchangedOnce(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform("wxa")

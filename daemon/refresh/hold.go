@@ -37,8 +37,11 @@ func (h *hold) personal() bool { return h.class > fetchers.Retry }
 // err returns the hold as an error for a reader at now.
 func (h *hold) err(now clock.Instant) *Error {
 	after := Never
-	if h.until != never {
+	switch {
+	case h.until != never:
 		after = max(h.until.Sub(now), 0)
+	case h.reason == NoTicket:
+		after = nextPush // it ends the hold, and comes without anybody's doing
 	}
 	return &Error{Reason: h.reason, RetryAfter: after, Message: h.message}
 }

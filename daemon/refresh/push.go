@@ -10,7 +10,7 @@ import (
 )
 
 // Push stores a ticket that WeChat has pushed, with the time that the message itself
-// states; zero for none, which counts as now. It replaces the stored one if its
+// states; zero for none, which counts as now and as later than what is stored. It replaces the stored one if its
 // time is later, or the same and the value another; stragglers and replays change
 // nothing. The ticket lives from its own time, or from its arrival where that
 // is off by more than ten minutes. It is durable when Push returns nil. What the disk refuses is in
@@ -40,6 +40,11 @@ func (e *Engine) push(ctx context.Context, name string, value secret.Text, at ti
 	}
 	wall, now := time.Now(), e.clock.Now()
 	before, after := en.current.Load(), ticket(p, value, at, wall, now)
+	if at.IsZero() && before != nil && outranks(before.stamp(), after.stamp(), wall) {
+		// What has no time of its own comes after all that is stored, also where WeChat's clock,
+		// by which that is dated, is ahead.
+		after.pushed.stamp = before.stamp()
+	}
 	if before != nil && !after.supersedes(before, wall) {
 		e.log.Debug("push changes nothing: what is stored is newer, or the same", "name", name)
 		return false, e.settle(ctx, en, before)
@@ -121,7 +126,7 @@ func (c *credential) supersedes(before *credential, wall time.Time) bool {
 const nudgeEvery = time.Hour
 
 // nudgeBudgets keep to that over restarts.
-var nudgeBudgets = []budget{{word: "start push", window: nudgeEvery, limit: 1}}
+var nudgeBudgets = []budget{{word: "start push", calls: "calls of api_start_push_ticket", window: nudgeEvery, limit: 1}}
 
 // quiet takes note that no push has come for too long, says so, and asks WeChat to push
 // where it can be asked.
@@ -183,8 +188,10 @@ func (e *Engine) expect(now clock.Instant) {
 	}
 }
 
-// noTicket is the error of a ticket that has not been pushed, or has expired. A push
-// comes every ten minutes.
+// nextPush is after how long it is worth looking for a ticket again. A push comes every ten minutes.
+const nextPush = time.Minute
+
+// noTicket is the error of a ticket that has not been pushed, or has expired.
 func noTicket(name string) *Error {
-	return &Error{Reason: NoTicket, RetryAfter: time.Minute, Message: name + " has not been pushed, or has expired"}
+	return &Error{Reason: NoTicket, RetryAfter: nextPush, Message: name + " has not been pushed, or has expired"}
 }

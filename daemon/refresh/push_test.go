@@ -51,6 +51,32 @@ func TestTheNewestPushedTicketIsKept(t *testing.T) {
 	}
 }
 
+// TestWhatIsHandedInReplacesATicketOfWeChatsFastClock: WeChat's clock may be ahead of the host's by minutes, and what an
+// operator is told to be kept must not be passed over for that.
+func TestWhatIsHandedInReplacesATicketOfWeChatsFastClock(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := newPlatform()
+		d := newDisk()
+		r := start(t, Config{Store: d, Catalog: p.catalog()})
+		r.mustPush("pushed", time.Now().Add(5*time.Minute))
+		r.mustPut(verify, "by-hand")
+		v, err := r.Get(t.Context(), verify)
+		if err != nil || v.Text != "by-hand" || v.TTL != 12*time.Hour {
+			t.Errorf("got %q for %v, %v; want what was handed in, for 12h", string(v.Text), v.TTL, err)
+		}
+		r.mustPush("straggler", time.Now().Add(time.Minute))
+		if got := r.mustGet(verify); got != "by-hand" {
+			t.Errorf("got %s: it is older than what was handed in", got)
+		}
+		r.stop()
+		r = start(t, Config{Store: d, Catalog: p.catalog()})
+		r.mustPush("next", time.Now().Add(6*time.Minute))
+		if got := r.mustGet(verify); got != "next" {
+			t.Errorf("got %s, want the next push", got)
+		}
+	})
+}
+
 func TestAnAskThatWaitedForATicketGoesOnWhenItComes(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform("wxa")

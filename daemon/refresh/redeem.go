@@ -29,10 +29,10 @@ func (e *Engine) redeem(x *exchange, way Onboarding) {
 			e.log.Error("a customer's grant cannot be written: it is in force in memory and written when that is possible", "name", x.name, "error", err)
 			return
 		}
-		h, wait, passing := e.misfortune(x, err)
+		told, h, wait, passing := e.misfortune(x, err)
 		x.useless = h.class == fetchers.CodeRefused
-		x.err = &Error{Reason: h.reason, RetryAfter: wait, Message: h.message}
-		e.log.Warn("an authorization code could not be exchanged", "owner", x.owner, "reason", h.reason.String(), "error", h.message, "tries", x.tries)
+		x.err = told
+		e.log.Warn("an authorization code could not be exchanged", "owner", x.owner, "reason", told.Reason.String(), "error", told.Message, "tries", x.tries)
 		if e.base.Err() != nil {
 			return // likewise
 		}
@@ -123,24 +123,19 @@ func (e *Engine) dropCode(x *exchange) {
 	}
 }
 
-// misfortune says what a failed exchange calls for: how it is told, how long to wait, and
-// whether waiting can help.
-func (e *Engine) misfortune(x *exchange, err error) (h *hold, wait time.Duration, passing bool) {
+// misfortune says what a failed exchange calls for: what is told to who asked for it, how long to wait
+// with the next try, and whether waiting can help.
+func (e *Engine) misfortune(x *exchange, err error) (told *Error, h *hold, wait time.Duration, passing bool) {
 	now := e.clock.Now()
 	h = failed(err, x.tries, 0, false, spread(x.key), now, time.Now())
-	if h.until == never {
-		return h, Never, false
-	}
-	wait = max(h.until.Sub(now), time.Second)
 	if of, ok := errors.AsType[*Error](err); ok {
-		// The parent's trouble: it knows when it asks again, and no call is made before.
-		h.reason, h.message = of.Reason, of.Message
+		// The parent's trouble: it knows when it asks again, and no call is made before. It may be
+		// over sooner, and then wakes x.
 		x.orphan = true
-		wait = min(max(of.RetryAfter, 10*time.Second), time.Minute)
+		return of, h, min(max(of.RetryAfter, 10*time.Second), time.Minute), true
 	}
 	if g, ok := errors.AsType[*guardError](err); ok {
-		h.reason, h.message = g.reply.Reason, g.reply.Message
-		wait = g.reply.RetryAfter
+		return g.reply, h, g.reply.RetryAfter, true
 	}
 	switch h.class {
 	case 0, fetchers.Retry, fetchers.ParentDead, fetchers.AddressRefused:
@@ -148,10 +143,11 @@ func (e *Engine) misfortune(x *exchange, err error) (h *hold, wait time.Duration
 	default:
 		passing = h.reason == Limited
 	}
-	if !passing {
-		wait = Never
+	wait = Never
+	if passing && h.until != never {
+		wait = max(h.until.Sub(now), time.Second)
 	}
-	return h, wait, passing
+	return &Error{Reason: h.reason, RetryAfter: wait, Message: h.message}, h, wait, passing
 }
 
 // redeemOnce exchanges x once and keeps what comes of it.
@@ -193,10 +189,12 @@ func (e *Engine) adopt(ctx context.Context, x *exchange, way Onboarding, auth fe
 			next.Source = fromEvent
 		}
 		renewed = g.Value != next.Value
-		g.Replace(next)
-		if promised && outranks(revoked, next.At, time.Now()) {
+		if now := time.Now(); promised && outranks(revoked, next.At, now) {
 			// The customer took it back after this event: the event is history.
+			g.Replace(next)
 			g.Revoked = revoked
+		} else {
+			readmit(g, next, now)
 		}
 		a.with = []record.Record{{Table: record.Codes, Key: x.key}}
 		if first != nil && g.Live() {
