@@ -609,8 +609,8 @@
 //	OK <n>
 //	<name> <state> <ttl>        n times, in order of the names, by bytes
 //
-// The credentials whose names begin with the prefix, as far as the peer may see them. Nothing
-// is fetched. States:
+// The credentials whose names begin with the prefix, as far as the peer may see them: none, for a
+// peer whom no rule names. Nothing is fetched. States:
 //
 //	fresh    valid
 //	stale    valid, but the last refresh has failed

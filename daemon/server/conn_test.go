@@ -358,6 +358,20 @@ func TestWatch(t *testing.T) {
 			c.want(c.line(), "CHANGED "+workToken+" fresh 60")
 		})
 	})
+	t.Run("there are no names for it, and then there are", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			rules := []Rule{{UIDs: []uint32{guest + 1}, Names: []string{"*"}, Verbs: []string{"WATCH"}}}
+			r := start(t, Config{Rules: rules, Peer: func(net.Conn) (Peer, error) { return Peer{UID: guest}, nil }})
+			c := r.ln.dial(t)
+			c.want(c.ask("WATCH"), "OK 0")
+			change(r, "hidden")
+			r.SetRules([]Rule{{UIDs: []uint32{guest}, Names: []string{"work/*"}, Verbs: []string{"WATCH"}}})
+			r.engine.mu.Lock()
+			r.engine.landLocked(workToken, fetched{ttl: time.Minute, value: "seen"})
+			r.engine.mu.Unlock()
+			c.want(c.line(), "CHANGED "+workToken+" fresh 60")
+		})
+	})
 }
 
 // Events that come together go out together.

@@ -12,7 +12,7 @@ import (
 
 // list answers with what the peer may see. A list of any length is written in pieces.
 func (s *session) list(prefix []byte) action {
-	if !s.rights.anywhere.has(protocol.VerbList) {
+	if s.mayNotList(protocol.VerbList) {
 		return s.deny(protocol.VerbList)
 	}
 	under := string(prefix)
@@ -26,6 +26,12 @@ func (s *session) list(prefix []byte) action {
 		})
 	}}
 	return wait
+}
+
+// mayNotList reports whether v is denied: the peer sees names, and v is granted on none of them. To a
+// peer that sees no name at all nothing is denied: there is nothing to list.
+func (s *session) mayNotList(v protocol.Verb) bool {
+	return !s.rights.anywhere.has(v) && !s.rights.none()
 }
 
 // walk calls f, which holds a list of all there is, when there is a place for it among those of
@@ -79,7 +85,7 @@ func (s *session) listing(v protocol.Verb, list func() []refresh.Listing, flush 
 // by closing the connection: a watcher that has missed a change must not
 // believe that nothing happened.
 func (s *session) watch(prefix []byte) action {
-	if !s.rights.anywhere.has(protocol.VerbWatch) {
+	if s.mayNotList(protocol.VerbWatch) {
 		return s.deny(protocol.VerbWatch)
 	}
 	if !s.hold(&s.user.watches, userWatches) {
