@@ -58,6 +58,20 @@ func noSuchCommand(root *cobra.Command, args []string) error {
 	return e
 }
 
+// helpIsThere is the check of the arguments behind help, which would otherwise explain the program where
+// a command is misspelt.
+func helpIsThere(help *cobra.Command, args []string) error {
+	root := help.Root()
+	found, rest, err := root.Find(args)
+	switch {
+	case len(args) > 0 && (err != nil || found == root):
+		return noSuchCommand(root, args)
+	case len(rest) > 0:
+		return &usageError{text: fmt.Sprintf("help: unexpected argument %q", rest[0]), command: help}
+	}
+	return nil
+}
+
 // flagError makes a usage error of what is wrong with a flag. Behind an unknown
 // command every flag is unknown, and it is the command that should be named.
 func flagError(cmd *cobra.Command, err error) error {
