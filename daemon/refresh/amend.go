@@ -31,55 +31,60 @@ type amendment struct {
 	after      record.Grant
 	owed       []record.Record // what is to be written with it, but for values
 	refused    error           // why the disk has not got it
+	engine     *Engine
+	err        error // how it has ended
 }
 
 // amend makes changes to grants: all in one write, and durable before they are visible. Nobody else
-// changes the grants or what lives by them meanwhile. Nothing has changed if the disk
-// refuses; but for the stubborn ones.
+// changes the grants or what lives by them meanwhile. Where the disk refuses one, nothing has changed about it, unless it is
+// stubborn. It returns the first error, if there is one; each amendment has its own.
 func (e *Engine) amend(ctx context.Context, all ...*amendment) error {
-	var names []string
-	for _, a := range all {
-		a.dependants = (*e.catalog.Load()).Dependants(a.grant)
-		names = append(append(names, a.grant), a.dependants...)
-		if a.concerns != "" {
-			names = append(names, a.concerns)
-		}
+	changes := make([]change, len(all))
+	for i, a := range all {
+		a.engine = e
+		changes[i] = a
 	}
-	end, err := e.turns.take(ctx, names...)
-	if err != nil {
-		return err
-	}
-	defer end()
-	var recs []record.Record
-	for _, a := range all {
-		rs, err := e.prepare(a)
-		if err != nil {
-			return err
-		}
-		recs = append(recs, rs...)
-	}
-	if len(recs) > 0 {
-		err = e.cfg.Store.Put(ctx, recs...)
+	for i, err := range e.carryOut(ctx, changes...) {
+		all[i].err = err
 	}
 	for _, a := range all {
-		a.refused = err
-		switch {
-		case err == nil && (a.applies || a.lacking):
-			e.grants.taken(a.grant)
-		case err != nil && a.applies && a.stubborn:
-			e.grants.hold(a.after, a.owed...)
-			e.unsaved.kick()
-		case err != nil:
-			continue
-		}
-		if a.frees && (a.applies || a.again) {
-			e.release(a.dependants)
-		}
-		if a.applies {
-			a.then()
+		if a.err != nil {
+			return a.err
 		}
 	}
-	return err
+	return nil
+}
+
+func (a *amendment) names() []string {
+	a.dependants = (*a.engine.catalog.Load()).Dependants(a.grant)
+	names := append(make([]string, 0, len(a.dependants)+2), a.dependants...)
+	if a.concerns != "" {
+		names = append(names, a.concerns)
+	}
+	return append(names, a.grant)
+}
+
+func (a *amendment) prepare() (recs []record.Record, err error) { return a.engine.prepare(a) }
+
+func (a *amendment) settle(refused error) error {
+	e := a.engine
+	a.refused = refused
+	switch {
+	case refused == nil && (a.applies || a.lacking):
+		e.grants.taken(a.grant)
+	case refused != nil && a.applies && a.stubborn:
+		e.grants.hold(a.after, a.owed...)
+		e.unsaved.kick()
+	case refused != nil:
+		return refused
+	}
+	if a.frees && (a.applies || a.again) {
+		e.release(a.dependants)
+	}
+	if a.applies {
+		a.then()
+	}
+	return refused
 }
 
 // prepare applies a to its grant and returns what is to be written then.

@@ -95,6 +95,7 @@ func New(cfg Config) (*Engine, error) {
 	if cfg.Store == nil || cfg.Catalog == nil {
 		return nil, errors.New("refresh: Config needs Store and Catalog")
 	}
+	cfg.Store = newRare(cfg.Store)
 	log := cfg.Logger
 	if log == nil {
 		log = hclog.NewNullLogger()

@@ -166,24 +166,6 @@ func (e *Engine) saveGrant(ctx context.Context, name string) error {
 	return nil
 }
 
-// Put stores what is handed in under name: a pushed ticket, which counts as of now, or
-// a grant. It is durable when Put returns nil. Its error is an *Error
-// where the name does not take what is handed in.
-func (e *Engine) Put(ctx context.Context, name string, value secret.Text) error {
-	spec, err := (*e.catalog.Load()).Lookup(name)
-	if err != nil {
-		return err
-	}
-	switch p := spec.Kind.policy(); {
-	case p.pushed > 0:
-		return e.Push(ctx, name, value, time.Time{})
-	case p.grant:
-		_, err := e.give(ctx, name, record.Generation{Value: value, At: time.Now(), Source: fromPut})
-		return err
-	}
-	return &Error{Reason: Unfit, RetryAfter: Never, Message: name + " is fetched from WeChat: only pushed tickets and grants can be put"}
-}
-
 // give puts next in force as the grant called name, and lets those that were
 // without one ask again.
 func (e *Engine) give(ctx context.Context, name string, next record.Generation) (changed bool, err error) {
@@ -208,13 +190,14 @@ func (e *Engine) giveAll(ctx context.Context, gifts []gift) (changed int, err er
 		for i, g := range batch {
 			amends[i] = e.gives(g)
 		}
-		if err := e.amend(ctx, amends...); err != nil {
-			return changed, err
-		}
+		err := e.amend(ctx, amends...)
 		for _, a := range amends {
-			if a.applies {
+			if a.err == nil && a.applies {
 				changed++
 			}
+		}
+		if err != nil {
+			return changed, err
 		}
 	}
 	return changed, nil

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"tokend/daemon/clock"
+	"tokend/daemon/record"
 	"tokend/fetchers/secret"
 )
 
@@ -16,83 +17,107 @@ import (
 // is off by more than ten minutes. It is durable when Push returns nil. What the disk refuses is in
 // force all the same, and written as soon as that is possible: nobody can ask for it.
 func (e *Engine) Push(ctx context.Context, name string, value secret.Text, at time.Time) error {
-	changed, err := e.push(ctx, name, value, at)
-	if changed {
-		e.wakeChildren(name)
-	}
+	p := &push{engine: e, name: name, value: value, at: at}
+	err := e.carryOut(ctx, p)[0]
+	p.after()
 	return err
 }
 
-// push does so in the turn of the name, which makes comparing, writing and publishing one step.
-func (e *Engine) push(ctx context.Context, name string, value secret.Text, at time.Time) (changed bool, err error) {
-	end, err := e.turns.take(ctx, name)
+// push is a ticket that has been pushed: comparing, writing and publishing it are one step.
+type push struct {
+	engine *Engine
+	name   string
+	value  secret.Text
+	at     time.Time
+
+	// Set by prepare.
+	en    *entry
+	wall  time.Time
+	now   clock.Instant
+	comes *credential // in place of the one in force; nil where that stays
+	saves bool        // what is in force is not on disk yet
+
+	changed bool
+}
+
+func (p *push) names() []string { return []string{p.name} }
+
+func (p *push) prepare() ([]record.Record, error) {
+	e := p.engine
+	en, err := e.entry(p.name)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
-	defer end()
-	en, err := e.entry(name)
-	if err != nil {
-		return false, err
+	policy := en.policy()
+	if policy.pushed == 0 {
+		return nil, &Error{Reason: Unfit, RetryAfter: Never, Message: p.name + " is not pushed"}
 	}
-	p := en.policy()
-	if p.pushed == 0 {
-		return false, &Error{Reason: Unfit, RetryAfter: Never, Message: name + " is not pushed"}
-	}
-	wall, now := time.Now(), e.clock.Now()
-	before, after := en.current.Load(), ticket(p, value, at, wall, now)
-	if at.IsZero() && before != nil && outranks(before.stamp(), after.stamp(), wall) {
+	p.en, p.wall, p.now = en, time.Now(), e.clock.Now()
+	before, comes := en.current.Load(), ticket(policy, p.value, p.at, p.wall, p.now)
+	if p.at.IsZero() && before != nil && outranks(before.stamp(), comes.stamp(), p.wall) {
 		// What has no time of its own comes after all that is stored, also where WeChat's clock,
 		// by which that is dated, is ahead.
-		after.pushed.stamp = before.stamp()
+		comes.pushed.stamp = before.stamp()
 	}
-	if before != nil && !after.supersedes(before, wall) {
-		e.log.Debug("push changes nothing: what is stored is newer, or the same", "name", name)
-		return false, e.settle(ctx, en, before)
+	if before != nil && !comes.supersedes(before, p.wall) {
+		e.log.Debug("push changes nothing: what is stored is newer, or the same", "name", p.name)
+		en.mu.Lock()
+		p.saves = en.volatile
+		en.mu.Unlock()
+		if !p.saves {
+			return nil, nil
+		}
+		return []record.Record{e.keep(p.name, before)}, nil
 	}
 	if before != nil {
-		after.pushed.previous = before.text
+		comes.pushed.previous = before.text
 	}
-	refused := e.cfg.Store.Put(ctx, e.keep(name, after))
+	p.comes = comes
+	return []record.Record{e.keep(p.name, comes)}, nil
+}
+
+func (p *push) settle(refused error) (err error) {
+	e, en := p.engine, p.en
+	if refused != nil {
+		err = fmt.Errorf("keep a pushed ticket, which is in force in memory: %w", refused)
+	}
+	if p.comes == nil {
+		if p.saves && refused == nil {
+			en.mu.Lock()
+			en.volatile = false
+			en.mu.Unlock()
+		}
+		return err
+	}
 	en.mu.Lock()
 	if why := en.gone(); why != nil {
 		en.mu.Unlock()
-		return false, why // its account was taken out of the configuration this moment
+		return why // its account was taken out of the configuration this moment
 	}
 	failures := 0
 	if en.hold != nil {
 		failures = en.hold.failures
 	}
 	en.hold, en.volatile = nil, refused != nil
-	en.current.Store(after)
-	en.remember(Attempt{At: wall.UTC(), Cause: CausePush, Outcome: "ok"})
-	en.refresh = now.Add(p.quiet)
-	e.tellLocked(en, now, true)
-	e.planLocked(en, now)
+	en.current.Store(p.comes)
+	en.remember(Attempt{At: p.wall.UTC(), Cause: CausePush, Outcome: "ok"})
+	en.refresh = p.now.Add(en.policy().quiet)
+	e.tellLocked(en, p.now, true)
+	e.planLocked(en, p.now)
 	en.mu.Unlock()
 	if refused != nil {
 		e.unsaved.add(en)
-		err = fmt.Errorf("keep a pushed ticket, which is in force in memory: %w", refused)
 	}
-	e.log.Info("ticket pushed", "name", name, "expires_in", after.end.Sub(now).Round(time.Second), "fingerprint", e.mark.of(value), "failures_before", failures, "durable", refused == nil)
-	return true, err
+	p.changed = true
+	e.log.Info("ticket pushed", "name", p.name, "expires_in", p.comes.end.Sub(p.now).Round(time.Second), "fingerprint", e.mark.of(p.value), "failures_before", failures, "durable", refused == nil)
+	return err
 }
 
-// settle returns nil if c, which is in force as en's, is on disk, or goes there now. It is called in
-// the turn of the name.
-func (e *Engine) settle(ctx context.Context, en *entry, c *credential) error {
-	en.mu.Lock()
-	volatile := en.volatile
-	en.mu.Unlock()
-	if !volatile {
-		return nil
+// after does what follows from p and takes turns of its own.
+func (p *push) after() {
+	if p.changed {
+		p.engine.wakeChildren(p.name)
 	}
-	if err := e.cfg.Store.Put(ctx, e.keep(en.name, c)); err != nil {
-		return fmt.Errorf("keep a pushed ticket, which is in force in memory: %w", err)
-	}
-	en.mu.Lock()
-	en.volatile = false
-	en.mu.Unlock()
-	return nil
 }
 
 // ticket returns what a push at now, which says that it is of the time at, makes of value.

@@ -11,49 +11,59 @@ import (
 // while the disk is written. Its zero value is ready.
 type turns struct {
 	mu    sync.Mutex
-	taken map[string]chan struct{} // closed when the turn ends
+	taken map[string]chan struct{} // closed when the turn ends; nil where nobody waits for that
 }
 
 // take waits for the turns of all names and returns what ends them, or ctx's error. Who needs
 // several takes them in one call, never one while holding another: they are taken in the
 // same order by everybody.
 func (t *turns) take(ctx context.Context, names ...string) (end func(), err error) {
-	names = slices.Compact(slices.Sorted(slices.Values(names)))
-	for i, name := range names {
-		if err := t.takeOne(ctx, name); err != nil {
-			t.end(names[:i])
-			return nil, err
-		}
+	if len(names) > 1 {
+		names = slices.Compact(slices.Sorted(slices.Values(names)))
 	}
-	return func() { t.end(names) }, nil
-}
-
-func (t *turns) takeOne(ctx context.Context, name string) error {
-	for {
-		t.mu.Lock()
-		before := t.taken[name]
-		if before == nil {
-			if t.taken == nil {
-				t.taken = map[string]chan struct{}{}
-			}
-			t.taken[name] = make(chan struct{})
-			t.mu.Unlock()
-			return nil
+	for have := 0; ; {
+		var before chan struct{}
+		if have, before = t.takeFree(names, have); before == nil {
+			return func() { t.end(names) }, nil
 		}
-		t.mu.Unlock()
 		select {
 		case <-before:
 		case <-ctx.Done():
-			return ctx.Err()
+			t.end(names[:have])
+			return nil, ctx.Err()
 		}
 	}
+}
+
+// takeFree takes the turns of names from the one at have on, up to one that is not free. It returns how many are
+// had then, and what is closed when that one may be; nil if all are had.
+func (t *turns) takeFree(names []string, have int) (int, chan struct{}) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.taken == nil {
+		t.taken = map[string]chan struct{}{}
+	}
+	for ; have < len(names); have++ {
+		before, taken := t.taken[names[have]]
+		if taken {
+			if before == nil {
+				before = make(chan struct{})
+				t.taken[names[have]] = before
+			}
+			return have, before
+		}
+		t.taken[names[have]] = nil
+	}
+	return have, nil
 }
 
 func (t *turns) end(names []string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, name := range names {
-		close(t.taken[name])
+		if waits := t.taken[name]; waits != nil {
+			close(waits)
+		}
 		delete(t.taken, name)
 	}
 }

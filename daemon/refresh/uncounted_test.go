@@ -65,7 +65,10 @@ func TestADiskThatRefusesToCountKeepsTokensComing(t *testing.T) {
 				if keys := r.ledger.uncounted(); len(keys) > 0 {
 					t.Errorf("not on disk: what was spent of %q", keys)
 				}
-				if r := start(t, Config{Store: d, Catalog: *r.catalog.Load()}); len(r.ledger.spent) == 0 {
+				next := start(t, Config{Store: d, Catalog: *r.catalog.Load()})
+				next.ledger.mu.Lock()
+				defer next.ledger.mu.Unlock()
+				if len(next.ledger.spent) == 0 {
 					t.Error("the next run knows of no call")
 				}
 			})

@@ -92,7 +92,7 @@ func (l *loop) welcome(m *member) {
 	}
 	fd := m.wire.fd
 	l.attend(m)
-	if l.members[fd] == m && !m.inSet && !m.paused {
+	if l.members[fd] == m && !m.inSet && !m.paused && m.batch == nil {
 		l.listen(m)
 	}
 }

@@ -75,6 +75,9 @@ func (s *session) mayNote(b *bucket, r rate) bool {
 // note writes the line. It asks the system who the peer is, which may take its time: call it
 // in a job.
 func (s *session) note(level hclog.Level, verb, name, outcome string) {
+	if level < s.server.audit.log.GetLevel() {
+		return // nobody hears of it
+	}
 	if s.unit == "" {
 		s.unit = unitOf(s.peer)
 	}

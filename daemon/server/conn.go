@@ -251,7 +251,7 @@ func (c *conn) giveBack() {
 func (c *conn) run(ctx context.Context) error {
 	job := c.session.takeJob()
 	if !job.waits {
-		return job.run(ctx, c.flush)
+		return c.session.perform(ctx, job, c.flush)
 	}
 	if err := c.flush(); err != nil {
 		return err
@@ -260,7 +260,7 @@ func (c *conn) run(ctx context.Context) error {
 	defer cancel(nil)
 	stop := c.lookOut(func() { cancel(errGone) }, job)
 	defer stop()
-	return job.run(ctx, c.flush)
+	return c.session.perform(ctx, job, c.flush)
 }
 
 // lookAfter is how long a brief job has before the peer is looked out for: more than a disk that is in order takes,

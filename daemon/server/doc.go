@@ -15,7 +15,8 @@
 // [net.Conn], which is also what tests in virtual time want. A loop (Linux) serves all connections of a listener on one
 // goroutine, by epoll, without telling Go's scheduler of its system calls, which takes little more than half of the processor. It
 // reads, steps and writes, and lends each connection that may have to wait to a goroutine, which drives it by the same
-// conn until there is nothing to do but to read. What the two promise is the same, and the tests with sockets
+// conn until there is nothing to do but to read. PUTs, which wait for the disk alone, it hands to the engine in batches, and
+// lends nobody for them. What the two promise is the same, and the tests with sockets
 // are over both.
 //
 // The replies to all requests that arrived together go out in one write. A GET of a
@@ -95,6 +96,7 @@
 //	closer       Serve         Serve            the listener's end, and the grace period
 //	connection   Serve         Serve            its conn and session, running jobs too
 //	borrower     a loop        Serve            a member's conn and session until it gives them back
+//	batch        a loop        Serve            the sessions of those whose PUTs it hands to the engine
 //	lookout      a conn        that conn        the conn's reading side while a job waits for more than a disk's time
 //
 // A loop itself runs on the goroutine that called Serve, and owns the descriptors of its members, lent or not.

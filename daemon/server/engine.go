@@ -37,6 +37,9 @@ type Engine interface {
 	// may have been done; doing it again does no harm. This holds for Import too.
 	Put(ctx context.Context, name string, value secret.Text) error
 
+	// PutAll is Put for each of all, all at once; the error at i is that of all[i]. It keeps nothing of all.
+	PutAll(ctx context.Context, all []refresh.Deposit) []error
+
 	// Exchange turns an authorization code of owner into a grant and returns whose it is, as
 	// owner/child, when it is durable. A code that has been exchanged costs no second
 	// call. ctx bounds the waiting, not the exchange.

@@ -196,6 +196,14 @@ func (e *fakeEngine) Put(_ context.Context, name string, value secret.Text) erro
 	return nil
 }
 
+func (e *fakeEngine) PutAll(ctx context.Context, all []refresh.Deposit) []error {
+	errs := make([]error, len(all))
+	for i, d := range all {
+		errs[i] = e.Put(ctx, d.Name, d.Value)
+	}
+	return errs
+}
+
 // Exchange knows one code, and whose it is.
 func (e *fakeEngine) Exchange(ctx context.Context, owner string, code secret.Text) (string, error) {
 	customer := platform + "/wxcustomer"

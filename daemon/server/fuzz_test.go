@@ -92,7 +92,7 @@ func converse(t *testing.T, peer Peer, pieces ...[]byte) string {
 			}
 			in = in[n:]
 			over := next == end || next == refuse
-			if next == wait && s.takeJob().run(t.Context(), func() error { return nil }) != nil {
+			if next == wait && s.perform(t.Context(), s.takeJob(), func() error { return nil }) != nil {
 				over = true
 			}
 			out.Write(s.out)

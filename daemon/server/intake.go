@@ -16,17 +16,23 @@ func (s *session) put(name, value []byte) action {
 	if next, ok := s.allowed(protocol.VerbPut, name); !ok {
 		return next
 	}
-	owned, given := string(name), secret.Text(value)
-	next := s.wait(func(ctx context.Context) error {
-		err := s.server.cfg.Engine.Put(ctx, owned, given)
-		s.done(ctx, protocol.VerbPut, owned, err)
+	if !s.mayWait() {
+		return more
+	}
+	s.job = job{waits: true, brief: true, deposit: refresh.Deposit{Name: string(name), Value: secret.Text(value)}}
+	return wait
+}
+
+// store stores d.
+func (s *session) store(ctx context.Context, d refresh.Deposit) error {
+	return s.waiting(ctx, func(ctx context.Context) error {
+		err := s.server.cfg.Engine.Put(ctx, d.Name, d.Value)
+		s.done(ctx, protocol.VerbPut, d.Name, err)
 		if err == nil {
 			s.out = protocol.AppendOK(s.out)
 		}
 		return err
 	})
-	s.job.brief = next == wait
-	return next
 }
 
 func (s *session) exchange(owner, code []byte) action {

@@ -39,6 +39,7 @@ type loop struct {
 	open      int           // how many there are
 	lent      int           // how many of them are lent
 	alarms    alarms
+	batches   batches
 	idle      []*member // ended, to be used again
 	rooms     [][]byte  // of smallBuffer bytes, to be used again
 	events    [events]unix.EpollEvent
@@ -119,6 +120,7 @@ func (l *loop) run() error {
 			case l.poll.wakeFD:
 				l.poll.woken()
 				l.takeBack()
+				l.takeBatches()
 			default:
 				l.happened(int(ev.Fd), ev.Events)
 			}
@@ -133,7 +135,7 @@ func (l *loop) run() error {
 				return l.err
 			}
 		}
-		if l.lent > lent {
+		if l.dispatch() || l.lent > lent {
 			runtime.Gosched() // they begin now: the kernel would not know that they could
 		}
 	}
@@ -153,6 +155,9 @@ func (l *loop) timeout() int {
 	if l.acceptAt != 0 && (!set || l.acceptAt < due) {
 		due, set = l.acceptAt, true
 	}
+	if at, waits := l.batches.overdue(); waits && (!set || at < due) {
+		due, set = at, true
+	}
 	if !set {
 		return -1
 	}
@@ -167,6 +172,8 @@ func (l *loop) happened(fd int, events uint32) {
 	case m == nil:
 	case m.lent:
 		m.wire.happened()
+	case m.batch != nil:
+		l.disturbed(m, events)
 	case m.paused:
 		l.interrupt(m)
 	default:
@@ -216,7 +223,7 @@ func (l *loop) stop() {
 	l.listener, l.acceptAt = -1, 0
 	for _, m := range l.members {
 		switch {
-		case m == nil || m.lent:
+		case m == nil || m.lent || m.batch != nil:
 		case m.paused:
 			m.paused = false
 			l.lend(m, slow) // what has been read is answered, and that without delay

@@ -21,6 +21,9 @@ type member struct {
 	paused bool // the user has asked too much: nothing is read until the alarm
 	turned bool // there is no room for it: it is told so, and that is all
 	kept   bool // it has been lent once, and is not made another connection's
+
+	batch  *batch // that its PUT is in; nil for none
+	masked bool   // the poller tells at most of the peer's going
 }
 
 // attend reads what the peer has sent and answers it. It reads once: whoever has sent more has to wait until others
@@ -55,10 +58,15 @@ func (l *loop) attend(m *member) {
 // answer answers the requests in b, which are those of m's own buffer, if it has any, or have just been read into the
 // loop's.
 func (l *loop) answer(m *member, b []byte) {
+	m.session.out = l.out[:0]
+	l.goOn(m, b)
+}
+
+// goOn is answer behind replies that the session has already appended to what was the loop's buffer.
+func (l *loop) goOn(m *member, b []byte) {
 	c := &m.conn
 	own := c.in.len() > 0
 	for {
-		c.session.out = l.out[:0]
 		n, next := c.session.step(b)
 		b = b[n:]
 		if own {
@@ -68,6 +76,7 @@ func (l *loop) answer(m *member, b []byte) {
 		c.consumed(n)
 		written, err := l.write(m)
 		if err == nil && written && next == flush {
+			c.session.out = l.out[:0]
 			continue
 		}
 		if !own && len(b) > 0 {
@@ -85,6 +94,8 @@ func (l *loop) answer(m *member, b []byte) {
 			l.pause(m)
 		case next == end:
 			l.end(m, nil)
+		case next == wait && m.session.job.run == nil:
+			l.gather(m)
 		default:
 			l.lend(m, next)
 		}

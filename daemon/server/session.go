@@ -72,8 +72,11 @@ type session struct {
 // job is a request that may have to wait. While it runs, the session is its own.
 type job struct {
 	// run appends the reply to the session's out; flush writes what there is of it. An error
-	// means that the connection is over.
+	// means that the connection is over. Nil where the job is to store deposit.
 	run func(ctx context.Context, flush func() error) error
+
+	// deposit is what a PUT hands in. A driver that has several at once may hand them to the engine together.
+	deposit refresh.Deposit
 
 	// waits says that run may wait for long, and gives up when ctx ends: the
 	// driver writes what the peer is still owed first, and ends ctx when the
@@ -110,6 +113,14 @@ func (s *session) close() {
 		s.user.pace.giveBack(s.server.pace, s.allowance)
 		s.allowance = 0
 	}
+}
+
+// perform does j.
+func (s *session) perform(ctx context.Context, j job, flush func() error) error {
+	if j.run == nil {
+		return s.store(ctx, j.deposit)
+	}
+	return j.run(ctx, flush)
 }
 
 // takeJob returns the job that step has asked for, and lets go of it.
@@ -282,28 +293,40 @@ func (s *session) do(run func(flush func() error) error) action {
 // wait makes a job of what leaves the peer waiting for as long as [Config].WaitTimeout allows.
 // ask appends the answer, or its error is the answer.
 func (s *session) wait(ask func(context.Context) error) action {
-	if !s.hold(&s.user.waits, s.server.cfg.maxUserWaits()) {
-		s.fail(errWaits)
+	if !s.mayWait() {
 		return more
 	}
-	s.job = job{waits: true, run: func(ctx context.Context, _ func() error) error {
-		defer s.letGo()
-		if ctx.Err() != nil { // stopping: nothing is begun that nobody will wait for
-			s.fail(ctx.Err())
-			return nil
-		}
-		bounded, cancel := context.WithTimeout(ctx, s.server.cfg.waitTimeout())
-		defer cancel()
-		switch err := ask(bounded); {
-		case err == nil:
-		case errors.Is(context.Cause(ctx), errGone):
-			return errOver
-		default:
-			s.fail(err)
-		}
-		return nil
-	}}
+	s.job = job{waits: true, run: func(ctx context.Context, _ func() error) error { return s.waiting(ctx, ask) }}
 	return wait
+}
+
+// mayWait reports whether one more request of the user's may wait; if so, the next job is to be one that does. Otherwise the answer
+// has been given.
+func (s *session) mayWait() bool {
+	if !s.hold(&s.user.waits, s.server.cfg.maxUserWaits()) {
+		s.fail(errWaits)
+		return false
+	}
+	return true
+}
+
+// waiting runs ask, see wait.
+func (s *session) waiting(ctx context.Context, ask func(context.Context) error) error {
+	defer s.letGo()
+	if ctx.Err() != nil { // stopping: nothing is begun that nobody will wait for
+		s.fail(ctx.Err())
+		return nil
+	}
+	bounded, cancel := context.WithTimeout(ctx, s.server.cfg.waitTimeout())
+	defer cancel()
+	switch err := ask(bounded); {
+	case err == nil:
+	case errors.Is(context.Cause(ctx), errGone):
+		return errOver
+	default:
+		s.fail(err)
+	}
+	return nil
 }
 
 // renewRights decides what the peer may do, once for the connection, and once more

@@ -41,7 +41,7 @@ func drive(t *testing.T, s *session, pieces ...[]byte) (written string, last act
 			n, next := s.step(in)
 			in, last = in[n:], next
 			if next == wait {
-				if err := s.takeJob().run(t.Context(), write); err != nil {
+				if err := s.perform(t.Context(), s.takeJob(), write); err != nil {
 					t.Fatalf("job: %v", err)
 				}
 			}
@@ -241,7 +241,7 @@ func TestSessionListIsWrittenInPieces(t *testing.T) {
 	}
 	gone := fmt.Errorf("gone")
 	s.step([]byte("LIST\n"))
-	if err := s.takeJob().run(t.Context(), func() error { return gone }); err != gone {
+	if err := s.perform(t.Context(), s.takeJob(), func() error { return gone }); err != gone {
 		t.Errorf("LIST to a peer that is gone\n got %v\nwant %v", err, gone)
 	}
 }
@@ -324,7 +324,7 @@ func TestSessionAsksNothingWhenStopping(t *testing.T) {
 	if _, next := s.step([]byte("GET " + cold + "\n")); next != wait {
 		t.Fatalf("a miss wants %v, want a job", next)
 	}
-	if err := s.takeJob().run(ctx, func() error { return nil }); err != nil {
+	if err := s.perform(ctx, s.takeJob(), func() error { return nil }); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := string(s.out), "ERR SHUTDOWN 1 the daemon is stopping\n"; got != want {

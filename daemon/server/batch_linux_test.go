@@ -1,0 +1,247 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"tokend/daemon/refresh"
+	"tokend/fetchers/secret"
+)
+
+// gatedEngine keeps PUTs until it is let, or their ctx ends; those of a name that ends in "broken" panic, those of "wrong" fail.
+type gatedEngine struct {
+	*fakeEngine
+	gate    chan struct{} // each that comes out of it lets one call go; closed, all
+	calls   atomic.Int64  // that are being kept
+	largest atomic.Int64  // number of PUTs that came in one
+}
+
+func newGatedEngine() *gatedEngine {
+	return &gatedEngine{fakeEngine: newFakeEngine(), gate: make(chan struct{})}
+}
+
+func (e *gatedEngine) Put(ctx context.Context, name string, value secret.Text) error {
+	return e.PutAll(ctx, []refresh.Deposit{{Name: name, Value: value}})[0]
+}
+
+func (e *gatedEngine) PutAll(ctx context.Context, all []refresh.Deposit) []error {
+	for n := e.largest.Load(); int64(len(all)) > n && !e.largest.CompareAndSwap(n, int64(len(all))); n = e.largest.Load() {
+	}
+	errs := make([]error, len(all))
+	e.calls.Add(1)
+	select {
+	case <-e.gate:
+	case <-ctx.Done():
+		for i := range errs {
+			errs[i] = ctx.Err()
+		}
+	}
+	e.calls.Add(-1)
+	if ctx.Err() != nil {
+		return errs
+	}
+	for i, d := range all {
+		switch {
+		case strings.Contains(d.Name, "broken"):
+			panic("canary-panic")
+		case strings.Contains(d.Name, "wrong"):
+			errs[i] = errNoSuch
+		default:
+			errs[i] = e.fakeEngine.Put(ctx, d.Name, d.Value)
+		}
+	}
+	return errs
+}
+
+// kept waits until n calls are kept.
+func (e *gatedEngine) kept(t *testing.T, n int64) {
+	t.Helper()
+	eventually(t, fmt.Sprintf("%d calls are kept", n), func() bool { return e.calls.Load() == n })
+}
+
+func (d driver) startGated(t *testing.T) (path string, s *Server, e *gatedEngine) {
+	t.Helper()
+	e = newGatedEngine()
+	path = testSocket(t)
+	ln, err := Listen(path, 0o666)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path, serveUntilEnd(t, Config{Engine: e, Sign: fakeSign, noLoop: d == byGoroutines}, ln), e
+}
+
+func putLine(who string) string {
+	return "PUT " + platform + "/" + who + "/refresh_token refreshtoken@@@" + who + "\n"
+}
+
+// TestManyPuts holds that each PUT of many at once gets its own answer, with what was sent behind it in order, and that
+// the loop hands on together what has come together.
+func TestManyPuts(t *testing.T) { overBoth(t, tryManyPuts) }
+
+func tryManyPuts(t *testing.T, d driver) {
+	path, s, e := d.startGated(t)
+	const n = 30
+	clients := make([]*client, n)
+	for i := range clients {
+		clients[i] = dialSocket(t, path)
+		clients[i].want(clients[i].ask("PING"), "OK PONG")
+	}
+	for i, c := range clients {
+		who := fmt.Sprintf("wx%d", i)
+		if i%3 == 0 {
+			who = "wxwrong"
+		}
+		c.send("GET " + token + "\n" + putLine(who) + "PING\n" + putLine("wxagain") + "STATUS no/such/credential\nPI")
+	}
+	for _, c := range clients {
+		if got := c.line(); !strings.HasSuffix(got, " tok-01") {
+			t.Fatalf("got %q", got)
+		}
+	}
+	close(e.gate)
+	for i, c := range clients {
+		want := "OK"
+		if i%3 == 0 {
+			want = "ERR NOT_FOUND - no such credential"
+		}
+		c.want(c.line(), want)
+		c.want(c.line(), "OK PONG")
+		c.want(c.line(), "OK")
+		c.want(c.line(), "ERR NOT_FOUND - no such credential")
+		c.want(c.ask("NG"), "OK PONG")
+	}
+	if largest := e.largest.Load(); d == byLoop && largest < n/2 {
+		t.Errorf("at most %d of %d PUTs came together, while two calls were kept", largest, n)
+	}
+	if n := s.users.get(s.users.self).waits.n.Load(); n != 0 {
+		t.Errorf("%d requests are counted as waiting", n)
+	}
+}
+
+// TestPeersThatGoDuringTheirPuts holds that nobody goes on waiting for a PUT that nobody waits for.
+func TestPeersThatGoDuringTheirPuts(t *testing.T) { overBoth(t, tryPeersThatGoDuringTheirPuts) }
+
+func tryPeersThatGoDuringTheirPuts(t *testing.T, d driver) {
+	path, s, e := d.startGated(t)
+	for i, behind := range []string{"", "PING\n", strings.Repeat("PING\n", smallBuffer)} {
+		c := dialSocket(t, path)
+		c.send(putLine("wxgone"))
+		e.kept(t, 1)
+		if behind != "" {
+			c.send(behind)
+		}
+		c.Close()
+		e.kept(t, 0)
+		eventually(t, fmt.Sprintf("connection %d is closed", i), func() bool { return s.open.Load() == 0 })
+	}
+}
+
+// TestBatchesThatHang holds that a PUT waits for others no longer than anybody notices.
+func TestBatchesThatHang(t *testing.T) { overBoth(t, tryBatchesThatHang) }
+
+func tryBatchesThatHang(t *testing.T, d driver) {
+	path, _, e := d.startGated(t)
+	const n = 5 // more than there are batches under way on a disk in order
+	var clients []*client
+	for i := range int64(n) {
+		c := dialSocket(t, path)
+		c.send(putLine("wxhangs"))
+		clients = append(clients, c)
+		e.kept(t, i+1)
+	}
+	e.gate <- struct{}{}
+	e.kept(t, n-1)
+	close(e.gate)
+	for _, c := range clients {
+		c.want(c.line(), "OK")
+	}
+}
+
+// TestAFaultInAPut holds that it ends the connections that it is of, and no others.
+func TestAFaultInAPut(t *testing.T) { overBoth(t, tryAFaultInAPut) }
+
+func tryAFaultInAPut(t *testing.T, d driver) {
+	path, s, e := d.startGated(t)
+	close(e.gate)
+	other := dialSocket(t, path)
+	other.want(other.ask("PING"), "OK PONG")
+	c := dialSocket(t, path)
+	c.send(putLine("wxbroken"))
+	c.want(c.rest(), "")
+	other.want(other.ask("%s", strings.TrimSuffix(putLine("wxok"), "\n")), "OK")
+	eventually(t, "one connection is left", func() bool { return s.open.Load() == 1 })
+	if n := s.users.get(s.users.self).waits.n.Load(); n != 0 {
+		t.Errorf("%d requests are counted as waiting", n)
+	}
+}
+
+// TestStopDuringPuts holds that those that wait are told, whether or not they have been begun, and that
+// what has been done is.
+func TestStopDuringPuts(t *testing.T) { overBoth(t, tryStopDuringPuts) }
+
+func tryStopDuringPuts(t *testing.T, d driver) {
+	e := newGatedEngine()
+	path := testSocket(t)
+	ln, err := Listen(path, 0o666)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	s := New(Config{Engine: e, Sign: fakeSign, noLoop: d == byGoroutines})
+	go func() { done <- s.Serve(ctx, ln) }()
+	var clients []*client
+	for i := range 20 {
+		c := dialSocket(t, path)
+		c.send("PING\n" + putLine(fmt.Sprintf("wx%d", i)) + "PING\n" + putLine("wxagain"))
+		c.want(c.line(), "OK PONG")
+		clients = append(clients, c)
+	}
+	e.gate <- struct{}{} // some have been done
+	stop()
+	shutdown := "ERR SHUTDOWN 1 the daemon is stopping\n"
+	stored := 0
+	for _, c := range clients {
+		got, _ := io.ReadAll(c.Conn)
+		switch string(got) {
+		case "OK\nOK PONG\n" + shutdown:
+			stored++
+		case shutdown + "OK PONG\n" + shutdown:
+		default:
+			t.Errorf("got %q", got)
+		}
+	}
+	if stored == 0 {
+		t.Error("no PUT was answered that had been done")
+	}
+	if err := <-done; err != nil {
+		t.Errorf("Serve: %v", err)
+	}
+	if n := s.open.Load(); n != 0 {
+		t.Errorf("%d connections are counted when Serve has returned", n)
+	}
+}
+
+// TestPutsOverTime holds that a loop that serves PUTs forgets no deadline.
+func TestPutsOverTime(t *testing.T) {
+	e := newGatedEngine()
+	close(e.gate)
+	path := testSocket(t)
+	ln, err := Listen(path, 0o666)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := serveUntilEnd(t, Config{Engine: e, IdleTimeout: 50 * time.Millisecond, LineTimeout: 50 * time.Millisecond}, ln)
+	for _, behind := range []string{"", "PI"} {
+		c := dialSocket(t, path)
+		c.send(putLine("wxidle") + behind)
+		c.want(c.line(), "OK")
+		c.want(c.rest(), "")
+		eventually(t, "it is closed", func() bool { return s.open.Load() == 0 })
+	}
+}
