@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"net"
 	"path/filepath"
 	"slices"
@@ -242,8 +243,8 @@ type view struct {
 }
 
 // Watch returns the engine's watch as the server's interface.
-func (v view) Watch(prefix string) ([]refresh.Listing, server.Watch) {
-	return v.Engine.Watch(prefix)
+func (v view) Watch(prefix string, may func(string) bool) (int, iter.Seq[refresh.Listing], server.Watch) {
+	return v.Engine.Watch(prefix, may)
 }
 
 // Stats adds the calls of each endpoint and the pushes of each kind.

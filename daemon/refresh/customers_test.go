@@ -180,7 +180,7 @@ func TestImportBringsInEveryCustomerOfTheList(t *testing.T) {
 		if kept != total-12 || pages != 2 {
 			t.Errorf("kept %d grants on %d pages after the first, want %d on 2", kept, pages, total-12)
 		}
-		if n := len(r.List(platform + "/wx")); n != total-12 {
+		if n, _ := r.List(platform+"/wx", nil); n != total-12 {
 			t.Errorf("listed: got %d", n)
 		}
 	})
@@ -191,11 +191,12 @@ func TestAPreAuthCodeLeavesItsCredentialIdle(t *testing.T) {
 		p := newPlatform()
 		r := start(t, Config{Catalog: p.catalog()})
 		r.mustPush("ticket", time.Now())
-		_, w := r.Watch(preAuth)
+		_, _, w := r.Watch(preAuth, nil)
 		r.mustState(preAuth, Idle)
 		r.mustGet(preAuth)
 		r.mustState(preAuth, Idle)
-		for _, l := range r.List(preAuth) {
+		_, all := r.List(preAuth, nil)
+		for l := range all {
 			if l.State != Idle {
 				t.Errorf("listed as %s", l.State)
 			}

@@ -3,6 +3,7 @@ package refresh
 import (
 	"context"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -300,20 +301,23 @@ func authorised(g *record.Grant) time.Time {
 // tolerance is how far a message's own time may be from the host's.
 const tolerance = 10 * time.Minute
 
-// appendList appends the grants under prefix to all, in no order. A grant that was taken back is
+// each yields the grants under prefix, in no order. A grant that was taken back is
 // listed as held: only the customer can end that.
-func (g *grants) appendList(all []Listing, prefix string) []Listing {
-	for r, err := range g.store.All(record.Grants) {
-		if err != nil || !strings.HasPrefix(r.Key, prefix) {
-			continue
+func (g *grants) each(prefix string) iter.Seq2[string, State] {
+	return func(yield func(string, State) bool) {
+		for r, err := range g.store.All(record.Grants) {
+			if err != nil || !strings.HasPrefix(r.Key, prefix) {
+				continue
+			}
+			state := Fresh
+			if live, err := record.LiveGrant(r); err == nil && !live {
+				state = Held
+			}
+			if !yield(r.Key, state) {
+				return
+			}
 		}
-		l := Listing{Name: r.Key, State: Fresh}
-		if live, err := record.LiveGrant(r); err == nil && !live {
-			l.State = Held
-		}
-		all = append(all, l)
 	}
-	return all
 }
 
 // status returns all there is to say of a grant but its value.

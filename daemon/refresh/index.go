@@ -112,19 +112,20 @@ func (x *index) each(yield func(*entry) bool) {
 }
 
 // all returns the entries there are, in no order.
-func (x *index) all() []*entry { return x.under("") }
+func (x *index) all() []*entry {
+	all := make([]*entry, 0, x.len())
+	for i := range x.shards {
+		all = x.shards[i].appendTo(all, "")
+	}
+	return all
+}
 
-// under returns those whose names begin with prefix.
-func (x *index) under(prefix string) []*entry {
-	n := 0
+// count returns how many entries have names that begin with prefix. It may be wrong by what is being added.
+func (x *index) count(prefix string) (n int) {
 	for i := range x.shards {
 		n += x.shards[i].count(prefix)
 	}
-	all := make([]*entry, 0, n)
-	for i := range x.shards {
-		all = x.shards[i].appendTo(all, prefix)
-	}
-	return all
+	return n
 }
 
 func (s *shard) appendTo(all []*entry, prefix string) []*entry {

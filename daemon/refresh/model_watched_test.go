@@ -13,9 +13,9 @@ type watched struct {
 }
 
 func watchAll(e *Engine) *watched {
-	list, w := e.Watch("")
+	_, list, w := e.Watch("", nil)
 	s := &watched{state: map[string]State{}, changed: map[string]bool{}, done: make(chan struct{})}
-	for _, l := range list {
+	for l := range list {
 		s.state[l.Name] = l.State
 	}
 	go func() {

@@ -219,7 +219,7 @@ func TestWhoWaitsForThePaceIsSeenToEnd(t *testing.T) {
 			ages[i] = 2*time.Hour - time.Second
 		}
 		h := newHerd(t, 2*time.Hour, ages)
-		_, w := h.Watch(platform + "/wx")
+		_, _, w := h.Watch(platform+"/wx", nil)
 		time.Sleep(time.Second)
 		synctest.Wait()
 		ended := 0

@@ -2,6 +2,7 @@ package refresh
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -12,10 +13,10 @@ func TestWatchersHearOfEveryChangeInOrder(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		up := fresh(2 * time.Hour)
 		r := start(t, Config{Catalog: specs(Spec{Name: app, Kind: StableToken, Fetcher: up}, Spec{Name: "work/ww1/1/access_token", Kind: CorpToken, Fetcher: fresh(time.Hour)})})
-		list, w := r.Watch("official")
+		n, all, w := r.Watch("official", nil)
 		defer w.Close()
-		if len(list) != 1 || list[0].State != Idle {
-			t.Fatalf("snapshot: got %+v", list)
+		if list := slices.Collect(all); n != 1 || len(list) != 1 || list[0].State != Idle {
+			t.Fatalf("snapshot: got %d: %+v", n, list)
 		}
 		r.mustGet("work/ww1/1/access_token")
 		r.mustGet(app)

@@ -55,4 +55,6 @@ func BenchmarkSessionHit(b *testing.B) {
 // engineOf makes an engine this package's: what it hands out to watchers is of its own type.
 type engineOf struct{ *refresh.Engine }
 
-func (e engineOf) Watch(prefix string) ([]refresh.Listing, Watch) { return e.Engine.Watch(prefix) }
+func (e engineOf) Watch(prefix string, may func(string) bool) (int, iter.Seq[refresh.Listing], Watch) {
+	return e.Engine.Watch(prefix, may)
+}

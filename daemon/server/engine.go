@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"iter"
 
 	"tokend/daemon/refresh"
 	"tokend/fetchers/secret"
@@ -48,9 +49,9 @@ type Engine interface {
 	// Import takes in the page of owner's customers that begins at offset.
 	Import(ctx context.Context, owner string, offset int) (refresh.ImportPage, error)
 
-	// List returns what there is under prefix, sorted by name. The slice is the
-	// caller's.
-	List(prefix string) []refresh.Listing
+	// List returns how many credentials there are under prefix of whose names may says that they may be
+	// shown, and yields so many, sorted by name, in one walk.
+	List(prefix string, may func(name string) bool) (n int, all iter.Seq[refresh.Listing])
 
 	// Status returns all there is to say of name but its value.
 	Status(name string) (refresh.Status, error)
@@ -60,7 +61,7 @@ type Engine interface {
 
 	// Watch returns what there is under prefix, as List does, and every change
 	// from then on.
-	Watch(prefix string) ([]refresh.Listing, Watch)
+	Watch(prefix string, may func(name string) bool) (n int, all iter.Seq[refresh.Listing], w Watch)
 
 	// Stats returns counters. Their keys differ from the server's own.
 	Stats() []refresh.Stat

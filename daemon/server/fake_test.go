@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"sync"
@@ -288,17 +289,17 @@ func (e *fakeEngine) listingLocked(name string) refresh.Listing {
 	return refresh.Listing{Name: name, State: c.state, TTL: max(0, c.end.Sub(e.now()))}
 }
 
-func (e *fakeEngine) List(prefix string) []refresh.Listing {
+func (e *fakeEngine) List(prefix string, may func(string) bool) (int, iter.Seq[refresh.Listing]) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	var all []refresh.Listing
 	for name := range e.creds {
-		if strings.HasPrefix(name, prefix) {
+		if strings.HasPrefix(name, prefix) && may(name) {
 			all = append(all, e.listingLocked(name))
 		}
 	}
 	slices.SortFunc(all, func(a, b refresh.Listing) int { return strings.Compare(a.Name, b.Name) })
-	return all
+	return len(all), slices.Values(all)
 }
 
 func (e *fakeEngine) Status(name string) (refresh.Status, error) {
@@ -339,13 +340,13 @@ func (e *fakeEngine) Stats() []refresh.Stat {
 	return []refresh.Stat{{Key: "calls:/cgi-bin/stable_token", Value: 3}}
 }
 
-func (e *fakeEngine) Watch(prefix string) ([]refresh.Listing, Watch) {
+func (e *fakeEngine) Watch(prefix string, may func(string) bool) (int, iter.Seq[refresh.Listing], Watch) {
 	w := &fakeWatch{of: e, prefix: prefix, events: make(chan refresh.Listing, 4)}
-	all := e.List(prefix)
+	n, all := e.List(prefix, may)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.watches[w] = struct{}{}
-	return all, w
+	return n, all, w
 }
 
 type fakeWatch struct {

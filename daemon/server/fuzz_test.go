@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"iter"
 	"strings"
 	"testing"
 
@@ -29,11 +30,15 @@ func (e stillEngine) Import(context.Context, string, int) (refresh.ImportPage, e
 func (e stillEngine) Receive(context.Context, string, string, string, string, string) error {
 	return errNoSuch
 }
-func (e stillEngine) List(string) []refresh.Listing              { return nil }
+func (e stillEngine) List(string, func(string) bool) (int, iter.Seq[refresh.Listing]) {
+	return 0, func(func(refresh.Listing) bool) {}
+}
 func (e stillEngine) Status(name string) (refresh.Status, error) { return refresh.Status{}, nil }
 func (e stillEngine) History(string) ([]refresh.Attempt, error)  { return nil, errNoSuch }
 func (e stillEngine) Stats() []refresh.Stat                      { return nil }
-func (e stillEngine) Watch(string) ([]refresh.Listing, Watch)    { return nil, stillWatch{} }
+func (e stillEngine) Watch(string, func(string) bool) (int, iter.Seq[refresh.Listing], Watch) {
+	return 0, func(func(refresh.Listing) bool) {}, stillWatch{}
+}
 
 // stillWatch is over at once.
 type stillWatch struct{}

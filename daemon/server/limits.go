@@ -12,8 +12,8 @@ const (
 	// userWatches bounds watches: the engine keeps 48 KB of events for each.
 	userWatches = 256
 
-	// userLists bounds requests that walk through all there is: each holds a list of
-	// all of it, 5 MB with 100 000 credentials, until it has been written.
+	// userLists bounds requests that walk through all there is: each holds a roll of
+	// all of it, 4 MB with 100 000 credentials, until it has been written.
 	userLists = 4
 
 	// userDeaf bounds connections that have stopped reading: each holds some 100 KB of

@@ -3,7 +3,7 @@ package server
 import (
 	"cmp"
 	"context"
-	"slices"
+	"iter"
 	"time"
 
 	"tokend/daemon/refresh"
@@ -22,7 +22,9 @@ func (s *session) list(prefix []byte) action {
 	}
 	s.job = job{run: func(ctx context.Context, flush func() error) error {
 		return s.walk(ctx, flush, func() error {
-			return s.listing(protocol.VerbList, func() []refresh.Listing { return s.server.cfg.Engine.List(under) }, flush)
+			return s.listing(protocol.VerbList, func(may func(string) bool) (int, iter.Seq[refresh.Listing]) {
+				return s.server.cfg.Engine.List(under, may)
+			}, flush)
 		})
 	}}
 	return wait
@@ -63,13 +65,14 @@ func (s *session) walk(ctx context.Context, flush func() error, f func() error) 
 }
 
 // listing writes the count and the lines of what of all that list returns may be shown to v.
-func (s *session) listing(v protocol.Verb, list func() []refresh.Listing, flush func() error) error {
-	var all []refresh.Listing
+func (s *session) listing(v protocol.Verb, list func(may func(name string) bool) (int, iter.Seq[refresh.Listing]), flush func() error) error {
+	var n int
+	var all iter.Seq[refresh.Listing]
 	s.timed(func() {
-		all = slices.DeleteFunc(list(), func(l refresh.Listing) bool { return !s.rights.mayList(v, l.Name) })
+		n, all = list(func(name string) bool { return s.rights.mayList(v, name) })
 	})
-	s.out = protocol.AppendCount(s.out, len(all))
-	for _, l := range all {
+	s.out = protocol.AppendCount(s.out, n)
+	for l := range all {
 		if len(s.out) >= maxOut {
 			if err := flush(); err != nil {
 				return err
@@ -97,9 +100,9 @@ func (s *session) watch(prefix []byte) action {
 		defer s.letGo()
 		var w Watch
 		err := s.walk(ctx, flush, func() error {
-			return s.listing(protocol.VerbWatch, func() (all []refresh.Listing) {
-				all, w = s.server.cfg.Engine.Watch(under)
-				return all
+			return s.listing(protocol.VerbWatch, func(may func(string) bool) (n int, all iter.Seq[refresh.Listing]) {
+				n, all, w = s.server.cfg.Engine.Watch(under, may)
+				return n, all
 			}, flush)
 		})
 		if w == nil {

@@ -2,6 +2,7 @@ package server
 
 import (
 	"io"
+	"iter"
 	"strings"
 	"sync"
 	"testing"
@@ -155,7 +156,7 @@ type askedEngine struct {
 	asked *bool
 }
 
-func (e askedEngine) List(prefix string) []refresh.Listing {
+func (e askedEngine) List(prefix string, may func(string) bool) (int, iter.Seq[refresh.Listing]) {
 	*e.asked = true
-	return e.fakeEngine.List(prefix)
+	return e.fakeEngine.List(prefix, may)
 }

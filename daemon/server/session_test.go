@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"iter"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -166,9 +168,9 @@ func TestSessionLooksAtTheClockOnceAStep(t *testing.T) {
 // timeTakingEngine's list takes as long as workToken lives.
 type timeTakingEngine struct{ *fakeEngine }
 
-func (e timeTakingEngine) List(prefix string) []refresh.Listing {
+func (e timeTakingEngine) List(prefix string, may func(string) bool) (int, iter.Seq[refresh.Listing]) {
 	time.Sleep(10 * time.Minute)
-	return e.fakeEngine.List(prefix)
+	return e.fakeEngine.List(prefix, may)
 }
 
 // However long a request takes, those behind it, which arrived with it, are answered with what is valid then.
@@ -253,12 +255,12 @@ type hugeEngine struct {
 	n int
 }
 
-func (e hugeEngine) List(string) []refresh.Listing {
+func (e hugeEngine) List(string, func(string) bool) (int, iter.Seq[refresh.Listing]) {
 	all := make([]refresh.Listing, e.n)
 	for i := range all {
 		all[i] = refresh.Listing{Name: fmt.Sprintf("work/ww%06d/1/access_token", i), State: refresh.Fresh, TTL: time.Hour}
 	}
-	return all
+	return len(all), slices.Values(all)
 }
 
 func TestSessionAbuse(t *testing.T) {

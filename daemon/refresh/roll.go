@@ -1,0 +1,252 @@
+package refresh
+
+import (
+	"encoding/binary"
+	"math"
+	"runtime"
+	"slices"
+	"strings"
+
+	"tokend/daemon/clock"
+)
+
+// roll is which credentials there were under a prefix, to be walked in the order of their names while the world
+// goes on. A large platform has as many grants as entries, or more, and they are on disk: of an entry the roll
+// has 16 bytes, of a grant those of its name that tell it from the one before, and nobody who changes
+// something waits for whoever walks.
+type roll struct {
+	clock   *clock.Clock
+	entries []ranked
+	grants  terse
+	others  []Listing // what is in neither: sorted by name
+}
+
+// yieldEvery is after how many steps a walk lets others run. Each takes a microsecond or less; Go alone would let it
+// run for ten milliseconds.
+const yieldEvery = 256
+
+// roll returns what there is under prefix, of what may be shown.
+func (e *Engine) roll(prefix string, may func(name string) bool) *roll {
+	if may == nil {
+		may = func(string) bool { return true }
+	}
+	r := &roll{clock: e.clock}
+	// First what the catalog knows besides: whoever is asked for meanwhile is among the entries.
+	for name := range (*e.catalog.Load()).Names() {
+		if strings.HasPrefix(name, prefix) && e.index.get(name) == nil && may(name) {
+			r.others = append(r.others, Listing{Name: name, State: Idle})
+		}
+	}
+	r.entries = make([]ranked, 0, e.index.count(prefix))
+	steps := 0
+	for en := range e.index.each {
+		if steps++; steps%yieldEvery == 0 {
+			runtime.Gosched()
+		}
+		if !strings.HasPrefix(en.name, prefix) || !may(en.name) {
+			continue
+		}
+		en.mu.Lock()
+		gone := en.gone() != nil
+		en.mu.Unlock()
+		if !gone {
+			r.entries = append(r.entries, ranked{en: en})
+		}
+	}
+	r.others = slices.DeleteFunc(r.others, func(l Listing) bool {
+		en := e.index.get(l.Name)
+		return en != nil && slices.ContainsFunc(r.entries, func(x ranked) bool { return x.en == en })
+	})
+	for name, state := range e.grants.each(prefix) {
+		if steps++; steps%yieldEvery == 0 {
+			runtime.Gosched()
+		}
+		if may(name) && !r.grants.add(name, state) {
+			r.others = append(r.others, Listing{Name: name, State: state})
+		}
+	}
+	slices.SortFunc(r.others, func(a, b Listing) int { return strings.Compare(a.Name, b.Name) })
+	rank(r.entries, len(prefix))
+	// One that has gone and come back meanwhile stands there twice.
+	r.entries = slices.CompactFunc(r.entries, func(a, b ranked) bool { return a.key == b.key && a.en.name == b.en.name })
+	return r
+}
+
+// len returns how many all yields.
+func (r *roll) len() int { return len(r.entries) + r.grants.n + len(r.others) }
+
+// all yields them in the order of their names, each as it is at that moment.
+func (r *roll) all(yield func(Listing) bool) {
+	grants, others := r.grants.reader(), r.others
+	grant, more := grants.next()
+	now := r.clock.Now()
+	for i, x := range r.entries {
+		if i%yieldEvery == 0 {
+			runtime.Gosched()
+			now = r.clock.Now()
+		}
+		for more && grant.Name < x.en.name || len(others) > 0 && others[0].Name < x.en.name {
+			if !next(&grants, &grant, &more, &others, yield) {
+				return
+			}
+		}
+		x.en.mu.Lock()
+		l := x.en.listingLocked(now)
+		x.en.mu.Unlock()
+		if !yield(l) {
+			return
+		}
+	}
+	for more || len(others) > 0 {
+		if !next(&grants, &grant, &more, &others, yield) {
+			return
+		}
+	}
+}
+
+// next yields the first of a grant and of others, one of which there is.
+func next(grants *terseReader, grant *Listing, more *bool, others *[]Listing, yield func(Listing) bool) bool {
+	if rest := *others; len(rest) > 0 && (!*more || rest[0].Name < grant.Name) {
+		*others = rest[1:]
+		return yield(rest[0])
+	}
+	l := *grant
+	*grant, *more = grants.next()
+	return yield(l)
+}
+
+// ranked is an entry and eight bytes of its name, by which it is sorted: those behind what all have in common.
+type ranked struct {
+	key uint64
+	en  *entry
+}
+
+// rank sorts entries by their names, of which the first depth bytes are equal. It reads each name once or twice, not
+// at each comparison: of a million they lie all over the memory.
+func rank(all []ranked, depth int) {
+	if len(all) < 2 || depth > len(all[0].en.name) {
+		return // the same name, in the latter case
+	}
+	depth += common(all, depth)
+	for i := range all {
+		all[i].key = keyAt(all[i].en.name, depth)
+	}
+	compared := 0
+	slices.SortFunc(all, func(a, b ranked) int {
+		if compared++; compared%(64*yieldEvery) == 0 {
+			runtime.Gosched()
+		}
+		switch {
+		case a.key < b.key:
+			return -1
+		case a.key > b.key:
+			return 1
+		}
+		return 0
+	})
+	for from := 0; from < len(all); {
+		to := from + 1
+		for to < len(all) && all[to].key == all[from].key {
+			to++
+		}
+		rank(all[from:to], depth+keyBytes)
+		from = to
+	}
+}
+
+// keyBytes is how many bytes of a name a key has.
+const keyBytes = 8
+
+// keyAt returns the bytes of name from depth on as a number; what lacks is as zero bytes, which no name has.
+func keyAt(name string, depth int) uint64 {
+	var b [keyBytes]byte
+	if depth < len(name) {
+		copy(b[:], name[depth:])
+	}
+	return binary.BigEndian.Uint64(b[:])
+}
+
+// common returns how many bytes the names of all have in common from depth on.
+func common(all []ranked, depth int) int {
+	first := all[0].en.name[min(depth, len(all[0].en.name)):]
+	n := len(first)
+	for i, x := range all[1:] {
+		if i%yieldEvery == 0 {
+			runtime.Gosched()
+		}
+		name := x.en.name[min(depth, len(x.en.name)):]
+		n = min(n, len(name))
+		for k := range n {
+			if name[k] != first[k] {
+				n = k
+				break
+			}
+		}
+		if n == 0 {
+			break
+		}
+	}
+	return n
+}
+
+// terse is names with a state each, in their order, each as what it has not in common with the one before:
+//
+//	state, bytes in common at the beginning, bytes in common at the end, bytes between them, the bytes
+//
+// Each of the four numbers is a byte: a name has at most 255.
+type terse struct {
+	blocks [][]byte // full ones, and the last
+	last   string
+	n      int
+}
+
+// blockSize is that of a block. Blocks are not grown, which would leave twice of it all behind.
+const blockSize = 64 << 10
+
+// add adds name, which comes after the one before, or reports that it does not.
+func (t *terse) add(name string, state State) bool {
+	if t.n > 0 && name <= t.last || len(name) > math.MaxUint8 {
+		return false
+	}
+	short := min(len(name), len(t.last))
+	head, tail := 0, 0
+	for head < short && name[head] == t.last[head] {
+		head++
+	}
+	for tail < short-head && name[len(name)-1-tail] == t.last[len(t.last)-1-tail] {
+		tail++
+	}
+	between := name[head : len(name)-tail]
+	if k := len(t.blocks); k == 0 || len(t.blocks[k-1])+4+len(between) > blockSize {
+		t.blocks = append(t.blocks, make([]byte, 0, blockSize))
+	}
+	b := &t.blocks[len(t.blocks)-1]
+	*b = append(*b, byte(state), byte(head), byte(tail), byte(len(between)))
+	*b = append(*b, between...)
+	t.last, t.n = name, t.n+1
+	return true
+}
+
+func (t *terse) reader() terseReader { return terseReader{blocks: t.blocks} }
+
+// terseReader reads a terse.
+type terseReader struct {
+	blocks [][]byte
+	at     int
+	last   string
+}
+
+// next returns the next name and its state, and whether there was one.
+func (r *terseReader) next() (Listing, bool) {
+	for len(r.blocks) > 0 && r.at == len(r.blocks[0]) {
+		r.blocks, r.at = r.blocks[1:], 0
+	}
+	if len(r.blocks) == 0 {
+		return Listing{}, false
+	}
+	b := r.blocks[0][r.at:]
+	state, head, tail, between := State(b[0]), int(b[1]), int(b[2]), int(b[3])
+	r.last = r.last[:head] + string(b[4:4+between]) + r.last[len(r.last)-tail:]
+	r.at += 4 + between
+	return Listing{Name: r.last, State: state}, true
+}
