@@ -87,7 +87,18 @@ func message(err error) string {
 	if refusal, ok := errors.AsType[*protocol.Error](err); ok {
 		return string(refusal.Code) + ": " + refusal.Message
 	}
-	return strings.TrimPrefix(err.Error(), "clientlib: ")
+	text := strings.TrimPrefix(err.Error(), "clientlib: ")
+	if _, ok := errors.AsType[*hintedError](err); ok {
+		return text
+	}
+	// What keeps a daemon from running is said in one line, advice and all.
+	switch {
+	case errors.Is(err, server.ErrRunning):
+		text += ": stop the one that runs, or give this one a socket and a state_dir of its own"
+	case errors.Is(err, store.ErrLocked):
+		text += ": stop it, or give this one a state_dir of its own"
+	}
+	return text
 }
 
 // hint returns what to do next about err, "" where nothing is known.
@@ -114,14 +125,6 @@ func hint(err error) string {
 		return "the owner, group and mode of the socket say who may; socket_mode in the configuration sets the mode"
 	case errors.Is(err, clientlib.ErrMalformed):
 		return "something else than tokend answers at this socket"
-	case errors.Is(err, server.ErrRunning):
-		return "stop the one that runs, or give this one a socket and a state_dir of its own"
-	case errors.Is(err, store.ErrLocked):
-		return "another tokend uses this state_dir: stop it, or give this one a directory of its own"
-	case errors.Is(err, store.ErrKey):
-		return "configure the encryption_key that this store was made with"
-	case errors.Is(err, store.ErrMode):
-		return "make the state_dir private: chmod 0700"
 	}
 	return ""
 }

@@ -62,16 +62,17 @@ func (s *service) run(ctx context.Context) (err error) {
 	}
 	s.log = newLogger(s.env, s.config)
 	s.systemd = manager{s.log}
-	s.warn(s.config)
-	if unsafe != nil {
-		s.log.Warn("secrets may end up in a core dump", "error", unsafe)
-	}
 	// From here to the end of the process, so that no SIGHUP ever kills it.
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	path, err := s.open()
 	if err != nil {
 		return err
+	}
+	// Not before: what keeps it from running is the one line that matters.
+	s.warn(s.config)
+	if unsafe != nil {
+		s.log.Warn("secrets may end up in a core dump", "error", unsafe)
 	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
