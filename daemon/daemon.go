@@ -124,6 +124,7 @@ func (d *Daemon) open() (err error) {
 		Logger:   d.log.Named("refresh"),
 		Boottime: boot.Clock(),
 		Boot:     boot.ID(),
+		Ahead:    true,
 	})
 	if err != nil {
 		return err
@@ -168,7 +169,11 @@ func (d *Daemon) Run(ctx context.Context) error {
 	var engine errgroup.Group
 	engine.Go(func() error { return d.engine.Run(engineCtx) })
 	engine.Go(func() error {
-		footprint.Keep(engineCtx)
+		select {
+		case <-d.engine.Loaded():
+			footprint.Keep(engineCtx)
+		case <-engineCtx.Done():
+		}
 		return nil
 	})
 

@@ -13,7 +13,8 @@
 // # Starting and stopping
 //
 // New opens the store and binds the socket, so that a lock, a wrong key or
-// an address in use is known before anything runs. Run stops in the order of data: the
+// an address in use is known before anything runs. Run answers while the engine still loads what the store has: what
+// is certain at once, the rest when it is loaded. It stops in the order of data: the
 // socket first (no new request, those that wait are answered), then the engine
 // (fetches of rotating credentials end and are stored), then the store.
 package daemon

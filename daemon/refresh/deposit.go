@@ -32,6 +32,12 @@ func (e *Engine) PutAll(ctx context.Context, all []Deposit) []error {
 			left = append(left, i)
 		}
 	}
+	if err := e.ready(ctx); err != nil {
+		for _, i := range left {
+			errs[i] = err
+		}
+		return errs
+	}
 	for len(left) > 0 {
 		left = e.putSome(ctx, all, takes, left, errs)
 	}
@@ -46,7 +52,7 @@ func (e *Engine) takes(d Deposit, at time.Time) (change, error) {
 	}
 	switch p := spec.Kind.policy(); {
 	case p.pushed > 0:
-		return &push{engine: e, name: d.Name, value: d.Value}, nil
+		return e.pushes(d.Name, d.Value, time.Time{}), nil
 	case p.grant:
 		a := e.gives(gift{d.Name, record.Generation{Value: d.Value, At: at, Source: fromPut}})
 		a.engine = e

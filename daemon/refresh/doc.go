@@ -24,6 +24,15 @@
 // Whoever serves credentials may hang what it keeps of one at its entry (peg.go); the engine does not know what
 // that is, and tells it when the account is gone.
 //
+// # Loading
+//
+// What the store has kept is made into entries by New, or with [Config].Ahead by Run, while readers ask already: with
+// a million credentials that takes seconds, at every start. An entry stands in the index as soon as it is made, and is
+// read as ever. Who asks for one that is not there yet is answered from its own record (early.go), if that was written
+// in this boot, lives, and its grant can be used: the loading will come to the same. Nothing that might have to be taken
+// back is served before all is read: the wall clock may have been turned back, and any record may be the one that tells. Everybody
+// else waits for the end of the loading, and nothing is due before it.
+//
 // # Grants and customers
 //
 // A grant stays on disk and is read when it is used; memory follows the customers in
@@ -79,6 +88,7 @@
 // # Goroutines
 //
 //	goroutine  started by             waited for by  owns
+//	loading    New or Run             the same       entries that are being made; nobody else changes any meanwhile
 //	dispatch   Run                    Run            what is due, and the pace at each host
 //	worker     dispatch               Run            one scheduled refresh
 //	save       Run                    Run            values that the disk has refused

@@ -36,6 +36,11 @@ type Config struct {
 
 	// Timeout bounds one call, should a fetcher not do so itself; zero for 30 s.
 	Timeout time.Duration
+
+	// Ahead makes New return before what the store has kept is loaded: Run loads it. Until that is done Get
+	// serves what can be told to be in force from its own record, and everything else waits. Without
+	// it New loads.
+	Ahead bool
 }
 
 func (c *Config) workers() int { return orDefault(c.Workers, 8) }
@@ -62,8 +67,11 @@ type Engine struct {
 	clock         *clock.Clock
 	mark          mark
 	weixin, wecom host
-	turned        bool    // the wall clock stood before what was on disk
-	foreign       []dated // what an earlier boot has written; until Run
+
+	// Set by load, read-only after.
+	loaded  chan struct{} // closed when all that was kept is in force
+	turned  bool          // the wall clock stood before what was on disk
+	foreign []dated       // what an earlier boot has written; until it is written anew
 
 	catalog  atomic.Pointer[Catalog]
 	index    *index
@@ -90,7 +98,7 @@ type Engine struct {
 
 // New returns an engine that holds what the store has kept: every value that
 // is still valid is served at once, every hold still holds. What cannot be read is
-// logged and left out.
+// logged and left out. See [Config].Ahead for when it is loaded.
 func New(cfg Config) (*Engine, error) {
 	if cfg.Store == nil || cfg.Catalog == nil {
 		return nil, errors.New("refresh: Config needs Store and Catalog")
@@ -105,6 +113,8 @@ func New(cfg Config) (*Engine, error) {
 		log:   log,
 		clock: clock.New(cfg.Boottime),
 		index: newIndex(),
+
+		loaded: make(chan struct{}),
 	}
 	e.weixin, e.wecom = newHosts(cfg.calls())
 	e.schedule = newSchedule()
@@ -115,8 +125,8 @@ func New(cfg Config) (*Engine, error) {
 	if e.mark, err = newMark(cfg.Store); err != nil {
 		log.Error("cannot keep the key of fingerprints: those of this run compare with no others", "error", err)
 	}
-	for _, err := range e.load() {
-		log.Error("cannot read a record: it is left out and fetched again", "error", err)
+	if !cfg.Ahead {
+		e.load(context.Background())
 	}
 	return e, nil
 }
@@ -144,6 +154,11 @@ func (e *Engine) Cached(name []byte, now Instant) (Value, bool) {
 // the one fetch that all who ask share; ctx bounds the waiting, not the
 // fetch. Its error is an *Error, or ctx's.
 func (e *Engine) Get(ctx context.Context, name string) (Value, error) {
+	if !e.isLoaded() {
+		if c, err := e.early(ctx, name); c != nil || err != nil {
+			return e.value(name, c), err
+		}
+	}
 	c, err := e.obtain(ctx, name, CauseRead)
 	return e.value(name, c), err
 }
@@ -154,6 +169,9 @@ func (e *Engine) Get(ctx context.Context, name string) (Value, error) {
 // returned and served on, and for a minute a rejection of it makes no call. After a
 // failure the value stays served to others.
 func (e *Engine) Reject(ctx context.Context, name string, value secret.Text) (Value, error) {
+	if err := e.ready(ctx); err != nil {
+		return Value{}, err
+	}
 	e.counts.rejects.Add(1)
 	c, err := e.replace(ctx, name, value, CauseReject)
 	return e.value(name, c), err
@@ -162,6 +180,9 @@ func (e *Engine) Reject(ctx context.Context, name string, value secret.Text) (Va
 // Refresh fetches name unconditionally, out of a hold too. Where the kind can be
 // forced, it is.
 func (e *Engine) Refresh(ctx context.Context, name string) (Value, error) {
+	if err := e.ready(ctx); err != nil {
+		return Value{}, err
+	}
 	for {
 		en, err := e.entry(name)
 		if err != nil {
@@ -304,7 +325,7 @@ func (e *Engine) entry(name string) (*entry, error) {
 		return nil, err
 	}
 	if spec.Kind.policy().grant {
-		return nil, &Error{Reason: Denied, RetryAfter: Never, Message: "write-only"}
+		return nil, writeOnly()
 	}
 	made := e.newEntry(&spec)
 	if err := e.inherit(made, &spec); err != nil {
@@ -332,6 +353,10 @@ func (e *Engine) entry(name string) (*entry, error) {
 		e.unhooked.hook(en)
 	}
 	return en, nil
+}
+
+func writeOnly() *Error {
+	return &Error{Reason: Denied, RetryAfter: Never, Message: "write-only"}
 }
 
 // inherit prepares the entry of a customer's credential: without a grant none is

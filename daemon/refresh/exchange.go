@@ -60,6 +60,9 @@ type exchange struct {
 // is being exchanged, or just has been, is not sent a second time. ctx bounds the
 // waiting, not the exchange.
 func (e *Engine) Exchange(ctx context.Context, owner string, code secret.Text) (name string, err error) {
+	if err := e.ready(ctx); err != nil {
+		return "", err
+	}
 	x, err := e.begin(&exchange{owner: owner, value: code, at: time.Now(), tries: 1, noted: true})
 	if err != nil {
 		return "", err
@@ -79,6 +82,9 @@ func (e *Engine) Exchange(ctx context.Context, owner string, code secret.Text) (
 // of use until until. It returns when the code is on disk; the exchange follows, is
 // tried again after passing faults, and goes on after a restart.
 func (e *Engine) Accept(ctx context.Context, owner string, code secret.Text, at, until time.Time) error {
+	if err := e.ready(ctx); err != nil {
+		return err
+	}
 	if _, err := (*e.catalog.Load()).Onboarding(owner); err != nil {
 		return err
 	}

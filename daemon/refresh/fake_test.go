@@ -150,6 +150,7 @@ func specs(all ...Spec) catalog {
 type disk struct {
 	memstore.Store
 	gate chan struct{} // nil, or what Put waits for
+	walk chan struct{} // nil, or what All waits for before each credential
 }
 
 func newDisk() *disk { return &disk{} }
@@ -159,6 +160,19 @@ func (d *disk) Put(ctx context.Context, recs ...record.Record) error {
 		<-d.gate
 	}
 	return d.Store.Put(ctx, recs...)
+}
+
+func (d *disk) All(table record.Table) iter.Seq2[record.Record, error] {
+	if d.walk == nil || table != record.Credentials {
+		return d.Store.All(table)
+	}
+	return func(yield func(record.Record, error) bool) {
+		for r, err := range d.Store.All(table) {
+			if <-d.walk; !yield(r, err) {
+				return
+			}
+		}
+	}
 }
 
 // fail makes every Put fail with err, until it is nil.

@@ -228,6 +228,9 @@ func (e *Engine) gives(g gift) *amendment {
 // lives by it is gone at once, and all of it durably when Revoke returns nil. A
 // revocation that is older than the grant is history and changes nothing.
 func (e *Engine) Revoke(ctx context.Context, grant string, at time.Time) error {
+	if err := e.ready(ctx); err != nil {
+		return err
+	}
 	now := time.Now()
 	at = believed(at, now)
 	a := &amendment{grant: grant, ends: true}

@@ -16,6 +16,9 @@ const importPage = 500
 // Import brings in one page of owner's customers as WeChat lists them. It asks with the
 // owner's own credential and makes one call.
 func (e *Engine) Import(ctx context.Context, owner string, offset int) (ImportPage, error) {
+	if err := e.ready(ctx); err != nil {
+		return ImportPage{}, err
+	}
 	way, err := (*e.catalog.Load()).Onboarding(owner)
 	if err != nil {
 		return ImportPage{}, err

@@ -2,6 +2,7 @@ package refresh
 
 import (
 	"cmp"
+	"context"
 	"iter"
 	"slices"
 	"sync/atomic"
@@ -12,6 +13,7 @@ import (
 // settled when it returns; how each of them is, when it is yielded. It is for one walk, in which the caller may
 // take its time: a million of them take about 40 MB meanwhile.
 func (e *Engine) List(prefix string, may func(name string) bool) (n int, all iter.Seq[Listing]) {
+	e.awaitLoaded()
 	r := e.roll(prefix, may)
 	return r.len(), r.all
 }
@@ -19,6 +21,7 @@ func (e *Engine) List(prefix string, may func(name string) bool) (n int, all ite
 // Watch returns what there is under prefix, as List does, and a subscription to every change after
 // it. A change that happens before a credential is yielded may be in both.
 func (e *Engine) Watch(prefix string, may func(name string) bool) (n int, all iter.Seq[Listing], w *Watch) {
+	e.awaitLoaded()
 	w = e.watchers.add(prefix, e.index.len())
 	n, all = e.List(prefix, may)
 	return n, all, w
@@ -26,6 +29,9 @@ func (e *Engine) Watch(prefix string, may func(name string) bool) (n int, all it
 
 // Status returns all there is to say of name. Its error is an *Error.
 func (e *Engine) Status(name string) (Status, error) {
+	if err := e.ready(context.Background()); err != nil {
+		return Status{}, err
+	}
 	en := e.index.get(name)
 	if en == nil {
 		// Asking how a credential is does not count as asking for it.
@@ -71,6 +77,9 @@ func (e *Engine) Status(name string) (Status, error) {
 
 // History returns the last refreshes of name, newest first. Its error is an *Error.
 func (e *Engine) History(name string) ([]Attempt, error) {
+	if err := e.ready(context.Background()); err != nil {
+		return nil, err
+	}
 	en := e.index.get(name)
 	if en == nil {
 		_, err := (*e.catalog.Load()).Lookup(name)
@@ -106,6 +115,7 @@ func (c *counts) refreshed(outcome string) {
 
 // Stats returns the engine's counters and how many credentials stand where.
 func (e *Engine) Stats() []Stat {
+	e.awaitLoaded()
 	stats := []Stat{
 		{"calls", e.counts.fetches.Load()},
 		{"refreshes:ok", e.counts.renewed.Load()},

@@ -1,6 +1,7 @@
 package refresh
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"time"
@@ -10,21 +11,23 @@ import (
 )
 
 // load makes an entry of everything that the store has kept and the catalog
-// knows. It returns what could not be read.
-func (e *Engine) load() []error {
+// knows, and reports whether it came to that: ctx may end before. What cannot be read is logged and left out. While
+// it goes on, entries may be made beside it; see early.
+func (e *Engine) load(ctx context.Context) (whole bool) {
+	began := time.Now()
 	holds, errs := all(e.cfg.Store, record.Holds, record.DecodeHold)
 	budgets, berrs := all(e.cfg.Store, record.Budgets, record.DecodeBudget)
-	limit := time.Now().Add(slack)
+	limit := began.Add(slack)
 	e.turned = turnedBack(limit, holds, budgets)
-	l := e.readValues(limit)
-	if l.turned && !e.turned {
-		// Seldom enough: what was believed of the values is forgotten, and they are read again.
-		e.turned, e.index = true, newIndex()
-		l = e.readValues(limit)
+	l := e.readValues(ctx, limit)
+	if ctx.Err() != nil {
+		return false
 	}
+	e.turned = e.turned || l.turned
 	if e.turned {
 		e.log.Warn("the wall clock stands before what was written last: every value is fetched anew")
 	}
+	l.decide()
 	errs = slices.Concat(l.errs, errs, berrs)
 	stray := append(e.loadBudgets(budgets), l.useless...)
 	for _, h := range holds {
@@ -32,21 +35,35 @@ func (e *Engine) load() []error {
 			stray = append(stray, record.Record{Table: record.Holds, Key: h.Name})
 		}
 	}
-	entries := e.index.all()
-	e.schedule.grow(len(entries))
-	for _, en := range entries {
-		en.mu.Lock()
-		e.wakeLoadedLocked(en, l.now)
-		en.shown = en.stateLocked(l.now)
-		e.planLocked(en, l.now)
-		en.mu.Unlock()
-	}
-	e.expect(l.now)
+	n := e.planLoaded()
 	e.foreign = append(l.foreign, e.elsewhere(holds, budgets)...)
 	if err := e.forget(stray); err != nil {
 		errs = append(errs, err)
 	}
-	return errs
+	for _, err := range errs {
+		e.log.Error("cannot read a record: it is left out and fetched again", "error", err)
+	}
+	close(e.loaded)
+	if e.cfg.Ahead {
+		e.log.Info("loaded", "credentials", n, "took", time.Since(began).Round(time.Millisecond))
+	}
+	return true
+}
+
+// planLoaded makes what was loaded due, and returns how many credentials that are.
+func (e *Engine) planLoaded() int {
+	now := e.clock.Now()
+	entries := e.index.all()
+	e.schedule.grow(len(entries))
+	for _, en := range entries {
+		en.mu.Lock()
+		e.wakeLoadedLocked(en, now)
+		en.shown = en.stateLocked(now)
+		e.planLocked(en, now)
+		en.mu.Unlock()
+	}
+	e.expect(now)
+	return len(entries)
 }
 
 // all returns the records of table, decoded, and what could not be.
@@ -67,14 +84,17 @@ func all[T any](store Store, table record.Table, decode func(record.Record) (T, 
 
 // loadBudgets takes over what was spent, and returns the records of what counts no more.
 func (e *Engine) loadBudgets(budgets []record.Budget) (useless []record.Record) {
-	e.ledger.spent = make(map[string]tally, len(budgets))
+	spent := make(map[string]tally, len(budgets))
 	for _, b := range budgets {
 		if t := e.keptTally(b); len(t.slices) > 0 {
-			e.ledger.spent[b.Key] = t
+			spent[b.Key] = t
 			continue
 		}
 		useless = append(useless, record.Record{Table: record.Budgets, Key: b.Key})
 	}
+	e.ledger.mu.Lock()
+	defer e.ledger.mu.Unlock()
+	e.ledger.spent = spent
 	return useless
 }
 
@@ -91,8 +111,10 @@ func (e *Engine) loadHold(h record.Hold) (useless bool) {
 	if err != nil {
 		return true
 	}
+	en.mu.Lock()
+	defer en.mu.Unlock()
 	en.hold, en.written = e.keptHold(h), true
-	en.refresh = en.hold.until
+	en.refresh = en.hold.until // whatever its value says
 	return false
 }
 
@@ -117,21 +139,4 @@ func (e *Engine) wakeLoadedLocked(en *entry, now clock.Instant) {
 		woken.until = now
 		en.hold, en.refresh = &woken, now
 	}
-}
-
-// restore gives en the value c that was kept.
-func (e *Engine) restore(en *entry, c *credential, now clock.Instant) {
-	en.current.Store(c)
-	en.started = true
-	if en.hold != nil {
-		return // which says when to ask again
-	}
-	if p := en.policy(); p.pushed > 0 {
-		// A push that was missed while tokend was down is not overdue yet.
-		en.refresh = now.Add(p.quiet)
-		return
-	}
-	// What came due while tokend was down is due now; the workers bound how many calls that makes at
-	// once, and the pace how many of customers there are in a second.
-	en.refresh = refreshAt(en.policy(), c, en.spread(), c.seen, c.seen > c.issued)
 }

@@ -1,9 +1,11 @@
 package refresh
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"runtime"
 	"sync"
 	"time"
 
@@ -12,11 +14,12 @@ import (
 )
 
 // loading is the way of the values from the store into entries. It goes on in two goroutines, because
-// nothing is answered before it is done: the one reads, the other makes entries of what it is handed. A
+// much waits for it: the one reads, the other makes entries of what it is handed. A
 // large platform's records are read in one pass, and nothing is kept of them that an entry does not
-// need.
+// need. An entry is served as soon as it is made, so none is that might have to be taken back.
 type loading struct {
 	e     *Engine
+	ctx   context.Context
 	now   clock.Instant
 	limit time.Time // no record has been written later than this, unless the wall clock was set
 	read  chan []keptValue
@@ -28,21 +31,24 @@ type loading struct {
 
 	// The maker's, until it has ended. usable are the hashes of the names of the grants that can be
 	// used, and of those that cannot be read. Of a million names no two have the same, but for one
-	// case in 30 million.
+	// case in 30 million. open are the values that cannot be judged before all are read.
 	seed    maphash.Seed
 	usable  map[uint64]struct{}
+	open    []keptValue
 	useless []record.Record
 	faults  []error
 }
 
 // keptValue is a value that was kept.
 type keptValue struct {
-	name string
-	c    *credential
+	name    string
+	c       *credential
+	doubted bool // it is only as alive as the wall clock is right
 }
 
 const (
-	// handful is how many values the reader hands over at a time.
+	// handful is how many values the reader hands over at a time. After each, those who wait for a processor get
+	// it: who reads meanwhile has but a millisecond to wait.
 	handful = 512
 
 	// ahead is how many handfuls it may be ahead: it begins while the grants are still being read, and what
@@ -50,9 +56,10 @@ const (
 	ahead = 1024
 )
 
-// readValues makes an entry of every value that was kept and is of use. limit is about now.
-func (e *Engine) readValues(limit time.Time) *loading {
-	l := &loading{e: e, now: e.clock.Now(), limit: limit, read: make(chan []keptValue, ahead)}
+// readValues makes an entry of every value that was kept and is of use, but for those that decide judges. limit is
+// about now. When ctx ends it stops where it is.
+func (e *Engine) readValues(ctx context.Context, limit time.Time) *loading {
+	l := &loading{e: e, ctx: ctx, now: e.clock.Now(), limit: limit, read: make(chan []keptValue, ahead)}
 	var making sync.WaitGroup
 	making.Go(l.make)
 	l.readAll()
@@ -74,39 +81,60 @@ func (l *loading) readAll() {
 			l.errs = append(l.errs, fmt.Errorf("%s %s: %w", record.Credentials, r.Key, err))
 			continue
 		}
-		if v.Boot != l.e.cfg.Boot && l.e.cfg.Boot != "" {
+		doubted := l.e.doubts(v)
+		if doubted && l.e.cfg.Boot != "" {
 			l.foreign = append(l.foreign, dated{record.Credentials, v.Name})
 		}
 		l.turned = l.turned || v.Issued.Wall.After(l.limit) || v.Seen.Wall.After(l.limit)
 		if next == nil {
 			next = make([]keptValue, 0, handful)
 		}
-		if next = append(next, keptValue{v.Name, l.e.kept(v)}); len(next) == handful {
-			l.read <- next
-			next = nil
+		if next = append(next, keptValue{v.Name, l.e.kept(v), doubted}); len(next) < handful {
+			continue
 		}
+		if !l.pause() {
+			return
+		}
+		l.read <- next
+		next = nil
 	}
 	l.read <- next
+}
+
+// pause lets others have the processor, and reports whether the loading is to go on.
+func (l *loading) pause() bool {
+	runtime.Gosched()
+	return l.ctx.Err() == nil
 }
 
 // make makes entries of what is handed over.
 func (l *loading) make() {
 	l.readGrants()
 	for values := range l.read {
+		if !l.pause() {
+			continue // to the end, for the reader's sake
+		}
 		for _, v := range values {
-			useless, err := l.loadValue(v)
-			if err != nil {
-				l.faults = append(l.faults, err)
-			} else if useless {
-				l.useless = append(l.useless, record.Record{Table: record.Credentials, Key: v.name})
-			}
+			l.take(v, false)
 		}
 	}
+}
+
+// decide judges what was left open, when it is known whether the wall clock was turned back.
+func (l *loading) decide() {
+	for _, v := range l.open {
+		if v.doubted && l.e.turned {
+			v.c.end = min(v.c.end, l.now)
+		}
+		l.take(v, true)
+	}
+	l.open = nil
 }
 
 // readGrants finds out which grants can be used.
 func (l *loading) readGrants() {
 	l.seed, l.usable = maphash.MakeSeed(), map[uint64]struct{}{}
+	n := 0
 	for r, err := range l.e.cfg.Store.All(record.Grants) {
 		live := false
 		if err == nil {
@@ -116,34 +144,48 @@ func (l *loading) readGrants() {
 		if live || err != nil {
 			l.usable[maphash.String(l.seed, r.Key)] = struct{}{}
 		}
+		if n++; n%handful == 0 && !l.pause() {
+			return
+		}
 	}
 }
 
-// loadValue takes over a value, and reports whether it is of no use.
-func (l *loading) loadValue(v keptValue) (useless bool, err error) {
+// take takes over a value, or takes note that it is of no use, or cannot be judged yet. turned: it is known whether
+// the wall clock was turned back.
+func (l *loading) take(v keptValue, turned bool) {
 	spec, err := l.e.lookup(v.name)
-	if of, ok := errors.AsType[*Error](err); ok {
-		return of.Reason == NotFound, nil
-	}
 	if err != nil {
-		return false, err
-	}
-	if v.c.end <= l.now {
-		switch p := spec.Kind.policy(); {
-		case p.lapses:
-			// Nobody has asked while it lived, or tokend was down: fetched when
-			// somebody asks.
-			return true, nil
-		case l.e.turned && p.pushed == 0:
-			// If WeChat answers it again it counts as met for the first time.
-			return true, nil
+		if of, ok := errors.AsType[*Error](err); !ok {
+			l.faults = append(l.faults, err)
+		} else if of.Reason == NotFound {
+			l.discard(v)
 		}
+		return
 	}
 	if _, ok := l.usable[maphash.String(l.seed, spec.Grant)]; !ok && spec.Grant != "" {
-		return true, nil
+		l.discard(v)
+		return
 	}
-	if en := l.e.newEntry(&spec); l.e.index.add(en) == en {
-		l.e.restore(en, v.c, l.now)
+	if v.c.end > l.now && (turned || !v.doubted) {
+		l.e.admit(&spec, v.c)
+		return
 	}
-	return false, nil
+	switch p := spec.Kind.policy(); {
+	case !v.doubted && p.lapses, turned && p.lapses:
+		// Nobody has asked while it lived, or tokend was down: fetched when
+		// somebody asks.
+		l.discard(v)
+	case !turned:
+		l.open = append(l.open, v)
+	case l.e.turned && p.pushed == 0:
+		// If WeChat answers it again it counts as met for the first time.
+		l.discard(v)
+	default:
+		l.e.admit(&spec, v.c)
+	}
+}
+
+// discard takes note that the record of v is of no use.
+func (l *loading) discard(v keptValue) {
+	l.useless = append(l.useless, record.Record{Table: record.Credentials, Key: v.name})
 }

@@ -65,12 +65,20 @@ func (w *world) judge(l *life, name string, v Value, err error, start int, missi
 	}
 }
 
-// probe reads everything there is without waiting: what was valid must be there.
+// probe reads everything there is without waiting: what was valid must be there, as soon as all is loaded.
 func (m *model) probe() {
 	l := m.w.life
+	atOnce, cancel := context.WithCancel(context.Background())
+	cancel()
 	for _, name := range modelNames {
 		start := m.w.look(name)
+		loaded := m.isLoaded()
 		v, ok := m.Cached([]byte(name), m.Now())
+		if !loaded {
+			var err error
+			v, err = m.Get(atOnce, name)
+			ok = err == nil
+		}
 		if ok {
 			m.reads++
 			m.w.judge(l, name, v, nil, start, m.gone(name))
@@ -78,7 +86,7 @@ func (m *model) probe() {
 		}
 		m.w.mu.Lock()
 		t := m.w.names[name]
-		if g := m.w.grants[customerOf(name)]; m.w.now() < t.valid && !l.killed && !m.missing[accountOf(name)] && (g == nil || !g.revoked && g.changing == 0) {
+		if g := m.w.grants[customerOf(name)]; loaded && m.w.now() < t.valid && !l.killed && !m.missing[accountOf(name)] && (g == nil || !g.revoked && g.changing == 0) {
 			m.w.violate("%s: a value that lives for %v is not served", name, t.valid-m.w.now())
 		}
 		m.w.mu.Unlock()

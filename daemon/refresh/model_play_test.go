@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"strings"
 	"sync"
 	"testing/synctest"
@@ -153,6 +154,21 @@ type mortalDisk struct {
 	l    *life
 	left int // writes until the kill; negative for never. Guarded by w.mu
 	late bool
+
+	pace time.Duration // that it takes to read a credential as all are read
+}
+
+func (d *mortalDisk) All(table record.Table) iter.Seq2[record.Record, error] {
+	return func(yield func(record.Record, error) bool) {
+		for r, err := range d.disk.All(table) {
+			if table == record.Credentials {
+				time.Sleep(d.pace)
+			}
+			if !yield(r, err) {
+				return
+			}
+		}
+	}
 }
 
 func (d *mortalDisk) Put(ctx context.Context, recs ...record.Record) error {
@@ -200,10 +216,14 @@ func (m *model) start() {
 	m.w.life = l
 	m.w.note("start %d", m.lives)
 	m.w.mu.Unlock()
-	m.handle = &mortalDisk{disk: m.disk, w: m.w, l: l, left: -1}
+	// What is done next is done while the engine still loads.
+	loading := m.w.chance("loading", m.lives)
+	pace := []time.Duration{0, time.Millisecond, time.Second, 5 * time.Second}[loading.IntN(4)]
+	m.handle = &mortalDisk{disk: m.disk, w: m.w, l: l, left: -1, pace: pace}
 	e, err := New(Config{
 		Store: m.handle, Catalog: m.catalog(l), Timeout: 15 * time.Second,
 		Boottime: m.w.boottime, Boot: m.w.bootID(),
+		Ahead: true,
 	})
 	if err != nil {
 		panic(err)
@@ -307,14 +327,21 @@ func (m *model) do(s step, wait bool) {
 		}
 		return
 	case "disk":
+		if m.redated(); m.dead() {
+			return
+		}
 		m.disk.fail(errors.New("no space left"))
 		m.ops.Go(func() { time.Sleep(time.Duration(s.arg%120) * time.Second); m.disk.fail(nil) })
 		return
 	case "disk slow":
+		if m.redated(); m.dead() {
+			return
+		}
 		m.disk.Delay(time.Duration(s.arg) % modelDawdle)
 		m.ops.Go(func() { time.Sleep(time.Duration(s.arg%120) * time.Second); m.disk.Delay(0) })
 		return
 	case "suspend":
+		m.redated()
 		m.w.mu.Lock()
 		m.w.drift += time.Duration(s.arg%200) * time.Minute
 		m.w.mu.Unlock()
@@ -339,6 +366,14 @@ func (m *model) do(s step, wait bool) {
 	case <-done:
 	case <-time.After(time.Minute):
 	}
+}
+
+// redated returns when no record tells its time by an earlier boot any more, unless the engine was killed. The world's
+// wall clock sees no suspend before a reboot, so that none must come before.
+func (m *model) redated() {
+	<-m.Loaded()
+	time.Sleep(2 * modelDawdle)
+	synctest.Wait()
 }
 
 // restart stops the engine, has f done, and starts another.

@@ -13,13 +13,15 @@ type watched struct {
 }
 
 func watchAll(e *Engine) *watched {
-	_, list, w := e.Watch("", nil)
 	s := &watched{state: map[string]State{}, changed: map[string]bool{}, done: make(chan struct{})}
-	for l := range list {
-		s.state[l.Name] = l.State
-	}
 	go func() {
 		defer close(s.done)
+		_, list, w := e.Watch("", nil) // which waits until all is loaded
+		s.mu.Lock()
+		for l := range list {
+			s.state[l.Name] = l.State
+		}
+		s.mu.Unlock()
 		for l := range w.Events() {
 			s.mu.Lock()
 			s.state[l.Name], s.changed[l.Name] = l.State, true

@@ -84,11 +84,14 @@ func (e *Engine) kept(r record.Credential) *credential {
 			c.overdue = 1
 		}
 	}
-	if e.turned && (r.Boot == "" || r.Boot != e.cfg.Boot) {
+	if e.doubts(r) && e.turned {
 		c.end = min(c.end, now)
 	}
 	return c
 }
+
+// doubts reports whether only the wall clock tells when r was written.
+func (e *Engine) doubts(r record.Credential) bool { return r.Boot == "" || r.Boot != e.cfg.Boot }
 
 // keepHold returns the durable form of h.
 func (e *Engine) keepHold(name string, h *hold) record.Record {

@@ -17,7 +17,10 @@ import (
 // is off by more than ten minutes. It is durable when Push returns nil. What the disk refuses is in
 // force all the same, and written as soon as that is possible: nobody can ask for it.
 func (e *Engine) Push(ctx context.Context, name string, value secret.Text, at time.Time) error {
-	p := &push{engine: e, name: name, value: value, at: at}
+	p := e.pushes(name, value, at)
+	if err := e.ready(ctx); err != nil {
+		return err
+	}
 	err := e.carryOut(ctx, p)[0]
 	p.after()
 	return err
@@ -30,14 +33,22 @@ type push struct {
 	value  secret.Text
 	at     time.Time
 
+	// came and wall are when it came, whatever it has to wait for.
+	came clock.Instant
+	wall time.Time
+
 	// Set by prepare.
 	en    *entry
-	wall  time.Time
 	now   clock.Instant
 	comes *credential // in place of the one in force; nil where that stays
 	saves bool        // what is in force is not on disk yet
 
 	changed bool
+}
+
+// pushes returns the push of what comes now; see Push.
+func (e *Engine) pushes(name string, value secret.Text, at time.Time) *push {
+	return &push{engine: e, name: name, value: value, at: at, came: e.clock.Now(), wall: time.Now()}
 }
 
 func (p *push) names() []string { return []string{p.name} }
@@ -52,8 +63,8 @@ func (p *push) prepare() ([]record.Record, error) {
 	if policy.pushed == 0 {
 		return nil, &Error{Reason: Unfit, RetryAfter: Never, Message: p.name + " is not pushed"}
 	}
-	p.en, p.wall, p.now = en, time.Now(), e.clock.Now()
-	before, comes := en.current.Load(), ticket(policy, p.value, p.at, p.wall, p.now)
+	p.en, p.now = en, e.clock.Now()
+	before, comes := en.current.Load(), ticket(policy, p.value, p.at, p.wall, p.came)
 	if p.at.IsZero() && before != nil && outranks(before.stamp(), comes.stamp(), p.wall) {
 		// What has no time of its own comes after all that is stored, also where WeChat's clock,
 		// by which that is dated, is ahead.

@@ -11,6 +11,7 @@ import (
 // touch are neither fetched nor interrupted; those of accounts that are gone are forgotten; the
 // hold of a changed account ends.
 func (e *Engine) SetCatalog(c Catalog) {
+	e.awaitLoaded()
 	e.catalog.Store(&c)
 	e.classes.forget()
 	var touched []*entry

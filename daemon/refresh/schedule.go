@@ -25,11 +25,16 @@ func (e *Engine) planLocked(en *entry, now clock.Instant) {
 	e.schedule.set(en, at)
 }
 
-// Run refreshes what is due until ctx is done. It then starts nothing more,
+// Run loads what New has not, and refreshes what is due until ctx is done. It then starts nothing more,
 // cancels the fetches under way, except those of rotating credentials, which it
 // gives their time to end, and returns when nothing that it or a reader started is running.
 // It is called once.
 func (e *Engine) Run(ctx context.Context) error {
+	if !e.isLoaded() && !e.load(ctx) {
+		e.halt()
+		e.watchers.close()
+		return nil
+	}
 	var g errgroup.Group
 	g.Go(func() error {
 		e.dispatch(ctx, &g)
@@ -45,15 +50,20 @@ func (e *Engine) Run(ctx context.Context) error {
 	})
 	e.resume()
 	<-ctx.Done()
-	e.life.Lock()
-	e.stopped = true
-	e.life.Unlock()
-	e.cancel()
+	e.halt()
 	e.flights.Wait()
 	err := g.Wait()
 	e.saveAll()
 	e.watchers.close()
 	return err
+}
+
+// halt lets nothing more begin, and cancels what may be.
+func (e *Engine) halt() {
+	e.life.Lock()
+	e.stopped = true
+	e.life.Unlock()
+	e.cancel()
 }
 
 // dispatch begins what is due, in workers of g: the accounts' own credentials at once, those of customers at

@@ -1,0 +1,116 @@
+package refresh
+
+import (
+	"context"
+
+	"tokend/daemon/record"
+)
+
+// This file is what can be had while the engine is still loading. A large platform's records take
+// seconds, at every start, and most who ask in that time ask for what is valid: its own record says so. Whatever
+// else there is to know waits until all is known.
+
+// isLoaded reports whether all that was kept is in force.
+func (e *Engine) isLoaded() bool {
+	select {
+	case <-e.loaded:
+		return true
+	default:
+		return false
+	}
+}
+
+// ready waits until all that was kept is in force. Its error is ctx's, or an *Error: the engine stops before.
+func (e *Engine) ready(ctx context.Context) error {
+	if e.isLoaded() {
+		return nil
+	}
+	select {
+	case <-e.loaded:
+		return nil
+	case <-e.base.Done():
+		return stopping()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// awaitLoaded waits until all that was kept is in force, or never will be.
+func (e *Engine) awaitLoaded() { _ = e.ready(context.Background()) }
+
+// Loaded returns a channel that is closed when all that was kept is in force.
+func (e *Engine) Loaded() <-chan struct{} { return e.loaded }
+
+// early returns the credential of name that was kept, as long as the loading has not come to its end, if there is
+// one that is in force for certain. Both nil: the loading has ended, and tells. A name that there is not is refused
+// at once, as it is afterwards.
+func (e *Engine) early(ctx context.Context, name string) (*credential, error) {
+	spec, err := e.lookup(name)
+	if err != nil {
+		return nil, err
+	}
+	if spec.Kind.policy().grant {
+		return nil, writeOnly()
+	}
+	if c := e.pull(&spec); c != nil {
+		return c, nil
+	}
+	return nil, e.ready(ctx)
+}
+
+// pull makes an entry of the one record of spec that was kept, unless the loading has done so, and returns its
+// value; nil where it is not certain to be in force: it is not there, has ended, cannot be read; was dated by the
+// wall clock, which may have been turned back; or lives by a grant that cannot be used or read. What becomes of it
+// then is the loading's to say.
+func (e *Engine) pull(spec *Spec) *credential {
+	now := e.clock.Now()
+	en := e.index.get(spec.Name)
+	if en == nil {
+		r, err := e.cfg.Store.Get(record.Credentials, spec.Name)
+		if err != nil || r.Value == nil {
+			return nil
+		}
+		v, err := record.DecodeCredential(r)
+		if err != nil || e.doubts(v) {
+			return nil
+		}
+		c := e.kept(v)
+		if c.end <= now {
+			return nil
+		}
+		if spec.Grant != "" {
+			if _, err := e.grants.live(spec.Grant); err != nil {
+				return nil
+			}
+		}
+		en = e.admit(spec, c)
+	}
+	// Holds and dues are not looked at by who reads, and may still be missing here.
+	c := en.valid(now)
+	if c != nil {
+		en.touch(now)
+	}
+	return c
+}
+
+// admit returns the entry of spec, which is made with the value c unless there is one: of the loading and those who
+// do not wait for it, one is first.
+func (e *Engine) admit(spec *Spec, c *credential) *entry {
+	en := e.newEntry(spec)
+	e.restore(en, c)
+	return e.index.add(en)
+}
+
+// restore gives en, which nobody else has yet, the value c that was kept.
+func (e *Engine) restore(en *entry, c *credential) {
+	en.current.Store(c)
+	en.started = true
+	if p := en.policy(); p.pushed > 0 {
+		// A push that was missed while tokend was down is not overdue yet.
+		en.refresh = e.clock.Now().Add(p.quiet)
+		return
+	}
+	// What came due while tokend was down is due now; the workers bound how many calls that makes at
+	// once, and the pace how many of customers there are in a second.
+	en.refresh = refreshAt(en.policy(), c, en.spread(), c.seen, c.seen > c.issued)
+}
