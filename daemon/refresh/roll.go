@@ -3,9 +3,9 @@ package refresh
 import (
 	"encoding/binary"
 	"math"
-	"runtime"
 	"slices"
 	"strings"
+	"time"
 
 	"tokend/daemon/clock"
 )
@@ -16,14 +16,52 @@ import (
 // something waits for whoever walks.
 type roll struct {
 	clock   *clock.Clock
+	pauses  pauses
 	entries []ranked
 	grants  terse
 	others  []Listing // what is in neither: sorted by name
 }
 
-// yieldEvery is after how many steps a walk lets others run. Each takes a microsecond or less; Go alone would let it
-// run for ten milliseconds.
-const yieldEvery = 256
+// pauses lets a long walk take no more than half of a processor: the readers of a daemon that has one, or whose others
+// are busy, would wait behind it for as long as it takes. What is done in a moment is done at once. Its zero
+// value is ready.
+type pauses struct {
+	steps int
+	began time.Time // of the work since the last pause
+	free  time.Duration
+}
+
+const (
+	// pauseSteps is how many steps of a microsecond or less are between two looks at the clock.
+	pauseSteps = 256
+
+	// pauseAfter is how much work there is between two pauses, and pauseFree how much there is before the first:
+	// that of some ten thousand lines. What has taken longer than pauseMost was not work alone, but waiting for
+	// whoever is told.
+	pauseAfter = time.Millisecond
+	pauseFree  = 10 * time.Millisecond
+	pauseMost  = 2 * time.Millisecond
+)
+
+// step counts a step, and pauses if it is time.
+func (p *pauses) step() {
+	if p.steps++; p.steps%pauseSteps != 0 {
+		return
+	}
+	now := time.Now()
+	if p.began.IsZero() {
+		p.began = now
+	}
+	switch worked := min(now.Sub(p.began), pauseMost); {
+	case worked < pauseAfter:
+	case p.free < pauseFree:
+		p.free += worked
+		p.began = now
+	default:
+		time.Sleep(worked)
+		p.began = time.Now()
+	}
+}
 
 // roll returns what there is under prefix, of what may be shown.
 func (e *Engine) roll(prefix string, may func(name string) bool) *roll {
@@ -38,11 +76,8 @@ func (e *Engine) roll(prefix string, may func(name string) bool) *roll {
 		}
 	}
 	r.entries = make([]ranked, 0, e.index.count(prefix))
-	steps := 0
 	for en := range e.index.each {
-		if steps++; steps%yieldEvery == 0 {
-			runtime.Gosched()
-		}
+		r.pauses.step()
 		if !strings.HasPrefix(en.name, prefix) || !may(en.name) {
 			continue
 		}
@@ -58,15 +93,13 @@ func (e *Engine) roll(prefix string, may func(name string) bool) *roll {
 		return en != nil && slices.ContainsFunc(r.entries, func(x ranked) bool { return x.en == en })
 	})
 	for name, state := range e.grants.each(prefix) {
-		if steps++; steps%yieldEvery == 0 {
-			runtime.Gosched()
-		}
+		r.pauses.step()
 		if may(name) && !r.grants.add(name, state) {
 			r.others = append(r.others, Listing{Name: name, State: state})
 		}
 	}
 	slices.SortFunc(r.others, func(a, b Listing) int { return strings.Compare(a.Name, b.Name) })
-	rank(r.entries, len(prefix))
+	rank(r.entries, len(prefix), r.pauses.step)
 	// One that has gone and come back meanwhile stands there twice.
 	r.entries = slices.CompactFunc(r.entries, func(a, b ranked) bool { return a.key == b.key && a.en.name == b.en.name })
 	return r
@@ -81,15 +114,15 @@ func (r *roll) all(yield func(Listing) bool) {
 	grant, more := grants.next()
 	now := r.clock.Now()
 	for i, x := range r.entries {
-		if i%yieldEvery == 0 {
-			runtime.Gosched()
+		if i%pauseSteps == 0 {
 			now = r.clock.Now()
 		}
 		for more && grant.Name < x.en.name || len(others) > 0 && others[0].Name < x.en.name {
-			if !next(&grants, &grant, &more, &others, yield) {
+			if r.pauses.step(); !next(&grants, &grant, &more, &others, yield) {
 				return
 			}
 		}
+		r.pauses.step()
 		x.en.mu.Lock()
 		l := x.en.listingLocked(now)
 		x.en.mu.Unlock()
@@ -98,7 +131,7 @@ func (r *roll) all(yield func(Listing) bool) {
 		}
 	}
 	for more || len(others) > 0 {
-		if !next(&grants, &grant, &more, &others, yield) {
+		if r.pauses.step(); !next(&grants, &grant, &more, &others, yield) {
 			return
 		}
 	}
@@ -122,19 +155,20 @@ type ranked struct {
 }
 
 // rank sorts entries by their names, of which the first depth bytes are equal. It reads each name once or twice, not
-// at each comparison: of a million they lie all over the memory.
-func rank(all []ranked, depth int) {
+// at each comparison: of a million they lie all over the memory. It calls step now and then.
+func rank(all []ranked, depth int, step func()) {
 	if len(all) < 2 || depth > len(all[0].en.name) {
 		return // the same name, in the latter case
 	}
-	depth += common(all, depth)
+	depth += common(all, depth, step)
 	for i := range all {
+		step()
 		all[i].key = keyAt(all[i].en.name, depth)
 	}
 	compared := 0
 	slices.SortFunc(all, func(a, b ranked) int {
-		if compared++; compared%(64*yieldEvery) == 0 {
-			runtime.Gosched()
+		if compared++; compared%compares == 0 {
+			step()
 		}
 		switch {
 		case a.key < b.key:
@@ -149,13 +183,18 @@ func rank(all []ranked, depth int) {
 		for to < len(all) && all[to].key == all[from].key {
 			to++
 		}
-		rank(all[from:to], depth+keyBytes)
+		rank(all[from:to], depth+keyBytes, step)
 		from = to
 	}
 }
 
-// keyBytes is how many bytes of a name a key has.
-const keyBytes = 8
+const (
+	// keyBytes is how many bytes of a name a key has.
+	keyBytes = 8
+
+	// compares is how many comparisons of two keys are as much work as a step.
+	compares = 64
+)
 
 // keyAt returns the bytes of name from depth on as a number; what lacks is as zero bytes, which no name has.
 func keyAt(name string, depth int) uint64 {
@@ -167,13 +206,11 @@ func keyAt(name string, depth int) uint64 {
 }
 
 // common returns how many bytes the names of all have in common from depth on.
-func common(all []ranked, depth int) int {
+func common(all []ranked, depth int, step func()) int {
 	first := all[0].en.name[min(depth, len(all[0].en.name)):]
 	n := len(first)
-	for i, x := range all[1:] {
-		if i%yieldEvery == 0 {
-			runtime.Gosched()
-		}
+	for _, x := range all[1:] {
+		step()
 		name := x.en.name[min(depth, len(x.en.name)):]
 		n = min(n, len(name))
 		for k := range n {

@@ -35,7 +35,7 @@ func TestRankSortsByName(t *testing.T) {
 			all = append(all, ranked{en: &entry{name: "x/" + name}})
 		}
 		slices.Sort(want)
-		rank(all, len("x/"))
+		rank(all, len("x/"), func() {})
 		for i, x := range all {
 			if x.en.name != want[i] {
 				t.Fatalf("seed %d: place %d has %s, want %s", seed, i, x.en.name, want[i])
