@@ -45,12 +45,16 @@ func (e *Engine) lapse(en *entry, now clock.Instant) bool {
 	return true
 }
 
+// restLeast is how little of a life is left when it is not looked at any more before its end. After a start, in which
+// nobody counts as having wanted anything, that is how long whoever uses a value has had to say so.
+const restLeast = 5 * time.Second
+
 // restUntil returns when to look again whether somebody wants c, which is due and which nobody has wanted: a
 // few times before its end, each after half of what is left, so that whoever comes back late, or comes
 // anew to a value that an earlier run has left, need not wait at the end.
 func restUntil(c *credential, now clock.Instant) clock.Instant {
 	left := c.end.Sub(now)
-	if left <= shrink(time.Minute, c.life) {
+	if left <= shrink(restLeast, c.life) {
 		return c.end
 	}
 	return now.Add(left / 2)

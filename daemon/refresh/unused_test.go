@@ -49,6 +49,30 @@ func TestARestartProlongsNoUse(t *testing.T) {
 	}
 }
 
+// TestAStartShortlyBeforeTheEnd: nobody counts as having wanted anything before it. Who reads a value that has less than a
+// minute left is noticed in time.
+func TestAStartShortlyBeforeTheEnd(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		const life = 2 * time.Hour
+		h := restHerd(t, life, ageing(400, life, 15*time.Second, 70*time.Second))
+		for _, name := range h.names {
+			h.index.get(name).asked.Store(0)
+		}
+		h.run(t)
+		for second := range 80 {
+			for _, name := range h.names {
+				if _, ok := h.Cached([]byte(name)); !ok {
+					t.Fatalf("second %d: %s had to be waited for", second, name)
+				}
+			}
+			time.Sleep(time.Second)
+		}
+		if late := h.late(t); late > 0 {
+			t.Errorf("%d values ended before their turn", late)
+		}
+	})
+}
+
 // TestAReadInTheFirstMomentCounts: the clock may be at its beginning.
 func TestAReadInTheFirstMomentCounts(t *testing.T) {
 	en := &entry{}
