@@ -3,7 +3,9 @@
 package main
 
 import (
+	"bufio"
 	"errors"
+	"net"
 	"os"
 	"strings"
 	"testing"
@@ -117,5 +119,39 @@ func TestStrangers(t *testing.T) {
 	uids, names := strangers(1)
 	if len(uids) > 0 && (uids[0] == 0 || !strings.HasPrefix(names[0], `"`)) {
 		t.Errorf("got %v, %v", uids, names)
+	}
+}
+
+// TestFollower holds that what a WATCH tells is counted by name, behind the list that it begins with.
+func TestFollower(t *testing.T) {
+	socket := t.TempDir() + "/s"
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	said := make(chan string, 1)
+	go func() { // ends with the connection, which stop closes
+		nc, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer nc.Close()
+		line, _ := bufio.NewReader(nc).ReadString('\n')
+		_, _ = nc.Write([]byte("OK 2\np/a/access_token fresh 9\np/a/refresh_token fresh -\nCHANGED p/a/access_token stale 5\n" +
+			"CHANGED p/a/access_token expired -\nCHANGED p/a/access_token fresh 7200\nCHANGED p/a/access_token fresh 7200\n" +
+			"CHANGED p/a/refresh_token fresh -\nCHANGED p/b/access_token fresh 7200\n"))
+		said <- line
+	}()
+	f, err := follow(socket, "p/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := <-said; got != "WATCH p/\n" {
+		t.Errorf("asked %q", got)
+	}
+	f.running.Wait()
+	if refreshed, ended := f.stop(); refreshed != 2 || ended != 1 {
+		t.Errorf("%d refreshed and %d ended, want 2 and 1", refreshed, ended)
 	}
 }
