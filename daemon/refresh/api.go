@@ -80,6 +80,11 @@ type Status struct {
 	Generations int
 	ErrorAt     time.Time
 	ErrCode     int
+	// Reason and Reaction are what LastError is of, where there is one; Reaction is what ErrCode calls for, and zero
+	// where WeChat has said nothing. Derived: it is the parent's trouble.
+	Reason   Reason
+	Reaction fetchers.Reaction
+	Derived  bool
 	// Address is this host's address as WeChat named it when it refused it.
 	Address  string
 	Failures int // refreshes that failed since the last one that did not

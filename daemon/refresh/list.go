@@ -54,6 +54,11 @@ func (e *Engine) Status(name string) (Status, error) {
 	}
 	en.mu.Lock()
 	defer en.mu.Unlock()
+	return e.statusLocked(en, &spec), nil
+}
+
+// statusLocked returns all there is to say of en, which is spec's. en.mu is held.
+func (e *Engine) statusLocked(en *entry, spec *Spec) Status {
 	now := e.clock.Now()
 	s := Status{Listing: en.listingLocked(now), Kind: spec.Kind.String(), Parent: spec.Parent, Durable: !en.volatile, Peg: &en.peg}
 	if c := en.current.Load(); c != nil {
@@ -67,12 +72,12 @@ func (e *Engine) Status(name string) (Status, error) {
 	if h := en.hold; h != nil {
 		s.LastError, s.ErrCode, s.Address, s.Failures = h.message, h.errcode, h.address, h.failures
 		s.ErrorAt = e.clock.Wall(h.since).UTC()
-		s.Held = h.personal()
+		s.Held, s.Reason, s.Reaction, s.Derived = h.personal(), h.reason, h.class, h.derived
 		if h.until != never {
 			s.HoldUntil = e.clock.Wall(h.until).UTC()
 		}
 	}
-	return s, nil
+	return s
 }
 
 // History returns the last refreshes of name, newest first. Its error is an *Error.
@@ -111,6 +116,16 @@ func (c *counts) refreshed(outcome string) {
 	default:
 		c.failed.Add(1)
 	}
+}
+
+// Refreshes is how many refreshes there were, by what they brought.
+type Refreshes struct {
+	OK, Same, Failed int64 // another value, the one that was held, an error
+}
+
+// Refreshes returns how many refreshes there were since the engine was made.
+func (e *Engine) Refreshes() Refreshes {
+	return Refreshes{OK: e.counts.renewed.Load(), Same: e.counts.repeated.Load(), Failed: e.counts.failed.Load()}
 }
 
 // Stats returns the engine's counters and how many credentials stand where.

@@ -1,0 +1,179 @@
+package refresh
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"tokend/daemon/clock"
+	"tokend/fetchers"
+)
+
+// Overview returns all there is to say of what the configuration gives, sorted by name; that of
+// customers is not among it, however many there are: see [Engine.Census]. Nothing is made by it, and the
+// pegs are nil. It takes some microseconds for each credential.
+func (e *Engine) Overview() []Status {
+	catalog := *e.catalog.Load()
+	var all []Status
+	for name := range catalog.Names() {
+		spec, err := catalog.Lookup(name)
+		if err != nil {
+			continue // of no catalog's
+		}
+		en := e.index.get(name)
+		if en == nil {
+			en = e.newEntry(&spec) // which nobody has asked for, and nobody will find
+		}
+		en.mu.Lock()
+		gone := en.gone() != nil
+		s := e.statusLocked(en, &spec)
+		en.mu.Unlock()
+		if !gone { // by a reload, this moment
+			s.Peg = nil
+			all = append(all, s)
+		}
+	}
+	slices.SortFunc(all, func(a, b Status) int { return cmp.Compare(a.Name, b.Name) })
+	return all
+}
+
+// Crowd is how many credentials of one kind the customers of one platform or suite have in memory: those that
+// were asked for, by where they stand.
+type Crowd struct {
+	Platform string // the owner: open_platform/<component_appid>, open_work/<suite_id>
+	Kind     string
+	States   [StateCount]int // by State
+}
+
+// StateCount is how many states there are.
+const StateCount = len(stateNames)
+
+// Holds is how many credentials of one kind are not asked for just now, for one reason.
+type Holds struct {
+	Kind     string
+	Reason   Reason
+	ErrCode  int               // WeChat's; 0 where it has said nothing
+	Reaction fetchers.Reaction // what that calls for; likewise
+	N        int
+}
+
+// Acts reports whether somebody must act, or a quota run out its time, before a call can succeed.
+func (h Holds) Acts() bool { return h.Reaction > fetchers.Retry }
+
+// Census is what there is, counted. It has no more lines than there are platforms, kinds and errcodes.
+type Census struct {
+	Customers []Crowd // sorted by platform and kind
+	Holds     []Holds // of customers' credentials and the accounts' own; sorted by kind, reason and errcode
+}
+
+// Census walks through all there is in memory and counts it. It takes some tenths of a microsecond for each
+// credential, and holds up no reader.
+func (e *Engine) Census() Census {
+	type flock struct {
+		kind     Kind
+		platform string
+	}
+	type cause struct {
+		kind    Kind
+		reason  Reason
+		errcode int
+		class   fetchers.Reaction
+	}
+	crowds := map[flock]*[StateCount]int{}
+	holds := map[cause]int{}
+	now := e.clock.Now()
+	for en := range e.index.each {
+		en.mu.Lock()
+		if en.gone() != nil {
+			en.mu.Unlock()
+			continue
+		}
+		state, h, kind := en.stateLocked(now), en.hold, en.class.Load().kind
+		en.mu.Unlock()
+		if kind.policy().lapses {
+			f := flock{kind, ownerOf(en.name)}
+			states := crowds[f]
+			if states == nil {
+				states = new([StateCount]int)
+				crowds[f] = states
+			}
+			states[state]++
+		}
+		if h != nil && now < h.until {
+			holds[cause{kind, h.reason, h.errcode, h.class}]++
+		}
+	}
+	var c Census
+	for f, states := range crowds {
+		c.Customers = append(c.Customers, Crowd{f.platform, f.kind.String(), *states})
+	}
+	for h, n := range holds {
+		c.Holds = append(c.Holds, Holds{h.kind.String(), h.reason, h.errcode, h.class, n})
+	}
+	slices.SortFunc(c.Customers, func(a, b Crowd) int {
+		return cmp.Or(cmp.Compare(a.Platform, b.Platform), cmp.Compare(a.Kind, b.Kind))
+	})
+	slices.SortFunc(c.Holds, func(a, b Holds) int {
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Reason, b.Reason), cmp.Compare(a.ErrCode, b.ErrCode), cmp.Compare(a.Reaction, b.Reaction))
+	})
+	return c
+}
+
+// ownerOf returns whose customer the credential called name is of: its first two segments.
+func ownerOf(name string) string {
+	family := strings.IndexByte(name, '/') + 1
+	owner := strings.IndexByte(name[family:], '/')
+	if owner < 0 {
+		return name
+	}
+	return name[:family+owner]
+}
+
+// Quota is a budget that calls for one account are counted against.
+type Quota struct {
+	Account string // whose it is: an owner, or the name of a ticket; "" for all of WeCom
+	Word    string // which it is
+	Spent   int    // calls within the last Window
+	Limit   int
+	Window  time.Duration
+}
+
+// Quotas returns the budgets of the configured accounts, and WeCom's of faulty calls, sorted by account and word.
+// Those of customers are not among them.
+func (e *Engine) Quotas() []Quota {
+	catalog := *e.catalog.Load()
+	budgets := map[string]budget{}
+	wecom := false
+	for name := range catalog.Names() {
+		spec, err := catalog.Lookup(name)
+		if err != nil {
+			continue
+		}
+		p := spec.Kind.policy()
+		wecom = wecom || p.wecom
+		for _, b := range slices.Concat(p.budgets, p.forced) {
+			budgets[b.key(&spec)] = b
+		}
+	}
+	if b := e.wecom.faults; wecom {
+		budgets[b.key(nil)] = *b
+	}
+	now := e.clock.Now()
+	var all []Quota
+	for _, key := range slices.Sorted(maps.Keys(budgets)) {
+		b := budgets[key]
+		account, _, _ := strings.Cut(key, "#")
+		all = append(all, Quota{Account: account, Word: b.word, Spent: e.ledger.total(key, now), Limit: b.limit, Window: b.window})
+	}
+	return all
+}
+
+// total returns how many calls of the last window are counted under key.
+func (l *ledger) total(key string, now clock.Instant) (n int) {
+	for _, s := range l.get(key).live(now).slices {
+		n += s.calls
+	}
+	return n
+}

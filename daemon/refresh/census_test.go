@@ -1,0 +1,167 @@
+package refresh
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"tokend/daemon/record"
+	"tokend/daemon/store/memstore"
+	"tokend/fetchers"
+	"tokend/fetchers/secret"
+)
+
+// TestOverviewIsOfTheConfiguration holds that the overview has every configured name and no customer's, says
+// what STATUS would, and that looking makes nothing: no entry, and nobody who has asked.
+func TestOverviewIsOfTheConfiguration(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := newPlatform("wxa", "wxb")
+		c := p.catalog()
+		wrong := &upstream{answer: func(context.Context, fetchers.Ask, int) (fetchers.Token, error) {
+			return fetchers.Token{}, refusal(40125, fetchers.Misconfigured)
+		}}
+		c[app] = Spec{Name: app, Kind: StableToken, Account: app, Fetcher: fresh(2 * time.Hour)}
+		c[app2] = Spec{Name: app2, Kind: StableToken, Account: app2, Fetcher: wrong}
+		r := start(t, Config{Catalog: c})
+		r.mustGet(app)
+		_, err := r.get(app2)
+		mustReason(t, err, Refused)
+		entries := r.index.len()
+
+		var names []string
+		for _, s := range r.Overview() {
+			names = append(names, s.Name)
+			if s.Peg != nil {
+				t.Errorf("%s: its peg is handed out", s.Name)
+			}
+			want, err := r.Status(s.Name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want.Peg = nil
+			if s != want {
+				t.Errorf("%s:\ngot  %+v\nwant %+v", s.Name, s, want)
+			}
+		}
+		want := []string{app, app2, component, verify, preAuth}
+		slices.Sort(want)
+		if !slices.Equal(names, want) {
+			t.Errorf("names:\ngot  %q\nwant %q", names, want)
+		}
+		if n := r.index.len(); n != entries {
+			t.Errorf("entries after a look: got %d, want %d", n, entries)
+		}
+	})
+}
+
+// TestCensusCountsCustomers holds that any number of customers is a line for each platform and kind.
+func TestCensusCountsCustomers(t *testing.T) {
+	const n = 100_000
+	now := time.Now()
+	moment := func(after time.Duration) record.Moment { return record.Moment{Wall: now.Add(after), Since: after} }
+	var d memstore.Store
+	children := make([]string, n)
+	for i := range children {
+		children[i] = fmt.Sprintf("wx%05d", i)
+		g := record.Grant{Name: customer(children[i], "refresh_token")}
+		g.Value, g.At, g.Source = "refresh", now, fromPut
+		c := record.Credential{Name: customer(children[i], "access_token"), Value: "token",
+			Issued: moment(0), Seen: moment(0), End: moment(2 * time.Hour), Life: 2 * time.Hour}
+		if err := d.Put(t.Context(), g.Encode(), c.Encode()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	e, err := New(Config{Store: &d, Catalog: newPlatform(children...).catalog()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := e.Census()
+	if len(got.Customers) != 1 || len(got.Holds) != 0 {
+		t.Fatalf("got %+v, want a single line", got)
+	}
+	want := Crowd{Platform: platform, Kind: AuthorizerToken.String()}
+	want.States[Fresh] = n
+	if got.Customers[0] != want {
+		t.Errorf("got  %+v\nwant %+v", got.Customers[0], want)
+	}
+}
+
+// TestCensusCountsHolds holds that a hold is counted by why it is, as long as it holds.
+func TestCensusCountsHolds(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := newPlatform("wxa", "wxb")
+		p.token.answers(func(context.Context, fetchers.Ask, int) (fetchers.Token, error) {
+			return fetchers.Token{}, refusal(61004, fetchers.AddressRefused)
+		})
+		r := start(t, Config{Catalog: p.catalog()})
+		r.mustPush("ticket", time.Time{})
+		for _, child := range p.children {
+			r.mustPut(customer(child, "refresh_token"), "refresh")
+			_, err := r.get(customer(child, "access_token"))
+			mustReason(t, err, Refused)
+		}
+		want := []Holds{{Kind: "authorizer_token", Reason: Refused, ErrCode: 61004, Reaction: fetchers.AddressRefused, N: 2}}
+		if got := r.Census().Holds; !slices.Equal(got, want) {
+			t.Errorf("got  %+v\nwant %+v", got, want)
+		}
+		p.token.answers(func(context.Context, fetchers.Ask, int) (fetchers.Token, error) { return token("ok", time.Hour), nil })
+		for _, child := range p.children {
+			if _, err := r.Refresh(t.Context(), customer(child, "access_token")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := r.Census().Holds; len(got) != 0 {
+			t.Errorf("after the mend: got %+v, want none", got)
+		}
+	})
+}
+
+// TestQuotasTellWhatIsSpent holds that a budget shows the calls of its window, and none when that is over.
+func TestQuotasTellWhatIsSpent(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		up := fresh(2 * time.Hour)
+		r := start(t, Config{Catalog: specs(Spec{Name: app, Kind: StableToken, Fetcher: up}, Spec{Name: tick, Kind: Ticket, Parent: app, Fetcher: fresh(2 * time.Hour)})})
+		r.mustGet(tick)
+		for range 2 {
+			if _, err := r.Refresh(t.Context(), app); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(30 * time.Second)
+		}
+		want := []Quota{{app, "force", 2, 20, 24 * time.Hour}, {tick, "ticket", 1, 80, time.Hour}}
+		if got := r.Quotas(); !slices.Equal(got, want) {
+			t.Errorf("got  %+v\nwant %+v", got, want)
+		}
+		time.Sleep(25 * time.Hour)
+		if got := r.Quotas()[0]; got.Spent != 0 {
+			t.Errorf("a day later: got %+v, want nothing spent", got)
+		}
+	})
+}
+
+// BenchmarkCensus is what a look at all there is costs, for each credential.
+func BenchmarkCensus(b *testing.B) {
+	for _, n := range []int{10_000, 100_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			e, err := New(Config{Store: newDisk(), Catalog: specs()})
+			if err != nil {
+				b.Fatal(err)
+			}
+			spec := Spec{Kind: AuthorizerToken}
+			for i := range n {
+				spec.Name = customer(fmt.Sprintf("wx%016x", i), "access_token")
+				en := e.newEntry(&spec)
+				en.current.Store(&credential{text: secret.Text("t"), end: never})
+				e.index.add(en)
+			}
+			for b.Loop() {
+				if c := e.Census(); c.Customers[0].States[Fresh] != n {
+					b.Fatal(c)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/credential")
+		})
+	}
+}
