@@ -81,7 +81,7 @@ func (c *conn) serve(ctx context.Context, next action) error {
 			return c.flush()
 		case errors.Is(err, errLong):
 			c.borrow()
-			c.session.fail(err)
+			c.session.failNone(err)
 			next = refuse
 			continue
 		case err != nil, next == end, next == refuse:

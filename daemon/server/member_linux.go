@@ -31,7 +31,7 @@ type member struct {
 func (l *loop) attend(m *member) {
 	c := &m.conn
 	if !c.admitLong() {
-		c.session.fail(errLong)
+		c.session.failNone(errLong)
 		l.lendWith(m, refuse)
 		return
 	}

@@ -207,7 +207,7 @@ func (s *Server) judge(nc net.Conn, spares *spares) (seat, error) {
 	at := seat{peer: peer, user: u}
 	switch {
 	case !ok:
-		u.stats.failed(errTooMany.Code)
+		u.stats.failed(0, errTooMany.Code)
 		if left < ownFiles+operatorFiles {
 			return at, errSpent
 		}
@@ -223,7 +223,7 @@ func (s *Server) judge(nc net.Conn, spares *spares) (seat, error) {
 	}
 	if !ok {
 		s.users.leave(u)
-		u.stats.failed(errTooMany.Code)
+		u.stats.failed(0, errTooMany.Code)
 		return at, errSpent
 	}
 	s.open.Add(1)

@@ -147,7 +147,7 @@ func (s *session) step(in []byte) (n int, next action) {
 		}
 		if err != nil {
 			n, next = len(in), refuse
-			s.fail(err)
+			s.failNone(err)
 			break
 		}
 		if s.allowance <= 0 && !s.draw() {
@@ -223,8 +223,11 @@ func (s *session) answer(line []byte) action {
 	}
 	r := &s.request
 	if err := r.Parse(line); err != nil {
-		s.fail(err)
+		s.failNone(err)
 		return more
+	}
+	if r.Verb != protocol.VerbGet { // which get counts
+		s.user.stats.asked[r.Verb].Add(1)
 	}
 	switch r.Verb {
 	case protocol.VerbPing:
@@ -396,6 +399,12 @@ func denied(v protocol.Verb) *protocol.Error {
 		Message: v.String() + " is not granted to this user"}
 }
 
+// failNone answers err to what is no request.
+func (s *session) failNone(err error) {
+	s.request.Verb = 0
+	s.fail(err)
+}
+
 // fail answers err. A fault goes to the log, and the peer is told where to find it
 // there.
 func (s *session) fail(err error) {
@@ -405,6 +414,6 @@ func (s *session) fail(err error) {
 		s.server.log.Error("internal error", "request", id, "uid", s.peer.UID, "pid", s.peer.PID, "error", err)
 		e = &protocol.Error{Code: e.Code, RetryAfter: e.RetryAfter, Message: "internal error, see the log for request " + id}
 	}
-	s.user.stats.failed(e.Code)
+	s.user.stats.failed(s.request.Verb, e.Code)
 	s.out = protocol.AppendError(s.out, e)
 }

@@ -20,14 +20,25 @@ type stats struct {
 	slowed      atomic.Int64 // pauses between requests, since there were too many
 	unaudited   atomic.Int64 // audit lines left out, since there were too many
 
-	errors [16]atomic.Int64 // by the code's place in protocol.Codes; the last for others
+	signed atomic.Int64 // of hits, those that were a SIGN
+
+	// asked is how often each verb was asked for; of GET only what was not a hit, so that a hit is
+	// counted once.
+	asked [verbCount]atomic.Int64
+
+	// errors are by the verb that was asked for, 0 where there was none, and by the code's place in
+	// protocol.Codes, the last for others.
+	errors [verbCount][16]atomic.Int64
 }
+
+// verbCount is one more than there are verbs: no request has the zero verb.
+const verbCount = int(protocol.VerbQuit) + 1
 
 // tally is what one session has counted since it last told stats: plain numbers, so
 // that a batch of requests costs one atomic addition for each counter and not one for each
 // request.
 type tally struct {
-	reads, hits int64
+	reads, hits, signed int64
 }
 
 // add tells s, and empties t.
@@ -38,19 +49,32 @@ func (t *tally) add(s *stats) {
 	if t.hits != 0 {
 		s.hits.Add(t.hits)
 	}
+	if t.signed != 0 {
+		s.signed.Add(t.signed) // after the hits that they are of
+	}
 	*t = tally{}
 }
 
-func (s *stats) failed(code protocol.Code) {
+// failed counts an answer to verb; 0 stands for what is no request.
+func (s *stats) failed(verb protocol.Verb, code protocol.Code) {
 	i := slices.Index(protocol.Codes(), code)
-	if i < 0 || i >= len(s.errors) {
-		i = len(s.errors) - 1
+	if i < 0 || i >= len(s.errors[0]) {
+		i = len(s.errors[0]) - 1
 	}
-	s.errors[i].Add(1)
+	s.errors[verb][i].Add(1)
+}
+
+// failures returns how many answers had the code at place i.
+func (s *stats) failures(i int) (n int64) {
+	for verb := range s.errors {
+		n += s.errors[verb][i].Load()
+	}
+	return n
 }
 
 // merge adds what other counts.
 func (s *stats) merge(other *stats) {
+	s.signed.Add(other.signed.Load()) // before the hits that they are of
 	for _, pair := range [...][2]*atomic.Int64{
 		{&s.connections, &other.connections},
 		{&s.turnedAway, &other.turnedAway},
@@ -63,8 +87,13 @@ func (s *stats) merge(other *stats) {
 	} {
 		pair[0].Add(pair[1].Load())
 	}
-	for i := range s.errors {
-		s.errors[i].Add(other.errors[i].Load())
+	for verb := range s.asked {
+		for i := range s.errors[verb] { // before the requests that they are of
+			if n := other.errors[verb][i].Load(); n > 0 {
+				s.errors[verb][i].Add(n)
+			}
+		}
+		s.asked[verb].Add(other.asked[verb].Load())
 	}
 }
 
@@ -87,7 +116,7 @@ func (s *stats) list() []refresh.Stat {
 	occurred("slowed", s.slowed.Load())
 	occurred("unaudited", s.unaudited.Load())
 	for i, code := range protocol.Codes() {
-		occurred("errors:"+string(code), s.errors[i].Load())
+		occurred("errors:"+string(code), s.failures(i))
 	}
 	return all
 }

@@ -16,11 +16,12 @@ import (
 
 // get is the way that nearly every request goes: no allocation, no job.
 func (s *session) get(name []byte) action {
+	if granted, _ := s.rights.may(protocol.VerbGet, name); granted && s.giveHeld(name) {
+		return more
+	}
+	s.user.stats.asked[protocol.VerbGet].Add(1)
 	if next, ok := s.allowed(protocol.VerbGet, name); !ok {
 		return next
-	}
-	if s.giveHeld(name) {
-		return more
 	}
 	s.tally.reads++
 	s.user.stats.waits.Add(1)
@@ -135,6 +136,7 @@ func (s *session) sign(name, url []byte) action {
 	s.tally.reads++
 	if v, ok := s.cached(name); ok {
 		s.tally.hits++
+		s.tally.signed++
 		s.count(v)
 		answer(v)
 		return more

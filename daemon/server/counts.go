@@ -1,0 +1,85 @@
+package server
+
+import (
+	"slices"
+
+	"tokend/protocol"
+)
+
+// Counts is what the server has done since it was made, for all users together, and what it holds
+// now. All but Open only grow.
+type Counts struct {
+	Open        int64 // connections now
+	Connections int64 // accepted, those turned away among them
+	TurnedAway  int64
+	Reads       int64 // GET and SIGN that were granted
+	Hits        int64 // of these, answered from memory
+	Waits       int64 // of these, those that had to wait
+	Slowed      int64 // pauses because a user asked too much
+	Unaudited   int64 // audit lines left out
+
+	Requests []Requests // one for each verb
+	Errors   []Errors   // those that there were
+}
+
+// Requests is how often a verb was asked for.
+type Requests struct {
+	Verb string
+	N    int64
+}
+
+// Errors is how often a request was answered with a code.
+type Errors struct {
+	Verb string // "" for what was no request: a line that was none, a connection turned away
+	Code string
+	N    int64
+}
+
+// Counts returns what has been counted. It takes some microseconds for each user of the host.
+func (s *Server) Counts() Counts {
+	all := s.users.total()
+	c := Counts{
+		Open:        s.open.Load(),
+		Connections: all.connections.Load(),
+		TurnedAway:  all.turnedAway.Load(),
+		Reads:       all.reads.Load(),
+		Hits:        all.hits.Load(),
+		Waits:       all.waits.Load(),
+		Slowed:      all.slowed.Load(),
+		Unaudited:   all.unaudited.Load(),
+	}
+	for _, verb := range protocol.Verbs() {
+		n := all.asked[verb].Load()
+		if verb == protocol.VerbGet {
+			n += all.hits.Load() - all.signed.Load()
+		}
+		c.Requests = append(c.Requests, Requests{verb.String(), n})
+	}
+	codes := protocol.Codes()
+	for verb := range all.errors {
+		for i := range all.errors[verb] {
+			n := all.errors[verb][i].Load()
+			if n == 0 {
+				continue
+			}
+			e := Errors{Code: string(protocol.Internal), N: n}
+			if i < len(codes) {
+				e.Code = string(codes[i])
+			}
+			if verb > 0 {
+				e.Verb = protocol.Verb(verb).String()
+			}
+			c.Errors = append(c.Errors, e)
+		}
+	}
+	return c
+}
+
+// MayOversee reports whether peer may learn over the socket how everything stands: whether LIST, STATUS and
+// STATS are granted to it on every name. What else shows the same asks here.
+func (s *Server) MayOversee(peer Peer) bool {
+	r := s.access.Load().rightsOf(peer)
+	return !slices.ContainsFunc(overseeing, func(v protocol.Verb) bool { return !r.everywhere.has(v) })
+}
+
+var overseeing = []protocol.Verb{protocol.VerbList, protocol.VerbStatus, protocol.VerbStats}
