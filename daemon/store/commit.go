@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/dgraph-io/badger/v4"
 
@@ -15,9 +16,11 @@ func (s *Store) commit(g *group) {
 	err := s.drain()
 	s.sequence++
 	journaled, refusal := s.append(g, s.sequence)
+	began := time.Now()
 	if err == nil {
 		err = s.write(g, s.sequence)
 	}
+	s.counts.committed(g, time.Since(began), err)
 	if refusal != nil {
 		s.lag(refusal) // not before: the journal is written anew from what the database has
 	}
@@ -56,8 +59,10 @@ func (s *Store) append(g *group, number uint64) (journaled bool, refusal error) 
 		err = s.journal.Append(entries...)
 	}
 	if err != nil {
+		s.counts.journalFailed.Add(1)
 		return false, err
 	}
+	s.counts.journaled.Add(1)
 	if s.overgrown() {
 		select {
 		case s.grown <- struct{}{}:
@@ -139,6 +144,7 @@ func (s *Store) drain() error {
 	if err := s.settled(s.drainPending(s.sequence), s.sequence); err != nil {
 		return err
 	}
+	s.counts.refused.Store(false)
 	s.log.Info("the database has taken what was in the journal only", "records", n)
 	return nil
 }

@@ -90,6 +90,7 @@ type Store struct {
 	reserve atomic.Uint64 // bytes that must be free for a commit
 	applied atomic.Uint64 // number of the last commit that the database has, and all before it
 	lagging atomic.Bool   // the database has taken what the journal has refused
+	counts  counts
 
 	sequence uint64 // the committer's: number of the last commit that was tried
 }

@@ -1,0 +1,29 @@
+package store
+
+import (
+	"testing"
+
+	"tokend/daemon/record"
+)
+
+// TestStatsTellOfARefusingDisk holds that commits and failures are counted, and that a disk that refuses shows
+// as long as it does.
+func TestStatsTellOfARefusingDisk(t *testing.T) {
+	s := newTestStore(t, Config{})
+	mustPut(t, s, rec("a", "1"))
+	mustPut(t, s, grant("g", "1"), rec("a", "2"))
+	if got := s.Stats(); got.Commits != 2 || got.Puts != 2 || got.Failed != 0 || got.Journaled != 1 || got.Refusing || got.Took <= 0 {
+		t.Errorf("on a disk that works: got %+v", got)
+	}
+	s.fillDisk(t, func() {
+		_ = s.Put(t.Context(), rec("a", "3"))
+		if got := s.Stats(); got.Failed != 1 || !got.Refusing || got.Pending != 0 {
+			t.Errorf("on a full disk: got %+v", got)
+		}
+		mustPut(t, s, record.Record{Table: record.Grants, Key: "g", Value: []byte("2")})
+		if got := s.Stats(); got.Journaled != 2 || !got.Refusing || got.Pending != 1 {
+			t.Errorf("with a grant in the journal only: got %+v", got)
+		}
+	})
+	eventually(t, "the database takes it", func() bool { got := s.Stats(); return !got.Refusing && got.Pending == 0 })
+}
