@@ -11,6 +11,10 @@ require (
 	github.com/hashicorp/go-hclog v1.6.3
 	// TOML with strict keys and positions, so that every mistake has its line: daemon/config.
 	github.com/pelletier/go-toml/v2 v2.4.3
+	// /metrics: names and labels checked, the text format, what the runtime and the process show: daemon/metrics.
+	// Without its promhttp, which would bring compression with it. common is its encoder.
+	github.com/prometheus/client_golang v1.25.0
+	github.com/prometheus/common v0.72.0
 	// The command line: flags anywhere, completion, suggestions: cmd/tokend.
 	github.com/spf13/cobra v1.10.2
 	// errgroup: goroutines that live and end together: daemon/.
@@ -30,6 +34,7 @@ require (
 require google.golang.org/protobuf v1.36.12 // indirect
 
 require (
+	github.com/beorn7/perks v1.0.1 // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
 	github.com/dgraph-io/ristretto/v2 v2.2.0 // indirect
 	github.com/dustin/go-humanize v1.0.1 // indirect
@@ -38,9 +43,13 @@ require (
 	github.com/go-logr/stdr v1.2.2 // indirect
 	github.com/google/flatbuffers v25.2.10+incompatible // indirect
 	github.com/inconshreveable/mousetrap v1.1.0 // indirect
-	github.com/klauspost/compress v1.18.0 // indirect
+	github.com/klauspost/compress v1.20.1 // indirect
+	github.com/kylelemons/godebug v1.1.0 // indirect
 	github.com/mattn/go-colorable v0.1.12 // indirect
 	github.com/mattn/go-isatty v0.0.14 // indirect
+	github.com/munnerz/goautoneg v0.0.0-20191010083416-a7dc8b61c822 // indirect
+	github.com/prometheus/client_model v0.6.3 // indirect
+	github.com/prometheus/procfs v0.22.0 // indirect
 	github.com/spf13/pflag v1.0.9 // indirect
 	go.opentelemetry.io/auto/sdk v1.2.1 // indirect
 	go.opentelemetry.io/otel v1.41.0 // indirect

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -60,8 +61,11 @@ type Daemon struct {
 	server    *server.Server
 	inbox     *inbox.Inbox
 	listeners []net.Listener
-	http      net.Listener // nil: no callbacks over HTTP
+	http      net.Listener // nil: no HTTP
+	web       *web.Server  // nil with http
 	calls     *calls
+	began     time.Time
+	loaded    atomic.Int64 // when file was read, in Unix nanoseconds
 
 	reload sync.Mutex // serialises Reload; guards file and upstream
 	file   *config.Config
@@ -76,7 +80,8 @@ func New(cfg Config) (*Daemon, error) {
 	if log == nil {
 		log = hclog.NewNullLogger()
 	}
-	d := &Daemon{cfg: cfg, log: log, file: cfg.File, calls: newCalls()}
+	d := &Daemon{cfg: cfg, log: log, file: cfg.File, calls: newCalls(), began: time.Now()}
+	d.loaded.Store(d.began.UnixNano())
 	if err := d.open(); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
@@ -153,6 +158,9 @@ func (d *Daemon) open() (err error) {
 		Version: d.cfg.Version,
 		Rules:   rules(file.Access),
 	})
+	if d.http != nil {
+		d.web = d.newWeb()
+	}
 	return nil
 }
 
@@ -182,8 +190,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 		sockets.Go(func() error { return d.server.Serve(socketsCtx, ln) })
 	}
 	if d.http != nil {
-		callbacks := web.New(web.Config{Inbox: d.inbox, Logger: d.log.Named("web")})
-		sockets.Go(func() error { return callbacks.Serve(socketsCtx, d.http) })
+		sockets.Go(func() error { return d.web.Serve(socketsCtx, d.http) })
 	}
 	if d.cfg.Stopping != nil {
 		sockets.Go(func() error {

@@ -1,5 +1,5 @@
 // Package daemon is what runs: it puts the rooms together (configuration,
-// store, engine, socket), says in what order they start and stop, and who waits for
+// store, engine, socket, HTTP), says in what order they start and stop, and who waits for
 // whom. It decides nothing about credentials, and parses nothing.
 //
 // # Goroutines
@@ -9,6 +9,12 @@
 //	web           Run         Run            the HTTP listener, if configured; see package web
 //	engine        Run         Run            the schedule, its workers, every fetch; see package refresh
 //	committer     New         Run or Close   the store's writes; see package store
+//
+// # Pages
+//
+// Where HTTP is configured, /metrics and the status page show a survey of all rooms, made when somebody looks (pages.go) and for
+// whoever could learn the same over the socket (oversee.go). Nothing is counted for them that is not counted without them, and
+// with HTTP off nothing of them is made.
 //
 // # Starting and stopping
 //

@@ -26,17 +26,20 @@ var (
 	// rooms may import of this module what is named here, and any library. Every package that is not
 	// in standardOnly is one of them, but for the programs, which put together what they like.
 	rooms = map[string][]string{
-		"tokend/daemon": {"tokend/daemon/boot", "tokend/daemon/config", "tokend/daemon/footprint", "tokend/daemon/inbox", "tokend/daemon/refresh", "tokend/daemon/server", "tokend/daemon/store",
-			"tokend/daemon/web", "tokend/fetchers", "tokend/fetchers/secret"},
+		"tokend/daemon": {"tokend/daemon/boot", "tokend/daemon/config", "tokend/daemon/footprint", "tokend/daemon/inbox", "tokend/daemon/metrics", "tokend/daemon/page", "tokend/daemon/refresh",
+			"tokend/daemon/server", "tokend/daemon/store", "tokend/daemon/survey", "tokend/daemon/web", "tokend/fetchers", "tokend/fetchers/secret"},
 		"tokend/daemon/boot":           nil,
 		"tokend/daemon/config":         {"tokend/fetchers/secret"},
 		"tokend/daemon/footprint":      nil,
 		"tokend/daemon/inbox":          {"tokend/daemon/refresh", "tokend/fetchers", "tokend/fetchers/secret"},
+		"tokend/daemon/metrics":        {"tokend/daemon/refresh", "tokend/daemon/survey"},
+		"tokend/daemon/page":           {"tokend/daemon/refresh", "tokend/daemon/survey", "tokend/fetchers"},
 		"tokend/daemon/refresh":        {"tokend/daemon/clock", "tokend/daemon/record", "tokend/fetchers", "tokend/fetchers/secret"},
 		"tokend/daemon/server":         {"tokend/daemon/refresh", "tokend/fetchers/secret", "tokend/protocol"},
 		"tokend/daemon/store":          {"tokend/daemon/record", "tokend/daemon/store/journal", "tokend/fetchers/secret"},
 		"tokend/daemon/store/journal":  nil,
 		"tokend/daemon/store/memstore": {"tokend/daemon/record"},
+		"tokend/daemon/survey":         {"tokend/daemon/refresh", "tokend/daemon/server", "tokend/daemon/store"},
 		"tokend/daemon/web":            {"tokend/daemon/refresh"},
 	}
 
@@ -47,11 +50,14 @@ var (
 	forbidden = []struct{ imported, by string }{
 		{"github.com/dgraph-io/...", "tokend/daemon/store"},
 		{"github.com/pelletier/go-toml/...", "tokend/daemon/config"},
+		{"github.com/prometheus/...", "tokend/daemon/metrics"},
 		{"github.com/spf13/...", "tokend/cmd/..."},
 		{"github.com/coreos/go-systemd/...", "tokend/cmd/..."},
 		{"tokend/cmd/...", "tokend/cmd/..."},
 		{"tokend/daemon", "tokend/cmd/..."},
 		{"tokend/daemon/web", "tokend/daemon"},
+		{"tokend/daemon/metrics", "tokend/daemon"},
+		{"tokend/daemon/page", "tokend/daemon"},
 		{"tokend/daemon/store/memstore", "tokend/daemon/store"}, // and tests
 		{"tokend/fetchers/wechattest", "tokend/cmd/..."},        // and tests
 	}

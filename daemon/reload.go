@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"tokend/daemon/config"
 )
@@ -34,7 +35,11 @@ func (d *Daemon) Reload(file *config.Config) error {
 		d.log.Error("a configured grant could not be written: reload again when the disk takes it", "error", err)
 	}
 	d.server.SetRules(rules(file.Access))
+	if d.web != nil {
+		d.web.SetMonitors(file.HTTP.Monitors)
+	}
 	d.file = file
+	d.loaded.Store(time.Now().UnixNano())
 	d.log.Info("configuration reloaded", "accounts", accounts(file))
 	return nil
 }

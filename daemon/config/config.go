@@ -2,6 +2,7 @@ package config
 
 import (
 	"io/fs"
+	"net/netip"
 	"time"
 
 	"tokend/fetchers/secret"
@@ -44,7 +45,10 @@ type Config struct {
 // HTTP is the optional listener for callbacks, metrics and the status page.
 type HTTP struct {
 	Listen string // host:port
-	Line   int
+
+	// Monitors are from where metrics and the status page may be seen besides this host.
+	Monitors []netip.Prefix
+	Line     int
 }
 
 // Upstream is where WeChat is.

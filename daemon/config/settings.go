@@ -72,7 +72,26 @@ func (t *table) http() *HTTP {
 	if _, e := strconv.ParseUint(port, 10, 16); err != nil || e != nil {
 		h.problemf("listen", "%q must be an address and a port, such as \"127.0.0.1:8711\"", clip(listen))
 	}
-	return &HTTP{Listen: listen, Line: h.line}
+	return &HTTP{Listen: listen, Monitors: h.networks("monitors"), Line: h.line}
+}
+
+// networks returns an optional array of addresses and networks.
+func (t *table) networks(key string) []netip.Prefix {
+	texts, lines := t.texts(key, false)
+	var all []netip.Prefix
+	for i, text := range texts {
+		p, err := netip.ParsePrefix(text)
+		if a, e := netip.ParseAddr(text); e == nil {
+			a = a.Unmap().WithZone("")
+			p, err = netip.PrefixFrom(a, a.BitLen()), nil
+		}
+		if err != nil {
+			t.reportf(lines[i], "%s%s: %q must be an address or a network, such as \"192.0.2.7\" or \"192.0.2.0/24\"", t.title, key, clip(text))
+			continue
+		}
+		all = append(all, p.Masked())
+	}
+	return all
 }
 
 func (t *table) upstream() Upstream {

@@ -13,23 +13,23 @@ import (
 const maxAttempts = 64
 
 var (
-	errLate  = errors.New("not kept in time")
+	errLate  = errors.New("not done in time")
 	errFault = errors.New("a fault of tokend's")
 )
 
-// attempt runs f and returns its error, or errLate after the answer timeout. f goes on then,
-// and Serve waits for it.
-func (s *Server) attempt(f func() error) error {
+// attempt runs f in one of places and returns its error, or errLate after the answer timeout. f goes on then,
+// keeps its place, and Serve waits for it.
+func (s *Server) attempt(places chan struct{}, f func() error) error {
 	t := time.NewTimer(s.cfg.answerTimeout())
 	defer t.Stop()
 	select {
-	case s.attempts <- struct{}{}:
+	case places <- struct{}{}:
 	case <-t.C:
 		return errLate
 	}
 	result := make(chan error, 1)
 	s.work.Go(func() {
-		defer func() { <-s.attempts }()
+		defer func() { <-places }()
 		result <- s.guard(f)
 	})
 	select {
@@ -53,7 +53,7 @@ func (s *Server) guard(f func() error) (err error) {
 		if e, ok := fault.(runtime.Error); ok {
 			what = e.Error()
 		}
-		s.log.Error("a callback failed by a fault of tokend's", "panic", what, "stack", string(debug.Stack()))
+		s.log.Error("a request failed by a fault of tokend's", "panic", what, "stack", string(debug.Stack()))
 		err = errFault
 	}()
 	return f()

@@ -40,7 +40,7 @@ func (s *Server) push(w http.ResponseWriter, r *http.Request, owner string) {
 	}
 	defer release()
 	connOf(r.Context()).keep()
-	err = s.attempt(func() error {
+	err = s.attempt(s.attempts, func() error {
 		return s.cfg.Inbox.Envelope(r.Context(), owner, q.Get("msg_signature"), q.Get("timestamp"), q.Get("nonce"), body)
 	})
 	if err != nil {

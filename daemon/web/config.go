@@ -30,6 +30,14 @@ type Inbox interface {
 type Config struct {
 	Inbox Inbox
 
+	// Pages are what is to be seen of the daemon, by path. They are shown to whom Sees and the monitors allow
+	// it; see [Server.SetMonitors].
+	Pages map[string]Page
+
+	// Sees reports whether the user of this host with that uid may see the pages; nil stands for every user. It may be
+	// called concurrently.
+	Sees func(uid uint32) bool
+
 	// Logger is where refusals and faults are reported; nil for nowhere. Nothing that was
 	// pushed ever reaches it.
 	Logger hclog.Logger

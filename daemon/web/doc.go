@@ -1,7 +1,8 @@
 // Package web is the optional HTTP listener: the addresses that WeChat and WeCom push to,
-// and /healthz. It knows paths, methods, statuses and how much a stranger may take of this
+// /healthz, and pages that say how the daemon stands. It knows paths, methods, statuses, who may see a
+// page and how much a stranger may take of this
 // host; it knows no cryptography, no event, no storage and no schedule: whatever is pushed is
-// handed to an [Inbox], whose error decides the status.
+// handed to an [Inbox], whose error decides the status. Of a [Page] it knows no more than who may see it.
 //
 // # What is answered
 //
@@ -9,6 +10,7 @@
 //	POST /callback/open_work/<suite_id>              a push
 //	GET  /callback/open_work/<suite_id>              WeCom verifies the address
 //	GET  /healthz                                    200 and "ok"
+//	GET  a page                                      that page, to whom it may be shown
 //
 // A push that has been kept is answered 200 and exactly success; one whose address is
 // verified gets the bare text that it asked for. Everything else is a refusal, whose text never
@@ -22,6 +24,20 @@
 // 503 then, even if what is behind it does not end: a disk can hold a write for longer than
 // any context lasts. What it left behind goes on, holds one of a bounded number of places, and
 // is waited for when the server stops.
+//
+// # Who sees a page
+//
+// Callbacks must be open to everybody, and a web server in front of the listener may pass on more than it was meant to.
+// Nothing in a page is secret, but it names accounts and tells of their troubles, which is not for strangers, nor for
+// users of this host who could not learn it over the socket. So a page is shown
+//
+//   - over a connection from this host's loopback, of a user whom [Config].Sees allows it. Whose connection it is stands in the
+//     kernel's table of connections, which is read once for each connection;
+//   - to the addresses that are configured for it (see [Monitors]);
+//   - and to neither if the request shows that it was passed on (gate.go has the signs), or names a host that is no address.
+//
+// Everybody else is answered 403, and the log says why, and what to do. A page that is not made within AnswerTimeout
+// is answered 503. Two are made at once.
 //
 // # Strangers
 //
@@ -42,5 +58,5 @@
 //	accept loop  Serve        Serve (runs in it) the listener
 //	stopper      Serve        Serve              the end of the connections
 //	connection   net/http     Serve              one connection and its requests
-//	attempt      a handler    that handler for AnswerTimeout, then Serve   one call of the inbox
+//	attempt      a handler    that handler for AnswerTimeout, then Serve   one call of the inbox, or one page
 package web

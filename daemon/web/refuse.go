@@ -60,8 +60,13 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, owner string, no
 
 // write answers with a short text.
 func write(w http.ResponseWriter, status int, text []byte) {
+	writeAs(w, status, "text/plain; charset=utf-8", text)
+}
+
+// writeAs answers with text of a type.
+func writeAs(w http.ResponseWriter, status int, contentType string, text []byte) {
 	h := w.Header()
-	h.Set("Content-Type", "text/plain; charset=utf-8")
+	h.Set("Content-Type", contentType)
 	h.Set("Content-Length", strconv.Itoa(len(text)))
 	w.WriteHeader(status)
 	_, _ = w.Write(text) // the peer is gone if this fails, and the next request says so

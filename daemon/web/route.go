@@ -20,6 +20,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.callback(w, r, owner)
 	case r.URL.Path == "/healthz":
 		s.health(w, r)
+	case s.cfg.Pages[r.URL.Path] != nil:
+		s.page(w, r, s.cfg.Pages[r.URL.Path])
 	default:
 		s.refuse(w, r, "", refusal{status: http.StatusNotFound})
 	}

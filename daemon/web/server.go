@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -22,8 +23,10 @@ type Server struct {
 	log hclog.Logger
 
 	refusals refusals
-	large    chan struct{}  // a place for each large body that is held
-	attempts chan struct{}  // a place for each call of the inbox that is under way
+	large    chan struct{} // a place for each large body that is held
+	attempts chan struct{} // a place for each call of the inbox that is under way
+	views    chan struct{} // a place for each page that is being made
+	monitors atomic.Pointer[Monitors]
 	work     sync.WaitGroup // those calls
 }
 
@@ -34,8 +37,13 @@ func New(cfg Config) *Server {
 		log:      cfg.logger(),
 		large:    make(chan struct{}, maxLarge),
 		attempts: make(chan struct{}, maxAttempts),
+		views:    make(chan struct{}, maxViews),
 	}
 }
+
+// SetMonitors says from where the pages may be seen besides this host; nil for nowhere. m is the server's from
+// then on.
+func (s *Server) SetMonitors(m Monitors) { s.monitors.Store(&m) }
 
 // Serve answers requests on the connections of ln until ctx ends, and returns nil then; it
 // closes ln. Requests under way are answered, within the grace period. It returns an error

@@ -1,0 +1,52 @@
+package metrics
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/common/expfmt"
+
+	"tokend/daemon/survey"
+)
+
+// Metrics is what can be scraped of a daemon. Make one with [New]; its methods may be called concurrently.
+type Metrics struct {
+	look    func() survey.Survey
+	process *prometheus.Registry
+}
+
+// New returns the metrics of the daemon that look looks at, once for each scrape, and of the process that this is
+// part of.
+func New(look func() survey.Survey) *Metrics {
+	m := &Metrics{look: look, process: prometheus.NewRegistry()}
+	m.process.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+// gatherer looks at the daemon, here and not where the library gathers: that is a goroutine of its own, in which a fault
+// would end the process.
+func (m *Metrics) gatherer() prometheus.Gatherer {
+	r := prometheus.NewRegistry()
+	r.MustRegister(collector{m.look()})
+	return prometheus.Gatherers{r, m.process}
+}
+
+// Scrape returns all metrics as text, and what its format is called. Its error is a fault: of the metrics that are left,
+// none is returned, so that who scrapes sees it.
+func (m *Metrics) Scrape() (contentType string, body []byte, err error) {
+	families, err := m.gatherer().Gather()
+	if err != nil {
+		return "", nil, fmt.Errorf("gather metrics: %w", err)
+	}
+	format := expfmt.NewFormat(expfmt.TypeTextPlain)
+	var b bytes.Buffer
+	encoder := expfmt.NewEncoder(&b, format)
+	for _, family := range families {
+		if err := encoder.Encode(family); err != nil {
+			return "", nil, fmt.Errorf("encode metrics: %w", err)
+		}
+	}
+	return string(format), b.Bytes(), nil
+}

@@ -1,0 +1,217 @@
+package metrics
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"regexp"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"tokend/daemon/refresh"
+	"tokend/daemon/server"
+	"tokend/daemon/store"
+	"tokend/daemon/survey"
+	"tokend/fetchers"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// at is when the daemon of the tests is looked at.
+var at = time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
+
+// example is a daemon with one of everything.
+func example() survey.Survey {
+	return survey.Survey{
+		Version: "1.2.3",
+		At:      at, Began: at.Add(-time.Hour), Loaded: at.Add(-time.Minute),
+		Credentials: []refresh.Status{
+			{
+				Listing: refresh.Listing{Name: "official_account/wx0123/access_token", State: refresh.Fresh, TTL: time.Hour}, Kind: "stable_token",
+				FetchedAt: at.Add(-time.Hour), ExpiresAt: at.Add(time.Hour), NextRefresh: at.Add(55 * time.Minute),
+				Fingerprint: "0123456789ab", Durable: true,
+			},
+			{Listing: refresh.Listing{Name: "official_account/wx0123/jsapi_ticket", State: refresh.Idle}, Kind: "ticket", Durable: true},
+			{
+				Listing: refresh.Listing{Name: "work/ww0123/1000002/access_token", State: refresh.Held}, Kind: "corp_token", Durable: true,
+				LastError: "errcode=60020 not allow to access from your ip, from ip: 203.0.113.9", ErrCode: 60020, Address: "203.0.113.9",
+				Failures: 3, Held: true, HoldUntil: at.Add(time.Minute), ErrorAt: at.Add(-time.Minute), NextRefresh: at.Add(time.Minute),
+			},
+			{
+				Listing: refresh.Listing{Name: "work/ww0123/1000003/access_token", State: refresh.Stale, TTL: time.Minute}, Kind: "corp_token",
+				FetchedAt: at.Add(-2 * time.Hour), ExpiresAt: at.Add(time.Minute), LastError: "no answer", Failures: 1,
+			},
+		},
+		Census: refresh.Census{
+			Customers: []refresh.Crowd{{Platform: "open_platform/wxcomponent", Kind: "authorizer_token", States: [refresh.StateCount]int{0, 90_000, 5, 9_900, 0, 95}}},
+			Holds:     []refresh.Holds{{Kind: "authorizer_token", Reason: refresh.Refused, ErrCode: 61004, Reaction: fetchers.AddressRefused, N: 95}, {Kind: "corp_token", Reason: refresh.Unreachable, N: 1}},
+		},
+		Quotas: []refresh.Quota{
+			{Word: "erroneous calls", Spent: 7, Limit: 1500, Window: time.Hour},
+			{Account: "official_account/wx0123", Word: "force", Spent: 2, Limit: 20, Window: 24 * time.Hour},
+		},
+		Refreshes: refresh.Refreshes{OK: 30, Same: 4, Failed: 2},
+		Endpoints: []survey.Endpoint{{
+			Path: "/cgi-bin/gettoken", OK: 30, Refused: 5, Unreachable: 2, Took: 12500 * time.Millisecond,
+			Codes:   []survey.Code{{ErrCode: 0, N: 1}, {ErrCode: 60020, N: 4}},
+			Buckets: [len(survey.Buckets)]int64{1, 2, 3, 20, 4, 3, 1, 1, 1, 0},
+		}},
+		Pushes: survey.Pushes{Kinds: []survey.Push{{Kind: "component_verify_ticket", N: 6}}, Failed: 1, Refused: 3},
+		Socket: server.Counts{
+			Open: 12, Connections: 120, TurnedAway: 1, Reads: 900, Hits: 890, Waits: 10, Slowed: 2, Unaudited: 3,
+			Requests: []server.Requests{{Verb: "PING", N: 4}, {Verb: "GET", N: 901}},
+			Errors:   []server.Errors{{Code: "BAD_REQUEST", N: 2}, {Verb: "GET", Code: "DENIED", N: 1}},
+		},
+		Store: store.Stats{Commits: 40, Puts: 55, Failed: 2, Took: 8 * time.Millisecond, Journaled: 3, JournalFailed: 1, Refusing: true, Pending: 2, Missing: 1},
+	}
+}
+
+// TestScrapeIsAsAgreed holds the names, labels and help of all metrics to a golden file: dashboards and alerts are
+// written against them.
+func TestScrapeIsAsAgreed(t *testing.T) {
+	contentType, body, err := New(example).Scrape()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "text/plain; version=0.0.4; charset=utf-8"; !strings.HasPrefix(contentType, want) {
+		t.Errorf("content type: got %q, want %q", contentType, want)
+	}
+	var own strings.Builder
+	for line := range strings.Lines(string(body)) {
+		if strings.Contains(line, "tokend_") {
+			own.WriteString(strings.ReplaceAll(line, runtime.Version(), "go1.26"))
+		}
+	}
+	const golden = "testdata/scrape.prom"
+	if *update {
+		if err := os.WriteFile(golden, []byte(own.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), own.String()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	for _, name := range []string{"go_goroutines", "go_memstats_heap_alloc_bytes", "process_resident_memory_bytes", "process_start_time_seconds"} {
+		if runtime.GOOS == "linux" && !strings.Contains(string(body), "\n"+name+" ") {
+			t.Errorf("there is no %s", name)
+		}
+	}
+}
+
+// TestLint holds the metrics to the conventions of Prometheus, and to what a strict registry checks.
+func TestLint(t *testing.T) {
+	r := prometheus.NewPedanticRegistry()
+	r.MustRegister(collector{example()})
+	problems, err := testutil.GatherAndLint(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+}
+
+// TestSeriesDoNotGrowWithCustomers holds that a million customers make as many series as one.
+func TestSeriesDoNotGrowWithCustomers(t *testing.T) {
+	count := func(customers int) int {
+		_, body, err := New(func() survey.Survey {
+			v := example()
+			v.Census.Customers[0].States[refresh.Fresh] = customers
+			v.Census.Holds[0].N = customers
+			return v
+		}).Scrape()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(regexp.MustCompile(`(?m)^tokend_`).FindAll(body, -1))
+	}
+	if one, million := count(1), count(1_000_000); one != million || one == 0 {
+		t.Errorf("series: %d of one customer, %d of a million", one, million)
+	}
+}
+
+// TestWhatCameFromElsewhereIsNoLabel holds that neither a fingerprint, nor what WeChat has said, nor an address is shown.
+func TestWhatCameFromElsewhereIsNoLabel(t *testing.T) {
+	_, body, err := New(example).Scrape()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{"0123456789ab", "not allow", "203.0.113.9", "no answer\""} {
+		if strings.Contains(string(body), text) {
+			t.Errorf("%q is shown", text)
+		}
+	}
+}
+
+// TestAFaultIsOfTheScrape holds that a fault while the daemon is looked at comes to whoever scrapes, who can
+// contain it, and not to a goroutine of the library's, where it would end the process; and that a label which
+// cannot be one is an error and no fault.
+func TestAFaultIsOfTheScrape(t *testing.T) {
+	m := New(func() survey.Survey { panic("a fault") })
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("the fault did not come here")
+			}
+		}()
+		_, _, _ = m.Scrape()
+	}()
+	m = New(func() survey.Survey {
+		v := example()
+		v.Pushes.Kinds[0].Kind = "\xff"
+		return v
+	})
+	if _, body, err := m.Scrape(); err == nil || body != nil {
+		t.Errorf("got %d bytes and error %v, want an error alone", len(body), err)
+	}
+}
+
+func BenchmarkScrape(b *testing.B) {
+	v := example()
+	for i := range 100 {
+		c := v.Credentials[0]
+		c.Name = fmt.Sprintf("official_account/wx%04d/access_token", i)
+		v.Credentials = append(v.Credentials, c)
+	}
+	m := New(func() survey.Survey { return v })
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, _, err := m.Scrape(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// TestWhatIsWrittenOfMetricsIsThere holds that every metric that a text or an example names is scraped.
+func TestWhatIsWrittenOfMetricsIsThere(t *testing.T) {
+	golden, err := os.ReadFile("testdata/scrape.prom")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := regexp.MustCompile(`\btokend_[a-z_]+`)
+	for _, file := range []string{"README.md", "README.zh-CN.md", "docs/tokend.rules.yml", "systemd/tokend.8"} {
+		text, err := os.ReadFile("../../" + file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		names := named.FindAllString(string(text), -1)
+		if len(names) == 0 {
+			t.Errorf("%s names none", file)
+		}
+		for _, name := range names {
+			if name != "tokend_" && !strings.Contains(string(golden), "# TYPE "+name+" ") {
+				t.Errorf("%s: there is no %s", file, name)
+			}
+		}
+	}
+}

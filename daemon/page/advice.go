@@ -1,0 +1,77 @@
+package page
+
+import (
+	"fmt"
+
+	"tokend/daemon/refresh"
+	"tokend/fetchers"
+)
+
+// advise returns what to do about a credential that is not as it should be; "" where there is nothing to say.
+func (w *words) advise(c *refresh.Status) string {
+	switch {
+	case c.State == refresh.Waiting:
+		return w.Advice.Ticket
+	case c.LastError == "":
+		return ""
+	case c.Derived:
+		return w.Advice.Parent
+	case c.Reaction == fetchers.AddressRefused && c.Address != "":
+		return fmt.Sprintf(w.Advice.Address, c.Address, c.Name)
+	}
+	return w.remedy(c.Reason, c.Reaction, c.Name)
+}
+
+// react returns what to do about what WeChat has answered for name.
+func (w *words) react(r fetchers.Reaction, name string) string {
+	a := &w.Advice
+	switch r {
+	case fetchers.Retry:
+		return a.Busy
+	case fetchers.ParentDead:
+		return a.Parent
+	case fetchers.NewTicket:
+		return a.Ticket
+	case fetchers.Reauthorize, fetchers.GrantRefused:
+		return a.Grant
+	case fetchers.AddressRefused:
+		return fmt.Sprintf(a.AddressUnknown, name)
+	case fetchers.QuotaDay:
+		return a.Day
+	case fetchers.QuotaMinute:
+		return a.Minute
+	case fetchers.Malformed:
+		return a.Defect
+	case fetchers.CodeRefused:
+		return a.Code
+	case fetchers.Misconfigured:
+		return fmt.Sprintf(a.Wrong, name)
+	}
+	return a.Network
+}
+
+// why says in a few words why credentials are held.
+func (w *words) why(h refresh.Holds) string {
+	text := h.Reason.String()
+	if h.ErrCode != 0 {
+		text = fmt.Sprintf("errcode %d", h.ErrCode)
+	}
+	return text
+}
+
+// remedy returns what to do where name is not asked for because of a reason, which WeChat's reaction tells apart.
+func (w *words) remedy(reason refresh.Reason, r fetchers.Reaction, name string) string {
+	switch {
+	case r != 0:
+		return w.react(r, name)
+	case reason == refresh.Limited:
+		return w.Advice.Self
+	case reason == refresh.NoTicket:
+		return w.Advice.Ticket
+	case reason == refresh.Reauth:
+		return w.Advice.Grant
+	case reason == refresh.Internal:
+		return w.Advice.Fault
+	}
+	return w.Advice.Network
+}

@@ -1,0 +1,271 @@
+package page
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/xml"
+	"fmt"
+	"io"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"tokend/daemon/refresh"
+	"tokend/daemon/server"
+	"tokend/daemon/survey"
+	"tokend/fetchers"
+)
+
+var at = time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
+
+// example is a daemon some of whose credentials need attention.
+func example() survey.Survey {
+	return survey.Survey{
+		Version: "1.2.3", At: at, Began: at.Add(-26 * time.Hour),
+		Credentials: []refresh.Status{
+			{
+				Listing: refresh.Listing{Name: "official_account/wx0123/access_token", State: refresh.Fresh, TTL: 118*time.Minute + 7*time.Second}, Kind: "stable_token",
+				FetchedAt: at.Add(-2 * time.Minute), ExpiresAt: at.Add(118 * time.Minute), NextRefresh: at.Add(113 * time.Minute), Fingerprint: "0123456789ab", Durable: true,
+			},
+			{Listing: refresh.Listing{Name: "open_platform/wxcomponent/component_verify_ticket", State: refresh.Waiting}, Kind: "component_verify_ticket", Durable: true},
+			{
+				Listing: refresh.Listing{Name: "work/ww0123/1000002/access_token", State: refresh.Held}, Kind: "corp_token", Durable: true,
+				LastError: "errcode=60020 <b>not</b> allowed, from ip: 203.0.113.9", ErrCode: 60020, Address: "203.0.113.9", Reason: refresh.Refused, Reaction: fetchers.AddressRefused,
+				Failures: 3, Held: true, HoldUntil: at.Add(4 * time.Minute), ErrorAt: at.Add(-time.Minute), NextRefresh: at.Add(4 * time.Minute),
+			},
+		},
+		Census: refresh.Census{
+			Customers: []refresh.Crowd{{Platform: "open_platform/wxcomponent", Kind: "authorizer_token", States: [refresh.StateCount]int{0, 1_234_567, 0, 8, 0, 9}}},
+			Holds:     []refresh.Holds{{Kind: "authorizer_token", Reason: refresh.Refused, ErrCode: 61003, Reaction: fetchers.Reauthorize, N: 9}},
+		},
+		Quotas:    []refresh.Quota{{Word: "erroneous calls", Spent: 7, Limit: 1500, Window: time.Hour}},
+		Endpoints: []survey.Endpoint{{Path: "/cgi-bin/gettoken", OK: 3, Refused: 1, Took: time.Second}},
+		Socket:    server.Counts{Reads: 98765, Hits: 98000, Errors: []server.Errors{{Verb: "GET", Code: "DENIED", N: 4}}},
+	}
+}
+
+func show(t *testing.T, look func() survey.Survey, lang, accept string) (language, body string) {
+	t.Helper()
+	language, b, err := New(look).Show(lang, accept)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return language, string(b)
+}
+
+// TestPageSaysHowAllStands holds that both languages say what needs attention and what to do about it, that
+// customers are counted, and that what came from elsewhere is text and no markup.
+func TestPageSaysHowAllStands(t *testing.T) {
+	both := []string{
+		"official_account", "wx0123", "0123456789ab", "work/ww0123/1000002/access_token", "203.0.113.9", "tokend refresh work/ww0123/1000002/access_token",
+		"&lt;b&gt;not&lt;/b&gt;", "1\u202f234\u202f567", "open_platform/wxcomponent", "errcode 61003", "7 / 1500", "/cgi-bin/gettoken", "250 ms", "98\u202f765", "/callback/",
+	}
+	for lang, own := range map[string][]string{
+		"en": {`lang="en"`, "Needs attention (2)", "1 h 58 min", "1 d 2 h", "asked again in 4 min", "The customer has to authorize again", "all of WeCom"},
+		"zh": {`lang="zh"`, "需要处理 (2)", "1 小时 58 分", "1 天 2 小时", "再次请求在 4 分", "需要客户重新授权", "企业微信全部"},
+	} {
+		language, body := show(t, example, lang, "")
+		if language != lang {
+			t.Errorf("language: got %q, want %q", language, lang)
+		}
+		for _, text := range slices.Concat(both[1:], own) {
+			if !strings.Contains(body, text) {
+				t.Errorf("%s: there is no %q", lang, text)
+			}
+		}
+		if strings.Contains(body, "<b>not") {
+			t.Errorf("%s: a message is markup", lang)
+		}
+		if strings.Contains(body, "no value") || strings.Contains(body, "ZgotmplZ") {
+			t.Errorf("%s: the template has a hole", lang)
+		}
+	}
+}
+
+// TestAllIsWell holds that a daemon without troubles says so.
+func TestAllIsWell(t *testing.T) {
+	well := func() survey.Survey {
+		v := example()
+		v.Credentials = v.Credentials[:1]
+		return v
+	}
+	if _, body := show(t, well, "en", ""); !strings.Contains(body, "All is well") || strings.Contains(body, "Needs attention") {
+		t.Error("a daemon in good order is said to need attention")
+	}
+	refusing := func() survey.Survey {
+		v := well()
+		v.Store.Refusing = true
+		return v
+	}
+	if _, body := show(t, refusing, "en", ""); strings.Contains(body, "All is well") || !strings.Contains(body, "does not take what is written") {
+		t.Error("a disk that refuses is not shown")
+	}
+	if _, body := show(t, func() survey.Survey { return survey.Survey{} }, "en", ""); !strings.Contains(body, "No account is configured") {
+		t.Error("a daemon without accounts does not say so")
+	}
+}
+
+// TestTroublesStandOnce holds that what cannot be had because of another's trouble stands with that, through every parent between
+// them, and that what is worse stands above.
+func TestTroublesStandOnce(t *testing.T) {
+	credential := func(name, parent string, state refresh.State, derived bool) refresh.Status {
+		s := refresh.Status{Listing: refresh.Listing{Name: "open_platform/wxc/" + name, State: state}, Durable: true, Derived: derived}
+		if parent != "" {
+			s.Parent = "open_platform/wxc/" + parent
+		}
+		if parent != "" && state != refresh.Fresh {
+			s.LastError = "no"
+		}
+		return s
+	}
+	v := survey.Survey{At: at, Credentials: []refresh.Status{
+		credential("code", "token", refresh.Waiting, true),
+		credential("fresh", "token", refresh.Fresh, false),
+		credential("own", "fresh", refresh.Expired, false),
+		credential("stale", "own", refresh.Stale, true),
+		credential("ticket", "", refresh.Waiting, false),
+		credential("token", "ticket", refresh.Waiting, false),
+	}}
+	var got []string
+	for _, r := range english.troubles(&v) {
+		got = append(got, r.Word+" "+strings.ReplaceAll(strings.Join(r.Also, " "), "open_platform/wxc/", ""))
+	}
+	if want := []string{"own stale", "ticket code token"}; !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
+// TestLanguage holds that the language is the one asked for, or the one that the browser prefers.
+func TestLanguage(t *testing.T) {
+	for _, test := range []struct{ lang, accept, want string }{
+		{"", "", "en"},
+		{"", "zh-CN,zh;q=0.9,en;q=0.8", "zh"},
+		{"", "en-US,en;q=0.9,zh-CN;q=0.8", "en"},
+		{"", "de, zh-TW;q=0.3", "zh"},
+		{"", "ZH", "zh"},
+		{"", "zh;q=0", "en"},
+		{"", "zh;q=banana", "en"},
+		{"", "*", "en"},
+		{"", strings.Repeat("zh,", 1000), "en"},
+		{"zh", "en", "zh"},
+		{"en", "zh", "en"},
+		{"<script>", "zh", "zh"},
+	} {
+		if got := wordsFor(test.lang, test.accept).Code; got != test.want {
+			t.Errorf("lang %.20q, accept %.40q: got %s, want %s", test.lang, test.accept, got, test.want)
+		}
+	}
+}
+
+// TestBothLanguagesAreWhole holds that no text is missing in either, and that both have the same blanks to fill.
+func TestBothLanguagesAreWhole(t *testing.T) {
+	verbs := regexp.MustCompile(`%[a-z]`)
+	var compare func(path string, en, zh reflect.Value)
+	compare = func(path string, en, zh reflect.Value) {
+		switch en.Kind() {
+		case reflect.String:
+			if en.String() == "" || zh.String() == "" {
+				t.Errorf("%s is missing", path)
+			}
+			if a, b := verbs.FindAllString(en.String(), -1), verbs.FindAllString(zh.String(), -1); !slices.Equal(a, b) {
+				t.Errorf("%s: blanks %q and %q", path, a, b)
+			}
+		case reflect.Struct:
+			for i := range en.NumField() {
+				compare(path+"."+en.Type().Field(i).Name, en.Field(i), zh.Field(i))
+			}
+		case reflect.Array:
+			for i := range en.Len() {
+				compare(fmt.Sprintf("%s[%d]", path, i), en.Index(i), zh.Index(i))
+			}
+		case reflect.Map:
+			if en.Len() != zh.Len() {
+				t.Errorf("%s: %d and %d texts", path, en.Len(), zh.Len())
+			}
+			for _, k := range en.MapKeys() {
+				if v := zh.MapIndex(k); v.IsValid() {
+					compare(path+"."+k.String(), en.MapIndex(k), v)
+				} else {
+					t.Errorf("%s.%s is missing", path, k)
+				}
+			}
+		}
+	}
+	compare("words", reflect.ValueOf(english), reflect.ValueOf(chinese))
+	for s := range refresh.StateCount {
+		if word := refresh.State(s).String(); english.States[word] == "" {
+			t.Errorf("state %s has no words", word)
+		}
+	}
+	for r := fetchers.Retry; r.String() != fmt.Sprintf("Reaction(%d)", r) && r <= fetchers.CodeRefused; r++ {
+		if english.react(r, "x") == english.Advice.Network {
+			t.Errorf("there is no advice for %s", r)
+		}
+	}
+}
+
+// TestPageNeedsNothingElse holds that its policy allows the style that it brings and nothing else, that it refers to
+// nothing, and that it is well formed.
+func TestPageNeedsNothingElse(t *testing.T) {
+	p := New(example)
+	_, b, err := p.Show("en", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := string(b)
+	_, rest, _ := strings.Cut(body, "<style>")
+	css, _, found := strings.Cut(rest, "</style>")
+	digest := sha256.Sum256([]byte(css))
+	if want := "style-src 'sha256-" + base64.StdEncoding.EncodeToString(digest[:]) + "'"; !found || !strings.Contains(p.Policy(), want) {
+		t.Errorf("policy %q does not allow the style that is there: %s", p.Policy(), want)
+	}
+	for _, bad := range []string{"<script", "javascript:", " style=", "http://", "https://", "url(", "@import", " on"} {
+		if bad == " on" {
+			if regexp.MustCompile(`<[^>]* on[a-z]+=`).MatchString(body) {
+				t.Error("an element has a handler")
+			}
+			continue
+		}
+		if strings.Contains(body, bad) {
+			t.Errorf("the page has %q in it", bad)
+		}
+	}
+	d := xml.NewDecoder(strings.NewReader(body))
+	d.Strict, d.AutoClose, d.Entity = false, xml.HTMLAutoClose, xml.HTMLEntity
+	for {
+		if _, err := d.Token(); err == io.EOF {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestWhatWasSaidIsNoMarkup holds that whatever WeChat has said, or a browser asks for, is text.
+func TestWhatWasSaidIsNoMarkup(t *testing.T) {
+	for _, said := range []string{"</code><script>alert(1)</script>", "<img src=x onerror=alert(1)>", "\x00<script\x00>", "\"'><svg/onload=1>", "{{.Style}}", "\xff\xfe<script>"} {
+		_, body := show(t, func() survey.Survey {
+			v := example()
+			v.Credentials[2].LastError, v.Credentials[2].Address = said, said
+			v.Credentials[0].Name, v.Version = said, said
+			return v
+		}, said, said)
+		if regexp.MustCompile(`<(script|img|svg)`).MatchString(body) {
+			t.Errorf("%q became markup", said)
+		}
+	}
+}
+
+func TestSpan(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		0: "0 s", 999 * time.Millisecond: "0 s", 59 * time.Second: "59 s", 61 * time.Second: "1 min 1 s", time.Hour: "1 h",
+		time.Hour + 59*time.Second: "1 h", 49*time.Hour + time.Minute: "2 d 1 h", 24 * time.Hour: "1 d",
+	} {
+		if got := english.span(d); got != want {
+			t.Errorf("%v: got %q, want %q", d, got, want)
+		}
+	}
+}

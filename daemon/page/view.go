@@ -1,0 +1,253 @@
+package page
+
+import (
+	"cmp"
+	"html/template"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"tokend/daemon/refresh"
+	"tokend/daemon/survey"
+)
+
+// view is a survey in one language, ready to be written.
+type view struct {
+	*words
+	Style template.CSS
+
+	Running, At, Stamp string // since when, and now
+	Release            string
+	Good               bool
+
+	Bad       []row
+	Owners    []owner
+	Crowds    []crowd
+	Held      []held
+	Quotas    []quota
+	Endpoints []endpoint
+
+	ReadCount, HitCount, WaitCount, ErrorCount string
+	OpenCount, TurnedCount                     string
+	PushCount, PushRefusedCount                string
+	RefreshCount, RefreshFailedCount           string
+	Refusing                                   bool
+}
+
+// owner is an account with its credentials.
+type owner struct {
+	Family, ID string
+	Rows       []row
+}
+
+// row is a credential. Texts that are empty are not shown.
+type row struct {
+	Name, Word         string
+	State, StateText   string
+	Left, Next, NextAt string
+	Fingerprint        string
+	Fetched            string
+	Error, Code, Since string
+	Advice, Again      string
+	Lost               bool
+	Also               []string // names that cannot be had because of it
+}
+
+// crowd is the credentials of one kind of a platform's customers.
+type crowd struct {
+	Platform, Kind string
+	Counts         []count
+}
+
+// count is how many there are in a state.
+type count struct{ State, Text, N string }
+
+// held is credentials that are not asked for.
+type held struct{ Kind, N, Why, Advice string }
+
+// quota is a budget.
+type quota struct {
+	Account, Name, Within string
+	Spent, Limit          int
+	Low, High             int // where it is to be looked at, and where it hurts
+}
+
+// endpoint is what has come of calls to a path.
+type endpoint struct{ Path, Calls, Refused, Unreachable, Average string }
+
+// of returns v in w.
+func (w *words) of(v *survey.Survey) *view {
+	p := &view{
+		words: w, Style: template.CSS(style), Release: v.Version,
+		Running: w.span(v.At.Sub(v.Began)), At: v.At.UTC().Format("2006-01-02 15:04:05 UTC"), Stamp: v.At.UTC().Format(time.RFC3339),
+		ReadCount: grouped(v.Socket.Reads), HitCount: grouped(v.Socket.Hits), WaitCount: grouped(v.Socket.Waits),
+		OpenCount: grouped(v.Socket.Open), TurnedCount: grouped(v.Socket.TurnedAway),
+		RefreshCount:       grouped(v.Refreshes.OK + v.Refreshes.Same + v.Refreshes.Failed),
+		RefreshFailedCount: grouped(v.Refreshes.Failed),
+		Refusing:           v.Store.Refusing,
+	}
+	for i := range v.Credentials {
+		c := &v.Credentials[i]
+		r := w.row(c, v.At)
+		family, id, _ := strings.Cut(path.Dir(c.Name), "/")
+		if n := len(p.Owners); n == 0 || p.Owners[n-1].ID != id || p.Owners[n-1].Family != w.Families[family] {
+			p.Owners = append(p.Owners, owner{Family: w.Families[family], ID: id})
+		}
+		last := &p.Owners[len(p.Owners)-1]
+		last.Rows = append(last.Rows, r)
+	}
+	p.Bad = w.troubles(v)
+	p.Good = len(p.Bad) == 0 && !p.Refusing
+	w.crowds(p, v)
+	w.numbers(p, v)
+	return p
+}
+
+// row returns a credential as it stands at now.
+func (w *words) row(c *refresh.Status, now time.Time) row {
+	r := row{
+		Name: c.Name, Word: path.Base(c.Name), State: c.State.String(), StateText: w.States[c.State.String()],
+		Fingerprint: c.Fingerprint, Error: c.LastError, Advice: w.advise(c), Lost: !c.Durable,
+	}
+	if c.TTL > 0 {
+		r.Left = w.span(c.TTL)
+	}
+	if !c.NextRefresh.IsZero() {
+		r.Next = w.span(max(c.NextRefresh.Sub(now), 0))
+		r.NextAt = c.NextRefresh.Format(time.RFC3339)
+	}
+	if !c.FetchedAt.IsZero() {
+		r.Fetched = c.FetchedAt.Format(time.RFC3339)
+	}
+	if c.ErrCode != 0 {
+		r.Code = strconv.Itoa(c.ErrCode)
+	}
+	if !c.ErrorAt.IsZero() {
+		r.Since = c.ErrorAt.Format("2006-01-02 15:04:05 UTC")
+	}
+	switch {
+	case c.LastError == "":
+	case !c.HoldUntil.IsZero():
+		r.Again = w.Again + " " + w.span(max(c.HoldUntil.Sub(now), 0))
+	case c.Held:
+		r.Again = w.NotAgain
+	}
+	return r
+}
+
+// urgency is the states that somebody should look at, the most urgent first.
+var urgency = []refresh.State{refresh.Held, refresh.Expired, refresh.Waiting, refresh.Stale}
+
+// troubles returns what needs attention, the most urgent first. What cannot be had because its parent cannot stands with
+// that.
+func (w *words) troubles(v *survey.Survey) []row {
+	bad := map[string]*refresh.Status{}
+	for i := range v.Credentials {
+		c := &v.Credentials[i]
+		if c.LastError != "" || !c.Durable || slices.Contains(urgency, c.State) {
+			bad[c.Name] = c
+		}
+	}
+	also := map[string][]string{}
+	var roots []*refresh.Status
+	for i := range v.Credentials {
+		c := bad[v.Credentials[i].Name]
+		if c == nil {
+			continue
+		}
+		root := c
+		for root.Durable && (root.Derived || root.State == refresh.Waiting) && bad[root.Parent] != nil {
+			root = bad[root.Parent]
+		}
+		if root == c {
+			roots = append(roots, c)
+		} else {
+			also[root.Name] = append(also[root.Name], c.Name)
+		}
+	}
+	slices.SortStableFunc(roots, func(a, b *refresh.Status) int {
+		return cmp.Compare(uint(slices.Index(urgency, a.State)), uint(slices.Index(urgency, b.State))) // -1 is last
+	})
+	var rows []row
+	for _, c := range roots {
+		r := w.row(c, v.At)
+		r.Also = also[c.Name]
+		rows = append(rows, r)
+	}
+	return rows
+}
+
+// crowds fills in what is counted.
+func (w *words) crowds(p *view, v *survey.Survey) {
+	for _, c := range v.Census.Customers {
+		shown := crowd{Platform: c.Platform, Kind: c.Kind}
+		for state, n := range c.States {
+			if n > 0 {
+				word := refresh.State(state).String()
+				shown.Counts = append(shown.Counts, count{word, w.States[word], grouped(int64(n))})
+			}
+		}
+		p.Crowds = append(p.Crowds, shown)
+	}
+	for _, h := range v.Census.Holds {
+		p.Held = append(p.Held, held{h.Kind, grouped(int64(h.N)), w.why(h), w.remedy(h.Reason, h.Reaction, "NAME")})
+	}
+	for _, q := range v.Quotas {
+		shown := quota{Account: q.Account, Name: w.Quotas[q.Word], Within: w.span(q.Window), Spent: q.Spent, Limit: q.Limit,
+			Low: q.Limit / 2, High: q.Limit * 9 / 10}
+		if shown.Account == "" {
+			shown.Account = w.WeCom
+		}
+		if shown.Name == "" {
+			shown.Name = q.Word
+		}
+		p.Quotas = append(p.Quotas, shown)
+	}
+}
+
+// numbers fills in what has been done since the start.
+func (w *words) numbers(p *view, v *survey.Survey) {
+	var failed, pushed int64
+	for _, e := range v.Socket.Errors {
+		failed += e.N
+	}
+	for _, k := range v.Pushes.Kinds {
+		pushed += k.N
+	}
+	p.ErrorCount, p.PushCount, p.PushRefusedCount = grouped(failed), grouped(pushed-v.Pushes.Failed), grouped(v.Pushes.Refused+v.Pushes.Failed)
+	for _, e := range v.Endpoints {
+		shown := endpoint{Path: e.Path, Calls: grouped(e.Calls()), Refused: grouped(e.Refused), Unreachable: grouped(e.Unreachable)}
+		if n := e.Calls(); n > 0 {
+			shown.Average = strconv.FormatInt((e.Took/time.Duration(n)).Milliseconds(), 10) + " ms"
+		}
+		p.Endpoints = append(p.Endpoints, shown)
+	}
+}
+
+// span returns d in its two largest units.
+func (w *words) span(d time.Duration) string {
+	units := [...]time.Duration{24 * time.Hour, time.Hour, time.Minute, time.Second}
+	d = d.Truncate(time.Second)
+	for i, unit := range units {
+		if d < unit && unit > time.Second {
+			continue
+		}
+		text := strconv.FormatInt(int64(d/unit), 10) + w.Units[i]
+		if rest := d % unit; i+1 < len(units) && rest >= units[i+1] {
+			text += " " + strconv.FormatInt(int64(rest/units[i+1]), 10) + w.Units[i+1]
+		}
+		return text
+	}
+	return ""
+}
+
+// grouped returns n with its thousands apart.
+func grouped(n int64) string {
+	s := strconv.FormatInt(n, 10)
+	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
+		s = s[:i] + "\u202f" + s[i:]
+	}
+	return s
+}

@@ -1,0 +1,116 @@
+package daemon
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"tokend/daemon/metrics"
+	"tokend/daemon/page"
+	"tokend/daemon/refresh"
+	"tokend/daemon/survey"
+	"tokend/daemon/web"
+)
+
+// newWeb returns what answers HTTP: callbacks, and pages that say how d stands. They are made when somebody looks, and
+// nothing is made of them before the first listener there is.
+func (d *Daemon) newWeb() *web.Server {
+	s := &surveyor{Daemon: d}
+	scrape, status := metrics.New(s.look), page.New(s.look)
+	show := func(ask web.Ask) (web.View, error) {
+		language, body, err := status.Show(ask.Language, ask.Accept)
+		return web.View{Type: page.Type, Language: language, Policy: status.Policy(), Body: body}, err
+	}
+	server := web.New(web.Config{
+		Inbox: d.inbox,
+		Pages: map[string]web.Page{
+			"/":       show,
+			"/status": show,
+			"/metrics": func(web.Ask) (web.View, error) {
+				contentType, body, err := scrape.Scrape()
+				return web.View{Type: contentType, Body: body}, err
+			},
+		},
+		Sees:   d.oversees,
+		Logger: d.log.Named("web"),
+	})
+	server.SetMonitors(d.file.HTTP.Monitors)
+	return server
+}
+
+// surveyor looks at a daemon that runs.
+type surveyor struct {
+	*Daemon
+
+	mu      sync.Mutex
+	census  refresh.Census
+	counted time.Time // zero for never
+	took    time.Duration
+}
+
+// What a census may cost: it is taken again when a hundred times as long has passed as the last one took, so that
+// however often anybody asks it takes no more than a hundredth of a processor.
+const censusShare = 100
+
+// look returns how everything stands.
+func (s *surveyor) look() survey.Survey {
+	v := survey.Survey{
+		Version:     s.cfg.Version,
+		At:          time.Now(),
+		Began:       s.began,
+		Loaded:      time.Unix(0, s.loaded.Load()),
+		Credentials: s.engine.Overview(),
+		Census:      s.count(),
+		Quotas:      s.engine.Quotas(),
+		Refreshes:   s.engine.Refreshes(),
+		Endpoints:   s.calls.endpoints(),
+		Socket:      s.server.Counts(),
+		Store:       s.store.Stats(),
+		Pushes:      s.pushes(),
+	}
+	return v
+}
+
+// pushes returns what WeChat has pushed.
+func (s *surveyor) pushes() (p survey.Pushes) {
+	kinds := map[string]int64{}
+	for _, stat := range s.inbox.Stats() {
+		switch kind, genuine := strings.CutPrefix(stat.Key, "pushes:"); {
+		case genuine:
+			kinds[plainKind(kind)] += stat.Value
+		case stat.Key == "pushes_failed":
+			p.Failed = stat.Value
+		case stat.Key == "pushes_refused":
+			p.Refused = stat.Value
+		}
+	}
+	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
+		p.Kinds = append(p.Kinds, survey.Push{Kind: kind, N: kinds[kind]})
+	}
+	return p
+}
+
+// plainKind returns the kind of a push if it is a word as WeChat's are, and "other" for what else a message may call
+// itself.
+func plainKind(kind string) string {
+	if kind == "" || len(kind) > 64 || strings.ContainsFunc(kind, func(c rune) bool {
+		return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '_' && c != '-' && c != '.'
+	}) {
+		return "other"
+	}
+	return kind
+}
+
+// count returns a census that is not too old.
+func (s *surveyor) count() refresh.Census {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if began := time.Now(); s.counted.IsZero() || began.Sub(s.counted) >= censusShare*s.took {
+		s.census = s.engine.Census()
+		s.counted = time.Now()
+		s.took = s.counted.Sub(began)
+	}
+	return s.census
+}

@@ -1,0 +1,257 @@
+package daemon
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"tokend/daemon/server"
+	"tokend/fetchers"
+	"tokend/fetchers/wechattest"
+)
+
+// fetchPage returns a page of a daemon that runs.
+func fetchPage(t *testing.T, base, path, language string) string {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, base+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Accept-Language", language)
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != 200 {
+		t.Fatalf("%s: %d %v %.200s", path, resp.StatusCode, err, body)
+	}
+	return string(body)
+}
+
+// TestPagesOfARealDaemon holds that metrics and the status page show what has happened, in both languages, that
+// customers are counted and not named, and that no secret, token, ticket or grant is in them in any disguise.
+func TestPagesOfARealDaemon(t *testing.T) {
+	s, file := newPlatformSite(t)
+	d := s.start(file)
+	http := "http://" + d.http.Addr().String()
+	s.pushTicket("wxcomponent")
+	canaries := []string{"component-secret", "component-signs", "provider-secret", "suite1-secret", "suite1-signs", "template-secret", aesKey1, aesKey2, aesKey3}
+	canaries = append(canaries, s.get("open_platform/wxcomponent/component_verify_ticket"), s.get("open_platform/wxcomponent/component_access_token"),
+		s.get("open_work/wwprovider/provider_access_token"))
+	const customers = 20
+	for i := range customers {
+		child := fmt.Sprintf("wxcustomer%d", i)
+		s.wechat.Authorize("wxcomponent", child)
+		s.wechat.Flush(t.Context())
+		name := "open_platform/wxcomponent/" + child + "/access_token"
+		s.eventually(name, func() bool { _, err := s.client.Get(t.Context(), name); return err == nil })
+		canaries = append(canaries, s.get(name), s.wechat.CurrentGrant("wxcomponent", child))
+	}
+	clear := s.wechat.Inject(wechattest.Fault{Endpoint: "/cgi-bin/service/get_suite_token", Code: 60020, Msg: "not allow to access from your ip"})
+	defer clear()
+	s.pushTicket("wwsuite1")
+	if _, err := s.client.Get(t.Context(), "open_work/wwsuite1/suite_access_token"); err == nil {
+		t.Fatal("the fault did not come about")
+	}
+
+	scrape := fetchPage(t, http, "/metrics", "")
+	for _, want := range []string{
+		`tokend_build_info{goversion="go[^"]+",version="test"} 1`,
+		`tokend_credential_state{kind="component_token",name="open_platform/wxcomponent/component_access_token",state="fresh"} 1`,
+		`tokend_credential_expiry_timestamp_seconds{kind="provider_token",name="open_work/wwprovider/provider_access_token"} 1\.[0-9]+e\+09`,
+		`tokend_credential_failures{errcode="60020",kind="suite_token",name="open_work/wwsuite1/suite_access_token"} 1`,
+		fmt.Sprintf(`tokend_customer_credentials{kind="authorizer_token",platform="open_platform/wxcomponent",state="fresh"} %d`, customers),
+		`tokend_holds{action="yes",errcode="60020",kind="suite_token",reason="upstream"} 1`,
+		`tokend_upstream_refusals_total{endpoint="/cgi-bin/service/get_suite_token",errcode="60020"} 1`,
+		`tokend_upstream_call_duration_seconds_count{endpoint="/cgi-bin/service/get_suite_token"} 1`,
+		`tokend_pushes_total{kind="component_verify_ticket"} 1`,
+		`tokend_budget_limit{account="",budget="erroneous calls"} 1500`,
+		`tokend_budget_spent{account="",budget="erroneous calls"} 1`,
+		`tokend_requests_total{verb="GET"} [1-9][0-9]*`,
+		`tokend_request_errors_total{code="UPSTREAM",verb="GET"} 1`,
+		`tokend_store_refusing 0`,
+		`tokend_store_writes_total [1-9][0-9]*`,
+		`process_start_time_seconds .*`,
+	} {
+		if !regexp.MustCompile(`(?m)^` + want + `$`).MatchString(scrape) {
+			t.Errorf("there is no %s", want)
+		}
+	}
+	english, chinese := fetchPage(t, http, "/", "en"), fetchPage(t, http, "/status", "zh-CN")
+	for _, text := range []string{"suite_access_token", "errcode=60020", "wxcomponent", "component_access_token"} {
+		if !strings.Contains(english, text) || !strings.Contains(chinese, text) {
+			t.Errorf("a page has no %s", text)
+		}
+	}
+	if !strings.Contains(english, "Needs attention") || !strings.Contains(chinese, "需要处理") {
+		t.Error("a page is not in its language")
+	}
+	for name, text := range map[string]string{"the metrics": scrape, "the page": english, "the Chinese page": chinese} {
+		if strings.Contains(text, "wxcustomer") {
+			t.Errorf("%s names a customer", name)
+		}
+		for _, c := range canaries {
+			for _, form := range []string{c, hex.EncodeToString([]byte(c)), strings.TrimRight(base64.StdEncoding.EncodeToString([]byte(c)), "=")} {
+				if c == "" || strings.Contains(text, form) {
+					t.Errorf("%s shows a secret of %d bytes", name, len(c))
+				}
+			}
+		}
+	}
+}
+
+// TestScrapesDuringReloads holds that whoever looks while accounts come and go, and are fetched, sees one
+// configuration or the other.
+func TestScrapesDuringReloads(t *testing.T) {
+	s, file := newPlatformSite(t)
+	d := s.start(file)
+	base := "http://" + d.http.Addr().String()
+	more := s.config(fmt.Sprintf(platformsTOML, freePort(t)) + accountsTOML[:strings.Index(accountsTOML, "[[open_work]]")])
+	more.HTTP = file.HTTP
+	more.Upstream = file.Upstream
+	stop := make(chan struct{})
+	var readers sync.WaitGroup
+	for _, path := range []string{"/metrics", "/metrics", "/"} {
+		readers.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				resp, err := http.Get(base + path)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				body, err := io.ReadAll(resp.Body)
+				_ = resp.Body.Close()
+				// A machine that is busy with other tests may keep a page waiting for its turn.
+				if err != nil || resp.StatusCode != 200 && resp.StatusCode != 503 {
+					t.Errorf("%s: %d, %v: %.200s", path, resp.StatusCode, err, body)
+					return
+				}
+			}
+		})
+	}
+	for i := range 20 {
+		next := file
+		if i%2 == 0 {
+			next = more
+		}
+		if err := d.Reload(next); err != nil {
+			t.Error(err)
+		}
+		_, _ = s.client.Get(t.Context(), "official_account/wxoa/access_token")
+	}
+	close(stop)
+	readers.Wait()
+}
+
+// TestACensusIsNotTakenTooOften holds that looks in quick succession share one census.
+func TestACensusIsNotTakenTooOften(t *testing.T) {
+	s, file := newPlatformSite(t)
+	d := s.start(file)
+	v := &surveyor{Daemon: d.Daemon}
+	v.look()
+	first := v.counted
+	v.took = time.Hour // as with more customers than there are
+	v.look()
+	if v.counted != first {
+		t.Error("another census was taken within an hour of one that took an hour")
+	}
+	v.took = 0
+	v.look()
+	if v.counted == first {
+		t.Error("no other census was taken")
+	}
+}
+
+// TestKindsThatAreNoWordsAreOthers holds that what a message calls itself becomes no label unless it is a word.
+func TestKindsThatAreNoWordsAreOthers(t *testing.T) {
+	for kind, want := range map[string]string{
+		"component_verify_ticket": "component_verify_ticket", "-": "-", "": "other", "\xff": "other", "a b": "other", "授权": "other", strings.Repeat("x", 65): "other",
+	} {
+		if got := plainKind(kind); got != want {
+			t.Errorf("%.20q: got %q, want %q", kind, got, want)
+		}
+	}
+}
+
+// TestCallsAreCounted holds what becomes of a call that WeChat answers, refuses, or does not answer, and that errcodes
+// beyond any table of WeChat's are counted together.
+func TestCallsAreCounted(t *testing.T) {
+	c := newCalls()
+	c.observe("/a", 7*time.Millisecond, nil)
+	c.observe("/a", 10*time.Millisecond, &fetchers.APIError{Code: 40001})
+	c.observe("/a", time.Minute, &fetchers.TransportError{})
+	for i := range 100 {
+		c.observe("/b", 20*time.Millisecond, fmt.Errorf("wrapped: %w", &fetchers.APIError{Code: 50000 + i}))
+	}
+	a, b := c.endpoints()[0], c.endpoints()[1]
+	if a.OK != 1 || a.Refused != 1 || a.Unreachable != 1 || a.Took != time.Minute+17*time.Millisecond || a.Buckets[0] != 2 || a.Calls() != 3 {
+		t.Errorf("got %+v", a)
+	}
+	sum := int64(0)
+	for _, n := range a.Buckets {
+		sum += n
+	}
+	if sum != 2 {
+		t.Errorf("in the buckets: got %d, want the two that were not beyond the last", sum)
+	}
+	if len(b.Codes) != maxCodes+1 || b.Codes[0].ErrCode != 0 || b.Codes[0].N != 100-maxCodes || b.Buckets[1] != 100 {
+		t.Errorf("got %d errcodes, the first %+v", len(b.Codes), b.Codes[0])
+	}
+}
+
+// TestMayOpen holds that who may see pages is who may open the socket, by its owner, group and mode.
+func TestMayOpen(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	uid, gid := ownership(info)
+	stranger := server.Peer{UID: uid + 1, GID: gid + 1}
+	member := server.Peer{UID: uid + 1, GID: gid + 1, Groups: []uint32{gid + 2, gid}}
+	for _, test := range []struct {
+		mode os.FileMode
+		peer server.Peer
+		want bool
+	}{
+		{0o660, server.Peer{UID: uid}, true},
+		{0o060, server.Peer{UID: uid, GID: gid}, false},
+		{0o660, member, true},
+		{0o660, server.Peer{UID: uid + 1, GID: gid}, true},
+		{0o606, member, false},
+		{0o660, stranger, false},
+		{0o666, stranger, true},
+	} {
+		if err := os.Chmod(path, test.mode); err != nil {
+			t.Fatal(err)
+		}
+		if got := mayOpen(path, test.peer); got != test.want {
+			t.Errorf("%v, %+v: got %v, want %v", test.mode, test.peer, got, test.want)
+		}
+	}
+	if mayOpen(path+"none", stranger) {
+		t.Error("a socket that is not there may be opened")
+	}
+	if p := peerOf(4_000_000_000); p.GID != nobody || len(p.Groups) != 0 {
+		t.Errorf("an unknown user has groups: %+v", p)
+	}
+}

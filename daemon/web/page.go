@@ -1,0 +1,63 @@
+package web
+
+import "net/http"
+
+// Page is something to be seen of the daemon. It may be called concurrently, and its error is a fault.
+type Page func(ask Ask) (View, error)
+
+// Ask is what a browser has asked for. It is a stranger's word.
+type Ask struct {
+	Language string // the lang of the query; "" for none
+	Accept   string // the Accept-Language
+}
+
+// View is a page as it is sent. Nothing in it is secret.
+type View struct {
+	Type     string // its Content-Type
+	Language string // its Content-Language; "" for none
+	Policy   string // its Content-Security-Policy; "" for one that forbids all
+	Body     []byte
+}
+
+// maxViews is how many pages are made at once. One takes some milliseconds, and some MB with thousands of
+// accounts.
+const maxViews = 2
+
+// page answers with p, if whoever asks may see it.
+func (s *Server) page(w http.ResponseWriter, r *http.Request, p Page) {
+	if reason := s.unseen(r); reason != "" {
+		s.refuse(w, r, "", refusal{status: http.StatusForbidden, reason: reason})
+		return
+	}
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		s.refuse(w, r, "", refusal{status: http.StatusMethodNotAllowed, allow: "GET, HEAD"})
+		return
+	}
+	connOf(r.Context()).keep()
+	ask := Ask{Language: r.URL.Query().Get("lang"), Accept: r.Header.Get("Accept-Language")}
+	var view View // not to be read unless the attempt has ended well
+	err := s.attempt(s.views, func() (err error) {
+		if view, err = p(ask); err != nil {
+			s.log.Error("a page could not be made", "path", r.URL.Path, "error", err)
+			return errFault
+		}
+		return nil
+	})
+	if err != nil {
+		s.refuse(w, r, "", refusalOf(err))
+		return
+	}
+	h := w.Header()
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	if view.Policy == "" {
+		view.Policy = "default-src 'none'; frame-ancestors 'none'"
+	}
+	h.Set("Content-Security-Policy", view.Policy)
+	if view.Language != "" {
+		h.Set("Content-Language", view.Language)
+		h.Set("Vary", "Accept-Language")
+	}
+	writeAs(w, http.StatusOK, view.Type, view.Body)
+}
