@@ -74,9 +74,29 @@ func (t *table) patterns(key string) []string {
 			return c > '~' || !nameByte(byte(c)) && c != '/' && c != '*'
 		}) {
 			t.reportf(lines[i], "%s%s: %q must be a name, in which * stands for any characters", t.title, key, clip(p))
+		} else if why := futile(p); why != "" {
+			t.warnf(lines[i], "%s%s: %q matches no name%s", t.title, key, clip(p), why)
 		}
 	}
 	return patterns
+}
+
+// families begin the names of credentials (contract, section 1).
+var families = []string{"official_account", "mini_program", "open_platform", "work", "open_work"}
+
+// futile says why no name of a credential can match pattern, "" where one can: a rule that grants
+// nothing is found out by whoever is refused.
+func futile(pattern string) string {
+	literal, _, star := strings.Cut(pattern, "*")
+	family, _, whole := strings.Cut(literal, "/")
+	switch {
+	case whole && !slices.Contains(families, family),
+		!whole && star && !slices.ContainsFunc(families, func(f string) bool { return strings.HasPrefix(f, literal) }):
+		return didYouMean(family, families)
+	case !star && strings.Count(pattern, "/") < 2:
+		return ": a pattern is of whole names, so all that begin so are " + strings.TrimSuffix(pattern, "/") + "/*"
+	}
+	return ""
 }
 
 // verbs returns a required array of the protocol's verbs, in capitals.

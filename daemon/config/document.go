@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"slices"
 	"strconv"
@@ -26,6 +27,7 @@ func element(path string, i int) string { return path + pathMark + "#" + strconv
 // parse reads a TOML file. Its problem is the first place that is not TOML.
 func parse(data []byte) (document, *Problem) {
 	d := document{values: make(map[string]any), lines: make(map[string]int)}
+	data = bytes.TrimPrefix(data, []byte("\ufeff")) // some editors put it before what they write
 	if err := toml.Unmarshal(data, &d.values); err != nil {
 		p := Problem{Message: "not TOML"}
 		if de, ok := errors.AsType[*toml.DecodeError](err); ok {

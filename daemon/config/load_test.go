@@ -140,3 +140,16 @@ func TestDidYouMean(t *testing.T) {
 		t.Errorf("far from all: got %q, want nothing", got)
 	}
 }
+
+// TestAPastedKeyLosesItsBlanks: what is copied from a console often brings some along, and a key with them
+// decrypts nothing.
+func TestAPastedKeyLosesItsBlanks(t *testing.T) {
+	const key = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
+	c, err := Parse("tokend.toml", []byte("[[open_platform]]\napp_id = 'wx1'\nsecret = 's'\ntoken = 't'\naes_key = \" "+key+"\\t\"\n"), newTestEnv(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := c.OpenPlatforms[0].AESKey; got != key {
+		t.Errorf("got %d characters, want %d", len(got), len(key))
+	}
+}

@@ -16,7 +16,10 @@ import (
 const keyBytes = 32
 
 // secret returns a required secret of WeChat's.
-func (t *table) secret(key string) secret.Text {
+func (t *table) secret(key string) secret.Text { return t.secretOf(key, "") }
+
+// secretOf is secret, without what of cutset stands at either end.
+func (t *table) secretOf(key, cutset string) secret.Text {
 	v, ok := t.require(key)
 	if !ok {
 		return ""
@@ -25,7 +28,7 @@ func (t *table) secret(key string) secret.Text {
 	if !ok {
 		return ""
 	}
-	s := withoutLineBreak(raw)
+	s := strings.Trim(withoutLineBreak(raw), cutset)
 	switch {
 	case s == "":
 		t.problemf(key, "is empty")
@@ -41,9 +44,10 @@ func (t *table) secret(key string) secret.Text {
 }
 
 // aesKey returns a required EncodingAESKey: the base64 form of 32 bytes without its "=".
-// The two bits that are to spare at its end are nobody's business.
+// The two bits that are to spare at its end are nobody's business, and what is copied from
+// WeChat's console often brings a blank along.
 func (t *table) aesKey(key string) secret.Text {
-	s := t.secret(key)
+	s := t.secretOf(key, " \t")
 	if s == "" {
 		return ""
 	}
