@@ -81,6 +81,9 @@ func (s *Store) write(g *group, number uint64) error {
 		return down
 	}
 	if err := s.checkRoom(); err != nil {
+		if gone := inPlace(s.dir, s.lock); gone != nil {
+			return s.settled(gone, number)
+		}
 		return err
 	}
 	for _, p := range g.puts {

@@ -202,6 +202,9 @@ func (d *database) stored(key []byte) ([]byte, error) {
 // commit makes entries, and number as that of the last commit, durable in one
 // transaction.
 func (d *database) commit(number uint64, entries []entry) error {
+	if !d.mark.inPlace(d.dir) {
+		return fmt.Errorf("%w: %s was deleted, or moved away, while it was in use", ErrFailed, d.dir)
+	}
 	txn := d.NewTransaction(true)
 	defer txn.Discard()
 	for _, e := range entries {

@@ -50,6 +50,19 @@ func lockDir(dir string) (*os.File, error) {
 	return f, nil
 }
 
+// inPlace returns why dir is not the directory any more that lock is for, or nil. Another may be
+// another tokend's by now.
+func inPlace(dir string, lock *os.File) error {
+	used, err := lock.Stat()
+	if err != nil {
+		return err
+	}
+	if named, err := os.Stat(dir); err != nil || !os.SameFile(used, named) {
+		return faultf(ErrFailed, "the state directory %s was deleted, or moved away, while it was in use: put it back, or start tokend again", dir)
+	}
+	return nil
+}
+
 // removeEmptyLogs deletes the zero-byte logs that a crash leaves between their
 // creation and first write: one makes Badger's Open fail (its issue 2207).
 func removeEmptyLogs(dir string) error {

@@ -86,6 +86,11 @@
 // flushes what it has in memory, and opened anew, again and again until the disk permits;
 // then the journal's part is added, and Put is as before.
 //
+// Files that somebody deletes or moves away are written to as before, and gone at the next start. So each
+// commit looks first whether database and journal still have their names. Where the state directory
+// is still there they are made anew, with all the grants that the open files have; where it is not, nothing is
+// acknowledged, and nothing is written in its place, which may be another's.
+//
 // A panic while opening is taken for damage. Some checks of Badger's own consistency end the
 // process (log.Fatal); none is reached by the damage that the tests here do.
 //

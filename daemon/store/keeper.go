@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"math/bits"
+	"os"
 	"time"
 
 	"tokend/daemon/store/journal"
@@ -124,6 +125,10 @@ func (s *Store) putRight(k *keeper) bool {
 	s.mu.Unlock()
 	well := true
 	k.attempts++
+	if err := inPlace(s.dir, s.lock); err != nil {
+		s.say(k, "nothing can be written", err)
+		return false
+	}
 	if down {
 		if err := s.reopen(k); err != nil {
 			s.say(k, "the database cannot be opened anew yet", err)
@@ -202,6 +207,10 @@ func (s *Store) reopen(k *keeper) error {
 		return err
 	}
 	if db := s.retire(); db != nil {
+		// Where somebody has deleted it, Badger would try for ever to write its end.
+		if err := os.MkdirAll(db.dir, 0o700); err != nil {
+			return err
+		}
 		k.shutting = shut(db)
 	}
 	if k.shutting != nil {

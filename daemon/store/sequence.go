@@ -54,6 +54,17 @@ func (m mark) set(n uint64) error {
 	return err
 }
 
+// inPlace reports whether the mark is still the one in dir: what is committed to a database that was
+// deleted, or moved away, no restart finds.
+func (m mark) inPlace(dir string) bool {
+	used, err := m.f.Stat()
+	if err != nil {
+		return false
+	}
+	named, err := os.Stat(filepath.Join(dir, markFile))
+	return err == nil && os.SameFile(used, named)
+}
+
 // close syncs and closes the file. The zero mark has none.
 func (m mark) close() error {
 	if m.f == nil {

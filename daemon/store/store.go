@@ -198,7 +198,10 @@ func (s *Store) closeDatabase() error {
 	}
 	// Badger does harm to its tables where the disk refuses what it writes at its end; without that
 	// end there is nothing that its logs do not have.
-	err := s.ballast.makeRoom(openRoom)
+	err := inPlace(s.dir, s.lock)
+	if err == nil {
+		err = s.ballast.makeRoom(openRoom)
+	}
 	if err == nil {
 		err = probe(s.dir)
 	}

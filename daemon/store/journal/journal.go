@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+
+	"golang.org/x/sys/unix"
 )
 
 // ErrKey is returned by Open and Check for a journal in which no frame opens: it was
@@ -17,6 +19,9 @@ var ErrKey = errors.New("journal: sealed with another key")
 // ErrFailed is returned by Append after the disk has refused an earlier one in a way that
 // leaves it open what is on it. A successful Compact ends that.
 var ErrFailed = errors.New("journal: the disk failed")
+
+// errGone is why nothing is appended to a journal that no restart would find.
+var errGone = errors.New("deleted, or moved away, while it was in use")
 
 // errUnread is why nothing is appended to a journal that is damaged.
 var errUnread = errors.New("damaged, and not yet rewritten")
@@ -171,7 +176,14 @@ func scanFile(f *os.File, aead cipher.AEAD, first bool, visit func(Entry) error)
 func (j *Journal) Append(entries ...Entry) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if err := j.usable(); err != nil {
+	err := j.usable()
+	if err == nil {
+		if err = j.inPlace(); err != nil {
+			j.failed = err
+			err = fmt.Errorf("%w: %w", ErrFailed, err)
+		}
+	}
+	if err != nil {
 		return err
 	}
 	var frames []byte
@@ -210,6 +222,18 @@ func (j *Journal) usable() error {
 		return ErrClosed
 	case j.failed != nil:
 		return fmt.Errorf("%w: %w", ErrFailed, j.failed)
+	}
+	return nil
+}
+
+// inPlace returns why a restart would not find what is written to j.f, or nil. mu is held.
+func (j *Journal) inPlace() error {
+	used, err := j.f.Stat()
+	if err != nil {
+		return err
+	}
+	if named, err := os.Stat(j.path); err != nil || !os.SameFile(used, named) {
+		return errGone
 	}
 	return nil
 }
@@ -285,8 +309,12 @@ func (j *Journal) snapshot() (snapshot, error) {
 	if j.f == nil {
 		return snapshot{}, ErrClosed
 	}
-	f, err := os.Open(j.path)
-	return snapshot{f, j.end, j.next, j.last}, err
+	// Not by its name, under which it may not be any more.
+	fd, err := unix.FcntlInt(j.f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return snapshot{}, os.NewSyscallError("dup", err)
+	}
+	return snapshot{os.NewFile(uintptr(fd), j.path), j.end, j.next, j.last}, nil
 }
 
 // Close ends the journal. What was appended is durable before. Closing twice is no

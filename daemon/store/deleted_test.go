@@ -1,0 +1,96 @@
+package store
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"tokend/daemon/record"
+)
+
+// TestFilesDeletedUnderTheStore: nothing tells a program that its files have been deleted, and all it writes to
+// them is gone with it. What is acknowledged must not be.
+func TestFilesDeletedUnderTheStore(t *testing.T) {
+	for _, tc := range []struct {
+		name    string
+		deleted string // a pattern in the state directory
+	}{
+		{"all", "*"},
+		{"the journal", "*.journal"},
+		{"the database", "store"},
+		{"the files of the database", "store/*"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			log, said := logged()
+			c := Config{Dir: newStateDir(t), Key: key1, Logger: log}
+			s := newTestStore(t, c)
+			mustPut(t, s, grant("g1", "1"), rec("a", "1"))
+			files, err := filepath.Glob(filepath.Join(c.Dir, tc.deleted))
+			if err != nil || len(files) == 0 {
+				t.Fatal(files, err)
+			}
+			for _, f := range files {
+				if err := os.RemoveAll(f); err != nil {
+					t.Fatal(err)
+				}
+			}
+			// A grant that is acknowledged is in one of the two at least, and a value in the database.
+			want := map[string]string{"g1": "1"}
+			if s.Put(t.Context(), grant("g2", "2")) == nil {
+				want["g2"] = "2"
+			}
+			eventually(t, "a Put is taken again", func() bool { return s.Put(t.Context(), rec("b", "1")) == nil })
+			eventually(t, "a grant is taken again", func() bool { return s.Put(t.Context(), grant("g3", "3")) == nil })
+			eventually(t, "the journal is whole", func() bool { return !s.lagging.Load() && s.journal.Failed() == nil })
+			want["g3"] = "3"
+			wantTable(t, s, record.Grants, want)
+			if err := s.Close(); err != nil {
+				t.Errorf("close: %v", err)
+			}
+			again := newTestStore(t, c)
+			wantTable(t, again, record.Grants, want)
+			if r, err := again.Get(record.Credentials, "b"); err != nil || string(r.Value) != "1" {
+				t.Errorf("what was put last: got %q, %v", r.Value, err)
+			}
+			if text := said.String(); !strings.Contains(text, "deleted, or moved away") {
+				t.Errorf("the log does not say so:\n%s", text)
+			}
+		})
+	}
+}
+
+// TestStateDirectoryDeletedUnderTheStore: with nowhere to write, nothing is acknowledged, and what another makes in
+// its place is another's.
+func TestStateDirectoryDeletedUnderTheStore(t *testing.T) {
+	for _, again := range []bool{false, true} {
+		s, err := Open(Config{Dir: newStateDir(t), Key: key1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		mustPut(t, s, grant("g1", "1"), rec("a", "1"))
+		if err := os.RemoveAll(s.dir); err != nil {
+			t.Fatal(err)
+		}
+		if again {
+			if err := os.Mkdir(s.dir, 0o700); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 3 {
+			for _, r := range []record.Record{grant("g2", "2"), rec("b", "1")} {
+				if err := s.Put(t.Context(), r); !errors.Is(err, ErrFailed) {
+					t.Errorf("got %v, want ErrFailed", err)
+				}
+			}
+		}
+		wantTable(t, s, record.Grants, map[string]string{"g1": "1"})
+		if err := s.Close(); err == nil {
+			t.Error("closed as if nothing had happened")
+		}
+		if entries, _ := os.ReadDir(s.dir); len(entries) != 0 {
+			t.Errorf("made anew in another's place: %v", entries)
+		}
+	}
+}
