@@ -155,7 +155,11 @@ func TestPowerCuts(t *testing.T) {
 	n := rounds(2, 50)
 	for range n {
 		w := startWorker(t, dir)
-		time.Sleep(time.Duration(20+rand.IntN(400)) * time.Millisecond)
+		eventually(t, "enough is acknowledged", func() bool {
+			tokens, grants, _, _ := w.counts()
+			return tokens >= 10 && grants >= 10
+		})
+		time.Sleep(time.Duration(rand.IntN(400)) * time.Millisecond)
 		cut := cutPower(t, disk)
 		w.kill()
 		// The loop device holds on to the image a little longer than the mount.
