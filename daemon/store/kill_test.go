@@ -118,7 +118,7 @@ func TestKill(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if puts < 100 {
+	if puts < 50 {
 		t.Errorf("only %d Puts were acknowledged in all: the test proves little", puts)
 	}
 	t.Logf("%d acknowledged Puts, none lost", puts)
@@ -140,10 +140,18 @@ func killOne(t *testing.T, dir string, acked map[string]int) int {
 	if !lines.Scan() || lines.Text() != "ready" {
 		t.Fatalf("the child said %q", lines.Text())
 	}
-	kill := time.AfterFunc(time.Duration(rand.IntN(40_000))*time.Microsecond, func() { _ = child.Process.Kill() })
-	defer kill.Stop()
+	// After some acknowledgements, which a busy machine takes its time for, and then at any instant.
+	after := rand.IntN(40)
+	var kill *time.Timer
 	var n int
-	for lines.Scan() {
+	for {
+		if n >= after && kill == nil {
+			kill = time.AfterFunc(time.Duration(rand.IntN(40_000))*time.Microsecond, func() { _ = child.Process.Kill() })
+			defer kill.Stop()
+		}
+		if !lines.Scan() {
+			break
+		}
 		var g string
 		var i int
 		// A line that the kill has cut is no acknowledgement.
