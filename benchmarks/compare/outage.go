@@ -29,8 +29,8 @@ const (
 	// outageLasts is how long after the start WeChat is back: some have been tried in vain by then.
 	outageLasts = 24 * time.Second
 
-	// outageSeconds is how long is looked on: until the last one's end, had it not been refreshed.
-	outageSeconds = 100
+	// outageSeconds is how long is looked on: who has not been refreshed by then has waited for it, or will.
+	outageSeconds = 75
 )
 
 // outage has WeChat stand still while 10 000 credentials are due within a minute, then come back. It compares

@@ -38,6 +38,14 @@ type flight struct {
 // background reports whether the flight was begun for nobody in particular.
 func (f *flight) background() bool { return f.cause == CauseSchedule || f.cause == CauseStart }
 
+// rank is that of its calls. Who joins a flight of the schedule later waits as it does.
+func (f *flight) rank() rank {
+	if f.background() {
+		return patient
+	}
+	return awaited
+}
+
 // wait returns what the flight brought, or ctx's error if that ends first.
 func (f *flight) wait(ctx context.Context) (*credential, error) {
 	select {
@@ -251,7 +259,7 @@ func (e *Engine) call(ctx context.Context, en *entry, f *flight, ask fetchers.As
 	if err := e.charge(ctx, spec, use, intent...); err != nil {
 		return got, err
 	}
-	err = e.slot(ctx, e.host(p, spec.Parent), failing, func(ctx context.Context) error {
+	err = e.slot(ctx, e.host(p, spec.Parent), f.rank(), failing, func(ctx context.Context) error {
 		sent := e.clock.Now()
 		token, err := spec.Fetcher.Fetch(ctx, ask)
 		if err == nil && sent.Add(token.ExpiresIn) <= e.clock.Now() {

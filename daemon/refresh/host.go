@@ -53,14 +53,14 @@ func (e *Engine) host(p *policy, parent string) *host {
 // slot runs f, which makes a call to h, within the bounds on calls at once, on faulty calls and
 // on their time. Once f has begun, ctx alone ends it; before, a stop of the engine does too.
 // failing reports that the last such call failed.
-func (e *Engine) slot(ctx context.Context, h *host, failing bool, f func(ctx context.Context) error) (err error) {
+func (e *Engine) slot(ctx context.Context, h *host, r rank, failing bool, f func(ctx context.Context) error) (err error) {
 	if err := e.base.Err(); err != nil {
 		return err
 	}
 	waiting, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(e.base, cancel)()
-	round, err := h.enter(waiting)
+	round, err := h.enter(waiting, r)
 	if err != nil {
 		return err
 	}

@@ -29,7 +29,7 @@ func (e *Engine) Import(ctx context.Context, owner string, offset int) (ImportPa
 	var page fetchers.AuthorizerPage
 	w := &wants{parent: way.Parent, tries: quickTries, life: day, spread: spread(owner)}
 	err = e.ask(ctx, w, func(parent secret.Text) error {
-		return e.slot(ctx, e.host(&policies[0], way.Parent), false, func(ctx context.Context) (err error) {
+		return e.slot(ctx, e.host(&policies[0], way.Parent), awaited, false, func(ctx context.Context) (err error) {
 			page, err = way.Lister.Page(ctx, parent, offset, importPage)
 			return err
 		})

@@ -21,23 +21,31 @@ type lane struct {
 	mu      sync.Mutex // guards what follows
 	limit   int        // at most most, at least 1
 	busy    int
-	queue   []chan struct{} // who waits, first come first served; closed to let in
-	round   int             // how often limit was lowered
-	changed clock.Instant   // when limit was, last
+	queues  [2][]chan struct{} // who waits, by rank; within one first come first served. Closed to let in
+	round   int                // how often limit was lowered
+	changed clock.Instant      // when limit was, last
 }
 
 func newLane(most int) *lane { return &lane{most: most, limit: most} }
 
+// rank is who enters a lane first.
+type rank int
+
+const (
+	awaited rank = iota // somebody waits for the call
+	patient             // the schedule makes it
+)
+
 // enter waits until there is room. Whoever entered leaves, with the round that it entered in.
-func (l *lane) enter(ctx context.Context) (round int, err error) {
+func (l *lane) enter(ctx context.Context, r rank) (round int, err error) {
 	l.mu.Lock()
-	if l.busy < l.limit && len(l.queue) == 0 {
+	if l.busy < l.limit && len(l.queues[awaited]) == 0 && len(l.queues[patient]) == 0 {
 		defer l.mu.Unlock()
 		l.busy++
 		return l.round, nil
 	}
 	turn := make(chan struct{})
-	l.queue = append(l.queue, turn)
+	l.queues[r] = append(l.queues[r], turn)
 	l.mu.Unlock()
 	select {
 	case <-turn:
@@ -48,8 +56,8 @@ func (l *lane) enter(ctx context.Context) (round int, err error) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if i := slices.Index(l.queue, turn); i >= 0 {
-		l.queue = slices.Delete(l.queue, i, i+1)
+	if i := slices.Index(l.queues[r], turn); i >= 0 {
+		l.queues[r] = slices.Delete(l.queues[r], i, i+1)
 		return 0, ctx.Err()
 	}
 	// Let in and given up in the same moment: the room goes to the next.
@@ -78,9 +86,11 @@ func (l *lane) leave(now clock.Instant, round int, crowded bool) {
 }
 
 func (l *lane) admitLocked() {
-	for l.busy < l.limit && len(l.queue) > 0 {
-		l.busy++
-		close(l.queue[0])
-		l.queue = slices.Delete(l.queue, 0, 1)
+	for r := range l.queues {
+		for l.busy < l.limit && len(l.queues[r]) > 0 {
+			l.busy++
+			close(l.queues[r][0])
+			l.queues[r] = slices.Delete(l.queues[r], 0, 1)
+		}
 	}
 }

@@ -197,7 +197,7 @@ func (e *Engine) quiet(en *entry) {
 	if err := e.charge(e.base, &spec, usage{budgets: nudgeBudgets}); err != nil {
 		return // asked less than an hour ago, maybe by an earlier run
 	}
-	if err := e.slot(e.base, &e.weixin, false, spec.Nudge); err != nil {
+	if err := e.slot(e.base, &e.weixin, patient, false, spec.Nudge); err != nil {
 		e.log.Warn("WeChat was asked to push tickets again and refused", "name", en.name, "error", err)
 		return
 	}

@@ -158,7 +158,7 @@ func (e *Engine) redeemOnce(x *exchange, way Onboarding) error {
 	sent := e.clock.Now()
 	w := &wants{parent: way.Parent, tries: quickTries, life: day, spread: spread(x.key)}
 	err := e.ask(ctx, w, func(parent secret.Text) error {
-		return e.slot(ctx, e.host(&policies[0], way.Parent), false, func(ctx context.Context) (err error) {
+		return e.slot(ctx, e.host(&policies[0], way.Parent), awaited, false, func(ctx context.Context) (err error) {
 			sent = e.clock.Now()
 			auth, err = way.Exchanger.Exchange(ctx, parent, x.value)
 			return err

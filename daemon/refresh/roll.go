@@ -99,7 +99,7 @@ func (e *Engine) roll(prefix string, may func(name string) bool) *roll {
 		}
 	}
 	slices.SortFunc(r.others, func(a, b Listing) int { return strings.Compare(a.Name, b.Name) })
-	rank(r.entries, len(prefix), r.pauses.step)
+	sortByName(r.entries, len(prefix), r.pauses.step)
 	// One that has gone and come back meanwhile stands there twice.
 	r.entries = slices.CompactFunc(r.entries, func(a, b ranked) bool { return a.key == b.key && a.en.name == b.en.name })
 	return r
@@ -154,9 +154,9 @@ type ranked struct {
 	en  *entry
 }
 
-// rank sorts entries by their names, of which the first depth bytes are equal. It reads each name once or twice, not
+// sortByName sorts entries by their names, of which the first depth bytes are equal. It reads each name once or twice, not
 // at each comparison: of a million they lie all over the memory. It calls step now and then.
-func rank(all []ranked, depth int, step func()) {
+func sortByName(all []ranked, depth int, step func()) {
 	if len(all) < 2 || depth > len(all[0].en.name) {
 		return // the same name, in the latter case
 	}
@@ -183,7 +183,7 @@ func rank(all []ranked, depth int, step func()) {
 		for to < len(all) && all[to].key == all[from].key {
 			to++
 		}
-		rank(all[from:to], depth+keyBytes, step)
+		sortByName(all[from:to], depth+keyBytes, step)
 		from = to
 	}
 }

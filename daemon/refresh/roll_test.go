@@ -23,8 +23,8 @@ func someName(random *rand.Rand) string {
 	return b.String()
 }
 
-// TestRankSortsByName compares it with the ordinary way.
-func TestRankSortsByName(t *testing.T) {
+// TestSortByName compares it with the ordinary way.
+func TestSortByName(t *testing.T) {
 	for seed := range uint64(200) {
 		random := rand.New(rand.NewPCG(seed, 1))
 		var want []string
@@ -35,7 +35,7 @@ func TestRankSortsByName(t *testing.T) {
 			all = append(all, ranked{en: &entry{name: "x/" + name}})
 		}
 		slices.Sort(want)
-		rank(all, len("x/"), func() {})
+		sortByName(all, len("x/"), func() {})
 		for i, x := range all {
 			if x.en.name != want[i] {
 				t.Fatalf("seed %d: place %d has %s, want %s", seed, i, x.en.name, want[i])
