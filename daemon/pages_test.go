@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"tokend/daemon/config"
 	"tokend/daemon/server"
 	"tokend/fetchers"
 	"tokend/fetchers/wechattest"
@@ -253,5 +254,50 @@ func TestMayOpen(t *testing.T) {
 	}
 	if p := peerOf(4_000_000_000); p.GID != nobody || len(p.Groups) != 0 {
 		t.Errorf("an unknown user has groups: %+v", p)
+	}
+}
+
+// TestWhoOversees holds that a page is for whom the socket would tell the same: who can open it, and has LIST, STATUS and STATS
+// on every name where there are rules, as they are at the moment.
+func TestWhoOversees(t *testing.T) {
+	const known, other = 4_000_000_001, 4_000_000_002 // users without groups
+	s, file := newPlatformSite(t)
+	rules := func(names ...string) []config.Access {
+		return []config.Access{{UIDs: []uint32{known}, Names: names, Verbs: []string{"LIST", "STATUS", "STATS"}}}
+	}
+	d := s.start(file)
+	reloaded := func(access []config.Access) {
+		t.Helper()
+		next := *file
+		next.Access = access
+		if err := d.Reload(&next); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, test := range []struct {
+		name         string
+		mode         os.FileMode
+		access       []config.Access
+		known, other bool
+	}{
+		{"a socket of some, no rules", 0o660, nil, false, false},
+		{"a socket of all, no rules", 0o666, nil, true, true},
+		{"a socket of all, a rule for one", 0o666, rules("*"), true, false},
+		{"a socket of some, a rule for one who is not among them", 0o660, rules("*"), false, false},
+		{"a rule for some names", 0o666, rules("open_platform/*", "open_work/*"), false, false},
+	} {
+		reloaded(test.access)
+		if err := os.Chmod(file.Socket, test.mode); err != nil {
+			t.Fatal(err)
+		}
+		if got := d.oversees(known); got != test.known {
+			t.Errorf("%s: the one: got %v, want %v", test.name, got, test.known)
+		}
+		if got := d.oversees(other); got != test.other {
+			t.Errorf("%s: another: got %v, want %v", test.name, got, test.other)
+		}
+		if !d.oversees(0) || !d.oversees(uint32(os.Geteuid())) {
+			t.Errorf("%s: root or the daemon's own user sees nothing", test.name)
+		}
 	}
 }

@@ -6,9 +6,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"strconv"
 	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // strangers returns users of this host that are neither root nor anybody in particular.
@@ -29,8 +34,8 @@ func strangers(n int) (uids []uint32, names []string) {
 	return uids, names
 }
 
-// guarded measures what access rules, sealing and HTTP cost: with users whom the rules bind, of
-// whom one alone would be held to its share of requests.
+// guarded measures what access rules, sealing and metrics cost: with users whom the rules bind, of
+// whom one alone would be held to its share of requests, and with a scrape a second, where Prometheus makes one in fifteen.
 func (c *comparison) guarded(ctx context.Context) error {
 	const users = 5
 	uids, names := strangers(users)
@@ -75,17 +80,60 @@ func (c *comparison) guarded(ctx context.Context) error {
 	if err := os.Chmod(bare.names, 0o644); err != nil {
 		return err
 	}
+	stop := scrape(ctx, "http://"+address+"/metrics")
 	r, err := c.turns(ctx, pick(c, 7, 3), pick(c, "1", "0.7"), bare, all, loads, uids)
-	if err != nil {
+	scrapes, failed := stop()
+	if err = errors.Join(err, failed); err != nil {
 		return err
 	}
 	lost := func(figure, load string) {
-		c.rows.atMost("rules, sealing, HTTP: "+figure, 100*(1-r.ratio(load, "guarded", "bare", rate)), 10, 3, " %",
-			fmt.Sprintf("%d users; %.0fk/s instead of %.0fk/s", users, r.middle(load, "guarded", rate)/1000, r.middle(load, "bare", rate)/1000))
+		c.rows.atMost("rules, sealing, metrics: "+figure, 100*(1-r.ratio(load, "guarded", "bare", rate)), 10, 3, " %",
+			fmt.Sprintf("%d users, %d scrapes; %.0fk/s instead of %.0fk/s", users, scrapes, r.middle(load, "guarded", rate)/1000, r.middle(load, "bare", rate)/1000))
 	}
 	lost("throughput lost, 50 connections", "50")
-	c.rows.atMost("rules, sealing, HTTP: CPU a request added", 100*(r.ratio("50", "guarded", "bare", cpu)-1), 10, 3, " %",
+	c.rows.atMost("rules, sealing, metrics: CPU a request added", 100*(r.ratio("50", "guarded", "bare", cpu)-1), 10, 3, " %",
 		fmt.Sprintf("%.2f us instead of %.2f us", r.middle("50", "guarded", cpu), r.middle("50", "bare", cpu)))
 	lost("connect, GET, close lost", "connect50")
 	return nil
+}
+
+// scrape scrapes once a second until it is stopped, which returns how often it was and what went wrong, if anything has.
+func scrape(ctx context.Context, url string) (stop func() (scrapes int, err error)) {
+	ctx, cancel := context.WithCancel(ctx)
+	var g errgroup.Group
+	n := 0
+	g.Go(func() error {
+		for tick := time.Tick(time.Second); ; n++ {
+			if err := scrapeOnce(ctx, url); err != nil && ctx.Err() == nil {
+				return err
+			}
+			select {
+			case <-tick:
+			case <-ctx.Done():
+				return nil
+			}
+		}
+	})
+	return func() (int, error) {
+		cancel()
+		err := g.Wait()
+		return n, err
+	}
+}
+
+func scrapeOnce(ctx context.Context, url string) error {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err == nil && (resp.StatusCode != http.StatusOK || !strings.Contains(string(body), "tokend_requests_total")) {
+		err = fmt.Errorf("%s: %s: %.200q", url, resp.Status, body)
+	}
+	return err
 }

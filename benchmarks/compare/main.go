@@ -35,7 +35,7 @@ type part struct {
 
 var parts = []part{
 	{"socket", "throughput, latency and CPU on the socket, beside Redis and the echo", (*comparison).socket},
-	{"guarded", "the same with access rules, sealing and HTTP", (*comparison).guarded},
+	{"guarded", "the same with access rules, sealing and metrics", (*comparison).guarded},
 	{"memory", "memory, start and idling, over the number of credentials", (*comparison).memory},
 	{"writers", "64 durable writers", (*comparison).writers},
 	{"disk", "what twenty rewrites leave on disk", (*comparison).disk},

@@ -3,6 +3,7 @@ package metrics
 import (
 	"runtime"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -12,14 +13,17 @@ import (
 )
 
 // collector is a daemon, as it stood at one moment, as Prometheus takes it in.
-type collector struct{ survey.Survey }
+type collector struct {
+	survey.Survey
+	descs *descs
+}
 
 // Describe names no metric: they stand in Collect, once. The library then checks what it is sent, and nothing before.
 func (c collector) Describe(chan<- *prometheus.Desc) {}
 
 // Collect sends what there is.
 func (c collector) Collect(ch chan<- prometheus.Metric) {
-	s, v := sink{ch}, &c.Survey
+	s, v := sink{ch, c.descs}, &c.Survey
 	s.daemon(v)
 	for i := range v.Credentials {
 		s.credential(&v.Credentials[i])
@@ -31,18 +35,38 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 }
 
 // sink takes in single metrics.
-type sink struct{ ch chan<- prometheus.Metric }
+type sink struct {
+	ch    chan<- prometheus.Metric
+	descs *descs
+}
 
 // label is one label of a metric.
 type label struct{ name, value string }
 
-// describe returns the description of the metric tokend_<name>, and the values of its labels.
-func describe(name, help string, labels []label) (*prometheus.Desc, []string) {
-	names, values := make([]string, len(labels)), make([]string, len(labels))
-	for i, l := range labels {
-		names[i], values[i] = l.name, l.value
+// descs are the descriptions of metrics, by name; each is made once, since to make and check it takes longer than all
+// else of a metric. The zero value is ready.
+type descs struct{ byName sync.Map }
+
+// of returns the description of the metric tokend_<name>, whose labels are always the same.
+func (ds *descs) of(name, help string, labels []label) *prometheus.Desc {
+	if d, ok := ds.byName.Load(name); ok {
+		return d.(*prometheus.Desc)
 	}
-	return prometheus.NewDesc("tokend_"+name, help, names, nil), values
+	names := make([]string, len(labels))
+	for i, l := range labels {
+		names[i] = l.name
+	}
+	d, _ := ds.byName.LoadOrStore(name, prometheus.NewDesc("tokend_"+name, help, names, nil))
+	return d.(*prometheus.Desc)
+}
+
+// describe returns the description of the metric tokend_<name>, and the values of its labels.
+func (s sink) describe(name, help string, labels []label) (*prometheus.Desc, []string) {
+	values := make([]string, len(labels))
+	for i, l := range labels {
+		values[i] = l.value
+	}
+	return s.descs.of(name, help, labels), values
 }
 
 // send takes in m, or the error that the scrape is then to end with.
@@ -54,13 +78,13 @@ func (s sink) send(d *prometheus.Desc, m prometheus.Metric, err error) {
 }
 
 func (s sink) gauge(name, help string, value float64, labels ...label) {
-	d, values := describe(name, help, labels)
+	d, values := s.describe(name, help, labels)
 	m, err := prometheus.NewConstMetric(d, prometheus.GaugeValue, value, values...)
 	s.send(d, m, err)
 }
 
 func (s sink) counter(name, help string, value int64, labels ...label) {
-	d, values := describe(name, help, labels)
+	d, values := s.describe(name, help, labels)
 	m, err := prometheus.NewConstMetric(d, prometheus.CounterValue, float64(value), values...)
 	s.send(d, m, err)
 }
@@ -136,7 +160,7 @@ func (s sink) upstream(v *survey.Survey) {
 			sum += uint64(e.Buckets[i])
 			buckets[bound.Seconds()] = sum
 		}
-		d, values := describe("upstream_call_duration_seconds", "How long calls to WeChat took.", []label{which})
+		d, values := s.describe("upstream_call_duration_seconds", "How long calls to WeChat took.", []label{which})
 		m, err := prometheus.NewConstHistogram(d, uint64(e.Calls()), e.Took.Seconds(), buckets, values...)
 		s.send(d, m, err)
 	}
@@ -175,7 +199,7 @@ func (s sink) socket(v *survey.Survey) {
 func (s sink) store(v *survey.Survey) {
 	st := &v.Store
 	s.counter("store_writes_total", "Writes that the database has made durable.", st.Puts)
-	d, values := describe("store_commit_duration_seconds", "How long the database took to make groups of writes durable, by one sync each, or to fail to.", nil)
+	d, values := s.describe("store_commit_duration_seconds", "How long the database took to make groups of writes durable, by one sync each, or to fail to.", nil)
 	m, err := prometheus.NewConstSummary(d, uint64(st.Commits+st.Failed), st.Took.Seconds(), nil, values...)
 	s.send(d, m, err)
 	s.counter("store_commits_failed_total", "Groups of writes that the database has not taken.", st.Failed)

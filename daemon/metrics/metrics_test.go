@@ -111,7 +111,7 @@ func TestScrapeIsAsAgreed(t *testing.T) {
 // TestLint holds the metrics to the conventions of Prometheus, and to what a strict registry checks.
 func TestLint(t *testing.T) {
 	r := prometheus.NewPedanticRegistry()
-	r.MustRegister(collector{example()})
+	r.MustRegister(collector{example(), new(descs)})
 	problems, err := testutil.GatherAndLint(r)
 	if err != nil {
 		t.Fatal(err)

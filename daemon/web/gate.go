@@ -1,6 +1,7 @@
 package web
 
 import (
+	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
@@ -52,7 +53,7 @@ func (s *Server) unseenBy(r *http.Request, remote, local netip.AddrPort) string 
 	case !ok:
 		return "the kernel does not tell whose connection it is"
 	case !s.cfg.Sees(uid):
-		return "LIST, STATUS and STATS of every name are not granted to its user"
+		return fmt.Sprintf("user %d could not learn this over the socket: it has to be able to open that, and to have LIST, STATUS and STATS on *", uid)
 	}
 	return ""
 }
