@@ -44,7 +44,7 @@ type batch struct {
 
 // gather takes m, whose session wants to wait for a PUT, into the batch that goes next.
 func (l *loop) gather(m *member) {
-	if !m.inSet && !l.enlist(m, unix.EPOLLIN) { // or nobody would hear of its going
+	if !m.inSet && !l.enlist(m, readable) { // or nobody would hear of its going
 		return
 	}
 	b := l.batches.next
@@ -188,7 +188,7 @@ func (l *loop) takeBatches() {
 // conclude writes what has become of m's PUT, and goes on with what m has sent behind it.
 func (l *loop) conclude(m *member) {
 	if m.masked && m.inSet {
-		if !l.enlist(m, unix.EPOLLIN) {
+		if !l.enlist(m, readable) {
 			return
 		}
 	}

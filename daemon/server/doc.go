@@ -14,14 +14,15 @@
 // their order. There are two drivers. A conn is one goroutine for one connection, over any
 // [net.Conn], which is also what tests in virtual time want. A loop (Linux) serves all connections of a listener on one
 // goroutine, by epoll, without telling Go's scheduler of its system calls, which takes little more than half of the processor. It
-// reads, steps and writes, and lends each connection that may have to wait to a goroutine, which drives it by the same
-// conn until there is nothing to do but to read. PUTs, which wait for the disk alone, it hands to the engine in batches, and
+// reads, steps and writes, each for all that have asked at once, and lends each connection that may have to wait to a
+// goroutine, which drives it by the same conn until there is nothing to do but to read. PUTs, which wait for the disk alone, it hands to the engine in batches, and
 // lends nobody for them. What the two promise is the same, and the tests with sockets
 // are over both.
 //
 // The replies to all requests that arrived together go out in one write. A GET of a
 // value that is held takes no lock that waits and allocates nothing. The clock is looked at once for all that
-// one step answers, since nothing in a step waits; behind a job it is looked at anew.
+// one step answers, or one turn of a loop, since nothing in them waits; behind a job it is looked at anew, and for each value that
+// has less than a second left.
 //
 // # One user does not starve another
 //
@@ -84,7 +85,8 @@
 // request waits, and the waiting is given up; the fetch it waited for is not its own and
 // goes on. (Only Linux tells the two apart; elsewhere waiting goes on to its end.)
 // After a WATCH, whatever the peer sends ends the watch and closes the
-// connection.
+// connection. Descriptors that a peer passes (SCM_RIGHTS) are dropped; what it has sent behind them may have to wait in a loop
+// until it sends more.
 //
 // When Serve is told to stop: no more connections; idle ones are closed; requests that have
 // been read are answered, with SHUTDOWN where they would have to wait; watches are closed;

@@ -60,7 +60,7 @@ func (l *loop) takeBack() {
 			l.end(r.m, r.err)
 		case l.listener < 0: // stopping
 			l.end(r.m, nil)
-		case l.enlist(r.m, unix.EPOLLIN):
+		case l.enlist(r.m, readable):
 			l.listen(r.m)
 		}
 	}

@@ -35,6 +35,7 @@ type loop struct {
 	listener  int // descriptor; -1 when the loop accepts no more
 	accepting accepting
 	acceptAt  time.Duration // when to accept again after a failure; 0 for no such time
+	fresh     []*member     // accepted in the last turn, and answered
 	members   []*member     // by descriptor
 	open      int           // how many there are
 	lent      int           // how many of them are lent
@@ -43,9 +44,10 @@ type loop struct {
 	idle      []*member // ended, to be used again
 	rooms     [][]byte  // of smallBuffer bytes, to be used again
 	events    [events]unix.EpollEvent
-	in        [smallBuffer]byte
-	out       []byte
-	err       error // why the listener has failed for good
+	group     group
+	in        [smallBuffer]byte // for one that is read by itself
+	out       []byte            // replies of the group, or of one that is by itself
+	err       error             // why the listener has failed for good
 
 	// Goroutines hand over what follows, and wake the poller.
 
@@ -108,26 +110,8 @@ func (l *loop) run() error {
 	defer l.accepting.spares.close()
 	for {
 		n := l.poll.wait(l.events[:], l.timeout())
-		lent, knocked := l.lent, false
-		for i := range l.events[:n] {
-			switch ev := &l.events[i]; int(ev.Fd) {
-			case l.listener:
-				if ev.Events&(unix.EPOLLHUP|unix.EPOLLERR) != 0 { // shut down; accept would say EAGAIN for ever
-					l.fail(os.NewSyscallError("accept", unix.EINVAL))
-				} else {
-					knocked = true
-				}
-			case l.poll.wakeFD:
-				l.poll.woken()
-				l.takeBack()
-				l.takeBatches()
-			default:
-				l.happened(int(ev.Fd), ev.Events)
-			}
-		}
-		if knocked {
-			l.accept()
-		}
+		lent := l.lent
+		l.turn(l.events[:n])
 		l.ring()
 		if l.ended.Load() {
 			l.stop()
@@ -141,6 +125,32 @@ func (l *loop) run() error {
 	}
 }
 
+// turn does what events call for.
+func (l *loop) turn(events []unix.EpollEvent) {
+	knocked := false
+	for i := range events {
+		switch ev := &events[i]; int(ev.Fd) {
+		case l.listener:
+			if ev.Events&(unix.EPOLLHUP|unix.EPOLLERR) != 0 { // shut down; accept would say EAGAIN for ever
+				l.fail(os.NewSyscallError("accept", unix.EINVAL))
+			} else {
+				knocked = true
+			}
+		case l.poll.wakeFD:
+			l.poll.woken()
+			l.takeBack()
+			l.takeBatches()
+		default:
+			l.happened(int(ev.Fd), ev.Events)
+		}
+	}
+	l.answerGroup()
+	l.revisit()
+	if knocked {
+		l.accept()
+	}
+}
+
 func (l *loop) wake() {
 	l.ended.Store(true)
 	l.poll.wake()
@@ -151,6 +161,9 @@ func (l *loop) close() { l.poll.close() }
 
 // timeout is how many milliseconds it is until something is due; less than none for for ever.
 func (l *loop) timeout() int {
+	if len(l.fresh) > 0 {
+		return 0
+	}
 	due, set := l.alarms.first()
 	if l.acceptAt != 0 && (!set || l.acceptAt < due) {
 		due, set = l.acceptAt, true
@@ -176,8 +189,10 @@ func (l *loop) happened(fd int, events uint32) {
 		l.disturbed(m, events)
 	case m.paused:
 		l.interrupt(m)
+	case m.conn.in.len() == 0:
+		l.receive(m, events)
 	default:
-		l.guard(m, l.attend)
+		l.guard(m, func(m *member) { l.attend(m, events) })
 	}
 }
 
@@ -186,7 +201,6 @@ func (l *loop) guard(m *member, f func(*member)) {
 	defer func() {
 		if fault := recover(); fault != nil {
 			l.server.report(fault)
-			l.out = nil // what is in it is anybody's guess
 			if l.members[m.wire.fd] == m && !m.lent {
 				l.end(m, errBroken)
 			}

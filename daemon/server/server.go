@@ -273,10 +273,11 @@ func (s *Server) host(c *conn, conns *conns, f func() error) (err error) {
 // closed says that c is over, and why.
 func (s *Server) closed(c *conn, err error) {
 	peer := &c.session.peer
-	if ordinary(err) {
-		s.log.Trace("connection closed", "uid", peer.UID, "pid", peer.PID, "error", err)
-	} else {
+	switch {
+	case !ordinary(err):
 		s.log.Debug("connection failed", "uid", peer.UID, "pid", peer.PID, "error", err)
+	case s.log.IsTrace(): // asked first, since a client that connects for each request would pay for the words all the same
+		s.log.Trace("connection closed", "uid", peer.UID, "pid", peer.PID, "error", err)
 	}
 }
 

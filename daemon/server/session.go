@@ -61,7 +61,7 @@ type session struct {
 	delay     time.Duration
 
 	// now is what cached goes by; 0 where the clock has to be looked at. It is good for one step: nothing
-	// in it waits, but between two steps any time may pass.
+	// in it waits, but between two steps any time may pass, unless the driver knows better (stepAt).
 	now refresh.Instant
 
 	held *gauge // what the job holds one of, until it has run; nil for none
@@ -133,9 +133,12 @@ func (s *session) takeJob() job {
 // step answers the whole lines at the beginning of in, up to the first that has to wait, and
 // returns how many bytes it consumed and what is to be done next. It keeps nothing
 // of in.
-func (s *session) step(in []byte) (n int, next action) {
+func (s *session) step(in []byte) (n int, next action) { return s.stepAt(in, 0) }
+
+// stepAt is step for a driver that has looked at the engine's clock a moment before; 0 where it has not.
+func (s *session) stepAt(in []byte, now refresh.Instant) (n int, next action) {
 	s.renewRights()
-	s.now = 0
+	s.now = now
 	for next == more && len(in) > n {
 		if len(s.out) >= maxOut {
 			next = flush

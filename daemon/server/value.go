@@ -57,13 +57,24 @@ func (s *session) giveHeld(name []byte) bool {
 	return true
 }
 
+// nearEnd is how close a value may come to its end before the clock is looked at for each reader: longer than anything
+// but a stop of the whole machine lies between a look at the clock and the reply.
+const nearEnd = time.Second
+
 // cached returns the value of name if one is held that is valid now. The clock is looked at once
-// for all requests that a step answers: to do so for each would take half as long again as the rest.
+// for all requests that a step answers, or a turn of an event loop: to do so for each would take half as long again as the
+// rest. For a value that is about to end it is looked at anew.
 func (s *session) cached(name []byte) (refresh.Value, bool) {
+	e := s.server.cfg.Engine
 	if s.now == 0 {
-		s.now = s.server.cfg.Engine.Now()
+		s.now = e.Now()
 	}
-	return s.server.cfg.Engine.Cached(name, s.now)
+	v, ok := e.Cached(name, s.now)
+	if ok && v.TTL < nearEnd {
+		s.now = e.Now()
+		v, ok = e.Cached(name, s.now)
+	}
+	return v, ok
 }
 
 // reject's value is the peer's word for what WeChat refused: as secret as what it is

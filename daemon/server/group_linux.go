@@ -1,0 +1,144 @@
+package server
+
+import (
+	"io"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"tokend/daemon/refresh"
+)
+
+// The bounds of a group. With 8, 16 and 32 members a request took the less of the processor the more there were, by 4 % each time with
+// 512 connections; but each has to wait until all have been read before it is answered.
+const (
+	groupSize = 32               // members
+	groupIn   = 16 * smallBuffer // bytes of room to read into
+	groupOut  = 32 << 10         // bytes of replies that gather; those of one member may go beyond
+)
+
+// group is members that have asked in one turn of the loop. They are served abreast: all are read, then all are answered,
+// then all are written to, so that the processor has at hand the code that each of the three takes, which is the kernel's for the most
+// part. That alone made a request 4 % cheaper with 50 connections, and 8 % with 512.
+//
+// A member that needs more than answers leaves the group: it is done with by itself, behind those before it.
+type group struct {
+	all  [groupSize]arrival
+	n    int // how many of all there are
+	used int // bytes of in
+	in   [groupIn]byte
+}
+
+// arrival is a member of a group.
+type arrival struct {
+	m   *member // nil when it has left
+	in  []byte  // what has been read of it
+	end int     // where its replies end in the loop's out
+}
+
+// receive reads what the peer of m has sent, of which events tell. m has nothing unconsumed. It reads once: whoever has
+// sent more has to wait until others have had their turn.
+func (l *loop) receive(m *member, events uint32) {
+	g := &l.group
+	room := g.in[g.used : g.used+smallBuffer]
+	n, err := receive(m.wire.fd, room)
+	switch {
+	case err == unix.EAGAIN:
+		return
+	case err != nil:
+		l.end(m, os.NewSyscallError("recv", err))
+		return
+	case n == 0:
+		l.end(m, io.EOF)
+		return
+	case !l.lookAgain(m, n == len(room), events):
+		return
+	}
+	g.all[g.n] = arrival{m: m, in: room[:n]}
+	g.n++
+	g.used += (n + cacheLine - 1) &^ (cacheLine - 1)
+	if g.n == groupSize || len(g.in)-g.used < smallBuffer {
+		l.answerGroup()
+	}
+}
+
+// cacheLine is how many bytes processors fetch at once, nearly all of them.
+const cacheLine = 64
+
+// answerGroup answers all in the group, and empties it.
+func (l *loop) answerGroup() {
+	g := &l.group
+	if g.n == 0 {
+		return
+	}
+	// The clock is looked at once for all; see session.cached.
+	now := l.server.cfg.Engine.Now()
+	first := 0 // of those whose replies are in out
+	for i := range g.all[:g.n] {
+		a := &g.all[i]
+		next, ok := more, false
+		l.guard(a.m, func(m *member) { next, ok = l.answerAbreast(m, a, now) })
+		switch {
+		case !ok: // it has ended by a fault
+			a.m = nil
+		case next != more || len(a.in) > 0:
+			l.writeGroup(g.all[first:i])
+			first = i + 1
+			l.guard(a.m, func(m *member) { l.leaveGroup(m, a, next) })
+		case len(l.out) >= groupOut:
+			l.writeGroup(g.all[first : i+1])
+			first = i + 1
+		}
+	}
+	l.writeGroup(g.all[first:g.n])
+	clear(g.all[:g.n])
+	g.n, g.used = 0, 0
+}
+
+// answerAbreast has m's session answer what has been read of it, behind the replies of those before it. If there is more to
+// do, what is left is in a.in, and the replies are the session's.
+func (l *loop) answerAbreast(m *member, a *arrival, now refresh.Instant) (next action, ok bool) {
+	s := &m.session
+	s.out = l.out
+	n, next := s.stepAt(a.in, now)
+	a.in = a.in[n:]
+	m.conn.consumed(n)
+	if next != more || len(a.in) > 0 {
+		s.out = s.out[len(l.out):]
+		return next, true
+	}
+	l.out, s.out = s.out, nil
+	a.end = len(l.out)
+	return more, true
+}
+
+// leaveGroup goes on with m by itself. There are no replies but m's.
+func (l *loop) leaveGroup(m *member, a *arrival, next action) {
+	m.session.out = append(l.out[:0], m.session.out...)
+	a.m = nil
+	l.settle(m, a.in, next)
+}
+
+// writeGroup writes the replies that have gathered in the loop's buffer, which are those of as.
+func (l *loop) writeGroup(as []arrival) {
+	begin := 0
+	for i := range as {
+		a := &as[i]
+		if a.m == nil {
+			continue
+		}
+		out := l.out[begin:a.end]
+		begin = a.end
+		l.guard(a.m, func(m *member) {
+			switch all, err := l.send(m, out); {
+			case err != nil:
+				l.end(m, err)
+			case all:
+				l.listen(m)
+			default:
+				l.lend(m, more)
+			}
+		})
+	}
+	l.emptied(l.out)
+}
