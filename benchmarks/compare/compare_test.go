@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -94,6 +95,9 @@ func TestProcess(t *testing.T) {
 		if time.Since(since) > 20*time.Second {
 			t.Fatalf("%v of CPU", p.cpu())
 		}
+	}
+	if n := ((&process{cmd: &exec.Cmd{Process: &os.Process{Pid: os.Getpid()}}}).wakes()); n == 0 {
+		t.Error("this process has never waited")
 	}
 	if private, resident := p.memory(); private < 4096 || private > resident || resident > 1<<30 {
 		t.Errorf("private %d, resident %d", private, resident)

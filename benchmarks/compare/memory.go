@@ -118,8 +118,9 @@ func (c *comparison) idle(s *state) error {
 	defer p.stop()
 	time.Sleep(2 * settle)
 	span := pick(c, 30*time.Second, 10*time.Second)
-	before := p.cpu()
+	before, woken := p.cpu(), p.wakes()
 	time.Sleep(span)
-	c.rows.atMost("idle CPU with 100 000 fresh ones", 100*float64(p.cpu()-before)/float64(span), 1, 0.2, " %", fmt.Sprintf("of a core, over %s", span))
+	c.rows.atMost("idle CPU with 100 000 fresh ones", 100*float64(p.cpu()-before)/float64(span), 1, 0.2, " %",
+		fmt.Sprintf("of a core, over %s; woken %.0f times a second", span, float64(p.wakes()-woken)/span.Seconds()))
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -94,6 +95,46 @@ func (p *process) answers(request, want string) bool {
 	}
 	n, err := nc.Read(got)
 	return err == nil && strings.HasPrefix(string(got[:n]), want)
+}
+
+// loaded waits until a tokend that answers has read all that it has kept: a list waits for that.
+func (p *process) loaded() error {
+	nc, err := net.Dial("unix", p.socket)
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	_ = nc.SetDeadline(time.Now().Add(time.Minute))
+	got := make([]byte, 64)
+	if _, err := nc.Write([]byte("LIST none\n")); err != nil {
+		return err
+	}
+	n, err := nc.Read(got)
+	if err == nil && string(got[:n]) != "OK 0\n" {
+		err = fmt.Errorf("LIST none was answered %q", got[:n])
+	}
+	return err
+}
+
+// wakes returns how often the server's threads have waited for something, and thus have been woken.
+func (p *process) wakes() (n int64) {
+	files, err := filepath.Glob(p.proc("task/*/status"))
+	if err != nil {
+		return 0
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			continue // the thread has ended
+		}
+		for line := range strings.Lines(string(text)) {
+			if count, ok := strings.CutPrefix(line, "voluntary_ctxt_switches:"); ok {
+				one, _ := strconv.ParseInt(strings.TrimSpace(count), 10, 64)
+				n += one
+			}
+		}
+	}
+	return n
 }
 
 // cpu returns the CPU time that the server has used, in steps of a hundredth of a second.

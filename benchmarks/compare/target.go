@@ -86,13 +86,20 @@ func (s *state) open(tables string) error {
 	return os.WriteFile(s.config, append([]byte("socket_mode = \"0666\"\n"), append(text, tables...)...), 0o600)
 }
 
-// serve starts tokend on a state, and returns when it has answered.
+// serve starts tokend on a state, and returns when it has answered and read all.
 func (c *comparison) serve(s *state) (*process, error) {
 	p, err := start(serverCore, s.socket, c.tokend, "serve", "--config", s.config)
 	if err != nil {
 		return nil, err
 	}
-	return p, p.answered("GET "+s.first+"\n", "OK ")
+	if err := p.answered("GET "+s.first+"\n", "OK "); err != nil {
+		return nil, err
+	}
+	if err := p.loaded(); err != nil {
+		p.stop()
+		return nil, err
+	}
+	return p, nil
 }
 
 // startRedis starts Redis with further options, and returns when it answers.
