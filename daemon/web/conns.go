@@ -46,9 +46,9 @@ type conn struct {
 
 	begun atomic.Bool // a byte of the request that is owed has come
 
-	asked sync.Once // guards the user, which is asked for when it is needed
-	uid   uint32    // whose connection it is
-	known bool      // uid is
+	looked atomic.Bool // what follows has been looked up, and does not change any more
+	uid    uint32      // whose connection it is
+	known  bool        // uid is
 
 	// Guarded by conns.mu.
 	since  time.Time // when it was accepted, fell idle, or began its request: the last of these
@@ -228,16 +228,6 @@ func (c *conn) keep() {
 	c.conns.mu.Lock()
 	defer c.conns.mu.Unlock()
 	c.kept = true
-}
-
-// user returns whose connection from this host c is. That does not change: it is who has made it, whoever uses
-// it. A nil c is none.
-func (c *conn) user(remote, local netip.AddrPort) (uid uint32, ok bool) {
-	if c == nil {
-		return 0, false
-	}
-	c.asked.Do(func() { c.uid, c.known = userOf(remote, local) })
-	return c.uid, c.known
 }
 
 // sourceOf returns what one stranger cannot have many of: an IPv4 address, or the 64 bits

@@ -32,7 +32,7 @@
 // users of this host who could not learn it over the socket. So a page is shown
 //
 //   - over a connection from this host's loopback, of a user whom [Config].Sees allows it. Whose connection it is stands in the
-//     kernel's table of connections, which is read once for each connection;
+//     kernel's table of connections, which is read once for each connection, and for a tenth of the time at most;
 //   - to the addresses that are configured for it (see [Monitors]);
 //   - and to neither if the request shows that it was passed on (gate.go has the signs), or names a host that is no address.
 //

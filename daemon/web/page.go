@@ -25,8 +25,8 @@ const maxViews = 2
 
 // page answers with p, if whoever asks may see it.
 func (s *Server) page(w http.ResponseWriter, r *http.Request, p Page) {
-	if reason := s.unseen(r); reason != "" {
-		s.refuse(w, r, "", refusal{status: http.StatusForbidden, reason: reason})
+	if no := s.unseen(r); no.status != 0 {
+		s.refuse(w, r, "", no)
 		return
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -86,6 +87,48 @@ func TestSlowPages(t *testing.T) {
 		close(release)
 		if err := <-stopped; err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// TestLooksAtConnectionsArePaced holds that whoever connects again and again makes the daemon look at the host's connections for
+// a tenth of the time at most, one look at a time, and that who has to wait for too long is told so.
+func TestLooksAtConnectionsArePaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := newTestServer(t, Config{Pages: map[string]Page{"/metrics": plainPage}, Sees: func(uid uint32) bool { return uid == 7 }}, new(fakeInbox))
+		var looks []time.Time
+		s.userOf = func(_, _ netip.AddrPort) (uint32, bool) {
+			looks = append(looks, time.Now()) // one at a time
+			time.Sleep(20 * time.Millisecond)
+			return 7, true
+		}
+		l := newPipeListener()
+		ctx, stop := context.WithCancel(t.Context())
+		stopped := make(chan error, 1)
+		go func() { stopped <- s.Serve(ctx, hereListener{l}) }()
+		var mu sync.Mutex
+		answers := map[int]int{}
+		var clients sync.WaitGroup
+		for range 20 {
+			clients.Go(func() {
+				status := fetch(t, l)
+				mu.Lock()
+				defer mu.Unlock()
+				answers[status]++
+			})
+		}
+		clients.Wait()
+		stop()
+		if err := <-stopped; err != nil {
+			t.Error(err)
+		}
+		for i := 1; i < len(looks); i++ {
+			if gap := looks[i].Sub(looks[i-1]); gap < 200*time.Millisecond {
+				t.Errorf("two looks within %v", gap)
+			}
+		}
+		if answers[200] != 5 || answers[503] != 15 {
+			t.Errorf("answers: got %v, want 5 that were looked up within 0.95 s, and 15 that were not", answers)
 		}
 	})
 }

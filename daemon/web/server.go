@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,11 +24,15 @@ type Server struct {
 	log hclog.Logger
 
 	refusals refusals
-	large    chan struct{} // a place for each large body that is held
-	attempts chan struct{} // a place for each call of the inbox that is under way
-	views    chan struct{} // a place for each page that is being made
-	monitors atomic.Pointer[Monitors]
-	work     sync.WaitGroup // those calls
+	large    chan struct{}  // a place for each large body that is held
+	attempts chan struct{}  // a place for each call of the inbox that is under way
+	views    chan struct{}  // a place for each page that is being made
+	lookups  chan struct{}  // the one place for a look at whose connection one is
+	work     sync.WaitGroup // those calls, pages and looks
+
+	monitors  atomic.Pointer[Monitors]
+	userOf    func(remote, local netip.AddrPort) (uid uint32, ok bool)
+	lookAgain time.Time // when the next look may be taken; belongs to who has the place in lookups
 }
 
 // New returns a server that hands what is pushed to cfg.Inbox.
@@ -38,6 +43,8 @@ func New(cfg Config) *Server {
 		large:    make(chan struct{}, maxLarge),
 		attempts: make(chan struct{}, maxAttempts),
 		views:    make(chan struct{}, maxViews),
+		lookups:  make(chan struct{}, 1),
+		userOf:   userOf,
 	}
 }
 
