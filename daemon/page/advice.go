@@ -70,6 +70,8 @@ func (w *words) remedy(reason refresh.Reason, r fetchers.Reaction, name string) 
 		return w.Advice.Ticket
 	case reason == refresh.Reauth:
 		return w.Advice.Grant
+	case reason == refresh.Refused:
+		return w.Advice.Parent // it was not what was asked for that was refused
 	case reason == refresh.Internal:
 		return w.Advice.Fault
 	}

@@ -67,7 +67,7 @@ type count struct{ State, Text, N string }
 // held is credentials that are not asked for.
 type held struct{ Kind, N, Why, Advice string }
 
-// quota is a budget.
+// quota is a budget of which something is spent.
 type quota struct {
 	Account, Name, Within string
 	Spent, Limit          int
@@ -114,7 +114,7 @@ func (w *words) row(c *refresh.Status, now time.Time) row {
 	if c.TTL > 0 {
 		r.Left = w.span(c.TTL)
 	}
-	if !c.NextRefresh.IsZero() {
+	if !c.NextRefresh.IsZero() && c.Kind != refresh.VerifyTicket.String() && c.Kind != refresh.SuiteTicket.String() { // pushed: then it is an alarm
 		r.Next = w.span(max(c.NextRefresh.Sub(now), 0))
 		r.NextAt = c.NextRefresh.Format(time.RFC3339)
 	}
@@ -192,9 +192,15 @@ func (w *words) crowds(p *view, v *survey.Survey) {
 		p.Crowds = append(p.Crowds, shown)
 	}
 	for _, h := range v.Census.Holds {
+		if !slices.ContainsFunc(v.Census.Customers, func(c refresh.Crowd) bool { return c.Kind == h.Kind }) {
+			continue // of configured ones, which have said it themselves
+		}
 		p.Held = append(p.Held, held{h.Kind, grouped(int64(h.N)), w.why(h), w.remedy(h.Reason, h.Reaction, "NAME")})
 	}
 	for _, q := range v.Quotas {
+		if q.Spent == 0 {
+			continue
+		}
 		shown := quota{Account: q.Account, Name: w.Quotas[q.Word], Within: w.span(q.Window), Spent: q.Spent, Limit: q.Limit,
 			Low: q.Limit / 2, High: q.Limit * 9 / 10}
 		if shown.Account == "" {
@@ -205,6 +211,7 @@ func (w *words) crowds(p *view, v *survey.Survey) {
 		}
 		p.Quotas = append(p.Quotas, shown)
 	}
+	slices.SortStableFunc(p.Quotas, func(a, b quota) int { return cmp.Compare(b.Spent*a.Limit, a.Spent*b.Limit) })
 }
 
 // numbers fills in what has been done since the start.
