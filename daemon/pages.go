@@ -70,6 +70,11 @@ func (s *surveyor) look() survey.Survey {
 		Store:       s.store.Stats(),
 		Pushes:      s.pushes(),
 	}
+	select {
+	case <-s.engine.Loaded():
+	default:
+		v.Loading = true
+	}
 	return v
 }
 

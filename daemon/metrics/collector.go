@@ -92,6 +92,7 @@ func (s sink) counter(name, help string, value int64, labels ...label) {
 func (s sink) daemon(v *survey.Survey) {
 	s.gauge("build_info", "1; which tokend this is.", 1, label{"version", v.Version}, label{"goversion", runtime.Version()})
 	s.gauge("config_loaded_timestamp_seconds", "When the configuration in force was read.", seconds(v.Loaded))
+	s.gauge("loading", "1 while what was kept is being read after a start: credentials are not all counted yet.", number(v.Loading))
 }
 
 // credential sends how a configured credential stands.
@@ -205,11 +206,7 @@ func (s sink) store(v *survey.Survey) {
 	s.counter("store_commits_failed_total", "Groups of writes that the database has not taken.", st.Failed)
 	s.counter("store_journal_appends_total", "Entries that the grant journal has made durable.", st.Journaled)
 	s.counter("store_journal_failed_total", "Entries that the grant journal has not taken.", st.JournalFailed)
-	refusing := 0.0
-	if st.Refusing {
-		refusing = 1
-	}
-	s.gauge("store_refusing", "1 while the disk does not take what is to be written: what is fetched is served from memory.", refusing)
+	s.gauge("store_refusing", "1 while the disk does not take what is to be written: what is fetched is served from memory.", number(st.Refusing))
 	s.gauge("store_pending_records", "Records that the grant journal has and the database not yet.", float64(st.Pending))
 	s.gauge("store_missing_commits", "Acknowledged commits that the database had lost when it was opened.", float64(st.Missing))
 }
@@ -220,6 +217,13 @@ func errcode(n int, absent string) string {
 		return absent
 	}
 	return strconv.Itoa(n)
+}
+
+func number(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 func seconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }

@@ -103,6 +103,9 @@ func TestAllIsWell(t *testing.T) {
 	if _, body := show(t, refusing, "en", ""); strings.Contains(body, "All is well") || !strings.Contains(body, "does not take what is written") {
 		t.Error("a disk that refuses is not shown")
 	}
+	if _, body := show(t, func() survey.Survey { v := well(); v.Loading = true; return v }, "en", ""); !strings.Contains(body, "not all is shown yet") {
+		t.Error("a daemon that is still reading does not say so")
+	}
 	if _, body := show(t, func() survey.Survey { return survey.Survey{} }, "en", ""); !strings.Contains(body, "No account is configured") {
 		t.Error("a daemon without accounts does not say so")
 	}

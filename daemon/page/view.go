@@ -33,7 +33,7 @@ type view struct {
 	OpenCount, TurnedCount                     string
 	PushCount, PushRefusedCount                string
 	RefreshCount, RefreshFailedCount           string
-	Refusing                                   bool
+	Refusing, Unread                           bool
 }
 
 // owner is an account with its credentials.
@@ -87,6 +87,7 @@ func (w *words) of(v *survey.Survey) *view {
 		RefreshCount:       grouped(v.Refreshes.OK + v.Refreshes.Same + v.Refreshes.Failed),
 		RefreshFailedCount: grouped(v.Refreshes.Failed),
 		Refusing:           v.Store.Refusing,
+		Unread:             v.Loading,
 	}
 	for i := range v.Credentials {
 		c := &v.Credentials[i]

@@ -15,6 +15,7 @@ type Survey struct {
 	At      time.Time // of the survey
 	Began   time.Time // of the daemon
 	Loaded  time.Time // when the configuration in force was read
+	Loading bool      // what was kept is still being read: not all credentials are known yet
 
 	// Credentials is what the configuration gives, sorted by name; customers' are not among it.
 	Credentials []refresh.Status
