@@ -77,6 +77,10 @@ func (e onlyReads) Cached(name []byte, now refresh.Instant) (refresh.Value, bool
 	return e.of.Cached(name, now)
 }
 
+func (e onlyReads) CachedAll(names [][]byte, now refresh.Instant, values []refresh.Value) {
+	e.of.CachedAll(names, now, values)
+}
+
 func (e onlyReads) Get(ctx context.Context, name string) (refresh.Value, error) {
 	return e.of.Get(ctx, name)
 }

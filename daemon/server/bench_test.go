@@ -22,6 +22,10 @@ func (e staticEngine) Now() refresh.Instant { return 1 }
 
 func (e staticEngine) Cached([]byte, refresh.Instant) (refresh.Value, bool) { return e.value, true }
 
+func (e staticEngine) CachedAll(names [][]byte, now refresh.Instant, values []refresh.Value) {
+	cachedEach(e, names, now, values)
+}
+
 // newStaticEngine's value has the 512 bytes that WeChat asks callers to make room for.
 func newStaticEngine() staticEngine {
 	return staticEngine{value: refresh.Value{Text: secret.Text(strings.Repeat("v", 512)), TTL: 7000 * 1e9, Peg: new(refresh.Peg)}}

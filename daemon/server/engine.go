@@ -22,6 +22,10 @@ type Engine interface {
 	// a value, or of a Status, nothing hangs but what the server has hung there.
 	Cached(name []byte, now refresh.Instant) (refresh.Value, bool)
 
+	// CachedAll is Cached for several names. values, of which there are as many, become theirs: one with a TTL of 0
+	// where Cached would report that there is none.
+	CachedAll(names [][]byte, now refresh.Instant, values []refresh.Value)
+
 	// Get returns a value that is valid now and may wait for one; ctx bounds the
 	// waiting, not the fetch.
 	Get(ctx context.Context, name string) (refresh.Value, error)

@@ -121,6 +121,17 @@ func (e *fakeEngine) Cached(name []byte, now refresh.Instant) (refresh.Value, bo
 	return refresh.Value{Text: c.value, TTL: c.end.Sub(at), Peg: &c.peg}, true
 }
 
+func (e *fakeEngine) CachedAll(names [][]byte, now refresh.Instant, values []refresh.Value) {
+	cachedEach(e, names, now, values)
+}
+
+// cachedEach is CachedAll, by Cached.
+func cachedEach(e Engine, names [][]byte, now refresh.Instant, values []refresh.Value) {
+	for i, name := range names {
+		values[i], _ = e.Cached(name, now)
+	}
+}
+
 func (e *fakeEngine) Get(ctx context.Context, name string) (refresh.Value, error) {
 	if v, ok := e.Cached([]byte(name), e.Now()); ok {
 		return v, nil

@@ -34,6 +34,8 @@ type arrival struct {
 	m   *member // nil when it has left
 	in  []byte  // what has been read of it
 	end int     // where its replies end in the loop's out
+
+	ahead int // where what has been looked up for it begins
 }
 
 // receive reads what the peer of m has sent, of which events tell. m has nothing unconsumed. It reads once: whoever has
@@ -74,7 +76,11 @@ func (l *loop) answerGroup() {
 	// The clock is looked at once for all; see session.cached.
 	now := l.server.cfg.Engine.Now()
 	first := 0 // of those whose replies are in out
+	ahead := 0 // of those for whom nothing has been looked up
 	for i := range g.all[:g.n] {
+		if i == ahead {
+			ahead = l.lookAhead(i, now)
+		}
 		a := &g.all[i]
 		next, ok := more, false
 		l.guard(a.m, func(m *member) { next, ok = l.answerAbreast(m, a, now) })
@@ -95,12 +101,33 @@ func (l *loop) answerGroup() {
 	g.n, g.used = 0, 0
 }
 
+// lookAhead looks up what members of the group are about to ask for, from the one at i on, and returns the first for whom it did
+// not.
+func (l *loop) lookAhead(i int, now refresh.Instant) (end int) {
+	g, a := &l.group, &l.ahead
+	a.n = 0
+	for end = i; end < g.n && (end == i || a.n < aheadSize); end++ {
+		g.all[end].ahead = a.n
+		g.all[end].m.session.lookAhead(g.all[end].in, a)
+	}
+	n := a.n
+	a.n = 0 // a fault leaves nothing, and comes again for the one whose it is
+	if n > 1 {
+		defer l.server.recover()
+		l.server.cfg.Engine.CachedAll(a.names[:n], now, a.values[:n])
+		a.n = n
+	}
+	return end
+}
+
 // answerAbreast has m's session answer what has been read of it, behind the replies of those before it. If there is more to
 // do, what is left is in a.in, and the replies are the session's.
 func (l *loop) answerAbreast(m *member, a *arrival, now refresh.Instant) (next action, ok bool) {
 	s := &m.session
 	s.out = l.out
+	s.ahead, l.ahead.next = &l.ahead, a.ahead
 	n, next := s.stepAt(a.in, now)
+	s.ahead = nil
 	a.in = a.in[n:]
 	m.conn.consumed(n)
 	if next != more || len(a.in) > 0 {

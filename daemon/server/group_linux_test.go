@@ -42,6 +42,10 @@ func (e *heldUp) Cached(name []byte, now refresh.Instant) (refresh.Value, bool) 
 	return e.fakeEngine.Cached(name, now)
 }
 
+func (e *heldUp) CachedAll(names [][]byte, now refresh.Instant, values []refresh.Value) {
+	cachedEach(e, names, now, values)
+}
+
 // startHeldUp serves by a clock that stands still, and returns what has the server find all at once what is sent between the two: hold
 // holds it up, and goOn lets it go on.
 func (d driver) startHeldUp(t *testing.T) (path string, s *Server, e *fakeEngine, hold, goOn func()) {
@@ -207,4 +211,27 @@ func TestGroupLooksAtTheClockNearAnEnd(t *testing.T) {
 	goOn()
 	before.want(before.line(), "OK 3600 old")
 	c.want(c.line(), "OK 3600 new")
+}
+
+// What a peer may not see is not looked up with the rest either: the time that would take tells of it.
+func TestGroupLooksUpWhatIsGranted(t *testing.T) {
+	engine := &countingEngine{asked: map[string]int{}, first: map[string]int{}}
+	path := testSocket(t)
+	ln, err := Listen(path, 0o666)
+	if err != nil {
+		t.Fatal(err)
+	}
+	serveUntilEnd(t, Config{Engine: engine, Peer: as(alice), Rules: []Rule{{UIDs: []uint32{alice}, Names: []string{"a/*"}, Verbs: []string{"GET"}}}}, ln)
+	c := dialSocket(t, path)
+	c.want(c.ask("PING"), "OK PONG")
+	c.send(strings.Repeat("GET a/1/c\nGET b/1/c\n", 4))
+	for range 4 {
+		c.want(c.line(), "OK 3600 v")
+		c.want(c.line(), "ERR NOT_FOUND - no such credential")
+	}
+	engine.mu.Lock()
+	defer engine.mu.Unlock()
+	if len(engine.asked) != 1 || engine.asked["a/1/c"] < 4 {
+		t.Errorf("looked up: %v", engine.asked)
+	}
 }

@@ -241,6 +241,10 @@ func (panicEngine) Cached([]byte, refresh.Instant) (refresh.Value, bool) {
 	return refresh.Value{}, false
 }
 
+func (e panicEngine) CachedAll(names [][]byte, now refresh.Instant, values []refresh.Value) {
+	cachedEach(e, names, now, values)
+}
+
 func TestWatchesAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &peers{}

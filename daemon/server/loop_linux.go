@@ -45,6 +45,7 @@ type loop struct {
 	rooms     [][]byte  // of smallBuffer bytes, to be used again
 	events    [events]unix.EpollEvent
 	group     group
+	ahead     ahead             // of the group
 	in        [smallBuffer]byte // for one that is read by itself
 	out       []byte            // replies of the group, or of one that is by itself
 	err       error             // why the listener has failed for good

@@ -190,6 +190,10 @@ func (e *countingEngine) Cached(name []byte, _ refresh.Instant) (refresh.Value, 
 	return refresh.Value{Text: "v", TTL: time.Hour}, true
 }
 
+func (e *countingEngine) CachedAll(names [][]byte, now refresh.Instant, values []refresh.Value) {
+	cachedEach(e, names, now, values)
+}
+
 // Whoever has sent much takes turns with those who have sent little: all had sent before the server looked at the first. One of
 // them has hung up by then, and is answered as well as that goes.
 func TestLoopTakesTurns(t *testing.T) {

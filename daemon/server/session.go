@@ -64,6 +64,8 @@ type session struct {
 	// in it waits, but between two steps any time may pass, unless the driver knows better (stepAt).
 	now refresh.Instant
 
+	ahead *ahead // what has been looked up for this step; nil for nothing
+
 	held *gauge // what the job holds one of, until it has run; nil for none
 
 	tally tally

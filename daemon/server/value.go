@@ -39,6 +39,12 @@ func (s *session) hit(line []byte) bool {
 	if !ok {
 		return false
 	}
+	if s.ahead != nil {
+		if v, ok := s.ahead.take(name); ok {
+			s.giveHit(v)
+			return true
+		}
+	}
 	if granted, _ := s.rights.may(protocol.VerbGet, name); !granted {
 		return false
 	}
@@ -51,10 +57,15 @@ func (s *session) giveHeld(name []byte) bool {
 	if !ok {
 		return false
 	}
+	s.giveHit(v)
+	return true
+}
+
+// giveHit answers with v, which was held.
+func (s *session) giveHit(v refresh.Value) {
 	s.tally.reads++
 	s.tally.hits++
 	s.give(v)
-	return true
 }
 
 // nearEnd is how close a value may come to its end before the clock is looked at for each reader: longer than anything
