@@ -125,10 +125,12 @@ func (l *loop) revisit() {
 
 // newMember returns a member that is none yet: its descriptor is all that it has.
 func (l *loop) newMember(fd int) *member {
-	m := new(member)
+	var m *member
 	if n := len(l.idle); n > 0 {
 		m, l.idle[n-1] = l.idle[n-1], nil
 		l.idle = l.idle[:n-1]
+	} else {
+		m = new(member)
 	}
 	m.wire.fd, m.wire.poll = fd, l.poll
 	return m

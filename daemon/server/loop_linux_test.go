@@ -264,6 +264,33 @@ func TestLoopAllocatesNothing(t *testing.T) {
 	}
 }
 
+// A client that connects for one request costs no memory either.
+func TestLoopConnectsAllocateNothing(t *testing.T) {
+	path := testSocket(t)
+	ln, err := Listen(path, 0o666)
+	if err != nil {
+		t.Fatal(err)
+	}
+	serveUntilEnd(t, Config{Engine: newStaticEngine(), UserRate: unslowed}, ln)
+	var at unix.Sockaddr = &unix.SockaddrUnix{Name: path}
+	request, buf := []byte(benchRequest), make([]byte, 1024)
+	trip := func() {
+		fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		if err == nil {
+			err = unix.Connect(fd, at)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		rawClient(fd).ask(t, request, buf)
+		_ = unix.Close(fd)
+	}
+	trip()
+	if n := testing.AllocsPerRun(1000, trip); n > 1 { // the text of the reply
+		t.Errorf("%v allocations for a connection with one request, want one, the client's", n)
+	}
+}
+
 // A stop in the middle of everything: what has been read is answered in whole lines, Serve returns in time, and nothing
 // is left.
 func TestLoopStopsInTheMiddle(t *testing.T) { overBoth(t, tryLoopStopsInTheMiddle) }

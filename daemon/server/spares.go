@@ -121,14 +121,19 @@ func descriptors() int {
 
 // descriptorOf returns nc's, -1 for none.
 func descriptorOf(nc net.Conn) int {
-	fd := -1
 	switch nc := nc.(type) {
 	case interface{ descriptor() int }:
 		return nc.descriptor()
 	case syscall.Conn:
-		if raw, err := nc.SyscallConn(); err == nil {
-			_ = raw.Control(func(d uintptr) { fd = int(d) })
-		}
+		return descriptorUnder(nc)
+	}
+	return -1
+}
+
+func descriptorUnder(nc syscall.Conn) (fd int) {
+	fd = -1
+	if raw, err := nc.SyscallConn(); err == nil {
+		_ = raw.Control(func(d uintptr) { fd = int(d) })
 	}
 	return fd
 }
