@@ -47,7 +47,9 @@ func (s *Server) unseen(r *http.Request) refusal {
 	}
 }
 
-func forbidden(reason string) refusal { return refusal{status: http.StatusForbidden, reason: reason} }
+func forbidden(reason string) refusal {
+	return refusal{status: http.StatusForbidden, reason: reason, page: true}
+}
 
 // unseenBy is unseen for a user of this host, whose connection c is.
 func (s *Server) unseenBy(c *conn, remote, local netip.AddrPort) refusal {

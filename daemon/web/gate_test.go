@@ -195,3 +195,17 @@ func TestOddPageClients(t *testing.T) {
 		_ = nc.Close()
 	}
 }
+
+// TestPagesHideNoRefusedPush holds that who asks for pages again and again keeps the refusal of a push out of no log.
+func TestPagesHideNoRefusedPush(t *testing.T) {
+	s, log := newTestServer(t, Config{Pages: testPages(plainPage)}, new(fakeInbox))
+	for range 10 {
+		s.ServeHTTP(httptest.NewRecorder(), from("198.51.100.1:40000", httptest.NewRequest("GET", "http://127.0.0.1:8711/metrics", nil)))
+	}
+	if w := ask(s, "POST", "/callback/"+platform+"?msg_signature=x", "<xml/>"); w.Code != 403 || !strings.Contains(log.String(), "owner="+platform) {
+		t.Errorf("got %d, logged %s", w.Code, log)
+	}
+	if n := strings.Count(log.String(), "refused"); n != 2 {
+		t.Errorf("lines: got %d, want one of the pages and one of the push", n)
+	}
+}

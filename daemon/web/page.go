@@ -30,7 +30,7 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request, p Page) {
 		return
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		s.refuse(w, r, "", refusal{status: http.StatusMethodNotAllowed, allow: "GET, HEAD"})
+		s.refuse(w, r, "", refusal{status: http.StatusMethodNotAllowed, allow: "GET, HEAD", page: true})
 		return
 	}
 	connOf(r.Context()).keep()
@@ -44,7 +44,9 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request, p Page) {
 		return nil
 	})
 	if err != nil {
-		s.refuse(w, r, "", refusalOf(err))
+		no := refusalOf(err)
+		no.page = true
+		s.refuse(w, r, "", no)
 		return
 	}
 	h := w.Header()

@@ -14,6 +14,7 @@ type refusal struct {
 	status int
 	allow  string // for 405: the methods there are
 	reason string // for the log; "" where the status says it all
+	page   bool   // of a page: reported apart, so that who asks for pages hides no refusal of a push
 }
 
 // refusalOf is the one place where an error becomes a status. What it does not know was not kept.
@@ -46,7 +47,11 @@ func refusalOf(err error) refusal {
 // refuse answers no. It names nothing but the status: who asks is a stranger until a
 // signature says otherwise. The connection ends with it.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, owner string, no refusal) {
-	if n, ok := s.refusals.admit(no.status, time.Now()); ok {
+	kind := no.status
+	if no.page {
+		kind = -no.status
+	}
+	if n, ok := s.refusals.admit(kind, time.Now()); ok {
 		s.log.Warn("HTTP request refused", "status", no.status, "reason", no.reason, "owner", shown(owner),
 			"method", shown(r.Method), "peer", r.RemoteAddr, "unreported", n)
 	}

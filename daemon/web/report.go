@@ -16,7 +16,7 @@ const reportEvery = 10 * time.Second
 // refusals decides which refusals are logged. The zero value is ready.
 type refusals struct {
 	mu   sync.Mutex
-	kind map[int]*reported // by status
+	kind map[int]*reported // by status; below zero those of pages
 }
 
 type reported struct {
