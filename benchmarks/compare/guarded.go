@@ -80,6 +80,7 @@ func (c *comparison) guarded(ctx context.Context) error {
 	if err := os.Chmod(bare.names, 0o644); err != nil {
 		return err
 	}
+	// While the other one has its turn, too: what scrapes cost shows in the CPU, which is counted for each process by itself.
 	stop := scrape(ctx, "http://"+address+"/metrics")
 	r, err := c.turns(ctx, pick(c, 7, 3), pick(c, "1", "0.7"), bare, all, loads, uids)
 	scrapes, failed := stop()
