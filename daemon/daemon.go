@@ -104,7 +104,7 @@ func (d *Daemon) open() (err error) {
 	if file.EncryptionKey != "" {
 		key = []byte(file.EncryptionKey)
 	}
-	d.store, err = store.Open(store.Config{Dir: file.StateDir, Key: key, Logger: d.log.Named("store")})
+	d.store, err = store.Open(store.Config{Dir: file.StateDir, Key: key, Logger: d.log.Named("store"), Ahead: true})
 	if err != nil {
 		return err
 	}
@@ -186,6 +186,12 @@ func (d *Daemon) Run(ctx context.Context) error {
 	})
 
 	sockets, socketsCtx := errgroup.WithContext(ctx)
+	sockets.Go(func() error {
+		if err := d.store.Agree(socketsCtx); socketsCtx.Err() == nil {
+			return err
+		}
+		return nil
+	})
 	for _, ln := range d.listeners {
 		sockets.Go(func() error { return d.server.Serve(socketsCtx, ln) })
 	}

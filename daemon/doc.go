@@ -9,6 +9,7 @@
 //	web           Run         Run            the HTTP listener, if configured; see package web
 //	engine        Run         Run            the schedule, its workers, every fetch; see package refresh
 //	committer     New         Run or Close   the store's writes; see package store
+//	comparison    New         Run or Close   the journal, until it and the database agree; see package store
 //
 // # Pages
 //

@@ -53,7 +53,7 @@ const (
 
 	// ahead is how many handfuls it may be ahead: it begins while the grants are still being read, and what
 	// waits is what there will be in entries anyway.
-	ahead = 1024
+	ahead = 64
 )
 
 // readValues makes an entry of every value that was kept and is of use, but for those that decide judges. limit is

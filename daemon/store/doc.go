@@ -44,6 +44,10 @@
 // Records that can be had again are replayed only where the database has lost nothing: else a
 // superseded token would come back. What the journal holds twice is compacted away in the background.
 //
+// To compare the two takes reading both. Where the last run has ended cleanly and the journal's last frame is of no later
+// commit than the database's, the database has all that is in force, and may be read meanwhile ([Config].Ahead): whoever
+// is killed leaves one of Badger's logs. Everything else is compared before Open returns.
+//
 // # Sealing
 //
 // The keys that seal records and journal are derived from the configured one, so that other
@@ -96,8 +100,9 @@
 //
 // # Goroutines
 //
-//	commits  started by Open, awaited by Close: takes Puts from the queue, in groups
-//	keep     started by Open, awaited by Close: puts right what commits has found wrong
-//	shut     started by keep or Close to close a database; awaited, with a limit, by both
-//	survey   started by Open, awaited by it: reads the journal while the database is opened
+//	commits    started by Open, awaited by Close: takes Puts from the queue, in groups
+//	keep       started by Open, awaited by Close: puts right what commits has found wrong
+//	shut       started by keep or Close to close a database; awaited, with a limit, by both
+//	reconcile  started by Open, awaited by Close: compares journal and database, before commits and keep begin
+//	survey     started by Open or reconcile, awaited by it: reads the journal, while Open opens the database
 package store

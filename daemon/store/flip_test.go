@@ -25,8 +25,18 @@ const behind = 64
 // TestNoFlipGoesUnseen flips single bytes anywhere in the state directory of a small store that
 // was killed. Whatever Badger makes of it: the process lives, no record
 // is wrong, no grant is lost, what else is gone is accounted for, and the store goes on.
-func TestNoFlipGoesUnseen(t *testing.T) {
+func TestNoFlipGoesUnseen(t *testing.T) { newSmallStore(t).flips(t) }
+
+// TestNoFlipIsReadAhead does the same to a store that was closed, and reads it before journal and database are
+// compared, too.
+func TestNoFlipIsReadAhead(t *testing.T) {
 	small := newSmallStore(t)
+	small.dir, small.ahead = small.ended, true
+	small.flips(t)
+}
+
+// flips flips as many bytes as are asked for.
+func (small smallStore) flips(t *testing.T) {
 	type spot struct {
 		path   string
 		offset int
@@ -89,14 +99,17 @@ func wantedFlips(n int) (from, to int, err error) {
 // smallStore is a store that was killed, and what is in it.
 type smallStore struct {
 	dir                 string
+	ended               string // the same, closed
+	ahead               bool   // it is read before it has been compared
 	grants, credentials map[string]string
 }
 
 func newSmallStore(t *testing.T) smallStore {
 	t.Helper()
-	small := smallStore{newStateDir(t), map[string]string{}, map[string]string{}}
+	small := smallStore{ended: newStateDir(t), grants: map[string]string{}, credentials: map[string]string{}}
+	dir := newStateDir(t)
 	for half := range 2 { // the second half stays in the log, the first one is in a table
-		s, err := Open(Config{Dir: small.dir, Key: key1})
+		s, err := Open(Config{Dir: dir, Key: key1})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -108,13 +121,14 @@ func newSmallStore(t *testing.T) smallStore {
 		}
 		if half == 1 {
 			killed := newStateDir(t)
-			copyState(t, killed, small.dir)
+			copyState(t, killed, dir)
 			small.dir = killed
 		}
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
 	}
+	copyState(t, small.ended, dir)
 	return small
 }
 
@@ -122,7 +136,7 @@ func newSmallStore(t *testing.T) smallStore {
 func (small smallStore) flip(t *testing.T, path string, offset int, bits byte) string {
 	t.Helper()
 	log, said := logged()
-	c := Config{Dir: filepath.Join(t.TempDir(), "flipped"), Key: key1, Logger: log}
+	c := Config{Dir: filepath.Join(t.TempDir(), "flipped"), Key: key1, Logger: log, Ahead: small.ahead}
 	copyState(t, c.Dir, small.dir)
 	defer os.RemoveAll(c.Dir)
 	xor(t, filepath.Join(c.Dir, path), int64(offset), bits)
@@ -132,6 +146,10 @@ func (small smallStore) flip(t *testing.T, path string, offset int, bits byte) s
 	if err != nil {
 		t.Errorf("%s: %v", at, err)
 		return "refused"
+	}
+	small.glance(t, at, s)
+	if err := s.Agree(t.Context()); err != nil {
+		t.Errorf("%s: %v", at, err)
 	}
 	outcome := small.judge(t, at, s, said.String())
 	// It goes on: what is put now is there at the next start.
@@ -154,6 +172,18 @@ func (small smallStore) flip(t *testing.T, path string, offset int, bits byte) s
 		t.Errorf("%s: opened again: got %q, %v, %d missing", at, r.Value, err, again.Missing())
 	}
 	return outcome
+}
+
+// glance checks that no wrong record is read from a store that may not have been compared yet.
+func (small smallStore) glance(t *testing.T, at string, s *Store) {
+	t.Helper()
+	for table, want := range map[record.Table]map[string]string{record.Grants: small.grants, record.Credentials: small.credentials} {
+		for k := range want {
+			if r, err := s.Get(table, k); err == nil && r.Value != nil && string(r.Value) != want[k] {
+				t.Errorf("%s: a wrong %s %q was served", at, table, k)
+			}
+		}
+	}
 }
 
 // judge checks what a store that was flipped somewhere has left, and that what it lacks was

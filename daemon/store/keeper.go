@@ -54,6 +54,9 @@ func (s *Store) overgrown() bool {
 
 // keep is the keeper: it runs until Close.
 func (s *Store) keep() {
+	if s.agreed() != nil {
+		return
+	}
 	var k keeper
 	defer k.leave()
 	wait := firstRetry

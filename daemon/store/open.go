@@ -20,7 +20,7 @@ import (
 // from the journal. A store in clear is sealed if a key is given, and one that is sealed with
 // cfg.OldKey is sealed anew.
 func Open(cfg Config) (_ *Store, err error) {
-	o := opening{at: place(cfg.Dir), log: cfg.logger(), ballast: newBallast(cfg.Dir), reserve: cfg.minFree()}
+	o := opening{at: place(cfg.Dir), log: cfg.logger(), ballast: newBallast(cfg.Dir), reserve: cfg.minFree(), ahead: cfg.Ahead}
 	if err := o.keys(cfg); err != nil {
 		return nil, err
 	}
@@ -44,8 +44,8 @@ func Open(cfg Config) (_ *Store, err error) {
 	}
 	s := &Store{
 		dir: cfg.Dir, minFree: cfg.minFree(), log: o.log, lock: lock, sealer: o.sealer(),
-		journal: o.journal, ballast: o.ballast,
-		current: &handle{db: o.db}, missing: o.db.missing, sequence: o.sequence,
+		ballast: o.ballast, accord: accord{reached: make(chan struct{})},
+		current: &handle{db: o.db}, missing: o.db.missing,
 		maxBytes: int(o.db.MaxBatchSize()) - sequenceRoom,
 		maxCount: int(o.db.MaxBatchCount()) - 2, // the sequence record, and Badger wants less than the count
 		queue:    make(chan *put, queueLength),
@@ -55,7 +55,6 @@ func Open(cfg Config) (_ *Store, err error) {
 		closing:  make(chan struct{}),
 		stopped:  make(chan struct{}),
 	}
-	s.applied.Store(o.sequence)
 	s.reserve.Store(reserveFor(s.minFree, o.db.dir))
 	if s.checkRoom() != nil {
 		o.db.awaitFlush() // into the room that was made for it, before that goes to the ballast or to others
@@ -63,6 +62,12 @@ func Open(cfg Config) (_ *Store, err error) {
 	if err := s.ballast.restore(s.reserve.Load()); err != nil {
 		o.log.Warn("no ballast could be made yet: a full disk is survived less surely", "error", err)
 		s.wake()
+	}
+	if o.trusted {
+		o.closing = s.closing
+		s.wg.Go(func() { s.reconcile(&o) })
+	} else {
+		s.reach(&o, nil)
 	}
 	s.wg.Go(s.commits)
 	s.wg.Go(s.keep)
@@ -91,6 +96,10 @@ type opening struct {
 	db       *database
 	journal  *journal.Journal
 	sequence uint64 // number of the last commit that either knows of
+
+	ahead   bool            // Open need not wait for the two to be compared
+	trusted bool            // and does not: what the database has is in force for certain
+	closing <-chan struct{} // ends the comparison; nil: nothing does
 }
 
 // keys makes sealers of the keys of cfg.
@@ -136,11 +145,19 @@ func (o *opening) open() error {
 	if err := o.at.settle(o.log); err != nil {
 		return err
 	}
-	if err := o.findKey(); err != nil {
+	known, err := o.findKey()
+	if err != nil {
 		return err
 	}
-	grants := o.survey()
-	defer grants.end()
+	var grants *survey
+	last, clean := uint64(0), false
+	if o.ahead && known {
+		last, clean = o.endedCleanly()
+	}
+	if !clean {
+		grants = o.survey() // beside the database
+		defer func() { grants.end() }()
+	}
 	db, err := o.openPatiently()
 	if errors.Is(err, errDamaged) {
 		// Once more: only where a new database can be made is the old one given up.
@@ -155,6 +172,14 @@ func (o *opening) open() error {
 	o.db = db
 	if !db.sealer.seals() {
 		o.chosen = len(o.sealers) - 1 // found out although the header was lost
+	}
+	if o.trusted = clean && o.trusts(last); o.trusted {
+		o.sequence = o.db.sequence
+		return nil
+	}
+	if grants == nil {
+		grants = o.survey()
+		defer grants.end()
 	}
 	if err := o.openJournal(grants); err != nil {
 		return err
@@ -189,17 +214,17 @@ func (o *opening) openPatiently() (db *database, err error) {
 }
 
 // findKey finds out what the store is sealed with, from its header, or where there is
-// none from the journal, and refuses what neither of the keys opens.
-func (o *opening) findKey() error {
+// none from the journal, and refuses what neither of the keys opens. known: the header says it.
+func (o *opening) findKey() (known bool, err error) {
 	h, err := readHeader(o.at.current())
 	if errors.Is(err, ErrVersion) {
-		return err
+		return false, err
 	}
 	if err == nil {
 		if err := o.admit(h); err != nil {
-			return err
+			return false, err
 		}
-		return o.at.settleJournal(o.sealer(), o.log)
+		return true, o.at.settleJournal(o.sealer(), o.log)
 	}
 	// There is none, or it cannot be read; whether that is damage is openDatabase's to say.
 	for i, s := range o.sealers {
@@ -208,7 +233,7 @@ func (o *opening) findKey() error {
 			break
 		}
 	}
-	return o.at.settleJournal(o.sealer(), o.log)
+	return false, o.at.settleJournal(o.sealer(), o.log)
 }
 
 // admit chooses what a database with header h is sealed with.

@@ -127,6 +127,9 @@ func (s *Store) newPut(recs []record.Record) (*put, error) {
 // commits is the committer: it runs until Close.
 func (s *Store) commits() {
 	defer close(s.stopped)
+	if s.agreed() != nil {
+		return
+	}
 	var next *put // taken from the queue, but too large for the group before
 	for {
 		if next == nil {

@@ -33,7 +33,7 @@ func (o *opening) openJournal(v *survey) error {
 	if err := o.saveDamaged(rep); err != nil {
 		return err
 	}
-	r := reconciler{db: o.db, journal: j, index: v.index, log: o.log}
+	r := reconciler{db: o.db, journal: j, index: v.index, log: o.log, breather: breather{closing: o.closing}}
 	behind, numbered, err := r.compare()
 	if err != nil {
 		return err
@@ -75,16 +75,20 @@ type reconciler struct {
 	journal *journal.Journal
 	index   *journal.Index // what the database is found to have is taken out of it
 	log     hclog.Logger
+	breather
 }
 
 // compare goes through the irreplaceable records of the database. It returns of how many the
 // journal has an older one or none, and whether the database knows a journal at all.
-func (r reconciler) compare() (behind int, numbered bool, err error) {
+func (r *reconciler) compare() (behind int, numbered bool, err error) {
 	txn := r.db.NewTransaction(false)
 	defer txn.Discard()
 	var scratch []byte
 	for _, table := range lastingTables {
 		for e, err := range r.db.storedEntries(txn, recordKey(table, "")) {
+			if err := r.breathe(); err != nil {
+				return 0, false, err
+			}
 			number := numberOf(e.value)
 			numbered = numbered || number > 0
 			if err == nil {
@@ -110,7 +114,7 @@ func (r reconciler) compare() (behind int, numbered bool, err error) {
 // replay writes to the database what the journal has and the database lacks; it then has all
 // up to the commit last. What can be had again is replayed too where it is certain
 // that nothing newer has been: else a superseded token would come back.
-func (r reconciler) replay(last uint64) error {
+func (r *reconciler) replay(last uint64) error {
 	had := r.db.sequence
 	intact := !r.db.made && r.db.missing == 0
 	if !r.lacking(intact) {
@@ -146,7 +150,7 @@ func (r reconciler) replay(last uint64) error {
 
 // lacking reports whether there may be something for replay to do, which reads the whole journal
 // once more.
-func (r reconciler) lacking(intact bool) bool {
+func (r *reconciler) lacking(intact bool) bool {
 	for key, ref := range r.index.All() {
 		if ref.Deleted {
 			if _, err := r.db.stored(key); errors.Is(err, badger.ErrKeyNotFound) {

@@ -35,6 +35,11 @@ type Config struct {
 	// memory tables, their logs and a few tables of level zero.
 	MinFree uint64
 
+	// Ahead makes Open return before the journal and the database have been compared, where the last run has ended
+	// cleanly: Get and All answer, but for All of what the journal keeps too, which waits as Put does. Agree waits for
+	// the end of it, and has the errors that Open has otherwise.
+	Ahead bool
+
 	// Logger is told of what a person should know, and of what Badger says. Nil is
 	// silence.
 	Logger hclog.Logger
@@ -64,10 +69,12 @@ type Store struct {
 	log      hclog.Logger
 	lock     *os.File
 	sealer   sealer
-	journal  *journal.Journal
 	ballast  ballast
 	maxBytes int // of one transaction
 	maxCount int // entries of one transaction
+
+	accord  accord
+	journal *journal.Journal // set when the accord is reached; nil where it cannot be
 
 	queue   chan *put
 	retry   chan struct{} // keeper to committer: try again to drain
@@ -92,7 +99,7 @@ type Store struct {
 	lagging atomic.Bool   // the database has taken what the journal has refused
 	counts  counts
 
-	sequence uint64 // the committer's: number of the last commit that was tried
+	sequence uint64 // the committer's, when the accord is reached: number of the last commit that was tried
 }
 
 // Missing returns how many commits were acknowledged and could not be found when the database
@@ -182,7 +189,11 @@ func (s *Store) Close() error {
 		s.mu.Lock()
 		s.closed = true
 		s.mu.Unlock()
-		s.closeErr = errors.Join(s.closeDatabase(), s.journal.Close(), s.lock.Close())
+		s.closeErr = s.closeDatabase()
+		if s.journal != nil {
+			s.closeErr = errors.Join(s.closeErr, s.journal.Close())
+		}
+		s.closeErr = errors.Join(s.closeErr, s.lock.Close())
 	})
 	return s.closeErr
 }

@@ -62,6 +62,11 @@ type view struct {
 
 // view returns a view of what is kept under keys with a prefix. It is to be closed.
 func (s *Store) view(prefix []byte) (view, error) {
+	if awaits(prefix) {
+		if err := s.agreed(); err != nil {
+			return view{}, err
+		}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	h, err := s.acquireLocked()

@@ -1,0 +1,55 @@
+package journal
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// TestTail holds that the end of a journal tells the last commit, wherever the last frame begins, and that an end which is
+// not whole tells nothing.
+func TestTail(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal")
+	if _, whole, err := Tail(path, nil); !os.IsNotExist(err) || whole {
+		t.Errorf("no journal: got %v, %v", whole, err)
+	}
+	j, _, err := Open(path, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	tell := func(what string, want uint64, wantWhole bool) {
+		t.Helper()
+		last, whole, err := Tail(path, nil)
+		if err != nil || whole != wantWhole || whole && last != want {
+			t.Errorf("%s: got %d, %v, %v, want %d, %v", what, last, whole, err, want, wantWhole)
+		}
+	}
+	tell("empty", 0, true)
+	for i, size := range []int{1, MaxPayload - 100, 10, MaxPayload - 100, MaxPayload - 100} {
+		e := Entry{Commit: uint64(3 * (i + 1)), Records: []Record{{Key: []byte("k"), Value: bytes.Repeat(magic, size/len(magic))}}}
+		if err := j.Append(e); err != nil {
+			t.Fatal(err)
+		}
+		tell("grown", e.Commit, true)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, b := range map[string][]byte{
+		"cut off": b[:len(b)-1], "more": append(bytes.Clone(b), 0), "flipped": flipped(b, len(b)-10), "nothing": {},
+	} {
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		tell(what, 0, false)
+	}
+}
+
+func flipped(b []byte, at int) []byte {
+	b = bytes.Clone(b)
+	b[at] ^= 1
+	return b
+}
