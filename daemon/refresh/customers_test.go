@@ -202,16 +202,11 @@ func TestAPreAuthCodeLeavesItsCredentialIdle(t *testing.T) {
 			}
 		}
 		synctest.Wait()
-		for {
-			select {
-			case l := <-w.Events():
-				if l.State != Idle {
-					t.Errorf("watchers were told %s", l.State)
-				}
-				continue
-			default:
+		told, _ := w.Take()
+		for _, l := range told {
+			if l.State != Idle {
+				t.Errorf("watchers were told %s", l.State)
 			}
-			break
 		}
 	})
 }

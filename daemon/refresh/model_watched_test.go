@@ -22,9 +22,14 @@ func watchAll(e *Engine) *watched {
 			s.state[l.Name] = l.State
 		}
 		s.mu.Unlock()
-		for l := range w.Events() {
+		for more := true; more; {
+			<-w.Ready()
+			var told []Listing
+			told, more = w.Take()
 			s.mu.Lock()
-			s.state[l.Name], s.changed[l.Name] = l.State, true
+			for _, l := range told {
+				s.state[l.Name], s.changed[l.Name] = l.State, true
+			}
 			s.mu.Unlock()
 		}
 	}()

@@ -8,7 +8,7 @@ import (
 // backlog is how many events a watcher may be behind before it is closed: enough for
 // a burst in which every credential of a large site changes at a start, in 40 kB. Where there are
 // many more, the list that a watch begins with takes its time, and more happens meanwhile:
-// one event for each backlogShare of them, 2.5 MB with a million.
+// one event for each backlogShare of them, 2.5 MB with a million. They take room only while they wait.
 const (
 	backlog      = 1024
 	backlogShare = 16
@@ -18,15 +18,35 @@ const (
 type Watch struct {
 	of     *watchers
 	prefix string
-	events chan Listing
+	most   int           // events that may wait
+	ready  chan struct{} // a level trigger: there is something to take
+
+	// Guarded by of's lock.
+	events []Listing // that wait
+	closed bool
 }
 
-// Events returns the channel of changes. It is closed by Close, when the watcher
-// is too slow for what happens, and when the engine stops.
-func (w *Watch) Events() <-chan Listing { return w.events }
+// Take returns what has happened since the last one, in order, and whether more may come: not after Close,
+// when the watcher was too slow for what happens, and when the engine stops.
+func (w *Watch) Take() (events []Listing, more bool) {
+	w.of.mu.Lock()
+	defer w.of.mu.Unlock()
+	events, w.events = w.events, nil
+	return events, !w.closed
+}
+
+// Ready receives when there is something to take, or no more will come.
+func (w *Watch) Ready() <-chan struct{} { return w.ready }
 
 // Close ends the subscription. It may be called more than once.
 func (w *Watch) Close() { w.of.drop(w) }
+
+func (w *Watch) wakeLocked() {
+	select {
+	case w.ready <- struct{}{}:
+	default:
+	}
+}
 
 // watchers is everybody who watches. Its zero value is ready.
 type watchers struct {
@@ -37,11 +57,12 @@ type watchers struct {
 
 // add subscribes to what is under prefix, of about n credentials that there are.
 func (ws *watchers) add(prefix string, n int) *Watch {
-	w := &Watch{of: ws, prefix: prefix, events: make(chan Listing, max(backlog, n/backlogShare))}
+	w := &Watch{of: ws, prefix: prefix, most: max(backlog, n/backlogShare), ready: make(chan struct{}, 1)}
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
 	if ws.closed {
-		close(w.events)
+		w.closed = true
+		w.wakeLocked()
 		return w
 	}
 	if ws.all == nil {
@@ -60,7 +81,8 @@ func (ws *watchers) drop(w *Watch) {
 func (ws *watchers) dropLocked(w *Watch) {
 	if _, ok := ws.all[w]; ok {
 		delete(ws.all, w)
-		close(w.events)
+		w.closed = true
+		w.wakeLocked()
 	}
 }
 
@@ -73,11 +95,12 @@ func (ws *watchers) tell(l Listing) {
 		if !strings.HasPrefix(l.Name, w.prefix) {
 			continue
 		}
-		select {
-		case w.events <- l:
-		default:
+		if len(w.events) == w.most {
 			ws.dropLocked(w)
+			continue
 		}
+		w.events = append(w.events, l)
+		w.wakeLocked()
 	}
 }
 

@@ -23,9 +23,9 @@ func TestWatchersHearOfEveryChangeInOrder(t *testing.T) {
 		expect := func(want State) {
 			t.Helper()
 			select {
-			case l := <-w.Events():
-				if l.Name != app || l.State != want {
-					t.Errorf("event: got %+v, want %s", l, want)
+			case <-w.Ready():
+				if got, more := w.Take(); len(got) != 1 || got[0].Name != app || got[0].State != want || !more {
+					t.Errorf("events: got %+v, want %s", got, want)
 				}
 			case <-time.After(3 * time.Hour):
 				t.Errorf("no event, want %s", want)
@@ -45,15 +45,15 @@ func TestASlowWatcherIsClosed(t *testing.T) {
 		for credentials, want := range map[int]int{0: backlog, 100: backlog, 1_000_000: 62_500} {
 			var ws watchers
 			w := ws.add("", credentials)
+			if cap(w.events) > 0 {
+				t.Errorf("room for %d events is taken before there is one", cap(w.events))
+			}
 			for range want + 1 {
 				ws.tell(Listing{Name: "x"})
 			}
-			n := 0
-			for range w.Events() {
-				n++
-			}
-			if n != want {
-				t.Errorf("events before the close, with %d credentials: got %d, want %d", credentials, n, want)
+			<-w.Ready()
+			if got, more := w.Take(); len(got) != want || more {
+				t.Errorf("events before the close, with %d credentials: got %d, want %d; more may come: %v", credentials, len(got), want, more)
 			}
 			w.Close()
 		}

@@ -319,7 +319,8 @@ func TestWatch(t *testing.T) {
 			r.engine.mu.Lock()
 			for w := range r.engine.watches { // what the engine does to who lags behind
 				delete(r.engine.watches, w)
-				close(w.events)
+				w.closed = true
+				w.wakeLocked()
 			}
 			r.engine.mu.Unlock()
 			c.want(c.rest(), "")
@@ -376,15 +377,14 @@ func TestWatch(t *testing.T) {
 
 // Events that come together go out together.
 func TestWatchBatchesEvents(t *testing.T) {
-	s, _ := newTestSession(t)
-	events := make(chan refresh.Listing, 100)
+	s, engine := newTestSession(t)
+	w := &fakeWatch{of: engine, closed: true}
 	for range 100 {
-		events <- refresh.Listing{Name: token, State: refresh.Fresh, TTL: time.Minute}
+		w.events = append(w.events, refresh.Listing{Name: token, State: refresh.Fresh, TTL: time.Minute})
 	}
-	close(events)
 	flushes := 0
 	s.renewRights()
-	err := s.tell(t.Context(), events, func() error {
+	err := s.tell(t.Context(), w, func() error {
 		if len(s.out) > 0 {
 			flushes++
 		}

@@ -81,9 +81,10 @@ type Inbox interface {
 
 // Watch is a subscription to changes.
 type Watch interface {
-	// Events returns the channel of changes. It is closed when the watch is,
-	// and when the watcher was too slow.
-	Events() <-chan refresh.Listing
+	// Take returns the changes since the last one, in order, and whether more may come: not when the
+	// watch is closed, or the watcher was too slow. Ready receives when it is worth calling.
+	Take() (changes []refresh.Listing, more bool)
+	Ready() <-chan struct{}
 
 	// Close ends the subscription. It may be called more than once.
 	Close()

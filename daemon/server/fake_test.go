@@ -274,7 +274,8 @@ func (e *fakeEngine) landLocked(name string, f fetched) {
 	}
 	for w := range e.watches {
 		if strings.HasPrefix(name, w.prefix) {
-			w.events <- e.listingLocked(name)
+			w.events = append(w.events, e.listingLocked(name))
+			w.wakeLocked()
 		}
 	}
 }
@@ -352,7 +353,7 @@ func (e *fakeEngine) Stats() []refresh.Stat {
 }
 
 func (e *fakeEngine) Watch(prefix string, may func(string) bool) (int, iter.Seq[refresh.Listing], Watch) {
-	w := &fakeWatch{of: e, prefix: prefix, events: make(chan refresh.Listing, 4)}
+	w := &fakeWatch{of: e, prefix: prefix, ready: make(chan struct{}, 1)}
 	n, all := e.List(prefix, may)
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -363,17 +364,35 @@ func (e *fakeEngine) Watch(prefix string, may func(string) bool) (int, iter.Seq[
 type fakeWatch struct {
 	of     *fakeEngine
 	prefix string
-	events chan refresh.Listing
+	ready  chan struct{}
+	events []refresh.Listing
+	closed bool
 }
 
-func (w *fakeWatch) Events() <-chan refresh.Listing { return w.events }
+func (w *fakeWatch) Take() ([]refresh.Listing, bool) {
+	w.of.mu.Lock()
+	defer w.of.mu.Unlock()
+	events := w.events
+	w.events = nil
+	return events, !w.closed
+}
+
+func (w *fakeWatch) Ready() <-chan struct{} { return w.ready }
+
+func (w *fakeWatch) wakeLocked() {
+	select {
+	case w.ready <- struct{}{}:
+	default:
+	}
+}
 
 func (w *fakeWatch) Close() {
 	w.of.mu.Lock()
 	defer w.of.mu.Unlock()
 	if _, ok := w.of.watches[w]; ok {
 		delete(w.of.watches, w)
-		close(w.events)
+		w.closed = true
+		w.wakeLocked()
 	}
 }
 

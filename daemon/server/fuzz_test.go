@@ -43,12 +43,9 @@ func (e stillEngine) Watch(string, func(string) bool) (int, iter.Seq[refresh.Lis
 // stillWatch is over at once.
 type stillWatch struct{}
 
-func (stillWatch) Close() {}
-func (stillWatch) Events() <-chan refresh.Listing {
-	events := make(chan refresh.Listing)
-	close(events)
-	return events
-}
+func (stillWatch) Close()                          {}
+func (stillWatch) Take() ([]refresh.Listing, bool) { return nil, false }
+func (stillWatch) Ready() <-chan struct{}          { return nil }
 
 // FuzzSession feeds the sessions of an operator and of a user with rules whatever bytes, whole and
 // cut in two: the replies are the same, are whole lines of the protocol, no byte is

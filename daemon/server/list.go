@@ -112,30 +112,39 @@ func (s *session) watch(prefix []byte) action {
 		if err != nil {
 			return err
 		}
-		return s.tell(ctx, w.Events(), flush)
+		return s.tell(ctx, w, flush)
 	}}
 	return wait
 }
 
-// tell writes events as they come; those that come together go out together.
-func (s *session) tell(ctx context.Context, events <-chan refresh.Listing, flush func() error) error {
+// tell writes changes as they come; those that come together go out together.
+func (s *session) tell(ctx context.Context, w Watch, flush func() error) error {
 	for {
-		if len(events) == 0 || len(s.out) >= maxOut {
-			if err := flush(); err != nil {
-				return err
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return errOver
-		case l, open := <-events:
-			if !open {
+		changes, open := w.Take()
+		for _, l := range changes {
+			if ctx.Err() != nil {
 				return errOver
 			}
 			s.renewRights() // the rules may have changed since the watch began
 			if s.rights.mayList(protocol.VerbWatch, l.Name) {
 				s.out = protocol.AppendChanged(s.out, l.Name, l.State.String(), l.TTL)
 			}
+			if len(s.out) >= maxOut {
+				if err := flush(); err != nil {
+					return err
+				}
+			}
+		}
+		if err := flush(); err != nil {
+			return err
+		}
+		if !open {
+			return errOver
+		}
+		select {
+		case <-ctx.Done():
+			return errOver
+		case <-w.Ready():
 		}
 	}
 }
