@@ -350,6 +350,11 @@
 // not, it is fetched, once for all who ask meanwhile, and the reply waits for the fetch. A client
 // that stops waiting does not stop the fetch.
 //
+// After a start the server answers before it has read all that it has kept, which takes seconds where there are
+// many customers: with a value that is certain to be valid, from what was kept of it alone. Every
+// other GET, and every other verb that tells of credentials or changes them, waits until all is read, and is
+// answered then as at any time.
+//
 // Errors: any but BAD_REQUEST for a well-formed name.
 //
 //	# a value that is valid now, and the seconds it has left

@@ -1,0 +1,104 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"tokend/clientlib"
+	"tokend/daemon/boot"
+	"tokend/daemon/record"
+	"tokend/daemon/store"
+	"tokend/fetchers/secret"
+)
+
+const (
+	manyPlatform = "open_platform/wxcomponent"
+	manyTOML     = `
+[[open_platform]]
+app_id = "wxcomponent"
+secret = "component-secret"
+token = "component-signs"
+aes_key = "` + aesKey1 + `"
+`
+)
+
+// leave leaves n customers on the disk as a run of this boot would, the last of whom has taken the authorization back.
+func (s *site) leave(n int) {
+	s.t.Helper()
+	st, err := store.Open(store.Config{Dir: filepath.Join(s.dir, "state")})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	began := time.Now().Add(-time.Hour)
+	moment := func(after time.Duration) record.Moment {
+		m := record.Moment{Wall: began.Add(after)}
+		if since := boot.Clock(); since != nil {
+			m.Since = since() + time.Until(m.Wall)
+		}
+		return m
+	}
+	var recs []record.Record
+	for i := range n {
+		customer := fmt.Sprintf("%s/wx%d", manyPlatform, i)
+		g := record.Grant{Name: customer + "/refresh_token"}
+		g.Value, g.At, g.Source = "refresh", began, "put"
+		if i == n-1 {
+			g.Revoked = began
+		}
+		c := record.Credential{Name: customer + "/access_token", Value: secret.Text("kept-" + customer), Boot: boot.ID(),
+			Issued: moment(0), Seen: moment(0), End: moment(2 * time.Hour), Life: 2 * time.Hour}
+		recs = append(recs, g.Encode(), c.Encode())
+		if len(recs) >= 200 || i == n-1 {
+			if err := st.Put(s.t.Context(), recs...); err != nil {
+				s.t.Fatal(err)
+			}
+			recs = recs[:0]
+		}
+	}
+	if err := st.Close(); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// TestManyAreServedFromTheFirstMoment holds that a daemon with many customers serves each of them as soon as it is ready,
+// and nobody who must not be, whatever it has loaded by then; also when it was stopped at once the time before.
+func TestManyAreServedFromTheFirstMoment(t *testing.T) {
+	s := newSite(t)
+	const n = 3000
+	s.leave(n)
+	for range 3 {
+		d := s.start(s.config(manyTOML))
+		var asking sync.WaitGroup
+		for from := range 8 {
+			asking.Go(func() {
+				for i := from; i < n; i += 8 * 13 {
+					name := fmt.Sprintf("%s/wx%d", manyPlatform, i)
+					if c, err := s.client.Get(t.Context(), name+"/access_token"); i < n-1 && (err != nil || string(c.Value) != "kept-"+name) {
+						t.Errorf("%s: got %q, %v", name, string(c.Value), err)
+					}
+				}
+			})
+		}
+		gone := fmt.Sprintf("%s/wx%d/access_token", manyPlatform, n-1)
+		if _, err := s.client.Get(t.Context(), gone); !errors.Is(err, clientlib.ErrReauth) {
+			t.Errorf("an authorization that was taken back: got %v", err)
+		}
+		asking.Wait()
+		d.stop()
+		s.start(s.config(manyTOML)).stop() // in the middle of its loading
+	}
+	d := s.start(s.config(manyTOML))
+	all, err := s.client.List(context.Background(), manyPlatform+"/wx")
+	if err != nil || len(all) != 2*n-1 {
+		t.Errorf("got %d credentials, %v, want %d", len(all), err, 2*n-1)
+	}
+	d.stop()
+	if calls := s.wechat.Total(); calls > 0 {
+		t.Errorf("%d calls were made for what was there", calls)
+	}
+}
