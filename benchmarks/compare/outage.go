@@ -29,8 +29,9 @@ const (
 	// outageLasts is how long after the start WeChat is back: some have been tried in vain by then.
 	outageLasts = 24 * time.Second
 
-	// outageSeconds is how long is looked on: who has not been refreshed by then has waited for it, or will.
-	outageSeconds = 75
+	// outageSeconds is how long is looked on: until the end of the last one, had it not been refreshed. The engine goes
+	// no faster than it must.
+	outageSeconds = 105
 )
 
 // outage has WeChat stand still while 10 000 credentials are due within a minute, then come back. It compares
