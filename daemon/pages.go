@@ -50,9 +50,12 @@ type surveyor struct {
 	took    time.Duration
 }
 
-// What a census may cost: it is taken again when a hundred times as long has passed as the last one took, so that
-// however often anybody asks it takes no more than a hundredth of a processor.
-const censusShare = 100
+// censusPause returns how long a census that took so long is good for. Whoever asks, and however often, it takes a thousandth of a
+// processor, and besides evicts from its caches what readers need; and it is no older than half a minute unless it would
+// then take a hundredth.
+func censusPause(took time.Duration) time.Duration {
+	return max(100*took, min(1000*took, 30*time.Second))
+}
 
 // look returns how everything stands.
 func (s *surveyor) look() survey.Survey {
@@ -112,7 +115,7 @@ func plainKind(kind string) string {
 func (s *surveyor) count() refresh.Census {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if began := time.Now(); s.counted.IsZero() || began.Sub(s.counted) >= censusShare*s.took {
+	if began := time.Now(); s.counted.IsZero() || began.Sub(s.counted) >= censusPause(s.took) {
 		s.census = s.engine.Census()
 		s.counted = time.Now()
 		s.took = s.counted.Sub(began)

@@ -181,6 +181,13 @@ func TestACensusIsNotTakenTooOften(t *testing.T) {
 	if v.counted == first {
 		t.Error("no other census was taken")
 	}
+	for took, want := range map[time.Duration]time.Duration{
+		time.Millisecond: time.Second, 30 * time.Millisecond: 30 * time.Second, 200 * time.Millisecond: 30 * time.Second, time.Second: 100 * time.Second,
+	} {
+		if got := censusPause(took); got != want {
+			t.Errorf("a census that took %v is good for %v, want %v", took, got, want)
+		}
+	}
 }
 
 // TestKindsThatAreNoWordsAreOthers holds that what a message calls itself becomes no label unless it is a word.

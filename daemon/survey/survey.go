@@ -20,7 +20,7 @@ type Survey struct {
 	// Credentials is what the configuration gives, sorted by name; customers' are not among it.
 	Credentials []refresh.Status
 
-	// Census may be a little older than the rest: with a million customers it takes some tenths of a second.
+	// Census may be older than the rest, by seconds with ten thousand customers and by half a minute with more.
 	Census refresh.Census
 	Quotas []refresh.Quota
 
