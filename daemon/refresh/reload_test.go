@@ -41,3 +41,30 @@ func TestACallIsMadeByTheConfigurationInForce(t *testing.T) {
 		}
 	})
 }
+
+// TestGrantsOfWhatIsNotConfiguredAreNotListed: of an account that was taken out of the configuration nothing is to be
+// seen, by whatever verb; its customers' grants are kept, and back with it.
+func TestGrantsOfWhatIsNotConfiguredAreNotListed(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := newPlatform("wxa", "wxb")
+		r := start(t, Config{Catalog: p.catalog()})
+		for _, c := range p.children {
+			r.mustPut(customer(c, "refresh_token"), "refresh")
+		}
+		want := func(n int) {
+			t.Helper()
+			if got, _ := r.List(platform+"/wx", nil); got != n {
+				t.Errorf("%d grants are listed, want %d", got, n)
+			}
+			_, err := r.Status(customer("wxa", "refresh_token"))
+			if (err == nil) != (n > 0) {
+				t.Errorf("status: %v", err)
+			}
+		}
+		want(2)
+		r.SetCatalog(specs(Spec{Name: app, Kind: StableToken, Fetcher: fresh(2 * time.Hour)}))
+		want(0)
+		r.SetCatalog(p.catalog())
+		want(2)
+	})
+}

@@ -92,9 +92,10 @@ func (e *Engine) roll(prefix string, may func(name string) bool) *roll {
 		en := e.index.get(l.Name)
 		return en != nil && slices.ContainsFunc(r.entries, func(x ranked) bool { return x.en == en })
 	})
+	configured := accounts{catalog: *e.catalog.Load()}
 	for name, state := range e.grants.each(prefix) {
 		r.pauses.step()
-		if may(name) && !r.grants.add(name, state) {
+		if configured.has(name) && may(name) && !r.grants.add(name, state) {
 			r.others = append(r.others, Listing{Name: name, State: state})
 		}
 	}
@@ -103,6 +104,25 @@ func (e *Engine) roll(prefix string, may func(name string) bool) *roll {
 	// One that has gone and come back meanwhile stands there twice.
 	r.entries = slices.CompactFunc(r.entries, func(a, b ranked) bool { return a.key == b.key && a.en.name == b.en.name })
 	return r
+}
+
+// accounts tells whose credentials there are. It looks up each account of a row once.
+type accounts struct {
+	catalog Catalog
+	last    string // the account that was looked up last, with a slash behind it
+	known   bool
+}
+
+// has reports whether the account that the grant called name belongs to is configured. One that is not keeps
+// its grants, of which nobody is told.
+func (a *accounts) has(name string) bool {
+	if a.last == "" || !strings.HasPrefix(name, a.last) {
+		family := strings.IndexByte(name, '/') + 1
+		a.last = name[:family+strings.IndexByte(name[family:], '/')+1]
+		_, err := a.catalog.Onboarding(strings.TrimSuffix(a.last, "/"))
+		a.known = err == nil
+	}
+	return a.known
 }
 
 // len returns how many all yields.
