@@ -747,6 +747,7 @@
 //	slowed               pauses because a user asked too much, where there were any
 //	turned_away          connections for which there was no room, where there were any
 //	unaudited            lines left out of the audit, where there were any
+//	undurable            values that the disk refuses to keep at this moment, where there were any
 //	waits                reads that had to wait
 //
 //	> GET official_account/wx0123/access_token

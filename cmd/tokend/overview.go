@@ -7,6 +7,7 @@ import (
 	"maps"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"tokend/clientlib"
@@ -44,10 +45,23 @@ func (a *asker) overview(ctx context.Context, c *clientlib.Client, asJSON bool) 
 	w := a.env.stdout
 	fmt.Fprintf(w, "tokend %s at %s\n", version, a.path())
 	fmt.Fprintf(w, "%s\n", byState(all))
+	if n := undurable(stats); n > 0 {
+		fmt.Fprintf(w, "\nthe disk refuses %s: what is served of them is in memory only; the daemon's log says why\n", plural(n, "value"))
+	}
 	if err := a.needsAttention(ctx, c, all); err != nil {
 		return err
 	}
 	return a.sinceStart(stats)
+}
+
+// undurable returns how many values the disk refuses.
+func undurable(stats []clientlib.Pair) int {
+	for _, p := range stats {
+		if n, err := strconv.Atoi(p.Value); p.Key == "undurable" && err == nil {
+			return n
+		}
+	}
+	return 0
 }
 
 // byState returns how many credentials stand where: "6 fresh, 1 held".

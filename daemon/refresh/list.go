@@ -138,11 +138,17 @@ func (e *Engine) Stats() []Stat {
 		{"refreshes:failed", e.counts.failed.Load()},
 	}
 	var states [len(stateNames)]int64
-	now := e.clock.Now()
+	now, undurable := e.clock.Now(), len(e.grants.refused())
 	for en := range e.index.each {
 		en.mu.Lock()
 		states[en.stateLocked(now)]++
+		if en.volatile {
+			undurable++
+		}
 		en.mu.Unlock()
+	}
+	if undurable > 0 {
+		stats = append(stats, Stat{"undurable", int64(undurable)})
 	}
 	for s, n := range states {
 		if State(s) != Idle {

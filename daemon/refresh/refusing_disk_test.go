@@ -220,12 +220,26 @@ func TestADiskThatRefusesStopsNoToken(t *testing.T) {
 		if s, _ := r.Status(app); s.Durable {
 			t.Error("Durable: got true, want false")
 		}
+		undurable := func() (n int64) {
+			for _, s := range r.Stats() {
+				if s.Key == "undurable" {
+					n = s.Value
+				}
+			}
+			return n
+		}
+		if n := undurable(); n != 1 {
+			t.Errorf("undurable: got %d, want 1", n)
+		}
 		time.Sleep(time.Minute)
 		d.fail(nil)
 		time.Sleep(saveEvery + time.Second)
 		synctest.Wait()
 		if s, _ := r.Status(app); !s.Durable {
 			t.Error("Durable: got false, want true")
+		}
+		if n := undurable(); n != 0 {
+			t.Errorf("undurable on a disk that is well again: got %d, want 0", n)
 		}
 		if !d.has(record.Credentials, app) {
 			t.Error("the value is not on disk")
