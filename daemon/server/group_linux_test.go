@@ -82,6 +82,8 @@ func tryGroupAnswersEachItsOwn(t *testing.T, d driver) {
 		{"a value", "GET own\n", "", "VALUE"},
 		{"several", "PING\nGET own\nGET own\n", "GET own\n", "OK PONG\nVALUEVALUEVALUE"},
 		{"what a goroutine does, and more behind it", "GET own\nLIST none\nGET own\n", "PING\n", "VALUEOK 0\nVALUEOK PONG\n"},
+		{"a PUT between others", "GET own\nPUT " + aGrant + " refreshtoken@@@x\nGET own\n", "", "VALUEOK\nVALUE"},
+		{"a PUT at the end", "GET own\nPUT " + aGrant + " refreshtoken@@@x\n", "", "VALUEOK\n"},
 		{"a line in two parts", "GET own\nPI", "NG\nGET own\n", "VALUEOK PONG\nVALUE"},
 		{"part of a line", "PIN", "G\nGET own\n", "OK PONG\nVALUE"},
 		{"more than gathers", strings.Repeat("GET a/long/c\n", 300) + "GET own\n", "", strings.Repeat("OK 3600 "+long+"\n", 300) + "VALUE"},
