@@ -93,7 +93,7 @@ func tryGroupAnswersEachItsOwn(t *testing.T, d driver) {
 		{"what breaks", "GET own\nGET " + broken + "\n", "", ""},
 	}
 	path, s, engine, hold, goOn := d.startHeldUp(t)
-	n := 7 * len(kinds) // more than two groups
+	n := 12 * len(kinds) // more than two groups
 	engine.mu.Lock()
 	engine.panics = broken
 	end := engine.now().Add(time.Hour)
