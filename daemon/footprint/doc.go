@@ -22,9 +22,9 @@
 // # What a start leaves behind
 //
 // Once, when all is loaded, what the start alone needed is let go of: garbage, the pages of tables that were read, and those of the
-// program's own file, which the kernel counts as the process's although they are the page cache's. Of 25 MB a start touches 13. Two are
-// needed to answer, and whatever else is run comes back as it is run: with ten credentials the process has 5.5 MB after its start
-// in place of 17, 7 under load, and 15 when it has done everything once (measured on Linux 6.18).
+// program's own file, which the kernel counts as the process's although they are the page cache's. Of 25 MB a start touches 13. Some three
+// are needed to answer, and whatever else is run comes back as it is run: with ten credentials the process has 6 to 7 MB after its
+// start in place of 17, 8 under load, and 15 when it has done everything once (measured on Linux 6.18).
 //
 // GOGC in the environment is an operator's word, and nothing is decided then.
 package footprint
