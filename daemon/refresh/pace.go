@@ -28,8 +28,8 @@ const (
 	paceCeiling = 300
 
 	// paceMargin is how much faster it goes than it takes for the last of those to come just in time: calls fail,
-	// and others come to be due meanwhile.
-	paceMargin = 1.25
+	// others come to be due meanwhile, and what has been away once may be away again.
+	paceMargin = 2
 
 	// paceGrowth is how many times as many begin within a second as WeChat has answered well in the one before,
 	// if those are more than the floor: a host that has been away, or is at its limit, is not met with all that

@@ -146,6 +146,7 @@ func TestAnOutageThatAllFallDueIn(t *testing.T) {
 		{crowd, 150 * time.Minute, crowd},
 		{10 * crowd, 5 * time.Minute, max(0, 10*crowd-paceCeiling*330)}, // they have 5 to 6 minutes left
 		{10 * crowd, 30 * time.Minute, 10 * crowd},
+		{10 * crowd, 150 * time.Minute, 10 * crowd},
 	} {
 		t.Run(fmt.Sprint(tc.n, " ", tc.outage), func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
