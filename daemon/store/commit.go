@@ -11,29 +11,40 @@ import (
 )
 
 // commit makes g durable and tells those who wait: the journal first, with what cannot be had
-// again, then the database.
+// again, then the database. Where the journal takes all of it the database follows later.
 func (s *Store) commit(g *group) {
-	err := s.drain()
+	trails := s.trails(g)
+	var err error
+	if !trails {
+		err = s.drain()
+	}
 	s.sequence++
 	journaled, refusal := s.append(g, s.sequence)
+	switch {
+	case trails && journaled:
+		s.shelve(g, s.sequence)
+		g.done(nil, nil)
+		s.follow()
+		return
+	case trails:
+		err = s.drain() // what the journal has comes before what it has not
+		s.sequence++
+	}
 	began := time.Now()
 	if err == nil {
 		err = s.write(g, s.sequence)
 	}
-	s.counts.committed(g, time.Since(began), err)
+	s.counts.committed(len(g.puts), time.Since(began), err)
 	if refusal != nil {
 		s.lag(refusal) // not before: the journal is written anew from what the database has
 	}
-	if err != nil && journaled {
-		s.shelve(g, s.sequence, err)
+	if err == nil || !journaled {
+		g.done(err, err)
+		return
 	}
-	for _, p := range g.puts {
-		if p.kept != nil && journaled {
-			p.done <- nil
-		} else {
-			p.done <- err
-		}
-	}
+	s.shelve(g, s.sequence)
+	s.stall(err)
+	g.done(nil, err)
 }
 
 // append writes what of g cannot be had again to the journal, in one step, and reports
@@ -80,10 +91,7 @@ func (s *Store) write(g *group, number uint64) error {
 	if down != nil {
 		return down
 	}
-	if err := s.checkRoom(); err != nil {
-		if gone := inPlace(s.dir, s.lock); gone != nil {
-			return s.settled(gone, number)
-		}
+	if err := s.admits(number); err != nil {
 		return err
 	}
 	for _, p := range g.puts {
@@ -94,6 +102,17 @@ func (s *Store) write(g *group, number uint64) error {
 		}
 	}
 	return s.settled(h.db.commit(number, g.entries), number)
+}
+
+// admits returns why the disk is not to be written to by the commit of a number, or nil.
+func (s *Store) admits(number uint64) error {
+	err := s.checkRoom()
+	if err != nil {
+		if gone := inPlace(s.dir, s.lock); gone != nil {
+			return s.settled(gone, number)
+		}
+	}
+	return err
 }
 
 // settled takes note of what became of a commit and returns its error. After one that
@@ -119,12 +138,19 @@ func (s *Store) settled(err error, number uint64) error {
 
 // shelve keeps for the readers, and for later, what the journal has taken of g and the database
 // has not.
-func (s *Store) shelve(g *group, number uint64, cause error) {
+func (s *Store) shelve(g *group, number uint64) {
 	s.mu.Lock()
-	first := len(s.pending.values) == 0
+	defer s.mu.Unlock()
 	for _, p := range g.puts {
 		s.pending.add(p.kept, number)
 	}
+}
+
+// stall takes note that the database does not take what the journal has.
+func (s *Store) stall(cause error) {
+	s.mu.Lock()
+	first := !s.stalled
+	s.stalled = true
 	s.mu.Unlock()
 	if first {
 		s.log.Error("grants are written to the journal only: the database follows when the disk permits", "error", cause)
@@ -135,37 +161,48 @@ func (s *Store) shelve(g *group, number uint64, cause error) {
 // drain brings the database up to the journal.
 func (s *Store) drain() error {
 	s.mu.Lock()
-	n, down := len(s.pending.values), s.down
+	n, puts, stalled, down := len(s.pending.values), s.pending.puts, s.stalled, s.down
 	s.mu.Unlock()
 	if n == 0 || down != nil {
 		return down
 	}
-	if err := s.checkRoom(); err != nil {
-		return err
-	}
+	began := time.Now()
 	s.sequence++
-	if err := s.settled(s.drainPending(s.sequence), s.sequence); err != nil {
+	err := s.admits(s.sequence)
+	if err == nil {
+		err = s.settled(s.drainPending(s.sequence), s.sequence)
+	}
+	if err == nil || !stalled { // what goes on being refused is counted once
+		s.counts.committed(puts, time.Since(began), err)
+	}
+	if err != nil {
+		s.stall(err)
 		return err
 	}
-	s.counts.refused.Store(false)
-	s.log.Info("the database has taken what was in the journal only", "records", n)
+	s.mu.Lock()
+	s.pending, s.stalled = pending{}, false
+	s.mu.Unlock()
+	if stalled {
+		s.log.Info("the database has taken what was in the journal only", "records", n)
+	}
 	return nil
 }
 
-// drainPending writes what is pending to the database. Readers wait meanwhile: they
-// must not see the one through the other.
+// drainPending writes what is pending to the database: in one transaction, unless it is a failed disk's worth. Readers go on to see it over what
+// the database has until all of it is there; nobody but the committer changes it.
 func (s *Store) drainPending(number uint64) error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	b := bulk{db: s.current.db}
-	for _, e := range s.pending.entries(s.sealer) {
+	h, p := s.current, s.pending
+	s.mu.Unlock()
+	entries := p.entries(s.sealer)
+	if p.room() <= s.maxBytes && len(entries) <= s.maxCount {
+		return h.db.commit(number, entries)
+	}
+	b := bulk{db: h.db}
+	for _, e := range entries {
 		if err := b.add(e); err != nil {
 			return err
 		}
 	}
-	if err := b.finish(number); err != nil {
-		return err
-	}
-	s.pending = pending{}
-	return nil
+	return b.finish(number)
 }

@@ -16,7 +16,7 @@ import (
 // in a group.
 func newIdleStore() *Store {
 	return &Store{
-		maxBytes: 1060, maxCount: 2,
+		maxBytes: 1060, maxCount: 2, trail: newTrail(),
 		queue:   make(chan *put, 10),
 		closing: make(chan struct{}),
 		stopped: make(chan struct{}),

@@ -120,6 +120,7 @@ func newSmallStore(t *testing.T) smallStore {
 			mustPut(t, s, grant(k, small.grants[k]))
 		}
 		if half == 1 {
+			eventually(t, "the database has followed", func() bool { return s.behind() == 0 })
 			killed := newStateDir(t)
 			copyState(t, killed, dir)
 			small.dir = killed

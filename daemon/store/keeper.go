@@ -124,7 +124,7 @@ func (k *keeper) leave() {
 // putRight makes one attempt at all that is wrong, and reports whether all is well.
 func (s *Store) putRight(k *keeper) bool {
 	s.mu.Lock()
-	down, waiting := s.down != nil, len(s.pending.values) > 0
+	down, waiting := s.down != nil, s.stalled
 	s.mu.Unlock()
 	well := true
 	k.attempts++

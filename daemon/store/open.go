@@ -54,6 +54,7 @@ func Open(cfg Config) (_ *Store, err error) {
 		grown:    make(chan struct{}, 1),
 		closing:  make(chan struct{}),
 		stopped:  make(chan struct{}),
+		trail:    newTrail(),
 	}
 	s.reserve.Store(reserveFor(s.minFree, o.db.dir))
 	if s.checkRoom() != nil {

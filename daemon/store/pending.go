@@ -18,6 +18,7 @@ const maxPending = 4 << 20
 type pending struct {
 	values map[string]pendingValue
 	bytes  int
+	puts   int
 }
 
 // pendingValue is a value and the number of its commit; nil for a deletion.
@@ -31,6 +32,7 @@ func (p *pending) add(recs []journal.Record, number uint64) {
 	if p.values == nil {
 		p.values = make(map[string]pendingValue)
 	}
+	p.puts++
 	for _, r := range recs {
 		v := pendingValue{number: number}
 		if r.Value != nil {
@@ -43,6 +45,9 @@ func (p *pending) add(recs []journal.Record, number uint64) {
 		p.values[string(r.Key)] = v
 	}
 }
+
+// room is what it takes in a transaction, in bytes.
+func (p *pending) room() int { return p.bytes + len(p.values)*entryRoom }
 
 // under returns what is pending under keys with a prefix; nil for nothing.
 func (p *pending) under(prefix string) map[string]pendingValue {

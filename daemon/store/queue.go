@@ -58,7 +58,7 @@ const (
 // not kept after Put returns.
 //
 // A Put with an irreplaceable record is written to the journal first, whole, and succeeds
-// if the journal or the database takes it: the other one is brought up to it as soon as the
+// if the journal or the database takes it: the database follows the journal soon, and the other way about as soon as the
 // disk permits.
 func (s *Store) Put(ctx context.Context, recs ...record.Record) error {
 	p, err := s.newPut(recs)
@@ -127,6 +127,7 @@ func (s *Store) newPut(recs []record.Record) (*put, error) {
 // commits is the committer: it runs until Close.
 func (s *Store) commits() {
 	defer close(s.stopped)
+	defer s.trail.Stop()
 	if s.agreed() != nil {
 		return
 	}
@@ -137,6 +138,10 @@ func (s *Store) commits() {
 			case next = <-s.queue:
 			case <-s.retry:
 				_ = s.drain() // what stands against it has been said, and stays pending
+				continue
+			case <-s.trail.C:
+				s.trailing = false
+				_ = s.drain() // likewise
 				continue
 			case <-s.closing:
 				return
@@ -155,6 +160,17 @@ type group struct {
 	puts    []*put
 	entries []entry
 	bytes   int
+}
+
+// done tells those who wait: kept is the result of those of whom the journal has all, err of the others.
+func (g *group) done(kept, err error) {
+	for _, p := range g.puts {
+		if p.kept != nil {
+			p.done <- kept
+		} else {
+			p.done <- err
+		}
+	}
 }
 
 // gather fills g with first and all that waits behind it. It returns the put that

@@ -121,7 +121,7 @@ func (r *reconciler) replay(last uint64) error {
 		return nil
 	}
 	b := bulk{db: r.db}
-	n := 0
+	n, lost := 0, 0
 	err := r.journal.Read(func(e journal.Entry) error {
 		for i, rec := range e.Records {
 			lasting := tableOf(rec.Key).Irreplaceable()
@@ -135,6 +135,9 @@ func (r *reconciler) replay(last uint64) error {
 				continue // gone already
 			}
 			n++
+			if !intact || e.Commit <= had {
+				lost++
+			}
 			if err := b.add(next); err != nil {
 				return err
 			}
@@ -144,7 +147,11 @@ func (r *reconciler) replay(last uint64) error {
 	if err != nil || n == 0 {
 		return err
 	}
-	r.log.Warn("the database lacked records that the grant journal has: they are back", "records", n)
+	if lost > 0 {
+		r.log.Warn("the database lacked records that the grant journal has: they are back", "records", n, "lost", lost)
+	} else {
+		r.log.Info("the database has taken what the last run had written to the grant journal only", "records", n)
+	}
 	return b.finish(last)
 }
 

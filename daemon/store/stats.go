@@ -28,12 +28,11 @@ type Stats struct {
 	// or the journal wants to be written anew, or the database to be opened anew.
 	Refusing bool
 
-	Pending int    // records that the journal alone has
+	Pending int    // records that the journal alone has: for a moment, or while the database refuses them
 	Missing uint64 // see [Store.Missing]
 }
 
-// Stats returns what has been counted. It waits for nothing on disk, except while what is pending is
-// being written there.
+// Stats returns what has been counted. It waits for nothing on disk.
 func (s *Store) Stats() Stats {
 	c := &s.counts
 	st := Stats{
@@ -47,14 +46,14 @@ func (s *Store) Stats() Stats {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st.Refusing = st.Refusing || s.down != nil
+	st.Refusing = st.Refusing || s.down != nil || s.stalled
 	st.Pending = len(s.pending.values)
 	st.Missing = s.missing
 	return st
 }
 
-// committed counts a group that has come to err.
-func (c *counts) committed(g *group, took time.Duration, err error) {
+// committed counts a group of puts that has come to err.
+func (c *counts) committed(puts int, took time.Duration, err error) {
 	c.took.Add(int64(took))
 	c.refused.Store(err != nil)
 	if err != nil {
@@ -62,5 +61,5 @@ func (c *counts) committed(g *group, took time.Duration, err error) {
 		return
 	}
 	c.commits.Add(1)
-	c.puts.Add(int64(len(g.puts)))
+	c.puts.Add(int64(puts))
 }

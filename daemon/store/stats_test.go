@@ -12,6 +12,7 @@ func TestStatsTellOfARefusingDisk(t *testing.T) {
 	s := newTestStore(t, Config{})
 	mustPut(t, s, rec("a", "1"))
 	mustPut(t, s, grant("g", "1"), rec("a", "2"))
+	eventually(t, "the database has followed", func() bool { return s.Stats().Pending == 0 })
 	if got := s.Stats(); got.Commits != 2 || got.Puts != 2 || got.Failed != 0 || got.Journaled != 1 || got.Refusing || got.Took <= 0 {
 		t.Errorf("on a disk that works: got %+v", got)
 	}

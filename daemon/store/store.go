@@ -92,6 +92,7 @@ type Store struct {
 	current *handle // nil while the database is being opened anew
 	down    error   // why nothing is written to the database; nil while all is well
 	pending pending
+	stalled bool // the database does not take what is pending
 	missing uint64
 
 	reserve atomic.Uint64 // bytes that must be free for a commit
@@ -99,7 +100,10 @@ type Store struct {
 	lagging atomic.Bool   // the database has taken what the journal has refused
 	counts  counts
 
-	sequence uint64 // the committer's, when the accord is reached: number of the last commit that was tried
+	// The committer's, when the accord is reached, and Close's after it has ended.
+	sequence uint64      // number of the last commit that was tried
+	trail    *time.Timer // when the database is to follow
+	trailing bool        // trail has been set
 }
 
 // Missing returns how many commits were acknowledged and could not be found when the database
@@ -186,6 +190,7 @@ func (s *Store) Close() error {
 	s.once.Do(func() {
 		close(s.closing)
 		s.wg.Wait()
+		_ = s.drain() // what stands against it has been said, and the journal has it
 		s.mu.Lock()
 		s.closed = true
 		s.mu.Unlock()

@@ -73,7 +73,7 @@ func (s *Store) view(prefix []byte) (view, error) {
 	if err != nil {
 		return view{}, err
 	}
-	// Both under the lock, which the committer holds while the one becomes the other.
+	// Both under the lock: what is pending stays so until the database has all of it.
 	return view{h: h, txn: h.db.NewTransaction(false), over: s.pending.under(string(prefix))}, nil
 }
 

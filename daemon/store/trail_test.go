@@ -1,0 +1,137 @@
+package store
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"tokend/daemon/record"
+)
+
+// behind returns how many records the database lacks of what the journal has.
+func (s *Store) behind() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.pending.values)
+}
+
+// transactions returns how many transactions the database has had.
+func (s *Store) transactions() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.current.db.MaxVersion()
+}
+
+// TestTheDatabaseFollows holds that grants cost a sync of the journal each and one of the database for many, and are read all the
+// while as they were put.
+func TestTheDatabaseFollows(t *testing.T) {
+	eachKey(t, func(t *testing.T, key []byte) {
+		log, said := logged()
+		c := Config{Dir: newStateDir(t), Key: key, Logger: log}
+		s, err := Open(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		had, began := s.transactions(), time.Now()
+		const writers, each = 8, 40
+		var wg sync.WaitGroup
+		for w := range writers {
+			wg.Go(func() {
+				name := fmt.Sprintf("name%d", w)
+				for i := range each {
+					value := fmt.Sprintf("%03d%s", i, strings.Repeat("v", 600))
+					if err := s.Put(t.Context(), grant(name, value)); err != nil {
+						t.Error(err)
+					}
+					if r, err := s.Get(record.Grants, name); err != nil || string(r.Value) != value {
+						t.Errorf("got %.8q, %v; want %.8q", r.Value, err, value)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		// For each time the trail was due, and for each half of a transaction that came together.
+		most := uint64(time.Since(began)/trailTime) + uint64(writers*each*700/(s.maxBytes/2)) + 2
+		if n := s.transactions() - had; n > most {
+			t.Errorf("%d grants took %d transactions, want at most %d", writers*each, n, most)
+		}
+		for name, value := range contents(t, s, record.Grants) {
+			if !strings.HasPrefix(value, fmt.Sprintf("%03d", each-1)) {
+				t.Errorf("%s: got %.8q", name, value)
+			}
+		}
+		eventually(t, "the database has followed", func() bool { return s.behind() == 0 })
+		mustPut(t, s, grant("last", "1"))
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		s, err = Open(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		if got := contents(t, s, record.Grants); len(got) != writers+1 || got["last"] != "1" {
+			t.Errorf("%d grants are there, and the last is %q", len(got), got["last"])
+		}
+		if strings.Contains(said.String(), "journal only") {
+			t.Errorf("a store that was closed was behind:\n%s", said)
+		}
+	})
+}
+
+// TestNothingOvertakesAGrant holds that what the journal does not take comes when the database has all that was before.
+func TestNothingOvertakesAGrant(t *testing.T) {
+	s := newTestStore(t, Config{})
+	for i := range 20 {
+		v := fmt.Sprint(i)
+		mustPut(t, s, grant("g", v), rec("t", v))
+		mustPut(t, s, code("c", v))
+		mustPut(t, s, gone(code("c", "")))
+		mustPut(t, s, rec("t", v+" later"))
+		if n := s.behind(); n != 0 {
+			t.Fatalf("the database has a token and lacks %d records from before it", n)
+		}
+		wantTable(t, s, record.Grants, map[string]string{"g": v})
+		wantTable(t, s, record.Codes, map[string]string{})
+		wantTable(t, s, record.Credentials, map[string]string{"t": v + " later"})
+	}
+}
+
+// TestWhatTrailsOutlivesTheDatabase holds that grants that were acknowledged before the database failed, and had not
+// reached it, reach it when it is open anew.
+func TestWhatTrailsOutlivesTheDatabase(t *testing.T) {
+	eachKey(t, func(t *testing.T, key []byte) {
+		log, said := logged()
+		c := Config{Dir: newStateDir(t), Key: key, Logger: log}
+		s, err := Open(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		grants, tokens := map[string]string{}, map[string]string{}
+		for i := range 10 {
+			name := fmt.Sprintf("before%d", i)
+			mustPut(t, s, grant(name, "1"), rec(name, "1"))
+			grants[name], tokens[name] = "1", "1"
+		}
+		s.failDatabase(t)
+		mustPut(t, s, grant("after", "1"))
+		grants["after"] = "1"
+		eventually(t, "the database takes values", func() bool { return s.Put(t.Context(), rec("token", "1")) == nil })
+		tokens["token"] = "1"
+		eventually(t, "the database has followed", func() bool { return s.behind() == 0 })
+		wantTable(t, s, record.Grants, grants)
+		wantTable(t, s, record.Credentials, tokens)
+		if s.Missing() != 0 {
+			t.Errorf("%d commits are missing", s.Missing())
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		wantState(t, c, grants, map[string]string{}, tokens)
+		if t.Failed() {
+			t.Log(said)
+		}
+	})
+}
