@@ -1,0 +1,132 @@
+package server
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+// keptLog is a log that can be read while it is written to.
+type keptLog struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *keptLog) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(b)
+}
+
+func (l *keptLog) count(text string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Count(l.b.String(), text)
+}
+
+// answers reports whether a server answers at path.
+func answers(path string) bool {
+	nc, err := net.Dial("unix", path)
+	if err != nil {
+		return false
+	}
+	defer nc.Close()
+	got := make([]byte, 8)
+	_, err = nc.Write([]byte("PING\n"))
+	n, _ := nc.Read(got)
+	return err == nil && string(got[:n]) == "OK PONG\n"
+}
+
+// TestSocketFileDeleted holds that a daemon whose socket somebody deletes can soon be found again, as before, and leaves
+// nothing behind when it stops.
+func TestSocketFileDeleted(t *testing.T) {
+	overBoth(t, func(t *testing.T, d driver) {
+		t.Parallel()
+		var path string
+		t.Run("while it serves", func(t *testing.T) {
+			log := new(keptLog)
+			path, _, _ = d.startSocket(t, Config{Logger: hclog.New(&hclog.LoggerOptions{Output: log})})
+			for i := range 2 {
+				before := dialSocket(t, path)
+				before.want(before.ask("PING"), "OK PONG")
+				if err := os.Remove(path); err != nil {
+					t.Fatal(err)
+				}
+				eventually(t, "it answers", func() bool { return answers(path) })
+				if now, err := os.Lstat(path); err != nil || now.Mode().Perm() != 0o666 {
+					t.Errorf("got %v, %v, want mode %#o", now.Mode(), err, 0o666)
+				}
+				if n := log.count("the socket's file was deleted"); n != i+1 {
+					t.Errorf("it is in the log %d times, want %d", n, i+1)
+				}
+			}
+		})
+		if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("after the stop: %v", err)
+		}
+	})
+}
+
+// TestSocketFileReplaced holds that what somebody has put in the socket's place is left alone, and said once.
+func TestSocketFileReplaced(t *testing.T) {
+	t.Parallel()
+	log := new(keptLog)
+	path, _, _ := byLoop.startSocket(t, Config{Logger: hclog.New(&hclog.LoggerOptions{Output: log})})
+	if err := errors.Join(os.Remove(path), os.WriteFile(path, []byte("foreign"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it is said", func() bool { return log.count("something else stands in its place") > 0 })
+	if b, err := os.ReadFile(path); string(b) != "foreign" {
+		t.Errorf("got %q, %v", b, err)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it answers", func() bool { return answers(path) })
+	if n := log.count("something else stands in its place"); n != 1 {
+		t.Errorf("it was said %d times", n)
+	}
+}
+
+// TestAgain holds that the file has the permissions that an operator has given to the one before.
+func TestAgain(t *testing.T) {
+	path, group := testSocket(t), os.Getegid()
+	if os.Geteuid() == 0 {
+		group = 4242
+	}
+	ln, err := Listen(path, 0o666)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	if err := errors.Join(os.Chmod(path, 0o640), os.Chown(path, -1, group)); err != nil {
+		t.Fatal(err)
+	}
+	last, err := os.Lstat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	next, err := again(path, last)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer next.Close()
+	now, err := os.Lstat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if st := now.Sys().(*syscall.Stat_t); now.Mode().Perm() != 0o640 || int(st.Gid) != group {
+		t.Errorf("mode and group: got %v, %d, want %#o, %d", now.Mode(), st.Gid, 0o640, group)
+	}
+}
