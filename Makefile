@@ -48,8 +48,9 @@ bench-compare: ## beside Redis and a bare echo, in 11 minutes; QUICK=-quick: in 
 	$(GO) run ./benchmarks/compare $(QUICK)
 
 bench-docs: ## the same, and what docs/ shows of it
-	@mkdir -p docs
-	$(GO) run ./benchmarks/compare -out docs/benchmarks.json >docs/benchmarks.txt
+	@mkdir -p bin docs
+	$(GO) run ./benchmarks/compare -out docs/benchmarks.json >bin/benchmarks.txt
+	@mv bin/benchmarks.txt docs/benchmarks.txt
 	$(GO) run ./benchmarks/plot docs/benchmarks.json docs
 
 lint: format vet fix modules texts staticcheck man units ## everything that looks and does not run
