@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -141,9 +142,8 @@ func TestPowerCuts(t *testing.T) {
 		t.Fatal(err)
 	}
 	run(t, "mkfs.ext4", "-q", "-F", image)
-	if out, err := exec.CommandContext(t.Context(), "mount", "-o", "loop", image, disk).CombinedOutput(); err != nil {
-		lacking(t, "a loop device: "+string(out))
-	}
+	device := loopDevice(t, image)
+	run(t, "mount", device, disk)
 	mounted := true
 	t.Cleanup(func() {
 		if mounted {
@@ -162,10 +162,9 @@ func TestPowerCuts(t *testing.T) {
 		time.Sleep(time.Duration(rand.IntN(400)) * time.Millisecond)
 		cut := cutPower(t, disk)
 		w.kill()
-		// The loop device holds on to the image a little longer than the mount.
 		run(t, "umount", disk)
 		mounted = false
-		run(t, "mount", "-o", "loop", image, disk)
+		run(t, "mount", device, disk)
 		mounted = true
 		wantAcked(t, dir, cut, w)
 		moreTokens, moreGrants, _, _ := w.counts()
@@ -181,6 +180,23 @@ func TestPowerCuts(t *testing.T) {
 		t.Errorf("taken for damage: %v, %v", broken, err)
 	}
 	t.Logf("%d power cuts, %d tokens and %d grants acknowledged, %d of all after the cut", n, tokens, grants, late)
+}
+
+// loopDevice returns a device on image that lasts until the test ends. One that each mount makes for itself goes some time after
+// the mount, and the next mount may get it while it goes: what is read from it then is EIO.
+func loopDevice(t *testing.T, image string) string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "losetup", "--find", "--show", image).CombinedOutput()
+	if err != nil {
+		lacking(t, "a loop device: "+string(out))
+	}
+	device := strings.TrimSpace(string(out))
+	t.Cleanup(func() {
+		if out, err := exec.Command("losetup", "--detach", device).CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+	})
+	return device
 }
 
 // cutPower makes the file system forget what it has not yet written, and returns when that
