@@ -44,7 +44,7 @@ demo: ## the whole thing in one command
 faults: ## every long round of faults that SECURITY.md names (root; twenty minutes)
 	@.ci/faults
 
-bench-compare: ## beside Redis and a bare echo, in 11 minutes; QUICK=-quick: in 4
+bench-compare: ## beside Redis and a bare echo, in 11 minutes; QUICK=-quick: in 6
 	$(GO) run ./benchmarks/compare $(QUICK)
 
 bench-docs: ## the same, and what docs/ shows of it
