@@ -14,50 +14,6 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// Config is what an engine needs. Store and Catalog are required.
-type Config struct {
-	Store   Store
-	Catalog Catalog
-
-	// Logger receives what happens; nil for nothing.
-	Logger hclog.Logger
-
-	// Boottime is the time since boot, suspend included; nil for Go's monotonic
-	// clock. Boot names the boot that it counts from; with an empty one the
-	// moments of an earlier run are taken from the wall clock.
-	Boottime func() time.Duration
-	Boot     string
-
-	// Workers is how many refreshes the schedule has under way at most at each of WeChat's
-	// two hosts; zero for 8. Calls is how many calls there are at most to each, those of waiting
-	// readers included; zero for 32. Where customers' values would end before their turn the
-	// schedule goes up to three quarters of Calls: the rest is for readers.
-	Workers, Calls int
-
-	// Timeout bounds one call, should a fetcher not do so itself; zero for 30 s.
-	Timeout time.Duration
-
-	// Ahead makes New return before what the store has kept is loaded: Run loads it. Until that is done Get
-	// serves what can be told to be in force from its own record, and everything else waits. Without
-	// it New loads.
-	Ahead bool
-}
-
-func (c *Config) workers() int { return orDefault(c.Workers, 8) }
-
-func (c *Config) hurried() int { return max(c.workers(), 3*c.calls()/4) }
-
-func (c *Config) calls() int { return orDefault(c.Calls, 32) }
-
-func (c *Config) timeout() time.Duration { return orDefault(c.Timeout, 30*time.Second) }
-
-func orDefault[T int | time.Duration](v, zero T) T {
-	if v == 0 {
-		return zero
-	}
-	return v
-}
-
 // Engine keeps credentials alive. Make one with [New] and give it a life with
 // Run; its other methods may be called concurrently as soon as it is made.
 type Engine struct {

@@ -7,8 +7,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/hashicorp/go-hclog"
-
 	"tokend/daemon/refresh"
 	"tokend/protocol"
 )
@@ -335,73 +333,6 @@ func (s *session) waiting(ctx context.Context, ask func(context.Context) error) 
 		s.fail(err)
 	}
 	return nil
-}
-
-// renewRights decides what the peer may do, once for the connection, and once more
-// after the rules have changed.
-func (s *session) renewRights() {
-	a := s.server.access.Load()
-	if a == s.access {
-		return
-	}
-	if a.groups && s.late != nil {
-		groups, err := s.late.groups()
-		if err != nil { // the rules for its uid hold all the same
-			s.server.log.Warn("the groups of a peer are not known", "uid", s.peer.UID, "pid", s.peer.PID, "error", err)
-		}
-		s.peer.Groups, s.late = groups, nil
-	}
-	s.access, s.rights = a, a.rightsOf(s.peer)
-}
-
-// allowed reports whether the peer may use v on name, and answers if it may not: next is what
-// the driver is to do then.
-func (s *session) allowed(v protocol.Verb, name []byte) (next action, ok bool) {
-	granted, visible := s.rights.may(v, name)
-	if granted {
-		return more, true
-	}
-	return s.refuse(v, name, visible, errNotFound), false
-}
-
-// allowedOwner is allowed for an owner.
-func (s *session) allowedOwner(v protocol.Verb, owner []byte) (next action, ok bool) {
-	granted, visible := s.rights.mayOwn(v, owner)
-	if granted {
-		return more, true
-	}
-	return s.refuse(v, owner, visible, errNoOwner), false
-}
-
-// refuse answers with hidden, or says that v is not granted on what may be seen. The audit
-// says which it was; the peer cannot tell, from the time it takes either, since nothing is
-// looked up.
-func (s *session) refuse(v protocol.Verb, name []byte, visible bool, hidden *protocol.Error) action {
-	e := hidden
-	if visible {
-		e = denied(v)
-	}
-	if !s.mayNote(&s.user.denials, denialLines) {
-		s.fail(e)
-		return more
-	}
-	owned := string(name)
-	return s.do(func(func() error) error {
-		s.note(hclog.Warn, v.String(), owned, string(e.Code))
-		s.fail(e)
-		return nil
-	})
-}
-
-// deny refuses a verb that goes without a name.
-func (s *session) deny(v protocol.Verb) action {
-	return s.refuse(v, []byte("-"), true, nil)
-}
-
-// denied is the answer to who may see, but not use v.
-func denied(v protocol.Verb) *protocol.Error {
-	return &protocol.Error{Code: protocol.Denied, RetryAfter: protocol.Never,
-		Message: v.String() + " is not granted to this user"}
 }
 
 // failNone answers err to what is no request.

@@ -1,36 +1,16 @@
 package server
 
 import (
-	"bytes"
 	"errors"
 	"io/fs"
 	"net"
 	"os"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 
 	"github.com/hashicorp/go-hclog"
 )
-
-// keptLog is a log that can be read while it is written to.
-type keptLog struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *keptLog) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(b)
-}
-
-func (l *keptLog) count(text string) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.Count(l.b.String(), text)
-}
 
 // answers reports whether a server answers at path.
 func answers(path string) bool {
@@ -52,7 +32,7 @@ func TestSocketFileDeleted(t *testing.T) {
 		t.Parallel()
 		var path string
 		t.Run("while it serves", func(t *testing.T) {
-			log := new(keptLog)
+			log := new(syncBuffer)
 			path, _, _ = d.startSocket(t, Config{Logger: hclog.New(&hclog.LoggerOptions{Output: log})})
 			for i := range 2 {
 				before := dialSocket(t, path)
@@ -64,7 +44,7 @@ func TestSocketFileDeleted(t *testing.T) {
 				if now, err := os.Lstat(path); err != nil || now.Mode().Perm() != 0o666 {
 					t.Errorf("got %v, %v, want mode %#o", now.Mode(), err, 0o666)
 				}
-				if n := log.count("the socket's file was deleted"); n != i+1 {
+				if n := strings.Count(log.String(), "the socket's file was deleted"); n != i+1 {
 					t.Errorf("it is in the log %d times, want %d", n, i+1)
 				}
 			}
@@ -78,12 +58,12 @@ func TestSocketFileDeleted(t *testing.T) {
 // TestSocketFileReplaced holds that what somebody has put in the socket's place is left alone, and said once.
 func TestSocketFileReplaced(t *testing.T) {
 	t.Parallel()
-	log := new(keptLog)
+	log := new(syncBuffer)
 	path, _, _ := byLoop.startSocket(t, Config{Logger: hclog.New(&hclog.LoggerOptions{Output: log})})
 	if err := errors.Join(os.Remove(path), os.WriteFile(path, []byte("foreign"), 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "it is said", func() bool { return log.count("something else stands in its place") > 0 })
+	eventually(t, "it is said", func() bool { return strings.Count(log.String(), "something else stands in its place") > 0 })
 	if b, err := os.ReadFile(path); string(b) != "foreign" {
 		t.Errorf("got %q, %v", b, err)
 	}
@@ -91,7 +71,7 @@ func TestSocketFileReplaced(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "it answers", func() bool { return answers(path) })
-	if n := log.count("something else stands in its place"); n != 1 {
+	if n := strings.Count(log.String(), "something else stands in its place"); n != 1 {
 		t.Errorf("it was said %d times", n)
 	}
 }
