@@ -225,9 +225,9 @@ func (s *faultSite) callsBeyond(elapsed time.Duration, kills []time.Time) (exces
 		k := credential{c.Endpoint, c.Account}
 		if _, ok := beyond[k]; !ok {
 			// Refreshed a quarter of its life before its end, and a value that is repeated then is
-			// asked for again until it changes. One more or two are a busy machine's, where a
-			// refresh comes late and its answer meets the end of the life.
-			beyond[k] = -3 - int(3*elapsed/s.life)
+			// asked for again until it changes: in runs of a minute that has come to 35 calls in ten and a half lives.
+			// One more or two are a busy machine's, where a refresh comes late and its answer meets the end of the life.
+			beyond[k] = -3 - int(10*elapsed/(3*s.life))
 		}
 		if c.Endpoint == wechattest.QueryAuth {
 			continue // once for each code, and no credential
