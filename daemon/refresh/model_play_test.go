@@ -341,7 +341,9 @@ func (m *model) do(s step, wait bool) {
 		m.ops.Go(func() { time.Sleep(time.Duration(s.arg%120) * time.Second); m.disk.Delay(0) })
 		return
 	case "suspend":
-		m.redated()
+		if m.redated(); m.dead() {
+			return // the next life goes by the wall clock, which does not see it here
+		}
 		m.w.mu.Lock()
 		m.w.drift += time.Duration(s.arg%200) * time.Minute
 		m.w.mu.Unlock()
