@@ -186,15 +186,7 @@ func TestStopDuringPuts(t *testing.T) { overBoth(t, tryStopDuringPuts) }
 
 func tryStopDuringPuts(t *testing.T, d driver) {
 	e := newGatedEngine()
-	path := testSocket(t)
-	ln, err := Listen(path, 0o666)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	s := New(Config{Engine: e, Sign: fakeSign, noLoop: d == byGoroutines})
-	go func() { done <- s.Serve(ctx, ln) }()
+	path, s, stop, done := d.serveUntilStop(t, Config{Engine: e, Sign: fakeSign})
 	var clients []*client
 	for i := range 20 {
 		c := dialSocket(t, path)

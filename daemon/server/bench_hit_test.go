@@ -1,37 +1,20 @@
 package server
 
 import (
-	"context"
 	"iter"
 	"strings"
 	"testing"
-	"time"
 
 	"tokend/daemon/refresh"
 	"tokend/daemon/store/memstore"
-	"tokend/fetchers"
-	"tokend/fetchers/secret"
 )
-
-// oneToken is the catalog of token alone, and what fetches it.
-type oneToken struct{ refresh.Catalog }
-
-func (c oneToken) Lookup(name string) (refresh.Spec, error) {
-	return refresh.Spec{Name: name, Account: name, Owner: name, Kind: refresh.StableToken, Fetcher: c}, nil
-}
-
-func (oneToken) Names() iter.Seq[string] { return func(yield func(string) bool) { yield(token) } }
-
-func (oneToken) Fetch(context.Context, fetchers.Ask) (fetchers.Token, error) {
-	return fetchers.Token{Value: secret.Text(strings.Repeat("v", 512)), ExpiresIn: 2 * time.Hour}, nil
-}
 
 // BenchmarkSessionHit is BenchmarkSessionGet with the engine that tokend has: all that a hit costs but the
 // system's calls.
 func BenchmarkSessionHit(b *testing.B) {
 	for _, batch := range []int{1, 16} {
 		b.Run(sizeName(batch), func(b *testing.B) {
-			e, err := refresh.New(refresh.Config{Store: new(memstore.Store), Catalog: oneToken{}})
+			e, err := refresh.New(refresh.Config{Store: new(memstore.Store), Catalog: anyApp{}})
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"context"
 	"net"
 	"strings"
 	"testing"
@@ -27,16 +26,7 @@ func TestConversationsOnASocket(t *testing.T) {
 func playOnASocket(t *testing.T, d driver, c conversation.Conversation, wrap func(net.Conn) net.Conn) {
 	at := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 	engine := newFakeEngineAt(&at)
-	cfg := conversationConfig(c, engine)
-	cfg.noLoop = d == byGoroutines
-	path := testSocket(t)
-	ln, err := Listen(path, 0o666)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- New(cfg).Serve(ctx, ln) }()
+	path, _, stop, done := d.serveUntilStop(t, conversationConfig(c, engine))
 	nc := dialSocket(t, path).Conn
 	player := conversation.Player{Conn: wrap(nc), Do: func(step conversation.Step) error {
 		eventually(t, "the server has read what was sent", func() bool { return unread(t, nc) == 0 })

@@ -2,7 +2,6 @@ package server
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -306,15 +305,7 @@ func tryLoopStopsInTheMiddle(t *testing.T, d driver) {
 	var goroutines, fds int
 	for i := range size(5, 100) {
 		engine := newFakeEngine()
-		path := testSocket(t)
-		ln, err := Listen(path, 0o666)
-		if err != nil {
-			t.Fatal(err)
-		}
-		ctx, stop := context.WithCancel(t.Context())
-		done := make(chan error, 1)
-		s := New(Config{Engine: engine, Sign: fakeSign, Peer: eachAnother(), UserRate: 5000, noLoop: d == byGoroutines})
-		go func() { done <- s.Serve(ctx, ln) }()
+		path, s, stop, done := d.serveUntilStop(t, Config{Engine: engine, Sign: fakeSign, Peer: eachAnother(), UserRate: 5000})
 		var talking sync.WaitGroup
 		for i := range 24 {
 			nc, err := net.Dial("unix", path)

@@ -57,6 +57,22 @@ func (d driver) startSocket(t testing.TB, cfg Config) (path string, s *Server, e
 	return path, serveUntilEnd(t, cfg, ln), engine
 }
 
+// serveUntilStop serves cfg on a real socket until stop is called, or the test ends; done has what Serve returns.
+func (d driver) serveUntilStop(t testing.TB, cfg Config) (path string, s *Server, stop func(), done <-chan error) {
+	t.Helper()
+	path = testSocket(t)
+	ln, err := Listen(path, 0o666)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.noLoop = d == byGoroutines
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	s = New(cfg)
+	go func() { ended <- s.Serve(ctx, ln) }()
+	return path, s, stop, ended
+}
+
 // serveUntilEnd serves ln until the test ends.
 func serveUntilEnd(t testing.TB, cfg Config, ln net.Listener) *Server {
 	t.Helper()
