@@ -7,7 +7,6 @@ import (
 	"maps"
 	"path"
 	"slices"
-	"strconv"
 	"strings"
 
 	"tokend/clientlib"
@@ -45,23 +44,25 @@ func (a *asker) overview(ctx context.Context, c *clientlib.Client, asJSON bool) 
 	w := a.env.stdout
 	fmt.Fprintf(w, "tokend %s at %s\n", version, a.path())
 	fmt.Fprintf(w, "%s\n", byState(all))
-	if n := undurable(stats); n > 0 {
-		fmt.Fprintf(w, "\nthe disk refuses %s: what is served of them is in memory only; the daemon's log says why\n", plural(n, "value"))
+	count := counters(stats)
+	if n := count["undurable"]; n > 0 {
+		fmt.Fprintf(w, "\nthe disk refuses %s: what is served of them is in memory only; the daemon's log says why\n", plural(int(n), "value"))
 	}
 	if err := a.needsAttention(ctx, c, all); err != nil {
 		return err
 	}
-	return a.sinceStart(stats)
+	return a.sinceStart(stats, count)
 }
 
-// undurable returns how many values the disk refuses.
-func undurable(stats []clientlib.Pair) int {
+// counters returns the stats that are numbers.
+func counters(stats []clientlib.Pair) map[string]int64 {
+	count := map[string]int64{}
 	for _, p := range stats {
-		if n, err := strconv.Atoi(p.Value); p.Key == "undurable" && err == nil {
-			return n
+		if n, ok := number(p.Value).(int64); ok {
+			count[p.Key] = n
 		}
 	}
-	return 0
+	return count
 }
 
 // byState returns how many credentials stand where: "6 fresh, 1 held".
@@ -164,14 +165,8 @@ func why(l clientlib.Listing, status []clientlib.Pair) string {
 	return strings.Join(parts, "; ")
 }
 
-// sinceStart shows the daemon's counters that are of interest to everybody.
-func (a *asker) sinceStart(stats []clientlib.Pair) error {
-	count := map[string]int64{}
-	for _, p := range stats {
-		if n, ok := number(p.Value).(int64); ok {
-			count[p.Key] = n
-		}
-	}
+// sinceStart shows those of the daemon's counters that are of interest to everybody.
+func (a *asker) sinceStart(stats []clientlib.Pair, count map[string]int64) error {
 	w := a.env.stdout
 	fmt.Fprintf(w, "\nsince the daemon was started\n")
 	t := newTable(w)

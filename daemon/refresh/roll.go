@@ -117,10 +117,9 @@ type accounts struct {
 // its grants, of which nobody is told.
 func (a *accounts) has(name string) bool {
 	if a.last == "" || !strings.HasPrefix(name, a.last) {
-		family := strings.IndexByte(name, '/') + 1
-		a.last = name[:family+strings.IndexByte(name[family:], '/')+1]
-		_, err := a.catalog.Onboarding(strings.TrimSuffix(a.last, "/"))
-		a.known = err == nil
+		owner := ownerOf(name)
+		_, err := a.catalog.Onboarding(owner)
+		a.last, a.known = owner+"/", err == nil
 	}
 	return a.known
 }
