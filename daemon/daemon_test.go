@@ -261,7 +261,7 @@ func TestReloadTouchesOnlyWhatChanged(t *testing.T) {
 	fewer := strings.Replace(accountsTOML, `[[mini_program]]
 app_id = "wxmini"`, `[[official_account]]
 app_id = "wxnew"`, 1)
-	if err := d.Reload(s.config(fewer)); err != nil {
+	if err := d.Reload(t.Context(), s.config(fewer)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.client.Get(t.Context(), "mini_program/wxmini/access_token"); !errors.Is(err, clientlib.ErrNotFound) {
@@ -283,7 +283,7 @@ app_id = "wxnew"`, 1)
 	}
 	moved := s.config(accountsTOML)
 	moved.Socket, moved.StateDir = "/elsewhere", "/elsewhere"
-	if err := d.Reload(moved); err == nil || strings.Count(err.Error(), "restart") != 2 {
+	if err := d.Reload(t.Context(), moved); err == nil || strings.Count(err.Error(), "restart") != 2 {
 		t.Errorf("a moved socket and state directory: got %v, want both refused", err)
 	}
 }
@@ -302,7 +302,7 @@ func TestAMendedSecretIsAskedAtOnce(t *testing.T) {
 	if n := s.wechat.Total(); n != 1 {
 		t.Errorf("calls with a wrong secret: got %d, want 1", n)
 	}
-	if err := d.Reload(s.config(fmt.Sprintf(account, "right"))); err != nil {
+	if err := d.Reload(t.Context(), s.config(fmt.Sprintf(account, "right"))); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.client.Get(t.Context(), everything[0]); err != nil {

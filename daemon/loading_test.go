@@ -102,3 +102,25 @@ func TestManyAreServedFromTheFirstMoment(t *testing.T) {
 		t.Errorf("%d calls were made for what was there", calls)
 	}
 }
+
+// TestAReloadBeforeTheLoadingIsGivenUp holds that a reload, which waits for the loading, waits no longer than who asks
+// for it does, and that nothing of it is in force then.
+func TestAReloadBeforeTheLoadingIsGivenUp(t *testing.T) {
+	s := newSite(t)
+	file := s.config(manyTOML)
+	d, err := New(Config{File: file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	if err := d.Reload(ctx, s.config("")); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	if d.file != file {
+		t.Error("the other configuration is in force")
+	}
+	if err := d.Close(); err != nil {
+		t.Error(err)
+	}
+}

@@ -155,7 +155,7 @@ func TestScrapesDuringReloads(t *testing.T) {
 		if i%2 == 0 {
 			next = more
 		}
-		if err := d.Reload(next); err != nil {
+		if err := d.Reload(t.Context(), next); err != nil {
 			t.Error(err)
 		}
 		_, _ = s.client.Get(t.Context(), "official_account/wxoa/access_token")
@@ -281,7 +281,7 @@ func TestWhoOversees(t *testing.T) {
 		t.Helper()
 		next := *file
 		next.Access = access
-		if err := d.Reload(&next); err != nil {
+		if err := d.Reload(t.Context(), &next); err != nil {
 			t.Fatal(err)
 		}
 	}

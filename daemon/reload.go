@@ -12,10 +12,15 @@ import (
 // Reload puts another configuration in force. Accounts that it does not change are neither
 // fetched again nor interrupted. What only a restart can change (the socket, the state
 // directory, the key) is refused as a whole, every such setting named; the old
-// configuration stays then.
-func (d *Daemon) Reload(file *config.Config) error {
+// configuration stays then. It waits until what was kept has been loaded, which ctx may end.
+func (d *Daemon) Reload(ctx context.Context, file *config.Config) error {
 	d.reload.Lock()
 	defer d.reload.Unlock()
+	select {
+	case <-d.engine.Loaded():
+	case <-ctx.Done():
+		return fmt.Errorf("reload, while what was kept is being loaded: %w", ctx.Err())
+	}
 	if err := fixed(d.file, file); err != nil {
 		return err
 	}

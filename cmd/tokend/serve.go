@@ -113,7 +113,7 @@ func (s *service) open() (path string, err error) {
 		Version:   version(),
 		Listeners: listeners,
 		Ready:     func() { s.systemd.ready(text) },
-		Reload:    func(context.Context) error { return s.reload() },
+		Reload:    s.reload,
 		Stopping:  s.systemd.stopping,
 	})
 	return path, err
@@ -124,7 +124,7 @@ func (s *service) reloads(ctx context.Context, hup <-chan os.Signal) {
 	for {
 		select {
 		case <-hup:
-			_ = s.reload() // which logs it; nobody waits for an answer to a signal
+			_ = s.reload(ctx) // which logs it; nobody waits for an answer to a signal
 		case <-ctx.Done():
 			return
 		}
@@ -148,14 +148,14 @@ func (s *service) stop(ctx context.Context, done <-chan error) error {
 }
 
 // reload puts the configuration file in force as it is now. If anything is wrong with it, all of
-// that is logged and returned, and nothing changes.
-func (s *service) reload() error {
+// that is logged and returned, and nothing changes; nor when ctx ends while the daemon is still loading.
+func (s *service) reload(ctx context.Context) error {
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
 	s.systemd.reloading()
 	file, err := loadConfig(s.file)
 	if err == nil {
-		err = s.daemon.Reload(file)
+		err = s.daemon.Reload(ctx, file)
 	}
 	if err != nil {
 		for _, problem := range split(err) {

@@ -53,6 +53,10 @@ type Engine interface {
 	// Import takes in the page of owner's customers that begins at offset.
 	Import(ctx context.Context, owner string, offset int) (refresh.ImportPage, error)
 
+	// Loaded returns a channel that is closed when all that was kept is in force. What follows waits for that, as long
+	// as it takes.
+	Loaded() <-chan struct{}
+
 	// List returns how many credentials there are under prefix of whose names may says that they may be
 	// shown, and yields so many, sorted by name, in one walk.
 	List(prefix string, may func(name string) bool) (n int, all iter.Seq[refresh.Listing])

@@ -32,6 +32,8 @@ type fakeEngine struct {
 
 	looks int // at the clock
 
+	loading chan struct{} // closed when all is loaded; nil where it was at once
+
 	panics string // Get and Cached of this name panic
 }
 
@@ -301,7 +303,15 @@ func (e *fakeEngine) listingLocked(name string) refresh.Listing {
 	return refresh.Listing{Name: name, State: c.state, TTL: max(0, c.end.Sub(e.now()))}
 }
 
+func (e *fakeEngine) Loaded() <-chan struct{} {
+	if e.loading == nil {
+		return closed
+	}
+	return e.loading
+}
+
 func (e *fakeEngine) List(prefix string, may func(string) bool) (int, iter.Seq[refresh.Listing]) {
+	<-e.Loaded()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	var all []refresh.Listing
@@ -315,6 +325,7 @@ func (e *fakeEngine) List(prefix string, may func(string) bool) (int, iter.Seq[r
 }
 
 func (e *fakeEngine) Status(name string) (refresh.Status, error) {
+	<-e.Loaded()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	c := e.creds[name]
@@ -331,6 +342,7 @@ func (e *fakeEngine) Status(name string) (refresh.Status, error) {
 }
 
 func (e *fakeEngine) History(name string) ([]refresh.Attempt, error) {
+	<-e.Loaded()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.creds[name] == nil {
@@ -349,6 +361,7 @@ func (e *fakeEngine) History(name string) ([]refresh.Attempt, error) {
 }
 
 func (e *fakeEngine) Stats() []refresh.Stat {
+	<-e.Loaded()
 	return []refresh.Stat{{Key: "calls:/cgi-bin/stable_token", Value: 3}}
 }
 

@@ -33,12 +33,20 @@ func (e stillEngine) Receive(context.Context, string, string, string, string, st
 func (e stillEngine) List(string, func(string) bool) (int, iter.Seq[refresh.Listing]) {
 	return 0, func(func(refresh.Listing) bool) {}
 }
+func (e stillEngine) Loaded() <-chan struct{}                    { return closed }
 func (e stillEngine) Status(name string) (refresh.Status, error) { return refresh.Status{}, nil }
 func (e stillEngine) History(string) ([]refresh.Attempt, error)  { return nil, errNoSuch }
 func (e stillEngine) Stats() []refresh.Stat                      { return nil }
 func (e stillEngine) Watch(string, func(string) bool) (int, iter.Seq[refresh.Listing], Watch) {
 	return 0, func(func(refresh.Listing) bool) {}, stillWatch{}
 }
+
+// closed is of an engine that has loaded all.
+var closed = func() <-chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}()
 
 // stillWatch is over at once.
 type stillWatch struct{}

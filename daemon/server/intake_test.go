@@ -202,4 +202,6 @@ type statusEngine struct {
 	st refresh.Status
 }
 
+func (e statusEngine) Loaded() <-chan struct{} { return closed }
+
 func (e statusEngine) Status(string) (refresh.Status, error) { return e.st, nil }

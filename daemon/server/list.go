@@ -20,13 +20,13 @@ func (s *session) list(prefix []byte) action {
 		s.out = protocol.AppendCount(s.out, 0)
 		return more
 	}
-	s.job = job{run: func(ctx context.Context, flush func() error) error {
+	s.job = s.whole(job{run: func(ctx context.Context, flush func() error) error {
 		return s.walk(ctx, flush, func() error {
 			return s.listing(protocol.VerbList, func(may func(string) bool) (int, iter.Seq[refresh.Listing]) {
 				return s.server.cfg.Engine.List(under, may)
 			}, flush)
 		})
-	}}
+	}})
 	return wait
 }
 
@@ -96,7 +96,7 @@ func (s *session) watch(prefix []byte) action {
 		return more
 	}
 	under := string(prefix)
-	s.job = job{waits: true, last: true, run: func(ctx context.Context, flush func() error) error {
+	s.job = s.whole(job{waits: true, last: true, run: func(ctx context.Context, flush func() error) error {
 		defer s.letGo()
 		var w Watch
 		err := s.walk(ctx, flush, func() error {
@@ -113,7 +113,7 @@ func (s *session) watch(prefix []byte) action {
 			return err
 		}
 		return s.tell(ctx, w, flush)
-	}}
+	}})
 	return wait
 }
 

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"tokend/protocol"
@@ -30,8 +31,8 @@ func (s *session) reload() action {
 // refused says of a configuration what is wrong with it, which holds no secret and is told to
 // operators only.
 func refused(err error) error {
-	if err == nil {
-		return nil
+	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err // nothing is wrong with it: there was no time for it
 	}
 	return &protocol.Error{Code: protocol.BadRequest, RetryAfter: protocol.Never, Message: "the old configuration stays: " + strings.ReplaceAll(err.Error(), "\n", "; ")}
 }

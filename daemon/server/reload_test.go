@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -36,6 +37,7 @@ func TestReload(t *testing.T) {
 	}{
 		{"root", 0, nil, nil, "OK\n", "outcome=ok"},
 		{"root, and it is refused", 0, nil, two, "ERR BAD_REQUEST - the old configuration stays: f:1: one; f:2: two\n", "outcome=BAD_REQUEST"},
+		{"root, and the daemon stops before", 0, nil, fmt.Errorf("reload: %w", context.Canceled), "ERR SHUTDOWN 1 the daemon is stopping\n", "outcome=SHUTDOWN"},
 		{"another without rules", alice, nil, nil, denied, "outcome=DENIED"},
 		{"another whom a rule names", alice, all, nil, denied, "outcome=DENIED"},
 	}

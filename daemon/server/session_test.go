@@ -255,6 +255,8 @@ type hugeEngine struct {
 	n int
 }
 
+func (e hugeEngine) Loaded() <-chan struct{} { return closed }
+
 func (e hugeEngine) List(string, func(string) bool) (int, iter.Seq[refresh.Listing]) {
 	all := make([]refresh.Listing, e.n)
 	for i := range all {

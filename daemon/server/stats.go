@@ -129,18 +129,25 @@ func (s *session) stats() action {
 		return s.deny(protocol.VerbStats)
 	}
 	s.tally.add(&s.user.stats)
-	return s.do(func(func() error) error {
+	if !s.rights.everywhere.has(protocol.VerbStats) {
+		return s.do(func(func() error) error {
+			s.counters(s.user.stats.list())
+			return nil
+		})
+	}
+	return s.doWhole(func(func() error) error {
 		var all []refresh.Stat
-		if s.rights.everywhere.has(protocol.VerbStats) {
-			s.timed(func() { all = slices.Concat(s.server.cfg.Engine.Stats(), s.server.users.total().list()) })
-		} else {
-			all = s.user.stats.list()
-		}
-		slices.SortFunc(all, func(a, b refresh.Stat) int { return cmp.Compare(a.Key, b.Key) })
-		s.out = protocol.AppendCount(s.out, len(all))
-		for _, stat := range all {
-			s.out = protocol.AppendCounter(s.out, stat.Key, stat.Value)
-		}
+		s.timed(func() { all = slices.Concat(s.server.cfg.Engine.Stats(), s.server.users.total().list()) })
+		s.counters(all)
 		return nil
 	})
+}
+
+// counters answers with all, sorted by key.
+func (s *session) counters(all []refresh.Stat) {
+	slices.SortFunc(all, func(a, b refresh.Stat) int { return cmp.Compare(a.Key, b.Key) })
+	s.out = protocol.AppendCount(s.out, len(all))
+	for _, stat := range all {
+		s.out = protocol.AppendCounter(s.out, stat.Key, stat.Value)
+	}
 }

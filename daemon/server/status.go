@@ -15,7 +15,7 @@ func (s *session) status(name []byte) action {
 		return next
 	}
 	owned := string(name)
-	return s.do(func(func() error) error {
+	return s.doWhole(func(func() error) error {
 		st, err := s.server.cfg.Engine.Status(owned)
 		if err != nil {
 			s.fail(err)
@@ -56,7 +56,7 @@ func (s *session) history(name []byte) action {
 		return next
 	}
 	owned := string(name)
-	return s.do(func(func() error) error {
+	return s.doWhole(func(func() error) error {
 		attempts, err := s.server.cfg.Engine.History(owned)
 		if err != nil {
 			s.fail(err)
