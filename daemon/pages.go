@@ -34,6 +34,7 @@ func (d *Daemon) newWeb() *web.Server {
 			},
 		},
 		Sees:   d.oversees,
+		Unseen: func(ask web.Ask) (language, text string) { return page.Unseen(ask.Language, ask.Accept) },
 		Logger: d.log.Named("web"),
 	})
 	server.SetMonitors(d.file.HTTP.Monitors)

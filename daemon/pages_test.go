@@ -44,6 +44,27 @@ func fetchPage(t *testing.T, base, path, language string) string {
 	}
 }
 
+// fetchUnseen returns what somebody is told whose request was passed on.
+func fetchUnseen(t *testing.T, base, language string) string {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, base+"/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Accept-Language", language)
+	r.Header.Set("X-Forwarded-For", "127.0.0.1")
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusForbidden {
+		t.Fatalf("%d, %v", resp.StatusCode, err)
+	}
+	return string(body)
+}
+
 // TestPagesOfARealDaemon holds that metrics and the status page show what has happened, in both languages, that
 // customers are counted and not named, and that no secret, token, ticket or grant is in them in any disguise.
 func TestPagesOfARealDaemon(t *testing.T) {
@@ -101,6 +122,11 @@ func TestPagesOfARealDaemon(t *testing.T) {
 	}
 	if !strings.Contains(english, "Needs attention") || !strings.Contains(chinese, "需要处理") {
 		t.Error("a page is not in its language")
+	}
+	for language, want := range map[string]string{"en": "what to do, stands in the log", "zh-CN": "该怎么办,请看日志"} {
+		if text := fetchUnseen(t, http, language); !strings.HasPrefix(text, "Forbidden\n") || !strings.Contains(text, want) || strings.Contains(text, "tokend") {
+			t.Errorf("who may not see a page is told %q", text)
+		}
 	}
 	for name, text := range map[string]string{"the metrics": scrape, "the page": english, "the Chinese page": chinese} {
 		if strings.Contains(text, "wxcustomer") {

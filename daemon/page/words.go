@@ -36,6 +36,7 @@ type words struct {
 	Nothing, Reading       string
 	WeCom                  string
 	Limits                 string
+	Unseen                 string // for who may not see the page
 
 	Families map[string]string // by the first segment of a name
 	States   map[string]string
@@ -66,6 +67,7 @@ var english = words{
 	Pushes: "pushes taken", PushesRefused: "pushes refused or not kept", Refreshes: "refreshes, failed ones",
 	Disk: "disk", DiskWell: "takes what is written", DiskRefuses: "The disk does not take what is written: what is fetched is served from memory. Make room on it or mend it; the log says more.",
 	Nothing: "No account is configured.", Reading: "What was kept is still being read: not all is shown yet.", WeCom: "all of WeCom", Limits: "within",
+	Unseen: "To be seen on this host itself, asked for by its address, or from the addresses that are configured for it.\nWhy not here, and what to do, stands in the log.",
 	Families: map[string]string{
 		"official_account": "Official account", "mini_program": "Mini program", "open_platform": "Third-party platform",
 		"work": "WeCom app", "open_work": "WeCom service provider",
@@ -108,6 +110,7 @@ var chinese = words{
 	Pushes: "已接收推送", PushesRefused: "被拒绝或未保存的推送", Refreshes: "刷新,其中失败",
 	Disk: "磁盘", DiskWell: "写入正常", DiskRefuses: "磁盘无法写入:新获取的凭据暂由内存提供。请腾出空间或修复磁盘,详见日志。",
 	Nothing: "没有配置任何账号。", Reading: "仍在读取已保存的内容:尚未全部显示。", WeCom: "企业微信全部", Limits: "周期",
+	Unseen: "只能在本机上按地址访问,或从配置中列出的地址访问。\n此处为何不可见、该怎么办,请看日志。",
 	Families: map[string]string{
 		"official_account": "公众号", "mini_program": "小程序", "open_platform": "第三方平台",
 		"work": "企业微信应用", "open_work": "企业微信服务商",

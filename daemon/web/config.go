@@ -38,6 +38,10 @@ type Config struct {
 	// called concurrently.
 	Sees func(uid uint32) bool
 
+	// Unseen returns what to tell those who may not see the pages, besides that, and in which language. It tells them all the
+	// same: they may be strangers, and the log has the reason. Nil tells them nothing.
+	Unseen func(ask Ask) (language, text string)
+
 	// Logger is where refusals and faults are reported; nil for nowhere. Nothing that was
 	// pushed ever reaches it.
 	Logger hclog.Logger

@@ -36,7 +36,7 @@
 //   - to the addresses that are configured for it (see [Monitors]);
 //   - and to neither if the request shows that it was passed on (gate.go has the signs), or names a host that is no address.
 //
-// Everybody else is answered 403, and the log says why, and what to do. A page that is not made within AnswerTimeout
+// Everybody else is answered 403, in the same words whatever the reason; the log says that, and what to do. A page that is not made within AnswerTimeout
 // is answered 503. Two are made at once.
 //
 // # Strangers

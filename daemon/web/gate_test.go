@@ -73,10 +73,11 @@ func TestWhoSeesPages(t *testing.T) {
 		{"an address that is none", "@", nil, 403},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			s, log := newTestServer(t, Config{Pages: testPages(plainPage)}, new(fakeInbox))
+			s, log := newTestServer(t, Config{Pages: testPages(plainPage), Unseen: testUnseen}, new(fakeInbox))
 			s.SetMonitors(Monitors{netip.MustParsePrefix("192.0.2.7/32"), netip.MustParsePrefix("2001:db8:1::/64")})
 			for path := range s.cfg.Pages {
 				r := from(test.remote, httptest.NewRequest("GET", "http://127.0.0.1:8711"+path, nil))
+				r.Header.Set("Accept-Language", "fr")
 				if test.change != nil {
 					test.change(r)
 				}
@@ -85,12 +86,20 @@ func TestWhoSeesPages(t *testing.T) {
 				if w.Code != test.want {
 					t.Errorf("%s: got %d, want %d", path, w.Code, test.want)
 				}
+				if refused := "Forbidden\nlook elsewhere, fr\n"; test.want == 403 && (w.Body.String() != refused || w.Header().Get("Content-Language") != "fr") {
+					t.Errorf("%s: answered %q, want %q, in French", path, w.Body, refused) // whatever the reason
+				}
 				if test.want == 403 && (strings.Contains(w.Body.String(), "metrics") || !strings.Contains(log.String(), "status=403 reason=")) {
 					t.Errorf("%s: answered %q, logged %q", path, w.Body, log)
 				}
 			}
 		})
 	}
+}
+
+// testUnseen is what who may not see a page is told, in any language.
+func testUnseen(ask Ask) (language, text string) {
+	return ask.Accept, "look elsewhere, " + ask.Accept
 }
 
 // TestMonitorsChange holds that a reload decides anew who sees pages, on connections that are open too.
@@ -202,7 +211,7 @@ func TestPagesHideNoRefusedPush(t *testing.T) {
 	for range 10 {
 		s.ServeHTTP(httptest.NewRecorder(), from("198.51.100.1:40000", httptest.NewRequest("GET", "http://127.0.0.1:8711/metrics", nil)))
 	}
-	if w := ask(s, "POST", "/callback/"+platform+"?msg_signature=x", "<xml/>"); w.Code != 403 || !strings.Contains(log.String(), "owner="+platform) {
+	if w := ask(s, "POST", "/callback/"+platform+"?msg_signature=x", "<xml/>"); w.Code != 403 || w.Body.String() != "Forbidden\n" || !strings.Contains(log.String(), "owner="+platform) {
 		t.Errorf("got %d, logged %s", w.Code, log)
 	}
 	if n := strings.Count(log.String(), "refused"); n != 2 {

@@ -25,7 +25,11 @@ const maxViews = 2
 
 // page answers with p, if whoever asks may see it.
 func (s *Server) page(w http.ResponseWriter, r *http.Request, p Page) {
+	ask := Ask{Language: r.URL.Query().Get("lang"), Accept: r.Header.Get("Accept-Language")}
 	if no := s.unseen(r); no.status != 0 {
+		if no.status == http.StatusForbidden {
+			no.hint = s.hint(w, ask)
+		}
 		s.refuse(w, r, "", no)
 		return
 	}
@@ -34,7 +38,6 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request, p Page) {
 		return
 	}
 	connOf(r.Context()).keep()
-	ask := Ask{Language: r.URL.Query().Get("lang"), Accept: r.Header.Get("Accept-Language")}
 	var view View // not to be read unless the attempt has ended well
 	err := s.attempt(s.views, func() (err error) {
 		if view, err = p(ask); err != nil {
@@ -57,9 +60,24 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request, p Page) {
 		view.Policy = "default-src 'none'; frame-ancestors 'none'"
 	}
 	h.Set("Content-Security-Policy", view.Policy)
-	if view.Language != "" {
-		h.Set("Content-Language", view.Language)
-		h.Set("Vary", "Accept-Language")
-	}
+	speak(w, view.Language)
 	writeAs(w, http.StatusOK, view.Type, view.Body)
+}
+
+// hint returns what who may not see a page is told, and says in which language that is.
+func (s *Server) hint(w http.ResponseWriter, ask Ask) string {
+	if s.cfg.Unseen == nil {
+		return ""
+	}
+	language, text := s.cfg.Unseen(ask)
+	speak(w, language)
+	return text
+}
+
+// speak says which language is answered in; "" for none.
+func speak(w http.ResponseWriter, language string) {
+	if language != "" {
+		w.Header().Set("Content-Language", language)
+		w.Header().Set("Vary", "Accept-Language")
+	}
 }

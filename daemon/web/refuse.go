@@ -14,6 +14,7 @@ type refusal struct {
 	status int
 	allow  string // for 405: the methods there are
 	reason string // for the log; "" where the status says it all
+	hint   string // for who asks, a stranger; "" for nothing but the status
 	page   bool   // of a page: reported apart, so that who asks for pages hides no refusal of a push
 }
 
@@ -44,7 +45,7 @@ func refusalOf(err error) refusal {
 	return refusal{status: http.StatusServiceUnavailable, reason: e.Message}
 }
 
-// refuse answers no. It names nothing but the status: who asks is a stranger until a
+// refuse answers no. It names nothing but the status, and no's hint: who asks is a stranger until a
 // signature says otherwise. The connection ends with it.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, owner string, no refusal) {
 	kind := no.status
@@ -60,7 +61,11 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, owner string, no
 	if no.allow != "" {
 		h.Set("Allow", no.allow)
 	}
-	write(w, no.status, []byte(http.StatusText(no.status)+"\n"))
+	text := http.StatusText(no.status) + "\n"
+	if no.hint != "" {
+		text += no.hint + "\n"
+	}
+	write(w, no.status, []byte(text))
 }
 
 // write answers with a short text.
