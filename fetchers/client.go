@@ -231,14 +231,31 @@ func (c *Client) roundTrip(req *http.Request) (body []byte, status int, err erro
 	if resp.ContentLength > maxBody {
 		return nil, 0, errTooLarge
 	}
-	body, err = io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
+	body, err = readBody(resp.Body, resp.ContentLength)
 	if err != nil {
 		return nil, 0, err
 	}
-	if len(body) > maxBody {
-		return nil, 0, errTooLarge
-	}
 	return body, resp.StatusCode, nil
+}
+
+// usualBody is what an answer has whose length is not told: most have less.
+const usualBody = 1 << 10
+
+// readBody reads to the end of r, and fails if that is beyond maxBody bytes. It makes room at once for the length that is
+// told, less than none for none, and for the read that finds the end.
+func readBody(r io.Reader, told int64) ([]byte, error) {
+	if told < 0 {
+		told = usualBody
+	}
+	var body bytes.Buffer
+	body.Grow(int(told) + bytes.MinRead)
+	if _, err := body.ReadFrom(io.LimitReader(r, maxBody+1)); err != nil {
+		return nil, err
+	}
+	if body.Len() > maxBody {
+		return nil, errTooLarge
+	}
+	return body.Bytes(), nil
 }
 
 var errTooLarge = fmt.Errorf("the answer is larger than %d bytes", maxBody)

@@ -1,7 +1,10 @@
 package fetchers
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -21,7 +24,14 @@ func FuzzDecodeAnswer(f *testing.F) {
 		}
 		f.Add(200, body)
 	}
+	for _, seed := range []string{
+		`{}`, ` { } `, `{"a":1}`, `{ "a" : -1.5e3 , "b" : [ {"c":"]}"} , [] ] }`, `{"a":"\"}","b":"\\\\","c":true}`, `{"a\u0062":null,"中":"\ud800"}`,
+		`{"a":1,"a":2}`, `{"a":{"b":{"c":[1,2,{"d":"{"}]}}}`, "{\n\"a\"\t:\r0\n}", `{"a":1}{}`, `{"a"`, `{"":""}`, "{\"\xff\":\"\xff\"}",
+	} {
+		f.Add(200, []byte(seed))
+	}
 	f.Fuzz(func(t *testing.T, status int, body []byte) {
+		checkObject(t, body)
 		for _, q := range []call{
 			{platform: weixin, path: "/cgi-bin/token", own: canarySecret, with: []secret.Text{canaryParent}, field: "access_token"},
 			{platform: wecom, path: "/cgi-bin/ticket/get", own: canarySecret, with: []secret.Text{canaryParent}, child: true, field: "ticket"},
@@ -55,4 +65,44 @@ func FuzzDecodeAnswer(f *testing.F) {
 			}
 		}
 	})
+}
+
+// checkObject holds that an object's members are what encoding/json finds in it.
+func checkObject(t *testing.T, body []byte) {
+	t.Helper()
+	got, err := parseObject(body)
+	var want map[string]json.RawMessage
+	if json.Unmarshal(bytes.TrimSpace(body), &want) != nil || want == nil {
+		if err == nil {
+			t.Fatalf("%q is taken for an object", body)
+		}
+		return
+	}
+	if err != nil {
+		if err.Error() != "the answer says something twice" || len(want) == members(body) {
+			t.Fatalf("%q: %v", body, err)
+		}
+		return
+	}
+	if !maps.EqualFunc(got, want, func(a, b json.RawMessage) bool { return bytes.Equal(a, b) }) {
+		t.Fatalf("of %q\n got %q\nwant %q", body, got, want)
+	}
+	for key, raw := range got {
+		var text string
+		wrong := json.Unmarshal(raw, &text)
+		if s, err := unquote(raw); raw[0] == '"' && (err != nil || wrong != nil || s != text) || raw[0] != '"' && err == nil {
+			t.Fatalf("%q: got %q, %v; want %q, %v", key, s, err, text, wrong)
+		}
+	}
+}
+
+// members counts the members of an object as they come, twice what comes twice.
+func members(body []byte) (n int) {
+	d := json.NewDecoder(bytes.NewReader(body))
+	_, _ = d.Token() // the brace
+	for ; d.More(); n++ {
+		_, _ = d.Token()
+		_ = d.Decode(new(json.RawMessage)) // it is valid
+	}
+	return n
 }

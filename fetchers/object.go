@@ -8,6 +8,7 @@ import (
 	"math"
 	"strconv"
 	"time"
+	"unicode/utf8"
 
 	"tokend/fetchers/secret"
 )
@@ -36,28 +37,81 @@ func parseObject(body []byte) (object, error) {
 	case !json.Valid(body): // looks at what follows the object, too
 		return nil, broken
 	}
-	o := object{}
-	d := json.NewDecoder(bytes.NewReader(body))
-	if _, err := d.Token(); err != nil { // the brace
-		return nil, broken
-	}
-	for d.More() {
-		t, err := d.Token()
-		key, ok := t.(string)
-		if err != nil || !ok {
+	o := make(object, usualMembers)
+	for rest := skipSpace(body[1:]); rest[0] != '}'; {
+		raw, after := cutValue(rest)
+		key, err := unquote(raw)
+		if err != nil {
 			return nil, broken
 		}
-		var value json.RawMessage
-		if err := d.Decode(&value); err != nil {
-			return nil, broken
-		}
+		value, after := cutValue(skipSpace(skipSpace(after)[1:])) // what is skipped is the colon
 		if _, twice := o[key]; twice {
 			return nil, errors.New("the answer says something twice")
 		}
 		o[key] = value
+		if rest = skipSpace(after); rest[0] == ',' {
+			rest = skipSpace(rest[1:])
+		}
 	}
 	return o, nil
 }
+
+// usualMembers is how many members an answer has at most, nearly always.
+const usualMembers = 8
+
+// skipSpace returns b without the space of JSON that it begins with.
+func skipSpace(b []byte) []byte {
+	for len(b) > 0 && (b[0] == ' ' || b[0] == '\t' || b[0] == '\n' || b[0] == '\r') {
+		b = b[1:]
+	}
+	return b
+}
+
+// cutValue cuts JSON that is known to be valid behind the value that it begins with. What comes back are parts of b.
+func cutValue(b []byte) (value json.RawMessage, after []byte) {
+	depth, quoted := 0, false
+	for i := 0; i < len(b); i++ {
+		switch c := b[i]; {
+		case quoted && c == '\\':
+			i++ // whatever comes next does not end the text
+		case c == '"':
+			quoted = !quoted
+			if !quoted && depth == 0 {
+				return b[: i+1 : i+1], b[i+1:]
+			}
+		case quoted:
+		case c == '{' || c == '[':
+			depth++
+		case c == '}' || c == ']':
+			if depth == 0 { // a number or a word ends with what it stands in
+				return b[:i:i], b[i:]
+			}
+			if depth--; depth == 0 {
+				return b[: i+1 : i+1], b[i+1:]
+			}
+		case depth == 0 && (c == ',' || c == ' ' || c == '\t' || c == '\n' || c == '\r'):
+			return b[:i:i], b[i:]
+		}
+	}
+	return b, nil
+}
+
+// unquote returns the text that raw, a valid value of JSON, stands for, or an error where it is none.
+func unquote(raw []byte) (string, error) {
+	if len(raw) == 0 || raw[0] != '"' {
+		return "", errNoText
+	}
+	for _, c := range raw[1 : len(raw)-1] {
+		if c == '\\' || c >= utf8.RuneSelf {
+			var s string
+			err := json.Unmarshal(raw, &s)
+			return s, err
+		}
+	}
+	return string(raw[1 : len(raw)-1]), nil
+}
+
+var errNoText = errors.New("not text")
 
 // has reports whether key is there and not null.
 func (o object) has(key string) bool {
@@ -81,8 +135,8 @@ func (o object) errcode() (int, error) {
 
 // errmsg returns the answer's errmsg as it came, or "" where it is no text.
 func (o object) errmsg() string {
-	var s string
-	if json.Unmarshal(o["errmsg"], &s) != nil {
+	s, err := unquote(o["errmsg"])
+	if err != nil {
 		return ""
 	}
 	return s
@@ -124,11 +178,11 @@ func (o object) id(key string) (string, error) {
 }
 
 func (o object) text(key string) (string, error) {
-	var s string
 	if !o.has(key) {
 		return "", fmt.Errorf("the answer has no %s", key)
 	}
-	if json.Unmarshal(o[key], &s) != nil {
+	s, err := unquote(o[key])
+	if err != nil {
 		return "", fmt.Errorf("%s is not text", key)
 	}
 	return s, nil
@@ -182,7 +236,8 @@ func (o object) life() (time.Duration, error) {
 func number(raw json.RawMessage) (float64, error) {
 	text := string(raw)
 	if len(raw) > 0 && raw[0] == '"' {
-		if err := json.Unmarshal(raw, &text); err != nil {
+		var err error
+		if text, err = unquote(raw); err != nil {
 			return 0, errors.New("is not a number")
 		}
 		if text == "" {
