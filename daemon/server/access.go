@@ -63,17 +63,22 @@ type access struct {
 	groups bool // one of rules is for groups
 }
 
-// rule is a Rule with its verbs looked up.
+// rule is a Rule with its verbs looked up and its patterns taken apart.
 type rule struct {
 	Rule
-	verbs verbs
+	verbs    verbs
+	patterns []pattern // of Names, and in their order
 }
 
 func newAccess(self uint32, rules []Rule) *access {
 	a := &access{self: self}
 	for _, r := range rules {
 		a.groups = a.groups || len(r.GIDs) > 0
-		a.rules = append(a.rules, rule{r, verbsNamed(r.Verbs) &^ verbsOfOperators})
+		patterns := make([]pattern, len(r.Names))
+		for i, name := range r.Names {
+			patterns[i] = newPattern(name)
+		}
+		a.rules = append(a.rules, rule{r, verbsNamed(r.Verbs) &^ verbsOfOperators, patterns})
 	}
 	return a
 }
@@ -106,14 +111,32 @@ type rights struct {
 
 // grant is one pattern of a rule that applies to the peer.
 type grant struct {
-	pattern string
-	verbs   verbs
+	verbs verbs
+	pattern
 }
 
 var (
 	rightsOfOperators = &rights{everywhere: ^verbs(0), anywhere: ^verbs(0), seesAll: true}
 	rightsOfReaders   = &rights{everywhere: verbsOfAll | verbsOfReaders, anywhere: verbsOfAll | verbsOfReaders, seesAll: true}
 )
+
+// decision is what a peer was found to be allowed.
+type decision struct {
+	by     *access
+	peer   Peer
+	rights *rights
+}
+
+// rightsOf returns what p, which is u's, may do. That is decided anew only where it may have changed, so that a client that connects for
+// one request need not wait for it, and that the connections of a user have one between them.
+func (u *user) rightsOf(a *access, p Peer) *rights {
+	d := u.decided.Load()
+	if d == nil || d.by != a || a.groups && !(d.peer.GID == p.GID && slices.Equal(d.peer.Groups, p.Groups)) {
+		d = &decision{a, p, a.rightsOf(p)}
+		u.decided.Store(d)
+	}
+	return d.rights
+}
 
 // rightsOf decides what p may do. Root and the daemon's own user may do all; without
 // rules everybody else may read; with rules, what they say.
@@ -129,14 +152,14 @@ func (a *access) rightsOf(p Peer) *rights {
 		if !rule.appliesTo(p) {
 			continue
 		}
-		for _, pattern := range rule.Names {
+		for _, p := range rule.patterns {
 			r.anywhere |= rule.verbs
-			if pattern == "*" {
+			if p.text == "*" {
 				r.everywhere |= rule.verbs
 				r.seesAll = true
 				continue
 			}
-			r.grants = append(r.grants, grant{pattern, rule.verbs})
+			r.grants = append(r.grants, grant{rule.verbs, p})
 		}
 	}
 	return r
@@ -156,7 +179,7 @@ func (r *rights) may(v protocol.Verb, name []byte) (granted, visible bool) {
 	visible = r.seesAll
 	for i := range r.grants {
 		g := &r.grants[i]
-		if visible && !g.verbs.has(v) || !match(g.pattern, name) {
+		if visible && !g.verbs.has(v) || !matches(&g.pattern, name) {
 			continue
 		}
 		if g.verbs.has(v) {
@@ -179,9 +202,12 @@ func (r *rights) mayList(v protocol.Verb, name string) bool {
 	if r.everywhere.has(v) {
 		return true
 	}
-	return slices.ContainsFunc(r.grants, func(g grant) bool {
-		return g.verbs.has(v) && match(g.pattern, name)
-	})
+	for i := range r.grants {
+		if g := &r.grants[i]; g.verbs.has(v) && matches(&g.pattern, name) {
+			return true
+		}
+	}
+	return false
 }
 
 // mayListUnder reports whether mayList could be true of any name under prefix. Where it could not,
@@ -195,7 +221,6 @@ func (r *rights) mayListUnder(v protocol.Verb, prefix string) bool {
 		if !g.verbs.has(v) {
 			return false
 		}
-		literal, _, star := strings.Cut(g.pattern, "*")
-		return strings.HasPrefix(literal, prefix) || star && strings.HasPrefix(prefix, literal)
+		return strings.HasPrefix(g.head, prefix) || g.rest != "" && strings.HasPrefix(prefix, g.head)
 	})
 }

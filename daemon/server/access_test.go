@@ -267,3 +267,45 @@ func TestHiddenLooksLikeUnknown(t *testing.T) {
 		t.Errorf("\n got %q\nwant %q", got, want)
 	}
 }
+
+// What the peers of one user may do is decided once, and anew where something else may come of it: by other rules, or in other
+// groups where a rule is for groups.
+func TestRightsAreDecidedOnce(t *testing.T) {
+	byUser := []Rule{{UIDs: []uint32{guest}, Names: []string{"official_account/*"}, Verbs: []string{"GET"}}}
+	byGroup := append(byUser, Rule{GIDs: []uint32{500}, Names: []string{"work/*"}, Verbs: []string{"GET"}})
+	srv := New(Config{Rules: byUser})
+	u := srv.users.get(guest)
+	rightsOf := func(p Peer) *rights {
+		s := newSession(srv, p, u)
+		s.renewRights()
+		return s.rights
+	}
+	alone, inGroup, ofGroup := Peer{UID: guest, PID: 1}, Peer{UID: guest, PID: 2, Groups: []uint32{500}}, Peer{UID: guest, GID: 500}
+	first := rightsOf(alone)
+	if rightsOf(inGroup) != first || rightsOf(ofGroup) != first {
+		t.Error("rules for users alone: decided anew for another peer of the same user")
+	}
+	for name, rules := range map[string][]Rule{"the same rules once more": byUser, "rules for a group": byGroup} {
+		srv.SetRules(rules)
+		if rightsOf(alone) == first {
+			t.Errorf("%s: not decided anew", name)
+		}
+	}
+	for range 2 {
+		for _, tt := range []struct {
+			peer    Peer
+			granted bool
+		}{{alone, false}, {inGroup, true}, {inGroup, true}, {ofGroup, true}, {alone, false}, {ofGroup, true}} {
+			if got, _ := rightsOf(tt.peer).may(protocol.VerbGet, []byte(workToken)); got != tt.granted {
+				t.Errorf("%+v: granted %v, want %v", tt.peer, got, tt.granted)
+			}
+		}
+	}
+	if a, b := rightsOf(inGroup), rightsOf(inGroup); a != b {
+		t.Error("rules for groups: decided anew for a peer in the same ones")
+	}
+	s := newSession(srv, inGroup, u)
+	if n := testing.AllocsPerRun(100, func() { s.access = nil; s.renewRights() }); n != 0 {
+		t.Errorf("%v allocations for a peer that is known", n)
+	}
+}

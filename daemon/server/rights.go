@@ -22,7 +22,7 @@ func (s *session) renewRights() {
 		}
 		s.peer.Groups, s.late = groups, nil
 	}
-	s.access, s.rights = a, a.rightsOf(s.peer)
+	s.access, s.rights = a, s.user.rightsOf(a, s.peer)
 }
 
 // allowed reports whether the peer may use v on name, and answers if it may not: next is what

@@ -31,6 +31,8 @@ type user struct {
 	// lists lets in those that walk through all there is.
 	lists chan struct{}
 
+	decided atomic.Pointer[decision] // what the last of its peers whom that was asked for may do; nil for none
+
 	unsaid atomic.Int64 // audit lines left out since the last one written
 	stats  stats
 }
