@@ -73,8 +73,11 @@ func TestReported(t *testing.T) {
 }
 
 func TestChoose(t *testing.T) {
-	if got, err := choose(""); err != nil || len(got) != len(parts) {
-		t.Errorf("got %d, %v", len(got), err)
+	if got, err := choose(""); err != nil || len(got) != len(parts)-1 {
+		t.Errorf("got %d, %v, want all but the one that has to be named", len(got), err)
+	}
+	if got, err := choose("apart"); err != nil || len(got) != 1 || got[0].name != "apart" {
+		t.Errorf("got %v, %v", got, err)
 	}
 	if got, err := choose("disk,socket"); err != nil || len(got) != 2 || got[0].name != "disk" {
 		t.Errorf("got %v, %v", got, err)

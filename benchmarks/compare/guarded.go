@@ -34,68 +34,127 @@ func strangers(n int) (uids []uint32, names []string) {
 	return uids, names
 }
 
-// guarded measures what access rules, sealing and metrics cost: with users whom the rules bind, of
-// whom one alone would be held to its share of requests, and with a scrape a second, where Prometheus makes one in fifteen.
+// guards is what a daemon has on that others have not.
+type guards struct {
+	name                string
+	rules, sealed, http bool
+	scraped             bool // once a second
+}
+
+// asking is how many users ask at once: one alone would be held to its share of requests.
+const asking = 5
+
+// guarded measures what access rules, sealing and metrics cost: with users whom the rules bind, and with a scrape a second, where
+// Prometheus makes one in fifteen.
 func (c *comparison) guarded(ctx context.Context) error {
-	const users = 5
-	uids, names := strangers(users)
-	if os.Geteuid() != 0 || len(uids) < users {
-		return errors.New("only root can ask as other users")
-	}
-	bare, err := c.newState(ctx, "bare", 10_000, "")
+	r, scrapes, err := c.withGuards(ctx, []guards{{name: "bare"}, {name: "guarded", rules: true, sealed: true, http: true, scraped: true}})
 	if err != nil {
-		return err
-	}
-	defer bare.close()
-	full, err := c.newState(ctx, "full", 10_000, "", "-key", c.path("key"))
-	if err != nil {
-		return err
-	}
-	defer full.close()
-	address, err := freeAddress()
-	if err != nil {
-		return err
-	}
-	tables := []string{fmt.Sprintf("\n[http]\nlisten = %q\n", address)}
-	for _, patterns := range []string{`"work/*", "official_account/*/jsapi_ticket"`, `"mini_program/*"`, `"open_platform/*/access_token"`} {
-		tables = append(tables, fmt.Sprintf("\n[[access]]\nusers = [%s]\nnames = [%s]\nverbs = [\"GET\", \"REJECT\"]\n", strings.Join(names, ", "), patterns))
-	}
-	if err := errors.Join(bare.open(""), full.open(strings.Join(tables, ""))); err != nil {
-		return err
-	}
-	var all []contender
-	for name, s := range map[string]*state{"bare": bare, "guarded": full} {
-		p, err := c.serve(s)
-		if err != nil {
-			return err
-		}
-		defer p.stop()
-		all = append(all, contender{name, "tokend", p})
-	}
-	loads := []load{
-		{"50", []string{"--connections", "10"}},
-		{"connect50", []string{"--connections", "10", "--connect"}},
-	}
-	// A file of names that every user can read.
-	if err := os.Chmod(bare.names, 0o644); err != nil {
-		return err
-	}
-	// While the other one has its turn, too: what scrapes cost shows in the CPU, which is counted for each process by itself.
-	stop := scrape(ctx, "http://"+address+"/metrics")
-	r, err := c.turns(ctx, pick(c, 7, 3), pick(c, "1", "0.7"), bare, all, loads, uids)
-	scrapes, failed := stop()
-	if err = errors.Join(err, failed); err != nil {
 		return err
 	}
 	lost := func(figure, load string) {
 		c.rows.atMost("rules, sealing, metrics: "+figure, 100*(1-r.ratio(load, "guarded", "bare", rate)), 10, 3, " %",
-			fmt.Sprintf("%d users, %d scrapes; %.0fk/s instead of %.0fk/s", users, scrapes, r.middle(load, "guarded", rate)/1000, r.middle(load, "bare", rate)/1000))
+			fmt.Sprintf("%d users, %d scrapes; %.0fk/s instead of %.0fk/s", asking, scrapes, r.middle(load, "guarded", rate)/1000, r.middle(load, "bare", rate)/1000))
 	}
 	lost("throughput lost, 50 connections", "50")
 	c.rows.atMost("rules, sealing, metrics: CPU a request added", 100*(r.ratio("50", "guarded", "bare", cpu)-1), 10, 3, " %",
 		fmt.Sprintf("%.2f us instead of %.2f us", r.middle("50", "guarded", cpu), r.middle("50", "bare", cpu)))
 	lost("connect, GET, close lost", "connect50")
 	return nil
+}
+
+// apart measures what each of them costs by itself.
+func (c *comparison) apart(ctx context.Context) error {
+	all := []guards{
+		{name: "bare"}, {name: "another bare one"}, {name: "rules", rules: true}, {name: "sealing", sealed: true}, {name: "HTTP", http: true},
+		{name: "scrapes", http: true, scraped: true}, {name: "all", rules: true, sealed: true, http: true, scraped: true},
+	}
+	r, _, err := c.withGuards(ctx, all)
+	if err != nil {
+		return err
+	}
+	for _, g := range all[1:] {
+		for _, load := range []string{"50", "connect50"} {
+			c.rows.atMost(fmt.Sprintf("%s, %s: CPU a request added", g.name, load), 100*(r.ratio(load, g.name, "bare", cpu)-1), 10, 3, " %",
+				fmt.Sprintf("%.2f us instead of %.2f us; %.1f %% of throughput lost", r.middle(load, g.name, cpu), r.middle(load, "bare", cpu),
+					100*(1-r.ratio(load, g.name, "bare", rate))))
+		}
+	}
+	return nil
+}
+
+// withGuards has daemons with some guards each take turns, all with the same names, and returns what they have shown, and how
+// often each that is scraped was.
+func (c *comparison) withGuards(ctx context.Context, all []guards) (r results, scrapes int, err error) {
+	uids, names := strangers(asking)
+	if os.Geteuid() != 0 || len(uids) < asking {
+		return nil, 0, errors.New("only root can ask as other users")
+	}
+	var contenders []contender
+	var states []*state
+	var stops []func() (int, error)
+	for i, g := range all {
+		address, err := freeAddress()
+		if err != nil {
+			return nil, 0, err
+		}
+		s, err := c.guard(ctx, fmt.Sprintf("guards%d", i), g, names, address)
+		if err != nil {
+			return nil, 0, err
+		}
+		defer s.close()
+		states = append(states, s)
+		p, err := c.serve(s)
+		if err != nil {
+			return nil, 0, err
+		}
+		defer p.stop()
+		contenders = append(contenders, contender{g.name, "tokend", p})
+		if g.scraped {
+			// While others have their turns, too: what scrapes cost shows in the CPU, which is counted for each process by itself.
+			stops = append(stops, scrape(ctx, "http://"+address+"/metrics"))
+		}
+	}
+	loads := []load{
+		{"50", []string{"--connections", "10"}},
+		{"connect50", []string{"--connections", "10", "--connect"}},
+	}
+	// A file of names that every user can read. They are the same in all states.
+	if err := os.Chmod(states[0].names, 0o644); err != nil {
+		return nil, 0, err
+	}
+	r, err = c.turns(ctx, pick(c, 7, 3), pick(c, "1", "0.7"), states[0], contenders, loads, uids)
+	for _, stop := range stops {
+		n, failed := stop()
+		scrapes, err = n, errors.Join(err, failed)
+	}
+	return r, scrapes, err
+}
+
+// guard fills a state directory for a daemon with g, whose rules are for the users called names, and which listens for HTTP at
+// address.
+func (c *comparison) guard(ctx context.Context, name string, g guards, names []string, address string) (*state, error) {
+	var args []string
+	if g.sealed {
+		args = []string{"-key", c.path("key")}
+	}
+	s, err := c.newState(ctx, name, 10_000, "", args...)
+	if err != nil {
+		return nil, err
+	}
+	var tables strings.Builder
+	if g.http {
+		fmt.Fprintf(&tables, "\n[http]\nlisten = %q\n", address)
+	}
+	if g.rules {
+		for _, patterns := range []string{`"work/*", "official_account/*/jsapi_ticket"`, `"mini_program/*"`, `"open_platform/*/access_token"`} {
+			fmt.Fprintf(&tables, "\n[[access]]\nusers = [%s]\nnames = [%s]\nverbs = [\"GET\", \"REJECT\"]\n", strings.Join(names, ", "), patterns)
+		}
+	}
+	if err := s.open(tables.String()); err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
 }
 
 // scrape scrapes once a second until it is stopped, which returns how often it was and what went wrong, if anything has.

@@ -31,18 +31,22 @@ type part struct {
 	name  string
 	about string
 	run   func(*comparison, context.Context) error
+
+	// named says that the part is run only where it is named: it takes apart what another one shows, and is no row of the table.
+	named bool
 }
 
 var parts = []part{
-	{"socket", "throughput, latency and CPU on the socket, beside Redis and the echo", (*comparison).socket},
-	{"guarded", "the same with access rules, sealing and metrics", (*comparison).guarded},
-	{"memory", "memory, start and idling, over the number of credentials", (*comparison).memory},
-	{"writers", "64 durable writers", (*comparison).writers},
-	{"disk", "what twenty rewrites leave on disk", (*comparison).disk},
-	{"million", "latency with many credentials, while they are being refreshed", (*comparison).million},
-	{"outage", "10 000 due in one minute after an outage", (*comparison).outage},
-	{"allocations", "what a hit allocates", (*comparison).allocations},
-	{"plots", "throughput and latency over the number of connections", (*comparison).sweep},
+	{name: "socket", about: "throughput, latency and CPU on the socket, beside Redis and the echo", run: (*comparison).socket},
+	{name: "guarded", about: "the same with access rules, sealing and metrics", run: (*comparison).guarded},
+	{name: "apart", about: "access rules, sealing and metrics, each by itself", run: (*comparison).apart, named: true},
+	{name: "memory", about: "memory, start and idling, over the number of credentials", run: (*comparison).memory},
+	{name: "writers", about: "64 durable writers", run: (*comparison).writers},
+	{name: "disk", about: "what twenty rewrites leave on disk", run: (*comparison).disk},
+	{name: "million", about: "latency with many credentials, while they are being refreshed", run: (*comparison).million},
+	{name: "outage", about: "10 000 due in one minute after an outage", run: (*comparison).outage},
+	{name: "allocations", about: "what a hit allocates", run: (*comparison).allocations},
+	{name: "plots", about: "throughput and latency over the number of connections", run: (*comparison).sweep},
 }
 
 // comparison is one run of the whole.
@@ -129,10 +133,10 @@ func partNames() string {
 	return strings.Join(names, ", ")
 }
 
-// choose returns the parts of a list; all for an empty one.
+// choose returns the parts of a list; for an empty one all but those that have to be named.
 func choose(list string) ([]part, error) {
 	if list == "" {
-		return parts, nil
+		return slices.DeleteFunc(slices.Clone(parts), func(p part) bool { return p.named }), nil
 	}
 	var chosen []part
 	for name := range strings.SplitSeq(list, ",") {

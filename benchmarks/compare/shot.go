@@ -67,7 +67,7 @@ func (c *comparison) shoot(ctx context.Context, p *process, s *state, dialect st
 		sum.Max, sum.Time = max(sum.Max, one.Max), max(sum.Time, one.Time)
 	}
 	if sum.Count > 0 {
-		sum.CPU = float64((p.cpu()-before)/time.Microsecond) / float64(sum.Count)
+		sum.CPU = float64(p.cpu()-before) / float64(time.Microsecond) / float64(sum.Count)
 	}
 	return sum, failed
 }
