@@ -11,7 +11,7 @@ require (
 	github.com/hashicorp/go-hclog v1.6.3
 	// TOML with strict keys and positions, so that every mistake has its line: daemon/config.
 	github.com/pelletier/go-toml/v2 v2.4.3
-	// /metrics: names and labels checked, the text format, what the runtime and the process show: daemon/metrics.
+	// /metrics: what the runtime and the process show, and a check by others of what is written: daemon/metrics.
 	// Without its promhttp, which would bring compression with it. common is its encoder.
 	github.com/prometheus/client_golang v1.25.0
 	github.com/prometheus/common v0.72.0
@@ -44,7 +44,6 @@ require (
 	github.com/google/flatbuffers v25.2.10+incompatible // indirect
 	github.com/inconshreveable/mousetrap v1.1.0 // indirect
 	github.com/klauspost/compress v1.20.1 // indirect
-	github.com/kylelemons/godebug v1.1.0 // indirect
 	github.com/mattn/go-colorable v0.1.12 // indirect
 	github.com/mattn/go-isatty v0.0.14 // indirect
 	github.com/munnerz/goautoneg v0.0.0-20191010083416-a7dc8b61c822 // indirect

@@ -3,6 +3,7 @@ package metrics
 import (
 	"bytes"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -15,7 +16,7 @@ import (
 type Metrics struct {
 	look    func() survey.Survey
 	process *prometheus.Registry
-	descs   descs
+	size    atomic.Int64 // of the last scrape, in bytes: the next is likely to need as much
 }
 
 // New returns the metrics of the daemon that look looks at, once for each scrape, and of the process that this is
@@ -26,26 +27,30 @@ func New(look func() survey.Survey) *Metrics {
 	return m
 }
 
-// Scrape returns all metrics as text, and what its format is called. Its error is a fault: of the metrics that are left,
-// none is returned, so that who scrapes sees it.
+// format is the text format, which every version of Prometheus reads.
+var format = expfmt.NewFormat(expfmt.TypeTextPlain)
+
+// Scrape returns all metrics as text, which is the caller's, and what its format is called. Its error is a fault: of the metrics that
+// are left, none is returned, so that who scrapes sees it.
 func (m *Metrics) Scrape() (contentType string, body []byte, err error) {
-	// Looked at here and not where the library gathers: that is a goroutine of its own, in which a fault would end
-	// the process.
-	daemon := prometheus.NewRegistry()
-	daemon.MustRegister(collector{m.look(), &m.descs})
-	format := expfmt.NewFormat(expfmt.TypeTextPlain)
-	var b bytes.Buffer
-	encoder := expfmt.NewEncoder(&b, format)
-	for _, registry := range []*prometheus.Registry{m.process, daemon} { // which have no name in common
-		families, err := registry.Gather()
-		if err != nil {
-			return "", nil, fmt.Errorf("gather metrics: %w", err)
-		}
-		for _, family := range families {
-			if err := encoder.Encode(family); err != nil {
-				return "", nil, fmt.Errorf("encode metrics: %w", err)
-			}
+	v := m.look()
+	families, err := m.process.Gather()
+	if err != nil {
+		return "", nil, fmt.Errorf("gather metrics: %w", err)
+	}
+	last := int(m.size.Load())
+	b := bytes.NewBuffer(make([]byte, 0, last+last/8))
+	encoder := expfmt.NewEncoder(b, format)
+	for _, family := range families {
+		if err := encoder.Encode(family); err != nil {
+			return "", nil, fmt.Errorf("encode metrics: %w", err)
 		}
 	}
-	return string(format), b.Bytes(), nil
+	t := text{b: b.Bytes()}
+	t.survey(&v)
+	if t.err != nil {
+		return "", nil, fmt.Errorf("write metrics: %w", t.err)
+	}
+	m.size.Store(int64(len(t.b)))
+	return string(format), t.b, nil
 }

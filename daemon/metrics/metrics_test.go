@@ -1,18 +1,21 @@
 package metrics
 
 import (
+	"bytes"
 	"flag"
 	"fmt"
 	"os"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
 
 	"tokend/daemon/refresh"
 	"tokend/daemon/server"
@@ -108,16 +111,82 @@ func TestScrapeIsAsAgreed(t *testing.T) {
 	}
 }
 
-// TestLint holds the metrics to the conventions of Prometheus, and to what a strict registry checks.
+// TestLint holds the metrics to the conventions of Prometheus and to what its library, which reads them here, makes of them; and to
+// what it does not look for: that no sample is there twice, and that all of a metric stand together.
 func TestLint(t *testing.T) {
-	r := prometheus.NewPedanticRegistry()
-	r.MustRegister(collector{example(), new(descs)})
-	problems, err := testutil.GatherAndLint(r)
+	v, all := example(), text{}
+	all.survey(&v)
+	if all.err != nil {
+		t.Fatal(all.err)
+	}
+	problems, err := promlint.New(bytes.NewReader(all.b)).Lint()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, p := range problems {
 		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+	seen := map[string]bool{}
+	for line := range strings.Lines(string(all.b)) {
+		key := line
+		if !strings.HasPrefix(line, "#") {
+			key = line[:strings.LastIndexByte(line, ' ')]
+		}
+		if seen[key] {
+			t.Errorf("%q is there twice", key)
+		}
+		seen[key] = true
+	}
+}
+
+// TestText holds that what is written is read as what was meant, by the library that others read it with.
+func TestText(t *testing.T) {
+	values := []string{"", "plain", `a "quoted" one`, `back\slash`, "two\nlines", `\n is no line's end`, "微信", `ends in \`}
+	var all text
+	f := all.gauge("f", "Help with a \\ and\ntwo \"lines\".")
+	for i, value := range values {
+		f.add(float64(i)+0.25, label{"a", value}, label{"b", "x"})
+	}
+	all.counter("none_total", "Nothing of it is written.")
+	const large = 1<<53 + 1 // which is no float
+	all.counter("n_total", "Help.").count(large)
+	if !strings.HasSuffix(string(all.b), "\ntokend_n_total 9007199254740993\n") || strings.Contains(string(all.b), "none") {
+		t.Errorf("got %s", all.b)
+	}
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(bytes.NewReader(all.b))
+	if err != nil {
+		t.Fatalf("%v\n%s", err, all.b)
+	}
+	got := families["tokend_f"]
+	if want := "Help with a \\ and\ntwo \"lines\"."; got.GetHelp() != want || len(got.GetMetric()) != len(values) {
+		t.Fatalf("got help %q of %d samples, want %q of %d", got.GetHelp(), len(got.GetMetric()), want, len(values))
+	}
+	for i, m := range got.GetMetric() {
+		if labels := m.GetLabel(); labels[0].GetValue() != values[i] || labels[1].GetValue() != "x" || m.GetGauge().GetValue() != float64(i)+0.25 {
+			t.Errorf("%q, got %v", values[i], m)
+		}
+	}
+	f.add(1, label{"a", "\xff"}, label{"b", "x"})
+	if all.err == nil {
+		t.Error("a label that is no UTF-8 is written")
+	}
+}
+
+// TestWhatAScrapeTakes holds that the samples of credentials are made of nothing but their lines: a thousand times as many take as
+// many allocations.
+func TestWhatAScrapeTakes(t *testing.T) {
+	allocations := func(n int) float64 {
+		v := example()
+		v.Credentials = slices.Repeat(v.Credentials[:1], n)
+		room := make([]byte, 0, 1<<10*n)
+		return testing.AllocsPerRun(10, func() {
+			all := text{b: room}
+			all.survey(&v)
+		})
+	}
+	if few, many := allocations(100), allocations(1000); many > few || few > 1000 {
+		t.Errorf("%v allocations for 100 credentials, %v for 1000", few, many)
 	}
 }
 

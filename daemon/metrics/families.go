@@ -1,0 +1,198 @@
+package metrics
+
+import (
+	"runtime"
+	"strconv"
+	"time"
+
+	"tokend/daemon/refresh"
+	"tokend/daemon/survey"
+)
+
+// survey writes a daemon as it stood at one moment.
+func (t *text) survey(v *survey.Survey) {
+	t.daemon(v)
+	t.credentials(v.Credentials)
+	t.crowds(v)
+	t.quotas(v)
+	t.upstream(v)
+	t.pushes(v)
+	t.socket(v)
+	t.store(v)
+}
+
+func (t *text) daemon(v *survey.Survey) {
+	t.gauge("build_info", "1; which tokend this is.").add(1, label{"goversion", runtime.Version()}, label{"version", v.Version})
+	t.gauge("config_loaded_timestamp_seconds", "When the configuration in force was read.").add(seconds(v.Loaded))
+	t.gauge("loading", "1 while what was kept is being read after a start: credentials are not all counted yet.").add(number(v.Loading))
+}
+
+// credentials writes how the configured credentials stand.
+func (t *text) credentials(all []refresh.Status) {
+	states := t.gauge("credential_state", "1 for the state that a configured credential is in.")
+	for i := range all {
+		c := &all[i]
+		states.add(1, label{"kind", c.Kind}, label{"name", c.Name}, label{"state", c.State.String()})
+	}
+	when := func(f *family, of func(*refresh.Status) time.Time) {
+		for i := range all {
+			c := &all[i]
+			if at := of(c); !at.IsZero() {
+				f.add(seconds(at), label{"kind", c.Kind}, label{"name", c.Name})
+			}
+		}
+	}
+	when(t.gauge("credential_expiry_timestamp_seconds", "When the newest value of a configured credential ends or has ended."),
+		func(c *refresh.Status) time.Time { return c.ExpiresAt })
+	when(t.gauge("credential_fetched_timestamp_seconds", "When the newest value of a configured credential was fetched or pushed."),
+		func(c *refresh.Status) time.Time { return c.FetchedAt })
+	when(t.gauge("credential_next_refresh_timestamp_seconds", "When a configured credential is refreshed next."),
+		func(c *refresh.Status) time.Time { return c.NextRefresh })
+	failures := t.gauge("credential_failures", "Refreshes of a configured credential that have failed since one that has not, with WeChat's last errcode.")
+	undurable := t.gauge("credential_undurable", "1 for a configured credential whose value is served and not on disk.")
+	for i := range all {
+		if c := &all[i]; c.Failures > 0 {
+			failures.add(float64(c.Failures), label{"errcode", errcode(c.ErrCode, "none")}, label{"kind", c.Kind}, label{"name", c.Name})
+		}
+	}
+	for i := range all {
+		if c := &all[i]; !c.Durable {
+			undurable.add(1, label{"kind", c.Kind}, label{"name", c.Name})
+		}
+	}
+}
+
+// crowds writes what is counted and not named one by one.
+func (t *text) crowds(v *survey.Survey) {
+	customers := t.gauge("customer_credentials", "Credentials of a platform's or a suite's customers that are in memory, by state.")
+	for _, c := range v.Census.Customers {
+		for state, n := range c.States {
+			customers.add(float64(n), label{"kind", c.Kind}, label{"platform", c.Platform}, label{"state", refresh.State(state).String()})
+		}
+	}
+	holds := t.gauge("holds", "Credentials, customers' among them, that are not asked for just now, by why; action says whether somebody must act, or a quota run out its time.")
+	for _, h := range v.Census.Holds {
+		acts := "no"
+		if h.Acts() {
+			acts = "yes"
+		}
+		holds.add(float64(h.N), label{"action", acts}, label{"errcode", errcode(h.ErrCode, "none")}, label{"kind", h.Kind}, label{"reason", h.Reason.String()})
+	}
+}
+
+func (t *text) quotas(v *survey.Survey) {
+	write := func(f *family, of func(*refresh.Quota) float64) {
+		for i := range v.Quotas {
+			q := &v.Quotas[i]
+			f.add(of(q), label{"account", q.Account}, label{"budget", q.Word})
+		}
+	}
+	write(t.gauge("budget_spent", "Calls within the last window that a budget of a configured account has paid for."),
+		func(q *refresh.Quota) float64 { return float64(q.Spent) })
+	write(t.gauge("budget_limit", "Calls that a budget allows within a window."),
+		func(q *refresh.Quota) float64 { return float64(q.Limit) })
+	write(t.gauge("budget_window_seconds", "How long the window of a budget is."),
+		func(q *refresh.Quota) float64 { return q.Window.Seconds() })
+}
+
+// upstream writes what has come of the calls to WeChat.
+func (t *text) upstream(v *survey.Survey) {
+	refreshes := t.counter("refreshes_total", "Refreshes, by what they brought: another value (ok), the one that was held (same), an error (failed).")
+	refreshes.count(v.Refreshes.OK, label{"outcome", "ok"})
+	refreshes.count(v.Refreshes.Same, label{"outcome", "same"})
+	refreshes.count(v.Refreshes.Failed, label{"outcome", "failed"})
+	calls := t.counter("upstream_calls_total", "Calls to WeChat, by what came: an answer (ok), an errcode (refused), no answer or nonsense (unreachable).")
+	for i := range v.Endpoints {
+		e := &v.Endpoints[i]
+		which := label{"endpoint", e.Path}
+		calls.count(e.OK, which, label{"result", "ok"})
+		calls.count(e.Refused, which, label{"result", "refused"})
+		calls.count(e.Unreachable, which, label{"result", "unreachable"})
+	}
+	refusals := t.counter("upstream_refusals_total", "Errcodes that WeChat has answered with; other stands for those beyond the first 64 of an endpoint.")
+	for i := range v.Endpoints {
+		e := &v.Endpoints[i]
+		for _, c := range e.Codes {
+			refusals.count(c.N, label{"endpoint", e.Path}, label{"errcode", errcode(c.ErrCode, "other")})
+		}
+	}
+	took := t.family("upstream_call_duration_seconds", "histogram", "How long calls to WeChat took.")
+	for i := range v.Endpoints {
+		e := &v.Endpoints[i]
+		which, sum := label{"endpoint", e.Path}, int64(0)
+		for i, bound := range survey.Buckets {
+			sum += e.Buckets[i]
+			took.part("_bucket", float64(sum), which, label{"le", string(appendFloat(nil, bound.Seconds()))})
+		}
+		took.part("_bucket", float64(e.Calls()), which, label{"le", "+Inf"})
+		took.part("_sum", e.Took.Seconds(), which)
+		took.part("_count", float64(e.Calls()), which)
+	}
+}
+
+// pushes writes what WeChat has sent by itself.
+func (t *text) pushes(v *survey.Survey) {
+	genuine := t.counter("pushes_total", "Genuine messages that WeChat has pushed.")
+	for _, p := range v.Pushes.Kinds {
+		genuine.count(p.N, label{"kind", p.Kind})
+	}
+	t.counter("pushes_failed_total", "Genuine messages that WeChat has pushed and that could not be kept.").count(v.Pushes.Failed)
+	t.counter("pushes_refused_total", "Pushes that were malformed, or not signed or addressed as they have to be.").count(v.Pushes.Refused)
+}
+
+// socket writes what has been asked over the socket.
+func (t *text) socket(v *survey.Survey) {
+	c := &v.Socket
+	t.gauge("connections", "Connections to the socket.").add(float64(c.Open))
+	t.counter("connections_total", "Connections to the socket that were accepted, those turned away among them.").count(c.Connections)
+	t.counter("connections_turned_away_total", "Connections to the socket for which there was no room.").count(c.TurnedAway)
+	requests := t.counter("requests_total", "Requests.")
+	for _, r := range c.Requests {
+		requests.count(r.N, label{"verb", r.Verb})
+	}
+	failed := t.counter("request_errors_total", "Requests that were answered with an error; verb none stands for what was no request, and connections turned away.")
+	for _, e := range c.Errors {
+		verb := e.Verb
+		if verb == "" {
+			verb = "none"
+		}
+		failed.count(e.N, label{"code", e.Code}, label{"verb", verb})
+	}
+	t.counter("reads_total", "GET and SIGN that were granted.").count(c.Reads)
+	t.counter("read_hits_total", "GET and SIGN that were answered from memory.").count(c.Hits)
+	t.counter("read_waits_total", "GET and SIGN that had to wait.").count(c.Waits)
+	t.counter("slowed_total", "Pauses because a user of this host asked too much.").count(c.Slowed)
+	t.counter("audit_dropped_total", "Lines left out of the audit because there were too many.").count(c.Unaudited)
+}
+
+// store writes how the disk does.
+func (t *text) store(v *survey.Survey) {
+	st := &v.Store
+	t.counter("store_writes_total", "Writes that the database has made durable.").count(st.Puts)
+	took := t.family("store_commit_duration_seconds", "summary", "How long the database took to make groups of writes durable, by one sync each, or to fail to.")
+	took.part("_sum", st.Took.Seconds())
+	took.part("_count", float64(st.Commits+st.Failed))
+	t.counter("store_commits_failed_total", "Groups of writes that the database has not taken.").count(st.Failed)
+	t.counter("store_journal_appends_total", "Entries that the grant journal has made durable.").count(st.Journaled)
+	t.counter("store_journal_failed_total", "Entries that the grant journal has not taken.").count(st.JournalFailed)
+	t.gauge("store_refusing", "1 while the disk does not take what is to be written: what is fetched is served from memory.").add(number(st.Refusing))
+	t.gauge("store_pending_records", "Records that the grant journal has and the database not yet.").add(float64(st.Pending))
+	t.gauge("store_missing_commits", "Acknowledged commits that the database had lost when it was opened.").add(float64(st.Missing))
+}
+
+// errcode is the label of an errcode, or of its absence.
+func errcode(n int, absent string) string {
+	if n == 0 {
+		return absent
+	}
+	return strconv.Itoa(n)
+}
+
+func number(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func seconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
