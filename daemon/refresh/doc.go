@@ -39,6 +39,8 @@
 // use, not those that are known. A customer's credential that nobody asks for in its
 // whole life lapses: no entry, no record, no call until somebody asks again; a restart
 // does not count as asking. What replaces a grant is written together with what came with it.
+// Of an account that is taken out of the configuration nothing is served. Its customers' grants and its pushed tickets, which
+// nobody can ask for, stay on disk, tickets until they end, and are there again with it.
 //
 // What is due of customers is fetched at a pace: after a start or an outage, with very many due at once,
 // there are no more calls in a second to each of WeChat's hosts than twice what those in memory need to stay

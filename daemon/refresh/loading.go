@@ -157,8 +157,8 @@ func (l *loading) take(v keptValue, turned bool) {
 	if err != nil {
 		if of, ok := errors.AsType[*Error](err); !ok {
 			l.faults = append(l.faults, err)
-		} else if of.Reason == NotFound {
-			l.discard(v)
+		} else if of.Reason == NotFound && (v.c.pushed == nil || v.c.end <= l.now) {
+			l.discard(v) // a ticket that lives is there again with its account, see inheritTicket
 		}
 		return
 	}

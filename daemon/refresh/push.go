@@ -204,6 +204,26 @@ func (e *Engine) quiet(en *entry) {
 	e.log.Info("WeChat was asked to push tickets again", "name", en.name)
 }
 
+// inheritTicket gives en, which nobody else has yet, the ticket that was kept while its account was not configured, if it
+// lives.
+func (e *Engine) inheritTicket(en *entry) {
+	r, err := e.cfg.Store.Get(record.Credentials, en.name)
+	if err == nil && r.Value == nil {
+		return
+	}
+	var v record.Credential
+	if err == nil {
+		v, err = record.DecodeCredential(r)
+	}
+	if err != nil {
+		e.log.Error("cannot read a pushed ticket: the next one is waited for", "name", en.name, "error", err)
+		return
+	}
+	if c := e.kept(v); c.end > e.clock.Now() {
+		e.restore(en, c)
+	}
+}
+
 // expect makes entries of all pushed tickets that the catalog knows, so that their
 // absence is noticed.
 func (e *Engine) expect(now clock.Instant) {
@@ -215,6 +235,7 @@ func (e *Engine) expect(now clock.Instant) {
 		}
 		made := e.newEntry(&spec)
 		made.refresh = now.Add(spec.Kind.policy().quiet)
+		e.inheritTicket(made)
 		made.mu.Lock()
 		if e.index.add(made) == made {
 			e.tellLocked(made, now, false)

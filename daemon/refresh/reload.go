@@ -8,8 +8,8 @@ import (
 )
 
 // SetCatalog puts another configuration in force. Credentials that it does not
-// touch are neither fetched nor interrupted; those of accounts that are gone are forgotten; the
-// hold of a changed account ends.
+// touch are neither fetched nor interrupted; those of accounts that are gone are forgotten, but for grants and
+// pushed tickets, which stay on disk and are there again with their account; the hold of a changed account ends.
 func (e *Engine) SetCatalog(c Catalog) {
 	e.awaitLoaded()
 	e.catalog.Store(&c)
@@ -49,6 +49,8 @@ func (e *Engine) follow(batch []*entry) {
 		en.mu.Lock()
 		hold := record.Record{Table: record.Holds, Key: en.name}
 		switch {
+		case en.gone() != nil && en.policy().pushed > 0:
+			stray = append(stray, hold) // the ticket is kept for as long as it lives: nobody can ask for it
 		case en.gone() != nil:
 			stray = append(stray, hold, record.Record{Table: record.Credentials, Key: en.name})
 		case e.followLocked(en) && en.written:
