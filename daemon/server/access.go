@@ -115,6 +115,11 @@ type grant struct {
 	pattern
 }
 
+// gives reports whether g grants v on name.
+func (g *grant) gives(v protocol.Verb, name []byte) bool {
+	return g.verbs.has(v) && matches(&g.pattern, name)
+}
+
 var (
 	rightsOfOperators = &rights{everywhere: ^verbs(0), anywhere: ^verbs(0), seesAll: true}
 	rightsOfReaders   = &rights{everywhere: verbsOfAll | verbsOfReaders, anywhere: verbsOfAll | verbsOfReaders, seesAll: true}

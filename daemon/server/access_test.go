@@ -309,3 +309,28 @@ func TestRightsAreDecidedOnce(t *testing.T) {
 		t.Errorf("%v allocations for a peer that is known", n)
 	}
 }
+
+// A session that remembers which grant was the last to give may GET what the rights say, whatever was asked before, and after
+// the rules have changed too.
+func TestMayGetRemembersNothingButAGuess(t *testing.T) {
+	many := []Rule{
+		{UIDs: []uint32{guest}, Names: []string{"work/*"}, Verbs: []string{"STATUS"}},
+		{UIDs: []uint32{guest}, Names: []string{"mini_program/*", "official_account/*/jsapi_ticket"}, Verbs: []string{"GET"}},
+		{UIDs: []uint32{guest}, Names: []string{"official_account/wx0123/*"}, Verbs: []string{"GET"}},
+	}
+	names := []string{token, ticket, workToken, cold, token, "mini_program/wx4567/access_token", cold, token, "", "w"}
+	srv := New(Config{Rules: many})
+	s := sessionOf(srv, Peer{UID: guest})
+	for _, rules := range [][]Rule{many, many[1:2], many[:1], nil, many, {{UIDs: []uint32{guest}, Names: []string{"*"}, Verbs: []string{"GET"}}}, many[2:]} {
+		srv.SetRules(rules)
+		s.renewRights()
+		for range 2 {
+			for _, name := range names {
+				want, _ := s.rights.may(protocol.VerbGet, []byte(name))
+				if got := s.mayGet([]byte(name)); got != want {
+					t.Errorf("%d rules, %q: got %v, want %v", len(rules), name, got, want)
+				}
+			}
+		}
+	}
+}

@@ -46,7 +46,7 @@ func (s *session) lookAhead(in []byte, a *ahead) {
 		if !ok || len(name) == 0 {
 			continue
 		}
-		if granted, _ := s.rights.may(protocol.VerbGet, name); granted {
+		if s.mayGet(name) {
 			a.names[a.n] = name
 			a.n++
 		}

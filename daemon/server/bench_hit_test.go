@@ -10,28 +10,41 @@ import (
 )
 
 // BenchmarkSessionHit is BenchmarkSessionGet with the engine that tokend has: all that a hit costs but the
-// system's calls.
+// system's calls, for a peer that no rule binds and for one of some rules, the last of which is for what it asks.
 func BenchmarkSessionHit(b *testing.B) {
-	for _, batch := range []int{1, 16} {
-		b.Run(sizeName(batch), func(b *testing.B) {
-			e, err := refresh.New(refresh.Config{Store: new(memstore.Store), Catalog: anyApp{}})
-			if err != nil {
-				b.Fatal(err)
+	rules := []Rule{
+		{UIDs: []uint32{guest}, Names: []string{"work/*", "open_platform/*/jsapi_ticket"}, Verbs: []string{"GET", "REJECT"}},
+		{UIDs: []uint32{guest}, Names: []string{"mini_program/*"}, Verbs: []string{"GET", "REJECT"}},
+		{UIDs: []uint32{guest}, Names: []string{"official_account/*/access_token"}, Verbs: []string{"GET", "REJECT"}},
+	}
+	for _, guarded := range []bool{false, true} {
+		for _, batch := range []int{1, 16} {
+			name := sizeName(batch)
+			cfg := Config{UserRate: unslowed}
+			if guarded {
+				name, cfg.Rules = "rules/"+name, rules
 			}
-			if _, err := e.Get(b.Context(), token); err != nil {
-				b.Fatal(err)
-			}
-			s := sessionOf(New(Config{Engine: engineOf{Engine: e}, UserRate: unslowed}), Peer{UID: guest})
-			in := []byte(strings.Repeat(benchRequest, batch))
-			b.ReportAllocs()
-			for b.Loop() {
-				s.out = s.out[:0]
-				if n, next := s.step(in); n != len(in) || next != more {
-					b.Fatal(n, next)
+			b.Run(name, func(b *testing.B) {
+				e, err := refresh.New(refresh.Config{Store: new(memstore.Store), Catalog: anyApp{}})
+				if err != nil {
+					b.Fatal(err)
 				}
-			}
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*batch), "ns/request")
-		})
+				if _, err := e.Get(b.Context(), token); err != nil {
+					b.Fatal(err)
+				}
+				cfg.Engine = engineOf{Engine: e}
+				s := sessionOf(New(cfg), Peer{UID: guest})
+				in := []byte(strings.Repeat(benchRequest, batch))
+				b.ReportAllocs()
+				for b.Loop() {
+					s.out = s.out[:0]
+					if n, next := s.step(in); n != len(in) || next != more {
+						b.Fatal(n, next)
+					}
+				}
+				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*batch), "ns/request")
+			})
+		}
 	}
 }
 

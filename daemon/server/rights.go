@@ -25,6 +25,25 @@ func (s *session) renewRights() {
 	s.access, s.rights = a, s.user.rightsOf(a, s.peer)
 }
 
+// mayGet reports whether the peer may GET name: what rights.may says, sooner where the last name was granted by the same grant,
+// as those are that one program asks for. It does not allocate.
+func (s *session) mayGet(name []byte) bool {
+	r := s.rights
+	if r.everywhere.has(protocol.VerbGet) {
+		return true
+	}
+	if s.granted < len(r.grants) && r.grants[s.granted].gives(protocol.VerbGet, name) {
+		return true
+	}
+	for i := range r.grants {
+		if r.grants[i].gives(protocol.VerbGet, name) {
+			s.granted = i
+			return true
+		}
+	}
+	return false
+}
+
 // allowed reports whether the peer may use v on name, and answers if it may not: next is what
 // the driver is to do then.
 func (s *session) allowed(v protocol.Verb, name []byte) (next action, ok bool) {

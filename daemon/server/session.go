@@ -45,8 +45,9 @@ type session struct {
 
 	request protocol.Request // here, and not on the stack, so that it is made once
 
-	access *access // what rights were decided by
-	rights *rights
+	access  *access // what rights were decided by
+	rights  *rights
+	granted int // which of rights' grants has granted the last name; a guess, see mayGet
 
 	// late tells peer's groups, which are asked for when there is a rule for groups; nil where peer
 	// has them already.

@@ -16,7 +16,7 @@ import (
 
 // get is the way that nearly every request goes: no allocation, no job.
 func (s *session) get(name []byte) action {
-	if granted, _ := s.rights.may(protocol.VerbGet, name); granted && s.giveHeld(name) {
+	if s.mayGet(name) && s.giveHeld(name) {
 		return more
 	}
 	s.user.stats.asked[protocol.VerbGet].Add(1)
@@ -45,10 +45,7 @@ func (s *session) hit(line []byte) bool {
 			return true
 		}
 	}
-	if granted, _ := s.rights.may(protocol.VerbGet, name); !granted {
-		return false
-	}
-	return s.giveHeld(name)
+	return s.mayGet(name) && s.giveHeld(name)
 }
 
 // giveHeld answers with the value of name if one is held, and reports whether it was.
