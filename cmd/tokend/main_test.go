@@ -18,6 +18,7 @@ func TestMain(m *testing.M) {
 		"tokend":   main,
 		"hardened": hardened,
 		"stranger": stranger,
+		"ticking":  ticking,
 	})
 }
 

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package main
+
+// ticking is where [TestIdle] is.
+func ticking() {}
