@@ -107,18 +107,6 @@ func TestProcess(t *testing.T) {
 	}
 }
 
-func TestAddress(t *testing.T) {
-	if got, err := hexAddress("127.0.0.1:8711"); got != "0100007F:2207" || err != nil {
-		t.Errorf("got %s, %v", got, err)
-	}
-	if _, err := hexAddress("::1"); err == nil {
-		t.Error("no error")
-	}
-	if n := connectionsTo("127.0.0.1:1"); n != 0 {
-		t.Errorf("%d connections to nobody", n)
-	}
-}
-
 func TestStrangers(t *testing.T) {
 	if _, err := os.Stat("/etc/passwd"); err != nil {
 		t.Skip(err)

@@ -5,11 +5,13 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -50,6 +52,29 @@ func affinity(cores ...int) error {
 	}
 	if err := unix.SchedSetaffinity(0, &set); err != nil {
 		return fmt.Errorf("processors %v cannot be had: %w", cores, err)
+	}
+	return nil
+}
+
+// giveWay has all threads of a process run only where nobody else wants to (SCHED_IDLE), and those that they start. A WeChat of ours has the
+// load generator's processor; the real one would have its own, and no read would wait for it.
+func giveWay(pid int) error {
+	// Twice, for those that are started meanwhile.
+	for range 2 {
+		tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+		if err != nil {
+			return err
+		}
+		for _, task := range tasks {
+			tid, err := strconv.Atoi(task.Name())
+			if err != nil {
+				return err
+			}
+			idle := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_IDLE}
+			if err := unix.SchedSetAttr(tid, &idle, 0); err != nil && !errors.Is(err, unix.ESRCH) {
+				return fmt.Errorf("WeChat cannot be made to give way to the load: %w", err)
+			}
+		}
 	}
 	return nil
 }

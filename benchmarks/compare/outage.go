@@ -5,16 +5,14 @@ package main
 import (
 	"bufio"
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
+	"sync/atomic"
 	"time"
 )
 
@@ -30,12 +28,16 @@ const (
 	// outageLasts is how long after the start WeChat is back: some have been tried in vain by then.
 	outageLasts = 24 * time.Second
 
-	// outageLooks is how long is looked on: until the end of the last one, had it not been refreshed. The engine goes
-	// no faster than it must.
+	// outageLooks is how long is looked on, unless all have been refreshed before: until the end of the last one, had it not
+	// been. The engine goes no faster than it must.
 	outageLooks = 105 * time.Second
 
 	// outageWindow is over how long latency is taken at a time.
 	outageWindow = 5 * time.Second
+
+	// outageBusy is how many refreshes make a window one of those while refreshes go on: less than half of what the engine's
+	// slowest pace would make in it.
+	outageBusy = 100
 )
 
 // outage has WeChat stand still while 10 000 credentials are due within a minute, then come back. It compares
@@ -51,7 +53,7 @@ func (c *comparison) outage(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	before, err := c.shots(ctx, quiet, calm, 4*outageWindow)
+	before, err := c.shots(ctx, quiet, calm, 4*outageWindow, nil)
 	quiet.stop()
 	if err != nil {
 		return err
@@ -65,7 +67,7 @@ func (c *comparison) outage(ctx context.Context) error {
 		return err
 	}
 	defer s.close()
-	if err := s.upstream.Process.Signal(syscall.SIGSTOP); err != nil {
+	if err := s.upstream.Process.Signal(away); err != nil {
 		return err
 	}
 	p, err := c.serve(s)
@@ -77,44 +79,57 @@ func (c *comparison) outage(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	watch := newWatch(p.socket, address)
-	back := time.AfterFunc(outageLasts, func() { _ = s.upstream.Process.Signal(syscall.SIGCONT) })
-	during, err := c.shots(ctx, p, s, outageLooks)
-	back.Stop()
-	watch.stop()
+	ends := time.AfterFunc(outageLasts, func() { _ = s.upstream.Process.Signal(back) })
+	during, err := c.shots(ctx, p, s, outageLooks, told)
+	ends.Stop()
 	refreshed, ended := told.stop()
 	if err != nil {
 		return err
 	}
+	calls, err := s.metered()
+	if err != nil {
+		return err
+	}
 	c.rows.atMost("10 000 due in a minute after an outage: p99 of reads", during.p99/before.p99, 2, 1.2, "x",
-		fmt.Sprintf("%.0f us, calm %.0f us: medians of windows of %s; in the worst %.0f and %.0f us; %d read, %d refused",
-			during.p99, before.p99, outageWindow, during.worst, before.worst, during.read, during.refused))
+		fmt.Sprintf("%.0f us, calm %.0f us: medians of windows of %s, of the %d in which there were refreshes; in the worst %.0f and %.0f us; %d read, %d refused",
+			during.p99, before.p99, outageWindow, during.windows, during.worst, before.worst, during.read, during.refused))
 	c.rows.atLeast("the same: refreshed", float64(refreshed), crowd, crowd, "",
-		fmt.Sprintf("%d had ended before; %.0f s without WeChat, then %d calls in all, at most %d a second", ended, outageLasts.Seconds(), watch.total, watch.fastest))
+		fmt.Sprintf("%d had ended before; %.0f s without WeChat, %d calls in all, at most %d within a second", ended, outageLasts.Seconds(), calls.total, calls.fastest))
 	// What the engine allows itself: 32 calls at once, and 24 of them by its schedule when it is in a hurry.
-	c.rows.atMost("the same: calls upstream at once", float64(watch.connections), 32, 24, "", "connections to WeChat")
+	c.rows.atMost("the same: calls upstream at once", float64(calls.atOnce), 32, 24, "", "as WeChat has counted them")
 	return nil
 }
 
-// shots is the latency of reads over some time: of each window, the median and the worst.
+// shots is the latency of reads over some time: of each window that counts, the median and the worst.
 type shots struct {
+	windows       int
 	p99, worst    float64
-	read, refused int64
+	read, refused int64 // in all
 }
 
-// shots reads for so long.
-func (c *comparison) shots(ctx context.Context, p *process, s *state, span time.Duration) (all shots, err error) {
+// shots reads for so long, or until all have been refreshed, of which told knows; only windows in which some were count then. Without it every
+// window counts.
+func (c *comparison) shots(ctx context.Context, p *process, s *state, span time.Duration, told *follower) (all shots, err error) {
 	var windows []float64
-	for end := time.Now().Add(span); time.Now().Before(end); {
+	for end := time.Now().Add(span); time.Now().Before(end) && (told == nil || told.refreshed.Load() < crowd); {
+		var before int64
+		if told != nil {
+			before = told.refreshed.Load()
+		}
 		one, err := c.shoot(ctx, p, s, "tokend", nil, openLoop(int(outageWindow/time.Second))...)
 		if err != nil {
 			return all, err
 		}
-		windows = append(windows, one.P99)
 		all.read, all.refused = all.read+one.Count, all.refused+one.Failed
+		if told == nil || told.refreshed.Load()-before >= outageBusy {
+			windows = append(windows, one.P99)
+		}
 	}
+	if len(windows) == 0 {
+		return all, errors.New("nothing was refreshed while latency was taken")
+	}
+	all.windows, all.worst = len(windows), slices.Max(windows)
 	all.p99 = median(windows)
-	all.worst = slices.Max(windows)
 	return all, nil
 }
 
@@ -127,6 +142,8 @@ type follower struct {
 	running sync.WaitGroup
 	fresh   map[string]bool // which have been refreshed
 	expired map[string]bool // which have ended
+
+	refreshed atomic.Int64 // how many of fresh there are
 }
 
 // follow watches what is under prefix, and returns when the list with which that begins has come.
@@ -177,6 +194,7 @@ func (f *follower) note(line string) {
 	switch fields[2] {
 	case "fresh":
 		f.fresh[fields[1]] = true
+		f.refreshed.Store(int64(len(f.fresh)))
 	case "expired":
 		f.expired[fields[1]] = true
 	}
@@ -187,78 +205,4 @@ func (f *follower) stop() (refreshed, ended int) {
 	_ = f.nc.Close()
 	f.running.Wait()
 	return len(f.fresh), len(f.expired)
-}
-
-// watch looks, four times a second, at how fast a daemon calls upstream.
-type watch struct {
-	running sync.WaitGroup
-	ended   chan struct{}
-
-	// Good once stop has returned.
-	total, fastest int64
-	connections    int
-}
-
-func newWatch(socket, upstream string) *watch {
-	w := &watch{ended: make(chan struct{})}
-	first := upstreamCalls(socket)
-	w.running.Go(func() {
-		ticker := time.NewTicker(250 * time.Millisecond)
-		defer ticker.Stop()
-		var last [4]int64 // the count of a second ago, in turn
-		for i := range last {
-			last[i] = first
-		}
-		for i := 0; ; i++ {
-			select {
-			case <-ticker.C:
-			case <-w.ended:
-				return
-			}
-			n := upstreamCalls(socket)
-			w.fastest = max(w.fastest, n-last[i%len(last)])
-			last[i%len(last)] = n
-			w.total = n - first
-			w.connections = max(w.connections, connectionsTo(upstream))
-		}
-	})
-	return w
-}
-
-func (w *watch) stop() {
-	close(w.ended)
-	w.running.Wait()
-}
-
-// connectionsTo counts the established TCP connections to an address of this host.
-func connectionsTo(address string) (n int) {
-	text, err := os.ReadFile("/proc/net/tcp")
-	if err != nil {
-		return 0
-	}
-	remote, err := hexAddress(address)
-	if err != nil {
-		return 0
-	}
-	for line := range strings.Lines(string(text)) {
-		// sl, local, remote, state (proc(5)); 01 is ESTABLISHED.
-		if fields := strings.Fields(line); len(fields) > 3 && fields[2] == remote && fields[3] == "01" {
-			n++
-		}
-	}
-	return n
-}
-
-// hexAddress writes an IPv4 address as /proc/net/tcp does.
-func hexAddress(address string) (string, error) {
-	host, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return "", err
-	}
-	ip := net.ParseIP(host).To4()
-	n, err := strconv.ParseUint(port, 10, 16)
-	if ip == nil || err != nil {
-		return "", errors.New("no IPv4 address with a port")
-	}
-	return strings.ToUpper(hex.EncodeToString([]byte{ip[3], ip[2], ip[1], ip[0]})) + fmt.Sprintf(":%04X", n), nil
 }

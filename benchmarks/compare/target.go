@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 
 	"tokend/benchmarks/generator"
 )
@@ -20,7 +21,8 @@ type state struct {
 	names          string // a file
 	first          string // the first of the names
 	n              int
-	upstream       *exec.Cmd // the WeChat of it, if it has one that runs
+	upstream       *exec.Cmd     // the WeChat of it, if it has one that runs
+	said           *bufio.Reader // what that says
 }
 
 // size is that of a value, which is what WeChat asks callers to make room for.
@@ -49,7 +51,8 @@ func (c *comparison) newState(ctx context.Context, name string, n int, upstream 
 		return nil, err
 	}
 	// It says one line when all is written, or why it is not.
-	line, err := bufio.NewReader(said).ReadString('\n')
+	s.said = bufio.NewReader(said)
+	line, err := s.said.ReadString('\n')
 	if err == nil && !strings.Contains(line, "customers") {
 		err = fmt.Errorf("%s", strings.TrimSpace(line))
 	}
@@ -57,6 +60,9 @@ func (c *comparison) newState(ctx context.Context, name string, n int, upstream 
 		err = cmd.Wait()
 	} else {
 		s.upstream = cmd
+	}
+	if err == nil && s.upstream != nil {
+		err = giveWay(cmd.Process.Pid)
 	}
 	if err != nil {
 		s.close()
@@ -75,6 +81,27 @@ func (s *state) close() {
 		_ = s.upstream.Process.Kill()
 		_ = s.upstream.Wait()
 	}
+}
+
+// away and back are the signals by which WeChat leaves calls without an answer, and answers again.
+const away, back = syscall.SIGUSR1, syscall.SIGUSR2
+
+// metered is what WeChat has counted of the calls to it.
+type metered struct{ total, fastest, atOnce int }
+
+// metered ends WeChat and returns what it has counted.
+func (s *state) metered() (m metered, err error) {
+	if err := s.upstream.Process.Signal(syscall.SIGTERM); err != nil {
+		return m, err
+	}
+	line, err := s.said.ReadString('\n')
+	if err == nil {
+		_, err = fmt.Sscanf(line, "fill: %d calls, at most %d within a second, at most %d at once", &m.total, &m.fastest, &m.atOnce)
+	}
+	if err != nil {
+		return m, fmt.Errorf("WeChat does not say what it has counted: %q: %w", line, err)
+	}
+	return m, nil
 }
 
 // open lets every user reach the socket, and appends tables to the configuration.

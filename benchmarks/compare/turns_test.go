@@ -3,11 +3,16 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // programs are built once for all tests.
@@ -103,8 +108,25 @@ func TestUpstream(t *testing.T) {
 	if n := upstreamCalls(p.socket); n != 0 {
 		t.Errorf("%d calls for values that are there", n)
 	}
-	if !p.answers("REFRESH "+s.first+"\n", "OK ") || upstreamCalls(p.socket) != 1 || connectionsTo(address) == 0 {
-		t.Errorf("refreshed: %d calls, %d connections", upstreamCalls(p.socket), connectionsTo(address))
+	if !p.answers("REFRESH "+s.first+"\n", "OK ") || upstreamCalls(p.socket) != 1 {
+		t.Errorf("refreshed: %d calls", upstreamCalls(p.socket))
+	}
+	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", s.upstream.Process.Pid))
+	if err != nil || len(tasks) == 0 {
+		t.Fatalf("the threads of WeChat: %v", err)
+	}
+	for _, task := range tasks {
+		tid, err := strconv.Atoi(filepath.Base(task))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a, err := unix.SchedGetAttr(tid, 0); err == nil && a.Policy != unix.SCHED_IDLE {
+			t.Errorf("a thread of WeChat, of %d, does not give way to the load", len(tasks))
+		}
+	}
+	// One for the platform's own token, one for the customer's.
+	if got, err := s.metered(); err != nil || got.total != 2 || got.fastest > 2 || got.atOnce != 1 {
+		t.Errorf("WeChat has counted %+v, %v", got, err)
 	}
 }
 

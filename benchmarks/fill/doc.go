@@ -7,6 +7,7 @@
 //	tokend serve --config /tmp/b/tokend.toml
 //
 // With -serve it goes on to be the WeChat that knows the platform and its customers, so that refreshes
-// succeed, until it is interrupted. What it writes is the same in each run, but for the times. It never
+// succeed, until it is interrupted; then it says how many calls came, and how fast. On SIGUSR1 it is away, and leaves every call without an
+// answer, until SIGUSR2. What it writes is the same in each run, but for the times. It never
 // writes into a state directory that is there already.
 package main

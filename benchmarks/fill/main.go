@@ -105,6 +105,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 		return err
 	}
 	began := time.Now()
+	signals, stop := orders() // before anybody can have been told that this runs
+	defer stop()
 	w, err := newWorld(&o)
 	if err != nil {
 		return err
@@ -128,7 +130,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	fmt.Fprintf(stderr, "fill: %d customers, %d tokens of %d bytes in %s; tokend serve --config %s\n",
 		o.n, o.used, o.size, time.Since(began).Round(time.Millisecond), o.config)
 	if o.serve != "" {
-		<-ctx.Done()
+		w.serve(ctx, &o, signals)
+		fmt.Fprintf(stderr, "fill: %s\n", w.meter)
 	}
 	return nil
 }

@@ -50,6 +50,7 @@ func grantName(i int) string { return platform + "/" + customer(i) + "/refresh_t
 type world struct {
 	wechat *wechattest.WeChat // nil where nobody is to serve it
 	server *wechattest.Server
+	meter  *meter // of the calls to server
 	random *rand.Rand
 	boot   string
 	url    string
@@ -64,11 +65,10 @@ func newWorld(o *options) (*world, error) {
 	w.wechat = wechattest.New(wechattest.Settings{Seed: 1})
 	w.wechat.AddPlatform(platformID, secretText, signToken, aesKey)
 	w.wechat.SetValueSize(o.size)
-	if o.latency > 0 {
-		w.wechat.Inject(wechattest.Fault{Delay: o.latency})
-	}
+	w.behave(o, false)
+	w.meter = &meter{wechat: w.wechat}
 	var err error
-	if w.server, err = w.wechat.Start(o.serve); err != nil {
+	if w.server, err = w.wechat.StartHandler(o.serve, w.meter); err != nil {
 		return nil, err
 	}
 	w.url = w.server.URL

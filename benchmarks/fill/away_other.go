@@ -1,0 +1,10 @@
+//go:build !unix
+
+package main
+
+import "os"
+
+// orders returns no signals: here WeChat is never away.
+func orders() (signals <-chan os.Signal, stop func()) { return nil, func() {} }
+
+func isAway(os.Signal) bool { return false }

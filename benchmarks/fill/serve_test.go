@@ -1,0 +1,54 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestAway holds that a WeChat which is away leaves calls without an answer, and that it answers when it is back.
+func TestAway(t *testing.T) {
+	o := &options{serve: "127.0.0.1:0", size: 64}
+	w, err := newWorld(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := w.close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	call := func(within time.Duration) error {
+		ctx, cancel := context.WithTimeout(t.Context(), within)
+		defer cancel()
+		r, err := http.NewRequestWithContext(ctx, http.MethodPost, w.url+"/cgi-bin/component/api_component_token", strings.NewReader("{}"))
+		if err != nil {
+			return err
+		}
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			return err
+		}
+		_, err = io.Copy(io.Discard, resp.Body)
+		return errors.Join(err, resp.Body.Close())
+	}
+	defer http.DefaultClient.CloseIdleConnections()
+	if err := call(time.Minute); err != nil {
+		t.Error(err)
+	}
+	w.behave(o, true)
+	if err := call(100 * time.Millisecond); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("away: got %v", err)
+	}
+	w.behave(o, false)
+	if err := call(time.Minute); err != nil {
+		t.Error(err)
+	}
+	if got := w.meter.total; got != 3 {
+		t.Errorf("%d calls were counted", got)
+	}
+}
