@@ -13,9 +13,9 @@ FUZZTIME    = 5s
 STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 # In this order: what is quick to fail first, the whole of go test last.
-CHECKS = format vet fix modules texts staticcheck build man units race fuzz demo boot test
+CHECKS = format vet fix modules texts staticcheck systems build man units race fuzz demo boot test
 
-.PHONY: help check faults bench-compare bench-docs install $(CHECKS) lint clean
+.PHONY: help check faults bench-compare bench-docs install uninstall $(CHECKS) lint clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 22
@@ -53,7 +53,7 @@ bench-docs: ## the same, and what docs/ shows of it
 	@mv bin/benchmarks.txt docs/benchmarks.txt
 	$(GO) run ./benchmarks/plot docs/benchmarks.json docs
 
-lint: format vet fix modules texts staticcheck man units ## everything that looks and does not run
+lint: format vet fix modules texts staticcheck systems man units ## everything that looks and does not run
 
 format: ## gofmt
 	@files=$$(gofmt -l .); test -z "$$files" || { echo "gofmt: $$files"; exit 1; }
@@ -63,6 +63,9 @@ vet: ## go vet
 
 staticcheck: ## staticcheck
 	$(STATICCHECK) ./...
+
+systems: ## builds for other systems than this one
+	@.ci/systems
 
 fix: ## what go fix would modernise
 	$(GO) fix -diff ./...
@@ -90,7 +93,7 @@ check: ## all of it, with the seconds each step took
 		echo "== $$step: $$(($$(date +%s) - begin)) s"; \
 	done
 
-install: ## BINARY, units, man page, example (DESTDIR, PREFIX)
+install: ## BINARY, units, man page, examples (DESTDIR, PREFIX)
 	@test -x $(BINARY) || { echo "there is no $(BINARY): make build"; exit 1; }
 	install -D -m 0755 $(BINARY) $(DESTDIR)$(BINDIR)/tokend
 	install -d $(DESTDIR)$(LIBDIR)/systemd/system
@@ -100,7 +103,16 @@ install: ## BINARY, units, man page, example (DESTDIR, PREFIX)
 	install -D -m 0644 systemd/tokend.sysusers $(DESTDIR)$(LIBDIR)/sysusers.d/tokend.conf
 	install -D -m 0644 systemd/tokend.tmpfiles $(DESTDIR)$(LIBDIR)/tmpfiles.d/tokend.conf
 	install -D -m 0644 systemd/tokend.8 $(DESTDIR)$(MANDIR)/man8/tokend.8
-	install -D -m 0644 systemd/tokend.toml $(DESTDIR)$(DOCDIR)/tokend.toml
+	install -d $(DESTDIR)$(DOCDIR)
+	install -m 0644 systemd/tokend.toml docs/prometheus.yml docs/tokend.rules.yml $(DESTDIR)$(DOCDIR)
+
+uninstall: ## what install has made; the configuration and the state stay (DESTDIR, PREFIX)
+	rm -f $(DESTDIR)$(BINDIR)/tokend
+	rm -f $(DESTDIR)$(LIBDIR)/systemd/system/tokend.service $(DESTDIR)$(LIBDIR)/systemd/system/tokend.socket
+	rm -f $(DESTDIR)$(LIBDIR)/sysusers.d/tokend.conf $(DESTDIR)$(LIBDIR)/tmpfiles.d/tokend.conf
+	rm -f $(DESTDIR)$(MANDIR)/man8/tokend.8
+	rm -f $(DESTDIR)$(DOCDIR)/tokend.toml $(DESTDIR)$(DOCDIR)/prometheus.yml $(DESTDIR)$(DOCDIR)/tokend.rules.yml
+	@test ! -d $(DESTDIR)$(DOCDIR) || rmdir --ignore-fail-on-non-empty $(DESTDIR)$(DOCDIR)
 
 clean: ## remove bin
 	rm -rf bin

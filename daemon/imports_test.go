@@ -35,11 +35,12 @@ var (
 		"tokend/daemon/metrics":        {"tokend/daemon/refresh", "tokend/daemon/survey"},
 		"tokend/daemon/page":           {"tokend/daemon/refresh", "tokend/daemon/survey", "tokend/fetchers"},
 		"tokend/daemon/refresh":        {"tokend/daemon/clock", "tokend/daemon/record", "tokend/fetchers", "tokend/fetchers/secret"},
-		"tokend/daemon/server":         {"tokend/daemon/refresh", "tokend/fetchers/secret", "tokend/protocol"},
-		"tokend/daemon/store":          {"tokend/daemon/record", "tokend/daemon/store/journal", "tokend/fetchers/secret"},
-		"tokend/daemon/store/journal":  nil,
+		"tokend/daemon/server":         {"tokend/daemon/refresh", "tokend/daemon/system", "tokend/fetchers/secret", "tokend/protocol"},
+		"tokend/daemon/store":          {"tokend/daemon/record", "tokend/daemon/store/journal", "tokend/daemon/system", "tokend/fetchers/secret"},
+		"tokend/daemon/store/journal":  {"tokend/daemon/system"},
 		"tokend/daemon/store/memstore": {"tokend/daemon/record"},
 		"tokend/daemon/survey":         {"tokend/daemon/refresh", "tokend/daemon/server", "tokend/daemon/store"},
+		"tokend/daemon/system":         nil,
 		"tokend/daemon/web":            {"tokend/daemon/refresh"},
 	}
 

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net"
 	"slices"
+
+	_ "tokend/daemon/system" // which says why this cannot be built on other systems
 )
 
 // Peer is the process at the other end of a connection, as the kernel vouches

@@ -7,6 +7,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	_ "tokend/daemon/system" // which says why this cannot be built on other systems
 )
 
 // freeSpace returns how many bytes unprivileged users may still write to the file system

@@ -42,6 +42,22 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// openOnce opens a store, reads a record and closes it again: what a start on a bad disk comes to. What it
+// says is the error alone.
+func openOnce(dir string) error {
+	fmt.Println("ready")
+	s, err := Open(Config{Dir: dir, Key: key1})
+	if err != nil {
+		fmt.Printf("refused: %v\n", err)
+		return nil
+	}
+	fmt.Println("opened")
+	if err := s.Close(); err != nil {
+		fmt.Printf("close: %v\n", err)
+	}
+	return nil
+}
+
 // child returns a command that runs a child, behind a prefix of other commands.
 func child(t *testing.T, do, dir string, prefix ...string) *exec.Cmd {
 	t.Helper()

@@ -9,22 +9,6 @@ import (
 	"tokend/daemon/record"
 )
 
-// openOnce opens a store, reads a record and closes it again: what a start on a bad disk comes to. What it
-// says is the error alone.
-func openOnce(dir string) error {
-	fmt.Println("ready")
-	s, err := Open(Config{Dir: dir, Key: key1})
-	if err != nil {
-		fmt.Printf("refused: %v\n", err)
-		return nil
-	}
-	fmt.Println("opened")
-	if err := s.Close(); err != nil {
-		fmt.Printf("close: %v\n", err)
-	}
-	return nil
-}
-
 // TestARefusalIsNoDamage opens a store on a disk that takes nothing from some call on: whichever it
 // is, nothing is moved aside or lost, the pushed and the fetched included, and the disk is named.
 func TestARefusalIsNoDamage(t *testing.T) {

@@ -10,6 +10,8 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	_ "tokend/daemon/system" // which says why this cannot be built on other systems
 )
 
 // ErrKey is returned by Open and Check for a journal in which no frame opens: it was

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestInstall holds that `make install` puts there what the READMEs and the man page speak of, and nothing else; that the
+// unit starts what has been installed; and that `make uninstall` leaves what is not its own.
+func TestInstall(t *testing.T) {
+	if _, err := exec.LookPath("make"); err != nil {
+		t.Skip("there is no make")
+	}
+	stage := t.TempDir()
+	binary := filepath.Join(t.TempDir(), "tokend")
+	if err := os.WriteFile(binary, []byte("#!/bin/sh\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	run := func(target string) {
+		t.Helper()
+		make := exec.Command("make", "-s", target, "DESTDIR="+stage, "PREFIX=/opt/t", "BINARY="+binary)
+		make.Dir = repository
+		if out, err := make.CombinedOutput(); err != nil {
+			t.Fatalf("make %s: %v\n%s", target, err, out)
+		}
+	}
+	run("install")
+	want := []string{
+		"bin/tokend rwxr-xr-x",
+		"lib/systemd/system/tokend.service rw-r--r--",
+		"lib/systemd/system/tokend.socket rw-r--r--",
+		"lib/sysusers.d/tokend.conf rw-r--r--",
+		"lib/tmpfiles.d/tokend.conf rw-r--r--",
+		"share/doc/tokend/prometheus.yml rw-r--r--",
+		"share/doc/tokend/tokend.rules.yml rw-r--r--",
+		"share/doc/tokend/tokend.toml rw-r--r--",
+		"share/man/man8/tokend.8 rw-r--r--",
+	}
+	if got := installed(t, stage); !slices.Equal(got, want) {
+		t.Errorf("make install:\n got %s\nwant %s", strings.Join(got, "\n     "), strings.Join(want, "\n     "))
+	}
+	unit, err := os.ReadFile(filepath.Join(stage, "opt/t/lib/systemd/system/tokend.service"))
+	if err != nil || !strings.Contains(string(unit), "\nExecStart=/opt/t/bin/tokend serve") {
+		t.Errorf("the unit starts something else, %v:\n%s", err, unit)
+	}
+
+	run("install") // over what is there
+	notes := filepath.Join(stage, "opt/t/share/doc/tokend/notes")
+	if err := os.WriteFile(notes, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run("uninstall")
+	if got, want := installed(t, stage), []string{"share/doc/tokend/notes rw-------"}; !slices.Equal(got, want) {
+		t.Errorf("make uninstall leaves %q, want %q", got, want)
+	}
+	if err := os.Remove(notes); err != nil {
+		t.Fatal(err)
+	}
+	run("uninstall") // of what is gone already
+	if _, err := os.Stat(filepath.Dir(notes)); err == nil {
+		t.Error("make uninstall leaves an empty directory")
+	}
+}
+
+// installed returns the files below the prefix in stage, and their modes.
+func installed(t *testing.T, stage string) (all []string) {
+	t.Helper()
+	prefix := filepath.Join(stage, "opt/t")
+	err := filepath.WalkDir(stage, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		name, err := filepath.Rel(prefix, path)
+		all = append(all, name+" "+info.Mode().String()[1:])
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
