@@ -1,0 +1,80 @@
+package footprint
+
+import "testing"
+
+const mib = 1 << 20
+
+func TestPercentFor(t *testing.T) {
+	for _, tc := range []struct {
+		live, burst uint64
+		want        int
+	}{
+		{0, 0, 100},
+		{4 * mib, 0, 100},
+		{8 * mib, 0, 100},
+		{16 * mib, 0, 50},
+		{80 * mib, 0, 10},
+		{800 * mib, 0, 78},
+		{1 << 30, 0, 100},
+		{64 << 30, 0, 100},
+		{0, 32 * mib, 100},
+		{4 * mib, 32 * mib, 300},
+		{4 * mib, 2 * mib, 100},
+		{16 * mib, 32 * mib, 200},
+		{64 * mib, 32 * mib, 50},
+		{64 * mib, 4 * mib, 12},
+		{800 * mib, 32 * mib, 78},
+	} {
+		if got := percentFor(tc.live, tc.burst); got != tc.want {
+			t.Errorf("%d MiB, a burst that wants %d MiB: got %d %%, want %d", tc.live/mib, tc.burst/mib, got, tc.want)
+		}
+	}
+}
+
+// TestBurst holds that a burst has its room at once, and that it is taken back when it has not been wanted for a while.
+func TestBurst(t *testing.T) {
+	const live = 64 * mib
+	p := policy{percent: 100}
+	step := func(what string, made uint64, n, want int) {
+		t.Helper()
+		for range n {
+			p.decide(live, made, every)
+		}
+		if p.percent != want {
+			t.Errorf("%s: got %d %%, want %d", what, p.percent, want)
+		}
+	}
+	few := int(calm / every)
+	step("at first", 0, 1, 12)
+	step("what a hundred credentials make", 1<<10, few, 12)
+	step("a burst", 10*mib, 1, 31)
+	step("a larger one", 100*mib, 1, 50)
+	step("a pause", 0, few/2, 50)
+	step("it goes on", 100*mib, 1, 50)
+	step("another pause", 0, few-1, 50)
+	step("the end", 0, 1, 12)
+	step("a smaller burst", 6*mib, 1, 18)
+	step("a larger one again", 100*mib, 1, 50)
+	step("back to the smaller", 6*mib, few, 18)
+}
+
+// TestAlike holds that the world is not stopped for what is nearly the same.
+func TestAlike(t *testing.T) {
+	p := policy{percent: 100}
+	if !p.decide(80*mib, 0, every) || p.percent != 10 {
+		t.Fatalf("got %d %%, want 10", p.percent)
+	}
+	if p.decide(64*mib, 0, every) || !p.decide(48*mib, 0, every) || p.decide(48*mib, 0, every) {
+		t.Errorf("it was decided anew for nearly the same, or not for another: %d %%", p.percent)
+	}
+}
+
+// TestLook holds that what is allocated is seen, and what is in use after a collection.
+func TestLook(t *testing.T) {
+	_, before := look()
+	made := make([]byte, 8*mib)
+	live, after := look()
+	if after-before < uint64(len(made)) || live == 0 {
+		t.Errorf("%d bytes were allocated, and %d are said to be; %d live", len(made), after-before, live)
+	}
+}
