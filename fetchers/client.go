@@ -26,6 +26,10 @@ const (
 	// maxBody bounds what is read of one answer. A token's answer has less
 	// than 1 KiB, a page of 500 authorizers about 100 KiB.
 	maxBody = 1 << 20
+
+	// maxAtOnce is how many calls are made to a host together, at most: as many connections are kept for the next ones. With fewer, each of
+	// a burst of refreshes that ends while others wait would cost another a connection, and with it a handshake.
+	maxAtOnce = 32
 )
 
 // Client makes the calls of any number of fetchers to one host. The zero value
@@ -73,7 +77,7 @@ func (c *Client) ownTransport() *http.Transport {
 		protocols.SetHTTP1(true)
 		c.own = &http.Transport{
 			Protocols:           protocols,
-			MaxIdleConnsPerHost: 4,
+			MaxIdleConnsPerHost: maxAtOnce,
 			// Below the keep-alive time that web servers commonly have
 			// (60 s and more), so that an idle connection is dropped by us
 			// before it is dropped under a call of ours.

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -42,6 +43,45 @@ func TestOverLoopback(t *testing.T) {
 		if err != nil || got.Value != "tok-01" {
 			t.Fatalf("got %+v, %v", got, err)
 		}
+	}
+}
+
+// TestConnectionsAreKept holds that calls which are made together find the connections of those before them: to WeChat each new one is a
+// handshake of TLS, which costs more than all else of a call.
+func TestConnectionsAreKept(t *testing.T) {
+	var made, come atomic.Int32
+	all := make(chan struct{}) // closed when as many calls have come as are made together
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if come.Add(1) == maxAtOnce {
+			close(all)
+		}
+		<-all
+		_, _ = io.WriteString(w, goodAnswer)
+	}))
+	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			made.Add(1)
+		}
+	}
+	s.Start()
+	defer s.Close()
+	c := &Client{URL: s.URL}
+	defer c.CloseIdleConnections()
+	for range 3 {
+		var calls sync.WaitGroup
+		for range maxAtOnce {
+			calls.Go(func() {
+				if _, err := token(c).Fetch(t.Context(), Ask{}); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		calls.Wait()
+		come.Store(0)
+		all = make(chan struct{})
+	}
+	if n := made.Load(); n != maxAtOnce {
+		t.Errorf("%d connections for %d calls at once, three times over", n, maxAtOnce)
 	}
 }
 
