@@ -94,7 +94,7 @@
 //	dispatch   Run                    Run            what is due, and the pace at each host
 //	worker     dispatch               Run            one scheduled refresh
 //	save       Run                    Run            values that the disk has refused
-//	redate     Run                    Run            records of an earlier boot, until they are written anew
+//	sweep      Run                    Run            records of no use, until they are deleted; of an earlier boot, until they are written anew
 //	flight     whoever finds no other Run            the fetch and landing of one entry
 //	exchange   Exchange, Accept, Run  Run            the way of one authorization code
 //

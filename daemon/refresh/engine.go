@@ -28,6 +28,7 @@ type Engine struct {
 	loaded  chan struct{} // closed when all that was kept is in force
 	turned  bool          // the wall clock stood before what was on disk
 	foreign []dated       // what an earlier boot has written; until it is written anew
+	stray   stray         // what is of no use; until it is deleted
 
 	catalog  atomic.Pointer[Catalog]
 	index    *index

@@ -29,15 +29,15 @@ func (e *Engine) load(ctx context.Context) (whole bool) {
 	}
 	l.decide()
 	errs = slices.Concat(l.errs, errs, berrs)
-	stray := append(e.loadBudgets(budgets), l.useless...)
+	e.stray = stray{values: l.useless, budgets: e.loadBudgets(budgets)}
 	for _, h := range holds {
 		if e.loadHold(h) {
-			stray = append(stray, record.Record{Table: record.Holds, Key: h.Name})
+			e.stray.holds = append(e.stray.holds, h.Name)
 		}
 	}
 	n := e.planLoaded()
 	e.foreign = append(l.foreign, e.elsewhere(holds, budgets)...)
-	if err := e.forget(stray); err != nil {
+	if err := e.forget(l.ended); err != nil {
 		errs = append(errs, err)
 	}
 	for _, err := range errs {
@@ -82,15 +82,15 @@ func all[T any](store Store, table record.Table, decode func(record.Record) (T, 
 	return ts, errs
 }
 
-// loadBudgets takes over what was spent, and returns the records of what counts no more.
-func (e *Engine) loadBudgets(budgets []record.Budget) (useless []record.Record) {
+// loadBudgets takes over what was spent, and returns the keys of what counts no more.
+func (e *Engine) loadBudgets(budgets []record.Budget) (useless []string) {
 	spent := make(map[string]tally, len(budgets))
 	for _, b := range budgets {
 		if t := e.keptTally(b); len(t.slices) > 0 {
 			spent[b.Key] = t
 			continue
 		}
-		useless = append(useless, record.Record{Table: record.Budgets, Key: b.Key})
+		useless = append(useless, b.Key)
 	}
 	e.ledger.mu.Lock()
 	defer e.ledger.mu.Unlock()

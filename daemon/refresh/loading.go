@@ -35,7 +35,8 @@ type loading struct {
 	seed    maphash.Seed
 	usable  map[uint64]struct{}
 	open    []keptValue
-	useless []record.Record
+	useless []string        // keys of values
+	ended   []record.Record // tickets of accounts that are not configured
 	faults  []error
 }
 
@@ -185,7 +186,12 @@ func (l *loading) take(v keptValue, turned bool) {
 	}
 }
 
-// discard takes note that the record of v is of no use.
+// discard takes note that the record of v is of no use. A ticket's is deleted before anybody else may write one: of an account
+// that is not configured, no entry tells which it is.
 func (l *loading) discard(v keptValue) {
-	l.useless = append(l.useless, record.Record{Table: record.Credentials, Key: v.name})
+	if v.c.pushed != nil {
+		l.ended = append(l.ended, record.Record{Table: record.Credentials, Key: v.name})
+		return
+	}
+	l.useless = append(l.useless, v.name)
 }

@@ -45,6 +45,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		return nil
 	})
 	g.Go(func() error {
+		e.sweep(ctx)
 		e.redate(ctx)
 		return nil
 	})

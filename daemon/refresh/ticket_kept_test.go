@@ -64,7 +64,9 @@ func TestAPushedTicketOutlivesAStartWithoutItsAccount(t *testing.T) {
 		r.mustPush("ticket", time.Now())
 		r.mustGet(component)
 		r.stop()
-		run(without()).stop()
+		r = run(without())
+		synctest.Wait()
+		r.stop()
 		if d.has(record.Credentials, component) {
 			t.Error("what can be fetched again is kept of an account that is not configured")
 		}
