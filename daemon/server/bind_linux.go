@@ -16,7 +16,11 @@ import (
 func bind(path string, perm fs.FileMode) (*net.UnixListener, error) {
 	lc := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
 		var chmodErr error
-		if err := raw.Control(func(fd uintptr) { chmodErr = unix.Fchmod(int(fd), uint32(perm)) }); err != nil {
+		err := raw.Control(func(fd uintptr) {
+			chmodErr = unix.Fchmod(int(fd), uint32(perm))
+			takeNoDescriptors(fd)
+		})
+		if err != nil {
 			return err
 		}
 		return chmodErr
@@ -26,4 +30,11 @@ func bind(path string, perm fs.FileMode) (*net.UnixListener, error) {
 		return nil, err
 	}
 	return ln.(*net.UnixListener), nil
+}
+
+// takeNoDescriptors has the kernel refuse descriptors that peers want to pass (SCM_RIGHTS) over connections to the socket fd, from
+// Linux 6.16 on: they are of no use, and a read ends behind them although more has been sent, of which the poller has told already. On
+// an older kernel they are dropped.
+func takeNoDescriptors(fd uintptr) {
+	_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_PASSRIGHTS, 0)
 }

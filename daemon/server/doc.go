@@ -85,8 +85,8 @@
 // request waits, and the waiting is given up; the fetch it waited for is not its own and
 // goes on. (Only Linux tells the two apart; elsewhere waiting goes on to its end.)
 // After a WATCH, whatever the peer sends ends the watch and closes the
-// connection. Descriptors that a peer passes (SCM_RIGHTS) are dropped; what it has sent behind them may have to wait in a loop
-// until it sends more.
+// connection. Descriptors that a peer passes (SCM_RIGHTS) are refused by the kernel, and by one before Linux 6.16 dropped; what has
+// been sent behind them may then have to wait in a loop until the peer sends more.
 //
 // When Serve is told to stop: no more connections; idle ones are closed; requests that have
 // been read are answered, with SHUTDOWN where they would have to wait; watches are closed;

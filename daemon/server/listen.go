@@ -160,6 +160,9 @@ func Adopt(ln net.Listener) net.Listener {
 		return ln
 	}
 	unix.SetUnlinkOnClose(false)
+	if raw, err := unix.SyscallConn(); err == nil {
+		_ = raw.Control(takeNoDescriptors)
+	}
 	return &listener{UnixListener: unix}
 }
 
