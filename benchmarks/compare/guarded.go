@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"tokend/benchmarks/generator"
 )
 
 // strangers returns users of this host that are neither root nor anybody in particular.
@@ -41,7 +43,8 @@ type guards struct {
 	scraped             bool // once a second
 }
 
-// asking is how many users ask at once: one alone would be held to its share of requests.
+// asking is how many users ask at once: one alone would be held to its share of requests. It is one program that asks as each of them:
+// five that ask from one processor fall into step with the server in one way or another, and differ by 10 % from turn to turn.
 const asking = 5
 
 // guarded measures what access rules, sealing and metrics cost: with users whom the rules bind, and with a scrape a second, where
@@ -114,22 +117,34 @@ func (c *comparison) withGuards(ctx context.Context, all []guards) (r results, s
 			stops = append(stops, scrape(ctx, "http://"+address+"/metrics"))
 		}
 	}
-	loads := []load{
-		{"50", []string{"--connections", "10"}},
-		{"connect50", []string{"--connections", "10", "--connect"}},
-	}
-	// A file of names that every user can read. They are the same in all states.
-	if err := os.Chmod(states[0].names, 0o644); err != nil {
+	requests, err := questions(states[0].names) // they are the same in all states
+	if err != nil {
 		return nil, 0, err
 	}
-	// Many short turns: five who ask on one processor fall into step with the server in one way or another for as long as they last, and
-	// so one and the same server is 10 % faster in one turn than in the next, however long these are.
-	r, err = c.turns(ctx, pick(c, 21, 9), "0.4", states[0], contenders, loads, uids)
+	r, err = inTurns(pick(c, 11, 5), contenders, []load{{name: "50"}, {name: "connect50"}}, func(one contender, l load) (shot, error) {
+		return c.shootAs(ctx, one.process, generator.Plan{
+			Dialect: generator.Tokend, Requests: requests, Connections: 50, Reconnect: l.name == "connect50", As: uids,
+			Duration: 700 * time.Millisecond, WarmUp: 200 * time.Millisecond,
+		})
+	})
 	for _, stop := range stops {
 		n, failed := stop()
 		scrapes, err = n, errors.Join(err, failed)
 	}
 	return r, scrapes, err
+}
+
+// questions returns a GET of each name in a file.
+func questions(names string) (*generator.Requests, error) {
+	text, err := os.ReadFile(names)
+	if err != nil {
+		return nil, err
+	}
+	var r generator.Requests
+	for name := range strings.Lines(string(text)) {
+		r.Add(func(b []byte) []byte { return generator.Tokend.AppendGet(b, strings.TrimSuffix(name, "\n")) })
+	}
+	return &r, nil
 }
 
 // guard fills a state directory for a daemon with g, whose rules are for the users called names, and which listens for HTTP at

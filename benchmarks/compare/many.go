@@ -54,7 +54,7 @@ func (c *comparison) million(ctx context.Context) error {
 		for i := range servers {
 			before := upstreamCalls(servers[i].socket)
 			var err error
-			if got[i], err = c.shoot(ctx, servers[i], states[i], "tokend", nil, openLoop(pick(c, 8, 4))...); err != nil {
+			if got[i], err = c.shoot(ctx, servers[i], states[i], "tokend", openLoop(pick(c, 8, 4))...); err != nil {
 				return err
 			}
 			calls[i] += upstreamCalls(servers[i].socket) - before

@@ -116,7 +116,7 @@ func (c *comparison) shots(ctx context.Context, p *process, s *state, span time.
 		if told != nil {
 			before = told.refreshed.Load()
 		}
-		one, err := c.shoot(ctx, p, s, "tokend", nil, openLoop(int(outageWindow/time.Second))...)
+		one, err := c.shoot(ctx, p, s, "tokend", openLoop(int(outageWindow/time.Second))...)
 		if err != nil {
 			return all, err
 		}

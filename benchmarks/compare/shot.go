@@ -8,8 +8,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"os/exec"
-	"syscall"
+	"strings"
 	"time"
+
+	"tokend/benchmarks/generator"
 )
 
 // shot is what one run of tokend bench has shown.
@@ -28,46 +30,46 @@ type shot struct {
 	CPU float64 `json:"-"`
 }
 
-// shoot has tokend bench ask a server. Users are those who ask, each in a process of its own and all at
-// once; none is this user. What they show is added up.
-func (c *comparison) shoot(ctx context.Context, p *process, s *state, dialect string, users []uint32, args ...string) (shot, error) {
-	args = append([]string{"bench", "--json", "--target", dialect, "--socket", p.socket, "--names", s.names}, args...)
+// shoot has tokend bench ask a server.
+func (c *comparison) shoot(ctx context.Context, p *process, s *state, dialect string, args ...string) (shot, error) {
+	cmd := exec.CommandContext(ctx, c.tokend, append([]string{"bench", "--json", "--target", dialect, "--socket", p.socket, "--names", s.names}, args...)...)
+	var out, said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &said
 	before := p.cpu()
-	commands := []*exec.Cmd{exec.CommandContext(ctx, c.tokend, args...)}
-	for i, uid := range users {
-		if i > 0 {
-			commands = append(commands, exec.CommandContext(ctx, c.tokend, args...))
-		}
-		commands[i].SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
+	var one shot
+	err := cmd.Run()
+	if err == nil {
+		err = json.Unmarshal(out.Bytes(), &one)
 	}
-	out := make([]bytes.Buffer, len(commands))
-	said := make([]bytes.Buffer, len(commands))
-	for i, cmd := range commands {
-		cmd.Stdout, cmd.Stderr = &out[i], &said[i]
-		if err := cmd.Start(); err != nil {
-			return shot{}, err
-		}
+	if err != nil {
+		return shot{}, fmt.Errorf("%s: %w: %s", strings.Join(cmd.Args, " "), err, said.String())
 	}
-	var sum shot
-	var failed error
-	for i, cmd := range commands {
-		var one shot
-		err := cmd.Wait()
-		if err == nil {
-			err = json.Unmarshal(out[i].Bytes(), &one)
-		}
-		if err != nil {
-			failed = fmt.Errorf("%s %v: %w: %s", dialect, args, err, said[i].String())
-		}
-		sum.Rate += one.Rate
-		sum.Count += one.Count
-		sum.Failed += one.Failed
-		sum.Own += one.Own
-		sum.P50, sum.P99, sum.P999 = max(sum.P50, one.P50), max(sum.P99, one.P99), max(sum.P999, one.P999)
-		sum.Max, sum.Time = max(sum.Max, one.Max), max(sum.Time, one.Time)
+	return one.at(p.cpu() - before), nil
+}
+
+// shootAs carries out a plan for some seconds in this process, which is the one that can ask as other users.
+func (c *comparison) shootAs(ctx context.Context, p *process, plan generator.Plan) (shot, error) {
+	plan.Socket = p.socket
+	before := p.cpu()
+	r, err := generator.Run(ctx, plan)
+	if err == nil && r.Failed() > 0 {
+		err = fmt.Errorf("%d of %d requests have failed: %v", r.Failed(), r.Replies, r.Refused)
 	}
-	if sum.Count > 0 {
-		sum.CPU = float64(p.cpu()-before) / float64(time.Microsecond) / float64(sum.Count)
+	if err != nil {
+		return shot{}, err
 	}
-	return sum, failed
+	us := func(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
+	one := shot{
+		Rate: r.Rate(), P50: us(r.Latency.Quantile(0.5)), P99: us(r.Latency.Quantile(0.99)), P999: us(r.Latency.Quantile(0.999)), Max: us(r.Latency.Max()),
+		Count: r.Replies, Time: r.Elapsed.Seconds(), Own: r.CPU.Seconds(),
+	}
+	return one.at(p.cpu() - before), nil
+}
+
+// at returns s of a server that has used so much CPU meanwhile.
+func (s shot) at(used time.Duration) shot {
+	if s.Count > 0 {
+		s.CPU = float64(used) / float64(time.Microsecond) / float64(s.Count)
+	}
+	return s
 }

@@ -35,13 +35,19 @@ var shapes = []load{
 type results map[string]map[string][]shot
 
 // turns has all contenders carry all loads in turns, each turn in another order.
-func (c *comparison) turns(ctx context.Context, n int, seconds string, s *state, all []contender, loads []load, users []uint32) (results, error) {
+func (c *comparison) turns(ctx context.Context, n int, seconds string, s *state, all []contender, loads []load) (results, error) {
+	return inTurns(n, all, loads, func(one contender, l load) (shot, error) {
+		return c.shoot(ctx, one.process, s, one.dialect, append([]string{"--seconds", seconds, "--warm-up", "200ms"}, l.args...)...)
+	})
+}
+
+func inTurns(n int, all []contender, loads []load, shoot func(contender, load) (shot, error)) (results, error) {
 	r := results{}
 	for turn := range n {
 		for _, l := range loads {
 			for i := range all {
 				one := all[(i+turn)%len(all)]
-				got, err := c.shoot(ctx, one.process, s, one.dialect, users, append([]string{"--seconds", seconds, "--warm-up", "200ms"}, l.args...)...)
+				got, err := shoot(one, l)
 				if err != nil {
 					return nil, err
 				}
@@ -129,7 +135,7 @@ func (c *comparison) socket(ctx context.Context) error {
 		return err
 	}
 	defer stop()
-	r, err := c.turns(ctx, pick(c, 5, 3), pick(c, "1", "0.7"), s, all, shapes, nil)
+	r, err := c.turns(ctx, pick(c, 5, 3), pick(c, "1", "0.7"), s, all, shapes)
 	if err != nil {
 		return err
 	}
@@ -185,7 +191,7 @@ func (c *comparison) sweep(ctx context.Context) error {
 	for _, n := range numbers {
 		loads = append(loads, load{fmt.Sprint(n), []string{"--connections", fmt.Sprint(n)}})
 	}
-	r, err := c.turns(ctx, pick(c, 3, 1), "0.5", s, all, loads, nil)
+	r, err := c.turns(ctx, pick(c, 3, 1), "0.5", s, all, loads)
 	if err != nil {
 		return err
 	}

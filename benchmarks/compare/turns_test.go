@@ -66,7 +66,7 @@ func TestTurns(t *testing.T) {
 	}
 	defer stop()
 	few := []load{{"plain", []string{"--connections", "3"}}, {"connect", []string{"--connections", "2", "--connect"}}}
-	r, err := c.turns(t.Context(), 1, "0.05", s, all, few, nil)
+	r, err := c.turns(t.Context(), 1, "0.05", s, all, few)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -382,13 +382,9 @@ func (l *loop) lose(i int32, now time.Duration) {
 
 // connect makes a connection, or returns [errBacklog].
 func (l *loop) connect(i int32) error {
-	fd, errno := l.poll.dial()
-	switch errno {
-	case 0:
-	case errBacklog:
-		return errBacklog
-	default:
-		return fmt.Errorf("%w: %w", ErrConnect, errno)
+	fd, err := l.dial(i)
+	if err != nil {
+		return err
 	}
 	c := &l.conns[i]
 	c.fd = fd

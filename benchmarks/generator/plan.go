@@ -50,6 +50,10 @@ type Plan struct {
 	// it is without effect.
 	Threads int
 
+	// As are the users of this host who ask, by uid: each makes as many of the connections. None: whoever runs this. It takes
+	// root, and such loops.
+	As []uint32
+
 	// Portable has goroutines do the work where a loop could.
 	Portable bool
 }
@@ -75,6 +79,8 @@ func (p *Plan) Check() error {
 		return errors.New("a connection for each request, or a rate, leaves nothing to pipeline")
 	case p.Batch*p.Requests.longest() > MaxBatch:
 		return fmt.Errorf("more than %d bytes would be sent at once", MaxBatch)
+	case len(p.As) > 0 && (p.Portable || !haveLoop):
+		return errors.New("only loops can ask as other users")
 	case p.Rate < 0 || p.Rate > MaxRate:
 		return errors.New("the rate is out of range")
 	}
