@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"io/fs"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -22,6 +23,12 @@ func (e *configError) Unwrap() error { return e.err }
 func (e *configError) hint() string {
 	if errors.Is(e.err, fs.ErrNotExist) {
 		return "name a file with --config, or begin with one that works at once: tokend sandbox --config-out FILE; to see what this is about: tokend demo"
+	}
+	if errors.Is(e.err, fs.ErrPermission) {
+		return "it may hold secrets and is not for every user to read: sudo, or be the user that the daemon runs as"
+	}
+	if info, err := os.Stat(e.file); err == nil && info.IsDir() {
+		return "name the file in it with --config"
 	}
 	if _, ok := errors.AsType[config.Problem](e.err); ok {
 		return "once they are put right: tokend check --config " + e.file

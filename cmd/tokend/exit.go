@@ -118,11 +118,12 @@ func hint(err error) string {
 	if refusal, ok := errors.AsType[*protocol.Error](err); ok {
 		return refusalHint(refusal)
 	}
+	if asked, ok := errors.AsType[*askError](err); ok && errors.Is(err, fs.ErrPermission) {
+		return closedSocket(asked.socket)
+	}
 	switch {
 	case errors.Is(err, clientlib.ErrNoDaemon):
 		return "start it with: systemctl start tokend, or: tokend serve --config FILE; one that listens elsewhere is named by --socket or $TOKEND_SOCKET"
-	case errors.Is(err, fs.ErrPermission) && isAsked(err):
-		return "the owner, group and mode of the socket say who may; socket_mode in the configuration sets the mode"
 	case errors.Is(err, clientlib.ErrMalformed):
 		return "something else than tokend answers at this socket"
 	}
