@@ -37,7 +37,7 @@ func (e *Engine) load(ctx context.Context) (whole bool) {
 	}
 	n := e.planLoaded()
 	e.foreign = append(l.foreign, e.elsewhere(holds, budgets)...)
-	if err := e.forget(l.ended); err != nil {
+	if err := e.forget(l.misleading); err != nil {
 		errs = append(errs, err)
 	}
 	for _, err := range errs {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"tokend/daemon/record"
@@ -36,7 +35,6 @@ func TestLoadServesWhatAGrantStandsBehind(t *testing.T) {
 			t.Fatal(err)
 		}
 		r := start(t, Config{Store: d, Catalog: newPlatform(children...).catalog()})
-		synctest.Wait()
 		for _, child := range children {
 			name := customer(child, "access_token")
 			v, served := r.Cached([]byte(name))

@@ -32,12 +32,12 @@ type loading struct {
 	// The maker's, until it has ended. usable are the hashes of the names of the grants that can be
 	// used, and of those that cannot be read. Of a million names no two have the same, but for one
 	// case in 30 million. open are the values that cannot be judged before all are read.
-	seed    maphash.Seed
-	usable  map[uint64]struct{}
-	open    []keptValue
-	useless []string        // keys of values
-	ended   []record.Record // tickets of accounts that are not configured
-	faults  []error
+	seed       maphash.Seed
+	usable     map[uint64]struct{}
+	open       []keptValue
+	useless    []string        // keys of values that have ended
+	misleading []record.Record // that must not be found again
+	faults     []error
 }
 
 // keptValue is a value that was kept.
@@ -186,11 +186,13 @@ func (l *loading) take(v keptValue, turned bool) {
 	}
 }
 
-// discard takes note that the record of v is of no use. A ticket's is deleted before anybody else may write one: of an account
-// that is not configured, no entry tells which it is.
+// discard takes note that the record of v is of no use. One that has ended is so for ever, and deleted in time. Before anybody is
+// answered goes what the next start might take for good, if this run does not live to delete it: what lives and must not be served, and
+// what is not believed because of the wall clock. So does a ticket: of an account that is not configured, no entry tells whether it is
+// still the one that was found.
 func (l *loading) discard(v keptValue) {
-	if v.c.pushed != nil {
-		l.ended = append(l.ended, record.Record{Table: record.Credentials, Key: v.name})
+	if v.c.end > l.now || v.doubted && l.e.turned || v.c.pushed != nil {
+		l.misleading = append(l.misleading, record.Record{Table: record.Credentials, Key: v.name})
 		return
 	}
 	l.useless = append(l.useless, v.name)

@@ -8,10 +8,10 @@ import (
 	"tokend/daemon/record"
 )
 
-// stray is what the loading has found to be of no use any more. After a night without tokend that may be a record of every
-// customer.
+// stray is what the loading has found to be of no use any more, and what the next start would find to be of no use just as well. After a
+// night without tokend that may be a record of every customer.
 type stray struct {
-	values, holds, budgets []string // keys
+	values, holds, budgets []string // keys; the values have ended
 }
 
 // sweep deletes what the loading has found to be of no use and what still is. It goes on beside everything else, since
