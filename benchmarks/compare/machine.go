@@ -56,8 +56,11 @@ func affinity(cores ...int) error {
 	return nil
 }
 
-// giveWay has all threads of a process run only where nobody else wants to (SCHED_IDLE), and those that they start. A WeChat of ours has the
-// load generator's processor; the real one would have its own, and no read would wait for it.
+// wechatNice is the niceness of a WeChat of ours: it has the load generator's processor, and a tenth of the generator's weight there. The real
+// one has its own, and no read waits for it.
+const wechatNice = 10
+
+// giveWay has all threads of a process give way to the load, and those that they start.
 func giveWay(pid int) error {
 	// Twice, for those that are started meanwhile.
 	for range 2 {
@@ -70,8 +73,7 @@ func giveWay(pid int) error {
 			if err != nil {
 				return err
 			}
-			idle := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_IDLE}
-			if err := unix.SchedSetAttr(tid, &idle, 0); err != nil && !errors.Is(err, unix.ESRCH) {
+			if err := unix.Setpriority(unix.PRIO_PROCESS, tid, wechatNice); err != nil && !errors.Is(err, unix.ESRCH) {
 				return fmt.Errorf("WeChat cannot be made to give way to the load: %w", err)
 			}
 		}

@@ -8,6 +8,6 @@
 //
 // With -serve it goes on to be the WeChat that knows the platform and its customers, so that refreshes
 // succeed, until it is interrupted; then it says how many calls came, and how fast. On SIGUSR1 it is away, and leaves every call without an
-// answer, until SIGUSR2. What it writes is the same in each run, but for the times. It never
+// answer, until SIGUSR2: whoever still waits is answered then. What it writes is the same in each run, but for the times. It never
 // writes into a state directory that is there already.
 package main

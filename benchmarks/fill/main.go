@@ -130,7 +130,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	fmt.Fprintf(stderr, "fill: %d customers, %d tokens of %d bytes in %s; tokend serve --config %s\n",
 		o.n, o.used, o.size, time.Since(began).Round(time.Millisecond), o.config)
 	if o.serve != "" {
-		w.serve(ctx, &o, signals)
+		w.serve(ctx, signals)
 		fmt.Fprintf(stderr, "fill: %s\n", w.meter)
 	}
 	return nil

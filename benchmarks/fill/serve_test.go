@@ -40,15 +40,30 @@ func TestAway(t *testing.T) {
 	if err := call(time.Minute); err != nil {
 		t.Error(err)
 	}
-	w.behave(o, true)
+	w.meter.setAway(true)
 	if err := call(100 * time.Millisecond); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("away: got %v", err)
 	}
-	w.behave(o, false)
+	patient := make(chan error, 1)
+	go func() { patient <- call(time.Minute) }()
+	for w.meter.count() < 3 {
+		time.Sleep(time.Millisecond)
+	}
+	w.meter.setAway(false)
+	if err := <-patient; err != nil {
+		t.Errorf("who has waited for it: %v", err)
+	}
 	if err := call(time.Minute); err != nil {
 		t.Error(err)
 	}
-	if got := w.meter.total; got != 3 {
+	if got := w.meter.count(); got != 4 {
 		t.Errorf("%d calls were counted", got)
 	}
+}
+
+// count returns how many calls have come.
+func (m *meter) count() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.total
 }

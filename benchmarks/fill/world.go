@@ -65,7 +65,9 @@ func newWorld(o *options) (*world, error) {
 	w.wechat = wechattest.New(wechattest.Settings{Seed: 1})
 	w.wechat.AddPlatform(platformID, secretText, signToken, aesKey)
 	w.wechat.SetValueSize(o.size)
-	w.behave(o, false)
+	if o.latency > 0 {
+		w.wechat.Inject(wechattest.Fault{Delay: o.latency})
+	}
 	w.meter = &meter{wechat: w.wechat}
 	var err error
 	if w.server, err = w.wechat.StartHandler(o.serve, w.meter); err != nil {

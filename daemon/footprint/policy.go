@@ -39,7 +39,7 @@ type policy struct {
 // percent is another now. To set it stops the world for a moment, which what is nearly the same is not worth.
 func (p *policy) decide(live, made uint64, passed time.Duration) bool {
 	wanted := percentFor(live, p.room(made, passed))
-	if d := wanted - p.percent; 4*max(d, -d) <= p.percent {
+	if d := wanted - p.percent; 8*max(d, -d) <= p.percent {
 		return false
 	}
 	p.percent = wanted

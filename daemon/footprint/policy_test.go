@@ -64,7 +64,7 @@ func TestAlike(t *testing.T) {
 	if !p.decide(80*mib, 0, every) || p.percent != 10 {
 		t.Fatalf("got %d %%, want 10", p.percent)
 	}
-	if p.decide(64*mib, 0, every) || !p.decide(48*mib, 0, every) || p.decide(48*mib, 0, every) {
+	if p.decide(76*mib, 0, every) || !p.decide(64*mib, 0, every) || p.decide(64*mib, 0, every) {
 		t.Errorf("it was decided anew for nearly the same, or not for another: %d %%", p.percent)
 	}
 }
