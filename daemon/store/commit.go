@@ -50,24 +50,23 @@ func (s *Store) commit(g *group) {
 // append writes what of g cannot be had again to the journal, in one step, and reports
 // whether it is there, and the error if the journal refused it.
 func (s *Store) append(g *group, number uint64) (journaled bool, refusal error) {
-	var entries []journal.Entry
+	e := journal.Entry{Commit: number, Records: s.kept[:0]}
 	for _, p := range g.puts {
-		if p.kept != nil {
-			entries = append(entries, journal.Entry{Commit: number, Records: p.kept})
-		}
+		e.Records = append(e.Records, p.kept...)
 	}
-	if len(entries) == 0 {
+	if s.kept = e.Records; len(e.Records) == 0 {
 		return false, nil
 	}
+	defer clear(e.Records) // of what is not the committer's
 	s.mu.Lock()
 	crowded := s.pending.bytes > maxPending
 	s.mu.Unlock()
 	if crowded {
 		return false, nil // it would be durable, and could not be read
 	}
-	err := s.journal.Append(entries...)
+	err := s.journal.Append(e)
 	if diskFull(err) && s.ballast.spend(openRoom) {
-		err = s.journal.Append(entries...)
+		err = s.journal.Append(e)
 	}
 	if err != nil {
 		s.counts.journalFailed.Add(1)

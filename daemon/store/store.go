@@ -101,9 +101,10 @@ type Store struct {
 	counts  counts
 
 	// The committer's, when the accord is reached, and Close's after it has ended.
-	sequence uint64      // number of the last commit that was tried
-	trail    *time.Timer // when the database is to follow
-	trailing bool        // trail has been set
+	sequence uint64           // number of the last commit that was tried
+	trail    *time.Timer      // when the database is to follow
+	trailing bool             // trail has been set
+	kept     []journal.Record // reused
 }
 
 // Missing returns how many commits were acknowledged and could not be found when the database

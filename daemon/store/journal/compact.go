@@ -110,7 +110,7 @@ func (j *Journal) takeOver(w *writer, was snapshot) error {
 	// From here on the new file is the journal, whatever else fails: but a name that
 	// may come to nothing in a power cut must not take entries.
 	_ = j.f.Close()
-	j.f, j.file, j.next, j.end, j.reserved, j.base = w.f, w.file, w.next, w.end, 0, w.end
+	j.f, j.framer.file, j.next, j.end, j.reserved, j.base = w.f, w.framer.file, w.next, w.end, w.end, w.end
 	j.last = max(j.last, w.last)
 	j.failed = syncDir(j.path)
 	return j.failed
@@ -145,13 +145,13 @@ func Create(path string, aead cipher.AEAD, last uint64, entries iter.Seq2[Entry,
 
 // writer writes a new journal.
 type writer struct {
-	f    *os.File
-	buf  *bufio.Writer
-	aead cipher.AEAD
+	f      *os.File
+	buf    *bufio.Writer
+	framer framer
 
-	file, next, last uint64
-	end              int64
-	frame            []byte // reused
+	next, last uint64
+	end        int64
+	frame      []byte // reused
 }
 
 func create(path string, aead cipher.AEAD) (*writer, error) {
@@ -161,7 +161,7 @@ func create(path string, aead cipher.AEAD) (*writer, error) {
 	}
 	var id [8]byte
 	_, _ = rand.Read(id[:]) // never fails
-	return &writer{f: f, buf: bufio.NewWriterSize(f, 64<<10), aead: aead, file: binary.BigEndian.Uint64(id[:])}, nil
+	return &writer{f: f, buf: bufio.NewWriterSize(f, 64<<10), framer: framer{file: binary.BigEndian.Uint64(id[:]), aead: aead}}, nil
 }
 
 // head writes frame 0.
@@ -170,7 +170,7 @@ func (w *writer) head(last uint64) error { return w.write(Entry{Commit: last}) }
 // write adds e, numbered anew.
 func (w *writer) write(e Entry) (err error) {
 	e.Number = w.next
-	if w.frame, err = appendFrame(w.frame[:0], w.file, w.aead, e); err != nil {
+	if w.frame, err = w.framer.append(w.frame[:0], e); err != nil {
 		return err
 	}
 	if _, err := w.buf.Write(w.frame); err != nil {

@@ -6,6 +6,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
+	"math/bits"
+	"slices"
 )
 
 // Entry is a Put as the journal keeps it.
@@ -89,24 +91,31 @@ func (h header) size() int { return headerSize + int(h.length) + sumSize }
 // errTooLarge is returned for an entry that no frame holds.
 var errTooLarge = errors.New("journal: entry too large")
 
-// appendFrame appends e as a frame of file to dst. A nil aead leaves it in clear.
-func appendFrame(dst []byte, file uint64, aead cipher.AEAD, e Entry) ([]byte, error) {
-	plain := appendRecords(nil, e.Records)
-	h := header{length: uint32(1 + len(plain)), file: file, number: e.Number, commit: e.Commit}
-	if aead != nil {
-		h.length += uint32(aead.Overhead())
+// framer makes frames of one file. A nil aead leaves them in clear.
+type framer struct {
+	file  uint64 // the file's random number
+	aead  cipher.AEAD
+	plain []byte // reused
+}
+
+// append appends e as a frame to dst.
+func (f *framer) append(dst []byte, e Entry) ([]byte, error) {
+	size := recordsSize(e.Records)
+	h := header{length: uint32(1 + size), file: f.file, number: e.Number, commit: e.Commit}
+	if f.aead != nil {
+		h.length += uint32(f.aead.Overhead())
 	}
-	if h.length > MaxPayload {
+	if size > MaxPayload || h.length > MaxPayload {
 		return dst, errTooLarge
 	}
 	start := len(dst)
-	dst = h.append(dst)
+	dst = h.append(slices.Grow(dst, h.size()))
 	payload := len(dst)
-	if aead == nil {
-		dst = append(append(dst, formatClear), plain...)
+	if f.aead == nil {
+		dst = appendRecords(append(dst, formatClear), e.Records)
 	} else {
-		dst = append(dst, formatSealed)
-		dst = aead.Seal(dst, nil, plain, dst[start:start+headerSize])
+		f.plain = appendRecords(f.plain[:0], e.Records)
+		dst = f.aead.Seal(append(dst, formatSealed), nil, f.plain, dst[start:start+headerSize])
 	}
 	return binary.BigEndian.AppendUint32(dst, crc32.Checksum(dst[payload:], castagnoli)), nil
 }
@@ -134,6 +143,19 @@ func openFrame(recs []Record, frame, scratch []byte, aead cipher.AEAD) (_ []Reco
 	}
 	return recs, scratch, errForeign
 }
+
+// recordsSize is how many bytes appendRecords appends.
+func recordsSize(recs []Record) (n int) {
+	for _, r := range recs {
+		n += 1 + fieldSize(r.Key)
+		if r.Value != nil {
+			n += fieldSize(r.Value)
+		}
+	}
+	return n
+}
+
+func fieldSize(b []byte) int { return (bits.Len(uint(len(b)|1))+6)/7 + len(b) }
 
 func appendRecords(dst []byte, recs []Record) []byte {
 	for _, r := range recs {

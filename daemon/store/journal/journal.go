@@ -31,10 +31,6 @@ var errUnread = errors.New("damaged, and not yet rewritten")
 // ErrClosed is returned after Close.
 var ErrClosed = errors.New("journal: closed")
 
-// ahead is how many bytes beyond its end a journal reserves on the disk, so that a full
-// one still takes some hundred grants.
-const ahead = 256 << 10
-
 // Journal is an open journal. Its methods may be called concurrently. What else writes
 // to the file must be kept out by the caller.
 type Journal struct {
@@ -46,14 +42,15 @@ type Journal struct {
 
 	mu       sync.Mutex
 	f        *os.File // nil once closed
-	file     uint64   // the random number of f
-	next     uint64   // number of the next frame
-	last     uint64   // latest commit
-	end      int64    // of the last frame
-	reserved int64    // up to where room is reserved
-	tight    bool     // there was no room to be reserved
-	base     int64    // end after the last compaction
-	failed   error    // why nothing is appended any more; nil while all is well
+	framer   framer
+	frame    []byte // reused
+	next     uint64 // number of the next frame
+	last     uint64 // latest commit
+	end      int64  // of the last frame
+	reserved int64  // of the file: from end to here are zeros
+	tight    bool   // there was no room to be reserved
+	base     int64  // end after the last compaction
+	failed   error  // why nothing is appended any more; nil while all is well
 }
 
 // Open opens the journal at path, or makes one: it is Scan, and Open of what that returns.
@@ -129,13 +126,13 @@ func (s *Scanned) Open() (_ *Journal, _ Report, err error) {
 	}()
 	rep := s.scan.rep
 	rep.Made = made
-	j := &Journal{path: s.path, aead: s.aead, f: s.f, file: s.scan.file, next: s.scan.next, last: rep.Last, end: s.scan.good, base: s.scan.good}
+	j := &Journal{path: s.path, aead: s.aead, f: s.f, framer: framer{file: s.scan.file, aead: s.aead}, next: s.scan.next, last: rep.Last, end: s.scan.good, base: s.scan.good, reserved: s.scan.at}
 	switch {
 	case rep.Damaged() || s.scan.opened == 0:
 		// Not a byte is written behind what cannot be read.
 		j.failed = errUnread
 	case rep.Torn > 0:
-		if err := errors.Join(j.f.Truncate(j.end), j.f.Sync()); err != nil {
+		if err := errors.Join(j.cut(), j.f.Sync()); err != nil {
 			return nil, Report{}, fmt.Errorf("journal: cut off a torn end: %w", err)
 		}
 	}
@@ -173,9 +170,9 @@ func scanFile(f *os.File, aead cipher.AEAD, first bool, visit func(Entry) error)
 	return s, err
 }
 
-// Append makes entries durable, all or none of them, before it returns. After an error none of them
-// is read again, except after ErrFailed, where that is not known.
-func (j *Journal) Append(entries ...Entry) error {
+// Append makes e durable, all of it or nothing, before it returns. After an error it is not
+// read again, except after ErrFailed, where that is not known.
+func (j *Journal) Append(e Entry) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	err := j.usable()
@@ -188,32 +185,29 @@ func (j *Journal) Append(entries ...Entry) error {
 	if err != nil {
 		return err
 	}
-	var frames []byte
-	last := j.last
-	for i, e := range entries {
-		e.Number = j.next + uint64(i)
-		last = max(last, e.Commit)
-		var err error
-		if frames, err = appendFrame(frames, j.file, j.aead, e); err != nil {
-			return err
-		}
+	e.Number = j.next
+	frame, err := j.framer.append(j.frame[:0], e)
+	if err != nil {
+		return err
 	}
-	j.reserve(int64(len(frames)))
-	if _, err := j.f.WriteAt(frames, j.end); err != nil {
-		// Nothing was synced: without its beginning, the rest is no frame.
-		if cut := j.f.Truncate(j.end); cut != nil {
+	j.frame = frame
+	j.reserve(int64(len(frame)))
+	if _, err := j.f.WriteAt(frame, j.end); err != nil {
+		// Nothing was synced: what is there of it is no frame, and goes.
+		if cut := j.cut(); cut != nil {
 			j.failed = errors.Join(err, cut)
 		}
 		return fmt.Errorf("journal: %w", err)
 	}
-	if err := j.f.Sync(); err != nil {
+	if err := datasync(j.f); err != nil {
 		// The kernel may have dropped the pages or may write them yet.
-		j.failed = errors.Join(err, j.f.Truncate(j.end))
+		j.failed = errors.Join(err, j.cut())
 		return fmt.Errorf("%w: %w", ErrFailed, err)
 	}
-	j.end += int64(len(frames))
-	j.next += uint64(len(entries))
-	j.last = last
+	j.end += int64(len(frame))
+	j.reserved = max(j.reserved, j.end)
+	j.next++
+	j.last = max(j.last, e.Commit)
 	return nil
 }
 
@@ -238,37 +232,6 @@ func (j *Journal) inPlace() error {
 		return errGone
 	}
 	return nil
-}
-
-// reserve sees to it that n bytes and some more have room on the disk. Where
-// that cannot be had, the write itself tells. mu is held.
-func (j *Journal) reserve(n int64) {
-	if j.end+n+ahead/2 <= j.reserved {
-		return
-	}
-	err := allocate(j.f, j.end, n+ahead)
-	if err == nil {
-		j.reserved = j.end + n + ahead
-	}
-	j.tight = err != nil && !errors.Is(err, errors.ErrUnsupported)
-}
-
-// Tight reports whether the disk had no room left to be reserved for entries to come: a compaction
-// may make some.
-func (j *Journal) Tight() bool {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.tight
-}
-
-// giveBack gives up the room reserved ahead if the disk has no other: a compaction needs some of it, and
-// makes more.
-func (j *Journal) giveBack() {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if j.tight && j.f != nil && j.f.Truncate(j.end) == nil {
-		j.reserved = j.end
-	}
 }
 
 // Failed returns why nothing is appended any more, or nil.
@@ -330,6 +293,9 @@ func (j *Journal) Close() error {
 		return nil
 	}
 	f := j.f
+	if j.failed == nil {
+		_ = j.cut() // it is but shorter to read
+	}
 	j.f = nil
 	return f.Close()
 }

@@ -3,12 +3,12 @@ package journal
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"crypto/cipher"
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
 	"io"
-	"math"
 )
 
 // Report is what reading a journal has brought to light.
@@ -21,7 +21,7 @@ type Report struct {
 	Entries int
 	Last    uint64
 
-	// Torn is how many bytes behind the last frame were cut off: as a kill in the
+	// Torn is how many bytes behind the last frame were cut off, up to the last that is not zero: as a kill in the
 	// middle of an append leaves them, or damage to the last entries.
 	Torn int64
 
@@ -49,6 +49,7 @@ type scanner struct {
 	at      int64 // offset of the next byte
 	good    int64 // end of the last frame that was read
 	skipped int64 // bytes since then
+	written int64 // end of the last of those that is not zero
 	scratch []byte
 	recs    []Record // of the entry that is being visited
 
@@ -88,7 +89,7 @@ func (s *scanner) scan(visit func(Entry) error) error {
 			return err
 		}
 	}
-	s.rep.Torn = s.skipped
+	s.rep.Torn = max(s.written-s.good, 0)
 	return nil
 }
 
@@ -154,10 +155,26 @@ func (s *scanner) take(h header, size int) {
 	s.good = s.at
 }
 
-// skip passes over n bytes that cannot be read.
+// skip passes over n bytes, which have been peeked, that cannot be read.
 func (s *scanner) skip(n int) {
+	b, _ := s.r.Peek(n)
+	if last := lastWritten(b); last >= 0 {
+		s.written = s.at + int64(last) + 1
+	}
 	s.discard(n)
 	s.skipped += int64(n)
+}
+
+// lastWritten returns where the last byte of b is that is not zero; -1 where all are.
+func lastWritten(b []byte) int {
+	for len(b) >= 8 && binary.LittleEndian.Uint64(b[len(b)-8:]) == 0 {
+		b = b[:len(b)-8]
+	}
+	i := len(b) - 1
+	for i >= 0 && b[i] == 0 {
+		i--
+	}
+	return i
 }
 
 func (s *scanner) discard(n int) {
@@ -178,12 +195,21 @@ func (s *scanner) seek() {
 
 // end counts what is left behind the last frame.
 func (s *scanner) end(err error) {
-	rest, discardErr := s.r.Discard(math.MaxInt32)
-	s.at += int64(rest)
-	s.skipped += int64(rest)
-	for _, err := range []error{err, discardErr} {
-		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, bufio.ErrBufferFull) {
-			s.rep.Err = err
+	for {
+		_, last := s.r.Peek(s.r.Size())
+		if s.r.Buffered() == 0 {
+			break
 		}
+		s.skip(s.r.Buffered())
+		err = cmp.Or(notEnd(err), last)
 	}
+	s.rep.Err = notEnd(err)
+}
+
+// notEnd returns err unless it is the end of what is read, or of what can be peeked.
+func notEnd(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, bufio.ErrBufferFull) {
+		return nil
+	}
+	return err
 }

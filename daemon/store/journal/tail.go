@@ -2,6 +2,7 @@ package journal
 
 import (
 	"crypto/cipher"
+	"io"
 	"os"
 )
 
@@ -18,11 +19,31 @@ func Tail(path string, aead cipher.AEAD) (last uint64, whole bool, err error) {
 	if err != nil {
 		return 0, false, err
 	}
+	end, err := endOfWritten(f, info.Size())
+	if err != nil {
+		return 0, false, err
+	}
 	// The last frame lies in it, wherever it begins.
-	from := max(info.Size()-(headerSize+MaxPayload+sumSize), 0)
+	from := max(end-(headerSize+MaxPayload+sumSize), 0)
 	s, err := scan(f, from, info.Size(), 0, aead, nil)
 	if err != nil {
 		return 0, false, err
 	}
 	return s.rep.Last, s.opened > 0 && s.rep.Torn == 0 && s.rep.Err == nil && s.rep.Foreign == 0, nil
+}
+
+// endOfWritten returns the end of the last byte of f, of a size, that is not zero.
+func endOfWritten(f io.ReaderAt, size int64) (int64, error) {
+	b := make([]byte, len(zeros))
+	for size > 0 {
+		n := min(size, int64(len(b)))
+		if _, err := f.ReadAt(b[:n], size-n); err != nil {
+			return 0, err
+		}
+		size -= n
+		if last := lastWritten(b[:n]); last >= 0 {
+			return size + int64(last) + 1, nil
+		}
+	}
+	return 0, nil
 }

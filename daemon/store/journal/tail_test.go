@@ -34,12 +34,16 @@ func TestTail(t *testing.T) {
 		}
 		tell("grown", e.Commit, true)
 	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	tell("closed", 15, true)
 	b, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for what, b := range map[string][]byte{
-		"cut off": b[:len(b)-1], "more": append(bytes.Clone(b), 0), "flipped": flipped(b, len(b)-10), "nothing": {},
+		"cut off": b[:len(b)-1], "more": append(bytes.Clone(b), 0, 1), "flipped": flipped(b, len(b)-10), "nothing": {},
 	} {
 		if err := os.WriteFile(path, b, 0o600); err != nil {
 			t.Fatal(err)
