@@ -35,8 +35,9 @@ func (c *comparison) writers(ctx context.Context) error {
 	defer theirs.stop()
 	platform := s.first[:strings.LastIndex(strings.TrimSuffix(s.first, "/access_token"), "/")]
 	seconds := pick(c, 2*time.Second, time.Second)
+	const warmUp = 200 * time.Millisecond
 	round := 0
-	write := func(p *process, d generator.Dialect) (float64, error) {
+	write := func(p *process, d generator.Dialect) (rate, cpu float64, err error) {
 		round++
 		var r generator.Requests
 		for i := range 300_000 {
@@ -45,30 +46,34 @@ func (c *comparison) writers(ctx context.Context) error {
 				return d.AppendSet(b, name, fmt.Sprintf("refreshtoken@@@%030d-%05d-%06d", 0, round, i))
 			})
 		}
+		before := p.cpu()
 		result, err := generator.Run(ctx, generator.Plan{
-			Socket: p.socket, Dialect: d, Requests: &r, InTurn: true, Connections: 64, Duration: seconds, WarmUp: 200 * time.Millisecond,
+			Socket: p.socket, Dialect: d, Requests: &r, InTurn: true, Connections: 64, Duration: seconds, WarmUp: warmUp,
 		})
 		if err == nil && result.Failed() > 0 {
 			err = fmt.Errorf("%v: %d of %d refused: %v", d, result.Failed(), result.Replies, result.Refused)
 		}
 		if err != nil {
-			return 0, err
+			return 0, 0, err
 		}
-		return result.Rate(), nil
+		rate = result.Rate()
+		return rate, float64((p.cpu() - before).Microseconds()) / (rate * (seconds + warmUp).Seconds()), nil
 	}
-	var ratios, our, their []float64
+	var ratios, our, their, ourCPU, theirCPU []float64
 	for range pick(c, 5, 3) {
-		a, err := write(ours, generator.Tokend)
+		a, aCPU, err := write(ours, generator.Tokend)
 		if err != nil {
 			return err
 		}
-		b, err := write(theirs, generator.Redis)
+		b, bCPU, err := write(theirs, generator.Redis)
 		if err != nil {
 			return err
 		}
 		ratios, our, their = append(ratios, a/b), append(our, a), append(their, b)
+		ourCPU, theirCPU = append(ourCPU, aCPU), append(theirCPU, bCPU)
 	}
 	c.rows.atLeast("64 durable writers", median(ratios), 0.8, 1.0, "x",
-		fmt.Sprintf("PUT of grants, synced in the journal, %.0f/s; SET with appendfsync always %.0f/s", median(our), median(their)))
+		fmt.Sprintf("PUT of grants, synced in the journal, %.0f/s at %.1f us of CPU; SET with appendfsync always %.0f/s at %.1f us",
+			median(our), median(ourCPU), median(their), median(theirCPU)))
 	return nil
 }

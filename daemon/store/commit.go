@@ -58,10 +58,7 @@ func (s *Store) append(g *group, number uint64) (journaled bool, refusal error) 
 		return false, nil
 	}
 	defer clear(e.Records) // of what is not the committer's
-	s.mu.Lock()
-	crowded := s.pending.bytes > maxPending
-	s.mu.Unlock()
-	if crowded {
+	if s.crowded(0) {
 		return false, nil // it would be durable, and could not be read
 	}
 	err := s.journal.Append(e)
@@ -155,53 +152,4 @@ func (s *Store) stall(cause error) {
 		s.log.Error("grants are written to the journal only: the database follows when the disk permits", "error", cause)
 	}
 	s.wake()
-}
-
-// drain brings the database up to the journal.
-func (s *Store) drain() error {
-	s.mu.Lock()
-	n, puts, stalled, down := len(s.pending.values), s.pending.puts, s.stalled, s.down
-	s.mu.Unlock()
-	if n == 0 || down != nil {
-		return down
-	}
-	began := time.Now()
-	s.sequence++
-	err := s.admits(s.sequence)
-	if err == nil {
-		err = s.settled(s.drainPending(s.sequence), s.sequence)
-	}
-	if err == nil || !stalled { // what goes on being refused is counted once
-		s.counts.committed(puts, time.Since(began), err)
-	}
-	if err != nil {
-		s.stall(err)
-		return err
-	}
-	s.mu.Lock()
-	s.pending, s.stalled = pending{}, false
-	s.mu.Unlock()
-	if stalled {
-		s.log.Info("the database has taken what was in the journal only", "records", n)
-	}
-	return nil
-}
-
-// drainPending writes what is pending to the database: in one transaction, unless it is a failed disk's worth. Readers go on to see it over what
-// the database has until all of it is there; nobody but the committer changes it.
-func (s *Store) drainPending(number uint64) error {
-	s.mu.Lock()
-	h, p := s.current, s.pending
-	s.mu.Unlock()
-	entries := p.entries(s.sealer)
-	if p.room() <= s.maxBytes && len(entries) <= s.maxCount {
-		return h.db.commit(number, entries)
-	}
-	b := bulk{db: h.db}
-	for _, e := range entries {
-		if err := b.add(e); err != nil {
-			return err
-		}
-	}
-	return b.finish(number)
 }

@@ -236,22 +236,37 @@ func (d *database) commit(number uint64, entries []entry) error {
 // bulk commits many entries in as many transactions as it takes. Only the last one, by
 // finish, advances the number of the last commit: a kill before leaves it where it was.
 type bulk struct {
-	db      *database
-	entries []entry
-	bytes   int
+	db       *database
+	maxBytes int
+	maxCount int
+	entries  []entry
+	bytes    int
+}
+
+func newBulk(db *database) *bulk {
+	b := &bulk{db: db}
+	b.maxBytes, b.maxCount = db.transaction()
+	return b
 }
 
 func (b *bulk) add(e entry) error {
-	b.entries = append(b.entries, e)
-	if b.bytes += len(e.key) + len(e.value) + entryRoom; b.bytes < MaxValue && len(b.entries) < 256 {
-		return nil
+	room := len(e.key) + len(e.value) + entryRoom
+	var err error
+	if b.bytes+room > b.maxBytes || len(b.entries) == b.maxCount {
+		err = b.db.commit(b.db.sequence, b.entries)
+		b.entries, b.bytes = b.entries[:0], 0
 	}
-	err := b.db.commit(b.db.sequence, b.entries)
-	b.entries, b.bytes = b.entries[:0], 0
+	b.entries, b.bytes = append(b.entries, e), b.bytes+room
 	return err
 }
 
 func (b *bulk) finish(number uint64) error { return b.db.commit(number, b.entries) }
+
+// transaction returns how many bytes, and how many entries, a transaction holds besides the sequence record.
+func (d *database) transaction() (bytes, count int) {
+	// Badger adds an entry of its own, and wants less than the count.
+	return int(d.MaxBatchSize()) - sequenceRoom, int(d.MaxBatchCount()) - 3
+}
 
 // entries yields what is kept under keys with a prefix, opened. Key and value are the
 // caller's until the next step.

@@ -46,16 +46,15 @@ func Open(cfg Config) (_ *Store, err error) {
 		dir: cfg.Dir, minFree: cfg.minFree(), log: o.log, lock: lock, sealer: o.sealer(),
 		ballast: o.ballast, accord: accord{reached: make(chan struct{})},
 		current: &handle{db: o.db}, missing: o.db.missing,
-		maxBytes: int(o.db.MaxBatchSize()) - sequenceRoom,
-		maxCount: int(o.db.MaxBatchCount()) - 2, // the sequence record, and Badger wants less than the count
-		queue:    make(chan *put, queueLength),
-		retry:    make(chan struct{}, 1),
-		alarm:    make(chan struct{}, 1),
-		grown:    make(chan struct{}, 1),
-		closing:  make(chan struct{}),
-		stopped:  make(chan struct{}),
-		trail:    newTrail(),
+		queue:   make(chan *put, queueLength),
+		retry:   make(chan struct{}, 1),
+		alarm:   make(chan struct{}, 1),
+		grown:   make(chan struct{}, 1),
+		closing: make(chan struct{}),
+		stopped: make(chan struct{}),
+		trail:   newTrail(),
 	}
+	s.maxBytes, s.maxCount = o.db.transaction()
 	s.reserve.Store(reserveFor(s.minFree, o.db.dir))
 	if s.checkRoom() != nil {
 		o.db.awaitFlush() // into the room that was made for it, before that goes to the ballast or to others

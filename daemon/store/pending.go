@@ -1,8 +1,6 @@
 package store
 
 import (
-	"maps"
-	"slices"
 	"strings"
 
 	"tokend/daemon/record"
@@ -46,8 +44,28 @@ func (p *pending) add(recs []journal.Record, number uint64) {
 	}
 }
 
-// room is what it takes in a transaction, in bytes.
-func (p *pending) room() int { return p.bytes + len(p.values)*entryRoom }
+// goUnder takes over what was pending before what is in p.
+func (p *pending) goUnder(before pending) {
+	if p.values == nil {
+		*p = before
+		return
+	}
+	for k, v := range before.values {
+		if _, ok := p.values[k]; !ok {
+			p.values[k] = v
+			p.bytes += len(k) + len(v.value)
+		}
+	}
+	p.puts += before.puts
+}
+
+// aheadLocked returns what the journal alone has under a key, and whether it has something. s.mu is held.
+func (s *Store) aheadLocked(key []byte) (v pendingValue, ok bool) {
+	if v, ok = s.pending.values[string(key)]; !ok {
+		v, ok = s.leaving.values[string(key)]
+	}
+	return v, ok
+}
 
 // under returns what is pending under keys with a prefix; nil for nothing.
 func (p *pending) under(prefix string) map[string]pendingValue {
@@ -63,11 +81,11 @@ func (p *pending) under(prefix string) map[string]pendingValue {
 	return m
 }
 
-// entries returns what is pending as s stores it, in the order of the keys.
+// entries returns what is pending as s stores it.
 func (p *pending) entries(s sealer) []entry {
 	all := make([]entry, 0, len(p.values))
-	for _, k := range slices.Sorted(maps.Keys(p.values)) {
-		all = append(all, p.values[k].entry(k, s))
+	for k, v := range p.values {
+		all = append(all, v.entry(k, s))
 	}
 	return all
 }

@@ -108,7 +108,7 @@ func (o *opening) copySealed() (err error) {
 	defer func() { err = errors.Join(err, next.close()) }()
 	txn := o.db.NewTransaction(false)
 	defer txn.Discard()
-	b := bulk{db: next}
+	b := newBulk(next)
 	for e, err := range o.db.storedEntries(txn, nil) {
 		if err != nil {
 			return fmt.Errorf("%q: %w", e.key, err)

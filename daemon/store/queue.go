@@ -128,6 +128,7 @@ func (s *Store) newPut(recs []record.Record) (*put, error) {
 func (s *Store) commits() {
 	defer close(s.stopped)
 	defer s.trail.Stop()
+	defer func() { _ = s.awaitDrain() }() // what stands against it has been said, and stays pending
 	if s.agreed() != nil {
 		return
 	}
@@ -140,8 +141,12 @@ func (s *Store) commits() {
 				_ = s.drain() // what stands against it has been said, and stays pending
 				continue
 			case <-s.trail.C:
-				s.trailing = false
-				_ = s.drain() // likewise
+				s.due()
+				continue
+			case err := <-s.drained():
+				if s.endDrain(err) == nil {
+					s.follow()
+				}
 				continue
 			case <-s.closing:
 				return

@@ -120,7 +120,7 @@ func (r *reconciler) replay(last uint64) error {
 	if !r.lacking(intact) {
 		return nil
 	}
-	b := bulk{db: r.db}
+	b := newBulk(r.db)
 	n, lost := 0, 0
 	err := r.journal.Read(func(e journal.Entry) error {
 		for i, rec := range e.Records {

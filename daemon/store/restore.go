@@ -74,7 +74,7 @@ func (p place) unpack(in *backupReader, s sealer, log hclog.Logger) (err error) 
 			err = errors.Join(err, db.close())
 		}
 	}()
-	b := bulk{db: db}
+	b := newBulk(db)
 	for {
 		key, value, number, err := in.next()
 		if errors.Is(err, io.EOF) {

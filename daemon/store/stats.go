@@ -47,7 +47,7 @@ func (s *Store) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st.Refusing = st.Refusing || s.down != nil || s.stalled
-	st.Pending = len(s.pending.values)
+	st.Pending = len(s.pending.values) + len(s.leaving.values)
 	st.Missing = s.missing
 	return st
 }

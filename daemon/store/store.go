@@ -92,7 +92,8 @@ type Store struct {
 	current *handle // nil while the database is being opened anew
 	down    error   // why nothing is written to the database; nil while all is well
 	pending pending
-	stalled bool // the database does not take what is pending
+	leaving pending // on its way to the database; older than what is pending
+	stalled bool    // the database does not take what is pending
 	missing uint64
 
 	reserve atomic.Uint64 // bytes that must be free for a commit
@@ -104,6 +105,7 @@ type Store struct {
 	sequence uint64           // number of the last commit that was tried
 	trail    *time.Timer      // when the database is to follow
 	trailing bool             // trail has been set
+	draining *drain           // under way; nil for none
 	kept     []journal.Record // reused
 }
 
@@ -122,7 +124,7 @@ func (s *Store) Get(table record.Table, key string) (record.Record, error) {
 	r := record.Record{Table: table, Key: key}
 	k := recordKey(table, key)
 	s.mu.Lock()
-	if v, ok := s.pending.values[string(k)]; ok && !s.closed {
+	if v, ok := s.aheadLocked(k); ok && !s.closed {
 		s.mu.Unlock()
 		if v.value != nil {
 			r.Value = append([]byte{}, v.value...)

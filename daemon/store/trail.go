@@ -3,19 +3,32 @@ package store
 import "time"
 
 // What the journal has taken whole is durable. So the database need not have it at once: it follows, with what many
-// commits have brought in one of its own, and a commit of grants alone waits for one sync instead of two. What is put together
-// with something that the journal does not take, or behind it, comes when the database has all that was before: it is
-// never behind but by the last commits, and these the journal has whole.
+// commits have brought in one of its own, and a commit of grants alone waits for one sync instead of two, and for the database not
+// at all. What is put together with something that the journal does not take, or behind it, comes when the database has all
+// that was before: it is never behind but by the last commits, and these the journal has whole.
 
-// trailTime is by how much the database may be behind: what a start after a kill has to bring it up by is
-// bounded by that, and by half of what a transaction holds, 150 KB.
-const trailTime = 100 * time.Millisecond
+const (
+	// trailTime is by how much the database may be behind, besides the time that a drain takes: what a start after a kill has to
+	// bring it up by is bounded by that, and by trailBytes.
+	trailTime  = 100 * time.Millisecond
+	trailBytes = 1 << 20
+)
 
 // newTrail returns a timer that is not set.
 func newTrail() *time.Timer {
 	t := time.NewTimer(trailTime)
 	t.Stop()
 	return t
+}
+
+// drain is the database being brought up to the journal. One is under way at a time; what comes
+// meanwhile is for the next.
+type drain struct {
+	number  uint64 // of the commit that it makes
+	began   time.Time
+	records int
+	puts    int
+	done    chan error // receives what has become of it
 }
 
 // trails reports whether the database may follow later with g.
@@ -28,22 +41,132 @@ func (s *Store) trails(g *group) bool {
 	if s.lagging.Load() {
 		return false
 	}
+	if s.crowded(g.bytes) {
+		_ = s.drain() // what stands against it has been said, and stays pending
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.down == nil && !s.stalled &&
-		s.pending.room()+g.bytes <= s.maxBytes && len(s.pending.values)+len(g.entries) <= s.maxCount
+	return s.down == nil && !s.stalled
+}
+
+// crowded reports whether more is kept in memory for the database than it may be with so many bytes besides.
+func (s *Store) crowded(bytes int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.pending.bytes+s.leaving.bytes+bytes > maxPending
 }
 
 // follow has the database follow now, or sees to it that it will.
 func (s *Store) follow() {
 	s.mu.Lock()
-	much := s.pending.room() > s.maxBytes/2 || len(s.pending.values) > s.maxCount/2
+	left, much := len(s.pending.values) > 0, s.pending.bytes > trailBytes
 	s.mu.Unlock()
 	switch {
+	case !left || s.draining != nil: // its end looks after what has come meanwhile
 	case much:
-		_ = s.drain() // what stands against it has been said, and stays pending
+		_ = s.beginDrain() // what stands against it has been said
 	case !s.trailing:
 		s.trailing = true
 		s.trail.Reset(trailTime)
 	}
+}
+
+// due has the database follow: the time has come.
+func (s *Store) due() {
+	s.trailing = false
+	if s.draining == nil {
+		_ = s.beginDrain() // what stands against it has been said
+	}
+}
+
+// drained returns where the end of the drain that is under way is told; nil for none.
+func (s *Store) drained() <-chan error {
+	if s.draining == nil {
+		return nil
+	}
+	return s.draining.done
+}
+
+// drain brings the database up to the journal, and waits for that.
+func (s *Store) drain() error {
+	if err := s.awaitDrain(); err != nil {
+		return err
+	}
+	if err := s.beginDrain(); err != nil {
+		return err
+	}
+	return s.awaitDrain()
+}
+
+// awaitDrain waits for the drain that is under way, if there is one.
+func (s *Store) awaitDrain() error {
+	if s.draining == nil {
+		return nil
+	}
+	return s.endDrain(<-s.draining.done)
+}
+
+// beginDrain has the database brought up to what is pending, if anything is, by a goroutine that endDrain or awaitDrain sees
+// the end of. The database is not to be written to before.
+func (s *Store) beginDrain() error {
+	s.mu.Lock()
+	if s.down != nil || len(s.pending.values) == 0 {
+		defer s.mu.Unlock()
+		return s.down
+	}
+	s.leaving, s.pending = s.pending, pending{}
+	s.sequence++
+	d := &drain{number: s.sequence, began: time.Now(), records: len(s.leaving.values), puts: s.leaving.puts, done: make(chan error, 1)}
+	s.mu.Unlock()
+	s.draining = d
+	go func() { d.done <- s.bringUp(d.number) }()
+	return nil
+}
+
+// bringUp writes what is leaving to the database.
+func (s *Store) bringUp(number uint64) error {
+	if err := s.admits(number); err != nil {
+		return err
+	}
+	return s.settled(s.drainLeaving(number), number)
+}
+
+// drainLeaving writes what is leaving in as few transactions as it takes. Readers go on to see it over what
+// the database has until all of it is there; nobody changes it meanwhile.
+func (s *Store) drainLeaving(number uint64) error {
+	s.mu.Lock()
+	h, p := s.current, s.leaving
+	s.mu.Unlock()
+	b := newBulk(h.db)
+	for _, e := range p.entries(s.sealer) {
+		if err := b.add(e); err != nil {
+			return err
+		}
+	}
+	return b.finish(number)
+}
+
+// endDrain takes note of what has become of the drain that was under way, and returns err.
+func (s *Store) endDrain(err error) error {
+	d := s.draining
+	s.draining = nil
+	s.mu.Lock()
+	stalled := s.stalled
+	if err != nil {
+		s.pending.goUnder(s.leaving)
+	} else {
+		s.stalled = false
+	}
+	s.leaving = pending{}
+	s.mu.Unlock()
+	if err == nil || !stalled { // what goes on being refused is counted once
+		s.counts.committed(d.puts, time.Since(d.began), err)
+	}
+	switch {
+	case err != nil:
+		s.stall(err)
+	case stalled:
+		s.log.Info("the database has taken what was in the journal only", "records", d.records)
+	}
+	return err
 }

@@ -2,19 +2,22 @@ package store
 
 import (
 	"fmt"
+	"reflect"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"tokend/daemon/record"
+	"tokend/daemon/store/journal"
 )
 
 // behind returns how many records the database lacks of what the journal has.
 func (s *Store) behind() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.pending.values)
+	return len(s.pending.values) + len(s.leaving.values)
 }
 
 // transactions returns how many transactions the database has had.
@@ -52,8 +55,8 @@ func TestTheDatabaseFollows(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		// For each time the trail was due, and for each half of a transaction that came together.
-		most := uint64(time.Since(began)/trailTime) + uint64(writers*each*700/(s.maxBytes/2)) + 2
+		// For each time the trail was due, and for each transaction's worth that came together.
+		most := uint64(time.Since(began)/trailTime) + uint64(writers*each*700/s.maxBytes) + 2
 		if n := s.transactions() - had; n > most {
 			t.Errorf("%d grants took %d transactions, want at most %d", writers*each, n, most)
 		}
@@ -134,4 +137,54 @@ func TestWhatTrailsOutlivesTheDatabase(t *testing.T) {
 			t.Log(said)
 		}
 	})
+}
+
+// TestATransactionHoldsWhatItIsSaidTo holds that as many records as a transaction may have, and as many bytes, are taken at once.
+func TestATransactionHoldsWhatItIsSaidTo(t *testing.T) {
+	s := newTestStore(t, Config{Key: key1})
+	for _, of := range []func(string, string) record.Record{rec, grant} {
+		var many, large []record.Record
+		for i := range s.maxCount {
+			many = append(many, of(strconv.Itoa(i), ""))
+		}
+		mustPut(t, s, many...)
+		for left := s.maxBytes; left > 2000; {
+			r := of(fmt.Sprint("large", left), strings.Repeat("v", min(left-1000, 50_000)))
+			left -= len(recordKey(r.Table, r.Key)) + len(r.Value) + entryRoom
+			large = append(large, r)
+		}
+		mustPut(t, s, large...)
+		eventually(t, "the database has followed", func() bool { return s.behind() == 0 })
+	}
+}
+
+// TestWhatHasNotLeftGoesUnderWhatCame holds that a drain that has failed gives back what nothing later has replaced, and that its size
+// is known.
+func TestWhatHasNotLeftGoesUnderWhatCame(t *testing.T) {
+	record := func(key, value string) []journal.Record {
+		r := journal.Record{Key: []byte(key)}
+		if value != "" {
+			r.Value = []byte(value)
+		}
+		return []journal.Record{r}
+	}
+	var before, after, whole pending
+	for _, p := range []*pending{&before, &whole} {
+		p.add(record("a", "older"), 1)
+		p.add(record("b", "kept"), 2)
+		p.add(record("c", ""), 3)
+	}
+	for _, p := range []*pending{&after, &whole} {
+		p.add(record("a", "new"), 4)
+		p.add(record("d", ""), 5)
+	}
+	after.goUnder(before)
+	if !reflect.DeepEqual(after, whole) {
+		t.Errorf("got  %+v\nwant %+v", after, whole)
+	}
+	var none pending
+	none.goUnder(before)
+	if !reflect.DeepEqual(none, before) {
+		t.Errorf("got  %+v\nwant %+v", none, before)
+	}
 }

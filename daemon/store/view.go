@@ -74,7 +74,13 @@ func (s *Store) view(prefix []byte) (view, error) {
 		return view{}, err
 	}
 	// Both under the lock: what is pending stays so until the database has all of it.
-	return view{h: h, txn: h.db.NewTransaction(false), over: s.pending.under(string(prefix))}, nil
+	over := s.leaving.under(string(prefix))
+	if later := s.pending.under(string(prefix)); over == nil {
+		over = later
+	} else {
+		maps.Copy(over, later)
+	}
+	return view{h: h, txn: h.db.NewTransaction(false), over: over}, nil
 }
 
 func (v view) close() {
