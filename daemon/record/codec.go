@@ -32,6 +32,9 @@ func (e *encoder) time(t time.Time) {
 type decoder struct {
 	rest []byte
 	err  error
+
+	// whole, if set, is a copy of all that ends where rest ends: texts are parts of it.
+	whole string
 }
 
 // decode checks the version byte of value and returns a decoder of what follows.
@@ -88,7 +91,12 @@ func (d *decoder) text() string {
 		d.fail()
 		return ""
 	}
-	s := string(d.rest[:n])
+	var s string
+	if from := len(d.whole) - len(d.rest); from >= 0 {
+		s = d.whole[from : from+int(n)]
+	} else {
+		s = string(d.rest[:n])
+	}
 	d.rest = d.rest[n:]
 	return s
 }

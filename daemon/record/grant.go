@@ -1,6 +1,7 @@
 package record
 
 import (
+	"encoding/binary"
 	"time"
 
 	"tokend/fetchers/secret"
@@ -51,8 +52,10 @@ func (g *Grant) Replace(next Generation) {
 		return
 	}
 	if g.Value != "" && g.Value != next.Value {
-		earlier := append([]Generation{g.Generation}, g.Earlier...)
-		g.Earlier = earlier[:min(len(earlier), Generations)]
+		earlier := make([]Generation, min(1+len(g.Earlier), Generations))
+		earlier[0] = g.Generation
+		copy(earlier[1:], g.Earlier)
+		g.Earlier = earlier
 	}
 	g.Generation = next
 	g.Revoked = time.Time{}
@@ -65,26 +68,44 @@ const grantVersion = 1
 
 // Encode returns the record of g.
 func (g Grant) Encode() Record {
-	e := make(encoder, 0, 256)
+	size := grantRoom + len(g.Seed) + g.room()
+	for i := range g.Earlier {
+		size += g.Earlier[i].room()
+	}
+	e := make(encoder, 0, size)
 	e = append(e, grantVersion)
 	e.time(g.Revoked)
 	e.text(g.Seed)
 	e.uint(uint64(len(g.Earlier)) + 1)
-	for _, x := range append([]Generation{g.Generation}, g.Earlier...) {
-		e.text(string(x.Value))
-		e.time(x.At)
-		e.text(x.Source)
+	e.generation(&g.Generation)
+	for i := range g.Earlier {
+		e.generation(&g.Earlier[i])
 	}
 	return Record{Table: Grants, Key: g.Name, Value: e}
+}
+
+// grantRoom is what a record of a grant takes besides its seed and its values: version, time, length and count.
+const grantRoom = 1 + 3*binary.MaxVarintLen64
+
+// room is what x takes in a record, or a little more.
+func (x *Generation) room() int { return len(x.Value) + len(x.Source) + 3*binary.MaxVarintLen64 }
+
+func (e *encoder) generation(x *Generation) {
+	e.text(string(x.Value))
+	e.time(x.At)
+	e.text(x.Source)
 }
 
 // DecodeGrant is the reverse of Encode. It fails with [ErrVersion] or [ErrCorrupt].
 func DecodeGrant(r Record) (Grant, error) {
 	d := decode(r.Value, grantVersion)
+	d.whole = string(r.Value)
 	g := Grant{Name: r.Key, Revoked: d.time(), Seed: d.text()}
 	n := d.uint()
 	if n < 1 || n > Generations+1 {
 		d.fail()
+	} else if n > 1 {
+		g.Earlier = make([]Generation, 0, n-1)
 	}
 	for i := uint64(0); i < n && d.err == nil; i++ {
 		x := Generation{Value: secret.Text(d.text()), At: d.time(), Source: d.text()}

@@ -64,7 +64,11 @@ func (a *amendment) names() []string {
 	return append(names, a.grant)
 }
 
-func (a *amendment) prepare() (recs []record.Record, err error) { return a.engine.prepare(a) }
+func (a *amendment) needs() string { return a.grant }
+
+func (a *amendment) prepare(s standing) (recs []record.Record, err error) {
+	return a.engine.prepare(a, s)
+}
 
 func (a *amendment) settle(refused error) error {
 	e := a.engine
@@ -87,16 +91,16 @@ func (a *amendment) settle(refused error) error {
 	return refused
 }
 
-// prepare applies a to its grant and returns what is to be written then.
-func (e *Engine) prepare(a *amendment) (recs []record.Record, err error) {
-	a.after, err = e.grants.get(a.grant)
+// prepare applies a to its grant as it stands and returns what is to be written then.
+func (e *Engine) prepare(a *amendment, s standing) (recs []record.Record, err error) {
+	a.after = s.Grant
 	switch {
-	case err != nil && a.stubborn:
+	case s.err != nil && a.stubborn:
 		// What is there cannot be read; what has come must not be lost over it.
-		e.log.Error("cannot read a grant: another is put in its place", "name", a.grant, "error", err)
+		e.log.Error("cannot read a grant: another is put in its place", "name", a.grant, "error", s.err)
 		a.after = record.Grant{Name: a.grant}
-	case err != nil:
-		return nil, err
+	case s.err != nil:
+		return nil, s.err
 	}
 	a.applies = a.apply(&a.after)
 	a.lacking = e.grants.lacks(a.grant)

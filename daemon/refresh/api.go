@@ -209,6 +209,10 @@ type Store interface {
 	// Get returns the record of a key; its Value is nil where there is none.
 	Get(table record.Table, key string) (record.Record, error)
 
+	// GetEach yields what Get returns for each of keys, in their order, at hardly more than the cost of one. A value is
+	// the caller's until the next step.
+	GetEach(table record.Table, keys []string) iter.Seq2[record.Record, error]
+
 	// All yields every record of a table, in no particular order. A record that
 	// cannot be read is yielded with an error, and the iteration goes on. A value
 	// is the caller's until the next step.

@@ -14,9 +14,12 @@ type change interface {
 	// names returns the names whose turns it takes.
 	names() []string
 
+	// needs returns the name of the grant that prepare is to be told of; "" for none.
+	needs() string
+
 	// prepare returns what is to be written, nothing if that is on disk already. After an error there is nothing more
 	// to be done.
-	prepare() ([]record.Record, error)
+	prepare(standing) ([]record.Record, error)
 
 	// settle makes visible what is durable, or does what is to be done where it is not: refused says why. It
 	// returns how the change has ended.
@@ -40,9 +43,13 @@ func (e *Engine) carryOut(ctx context.Context, all ...change) []error {
 		return errs
 	}
 	defer end()
-	parts := make([][]record.Record, len(all))
+	needs := make([]string, len(all))
 	for i, c := range all {
-		parts[i], errs[i] = c.prepare()
+		needs[i] = c.needs()
+	}
+	parts := make([][]record.Record, len(all))
+	for i, s := range e.grants.stand(needs) {
+		parts[i], errs[i] = all[i].prepare(s)
 	}
 	refused := e.write(ctx, slices.Concat(parts...))
 	for i, c := range all {

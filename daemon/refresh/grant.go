@@ -44,21 +44,45 @@ type unsavedGrant struct {
 
 // get returns the grant called name; its zero value where there is none.
 func (g *grants) get(name string) (record.Grant, error) {
+	s := g.stand([]string{name})[0]
+	return s.Grant, s.err
+}
+
+// standing is a grant as it stands, or why that cannot be told. Its zero value is of no grant.
+type standing struct {
+	record.Grant
+	err error
+}
+
+// stand returns how the grants called names stand; none for an empty name.
+func (g *grants) stand(names []string) []standing {
+	all := make([]standing, len(names))
+	stored, places := make([]string, 0, len(names)), make([]int, 0, len(names))
 	g.mu.Lock()
-	unsaved, ok := g.unsaved[name]
+	for i, name := range names {
+		if unsaved, ok := g.unsaved[name]; ok {
+			all[i].Grant = unsaved.Grant
+		} else if name != "" {
+			stored, places = append(stored, name), append(places, i)
+		}
+	}
 	g.mu.Unlock()
-	if ok {
-		return unsaved.Grant, nil
+	if len(stored) == 0 {
+		return all
 	}
-	grant := record.Grant{Name: name}
-	r, err := g.store.Get(record.Grants, name)
-	if err == nil && r.Value != nil {
-		grant, err = record.DecodeGrant(r)
+	n := 0
+	for r, err := range g.store.GetEach(record.Grants, stored) {
+		s := &all[places[n]]
+		s.Name = stored[n]
+		if err == nil && r.Value != nil {
+			s.Grant, err = record.DecodeGrant(r)
+		}
+		if err != nil {
+			s.err = &faultError{fmt.Errorf("read the grant %s: %w", stored[n], err)}
+		}
+		n++
 	}
-	if err != nil {
-		return grant, &faultError{fmt.Errorf("read the grant %s: %w", name, err)}
-	}
-	return grant, nil
+	return all
 }
 
 // hold puts a grant that the disk has refused in force; recs, which tell of it, are written with it.

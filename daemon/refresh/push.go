@@ -53,7 +53,9 @@ func (e *Engine) pushes(name string, value secret.Text, at time.Time) *push {
 
 func (p *push) names() []string { return []string{p.name} }
 
-func (p *push) prepare() ([]record.Record, error) {
+func (p *push) needs() string { return "" }
+
+func (p *push) prepare(standing) ([]record.Record, error) {
 	e := p.engine
 	en, err := e.entry(p.name)
 	if err != nil {

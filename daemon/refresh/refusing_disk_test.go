@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -27,6 +28,16 @@ func (d *deaf) Get(table record.Table, key string) (record.Record, error) {
 		return record.Record{Table: table, Key: key}, *err
 	}
 	return d.disk.Get(table, key)
+}
+
+func (d *deaf) GetEach(table record.Table, keys []string) iter.Seq2[record.Record, error] {
+	return func(yield func(record.Record, error) bool) {
+		for _, key := range keys {
+			if !yield(d.Get(table, key)) {
+				return
+			}
+		}
+	}
 }
 
 // refuseReads makes every Get fail with err, until it is nil.

@@ -188,6 +188,20 @@ func (d *database) number(stored []byte) (uint64, error) {
 	return binary.BigEndian.Uint64(b), nil
 }
 
+// value appends what is kept under key to nothing of dst, opened, and returns it: not nil, but for an error, which is
+// [badger.ErrKeyNotFound] where there is none.
+func (d *database) value(txn *badger.Txn, key, dst []byte) ([]byte, error) {
+	item, err := txn.Get(key)
+	if err != nil {
+		return dst, err
+	}
+	err = item.Value(func(stored []byte) (err error) {
+		dst, err = d.sealer.open(dst[:0], key, stored)
+		return err
+	})
+	return dst, err
+}
+
 // stored returns the value under key as it is kept.
 func (d *database) stored(key []byte) ([]byte, error) {
 	txn := d.NewTransaction(false)

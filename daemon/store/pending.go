@@ -59,6 +59,9 @@ func (p *pending) goUnder(before pending) {
 	p.puts += before.puts
 }
 
+// isAheadLocked reports whether the journal has anything that the database has not. s.mu is held.
+func (s *Store) isAheadLocked() bool { return len(s.pending.values)+len(s.leaving.values) > 0 }
+
 // aheadLocked returns what the journal alone has under a key, and whether it has something. s.mu is held.
 func (s *Store) aheadLocked(key []byte) (v pendingValue, ok bool) {
 	if v, ok = s.pending.values[string(key)]; !ok {

@@ -3,14 +3,12 @@ package store
 import (
 	"errors"
 	"fmt"
-	"iter"
 	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/dgraph-io/badger/v4"
 	"github.com/hashicorp/go-hclog"
 
 	"tokend/daemon/record"
@@ -116,65 +114,6 @@ func (s *Store) Missing() uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.missing
-}
-
-// Get returns the record of a key; its Value is nil where there is none, and the
-// caller's where there is one. A record that does not open is an error.
-func (s *Store) Get(table record.Table, key string) (record.Record, error) {
-	r := record.Record{Table: table, Key: key}
-	k := recordKey(table, key)
-	s.mu.Lock()
-	if v, ok := s.aheadLocked(k); ok && !s.closed {
-		s.mu.Unlock()
-		if v.value != nil {
-			r.Value = append([]byte{}, v.value...)
-		}
-		return r, nil
-	}
-	h, err := s.acquireLocked()
-	s.mu.Unlock()
-	if err != nil {
-		return r, err
-	}
-	defer h.readers.Done()
-	stored, err := h.db.stored(k)
-	switch {
-	case errors.Is(err, badger.ErrKeyNotFound):
-		return r, nil
-	case err == nil:
-		r.Value, err = s.sealer.open([]byte{}, k, stored)
-	}
-	if err != nil {
-		return record.Record{Table: table, Key: key}, fmt.Errorf("%s %s: %w", table, key, err)
-	}
-	return r, nil
-}
-
-// All yields every record of a table as it stood when the iteration began. A
-// record that does not open is yielded by table and key with an error, and the
-// iteration goes on. A value is the caller's until the next step. Put may be called from within
-// the loop; Close may not: it waits for the loop to end.
-func (s *Store) All(table record.Table) iter.Seq2[record.Record, error] {
-	return func(yield func(record.Record, error) bool) {
-		prefix := recordKey(table, "")
-		v, err := s.view(prefix)
-		if err != nil {
-			yield(record.Record{Table: table}, err)
-			return
-		}
-		defer v.close()
-		for e, err := range v.entries(prefix) {
-			r := record.Record{Table: table, Key: string(e.key[len(prefix):])}
-			if err != nil {
-				err = fmt.Errorf("%s %s: %w", table, r.Key, err)
-			} else {
-				r.Value = e.value
-			}
-			if !yield(r, err) {
-				return
-			}
-		}
-	}
 }
 
 // recordKey returns the key of a record in the database.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 
@@ -57,6 +58,36 @@ func testStore(t *testing.T, open func(*testing.T) refresh.Store) {
 			if r, err := s.Get(table, "b"); err != nil || r.Value != nil {
 				t.Errorf("Get of what is not in %s: got %q, %v; want nil", table, r.Value, err)
 			}
+		}
+	})
+	t.Run("many records are had by their keys, in their order", func(t *testing.T) {
+		s := open(t)
+		mustPut(t, s, rec("a", "1"), rec("c", "3"), grant("b", "of another table"), record.Record{Table: record.Credentials, Key: "empty", Value: []byte{}})
+		mustPut(t, s, grant("b", "newer"), grant("d", "1"), gone(grant("d", "")))
+		for table, want := range map[record.Table]string{
+			record.Credentials: "c=3 none- a=1 empty= a=1 b- d-",
+			record.Grants:      "c- none- a- empty- a- b=newer d-",
+		} {
+			var got []string
+			for r, err := range s.GetEach(table, []string{"c", "none", "a", "empty", "a", "b", "d"}) {
+				if err != nil || r.Table != table {
+					t.Errorf("%s %s: %v", r.Table, r.Key, err)
+				}
+				if r.Value == nil {
+					got = append(got, r.Key+"-")
+				} else {
+					got = append(got, r.Key+"="+string(r.Value))
+				}
+			}
+			if got := strings.Join(got, " "); got != want {
+				t.Errorf("%s: got %s, want %s", table, got, want)
+			}
+		}
+		for range s.GetEach(record.Grants, []string{"b", "a"}) {
+			break
+		}
+		for range s.GetEach(record.Grants, nil) {
+			t.Error("something was yielded for no keys")
 		}
 	})
 	t.Run("a nil value deletes and an empty one does not", func(t *testing.T) {

@@ -76,6 +76,17 @@ func (s *Store) Get(table record.Table, key string) (record.Record, error) {
 	return record.Record{Table: table, Key: key, Value: slices.Clone(s.records[id{table, key}])}, nil
 }
 
+// GetEach yields what Get returns for each of keys, in their order.
+func (s *Store) GetEach(table record.Table, keys []string) iter.Seq2[record.Record, error] {
+	return func(yield func(record.Record, error) bool) {
+		for _, key := range keys {
+			if !yield(s.Get(table, key)) {
+				return
+			}
+		}
+	}
+}
+
 // All yields every record of a table as it stood when the iteration began. A value is the
 // caller's until the next step.
 func (s *Store) All(table record.Table) iter.Seq2[record.Record, error] {

@@ -1,0 +1,109 @@
+package store
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"iter"
+
+	"github.com/dgraph-io/badger/v4"
+
+	"tokend/daemon/record"
+)
+
+// Get returns the record of a key; its Value is nil where there is none, and the
+// caller's where there is one. A record that does not open is an error.
+func (s *Store) Get(table record.Table, key string) (r record.Record, err error) {
+	for r, err = range s.GetEach(table, []string{key}) {
+		if r.Value != nil {
+			r.Value = append([]byte{}, r.Value...) // what is there is never nil
+		}
+	}
+	return r, err
+}
+
+// GetEach yields what Get returns for each of keys, in their order. They are read in one transaction of the database,
+// not each in one of its own. A value is the caller's until the next step. Put may be called from within the loop; Close
+// may not: it waits for the loop to end.
+func (s *Store) GetEach(table record.Table, keys []string) iter.Seq2[record.Record, error] {
+	return func(yield func(record.Record, error) bool) {
+		k := recordKey(table, "")
+		prefix := len(k)
+		h, over, err := s.look(k, keys)
+		var txn *badger.Txn
+		if h != nil {
+			defer h.readers.Done()
+			txn = h.db.NewTransaction(false)
+			defer txn.Discard()
+		}
+		value := []byte{}
+		for i, key := range keys {
+			r, err := record.Record{Table: table, Key: key}, err
+			if ahead, ok := over[i]; ok {
+				r.Value, err = ahead.value, nil
+			} else if err == nil {
+				k = append(k[:prefix], key...)
+				value, err = h.db.value(txn, k, value)
+				switch {
+				case err == nil:
+					r.Value = value
+				case errors.Is(err, badger.ErrKeyNotFound):
+					err = nil
+				default:
+					err = fmt.Errorf("%s %s: %w", table, key, err)
+				}
+			}
+			if !yield(r, err) {
+				return
+			}
+		}
+	}
+}
+
+// look returns what the journal alone has under a prefix and keys, by their place, and the database for the others: to be
+// given back, nil if there are none, or why there is none.
+func (s *Store) look(prefix []byte, keys []string) (h *handle, over map[int]pendingValue, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k := bytes.Clone(prefix)
+	for i := 0; i < len(keys) && s.isAheadLocked() && !s.closed; i++ {
+		k = append(k[:len(prefix)], keys[i]...)
+		if v, ok := s.aheadLocked(k); ok {
+			if over == nil {
+				over = make(map[int]pendingValue)
+			}
+			over[i] = v
+		}
+	}
+	if len(over) < len(keys) {
+		h, err = s.acquireLocked()
+	}
+	return h, over, err
+}
+
+// All yields every record of a table as it stood when the iteration began. A
+// record that does not open is yielded by table and key with an error, and the
+// iteration goes on. A value is the caller's until the next step. Put may be called from within
+// the loop; Close may not: it waits for the loop to end.
+func (s *Store) All(table record.Table) iter.Seq2[record.Record, error] {
+	return func(yield func(record.Record, error) bool) {
+		prefix := recordKey(table, "")
+		v, err := s.view(prefix)
+		if err != nil {
+			yield(record.Record{Table: table}, err)
+			return
+		}
+		defer v.close()
+		for e, err := range v.entries(prefix) {
+			r := record.Record{Table: table, Key: string(e.key[len(prefix):])}
+			if err != nil {
+				err = fmt.Errorf("%s %s: %w", table, r.Key, err)
+			} else {
+				r.Value = e.value
+			}
+			if !yield(r, err) {
+				return
+			}
+		}
+	}
+}
