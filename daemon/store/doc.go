@@ -34,8 +34,9 @@
 //
 // # The journal
 //
-// A Put with a grant or a code in it is written to the journal first, whole, and is durable then. The database
-// follows within a tenth of a second, with what has come meanwhile in one transaction: many grants cost it one sync.
+// A Put with a grant or a code in it is written to the journal first, whole, and is durable then; those that have come
+// together are one entry, which is there as a whole or not at all. The database
+// follows, begun within a tenth of a second, with all that has come meanwhile: many grants cost it one sync, and no Put waits for it.
 // Readers see what it has not yet over what it has. It is never overtaken: a Put with nothing in it for the journal
 // reaches the database behind all that was before. A kill in that time leaves what the journal alone has; the next start brings the
 // database up to it. So a Put
@@ -81,7 +82,7 @@
 // Badger writes through memory maps: on a full disk it dies of SIGBUS, which no
 // program survives. Free space is therefore looked at before each
 // commit ([ErrDiskFull]), and the ballast gives the room that opening and closing take. The journal is
-// written plainly, with room reserved ahead of its end, and goes on: it takes what the ballast has beyond
+// written plainly, over zeros that lie ahead of its end, and goes on: it takes what the ballast has beyond
 // that room, piece by piece, and is compacted, which gives it back.
 //
 // A disk that refuses is no damage: before the database is opened, closed or given up, a small file is
@@ -105,6 +106,7 @@
 // # Goroutines
 //
 //	commits    started by Open, awaited by Close: takes Puts from the queue, in groups
+//	bringUp    started by commits or Close, awaited by it: writes to the database what the journal has
 //	keep       started by Open, awaited by Close: puts right what commits has found wrong
 //	shut       started by keep or Close to close a database; awaited, with a limit, by both
 //	reconcile  started by Open, awaited by Close: compares journal and database, before commits and keep begin

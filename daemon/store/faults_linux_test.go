@@ -27,7 +27,7 @@ func TestADiskThatRefuses(t *testing.T) {
 	needTools(t, "strace")
 	tests := []struct{ name, calls, when string }{
 		{"the database's sync once", "msync", "20"},
-		{"the journal's sync once", "fsync", "12"},
+		{"the journal's sync once", "fdatasync", "12"},
 		{"all of it for a while", "msync,fsync,fdatasync", "30..31"},
 	}
 	for _, test := range tests[:rounds(1, len(tests))] {
@@ -41,7 +41,7 @@ func TestADiskThatRefuses(t *testing.T) {
 			enough := rounds(50, 300)
 			eventually(t, "the disk has refused something, and all is taken again", func() bool {
 				tokens, grants, refusedTokens, refusedGrants := w.counts()
-				if test.calls == "fsync" {
+				if test.calls == "fdatasync" {
 					return tokens > enough && grants > enough // the database covers for the journal
 				}
 				return refusedTokens+refusedGrants > 0 && tokens > enough && grants > enough

@@ -27,7 +27,9 @@
 //
 // # What is found out when it is read
 //
-// A frame that a kill has cut off at the end of the file was never acknowledged: Open
+// Behind the last frame a journal in use has room: zeros, over which the next frames are written, since a sync is then
+// but that of their own bytes. Close cuts it off, a kill leaves it, and it means nothing. A frame that a kill or a power cut has left unfinished there
+// was never acknowledged: Open
 // cuts it off. A damaged frame is skipped and counted, and reading goes on at the next
 // header whose sum is right. Frames that are whole but do not open are foreign. A
 // file in which no frame opens at all is taken for one of another key ([ErrKey]).
