@@ -24,6 +24,7 @@ func (j *Journal) Compact(keep func(commit uint64, r Record) bool, more iter.Seq
 	}
 	defer was.f.Close()
 	j.giveBack()
+	defer j.take()
 	w, err := create(j.path+newSuffix, j.aead)
 	if err != nil {
 		return err

@@ -49,6 +49,7 @@ type Journal struct {
 	end      int64  // of the last frame
 	reserved int64  // of the file: from end to here are zeros
 	tight    bool   // there was no room to be reserved
+	yields   bool   // what room there is is a compaction's
 	base     int64  // end after the last compaction
 	failed   error  // why nothing is appended any more; nil while all is well
 }

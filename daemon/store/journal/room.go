@@ -1,5 +1,7 @@
 package journal
 
+import "errors"
+
 // To make durable what makes a file longer, a file system has to write where its bytes lie too, in several writes that wait
 // for each other. So the file is longer than its frames: behind the last one are zeros, over which the next are written, and
 // those alone are then synced. And a full disk still takes some hundred grants.
@@ -18,16 +20,33 @@ var zeros [64 << 10]byte
 // write itself tells. mu is held.
 func (j *Journal) reserve(n int64) {
 	room := min(max(j.end-j.base, leastRoom), mostRoom)
-	if j.end+n+room/2 <= j.reserved {
+	if j.end+n+room/2 <= j.reserved || j.yields {
 		return
 	}
-	var err error
-	for to := j.end + n + room; err == nil && j.reserved < to; {
+	err := j.extend(j.end + n + room)
+	if err != nil && room > leastRoom && j.end+n+leastRoom/2 > j.reserved {
+		err = j.extend(j.end + n + leastRoom)
+	}
+	j.tight = err != nil && j.end+n+leastRoom/2 > j.reserved
+}
+
+// extend makes the room reach up to an offset, or leaves it as it is: what is left of a full disk is for the compaction, which
+// makes more of it. mu is held.
+func (j *Journal) extend(to int64) error {
+	was := j.reserved
+	err := allocate(j.f, was, to-was)
+	if errors.Is(err, errors.ErrUnsupported) {
+		err = nil // it is seen by trying
+	}
+	for err == nil && j.reserved < to {
 		var wrote int
 		wrote, err = j.f.WriteAt(zeros[:min(to-j.reserved, int64(len(zeros)))], j.reserved)
 		j.reserved += int64(wrote)
 	}
-	j.tight = err != nil
+	if err != nil && j.reserved > was && j.f.Truncate(was) == nil {
+		j.reserved = was
+	}
+	return err
 }
 
 // Tight reports whether the disk had no room left to be reserved for entries to come: a compaction
@@ -38,14 +57,22 @@ func (j *Journal) Tight() bool {
 	return j.tight
 }
 
-// giveBack gives up the room reserved ahead if the disk has no other: a compaction needs some of it, and
+// giveBack gives up the room if the disk has no other, until take: a compaction needs some of it, and
 // makes more.
 func (j *Journal) giveBack() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.tight && j.f != nil {
 		_ = j.cut() // the compaction will tell
+		j.yields = true
 	}
+}
+
+// take ends giveBack.
+func (j *Journal) take() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.yields = false
 }
 
 // cut makes the file end with the last frame. mu is held.
