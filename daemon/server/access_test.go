@@ -291,6 +291,7 @@ func TestRightsAreDecidedOnce(t *testing.T) {
 			t.Errorf("%s: not decided anew", name)
 		}
 	}
+	srv.SetRules(byGroup)
 	for range 2 {
 		for _, tt := range []struct {
 			peer    Peer
