@@ -42,9 +42,8 @@ func badgerOptions(dir string, log hclog.Logger) badger.Options {
 	o.NumLevelZeroTablesStall = 6
 	o.NumCompactors = 2 // the fewest it accepts
 
-	// Credentials are rewritten every two hours: the last level would collect dead
-	// versions if it were not compacted into itself.
-	o.LmaxCompaction = true
+	// Credentials are rewritten every two hours: what is dead goes as each level is compacted into the next. LmaxCompaction
+	// would do nothing here: only a third compactor does it.
 	o.CompactL0OnClose = true
 	o.NumVersionsToKeep = 1
 

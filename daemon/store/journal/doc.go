@@ -1,5 +1,5 @@
 // Package journal keeps in one append-only file what must outlive the database
-// beside it: whole Puts, in the order of their commits, durable before Append returns. It
+// beside it: whole commits, in their order, durable before Append returns. It
 // knows no database, and neither what the records mean nor which of them matter.
 //
 // # On disk
@@ -27,12 +27,11 @@
 //
 // # What is found out when it is read
 //
-// Behind the last frame a journal in use has room: zeros, over which the next frames are written, since a sync is then
-// but that of their own bytes. Close cuts it off, a kill leaves it, and it means nothing. A frame that a kill or a power cut has left unfinished there
-// was never acknowledged: Open
-// cuts it off. A damaged frame is skipped and counted, and reading goes on at the next
-// header whose sum is right. Frames that are whole but do not open are foreign. A
-// file in which no frame opens at all is taken for one of another key ([ErrKey]).
+// Behind the last frame a journal in use has room: zeros, over which the next frames are written, since a sync is
+// then but that of their own bytes. Close cuts it off, a kill leaves it, and it means nothing. A frame that a kill or a
+// power cut has left unfinished there was never acknowledged: Open cuts it off. A damaged frame is skipped and counted, and
+// reading goes on at the next header whose sum is right. Frames that are whole but do not open are foreign. A file in which no
+// frame opens at all is taken for one of another key ([ErrKey]).
 //
 // # Compaction
 //

@@ -10,7 +10,7 @@ import (
 	"slices"
 )
 
-// Entry is a Put as the journal keeps it.
+// Entry is a commit, of one Put or of many, as the journal keeps it.
 type Entry struct {
 	// Number is the entry's place in its file; Append sets it.
 	Number uint64
@@ -29,7 +29,7 @@ const (
 	sumSize    = 4
 
 	// MaxPayload bounds what a header may announce, so that a damaged one is not
-	// believed. The largest Put of the store is below 400 KiB.
+	// believed. The largest commit of the store is below 400 KiB.
 	MaxPayload = 512 << 10
 )
 
