@@ -281,24 +281,7 @@ func (e *Engine) writeBudgets(ctx context.Context, keys []string, recs ...record
 
 // forgetBudgets deletes the records under keys that still count nothing.
 func (e *Engine) forgetBudgets(ctx context.Context, keys []string) error {
-	for batch := range slices.Chunk(keys, forgetBatch) {
-		end, err := e.turns.take(ctx, batch...)
-		if err != nil {
-			return err
-		}
-		var recs []record.Record
-		for _, key := range batch {
-			if len(e.ledger.get(key).slices) == 0 {
-				recs = append(recs, record.Record{Table: record.Budgets, Key: key})
-			}
-		}
-		err = e.cfg.Store.Put(ctx, recs...)
-		end()
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return e.sweepTable(ctx, record.Budgets, keys, func(key string) bool { return len(e.ledger.get(key).slices) == 0 })
 }
 
 // guard returns the error of a limit of tokend's own, which why names, and which is over after wait.

@@ -116,7 +116,7 @@ type grant struct {
 }
 
 // gives reports whether g grants v on name.
-func (g *grant) gives(v protocol.Verb, name []byte) bool {
+func gives[T string | []byte](g *grant, v protocol.Verb, name T) bool {
 	return g.verbs.has(v) && matches(&g.pattern, name)
 }
 
@@ -208,7 +208,7 @@ func (r *rights) mayList(v protocol.Verb, name string) bool {
 		return true
 	}
 	for i := range r.grants {
-		if g := &r.grants[i]; g.verbs.has(v) && matches(&g.pattern, name) {
+		if gives(&r.grants[i], v, name) {
 			return true
 		}
 	}

@@ -32,11 +32,11 @@ func (s *session) mayGet(name []byte) bool {
 	if r.everywhere.has(protocol.VerbGet) {
 		return true
 	}
-	if s.granted < len(r.grants) && r.grants[s.granted].gives(protocol.VerbGet, name) {
+	if s.granted < len(r.grants) && gives(&r.grants[s.granted], protocol.VerbGet, name) {
 		return true
 	}
 	for i := range r.grants {
-		if r.grants[i].gives(protocol.VerbGet, name) {
+		if gives(&r.grants[i], protocol.VerbGet, name) {
 			s.granted = i
 			return true
 		}
