@@ -209,8 +209,8 @@ type Store interface {
 	// Get returns the record of a key; its Value is nil where there is none.
 	Get(table record.Table, key string) (record.Record, error)
 
-	// GetEach yields what Get returns for each of keys, in their order, at hardly more than the cost of one. A value is
-	// the caller's until the next step.
+	// GetEach yields what Get returns for each of keys, in their order, at less than the cost of so many. A value is
+	// valid until the next step, and not to be changed.
 	GetEach(table record.Table, keys []string) iter.Seq2[record.Record, error]
 
 	// All yields every record of a table, in no particular order. A record that

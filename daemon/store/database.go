@@ -188,8 +188,8 @@ func (d *database) number(stored []byte) (uint64, error) {
 	return binary.BigEndian.Uint64(b), nil
 }
 
-// value appends what is kept under key to nothing of dst, opened, and returns it: not nil, but for an error, which is
-// [badger.ErrKeyNotFound] where there is none.
+// value returns what is kept under key, opened, in the place of dst if that has room: never nil where dst is not. Its error is
+// [badger.ErrKeyNotFound] where there is none; dst is returned then.
 func (d *database) value(txn *badger.Txn, key, dst []byte) ([]byte, error) {
 	item, err := txn.Get(key)
 	if err != nil {

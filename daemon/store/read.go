@@ -23,8 +23,8 @@ func (s *Store) Get(table record.Table, key string) (r record.Record, err error)
 }
 
 // GetEach yields what Get returns for each of keys, in their order. They are read in one transaction of the database,
-// not each in one of its own. A value is the caller's until the next step. Put may be called from within the loop; Close
-// may not: it waits for the loop to end.
+// not each in one of its own. A value is valid until the next step, and not to be changed. Put may be called from within the
+// loop; Close may not: it waits for the loop to end.
 func (s *Store) GetEach(table record.Table, keys []string) iter.Seq2[record.Record, error] {
 	return func(yield func(record.Record, error) bool) {
 		k := recordKey(table, "")

@@ -31,7 +31,7 @@ type drain struct {
 	done    chan error // receives what has become of it
 }
 
-// trails reports whether the database may follow later with g.
+// trails reports whether the database may follow later with g. Where it is too far behind for that, it is waited for.
 func (s *Store) trails(g *group) bool {
 	for _, p := range g.puts {
 		if p.kept == nil {
