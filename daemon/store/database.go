@@ -25,6 +25,8 @@ type database struct {
 	sealer sealer // how this database is kept
 	mark   mark
 
+	latest latest // what its last commit has left, to be read
+
 	sequence uint64 // number of the last commit
 	missing  uint64 // commits that were acknowledged and were not found at open
 	made     bool   // there was none before
@@ -77,6 +79,7 @@ func openDatabase(dir string, s sealer, log hclog.Logger) (*database, error) {
 		_, _ = d.mark.close(), db.Close()
 		return nil, diagnose(dir, err)
 	}
+	d.latest.renew(d.NewTransaction(false))
 	return d, nil
 }
 
@@ -239,6 +242,7 @@ func (d *database) commit(number uint64, entries []entry) error {
 	if err := txn.Commit(); err != nil {
 		return fmt.Errorf("%w: %w", ErrFailed, err)
 	}
+	d.latest.renew(d.NewTransaction(false))
 	d.sequence = number
 	if err := d.mark.set(number); err != nil {
 		// What was committed is durable all the same.
@@ -329,5 +333,6 @@ func (d *database) storedEntries(txn *badger.Txn, prefix []byte) iter.Seq2[entry
 
 // close ends the database. What was committed is durable before.
 func (d *database) close() error {
+	d.latest.end()
 	return errors.Join(d.mark.close(), d.Close(), tighten(d.dir))
 }

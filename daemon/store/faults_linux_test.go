@@ -7,10 +7,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"tokend/daemon/record"
 )
 
 // run runs a command of the system.
@@ -134,22 +137,7 @@ func TestPowerCuts(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a loop device")
 	}
-	image, disk := filepath.Join(t.TempDir(), "disk"), t.TempDir()
-	if err := os.WriteFile(image, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Truncate(image, 128<<20); err != nil {
-		t.Fatal(err)
-	}
-	run(t, "mkfs.ext4", "-q", "-F", image)
-	device := loopDevice(t, image)
-	run(t, "mount", device, disk)
-	mounted := true
-	t.Cleanup(func() {
-		if mounted {
-			_ = unix.Unmount(disk, 0)
-		}
-	})
+	device, disk, mounted := mountDisk(t)
 	dir := filepath.Join(disk, "state")
 	var tokens, grants, late int
 	n := rounds(2, 50)
@@ -163,9 +151,9 @@ func TestPowerCuts(t *testing.T) {
 		cut := cutPower(t, disk)
 		w.kill()
 		run(t, "umount", disk)
-		mounted = false
+		*mounted = false
 		run(t, "mount", device, disk)
-		mounted = true
+		*mounted = true
 		wantAcked(t, dir, cut, w)
 		moreTokens, moreGrants, _, _ := w.counts()
 		tokens, grants = tokens+moreTokens, grants+moreGrants
@@ -180,6 +168,30 @@ func TestPowerCuts(t *testing.T) {
 		t.Errorf("taken for damage: %v, %v", broken, err)
 	}
 	t.Logf("%d power cuts, %d tokens and %d grants acknowledged, %d of all after the cut", n, tokens, grants, late)
+}
+
+// mountDisk mounts a disk of its own for the test, and returns the device, where it is, and whether it is mounted: to be kept true by
+// who mounts it otherwise.
+func mountDisk(t *testing.T) (device, disk string, mounted *bool) {
+	t.Helper()
+	image, disk := filepath.Join(t.TempDir(), "disk"), t.TempDir()
+	if err := os.WriteFile(image, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(image, 128<<20); err != nil {
+		t.Fatal(err)
+	}
+	run(t, "mkfs.ext4", "-q", "-F", image)
+	device = loopDevice(t, image)
+	run(t, "mount", device, disk)
+	mounted = new(bool)
+	*mounted = true
+	t.Cleanup(func() {
+		if *mounted {
+			_ = unix.Unmount(disk, 0)
+		}
+	})
+	return device, disk, mounted
 }
 
 // loopDevice returns a device on image that lasts until the test ends. One that each mount makes for itself goes some time after
@@ -197,6 +209,72 @@ func loopDevice(t *testing.T, image string) string {
 		}
 	})
 	return device
+}
+
+// fiFreeze and fiThaw are FIFREEZE and FITHAW of linux/fs.h: between them whatever writes to the file system waits.
+const (
+	fiFreeze = 0xc0045877
+	fiThaw   = 0xc0045878
+)
+
+// TestADiskThatHangs holds that who reads does not wait for a commit that the disk keeps waiting.
+func TestADiskThatHangs(t *testing.T) {
+	needRoot(t)
+	needTools(t, "mkfs.ext4", "mount", "losetup")
+	if testing.Short() {
+		t.Skip("takes a loop device")
+	}
+	_, disk, _ := mountDisk(t)
+	s := newTestStore(t, Config{Dir: filepath.Join(disk, "state"), MinFree: 1 << 20})
+	for i := range 10 {
+		mustPut(t, s, grant(fmt.Sprint("given", i), "1"), rec(fmt.Sprint("fetched", i), "1"))
+	}
+	f, err := os.Open(disk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := unix.IoctlSetInt(int(f.Fd()), fiFreeze, 0); err != nil {
+		t.Fatal(err)
+	}
+	thaw := sync.OnceFunc(func() {
+		if err := unix.IoctlSetInt(int(f.Fd()), fiThaw, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	defer thaw()
+	put := make(chan error, 1)
+	go func() { put <- s.Put(t.Context(), rec("fetched0", "2")) }()
+	select {
+	case err := <-put:
+		t.Fatalf("a disk that hangs has taken a value, or refused it: %v", err)
+	case <-time.After(500 * time.Millisecond):
+	}
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		for i := range 10 {
+			if r, err := s.Get(record.Grants, fmt.Sprint("given", i)); err != nil || string(r.Value) != "1" {
+				t.Errorf("got %q, %v", r.Value, err)
+			}
+		}
+		if got := contents(t, s, record.Credentials); len(got) != 10 || got["fetched0"] != "1" {
+			t.Errorf("got %v", got)
+		}
+	}()
+	select {
+	case <-read:
+	case <-time.After(5 * time.Second):
+		t.Error("who reads waits for the disk")
+	}
+	thaw()
+	<-read
+	if err := <-put; err != nil {
+		t.Fatal(err)
+	}
+	if r, err := s.Get(record.Credentials, "fetched0"); err != nil || string(r.Value) != "2" {
+		t.Errorf("got %q, %v", r.Value, err)
+	}
 }
 
 // cutPower makes the file system forget what it has not yet written, and returns when that

@@ -22,19 +22,16 @@ func (s *Store) Get(table record.Table, key string) (r record.Record, err error)
 	return r, err
 }
 
-// GetEach yields what Get returns for each of keys, in their order. They are read in one transaction of the database,
-// not each in one of its own. A value is valid until the next step, and not to be changed. Put may be called from within the
+// GetEach yields what Get returns for each of keys, in their order. They are read as one commit has left the database,
+// which is looked for once. A value is valid until the next step, and not to be changed. Put may be called from within the
 // loop; Close may not: it waits for the loop to end.
 func (s *Store) GetEach(table record.Table, keys []string) iter.Seq2[record.Record, error] {
 	return func(yield func(record.Record, error) bool) {
 		k := recordKey(table, "")
 		prefix := len(k)
-		h, over, err := s.look(k, keys)
-		var txn *badger.Txn
-		if h != nil {
-			defer h.readers.Done()
-			txn = h.db.NewTransaction(false)
-			defer txn.Discard()
+		from, over, err := s.look(k, keys)
+		if from.h != nil {
+			defer from.close()
 		}
 		value := []byte{}
 		for i, key := range keys {
@@ -43,7 +40,7 @@ func (s *Store) GetEach(table record.Table, keys []string) iter.Seq2[record.Reco
 				r.Value, err = ahead.value, nil
 			} else if err == nil {
 				k = append(k[:prefix], key...)
-				value, err = h.db.value(txn, k, value)
+				value, err = from.h.db.value(from.txn, k, value)
 				switch {
 				case err == nil:
 					r.Value = value
@@ -60,9 +57,9 @@ func (s *Store) GetEach(table record.Table, keys []string) iter.Seq2[record.Reco
 	}
 }
 
-// look returns what the journal alone has under a prefix and keys, by their place, and the database for the others: to be
-// given back, nil if there are none, or why there is none.
-func (s *Store) look(prefix []byte, keys []string) (h *handle, over map[int]pendingValue, err error) {
+// look returns what the journal alone has under a prefix and keys, by their place, and what the others are
+// read from: to be closed, with no handle if there are none, or why there is nothing.
+func (s *Store) look(prefix []byte, keys []string) (from reader, over map[int]pendingValue, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	k := bytes.Clone(prefix)
@@ -76,9 +73,9 @@ func (s *Store) look(prefix []byte, keys []string) (h *handle, over map[int]pend
 		}
 	}
 	if len(over) < len(keys) {
-		h, err = s.acquireLocked()
+		from, err = s.acquireLocked()
 	}
-	return h, over, err
+	return from, over, err
 }
 
 // All yields every record of a table as it stood when the iteration began. A

@@ -5,8 +5,6 @@ import (
 	"maps"
 	"slices"
 	"sync"
-
-	"github.com/dgraph-io/badger/v4"
 )
 
 // handle is a database and those who read from it. They are counted instead of being
@@ -16,17 +14,28 @@ type handle struct {
 	readers sync.WaitGroup // Add is called with Store.mu held, while the handle is current
 }
 
-// acquireLocked returns the current database for reading, or why there is none. The
-// caller calls readers.Done. s.mu is held.
-func (s *Store) acquireLocked() (*handle, error) {
+// reader reads from a database as its last commit has left it; from none where it has no handle.
+type reader struct {
+	h *handle
+	*reading
+}
+
+// acquireLocked returns a reader of the current database, to be closed, or why there is none. It
+// waits for nobody. s.mu is held.
+func (s *Store) acquireLocked() (reader, error) {
 	switch {
 	case s.closed:
-		return nil, ErrClosed
+		return reader{}, ErrClosed
 	case s.current == nil:
-		return nil, s.down
+		return reader{}, s.down
 	}
 	s.current.readers.Add(1)
-	return s.current, nil
+	return reader{s.current, s.current.db.latest.enter()}, nil
+}
+
+func (r reader) close() {
+	r.h.db.latest.leave(r.reading)
+	r.h.readers.Done()
 }
 
 // retire takes the current database out of use and returns it once nobody reads from
@@ -55,8 +64,7 @@ func shut(db *database) <-chan error {
 // view is a part of a store at one moment: the database, and over it what the journal alone
 // has.
 type view struct {
-	h    *handle
-	txn  *badger.Txn
+	reader
 	over map[string]pendingValue
 }
 
@@ -69,7 +77,7 @@ func (s *Store) view(prefix []byte) (view, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	h, err := s.acquireLocked()
+	from, err := s.acquireLocked()
 	if err != nil {
 		return view{}, err
 	}
@@ -80,12 +88,7 @@ func (s *Store) view(prefix []byte) (view, error) {
 	} else {
 		maps.Copy(over, later)
 	}
-	return view{h: h, txn: h.db.NewTransaction(false), over: over}, nil
-}
-
-func (v view) close() {
-	v.txn.Discard()
-	v.h.readers.Done()
+	return view{from, over}, nil
 }
 
 // entries yields what is in view under keys with a prefix, opened, as
