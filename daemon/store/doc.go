@@ -36,7 +36,8 @@
 //
 // A Put with a grant or a code in it is written to the journal first, whole, and is durable then; those that have come
 // together are one entry, which is there as a whole or not at all. The database
-// follows, begun within a tenth of a second, with all that has come meanwhile: many grants cost it one sync, and no Put waits for it.
+// follows with all that has come meanwhile, begun within a tenth of a second; where it takes long itself, later, so that it has a tenth
+// of the time, but within a second. Many grants cost it one sync, one that is put again and again is written once, and no Put waits for it.
 // Readers see what it has not yet over what it has. It is never overtaken: a Put with nothing in it for the journal
 // reaches the database behind all that was before. A kill in that time leaves what the journal alone has; the next start brings the
 // database up to it. So a Put

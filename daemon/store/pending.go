@@ -7,9 +7,9 @@ import (
 	"tokend/daemon/store/journal"
 )
 
-// maxPending bounds in bytes what the journal has taken and the database has not: ten thousand
+// maxPending bounds in bytes what the journal has taken and the database has not: some thirty thousand
 // grants. Beyond it a Put is refused.
-const maxPending = 4 << 20
+const maxPending = 16 << 20
 
 // pending is what is durable in the journal only, by key in the database. Readers see it over
 // what the database has. Its zero value is empty; it belongs to who guards it.
@@ -59,13 +59,18 @@ func (p *pending) goUnder(before pending) {
 	p.puts += before.puts
 }
 
-// isAheadLocked reports whether the journal has anything that the database has not. s.mu is held.
-func (s *Store) isAheadLocked() bool { return len(s.pending.values)+len(s.leaving.values) > 0 }
+// anyAtHandLocked reports whether anything is at hand. s.mu is held.
+func (s *Store) anyAtHandLocked() bool {
+	return len(s.pending.values)+len(s.leaving.values)+len(s.followed.values) > 0
+}
 
-// aheadLocked returns what the journal alone has under a key, and whether it has something. s.mu is held.
-func (s *Store) aheadLocked(key []byte) (v pendingValue, ok bool) {
-	if v, ok = s.pending.values[string(key)]; !ok {
-		v, ok = s.leaving.values[string(key)]
+// atHandLocked returns what is kept in memory under a key, of what the journal has taken, and whether there is something: what the
+// database has is that, or older. s.mu is held.
+func (s *Store) atHandLocked(key []byte) (v pendingValue, ok bool) {
+	for _, p := range [...]*pending{&s.pending, &s.leaving, &s.followed} {
+		if v, ok = p.values[string(key)]; ok {
+			break
+		}
 	}
 	return v, ok
 }

@@ -127,7 +127,7 @@ func (s *Store) newPut(recs []record.Record) (*put, error) {
 // commits is the committer: it runs until Close.
 func (s *Store) commits() {
 	defer close(s.stopped)
-	defer s.trail.Stop()
+	defer s.trail.stop()
 	defer func() { _ = s.awaitDrain() }() // what stands against it has been said, and stays pending
 	if s.agreed() != nil {
 		return
@@ -140,7 +140,7 @@ func (s *Store) commits() {
 			case <-s.retry:
 				_ = s.drain() // what stands against it has been said, and stays pending
 				continue
-			case <-s.trail.C:
+			case <-s.trail.timer.C:
 				s.due()
 				continue
 			case err := <-s.drained():

@@ -57,15 +57,15 @@ func (s *Store) GetEach(table record.Table, keys []string) iter.Seq2[record.Reco
 	}
 }
 
-// look returns what the journal alone has under a prefix and keys, by their place, and what the others are
+// look returns what is at hand under a prefix and keys, by their place, and what the others are
 // read from: to be closed, with no handle if there are none, or why there is nothing.
 func (s *Store) look(prefix []byte, keys []string) (from reader, over map[int]pendingValue, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	k := bytes.Clone(prefix)
-	for i := 0; i < len(keys) && s.isAheadLocked() && !s.closed; i++ {
+	for i := 0; i < len(keys) && s.anyAtHandLocked() && !s.closed; i++ {
 		k = append(k[:len(prefix)], keys[i]...)
-		if v, ok := s.aheadLocked(k); ok {
+		if v, ok := s.atHandLocked(k); ok {
 			if over == nil {
 				over = make(map[int]pendingValue)
 			}

@@ -91,7 +91,12 @@ type Store struct {
 	down    error   // why nothing is written to the database; nil while all is well
 	pending pending
 	leaving pending // on its way to the database; older than what is pending
-	stalled bool    // the database does not take what is pending
+
+	// followed is what the last drain has brought to the database, which has not been written to since: what has just come is what
+	// is asked for, and put anew, next. It is kept until the next drain, or for as long as one would have waited.
+	followed pending
+
+	stalled bool // the database does not take what is pending
 	missing uint64
 
 	reserve atomic.Uint64 // bytes that must be free for a commit
@@ -100,9 +105,8 @@ type Store struct {
 	counts  counts
 
 	// The committer's, when the accord is reached, and Close's after it has ended.
-	sequence uint64           // number of the last commit that was tried
-	trail    *time.Timer      // when the database is to follow
-	trailing bool             // trail has been set
+	sequence uint64 // number of the last commit that was tried
+	trail    trail
 	draining *drain           // under way; nil for none
 	kept     []journal.Record // reused
 }

@@ -8,18 +8,45 @@ import "time"
 // that was before: it is never behind but by the last commits, and these the journal has whole.
 
 const (
-	// trailTime is by how much the database may be behind, besides the time that a drain takes: what a start after a kill has to
-	// bring it up by is bounded by that, and by trailBytes.
-	trailTime  = 100 * time.Millisecond
-	trailBytes = 1 << 20
+	// leastTrail and mostTrail are by how much the database may be behind at the least and at the most, besides the time that a drain
+	// takes. Between them it is trailShare times what the last drain took, so that the database has a tenth of the time however much
+	// comes, and of what is put again and again but the last.
+	leastTrail = 100 * time.Millisecond
+	mostTrail  = time.Second
+	trailShare = 10
+
+	// trailBytes is with how much it follows at once: what a start after a kill has to bring it up by is bounded by that.
+	trailBytes = 8 << 20
 )
 
-// newTrail returns a timer that is not set.
-func newTrail() *time.Timer {
-	t := time.NewTimer(trailTime)
-	t.Stop()
+// trail is when the database is to follow. It is the committer's.
+type trail struct {
+	timer *time.Timer
+	set   bool
+	span  time.Duration // from what comes to when the database follows
+}
+
+func newTrail() trail {
+	t := trail{timer: time.NewTimer(leastTrail), span: leastTrail}
+	t.timer.Stop()
 	return t
 }
+
+// start sets the timer, if it is not.
+func (t *trail) start() {
+	if !t.set {
+		t.set = true
+		t.timer.Reset(t.span)
+	}
+}
+
+func (t *trail) stop() {
+	t.set = false
+	t.timer.Stop()
+}
+
+// took takes note of how long a drain took.
+func (t *trail) took(d time.Duration) { t.span = min(max(trailShare*d, leastTrail), mostTrail) }
 
 // drain is the database being brought up to the journal. One is under way at a time; what comes
 // meanwhile is for the next.
@@ -59,21 +86,20 @@ func (s *Store) crowded(bytes int) bool {
 // follow has the database follow now, or sees to it that it will.
 func (s *Store) follow() {
 	s.mu.Lock()
-	left, much := len(s.pending.values) > 0, s.pending.bytes > trailBytes
+	left, much := len(s.pending.values)+len(s.followed.values) > 0, s.pending.bytes > trailBytes
 	s.mu.Unlock()
 	switch {
 	case !left || s.draining != nil: // its end looks after what has come meanwhile
 	case much:
 		_ = s.beginDrain() // what stands against it has been said
-	case !s.trailing:
-		s.trailing = true
-		s.trail.Reset(trailTime)
+	default:
+		s.trail.start()
 	}
 }
 
 // due has the database follow: the time has come.
 func (s *Store) due() {
-	s.trailing = false
+	s.trail.stop()
 	if s.draining == nil {
 		_ = s.beginDrain() // what stands against it has been said
 	}
@@ -87,15 +113,19 @@ func (s *Store) drained() <-chan error {
 	return s.draining.done
 }
 
-// drain brings the database up to the journal, and waits for that.
+// drain brings the database up to the journal, and waits for that. What comes then may go there without having been pending.
 func (s *Store) drain() error {
-	if err := s.awaitDrain(); err != nil {
-		return err
+	err := s.awaitDrain()
+	if err == nil {
+		err = s.beginDrain()
 	}
-	if err := s.beginDrain(); err != nil {
-		return err
+	if err == nil {
+		err = s.awaitDrain()
 	}
-	return s.awaitDrain()
+	s.mu.Lock()
+	s.followed = pending{}
+	s.mu.Unlock()
+	return err
 }
 
 // awaitDrain waits for the drain that is under way, if there is one.
@@ -109,7 +139,9 @@ func (s *Store) awaitDrain() error {
 // beginDrain has the database brought up to what is pending, if anything is, by a goroutine that endDrain or awaitDrain sees
 // the end of. The database is not to be written to before.
 func (s *Store) beginDrain() error {
+	s.trail.stop()
 	s.mu.Lock()
+	s.followed = pending{}
 	if s.down != nil || len(s.pending.values) == 0 {
 		defer s.mu.Unlock()
 		return s.down
@@ -155,10 +187,11 @@ func (s *Store) endDrain(err error) error {
 	if err != nil {
 		s.pending.goUnder(s.leaving)
 	} else {
-		s.stalled = false
+		s.stalled, s.followed = false, s.leaving
 	}
 	s.leaving = pending{}
 	s.mu.Unlock()
+	s.trail.took(time.Since(d.began))
 	if err == nil || !stalled { // what goes on being refused is counted once
 		s.counts.committed(d.puts, time.Since(d.began), err)
 	}

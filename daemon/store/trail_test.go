@@ -56,7 +56,7 @@ func TestTheDatabaseFollows(t *testing.T) {
 		}
 		wg.Wait()
 		// For each time the trail was due, and for each transaction's worth that came together.
-		most := uint64(time.Since(began)/trailTime) + uint64(writers*each*700/s.maxBytes) + 2
+		most := uint64(time.Since(began)/leastTrail) + uint64(writers*each*700/s.maxBytes) + 2
 		if n := s.transactions() - had; n > most {
 			t.Errorf("%d grants took %d transactions, want at most %d", writers*each, n, most)
 		}
@@ -99,6 +99,57 @@ func TestNothingOvertakesAGrant(t *testing.T) {
 		wantTable(t, s, record.Grants, map[string]string{"g": v})
 		wantTable(t, s, record.Codes, map[string]string{})
 		wantTable(t, s, record.Credentials, map[string]string{"t": v + " later"})
+	}
+}
+
+// atHand returns how many records are kept for those who ask again, although the database has them.
+func (s *Store) atHand() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.followed.values)
+}
+
+// TestWhatHasFollowedIsKeptForAWhile holds that what was put last is at hand when the database has it, is given up when nothing more
+// comes, and does not outlive what the database is given by another way.
+func TestWhatHasFollowedIsKeptForAWhile(t *testing.T) {
+	s := newTestStore(t, Config{Key: key1})
+	for i := range 5 {
+		v := fmt.Sprint(i)
+		mustPut(t, s, grant("g", v), rec("t", v))
+		if i%2 == 0 {
+			eventually(t, "the database has followed", func() bool { return s.behind() == 0 && s.atHand() == 2 })
+		}
+		mustPut(t, s, rec("t", v+" later"))
+		if n := s.atHand(); n != 0 {
+			t.Fatalf("the database has been written to, and %d records are kept from before", n)
+		}
+		if r, err := s.Get(record.Credentials, "t"); err != nil || string(r.Value) != v+" later" {
+			t.Fatalf("got %q, %v", r.Value, err)
+		}
+		wantTable(t, s, record.Grants, map[string]string{"g": v})
+	}
+	mustPut(t, s, grant("g", "last"))
+	eventually(t, "it is kept", func() bool { return s.atHand() == 1 })
+	eventually(t, "nothing is kept", func() bool { return s.atHand() == 0 })
+	if r, err := s.Get(record.Grants, "g"); err != nil || string(r.Value) != "last" {
+		t.Errorf("got %q, %v", r.Value, err)
+	}
+}
+
+// TestTheDatabaseHasATenthOfTheTime holds that the database follows the more seldom the longer it takes, within bounds.
+func TestTheDatabaseHasATenthOfTheTime(t *testing.T) {
+	at := newTrail()
+	for _, test := range []struct{ took, want time.Duration }{
+		{0, leastTrail},
+		{leastTrail / 20, leastTrail},
+		{leastTrail / 5, 2 * leastTrail},
+		{mostTrail / 10, mostTrail},
+		{time.Minute, mostTrail},
+		{time.Millisecond, leastTrail},
+	} {
+		if at.took(test.took); at.span != test.want {
+			t.Errorf("after %v: got %v, want %v", test.took, at.span, test.want)
+		}
 	}
 }
 
