@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"tokend/daemon/store/inplace"
 )
 
 // prepareDir makes sure that dir is a directory of mode 0700: made so where it is
@@ -53,14 +55,11 @@ func lockDir(dir string) (*os.File, error) {
 // inPlace returns why dir is not the directory any more that lock is for, or nil. Another may be
 // another tokend's by now.
 func inPlace(dir string, lock *os.File) error {
-	used, err := lock.Stat()
-	if err != nil {
-		return err
-	}
-	if named, err := os.Stat(dir); err != nil || !os.SameFile(used, named) {
+	is, err := inplace.Is(lock, dir)
+	if err == nil && !is {
 		return faultf(ErrFailed, "the state directory %s was deleted, or moved away, while it was in use: put it back, or start tokend again", dir)
 	}
-	return nil
+	return err
 }
 
 // removeEmptyLogs deletes the zero-byte logs that a crash leaves between their

@@ -36,10 +36,11 @@ func (p *pending) add(recs []journal.Record, number uint64) {
 		if r.Value != nil {
 			v.value = append([]byte{}, r.Value...) // the caller's again when Put returns
 		}
-		p.bytes += len(r.Value) - len(p.values[string(r.Key)].value)
-		if _, ok := p.values[string(r.Key)]; !ok {
+		before, ok := p.values[string(r.Key)]
+		if !ok {
 			p.bytes += len(r.Key)
 		}
+		p.bytes += len(v.value) - len(before.value)
 		p.values[string(r.Key)] = v
 	}
 }

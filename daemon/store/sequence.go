@@ -6,6 +6,8 @@ import (
 	"hash/crc32"
 	"os"
 	"path/filepath"
+
+	"tokend/daemon/store/inplace"
 )
 
 // mark is the file that names the last commit outside of Badger. It has two
@@ -57,12 +59,8 @@ func (m mark) set(n uint64) error {
 // inPlace reports whether the mark is still the one in dir: what is committed to a database that was
 // deleted, or moved away, no restart finds.
 func (m mark) inPlace(dir string) bool {
-	used, err := m.f.Stat()
-	if err != nil {
-		return false
-	}
-	named, err := os.Stat(filepath.Join(dir, markFile))
-	return err == nil && os.SameFile(used, named)
+	is, err := inplace.Is(m.f, filepath.Join(dir, markFile))
+	return err == nil && is
 }
 
 // close syncs and closes the file. The zero mark has none.

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"tokend/daemon/store/inplace"
 	_ "tokend/daemon/system" // which says why this cannot be built on other systems
 )
 
@@ -225,14 +226,11 @@ func (j *Journal) usable() error {
 
 // inPlace returns why a restart would not find what is written to j.f, or nil. mu is held.
 func (j *Journal) inPlace() error {
-	used, err := j.f.Stat()
-	if err != nil {
-		return err
+	is, err := inplace.Is(j.f, j.path)
+	if err == nil && !is {
+		err = errGone
 	}
-	if named, err := os.Stat(j.path); err != nil || !os.SameFile(used, named) {
-		return errGone
-	}
-	return nil
+	return err
 }
 
 // Failed returns why nothing is appended any more, or nil.

@@ -1,0 +1,16 @@
+package inplace
+
+import "os"
+
+// Is reports whether path names f. Its error is of f; a path that cannot be looked at names nothing.
+func Is(f *os.File, path string) (bool, error) {
+	if is, err := same(f, path); err == nil {
+		return is, nil
+	}
+	used, err := f.Stat()
+	if err != nil {
+		return false, err
+	}
+	named, err := os.Stat(path)
+	return err == nil && os.SameFile(used, named), nil
+}
