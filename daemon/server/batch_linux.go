@@ -26,8 +26,15 @@ type batches struct {
 	underway int
 	spare    []*batch // to be used again
 
-	done []*batch // guarded by the loop's mu
+	// hands takes a batch to a goroutine that has no other: its stack has grown to what a batch needs already.
+	hands chan *batch
+
+	// Guarded by the loop's mu.
+	idle int // goroutines that wait for hands, and have nothing in it
+	done []*batch
 }
+
+func newBatches() batches { return batches{hands: make(chan *batch, underway)} }
 
 // batch is PUTs that go to the engine together. Its members are the goroutine's from run on, until they are given back; but
 // for their wires, of which the goroutine knows nothing.
@@ -86,8 +93,29 @@ func (l *loop) dispatch() bool {
 	b := bs.next
 	bs.next, bs.gathered = nil, 0
 	bs.underway++
-	l.start(b.run)
+	l.mu.Lock()
+	waits := bs.idle > 0
+	if waits {
+		bs.idle--
+	}
+	l.mu.Unlock()
+	if waits {
+		bs.hands <- b
+	} else {
+		l.start(func() { l.work(b) })
+	}
 	return true
+}
+
+// work does b, and what it is handed then, until the loop has ended or as many as are underway wait to be handed one.
+func (l *loop) work(b *batch) {
+	for more := true; more; {
+		b.run()
+		if !l.giveBack(b) {
+			return
+		}
+		b, more = <-l.batches.hands
+	}
 }
 
 // overdue returns when what has gathered is not to wait any longer; false where nothing waits.
@@ -108,9 +136,8 @@ func (l *loop) disturbed(m *member, events uint32) {
 	}
 }
 
-// run hands b to the engine and gives it back.
+// run hands b to the engine.
 func (b *batch) run() {
-	defer b.giveBack()
 	defer func() {
 		for _, m := range b.members {
 			m.session.letGo()
@@ -145,16 +172,20 @@ func (b *batch) note(errs []error) {
 // deserted reports whether all peers have gone.
 func (b *batch) deserted() bool { return errors.Is(context.Cause(b.ctx), errGone) }
 
-// giveBack hands b back to the loop.
-func (b *batch) giveBack() {
-	l := b.loop
+// giveBack hands b back to the loop, and reports whether whoever has done it is to wait for another.
+func (l *loop) giveBack(b *batch) (waits bool) {
+	bs := &l.batches
 	l.mu.Lock()
-	l.batches.done = append(l.batches.done, b)
-	first := len(l.batches.done) == 1
+	bs.done = append(bs.done, b)
+	first := len(bs.done) == 1
+	if waits = bs.idle < underway; waits {
+		bs.idle++
+	}
 	l.mu.Unlock()
 	if first {
 		l.poll.wake()
 	}
+	return waits
 }
 
 // takeBatches takes back the batches that are done, and answers.

@@ -99,7 +99,7 @@ func newLoop(s *Server, ln net.Listener) (*loop, error) {
 		return nil, errors.Join(err, unix.Close(fd))
 	}
 	own.letGo()
-	return &loop{server: s, accepting: accepting{spares: newSpares()}, poll: poll, began: time.Now(), listener: fd}, nil
+	return &loop{server: s, accepting: accepting{spares: newSpares()}, poll: poll, began: time.Now(), listener: fd, batches: newBatches()}, nil
 }
 
 // now is the time by which alarms are set. It is never 0.
@@ -109,6 +109,7 @@ func (l *loop) now() time.Duration { return time.Since(l.began) + 1 }
 // good.
 func (l *loop) run() error {
 	defer l.accepting.spares.close()
+	defer close(l.batches.hands)
 	for {
 		n := l.poll.wait(l.events[:], l.timeout())
 		lent := l.lent
