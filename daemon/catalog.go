@@ -25,7 +25,7 @@ type platform interface {
 	// returns false for a word that is none.
 	customer(name, child, word string) (refresh.Spec, bool)
 
-	// dependants returns the words of what lives by a customer's grant.
+	// dependants returns the words of what lives by a customer's grant, in a slice of the caller's.
 	dependants() []string
 
 	onboarding() refresh.Onboarding
@@ -149,14 +149,15 @@ func (c *catalog) Names() iter.Seq[string] { return maps.Keys(c.specs) }
 
 // Dependants returns the names that live by grant.
 func (c *catalog) Dependants(grant string) []string {
-	path, child, _, ok := splitCustomer(grant)
+	path, _, word, ok := splitCustomer(grant)
 	p := c.platforms[path]
 	if !ok || p == nil {
 		return nil
 	}
-	var names []string
-	for _, word := range p.dependants() {
-		names = append(names, path+"/"+child+"/"+word)
+	customer := strings.TrimSuffix(grant, word)
+	names := p.dependants()
+	for i, word := range names {
+		names[i] = customer + word
 	}
 	return names
 }

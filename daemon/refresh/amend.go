@@ -55,13 +55,13 @@ func (e *Engine) amend(ctx context.Context, all ...*amendment) error {
 	return nil
 }
 
-func (a *amendment) names() []string {
+func (a *amendment) names(to []string) []string {
 	a.dependants = (*a.engine.catalog.Load()).Dependants(a.grant)
-	names := append(make([]string, 0, len(a.dependants)+2), a.dependants...)
+	to = append(to, a.dependants...)
 	if a.concerns != "" {
-		names = append(names, a.concerns)
+		to = append(to, a.concerns)
 	}
-	return append(names, a.grant)
+	return append(to, a.grant)
 }
 
 func (a *amendment) needs() string { return a.grant }

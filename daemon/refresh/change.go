@@ -11,8 +11,8 @@ import (
 // taken back, a ticket that is pushed. It is carried out once, and its methods are called in this order, in the turns
 // of its names.
 type change interface {
-	// names returns the names whose turns it takes.
-	names() []string
+	// names appends the names whose turns it takes.
+	names(to []string) []string
 
 	// needs returns the name of the grant that prepare is to be told of; "" for none.
 	needs() string
@@ -26,14 +26,17 @@ type change interface {
 	settle(refused error) error
 }
 
+// namesOf is how many names most changes take: those of a grant and of what lives by it.
+const namesOf = 4
+
 // carryOut carries out changes: what they write, they write at once, and it is durable before it is visible. Nobody else
 // changes what stands under their names meanwhile. It returns how each has ended: what is wrong with the one is no
 // matter of the others.
 func (e *Engine) carryOut(ctx context.Context, all ...change) []error {
 	errs := make([]error, len(all))
-	var names []string
+	names := make([]string, 0, namesOf*len(all))
 	for _, c := range all {
-		names = append(names, c.names()...)
+		names = c.names(names)
 	}
 	end, err := e.turns.take(ctx, names...)
 	if err != nil {

@@ -51,7 +51,7 @@ func (e *Engine) pushes(name string, value secret.Text, at time.Time) *push {
 	return &push{engine: e, name: name, value: value, at: at, came: e.clock.Now(), wall: time.Now()}
 }
 
-func (p *push) names() []string { return []string{p.name} }
+func (p *push) names(to []string) []string { return append(to, p.name) }
 
 func (p *push) needs() string { return "" }
 

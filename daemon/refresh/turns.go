@@ -15,12 +15,14 @@ type turns struct {
 }
 
 // take waits for the turns of all names and returns what ends them, or ctx's error. Who needs
-// several takes them in one call, never one while holding another: they are taken in the
-// same order by everybody.
+// several takes them in one call, never one while holding another. names may hold one twice, and
+// are not to be changed before the end.
 func (t *turns) take(ctx context.Context, names ...string) (end func(), err error) {
-	if len(names) > 1 {
-		names = slices.Compact(slices.Sorted(slices.Values(names)))
+	if t.takeAll(names) {
+		return func() { t.end(names) }, nil
 	}
+	// Everybody who holds some and waits for others takes them in the same order, so that no two wait for each other.
+	names = slices.Compact(slices.Sorted(slices.Values(names)))
 	for have := 0; ; {
 		var before chan struct{}
 		if have, before = t.takeFree(names, have); before == nil {
@@ -35,14 +37,29 @@ func (t *turns) take(ctx context.Context, names ...string) (end func(), err erro
 	}
 }
 
+// takeAll takes the turns of names if all of them are free, as nearly always, and reports whether they were.
+func (t *turns) takeAll(names []string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, name := range names {
+		if _, taken := t.taken[name]; taken {
+			return false
+		}
+	}
+	if t.taken == nil {
+		t.taken = map[string]chan struct{}{}
+	}
+	for _, name := range names {
+		t.taken[name] = nil
+	}
+	return true
+}
+
 // takeFree takes the turns of names from the one at have on, up to one that is not free. It returns how many are
 // had then, and what is closed when that one may be; nil if all are had.
 func (t *turns) takeFree(names []string, have int) (int, chan struct{}) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.taken == nil {
-		t.taken = map[string]chan struct{}{}
-	}
 	for ; have < len(names); have++ {
 		before, taken := t.taken[names[have]]
 		if taken {
