@@ -230,6 +230,28 @@ func TestTheJournalDoesNotGrowForEver(t *testing.T) {
 		"g0": value + "196", "g1": value + "197", "g2": value + "198", "g3": value + "199"})
 }
 
+// TestCompactionsRest holds that a journal that has just been compacted may grow, but not for ever.
+func TestCompactionsRest(t *testing.T) {
+	s := newTestStore(t, Config{})
+	value := strings.Repeat("v", 50_000)
+	grow := func(bytes int) {
+		for ; bytes > 0; bytes -= 4 * len(value) {
+			mustPut(t, s, grant("g0", value), grant("g1", value), grant("g2", value), grant("g3", value))
+		}
+	}
+	s.resting.Store(true)
+	grow(restSlack / 2)
+	if size, _ := s.journal.Grown(); size < restSlack/2 {
+		t.Errorf("%d bytes have been appended, and %d are there: it has not rested", restSlack/2, size)
+	}
+	grow(restSlack / 2)
+	eventually(t, "it is compacted", func() bool {
+		size, _ := s.journal.Grown()
+		return size < restSlack/2
+	})
+	wantTable(t, s, record.Grants, map[string]string{"g0": value, "g1": value, "g2": value, "g3": value})
+}
+
 func TestAForeignJournalIsRefused(t *testing.T) {
 	c := Config{Dir: newStateDir(t), Key: key1}
 	filled(t, c, grant("g", "1"))

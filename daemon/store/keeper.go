@@ -24,6 +24,11 @@ const (
 	// room to reserve for it, tightSlack is the least.
 	journalSlack = 1 << 20
 	tightSlack   = 64 << 10
+
+	// Between two compactions passes compactionRest times what the first has taken, so that they have a tenth of the time, but as
+	// long only as no more than restSlack is appended. On a disk that has no room to reserve they do not rest.
+	compactionRest = 10
+	restSlack      = 32 << 20
 )
 
 // wake tells the keeper that something wants to be seen to.
@@ -46,8 +51,11 @@ func (s *Store) lag(err error) {
 func (s *Store) overgrown() bool {
 	size, since := s.journal.Grown()
 	slack := int64(journalSlack)
-	if s.journal.Tight() {
+	switch {
+	case s.journal.Tight():
 		slack = tightSlack
+	case s.resting.Load():
+		slack = restSlack
 	}
 	return since > max(slack, size-since)
 }
@@ -57,13 +65,16 @@ func (s *Store) keep() {
 	if s.agreed() != nil {
 		return
 	}
-	var k keeper
+	k := keeper{rest: stoppedTimer()}
+	defer k.rest.Stop()
 	defer k.leave()
 	wait := firstRetry
 	for {
 		select {
 		case <-s.alarm:
 		case <-s.grown:
+		case <-k.rest.C:
+			s.resting.Store(false)
 		case <-s.closing:
 			return
 		}
@@ -91,6 +102,8 @@ func (s *Store) pause(k *keeper, wait time.Duration) bool {
 			if !s.tendJournal(k) {
 				grown = nil // with the others
 			}
+		case <-k.rest.C:
+			s.resting.Store(false)
 		case <-s.closing:
 			return false
 		}
@@ -101,6 +114,7 @@ func (s *Store) pause(k *keeper, wait time.Duration) bool {
 type keeper struct {
 	shutting <-chan error // of the database that failed; nil for none
 	attempts int          // that failed, in a row
+	rest     *time.Timer  // until the journal is compacted again
 }
 
 // say logs a failure, the first of a row and then each time their number has doubled.
@@ -157,14 +171,18 @@ func (s *Store) tendJournal(k *keeper) bool {
 	if !s.lagging.Load() && s.journal.Failed() == nil && !s.overgrown() {
 		return true
 	}
+	began := time.Now()
 	err := s.mendJournal()
 	if diskFull(err) && s.ballast.spend(0) { // it gives back more than that
 		err = s.mendJournal()
 	}
 	if err != nil {
 		s.say(k, "the grant journal cannot be written anew yet", err)
+		return false
 	}
-	return err == nil
+	s.resting.Store(true)
+	k.rest.Reset(compactionRest * time.Since(began))
+	return true
 }
 
 // errReading is why a journal cannot be written anew while the database is closed.

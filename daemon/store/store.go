@@ -102,6 +102,7 @@ type Store struct {
 	reserve atomic.Uint64 // bytes that must be free for a commit
 	applied atomic.Uint64 // number of the last commit that the database has, and all before it
 	lagging atomic.Bool   // the database has taken what the journal has refused
+	resting atomic.Bool   // the journal has just been compacted
 	counts  counts
 
 	// The committer's, when the accord is reached, and Close's after it has ended.

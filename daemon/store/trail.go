@@ -26,9 +26,12 @@ type trail struct {
 	span  time.Duration // from what comes to when the database follows
 }
 
-func newTrail() trail {
-	t := trail{timer: time.NewTimer(leastTrail), span: leastTrail}
-	t.timer.Stop()
+func newTrail() trail { return trail{timer: stoppedTimer(), span: leastTrail} }
+
+// stoppedTimer returns a timer that has not been set.
+func stoppedTimer() *time.Timer {
+	t := time.NewTimer(time.Hour)
+	t.Stop()
 	return t
 }
 

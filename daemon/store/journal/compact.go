@@ -33,12 +33,16 @@ func (j *Journal) Compact(keep func(commit uint64, r Record) bool, more iter.Seq
 	if err == nil {
 		err = j.copyLive(w, was, keep, more)
 	}
+	base := w.end
 	if err == nil {
 		// Most of the waiting is done here, before anybody waits for it.
 		err = w.sync()
 	}
+	for more, n := true, 0; err == nil && more && n < catchUps; n++ {
+		more, err = j.catchUp(w, &was)
+	}
 	if err == nil {
-		err = j.takeOver(w, was)
+		err = j.takeOver(w, was, base)
 	}
 	if err != nil {
 		return errors.Join(fmt.Errorf("compact the journal: %w", err), w.abandon())
@@ -90,8 +94,30 @@ func (j *Journal) copyLive(w *writer, was snapshot, keep func(uint64, Record) bo
 	return nil
 }
 
-// takeOver adds to w what was appended since was, and puts it in its place.
-func (j *Journal) takeOver(w *writer, was snapshot) error {
+// What is appended while a compaction writes is taken over without keeping Append waiting, as long as it is catchUpFrom bytes and more,
+// and catchUps times at the most: each time there is less.
+const (
+	catchUps    = 4
+	catchUpFrom = 128 << 10
+)
+
+// catchUp adds to w what was appended since was, which is then of now, and reports whether there was enough for that.
+func (j *Journal) catchUp(w *writer, was *snapshot) (caughtUp bool, err error) {
+	j.mu.Lock()
+	end, next := j.end, j.next
+	j.mu.Unlock()
+	if end-was.end < catchUpFrom {
+		return false, nil
+	}
+	if _, err := scan(was.f, was.end, end, was.next, j.aead, w.write); err != nil {
+		return false, err
+	}
+	was.end, was.next = end, next
+	return true, w.sync()
+}
+
+// takeOver adds to w what was appended since was, and puts it in its place. base is how long w was before anything was added.
+func (j *Journal) takeOver(w *writer, was snapshot, base int64) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.f == nil {
@@ -111,7 +137,7 @@ func (j *Journal) takeOver(w *writer, was snapshot) error {
 	// From here on the new file is the journal, whatever else fails: but a name that
 	// may come to nothing in a power cut must not take entries.
 	_ = j.f.Close()
-	j.f, j.framer.file, j.next, j.end, j.reserved, j.base = w.f, w.framer.file, w.next, w.end, w.end, w.end
+	j.f, j.framer.file, j.next, j.end, j.reserved, j.base = w.f, w.framer.file, w.next, w.end, w.end, base
 	j.last = max(j.last, w.last)
 	j.failed = syncDir(j.path)
 	return j.failed

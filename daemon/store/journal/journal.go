@@ -51,7 +51,7 @@ type Journal struct {
 	reserved int64  // of the file: from end to here are zeros
 	tight    bool   // there was no room to be reserved
 	yields   bool   // what room there is is a compaction's
-	base     int64  // end after the last compaction
+	base     int64  // end of what the last compaction has left
 	failed   error  // why nothing is appended any more; nil while all is well
 }
 
@@ -241,7 +241,7 @@ func (j *Journal) Failed() error {
 }
 
 // Grown returns how long the journal is in bytes, and how much of that has been appended
-// since the last compaction.
+// since the last compaction began.
 func (j *Journal) Grown() (size, since int64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()

@@ -397,6 +397,44 @@ func TestAppendsGoOnDuringACompaction(t *testing.T) {
 	}
 }
 
+// TestACompactionCatchesUp holds that what is appended during a compaction is taken over, be it little or much, and counts as appended
+// since.
+func TestACompactionCatchesUp(t *testing.T) {
+	for _, test := range []struct{ entries, bytes int }{{0, 0}, {3, 10}, {10, catchUpFrom / 4}} {
+		path := filepath.Join(t.TempDir(), "j")
+		j, _, _ := mustOpen(t, path, newAEAD(t, 1))
+		mustAppend(t, j, set(1, "a", "1"))
+		mustAppend(t, j, set(2, "a", "2"))
+		want, asked := "2 a=2", false
+		err := j.Compact(func(uint64, Record) bool {
+			for i := range test.entries {
+				value := strings.Repeat(fmt.Sprint(i), test.bytes)
+				mustAppend(t, j, set(uint64(3+i), "a", value))
+				want += fmt.Sprintf("; %d a=%s", 3+i, value)
+			}
+			asked = true
+			return true
+		}, nil)
+		if err != nil || !asked {
+			t.Fatal(err, asked)
+		}
+		if size, since := j.Grown(); since < int64(test.entries*test.bytes) || test.entries == 0 && since != 0 || since >= size {
+			t.Errorf("%+v: %d of %d bytes count as appended since", test, since, size)
+		}
+		mustAppend(t, j, set(100, "b", "1"))
+		want += "; 100 b=1"
+		for range 2 {
+			var l told
+			if err := j.Read(l.visit); err != nil {
+				t.Fatal(err)
+			}
+			wantEntries(t, l.String(), want)
+			_ = j.Close()
+			j, _, _ = mustOpen(t, path, newAEAD(t, 1))
+		}
+	}
+}
+
 func TestTooLarge(t *testing.T) {
 	j, _, _ := mustOpen(t, filepath.Join(t.TempDir(), "j"), nil)
 	if err := j.Append(Entry{Commit: 1, Records: []Record{{[]byte("a"), []byte("1")}, {[]byte("k"), make([]byte, MaxPayload)}}}); err == nil {
