@@ -15,9 +15,10 @@ import (
 // PUTs that have come in a turn are a batch, which one goroutine hands to the engine at once and gives back at once. To the
 // disk many cost little more than one, and so they do to the loop.
 
-// underway is how many batches there are at most as long as the disk is in order: while one is being synced, the next is made
-// ready. Those that come meanwhile gather. Whoever has gathered for lookAfter is not kept waiting for a batch that hangs.
-const underway = 2
+// underway is how many batches there are at most as long as the disk is in order: while one is being synced, the next are made
+// ready, to be synced together. Those that come meanwhile gather. With four, 64 writers on one processor had a tenth more done than with
+// two, with six or eight no more than with four. Whoever has gathered for lookAfter is not kept waiting for a batch that hangs.
+const underway = 4
 
 // batches are those of a loop.
 type batches struct {
