@@ -36,8 +36,9 @@ var (
 		"tokend/daemon/page":           {"tokend/daemon/refresh", "tokend/daemon/survey", "tokend/fetchers"},
 		"tokend/daemon/refresh":        {"tokend/daemon/clock", "tokend/daemon/record", "tokend/fetchers", "tokend/fetchers/secret"},
 		"tokend/daemon/server":         {"tokend/daemon/refresh", "tokend/daemon/system", "tokend/fetchers/secret", "tokend/protocol"},
-		"tokend/daemon/store":          {"tokend/daemon/record", "tokend/daemon/store/journal", "tokend/daemon/system", "tokend/fetchers/secret"},
-		"tokend/daemon/store/journal":  {"tokend/daemon/system"},
+		"tokend/daemon/store":          {"tokend/daemon/record", "tokend/daemon/store/inplace", "tokend/daemon/store/journal", "tokend/daemon/system", "tokend/fetchers/secret"},
+		"tokend/daemon/store/inplace":  nil,
+		"tokend/daemon/store/journal":  {"tokend/daemon/store/inplace", "tokend/daemon/system"},
 		"tokend/daemon/store/memstore": {"tokend/daemon/record"},
 		"tokend/daemon/survey":         {"tokend/daemon/refresh", "tokend/daemon/server", "tokend/daemon/store"},
 		"tokend/daemon/system":         nil,
@@ -65,7 +66,7 @@ var (
 
 	// socketless packages open none themselves and listen to nobody.
 	socketless = []string{"tokend/protocol", "tokend/daemon/inbox", "tokend/daemon/refresh", "tokend/daemon/record", "tokend/daemon/clock",
-		"tokend/daemon/store", "tokend/daemon/store/journal", "tokend/daemon/store/memstore"}
+		"tokend/daemon/store", "tokend/daemon/store/inplace", "tokend/daemon/store/journal", "tokend/daemon/store/memstore"}
 
 	// speakHTTP are the packages that may, at either end.
 	speakHTTP = []string{"tokend/fetchers", "tokend/fetchers/wechattest", "tokend/daemon/web", "tokend/cmd/...", "tokend/benchmarks/..."}
