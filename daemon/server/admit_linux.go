@@ -12,6 +12,10 @@ import (
 func (l *loop) accept() {
 	for range acceptTurn {
 		fd, err := accept(l.listener)
+		if err != nil && err != unix.EAGAIN && len(l.poll.leaving) > 0 {
+			l.poll.closeAll() // there may be too few descriptors
+			fd, err = accept(l.listener)
+		}
 		switch {
 		case err == nil:
 			l.admit(fd)
@@ -77,6 +81,7 @@ func (l *loop) admit(fd int) {
 			l.start(s.saySpent)
 		}
 		dismissBriefly(&m.wire)
+		l.poll.closeAll() // a spare has the place
 		l.accepting.spares.refill()
 	default:
 		l.start(func() { s.notKnown(err) })

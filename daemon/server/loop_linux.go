@@ -115,11 +115,13 @@ func (l *loop) run() error {
 		lent := l.lent
 		l.turn(l.events[:n])
 		l.ring()
-		if l.ended.Load() {
+		ended := l.ended.Load()
+		if ended {
 			l.stop()
-			if l.open == 0 {
-				return l.err
-			}
+		}
+		l.poll.closeAll()
+		if ended && l.open == 0 {
+			return l.err
 		}
 		if l.dispatch() || l.lent > lent {
 			runtime.Gosched() // they begin now: the kernel would not know that they could

@@ -182,8 +182,8 @@ func TestGroupsAreAskedForLate(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer unix.Close(fds[1])
+	defer unix.Close(fds[0])
 	w := &wire{fd: fds[0]}
-	defer w.Close()
 	peer, err := kernelPeer(w)
 	if err != nil {
 		t.Fatal(err)
