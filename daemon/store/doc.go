@@ -48,7 +48,8 @@
 // does not have is taken from the journal, unless the journal itself says that it was deleted. So a code that
 // was deleted while the journal refused may come back after a crash; WeChat refuses it a second time.
 // Records that can be had again are replayed only where the database has lost nothing: else a
-// superseded token would come back. What the journal holds twice is compacted away in the background.
+// superseded token would come back. What the journal holds twice is compacted away in the background. Where it
+// cannot be read then, what it lacks is taken from the database and from what is on its way there.
 //
 // To compare the two takes reading both. Where the last run has ended cleanly and the journal's last frame is of no later
 // commit than the database's, the database has all that is in force, and may be read meanwhile ([Config].Ahead): whoever

@@ -286,3 +286,40 @@ func TestAWrongKeyTouchesNothingWithoutADatabase(t *testing.T) {
 	}
 	wantState(t, c, map[string]string{"g": "1"}, nil, nil)
 }
+
+// TestAJournalDamagedInUse holds that a compaction of a journal that cannot be read any more takes what is missing from the database, and
+// from what is on its way there.
+func TestAJournalDamagedInUse(t *testing.T) {
+	eachKey(t, func(t *testing.T, key []byte) {
+		log, said := logged()
+		c := Config{Dir: newStateDir(t), Key: key, Logger: log}
+		s := newTestStore(t, c)
+		grants := map[string]string{}
+		put := func(name string) {
+			grants[name] = "1"
+			mustPut(t, s, grant(name, "1"))
+		}
+		for i := range 5 {
+			put(fmt.Sprint("g", i))
+		}
+		eventually(t, "the database has followed", func() bool { return s.behind() == 0 })
+		put("trails")
+		end, _ := s.journal.Grown()
+		xor(t, place(c.Dir).journal(), end/2, 1)
+		xor(t, place(c.Dir).journal(), end-1, 1) // of what trails
+		if err := s.mendJournal(); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(said.String(), "cannot be read any more") {
+			t.Errorf("log:\n%s", said)
+		}
+		put("later")
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.RemoveAll(place(c.Dir).current()); err != nil {
+			t.Fatal(err)
+		}
+		wantState(t, c, grants, map[string]string{}, map[string]string{})
+	})
+}

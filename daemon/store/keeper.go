@@ -188,12 +188,16 @@ func (s *Store) tendJournal(k *keeper) bool {
 // errReading is why a journal cannot be written anew while the database is closed.
 var errReading = errors.New("the database is not open")
 
-// mendJournal compacts the journal. One that lags takes over what only the database has; and
-// what it has that the database, which was well all the time, has not, was deleted.
+// mendJournal compacts the journal. One that lags, or cannot be read any more, takes over what only the database has, or what is on its way
+// there; and what it has that the database, which was well all the time, has not, was deleted.
 func (s *Store) mendJournal() error {
 	applied := s.applied.Load()
 	if !s.lagging.Load() {
-		return s.journal.Compact(keepLive(applied), nil)
+		err := s.journal.Compact(keepLive(applied), nil)
+		if !errors.Is(err, journal.ErrDamaged) {
+			return err
+		}
+		s.log.Error("the grant journal cannot be read any more: it is written anew from what is left of it and from the database", "error", plain(err))
 	}
 	// From here on whatever the journal refuses makes it lag again; what it has refused before is in view.
 	s.lagging.Store(false)
@@ -211,7 +215,7 @@ func (s *Store) mendJournal() error {
 		_, err := v.txn.Get(r.Key)
 		return commit > applied || err == nil
 	}
-	if err := s.journal.Compact(keep, v.h.db.lasting(v.txn, s.log)); err != nil {
+	if err := s.journal.Compact(keep, v.lasting(s.log)); err != nil {
 		s.lagging.Store(true)
 		return err
 	}

@@ -8,7 +8,8 @@ import (
 )
 
 // maxPending bounds in bytes what the journal has taken and the database has not: some thirty thousand
-// grants. Beyond it a Put is refused.
+// grants. Beyond it a Put waits for the database, and is refused where that takes nothing. What the database has just taken may be kept beside
+// it for a while: while it is, what waits is no more than trailBytes and a group.
 const maxPending = 16 << 20
 
 // pending is what is durable in the journal only, by key in the database. Readers see it over

@@ -5,6 +5,10 @@ import (
 	"maps"
 	"slices"
 	"sync"
+
+	"github.com/hashicorp/go-hclog"
+
+	"tokend/daemon/store/journal"
 )
 
 // handle is a database and those who read from it. They are counted instead of being
@@ -105,6 +109,22 @@ func (v view) entries(prefix []byte) iter.Seq2[entry, error] {
 		}
 		for _, k := range slices.Sorted(maps.Keys(v.over)) {
 			if p := v.over[k]; p.value != nil && !yield(entry{[]byte(k), slices.Clone(p.value)}, nil) {
+				return
+			}
+		}
+	}
+}
+
+// lasting yields what a journal is to have of a view of everything: the irreplaceable records of the database, and all that it has not yet.
+func (v view) lasting(log hclog.Logger) iter.Seq2[journal.Entry, error] {
+	return func(yield func(journal.Entry, error) bool) {
+		for e, err := range v.h.db.lasting(v.txn, log) {
+			if !yield(e, err) {
+				return
+			}
+		}
+		for k, p := range v.over {
+			if !yield(journal.Entry{Commit: p.number, Records: []journal.Record{{Key: []byte(k), Value: p.value}}}, nil) {
 				return
 			}
 		}

@@ -13,7 +13,8 @@ import (
 
 // Compact rewrites the journal to the newest record of each key that keep wants, and to what
 // more yields, unless the journal has the same key from the same commit or a later one.
-// A deletion is a record as others are. An error of more is returned; a nil more is empty. Appends go
+// A deletion is a record as others are. An error of more is returned. A nil more is empty, and a journal that has been damaged since it was
+// opened is then not written anew, as ErrDamaged says: with more, that is what can be read of it. Appends go
 // on but for the last step. After an error the journal is what it was, or is failed.
 func (j *Journal) Compact(keep func(commit uint64, r Record) bool, more iter.Seq2[Entry, error]) error {
 	j.compacting.Lock()
@@ -56,13 +57,20 @@ const newSuffix = ".new"
 // copyLive writes what is to stay of was, and of more, to w.
 func (j *Journal) copyLive(w *writer, was snapshot, keep func(uint64, Record) bool, more iter.Seq2[Entry, error]) error {
 	index := NewIndex()
-	if _, err := scan(was.f, 0, was.end, 0, j.aead, func(e Entry) error {
+	read := func(visit func(Entry) error) error {
+		read, err := scan(was.f, 0, was.end, 0, j.aead, visit)
+		if err == nil && was.sound && more == nil {
+			err = read.whole(was.next)
+		}
+		return err
+	}
+	if err := read(func(e Entry) error {
 		index.Add(e)
 		return nil
 	}); err != nil {
 		return err
 	}
-	if _, err := scan(was.f, 0, was.end, 0, j.aead, func(e Entry) error {
+	if err := read(func(e Entry) error {
 		for i, r := range e.Records {
 			if !index.Newest(e, i) || !keep(e.Commit, r) {
 				continue
@@ -109,11 +117,20 @@ func (j *Journal) catchUp(w *writer, was *snapshot) (caughtUp bool, err error) {
 	if end-was.end < catchUpFrom {
 		return false, nil
 	}
-	if _, err := scan(was.f, was.end, end, was.next, j.aead, w.write); err != nil {
+	if err := was.copyTo(w, end, next); err != nil {
 		return false, err
 	}
 	was.end, was.next = end, next
 	return true, w.sync()
+}
+
+// copyTo adds to w what was appended since was up to an end, where the frame of number next comes: all of it, or it returns an error.
+func (was snapshot) copyTo(w *writer, end int64, next uint64) error {
+	read, err := scan(was.f, was.end, end, was.next, w.framer.aead, w.write)
+	if err == nil {
+		err = read.whole(next)
+	}
+	return err
 }
 
 // takeOver adds to w what was appended since was, and puts it in its place. base is how long w was before anything was added.
@@ -124,7 +141,7 @@ func (j *Journal) takeOver(w *writer, was snapshot, base int64) error {
 		return ErrClosed
 	}
 	if j.end > was.end {
-		if _, err := scan(was.f, was.end, j.end, was.next, j.aead, w.write); err != nil {
+		if err := was.copyTo(w, j.end, j.next); err != nil {
 			return err
 		}
 		if err := w.sync(); err != nil {

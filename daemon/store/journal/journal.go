@@ -23,6 +23,9 @@ var ErrKey = errors.New("journal: sealed with another key")
 // leaves it open what is on it. A successful Compact ends that.
 var ErrFailed = errors.New("journal: the disk failed")
 
+// ErrDamaged is returned by Compact for a journal that was whole when it was opened and cannot be read any more.
+var ErrDamaged = errors.New("journal: damaged while it was in use")
+
 // errGone is why nothing is appended to a journal that no restart would find.
 var errGone = errors.New("deleted, or moved away, while it was in use")
 
@@ -261,10 +264,11 @@ func (j *Journal) Read(visit func(Entry) error) error {
 
 // snapshot is a journal as it was at one moment.
 type snapshot struct {
-	f    *os.File // a handle of its own, which a compaction does not take away
-	end  int64    // of what is durable
-	next uint64   // number of the frame that comes there
-	last uint64
+	f     *os.File // a handle of its own, which a compaction does not take away
+	end   int64    // of what is durable
+	next  uint64   // number of the frame that comes there
+	last  uint64
+	sound bool // all of that could be read when it was opened, or was written since
 }
 
 func (j *Journal) snapshot() (snapshot, error) {
@@ -278,7 +282,7 @@ func (j *Journal) snapshot() (snapshot, error) {
 	if err != nil {
 		return snapshot{}, os.NewSyscallError("dup", err)
 	}
-	return snapshot{os.NewFile(uintptr(fd), j.path), j.end, j.next, j.last}, nil
+	return snapshot{os.NewFile(uintptr(fd), j.path), j.end, j.next, j.last, !errors.Is(j.failed, errUnread)}, nil
 }
 
 // Close ends the journal. What was appended is durable before. Closing twice is no

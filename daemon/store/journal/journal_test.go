@@ -488,3 +488,72 @@ func BenchmarkOpen100k(b *testing.B) {
 		}
 	})
 }
+
+// TestACompactionThatCannotReadLosesNothing holds that a journal that was damaged while it was in use is not replaced by what is left of it,
+// but where the rest is had from elsewhere.
+func TestACompactionThatCannotReadLosesNothing(t *testing.T) {
+	eachForm(t, func(t *testing.T, aead cipher.AEAD) {
+		for hit := range 3 { // the frame: the first but for the head, one in the middle, the last
+			path, frames := filled(t, aead, 3)
+			j, _, _ := mustOpen(t, path, aead)
+			whole, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			damaged := bytes.Clone(whole)
+			damaged[(frames[hit+1]+frames[hit+2])/2] ^= 1
+			if err := os.WriteFile(path, damaged, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := j.Compact(everything, nil); !errors.Is(err, ErrDamaged) {
+				t.Errorf("frame %d: got %v, want ErrDamaged", hit+1, err)
+			}
+			if now, err := os.ReadFile(path); err != nil || !bytes.Equal(now, damaged) {
+				t.Errorf("frame %d: the journal has changed, %v", hit+1, err)
+			}
+			rest := func(yield func(Entry, error) bool) {
+				for i := range 3 {
+					if !yield(set(uint64(i+1), fmt.Sprint("k", i), fmt.Sprint("v", i)), nil) {
+						return
+					}
+				}
+			}
+			if err := j.Compact(everything, rest); err != nil {
+				t.Fatal(err)
+			}
+			_ = j.Close()
+			index := NewIndex()
+			j, rep, err := Open(path, aead, func(e Entry) error { index.Add(e); return nil })
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = j.Close()
+			if rep.Damaged() || index.count != 3 {
+				t.Errorf("frame %d: %d of 3 are there, %+v", hit+1, index.count, rep)
+			}
+		}
+	})
+}
+
+// TestWhatACompactionCannotTakeOver holds the same for what is appended during it.
+func TestWhatACompactionCannotTakeOver(t *testing.T) {
+	for _, size := range []int{10, 2 * catchUpFrom} {
+		path := filepath.Join(t.TempDir(), "j")
+		j, _, _ := mustOpen(t, path, newAEAD(t, 1))
+		mustAppend(t, j, set(1, "a", "1"))
+		rest := func(yield func(Entry, error) bool) {
+			end, _ := j.Grown()
+			mustAppend(t, j, set(2, "a", strings.Repeat("2", size)))
+			f, err := os.OpenFile(path, os.O_WRONLY, 0)
+			if err == nil {
+				_, err = f.WriteAt([]byte("damage"), end+headerSize)
+				err = errors.Join(err, f.Close())
+			}
+			yield(set(1, "b", "1"), err)
+		}
+		if err := j.Compact(everything, rest); !errors.Is(err, ErrDamaged) {
+			t.Errorf("%d bytes: got %v, want ErrDamaged", size, err)
+		}
+		mustAppend(t, j, set(3, "c", "3"))
+	}
+}

@@ -93,6 +93,14 @@ func (s *scanner) scan(visit func(Entry) error) error {
 	return nil
 }
 
+// whole returns ErrDamaged unless all frames up to the one of number next were read.
+func (s *scanner) whole(next uint64) error {
+	if s.rep.Damaged() || s.next != next {
+		return errors.Join(ErrDamaged, s.rep.Err)
+	}
+	return nil
+}
+
 // frame returns the next entry that can be read; false at the end.
 func (s *scanner) frame() (Entry, bool) {
 	for {
