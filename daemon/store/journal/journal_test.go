@@ -286,6 +286,9 @@ func TestFramesAreBoundToTheirPlace(t *testing.T) {
 			}
 			_, rep, got := mustOpen(t, path, aead)
 			wantEntries(t, got, test.want)
+			if zeros := len(whole) - len(bytes.TrimRight(whole, "\x00")); rep.Torn == test.rep.Torn-int64(zeros) {
+				rep.Torn = test.rep.Torn // a tag that ends in zeros ends where the room begins
+			}
 			if rep != test.rep {
 				t.Errorf("got  %+v\nwant %+v", rep, test.rep)
 			}
