@@ -132,12 +132,7 @@ const (
 // TestPowerCuts cuts the power of a store at work at random instants: what was acknowledged is
 // there afterwards, and the store opens.
 func TestPowerCuts(t *testing.T) {
-	needRoot(t)
-	needTools(t, "mkfs.ext4", "mount", "losetup")
-	if testing.Short() {
-		t.Skip("takes a loop device")
-	}
-	device, disk, mounted := mountDisk(t)
+	device, disk := mountDisk(t)
 	dir := filepath.Join(disk, "state")
 	var tokens, grants, late int
 	n := rounds(2, 50)
@@ -151,9 +146,7 @@ func TestPowerCuts(t *testing.T) {
 		cut := cutPower(t, disk)
 		w.kill()
 		run(t, "umount", disk)
-		*mounted = false
 		run(t, "mount", device, disk)
-		*mounted = true
 		wantAcked(t, dir, cut, w)
 		moreTokens, moreGrants, _, _ := w.counts()
 		tokens, grants = tokens+moreTokens, grants+moreGrants
@@ -170,10 +163,14 @@ func TestPowerCuts(t *testing.T) {
 	t.Logf("%d power cuts, %d tokens and %d grants acknowledged, %d of all after the cut", n, tokens, grants, late)
 }
 
-// mountDisk mounts a disk of its own for the test, and returns the device, where it is, and whether it is mounted: to be kept true by
-// who mounts it otherwise.
-func mountDisk(t *testing.T) (device, disk string, mounted *bool) {
+// mountDisk mounts a disk of its own for the test, and returns the device and where it is mounted.
+func mountDisk(t *testing.T) (device, disk string) {
 	t.Helper()
+	needRoot(t)
+	needTools(t, "mkfs.ext4", "mount", "losetup")
+	if testing.Short() {
+		t.Skip("takes a loop device")
+	}
 	image, disk := filepath.Join(t.TempDir(), "disk"), t.TempDir()
 	if err := os.WriteFile(image, nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -184,14 +181,8 @@ func mountDisk(t *testing.T) (device, disk string, mounted *bool) {
 	run(t, "mkfs.ext4", "-q", "-F", image)
 	device = loopDevice(t, image)
 	run(t, "mount", device, disk)
-	mounted = new(bool)
-	*mounted = true
-	t.Cleanup(func() {
-		if *mounted {
-			_ = unix.Unmount(disk, 0)
-		}
-	})
-	return device, disk, mounted
+	t.Cleanup(func() { _ = unix.Unmount(disk, 0) }) // who mounts it otherwise may have left it unmounted
+	return device, disk
 }
 
 // loopDevice returns a device on image that lasts until the test ends. One that each mount makes for itself goes some time after
@@ -219,12 +210,7 @@ const (
 
 // TestADiskThatHangs holds that who reads does not wait for a commit that the disk keeps waiting.
 func TestADiskThatHangs(t *testing.T) {
-	needRoot(t)
-	needTools(t, "mkfs.ext4", "mount", "losetup")
-	if testing.Short() {
-		t.Skip("takes a loop device")
-	}
-	_, disk, _ := mountDisk(t)
+	_, disk := mountDisk(t)
 	s := newTestStore(t, Config{Dir: filepath.Join(disk, "state"), MinFree: 1 << 20})
 	for i := range 10 {
 		mustPut(t, s, grant(fmt.Sprint("given", i), "1"), rec(fmt.Sprint("fetched", i), "1"))
