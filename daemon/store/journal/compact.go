@@ -39,8 +39,8 @@ func (j *Journal) Compact(keep func(commit uint64, r Record) bool, more iter.Seq
 		// Most of the waiting is done here, before anybody waits for it.
 		err = w.sync()
 	}
-	for more, n := true, 0; err == nil && more && n < catchUps; n++ {
-		more, err = j.catchUp(w, &was)
+	for behind, n := true, 0; err == nil && behind && n < catchUps; n++ {
+		behind, err = j.catchUp(w, &was)
 	}
 	if err == nil {
 		err = j.takeOver(w, was, base)
@@ -58,9 +58,9 @@ const newSuffix = ".new"
 func (j *Journal) copyLive(w *writer, was snapshot, keep func(uint64, Record) bool, more iter.Seq2[Entry, error]) error {
 	index := NewIndex()
 	read := func(visit func(Entry) error) error {
-		read, err := scan(was.f, 0, was.end, 0, j.aead, visit)
+		s, err := scan(was.f, 0, was.end, 0, j.aead, visit)
 		if err == nil && was.sound && more == nil {
-			err = read.whole(was.next)
+			err = s.whole(was.next)
 		}
 		return err
 	}
@@ -126,9 +126,9 @@ func (j *Journal) catchUp(w *writer, was *snapshot) (caughtUp bool, err error) {
 
 // copyTo adds to w what was appended since was up to an end, where the frame of number next comes: all of it, or it returns an error.
 func (was snapshot) copyTo(w *writer, end int64, next uint64) error {
-	read, err := scan(was.f, was.end, end, was.next, w.framer.aead, w.write)
+	s, err := scan(was.f, was.end, end, was.next, w.framer.aead, w.write)
 	if err == nil {
-		err = read.whole(next)
+		err = s.whole(next)
 	}
 	return err
 }
