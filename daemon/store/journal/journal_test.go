@@ -265,6 +265,7 @@ func TestFramesAreBoundToTheirPlace(t *testing.T) {
 		t.Fatal(err)
 	}
 	frame := func(b []byte, i int) []byte { return b[at[i]:at[i+1]] }
+	torn := int64(len(bytes.TrimRight(frame(whole, 4), "\x00"))) // zeros at the end of a tag are room
 	for _, test := range []struct {
 		name  string
 		bytes [][]byte
@@ -276,7 +277,7 @@ func TestFramesAreBoundToTheirPlace(t *testing.T) {
 		{"taken out", [][]byte{frame(whole, 0), frame(whole, 1), frame(whole, 3), frame(whole, 4)},
 			"1 k0=v0; 3 k2=v2; 4 k3=v3", Report{Entries: 3, Last: 4, Lost: 1}},
 		{"twice", [][]byte{whole, frame(whole, 4)},
-			"1 k0=v0; 2 k1=v1; 3 k2=v2; 4 k3=v3", Report{Entries: 4, Last: 4, Foreign: 1, Torn: at[5] - at[4]}},
+			"1 k0=v0; 2 k1=v1; 3 k2=v2; 4 k3=v3", Report{Entries: 4, Last: 4, Foreign: 1, Torn: torn}},
 		{"of another file", [][]byte{frame(whole, 0), frame(whole, 1), frame(foreign, 2), frame(whole, 3), frame(whole, 4)},
 			"1 k0=v0; 3 k2=v2; 4 k3=v3", Report{Entries: 3, Last: 4, Lost: 1, Foreign: 1, Skipped: at[3] - at[2]}},
 	} {
@@ -286,9 +287,6 @@ func TestFramesAreBoundToTheirPlace(t *testing.T) {
 			}
 			_, rep, got := mustOpen(t, path, aead)
 			wantEntries(t, got, test.want)
-			if zeros := len(whole) - len(bytes.TrimRight(whole, "\x00")); rep.Torn == test.rep.Torn-int64(zeros) {
-				rep.Torn = test.rep.Torn // a tag that ends in zeros ends where the room begins
-			}
 			if rep != test.rep {
 				t.Errorf("got  %+v\nwant %+v", rep, test.rep)
 			}
