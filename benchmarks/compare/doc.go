@@ -1,8 +1,8 @@
 // Compare measures tokend beside Redis, on the same kind of socket under the same load, and beside a bare echo
 // that is the floor under both, and prints what was reached as a table.
 //
-//	make bench-compare                          all of it, in about eleven minutes
-//	make bench-compare QUICK=-quick             less exactly, in about three
+//	make bench-compare                          all of it, in about twelve minutes
+//	make bench-compare QUICK=-quick             less exactly, in about six
 //	go run ./benchmarks/compare -only socket    one part
 //
 // It wants Linux with two processors, redis-server and cc, and says which of them is missing. Nothing of it

@@ -58,6 +58,7 @@ type comparison struct {
 
 	rows rows
 	data data
+	calm calm
 
 	tokend, fill, echo, redis string // programs; empty for what is not installed
 }
@@ -107,6 +108,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	c.data.Rows = c.rows
 	if err := c.rows.print(stdout); err != nil {
 		return err
+	}
+	if c.data.Calm = c.calm.String(); c.data.Calm != "" {
+		fmt.Fprintf(stdout, "\n%s\n", c.data.Calm)
 	}
 	fmt.Fprintf(stdout, "\n%s in all\n", time.Since(began).Round(time.Second))
 	if *out != "" {

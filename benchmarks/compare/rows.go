@@ -102,6 +102,7 @@ func median(of []float64) float64 {
 type data struct {
 	Machine     []string `json:"machine"`
 	Quick       bool     `json:"quick,omitempty"`
+	Calm        string   `json:"calm,omitempty"`
 	Rows        rows     `json:"rows"`
 	Connections []point  `json:"connections,omitempty"`
 	Credentials []cost   `json:"credentials,omitempty"`

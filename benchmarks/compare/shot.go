@@ -35,6 +35,7 @@ func (c *comparison) shoot(ctx context.Context, p *process, s *state, dialect st
 	cmd := exec.CommandContext(ctx, c.tokend, append([]string{"bench", "--json", "--target", dialect, "--socket", p.socket, "--names", s.names}, args...)...)
 	var out, said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &said
+	c.calm.look()
 	before := p.cpu()
 	var one shot
 	err := cmd.Run()
@@ -50,6 +51,7 @@ func (c *comparison) shoot(ctx context.Context, p *process, s *state, dialect st
 // shootAs carries out a plan for some seconds in this process, which is the one that can ask as other users.
 func (c *comparison) shootAs(ctx context.Context, p *process, plan generator.Plan) (shot, error) {
 	plan.Socket = p.socket
+	c.calm.look()
 	before := p.cpu()
 	r, err := generator.Run(ctx, plan)
 	if err == nil && r.Failed() > 0 {

@@ -46,6 +46,7 @@ func (c *comparison) writers(ctx context.Context) error {
 				return d.AppendSet(b, name, fmt.Sprintf("refreshtoken@@@%030d-%05d-%06d", 0, round, i))
 			})
 		}
+		c.calm.look()
 		before := p.cpu()
 		result, err := generator.Run(ctx, generator.Plan{
 			Socket: p.socket, Dialect: d, Requests: &r, InTurn: true, Connections: 64, Duration: seconds, WarmUp: warmUp,

@@ -1,0 +1,45 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+)
+
+// calm tells how quiet the machine was. Whoever shares its processors unseen, as on a host of virtual machines, slows down what is
+// measured, and not all of it alike: between one measurement and the next the same work is done again and again, which takes as
+// long as the quickest time where nobody else is there. Its zero value is ready.
+type calm struct {
+	took []float64 // in microseconds
+	work []int
+}
+
+// workItems are sorted in about a millisecond: much of it is branches that nobody foresees and little of it memory, as in a server.
+const workItems = 1 << 14
+
+// look does the work once.
+func (c *calm) look() {
+	if c.work == nil {
+		c.work = make([]int, workItems)
+	}
+	random := rand.New(rand.NewPCG(1, 2)) // the same numbers each time
+	for i := range c.work {
+		c.work[i] = random.Int()
+	}
+	began := time.Now()
+	slices.Sort(c.work)
+	c.took = append(c.took, float64(time.Since(began).Nanoseconds())/1000)
+}
+
+// String returns "" where there has been no look.
+func (c *calm) String() string {
+	if len(c.took) == 0 {
+		return ""
+	}
+	quickest, worst := slices.Min(c.took), slices.Max(c.took)
+	return fmt.Sprintf("calm      the same work took %.2f times its quickest, the worst of %d times %.2f; 1.00 is a machine that nobody else uses",
+		median(slices.Clone(c.took))/quickest, len(c.took), worst/quickest)
+}
