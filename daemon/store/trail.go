@@ -55,10 +55,11 @@ func (t *trail) took(d time.Duration) { t.span = min(max(trailShare*d, leastTrai
 // meanwhile is for the next.
 type drain struct {
 	number  uint64 // of the commit that it makes
-	began   time.Time
 	records int
 	puts    int
 	done    chan error // receives what has become of it
+
+	took time.Duration // to its end, whenever that is seen; set before done
 }
 
 // trails reports whether the database may follow later with g. Where it is too far behind for that, it is waited for.
@@ -151,10 +152,15 @@ func (s *Store) beginDrain() error {
 	}
 	s.leaving, s.pending = s.pending, pending{}
 	s.sequence++
-	d := &drain{number: s.sequence, began: time.Now(), records: len(s.leaving.values), puts: s.leaving.puts, done: make(chan error, 1)}
+	d := &drain{number: s.sequence, records: len(s.leaving.values), puts: s.leaving.puts, done: make(chan error, 1)}
 	s.mu.Unlock()
 	s.draining = d
-	go func() { d.done <- s.bringUp(d.number) }()
+	began := time.Now()
+	go func() {
+		err := s.bringUp(d.number)
+		d.took = time.Since(began)
+		d.done <- err
+	}()
 	return nil
 }
 
@@ -194,9 +200,9 @@ func (s *Store) endDrain(err error) error {
 	}
 	s.leaving = pending{}
 	s.mu.Unlock()
-	s.trail.took(time.Since(d.began))
+	s.trail.took(d.took)
 	if err == nil || !stalled { // what goes on being refused is counted once
-		s.counts.committed(d.puts, time.Since(d.began), err)
+		s.counts.committed(d.puts, d.took, err)
 	}
 	switch {
 	case err != nil:

@@ -1,13 +1,17 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/hashicorp/go-hclog"
 
 	"tokend/daemon/record"
 	"tokend/daemon/store/journal"
@@ -151,6 +155,35 @@ func TestTheDatabaseHasATenthOfTheTime(t *testing.T) {
 			t.Errorf("after %v: got %v, want %v", test.took, at.span, test.want)
 		}
 	}
+}
+
+// TestADrainTakesAsLongAsItTakes holds that a committer which has other things to do when a drain has ended does not take that for a disk
+// that is slow.
+func TestADrainTakesAsLongAsItTakes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		lock, err := lockDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer lock.Close()
+		s := &Store{dir: dir, lock: lock, log: hclog.NewNullLogger(), trail: newTrail()}
+		s.reserve.Store(1 << 62) // the disk is full, and says so at once
+		s.pending.add([]journal.Record{{Key: []byte("k"), Value: []byte("v")}}, 1)
+		if err := s.beginDrain(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Hour)
+		if err := s.awaitDrain(); !errors.Is(err, ErrDiskFull) {
+			t.Fatalf("got %v, want ErrDiskFull", err)
+		}
+		if s.trail.span != leastTrail {
+			t.Errorf("the next one waits for %v, want %v", s.trail.span, leastTrail)
+		}
+		if took := s.Stats().Took; took >= time.Hour {
+			t.Errorf("it is said to have taken %v", took)
+		}
+	})
 }
 
 // TestWhatTrailsOutlivesTheDatabase holds that grants that were acknowledged before the database failed, and had not
