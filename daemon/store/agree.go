@@ -88,7 +88,7 @@ func (s *Store) reach(o *opening, err error) {
 }
 
 // endedCleanly reports whether what is in the database's directory was left there by Close, before anything is opened:
-// whoever is killed leaves a log. It also returns the last commit that the journal's end tells of.
+// whoever is killed leaves a log. It also returns the last commit that the journal's ends tell of.
 func (o *opening) endedCleanly() (last uint64, clean bool) {
 	logs, err := filepath.Glob(filepath.Join(o.at.current(), "*.mem"))
 	if err != nil || len(logs) > 0 {
@@ -98,8 +98,8 @@ func (o *opening) endedCleanly() (last uint64, clean bool) {
 	return last, whole && err == nil
 }
 
-// trusts reports whether what the database has is in force for certain, where it ended cleanly and the journal's end
-// tells of the commit last: nothing is missing, and the journal knows of nothing later.
+// trusts reports whether what the database has is in force for certain, where it ended cleanly and the journal's ends
+// tell of the commit last: nothing is missing, and the journal knows of nothing later, but for what it was given by the database.
 func (o *opening) trusts(last uint64) bool {
 	return o.chosen == 0 && !o.db.made && o.db.missing == 0 && last <= o.db.sequence
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"tokend/daemon/record"
+	"tokend/daemon/store/journal"
 )
 
 // stopper is a log that stands still at a line that has a word, until it is let go.
@@ -166,6 +167,30 @@ func TestWhatIsInDoubtIsComparedFirst(t *testing.T) {
 			if err := errors.Join(err, m.set(last+1), m.close()); err != nil {
 				t.Fatal(err)
 			}
+		},
+		"a journal whose last entry is far from its end": func(t *testing.T, dir, _ string) {
+			s := newTestStore(t, Config{Dir: dir, Key: key1})
+			var frames []int64
+			put := func(r record.Record) {
+				end, _ := s.journal.Grown()
+				frames = append(frames, end)
+				mustPut(t, s, r)
+			}
+			for i := range 25 {
+				put(grant(fmt.Sprint("more", i), strings.Repeat("v", journal.MaxPayload/20)))
+			}
+			put(grant("g", "not yet new"))
+			mustPut(t, s, rec("token", "t")) // behind all of that
+			s.fillDisk(t, func() {
+				mustPut(t, s, grant("g", "new"))
+				for _, at := range frames {
+					xor(t, place(dir).journal(), at, 1)
+				}
+				// What cannot be read any more is taken from the database, and comes last.
+				if err := errors.Join(s.mendJournal(), s.Close()); err != nil {
+					t.Fatal(err)
+				}
+			})
 		},
 	} {
 		t.Run(what, func(t *testing.T) {

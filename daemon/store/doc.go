@@ -51,7 +51,7 @@
 // superseded token would come back. What the journal holds twice is compacted away in the background. Where it
 // cannot be read then, what it lacks is taken from the database and from what is on its way there.
 //
-// To compare the two takes reading both. Where the last run has ended cleanly and the journal's last frame is of no later
+// To compare the two takes reading both. Where the last run has ended cleanly and the journal's first frame and its last ones tell of no later
 // commit than the database's, the database has all that is in force, and may be read meanwhile ([Config].Ahead): whoever
 // is killed leaves one of Badger's logs. Everything else is compared before Open returns.
 //

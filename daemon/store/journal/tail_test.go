@@ -2,8 +2,11 @@ package journal
 
 import (
 	"bytes"
+	"crypto/cipher"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -50,6 +53,47 @@ func TestTail(t *testing.T) {
 		}
 		tell(what, 0, false)
 	}
+}
+
+// TestTheTailKnowsWhatLiesBeforeIt holds that the end of a journal that a compaction has written tells the last commit also where that is far
+// from the end: what is taken over from elsewhere is written behind it, and may be older.
+func TestTheTailKnowsWhatLiesBeforeIt(t *testing.T) {
+	eachForm(t, func(t *testing.T, aead cipher.AEAD) {
+		path := filepath.Join(t.TempDir(), "j")
+		j, _, _ := mustOpen(t, path, aead)
+		mustAppend(t, j, set(7, "late", "7"))
+		const more = 20
+		if err := j.Compact(everything, func(yield func(Entry, error) bool) {
+			for i := range more {
+				if !yield(set(uint64(1+i%5), fmt.Sprint("k", i), strings.Repeat("v", 2*MaxPayload/more)), nil) {
+					return
+				}
+			}
+		}); err != nil {
+			t.Fatal(err)
+		}
+		tell := func(what string, want uint64, wantWhole bool) {
+			t.Helper()
+			if last, whole, err := Tail(path, aead); err != nil || whole != wantWhole || whole && last != want {
+				t.Errorf("%s: got %d, %v, %v, want %d, %v", what, last, whole, err, want, wantWhole)
+			}
+		}
+		tell("compacted", 7, true)
+		mustAppend(t, j, set(9, "k", "9"))
+		tell("grown", 9, true)
+		if err := j.Close(); err != nil {
+			t.Fatal(err)
+		}
+		tell("closed", 9, true)
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, flipped(b, 10), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		tell("of an unknown beginning", 0, false)
+	})
 }
 
 func flipped(b []byte, at int) []byte {
