@@ -14,7 +14,7 @@ import (
 // takes the place of another.
 //
 // A connection that has been closed, or answered for the last time, does not count, but it is
-// not gone: net/http lingers for half a second over one whose request it has not read to its end. So
+// not gone: linger and net/http stay with one whose request was not read to its end for a second and a half. So
 // there is a second bound, for what is there in any way: twice max from one source, four
 // times max from all.
 type conns struct {
@@ -70,7 +70,7 @@ func (c *conn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// CloseWrite is how net/http ends an answer before it lingers and closes: closed at once,
+// CloseWrite is how net/http, and linger, end an answer before they linger and the connection is closed: closed at once,
 // the answer would be lost in a reset.
 func (c *conn) CloseWrite() error {
 	c.conns.mu.Lock()

@@ -66,6 +66,7 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, owner string, no
 		text += no.hint + "\n"
 	}
 	write(w, no.status, []byte(text))
+	linger(w, r)
 }
 
 // write answers with a short text.

@@ -1,0 +1,111 @@
+package web
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// A client that writes all of its request before it reads must be able to: a connection that is closed on what it
+// still sends is reset, and the answer is lost.
+func TestRefusalReachesAClientThatStillSends(t *testing.T) {
+	const size = 2 << 20
+	length := "Content-Length: 2097152\r\n\r\n" + strings.Repeat("x", size)
+	for _, test := range []struct {
+		name, request string
+		want          int
+	}{
+		{"too large", "POST /callback/" + platform + signed + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + length, 413},
+		{"too large over HTTP/1.0", "POST /callback/" + platform + signed + " HTTP/1.0\r\n" + length, 413},
+		{"too large in chunks", "POST /callback/" + platform + signed + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n" +
+			strings.Repeat("10000\r\n"+strings.Repeat("x", 0x10000)+"\r\n", size/0x10000) + "0\r\n\r\n", 413},
+		{"too large of one that would stay", "POST /callback/" + platform + signed + " HTTP/1.1\r\nHost: x\r\n" + length, 413},
+		{"an owner that is not there", "POST /callback/open_platform/nobody" + signed + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + length, 404},
+		{"a method that is not there", "PUT /callback/" + platform + signed + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + length, 405},
+		{"a query that is none", "POST /callback/" + platform + "?%zz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + length, 400},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, _ := newTestServer(t, Config{}, new(fakeInbox))
+				l, stop := serve(t, s)
+				nc := l.dial(t)
+				var sender sync.WaitGroup
+				var sendErr error
+				sender.Go(func() { _, sendErr = io.WriteString(nc, test.request) })
+				status, _, err := answer(bufio.NewReader(nc))
+				sender.Wait()
+				if err != nil || status != test.want {
+					t.Errorf("status %d, %v, want %d", status, err, test.want)
+				}
+				if sendErr != nil {
+					t.Errorf("while it sent: %v", sendErr)
+				}
+				if err := stop(); err != nil {
+					t.Errorf("Serve: %v", err)
+				}
+			})
+		})
+	}
+}
+
+// Nobody is listened to for long who has been refused.
+func TestRefusedClientIsNotHeardForLong(t *testing.T) {
+	head := "POST /callback/open_platform/nobody" + signed + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+	for _, test := range []struct {
+		name string
+		send func(nc net.Conn) error
+	}{
+		{"one that sends nothing", func(nc net.Conn) error {
+			_, err := io.WriteString(nc, head+"Content-Length: 2097152\r\n\r\n")
+			return errors.Join(err, io.ErrClosedPipe) // it does not send, and so cannot learn it
+		}},
+		{"one that sends slowly", func(nc net.Conn) error {
+			_, err := io.WriteString(nc, head+"Content-Length: 2097152\r\n\r\n")
+			for err == nil {
+				time.Sleep(100 * time.Millisecond)
+				_, err = nc.Write([]byte("x"))
+			}
+			return err
+		}},
+		{"one that sends without end", func(nc net.Conn) error {
+			_, err := io.WriteString(nc, head+"Transfer-Encoding: chunked\r\n\r\n")
+			chunk := "100000\r\n" + strings.Repeat("x", 1<<20) + "\r\n"
+			for n := 0; err == nil && n < 2*maxDropped; n += 1 << 20 {
+				_, err = io.WriteString(nc, chunk)
+			}
+			return err
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, _ := newTestServer(t, Config{}, new(fakeInbox))
+				l, stop := serve(t, s)
+				nc := l.dial(t)
+				var sender sync.WaitGroup
+				var sendErr error
+				sender.Go(func() { sendErr = test.send(nc) })
+				start := time.Now()
+				status, _, err := answer(bufio.NewReader(nc))
+				if took := time.Since(start); err != nil || status != 404 || took != 0 {
+					t.Errorf("status %d, %v after %v, want 404 at once", status, err, took)
+				}
+				if took := closedAfter(nc); took > 2*time.Second {
+					t.Errorf("closed after %v, want 2 s at most", took)
+				}
+				sender.Wait()
+				if !errors.Is(sendErr, io.ErrClosedPipe) {
+					t.Errorf("it went on to send: %v", sendErr)
+				}
+				if err := stop(); err != nil {
+					t.Errorf("Serve: %v", err)
+				}
+			})
+		})
+	}
+}
