@@ -130,6 +130,9 @@ func hint(err error) string {
 	return ""
 }
 
+// hintNoRule is for the two verbs that no configuration grants, BACKUP and RELOAD.
+const hintNoRule = "it is for root and tokend's own user, and no [[access]] rule grants it"
+
 func refusalHint(refusal *protocol.Error) string {
 	switch refusal.Code {
 	case protocol.NotFound:

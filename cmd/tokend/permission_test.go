@@ -1,11 +1,15 @@
 package main
 
 import (
+	"bufio"
 	"errors"
+	"io"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -51,5 +55,33 @@ func TestConfigurationThatCannotBeRead(t *testing.T) {
 	_, err := loadConfig(t.TempDir())
 	if got := hint(err); !strings.Contains(got, "--config") {
 		t.Errorf("a directory: got %q", got)
+	}
+}
+
+// TestDeniedReload holds that nobody is sent to write a rule that cannot help: none grants RELOAD.
+func TestDeniedReload(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	ln, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var daemon sync.WaitGroup
+	daemon.Go(func() {
+		nc, err := ln.Accept()
+		if err != nil {
+			return
+		}
+		defer func() { _ = nc.Close() }()
+		if line, _ := bufio.NewReader(nc).ReadString('\n'); line == "RELOAD\n" {
+			_, _ = io.WriteString(nc, "ERR DENIED - RELOAD is not granted to this user\n")
+		}
+	})
+	defer daemon.Wait()
+	defer func() { _ = ln.Close() }()
+	var stdout, stderr strings.Builder
+	code := run(t.Context(), []string{"reload", "--socket", path}, os.Getenv, strings.NewReader(""), &stdout, &stderr)
+	want := "tokend: DENIED: RELOAD is not granted to this user\nhint: it is for root and tokend's own user, and no [[access]] rule grants it\n"
+	if code != exitNotFound || stderr.String() != want {
+		t.Errorf("exit status %d\n got %q\nwant %q", code, stderr.String(), want)
 	}
 }

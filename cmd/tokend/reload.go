@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 
 	"github.com/spf13/cobra"
 
@@ -21,7 +22,11 @@ SIGHUP to the daemon does the same, and neither waits nor tells.`,
 		Example: "  tokend check && tokend reload",
 		Args:    takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.ask(cmd, func(ctx context.Context, c *clientlib.Client) error { return c.Reload(ctx) })
+			err := a.ask(cmd, func(ctx context.Context, c *clientlib.Client) error { return c.Reload(ctx) })
+			if errors.Is(err, clientlib.ErrDenied) {
+				return &hintedError{err, hintNoRule}
+			}
+			return err
 		},
 	}
 	a.flags(cmd)
