@@ -18,6 +18,10 @@ const (
 	lingerTime  = time.Second
 )
 
+// lastWords is how much is read of what ends a watch, such as a QUIT, and for the same reason: what is left of it would make
+// a reset of the end.
+const lastWords = 512
+
 // conn drives one session over one connection, on one goroutine: it reads, steps,
 // writes, and runs jobs. A connection of an event loop is driven so while it has to wait.
 type conn struct {
@@ -307,7 +311,7 @@ func (c *conn) readToEnd(last bool) bool {
 		}
 		room := c.in.spare()
 		if len(room) == 0 && last {
-			room = make([]byte, 1) // whatever it is, it ends the session
+			room = make([]byte, lastWords) // whatever it is, it ends the session
 		}
 		if len(room) == 0 {
 			break // the rest stays with the kernel until the job is done
