@@ -121,7 +121,7 @@ func machine(redis string) []string {
 	var memory unix.Sysinfo_t
 	_ = unix.Sysinfo(&memory) // says 0 where it fails
 	lines := []string{
-		fmt.Sprintf("machine   %d processors (%s), %d GB", cores(), processor(), (memory.Totalram*uint64(memory.Unit)+1<<29)>>30),
+		fmt.Sprintf("machine   %d processors (%s), %d GB", cores(), processor(), (uint64(memory.Totalram)*uint64(memory.Unit)+1<<29)>>30),
 		fmt.Sprintf("kernel    %s", kernel),
 		fmt.Sprintf("go        %s", runtime.Version()),
 	}

@@ -67,14 +67,14 @@ func (p *poller) add(fd int, number int32) error {
 // wait returns what has something, at the latest after patience. The events, whose Fd are numbers, are
 // good until the next call.
 func (p *poller) wait(patience time.Duration) ([]unix.EpollEvent, error) {
-	limit := unix.NsecToTimespec(int64(patience))
 	if p.alone {
+		limit := unix.NsecToTimespec(int64(patience))
 		one := unix.PollFd{Fd: p.only, Events: unix.POLLIN} // a negative one has nothing, ever
 		n, _, errno := unix.Syscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&one)), 1, uintptr(unsafe.Pointer(&limit)), 0, 0, 0)
 		p.events[0].Fd = 0
 		return p.come("ppoll", n, errno)
 	}
-	var none unix.Timespec
+	var none timespec64
 	n, errno := p.pwait2(unix.RawSyscall6, &none)
 	if errno == unix.ENOSYS { // before Linux 5.11: milliseconds, rounded down
 		n, err := unix.EpollWait(p.epoll, p.events[:], int(patience/time.Millisecond))
@@ -84,7 +84,7 @@ func (p *poller) wait(patience time.Duration) ([]unix.EpollEvent, error) {
 		return p.events[:max(n, 0)], os.NewSyscallError("epoll_wait", err)
 	}
 	if n == 0 && errno == 0 && patience > 0 {
-		n, errno = p.pwait2(unix.Syscall6, &limit)
+		n, errno = p.pwait2(unix.Syscall6, &timespec64{int64(patience / time.Second), int64(patience % time.Second)})
 	}
 	return p.come("epoll_pwait2", n, errno)
 }
@@ -99,7 +99,10 @@ func (p *poller) come(call string, n uintptr, errno unix.Errno) ([]unix.EpollEve
 	return nil, os.NewSyscallError(call, errno)
 }
 
-func (p *poller) pwait2(call func(trap, a1, a2, a3, a4, a5, a6 uintptr) (r1, r2 uintptr, err unix.Errno), limit *unix.Timespec) (uintptr, unix.Errno) {
+// timespec64 is what epoll_pwait2 takes, also where the rest of the system counts time in 32 bits.
+type timespec64 struct{ sec, nsec int64 }
+
+func (p *poller) pwait2(call func(trap, a1, a2, a3, a4, a5, a6 uintptr) (r1, r2 uintptr, err unix.Errno), limit *timespec64) (uintptr, unix.Errno) {
 	n, _, errno := call(unix.SYS_EPOLL_PWAIT2, uintptr(p.epoll), uintptr(unsafe.Pointer(&p.events[0])), uintptr(len(p.events)),
 		uintptr(unsafe.Pointer(limit)), 0, 0)
 	return n, errno

@@ -47,6 +47,6 @@ func mappedTable(line string) (from, to uintptr, ok bool) {
 }
 
 func parseAddress(hex string) (uintptr, error) {
-	n, err := strconv.ParseUint(hex, 16, 64)
+	n, err := strconv.ParseUint(hex, 16, strconv.IntSize)
 	return uintptr(n), err
 }
