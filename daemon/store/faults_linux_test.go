@@ -47,7 +47,9 @@ func TestADiskThatRefuses(t *testing.T) {
 				if test.calls == "fdatasync" {
 					return tokens > enough && grants > enough // the database covers for the journal
 				}
-				return refusedTokens+refusedGrants > 0 && tokens > enough && grants > enough
+				// What the database refuses as it follows the journal is refused to nobody.
+				refused := refusedTokens+refusedGrants > 0 || strings.Contains(w.log.String(), "the disk refused a commit")
+				return refused && tokens > enough && grants > enough
 			})
 			// It goes on at the end.
 			before, _, _, _ := w.counts()

@@ -71,6 +71,7 @@ type worker struct {
 	cmd   *exec.Cmd
 	stdin io.Closer
 	done  chan struct{} // closed when it has said its last
+	log   logBuffer
 
 	mu      sync.Mutex
 	acks    map[string][]ack
@@ -89,11 +90,10 @@ func startWorker(t *testing.T, dir string, prefix ...string) *worker {
 		cmd: child(t, "work", dir, prefix...), done: make(chan struct{}),
 		acks: map[string][]ack{}, refused: map[string]int{},
 	}
-	var said logBuffer
-	w.cmd.Stderr = &said
+	w.cmd.Stderr = &w.log
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("the child's log:\n%s", &said)
+			t.Logf("the child's log:\n%s", &w.log)
 		}
 	})
 	stdin, err := w.cmd.StdinPipe()
