@@ -55,7 +55,8 @@
 // # Audit
 //
 // Who has done what, and who was refused, stands in the log named "audit" (audit.go); who has read
-// what is counted (usage.go) at the engine's pegs, for STATUS. Both are bounded, whatever peers do.
+// what is counted (usage.go) at the engine's pegs, for STATUS. Both are bounded, whatever peers do, and so are the lines about
+// tokend's own faults (errors.go): a disk that refuses would make one of each request.
 //
 // # Who may see what
 //

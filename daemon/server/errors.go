@@ -1,8 +1,10 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"strconv"
 	"time"
 
 	"tokend/daemon/refresh"
@@ -66,3 +68,24 @@ func codeOf(err error) *protocol.Error {
 	}
 	return errInternal
 }
+
+// reportFault writes a fault to the log, and returns the number under which it stands there. Where there are too many of the same
+// user's it writes none, since a disk that refuses would be made to do so by whoever asks again and again; the
+// number is that of the last one written then, and the next one says how many are missing.
+func (s *session) reportFault(err error) (id string) {
+	u, now := s.user, s.server.clock()
+	if !u.faults.allow(now, faultLines) || !s.server.faultLines.allow(now, allLines) {
+		u.unreported.Add(1)
+		return faultID(cmp.Or(u.fault.Load(), s.server.faults.Load()))
+	}
+	n := s.server.faults.Add(1)
+	u.fault.Store(n)
+	args := []any{"request", faultID(n), "uid", s.peer.UID, "pid", s.peer.PID, "error", err}
+	if n := u.unreported.Swap(0); n > 0 {
+		args = append(args, "unsaid", n)
+	}
+	s.server.log.Error("internal error", args...)
+	return faultID(n)
+}
+
+func faultID(n uint32) string { return strconv.FormatUint(uint64(n), 16) }

@@ -25,6 +25,10 @@ const (
 	userLong = 64
 )
 
+// faultLines is how many lines there may be about a user's faults: whoever can ask again and again while the disk
+// refuses would write as many. All users together are bound by allLines.
+var faultLines = rate{each: time.Second, burst: 60}
+
 // How many audit lines there may be of what anybody can do as often as they like. What only
 // operators may do unless a rule says otherwise is never left out when it was done.
 var (

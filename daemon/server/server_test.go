@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -242,6 +243,39 @@ func TestFaultIsFoundInTheLogByItsNumber(t *testing.T) {
 		}
 		if !strings.Contains(log.String(), errFault.Error()) {
 			t.Errorf("the detail is not in the log:\n%s", &log)
+		}
+	})
+}
+
+// Who meets one fault after another makes the log grow by some lines and no more: each answer names one that is there, and the
+// next line says how many are not.
+func TestManyFaultsAreSomeLines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		p := &peers{}
+		r := start(t, Config{Logger: testLogger(&log), Peer: p.of})
+		r.engine.tell(cold, fetched{err: errFault})
+		lines := func() int { return strings.Count(log.String(), "internal error") }
+		c := r.dialAs(t, p, alice)
+		const asked = 200
+		for range asked {
+			reply := c.ask("GET %s", cold)
+			if _, id, ok := strings.Cut(reply, "see the log for request "); !ok || !strings.Contains(log.String(), "request="+id+" ") {
+				t.Fatalf("got %q, want a number that is in the log:\n%s", reply, &log)
+			}
+		}
+		if got := lines(); got != faultLines.burst {
+			t.Fatalf("lines of %d faults: got %d, want %d", asked, got, faultLines.burst)
+		}
+		other := r.dialAs(t, p, bob)
+		other.ask("GET %s", cold)
+		if got, want := lines(), faultLines.burst+1; got != want {
+			t.Errorf("lines when another user meets a fault: got %d, want %d", got, want)
+		}
+		time.Sleep(faultLines.each)
+		c.ask("GET %s", cold)
+		if want := fmt.Sprintf("unsaid=%d\n", asked-faultLines.burst); !strings.HasSuffix(log.String(), want) {
+			t.Errorf("want %q at the end of\n%s", want, log.String()[max(0, log.Len()-400):])
 		}
 	})
 }

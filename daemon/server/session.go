@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"math"
-	"strconv"
 	"time"
 
 	"tokend/daemon/refresh"
@@ -347,9 +346,7 @@ func (s *session) failNone(err error) {
 func (s *session) fail(err error) {
 	e := codeOf(err)
 	if e == errInternal {
-		id := strconv.FormatUint(uint64(s.server.faults.Add(1)), 16)
-		s.server.log.Error("internal error", "request", id, "uid", s.peer.UID, "pid", s.peer.PID, "error", err)
-		e = &protocol.Error{Code: e.Code, RetryAfter: e.RetryAfter, Message: "internal error, see the log for request " + id}
+		e = &protocol.Error{Code: e.Code, RetryAfter: e.RetryAfter, Message: "internal error, see the log for request " + s.reportFault(err)}
 	}
 	s.user.stats.failed(s.request.Verb, e.Code)
 	s.out = protocol.AppendError(s.out, e)

@@ -22,6 +22,7 @@ type user struct {
 	acts     bucket // of audit lines about what was done
 	denials  bucket // of audit lines about what was refused
 	warnings bucket // of lines that say that it was slowed
+	faults   bucket // of lines about faults
 
 	waits   gauge // requests that wait, watches not among them
 	watches gauge
@@ -33,8 +34,10 @@ type user struct {
 
 	decided atomic.Pointer[decision] // what the last of its peers whom that was asked for may do; nil for none
 
-	unsaid atomic.Int64 // audit lines left out since the last one written
-	stats  stats
+	unsaid     atomic.Int64  // audit lines left out since the last one written
+	unreported atomic.Int64  // likewise those about faults
+	fault      atomic.Uint32 // the number of the last fault written to the log; 0 for none
+	stats      stats
 }
 
 // users are the users that have connections, and some that had. The zero value knows none.
