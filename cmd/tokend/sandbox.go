@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -65,8 +66,10 @@ func (s *sandboxCommand) run(cmd *cobra.Command, _ []string) error {
 	if s.cfg.Lifetime < time.Second || s.cfg.Latency < 0 {
 		return &usageError{text: "sandbox: --expires-in is a second at least, and --latency not negative", command: cmd}
 	}
-	if _, _, err := net.SplitHostPort(s.cfg.Callback); err != nil {
-		return &usageError{text: fmt.Sprintf("sandbox: --callback %q: it must be host:port", s.cfg.Callback), command: cmd}
+	for _, flag := range [][2]string{{"--listen", s.cfg.Listen}, {"--callback", s.cfg.Callback}} {
+		if !isHostPort(flag[1]) {
+			return &usageError{text: fmt.Sprintf("sandbox: %s %q: it must be host:port", flag[0], flag[1]), command: cmd}
+		}
 	}
 	for _, text := range s.faults {
 		f, err := sandbox.ParseFault(text)
@@ -90,6 +93,16 @@ func (s *sandboxCommand) run(cmd *cobra.Command, _ []string) error {
 		return errors.Join(err, box.Close())
 	}
 	return box.Run(ctx)
+}
+
+// isHostPort reports whether addr is a host, which may be empty, and the number of a port.
+func isHostPort(addr string) bool {
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return false
+	}
+	_, err = strconv.ParseUint(port, 10, 16)
+	return err == nil
 }
 
 // introduce says how to use the sandbox.
