@@ -93,6 +93,7 @@ func (l *loop) dispatch() bool {
 	}
 	b := bs.next
 	bs.next, bs.gathered = nil, 0
+	b.desert()
 	bs.underway++
 	l.mu.Lock()
 	waits := bs.idle > 0
@@ -132,8 +133,9 @@ func (l *loop) disturbed(m *member, events uint32) {
 	}
 	_ = l.poll.remove(m.wire.fd)
 	m.inSet = false
-	if m.batch.here--; m.batch.here == 0 {
-		m.batch.cancel(errGone)
+	m.batch.here--
+	if m.batch != l.batches.next { // to which others may come yet
+		m.batch.desert()
 	}
 }
 
@@ -168,6 +170,13 @@ func (b *batch) note(errs []error) {
 		}
 	}
 	b.errs = errs
+}
+
+// desert has b given up if all peers have gone. Nobody may come to b any more: they would be taken for gone too.
+func (b *batch) desert() {
+	if b.here == 0 {
+		b.cancel(errGone)
+	}
 }
 
 // deserted reports whether all peers have gone.

@@ -162,6 +162,39 @@ func tryBatchesThatHang(t *testing.T, d driver) {
 	}
 }
 
+// TestPeersThatGoBeforeTheirPuts holds that whoever comes to a batch that all others have left, before anybody has begun it, has
+// its PUT done and answered.
+func TestPeersThatGoBeforeTheirPuts(t *testing.T) { overBoth(t, tryPeersThatGoBeforeTheirPuts) }
+
+func tryPeersThatGoBeforeTheirPuts(t *testing.T, d driver) {
+	path, s, e := d.startGated(t)
+	var stay []*client
+	for i := range int64(4) { // as many batches as make the next one gather
+		c := dialSocket(t, path)
+		c.send(putLine("wxhangs"))
+		stay = append(stay, c)
+		e.kept(t, i+1)
+	}
+	other := dialSocket(t, path)
+	for range 20 { // whoever is kept from the processor for lookAfter comes too late, now and then
+		next := dialSocket(t, path)
+		next.want(next.ask("PING"), "OK PONG")
+		gone := dialSocket(t, path)
+		gone.want(gone.ask("PING"), "OK PONG")
+		gone.send(putLine("wxgone"))
+		other.want(other.ask("PING"), "OK PONG") // the loop has the PUT then
+		gone.Close()
+		other.want(other.ask("PING"), "OK PONG") // and has heard of that
+		next.send(putLine("wxstays"))
+		stay = append(stay, next)
+	}
+	close(e.gate)
+	for _, c := range stay {
+		c.want(c.line(), "OK")
+	}
+	eventually(t, "those that have gone are closed", func() bool { return s.open.Load() == int64(len(stay)+1) })
+}
+
 // TestAFaultInAPut holds that it ends the connections that it is of, and no others.
 func TestAFaultInAPut(t *testing.T) { overBoth(t, tryAFaultInAPut) }
 
