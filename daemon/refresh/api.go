@@ -74,8 +74,8 @@ type Status struct {
 	HoldUntil time.Time
 	Held      bool
 	LastError string
-	// Source and Generations are of a grant: where its value came from, and how many
-	// values there have been.
+	// Source and Generations are of a grant: where its value came from, and how many of its values are
+	// kept, the one in force among them: 5 at most.
 	Source      string
 	Generations int
 	ErrorAt     time.Time
