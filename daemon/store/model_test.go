@@ -92,7 +92,7 @@ func TestNothingOlderIsRead(t *testing.T) {
 			each(w, func(rnd *rand.Rand) error {
 				// Seldom is a token among them, which waits for the database, or alone.
 				some := own[:1+rnd.IntN(2)]
-				switch rnd.IntN(8) {
+				switch rnd.IntN(40) {
 				case 0:
 					some = own
 				case 1:

@@ -140,6 +140,32 @@ func TestWhatHasFollowedIsKeptForAWhile(t *testing.T) {
 	}
 }
 
+// TestTheNewestIsAtHand holds that of what is kept in memory under a key who reads gets what came last, be it a deletion.
+func TestTheNewestIsAtHand(t *testing.T) {
+	var s Store
+	want := func(number uint64) {
+		t.Helper()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if v, ok := s.atHandLocked([]byte("k")); v.number != number || ok != (number > 0) {
+			t.Errorf("got %d, %v, want %d", v.number, ok, number)
+		}
+	}
+	want(0)
+	for i, p := range []*pending{&s.followed, &s.leaving, &s.pending} {
+		r := journal.Record{Key: []byte("k")}
+		if i != 1 {
+			r.Value = []byte("v")
+		}
+		p.add([]journal.Record{r}, uint64(i+1))
+		want(uint64(i + 1))
+	}
+	s.pending = pending{}
+	want(2)
+	s.leaving = pending{}
+	want(1)
+}
+
 // TestTheDatabaseHasATenthOfTheTime holds that the database follows the more seldom the longer it takes, within bounds.
 func TestTheDatabaseHasATenthOfTheTime(t *testing.T) {
 	at := newTrail()
