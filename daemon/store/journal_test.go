@@ -2,14 +2,18 @@ package store
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"tokend/daemon/record"
+	"tokend/daemon/store/journal"
 )
 
 func code(key, value string) record.Record {
@@ -322,4 +326,70 @@ func TestAJournalDamagedInUse(t *testing.T) {
 		}
 		wantState(t, c, grants, map[string]string{}, map[string]string{})
 	})
+}
+
+// TestAJournalGoesOnLagging holds that what the journal has refused gets there however often it cannot be written anew, and that what was
+// deleted meanwhile is gone from it.
+func TestAJournalGoesOnLagging(t *testing.T) {
+	log, said := logged()
+	c := Config{Dir: newStateDir(t), Logger: log}
+	s := newTestStore(t, c)
+	mustPut(t, s, grant("a", "1"), code("used", "1"))
+	path := place(c.Dir).journal()
+	inTheWay := path + ".new"
+	if err := os.MkdirAll(filepath.Join(inTheWay, "x"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	remove(t, path)
+	mustPut(t, s, grant("b", "1"), gone(code("used", "")))
+	eventually(t, "it cannot be written anew", func() bool { return strings.Contains(said.String(), "cannot be written anew yet") })
+	if err := os.RemoveAll(inTheWay); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it is written anew", func() bool { return !s.lagging.Load() && s.journal.Failed() == nil })
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(place(c.Dir).current()); err != nil {
+		t.Fatal(err)
+	}
+	wantState(t, c, map[string]string{"a": "1", "b": "1"}, map[string]string{}, map[string]string{})
+}
+
+// TestAJournalIsWrittenAnewUnderWay holds that what is put while the journal is written anew with the database's help is in it.
+func TestAJournalIsWrittenAnewUnderWay(t *testing.T) {
+	s := newTestStore(t, Config{})
+	var had atomic.Int64 // grants that were acknowledged
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for range 30 {
+		wg.Go(func() {
+			for range 5 {
+				if err := s.Put(context.Background(), grant(fmt.Sprint("g", had.Load()), "1")); err != nil {
+					t.Error(err)
+				}
+				had.Add(1)
+			}
+		})
+		s.lagging.Store(true)
+		if err := s.mendJournal(); err != nil {
+			t.Fatal(err)
+		}
+		acknowledged := had.Load()
+		there := map[string]bool{}
+		if err := s.journal.Read(func(e journal.Entry) error {
+			for _, r := range e.Records {
+				there[string(r.Key)] = true
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		for i := range acknowledged {
+			if !there[string(recordKey(record.Grants, fmt.Sprint("g", i)))] {
+				t.Fatalf("of %d grants that were acknowledged, the journal lacks the one at %d", acknowledged, i)
+			}
+		}
+		wg.Wait()
+	}
 }
