@@ -94,3 +94,34 @@ func TestStateDirectoryDeletedUnderTheStore(t *testing.T) {
 		}
 	}
 }
+
+// TestNoJournalIsWrittenInAnothersPlace holds that a journal which wants to be written anew is not, where the state directory is another's by
+// now, and is as soon as the directory is back.
+func TestNoJournalIsWrittenInAnothersPlace(t *testing.T) {
+	s := newTestStore(t, Config{})
+	mustPut(t, s, grant("g", "1"), rec("a", "1"))
+	moved := s.dir + ".moved"
+	if err := os.Rename(s.dir, moved); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(s.dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(place(s.dir).journal(), []byte("another's"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	k := keeper{rest: stoppedTimer()}
+	s.lagging.Store(true)
+	if s.tendJournal(&k) {
+		t.Error("the journal is said to be well")
+	}
+	if b, err := os.ReadFile(place(s.dir).journal()); err != nil || string(b) != "another's" {
+		t.Errorf("another's journal: %.20q, %v", b, err)
+	}
+	if err := errors.Join(os.RemoveAll(s.dir), os.Rename(moved, s.dir)); err != nil {
+		t.Fatal(err)
+	}
+	if !s.tendJournal(&k) {
+		t.Error("the journal is not well, although the directory is back")
+	}
+}

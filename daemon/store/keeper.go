@@ -172,7 +172,10 @@ func (s *Store) tendJournal(k *keeper) bool {
 		return true
 	}
 	began := time.Now()
-	err := s.mendJournal()
+	err := inPlace(s.dir, s.lock) // between two attempts too, where nobody else has looked
+	if err == nil {
+		err = s.mendJournal()
+	}
 	if diskFull(err) && s.ballast.spend(0) { // it gives back more than that
 		err = s.mendJournal()
 	}
