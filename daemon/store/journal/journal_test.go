@@ -328,12 +328,21 @@ func TestACompactionRemembersTheLastCommit(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "j")
 	j, _, _ := mustOpen(t, path, nil)
 	mustAppend(t, j, set(7, "a", "1"), del(8, "a"))
-	if err := j.Compact(notDeleted, nil); err != nil {
-		t.Fatal(err)
-	}
-	_ = j.Close()
-	if _, rep, got := mustOpen(t, path, nil); rep.Last != 8 || got != "" {
-		t.Errorf("got %+v %q, want the last commit and no entry", rep, got)
+	none := func(uint64, Record) bool { return false }
+	more := func(yield func(Entry, error) bool) { yield(set(9, "b", "1"), nil) }
+	for i, of := range []func() error{
+		func() error { return j.Compact(notDeleted, nil) },
+		func() error { return errors.Join(j.Compact(none, more), j.Compact(none, nil)) },
+	} {
+		if err := of(); err != nil {
+			t.Fatal(err)
+		}
+		_ = j.Close()
+		var rep Report
+		var got string
+		if j, rep, got = mustOpen(t, path, nil); rep.Last != uint64(8+i) || got != "" {
+			t.Errorf("got %+v %q, want the last commit and no entry", rep, got)
+		}
 	}
 }
 
@@ -434,6 +443,43 @@ func TestACompactionCatchesUp(t *testing.T) {
 			j, _, _ = mustOpen(t, path, newAEAD(t, 1))
 		}
 	}
+}
+
+// TestACompactionCatchesUpAgainAndAgain holds that nothing is left out, or taken over twice, in however many steps it is.
+func TestACompactionCatchesUpAgainAndAgain(t *testing.T) {
+	eachForm(t, func(t *testing.T, aead cipher.AEAD) {
+		path := filepath.Join(t.TempDir(), "j")
+		j, _, _ := mustOpen(t, path, aead)
+		mustAppend(t, j, set(1, "a", "1"))
+		was, err := j.snapshot()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer was.f.Close()
+		w, err := create(path+newSuffix, aead)
+		if err := errors.Join(err, w.head(was.last), j.copyLive(w, was, everything, nil)); err != nil {
+			t.Fatal(err)
+		}
+		base, want := w.end, "1 a=1"
+		for i, size := range []int{catchUpFrom, catchUpFrom, 10} {
+			value := strings.Repeat("v", size)
+			mustAppend(t, j, set(uint64(2+i), "b", value))
+			want += fmt.Sprintf("; %d b=%s", 2+i, value)
+			if caughtUp, err := j.catchUp(w, &was); err != nil || caughtUp != (size >= catchUpFrom) {
+				t.Fatalf("%d bytes: got %v, %v", size, caughtUp, err)
+			}
+		}
+		if err := j.takeOver(w, was, base); err != nil {
+			t.Fatal(err)
+		}
+		mustAppend(t, j, set(9, "c", "1"))
+		_ = j.Close()
+		_, rep, got := mustOpen(t, path, aead)
+		wantEntries(t, got, want+"; 9 c=1")
+		if rep.Damaged() || rep.Torn > 0 {
+			t.Errorf("got %+v", rep)
+		}
+	})
 }
 
 func TestTooLarge(t *testing.T) {
