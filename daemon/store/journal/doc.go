@@ -36,6 +36,6 @@
 // # Compaction
 //
 // [Journal.Compact] writes what is still wanted to a new file beside the old one, makes it
-// durable, and renames it. Appends go on meanwhile, but for the last step, which copies what they
-// have added. A kill at any instant leaves one whole journal under the name.
+// durable, and renames it. Appends go on meanwhile, and what they add is copied too; they wait for the last of
+// that only. A kill at any instant leaves one whole journal under the name.
 package journal
