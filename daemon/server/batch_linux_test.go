@@ -271,3 +271,21 @@ func TestPutsOverTime(t *testing.T) {
 		eventually(t, "it is closed", func() bool { return s.open.Load() == 0 })
 	}
 }
+
+// TestNoMoreWaitThanAreUnderWay holds that what a disk that hangs has made of goroutines, each with a batch, goes when it is in order.
+func TestNoMoreWaitThanAreUnderWay(t *testing.T) {
+	poll, err := newPoller()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer poll.close()
+	l := &loop{poll: poll, batches: newBatches()}
+	for i := range 2 * underway {
+		if waits := l.giveBack(&batch{loop: l}); waits != (i < underway) {
+			t.Errorf("the one at %d waits for another: %v", i, waits)
+		}
+	}
+	if len(l.batches.done) != 2*underway {
+		t.Errorf("%d batches are given back, want %d", len(l.batches.done), 2*underway)
+	}
+}
