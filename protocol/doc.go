@@ -116,7 +116,7 @@
 // it. A grant is write-only: it enters by PUT, EXCHANGE, IMPORT, PUSH or the configuration,
 // and no reply carries it in clear. GET and REJECT of one are answered "DENIED - write-only" to
 // everybody; LIST and WATCH show it as "fresh -", or as "held -" once the customer has taken the
-// authorization back; STATUS tells where it came from, and how many there have been.
+// authorization back; STATUS tells where it came from, and how many of its values are kept.
 //
 // Who needs the value itself cannot have it from here. It moves to another host in a BACKUP, sealed
 // with the server's key.
@@ -672,7 +672,8 @@
 //	              often: www-data=120,root=3
 //	source        of a grant, where it came from: config, put, exchange, event,
 //	              rotation, list
-//	generations   of a grant, how many values it has had
+//	generations   of a grant, how many of its values are kept, the one in force
+//	              among them: 5 at most
 //
 //	> STATUS official_account/wx0123/access_token
 //	< OK 19
