@@ -314,7 +314,8 @@
 // # INTERNAL
 //
 // A fault of the server's. The message names the request under which its log has the
-// detail, and has none of the detail itself.
+// detail, and has none of the detail itself. Of very many in a short time the log has some;
+// the message then names the last of these.
 //
 //	! fetch mini_program/wx4567/access_token ERR INTERNAL - what went wrong stands in the log
 //	> GET mini_program/wx4567/access_token
