@@ -63,13 +63,11 @@ func always(v protocol.Verb) bool {
 
 // mayNote takes from b and from what all users share; what it refuses, it counts.
 func (s *session) mayNote(b *bucket, r rate) bool {
-	now := s.server.clock()
-	if b.allow(now, r) && s.server.audit.lines.allow(now, allLines) {
-		return true
+	may := s.user.unsaid.allow(s.server.clock(), b, r, &s.server.audit.lines)
+	if !may {
+		s.user.stats.unaudited.Add(1)
 	}
-	s.user.unsaid.Add(1)
-	s.user.stats.unaudited.Add(1)
-	return false
+	return may
 }
 
 // note writes the line. It asks the system who the peer is, which may take its time: call it
@@ -83,10 +81,7 @@ func (s *session) note(level hclog.Level, verb, name, outcome string) {
 	}
 	args := []any{"verb", verb, "name", name, "uid", s.peer.UID, "user", s.server.audit.names.of(s.peer.UID),
 		"pid", s.peer.PID, "unit", s.unit, "outcome", outcome}
-	if n := s.user.unsaid.Swap(0); n > 0 {
-		args = append(args, "unsaid", n)
-	}
-	s.server.audit.log.Log(level, "audit", args...)
+	s.server.audit.log.Log(level, "audit", s.user.unsaid.tell(args)...)
 }
 
 // greet notes a peer that has connected without any right: there are rules, and none is for it. Next is

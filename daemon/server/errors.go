@@ -73,18 +73,14 @@ func codeOf(err error) *protocol.Error {
 // user's it writes none, since a disk that refuses would be made to do so by whoever asks again and again; the
 // number is that of the last one written then, and the next one says how many are missing.
 func (s *session) reportFault(err error) (id string) {
-	u, now := s.user, s.server.clock()
-	if !u.faults.allow(now, faultLines) || !s.server.faultLines.allow(now, allLines) {
-		u.unreported.Add(1)
+	u := s.user
+	if !u.unreported.allow(s.server.clock(), &u.faults, faultLines, &s.server.reports) {
 		return faultID(cmp.Or(u.fault.Load(), s.server.faults.Load()))
 	}
 	n := s.server.faults.Add(1)
 	u.fault.Store(n)
 	args := []any{"request", faultID(n), "uid", s.peer.UID, "pid", s.peer.PID, "error", err}
-	if n := u.unreported.Swap(0); n > 0 {
-		args = append(args, "unsaid", n)
-	}
-	s.server.log.Error("internal error", args...)
+	s.server.log.Error("internal error", u.unreported.tell(args)...)
 	return faultID(n)
 }
 

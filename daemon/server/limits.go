@@ -84,6 +84,26 @@ func (b *bucket) allow(now time.Duration, r rate) bool {
 	}
 }
 
+// omitted is the lines of a user's that a log was spared since the last one written. Its zero value is none.
+type omitted struct{ n atomic.Int64 }
+
+// allow takes a line from own, which refills by r, and from all, which all users share. What it refuses, it counts.
+func (o *omitted) allow(now time.Duration, own *bucket, r rate, all *bucket) bool {
+	if own.allow(now, r) && all.allow(now, allLines) {
+		return true
+	}
+	o.n.Add(1)
+	return false
+}
+
+// tell appends to what a line says how many were left out before it, if any were.
+func (o *omitted) tell(args []any) []any {
+	if n := o.n.Swap(0); n > 0 {
+		args = append(args, "unsaid", n)
+	}
+	return args
+}
+
 // giveBack gives back n of what was taken.
 func (b *bucket) giveBack(r rate, n int) { b.due.Add(-int64(r.each) * int64(n)) }
 

@@ -39,7 +39,7 @@ type Server struct {
 	spent   bucket        // of lines that say that descriptors are running out
 	faults  atomic.Uint32 // the number of the last fault: what ties a reply to the log
 
-	faultLines bucket // of lines about faults, of all users together
+	reports bucket // of lines about faults, of all users together
 
 	// turnaways are connections that are being told, at leisure, that there are too many.
 	turnaways atomic.Int64

@@ -34,8 +34,8 @@ type user struct {
 
 	decided atomic.Pointer[decision] // what the last of its peers whom that was asked for may do; nil for none
 
-	unsaid     atomic.Int64  // audit lines left out since the last one written
-	unreported atomic.Int64  // likewise those about faults
+	unsaid     omitted       // of the audit
+	unreported omitted       // about faults
 	fault      atomic.Uint32 // the number of the last fault written to the log; 0 for none
 	stats      stats
 }
