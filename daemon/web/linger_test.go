@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 )
 
@@ -31,10 +30,7 @@ func TestRefusalReachesAClientThatStillSends(t *testing.T) {
 		{"a query that is none", "POST /callback/" + platform + "?%zz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + length, 400},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				s, _ := newTestServer(t, Config{}, new(fakeInbox))
-				l, stop := serve(t, s)
-				nc := l.dial(t)
+			overPipe(t, func(t *testing.T, nc net.Conn) {
 				var sender sync.WaitGroup
 				var sendErr error
 				sender.Go(func() { _, sendErr = io.WriteString(nc, test.request) })
@@ -45,9 +41,6 @@ func TestRefusalReachesAClientThatStillSends(t *testing.T) {
 				}
 				if sendErr != nil {
 					t.Errorf("while it sent: %v", sendErr)
-				}
-				if err := stop(); err != nil {
-					t.Errorf("Serve: %v", err)
 				}
 			})
 		})
@@ -83,10 +76,7 @@ func TestRefusedClientIsNotHeardForLong(t *testing.T) {
 		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				s, _ := newTestServer(t, Config{}, new(fakeInbox))
-				l, stop := serve(t, s)
-				nc := l.dial(t)
+			overPipe(t, func(t *testing.T, nc net.Conn) {
 				var sender sync.WaitGroup
 				var sendErr error
 				sender.Go(func() { sendErr = test.send(nc) })
@@ -101,9 +91,6 @@ func TestRefusedClientIsNotHeardForLong(t *testing.T) {
 				sender.Wait()
 				if !errors.Is(sendErr, io.ErrClosedPipe) {
 					t.Errorf("it went on to send: %v", sendErr)
-				}
-				if err := stop(); err != nil {
-					t.Errorf("Serve: %v", err)
 				}
 			})
 		})

@@ -64,6 +64,19 @@ func serve(t *testing.T, s *Server) (l *pipeListener, stop func() error) {
 	return l, sync.OnceValue(func() error { cancel(); return <-result })
 }
 
+// overPipe has f talk to a server over one connection, in a bubble, and stops the server after it.
+func overPipe(t *testing.T, f func(t *testing.T, nc net.Conn)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := newTestServer(t, Config{}, new(fakeInbox))
+		l, stop := serve(t, s)
+		f(t, l.dial(t))
+		if err := stop(); err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+	})
+}
+
 // pushText is a genuine push as it goes over the wire.
 func pushText(body string) string {
 	return fmt.Sprintf("POST /callback/%s%s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", platform, signed, len(body), body)
@@ -115,10 +128,7 @@ func TestSlowClientsAreClosed(t *testing.T) {
 		}, 30 * time.Second},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				s, _ := newTestServer(t, Config{}, new(fakeInbox))
-				l, stop := serve(t, s)
-				nc := l.dial(t)
+			overPipe(t, func(t *testing.T, nc net.Conn) {
 				var sender sync.WaitGroup
 				sender.Go(func() { test.send(nc) })
 				if took := closedAfter(nc); took > test.most {
@@ -126,9 +136,6 @@ func TestSlowClientsAreClosed(t *testing.T) {
 				}
 				_ = nc.Close()
 				sender.Wait()
-				if err := stop(); err != nil {
-					t.Errorf("Serve: %v", err)
-				}
 			})
 		})
 	}

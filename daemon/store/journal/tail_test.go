@@ -22,25 +22,18 @@ func TestTail(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer j.Close()
-	tell := func(what string, want uint64, wantWhole bool) {
-		t.Helper()
-		last, whole, err := Tail(path, nil)
-		if err != nil || whole != wantWhole || whole && last != want {
-			t.Errorf("%s: got %d, %v, %v, want %d, %v", what, last, whole, err, want, wantWhole)
-		}
-	}
-	tell("empty", 0, true)
+	wantTail(t, path, nil, "empty", 0, true)
 	for i, size := range []int{1, MaxPayload - 100, 10, MaxPayload - 100, MaxPayload - 100} {
 		e := Entry{Commit: uint64(3 * (i + 1)), Records: []Record{{Key: []byte("k"), Value: bytes.Repeat(magic, size/len(magic))}}}
 		if err := j.Append(e); err != nil {
 			t.Fatal(err)
 		}
-		tell("grown", e.Commit, true)
+		wantTail(t, path, nil, "grown", e.Commit, true)
 	}
 	if err := j.Close(); err != nil {
 		t.Fatal(err)
 	}
-	tell("closed", 15, true)
+	wantTail(t, path, nil, "closed", 15, true)
 	b, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -51,7 +44,7 @@ func TestTail(t *testing.T) {
 		if err := os.WriteFile(path, b, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		tell(what, 0, false)
+		wantTail(t, path, nil, what, 0, false)
 	}
 }
 
@@ -72,19 +65,13 @@ func TestTheTailKnowsWhatLiesBeforeIt(t *testing.T) {
 		}); err != nil {
 			t.Fatal(err)
 		}
-		tell := func(what string, want uint64, wantWhole bool) {
-			t.Helper()
-			if last, whole, err := Tail(path, aead); err != nil || whole != wantWhole || whole && last != want {
-				t.Errorf("%s: got %d, %v, %v, want %d, %v", what, last, whole, err, want, wantWhole)
-			}
-		}
-		tell("compacted", 7, true)
+		wantTail(t, path, aead, "compacted", 7, true)
 		mustAppend(t, j, set(9, "k", "9"))
-		tell("grown", 9, true)
+		wantTail(t, path, aead, "grown", 9, true)
 		if err := j.Close(); err != nil {
 			t.Fatal(err)
 		}
-		tell("closed", 9, true)
+		wantTail(t, path, aead, "closed", 9, true)
 		b, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
@@ -92,8 +79,17 @@ func TestTheTailKnowsWhatLiesBeforeIt(t *testing.T) {
 		if err := os.WriteFile(path, flipped(b, 10), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		tell("of an unknown beginning", 0, false)
+		wantTail(t, path, aead, "of an unknown beginning", 0, false)
 	})
+}
+
+// wantTail holds what Tail tells of the journal at path; where it is not whole, the commit does not matter.
+func wantTail(t *testing.T, path string, aead cipher.AEAD, what string, want uint64, wantWhole bool) {
+	t.Helper()
+	last, whole, err := Tail(path, aead)
+	if err != nil || whole != wantWhole || whole && last != want {
+		t.Errorf("%s: got %d, %v, %v, want %d, %v", what, last, whole, err, want, wantWhole)
+	}
 }
 
 func flipped(b []byte, at int) []byte {
