@@ -13,8 +13,7 @@ import (
 // measured, and not all of it alike: between one measurement and the next the same work is done again and again, which takes as
 // long as the quickest time where nobody else is there. Its zero value is ready.
 type calm struct {
-	took []float64 // in microseconds
-	work []int
+	took []float64 // in nanoseconds
 }
 
 // workItems are sorted in about a millisecond: much of it is branches that nobody foresees and little of it memory, as in a server.
@@ -22,16 +21,14 @@ const workItems = 1 << 14
 
 // look does the work once.
 func (c *calm) look() {
-	if c.work == nil {
-		c.work = make([]int, workItems)
-	}
+	work := make([]int, workItems)
 	random := rand.New(rand.NewPCG(1, 2)) // the same numbers each time
-	for i := range c.work {
-		c.work[i] = random.Int()
+	for i := range work {
+		work[i] = random.Int()
 	}
 	began := time.Now()
-	slices.Sort(c.work)
-	c.took = append(c.took, float64(time.Since(began).Nanoseconds())/1000)
+	slices.Sort(work)
+	c.took = append(c.took, float64(time.Since(began)))
 }
 
 // String returns "" where there has been no look.
