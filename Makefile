@@ -23,10 +23,10 @@ help: ## this list
 build: ## bin/tokend, static
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/tokend ./cmd/tokend
 
-test: ## the tests, by the command that both READMEs give
+test: ## the tests, by the command that both READMEs give, and a list of those skipped
 	@test "$$(grep -c '^go test ' README.md)" = 1
 	@test "$$(grep '^go test ' README.md)" = "$$(grep '^go test ' README.zh-CN.md)"
-	@command=$$(grep '^go test ' README.md); echo "$$command"; $$command
+	@command=$$(grep '^go test ' README.md); echo "$$command"; $(GO) run ./.ci/skips $(REQUIRE) $$command
 
 race: ## the tests, shuffled, with the race detector
 	$(GO) test -race -shuffle=on ./...
@@ -86,10 +86,10 @@ units: ## the units: silent under verify, at most 1.2 under security
 boot: ## the units under a real systemd (root; skipped where the host cannot)
 	@systemd/test-boot $(BINARY) || { status=$$?; test $$status = 77 && echo "boot: SKIPPED, see above" || exit $$status; }
 
-check: ## all of it, with the seconds each step took
+check: ## all of it, with the seconds each step took; no test that SECURITY.md names may be skipped
 	@for step in $(CHECKS); do \
 		echo "== $$step"; begin=$$(date +%s); \
-		$(MAKE) --no-print-directory $$step || { echo "== $$step: FAILED"; exit 1; }; \
+		$(MAKE) --no-print-directory REQUIRE='-require SECURITY.md' $$step || { echo "== $$step: FAILED"; exit 1; }; \
 		echo "== $$step: $$(($$(date +%s) - begin)) s"; \
 	done
 

@@ -128,3 +128,52 @@ func TestSecurityNamesRoundsThatRun(t *testing.T) {
 		}
 	}
 }
+
+// TestSkippedPromise runs the list of skipped tests on a made-up run of tests: CI fails where a
+// test that SECURITY.md names was skipped.
+func TestSkippedPromise(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	named := write("NAMED.md", "One row is `a/b: TestNamed`, another `a/b: TestRuns`.\n")
+	event := func(action, test, output string) string {
+		return `{"Action":"` + action + `","Package":"m/a/b","Test":"` + test + `","Output":"` + output + `"}` + "\n"
+	}
+	skip := func(test string) string {
+		return event("output", test, `    x_test.go:7: no root\n`) + event("skip", test, "")
+	}
+	passed := event("pass", "TestRuns", "") + event("output", "", `ok  \tm/a/b\n`)
+	for _, c := range []struct {
+		name, events string
+		exit         string
+		code         int
+		want         []string
+	}{
+		{"nothing", passed, "0", 0, []string{"ok  \tm/a/b", "skipped tests: 0"}},
+		{"another", skip("TestOther") + passed, "0", 0, []string{"skipped tests: 1", "a/b: TestOther  (no root)"}},
+		{"named", skip("TestNamed") + passed, "0", 1, []string{"a/b: TestNamed was skipped"}},
+		{"a case of it", skip("TestNamed/case") + passed, "0", 1, []string{"a/b: TestNamed was skipped"}},
+		{"failed", event("output", "TestRuns", `why it failed\n`) + event("fail", "TestRuns", ""), "1", 1, []string{"why it failed"}},
+		{"broken", "", "1", 1, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			command := write("go", "#!/bin/sh\ncat <<'END'\n"+c.events+"END\nexit "+c.exit+"\n")
+			cmd := exec.Command("go", "run", "./.ci/skips", "-require", named, command, "test", "./...")
+			cmd.Dir = repository
+			out, err := cmd.CombinedOutput()
+			if code := cmd.ProcessState.ExitCode(); code != c.code {
+				t.Errorf("exit status %d (%v), want %d\n%s", code, err, c.code, out)
+			}
+			for _, want := range c.want {
+				if !strings.Contains(string(out), want) {
+					t.Errorf("%q is missing in\n%s", want, out)
+				}
+			}
+		})
+	}
+}
