@@ -181,6 +181,7 @@ func TestTheFlowOfAServiceProvider(t *testing.T) {
 
 // TestTheFlowOfAThirdPartyPlatform is what the platform's web site does.
 func TestTheFlowOfAThirdPartyPlatform(t *testing.T) {
+	t.Parallel()
 	s, file := newPlatformSite(t)
 	s.start(file)
 	ctx := t.Context()
@@ -270,6 +271,7 @@ func TestATemplatesPermanentCodeIsASecretOfItsOwn(t *testing.T) {
 }
 
 func TestCallbacksAreAnsweredWhileEveryExchangeHangs(t *testing.T) {
+	t.Parallel()
 	s, file := newPlatformSite(t)
 	file.Upstream.Timeout = 5 * time.Second
 	s.start(file)

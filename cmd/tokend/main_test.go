@@ -1,6 +1,7 @@
 package main
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"testing"
@@ -14,6 +15,8 @@ func TestMain(m *testing.M) {
 	// A process under the race detector sleeps a second before it exits; of those that are
 	// started here there are a hundred.
 	_ = os.Setenv("GORACE", race)
+	// The parallel tests mostly wait for disks, pauses and processes, not for a processor.
+	_ = flag.Set("test.parallel", "8")
 	testscript.Main(m, map[string]func(){
 		"tokend":   main,
 		"hardened": hardened,

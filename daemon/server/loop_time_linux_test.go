@@ -123,7 +123,10 @@ func tryLoopLineTimeout(t *testing.T, d driver) {
 	}
 }
 
-func TestLoopIdleTimeout(t *testing.T) { overBoth(t, tryLoopIdleTimeout) }
+func TestLoopIdleTimeout(t *testing.T) {
+	t.Parallel()
+	overBoth(t, tryLoopIdleTimeout)
+}
 
 func tryLoopIdleTimeout(t *testing.T, d driver) {
 	const timeout = 400 * time.Millisecond
