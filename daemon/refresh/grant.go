@@ -152,9 +152,13 @@ func (g *grants) rotate(ctx context.Context, name string, used, next secret.Text
 		// It was readable when the call was made, so used is what it held.
 		grant = record.Grant{Name: name, Generation: record.Generation{Value: used, Source: fromRotation}}
 	}
-	came := record.Generation{Value: next, At: time.Now(), Source: fromRotation}
+	now := time.Now()
+	came := record.Generation{Value: next, At: now, Source: fromRotation}
 	if grant.Value == used {
 		revoked := grant.Revoked
+		if outranks(grant.At, came.At, now) {
+			came.At = grant.At // dated by WeChat's clock, which is ahead: see authorised
+		}
 		grant.Replace(came)
 		grant.Revoked = revoked // the customer's word stands
 	} else {
@@ -290,6 +294,16 @@ func (e *Engine) Revoke(ctx context.Context, grant string, at time.Time) error {
 func readmit(g *record.Grant, next record.Generation, now time.Time) {
 	if end := g.Revoked.Truncate(time.Second).Add(time.Second); !g.Revoked.IsZero() && outranks(end, next.At, now) {
 		next.At = end
+	}
+	renew(g, next, now)
+}
+
+// renew makes next the value in force of g. WeChat answers every code with the grant that is in force at the call, so the
+// last answer has the value to use, also where its code or event is older than one before it. The
+// authorization stays as late as it was: a revocation that it outranked is history still.
+func renew(g *record.Grant, next record.Generation, now time.Time) {
+	if last := authorised(g); outranks(last, next.At, now) {
+		next.At = last
 	}
 	g.Replace(next)
 }

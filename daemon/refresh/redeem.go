@@ -191,7 +191,7 @@ func (e *Engine) adopt(ctx context.Context, x *exchange, way Onboarding, auth fe
 		renewed = g.Value != next.Value
 		if now := time.Now(); promised && outranks(revoked, next.At, now) {
 			// The customer took it back after this event: the event is history.
-			g.Replace(next)
+			renew(g, next, now)
 			g.Revoked = revoked
 		} else {
 			readmit(g, next, now)

@@ -33,7 +33,8 @@ func (e *Engine) Sow(ctx context.Context, seeds []Seed) error {
 			g.Seed = digest
 			if kept = g.Value != "" && g.Source != fromConfig; !kept {
 				a.frees = true
-				g.Replace(record.Generation{Value: s.Value, At: time.Now(), Source: fromConfig})
+				now := time.Now()
+				readmit(g, record.Generation{Value: s.Value, At: now, Source: fromConfig}, now)
 			}
 			return true
 		}

@@ -1,0 +1,113 @@
+package refresh
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"tokend/daemon/record"
+	"tokend/fetchers"
+	"tokend/fetchers/secret"
+)
+
+// TestAuthorizationOrder: messages overtake each other and clocks disagree. What comes late takes nothing back of an
+// authorization that is later.
+func TestAuthorizationOrder(t *testing.T) {
+	grant := customer("wxa", "refresh_token")
+	for name, late := range map[string]func(r *rig, stamp time.Time) error{
+		"event": func(r *rig, stamp time.Time) error {
+			defer synctest.Wait()
+			return r.Accept(r.t.Context(), platform, "late", stamp, stamp.Add(time.Hour))
+		},
+		"exchange": func(r *rig, _ time.Time) error {
+			_, err := r.Exchange(r.t.Context(), platform, "late")
+			return err
+		},
+		"put": func(r *rig, _ time.Time) error { return r.Put(r.t.Context(), grant, "grant-late") },
+		"import": func(r *rig, _ time.Time) error {
+			_, err := r.Import(r.t.Context(), platform, 0)
+			return err
+		},
+		"rotations": func(r *rig, _ time.Time) error {
+			for range 2 * record.Generations {
+				if _, err := r.Refresh(r.t.Context(), customer("wxa", "access_token")); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				p := newPlatform("wxa")
+				p.exchange = func(_ context.Context, _, code secret.Text) (fetchers.Authorization, error) {
+					return fetchers.Authorization{Child: "wxa", Grant: "grant-" + code}, nil
+				}
+				p.list = func(int, int) (fetchers.AuthorizerPage, error) {
+					return fetchers.AuthorizerPage{Total: 1, Authorizers: []fetchers.ListedAuthorizer{{AppID: "wxa", RefreshToken: "grant-late"}}}, nil
+				}
+				p.token.answers(rotating)
+				d := newDisk()
+				r := start(t, Config{Store: d, Catalog: p.catalog()})
+				r.mustPush("ticket", time.Now())
+				now := time.Now().Truncate(time.Second)
+				at := func(seconds int) time.Time { return now.Add(time.Duration(seconds) * time.Second) }
+				if err := r.Accept(t.Context(), platform, "early", at(4), at(3600)); err != nil {
+					t.Fatal(err)
+				}
+				synctest.Wait()
+				if err := late(r, at(2)); err != nil {
+					t.Fatal(err)
+				}
+				if err := r.Revoke(t.Context(), grant, at(3)); err != nil {
+					t.Fatal(err)
+				}
+				r.mustGet(customer("wxa", "access_token"))
+				r.stop()
+				r = start(t, Config{Store: d, Catalog: p.catalog()})
+				if err := r.Revoke(t.Context(), grant, at(3)); err != nil {
+					t.Fatal(err)
+				}
+				r.mustGet(customer("wxa", "access_token"))
+				if err := r.Revoke(t.Context(), grant, at(5)); err != nil {
+					t.Fatal(err)
+				}
+				_, err := r.get(customer("wxa", "access_token"))
+				mustReason(t, err, Reauth)
+			})
+		})
+	}
+}
+
+// rotating answers a new token and a new grant each time.
+func rotating(_ context.Context, ask fetchers.Ask, n int) (fetchers.Token, error) {
+	tok := token("by-"+string(ask.Grant), 2*time.Hour)
+	tok.Grant = ask.Grant + "+"
+	return tok, nil
+}
+
+// TestConfiguredGrantAfterRevocation: the message that told of the revocation may be repeated, and is history.
+func TestConfiguredGrantAfterRevocation(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := newPlatform("wxa")
+		r := start(t, Config{Catalog: p.catalog()})
+		r.mustPush("ticket", time.Now())
+		grant := customer("wxa", "refresh_token")
+		sow := func(value secret.Text) {
+			t.Helper()
+			if err := r.Sow(t.Context(), []Seed{{grant, value}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		sow("one")
+		revoked := time.Now().Add(time.Minute)
+		for range 2 {
+			if err := r.Revoke(t.Context(), grant, revoked); err != nil {
+				t.Fatal(err)
+			}
+			sow("two")
+			r.mustGet(customer("wxa", "access_token"))
+		}
+	})
+}
