@@ -13,6 +13,9 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"tokend/daemon/record"
+	"tokend/daemon/store"
 )
 
 // What was there before stays until the new file is whole, and nothing else is left.
@@ -85,6 +88,43 @@ func TestBackupIsNotForTerminals(t *testing.T) {
 		if status != exitUsage || !strings.HasPrefix(stderr.String(), tt.want) {
 			t.Errorf("%s: status %d, want %d\n got %q\nwant %q", tt.command, status, exitUsage, &stderr, tt.want)
 		}
+	}
+}
+
+// TestRestoreClear restores a backup in clear with an encryption_key: by command only, and sealed.
+func TestRestoreClear(t *testing.T) {
+	dir := t.TempDir()
+	state, conf, backup := filepath.Join(dir, "state"), filepath.Join(dir, "tokend.toml"), filepath.Join(dir, "backup")
+	const canary = "canary-grant"
+	st, err := store.Open(store.Config{Dir: filepath.Join(dir, "other")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	err = errors.Join(st.Put(t.Context(), record.Record{Table: record.Grants, Key: "a", Value: []byte(canary)}), st.Backup(&b), st.Close(),
+		os.WriteFile(backup, b.Bytes(), 0o600),
+		os.WriteFile(conf, fmt.Appendf(nil, "state_dir = %q\nencryption_key = %q\n", state, strings.Repeat("k", 32)), 0o600))
+	if err != nil {
+		t.Fatal(err)
+	}
+	restore := func(args ...string) (int, string) {
+		cmd := exec.CommandContext(t.Context(), "tokend", append([]string{"restore", "--config", conf}, args...)...)
+		out, _ := cmd.CombinedOutput() // the status says it
+		return cmd.ProcessState.ExitCode(), string(out)
+	}
+	const refused = " is in clear although an encryption_key is configured\nhint: anybody could have made it; if you know that it is yours: tokend restore --accept-clear\n"
+	if status, out := restore(backup); status != exitFailed || !strings.HasSuffix(out, refused) {
+		t.Errorf("status %d\n got %q\nwant %q", status, out, refused)
+	}
+	if left, _ := os.ReadDir(state); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+	if status, out := restore(backup, "--accept-clear"); status != exitDone {
+		t.Fatalf("status %d: %s", status, out)
+	}
+	grants, err := os.ReadFile(filepath.Join(state, "grants.journal"))
+	if err != nil || bytes.Contains(grants, []byte(canary)) {
+		t.Errorf("the grant is in clear, or not there: %v", err)
 	}
 }
 

@@ -23,10 +23,13 @@ func newRekey(env *environment) *cobra.Command {
 64 hexadecimal digits. The configuration names the state directory and, as encryption_key, the key that
 it has now; what is in clear, without one, is sealed.
 
+With an encryption_key, a store in clear is refused, since anybody could have put it there. After a key has been
+configured for the first time, seal the store with --seal. It uses the encryption_key unless a new key is named.
+
 No daemon may run on it meanwhile, and the user must be the one that the daemon runs as. Afterwards the
 new key belongs into the configuration. If it is interrupted, at whatever moment, run it again. Backups
 that were made before keep the old key.`,
-		Example: "  openssl rand -hex 32 > /etc/tokend/new.key\n  tokend rekey --new-key-file /etc/tokend/new.key",
+		Example: "  openssl rand -hex 32 > /etc/tokend/new.key\n  tokend rekey --new-key-file /etc/tokend/new.key\n  tokend rekey --seal",
 		Args:    takes(),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return r.run(cmd) },
 	}
@@ -34,29 +37,38 @@ that were made before keep the old key.`,
 	cmd.Flags().StringVar(&r.newKey.file, "new-key-file", "", "the new key is in `FILE`")
 	cmd.Flags().StringVar(&r.newKey.env, "new-key-env", "", "the new key is in the environment variable `NAME`")
 	cmd.Flags().StringVar(&r.newKey.credential, "new-key-credential", "", "the new key is systemd's credential `NAME`")
+	cmd.Flags().BoolVar(&r.sealClear, "seal", false, "seal a store that is in clear although an encryption_key is configured")
 	_ = cmd.MarkFlagFilename("new-key-file") // it errs on an unknown flag only
 	return cmd
 }
 
 type rekey struct {
 	offline
-	newKey keySource
+	newKey    keySource
+	sealClear bool
 }
 
 func (r *rekey) run(cmd *cobra.Command) error {
 	how, where, err := r.newKey.source()
-	if err != nil {
+	configured := r.sealClear && errors.Is(err, errNoKeySource)
+	if err != nil && !configured {
 		return &usageError{text: "rekey: " + err.Error(), command: cmd}
 	}
 	if err := r.open(); err != nil {
 		return err
 	}
-	key, warnings, err := config.ReadKey(how, where, config.OSEnv())
-	for _, p := range warnings {
-		fmt.Fprintf(r.env.stderr, "tokend: warning: %s\n", p.Message)
-	}
-	if err != nil {
-		return &usageError{text: "rekey: the new key: " + err.Error(), command: cmd}
+	key := r.config.EncryptionKey
+	if !configured {
+		var warnings []config.Problem
+		key, warnings, err = config.ReadKey(how, where, config.OSEnv())
+		for _, p := range warnings {
+			fmt.Fprintf(r.env.stderr, "tokend: warning: %s\n", p.Message)
+		}
+		if err != nil {
+			return &usageError{text: "rekey: the new key: " + err.Error(), command: cmd}
+		}
+	} else if key == "" {
+		return &usageError{text: "rekey: --seal without a new key uses the encryption_key, and " + r.file + " has none", command: cmd}
 	}
 	dir := r.config.StateDir
 	if entries, err := os.ReadDir(dir); err != nil {
@@ -67,16 +79,21 @@ func (r *rekey) run(cmd *cobra.Command) error {
 	if err := r.seal(cmd.Context(), key); err != nil {
 		return err
 	}
-	next := "now put that key into " + r.file + " as encryption_key: the daemon starts with no other"
-	if key == r.config.EncryptionKey {
-		next = "it is the encryption_key in " + r.file
+	with := "the new key; now put that key into " + r.file + " as encryption_key: the daemon starts with no other"
+	switch {
+	case configured:
+		with = "the encryption_key in " + r.file
+	case key == r.config.EncryptionKey:
+		with = "the new key; it is the encryption_key in " + r.file
 	}
-	_, err = fmt.Fprintf(r.env.stdout, "%s: sealed with the new key; %s\n", dir, next)
+	_, err = fmt.Fprintf(r.env.stdout, "%s: sealed with %s\n", dir, with)
 	return err
 }
 
 func (r *rekey) seal(ctx context.Context, key secret.Text) error {
-	err := store.Rekey(ctx, r.store(), keyBytes(key))
+	cfg := r.store()
+	cfg.AcceptClear = r.sealClear
+	err := store.Rekey(ctx, cfg, keyBytes(key))
 	if errors.Is(err, store.ErrKey) {
 		return hintedf("encryption_key in the configuration must be the key that the store has now; nothing has been changed",
 			"%s is sealed neither with the encryption_key nor with the new key", r.config.StateDir)
@@ -87,6 +104,8 @@ func (r *rekey) seal(ctx context.Context, key secret.Text) error {
 // keySource is where the new key is: one of them is set.
 type keySource struct{ file, env, credential string }
 
+var errNoKeySource = errors.New("the new key is in one of --new-key-file, --new-key-env and --new-key-credential")
+
 // source returns which it is, and the path or the name.
 func (k keySource) source() (how, where string, err error) {
 	set := 0
@@ -96,8 +115,12 @@ func (k keySource) source() (how, where string, err error) {
 			set++
 		}
 	}
-	if set != 1 {
-		return "", "", errors.New("the new key is in one of --new-key-file, --new-key-env and --new-key-credential")
+	switch set {
+	case 0:
+		return "", "", errNoKeySource
+	case 1:
+	default:
+		return "", "", errors.New("the new key is in only one of --new-key-file, --new-key-env and --new-key-credential")
 	}
 	if how == "file" {
 		where, err = filepath.Abs(where)

@@ -12,13 +12,14 @@ import (
 )
 
 func newRestore(env *environment) *cobra.Command {
-	r := &restore{offline{env: env}}
+	r := &restore{offline: offline{env: env}}
 	cmd := &cobra.Command{
 		Use:   "restore [FILE]",
 		Short: "Make an empty state directory of a backup; the daemon must not run",
 		Long: `Make the state directory that the configuration names of the backup in FILE or on standard input. The
 directory must be missing or empty, and no daemon run on it; encryption_key must be the one that the
-backup was made with. All of the backup is restored, or nothing.
+backup was made with. All of the backup is restored, or nothing. With an encryption_key, a backup in clear is
+refused, since anybody could have made it; --accept-clear restores it and seals it.
 
 It is to be run as the user that the daemon runs as. A grant that WeChat has replaced since the backup
 was made is not in it: that customer must authorise again, or come in by tokend import.`,
@@ -27,10 +28,14 @@ was made is not in it: that customer must authorise again, or come in by tokend 
 		RunE:    r.run,
 	}
 	r.flags(cmd)
+	cmd.Flags().BoolVar(&r.acceptClear, "accept-clear", false, "seal and restore a backup that is in clear although an encryption_key is configured")
 	return cmd
 }
 
-type restore struct{ offline }
+type restore struct {
+	offline
+	acceptClear bool
+}
 
 func (r *restore) run(cmd *cobra.Command, args []string) error {
 	from, name := r.env.stdin, "standard input"
@@ -56,8 +61,13 @@ func (r *restore) run(cmd *cobra.Command, args []string) error {
 }
 
 func (r *restore) from(backup io.Reader, name string) error {
-	err := store.Restore(r.store(), backup)
+	cfg := r.store()
+	cfg.AcceptClear = r.acceptClear
+	err := store.Restore(cfg, backup)
 	switch {
+	case errors.Is(err, store.ErrClear):
+		return hintedf("anybody could have made it; if you know that it is yours: tokend restore --accept-clear",
+			"%s is in clear although an encryption_key is configured", name)
 	case errors.Is(err, store.ErrBackup):
 		return hintedf("nothing has been restored; try another copy", "%s is not a whole backup: it was cut off or altered, or is none", name)
 	case errors.Is(err, store.ErrKey) && r.config.EncryptionKey == "":

@@ -136,8 +136,8 @@ type backupReader struct {
 }
 
 // newBackupReader reads the lines that a backup begins with. s is the key that it must have
-// unless it is in clear.
-func newBackupReader(r io.Reader, s sealer) (*backupReader, error) {
+// unless it is in clear and that is accepted.
+func newBackupReader(r io.Reader, s sealer, acceptClear bool) (*backupReader, error) {
 	b := &backupReader{r: bufio.NewReaderSize(r, 64<<10), sum: sha256.New(), sealer: s}
 	var text strings.Builder
 	for range 3 {
@@ -151,14 +151,14 @@ func newBackupReader(r io.Reader, s sealer) (*backupReader, error) {
 	if errors.Is(err, errBadHeader) {
 		return nil, ErrBackup
 	}
+	if err == nil && !h.sealed && acceptClear {
+		b.sealer = sealer{}
+	}
 	if err == nil {
-		err = h.admits(s)
+		err = h.admits(b.sealer)
 	}
 	if err != nil {
 		return nil, err
-	}
-	if !h.sealed {
-		b.sealer = sealer{}
 	}
 	b.sum.Write([]byte(text.String()))
 	return b, nil

@@ -44,7 +44,7 @@ func TestBackupAndRestore(t *testing.T) {
 			if got, want := bytes.Contains(backup, []byte(canary)), test.of == nil; got != want {
 				t.Errorf("in clear: got %t, want %t", got, want)
 			}
-			c := Config{Dir: newStateDir(t), Key: test.to}
+			c := Config{Dir: newStateDir(t), Key: test.to, AcceptClear: true}
 			if err := Restore(c, bytes.NewReader(backup)); err != nil {
 				t.Fatal(err)
 			}
@@ -172,7 +172,7 @@ func TestAnInterruptedRestore(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		in, err := newBackupReader(bytes.NewReader(backup), seal)
+		in, err := newBackupReader(bytes.NewReader(backup), seal, false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -238,7 +238,7 @@ func FuzzRestore(f *testing.F) {
 	f.Add(w.Bytes())
 	f.Add(w.Bytes()[:w.Len()-3])
 	f.Fuzz(func(t *testing.T, b []byte) {
-		in, err := newBackupReader(bytes.NewReader(b), sealer{})
+		in, err := newBackupReader(bytes.NewReader(b), sealer{}, false)
 		if err != nil {
 			return
 		}

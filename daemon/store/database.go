@@ -22,7 +22,7 @@ type database struct {
 	*badger.DB
 	dir    string
 	log    hclog.Logger
-	sealer sealer // how this database is kept
+	sealer sealer // of its records
 	mark   mark
 
 	latest latest // what its last commit has left, to be read
@@ -42,20 +42,18 @@ func systemKey(name string) []byte { return append([]byte{0}, name...) }
 // sequenceKey holds the number of the last commit.
 var sequenceKey = systemKey("sequence")
 
-// openDatabase opens the database in dir, or makes one that is kept as s says. One
-// that is there and in clear stays in clear; the database's own sealer
-// tells. The error wraps errDamaged where there is a database that cannot be read.
+// openDatabase opens the database in dir, or makes one that is kept as s says. The error
+// wraps errDamaged where there is a database that cannot be read.
 func openDatabase(dir string, s sealer, log hclog.Logger) (*database, error) {
 	h, made, err := findHeader(dir, s)
 	lost := errors.Is(err, errBadHeader)
 	if err != nil && !lost {
 		return nil, diagnose(dir, err)
 	}
-	if err := h.admits(s); err != nil {
-		return nil, err
-	}
-	if !lost && !h.sealed {
-		s = sealer{}
+	if !lost {
+		if err := h.admits(s); err != nil {
+			return nil, err
+		}
 	}
 	if err := removeEmptyLogs(dir); err != nil {
 		return nil, diagnose(dir, err)
@@ -144,9 +142,10 @@ func (d *database) restoreHeader() error {
 	if err != nil {
 		return errors.Join(errBadHeader, err)
 	}
-	if len(stored) > 0 && stored[0] == formatClear {
-		d.sealer = sealer{}
-	} else if _, err := d.sealer.open(nil, sequenceKey, stored); err != nil {
+	if len(stored) > 0 && stored[0] == formatClear && d.sealer.seals() {
+		return errStoreClear
+	}
+	if _, err := d.sealer.open(nil, sequenceKey, stored); err != nil {
 		// Damage would have failed Badger's checksum: it is the key.
 		return faultf(ErrKey, "the encryption_key is missing or not the one that the store was sealed with")
 	}
@@ -185,6 +184,9 @@ func (d *database) readSequence() error {
 // number opens the sequence record.
 func (d *database) number(stored []byte) (uint64, error) {
 	b, err := d.sealer.open(nil, sequenceKey, stored)
+	if refusal := d.refuseRecord(stored); refusal != nil {
+		return 0, refusal
+	}
 	if err != nil || len(b) != 8 {
 		return 0, fmt.Errorf("sequence record: %w", ErrSealed)
 	}

@@ -62,11 +62,13 @@
 // key are safe, and at a hundred a second that is more than a year; at the rate of a host
 // with a hundred thousand credentials, nine.
 //
-// A store whose key changes ([Config.OldKey], [Rekey]), and one in clear that is opened with a key, is
+// A store whose key changes ([Config.OldKey], [Rekey]), and one in clear that is sealed, is
 // written anew beside the old one, journal included; three renames put it in the old one's place. The
 // database's makes the new key the valid one, and Open finishes what was interrupted between them.
 // The old bytes are gone from every file; that the disk itself still holds them in free blocks is
-// beyond a program's reach. A sealed store is never opened without its key, nor put in clear.
+// beyond a program's reach. A sealed store is never opened without its key, nor put in clear. With a key, a store, journal or backup in clear
+// is refused: whoever can write files could have made it. [Config.AcceptClear] is the one exception, and takes no store that is
+// in clear only in part.
 //
 // # What is found out at open
 //

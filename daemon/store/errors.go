@@ -9,13 +9,17 @@ import (
 )
 
 // Errors that a caller may branch on. What Open returns wraps one of the first
-// four, or ErrDiskFull or ErrFailed, with a text that is fit to be shown as it is, and has then changed nothing on disk.
+// five, or ErrDiskFull or ErrFailed, with a text that is fit to be shown as it is, and has then changed nothing on disk.
 var (
 	// ErrLocked: another process has the state directory open.
 	ErrLocked = errors.New("store: in use by another process")
 
 	// ErrKey: the key is wrong, missing or malformed.
 	ErrKey = errors.New("store: wrong key")
+
+	// ErrClear: the store or the backup is in clear although there is a key: anybody who can write
+	// files may have made it. Config.AcceptClear seals it.
+	ErrClear = errors.New("store: in clear although there is a key")
 
 	// ErrVersion: another version of tokend wrote the store, in a form that this one
 	// does not know.
@@ -66,7 +70,7 @@ func faultf(kind error, format string, args ...any) error {
 // over with an empty database would not mend any of them, and would cost what
 // the full one knows.
 var surroundings = []error{
-	ErrLocked, ErrKey, ErrVersion, ErrDiskFull, ErrFailed, fs.ErrPermission, syscall.EACCES, syscall.EPERM,
+	ErrLocked, ErrKey, ErrClear, ErrVersion, ErrDiskFull, ErrFailed, fs.ErrPermission, syscall.EACCES, syscall.EPERM,
 	syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM,
 }
 

@@ -49,10 +49,13 @@ func newHeader(s sealer) header {
 	return header{sealed: true, check: s.seal(headerKey, nil)}
 }
 
-// admits returns nil if s is the key that the database was sealed with, or the
+// admits returns nil if s is the key that the database was sealed with, or none and the
 // database is in clear.
 func (h header) admits(s sealer) error {
 	if !h.sealed {
+		if s.seals() {
+			return errStoreClear
+		}
 		return nil
 	}
 	if !s.seals() {

@@ -27,6 +27,7 @@ const (
 var children = map[string]func(dir string) error{
 	"put":   putUntilKilled,
 	"rekey": rekeyOnce,
+	"seal":  sealOnce,
 	"work":  workUntilKilled,
 	"open":  openOnce,
 }

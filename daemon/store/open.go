@@ -17,8 +17,8 @@ import (
 // (ErrLocked), one whose key is another (ErrKey), one that a later tokend wrote
 // (ErrVersion), a disk that is full (ErrDiskFull), and one that refuses (ErrFailed). A database that cannot be read is moved
 // aside, said loudly in the log, and replaced by an empty one; what is irreplaceable comes
-// from the journal. A store in clear is sealed if a key is given, and one that is sealed with
-// cfg.OldKey is sealed anew.
+// from the journal. A store in clear is refused if a key is given (ErrClear), or sealed with cfg.AcceptClear; one that
+// is sealed with cfg.OldKey is sealed with cfg.Key.
 func Open(cfg Config) (_ *Store, err error) {
 	o := opening{at: place(cfg.Dir), log: cfg.logger(), ballast: newBallast(cfg.Dir), reserve: cfg.minFree(), ahead: cfg.Ahead}
 	if err := o.keys(cfg); err != nil {
@@ -119,8 +119,8 @@ func (o *opening) keys(cfg Config) error {
 		}
 		o.sealers = append(o.sealers, old)
 	}
-	if wanted.seals() {
-		o.sealers = append(o.sealers, sealer{}) // what is in clear can be sealed
+	if wanted.seals() && cfg.AcceptClear {
+		o.sealers = append(o.sealers, sealer{})
 	}
 	return nil
 }
@@ -159,6 +159,10 @@ func (o *opening) open() error {
 		defer func() { grants.end() }()
 	}
 	db, err := o.openPatiently()
+	if last := len(o.sealers) - 1; errors.Is(err, errStoreClear) && o.chosen != last && !o.sealers[last].seals() {
+		o.chosen = last // found out although header and journal were lost
+		db, err = o.openPatiently()
+	}
 	if errors.Is(err, errDamaged) {
 		// Once more: only where a new database can be made is the old one given up.
 		if err := probe(string(o.at)); err != nil {
@@ -170,9 +174,6 @@ func (o *opening) open() error {
 		return err
 	}
 	o.db = db
-	if !db.sealer.seals() {
-		o.chosen = len(o.sealers) - 1 // found out although the header was lost
-	}
 	if o.trusted = clean && o.trusts(last); o.trusted {
 		o.sequence = o.db.sequence
 		return nil
@@ -227,29 +228,10 @@ func (o *opening) findKey() (known bool, err error) {
 		return true, o.at.settleJournal(o.sealer(), o.log)
 	}
 	// There is none, or it cannot be read; whether that is damage is openDatabase's to say.
-	for i, s := range o.sealers {
-		if err := journal.Check(o.at.journal(), s.journal); err == nil {
-			o.chosen = i
-			break
-		}
+	if err := o.choose(); err != nil {
+		return false, err
 	}
 	return false, o.at.settleJournal(o.sealer(), o.log)
-}
-
-// admit chooses what a database with header h is sealed with.
-func (o *opening) admit(h header) error {
-	if !h.sealed {
-		o.chosen = len(o.sealers) - 1
-		return nil
-	}
-	err := h.admits(o.sealers[0])
-	for i, s := range o.sealers {
-		if s.seals() && h.admits(s) == nil {
-			o.chosen = i
-			return nil
-		}
-	}
-	return err
 }
 
 // settleJournal finishes the replacement of the journal by one that is sealed otherwise, if a
@@ -258,7 +240,7 @@ func (p place) settleJournal(s sealer, log hclog.Logger) error {
 	err := journal.Check(p.journal(), s.journal)
 	if errors.Is(err, journal.ErrKey) {
 		if e := journal.Check(p.incomingJournal(), s.journal); e != nil {
-			return faultf(ErrKey, "the grant journal %s is not sealed with the key of the store: restore the key, or move it away if it is not this store's", p.journal())
+			return p.refuseJournal(s)
 		}
 		log.Info("finishing the change of the key that was interrupted")
 		return errors.Join(os.Rename(p.incomingJournal(), p.journal()), syncDir(string(p)))

@@ -190,7 +190,7 @@ func TestKeys(t *testing.T) {
 	})
 }
 
-func TestAKeyAddedLaterSealsWhatIsThere(t *testing.T) {
+func TestClearSealed(t *testing.T) {
 	const canary = "canary-value-7f3a"
 	c := Config{Dir: newStateDir(t)}
 	s, err := Open(c)
@@ -213,8 +213,9 @@ func TestAKeyAddedLaterSealsWhatIsThere(t *testing.T) {
 		t.Fatal("the canary is not in the clear store: the test proves nothing")
 	}
 
-	c.Key = key1
+	c.Key, c.AcceptClear = key1, true
 	reopened(t, c, want)
+	c.AcceptClear = false
 	if anyFileHas(t, c.Dir, canary) {
 		t.Error("the canary is still in clear in the state directory")
 	}

@@ -16,12 +16,16 @@ import (
 	"tokend/daemon/record"
 )
 
-// rekeyOnce changes the key of the store in dir from key1 to key2. It stays on one thread, so
-// that a tracer can count its system calls.
+// rekeyOnce changes the key of the store in dir from key1 to key2.
 func rekeyOnce(dir string) error {
+	return onOneThread(func() error { return Rekey(context.Background(), Config{Dir: dir, Key: key1}, key2) })
+}
+
+// onOneThread runs f on one thread, so that a tracer can count its system calls.
+func onOneThread(f func() error) error {
 	runtime.LockOSThread()
 	fmt.Println("ready")
-	return Rekey(context.Background(), Config{Dir: dir, Key: key1}, key2)
+	return f()
 }
 
 // rekeyed fills a store for the tests of a change of the key.
@@ -96,14 +100,21 @@ func TestRekeyRefuses(t *testing.T) {
 	wantTable(t, s, record.Credentials, credentials)
 }
 
-// wantEitherKey checks that the store opens with exactly one of the two keys, whole, and that
+// rekeyings are the changes of a key that are killed: the key before, and the child that makes key2
+// of it.
+var rekeyings = []struct {
+	child string
+	old   []byte
+}{{"rekey", key1}, {"seal", nil}}
+
+// wantEitherKey checks that the store opens with exactly one of key2 and old, whole, and that
 // the change of the key can be finished. It returns which it was.
-func wantEitherKey(t *testing.T, dir string, grants, credentials map[string]string) string {
+func wantEitherKey(t *testing.T, dir string, old []byte, grants, credentials map[string]string) string {
 	t.Helper()
 	c, state := Config{Dir: dir, Key: key2}, "new"
 	s, err := Open(c)
-	if errors.Is(err, ErrKey) {
-		c.Key, state = key1, "old"
+	if old != nil && errors.Is(err, ErrKey) || old == nil && errors.Is(err, ErrClear) {
+		c.Key, state = old, "old"
 		s, err = Open(c)
 	}
 	if err != nil {
@@ -115,7 +126,7 @@ func wantEitherKey(t *testing.T, dir string, grants, credentials map[string]stri
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := Rekey(t.Context(), Config{Dir: dir, Key: key1}, key2); err != nil {
+	if err := Rekey(t.Context(), Config{Dir: dir, Key: old}, key2); err != nil {
 		t.Fatal(err)
 	}
 	wantState(t, Config{Dir: dir, Key: key2}, grants, nil, credentials)
@@ -123,56 +134,64 @@ func wantEitherKey(t *testing.T, dir string, grants, credentials map[string]stri
 }
 
 func TestRekeyKilledAtRandom(t *testing.T) {
-	c, grants, credentials := rekeyed(t, key1)
-	outcomes := map[string]int{}
-	for range rounds(4, 50) {
-		dir := newStateDir(t)
-		copyState(t, dir, c.Dir)
-		cmd := child(t, "rekey", dir)
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		kill := time.AfterFunc(time.Duration(rand.IntN(40_000))*time.Microsecond, func() { _ = cmd.Process.Kill() })
-		err := cmd.Wait()
-		kill.Stop()
-		state := wantEitherKey(t, dir, grants, credentials)
-		if err == nil {
-			state = "done"
-		}
-		outcomes[state]++
+	for _, r := range rekeyings {
+		t.Run(r.child, func(t *testing.T) {
+			c, grants, credentials := rekeyed(t, r.old)
+			outcomes := map[string]int{}
+			for range rounds(2, 50) {
+				dir := newStateDir(t)
+				copyState(t, dir, c.Dir)
+				cmd := child(t, r.child, dir)
+				if err := cmd.Start(); err != nil {
+					t.Fatal(err)
+				}
+				kill := time.AfterFunc(time.Duration(rand.IntN(40_000))*time.Microsecond, func() { _ = cmd.Process.Kill() })
+				err := cmd.Wait()
+				kill.Stop()
+				state := wantEitherKey(t, dir, r.old, grants, credentials)
+				if err == nil {
+					state = "done"
+				}
+				outcomes[state]++
+			}
+			t.Logf("%v", outcomes)
+		})
 	}
-	t.Logf("%v", outcomes)
 }
 
 // TestRekeyKilledAtEveryStep kills a change of the key at each system call in turn that
 // changes something on disk.
 func TestRekeyKilledAtEveryStep(t *testing.T) {
 	needTools(t, "strace")
-	c, grants, credentials := rekeyed(t, key1)
-	outcomes := map[string]int{}
 	const calls = "renameat,renameat2,rename,unlinkat,unlink,mkdirat,mkdir,fsync,fdatasync,msync,ftruncate,pwrite64,linkat"
-	// Without -faults a few, some of them near the end, where the renames are.
-	for n := 1; ; n += rounds(9, 1) {
-		dir := newStateDir(t)
-		copyState(t, dir, c.Dir)
-		out := filepath.Join(t.TempDir(), "trace")
-		cmd := child(t, "rekey", dir, "strace", "-f", "-qq", "-o", out, "-e", "trace="+calls,
-			"-e", fmt.Sprintf("inject=%s:signal=KILL:when=%d", calls, n))
-		err := cmd.Run()
-		if trace, e := os.ReadFile(out); e != nil || len(trace) == 0 || strings.Contains(string(trace), "ptrace") {
-			lacking(t, "strace of a process of its own")
-		}
-		state := wantEitherKey(t, dir, grants, credentials)
-		if err == nil {
-			state = "done"
-		}
-		outcomes[state]++
-		if err == nil {
-			break
-		}
+	for _, r := range rekeyings {
+		t.Run(r.child, func(t *testing.T) {
+			c, grants, credentials := rekeyed(t, r.old)
+			outcomes := map[string]int{}
+			// Without -faults a few, some of them near the end, where the renames are.
+			for n := 1; ; n += rounds(15, 1) {
+				dir := newStateDir(t)
+				copyState(t, dir, c.Dir)
+				out := filepath.Join(t.TempDir(), "trace")
+				cmd := child(t, r.child, dir, "strace", "-f", "-qq", "-o", out, "-e", "trace="+calls,
+					"-e", fmt.Sprintf("inject=%s:signal=KILL:when=%d", calls, n))
+				err := cmd.Run()
+				if trace, e := os.ReadFile(out); e != nil || len(trace) == 0 || strings.Contains(string(trace), "ptrace") {
+					lacking(t, "strace of a process of its own")
+				}
+				state := wantEitherKey(t, dir, r.old, grants, credentials)
+				if err == nil {
+					state = "done"
+				}
+				outcomes[state]++
+				if err == nil {
+					break
+				}
+			}
+			if outcomes["old"] == 0 || *faults && outcomes["new"] == 0 {
+				t.Errorf("%v: no kill before the change, or none after it: the test proves little", outcomes)
+			}
+			t.Logf("%v", outcomes)
+		})
 	}
-	if outcomes["old"] == 0 || *faults && outcomes["new"] == 0 {
-		t.Errorf("%v: no kill before the change, or none after it: the test proves little", outcomes)
-	}
-	t.Logf("%v", outcomes)
 }

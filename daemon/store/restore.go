@@ -22,7 +22,7 @@ func (p place) restoring() place { return place(filepath.Join(string(p), "restor
 
 // Restore makes the store of cfg from a backup. cfg.Dir must be missing or empty (ErrNotEmpty); it
 // holds all of the backup afterwards, or nothing. A sealed backup needs its key as
-// cfg.Key (ErrKey), one in clear is sealed if there is a key. Tokens in a backup may have been
+// cfg.Key (ErrKey). One in clear is refused if there is a key (ErrClear), or sealed with cfg.AcceptClear. Tokens in a backup may have been
 // superseded since it was made, and grants too: what WeChat refuses is fetched again, and a
 // customer whose grant has been replaced must authorise again.
 func Restore(cfg Config, r io.Reader) (err error) {
@@ -30,7 +30,7 @@ func Restore(cfg Config, r io.Reader) (err error) {
 	if err != nil {
 		return err
 	}
-	in, err := newBackupReader(r, wanted)
+	in, err := newBackupReader(r, wanted, cfg.AcceptClear)
 	if err != nil {
 		return err
 	}

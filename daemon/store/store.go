@@ -28,6 +28,10 @@ type Config struct {
 	// with Key, as Rekey does. Nil stands for none.
 	OldKey []byte
 
+	// AcceptClear seals with Key what is in clear. Without it, Open and Restore refuse a store, a
+	// journal or a backup in clear if there is a Key (ErrClear).
+	AcceptClear bool
+
 	// MinFree is how many bytes must be free for a commit; the room that Badger's
 	// compactions take comes on top. Zero means 16 MiB: two
 	// memory tables, their logs and a few tables of level zero.

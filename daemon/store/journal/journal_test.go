@@ -262,6 +262,12 @@ func TestFramesAreBoundToTheirPlace(t *testing.T) {
 		t.Fatal(err)
 	}
 	frame := func(b []byte, i int) []byte { return b[at[i]:at[i+1]] }
+	h, _ := parseHeader(whole)
+	planter := framer{file: h.file}
+	planted, err := planter.append(nil, Entry{Number: 2, Commit: 2, Records: []Record{{[]byte("k1"), []byte("planted")}}})
+	if err != nil {
+		t.Fatal(err)
+	}
 	torn := int64(len(bytes.TrimRight(frame(whole, 4), "\x00"))) // zeros at the end of a tag are room
 	for _, test := range []struct {
 		name  string
@@ -277,6 +283,8 @@ func TestFramesAreBoundToTheirPlace(t *testing.T) {
 			"1 k0=v0; 2 k1=v1; 3 k2=v2; 4 k3=v3", Report{Entries: 4, Last: 4, Foreign: 1, Torn: torn}},
 		{"of another file", [][]byte{frame(whole, 0), frame(whole, 1), frame(foreign, 2), frame(whole, 3), frame(whole, 4)},
 			"1 k0=v0; 3 k2=v2; 4 k3=v3", Report{Entries: 3, Last: 4, Lost: 1, Foreign: 1, Skipped: at[3] - at[2]}},
+		{"in clear", [][]byte{frame(whole, 0), frame(whole, 1), planted, frame(whole, 3), frame(whole, 4)},
+			"1 k0=v0; 3 k2=v2; 4 k3=v3", Report{Entries: 3, Last: 4, Lost: 1, Foreign: 1, Skipped: int64(len(planted))}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if err := os.WriteFile(path, bytes.Join(test.bytes, nil), 0o600); err != nil {
