@@ -206,6 +206,9 @@ func (e *Engine) joinRejecting(en *entry, value secret.Text, cause Cause) (f *fl
 	if p := en.past; p != nil && p.repeated != 0 && now.Sub(p.repeated) < repeatedFor {
 		return nil, c, nil
 	}
+	if cause == CauseParent {
+		en.recall().dead = value // until another has landed, or WeChat has repeated this one
+	}
 	f = en.flight
 	if f == nil {
 		if en.policy().pushed > 0 {

@@ -23,8 +23,8 @@ type flight struct {
 	// entry's mu.
 	rejected bool
 
-	// spec, parent and grant are what the last call was made by and with. Known to the flight
-	// alone.
+	// spec, parent and grant are what the last call was made by and with, or could not be made
+	// with. Known to the flight alone.
 	spec          *Spec
 	parent, grant secret.Text
 
@@ -144,7 +144,7 @@ func (e *Engine) fetch(en *entry, f *flight) (got answer, err error) {
 		// By the configuration that is in force now, not when the parent was asked for.
 		// What was taken out of it is called as it was.
 		_ = e.readSpec(en, f)
-		f.parent, f.grant = parent, ask.Grant
+		f.grant = ask.Grant
 		got, err = e.call(ctx, en, f, ask)
 		return err
 	}
@@ -153,6 +153,7 @@ func (e *Engine) fetch(en *entry, f *flight) (got answer, err error) {
 		tries = 1 // an operator sees the error and decides; a forced try has its price
 	}
 	w := &wants{parent: spec.Parent, tries: tries, life: en.life(), spread: en.spread()}
+	defer func() { f.parent = w.had }()
 	err = e.ask(ctx, w, call)
 	if api, ok := errors.AsType[*fetchers.APIError](err); !ok || api.Reaction != fetchers.GrantRefused || spec.Recover == nil {
 		return got, err
@@ -184,35 +185,41 @@ type wants struct {
 	tries  int
 	life   time.Duration
 	spread float64
+
+	had secret.Text // the last value of the parent, used or known to be dead; set by ask
 }
 
 // ask does what wants w. If WeChat says that the parent is dead, it is refreshed once and the call
 // made once more; if WeChat is busy, the call is made again after a pause. A stopping
-// engine makes no further call.
+// engine makes no further call. A value of the parent that WeChat has refused to another is
+// not tried: it is replaced first.
 func (e *Engine) ask(ctx context.Context, w *wants, do func(parent secret.Text) error) error {
-	var value secret.Text
+	w.had = ""
 	if w.parent != "" {
 		c, err := e.obtain(ctx, w.parent, CauseParent)
 		if err != nil {
 			return &parentError{w.parent, err}
 		}
-		value = c.text
+		w.had = c.text
 	}
 	replaced := false
 	for try := 1; ; try++ {
-		err := do(value)
+		err := e.alive(w.parent, w.had)
+		if err == nil {
+			err = do(w.had)
+		}
 		api, refused := errors.AsType[*fetchers.APIError](err)
-		switch {
-		case refused && api.Reaction == fetchers.ParentDead && w.parent != "" && !replaced:
-			next, perr := e.replace(ctx, w.parent, value, CauseParent)
+		switch known := errors.Is(err, errDeadParent); {
+		case known, refused && api.Reaction == fetchers.ParentDead && w.parent != "" && !replaced:
+			next, perr := e.replace(ctx, w.parent, w.had, CauseParent)
 			if perr != nil {
 				return &parentError{w.parent, perr}
 			}
-			if next.text == value {
+			if next.text == w.had && !known {
 				// WeChat stands by the value it has just refused: asking on would loop.
 				return err
 			}
-			value, replaced = next.text, true
+			w.had, replaced = next.text, true
 			try--
 		case refused && api.Reaction == fetchers.Retry && try < w.tries:
 			if !e.pause(e.base, shrink(jittered(doubled(time.Second, try, time.Minute), w.spread), w.life)) {
@@ -260,6 +267,9 @@ func (e *Engine) call(ctx context.Context, en *entry, f *flight, ask fetchers.As
 		return got, err
 	}
 	err = e.slot(ctx, e.host(p, spec.Parent), f.rank(), failing, func(ctx context.Context) error {
+		if err := e.alive(spec.Parent, ask.Parent); err != nil {
+			return err
+		}
 		sent := e.clock.Now()
 		token, err := spec.Fetcher.Fetch(ctx, ask)
 		if err == nil && sent.Add(token.ExpiresIn) <= e.clock.Now() {

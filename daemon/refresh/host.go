@@ -73,8 +73,9 @@ func (e *Engine) slot(ctx context.Context, h *host, r rank, failing bool, f func
 	}
 	ctx, cancelCall := context.WithTimeout(ctx, e.cfg.timeout())
 	defer cancelCall()
-	e.counts.fetches.Add(1)
-	err = f(ctx)
+	if err = f(ctx); !errors.Is(err, errDeadParent) {
+		e.counts.fetches.Add(1)
+	}
 	if _, ok := errors.AsType[*fetchers.APIError](err); ok && h.faults != nil {
 		e.blame(h)
 	}

@@ -30,6 +30,9 @@ func (e *Engine) Import(ctx context.Context, owner string, offset int) (ImportPa
 	w := &wants{parent: way.Parent, tries: quickTries, life: day, spread: spread(owner)}
 	err = e.ask(ctx, w, func(parent secret.Text) error {
 		return e.slot(ctx, e.host(&policies[0], way.Parent), awaited, false, func(ctx context.Context) (err error) {
+			if err := e.alive(way.Parent, parent); err != nil {
+				return err
+			}
 			page, err = way.Lister.Page(ctx, parent, offset, importPage)
 			return err
 		})

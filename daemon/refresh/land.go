@@ -58,7 +58,7 @@ func (e *Engine) land(en *entry, spec *Spec, f *flight, a Attempt, got answer) {
 	en.volatile = err != nil
 	en.written = written && err != nil
 	en.remember(a)
-	en.past.repeated = 0
+	en.past.repeated, en.past.dead = 0, ""
 	if same && f.rejected {
 		en.past.repeated = instantOf(now)
 	}

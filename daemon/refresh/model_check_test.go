@@ -99,6 +99,7 @@ func (w *world) reborn() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, t := range w.names {
+		t.dead = ""
 		if w.life.rough || w.life.killed && w.life.end-t.told < 2*modelDawdle {
 			t.held = 0 // it may not have come to be written
 		}

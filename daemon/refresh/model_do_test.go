@@ -191,7 +191,7 @@ func (w *world) reconfigured(account string, gone bool) {
 			continue
 		}
 		t.settings++
-		t.held = 0
+		t.held, t.dead = 0, ""
 		if gone {
 			t.valid, t.seen = 0, 0
 		}

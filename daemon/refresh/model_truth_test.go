@@ -34,6 +34,10 @@ type truth struct {
 	freed            int
 	settings         int // how often the configuration has changed
 
+	// dead is a value of it with which WeChat has refused a child's call, at died; "" for none.
+	dead string
+	died time.Duration
+
 	// What readers have got: a value of the generation seen, and one that lives until valid. An
 	// answer at answered may make it less.
 	seen            int

@@ -34,6 +34,7 @@ func (s source) Fetch(ctx context.Context, ask fetchers.Ask) (fetchers.Token, er
 	t := w.names[s.name]
 	t.calls++
 	r := w.chance(s.name, t.calls)
+	w.uses(ask.Parent)
 	w.arrives(t, ask)
 	settings, came := t.settings, w.now()
 	t.underway++
@@ -166,9 +167,10 @@ func (w *world) fault(t *truth, ask fetchers.Ask, r *rand.Rand) error {
 }
 
 // Exchange turns a code into a grant, once.
-func (s source) Exchange(ctx context.Context, _, code secret.Text) (fetchers.Authorization, error) {
+func (s source) Exchange(ctx context.Context, parent, code secret.Text) (fetchers.Authorization, error) {
 	w := s.w
 	w.mu.Lock()
+	w.uses(parent)
 	w.called[string(code)] = append(w.called[string(code)], w.now())
 	r := w.chance(string(code), len(w.called[string(code)]))
 	came := w.now()
@@ -211,9 +213,10 @@ func (s source) Exchange(ctx context.Context, _, code secret.Text) (fetchers.Aut
 }
 
 // Page lists the customers of the platform.
-func (s source) Page(context.Context, secret.Text, int, int) (fetchers.AuthorizerPage, error) {
+func (s source) Page(_ context.Context, parent secret.Text, _, _ int) (fetchers.AuthorizerPage, error) {
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
+	s.w.uses(parent)
 	var page fetchers.AuthorizerPage
 	for _, path := range slices.Sorted(maps.Keys(s.w.grants)) {
 		g := s.w.grants[path]
@@ -228,9 +231,10 @@ func (s source) Page(context.Context, secret.Text, int, int) (fetchers.Authorize
 
 // recover is the list as the last resort for one customer.
 func (s source) recover(customer string) func(context.Context, secret.Text) (secret.Text, error) {
-	return func(context.Context, secret.Text) (secret.Text, error) {
+	return func(_ context.Context, parent secret.Text) (secret.Text, error) {
 		s.w.mu.Lock()
 		defer s.w.mu.Unlock()
+		s.w.uses(parent)
 		if g := s.w.grants[customer]; g.authorised && !s.l.killed {
 			s.w.freeing(customer)
 			return grantValue(customer, g.gen), nil

@@ -76,7 +76,7 @@ func (w *world) chance(what string, n int) *rand.Rand {
 // answer notes that the engine gets an answer that lives for life, which it counts from before the
 // call. mu is held.
 func (w *world) answer(t *truth, came, life time.Duration) {
-	t.held = 0
+	t.held, t.dead = 0, ""
 	t.answered, t.ended = w.now(), came+life
 	t.valid = min(t.valid, t.ended)
 }
@@ -130,6 +130,8 @@ func (w *world) tell(t *truth, ask fetchers.Ask, settings int, err error) error 
 	api, ok := errors.AsType[*fetchers.APIError](err)
 	if ok {
 		switch api.Reaction {
+		case fetchers.ParentDead:
+			w.kills(ask.Parent)
 		case fetchers.Misconfigured, fetchers.AddressRefused, fetchers.Malformed:
 			hold = 5 * time.Minute
 		case fetchers.QuotaMinute, fetchers.QuotaDay:

@@ -82,7 +82,7 @@ func (e *Engine) tryAgain(x *exchange, parent string) bool {
 		woken = e.codes.await(parent, x)
 		defer e.codes.forgo(parent, x)
 		// The parent publishes its value before it wakes who waits: one of the two is seen.
-		if pe := e.index.get(parent); pe != nil && pe.valid(e.clock.Now()) != nil {
+		if e.usable(parent) {
 			wait = min(wait, soonest)
 		}
 	}
@@ -159,6 +159,9 @@ func (e *Engine) redeemOnce(x *exchange, way Onboarding) error {
 	w := &wants{parent: way.Parent, tries: quickTries, life: day, spread: spread(x.key)}
 	err := e.ask(ctx, w, func(parent secret.Text) error {
 		return e.slot(ctx, e.host(&policies[0], way.Parent), awaited, false, func(ctx context.Context) (err error) {
+			if err := e.alive(way.Parent, parent); err != nil {
+				return err
+			}
 			sent = e.clock.Now()
 			auth, err = way.Exchanger.Exchange(ctx, parent, x.value)
 			return err

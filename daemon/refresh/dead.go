@@ -1,0 +1,40 @@
+package refresh
+
+import (
+	"errors"
+
+	"tokend/fetchers/secret"
+)
+
+// This file is about parents whose value WeChat has refused to a child, as dead, before its end. The
+// parent is then replaced. Until that has succeeded no other call is made with the value: each would be
+// refused like the first, and WeCom blocks an address for calls that it refuses.
+
+// errDeadParent says that no call was made, because WeChat has refused the parent's value already.
+var errDeadParent = errors.New("the parent's value has been refused")
+
+// alive returns errDeadParent if value is known to be a dead one of parent. Whoever has waited for
+// a slot since it got the value asks again before its call.
+func (e *Engine) alive(parent string, value secret.Text) error {
+	if pe := e.index.get(parent); pe != nil && pe.dead(value) {
+		return errDeadParent
+	}
+	return nil
+}
+
+// dead reports whether WeChat has refused value to a child and nothing has replaced it since.
+func (en *entry) dead(value secret.Text) bool {
+	en.mu.Lock()
+	defer en.mu.Unlock()
+	return en.past != nil && en.past.dead != "" && en.past.dead == value
+}
+
+// usable reports whether parent has a value that a call can be made with.
+func (e *Engine) usable(parent string) bool {
+	pe := e.index.get(parent)
+	if pe == nil {
+		return false
+	}
+	c := pe.valid(e.clock.Now())
+	return c != nil && !pe.dead(c.text)
+}
