@@ -65,7 +65,8 @@
 // budget has to spare between tokend's limit and WeChat's, those that can wait after those
 // that cannot. WeChat's two hosts are kept apart, so that one that hangs
 // keeps nobody from the other; WeCom's blocks an address for its faulty calls, so these are
-// counted too. A rejection never forces a new stable_token: the value that
+// counted too. A parent's value that WeChat has refused to a child is used for no other call until a
+// fetch of the parent has landed (dead.go). A rejection never forces a new stable_token: the value that
 // WeChat repeats is served on, as the protocol promises, and only an operator's
 // refresh spends one of the twenty a day.
 //
