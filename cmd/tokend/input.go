@@ -52,7 +52,7 @@ const longest = protocol.MaxValue + 3
 
 // firstLine returns the first line of r without its end.
 func firstLine(ctx context.Context, r io.Reader) (string, error) {
-	return read(ctx, func() (string, error) {
+	return within(ctx, 0, func() (string, error) {
 		line, err := bufio.NewReader(io.LimitReader(r, longest)).ReadString('\n')
 		if errors.Is(err, io.EOF) {
 			err = nil
@@ -64,29 +64,8 @@ func firstLine(ctx context.Context, r io.Reader) (string, error) {
 // allOf returns all of r, without the newline at its end if there is one. More lines than
 // one are not cut: whoever hands in a wrong file should be told.
 func allOf(ctx context.Context, r io.Reader) (string, error) {
-	return read(ctx, func() (string, error) {
+	return within(ctx, 0, func() (string, error) {
 		b, err := io.ReadAll(io.LimitReader(r, longest))
 		return strings.TrimSuffix(strings.TrimSuffix(string(b), "\n"), "\r"), err
 	})
-}
-
-// read returns what f reads, or ctx's error if somebody at a terminal thinks better of it. A
-// read of a terminal cannot be called off: it then ends with the process, and is the
-// one goroutine here that nobody waits for.
-func read(ctx context.Context, f func() (string, error)) (string, error) {
-	type result struct {
-		text string
-		err  error
-	}
-	done := make(chan result, 1)
-	go func() {
-		text, err := f()
-		done <- result{text, err}
-	}()
-	select {
-	case got := <-done:
-		return got.text, got.err
-	case <-ctx.Done():
-		return "", context.Cause(ctx)
-	}
 }

@@ -53,7 +53,9 @@ func (r *restore) run(cmd *cobra.Command, args []string) error {
 		defer f.Close()
 		from, name = f, args[0]
 	}
-	if err := r.from(from, name); err != nil {
+	backup := readUntil(cmd.Context(), from)
+	defer backup.Close()
+	if err := r.from(backup, name); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintf(r.env.stdout, "%s: restored\n", r.config.StateDir)

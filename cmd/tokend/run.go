@@ -85,6 +85,9 @@ See it at work, with nothing installed and no account:   tokend demo`,
 		for _, c := range commands {
 			c.GroupID = group
 			c.DisableFlagsInUseLine = true
+			if name := c.Name(); name != "serve" && name != "demo" { // these have a daemon to stop
+				interruptible(c)
+			}
 			root.AddCommand(c)
 		}
 	}

@@ -57,7 +57,10 @@ var errForced = errors.New("stopped at once by a second signal")
 // run serves until ctx is done.
 func (s *service) run(ctx context.Context) (err error) {
 	unsafe := harden()
-	if s.config, err = loadConfig(s.file); err != nil {
+	if s.config, err = s.load(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil // stopped before anything began
+		}
 		return err
 	}
 	s.log = newLogger(s.env, s.config)
@@ -94,6 +97,12 @@ func (s *service) run(ctx context.Context) (err error) {
 		running.Wait()
 	} // else the process ends, and with it what runs
 	return err
+}
+
+// load reads the configuration. A file that blocks, a FIFO for example, does not keep the daemon from
+// stopping.
+func (s *service) load(ctx context.Context) (*config.Config, error) {
+	return within(ctx, 0, func() (*config.Config, error) { return loadConfig(s.file) })
 }
 
 // open makes the daemon, and returns the path at which it will answer.
@@ -153,7 +162,7 @@ func (s *service) reload(ctx context.Context) error {
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
 	s.systemd.reloading()
-	file, err := loadConfig(s.file)
+	file, err := s.load(ctx)
 	if err == nil {
 		err = s.daemon.Reload(ctx, file)
 	}

@@ -3,6 +3,7 @@ package store
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -126,8 +127,23 @@ func (b *backupWriter) end(s sealer, last uint64) error {
 	return b.w.Flush()
 }
 
+// source is what a backup is read from. It remembers why a read failed.
+type source struct {
+	io.Reader
+	failed error
+}
+
+func (s *source) Read(p []byte) (int, error) {
+	n, err := s.Reader.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		s.failed = err
+	}
+	return n, err
+}
+
 // backupReader reads a backup, in clear or sealed with one key.
 type backupReader struct {
+	source source
 	r      *bufio.Reader
 	sum    hash.Hash
 	count  uint64
@@ -138,12 +154,13 @@ type backupReader struct {
 // newBackupReader reads the lines that a backup begins with. s is the key that it must have
 // unless it is in clear and that is accepted.
 func newBackupReader(r io.Reader, s sealer, acceptClear bool) (*backupReader, error) {
-	b := &backupReader{r: bufio.NewReaderSize(r, 64<<10), sum: sha256.New(), sealer: s}
+	b := &backupReader{source: source{Reader: r}, sum: sha256.New(), sealer: s}
+	b.r = bufio.NewReaderSize(&b.source, 64<<10)
 	var text strings.Builder
 	for range 3 {
 		line, err := b.r.ReadSlice('\n')
 		if err != nil {
-			return nil, ErrBackup
+			return nil, b.short()
 		}
 		text.Write(line)
 	}
@@ -186,16 +203,19 @@ func (b *backupReader) next() (key, value []byte, number uint64, err error) {
 	return key, value, numberOf(stored), nil
 }
 
+// short returns why a backup ends too early: the error of its source, or ErrBackup.
+func (b *backupReader) short() error { return cmp.Or(b.source.failed, ErrBackup) }
+
 // field reads a length of at most limit and as many bytes.
 func (b *backupReader) field(limit uint64) ([]byte, error) {
 	n, err := binary.ReadUvarint(b.r)
 	if err != nil || n > limit {
-		return nil, ErrBackup
+		return nil, b.short()
 	}
 	b.sum.Write(binary.AppendUvarint(nil, n))
 	p := make([]byte, n)
 	if _, err := io.ReadFull(b.r, p); err != nil {
-		return nil, ErrBackup
+		return nil, b.short()
 	}
 	b.sum.Write(p)
 	return p, nil
@@ -217,7 +237,7 @@ func (b *backupReader) end() error {
 		return ErrBackup
 	}
 	if _, err := b.r.ReadByte(); !errors.Is(err, io.EOF) {
-		return ErrBackup
+		return b.short()
 	}
 	b.last = binary.BigEndian.Uint64(end)
 	return io.EOF

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"tokend/daemon/store"
+)
+
+// TestInterruptEndsBlocked sends SIGTERM to commands that wait for the other end of a FIFO or a pipe.
+func TestInterruptEndsBlocked(t *testing.T) {
+	dir := t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
+	for _, name := range []string{"backup", "half", "config", "serve", "names", "out"} {
+		if err := unix.Mkfifo(at(name), 0o600); err != nil {
+			t.Skip(err)
+		}
+	}
+	state := fmt.Appendf(nil, "state_dir = %q\nencryption_key = %q\n", at("state"), strings.Repeat("k", 32))
+	if err := os.WriteFile(at("tokend.toml"), state, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := store.Open(store.Config{Dir: at("other"), Key: bytes.Repeat([]byte("k"), 32)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var backup bytes.Buffer
+	if err := s.Backup(&backup); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	// Both ends are open, so that nothing ends by itself.
+	for _, name := range []string{"half", "config", "serve"} {
+		f, err := os.OpenFile(at(name), os.O_RDWR, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		if _, err := f.Write(backup.Bytes()[:backup.Len()-20]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	silent, hold, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	defer hold.Close()
+	stuffed, stuff, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stuffed.Close()
+	defer stuff.Close()
+	size, err := unix.FcntlInt(stuff.Fd(), unix.F_GETPIPE_SZ, 0)
+	if err != nil {
+		t.Skip(err)
+	}
+	if _, err := stuff.Write(make([]byte, size)); err != nil {
+		t.Fatal(err)
+	}
+	// In a group, so that the files above stay open until all have ended.
+	t.Run("commands", func(t *testing.T) {
+		for name, test := range map[string]struct {
+			args   string
+			stdout *os.File
+			status int
+		}{
+			"restore of a FIFO":          {"restore --config tokend.toml backup", nil, exitFailed},
+			"restore of half a backup":   {"restore --config tokend.toml half", nil, exitFailed},
+			"restore of standard input":  {"restore --config tokend.toml", nil, exitFailed},
+			"a configuration":            {"check --config config", nil, exitFailed},
+			"the daemon's configuration": {"serve --config serve", nil, exitDone},
+			"a value":                    {"put open_work/ww1/suite_ticket", nil, exitFailed},
+			"output that nobody reads":   {"check --config tokend.toml", stuff, exitFailed},
+			"names to be asked for":      {"bench --names names", nil, exitFailed},
+			"a configuration to be made": {"sandbox --listen 127.0.0.1:0 --config-out out", nil, exitFailed},
+		} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				cmd := exec.CommandContext(t.Context(), "tokend", strings.Fields(test.args)...)
+				var stderr bytes.Buffer
+				cmd.Dir, cmd.Stdin, cmd.Stderr = dir, silent, &stderr
+				if test.stdout != nil {
+					cmd.Stdout = test.stdout
+				}
+				if err := cmd.Start(); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(500 * time.Millisecond) // until it is blocked
+				if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+					t.Fatalf("it ended by itself: %v\n%s", err, &stderr)
+				}
+				kill := time.AfterFunc(longEnough, func() { _ = cmd.Process.Kill() })
+				_ = cmd.Wait() // the status says it
+				if !kill.Stop() || cmd.ProcessState.ExitCode() != test.status {
+					t.Errorf("got %v, want status %d\n%s", cmd.ProcessState, test.status, &stderr)
+				}
+			})
+		}
+	})
+	if left, _ := os.ReadDir(at("state")); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+// TestBackupNotToFIFO holds that a backup waits for no reader: it goes to a regular file.
+func TestBackupNotToFIFO(t *testing.T) {
+	fifo := filepath.Join(t.TempDir(), "fifo")
+	if err := unix.Mkfifo(fifo, 0o600); err != nil {
+		t.Skip(err)
+	}
+	var stderr bytes.Buffer
+	status := run(t.Context(), []string{"backup", "--force", fifo}, os.Getenv, nil, nil, &stderr)
+	if status != exitFailed || !strings.HasSuffix(stderr.String(), " is not a regular file\n") {
+		t.Errorf("status %d: %s", status, &stderr)
+	}
+}
