@@ -4,6 +4,8 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+
+	"tokend/daemon/store/journal"
 )
 
 // Badger writes through memory maps, and where the disk is full that kills the process. So
@@ -63,6 +65,12 @@ func (b ballast) size() int64 {
 
 // whole reports whether nothing of it is missing.
 func (b ballast) whole() bool { return b.size() == ballastSize }
+
+// sparse reports whether giving it up gives less than its size.
+func (b ballast) sparse() bool {
+	info, err := os.Stat(string(b))
+	return err == nil && journal.Sparse(info)
+}
 
 // spend gives up a piece if at least floor bytes are left then, and reports whether it has.
 func (b ballast) spend(floor int64) bool {

@@ -38,6 +38,22 @@ func TestBallast(t *testing.T) {
 	eventually(t, "the keeper makes it again", s.ballast.whole)
 }
 
+// TestBallastOfSparseCopy starts on a ballast that is a hole, as rsync -S makes it.
+func TestBallastOfSparseCopy(t *testing.T) {
+	c := Config{Dir: newStateDir(t)}
+	filled(t, c)
+	b := newBallast(c.Dir)
+	truncate(t, string(b), 0)
+	truncate(t, string(b), ballastSize)
+	if !b.sparse() {
+		t.Skip("this file system makes no holes")
+	}
+	newTestStore(t, c)
+	if !b.whole() || b.sparse() {
+		t.Errorf("whole: %t, sparse: %t; want it on disk", b.whole(), b.sparse())
+	}
+}
+
 // What the journal takes of the ballast leaves what a start takes, and is made up for.
 func TestBallastIsSpentInPieces(t *testing.T) {
 	dir := newStateDir(t)

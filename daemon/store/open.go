@@ -59,6 +59,9 @@ func Open(cfg Config) (_ *Store, err error) {
 	if s.checkRoom() != nil {
 		o.db.awaitFlush() // into the room that was made for it, before that goes to the ballast or to others
 	}
+	if s.ballast.sparse() {
+		s.ballast.release() // it holds no room; a copy of the state directory may have made it so
+	}
 	if err := s.ballast.restore(s.reserve.Load()); err != nil {
 		o.log.Warn("no ballast could be made yet: a full disk is survived less surely", "error", err)
 		s.wake()

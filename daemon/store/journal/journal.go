@@ -140,6 +140,10 @@ func (s *Scanned) Open() (_ *Journal, _ Report, err error) {
 		if err := errors.Join(j.cut(), j.f.Sync()); err != nil {
 			return nil, Report{}, fmt.Errorf("journal: cut off a torn end: %w", err)
 		}
+	default:
+		if info, err := j.f.Stat(); err == nil && Sparse(info) {
+			_ = j.cut() // it is written again; else it stays as it is
+		}
 	}
 	if j.failed == nil {
 		j.reserve(0) // before somebody else takes the room

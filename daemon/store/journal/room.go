@@ -1,6 +1,10 @@
 package journal
 
-import "errors"
+import (
+	"errors"
+	"io/fs"
+	"syscall"
+)
 
 // To make durable what makes a file longer, a file system has to write where its bytes lie too, in several writes that wait
 // for each other. So the file is longer than its frames: behind the last one are zeros, over which the next are written, and
@@ -47,6 +51,13 @@ func (j *Journal) extend(to int64) error {
 		j.reserved = was
 	}
 	return err
+}
+
+// Sparse reports whether a file has fewer blocks on disk than its length takes: it is a copy that has
+// holes in the place of zeros.
+func Sparse(info fs.FileInfo) bool {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	return ok && int64(stat.Blocks)*512 < info.Size()
 }
 
 // Tight reports whether the disk had no room left to be reserved for entries to come: a compaction

@@ -2,6 +2,7 @@ package journal
 
 import (
 	"crypto/cipher"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -45,6 +46,36 @@ func TestWhatIsAppendedLiesInRoomThatWasThere(t *testing.T) {
 			t.Errorf("closed, the file has %d bytes, %d of frames", fileSize(t, path), end)
 		}
 	})
+}
+
+// TestRoomOfSparseCopy opens a copy that has holes where the journal has room, as rsync -S makes it: the room
+// is on disk again.
+func TestRoomOfSparseCopy(t *testing.T) {
+	j, _, _ := mustOpen(t, filepath.Join(t.TempDir(), "journal"), nil)
+	mustAppend(t, j, set(1, "k", "v"))
+	b, err := os.ReadFile(j.path) // as a kill leaves it
+	if err != nil {
+		t.Fatal(err)
+	}
+	copied := filepath.Join(t.TempDir(), "journal")
+	if err := errors.Join(os.WriteFile(copied, b[:j.end], 0o600), os.Truncate(copied, int64(len(b)))); err != nil {
+		t.Fatal(err)
+	}
+	sparse := func() bool {
+		info, err := os.Stat(copied)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return Sparse(info)
+	}
+	if !sparse() {
+		t.Skip("this file system makes no holes")
+	}
+	_, _, got := mustOpen(t, copied, nil)
+	wantEntries(t, got, "1 k=v")
+	if size := fileSize(t, copied); sparse() || size < leastRoom {
+		t.Errorf("sparse: %t, %d bytes; want room on disk", sparse(), size)
+	}
 }
 
 func fileSize(t *testing.T, path string) int64 {
