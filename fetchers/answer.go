@@ -11,25 +11,32 @@ import (
 // from something in between, so it is a passing fault even where it carries
 // an errcode: taking a gateway's word for "wrong secret" would stop a sound
 // account for an hour.
+//
+// The answer to a call that spends a code is also read where something about it is wrong: nobody
+// gets the grant in it a second time.
 func readAnswer[T any](q call, status int, body []byte, read func(object) (T, error)) (T, error) {
 	var none T
 	o, err := parseObject(body)
-	if status != http.StatusOK {
-		odd := &statusError{status: status}
-		if code, cerr := o.errcode(); err == nil && cerr == nil {
-			odd.errcode = code
+	if err != nil {
+		o = object{}
+	}
+	code, unclear := o.errcode()
+	if q.spends && err == nil && code == 0 {
+		if answer, err := read(o); err == nil {
+			return answer, nil
 		}
-		return none, q.nonsense(odd)
 	}
-	if err != nil {
+	switch {
+	case status != http.StatusOK:
+		return none, q.nonsense(&statusError{status: status, errcode: code})
+	case err != nil:
 		return none, q.nonsense(err)
-	}
-	code, err := o.errcode()
-	if err != nil {
-		return none, q.nonsense(err)
-	}
-	if code != 0 {
+	case unclear != nil:
+		return none, q.nonsense(unclear)
+	case code != 0:
 		return none, q.refusal(code, o.errmsg())
+	case !o.whole:
+		return none, q.nonsense(errBroken)
 	}
 	answer, err := read(o)
 	if err != nil {

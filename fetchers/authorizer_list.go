@@ -2,7 +2,6 @@ package fetchers
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -18,8 +17,16 @@ type AuthorizerPage struct {
 	// Total is how many customers there are on all pages.
 	Total int
 
+	// Authorizers are those that could be read.
 	Authorizers []ListedAuthorizer
+
+	// Skipped says of each that could not what is wrong with it. The texts hold nothing of the
+	// answer. Whoever is not found in a list with such entries may be one of them.
+	Skipped []error
 }
+
+// Len is how many entries of the list the page had.
+func (p AuthorizerPage) Len() int { return len(p.Authorizers) + len(p.Skipped) }
 
 // ListedAuthorizer is one customer of a platform as WeChat lists it.
 type ListedAuthorizer struct {
@@ -30,7 +37,7 @@ type ListedAuthorizer struct {
 	RefreshToken secret.Text
 
 	// AuthTime is when the customer authorized the platform; zero where WeChat does not
-	// say.
+	// say, or says nothing that is a time.
 	AuthTime time.Time
 }
 
@@ -57,30 +64,37 @@ func (l AuthorizerList) Page(ctx context.Context, parent secret.Text, offset, co
 	return do(ctx, l.Client, q, authorizerPage)
 }
 
-// authorizerPage reads a page. One that is wrong anywhere is not read at all: whoever is
-// not found in the list counts as having left.
+// authorizerPage reads a page. One that is cut short is not read at all: whoever is not found in the
+// list counts as having left.
 func authorizerPage(o object) (AuthorizerPage, error) {
 	total, err := o.count("total_count")
 	if err != nil {
 		return AuthorizerPage{}, err
 	}
-	var list []json.RawMessage
-	switch {
-	case !o.has("list") && total > 0:
-		return AuthorizerPage{}, errors.New("the answer has no list")
-	case o.has("list") && json.Unmarshal(o["list"], &list) != nil:
+	page := AuthorizerPage{Total: int(total)}
+	if !o.has("list") {
+		if total > 0 {
+			return AuthorizerPage{}, errors.New("the answer has no list")
+		}
+		return page, nil
+	}
+	list, closed := cutElements(o.last("list"))
+	if !closed {
 		return AuthorizerPage{}, errors.New("list is not a list")
 	}
-	page := AuthorizerPage{Total: int(total), Authorizers: make([]ListedAuthorizer, len(list))}
+	page.Authorizers = make([]ListedAuthorizer, 0, len(list))
 	for i, raw := range list {
-		if page.Authorizers[i], err = listedAuthorizer(raw); err != nil {
-			return AuthorizerPage{}, fmt.Errorf("in list[%d]: %w", i, err)
+		a, err := listedAuthorizer(raw)
+		if err != nil {
+			page.Skipped = append(page.Skipped, fmt.Errorf("in list[%d]: %w", i, err))
+			continue
 		}
+		page.Authorizers = append(page.Authorizers, a)
 	}
 	return page, nil
 }
 
-func listedAuthorizer(raw json.RawMessage) (a ListedAuthorizer, err error) {
+func listedAuthorizer(raw []byte) (a ListedAuthorizer, err error) {
 	o, err := parseObject(raw)
 	if err != nil {
 		return a, err
@@ -91,14 +105,8 @@ func listedAuthorizer(raw json.RawMessage) (a ListedAuthorizer, err error) {
 	if a.RefreshToken, err = o.valueIfAny("refresh_token"); err != nil {
 		return a, err
 	}
-	if o.has("auth_time") {
-		seconds, err := o.count("auth_time")
-		if err != nil {
-			return a, err
-		}
-		if seconds > 0 {
-			a.AuthTime = time.Unix(seconds, 0)
-		}
+	if seconds, err := o.count("auth_time"); err == nil && seconds > 0 {
+		a.AuthTime = time.Unix(seconds, 0)
 	}
 	return a, nil
 }

@@ -118,6 +118,9 @@ type call struct {
 	// child says that a token is among them, whose death an errcode may tell.
 	child bool
 
+	// spends says that there is an authorization code among them, which can be used once.
+	spends bool
+
 	// own is the account's secret, where the call carries one.
 	own secret.Text
 
@@ -145,8 +148,13 @@ func do[T any](ctx context.Context, c *Client, q call, read func(object) (T, err
 	start := time.Now()
 	var answer T
 	body, status, err := c.exchange(req, q)
-	if err == nil {
+	switch {
+	case err == nil:
 		answer, err = readAnswer(q, status, body, read)
+	case q.spends:
+		if a, broken := readAnswer(q, status, body, read); broken == nil {
+			answer, err = a, nil
+		}
 	}
 	if c.Observe != nil {
 		c.Observe(q.path, time.Since(start), err)
@@ -199,7 +207,7 @@ func (c *Client) request(ctx context.Context, q call) (*http.Request, error) {
 	return req, nil
 }
 
-// exchange sends req, which is q's, and returns what comes back.
+// exchange sends req, which is q's, and returns what comes back, as far as it came.
 func (c *Client) exchange(req *http.Request, q call) (body []byte, status int, err error) {
 	patience := req.Context()
 	ctx, cancel := context.WithTimeout(patience, c.timeout())
@@ -217,13 +225,14 @@ func (c *Client) exchange(req *http.Request, q call) (body []byte, status int, e
 		err = q.scrubber().error(err)
 	}
 	if err != nil {
-		return nil, 0, &TransportError{Endpoint: q.path, Sent: reach.sent(), Err: err}
+		err = &TransportError{Endpoint: q.path, Sent: reach.sent(), Err: err}
 	}
-	return body, status, nil
+	return body, status, err
 }
 
 // roundTrip makes one HTTP exchange. It holds at most maxBody bytes of whatever
-// comes, and gives up the connection where more would come.
+// comes, and gives up the connection where more would come. With an error it returns what came
+// before it.
 func (c *Client) roundTrip(req *http.Request) (body []byte, status int, err error) {
 	// RoundTrip and not http.Client: no redirects, no cookies, and no
 	// *url.Error with the query in it.
@@ -232,34 +241,26 @@ func (c *Client) roundTrip(req *http.Request) (body []byte, status int, err erro
 		return nil, 0, err
 	}
 	defer resp.Body.Close()
-	if resp.ContentLength > maxBody {
-		return nil, 0, errTooLarge
-	}
 	body, err = readBody(resp.Body, resp.ContentLength)
-	if err != nil {
-		return nil, 0, err
-	}
-	return body, resp.StatusCode, nil
+	return body, resp.StatusCode, err
 }
 
 // usualBody is what an answer has whose length is not told: most have less.
 const usualBody = 1 << 10
 
 // readBody reads to the end of r, and fails if that is beyond maxBody bytes. It makes room at once for the length that is
-// told, less than none for none, and for the read that finds the end.
+// told, less than none for none, and for the read that finds the end. With an error it returns what came before it.
 func readBody(r io.Reader, told int64) ([]byte, error) {
-	if told < 0 {
+	if told < 0 || told > maxBody {
 		told = usualBody
 	}
 	var body bytes.Buffer
 	body.Grow(int(told) + bytes.MinRead)
-	if _, err := body.ReadFrom(io.LimitReader(r, maxBody+1)); err != nil {
-		return nil, err
+	_, err := body.ReadFrom(io.LimitReader(r, maxBody+1))
+	if err == nil && body.Len() > maxBody {
+		err = errTooLarge
 	}
-	if body.Len() > maxBody {
-		return nil, errTooLarge
-	}
-	return body.Bytes(), nil
+	return body.Bytes(), err
 }
 
 var errTooLarge = fmt.Errorf("the answer is larger than %d bytes", maxBody)

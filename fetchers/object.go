@@ -2,13 +2,15 @@ package fetchers
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"math"
 	"strconv"
+	"strings"
 	"time"
-	"unicode/utf8"
 
 	"tokend/fetchers/secret"
 )
@@ -17,107 +19,64 @@ import (
 // that a calendar of four digits has (the end of the year 9999).
 const maxCount = 253402300799
 
-// object is a JSON object by its exact keys: encoding/json would let
-// "Access_Token" stand for "access_token". A nil object has no members.
-type object map[string]json.RawMessage
+// object is a JSON object: its members as they came, by their exact keys. encoding/json would let
+// "Access_Token" stand for "access_token".
+//
+// Of a key that comes more than once the last value counts, unless that is null. Two
+// different credentials, or ids, under one key are an error: nobody knows which of them WeChat
+// meant.
+type object struct {
+	members []member
 
-// parseObject parses one JSON object and nothing else. A key that comes twice
-// makes the answer ambiguous, and so no answer: encoding/json would take the
-// last, and who knows which of them WeChat meant.
+	// whole is false where the object was cut short, or another one follows it.
+	whole bool
+}
+
+type member struct {
+	key   string
+	value json.RawMessage
+}
+
+// errBroken is the error for an answer of which something is missing.
+var errBroken = errors.New("the answer is not JSON, or cut short")
+
+// parseObject reads the members of one JSON object, and an object that is not whole as far as it can
+// be read. What follows the object is not looked at, except that it must not be another one.
 func parseObject(body []byte) (object, error) {
-	body = bytes.TrimSpace(body)
-	broken := errors.New("the answer is not JSON, or cut short")
+	body = skipMark(body)
 	switch {
 	case len(body) == 0:
-		return nil, errors.New("the answer is empty")
+		return object{}, errors.New("the answer is empty")
 	case body[0] == '<':
-		return nil, errors.New("the answer is a web page, not JSON")
+		return object{}, errors.New("the answer is a web page, not JSON")
 	case body[0] != '{':
-		return nil, errors.New("the answer is not a JSON object")
-	case !json.Valid(body): // looks at what follows the object, too
-		return nil, broken
+		return object{}, errors.New("the answer is not a JSON object")
 	}
-	o := make(object, usualMembers)
-	for rest := skipSpace(body[1:]); rest[0] != '}'; {
-		raw, after := cutValue(rest)
-		key, err := unquote(raw)
-		if err != nil {
-			return nil, broken
-		}
-		value, after := cutValue(skipSpace(skipSpace(after)[1:])) // what is skipped is the colon
-		if _, twice := o[key]; twice {
-			return nil, errors.New("the answer says something twice")
-		}
-		o[key] = value
-		if rest = skipSpace(after); rest[0] == ',' {
-			rest = skipSpace(rest[1:])
-		}
-	}
-	return o, nil
+	members, after, closed := cutMembers(body[1:])
+	return object{members, closed && !bytes.HasPrefix(skipMark(after), []byte("{"))}, nil
 }
 
-// usualMembers is how many members an answer has at most, nearly always.
-const usualMembers = 8
-
-// skipSpace returns b without the space of JSON that it begins with.
-func skipSpace(b []byte) []byte {
-	for len(b) > 0 && (b[0] == ' ' || b[0] == '\t' || b[0] == '\n' || b[0] == '\r') {
-		b = b[1:]
-	}
-	return b
-}
-
-// cutValue cuts JSON that is known to be valid behind the value that it begins with. What comes back are parts of b.
-func cutValue(b []byte) (value json.RawMessage, after []byte) {
-	depth, quoted := 0, false
-	for i := 0; i < len(b); i++ {
-		switch c := b[i]; {
-		case quoted && c == '\\':
-			i++ // whatever comes next does not end the text
-		case c == '"':
-			quoted = !quoted
-			if !quoted && depth == 0 {
-				return b[: i+1 : i+1], b[i+1:]
+// all returns the values under key that are not null.
+func (o object) all(key string) iter.Seq[json.RawMessage] {
+	return func(yield func(json.RawMessage) bool) {
+		for _, m := range o.members {
+			if m.key == key && string(m.value) != "null" && !yield(m.value) {
+				return
 			}
-		case quoted:
-		case c == '{' || c == '[':
-			depth++
-		case c == '}' || c == ']':
-			if depth == 0 { // a number or a word ends with what it stands in
-				return b[:i:i], b[i:]
-			}
-			if depth--; depth == 0 {
-				return b[: i+1 : i+1], b[i+1:]
-			}
-		case depth == 0 && (c == ',' || c == ' ' || c == '\t' || c == '\n' || c == '\r'):
-			return b[:i:i], b[i:]
 		}
 	}
-	return b, nil
 }
 
-// unquote returns the text that raw, a valid value of JSON, stands for, or an error where it is none.
-func unquote(raw []byte) (string, error) {
-	if len(raw) == 0 || raw[0] != '"' {
-		return "", errNoText
+// last returns the value that counts under key; nil where there is none.
+func (o object) last(key string) (value json.RawMessage) {
+	for v := range o.all(key) {
+		value = v
 	}
-	for _, c := range raw[1 : len(raw)-1] {
-		if c == '\\' || c >= utf8.RuneSelf {
-			var s string
-			err := json.Unmarshal(raw, &s)
-			return s, err
-		}
-	}
-	return string(raw[1 : len(raw)-1]), nil
+	return value
 }
-
-var errNoText = errors.New("not text")
 
 // has reports whether key is there and not null.
-func (o object) has(key string) bool {
-	raw, ok := o[key]
-	return ok && string(raw) != "null"
-}
+func (o object) has(key string) bool { return o.last(key) != nil }
 
 // errcode returns the answer's errcode, or 0 where it has none: not every
 // endpoint says 0 on success.
@@ -125,7 +84,7 @@ func (o object) errcode() (int, error) {
 	if !o.has("errcode") {
 		return 0, nil
 	}
-	n, err := number(o["errcode"])
+	n, err := number(o.last("errcode"))
 	// Seven digits are the most that the vendor's tables have.
 	if err != nil || n != math.Trunc(n) || math.Abs(n) > 1e9 {
 		return 0, errors.New("errcode is not a whole number")
@@ -133,13 +92,22 @@ func (o object) errcode() (int, error) {
 	return int(n), nil
 }
 
-// errmsg returns the answer's errmsg as it came, or "" where it is no text.
+// errmsg returns the answer's errmsg, as well as it can be read, or "" where it is no text.
 func (o object) errmsg() string {
-	s, err := unquote(o["errmsg"])
-	if err != nil {
+	raw := o.last("errmsg")
+	if len(raw) < 2 || raw[0] != '"' {
 		return ""
 	}
-	return s
+	raw = bytes.Map(func(r rune) rune {
+		if r < ' ' {
+			return ' '
+		}
+		return r
+	}, raw)
+	if s, err := unquote(raw); err == nil {
+		return s
+	}
+	return strings.Trim(string(raw), `"`)
 }
 
 // value returns the credential under key.
@@ -177,27 +145,40 @@ func (o object) id(key string) (string, error) {
 	return s, nil
 }
 
+// text returns the one text under key; an empty one beside another does not count.
 func (o object) text(key string) (string, error) {
 	if !o.has(key) {
 		return "", fmt.Errorf("the answer has no %s", key)
 	}
-	s, err := unquote(o[key])
-	if err != nil {
-		return "", fmt.Errorf("%s is not text", key)
+	var text string
+	for raw := range o.all(key) {
+		s, err := unquote(raw)
+		if err != nil {
+			return "", fmt.Errorf("%s is not text", key)
+		}
+		if text != "" && s != "" && s != text {
+			return "", fmt.Errorf("%s comes twice, with different values", key)
+		}
+		text = cmp.Or(s, text)
 	}
-	return s, nil
+	return text, nil
 }
 
-// object returns the object under key.
+// object returns the object under key; of several, all of their members.
 func (o object) object(key string) (object, error) {
 	if !o.has(key) {
-		return nil, fmt.Errorf("the answer has no %s", key)
+		return object{}, fmt.Errorf("the answer has no %s", key)
 	}
-	inner, err := parseObject(o[key])
-	if err != nil {
-		return nil, fmt.Errorf("in %s: %w", key, err)
+	all := object{whole: true}
+	for raw := range o.all(key) {
+		inner, err := parseObject(raw)
+		if err != nil {
+			return object{}, fmt.Errorf("in %s: %w", key, err)
+		}
+		all.members = append(all.members, inner.members...)
+		all.whole = all.whole && inner.whole
 	}
-	return inner, nil
+	return all, nil
 }
 
 // count returns the whole number, not negative, under key.
@@ -205,7 +186,7 @@ func (o object) count(key string) (int64, error) {
 	if !o.has(key) {
 		return 0, fmt.Errorf("the answer has no %s", key)
 	}
-	n, err := number(o[key])
+	n, err := number(o.last(key))
 	if err != nil || n != math.Trunc(n) || n < 0 || n > maxCount {
 		return 0, fmt.Errorf("%s is not a whole number", key)
 	}
@@ -217,7 +198,7 @@ func (o object) life() (time.Duration, error) {
 	if !o.has("expires_in") {
 		return 0, errors.New("the answer has no expires_in")
 	}
-	n, err := number(o["expires_in"])
+	n, err := number(o.last("expires_in"))
 	switch {
 	case err != nil:
 		return 0, fmt.Errorf("expires_in %w", err)

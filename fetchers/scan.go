@@ -1,0 +1,211 @@
+package fetchers
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"unicode/utf8"
+)
+
+// The functions here find the values in JSON that may be broken: WeChat puts what users typed into
+// an answer without escaping it. JSON that is well-formed is read as encoding/json reads it. In JSON
+// that is not, damage is confined to the value that has it; whoever uses a value parses it
+// strictly.
+
+// skipBlanks returns b without the space, and the control characters, that it begins with.
+func skipBlanks(b []byte) []byte {
+	for len(b) > 0 && b[0] <= ' ' {
+		b = b[1:]
+	}
+	return b
+}
+
+// skipMark returns b without the blanks and byte order marks that it begins with.
+func skipMark(b []byte) []byte {
+	for {
+		b = skipBlanks(b)
+		rest, marked := bytes.CutPrefix(b, []byte("\ufeff"))
+		if !marked {
+			return b
+		}
+		b = rest
+	}
+}
+
+// cutMembers cuts b, the inside of a JSON object and what follows it, into the object's members. What
+// is no member is left out; so is a last value that b ends in, unless it is an object, which may
+// have members that are complete. closed is false where b ends before the object does.
+func cutMembers(b []byte) (members []member, after []byte, closed bool) {
+	members = make([]member, 0, usualMembers)
+	for {
+		b = skipBlanks(b)
+		if len(b) == 0 {
+			return members, nil, false
+		}
+		switch b[0] {
+		case '}':
+			return members, b[1:], true
+		case ',':
+			b = b[1:]
+			continue
+		}
+		key, inner, ok := cutKey(b)
+		var value []byte
+		var whole bool
+		value, b, whole = cutValue(inner, '}')
+		if ok && len(value) > 0 && (whole || value[0] == '{') {
+			members = append(members, member{key, value})
+		}
+	}
+}
+
+// usualMembers is how many members an answer has at most, nearly always.
+const usualMembers = 8
+
+// cutKey cuts the key of a member, and the colon, from b; ok is false, and all of b is left, where it
+// does not begin with these.
+func cutKey(b []byte) (key string, after []byte, ok bool) {
+	if b[0] != '"' {
+		return "", b, false
+	}
+	end := textEnd(b)
+	if end < 0 {
+		return "", b, false
+	}
+	after = skipBlanks(b[end+1:])
+	if len(after) == 0 || after[0] != ':' {
+		return "", b, false
+	}
+	key, err := unquote(b[:end+1])
+	return key, skipBlanks(after[1:]), err == nil
+}
+
+// cutElements cuts b, a JSON array, into its elements. closed is false where b is none, or ends before the
+// array does.
+func cutElements(b []byte) (elements []json.RawMessage, closed bool) {
+	if len(b) == 0 || b[0] != '[' {
+		return nil, false
+	}
+	for b = b[1:]; ; {
+		b = skipBlanks(b)
+		if len(b) == 0 {
+			return elements, false
+		}
+		switch b[0] {
+		case ']':
+			return elements, true
+		case ',':
+			b = b[1:]
+			continue
+		}
+		var value []byte
+		value, b, _ = cutValue(b, ']')
+		elements = append(elements, value)
+	}
+}
+
+// cutValue cuts b before the comma that follows the value that it begins with, or before the closer of
+// the object or array that the value is in. whole is false where b ends first.
+//
+// A bracket that closes what was not opened belongs to the value; one that closes what was
+// opened also closes all that was opened since.
+func cutValue(b []byte, closer byte) (value, after []byte, whole bool) {
+	var open []byte       // the closers of what is open
+	var braces, lists int // how many of each kind are among them
+	count := func(closer byte) *int {
+		if closer == '}' {
+			return &braces
+		}
+		return &lists
+	}
+	for i := 0; i < len(b); i++ {
+		switch c := b[i]; c {
+		case '"':
+			n := textEnd(b[i:])
+			if n < 0 {
+				return b, nil, false
+			}
+			i += n
+		case '{', '[':
+			c += 2 // the closer of either, in ASCII
+			open = append(open, c)
+			*count(c)++
+		case '}', ']':
+			if *count(c) == 0 {
+				if c == closer {
+					return trimBlanks(b[:i]), b[i:], true
+				}
+				continue
+			}
+			for last := byte(0); last != c; {
+				last = open[len(open)-1]
+				open = open[:len(open)-1]
+				*count(last)--
+			}
+		case ',':
+			if len(open) == 0 {
+				return trimBlanks(b[:i]), b[i:], true
+			}
+		}
+	}
+	return b, nil, false
+}
+
+// textEnd returns where the text that b begins with has its closing quote, or -1. A quote before
+// something that cannot follow a text is part of it: it was not escaped. A quote behind a
+// backslash is the end where the next member would be torn otherwise: the backslash was not escaped.
+func textEnd(b []byte) int {
+	for i := 1; i < len(b); i++ {
+		switch b[i] {
+		case '\\':
+			i++
+			if i < len(b) && b[i] == '"' && tears(b[i+1:]) {
+				return i
+			}
+		case '"':
+			if canEnd(b[i+1:]) {
+				return i
+			}
+		}
+	}
+	return -1
+}
+
+// canEnd reports whether a text can end before b.
+func canEnd(b []byte) bool {
+	b = skipBlanks(b)
+	return len(b) == 0 || b[0] == ',' || b[0] == ':' || b[0] == '}' || b[0] == ']'
+}
+
+// tears reports whether b begins with the end of a value and a quote with which no text can end, so
+// that one begins with it.
+func tears(b []byte) bool {
+	rest := bytes.TrimLeft(b, " \t\r\n,]}")
+	return len(rest) > 0 && len(rest) < len(b) && rest[0] == '"' && !canEnd(rest[1:])
+}
+
+// trimBlanks returns b, capped, without the blanks that it ends with.
+func trimBlanks(b []byte) []byte {
+	for len(b) > 0 && b[len(b)-1] <= ' ' {
+		b = b[:len(b)-1]
+	}
+	return b[:len(b):len(b)]
+}
+
+// unquote returns the text that raw stands for, or an error where it is no well-formed text.
+func unquote(raw []byte) (string, error) {
+	if len(raw) < 2 || raw[0] != '"' || raw[len(raw)-1] != '"' {
+		return "", errNoText
+	}
+	inner := raw[1 : len(raw)-1]
+	for _, c := range inner {
+		if c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf {
+			var s string
+			err := json.Unmarshal(raw, &s)
+			return s, err
+		}
+	}
+	return string(inner), nil
+}
+
+var errNoText = errors.New("not text")
