@@ -20,7 +20,7 @@ type component struct {
 
 func newComponent(p config.OpenPlatform, up *upstream) component {
 	path := "open_platform/" + p.AppID
-	list := fetchers.AuthorizerList{Client: up.weixin, AppID: p.AppID}
+	list := lister{fetchers.AuthorizerList{Client: up.weixin, AppID: p.AppID}, path, up.log}
 	return component{p, owner{path: path, pays: path, settings: p.Settings()}, up.weixin, newRoll(list), path + "/component_access_token"}
 }
 

@@ -122,7 +122,7 @@ func (d *Daemon) open() (err error) {
 	} else {
 		d.listeners = append(slices.Clip(d.listeners), ln)
 	}
-	d.up = newUpstream(file.Upstream, d.calls)
+	d.up = newUpstream(file.Upstream, d.calls, d.log)
 	d.engine, err = refresh.New(refresh.Config{
 		Store:    d.store,
 		Catalog:  newCatalog(file, d.up),

@@ -30,7 +30,7 @@ func (d *Daemon) Reload(ctx context.Context, file *config.Config) error {
 	}
 	if d.up.Upstream != file.Upstream {
 		before := d.up
-		d.up = newUpstream(file.Upstream, d.calls)
+		d.up = newUpstream(file.Upstream, d.calls, d.log)
 		// Fetches that are under way go on with their connections; what is idle is let go.
 		defer before.close()
 	}

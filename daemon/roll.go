@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"tokend/daemon/refresh"
@@ -24,6 +25,9 @@ type roll struct {
 	turn   chan struct{} // holds a token while nobody reads or writes what follows
 	called time.Time
 	tokens map[string]secret.Text
+
+	// skipped is how many entries could not be read: each may be of any customer that is not in tokens.
+	skipped int
 }
 
 func newRoll(list refresh.Lister) *roll {
@@ -42,9 +46,9 @@ func (r *roll) find(ctx context.Context, parent secret.Text, child string) (secr
 		return "", ctx.Err()
 	}
 	if time.Since(r.called) < rollFresh {
-		return r.tokens[child], nil
+		return r.listed(child)
 	}
-	tokens := map[string]secret.Text{}
+	tokens, skipped := map[string]secret.Text{}, 0
 	for offset := 0; ; offset += rollPage {
 		page, err := r.list.Page(ctx, parent, offset, rollPage)
 		if err != nil {
@@ -53,10 +57,21 @@ func (r *roll) find(ctx context.Context, parent secret.Text, child string) (secr
 		for _, a := range page.Authorizers {
 			tokens[a.AppID] = a.RefreshToken
 		}
-		if offset+rollPage >= page.Total || len(page.Authorizers) == 0 {
+		skipped += len(page.Skipped)
+		if offset+rollPage >= page.Total || page.Len() == 0 {
 			break
 		}
 	}
-	r.called, r.tokens = time.Now(), tokens
-	return tokens[child], nil
+	r.called, r.tokens, r.skipped = time.Now(), tokens, skipped
+	return r.listed(child)
+}
+
+// listed returns the refresh token of child on the roll. Whoever is not on a roll with malformed
+// entries has not left for certain.
+func (r *roll) listed(child string) (secret.Text, error) {
+	token, found := r.tokens[child]
+	if !found && r.skipped > 0 {
+		return "", fmt.Errorf("the customer is not listed, and %d entries of WeChat's list are malformed", r.skipped)
+	}
+	return token, nil
 }

@@ -1,13 +1,18 @@
 package daemon
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/hashicorp/go-hclog"
 
 	"tokend/fetchers"
 	"tokend/fetchers/secret"
@@ -54,4 +59,36 @@ func TestTheRollIsCalledOnceForAllWhoLookSomebodyUp(t *testing.T) {
 			t.Error("a roll of a minute ago was believed")
 		}
 	})
+}
+
+func TestMalformedEntriesProveNoDeparture(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		r := newRoll(lister{skipping{&pages{total: 501}}, "open_platform/wxc", hclog.New(&hclog.LoggerOptions{Output: &out})})
+		for range 2 { // from WeChat, and from memory
+			if got, err := r.find(t.Context(), "parent", "wx500"); err != nil || got != "refresh-500" {
+				t.Errorf("got %q, %v", string(got), err)
+			}
+			if got, err := r.find(t.Context(), "parent", "wx3"); err == nil {
+				t.Errorf("a customer that may be a malformed entry has left: got %q", string(got))
+			}
+		}
+		if text := out.String(); strings.Count(text, "owner=open_platform/wxc offset=0 skipped=7 first=\"in list[3]: not read\"") != 1 {
+			t.Errorf("logged %s", text)
+		}
+	})
+}
+
+// skipping is pages of which some entries cannot be read.
+type skipping struct{ *pages }
+
+func (s skipping) Page(ctx context.Context, parent secret.Text, offset, count int) (fetchers.AuthorizerPage, error) {
+	page, err := s.pages.Page(ctx, parent, offset, count)
+	if offset == 0 {
+		page.Authorizers = slices.Delete(page.Authorizers, 3, 10)
+		for i := 3; i < 10; i++ {
+			page.Skipped = append(page.Skipped, fmt.Errorf("in list[%d]: not read", i))
+		}
+	}
+	return page, err
 }

@@ -52,7 +52,7 @@ func (e *Engine) Import(ctx context.Context, owner string, offset int) (ImportPa
 	if p.Kept, err = e.giveAll(ctx, gifts); err != nil {
 		return p, err
 	}
-	if n := offset + len(page.Authorizers); len(page.Authorizers) > 0 && n < page.Total {
+	if n := offset + page.Len(); page.Len() > 0 && n < page.Total {
 		p.Next = n
 	}
 	return p, nil
