@@ -886,6 +886,9 @@
 //	                         4096 alone. BUSY in the first line beyond, and closed
 //	requests                 100000 a second of one user, on all its connections. Beyond,
 //	                         replies come later; nothing is refused
+//	processor time           a fourth of a processor for one user's lines and values over
+//	                         1024 bytes, LIST, WATCH, STATUS, HISTORY and STATS. Beyond,
+//	                         replies come later; nothing is refused
 //	requests that wait       1024 of one user; BUSY beyond
 //	watches                  256 of one user; BUSY beyond
 //	LIST                     4 of one user at once; others wait for up to 30 s, then BUSY

@@ -33,6 +33,7 @@
 //	                    always one for who has none; the rest is answered BUSY
 //	requests            UserRate a second; beyond it the connection is not read for as long as
 //	                    its turn takes, so a loop runs slower and nothing is refused
+//	work on long ones   a fourth of a processor; beyond it the request waits, and with it those behind it
 //	requests that wait  MaxUserWaits; BUSY beyond
 //	watches, lists of   256; 4 at once, further ones wait their turn
 //	all there is
@@ -40,8 +41,8 @@
 //	that do not read    the daemon hold is bounded
 //
 // A session draws its requests from the user's allowance in rations of 64, so a GET costs a
-// subtraction for it: no lock, no atomic operation, no look at the clock. What takes
-// long (LIST, STATS) is paid for by the time it took.
+// subtraction for it: no lock, no atomic operation, no look at the clock. Requests that cost more than others
+// (long lines and values, LIST, WATCH, STATUS, HISTORY, STATS) are also charged by bytes and by time: see work.go.
 //
 // Root and the daemon's own user are operators: none of this binds them, and their connections take
 // nobody's place. Of the process's descriptors a quarter is left to them and to the rest of

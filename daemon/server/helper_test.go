@@ -2,6 +2,7 @@ package server
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -53,6 +55,18 @@ func playRole(role string, args []string) error {
 		return playTalk(args[0])
 	case "serve":
 		return playServe(args[0], driver(args[1]))
+	case "load":
+		n, err := strconv.Atoi(args[1])
+		if err != nil {
+			return err
+		}
+		return playLoad(args[0], n, args[2])
+	case "time":
+		n, err := strconv.Atoi(args[1])
+		if err != nil {
+			return err
+		}
+		return playTime(args[0], n)
 	}
 	return fmt.Errorf("no role %q", role)
 }
@@ -282,6 +296,55 @@ func playTalk(path string) error {
 			fmt.Println("begun")
 		}
 	}
+}
+
+// playLoad repeats request on n connections, each as fast as it is answered, until it is ended.
+func playLoad(path string, n int, request string) error {
+	var clients sync.WaitGroup
+	for range n {
+		nc, err := dialPatiently(path)
+		if err != nil {
+			return err
+		}
+		clients.Go(func() {
+			r := bufio.NewReader(nc)
+			for {
+				if _, err := io.WriteString(nc, request+"\n"); err != nil {
+					return
+				}
+				if _, err := r.ReadSlice('\n'); err != nil {
+					return
+				}
+			}
+		})
+	}
+	fmt.Println("begun")
+	clients.Wait()
+	return nil
+}
+
+// playTime reads one value n times on one connection and prints the median and the 99th percentile, in nanoseconds.
+func playTime(path string, n int) error {
+	nc, err := dialPatiently(path)
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	var all []time.Duration
+	for reply := make([]byte, 1<<10); len(all) < n; {
+		begin := time.Now()
+		if _, err := io.WriteString(nc, "GET "+token+"\n"); err != nil {
+			return err
+		}
+		if k, err := nc.Read(reply); err != nil || !bytes.HasPrefix(reply[:k], []byte("OK ")) {
+			return fmt.Errorf("got %q and %v", reply[:k], err)
+		}
+		all = append(all, time.Since(begin))
+		time.Sleep(time.Millisecond / 2)
+	}
+	slices.Sort(all)
+	fmt.Println(int64(all[n/2]), int64(all[n*99/100]))
+	return nil
 }
 
 // playServe is a daemon that has used up its descriptors until it is told to give them back.

@@ -258,7 +258,7 @@ func TestWatchesAreBounded(t *testing.T) {
 		}
 		more, other := r.dialAs(t, p, alice), r.dialAs(t, p, bob)
 		more.want(more.ask("WATCH %s", token), "ERR BUSY 1 too many watches of this user")
-		more.want(more.ask("GET %s", token), "OK 7200 tok-01")
+		more.want(more.ask("GET %s", token), "OK 7199 tok-01")
 		other.want(other.ask("WATCH %s", token), "OK 1")
 		watching[7].Close()
 		synctest.Wait()

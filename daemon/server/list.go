@@ -68,7 +68,7 @@ func (s *session) walk(ctx context.Context, flush func() error, f func() error) 
 func (s *session) listing(v protocol.Verb, list func(may func(name string) bool) (int, iter.Seq[refresh.Listing]), flush func() error) error {
 	var n int
 	var all iter.Seq[refresh.Listing]
-	s.timed(func() {
+	s.timed(lookCost, func() {
 		n, all = list(func(name string) bool { return s.rights.mayList(v, name) })
 	})
 	s.out = protocol.AppendCount(s.out, n)

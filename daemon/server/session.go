@@ -53,10 +53,12 @@ type session struct {
 	late interface{ groups() ([]uint32, error) }
 
 	// allowance is how many requests may be answered before more has to be drawn from the
-	// user's; less than none where one has cost more than there was. delay is when
-	// what was drawn last may be used.
+	// user's. delay is how long it is until what was drawn last may be used.
 	allowance int
 	delay     time.Duration
+
+	paid   bool          // the request that waits has been paid for, see afford
+	paidAt time.Duration // when the last long value will have been, by the server's clock
 
 	// now is what cached goes by; 0 where the clock has to be looked at. It is good for one step: nothing
 	// in it waits, but between two steps any time may pass, unless the driver knows better (stepAt).
@@ -158,8 +160,11 @@ func (s *session) stepAt(in []byte, now refresh.Instant) (n int, next action) {
 			break
 		}
 		s.allowance--
+		if next = s.answer(line); next == slow { // it is answered when it is paid for
+			s.allowance++
+			break
+		}
 		n = len(in) - len(rest)
-		next = s.answer(line)
 	}
 	s.tally.add(&s.user.stats)
 	return n, next
@@ -171,9 +176,9 @@ func (s *session) draw() bool {
 		s.allowance = math.MaxInt
 		return true
 	}
-	debt := -s.allowance
 	s.allowance = ration
-	s.delay = s.user.pace.take(s.server.clock(), s.server.pace, ration+debt)
+	now := s.server.clock()
+	s.delay = max(s.paidAt-now, s.user.pace.take(now, s.server.pace, ration))
 	if s.delay > 0 {
 		s.user.stats.slowed.Add(1)
 	}
@@ -185,21 +190,6 @@ func (s *session) takeDelay() time.Duration {
 	d := s.delay
 	s.delay = 0
 	return d
-}
-
-// What a request costs that may take long: as many ordinary ones as there are in a fourth of
-// its time, so that a user who asks for nothing else has a fourth of a processor. A
-// span beyond maxTimed says that the machine slept, and not what the request cost.
-const (
-	timedShare = 4
-	maxTimed   = 100 * time.Millisecond
-)
-
-// timed makes the user pay for the time that f takes.
-func (s *session) timed(f func()) {
-	began := time.Now()
-	f()
-	s.allowance -= int(timedShare * min(time.Since(began), maxTimed) / s.server.pace.each)
 }
 
 // hold makes the next job hold one of g until it has run, unless limit are held.
@@ -219,15 +209,26 @@ func (s *session) letGo() {
 	}
 }
 
-// answer answers one request. A new verb is a line here and a method.
+// answer answers one request. It returns slow where that has to wait until the user may ask again.
 func (s *session) answer(line []byte) action {
-	if s.hit(line) {
+	switch {
+	case s.hit(line):
 		return more
+	case len(line) > longText:
+		return s.answerLong(line)
 	}
+	return s.answerAny(line)
+}
+
+// answerAny answers one request, at whatever cost. A new verb is a line here and a method.
+func (s *session) answerAny(line []byte) action {
 	r := &s.request
 	if err := r.Parse(line); err != nil {
 		s.failNone(err)
 		return more
+	}
+	if looks(r.Verb) && !s.afford(lookCost) {
+		return slow
 	}
 	if r.Verb != protocol.VerbGet { // which get counts
 		s.user.stats.asked[r.Verb].Add(1)

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"flag"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -14,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"tokend/fetchers"
 )
 
 // Faults and attacks with real processes of real users. They log what they measure, and take their time
@@ -303,4 +306,43 @@ func trySiegeOnMemory(t *testing.T, d driver) {
 			c.want(c.ask("PING"), "OK PONG")
 		})
 	}
+}
+
+// Requests of one user that cost much, on many connections at once, leave another user's reads quick.
+func TestSiegeOfCosts(t *testing.T) { overBoth(t, trySiegeOfCosts) }
+
+func trySiegeOfCosts(t *testing.T, d driver) {
+	needRoot(t)
+	path, _, _ := d.startSocket(t, Config{Sign: fetchers.Sign})
+	n := size(200, 4000)
+	median, late := timesAs(t, path, account(65534), n)
+	t.Logf("alone: median %s, 99 of 100 within %s", median, late)
+	most := time.Duration(size(5000, 500)) * time.Microsecond
+	for _, request := range []string{
+		"SIGN " + ticket + " https://example.com/?" + strings.Repeat("x", 32_000),
+		"REJECT " + token + " " + strings.Repeat("x", 32_000),
+		"PUSH " + platform + " " + strings.Repeat("0", 40) + " 1 n " + strings.Repeat("x", 60_000),
+		"STATUS " + token,
+	} {
+		verb, _, _ := strings.Cut(request, " ")
+		h := startAs(t, account(33), path, "load", "48", request)
+		h.line()
+		busy, late := timesAs(t, path, account(65534), n)
+		h.end()
+		t.Logf("beside 48 connections with %s of %d bytes: median %s, 99 of 100 within %s", verb, len(request), busy, late)
+		if busy > most {
+			t.Errorf("beside %s of another user a read takes %s, want at most %s", verb, busy, most)
+		}
+	}
+}
+
+// timesAs returns the median and the 99th percentile of n reads of another user's.
+func timesAs(t *testing.T, path string, who *syscall.Credential, n int) (median, late time.Duration) {
+	t.Helper()
+	h := startAs(t, who, path, "time", strconv.Itoa(n))
+	defer h.end()
+	if _, err := fmt.Sscan(h.line(), &median, &late); err != nil {
+		t.Fatal(err)
+	}
+	return median, late
 }

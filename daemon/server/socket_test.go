@@ -47,7 +47,10 @@ func overBoth(t *testing.T, f func(t *testing.T, d driver)) {
 func (d driver) startSocket(t testing.TB, cfg Config) (path string, s *Server, engine *fakeEngine) {
 	t.Helper()
 	engine = newFakeEngine()
-	cfg.Engine, cfg.Sign, cfg.noLoop = engine, fakeSign, d == byGoroutines
+	cfg.Engine, cfg.noLoop = engine, d == byGoroutines
+	if cfg.Sign == nil {
+		cfg.Sign = fakeSign
+	}
 	path = testSocket(t)
 	ln, err := Listen(path, 0o666)
 	if err != nil {

@@ -137,7 +137,7 @@ func (s *session) stats() action {
 	}
 	return s.doWhole(func(func() error) error {
 		var all []refresh.Stat
-		s.timed(func() { all = slices.Concat(s.server.cfg.Engine.Stats(), s.server.users.total().list()) })
+		s.timed(lookCost, func() { all = slices.Concat(s.server.cfg.Engine.Stats(), s.server.users.total().list()) })
 		s.counters(all)
 		return nil
 	})

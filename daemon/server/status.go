@@ -16,38 +16,43 @@ func (s *session) status(name []byte) action {
 	}
 	owned := string(name)
 	return s.doWhole(func(func() error) error {
-		st, err := s.server.cfg.Engine.Status(owned)
-		if err != nil {
-			s.fail(err)
-			return nil
-		}
-		pairs := [...][2]string{
-			{"name", owned},
-			{"kind", st.Kind},
-			{"state", st.State.String()},
-			{"ttl", ttl(st.TTL)},
-			{"fetched_at", moment(st.FetchedAt)},
-			{"expires_at", moment(st.ExpiresAt)},
-			{"next_refresh", moment(st.NextRefresh)},
-			{"parent", st.Parent},
-			{"last_error", st.LastError},
-			{"error_at", moment(st.ErrorAt)},
-			{"errcode", some(st.ErrCode)},
-			{"address", st.Address},
-			{"failures", strconv.Itoa(st.Failures)},
-			{"hold_until", holdUntil(st)},
-			{"fingerprint", st.Fingerprint},
-			{"durable", yesNo(st.Durable)},
-			{"used_by", describe(st.Peg, &s.server.audit.names)},
-			{"source", st.Source},
-			{"generations", some(st.Generations)},
-		}
-		s.out = protocol.AppendCount(s.out, len(pairs))
-		for _, p := range pairs {
-			s.out = protocol.AppendPair(s.out, p[0], p[1])
-		}
+		s.timed(lookCost, func() { s.describe(owned) })
 		return nil
 	})
+}
+
+// describe is status for name, which the peer may see.
+func (s *session) describe(name string) {
+	st, err := s.server.cfg.Engine.Status(name)
+	if err != nil {
+		s.fail(err)
+		return
+	}
+	pairs := [...][2]string{
+		{"name", name},
+		{"kind", st.Kind},
+		{"state", st.State.String()},
+		{"ttl", ttl(st.TTL)},
+		{"fetched_at", moment(st.FetchedAt)},
+		{"expires_at", moment(st.ExpiresAt)},
+		{"next_refresh", moment(st.NextRefresh)},
+		{"parent", st.Parent},
+		{"last_error", st.LastError},
+		{"error_at", moment(st.ErrorAt)},
+		{"errcode", some(st.ErrCode)},
+		{"address", st.Address},
+		{"failures", strconv.Itoa(st.Failures)},
+		{"hold_until", holdUntil(st)},
+		{"fingerprint", st.Fingerprint},
+		{"durable", yesNo(st.Durable)},
+		{"used_by", describe(st.Peg, &s.server.audit.names)},
+		{"source", st.Source},
+		{"generations", some(st.Generations)},
+	}
+	s.out = protocol.AppendCount(s.out, len(pairs))
+	for _, p := range pairs {
+		s.out = protocol.AppendPair(s.out, p[0], p[1])
+	}
 }
 
 // history answers with the last refreshes of a credential, newest first.
@@ -57,17 +62,22 @@ func (s *session) history(name []byte) action {
 	}
 	owned := string(name)
 	return s.doWhole(func(func() error) error {
-		attempts, err := s.server.cfg.Engine.History(owned)
-		if err != nil {
-			s.fail(err)
-			return nil
-		}
-		s.out = protocol.AppendCount(s.out, len(attempts))
-		for _, a := range attempts {
-			s.out = protocol.AppendAttempt(s.out, attempt(a))
-		}
+		s.timed(lookCost, func() { s.recount(owned) })
 		return nil
 	})
+}
+
+// recount is history for name, which the peer may see.
+func (s *session) recount(name string) {
+	attempts, err := s.server.cfg.Engine.History(name)
+	if err != nil {
+		s.fail(err)
+		return
+	}
+	s.out = protocol.AppendCount(s.out, len(attempts))
+	for _, a := range attempts {
+		s.out = protocol.AppendAttempt(s.out, attempt(a))
+	}
 }
 
 func attempt(a refresh.Attempt) protocol.Attempt {

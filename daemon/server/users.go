@@ -19,6 +19,7 @@ type user struct {
 	conns int // connections being served; guarded by users.mu
 
 	pace     bucket // of requests
+	work     bucket // of what long ones cost
 	acts     bucket // of audit lines about what was done
 	denials  bucket // of audit lines about what was refused
 	warnings bucket // of lines that say that it was slowed

@@ -131,6 +131,9 @@ func (s *session) awaitThen(name string, ask func(context.Context, string) (refr
 func (s *session) give(v refresh.Value) {
 	s.count(v)
 	s.out = protocol.AppendValue(s.out, v.TTL, string(v.Text))
+	if len(v.Text) > longText {
+		s.payFor(len(v.Text))
+	}
 }
 
 func (s *session) count(v refresh.Value) { s.server.usage.of(v.Peg, s.peer.UID).n.Add(1) }
