@@ -17,6 +17,7 @@ import (
 type catalog struct {
 	specs     map[string]refresh.Spec
 	platforms map[string]platform // by path: open_platform/<appid>, open_work/<suite_id>
+	limits    config.Limits
 }
 
 // platform is what has customers.
@@ -33,7 +34,7 @@ type platform interface {
 
 // newCatalog returns the catalog of file, whose calls go to up.
 func newCatalog(file *config.Config, up *upstream) *catalog {
-	c := &catalog{specs: map[string]refresh.Spec{}, platforms: map[string]platform{}}
+	c := &catalog{specs: map[string]refresh.Spec{}, platforms: map[string]platform{}, limits: file.Limits}
 	for _, a := range file.OfficialAccounts {
 		o := c.app(a, up)
 		c.add(o.child("jsapi_ticket", refresh.Ticket, fetchers.Ticket{Client: up.weixin, Type: fetchers.JSAPI}))

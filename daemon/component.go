@@ -33,7 +33,7 @@ func (c *catalog) component(p component) {
 	token.Parent = ticket.Name
 	c.add(token)
 	code := p.root("pre_auth_code", refresh.PreAuthCode, fetchers.PreAuthCode{Client: p.client, AppID: p.AppID})
-	code.Parent = token.Name
+	code.Parent, code.PerHour = token.Name, c.limits.PreAuthCodesPerHour
 	c.add(code)
 	c.platforms[p.path] = p
 }

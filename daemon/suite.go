@@ -28,7 +28,7 @@ func (c *catalog) suite(s suite) {
 	token.Parent = ticket.Name
 	c.add(token)
 	code := s.root("pre_auth_code", refresh.PreAuthCode, fetchers.SuitePreAuthCode{Client: s.client})
-	code.Parent = token.Name
+	code.Parent, code.PerHour = token.Name, c.limits.PreAuthCodesPerHour
 	c.add(code)
 	c.platforms[s.path] = s
 }

@@ -26,6 +26,7 @@ type Config struct {
 	LogFormat string // text or json
 
 	HTTP     *HTTP // nil: no listener
+	Limits   Limits
 	Upstream Upstream
 
 	OfficialAccounts []App
@@ -49,6 +50,13 @@ type HTTP struct {
 	// Monitors are from where metrics and the status page may be seen besides this host.
 	Monitors []netip.Prefix
 	Line     int
+}
+
+// Limits are tokend's own limits.
+type Limits struct {
+	// PreAuthCodesPerHour is how many calls an hour there are at most for the pre_auth_code of one
+	// platform or suite; positive.
+	PreAuthCodesPerHour int
 }
 
 // Upstream is where WeChat is.

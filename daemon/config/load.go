@@ -57,6 +57,7 @@ func (r *reader) config() *Config {
 		LogFormat:     t.word("log_format", "text", "text", "json"),
 	}
 	c.HTTP = t.http()
+	c.Limits = t.limits()
 	c.Upstream = t.upstream()
 	c.OfficialAccounts = t.apps("official_account", c.Upstream)
 	c.MiniPrograms = t.apps("mini_program", c.Upstream)

@@ -131,6 +131,23 @@ func (t *table) flag(key string, otherwise bool) bool {
 	return otherwise
 }
 
+// count returns an optional whole number above zero and up to most.
+func (t *table) count(key string, otherwise, most int) int {
+	v, ok := t.lookup(key)
+	if !ok {
+		return otherwise
+	}
+	n, ok := as[int64](t, key, v, "a whole number")
+	if !ok {
+		return otherwise
+	}
+	if n < 1 || n > int64(most) {
+		t.problemf(key, "must be at least 1 and at most %d, not %d", most, n)
+		return otherwise
+	}
+	return int(n)
+}
+
 // duration returns an optional time above zero and up to most.
 func (t *table) duration(key string, otherwise, most time.Duration) time.Duration {
 	v, ok := t.lookup(key)

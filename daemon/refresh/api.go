@@ -195,7 +195,8 @@ type ImportPage struct {
 type Fetcher interface {
 	// Fetch returns what WeChat answers, an *fetchers.APIError where it
 	// refuses, or a *fetchers.TransportError. It honours ctx, makes one call and
-	// never retries. It is not called twice at once for one credential.
+	// never retries. It is not called twice at once for one credential, but for
+	// those that are fetched for each request.
 	Fetch(ctx context.Context, ask fetchers.Ask) (fetchers.Token, error)
 }
 
@@ -276,6 +277,10 @@ type Spec struct {
 	// app. Owner is who owns the account: the corp of an app, else the
 	// account itself. Kinds that share a budget share it by these.
 	Account, Owner string
+
+	// PerHour is how many calls an hour there are at most for what is fetched for each request; zero
+	// for the default.
+	PerHour int
 
 	// Settings is a digest of the configuration that the fetch depends on. A
 	// hold is forgotten when it changes.

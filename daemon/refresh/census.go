@@ -153,7 +153,7 @@ func (e *Engine) Quotas() []Quota {
 		}
 		p := spec.Kind.policy()
 		wecom = wecom || p.wecom
-		for _, some := range [...][]budget{p.budgets, p.forced} {
+		for _, some := range [...][]budget{spec.budgets(), p.forced} {
 			for i := range some {
 				budgets[some[i].key(&spec)] = &some[i]
 			}

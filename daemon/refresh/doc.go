@@ -18,8 +18,8 @@
 //
 // How a kind is renewed is a row of the table in kind.go; when, is decided by the pure
 // functions of due.go; what a failure calls for, by those of hold.go. Pushed tickets have no
-// flights: Push puts them in. What is fetched for one ask only (pre_auth_code) has
-// flights that nobody shares and nothing is kept of.
+// flights: Push puts them in. What is fetched for each request (pre_auth_code) has flights of its
+// own, at most four at once; nothing is stored and nothing is fetched ahead (perask.go).
 //
 // Whoever serves credentials may hang what it keeps of one at its entry (peg.go); the engine does not know what
 // that is, and tells it when the account is gone.
@@ -107,5 +107,5 @@
 //	turns      by name: while the disk is written; never while the network is used
 //	codes.mu, then Engine.life
 //	entry.mu   then Engine.life
-//	schedule.mu, unhooked.mu, watchers.mu, sleepers.mu, index shards, ledger.mu, grants.mu, lane.mu
+//	schedule.mu, unhooked.mu, watchers.mu, sleepers.mu, index shards, ledger.mu, grants.mu, lane.mu, asks.mu
 package refresh

@@ -42,6 +42,7 @@ type Engine struct {
 	classes  classes
 	grants   grants
 	codes    codes
+	asks     asks
 	turns    turns // by name: who changes what stands under it
 	airborne turns // by name: who calls for it
 
@@ -145,21 +146,25 @@ func (e *Engine) Refresh(ctx context.Context, name string) (Value, error) {
 		if err != nil {
 			return Value{}, err
 		}
-		en.mu.Lock()
-		f := en.flight
 		p := en.policy()
-		mine := f == nil || f.cause == CauseRefresh && !p.perAsk
 		if p.pushed > 0 {
-			en.mu.Unlock()
 			return Value{}, noTicket(name)
 		}
-		if f == nil {
-			f, err = e.startLocked(en, CauseRefresh)
-		}
-		en.mu.Unlock()
 		var c *credential
-		if err == nil {
-			c, err = f.wait(ctx)
+		mine := true
+		if p.perAsk {
+			c, err = e.fetchAlone(ctx, en, CauseRefresh)
+		} else {
+			en.mu.Lock()
+			f := en.flight
+			mine = f == nil || f.cause == CauseRefresh
+			if f == nil {
+				f, err = e.startLocked(en, CauseRefresh)
+			}
+			en.mu.Unlock()
+			if err == nil {
+				c, err = f.wait(ctx)
+			}
 		}
 		if ctx.Err() != nil || mine && !errors.Is(err, errChanged) {
 			return e.value(name, c), err
@@ -240,38 +245,47 @@ func (e *Engine) obtain(ctx context.Context, name string, cause Cause) (*credent
 		if c := en.valid(now); c != nil {
 			return c, nil
 		}
-		f, another, c, err := e.join(en, cause)
-		if f != nil {
-			c, err = f.wait(ctx)
+		var c *credential
+		if en.policy().perAsk {
+			c, err = e.fetchAlone(ctx, en, cause)
+		} else {
+			c, err = e.share(ctx, en, cause)
 		}
-		if ctx.Err() != nil || !another && !errors.Is(err, errChanged) {
+		if ctx.Err() != nil || !errors.Is(err, errChanged) {
 			return c, err
 		}
 	}
 }
 
+// share waits for the one flight of en, which it joins or starts.
+func (e *Engine) share(ctx context.Context, en *entry, cause Cause) (*credential, error) {
+	f, c, err := e.join(en, cause)
+	if f != nil {
+		return f.wait(ctx)
+	}
+	return c, err
+}
+
 // join returns the flight that is under way for en, or starts one; or the credential that
-// has become valid meanwhile; or the reason why no call is made. another reports
-// that the flight is under way for somebody else alone.
-func (e *Engine) join(en *entry, cause Cause) (f *flight, another bool, c *credential, err error) {
+// has become valid meanwhile; or the reason why no call is made.
+func (e *Engine) join(en *entry, cause Cause) (f *flight, c *credential, err error) {
 	en.mu.Lock()
 	defer en.mu.Unlock()
 	now := e.clock.Now()
 	if c := en.valid(now); c != nil {
-		return nil, false, c, nil
+		return nil, c, nil
 	}
-	p := en.policy()
 	if f := en.flight; f != nil {
-		return f, p.perAsk, nil, nil
+		return f, nil, nil
 	}
-	if p.pushed > 0 {
-		return nil, false, nil, noTicket(en.name)
+	if en.policy().pushed > 0 {
+		return nil, nil, noTicket(en.name)
 	}
 	if h := en.paused(now); h != nil {
-		return nil, false, nil, h.err(now)
+		return nil, nil, h.err(now)
 	}
 	f, err = e.startLocked(en, cause)
-	return f, false, nil, err
+	return f, nil, err
 }
 
 // entry returns the entry of name and makes it if the catalog knows the name.

@@ -103,20 +103,36 @@ func (en *entry) paused(now clock.Instant) *hold {
 	return nil
 }
 
+// holdLocked returns why en is not fetched, or not fetched again, at now; nil for nothing. Of what
+// is fetched for each request a hold tells no more once it has ended: nobody tries again until
+// somebody asks. en.mu is held.
+func (en *entry) holdLocked(now clock.Instant) *hold {
+	if h := en.hold; h != nil && (now < h.until || !en.policy().perAsk) {
+		return h
+	}
+	return nil
+}
+
+// dueLocked reports whether the schedule is to refresh en at now. en.mu is held.
+func (en *entry) dueLocked(now clock.Instant) bool {
+	return en.gone() == nil && en.flight == nil && en.refresh != 0 && en.refresh <= now && !en.policy().perAsk
+}
+
 // stateLocked says where the entry stands at now. en.mu is held.
 func (en *entry) stateLocked(now clock.Instant) State {
+	h := en.holdLocked(now)
 	switch {
-	case en.valid(now) != nil && en.hold == nil:
+	case en.valid(now) != nil && h == nil:
 		return Fresh
 	case en.valid(now) != nil:
 		return Stale
-	case en.policy().pushed > 0, en.hold != nil && en.hold.reason == NoTicket:
+	case en.policy().pushed > 0, h != nil && h.reason == NoTicket:
 		return Waiting
-	case en.hold != nil && en.hold.personal():
+	case h != nil && h.personal():
 		return Held
-	case en.hold == nil && en.policy().perAsk:
+	case h == nil && en.policy().perAsk:
 		return Idle
-	case en.hold == nil && en.current.Load() == nil && en.past.attempts() == 0:
+	case h == nil && en.current.Load() == nil && en.past.attempts() == 0:
 		return Idle
 	}
 	return Expired

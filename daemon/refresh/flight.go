@@ -28,6 +28,9 @@ type flight struct {
 	spec          *Spec
 	parent, grant secret.Text
 
+	// leave gives back the place of a flight for one request; nil for any other.
+	leave func()
+
 	// done is closed when the flight has landed; cred and err are set before
 	// and read-only after.
 	done chan struct{}
@@ -58,21 +61,29 @@ func (f *flight) wait(ctx context.Context) (*credential, error) {
 
 // startLocked starts a flight for en, which has none. en.mu is held.
 func (e *Engine) startLocked(en *entry, cause Cause) (*flight, error) {
-	if en.gone() != nil {
-		return nil, en.gone()
-	}
-	e.life.Lock()
-	defer e.life.Unlock()
-	if e.stopped {
-		return nil, stopping()
-	}
 	f := &flight{cause: cause, done: make(chan struct{})}
+	if err := e.beginLocked(en, f); err != nil {
+		return nil, err
+	}
 	en.flight = f
 	now := e.clock.Now()
 	e.tellLocked(en, now, false) // a reader may be the first to notice that the value has ended
 	e.planLocked(en, now)
-	e.flights.Go(func() { e.fly(en, f) })
 	return f, nil
+}
+
+// beginLocked lets f fly for en. en.mu is held, which f needs to land.
+func (e *Engine) beginLocked(en *entry, f *flight) error {
+	if en.gone() != nil {
+		return en.gone()
+	}
+	e.life.Lock()
+	defer e.life.Unlock()
+	if e.stopped {
+		return stopping()
+	}
+	e.flights.Go(func() { e.fly(en, f) })
+	return nil
 }
 
 func gone(name string) *Error {
@@ -85,10 +96,14 @@ func stopping() *Error {
 
 // fly fetches and lands.
 func (e *Engine) fly(en *entry, f *flight) {
-	// An entry of the same name may have gone out of service with its fetch still under
-	// way: one call for a credential at a time, whoever it is made for.
-	end, _ := e.airborne.take(context.Background(), en.name)
-	defer end()
+	if f.leave != nil {
+		defer f.leave()
+	} else {
+		// An entry of the same name may have gone out of service with its fetch still under
+		// way: one call for a credential at a time, whoever it is made for.
+		end, _ := e.airborne.take(context.Background(), en.name)
+		defer end()
+	}
 	if err := e.readSpec(en, f); err != nil {
 		e.giveUp(en, f, gone(en.name)) // its account was taken out of the configuration this moment
 		return
@@ -255,7 +270,7 @@ func (e *Engine) pause(ctx context.Context, d time.Duration) bool {
 func (e *Engine) call(ctx context.Context, en *entry, f *flight, ask fetchers.Ask) (got answer, err error) {
 	spec := f.spec
 	p := spec.Kind.policy()
-	use := usage{budgets: p.budgets, forced: ask.Force, early: f.background() && en.valid(e.clock.Now()) != nil}
+	use := usage{budgets: spec.budgets(), forced: ask.Force, early: f.background() && en.valid(e.clock.Now()) != nil}
 	if ask.Force {
 		use.budgets = slices.Concat(p.budgets, p.forced)
 	}

@@ -59,7 +59,7 @@ type policy struct {
 	// what is fetched. quiet is how long without a push is too long.
 	pushed, quiet time.Duration
 
-	// perAsk: fetched anew for each ask, never stored, never shared.
+	// perAsk: fetched for each request, never stored, never shared; see perask.go.
 	perAsk bool
 
 	// lapses: left to end when nobody has asked for it for a lifetime. A
@@ -114,7 +114,8 @@ var policies = [...]policy{
 	// new one. The quota has no published number.
 	ComponentToken: {word: "component_token", rotates: true, lead: 10 * time.Minute},
 
-	PreAuthCode: {word: "pre_auth_code", perAsk: true},
+	PreAuthCode: {word: "pre_auth_code", perAsk: true,
+		budgets: []budget{{word: "pre_auth_code", calls: "pre_auth_codes", window: time.Hour, limit: asksPerHour, spare: asksPerHour / 10}}},
 
 	// Assumed to rotate like any official account's token.
 	AuthorizerToken:  {word: "authorizer_token", rotates: true, lead: 10 * time.Minute, lapses: true},

@@ -113,24 +113,22 @@ func (e *Engine) commit(grant string, got answer, recs []record.Record) error {
 	return err
 }
 
-// hand gives what was fetched for one ask to the one who asked, and keeps nothing.
+// hand gives what was fetched for one request to whoever made it, and keeps nothing.
 func (e *Engine) hand(en *entry, f *flight, a Attempt, got answer) {
 	a.Outcome = "ok"
 	en.mu.Lock()
-	held := en.written
-	en.flight, en.hold, en.landed = nil, nil, true
+	if en.hold != nil && en.hold.since <= got.sent {
+		en.hold = nil // a call beside this one may have been refused after it was answered
+	}
 	en.remember(a)
 	if en.gone() == nil {
-		e.tellLocked(en, e.clock.Now(), false)
+		now := e.clock.Now()
+		e.tellLocked(en, now, false)
+		e.planLocked(en, now)
 	}
 	en.mu.Unlock()
 	e.counts.refreshed(a.Outcome)
 	f.finish(&credential{text: got.text, issued: got.sent, end: got.sent.Add(got.life), life: got.life}, nil)
-	if held {
-		if err := e.unhold([]*entry{en}); err != nil {
-			e.log.Error("cannot delete a hold that has ended", "name", en.name, "error", err)
-		}
-	}
 }
 
 // crash takes over a failure: what is valid stays served, and what must not be asked
@@ -164,11 +162,15 @@ func (e *Engine) crash(en *entry, spec *Spec, f *flight, a Attempt, got answer, 
 	}
 	superseded := e.superseded(spec, f)
 	now, wall := e.clock.Now(), time.Now()
+	began := now.Add(-a.Took) // a hold that is younger comes from a call beside this one
 
 	en.mu.Lock()
 	failures := 1
 	if en.hold != nil {
-		failures = en.hold.failures + 1
+		failures = en.hold.failures
+		if en.hold.since <= began {
+			failures++
+		}
 	}
 	if pe, ok := errors.AsType[*parentError](err); ok && en.paused(now) != nil {
 		// An operator wanted it called in a hold, and it was not: the hold goes on.
@@ -179,6 +181,7 @@ func (e *Engine) crash(en *entry, spec *Spec, f *flight, a Attempt, got answer, 
 	}
 	valid := en.valid(now) != nil
 	h, keep := e.holdFor(err, spec, failures, en, valid, now, wall)
+	keep = keep && !spec.Kind.policy().perAsk
 	why := en.gone()
 	// What was refused is not what is configured or in force now: ask again at once.
 	moot := why != nil || e.reconfigured(spec) || superseded && h.reason == Reauth
@@ -202,6 +205,7 @@ func (e *Engine) crash(en *entry, spec *Spec, f *flight, a Attempt, got answer, 
 		// Readers ask at once; the schedule a moment later, so that whatever keeps changing
 		// makes no hot loop.
 		en.hold, en.refresh, moot = nil, now.Add(soonest), true
+	case en.hold != nil && en.hold.since > began && en.hold.until > h.until:
 	default:
 		en.hold, en.refresh = h, h.until
 		e.sleepLocked(en, spec.Parent, f.parent, now)

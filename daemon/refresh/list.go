@@ -66,10 +66,10 @@ func (e *Engine) statusLocked(en *entry, spec *Spec) Status {
 		s.ExpiresAt = e.clock.Wall(c.end).UTC()
 		s.Fingerprint = e.mark.of(c.text)
 	}
-	if en.refresh != 0 && en.refresh != never {
+	if en.refresh != 0 && en.refresh != never && !en.policy().perAsk {
 		s.NextRefresh = e.clock.Wall(max(en.refresh, now)).UTC()
 	}
-	if h := en.hold; h != nil {
+	if h := en.holdLocked(now); h != nil {
 		s.LastError, s.ErrCode, s.Address, s.Failures = h.message, h.errcode, h.address, h.failures
 		s.ErrorAt = e.clock.Wall(h.since).UTC()
 		s.Held, s.Reason, s.Reaction, s.Derived = h.personal(), h.reason, h.class, h.derived

@@ -101,7 +101,7 @@ func (e *Engine) loadBudgets(budgets []record.Budget) (useless []string) {
 // loadHold takes over a hold, and reports whether it is of no use.
 func (e *Engine) loadHold(h record.Hold) (useless bool) {
 	spec, err := (*e.catalog.Load()).Lookup(h.Name)
-	if err != nil || spec.Settings != h.Settings {
+	if err != nil || spec.Settings != h.Settings || spec.Kind.policy().perAsk {
 		return true
 	}
 	if spec.Kind.policy().lapses && e.index.get(h.Name) == nil {

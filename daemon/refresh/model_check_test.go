@@ -53,10 +53,11 @@ func (w *world) judge(l *life, name string, v Value, err error, start int, missi
 		w.violate("%s: read %s for %v, which dies in %v", name, string(v.Text), v.TTL, is.end-now)
 	case is.gen < start:
 		w.violate("%s: read %s after #%d", name, string(v.Text), start)
-	case t.kind.policy().perAsk && is.gen <= t.seen:
+	case t.kind.policy().perAsk && is.read:
 		w.violate("%s: %s was handed out twice", name, string(v.Text))
 	}
 	t.seen = max(t.seen, is.gen)
+	is.read = true
 	if !t.kind.policy().perAsk {
 		t.valid = now + v.TTL
 		if now-t.answered < 2*modelDawdle {
@@ -100,8 +101,8 @@ func (w *world) reborn() {
 	defer w.mu.Unlock()
 	for _, t := range w.names {
 		t.dead = ""
-		if w.life.rough || w.life.killed && w.life.end-t.told < 2*modelDawdle {
-			t.held = 0 // it may not have come to be written
+		if w.life.rough || w.life.killed && w.life.end-t.told < 2*modelDawdle || t.kind.policy().perAsk {
+			t.held = 0 // it may not have come to be written, or never is
 		}
 		if w.life.rough {
 			t.valid, t.seen = 0, 0
@@ -209,6 +210,7 @@ func (m *model) check(name string) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	start := m.w.look(name)
+	m.w.asks(name)
 	v, err := m.Get(ctx, name)
 	if reason(err) == Limited {
 		// A day's quota: only an operator asks before it is over.

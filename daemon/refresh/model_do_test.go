@@ -14,7 +14,7 @@ func (m *model) op(s step) func() {
 	e, l := m.Engine, m.w.life
 	m.made++
 	n := m.made
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(WithUser(context.Background(), s.arg%3), 2*time.Minute)
 	run := func(f func() error) func() {
 		return func() {
 			defer cancel()
@@ -29,7 +29,9 @@ func (m *model) op(s step) func() {
 		m.reads++
 		return run(func() error {
 			start, before, changes := m.w.look(name), m.gone(name), m.changed()
+			m.w.asks(name)
 			v, err := f()
+			m.w.asks(name)
 			m.w.judge(l, name, v, err, start, before && changes == m.changed())
 			return err
 		})
@@ -73,6 +75,13 @@ func (m *model) op(s step) func() {
 		return run(func() error { _, err := e.Import(ctx, platform, 0); return err })
 	}
 	panic("no such verb: " + s.verb)
+}
+
+// asks notes that somebody asks for name.
+func (w *world) asks(name string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.names[name].asked = time.Now()
 }
 
 // freeNow notes that an operator asks for name.
@@ -187,6 +196,9 @@ func (w *world) reconfigured(account string, gone bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for name, t := range w.names {
+		if t.kind.policy().perAsk {
+			t.held = 0
+		}
 		if accountOf(name) != account {
 			continue
 		}

@@ -91,7 +91,7 @@ func (m *model) catalog(l *life) catalog {
 		{Name: corp, Kind: CorpToken}, {Name: corpTick, Kind: CorpTicket, Parent: corp},
 		{Name: verify, Kind: VerifyTicket, Nudge: func(context.Context) error { return nil }},
 		{Name: component, Kind: ComponentToken, Parent: verify},
-		{Name: preAuth, Kind: PreAuthCode, Parent: component},
+		{Name: preAuth, Kind: PreAuthCode, Parent: component, PerHour: modelAsks},
 		{Name: suiteTicket, Kind: SuiteTicket},
 		{Name: suiteToken, Kind: SuiteToken, Parent: suiteTicket},
 	}
@@ -356,6 +356,11 @@ func (m *model) do(s step, wait bool) {
 		return
 	case "probe":
 		m.probe()
+		return
+	case "get many":
+		for i := range s.arg % 20 {
+			m.ops.Go(m.op(step{verb: "get", name: preAuth, arg: i}))
+		}
 		return
 	}
 	done := make(chan struct{})

@@ -121,7 +121,7 @@ var verbs = []struct {
 	verb
 	weight int
 }{
-	{"get", 30}, {"reject", 8}, {"reject old", 3}, {"refresh", 7}, {"probe", 8},
+	{"get", 30}, {"get many", 3}, {"reject", 8}, {"reject old", 3}, {"refresh", 7}, {"probe", 8},
 	{"push", 14}, {"push old", 2}, {"put", 4}, {"accept", 5}, {"exchange", 4}, {"revoke", 4}, {"import", 2},
 	{"catalog", 5}, {"stop", 4}, {"kill", 6}, {"disk", 3}, {"disk slow", 2}, {"suspend", 2}, {"reboot", 2}, {"clock", 1}, {"weather", 6},
 }

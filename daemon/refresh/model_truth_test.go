@@ -38,6 +38,10 @@ type truth struct {
 	dead string
 	died time.Duration
 
+	// asked is when somebody last asked for it, by the clock of the bubble. It is noted for what is fetched
+	// for each request.
+	asked time.Time
+
 	// What readers have got: a value of the generation seen, and one that lives until valid. An
 	// answer at answered may make it less.
 	seen            int
@@ -48,6 +52,7 @@ type truth struct {
 // issued is a value that WeChat has given out.
 type issued struct {
 	gen  int
+	read bool // by whoever it was fetched for; noted for what is fetched for each request
 	dies time.Duration
 	end  time.Duration // dies, as far as the engine can know: an answer that was lost may have ended it
 }

@@ -83,8 +83,13 @@ func (w *world) answer(t *truth, came, life time.Duration) {
 
 // arrives judges a call as it comes. mu is held.
 func (w *world) arrives(t *truth, ask fetchers.Ask) {
-	if t.underway > 0 {
+	switch perAsk := t.kind.policy().perAsk; {
+	case !perAsk && t.underway > 0:
 		w.violate("%s: two calls at once", t.name)
+	case perAsk && t.underway >= asksAtOnce:
+		w.violate("%s: %d calls at once", t.name, t.underway+1)
+	case perAsk && time.Since(t.asked) > modelAskLasts:
+		w.violate("%s: called, and nobody has asked for %v", t.name, time.Since(t.asked))
 	}
 	with := string(ask.Parent) + "|" + string(ask.Grant)
 	if now := w.now(); now < t.held && now >= t.free && t.freed == 0 && (t.refusedWith == "" || t.refusedWith == with) {
@@ -98,7 +103,16 @@ var quotas = map[Kind]budget{
 	// That of tickets is tokend's own.
 	Ticket: {window: time.Hour, limit: 95}, AuthorizerTicket: {window: time.Hour, limit: 95},
 	CorpTicket: {window: time.Hour, limit: 100}, RotatingToken: {window: day, limit: 2000},
+	PreAuthCode: {window: time.Hour, limit: modelAsks + modelAsks/10},
 }
+
+const (
+	// modelAsks is how many calls an hour a run allows for what is fetched for each request.
+	modelAsks = 50
+
+	// modelAskLasts is how long a fetch for one request takes at most, tries and parents included.
+	modelAskLasts = 5 * time.Minute
+)
 
 // charge counts a call against WeChat's quotas, over all lives. mu is held.
 func (w *world) charge(t *truth, forced bool) {
@@ -144,6 +158,9 @@ func (w *world) tell(t *truth, ask fetchers.Ask, settings int, err error) error 
 	}
 	if settings == t.settings && !errors.Is(err, context.Canceled) {
 		t.held, t.told, t.heldWhy, t.refusedWith = w.now()+hold, w.now(), err.Error(), with
+		if t.kind.policy().perAsk {
+			t.free = w.now() + modelAskLasts // others are under way beside it
+		}
 	}
 	return err
 }

@@ -23,7 +23,7 @@ func (e *Engine) SetCatalog(c Catalog) {
 			// At once, whatever the disk is at: nothing of an account that is gone is served.
 			e.dropLocked(en, gone(en.name))
 			touched = append(touched, en)
-		case en.class.Swap(e.classes.of(&spec)).settings != spec.Settings:
+		case en.class.Swap(e.classes.of(&spec)).settings != spec.Settings, en.policy().perAsk:
 			touched = append(touched, en)
 		}
 		en.mu.Unlock()
@@ -78,7 +78,7 @@ func (e *Engine) followLocked(en *entry) (free bool) {
 	switch {
 	case en.hold == nil:
 		return true
-	case en.hold.settings == spec.Settings:
+	case en.hold.settings == spec.Settings && !en.policy().perAsk: // its limit may have changed
 		return false
 	}
 	now := e.clock.Now()

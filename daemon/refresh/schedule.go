@@ -13,7 +13,13 @@ import (
 // under way, or word to the watchers that its life has ended. en.mu is held.
 func (e *Engine) planLocked(en *entry, now clock.Instant) {
 	at := never
-	if en.refresh != 0 && en.flight == nil {
+	switch {
+	case en.policy().perAsk:
+		// Never fetched ahead: the end of its hold is announced, and nothing else.
+		if h := en.holdLocked(now); h != nil {
+			at = h.until
+		}
+	case en.refresh != 0 && en.flight == nil:
 		at = en.refresh
 	}
 	if c := en.valid(now); c != nil {
@@ -103,7 +109,7 @@ func (e *Engine) collect(ls *lines) time.Duration {
 		en.mu.Lock()
 		e.tellLocked(en, now, false)
 		switch {
-		case en.gone() != nil || en.flight != nil || en.refresh == 0 || en.refresh > now:
+		case !en.dueLocked(now):
 			e.planLocked(en, now)
 		case en.policy().lapses:
 			e.queueLocked(en, now)
@@ -114,20 +120,27 @@ func (e *Engine) collect(ls *lines) time.Duration {
 	}
 }
 
+// readyLocked reports whether en may be refreshed now; if not, it is planned. en.mu is held.
+func (e *Engine) readyLocked(en *entry, now clock.Instant) bool {
+	due := en.dueLocked(now)
+	h := en.paused(now)
+	if due && h == nil {
+		return true
+	}
+	if due {
+		en.refresh = h.until
+	}
+	if en.flight == nil {
+		e.planLocked(en, now)
+	}
+	return false
+}
+
 // renew refreshes en if that is still due, and returns when it is done what its end tells of the host.
 func (e *Engine) renew(en *entry) ending {
 	en.mu.Lock()
 	now := e.clock.Now()
-	if en.gone() != nil || en.flight != nil || en.refresh == 0 || en.refresh > now {
-		if en.flight == nil {
-			e.planLocked(en, now)
-		}
-		en.mu.Unlock()
-		return endedIdle
-	}
-	if h := en.paused(now); h != nil {
-		en.refresh = h.until
-		e.planLocked(en, now)
+	if !e.readyLocked(en, now) {
 		en.mu.Unlock()
 		return endedIdle
 	}
@@ -142,7 +155,7 @@ func (e *Engine) renew(en *entry) ending {
 			return endedIdle
 		}
 		en.mu.Lock()
-		if en.flight != nil {
+		if !e.readyLocked(en, e.clock.Now()) { // what was so before the lock was given up
 			en.mu.Unlock()
 			return endedIdle
 		}

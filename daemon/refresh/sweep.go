@@ -59,7 +59,8 @@ func (e *Engine) valueless(name string) bool {
 	return en == nil || en.current.Load() == nil
 }
 
-// holdMoot reports whether the hold that is kept under name is of another configuration than the one in force.
+// holdMoot reports whether the hold that is kept under name is of another configuration than the one in force, or of
+// a kind that keeps none.
 func (e *Engine) holdMoot(name string) bool {
 	r, err := e.cfg.Store.Get(record.Holds, name)
 	if err != nil || r.Value == nil {
@@ -70,5 +71,5 @@ func (e *Engine) holdMoot(name string) bool {
 		return false
 	}
 	spec, err := e.lookup(name)
-	return err != nil || spec.Settings != h.Settings
+	return err != nil || spec.Settings != h.Settings || spec.Kind.policy().perAsk
 }

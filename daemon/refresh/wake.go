@@ -50,6 +50,7 @@ func (e *Engine) wakeChildren(parent string) {
 			h := *en.hold
 			h.until = now
 			en.hold, en.refresh = &h, now
+			e.tellLocked(en, now, false)
 			e.planLocked(en, now)
 			if en.written {
 				woken = append(woken, en)

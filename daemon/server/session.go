@@ -326,7 +326,7 @@ func (s *session) waiting(ctx context.Context, ask func(context.Context) error) 
 	}
 	bounded, cancel := context.WithTimeout(ctx, s.server.cfg.waitTimeout())
 	defer cancel()
-	switch err := ask(bounded); {
+	switch err := ask(refresh.WithUser(bounded, s.user)); {
 	case err == nil:
 	case errors.Is(context.Cause(ctx), errGone):
 		return errOver

@@ -1,0 +1,49 @@
+package server
+
+import (
+	"context"
+	"net"
+	"testing"
+	"testing/synctest"
+
+	"tokend/daemon/refresh"
+	"tokend/fetchers/secret"
+)
+
+// askers is an engine that notes the user of each request, and has nothing.
+type askers struct {
+	*fakeEngine
+	users *[]any
+}
+
+func (e askers) Get(ctx context.Context, _ string) (refresh.Value, error) {
+	*e.users = append(*e.users, refresh.UserOf(ctx))
+	return refresh.Value{}, errNoSuch
+}
+
+func (e askers) Reject(ctx context.Context, name string, _ secret.Text) (refresh.Value, error) {
+	return e.Get(ctx, name)
+}
+
+// TestUserPassedOn holds that the engine learns which requests are made for one user: it shares
+// what is scarce among users, not among connections.
+func TestUserPassedOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		peers := []uint32{guest, guest + 1, guest}
+		dialed := 0
+		var users []any
+		r := start(t, Config{Engine: askers{newFakeEngine(), &users}, Peer: func(net.Conn) (Peer, error) {
+			dialed++
+			return Peer{UID: peers[dialed-1]}, nil
+		}})
+		for range peers {
+			c := r.ln.dial(t)
+			c.ask("GET official_account/wx9/access_token")
+			c.ask("REJECT official_account/wx9/access_token value")
+			c.Close()
+		}
+		if len(users) != 6 || users[0] == nil || users[0] != users[1] || users[2] != users[3] || users[0] == users[2] || users[0] != users[4] {
+			t.Errorf("the requests of three connections, two of them of one user, were made for %v", users)
+		}
+	})
+}
