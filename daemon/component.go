@@ -1,12 +1,9 @@
 package daemon
 
 import (
-	"context"
-
 	"tokend/daemon/config"
 	"tokend/daemon/refresh"
 	"tokend/fetchers"
-	"tokend/fetchers/secret"
 )
 
 // component is a third-party platform of the Open Platform.
@@ -14,14 +11,14 @@ type component struct {
 	config.OpenPlatform
 	owner
 	client *fetchers.Client
-	roll   *roll
+	list   refresh.Lister
 	token  string // the name of what customers' calls are made with
 }
 
 func newComponent(p config.OpenPlatform, up *upstream) component {
 	path := "open_platform/" + p.AppID
 	list := lister{fetchers.AuthorizerList{Client: up.weixin, AppID: p.AppID}, path, up.log}
-	return component{p, owner{path: path, pays: path, settings: p.Settings()}, up.weixin, newRoll(list), path + "/component_access_token"}
+	return component{p, owner{path: path, pays: path, settings: p.Settings()}, up.weixin, list, path + "/component_access_token"}
 }
 
 // component adds the platform's own credentials, and the way to its customers'.
@@ -48,10 +45,7 @@ func (p component) customer(name, child, word string) (refresh.Spec, bool) {
 	case "access_token":
 		s = o.root(word, refresh.AuthorizerToken, fetchers.AuthorizerToken{Client: p.client, AppID: p.AppID, AuthorizerAppID: child})
 		s.Parent = p.token
-		roll := p.roll // alone: the function would keep a copy of all of p
-		s.Recover = func(ctx context.Context, parent secret.Text) (secret.Text, error) {
-			return roll.find(ctx, parent, child)
-		}
+		s.Platform, s.Child = p.path, child
 	case "jsapi_ticket":
 		s = o.child(word, refresh.AuthorizerTicket, fetchers.Ticket{Client: p.client, Type: fetchers.JSAPI})
 	case "wx_card_ticket":
@@ -75,6 +69,6 @@ func (p component) onboarding() refresh.Onboarding {
 		Grant:     p.grant,
 		Token:     func(child string) string { return p.path + "/" + child + "/access_token" },
 		Exchanger: fetchers.QueryAuth{Client: p.client, AppID: p.AppID},
-		Lister:    p.roll.list,
+		Lister:    p.list,
 	}
 }

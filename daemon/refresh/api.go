@@ -248,7 +248,7 @@ type Onboarding struct {
 
 	Exchanger Exchanger
 
-	// Lister pages through the customers; nil where WeChat has no list.
+	// Lister pages through the customers; nil where WeChat has no list. No Spec names a Platform then.
 	Lister Lister
 }
 
@@ -293,10 +293,9 @@ type Spec struct {
 	// where there is none.
 	Grant string
 
-	// Recover reads the customer's grant again from WeChat, which has refused the one
-	// in hand; nil where WeChat offers no such thing. It returns an empty
-	// text if WeChat does not know the customer.
-	Recover func(ctx context.Context, parent secret.Text) (secret.Text, error)
+	// Platform and Child are where WeChat lists the customer's grant: in the list of the owner
+	// Platform, under Child. Empty where WeChat has no such list.
+	Platform, Child string
 
 	// Nudge asks WeChat to push again; nil where it cannot be asked.
 	Nudge func(ctx context.Context) error

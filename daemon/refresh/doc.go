@@ -104,6 +104,7 @@
 // In this order, each held for a few instructions unless it says otherwise:
 //
 //	airborne   by name: while a call is made and lands
+//	customerList.turn  by owner: while its pages are read
 //	turns      by name: while the disk is written; never while the network is used
 //	codes.mu, then Engine.life
 //	entry.mu   then Engine.life

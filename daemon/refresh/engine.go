@@ -43,6 +43,8 @@ type Engine struct {
 	grants   grants
 	codes    codes
 	asks     asks
+	outlets  outlets
+	lists    customerLists
 	turns    turns // by name: who changes what stands under it
 	airborne turns // by name: who calls for it
 

@@ -170,26 +170,13 @@ func (e *Engine) fetch(en *entry, f *flight) (got answer, err error) {
 	w := &wants{parent: spec.Parent, tries: tries, life: en.life(), spread: en.spread()}
 	defer func() { f.parent = w.had }()
 	err = e.ask(ctx, w, call)
-	if api, ok := errors.AsType[*fetchers.APIError](err); !ok || api.Reaction != fetchers.GrantRefused || spec.Recover == nil {
+	refusal, ok := errors.AsType[*fetchers.APIError](err)
+	if !ok || refusal.Reaction != fetchers.GrantRefused || spec.Platform == "" {
 		return got, err
 	}
-	var listed secret.Text
-	again := e.ask(ctx, w, func(parent secret.Text) (err error) {
-		listed, err = spec.Recover(ctx, parent)
-		return err
-	})
-	switch {
-	case again != nil:
-		// Whether the grant is lost is not known yet: no reason to give it up.
-		return got, again
-	case listed == "" || listed == ask.Grant:
+	if ask.Grant, err = e.recoverGrant(f, got.sent, refusal); err != nil {
 		return got, err
 	}
-	if _, err := e.give(ctx, spec.Grant, record.Generation{Value: listed, At: time.Now(), Source: fromList}); err != nil {
-		return got, &faultError{fmt.Errorf("keep the grant %s: %w", spec.Grant, err)}
-	}
-	e.log.Warn("a refused grant was replaced by the one that WeChat lists", "name", spec.Grant)
-	ask.Grant = listed
 	return got, e.ask(ctx, w, call)
 }
 

@@ -6,12 +6,7 @@ import (
 	"time"
 
 	"tokend/daemon/record"
-	"tokend/fetchers"
-	"tokend/fetchers/secret"
 )
-
-// importPage is how many customers are asked for at once: the most that WeChat gives.
-const importPage = 500
 
 // Import brings in one page of owner's customers as WeChat lists them. It asks with the
 // owner's own credential and makes one call.
@@ -26,28 +21,20 @@ func (e *Engine) Import(ctx context.Context, owner string, offset int) (ImportPa
 	if way.Lister == nil {
 		return ImportPage{}, &Error{Reason: Unfit, RetryAfter: Never, Message: "WeChat has no list of the customers of " + owner}
 	}
-	var page fetchers.AuthorizerPage
-	w := &wants{parent: way.Parent, tries: quickTries, life: day, spread: spread(owner)}
-	err = e.ask(ctx, w, func(parent secret.Text) error {
-		return e.slot(ctx, e.host(&policies[0], way.Parent), awaited, false, func(ctx context.Context) (err error) {
-			if err := e.alive(way.Parent, parent); err != nil {
-				return err
-			}
-			page, err = way.Lister.Page(ctx, parent, offset, importPage)
-			return err
-		})
-	})
+	ctx, end := e.untilStop(ctx)
+	defer end()
+	asked := time.Now()
+	page, err := e.readPage(ctx, e.outlets.of(owner, listings), &way, offset)
 	if err != nil {
 		return ImportPage{}, e.importError(err)
 	}
 	p := ImportPage{Total: page.Total}
 	var gifts []gift
-	now := time.Now()
 	for _, a := range page.Authorizers {
 		if a.RefreshToken == "" {
 			continue // its code was never exchanged: there is nothing to keep
 		}
-		gifts = append(gifts, gift{way.Grant(a.AppID), record.Generation{Value: a.RefreshToken, At: now, Source: fromList}})
+		gifts = append(gifts, gift{way.Grant(a.AppID), record.Generation{Value: a.RefreshToken, At: asked, Source: fromList}})
 	}
 	if p.Kept, err = e.giveAll(ctx, gifts); err != nil {
 		return p, err
@@ -66,6 +53,12 @@ func (e *Engine) importError(err error) error {
 	if g, ok := errors.AsType[*guardError](err); ok {
 		return g.reply
 	}
+	if e.base.Err() != nil {
+		return stopping()
+	}
 	now := e.clock.Now()
+	if oe, ok := errors.AsType[*outletError](err); ok {
+		return oe.hold.err(now)
+	}
 	return failed(err, 1, 0, false, 0, now, time.Now()).err(now)
 }

@@ -286,6 +286,11 @@ func (e *Engine) holdFor(err error, spec *Spec, failures int, en *entry, valid b
 		h.until = now.Add(max(shrink(5*time.Minute, en.life()), soonest))
 		return h, false
 	}
+	if oe, ok := errors.AsType[*outletError](err); ok {
+		h := *oe.hold // why a refused grant cannot be read again yet
+		h.failures, h.settings, h.since = failures, spec.Settings, now
+		return &h, true
+	}
 	if g, ok := errors.AsType[*guardError](err); ok {
 		return &hold{reason: g.reply.Reason, class: fetchers.QuotaMinute, message: g.reply.Message, failures: failures,
 			settings: spec.Settings, since: now, until: now.Add(g.reply.RetryAfter)}, true

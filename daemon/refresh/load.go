@@ -100,6 +100,9 @@ func (e *Engine) loadBudgets(budgets []record.Budget) (useless []string) {
 
 // loadHold takes over a hold, and reports whether it is of no use.
 func (e *Engine) loadHold(h record.Hold) (useless bool) {
+	if outletOwner(h.Name) != "" {
+		return e.loadOutlet(h)
+	}
 	spec, err := (*e.catalog.Load()).Lookup(h.Name)
 	if err != nil || spec.Settings != h.Settings || spec.Kind.policy().perAsk {
 		return true

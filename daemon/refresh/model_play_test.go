@@ -103,7 +103,7 @@ func (m *model) catalog(l *life) catalog {
 		grant := c + "/" + word
 		token := Spec{Name: c + "/access_token", Kind: kind, Parent: parent, Grant: grant}
 		if kind == AuthorizerToken {
-			token.Recover = fetcher(c).recover(c)
+			token.Platform, token.Child = platform, strings.TrimPrefix(c, platform+"/")
 			all = append(all, Spec{Name: c + "/jsapi_ticket", Kind: AuthorizerTicket, Parent: token.Name, Grant: grant})
 		}
 		all = append(all, token, Spec{Name: grant, Kind: grantKind})

@@ -228,17 +228,3 @@ func (s source) Page(_ context.Context, parent secret.Text, _, _ int) (fetchers.
 	page.Total = len(page.Authorizers)
 	return page, nil
 }
-
-// recover is the list as the last resort for one customer.
-func (s source) recover(customer string) func(context.Context, secret.Text) (secret.Text, error) {
-	return func(_ context.Context, parent secret.Text) (secret.Text, error) {
-		s.w.mu.Lock()
-		defer s.w.mu.Unlock()
-		s.w.uses(parent)
-		if g := s.w.grants[customer]; g.authorised && !s.l.killed {
-			s.w.freeing(customer)
-			return grantValue(customer, g.gen), nil
-		}
-		return "", nil
-	}
-}

@@ -42,6 +42,21 @@ func (f pageFunc) Page(_ context.Context, _ secret.Text, offset, count int) (fet
 	return f(offset, count)
 }
 
+// recovery is the list of customers as the last resort for each of them: all are on one page, with what it returns.
+type recovery struct{ p *platformOf }
+
+func (r recovery) Page(ctx context.Context, parent secret.Text, _, _ int) (page fetchers.AuthorizerPage, err error) {
+	for _, c := range r.p.children {
+		a := fetchers.ListedAuthorizer{AppID: c}
+		if a.RefreshToken, err = r.p.recover(ctx, parent); err != nil {
+			return page, err
+		}
+		page.Authorizers = append(page.Authorizers, a)
+	}
+	page.Total = len(page.Authorizers)
+	return page, nil
+}
+
 func newPlatform(children ...string) *platformOf {
 	p := &platformOf{component: fresh(2 * time.Hour), token: fresh(2 * time.Hour), ticket: fresh(2 * time.Hour), code: fresh(30 * time.Minute), children: children}
 	p.exchange = func(_ context.Context, _, code secret.Text) (fetchers.Authorization, error) {
@@ -56,6 +71,14 @@ func newPlatform(children ...string) *platformOf {
 }
 
 func (p *platformOf) catalog() catalog {
+	var lister Lister
+	listed := ""
+	switch {
+	case p.recover != nil:
+		lister, listed = recovery{p}, platform
+	case p.list != nil:
+		lister, listed = p.list, platform
+	}
 	all := []Spec{
 		{Name: verify, Kind: VerifyTicket, Nudge: func(context.Context) error { p.nudges.Add(1); return nil }},
 		{Name: component, Kind: ComponentToken, Parent: verify, Fetcher: p.component},
@@ -64,13 +87,13 @@ func (p *platformOf) catalog() catalog {
 			Parent:    component,
 			Grant:     func(c string) string { return customer(c, "refresh_token") },
 			Token:     func(c string) string { return customer(c, "access_token") },
-			Exchanger: p.exchange, Lister: p.list}},
+			Exchanger: p.exchange, Lister: lister}},
 	}
 	for _, c := range p.children {
 		grant := customer(c, "refresh_token")
 		all = append(all,
 			Spec{Name: grant, Kind: RefreshToken},
-			Spec{Name: customer(c, "access_token"), Kind: AuthorizerToken, Parent: component, Grant: grant, Fetcher: p.token, Recover: p.recover},
+			Spec{Name: customer(c, "access_token"), Kind: AuthorizerToken, Parent: component, Grant: grant, Fetcher: p.token, Platform: listed, Child: c},
 			Spec{Name: customer(c, "jsapi_ticket"), Kind: AuthorizerTicket, Parent: customer(c, "access_token"), Grant: grant, Fetcher: p.ticket})
 	}
 	return specs(all...)

@@ -14,6 +14,7 @@ func (e *Engine) SetCatalog(c Catalog) {
 	e.awaitLoaded()
 	e.catalog.Store(&c)
 	e.classes.forget()
+	e.outlets.lift()
 	var touched []*entry
 	for _, en := range e.index.all() {
 		spec, err := c.Lookup(en.name)

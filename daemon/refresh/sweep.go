@@ -70,6 +70,9 @@ func (e *Engine) holdMoot(name string) bool {
 	if err != nil {
 		return false
 	}
+	if outletOwner(name) != "" {
+		return !e.outlets.holds(name)
+	}
 	spec, err := e.lookup(name)
 	return err != nil || spec.Settings != h.Settings || spec.Kind.policy().perAsk
 }

@@ -1,0 +1,215 @@
+package refresh
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"time"
+
+	"tokend/daemon/clock"
+	"tokend/daemon/record"
+	"tokend/fetchers"
+	"tokend/fetchers/secret"
+)
+
+// outlet is an endpoint that all customers of an owner share: the exchange of codes, or the customer list. A quota is
+// the owner's, so after a refusal one hold stops every code or page, in this run and the next.
+type outlet struct {
+	key  string // the owner, '#' and the endpoint: of the hold's record, and in no credential name
+	lane *lane  // few calls are in flight when the first refusal arrives
+
+	mu   sync.Mutex
+	hold *hold // why no call is made before its end; nil after a success. It may have ended
+}
+
+// The endpoints.
+const (
+	exchanges = "#exchange"
+	listings  = "#list"
+)
+
+// outletCalls is how many calls are in flight at most at one outlet.
+const outletCalls = 8
+
+// outlets are those that were used, by key. Its zero value is ready.
+type outlets struct {
+	mu  sync.Mutex
+	all map[string]*outlet
+}
+
+// of returns the outlet of owner, which is configured, and endpoint.
+func (os *outlets) of(owner, endpoint string) *outlet {
+	os.mu.Lock()
+	defer os.mu.Unlock()
+	key := owner + endpoint
+	o := os.all[key]
+	if o == nil {
+		if os.all == nil {
+			os.all = map[string]*outlet{}
+		}
+		o = &outlet{key: key, lane: newLane(outletCalls)}
+		os.all[key] = o
+	}
+	return o
+}
+
+// lift ends the holds that hold for addresses: the allowlist may have been fixed.
+func (os *outlets) lift() {
+	os.mu.Lock()
+	defer os.mu.Unlock()
+	for _, o := range os.all {
+		o.mu.Lock()
+		if o.hold != nil && o.hold.class == fetchers.AddressRefused {
+			o.hold = nil
+		}
+		o.mu.Unlock()
+	}
+}
+
+// holds reports whether the outlet called key holds calls up, or did so last.
+func (os *outlets) holds(key string) bool {
+	os.mu.Lock()
+	defer os.mu.Unlock()
+	o := os.all[key]
+	if o == nil {
+		return false
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.hold != nil
+}
+
+// paused returns the hold that forbids a call at now by the settings in force; nil for none.
+func (o *outlet) paused(settings string, now clock.Instant) *hold {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if h := o.hold; h != nil && h.settings == settings && now < h.until {
+		return h
+	}
+	return nil
+}
+
+// outletError says that no call was made, or that the one that was made has caused the hold.
+type outletError struct{ hold *hold }
+
+func (e *outletError) Error() string { return e.hold.message }
+
+// outletOwner returns the owner of an outlet by its key; "" where key is a credential's name.
+func outletOwner(key string) string {
+	owner, _, _ := strings.Cut(key, "#")
+	if owner == key {
+		return ""
+	}
+	return owner
+}
+
+// loadOutlet takes over the hold of an outlet, and reports whether its record is unused. That of an address does not
+// outlive a run.
+func (e *Engine) loadOutlet(h record.Hold) (unused bool) {
+	owner := outletOwner(h.Name)
+	if _, err := (*e.catalog.Load()).Onboarding(owner); err != nil || fetchers.Reaction(h.Cause) == fetchers.AddressRefused {
+		return true
+	}
+	e.outlets.of(owner, h.Name[len(owner):]).hold = e.keptHold(h)
+	return false
+}
+
+// through does what asks o with the value of way's parent, unless o is held. A stop of the engine ends the
+// waiting; the call itself ends with ctx.
+func (e *Engine) through(ctx context.Context, o *outlet, way *Onboarding, do func(ctx context.Context, parent secret.Text) error) error {
+	w := &wants{parent: way.Parent, tries: quickTries, life: day, spread: spread(o.key)}
+	return e.ask(ctx, w, func(parent secret.Text) error {
+		if err := e.base.Err(); err != nil {
+			return err
+		}
+		waiting, end := e.untilStop(ctx)
+		defer end()
+		round, err := o.lane.enter(waiting, awaited)
+		if err != nil {
+			return err
+		}
+		defer func() { o.lane.leave(e.clock.Now(), round, false) }()
+		if h := o.paused(e.settings(way.Parent), e.clock.Now()); h != nil {
+			return &outletError{h}
+		}
+		err = e.slot(ctx, e.host(&policies[0], way.Parent), awaited, false, func(ctx context.Context) error {
+			if err := e.alive(way.Parent, parent); err != nil {
+				return err
+			}
+			return do(ctx, parent)
+		})
+		api, refused := errors.AsType[*fetchers.APIError](err)
+		switch {
+		case refused && (api.Reaction == fetchers.QuotaDay || api.Reaction == fetchers.QuotaMinute || api.Reaction == fetchers.AddressRefused):
+			return e.holdOutlet(o, way.Parent, err)
+		case err == nil, refused && api.Reaction == fetchers.CodeRefused:
+			e.freeOutlet(o)
+		}
+		return err
+	})
+}
+
+// untilStop returns ctx, ended by a stop of the engine too.
+func (e *Engine) untilStop(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	cut := context.AfterFunc(e.base, cancel)
+	return ctx, func() { cut(); cancel() }
+}
+
+// settings returns the settings of the credential called name; "" where there is none.
+func (e *Engine) settings(name string) string {
+	spec, err := e.lookup(name)
+	if err != nil {
+		return ""
+	}
+	return spec.Settings
+}
+
+// holdOutlet remembers that o has failed with err, and returns it as the hold's. Of calls that fail together the first
+// one counts.
+func (e *Engine) holdOutlet(o *outlet, parent string, err error) error {
+	now, settings := e.clock.Now(), e.settings(parent)
+	o.mu.Lock()
+	h, failures := o.hold, 1
+	if h != nil && h.settings == settings {
+		if now < h.until {
+			o.mu.Unlock()
+			return &outletError{h}
+		}
+		failures = h.failures + 1
+	}
+	h = failed(err, failures, 0, false, spread(o.key), now, time.Now())
+	h.settings = settings
+	o.hold = h
+	o.mu.Unlock()
+	e.log.Warn("an endpoint is paused for all customers", "endpoint", o.key, "reason", h.reason.String(), "error", h.message, "pause", h.until.Sub(now).Round(time.Second))
+	e.writeOutlet(o)
+	return &outletError{h}
+}
+
+// freeOutlet notes that o has answered.
+func (e *Engine) freeOutlet(o *outlet) {
+	o.mu.Lock()
+	held := o.hold != nil
+	o.hold = nil
+	o.mu.Unlock()
+	if held {
+		e.writeOutlet(o)
+	}
+}
+
+// writeOutlet writes the hold of o, or deletes its record.
+func (e *Engine) writeOutlet(o *outlet) {
+	end, _ := e.turns.take(context.Background(), o.key)
+	defer end()
+	o.mu.Lock()
+	r := record.Record{Table: record.Holds, Key: o.key}
+	if o.hold != nil {
+		r = e.keepHold(o.key, o.hold)
+	}
+	o.mu.Unlock()
+	if err := e.cfg.Store.Put(context.Background(), r); err != nil {
+		e.log.Error("cannot write a hold: it holds for this run", "name", o.key, "error", err)
+	}
+}
