@@ -4,7 +4,6 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/sha1"
-	"crypto/subtle"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
@@ -51,10 +50,13 @@ const (
 // suite, which has a signing token and a key of its own. It is immutable; its
 // methods may be called concurrently.
 type Callback struct {
-	token     secret.Text
-	block     cipher.Block
-	iv        []byte // half of the key
+	token secret.Text
+	callbackKey
 	receivers []string
+
+	// What was in force before; "" and nil for none.
+	previousToken secret.Text
+	previousKey   *callbackKey
 }
 
 // NewCallback returns a Callback for the signing token and the EncodingAESKey of an
@@ -72,19 +74,11 @@ func NewCallback(token, aesKey secret.Text, receivers ...string) (*Callback, err
 	if len(receivers) == 0 {
 		return nil, errors.New("a callback needs a receiver")
 	}
-	text := strings.TrimSpace(string(aesKey))
-	if len(text) != aesKeyLength {
-		return nil, fmt.Errorf("the EncodingAESKey has %d characters and not %d", len(text), aesKeyLength)
-	}
-	key, err := base64.RawStdEncoding.DecodeString(text)
-	if err != nil || len(key) != 32 { // shorter where line breaks were among the 43
-		return nil, errors.New("the EncodingAESKey has characters that none has")
-	}
-	block, err := aes.NewCipher(key)
+	key, err := newCallbackKey(aesKey)
 	if err != nil {
 		return nil, err
 	}
-	return &Callback{token: token, block: block, iv: key[:aes.BlockSize], receivers: slices.Clone(receivers)}, nil
+	return &Callback{token: token, callbackKey: key, receivers: slices.Clone(receivers)}, nil
 }
 
 // Format shows whom the callback is for, and nothing else with any verb: package fmt does
@@ -103,29 +97,18 @@ func (c Callback) Format(f fmt.State, _ rune) {
 // [ErrReceiver] comes the receiver, for the log, where it can be an id; there is never a
 // message beside an error.
 func (c *Callback) Open(signature, timestamp, nonce, encrypt string) (plain []byte, receiver string, err error) {
-	if len(timestamp) > maxParameter || len(nonce) > maxParameter || len(encrypt) > maxEncrypt {
-		return nil, "", fmt.Errorf("%w: a parameter is too long", ErrMalformed)
-	}
-	want := c.sign(timestamp, nonce, encrypt)
-	if subtle.ConstantTimeCompare([]byte(signature), []byte(want)) != 1 {
-		return nil, "", ErrSignature
-	}
-	plain, receiver, err = c.decrypt(encrypt)
-	if err != nil {
-		return nil, "", err
-	}
-	if !slices.Contains(c.receivers, receiver) {
-		if !validID(receiver) {
-			receiver = ""
-		}
-		return nil, receiver, ErrReceiver
-	}
-	return plain, receiver, nil
+	plain, receiver, _, err = c.OpenEither(signature, timestamp, nonce, encrypt)
+	return plain, receiver, err
 }
 
 // sign returns the msg_signature of a message.
 func (c *Callback) sign(timestamp, nonce, encrypt string) string {
-	parts := []string{string(c.token), timestamp, nonce, encrypt}
+	return signatureOf(c.token, timestamp, nonce, encrypt)
+}
+
+// signatureOf returns the msg_signature of a message that is signed with token.
+func signatureOf(token secret.Text, timestamp, nonce, encrypt string) string {
+	parts := []string{string(token), timestamp, nonce, encrypt}
 	slices.Sort(parts) // bytewise
 	sum := sha1.Sum([]byte(strings.Join(parts, "")))
 	return hex.EncodeToString(sum[:])
@@ -137,13 +120,13 @@ func (c *Callback) sign(timestamp, nonce, encrypt string) string {
 //
 // may still be anything: whoever knows the token can sign. So nothing is
 // believed, and every fault has the same text, which tells a forger nothing of the padding.
-func (c *Callback) decrypt(encrypt string) (plain []byte, receiver string, err error) {
+func (k callbackKey) decrypt(encrypt string) (plain []byte, receiver string, err error) {
 	fault := fmt.Errorf("%w: it does not decrypt", ErrMalformed)
 	text, err := base64.StdEncoding.DecodeString(encrypt)
 	if err != nil || len(text) == 0 || len(text)%aes.BlockSize != 0 {
 		return nil, "", fault
 	}
-	cipher.NewCBCDecrypter(c.block, c.iv).CryptBlocks(text, text)
+	cipher.NewCBCDecrypter(k.block, k.iv).CryptBlocks(text, text)
 
 	pad := int(text[len(text)-1])
 	if pad < 1 || pad > padBlock || pad > len(text) {

@@ -107,9 +107,12 @@ func (b *Inbox) Receive(ctx context.Context, owner, signature, timestamp, nonce,
 	if o == nil {
 		return b.refused(errUnknown)
 	}
-	plain, _, err := o.Callback.Open(signature, timestamp, nonce, encrypt)
+	plain, _, previous, err := o.Callback.OpenEither(signature, timestamp, nonce, encrypt)
 	if err != nil {
 		return b.refused(err)
+	}
+	if previous {
+		b.previous(o)
 	}
 	event, err := fetchers.ParseEvent(plain)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"tokend/daemon/refresh"
 )
@@ -20,8 +21,35 @@ type counts struct {
 	refused atomic.Int64 // wrong signature, receiver, owner or form
 	failed  atomic.Int64 // genuine, but not kept
 
+	previous atomic.Int64 // opened only by the previous token or key
+
 	mu    sync.Mutex
 	kinds map[string]int64
+	told  map[string]time.Time // by owner: when the log was last told of the previous token or key
+}
+
+// previousPause is how often the log is told of an owner's previous token or key.
+const previousPause = 24 * time.Hour
+
+// previous counts a push to o that only its previous token or key has opened, and logs the first one
+// of a day.
+func (b *Inbox) previous(o *Owner) {
+	c := &b.counts
+	c.previous.Add(1)
+	c.mu.Lock()
+	now := time.Now()
+	last, told := c.told[o.Path]
+	due := !told || now.Sub(last) >= previousPause
+	if due && c.told == nil {
+		c.told = make(map[string]time.Time)
+	}
+	if due {
+		c.told[o.Path] = now
+	}
+	c.mu.Unlock()
+	if due {
+		b.log.Warn("push accepted with the previous token or key: WeChat does not use the new one yet", "owner", o.Path)
+	}
 }
 
 // push counts a genuine push and reports whether it is the first of its kind.
@@ -40,11 +68,12 @@ func (c *counts) push(kind string) (novel bool) {
 }
 
 // Stats returns the counters, sorted by key: pushes:<kind> for each kind that has come,
-// pushes_failed of these, and pushes_refused.
+// pushes_failed and pushes_previous of these, and pushes_refused.
 func (b *Inbox) Stats() []refresh.Stat {
 	c := &b.counts
 	all := []refresh.Stat{
 		{Key: "pushes_failed", Value: c.failed.Load()},
+		{Key: "pushes_previous", Value: c.previous.Load()},
 		{Key: "pushes_refused", Value: c.refused.Load()},
 	}
 	c.mu.Lock()

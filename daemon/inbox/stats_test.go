@@ -29,8 +29,8 @@ func TestStats(t *testing.T) {
 		}
 	}
 	all := b.Stats()
-	if len(all) != maxKinds+3 {
-		t.Errorf("%d counters, want %d", len(all), maxKinds+3)
+	if len(all) != maxKinds+4 {
+		t.Errorf("%d counters, want %d", len(all), maxKinds+4)
 	}
 	for i := range all[1:] {
 		if all[i].Key >= all[i+1].Key {
