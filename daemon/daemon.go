@@ -67,9 +67,9 @@ type Daemon struct {
 	began     time.Time
 	loaded    atomic.Int64 // when file was read, in Unix nanoseconds
 
-	reload sync.Mutex // serialises Reload; guards file and upstream
+	reload sync.Mutex // serialises Reload; guards file
 	file   *config.Config
-	up     *upstream
+	up     atomic.Pointer[upstream] // replaced by Reload
 }
 
 // New opens the store and the socket. Nothing runs yet; what cannot work (another
@@ -122,10 +122,11 @@ func (d *Daemon) open() (err error) {
 	} else {
 		d.listeners = append(slices.Clip(d.listeners), ln)
 	}
-	d.up = newUpstream(file.Upstream, d.calls, d.log)
+	up := newUpstream(file.Upstream, d.calls, d.log)
+	d.up.Store(up)
 	d.engine, err = refresh.New(refresh.Config{
 		Store:    d.store,
-		Catalog:  newCatalog(file, d.up),
+		Catalog:  newCatalog(file, up),
 		Logger:   d.log.Named("refresh"),
 		Boottime: boot.Clock(),
 		Boot:     boot.ID(),
@@ -149,7 +150,7 @@ func (d *Daemon) open() (err error) {
 		}
 	}
 	d.server = server.New(server.Config{
-		Engine:  view{d.engine, d.calls, d.inbox},
+		Engine:  view{d.engine, d.calls, d.inbox, &d.up},
 		Sign:    fetchers.Sign,
 		Inbox:   d.inbox,
 		Backup:  d.backup,
@@ -232,8 +233,8 @@ func (d *Daemon) Close() error {
 
 // close gives up what the daemon holds besides its listeners.
 func (d *Daemon) close() error {
-	if d.up != nil {
-		d.up.close()
+	if up := d.up.Load(); up != nil {
+		up.close()
 	}
 	if d.store == nil {
 		return nil
@@ -258,6 +259,16 @@ type view struct {
 	*refresh.Engine
 	calls *calls
 	inbox *inbox.Inbox
+	up    *atomic.Pointer[upstream]
+}
+
+// Status adds the host that is in use.
+func (v view) Status(name string) (refresh.Status, error) {
+	st, err := v.Engine.Status(name)
+	if err == nil {
+		st.Host = v.up.Load().host(st)
+	}
+	return st, err
 }
 
 // Watch returns the engine's watch as the server's interface.

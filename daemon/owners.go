@@ -8,6 +8,7 @@ import (
 	"tokend/daemon/inbox"
 	"tokend/daemon/refresh"
 	"tokend/fetchers"
+	"tokend/fetchers/secret"
 )
 
 // How long authorization codes are of use: an hour is assumed of the Open Platform, which does
@@ -22,7 +23,7 @@ func owners(file *config.Config) ([]inbox.Owner, error) {
 	var all []inbox.Owner
 	for _, p := range file.OpenPlatforms {
 		c := newComponent(p, &upstream{})
-		callback, err := fetchers.NewCallback(p.Token, p.AESKey, p.AppID)
+		callback, err := opener(p.Token, p.AESKey, p.PreviousToken, p.PreviousAESKey, p.AppID)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", c.path, err)
 		}
@@ -34,11 +35,14 @@ func owners(file *config.Config) ([]inbox.Owner, error) {
 		for _, cfg := range w.Suites {
 			s := newSuite(cfg, &upstream{})
 			// An event may be sealed for the suite or for its provider.
-			callback, err := fetchers.NewCallback(cfg.Token, cfg.AESKey, cfg.SuiteID, w.CorpID)
+			open := func(receivers ...string) (*fetchers.Callback, error) {
+				return opener(cfg.Token, cfg.AESKey, cfg.PreviousToken, cfg.PreviousAESKey, receivers...)
+			}
+			callback, err := open(cfg.SuiteID, w.CorpID)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", s.path, err)
 			}
-			verify, err := fetchers.NewCallback(cfg.Token, cfg.AESKey, w.CorpID)
+			verify, err := open(w.CorpID)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", s.path, err)
 			}
@@ -48,6 +52,15 @@ func owners(file *config.Config) ([]inbox.Owner, error) {
 		}
 	}
 	return all, nil
+}
+
+// opener returns what opens the callbacks of an owner by its current secrets or the previous ones.
+func opener(token, aesKey, previousToken, previousKey secret.Text, receivers ...string) (*fetchers.Callback, error) {
+	c, err := fetchers.NewCallback(token, aesKey, receivers...)
+	if err != nil {
+		return nil, err
+	}
+	return c.WithPrevious(previousToken, previousKey)
 }
 
 // seeds returns the grants that file gives.

@@ -70,6 +70,7 @@ func (s *surveyor) look() survey.Survey {
 		Quotas:      s.engine.Quotas(),
 		Refreshes:   s.engine.Refreshes(),
 		Endpoints:   s.calls.endpoints(),
+		Hosts:       s.up.Load().hosts(),
 		Socket:      s.server.Counts(),
 		Store:       s.store.Stats(),
 		Pushes:      s.pushes(),
@@ -91,6 +92,8 @@ func (s *surveyor) pushes() (p survey.Pushes) {
 			kinds[plainKind(kind)] += stat.Value
 		case stat.Key == "pushes_failed":
 			p.Failed = stat.Value
+		case stat.Key == "pushes_previous":
+			p.Previous = stat.Value
 		case stat.Key == "pushes_refused":
 			p.Refused = stat.Value
 		}

@@ -28,13 +28,14 @@ func (d *Daemon) Reload(ctx context.Context, file *config.Config) error {
 	if err != nil {
 		return err
 	}
-	if d.up.Upstream != file.Upstream {
-		before := d.up
-		d.up = newUpstream(file.Upstream, d.calls, d.log)
+	up := d.up.Load()
+	if !up.Equal(file.Upstream) {
 		// Fetches that are under way go on with their connections; what is idle is let go.
-		defer before.close()
+		defer up.close()
+		up = newUpstream(file.Upstream, d.calls, d.log)
+		d.up.Store(up)
 	}
-	d.engine.SetCatalog(newCatalog(file, d.up))
+	d.engine.SetCatalog(newCatalog(file, up))
 	d.inbox.SetOwners(pushed)
 	if err := d.engine.Sow(context.Background(), seeds(file)); err != nil {
 		d.log.Error("a configured grant could not be written: reload again when the disk takes it", "error", err)

@@ -1,29 +1,66 @@
 package daemon
 
 import (
+	"slices"
+	"strings"
+
 	"github.com/hashicorp/go-hclog"
 
 	"tokend/daemon/config"
+	"tokend/daemon/refresh"
+	"tokend/daemon/survey"
 	"tokend/fetchers"
 )
 
-// upstream is the two hosts as one configuration names them.
+// upstream is WeChat's and WeCom's hosts as one configuration names them.
 type upstream struct {
 	config.Upstream
 	weixin, work *fetchers.Client
-	log          hclog.Logger // of what comes in their answers
+	log          hclog.Logger // of what comes in their answers, and which hosts are in use
 }
 
 func newUpstream(cfg config.Upstream, calls *calls, log hclog.Logger) *upstream {
+	log = log.Named("upstream")
 	return &upstream{
 		Upstream: cfg,
-		log:      log.Named("upstream"),
-		weixin:   &fetchers.Client{URL: cfg.WeixinURL, Timeout: cfg.Timeout, Observe: calls.observe},
-		work:     &fetchers.Client{URL: cfg.WorkURL, Timeout: cfg.Timeout, Observe: calls.observe},
+		log:      log,
+		weixin: &fetchers.Client{
+			URL: cfg.WeixinURLs[0], Fallbacks: cfg.WeixinURLs[1:], Timeout: cfg.Timeout, Observe: calls.observe,
+			Moved: func(from, to string) { log.Warn("calls go to another host of WeChat's", "from", from, "to", to) },
+		},
+		work: &fetchers.Client{URL: cfg.WorkURL, Timeout: cfg.Timeout, Observe: calls.observe},
 	}
 }
 
 func (u *upstream) close() {
 	u.weixin.CloseIdleConnections()
 	u.work.CloseIdleConnections()
+}
+
+// hosts returns all configured hosts and which of them are in use.
+func (u *upstream) hosts() []survey.Host {
+	var all []survey.Host
+	add := func(api string, c *fetchers.Client) {
+		used, names := c.Host(), c.Hosts()
+		for i, name := range names {
+			if slices.Index(names, name) == i { // another may differ only in its path
+				all = append(all, survey.Host{API: api, Name: name, Used: name == used})
+			}
+		}
+	}
+	add("weixin", u.weixin)
+	add("work", u.work)
+	return all
+}
+
+// host returns the host that calls for the credential st go to; "" if it is not fetched.
+func (u *upstream) host(st refresh.Status) string {
+	switch st.Kind {
+	case refresh.VerifyTicket.String(), refresh.SuiteTicket.String(), refresh.RefreshToken.String(), refresh.PermanentCode.String():
+		return ""
+	}
+	if strings.HasPrefix(st.Name, "work/") || strings.HasPrefix(st.Name, "open_work/") {
+		return u.work.Host()
+	}
+	return u.weixin.Host()
 }

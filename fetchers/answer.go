@@ -21,7 +21,7 @@ func readAnswer[T any](q call, status int, body []byte, read func(object) (T, er
 		o = object{}
 	}
 	code, unclear := o.errcode()
-	if q.spends && err == nil && code == 0 {
+	if q.effect == spends && err == nil && code == 0 {
 		if answer, err := read(o); err == nil {
 			return answer, nil
 		}

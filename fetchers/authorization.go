@@ -38,7 +38,8 @@ func (e QueryAuth) Exchange(ctx context.Context, parent, code secret.Text) (Auth
 		AppID string `json:"component_appid"`
 		Code  string `json:"authorization_code"`
 	}{e.AppID, string(code)})
-	q.with, q.spends = append(q.with, code), true
+	q.with = append(q.with, code)
+	q.effect = spends
 	return do(ctx, e.Client, q, func(o object) (Authorization, error) {
 		info, err := o.object("authorization_info")
 		if err != nil {
@@ -79,7 +80,8 @@ func (e PermanentCode) exchange(ctx context.Context, path string, parent, code s
 	q.body = struct {
 		Code string `json:"auth_code"`
 	}{string(code)}
-	q.with, q.spends = append(q.with, code), true
+	q.with = append(q.with, code)
+	q.effect = spends
 	q.field = "access_token"
 	// "exceed min length 64": here the code is the only parameter that can
 	// break a constraint, and whoever handed it in should hear of it.

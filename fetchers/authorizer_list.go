@@ -57,6 +57,7 @@ func (l AuthorizerList) Page(ctx context.Context, parent secret.Text, offset, co
 		Offset int    `json:"offset"`
 		Count  int    `json:"count"`
 	}{l.AppID, offset, count})
+	q.effect = repeats
 	if offset < 0 || count < 1 || count > MaxPage {
 		return AuthorizerPage{}, &TransportError{Endpoint: q.path,
 			Err: fmt.Errorf("a page has 1 to %d authorizers, from 0 on", MaxPage)}

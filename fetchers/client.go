@@ -41,6 +41,11 @@ type Client struct {
 	// WeCom's own host, whichever the endpoint belongs to.
 	URL string
 
+	// Fallbacks are further base URLs of the same API, in order. A call that could not be sent, or
+	// one that is safe to repeat and was not answered in time, puts the next one in use. The
+	// first, URL, is tried again after 5 minutes. An errcode never changes the host.
+	Fallbacks []string
+
 	// Transport carries the calls; nil stands for a transport of the
 	// Client's own. That one speaks HTTP/1.1, because a single HTTP/2
 	// connection that has gone dead would take every call with it, and
@@ -62,8 +67,12 @@ type Client struct {
 	// before a connection was sought.
 	Observe func(endpoint string, took time.Duration, err error)
 
-	once sync.Once
-	own  *http.Transport // set by once
+	// Moved, if not nil, is called when calls go to another host than before.
+	Moved func(from, to string)
+
+	once  sync.Once
+	own   *http.Transport // set by once
+	hosts hosts
 }
 
 // CloseIdleConnections closes the idle connections of the Client's own
@@ -118,8 +127,8 @@ type call struct {
 	// child says that a token is among them, whose death an errcode may tell.
 	child bool
 
-	// spends says that there is an authorization code among them, which can be used once.
-	spends bool
+	// effect is what a second request would do.
+	effect effect
 
 	// own is the account's secret, where the call carries one.
 	own secret.Text
@@ -141,17 +150,18 @@ func (c *Client) token(ctx context.Context, q call) (Token, error) {
 // what came is no answer.
 func do[T any](ctx context.Context, c *Client, q call, read func(object) (T, error)) (T, error) {
 	var none T
-	req, err := c.request(ctx, q)
+	host := c.hosts.pick(q.effect)
+	req, err := c.request(ctx, q, c.base(host))
 	if err != nil {
 		return none, &TransportError{Endpoint: q.path, Err: err}
 	}
 	start := time.Now()
 	var answer T
-	body, status, err := c.exchange(req, q)
+	body, status, err := c.exchange(req, q, host)
 	switch {
 	case err == nil:
 		answer, err = readAnswer(q, status, body, read)
-	case q.spends:
+	case q.effect == spends:
 		if a, broken := readAnswer(q, status, body, read); broken == nil {
 			answer, err = a, nil
 		}
@@ -162,15 +172,14 @@ func do[T any](ctx context.Context, c *Client, q call, read func(object) (T, err
 	return answer, err
 }
 
-// request builds the HTTP request of q. Its errors hold nothing of q's values.
-func (c *Client) request(ctx context.Context, q call) (*http.Request, error) {
+// request builds the HTTP request of q to base. Its errors hold nothing of q's values.
+func (c *Client) request(ctx context.Context, q call, base string) (*http.Request, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	if slices.Contains(q.with, "") {
 		return nil, errors.New("a credential to call with is missing")
 	}
-	base := c.URL
 	if base == "" {
 		base = q.platform.host()
 	}
@@ -207,27 +216,35 @@ func (c *Client) request(ctx context.Context, q call) (*http.Request, error) {
 	return req, nil
 }
 
-// exchange sends req, which is q's, and returns what comes back, as far as it came.
-func (c *Client) exchange(req *http.Request, q call) (body []byte, status int, err error) {
+// exchange sends req, which is q's and goes to host, and returns what comes back, as far as it came.
+func (c *Client) exchange(req *http.Request, q call, host int) (body []byte, status int, err error) {
 	patience := req.Context()
 	ctx, cancel := context.WithTimeout(patience, c.timeout())
 	defer cancel()
 
 	var reach reach
 	body, status, err = c.roundTrip(req.WithContext(httptrace.WithClientTrace(ctx, reach.trace())))
-	switch {
-	case err == nil || errors.Is(err, errTooLarge):
-	case patience.Err() != nil:
-		err = patience.Err()
+	if err == nil {
+		c.answered(host)
+		return body, status, nil
+	}
+	sent, reused := reach.far()
+	fault := &TransportError{Endpoint: q.path, Sent: sent, Err: err}
+	switch gone := patience.Err(); {
+	case errors.Is(err, errTooLarge):
+		c.answered(host)
+		return body, status, fault
+	case gone != nil:
+		fault.Err = gone
 	case ctx.Err() != nil:
-		err = fmt.Errorf("no answer within %v: %w", c.timeout(), context.DeadlineExceeded)
+		fault.Err = fmt.Errorf("no answer within %v: %w", c.timeout(), context.DeadlineExceeded)
 	default:
-		err = q.scrubber().error(err)
+		fault.Err = q.scrubber().error(err)
 	}
-	if err != nil {
-		err = &TransportError{Endpoint: q.path, Sent: reach.sent(), Err: err}
+	if !errors.Is(fault.Err, context.Canceled) { // then it tells nothing of the host
+		fault.Repeat = c.failed(failure{host, q.effect, sent, reused, errors.Is(fault.Err, context.DeadlineExceeded)})
 	}
-	return body, status, err
+	return body, status, fault
 }
 
 // roundTrip makes one HTTP exchange. It holds at most maxBody bytes of whatever
@@ -267,22 +284,22 @@ var errTooLarge = fmt.Errorf("the answer is larger than %d bytes", maxBody)
 
 // reach tells how far a request got.
 type reach struct {
-	mu              sync.Mutex // the hooks may run on the transport's goroutines
-	sought, reached bool
+	mu                      sync.Mutex // the hooks may run on the transport's goroutines
+	sought, reached, reused bool
 }
 
 func (r *reach) trace() *httptrace.ClientTrace {
 	return &httptrace.ClientTrace{
 		GetConn: func(string) { r.mu.Lock(); r.sought = true; r.mu.Unlock() },
-		GotConn: func(httptrace.GotConnInfo) { r.mu.Lock(); r.reached = true; r.mu.Unlock() },
+		GotConn: func(i httptrace.GotConnInfo) { r.mu.Lock(); r.reached, r.reused = true, i.Reused; r.mu.Unlock() },
 	}
 }
 
-// sent reports whether WeChat may have seen the request. Only a transport that
-// sought a connection and got none (name, address, TLS) has surely sent
-// nothing; one that tells nothing may have sent all.
-func (r *reach) sent() bool {
+// far reports whether WeChat may have seen the request, and whether on a connection that had
+// carried another. Only a transport that sought a connection and got none (name, address, TLS) has
+// surely sent nothing; one that tells nothing may have sent all.
+func (r *reach) far() (sent, reused bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.reached || !r.sought
+	return r.reached || !r.sought, r.reused
 }

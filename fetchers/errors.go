@@ -129,6 +129,12 @@ type TransportError struct {
 	// token may then have been replaced although no answer arrived.
 	Sent bool
 
+	// Repeat is how often the call may be repeated at once, counted from its first attempt; zero
+	// for not at all. It is positive where the fault was that of a connection or of a host, there
+	// is another one to try, and a second request does no harm: none was sent before, or the
+	// endpoint returns the same value again.
+	Repeat int
+
 	// Err is the cause, never nil. It holds no URL and nothing that was sent. It is
 	// context.DeadlineExceeded or context.Canceled for errors.Is where the
 	// caller's patience, or the [Client]'s, ran out.

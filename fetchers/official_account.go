@@ -20,6 +20,10 @@ type StableToken struct {
 
 // Fetch makes one call.
 func (f StableToken) Fetch(ctx context.Context, ask Ask) (Token, error) {
+	again := repeats
+	if ask.Force {
+		again = replaces
+	}
 	return f.Client.token(ctx, call{
 		path: "/cgi-bin/stable_token",
 		body: struct {
@@ -28,8 +32,9 @@ func (f StableToken) Fetch(ctx context.Context, ask Ask) (Token, error) {
 			Secret       string `json:"secret"`
 			ForceRefresh bool   `json:"force_refresh"`
 		}{"client_credential", f.AppID, string(f.Secret), ask.Force},
-		own:   f.Secret,
-		field: "access_token",
+		own:    f.Secret,
+		effect: again,
+		field:  "access_token",
 	})
 }
 
@@ -82,10 +87,11 @@ func (f Ticket) Fetch(ctx context.Context, ask Ask) (Token, error) {
 		kind = JSAPI
 	}
 	return f.Client.token(ctx, call{
-		path:  "/cgi-bin/ticket/getticket",
-		query: url.Values{"access_token": {string(ask.Parent)}, "type": {string(kind)}},
-		with:  []secret.Text{ask.Parent},
-		child: true,
-		field: "ticket",
+		path:   "/cgi-bin/ticket/getticket",
+		query:  url.Values{"access_token": {string(ask.Parent)}, "type": {string(kind)}},
+		with:   []secret.Text{ask.Parent},
+		child:  true,
+		effect: repeats,
+		field:  "ticket",
 	})
 }

@@ -99,7 +99,8 @@ func (s StartPush) Start(ctx context.Context) error {
 			AppID  string `json:"component_appid"`
 			Secret string `json:"component_secret"` // component_appsecret everywhere else
 		}{s.AppID, string(s.Secret)},
-		own: s.Secret,
+		own:    s.Secret,
+		effect: repeats,
 	}, func(o object) (struct{}, error) {
 		// Nothing but errcode 0 tells success from an answer of someone else.
 		_, err := o.count("errcode")

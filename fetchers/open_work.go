@@ -24,7 +24,8 @@ func (f ProviderToken) Fetch(ctx context.Context, _ Ask) (Token, error) {
 			CorpID string `json:"corpid"`
 			Secret string `json:"provider_secret"`
 		}{f.CorpID, string(f.Secret)},
-		own:   f.Secret,
-		field: "provider_access_token",
+		own:    f.Secret,
+		effect: repeats,
+		field:  "provider_access_token",
 	})
 }

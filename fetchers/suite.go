@@ -26,9 +26,10 @@ func (f SuiteToken) Fetch(ctx context.Context, ask Ask) (Token, error) {
 			Secret  string `json:"suite_secret"`
 			Ticket  string `json:"suite_ticket"`
 		}{f.SuiteID, string(f.Secret), string(ask.Parent)},
-		own:   f.Secret,
-		with:  []secret.Text{ask.Parent},
-		field: "suite_access_token",
+		own:    f.Secret,
+		with:   []secret.Text{ask.Parent},
+		effect: repeats,
+		field:  "suite_access_token",
 	})
 }
 
@@ -62,6 +63,7 @@ func (f AuthCorpToken) Fetch(ctx context.Context, ask Ask) (Token, error) {
 		PermanentCode string `json:"permanent_code"`
 	}{f.CorpID, string(ask.Grant)}
 	q.with = append(q.with, ask.Grant)
+	q.effect = repeats
 	q.field = "access_token"
 	return f.Client.token(ctx, q)
 }
@@ -81,6 +83,7 @@ func (f CustomAppToken) Fetch(ctx context.Context, ask Ask) (Token, error) {
 		path:     "/cgi-bin/gettoken",
 		query:    url.Values{"corpid": {f.CorpID}, "corpsecret": {string(ask.Grant)}},
 		with:     []secret.Text{ask.Grant},
+		effect:   repeats,
 		field:    "access_token",
 		// Where the secret is the customer's grant, a wrong one (40001), or one of
 		// another corp (40091), is nothing that a setting could mend.

@@ -23,6 +23,7 @@ func (f CorpToken) Fetch(ctx context.Context, _ Ask) (Token, error) {
 		path:     "/cgi-bin/gettoken",
 		query:    url.Values{"corpid": {f.CorpID}, "corpsecret": {string(f.Secret)}},
 		own:      f.Secret,
+		effect:   repeats,
 		field:    "access_token",
 	})
 }
@@ -42,6 +43,7 @@ func (f CorpTicket) Fetch(ctx context.Context, ask Ask) (Token, error) {
 		query:    url.Values{"access_token": {string(ask.Parent)}},
 		with:     []secret.Text{ask.Parent},
 		child:    true,
+		effect:   repeats,
 		field:    "ticket",
 	})
 }
@@ -62,6 +64,7 @@ func (f AgentTicket) Fetch(ctx context.Context, ask Ask) (Token, error) {
 		query:    url.Values{"access_token": {string(ask.Parent)}, "type": {"agent_config"}},
 		with:     []secret.Text{ask.Parent},
 		child:    true,
+		effect:   repeats,
 		field:    "ticket",
 	})
 }

@@ -675,9 +675,10 @@
 //	              rotation, list
 //	generations   of a grant, how many of its values are kept, the one in force
 //	              among them: 5 at most
+//	host          the upstream host that its calls go to; "-" for what is not fetched
 //
 //	> STATUS official_account/wx0123/access_token
-//	< OK 19
+//	< OK 20
 //	< name official_account/wx0123/access_token
 //	< kind stable_token
 //	< state fresh
@@ -697,6 +698,7 @@
 //	< used_by -
 //	< source -
 //	< generations -
+//	< host api.example.com
 //
 // # HISTORY
 //
@@ -740,6 +742,7 @@
 //	hits                 reads answered from memory
 //	pushes:<kind>        genuine pushes of this kind, by HTTP or PUSH, where there were any
 //	pushes_failed        genuine pushes that could not be kept
+//	pushes_previous      genuine pushes that only the previous token or key has opened
 //	pushes_refused       pushes that were malformed, or not signed or addressed as they have to be
 //	reads                GET and SIGN
 //	refreshes:failed     refreshes that brought an error

@@ -29,7 +29,7 @@ func (t *table) apps(family string, u Upstream) []App {
 			Secret:               t.secret("secret"),
 			UseStableAccessToken: t.flag("use_stable_access_token", true),
 			Line:                 t.line,
-			upstream:             u.WeixinURL,
+			upstream:             u.weixin(),
 		}
 		t.done()
 		known.twice(t, a.AppID)
@@ -66,8 +66,9 @@ func (t *table) openPlatforms(u Upstream) []OpenPlatform {
 			Token:    t.secret("token"),
 			AESKey:   t.aesKey("aes_key"),
 			Line:     t.line,
-			upstream: u.WeixinURL,
+			upstream: u.weixin(),
 		}
+		p.PreviousToken, p.PreviousAESKey = t.previous(p.Token, p.AESKey)
 		customers := make(seen)
 		for _, t := range t.tables("open_platform.", "authorizer") {
 			a := Authorizer{AppID: t.id("app_id"), RefreshToken: t.secret("refresh_token"), Line: t.line}
@@ -115,6 +116,7 @@ func (t *table) suite(u Upstream) Suite {
 		Line:        t.line,
 		upstream:    u.WorkURL,
 	}
+	s.PreviousToken, s.PreviousAESKey = t.previous(s.Token, s.AESKey)
 	customers := make(seen)
 	for _, t := range t.tables("open_work.suite.", "corp") {
 		c := Corp{CorpID: t.id("corp_id"), PermanentCode: t.secret("permanent_code"), Line: t.line}

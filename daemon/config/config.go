@@ -3,6 +3,8 @@ package config
 import (
 	"io/fs"
 	"net/netip"
+	"slices"
+	"strings"
 	"time"
 
 	"tokend/fetchers/secret"
@@ -61,10 +63,18 @@ type Limits struct {
 
 // Upstream is where WeChat is.
 type Upstream struct {
-	WeixinURL string        // no slash at the end
-	WorkURL   string        // no slash at the end
-	Timeout   time.Duration // of one call; positive
+	WeixinURLs []string      // at least one, in the order in which they are tried; no slash at the end
+	WorkURL    string        // no slash at the end
+	Timeout    time.Duration // of one call; positive
 }
+
+// Equal reports whether u and v are the same.
+func (u Upstream) Equal(v Upstream) bool {
+	return slices.Equal(u.WeixinURLs, v.WeixinURLs) && u.WorkURL == v.WorkURL && u.Timeout == v.Timeout
+}
+
+// weixin is the URLs as one field of a digest.
+func (u Upstream) weixin() string { return strings.Join(u.WeixinURLs, " ") }
 
 // App is an official account or a mini program.
 type App struct {
@@ -99,6 +109,9 @@ type OpenPlatform struct {
 	Authorizers []Authorizer
 	Line        int
 
+	// The ones before a change in WeChat's console, which callbacks may still use; empty for none.
+	PreviousToken, PreviousAESKey secret.Text
+
 	upstream string
 }
 
@@ -127,6 +140,9 @@ type Suite struct {
 	AESKey      secret.Text // 43 characters; encrypts callbacks
 	Corps       []Corp
 	Line        int
+
+	// As those of an [OpenPlatform].
+	PreviousToken, PreviousAESKey secret.Text
 
 	upstream string
 }

@@ -36,7 +36,7 @@ func TestExample(t *testing.T) {
 	}
 	for _, key := range []string{"socket", "socket_mode", "state_dir", "encryption_key", "log_level", "log_format", "weixin_url",
 		"work_url", "timeout", "use_stable_access_token", "users", "groups", "names", "verbs",
-		"listen", "token", "aes_key", "refresh_token", "suite_secret", "permanent_code"} {
+		"listen", "token", "aes_key", "previous_token", "previous_aes_key", "refresh_token", "suite_secret", "permanent_code"} {
 		if !strings.Contains(text, "\n"+key) {
 			t.Errorf("%s is not shown", key)
 		}

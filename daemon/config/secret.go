@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -56,6 +57,28 @@ func (t *table) aesKey(key string) secret.Text {
 		return ""
 	}
 	return s
+}
+
+// previous returns the optional token and EncodingAESKey that were in force before token and aesKey.
+func (t *table) previous(token, aesKey secret.Text) (previousToken, previousKey secret.Text) {
+	if _, ok := t.lookup("previous_token"); ok {
+		if previousToken = t.secret("previous_token"); previousToken != "" && previousToken == token {
+			t.problemf("previous_token", "is the same as token")
+		}
+	}
+	if _, ok := t.lookup("previous_aes_key"); ok {
+		if previousKey = t.aesKey("previous_aes_key"); previousKey != "" && aesKey != "" && sameKey(previousKey, aesKey) {
+			t.problemf("previous_aes_key", "is the same as aes_key")
+		}
+	}
+	return previousToken, previousKey
+}
+
+// sameKey reports whether two valid EncodingAESKeys are one key: they may differ in the bits to spare.
+func sameKey(a, b secret.Text) bool {
+	x, errA := base64.RawStdEncoding.DecodeString(string(a))
+	y, errB := base64.RawStdEncoding.DecodeString(string(b))
+	return errA == nil && errB == nil && bytes.Equal(x, y)
 }
 
 // encryptionKey returns the optional key of the store: 32 bytes, or as many in hex.

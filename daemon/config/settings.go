@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -114,26 +115,71 @@ func (t *table) upstream() Upstream {
 	}
 	defer u.done()
 	return Upstream{
-		WeixinURL: u.url("weixin_url", "https://api.weixin.qq.com"),
-		WorkURL:   u.url("work_url", "https://qyapi.weixin.qq.com"),
-		Timeout:   u.duration("timeout", 5*time.Second, maxTimeout),
+		WeixinURLs: u.urls("weixin_url", "https://api.weixin.qq.com"),
+		WorkURL:    u.url("work_url", "https://qyapi.weixin.qq.com"),
+		Timeout:    u.duration("timeout", 5*time.Second, maxTimeout),
 	}
 }
 
 // url returns an optional URL of a host, without a slash at its end.
 func (t *table) url(key, otherwise string) string {
-	s := t.text(key, otherwise)
+	s, _ := t.hostURL(key, t.text(key, otherwise), t.lineOf(key), otherwise)
+	return s
+}
+
+// urls returns an optional URL, or an array of different ones, as [table.url] does.
+func (t *table) urls(key, otherwise string) []string {
+	switch v := t.values[key].(type) {
+	case []any:
+	case nil, string:
+		return []string{t.url(key, otherwise)}
+	default:
+		t.lookup(key)
+		t.problemf(key, "must be a string or an array of strings, not %s", typeName(v))
+		return []string{otherwise}
+	}
+	texts, lines := t.texts(key, true)
+	var all, seen []string
+	for i, text := range texts {
+		s, ok := t.hostURL(key, text, lines[i], otherwise)
+		switch same := canonical(s); {
+		case !ok:
+		case slices.Contains(seen, same):
+			t.reportf(lines[i], "%s%s: %s is listed twice", t.title, key, s)
+		default:
+			all, seen = append(all, s), append(seen, same)
+		}
+	}
+	return all
+}
+
+// canonical returns a form of s, a valid URL, that is the same for every way to write it.
+func canonical(s string) string {
+	u, err := url.Parse(s)
+	if err != nil {
+		return s
+	}
+	host := strings.ToLower(u.Host)
+	if port := u.Port(); port == "443" && u.Scheme == "https" || port == "80" && u.Scheme == "http" {
+		host = strings.TrimSuffix(host, ":"+port)
+	}
+	return u.Scheme + "://" + host + u.Path
+}
+
+// hostURL returns s, which is on line, as the URL of a host without a slash at its end. If it is
+// none, it reports a problem and returns otherwise.
+func (t *table) hostURL(key, s string, line int, otherwise string) (string, bool) {
 	u, err := url.Parse(s)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" ||
 		u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
 		// Not quoted: what is wrong with it may be a password.
-		t.problemf(key, "must be http:// or https://, a host, and nothing behind but a path, such as %q", otherwise)
-		return otherwise
+		t.reportf(line, "%s%s must be http:// or https://, a host, and nothing behind but a path, such as %q", t.title, key, otherwise)
+		return otherwise, false
 	}
 	if u.Scheme == "http" && !loopback(u.Hostname()) {
-		t.warnf(t.lineOf(key), "%s%s: secrets go to %s unencrypted", t.title, key, u.Host)
+		t.warnf(line, "%s%s: secrets go to %s unencrypted", t.title, key, u.Host)
 	}
-	return strings.TrimRight(s, "/")
+	return strings.TrimRight(s, "/"), true
 }
 
 func loopback(host string) bool {

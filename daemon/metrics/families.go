@@ -116,6 +116,10 @@ func (t *text) upstream(v *survey.Survey) {
 			refusals.count(c.N, label{"endpoint", e.Path}, label{"errcode", errcode(c.ErrCode, "other")})
 		}
 	}
+	hosts := t.gauge("upstream_host_in_use", "1 for the host that calls go to, 0 for the others that are configured.")
+	for _, h := range v.Hosts {
+		hosts.add(number(h.Used), label{"api", h.API}, label{"host", h.Name})
+	}
 	took := t.family("upstream_call_duration_seconds", "histogram", "How long calls to WeChat took.")
 	for i := range v.Endpoints {
 		e := &v.Endpoints[i]
@@ -137,6 +141,7 @@ func (t *text) pushes(v *survey.Survey) {
 		genuine.count(p.N, label{"kind", p.Kind})
 	}
 	t.counter("pushes_failed_total", "Genuine messages that WeChat has pushed and that could not be kept.").count(v.Pushes.Failed)
+	t.counter("pushes_previous_total", "Genuine messages that only the previous token or key has opened.").count(v.Pushes.Previous)
 	t.counter("pushes_refused_total", "Pushes that were malformed, or not signed or addressed as they have to be.").count(v.Pushes.Refused)
 }
 

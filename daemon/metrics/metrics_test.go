@@ -65,7 +65,11 @@ func example() survey.Survey {
 			Codes:   []survey.Code{{ErrCode: 0, N: 1}, {ErrCode: 60020, N: 4}},
 			Buckets: [len(survey.Buckets)]int64{1, 2, 3, 20, 4, 3, 1, 1, 1, 0},
 		}},
-		Pushes: survey.Pushes{Kinds: []survey.Push{{Kind: "component_verify_ticket", N: 6}}, Failed: 1, Refused: 3},
+		Pushes: survey.Pushes{Kinds: []survey.Push{{Kind: "component_verify_ticket", N: 6}}, Failed: 1, Refused: 3, Previous: 2},
+		Hosts: []survey.Host{
+			{API: "weixin", Name: "api.weixin.qq.com"}, {API: "weixin", Name: "api2.weixin.qq.com", Used: true},
+			{API: "work", Name: "qyapi.weixin.qq.com", Used: true},
+		},
 		Socket: server.Counts{
 			Open: 12, Connections: 120, TurnedAway: 1, Reads: 900, Hits: 890, Waits: 10, Slowed: 2, Unaudited: 3,
 			Requests: []server.Requests{{Verb: "PING", N: 4}, {Verb: "GET", N: 901}},

@@ -43,6 +43,7 @@ func example() survey.Survey {
 		},
 		Quotas:    []refresh.Quota{{Word: "erroneous calls", Spent: 7, Limit: 1500, Window: time.Hour}},
 		Endpoints: []survey.Endpoint{{Path: "/cgi-bin/gettoken", OK: 3, Refused: 1, Took: time.Second}},
+		Hosts:     []survey.Host{{API: "weixin", Name: "api.test"}, {API: "weixin", Name: "api2.test", Used: true}, {API: "work", Name: "qyapi.test", Used: true}},
 		Socket:    server.Counts{Reads: 98765, Hits: 98000, Errors: []server.Errors{{Verb: "GET", Code: "DENIED", N: 4}}},
 	}
 }
@@ -61,7 +62,7 @@ func show(t *testing.T, look func() survey.Survey, lang, accept string) (languag
 func TestPageSaysHowAllStands(t *testing.T) {
 	both := []string{
 		"official_account", "wx0123", "0123456789ab", "work/ww0123/1000002/access_token", "203.0.113.9", "tokend refresh work/ww0123/1000002/access_token",
-		"&lt;b&gt;not&lt;/b&gt;", "1\u202f234\u202f567", "open_platform/wxcomponent", "errcode 61003", "7 / 1500", "/cgi-bin/gettoken", "250 ms", "98\u202f765", "/callback/",
+		"&lt;b&gt;not&lt;/b&gt;", "1\u202f234\u202f567", "open_platform/wxcomponent", "errcode 61003", "7 / 1500", "/cgi-bin/gettoken", "250 ms", "98\u202f765", "/callback/", ": api2.test, qyapi.test<",
 	}
 	for lang, own := range map[string][]string{
 		"en": {`lang="en"`, "Needs attention (2)", "1 h 58 min", "1 d 2 h", "asked again in 4 min", "The customer has to authorize again", "all of WeCom"},

@@ -28,6 +28,7 @@ type view struct {
 	Held      []held
 	Quotas    []quota
 	Endpoints []endpoint
+	Used      []string // the hosts that calls go to
 
 	ReadCount, HitCount, WaitCount, ErrorCount string
 	OpenCount, TurnedCount                     string
@@ -225,6 +226,11 @@ func (w *words) numbers(p *view, v *survey.Survey) {
 		pushed += k.N
 	}
 	p.ErrorCount, p.PushCount, p.PushRefusedCount = grouped(failed), grouped(pushed-v.Pushes.Failed), grouped(v.Pushes.Refused+v.Pushes.Failed)
+	for _, h := range v.Hosts {
+		if h.Used && !slices.Contains(p.Used, h.Name) {
+			p.Used = append(p.Used, h.Name)
+		}
+	}
 	for _, e := range v.Endpoints {
 		shown := endpoint{Path: e.Path, Calls: grouped(e.Calls()), Refused: grouped(e.Refused), Unreachable: grouped(e.Unreachable)}
 		if n := e.Calls(); n > 0 {

@@ -28,7 +28,7 @@ type words struct {
 	Errors                 string
 	Endpoint, Calls        string
 	Refused, Unreachable   string
-	Average                string
+	Average, Hosts         string
 	Pushes, PushesRefused  string
 	Refreshes              string
 	Disk, DiskWell         string
@@ -63,7 +63,7 @@ var english = words{
 	Budgets: "Budgets, as far as spent", Account: "account", Budget: "budget", Spent: "spent",
 	Work: "Since the start", WeChat: "Calls to WeChat",
 	Reads: "reads", Hits: "answered from memory", Waits: "had to wait", Connections: "connections now", TurnedOff: "turned away",
-	Errors: "answered with an error", Endpoint: "endpoint", Calls: "calls", Refused: "refused", Unreachable: "unreachable", Average: "on average",
+	Errors: "answered with an error", Endpoint: "endpoint", Calls: "calls", Refused: "refused", Unreachable: "unreachable", Average: "on average", Hosts: "hosts in use",
 	Pushes: "pushes taken", PushesRefused: "pushes refused or not kept", Refreshes: "refreshes, failed ones",
 	Disk: "disk", DiskWell: "takes what is written", DiskRefuses: "The disk does not take what is written: what is fetched is served from memory. Make room on it or mend it; the log says more.",
 	Nothing: "No account is configured.", Reading: "What was kept is still being read: not all is shown yet.", WeCom: "all of WeCom", Limits: "within",
@@ -106,7 +106,7 @@ var chinese = words{
 	Budgets: "已动用的配额", Account: "账号", Budget: "配额", Spent: "已用",
 	Work: "启动以来", WeChat: "对微信的调用",
 	Reads: "读取", Hits: "由内存直接回答", Waits: "需要等待", Connections: "当前连接", TurnedOff: "被拒连接",
-	Errors: "以错误回答", Endpoint: "接口", Calls: "次数", Refused: "被拒绝", Unreachable: "未能到达", Average: "平均耗时",
+	Errors: "以错误回答", Endpoint: "接口", Calls: "次数", Refused: "被拒绝", Unreachable: "未能到达", Average: "平均耗时", Hosts: "使用中的域名",
 	Pushes: "已接收推送", PushesRefused: "被拒绝或未保存的推送", Refreshes: "刷新,其中失败",
 	Disk: "磁盘", DiskWell: "写入正常", DiskRefuses: "磁盘无法写入:新获取的凭据暂由内存提供。请腾出空间或修复磁盘,详见日志。",
 	Nothing: "没有配置任何账号。", Reading: "仍在读取已保存的内容:尚未全部显示。", WeCom: "企业微信全部", Limits: "周期",

@@ -85,6 +85,8 @@ type Status struct {
 	Reason   Reason
 	Reaction fetchers.Reaction
 	Derived  bool
+	// Host is the host that its calls go to. The engine knows none: whoever shows it fills it in.
+	Host string
 	// Address is this host's address as WeChat named it when it refused it.
 	Address  string
 	Failures int // refreshes that failed since the last one that did not

@@ -192,9 +192,10 @@ type wants struct {
 }
 
 // ask does what wants w. If WeChat says that the parent is dead, it is refreshed once and the call
-// made once more; if WeChat is busy, the call is made again after a pause. A stopping
-// engine makes no further call. A value of the parent that WeChat has refused to another is
-// not tried: it is replaced first.
+// made once more; if WeChat is busy, the call is made again after a pause. A call that failed with its
+// connection or host is repeated at once as often as its fetcher allows: each time with a slot, a
+// timeout and a charge to the budgets of its own. A stopping engine makes no further call. A value of
+// the parent that WeChat has refused to another is not tried: it is replaced first.
 func (e *Engine) ask(ctx context.Context, w *wants, do func(parent secret.Text) error) error {
 	w.had = ""
 	if w.parent != "" {
@@ -204,14 +205,18 @@ func (e *Engine) ask(ctx context.Context, w *wants, do func(parent secret.Text) 
 		}
 		w.had = c.text
 	}
-	replaced := false
+	replaced, repeats := false, 0
 	for try := 1; ; try++ {
 		err := e.alive(w.parent, w.had)
 		if err == nil {
 			err = do(w.had)
 		}
 		api, refused := errors.AsType[*fetchers.APIError](err)
+		lost, unanswered := errors.AsType[*fetchers.TransportError](err)
 		switch known := errors.Is(err, errDeadParent); {
+		case unanswered && repeats < lost.Repeat && ctx.Err() == nil && e.base.Err() == nil:
+			repeats++
+			try--
 		case known, refused && api.Reaction == fetchers.ParentDead && w.parent != "" && !replaced:
 			next, perr := e.replace(ctx, w.parent, w.had, CauseParent)
 			if perr != nil {

@@ -337,6 +337,7 @@ func (e *fakeEngine) Status(name string) (refresh.Status, error) {
 		now := e.now()
 		st.FetchedAt, st.ExpiresAt, st.NextRefresh = now, c.end, now.Add(110*time.Minute)
 		st.Fingerprint = "6d7f1a02"
+		st.Host = "api.example.com"
 	}
 	return st, nil
 }

@@ -12,7 +12,7 @@ var ofAll = map[string]string{
 	"LIST":             "OK 7",
 	"WATCH":            "OK 7",
 	"STATS":            "OK ",
-	"STATUS " + token:  "OK 19",
+	"STATUS " + token:  "OK 20",
 	"HISTORY " + token: "OK 3",
 }
 

@@ -61,7 +61,7 @@ func tryLoopLendsAndTakesBack(t *testing.T, d driver) {
 	c := dialSocket(t, path)
 	const n = 300
 	status := func() {
-		c.want(c.line(), "OK 19")
+		c.want(c.line(), "OK 20")
 		c.lines(19)
 	}
 	for i := range n {

@@ -48,6 +48,7 @@ func (s *session) describe(name string) {
 		{"used_by", describe(st.Peg, &s.server.audit.names)},
 		{"source", st.Source},
 		{"generations", some(st.Generations)},
+		{"host", st.Host},
 	}
 	s.out = protocol.AppendCount(s.out, len(pairs))
 	for _, p := range pairs {

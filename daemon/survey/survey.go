@@ -26,9 +26,17 @@ type Survey struct {
 
 	Refreshes refresh.Refreshes
 	Endpoints []Endpoint // sorted by path
+	Hosts     []Host     // in the order of the configuration
 	Pushes    Pushes
 	Socket    server.Counts
 	Store     store.Stats
+}
+
+// Host is a configured host of WeChat's or WeCom's.
+type Host struct {
+	API  string // weixin or work, as the configuration calls them
+	Name string
+	Used bool // calls go to it now
 }
 
 // Endpoint is what has come of the calls to one path of WeChat's.
@@ -65,6 +73,9 @@ type Pushes struct {
 	Kinds   []Push // genuine ones; sorted by kind
 	Failed  int64  // of these, those that could not be kept
 	Refused int64  // malformed, or not signed or addressed as they have to be
+
+	// Previous is those of Kinds that only the previous token or key has opened.
+	Previous int64
 }
 
 // Push is how many pushes of a kind there were.

@@ -1,0 +1,135 @@
+package refresh
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"tokend/fetchers"
+	"tokend/fetchers/secret"
+)
+
+// lost is the error of a call that may be repeated n times in all.
+func lost(n int) error {
+	return &fetchers.TransportError{Endpoint: "/x", Repeat: n, Err: context.DeadlineExceeded}
+}
+
+// TestLostCallRepeated holds that a call that failed with its connection or host is repeated at once,
+// as often as its error allows, and that the failure leaves no backoff if a repetition succeeds.
+func TestLostCallRepeated(t *testing.T) {
+	for _, test := range []struct {
+		name            string
+		allowed, fails  int
+		calls, failures int
+	}{
+		{"not allowed", 0, 1, 1, 1},
+		{"once", 1, 1, 2, 0},
+		{"once, in vain", 1, 9, 2, 1},
+		{"four hosts", 4, 4, 5, 0},
+		{"four hosts, in vain", 4, 9, 5, 1},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				up := &upstream{answer: func(_ context.Context, _ fetchers.Ask, n int) (fetchers.Token, error) {
+					if n <= test.fails {
+						return fetchers.Token{}, lost(test.allowed)
+					}
+					return token("tok", time.Hour), nil
+				}}
+				r := start(t, Config{Catalog: specs(Spec{Name: app, Kind: StableToken, Fetcher: up})})
+				began := time.Now()
+				_, err := r.get(app)
+				if (err == nil) != (test.failures == 0) || up.count() != test.calls || time.Since(began) != 0 {
+					t.Errorf("%d calls within %v, %v; want %d at once", up.count(), time.Since(began), err, test.calls)
+				}
+				if s, err := r.Status(app); err != nil || s.Failures != test.failures {
+					t.Errorf("%d failures, %v; want %d", s.Failures, err, test.failures)
+				}
+			})
+		})
+	}
+}
+
+// TestRepeatedCallIsCharged holds that every attempt counts against the budget, and that none is made
+// beyond it.
+func TestRepeatedCallIsCharged(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		up := &upstream{answer: func(context.Context, fetchers.Ask, int) (fetchers.Token, error) { return fetchers.Token{}, lost(1) }}
+		r := start(t, Config{Catalog: specs(
+			Spec{Name: app, Kind: StableToken, Fetcher: fresh(2 * time.Hour)},
+			Spec{Name: tick, Kind: Ticket, Parent: app, Fetcher: up})})
+		for range 60 {
+			_, _ = r.Refresh(t.Context(), tick)
+		}
+		if n := up.count(); n != 80 {
+			t.Errorf("%d calls, want the 80 of an hour", n)
+		}
+	})
+}
+
+// TestRepeatedCallHasItsOwnTime holds that an attempt that used up its timeout leaves the next one a
+// whole timeout.
+func TestRepeatedCallHasItsOwnTime(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		up := &upstream{answer: func(ctx context.Context, _ fetchers.Ask, n int) (fetchers.Token, error) {
+			if n == 1 {
+				<-ctx.Done()
+				return fetchers.Token{}, lost(1)
+			}
+			if end, ok := ctx.Deadline(); !ok || time.Until(end) != 3*time.Second {
+				t.Errorf("the repetition has %v, want 3s", time.Until(end))
+			}
+			return token("tok", time.Hour), nil
+		}}
+		r := start(t, Config{Timeout: 3 * time.Second, Catalog: specs(Spec{Name: app, Kind: StableToken, Fetcher: up})})
+		r.mustGet(app)
+	})
+}
+
+// TestStopEndsRepetitions holds that an attempt under way at the stop is the last one, though the call
+// is not cancelled.
+func TestStopEndsRepetitions(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := newPlatform("wxa")
+		codes := 0
+		slow := func() error { time.Sleep(2 * time.Second); return lost(4) }
+		p.exchange = func(context.Context, secret.Text, secret.Text) (fetchers.Authorization, error) {
+			codes++
+			return fetchers.Authorization{}, slow()
+		}
+		up := &upstream{answer: func(context.Context, fetchers.Ask, int) (fetchers.Token, error) { return fetchers.Token{}, slow() }}
+		c := p.catalog()
+		c[app] = Spec{Name: app, Account: app, Owner: app, Kind: RotatingToken, Fetcher: up}
+		r := start(t, Config{Catalog: c})
+		r.mustPush("ticket", time.Now())
+		r.mustGet(component)
+		go func() { _, _ = r.get(app) }()
+		go func() { _, _ = r.Exchange(context.Background(), platform, "code-of-wxa") }()
+		time.Sleep(time.Second)
+		began := time.Now()
+		r.stop()
+		if took := time.Since(began); took != time.Second || up.count() != 1 || codes != 1 {
+			t.Errorf("stopped after %v with %d fetches and %d exchanges; want 1s, 1, 1", took, up.count(), codes)
+		}
+	})
+}
+
+// TestUnsentCodeRepeated holds that a code that reached no host is sent to the next one.
+func TestUnsentCodeRepeated(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := newPlatform("wxa")
+		inner, calls := p.exchange, 0
+		p.exchange = func(ctx context.Context, parent, code secret.Text) (fetchers.Authorization, error) {
+			if calls++; calls == 1 {
+				return fetchers.Authorization{}, &fetchers.TransportError{Endpoint: "/x", Repeat: 1, Err: errors.New("connection refused")}
+			}
+			return inner(ctx, parent, code)
+		}
+		r := start(t, Config{Catalog: p.catalog()})
+		r.mustPush("ticket", time.Now())
+		if _, err := r.Exchange(t.Context(), platform, "code-of-wxa"); err != nil || calls != 2 {
+			t.Errorf("%d calls, %v; want 2", calls, err)
+		}
+	})
+}
