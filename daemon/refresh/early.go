@@ -2,6 +2,7 @@ package refresh
 
 import (
 	"context"
+	"sync"
 
 	"tokend/daemon/record"
 )
@@ -83,7 +84,9 @@ func (e *Engine) pull(spec *Spec) *credential {
 				return nil
 			}
 		}
-		en = e.admit(spec, c)
+		if en = e.admitEarly(spec, c); en == nil {
+			return nil
+		}
 	}
 	// Holds and dues are not looked at by who reads, and may still be missing here.
 	c := en.valid(now)
@@ -91,6 +94,31 @@ func (e *Engine) pull(spec *Spec) *credential {
 		en.touch(now)
 	}
 	return c
+}
+
+// gate lets readers make entries of what they have read from the store, until it is shut. What
+// they have read may then have been revoked, replaced or taken out of the configuration, and
+// nothing would plan an entry. Its zero value is open.
+type gate struct {
+	mu   sync.Mutex
+	over bool
+}
+
+// shut returns when no reader makes an entry any more.
+func (g *gate) shut() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.over = true
+}
+
+// admitEarly is admit for a reader; nil where the loading has come to its end since.
+func (e *Engine) admitEarly(spec *Spec, c *credential) *entry {
+	e.pulls.mu.Lock()
+	defer e.pulls.mu.Unlock()
+	if e.pulls.over {
+		return nil
+	}
+	return e.admit(spec, c)
 }
 
 // admit returns the entry of spec, which is made with the value c unless there is one: of the loading and those who

@@ -10,7 +10,6 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"tokend/daemon/clock"
-	"tokend/daemon/record"
 	"tokend/fetchers/secret"
 )
 
@@ -29,6 +28,8 @@ type Engine struct {
 	turned  bool          // the wall clock stood before what was on disk
 	foreign []dated       // what an earlier boot has written; until it is written anew
 	stray   stray         // what is of no use; until it is deleted
+
+	pulls gate // open until the loading ends; see pull
 
 	catalog  atomic.Pointer[Catalog]
 	index    *index
@@ -307,6 +308,16 @@ func (e *Engine) entry(name string) (*entry, error) {
 	if err := e.inherit(made, &spec); err != nil {
 		return nil, err
 	}
+	h := made.hold
+	en := e.introduce(made, &spec, catalog)
+	if en == made && h != nil {
+		e.confirm(en, h)
+	}
+	return en, nil
+}
+
+// introduce returns the entry of made's name in the index: made, unless there is one. spec is as catalog says.
+func (e *Engine) introduce(made *entry, spec *Spec, catalog *Catalog) *entry {
 	made.mu.Lock() // nobody has its value before what hung at the one before it hangs here
 	en := e.index.add(made)
 	if en != made {
@@ -328,43 +339,11 @@ func (e *Engine) entry(name string) (*entry, error) {
 	if en == made && en.gone() == nil {
 		e.unhooked.hook(en)
 	}
-	return en, nil
+	return en
 }
 
 func writeOnly() *Error {
 	return &Error{Reason: Denied, RetryAfter: Never, Message: "write-only"}
-}
-
-// inherit prepares the entry of a customer's credential: without a grant none is
-// made, so that made-up names cost no memory, and a hold that was kept holds. A pushed ticket is what was kept of it.
-func (e *Engine) inherit(en *entry, spec *Spec) error {
-	if spec.Kind.policy().pushed > 0 {
-		e.inheritTicket(en)
-	}
-	if spec.Grant == "" {
-		return nil
-	}
-	if _, err := e.grants.live(spec.Grant); err != nil {
-		return err
-	}
-	r, err := e.cfg.Store.Get(record.Holds, spec.Name)
-	if err == nil && r.Value == nil {
-		return nil
-	}
-	en.written = true
-	var h record.Hold
-	if err == nil {
-		h, err = record.DecodeHold(r)
-	}
-	if err != nil {
-		e.log.Error("cannot read a hold: WeChat is asked again", "name", spec.Name, "error", err)
-		return nil
-	}
-	if h.Settings == spec.Settings {
-		en.hold = e.keptHold(h)
-		en.refresh = en.hold.until
-	}
-	return nil
 }
 
 func (e *Engine) newEntry(spec *Spec) *entry {

@@ -35,6 +35,7 @@ func (e *Engine) load(ctx context.Context) (whole bool) {
 			e.stray.holds = append(e.stray.holds, h.Name)
 		}
 	}
+	e.pulls.shut()
 	n := e.planLoaded()
 	e.foreign = append(l.foreign, e.elsewhere(holds, budgets)...)
 	if err := e.forget(l.misleading); err != nil {

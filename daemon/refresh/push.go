@@ -167,14 +167,18 @@ const nudgeEvery = time.Hour
 var nudgeBudgets = []budget{{word: "start push", calls: "calls of api_start_push_ticket", window: nudgeEvery, limit: 1}}
 
 // quiet takes note that no push has come for too long, says so, and asks WeChat to push
-// where it can be asked.
+// where it can be asked. A push that comes before it has done so makes it unnecessary.
 func (e *Engine) quiet(en *entry) {
 	spec, err := e.lookup(en.name)
 	if err != nil {
 		return // its account was taken out of the configuration this moment
 	}
-	now := e.clock.Now()
 	en.mu.Lock()
+	now := e.clock.Now()
+	if !e.readyLocked(en, now) {
+		en.mu.Unlock()
+		return
+	}
 	failures := 1
 	if en.hold != nil {
 		failures = en.hold.failures + 1
@@ -193,17 +197,32 @@ func (e *Engine) quiet(en *entry) {
 	e.planLocked(en, now)
 	en.mu.Unlock()
 	e.log.Warn("WeChat has not pushed a ticket for too long", "name", en.name, "quiet", since, "serving", valid)
-	if spec.Nudge == nil {
+	if spec.Nudge == nil || !en.heldBy(h) {
 		return
 	}
 	if err := e.charge(e.base, &spec, usage{budgets: nudgeBudgets}); err != nil {
 		return // asked less than an hour ago, maybe by an earlier run
 	}
-	if err := e.slot(e.base, &e.weixin, patient, false, spec.Nudge); err != nil {
+	asked := false
+	err = e.slot(e.base, &e.weixin, patient, false, func(ctx context.Context) error {
+		if asked = en.heldBy(h); !asked {
+			return nil // a push has come while this waited for its slot
+		}
+		return spec.Nudge(ctx)
+	})
+	switch {
+	case err != nil:
 		e.log.Warn("WeChat was asked to push tickets again and refused", "name", en.name, "error", err)
-		return
+	case asked:
+		e.log.Info("WeChat was asked to push tickets again", "name", en.name)
 	}
-	e.log.Info("WeChat was asked to push tickets again", "name", en.name)
+}
+
+// heldBy reports whether h is still why en is not in order.
+func (en *entry) heldBy(h *hold) bool {
+	en.mu.Lock()
+	defer en.mu.Unlock()
+	return en.hold == h
 }
 
 // inheritTicket gives en, which nobody else has yet, the ticket that was kept while its account was not configured, if it

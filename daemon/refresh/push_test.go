@@ -143,6 +143,54 @@ func TestATicketExpiresAndItsAbsenceIsSaidAndMended(t *testing.T) {
 	})
 }
 
+// TestPushAlarmDecidedAgain holds that a push at the moment of the alarm prevents it, and that one
+// before WeChat has been asked to push makes that unnecessary.
+func TestPushAlarmDecidedAgain(t *testing.T) {
+	t.Run("before the alarm", func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
+			p := newPlatform()
+			r := start(t, Config{Catalog: p.catalog()})
+			r.mustPush("ticket", time.Now())
+			en := r.index.get(verify)
+			time.Sleep(30*time.Minute - time.Second)
+			r.mustPush("next", time.Now()) // renew has found en due, and has given up its lock
+			r.quiet(en)
+			r.mustState(verify, Fresh)
+			s, _ := r.Status(verify)
+			if n := p.nudges.Load(); n != 0 || s.LastError != "" || strings.Contains(r.log(), "too long") {
+				t.Errorf("asked %d times, last error %q, want no alarm", n, s.LastError)
+			}
+			if in := time.Until(s.NextRefresh); in != 30*time.Minute {
+				t.Errorf("the next look is in %v", in)
+			}
+		})
+	})
+	t.Run("before the call", func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
+			p := newPlatform()
+			free := make(chan struct{})
+			busy := &upstream{answer: func(context.Context, fetchers.Ask, int) (fetchers.Token, error) {
+				<-free
+				return token("tok", 2*time.Hour), nil
+			}}
+			c := p.catalog()
+			c[app] = Spec{Name: app, Account: app, Owner: app, Kind: StableToken, Fetcher: busy}
+			r := start(t, Config{Catalog: c, Calls: 1, Timeout: time.Hour})
+			r.mustPush("ticket", time.Now())
+			go func() { _, _ = r.get(app) }()
+			time.Sleep(31 * time.Minute)
+			synctest.Wait()
+			r.mustState(verify, Stale)
+			r.mustPush("next", time.Now())
+			close(free)
+			synctest.Wait()
+			if n := p.nudges.Load(); n != 0 || strings.Contains(r.log(), "was asked to push") {
+				t.Errorf("WeChat was asked to push %d times after a push", n)
+			}
+		})
+	})
+}
+
 func TestARefusedTicketIsNotSentTwice(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform()

@@ -1,0 +1,53 @@
+package refresh
+
+import "tokend/daemon/record"
+
+// inherit prepares the entry of a customer's credential: without a grant none is
+// made, so that made-up names cost no memory, and a hold that was kept holds. A pushed ticket is what was kept of it.
+func (e *Engine) inherit(en *entry, spec *Spec) error {
+	if spec.Kind.policy().pushed > 0 {
+		e.inheritTicket(en)
+	}
+	if spec.Grant == "" {
+		return nil
+	}
+	if _, err := e.grants.live(spec.Grant); err != nil {
+		return err
+	}
+	r, err := e.cfg.Store.Get(record.Holds, spec.Name)
+	if err == nil && r.Value == nil {
+		return nil
+	}
+	en.written = true
+	var h record.Hold
+	if err == nil {
+		h, err = record.DecodeHold(r)
+	}
+	if err != nil {
+		e.log.Error("cannot read a hold: WeChat is asked again", "name", spec.Name, "error", err)
+		return nil
+	}
+	if h.Settings == spec.Settings {
+		en.hold = e.keptHold(h)
+		en.refresh = en.hold.until
+	}
+	return nil
+}
+
+// confirm ends h, which en has inherited, if its record is gone: a grant that was given between the
+// reading of the record and the making of the entry has ended it, and did not find the entry.
+func (e *Engine) confirm(en *entry, h *hold) {
+	r, err := e.cfg.Store.Get(record.Holds, en.name)
+	if err != nil || r.Value != nil {
+		return
+	}
+	en.mu.Lock()
+	defer en.mu.Unlock()
+	if en.hold != h || en.gone() != nil {
+		return
+	}
+	now := e.clock.Now()
+	en.hold, en.refresh, en.written = nil, now, false
+	e.tellLocked(en, now, false)
+	e.planLocked(en, now)
+}
