@@ -9,18 +9,22 @@ type Envelope struct {
 	Encrypt    string // for [Callback.Open], never empty
 }
 
-// ParseEnvelope reads the XML body of a push. What is wrong with it is an
-// [ErrMalformed].
+// ParseEnvelope reads the XML body of a push. What is wrong with Encrypt is an
+// [ErrMalformed]; an address that is no account's id is left out, and everything else may be
+// malformed.
 func ParseEnvelope(body []byte) (Envelope, error) {
 	m, err := readXML(body, "ToUserName", "AppId", "Encrypt")
 	if err != nil {
 		return Envelope{}, err
 	}
-	e := Envelope{ToUserName: m["ToUserName"], AppID: m["AppId"], Encrypt: m["Encrypt"]}
-	for _, id := range []string{e.ToUserName, e.AppID} {
-		if id != "" && !validID(id) {
-			return Envelope{}, malformed("whom it is for is no account's id")
+	e := Envelope{ToUserName: m.readable("ToUserName"), AppID: m.readable("AppId")}
+	for _, id := range []*string{&e.ToUserName, &e.AppID} {
+		if !validID(*id) {
+			*id = ""
 		}
+	}
+	if e.Encrypt, err = m.text("Encrypt"); err != nil {
+		return Envelope{}, err
 	}
 	if e.Encrypt == "" {
 		return Envelope{}, malformed("it is not encrypted")

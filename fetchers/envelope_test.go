@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestParseEnvelope(t *testing.T) {
@@ -26,6 +27,19 @@ func TestParseEnvelope(t *testing.T) {
 		{"strange children, twice", "<xml><A><Encrypt>no</Encrypt></A><A/><Encrypt>abc</Encrypt></xml>", Envelope{Encrypt: "abc"}},
 		{"attributes", `<xml a="b"><Encrypt c="d">abc</Encrypt></xml>`, Envelope{Encrypt: "abc"}},
 		{"another namespace", `<xml><a:Encrypt xmlns:a="urn:a">no</a:Encrypt><Encrypt>abc</Encrypt></xml>`, Envelope{Encrypt: "abc"}},
+		{"tags in an attribute", `<xml a='>"'><b c="/>"/><Encrypt e='>'>abc</Encrypt></xml>`, Envelope{Encrypt: "abc"}},
+		{"a byte order mark", "\ufeff<xml><Encrypt>abc</Encrypt></xml>", Envelope{Encrypt: "abc"}},
+		{"a trailing NUL", "<xml><Encrypt>abc</Encrypt></xml>\x00", Envelope{Encrypt: "abc"}},
+		{"text around it", "{}<xml>&<Encrypt>abc</Encrypt>\x02</xml>]]>", Envelope{Encrypt: "abc"}},
+		{"without its end", "<xml><Encrypt>abc</Encrypt>", Envelope{Encrypt: "abc"}},
+		{"another encoding", `<?xml version="1.0" encoding="GBK"?><xml><Encrypt>abc</Encrypt></xml>`, Envelope{Encrypt: "abc"}},
+		{"comments", "<!-- <xml> --><xml><!-- <Encrypt>abd</Encrypt> --><Encrypt>abc</Encrypt></xml><!---->", Envelope{Encrypt: "abc"}},
+		{"instructions", `<?php <xml> ?><xml><?xml version="1.0"?><Encrypt>abc</Encrypt></xml>`, Envelope{Encrypt: "abc"}},
+		{"Encrypt twice", "<xml><Encrypt>abc</Encrypt><Encrypt/><Encrypt><![CDATA[abc]]></Encrypt></xml>", Envelope{Encrypt: "abc"}},
+		{"addresses that are none", "<xml><ToUserName>../wws</ToUserName><AppId>a<b/></AppId><Encrypt>abc</Encrypt></xml>", Envelope{Encrypt: "abc"}},
+		{"a long address", "<xml><AppId>" + strings.Repeat("a", 65) + "</AppId><Encrypt>abc</Encrypt></xml>", Envelope{Encrypt: "abc"}},
+		{"deep", "<xml>" + strings.Repeat("<a>", maxElements-2) + strings.Repeat("</a>", maxElements-2) + "<Encrypt>abc</Encrypt></xml>",
+			Envelope{Encrypt: "abc"}},
 	}
 	for _, tt := range tests {
 		got, err := ParseEnvelope([]byte(tt.body))
@@ -37,45 +51,47 @@ func TestParseEnvelope(t *testing.T) {
 
 func TestHostileXML(t *testing.T) {
 	const good = "<xml><Encrypt>abc</Encrypt></xml>"
+	const strange, root, many = "Encrypt holds characters that no text has", "its root is not one <xml>", "it has too many elements"
 	tests := []struct{ name, body, want string }{
-		{"nothing", "", "it is no XML"},
-		{"blanks", " \n", "it is no XML"},
-		{"text", "abc", "there is text outside its root"},
-		{"JSON", `{"Encrypt":"abc"}`, "there is text outside its root"},
-		{"half of it", good[:20], "it is no XML"},
-		{"without its end", strings.TrimSuffix(good, "</xml>"), "it is no XML"},
-		{"wrong ends", "<xml><Encrypt>abc</xml></Encrypt>", "it is no XML"},
-		{"two of them", good + good, "its root is not one <xml>"},
-		{"text behind it", good + "x", "there is text outside its root"},
-		{"another root", "<XML><Encrypt>abc</Encrypt></XML>", "its root is not one <xml>"},
-		{"another namespace", `<xml xmlns="urn:a"><Encrypt>abc</Encrypt></xml>`, "its root is not one <xml>"},
+		{"nothing", "", root},
+		{"blanks", " \n", root},
+		{"text", "abc", root},
+		{"JSON", `{"Encrypt":"abc"}`, root},
+		{"half of it", good[:20], "Encrypt has no end"},
+		{"wrong ends", "<xml><Encrypt>abc</xml></Encrypt>", "Encrypt has no end"},
+		{"two of them", good + good, root},
+		{"another root", "<XML><Encrypt>abc</Encrypt></XML>", root},
 		{"DOCTYPE", "<!DOCTYPE xml>" + good, "it has a DOCTYPE"},
 		{"DOCTYPE with an entity", `<!DOCTYPE xml [<!ENTITY x SYSTEM "file:///etc/passwd">]><xml><Encrypt>&x;</Encrypt></xml>`, "it has a DOCTYPE"},
 		{"DOCTYPE of a thousand laughs", `<!DOCTYPE xml [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]><xml><Encrypt>&b;</Encrypt></xml>`, "it has a DOCTYPE"},
 		{"DOCTYPE within", "<xml><!DOCTYPE xml><Encrypt>abc</Encrypt></xml>", "it has a DOCTYPE"},
-		{"an entity of nobody's", "<xml><Encrypt>&x;</Encrypt></xml>", "it is no XML"},
-		{"an instruction", `<?php echo 1 ?>` + good, "it has a processing instruction"},
-		{"an instruction within", `<xml><?a b?><Encrypt>abc</Encrypt></xml>`, "it has a processing instruction"},
-		{"a declaration within", `<xml><?xml version="1.0"?><Encrypt>abc</Encrypt></xml>`, "it has a processing instruction"},
-		{"another encoding", `<?xml version="1.0" encoding="GBK"?>` + good, "it is no XML"},
-		{"a comment", "<xml><Encrypt>a<!-- -->bc</Encrypt></xml>", "it has a comment"},
-		{"Encrypt twice", "<xml><Encrypt>abc</Encrypt><Encrypt>abd</Encrypt></xml>", "it says something twice"},
-		{"Encrypt with children", "<xml><Encrypt>a<b>b</b>c</Encrypt></xml>", "an element that is a text has elements"},
+		{"an entity of nobody's", "<xml><Encrypt>&x;</Encrypt></xml>", strange},
+		{"a bare &", "<xml><Encrypt>a&b</Encrypt></xml>", strange},
+		{"a bare <", "<xml><Encrypt>a<</Encrypt></xml>", strange},
+		{"a bare end of CDATA", "<xml><Encrypt>a]]></Encrypt></xml>", strange},
+		{"half a CDATA", "<xml><Encrypt><![CDATA[abc</Encrypt></xml>", strange},
+		{"a comment", "<xml><Encrypt>a<!-- -->bc</Encrypt></xml>", strange},
+		{"an instruction", "<xml><Encrypt>a<?b?>c</Encrypt></xml>", strange},
+		{"an end of something else", "<xml><Encrypt>a</b>c</Encrypt></xml>", strange},
+		{"Encrypt twice", "<xml><Encrypt>abc</Encrypt><Encrypt>abd</Encrypt></xml>", "Encrypt comes twice, with different values"},
+		{"Encrypt with children", "<xml><Encrypt>a<b>b</b>c</Encrypt></xml>", "Encrypt has elements"},
+		{"Encrypt with a child without its end", "<xml><Encrypt>a<b>c</Encrypt></xml>", "Encrypt has elements"},
 		{"no Encrypt", "<xml><ToUserName>wws</ToUserName></xml>", "it is not encrypted"},
 		{"an empty Encrypt", "<xml><Encrypt> </Encrypt></xml>", "it is not encrypted"},
 		{"Encrypt in another case", "<xml><encrypt>abc</encrypt></xml>", "it is not encrypted"},
 		{"Encrypt further in", "<xml><a><Encrypt>abc</Encrypt></a></xml>", "it is not encrypted"},
-		{"an id that is none", "<xml><ToUserName>../wws</ToUserName><Encrypt>abc</Encrypt></xml>", "whom it is for is no account's id"},
-		{"a long id", "<xml><AppId>" + strings.Repeat("a", 65) + "</AppId><Encrypt>abc</Encrypt></xml>", "whom it is for is no account's id"},
-		{"not UTF-8", "<xml><Encrypt>\xff</Encrypt></xml>", "it is no XML"},
-		{"a control character", "<xml><Encrypt>a&#0;</Encrypt></xml>", "it is no XML"},
-		{"deep", strings.Repeat("<xml>", 1e5), "it has too many elements"},
-		{"deep enough", "<xml>" + strings.Repeat("<a>", maxDepth), "it has too many elements"},
-		{"wide", "<xml>" + strings.Repeat("<a/>", maxElements) + "</xml>", "it has too many elements"},
+		{"Encrypt behind the root", "<xml><a/></xml><Encrypt>abc</Encrypt>", "it is not encrypted"},
+		{"not UTF-8", "<xml><Encrypt>\xff</Encrypt></xml>", strange},
+		{"a control character", "<xml><Encrypt>a\x02</Encrypt></xml>", strange},
+		{"a control character as CDATA", "<xml><Encrypt><![CDATA[a\x02]]></Encrypt></xml>", strange},
+		{"a control character by its number", "<xml><Encrypt>a&#0;</Encrypt></xml>", strange},
+		{"a number beyond Unicode", "<xml><Encrypt>a&#x110000;</Encrypt></xml>", strange},
+		{"deep", strings.Repeat("<xml>", 1e5), many},
+		{"wide", "<xml>" + strings.Repeat("<a/>", maxElements) + "</xml>", many},
 		{"large", "<xml><Encrypt>" + strings.Repeat("A", maxXML) + "</Encrypt></xml>", "it is too large"},
-		{"an endless name", "<" + strings.Repeat("x", maxXML-1), "it is no XML"},
-		{"an endless attribute", `<xml a="` + strings.Repeat("x", maxXML/2), "it is no XML"},
-		{"many attributes", "<xml" + strings.Repeat(" a='b'", 1e5) + ">", "it is no XML"},
+		{"an endless name", "<" + strings.Repeat("x", maxXML-1), root},
+		{"an endless attribute", `<xml a="` + strings.Repeat("x", maxXML/2), root},
+		{"many attributes", "<xml" + strings.Repeat(" a='b'", 1e5) + ">", "it is not encrypted"},
 	}
 	for _, tt := range tests {
 		got, err := ParseEnvelope([]byte(tt.body))
@@ -89,9 +105,16 @@ func TestHostileXML(t *testing.T) {
 	}
 }
 
-func TestDepthThatIsAllowed(t *testing.T) {
-	body := "<xml><Encrypt>abc</Encrypt>" + strings.Repeat("<a>", maxDepth-1) + strings.Repeat("</a>", maxDepth-1) + "</xml>"
-	if got, err := ParseEnvelope([]byte(body)); err != nil || got.Encrypt != "abc" {
-		t.Errorf("got %+v, %v", got, err)
+// A broken message takes time in proportion to its length: a stranger can send one.
+func TestBrokenXMLIsReadOnce(t *testing.T) {
+	for _, part := range []string{"<", "<a", "<a ", "<a'", `<a"'`, `"`, "<a/>", "</a>", "<![CDATA[", "<!--", "<?", "<!", "&", "]]>", "-->", "\r", "<![CDATA[]]>", "\x00"} {
+		for _, body := range []string{"<xml>", "<xml><Encrypt>", "<xml a='", strings.Repeat("<b>", maxElements-2), strings.Repeat("<b>", maxElements/2) + strings.Repeat("<c>", maxElements/2-1)} {
+			body += strings.Repeat(part, (maxXML-len(body))/len(part))
+			start := time.Now()
+			_, err := readXML([]byte(body+"</xml>"), "Encrypt")
+			if took := time.Since(start); took > time.Second {
+				t.Errorf("%.20s and %s: %v after %v", body, part, err, took)
+			}
+		}
 	}
 }

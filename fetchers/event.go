@@ -62,6 +62,7 @@ const workCodeLife = 10 * time.Minute
 // eventKind says what an event of one kind carries, and under which names.
 type eventKind struct {
 	owner string // AppId or SuiteId
+	time  string // CreateTime or TimeStamp
 
 	ticket, child, code string // names; "" where the kind has none
 
@@ -72,31 +73,31 @@ type eventKind struct {
 func kindOf(infoType string) (eventKind, bool) {
 	switch infoType {
 	case EventVerifyTicket:
-		return eventKind{owner: "AppId", ticket: "ComponentVerifyTicket"}, true
+		return eventKind{owner: "AppId", time: "CreateTime", ticket: "ComponentVerifyTicket"}, true
 	case EventAuthorized, EventUpdateAuthorized:
-		return eventKind{owner: "AppId", child: "AuthorizerAppid", code: "AuthorizationCode", needCode: true}, true
+		return eventKind{owner: "AppId", time: "CreateTime", child: "AuthorizerAppid", code: "AuthorizationCode", needCode: true}, true
 	case EventUnauthorized:
-		return eventKind{owner: "AppId", child: "AuthorizerAppid", needChild: true}, true
+		return eventKind{owner: "AppId", time: "CreateTime", child: "AuthorizerAppid", needChild: true}, true
 	case EventSuiteTicket:
-		return eventKind{owner: "SuiteId", ticket: "SuiteTicket"}, true
+		return eventKind{owner: "SuiteId", time: "TimeStamp", ticket: "SuiteTicket"}, true
 	case EventCreateAuth, EventResetPermanentCode:
-		return eventKind{owner: "SuiteId", child: "AuthCorpId", code: "AuthCode", needCode: true}, true
+		return eventKind{owner: "SuiteId", time: "TimeStamp", child: "AuthCorpId", code: "AuthCode", needCode: true}, true
 	case EventChangeAuth:
-		return eventKind{owner: "SuiteId", child: "AuthCorpId"}, true
+		return eventKind{owner: "SuiteId", time: "TimeStamp", child: "AuthCorpId"}, true
 	case EventCancelAuth:
-		return eventKind{owner: "SuiteId", child: "AuthCorpId", needChild: true}, true
+		return eventKind{owner: "SuiteId", time: "TimeStamp", child: "AuthCorpId", needChild: true}, true
 	}
 	// notify_third_fasteregister, and the variants for trial mini programs,
 	// which the vendor spells notify_third_fastregisterbetaapp and so on.
 	if strings.HasPrefix(infoType, "notify_third_fast") {
-		return eventKind{owner: "AppId", child: "appid", code: "auth_code"}, true
+		return eventKind{owner: "AppId", time: "CreateTime", child: "appid", code: "auth_code"}, true
 	}
 	return eventKind{}, false
 }
 
 // ParseEvent reads a message that [Callback.Open] has opened. A message of a kind that is
 // not known is no error. One that lacks what its kind has, or has there what cannot be an
-// id or a credential, is an [ErrMalformed].
+// id or a credential, is an [ErrMalformed]. What its kind does not have may be malformed.
 func ParseEvent(plain []byte) (Event, error) {
 	m, err := readXML(plain, "InfoType", "AppId", "SuiteId", "CreateTime", "TimeStamp",
 		"ComponentVerifyTicket", "SuiteTicket",
@@ -106,54 +107,61 @@ func ParseEvent(plain []byte) (Event, error) {
 	if err != nil {
 		return Event{}, err
 	}
-	k, known := kindOf(m["InfoType"])
+	infoType, err := m.text("InfoType")
+	if err != nil {
+		return Event{}, err
+	}
+	k, known := kindOf(infoType)
 	if !known {
 		return unknownEvent(m), nil
 	}
-	e := Event{Kind: m["InfoType"], Owner: m[k.owner]}
-	if !validID(e.Owner) {
-		return Event{}, malformed(k.owner + " is no account's id")
+	e := Event{Kind: infoType}
+	if e.Owner, err = m.id(k.owner); err != nil {
+		return Event{}, err
 	}
-	if k.owner == "SuiteId" {
-		e.Time = unixTime(m["TimeStamp"])
-	} else {
-		e.Time = unixTime(m["CreateTime"])
+	at, err := m.text(k.time)
+	if err != nil {
+		return Event{}, err
 	}
+	e.Time = unixTime(at)
 	if k.ticket != "" {
-		if wrong := wrongValue(m[k.ticket]); wrong != "" {
-			return Event{}, malformed(k.ticket + wrong)
-		}
-		e.Ticket = secret.Text(m[k.ticket])
-	}
-	if e.Child = m[k.child]; e.Child != "" || k.needChild {
-		if !validID(e.Child) {
-			return Event{}, malformed(k.child + " is no account's id")
+		if e.Ticket, err = m.value(k.ticket); err != nil {
+			return Event{}, err
 		}
 	}
-	if k.code == "auth_code" && m["status"] != "0" {
-		return e, nil // nothing came of it, so there is nothing to exchange
-	}
-	if code := m[k.code]; code != "" || k.needCode {
-		if wrong := wrongValue(code); wrong != "" {
-			return Event{}, malformed(k.code + wrong)
+	if m.has(k.child) || k.needChild {
+		if e.Child, err = m.id(k.child); err != nil {
+			return Event{}, err
 		}
-		e.Code = secret.Text(code)
-		e.CodeExpires = codeExpires(k, e.Time, m["AuthorizationCodeExpiredTime"])
+	}
+	if k.code == "auth_code" {
+		switch status, err := m.text("status"); {
+		case err != nil:
+			return Event{}, err
+		case status != "0":
+			return e, nil // nothing came of it, so there is nothing to exchange
+		}
+	}
+	if m.has(k.code) || k.needCode {
+		if e.Code, err = m.value(k.code); err != nil {
+			return Event{}, err
+		}
+		e.CodeExpires = codeExpires(k, e.Time, m.readable("AuthorizationCodeExpiredTime"))
 	}
 	return e, nil
 }
 
 // unknownEvent is an event of which there is nothing to know but that it came. It
 // never fails: WeChat must hear that it has arrived, or takes us for broken.
-func unknownEvent(m map[string]string) Event {
-	e := Event{Kind: printable(m["InfoType"])}
-	for _, owner := range []string{m["AppId"], m["SuiteId"]} {
+func unknownEvent(m message) Event {
+	e := Event{Kind: printable(m.readable("InfoType"))}
+	for _, owner := range []string{m.readable("AppId"), m.readable("SuiteId")} {
 		if e.Owner == "" && validID(owner) {
 			e.Owner = owner
 		}
 	}
-	if e.Time = unixTime(m["CreateTime"]); e.Time.IsZero() {
-		e.Time = unixTime(m["TimeStamp"])
+	if e.Time = unixTime(m.readable("CreateTime")); e.Time.IsZero() {
+		e.Time = unixTime(m.readable("TimeStamp"))
 	}
 	return e
 }

@@ -105,7 +105,7 @@ func TestMalformedEvents(t *testing.T) {
 		{"component_verify_ticket", "<ComponentVerifyTicket>t</ComponentVerifyTicket>", "AppId is no account's id"},
 		{"component_verify_ticket", "<SuiteId>wxc</SuiteId><ComponentVerifyTicket>t</ComponentVerifyTicket>", "AppId is no account's id"},
 		{"component_verify_ticket", "<AppId>wx/c</AppId><ComponentVerifyTicket>t</ComponentVerifyTicket>", "AppId is no account's id"},
-		{"component_verify_ticket", "<AppId>wxc</AppId><AppId>wxd</AppId><ComponentVerifyTicket>t</ComponentVerifyTicket>", "it says something twice"},
+		{"component_verify_ticket", "<AppId>wxc</AppId><AppId>wxd</AppId><ComponentVerifyTicket>t</ComponentVerifyTicket>", "AppId comes twice, with different values"},
 		{"authorized", "<AppId>wxc</AppId><AuthorizerAppid>wxa</AuthorizerAppid>", "AuthorizationCode is empty"},
 		{"authorized", "<AppId>wxc</AppId><AuthorizerAppid>a b</AuthorizerAppid><AuthorizationCode>c</AuthorizationCode>", "AuthorizerAppid is no account's id"},
 		{"unauthorized", "<AppId>wxc</AppId>", "AuthorizerAppid is no account's id"},

@@ -2,125 +2,200 @@ package fetchers
 
 import (
 	"bytes"
-	"encoding/xml"
-	"errors"
 	"fmt"
-	"io"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode/utf8"
+
+	"tokend/fetchers/secret"
 )
 
-// Bounds of an XML body. WeChat's have two or three levels and some twenty
-// elements; events about members and customers, which are skipped, have more.
+// Bounds of an XML body. WeChat's have some twenty elements; events about members and
+// customers, which are skipped, have more.
 const (
 	maxXML      = 1 << 20
-	maxDepth    = 16
 	maxElements = 10000
 )
 
-// readXML returns the texts, trimmed, of those children of the root element <xml> that
-// are named, by name; a child that is not there has no entry. Others are skipped.
+// message is what the named children of a root element <xml> hold.
+type message map[string]content
+
+// content is the text of an element, trimmed, or why it cannot be used.
+type content struct {
+	text  string
+	wrong string
+}
+
+// text returns the text under name, "" where there is none. What is wrong with it is an ErrMalformed.
+func (m message) text(name string) (string, error) {
+	c := m[name]
+	if c.wrong != "" {
+		return "", malformed(name + c.wrong)
+	}
+	return c.text, nil
+}
+
+// readable returns the text under name, "" where there is none that can be read.
+func (m message) readable(name string) string { return m[name].text }
+
+// has reports whether there is anything under name.
+func (m message) has(name string) bool { return m[name] != content{} }
+
+// id returns the id of an account under name.
+func (m message) id(name string) (string, error) {
+	s, err := m.text(name)
+	if err == nil && !validID(s) {
+		return "", malformed(name + " is no account's id")
+	}
+	return s, err
+}
+
+// value returns the credential under name.
+func (m message) value(name string) (secret.Text, error) {
+	s, err := m.text(name)
+	if err != nil {
+		return "", err
+	}
+	if wrong := wrongValue(s); wrong != "" {
+		return "", malformed(name + wrong)
+	}
+	return secret.Text(s), nil
+}
+
+// readXML reads those children of the root element <xml> that are named.
 //
-// It reads elements and text (CDATA or not) and nothing more: no
-// DOCTYPE, so no entities but XML's own five; no processing instruction, no comment.
-// A named child that comes twice, or has children, could be read in two ways, and is an
-// error. Errors are ErrMalformed and hold nothing of body.
-func readXML(body []byte, names ...string) (map[string]string, error) {
+// It is strict with their contents, which are text, CDATA and XML's own entities, and tolerates
+// everything else: WeChat copies what users typed into a message. Elements that are not named, and whatever
+// is between elements, may be malformed, in any encoding, and without their ends. Errors
+// are ErrMalformed and hold nothing of body.
+func readXML(body []byte, names ...string) (message, error) {
 	if len(body) > maxXML {
 		return nil, malformed("it is too large")
 	}
-	r := xmlReader{d: xml.NewDecoder(bytes.NewReader(body)), names: names, found: map[string]string{}}
-	for {
-		t, err := r.d.Token()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return nil, malformed("it is no XML") // the decoder's text would quote it
-		}
-		if wrong := r.token(t); wrong != "" {
-			return nil, malformed(wrong)
-		}
+	tags, err := cutTags(body)
+	if err != nil {
+		return nil, err
 	}
-	if !r.ended {
-		return nil, malformed("it is no XML")
+	if len(tags) == 0 || string(tags[0].name) != "xml" {
+		return nil, malformed("its root is not one <xml>")
 	}
-	return r.found, nil
+	last := len(tags) // a root without its end has what follows
+	if tags[0].end >= 0 {
+		last = tags[0].end
+	}
+	if slices.ContainsFunc(tags[last:], func(t tag) bool { return !t.ends && string(t.name) == "xml" }) {
+		return nil, malformed("its root is not one <xml>")
+	}
+	m := message{}
+	for i := 1; i < last; i++ {
+		t := tags[i]
+		if name := string(t.name); slices.Contains(names, name) {
+			m.add(name, textOf(body, tags, i))
+		}
+		i = max(i, t.end) // what follows one without its end is beside it
+	}
+	return m, nil
+}
+
+// add adds an element. One without text does not count beside another.
+func (m message) add(name string, c content) {
+	switch had := m[name]; {
+	case had == content{}:
+		m[name] = c
+	case had != c && c != content{}:
+		m[name] = content{wrong: " comes twice, with different values"}
+	}
 }
 
 func malformed(why string) error { return fmt.Errorf("%w: %s", ErrMalformed, why) }
 
-// xmlReader is the state of readXML.
-type xmlReader struct {
-	d     *xml.Decoder
-	names []string
-	found map[string]string
-
-	begun, ended bool // the root element
-	depth        int
-	elements     int
-
-	name string // of the child being read; "" outside those that are wanted
-	text strings.Builder
-}
-
-// token takes one token and returns what is wrong with it, or "".
-func (r *xmlReader) token(t xml.Token) (wrong string) {
-	switch t := t.(type) {
-	case xml.StartElement:
-		return r.start(t.Name)
-	case xml.EndElement:
-		r.end()
-	case xml.CharData:
-		switch {
-		case r.name != "":
-			r.text.Write(t)
-		case r.depth == 0 && len(bytes.TrimSpace(t)) > 0:
-			return "there is text outside its root"
-		}
-	case xml.ProcInst:
-		// The XML declaration is no instruction, though the decoder calls it one. The
-		// decoder refuses any encoding but UTF-8.
-		if t.Target != "xml" || r.begun {
-			return "it has a processing instruction"
-		}
-	case xml.Directive:
-		return "it has a DOCTYPE"
-	default:
-		return "it has a comment"
-	}
-	return ""
-}
-
-func (r *xmlReader) start(name xml.Name) (wrong string) {
-	r.depth++
-	r.elements++
+// textOf returns what is in the element that the tag at i begins.
+func textOf(body []byte, tags []tag, i int) content {
+	t := tags[i]
 	switch {
-	case r.depth > maxDepth || r.elements > maxElements:
-		return "it has too many elements"
-	case r.depth == 1:
-		if r.begun || name.Local != "xml" || name.Space != "" {
-			return "its root is not one <xml>"
-		}
-		r.begun = true
-	case r.name != "":
-		return "an element that is a text has elements"
-	case r.depth == 2 && name.Space == "" && slices.Contains(r.names, name.Local):
-		if _, twice := r.found[name.Local]; twice {
-			return "it says something twice"
-		}
-		r.name = name.Local
+	case t.empty:
+		return content{}
+	case t.end < 0:
+		return content{wrong: " has no end"}
+	case t.end > i+1:
+		return content{wrong: " has elements"}
 	}
-	return ""
+	text, ok := xmlText(body[t.to:tags[t.end].from])
+	if !ok {
+		return content{wrong: " holds characters that no text has"}
+	}
+	return content{text: text}
 }
 
-func (r *xmlReader) end() {
-	if r.depth == 2 && r.name != "" {
-		r.found[r.name] = strings.TrimSpace(r.text.String())
-		r.text.Reset()
-		r.name = ""
+// xmlText returns the text that raw, the inside of an element without children, stands for, trimmed.
+func xmlText(raw []byte) (string, bool) {
+	if bytes.IndexByte(raw, '\r') >= 0 {
+		raw = bytes.ReplaceAll(raw, []byte("\r\n"), []byte("\n"))
+		raw = bytes.ReplaceAll(raw, []byte("\r"), []byte("\n"))
 	}
-	if r.depth--; r.depth == 0 {
-		r.ended = true
+	var text []byte
+	for len(raw) > 0 {
+		if after, ok := bytes.CutPrefix(raw, cdata); ok {
+			inner, after, ok := bytes.Cut(after, cdataEnd)
+			if !ok {
+				return "", false
+			}
+			text, raw = append(text, inner...), after
+			continue
+		}
+		n := bytes.IndexAny(raw, "<&")
+		switch {
+		case n < 0:
+			n = len(raw)
+		case n == 0 && raw[0] == '&':
+			entity, after, ok := bytes.Cut(raw[1:], []byte(";"))
+			r, known := entityRune(string(entity))
+			if !ok || !known {
+				return "", false
+			}
+			text, raw = utf8.AppendRune(text, r), after
+			continue
+		case n == 0:
+			return "", false // a comment, an instruction or a bare <
+		}
+		if bytes.Contains(raw[:n], cdataEnd) {
+			return "", false
+		}
+		text, raw = append(text, raw[:n]...), raw[n:]
 	}
+	if !utf8.Valid(text) || bytes.ContainsFunc(text, func(r rune) bool { return !isXML(r) }) {
+		return "", false
+	}
+	return string(bytes.TrimSpace(text)), true
+}
+
+// entityRune returns the character that an entity of XML's own stands for.
+func entityRune(name string) (rune, bool) {
+	switch name {
+	case "amp":
+		return '&', true
+	case "lt":
+		return '<', true
+	case "gt":
+		return '>', true
+	case "quot":
+		return '"', true
+	case "apos":
+		return '\'', true
+	}
+	digits, base := strings.TrimPrefix(name, "#"), 10
+	if rest, ok := strings.CutPrefix(digits, "x"); ok {
+		digits, base = rest, 16
+	}
+	n, err := strconv.ParseUint(digits, base, 32)
+	if err != nil || digits == name || n > utf8.MaxRune {
+		return 0, false
+	}
+	return rune(n), true
+}
+
+// isXML reports whether r is a character that XML allows.
+func isXML(r rune) bool {
+	return r == '\t' || r == '\n' || r == '\r' || r >= ' ' && r != '\ufffe' && r != '\uffff'
 }
