@@ -358,3 +358,28 @@ func TestImportBringsInThePlatformsCustomers(t *testing.T) {
 	}
 	s.get("open_platform/wxcomponent/wx0777/access_token")
 }
+
+// Users type what they like, and WeChat does not escape it.
+func TestTypedTextCostsNoGrant(t *testing.T) {
+	s, file := newPlatformSite(t)
+	s.start(file)
+	s.pushTicket("wwsuite1")
+	const typed = "Wei\b\n\x02\xe4\xb8 & <Söhne>"
+
+	s.wechat.SetQuirks("wwsuite1", wechattest.Quirks{Typed: typed, RedirectOnly: true})
+	name, err := s.client.Exchange(t.Context(), "open_work/wwsuite1", clientlib.Secret(s.wechat.Authorize("wwsuite1", "wwcorp1")))
+	if err != nil {
+		t.Fatalf("EXCHANGE: %v", err)
+	}
+	s.get(name + "/access_token")
+
+	s.wechat.SetCallback("wwsuite1", s.base+"open_work/wwsuite1/?from=console;v=%zz")
+	event := wechattest.Event{Kind: "create_auth", Code: s.wechat.Authorize("wwsuite1", "wwcorp2")}
+	if d := s.wechat.Send(t.Context(), "wwsuite1", s.wechat.EventPush("wwsuite1", event)); d.Status != 200 || d.Body != "success" {
+		t.Fatalf("create_auth: answered %d %q, %v", d.Status, d.Body, d.Err)
+	}
+	s.eventually("the grant of a pushed code", func() bool {
+		_, err := s.client.Get(t.Context(), "open_work/wwsuite1/wwcorp2/access_token")
+		return err == nil
+	})
+}

@@ -21,17 +21,22 @@
 // differs by endpoint. So a call was refused if there is an errcode other than 0, has
 // succeeded if there is a credential with a believable expires_in, and is a
 // TransportError in every other case: another HTTP status (even with an errcode,
-// which then comes from something in between), a page, half a JSON, a key twice, more
-// than 1 MiB, an empty credential, one with characters that belong in none, an
+// which then comes from something in between), a page, half a JSON, two different credentials
+// under one key, more than 1 MiB, an empty credential, one with characters that belong in none, an
 // expires_in that is missing, not positive, not whole, or beyond [MaxLife]. Numbers may
 // come as texts.
+//
+// WeChat does not escape what users typed, so an answer need not be well-formed. Values that are
+// used are read strictly; everything beside them may be malformed, also an errmsg beside an
+// errcode.
 //
 // What an errcode calls for is its [Reaction], read by platform and by what the
 // call was made with.
 //
 // A grant that came beside something unfit is kept, because its code is spent: an
-// [Authorization] without a Token. A page of customers that is wrong anywhere is no
-// answer, because whoever is missing from it counts as having left.
+// [Authorization] without a Token, and whatever can be read of an answer that broke off, or has
+// another HTTP status. A page of customers that broke off is no answer, because whoever is missing
+// from it counts as having left; malformed entries of a page are skipped.
 //
 // # Pushed messages
 //
@@ -45,7 +50,8 @@
 // The signature is compared in constant time and before anything is decrypted. After it, a
 // message is still bounded and checked like a stranger's, since whoever knows the
 // signing token could have signed it; and it must be for a receiver of the
-// owner's. Whether an event is new is for the caller to know: WeChat pushes
+// owner's. The elements that a message's kind has are read strictly; everything else in it may be
+// malformed, since users typed some of it. Whether an event is new is for the caller to know: WeChat pushes
 // twice, late and out of order.
 //
 // # Secrets

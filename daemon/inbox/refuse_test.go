@@ -37,7 +37,7 @@ func TestRefusals(t *testing.T) {
 		{"no AppId", platform, seal(platformID, strings.ReplaceAll(ticket, platformID, "")), refresh.Unfit},
 		{"an empty ticket", platform, seal(platformID, strings.ReplaceAll(ticket, "canary", "")), refresh.Unfit},
 		{"no XML", platform, seal(platformID, "canary"), refresh.Unfit},
-		{"half an XML", platform, seal(platformID, ticket[:len(ticket)-1]), refresh.Unfit},
+		{"half an XML", platform, seal(platformID, ticket[:strings.Index(ticket, "ary")]), refresh.Unfit},
 		{"a DOCTYPE", platform, seal(platformID, "<!DOCTYPE xml>"+ticket), refresh.Unfit},
 		{"a customer that is no id", platform,
 			seal(platformID, "<xml><AppId>"+platformID+"</AppId><InfoType>unauthorized</InfoType><AuthorizerAppid>a/../b</AuthorizerAppid></xml>"), refresh.Unfit},

@@ -3,14 +3,17 @@ package web
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
 // done is the one body that WeChat takes for an acknowledgement: no more, no less.
 const done = "success"
 
-// callback answers a request at the address of owner, which is what follows in the path.
+// callback answers a request at the address of owner, which is what follows in the path, with or
+// without a slash at the end.
 func (s *Server) callback(w http.ResponseWriter, r *http.Request, owner string) {
+	owner = strings.TrimSuffix(owner, "/")
 	known, verified := s.cfg.Inbox.Knows(owner)
 	switch {
 	case !known:
@@ -28,8 +31,8 @@ func (s *Server) callback(w http.ResponseWriter, r *http.Request, owner string) 
 
 // push hands what was posted to the inbox, and acknowledges it if it was kept.
 func (s *Server) push(w http.ResponseWriter, r *http.Request, owner string) {
-	q, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil {
+	q, ok := query(r, "msg_signature", "timestamp", "nonce")
+	if !ok {
 		s.refuse(w, r, owner, refusal{status: http.StatusBadRequest, reason: "malformed query"})
 		return
 	}
@@ -52,8 +55,8 @@ func (s *Server) push(w http.ResponseWriter, r *http.Request, owner string) {
 
 // verify answers WeCom's question whether this address is ours.
 func (s *Server) verify(w http.ResponseWriter, r *http.Request, owner string) {
-	q, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil {
+	q, ok := query(r, "msg_signature", "timestamp", "nonce", "echostr")
+	if !ok {
 		s.refuse(w, r, owner, refusal{status: http.StatusBadRequest, reason: "malformed query"})
 		return
 	}
@@ -61,7 +64,7 @@ func (s *Server) verify(w http.ResponseWriter, r *http.Request, owner string) {
 	// a + in a query is a blank. Base64 has no blanks.
 	echo := strings.ReplaceAll(q.Get("echostr"), " ", "+")
 	var plain []byte
-	err = s.guard(func() (err error) {
+	err := s.guard(func() (err error) {
 		plain, err = s.cfg.Inbox.Verify(owner, q.Get("msg_signature"), q.Get("timestamp"), q.Get("nonce"), echo)
 		return err
 	})
@@ -70,4 +73,11 @@ func (s *Server) verify(w http.ResponseWriter, r *http.Request, owner string) {
 		return
 	}
 	write(w, http.StatusOK, plain)
+}
+
+// query returns the parameters of r that are well-formed; ok is false where others are not, and one that
+// is used is missing. Whatever else is in a query, a server in between or a person may have put there.
+func query(r *http.Request, used ...string) (q url.Values, ok bool) {
+	q, err := url.ParseQuery(r.URL.RawQuery)
+	return q, err == nil || !slices.ContainsFunc(used, func(key string) bool { return !q.Has(key) })
 }

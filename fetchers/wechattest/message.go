@@ -24,6 +24,7 @@ type Event struct {
 type element struct {
 	name, text string
 	number     bool // never as CDATA
+	raw        bool // always as CDATA, whatever it is
 	inner      []element
 }
 
@@ -113,7 +114,7 @@ func writeText(b *bytes.Buffer, e element, q Quirks) {
 	switch {
 	case e.number:
 		b.WriteString(e.text)
-	case q.NoCDATA || strings.Contains(e.text, "]]>"):
+	case !e.raw && (q.NoCDATA || strings.Contains(e.text, "]]>")):
 		_ = xml.EscapeText(b, []byte(e.text)) // into a buffer it cannot fail
 	default:
 		b.WriteString("<![CDATA[" + e.text + "]]>")

@@ -28,6 +28,10 @@ type Quirks struct {
 	Shuffled       bool // elements in another order
 	RelativeExpiry bool // AuthorizationCodeExpiredTime is seconds from now, as the page says
 
+	// Typed is what users have typed. WeChat does not escape it: it comes as it is in ExtraInfo of
+	// create_auth, and in corp_name of the answer to an auth_code. Empty for the usual name, and no ExtraInfo.
+	Typed string
+
 	Duplicate    bool // RunPushes and Flush send each push twice
 	RedirectOnly bool // Authorize tells of a suite's customer by the redirect alone
 
@@ -113,6 +117,9 @@ func (w *WeChat) push(o *owner, e Event, now time.Time) Push {
 	var m []element
 	if o.suite {
 		m = suiteMessage(id, e, at)
+		if q.Typed != "" && e.Kind == "create_auth" {
+			m = append(m, element{name: "ExtraInfo", text: q.Typed, raw: true})
+		}
 	} else {
 		m = platformMessage(id, e, at, w.preAuthCodeOf(o), w.codeEnds(e.Code, q, now))
 	}

@@ -1,5 +1,7 @@
 package wechattest
 
+import "cmp"
+
 // minAuthCode is the least length of an auth_code.
 const minAuthCode = 64
 
@@ -118,7 +120,7 @@ func (w *WeChat) exchange(r *request) (*grant, answer) {
 
 // corpInfo is the part of the answer that says whose the permanent code is.
 func corpInfo(g *grant) string {
-	return `"auth_corp_info":{"corpid":` + quoted(g.child) + `,"corp_name":"Customer"},` +
+	return `"auth_corp_info":{"corpid":` + quoted(g.child) + `,"corp_name":"` + cmp.Or(g.owner.quirks.Typed, "Customer") + `"},` +
 		`"auth_user_info":{"userid":"admin","open_userid":"admin","name":"Admin","avatar":""}`
 }
 
