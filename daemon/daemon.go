@@ -34,6 +34,12 @@ type Config struct {
 	// Logger receives what happens; nil for nothing. No secret ever reaches it.
 	Logger hclog.Logger
 
+	// Audit, if not nil, receives the audit in place of Logger.
+	Audit hclog.Logger
+
+	// LogDropped, if not nil, returns how many lines of the log have been dropped.
+	LogDropped func() int64
+
 	// Version is what VERSION answers.
 	Version string
 
@@ -150,12 +156,13 @@ func (d *Daemon) open() (err error) {
 		}
 	}
 	d.server = server.New(server.Config{
-		Engine:  view{d.engine, d.calls, d.inbox, &d.up},
+		Engine:  view{d.engine, d.calls, d.inbox, &d.up, d.logDropped},
 		Sign:    fetchers.Sign,
 		Inbox:   d.inbox,
 		Backup:  d.backup,
 		Reload:  d.cfg.Reload,
 		Logger:  d.log.Named("server"),
+		Audit:   d.audit(),
 		Version: d.cfg.Version,
 		Rules:   rules(file.Access),
 	})
@@ -163,6 +170,22 @@ func (d *Daemon) open() (err error) {
 		d.web = d.newWeb()
 	}
 	return nil
+}
+
+// audit returns where the server's audit goes; nil for its own log.
+func (d *Daemon) audit() hclog.Logger {
+	if d.cfg.Audit == nil {
+		return nil
+	}
+	return d.cfg.Audit.Named("server")
+}
+
+// logDropped returns how many lines of the log have been dropped.
+func (d *Daemon) logDropped() int64 {
+	if d.cfg.LogDropped == nil {
+		return 0
+	}
+	return d.cfg.LogDropped()
 }
 
 // OperatorSocket returns where root and the daemon's own user have a socket to themselves: in the
@@ -260,6 +283,8 @@ type view struct {
 	calls *calls
 	inbox *inbox.Inbox
 	up    *atomic.Pointer[upstream]
+
+	logDropped func() int64
 }
 
 // Status adds the host that is in use.
@@ -276,7 +301,8 @@ func (v view) Watch(prefix string, may func(string) bool) (int, iter.Seq[refresh
 	return v.Engine.Watch(prefix, may)
 }
 
-// Stats adds the calls of each endpoint and the pushes of each kind.
+// Stats adds the calls of each endpoint, the pushes of each kind and the log's dropped lines.
 func (v view) Stats() []refresh.Stat {
-	return slices.Concat(v.Engine.Stats(), v.calls.stats(), v.inbox.Stats())
+	dropped := refresh.Stat{Key: "log_dropped", Value: v.logDropped()}
+	return append(slices.Concat(v.Engine.Stats(), v.calls.stats(), v.inbox.Stats()), dropped)
 }

@@ -32,6 +32,7 @@ var (
 		"tokend/daemon/config":         {"tokend/fetchers/secret"},
 		"tokend/daemon/footprint":      nil,
 		"tokend/daemon/inbox":          {"tokend/daemon/refresh", "tokend/fetchers", "tokend/fetchers/secret"},
+		"tokend/daemon/logqueue":       nil,
 		"tokend/daemon/metrics":        {"tokend/daemon/refresh", "tokend/daemon/survey"},
 		"tokend/daemon/page":           {"tokend/daemon/refresh", "tokend/daemon/survey", "tokend/fetchers"},
 		"tokend/daemon/refresh":        {"tokend/daemon/clock", "tokend/daemon/record", "tokend/fetchers", "tokend/fetchers/secret"},

@@ -74,6 +74,7 @@ func (s *surveyor) look() survey.Survey {
 		Socket:      s.server.Counts(),
 		Store:       s.store.Stats(),
 		Pushes:      s.pushes(),
+		LogDropped:  s.logDropped(),
 	}
 	select {
 	case <-s.engine.Loaded():

@@ -740,6 +740,7 @@
 //	errors:<code>        replies with this code, where there were any
 //	failed:<path>        calls upstream that failed, where there were any
 //	hits                 reads answered from memory
+//	log_dropped          log lines dropped because the log's reader was too slow or gone
 //	pushes:<kind>        genuine pushes of this kind, by HTTP or PUSH, where there were any
 //	pushes_failed        genuine pushes that could not be kept
 //	pushes_previous      genuine pushes that only the previous token or key has opened

@@ -2,7 +2,9 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"strings"
@@ -31,14 +33,31 @@ The exit status is 0 only if everything was as it should be. Everything is remov
 			if err != nil {
 				return err
 			}
-			// A closed terminal must not leave a daemon behind.
+			// Neither a closed terminal nor a pager that has ended must leave a daemon behind.
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGHUP)
 			defer stop()
-			return demo.Run(ctx, demo.Config{Program: program, Chinese: chinese, Out: env.stdout})
+			signal.Ignore(syscall.SIGPIPE)
+			ctx, hangUp := context.WithCancelCause(ctx)
+			defer hangUp(nil)
+			return demo.Run(ctx, demo.Config{Program: program, Chinese: chinese, Out: audible{env.stdout, hangUp}})
 		},
 	}
 	cmd.Flags().StringVar(&lang, "lang", "", "the language, `en or zh` (default: that of the environment)")
 	return cmd
+}
+
+// audible is an output that calls gone with the error of its first write that fails.
+type audible struct {
+	io.Writer
+	gone func(error)
+}
+
+func (a audible) Write(p []byte) (int, error) {
+	n, err := a.Writer.Write(p)
+	if err != nil {
+		a.gone(err)
+	}
+	return n, err
 }
 
 // speaksChinese reports whether to speak Chinese: by lang, or where that is empty by the

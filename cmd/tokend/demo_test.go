@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -100,6 +102,33 @@ func TestDemoInterrupted(t *testing.T) {
 	}
 	if during != 1 || len(leftovers(t, dir)) != 0 {
 		t.Errorf("directories: %d during, %d after; want 1, 0", during, len(leftovers(t, dir)))
+	}
+}
+
+// TestDemoWithoutReader closes its output in the middle, as a pager does: nothing stays behind.
+func TestDemoWithoutReader(t *testing.T) {
+	t.Parallel()
+	dir, err := os.MkdirTemp("", "tokend-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	cmd := exec.Command("tokend", "demo")
+	cmd.Env = append(os.Environ(), "TMPDIR="+dir)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := startWithTest(cmd); err != nil {
+		t.Fatal(err)
+	}
+	for in := bufio.NewScanner(out); in.Scan() && !strings.HasPrefix(in.Text(), "1. "); {
+		continue // the daemon is started next
+	}
+	_ = out.Close()
+	_ = cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != 1 || len(leftovers(t, dir)) != 0 {
+		t.Errorf("%v, and %d directories are left", cmd.ProcessState, len(leftovers(t, dir)))
 	}
 }
 

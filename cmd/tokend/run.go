@@ -16,12 +16,15 @@ type environment struct {
 	stdin  io.Reader
 	stdout io.Writer
 	stderr io.Writer
+
+	// finish, if not nil, is called once the last error has been written: serve has a log to end.
+	finish func()
 }
 
 // run carries out one command line, without the program's name, and returns the exit
 // status. ctx ends when the command is to stop.
 func run(ctx context.Context, args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer) int {
-	env := &environment{getenv, stdin, stdout, stderr}
+	env := &environment{getenv: getenv, stdin: stdin, stdout: stdout, stderr: stderr}
 	root := newRoot(env)
 	root.InitDefaultHelpCmd()
 	if help, _, err := root.Find([]string{"help"}); err == nil {
@@ -32,7 +35,10 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdin i
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
-	report(stderr, err)
+	report(env.stderr, err)
+	if env.finish != nil {
+		env.finish()
+	}
 	return status(err)
 }
 

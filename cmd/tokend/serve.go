@@ -10,7 +10,6 @@ import (
 	"sync"
 	"syscall"
 
-	"github.com/coreos/go-systemd/v22/journal"
 	"github.com/hashicorp/go-hclog"
 	"github.com/spf13/cobra"
 
@@ -44,7 +43,7 @@ type service struct {
 
 	// Set by run, in this order.
 	config  *config.Config // changed by reload
-	log     hclog.Logger
+	log     *serviceLog
 	systemd manager
 	daemon  *daemon.Daemon
 
@@ -63,7 +62,7 @@ func (s *service) run(ctx context.Context) (err error) {
 		}
 		return err
 	}
-	s.log = newLogger(s.env, s.config)
+	s.log = newServiceLog(s.env, s.config)
 	s.systemd = manager{s.log}
 	// From here to the end of the process, so that no SIGHUP ever kills it.
 	hup := make(chan os.Signal, 1)
@@ -117,13 +116,15 @@ func (s *service) open() (path string, err error) {
 	}
 	text := s.summary()
 	s.daemon, err = daemon.New(daemon.Config{
-		File:      s.config,
-		Logger:    s.log,
-		Version:   version(),
-		Listeners: listeners,
-		Ready:     func() { s.systemd.ready(text) },
-		Reload:    s.reload,
-		Stopping:  s.systemd.stopping,
+		File:       s.config,
+		Logger:     s.log,
+		Audit:      s.log.audit,
+		LogDropped: s.log.queue.Dropped,
+		Version:    version(),
+		Listeners:  listeners,
+		Ready:      func() { s.systemd.ready(text) },
+		Reload:     s.reload,
+		Stopping:   s.systemd.stopping,
 	})
 	return path, err
 }
@@ -173,7 +174,7 @@ func (s *service) reload(ctx context.Context) error {
 		s.systemd.ready(s.summary() + "; the last reload was refused, see the log")
 		return err
 	}
-	s.log.SetLevel(hclog.LevelFromString(file.LogLevel))
+	s.log.setLevel(hclog.LevelFromString(file.LogLevel))
 	if file.LogFormat != s.config.LogFormat {
 		s.log.Warn("log_format changes at the next start")
 	}
@@ -201,17 +202,4 @@ func split(err error) []error {
 
 func (s *service) summary() string {
 	return fmt.Sprintf("serving %s at %s", plural(accounts(s.config), "account"), s.config.Socket)
-}
-
-// newLogger returns the daemon's log: standard error, as configured. The journal puts its own
-// time before each line.
-func newLogger(env *environment, c *config.Config) hclog.Logger {
-	journaled, _ := journal.StderrIsJournalStream() // what cannot be told is not one
-	return hclog.New(&hclog.LoggerOptions{
-		Name:        "tokend",
-		Level:       hclog.LevelFromString(c.LogLevel),
-		Output:      env.stderr,
-		JSONFormat:  c.LogFormat == "json",
-		DisableTime: journaled && c.LogFormat != "json",
-	})
 }

@@ -75,7 +75,8 @@ func example() survey.Survey {
 			Requests: []server.Requests{{Verb: "PING", N: 4}, {Verb: "GET", N: 901}},
 			Errors:   []server.Errors{{Code: "BAD_REQUEST", N: 2}, {Verb: "GET", Code: "DENIED", N: 1}},
 		},
-		Store: store.Stats{Commits: 40, Puts: 55, Failed: 2, Took: 8 * time.Millisecond, Journaled: 3, JournalFailed: 1, Refusing: true, Pending: 2, Missing: 1},
+		LogDropped: 5,
+		Store:      store.Stats{Commits: 40, Puts: 55, Failed: 2, Took: 8 * time.Millisecond, Journaled: 3, JournalFailed: 1, Refusing: true, Pending: 2, Missing: 1},
 	}
 }
 

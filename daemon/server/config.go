@@ -39,6 +39,9 @@ type Config struct {
 	// ever reaches it.
 	Logger hclog.Logger
 
+	// Audit, if not nil, receives what is named "audit" in place of Logger.
+	Audit hclog.Logger
+
 	// Version is the daemon's, for VERSION; "" is shown as "-".
 	Version string
 

@@ -49,7 +49,10 @@ type Server struct {
 func New(cfg Config) *Server {
 	s := &Server{cfg: cfg, log: cfg.logger(), room: roomFor(cfg.maxConns()), pace: cfg.pace(), began: time.Now().Add(-epoch)}
 	s.users.self = uint32(os.Geteuid())
-	s.audit.log = s.log.Named("audit")
+	if cfg.Audit == nil {
+		cfg.Audit = s.log
+	}
+	s.audit.log = cfg.Audit.Named("audit")
 	s.outs.New = func() any { return new(make([]byte, 0, 1<<10)) }
 	s.SetRules(cfg.Rules)
 	s.faults.Store(rand.Uint32()) // so that two runs do not write the same numbers to one log

@@ -30,6 +30,8 @@ type Survey struct {
 	Pushes    Pushes
 	Socket    server.Counts
 	Store     store.Stats
+
+	LogDropped int64 // lines of the log
 }
 
 // Host is a configured host of WeChat's or WeCom's.

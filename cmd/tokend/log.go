@@ -1,0 +1,63 @@
+package main
+
+import (
+	"bytes"
+	"log"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/journal"
+	"github.com/hashicorp/go-hclog"
+
+	"tokend/daemon/config"
+	"tokend/daemon/logqueue"
+)
+
+// logPatience is how long the end of the process waits for the reader of the log.
+const logPatience = time.Second
+
+// serviceLog is the daemon's log: standard error, as configured, behind a queue, so that nothing
+// waits for its reader.
+type serviceLog struct {
+	hclog.Logger
+	audit hclog.Logger // the same log; its lines are the last that a full queue drops
+	queue *logqueue.Queue
+}
+
+// newServiceLog makes the daemon's log. From then on everything that env writes to standard error
+// passes the queue, and env's finish ends it. The process does not end by SIGPIPE any more: to
+// systemd that is a clean end, after which nothing is restarted.
+func newServiceLog(env *environment, c *config.Config) *serviceLog {
+	signal.Ignore(syscall.SIGPIPE)
+	journaled, _ := journal.StderrIsJournalStream() // what cannot be told is not one
+	options := hclog.LoggerOptions{
+		Name:        "tokend",
+		Level:       hclog.LevelFromString(c.LogLevel),
+		JSONFormat:  c.LogFormat == "json",
+		DisableTime: journaled && c.LogFormat != "json", // the journal puts its own before each line
+	}
+	queue := logqueue.New(logqueue.Config{Out: env.stderr, Lost: func(n int64) []byte {
+		var line bytes.Buffer
+		o := options
+		o.Output, o.Level = &line, hclog.Warn // whatever log_level is
+		hclog.New(&o).Warn("log lines dropped: the reader of the log was too slow, or gone", "lines", n)
+		return line.Bytes()
+	}})
+	l := &serviceLog{queue: queue}
+	o := options
+	o.Output = queue
+	l.Logger = hclog.New(&o)
+	o.Output = queue.Audit()
+	l.audit = hclog.New(&o)
+	// The database reports some of its own faults by log.Fatal, which ends the process.
+	log.SetOutput(queue.Flusher(logPatience))
+	env.stderr = queue
+	env.finish = func() { queue.Close(logPatience) }
+	return l
+}
+
+func (l *serviceLog) setLevel(level hclog.Level) {
+	l.SetLevel(level)
+	l.audit.SetLevel(level)
+}

@@ -1,0 +1,244 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"tokend/clientlib"
+	"tokend/fetchers/wechattest"
+)
+
+// serveInto starts the site's daemon with its log in a pipe, waits until it answers, and returns
+// the end that its reader has.
+func (s *site) serveInto() *os.File {
+	s.t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { _ = r.Close() })
+	cmd := s.command("tokend", "serve", "--config", s.file())
+	cmd.Stdout, cmd.Stderr = w, w
+	s.start(cmd)
+	_ = w.Close()
+	return r
+}
+
+// counter returns a counter of STATS.
+func (s *site) counter(key string) int {
+	s.t.Helper()
+	stats, err := s.client.Stats(s.t.Context())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, c := range stats {
+		if c.Key == key {
+			n, err := strconv.Atoi(c.Value)
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			return n
+		}
+	}
+	s.t.Fatalf("STATS has no %s", key)
+	return 0
+}
+
+// worksWithoutReader holds that nothing waits for the reader of the log: not what an operator hands
+// in, not a refresh, not a push of WeChat's.
+func (s *site) worksWithoutReader() {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), 5*time.Second)
+	defer cancel()
+	suite := s.conf.Owners[1]
+	s.pushTicket(suite.ID)
+	if _, err := s.client.Refresh(ctx, "official_account/wxsandboxrotating/access_token"); err != nil {
+		s.t.Errorf("REFRESH: %v", err)
+	}
+	if err := s.client.Put(ctx, s.conf.Owners[0].Path()+"/wxbyhand/refresh_token", "by-hand"); err != nil {
+		s.t.Errorf("PUT: %v", err)
+	}
+	if _, err := s.client.Exchange(ctx, suite.Path(), clientlib.Secret(s.wechat.Authorize(suite.ID, "wwcorp1"))); err != nil {
+		s.t.Errorf("EXCHANGE: %v", err)
+	}
+}
+
+// flood has the daemon log at least n lines at level trace.
+func (s *site) flood(n int) {
+	s.t.Helper()
+	for range n {
+		c, err := net.Dial("unix", s.conf.Socket())
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		_ = c.SetDeadline(time.Now().Add(5 * time.Second))
+		_, _ = io.WriteString(c, "QUIT\n")
+		if _, err := io.ReadAll(c); err != nil {
+			s.t.Fatal(err)
+		}
+		_ = c.Close()
+	}
+}
+
+// A daemon whose log has no reader any more serves and refreshes, and ends when it is told to.
+func TestLogReaderGone(t *testing.T) {
+	t.Parallel()
+	s := newOwnersSite(t, wechattest.Settings{}, "")
+	r := s.serveInto()
+	if _, err := bufio.NewReader(r).ReadString('\n'); err != nil {
+		t.Fatal(err)
+	}
+	_ = r.Close()
+	for range 3 {
+		s.worksWithoutReader()
+	}
+	if n := s.counter("log_dropped"); n == 0 {
+		t.Error("no line is counted as dropped")
+	}
+	if code := s.end(syscall.SIGTERM); code != 0 {
+		t.Errorf("exit status: got %d, want 0", code)
+	}
+}
+
+// A reader that stalls holds up nothing, and is told later how many lines are missing.
+func TestLogReaderStalled(t *testing.T) {
+	for _, format := range []string{"text", "json"} {
+		t.Run(format, func(t *testing.T) {
+			t.Parallel()
+			s := newOwnersSite(t, wechattest.Settings{Lifetime: 2 * time.Second}, "log_format = \""+format+"\"\n")
+			r := s.serveInto()
+			s.get(s.accounts[0].Names()[0])
+			s.flood(6000)
+			s.worksWithoutReader()
+			dropped := s.counter("log_dropped")
+			if dropped == 0 {
+				t.Fatal("6000 lines fit into the queue and the pipe")
+			}
+			for began, calls := time.Now(), s.wechat.Total(); s.wechat.Total() == calls; time.Sleep(time.Millisecond) {
+				if time.Since(began) > longEnough {
+					t.Fatal("nothing is refreshed in the background")
+				}
+			}
+			lines := make(chan string, 1<<16) // all that there can be
+			go func() {
+				defer close(lines)
+				for in := bufio.NewScanner(r); in.Scan(); {
+					lines <- in.Text()
+				}
+			}()
+			if code := s.end(syscall.SIGTERM); code != 0 {
+				t.Errorf("exit status: got %d, want 0", code)
+			}
+			told, puts, last := 0, 0, ""
+			for last = range lines {
+				told += missing(format, last)
+				if strings.Contains(last, "audit") && strings.Contains(last, "PUT") {
+					puts++
+				}
+			}
+			if told < dropped {
+				t.Errorf("%d lines were missing, and the log says %d", dropped, told)
+			}
+			if puts != 1 {
+				t.Errorf("of one PUT the audit has %d lines", puts)
+			}
+			if !strings.Contains(last, "stopped") {
+				t.Errorf("the last line is %s", last)
+			}
+		})
+	}
+}
+
+// missing returns how many lines are missing by a line of the log; 0 if it is about something else.
+func missing(format, line string) int {
+	if !strings.Contains(line, "log lines dropped") {
+		return 0
+	}
+	if format == "json" {
+		var o struct{ Lines int }
+		_ = json.Unmarshal([]byte(line), &o)
+		return o.Lines
+	}
+	_, number, _ := strings.Cut(line, "lines=")
+	n, _ := strconv.Atoi(number)
+	return n
+}
+
+// A stop waits for the log's reader for a second at most.
+func TestStopWithStalledLog(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, "")
+	s.serveInto()
+	s.flood(2000) // more than the pipe holds
+	began := time.Now()
+	if code := s.end(syscall.SIGTERM); code != 0 {
+		t.Errorf("exit status: got %d, want 0", code)
+	}
+	if took := time.Since(began); took < time.Second || took > 4*time.Second {
+		t.Errorf("the stop took %v, want a second for the log and little more", took)
+	}
+}
+
+// A second signal ends a daemon whose log has a stalled reader, though its last error is to be
+// written there.
+func TestSecondSignalWithStalledLog(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, "")
+	s.serveInto()
+	s.wechat.Inject(wechattest.Fault{Delay: longEnough})
+	var reader sync.WaitGroup
+	defer reader.Wait()
+	reader.Go(func() { _, _ = s.client.Get(context.Background(), "official_account/wxsandboxrotating/access_token") })
+	s.flood(2000)
+	for s.wechat.Total() == 0 {
+		// the call is on its way
+	}
+	began := time.Now()
+	if err := s.daemon.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(200 * time.Millisecond) // the daemon waits for the call
+	if code := s.end(syscall.SIGTERM); code != 1 {
+		t.Errorf("exit status: got %d, want 1", code)
+	}
+	if took := time.Since(began); took > 4*time.Second {
+		t.Errorf("the stop took %v", took)
+	}
+}
+
+// The other commands end as every program does when their output has no reader.
+func TestWatchEndsWithItsReader(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, "")
+	s.serve()
+	var stderr strings.Builder
+	cmd := exec.Command("tokend", "watch", "--socket", s.conf.Socket())
+	cmd.Stderr = &stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := startWithTest(cmd); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
+		t.Fatal(err)
+	}
+	_ = out.Close()
+	s.everything()
+	_ = cmd.Wait()
+	if status := cmd.ProcessState.Sys().(syscall.WaitStatus); !status.Signaled() || status.Signal() != syscall.SIGPIPE || stderr.Len() > 0 {
+		t.Errorf("got %v and %q, want a quiet end by SIGPIPE", cmd.ProcessState, stderr.String())
+	}
+}
