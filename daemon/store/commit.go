@@ -3,7 +3,6 @@ package store
 import (
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/dgraph-io/badger/v4"
 
@@ -11,30 +10,27 @@ import (
 )
 
 // commit makes g durable and tells those who wait: the journal first, with what cannot be had
-// again, then the database. Where the journal takes all of it the database follows later.
+// again, then the database. Where the journal takes all of it the database follows later; else it takes what is
+// pending with g.
 func (s *Store) commit(g *group) {
 	trails := s.trails(g)
-	var err error
-	if !trails {
-		err = s.drain()
-	}
 	s.sequence++
 	journaled, refusal := s.append(g, s.sequence)
-	switch {
-	case trails && journaled:
+	if trails && journaled {
 		s.shelve(g, s.sequence)
 		g.done(nil, nil)
 		s.follow()
 		return
-	case trails:
-		err = s.drain() // what the journal has comes before what it has not
-		s.sequence++
 	}
-	began := time.Now()
+	err := s.awaitDrain()
 	if err == nil {
-		err = s.write(g, s.sequence)
+		err = s.beginDrain(g)
 	}
-	s.counts.committed(len(g.puts), time.Since(began), err)
+	if err == nil {
+		err = s.awaitDrain()
+	} else {
+		s.counts.committed(len(g.puts), 0, err)
+	}
 	if refusal != nil {
 		s.lag(refusal) // not before: the journal is written anew from what the database has
 	}
@@ -77,27 +73,6 @@ func (s *Store) append(g *group, number uint64) (journaled bool, refusal error) 
 		}
 	}
 	return true, nil
-}
-
-// write writes g to the database unless the disk has no room or has failed.
-func (s *Store) write(g *group, number uint64) error {
-	s.mu.Lock()
-	h, down := s.current, s.down
-	s.mu.Unlock()
-	if down != nil {
-		return down
-	}
-	if err := s.admits(number); err != nil {
-		return err
-	}
-	for _, p := range g.puts {
-		for i, r := range p.kept {
-			if r.Value != nil && tableOf(r.Key).Irreplaceable() {
-				g.entries[p.at+i].value = s.sealer.sealNumbered(r.Key, r.Value, number)
-			}
-		}
-	}
-	return s.settled(h.db.commit(number, g.entries), number)
 }
 
 // admits returns why the disk is not to be written to by the commit of a number, or nil.

@@ -24,6 +24,7 @@ type database struct {
 	log    hclog.Logger
 	sealer sealer // of its records
 	mark   mark
+	wal    wal // where Badger does not sync
 
 	latest latest // what its last commit has left, to be read
 
@@ -72,9 +73,12 @@ func openDatabase(dir string, s sealer, log hclog.Logger) (*database, error) {
 	if err == nil {
 		err = tighten(dir)
 	}
+	if err == nil && !badgerSyncs {
+		d.wal, err = openWAL(dir)
+	}
 	if err != nil {
 		// What closing says besides is of the same making.
-		_, _ = d.mark.close(), db.Close()
+		_, _, _ = d.mark.close(), d.wal.close(), db.Close()
 		return nil, diagnose(dir, err)
 	}
 	d.latest.renew(d.NewTransaction(false))
@@ -241,7 +245,11 @@ func (d *database) commit(number uint64, entries []entry) error {
 	if err := txn.Set(sequenceKey, d.sealer.seal(sequenceKey, b)); err != nil {
 		return err
 	}
-	if err := txn.Commit(); err != nil {
+	err := txn.Commit()
+	if err == nil && !badgerSyncs {
+		err = d.wal.sync()
+	}
+	if err != nil {
 		return fmt.Errorf("%w: %w", ErrFailed, err)
 	}
 	d.latest.renew(d.NewTransaction(false))
@@ -270,13 +278,17 @@ func newBulk(db *database) *bulk {
 }
 
 func (b *bulk) add(e entry) error {
-	room := len(e.key) + len(e.value) + entryRoom
+	return b.addWhole([]entry{e}, len(e.key)+len(e.value)+entryRoom)
+}
+
+// addWhole adds entries of so many bytes to one transaction. It has room for them.
+func (b *bulk) addWhole(entries []entry, bytes int) error {
 	var err error
-	if b.bytes+room > b.maxBytes || len(b.entries) == b.maxCount {
+	if b.bytes+bytes > b.maxBytes || len(b.entries)+len(entries) > b.maxCount {
 		err = b.db.commit(b.db.sequence, b.entries)
 		b.entries, b.bytes = b.entries[:0], 0
 	}
-	b.entries, b.bytes = append(b.entries, e), b.bytes+room
+	b.entries, b.bytes = append(b.entries, entries...), b.bytes+bytes
 	return err
 }
 
@@ -336,5 +348,5 @@ func (d *database) storedEntries(txn *badger.Txn, prefix []byte) iter.Seq2[entry
 // close ends the database. What was committed is durable before.
 func (d *database) close() error {
 	d.latest.end()
-	return errors.Join(d.mark.close(), d.Close(), tighten(d.dir))
+	return errors.Join(d.mark.close(), d.wal.close(), d.Close(), tighten(d.dir))
 }

@@ -28,10 +28,10 @@ func run(t *testing.T, name string, args ...string) {
 // stays, and writing comes back with the disk, without a restart.
 func TestADiskThatRefuses(t *testing.T) {
 	needTools(t, "strace")
-	tests := []struct{ name, calls, when string }{
-		{"the database's sync once", "msync", "20"},
-		{"the journal's sync once", "fdatasync", "12"},
-		{"all of it for a while", "msync,fsync,fdatasync", "30..31"},
+	tests := []struct{ name, calls, when, of string }{
+		{"the database's sync once", "fdatasync", "20", "store/0000[1-9].mem"},
+		{"the journal's sync once", "fdatasync", "12", "grants.journal"},
+		{"all of it for a while", "msync,fsync,fdatasync", "30..31", ""},
 	}
 	for _, test := range tests[:rounds(1, len(tests))] {
 		t.Run(test.name, func(t *testing.T) {
@@ -39,12 +39,16 @@ func TestADiskThatRefuses(t *testing.T) {
 			dir := newStateDir(t)
 			filled(t, Config{Dir: dir, Key: key1}, grant("grant0", "0"))
 			// The counts are each thread's own.
-			w := startWorker(t, dir, "strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace="+test.calls,
-				"-e", fmt.Sprintf("inject=%s:error=EIO:when=%s", test.calls, test.when))
+			trace := []string{"strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=" + test.calls,
+				"-e", fmt.Sprintf("inject=%s:error=EIO:when=%s", test.calls, test.when)}
+			for n := 1; n < 10 && test.of != ""; n++ {
+				trace = append(trace, "-P", filepath.Join(dir, strings.Replace(test.of, "[1-9]", fmt.Sprint(n), 1)))
+			}
+			w := startWorker(t, dir, trace...)
 			enough := rounds(50, 300)
 			eventually(t, "the disk has refused something, and all is taken again", func() bool {
 				tokens, grants, refusedTokens, refusedGrants := w.counts()
-				if test.calls == "fdatasync" {
+				if test.of == "grants.journal" {
 					return tokens > enough && grants > enough // the database covers for the journal
 				}
 				// What the database refuses as it follows the journal is refused to nobody.

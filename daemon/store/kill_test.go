@@ -30,6 +30,7 @@ var children = map[string]func(dir string) error{
 	"seal":  sealOnce,
 	"work":  workUntilKilled,
 	"open":  openOnce,
+	"steps": putSteps,
 }
 
 func TestMain(m *testing.M) {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"math"
+	"runtime"
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/options"
@@ -20,14 +21,17 @@ const (
 	MaxKey = 1 << 10
 )
 
+// badgerSyncs: Badger syncs at each commit, and not wal, which relies on what Linux does.
+const badgerSyncs = runtime.GOOS != "linux"
+
 // badgerOptions are Badger's settings for a small store whose every write must last.
 // Its defaults are for large ones whose last second may be lost.
 func badgerOptions(dir string, log hclog.Logger) badger.Options {
 	o := badger.DefaultOptions(dir)
 	o.Logger = badgerLogger{log}
 
-	// Off by default: a power cut then takes what was acknowledged.
-	o.SyncWrites = true
+	// Off by default: without it, or wal, a power cut takes what was acknowledged.
+	o.SyncWrites = badgerSyncs
 
 	// Each memory table is an arena of its size, and a log of twice that
 	// on disk. Two suffice for one committer.

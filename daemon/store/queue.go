@@ -167,6 +167,18 @@ type group struct {
 	bytes   int
 }
 
+// sealed returns the entries of g as s stores them in the commit of a number.
+func (g *group) sealed(s sealer, number uint64) []entry {
+	for _, p := range g.puts {
+		for i, r := range p.kept {
+			if r.Value != nil && tableOf(r.Key).Irreplaceable() {
+				g.entries[p.at+i].value = s.sealNumbered(r.Key, r.Value, number)
+			}
+		}
+	}
+	return g.entries
+}
+
 // done tells those who wait: kept is the result of those of whom the journal has all, err of the others.
 func (g *group) done(kept, err error) {
 	for _, p := range g.puts {

@@ -55,6 +55,7 @@ func (t *trail) took(d time.Duration) { t.span = min(max(trailShare*d, leastTrai
 // meanwhile is for the next.
 type drain struct {
 	number  uint64 // of the commit that it makes
+	with    *group // that goes to the database together with what is pending; nil for none
 	records int
 	puts    int
 	done    chan error // receives what has become of it
@@ -95,7 +96,7 @@ func (s *Store) follow() {
 	switch {
 	case !left || s.draining != nil: // its end looks after what has come meanwhile
 	case much:
-		_ = s.beginDrain() // what stands against it has been said
+		_ = s.beginDrain(nil) // what stands against it has been said
 	default:
 		s.trail.start()
 	}
@@ -105,7 +106,7 @@ func (s *Store) follow() {
 func (s *Store) due() {
 	s.trail.stop()
 	if s.draining == nil {
-		_ = s.beginDrain() // what stands against it has been said
+		_ = s.beginDrain(nil) // what stands against it has been said
 	}
 }
 
@@ -121,7 +122,7 @@ func (s *Store) drained() <-chan error {
 func (s *Store) drain() error {
 	err := s.awaitDrain()
 	if err == nil {
-		err = s.beginDrain()
+		err = s.beginDrain(nil)
 	}
 	if err == nil {
 		err = s.awaitDrain()
@@ -140,41 +141,46 @@ func (s *Store) awaitDrain() error {
 	return s.endDrain(<-s.draining.done)
 }
 
-// beginDrain has the database brought up to what is pending, if anything is, by a goroutine that endDrain or awaitDrain sees
-// the end of. The database is not to be written to before.
-func (s *Store) beginDrain() error {
+// beginDrain has the database brought up to what is pending, if anything is, and to g, if that is not nil, by a goroutine that
+// endDrain or awaitDrain sees the end of. The database is not to be written to before. Of g the number is s.sequence.
+func (s *Store) beginDrain(g *group) error {
 	s.trail.stop()
 	s.mu.Lock()
 	s.followed = pending{}
-	if s.down != nil || len(s.pending.values) == 0 {
+	if s.down != nil || len(s.pending.values) == 0 && g == nil {
 		defer s.mu.Unlock()
 		return s.down
 	}
 	s.leaving, s.pending = s.pending, pending{}
-	s.sequence++
-	d := &drain{number: s.sequence, records: len(s.leaving.values), puts: s.leaving.puts, done: make(chan error, 1)}
+	d := &drain{with: g, records: len(s.leaving.values), puts: s.leaving.puts, done: make(chan error, 1)}
 	s.mu.Unlock()
+	if g == nil {
+		s.sequence++
+	} else {
+		d.puts += len(g.puts)
+	}
+	d.number = s.sequence
 	s.draining = d
 	began := time.Now()
 	go func() {
-		err := s.bringUp(d.number)
+		err := s.bringUp(d)
 		d.took = time.Since(began)
 		d.done <- err
 	}()
 	return nil
 }
 
-// bringUp writes what is leaving to the database.
-func (s *Store) bringUp(number uint64) error {
-	if err := s.admits(number); err != nil {
+// bringUp writes what is leaving to the database, and what goes with it.
+func (s *Store) bringUp(d *drain) error {
+	if err := s.admits(d.number); err != nil {
 		return err
 	}
-	return s.settled(s.drainLeaving(number), number)
+	return s.settled(s.drainLeaving(d), d.number)
 }
 
-// drainLeaving writes what is leaving in as few transactions as it takes. Readers go on to see it over what
-// the database has until all of it is there; nobody changes it meanwhile.
-func (s *Store) drainLeaving(number uint64) error {
+// drainLeaving writes what is leaving in as few transactions as it takes, and what goes with it in the last of them. Readers go on
+// to see it over what the database has until all of it is there; nobody changes it meanwhile.
+func (s *Store) drainLeaving(d *drain) error {
 	s.mu.Lock()
 	h, p := s.current, s.leaving
 	s.mu.Unlock()
@@ -184,7 +190,12 @@ func (s *Store) drainLeaving(number uint64) error {
 			return err
 		}
 	}
-	return b.finish(number)
+	if d.with != nil {
+		if err := b.addWhole(d.with.sealed(s.sealer, d.number), d.with.bytes); err != nil {
+			return err
+		}
+	}
+	return b.finish(d.number)
 }
 
 // endDrain takes note of what has become of the drain that was under way, and returns err.
@@ -193,21 +204,24 @@ func (s *Store) endDrain(err error) error {
 	s.draining = nil
 	s.mu.Lock()
 	stalled := s.stalled
-	if err != nil {
+	switch {
+	case err != nil:
 		s.pending.goUnder(s.leaving)
-	} else {
+	case d.with != nil:
+		s.stalled = false // what has gone with it may be newer than what was leaving
+	default:
 		s.stalled, s.followed = false, s.leaving
 	}
 	s.leaving = pending{}
 	s.mu.Unlock()
 	s.trail.took(d.took)
-	if err == nil || !stalled { // what goes on being refused is counted once
+	if err == nil || d.with != nil || !stalled { // what goes on being refused is counted once
 		s.counts.committed(d.puts, d.took, err)
 	}
 	switch {
-	case err != nil:
+	case err != nil && d.records > 0:
 		s.stall(err)
-	case stalled:
+	case err == nil && stalled:
 		s.log.Info("the database has taken what was in the journal only", "records", d.records)
 	}
 	return err

@@ -196,7 +196,7 @@ func TestADrainTakesAsLongAsItTakes(t *testing.T) {
 		s := &Store{dir: dir, lock: lock, log: hclog.NewNullLogger(), trail: newTrail()}
 		s.reserve.Store(1 << 62) // the disk is full, and says so at once
 		s.pending.add([]journal.Record{{Key: []byte("k"), Value: []byte("v")}}, 1)
-		if err := s.beginDrain(); err != nil {
+		if err := s.beginDrain(nil); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Hour)

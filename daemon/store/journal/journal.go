@@ -208,7 +208,7 @@ func (j *Journal) Append(e Entry) error {
 		}
 		return fmt.Errorf("journal: %w", err)
 	}
-	if err := datasync(j.f); err != nil {
+	if err := Datasync(j.f); err != nil {
 		// The kernel may have dropped the pages or may write them yet.
 		j.failed = errors.Join(err, j.cut())
 		return fmt.Errorf("%w: %w", ErrFailed, err)

@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// datasync makes durable what has been written to f, but for the times of the file.
-func datasync(f *os.File) error {
+// Datasync makes durable what has been written to f, but for the times of the file.
+func Datasync(f *os.File) error {
 	for {
 		err := unix.Fdatasync(int(f.Fd()))
 		if !errors.Is(err, unix.EINTR) {

@@ -4,5 +4,5 @@ package journal
 
 import "os"
 
-// datasync makes durable what has been written to f.
-func datasync(f *os.File) error { return f.Sync() }
+// Datasync makes durable what has been written to f.
+func Datasync(f *os.File) error { return f.Sync() }

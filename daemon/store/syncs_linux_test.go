@@ -1,0 +1,86 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"tokend/daemon/record"
+)
+
+// syncSteps are what putSteps does, one after the other: how many syncs in sequence each may take.
+var syncSteps = []struct {
+	name string
+	put  []record.Record
+	most int
+}{
+	{"a value", []record.Record{rec("a", "1")}, 1},
+	{"a grant", []record.Record{grant("g", "1")}, 1},
+	{"a value behind a grant", []record.Record{rec("a", "2")}, 1},
+	{"a grant and a token", []record.Record{grant("g", "2"), rec("a", "3")}, 1},
+	{"another value behind them", []record.Record{rec("b", "1"), {Table: record.Holds, Key: "b"}}, 1},
+}
+
+// putSteps carries out syncSteps in a store in dir, and makes a directory before each and after the last.
+func putSteps(dir string) error {
+	s, err := Open(Config{Dir: dir, Key: key1})
+	if err != nil {
+		return err
+	}
+	fmt.Println("ready")
+	for i, step := range syncSteps {
+		if err := errors.Join(os.Mkdir(filepath.Join(dir, fmt.Sprint("step", i)), 0o700), s.Put(context.Background(), step.put...)); err != nil {
+			return err
+		}
+	}
+	return os.Mkdir(filepath.Join(dir, fmt.Sprint("step", len(syncSteps))), 0o700) // and ends as by a kill
+}
+
+// TestSyncsPerPut counts the syncs that a Put waits for: on a disk that takes seconds for each, a reader of
+// a value that has still to be fetched waits for all of them.
+func TestSyncsPerPut(t *testing.T) {
+	needTools(t, "strace")
+	sync := regexp.MustCompile(`(sync|sync_file_range)\(`)
+	dir := newStateDir(t)
+	filled(t, Config{Dir: dir, Key: key1}, rec("a", "0"))
+	var wrong []string
+	for range 3 { // where the process has to wait for a processor, the database follows by itself in between
+		copied := newStateDir(t)
+		copyState(t, copied, dir)
+		wrong = nil
+		for i, part := range traceSteps(t, copied) {
+			if n := len(sync.FindAllString(part, -1)); n < 1 || n > syncSteps[i].most {
+				wrong = append(wrong, fmt.Sprintf("%s: got %d syncs, want at most %d", syncSteps[i].name, n, syncSteps[i].most))
+			}
+		}
+		if wrong == nil {
+			return
+		}
+	}
+	t.Error(strings.Join(wrong, "\n"))
+}
+
+// traceSteps returns the system calls of each step.
+func traceSteps(t *testing.T, dir string) []string {
+	t.Helper()
+	out := filepath.Join(t.TempDir(), "trace")
+	cmd := child(t, "steps", dir, "strace", "-f", "-qq", "-o", out, "-e", "trace=mkdirat,mkdir,fsync,fdatasync,msync,sync_file_range")
+	err := cmd.Run()
+	trace, e := os.ReadFile(out)
+	if e != nil || len(trace) == 0 || strings.Contains(string(trace), "ptrace") {
+		lacking(t, "strace of a process of its own")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts := regexp.MustCompile(`step\d"`).Split(string(trace), -1)
+	if len(parts) != len(syncSteps)+2 {
+		t.Fatalf("got %d parts of a trace:\n%s", len(parts), trace)
+	}
+	return parts[1 : len(parts)-1]
+}
