@@ -117,6 +117,34 @@ func TestHugeAnswerIsGivenUp(t *testing.T) {
 	}
 }
 
+// TestLargestAnswer holds that an answer may have maxBody bytes, whatever length it states, and that the
+// stated length takes no memory before the bytes arrive.
+func TestLargestAnswer(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		bytes  int
+		stated int64
+		good   bool
+	}{
+		{"largest", maxBody, maxBody, true},
+		{"largest, length unknown", maxBody, -1, true},
+		{"larger by one", maxBody + 1, maxBody + 1, false},
+		{"larger by one, length unknown", maxBody + 1, -1, false},
+		{"small, length absurd", 100, 1 << 50, true},
+		{"small, length larger by one", 100, maxBody + 1, true},
+	} {
+		c := &Client{Transport: roundTripFunc(func(r *http.Request) (*http.Response, error) {
+			answer, err := answering(200, strings.NewReader(goodAnswer+strings.Repeat(" ", test.bytes-len(goodAnswer))))(r)
+			answer.ContentLength = test.stated
+			return answer, err
+		})}
+		got, err := AccessToken{Client: c, AppID: "wx01", Secret: canarySecret}.Fetch(t.Context(), Ask{})
+		if test.good && (err != nil || got.Value != "tok-01") || !test.good && mustTransportError(t, err).Err != errTooLarge {
+			t.Errorf("%s: got %v, %v", test.name, got.Value, err)
+		}
+	}
+}
+
 func TestBodyCutShort(t *testing.T) {
 	body := io.MultiReader(strings.NewReader(`{"access_token":`), failing{io.ErrUnexpectedEOF})
 	c := &Client{Transport: answering(200, body)}
