@@ -222,17 +222,18 @@ func (c *Client) exchange(req *http.Request, q call, host int) (body []byte, sta
 	ctx, cancel := context.WithTimeout(patience, c.timeout())
 	defer cancel()
 
+	began := time.Now()
 	var reach reach
 	body, status, err = c.roundTrip(req.WithContext(httptrace.WithClientTrace(ctx, reach.trace())))
 	if err == nil {
-		c.answered(host)
+		c.answered(host, began)
 		return body, status, nil
 	}
 	sent, reused := reach.far()
 	fault := &TransportError{Endpoint: q.path, Sent: sent, Err: err}
 	switch gone := patience.Err(); {
 	case errors.Is(err, errTooLarge):
-		c.answered(host)
+		c.answered(host, began)
 		return body, status, fault
 	case gone != nil:
 		fault.Err = gone

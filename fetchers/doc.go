@@ -15,6 +15,13 @@
 // Fetchers are built around a [Client], of which one for each host is enough;
 // it is the one field that must be set. Their methods may be called concurrently.
 //
+// # Hosts and connections
+//
+// A [Client] may have several hosts of one API and uses one of them. It leaves that host if a call
+// could not be sent to it, or if a call that returns the same value again was not answered in time.
+// If a connection that was reused fails, it closes all idle ones. It never makes a call twice:
+// [TransportError].Repeat says how often the caller may, which has budgets and deadlines to keep.
+//
 // # What is an answer
 //
 // WeChat refuses with HTTP 200 and an errcode; whether a success carries errcode 0

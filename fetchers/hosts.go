@@ -43,12 +43,13 @@ func (h *hosts) pick(e effect) int {
 	return h.current
 }
 
-// worked puts host i in use if it is the first. It reports which host was in use before.
-func (h *hosts) worked(i int) (before int, moved bool) {
+// worked puts host i in use if it is the first and has answered a call that began after it was left.
+// It reports which host was in use before.
+func (h *hosts) worked(i int, began time.Time) (before int, moved bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	before = h.current
-	if i == 0 {
+	if i == 0 && !began.Before(h.tried) {
 		h.current = 0
 	}
 	return before, h.current != before
@@ -102,9 +103,9 @@ func (c *Client) hostOf(i int) string {
 	return ""
 }
 
-// answered notes that host i has answered.
-func (c *Client) answered(i int) {
-	if before, moved := c.hosts.worked(i); moved && c.Moved != nil {
+// answered notes that host i has answered a call that began at began.
+func (c *Client) answered(i int, began time.Time) {
+	if before, moved := c.hosts.worked(i, began); moved && c.Moved != nil {
 		c.Moved(c.hostOf(before), c.hostOf(i))
 	}
 }

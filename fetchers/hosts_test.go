@@ -406,6 +406,30 @@ func TestFirstHostAgain(t *testing.T) {
 	})
 }
 
+// TestLateAnswer holds that the answer to a call that began before the first host was left does not put
+// that host in use again.
+func TestLateAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, hosts := hostsIn(t, 2)
+		hosts[0].set(func(conn int) conduct {
+			if conn == 1 {
+				return answers
+			}
+			return refuses
+		})
+		var late sync.WaitGroup
+		late.Go(func() { _ = rotatingToken(t, c)() })
+		time.Sleep(50 * time.Millisecond)
+		if _, err := repeatedly(rotatingToken(t, c)); err != nil {
+			t.Error(err)
+		}
+		late.Wait()
+		if c.Host() != "2.test" {
+			t.Errorf("in use %s, want 2.test", c.Host())
+		}
+	})
+}
+
 // TestRepeatingEndpoints lists what may be repeated after a request was sent: an endpoint of another
 // kind would make a second value, or use up a code.
 func TestRepeatingEndpoints(t *testing.T) {

@@ -111,9 +111,6 @@ func (b *Inbox) Receive(ctx context.Context, owner, signature, timestamp, nonce,
 	if err != nil {
 		return b.refused(err)
 	}
-	if previous {
-		b.previous(o)
-	}
 	event, err := fetchers.ParseEvent(plain)
 	if err != nil {
 		return b.refused(err)
@@ -121,6 +118,9 @@ func (b *Inbox) Receive(ctx context.Context, owner, signature, timestamp, nonce,
 	// Messages of kinds that are not known need not name their owner; nothing is done with them.
 	if event.Owner != "" && event.Owner != o.id() {
 		return b.refused(errForeign)
+	}
+	if previous {
+		b.previous(o)
 	}
 	return b.act(ctx, o, event)
 }
