@@ -87,6 +87,6 @@ func (q *call) refusal(code int, errmsg string) error {
 		IP:       addressOf(msg),
 		Msg:      cut(msg, maxErrmsg),
 	}
-	e.Reaction, e.Pause = q.reaction(code, msg)
+	e.Reaction, e.Pause = q.reaction(code)
 	return e
 }

@@ -35,7 +35,7 @@ const (
 	// [APIError].IP says which, where WeChat told.
 	AddressRefused
 
-	// QuotaDay: the day's quota is spent.
+	// QuotaDay: a quota is spent, the day's or a shorter one: WeChat does not tell which.
 	QuotaDay
 
 	// QuotaMinute: too many calls within a minute (or an hour, on WeCom).

@@ -89,7 +89,7 @@ func goldens() []golden {
 		{file: "refused_61004", api: APIError{Code: 61004, RID: "6553f100-0a1b2c3d-4e5f6075", IP: "192.0.2.8", Reaction: AddressRefused}},
 		{file: "refused_45009_day", api: APIError{Code: 45009, RID: "6553f100-0a1b2c3d-4e5f6076", Reaction: QuotaDay}},
 		{file: "refused_45009_minute", kind: "stable token",
-			api: APIError{Code: 45009, RID: "6553f100-0a1b2c3d-4e5f6077", Reaction: QuotaMinute}},
+			api: APIError{Code: 45009, RID: "6553f100-0a1b2c3d-4e5f6077", Reaction: QuotaDay}},
 		{file: "refused_work_40001", kind: "corp token",
 			api: APIError{Code: 40001, RID: "1700000000_12_0a1b2c3d4e5f", IP: "192.0.2.9", Reaction: Misconfigured}},
 		{file: "refused_work_40014", kind: "agent ticket",

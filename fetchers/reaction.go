@@ -1,9 +1,6 @@
 package fetchers
 
-import (
-	"strings"
-	"time"
-)
+import "time"
 
 // platform is whose API is called. The same errcode means different things on
 // the two.
@@ -23,15 +20,14 @@ func (p platform) host() string {
 }
 
 // reaction says what errcode calls for in answer to q, and how long the vendor
-// says to stay away, where it says so. msg is errmsg.
+// says to stay away, where it says so.
 //
-// Three things beside the platform decide. An endpoint may have its own meaning for a
+// Two things beside the platform decide. An endpoint may have its own meaning for a
 // code. A code that speaks of a dead token
 // means the parent where the call was made with one, and the account's own
 // secret where it was not: 40001 is a wrong secret at /cgi-bin/token, and a token that is
-// not the latest at /cgi-bin/ticket/getticket. And a quota is the minute's where
-// errmsg says so.
-func (q *call) reaction(errcode int, msg string) (Reaction, time.Duration) {
+// not the latest at /cgi-bin/ticket/getticket.
+func (q *call) reaction(errcode int) (Reaction, time.Duration) {
 	r, special := q.special[errcode]
 	switch {
 	case special:
@@ -40,11 +36,8 @@ func (q *call) reaction(errcode int, msg string) (Reaction, time.Duration) {
 	default:
 		r = weixinReaction(errcode)
 	}
-	switch {
-	case r == ParentDead && !q.child:
+	if r == ParentDead && !q.child {
 		r = Misconfigured
-	case r == QuotaDay && strings.Contains(strings.ToLower(msg), "minute"):
-		r = QuotaMinute
 	}
 	return r, pause(q.platform, errcode)
 }
@@ -88,7 +81,7 @@ func weixinReaction(errcode int) Reaction {
 		89506, 89507: // the administrator has refused it
 		return AddressRefused
 
-	case 45009: // the endpoint's quota: of the day, unless errmsg says otherwise
+	case 45009: // a quota of the endpoint; errmsg names the day's also where it is not spent
 		return QuotaDay
 	case 45011: // too many calls this minute
 		return QuotaMinute

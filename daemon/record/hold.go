@@ -18,8 +18,9 @@ type Hold struct {
 	RID     string
 	Address string
 
-	// Failures counts the failures in a row that led here.
-	Failures int
+	// Failures counts the failures in a row that led here, Quotas those of them that were
+	// refusals by a quota.
+	Failures, Quotas int
 
 	// Since is when the refusal came; Until when WeChat may be asked again.
 	// A zero Until stands for "not of itself".
@@ -29,7 +30,7 @@ type Hold struct {
 
 // holdVersion is the first byte of an encoded hold:
 //
-//	version settings reason cause errcode message rid address failures boot since{wall since} until{…}
+//	version settings reason cause errcode message rid address failures boot since{wall since} until{…} quotas
 const holdVersion = 1
 
 // Encode returns the record of h.
@@ -47,6 +48,7 @@ func (h Hold) Encode() Record {
 	e.text(h.Boot)
 	e.moment(h.Since)
 	e.moment(h.Until)
+	e.int(int64(h.Quotas))
 	return Record{Table: Holds, Key: h.Name, Value: e}
 }
 
@@ -64,6 +66,7 @@ func DecodeHold(r Record) (Hold, error) {
 	h.Failures = int(d.int())
 	h.Boot = d.text()
 	h.Since, h.Until = d.moment(), d.moment()
+	h.Quotas = int(d.int())
 	if d.err != nil {
 		return Hold{}, d.err
 	}

@@ -71,6 +71,16 @@ func (t tally) live(now clock.Instant) tally {
 	return t
 }
 
+// since returns how many calls were made since from, without those of a part that began before.
+func (t tally) since(from clock.Instant) (calls int) {
+	for _, s := range t.slices {
+		if s.first >= from {
+			calls += s.calls
+		}
+	}
+	return calls
+}
+
 // with returns t with a call at now. It shares nothing with t that it changes.
 func (t tally) with(now clock.Instant) tally {
 	t.slices = slices.Clone(t.slices)
@@ -187,6 +197,21 @@ func (l *ledger) get(key string) tally {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.spent[key]
+}
+
+// quotaNear is how many of each hundred calls that tokend allows itself in a day are near WeChat's quota.
+const quotaNear = 90
+
+// spentToday reports whether so many calls for spec have been made in WeChat's day that its
+// quota may be spent.
+func (e *Engine) spentToday(spec *Spec, now clock.Instant, wall time.Time) bool {
+	midnight := now.Add(untilMidnight(wall) - day)
+	for _, b := range spec.Kind.policy().budgets {
+		if b.window == day && e.ledger.get(b.key(spec)).since(midnight)*100 >= b.limit*quotaNear {
+			return true
+		}
+	}
+	return false
 }
 
 // sweepFrom is from how many tallies on a ledger looks for those that count nothing any more.

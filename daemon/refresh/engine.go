@@ -32,6 +32,7 @@ type Engine struct {
 	pulls gate // open until the loading ends; see pull
 
 	catalog  atomic.Pointer[Catalog]
+	reloaded atomic.Int64 // when catalog was last replaced, an instant; zero for never
 	index    *index
 	schedule *schedule
 	ledger   ledger
@@ -78,6 +79,7 @@ func New(cfg Config) (*Engine, error) {
 		loaded: make(chan struct{}),
 	}
 	e.weixin, e.wecom = newHosts(cfg.calls())
+	e.restarted()
 	e.schedule = newSchedule()
 	e.catalog.Store(&cfg.Catalog)
 	e.base, e.cancel = context.WithCancel(context.Background())

@@ -48,7 +48,7 @@ func TestAnExchangeTellsWhatItsParentTells(t *testing.T) {
 	}{
 		{"a mistake", refusal(40125, fetchers.Misconfigured), Refused, 4 * time.Minute},
 		{"a ticket that is refused", refusal(61006, fetchers.NewTicket), NoTicket, nextPush},
-		{"a quota", refusal(45009, fetchers.QuotaDay), Limited, 15 * time.Hour},
+		{"a quota", refusal(45009, fetchers.QuotaDay), Limited, 59 * time.Second},
 		{"nobody there", away(), Unreachable, time.Second},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -116,7 +116,7 @@ func (e *Engine) fly(en *entry, f *flight) {
 	case err != nil:
 		e.crash(en, spec, f, a, got, err)
 	case spec.Kind.policy().perAsk:
-		e.hand(en, f, a, got)
+		e.hand(en, spec, f, a, got)
 	default:
 		e.land(en, spec, f, a, got)
 	}
@@ -298,16 +298,16 @@ func (e *Engine) intend(en *entry, spec *Spec, p *policy) (failing bool, recs []
 	if en.gone() != nil {
 		return false, nil, en.gone()
 	}
-	failures := 0
+	failures, quotas := 0, 0
 	if en.hold != nil {
-		failures = en.hold.failures
+		failures, quotas = en.hold.failures, en.hold.quotas
 	}
 	now := e.clock.Now()
 	if en.landed && failures == 0 || p.perAsk || en.paused(now) != nil {
 		return failures > 0, nil, nil // or an operator has it called in a hold, which goes on if this run dies
 	}
 	en.written = true
-	h := cutShort(failures+1, en.valid(now) != nil, en.life(), en.spread(), spec.Settings, now)
+	h := cutShort(failures+1, quotas, en.valid(now) != nil, en.life(), en.spread(), spec.Settings, now)
 	return failures > 0, []record.Record{e.keepHold(en.name, h)}, nil
 }
 

@@ -20,6 +20,7 @@ type hold struct {
 	rid      string
 	address  string
 	failures int // in a row, this one included
+	quotas   int // of them, refusals by a quota
 	settings string
 	derived  bool // the parent's trouble: no reason not to ask the parent again
 
@@ -34,6 +35,12 @@ const never = clock.Instant(1<<63 - 1)
 // quota must run out its time: the state is then Held, not merely Expired.
 func (h *hold) personal() bool { return h.class > fetchers.Retry }
 
+// operators reports whether h ends when an operator has fixed something: a reload says that it may
+// have been done.
+func (h *hold) operators() bool {
+	return h.class == fetchers.Misconfigured || h.class == fetchers.AddressRefused
+}
+
 // err returns the hold as an error for a reader at now.
 func (h *hold) err(now clock.Instant) *Error {
 	after := Never
@@ -46,10 +53,10 @@ func (h *hold) err(now clock.Instant) *Error {
 	return &Error{Reason: h.reason, RetryAfter: after, Message: h.message}
 }
 
-// failed returns the hold that err calls for at now, when failures refreshes
+// failed returns the hold that err alone calls for at now, when failures refreshes
 // have failed in a row, this one included. life is the life of the value that was
 // last known, zero for none; it shortens the back-off, not the holds.
-func failed(err error, failures int, life time.Duration, careful bool, spread float64, now clock.Instant, wall time.Time) *hold {
+func failed(err error, failures int, life time.Duration, careful bool, spread float64, now clock.Instant) *hold {
 	h := &hold{failures: failures, since: now}
 	api, ok := errors.AsType[*fetchers.APIError](err)
 	if !ok {
@@ -68,12 +75,10 @@ func failed(err error, failures int, life time.Duration, careful bool, spread fl
 	switch api.Reaction {
 	case fetchers.Retry:
 		h.until = now.Add(backoff(max(failures, quickTries+1), life, careful, spread))
-	case fetchers.QuotaDay:
-		h.reason = Limited
-		h.until = now.Add(max(untilMidnight(wall)+time.Duration(spread*float64(time.Minute)), time.Minute))
-	case fetchers.QuotaMinute:
-		h.reason = Limited
-		h.until = now.Add(doubled(time.Minute, failures, time.Hour))
+	case fetchers.QuotaDay, fetchers.QuotaMinute:
+		// The two have an errcode in common.
+		h.reason, h.class = Limited, fetchers.QuotaMinute
+		h.until = now.Add(quotaPause(failures))
 	case fetchers.AddressRefused:
 		h.until = now.Add(max(5*time.Minute, api.Pause))
 	case fetchers.Reauthorize, fetchers.GrantRefused:
@@ -85,9 +90,29 @@ func failed(err error, failures int, life time.Duration, careful bool, spread fl
 		h.reason = NoTicket
 		h.until = never
 	default:
-		h.until = now.Add(max(doubled(5*time.Minute, failures, time.Hour), api.Pause))
+		h.until = now.Add(max(seldom(failures), api.Pause))
 	}
 	return h
+}
+
+// seldom returns the pause after what an operator must fix.
+func seldom(failures int) time.Duration { return doubled(5*time.Minute, failures, time.Hour) }
+
+// quotaPause returns the pause after so many refusals by a quota of which nobody knows when it
+// is over.
+func quotaPause(refusals int) time.Duration { return doubled(time.Minute, refusals, time.Hour) }
+
+// untilTomorrow makes h, which a quota has brought, one of the day's quota: it ends with WeChat's day.
+func (h *hold) untilTomorrow(wall time.Time, spread float64) {
+	h.class = fetchers.QuotaDay
+	h.until = h.since.Add(max(untilMidnight(wall)+time.Duration(spread*float64(time.Minute)), time.Minute))
+}
+
+// toOperator makes h one that an operator ends, because no event does that h waits for: a
+// customer's authorization where there is no customer, or a ticket where none is pushed.
+func (h *hold) toOperator() {
+	h.reason, h.class = Refused, fetchers.Misconfigured
+	h.until = h.since.Add(seldom(h.failures))
 }
 
 // ownFault is what there is to tell a peer of a fault of tokend's own.
@@ -98,7 +123,7 @@ const ownFault = "a fault of tokend's own: its log says more"
 // those in a row, the call that is being made included; what landed in this run or an
 // earlier one replaces it. The first time it holds nothing up; and after a few it holds
 // longer than a run would pause, because it counts from the call's beginning.
-func cutShort(failures int, valid bool, life time.Duration, spread float64, settings string, now clock.Instant) *hold {
+func cutShort(failures, quotas int, valid bool, life time.Duration, spread float64, settings string, now clock.Instant) *hold {
 	pause := 2 * jittered(30*time.Second, spread)
 	switch {
 	case valid:
@@ -110,7 +135,7 @@ func cutShort(failures int, valid bool, life time.Duration, spread float64, sett
 	}
 	return &hold{
 		reason: Unreachable, message: "tokend ended while the last call was under way",
-		failures: failures, settings: settings, since: now, until: now.Add(pause),
+		failures: failures, quotas: quotas, settings: settings, since: now, until: now.Add(pause),
 	}
 }
 

@@ -123,48 +123,6 @@ func TestALimitOfTokendsOwnIsCalledByItsName(t *testing.T) {
 	})
 }
 
-func TestADayQuotaWaitsForShanghaisMidnight(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		up := &upstream{answer: func(context.Context, fetchers.Ask, int) (fetchers.Token, error) {
-			return fetchers.Token{}, refusal(45009, fetchers.QuotaDay)
-		}}
-		r := start(t, Config{Catalog: specs(Spec{Name: app, Kind: RotatingToken, Fetcher: up})})
-		_, err := r.get(app)
-		e := mustReason(t, err, Limited)
-		// A bubble begins at midnight UTC: 08:00 in Shanghai.
-		if e.RetryAfter < 16*time.Hour || e.RetryAfter > 16*time.Hour+time.Minute {
-			t.Errorf("retry after: got %v, want 16h", e.RetryAfter)
-		}
-		time.Sleep(15 * time.Hour)
-		_, err = r.get(app)
-		mustReason(t, err, Limited)
-		if n := up.count(); n != 1 {
-			t.Errorf("calls: got %d, want 1", n)
-		}
-	})
-}
-
-// TestADayQuotaThatIsSpentJustBeforeMidnight: WeChat's clock need not show the new day when the host's does.
-func TestADayQuotaThatIsSpentJustBeforeMidnight(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		up := &upstream{answer: func(context.Context, fetchers.Ask, int) (fetchers.Token, error) {
-			return fetchers.Token{}, refusal(45009, fetchers.QuotaDay)
-		}}
-		r := start(t, Config{Catalog: specs(Spec{Name: app, Kind: StableToken, Fetcher: up})})
-		time.Sleep(untilMidnight(time.Now()) - 100*time.Millisecond)
-		_, err := r.get(app)
-		if e := mustReason(t, err, Limited); e.RetryAfter < time.Minute {
-			t.Errorf("retry after: got %v, want a minute at least", e.RetryAfter)
-		}
-		time.Sleep(30 * time.Second)
-		_, err = r.get(app)
-		mustReason(t, err, Limited)
-		if n := up.count(); n != 1 {
-			t.Errorf("calls: got %d, want 1", n)
-		}
-	})
-}
-
 // TestAnOperatorsFailedAttemptLeavesTheHoldAsItWas: the parent could not be had, so nothing was asked and nothing
 // learned.
 func TestAnOperatorsFailedAttemptLeavesTheHoldAsItWas(t *testing.T) {

@@ -3,6 +3,7 @@ package refresh
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"tokend/fetchers"
@@ -16,6 +17,10 @@ type host struct {
 	// faults is the guard before what the host does to a caller whose calls are often wrong;
 	// nil where it does nothing.
 	faults *budget
+
+	// listed is when the host's address was last taken to be on WeChat's lists, and lifted when a
+	// success has last ended holds because of it: instants, zero for never. See listed.go.
+	listed, lifted atomic.Int64
 }
 
 // "2000 erroneous calls in one hour: blocked for one hour", of the host's address and thus of

@@ -60,5 +60,5 @@ func (e *Engine) importError(err error) error {
 	if oe, ok := errors.AsType[*outletError](err); ok {
 		return oe.hold.err(now)
 	}
-	return failed(err, 1, 0, false, 0, now, time.Now()).err(now)
+	return failed(err, 1, 0, false, 0, now).err(now)
 }

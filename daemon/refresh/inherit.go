@@ -28,7 +28,7 @@ func (e *Engine) inherit(en *entry, spec *Spec) error {
 		return nil
 	}
 	if h.Settings == spec.Settings {
-		en.hold = e.keptHold(h)
+		en.hold = e.resumed(h, spec)
 		en.refresh = en.hold.until
 	}
 	return nil

@@ -49,9 +49,9 @@ func (e *Engine) land(en *entry, spec *Spec, f *flight, a Attempt, got answer) {
 
 	now := e.clock.Now()
 	en.mu.Lock()
-	failures := 0
-	if en.hold != nil {
-		failures = en.hold.failures
+	failures, was := 0, en.hold
+	if was != nil {
+		failures = was.failures
 	}
 	en.flight, en.hold, en.landed = nil, nil, true
 	en.started, en.outdated = false, false
@@ -81,6 +81,7 @@ func (e *Engine) land(en *entry, spec *Spec, f *flight, a Attempt, got answer) {
 	level("refreshed", "name", en.name, "cause", a.Cause, "outcome", a.Outcome, "took", a.Took.Round(time.Millisecond),
 		"expires_in", after.end.Sub(now).Round(time.Second), "fingerprint", e.mark.of(after.text), "failures_before", failures)
 	e.wakeChildren(en.name)
+	e.succeeded(e.host(spec.Kind.policy(), spec.Parent), was)
 }
 
 // landing waits for the turn in which a flight lands and returns what ends it. The engine
@@ -114,11 +115,12 @@ func (e *Engine) commit(grant string, got answer, recs []record.Record) error {
 }
 
 // hand gives what was fetched for one request to whoever made it, and keeps nothing.
-func (e *Engine) hand(en *entry, f *flight, a Attempt, got answer) {
+func (e *Engine) hand(en *entry, spec *Spec, f *flight, a Attempt, got answer) {
 	a.Outcome = "ok"
 	en.mu.Lock()
+	var was *hold
 	if en.hold != nil && en.hold.since <= got.sent {
-		en.hold = nil // a call beside this one may have been refused after it was answered
+		was, en.hold = en.hold, nil // a call beside this one may have been refused after it was answered
 	}
 	en.remember(a)
 	if en.gone() == nil {
@@ -129,6 +131,7 @@ func (e *Engine) hand(en *entry, f *flight, a Attempt, got answer) {
 	en.mu.Unlock()
 	e.counts.refreshed(a.Outcome)
 	f.finish(&credential{text: got.text, issued: got.sent, end: got.sent.Add(got.life), life: got.life}, nil)
+	e.succeeded(e.host(spec.Kind.policy(), spec.Parent), was)
 }
 
 // crash takes over a failure: what is valid stays served, and what must not be asked
@@ -274,8 +277,12 @@ func (f *flight) finish(c *credential, err error) {
 // holdFor returns the hold that err calls for, and whether it is kept over
 // restarts. en.mu is held.
 func (e *Engine) holdFor(err error, spec *Spec, failures int, en *entry, valid bool, now clock.Instant, wall time.Time) (h *hold, keep bool) {
+	quotas := 0
+	if en.hold != nil {
+		quotas = en.hold.quotas
+	}
 	if pe, ok := errors.AsType[*parentError](err); ok {
-		h := &hold{reason: Unreachable, message: pe.Error(), failures: failures, settings: spec.Settings, since: now, derived: true}
+		h := &hold{reason: Unreachable, message: pe.Error(), failures: failures, quotas: quotas, settings: spec.Settings, since: now, derived: true}
 		if of, ok := errors.AsType[*Error](pe.err); ok {
 			h.reason, h.message = of.Reason, of.Message
 		} else if _, own := errors.AsType[*faultError](pe.err); own {
@@ -288,20 +295,42 @@ func (e *Engine) holdFor(err error, spec *Spec, failures int, en *entry, valid b
 	}
 	if oe, ok := errors.AsType[*outletError](err); ok {
 		h := *oe.hold // why a refused grant cannot be read again yet
-		h.failures, h.settings, h.since = failures, spec.Settings, now
+		h.failures, h.quotas, h.settings, h.since = failures, quotas, spec.Settings, now
 		return &h, true
 	}
 	if g, ok := errors.AsType[*guardError](err); ok {
 		return &hold{reason: g.reply.Reason, class: fetchers.QuotaMinute, message: g.reply.Message, failures: failures,
-			settings: spec.Settings, since: now, until: now.Add(g.reply.RetryAfter)}, true
+			quotas: quotas, settings: spec.Settings, since: now, until: now.Add(g.reply.RetryAfter)}, true
 	}
 	life := time.Duration(0)
 	if c := en.current.Load(); c != nil {
 		life = c.life
 	}
-	h = failed(err, failures, life, spec.Kind.policy().rotates && valid, en.spread(), now, wall)
-	h.settings = spec.Settings
+	h = failed(err, failures, life, spec.Kind.policy().rotates && valid, en.spread(), now)
+	h.settings, h.quotas = spec.Settings, quotas
+	switch {
+	case h.until == never && !e.awaits(spec, h):
+		h.toOperator()
+	case h.reason == Limited:
+		h.quotas++
+		h.until = now.Add(quotaPause(h.quotas))
+		if api, ok := errors.AsType[*fetchers.APIError](err); ok && api.Reaction == fetchers.QuotaDay && e.spentToday(spec, now, wall) {
+			h.untilTomorrow(wall, en.spread())
+		}
+	}
 	return h, h.reason != Internal
+}
+
+// awaits reports whether something may come by itself that ends h, which no time does.
+func (e *Engine) awaits(spec *Spec, h *hold) bool {
+	switch h.reason {
+	case Reauth:
+		return spec.Grant != ""
+	case NoTicket:
+		parent, err := e.lookup(spec.Parent)
+		return err == nil && parent.Kind.policy().pushed > 0
+	}
+	return false
 }
 
 // tellLocked tells the watchers if the state has changed or, with changed, the

@@ -117,7 +117,7 @@ func (e *Engine) loadHold(h record.Hold) (useless bool) {
 	}
 	en.mu.Lock()
 	defer en.mu.Unlock()
-	en.hold, en.written = e.keptHold(h), true
+	en.hold, en.written = e.resumed(h, &spec), true
 	en.refresh = en.hold.until // whatever its value says
 	return false
 }

@@ -2,12 +2,15 @@ package refresh
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
+	"strings"
 	"testing/synctest"
 	"time"
 
 	"tokend/daemon/record"
+	"tokend/fetchers"
 )
 
 // gone reports whether the account of name is out of the configuration.
@@ -101,8 +104,12 @@ func (w *world) reborn() {
 	defer w.mu.Unlock()
 	for _, t := range w.names {
 		t.dead = ""
+		t.quotas = 0 // what ends the wait for a parent deletes the record
 		if w.life.rough || w.life.killed && w.life.end-t.told < 2*modelDawdle || t.kind.policy().perAsk {
-			t.held = 0 // it may not have come to be written, or never is
+			t.lift() // it may not have come to be written, or never is
+		}
+		if t.class == fetchers.AddressRefused {
+			t.lift() // a restart ends it
 		}
 		if w.life.rough {
 			t.valid, t.seen = 0, 0
@@ -212,8 +219,11 @@ func (m *model) check(name string) {
 	start := m.w.look(name)
 	m.w.asks(name)
 	v, err := m.Get(ctx, name)
-	if reason(err) == Limited {
-		// A day's quota: only an operator asks before it is over.
+	if e, ok := errors.AsType[*Error](err); ok && e.Reason == Limited {
+		// WeChat's quotas are over by now: the pauses are an hour at most.
+		if !strings.HasPrefix(e.Message, "no call made: ") {
+			m.w.violateNow("%s: still paused for %v: %v", name, e.RetryAfter, err)
+		}
 		m.w.freeNow(name, 1)
 		v, err = m.Refresh(ctx, name)
 		m.w.freeNow(name, -1)

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"tokend/fetchers"
 	"tokend/fetchers/secret"
 )
 
@@ -196,14 +197,15 @@ func (w *world) reconfigured(account string, gone bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for name, t := range w.names {
-		if t.kind.policy().perAsk {
-			t.held = 0
+		if t.kind.policy().perAsk || t.class == fetchers.Misconfigured || t.class == fetchers.AddressRefused {
+			t.lift() // a reload ends it
 		}
 		if accountOf(name) != account {
 			continue
 		}
 		t.settings++
-		t.held, t.dead = 0, ""
+		t.dead = ""
+		t.lift()
 		if gone {
 			t.valid, t.seen = 0, 0
 		}
@@ -220,7 +222,8 @@ func (w *world) reboot() {
 		w.drift = 0
 		clear(w.called)
 		for _, t := range w.names {
-			t.valid, t.held = 0, 0
+			t.valid = 0
+			t.lift()
 		}
 	}
 	w.boot++

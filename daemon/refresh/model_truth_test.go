@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"tokend/fetchers"
 	"tokend/fetchers/secret"
 )
 
@@ -31,6 +32,9 @@ type truth struct {
 	held, told, free time.Duration
 	heldWhy          string
 	refusedWith      string
+	class            fetchers.Reaction // what WeChat has said last; zero for nothing, or an answer
+	quotas           int               // how often it has told of a quota since it answered
+	unlisted         bool              // it has told of the address since it answered
 	freed            int
 	settings         int // how often the configuration has changed
 
@@ -48,6 +52,9 @@ type truth struct {
 	valid           time.Duration
 	answered, ended time.Duration
 }
+
+// lift notes that the engine need hold nothing up any more.
+func (t *truth) lift() { t.held, t.quotas = 0, 0 }
 
 // issued is a value that WeChat has given out.
 type issued struct {

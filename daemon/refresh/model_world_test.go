@@ -34,6 +34,8 @@ type world struct {
 	called map[string][]time.Duration // by what is counted
 	codes  map[string]string          // code to customer's path; used ones are gone
 	faults int
+
+	listed time.Duration // until when a hold for an address may end because of another's answer
 }
 
 func newWorld(seed uint64, weight int) *world {
@@ -76,9 +78,25 @@ func (w *world) chance(what string, n int) *rand.Rand {
 // answer notes that the engine gets an answer that lives for life, which it counts from before the
 // call. mu is held.
 func (w *world) answer(t *truth, came, life time.Duration) {
-	t.held, t.dead = 0, ""
+	if t.unlisted {
+		w.listing()
+	}
+	t.dead, t.class, t.unlisted = "", 0, false
+	t.lift()
 	t.answered, t.ended = w.now(), came+life
 	t.valid = min(t.valid, t.ended)
+}
+
+// listing notes that the engine learns that the host's address is listed, which ends the holds of others when
+// the answer has landed. mu is held.
+func (w *world) listing() {
+	w.listed = w.now() + 2*modelDawdle
+	for _, t := range w.names {
+		if t.class == fetchers.AddressRefused {
+			t.free = max(t.free, w.listed)
+			t.lift()
+		}
+	}
 }
 
 // arrives judges a call as it comes. mu is held.
@@ -146,10 +164,16 @@ func (w *world) tell(t *truth, ask fetchers.Ask, settings int, err error) error 
 		switch api.Reaction {
 		case fetchers.ParentDead:
 			w.kills(ask.Parent)
-		case fetchers.Misconfigured, fetchers.AddressRefused, fetchers.Malformed:
+		case fetchers.Misconfigured, fetchers.Malformed:
 			hold = 5 * time.Minute
+		case fetchers.AddressRefused:
+			t.unlisted = true
+			if w.now() >= w.listed {
+				hold = 5 * time.Minute
+			}
 		case fetchers.QuotaMinute, fetchers.QuotaDay:
-			hold = time.Minute
+			t.quotas++
+			hold = min(time.Minute<<min(t.quotas-1, 6), time.Hour)
 		case fetchers.Reauthorize:
 			hold, with = forEver, string(ask.Parent)+"|"+string(ask.Grant)
 		case fetchers.NewTicket:
@@ -161,6 +185,9 @@ func (w *world) tell(t *truth, ask fetchers.Ask, settings int, err error) error 
 		if t.kind.policy().perAsk {
 			t.free = w.now() + modelAskLasts // others are under way beside it
 		}
+		if ok {
+			t.class = api.Reaction
+		}
 	}
 	return err
 }
@@ -171,7 +198,7 @@ func (w *world) freeing(customer string) {
 	for name, t := range w.names {
 		if strings.HasPrefix(name, customer+"/") {
 			t.free = max(t.free, w.now()+2*modelDawdle)
-			t.held = 0
+			t.lift()
 		}
 	}
 }

@@ -105,6 +105,7 @@ func (e *Engine) keepHold(name string, h *hold) record.Record {
 		RID:      h.rid,
 		Address:  h.address,
 		Failures: h.failures,
+		Quotas:   h.quotas,
 		Boot:     e.cfg.Boot,
 		Since:    e.moment(h.since),
 		Until:    e.moment(h.until),
@@ -121,12 +122,25 @@ func (e *Engine) keptHold(r record.Hold) *hold {
 		rid:      r.RID,
 		address:  r.Address,
 		failures: r.Failures,
+		quotas:   r.Quotas,
 		settings: r.Settings,
 		since:    e.past(r.Since, r.Boot),
 		until:    e.instant(r.Until, r.Boot),
 	}
 	if h.until != never {
 		h.until = min(h.until, e.clock.Now().Add(r.Until.Since-r.Since.Since))
+	}
+	return h
+}
+
+// resumed returns the hold of spec that an earlier run, or this one, has kept as r.
+func (e *Engine) resumed(r record.Hold, spec *Spec) *hold {
+	h := e.keptHold(r)
+	if h.until == never && !e.awaits(spec, h) {
+		h.toOperator()
+	}
+	if e.lifted(h, spec) {
+		h.until = min(h.until, instantOf(e.clock.Now()))
 	}
 	return h
 }

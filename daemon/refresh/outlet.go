@@ -133,7 +133,8 @@ func (e *Engine) through(ctx context.Context, o *outlet, way *Onboarding, do fun
 		if h := o.paused(e.settings(way.Parent), e.clock.Now()); h != nil {
 			return &outletError{h}
 		}
-		err = e.slot(ctx, e.host(&policies[0], way.Parent), awaited, false, func(ctx context.Context) error {
+		host := e.host(&policies[0], way.Parent)
+		err = e.slot(ctx, host, awaited, false, func(ctx context.Context) error {
 			if err := e.alive(way.Parent, parent); err != nil {
 				return err
 			}
@@ -144,7 +145,7 @@ func (e *Engine) through(ctx context.Context, o *outlet, way *Onboarding, do fun
 		case refused && (api.Reaction == fetchers.QuotaDay || api.Reaction == fetchers.QuotaMinute || api.Reaction == fetchers.AddressRefused):
 			return e.holdOutlet(o, way.Parent, err)
 		case err == nil, refused && api.Reaction == fetchers.CodeRefused:
-			e.freeOutlet(o)
+			e.succeeded(host, e.freeOutlet(o))
 		}
 		return err
 	})
@@ -179,7 +180,7 @@ func (e *Engine) holdOutlet(o *outlet, parent string, err error) error {
 		}
 		failures = h.failures + 1
 	}
-	h = failed(err, failures, 0, false, spread(o.key), now, time.Now())
+	h = failed(err, failures, 0, false, spread(o.key), now)
 	h.settings = settings
 	o.hold = h
 	o.mu.Unlock()
@@ -188,15 +189,16 @@ func (e *Engine) holdOutlet(o *outlet, parent string, err error) error {
 	return &outletError{h}
 }
 
-// freeOutlet notes that o has answered.
-func (e *Engine) freeOutlet(o *outlet) {
+// freeOutlet notes that o has answered, and returns the hold that this ends; nil for none.
+func (e *Engine) freeOutlet(o *outlet) *hold {
 	o.mu.Lock()
-	held := o.hold != nil
+	was := o.hold
 	o.hold = nil
 	o.mu.Unlock()
-	if held {
+	if was != nil {
 		e.writeOutlet(o)
 	}
+	return was
 }
 
 // writeOutlet writes the hold of o, or deletes its record.

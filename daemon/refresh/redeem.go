@@ -127,7 +127,7 @@ func (e *Engine) dropCode(x *exchange) {
 // with the next try, and whether waiting can help.
 func (e *Engine) misfortune(x *exchange, err error) (told *Error, h *hold, wait time.Duration, passing bool) {
 	now := e.clock.Now()
-	h = failed(err, x.tries, 0, false, spread(x.key), now, time.Now())
+	h = failed(err, x.tries, 0, false, spread(x.key), now)
 	if of, ok := errors.AsType[*Error](err); ok {
 		// The parent's trouble: it knows when it asks again, and no call is made before. It may be
 		// over sooner, and then wakes x.

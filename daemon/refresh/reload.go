@@ -10,8 +10,10 @@ import (
 // SetCatalog puts another configuration in force. Credentials that it does not
 // touch are neither fetched nor interrupted; those of accounts that are gone are forgotten, but for grants and
 // pushed tickets, which stay on disk and are there again with their account; the hold of a changed account ends.
+// So does every hold that an operator ends, because something may have been fixed at WeChat's side.
 func (e *Engine) SetCatalog(c Catalog) {
 	e.awaitLoaded()
+	e.reloaded.Store(int64(e.clock.Now()))
 	e.catalog.Store(&c)
 	e.classes.forget()
 	e.outlets.lift()
@@ -24,7 +26,7 @@ func (e *Engine) SetCatalog(c Catalog) {
 			// At once, whatever the disk is at: nothing of an account that is gone is served.
 			e.dropLocked(en, gone(en.name))
 			touched = append(touched, en)
-		case en.class.Swap(e.classes.of(&spec)).settings != spec.Settings, en.policy().perAsk:
+		case en.class.Swap(e.classes.of(&spec)).settings != spec.Settings, en.policy().perAsk, en.hold != nil && en.hold.operators():
 			touched = append(touched, en)
 		}
 		en.mu.Unlock()
@@ -79,7 +81,7 @@ func (e *Engine) followLocked(en *entry) (free bool) {
 	switch {
 	case en.hold == nil:
 		return true
-	case en.hold.settings == spec.Settings && !en.policy().perAsk: // its limit may have changed
+	case en.hold.settings == spec.Settings && !en.policy().perAsk && !en.hold.operators(): // the limit of perAsk may have changed
 		return false
 	}
 	now := e.clock.Now()

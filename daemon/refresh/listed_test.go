@@ -1,0 +1,185 @@
+package refresh
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"tokend/daemon/record"
+	"tokend/fetchers"
+)
+
+// office is a WeChat that lists the host's address, or does not.
+type office struct {
+	unlisted atomic.Bool
+	upstream
+}
+
+func newOffice() *office {
+	o := &office{}
+	o.unlisted.Store(true)
+	o.answer = func(context.Context, fetchers.Ask, int) (fetchers.Token, error) {
+		time.Sleep(20 * time.Millisecond)
+		if o.unlisted.Load() {
+			return fetchers.Token{}, refusal(40164, fetchers.AddressRefused)
+		}
+		return token("tok", 2*time.Hour), nil
+	}
+	return o
+}
+
+const offices = 60
+
+func account(i int) string { return fmt.Sprintf("official_account/wx%d/access_token", i) }
+
+// catalog is of so many accounts at one host, and of an app at the other.
+func (o *office) catalog(other Fetcher) catalog {
+	all := []Spec{{Name: corp, Kind: CorpToken, Fetcher: other}}
+	for i := range offices {
+		all = append(all, Spec{Name: account(i), Kind: StableToken, Fetcher: o})
+	}
+	return specs(all...)
+}
+
+// TestAddressListed: when the host's address has been listed, one success, a reload or a restart ends the
+// holds of all that were refused because of it.
+func TestAddressListed(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		fixed func(r *rig, cfg Config) *rig
+		calls int // for the other host
+	}{
+		{"refresh", func(r *rig, _ Config) *rig {
+			if _, err := r.Refresh(r.t.Context(), account(7)); err != nil {
+				r.t.Fatal(err)
+			}
+			return r
+		}, 1},
+		{"reload", func(r *rig, cfg Config) *rig { r.SetCatalog(cfg.Catalog); return r }, 2},
+		{"restart", func(r *rig, cfg Config) *rig { r.stop(); return start(r.t, cfg) }, 2},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				o, other := newOffice(), newOffice()
+				cfg := Config{Store: newDisk(), Catalog: o.catalog(other)}
+				r := start(t, cfg)
+				_, err := r.get(corp)
+				mustReason(t, err, Refused)
+				for i := range offices {
+					_, err := r.get(account(i))
+					mustReason(t, err, Refused)
+				}
+				o.unlisted.Store(false)
+				before := o.count()
+				r = tc.fixed(r, cfg)
+				time.Sleep(2 * time.Second)
+				synctest.Wait()
+				for i := range offices {
+					if _, ok := r.Cached([]byte(account(i))); !ok {
+						t.Fatalf("%s is still held", account(i))
+					}
+				}
+				if n := o.count() - before; n != offices {
+					t.Errorf("calls: got %d, want one for each", n)
+				}
+				if n := o.atOnce(); n > cfg.workers() {
+					t.Errorf("calls at once: got %d, want %d at most", n, cfg.workers())
+				}
+				if n := other.count(); n != tc.calls {
+					t.Errorf("calls at the other host: got %d, want %d", n, tc.calls)
+				}
+			})
+		})
+	}
+}
+
+// TestAddressListedForCustomers: customers' holds that are on disk alone end, too, and those in memory at the
+// pace of customers.
+func TestAddressListedForCustomers(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		const many = 400
+		var children []string
+		for i := range many {
+			children = append(children, fmt.Sprint("wx", i))
+		}
+		o, p := newOffice(), newPlatform(children...)
+		p.token = &o.upstream
+		d := newDisk()
+		r := start(t, Config{Store: d, Catalog: p.catalog()})
+		r.mustPush("ticket", time.Now())
+		for _, c := range children {
+			r.mustPut(customer(c, "refresh_token"), "refresh-"+c)
+			_, err := r.get(customer(c, "access_token"))
+			mustReason(t, err, Refused)
+		}
+		lapsed := customer("wx0", "access_token")
+		en := r.index.get(lapsed)
+		en.mu.Lock()
+		r.dropLocked(en, errChanged) // as one that nobody has asked for
+		en.mu.Unlock()
+		if !d.has(record.Holds, lapsed) {
+			t.Fatal("the hold is not on disk")
+		}
+		o.unlisted.Store(false)
+		before := o.count()
+		if _, err := r.Refresh(t.Context(), customer("wx1", "access_token")); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		if n := o.count() - before; n > paceFloor+2 {
+			t.Errorf("calls within a second: got %d, want %d at most", n, paceFloor)
+		}
+		r.mustGet(lapsed)
+		for range 20 {
+			r.mustPush(time.Now().String(), time.Now())
+			time.Sleep(time.Second)
+		}
+		if n := o.count() - before; n != many {
+			t.Errorf("calls: got %d, want one for each", n)
+		}
+	})
+}
+
+// TestAddressOnSomeLists: the successes of accounts that list the address do not make tokend
+// call for those that do not.
+func TestAddressOnSomeLists(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		o := newOffice()
+		never, flaky := newOffice(), newOffice()
+		o.unlisted.Store(false)
+		all := []Spec{{Name: "official_account/never/access_token", Kind: StableToken, Fetcher: never}}
+		for i := range offices {
+			all = append(all, Spec{Name: account(i), Kind: StableToken, Fetcher: o})
+		}
+		for i := range 5 {
+			all = append(all, Spec{Name: fmt.Sprintf("official_account/flaky%d/access_token", i), Kind: StableToken, Fetcher: flaky})
+		}
+		r := start(t, Config{Catalog: specs(all...)})
+		calls := func() int {
+			before := never.count()
+			for range 3600 {
+				for _, s := range all {
+					_, _ = r.get(s.Name)
+				}
+				time.Sleep(time.Second)
+			}
+			return never.count() - before
+		}
+		if n := calls(); n > 13 {
+			t.Errorf("calls in an hour, next to accounts that are listed: got %d, want one in five minutes", n)
+		}
+		// The address changes from call to call.
+		flaky.answers(func(_ context.Context, _ fetchers.Ask, n int) (fetchers.Token, error) {
+			if n%2 == 0 {
+				return fetchers.Token{}, refusal(40164, fetchers.AddressRefused)
+			}
+			return token("tok", 10*time.Second), nil
+		})
+		if n := calls(); n > 61 {
+			t.Errorf("calls in an hour, next to accounts that are listed now and then: got %d, want one a minute at most", n)
+		}
+	})
+}

@@ -1,0 +1,151 @@
+package refresh
+
+import (
+	"context"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"tokend/fetchers"
+)
+
+// quotaOn answers 45009 while it is set, and a value otherwise.
+func quotaOn(on *atomic.Bool) *upstream {
+	return &upstream{answer: func(context.Context, fetchers.Ask, int) (fetchers.Token, error) {
+		if on.Load() {
+			return fetchers.Token{}, refusal(45009, fetchers.QuotaDay)
+		}
+		return token("tok", 2*time.Hour), nil
+	}}
+}
+
+// TestQuotaPause: 45009 pauses a minute, then twice as long each time, an hour at most, for kinds
+// with a budget of the day and without. A success resets the pause, a restart does not.
+func TestQuotaPause(t *testing.T) {
+	for _, kind := range []Kind{StableToken, RotatingToken, Ticket, CorpToken} {
+		t.Run(kind.String(), func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				var on atomic.Bool
+				on.Store(true)
+				cfg := Config{Store: newDisk(), Catalog: specs(Spec{Name: app, Kind: kind, Fetcher: quotaOn(&on)})}
+				r := start(t, cfg)
+				var got []time.Duration
+				for n := range 8 {
+					_, err := r.get(app)
+					wait := mustReason(t, err, Limited).RetryAfter
+					got = append(got, wait)
+					if n == 3 {
+						r.stop()
+						r = start(t, cfg)
+					}
+					time.Sleep(wait)
+				}
+				const m = time.Minute
+				if want := []time.Duration{m, 2 * m, 4 * m, 8 * m, 16 * m, 32 * m, 60 * m, 60 * m}; !slices.Equal(got, want) {
+					t.Errorf("pauses: got %v, want %v", got, want)
+				}
+				on.Store(false)
+				time.Sleep(time.Hour)
+				r.mustGet(app)
+				on.Store(true)
+				_, err := r.Reject(t.Context(), app, "tok")
+				if e := mustReason(t, err, Limited); e.RetryAfter != m {
+					t.Errorf("after a success: got a pause of %v, want a minute", e.RetryAfter)
+				}
+			})
+		})
+	}
+}
+
+// TestQuotaAfterOutage: failures of another sort do not count.
+func TestQuotaAfterOutage(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		up := &upstream{answer: func(context.Context, fetchers.Ask, int) (fetchers.Token, error) {
+			return fetchers.Token{}, away()
+		}}
+		r := start(t, Config{Catalog: specs(Spec{Name: app, Kind: StableToken, Fetcher: up})})
+		_, err := r.get(app)
+		mustReason(t, err, Unreachable)
+		time.Sleep(time.Hour)
+		var on atomic.Bool
+		on.Store(true)
+		up.answers(quotaOn(&on).answer)
+		time.Sleep(time.Minute)
+		_, err = r.get(app)
+		if e := mustReason(t, err, Limited); e.RetryAfter > time.Minute {
+			t.Errorf("got a pause of %v, want a minute at most", e.RetryAfter)
+		}
+	})
+}
+
+// TestDayQuota: 45009 ends with WeChat's day if tokend itself has nearly spent the day's quota in that day.
+func TestDayQuota(t *testing.T) {
+	const near = 1710 // of the 1900 that tokend allows itself
+	for _, tc := range []struct {
+		name  string
+		kind  Kind
+		calls int
+		begin time.Duration // of the calls; a bubble begins at midnight UTC, 08:00 in Shanghai
+		wait  time.Duration // from then on
+		pause time.Duration
+	}{
+		{"nearly spent", RotatingToken, near, 0, 0, 16 * time.Hour},
+		{"not nearly", RotatingToken, near - 1, 0, 0, time.Minute},
+		{"yesterday", RotatingToken, near, 15 * time.Hour, 90 * time.Minute, time.Minute},
+		{"just after midnight", RotatingToken, near, 16 * time.Hour, 0, 24 * time.Hour},
+		{"just before midnight", RotatingToken, near, 16*time.Hour - 100*time.Millisecond, 0, time.Minute},
+		{"no quota of the day", CorpToken, near, 0, 0, time.Minute},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				var on atomic.Bool
+				up := quotaOn(&on)
+				r := start(t, Config{Catalog: specs(Spec{Name: app, Kind: tc.kind, Fetcher: up})})
+				time.Sleep(tc.begin)
+				for range tc.calls - 1 { // and the one that is refused
+					if _, err := r.Refresh(t.Context(), app); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if tc.wait > 0 {
+					time.Sleep(tc.wait)
+					if _, err := r.Refresh(t.Context(), app); err != nil {
+						t.Fatal(err)
+					}
+				}
+				on.Store(true)
+				_, err := r.Reject(t.Context(), app, "tok")
+				e := mustReason(t, err, Limited)
+				if e.RetryAfter < tc.pause || e.RetryAfter > tc.pause+time.Minute {
+					t.Fatalf("got a pause of %v, want %v", e.RetryAfter, tc.pause)
+				}
+				calls := up.count()
+				time.Sleep(e.RetryAfter - time.Second)
+				if n := up.count() - calls; n > 0 {
+					t.Errorf("calls in the pause: %d", n)
+				}
+			})
+		})
+	}
+}
+
+// TestForcedRefreshQuota: what WeChat says of a forced refresh stops no ordinary ones for the day.
+func TestForcedRefreshQuota(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var on atomic.Bool
+		r := start(t, Config{Catalog: specs(Spec{Name: app, Kind: StableToken, Fetcher: quotaOn(&on)})})
+		for n := range 20 {
+			on.Store(n == 19)
+			_, err := r.Refresh(t.Context(), app)
+			if on.Load() {
+				if e := mustReason(t, err, Limited); e.RetryAfter > time.Minute {
+					t.Errorf("got a pause of %v, want a minute", e.RetryAfter)
+				}
+			} else if err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(31 * time.Second)
+		}
+	})
+}
