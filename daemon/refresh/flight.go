@@ -206,6 +206,7 @@ func (e *Engine) ask(ctx context.Context, w *wants, do func(parent secret.Text) 
 		w.had = c.text
 	}
 	replaced, repeats := false, 0
+	var before error // of the attempt that is being repeated
 	for try := 1; ; try++ {
 		err := e.alive(w.parent, w.had)
 		if err == nil {
@@ -213,9 +214,13 @@ func (e *Engine) ask(ctx context.Context, w *wants, do func(parent secret.Text) 
 		}
 		api, refused := errors.AsType[*fetchers.APIError](err)
 		lost, unanswered := errors.AsType[*fetchers.TransportError](err)
+		_, full := errors.AsType[*guardError](err)
 		switch known := errors.Is(err, errDeadParent); {
+		case full && before != nil:
+			return before // the budgets have no room for a repetition
 		case unanswered && repeats < lost.Repeat && ctx.Err() == nil && e.base.Err() == nil:
 			repeats++
+			before = err
 			try--
 		case known, refused && api.Reaction == fetchers.ParentDead && w.parent != "" && !replaced:
 			next, perr := e.replace(ctx, w.parent, w.had, CauseParent)

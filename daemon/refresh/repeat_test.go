@@ -59,11 +59,31 @@ func TestRepeatedCallIsCharged(t *testing.T) {
 		r := start(t, Config{Catalog: specs(
 			Spec{Name: app, Kind: StableToken, Fetcher: fresh(2 * time.Hour)},
 			Spec{Name: tick, Kind: Ticket, Parent: app, Fetcher: up})})
-		for range 60 {
+		for range 39 {
 			_, _ = r.Refresh(t.Context(), tick)
+		}
+		up.answers(func(context.Context, fetchers.Ask, int) (fetchers.Token, error) { return fetchers.Token{}, lost(9) })
+		// The last one finds no room for its repetitions, and says what became of its call.
+		for _, want := range []Reason{Unreachable, Limited} {
+			_, err := r.Refresh(t.Context(), tick)
+			mustReason(t, err, want)
 		}
 		if n := up.count(); n != 80 {
 			t.Errorf("%d calls, want the 80 of an hour", n)
+		}
+	})
+}
+
+// TestForcedCallIsNotRepeatedTooSoon holds that a forced refresh is not repeated before its quota allows,
+// and that the operator is told what became of it.
+func TestForcedCallIsNotRepeatedTooSoon(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		up := &upstream{answer: func(context.Context, fetchers.Ask, int) (fetchers.Token, error) { return fetchers.Token{}, lost(1) }}
+		r := start(t, Config{Catalog: specs(Spec{Name: app, Kind: StableToken, Fetcher: up})})
+		_, err := r.Refresh(t.Context(), app)
+		mustReason(t, err, Unreachable)
+		if n := up.count(); n != 1 {
+			t.Errorf("%d calls, want 1", n)
 		}
 	})
 }
