@@ -27,7 +27,7 @@
 //
 // Requests share a pool of connections, of which at most MaxIdleConns are kept
 // open between requests. A connection that has been closed while it lay in the
-// pool, as after a restart of the daemon, is noticed when it is used: the
+// pool, as after a restart of the daemon or to make room for another user's, is noticed when it is used: the
 // request is then sent once more, on a new connection, provided nothing of a reply
 // had arrived. A request that must not be made twice (Refresh, Exchange, Import) and a Watch
 // never take a connection from the pool, and so are never repeated. Nothing else

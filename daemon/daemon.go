@@ -47,6 +47,9 @@ type Config struct {
 	// on stop and their files left alone. Empty: the daemon listens at the configured path.
 	Listeners []net.Listener
 
+	// Subuids is the file of the host's subordinate uids, see [server.Config]; "" for none. It is read again by each reload.
+	Subuids string
+
 	// Reload, if not nil, is called for each RELOAD: it reads the configuration again and hands it to
 	// [Daemon.Reload]. Its error is shown to operators, in a line. Nil: RELOAD is refused.
 	Reload func(context.Context) error
@@ -165,6 +168,7 @@ func (d *Daemon) open() (err error) {
 		Audit:   d.audit(),
 		Version: d.cfg.Version,
 		Rules:   rules(file.Access),
+		Subuids: d.cfg.Subuids,
 	})
 	if d.http != nil {
 		d.web = d.newWeb()

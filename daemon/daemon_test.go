@@ -120,6 +120,7 @@ func (s *site) start(file *config.Config) *running {
 		File:    file,
 		Logger:  hclog.New(&hclog.LoggerOptions{Level: hclog.Trace, Output: s.log}),
 		Version: "test",
+		Subuids: filepath.Join(s.dir, "subuid"), // which few tests have
 		Ready:   func() { close(ready) },
 	})
 	if err != nil {
@@ -285,6 +286,25 @@ app_id = "wxnew"`, 1)
 	moved.Socket, moved.StateDir = "/elsewhere", "/elsewhere"
 	if err := d.Reload(t.Context(), moved); err == nil || strings.Count(err.Error(), "restart") != 2 {
 		t.Errorf("a moved socket and state directory: got %v, want both refused", err)
+	}
+}
+
+func TestReloadReadsSubuids(t *testing.T) {
+	s := newSite(t)
+	file := s.config(accountsTOML)
+	d := s.start(file)
+	const malformed = "malformed lines of subordinate uids"
+	if got := s.log.String(); strings.Contains(got, malformed) {
+		t.Fatalf("the log before the reload:\n%s", got)
+	}
+	if err := os.WriteFile(filepath.Join(s.dir, "subuid"), []byte("malformed\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Reload(t.Context(), file); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.log.String(); !strings.Contains(got, malformed) {
+		t.Errorf("the log after the reload has nothing of %q:\n%s", malformed, got)
 	}
 }
 

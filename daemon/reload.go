@@ -41,6 +41,7 @@ func (d *Daemon) Reload(ctx context.Context, file *config.Config) error {
 		d.log.Error("a configured grant could not be written: reload again when the disk takes it", "error", err)
 	}
 	d.server.SetRules(rules(file.Access))
+	d.server.ReadSubuids()
 	if d.web != nil {
 		d.web.SetMonitors(file.HTTP.Monitors)
 	}

@@ -144,7 +144,7 @@
 //	< OK 7200 tok-02
 //	< OK PONG
 //
-// A connection may be used for one request or for a million. A server that stops, or is
+// A connection may be used for one request or for a million. A server that stops, is full, or is
 // told to keep no idle connections, closes them between two replies; a client that finds a
 // connection closed before the first byte of a reply connects again and asks again, once.
 // (REFRESH, EXCHANGE and IMPORT are the exceptions: see there.) Part of a reply, or one
@@ -161,6 +161,8 @@
 //	whose peer has read nothing for 10 s of what it is being sent, however slowly it
 //	reads otherwise; or for 0.1 s, if there are many such of its user;
 //	when there is no room for it, or for the long line it has begun (see Limits);
+//	which is idle, when there is no room for that of another user: the one that has been
+//	idle for longest of the user who has the most (see Limits);
 //	when a watch cannot keep up, or its peer says something more;
 //	when the server stops.
 //
@@ -734,6 +736,7 @@
 //
 //	calls                calls upstream, for whatever reason
 //	calls:<path>         of these, those of this path, where there were any
+//	closed_idle          idle connections closed for those of other users, where there were any
 //	connections          connections, those turned away among them
 //	credentials:<state>  credentials in this state now, of those that were asked for; one
 //	                     line for each state but idle
@@ -881,13 +884,18 @@
 //	a piece of a backup      46080 bytes (MaxPiece)
 //	a message of an error    512 bytes (MaxMessage)
 //
-// The server shares out what is scarce among users, by the uid that the kernel tells. Root and the user
+// The server shares out what is scarce among users, by the uid that the kernel tells. The uids of a range
+// in /etc/subuid count as the user who has the range. Root and the user
 // that the server runs as are not bound by what follows; the numbers are those of a server
 // that is told nothing else.
 //
 //	connections              8192 in all, and fewer where the process may have few
 //	                         descriptors; one user may have as many as are free, so
-//	                         4096 alone. BUSY in the first line beyond, and closed
+//	                         4096 alone. Beyond, a new one takes the place of an idle
+//	                         one of the user with the most: one with no request, no part
+//	                         of one and no watch under way. A user who has one already
+//	                         takes none of users with hardly more. Where none is idle,
+//	                         BUSY in the first line, and closed
 //	requests                 100000 a second of one user, on all its connections. Beyond,
 //	                         replies come later; nothing is refused
 //	processor time           a fourth of a processor for one user's lines and values over

@@ -123,6 +123,7 @@ func (s *service) open() (path string, err error) {
 		Version:    version(),
 		Listeners:  listeners,
 		Ready:      func() { s.systemd.ready(text) },
+		Subuids:    "/etc/subuid",
 		Reload:     s.reload,
 		Stopping:   s.systemd.stopping,
 	})

@@ -136,7 +136,7 @@ type decision struct {
 // one request need not wait for it, and that the connections of a user have one between them.
 func (u *user) rightsOf(a *access, p Peer) *rights {
 	d := u.decided.Load()
-	if d == nil || d.by != a || a.groups && !(d.peer.GID == p.GID && slices.Equal(d.peer.Groups, p.Groups)) {
+	if d == nil || d.by != a || d.peer.UID != p.UID || a.groups && !(d.peer.GID == p.GID && slices.Equal(d.peer.Groups, p.Groups)) {
 		d = &decision{a, p, a.rightsOf(p)}
 		u.decided.Store(d)
 	}

@@ -67,7 +67,14 @@ func (l *loop) acceptAgain() {
 func (l *loop) admit(fd int) {
 	s := l.server
 	m := l.newMember(fd)
-	at, err := s.judge(&m.wire, l.accepting.spares)
+	at, err := s.judge(&m.wire, l.accepting.spares, l.mayOust)
+	if at.ousted != nil {
+		uid := at.ousted.session.user.uid
+		l.end(l.members[descriptorOf(at.ousted.nc)], errOusted)
+		if s.maySayFull() {
+			l.start(func() { s.sayFull(uid) })
+		}
+	}
 	switch {
 	case err == nil:
 		l.take(m, at)
@@ -87,6 +94,12 @@ func (l *loop) admit(fd int) {
 		l.start(func() { s.notKnown(err) })
 		_ = m.wire.Close()
 	}
+}
+
+// mayOust reports whether c, which is idle, can be closed: it is one of l's, and has sent nothing.
+func (l *loop) mayOust(c *conn) bool {
+	w, ok := c.nc.(*wire)
+	return ok && w.poll == l.poll && quiet(w)
 }
 
 // welcome answers what m has sent by now, and then waits for more.
@@ -167,7 +180,7 @@ func (l *loop) end(m *member, err error) {
 	if m.turned {
 		s.turnaways.Add(-1)
 	} else {
-		s.leave(seat{user: m.session.user, spares: m.spares})
+		s.leave(seat{user: m.session.user, spares: m.spares}, &m.conn)
 	}
 	s.closed(&m.conn, err)
 	if !m.kept && len(l.idle) < idleKept {

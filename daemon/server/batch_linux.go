@@ -55,6 +55,7 @@ func (l *loop) gather(m *member) {
 	if !m.inSet && !l.enlist(m, readable) { // or nobody would hear of its going
 		return
 	}
+	l.busy(m)
 	b := l.batches.next
 	if b == nil {
 		b = l.newBatch()

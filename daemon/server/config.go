@@ -48,6 +48,10 @@ type Config struct {
 	// Rules are the [[access]] rules. None: everybody who can open the socket may read.
 	Rules []Rule
 
+	// Subuids is a file in the form of subuid(5), as /etc/subuid. The uids of a range count as the user that the range
+	// belongs to wherever something is limited for each user. It need not exist; "" stands for none.
+	Subuids string
+
 	// Peer says who is at the other end of a connection; nil asks the
 	// kernel, which answers for Unix sockets only.
 	Peer func(net.Conn) (Peer, error)

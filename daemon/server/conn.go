@@ -40,6 +40,8 @@ type conn struct {
 	// deadline is what the read deadline was last set for.
 	deadline deadline
 
+	place place
+
 	long bool // in may be large
 
 	borrowed bool // from an event loop, which reads what comes next
@@ -151,7 +153,13 @@ func (c *conn) read() error {
 		return errLong
 	}
 	c.setDeadline()
+	if c.in.len() == 0 {
+		c.server.users.idle(c)
+	}
 	n, err := c.nc.Read(c.in.room())
+	if !c.server.users.busy(c) {
+		return errOusted
+	}
 	c.in.add(n)
 	if n > 0 {
 		return nil // an error comes back with the next read
@@ -375,6 +383,6 @@ func (c *conn) setReadDeadline(t time.Time) {
 
 // ordinary reports whether err is how connections end that nobody has to hear of.
 func ordinary(err error) bool {
-	return err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrClosedPipe) || errors.Is(err, net.ErrClosed) ||
+	return err == nil || errors.Is(err, errOusted) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrClosedPipe) || errors.Is(err, net.ErrClosed) ||
 		errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }

@@ -26,6 +26,7 @@ func (l *loop) lendWith(m *member, next action) {
 
 // lendTo has a goroutine do f. m ends with f, unless that returns errIdle.
 func (l *loop) lendTo(m *member, f func() error) {
+	l.busy(m)
 	l.alarms.drop(&m.alarm)
 	m.paused = false
 	if !l.enlist(m, unix.EPOLLONESHOT) { // until it asks for more than that

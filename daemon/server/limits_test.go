@@ -34,7 +34,7 @@ const (
 
 const crowded = "ERR BUSY 1 too many connections\n"
 
-// However many connections a user has, there is one for everybody else, and any number for
+// However many connections a user has that are not idle, there is one for everybody else, and any number for
 // root.
 func TestConnectionsAreShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -43,7 +43,7 @@ func TestConnectionsAreShared(t *testing.T) {
 		served := func(uid uint32) (n int) {
 			for {
 				c := r.dialAs(t, p, uid)
-				c.send("PING\n")
+				c.send("PING\nPI")
 				line, err := c.r.ReadString('\n')
 				if err != nil {
 					t.Fatal(err)

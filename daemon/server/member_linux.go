@@ -171,6 +171,7 @@ func (l *loop) listen(m *member) {
 	c, cfg := &m.conn, &l.server.cfg
 	switch {
 	case c.in.len() > 0:
+		l.busy(m)
 		if c.deadline != lineDeadline {
 			c.deadline = lineDeadline
 			l.alarms.set(&m.alarm, l.now()+cfg.lineTimeout())
@@ -178,11 +179,11 @@ func (l *loop) listen(m *member) {
 	case cfg.IdleTimeout > 0:
 		c.deadline = idleDeadline
 		l.alarms.set(&m.alarm, l.now()+cfg.IdleTimeout)
-		l.giveRoom(c)
+		l.rest(m)
 	default:
 		c.deadline = noDeadline
 		m.alarm.due = 0
-		l.giveRoom(c)
+		l.rest(m)
 	}
 	switch {
 	case m.inSet:
@@ -190,6 +191,20 @@ func (l *loop) listen(m *member) {
 		l.fresh = append(l.fresh, m)
 	default:
 		l.enlist(m, readable)
+	}
+}
+
+// rest takes note that m has nothing under way, and busy that it has.
+func (l *loop) rest(m *member) {
+	l.giveRoom(&m.conn)
+	if !m.conn.place.idle {
+		l.server.users.idle(&m.conn)
+	}
+}
+
+func (l *loop) busy(m *member) {
+	if m.conn.place.idle {
+		l.server.users.busy(&m.conn)
 	}
 }
 
@@ -217,6 +232,7 @@ func (l *loop) pause(m *member) {
 		l.lend(m, slow) // a log may make who writes to it wait
 		return
 	}
+	l.busy(m)
 	m.paused = true
 	l.alarms.set(&m.alarm, l.now()+m.session.takeDelay())
 }

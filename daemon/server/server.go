@@ -37,6 +37,7 @@ type Server struct {
 	backups gauge         // being made or sent
 	open    atomic.Int64  // connections being served, operators' among them
 	spent   bucket        // of lines that say that descriptors are running out
+	full    bucket        // of lines that say that the socket is full
 	faults  atomic.Uint32 // the number of the last fault: what ties a reply to the log
 
 	reports bucket // of lines about faults, of all users together
@@ -55,6 +56,7 @@ func New(cfg Config) *Server {
 	s.audit.log = cfg.Audit.Named("audit")
 	s.outs.New = func() any { return new(make([]byte, 0, 1<<10)) }
 	s.SetRules(cfg.Rules)
+	s.ReadSubuids()
 	s.faults.Store(rand.Uint32()) // so that two runs do not write the same numbers to one log
 	return s
 }
@@ -177,12 +179,19 @@ func (s *Server) dismiss(conns *conns, handled <-chan struct{}) {
 // the next one is accepted, so that what is refused never holds more than a descriptor or
 // two however fast it comes; nothing that it does waits for anybody.
 func (s *Server) admit(ctx context.Context, nc net.Conn, conns *conns, spares *spares, start func(func())) {
-	seat, err := s.judge(nc, spares)
+	seat, err := s.judge(nc, spares, func(c *conn) bool { return !c.borrowed && quiet(c.nc) })
+	if seat.ousted != nil {
+		_ = seat.ousted.nc.Close() // which ends its read
+		if s.maySayFull() {
+			s.sayFull(seat.ousted.session.user.uid)
+		}
+	}
 	switch {
 	case err == nil:
 		start(func() {
-			defer s.leave(seat)
-			s.handle(ctx, newConn(s, nc, seat.peer, seat.user), conns)
+			c := newConn(s, nc, seat.peer, seat.user)
+			defer s.leave(seat, c)
+			s.handle(ctx, c, conns)
 		})
 	case errors.Is(err, errTooMany) && s.mayTurnAway():
 		start(func() {
@@ -212,18 +221,22 @@ type seat struct {
 	peer   Peer
 	user   *user
 	spares *spares // whose place it has; nil for none
+	ousted *conn   // has lost its place to it, and is to be closed; nil for none
 }
 
 // judge decides whether nc is served. If it is, the seat is taken until leave. Otherwise the error
-// is errTooMany, or errSpent, or says why its peer is not known.
-func (s *Server) judge(nc net.Conn, spares *spares) (seat, error) {
+// is errTooMany, or errSpent, or says why its peer is not known. may says which connections can be closed for it.
+func (s *Server) judge(nc net.Conn, spares *spares, may func(*conn) bool) (seat, error) {
 	peer, err := s.cfg.peer(nc)
 	if err != nil {
 		return seat{}, err
 	}
 	left := spares.left(descriptorOf(nc))
-	u, ok := s.users.enter(peer.UID, s.room)
-	at := seat{peer: peer, user: u}
+	if left < ownFiles+operatorFiles {
+		may = nil // it would be refused all the same
+	}
+	u, ousted, ok := s.users.enter(peer.UID, s.room, may)
+	at := seat{peer: peer, user: u, ousted: ousted}
 	switch {
 	case !ok:
 		u.stats.failed(0, errTooMany.Code)
@@ -241,7 +254,7 @@ func (s *Server) judge(nc net.Conn, spares *spares) (seat, error) {
 		}
 	}
 	if !ok {
-		s.users.leave(u)
+		s.users.leave(u, nil)
 		u.stats.failed(0, errTooMany.Code)
 		return at, errSpent
 	}
@@ -261,12 +274,20 @@ func (s *Server) saySpent() {
 	s.log.Warn("connections are refused, too few descriptors are left: raise the limit (LimitNOFILE=)", "limit", descriptors())
 }
 
-// leave ends what judge has begun.
-func (s *Server) leave(at seat) {
+// maySayFull reports whether the log is to say that there is no room for connections.
+func (s *Server) maySayFull() bool { return s.full.allow(s.clock(), warnLines) }
+
+// sayFull names the user whose connection has been closed.
+func (s *Server) sayFull(uid uint32) {
+	s.log.Warn("the socket is full: idle connections of the user with the most are closed for others", "uid", uid, "limit", s.room)
+}
+
+// leave ends what judge has begun. c is the connection.
+func (s *Server) leave(at seat, c *conn) {
 	if at.spares != nil {
 		at.spares.leave()
 	}
-	s.users.leave(at.user)
+	s.users.leave(at.user, c)
 	s.open.Add(-1)
 }
 

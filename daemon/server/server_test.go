@@ -107,8 +107,10 @@ func TestTooManyConnections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t, Config{MaxConns: 2, Peer: eachAnother()})
 		first, second := r.ln.dial(t), r.ln.dial(t)
-		first.want(first.ask("PING"), "OK PONG")
-		second.want(second.ask("PING"), "OK PONG")
+		for _, c := range []*client{first, second} {
+			c.send("PING\nPI") // and is not idle
+			c.want(c.line(), "OK PONG")
+		}
 		third := r.ln.dial(t)
 		third.send("GET " + token + "\n")
 		third.want(third.rest(), "ERR BUSY 1 too many connections\n")

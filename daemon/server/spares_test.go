@@ -25,7 +25,7 @@ func TestLastDescriptors(t *testing.T) {
 	const limit = 64
 	judge := func(uid uint32, left int) (seat, error) {
 		p.next, sp.limit, sp.highest = uid, limit, limit
-		return s.judge(numbered{fd: limit - 1 - left}, sp)
+		return s.judge(numbered{fd: limit - 1 - left}, sp, nil)
 	}
 	mustJudge := func(uid uint32, left int, want error) seat {
 		t.Helper()
@@ -49,12 +49,12 @@ func TestLastDescriptors(t *testing.T) {
 	}
 	mustJudge(0, 1, errSpent)
 	mustJudge(alice, 1, errSpent)
-	s.leave(last[2])
-	s.leave(mustJudge(0, 1, nil))
+	s.leave(last[2], nil)
+	s.leave(mustJudge(0, 1, nil), nil)
 	for _, at := range last[:2] {
-		s.leave(at)
+		s.leave(at, nil)
 	}
-	s.leave(last[3])
+	s.leave(last[3], nil)
 	if sp.refill(); len(sp.files) != spareFiles {
 		t.Errorf("%d spares when all have ended, want %d", len(sp.files), spareFiles)
 	}
@@ -73,7 +73,7 @@ func TestSpareGivenUpToAccept(t *testing.T) {
 	if !sp.release() {
 		t.Fatal("no spare")
 	}
-	if _, err := s.judge(numbered{fd: 63}, sp); err != nil {
+	if _, err := s.judge(numbered{fd: 63}, sp, nil); err != nil {
 		t.Fatal(err)
 	}
 	if len(sp.files) != spareFiles-1 || sp.lent.Load() != 1 {

@@ -17,6 +17,7 @@ type stats struct {
 	hits        atomic.Int64 // of these, answered from memory
 	waits       atomic.Int64 // of these, those for which no valid value was held
 	rejects     atomic.Int64 // REJECT that were granted
+	ousted      atomic.Int64 // idle connections closed to make room for others
 	slowed      atomic.Int64 // pauses between requests, since there were too many
 	unaudited   atomic.Int64 // audit lines left out, since there were too many
 
@@ -82,6 +83,7 @@ func (s *stats) merge(other *stats) {
 		{&s.hits, &other.hits},
 		{&s.waits, &other.waits},
 		{&s.rejects, &other.rejects},
+		{&s.ousted, &other.ousted},
 		{&s.slowed, &other.slowed},
 		{&s.unaudited, &other.unaudited},
 	} {
@@ -112,6 +114,7 @@ func (s *stats) list() []refresh.Stat {
 			all = append(all, refresh.Stat{Key: key, Value: n})
 		}
 	}
+	occurred("closed_idle", s.ousted.Load())
 	occurred("turned_away", s.turnedAway.Load())
 	occurred("slowed", s.slowed.Load())
 	occurred("unaudited", s.unaudited.Load())

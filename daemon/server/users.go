@@ -6,8 +6,8 @@ import (
 	"sync/atomic"
 )
 
-// user is what all connections of one uid have in common: what they hold, what they may
-// still ask for, and what they have done. A uid is the unit of fairness, since it is the one thing
+// user is what all connections of one uid have in common, and of the uids that are subordinate to it: what they hold,
+// what they may still ask for, and what they have done. It is the unit of fairness, since it is the one thing
 // about a peer that the peer cannot make more of.
 type user struct {
 	uid uint32
@@ -16,7 +16,8 @@ type user struct {
 	// can stop the daemon, so there is nothing to protect it from.
 	operator bool
 
-	conns int // connections being served; guarded by users.mu
+	conns  int    // connections being served; guarded by users.mu
+	idlers idlers // those of them that are idle; guarded by users.mu
 
 	pace     bucket // of requests
 	work     bucket // of what long ones cost
@@ -46,15 +47,17 @@ type users struct {
 	self uint32 // the daemon's own uid; set by New, read-only after
 
 	mu      sync.Mutex
-	all     map[uint32]*user
-	sweepAt int   // the size of all at which those without connections are let go
-	open    int   // connections of those who are no operators
-	gone    stats // what those have done who were let go
+	all     map[uint32]*user // by the uid of ownerLocked
+	sweepAt int              // the size of all at which those without connections are let go
+	open    int              // connections of those who are no operators
+	gone    stats            // what those have done who were let go
+
+	subordinates []subordinate // sorted, none with a uid of another
 }
 
 // fewUsers is how many users are remembered without a look at whether they still have
-// connections. An ordinary host has some tens; one whose users have ranges of
-// subordinate uids (subuid(5), 65536 each) has whoever they like.
+// connections. An ordinary host has some tens; a range of subordinate uids that the host does not
+// know of is 65536.
 const fewUsers = 1024
 
 // get returns the user of uid.
@@ -65,6 +68,7 @@ func (us *users) get(uid uint32) *user {
 }
 
 func (us *users) getLocked(uid uint32) *user {
+	uid = us.ownerLocked(uid)
 	if u := us.all[uid]; u != nil {
 		return u
 	}
@@ -74,7 +78,7 @@ func (us *users) getLocked(uid uint32) *user {
 	if len(us.all) >= us.sweepAt {
 		us.sweepLocked()
 	}
-	u := &user{uid: uid, operator: uid == 0 || uid == us.self, lists: make(chan struct{}, userLists)}
+	u := &user{uid: uid, operator: us.operator(uid), lists: make(chan struct{}, userLists)}
 	us.all[uid] = u
 	return u
 }
@@ -94,30 +98,46 @@ func (us *users) sweepLocked() {
 	us.sweepAt = max(fewUsers, 2*len(us.all))
 }
 
-// enter takes in a connection of uid. It reports false if there is no room for it: when
-// as many as limit are open, or uid has as many as are free. So one user alone gets half
-// of limit, two get a third each, and there is always room for one who has none yet. An
-// operator's connections need no room and take none.
-func (us *users) enter(uid uint32, limit int) (u *user, ok bool) {
+// enter takes in a connection of uid. There is no room for it when as many as limit are open, or when its user has as many as
+// are free: so one user alone gets half of limit, two get a third each. Then it takes the place of an idle one, which enter
+// returns and which the caller closes, see oustLocked; nil for may is for none. It reports false if there is no such place either.
+// An operator's connections need no room and take none.
+func (us *users) enter(uid uint32, limit int, may func(*conn) bool) (u *user, ousted *conn, ok bool) {
 	us.mu.Lock()
 	defer us.mu.Unlock()
 	u = us.getLocked(uid)
 	u.stats.connections.Add(1)
 	if !u.operator {
 		if u.conns >= limit-us.open {
-			u.stats.turnedAway.Add(1)
-			return u, false
+			if may != nil {
+				ousted = us.oustLocked(u, may)
+			}
+			if ousted == nil {
+				u.stats.turnedAway.Add(1)
+				return u, nil, false
+			}
 		}
 		us.open++
 	}
 	u.conns++
-	return u, true
+	return u, ousted, true
 }
 
-// leave ends enter.
-func (us *users) leave(u *user) {
+// leave ends enter. c is the connection, if it has come to be one; nil otherwise.
+func (us *users) leave(u *user, c *conn) {
 	us.mu.Lock()
 	defer us.mu.Unlock()
+	switch {
+	case c == nil:
+	case c.place.lost:
+		return
+	case c.place.idle:
+		u.idlers.remove(c)
+	}
+	us.leaveLocked(u)
+}
+
+func (us *users) leaveLocked(u *user) {
 	u.conns--
 	if !u.operator {
 		us.open--

@@ -16,13 +16,13 @@ func TestConnectionsAreGivenBack(t *testing.T) {
 	for range 20_000 {
 		if len(open) > 0 && r.IntN(2) == 0 {
 			i := r.IntN(len(open))
-			us.leave(open[i])
+			us.leave(open[i], nil)
 			open[i] = open[len(open)-1]
 			open = open[:len(open)-1]
 			continue
 		}
 		uid := []uint32{0, 990, 1, 2, 3, 4}[r.IntN(6)]
-		u, ok := us.enter(uid, 10)
+		u, _, ok := us.enter(uid, 10, nil)
 		if ok {
 			open = append(open, u)
 		} else if u.operator {
@@ -33,7 +33,7 @@ func TestConnectionsAreGivenBack(t *testing.T) {
 		}
 	}
 	for _, u := range open {
-		us.leave(u)
+		us.leave(u, nil)
 	}
 	if us.open != 0 {
 		t.Errorf("%d connections are counted when all are closed", us.open)
@@ -89,17 +89,17 @@ func TestBucket(t *testing.T) {
 // have done is not forgotten.
 func TestManyUsers(t *testing.T) {
 	us := &users{self: 990}
-	held, _ := us.enter(1, 1<<20)
+	held, _, _ := us.enter(1, 1<<20, nil)
 	held.stats.reads.Add(1)
 	const n = 65_536
 	most := 0
 	for uid := range uint32(n) {
-		u, ok := us.enter(100_000+uid, 1<<20)
+		u, _, ok := us.enter(100_000+uid, 1<<20, nil)
 		if !ok {
 			t.Fatal("turned away")
 		}
 		u.stats.reads.Add(1)
-		us.leave(u)
+		us.leave(u, nil)
 		most = max(most, len(us.all))
 	}
 	if most > 2*fewUsers {

@@ -1,0 +1,165 @@
+package server
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// When there is no room, the user with the most connections gives up the one that has been idle for longest. Its client reads
+// the end, and nothing else. A user who has as many is turned away.
+func TestIdleMakesRoom(t *testing.T) { overBoth(t, tryIdleMakesRoom) }
+
+func tryIdleMakesRoom(t *testing.T, d driver) {
+	p := &turning{}
+	var log syncBuffer
+	path, s, _ := d.startSocket(t, Config{MaxConns: 8, Peer: p.of, Logger: testLogger(&log)})
+	served := func(uid uint32) *client {
+		t.Helper()
+		p.next.Store(uid)
+		c := dialSocket(t, path)
+		c.want(c.ask("PING"), "OK PONG")
+		u := s.users.get(uid)
+		eventually(t, "it is idle", func() bool { return u.operator || idle(s, uid) > 0 && idle(s, uid) == u.open(s) })
+		return c
+	}
+	refused := func(uid uint32) {
+		t.Helper()
+		p.next.Store(uid)
+		c := dialSocket(t, path)
+		c.want(c.ask("PING")+"\n", crowded)
+	}
+	ended := func(all ...*client) {
+		t.Helper()
+		for _, c := range all {
+			c.want(c.rest(), "")
+		}
+	}
+	root := served(0)
+	var ofAlice, ofBob []*client
+	for range 4 { // half of what is free
+		ofAlice = append(ofAlice, served(alice))
+	}
+	refused(alice)
+	for range 3 { // two of them while there is room, one in the place of alice's
+		ofBob = append(ofBob, served(bob))
+	}
+	ended(ofAlice[0])
+	refused(bob)
+	refused(alice)
+	for i := range uint32(4) { // two while there is room
+		served(carol + i)
+	}
+	ended(ofAlice[1], ofBob[0])
+	for _, c := range []*client{ofAlice[2], ofAlice[3], ofBob[1], ofBob[2], root} {
+		c.want(c.ask("PING"), "OK PONG")
+	}
+	eventually(t, "8 and root's are open", func() bool { return s.open.Load() == 9 })
+	if n := s.users.total().ousted.Load(); n != 3 {
+		t.Errorf("%d closed connections are counted, want 3", n)
+	}
+	if n := strings.Count(log.String(), "the socket is full"); n != 1 {
+		t.Errorf("%d lines in the log about it, want 1:\n%s", n, log.String())
+	}
+}
+
+// Users with one connection each have no more than their share; but whoever has none gets a place all the same, that of the
+// first of them.
+func TestIdleMakesRoomAmongEquals(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &peers{}
+		r := start(t, Config{MaxConns: 5, Peer: p.of})
+		var all []*client
+		for i := range uint32(8) {
+			c := r.dialAs(t, p, alice+i)
+			c.want(c.ask("PING"), "OK PONG")
+			all = append(all, c)
+			synctest.Wait()
+		}
+		for _, c := range all[:3] {
+			c.want(c.rest(), "")
+		}
+		for _, c := range all[3:] {
+			c.want(c.ask("PING"), "OK PONG")
+		}
+	})
+}
+
+// A connection with a request under way, a part of one, or a watch is none that is idle. Where there is no other, the newcomer is
+// turned away.
+func TestBusyKeepsItsPlace(t *testing.T) { overBoth(t, tryBusyKeepsItsPlace) }
+
+func tryBusyKeepsItsPlace(t *testing.T, d driver) {
+	for _, what := range []string{"GET " + cold + "\n", "WATCH " + cold + "\n", "PI", "PING\nPI"} {
+		t.Run(fmt.Sprintf("%q", what), func(t *testing.T) {
+			p := &turning{}
+			path, s, engine := d.startSocket(t, Config{MaxConns: 4, Peer: p.of})
+			p.next.Store(alice)
+			var all []*client
+			for range 2 {
+				c := dialSocket(t, path)
+				c.send(what)
+				all = append(all, c)
+			}
+			eventually(t, "both are busy", func() bool { return idle(s, alice) == 0 && s.open.Load() == 2 })
+			all[0].begun(t, what)
+			all[1].begun(t, what)
+			for i := range uint32(2) {
+				p.next.Store(bob + i)
+				c := dialSocket(t, path)
+				c.want(c.ask("PING"), "OK PONG")
+				c.send("PI")
+			}
+			eventually(t, "all are busy", func() bool { return idle(s, bob) == 0 && idle(s, carol) == 0 })
+			p.next.Store(carol + 1)
+			last := dialSocket(t, path)
+			last.want(last.ask("PING")+"\n", crowded)
+
+			// One ends what it had under way, and is the one that is closed.
+			switch {
+			case strings.HasPrefix(what, "GET"):
+				engine.tell(cold, fetched{ttl: time.Hour, value: "v"})
+				all[1].line()
+			case strings.HasPrefix(what, "WATCH"):
+				return
+			default:
+				all[1].want(all[1].ask("NG"), "OK PONG")
+			}
+			eventually(t, "one is idle", func() bool { return idle(s, alice) > 0 })
+			next := dialSocket(t, path)
+			next.want(next.ask("PING"), "OK PONG")
+		})
+	}
+}
+
+// begun reads what there is to be read before what is under way.
+func (c *client) begun(t *testing.T, what string) {
+	t.Helper()
+	switch {
+	case strings.HasPrefix(what, "WATCH"):
+		c.want(c.line(), "OK 1")
+		c.want(c.line(), cold+" idle -")
+	case strings.HasPrefix(what, "PING"):
+		c.want(c.line(), "OK PONG")
+	}
+}
+
+// open returns how many connections u has.
+func (u *user) open(s *Server) int {
+	s.users.mu.Lock()
+	defer s.users.mu.Unlock()
+	return u.conns
+}
+
+// idle returns how many connections of uid can be closed for others.
+func idle(s *Server, uid uint32) (n int) {
+	u := s.users.get(uid)
+	s.users.mu.Lock()
+	defer s.users.mu.Unlock()
+	for c := u.idlers.first; c != nil; c = c.place.next {
+		n++
+	}
+	return n
+}
