@@ -31,8 +31,8 @@ func (s *Store) commit(g *group) {
 	} else {
 		s.counts.committed(len(g.puts), 0, err)
 	}
-	if refusal != nil {
-		s.lag(refusal) // not before: the journal is written anew from what the database has
+	if refusal != nil && (err == nil || !errors.Is(refusal, errCrowded)) {
+		s.lag(refusal, err == nil) // not before: the journal is written anew from what the database has
 	}
 	if err == nil || !journaled {
 		g.done(err, err)
@@ -42,6 +42,10 @@ func (s *Store) commit(g *group) {
 	s.stall(err)
 	g.done(nil, err)
 }
+
+// errCrowded is why the journal is not given what could not be read: the database, which has to take all that is
+// pending, takes it first.
+var errCrowded = errors.New("too much is pending")
 
 // append writes what of g cannot be had again to the journal, in one step, and reports
 // whether it is there, and the error if the journal refused it.
@@ -55,7 +59,7 @@ func (s *Store) append(g *group, number uint64) (journaled bool, refusal error) 
 	}
 	defer clear(e.Records) // of what is not the committer's
 	if s.crowded(0) {
-		return false, nil // it would be durable, and could not be read
+		return false, errCrowded
 	}
 	err := s.journal.Append(e)
 	if diskFull(err) && s.ballast.spend(openRoom) {

@@ -39,11 +39,11 @@
 // follows with all that has come meanwhile, begun within a tenth of a second; where it takes long itself, later, so that it has a tenth
 // of the time, but within a second. Many grants cost it one sync, one that is put again and again is written once, and no Put waits for it.
 // Readers see what it has not yet over what it has. It is never overtaken: a Put with nothing in it for the journal
-// reaches the database behind all that was before. A kill in that time leaves what the journal alone has; the next start brings the
+// reaches the database behind all that was before, or in one commit with it. Each of the two takes one sync. A kill in that time leaves what the journal alone has; the next start brings the
 // database up to it. So a Put
 // succeeds if either takes it: the journal alone while the database is full, failed or being opened
-// anew, the database alone while the journal is being
-// written anew. Both carry the number of the commit, so at open each record is brought to
+// anew, the database alone while the journal cannot be written anew. That is tried before the first Put that the journal
+// has refused is acknowledged, so that an error that passes leaves no grant with one copy. Both carry the number of the commit, so at open each record is brought to
 // the newest that either has. A grant that the database
 // does not have is taken from the journal, unless the journal itself says that it was deleted. So a code that
 // was deleted while the journal refused may come back after a crash; WeChat refuses it a second time.

@@ -39,10 +39,15 @@ func (s *Store) wake() {
 	}
 }
 
-// lag takes note that the journal has refused what the database may have taken.
-func (s *Store) lag(err error) {
+// lag takes note that the journal has refused what the database may have taken. If that has taken it, the journal is
+// written anew at once, so that who has put it is told when both have it; where that fails, the keeper
+// tries again.
+func (s *Store) lag(cause error, taken bool) {
 	if !s.lagging.Swap(true) {
-		s.log.Error("the grant journal refused an entry: until it can be written anew, grants are in the database only", "error", err)
+		s.log.Error("the grant journal refused an entry: until it can be written anew, grants are in the database only", "error", cause)
+		if taken && s.mendJournal() == nil {
+			return
+		}
 	}
 	s.wake()
 }
@@ -172,10 +177,7 @@ func (s *Store) tendJournal(k *keeper) bool {
 		return true
 	}
 	began := time.Now()
-	err := inPlace(s.dir, s.lock) // between two attempts too, where nobody else has looked
-	if err == nil {
-		err = s.mendJournal()
-	}
+	err := s.mendJournal()
 	if diskFull(err) && s.ballast.spend(0) { // it gives back more than that
 		err = s.mendJournal()
 	}
@@ -194,6 +196,9 @@ var errReading = errors.New("the database is not open")
 // mendJournal compacts the journal. One that lags, or cannot be read any more, takes over what only the database has, or what is on its way
 // there; and what it has that the database, which was well all the time, has not, was deleted.
 func (s *Store) mendJournal() error {
+	if err := inPlace(s.dir, s.lock); err != nil {
+		return err
+	}
 	applied := s.applied.Load()
 	if !s.lagging.Load() {
 		err := s.journal.Compact(keepLive(applied), nil)

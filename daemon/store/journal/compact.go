@@ -30,6 +30,7 @@ func (j *Journal) Compact(keep func(commit uint64, r Record) bool, more iter.Seq
 	if err != nil {
 		return err
 	}
+	w.f.refuse = was.bad
 	err = w.head(was.last)
 	if err == nil {
 		err = j.copyLive(w, was, keep, more)
@@ -189,7 +190,7 @@ func Create(path string, aead cipher.AEAD, last uint64, entries iter.Seq2[Entry,
 
 // writer writes a new journal.
 type writer struct {
-	f      *os.File
+	f      *file
 	buf    *bufio.Writer
 	framer framer
 
@@ -199,10 +200,11 @@ type writer struct {
 }
 
 func create(path string, aead cipher.AEAD) (*writer, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	opened, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return nil, err
 	}
+	f := &file{File: opened}
 	var id [8]byte
 	_, _ = rand.Read(id[:]) // never fails
 	return &writer{f: f, buf: bufio.NewWriterSize(f, 64<<10), framer: framer{file: binary.BigEndian.Uint64(id[:]), aead: aead}}, nil

@@ -45,7 +45,7 @@ type Journal struct {
 	compacting sync.Mutex // held during a compaction; before mu
 
 	mu       sync.Mutex
-	f        *os.File // nil once closed
+	f        *file // nil once closed
 	framer   framer
 	frame    []byte // reused
 	next     uint64 // number of the next frame
@@ -131,7 +131,7 @@ func (s *Scanned) Open() (_ *Journal, _ Report, err error) {
 	}()
 	rep := s.scan.rep
 	rep.Made = made
-	j := &Journal{path: s.path, aead: s.aead, f: s.f, framer: framer{file: s.scan.file, aead: s.aead}, next: s.scan.next, last: rep.Last, end: s.scan.good, base: s.scan.good, reserved: s.scan.at}
+	j := &Journal{path: s.path, aead: s.aead, f: &file{File: s.f}, framer: framer{file: s.scan.file, aead: s.aead}, next: s.scan.next, last: rep.Last, end: s.scan.good, base: s.scan.good, reserved: s.scan.at}
 	switch {
 	case rep.Damaged() || s.scan.opened == 0:
 		// Not a byte is written behind what cannot be read.
@@ -208,7 +208,7 @@ func (j *Journal) Append(e Entry) error {
 		}
 		return fmt.Errorf("journal: %w", err)
 	}
-	if err := Datasync(j.f); err != nil {
+	if err := j.f.datasync(); err != nil {
 		// The kernel may have dropped the pages or may write them yet.
 		j.failed = errors.Join(err, j.cut())
 		return fmt.Errorf("%w: %w", ErrFailed, err)
@@ -233,7 +233,7 @@ func (j *Journal) usable() error {
 
 // inPlace returns why a restart would not find what is written to j.f, or nil. mu is held.
 func (j *Journal) inPlace() error {
-	is, err := inplace.Is(j.f, j.path)
+	is, err := inplace.Is(j.f.File, j.path)
 	if err == nil && !is {
 		err = errGone
 	}
@@ -272,7 +272,8 @@ type snapshot struct {
 	end   int64    // of what is durable
 	next  uint64   // number of the frame that comes there
 	last  uint64
-	sound bool // all of that could be read when it was opened, or was written since
+	bad   func(operation string) error // see Refuse
+	sound bool                         // all of that could be read when it was opened, or was written since
 }
 
 func (j *Journal) snapshot() (snapshot, error) {
@@ -286,7 +287,7 @@ func (j *Journal) snapshot() (snapshot, error) {
 	if err != nil {
 		return snapshot{}, os.NewSyscallError("dup", err)
 	}
-	return snapshot{os.NewFile(uintptr(fd), j.path), j.end, j.next, j.last, !errors.Is(j.failed, errUnread)}, nil
+	return snapshot{os.NewFile(uintptr(fd), j.path), j.end, j.next, j.last, j.f.refuse, !errors.Is(j.failed, errUnread)}, nil
 }
 
 // Close ends the journal. What was appended is durable before. Closing twice is no

@@ -38,7 +38,7 @@ func (j *Journal) reserve(n int64) {
 // makes more of it. mu is held.
 func (j *Journal) extend(to int64) error {
 	was := j.reserved
-	err := allocate(j.f, was, to-was)
+	err := allocate(j.f.File, was, to-was)
 	if errors.Is(err, errors.ErrUnsupported) {
 		err = nil // it is seen by trying
 	}
