@@ -20,7 +20,7 @@ func TestPreviousSecrets(t *testing.T) {
 	const message = "<xml/>"
 	current := suiteCallback(t)
 	stranger := mustCallback(t, "anotherToken", "0123456789abcdefghijklmnopqrstuvwxyzABCDEFG", suiteID)
-	tokens := map[string]secret.Text{"current": suiteToken, "previous": oldToken, "other": stranger.token}
+	tokens := map[string]secret.Text{"current": suiteToken, "previous": oldToken, "other": stranger.token, "no": ""}
 	keys := map[string]*Callback{"current": current, "previous": mustCallback(t, oldToken, oldKey, suiteID), "other": stranger}
 	for _, test := range []struct {
 		name       string
@@ -41,7 +41,7 @@ func TestPreviousSecrets(t *testing.T) {
 				plain, receiver, previous, err := c.OpenEither(signatureOf(token, "1", "2", text), "1", "2", text)
 				var want error
 				switch {
-				case signer == "other", signer == "previous" && test.token == "":
+				case signer == "other", signer == "no", signer == "previous" && test.token == "":
 					want = ErrSignature
 				case sealer == "other", sealer == "previous" && test.key == "":
 					want = ErrMalformed

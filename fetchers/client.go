@@ -233,7 +233,6 @@ func (c *Client) exchange(req *http.Request, q call, host int) (body []byte, sta
 	fault := &TransportError{Endpoint: q.path, Sent: sent, Err: err}
 	switch gone := patience.Err(); {
 	case errors.Is(err, errTooLarge):
-		c.answered(host, began)
 		return body, status, fault
 	case gone != nil:
 		fault.Err = gone

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -151,5 +152,43 @@ func TestAPastedKeyLosesItsBlanks(t *testing.T) {
 	}
 	if got := c.OpenPlatforms[0].AESKey; got != key {
 		t.Errorf("got %d characters, want %d", len(got), len(key))
+	}
+}
+
+// TestSameHost holds which URLs of a list count as the same host.
+func TestSameHost(t *testing.T) {
+	for _, test := range []struct {
+		a, b string
+		same bool
+	}{
+		{"https://api.weixin.qq.com", "https://API.weixin.qq.com:443/", true},
+		{"http://127.0.0.1", "http://127.0.0.1:80", true},
+		{"http://127.0.0.1", "http://127.0.0.1:443", false},
+		{"https://127.0.0.1", "https://127.0.0.1:80", false},
+		{"https://api.weixin.qq.com", "https://api2.weixin.qq.com", false},
+		{"https://proxy.example/a", "https://proxy.example/b", false},
+	} {
+		data := "upstream = { weixin_url = [\"" + test.a + "\", \"" + test.b + "\"] }\n"
+		_, err := Parse("tokend.toml", []byte(data), newTestEnv(t))
+		if same := err != nil && strings.Contains(err.Error(), "is listed twice"); same != test.same {
+			t.Errorf("%s, %s: %v", test.a, test.b, err)
+		}
+	}
+}
+
+// TestUpstreamEqual holds that every setting of the upstream counts, and the order of the hosts.
+func TestUpstreamEqual(t *testing.T) {
+	of := func() Upstream { return Upstream{[]string{"https://a", "https://b"}, "https://c", time.Second} }
+	for name, change := range map[string]func(*Upstream){
+		"order":    func(u *Upstream) { slices.Reverse(u.WeixinURLs) },
+		"hosts":    func(u *Upstream) { u.WeixinURLs = u.WeixinURLs[:1] },
+		"work_url": func(u *Upstream) { u.WorkURL = "https://d" },
+		"timeout":  func(u *Upstream) { u.Timeout++ },
+	} {
+		u := of()
+		change(&u)
+		if u.Equal(of()) || !of().Equal(of()) {
+			t.Errorf("%s: taken for the same", name)
+		}
 	}
 }

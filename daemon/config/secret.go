@@ -67,7 +67,7 @@ func (t *table) previous(token, aesKey secret.Text) (previousToken, previousKey 
 		}
 	}
 	if _, ok := t.lookup("previous_aes_key"); ok {
-		if previousKey = t.aesKey("previous_aes_key"); previousKey != "" && aesKey != "" && sameKey(previousKey, aesKey) {
+		if previousKey = t.aesKey("previous_aes_key"); previousKey != "" && sameKey(previousKey, aesKey) {
 			t.problemf("previous_aes_key", "is the same as aes_key")
 		}
 	}

@@ -218,7 +218,7 @@ func (e *Engine) ask(ctx context.Context, w *wants, do func(parent secret.Text) 
 		switch known := errors.Is(err, errDeadParent); {
 		case full && before != nil:
 			return before // the budgets have no room for a repetition
-		case unanswered && repeats < lost.Repeat && ctx.Err() == nil && e.base.Err() == nil:
+		case unanswered && repeats < lost.Repeat && e.base.Err() == nil:
 			repeats++
 			before = err
 			try--
