@@ -36,12 +36,13 @@ type Clock struct {
 	boottime func() time.Duration
 	start    time.Time // monotonic reading of New
 
-	// offset is boottime minus monotonic time since start; wall is the wall
-	// clock minus the same. Written offset first and read wall first: who sees
-	// the new wall sees the new offset, and who sees the old wall
-	// resynchronises for itself.
-	offset, wall atomic.Int64
+	last atomic.Pointer[reading]
 }
+
+// reading is how the clocks stood to each other when the true one was read: boottime, and the wall
+// clock, minus monotonic time since start. The wall clock is read first. If the host is suspended
+// between the two, the next Now finds that they have come apart.
+type reading struct{ offset, wall int64 }
 
 // New returns a clock that takes the true time from boottime: the time since
 // boot, suspend included. A nil boottime stands for Go's monotonic clock, which
@@ -52,15 +53,16 @@ func New(boottime func() time.Duration) *Clock {
 	return c
 }
 
-// resync reads the true clock and returns the offset that it gives.
+// resync reads the true clock and returns the offset that it gives. It publishes what it has read,
+// unless somebody else has published a reading since it began: that one is newer.
 func (c *Clock) resync(now time.Time) int64 {
-	var offset int64
+	before := c.last.Load()
+	r := &reading{wall: now.UnixNano() - int64(now.Sub(c.start))}
 	if c.boottime != nil {
-		offset = int64(c.boottime()) - int64(time.Since(c.start))
+		r.offset = int64(c.boottime()) - int64(time.Since(c.start))
 	}
-	c.offset.Store(offset)
-	c.wall.Store(now.UnixNano() - int64(now.Sub(c.start)))
-	return offset
+	c.last.CompareAndSwap(before, r)
+	return r.offset
 }
 
 // Now returns the present instant. It does not allocate.
@@ -72,9 +74,9 @@ func (c *Clock) Now() Instant {
 func (c *Clock) now() (Instant, time.Time) {
 	now := time.Now()
 	mono := int64(now.Sub(c.start))
-	wall := c.wall.Load()
-	offset := c.offset.Load()
-	if d := now.UnixNano() - mono - wall; d > drift || d < -drift {
+	last := c.last.Load()
+	offset := last.offset
+	if d := now.UnixNano() - mono - last.wall; d > drift || d < -drift {
 		offset = c.resync(now)
 	}
 	return Instant(mono + offset), now
@@ -83,6 +85,13 @@ func (c *Clock) now() (Instant, time.Time) {
 // Resync reads the true clock now. [Clock.Now] does so by itself when the cheap clocks
 // have come apart by a second; whoever wakes seldom calls it to be exact.
 func (c *Clock) Resync() { c.resync(time.Now()) }
+
+// Lead returns how far the wall clock is ahead of the time since boot, as they were read last. It
+// grows when somebody sets the wall clock forward. Time, and a suspend, do not change it.
+func (c *Clock) Lead() time.Duration {
+	last := c.last.Load()
+	return time.Duration(last.wall - last.offset)
+}
 
 // Wall returns the wall clock's reading for i, for showing and for keeping
 // beyond this boot. It is as right as the wall clock is now.

@@ -37,7 +37,11 @@ func (h *host) suspend(d time.Duration) {
 }
 
 // step sets the wall clock forward by d.
-func (h *host) step(d time.Duration) { h.c.wall.Add(-int64(d)) }
+func (h *host) step(d time.Duration) {
+	last := *h.c.last.Load()
+	last.wall -= int64(d)
+	h.c.last.Store(&last)
+}
 
 // mustPass fails unless want has passed on the clock since from.
 func (h *host) mustPass(from Instant, want time.Duration) {
@@ -156,9 +160,67 @@ func TestWithoutATrueClockTheMonotonicOneServes(t *testing.T) {
 		c := New(nil)
 		began := c.Now()
 		time.Sleep(time.Hour)
-		c.wall.Add(int64(time.Hour))
+		c.last.Store(&reading{wall: c.last.Load().wall + int64(time.Hour)})
 		if got := c.Now().Sub(began); got != time.Hour {
 			t.Errorf("got %v, want 1h", got)
+		}
+	})
+}
+
+// TestStaleReadingNotPublished holds that a reading of the true clock that a suspend has overtaken
+// does not replace a newer one, whoever is the last to publish.
+func TestStaleReadingNotPublished(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHost(t)
+		inner := h.c.boottime
+		read, goOn := make(chan struct{}), make(chan struct{})
+		var stalls atomic.Bool
+		h.c.boottime = func() time.Duration {
+			at := inner()
+			if stalls.CompareAndSwap(true, false) {
+				close(read)
+				<-goOn
+			}
+			return at
+		}
+		began := h.c.Now()
+		stalls.Store(true)
+		done := make(chan struct{})
+		go func() { defer close(done); h.c.Resync() }()
+		<-read
+		h.suspend(time.Hour)
+		h.mustPass(began, time.Hour)
+		newest := h.c.last.Load()
+		close(goOn)
+		<-done
+		if h.c.last.Load() != newest {
+			t.Error("the older reading was published over the newer one")
+		}
+		h.mustPass(began, time.Hour)
+	})
+}
+
+// TestLead holds that the wall clock's lead tells how it was set against the time since boot.
+func TestLead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHost(t)
+		lead := h.c.Lead()
+		for _, tc := range []struct {
+			name string
+			wall time.Duration // passes on it, and
+			boot time.Duration // on the other
+			want time.Duration
+		}{
+			{"an hour passes", time.Hour, time.Hour, 0},
+			{"set back", 0, time.Hour, -time.Hour},
+			{"set forward", 3 * time.Hour, 0, 2 * time.Hour},
+		} {
+			time.Sleep(tc.wall)
+			h.asleep.Add(int64(tc.boot - tc.wall))
+			h.c.Resync()
+			if got := h.c.Lead() - lead; got != tc.want {
+				t.Errorf("%s: the lead has grown by %v, want %v", tc.name, got, tc.want)
+			}
 		}
 	})
 }

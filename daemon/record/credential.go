@@ -32,6 +32,10 @@ type Credential struct {
 	// Life is the expires_in that came with the value when it was new.
 	Life time.Duration
 
+	// Walled reports that the moments were told by the wall clock of another boot than the one in which
+	// the value was fetched: they are as right as that clock was.
+	Walled bool
+
 	// Aged reports that the value's age was unknown when it was first seen, so
 	// that it may die before End.
 	Aged bool
@@ -61,7 +65,7 @@ func (c Credential) Encode() Record {
 		e.moment(m)
 	}
 	e.int(int64(c.Life))
-	e.uint(flag(c.Aged, 1))
+	e.uint(flag(c.Aged, 1) | flag(c.Walled, 2))
 	e.time(c.Stamp)
 	e.text(string(c.Previous))
 	e.moment(c.Overdue)
@@ -76,7 +80,8 @@ func DecodeCredential(r Record) (Credential, error) {
 	c.Boot = d.text()
 	c.Issued, c.Seen, c.End = d.moment(), d.moment(), d.moment()
 	c.Life = time.Duration(d.int())
-	c.Aged = d.uint()&1 != 0
+	flags := d.uint()
+	c.Aged, c.Walled = flags&1 != 0, flags&2 != 0
 	c.Stamp = d.time()
 	c.Previous = secret.Text(d.text())
 	c.Overdue = d.moment()

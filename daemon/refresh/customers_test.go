@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -40,15 +41,39 @@ func TestMadeUpCustomersCostNothing(t *testing.T) {
 		for i := range 1000 {
 			children = append(children, fmt.Sprintf("wx%d", i))
 		}
-		p := newPlatform(children...)
-		r := start(t, Config{Catalog: p.catalog()})
-		before := len(r.index.all())
+		p, d := newPlatform(children...), newDisk()
+		r := start(t, Config{Store: d, Catalog: p.catalog()})
+		r.mustPush("ticket", time.Now())
+		r.mustGet(component)
+		entries, calls := len(r.index.all()), r.counts.fetches.Load()
+		_, _, w := r.Watch("", nil)
+		defer w.Close()
+		d.fail(errors.New("written")) // which is logged
 		for _, c := range children {
-			_, err := r.get(customer(c, "access_token"))
-			mustReason(t, err, Reauth)
+			for _, word := range []string{"access_token", "jsapi_ticket"} {
+				name := customer(c, word)
+				_, err := r.get(name)
+				mustReason(t, err, Reauth)
+				_, err = r.Reject(t.Context(), name, "value")
+				mustReason(t, err, Reauth)
+				_, err = r.Refresh(t.Context(), name)
+				mustReason(t, err, Reauth)
+				_, err = r.Status(name)
+				mustReason(t, err, Reauth)
+			}
 		}
-		if n := len(r.index.all()) - before; n != 0 {
+		if n := len(r.index.all()) - entries; n != 0 {
 			t.Errorf("entries made: %d", n)
+		}
+		if n := r.counts.fetches.Load() - calls; n != 0 {
+			t.Errorf("calls: %d", n)
+		}
+		// One that was made and dropped at once would have been announced.
+		if told, _ := w.Take(); len(told) != 0 {
+			t.Errorf("changes: %v and %d more", told[0], len(told)-1)
+		}
+		if strings.Contains(r.log(), "written") {
+			t.Errorf("something was written:\n%s", r.log())
 		}
 	})
 }

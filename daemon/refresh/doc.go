@@ -86,7 +86,8 @@
 // that the day's quota is spent, and for showing. A wall clock that has been set over a boot
 // makes nothing live longer or be held longer than it was to be; one that stands before
 // the newest record makes every value be fetched anew. Set forward over a boot, it
-// cannot be told from a host that was off for so long.
+// cannot be told from a host that was off for so long. If it is set forward later in this boot, the
+// values of the boot before are dated again by it at once.
 //
 // # Goroutines
 //
@@ -103,6 +104,7 @@
 //
 // In this order, each held for a few instructions unless it says otherwise:
 //
+//	dating.mu  while values are dated again; before entry.mu
 //	airborne   by name: while a call is made and lands
 //	customerList.turn  by owner: while its pages are read
 //	turns      by name: while the disk is written; never while the network is used

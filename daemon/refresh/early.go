@@ -24,6 +24,7 @@ func (e *Engine) isLoaded() bool {
 // ready waits until all that was kept is in force. Its error is ctx's, or an *Error: the engine stops before.
 func (e *Engine) ready(ctx context.Context) error {
 	if e.isLoaded() {
+		e.dateAgain()
 		return nil
 	}
 	select {

@@ -29,7 +29,8 @@ type Engine struct {
 	foreign []dated       // what an earlier boot has written; until it is written anew
 	stray   stray         // what is of no use; until it is deleted
 
-	pulls gate // open until the loading ends; see pull
+	pulls  gate // open until the loading ends; see pull
+	dating dating
 
 	catalog  atomic.Pointer[Catalog]
 	reloaded atomic.Int64 // when catalog was last replaced, an instant; zero for never
@@ -81,6 +82,7 @@ func New(cfg Config) (*Engine, error) {
 	e.weixin, e.wecom = newHosts(cfg.calls())
 	e.restarted()
 	e.schedule = newSchedule()
+	e.dating.lead.Store(int64(e.clock.Lead()))
 	e.catalog.Store(&cfg.Catalog)
 	e.base, e.cancel = context.WithCancel(context.Background())
 	e.grants.store = cfg.Store
@@ -94,8 +96,13 @@ func New(cfg Config) (*Engine, error) {
 	return e, nil
 }
 
-// Now returns the present instant. It never blocks and never allocates.
-func (e *Engine) Now() Instant { return e.clock.Now() }
+// Now returns the present instant. It never allocates, and blocks only when the wall clock has been
+// set forward since the start, while the values that were dated by it are dated again.
+func (e *Engine) Now() Instant {
+	now := e.clock.Now()
+	e.dateAgain()
+	return now
+}
 
 // Cached returns the value of name if one is valid at now, which is what Now has returned a moment
 // before. To look at the clock takes longer than to look up a name, so whoever answers many requests at
@@ -245,7 +252,7 @@ func (e *Engine) obtain(ctx context.Context, name string, cause Cause) (*credent
 		if err != nil {
 			return nil, err
 		}
-		now := e.clock.Now()
+		now := e.Now()
 		en.touch(now)
 		if c := en.valid(now); c != nil {
 			return c, nil

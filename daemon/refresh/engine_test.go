@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -298,23 +297,27 @@ func TestAnAnswerThatIsDeadOnArrivalIsAFailure(t *testing.T) {
 
 func TestSuspendEndsLivesAndAWallClockDoesNot(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		var asleep atomic.Int64
-		began := time.Now()
+		host := &clocks{booted: time.Now().Add(-time.Hour)}
 		up := fresh(2 * time.Hour)
 		r := start(t, Config{
 			Catalog:  specs(Spec{Name: app, Kind: StableToken, Fetcher: up}),
-			Boottime: func() time.Duration { return time.Since(began) + time.Duration(asleep.Load()) },
-			Boot:     "b1",
+			Boottime: host.boottime, Boot: "b1",
 		})
 		r.mustGet(app)
-		asleep.Store(int64(3 * time.Hour))
-		r.clock.Resync()
-		if _, ok := r.Cached([]byte(app)); ok {
-			t.Error("a value that died in suspend is served")
-		}
+		host.pass(3 * time.Hour) // in suspend
+		r.mustServe(map[string]time.Duration{app: 0})
 		if got := r.mustGet(app); got != "tok-2" {
 			t.Errorf("got %s, want tok-2", got)
 		}
+		for range 3 {
+			host.set(3 * time.Hour)
+			r.mustServe(map[string]time.Duration{app: 2 * time.Hour})
+		}
+		if n := up.count(); n != 2 {
+			t.Errorf("%d calls, want none because the wall clock was set", n)
+		}
+		host.pass(time.Hour) // or the wall clock is set back, and an hour passes
+		r.mustServe(map[string]time.Duration{app: time.Hour})
 	})
 }
 

@@ -23,6 +23,7 @@ type credential struct {
 
 	pushed *pushed // how it came, if it was pushed; nil for what is fetched
 	aged   bool    // it may be older than issued says
+	walled bool    // its times are as right as the wall clock was; see dateAgain
 }
 
 // pushed is what a pushed value has besides.

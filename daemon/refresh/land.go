@@ -18,6 +18,7 @@ import (
 func (e *Engine) land(en *entry, spec *Spec, f *flight, a Attempt, got answer) {
 	p := spec.Kind.policy()
 	end := e.landing(en, spec)
+	e.dateAgain()
 	before := en.current.Load()
 	after, same := settled(p, before, got)
 	a.Outcome = "ok"
@@ -57,6 +58,9 @@ func (e *Engine) land(en *entry, spec *Spec, f *flight, a Attempt, got answer) {
 	en.started, en.outdated = false, false
 	en.volatile = err != nil
 	en.written = written && err != nil
+	if now := en.current.Load(); same && now != before {
+		after, _ = settled(p, now, got) // it has been dated again
+	}
 	en.remember(a)
 	en.past.repeated, en.past.dead = 0, ""
 	if same && f.rejected {

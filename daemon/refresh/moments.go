@@ -54,6 +54,7 @@ func (e *Engine) keep(name string, c *credential) record.Record {
 		End:    e.moment(c.end),
 		Life:   c.life,
 		Aged:   c.aged,
+		Walled: c.walled,
 	}
 	if p := c.pushed; p != nil {
 		r.Stamp, r.Previous = p.stamp, p.previous
@@ -68,26 +69,43 @@ func (e *Engine) keep(name string, c *credential) record.Record {
 // another boot cannot be trusted to be alive.
 func (e *Engine) kept(r record.Credential) *credential {
 	now := e.clock.Now()
+	at := func(m record.Moment) clock.Instant {
+		i := e.instant(m, r.Boot)
+		if r.Walled {
+			i = min(i, e.clock.At(m.Wall)) // it may have been set forward since i was told by it
+		}
+		return i
+	}
 	c := &credential{
 		text:   r.Value,
-		issued: e.past(r.Issued, r.Boot),
-		seen:   e.past(r.Seen, r.Boot),
-		end:    min(e.instant(r.End, r.Boot), now.Add(r.End.Since-r.Seen.Since)),
+		issued: min(at(r.Issued), now),
+		seen:   min(at(r.Seen), now),
+		end:    min(at(r.End), now.Add(r.End.Since-r.Seen.Since)),
 		life:   r.Life,
 		aged:   r.Aged,
+		walled: r.Walled || e.doubts(r),
+	}
+	if c.walled {
+		e.dating.some.Store(true)
 	}
 	if !r.Stamp.IsZero() || r.Previous != "" {
 		c.pushed = &pushed{r.Stamp, r.Previous}
 	}
 	if !r.Overdue.Wall.IsZero() {
-		if c.overdue = e.past(r.Overdue, r.Boot); c.overdue == 0 {
-			c.overdue = 1
-		}
+		c.overdue = nonzero(min(at(r.Overdue), now))
 	}
 	if e.doubts(r) && e.turned {
 		c.end = min(c.end, now)
 	}
 	return c
+}
+
+// nonzero returns i, or the instant beside it where i is the one that stands for none.
+func nonzero(i clock.Instant) clock.Instant {
+	if i == 0 {
+		return 1
+	}
+	return i
 }
 
 // doubts reports whether only the wall clock tells when r was written.

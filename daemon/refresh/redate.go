@@ -3,8 +3,11 @@ package refresh
 import (
 	"context"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
+	"tokend/daemon/clock"
 	"tokend/daemon/record"
 )
 
@@ -90,4 +93,74 @@ func (e *Engine) here(r record.Record) []record.Record {
 		}
 	}
 	return nil
+}
+
+// dating is how the values of another boot were dated: by the wall clock. A host without a clock
+// that runs while it is off begins with a wall clock that is hours behind, and sets it when it has
+// reached a time server.
+type dating struct {
+	some atomic.Bool  // there are or were such values
+	lead atomic.Int64 // of the wall clock over the time since boot, by which they are dated now
+	mu   sync.Mutex   // held while they are dated again
+}
+
+// setForward is by how much the wall clock must have been set forward for values to be dated again.
+const setForward = time.Second
+
+// late returns by how much the wall clock has been set forward since the values were dated; zero if
+// not at all, or by too little.
+func (e *Engine) late() time.Duration {
+	by := e.clock.Lead() - time.Duration(e.dating.lead.Load())
+	if by < setForward {
+		return 0 // nothing lives longer because the clock was set back
+	}
+	return by
+}
+
+// dateAgain dates the values of another boot again if the wall clock has been set forward since:
+// they are older by as much, and may be dead. It returns when that is done, whoever does it. No
+// entry's mu may be held.
+func (e *Engine) dateAgain() {
+	if !e.dating.some.Load() || e.late() == 0 || !e.isLoaded() {
+		return
+	}
+	e.dating.mu.Lock()
+	defer e.dating.mu.Unlock()
+	by := e.late()
+	if by == 0 {
+		return
+	}
+	n := 0
+	for en := range e.index.each {
+		if e.age(en, by) {
+			n++
+		}
+	}
+	e.dating.lead.Add(int64(by))
+	e.log.Warn("the wall clock was set forward: values of the boot before are dated again", "by", by.Round(time.Second), "values", n)
+}
+
+// age makes the value of en older by by if it was dated by the wall clock, and reports whether it was.
+func (e *Engine) age(en *entry, by time.Duration) bool {
+	en.mu.Lock()
+	defer en.mu.Unlock()
+	c := en.current.Load()
+	if c == nil || !c.walled {
+		return false
+	}
+	older := *c
+	for _, i := range []*clock.Instant{&older.issued, &older.seen, &older.end} {
+		*i = i.Add(-by)
+	}
+	if c.overdue != 0 {
+		older.overdue = nonzero(c.overdue.Add(-by))
+	}
+	en.current.Store(&older)
+	now := e.clock.Now()
+	if en.hold == nil && en.policy().pushed == 0 {
+		en.refresh = refreshAt(en.policy(), &older, en.spread(), older.seen, older.seen > older.issued)
+	}
+	e.tellLocked(en, now, false)
+	e.planLocked(en, now)
+	return true
 }

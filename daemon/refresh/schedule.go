@@ -101,7 +101,7 @@ func (e *Engine) dispatch(ctx context.Context, g *errgroup.Group) {
 // returns how long nothing more is due.
 func (e *Engine) collect(ls *lines) time.Duration {
 	for {
-		now := e.clock.Now()
+		now := e.Now()
 		en, wait := e.schedule.next(now)
 		if en == nil {
 			return wait
