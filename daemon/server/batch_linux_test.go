@@ -205,6 +205,27 @@ func tryPeersThatGoBeforeTheirPuts(t *testing.T, d driver) {
 	eventually(t, "those that have gone are closed", func() bool { return s.open.Load() == int64(len(stay)+1) })
 }
 
+// TestPeersThatAllGoBeforeTheirPuts holds that a PUT is not begun when nobody waits for it any more, be it after the batch that it
+// is in has waited for others.
+func TestPeersThatAllGoBeforeTheirPuts(t *testing.T) {
+	path, s, e := byLoop.startGated(t)
+	hangs := fillBatches(t, path, e)
+	other := dialSocket(t, path)
+	for range 3 { // whoever is kept from the processor for lookAfter comes too late, now and then
+		gone := dialSocket(t, path)
+		gone.want(gone.ask("PING"), "OK PONG")
+		gone.send(putLine("wxgone"))
+		other.want(other.ask("PING"), "OK PONG") // the loop has the PUT then
+		gone.Close()
+		eventually(t, "it is closed", func() bool { return s.open.Load() == int64(len(hangs)+1) })
+		e.kept(t, underway)
+	}
+	close(e.gate)
+	for _, c := range hangs {
+		c.want(c.line(), "OK")
+	}
+}
+
 // TestAFaultInAPut holds that it ends the connections that it is of, and no others.
 func TestAFaultInAPut(t *testing.T) { overBoth(t, tryAFaultInAPut) }
 

@@ -48,6 +48,36 @@ func tryLoopSlows(t *testing.T, d driver) {
 	}
 }
 
+// What a paused connection has sent and the server has read is answered at a stop, and at once.
+func TestLoopStopEndsAPause(t *testing.T) { overBoth(t, tryLoopStopEndsAPause) }
+
+func tryLoopStopEndsAPause(t *testing.T, d driver) {
+	path, s, stop, done := d.serveUntilStop(t, Config{Engine: newFakeEngine(), Peer: as(alice), UserRate: 1, GracePeriod: time.Minute})
+	const n = 3 * ration
+	var all []*client
+	for i := range int64(3) { // for the first the log is written to, which is no matter of the loop's
+		c := dialSocket(t, path)
+		if _, err := io.WriteString(c.Conn, strings.Repeat("PING\n", n)); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "it is paused", func() bool { return s.users.get(alice).stats.slowed.Load() > i })
+		all = append(all, c)
+	}
+	begin := time.Now()
+	stop()
+	for i, c := range all {
+		if got := strings.Count(c.rest(), "OK PONG\n"); got != n {
+			t.Errorf("connection %d: %d answers, want %d", i, got, n)
+		}
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(begin); took > 10*time.Second { // ration seconds otherwise
+		t.Errorf("a stop takes %s", took)
+	}
+}
+
 // While a connection is paused, or one that is lent has nothing to do, what its peer does costs no processor time, and
 // neither does a peer that is gone.
 func TestLoopDoesNotSpin(t *testing.T) {
@@ -93,25 +123,33 @@ func TestLoopDoesNotSpin(t *testing.T) {
 	}
 }
 
-// A line that is begun and not ended ends its connection, and no other: not one that is idle, nor one that always has half a
-// line under way.
+// A line that is begun and not ended ends its connection, however much of it comes in between. It ends no other: not one that is
+// idle, nor one that always has half a line under way and ends each.
 func TestLoopLineTimeout(t *testing.T) { overBoth(t, tryLoopLineTimeout) }
 
 func tryLoopLineTimeout(t *testing.T, d driver) {
 	const timeout = 300 * time.Millisecond
 	path, _, _ := d.startSocket(t, Config{LineTimeout: timeout})
-	idle, half := dialSocket(t, path), dialSocket(t, path)
-	idle.want(idle.ask("PING"), "OK PONG")
-	half.want(half.ask("PING"), "OK PONG")
+	idle, half, steady := dialSocket(t, path), dialSocket(t, path), dialSocket(t, path)
+	for _, c := range []*client{idle, half, steady} {
+		c.want(c.ask("PING"), "OK PONG")
+	}
+	say := func(c *client, text string) error { _, err := io.WriteString(c.Conn, text); return err }
+	_ = say(steady, "PI")
 	begin := time.Now()
-	for range 3 { // what comes in between does not make it longer
-		_, _ = io.WriteString(half.Conn, "P")
+	var took time.Duration // until half is closed
+	for time.Since(begin) < 2*timeout || took == 0 && time.Since(begin) < 20*timeout {
+		if err := say(half, "P"); err != nil && took == 0 {
+			took = time.Since(begin)
+		}
+		_ = say(steady, "NG\nPI")
+		steady.want(steady.line(), "OK PONG")
 		time.Sleep(timeout / 10)
 	}
-	half.want(half.rest(), "")
-	if took := time.Since(begin); took < timeout {
+	if took == 0 || took < timeout {
 		t.Errorf("closed after %s, want %s", took, timeout)
 	}
+	half.want(half.rest(), "")
 	idle.want(idle.ask("PING"), "OK PONG")
 
 	long := dialSocket(t, path) // a line that outgrows the buffer

@@ -38,7 +38,9 @@ func TestLastDescriptors(t *testing.T) {
 	mustJudge(alice, ownFiles+operatorFiles, nil)
 	mustJudge(alice, ownFiles+operatorFiles-1, errSpent)
 	mustJudge(0, ownFiles+operatorFiles-1, nil)
-	mustJudge(0, ownFiles, nil)
+	if at := mustJudge(0, ownFiles, nil); at.spares != nil {
+		t.Error("an operator takes a spare's place while there is a descriptor for it")
+	}
 	var last []seat
 	for i := range spareFiles {
 		last = append(last, mustJudge(0, ownFiles-1-i, nil))
