@@ -80,13 +80,17 @@ func (q *call) nonsense(err error) error {
 // refusal is the error for an errcode.
 func (q *call) refusal(code int, errmsg string) error {
 	msg := q.scrubber().text(errmsg)
-	e := &APIError{
-		Endpoint: q.path,
-		Code:     code,
-		RID:      ridOf(msg),
-		IP:       addressOf(msg),
-		Msg:      cut(msg, maxErrmsg),
-	}
+	e := &APIError{Endpoint: q.path, Code: code, RID: ridOf(msg), IP: addressOf(msg)}
 	e.Reaction, e.Pause = q.reaction(code)
+	e.Msg = cut(msg, maxErrmsg)
+	if own := words(q.platform, code); own != "" {
+		e.Msg = own
+		if e.Reaction == AddressRefused && e.IP != "" {
+			e.Msg += ": " + e.IP
+		}
+		if e.RID != "" {
+			e.Msg += " rid: " + e.RID
+		}
+	}
 	return e
 }

@@ -90,8 +90,8 @@ type APIError struct {
 	// Code is errcode.
 	Code int
 
-	// Msg is errmsg: printable, at most 300 bytes, without any value that was
-	// sent.
+	// Msg says what Code means, with IP where that is what was refused, and RID. Of a code whose meaning is not
+	// known it is errmsg: printable, at most 300 bytes, without any value that was sent.
 	Msg string
 
 	// RID is what WeChat's support asks for: the rid of errmsg on the

@@ -115,7 +115,7 @@ func ParseEvent(plain []byte) (Event, error) {
 	if !known {
 		return unknownEvent(m), nil
 	}
-	e := Event{Kind: infoType}
+	e := Event{Kind: printable(infoType)}
 	if e.Owner, err = m.id(k.owner); err != nil {
 		return Event{}, err
 	}

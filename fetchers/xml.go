@@ -80,15 +80,15 @@ func readXML(body []byte, names ...string) (message, error) {
 	if len(tags) == 0 || string(tags[0].name) != "xml" {
 		return nil, malformed("its root is not one <xml>")
 	}
-	last := len(tags) // a root without its end has what follows
-	if tags[0].end >= 0 {
-		last = tags[0].end
+	last := tags[0].end
+	if last < 0 {
+		last = len(tags) - 1 // a root without its end has all that follows
 	}
-	if slices.ContainsFunc(tags[last:], func(t tag) bool { return !t.ends && string(t.name) == "xml" }) {
+	if slices.ContainsFunc(tags[last+1:], func(t tag) bool { return !t.ends && string(t.name) == "xml" }) {
 		return nil, malformed("its root is not one <xml>")
 	}
 	m := message{}
-	for i := 1; i < last; i++ {
+	for i := 1; i <= last; i++ {
 		t := tags[i]
 		if name := string(t.name); slices.Contains(names, name) {
 			m.add(name, textOf(body, tags, i))

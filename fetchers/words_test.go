@@ -1,0 +1,97 @@
+package fetchers
+
+import (
+	"errors"
+	"go/ast"
+	"go/parser"
+	gotoken "go/token"
+	"strconv"
+	"strings"
+	"testing"
+
+	"tokend/fetchers/secret"
+)
+
+// Every errcode in the tables of reactions has words, and only those.
+func TestErrcodesHaveWords(t *testing.T) {
+	file, err := parser.ParseFile(gotoken.NewFileSet(), "reaction.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for p, table := range map[platform]string{weixin: "weixinReaction", wecom: "wecomReaction"} {
+		known := map[int]bool{}
+		for _, d := range file.Decls {
+			if f, ok := d.(*ast.FuncDecl); ok && f.Name.Name == table {
+				ast.Inspect(f, func(n ast.Node) bool {
+					if c, ok := n.(*ast.CaseClause); ok {
+						for _, e := range c.List {
+							known[codeOf(t, e)] = true
+						}
+					}
+					return true
+				})
+			}
+		}
+		if len(known) < 30 {
+			t.Fatalf("%s: %d errcodes", table, len(known))
+		}
+		for code := range known {
+			if words(p, code) == "" {
+				t.Errorf("%s: %d has no words", table, code)
+			}
+		}
+		own := map[platform]map[int]string{weixin: weixinWords, wecom: wecomWords}[p]
+		for code := range own {
+			if !known[code] {
+				t.Errorf("%s: %d has words and no reaction", table, code)
+			}
+		}
+	}
+}
+
+func codeOf(t *testing.T, e ast.Expr) int {
+	t.Helper()
+	sign := 1
+	if u, ok := e.(*ast.UnaryExpr); ok && u.Op == gotoken.SUB {
+		sign, e = -1, u.X
+	}
+	lit, ok := e.(*ast.BasicLit)
+	if !ok {
+		t.Fatalf("not a number: %T", e)
+	}
+	n, err := strconv.Atoi(lit.Value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sign * n
+}
+
+func TestPeersAreShownOwnWords(t *testing.T) {
+	const trace = "6553f100-0a1b2c3d-4e5f6074"
+	for _, tt := range []struct {
+		platform     platform
+		code         int
+		errmsg, want string
+	}{
+		{weixin, 40125, "invalid appsecret, was canary rid: " + trace, "errcode=40125 invalid appsecret rid: " + trace},
+		{weixin, 40164, "invalid ip 192.0.2.7 ipv6 ::ffff:192.0.2.7, not in whitelist rid: " + trace,
+			"errcode=40164 IP address not in the allowlist: 192.0.2.7 rid: " + trace},
+		{weixin, 61004, "access clientip is not registered requestIP: 192.0.2.8 rid: " + trace,
+			"errcode=61004 IP address not in the allowlist: 192.0.2.8 rid: " + trace},
+		{weixin, 61004, "no", "errcode=61004 IP address not in the allowlist"},
+		{wecom, 60020, "not allow to access from your ip, hint: [1700000000123456789], from ip: 192.0.2.9, more info at x",
+			"errcode=60020 IP address not in the allowlist: 192.0.2.9 rid: 1700000000123456789"},
+		{wecom, 40013, "invalid corpid, hint: [1_2_a], from ip: 192.0.2.9", "errcode=40013 invalid corpid rid: 1_2_a"},
+		{weixin, -1, "", "errcode=-1 system busy"},
+		{weixin, 987654, "something\nnew, was " + string(canarySecret), "errcode=987654 something new, was " + secret.Redacted},
+		{wecom, 61004, "meant for the other platform", "errcode=61004 meant for the other platform"},
+		{weixin, 987654, "", "errcode=987654"},
+	} {
+		q := call{platform: tt.platform, own: canarySecret}
+		err := q.refusal(tt.code, tt.errmsg)
+		e, ok := errors.AsType[*APIError](err)
+		if !ok || e.Error() != tt.want || strings.Contains(e.Error(), "canary") {
+			t.Errorf("%d %s:\n got %v\nwant %s", tt.code, tt.errmsg, err, tt.want)
+		}
+	}
+}
