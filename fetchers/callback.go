@@ -101,6 +101,24 @@ func (c *Callback) Open(signature, timestamp, nonce, encrypt string) (plain []by
 	return plain, receiver, err
 }
 
+// CheckParameters refuses parameters that WeChat sends with no message, for a caller that has not read
+// the message yet. Without a time, a nonce or a SHA-1 in lower-case hexadecimal the signature is wrong. A
+// time that is no number, and a nonce that is not printable ASCII, is malformed. [Callback.Open] takes
+// parameters as they are.
+func CheckParameters(signature, timestamp, nonce string) error {
+	switch {
+	case len(signature) != hex.EncodedLen(sha1.Size) || strings.Trim(signature, "0123456789abcdef") != "", timestamp == "", nonce == "":
+		return ErrSignature
+	case len(timestamp) > maxParameter || len(nonce) > maxParameter:
+		return malformed("a parameter is too long")
+	case strings.Trim(timestamp, "0123456789") != "":
+		return malformed("the timestamp is no number")
+	case strings.ContainsFunc(nonce, func(c rune) bool { return c <= ' ' || c >= 0x7f }):
+		return malformed("the nonce has odd characters")
+	}
+	return nil
+}
+
 // sign returns the msg_signature of a message.
 func (c *Callback) sign(timestamp, nonce, encrypt string) string {
 	return signatureOf(c.token, timestamp, nonce, encrypt)

@@ -107,6 +107,35 @@ func TestFullBlockOfPadding(t *testing.T) {
 	}
 }
 
+func TestCheckParameters(t *testing.T) {
+	right := strings.Repeat("0a", 20)
+	for _, tt := range []struct {
+		name, signature, timestamp, nonce string
+		want                              error
+	}{
+		{"right", right, "1700000000", "1320562132", nil},
+		{"a nonce of other characters", right, "1", "n-0001_.~!", nil},
+		{"no signature", "", "1", "n", ErrSignature},
+		{"a short signature", right[1:], "1", "n", ErrSignature},
+		{"a long signature", right + "0", "1", "n", ErrSignature},
+		{"a signature in capitals", strings.ToUpper(right), "1", "n", ErrSignature},
+		{"a signature with another character inside", right[:20] + "g" + right[21:], "1", "n", ErrSignature},
+		{"no time", right, "", "n", ErrSignature},
+		{"a time that is no number", right, "17e8", "n", ErrMalformed},
+		{"a negative time", right, "-1", "n", ErrMalformed},
+		{"a long time", right, strings.Repeat("1", 129), "n", ErrMalformed},
+		{"no nonce", right, "1", "", ErrSignature},
+		{"a nonce with a blank", right, "1", "a b", ErrMalformed},
+		{"a nonce with a control character", right, "1", "a\x00b", ErrMalformed},
+		{"a nonce that is not ASCII", right, "1", "随机", ErrMalformed},
+		{"a long nonce", right, "1", strings.Repeat("n", 129), ErrMalformed},
+	} {
+		if err := CheckParameters(tt.signature, tt.timestamp, tt.nonce); !errors.Is(err, tt.want) || (tt.want == nil) != (err == nil) {
+			t.Errorf("%s: got %v, want %v", tt.name, err, tt.want)
+		}
+	}
+}
+
 func TestSignatureIsOfAllAndOfNothingElse(t *testing.T) {
 	// The plain signature that comes beside msg_signature; it does not cover the message.
 	const short = "e16755f439d849f77683aba293d81cacbc73891e"

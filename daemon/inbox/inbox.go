@@ -125,6 +125,14 @@ func (b *Inbox) Receive(ctx context.Context, owner, signature, timestamp, nonce,
 	return b.act(ctx, o, event)
 }
 
+// Check refuses a push whose parameters are malformed, before its body has been read.
+func (b *Inbox) Check(signature, timestamp, nonce string) error {
+	if err := fetchers.CheckParameters(signature, timestamp, nonce); err != nil {
+		return b.refused(err)
+	}
+	return nil
+}
+
 // Envelope takes a push as it is posted: its body, and the fields of its query. It is
 // [Inbox.Receive] otherwise. It does not keep body.
 func (b *Inbox) Envelope(ctx context.Context, owner, signature, timestamp, nonce string, body []byte) error {

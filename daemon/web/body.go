@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"time"
 )
 
 // Sizes of bodies, in bytes. A push has some 500 to 4000; a suite's State and ExtraInfo, or a
@@ -20,6 +21,7 @@ const maxLarge = 8
 var (
 	errTooLarge = errors.New("body over 1 MiB")
 	errNoRoom   = errors.New("too many large bodies at once")
+	errCostly   = errors.New("too many large bodies that are not genuine")
 	errCutShort = errors.New("the body did not arrive")
 )
 
@@ -31,6 +33,9 @@ func (s *Server) read(w http.ResponseWriter, r *http.Request) (body []byte, rele
 	limited := http.MaxBytesReader(w, r.Body, maxBody)
 	release = func() {}
 	body, err = io.ReadAll(io.LimitReader(limited, smallBody+1))
+	if len(body) > freeBody && !s.budget.admit(connOf(r.Context()).from(), time.Now()) {
+		return nil, nil, errCostly
+	}
 	if err == nil && len(body) > smallBody {
 		select {
 		case s.large <- struct{}{}:

@@ -1,10 +1,15 @@
 package web
 
 import (
+	"errors"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
+	"time"
+
+	"tokend/daemon/refresh"
 )
 
 // done is the one body that WeChat takes for an acknowledgement: no more, no less.
@@ -36,21 +41,42 @@ func (s *Server) push(w http.ResponseWriter, r *http.Request, owner string) {
 		s.refuse(w, r, owner, refusal{status: http.StatusBadRequest, reason: "malformed query"})
 		return
 	}
+	signature, timestamp, nonce := q.Get("msg_signature"), q.Get("timestamp"), q.Get("nonce")
+	if err := s.cfg.Inbox.Check(signature, timestamp, nonce); err != nil { // before the body is waited for
+		s.refuse(w, r, owner, refusalOf(err))
+		return
+	}
 	body, release, err := s.read(w, r)
 	if err != nil {
 		s.refuse(w, r, owner, refusalOf(err))
 		return
 	}
 	defer release()
-	connOf(r.Context()).keep()
+	c := connOf(r.Context())
+	c.keep()
 	err = s.attempt(s.attempts, func() error {
-		return s.cfg.Inbox.Envelope(r.Context(), owner, q.Get("msg_signature"), q.Get("timestamp"), q.Get("nonce"), body)
+		began := time.Now()
+		err := s.cfg.Inbox.Envelope(r.Context(), owner, signature, timestamp, nonce, body)
+		s.account(c.from(), len(body), began, err)
+		return err
 	})
 	if err != nil {
 		s.refuse(w, r, owner, refusalOf(err))
 		return
 	}
 	write(w, http.StatusOK, []byte(done))
+}
+
+// account charges or credits the source of a body of size bytes, which the inbox has had since began.
+func (s *Server) account(from netip.Prefix, size int, began time.Time, err error) {
+	now := time.Now()
+	refused, ok := errors.AsType[*refresh.Error](err)
+	switch {
+	case err == nil:
+		s.budget.genuine(from, now)
+	case size > freeBody && ok && (refused.Reason == refresh.Denied || refused.Reason == refresh.Unfit):
+		s.budget.failed(from, now.Sub(began), now)
+	}
 }
 
 // verify answers WeCom's question whether this address is ours.

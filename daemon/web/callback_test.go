@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -125,6 +126,37 @@ func TestWeChatPushes(t *testing.T) {
 	}
 	if n := e.calls.Load(); n != 10 {
 		t.Errorf("the engine heard of what was refused")
+	}
+}
+
+// unread is a body that must not be read.
+type unread struct{ t *testing.T }
+
+func (u unread) Read([]byte) (int, error) {
+	u.t.Error("the body is read")
+	return 0, io.EOF
+}
+
+func (unread) Close() error { return nil }
+
+func TestMalformedParametersRefusedUnread(t *testing.T) {
+	s := newTestSite(t, new(engine))
+	right := strings.Repeat("0a", 20)
+	for query, status := range map[string]int{
+		"":                                    403,
+		"msg_signature=x&timestamp=1&nonce=n": 403,
+		"msg_signature=" + strings.ToUpper(right) + "&timestamp=1&nonce=n": 403,
+		"msg_signature=" + right + "&timestamp=1":                          403,
+		"msg_signature=" + right + "&timestamp=x&nonce=n":                  400,
+		"msg_signature=" + right + "&timestamp=1&nonce=%00":                400,
+	} {
+		r := httptest.NewRequest("POST", "/callback/open_work/"+suiteID+"?"+query, unread{t})
+		r.ContentLength = 1 << 20
+		rec := httptest.NewRecorder()
+		s.ServeHTTP(rec, r)
+		if rec.Code != status {
+			t.Errorf("%s: answered %d, want %d", query, rec.Code, status)
+		}
 	}
 }
 

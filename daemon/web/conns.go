@@ -230,6 +230,14 @@ func (c *conn) keep() {
 	c.kept = true
 }
 
+// from returns the source of c. A nil c is none, as in a test of a handler.
+func (c *conn) from() netip.Prefix {
+	if c == nil {
+		return netip.Prefix{}
+	}
+	return c.source
+}
+
 // sourceOf returns what one stranger cannot have many of: an IPv4 address, or the 64 bits
 // of an IPv6 address that are a network's. Anything else is one source.
 func sourceOf(a net.Addr) netip.Prefix {

@@ -34,6 +34,13 @@ func (f *fakeInbox) Knows(owner string) (known, verified bool) {
 	return owner == platform || owner == suite, owner == suite
 }
 
+func (f *fakeInbox) Check(signature, timestamp, nonce string) error {
+	if signature == "" || timestamp == "" || nonce == "" {
+		return &refresh.Error{Reason: refresh.Denied, RetryAfter: refresh.Never, Message: "wrong signature"}
+	}
+	return nil
+}
+
 func (f *fakeInbox) Envelope(ctx context.Context, owner, signature, timestamp, nonce string, body []byte) error {
 	if signature != genuine || timestamp != "1700000000" || nonce != "n" {
 		return &refresh.Error{Reason: refresh.Denied, RetryAfter: refresh.Never, Message: "wrong signature"}

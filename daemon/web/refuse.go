@@ -25,7 +25,7 @@ func refusalOf(err error) refusal {
 		return refusal{status: http.StatusRequestEntityTooLarge}
 	case errors.Is(err, errCutShort):
 		return refusal{status: http.StatusBadRequest, reason: err.Error()}
-	case errors.Is(err, errNoRoom), errors.Is(err, errLate):
+	case errors.Is(err, errNoRoom), errors.Is(err, errCostly), errors.Is(err, errLate):
 		return refusal{status: http.StatusServiceUnavailable, reason: err.Error()}
 	case errors.Is(err, errFault):
 		return refusal{status: http.StatusInternalServerError}

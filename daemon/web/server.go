@@ -24,6 +24,7 @@ type Server struct {
 	log hclog.Logger
 
 	refusals refusals
+	budget   budget         // for bodies that are not genuine
 	large    chan struct{}  // a place for each large body that is held
 	attempts chan struct{}  // a place for each call of the inbox that is under way
 	views    chan struct{}  // a place for each page that is being made
