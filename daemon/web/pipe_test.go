@@ -223,6 +223,43 @@ func TestIdleConnectionIsAsGoodAsNewWhenItAsks(t *testing.T) {
 	})
 }
 
+// A connection whose push has been answered gives way to a new one.
+func TestAnsweredConnectionGivesWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := newTestServer(t, Config{MaxConns: 1}, new(fakeInbox))
+		l, stop := serve(t, s)
+		for range 3 {
+			nc := l.dial(t)
+			_, _ = io.WriteString(nc, pushText("<xml/>"))
+			if status, _, err := answer(bufio.NewReader(nc)); status != 200 {
+				t.Errorf("got %d %v, want 200", status, err)
+			}
+		}
+		_ = stop()
+	})
+}
+
+// The places for large bodies are free again when bodies are cut short.
+func TestLargeBodyCutShort(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, _ := newTestServer(t, Config{}, new(fakeInbox))
+		l, stop := serve(t, s)
+		text := pushText(strings.Repeat("x", 3*smallBody))
+		for range maxLarge {
+			nc := l.dial(t)
+			_, _ = io.WriteString(nc, text[:2*smallBody])
+			_ = nc.Close()
+			synctest.Wait()
+		}
+		nc := l.dial(t)
+		_, _ = io.WriteString(nc, text)
+		if status, _, err := answer(bufio.NewReader(nc)); status != 200 {
+			t.Errorf("a large push is answered %d %v, want 200", status, err)
+		}
+		_ = stop()
+	})
+}
+
 func TestNoRoomAtAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hold := make(chan struct{})
