@@ -471,9 +471,14 @@
 // safely on disk.
 //
 // A code can be exchanged once, and most come twice: by the page and by a callback. The
-// server remembers what it has exchanged and answers the same code again without another
-// call. A client nevertheless does not repeat it when a connection breaks: whether the
-// first was carried out is better looked up with LIST.
+// server remembers what it has exchanged, for at least an hour and over restarts, and answers
+// the same code again without another call. A client nevertheless does not repeat it when a
+// connection breaks: whether the first was carried out is better looked up with LIST.
+//
+// While WeChat refuses all exchanges of an owner, as at a spent quota, no call is made. The reply
+// is the error that caused the hold, with the seconds left. A code that a callback has brought
+// and that waits for its next try is answered likewise, at once. So is a GET of
+// its customer's credentials, if the callback has named the customer.
 //
 // Errors: NOT_FOUND for an owner that is not configured or not to be seen, UPSTREAM where
 // the code is refused, WAITING and the other errors of GET for the owner's own token, which

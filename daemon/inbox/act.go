@@ -49,7 +49,7 @@ func (b *Inbox) act(ctx context.Context, o *Owner, e fetchers.Event) error {
 		err = b.engine.Push(ctx, o.Ticket, e.Ticket, e.Time)
 	case e.Code != "":
 		b.log.Info("authorization code received", "owner", o.Path, "kind", e.Kind, "child", e.Child)
-		err = b.engine.Accept(ctx, o.Path, e.Code, e.Time, until(o, e, time.Now()))
+		err = b.accept(ctx, o, e)
 	case e.Kind == fetchers.EventUnauthorized, e.Kind == fetchers.EventCancelAuth:
 		b.log.Info("revocation received", "owner", o.Path, "kind", e.Kind, "child", e.Child)
 		err = b.engine.Revoke(ctx, o.Grant(e.Child), e.Time)
@@ -68,6 +68,15 @@ func (b *Inbox) act(ctx context.Context, o *Owner, e fetchers.Event) error {
 		return errLate
 	}
 	return err
+}
+
+// accept takes on the code of e. WeCom's messages do not name the customer.
+func (b *Inbox) accept(ctx context.Context, o *Owner, e fetchers.Event) error {
+	end := until(o, e, time.Now())
+	if e.Child == "" {
+		return b.engine.Accept(ctx, o.Path, e.Code, e.Time, end)
+	}
+	return b.engine.AcceptFrom(ctx, o.Path, e.Child, e.Code, e.Time, end)
 }
 
 // until returns when the code of e, which arrived at now, is of no use any more. An end that

@@ -61,6 +61,10 @@ func (f *fakeEngine) Accept(ctx context.Context, owner string, code secret.Text,
 	return f.note(ctx, call{method: "accept", name: owner, value: string(code), at: at, until: until})
 }
 
+func (f *fakeEngine) AcceptFrom(ctx context.Context, owner, child string, code secret.Text, at, until time.Time) error {
+	return f.Accept(ctx, owner+"/"+child, code, at, until)
+}
+
 func (f *fakeEngine) Revoke(ctx context.Context, grant string, at time.Time) error {
 	return f.note(ctx, call{method: "revoke", name: grant, at: at})
 }

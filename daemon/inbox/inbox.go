@@ -23,6 +23,9 @@ type Engine interface {
 	// until until. The promise is durable when Accept returns nil; the exchange follows.
 	Accept(ctx context.Context, owner string, code secret.Text, at, until time.Time) error
 
+	// AcceptFrom is Accept where the message names the customer, child.
+	AcceptFrom(ctx context.Context, owner, child string, code secret.Text, at, until time.Time) error
+
 	// Revoke takes a grant out of force, unless it is newer than at. When it returns nil, that
 	// is durable and the customer's tokens are gone.
 	Revoke(ctx context.Context, grant string, at time.Time) error

@@ -58,9 +58,9 @@ func TestEvents(t *testing.T) {
 		name        string
 		life        time.Duration // of the code
 	}{
-		{platformID, platform, wechattest.Event{Kind: "authorized", Child: "wxchild", Code: "queryauthcode@@@1"}, "accept", platform, hour},
-		{platformID, platform, wechattest.Event{Kind: "updateauthorized", Child: "wxchild", Code: "queryauthcode@@@2"}, "accept", platform, hour},
-		{platformID, platform, wechattest.Event{Kind: "notify_third_fasteregister", Child: "wxchild", Code: "queryauthcode@@@3"}, "accept", platform, hour},
+		{platformID, platform, wechattest.Event{Kind: "authorized", Child: "wxchild", Code: "queryauthcode@@@1"}, "accept", platform + "/wxchild", hour},
+		{platformID, platform, wechattest.Event{Kind: "updateauthorized", Child: "wxchild", Code: "queryauthcode@@@2"}, "accept", platform + "/wxchild", hour},
+		{platformID, platform, wechattest.Event{Kind: "notify_third_fasteregister", Child: "wxchild", Code: "queryauthcode@@@3"}, "accept", platform + "/wxchild", hour},
 		{platformID, platform, wechattest.Event{Kind: "notify_third_fasteregister", Child: "wxchild", Status: 100001}, "", "", 0},
 		{platformID, platform, wechattest.Event{Kind: "unauthorized", Child: "wxchild"}, "revoke", platform + "/wxchild/refresh_token", 0},
 		{platformID, platform, wechattest.Event{Kind: "a_kind_of_next_year"}, "", "", 0},

@@ -151,11 +151,15 @@ type Code struct {
 	// made, so that a daemon that dies in it does not try at every start.
 	Until, Next Moment
 	Tries       int
+
+	// Grant is the name of the grant that the code is to bring; empty where its message has not
+	// named the customer.
+	Grant string
 }
 
 // codeVersion is the first byte of an encoded code:
 //
-//	version owner value at boot until{wall since} next{…} tries
+//	version owner value at boot until{wall since} next{…} tries grant
 const codeVersion = 2
 
 // Encode returns the record of c under key, which must tell codes apart without
@@ -169,13 +173,14 @@ func (c Code) Encode(key string) Record {
 	e.moment(c.Until)
 	e.moment(c.Next)
 	e.int(int64(c.Tries))
+	e.text(c.Grant)
 	return Record{Table: Codes, Key: key, Value: e}
 }
 
 // DecodeCode is the reverse of Encode. It fails with [ErrVersion] or [ErrCorrupt].
 func DecodeCode(r Record) (Code, error) {
 	d := decode(r.Value, codeVersion)
-	c := Code{Owner: d.text(), Value: secret.Text(d.text()), At: d.time(), Boot: d.text(), Until: d.moment(), Next: d.moment(), Tries: int(d.int())}
+	c := Code{Owner: d.text(), Value: secret.Text(d.text()), At: d.time(), Boot: d.text(), Until: d.moment(), Next: d.moment(), Tries: int(d.int()), Grant: d.text()}
 	if d.err == nil && (c.Owner == "" || c.Value == "") {
 		d.fail()
 	}

@@ -11,6 +11,7 @@ const (
 	Budgets     Table = "budget"
 	Grants      Table = "grant"
 	Codes       Table = "code"
+	Exchanged   Table = "exchanged"
 	Keys        Table = "key" // random bytes of this store's own
 )
 

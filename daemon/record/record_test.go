@@ -21,7 +21,8 @@ func samples() []Record {
 		Hold{Name: "work/ww1/7/access_token", Settings: "ab", Reason: 3, Cause: 5, ErrCode: -1, Message: "errcode=-1 busy", RID: "r", Address: "192.0.2.1", Failures: 4, Boot: "b1", Since: mom(0), Until: mom(9)}.Encode(),
 		Budget{Key: "wx1#token", Window: time.Hour, Boot: "b1", Slices: []Slice{{mom(0), mom(3), 12}, {mom(9), mom(9), 1}}}.Encode(),
 		Grant{Name: "open_platform/wxc/wxa/refresh_token", Generation: Generation{"r2", t0, "event"}, Earlier: []Generation{{"r1", t0, "config"}}, Revoked: t0.Add(9), Seed: "ab"}.Encode(),
-		Code{Owner: "open_work/wws", Value: "code", At: t0, Boot: "b1", Until: mom(time.Hour), Next: mom(time.Minute), Tries: 2}.Encode("k"),
+		Code{Owner: "open_work/wws", Value: "code", At: t0, Boot: "b1", Until: mom(time.Hour), Next: mom(time.Minute), Tries: 2, Grant: "open_work/wws/wwc/permanent_code"}.Encode("k"),
+		Spent{Owner: "open_work/wws", Child: "wwc", Boot: "b1", Until: mom(time.Hour)}.Encode("k"),
 		Key{Name: "fingerprint", Bytes: []byte{7, 0, 9}}.Encode(),
 	}
 }
@@ -41,6 +42,9 @@ func again(r Record) (Record, error) {
 	case Codes:
 		c, err := DecodeCode(r)
 		return c.Encode(r.Key), err
+	case Exchanged:
+		s, err := DecodeSpent(r)
+		return s.Encode(r.Key), err
 	case Keys:
 		k, err := DecodeKey(r)
 		return k.Encode(), err

@@ -116,7 +116,7 @@ func (e *Engine) takeListed(name string, used secret.Text, next record.Generatio
 		e.log.Warn("a refused grant was replaced by the one that WeChat lists", "name", name)
 		return next.Value, nil
 	}
-	grant, err := e.grants.live(name)
+	grant, err := e.live(name)
 	return grant.Value, err
 }
 
@@ -161,7 +161,7 @@ func (e *Engine) readList(ctx context.Context, l *customerList, owner string, wa
 // readPage makes one call for a page of a list. What says nothing of the owner is remembered too: a list is
 // asked for on behalf of all customers.
 func (e *Engine) readPage(ctx context.Context, o *outlet, way *Onboarding, offset int) (page fetchers.AuthorizerPage, err error) {
-	err = e.through(ctx, o, way, func(ctx context.Context, parent secret.Text) (err error) {
+	err = e.through(ctx, o, way, false, func(ctx context.Context, parent secret.Text) (err error) {
 		ctx, end := e.untilStop(ctx)
 		defer end()
 		page, err = way.Lister.Page(ctx, parent, offset, listPage)

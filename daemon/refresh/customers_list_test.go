@@ -208,7 +208,9 @@ func TestListFailureRemembered(t *testing.T) {
 				if _, again = r.Import(t.Context(), platform, 0); again == nil || len(l.asked) != 1 {
 					t.Errorf("import after a restart: got %v after %d pages", again, len(l.asked))
 				}
+				l.mu.Lock()
 				l.err = nil
+				l.mu.Unlock()
 				time.Sleep(5 * time.Minute)
 				if _, err := r.Import(t.Context(), platform, 0); err != nil {
 					t.Error(err)

@@ -98,7 +98,8 @@
 //	save       Run                    Run            values that the disk has refused
 //	sweep      Run                    Run            records of no use, until they are deleted; of an earlier boot, until they are written anew
 //	flight     whoever finds no other Run            the fetch and landing of one entry
-//	exchange   Exchange, Accept, Run  Run            the way of one authorization code
+//	exchange   Exchange, Accept, Run, Run            the way of one authorization code
+//	           or SetCatalog
 //
 // # Locks
 //
@@ -110,5 +111,5 @@
 //	turns      by name: while the disk is written; never while the network is used
 //	codes.mu, then Engine.life
 //	entry.mu   then Engine.life
-//	schedule.mu, unhooked.mu, watchers.mu, sleepers.mu, index shards, ledger.mu, grants.mu, lane.mu, asks.mu
+//	schedule.mu, unhooked.mu, watchers.mu, sleepers.mu, index shards, ledger.mu, grants.mu, lane.mu, asks.mu, outlets.mu (then outlet.mu)
 package refresh

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"tokend/daemon/clock"
-	"tokend/daemon/record"
 	"tokend/fetchers/secret"
 )
 
@@ -18,7 +17,13 @@ type codes struct {
 	mu    sync.Mutex
 	known map[string]*exchange // by key
 
-	// orphans are those that wait for their parent to have a value, by the parent's name.
+	// coming are those whose customer is known and that are not over, by the grant that they are to bring.
+	coming map[string]*exchange
+
+	// spent are those that were exchanged, oldest first: see spent.go.
+	spent []*exchange
+
+	// orphans are those that wait for their parent to have a value, or for their outlet to be free, by its name.
 	orphans map[string]map[*exchange]chan struct{}
 }
 
@@ -27,38 +32,63 @@ const codesKnown = 4096
 
 // exchange is one code's way to a grant.
 type exchange struct {
-	// Set when it begins.
+	// Set when it becomes known.
 	owner string
 	value secret.Text
 	key   string
-	at    time.Time // the event's time
 
 	// tries is how often it was tried, earlier runs included, and next when it may be tried
-	// again; noted: the coming try is counted already; orphan: the last one found no parent.
-	// Known to its own goroutine alone.
-	tries  int
-	next   clock.Instant
-	noted  bool
-	orphan bool
+	// again; noted: the coming try is counted already; waits: what the last one lacked, a parent or an
+	// outlet, by name. Known to its own goroutine alone.
+	tries int
+	next  clock.Instant
+	noted bool
+	waits string
+
+	// What follows is guarded by codes.mu.
+
+	at    time.Time // the event's time, or when the code was handed in
+	grant string    // what it is to bring; "" where no message has named the customer
 
 	// until is when the code is of no use any more, if WeChat was told that it has arrived: it
 	// is tried until then, over restarts too. Zero: somebody waits who can try
-	// again. ended: no further try will be made. Guarded by codes.mu.
-	until clock.Instant
-	ended bool
+	// again. started: it has a goroutine. ended: no further try will be made.
+	until          clock.Instant
+	started, ended bool
 
-	// done is closed at the end; what follows is set before. Where the disk has refused the
-	// grant, grant names it: it is in force, and not yet what was asked for.
-	done        chan struct{}
-	name, grant string
-	err         error
-	useless     bool // WeChat does not know the code, or not any more: no call helps
+	// pause is why it is not being tried just now; nil while it is. tried is closed when the try ends.
+	pause *pause
+	tried chan struct{}
+
+	// What it has come to; set before ended. Where the disk has refused the
+	// grant, unsaved says so: it is in force, and not yet what was asked for.
+	name    string
+	unsaved bool
+	err     error
+	useless bool // WeChat does not know the code, or not any more: no call helps
+
+	forget clock.Instant // when it need not be remembered any more, once it is exchanged
+}
+
+// pause is the time between two tries.
+type pause struct {
+	told *Error
+	over clock.Instant // never: told says the same at all times
+}
+
+// err returns what there is to tell at now.
+func (p *pause) err(now clock.Instant) *Error {
+	told := *p.told
+	if p.over != never {
+		told.RetryAfter = max(p.over.Sub(now), time.Second)
+	}
+	return &told
 }
 
 // Exchange turns an authorization code into a grant of owner's and returns the name
 // owner/child. The grant is durable then, and the customer's token can be asked for. A code that
-// is being exchanged, or just has been, is not sent a second time. ctx bounds the
-// waiting, not the exchange.
+// is being exchanged, or just has been, is not sent a second time; one that waits for its next try is answered
+// with why, at once. ctx bounds the waiting, not the exchange.
 func (e *Engine) Exchange(ctx context.Context, owner string, code secret.Text) (name string, err error) {
 	if err := e.ready(ctx); err != nil {
 		return "", err
@@ -67,54 +97,49 @@ func (e *Engine) Exchange(ctx context.Context, owner string, code secret.Text) (
 	if err != nil {
 		return "", err
 	}
-	select {
-	case <-x.done:
-	case <-ctx.Done():
-		return "", ctx.Err()
-	}
-	if err := e.outcome(ctx, x); err != nil {
-		return "", err
-	}
-	return x.name, nil
-}
-
-// Accept takes on an authorization code that WeChat has sent at the time at and that is
-// of use until until. It returns when the code is on disk; the exchange follows, is
-// tried again after passing faults, and goes on after a restart.
-func (e *Engine) Accept(ctx context.Context, owner string, code secret.Text, at, until time.Time) error {
-	if err := e.ready(ctx); err != nil {
-		return err
-	}
-	if _, err := (*e.catalog.Load()).Onboarding(owner); err != nil {
-		return err
-	}
-	key := e.mark.code(owner, code)
-	e.codes.mu.Lock()
-	known := e.codes.known[key]
-	promised := known != nil && !known.ended && known.until != 0
-	e.codes.mu.Unlock()
-	switch {
-	case promised:
-		return nil // WeChat repeats itself
-	case known != nil && known.settled():
-		if err := e.outcome(ctx, known); !known.useless {
-			return err
+	for {
+		told, news := e.codes.look(x, e.clock.Now())
+		switch {
+		case told != nil:
+			return "", told
+		case news == nil:
+			if err := e.outcome(ctx, x); err != nil {
+				return "", err
+			}
+			return x.name, nil
 		}
-		return nil
+		select {
+		case <-news:
+		case <-ctx.Done():
+			return "", ctx.Err()
+		}
 	}
-	x := &exchange{owner: owner, value: code, key: key, at: believed(at, time.Now()), until: instantOf(e.clock.At(until)), noted: true}
-	e.trying(x)
-	if err := e.cfg.Store.Put(ctx, e.keepCode(x, x.until)); err != nil {
-		return fmt.Errorf("keep an authorization code: %w", err)
-	}
-	_, err := e.begin(x)
-	return err
 }
 
-// outcome returns what came of x, which is done. A grant that the disk has refused gets another
+// look returns how x stands: why it is not being tried, or what is closed when there is news; both nil when it is over.
+func (cs *codes) look(x *exchange, now clock.Instant) (told *Error, news <-chan struct{}) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	switch {
+	case x.ended:
+		return nil, nil
+	case x.pause != nil:
+		return x.pause.err(now), nil
+	}
+	return nil, x.tried
+}
+
+// paused reports whether x is between two tries of this run.
+func (cs *codes) paused(x *exchange) bool {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	return x.pause != nil
+}
+
+// outcome returns what came of x, which is over. A grant that the disk has refused gets another
 // chance: nil says that it is durable.
 func (e *Engine) outcome(ctx context.Context, x *exchange) error {
-	if x.grant == "" {
+	if !x.unsaved {
 		return x.err
 	}
 	if err := e.saveGrant(ctx, x.grant); err != nil {
@@ -123,46 +148,59 @@ func (e *Engine) outcome(ctx context.Context, x *exchange) error {
 	return nil
 }
 
-// settled reports whether x has come to a grant, or is known never to.
-func (x *exchange) settled() bool {
-	select {
-	case <-x.done:
-		return x.err == nil || x.grant != "" || x.useless
-	default:
-		return false
-	}
+// settledLocked reports whether x has come to a grant, or is known never to. codes.mu is held.
+func (x *exchange) settledLocked() bool {
+	return x.ended && (x.err == nil || x.unsaved || x.useless)
 }
 
 // begin returns the exchange of x's code that is under way or settled, or begins x.
 func (e *Engine) begin(x *exchange) (*exchange, error) {
-	way, err := (*e.catalog.Load()).Onboarding(x.owner)
+	x, err := e.register(x)
 	if err != nil {
+		return nil, err
+	}
+	e.codes.mu.Lock()
+	defer e.codes.mu.Unlock()
+	return x, e.launchLocked(x)
+}
+
+// register returns the exchange of x's code that is known and not over, or settled, or makes x known.
+func (e *Engine) register(x *exchange) (*exchange, error) {
+	if _, err := (*e.catalog.Load()).Onboarding(x.owner); err != nil {
 		return nil, err
 	}
 	if x.key == "" {
 		x.key = e.mark.code(x.owner, x.value)
 	}
-	x.done = make(chan struct{})
+	x.tried = make(chan struct{})
 	e.codes.mu.Lock()
 	defer e.codes.mu.Unlock()
-	if known := e.codes.known[x.key]; known != nil && (!known.ended || known.settled()) {
-		known.until = max(known.until, x.until)
+	if known := e.codes.known[x.key]; known != nil && (!known.ended || known.settledLocked()) {
 		return known, nil
+	}
+	e.codes.rememberLocked(x)
+	return x, nil
+}
+
+// launchLocked gives x, which is known, its goroutine, unless it has one or is over. codes.mu is held.
+func (e *Engine) launchLocked(x *exchange) error {
+	if x.started || x.ended {
+		return nil
 	}
 	e.life.Lock()
 	defer e.life.Unlock()
 	if e.stopped {
-		return nil, stopping()
+		return stopping()
 	}
-	e.codes.remember(x)
-	e.flights.Go(func() { e.redeem(x, way) })
-	return x, nil
+	x.started = true
+	e.flights.Go(func() { e.redeem(x) })
+	return nil
 }
 
-// remember adds x, at the cost of some other that has ended. mu is held.
-func (cs *codes) remember(x *exchange) {
+// rememberLocked adds x, at the cost of some other that has ended. mu is held.
+func (cs *codes) rememberLocked(x *exchange) {
 	if cs.known == nil {
-		cs.known = map[string]*exchange{}
+		cs.known, cs.coming = map[string]*exchange{}, map[string]*exchange{}
 	}
 	for key, old := range cs.known {
 		if len(cs.known) < codesKnown {
@@ -173,58 +211,68 @@ func (cs *codes) remember(x *exchange) {
 		}
 	}
 	cs.known[x.key] = x
+	if x.grant != "" {
+		cs.coming[x.grant] = x
+	}
 }
 
-// await returns what is closed when parent has come by a value. Whoever waits forgoes it in the end.
-func (cs *codes) await(parent string, x *exchange) <-chan struct{} {
+// given returns when the customer gave x's authorization, and whether WeChat was told that its code has arrived.
+func (cs *codes) given(x *exchange) (at time.Time, promised bool) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	return x.at, x.until != 0
+}
+
+// brought notes what x was exchanged for: the customer called name and its grant.
+func (cs *codes) brought(x *exchange, name, grant string) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if cs.coming[x.grant] == x {
+		delete(cs.coming, x.grant)
+	}
+	x.name, x.grant = name, grant
+}
+
+// endLocked ends x, which has come to what is set in it. mu is held.
+func (cs *codes) endLocked(x *exchange) {
+	if x.pause == nil {
+		close(x.tried)
+	}
+	x.ended, x.pause = true, nil
+	if cs.coming[x.grant] == x {
+		delete(cs.coming, x.grant)
+	}
+}
+
+// await returns what is closed when what is called name, a parent or an outlet, may be used again. Whoever waits
+// forgoes it in the end.
+func (cs *codes) await(name string, x *exchange) <-chan struct{} {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	if cs.orphans == nil {
 		cs.orphans = map[string]map[*exchange]chan struct{}{}
 	}
-	if cs.orphans[parent] == nil {
-		cs.orphans[parent] = map[*exchange]chan struct{}{}
+	if cs.orphans[name] == nil {
+		cs.orphans[name] = map[*exchange]chan struct{}{}
 	}
 	woken := make(chan struct{})
-	cs.orphans[parent][x] = woken
+	cs.orphans[name][x] = woken
 	return woken
 }
 
-// forgo ends x's waiting for parent.
-func (cs *codes) forgo(parent string, x *exchange) {
+// forgo ends x's waiting for what is called name.
+func (cs *codes) forgo(name string, x *exchange) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	delete(cs.orphans[parent], x)
+	delete(cs.orphans[name], x)
 }
 
-// wake wakes those that wait for parent.
-func (cs *codes) wake(parent string) {
+// wake wakes those that wait for what is called name.
+func (cs *codes) wake(name string) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	for _, woken := range cs.orphans[parent] {
+	for _, woken := range cs.orphans[name] {
 		close(woken)
 	}
-	delete(cs.orphans, parent)
-}
-
-// resume takes up the codes that an earlier run has promised to exchange.
-func (e *Engine) resume() {
-	kept, errs := all(e.cfg.Store, record.Codes, e.keptExchange)
-	for _, err := range errs {
-		e.log.Error("cannot read an authorization code: the customer must authorise again", "error", err)
-	}
-	var useless []record.Record
-	now := e.clock.Now()
-	for _, x := range kept {
-		if x.until <= now {
-			useless = append(useless, record.Record{Table: record.Codes, Key: x.key})
-			continue
-		}
-		if _, err := e.begin(x); err != nil {
-			e.log.Warn("an authorization code waits for its owner to be configured", "owner", x.owner, "error", err)
-		}
-	}
-	if err := e.forget(useless); err != nil {
-		e.log.Error("cannot delete authorization codes that are of no use any more", "error", err)
-	}
+	delete(cs.orphans, name)
 }

@@ -148,7 +148,7 @@ func (e *Engine) fetch(en *entry, f *flight) (got answer, err error) {
 	}
 	ask := fetchers.Ask{Force: f.cause == CauseRefresh && p.forcible}
 	if spec.Grant != "" {
-		grant, err := e.grants.live(spec.Grant)
+		grant, err := e.live(spec.Grant)
 		if err != nil {
 			return got, err
 		}

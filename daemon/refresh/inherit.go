@@ -11,7 +11,7 @@ func (e *Engine) inherit(en *entry, spec *Spec) error {
 	if spec.Grant == "" {
 		return nil
 	}
-	if _, err := e.grants.live(spec.Grant); err != nil {
+	if _, err := e.live(spec.Grant); err != nil {
 		return err
 	}
 	r, err := e.cfg.Store.Get(record.Holds, spec.Name)

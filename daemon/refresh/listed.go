@@ -39,7 +39,7 @@ func (e *Engine) succeeded(h *host, was *hold) {
 	if last != 0 && int64(now)-last < int64(liftEvery) || !h.lifted.CompareAndSwap(last, int64(instantOf(now))) {
 		return
 	}
-	e.outlets.lift()
+	e.liftOutlets(func(h *hold) bool { return h.class == fetchers.AddressRefused })
 	h.listed.Store(int64(now))
 	n := 0
 	e.index.each(func(en *entry) bool {

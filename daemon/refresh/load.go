@@ -44,6 +44,7 @@ func (e *Engine) load(ctx context.Context) (whole bool) {
 	for _, err := range errs {
 		e.log.Error("cannot read a record: it is left out and fetched again", "error", err)
 	}
+	e.loadSpent()
 	close(e.loaded)
 	if e.cfg.Ahead {
 		e.log.Info("loaded", "credentials", n, "took", time.Since(began).Round(time.Millisecond))

@@ -192,6 +192,7 @@ func (e *Engine) keepCode(x *exchange, until clock.Instant) record.Record {
 		Until: e.moment(until),
 		Next:  e.moment(x.next),
 		Tries: x.tries,
+		Grant: x.grant,
 	}.Encode(x.key)
 }
 
@@ -211,6 +212,7 @@ func (e *Engine) keptExchange(r record.Record) (*exchange, error) {
 		key:   r.Key,
 		at:    c.At,
 		tries: c.Tries,
+		grant: c.Grant,
 		next:  min(e.instant(c.Next, c.Boot), e.clock.Now().Add(longestWait)),
 		until: instantOf(e.instant(c.Until, c.Boot)),
 	}, nil

@@ -3,6 +3,8 @@ package refresh
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -21,6 +23,8 @@ type outlet struct {
 
 	mu   sync.Mutex
 	hold *hold // why no call is made before its end; nil after a success. It may have ended
+
+	probed clock.Instant // when it was last asked in a hold
 }
 
 // The endpoints.
@@ -54,19 +58,6 @@ func (os *outlets) of(owner, endpoint string) *outlet {
 	return o
 }
 
-// lift ends the holds that hold for addresses: the allowlist may have been fixed.
-func (os *outlets) lift() {
-	os.mu.Lock()
-	defer os.mu.Unlock()
-	for _, o := range os.all {
-		o.mu.Lock()
-		if o.hold != nil && o.hold.class == fetchers.AddressRefused {
-			o.hold = nil
-		}
-		o.mu.Unlock()
-	}
-}
-
 // holds reports whether the outlet called key holds calls up, or did so last.
 func (os *outlets) holds(key string) bool {
 	os.mu.Lock()
@@ -81,14 +72,22 @@ func (os *outlets) holds(key string) bool {
 }
 
 // paused returns the hold that forbids a call at now by the settings in force; nil for none.
-func (o *outlet) paused(settings string, now clock.Instant) *hold {
+func (o *outlet) paused(settings string, now clock.Instant, urgent bool) *hold {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if h := o.hold; h != nil && h.settings == settings && now < h.until {
-		return h
+	h := o.hold
+	switch {
+	case h == nil, h.settings != settings, now >= h.until:
+		return nil
+	case urgent && now.Sub(max(h.since, o.probed)) >= probeEvery:
+		o.probed = now
+		return nil
 	}
-	return nil
+	return h
 }
+
+// probeEvery is how often an outlet is asked in a hold, on behalf of codes whose time is running out.
+const probeEvery = time.Minute
 
 // outletError says that no call was made, or that the one that was made has caused the hold.
 type outletError struct{ hold *hold }
@@ -116,8 +115,9 @@ func (e *Engine) loadOutlet(h record.Hold) (unused bool) {
 }
 
 // through does what asks o with the value of way's parent, unless o is held. A stop of the engine ends the
-// waiting; the call itself ends with ctx.
-func (e *Engine) through(ctx context.Context, o *outlet, way *Onboarding, do func(ctx context.Context, parent secret.Text) error) error {
+// waiting; the call itself ends with ctx. urgent: later will be too late, so that it may be asked in a hold too, once in
+// a while.
+func (e *Engine) through(ctx context.Context, o *outlet, way *Onboarding, urgent bool, do func(ctx context.Context, parent secret.Text) error) error {
 	w := &wants{parent: way.Parent, tries: quickTries, life: day, spread: spread(o.key)}
 	return e.ask(ctx, w, func(parent secret.Text) error {
 		if err := e.base.Err(); err != nil {
@@ -129,8 +129,9 @@ func (e *Engine) through(ctx context.Context, o *outlet, way *Onboarding, do fun
 		if err != nil {
 			return err
 		}
-		defer func() { o.lane.leave(e.clock.Now(), round, false) }()
-		if h := o.paused(e.settings(way.Parent), e.clock.Now()); h != nil {
+		crowded := false
+		defer func() { o.lane.leave(e.clock.Now(), round, crowded) }()
+		if h := o.paused(e.settings(way.Parent), e.clock.Now(), urgent); h != nil {
 			return &outletError{h}
 		}
 		host := e.host(&policies[0], way.Parent)
@@ -143,6 +144,7 @@ func (e *Engine) through(ctx context.Context, o *outlet, way *Onboarding, do fun
 		api, refused := errors.AsType[*fetchers.APIError](err)
 		switch {
 		case refused && (api.Reaction == fetchers.QuotaDay || api.Reaction == fetchers.QuotaMinute || api.Reaction == fetchers.AddressRefused):
+			crowded = true // when the hold is over, fewer find out whether the cause is
 			return e.holdOutlet(o, way.Parent, err)
 		case err == nil, refused && api.Reaction == fetchers.CodeRefused:
 			e.succeeded(host, e.freeOutlet(o))
@@ -197,8 +199,28 @@ func (e *Engine) freeOutlet(o *outlet) *hold {
 	o.mu.Unlock()
 	if was != nil {
 		e.writeOutlet(o)
+		e.codes.wake(o.key)
 	}
 	return was
+}
+
+// liftOutlets ends the holds of outlets of which ends says so, and lets whoever waits for them try again.
+func (e *Engine) liftOutlets(ends func(*hold) bool) {
+	e.outlets.mu.Lock()
+	all := slices.Collect(maps.Values(e.outlets.all))
+	e.outlets.mu.Unlock()
+	for _, o := range all {
+		o.mu.Lock()
+		lifted := o.hold != nil && ends(o.hold)
+		if lifted {
+			o.hold = nil
+		}
+		o.mu.Unlock()
+		if lifted {
+			e.writeOutlet(o)
+			e.codes.wake(o.key)
+		}
+	}
 }
 
 // writeOutlet writes the hold of o, or deletes its record.

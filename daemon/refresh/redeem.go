@@ -3,6 +3,7 @@ package refresh
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"tokend/daemon/clock"
@@ -11,78 +12,106 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// redeem exchanges x, again and again if that was promised.
-func (e *Engine) redeem(x *exchange, way Onboarding) {
-	defer e.conclude(x)
+// redeem exchanges x, repeatedly if that was promised.
+func (e *Engine) redeem(x *exchange) {
 	for again := !x.noted; ; again = true {
-		if again && !e.tryAgain(x, way.Parent) {
-			x.err = stopping()
-			return // the code stays on disk for the next run
-		}
-		err := e.redeemOnce(x, way)
-		switch {
-		case err == nil:
-			e.log.Info("customer authorised", "name", x.name)
-			return
-		case x.grant != "":
-			x.err = err
-			e.log.Error("a customer's grant cannot be written: it is in force in memory and written when that is possible", "name", x.name, "error", err)
+		if again && !e.tryAgain(x) {
+			e.conclude(x, stopping()) // the code stays on disk for the next run
 			return
 		}
-		told, h, wait, passing := e.misfortune(x, err)
-		x.useless = h.class == fetchers.CodeRefused
-		x.err = told
-		e.log.Warn("an authorization code could not be exchanged", "owner", x.owner, "reason", told.Reason.String(), "error", told.Message, "tries", x.tries)
-		if e.base.Err() != nil {
-			return // likewise
-		}
-		x.next = e.clock.Now().Add(wait)
-		until, promised := e.goesOn(x)
-		if !promised {
+		way, err := (*e.catalog.Load()).Onboarding(x.owner)
+		if err != nil {
+			// It was taken out of the configuration. If it comes back, resume finds the code.
+			e.conclude(x, err)
 			return
 		}
-		if !passing || x.next > until {
-			e.dropCode(x)
+		if e.over(x, &way, e.redeemOnce(x, &way)) {
 			return
 		}
-		e.writeCode(x, until)
 	}
 }
 
-// goesOn returns until when x has been promised to be tried, if it has. Otherwise it has
-// ended: whoever comes with the same code begins another, unless none can help.
-func (e *Engine) goesOn(x *exchange) (until clock.Instant, promised bool) {
+// conclude ends x without its having been settled.
+func (e *Engine) conclude(x *exchange, why error) {
 	e.codes.mu.Lock()
 	defer e.codes.mu.Unlock()
-	x.ended = x.until == 0 && !x.useless
-	return x.until, x.until != 0
+	x.err = why
+	e.codes.endLocked(x)
 }
 
-// promise returns until when x has been promised to be tried, if it has.
-func (e *Engine) promise(x *exchange) (until clock.Instant, promised bool) {
+// over takes over how a try of x has ended, and reports whether it was the last.
+func (e *Engine) over(x *exchange, way *Onboarding, err error) bool {
+	if x.name != "" {
+		e.codes.mu.Lock()
+		x.err, x.unsaved = err, err != nil
+		promised := x.until != 0
+		e.codes.endLocked(x)
+		e.codes.mu.Unlock()
+		if err != nil {
+			e.log.Error("a customer's grant cannot be written: it is in force in memory and written when that is possible", "name", x.name, "error", err)
+			return true
+		}
+		e.log.Info("customer authorised", "name", x.name)
+		if promised {
+			e.dropCode(x) // also if it was promised while the grant was written
+		}
+		return true
+	}
+	told, class, wait, passing := e.misfortune(x, way, err)
+	e.log.Warn("an authorization code could not be exchanged", "owner", x.owner, "reason", told.Reason.String(), "error", told.Message, "tries", x.tries)
+	now, stopped := e.clock.Now(), e.base.Err() != nil
+	x.next = now.Add(wait)
+
+	e.codes.mu.Lock()
+	x.err, x.useless = told, class == fetchers.CodeRefused
+	until := x.until
+	if last := until.Add(-lastTry); x.next > last && now < last {
+		x.next = last
+	}
+	ends := stopped || until == 0 || !passing || x.next > until
+	if ends {
+		e.codes.endLocked(x)
+	} else {
+		x.pause = &pause{told, x.next}
+		if told.RetryAfter == Never {
+			x.pause.over = never
+		}
+		close(x.tried)
+	}
+	e.codes.mu.Unlock()
+
+	switch {
+	case ends && until != 0 && !stopped:
+		e.dropCode(x)
+	case !ends:
+		e.writeCode(x, until)
+	}
+	return ends
+}
+
+// lastTry is how long before its end a code is tried for the last time, whatever it waits for.
+const lastTry = 30 * time.Second
+
+// urgent reports whether x's time is running out.
+func (e *Engine) urgent(x *exchange) bool {
 	e.codes.mu.Lock()
 	defer e.codes.mu.Unlock()
-	return x.until, x.until != 0
+	return x.until != 0 && e.clock.Now() >= x.until.Add(-lastTry)
 }
 
-// conclude ends x.
-func (e *Engine) conclude(x *exchange) {
-	e.codes.mu.Lock()
-	defer e.codes.mu.Unlock()
-	x.ended = true
-	close(x.done)
-}
-
-// tryAgain waits for x's next try, or for parent if that is what x lacks, and notes that the
+// tryAgain waits for x's next try, or for what x lacks, and notes that the
 // try is being made; false: the engine is stopping.
-func (e *Engine) tryAgain(x *exchange, parent string) bool {
+func (e *Engine) tryAgain(x *exchange) bool {
 	wait := max(x.next.Sub(e.clock.Now()), 0)
+	if wait > 0 && !e.codes.paused(x) {
+		e.pauseOn(x)
+	}
 	var woken <-chan struct{}
-	if x.orphan {
-		woken = e.codes.await(parent, x)
-		defer e.codes.forgo(parent, x)
-		// The parent publishes its value before it wakes who waits: one of the two is seen.
-		if e.usable(parent) {
+	if x.waits != "" {
+		woken = e.codes.await(x.waits, x)
+		defer e.codes.forgo(x.waits, x)
+		// A parent publishes its value before it wakes who waits, an outlet that it is free: one of the two is seen.
+		if e.usable(x.waits) || outletOwner(x.waits) != "" && !e.outlets.holds(x.waits) {
 			wait = min(wait, soonest)
 		}
 	}
@@ -94,13 +123,34 @@ func (e *Engine) tryAgain(x *exchange, parent string) bool {
 	case <-e.base.Done():
 		return false
 	}
-	x.orphan = false
-	x.err = nil
+	x.waits = ""
 	e.trying(x)
-	if until, promised := e.promise(x); promised {
+	e.codes.mu.Lock()
+	x.err = nil
+	if x.pause != nil {
+		x.pause, x.tried = nil, make(chan struct{})
+	}
+	until := x.until
+	e.codes.mu.Unlock()
+	if until != 0 {
 		e.writeCode(x, until)
 	}
 	return true
+}
+
+// pauseOn makes x wait on, as in an earlier run.
+func (e *Engine) pauseOn(x *exchange) {
+	now := e.clock.Now()
+	p := &pause{&Error{Reason: Unreachable, Message: "the authorization code could not be exchanged yet"}, x.next}
+	if way, err := (*e.catalog.Load()).Onboarding(x.owner); err == nil {
+		if h := e.outlets.of(x.owner, exchanges).paused(e.settings(way.Parent), now, false); h != nil {
+			x.waits, p.told = x.owner+exchanges, h.err(now)
+		}
+	}
+	e.codes.mu.Lock()
+	defer e.codes.mu.Unlock()
+	x.pause = p
+	close(x.tried)
 }
 
 // trying notes that x is being tried, and when it may be again if the daemon dies in it.
@@ -109,63 +159,47 @@ func (e *Engine) trying(x *exchange) {
 	x.next = e.clock.Now().Add(backoff(x.tries, 0, false, spread(x.key)))
 }
 
-// writeCode writes how x stands.
-func (e *Engine) writeCode(x *exchange, until clock.Instant) {
-	if err := e.cfg.Store.Put(context.Background(), e.keepCode(x, until)); err != nil {
-		e.log.Error("cannot write that an authorization code was tried: it counts for this run", "owner", x.owner, "error", err)
-	}
-}
-
-// dropCode gives up a promised code.
-func (e *Engine) dropCode(x *exchange) {
-	if err := e.forget([]record.Record{{Table: record.Codes, Key: x.key}}); err != nil {
-		e.log.Error("cannot delete an authorization code that is of no use any more", "owner", x.owner, "error", err)
-	}
-}
-
 // misfortune says what a failed exchange calls for: what is told to who asked for it, how long to wait
 // with the next try, and whether waiting can help.
-func (e *Engine) misfortune(x *exchange, err error) (told *Error, h *hold, wait time.Duration, passing bool) {
+func (e *Engine) misfortune(x *exchange, way *Onboarding, err error) (told *Error, class fetchers.Reaction, wait time.Duration, passing bool) {
 	now := e.clock.Now()
-	h = failed(err, x.tries, 0, false, spread(x.key), now)
 	if of, ok := errors.AsType[*Error](err); ok {
 		// The parent's trouble: it knows when it asks again, and no call is made before. It may be
 		// over sooner, and then wakes x.
-		x.orphan = true
-		return of, h, min(max(of.RetryAfter, 10*time.Second), time.Minute), true
+		x.waits = way.Parent
+		return of, 0, min(max(of.RetryAfter, 10*time.Second), time.Minute), true
 	}
 	if g, ok := errors.AsType[*guardError](err); ok {
-		return g.reply, h, g.reply.RetryAfter, true
+		return g.reply, 0, g.reply.RetryAfter, true
 	}
+	if oe, ok := errors.AsType[*outletError](err); ok {
+		x.waits = x.owner + exchanges
+		told = oe.hold.err(now)
+		return told, oe.hold.class, max(told.RetryAfter, time.Second), true
+	}
+	h := failed(err, x.tries, 0, false, spread(x.key), now)
 	switch h.class {
-	case 0, fetchers.Retry, fetchers.ParentDead, fetchers.AddressRefused:
+	case 0, fetchers.Retry, fetchers.ParentDead:
 		passing = true
-	default:
-		passing = h.reason == Limited
 	}
 	wait = Never
 	if passing && h.until != never {
 		wait = max(h.until.Sub(now), time.Second)
 	}
-	return &Error{Reason: h.reason, RetryAfter: wait, Message: h.message}, h, wait, passing
+	return &Error{Reason: h.reason, RetryAfter: wait, Message: h.message}, h.class, wait, passing
 }
 
 // redeemOnce exchanges x once and keeps what comes of it.
-func (e *Engine) redeemOnce(x *exchange, way Onboarding) error {
+func (e *Engine) redeemOnce(x *exchange, way *Onboarding) error {
 	// A code is used up by the call: what comes back must not be lost to a stop.
 	ctx := context.WithoutCancel(e.base)
 	var auth fetchers.Authorization
 	sent := e.clock.Now()
-	w := &wants{parent: way.Parent, tries: quickTries, life: day, spread: spread(x.key)}
-	err := e.ask(ctx, w, func(parent secret.Text) error {
-		return e.slot(ctx, e.host(&policies[0], way.Parent), awaited, false, func(ctx context.Context) (err error) {
-			if err := e.alive(way.Parent, parent); err != nil {
-				return err
-			}
-			sent = e.clock.Now()
-			auth, err = way.Exchanger.Exchange(ctx, parent, x.value)
-			return err
-		})
+	o := e.outlets.of(x.owner, exchanges)
+	err := e.through(ctx, o, way, e.urgent(x), func(ctx context.Context, parent secret.Text) (err error) {
+		sent = e.clock.Now()
+		auth, err = way.Exchanger.Exchange(ctx, parent, x.value)
+		return err
 	})
 	if err != nil {
 		return err
@@ -173,24 +207,25 @@ func (e *Engine) redeemOnce(x *exchange, way Onboarding) error {
 	return e.adopt(ctx, x, way, auth, sent)
 }
 
-// adopt keeps a customer's grant, its first token if one came, and forgets the code, in
+// adopt keeps a customer's grant, its first token if one came, and that the code was exchanged, in
 // one step; then it puts them in force. What the disk refuses is in force all the same: the
 // code has been used up, and nothing else is left of the customer's authorization.
-func (e *Engine) adopt(ctx context.Context, x *exchange, way Onboarding, auth fetchers.Authorization, sent clock.Instant) error {
+func (e *Engine) adopt(ctx context.Context, x *exchange, way *Onboarding, auth fetchers.Authorization, sent clock.Instant) error {
 	token := way.Token(auth.Child)
 	var first *credential
 	if auth.Token != nil {
 		first = &credential{text: auth.Token.Value, issued: sent, seen: sent, end: sent.Add(auth.Token.ExpiresIn), life: auth.Token.ExpiresIn}
 	}
-	_, promised := e.promise(x)
+	given, promised := e.codes.given(x)
+	next := record.Generation{Value: auth.Grant, At: given, Source: fromExchange}
+	if promised {
+		next.Source = fromEvent
+	}
 	a := &amendment{grant: way.Grant(auth.Child), concerns: token, frees: true, stubborn: true}
+	spent := e.spend(x, auth.Child)
 	renewed := false
 	a.apply = func(g *record.Grant) bool {
 		revoked := g.Revoked
-		next := record.Generation{Value: auth.Grant, At: x.at, Source: fromExchange}
-		if promised {
-			next.Source = fromEvent
-		}
 		renewed = g.Value != next.Value
 		if now := time.Now(); promised && outranks(revoked, next.At, now) {
 			// The customer took it back after this event: the event is history.
@@ -199,7 +234,7 @@ func (e *Engine) adopt(ctx context.Context, x *exchange, way Onboarding, auth fe
 		} else {
 			readmit(g, next, now)
 		}
-		a.with = []record.Record{{Table: record.Codes, Key: x.key}}
+		a.with = append(slices.Clip(spent), record.Record{Table: record.Codes, Key: x.key})
 		if first != nil && g.Live() {
 			a.with = append(a.with, e.keep(token, first))
 		}
@@ -215,10 +250,7 @@ func (e *Engine) adopt(ctx context.Context, x *exchange, way Onboarding, auth fe
 	if !a.applies {
 		return err // the grant could not be read: nothing is known of it
 	}
-	x.name = x.owner + "/" + auth.Child
-	if err != nil {
-		x.grant = a.grant
-	}
+	e.codes.brought(x, x.owner+"/"+auth.Child, a.grant)
 	e.wakeChildren(token)
 	return err
 }

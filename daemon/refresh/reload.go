@@ -16,7 +16,7 @@ func (e *Engine) SetCatalog(c Catalog) {
 	e.reloaded.Store(int64(e.clock.Now()))
 	e.catalog.Store(&c)
 	e.classes.forget()
-	e.outlets.lift()
+	e.liftOutlets((*hold).operators)
 	var touched []*entry
 	for _, en := range e.index.all() {
 		spec, err := c.Lookup(en.name)
@@ -36,6 +36,7 @@ func (e *Engine) SetCatalog(c Catalog) {
 	}
 	e.unhooked.forget(func(name string) bool { _, err := c.Lookup(name); return err != nil })
 	e.expect(e.clock.Now())
+	e.resume()
 }
 
 // follow makes what is on disk follow the configuration, and with it the entries that

@@ -55,6 +55,10 @@ func (e *engine) Accept(ctx context.Context, _ string, _ secret.Text, _, _ time.
 	return e.keep(ctx)
 }
 
+func (e *engine) AcceptFrom(ctx context.Context, _, _ string, _ secret.Text, _, _ time.Time) error {
+	return e.keep(ctx)
+}
+
 func (e *engine) Revoke(ctx context.Context, _ string, _ time.Time) error { return e.keep(ctx) }
 
 func mustCallback(t testing.TB, token, key secret.Text, receivers ...string) *fetchers.Callback {

@@ -1,0 +1,198 @@
+package refresh
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"tokend/daemon/clock"
+	"tokend/daemon/record"
+	"tokend/fetchers/secret"
+)
+
+// This file is about codes that WeChat has sent and been told to have arrived: it does not send them
+// again, so each has a record until it is settled.
+
+// Accept takes on an authorization code that WeChat has sent at the time at and that is
+// of use until until. It returns when the code is on disk; the exchange follows, is
+// tried again after passing faults, and goes on after a restart.
+func (e *Engine) Accept(ctx context.Context, owner string, code secret.Text, at, until time.Time) error {
+	return e.AcceptFrom(ctx, owner, "", code, at, until)
+}
+
+// AcceptFrom is Accept of a code whose message names the customer, child. Until the code is exchanged, whoever
+// asks for the customer's credentials is told what it waits for.
+func (e *Engine) AcceptFrom(ctx context.Context, owner, child string, code secret.Text, at, until time.Time) error {
+	if err := e.ready(ctx); err != nil {
+		return err
+	}
+	way, err := (*e.catalog.Load()).Onboarding(owner)
+	if err != nil {
+		return err
+	}
+	made := &exchange{owner: owner, value: code, at: believed(at, time.Now()), noted: true}
+	if child != "" {
+		made.grant = way.Grant(child)
+	}
+	e.trying(made)
+	note := *made
+	// Known before there is a record of it: whoever comes with the same code meets this exchange.
+	x, err := e.register(made)
+	if err != nil {
+		return err
+	}
+	note.key = x.key
+	if e.codes.has(x) {
+		return e.acknowledge(ctx, x) // WeChat repeats itself
+	}
+	end := instantOf(e.clock.At(until))
+	if err := e.cfg.Store.Put(ctx, e.keepCode(&note, end)); err != nil {
+		e.codes.drop(x)
+		return fmt.Errorf("keep an authorization code: %w", err)
+	}
+	note.tried = make(chan struct{})
+	return e.promise(ctx, x, &note, end)
+}
+
+// has reports whether x is promised or settled: nothing is to be written of it.
+func (cs *codes) has(x *exchange) bool {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	return x.settledLocked() || x.until != 0 && !x.ended
+}
+
+// drop forgets x, of which there is no record, unless it is being exchanged.
+func (cs *codes) drop(x *exchange) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if !x.started && cs.known[x.key] == x {
+		delete(cs.known, x.key)
+		if cs.coming[x.grant] == x {
+			delete(cs.coming, x.grant)
+		}
+	}
+}
+
+// promise makes x be tried until until, now that there is a record of it. Where it is settled already, the record goes;
+// where it has failed while nobody was promised another try, another begins.
+func (e *Engine) promise(ctx context.Context, x, another *exchange, until clock.Instant) error {
+	e.codes.mu.Lock()
+	if known := e.codes.known[x.key]; known != nil {
+		x = known
+	}
+	if x.settledLocked() {
+		e.codes.mu.Unlock()
+		e.dropCode(x)
+		return e.acknowledge(ctx, x)
+	}
+	defer e.codes.mu.Unlock()
+	another.until = until
+	return e.joinLocked(x, another)
+}
+
+// joinLocked makes x, which is not settled, take over what another of the same code knows, and be tried as long. Where x is
+// over, another takes its place. codes.mu is held.
+func (e *Engine) joinLocked(x, another *exchange) error {
+	if x.ended {
+		x = another
+	}
+	x.until = max(x.until, another.until)
+	if another.at.After(x.at) {
+		x.at = another.at
+	}
+	if x.grant == "" {
+		x.grant = another.grant
+	}
+	e.codes.rememberLocked(x)
+	return e.launchLocked(x)
+}
+
+// acknowledge returns what to tell WeChat of x, which it has sent before: an error only where it may bring a grant that
+// is not durable.
+func (e *Engine) acknowledge(ctx context.Context, x *exchange) error {
+	e.codes.mu.Lock()
+	open := !x.ended || x.useless
+	e.codes.mu.Unlock()
+	if open {
+		return nil
+	}
+	return e.outcome(ctx, x)
+}
+
+// live returns the grant called name, or the *Error that says what it waits for.
+func (e *Engine) live(name string) (record.Grant, error) {
+	grant, err := e.grants.live(name)
+	if of, ok := err.(*Error); ok && of.Reason == Reauth {
+		if told := e.expected(name, grant.Revoked); told != nil {
+			err = told
+		}
+	}
+	return grant, err
+}
+
+// expected returns why the grant called name is not there yet, if a code that was given after revoked is to bring
+// it; nil where none is.
+func (e *Engine) expected(name string, revoked time.Time) *Error {
+	e.codes.mu.Lock()
+	defer e.codes.mu.Unlock()
+	x := e.codes.coming[name]
+	switch {
+	case x == nil || outranks(revoked, x.at, time.Now()):
+		return nil
+	case x.pause != nil:
+		return x.pause.err(e.clock.Now())
+	}
+	return &Error{Reason: Unreachable, RetryAfter: time.Second, Message: "the customer's authorization is being exchanged"}
+}
+
+// writeCode writes how x stands, which was promised until until.
+func (e *Engine) writeCode(x *exchange, until clock.Instant) {
+	e.codes.mu.Lock()
+	r := e.keepCode(x, until)
+	e.codes.mu.Unlock()
+	if err := e.cfg.Store.Put(context.Background(), r); err != nil {
+		e.log.Error("cannot write that an authorization code was tried: it counts for this run", "owner", x.owner, "error", err)
+	}
+}
+
+// dropCode deletes the record of a code that is settled.
+func (e *Engine) dropCode(x *exchange) {
+	if err := e.forget([]record.Record{{Table: record.Codes, Key: x.key}}); err != nil {
+		e.log.Error("cannot delete an authorization code that is of no use any more", "owner", x.owner, "error", err)
+	}
+}
+
+// resume takes up the codes that are promised and not known: those of an earlier run, and those of an owner that was not
+// configured.
+func (e *Engine) resume() {
+	kept, errs := all(e.cfg.Store, record.Codes, e.keptExchange)
+	for _, err := range errs {
+		e.log.Error("cannot read an authorization code: the customer must authorise again", "error", err)
+	}
+	var useless []record.Record
+	now := e.clock.Now()
+	for _, made := range kept {
+		x, err := e.register(made)
+		switch {
+		case made.until <= now, err == nil && !e.takeUp(x, made):
+			useless = append(useless, record.Record{Table: record.Codes, Key: made.key})
+			e.codes.drop(made)
+		case err != nil:
+			e.log.Warn("an authorization code waits for its owner to be configured", "owner", made.owner, "error", err)
+		}
+	}
+	if err := e.forget(useless); err != nil {
+		e.log.Error("cannot delete authorization codes that are of no use any more", "error", err)
+	}
+}
+
+// takeUp goes on with x, of whose code made is on disk, and reports whether that is of use.
+func (e *Engine) takeUp(x, made *exchange) (useful bool) {
+	e.codes.mu.Lock()
+	defer e.codes.mu.Unlock()
+	if x.settledLocked() {
+		return false
+	}
+	_ = e.joinLocked(x, made) // a stopping engine leaves it to the next run
+	return true
+}
