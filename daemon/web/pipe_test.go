@@ -234,6 +234,7 @@ func TestAnsweredConnectionGivesWay(t *testing.T) {
 			if status, _, err := answer(bufio.NewReader(nc)); status != 200 {
 				t.Errorf("got %d %v, want 200", status, err)
 			}
+			synctest.Wait() // the connection is idle
 		}
 		_ = stop()
 	})
