@@ -107,7 +107,7 @@ func TestHostileXML(t *testing.T) {
 
 // A broken message takes time in proportion to its length: a stranger can send one.
 func TestBrokenXMLIsReadOnce(t *testing.T) {
-	for _, part := range []string{"<", "<a", "<a ", "<a'", `<a"'`, `"`, "<a/>", "</a>", "<![CDATA[", "<!--", "<?", "<!", "&", "]]>", "-->", "\r", "<![CDATA[]]>", "\x00"} {
+	for _, part := range []string{"<", "<a", "<a ", "<a'", `<a"'`, `"`, "<a/>", "</a>", "</d>", "<![CDATA[", "<!--", "<?", "<!", "&", "]]>", "-->", "\r", "<![CDATA[]]>", "\x00"} {
 		for _, body := range []string{"<xml>", "<xml><Encrypt>", "<xml a='", strings.Repeat("<b>", maxElements-2), strings.Repeat("<b>", maxElements/2) + strings.Repeat("<c>", maxElements/2-1)} {
 			body += strings.Repeat(part, (maxXML-len(body))/len(part))
 			start := time.Now()

@@ -77,23 +77,23 @@ func readXML(body []byte, names ...string) (message, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(tags) == 0 || string(tags[0].name) != "xml" {
+	if len(tags) == 0 || string(tags[0].name(body)) != "xml" {
 		return nil, malformed("its root is not one <xml>")
 	}
-	last := tags[0].end
+	last := int(tags[0].end)
 	if last < 0 {
 		last = len(tags) - 1 // a root without its end has all that follows
 	}
-	if slices.ContainsFunc(tags[last+1:], func(t tag) bool { return !t.ends && string(t.name) == "xml" }) {
+	if slices.ContainsFunc(tags[last+1:], func(t tag) bool { return string(t.name(body)) == "xml" }) {
 		return nil, malformed("its root is not one <xml>")
 	}
 	m := message{}
 	for i := 1; i <= last; i++ {
 		t := tags[i]
-		if name := string(t.name); slices.Contains(names, name) {
+		if name := string(t.name(body)); slices.Contains(names, name) {
 			m.add(name, textOf(body, tags, i))
 		}
-		i = max(i, t.end) // what follows one without its end is beside it
+		i = max(i, int(t.end)) // what follows one without its end is beside it
 	}
 	return m, nil
 }
@@ -114,11 +114,11 @@ func malformed(why string) error { return fmt.Errorf("%w: %s", ErrMalformed, why
 func textOf(body []byte, tags []tag, i int) content {
 	t := tags[i]
 	switch {
-	case t.empty:
+	case int(t.end) == i: // <a/>
 		return content{}
-	case t.end < 0:
+	case t.end == noEnd:
 		return content{wrong: " has no end"}
-	case t.end > i+1:
+	case int(t.end) > i+1:
 		return content{wrong: " has elements"}
 	}
 	text, ok := xmlText(body[t.to:tags[t.end].from])

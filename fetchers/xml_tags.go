@@ -2,15 +2,26 @@ package fetchers
 
 import "bytes"
 
-// tag is a tag of an XML body. Where an index of another tag is -1 there is none.
-type tag struct {
-	name     []byte
-	from, to int // where it is in the body
+// maxSearch bounds how many start tags are looked at for all end tags. Where all is in order it is
+// one for each.
+const maxSearch = 10 * maxElements
 
-	ends  bool // it is an end tag
-	empty bool // it is an element without an end tag, <a/>
-	end   int  // of an element, the index of its end tag, or its own
+// tag is a tag of an XML body. Strangers can send many, so it is small.
+type tag struct {
+	from, to         int32 // where it is in the body
+	nameFrom, nameTo int32
+
+	// end is, of an element, the index of its end tag; its own for an element without one, <a/>; noEnd for
+	// one that lacks it; and isEnd for an end tag.
+	end int32
 }
+
+const (
+	noEnd = -1
+	isEnd = -2
+)
+
+func (t tag) name(body []byte) []byte { return body[t.nameFrom:t.nameTo] }
 
 var cdata, cdataEnd, comment, instruction = []byte("<![CDATA["), []byte("]]>"), []byte("<!--"), []byte("<?")
 
@@ -19,10 +30,9 @@ var cdata, cdataEnd, comment, instruction = []byte("<![CDATA["), []byte("]]>"), 
 // element also ends those inside it that have no end.
 func cutTags(body []byte) ([]tag, error) {
 	var tags []tag
-	var open []int                  // the start tags without an end so far
-	unended := map[string]int{}     // how many of each name are among them
-	var brackets, dashes, marks end // of CDATA, comments and instructions
-	elements := 0
+	var open []int32                    // the elements without an end so far
+	var brackets, dashes, marks lastEnd // of CDATA, comments and instructions
+	elements, searched := 0, 0
 	for at := 0; ; {
 		n := bytes.IndexByte(body[at:], '<')
 		if n < 0 {
@@ -43,77 +53,87 @@ func cutTags(body []byte) ([]tag, error) {
 		case len(open) < 2 && bytes.HasPrefix(rest, []byte("<!DOCTYPE")):
 			return nil, malformed("it has a DOCTYPE")
 		}
-		t, ok := cutTag(rest)
+		t, ok := cutTag(body, at)
 		if !ok {
 			at++
 			continue
 		}
-		t.from, t.to = at, at+t.to
-		at = t.to
+		at = int(t.to)
 		switch {
-		case !t.ends && t.empty:
-			t.end = len(tags)
-		case !t.ends:
-			open = append(open, len(tags))
-			unended[string(t.name)]++
-		case unended[string(t.name)] == 0:
-			continue
-		default:
-			for last := -1; last < 0 || !bytes.Equal(tags[last].name, t.name); {
-				last = open[len(open)-1]
-				open = open[:len(open)-1]
-				unended[string(tags[last].name)]--
-				if bytes.Equal(tags[last].name, t.name) {
-					tags[last].end = len(tags)
+		case t.end == isEnd:
+			begun := len(open) - 1
+			for ; begun >= 0; begun-- {
+				searched++
+				if bytes.Equal(tags[open[begun]].name(body), t.name(body)) {
+					break
 				}
 			}
-		}
-		if !t.ends {
-			if elements++; elements > maxElements {
+			if searched > maxSearch {
 				return nil, malformed("it has too many elements")
+			}
+			if begun < 0 {
+				continue
+			}
+			tags[open[begun]].end = int32(len(tags))
+			open = open[:begun]
+		case elements == maxElements:
+			return nil, malformed("it has too many elements")
+		default:
+			elements++
+			if body[t.to-2] == '/' {
+				t.end = int32(len(tags))
+			} else {
+				open = append(open, int32(len(tags)))
 			}
 		}
 		tags = append(tags, t)
 	}
 }
 
-// end remembers that there is no more of an end, so that it is looked for once.
-type end struct{ none bool }
+// lastEnd remembers that there is no more of an end, so that it is looked for once.
+type lastEnd struct{ gone bool }
 
 // past returns the place behind the next mark in body from at on, or at where there is none.
-func (e *end) past(body []byte, at int, mark []byte) int {
-	if e.none {
+func (e *lastEnd) past(body []byte, at int, mark []byte) int {
+	if e.gone {
 		return at
 	}
 	n := bytes.Index(body[at:], mark)
 	if n < 0 {
-		e.none = true
+		e.gone = true
 		return at
 	}
 	return at + n + len(mark)
 }
 
-// cutTag returns the tag that b, which begins with <, begins with; to is where it ends. Values of
-// attributes may have a > in them, but no <.
-func cutTag(b []byte) (t tag, ok bool) {
+// cutTag returns the tag that begins with the < at at. Values of attributes may have a > in them, but
+// no <.
+func cutTag(body []byte, at int) (t tag, ok bool) {
+	b := body[at:]
 	if n := bytes.IndexByte(b[1:], '<'); n >= 0 {
 		b = b[:n+1]
 	}
-	rest := b[1:]
-	rest, t.ends = bytes.CutPrefix(rest, []byte("/"))
-	n := bytes.IndexAny(rest, " \t\r\n/>")
-	if n < 1 || !beginsName(rest[0]) {
+	name, end := bytes.CutPrefix(b[1:], []byte("/"))
+	if len(name) == 0 || !beginsName(name[0]) {
 		return t, false
 	}
-	t.name, t.end = rest[:n], -1
-	for i := len(b) - len(rest) + n; i < len(b); i++ {
+	n := bytes.IndexAny(name, " \t\r\n/>")
+	if n < 0 {
+		return t, false
+	}
+	first := len(b) - len(name)
+	t = tag{from: int32(at), nameFrom: int32(at + first), nameTo: int32(at + first + n), end: noEnd}
+	if end {
+		t.end = isEnd
+	}
+	for i := first + n; i < len(b); i++ {
 		switch c := b[i]; c {
 		case '"', '\'':
 			if n := bytes.IndexByte(b[i+1:], c); n >= 0 {
 				i += n + 1
 			}
 		case '>':
-			t.empty, t.to = b[i-1] == '/', i+1
+			t.to = int32(at + i + 1)
 			return t, true
 		}
 	}
