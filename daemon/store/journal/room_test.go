@@ -48,6 +48,40 @@ func TestWhatIsAppendedLiesInRoomThatWasThere(t *testing.T) {
 	})
 }
 
+// TestRoomIsMadeInTime holds when the file is made longer: when less than half of the room would be left, and while a
+// compaction needs the disk not at all.
+func TestRoomIsMadeInTime(t *testing.T) {
+	const header = headerSize + 1 + sumSize + 1 + 1 + len("k") + 3 // of a frame with one record, and its format, kind and lengths
+	for more := range 2 {
+		path := filepath.Join(t.TempDir(), "j")
+		j, _, _ := mustOpen(t, path, nil)
+		was := fileSize(t, path)
+		size := was - j.end - leastRoom/2 + int64(more)
+		mustAppend(t, j, Entry{Commit: 1, Records: []Record{{[]byte("k"), make([]byte, size-int64(header))}}})
+		if left := was - j.end; left != leastRoom/2-int64(more) {
+			t.Fatalf("%d bytes would be left, want %d: the test is wrong", left, leastRoom/2-more)
+		}
+		if grew := fileSize(t, path) > was; grew != (more > 0) {
+			t.Errorf("with %d bytes less than half of the room left the file grew: %t", more, grew)
+		}
+	}
+	path := filepath.Join(t.TempDir(), "j")
+	j, _, _ := mustOpen(t, path, nil)
+	j.tight = true
+	if err := j.Compact(everything, func(func(Entry, error) bool) {
+		mustAppend(t, j, set(1, "k", "v"))
+		if size := fileSize(t, path); size != j.end {
+			t.Errorf("during a compaction on a full disk the file has %d bytes, %d of frames", size, j.end)
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	mustAppend(t, j, set(2, "k", "v"))
+	if size := fileSize(t, path); size < j.end+leastRoom/2 {
+		t.Errorf("after it the file has %d bytes, %d of frames: want room", size, j.end)
+	}
+}
+
 // TestRoomOfSparseCopy opens a copy that has holes where the journal has room, as rsync -S makes it: the room
 // is on disk again.
 func TestRoomOfSparseCopy(t *testing.T) {

@@ -1,0 +1,162 @@
+package journal
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// refuse has the next operations on j that are named fail, each once and in this order.
+func refuse(j *Journal, operations ...string) {
+	j.Refuse(func(operation string) error {
+		if len(operations) == 0 || operation != operations[0] {
+			return nil
+		}
+		operations = operations[1:]
+		return syscall.EIO
+	})
+}
+
+// wantAfterKill checks what a start finds of j after a kill now: entries, and nothing that is torn.
+func wantAfterKill(t *testing.T, j *Journal, want string) {
+	t.Helper()
+	b, err := os.ReadFile(j.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "j")
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, rep, got := mustOpen(t, path, j.aead)
+	wantEntries(t, got, want)
+	if rep.Torn > 0 || rep.Damaged() {
+		t.Errorf("got %+v, want it whole", rep)
+	}
+}
+
+// TestAppendRefused has the disk refuse an entry: it is gone, and the journal takes others only if it is known
+// what is on disk.
+func TestAppendRefused(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		refused []string
+		failed  bool
+	}{
+		{"half of it is written", []string{"write"}, false},
+		{"half of it is written and stays", []string{"write", "truncate"}, true},
+		{"it is not synced", []string{"sync"}, true},
+		{"it is not synced and stays", []string{"sync", "truncate"}, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			j, _, _ := mustOpen(t, filepath.Join(t.TempDir(), "j"), newAEAD(t, 1))
+			mustAppend(t, j, set(1, "a", "1"))
+			refuse(j, test.refused...)
+			err := j.Append(set(2, "b", strings.Repeat("2", 1000)))
+			if !errors.Is(err, syscall.EIO) || errors.Is(err, ErrFailed) != (test.refused[0] == "sync") {
+				t.Errorf("got %v", err)
+			}
+			if test.refused[len(test.refused)-1] != "truncate" {
+				wantAfterKill(t, j, "1 a=1")
+			}
+			if err := j.Failed(); (err != nil) != test.failed {
+				t.Errorf("failed: got %v, want %t", err, test.failed)
+			}
+			err = j.Append(set(3, "c", "3"))
+			if errors.Is(err, ErrFailed) != test.failed || err == nil == test.failed {
+				t.Errorf("the next one: got %v, want ErrFailed: %t", err, test.failed)
+			}
+			want := "1 a=1; 3 c=3"
+			if test.failed {
+				want = "1 a=1"
+			}
+			if err := j.Compact(everything, nil); err != nil || j.Failed() != nil {
+				t.Errorf("compacted: got %v, failed %v", err, j.Failed())
+			}
+			mustAppend(t, j, set(4, "d", "4"))
+			wantAfterKill(t, j, want+"; 4 d=4")
+		})
+	}
+}
+
+// TestCompactRefused has the disk refuse each operation of a compaction, during which something is appended: the journal
+// is as it was, and nothing is left beside it.
+func TestCompactRefused(t *testing.T) {
+	for refused := 1; ; refused++ {
+		j, _, _ := mustOpen(t, filepath.Join(t.TempDir(), "j"), nil)
+		mustAppend(t, j, set(1, "a", "1"))
+		operations, appending := 0, false
+		j.Refuse(func(string) error {
+			if appending {
+				return nil
+			}
+			if operations++; operations == refused {
+				return syscall.EIO
+			}
+			return nil
+		})
+		err := j.Compact(everything, func(yield func(Entry, error) bool) {
+			appending = true
+			mustAppend(t, j, set(2, "b", "2"))
+			appending = false
+		})
+		appending = true
+		if _, e := os.Stat(j.path + newSuffix); !os.IsNotExist(e) {
+			t.Errorf("operation %d: the new file is left behind, %v", refused, e)
+		}
+		mustAppend(t, j, set(3, "c", "3"))
+		wantAfterKill(t, j, "1 a=1; 2 b=2; 3 c=3")
+		if operations < refused {
+			if err != nil || operations < 4 { // a write and a sync, of what it began with and of what was appended
+				t.Errorf("after %d operations: got %v", operations, err)
+			}
+			return
+		}
+		if !errors.Is(err, syscall.EIO) {
+			t.Errorf("operation %d: got %v, want the refusal", refused, err)
+		}
+	}
+}
+
+// TestFrameLimits reads a frame of the largest payload, and does not believe a header that announces more.
+func TestFrameLimits(t *testing.T) {
+	const overhead = 1 + 1 + 1 + len("k") + 3 // format, kind, length, key, length
+	largest := set(1, "k", strings.Repeat("v", MaxPayload-overhead))
+	path := filepath.Join(t.TempDir(), "j")
+	j, _, _ := mustOpen(t, path, nil)
+	mustAppend(t, j, largest)
+	if err := j.Append(set(2, "k", strings.Repeat("v", MaxPayload-overhead+1))); !errors.Is(err, errTooLarge) {
+		t.Errorf("one byte more: got %v, want %v", err, errTooLarge)
+	}
+	mustAppend(t, j, set(3, "l", "3"))
+	wantAfterKill(t, j, "1 k="+string(largest.Records[0].Value)+"; 3 l=3")
+	if size, _ := j.Grown(); size != 2*(headerSize+sumSize)+1+MaxPayload+headerSize+1+recordsSizeOf("l", "3")+sumSize {
+		t.Errorf("the journal has %d bytes: the first entry is not the largest", size)
+	}
+
+	// The frames behind a header that announces too much are read.
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, _ := parseHeader(b)
+	at := first.size()
+	planted := header{length: MaxPayload + 1, file: first.file, number: 1, commit: 1}.append(nil)
+	b = append(append(bytes.Clone(b[:at]), planted...), b[at:]...)
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, rep, got := mustOpen(t, path, nil)
+	wantEntries(t, got, "1 k="+string(largest.Records[0].Value)+"; 3 l=3")
+	if rep.Skipped != headerSize {
+		t.Errorf("got %+v, want the header skipped", rep)
+	}
+}
+
+func recordsSizeOf(key, value string) int64 {
+	return int64(recordsSize([]Record{{[]byte(key), []byte(value)}}))
+}
