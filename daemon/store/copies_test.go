@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"os"
 	"strings"
 	"syscall"
@@ -21,6 +22,77 @@ func wantBothCopies(t *testing.T, s *Store, want map[string]string) {
 		if got := contents(t, newTestStore(t, c), record.Grants); len(got) != len(want) {
 			t.Errorf("without the %s: got %v, want %v", name, got, want)
 		}
+	}
+}
+
+// TestCrowdedJournal puts a grant while more is pending than may be: it goes past the journal, and gets there when the
+// database has it.
+func TestCrowdedJournal(t *testing.T) {
+	log, said := logged()
+	s := newTestStore(t, Config{Key: key1, Logger: log})
+	mustPut(t, s, grant("before", "1"))
+	s.fillDisk(t, func() {
+		s.mu.Lock()
+		s.pending.bytes += maxPending
+		s.mu.Unlock()
+		if err := s.Put(t.Context(), grant("refused", "1")); !errors.Is(err, ErrDiskFull) {
+			t.Errorf("got %v, want ErrDiskFull: what is pending has a limit", err)
+		}
+		s.mu.Lock()
+		s.pending.bytes -= maxPending
+		s.mu.Unlock()
+	})
+	if strings.Contains(said.String(), "the grant journal refused an entry") {
+		t.Error("a full disk was taken for a journal that fails")
+	}
+	eventually(t, "the database takes what was pending", func() bool { return s.behind() == 0 })
+	s.mu.Lock()
+	s.pending.bytes = maxPending + 1
+	s.mu.Unlock()
+	mustPut(t, s, grant("crowded", "1"))
+	if s.lagging.Load() {
+		t.Error("the journal lacks it")
+	}
+	wantBothCopies(t, s, map[string]string{"before": "1", "crowded": "1"})
+}
+
+// TestLaggingGrantInDatabase puts a grant while the journal lacks something: the journal may be replaced by one that is
+// made from the database, so that has it first.
+func TestLaggingGrantInDatabase(t *testing.T) {
+	s := newTestStore(t, Config{Key: key1})
+	s.lagging.Store(true)
+	mustPut(t, s, grant("g", "1"))
+	if n := s.behind(); n != 0 {
+		t.Errorf("%d records are in the journal alone", n)
+	}
+	stored, err := s.current.db.stored(recordKey(record.Grants, "g"))
+	if err != nil || len(stored) == 0 {
+		t.Errorf("the database has %d bytes of it, %v", len(stored), err)
+	}
+}
+
+// TestMendOnFullDisk rewrites the journal on a full disk: the ballast gives the room, and is not given up for
+// other errors.
+func TestMendOnFullDisk(t *testing.T) {
+	for _, refusal := range []error{syscall.ENOSPC, syscall.EIO} {
+		s := newTestStore(t, Config{Key: key1})
+		mustPut(t, s, grant("g", "1"))
+		tries := 0
+		s.journal.Refuse(func(operation string) error {
+			if operation != "sync" {
+				return nil
+			}
+			if tries++; tries > 1 {
+				return nil
+			}
+			return refusal
+		})
+		s.lagging.Store(true)
+		mended := s.tendJournal(&keeper{rest: stoppedTimer()})
+		if full := refusal == syscall.ENOSPC; mended != full || s.ballast.whole() == full {
+			t.Errorf("%v: mended: %t, ballast whole: %t", refusal, mended, s.ballast.whole())
+		}
+		s.journal.Refuse(nil)
 	}
 }
 

@@ -5,6 +5,26 @@ import (
 	"testing"
 )
 
+// TestNumberSealed changes the number of a sealed value: whether the journal has a newer one hangs on it.
+func TestNumberSealed(t *testing.T) {
+	s, err := newSealer(key1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := []byte("grant\x00a")
+	stored := s.sealNumbered(key, []byte("value"), 7)
+	if got, err := s.open(nil, key, stored); err != nil || string(got) != "value" || numberOf(stored) != 7 {
+		t.Fatalf("got %q, number %d, %v", got, numberOf(stored), err)
+	}
+	for i := range prefixSize {
+		changed := bytes.Clone(stored)
+		changed[i] ^= 8
+		if _, err := s.open(nil, key, changed); err == nil {
+			t.Errorf("opened with byte %d of format and number changed", i)
+		}
+	}
+}
+
 // FuzzOpenSealed opens any bytes as a stored value: nothing opens but what was sealed, under its own
 // key and with its own number.
 func FuzzOpenSealed(f *testing.F) {

@@ -84,3 +84,34 @@ func traceSteps(t *testing.T, dir string) []string {
 	}
 	return parts[1 : len(parts)-1]
 }
+
+// TestReplaceIsDurableInSteps holds that each rename of a change of the key is durable before the next one: a power cut
+// between them leaves what Open can finish.
+func TestReplaceIsDurableInSteps(t *testing.T) {
+	needTools(t, "strace")
+	c, _, _ := rekeyed(t, key1)
+	out := filepath.Join(t.TempDir(), "trace")
+	cmd := child(t, "rekey", c.Dir, "strace", "-f", "-y", "-qq", "-o", out, "-e", "trace=rename,renameat,renameat2,fsync")
+	err := cmd.Run()
+	trace, e := os.ReadFile(out)
+	if e != nil || len(trace) == 0 || strings.Contains(string(trace), "ptrace") {
+		lacking(t, "strace of a process of its own")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := place(c.Dir)
+	calls := string(trace)
+	for _, step := range [][2]string{{at.current(), at.outgoing()}, {at.incoming(), at.current()}, {at.incomingJournal(), at.journal()}} {
+		rename := regexp.MustCompile(`rename[^\n]*"` + regexp.QuoteMeta(step[0]) + `"[^\n]*"` + regexp.QuoteMeta(step[1]) + `"[^\n]*\n`)
+		found := rename.FindStringIndex(calls)
+		if found == nil {
+			t.Fatalf("%s is not renamed to %s after the one before:\n%s", step[0], step[1], calls)
+		}
+		calls = calls[found[1]:]
+		next, _, _ := strings.Cut(calls, "rename")
+		if !strings.Contains(next, "fsync(") || !strings.Contains(next, "<"+c.Dir+">") {
+			t.Errorf("the rename to %s is not durable before the next one:\n%s", step[1], next)
+		}
+	}
+}

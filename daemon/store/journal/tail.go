@@ -20,22 +20,27 @@ func Tail(path string, aead cipher.AEAD) (last uint64, whole bool, err error) {
 	if err != nil {
 		return 0, false, err
 	}
-	end, err := endOfWritten(f, info.Size())
+	return tail(f, info.Size(), aead)
+}
+
+// tail is Tail of a file of a size.
+func tail(f io.ReaderAt, size int64, aead cipher.AEAD) (last uint64, whole bool, err error) {
+	end, err := endOfWritten(f, size)
 	if err != nil {
 		return 0, false, err
 	}
-	head := newScanner(f, 0, min(info.Size(), headRoom), 0, aead)
+	head := newScanner(f, 0, min(size, headRoom), 0, aead)
 	head.first = true
 	if err := head.scan(nil); err != nil {
 		return 0, false, err
 	}
 	// The last frame lies in it, wherever it begins.
 	from := max(end-(headerSize+MaxPayload+sumSize), 0)
-	s, err := scan(f, from, info.Size(), 0, aead, nil)
+	s, err := scan(f, from, size, 0, aead, nil)
 	if err != nil {
 		return 0, false, err
 	}
-	whole = head.opened > 0 && !head.rep.Damaged() && s.opened > 0 && s.rep.Torn == 0 && s.rep.Err == nil && s.rep.Foreign == 0
+	whole = head.opened > 0 && !head.rep.Damaged() && s.rep.Torn == 0 && s.rep.Err == nil && s.rep.Foreign == 0
 	return max(head.rep.Last, s.rep.Last), whole, nil
 }
 

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"crypto/cipher"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -81,6 +83,85 @@ func TestTheTailKnowsWhatLiesBeforeIt(t *testing.T) {
 		}
 		wantTail(t, path, aead, "of an unknown beginning", 0, false)
 	})
+}
+
+// TestTailWithoutHead has a first frame that is damaged, and behind it a frame that is longer than what is read of the
+// beginning: only the first one knows of the last commit.
+func TestTailWithoutHead(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "j")
+	if err := Create(path, nil, 9, func(yield func(Entry, error) bool) {
+		_ = yield(set(1, "a", strings.Repeat("v", 2*headRoom)), nil) && yield(set(2, "b", strings.Repeat("v", MaxPayload-100)), nil)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	wantTail(t, path, nil, "whole", 9, true)
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, flipped(b, 10), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	wantTail(t, path, nil, "damaged", 0, false)
+}
+
+// TestTailForeign has a frame of another journal near the end, in front of a frame that is right.
+func TestTailForeign(t *testing.T) {
+	aead := newAEAD(t, 1)
+	path, at := filled(t, aead, 4)
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, _ := filled(t, aead, 4)
+	foreign, err := os.ReadFile(other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantTail(t, path, aead, "whole", 4, true)
+	copy(whole[at[2]:at[3]], foreign[at[2]:at[3]])
+	if err := os.WriteFile(path, whole, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	wantTail(t, path, aead, "with a frame of another", 0, false)
+}
+
+// unreadable is a file with a sector that cannot be read.
+type unreadable struct {
+	io.ReaderAt
+	sector int64
+}
+
+func (u unreadable) ReadAt(b []byte, off int64) (int, error) {
+	if off <= u.sector && u.sector < off+int64(len(b)) {
+		return 0, syscall.EIO
+	}
+	return u.ReaderAt.ReadAt(b, off)
+}
+
+// TestTailUnreadable has a disk that does not give back all that is near the end.
+func TestTailUnreadable(t *testing.T) {
+	var b []byte
+	f := framer{file: 1}
+	for i, size := range []int{0, MaxPayload - 100, MaxPayload - 100, 10} {
+		e := set(uint64(i), "k", strings.Repeat("v", size))
+		if e.Number = uint64(i); i == 0 {
+			e.Records = nil
+		}
+		var err error
+		if b, err = f.append(b, e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	size := int64(len(b))
+	if last, whole, err := tail(bytes.NewReader(b), size, nil); last != 3 || !whole || err != nil {
+		t.Fatalf("got %d, %t, %v", last, whole, err)
+	}
+	for _, sector := range []int64{0, size - MaxPayload + 1000, size - 1} {
+		if _, whole, err := tail(unreadable{bytes.NewReader(b), sector}, size, nil); whole {
+			t.Errorf("the byte at %d of %d cannot be read: got whole, %v", sector, size, err)
+		}
+	}
 }
 
 // wantTail holds what Tail tells of the journal at path; where it is not whole, the commit does not matter.
