@@ -23,6 +23,8 @@ func TestHowLongAnAnswerIsBelieved(t *testing.T) {
 		{"the first value of a stable token", StableToken, nil, answer{text: "new", life: time.Hour, sent: 5}, hour + 5, false, false},
 		{"the first value of a ticket may be old", Ticket, nil, answer{text: "new", life: time.Hour, sent: 5}, hour + 5, false, true},
 		{"a ticket that changed between two looks", Ticket, &credential{text: "old", seen: hour, end: 2 * hour}, answer{text: "new", life: time.Hour, sent: hour + clock.Instant(time.Minute)}, 2*hour + clock.Instant(time.Minute), false, false},
+		{"a ticket that changed in two minutes", Ticket, &credential{text: "old", seen: hour, end: 2 * hour}, answer{text: "new", life: time.Hour, sent: hour.Add(known)}, 2*hour + clock.Instant(known), false, false},
+		{"a ticket that changed in more", Ticket, &credential{text: "old", seen: hour, end: 2 * hour}, answer{text: "new", life: time.Hour, sent: hour.Add(known + 1)}, 2*hour + clock.Instant(known) + 1, false, true},
 		{"a repetition does not move the end later", Ticket, old, answer{text: "old", life: 2 * time.Hour, sent: hour}, 2 * hour, true, false},
 		{"a repetition that dies sooner does", StableToken, old, answer{text: "old", life: 5 * time.Minute, sent: hour}, hour + clock.Instant(5*time.Minute), true, false},
 		{"a moment past the end: a second", Ticket, old, answer{text: "old", life: 2 * time.Hour, sent: 2*hour + 1}, 2*hour + 1 + clock.Instant(time.Second), true, false},

@@ -152,3 +152,36 @@ func TestAnOperatorsFailedAttemptLeavesTheHoldAsItWas(t *testing.T) {
 		}
 	})
 }
+
+// TestFailurePauses holds the pause after each kind of failure to its first and its longest.
+func TestFailurePauses(t *testing.T) {
+	sent := &fetchers.TransportError{Endpoint: "/", Sent: true, Err: context.DeadlineExceeded}
+	const long = 40 * time.Second // 30 s and the spread's part
+	for _, tc := range []struct {
+		name     string
+		err      error
+		failures int
+		careful  bool
+		want     time.Duration
+	}{
+		{"first fault", away(), 1, false, time.Second},
+		{"third fault", away(), 3, false, 4 * time.Second},
+		{"fourth fault", away(), 4, false, long},
+		{"unsent, of a rotating value", away(), 1, true, time.Second},
+		{"answer lost, of a rotating value", sent, 1, true, long},
+		{"answer lost", sent, 1, false, time.Second},
+		{"answer too late, of a rotating value", &lateError{time.Second}, 1, true, time.Second},
+		{"quota", refusal(45009, fetchers.QuotaDay), 1, false, time.Minute},
+		{"third refusal by a quota", refusal(45011, fetchers.QuotaMinute), 3, false, 4 * time.Minute},
+		{"many refusals by a quota", refusal(45009, fetchers.QuotaDay), 30, false, time.Hour},
+		{"address", refusal(40164, fetchers.AddressRefused), 9, false, 5 * time.Minute},
+		{"mistake", refusal(40125, fetchers.Misconfigured), 1, false, 5 * time.Minute},
+		{"mistake again and again", refusal(40125, fetchers.Misconfigured), 30, false, time.Hour},
+		{"pause of WeChat's", &fetchers.APIError{Code: 89506, Reaction: fetchers.AddressRefused, Pause: day}, 1, false, day},
+	} {
+		h := failed(tc.err, tc.failures, 0, tc.careful, 2./3, 100)
+		if got := h.until.Sub(100); got.Round(time.Millisecond) != tc.want {
+			t.Errorf("%s: got %v, want %v", tc.name, got, tc.want)
+		}
+	}
+}

@@ -2,6 +2,7 @@ package refresh
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -151,4 +152,35 @@ func TestTooManyCallsAtOnceBecomeFewer(t *testing.T) {
 func mustError(err error) (*Error, bool) {
 	of, ok := err.(*Error)
 	return of, ok
+}
+
+// TestFaultyCallsOnRefusingDisk: what the disk has refused to count of them is bounded, and written when the disk
+// is well again.
+func TestFaultyCallsOnRefusingDisk(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		wrong := &upstream{answer: func(context.Context, fetchers.Ask, int) (fetchers.Token, error) {
+			return fetchers.Token{}, refusal(40001, fetchers.Misconfigured)
+		}}
+		all := corps(1000, wrong)
+		d := newDisk()
+		r := start(t, Config{Store: d, Catalog: specs(all...)})
+		d.fail(errors.New("no space left"))
+		for _, s := range all {
+			_, _ = r.get(s.Name)
+		}
+		if n := wrong.count(); n < faultsSpare/2 || n > faultsSpare {
+			t.Errorf("calls that were not counted: got %d, want half of %d at least and all at most", n, faultsSpare)
+		}
+		d.fail(nil)
+		time.Sleep(2 * saveEvery)
+		synctest.Wait()
+		next := start(t, Config{Store: d, Catalog: specs()})
+		spent := 0
+		for _, s := range next.ledger.get(next.wecom.faults.key(nil)).slices {
+			spent += s.calls
+		}
+		if spent != wrong.count() {
+			t.Errorf("the next run knows of %d faulty calls, want %d", spent, wrong.count())
+		}
+	})
 }

@@ -318,3 +318,33 @@ func TestThePaceFollowsTheAnswers(t *testing.T) {
 		}
 	}
 }
+
+// TestValuelessWaitInOrder: customers' credentials without a value come after those with one, the first that was due first.
+func TestValuelessWaitInOrder(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := newPlatform("wxa", "wxb", "wxc")
+		e, err := New(Config{Store: newDisk(), Catalog: p.catalog()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		queue := func(child string, end, now clock.Instant) {
+			spec, _ := e.lookup(customer(child, "access_token"))
+			en := e.newEntry(&spec)
+			if end != 0 {
+				en.current.Store(&credential{text: "tok", end: end, life: time.Hour})
+				en.outdated = true // it is refreshed, whether it is wanted or not
+			}
+			en.mu.Lock()
+			defer en.mu.Unlock()
+			e.queueLocked(en, now)
+		}
+		queue("wxa", 0, 2)
+		queue("wxb", 0, 1)
+		queue("wxc", clock.Instant(time.Hour), 3)
+		for _, want := range []string{"wxc", "wxb", "wxa"} {
+			if en := e.schedule.release(weixinHost, false, 4); en == nil || en.name != customer(want, "access_token") {
+				t.Errorf("got %v, want %s", en, want)
+			}
+		}
+	})
+}

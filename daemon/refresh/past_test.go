@@ -5,6 +5,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"tokend/daemon/clock"
 )
 
 // TestPastRemembersTheLast holds that an attempt is told as it was noted, to the millisecond, and that
@@ -30,5 +32,25 @@ func TestPastRemembersTheLast(t *testing.T) {
 				t.Fatalf("kind %v, %d attempts:\ngot  %v\nwant %v", kind, i+1, got, want)
 			}
 		}
+	}
+}
+
+// TestRejectAllowance: five at once, then one a minute; who asks too soon is told the rest of the minute.
+func TestRejectAllowance(t *testing.T) {
+	var a allowance
+	now := clock.Instant(time.Hour)
+	for range rejectBurst {
+		if wait := a.take(now); wait != 0 {
+			t.Fatalf("got a wait of %v within the burst", wait)
+		}
+	}
+	for _, later := range []time.Duration{0, 20 * time.Second, 39 * time.Second} {
+		now = now.Add(later)
+		if wait, want := a.take(now), clock.Instant(time.Hour+time.Minute).Sub(now); wait != want {
+			t.Errorf("%v after the burst: got a wait of %v, want %v", now.Sub(clock.Instant(time.Hour)), wait, want)
+		}
+	}
+	if now = now.Add(time.Second); a.take(now) != 0 || a.take(now) != time.Minute {
+		t.Error("after a minute: not one, or more than one")
 	}
 }
