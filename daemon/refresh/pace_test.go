@@ -134,19 +134,21 @@ func TestWhatIsAskedForGoesFirst(t *testing.T) {
 }
 
 // TestAnOutageThatAllFallDueIn: all are in use and fall due within the first minute of an outage. WeChat is asked
-// seldom in it, and not stormed when it is back; whose value can be refreshed before its end is.
+// seldom in it, and not stormed when it is back. Those that still have time have their turn before their end, and all
+// have it as soon as the floor of the pace lets them, or sooner if their time is short.
 func TestAnOutageThatAllFallDueIn(t *testing.T) {
 	for _, tc := range []struct {
 		n      int
 		outage time.Duration
-		late   int // at most
+		late   int // at most; all where they end in the outage
+		rate   int // a second, from when WeChat is back until all have had their turn
 	}{
-		{crowd, 5 * time.Minute, 0},
-		{crowd, 30 * time.Minute, crowd},
-		{crowd, 150 * time.Minute, crowd},
-		{10 * crowd, 5 * time.Minute, max(0, 10*crowd-paceCeiling*330)}, // they have 5 to 6 minutes left
-		{10 * crowd, 30 * time.Minute, 10 * crowd},
-		{10 * crowd, 150 * time.Minute, 10 * crowd},
+		{crowd, 5 * time.Minute, 0, paceFloor},
+		{crowd, 30 * time.Minute, crowd, paceFloor},
+		{crowd, 150 * time.Minute, crowd, paceFloor},
+		{10 * crowd, 5 * time.Minute, max(0, 10*crowd-paceCeiling*330), 10 * crowd / 360}, // they have 5 to 6 minutes left
+		{10 * crowd, 30 * time.Minute, 10 * crowd, paceFloor},
+		{10 * crowd, 150 * time.Minute, 10 * crowd, paceFloor},
 	} {
 		t.Run(fmt.Sprint(tc.n, " ", tc.outage), func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
@@ -158,7 +160,7 @@ func TestAnOutageThatAllFallDueIn(t *testing.T) {
 				synctest.Wait()
 				h.mu.Lock()
 				h.away = false
-				asked := len(h.failed)
+				asked, back := len(h.failed), time.Now()
 				h.mu.Unlock()
 				if most := int(tc.outage/time.Second)*paceProbe + 4*paceFloor; asked > most || asked == 0 {
 					t.Errorf("WeChat was asked %d times in the outage, want %d at most", asked, most)
@@ -173,6 +175,10 @@ func TestAnOutageThatAllFallDueIn(t *testing.T) {
 				} else {
 					t.Logf("%d calls in the outage; %d of %d values ended before their turn; calls in the first seconds after it: %v",
 						asked, late, tc.n, h.seconds()[:8])
+				}
+				took, most := h.calls[len(h.calls)-1].at.Sub(back), time.Duration(tc.n/tc.rate+2)*time.Second
+				if took > most {
+					t.Errorf("the last had its turn %v after the outage, want %v at most", took, most)
 				}
 				h.mustGrowSlowly(t)
 				if h.most > h.cfg.hurried() {
