@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -162,12 +163,28 @@ func TestStopEndsAPause(t *testing.T) {
 		r := start(t, Config{UserRate: 1, Peer: p.of})
 		c := r.ln.dial(t)
 		c.send(strings.Repeat("PING\n", 200))
-		replies := make(chan int)
-		go func() { replies <- strings.Count(c.rest(), "OK PONG\n") }()
+		var answered atomic.Int64
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			for {
+				line, err := c.r.ReadString('\n')
+				if err != nil {
+					return
+				}
+				if line == "OK PONG\n" {
+					answered.Add(1)
+				}
+			}
+		}()
 		time.Sleep(time.Second)
+		if n := answered.Load(); n >= 200 || r.users.get(alice).stats.slowed.Load() == 0 {
+			t.Fatalf("%d answers before the stop: nothing is paused", n)
+		}
 		d := took(func() {
 			r.stop()
-			if n := <-replies; n != 200 {
+			<-ended
+			if n := answered.Load(); n != 200 {
 				t.Errorf("%d answers, want 200", n)
 			}
 			if err := <-r.done; err != nil {
