@@ -3,6 +3,7 @@ package refresh
 import (
 	"context"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"tokend/fetchers"
@@ -118,6 +119,44 @@ func TestHoldUntilEvent(t *testing.T) {
 				}
 				up.answers(answer)
 				tc.event(r)
+				r.mustGet(tc.asked)
+			})
+		})
+	}
+}
+
+// TestRefusedWhileReplaced: a refusal of what has been replaced while the call was in flight holds nothing up.
+func TestRefusedWhileReplaced(t *testing.T) {
+	for name, tc := range map[string]struct {
+		asked   string
+		up      func(p *platformOf) *upstream
+		refused error
+		replace func(r *rig)
+	}{
+		"grant": {customer("wxa", "access_token"), func(p *platformOf) *upstream { return p.token }, refusal(61023, fetchers.Reauthorize),
+			func(r *rig) { r.mustPut(customer("wxa", "refresh_token"), "second") }},
+		"ticket": {component, func(p *platformOf) *upstream { return p.component }, refusal(61006, fetchers.NewTicket),
+			func(r *rig) { r.mustPush("second", time.Now().Add(time.Second)) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				p := newPlatform("wxa")
+				gate := make(chan struct{})
+				tc.up(p).answers(func(_ context.Context, ask fetchers.Ask, _ int) (fetchers.Token, error) {
+					if ask.Grant == "first" || ask.Parent == "first" {
+						<-gate
+						return fetchers.Token{}, tc.refused
+					}
+					return token("tok", 2*time.Hour), nil
+				})
+				r := start(t, Config{Catalog: p.catalog()})
+				r.mustPush("first", time.Now())
+				r.mustPut(customer("wxa", "refresh_token"), "first")
+				go func() { _, _ = r.get(tc.asked) }()
+				synctest.Wait()
+				tc.replace(r)
+				close(gate)
+				time.Sleep(time.Minute)
 				r.mustGet(tc.asked)
 			})
 		})
