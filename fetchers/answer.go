@@ -1,6 +1,7 @@
 package fetchers
 
 import (
+	"errors"
 	"net/http"
 	"strconv"
 )
@@ -39,6 +40,9 @@ func readAnswer[T any](q call, status int, body []byte, read func(object) (T, er
 		return none, q.nonsense(errBroken)
 	}
 	answer, err := read(o)
+	if refusal, ok := errors.AsType[*APIError](err); ok {
+		return none, refusal
+	}
 	if err != nil {
 		return none, q.nonsense(err)
 	}

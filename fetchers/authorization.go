@@ -32,7 +32,9 @@ type QueryAuth struct {
 }
 
 // Exchange makes one call, with the component_access_token as parent. A code can
-// be exchanged once: after a [*TransportError] that was Sent it may be used up.
+// be exchanged once: after a [*TransportError] that was Sent it may be used up. WeChat gives no
+// tokens of an account that has no API permissions: that is an [*APIError] with errcode 0, and the code
+// is used up.
 func (e QueryAuth) Exchange(ctx context.Context, parent, code secret.Text) (Authorization, error) {
 	q := componentCall("api_query_auth", "authorizer_access_token", parent, struct {
 		AppID string `json:"component_appid"`
@@ -45,7 +47,12 @@ func (e QueryAuth) Exchange(ctx context.Context, parent, code secret.Text) (Auth
 		if err != nil {
 			return Authorization{}, err
 		}
-		return authorization(q, info, info, "authorizer_appid", "authorizer_refresh_token")
+		const id, grant = "authorizer_appid", "authorizer_refresh_token"
+		if _, err := info.id(id); err == nil && info.whole && info.lacks(grant) {
+			return Authorization{}, &APIError{Endpoint: q.path, Reaction: CodeRefused,
+				Msg: "WeChat returned no refresh token: the account has no API permissions. The code is used up."}
+		}
+		return authorization(q, info, info, id, grant)
 	})
 }
 

@@ -82,12 +82,12 @@ func (r Reaction) String() string {
 }
 
 // APIError is a refusal by WeChat: an answer that was understood and carries an
-// errcode other than 0.
+// errcode other than 0, or has errcode 0 and nothing of what was asked for.
 type APIError struct {
 	// Endpoint is the path of the call, without host and query.
 	Endpoint string
 
-	// Code is errcode.
+	// Code is errcode; 0 for an answer that is no error in itself.
 	Code int
 
 	// Msg says what Code means, with IP where that is what was refused, and RID. Of a code whose meaning is not

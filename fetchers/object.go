@@ -133,6 +133,12 @@ func (o object) valueIfAny(key string) (secret.Text, error) {
 	return o.value(key)
 }
 
+// lacks reports whether there is no text under key, or an empty one.
+func (o object) lacks(key string) bool {
+	s, err := o.text(key)
+	return !o.has(key) || err == nil && s == ""
+}
+
 // id returns the id of an account under key.
 func (o object) id(key string) (string, error) {
 	s, err := o.text(key)

@@ -77,6 +77,11 @@ func TestOpenPlatformOfAWeChat(t *testing.T) {
 		}
 		_, err = query.Exchange(t.Context(), parent, code)
 		wants(t, "a code that is spent", err, 61009, fetchers.CodeRefused)
+		p.w.Inject(wechattest.Fault{Endpoint: wechattest.QueryAuth, NoTokens: true, Times: 1})
+		_, err = query.Exchange(t.Context(), parent, secret.Text(p.w.UpdateAuthorized("wxc", "wxa")))
+		if api, ok := errors.AsType[*fetchers.APIError](err); !ok || api.Code != 0 || api.Reaction != fetchers.CodeRefused {
+			t.Errorf("an account without API permissions: got %v", err)
+		}
 
 		f := fetchers.AuthorizerToken{Client: p.c, AppID: "wxc", AuthorizerAppID: "wxa"}.Fetch
 		ask := fetchers.Ask{Parent: parent, Grant: a.Grant}

@@ -468,3 +468,29 @@ func (l *lateDisk) Put(ctx context.Context, recs ...record.Record) error {
 	}
 	return err
 }
+
+// TestCodeWithoutGrant: WeChat has spent the code and given nothing for it.
+func TestCodeWithoutGrant(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := newPlatform("wxa")
+		refused := &fetchers.APIError{Msg: "no API permissions", Reaction: fetchers.CodeRefused}
+		calls := p.counted(func() error { return refused })
+		d := newDisk()
+		r := start(t, Config{Store: d, Catalog: p.catalog()})
+		r.mustPush("ticket", time.Now())
+		r.mustAccept("wxa", "code-of-wxa", time.Hour)
+		for range 3 {
+			time.Sleep(10 * time.Minute)
+			r.mustAccept("wxa", "code-of-wxa", time.Hour)
+			_, err := r.Exchange(t.Context(), platform, "code-of-wxa")
+			if of := mustReason(t, err, Refused); of.RetryAfter != Never || of.Message != refused.Error() {
+				t.Errorf("told %q, %v", of.Message, of.RetryAfter)
+			}
+		}
+		_, err := r.get(customer("wxa", "access_token"))
+		mustReason(t, err, Reauth)
+		if calls() != 1 || d.count(t, record.Codes)+d.count(t, record.Exchanged)+d.count(t, record.Grants) != 0 {
+			t.Errorf("%d calls, on disk: %d codes, %d exchanged, %d grants", calls(), d.count(t, record.Codes), d.count(t, record.Exchanged), d.count(t, record.Grants))
+		}
+	})
+}

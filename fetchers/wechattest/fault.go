@@ -49,6 +49,7 @@ type Fault struct {
 	ExpiresIn string // expires_in is this JSON: 0, "7200" in quotes, 1e12; or Omit
 	NoValue   bool   // the credential is an empty text
 	NoGrant   bool   // the refresh token or permanent code is an empty text
+	NoTokens  bool   // api_query_auth leaves both tokens out: the account has no API permissions
 	Body      Body
 }
 
@@ -155,6 +156,9 @@ func (f Fault) falsify(a answer) answer {
 	}
 	if f.NoGrant {
 		a.grant = ""
+	}
+	if f.NoTokens && a.in != "" {
+		a.field, a.grantField = "", ""
 	}
 	return a
 }
