@@ -581,7 +581,11 @@
 // many customers there are, kept how many grants of this page were new or had changed; next
 // is the offset to ask for next, or "-" after the last page. The offset is 0 where it is
 // left out. What the list says goes, since the list is kept by who issued the grants; the
-// value before it is kept as always.
+// value before it is kept as always. A grant that has changed while its page was read stays.
+//
+// An empty page before the end of the list is asked for again. If all pages together show fewer
+// customers than total, the last one is answered UNAVAILABLE, with the number missing. What the
+// pages did show is kept.
 //
 // It costs calls upstream, and a second run finds nothing to keep. Like REFRESH it is not
 // repeated when a connection breaks: the count would not be true.

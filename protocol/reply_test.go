@@ -70,6 +70,7 @@ func TestAppendReplies(t *testing.T) {
 		{"import page", AppendImportPage(nil, ImportPage{700, 12, 500}), "OK 700 12 500\n"},
 		{"last import page", AppendImportPage(nil, ImportPage{700, 0, 0}), "OK 700 0 -\n"},
 		{"import page of nonsense", AppendImportPage(nil, ImportPage{-1, -1, -1}), "OK 0 0 -\n"},
+		{"import page of an absurd total", AppendImportPage(nil, ImportPage{1e9, 500, 500}), "OK 100000000 500 500\n"},
 		{"count", AppendCount(nil, 0), "OK 0\n"},
 		{"listing", AppendListing(nil, "a/b/c", "fresh", 1500*time.Millisecond), "a/b/c fresh 1\n"},
 		{"listing of what ends in a moment", AppendListing(nil, "a/b/c", "fresh", 1), "a/b/c fresh 1\n"},

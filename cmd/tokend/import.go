@@ -20,7 +20,8 @@ site can move in without its old database. OWNER is open_platform/<component_app
 
 The list comes in pages of 500, each a call to WeChat; how far it has come is shown on standard error. What
 is the same already is left as it is, so it may be repeated, and an import that was interrupted goes on
-from an --offset. --timeout is for each page. It is granted to root and tokend's own user unless the
+from an --offset. If WeChat lists fewer customers than it counts, the import ends with exit status 4
+and says how many are missing. --timeout is for each page. It is granted to root and tokend's own user unless the
 configuration says otherwise.`,
 		Example:           "  tokend import open_platform/wx0123456789abcdef",
 		Args:              takes("OWNER"),
@@ -41,12 +42,13 @@ func (i *importer) run(cmd *cobra.Command, args []string) error {
 	if i.offset < 0 {
 		return &usageError{text: "import: --offset must not be negative", command: cmd}
 	}
-	owner, kept := args[0], 0
+	owner, kept, total := args[0], 0, 0
 	for {
 		page, err := i.page(cmd, owner)
 		if err != nil {
-			return &importError{err, owner, i.offset}
+			return &importError{err, owner, i.offset, total}
 		}
+		total = page.Total
 		kept += page.Kept
 		if page.Next == 0 {
 			_, err := fmt.Fprintf(i.env.stdout, "%s: %s listed, %s new or changed\n", owner, plural(page.Total, "customer"), plural(kept, "grant"))
@@ -74,15 +76,23 @@ type importError struct {
 	err    error
 	owner  string
 	offset int // of the page that could not be brought in
+	total  int // customers there are; 0 where that is not known yet
 }
 
 func (e *importError) Error() string { return e.err.Error() }
 func (e *importError) Unwrap() error { return e.err }
 
+// importPage is how many customers a page has.
+const importPage = 500
+
 // hint is "" where nothing has been brought in that need not be again.
 func (e *importError) hint() string {
 	if e.offset == 0 {
 		return ""
+	}
+	if e.total > 0 && e.offset+importPage >= e.total {
+		// The last page is where missing customers are noticed: they may be on any.
+		return fmt.Sprintf("all pages before this one are in; to try again: tokend import %s", e.owner)
 	}
 	return fmt.Sprintf("to go on from there: tokend import %s --offset %d", e.owner, e.offset)
 }

@@ -106,7 +106,7 @@ func notYet(refusal *fetchers.APIError, now, again clock.Instant) error {
 // takeListed puts next in force in place of used, and returns the grant that is in force then: another, if used has been
 // replaced in the time of the reading.
 func (e *Engine) takeListed(name string, used secret.Text, next record.Generation) (secret.Text, error) {
-	a := e.gives(gift{name, next})
+	a := e.gives(gift{name: name, next: next})
 	apply := a.apply
 	a.apply = func(g *record.Grant) bool { return g.Live() && g.Value == used && apply(g) }
 	if err := e.amend(context.Background(), a); err != nil {

@@ -197,18 +197,19 @@ func TestImportBringsInEveryCustomerOfTheList(t *testing.T) {
 		r := start(t, Config{Catalog: p.catalog()})
 		r.mustPush("ticket", time.Now())
 		kept, pages := 0, 0
-		for offset := 0; ; pages++ {
+		var missing error
+		for offset := 0; missing == nil; pages++ {
 			page, err := r.Import(t.Context(), platform, offset)
-			if err != nil {
-				t.Fatal(err)
-			}
-			kept += page.Kept
+			kept, missing = kept+page.Kept, err
 			if offset = page.Next; offset == 0 {
 				break
 			}
 		}
 		if kept != total-507 || pages != 2 {
 			t.Errorf("kept %d grants on %d pages after the first, want %d on 2", kept, pages, total-507)
+		}
+		if of := mustReason(t, missing, Unreachable); !strings.HasPrefix(of.Message, "500 of 1203 customers are missing") {
+			t.Errorf("told %q", of.Message)
 		}
 		if n, _ := r.List(platform+"/wx", nil); n != total-507 {
 			t.Errorf("listed: got %d", n)

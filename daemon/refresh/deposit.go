@@ -54,7 +54,7 @@ func (e *Engine) takes(d Deposit, at time.Time) (change, error) {
 	case p.pushed > 0:
 		return e.pushes(d.Name, d.Value, time.Time{}), nil
 	case p.grant:
-		a := e.gives(gift{d.Name, record.Generation{Value: d.Value, At: at, Source: fromPut}})
+		a := e.gives(gift{name: d.Name, next: record.Generation{Value: d.Value, At: at, Source: fromPut}})
 		a.engine = e
 		return a, nil
 	}

@@ -48,6 +48,7 @@ type Engine struct {
 	asks     asks
 	outlets  outlets
 	lists    customerLists
+	walks    walks
 	turns    turns // by name: who changes what stands under it
 	airborne turns // by name: who calls for it
 

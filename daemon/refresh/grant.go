@@ -34,6 +34,8 @@ type grants struct {
 	// the same, because the ones they replace may be dead.
 	mu      sync.Mutex
 	unsaved map[string]unsavedGrant
+
+	watches map[*changed]struct{} // one for each page of a list that is being read
 }
 
 // unsavedGrant is a grant that the disk has refused, and what is to be written with it.
@@ -93,6 +95,7 @@ func (g *grants) hold(grant record.Grant, recs ...record.Record) {
 		g.unsaved = map[string]unsavedGrant{}
 	}
 	g.unsaved[grant.Name] = unsavedGrant{grant, append(g.unsaved[grant.Name].with, recs...)}
+	g.noteLocked(grant.Name)
 }
 
 // owed returns what the disk still lacks of the grant called name: to be written with
@@ -116,6 +119,7 @@ func (g *grants) taken(name string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	delete(g.unsaved, name)
+	g.noteLocked(name)
 }
 
 // refused returns the names of the grants that the disk has refused.
@@ -195,17 +199,13 @@ func (e *Engine) saveGrant(ctx context.Context, name string) error {
 	return nil
 }
 
-// give puts next in force as the grant called name, and lets those that were
-// without one ask again.
-func (e *Engine) give(ctx context.Context, name string, next record.Generation) (changed bool, err error) {
-	n, err := e.giveAll(ctx, []gift{{name, next}})
-	return n > 0, err
-}
-
 // gift is a grant to be put in force.
 type gift struct {
 	name string
 	next record.Generation
+
+	// unless has the grants that stay as they are, because they have changed since next was read; nil for none.
+	unless *changed
 }
 
 // giveBatch is how many grants are written at once: with the holds that they end they stay far
@@ -238,6 +238,9 @@ func (e *Engine) gives(g gift) *amendment {
 	// Whoever puts the same grant again wants it tried again.
 	again := g.next.Source == fromPut
 	a.apply = func(grant *record.Grant) bool {
+		if g.unless.has(g.name) {
+			return false
+		}
 		if grant.Live() && grant.Value == g.next.Value {
 			a.again = again
 			return false

@@ -3,13 +3,20 @@ package refresh
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"tokend/daemon/record"
+	"tokend/fetchers"
 )
 
+// emptyPause is how long to wait before an empty page in the middle of a list is asked for again.
+const emptyPause = time.Second
+
 // Import brings in one page of owner's customers as WeChat lists them. It asks with the
-// owner's own credential and makes one call.
+// owner's own credential and makes one call, a few where WeChat answers an empty page. A grant that has changed
+// while the page was read stays. The last page is an error if the customers of all pages are fewer than
+// WeChat counts.
 func (e *Engine) Import(ctx context.Context, owner string, offset int) (ImportPage, error) {
 	if err := e.ready(ctx); err != nil {
 		return ImportPage{}, err
@@ -23,8 +30,10 @@ func (e *Engine) Import(ctx context.Context, owner string, offset int) (ImportPa
 	}
 	ctx, end := e.untilStop(ctx)
 	defer end()
+	changed, end := e.grants.watch()
+	defer end()
 	asked := time.Now()
-	page, err := e.readPage(ctx, e.outlets.of(owner, listings), &way, offset)
+	page, err := e.importPage(ctx, owner, &way, offset)
 	if err != nil {
 		return ImportPage{}, e.importError(err)
 	}
@@ -34,15 +43,31 @@ func (e *Engine) Import(ctx context.Context, owner string, offset int) (ImportPa
 		if a.RefreshToken == "" {
 			continue // its code was never exchanged: there is nothing to keep
 		}
-		gifts = append(gifts, gift{way.Grant(a.AppID), record.Generation{Value: a.RefreshToken, At: asked, Source: fromList}})
+		gifts = append(gifts, gift{way.Grant(a.AppID), record.Generation{Value: a.RefreshToken, At: asked, Source: fromList}, changed})
 	}
 	if p.Kept, err = e.giveAll(ctx, gifts); err != nil {
 		return p, err
 	}
-	if n := offset + page.Len(); page.Len() > 0 && n < page.Total {
-		p.Next = n
+	var seen, missing int
+	if p.Next, seen, missing = e.walks.note(owner, offset, page); missing > 0 {
+		return p, &Error{Reason: Unreachable, RetryAfter: listFresh,
+			Message: fmt.Sprintf("%d of %d customers are missing: WeChat has listed %d", missing, page.Total, seen)}
 	}
 	return p, nil
+}
+
+// importPage returns the page at offset. An empty one before the end of the list is asked for again.
+func (e *Engine) importPage(ctx context.Context, owner string, way *Onboarding, offset int) (page fetchers.AuthorizerPage, err error) {
+	o := e.outlets.of(owner, listings)
+	for idle := 1; ; idle++ {
+		page, err = e.readPage(ctx, o, way, offset)
+		if err != nil || page.Len() > 0 || offset >= page.Total || idle == idlePages {
+			return page, err
+		}
+		if !e.pause(ctx, emptyPause) {
+			return page, ctx.Err()
+		}
+	}
 }
 
 // importError returns err, which ended a call for a page, as an *Error.
