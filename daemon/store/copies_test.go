@@ -71,6 +71,35 @@ func TestLaggingGrantInDatabase(t *testing.T) {
 	}
 }
 
+// TestGrantAfterStall puts a grant when the database, which has refused the one before, takes values again: it gets both at
+// once.
+func TestGrantAfterStall(t *testing.T) {
+	s := newTestStore(t, Config{Key: key1})
+	s.fillDisk(t, func() {
+		mustPut(t, s, grant("g", "1"))
+		eventually(t, "the database refuses it", func() bool { return s.Stats().Refusing })
+	})
+	mustPut(t, s, grant("h", "1"))
+	if n := s.behind(); n != 0 {
+		t.Errorf("%d records are in the journal alone", n)
+	}
+}
+
+// TestGrantWhileDown puts a grant while the database is being opened again: it gets that without another Put.
+func TestGrantWhileDown(t *testing.T) {
+	log, said := logged()
+	s := newTestStore(t, Config{Key: key1, Logger: log})
+	s.mu.Lock()
+	s.down = ErrFailed
+	s.mu.Unlock()
+	mustPut(t, s, grant("g", "1"))
+	if !strings.Contains(said.String(), "are written to the journal only") {
+		t.Error("log: want it said that the database lacks it")
+	}
+	s.wake()
+	eventually(t, "the database has it", func() bool { return s.behind() == 0 })
+}
+
 // TestMendOnFullDisk rewrites the journal on a full disk: the ballast gives the room, and is not given up for
 // other errors.
 func TestMendOnFullDisk(t *testing.T) {

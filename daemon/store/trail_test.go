@@ -117,11 +117,21 @@ func (s *Store) atHand() int {
 // comes, and does not outlive what the database is given by another way.
 func TestWhatHasFollowedIsKeptForAWhile(t *testing.T) {
 	s := newTestStore(t, Config{Key: key1})
+	// It is kept for a tenth of a second: who is late puts it again.
+	kept := func(recs ...record.Record) {
+		t.Helper()
+		eventually(t, "the database has followed", func() bool {
+			if s.behind() == 0 && s.atHand() == 0 {
+				mustPut(t, s, recs...)
+			}
+			return s.behind() == 0 && s.atHand() == len(recs)
+		})
+	}
 	for i := range 5 {
 		v := fmt.Sprint(i)
 		mustPut(t, s, grant("g", v), rec("t", v))
 		if i%2 == 0 {
-			eventually(t, "the database has followed", func() bool { return s.behind() == 0 && s.atHand() == 2 })
+			kept(grant("g", v), rec("t", v))
 		}
 		mustPut(t, s, rec("t", v+" later"))
 		if n := s.atHand(); n != 0 {
@@ -132,8 +142,7 @@ func TestWhatHasFollowedIsKeptForAWhile(t *testing.T) {
 		}
 		wantTable(t, s, record.Grants, map[string]string{"g": v})
 	}
-	mustPut(t, s, grant("g", "last"))
-	eventually(t, "it is kept", func() bool { return s.atHand() == 1 })
+	kept(grant("g", "last"))
 	eventually(t, "nothing is kept", func() bool { return s.atHand() == 0 })
 	if r, err := s.Get(record.Grants, "g"); err != nil || string(r.Value) != "last" {
 		t.Errorf("got %q, %v", r.Value, err)
