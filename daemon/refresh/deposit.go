@@ -2,6 +2,7 @@ package refresh
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"tokend/daemon/record"
@@ -38,8 +39,19 @@ func (e *Engine) PutAll(ctx context.Context, all []Deposit) []error {
 		}
 		return errs
 	}
-	for len(left) > 0 {
-		left = e.putSome(ctx, all, takes, left, errs)
+	all = slices.Clone(all) // the caller's, who may be gone before the end
+	each := slices.Clone(errs)
+	err := e.outlast(ctx, func() error {
+		for left := left; len(left) > 0; {
+			left = e.putSome(ctx, all, takes, left, each)
+		}
+		return nil
+	})
+	if err == nil {
+		return each
+	}
+	for _, i := range left {
+		errs[i] = err
 	}
 	return errs
 }

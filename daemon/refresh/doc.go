@@ -100,6 +100,7 @@
 //	flight     whoever finds no other Run            the fetch and landing of one entry
 //	exchange   Exchange, Accept, Run, Run            the way of one authorization code
 //	           or SetCatalog
+//	outlast    whoever hands in       Run            the writing of what is handed in, though nobody may wait for it any more
 //
 // # Locks
 //

@@ -142,7 +142,7 @@ func (e *Engine) outcome(ctx context.Context, x *exchange) error {
 	if !x.unsaved {
 		return x.err
 	}
-	if err := e.saveGrant(ctx, x.grant); err != nil {
+	if err := e.outlast(ctx, func() error { return e.saveGrant(ctx, x.grant) }); err != nil {
 		return fmt.Errorf("keep the grant of %s: %w", x.name, err)
 	}
 	return nil

@@ -287,7 +287,7 @@ func (e *Engine) Revoke(ctx context.Context, grant string, at time.Time) error {
 		e.watchers.tell(Listing{Name: grant, State: Held})
 		e.log.Warn("authorization taken back by the customer", "name", grant)
 	}
-	return e.amend(ctx, a)
+	return e.outlast(ctx, func() error { return e.amend(ctx, a) })
 }
 
 // readmit makes next the value in force of g, whose customer has given it anew. Where it ends a

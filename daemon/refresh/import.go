@@ -45,9 +45,15 @@ func (e *Engine) Import(ctx context.Context, owner string, offset int) (ImportPa
 		}
 		gifts = append(gifts, gift{way.Grant(a.AppID), record.Generation{Value: a.RefreshToken, At: asked, Source: fromList}, changed})
 	}
-	if p.Kept, err = e.giveAll(ctx, gifts); err != nil {
+	kept := 0
+	err = e.outlast(ctx, func() (err error) {
+		kept, err = e.giveAll(ctx, gifts)
+		return err
+	})
+	if err != nil {
 		return p, err
 	}
+	p.Kept = kept
 	var seen, missing int
 	if p.Next, seen, missing = e.walks.note(owner, offset, page); missing > 0 {
 		return p, &Error{Reason: Unreachable, RetryAfter: listFresh,

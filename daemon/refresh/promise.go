@@ -46,12 +46,14 @@ func (e *Engine) AcceptFrom(ctx context.Context, owner, child string, code secre
 		return e.acknowledge(ctx, x) // WeChat repeats itself
 	}
 	end := instantOf(e.clock.At(until))
-	if err := e.cfg.Store.Put(ctx, e.keepCode(&note, end)); err != nil {
-		e.codes.drop(x)
-		return fmt.Errorf("keep an authorization code: %w", err)
-	}
-	note.tried = make(chan struct{})
-	return e.promise(ctx, x, &note, end)
+	return e.outlast(ctx, func() error {
+		if err := e.cfg.Store.Put(ctx, e.keepCode(&note, end)); err != nil {
+			e.codes.drop(x)
+			return fmt.Errorf("keep an authorization code: %w", err)
+		}
+		note.tried = make(chan struct{})
+		return e.promise(ctx, x, &note, end)
+	})
 }
 
 // has reports whether x is promised or settled: nothing is to be written of it.

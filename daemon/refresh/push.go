@@ -21,9 +21,11 @@ func (e *Engine) Push(ctx context.Context, name string, value secret.Text, at ti
 	if err := e.ready(ctx); err != nil {
 		return err
 	}
-	err := e.carryOut(ctx, p)[0]
-	p.after()
-	return err
+	return e.outlast(ctx, func() error {
+		err := e.carryOut(ctx, p)[0]
+		p.after()
+		return err
+	})
 }
 
 // push is a ticket that has been pushed: comparing, writing and publishing it are one step.
