@@ -214,11 +214,15 @@ func (m *model) heal() {
 
 // check looks whether name can be had, now that nothing is in its way.
 func (m *model) check(name string) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute+listFresh)
 	defer cancel()
 	start := m.w.look(name)
 	m.w.asks(name)
 	v, err := m.Get(ctx, name)
+	if e, ok := errors.AsType[*Error](err); ok && e.Reason == Refused && 0 < e.RetryAfter && e.RetryAfter <= listFresh {
+		time.Sleep(e.RetryAfter) // the customer list has just been read for another
+		v, err = m.Get(ctx, name)
+	}
 	if e, ok := errors.AsType[*Error](err); ok && e.Reason == Limited {
 		// WeChat's quotas are over by now: the pauses are an hour at most.
 		if !strings.HasPrefix(e.Message, "no call made: ") {
