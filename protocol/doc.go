@@ -429,7 +429,7 @@
 //
 // Hands in what cannot be fetched: a ticket that was pushed to somebody else, or a grant.
 // The reply is sent when the value is safely on disk; before that, nothing that is made
-// with it is given out. A ticket counts as of now; a grant replaces the one before it,
+// with it is given out. A ticket counts as of now, and replaces one that WeChat has stamped later; a grant replaces the one before it,
 // which is kept. What waits for a ticket goes on at once. Putting the same value again does
 // no harm, so PUT may be repeated when a connection breaks.
 //

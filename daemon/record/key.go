@@ -6,6 +6,10 @@ type Key struct {
 	Bytes []byte
 }
 
+// Restored is the name of the key in a store that was made of a backup, until what may have been
+// superseded since the backup has been deleted. Its bytes say nothing.
+const Restored = "restored"
+
 // keyVersion is the first byte of an encoded key:
 //
 //	version bytes

@@ -64,7 +64,7 @@ func (e *Engine) takes(d Deposit, at time.Time) (change, error) {
 	}
 	switch p := spec.Kind.policy(); {
 	case p.pushed > 0:
-		return e.pushes(d.Name, d.Value, time.Time{}), nil
+		return e.puts(d.Name, d.Value), nil
 	case p.grant:
 		a := e.gives(gift{name: d.Name, next: record.Generation{Value: d.Value, At: at, Source: fromPut}})
 		a.engine = e

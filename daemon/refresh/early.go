@@ -67,6 +67,9 @@ func (e *Engine) early(ctx context.Context, name string) (*credential, error) {
 func (e *Engine) pull(spec *Spec) *credential {
 	now := e.clock.Now()
 	en := e.index.get(spec.Name)
+	if en == nil && e.maybeDead(spec) {
+		return nil
+	}
 	if en == nil {
 		r, err := e.cfg.Store.Get(record.Credentials, spec.Name)
 		if err != nil || r.Value == nil {

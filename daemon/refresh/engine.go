@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"tokend/daemon/clock"
+	"tokend/daemon/record"
 	"tokend/fetchers/secret"
 )
 
@@ -24,6 +25,8 @@ type Engine struct {
 	weixin, wecom host
 
 	// Set by load, read-only after.
+	restored bool // the store was made of a backup
+
 	loaded  chan struct{} // closed when all that was kept is in force
 	turned  bool          // the wall clock stood before what was on disk
 	foreign []dated       // what an earlier boot has written; until it is written anew
@@ -90,6 +93,9 @@ func New(cfg Config) (*Engine, error) {
 	var err error
 	if e.mark, err = newMark(cfg.Store); err != nil {
 		log.Error("cannot keep the key of fingerprints: those of this run compare with no others", "error", err)
+	}
+	if r, err := cfg.Store.Get(record.Keys, record.Restored); err == nil && r.Value != nil {
+		e.restored = true
 	}
 	if !cfg.Ahead {
 		e.load(context.Background())

@@ -68,6 +68,9 @@ func (e *Engine) land(en *entry, spec *Spec, f *flight, a Attempt, got answer) {
 	}
 	en.current.Store(after)
 	en.refresh = refreshAt(p, after, en.spread(), now, same)
+	if e.reconfigured(spec) && e.bySecret(spec) {
+		en.refresh = now.Add(soonest) // by the secret in force; not at once: see crash
+	}
 	e.tellLocked(en, now, !same)
 	e.planLocked(en, now)
 	en.mu.Unlock()

@@ -38,7 +38,14 @@ func (e *Engine) load(ctx context.Context) (whole bool) {
 	e.pulls.shut()
 	n := e.planLoaded()
 	e.foreign = append(l.foreign, e.elsewhere(holds, budgets)...)
-	if err := e.forget(l.misleading); err != nil {
+	if e.restored {
+		e.log.Info("a backup was restored: tokens that may have been replaced since it was made are fetched again", "tokens", len(l.misleading))
+	}
+	err := e.forget(l.misleading)
+	if err == nil && e.restored {
+		err = e.forget([]record.Record{{Table: record.Keys, Key: record.Restored}})
+	}
+	if err != nil {
 		errs = append(errs, err)
 	}
 	for _, err := range errs {

@@ -167,6 +167,10 @@ func (l *loading) take(v keptValue, turned bool) {
 		l.discard(v)
 		return
 	}
+	if l.e.maybeDead(&spec) {
+		l.misleading = append(l.misleading, record.Record{Table: record.Credentials, Key: v.name})
+		return
+	}
 	if v.c.end > l.now && (turned || !v.doubted) {
 		l.e.admit(&spec, v.c)
 		return
@@ -185,6 +189,10 @@ func (l *loading) take(v keptValue, turned bool) {
 		l.e.admit(&spec, v.c)
 	}
 }
+
+// maybeDead reports whether what was kept of spec may be dead although it has not ended: the store was made of a
+// backup, and a fetch since then has ended what is in it.
+func (e *Engine) maybeDead(spec *Spec) bool { return e.restored && spec.Kind.policy().rotates }
 
 // discard takes note that the record of v is of no use. One that has ended is so for ever, and deleted in time. Before anybody is
 // answered goes what the next start might take for good, if this run does not live to delete it: what lives and must not be served, and

@@ -11,10 +11,11 @@ import (
 )
 
 // Push stores a ticket that WeChat has pushed, with the time that the message itself
-// states; zero for none, which counts as now and as later than what is stored. It replaces the stored one if its
+// states; zero for none. It replaces the stored one if its
 // time is later, or the same and the value another; stragglers and replays change
-// nothing. The ticket lives from its own time, or from its arrival where that
-// is off by more than ten minutes. It is durable when Push returns nil. What the disk refuses is in
+// nothing. One without a time may be a replay: it replaces no ticket that has one and has not
+// ended. The ticket lives from its own time, or from its arrival where that
+// is off by more than ten minutes or not stated. It is durable when Push returns nil. What the disk refuses is in
 // force all the same, and written as soon as that is possible: nobody can ask for it.
 func (e *Engine) Push(ctx context.Context, name string, value secret.Text, at time.Time) error {
 	p := e.pushes(name, value, at)
@@ -34,6 +35,7 @@ type push struct {
 	name   string
 	value  secret.Text
 	at     time.Time
+	byHand bool // put, not pushed: it is later than all that is stored
 
 	// came and wall are when it came, whatever it has to wait for.
 	came clock.Instant
@@ -46,6 +48,13 @@ type push struct {
 	saves bool        // what is in force is not on disk yet
 
 	changed bool
+}
+
+// puts returns the push of what is handed in now, and is stamped so.
+func (e *Engine) puts(name string, value secret.Text) *push {
+	p := e.pushes(name, value, time.Now())
+	p.byHand = true
+	return p
 }
 
 // pushes returns the push of what comes now; see Push.
@@ -69,12 +78,11 @@ func (p *push) prepare(standing) ([]record.Record, error) {
 	}
 	p.en, p.now = en, e.clock.Now()
 	before, comes := en.current.Load(), ticket(policy, p.value, p.at, p.wall, p.came)
-	if p.at.IsZero() && before != nil && outranks(before.stamp(), comes.stamp(), p.wall) {
-		// What has no time of its own comes after all that is stored, also where WeChat's clock,
-		// by which that is dated, is ahead.
+	if p.byHand && before != nil && outranks(before.stamp(), comes.stamp(), p.wall) {
+		// WeChat's clock, by which that is dated, is ahead.
 		comes.pushed.stamp = before.stamp()
 	}
-	if before != nil && !comes.supersedes(before, p.wall) {
+	if before != nil && !comes.supersedes(before, p.wall, p.now) {
 		e.log.Debug("push changes nothing: what is stored is newer, or the same", "name", p.name)
 		en.mu.Lock()
 		p.saves = en.volatile
@@ -137,8 +145,10 @@ func (p *push) after() {
 
 // ticket returns what a push at now, which says that it is of the time at, makes of value.
 func ticket(p *policy, value secret.Text, at, wall time.Time, now clock.Instant) *credential {
-	stamp := believed(at, wall)
-	issued := now
+	stamp, issued := undated, now
+	if !at.IsZero() {
+		stamp = believed(at, wall)
+	}
 	if age := wall.Sub(stamp); age <= tolerance {
 		issued = now.Add(-age)
 	}
@@ -148,19 +158,27 @@ func ticket(p *policy, value secret.Text, at, wall time.Time, now clock.Instant)
 	}
 }
 
-// supersedes reports whether c, pushed at wall, replaces before. A stamp that is still to come says nothing: it
+// supersedes reports whether c, pushed at wall and now, replaces before. A stamp that is still to come says nothing: it
 // was taken from a clock that has been set back since, and would outrank all
-// true ones until then.
-func (c *credential) supersedes(before *credential, wall time.Time) bool {
-	stood, comes := before.stamp(), c.stamp()
+// true ones until then. Within the tolerance it stands: WeChat's clock may be ahead, and orders WeChat's
+// pushes all the same. Stamps are compared by whole seconds, as WeChat writes them: what was put has a finer one.
+func (c *credential) supersedes(before *credential, wall time.Time, now clock.Instant) bool {
+	stood, comes := before.stamp().Truncate(time.Second), c.stamp().Truncate(time.Second)
 	switch {
 	case stood.Sub(wall) > tolerance:
 		return true
 	case stood.Equal(comes):
 		return before.text != c.text
+	case comes.Equal(undated):
+		return before.end <= now // better than none
+	case stood.Equal(undated):
+		stood = wall.Add(-now.Sub(before.issued) - tolerance) // it came then, and was made not long before
 	}
 	return comes.After(stood)
 }
+
+// undated is the stamp of a ticket without a time of its own.
+var undated = time.Unix(1, 0)
 
 // nudgeEvery is how often WeChat is asked to push again: "at most hourly".
 const nudgeEvery = time.Hour

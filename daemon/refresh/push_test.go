@@ -77,6 +77,95 @@ func TestWhatIsHandedInReplacesATicketOfWeChatsFastClock(t *testing.T) {
 	})
 }
 
+// TestUndatedPush holds that a push without a time of its own, which may be a replay of any age,
+// replaces no ticket that has one and has not ended, and that there is a ticket all the same where
+// WeChat states no time.
+func TestUndatedPush(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p, d := newPlatform(), newDisk()
+		r := start(t, Config{Store: d, Catalog: p.catalog()})
+		var none time.Time
+		want := func(value string, life time.Duration) {
+			t.Helper()
+			v, err := r.Get(t.Context(), verify)
+			if err != nil || string(v.Text) != value || v.TTL != life {
+				t.Errorf("got %q for %v, %v; want %q for %v", string(v.Text), v.TTL, err, value, life)
+			}
+		}
+		r.mustPush("first", none)
+		want("first", 12*time.Hour)
+		r.mustPush("second", none)
+		r.stop()
+		r = start(t, Config{Store: d, Catalog: p.catalog()})
+		want("second", 12*time.Hour)
+		time.Sleep(time.Hour)
+		r.mustPush("straggler", time.Now().Add(-3*time.Hour))
+		want("second", 11*time.Hour)
+		r.mustPush("dated", time.Now().Add(-time.Minute))
+		want("dated", 12*time.Hour-time.Minute)
+		for _, ahead := range []time.Duration{0, time.Hour, 11*time.Hour - 2*time.Minute} {
+			time.Sleep(ahead)
+			r.mustPush("second", none)
+			if got := r.mustGet(verify); got != "dated" {
+				t.Errorf("%v later: got %s, which has no time", ahead, got)
+			}
+		}
+		time.Sleep(time.Hour)
+		r.mustState(verify, Waiting)
+		r.mustPush("third", none)
+		want("third", 12*time.Hour)
+		r.mustPut(verify, "by-hand")
+		want("by-hand", 12*time.Hour)
+		r.mustPush("third", none)
+		want("by-hand", 12*time.Hour)
+	})
+}
+
+// TestTicketsOfOneSecond holds that what was put does not outrank, by its fraction of a second, a
+// ticket that WeChat pushed in the same second.
+func TestTicketsOfOneSecond(t *testing.T) {
+	for _, late := range []time.Duration{0, 13 * time.Hour} {
+		t.Run(fmt.Sprint("arrives ", late, " later"), func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				r := start(t, Config{Catalog: newPlatform().catalog()})
+				stamp := time.Now()
+				time.Sleep(300 * time.Millisecond)
+				r.mustPut(verify, "by-hand")
+				time.Sleep(late)
+				r.mustPush("pushed", stamp)
+				if got := r.mustGet(verify); got != "pushed" {
+					t.Errorf("got %s", got)
+				}
+			})
+		})
+	}
+}
+
+// TestTicketFromAhead holds that a ticket whose time is ahead by up to ten minutes is replaced when
+// that time has come, or at once by what is put: until then it is valid, and the order is WeChat's.
+func TestTicketFromAhead(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := start(t, Config{Catalog: newPlatform().catalog()})
+		r.mustPush("ahead", time.Now().Add(10*time.Minute))
+		for i := range 10 {
+			r.mustPush(fmt.Sprint("push-", i), time.Now())
+			if got := r.mustGet(verify); got != "ahead" {
+				t.Errorf("after %d minutes: got %s", i, got)
+			}
+			time.Sleep(time.Minute)
+		}
+		r.mustPush("next", time.Now())
+		if got := r.mustGet(verify); got != "next" {
+			t.Errorf("after ten minutes: got %s", got)
+		}
+		r.mustPush("ahead again", time.Now().Add(10*time.Minute))
+		r.mustPut(verify, "by-hand")
+		if got := r.mustGet(verify); got != "by-hand" {
+			t.Errorf("got %s, want what was put", got)
+		}
+	})
+}
+
 func TestAnAskThatWaitedForATicketGoesOnWhenItComes(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform("wxa")

@@ -11,6 +11,8 @@ import (
 // touch are neither fetched nor interrupted; those of accounts that are gone are forgotten, but for grants and
 // pushed tickets, which stay on disk and are there again with their account; the hold of a changed account ends.
 // So does every hold that an operator ends, because something may have been fixed at WeChat's side.
+// What is fetched by the secret of a changed account is fetched at once: a wrong secret is noticed while the value
+// that it was to replace lives.
 func (e *Engine) SetCatalog(c Catalog) {
 	e.awaitLoaded()
 	e.reloaded.Store(int64(e.clock.Now()))
@@ -26,7 +28,13 @@ func (e *Engine) SetCatalog(c Catalog) {
 			// At once, whatever the disk is at: nothing of an account that is gone is served.
 			e.dropLocked(en, gone(en.name))
 			touched = append(touched, en)
-		case en.class.Swap(e.classes.of(&spec)).settings != spec.Settings, en.policy().perAsk, en.hold != nil && en.hold.operators():
+		case en.class.Swap(e.classes.of(&spec)).settings != spec.Settings:
+			touched = append(touched, en)
+			if now := e.clock.Now(); en.hold == nil && e.bySecret(&spec) {
+				en.refresh = now
+				e.planLocked(en, now)
+			}
+		case en.policy().perAsk, en.hold != nil && en.hold.operators():
 			touched = append(touched, en)
 		}
 		en.mu.Unlock()
@@ -37,6 +45,18 @@ func (e *Engine) SetCatalog(c Catalog) {
 	e.unhooked.forget(func(name string) bool { _, err := c.Lookup(name); return err != nil })
 	e.expect(e.clock.Now())
 	e.resume()
+}
+
+// bySecret reports whether the calls for spec are made with the secret of its account.
+func (e *Engine) bySecret(spec *Spec) bool {
+	if p := spec.Kind.policy(); spec.Grant != "" || p.pushed > 0 || p.perAsk || p.grant {
+		return false
+	}
+	if spec.Parent == "" {
+		return true
+	}
+	parent, err := e.lookup(spec.Parent)
+	return err == nil && parent.Kind.policy().pushed > 0
 }
 
 // follow makes what is on disk follow the configuration, and with it the entries that

@@ -2,6 +2,8 @@ package refresh
 
 import (
 	"context"
+	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -38,6 +40,79 @@ func TestACallIsMadeByTheConfigurationInForce(t *testing.T) {
 		synctest.Wait()
 		if before.count() != 0 || after.count() != 1 {
 			t.Errorf("calls: got %d by the configuration of before and %d by the one in force, want 0 and 1", before.count(), after.count())
+		}
+	})
+}
+
+// TestChangedSecretTriedAtOnce holds that a changed secret is tried while the value that it is to
+// replace is served, and that nothing else is fetched because of a reload.
+func TestChangedSecretTriedAtOnce(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := newPlatform("wxa")
+		stable, child, idle := fresh(2*time.Hour), fresh(2*time.Hour), fresh(2*time.Hour)
+		var right atomic.Bool
+		right.Store(true)
+		for _, up := range []*upstream{stable, p.component} {
+			up.answers(func(_ context.Context, _ fetchers.Ask, n int) (fetchers.Token, error) {
+				configured := right.Load()
+				time.Sleep(time.Second)
+				if configured {
+					return token(fmt.Sprint("tok-", n), 2*time.Hour), nil
+				}
+				return fetchers.Token{}, refusal(40125, fetchers.Misconfigured)
+			})
+		}
+		with := func(settings string) catalog {
+			c := p.catalog()
+			for name, s := range c {
+				s.Settings = settings
+				c[name] = s
+			}
+			c[app] = Spec{Name: app, Account: app, Kind: StableToken, Fetcher: stable, Settings: settings}
+			c[tick] = Spec{Name: tick, Account: tick, Kind: Ticket, Parent: app, Fetcher: child, Settings: settings}
+			c[app2] = Spec{Name: app2, Account: app2, Kind: StableToken, Fetcher: idle, Settings: settings}
+			return c
+		}
+		r := start(t, Config{Catalog: with("v1")})
+		r.mustPush("ticket", time.Now())
+		r.mustPut(customer("wxa", "refresh_token"), "refresh")
+		r.mustGet(customer("wxa", "access_token"))
+		r.mustGet(tick)
+		calls := func() [5]int {
+			return [5]int{stable.count(), p.component.count(), child.count(), p.token.count(), idle.count()}
+		}
+		reload := func(settings string, want [5]int, state State) {
+			t.Helper()
+			before := calls()
+			r.SetCatalog(with(settings))
+			for range 10 {
+				r.mustGet(app)
+				r.mustGet(component)
+				time.Sleep(time.Second)
+			}
+			got := calls()
+			for i := range got {
+				got[i] -= before[i]
+			}
+			if got != want {
+				t.Errorf("calls: got %v, want %v", got, want)
+			}
+			for _, name := range []string{app, component} {
+				r.mustState(name, state)
+			}
+		}
+		reload("v1", [5]int{}, Fresh)
+		right.Store(false)
+		reload("v2", [5]int{1, 1}, Stale)
+		right.Store(true)
+		reload("v3", [5]int{1, 1}, Fresh)
+		// A fetch that is under way is one by the secret of before.
+		go func() { _, _ = r.Refresh(t.Context(), app) }()
+		synctest.Wait()
+		right.Store(false)
+		reload("v4", [5]int{1, 1}, Stale)
+		if s, _ := r.Status(app); s.ErrCode != 40125 {
+			t.Errorf("errcode %d", s.ErrCode)
 		}
 	})
 }

@@ -263,3 +263,35 @@ func FuzzRestore(f *testing.F) {
 		}
 	})
 }
+
+// TestRestoreIsMarked holds that a store that was made of a backup says so, and no other does.
+func TestRestoreIsMarked(t *testing.T) {
+	marked := func(c Config) bool {
+		t.Helper()
+		s, err := Open(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		r, err := s.Get(record.Keys, record.Restored)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.Value != nil
+	}
+	for name, key := range map[string][]byte{"clear": nil, "sealed": key1} {
+		t.Run(name, func(t *testing.T) {
+			if marked(Config{Dir: newStateDir(t), Key: key}) {
+				t.Error("a new store is taken for a restored one")
+			}
+			backup, _, _ := backedUp(t, key)
+			c := Config{Dir: newStateDir(t), Key: key}
+			if err := Restore(c, bytes.NewReader(backup)); err != nil {
+				t.Fatal(err)
+			}
+			if !marked(c) {
+				t.Error("a restored store does not say so")
+			}
+		})
+	}
+}

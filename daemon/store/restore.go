@@ -9,6 +9,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"tokend/daemon/record"
 	"tokend/daemon/store/journal"
 )
 
@@ -87,7 +88,9 @@ func (p place) unpack(in *backupReader, s sealer, log hclog.Logger) (err error) 
 			return err
 		}
 	}
-	if err := b.finish(in.last); err != nil {
+	restored := record.Key{Name: record.Restored, Bytes: []byte{1}}.Encode()
+	key := recordKey(restored.Table, restored.Key)
+	if err := errors.Join(b.add(entry{key, s.sealRecord(key, restored.Value, 0)}), b.finish(in.last)); err != nil {
 		return err
 	}
 	txn := db.NewTransaction(false)
