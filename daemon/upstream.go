@@ -26,7 +26,7 @@ func newUpstream(cfg config.Upstream, calls *calls, log hclog.Logger) *upstream 
 		log:      log,
 		weixin: &fetchers.Client{
 			URL: cfg.WeixinURLs[0], Fallbacks: cfg.WeixinURLs[1:], Timeout: cfg.Timeout, Observe: calls.observe,
-			Moved: func(from, to string) { log.Warn("calls go to another host of WeChat's", "from", from, "to", to) },
+			Moved: func(from, to string) { log.Warn("calls go to another WeChat host", "from", from, "to", to) },
 		},
 		work: &fetchers.Client{URL: cfg.WorkURL, Timeout: cfg.Timeout, Observe: calls.observe},
 	}

@@ -43,7 +43,8 @@ type Client struct {
 
 	// Fallbacks are further base URLs of the same API, in order. A call that could not be sent, or
 	// one that is safe to repeat and was not answered in time, puts the next one in use. The
-	// first, URL, is tried again after 5 minutes. An errcode never changes the host.
+	// first, URL, is tried again after 5 minutes; if it did not answer a request in time, then only
+	// by a call that is safe to repeat. An errcode never changes the host.
 	Fallbacks []string
 
 	// Transport carries the calls; nil stands for a transport of the
@@ -67,7 +68,7 @@ type Client struct {
 	// before a connection was sought.
 	Observe func(endpoint string, took time.Duration, err error)
 
-	// Moved, if not nil, is called when calls go to another host than before.
+	// Moved, if not nil, is called when another host than before is in use and has answered.
 	Moved func(from, to string)
 
 	once  sync.Once

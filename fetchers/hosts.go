@@ -26,47 +26,52 @@ const firstHostPause = 5 * time.Minute
 
 // hosts is which of a [Client]'s hosts is in use. The zero value uses the first.
 type hosts struct {
-	mu      sync.Mutex
-	current int
-	tried   time.Time // when the first was last tried while another was in use, or left
+	mu       sync.Mutex
+	current  int
+	reported int       // the last host that was in use and has answered
+	tried    time.Time // when the first was last tried while another was in use, or left
+	hung     bool      // the first took a request then and did not answer it in time
 }
 
 // pick returns the index of the host for a call with effect e. One call in firstHostPause tries the
-// first host; a code is not spent on that.
+// first host. A code is not spent on that, nor is a value replaced at a host that hung.
 func (h *hosts) pick(e effect) int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if now := time.Now(); h.current != 0 && e != spends && now.Sub(h.tried) >= firstHostPause {
-		h.tried = now
-		return 0
+	now := time.Now()
+	if h.current == 0 || now.Sub(h.tried) < firstHostPause || e == spends || e == replaces && h.hung {
+		return h.current
 	}
-	return h.current
+	h.tried = now
+	return 0
 }
 
-// worked puts host i in use if it is the first and has answered a call that began after it was left.
-// It reports which host was in use before.
+// worked notes that host i has answered a call that began at began. The first is in use again if
+// that was after it was left. It reports which host was in use before, if i is another one.
 func (h *hosts) worked(i int, began time.Time) (before int, moved bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	before = h.current
 	if i == 0 && !began.Before(h.tried) {
 		h.current = 0
 	}
-	return before, h.current != before
+	before = h.reported
+	if i == h.current {
+		h.reported = i
+	}
+	return before, h.reported != before
 }
 
-// leave puts the host after i, of n, in use, unless another call has done so already.
-func (h *hosts) leave(i, n int) (after int, moved bool) {
+// lost notes that host i, of n, was not reached, or hung. If leave is set, the next one is in use
+// from then on, unless another call has left i already.
+func (h *hosts) lost(i, n int, hung, leave bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if i == 0 {
-		h.tried = time.Now()
+		h.tried, h.hung = time.Now(), hung
 	}
-	if h.current != i || n < 2 {
-		return h.current, false
+	if leave && h.current == i {
+		h.current = (i + 1) % n
 	}
-	h.current = (i + 1) % n
-	return h.current, true
 }
 
 // base returns the base URL of host i; "" stands for the platform's own host.
@@ -128,13 +133,12 @@ func (c *Client) failed(f failure) int {
 	if f.sent && f.reused {
 		c.CloseIdleConnections()
 	}
-	if !f.sent || f.timedOut && f.effect == repeats {
-		if after, moved := c.hosts.leave(f.host, 1+len(c.Fallbacks)); moved && c.Moved != nil {
-			c.Moved(c.hostOf(f.host), c.hostOf(after))
-		}
-		if len(c.Fallbacks) > 0 {
-			return len(c.Fallbacks)
-		}
+	leave := !f.sent || f.timedOut && f.effect == repeats
+	if leave || f.timedOut {
+		c.hosts.lost(f.host, 1+len(c.Fallbacks), f.sent, leave)
+	}
+	if leave && len(c.Fallbacks) > 0 {
+		return len(c.Fallbacks)
 	}
 	if f.sent && f.reused && f.effect == repeats {
 		return 1

@@ -224,6 +224,8 @@ func TestNextHost(t *testing.T) {
 func TestAllHostsUnreachable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, hosts := hostsIn(t, 5)
+		var moves []string
+		c.Moved = func(from, to string) { moves = append(moves, from+" "+to) }
 		for _, h := range hosts {
 			h.always(refuses)
 		}
@@ -235,6 +237,10 @@ func TestAllHostsUnreachable(t *testing.T) {
 			if conns, _ := h.counts(); conns != 1 {
 				t.Errorf("host %d: %d connections, want 1", i+1, conns)
 			}
+		}
+		hosts[2].always(answers)
+		if _, err := repeatedly(rotatingToken(t, c)); err != nil || !slices.Equal(moves, []string{"1.test 3.test"}) {
+			t.Errorf("%v, moves %q; want one, to the host that answers", err, moves)
 		}
 	})
 }
@@ -292,6 +298,42 @@ func TestFirstHostAgain(t *testing.T) {
 			t.Errorf("%d calls tried the first host, want 1; in use %s", n, c.Host())
 		}
 	})
+}
+
+// TestHungHostRisksNoValue holds that the first host, if it took a request and did not answer, is tried
+// again only by a call that repeats its answer: the answer of another would be lost, and with it a value
+// that may be a customer's grant.
+func TestHungHostRisksNoValue(t *testing.T) {
+	for name, left := range map[string]conduct{"left because it hung": hangs, "hung when it was tried again": refuses} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c, hosts := hostsIn(t, 2)
+				asked := func() int { _, n := hosts[0].counts(); return n }
+				hosts[0].always(left)
+				if _, err := repeatedly(corpToken(t, c)); err != nil {
+					t.Fatal(err)
+				}
+				if left != hangs {
+					hosts[0].always(hangs)
+					time.Sleep(5 * time.Minute)
+					if err := rotatingToken(t, c)(); err == nil || asked() != 1 {
+						t.Errorf("%d requests to a host that was not reached, %v; want 1 that fails", asked(), err)
+					}
+				}
+				before := asked()
+				for range 3 {
+					time.Sleep(5 * time.Minute)
+					if err := rotatingToken(t, c)(); err != nil || asked() != before {
+						t.Errorf("%d rotating calls to a host that hangs, %v", asked()-before, err)
+					}
+				}
+				hosts[0].always(answers)
+				if err := corpToken(t, c)(); err != nil || c.Host() != "1.test" {
+					t.Errorf("%v, in use %s; want 1.test", err, c.Host())
+				}
+			})
+		})
+	}
 }
 
 // TestLateAnswer holds that the answer to a call that began before the first host was left does not put
