@@ -206,7 +206,7 @@ func (e *Engine) ask(ctx context.Context, w *wants, do func(parent secret.Text) 
 		w.had = c.text
 	}
 	replaced, repeats := false, 0
-	var before error // of the attempt that is being repeated
+	var before error // of the attempt that is being repeated; nil if an answer has come since
 	for try := 1; ; try++ {
 		err := e.alive(w.parent, w.had)
 		if err == nil {
@@ -231,12 +231,13 @@ func (e *Engine) ask(ctx context.Context, w *wants, do func(parent secret.Text) 
 				// WeChat stands by the value it has just refused: asking on would loop.
 				return err
 			}
-			w.had, replaced = next.text, true
+			w.had, replaced, before = next.text, true, nil
 			try--
 		case refused && api.Reaction == fetchers.Retry && try < w.tries:
 			if !e.pause(e.base, shrink(jittered(doubled(time.Second, try, time.Minute), w.spread), w.life)) {
 				return err
 			}
+			before = nil
 		default:
 			return err
 		}

@@ -74,6 +74,32 @@ func TestRepeatedCallIsCharged(t *testing.T) {
 	})
 }
 
+// TestAnsweredCallIsNotReportedLost holds that a call that was lost, repeated and answered is not what a
+// later attempt without a budget reports.
+func TestAnsweredCallIsNotReportedLost(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		up := &upstream{answer: func(context.Context, fetchers.Ask, int) (fetchers.Token, error) { return fetchers.Token{}, lost(0) }}
+		r := start(t, Config{Catalog: specs(
+			Spec{Name: app, Kind: StableToken, Fetcher: fresh(2 * time.Hour)},
+			Spec{Name: tick, Kind: Ticket, Parent: app, Fetcher: up})})
+		const room = 2
+		for range 80 - room {
+			_, _ = r.Refresh(t.Context(), tick)
+		}
+		up.answers(func(_ context.Context, _ fetchers.Ask, n int) (fetchers.Token, error) {
+			if n == 80-room+1 {
+				return fetchers.Token{}, lost(1)
+			}
+			return fetchers.Token{}, refusal(40001, fetchers.ParentDead)
+		})
+		_, err := r.Refresh(t.Context(), tick)
+		mustReason(t, err, Limited)
+		if n := up.count(); n != 80 {
+			t.Errorf("%d calls, want the 80 of an hour", n)
+		}
+	})
+}
+
 // TestForcedCallIsNotRepeatedTooSoon holds that a forced refresh is not repeated before its quota allows,
 // and that the operator is told what became of it.
 func TestForcedCallIsNotRepeatedTooSoon(t *testing.T) {
