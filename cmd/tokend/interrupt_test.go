@@ -115,6 +115,49 @@ func TestInterruptEndsBlocked(t *testing.T) {
 	}
 }
 
+// TestErrorThatNobodyReads holds that a daemon that refuses its configuration ends with the status that
+// systemd does not restart, or by SIGTERM, whatever becomes of the reader of its error.
+func TestErrorThatNobodyReads(t *testing.T) {
+	for name, stalled := range map[string]bool{"gone": false, "stalled": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r, w, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer w.Close()
+			cmd := exec.CommandContext(t.Context(), "tokend", "serve", "--config", filepath.Join(t.TempDir(), "none.toml"))
+			cmd.Stderr = w
+			if !stalled {
+				_ = r.Close()
+			} else {
+				defer r.Close()
+				size, err := unix.FcntlInt(w.Fd(), unix.F_GETPIPE_SZ, 0)
+				if err != nil {
+					t.Skip(err)
+				}
+				if _, err := w.Write(make([]byte, size)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			if stalled {
+				time.Sleep(500 * time.Millisecond) // until it is blocked
+				if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+					t.Fatalf("it ended by itself: %v", err)
+				}
+			}
+			kill := time.AfterFunc(longEnough, func() { _ = cmd.Process.Kill() })
+			_ = cmd.Wait() // the status says it
+			if !kill.Stop() || cmd.ProcessState.ExitCode() != exitUsage {
+				t.Errorf("got %v, want status %d", cmd.ProcessState, exitUsage)
+			}
+		})
+	}
+}
+
 // TestBackupNotToFIFO holds that a backup waits for no reader: it goes to a regular file.
 func TestBackupNotToFIFO(t *testing.T) {
 	fifo := filepath.Join(t.TempDir(), "fifo")

@@ -3,8 +3,7 @@ package main
 import (
 	"bytes"
 	"log"
-	"os/signal"
-	"syscall"
+	"slices"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/journal"
@@ -26,10 +25,8 @@ type serviceLog struct {
 }
 
 // newServiceLog makes the daemon's log. From then on everything that env writes to standard error
-// passes the queue, and env's finish ends it. The process does not end by SIGPIPE any more: to
-// systemd that is a clean end, after which nothing is restarted.
+// passes the queue, and env's finish ends it.
 func newServiceLog(env *environment, c *config.Config) *serviceLog {
-	signal.Ignore(syscall.SIGPIPE)
 	journaled, _ := journal.StderrIsJournalStream() // what cannot be told is not one
 	options := hclog.LoggerOptions{
 		Name:        "tokend",
@@ -50,11 +47,24 @@ func newServiceLog(env *environment, c *config.Config) *serviceLog {
 	l.Logger = hclog.New(&o)
 	o.Output = queue.Audit()
 	l.audit = hclog.New(&o)
-	// The database reports some of its own faults by log.Fatal, which ends the process.
-	log.SetOutput(queue.Flusher(logPatience))
+	log.SetOutput(standardLog{queue})
 	env.stderr = queue
 	env.finish = func() { queue.Close(logPatience) }
 	return l
+}
+
+// standardLog is the output of package log.
+type standardLog struct{ queue *logqueue.Queue }
+
+// Write writes p before it returns, at most for logPatience: the database reports some of its own faults
+// by log.Fatal, which ends the process. net/http quotes there what arrives on an idle connection, and
+// a second answer to a call has a token in it. That line is cut, and does not wait: the connection is
+// locked while it is written.
+func (l standardLog) Write(p []byte) (int, error) {
+	if head, _, quotes := bytes.Cut(p, []byte("channel starting with")); quotes {
+		return l.queue.Write(append(slices.Clip(head), "channel\n"...))
+	}
+	return l.queue.Flusher(logPatience).Write(p)
 }
 
 func (l *serviceLog) setLevel(level hclog.Level) {

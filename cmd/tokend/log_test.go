@@ -4,8 +4,11 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
+	"log"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"strconv"
@@ -13,9 +16,11 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"tokend/clientlib"
+	"tokend/daemon/logqueue"
 	"tokend/fetchers/wechattest"
 )
 
@@ -188,6 +193,76 @@ func TestStopWithStalledLog(t *testing.T) {
 	if took := time.Since(began); took < time.Second || took > 4*time.Second {
 		t.Errorf("the stop took %v, want a second for the log and little more", took)
 	}
+}
+
+// answerTwice answers each request at ln with body, and a second time.
+func answerTwice(ln net.Listener, body string) {
+	for {
+		conn, err := ln.Accept()
+		if err != nil {
+			return
+		}
+		go func() {
+			defer conn.Close()
+			for r := bufio.NewReader(conn); ; {
+				req, err := http.ReadRequest(r)
+				if err != nil {
+					return
+				}
+				_, _ = io.Copy(io.Discard, req.Body)
+				answer := fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+				_, _ = io.WriteString(conn, answer+answer)
+			}
+		}()
+	}
+}
+
+// An upstream that answers a call twice puts no token into the log. Package net/http logs the second
+// answer by itself.
+func TestSecondAnswerIsNotLogged(t *testing.T) {
+	t.Parallel()
+	const token = "74_of-an-upstream-that-answers-twice"
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = ln.Close() })
+	go answerTwice(ln, `{"access_token":"`+token+`","expires_in":7200}`)
+	s := newSiteOf(t, wechattest.Settings{})
+	s.conf.URL = "http://" + ln.Addr().String()
+	s.configure("", "")
+	s.serve()
+	s.get("official_account/wxsandboxrotating/access_token")
+	for began := time.Now(); !strings.Contains(s.log(), "Unsolicited response"); time.Sleep(time.Millisecond) {
+		if time.Since(began) > longEnough {
+			t.Fatal("the log says nothing of the second answer")
+		}
+	}
+	if strings.Contains(s.log(), token) {
+		t.Error("the log has a token")
+	}
+}
+
+// What ends the process waits until the log has its line. A line of net/http does not wait, because a
+// connection does for it.
+func TestStandardLogWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stalled, stall := io.Pipe()
+		queue := logqueue.New(logqueue.Config{Out: stall})
+		log := log.New(standardLog{queue}, "", 0)
+		for line, want := range map[string]time.Duration{
+			"the value log is gone": logPatience,
+			`Unsolicited response received on idle HTTP channel starting with "HTTP/1.1 200 OK"`: 0,
+		} {
+			began := time.Now()
+			log.Print(line)
+			if took := time.Since(began); took != want {
+				t.Errorf("%s: waited %v, want %v", line, took, want)
+			}
+		}
+		_ = stalled.Close()
+		queue.Close(logPatience)
+	})
 }
 
 // A second signal ends a daemon whose log has a stalled reader, though its last error is to be

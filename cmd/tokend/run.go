@@ -35,7 +35,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdin i
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
-	report(env.stderr, err)
+	// If nobody reads standard error, an interrupted command ends all the same.
+	_, _ = within(ctx, interruptGrace, func() (struct{}, error) { report(env.stderr, err); return struct{}{}, nil })
 	if env.finish != nil {
 		env.finish()
 	}

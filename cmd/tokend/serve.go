@@ -55,6 +55,7 @@ var errForced = errors.New("stopped at once by a second signal")
 
 // run serves until ctx is done.
 func (s *service) run(ctx context.Context) (err error) {
+	signal.Ignore(syscall.SIGPIPE) // to systemd the end by that signal is a clean one, after which nothing is restarted
 	unsafe := harden()
 	if s.config, err = s.load(ctx); err != nil {
 		if ctx.Err() != nil {
