@@ -2,7 +2,11 @@ package refresh
 
 import (
 	"context"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -40,22 +44,129 @@ func TestWatchersHearOfEveryChangeInOrder(t *testing.T) {
 	})
 }
 
-func TestASlowWatcherIsClosed(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		for credentials, want := range map[int]int{0: backlog, 100: backlog, 1_000_000: 62_500} {
+func TestSlowWatcherIsClosed(t *testing.T) {
+	for credentials, most := range map[int]int{0: backlog, 100: backlog, 1_000_000: 62_500} {
+		for _, more := range []int{0, 1} {
 			var ws watchers
 			w := ws.add("", credentials)
-			if cap(w.events) > 0 {
-				t.Errorf("room for %d events is taken before there is one", cap(w.events))
-			}
-			for range want + 1 {
+			for range most + more {
 				ws.tell(Listing{Name: "x"})
 			}
-			<-w.Ready()
-			if got, more := w.Take(); len(got) != want || more {
-				t.Errorf("events before the close, with %d credentials: got %d, want %d; more may come: %v", credentials, len(got), want, more)
+			if got, want := len(drain(t, w)), most*(1-more); got != want || len(ws.all) != 1-more {
+				t.Errorf("%d credentials, %d events: got %d of them, %d watchers are left", credentials, most+more, got, len(ws.all))
 			}
 			w.Close()
 		}
-	})
+	}
+}
+
+// drain takes what waits for w, in pieces of a bounded size.
+func drain(t *testing.T, w *Watch) (all []Listing) {
+	t.Helper()
+	for {
+		select {
+		case <-w.Ready():
+		default:
+			return all
+		}
+		events, more := w.Take()
+		if len(events) > takeMost {
+			t.Errorf("%d events at once, want at most %d", len(events), takeMost)
+		}
+		if all = append(all, events...); !more {
+			return all
+		}
+	}
+}
+
+// Each watcher gets what is under its prefix, in order and once, however it is mixed with what is not and whenever others take
+// theirs.
+func TestWatchersTakeEachTheirs(t *testing.T) {
+	random := rand.New(rand.NewPCG(7, 8))
+	prefixes := []string{"", "a", "ab", "b", "nobody"}
+	var ws watchers
+	type watching struct {
+		*Watch
+		prefix    string
+		got, want []string
+	}
+	var all []*watching
+	for i := range 20_000 {
+		switch random.IntN(50) {
+		case 0:
+			prefix := prefixes[random.IntN(len(prefixes))]
+			all = append(all, &watching{Watch: ws.add(prefix, 0), prefix: prefix})
+		case 1, 2, 3:
+			if len(all) > 0 {
+				w := all[random.IntN(len(all))]
+				for _, l := range drain(t, w.Watch) {
+					w.got = append(w.got, l.Name)
+				}
+				if random.IntN(4) == 0 {
+					if !slices.Equal(w.got, w.want) {
+						t.Fatalf("under %q: got %d events, want %d", w.prefix, len(w.got), len(w.want))
+					}
+					w.Close()
+					all = slices.DeleteFunc(all, func(other *watching) bool { return other == w })
+				}
+			}
+		default:
+			name := fmt.Sprintf("%s/%d", []string{"a", "ab", "b", "c"}[random.IntN(4)], i)
+			ws.tell(Listing{Name: name})
+			for _, w := range all {
+				if strings.HasPrefix(name, w.prefix) {
+					w.want = append(w.want, name)
+				}
+			}
+		}
+	}
+	ws.close() // what waits is still theirs
+	for _, w := range all {
+		for more := true; more; {
+			var events []Listing
+			events, more = w.Take()
+			for _, l := range events {
+				w.got = append(w.got, l.Name)
+			}
+		}
+		if !slices.Equal(w.got, w.want) {
+			t.Errorf("at the end, under %q: got %d events, want %d", w.prefix, len(w.got), len(w.want))
+		}
+	}
+}
+
+// However many watchers are behind, what waits for them takes room once; and none when they are gone.
+func TestSlowWatchersShareTheirBacklog(t *testing.T) {
+	inUse := func() int {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return int(m.HeapAlloc)
+	}
+	var ws watchers
+	before := inUse()
+	var all []*Watch
+	for range 64 {
+		all = append(all, ws.add("", 1_000_000))
+	}
+	all[0].Take()
+	for range 62_500 {
+		ws.tell(Listing{Name: "x"})
+	}
+	if n := inUse() - before; n > 8<<20 {
+		t.Errorf("%d watchers that are behind take %d KB", len(all), n>>10)
+	}
+	if n := len(ws.all); n != len(all) {
+		t.Fatalf("%d watchers are left, want %d", n, len(all))
+	}
+	for i, w := range all {
+		if i%2 == 0 {
+			w.Close()
+		}
+	}
+	ws.tell(Listing{Name: "x"}) // which is one too many for the others
+	if n := inUse() - before; n > 1<<20 || len(ws.all) > 0 {
+		t.Errorf("%d watchers that are gone take %d KB, %d are left", len(all), n>>10, len(ws.all))
+	}
+	runtime.KeepAlive(all)
 }

@@ -9,7 +9,7 @@ import (
 // What one user may have at once, besides connections and waiting requests (see [Config]). Each
 // bounds memory that a request can make the daemon hold; operators are not bound.
 const (
-	// userWatches bounds watches: the engine keeps 40 KB of events for each that is behind.
+	// userWatches bounds watches: the engine looks at each of them at every change.
 	userWatches = 256
 
 	// userLists bounds requests that walk through all there is: each holds a roll of
