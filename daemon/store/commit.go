@@ -105,7 +105,11 @@ func (s *Store) settled(err error, number uint64) error {
 		s.mu.Lock()
 		s.down = err
 		s.mu.Unlock()
-		s.log.Error("the disk refused a commit: nothing is written to the database until it has been opened anew", "error", err)
+		what := "the disk refused a commit"
+		if limitOf(err) != nil {
+			what = "a limit prevented a commit"
+		}
+		s.log.Error(what+": nothing is written to the database until it has been opened anew", "error", err)
 		s.wake()
 	}
 	return err

@@ -250,7 +250,7 @@ func (d *database) commit(number uint64, entries []entry) error {
 		err = d.wal.sync()
 	}
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrFailed, err)
+		return failed(err)
 	}
 	d.latest.renew(d.NewTransaction(false))
 	d.sequence = number

@@ -55,13 +55,19 @@ func probe(dir string) error {
 // there already. An error of reading is none: a sector that cannot be read stays so, and what was in
 // it is lost.
 func refused(err error) bool {
-	return is(err, syscall.EROFS) || diskFull(err) || is(err, syscall.EIO) && !strings.Contains(err.Error(), "read /")
+	return is(err, syscall.EROFS) || is(err, syscall.EFBIG) || diskFull(err) || is(err, syscall.EIO) && !strings.Contains(err.Error(), "read /")
 }
 
-// refusal returns err, which has come from a disk that refuses, as a line for a person.
+// refusal returns err, which has come from a disk that refuses or from a limit, as a line for a person.
 func refusal(dir string, err error) error {
-	if diskFull(err) {
+	l := limitOf(err)
+	switch {
+	case diskFull(err):
 		return faultf(ErrDiskFull, "the disk of %s is full: make room on it, then start tokend again; nothing was moved or lost (%s)", dir, plain(err))
+	case is(err, syscall.EROFS):
+		return faultf(ErrFailed, "the disk of %s is mounted read-only: mount it read-write, then start tokend again; nothing was moved or lost (%s)", dir, plain(err))
+	case l != nil:
+		return faultf(ErrFailed, "%s, which %s needs: %s, then start tokend again; nothing was moved or lost (%s)", l.what, dir, l.remedy, plain(err))
 	}
 	return faultf(ErrFailed, "the disk of %s refuses what is written: mend it, the kernel's log says more, then start tokend again; nothing was moved or lost (%s)", dir, plain(err))
 }

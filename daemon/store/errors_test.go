@@ -21,6 +21,7 @@ func TestSurroundingsAreNoDamage(t *testing.T) {
 		{"open", syscall.EACCES, syscall.EACCES},
 		{"open", syscall.ENOMEM, syscall.ENOMEM},
 		{"open", syscall.EROFS, ErrFailed},
+		{"truncate", syscall.EFBIG, ErrFailed},
 		{"sync", syscall.EIO, ErrFailed},
 		{"write", syscall.EIO, ErrFailed},
 		{"write", syscall.ENOSPC, ErrDiskFull},

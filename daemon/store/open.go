@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -22,6 +23,14 @@ import (
 func Open(cfg Config) (_ *Store, err error) {
 	o := opening{at: place(cfg.Dir), log: cfg.logger(), ballast: newBallast(cfg.Dir), reserve: cfg.minFree(), ahead: cfg.Ahead}
 	if err := o.keys(cfg); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if _, worded := errors.AsType[*fault](err); err != nil && !worded && (limitOf(err) != nil || is(err, syscall.EROFS)) {
+			err = refusal(cfg.Dir, err) // whichever step it was
+		}
+	}()
+	if err := checkFiles(cfg.Dir); err != nil {
 		return nil, err
 	}
 	if err := prepareDir(cfg.Dir); err != nil {
@@ -43,7 +52,7 @@ func Open(cfg Config) (_ *Store, err error) {
 		return nil, err
 	}
 	s := &Store{
-		dir: cfg.Dir, minFree: cfg.minFree(), log: o.log, lock: lock, sealer: o.sealer(),
+		dir: cfg.Dir, minFree: cfg.minFree(), closeLimit: closeLimit, log: o.log, lock: lock, sealer: o.sealer(),
 		ballast: o.ballast, accord: accord{reached: make(chan struct{})},
 		current: &handle{db: o.db}, missing: o.db.missing,
 		queue:   make(chan *put, queueLength),

@@ -66,14 +66,15 @@ func (c Config) logger() hclog.Logger {
 // Store is an open store. Its methods may be called concurrently.
 type Store struct {
 	// Set by Open, read-only after.
-	dir      string
-	minFree  uint64
-	log      hclog.Logger
-	lock     *os.File
-	sealer   sealer
-	ballast  ballast
-	maxBytes int // of one transaction
-	maxCount int // entries of one transaction
+	dir        string
+	minFree    uint64
+	closeLimit time.Duration
+	log        hclog.Logger
+	lock       *os.File
+	sealer     sealer
+	ballast    ballast
+	maxBytes   int // of one transaction
+	maxCount   int // entries of one transaction
 
 	accord  accord
 	journal *journal.Journal // set when the accord is reached; nil where it cannot be
@@ -88,6 +89,7 @@ type Store struct {
 
 	once     sync.Once // guards closing and closeErr
 	closeErr error
+	late     <-chan error // of a database that Close did not wait for; nil for none
 
 	mu      sync.Mutex
 	closed  bool
@@ -135,7 +137,7 @@ func recordKey(table record.Table, key string) []byte {
 
 // Close ends the store: a commit that is under way is finished, a Put that waits
 // for one gets ErrClosed. Nothing that Open started is running afterwards, unless the
-// disk is full or refuses what Badger writes at its end: then the database is left as a
+// disk is full, refuses what Badger writes at its end or takes very long: then the database is left as a
 // kill would leave it. Closing twice returns the same.
 func (s *Store) Close() error {
 	s.once.Do(func() {
@@ -149,7 +151,9 @@ func (s *Store) Close() error {
 		if s.journal != nil {
 			s.closeErr = errors.Join(s.closeErr, s.journal.Close())
 		}
-		s.closeErr = errors.Join(s.closeErr, s.lock.Close())
+		if s.late == nil { // else the database is still being written to, and the lock ends with the process
+			s.closeErr = errors.Join(s.closeErr, s.lock.Close())
+		}
 	})
 	return s.closeErr
 }
@@ -175,13 +179,16 @@ func (s *Store) closeDatabase() error {
 	if err != nil {
 		return fmt.Errorf("the database is left unclosed: %w", err)
 	}
+	done := shut(db)
 	select {
-	case err := <-shut(db):
+	case err := <-done:
 		// What was given up for it is of more use to the next start.
 		_ = s.ballast.restore(s.reserve.Load())
 		return err
-	case <-time.After(closeLimit):
-		return fmt.Errorf("%w: the database could not be closed: the next start reads its logs", ErrFailed)
+	case <-time.After(s.closeLimit):
+		s.log.Warn("the database takes long to close and is left as a kill would leave it: the next start reads its logs, and nothing is lost", "waited", s.closeLimit)
+		s.late = done
+		return nil
 	}
 }
 
