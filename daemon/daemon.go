@@ -173,7 +173,7 @@ func (d *Daemon) open() (err error) {
 	if d.http != nil {
 		d.web = d.newWeb()
 	}
-	return nil
+	return server.CheckDescriptors(len(d.listeners))
 }
 
 // audit returns where the server's audit goes; nil for its own log.

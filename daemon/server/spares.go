@@ -2,6 +2,7 @@ package server
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"net"
 	"os"
@@ -117,6 +118,24 @@ func descriptors() int {
 		return math.MaxInt
 	}
 	return int(min(limit.Cur, math.MaxInt))
+}
+
+// listenerFiles is how many descriptors serving a listener takes: an event loop's, and the spares.
+const listenerFiles = 2 + spareFiles
+
+// CheckDescriptors returns an error if, besides what is open already, the process may not open enough
+// descriptors to serve so many listeners and a single connection.
+func CheckDescriptors(listeners int) error {
+	limit := descriptors()
+	next := limit
+	if f, err := os.Open(os.DevNull); err == nil {
+		next = int(f.Fd()) // the lowest that is free
+		_ = f.Close()
+	}
+	if needed := next + listeners*listenerFiles + ownFiles + operatorFiles + 1; limit < needed {
+		return fmt.Errorf("too few descriptors to accept connections: this process may have %d and needs %d at least: raise its limit (LimitNOFILE=, or ulimit -n)", limit, needed)
+	}
+	return nil
 }
 
 // descriptorOf returns nc's, -1 for none.
