@@ -139,6 +139,7 @@ func (d *Daemon) open() (err error) {
 		Logger:   d.log.Named("refresh"),
 		Boottime: boot.Clock(),
 		Boot:     boot.ID(),
+		Timeout:  callLimit,
 		Ahead:    true,
 	})
 	if err != nil {

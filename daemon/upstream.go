@@ -3,6 +3,7 @@ package daemon
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -11,6 +12,10 @@ import (
 	"tokend/daemon/survey"
 	"tokend/fetchers"
 )
+
+// callLimit is where the engine ends a call. It is above every upstream.timeout that a configuration can
+// have, by which the fetchers end theirs.
+const callLimit = 6 * time.Minute
 
 // upstream is WeChat's and WeCom's hosts as one configuration names them.
 type upstream struct {

@@ -69,6 +69,22 @@ func (s *site) withUpstream(weixin []string, work string, timeout time.Duration,
 	return file
 }
 
+// TestTimeoutIsTheConfigured holds that no call ends before the longest upstream.timeout that a configuration
+// can have.
+func TestTimeoutIsTheConfigured(t *testing.T) {
+	longest := time.Duration(0)
+	for d := time.Second; ; d += time.Second {
+		file, err := config.Parse("t.toml", fmt.Appendf(nil, "[upstream]\ntimeout = %q\n", d), config.OSEnv())
+		if err != nil {
+			break
+		}
+		longest = file.Upstream.Timeout
+	}
+	if longest < time.Minute || longest >= callLimit {
+		t.Errorf("a configuration can have %v, and the engine ends a call after %v", longest, callLimit)
+	}
+}
+
 // TestDeadKeptConnections holds that kept connections that died unnoticed cost one attempt together, and
 // that no reader is refused and no backoff grows because of them.
 func TestDeadKeptConnections(t *testing.T) {
