@@ -184,7 +184,7 @@ func TestNextHostInUse(t *testing.T) {
 	if !strings.Contains(page, "hosts in use: "+host(second.URL)) || strings.Contains(page, host(closed.URL)) {
 		t.Error("the page does not say which host is in use")
 	}
-	if log := s.log.String(); strings.Count(log, "calls go to another host") != 1 || !strings.Contains(log, "to="+host(second.URL)) {
+	if log := s.log.String(); strings.Count(log, "calls go to another WeChat host") != 1 || !strings.Contains(log, "to="+host(second.URL)) {
 		t.Error("the log does not say once that another host is in use")
 	}
 	// 1900 calls of /cgi-bin/token within a day: the attempt that reached no host is one of them.
