@@ -29,6 +29,7 @@
 //
 // What was asked for goes to standard output. Errors go to standard error, each as a line
 // that begins with "tokend:", followed by at most one that begins with "hint:" and says what
-// to do next. "serve" logs to standard error. No value of a credential is ever written
-// but by get, reject and refresh, to standard output.
+// to do next. "serve" logs to standard error, through a queue (package logqueue), and waits for
+// no reader. No value of a credential is ever written but by get, reject and refresh, to
+// standard output.
 package main

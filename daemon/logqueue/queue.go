@@ -230,12 +230,12 @@ func (q *Queue) next() (l line, ok bool) {
 	return l, true
 }
 
-// rest notes that everything is written, unless a line has just arrived, and reports whether the
-// queue is closed as well.
+// rest notes that everything is written, unless a line has just arrived or been dropped, and reports
+// whether the queue is closed as well.
 func (q *Queue) rest() (end bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.lines) > 0 {
+	if len(q.lines) > 0 || q.lost > 0 {
 		return false // its signal is in wake
 	}
 	q.writing = false
