@@ -25,10 +25,10 @@ type counts struct {
 
 	mu    sync.Mutex
 	kinds map[string]int64
-	told  map[string]time.Time // by owner: when the log was last told of the previous token or key
+	told  map[string]time.Time // by owner: when the last warning about its previous token or key was logged
 }
 
-// previousPause is how often the log is told of an owner's previous token or key.
+// previousPause is the time between two warnings about the previous token or key of one owner.
 const previousPause = 24 * time.Hour
 
 // previous counts a push to o that only its previous token or key has opened, and logs the first one

@@ -2,11 +2,13 @@ package refresh
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"tokend/daemon/clock"
 	"tokend/daemon/record"
+	"tokend/fetchers"
 	"tokend/fetchers/secret"
 )
 
@@ -224,12 +226,18 @@ func (e *Engine) quiet(en *entry) {
 		return // asked less than an hour ago, maybe by an earlier run
 	}
 	asked := false
-	err = e.slot(e.base, &e.weixin, patient, false, func(ctx context.Context) error {
-		if asked = en.heldBy(h); !asked {
-			return nil // a push has come while this waited for its slot
+	for attempt := 1; ; attempt++ {
+		err = e.slot(e.base, &e.weixin, patient, false, func(ctx context.Context) error {
+			if asked = en.heldBy(h); !asked {
+				return nil // a push has come while this waited for its slot
+			}
+			return spec.Nudge(ctx)
+		})
+		// An attempt that reached no host uses up nothing of the hour: the next host is asked.
+		if lost, ok := errors.AsType[*fetchers.TransportError](err); !ok || lost.Sent || attempt > lost.Repeat {
+			break
 		}
-		return spec.Nudge(ctx)
-	})
+	}
 	switch {
 	case err != nil:
 		e.log.Warn("WeChat was asked to push tickets again and refused", "name", en.name, "error", err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"tokend/fetchers"
@@ -181,4 +182,37 @@ func TestUnsentCodeRepeated(t *testing.T) {
 			t.Errorf("%d calls, %v; want 2", calls, err)
 		}
 	})
+}
+
+// TestUnsentNudgeRepeated holds that WeChat is asked to push at the next host if the first was not
+// reached, and not again within the hour if it may have been asked.
+func TestUnsentNudgeRepeated(t *testing.T) {
+	for _, test := range []struct {
+		name        string
+		sent        bool
+		fails, want int
+	}{
+		{"reached at the third host", false, 2, 3},
+		{"no host reached", false, 9, 3},
+		{"no answer", true, 1, 1},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				asked := 0
+				nudge := func(context.Context) error {
+					if asked++; asked > test.fails {
+						return nil
+					}
+					return &fetchers.TransportError{Endpoint: "/x", Sent: test.sent, Repeat: 2, Err: errors.New("connection lost")}
+				}
+				r := start(t, Config{Catalog: specs(Spec{Name: verify, Kind: VerifyTicket, Nudge: nudge})})
+				r.mustPush("ticket", time.Now())
+				time.Sleep(31 * time.Minute)
+				synctest.Wait()
+				if asked != test.want {
+					t.Errorf("asked %d times, want %d", asked, test.want)
+				}
+			})
+		})
+	}
 }
