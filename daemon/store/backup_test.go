@@ -2,10 +2,12 @@ package store
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -113,6 +115,14 @@ func TestRestoreRefuses(t *testing.T) {
 	other, _, _ := backedUp(t, key1)
 	flipped := bytes.Clone(sealed)
 	flipped[len(flipped)/2] ^= 1
+	var miscounted, huge bytes.Buffer
+	out := newBackupWriter(&miscounted)
+	_, _ = out.Write(header{title: backupTitle}.encode())
+	_ = out.record([]byte("grant\x00a"), sealer{}.sealNumbered(nil, []byte("value"), 7))
+	out.count++
+	_ = out.end(sealer{}, 9)
+	huge.Write(header{title: backupTitle}.encode())
+	huge.Write(binary.AppendUvarint(nil, 1<<62))
 	for _, test := range []struct {
 		name   string
 		key    []byte
@@ -120,6 +130,8 @@ func TestRestoreRefuses(t *testing.T) {
 		want   error
 	}{
 		{"nothing", nil, nil, ErrBackup},
+		{"a wrong count", nil, miscounted.Bytes(), ErrBackup},
+		{"a field of many exabytes", nil, huge.Bytes(), ErrBackup},
 		{"something else", nil, []byte("one\ntwo\nthree\n"), ErrBackup},
 		{"a store's header", nil, header{}.encode(), ErrVersion},
 		{"a wrong key", key2, sealed, ErrKey},
@@ -146,7 +158,40 @@ func TestRestoreRefuses(t *testing.T) {
 			t.Errorf("got %v, want ErrNotEmpty", err)
 		}
 		wantUntouched(t, c.Dir, before)
+		c.Dir = newStateDir(t)
+		if err := os.Mkdir(c.Dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(c.Dir, "one"), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := Restore(c, bytes.NewReader(clear)); !errors.Is(err, ErrNotEmpty) {
+			t.Errorf("one file: got %v, want ErrNotEmpty", err)
+		}
 	})
+}
+
+// TestBackupNumber holds that a backup tells of the last commit, be it in the journal alone.
+func TestBackupNumber(t *testing.T) {
+	s := newTestStore(t, Config{Key: key1})
+	mustPut(t, s, rec("a", "1"))
+	var b bytes.Buffer
+	s.fillDisk(t, func() {
+		mustPut(t, s, grant("g", "1"))
+		if err := s.Backup(&b); err != nil {
+			t.Fatal(err)
+		}
+	})
+	in, err := newBackupReader(&b, s.sealer, false)
+	var last uint64
+	for err == nil {
+		var number uint64
+		_, _, number, err = in.next()
+		last = max(last, number)
+	}
+	if !errors.Is(err, io.EOF) || last == 0 || in.last < last {
+		t.Errorf("got %d as the last commit, %v; the grant is of %d", in.last, err, last)
+	}
 }
 
 // wantRefused checks that a backup is refused and nothing of it left behind.
@@ -196,6 +241,11 @@ func TestAnInterruptedRestore(t *testing.T) {
 		if !strings.Contains(said.String(), "restore it again") {
 			t.Errorf("log: want it said, got\n%s", said)
 		}
+	})
+	t.Run("before its journal was made", func(t *testing.T) {
+		c, p := setUp(t)
+		remove(t, p.restoring().journal())
+		wantState(t, c, nil, nil, nil)
 	})
 	t.Run("between journal and database", func(t *testing.T) {
 		c, p := setUp(t)

@@ -15,11 +15,16 @@ import (
 // sealHere puts the header of a store that is sealed with key1 into the store of c.
 func sealHere(t *testing.T, c Config) {
 	t.Helper()
-	s, err := newSealer(key1)
+	putHeader(t, c, newHeader(mustSealer(t, key1)))
+}
+
+func mustSealer(t *testing.T, key []byte) sealer {
+	t.Helper()
+	s, err := newSealer(key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	putHeader(t, c, newHeader(s))
+	return s
 }
 
 func putHeader(t *testing.T, c Config, h header) {
@@ -137,6 +142,12 @@ func TestClearRefused(t *testing.T) {
 		}
 		reopened(t, Config{Dir: c.Dir, Key: key2}, map[string]string{"a": "1"})
 	})
+	t.Run("a store that is read while it is compared", func(t *testing.T) {
+		c := Config{Dir: newStateDir(t)}
+		filled(t, c, rec("a", "1"))
+		reopened(t, Config{Dir: c.Dir, Key: key1, AcceptClear: true, Ahead: true}, map[string]string{"a": "1"})
+		reopened(t, Config{Dir: c.Dir, Key: key1}, map[string]string{"a": "1"})
+	})
 	t.Run("a backup", func(t *testing.T) {
 		backup, _, _ := backedUp(t, nil)
 		wantRefused(t, key1, backup, ErrClear)
@@ -153,10 +164,7 @@ func TestClearRefused(t *testing.T) {
 		}
 	})
 	t.Run("a record of a backup", func(t *testing.T) {
-		s, err := newSealer(key1)
-		if err != nil {
-			t.Fatal(err)
-		}
+		s := mustSealer(t, key1)
 		var b bytes.Buffer
 		out := newBackupWriter(&b)
 		h := newHeader(s)

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -69,16 +70,7 @@ func TestADiskThatRefuses(t *testing.T) {
 // TestAFullDisk fills the disk under a store at work, to the last byte: reads go on, grants are
 // taken by the journal, a restart comes up, and tokens are taken again when there is room.
 func TestAFullDisk(t *testing.T) {
-	needRoot(t)
-	disk := t.TempDir()
-	if err := unix.Mount("tokend-test", disk, "tmpfs", 0, "size=64m,mode=0700"); err != nil {
-		lacking(t, "a tmpfs of its own: "+err.Error())
-	}
-	t.Cleanup(func() {
-		if err := unix.Unmount(disk, 0); err != nil {
-			t.Error(err)
-		}
-	})
+	disk := mountTmpfs(t, "64m")
 	dir := filepath.Join(disk, "state")
 	w := startWorker(t, dir)
 	eventually(t, "it works", func() bool { tokens, grants, _, _ := w.counts(); return tokens > 50 && grants > 50 })
@@ -111,6 +103,34 @@ func TestAFullDisk(t *testing.T) {
 	wantAcked(t, dir, time.Now(), w, again)
 	tokens, grants, refusedTokens, _ := again.counts()
 	t.Logf("on the full disk %d grants, after a restart %d; %d tokens refused, %d taken", after-before, grants, refusedTokens, tokens)
+}
+
+// TestBallastLeavesMargin makes the ballast on a disk that is short of space: Badger still has some to flush what it has in memory.
+func TestBallastLeavesMargin(t *testing.T) {
+	disk := mountTmpfs(t, "10m")
+	b := newBallast(disk)
+	if err := b.restore(1 << 62); !errors.Is(err, ErrDiskFull) || b.size() == 0 {
+		t.Errorf("got %v and %d bytes, want a part of the ballast", err, b.size())
+	}
+	if free, err := freeSpace(disk); err != nil || free < ballastMargin {
+		t.Errorf("%d bytes are left, %v; want %d", free, err, ballastMargin)
+	}
+}
+
+// mountTmpfs mounts a file system of a size in memory for the test, and returns where.
+func mountTmpfs(t *testing.T, size string) string {
+	t.Helper()
+	needRoot(t)
+	disk := t.TempDir()
+	if err := unix.Mount("tokend-test", disk, "tmpfs", 0, "size="+size+",mode=0700"); err != nil {
+		lacking(t, "a tmpfs of its own: "+err.Error())
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(disk, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	return disk
 }
 
 // fillUp makes path as long as the disk permits.

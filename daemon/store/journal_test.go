@@ -328,6 +328,21 @@ func TestAJournalDamagedInUse(t *testing.T) {
 	})
 }
 
+// TestDamageOfOldEntry opens a store whose journal is damaged where the database lacks nothing: it is written anew all the same,
+// since nothing is appended to a damaged one.
+func TestDamageOfOldEntry(t *testing.T) {
+	c := Config{Dir: newStateDir(t), Key: key1}
+	filled(t, c, grant("g", "1"))
+	before := len(files(t, c.Dir)[place(c.Dir).journal()])
+	filled(t, c, grant("g", "2"), grant("g", "3"))
+	xor(t, place(c.Dir).journal(), int64(before)-1, 1)
+	s := newTestStore(t, c)
+	if err := s.journal.Failed(); err != nil {
+		t.Errorf("got %v, want it written anew", err)
+	}
+	wantTable(t, s, record.Grants, map[string]string{"g": "3"})
+}
+
 // TestAJournalGoesOnLagging holds that what the journal has refused gets there however often it cannot be written anew, and that what was
 // deleted meanwhile is gone from it.
 func TestAJournalGoesOnLagging(t *testing.T) {
