@@ -266,7 +266,8 @@ func TestAnInterruptedReplacementIsSettled(t *testing.T) {
 }
 
 func TestAFullDiskIsSaidAndSurvived(t *testing.T) {
-	s := newTestStore(t, Config{})
+	log, said := logged()
+	s := newTestStore(t, Config{Logger: log})
 	mustPut(t, s, rec("a", "1"))
 	s.fillDisk(t, func() {
 		if err := s.Put(t.Context(), rec("a", "2")); !errors.Is(err, ErrDiskFull) {
@@ -274,6 +275,12 @@ func TestAFullDiskIsSaidAndSurvived(t *testing.T) {
 		}
 		wantTable(t, s, record.Credentials, map[string]string{"a": "1"})
 	})
+	s.mu.Lock()
+	stalled := s.stalled
+	s.mu.Unlock()
+	if stalled || strings.Contains(said.String(), "are written to the journal only") {
+		t.Errorf("no grant waits for the database; stalled: %t, log:\n%s", stalled, said)
+	}
 	mustPut(t, s, rec("a", "3"))
 	wantTable(t, s, record.Credentials, map[string]string{"a": "3"})
 }
@@ -336,6 +343,14 @@ func TestLimits(t *testing.T) {
 		if err := s.Put(t.Context(), recs...); !errors.Is(err, ErrTooLarge) {
 			t.Errorf("%s: got %v, want ErrTooLarge", name, err)
 		}
+	}
+	// Refused by itself: in a group it would be refused with the others.
+	var tiny []record.Record
+	for i := range s.maxCount + 1 {
+		tiny = append(tiny, record.Record{Table: "t", Key: string(rune(0x100 + i))})
+	}
+	if _, err := s.newPut(tiny); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("%d records: got %v, want ErrTooLarge", len(tiny), err)
 	}
 	for _, r := range []record.Record{{Key: "k", Value: []byte{1}}, {Table: "t", Value: []byte{1}}, {Table: "a\x00b", Key: "k"}} {
 		if err := s.Put(t.Context(), r); err == nil {

@@ -221,6 +221,19 @@ func TestADrainTakesAsLongAsItTakes(t *testing.T) {
 	})
 }
 
+// TestOneDrainAtATime holds that a drain that is under way is not joined by another, however much comes.
+func TestOneDrainAtATime(t *testing.T) {
+	s := &Store{dir: t.TempDir(), log: hclog.NewNullLogger(), trail: newTrail()}
+	underWay := &drain{done: make(chan error, 1)}
+	s.draining = underWay
+	s.pending.add([]journal.Record{{Key: []byte("k"), Value: make([]byte, trailBytes+1)}}, 1)
+	s.follow()
+	s.due()
+	if s.draining != underWay || len(s.pending.values) != 1 {
+		t.Errorf("another drain was begun: %t, with what was pending: %t", s.draining != underWay, len(s.pending.values) == 0)
+	}
+}
+
 // TestWhatTrailsOutlivesTheDatabase holds that grants that were acknowledged before the database failed, and had not
 // reached it, reach it when it is open anew.
 func TestWhatTrailsOutlivesTheDatabase(t *testing.T) {
