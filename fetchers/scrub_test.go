@@ -94,7 +94,7 @@ func TestLongTextIsScrubbedInTime(t *testing.T) {
 	for _, part := range []string{"a", "%", "%25", "%2525", "&", "&amp;", "&amp", `\`, `\u0025`, "ab%25", "\x00", "中"} {
 		start := time.Now()
 		q.scrubber().text(strings.Repeat(part, maxBody/len(part)))
-		if took := time.Since(start); took > 100*time.Millisecond {
+		if took := time.Since(start); took > 2*time.Second { // a busy machine with -race takes 0.1 s
 			t.Errorf("%s: took %v", part, took)
 		}
 	}
