@@ -94,6 +94,22 @@ func TestNextGoesOnAfterItsTimeIsUp(t *testing.T) {
 	})
 }
 
+// A daemon that ends a watch says why.
+func TestWatchTakenAway(t *testing.T) {
+	transports(t, func(t *testing.T, connect func(*fakeDaemon) *Client) {
+		c := connect(&fakeDaemon{serve: watching(0, "ERR DENIED - WATCH is not granted to this user\n")})
+		w, err := c.Watch(t.Context(), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if _, err := w.Next(t.Context()); !errors.Is(err, ErrDenied) {
+				t.Errorf("error is %v", err)
+			}
+		}
+	})
+}
+
 func TestWatcherCloseWakesNext(t *testing.T) {
 	transports(t, func(t *testing.T, connect func(*fakeDaemon) *Client) {
 		served := make(chan struct{})

@@ -163,7 +163,7 @@
 //	when there is no room for it, or for the long line it has begun (see Limits);
 //	which is idle, when there is no room for that of another user: the one that has been
 //	idle for longest of the user who has the most (see Limits);
-//	when a watch cannot keep up, or its peer says something more;
+//	when a watch cannot keep up, may see nothing any more, or its peer says something;
 //	when the server stops.
 //
 // Otherwise a connection may stay open and silent for as long as it likes, and stays usable
@@ -791,6 +791,9 @@
 // connection. Several changes of one credential may arrive as one. The connection belongs
 // to the watch: whatever else is sent on it, QUIT included, ends the watch and closes it
 // without a reply. Shutting down the sending side does not.
+//
+// A change of the configuration may take the right to WATCH from a peer. Where nothing under the prefix is left that it may see,
+// the server sends a line ERR DENIED and closes; where something is, the watch goes on with that.
 //
 // A watcher that reads too slowly is closed by the server. Then, as after any break, it
 // connects and says WATCH again: the list at the beginning is what it has missed.

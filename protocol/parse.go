@@ -162,8 +162,12 @@ func ParseListing(line string) (Listing, error) {
 	return l, nil
 }
 
-// ParseChanged reads what a watch is sent after its list.
+// ParseChanged reads what a watch is sent after its list. For the ERR that ends one the error is the *[Error].
 func ParseChanged(line string) (Listing, error) {
+	if strings.HasPrefix(line, "ERR ") {
+		_, err := ParseReply(line)
+		return Listing{}, err
+	}
 	rest, ok := strings.CutPrefix(line, "CHANGED ")
 	if !ok {
 		return Listing{}, malformed("CHANGED <name> <state> <ttl>")

@@ -56,11 +56,13 @@ var (
 var verbsOfOperators = verbSet(protocol.VerbBackup, protocol.VerbReload)
 
 // access is the compiled rules: what every peer may do. It is immutable; a reload
-// makes another.
+// makes another and says so.
 type access struct {
 	self   uint32 // the daemon's own uid
 	rules  []rule
 	groups bool // one of rules is for groups
+
+	replaced chan struct{} // closed when other rules are in force
 }
 
 // rule is a Rule with its verbs looked up and its patterns taken apart.
@@ -71,7 +73,7 @@ type rule struct {
 }
 
 func newAccess(self uint32, rules []Rule) *access {
-	a := &access{self: self}
+	a := &access{self: self, replaced: make(chan struct{})}
 	for _, r := range rules {
 		a.groups = a.groups || len(r.GIDs) > 0
 		patterns := make([]pattern, len(r.Names))

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -359,6 +360,55 @@ func TestWatch(t *testing.T) {
 			c.want(c.line(), "CHANGED "+workToken+" fresh 60")
 		})
 	})
+	t.Run("the rules take all that it watches", func(t *testing.T) {
+		watch := func(names string, verb string) []Rule {
+			return []Rule{{UIDs: []uint32{guest}, Names: []string{names}, Verbs: []string{verb}}}
+		}
+		for name, tt := range map[string]struct {
+			prefix string
+			before []Rule
+			lines  int
+			after  []Rule
+		}{
+			"the verb":                      {"", watch("*", "WATCH"), 7, watch("*", "LIST")},
+			"every name":                    {"", watch("*", "WATCH"), 7, []Rule{{UIDs: []uint32{1}, Names: []string{"*"}, Verbs: []string{"WATCH"}}}},
+			"what is under the prefix":      {"work/", watch("*", "WATCH"), 2, watch("official_account/*", "WATCH")},
+			"the rights without any rules":  {"work/ww0123/", nil, 2, watch("official_account/*", "WATCH")},
+			"all, and not that of somebody": {"work/", append(watch("work/*", "WATCH"), Rule{UIDs: []uint32{1}, Names: []string{"*"}, Verbs: []string{"WATCH"}}), 2, watch("work/*", "GET")},
+		} {
+			t.Run(name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					var log syncBuffer
+					r := start(t, Config{Rules: tt.before, Peer: as(guest), Logger: testLogger(&log)})
+					c := r.ln.dial(t)
+					c.want(c.ask("%s", strings.TrimSpace("WATCH "+tt.prefix)), fmt.Sprintf("OK %d", tt.lines))
+					c.lines(tt.lines)
+					r.SetRules(tt.before) // the same once more
+					r.engine.mu.Lock()
+					r.engine.landLocked(workToken, fetched{ttl: time.Minute, value: "seen"})
+					r.engine.mu.Unlock()
+					c.want(c.line(), "CHANGED "+workToken+" fresh 60")
+					r.SetRules(tt.after)
+					c.want(c.rest(), "ERR DENIED - WATCH is not granted to this user\n")
+					if n := strings.Count(log.String(), "verb=WATCH name=- "); n != 1 || !strings.Contains(log.String(), "outcome=DENIED") {
+						t.Errorf("%d lines in the audit, want one:\n%s", n, log.String())
+					}
+				})
+			})
+		}
+	})
+	t.Run("the rules change while the list is written", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			r := start(t, Config{Peer: as(guest)})
+			c := r.ln.dial(t)
+			c.send("WATCH\n") // a pipe has no buffer: the list is not written before it is read
+			synctest.Wait()
+			r.SetRules([]Rule{{UIDs: []uint32{1}, Names: []string{"*"}, Verbs: []string{"WATCH"}}})
+			c.want(c.line(), "OK 7")
+			c.lines(7)
+			c.want(c.rest(), "ERR DENIED - WATCH is not granted to this user\n")
+		})
+	})
 	t.Run("there are no names for it, and then there are", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			rules := []Rule{{UIDs: []uint32{guest + 1}, Names: []string{"*"}, Verbs: []string{"WATCH"}}}
@@ -384,7 +434,7 @@ func TestWatchBatchesEvents(t *testing.T) {
 	}
 	flushes := 0
 	s.renewRights()
-	err := s.tell(t.Context(), w, func() error {
+	err := s.tell(t.Context(), "", true, w, func() error {
 		if len(s.out) > 0 {
 			flushes++
 		}

@@ -6,6 +6,8 @@ import (
 	"iter"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
+
 	"tokend/daemon/refresh"
 	"tokend/protocol"
 )
@@ -84,7 +86,7 @@ func (s *session) listing(v protocol.Verb, list func(may func(name string) bool)
 }
 
 // watch answers as list does and goes on to tell of changes until the peer goes away or
-// says something, the daemon stops, or the peer is too slow for what happens. It ends
+// says something, the daemon stops, the peer may not watch any longer, or is too slow for what happens. It ends
 // by closing the connection: a watcher that has missed a change must not
 // believe that nothing happened.
 func (s *session) watch(prefix []byte) action {
@@ -96,6 +98,7 @@ func (s *session) watch(prefix []byte) action {
 		return more
 	}
 	under := string(prefix)
+	granted := s.rights.mayListUnder(protocol.VerbWatch, under)
 	s.job = s.whole(job{waits: true, last: true, run: func(ctx context.Context, flush func() error) error {
 		defer s.letGo()
 		var w Watch
@@ -112,20 +115,26 @@ func (s *session) watch(prefix []byte) action {
 		if err != nil {
 			return err
 		}
-		return s.tell(ctx, w, flush)
+		return s.tell(ctx, under, granted, w, flush)
 	}})
 	return wait
 }
 
-// tell writes changes as they come; those that come together go out together.
-func (s *session) tell(ctx context.Context, w Watch, flush func() error) error {
+// tell writes changes as they come; those that come together go out together. granted says that the peer may watch something under
+// prefix, as far as names go. Where other rules take that away, tell says so and ends: the watch would stay silent for good.
+func (s *session) tell(ctx context.Context, prefix string, granted bool, w Watch, flush func() error) error {
 	for {
+		s.renewRights()
+		rules, before := s.access, granted
+		if granted = s.rights.mayListUnder(protocol.VerbWatch, prefix); before && !granted {
+			return s.endWatch()
+		}
 		changes, open := w.Take()
 		for _, l := range changes {
 			if ctx.Err() != nil {
 				return errOver
 			}
-			s.renewRights() // the rules may have changed since the watch began
+			s.renewRights() // the rules may change at any time
 			if s.rights.mayList(protocol.VerbWatch, l.Name) {
 				s.out = protocol.AppendChanged(s.out, l.Name, l.State.String(), l.TTL)
 			}
@@ -145,6 +154,17 @@ func (s *session) tell(ctx context.Context, w Watch, flush func() error) error {
 		case <-ctx.Done():
 			return errOver
 		case <-w.Ready():
+		case <-rules.replaced:
 		}
 	}
+}
+
+// endWatch tells the peer that it may watch no longer, and the audit too.
+func (s *session) endWatch() error {
+	e := denied(protocol.VerbWatch)
+	if s.mayNote(&s.user.denials, denialLines) {
+		s.note(hclog.Warn, protocol.VerbWatch.String(), "-", string(e.Code))
+	}
+	s.fail(e)
+	return errOver
 }

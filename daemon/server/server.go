@@ -64,7 +64,9 @@ func New(cfg Config) *Server {
 // SetRules puts other access rules into force: for new connections, and for the next
 // request of each that is open.
 func (s *Server) SetRules(rules []Rule) {
-	s.access.Store(newAccess(s.users.self, rules))
+	if old := s.access.Swap(newAccess(s.users.self, rules)); old != nil {
+		close(old.replaced)
+	}
 }
 
 // epoch is what clock shows when the server is made: longer than any bucket takes to fill, so
