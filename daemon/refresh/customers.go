@@ -158,12 +158,10 @@ func (e *Engine) readList(ctx context.Context, l *customerList, owner string, wa
 	return nil
 }
 
-// readPage makes one call for a page of a list. What says nothing of the owner is remembered too: a list is
+// readPage makes one call for a page of a list. ctx ends with the engine. What says nothing of the owner is remembered too: a list is
 // asked for on behalf of all customers.
 func (e *Engine) readPage(ctx context.Context, o *outlet, way *Onboarding, offset int) (page fetchers.AuthorizerPage, err error) {
 	err = e.through(ctx, o, way, false, func(ctx context.Context, parent secret.Text) (err error) {
-		ctx, end := e.untilStop(ctx)
-		defer end()
 		page, err = way.Lister.Page(ctx, parent, offset, listPage)
 		return err
 	})

@@ -114,18 +114,13 @@ func (e *Engine) loadOutlet(h record.Hold) (unused bool) {
 	return false
 }
 
-// through does what asks o with the value of way's parent, unless o is held. A stop of the engine ends the
-// waiting; the call itself ends with ctx. urgent: later will be too late, so that it may be asked in a hold too, once in
+// through does what asks o with the value of way's parent, unless o is held. After a stop of the engine no
+// call begins. urgent: later will be too late, so that it may be asked in a hold too, once in
 // a while.
 func (e *Engine) through(ctx context.Context, o *outlet, way *Onboarding, urgent bool, do func(ctx context.Context, parent secret.Text) error) error {
 	w := &wants{parent: way.Parent, tries: quickTries, life: day, spread: spread(o.key)}
 	return e.ask(ctx, w, func(parent secret.Text) error {
-		if err := e.base.Err(); err != nil {
-			return err
-		}
-		waiting, end := e.untilStop(ctx)
-		defer end()
-		round, err := o.lane.enter(waiting, awaited)
+		round, err := o.lane.enter(ctx, awaited)
 		if err != nil {
 			return err
 		}
