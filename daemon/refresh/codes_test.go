@@ -95,7 +95,7 @@ func TestCodeRecordGoesWithItsCode(t *testing.T) {
 					r := start(t, Config{Store: d, Catalog: p.catalog()})
 					r.mustPush("ticket", time.Now())
 					r.mustGet(component)
-					d.delay = time.Duration(write) * time.Second
+					d.delay.Store(int64(time.Duration(write) * time.Second))
 					var wg sync.WaitGroup
 					for range 2 {
 						wg.Go(func() {
@@ -139,13 +139,13 @@ func TestCodeRecordGoesWithItsCode(t *testing.T) {
 // slowCodes is a disk that takes its time to write codes.
 type slowCodes struct {
 	*disk
-	delay time.Duration
+	delay atomic.Int64 // nanoseconds
 }
 
 func (s *slowCodes) Put(ctx context.Context, recs ...record.Record) error {
 	for _, r := range recs {
 		if r.Table == record.Codes && r.Value != nil {
-			time.Sleep(s.delay)
+			time.Sleep(time.Duration(s.delay.Load()))
 			break
 		}
 	}
@@ -304,6 +304,19 @@ func TestQuotaOfExchanges(t *testing.T) {
 				}
 				return nil
 			})
+			var opened time.Time // the first answer
+			p.exchange = func(inner exchangeFunc) exchangeFunc {
+				return func(ctx context.Context, parent, code secret.Text) (fetchers.Authorization, error) {
+					auth, err := inner(ctx, parent, code)
+					if err == nil && opened.IsZero() {
+						opened = time.Now()
+					}
+					if err == nil && time.Since(opened) > 5*time.Second {
+						t.Errorf("%s after the first", time.Since(opened))
+					}
+					return auth, err
+				}
+			}(p.exchange)
 			r := start(t, Config{Catalog: p.catalog()})
 			r.mustPush("ticket", time.Now())
 			for i := range 200 {

@@ -85,6 +85,14 @@ func (l *lane) leave(now clock.Instant, round int, crowded bool) {
 	l.admitLocked()
 }
 
+// widen ends all narrowing at once: its cause is known to be over.
+func (l *lane) widen() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.limit = l.most
+	l.admitLocked()
+}
+
 func (l *lane) admitLocked() {
 	for r := range l.queues {
 		for l.busy < l.limit && len(l.queues[r]) > 0 {

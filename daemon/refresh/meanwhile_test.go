@@ -2,6 +2,7 @@ package refresh
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -129,7 +130,7 @@ func TestParentBackBeforeCodeWaits(t *testing.T) {
 		p := newPlatform("wxa")
 		d := &slowCodes{disk: newDisk()}
 		r := start(t, Config{Store: d, Catalog: p.catalog()})
-		d.delay = 5 * time.Second
+		d.delay.Store(int64(5 * time.Second))
 		r.mustAccept("wxa", "code-of-wxa", time.Hour)
 		time.Sleep(2 * time.Second) // the try has failed, and is being written down
 		r.mustPush("ticket", time.Now())
@@ -145,9 +146,9 @@ func TestParentBackBeforeCodeWaits(t *testing.T) {
 func TestFreeEndpointBeforeCodeWaits(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform("wxa", "wxb")
-		refused := true
+		var listed atomic.Bool
 		p.counted(func() error {
-			if refused {
+			if !listed.Load() {
 				return &fetchers.APIError{Code: 61004, Reaction: fetchers.AddressRefused}
 			}
 			return nil
@@ -157,10 +158,10 @@ func TestFreeEndpointBeforeCodeWaits(t *testing.T) {
 		r := start(t, Config{Store: d, Catalog: c})
 		r.mustPush("ticket", time.Now())
 		r.mustGet(component)
-		d.delay = 5 * time.Second
+		d.delay.Store(int64(5 * time.Second))
 		r.mustAccept("wxa", "code-of-wxa", time.Hour)
 		time.Sleep(2 * time.Second)
-		refused = false
+		listed.Store(true)
 		r.SetCatalog(c) // the address is listed, and the operator says so
 		time.Sleep(3*time.Second + soonest + 6*time.Second)
 		if got := r.mustGet(customer("wxa", "access_token")); got != "first-wxa" {
@@ -242,7 +243,8 @@ func TestAcceptBehindFailedExchange(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform("wxa")
 		calls := p.counted(func() error { time.Sleep(time.Second); return away() })
-		d := &slowCodes{disk: newDisk(), delay: 10 * time.Second}
+		d := &slowCodes{disk: newDisk()}
+		d.delay.Store(int64(10 * time.Second))
 		r := start(t, Config{Store: d, Catalog: p.catalog()})
 		r.mustPush("ticket", time.Now())
 		r.mustGet(component)
@@ -252,7 +254,7 @@ func TestAcceptBehindFailedExchange(t *testing.T) {
 		_, err := r.Exchange(t.Context(), platform, "code-of-wxa")
 		mustReason(t, err, Unreachable)
 		<-accepted
-		d.delay = 0
+		d.delay.Store(0)
 		time.Sleep(1500 * time.Millisecond)
 		n := calls()
 		for range 3 {

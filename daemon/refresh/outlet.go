@@ -193,6 +193,7 @@ func (e *Engine) freeOutlet(o *outlet) *hold {
 	o.hold = nil
 	o.mu.Unlock()
 	if was != nil {
+		o.lane.widen()
 		e.writeOutlet(o)
 		e.codes.wake(o.key)
 	}
