@@ -3,6 +3,7 @@ package refresh
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -125,6 +126,9 @@ func TestDeadParentHeld(t *testing.T) {
 			if n, most := p.token.count(), new(Config).calls(); n > most {
 				t.Errorf("calls for 500 readers at once: got %d, want %d at most", n, most)
 			}
+			if n, made := r.counts.fetches.Load(), int64(p.token.count()+p.component.count()); n != made {
+				t.Errorf("%d calls were counted, and %d made", n, made)
+			}
 		},
 		"code": func(t *testing.T) {
 			p := newDeadPlatform("wxa")
@@ -135,6 +139,9 @@ func TestDeadParentHeld(t *testing.T) {
 			time.Sleep(30 * time.Minute)
 			if n := p.codes.Load(); n != 1 {
 				t.Errorf("calls in half an hour: got %d, want 1", n)
+			}
+			if n := strings.Count(r.log(), "could not be exchanged"); n > 3*60 {
+				t.Errorf("tries in half an hour: got %d, want one in ten seconds at most", n)
 			}
 			p.dead.Store(false)
 			if _, err := r.Refresh(t.Context(), component); err != nil {
@@ -210,6 +217,25 @@ func TestDeadParentUnreachable(t *testing.T) {
 		if n := p.token.count(); n != 1 {
 			t.Errorf("calls in a minute: got %d, want 1", n)
 		}
+	})
+}
+
+// TestDeadParentRepeated: when WeChat answers the refused value again, the children use it again.
+func TestDeadParentRepeated(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := newDeadPlatform("wxa", "wxb")
+		r := p.held(t)
+		_, err := r.get(customer("wxa", "access_token"))
+		mustReason(t, err, Refused)
+		p.dead.Store(false)
+		p.component.answers(func(context.Context, fetchers.Ask, int) (fetchers.Token, error) {
+			return token("component-1", time.Hour), nil
+		})
+		en := r.index.get(component)
+		en.mu.Lock()
+		en.hold = nil // as at its end, before the schedule comes
+		en.mu.Unlock()
+		r.mustGet(customer("wxb", "access_token"))
 	})
 }
 

@@ -64,7 +64,7 @@ func TestAddressListed(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				o, other := newOffice(), newOffice()
-				cfg := Config{Store: newDisk(), Catalog: o.catalog(other)}
+				cfg := Config{Store: newDisk(), Catalog: o.catalog(other), Boot: thisBoot, Boottime: bootedNow()}
 				r := start(t, cfg)
 				_, err := r.get(corp)
 				mustReason(t, err, Refused)
@@ -155,7 +155,7 @@ func TestAddressOnSomeLists(t *testing.T) {
 			all = append(all, Spec{Name: account(i), Kind: StableToken, Fetcher: o})
 		}
 		for i := range 5 {
-			all = append(all, Spec{Name: fmt.Sprintf("official_account/flaky%d/access_token", i), Kind: StableToken, Fetcher: flaky})
+			all = append(all, Spec{Name: fmt.Sprintf("official_account/flaky%d/access_token", i), Kind: RotatingToken, Fetcher: flaky})
 		}
 		r := start(t, Config{Catalog: specs(all...)})
 		calls := func() int {
@@ -178,8 +178,23 @@ func TestAddressOnSomeLists(t *testing.T) {
 			}
 			return token("tok", 10*time.Second), nil
 		})
-		if n := calls(); n > 61 {
-			t.Errorf("calls in an hour, next to accounts that are listed now and then: got %d, want one a minute at most", n)
+		before := never.count()
+		for range 600 {
+			_, _ = r.Refresh(t.Context(), "official_account/flaky0/access_token") // every other one succeeds
+			time.Sleep(time.Second)
+		}
+		if n := never.count() - before; n > 11 {
+			t.Errorf("calls in ten minutes, next to an account that is listed now and then: got %d, want one a minute at most", n)
+		}
+		flaky.answers(func(_ context.Context, _ fetchers.Ask, n int) (fetchers.Token, error) {
+			if n%2 == 0 {
+				return fetchers.Token{}, away()
+			}
+			return token("tok", 10*time.Second), nil
+		})
+		time.Sleep(10 * time.Minute) // none is refused for its address any more
+		if n := calls(); n > 13 {
+			t.Errorf("calls in an hour, next to accounts that fail now and then: got %d, want one in five minutes", n)
 		}
 	})
 }

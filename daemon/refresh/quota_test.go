@@ -86,21 +86,33 @@ func TestDayQuota(t *testing.T) {
 		name  string
 		kind  Kind
 		calls int
+		code  int
 		begin time.Duration // of the calls; a bubble begins at midnight UTC, 08:00 in Shanghai
 		wait  time.Duration // from then on
 		pause time.Duration
 	}{
-		{"nearly spent", RotatingToken, near, 0, 0, 16 * time.Hour},
-		{"not nearly", RotatingToken, near - 1, 0, 0, time.Minute},
-		{"yesterday", RotatingToken, near, 15 * time.Hour, 90 * time.Minute, time.Minute},
-		{"just after midnight", RotatingToken, near, 16 * time.Hour, 0, 24 * time.Hour},
-		{"just before midnight", RotatingToken, near, 16*time.Hour - 100*time.Millisecond, 0, time.Minute},
-		{"no quota of the day", CorpToken, near, 0, 0, time.Minute},
+		{"nearly spent", RotatingToken, near, 45009, 0, 0, 16 * time.Hour},
+		{"not nearly", RotatingToken, near - 1, 45009, 0, 0, time.Minute},
+		{"yesterday", RotatingToken, near, 45009, 15 * time.Hour, 90 * time.Minute, time.Minute},
+		{"just after midnight", RotatingToken, near, 45009, 16 * time.Hour, 0, 24 * time.Hour},
+		{"just before midnight", RotatingToken, near, 45009, 16*time.Hour - 100*time.Millisecond, 0, time.Minute},
+		{"in the hour of midnight", RotatingToken, near, 45009, 15*time.Hour + 30*time.Minute, 45 * time.Minute, time.Minute},
+		{"a minute's quota", RotatingToken, near, 45011, 0, 0, time.Minute},
+		{"no quota of the day", CorpToken, near, 45009, 0, 0, time.Minute},
+		{"a quota of the hour", Ticket, 72, 45009, 0, 0, time.Minute},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				var on atomic.Bool
 				up := quotaOn(&on)
+				if answer := up.answer; tc.code != 45009 {
+					up.answers(func(ctx context.Context, ask fetchers.Ask, n int) (fetchers.Token, error) {
+						if on.Load() {
+							return fetchers.Token{}, refusal(tc.code, fetchers.QuotaMinute)
+						}
+						return answer(ctx, ask, n)
+					})
+				}
 				r := start(t, Config{Catalog: specs(Spec{Name: app, Kind: tc.kind, Fetcher: up})})
 				time.Sleep(tc.begin)
 				for range tc.calls - 1 { // and the one that is refused
