@@ -81,6 +81,7 @@ func TestAnExchangeOnADiskThatRefusesKeepsTheGrant(t *testing.T) {
 					t.Errorf("reads %v: status of %s: durable %v, %v", reads, word, s.Durable, err)
 				}
 			}
+			synctest.Wait() // the log has it after those who wait have their answer
 			if !strings.Contains(r.log(), "a customer's grant cannot be written") {
 				t.Errorf("reads %v: not a word in the log", reads)
 			}
