@@ -175,7 +175,7 @@ func TestCodeWaitsForGuard(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const suite, ticketName, suiteName = "open_work/s", "open_work/s/suite_ticket", "open_work/s/suite_access_token"
 		name := func(child, word string) string { return suite + "/" + child + "/" + word }
-		calls := 0
+		var calls atomic.Int32
 		r := start(t, Config{Catalog: specs(
 			Spec{Name: ticketName, Kind: SuiteTicket},
 			Spec{Name: suiteName, Kind: SuiteToken, Parent: ticketName, Fetcher: fresh(2 * time.Hour)},
@@ -185,7 +185,7 @@ func TestCodeWaitsForGuard(t *testing.T) {
 				Grant:  func(c string) string { return name(c, "permanent_code") },
 				Token:  func(c string) string { return name(c, "access_token") },
 				Exchanger: exchangeFunc(func(context.Context, secret.Text, secret.Text) (fetchers.Authorization, error) {
-					calls++
+					calls.Add(1)
 					return fetchers.Authorization{Child: "c", Grant: "permanent"}, nil
 				})}})})
 		if err := r.Put(t.Context(), ticketName, "ticket"); err != nil {
@@ -201,12 +201,12 @@ func TestCodeWaitsForGuard(t *testing.T) {
 		}
 		synctest.Wait()
 		_, err := r.Exchange(t.Context(), suite, "code")
-		if of := mustReason(t, err, Limited); of.RetryAfter <= 9*time.Minute || of.RetryAfter > 10*time.Minute || calls != 0 {
-			t.Errorf("told %v after %d calls", of.RetryAfter, calls)
+		if of := mustReason(t, err, Limited); of.RetryAfter <= 9*time.Minute || of.RetryAfter > 10*time.Minute || calls.Load() != 0 {
+			t.Errorf("told %v after %d calls", of.RetryAfter, calls.Load())
 		}
 		time.Sleep(11 * time.Minute)
-		if _, err := r.grants.live(name("c", "permanent_code")); err != nil || calls != 1 {
-			t.Errorf("%v after %d calls", err, calls)
+		if _, err := r.grants.live(name("c", "permanent_code")); err != nil || calls.Load() != 1 {
+			t.Errorf("%v after %d calls", err, calls.Load())
 		}
 	})
 }

@@ -1,0 +1,186 @@
+package refresh
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"tokend/daemon/record"
+	"tokend/fetchers"
+	"tokend/fetchers/secret"
+)
+
+// TestQuotaOfExchanges: one hold for all codes of an owner, and none of them is given up unheard.
+func TestQuotaOfExchanges(t *testing.T) {
+	spent := refusal(45009, fetchers.QuotaMinute)
+	t.Run("exchanges", func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
+			p := newPlatform("wxa")
+			var answers atomic.Bool
+			calls := p.counted(func() error {
+				if !answers.Load() {
+					return spent
+				}
+				return nil
+			})
+			d := newDisk()
+			r := start(t, Config{Store: d, Catalog: p.catalog()})
+			r.mustPush("ticket", time.Now())
+			for i := range 500 {
+				_, err := r.Exchange(t.Context(), platform, secret.Text(fmt.Sprint("code-", i)))
+				of := mustReason(t, err, Limited)
+				if of.RetryAfter <= 0 || of.RetryAfter > time.Minute || of.Message != spent.Error() {
+					t.Fatalf("told %q, %v", of.Message, of.RetryAfter)
+				}
+			}
+			r.stop()
+			r = start(t, Config{Store: d, Catalog: p.catalog()})
+			_, err := r.Exchange(t.Context(), platform, "code-of-wxa")
+			mustReason(t, err, Limited)
+			if calls() != 1 {
+				t.Errorf("calls: got %d, want 1", calls())
+			}
+			answers.Store(true)
+			time.Sleep(2 * time.Minute)
+			if _, err := r.Exchange(t.Context(), platform, "code-of-wxa"); err != nil {
+				t.Error(err)
+			}
+			if d.has(record.Holds, platform+exchanges) {
+				t.Error("the hold is still on disk")
+			}
+		})
+	})
+	t.Run("pushed codes", func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
+			p := newPlatform()
+			until := time.Now().Add(50 * time.Minute)
+			calls := p.counted(func() error {
+				time.Sleep(100 * time.Millisecond)
+				if time.Now().Before(until) {
+					return spent
+				}
+				return nil
+			})
+			var opened time.Time // the first answer
+			p.exchange = func(inner exchangeFunc) exchangeFunc {
+				return func(ctx context.Context, parent, code secret.Text) (fetchers.Authorization, error) {
+					auth, err := inner(ctx, parent, code)
+					if err == nil && opened.IsZero() {
+						opened = time.Now()
+					}
+					if err == nil && time.Since(opened) > 5*time.Second {
+						t.Errorf("%s after the first", time.Since(opened))
+					}
+					return auth, err
+				}
+			}(p.exchange)
+			r := start(t, Config{Catalog: p.catalog()})
+			r.mustPush("ticket", time.Now())
+			for i := range 200 {
+				child := fmt.Sprint("wx", i)
+				r.mustAccept(child, "code-of-"+child, time.Hour)
+			}
+			time.Sleep(49 * time.Minute)
+			if n := calls(); n > 3*outletCalls {
+				t.Errorf("calls in 49 minutes: got %d", n)
+			}
+			time.Sleep(11*time.Minute + 10*time.Second)
+			for i := range 200 {
+				if _, err := r.grants.live(customer(fmt.Sprint("wx", i), "refresh_token")); err != nil {
+					t.Fatalf("customer %d: %v", i, err)
+				}
+			}
+		})
+	})
+	t.Run("a hold longer than the code", func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
+			p := newPlatform()
+			var answers atomic.Bool
+			calls := p.counted(func() error {
+				if !answers.Load() {
+					return &fetchers.APIError{Code: 61004, Reaction: fetchers.AddressRefused, Pause: 5 * time.Hour}
+				}
+				return nil
+			})
+			r := start(t, Config{Catalog: p.catalog()})
+			r.mustPush("ticket", time.Now())
+			for i := range 20 {
+				child := fmt.Sprint("wx", i)
+				r.mustAccept(child, "code-of-"+child, time.Hour)
+			}
+			r.mustAccept("wxz", "code-of-wxz", 3*time.Hour)
+			time.Sleep(30 * time.Minute)
+			answers.Store(true)
+			time.Sleep(31 * time.Minute)
+			if _, err := r.grants.live(customer("wxz", "refresh_token")); err != nil {
+				t.Errorf("a code that has time, after another was exchanged: %v", err)
+			}
+			for i := range 20 {
+				if _, err := r.grants.live(customer(fmt.Sprint("wx", i), "refresh_token")); err != nil {
+					t.Fatalf("customer %d: %v", i, err)
+				}
+			}
+			if n := calls(); n > 21+outletCalls+1 {
+				t.Errorf("calls: got %d", n)
+			}
+		})
+	})
+}
+
+// TestHeldCodeAnswersAtOnce: with its hold's error and seconds, to whoever comes with the code or asks for the customer.
+func TestHeldCodeAnswersAtOnce(t *testing.T) {
+	for _, tc := range []struct {
+		name    string
+		err     error // of the exchange
+		parent  error // of the parent
+		want    Reason
+		restart bool
+	}{
+		{"quota", refusal(45009, fetchers.QuotaMinute), nil, Limited, false},
+		{"quota after a restart", refusal(45009, fetchers.QuotaMinute), nil, Limited, true},
+		{"address", refusal(61004, fetchers.AddressRefused), nil, Refused, false},
+		{"unreachable", away(), nil, Unreachable, false},
+		{"unreachable after a restart", away(), nil, Unreachable, true},
+		{"parent", nil, refusal(40125, fetchers.Misconfigured), Refused, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				p := newPlatform("wxa")
+				p.counted(func() error { return tc.err })
+				if tc.parent != nil {
+					p.component.answers(func(context.Context, fetchers.Ask, int) (fetchers.Token, error) { return fetchers.Token{}, tc.parent })
+				}
+				d := newDisk()
+				r := start(t, Config{Store: d, Catalog: p.catalog()})
+				r.mustPush("ticket", time.Now())
+				r.mustAccept("wxa", "code-of-wxa", time.Hour)
+				synctest.Wait()
+				time.Sleep(300 * time.Millisecond)
+				if tc.restart {
+					r.stop()
+					r = start(t, Config{Store: d, Catalog: p.catalog()})
+					synctest.Wait()
+				}
+				began := time.Now()
+				_, exchanged := r.Exchange(t.Context(), platform, "code-of-wxa")
+				of := mustReason(t, exchanged, tc.want)
+				for _, word := range []string{"access_token", "jsapi_ticket"} {
+					_, got := r.get(customer("wxa", word))
+					if as := mustReason(t, got, tc.want); as.Message != of.Message || as.RetryAfter != of.RetryAfter || of.RetryAfter <= 0 {
+						t.Errorf("%s: told %q, %v; EXCHANGE %q, %v", word, as.Message, as.RetryAfter, of.Message, of.RetryAfter)
+					}
+				}
+				if took := time.Since(began); took != 0 {
+					t.Errorf("answered after %s", took)
+				}
+				time.Sleep(of.RetryAfter / 2)
+				if _, again := r.Exchange(t.Context(), platform, "code-of-wxa"); tc.parent == nil && mustReason(t, again, tc.want).RetryAfter > of.RetryAfter {
+					t.Error("the seconds do not run down")
+				}
+			})
+		})
+	}
+}
