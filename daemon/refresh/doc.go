@@ -82,8 +82,8 @@
 // # Time
 //
 // Lives, pauses and budgets are measured by [clock.Clock], which suspend does not stop and nobody
-// can set. The wall clock serves for what outlives a boot, for the end of WeChat's day when it says
-// that the day's quota is spent, and for showing. A wall clock that has been set over a boot
+// can set. The wall clock serves for what outlives a boot, for the end of WeChat's day when
+// the day's quota is spent by tokend's own count too, and for showing. A wall clock that has been set over a boot
 // makes nothing live longer or be held longer than it was to be; one that stands before
 // the newest record makes every value be fetched anew. Set forward over a boot, it
 // cannot be told from a host that was off for so long. If it is set forward later in this boot, the
