@@ -86,7 +86,8 @@ func (q *call) refusal(code int, errmsg string) error {
 	msg := q.scrubber().text(errmsg)
 	e := &APIError{Endpoint: q.path, Code: code, RID: ridOf(msg), IP: addressOf(msg)}
 	e.Reaction, e.Pause = q.reaction(code)
-	e.Msg = cut(msg, maxErrmsg)
+	e.Errmsg = cut(msg, maxErrmsg)
+	e.Msg = e.Errmsg
 	if own := words(q.platform, code); own != "" {
 		e.Msg = own
 		if e.Reaction == AddressRefused && e.IP != "" {

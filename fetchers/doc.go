@@ -65,7 +65,7 @@
 //
 // WeChat's API carries secrets and tokens in URLs and bodies. No error of this
 // package contains the URL of a call, its query, its body or a secret. An errcode that is known has
-// words of this package's own. Other texts from outside (errmsg, and what net/http quotes of a
+// words of this package's own, for whoever asked; [APIError].Errmsg is for the log. Texts from outside (errmsg, and what net/http quotes of a
 // broken answer) are cut to printable characters and a bounded length, and the values that
 // were sent, parts of 12 bytes or more of them, and what these become when they are escaped, are taken
 // out. Redirects are not followed.

@@ -75,8 +75,8 @@ func TestLongErrmsgIsCutAfterCleaning(t *testing.T) {
 	q := call{own: canarySecret}
 	// The secret lies across the cut; cutting first would leave its beginning.
 	e := q.refusal(40013, strings.Repeat("中", 98)+string(canarySecret)+strings.Repeat("x", 500)).(*APIError)
-	if len(e.Msg) > maxErrmsg || !utf8.ValidString(e.Msg) || strings.Contains(e.Msg, "can") {
-		t.Errorf("got %d bytes: %q", len(e.Msg), e.Msg)
+	if n := len(e.Errmsg); n > maxErrmsg || n < maxErrmsg-utf8.UTFMax || !utf8.ValidString(e.Errmsg) || strings.Contains(e.Errmsg, "can") {
+		t.Errorf("got %d bytes: %q", n, e.Errmsg)
 	}
 	if got := cut("a中", 3); got != "a" {
 		t.Errorf("cut within a character: got %q", got)

@@ -94,6 +94,10 @@ type APIError struct {
 	// known it is errmsg: printable, at most 300 bytes, without any value that was sent.
 	Msg string
 
+	// Errmsg is errmsg, bounded and cleaned like Msg of an unknown code. It is for the log: WeChat's support asks
+	// for what it says of the request, and peers are shown Msg.
+	Errmsg string
+
 	// RID is what WeChat's support asks for: the rid of errmsg on the
 	// Official Account side, the hint on WeCom's; empty where there is none.
 	RID string

@@ -57,8 +57,13 @@ func FuzzDecodeAnswer(f *testing.F) {
 				if e.Code == 0 || e.Reaction < Retry || e.Reaction > CodeRefused {
 					t.Errorf("errcode %d, reaction %v", e.Code, e.Reaction)
 				}
-				if len(e.Msg) > maxErrmsg || !utf8.ValidString(e.Msg) || strings.ContainsFunc(e.Msg, func(r rune) bool { return !unicode.IsPrint(r) }) {
-					t.Errorf("errmsg %q", e.Msg)
+				for _, s := range []string{e.Msg, e.Errmsg} {
+					if len(s) > maxErrmsg || !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
+						t.Errorf("errmsg %q", s)
+					}
+					if strings.Contains(s, string(canarySecret)) || strings.Contains(s, string(canaryParent)) {
+						t.Errorf("an errmsg shows what was sent: %s", s)
+					}
 				}
 				if len(e.RID) > 64 || strings.ContainsAny(e.RID, " \n") {
 					t.Errorf("rid %q", e.RID)

@@ -183,7 +183,7 @@ func (g golden) check(t *testing.T, k kind, got Token, err error) {
 			t.Errorf("got msg %q, endpoint %q", e.Msg, e.Endpoint)
 		}
 		is := *e
-		is.Msg, is.Endpoint = "", ""
+		is.Msg, is.Errmsg, is.Endpoint = "", "", ""
 		if is != g.api {
 			t.Errorf("\n got %+v\nwant %+v", is, g.api)
 		}

@@ -81,6 +81,7 @@ func TestPeersAreShownOwnWords(t *testing.T) {
 		{weixin, 61004, "no", "errcode=61004 IP address not in the allowlist"},
 		{wecom, 60020, "not allow to access from your ip, hint: [1700000000123456789], from ip: 192.0.2.9, more info at x",
 			"errcode=60020 IP address not in the allowlist: 192.0.2.9 rid: 1700000000123456789"},
+		{wecom, 40001, "invalid credential, was " + string(canarySecret) + ", hint: [1_2_b]", "errcode=40001 invalid secret rid: 1_2_b"},
 		{wecom, 40013, "invalid corpid, hint: [1_2_a], from ip: 192.0.2.9", "errcode=40013 invalid corpid rid: 1_2_a"},
 		{weixin, -1, "", "errcode=-1 system busy"},
 		{weixin, 987654, "something\nnew, was " + string(canarySecret), "errcode=987654 something new, was " + secret.Redacted},
@@ -92,6 +93,10 @@ func TestPeersAreShownOwnWords(t *testing.T) {
 		e, ok := errors.AsType[*APIError](err)
 		if !ok || e.Error() != tt.want || strings.Contains(e.Error(), "canary") {
 			t.Errorf("%d %s:\n got %v\nwant %s", tt.code, tt.errmsg, err, tt.want)
+		}
+		// The log has all of it that was not sent.
+		if said := strings.NewReplacer("\n", " ", string(canarySecret), secret.Redacted).Replace(tt.errmsg); e.Errmsg != said {
+			t.Errorf("%d %s:\n for the log %s", tt.code, tt.errmsg, e.Errmsg)
 		}
 	}
 }

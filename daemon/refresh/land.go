@@ -369,9 +369,20 @@ func (e *Engine) logFailure(en *entry, h *hold, a Attempt, err error, valid bool
 	if h.address != "" {
 		kv = append(kv, "address", h.address)
 	}
+	kv = append(kv, said(err)...)
 	if h.personal() {
 		e.log.Error("refresh refused: somebody must act", kv...)
 		return
 	}
 	e.log.Warn("refresh failed", kv...)
+}
+
+// said returns, for a line of the log that shows err, what WeChat said where err shows tokend's own words
+// instead: support asks for it.
+func said(err error) []any {
+	api, ok := errors.AsType[*fetchers.APIError](err)
+	if !ok || api.Errmsg == "" || api.Errmsg == api.Msg {
+		return nil
+	}
+	return []any{"errmsg", api.Errmsg}
 }

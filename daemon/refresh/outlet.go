@@ -181,7 +181,8 @@ func (e *Engine) holdOutlet(o *outlet, parent string, err error) error {
 	h.settings = settings
 	o.hold = h
 	o.mu.Unlock()
-	e.log.Warn("an endpoint is paused for all customers", "endpoint", o.key, "reason", h.reason.String(), "error", h.message, "pause", h.until.Sub(now).Round(time.Second))
+	e.log.Warn("an endpoint is paused for all customers", append([]any{"endpoint", o.key, "reason", h.reason.String(),
+		"error", h.message, "pause", h.until.Sub(now).Round(time.Second)}, said(err)...)...)
 	e.writeOutlet(o)
 	return &outletError{h}
 }

@@ -240,7 +240,7 @@ func (e *Engine) quiet(en *entry) {
 	}
 	switch {
 	case err != nil:
-		e.log.Warn("WeChat was asked to push tickets again and refused", "name", en.name, "error", err)
+		e.log.Warn("WeChat was asked to push tickets again and refused", append([]any{"name", en.name, "error", err}, said(err)...)...)
 	case asked:
 		e.log.Info("WeChat was asked to push tickets again", "name", en.name)
 	}

@@ -58,7 +58,8 @@ func (e *Engine) over(x *exchange, way *Onboarding, err error) bool {
 		return true
 	}
 	told, class, wait, passing := e.misfortune(x, way, err)
-	e.log.Warn("an authorization code could not be exchanged", "owner", x.owner, "reason", told.Reason.String(), "error", told.Message, "tries", x.tries)
+	e.log.Warn("an authorization code could not be exchanged", append([]any{"owner", x.owner, "reason", told.Reason.String(),
+		"error", told.Message, "tries", x.tries}, said(err)...)...)
 	now, stopped := e.clock.Now(), e.base.Err() != nil
 	x.next = now.Add(wait)
 
