@@ -95,8 +95,8 @@ func (s scrubber) error(err error) error {
 	return errors.New(cut(s.text(err.Error()), maxErrmsg))
 }
 
-// bareText is a text without spaces and some of its escapes. The byte at i stands for what is in
-// the text between from[i] and to[i].
+// bareText is a text without blanks and some of its escapes, in small letters. The byte at i stands for what
+// is in the text between from[i] and to[i].
 type bareText struct {
 	text     []byte
 	from, to []int
@@ -104,19 +104,23 @@ type bareText struct {
 
 func (b *bareText) add(from, to int, text ...byte) {
 	for _, c := range text {
+		switch {
+		case c <= ' ':
+			continue
+		case c >= 'A' && c <= 'Z':
+			c += 'a' - 'A'
+		}
 		b.text, b.from, b.to = append(b.text, c), append(b.from, from), append(b.to, to)
 	}
 }
 
-// peel returns t without spaces; then without its escapes; then without those that this brings to light, and so
+// peel returns t without blanks; then without its escapes; then without those that this brings to light, and so
 // on. An escaped text becomes the text itself in one of these steps, or both become the same.
 func peel(t string) iter.Seq[bareText] {
 	return func(yield func(bareText) bool) {
 		var b bareText
 		for i := range len(t) {
-			if t[i] != ' ' {
-				b.add(i, i+1, t[i])
-			}
+			b.add(i, i+1, t[i])
 		}
 		for range maxEscapes + 1 {
 			if !yield(b) {
@@ -147,6 +151,8 @@ func unescape(b []byte) (n int, text []byte) {
 		switch {
 		case len(b) > 1 && strings.IndexByte(`"'\/`, b[1]) >= 0:
 			return 2, b[1:2]
+		case len(b) > 1 && strings.IndexByte("nrt", b[1]) >= 0:
+			return 2, []byte(" ")
 		case len(b) > 1 && b[1] == 'x':
 			if r, ok := hexRune(b, 2, 2); ok {
 				return 4, []byte{byte(r)}
@@ -159,7 +165,10 @@ func unescape(b []byte) (n int, text []byte) {
 	case '&':
 		const longest = len("&#x10ffff;")
 		name, _, ended := strings.Cut(string(b[1:min(len(b), longest)]), ";")
-		if r, ok := entityRune(strings.ToLower(name)); ended && ok {
+		if ended && name == "nbsp" {
+			return len("&nbsp;"), []byte(" ")
+		}
+		if r, ok := entityRune(name); ended && ok {
 			return len(name) + 2, utf8.AppendRune(nil, r)
 		}
 	}

@@ -71,6 +71,17 @@ func TestEchoedParts(t *testing.T) {
 			t.Errorf("%s:\n got %s", short, got)
 		}
 	}
+	for _, folded := range []string{strings.ToUpper(sent), strings.ToLower(sent)} {
+		if got := q.scrubber().text("a " + folded); got != "a "+secret.Redacted {
+			t.Errorf("%s:\n got %s", folded, got)
+		}
+	}
+	for _, blank := range []string{" ", "%20", "%0a", "%250A", "&#32;", "&#xa;", "&nbsp;", "&amp;nbsp;", `\n`, `\\r\\n`, `\t`, `\u000a`, `\x0a`} {
+		parted := sent[:minEcho/2] + blank + sent[minEcho/2:minEcho]
+		if got := q.scrubber().text("a " + parted + " ;"); got != "a "+secret.Redacted+" ;" {
+			t.Errorf("parted by %s:\n got %s", blank, got)
+		}
+	}
 	wrapped := sent[:10] + "\n" + sent[10:20] + "\x00\u200b" + sent[20:]
 	if got := q.scrubber().text("a " + wrapped + " b"); got != "a "+secret.Redacted+" b" {
 		t.Errorf("parted:\n got %s", got)
