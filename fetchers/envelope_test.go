@@ -88,6 +88,7 @@ func TestHostileXML(t *testing.T) {
 		{"a number beyond Unicode", "<xml><Encrypt>a&#x110000;</Encrypt></xml>", strange},
 		{"deep", strings.Repeat("<xml>", 1e5), many},
 		{"wide", "<xml>" + strings.Repeat("<a/>", maxElements) + "</xml>", many},
+		{"many that are no tags", "<xml><Encrypt>abc</Encrypt>" + strings.Repeat("<", maxLooks) + "</xml>", many},
 		{"large", "<xml><Encrypt>" + strings.Repeat("A", maxXML) + "</Encrypt></xml>", "it is too large"},
 		{"an endless name", "<" + strings.Repeat("x", maxXML-1), root},
 		{"an endless attribute", `<xml a="` + strings.Repeat("x", maxXML/2), root},

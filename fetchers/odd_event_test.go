@@ -18,7 +18,8 @@ func TestOddEvents(t *testing.T) {
 	for name := range strings.FieldsSeq(`control_character control_characters half_character gbk gbk_brackets utf8 bom
 		bom_and_declaration comment comment_without_end ampersand angle nul_behind garbage_around instruction
 		twice_unread nested without_an_end child_without_an_end child_of_a_name_without_an_end end_without_start crossed
-		attributes cdata_in_two cdata_without_end entities blanks twice_alike other_fields_malformed without_the_last_end`) {
+		attributes cdata_in_two cdata_without_end entities blanks twice_alike other_fields_malformed without_the_last_end
+		root_end_in_text`) {
 		want["create_auth_"+name] = created
 	}
 	want["cancel_auth_control_character"] = Event{Kind: EventCancelAuth, Owner: "wwsuite", Time: at(1700000000), Child: "wwcorp"}

@@ -6,6 +6,9 @@ import "bytes"
 // one for each.
 const maxSearch = 10 * maxElements
 
+// maxLooks bounds how many < outside of CDATA and comments are looked at. Elements have two each.
+const maxLooks = 4 * maxElements
+
 // tag is a tag of an XML body. Strangers can send many, so it is small.
 type tag struct {
 	from, to         int32 // where it is in the body
@@ -27,12 +30,12 @@ var cdata, cdataEnd, comment, instruction = []byte("<![CDATA["), []byte("]]>"), 
 
 // cutTags returns the tags of an XML body, in order. What is no tag is text: a bare <, a comment
 // or CDATA without its end. An end tag without a start is left out; one that ends an
-// element also ends those inside it that have no end.
+// element also ends those inside it that have no end. The last one that can ends the root: others are text.
 func cutTags(body []byte) ([]tag, error) {
 	var tags []tag
 	var open []int32                    // the elements without an end so far
 	var brackets, dashes, marks lastEnd // of CDATA, comments and instructions
-	elements, searched := 0, 0
+	elements, searched, looked := 0, 0, 0
 	for at := 0; ; {
 		n := bytes.IndexByte(body[at:], '<')
 		if n < 0 {
@@ -40,6 +43,9 @@ func cutTags(body []byte) ([]tag, error) {
 		}
 		at += n
 		rest := body[at:]
+		if looked++; looked > maxLooks {
+			return nil, malformed("it has too many elements")
+		}
 		switch {
 		case bytes.HasPrefix(rest, cdata):
 			at = brackets.past(body, at+len(cdata), cdataEnd)
@@ -75,7 +81,7 @@ func cutTags(body []byte) ([]tag, error) {
 				continue
 			}
 			tags[open[begun]].end = int32(len(tags))
-			open = open[:begun]
+			open = open[:max(begun, 1)]
 		case elements == maxElements:
 			return nil, malformed("it has too many elements")
 		default:
