@@ -327,3 +327,45 @@ func TestLoadingFindsTheClockTurnedBack(t *testing.T) {
 		}
 	})
 }
+
+// TestClockTurnedBackFoundAnywhere holds that one record that was written later than now tells that the wall clock was
+// set back, whatever it is a record of.
+func TestClockTurnedBackFoundAnywhere(t *testing.T) {
+	later := record.Moment{Wall: time.Date(2000, 1, 1, 1, 0, 0, 0, time.UTC), Since: 2 * time.Hour} // an hour after the bubble begins
+	for what, r := range map[string]record.Record{
+		"nothing": {Table: record.Holds, Key: "nobody"},
+		"hold":    record.Hold{Name: "official_account/wx9/access_token", Boot: "boot-1", Since: later, Until: later}.Encode(),
+		"budget": record.Budget{Key: "official_account/wx9#token", Window: day, Boot: "boot-1",
+			Slices: []record.Slice{{First: later, Last: later, Calls: 1}}}.Encode(),
+	} {
+		t.Run(what, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				d, up, p := newDisk(), fresh(2*time.Hour), newPlatform()
+				at := func(in time.Duration) record.Moment {
+					return record.Moment{Wall: time.Now().Add(in), Since: time.Hour + in}
+				}
+				kept := record.Credential{Name: app, Value: "kept", Boot: "boot-1", Issued: at(0), Seen: at(0), End: at(time.Hour), Life: time.Hour}
+				ticket := kept
+				ticket.Name, ticket.Stamp = verify, time.Now()
+				if err := d.Put(t.Context(), r, kept.Encode(), ticket.Encode()); err != nil {
+					t.Fatal(err)
+				}
+				account := Spec{Name: app, Account: app, Kind: StableToken, Fetcher: up}
+				r := start(t, Config{Store: d, Catalog: specs(account), Boot: thisBoot, Boottime: bootedNow()})
+				_, served := r.Cached([]byte(app))
+				time.Sleep(time.Minute)
+				c := p.catalog()
+				c[app] = account
+				r.SetCatalog(c)
+				_, err := r.get(verify)
+				// What is not believed is fetched when somebody asks for it, and counts as met for the first time.
+				if believed := what == "nothing"; served != believed || (err == nil) != believed || d.has(record.Credentials, app) != believed {
+					t.Errorf("of the boot before: a token is served: %v, and kept: %v; the ticket: %v", served, d.has(record.Credentials, app), err)
+				}
+				if n := up.count(); n != 0 {
+					t.Errorf("%d calls for nobody", n)
+				}
+			})
+		})
+	}
+}

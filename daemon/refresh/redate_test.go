@@ -208,3 +208,15 @@ func TestWallClockSetAfterBoot(t *testing.T) {
 		})
 	}
 }
+
+// TestLifeBoundedOverABoot holds that a wall clock that was set back over a boot, by too little to be
+// noticed, makes nothing live longer than it had left when it was seen last.
+func TestLifeBoundedOverABoot(t *testing.T) {
+	for _, back := range []time.Duration{0, slack / 2} {
+		bubble(t, func(t *testing.T) {
+			h := newLateHost(t, 0)
+			h.disk = shifted(h.disk, back)
+			h.engine(t).mustServe(map[string]time.Duration{component: 2 * time.Hour, verify: 12 * time.Hour})
+		})
+	}
+}

@@ -125,3 +125,25 @@ func TestInheritedHoldConfirmed(t *testing.T) {
 		r.mustState(name, Fresh)
 	})
 }
+
+// TestEntryOfARemovedAccount holds that an account that is taken out of the configuration while an
+// entry of it is being made leaves no entry behind.
+func TestEntryOfARemovedAccount(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		name := customer("wxa", "access_token")
+		s := &stalled{disk: newDisk(), table: record.Grants, goOn: make(chan struct{}), stalls: make(chan struct{})}
+		keep(t, s.disk, keptCustomer{child: "wxa", none: true})
+		r := start(t, Config{Store: s, Catalog: newPlatform("wxa").catalog()})
+		synctest.Wait()
+		s.reads.Store(true)
+		read := make(chan error, 1)
+		go func() { _, err := r.get(name); read <- err }()
+		<-s.stalls
+		r.SetCatalog(without())
+		close(s.goOn)
+		mustReason(t, <-read, NotFound)
+		if r.index.get(name) != nil {
+			t.Error("it has an entry")
+		}
+	})
+}

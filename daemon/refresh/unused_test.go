@@ -81,3 +81,22 @@ func TestAReadInTheFirstMomentCounts(t *testing.T) {
 		t.Error("a read at the first instant counts as none")
 	}
 }
+
+// TestRestUntil holds that what nobody has asked for is looked at a few times before its end: each
+// time after half of what is left, and last at the end.
+func TestRestUntil(t *testing.T) {
+	for _, tc := range []struct{ life, left, want time.Duration }{
+		{2 * time.Hour, 10 * time.Minute, 5 * time.Minute},
+		{2 * time.Hour, 6 * time.Second, 3 * time.Second},
+		{2 * time.Hour, restLeast, restLeast},
+		{2 * time.Hour, time.Second, time.Second},
+		{12 * time.Second, 4 * time.Second, 2 * time.Second},
+		{12 * time.Second, 3 * time.Second, 3 * time.Second},
+	} {
+		now := Instant(time.Hour)
+		c := &credential{life: tc.life, end: now.Add(tc.left)}
+		if got := restUntil(c, now).Sub(now); got != tc.want {
+			t.Errorf("%v left of %v: looked at in %v, want %v", tc.left, tc.life, got, tc.want)
+		}
+	}
+}

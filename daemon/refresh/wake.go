@@ -39,11 +39,11 @@ func (e *Engine) sleepLocked(en *entry, parent string, used secret.Text, now clo
 }
 
 // wakeChildren lets the children that wait for parent, which has recovered, ask again, and the
-// authorization codes that wait for it be exchanged.
+// authorization codes that wait for it be exchanged. What is on disk of their holds is left to the
+// next call, which replaces it; a run that finds it looks at the parent (wakeLoadedLocked).
 func (e *Engine) wakeChildren(parent string) {
 	e.codes.wake(parent)
 	now := e.clock.Now()
-	var woken []*entry
 	for en := range e.sleepers.take(parent) {
 		en.mu.Lock()
 		if en.sleepsLocked() && en.gone() == nil {
@@ -52,47 +52,13 @@ func (e *Engine) wakeChildren(parent string) {
 			en.hold, en.refresh = &h, now
 			e.tellLocked(en, now, false)
 			e.planLocked(en, now)
-			if en.written {
-				woken = append(woken, en)
-			}
 		}
 		en.mu.Unlock()
-	}
-	if err := e.unhold(woken); err != nil && e.base.Err() == nil {
-		e.log.Error("cannot delete the holds that a parent has ended", "name", parent, "error", err)
 	}
 }
 
 // forgetBatch is how many records are deleted at once.
 const forgetBatch = 256
-
-// unhold deletes the records of holds that have ended, unless another has begun meanwhile.
-func (e *Engine) unhold(all []*entry) error {
-	var errs []error
-	for batch := range slices.Chunk(all, forgetBatch) {
-		names := make([]string, len(batch))
-		for i, en := range batch {
-			names[i] = en.name
-		}
-		end, err := e.turns.take(e.base, names...)
-		if err != nil {
-			return err
-		}
-		var recs []record.Record
-		now := e.clock.Now()
-		for _, en := range batch {
-			en.mu.Lock()
-			if en.gone() == nil && en.written && en.flight == nil && en.paused(now) == nil {
-				recs = append(recs, record.Record{Table: record.Holds, Key: en.name})
-				en.written = false
-			}
-			en.mu.Unlock()
-		}
-		errs = append(errs, e.forget(recs))
-		end()
-	}
-	return errors.Join(errs...)
-}
 
 // forget deletes records. Where several may be about one name it is called in the name's turn.
 func (e *Engine) forget(stray []record.Record) error {
