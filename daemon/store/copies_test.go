@@ -92,6 +92,9 @@ func TestGrantWhileDown(t *testing.T) {
 	s.mu.Lock()
 	s.down = ErrFailed
 	s.mu.Unlock()
+	if !s.Stats().Refusing {
+		t.Error("the database takes nothing, and that is not said")
+	}
 	mustPut(t, s, grant("g", "1"))
 	if !strings.Contains(said.String(), "are written to the journal only") {
 		t.Error("log: want it said that the database lacks it")

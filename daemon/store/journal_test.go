@@ -235,6 +235,26 @@ func TestTheJournalDoesNotGrowForEver(t *testing.T) {
 }
 
 // TestCompactionsRest holds that a journal that has just been compacted may grow, but not for ever.
+// TestLargeJournalCompactedSeldom holds that a journal is compacted when it is twice as long as it was, and not each time some is added.
+func TestLargeJournalCompactedSeldom(t *testing.T) {
+	s := newTestStore(t, Config{})
+	add := func(bytes int) {
+		for i := range bytes / MaxValue {
+			mustPut(t, s, grant(fmt.Sprint(bytes, "-", i), strings.Repeat("v", MaxValue)))
+		}
+	}
+	add(3 * journalSlack)
+	if err := s.mendJournal(); err != nil {
+		t.Fatal(err)
+	}
+	add(2 * journalSlack)
+	s.resting.Store(false)
+	if s.overgrown() {
+		size, since := s.journal.Grown()
+		t.Errorf("%d of %d bytes were added: want no compaction", since, size)
+	}
+}
+
 func TestCompactionsRest(t *testing.T) {
 	s := newTestStore(t, Config{})
 	value := strings.Repeat("v", 50_000)

@@ -156,7 +156,7 @@ func (j *Journal) takeOver(w *writer, was snapshot, base int64) error {
 	// may come to nothing in a power cut must not take entries.
 	_ = j.f.Close()
 	j.f, j.framer.file, j.next, j.end, j.reserved, j.base = w.f, w.framer.file, w.next, w.end, w.end, base
-	j.last = max(j.last, w.last)
+	j.last = w.last // it has all that was appended
 	j.failed = syncDir(j.path)
 	return j.failed
 }

@@ -129,11 +129,13 @@ func TestFrameLimits(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "j")
 	j, _, _ := mustOpen(t, path, nil)
 	mustAppend(t, j, largest)
+	wantTail(t, path, nil, "with the largest at the end", 1, true)
 	if err := j.Append(set(2, "k", strings.Repeat("v", MaxPayload-overhead+1))); !errors.Is(err, errTooLarge) {
 		t.Errorf("one byte more: got %v, want %v", err, errTooLarge)
 	}
 	mustAppend(t, j, set(3, "l", "3"))
 	wantAfterKill(t, j, "1 k="+string(largest.Records[0].Value)+"; 3 l=3")
+	wantTail(t, path, nil, "with a small one behind the largest", 3, true)
 	if size, _ := j.Grown(); size != 2*(headerSize+sumSize)+1+MaxPayload+headerSize+1+recordsSizeOf("l", "3")+sumSize {
 		t.Errorf("the journal has %d bytes: the first entry is not the largest", size)
 	}
@@ -154,6 +156,60 @@ func TestFrameLimits(t *testing.T) {
 	wantEntries(t, got, "1 k="+string(largest.Records[0].Value)+"; 3 l=3")
 	if rep.Skipped != headerSize {
 		t.Errorf("got %+v, want the header skipped", rep)
+	}
+}
+
+// TestRecordsRefused parses what no version of this format writes: it is not taken for something else.
+func TestRecordsRefused(t *testing.T) {
+	for name, b := range map[string][]byte{
+		"an unknown kind": {kindSet + 1, 1, 'k'},
+		"no key":          {kindSet, 0, 1, 'v'},
+		"a key cut short": {kindDelete, 2, 'k'},
+		"no value":        {kindSet, 1, 'k'},
+	} {
+		if recs, err := parseRecords(nil, b); !errors.Is(err, errForeign) {
+			t.Errorf("%s: got %v, %v; want %v", name, recs, err, errForeign)
+		}
+	}
+}
+
+// TestRoomRefused has the disk give no room: what there was of it is given up, for a compaction, and Tight says so until there
+// is room again.
+func TestRoomRefused(t *testing.T) {
+	j, _, _ := mustOpen(t, filepath.Join(t.TempDir(), "j"), nil)
+	if j.Tight() {
+		t.Error("there is room")
+	}
+	was := fileSize(t, j.path)
+	more := func(operations ...string) {
+		refuse(j, operations...)
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		j.reserve(was - j.end)
+	}
+	more("write")
+	if size := fileSize(t, j.path); !j.Tight() || size != was {
+		t.Errorf("tight: %t, %d bytes; want the %d from before", j.Tight(), size, was)
+	}
+	more()
+	if size := fileSize(t, j.path); j.Tight() || size <= was {
+		t.Errorf("tight: %t, %d bytes; want more than %d", j.Tight(), size, was)
+	}
+}
+
+// TestSeekAcrossBlocks has a frame begin behind as much damage as is looked through at a time, and some bytes less or more.
+func TestSeekAcrossBlocks(t *testing.T) {
+	path, at := filled(t, nil, 2)
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := 4096 - 2*len(magic); n <= 4096+2*len(magic); n++ {
+		damaged := append(append(bytes.Clone(b[:at[1]]), bytes.Repeat([]byte{'x'}, n)...), b[at[1]:]...)
+		s, err := scan(bytes.NewReader(damaged), 0, int64(len(damaged)), 0, nil, nil)
+		if err != nil || s.rep.Entries != 2 || s.rep.Skipped != int64(n) {
+			t.Errorf("behind %d bytes: got %+v, %v", n, s.rep, err)
+		}
 	}
 }
 
