@@ -97,6 +97,9 @@ func authorizerPage(o object) (AuthorizerPage, error) {
 
 func listedAuthorizer(raw []byte) (a ListedAuthorizer, err error) {
 	o, err := parseObject(raw)
+	if err == nil && !o.whole {
+		err = errBroken
+	}
 	if err != nil {
 		return a, err
 	}

@@ -28,7 +28,8 @@ const maxCount = 253402300799
 type object struct {
 	members []member
 
-	// whole is false where the object was cut short, or another one follows it.
+	// whole is false where the object was cut short, or another one follows it. Members behind its end count
+	// too: a text that was not escaped may have ended it.
 	whole bool
 }
 
@@ -41,7 +42,7 @@ type member struct {
 var errBroken = errors.New("the answer is not JSON, or cut short")
 
 // parseObject reads the members of one JSON object, and an object that is not whole as far as it can
-// be read. What follows the object is not looked at, except that it must not be another one.
+// be read.
 func parseObject(body []byte) (object, error) {
 	body = skipMark(body)
 	switch {
@@ -52,8 +53,8 @@ func parseObject(body []byte) (object, error) {
 	case body[0] != '{':
 		return object{}, errors.New("the answer is not a JSON object")
 	}
-	members, after, closed := cutMembers(body[1:])
-	return object{members, closed && !bytes.HasPrefix(skipMark(after), []byte("{"))}, nil
+	members, whole := cutMembers(body[1:])
+	return object{members, whole}, nil
 }
 
 // all returns the values under key that are not null.

@@ -52,6 +52,7 @@ func oddAnswers() []golden {
 		{file: "odd/grant_corp_twice", kind: code, text: "corpid comes twice, with different values"},
 		{file: "odd/grant_corp_info_twice", kind: code, want: goldenCorp},
 		{file: "odd/grant_two_corp_infos", kind: code, text: "corpid comes twice, with different values"},
+		{file: "odd/grant_ended_by_a_text", kind: code, text: "permanent_code comes twice, with different values"},
 		{file: "odd/grant_names_twice", kind: code, want: goldenCorp},
 		{file: "odd/grant_keys_in_other_case", kind: code, want: goldenCorp},
 		{file: "odd/grant_errcode_as_text", kind: code, want: goldenCorp},
@@ -94,6 +95,8 @@ func oddAnswers() []golden {
 
 		{file: "odd/authorizer_list_malformed_entries", kind: list, want: Token{ExpiresIn: 9,
 			Value: "wx1 refresh-1 2019 wx5 refresh-5 0001 wx8 refresh-8 2023 "}},
+		{file: "odd/authorizer_list_brackets", kind: list, want: Token{ExpiresIn: 6,
+			Value: "wx2 refresh-2 2019 wx4 refresh-4 2023 wx5 refresh-5 2023 "}},
 		{file: "odd/authorizer_list_cut_short", kind: list, text: "cut short"},
 		{file: "odd/authorizer_list_without_its_end", kind: list, text: "list is not a list"},
 	}
@@ -140,6 +143,7 @@ func TestHalfAnAnswerWithoutAGrant(t *testing.T) {
 func TestSkippedEntries(t *testing.T) {
 	for _, tt := range []struct{ entry, want string }{
 		{`7`, "the answer is not a JSON object"},
+		{`{"authorizer_appid":"wxa","refresh_token":"r"`, "the answer is not JSON, or cut short"},
 		{`{"refresh_token":"r"}`, "the answer has no authorizer_appid"},
 		{`{"authorizer_appid":"a b"}`, "authorizer_appid is no account's id"},
 		{`{"authorizer_appid":"wxa","refresh_token":"\n"}`, "refresh_token holds characters that no credential has"},
@@ -159,7 +163,7 @@ func TestSkippedEntries(t *testing.T) {
 
 // A broken answer takes time in proportion to its length.
 func TestBrokenAnswersAreReadOnce(t *testing.T) {
-	for _, part := range []string{`{"a":[`, `]}`, `[}`, `{]`, `" `, `"`, `"\`, `\",`, `"a":`, `,`, `"a":"b",`, `[[[]`, `"a" `} {
+	for _, part := range []string{`{"a":[`, `]}`, `[}`, `{]`, `" `, `"`, `"\`, `\",`, `"a":`, `,`, `"a":"b",`, `,{`, `[},{`, `} `, `[[[]`, `"a" `} {
 		start := time.Now()
 		_, err := parseObject([]byte("{" + strings.Repeat(part, maxBody/len(part))))
 		if took := time.Since(start); err != nil || took > time.Second {

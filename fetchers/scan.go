@@ -32,28 +32,32 @@ func skipMark(b []byte) []byte {
 	}
 }
 
-// cutMembers cuts b, the inside of a JSON object and what follows it, into the object's members. What
+// cutMembers cuts b, the inside of a JSON object and what follows it, into members. What
 // is no member is left out; so is a last value that b ends in, unless it is an object, which may
-// have members that are complete. closed is false where b ends before the object does.
-func cutMembers(b []byte) (members []member, after []byte, closed bool) {
+// have members that are complete. whole is false where b ends before the object does, or another one follows.
+func cutMembers(b []byte) (members []member, whole bool) {
 	members = make([]member, 0, usualMembers)
-	for {
+	for closed := false; ; {
 		b = skipBlanks(b)
 		if len(b) == 0 {
-			return members, nil, false
+			return members, whole
 		}
 		switch b[0] {
 		case '}':
-			return members, b[1:], true
+			b = b[1:]
+			if !closed {
+				closed, whole = true, !bytes.HasPrefix(skipMark(b), []byte("{"))
+			}
+			continue
 		case ',':
 			b = b[1:]
 			continue
 		}
 		key, inner, ok := cutKey(b)
 		var value []byte
-		var whole bool
-		value, b, whole = cutValue(inner, '}')
-		if ok && len(value) > 0 && (whole || value[0] == '{') {
+		var ended bool
+		value, b, ended = cutValue(inner, '}')
+		if ok && len(value) > 0 && (ended || value[0] == '{') {
 			members = append(members, member{key, value})
 		}
 	}
@@ -108,7 +112,8 @@ func cutElements(b []byte) (elements []json.RawMessage, closed bool) {
 // the object or array that the value is in. whole is false where b ends first.
 //
 // A bracket that closes what was not opened belongs to the value; one that closes what was
-// opened also closes all that was opened since.
+// opened also closes all that was opened since. An object in an array ends where the next one begins, and one
+// brace too many behind it does not end the object that the array is in.
 func cutValue(b []byte, closer byte) (value, after []byte, whole bool) {
 	var open []byte       // the closers of what is open
 	var braces, lists int // how many of each kind are among them
@@ -132,7 +137,7 @@ func cutValue(b []byte, closer byte) (value, after []byte, whole bool) {
 			*count(c)++
 		case '}', ']':
 			if *count(c) == 0 {
-				if c == closer {
+				if c == closer && (lists == 0 || !beginsObject(b[i+1:])) {
 					return trimBlanks(b[:i]), b[i:], true
 				}
 				continue
@@ -143,12 +148,18 @@ func cutValue(b []byte, closer byte) (value, after []byte, whole bool) {
 				*count(last)--
 			}
 		case ',':
-			if len(open) == 0 {
+			if len(open) == 0 || closer == ']' && len(open) == braces && braces == 1 && beginsObject(b[i:]) {
 				return trimBlanks(b[:i]), b[i:], true
 			}
 		}
 	}
 	return b, nil, false
+}
+
+// beginsObject reports whether b begins with a comma and an object, which is no member of another.
+func beginsObject(b []byte) bool {
+	b, ok := bytes.CutPrefix(skipBlanks(b), []byte(","))
+	return ok && bytes.HasPrefix(skipBlanks(b), []byte("{"))
 }
 
 // textEnd returns where the text that b begins with has its closing quote, or -1. A quote before
