@@ -246,6 +246,13 @@ func TestAnInterruptedReplacementIsSettled(t *testing.T) {
 		c, _ := setUp(t)
 		reopened(t, c, map[string]string{"a": "current"})
 	})
+	t.Run("before the first rename, and the current one is gone", func(t *testing.T) {
+		c, p := setUp(t)
+		if err := os.RemoveAll(p.current()); err != nil {
+			t.Fatal(err)
+		}
+		reopened(t, c, map[string]string{}) // what is incoming need not be whole
+	})
 	t.Run("between the renames", func(t *testing.T) {
 		c, p := setUp(t)
 		if err := os.Rename(p.current(), p.outgoing()); err != nil {
