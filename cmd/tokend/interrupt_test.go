@@ -64,12 +64,7 @@ func TestInterruptEndsBlocked(t *testing.T) {
 	}
 	defer stuffed.Close()
 	defer stuff.Close()
-	if err := stuff.SetWriteDeadline(time.Now().Add(100 * time.Millisecond)); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := stuff.Write(make([]byte, 8<<20)); !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Fatalf("the pipe is not full: %v", err)
-	}
+	fillPipe(t, stuff)
 	// In a group, so that the files above stay open until all have ended.
 	t.Run("commands", func(t *testing.T) {
 		for name, test := range map[string]struct {
@@ -115,6 +110,17 @@ func TestInterruptEndsBlocked(t *testing.T) {
 	}
 }
 
+// fillPipe writes to a pipe until it takes nothing more.
+func fillPipe(t *testing.T, w *os.File) {
+	t.Helper()
+	if err := w.SetWriteDeadline(time.Now().Add(100 * time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write(make([]byte, 8<<20)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatalf("the pipe is not full: %v", err)
+	}
+}
+
 // TestErrorThatNobodyReads holds that a daemon that refuses its configuration ends with the status that
 // systemd does not restart, or by SIGTERM, whatever becomes of the reader of its error.
 func TestErrorThatNobodyReads(t *testing.T) {
@@ -132,13 +138,7 @@ func TestErrorThatNobodyReads(t *testing.T) {
 				_ = r.Close()
 			} else {
 				defer r.Close()
-				size, err := unix.FcntlInt(w.Fd(), unix.F_GETPIPE_SZ, 0)
-				if err != nil {
-					t.Skip(err)
-				}
-				if _, err := w.Write(make([]byte, size)); err != nil {
-					t.Fatal(err)
-				}
+				fillPipe(t, w)
 			}
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
