@@ -33,6 +33,7 @@ func oddAnswers() []golden {
 		{file: "odd/grant_backslash_at_end", kind: code, want: goldenCorp},
 		{file: "odd/grant_unescaped_quotes", kind: code, want: goldenCorp},
 		{file: "odd/grant_unescaped_brackets", kind: code, want: goldenCorp},
+		{file: "odd/grant_unescaped_json", kind: code, want: goldenCorp},
 		{file: "odd/grant_odd_values", kind: code, want: goldenCorp},
 		{file: "odd/grant_null_values", kind: code, want: goldenCorp},
 		{file: "odd/grant_wrong_types", kind: code, want: goldenCorp},
@@ -85,6 +86,7 @@ func oddAnswers() []golden {
 		{file: "odd/refused_errmsg_control_character", api: traced},
 		{file: "odd/refused_errmsg_bad_escape", api: invalid},
 		{file: "odd/refused_errmsg_unescaped_quotes", api: traced},
+		{file: "odd/refused_errmsg_in_front", api: invalid},
 		{file: "odd/refused_errmsg_invalid_utf8", api: invalid},
 		{file: "odd/refused_errmsg_not_text", api: invalid},
 		{file: "odd/refused_cut_short", api: invalid},
@@ -163,7 +165,7 @@ func TestSkippedEntries(t *testing.T) {
 
 // A broken answer takes time in proportion to its length.
 func TestBrokenAnswersAreReadOnce(t *testing.T) {
-	for _, part := range []string{`{"a":[`, `]}`, `[}`, `{]`, `" `, `"`, `"\`, `\",`, `"a":`, `,`, `"a":"b",`, `,{`, `[},{`, `} `, `[[[]`, `"a" `} {
+	for _, part := range []string{`{"a":[`, `]}`, `[}`, `{]`, `" `, `"`, `"\`, `\",`, `"a":`, `,`, `"a":"b",`, `,{`, `[},{`, `",a`, `"} `, `} `, `[[[]`, `"a" `} {
 		start := time.Now()
 		_, err := parseObject([]byte("{" + strings.Repeat(part, maxBody/len(part))))
 		if took := time.Since(start); err != nil || took > time.Second {

@@ -72,7 +72,7 @@ func cutKey(b []byte) (key string, after []byte, ok bool) {
 	if b[0] != '"' {
 		return "", b, false
 	}
-	end := textEnd(b)
+	end := textEnd(b, true)
 	if end < 0 {
 		return "", b, false
 	}
@@ -123,10 +123,15 @@ func cutValue(b []byte, closer byte) (value, after []byte, whole bool) {
 		}
 		return &lists
 	}
+	last := byte(0) // before i, blanks apart
 	for i := 0; i < len(b); i++ {
+		before := last
+		if b[i] > ' ' {
+			last = b[i]
+		}
 		switch c := b[i]; c {
 		case '"':
-			n := textEnd(b[i:])
+			n := textEnd(b[i:], len(open) > 0 && open[len(open)-1] == '}' && (before == '{' || before == ','))
 			if n < 0 {
 				return b, nil, false
 			}
@@ -142,10 +147,10 @@ func cutValue(b []byte, closer byte) (value, after []byte, whole bool) {
 				}
 				continue
 			}
-			for last := byte(0); last != c; {
-				last = open[len(open)-1]
+			for closed := byte(0); closed != c; {
+				closed = open[len(open)-1]
 				open = open[:len(open)-1]
-				*count(last)--
+				*count(closed)--
 			}
 		case ',':
 			if len(open) == 0 || closer == ']' && len(open) == braces && braces == 1 && beginsObject(b[i:]) {
@@ -162,10 +167,10 @@ func beginsObject(b []byte) bool {
 	return ok && bytes.HasPrefix(skipBlanks(b), []byte("{"))
 }
 
-// textEnd returns where the text that b begins with has its closing quote, or -1. A quote before
+// textEnd returns where the text that b begins with, a key or a value, has its closing quote, or -1. A quote before
 // something that cannot follow a text is part of it: it was not escaped. A quote behind a
 // backslash is the end where the next member would be torn otherwise: the backslash was not escaped.
-func textEnd(b []byte) int {
+func textEnd(b []byte, key bool) int {
 	for i := 1; i < len(b); i++ {
 		switch b[i] {
 		case '\\':
@@ -174,7 +179,7 @@ func textEnd(b []byte) int {
 				return i
 			}
 		case '"':
-			if canEnd(b[i+1:]) {
+			if canEnd(b[i+1:], key) {
 				return i
 			}
 		}
@@ -182,17 +187,44 @@ func textEnd(b []byte) int {
 	return -1
 }
 
-// canEnd reports whether a text can end before b.
-func canEnd(b []byte) bool {
+// canEnd reports whether a text, a key or a value, can end before b. In JSON that is well-formed, every text can.
+func canEnd(b []byte, key bool) bool {
 	b = skipBlanks(b)
-	return len(b) == 0 || b[0] == ',' || b[0] == ':' || b[0] == '}' || b[0] == ']'
+	if len(b) == 0 {
+		return true
+	}
+	switch b[0] {
+	case ':':
+		return key
+	case ',':
+		return key || !beginsWord(skipBlanks(b[1:]))
+	case '}', ']':
+		return key || !bytes.HasPrefix(bytes.TrimLeft(b, " \t\r\n]}"), []byte(`"`))
+	}
+	return false
+}
+
+// beginsWord reports whether b begins with a word, of any script, that is neither a value nor a key without quotes.
+func beginsWord(b []byte) bool {
+	n := 0
+	for n < len(b) && (b[n]|0x20 >= 'a' && b[n]|0x20 <= 'z' || b[n] >= utf8.RuneSelf || b[n] == '_') {
+		n++
+	}
+	after := skipBlanks(b[n:])
+	switch {
+	case n == 0 || len(after) == 0 || after[0] == ':':
+		return false
+	case string(b[:n]) == "true" || string(b[:n]) == "false" || string(b[:n]) == "null":
+		return false
+	}
+	return true
 }
 
 // tears reports whether b begins with the end of a value and a quote with which no text can end, so
 // that one begins with it.
 func tears(b []byte) bool {
 	rest := bytes.TrimLeft(b, " \t\r\n,]}")
-	return len(rest) > 0 && len(rest) < len(b) && rest[0] == '"' && !canEnd(rest[1:])
+	return len(rest) > 0 && len(rest) < len(b) && rest[0] == '"' && !canEnd(rest[1:], true)
 }
 
 // trimBlanks returns b, capped, without the blanks that it ends with.
