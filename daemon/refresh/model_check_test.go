@@ -104,7 +104,7 @@ func (w *world) reborn() {
 	defer w.mu.Unlock()
 	for _, t := range w.names {
 		t.dead = ""
-		t.quotas = 0 // what ends the wait for a parent deletes the record
+		t.quotas = 0 // the record may be another's: what waits for a parent writes none
 		if w.life.rough || w.life.killed && w.life.end-t.told < 2*modelDawdle || t.kind.policy().perAsk {
 			t.lift() // it may not have come to be written, or never is
 		}

@@ -172,8 +172,10 @@ func (w *world) tell(t *truth, ask fetchers.Ask, settings int, err error) error 
 				hold = 5 * time.Minute
 			}
 		case fetchers.QuotaMinute, fetchers.QuotaDay:
-			t.quotas++
-			hold = min(time.Minute<<min(t.quotas-1, 6), time.Hour)
+			if settings == t.settings && !t.kind.policy().perAsk { // of those beside each other one counts
+				t.quotas++
+			}
+			hold = min(time.Minute<<min(max(t.quotas-1, 0), 6), time.Hour)
 		case fetchers.Reauthorize:
 			hold, with = forEver, string(ask.Parent)+"|"+string(ask.Grant)
 		case fetchers.NewTicket:
