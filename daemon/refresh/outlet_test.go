@@ -184,3 +184,71 @@ func TestHeldCodeAnswersAtOnce(t *testing.T) {
 		})
 	}
 }
+
+// TestLastTryOfMany: one code's last try tells whether the hold's cause is over; until it has, no other gives up.
+func TestLastTryOfMany(t *testing.T) {
+	for _, restarted := range []bool{false, true} {
+		t.Run(fmt.Sprint("restarted: ", restarted), func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				p := newPlatform()
+				var answers atomic.Bool
+				calls := p.counted(func() error {
+					time.Sleep(time.Second)
+					if !answers.Load() {
+						return refusal(45009, fetchers.QuotaMinute)
+					}
+					return nil
+				})
+				d := newDisk()
+				r := start(t, Config{Store: d, Catalog: p.catalog()})
+				r.mustPush("ticket", time.Now())
+				for i := range 40 {
+					child := fmt.Sprint("wx", i)
+					r.mustAccept(child, "code-of-"+child, time.Hour)
+				}
+				time.Sleep(35 * time.Minute)
+				if restarted { // more calls are in flight at once again
+					r.stop()
+					r = start(t, Config{Store: d, Catalog: p.catalog()})
+				}
+				answers.Store(true)
+				n := calls()
+				time.Sleep(26 * time.Minute)
+				for i := range 40 {
+					if _, err := r.grants.live(customer(fmt.Sprint("wx", i), "refresh_token")); err != nil {
+						t.Errorf("customer %d: %v", i, err)
+					}
+				}
+				if calls() != n+40 || d.count(t, record.Codes) != 0 {
+					t.Errorf("%d calls, %d codes on disk", calls()-n, d.count(t, record.Codes))
+				}
+			})
+		})
+	}
+}
+
+// TestHoldSecondsAfterRestart: a code tells those of its endpoint's hold, not when it would look at the hold again.
+func TestHoldSecondsAfterRestart(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := newPlatform("wxa")
+		p.counted(func() error { return refusal(45009, fetchers.QuotaMinute) })
+		d := newDisk()
+		r := start(t, Config{Store: d, Catalog: p.catalog()})
+		r.mustPush("ticket", time.Now())
+		r.mustAccept("wxa", "code-of-wxa", 3*time.Hour)
+		time.Sleep(40 * time.Minute)
+		var told []time.Duration
+		for range 2 {
+			for _, code := range []secret.Text{"code-of-wxa", "another"} {
+				_, err := r.Exchange(t.Context(), platform, code)
+				told = append(told, mustReason(t, err, Limited).RetryAfter)
+			}
+			r.stop()
+			r = start(t, Config{Store: d, Catalog: p.catalog()})
+			synctest.Wait()
+		}
+		if told[0] < 10*time.Minute || told[1] != told[0] || told[2] != told[0] || told[3] != told[0] {
+			t.Errorf("told %v", told)
+		}
+	})
+}

@@ -61,14 +61,11 @@ func (e *Engine) over(x *exchange, way *Onboarding, err error) bool {
 	e.log.Warn("an authorization code could not be exchanged", append([]any{"owner", x.owner, "reason", told.Reason.String(),
 		"error", told.Message, "tries", x.tries}, said(err)...)...)
 	now, stopped := e.clock.Now(), e.base.Err() != nil
-	x.next = now.Add(wait)
 
 	e.codes.mu.Lock()
 	x.err, x.useless = told, class == fetchers.CodeRefused
 	until := x.until
-	if last := until.Add(-lastTry); x.next > last && now < last {
-		x.next = last
-	}
+	x.next = x.inTimeLocked(now.Add(wait), now)
 	ends := stopped || until == 0 || !passing || x.next > until
 	if ends {
 		e.codes.endLocked(x)
@@ -93,6 +90,20 @@ func (e *Engine) over(x *exchange, way *Onboarding, err error) bool {
 // lastTry is how long before its end a code is tried for the last time, whatever it waits for.
 const lastTry = 30 * time.Second
 
+// inTimeLocked returns when x is tried next if nothing but its end forbids to wait until next. While another code's
+// last try finds out whether the cause is over, x does not give up. codes.mu is held.
+func (x *exchange) inTimeLocked(next, now clock.Instant) clock.Instant {
+	last := x.until.Add(-lastTry)
+	switch {
+	case x.until == 0 || next <= last:
+	case now < last:
+		return last
+	case x.waits != "" && now < x.until:
+		return min(next, x.until)
+	}
+	return next
+}
+
 // urgent reports whether x's time is running out.
 func (e *Engine) urgent(x *exchange) bool {
 	e.codes.mu.Lock()
@@ -103,10 +114,10 @@ func (e *Engine) urgent(x *exchange) bool {
 // tryAgain waits for x's next try, or for what x lacks, and notes that the
 // try is being made; false: the engine is stopping.
 func (e *Engine) tryAgain(x *exchange) bool {
-	wait := max(x.next.Sub(e.clock.Now()), 0)
-	if wait > 0 && !e.codes.paused(x) {
+	if x.next > e.clock.Now() && !e.codes.paused(x) {
 		e.pauseOn(x)
 	}
+	wait := max(x.next.Sub(e.clock.Now()), 0)
 	var woken <-chan struct{}
 	if x.waits != "" {
 		woken = e.codes.await(x.waits, x)
@@ -142,15 +153,16 @@ func (e *Engine) tryAgain(x *exchange) bool {
 // pauseOn makes x wait on, as in an earlier run.
 func (e *Engine) pauseOn(x *exchange) {
 	now := e.clock.Now()
-	p := &pause{&Error{Reason: Unreachable, Message: "the authorization code could not be exchanged yet"}, x.next}
+	told := &Error{Reason: Unreachable, Message: "the authorization code could not be exchanged yet"}
 	if way, err := (*e.catalog.Load()).Onboarding(x.owner); err == nil {
 		if h := e.outlets.of(x.owner, exchanges).paused(e.settings(way.Parent), now, false); h != nil {
-			x.waits, p.told = x.owner+exchanges, h.err(now)
+			x.waits, x.next, told = x.owner+exchanges, h.until, h.err(now)
 		}
 	}
 	e.codes.mu.Lock()
 	defer e.codes.mu.Unlock()
-	x.pause = p
+	x.next = x.inTimeLocked(x.next, now)
+	x.pause = &pause{told, x.next}
 	close(x.tried)
 }
 
