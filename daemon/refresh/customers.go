@@ -3,6 +3,7 @@ package refresh
 import (
 	"context"
 	"errors"
+	"maps"
 	"sync"
 	"time"
 
@@ -32,6 +33,15 @@ type customerList struct {
 	ended  clock.Instant // when the last page had arrived
 	tokens map[string]secret.Text
 	whole  bool // as many customers as WeChat counts, each of them readable
+
+	// refused are the grants that WeChat has refused later than it sent the list, by customer: the next list is final.
+	refused map[string]refusedGrant
+}
+
+// refusedGrant is a grant and when WeChat has refused it.
+type refusedGrant struct {
+	value secret.Text
+	at    clock.Instant
 }
 
 // customerLists are those that were read, by owner. Its zero value is ready.
@@ -48,7 +58,7 @@ func (ls *customerLists) of(owner string) *customerList {
 		if ls.all == nil {
 			ls.all = map[string]*customerList{}
 		}
-		l = &customerList{turn: make(chan struct{}, 1)}
+		l = &customerList{turn: make(chan struct{}, 1), refused: map[string]refusedGrant{}}
 		l.turn <- struct{}{}
 		ls.all[owner] = l
 	}
@@ -56,9 +66,9 @@ func (ls *customerLists) of(owner string) *customerList {
 }
 
 // recoverGrant replaces the grant of f, which WeChat has refused with refusal, by the one that WeChat lists, and returns
-// the grant to call with. refusal comes back where that is final: a list that was read after the call has no other.
-func (e *Engine) recoverGrant(f *flight, sent clock.Instant, refusal *fetchers.APIError) (secret.Text, error) {
-	spec, used := f.spec, f.grant
+// the grant to call with. refusal comes back where that is final: a list that was asked for after it has no other.
+func (e *Engine) recoverGrant(f *flight, refusal *fetchers.APIError) (secret.Text, error) {
+	spec, used, at := f.spec, f.grant, e.clock.Now()
 	way, err := (*e.catalog.Load()).Onboarding(spec.Platform)
 	if err != nil {
 		return "", err
@@ -76,11 +86,16 @@ func (e *Engine) recoverGrant(f *flight, sent clock.Instant, refusal *fetchers.A
 	if err != nil {
 		return "", err
 	}
+	if r := l.refused[spec.Child]; r.value == used {
+		at = r.at
+	}
+	delete(l.refused, spec.Child)
 	now := e.clock.Now()
 	switch again := l.ended.Add(listFresh); {
-	case l.asked != 0 && l.asked >= sent: // read for another one meanwhile
+	case l.asked != 0 && l.asked >= at && now < again: // read for another one meanwhile
 	case l.asked != 0 && now < again:
 		if listed := l.tokens[spec.Child]; listed == used || knows(&before, listed) {
+			l.refused[spec.Child] = refusedGrant{used, at}
 			return "", notYet(refusal, now, again) // it says what was in force before the refusal
 		}
 	default:
@@ -154,6 +169,7 @@ func (e *Engine) readList(ctx context.Context, l *customerList, owner string, wa
 			break
 		}
 	}
+	maps.DeleteFunc(l.refused, func(_ string, r refusedGrant) bool { return r.at < l.asked }) // had their list
 	l.asked, l.wall, l.ended, l.tokens, l.whole = asked, wall, e.clock.Now(), tokens, skipped == 0 && len(tokens) >= total
 	return nil
 }

@@ -316,3 +316,67 @@ func TestRevocationOutranksListReadBefore(t *testing.T) {
 		})
 	}
 }
+
+// TestListDuringRefusal: a list that was read while the refused call was in flight may be older than the refusal.
+func TestListDuringRefusal(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		l := newListing(map[string]secret.Text{"wxa": "a1", "wxb": "b1"}, "wxa", "wxb")
+		answer := l.token.answer
+		l.token.answers(func(ctx context.Context, ask fetchers.Ask, n int) (fetchers.Token, error) {
+			if ask.Grant == "b1" {
+				time.Sleep(5 * time.Second)
+			}
+			return answer(ctx, ask, n)
+		})
+		r := start(t, Config{Catalog: l.catalog()})
+		r.mustPush("ticket", time.Now())
+		r.mustPut(customer("wxa", "refresh_token"), "a0")
+		r.mustPut(customer("wxb", "refresh_token"), "b1")
+		r.mustGet(component)
+		refused := make(chan error)
+		go func() { _, err := r.get(customer("wxb", "access_token")); refused <- err }()
+		time.Sleep(time.Second)
+		r.mustGet(customer("wxa", "access_token"))
+		l.set("wxb", "b2")
+		mustReason(t, <-refused, Refused)
+		time.Sleep(listFresh + time.Second)
+		if got := r.mustGet(customer("wxb", "access_token")); got != "by-b2" || len(l.asked) != 2 {
+			t.Errorf("got %s after %d readings", got, len(l.asked))
+		}
+	})
+}
+
+// TestDeadGrantsShareLists: of many grants that have died, each is given up after the second list at the latest.
+func TestDeadGrantsShareLists(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		grants, children := map[string]secret.Text{}, make([]string, 30)
+		for i := range children {
+			children[i] = fmt.Sprint("wx", i)
+			grants[children[i]] = secret.Text(fmt.Sprint("dead-", i))
+		}
+		l := newListing(grants, children...)
+		l.delay = 20 * time.Second
+		l.token.answers(func(context.Context, fetchers.Ask, int) (fetchers.Token, error) {
+			time.Sleep(time.Second)
+			return fetchers.Token{}, refusal(61023, fetchers.GrantRefused)
+		})
+		r := start(t, Config{Catalog: l.catalog(), Calls: 4}) // the refusals come one after another
+		r.mustPush("ticket", time.Now())
+		for _, child := range children {
+			r.mustPut(customer(child, "refresh_token"), string(grants[child]))
+		}
+		var askers sync.WaitGroup
+		for _, child := range children {
+			askers.Go(func() { _, _ = r.get(customer(child, "access_token")) })
+		}
+		askers.Wait()
+		time.Sleep(5 * time.Minute)
+		for _, child := range children {
+			_, err := r.get(customer(child, "access_token"))
+			mustReason(t, err, Reauth)
+		}
+		if len(l.asked) != 2 || len(r.lists.of(platform).refused) != 0 {
+			t.Errorf("%d readings, %d refused grants remembered", len(l.asked), len(r.lists.of(platform).refused))
+		}
+	})
+}

@@ -174,7 +174,7 @@ func (e *Engine) fetch(en *entry, f *flight) (got answer, err error) {
 	if !ok || refusal.Reaction != fetchers.GrantRefused || spec.Platform == "" {
 		return got, err
 	}
-	if ask.Grant, err = e.recoverGrant(f, got.sent, refusal); err != nil {
+	if ask.Grant, err = e.recoverGrant(f, refusal); err != nil {
 		return got, err
 	}
 	return got, e.ask(ctx, w, call)
