@@ -344,3 +344,31 @@ func TestCodeWithoutGrant(t *testing.T) {
 		}
 	})
 }
+
+// TestTwoCodesOfOneCustomer: while one of them waits, what it waits for is told, whatever becomes of the other.
+func TestTwoCodesOfOneCustomer(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := newPlatform("wxa")
+		p.exchange = func(_ context.Context, _, code secret.Text) (fetchers.Authorization, error) {
+			if code == "bad" {
+				return fetchers.Authorization{}, refusal(61009, fetchers.CodeRefused)
+			}
+			return fetchers.Authorization{}, away()
+		}
+		r := start(t, Config{Catalog: p.catalog()})
+		r.mustPush("ticket", time.Now())
+		r.mustGet(component)
+		r.mustAccept("wxa", "good", time.Hour)
+		time.Sleep(40 * time.Second)
+		r.mustAccept("wxa", "bad", time.Hour)
+		synctest.Wait()
+		_, err := r.get(customer("wxa", "access_token"))
+		mustReason(t, err, Unreachable)
+		time.Sleep(2 * time.Hour)
+		_, err = r.get(customer("wxa", "access_token"))
+		mustReason(t, err, Reauth)
+		if len(r.codes.coming) != 0 {
+			t.Error("still expected")
+		}
+	})
+}

@@ -3,6 +3,7 @@ package refresh
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,8 +18,9 @@ type codes struct {
 	mu    sync.Mutex
 	known map[string]*exchange // by key
 
-	// coming are those whose customer is known and that are not over, by the grant that they are to bring.
-	coming map[string]*exchange
+	// coming are those whose customer is known and that are not over, by the grant that they are to bring, the last
+	// one last.
+	coming map[string][]*exchange
 
 	// spent are those that were exchanged, oldest first: see spent.go.
 	spent []*exchange
@@ -200,7 +202,7 @@ func (e *Engine) launchLocked(x *exchange) error {
 // rememberLocked adds x, at the cost of some other that has ended. mu is held.
 func (cs *codes) rememberLocked(x *exchange) {
 	if cs.known == nil {
-		cs.known, cs.coming = map[string]*exchange{}, map[string]*exchange{}
+		cs.known, cs.coming = map[string]*exchange{}, map[string][]*exchange{}
 	}
 	for key, old := range cs.known {
 		if len(cs.known) < codesKnown {
@@ -211,9 +213,19 @@ func (cs *codes) rememberLocked(x *exchange) {
 		}
 	}
 	cs.known[x.key] = x
-	if x.grant != "" {
-		cs.coming[x.grant] = x
+	if x.grant != "" && !slices.Contains(cs.coming[x.grant], x) {
+		cs.coming[x.grant] = append(cs.coming[x.grant], x)
 	}
+}
+
+// unexpectLocked takes x out of those that are coming. mu is held.
+func (cs *codes) unexpectLocked(x *exchange) {
+	left := slices.DeleteFunc(cs.coming[x.grant], func(other *exchange) bool { return other == x })
+	if len(left) > 0 {
+		cs.coming[x.grant] = left
+		return
+	}
+	delete(cs.coming, x.grant)
 }
 
 // given returns when the customer gave x's authorization, and whether WeChat was told that its code has arrived.
@@ -227,9 +239,7 @@ func (cs *codes) given(x *exchange) (at time.Time, promised bool) {
 func (cs *codes) brought(x *exchange, name, grant string) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	if cs.coming[x.grant] == x {
-		delete(cs.coming, x.grant)
-	}
+	cs.unexpectLocked(x)
 	x.name, x.grant = name, grant
 }
 
@@ -239,9 +249,7 @@ func (cs *codes) endLocked(x *exchange) {
 		close(x.tried)
 	}
 	x.ended, x.pause = true, nil
-	if cs.coming[x.grant] == x {
-		delete(cs.coming, x.grant)
-	}
+	cs.unexpectLocked(x)
 }
 
 // await returns what is closed when what is called name, a parent or an outlet, may be used again. Whoever waits

@@ -3,6 +3,7 @@ package refresh
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"tokend/daemon/clock"
@@ -69,9 +70,7 @@ func (cs *codes) drop(x *exchange) {
 	defer cs.mu.Unlock()
 	if !x.started && cs.known[x.key] == x {
 		delete(cs.known, x.key)
-		if cs.coming[x.grant] == x {
-			delete(cs.coming, x.grant)
-		}
+		cs.unexpectLocked(x)
 	}
 }
 
@@ -137,14 +136,17 @@ func (e *Engine) live(name string) (record.Grant, error) {
 func (e *Engine) expected(name string, revoked time.Time) *Error {
 	e.codes.mu.Lock()
 	defer e.codes.mu.Unlock()
-	x := e.codes.coming[name]
-	switch {
-	case x == nil || outranks(revoked, x.at, time.Now()):
-		return nil
-	case x.pause != nil:
-		return x.pause.err(e.clock.Now())
+	now := time.Now()
+	for _, x := range slices.Backward(e.codes.coming[name]) {
+		switch {
+		case outranks(revoked, x.at, now):
+			continue
+		case x.pause != nil:
+			return x.pause.err(e.clock.Now())
+		}
+		return &Error{Reason: Unreachable, RetryAfter: time.Second, Message: "the customer's authorization is being exchanged"}
 	}
-	return &Error{Reason: Unreachable, RetryAfter: time.Second, Message: "the customer's authorization is being exchanged"}
+	return nil
 }
 
 // writeCode writes how x stands, which was promised until until.
