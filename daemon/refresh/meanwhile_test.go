@@ -2,6 +2,7 @@ package refresh
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -309,4 +310,34 @@ func TestRefusedPromiseForgotten(t *testing.T) {
 		synctest.Wait()
 		r.mustGet(customer("wxa", "access_token"))
 	})
+}
+
+// TestLongerPromiseCounts: of two events of one code, however their writes end.
+func TestLongerPromiseCounts(t *testing.T) {
+	for _, lives := range [][2]time.Duration{{time.Hour, 10 * time.Minute}, {10 * time.Minute, time.Hour}} {
+		bubble(t, func(t *testing.T) {
+			p := newPlatform("wxa")
+			began := time.Now()
+			p.counted(func() error {
+				if time.Since(began) < 30*time.Minute {
+					return away()
+				}
+				return nil
+			})
+			d := &slowCodes{disk: newDisk()}
+			d.delay.Store(int64(2 * time.Second))
+			r := start(t, Config{Store: d, Catalog: p.catalog()})
+			r.mustPush("ticket", time.Now())
+			var events sync.WaitGroup
+			for i, life := range lives {
+				events.Go(func() {
+					time.Sleep(time.Duration(i) * time.Second)
+					r.mustAccept("wxa", "code-of-wxa", life)
+				})
+			}
+			events.Wait()
+			time.Sleep(time.Hour)
+			r.mustGet(customer("wxa", "access_token"))
+		})
+	}
 }
