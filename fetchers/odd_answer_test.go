@@ -70,6 +70,7 @@ func oddAnswers() []golden {
 		{file: "odd/query_auth_info_twice", kind: "query auth", text: "authorizer_refresh_token comes twice, with different values"},
 
 		{file: "odd/token_bom", want: token},
+		{file: "odd/token_backslash_at_end", want: token},
 		{file: "odd/token_nul_behind", want: token},
 		{file: "odd/token_garbage_behind", want: token},
 		{file: "odd/token_control_character_beside", want: token},
@@ -84,6 +85,7 @@ func oddAnswers() []golden {
 		{file: "odd/token_life_huge", text: "over 30 days"},
 
 		{file: "odd/refused_errmsg_control_character", api: traced},
+		{file: "odd/refused_errmsg_backslash_at_end", api: traced},
 		{file: "odd/refused_errmsg_bad_escape", api: invalid},
 		{file: "odd/refused_errmsg_unescaped_quotes", api: traced},
 		{file: "odd/refused_errmsg_in_front", api: invalid},

@@ -221,10 +221,10 @@ func beginsWord(b []byte) bool {
 }
 
 // tears reports whether b begins with the end of a value and a quote with which no text can end, so
-// that one begins with it.
+// that one begins with it; or has nothing but the ends of objects and arrays.
 func tears(b []byte) bool {
 	rest := bytes.TrimLeft(b, " \t\r\n,]}")
-	return len(rest) > 0 && len(rest) < len(b) && rest[0] == '"' && !canEnd(rest[1:], true)
+	return len(rest) < len(b) && (len(rest) == 0 || rest[0] == '"' && !canEnd(rest[1:], true))
 }
 
 // trimBlanks returns b, capped, without the blanks that it ends with.
