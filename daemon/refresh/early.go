@@ -65,7 +65,6 @@ func (e *Engine) early(ctx context.Context, name string) (*credential, error) {
 // wall clock, which may have been turned back; or lives by a grant that cannot be used or read. What becomes of it
 // then is the loading's to say.
 func (e *Engine) pull(spec *Spec) *credential {
-	now := e.clock.Now()
 	en := e.index.get(spec.Name)
 	if en == nil && e.maybeDead(spec) {
 		return nil
@@ -80,7 +79,7 @@ func (e *Engine) pull(spec *Spec) *credential {
 			return nil
 		}
 		c := e.kept(v)
-		if c.end <= now {
+		if c.end <= e.clock.Now() {
 			return nil
 		}
 		if spec.Grant != "" {
@@ -92,7 +91,9 @@ func (e *Engine) pull(spec *Spec) *credential {
 			return nil
 		}
 	}
-	// Holds and dues are not looked at by who reads, and may still be missing here.
+	// Holds and dues are not looked at by who reads, and may still be missing here. The reads from
+	// the store may have taken longer than the value had left.
+	now := e.clock.Now()
 	c := en.valid(now)
 	if c != nil {
 		en.touch(now)

@@ -88,6 +88,33 @@ func TestEarlyReadNotRevived(t *testing.T) {
 	}
 }
 
+// TestEarlyReadExpired holds that a value that expires while its reader stalls is not served.
+func TestEarlyReadExpired(t *testing.T) {
+	for _, table := range []record.Table{record.Credentials, record.Grants} {
+		t.Run(string(table), func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				d := newDisk()
+				keep(t, d, keptCustomer{child: "wxa", boot: thisBoot, left: time.Minute})
+				d.walk = make(chan struct{})
+				s := &stalled{disk: d, table: table, goOn: make(chan struct{}), stalls: make(chan struct{})}
+				r := start(t, Config{Store: s, Catalog: newPlatform("wxa").catalog(), Boot: thisBoot, Boottime: bootedNow(), Ahead: true})
+				synctest.Wait() // the loading has read the grants
+				s.reads.Store(true)
+				read := make(chan string, 1)
+				go func() { v, _ := r.get(customer("wxa", "access_token")); read <- v }()
+				<-s.stalls
+				time.Sleep(2 * time.Minute)
+				close(s.goOn)
+				synctest.Wait()
+				close(d.walk)
+				if v := <-read; v != "" {
+					t.Errorf("the reader got %s a minute after its end", v)
+				}
+			})
+		})
+	}
+}
+
 // TestInheritedHoldConfirmed holds that a hold that was read before a grant was given, which ends
 // it, does not come into force after that.
 func TestInheritedHoldConfirmed(t *testing.T) {
