@@ -315,6 +315,7 @@ func (e *Engine) holdFor(err error, spec *Spec, failures int, en *entry, valid b
 	}
 	h = failed(err, failures, life, spec.Kind.policy().rotates && valid, en.spread(), now)
 	h.settings, h.quotas = spec.Settings, quotas
+	h.shorten(e.host(spec.Kind.policy(), spec.Parent))
 	switch {
 	case h.until == never && !e.awaits(spec, h):
 		h.toOperator()

@@ -53,6 +53,15 @@ func (e *Engine) succeeded(h *host, was *hold) {
 	}
 }
 
+// shorten makes h end when a success at at may end holds again, if h is an address's that was refused less than
+// liftEvery after one has done so: the operator may be completing the lists one by one.
+func (h *hold) shorten(at *host) {
+	last := at.lifted.Load()
+	if next := Instant(last).Add(liftEvery); h.class == fetchers.AddressRefused && last != 0 && h.since < next {
+		h.until = min(h.until, next)
+	}
+}
+
 // lift ends the hold of en if it is one of an address that was refused by h, and reports whether it was.
 func (e *Engine) lift(en *entry, h *host, now Instant) bool {
 	en.mu.Lock()

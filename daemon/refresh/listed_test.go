@@ -10,6 +10,7 @@ import (
 
 	"tokend/daemon/record"
 	"tokend/fetchers"
+	"tokend/fetchers/secret"
 )
 
 // office is a WeChat that lists the host's address, or does not.
@@ -94,6 +95,74 @@ func TestAddressListed(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestAddressListedTwice: accounts whose lists are completed less than a minute after a success has ended
+// the holds of all are not held for longer than that minute.
+func TestAddressListedTwice(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		first, o, p := newOffice(), newOffice(), newPlatform("wxa")
+		o.answers(func(context.Context, fetchers.Ask, int) (fetchers.Token, error) {
+			if o.unlisted.Load() {
+				err := refusal(89506, fetchers.AddressRefused)
+				err.Pause = day
+				return fetchers.Token{}, err
+			}
+			return token("tok", 2*time.Hour), nil
+		})
+		exchange := p.exchange
+		p.exchange = func(ctx context.Context, parent, code secret.Text) (fetchers.Authorization, error) {
+			if o.unlisted.Load() {
+				return fetchers.Authorization{}, refusal(61004, fetchers.AddressRefused)
+			}
+			return exchange(ctx, parent, code)
+		}
+		c := p.catalog()
+		for i := range offices {
+			s := Spec{Name: account(i), Kind: StableToken, Fetcher: o, Account: account(i), Owner: account(i)}
+			if i == 0 {
+				s.Fetcher = first
+			}
+			c[s.Name] = s
+		}
+		r := start(t, Config{Catalog: c})
+		r.mustPush("ticket", time.Now())
+		refused := func() {
+			t.Helper()
+			for i := range offices {
+				_, _ = r.get(account(i))
+			}
+			_, err := r.Exchange(t.Context(), platform, "code-of-wxa")
+			mustReason(t, err, Refused)
+		}
+		fix := func(o *office, i int) {
+			t.Helper()
+			o.unlisted.Store(false)
+			if _, err := r.Refresh(t.Context(), account(i)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		refused()
+		fix(first, 0)
+		time.Sleep(time.Second)
+		refused()
+		time.Sleep(time.Second)
+		before := o.count()
+		fix(o, 7)
+		fix(o, 8)
+		time.Sleep(liftEvery)
+		for i := range offices {
+			if _, ok := r.Cached([]byte(account(i))); !ok {
+				t.Fatalf("%s is still held", account(i))
+			}
+		}
+		if _, err := r.Exchange(t.Context(), platform, "code-of-wxa"); err != nil {
+			t.Error(err)
+		}
+		if n := o.count() - before; n != offices-1 {
+			t.Errorf("calls: got %d, want one for each", n)
+		}
+	})
 }
 
 // TestAddressListedForCustomers: customers' holds that are on disk alone end, too, and those in memory at the

@@ -179,6 +179,7 @@ func (e *Engine) holdOutlet(o *outlet, parent string, err error) error {
 	}
 	h = failed(err, failures, 0, false, spread(o.key), now)
 	h.settings = settings
+	h.shorten(e.host(&policies[0], parent))
 	o.hold = h
 	o.mu.Unlock()
 	e.log.Warn("an endpoint is paused for all customers", append([]any{"endpoint", o.key, "reason", h.reason.String(),
