@@ -78,7 +78,7 @@ func failed(err error, failures int, life time.Duration, careful bool, spread fl
 	case fetchers.QuotaDay, fetchers.QuotaMinute:
 		// The two have an errcode in common.
 		h.reason, h.class = Limited, fetchers.QuotaMinute
-		h.until = now.Add(quotaPause(failures))
+		h.count(failures - 1)
 	case fetchers.AddressRefused:
 		h.until = now.Add(max(5*time.Minute, api.Pause))
 	case fetchers.Reauthorize, fetchers.GrantRefused:
@@ -101,6 +101,16 @@ func seldom(failures int) time.Duration { return doubled(5*time.Minute, failures
 // quotaPause returns the pause after so many refusals by a quota of which nobody knows when it
 // is over.
 func quotaPause(refusals int) time.Duration { return doubled(time.Minute, refusals, time.Hour) }
+
+// count counts the refusals by a quota in a row, before of them before h, and gives h the pause that they call for if it
+// is one.
+func (h *hold) count(before int) {
+	h.quotas = before
+	if h.reason == Limited {
+		h.quotas++
+		h.until = h.since.Add(quotaPause(h.quotas))
+	}
+}
 
 // untilTomorrow makes h, which a quota has brought, one of the day's quota: it ends with WeChat's day.
 func (h *hold) untilTomorrow(wall time.Time, spread float64) {

@@ -314,14 +314,13 @@ func (e *Engine) holdFor(err error, spec *Spec, failures int, en *entry, valid b
 		life = c.life
 	}
 	h = failed(err, failures, life, spec.Kind.policy().rotates && valid, en.spread(), now)
-	h.settings, h.quotas = spec.Settings, quotas
+	h.settings = spec.Settings
+	h.count(quotas)
 	h.shorten(e.host(spec.Kind.policy(), spec.Parent))
 	switch {
 	case h.until == never && !e.awaits(spec, h):
 		h.toOperator()
 	case h.reason == Limited:
-		h.quotas++
-		h.until = now.Add(quotaPause(h.quotas))
 		if api, ok := errors.AsType[*fetchers.APIError](err); ok && api.Reaction == fetchers.QuotaDay && e.spentToday(spec, now, wall) {
 			h.untilTomorrow(wall, en.spread())
 		}

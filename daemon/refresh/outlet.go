@@ -169,16 +169,17 @@ func (e *Engine) settings(name string) string {
 func (e *Engine) holdOutlet(o *outlet, parent string, err error) error {
 	now, settings := e.clock.Now(), e.settings(parent)
 	o.mu.Lock()
-	h, failures := o.hold, 1
+	h, failures, quotas := o.hold, 1, 0
 	if h != nil && h.settings == settings {
 		if now < h.until {
 			o.mu.Unlock()
 			return &outletError{h}
 		}
-		failures = h.failures + 1
+		failures, quotas = h.failures+1, h.quotas
 	}
 	h = failed(err, failures, 0, false, spread(o.key), now)
 	h.settings = settings
+	h.count(quotas)
 	h.shorten(e.host(&policies[0], parent))
 	o.hold = h
 	o.mu.Unlock()

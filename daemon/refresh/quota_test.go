@@ -79,6 +79,30 @@ func TestQuotaAfterOutage(t *testing.T) {
 	})
 }
 
+// TestListQuotaAfterOutage: those of a customer list do not either.
+func TestListQuotaAfterOutage(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := newPlatform("wxa")
+		failure := away()
+		p.list = func(int, int) (fetchers.AuthorizerPage, error) { return fetchers.AuthorizerPage{}, failure }
+		r := start(t, Config{Catalog: p.catalog()})
+		r.mustPush("ticket", time.Now())
+		for range 10 {
+			_, err := r.Import(t.Context(), platform, 0)
+			mustReason(t, err, Unreachable)
+			time.Sleep(time.Minute)
+		}
+		failure = refusal(45009, fetchers.QuotaDay)
+		for _, want := range []time.Duration{time.Minute, 2 * time.Minute, 4 * time.Minute} {
+			_, err := r.Import(t.Context(), platform, 0)
+			if e := mustReason(t, err, Limited); e.RetryAfter != want {
+				t.Errorf("got a pause of %v, want %v", e.RetryAfter, want)
+			}
+			time.Sleep(want)
+		}
+	})
+}
+
 // TestDayQuota: 45009 ends with WeChat's day if tokend itself has nearly spent the day's quota in that day.
 func TestDayQuota(t *testing.T) {
 	const near = 1710 // of the 1900 that tokend allows itself
