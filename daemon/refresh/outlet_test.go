@@ -130,6 +130,36 @@ func TestQuotaOfExchanges(t *testing.T) {
 	})
 }
 
+// TestProbesInHold holds that codes that expire during a hold cause one call a minute, not one call each.
+func TestProbesInHold(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := newPlatform()
+		calls := p.counted(func() error {
+			return &fetchers.APIError{Code: 61004, Reaction: fetchers.AddressRefused, Pause: 5 * time.Hour}
+		})
+		r := start(t, Config{Catalog: p.catalog()})
+		r.mustPush("ticket", time.Now())
+		_, _ = r.Exchange(t.Context(), platform, "code-of-wxa") // begins the hold
+		accept := func(life time.Duration) {
+			child := fmt.Sprint("wx", life)
+			r.mustAccept(child, "code-of-"+child, life)
+		}
+		for i := range 20 {
+			accept(time.Hour + time.Duration(i)*time.Millisecond)
+		}
+		accept(time.Hour + probeEvery - time.Second)
+		accept(time.Hour + probeEvery)
+		time.Sleep(time.Hour - lastTry - time.Second)
+		for i, want := range []int{0, 1, 1, 2} {
+			synctest.Wait()
+			if n := calls() - 1; n != want {
+				t.Errorf("look %d: %d calls during the hold, want %d", i, n, want)
+			}
+			time.Sleep([]time.Duration{2 * time.Second, probeEvery - 2*time.Second, 2 * time.Second, 0}[i])
+		}
+	})
+}
+
 // TestHeldCodeAnswersAtOnce: with its hold's error and seconds, to whoever comes with the code or asks for the customer.
 func TestHeldCodeAnswersAtOnce(t *testing.T) {
 	for _, tc := range []struct {

@@ -2,6 +2,7 @@ package refresh
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -155,6 +156,22 @@ func TestWallClockSetAfterBoot(t *testing.T) {
 			}
 			close(h.walk)
 		},
+		"between two reads of the loading": func(t *testing.T, h *lateHost) {
+			h.walk = make(chan struct{})
+			cfg := h.config()
+			cfg.Ahead = true
+			r := start(t, cfg)
+			for range 3 { // of four
+				h.walk <- struct{}{}
+			}
+			synctest.Wait()
+			h.set(3 * time.Hour)
+			r.clock.Resync()
+			r.Now()
+			close(h.walk)
+			r.awaitLoaded()
+			r.mustServe(map[string]time.Duration{name: 0, ticket: 0})
+		},
 		"seen by the schedule": func(t *testing.T, h *lateHost) {
 			r := start(t, h.config())
 			synctest.Wait()
@@ -207,6 +224,24 @@ func TestWallClockSetAfterBoot(t *testing.T) {
 			bubble(t, func(t *testing.T) { f(t, newLateHost(t, 3*time.Hour)) })
 		})
 	}
+}
+
+// TestNothingToDateAgain holds that setting the wall clock forward changes and logs nothing where no value is of the boot
+// before.
+func TestNothingToDateAgain(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := &lateHost{disk: newDisk(), p: newPlatform(), boot: "boot-1"}
+		h.booted = time.Now()
+		r := start(t, h.config())
+		r.mustPush("ticket", time.Now())
+		h.set(time.Hour)
+		r.mustServe(map[string]time.Duration{verify: 12 * time.Hour})
+		r.clock.Resync()
+		r.Now()
+		if strings.Contains(r.log(), "dated again") {
+			t.Error("the log says that values were dated again")
+		}
+	})
 }
 
 // TestLifeBoundedOverABoot holds that a wall clock that was set back over a boot, by too little to be

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/record"
 	"tokend/fetchers"
 )
 
@@ -113,6 +114,84 @@ func TestChangedSecretTriedAtOnce(t *testing.T) {
 		reload("v4", [5]int{1, 1}, Stale)
 		if s, _ := r.Status(app); s.ErrCode != 40125 {
 			t.Errorf("errcode %d", s.ErrCode)
+		}
+	})
+}
+
+// changing is a catalog that is replaced while a name is being looked up in it.
+type changing struct {
+	catalog
+	change func() // nil for not now
+}
+
+func (c *changing) Lookup(name string) (Spec, error) {
+	s, err := c.catalog.Lookup(name)
+	if f := c.change; f != nil {
+		c.change = nil
+		f()
+	}
+	return s, err
+}
+
+// TestReloadDuringLookup holds that an entry that is made by a configuration that is replaced at this moment follows
+// the one in force.
+func TestReloadDuringLookup(t *testing.T) {
+	made := func(r *rig, c *changing, after catalog) {
+		c.change = func() { r.SetCatalog(after) }
+		_, _ = r.get(app)
+		if c.change != nil {
+			r.t.Fatal("the configuration did not change")
+		}
+	}
+	t.Run("removed", func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
+			up := fresh(2 * time.Hour)
+			c := &changing{catalog: specs(Spec{Name: app, Kind: StableToken, Fetcher: up})}
+			r := start(t, Config{Catalog: c})
+			made(r, c, specs())
+			if r.index.get(app) != nil || up.count() != 0 {
+				t.Errorf("there is an entry, or one of %d calls was made for it", up.count())
+			}
+		})
+	})
+	t.Run("another secret", func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
+			before, after := fresh(2*time.Hour), fresh(2*time.Hour)
+			of := func(settings string, up *upstream) catalog {
+				return specs(Spec{Name: app, Kind: StableToken, Settings: settings, Fetcher: up})
+			}
+			c := &changing{catalog: of("v1", before)}
+			r := start(t, Config{Catalog: c})
+			made(r, c, of("v2", after))
+			r.SetCatalog(of("v2", after)) // the same again
+			time.Sleep(time.Minute)
+			if before.count() != 0 || after.count() != 1 {
+				t.Errorf("calls: got %d and %d, want 0 and 1", before.count(), after.count())
+			}
+		})
+	})
+}
+
+// TestReloadKeepsNewHold holds that a reload leaves the record of a hold that the changed settings caused during it.
+func TestReloadKeepsNewHold(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		of := func(settings string, fails error) catalog {
+			return specs(Spec{Name: app, Kind: StableToken, Settings: settings, Fetcher: &upstream{answer: func(context.Context, fetchers.Ask, int) (fetchers.Token, error) {
+				return token("tok", time.Hour), fails
+			}}})
+		}
+		d := newDisk()
+		r := start(t, Config{Store: d, Catalog: of("v1", nil)})
+		r.mustGet(app)
+		c := &changing{catalog: of("v2", away())}
+		c.change = func() {
+			_, err := r.Refresh(t.Context(), app)
+			mustReason(t, err, Unreachable)
+		}
+		r.SetCatalog(c)
+		r.mustState(app, Stale)
+		if !d.has(record.Holds, app) {
+			t.Error("the hold is not on disk: a restart makes a call at once")
 		}
 	})
 }

@@ -184,3 +184,25 @@ func TestStopCutsRepeatableCalls(t *testing.T) {
 		})
 	}
 }
+
+// TestUntilStop holds that a context that the engine's stop ends is ended by its caller too.
+func TestUntilStop(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := start(t, Config{Catalog: specs()})
+		ctx, end := r.untilStop(t.Context())
+		end()
+		if ctx.Err() == nil {
+			t.Error("its caller has not ended it")
+		}
+		ctx, end = r.untilStop(t.Context())
+		defer end()
+		if ctx.Err() != nil {
+			t.Error("it has ended before the stop")
+		}
+		r.stop()
+		synctest.Wait()
+		if ctx.Err() == nil {
+			t.Error("the stop has not ended it")
+		}
+	})
+}

@@ -3,6 +3,7 @@ package refresh
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -157,6 +158,34 @@ func TestAMootHoldIsDeletedUnlessAnotherHasBegun(t *testing.T) {
 		e.sweep(context.Background())
 		if d.has(record.Holds, app) || !d.has(record.Holds, tick) {
 			t.Errorf("the moot hold is kept: %t, the other one: %t, want only the other", d.has(record.Holds, app), d.has(record.Holds, tick))
+		}
+	})
+}
+
+// TestIdleBudgetsForgotten holds that counts of calls are forgotten, in memory and on disk, once their window is over,
+// and no earlier.
+func TestIdleBudgetsForgotten(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		d := newDisk()
+		r := start(t, Config{Store: d, Catalog: specs()})
+		charge := func(account string) {
+			if err := r.charge(t.Context(), &Spec{Account: account}, usage{budgets: ticketBudgets}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i := range sweepFrom - 2 {
+			charge(fmt.Sprint("idle-", i))
+		}
+		time.Sleep(time.Minute)
+		charge("counts")
+		time.Sleep(ticketBudgets[0].window - time.Minute)
+		charge("last")
+		want := []string{"counts#ticket", "last#ticket"}
+		if got := slices.Sorted(maps.Keys(r.ledger.spent)); !slices.Equal(got, want) {
+			t.Errorf("%d counts in memory, want those of %q", len(got), want)
+		}
+		if n := d.count(t, record.Budgets); n != len(want) || !d.has(record.Budgets, want[0]) || !d.has(record.Budgets, want[1]) {
+			t.Errorf("%d counts on disk, want those of %q", n, want)
 		}
 	})
 }
