@@ -71,6 +71,14 @@ func (t tally) live(now clock.Instant) tally {
 	return t
 }
 
+// calls returns how many calls t has.
+func (t tally) calls() (calls int) {
+	for _, s := range t.slices {
+		calls += s.calls
+	}
+	return calls
+}
+
 // since returns how many calls were made since from, without those of a part that began before.
 func (t tally) since(from clock.Instant) (calls int) {
 	for _, s := range t.slices {
@@ -98,10 +106,7 @@ func (b budget) wait(t tally, now clock.Instant) time.Duration {
 	if w := b.spacing(t, now); w > 0 {
 		return w
 	}
-	total := 0
-	for _, s := range t.slices {
-		total += s.calls
-	}
+	total := t.calls()
 	for _, s := range t.slices {
 		if total < b.limit {
 			break

@@ -49,6 +49,7 @@ type Engine struct {
 	grants   grants
 	codes    codes
 	asks     asks
+	shares   shares
 	outlets  outlets
 	lists    customerLists
 	walks    walks

@@ -8,7 +8,7 @@ import (
 
 // This file is about credentials that are fetched for each request (pre_auth_code). They have no
 // shared flight, no refresh ahead and no hold on disk. What bounds their calls is a budget per
-// hour and a queue for each of them.
+// hour and a queue for each of them. Users share both.
 
 const (
 	// asksAtOnce is how many calls for one such credential are in flight at most.
@@ -33,8 +33,8 @@ func (s *Spec) budgets() []budget {
 type userKey struct{}
 
 // WithUser returns a context whose requests are made for user. Where requests must queue, users
-// take turns. The engine compares user to others and does nothing else with it; without one, a
-// request counts as that of the user nil.
+// take turns, and none may use up what there is for all. The engine compares user to others and
+// does nothing else with it; without one, a request counts as that of the user nil, who may.
 func WithUser(ctx context.Context, user any) context.Context {
 	return context.WithValue(ctx, userKey{}, user)
 }
@@ -49,7 +49,7 @@ func (e *Engine) fetchAlone(ctx context.Context, en *entry, cause Cause) (*crede
 	if err := e.enterAsks(ctx, en.name, user); err != nil {
 		return nil, err
 	}
-	f, err := e.startAlone(en, &flight{cause: cause, done: make(chan struct{}), leave: func() { e.asks.leave(en.name, user) }})
+	f, err := e.startAlone(en, user, &flight{cause: cause, done: make(chan struct{}), leave: func() { e.asks.leave(en.name, user) }})
 	if err != nil {
 		e.asks.leave(en.name, user)
 		return nil, err
@@ -69,13 +69,18 @@ func (e *Engine) enterAsks(ctx context.Context, name string, user any) error {
 	return err
 }
 
-// startAlone starts f, or returns the hold that forbids it. An operator's refresh is made in a hold too.
-func (e *Engine) startAlone(en *entry, f *flight) (*flight, error) {
+// startAlone starts f for a request of user, or returns what forbids it. An operator's refresh is made in a hold too.
+func (e *Engine) startAlone(en *entry, user any, f *flight) (*flight, error) {
 	en.mu.Lock()
 	defer en.mu.Unlock()
 	now := e.clock.Now()
 	if h := en.paused(now); h != nil && f.cause != CauseRefresh {
 		return nil, h.err(now)
+	}
+	if spec, err := e.lookup(en.name); err == nil { // else the flight says so
+		if err := e.takeShare(&spec, user, now); err != nil {
+			return nil, err
+		}
 	}
 	return f, e.beginLocked(en, f)
 }

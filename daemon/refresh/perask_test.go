@@ -171,6 +171,48 @@ func TestPerRequestBudget(t *testing.T) {
 	})
 }
 
+// TestPerRequestBudgetShared holds that no user can use up the budget: a tenth is left for those who have made
+// fewer calls, and whoever is refused holds nobody up.
+func TestPerRequestBudgetShared(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := newPlatform()
+		r := start(t, Config{Catalog: p.catalog()})
+		r.mustPush("ticket", time.Now())
+		ask := func(user any, n int) (served int) {
+			t.Helper()
+			for range n {
+				_, err := r.Get(WithUser(t.Context(), user), preAuth)
+				if err == nil {
+					served++
+				} else if of := mustReason(t, err, Limited); of.RetryAfter <= 0 || of.RetryAfter > time.Hour {
+					t.Fatalf("retry after %v", of.RetryAfter)
+				}
+			}
+			return served
+		}
+		const part = asksPerHour / keptShare
+		if n := ask("flood", 700); n != asksPerHour-part {
+			t.Errorf("one user got %d, want %d", n, asksPerHour-part)
+		}
+		if n := ask("other", part/2); n != part/2 {
+			t.Errorf("another user got %d, want %d", n, part/2)
+		}
+		if n := ask("flood", 100); n != 0 {
+			t.Errorf("the first user got %d of what is left for others", n)
+		}
+		if n := ask("third", 100); n != part/2 {
+			t.Errorf("a third user got %d, want %d", n, part/2)
+		}
+		if n := p.code.count(); n != asksPerHour {
+			t.Errorf("%d calls, want %d", n, asksPerHour)
+		}
+		time.Sleep(time.Hour + time.Minute)
+		if ask("fourth", 1) != 1 || len(r.shares.of) != 1 {
+			t.Errorf("%d users are remembered, want the one who has asked in this hour", len(r.shares.of))
+		}
+	})
+}
+
 // TestPerRequestFair holds that however many requests of one user wait, the first of another does
 // not wait for them, that users with requests take turns, and that four calls are in flight at most.
 func TestPerRequestFair(t *testing.T) {

@@ -23,10 +23,7 @@ func (b budget) uncounted(lost tally, early bool, now clock.Instant) time.Durati
 	if b.spare == 0 {
 		return saveEvery // when the disk is tried again
 	}
-	total := 0
-	for _, s := range lost.slices {
-		total += s.calls
-	}
+	total := lost.calls()
 	half := (b.spare + 1) / 2
 	limit := b.spare
 	if early {

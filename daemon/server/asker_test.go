@@ -26,10 +26,10 @@ func (e askers) Reject(ctx context.Context, name string, _ secret.Text) (refresh
 }
 
 // TestUserPassedOn holds that the engine learns which requests are made for one user: it shares
-// what is scarce among users, not among connections.
+// what is scarce among users, not among connections. Operators' requests are made for nobody it knows.
 func TestUserPassedOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		peers := []uint32{guest, guest + 1, guest}
+		peers := []uint32{guest, guest + 1, guest, 0}
 		dialed := 0
 		var users []any
 		r := start(t, Config{Engine: askers{newFakeEngine(), &users}, Peer: func(net.Conn) (Peer, error) {
@@ -42,8 +42,11 @@ func TestUserPassedOn(t *testing.T) {
 			c.ask("REJECT official_account/wx9/access_token value")
 			c.Close()
 		}
-		if len(users) != 6 || users[0] == nil || users[0] != users[1] || users[2] != users[3] || users[0] == users[2] || users[0] != users[4] {
-			t.Errorf("the requests of three connections, two of them of one user, were made for %v", users)
+		if len(users) != 8 || users[0] == nil || users[0] != users[1] || users[2] != users[3] || users[0] == users[2] || users[0] != users[4] {
+			t.Fatalf("the requests of four connections, two of them of one user, were made for %v", users)
+		}
+		if users[6] != nil || users[7] != nil {
+			t.Errorf("the requests of root were made for %v and %v", users[6], users[7])
 		}
 	})
 }

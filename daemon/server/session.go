@@ -326,7 +326,10 @@ func (s *session) waiting(ctx context.Context, ask func(context.Context) error) 
 	}
 	bounded, cancel := context.WithTimeout(ctx, s.server.cfg.waitTimeout())
 	defer cancel()
-	switch err := ask(refresh.WithUser(bounded, s.user)); {
+	if !s.user.operator { // nothing is kept from operators for others
+		bounded = refresh.WithUser(bounded, s.user)
+	}
+	switch err := ask(bounded); {
 	case err == nil:
 	case errors.Is(context.Cause(ctx), errGone):
 		return errOver
