@@ -69,6 +69,10 @@ func (w *world) customers(ts *testscript.TestScript, args []string) {
 	}
 }
 
+func (w *world) hides(_ *testscript.TestScript, args []string) {
+	w.wechat.Hide(args[0], args[1])
+}
+
 // push fails unless every push is answered as it must be.
 func (w *world) push(ts *testscript.TestScript, _ []string) {
 	ctx, cancel := context.WithTimeout(context.Background(), longEnough)

@@ -39,6 +39,7 @@ import (
 //	code OWNER CUSTOMER FILE    a customer authorises, and its browser brings the code
 //	unauthorize OWNER CUSTOMER  a customer takes the authorization back
 //	customers OWNER N           N customers of long ago
+//	hides OWNER CUSTOMER        WeChat's list counts CUSTOMER and does not show it
 //	push                        WeChat pushes what there is to tell, and is answered "success"
 //
 // and of what is sealed
@@ -72,6 +73,7 @@ func TestScripts(t *testing.T) {
 			"code":        only(3, (*world).code),
 			"unauthorize": only(2, (*world).unauthorize),
 			"customers":   only(2, (*world).customers),
+			"hides":       only(2, (*world).hides),
 			"push":        only(0, (*world).push),
 
 			"key":   only(1, (*world).key),

@@ -19,6 +19,7 @@ type grant struct {
 	codes     []*issue // codes that can be exchanged for it
 	given     time.Time
 	exchanged bool // once, since it was given
+	hidden    bool // the list counts it and does not show it
 }
 
 // takes reports whether a refresh token is good.
@@ -124,6 +125,16 @@ func (w *WeChat) AddCustomer(owner, child string) (grant string) {
 	g := w.consent(w.owner(owner), child, time.Now())
 	g.exchanged = true
 	return g.current
+}
+
+// Hide leaves a customer out of the pages of its platform's list, which counts it all the same. It panics if there is no
+// such owner.
+func (w *WeChat) Hide(owner, child string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if g := w.customer(owner, child); g != nil {
+		g.hidden = true
+	}
 }
 
 // Unauthorize takes a customer's grant back: its tokens, tickets and codes end at

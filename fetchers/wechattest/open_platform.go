@@ -167,7 +167,7 @@ func (w *WeChat) authorizerList(r *request) answer {
 		if g.current == "" {
 			continue
 		}
-		if total >= offset && len(page) < count {
+		if total >= offset && total < offset+count && !g.hidden {
 			page = append(page, w.listed(g))
 		}
 		total++

@@ -327,6 +327,10 @@ func TestAuthorizerList(t *testing.T) {
 			if page := c.list(token, 1203, 1); page.List[0].Refresh == nil || *page.List[0].Refresh == "" {
 				t.Error("no refresh token after the exchange")
 			}
+			c.Hide("wxplatform", "wx0001")
+			if page := c.list(token, 0, 3); page.Total != 1204 || len(page.List) != 2 || page.List[1].AppID != "wx0002" {
+				t.Errorf("with one hidden: %d in all, listed %+v", page.Total, page.List)
+			}
 		})
 	}
 }
