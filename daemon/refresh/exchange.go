@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"tokend/daemon/clock"
@@ -27,6 +28,8 @@ type codes struct {
 
 	// orphans are those that wait for their parent to have a value, or for their outlet to be free, by its name.
 	orphans map[string]map[*exchange]chan struct{}
+
+	stray atomic.Bool // the disk has refused to delete the record of a settled code
 }
 
 // codesKnown bounds how many exchanged codes are remembered.

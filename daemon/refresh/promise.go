@@ -162,12 +162,14 @@ func (e *Engine) writeCode(x *exchange, until clock.Instant) {
 // dropCode deletes the record of a code that is settled.
 func (e *Engine) dropCode(x *exchange) {
 	if err := e.forget([]record.Record{{Table: record.Codes, Key: x.key}}); err != nil {
-		e.log.Error("cannot delete an authorization code that is of no use any more", "owner", x.owner, "error", err)
+		e.log.Error("cannot delete an authorization code that is of no use any more: tried again", "owner", x.owner, "error", err)
+		e.codes.stray.Store(true)
+		e.unsaved.kick()
 	}
 }
 
 // resume takes up the codes that are promised and not known: those of an earlier run, and those of an owner that was not
-// configured.
+// configured. It deletes the records of those that are settled.
 func (e *Engine) resume() {
 	kept, errs := all(e.cfg.Store, record.Codes, e.keptExchange)
 	for _, err := range errs {
@@ -186,7 +188,9 @@ func (e *Engine) resume() {
 		}
 	}
 	if err := e.forget(useless); err != nil {
-		e.log.Error("cannot delete authorization codes that are of no use any more", "error", err)
+		e.log.Error("cannot delete authorization codes that are of no use any more: tried again", "error", err)
+		e.codes.stray.Store(true)
+		e.unsaved.kick()
 	}
 }
 

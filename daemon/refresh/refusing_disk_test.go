@@ -350,3 +350,28 @@ func TestThousandsOfGrantsThatTheDiskRefusesAreFewLines(t *testing.T) {
 		}
 	})
 }
+
+// TestRefusedDeletionRepeated: no record of a settled code is left behind when the disk takes writes again.
+func TestRefusedDeletionRepeated(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := newPlatform("wxa")
+		d := newDisk()
+		calls := p.counted(func() error {
+			d.fail(errPath)
+			return refusal(61009, fetchers.CodeRefused)
+		})
+		r := start(t, Config{Store: d, Catalog: p.catalog()})
+		r.mustPush("ticket", time.Now())
+		r.mustGet(component)
+		r.mustAccept("wxa", "code-of-wxa", time.Hour)
+		time.Sleep(3 * saveEvery)
+		if n := d.count(t, record.Codes); n != 1 {
+			t.Fatalf("codes on disk: %d", n)
+		}
+		d.fail(nil)
+		time.Sleep(2 * saveEvery)
+		if n := d.count(t, record.Codes); n != 0 || calls() != 1 {
+			t.Errorf("%d codes on disk, %d calls", n, calls())
+		}
+	})
+}

@@ -75,7 +75,7 @@ func (e *Engine) save(ctx context.Context) {
 	}
 }
 
-// saveAll tries each unsaved grant, budget and value once; what is refused again is tried at the next
+// saveAll tries each unsaved grant, budget and value once, and to delete the records of settled codes; what is refused again is tried at the next
 // kick, which it makes.
 func (e *Engine) saveAll() {
 	refused, why := 0, error(nil)
@@ -93,6 +93,9 @@ func (e *Engine) saveAll() {
 	}
 	if err := e.saveBudgets(); err != nil {
 		e.unsaved.kick()
+	}
+	if e.codes.stray.Swap(false) {
+		e.resume()
 	}
 	for _, en := range e.unsaved.take() {
 		if err := e.saveValue(en); err != nil {
