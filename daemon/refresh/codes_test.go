@@ -372,3 +372,25 @@ func TestTwoCodesOfOneCustomer(t *testing.T) {
 		}
 	})
 }
+
+// TestRefusedCodesPushOutNone: codes that WeChat refuses, which anybody can make up, cost no exchanged code its place.
+func TestRefusedCodesPushOutNone(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := newPlatform()
+		calls := p.counted(nil)
+		r := start(t, Config{Catalog: p.catalog()})
+		r.mustPush("ticket", time.Now())
+		exchange := func(prefix string, n int) {
+			for i := range n {
+				_, _ = r.Exchange(t.Context(), platform, secret.Text(fmt.Sprint(prefix, i)))
+			}
+		}
+		exchange("code-of-wx", 50)
+		exchange("made-up-", codesKnown+500)
+		n := calls()
+		exchange("code-of-wx", 50)
+		if calls() != n || len(r.codes.known) > codesKnown {
+			t.Errorf("%d exchanged codes were forgotten, %d are known", calls()-n, len(r.codes.known))
+		}
+	})
+}

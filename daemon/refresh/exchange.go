@@ -32,7 +32,7 @@ type codes struct {
 	stray atomic.Bool // the disk has refused to delete the record of a settled code
 }
 
-// codesKnown bounds how many exchanged codes are remembered.
+// codesKnown bounds how many exchanged codes are remembered, and how many codes in all unless more are pending.
 const codesKnown = 4096
 
 // exchange is one code's way to a grant.
@@ -202,7 +202,8 @@ func (e *Engine) launchLocked(x *exchange) error {
 	return nil
 }
 
-// rememberLocked adds x, at the cost of some other that has ended. mu is held.
+// rememberLocked adds x, at the cost of some other that has ended without a grant. Exchanged codes are forgotten by
+// age, see retireLocked. mu is held.
 func (cs *codes) rememberLocked(x *exchange) {
 	if cs.known == nil {
 		cs.known, cs.coming = map[string]*exchange{}, map[string][]*exchange{}
@@ -211,7 +212,7 @@ func (cs *codes) rememberLocked(x *exchange) {
 		if len(cs.known) < codesKnown {
 			break
 		}
-		if old.ended {
+		if old.ended && old.name == "" {
 			delete(cs.known, key)
 		}
 	}

@@ -31,7 +31,11 @@ func (e *Engine) spend(x *exchange, child string) []record.Record {
 // what deletes their records. mu is held.
 func (cs *codes) retireLocked(now clock.Instant) (recs []record.Record) {
 	for len(cs.spent) > 0 && (cs.spent[0].forget <= now || len(cs.spent) > codesKnown) {
-		recs = append(recs, record.Record{Table: record.Exchanged, Key: cs.spent[0].key})
+		x := cs.spent[0]
+		recs = append(recs, record.Record{Table: record.Exchanged, Key: x.key})
+		if cs.known[x.key] == x {
+			delete(cs.known, x.key)
+		}
 		cs.spent = cs.spent[1:]
 	}
 	return recs
