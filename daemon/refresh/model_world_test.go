@@ -168,7 +168,7 @@ func (w *world) tell(t *truth, ask fetchers.Ask, settings int, err error) error 
 			hold = 5 * time.Minute
 		case fetchers.AddressRefused:
 			t.unlisted = true
-			if w.now() >= w.listed {
+			if w.now() >= w.listed+liftEvery { // sooner is a hold short, or none
 				hold = 5 * time.Minute
 			}
 		case fetchers.QuotaMinute, fetchers.QuotaDay:
