@@ -61,6 +61,14 @@ func (g *Grant) Replace(next Generation) {
 	g.Revoked = time.Time{}
 }
 
+// Shelve puts older, which is not in force, behind the value in force.
+func (g *Grant) Shelve(older Generation) {
+	newer, revoked := g.Generation, g.Revoked
+	g.Replace(older)
+	g.Replace(newer)
+	g.Revoked = revoked
+}
+
 // grantVersion is the first byte of an encoded grant:
 //
 //	version revoked seed n {value at source}…   (n generations, the one in force first)

@@ -166,10 +166,7 @@ func (g *grants) rotate(ctx context.Context, name string, used, next secret.Text
 		grant.Replace(came)
 		grant.Revoked = revoked // the customer's word stands
 	} else {
-		newer, revoked := grant.Generation, grant.Revoked
-		grant.Replace(came)
-		grant.Replace(newer)
-		grant.Revoked = revoked
+		grant.Shelve(came)
 	}
 	if err := g.store.Put(ctx, slices.Concat(g.owed(name), recs, []record.Record{grant.Encode()})...); err != nil {
 		g.hold(grant)

@@ -2,6 +2,7 @@ package refresh
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -110,4 +111,76 @@ func TestConfiguredGrantAfterRevocation(t *testing.T) {
 			r.mustGet(customer("wxa", "access_token"))
 		}
 	})
+}
+
+// TestAnswersOvertakeEachOther: of two authorizations whose answers cross, the later one is used. What was handed in
+// while an older code was in flight stays.
+func TestAnswersOvertakeEachOther(t *testing.T) {
+	grant := customer("wxa", "refresh_token")
+	for _, tc := range []struct {
+		name      string
+		slow      int // seconds of the stamp of the code whose answer comes last
+		meanwhile func(r *rig, now time.Time) error
+		want      secret.Text
+		revoked   bool
+	}{
+		{"the older last", 1, nil, "grant-quick", false},
+		{"the newer last", 5, nil, "grant-slow", false},
+		{"put", 0, func(r *rig, _ time.Time) error { return r.Put(r.t.Context(), grant, "grant-put") }, "grant-put", false},
+		{"revocation of the newer", 1, func(r *rig, now time.Time) error {
+			return r.Revoke(r.t.Context(), grant, now.Add(6*time.Second))
+		}, "grant-quick", true},
+		{"revocation before the newer", 5, func(r *rig, now time.Time) error {
+			return r.Revoke(r.t.Context(), grant, now.Add(4*time.Second))
+		}, "grant-slow", false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				p := newPlatform("wxa")
+				p.exchange = func(_ context.Context, _, code secret.Text) (fetchers.Authorization, error) {
+					if code == "slow" {
+						time.Sleep(5 * time.Second)
+					}
+					first := token("first-"+string(code), time.Hour)
+					return fetchers.Authorization{Child: "wxa", Grant: "grant-" + code, Token: &first}, nil
+				}
+				p.token.answers(rotating)
+				d := newDisk()
+				r := start(t, Config{Store: d, Catalog: p.catalog()})
+				r.mustPush("ticket", time.Now())
+				r.mustGet(component)
+				now := time.Now()
+				for _, code := range []struct {
+					value   secret.Text
+					seconds int
+				}{{"slow", tc.slow}, {"quick", 3}} {
+					at := now.Add(time.Duration(code.seconds) * time.Second)
+					if err := r.AcceptFrom(t.Context(), platform, "wxa", code.value, at, now.Add(time.Hour)); err != nil {
+						t.Fatal(err)
+					}
+					time.Sleep(time.Second)
+				}
+				if tc.meanwhile != nil {
+					if err := tc.meanwhile(r, now); err != nil {
+						t.Fatal(err)
+					}
+				}
+				time.Sleep(5 * time.Second)
+				synctest.Wait()
+				g, err := r.grants.get(grant)
+				if err != nil || len(g.Earlier) == 0 {
+					t.Fatalf("%d earlier grants, %v", len(g.Earlier), err)
+				}
+				if (g.Value != tc.want && g.Value != tc.want+"+") || g.Live() == tc.revoked {
+					t.Errorf("in force: %q, live %v", string(g.Value), g.Live())
+				}
+				v, err := r.get(customer("wxa", "access_token"))
+				if tc.revoked {
+					mustReason(t, err, Reauth)
+				} else if want := "by-" + string(tc.want); v != want && v != strings.Replace(string(tc.want), "grant", "first", 1) {
+					t.Errorf("served: %s, %v; want a token of %s", v, err, tc.want)
+				}
+			})
+		})
+	}
 }

@@ -208,8 +208,12 @@ func (e *Engine) redeemOnce(x *exchange, way *Onboarding) error {
 	ctx := context.WithoutCancel(e.base)
 	var auth fetchers.Authorization
 	sent := e.clock.Now()
+	changed, end := e.grants.watch()
+	defer func() { end() }()
 	o := e.outlets.of(x.owner, exchanges)
 	err := e.through(ctx, o, way, e.urgent(x), func(ctx context.Context, parent secret.Text) (err error) {
+		end() // of a call before, or of the waiting for this one
+		changed, end = e.grants.watch()
 		sent = e.clock.Now()
 		auth, err = way.Exchanger.Exchange(ctx, parent, x.value)
 		return err
@@ -217,13 +221,14 @@ func (e *Engine) redeemOnce(x *exchange, way *Onboarding) error {
 	if err != nil {
 		return err
 	}
-	return e.adopt(ctx, x, way, auth, sent)
+	return e.adopt(ctx, x, way, auth, sent, changed)
 }
 
 // adopt keeps a customer's grant, its first token if one came, and that the code was exchanged, in
 // one step; then it puts them in force. What the disk refuses is in force all the same: the
-// code has been used up, and nothing else is left of the customer's authorization.
-func (e *Engine) adopt(ctx context.Context, x *exchange, way *Onboarding, auth fetchers.Authorization, sent clock.Instant) error {
+// code has been used up, and nothing else is left of the customer's authorization. A grant that has changed since the call
+// and is of no older authorization stays, with this one behind it.
+func (e *Engine) adopt(ctx context.Context, x *exchange, way *Onboarding, auth fetchers.Authorization, sent clock.Instant, changed *changed) error {
 	token := way.Token(auth.Child)
 	var first *credential
 	if auth.Token != nil {
@@ -240,11 +245,15 @@ func (e *Engine) adopt(ctx context.Context, x *exchange, way *Onboarding, auth f
 	a.apply = func(g *record.Grant) bool {
 		revoked := g.Revoked
 		renewed = g.Value != next.Value
-		if now := time.Now(); promised && outranks(revoked, next.At, now) {
+		switch now := time.Now(); {
+		case changed.has(a.grant) && !next.At.After(authorised(g)):
+			g.Shelve(next)
+			first = nil
+		case promised && outranks(revoked, next.At, now):
 			// The customer took it back after this event: the event is history.
 			renew(g, next, now)
 			g.Revoked = revoked
-		} else {
+		default:
 			readmit(g, next, now)
 		}
 		a.with = append(slices.Clip(spent), record.Record{Table: record.Codes, Key: x.key})
