@@ -341,3 +341,35 @@ func TestLongerPromiseCounts(t *testing.T) {
 		})
 	}
 }
+
+// TestOwnerBackBeforeCodeEnds: a reload that brings the owner back just when its absence was noticed resumes the code.
+func TestOwnerBackBeforeCodeEnds(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := newPlatform("wxa")
+		d := newDisk()
+		r := start(t, Config{Store: d, Catalog: p.catalog()})
+		r.mustAccept("wxa", "code-of-wxa", time.Hour)
+		synctest.Wait()
+		without := &returning{catalog: specs(), back: sync.OnceFunc(func() { r.SetCatalog(p.catalog()) })}
+		r.SetCatalog(without)
+		without.armed.Store(true)
+		time.Sleep(2 * time.Minute)
+		r.mustPush("ticket", time.Now())
+		time.Sleep(2 * time.Minute)
+		r.mustGet(customer("wxa", "access_token"))
+	})
+}
+
+// returning is a catalog that is replaced as soon as a code has missed its owner.
+type returning struct {
+	catalog
+	armed atomic.Bool
+	back  func()
+}
+
+func (c *returning) Onboarding(owner string) (Onboarding, error) {
+	if c.armed.Load() {
+		c.back()
+	}
+	return c.catalog.Onboarding(owner)
+}

@@ -162,7 +162,7 @@ func (e *Engine) writeCode(x *exchange, until clock.Instant) {
 // dropCode deletes the record of a code that is settled.
 func (e *Engine) dropCode(x *exchange) {
 	if err := e.forget([]record.Record{{Table: record.Codes, Key: x.key}}); err != nil {
-		e.log.Error("cannot delete an authorization code that is of no use any more: tried again", "owner", x.owner, "error", err)
+		e.log.Error("cannot delete the record of a settled authorization code, retrying", "owner", x.owner, "error", err)
 		e.codes.stray.Store(true)
 		e.unsaved.kick()
 	}
@@ -188,7 +188,7 @@ func (e *Engine) resume() {
 		}
 	}
 	if err := e.forget(useless); err != nil {
-		e.log.Error("cannot delete authorization codes that are of no use any more: tried again", "error", err)
+		e.log.Error("cannot delete the records of settled authorization codes, retrying", "error", err)
 		e.codes.stray.Store(true)
 		e.unsaved.kick()
 	}

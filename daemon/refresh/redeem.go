@@ -21,14 +21,27 @@ func (e *Engine) redeem(x *exchange) {
 		}
 		way, err := (*e.catalog.Load()).Onboarding(x.owner)
 		if err != nil {
-			// It was taken out of the configuration. If it comes back, resume finds the code.
-			e.conclude(x, err)
-			return
+			if e.abandon(x) {
+				return
+			}
+			continue
 		}
 		if e.over(x, &way, e.redeemOnce(x, &way)) {
 			return
 		}
 	}
+}
+
+// abandon ends x if its owner is still out of the configuration. If it comes back later, resume finds the code.
+func (e *Engine) abandon(x *exchange) bool {
+	e.codes.mu.Lock()
+	defer e.codes.mu.Unlock()
+	_, err := (*e.catalog.Load()).Onboarding(x.owner)
+	if err != nil {
+		x.err = err
+		e.codes.endLocked(x)
+	}
+	return err != nil
 }
 
 // conclude ends x without its having been settled.
