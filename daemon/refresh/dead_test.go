@@ -199,6 +199,36 @@ func TestDeadParentHeld(t *testing.T) {
 	}
 }
 
+// TestDeadGrandparentHeld: a value that is dead and cannot be replaced, because its own parent is dead and held, is
+// not used again either. Readers of its children, and those who reject it, are told the error of the one that is held.
+func TestDeadGrandparentHeld(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := newDeadPlatform("wxa")
+		p.ticket.answers(func(context.Context, fetchers.Ask, int) (fetchers.Token, error) {
+			return fetchers.Token{}, refusal(40001, fetchers.ParentDead)
+		})
+		name := customer("wxa", "access_token")
+		r := start(t, Config{Catalog: p.catalog()})
+		r.mustPush("ticket", time.Now())
+		r.mustPut(customer("wxa", "refresh_token"), "refresh")
+		value := r.mustGet(name)
+		p.dead.Store(true)
+		before := p.token.count()
+		for range 100 {
+			_, read := r.get(customer("wxa", "jsapi_ticket"))
+			_, rejected := r.Reject(t.Context(), name, secret.Text(value))
+			for _, err := range []error{read, rejected} {
+				if e := mustReason(t, err, Refused); e.Message != "errcode=40125 no" || e.RetryAfter <= 4*time.Minute {
+					t.Fatalf("got %q after %v, want the held one's error and seconds", e.Message, e.RetryAfter)
+				}
+			}
+		}
+		if n, m := p.ticket.count(), p.token.count()-before; n != 1 || m != 1 {
+			t.Errorf("got %d calls for the ticket and %d for the token, want 1 of each", n, m)
+		}
+	})
+}
+
 // TestDeadParentUnreachable: likewise while the parent's refresh fails for another reason.
 func TestDeadParentUnreachable(t *testing.T) {
 	bubble(t, func(t *testing.T) {

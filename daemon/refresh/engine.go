@@ -248,6 +248,7 @@ func (e *Engine) joinRejecting(en *entry, value secret.Text, cause Cause) (f *fl
 		if f, err = e.startLocked(en, cause); err != nil {
 			return nil, nil, err
 		}
+		f.paid = true
 	}
 	f.rejected = true
 	return f, nil, nil

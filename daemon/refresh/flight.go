@@ -23,6 +23,9 @@ type flight struct {
 	// entry's mu.
 	rejected bool
 
+	// paid: a rejection was spent on it, of those that are allowed. Guarded by the entry's mu.
+	paid bool
+
 	// spec, parent and grant are what the last call was made by and with, or could not be made
 	// with. Known to the flight alone.
 	spec          *Spec

@@ -209,6 +209,9 @@ func (e *Engine) crash(en *entry, spec *Spec, f *flight, a Attempt, got answer, 
 	en.started, en.outdated = false, false
 	en.remember(a)
 	en.past.repeated = 0
+	if _, ok := errors.AsType[*parentError](err); ok && f.paid {
+		en.past.rejects.giveBack() // the parent bounds the calls: its error is told, not this bound
+	}
 	switch why = en.gone(); {
 	case why != nil:
 	case moot || e.reconfigured(spec):

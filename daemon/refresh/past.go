@@ -141,3 +141,6 @@ func (a *allowance) take(now clock.Instant) time.Duration {
 	a.spent++
 	return 0
 }
+
+// giveBack takes back one that was spent on nothing.
+func (a *allowance) giveBack() { a.spent = max(a.spent-1, 0) }
