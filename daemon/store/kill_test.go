@@ -25,12 +25,14 @@ const (
 
 // children are what a child can do. Each prints "ready" when it begins.
 var children = map[string]func(dir string) error{
-	"put":   putUntilKilled,
-	"rekey": rekeyOnce,
-	"seal":  sealOnce,
-	"work":  workUntilKilled,
-	"open":  openOnce,
-	"steps": putSteps,
+	"put":       putUntilKilled,
+	"rekey":     rekeyOnce,
+	"seal":      sealOnce,
+	"work":      workUntilKilled,
+	"open":      openOnce,
+	"steps":     putSteps,
+	"exhausted": putWithoutDescriptors,
+	"logs":      putThroughLogs,
 }
 
 func TestMain(m *testing.M) {

@@ -1,9 +1,7 @@
 package store
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -36,7 +34,7 @@ func openWAL(dir string) (wal, error) {
 			w.id = max(w.id, id)
 		}
 	}
-	w.f, err = os.Open(w.path(w.id))
+	w.f, err = os.Open(w.path(w.id)) // Badger has made its name durable
 	return w, err
 }
 
@@ -44,17 +42,19 @@ func (w *wal) path(id int) string { return filepath.Join(w.dir, fmt.Sprintf("%05
 
 // sync makes the last commit durable.
 func (w *wal) sync() error {
-	for {
+	for exists(w.path(w.id + 1)) { // asked first: to try to open it takes a descriptor, and there may be none
 		next, err := os.Open(w.path(w.id + 1))
-		if errors.Is(err, fs.ErrNotExist) {
-			return journal.Datasync(w.f)
-		}
 		if err != nil {
+			return err
+		}
+		if err := syncDir(w.dir); err != nil { // its name; Badger does so at its start only
+			_ = next.Close()
 			return err
 		}
 		_ = w.f.Close() // of a log that was synced, as far as there is anything in it
 		w.id, w.f = w.id+1, next
 	}
+	return journal.Datasync(w.f)
 }
 
 func (w *wal) close() error {

@@ -1,11 +1,15 @@
 package store
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
+
+	"tokend/daemon/record"
 )
 
 // TestWALNewest holds that what is synced is the log that the last commit is in, also when Badger has begun others.
@@ -41,5 +45,93 @@ func TestWALNumbers(t *testing.T) {
 	}
 	if err := w.close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// putWithoutDescriptors puts values in a store in dir while the process has no descriptor left.
+func putWithoutDescriptors(dir string) error {
+	s, err := Open(Config{Dir: dir, Key: key1})
+	if err != nil {
+		return err
+	}
+	fmt.Println("ready")
+	var taken []*os.File
+	for i := range 20 {
+		for { // Badger gives some back as it opens
+			f, err := os.Open(os.DevNull)
+			if err != nil {
+				break
+			}
+			taken = append(taken, f)
+		}
+		n := fmt.Sprint(i)
+		for _, r := range []record.Record{grant("g", n), rec("a", n)} {
+			if err := s.Put(context.Background(), r); err != nil {
+				return err
+			}
+		}
+	}
+	for _, f := range taken {
+		_ = f.Close()
+	}
+	return s.Close()
+}
+
+// A commit to a log that has room takes no descriptor.
+func TestCommitWithoutDescriptors(t *testing.T) {
+	c := Config{Dir: newStateDir(t), Key: key1}
+	filled(t, c, rec("a", "before"))
+	cmd := child(t, "exhausted", c.Dir, "sh", "-c", `ulimit -n 128; exec "$0"`)
+	var said strings.Builder
+	cmd.Stderr = &said
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%v: %s", err, said.String())
+	}
+	s := newTestStore(t, c)
+	wantTable(t, s, record.Credentials, map[string]string{"a": "19"})
+	wantTable(t, s, record.Grants, map[string]string{"g": "19"})
+}
+
+// putThroughLogs puts values into a store in dir until Badger has begun other logs, and ends as by a kill.
+func putThroughLogs(dir string) error {
+	s, err := Open(Config{Dir: dir, Key: key1})
+	if err != nil {
+		return err
+	}
+	fmt.Println("ready")
+	for i := range 60 {
+		if err := s.Put(context.Background(), rec(fmt.Sprint("k", i), strings.Repeat("v", MaxValue))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// The name of a log is durable before a commit in it is acknowledged.
+func TestLogNameDurable(t *testing.T) {
+	needTools(t, "strace")
+	if badgerSyncs {
+		t.Skip("Badger syncs by itself")
+	}
+	dir, out := newStateDir(t), filepath.Join(t.TempDir(), "trace")
+	cmd := child(t, "logs", dir, "strace", "-f", "-y", "-qq", "-o", out, "-e", "trace=openat,fsync,fdatasync")
+	err := cmd.Run()
+	trace, e := os.ReadFile(out)
+	if e != nil || len(trace) == 0 || strings.Contains(string(trace), "ptrace") {
+		lacking(t, "strace of a process of its own")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	logs := strings.Split(string(trace), `.mem", O_RDWR|O_CREAT`)[1:]
+	if len(logs) < 2 {
+		t.Fatalf("%d logs were begun: the test proves nothing", len(logs))
+	}
+	named := regexp.MustCompile(`fsync\(\d+<` + regexp.QuoteMeta(place(dir).current()) + `>`)
+	synced := regexp.MustCompile(`fdatasync\(\d+<[^>]*\.mem>`)
+	for i, after := range logs {
+		if end := synced.FindStringIndex(after); end != nil && !named.MatchString(after[:end[0]]) {
+			t.Errorf("log %d: a commit was synced and not its name:\n%s", i, after[:end[0]])
+		}
 	}
 }
