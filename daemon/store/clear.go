@@ -37,6 +37,12 @@ func headerReplaced(dir, what string) error {
 	return faultf(ErrClear, "%s says that the store is in clear, but %s is sealed: the file was replaced; delete it, and tokend makes it again", path, what)
 }
 
+// storeReplaced returns why a database in clear is not opened beside a journal that is sealed.
+func storeReplaced(at place) error {
+	return faultf(ErrClear, "the grant journal %s is sealed, but the store is in clear: somebody has made it; move %s away, and tokend makes it again from the journal",
+		at.journal(), at.current())
+}
+
 // choose chooses what a store without a header is sealed with, as its journal has it: what it is to be
 // sealed with, where there is no journal.
 func (o *opening) choose() error {

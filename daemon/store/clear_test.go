@@ -34,6 +34,22 @@ func putHeader(t *testing.T, c Config, h header) {
 	}
 }
 
+// plantStore puts a database in clear in the place of that of a store, without its header if that is bare.
+func plantStore(bare bool) func(*testing.T, Config) {
+	return func(t *testing.T, c Config) {
+		other, at := Config{Dir: newStateDir(t)}, place(c.Dir).current()
+		filled(t, other, rec("a", "planted"), grant("g", "planted"))
+		if err := errors.Join(os.RemoveAll(at), os.Rename(place(other.Dir).current(), at)); err != nil {
+			t.Fatal(err)
+		}
+		if bare {
+			if err := os.Remove(filepath.Join(at, headerFile)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
 // TestClearRefused has a store that is opened with a key be in clear, wholly or in part: as it was
 // made before there was a key, or as somebody made it who does not have the key.
 func TestClearRefused(t *testing.T) {
@@ -76,6 +92,8 @@ func TestClearRefused(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, "grants.journal", true, false},
+		{"a database and a header beside a sealed journal", key1, plantStore(false), "HEADER", true, false},
+		{"a database beside a sealed journal", key1, plantStore(true), "is sealed, but the store is in clear", false, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c := Config{Dir: newStateDir(t), Key: test.key}

@@ -171,6 +171,9 @@ func (o *opening) open() error {
 		defer func() { grants.end() }()
 	}
 	db, err := o.openPatiently()
+	if errors.Is(err, errStoreClear) && errors.Is(journal.Check(o.at.journal(), nil), journal.ErrKey) {
+		return storeReplaced(o.at)
+	}
 	if last := len(o.sealers) - 1; errors.Is(err, errStoreClear) && o.chosen != last && !o.sealers[last].seals() {
 		o.chosen = last // found out although header and journal were lost
 		db, err = o.openPatiently()
