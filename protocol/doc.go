@@ -903,7 +903,8 @@
 //
 //	connections              8192 in all, and fewer where the process may have few
 //	                         descriptors; one user may have as many as are free, so
-//	                         4096 alone. Beyond, a new one takes the place of an idle
+//	                         4096 alone; the last sixteenth is for users who have few.
+//	                         Beyond, a new one takes the place of an idle
 //	                         one of the user with the most: one with no request, no part
 //	                         of one and no watch under way. A user who has one already
 //	                         takes none of users with hardly more. Where none is idle,

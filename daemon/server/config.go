@@ -58,7 +58,7 @@ type Config struct {
 
 	// MaxConns is how many connections may be open at once; 0 stands for 8192, and what is
 	// more than three quarters of the process's descriptors, or all but 24, for those. One user
-	// may have as many as are free, and so no more than half. Further ones are
+	// may have as many as are free, and so no more than half; the last sixteenth is for users with few. Further ones are
 	// answered BUSY and closed. Those of root and of the daemon's own user are
 	// not counted; nor do the limits that follow bind them.
 	MaxConns int

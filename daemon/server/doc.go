@@ -29,8 +29,8 @@
 // The unit of fairness is the uid, together with the uids that are subordinate to it (subuid.go): it is what a looping pool of
 // workers has in common, and what a peer cannot make more of. Of all that is scarce, a user has a share (see [Config] and limits.go):
 //
-//	connections         as many as are free: half of MaxConns alone, a third each of two; beyond, the place of an
-//	                    idle one of the user with the most (places.go), or BUSY
+//	connections         as many as are free: half of MaxConns alone, a third each of two; of the last sixteenth a few for
+//	                    each user; beyond, the place of an idle one of the user with the most (places.go), or BUSY
 //	requests            UserRate a second; beyond it the connection is not read for as long as
 //	                    its turn takes, so a loop runs slower and nothing is refused
 //	work on long ones   a fourth of a processor; beyond it the request waits, and with it those behind it

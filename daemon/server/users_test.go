@@ -45,6 +45,34 @@ func TestConnectionsAreGivenBack(t *testing.T) {
 	}
 }
 
+// Whatever others have filled the socket with, a user without a connection gets one.
+func TestLastPlaces(t *testing.T) {
+	for _, limit := range []int{750, 8192} {
+		us := &users{self: 990}
+		for uid := range uint32(26) { // one after the other
+			for range limit {
+				us.enter(uid, limit, nil)
+			}
+		}
+		if alone := us.get(0).conns; alone < limit*4/10 {
+			t.Errorf("%d places: a user alone gets %d", limit, alone)
+		}
+		served := 0
+		for uid := range uint32(20) {
+			if u, _, ok := us.enter(100+uid, limit, nil); ok {
+				served++
+				us.leave(u, nil)
+			}
+		}
+		if served != 20 {
+			t.Errorf("%d places: %d of 20 newcomers are served", limit, served)
+		}
+		if us.open > limit {
+			t.Errorf("%d of %d places are taken", us.open, limit)
+		}
+	}
+}
+
 // Whatever is taken and allowed, a bucket gives out no more than its burst and what has refilled
 // since, and all of that.
 func TestBucket(t *testing.T) {
