@@ -34,7 +34,7 @@ type truth struct {
 	refusedWith      string
 	class            fetchers.Reaction // what WeChat has said last; zero for nothing, or an answer
 	quotas           int               // how often it has told of a quota since it answered
-	unlisted         bool              // it has told of the address since it answered
+	unlisted         time.Duration     // when it has told of the address since it answered; zero for never
 	freed            int
 	settings         int // how often the configuration has changed
 

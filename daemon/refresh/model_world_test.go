@@ -78,10 +78,11 @@ func (w *world) chance(what string, n int) *rand.Rand {
 // answer notes that the engine gets an answer that lives for life, which it counts from before the
 // call. mu is held.
 func (w *world) answer(t *truth, came, life time.Duration) {
-	if t.unlisted {
+	if t.unlisted != 0 && came >= t.unlisted { // a call beside the one that was refused tells nothing of the address
 		w.listing()
+		t.unlisted = 0
 	}
-	t.dead, t.class, t.unlisted = "", 0, false
+	t.dead, t.class = "", 0
 	t.lift()
 	t.answered, t.ended = w.now(), came+life
 	t.valid = min(t.valid, t.ended)
@@ -167,7 +168,7 @@ func (w *world) tell(t *truth, ask fetchers.Ask, settings int, err error) error 
 		case fetchers.Misconfigured, fetchers.Malformed:
 			hold = 5 * time.Minute
 		case fetchers.AddressRefused:
-			t.unlisted = true
+			t.unlisted = w.now()
 			if w.now() >= w.listed+liftEvery { // sooner is a hold short, or none
 				hold = 5 * time.Minute
 			}
