@@ -89,6 +89,13 @@ func (o *outlet) paused(settings string, now clock.Instant, urgent bool) *hold {
 // probeEvery is how often an outlet is asked in a hold, on behalf of codes whose time is running out.
 const probeEvery = time.Minute
 
+// unprobe forgets that o was asked in a hold: no answer has come.
+func (o *outlet) unprobe() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.probed = 0
+}
+
 // outletError says that no call was made, or that the one that was made has caused the hold.
 type outletError struct{ hold *hold }
 
@@ -137,7 +144,10 @@ func (e *Engine) through(ctx context.Context, o *outlet, way *Onboarding, urgent
 			return do(ctx, parent)
 		})
 		api, refused := errors.AsType[*fetchers.APIError](err)
+		_, unanswered := errors.AsType[*fetchers.TransportError](err)
 		switch {
+		case unanswered:
+			o.unprobe()
 		case refused && (api.Reaction == fetchers.QuotaDay || api.Reaction == fetchers.QuotaMinute || api.Reaction == fetchers.AddressRefused):
 			crowded = true // when the hold is over, fewer find out whether the cause is
 			return e.holdOutlet(o, way.Parent, err)

@@ -282,3 +282,38 @@ func TestHoldSecondsAfterRestart(t *testing.T) {
 		}
 	})
 }
+
+// TestUnansweredLastTry: a last try that found out nothing is followed by others.
+func TestUnansweredLastTry(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := newPlatform("wxa", "wxb", "wxc")
+		began, lost := time.Now(), 0
+		calls := p.counted(func() error {
+			time.Sleep(time.Second)
+			switch {
+			case time.Since(began) < 59*time.Minute:
+				return refusal(45009, fetchers.QuotaMinute)
+			case lost < 2:
+				lost++
+				return away()
+			}
+			return nil
+		})
+		r := start(t, Config{Catalog: p.catalog()})
+		r.mustPush("ticket", time.Now())
+		for _, child := range p.children {
+			r.mustAccept(child, "code-of-"+child, time.Hour)
+		}
+		time.Sleep(59 * time.Minute)
+		n := calls()
+		time.Sleep(2 * time.Minute)
+		for _, child := range p.children {
+			if _, err := r.grants.live(customer(child, "refresh_token")); err != nil {
+				t.Errorf("%s: %v", child, err)
+			}
+		}
+		if calls() != n+5 {
+			t.Errorf("calls: got %d, want 5", calls()-n)
+		}
+	})
+}

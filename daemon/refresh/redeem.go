@@ -100,19 +100,19 @@ func (e *Engine) over(x *exchange, way *Onboarding, err error) bool {
 	return ends
 }
 
-// lastTry is how long before its end a code is tried for the last time, whatever it waits for.
+// lastTry is how long before its end a code is tried again, whatever it waits for.
 const lastTry = 30 * time.Second
 
-// inTimeLocked returns when x is tried next if nothing but its end forbids to wait until next. While another code's
-// last try finds out whether the cause is over, x does not give up. codes.mu is held.
+// inTimeLocked returns when x, which would be tried at next, is tried to be in time. Near its end the pauses are half of
+// what is left, while another code's last try may find out that the cause of a hold is over. codes.mu is held.
 func (x *exchange) inTimeLocked(next, now clock.Instant) clock.Instant {
 	last := x.until.Add(-lastTry)
-	switch {
+	switch left := x.until.Sub(now); {
 	case x.until == 0 || next <= last:
 	case now < last:
 		return last
-	case x.waits != "" && now < x.until:
-		return min(next, x.until)
+	case left > 2*time.Second:
+		return min(next, now.Add(left/2))
 	}
 	return next
 }
