@@ -27,6 +27,7 @@ func TestHowLongAnAnswerIsBelieved(t *testing.T) {
 		{"a ticket that changed in more", Ticket, &credential{text: "old", seen: hour, end: 2 * hour}, answer{text: "new", life: time.Hour, sent: hour.Add(known + 1)}, 2*hour + clock.Instant(known) + 1, false, true},
 		{"a repetition does not move the end later", Ticket, old, answer{text: "old", life: 2 * time.Hour, sent: hour}, 2 * hour, true, false},
 		{"a repetition that dies sooner does", StableToken, old, answer{text: "old", life: 5 * time.Minute, sent: hour}, hour + clock.Instant(5*time.Minute), true, false},
+		{"at the end: a second", Ticket, old, answer{text: "old", life: 2 * time.Hour, sent: 2 * hour}, 2*hour + clock.Instant(time.Second), true, false},
 		{"a moment past the end: a second", Ticket, old, answer{text: "old", life: 2 * time.Hour, sent: 2*hour + 1}, 2*hour + 1 + clock.Instant(time.Second), true, false},
 		{"20 s past the end: 20 s", Ticket, old, answer{text: "old", life: 2 * time.Hour, sent: 2*hour + clock.Instant(20*time.Second)}, 2*hour + clock.Instant(40*time.Second), true, false},
 		{"an hour past the end: a minute", Ticket, old, answer{text: "old", life: 2 * time.Hour, sent: 3 * hour}, 3*hour + clock.Instant(time.Minute), true, false},

@@ -117,6 +117,32 @@ func TestARefusedGrantIsReadAgainOnce(t *testing.T) {
 	}
 }
 
+// TestGrantReplacedDuringCall holds that the refusal of a grant that was replaced during the call holds nothing up, in
+// this run or the next.
+func TestGrantReplacedDuringCall(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p, d := newPlatform("wxa"), newDisk()
+		r := start(t, Config{Store: d, Catalog: p.catalog()})
+		name := customer("wxa", "access_token")
+		r.mustPush("ticket", time.Now())
+		r.mustPut(customer("wxa", "refresh_token"), "old")
+		r.mustGet(name)
+		p.token.answers(func(_ context.Context, ask fetchers.Ask, _ int) (fetchers.Token, error) {
+			if ask.Grant == "old" {
+				r.mustPut(customer("wxa", "refresh_token"), "new")
+				return fetchers.Token{}, refusal(61023, fetchers.GrantRefused)
+			}
+			return token("by-new", 2*time.Hour), nil
+		})
+		if v, err := r.Refresh(t.Context(), name); err != nil || v.Text != "by-new" {
+			t.Errorf("got %q, %v", string(v.Text), err)
+		}
+		if d.has(record.Holds, name) {
+			t.Error("a hold is on disk")
+		}
+	})
+}
+
 func TestARotatedGrantSurvivesADiskThatRefuses(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform("wxa")

@@ -41,15 +41,16 @@ func (e *Engine) land(en *entry, spec *Spec, f *flight, a Attempt, got answer) {
 	if err != nil {
 		e.log.Error("cannot write a value: it is served from memory and written when that is possible", "name", en.name, "error", err)
 	}
-	if why != nil {
-		// It went out of service while the call was under way.
+
+	now := e.clock.Now()
+	en.mu.Lock()
+	if why = en.gone(); why != nil {
+		// Its account was removed during the call or the write: the reload deletes what was written.
+		en.mu.Unlock()
 		end()
 		f.finish(nil, why)
 		return
 	}
-
-	now := e.clock.Now()
-	en.mu.Lock()
 	failures, was := 0, en.hold
 	if was != nil {
 		failures = was.failures

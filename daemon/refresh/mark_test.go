@@ -1,6 +1,7 @@
 package refresh
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"strings"
@@ -59,5 +60,23 @@ func TestAMarkThatCannotBeReadIsReplacedForThisRunOnly(t *testing.T) {
 	}
 	if r, _ := d.Get(record.Keys, markName); len(r.Value) != 1 {
 		t.Error("what a newer version has written was overwritten")
+	}
+}
+
+// TestMarkOfAnEarlierVersion holds that a stored key keeps its fingerprints and the keys of codes over an upgrade.
+func TestMarkOfAnEarlierVersion(t *testing.T) {
+	d := newDisk()
+	if err := d.Put(t.Context(), record.Key{Name: markName, Bytes: bytes.Repeat([]byte{7}, 32)}.Encode()); err != nil {
+		t.Fatal(err)
+	}
+	m, err := newMark(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := m.of("value"), "78eb3870ba09"; got != want {
+		t.Errorf("fingerprint: got %s, want %s", got, want)
+	}
+	if got, want := m.code(platform, "code"), "92d90c7ef5d90438a12f1d5e2edff3d5"; got != want {
+		t.Errorf("key of a code: got %s, want %s", got, want)
 	}
 }

@@ -3,6 +3,7 @@ package refresh
 import (
 	"context"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -193,6 +194,64 @@ func TestReloadKeepsNewHold(t *testing.T) {
 		if !d.has(record.Holds, app) {
 			t.Error("the hold is not on disk: a restart makes a call at once")
 		}
+	})
+}
+
+// TestReloadDuringWrite holds that an answer to a call by the configuration of before counts for nothing if that was
+// replaced while the disk was writing what follows from the answer.
+func TestReloadDuringWrite(t *testing.T) {
+	reload := func(d *disk, r *rig, c catalog) {
+		synctest.Wait()
+		var done sync.WaitGroup
+		done.Go(func() { r.SetCatalog(c) })
+		synctest.Wait()
+		close(d.gate)
+		done.Wait()
+		synctest.Wait()
+	}
+	t.Run("of a hold", func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
+			wrong := &upstream{answer: func(context.Context, fetchers.Ask, int) (fetchers.Token, error) {
+				return fetchers.Token{}, refusal(40125, fetchers.Misconfigured)
+			}}
+			of := func(settings string, up *upstream) catalog {
+				return specs(Spec{Name: app, Kind: StableToken, Settings: settings, Fetcher: up})
+			}
+			d := newDisk()
+			r := start(t, Config{Store: d, Catalog: of("wrong", wrong)})
+			d.gate = make(chan struct{})
+			var got error
+			var done sync.WaitGroup
+			done.Go(func() { _, got = r.get(app) })
+			d.gate <- struct{}{} // the note that a call is made
+			reload(d, r, of("right", fresh(2*time.Hour)))
+			if done.Wait(); got != nil || wrong.count() != 1 {
+				t.Errorf("got %v after %d calls with the wrong secret", got, wrong.count())
+			}
+			if d.has(record.Holds, app) {
+				t.Error("the hold is on disk")
+			}
+		})
+	})
+	t.Run("of a value, removed", func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
+			d := newDisk()
+			r := start(t, Config{Store: d, Catalog: specs(Spec{Name: app, Kind: StableToken, Fetcher: fresh(2 * time.Hour)})})
+			_, _, w := r.Watch(app, nil)
+			defer w.Close()
+			d.gate = make(chan struct{})
+			var done sync.WaitGroup
+			done.Go(func() { _, _ = r.get(app) })
+			d.gate <- struct{}{} // the note that a call is made
+			reload(d, r, specs())
+			done.Wait()
+			if told := drain(t, w); len(told) == 0 || told[len(told)-1].State != Expired {
+				t.Errorf("watchers were told %v, want expired last", told)
+			}
+			if d.has(record.Credentials, app) || d.has(record.Holds, app) {
+				t.Error("a record of it is on disk")
+			}
+		})
 	})
 }
 
