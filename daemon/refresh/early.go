@@ -79,7 +79,7 @@ func (e *Engine) pull(spec *Spec) *credential {
 			return nil
 		}
 		c := e.kept(v)
-		if c.end <= e.clock.Now() {
+		if c.end <= e.clock.Now() || e.alike(c) != c {
 			return nil
 		}
 		if spec.Grant != "" {

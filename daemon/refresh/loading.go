@@ -90,7 +90,7 @@ func (l *loading) readAll() {
 		if next == nil {
 			next = make([]keptValue, 0, handful)
 		}
-		if next = append(next, keptValue{v.Name, l.e.kept(v), doubted}); len(next) < handful {
+		if next = append(next, keptValue{v.Name, l.e.alike(l.e.kept(v)), doubted}); len(next) < handful {
 			continue
 		}
 		if !l.pause() {

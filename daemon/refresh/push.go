@@ -268,7 +268,7 @@ func (e *Engine) inheritTicket(en *entry) {
 		e.log.Error("cannot read a pushed ticket: the next one is waited for", "name", en.name, "error", err)
 		return
 	}
-	if c := e.kept(v); c.end > e.clock.Now() {
+	if c := e.alike(e.kept(v)); c.end > e.clock.Now() {
 		e.restore(en, c)
 	}
 }

@@ -148,6 +148,19 @@ func (e *Engine) age(en *entry, by time.Duration) bool {
 	if c == nil || !c.walled {
 		return false
 	}
+	c = c.older(by)
+	en.current.Store(c)
+	now := e.clock.Now()
+	if en.hold == nil && en.policy().pushed == 0 {
+		en.refresh = refreshAt(en.policy(), c, en.spread(), c.seen, c.seen > c.issued)
+	}
+	e.tellLocked(en, now, false)
+	e.planLocked(en, now)
+	return true
+}
+
+// older returns c as older by by.
+func (c *credential) older(by time.Duration) *credential {
 	older := *c
 	for _, i := range []*clock.Instant{&older.issued, &older.seen, &older.end} {
 		*i = i.Add(-by)
@@ -155,12 +168,15 @@ func (e *Engine) age(en *entry, by time.Duration) bool {
 	if c.overdue != 0 {
 		older.overdue = nonzero(c.overdue.Add(-by))
 	}
-	en.current.Store(&older)
-	now := e.clock.Now()
-	if en.hold == nil && en.policy().pushed == 0 {
-		en.refresh = refreshAt(en.policy(), &older, en.spread(), older.seen, older.seen > older.issued)
+	return &older
+}
+
+// alike returns c, which has just been read, dated by the wall clock as all other values are: it may have been
+// set since then. What sets them right sets c right, too.
+func (e *Engine) alike(c *credential) *credential {
+	by := time.Duration(e.dating.lead.Load()) - e.clock.Lead()
+	if !c.walled || by.Abs() < setForward {
+		return c
 	}
-	e.tellLocked(en, now, false)
-	e.planLocked(en, now)
-	return true
+	return c.older(by)
 }

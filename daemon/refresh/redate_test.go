@@ -172,6 +172,31 @@ func TestWallClockSetAfterBoot(t *testing.T) {
 			r.awaitLoaded()
 			r.mustServe(map[string]time.Duration{name: 0, ticket: 0})
 		},
+		"between the start and the loading": func(t *testing.T, h *lateHost) {
+			h.walk = make(chan struct{})
+			cfg := h.config()
+			cfg.Ahead = true
+			r := start(t, cfg)
+			synctest.Wait()
+			h.set(3 * time.Hour)
+			r.clock.Resync()
+			close(h.walk)
+			<-r.Loaded()
+			r.mustServe(map[string]time.Duration{verify: 9 * time.Hour})
+		},
+		"back between the start and the loading": func(t *testing.T, h *lateHost) {
+			h.walk = make(chan struct{})
+			cfg := h.config()
+			cfg.Ahead = true
+			r := start(t, cfg)
+			synctest.Wait()
+			h.pass(time.Hour)
+			r.clock.Resync()
+			close(h.walk)
+			<-r.Loaded()
+			h.set(time.Hour) // and is right again
+			r.mustServe(map[string]time.Duration{verify: 11 * time.Hour})
+		},
 		"seen by the schedule": func(t *testing.T, h *lateHost) {
 			r := start(t, h.config())
 			synctest.Wait()
