@@ -282,9 +282,9 @@ func (e *Engine) obtain(ctx context.Context, name string, cause Cause) (*credent
 func (e *Engine) share(ctx context.Context, en *entry, cause Cause) (*credential, error) {
 	f, c, err := e.join(en, cause)
 	if f != nil {
-		return f.wait(ctx)
+		c, err = f.wait(ctx)
 	}
-	return c, err
+	return c, e.orExpected(en, err)
 }
 
 // join returns the flight that is under way for en, or starts one; or the credential that

@@ -317,3 +317,37 @@ func TestUnansweredLastTry(t *testing.T) {
 		}
 	})
 }
+
+// TestReauthorizationHeld: a customer whose grant is dead and who has authorized again is told what the code waits for.
+func TestReauthorizationHeld(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := newPlatform("wxa")
+		p.counted(func() error { return refusal(45009, fetchers.QuotaMinute) })
+		p.token.answers(func(context.Context, fetchers.Ask, int) (fetchers.Token, error) {
+			return fetchers.Token{}, refusal(61003, fetchers.Reauthorize)
+		})
+		r := start(t, Config{Catalog: p.catalog()})
+		r.mustPush("ticket", time.Now())
+		r.mustPut(customer("wxa", "refresh_token"), "dead")
+		names := []string{customer("wxa", "access_token"), customer("wxa", "jsapi_ticket")}
+		for _, name := range names {
+			_, err := r.get(name)
+			mustReason(t, err, Reauth)
+		}
+		r.mustAccept("wxa", "code-of-wxa", 10*time.Minute)
+		synctest.Wait()
+		_, err := r.Exchange(t.Context(), platform, "code-of-wxa")
+		want := mustReason(t, err, Limited)
+		for _, name := range names {
+			_, err := r.get(name)
+			if of := mustReason(t, err, Limited); of.RetryAfter != want.RetryAfter || of.Message != want.Message {
+				t.Errorf("%s: told %q, %v; EXCHANGE %q, %v", name, of.Message, of.RetryAfter, want.Message, want.RetryAfter)
+			}
+		}
+		time.Sleep(11 * time.Minute)
+		for _, name := range names {
+			_, err := r.get(name)
+			mustReason(t, err, Reauth)
+		}
+	})
+}

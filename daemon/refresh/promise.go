@@ -149,6 +149,21 @@ func (e *Engine) expected(name string, revoked time.Time) *Error {
 	return nil
 }
 
+// orExpected returns err, or what a pending code waits for if err says that the customer of en must authorize.
+func (e *Engine) orExpected(en *entry, err error) error {
+	if of, ok := err.(*Error); !ok || of.Reason != Reauth {
+		return err
+	}
+	spec, unknown := e.lookup(en.name)
+	if unknown != nil {
+		return err
+	}
+	if told := e.expected(spec.Grant, time.Time{}); told != nil {
+		return told
+	}
+	return err
+}
+
 // writeCode writes how x stands, which was promised until until.
 func (e *Engine) writeCode(x *exchange, until clock.Instant) {
 	e.codes.mu.Lock()
