@@ -3,29 +3,34 @@ package refresh
 import (
 	"errors"
 
+	"tokend/daemon/clock"
 	"tokend/fetchers/secret"
 )
 
 // This file is about parents whose value WeChat has refused to a child, as dead, before its end. The
 // parent is then replaced. Until that has succeeded no other call is made with the value: each would be
-// refused like the first, and WeCom blocks an address for calls that it refuses.
+// refused like the first, and WeCom blocks an address for calls that it refuses. The same holds for a value
+// that has ended while a call waited.
 
-// errDeadParent says that no call was made, because WeChat has refused the parent's value already.
-var errDeadParent = errors.New("the parent's value has been refused")
+// errDeadParent says that no call was made, because the parent's value has ended or been refused.
+var errDeadParent = errors.New("the parent's value has ended or been refused")
 
 // alive returns errDeadParent if value is known to be a dead one of parent. Whoever has waited for
 // a slot since it got the value asks again before its call.
 func (e *Engine) alive(parent string, value secret.Text) error {
-	if pe := e.index.get(parent); pe != nil && pe.dead(value) {
+	if pe := e.index.get(parent); pe != nil && pe.dead(value, e.clock.Now()) {
 		return errDeadParent
 	}
 	return nil
 }
 
-// dead reports whether WeChat has refused value to a child and nothing has replaced it since.
-func (en *entry) dead(value secret.Text) bool {
+// dead reports whether value has ended, or WeChat has refused it to a child, and nothing has replaced it since.
+func (en *entry) dead(value secret.Text, now clock.Instant) bool {
 	en.mu.Lock()
 	defer en.mu.Unlock()
+	if c := en.current.Load(); c != nil && c.text == value && c.end <= now {
+		return true
+	}
 	return en.past != nil && en.past.dead != "" && en.past.dead == value
 }
 
@@ -35,6 +40,7 @@ func (e *Engine) usable(parent string) bool {
 	if pe == nil {
 		return false
 	}
-	c := pe.valid(e.clock.Now())
-	return c != nil && !pe.dead(c.text)
+	now := e.clock.Now()
+	c := pe.valid(now)
+	return c != nil && !pe.dead(c.text, now)
 }

@@ -269,6 +269,55 @@ func TestDeadParentRepeated(t *testing.T) {
 	})
 }
 
+// TestEndedParentNotUsed: a call that waits is not made with a value of the parent that has ended meanwhile.
+func TestEndedParentNotUsed(t *testing.T) {
+	for name, c := range map[string]struct {
+		busy  bool // WeChat is, and the call is repeated after the end
+		calls int
+	}{"pause": {busy: true, calls: 1}, "slot": {}} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				parent, child, other := fresh(time.Minute), fresh(time.Hour), fresh(time.Hour)
+				parent.answers(func(_ context.Context, _ fetchers.Ask, n int) (fetchers.Token, error) {
+					if n > 1 {
+						return fetchers.Token{}, refusal(40125, fetchers.Misconfigured)
+					}
+					return token("parent", time.Minute), nil
+				})
+				child.answers(func(context.Context, fetchers.Ask, int) (fetchers.Token, error) {
+					if c.busy {
+						return fetchers.Token{}, refusal(-1, fetchers.Retry)
+					}
+					return token("child", time.Hour), nil
+				})
+				other.answers(func(context.Context, fetchers.Ask, int) (fetchers.Token, error) {
+					time.Sleep(time.Second)
+					return token("other", time.Hour), nil
+				})
+				r := start(t, Config{Calls: 1, Catalog: specs(
+					Spec{Name: app, Kind: StableToken, Fetcher: parent},
+					Spec{Name: tick, Kind: Ticket, Parent: app, Fetcher: child},
+					Spec{Name: app2, Kind: StableToken, Fetcher: other})})
+				r.mustGet(app)
+				time.Sleep(time.Minute - 500*time.Millisecond)
+				var wg sync.WaitGroup
+				if !c.busy {
+					wg.Go(func() { r.mustGet(app2) })
+					synctest.Wait() // it has the only slot
+				}
+				_, err := r.get(tick)
+				if e := mustReason(t, err, Refused); e.Message != "errcode=40125 no" || e.RetryAfter <= 0 {
+					t.Errorf("got %q after %v, want the parent's error and seconds", e.Message, e.RetryAfter)
+				}
+				if n := child.count(); n != c.calls {
+					t.Errorf("calls: got %d, want %d", n, c.calls)
+				}
+				wg.Wait()
+			})
+		})
+	}
+}
+
 // TestFoughtParent: another program keeps replacing the parent. When tokend does not replace it as
 // often, its children make no calls in between.
 func TestFoughtParent(t *testing.T) {

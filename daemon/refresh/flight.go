@@ -198,7 +198,7 @@ type wants struct {
 // made once more; if WeChat is busy, the call is made again after a pause. A call that failed with its
 // connection or host is repeated at once as often as its fetcher allows: each time with a slot, a
 // timeout and a charge to the budgets of its own. A stopping engine makes no further call. A value of
-// the parent that WeChat has refused to another is not tried: it is replaced first.
+// the parent that has ended, or that WeChat has refused to another, is not tried: it is replaced first.
 func (e *Engine) ask(ctx context.Context, w *wants, do func(parent secret.Text) error) error {
 	w.had = ""
 	if w.parent != "" {
