@@ -36,7 +36,7 @@ func (e *Engine) outlast(ctx context.Context, do func() error) error {
 func (e *Engine) faultless(do func() error) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			e.log.Error("what was handed in could not be stored by a fault of tokend's", "panic", fmt.Sprintf("%T", r), "stack", string(debug.Stack()))
+			e.log.Error("a submitted value was not stored because of a fault in tokend", "panic", fmt.Sprintf("%T", r), "stack", string(debug.Stack()))
 			err = &faultError{errors.New("a fault of tokend's")}
 		}
 	}()

@@ -7,8 +7,8 @@ import (
 	"tokend/daemon/store/journal"
 )
 
-// With a key, what is in clear is refused: whoever can write to the state directory or to a backup,
-// and does not have the key, could bring in records of his own. Config.AcceptClear takes a store
+// With a key, records in clear are refused: a user who can write to the state directory or to a backup,
+// and does not have the key, could insert records. Config.AcceptClear takes a store
 // that is in clear as a whole. One that is sealed in part was altered, and is never taken.
 
 // errStoreClear is why a store in clear is not opened with a key.
