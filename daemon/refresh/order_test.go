@@ -184,3 +184,60 @@ func TestAnswersOvertakeEachOther(t *testing.T) {
 		})
 	}
 }
+
+// TestPutBesideExchange: what is put at the moment of an EXCHANGE, and written while that is in flight, does not stay in
+// place of what WeChat gives for the code.
+func TestPutBesideExchange(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := newPlatform("wxa")
+		exchange := p.exchange
+		p.exchange = func(ctx context.Context, parent, code secret.Text) (fetchers.Authorization, error) {
+			time.Sleep(time.Second)
+			return exchange(ctx, parent, code)
+		}
+		r := start(t, Config{Catalog: p.catalog()})
+		r.mustPush("ticket", time.Now())
+		r.mustGet(component)
+		done := make(chan error, 1)
+		go func() { _, err := r.Exchange(t.Context(), platform, "code-of-wxa"); done <- err }()
+		synctest.Wait()
+		r.mustPut(customer("wxa", "refresh_token"), "put")
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		if g, err := r.grants.get(customer("wxa", "refresh_token")); err != nil || g.Value != "refresh-of-wxa" {
+			t.Errorf("in force: %q, %v", string(g.Value), err)
+		}
+	})
+}
+
+// TestFutureGrantOutranksNothing: a grant that was given by a wall clock that has been set back since, and that changes while a
+// code is in flight, does not stay in place of what WeChat gives for the code.
+func TestFutureGrantOutranksNothing(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p, d := newPlatform("wxa"), newDisk()
+		exchange := p.exchange
+		p.exchange = func(ctx context.Context, parent, code secret.Text) (fetchers.Authorization, error) {
+			time.Sleep(time.Second)
+			return exchange(ctx, parent, code)
+		}
+		p.token.answers(rotating)
+		grant := customer("wxa", "refresh_token")
+		g := record.Grant{Name: grant}
+		g.Value, g.At, g.Source = "future", time.Now().Add(10*day), fromExchange
+		if err := d.Put(t.Context(), g.Encode()); err != nil {
+			t.Fatal(err)
+		}
+		r := start(t, Config{Store: d, Catalog: p.catalog()})
+		r.mustPush("ticket", time.Now())
+		r.mustGet(component)
+		if err := r.Accept(t.Context(), platform, "code-of-wxa", time.Now(), time.Now().Add(time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		r.mustGet(customer("wxa", "access_token")) // which rotates the grant
+		time.Sleep(2 * time.Second)
+		if g, err := r.grants.get(grant); err != nil || g.Value != "refresh-of-wxa" {
+			t.Errorf("in force: %q, %v", string(g.Value), err)
+		}
+	})
+}

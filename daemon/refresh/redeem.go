@@ -240,7 +240,7 @@ func (e *Engine) redeemOnce(x *exchange, way *Onboarding) error {
 // adopt keeps a customer's grant, its first token if one came, and that the code was exchanged, in
 // one step; then it puts them in force. What the disk refuses is in force all the same: the
 // code has been used up, and nothing else is left of the customer's authorization. A grant that has changed since the call
-// and is of no older authorization stays, with this one behind it.
+// and is of a later authorization stays, with this one behind it.
 func (e *Engine) adopt(ctx context.Context, x *exchange, way *Onboarding, auth fetchers.Authorization, sent clock.Instant, changed *changed) error {
 	token := way.Token(auth.Child)
 	var first *credential
@@ -259,7 +259,7 @@ func (e *Engine) adopt(ctx context.Context, x *exchange, way *Onboarding, auth f
 		revoked := g.Revoked
 		renewed = g.Value != next.Value
 		switch now := time.Now(); {
-		case changed.has(a.grant) && !next.At.After(authorised(g)):
+		case changed.has(a.grant) && outranks(authorised(g), next.At, now):
 			g.Shelve(next)
 			first = nil
 		case promised && outranks(revoked, next.At, now):
