@@ -250,6 +250,9 @@ func TestExchangedCodesBounded(t *testing.T) {
 		if n := d.count(t, record.Exchanged); n != 1 {
 			t.Errorf("remembered after two hours: got %d, want 1", n)
 		}
+		if n := len(r.codes.known); n != 1 {
+			t.Errorf("known after two hours: got %d, want 1", n)
+		}
 	})
 }
 

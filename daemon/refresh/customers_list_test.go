@@ -84,6 +84,7 @@ func TestRememberedListNotFinal(t *testing.T) {
 		if got := r.mustGet(customer("wxb", "access_token")); got != "by-b1" || len(l.asked) != 1 {
 			t.Errorf("second customer: got %s after %d readings, want one reading for both", got, len(l.asked))
 		}
+		r.lists.of(platform).refused["wxc"] = refusedGrant{"given another since", 0}
 		time.Sleep(20 * time.Second)
 		l.set("wxb", "b2")
 		_, err := r.get(customer("wxb", "access_token"))
@@ -94,6 +95,9 @@ func TestRememberedListNotFinal(t *testing.T) {
 		synctest.Wait()
 		if got := r.mustGet(customer("wxb", "access_token")); got != "by-b2" || len(l.asked) != 2 {
 			t.Errorf("a minute later: got %s after %d readings", got, len(l.asked))
+		}
+		if n := len(r.lists.of(platform).refused); n != 0 {
+			t.Errorf("refused grants remembered: %d", n)
 		}
 	})
 }

@@ -38,7 +38,8 @@
 // A grant stays on disk and is read when it is used; memory follows the customers in
 // use, not those that are known. A customer's credential that nobody asks for in its
 // whole life lapses: no entry, no record, no call until somebody asks again; a restart
-// does not count as asking. What replaces a grant is written together with what came with it.
+// does not count as asking. What replaces a grant is written together with what came with it. If the
+// answers to two calls cross, the grant of the later authorization stays in force.
 // Of an account that is taken out of the configuration nothing is served. Its customers' grants and its pushed tickets, which
 // nobody can ask for, stay on disk, tickets until they end, and are there again with it.
 //
