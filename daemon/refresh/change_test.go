@@ -78,7 +78,15 @@ func TestBatchRefused(t *testing.T) {
 					inner := d.pick
 					d.pick = func(recs []record.Record) bool { cancel(); return inner(recs) }
 				}
-				for i, err := range r.PutAll(ctx, deposits(tc.children...)) {
+				var takes []change
+				for _, put := range deposits(tc.children...) {
+					c, err := r.takes(put, time.Now())
+					if err != nil {
+						t.Fatal(err)
+					}
+					takes = append(takes, c)
+				}
+				for i, err := range r.carryOut(ctx, takes...) { // PutAll waits no longer than ctx
 					if (err == nil) != tc.want[i] {
 						t.Errorf("%s: %v", tc.children[i], err)
 					}

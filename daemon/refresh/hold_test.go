@@ -2,7 +2,9 @@ package refresh
 
 import (
 	"context"
+	"maps"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"tokend/daemon/record"
@@ -183,5 +185,51 @@ func TestFailurePauses(t *testing.T) {
 		if got := h.until.Sub(100); got.Round(time.Millisecond) != tc.want {
 			t.Errorf("%s: got %v, want %v", tc.name, got, tc.want)
 		}
+	}
+}
+
+// TestNoteOfCallDeleted holds that the note of a call that is being made is deleted when the call has succeeded, although
+// the hold before it was ended while the note waited to be written.
+func TestNoteOfCallDeleted(t *testing.T) {
+	name := customer("wxa", "access_token")
+	for what, ends := range map[string]func(r *rig, c catalog){
+		"by a grant": func(r *rig, _ catalog) { r.mustPut(customer("wxa", "refresh_token"), "another") },
+		"by a reload": func(r *rig, c catalog) {
+			s := c[name]
+			s.Settings = "another"
+			c = maps.Clone(c)
+			c[name] = s
+			r.SetCatalog(c)
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				p, d := newPlatform("wxa"), newDisk()
+				p.token.answers(func(_ context.Context, _ fetchers.Ask, n int) (fetchers.Token, error) {
+					if n == 1 {
+						return fetchers.Token{}, away()
+					}
+					return token("tok", 2*time.Hour), nil
+				})
+				c := p.catalog()
+				r := start(t, Config{Store: d, Catalog: c})
+				r.mustPush("ticket", time.Now())
+				r.mustPut(customer("wxa", "refresh_token"), "refresh")
+				_, err := r.get(name)
+				of := mustReason(t, err, Unreachable)
+				end, _ := r.turns.take(t.Context(), name)
+				go ends(r, c)
+				synctest.Wait()
+				time.Sleep(of.RetryAfter + time.Second)
+				go func() { _, _ = r.get(name) }()
+				synctest.Wait()
+				end()
+				time.Sleep(time.Second)
+				r.mustState(name, Fresh)
+				if d.has(record.Holds, name) {
+					t.Error("the note is still on disk")
+				}
+			})
+		})
 	}
 }

@@ -45,7 +45,7 @@ func (e *Engine) land(en *entry, spec *Spec, f *flight, a Attempt, got answer) {
 	now := e.clock.Now()
 	en.mu.Lock()
 	if why = en.gone(); why != nil {
-		// Its account was removed during the call or the write: the reload deletes what was written.
+		// It went out of service during the call or the write. A reload then deletes what was written.
 		en.mu.Unlock()
 		end()
 		f.finish(nil, why)

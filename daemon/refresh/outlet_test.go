@@ -3,6 +3,7 @@ package refresh
 import (
 	"context"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -127,6 +128,54 @@ func TestQuotaOfExchanges(t *testing.T) {
 				t.Errorf("calls: got %d", n)
 			}
 		})
+	})
+}
+
+// TestOutletHold holds that calls that fail together count as one failure, that a call with another secret is made in the
+// hold and counted anew, and that WeChat's refusal of a code ends the hold.
+func TestOutletHold(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p, d := newPlatform(), newDisk()
+		err := error(refusal(45009, fetchers.QuotaMinute))
+		calls := p.counted(func() error { time.Sleep(time.Second); return err })
+		with := func(settings string) catalog {
+			c := p.catalog()
+			s := c[component]
+			s.Settings = settings
+			c[component] = s
+			return c
+		}
+		r := start(t, Config{Store: d, Catalog: with("v1")})
+		r.mustPush("ticket", time.Now())
+		r.mustGet(component)
+		failed := func(what string, wantCalls, wantFailures int) {
+			t.Helper()
+			synctest.Wait()
+			if h := r.outlets.of(platform, exchanges).hold; calls() != wantCalls || h == nil || h.failures != wantFailures {
+				t.Errorf("%s: %d calls, hold %+v; want %d calls, %d failures", what, calls(), h, wantCalls, wantFailures)
+			}
+		}
+		exchange := func(code string) { _, _ = r.Exchange(t.Context(), platform, secret.Text(code)) }
+		var all sync.WaitGroup
+		for i := range outletCalls {
+			all.Go(func() { exchange(fmt.Sprint("code-", i)) })
+		}
+		all.Wait()
+		failed("together", outletCalls, 1)
+		time.Sleep(time.Hour)
+		exchange("code-of-wxa")
+		failed("after the hold", outletCalls+1, 2)
+		exchange("code-of-wxb")
+		failed("in the hold", outletCalls+1, 2)
+		r.SetCatalog(with("v2"))
+		exchange("code-of-wxb")
+		failed("with another secret", outletCalls+2, 1)
+		time.Sleep(time.Hour)
+		err = refusal(61009, fetchers.CodeRefused)
+		exchange("code-of-wxc")
+		if r.outlets.holds(platform+exchanges) || d.has(record.Holds, platform+exchanges) {
+			t.Error("the hold has not ended")
+		}
 	})
 }
 

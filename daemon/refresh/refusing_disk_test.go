@@ -333,6 +333,7 @@ func TestThousandsOfGrantsThatTheDiskRefusesAreFewLines(t *testing.T) {
 				t.Fatal("Exchange: got nil")
 			}
 		}
+		synctest.Wait() // the log has it after those who wait have their answer
 		said := strings.Count(r.log(), "\n")
 		time.Sleep(time.Minute)
 		synctest.Wait()
