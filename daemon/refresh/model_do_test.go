@@ -188,6 +188,7 @@ func (w *world) leaving(customer string) {
 	for name, t := range w.names {
 		if strings.HasPrefix(name, customer+"/") {
 			t.valid = 0
+			t.dropped = max(t.dropped, w.now())
 		}
 	}
 }

@@ -36,7 +36,8 @@ type truth struct {
 	quotas           int               // how often it has told of a quota since it answered
 	unlisted         time.Duration     // when it has told of the address since it answered; zero for never
 	freed            int
-	settings         int // how often the configuration has changed
+	settings         int           // how often the configuration has changed
+	dropped          time.Duration // of a call that came until then the flight may be dropped, and its refusal with it
 
 	// dead is a value of it with which WeChat has refused a child's call, at died; "" for none.
 	dead string

@@ -36,7 +36,7 @@ func (s source) Fetch(ctx context.Context, ask fetchers.Ask) (fetchers.Token, er
 	r := w.chance(s.name, t.calls)
 	w.uses(ask.Parent)
 	w.arrives(t, ask)
-	settings, came := t.settings, w.now()
+	c := arrival{ask, t.settings, w.now()}
 	t.underway++
 	sick := w.sick && r.IntN(100) < w.weight
 	w.mu.Unlock()
@@ -52,16 +52,16 @@ func (s source) Fetch(ctx context.Context, ask fetchers.Ask) (fetchers.Token, er
 		return fetchers.Token{}, &fetchers.TransportError{Endpoint: "/", Sent: true, Err: errBuried}
 	}
 	if err != nil {
-		return fetchers.Token{}, w.tell(t, ask, settings, &fetchers.TransportError{Endpoint: "/", Sent: true, Err: err})
+		return fetchers.Token{}, w.tell(t, c, &fetchers.TransportError{Endpoint: "/", Sent: true, Err: err})
 	}
 	if sick {
-		return fetchers.Token{}, w.tell(t, ask, settings, w.fault(t, ask, r))
+		return fetchers.Token{}, w.tell(t, c, w.fault(t, ask, r))
 	}
 	tok, refused := w.serve(t, ask, r)
 	if refused != nil {
-		return fetchers.Token{}, w.tell(t, ask, settings, refused)
+		return fetchers.Token{}, w.tell(t, c, refused)
 	}
-	w.answer(t, came, tok.ExpiresIn)
+	w.answer(t, c.came, tok.ExpiresIn)
 	if tok.Grant != "" {
 		w.grants[customerOf(t.name)].delivered = grantGen(tok.Grant)
 	}
@@ -206,6 +206,7 @@ func (s source) Exchange(ctx context.Context, parent, code secret.Text) (fetcher
 		tok := token(fmt.Sprintf("%s#%d", t.name, gen), 2*time.Hour)
 		auth.Token = &tok
 		w.answer(t, came, 2*time.Hour)
+		t.dropped = w.now() + 2*modelDawdle
 	}
 	g.delivered = g.gen
 	w.freeing(customer)

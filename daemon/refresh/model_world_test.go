@@ -155,16 +155,24 @@ func (w *world) charge(t *truth, forced bool) {
 	}
 }
 
-// tell notes what the engine learns by err. mu is held.
-func (w *world) tell(t *truth, ask fetchers.Ask, settings int, err error) error {
+// arrival is a call as it came.
+type arrival struct {
+	ask      fetchers.Ask
+	settings int // of the truth
+	came     time.Duration
+}
+
+// tell notes what the engine learns by err, with which c has failed. mu is held.
+func (w *world) tell(t *truth, c arrival, err error) error {
 	w.faults++
 	w.note("%s: %v", t.name, err)
 	hold, with := time.Duration(0), ""
+	counts := c.settings == t.settings && c.came > t.dropped
 	api, ok := errors.AsType[*fetchers.APIError](err)
 	if ok {
 		switch api.Reaction {
 		case fetchers.ParentDead:
-			w.kills(ask.Parent)
+			w.kills(c.ask.Parent)
 		case fetchers.Misconfigured, fetchers.Malformed:
 			hold = 5 * time.Minute
 		case fetchers.AddressRefused:
@@ -173,17 +181,17 @@ func (w *world) tell(t *truth, ask fetchers.Ask, settings int, err error) error 
 				hold = 5 * time.Minute
 			}
 		case fetchers.QuotaMinute, fetchers.QuotaDay:
-			if settings == t.settings && !t.kind.policy().perAsk { // of those beside each other one counts
+			if counts && !t.kind.policy().perAsk { // of those beside each other one counts
 				t.quotas++
 			}
 			hold = min(time.Minute<<min(max(t.quotas-1, 0), 6), time.Hour)
 		case fetchers.Reauthorize:
-			hold, with = forEver, string(ask.Parent)+"|"+string(ask.Grant)
+			hold, with = forEver, string(c.ask.Parent)+"|"+string(c.ask.Grant)
 		case fetchers.NewTicket:
-			hold, with = forEver, string(ask.Parent)+"|"+string(ask.Grant)
+			hold, with = forEver, string(c.ask.Parent)+"|"+string(c.ask.Grant)
 		}
 	}
-	if settings == t.settings && !errors.Is(err, context.Canceled) {
+	if counts && !errors.Is(err, context.Canceled) {
 		t.held, t.told, t.heldWhy, t.refusedWith = w.now()+hold, w.now(), err.Error(), with
 		if t.kind.policy().perAsk {
 			t.free = w.now() + modelAskLasts // others are under way beside it
