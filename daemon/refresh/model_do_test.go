@@ -116,6 +116,7 @@ func (m *model) put(ctx context.Context, e *Engine, l *life, customer string) er
 	gen := g.gen
 	g.revoked = false
 	g.changing++
+	m.w.freeing(customer) // what lives by it may be called before Put returns
 	m.w.mu.Unlock()
 	err := e.Put(ctx, customer+"/"+customers[customer], grantValue(customer, gen))
 	m.w.mu.Lock()
