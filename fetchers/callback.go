@@ -112,9 +112,9 @@ func CheckParameters(signature, timestamp, nonce string) error {
 	case len(timestamp) > maxParameter || len(nonce) > maxParameter:
 		return malformed("a parameter is too long")
 	case strings.Trim(timestamp, "0123456789") != "":
-		return malformed("the timestamp is no number")
+		return malformed("the timestamp is not a number")
 	case strings.ContainsFunc(nonce, func(c rune) bool { return c <= ' ' || c >= 0x7f }):
-		return malformed("the nonce has odd characters")
+		return malformed("the nonce has invalid characters")
 	}
 	return nil
 }

@@ -44,7 +44,7 @@ func (c *Callback) WithPrevious(token, aesKey secret.Text) (*Callback, error) {
 	if aesKey != "" {
 		key, err := newCallbackKey(aesKey)
 		if err != nil {
-			return nil, fmt.Errorf("before the change: %w", err)
+			return nil, fmt.Errorf("the previous key: %w", err)
 		}
 		both.previousKey = &key
 	}

@@ -51,14 +51,14 @@ func TestParseEnvelope(t *testing.T) {
 
 func TestHostileXML(t *testing.T) {
 	const good = "<xml><Encrypt>abc</Encrypt></xml>"
-	const strange, root, many = "Encrypt holds characters that no text has", "its root is not one <xml>", "it has too many elements"
+	const strange, root, many = "Encrypt contains invalid characters", "its root is not one <xml>", "it has too many elements"
 	tests := []struct{ name, body, want string }{
 		{"nothing", "", root},
 		{"blanks", " \n", root},
 		{"text", "abc", root},
 		{"JSON", `{"Encrypt":"abc"}`, root},
-		{"half of it", good[:20], "Encrypt has no end"},
-		{"wrong ends", "<xml><Encrypt>abc</xml></Encrypt>", "Encrypt has no end"},
+		{"half of it", good[:20], "Encrypt has no end tag"},
+		{"wrong ends", "<xml><Encrypt>abc</xml></Encrypt>", "Encrypt has no end tag"},
 		{"two of them", good + good, root},
 		{"another root", "<XML><Encrypt>abc</Encrypt></XML>", root},
 		{"DOCTYPE", "<!DOCTYPE xml>" + good, "it has a DOCTYPE"},
@@ -74,8 +74,8 @@ func TestHostileXML(t *testing.T) {
 		{"an instruction", "<xml><Encrypt>a<?b?>c</Encrypt></xml>", strange},
 		{"an end of something else", "<xml><Encrypt>a</b>c</Encrypt></xml>", strange},
 		{"Encrypt twice", "<xml><Encrypt>abc</Encrypt><Encrypt>abd</Encrypt></xml>", "Encrypt comes twice, with different values"},
-		{"Encrypt with children", "<xml><Encrypt>a<b>b</b>c</Encrypt></xml>", "Encrypt has elements"},
-		{"Encrypt with a child without its end", "<xml><Encrypt>a<b>c</Encrypt></xml>", "Encrypt has elements"},
+		{"Encrypt with children", "<xml><Encrypt>a<b>b</b>c</Encrypt></xml>", "Encrypt contains elements"},
+		{"Encrypt with a child without its end", "<xml><Encrypt>a<b>c</Encrypt></xml>", "Encrypt contains elements"},
 		{"no Encrypt", "<xml><ToUserName>wws</ToUserName></xml>", "it is not encrypted"},
 		{"an empty Encrypt", "<xml><Encrypt> </Encrypt></xml>", "it is not encrypted"},
 		{"Encrypt in another case", "<xml><encrypt>abc</encrypt></xml>", "it is not encrypted"},

@@ -27,15 +27,15 @@ func TestOddEvents(t *testing.T) {
 	want["authorized_expiry_malformed"] = Event{Kind: EventAuthorized, Owner: "wxc", Time: at(1700000000), Child: "wxa", Code: "CODE"}
 	want["fast_register_control_character"] = Event{Kind: EventFastRegister, Owner: "wxc", Time: at(1700000000), Child: "wxm", Code: "CODE"}
 
-	const strange = " holds characters that no text has"
+	const strange = " contains invalid characters"
 	for name, why := range map[string]string{
 		"code_twice":             "AuthCode comes twice, with different values",
-		"code_nested":            "AuthCode has elements",
+		"code_nested":            "AuthCode contains elements",
 		"code_control_character": "AuthCode" + strange,
 		"code_half_character":    "AuthCode" + strange,
 		"code_comment":           "AuthCode" + strange,
 		"code_ampersand":         "AuthCode" + strange,
-		"code_without_an_end":    "AuthCode has no end",
+		"code_without_an_end":    "AuthCode has no end tag",
 		"kind_control_character": "InfoType" + strange,
 		"kind_twice":             "InfoType comes twice, with different values",
 		"owner_twice":            "SuiteId comes twice, with different values",

@@ -117,13 +117,13 @@ func textOf(body []byte, tags []tag, i int) content {
 	case int(t.end) == i: // <a/>
 		return content{}
 	case t.end == noEnd:
-		return content{wrong: " has no end"}
+		return content{wrong: " has no end tag"}
 	case int(t.end) > i+1:
-		return content{wrong: " has elements"}
+		return content{wrong: " contains elements"}
 	}
 	text, ok := xmlText(body[t.to:tags[t.end].from])
 	if !ok {
-		return content{wrong: " holds characters that no text has"}
+		return content{wrong: " contains invalid characters"}
 	}
 	return content{text: text}
 }

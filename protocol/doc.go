@@ -161,9 +161,9 @@
 //	whose peer has read nothing for 10 s of what it is being sent, however slowly it
 //	reads otherwise; or for 0.1 s, if there are many such of its user;
 //	when there is no room for it, or for the long line it has begun (see Limits);
-//	which is idle, when there is no room for that of another user: the one that has been
-//	idle for longest of the user who has the most (see Limits);
-//	when a watch cannot keep up, may see nothing any more, or its peer says something;
+//	which is idle, to make room for a connection of another user: the longest idle one of
+//	the user with the most connections (see Limits);
+//	when a watch cannot keep up, may no longer see any name, or its peer sends anything;
 //	when the server stops.
 //
 // Otherwise a connection may stay open and silent for as long as it likes, and stays usable
@@ -429,9 +429,10 @@
 //
 // Hands in what cannot be fetched: a ticket that was pushed to somebody else, or a grant.
 // The reply is sent when the value is safely on disk; before that, nothing that is made
-// with it is given out. A ticket counts as of now, and replaces one that WeChat has stamped later; a grant replaces the one before it,
-// which is kept. What waits for a ticket goes on at once. Putting the same value again does
-// no harm, so PUT may be repeated when a connection breaks.
+// with it is given out. A ticket counts as of now, and replaces a ticket with a later timestamp
+// from WeChat; a grant replaces the one before it, which is kept. What waits for a ticket goes
+// on at once. Putting the same value again does no harm, so PUT may be repeated when a
+// connection breaks.
 //
 // Errors: NOT_FOUND for a name that is not configured or not to be seen, BAD_REQUEST for
 // that of a credential that is fetched, INTERNAL where the value could not be made durable. A
@@ -471,14 +472,14 @@
 // safely on disk.
 //
 // A code can be exchanged once, and most come twice: by the page and by a callback. The
-// server remembers what it has exchanged, for at least an hour and over restarts, and answers
+// server remembers exchanged codes for at least an hour, over restarts too, and answers
 // the same code again without another call. A client nevertheless does not repeat it when a
 // connection breaks: whether the first was carried out is better looked up with LIST.
 //
-// While WeChat refuses all exchanges of an owner, as at a spent quota, no call is made. The reply
-// is the error that caused the hold, with the seconds left. A code that a callback has brought
-// and that waits for its next try is answered likewise, at once. So is a GET of
-// its customer's credentials, if the callback has named the customer.
+// While WeChat refuses all exchanges of an owner, for example because its quota is used up, the
+// server makes no call. The reply is the error that caused the hold, with the seconds left. An
+// EXCHANGE of a pushed code that waits for its next attempt gets the same kind of reply at once.
+// So does a GET of the customer's credentials, if the callback named the customer.
 //
 // Errors: NOT_FOUND for an owner that is not configured or not to be seen, UPSTREAM where
 // the code is refused, WAITING and the other errors of GET for the owner's own token, which
@@ -581,11 +582,12 @@
 // many customers there are, kept how many grants of this page were new or had changed; next
 // is the offset to ask for next, or "-" after the last page. The offset is 0 where it is
 // left out. What the list says goes, since the list is kept by who issued the grants; the
-// value before it is kept as always. A grant that has changed while its page was read stays.
+// value before it is kept as always. A grant that changed while its page was read is not
+// overwritten.
 //
-// An empty page before the end of the list is asked for again. If all pages together show fewer
-// customers than total, the last one is answered UNAVAILABLE, with the number missing. What the
-// pages did show is kept.
+// The server requests an empty page before the end of the list again. If all pages together have
+// fewer customers than total, the reply to the last page is UNAVAILABLE, with the number of
+// missing customers. The grants on the pages are stored nevertheless.
 //
 // It costs calls upstream, and a second run finds nothing to keep. Like REFRESH it is not
 // repeated when a connection breaks: the count would not be true.
@@ -686,7 +688,7 @@
 //	              rotation, list
 //	generations   of a grant, how many of its values are kept, the one in force
 //	              among them: 5 at most
-//	host          the upstream host that its calls go to; "-" for what is not fetched
+//	host          the upstream host of the credential; "-" if it is not fetched
 //
 //	> STATUS official_account/wx0123/access_token
 //	< OK 20
@@ -745,17 +747,17 @@
 //
 //	calls                calls upstream, for whatever reason
 //	calls:<path>         of these, those of this path, where there were any
-//	closed_idle          idle connections closed for those of other users, where there were any
+//	closed_idle          idle connections closed for other users' connections, where there were any
 //	connections          connections, those turned away among them
 //	credentials:<state>  credentials in this state now, of those that were asked for; one
 //	                     line for each state but idle
 //	errors:<code>        replies with this code, where there were any
 //	failed:<path>        calls upstream that failed, where there were any
 //	hits                 reads answered from memory
-//	log_dropped          log lines dropped because the log's reader was too slow or gone
+//	log_dropped          log lines dropped because the log's reader was too slow or had exited
 //	pushes:<kind>        genuine pushes of this kind, by HTTP or PUSH, where there were any
 //	pushes_failed        genuine pushes that could not be kept
-//	pushes_previous      genuine pushes that only the previous token or key has opened
+//	pushes_previous      genuine pushes that only the previous token or key opened
 //	pushes_refused       pushes that were malformed, or not signed or addressed as they have to be
 //	reads                GET and SIGN
 //	refreshes:failed     refreshes that brought an error
@@ -792,8 +794,9 @@
 // to the watch: whatever else is sent on it, QUIT included, ends the watch and closes it
 // without a reply. Shutting down the sending side does not.
 //
-// A change of the configuration may take the right to WATCH from a peer. Where nothing under the prefix is left that it may see,
-// the server sends a line ERR DENIED and closes; where something is, the watch goes on with that.
+// A reload may revoke a peer's right to WATCH names. The watch continues with the names under
+// the prefix that the peer may still see. If there are none, the server sends a line ERR DENIED
+// and closes the connection.
 //
 // A watcher that reads too slowly is closed by the server. Then, as after any break, it
 // connects and says WATCH again: the list at the beginning is what it has missed.
@@ -896,22 +899,21 @@
 //	a piece of a backup      46080 bytes (MaxPiece)
 //	a message of an error    512 bytes (MaxMessage)
 //
-// The server shares out what is scarce among users, by the uid that the kernel tells. The uids of a range
-// in /etc/subuid count as the user who has the range. Root and the user
-// that the server runs as are not bound by what follows; the numbers are those of a server
-// that is told nothing else.
+// The server shares out what is scarce among users, by the uid that the kernel tells. All uids of
+// a range in /etc/subuid count as the owner of the range. Root and the user that the server runs
+// as are not bound by what follows; the numbers are those of a server that is told nothing else.
 //
 //	connections              8192 in all, and fewer where the process may have few
 //	                         descriptors; one user may have as many as are free, so
-//	                         4096 alone; the last sixteenth is for users who have few.
-//	                         Beyond, a new one takes the place of an idle
-//	                         one of the user with the most: one with no request, no part
-//	                         of one and no watch under way. A user who has one already
-//	                         takes none of users with hardly more. Where none is idle,
-//	                         BUSY in the first line, and closed
+//	                         4096 alone; the last sixteenth is for users with few
+//	                         connections. When all are taken, a new connection replaces
+//	                         an idle one of the user with the most connections. Idle
+//	                         means no request, no part of a request and no watch. A user
+//	                         with a connection replaces none of a user with hardly more.
+//	                         If no connection is idle, BUSY in the first line, and closed
 //	requests                 100000 a second of one user, on all its connections. Beyond,
 //	                         replies come later; nothing is refused
-//	processor time           a fourth of a processor for one user's lines and values over
+//	processor time           a quarter of a processor for one user's lines and values over
 //	                         1024 bytes, LIST, WATCH, STATUS, HISTORY and STATS. Beyond,
 //	                         replies come later; nothing is refused
 //	requests that wait       1024 of one user; BUSY beyond

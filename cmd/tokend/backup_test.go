@@ -112,7 +112,7 @@ func TestRestoreClear(t *testing.T) {
 		out, _ := cmd.CombinedOutput() // the status says it
 		return cmd.ProcessState.ExitCode(), string(out)
 	}
-	const refused = " is in clear although an encryption_key is configured\nhint: anybody could have made it; if you know that it is yours: tokend restore --accept-clear\n"
+	const refused = " is in clear although an encryption_key is configured\nhint: anybody could have made this backup; if it is yours: tokend restore --accept-clear\n"
 	if status, out := restore(backup); status != exitFailed || !strings.HasSuffix(out, refused) {
 		t.Errorf("status %d\n got %q\nwant %q", status, out, refused)
 	}

@@ -20,9 +20,9 @@ site can move in without its old database. OWNER is open_platform/<component_app
 
 The list comes in pages of 500, each a call to WeChat; how far it has come is shown on standard error. What
 is the same already is left as it is, so it may be repeated, and an import that was interrupted goes on
-from an --offset. If WeChat lists fewer customers than it counts, the import ends with exit status 4
-and says how many are missing. --timeout is for each page. It is granted to root and tokend's own user unless the
-configuration says otherwise.`,
+from an --offset. If WeChat lists fewer customers than it counts, the exit status is 4 and the number of
+missing customers is printed. --timeout is for each page. It is granted to root and tokend's own user
+unless the configuration says otherwise.`,
 		Example:           "  tokend import open_platform/wx0123456789abcdef",
 		Args:              takes("OWNER"),
 		ValidArgsFunction: i.owners,
@@ -92,7 +92,7 @@ func (e *importError) hint() string {
 	}
 	if e.total > 0 && e.offset+importPage >= e.total {
 		// The last page is where missing customers are noticed: they may be on any.
-		return fmt.Sprintf("all pages before this one are in; to try again: tokend import %s", e.owner)
+		return fmt.Sprintf("all earlier pages were imported; to retry: tokend import %s", e.owner)
 	}
 	return fmt.Sprintf("to go on from there: tokend import %s --offset %d", e.owner, e.offset)
 }

@@ -38,7 +38,7 @@ func newServiceLog(env *environment, c *config.Config) *serviceLog {
 		var line bytes.Buffer
 		o := options
 		o.Output, o.Level = &line, hclog.Warn // whatever log_level is
-		hclog.New(&o).Warn("log lines dropped: the reader of the log was too slow, or gone", "lines", n)
+		hclog.New(&o).Warn("log lines dropped: the reader of the log was too slow or had exited", "lines", n)
 		return line.Bytes()
 	}})
 	l := &serviceLog{queue: queue}

@@ -23,8 +23,9 @@ func newRekey(env *environment) *cobra.Command {
 64 hexadecimal digits. The configuration names the state directory and, as encryption_key, the key that
 it has now; what is in clear, without one, is sealed.
 
-With an encryption_key, a store in clear is refused, since anybody could have put it there. After a key has been
-configured for the first time, seal the store with --seal. It uses the encryption_key unless a new key is named.
+With an encryption_key, a store in clear is refused, because anybody could have put the store there. After
+you configure a key for the first time, run tokend rekey --seal. Without a new key, --seal uses the
+encryption_key.
 
 No daemon may run on it meanwhile, and the user must be the one that the daemon runs as. Afterwards the
 new key belongs into the configuration. If it is interrupted, at whatever moment, run it again. Backups

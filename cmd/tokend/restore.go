@@ -18,8 +18,8 @@ func newRestore(env *environment) *cobra.Command {
 		Short: "Make an empty state directory of a backup; the daemon must not run",
 		Long: `Make the state directory that the configuration names of the backup in FILE or on standard input. The
 directory must be missing or empty, and no daemon run on it; encryption_key must be the one that the
-backup was made with. All of the backup is restored, or nothing. With an encryption_key, a backup in clear is
-refused, since anybody could have made it; --accept-clear restores it and seals it.
+backup was made with. All of the backup is restored, or nothing. With an encryption_key, a backup in clear
+is refused, because anybody could have made the backup. --accept-clear restores and seals such a backup.
 
 It is to be run as the user that the daemon runs as. A grant that WeChat has replaced since the backup
 was made is not in it: that customer must authorise again, or come in by tokend import.`,
@@ -68,7 +68,7 @@ func (r *restore) from(backup io.Reader, name string) error {
 	err := store.Restore(cfg, backup)
 	switch {
 	case errors.Is(err, store.ErrClear):
-		return hintedf("anybody could have made it; if you know that it is yours: tokend restore --accept-clear",
+		return hintedf("anybody could have made this backup; if it is yours: tokend restore --accept-clear",
 			"%s is in clear although an encryption_key is configured", name)
 	case errors.Is(err, store.ErrBackup):
 		return hintedf("nothing has been restored; try another copy", "%s is not a whole backup: it was cut off or altered, or is none", name)

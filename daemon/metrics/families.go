@@ -24,7 +24,7 @@ func (t *text) survey(v *survey.Survey) {
 func (t *text) daemon(v *survey.Survey) {
 	t.gauge("build_info", "1; which tokend this is.").add(1, label{"goversion", runtime.Version()}, label{"version", v.Version})
 	t.gauge("config_loaded_timestamp_seconds", "When the configuration in force was read.").add(seconds(v.Loaded))
-	t.counter("log_dropped_total", "Log lines dropped because the reader of the log was too slow or gone.").count(v.LogDropped)
+	t.counter("log_dropped_total", "Log lines dropped because the reader of the log was too slow or had exited.").count(v.LogDropped)
 	t.gauge("loading", "1 while what was kept is being read after a start: credentials are not all counted yet.").add(number(v.Loading))
 }
 

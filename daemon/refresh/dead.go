@@ -13,7 +13,7 @@ import (
 // that has ended while a call waited.
 
 // errDeadParent says that no call was made, because the parent's value has ended or been refused.
-var errDeadParent = errors.New("the parent's value has ended or been refused")
+var errDeadParent = errors.New("the parent's value has expired or was rejected")
 
 // alive returns errDeadParent if value is known to be a dead one of parent. Whoever has waited for
 // a slot since it got the value asks again before its call.

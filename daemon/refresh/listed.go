@@ -49,7 +49,7 @@ func (e *Engine) succeeded(h *host, was *hold) {
 		return true
 	})
 	if n > 0 {
-		e.log.Info("this host's address is listed now: ended the holds of others", "credentials", n)
+		e.log.Info("WeChat accepts this host's address now: ended the holds of other credentials", "credentials", n)
 	}
 }
 

@@ -39,7 +39,7 @@ func (e *Engine) load(ctx context.Context) (whole bool) {
 	n := e.planLoaded()
 	e.foreign = append(l.foreign, e.elsewhere(holds, budgets)...)
 	if e.restored {
-		e.log.Info("a backup was restored: tokens that may have been replaced since it was made are fetched again", "tokens", len(l.misleading))
+		e.log.Info("a backup was restored: tokens that WeChat may have replaced since then are fetched again", "tokens", len(l.misleading))
 	}
 	err := e.forget(l.misleading)
 	if err == nil && e.restored {

@@ -37,7 +37,7 @@ func (e *Engine) faultless(do func() error) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			e.log.Error("a submitted value was not stored because of a fault in tokend", "panic", fmt.Sprintf("%T", r), "stack", string(debug.Stack()))
-			err = &faultError{errors.New("a fault of tokend's")}
+			err = &faultError{errors.New("a fault in tokend")}
 		}
 	}()
 	return do()

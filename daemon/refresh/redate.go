@@ -137,7 +137,7 @@ func (e *Engine) dateAgain() {
 		}
 	}
 	e.dating.lead.Add(int64(by))
-	e.log.Warn("the wall clock was set forward: values of the boot before are dated again", "by", by.Round(time.Second), "values", n)
+	e.log.Warn("the wall clock was set forward: the ages of values from before the reboot were corrected", "by", by.Round(time.Second), "values", n)
 }
 
 // age makes the value of en older by by if it was dated by the wall clock, and reports whether it was.

@@ -263,8 +263,8 @@ func TestNothingToDateAgain(t *testing.T) {
 		r.mustServe(map[string]time.Duration{verify: 12 * time.Hour})
 		r.clock.Resync()
 		r.Now()
-		if strings.Contains(r.log(), "dated again") {
-			t.Error("the log says that values were dated again")
+		if strings.Contains(r.log(), "ages of values") {
+			t.Error("the log says that ages were corrected")
 		}
 	})
 }

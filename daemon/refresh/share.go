@@ -42,7 +42,7 @@ func (e *Engine) takeShare(spec *Spec, user any, now clock.Instant) error {
 		most := b
 		most.limit -= part
 		if wait := e.ledger.wait(most, b.key(spec), now); wait > 0 {
-			return guard(fmt.Sprintf("the last %d of %d %s within %s are for other users", part, b.limit, b.calls, amount(b.window)), wait)
+			return guard(fmt.Sprintf("the last %d of %d %s within %s are reserved for other users", part, b.limit, b.calls, amount(b.window)), wait)
 		}
 	}
 	mine.window = b.window

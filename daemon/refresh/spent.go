@@ -45,7 +45,7 @@ func (cs *codes) retireLocked(now clock.Instant) (recs []record.Record) {
 func (e *Engine) loadSpent() {
 	kept, errs := all(e.cfg.Store, record.Exchanged, e.keptSpent)
 	for _, err := range errs {
-		e.log.Error("cannot read that an authorization code was exchanged: it is taken for a new one", "error", err)
+		e.log.Error("cannot read the record of an exchanged authorization code: the code is treated as new", "error", err)
 	}
 	slices.SortFunc(kept, func(a, b *exchange) int {
 		if a.forget != b.forget {
@@ -61,7 +61,7 @@ func (e *Engine) loadSpent() {
 	}
 	e.codes.mu.Unlock()
 	if err := e.forget(stray); err != nil {
-		e.log.Error("cannot delete which authorization codes were exchanged long ago", "error", err)
+		e.log.Error("cannot delete the records of authorization codes exchanged long ago", "error", err)
 	}
 }
 

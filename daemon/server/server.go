@@ -281,7 +281,7 @@ func (s *Server) maySayFull() bool { return s.full.allow(s.clock(), warnLines) }
 
 // sayFull names the user whose connection has been closed.
 func (s *Server) sayFull(uid uint32) {
-	s.log.Warn("the socket is full: idle connections of the user with the most are closed for others", "uid", uid, "limit", s.room)
+	s.log.Warn("the socket is full: closing idle connections of the user with the most connections", "uid", uid, "limit", s.room)
 }
 
 // leave ends what judge has begun. c is the connection.

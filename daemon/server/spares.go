@@ -133,7 +133,7 @@ func CheckDescriptors(listeners int) error {
 		_ = f.Close()
 	}
 	if needed := next + listeners*listenerFiles + ownFiles + operatorFiles + 1; limit < needed {
-		return fmt.Errorf("too few descriptors to accept connections: this process may have %d and needs %d at least: raise its limit (LimitNOFILE=, or ulimit -n)", limit, needed)
+		return fmt.Errorf("too few descriptors to accept connections: this process may open %d and needs at least %d: raise its limit (LimitNOFILE=, or ulimit -n)", limit, needed)
 	}
 	return nil
 }

@@ -34,12 +34,12 @@ func (o *opening) admit(h header) error {
 // although something is sealed.
 func headerReplaced(dir, what string) error {
 	path := filepath.Join(dir, headerFile)
-	return faultf(ErrClear, "%s says that the store is in clear, but %s is sealed: the file was replaced; delete it, and tokend makes it again", path, what)
+	return faultf(ErrClear, "%s marks the store as in clear, but %s is sealed: the file was replaced; delete it, and tokend recreates it", path, what)
 }
 
 // storeReplaced returns why a database in clear is not opened beside a journal that is sealed.
 func storeReplaced(at place) error {
-	return faultf(ErrClear, "the grant journal %s is sealed, but the store is in clear: somebody has made it; move %s away, and tokend makes it again from the journal",
+	return faultf(ErrClear, "the grant journal %s is sealed, but the store is in clear: the store was replaced; move %s away, and tokend rebuilds the store from the journal",
 		at.journal(), at.current())
 }
 
@@ -61,7 +61,7 @@ func (o *opening) choose() error {
 // refuseJournal returns why the journal is not that of a store that s seals.
 func (p place) refuseJournal(s sealer) error {
 	if s.seals() && journal.Check(p.journal(), nil) == nil {
-		return faultf(ErrClear, "the grant journal %s is in clear, but the store is sealed: the file was replaced; move it away, and tokend makes it again from the store", p.journal())
+		return faultf(ErrClear, "the grant journal %s is in clear, but the store is sealed: the journal was replaced; move it away, and tokend rebuilds it from the store", p.journal())
 	}
 	return faultf(ErrKey, "the grant journal %s is not sealed with the key of the store: restore the key, or move it away if it is not this store's", p.journal())
 }
@@ -74,8 +74,8 @@ func (d *database) refuseRecord(stored []byte) error {
 	case !ok || sealed == d.sealer.seals():
 		return nil
 	case sealed:
-		return headerReplaced(d.dir, "what is in it")
+		return headerReplaced(d.dir, "its content")
 	}
-	return faultf(ErrClear, "%s says that the store is sealed, but what is in it is in clear: somebody has made it; move %s away, and restore a backup",
+	return faultf(ErrClear, "%s marks the store as sealed, but its content is in clear: the store was replaced; move %s away and restore a backup",
 		filepath.Join(d.dir, headerFile), d.dir)
 }

@@ -109,7 +109,7 @@ func (s *Store) settled(err error, number uint64) error {
 		if limitOf(err) != nil {
 			what = "a limit prevented a commit"
 		}
-		s.log.Error(what+": nothing is written to the database until it has been opened anew", "error", err)
+		s.log.Error(what+": nothing is written to the database until it has been reopened", "error", err)
 		s.wake()
 	}
 	return err

@@ -19,7 +19,7 @@ var (
 
 	// ErrClear: the store or the backup is in clear although there is a key: anybody who can write
 	// files may have made it. Config.AcceptClear seals it.
-	ErrClear = errors.New("store: in clear although there is a key")
+	ErrClear = errors.New("store: in clear although a key is configured")
 
 	// ErrVersion: another version of tokend wrote the store, in a form that this one
 	// does not know.

@@ -44,7 +44,7 @@ func (s *Store) wake() {
 // tries again.
 func (s *Store) lag(cause error, taken bool) {
 	if !s.lagging.Swap(true) {
-		s.log.Error("the grant journal refused an entry: until it can be written anew, grants are in the database only", "error", cause)
+		s.log.Error("the grant journal refused an entry: until it has been rewritten, grants are only in the database", "error", cause)
 		if taken && s.mendJournal() == nil {
 			return
 		}

@@ -186,7 +186,7 @@ func (s *Store) closeDatabase() error {
 		_ = s.ballast.restore(s.reserve.Load())
 		return err
 	case <-time.After(s.closeLimit):
-		s.log.Warn("the database takes long to close and is left as a kill would leave it: the next start reads its logs, and nothing is lost", "waited", s.closeLimit)
+		s.log.Warn("the database takes too long to close, stopping without it: the next start reads its logs, and nothing is lost", "waited", s.closeLimit)
 		s.late = done
 		return nil
 	}
