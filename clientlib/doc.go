@@ -25,14 +25,13 @@
 //
 // # Connections
 //
-// Requests share a pool of connections, of which at most MaxIdleConns are kept
-// open between requests. A connection that has been closed while it lay in the
-// pool, as after a restart of the daemon or to make room for another user's, is noticed when it is used: the
-// request is then sent once more, on a new connection, provided nothing of a reply
-// had arrived. A request that must not be made twice (Refresh, Exchange, Import) and a Watch
-// never take a connection from the pool, and so are never repeated. Nothing else
-// is ever retried: when to ask again is up to the caller, and an [*Error] says
-// when it may help.
+// Requests share a pool of connections, of which at most MaxIdleConns are kept open between
+// requests. A connection that has been closed while it lay in the pool, as after a restart of the
+// daemon or to make room for another user's, is noticed when it is used: the request is then sent
+// once more, on a new connection, provided nothing of a reply had arrived. A request that must not
+// be made twice (Refresh, Exchange, Import) and a Watch never take a connection from the pool, and
+// so are never repeated. Nothing else is ever retried: when to ask again is up to the caller, and
+// an [*Error] says when it may help.
 //
 // A connection whose reply did not arrive whole, did not fit the protocol, or was
 // not waited for to the end is closed, so that a late reply is never taken for the

@@ -47,7 +47,8 @@ type Config struct {
 	// on stop and their files left alone. Empty: the daemon listens at the configured path.
 	Listeners []net.Listener
 
-	// Subuids is the file of the host's subordinate uids, see [server.Config]; "" for none. It is read again by each reload.
+	// Subuids is the file of the host's subordinate uids, see [server.Config]; "" for none. It is
+	// read again by each reload.
 	Subuids string
 
 	// Reload, if not nil, is called for each RELOAD: it reads the configuration again and hands it to

@@ -13,8 +13,8 @@ import (
 	"tokend/fetchers"
 )
 
-// callLimit is where the engine ends a call. It is above every upstream.timeout that a configuration can
-// have, by which the fetchers end theirs.
+// callLimit is where the engine ends a call. It is above every upstream.timeout that a
+// configuration can have, by which the fetchers end theirs.
 const callLimit = 6 * time.Minute
 
 // upstream is WeChat's and WeCom's hosts as one configuration names them.

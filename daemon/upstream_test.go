@@ -69,8 +69,8 @@ func (s *site) withUpstream(weixin []string, work string, timeout time.Duration,
 	return file
 }
 
-// TestTimeoutIsTheConfigured holds that no call ends before the longest upstream.timeout that a configuration
-// can have.
+// TestTimeoutIsTheConfigured holds that no call ends before the longest upstream.timeout that a
+// configuration can have.
 func TestTimeoutIsTheConfigured(t *testing.T) {
 	longest := time.Duration(0)
 	for d := time.Second; ; d += time.Second {
@@ -85,8 +85,8 @@ func TestTimeoutIsTheConfigured(t *testing.T) {
 	}
 }
 
-// TestDeadKeptConnections holds that kept connections that died unnoticed cost one attempt together, and
-// that no reader is refused and no backoff grows because of them.
+// TestDeadKeptConnections holds that kept connections that died unnoticed cost one attempt
+// together, and that no reader is refused and no backoff grows because of them.
 func TestDeadKeptConnections(t *testing.T) {
 	s := newSite(t)
 	c := newConduit(t, s.url)
@@ -140,8 +140,9 @@ func (s *site) status(name string) map[string]string {
 	return all
 }
 
-// TestNextHostInUse holds that a host that cannot be reached costs no reader an error, that a quota counts
-// over all hosts, and that status, metrics and the page say which host is in use, also after a reload.
+// TestNextHostInUse holds that a host that cannot be reached costs no reader an error, that a quota
+// counts over all hosts, and that status, metrics and the page say which host is in use, also after
+// a reload.
 func TestNextHostInUse(t *testing.T) {
 	s := newSite(t)
 	second := newConduit(t, s.url)

@@ -117,8 +117,8 @@ func TestHugeAnswerIsGivenUp(t *testing.T) {
 	}
 }
 
-// TestLargestAnswer holds that an answer may have maxBody bytes, whatever length it states, and that the
-// stated length takes no memory before the bytes arrive.
+// TestLargestAnswer holds that an answer may have maxBody bytes, whatever length it states, and
+// that the stated length takes no memory before the bytes arrive.
 func TestLargestAnswer(t *testing.T) {
 	for _, test := range []struct {
 		name   string

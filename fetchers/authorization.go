@@ -31,10 +31,9 @@ type QueryAuth struct {
 	AppID  string // the platform's own
 }
 
-// Exchange makes one call, with the component_access_token as parent. A code can
-// be exchanged once: after a [*TransportError] that was Sent it may be used up. WeChat gives no
-// tokens of an account that has no API permissions: that is an [*APIError] with errcode 0, and the code
-// is used up.
+// Exchange makes one call, with the component_access_token as parent. A code can be exchanged once:
+// after a [*TransportError] that was Sent it may be used up. WeChat gives no tokens of an account
+// that has no API permissions: that is an [*APIError] with errcode 0, and the code is used up.
 func (e QueryAuth) Exchange(ctx context.Context, parent, code secret.Text) (Authorization, error) {
 	q := componentCall("api_query_auth", "authorizer_access_token", parent, struct {
 		AppID string `json:"component_appid"`

@@ -65,8 +65,8 @@ func (l AuthorizerList) Page(ctx context.Context, parent secret.Text, offset, co
 	return do(ctx, l.Client, q, authorizerPage)
 }
 
-// authorizerPage reads a page. One that is cut short is not read at all: whoever is not found in the
-// list counts as having left.
+// authorizerPage reads a page. One that is cut short is not read at all: whoever is not found in
+// the list counts as having left.
 func authorizerPage(o object) (AuthorizerPage, error) {
 	total, err := o.count("total_count")
 	if err != nil {

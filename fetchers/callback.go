@@ -101,10 +101,10 @@ func (c *Callback) Open(signature, timestamp, nonce, encrypt string) (plain []by
 	return plain, receiver, err
 }
 
-// CheckParameters refuses parameters that WeChat sends with no message, for a caller that has not read
-// the message yet. Without a time, a nonce or a SHA-1 in lower-case hexadecimal the signature is wrong. A
-// time that is no number, and a nonce that is not printable ASCII, is malformed. [Callback.Open] takes
-// parameters as they are.
+// CheckParameters refuses parameters that WeChat sends with no message, for a caller that has not
+// read the message yet. Without a time, a nonce or a SHA-1 in lower-case hexadecimal the signature
+// is wrong. A time that is no number, and a nonce that is not printable ASCII, is malformed.
+// [Callback.Open] takes parameters as they are.
 func CheckParameters(signature, timestamp, nonce string) error {
 	switch {
 	case len(signature) != hex.EncodedLen(sha1.Size) || strings.Trim(signature, "0123456789abcdef") != "", timestamp == "", nonce == "":

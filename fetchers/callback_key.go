@@ -36,8 +36,8 @@ func newCallbackKey(aesKey secret.Text) (callbackKey, error) {
 }
 
 // WithPrevious returns a copy of c that also accepts the token and the EncodingAESKey that were in
-// force before a change in WeChat's console. A message may be signed with either token and encrypted
-// with either key. An empty one stands for none.
+// force before a change in WeChat's console. A message may be signed with either token and
+// encrypted with either key. An empty one stands for none.
 func (c *Callback) WithPrevious(token, aesKey secret.Text) (*Callback, error) {
 	both := *c
 	both.previousToken, both.previousKey = token, nil
@@ -68,7 +68,8 @@ func (c *Callback) OpenEither(signature, timestamp, nonce, encrypt string) (plai
 	if err == nil || c.previousKey == nil {
 		return plain, receiver, previous, err
 	}
-	// What the wrong key makes of a message may be padded right by accident, but it names no receiver.
+	// What the wrong key makes of a message may be padded right by accident, but it names no
+	// receiver.
 	earlier, who, fault := c.openWith(*c.previousKey, encrypt)
 	if fault == nil || who != "" {
 		return earlier, who, true, fault

@@ -14,8 +14,8 @@ const (
 	oldKey   = secret.Text("abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG")
 )
 
-// TestPreviousSecrets holds that each of the current and the previous token signs, and each of the keys
-// encrypts, in every combination, and that nothing else does.
+// TestPreviousSecrets holds that each of the current and the previous token signs, and each of the
+// keys encrypts, in every combination, and that nothing else does.
 func TestPreviousSecrets(t *testing.T) {
 	const message = "<xml/>"
 	current := suiteCallback(t)

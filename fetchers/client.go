@@ -217,7 +217,8 @@ func (c *Client) request(ctx context.Context, q call, base string) (*http.Reques
 	return req, nil
 }
 
-// exchange sends req, which is q's and goes to host, and returns what comes back, as far as it came.
+// exchange sends req, which is q's and goes to host, and returns what comes back, as far as it
+// came.
 func (c *Client) exchange(req *http.Request, q call, host int) (body []byte, status int, err error) {
 	patience := req.Context()
 	ctx, cancel := context.WithTimeout(patience, c.timeout())
@@ -266,8 +267,9 @@ func (c *Client) roundTrip(req *http.Request) (body []byte, status int, err erro
 // usualBody is what an answer has whose length is not told: most have less.
 const usualBody = 1 << 10
 
-// readBody reads to the end of r, and fails if that is beyond maxBody bytes. It makes room at once for the length that is
-// told, less than none for none, and for the read that finds the end. With an error it returns what came before it.
+// readBody reads to the end of r, and fails if that is beyond maxBody bytes. It makes room at once
+// for the length that is told, less than none for none, and for the read that finds the end. With
+// an error it returns what came before it.
 func readBody(r io.Reader, told int64) ([]byte, error) {
 	if told < 0 || told > maxBody {
 		told = usualBody

@@ -54,19 +54,18 @@
 //	plain, receiver, err := callback.Open(msgSignature, timestamp, nonce, envelope.Encrypt)
 //	event, err := fetchers.ParseEvent(plain)
 //
-// The signature is compared in constant time and before anything is decrypted. After it, a
-// message is still bounded and checked like a stranger's, since whoever knows the
-// signing token could have signed it; and it must be for a receiver of the
-// owner's. The elements that a message's kind has are read strictly; everything else in it may be
-// malformed, since users typed some of it. Whether an event is new is for the caller to know: WeChat pushes
-// twice, late and out of order.
+// The signature is compared in constant time and before anything is decrypted. After it, a message
+// is still bounded and checked like a stranger's, since whoever knows the signing token could have
+// signed it; and it must be for a receiver of the owner's. The elements that a message's kind has
+// are read strictly; everything else in it may be malformed, since users typed some of it. Whether
+// an event is new is for the caller to know: WeChat pushes twice, late and out of order.
 //
 // # Secrets
 //
-// WeChat's API carries secrets and tokens in URLs and bodies. No error of this
-// package contains the URL of a call, its query, its body or a secret. An errcode that is known has
-// words of this package's own, for whoever asked; [APIError].Errmsg is for the log. Texts from outside (errmsg, and what net/http quotes of a
-// broken answer) are cut to printable characters and a bounded length, and the values that
-// were sent, parts of 12 bytes or more of them, and what these become when they are escaped, are taken
-// out. Redirects are not followed.
+// WeChat's API carries secrets and tokens in URLs and bodies. No error of this package contains the
+// URL of a call, its query, its body or a secret. An errcode that is known has words of this
+// package's own, for whoever asked; [APIError].Errmsg is for the log. Texts from outside (errmsg,
+// and what net/http quotes of a broken answer) are cut to printable characters and a bounded
+// length, and the values that were sent, parts of 12 bytes or more of them, and what these become
+// when they are escaped, are taken out. Redirects are not followed.
 package fetchers

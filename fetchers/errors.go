@@ -90,12 +90,13 @@ type APIError struct {
 	// Code is errcode; 0 for an answer that is no error in itself.
 	Code int
 
-	// Msg says what Code means, with IP where that is what was refused, and RID. Of a code whose meaning is not
-	// known it is errmsg: printable, at most 300 bytes, without any value that was sent.
+	// Msg says what Code means, with IP where that is what was refused, and RID. Of a code whose
+	// meaning is not known it is errmsg: printable, at most 300 bytes, without any value that was
+	// sent.
 	Msg string
 
-	// Errmsg is errmsg, bounded and cleaned like Msg of an unknown code. It is for the log: WeChat's support asks
-	// for what it says of the request, and peers are shown Msg.
+	// Errmsg is errmsg, bounded and cleaned like Msg of an unknown code. It is for the log:
+	// WeChat's support asks for what it says of the request, and peers are shown Msg.
 	Errmsg string
 
 	// RID is what WeChat's support asks for: the rid of errmsg on the

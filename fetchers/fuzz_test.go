@@ -73,8 +73,8 @@ func FuzzDecodeAnswer(f *testing.F) {
 	})
 }
 
-// checkObject holds that the members of an object are those that encoding/json finds in it; and that they are
-// the same where nothing but control characters keeps it from being well-formed.
+// checkObject holds that the members of an object are those that encoding/json finds in it; and
+// that they are the same where nothing but control characters keeps it from being well-formed.
 func checkObject(t *testing.T, body []byte) {
 	t.Helper()
 	if !json.Valid(spaced(body)) || bytes.TrimSpace(spaced(body))[0] != '{' {
@@ -125,8 +125,8 @@ func checkText(t *testing.T, raw []byte) {
 	}
 }
 
-// checkValue holds that a credential is the one that encoding/json finds in a well-formed answer, and that of
-// another it is as it came.
+// checkValue holds that a credential is the one that encoding/json finds in a well-formed answer,
+// and that of another it is as it came.
 func checkValue(t *testing.T, body []byte, field, got string) {
 	t.Helper()
 	var want map[string]json.RawMessage

@@ -261,8 +261,8 @@ func TestManyCallsMoveOnce(t *testing.T) {
 	})
 }
 
-// TestFirstHostAgain holds that the host that worked stays in use, and that one call every 5 minutes
-// tries the first.
+// TestFirstHostAgain holds that the host that worked stays in use, and that one call every 5
+// minutes tries the first.
 func TestFirstHostAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, hosts := hostsIn(t, 3)
@@ -300,9 +300,9 @@ func TestFirstHostAgain(t *testing.T) {
 	})
 }
 
-// TestHungHostRisksNoValue holds that the first host, if it took a request and did not answer, is tried
-// again only by a call that repeats its answer: the answer of another would be lost, and with it a value
-// that may be a customer's grant.
+// TestHungHostRisksNoValue holds that the first host, if it took a request and did not answer, is
+// tried again only by a call that repeats its answer: the answer of another would be lost, and with
+// it a value that may be a customer's grant.
 func TestHungHostRisksNoValue(t *testing.T) {
 	for name, left := range map[string]conduct{"left because it hung": hangs, "hung when it was tried again": refuses} {
 		t.Run(name, func(t *testing.T) {
@@ -336,8 +336,8 @@ func TestHungHostRisksNoValue(t *testing.T) {
 	}
 }
 
-// TestLateAnswer holds that the answer to a call that began before the first host was left does not put
-// that host in use again.
+// TestLateAnswer holds that the answer to a call that began before the first host was left does not
+// put that host in use again.
 func TestLateAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, hosts := hostsIn(t, 2)
@@ -360,8 +360,8 @@ func TestLateAnswer(t *testing.T) {
 	})
 }
 
-// TestRepeatingEndpoints lists what may be repeated after a request was sent: an endpoint of another
-// kind would make a second value, or use up a code.
+// TestRepeatingEndpoints lists what may be repeated after a request was sent: an endpoint of
+// another kind would make a second value, or use up a code.
 func TestRepeatingEndpoints(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		want := map[string]bool{

@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// TestQueryAuthWithoutTokens: what WeChat answers for an account that has no API permissions is final, and says so.
+// TestQueryAuthWithoutTokens: what WeChat answers for an account that has no API permissions is
+// final, and says so.
 func TestQueryAuthWithoutTokens(t *testing.T) {
 	for _, tc := range []struct {
 		name, answer string

@@ -28,8 +28,8 @@ const maxCount = 253402300799
 type object struct {
 	members []member
 
-	// whole is false where the object was cut short, or another one follows it. Members behind its end count
-	// too: a text that was not escaped may have ended it.
+	// whole is false where the object was cut short, or another one follows it. Members behind its
+	// end count too: a text that was not escaped may have ended it.
 	whole bool
 }
 
@@ -41,8 +41,8 @@ type member struct {
 // errBroken is the error for an answer of which something is missing.
 var errBroken = errors.New("the answer is not JSON, or cut short")
 
-// parseObject reads the members of one JSON object, and an object that is not whole as far as it can
-// be read.
+// parseObject reads the members of one JSON object, and an object that is not whole as far as it
+// can be read.
 func parseObject(body []byte) (object, error) {
 	body = skipMark(body)
 	switch {

@@ -8,8 +8,8 @@ import (
 )
 
 // The functions here find the values in JSON that may be broken: WeChat puts what users typed into
-// an answer without escaping it. JSON that is well-formed is read as encoding/json reads it. In JSON
-// that is not, damage is confined to the value that has it; whoever uses a value parses it
+// an answer without escaping it. JSON that is well-formed is read as encoding/json reads it. In
+// JSON that is not, damage is confined to the value that has it; whoever uses a value parses it
 // strictly.
 
 // skipBlanks returns b without the space, and the control characters, that it begins with.
@@ -32,9 +32,10 @@ func skipMark(b []byte) []byte {
 	}
 }
 
-// cutMembers cuts b, the inside of a JSON object and what follows it, into members. What
-// is no member is left out; so is a last value that b ends in, unless it is an object, which may
-// have members that are complete. whole is false where b ends before the object does, or another one follows.
+// cutMembers cuts b, the inside of a JSON object and what follows it, into members. What is no
+// member is left out; so is a last value that b ends in, unless it is an object, which may have
+// members that are complete. whole is false where b ends before the object does, or another one
+// follows.
 func cutMembers(b []byte) (members []member, whole bool) {
 	members = make([]member, 0, usualMembers)
 	for closed := false; ; {
@@ -66,8 +67,8 @@ func cutMembers(b []byte) (members []member, whole bool) {
 // usualMembers is how many members an answer has at most, nearly always.
 const usualMembers = 8
 
-// cutKey cuts the key of a member, and the colon, from b; ok is false, and all of b is left, where it
-// does not begin with these.
+// cutKey cuts the key of a member, and the colon, from b; ok is false, and all of b is left, where
+// it does not begin with these.
 func cutKey(b []byte) (key string, after []byte, ok bool) {
 	if b[0] != '"' {
 		return "", b, false
@@ -84,8 +85,8 @@ func cutKey(b []byte) (key string, after []byte, ok bool) {
 	return key, skipBlanks(after[1:]), err == nil
 }
 
-// cutElements cuts b, a JSON array, into its elements. closed is false where b is none, or ends before the
-// array does.
+// cutElements cuts b, a JSON array, into its elements. closed is false where b is none, or ends
+// before the array does.
 func cutElements(b []byte) (elements []json.RawMessage, closed bool) {
 	if len(b) == 0 || b[0] != '[' {
 		return nil, false
@@ -108,12 +109,12 @@ func cutElements(b []byte) (elements []json.RawMessage, closed bool) {
 	}
 }
 
-// cutValue cuts b before the comma that follows the value that it begins with, or before the closer of
-// the object or array that the value is in. whole is false where b ends first.
+// cutValue cuts b before the comma that follows the value that it begins with, or before the closer
+// of the object or array that the value is in. whole is false where b ends first.
 //
-// A bracket that closes what was not opened belongs to the value; one that closes what was
-// opened also closes all that was opened since. An object in an array ends where the next one begins, and one
-// brace too many behind it does not end the object that the array is in.
+// A bracket that closes what was not opened belongs to the value; one that closes what was opened
+// also closes all that was opened since. An object in an array ends where the next one begins, and
+// one brace too many behind it does not end the object that the array is in.
 func cutValue(b []byte, closer byte) (value, after []byte, whole bool) {
 	var open []byte       // the closers of what is open
 	var braces, lists int // how many of each kind are among them
@@ -167,9 +168,10 @@ func beginsObject(b []byte) bool {
 	return ok && bytes.HasPrefix(skipBlanks(b), []byte("{"))
 }
 
-// textEnd returns where the text that b begins with, a key or a value, has its closing quote, or -1. A quote before
-// something that cannot follow a text is part of it: it was not escaped. A quote behind a
-// backslash is the end where the next member would be torn otherwise: the backslash was not escaped.
+// textEnd returns where the text that b begins with, a key or a value, has its closing quote, or
+// -1. A quote before something that cannot follow a text is part of it: it was not escaped. A quote
+// behind a backslash is the end where the next member would be torn otherwise: the backslash was
+// not escaped.
 func textEnd(b []byte, key bool) int {
 	for i := 1; i < len(b); i++ {
 		switch b[i] {
@@ -187,7 +189,8 @@ func textEnd(b []byte, key bool) int {
 	return -1
 }
 
-// canEnd reports whether a text, a key or a value, can end before b. In JSON that is well-formed, every text can.
+// canEnd reports whether a text, a key or a value, can end before b. In JSON that is well-formed,
+// every text can.
 func canEnd(b []byte, key bool) bool {
 	b = skipBlanks(b)
 	if len(b) == 0 {
@@ -204,7 +207,8 @@ func canEnd(b []byte, key bool) bool {
 	return false
 }
 
-// beginsWord reports whether b begins with a word, of any script, that is neither a value nor a key without quotes.
+// beginsWord reports whether b begins with a word, of any script, that is neither a value nor a key
+// without quotes.
 func beginsWord(b []byte) bool {
 	n := 0
 	for n < len(b) && (b[n]|0x20 >= 'a' && b[n]|0x20 <= 'z' || b[n] >= utf8.RuneSelf || b[n] == '_') {

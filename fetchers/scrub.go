@@ -14,7 +14,8 @@ import (
 )
 
 const (
-	// minEcho is the length in bytes from which a part of a value that was sent is taken out of a text.
+	// minEcho is the length in bytes from which a part of a value that was sent is taken out of a
+	// text.
 	minEcho = 12
 
 	// maxScrub is how many bytes of a text are looked at: what is shown of it is much shorter.
@@ -51,9 +52,9 @@ func (q *call) scrubber() scrubber {
 	return s
 }
 
-// text returns t on one line, printable, at most maxScrub bytes of it, and without anything that was
-// sent. Characters are replaced before values are looked for, so that nothing
-// unprintable can part a value and leave it readable.
+// text returns t on one line, printable, at most maxScrub bytes of it, and without anything that
+// was sent. Characters are replaced before values are looked for, so that nothing unprintable can
+// part a value and leave it readable.
 func (s scrubber) text(t string) string {
 	t = strings.TrimSpace(strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {
@@ -95,8 +96,8 @@ func (s scrubber) error(err error) error {
 	return errors.New(cut(s.text(err.Error()), maxErrmsg))
 }
 
-// bareText is a text without blanks and some of its escapes, in small letters. The byte at i stands for what
-// is in the text between from[i] and to[i].
+// bareText is a text without blanks and some of its escapes, in small letters. The byte at i stands
+// for what is in the text between from[i] and to[i].
 type bareText struct {
 	text     []byte
 	from, to []int
@@ -114,8 +115,9 @@ func (b *bareText) add(from, to int, text ...byte) {
 	}
 }
 
-// peel returns t without blanks; then without its escapes; then without those that this brings to light, and so
-// on. An escaped text becomes the text itself in one of these steps, or both become the same.
+// peel returns t without blanks; then without its escapes; then without those that this brings to
+// light, and so on. An escaped text becomes the text itself in one of these steps, or both become
+// the same.
 func peel(t string) iter.Seq[bareText] {
 	return func(yield func(bareText) bool) {
 		var b bareText

@@ -2,8 +2,8 @@ package fetchers
 
 import "cmp"
 
-// words returns what an errcode means, for the codes whose meaning is known; "" for others. Peers are shown
-// this instead of errmsg, which may repeat what was sent.
+// words returns what an errcode means, for the codes whose meaning is known; "" for others. Peers
+// are shown this instead of errmsg, which may repeat what was sent.
 func words(p platform, errcode int) string {
 	own := weixinWords
 	if p == wecom {

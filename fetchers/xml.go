@@ -27,7 +27,8 @@ type content struct {
 	wrong string
 }
 
-// text returns the text under name, "" where there is none. What is wrong with it is an ErrMalformed.
+// text returns the text under name, "" where there is none. What is wrong with it is an
+// ErrMalformed.
 func (m message) text(name string) (string, error) {
 	c := m[name]
 	if c.wrong != "" {
@@ -66,8 +67,8 @@ func (m message) value(name string) (secret.Text, error) {
 // readXML reads those children of the root element <xml> that are named.
 //
 // It is strict with their contents, which are text, CDATA and XML's own entities, and tolerates
-// everything else: WeChat copies what users typed into a message. Elements that are not named, and whatever
-// is between elements, may be malformed, in any encoding, and without their ends. Errors
+// everything else: WeChat copies what users typed into a message. Elements that are not named, and
+// whatever is between elements, may be malformed, in any encoding, and without their ends. Errors
 // are ErrMalformed and hold nothing of body.
 func readXML(body []byte, names ...string) (message, error) {
 	if len(body) > maxXML {
@@ -128,7 +129,8 @@ func textOf(body []byte, tags []tag, i int) content {
 	return content{text: text}
 }
 
-// xmlText returns the text that raw, the inside of an element without children, stands for, trimmed.
+// xmlText returns the text that raw, the inside of an element without children, stands for,
+// trimmed.
 func xmlText(raw []byte) (string, bool) {
 	if bytes.IndexByte(raw, '\r') >= 0 {
 		raw = bytes.ReplaceAll(raw, []byte("\r\n"), []byte("\n"))

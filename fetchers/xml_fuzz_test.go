@@ -13,8 +13,8 @@ import (
 	"testing"
 )
 
-// FuzzReadXML reads any body, and holds that a well-formed one is read as encoding/xml reads it; also where
-// something malformed has been put into an element that is not used.
+// FuzzReadXML reads any body, and holds that a well-formed one is read as encoding/xml reads it;
+// also where something malformed has been put into an element that is not used.
 func FuzzReadXML(f *testing.F) {
 	for _, name := range oddEventFiles(f) {
 		body, err := os.ReadFile(filepath.Join(goldenDir, "odd", name+".xml"))
@@ -76,8 +76,8 @@ func check(t *testing.T, got message, err error, want map[string]string) {
 	}
 }
 
-// strictXML reads what readXML reads with encoding/xml; ok is false where that finds anything that is
-// not plain.
+// strictXML reads what readXML reads with encoding/xml; ok is false where that finds anything that
+// is not plain.
 func strictXML(body []byte, names ...string) (found map[string]string, ok bool) {
 	found = map[string]string{}
 	d := xml.NewDecoder(bytes.NewReader(body))

@@ -14,8 +14,8 @@ type tag struct {
 	from, to         int32 // where it is in the body
 	nameFrom, nameTo int32
 
-	// end is, of an element, the index of its end tag; its own for an element without one, <a/>; noEnd for
-	// one that lacks it; and isEnd for an end tag.
+	// end is, of an element, the index of its end tag; its own for an element without one, <a/>;
+	// noEnd for one that lacks it; and isEnd for an end tag.
 	end int32
 }
 
@@ -28,9 +28,9 @@ func (t tag) name(body []byte) []byte { return body[t.nameFrom:t.nameTo] }
 
 var cdata, cdataEnd, comment, instruction = []byte("<![CDATA["), []byte("]]>"), []byte("<!--"), []byte("<?")
 
-// cutTags returns the tags of an XML body, in order. What is no tag is text: a bare <, a comment
-// or CDATA without its end. An end tag without a start is left out; one that ends an
-// element also ends those inside it that have no end. The last one that can ends the root: others are text.
+// cutTags returns the tags of an XML body, in order. What is no tag is text: a bare <, a comment or
+// CDATA without its end. An end tag without a start is left out; one that ends an element also ends
+// those inside it that have no end. The last one that can ends the root: others are text.
 func cutTags(body []byte) ([]tag, error) {
 	var tags []tag
 	var open []int32                    // the elements without an end so far
@@ -112,8 +112,8 @@ func (e *lastEnd) past(body []byte, at int, mark []byte) int {
 	return at + n + len(mark)
 }
 
-// cutTag returns the tag that begins with the < at at. Values of attributes may have a > in them, but
-// no <.
+// cutTag returns the tag that begins with the < at at. Values of attributes may have a > in them,
+// but no <.
 func cutTag(body []byte, at int) (t tag, ok bool) {
 	b := body[at:]
 	if n := bytes.IndexByte(b[1:], '<'); n >= 0 {

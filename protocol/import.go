@@ -14,8 +14,8 @@ type ImportPage struct {
 	Next  int // the offset to go on from; 0 when this was the last page
 }
 
-// AppendImportPage appends the reply to IMPORT. Numbers below zero are written as 0, a total beyond all
-// reason as the largest that ParseImportPage takes.
+// AppendImportPage appends the reply to IMPORT. Numbers below zero are written as 0, a total beyond
+// all reason as the largest that ParseImportPage takes.
 func AppendImportPage(dst []byte, p ImportPage) []byte {
 	dst = append(dst, "OK "...)
 	dst = strconv.AppendInt(dst, int64(min(max(0, p.Total), maxCount)), 10)

@@ -162,7 +162,8 @@ func ParseListing(line string) (Listing, error) {
 	return l, nil
 }
 
-// ParseChanged reads what a watch is sent after its list. For the ERR that ends one the error is the *[Error].
+// ParseChanged reads what a watch is sent after its list. For the ERR that ends one the error is
+// the *[Error].
 func ParseChanged(line string) (Listing, error) {
 	if strings.HasPrefix(line, "ERR ") {
 		_, err := ParseReply(line)

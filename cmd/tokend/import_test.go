@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// TestImportHint: an import goes on from the page that failed, unless customers are missing at its end.
+// TestImportHint: an import goes on from the page that failed, unless customers are missing at its
+// end.
 func TestImportHint(t *testing.T) {
 	for _, tc := range []struct {
 		name          string

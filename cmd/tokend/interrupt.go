@@ -21,9 +21,9 @@ func interruptible(cmd *cobra.Command) {
 	}
 }
 
-// within returns what f returns, or ctx's cause if f takes longer than grace after the end of ctx. A blocked
-// system call cannot be called off: it then ends with the process, and f is in the one goroutine here
-// that nobody waits for.
+// within returns what f returns, or ctx's cause if f takes longer than grace after the end of ctx.
+// A blocked system call cannot be called off: it then ends with the process, and f is in the one
+// goroutine here that nobody waits for.
 func within[T any](ctx context.Context, grace time.Duration, f func() (T, error)) (T, error) {
 	type result struct {
 		value T
@@ -50,8 +50,8 @@ func within[T any](ctx context.Context, grace time.Duration, f func() (T, error)
 	}
 }
 
-// readUntil returns r as long as ctx lasts: a read that blocks then fails with ctx's cause. Close does not
-// wait for it.
+// readUntil returns r as long as ctx lasts: a read that blocks then fails with ctx's cause. Close
+// does not wait for it.
 func readUntil(ctx context.Context, r io.Reader) io.ReadCloser {
 	out, in := io.Pipe()
 	stop := context.AfterFunc(ctx, func() { _ = in.CloseWithError(context.Cause(ctx)) }) // returns no error

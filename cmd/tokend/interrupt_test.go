@@ -17,7 +17,8 @@ import (
 	"tokend/daemon/store"
 )
 
-// TestInterruptEndsBlocked sends SIGTERM to commands that wait for the other end of a FIFO or a pipe.
+// TestInterruptEndsBlocked sends SIGTERM to commands that wait for the other end of a FIFO or a
+// pipe.
 func TestInterruptEndsBlocked(t *testing.T) {
 	dir := t.TempDir()
 	at := func(name string) string { return filepath.Join(dir, name) }
@@ -121,8 +122,8 @@ func fillPipe(t *testing.T, w *os.File) {
 	}
 }
 
-// TestErrorThatNobodyReads holds that a daemon that refuses its configuration ends with the status that
-// systemd does not restart, or by SIGTERM, whatever becomes of the reader of its error.
+// TestErrorThatNobodyReads holds that a daemon that refuses its configuration ends with the status
+// that systemd does not restart, or by SIGTERM, whatever becomes of the reader of its error.
 func TestErrorThatNobodyReads(t *testing.T) {
 	for name, stalled := range map[string]bool{"gone": false, "stalled": true} {
 		t.Run(name, func(t *testing.T) {

@@ -56,10 +56,10 @@ func newServiceLog(env *environment, c *config.Config) *serviceLog {
 // standardLog is the output of package log.
 type standardLog struct{ queue *logqueue.Queue }
 
-// Write writes p before it returns, at most for logPatience: the database reports some of its own faults
-// by log.Fatal, which ends the process. net/http quotes there what arrives on an idle connection, and
-// a second answer to a call has a token in it. That line is cut, and does not wait: the connection is
-// locked while it is written.
+// Write writes p before it returns, at most for logPatience: the database reports some of its own
+// faults by log.Fatal, which ends the process. net/http quotes there what arrives on an idle
+// connection, and a second answer to a call has a token in it. That line is cut, and does not wait:
+// the connection is locked while it is written.
 func (l standardLog) Write(p []byte) (int, error) {
 	if head, _, quotes := bytes.Cut(p, []byte("channel starting with")); quotes {
 		return l.queue.Write(append(slices.Clip(head), "channel\n"...))

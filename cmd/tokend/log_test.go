@@ -217,8 +217,8 @@ func answerTwice(ln net.Listener, body string) {
 	}
 }
 
-// An upstream that answers a call twice puts no token into the log. Package net/http logs the second
-// answer by itself.
+// An upstream that answers a call twice puts no token into the log. Package net/http logs the
+// second answer by itself.
 func TestSecondAnswerIsNotLogged(t *testing.T) {
 	t.Parallel()
 	const token = "74_of-an-upstream-that-answers-twice"
@@ -243,8 +243,8 @@ func TestSecondAnswerIsNotLogged(t *testing.T) {
 	}
 }
 
-// What ends the process waits until the log has its line. A line of net/http does not wait, because a
-// connection does for it.
+// What ends the process waits until the log has its line. A line of net/http does not wait, because
+// a connection does for it.
 func TestStandardLogWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stalled, stall := io.Pipe()

@@ -99,8 +99,8 @@ func (s *service) run(ctx context.Context) (err error) {
 	return err
 }
 
-// load reads the configuration. A file that blocks, a FIFO for example, does not keep the daemon from
-// stopping.
+// load reads the configuration. A file that blocks, a FIFO for example, does not keep the daemon
+// from stopping.
 func (s *service) load(ctx context.Context) (*config.Config, error) {
 	return within(ctx, 0, func() (*config.Config, error) { return loadConfig(s.file) })
 }

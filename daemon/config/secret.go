@@ -59,7 +59,8 @@ func (t *table) aesKey(key string) secret.Text {
 	return s
 }
 
-// previous returns the optional token and EncodingAESKey that were in force before token and aesKey.
+// previous returns the optional token and EncodingAESKey that were in force before token and
+// aesKey.
 func (t *table) previous(token, aesKey secret.Text) (previousToken, previousKey secret.Text) {
 	if _, ok := t.lookup("previous_token"); ok {
 		if previousToken = t.secret("previous_token"); previousToken != "" && previousToken == token {
@@ -74,7 +75,8 @@ func (t *table) previous(token, aesKey secret.Text) (previousToken, previousKey 
 	return previousToken, previousKey
 }
 
-// sameKey reports whether two valid EncodingAESKeys are one key: they may differ in the bits to spare.
+// sameKey reports whether two valid EncodingAESKeys are one key: they may differ in the bits to
+// spare.
 func sameKey(a, b secret.Text) bool {
 	x, errA := base64.RawStdEncoding.DecodeString(string(a))
 	y, errB := base64.RawStdEncoding.DecodeString(string(b))

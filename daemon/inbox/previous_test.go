@@ -36,9 +36,9 @@ func afterChange(t *testing.T) (*Inbox, *fakeEngine, func() string) {
 	return b, engine, out.String
 }
 
-// TestPreviousSecrets holds that pushes and verifications are accepted in every combination of current
-// and previous token and key, by HTTP and by PUSH, and that those of previous ones are counted and
-// logged once a day for each owner.
+// TestPreviousSecrets holds that pushes and verifications are accepted in every combination of
+// current and previous token and key, by HTTP and by PUSH, and that those of previous ones are
+// counted and logged once a day for each owner.
 func TestPreviousSecrets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, engine, log := afterChange(t)

@@ -31,8 +31,8 @@ type counts struct {
 // previousPause is the time between two warnings about the previous token or key of one owner.
 const previousPause = 24 * time.Hour
 
-// previous counts a push to o that only its previous token or key has opened, and logs the first one
-// of a day.
+// previous counts a push to o that only its previous token or key has opened, and logs the first
+// one of a day.
 func (b *Inbox) previous(o *Owner) {
 	c := &b.counts
 	c.previous.Add(1)

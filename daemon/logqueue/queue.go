@@ -230,8 +230,8 @@ func (q *Queue) next() (l line, ok bool) {
 	return l, true
 }
 
-// rest notes that everything is written, unless a line has just arrived or been dropped, and reports
-// whether the queue is closed as well.
+// rest notes that everything is written, unless a line has just arrived or been dropped, and
+// reports whether the queue is closed as well.
 func (q *Queue) rest() (end bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -32,8 +32,8 @@ type Credential struct {
 	// Life is the expires_in that came with the value when it was new.
 	Life time.Duration
 
-	// Walled reports that the moments were told by the wall clock of another boot than the one in which
-	// the value was fetched: they are as right as that clock was.
+	// Walled reports that the moments were told by the wall clock of another boot than the one in
+	// which the value was fetched: they are as right as that clock was.
 	Walled bool
 
 	// Aged reports that the value's age was unknown when it was first seen, so

@@ -250,7 +250,8 @@ type Onboarding struct {
 
 	Exchanger Exchanger
 
-	// Lister pages through the customers; nil where WeChat has no list. No Spec names a Platform then.
+	// Lister pages through the customers; nil where WeChat has no list. No Spec names a Platform
+	// then.
 	Lister Lister
 }
 
@@ -280,8 +281,8 @@ type Spec struct {
 	// account itself. Kinds that share a budget share it by these.
 	Account, Owner string
 
-	// PerHour is how many calls an hour there are at most for what is fetched for each request; zero
-	// for the default.
+	// PerHour is how many calls an hour there are at most for what is fetched for each request;
+	// zero for the default.
 	PerHour int
 
 	// Settings is a digest of the configuration that the fetch depends on. A

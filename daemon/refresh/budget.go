@@ -204,7 +204,8 @@ func (l *ledger) get(key string) tally {
 	return l.spent[key]
 }
 
-// quotaNear is how many of each hundred calls that tokend allows itself in a day are near WeChat's quota.
+// quotaNear is how many of each hundred calls that tokend allows itself in a day are near WeChat's
+// quota.
 const quotaNear = 90
 
 // spentToday reports whether so many calls for spec have been made in WeChat's day that its

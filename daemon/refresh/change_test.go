@@ -43,8 +43,8 @@ func has(table record.Table) func([]record.Record) bool {
 	}
 }
 
-// TestBatchRefused holds that changes that are written together and refused are tried one by one, that one
-// alone is not tried again, and that one that has nothing to write is refused nothing.
+// TestBatchRefused holds that changes that are written together and refused are tried one by one,
+// that one alone is not tried again, and that one that has nothing to write is refused nothing.
 func TestBatchRefused(t *testing.T) {
 	deposits := func(children ...string) (all []Deposit) {
 		for _, c := range children {
@@ -99,8 +99,8 @@ func TestBatchRefused(t *testing.T) {
 	}
 }
 
-// TestOwedGrantOverwritesNoValue holds that what the disk lacks of a grant is written later without the
-// value that came with it: another may have been written since.
+// TestOwedGrantOverwritesNoValue holds that what the disk lacks of a grant is written later without
+// the value that came with it: another may have been written since.
 func TestOwedGrantOverwritesNoValue(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform("wxa")

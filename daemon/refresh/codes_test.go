@@ -74,7 +74,8 @@ func TestReloadResumesCodes(t *testing.T) {
 	}
 }
 
-// TestCodeRecordGoesWithItsCode: an event and an EXCHANGE of one code, in whatever order their writes and calls end.
+// TestCodeRecordGoesWithItsCode: an event and an EXCHANGE of one code, in whatever order their
+// writes and calls end.
 func TestCodeRecordGoesWithItsCode(t *testing.T) {
 	for _, tc := range []struct {
 		name  string
@@ -193,7 +194,8 @@ func TestExchangedCodeRemembered(t *testing.T) {
 	})
 }
 
-// TestRecordOfExchangedCode: a kill between a code's promise and its exchange by another leaves both records.
+// TestRecordOfExchangedCode: a kill between a code's promise and its exchange by another leaves
+// both records.
 func TestRecordOfExchangedCode(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform("wxa")
@@ -275,8 +277,8 @@ func TestRevocationOutranksHeldCode(t *testing.T) {
 	})
 }
 
-// TestResumeBesideAccept: a code whose record is met on disk before Accept has returned is not one of an earlier run, and
-// does not wait as such.
+// TestResumeBesideAccept: a code whose record is met on disk before Accept has returned is not one
+// of an earlier run, and does not wait as such.
 func TestResumeBesideAccept(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform("wxa")
@@ -348,7 +350,8 @@ func TestCodeWithoutGrant(t *testing.T) {
 	})
 }
 
-// TestTwoCodesOfOneCustomer: while one of them waits, what it waits for is told, whatever becomes of the other.
+// TestTwoCodesOfOneCustomer: while one of them waits, what it waits for is told, whatever becomes
+// of the other.
 func TestTwoCodesOfOneCustomer(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform("wxa")
@@ -376,7 +379,8 @@ func TestTwoCodesOfOneCustomer(t *testing.T) {
 	})
 }
 
-// TestRefusedCodesPushOutNone: codes that WeChat refuses, which anybody can make up, cost no exchanged code its place.
+// TestRefusedCodesPushOutNone: codes that WeChat refuses, which anybody can make up, cost no
+// exchanged code its place.
 func TestRefusedCodesPushOutNone(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform()

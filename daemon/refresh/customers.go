@@ -18,13 +18,15 @@ import (
 // 200 pages.
 const listFresh = time.Minute
 
-// idlePages is how many pages in a row may bring nobody new before a list counts as ended, whatever total it states.
+// idlePages is how many pages in a row may bring nobody new before a list counts as ended, whatever
+// total it states.
 const idlePages = 3
 
 // listPage is how many customers are asked for at once: the most that WeChat gives.
 const listPage = 500
 
-// customerList is WeChat's list of an owner's customers as it was read last, the last resort for a lost grant.
+// customerList is WeChat's list of an owner's customers as it was read last, the last resort for a
+// lost grant.
 type customerList struct {
 	turn chan struct{} // holds a token while nobody reads or writes what follows
 
@@ -34,7 +36,8 @@ type customerList struct {
 	tokens map[string]secret.Text
 	whole  bool // as many customers as WeChat counts, each of them readable
 
-	// refused are the grants that WeChat has refused later than it sent the list, by customer: the next list is final.
+	// refused are the grants that WeChat has refused later than it sent the list, by customer: the
+	// next list is final.
 	refused map[string]refusedGrant
 }
 
@@ -65,8 +68,9 @@ func (ls *customerLists) of(owner string) *customerList {
 	return l
 }
 
-// recoverGrant replaces the grant of f, which WeChat has refused with refusal, by the one that WeChat lists, and returns
-// the grant to call with. refusal comes back where that is final: a list that was asked for after it has no other.
+// recoverGrant replaces the grant of f, which WeChat has refused with refusal, by the one that
+// WeChat lists, and returns the grant to call with. refusal comes back where that is final: a list
+// that was asked for after it has no other.
 func (e *Engine) recoverGrant(f *flight, refusal *fetchers.APIError) (secret.Text, error) {
 	spec, used, at := f.spec, f.grant, e.clock.Now()
 	way, err := (*e.catalog.Load()).Onboarding(spec.Platform)
@@ -112,14 +116,15 @@ func (e *Engine) recoverGrant(f *flight, refusal *fetchers.APIError) (secret.Tex
 	return "", refusal
 }
 
-// notYet returns what a refusal calls for that may not be final: WeChat's list tells, when it may be read again.
+// notYet returns what a refusal calls for that may not be final: WeChat's list tells, when it may
+// be read again.
 func notYet(refusal *fetchers.APIError, now, again clock.Instant) error {
 	return &outletError{&hold{reason: Refused, class: fetchers.Retry, errcode: refusal.Code, message: refusal.Error(),
 		rid: refusal.RID, since: now, until: again}}
 }
 
-// takeListed puts next in force in place of used, and returns the grant that is in force then: another, if used has been
-// replaced in the time of the reading.
+// takeListed puts next in force in place of used, and returns the grant that is in force then:
+// another, if used has been replaced in the time of the reading.
 func (e *Engine) takeListed(name string, used secret.Text, next record.Generation) (secret.Text, error) {
 	a := e.gives(gift{name: name, next: next})
 	apply := a.apply
@@ -145,8 +150,8 @@ func knows(g *record.Grant, value secret.Text) bool {
 	return value == "" || g.Value == value
 }
 
-// readList reads all pages of owner's list into l, each in a slot of its own. A failure is remembered: nobody asks for
-// the list before the hold ends. l's turn is held.
+// readList reads all pages of owner's list into l, each in a slot of its own. A failure is
+// remembered: nobody asks for the list before the hold ends. l's turn is held.
 func (e *Engine) readList(ctx context.Context, l *customerList, owner string, way *Onboarding) error {
 	o := e.outlets.of(owner, listings)
 	asked, wall := instantOf(e.clock.Now()), time.Now()
@@ -174,8 +179,8 @@ func (e *Engine) readList(ctx context.Context, l *customerList, owner string, wa
 	return nil
 }
 
-// readPage makes one call for a page of a list. ctx ends with the engine. What says nothing of the owner is remembered too: a list is
-// asked for on behalf of all customers.
+// readPage makes one call for a page of a list. ctx ends with the engine. What says nothing of the
+// owner is remembered too: a list is asked for on behalf of all customers.
 func (e *Engine) readPage(ctx context.Context, o *outlet, way *Onboarding, offset int) (page fetchers.AuthorizerPage, err error) {
 	err = e.through(ctx, o, way, false, func(ctx context.Context, parent secret.Text) (err error) {
 		page, err = way.Lister.Page(ctx, parent, offset, listPage)

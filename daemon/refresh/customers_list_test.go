@@ -121,7 +121,8 @@ func TestListOfBeforeOverwritesNothing(t *testing.T) {
 	})
 }
 
-// TestListThatLacksCustomersNotFinal: who is not in a list that is not whole may still be a customer.
+// TestListThatLacksCustomersNotFinal: who is not in a list that is not whole may still be a
+// customer.
 func TestListThatLacksCustomersNotFinal(t *testing.T) {
 	for _, tc := range []struct {
 		name       string
@@ -291,7 +292,8 @@ func TestListFinalForRefusalsBefore(t *testing.T) {
 	})
 }
 
-// TestRevocationOutranksListReadBefore: a message that was sent while the list was read may come later.
+// TestRevocationOutranksListReadBefore: a message that was sent while the list was read may come
+// later.
 func TestRevocationOutranksListReadBefore(t *testing.T) {
 	for name, read := range map[string]func(r *rig) error{
 		"recovery": func(r *rig) error {
@@ -321,7 +323,8 @@ func TestRevocationOutranksListReadBefore(t *testing.T) {
 	}
 }
 
-// TestListDuringRefusal: a list that was read while the refused call was in flight may be older than the refusal.
+// TestListDuringRefusal: a list that was read while the refused call was in flight may be older
+// than the refusal.
 func TestListDuringRefusal(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		l := newListing(map[string]secret.Text{"wxa": "a1", "wxb": "b1"}, "wxa", "wxb")
@@ -350,7 +353,8 @@ func TestListDuringRefusal(t *testing.T) {
 	})
 }
 
-// TestDeadGrantsShareLists: of many grants that have died, each is given up after the second list at the latest.
+// TestDeadGrantsShareLists: of many grants that have died, each is given up after the second list
+// at the latest.
 func TestDeadGrantsShareLists(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		grants, children := map[string]secret.Text{}, make([]string, 30)

@@ -7,10 +7,10 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// This file is about parents whose value WeChat has refused to a child, as dead, before its end. The
-// parent is then replaced. Until that has succeeded no other call is made with the value: each would be
-// refused like the first, and WeCom blocks an address for calls that it refuses. The same holds for a value
-// that has ended while a call waited.
+// This file is about parents whose value WeChat has refused to a child, as dead, before its end.
+// The parent is then replaced. Until that has succeeded no other call is made with the value: each
+// would be refused like the first, and WeCom blocks an address for calls that it refuses. The same
+// holds for a value that has ended while a call waited.
 
 // errDeadParent says that no call was made, because the parent's value has ended or been refused.
 var errDeadParent = errors.New("the parent's value has expired or was rejected")
@@ -24,7 +24,8 @@ func (e *Engine) alive(parent string, value secret.Text) error {
 	return nil
 }
 
-// dead reports whether value has ended, or WeChat has refused it to a child, and nothing has replaced it since.
+// dead reports whether value has ended, or WeChat has refused it to a child, and nothing has
+// replaced it since.
 func (en *entry) dead(value secret.Text, now clock.Instant) bool {
 	en.mu.Lock()
 	defer en.mu.Unlock()

@@ -14,8 +14,8 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// deadPlatform is a platform whose component token WeChat regards as dead as soon as dead is set. The
-// token's refresh is refused then, so that tokend holds it while its value has not ended.
+// deadPlatform is a platform whose component token WeChat regards as dead as soon as dead is set.
+// The token's refresh is refused then, so that tokend holds it while its value has not ended.
 type deadPlatform struct {
 	*platformOf
 	dead             atomic.Bool
@@ -199,8 +199,9 @@ func TestDeadParentHeld(t *testing.T) {
 	}
 }
 
-// TestDeadGrandparentHeld: a value that is dead and cannot be replaced, because its own parent is dead and held, is
-// not used again either. Readers of its children, and those who reject it, are told the error of the one that is held.
+// TestDeadGrandparentHeld: a value that is dead and cannot be replaced, because its own parent is
+// dead and held, is not used again either. Readers of its children, and those who reject it, are
+// told the error of the one that is held.
 func TestDeadGrandparentHeld(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newDeadPlatform("wxa")
@@ -269,7 +270,8 @@ func TestDeadParentRepeated(t *testing.T) {
 	})
 }
 
-// TestEndedParentNotUsed: a call that waits is not made with a value of the parent that has ended meanwhile.
+// TestEndedParentNotUsed: a call that waits is not made with a value of the parent that has ended
+// meanwhile.
 func TestEndedParentNotUsed(t *testing.T) {
 	for name, c := range map[string]struct {
 		busy  bool // WeChat is, and the call is repeated after the end

@@ -35,13 +35,13 @@
 //
 // # Grants and customers
 //
-// A grant stays on disk and is read when it is used; memory follows the customers in
-// use, not those that are known. A customer's credential that nobody asks for in its
-// whole life lapses: no entry, no record, no call until somebody asks again; a restart
-// does not count as asking. What replaces a grant is written together with what came with it. If the
-// answers to two calls cross, the grant of the later authorization stays in force.
-// Of an account that is taken out of the configuration nothing is served. Its customers' grants and its pushed tickets, which
-// nobody can ask for, stay on disk, tickets until they end, and are there again with it.
+// A grant stays on disk and is read when it is used; memory follows the customers in use, not those
+// that are known. A customer's credential that nobody asks for in its whole life lapses: no entry,
+// no record, no call until somebody asks again; a restart does not count as asking. What replaces a
+// grant is written together with what came with it. If the answers to two calls cross, the grant of
+// the later authorization stays in force. Of an account that is taken out of the configuration
+// nothing is served. Its customers' grants and its pushed tickets, which nobody can ask for, stay
+// on disk, tickets until they end, and are there again with it.
 //
 // What is due of customers is fetched at a pace: after a start or an outage, with very many due at once,
 // there are no more calls in a second to each of WeChat's hosts than twice what those in memory need to stay
@@ -60,16 +60,16 @@
 //
 // # Calls
 //
-// A call is charged to its budgets durably before it is made, together with a note that it is
-// being made if it is a credential's first in this run or the one before has failed: whatever kills the daemon then, the next
-// run knows how often it was tried. While the disk refuses to count, calls go on within what each
-// budget has to spare between tokend's limit and WeChat's, those that can wait after those
-// that cannot. WeChat's two hosts are kept apart, so that one that hangs
-// keeps nobody from the other; WeCom's blocks an address for its faulty calls, so these are
-// counted too. A parent's value that WeChat has refused to a child is used for no other call until a
-// fetch of the parent has landed (dead.go). A rejection never forces a new stable_token: the value that
-// WeChat repeats is served on, as the protocol promises, and only an operator's
-// refresh spends one of the twenty a day.
+// A call is charged to its budgets durably before it is made, together with a note that it is being
+// made if it is a credential's first in this run or the one before has failed: whatever kills the
+// daemon then, the next run knows how often it was tried. While the disk refuses to count, calls go
+// on within what each budget has to spare between tokend's limit and WeChat's, those that can wait
+// after those that cannot. WeChat's two hosts are kept apart, so that one that hangs keeps nobody
+// from the other; WeCom's blocks an address for its faulty calls, so these are counted too. A
+// parent's value that WeChat has refused to a child is used for no other call until a fetch of the
+// parent has landed (dead.go). A rejection never forces a new stable_token: the value that WeChat
+// repeats is served on, as the protocol promises, and only an operator's refresh spends one of the
+// twenty a day.
 //
 // # A disk that refuses
 //
@@ -83,12 +83,12 @@
 // # Time
 //
 // Lives, pauses and budgets are measured by [clock.Clock], which suspend does not stop and nobody
-// can set. The wall clock serves for what outlives a boot, for the end of WeChat's day when
-// the day's quota is spent by tokend's own count too, and for showing. A wall clock that has been set over a boot
-// makes nothing live longer or be held longer than it was to be; one that stands before
-// the newest record makes every value be fetched anew. Set forward over a boot, it
-// cannot be told from a host that was off for so long. If it is set forward later in this boot, the
-// values of the boot before are dated again by it at once.
+// can set. The wall clock serves for what outlives a boot, for the end of WeChat's day when the
+// day's quota is spent by tokend's own count too, and for showing. A wall clock that has been set
+// over a boot makes nothing live longer or be held longer than it was to be; one that stands before
+// the newest record makes every value be fetched anew. Set forward over a boot, it cannot be told
+// from a host that was off for so long. If it is set forward later in this boot, the values of the
+// boot before are dated again by it at once.
 //
 // # Goroutines
 //

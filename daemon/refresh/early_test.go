@@ -328,8 +328,8 @@ func TestLoadingFindsTheClockTurnedBack(t *testing.T) {
 	})
 }
 
-// TestClockTurnedBackFoundAnywhere holds that one record that was written later than now tells that the wall clock was
-// set back, whatever it is a record of.
+// TestClockTurnedBackFoundAnywhere holds that one record that was written later than now tells that
+// the wall clock was set back, whatever it is a record of.
 func TestClockTurnedBackFoundAnywhere(t *testing.T) {
 	later := record.Moment{Wall: time.Date(2000, 1, 1, 1, 0, 0, 0, time.UTC), Since: 2 * time.Hour} // an hour after the bubble begins
 	for what, r := range map[string]record.Record{
@@ -358,7 +358,8 @@ func TestClockTurnedBackFoundAnywhere(t *testing.T) {
 				c[app] = account
 				r.SetCatalog(c)
 				_, err := r.get(verify)
-				// What is not believed is fetched when somebody asks for it, and counts as met for the first time.
+				// What is not believed is fetched when somebody asks for it, and counts as met for
+				// the first time.
 				if believed := what == "nothing"; served != believed || (err == nil) != believed || d.has(record.Credentials, app) != believed {
 					t.Errorf("of the boot before: a token is served: %v, and kept: %v; the ticket: %v", served, d.has(record.Credentials, app), err)
 				}

@@ -9,7 +9,8 @@ import (
 	"tokend/fetchers"
 )
 
-// eventful are the refusals that call for an event: a customer's authorization, or the push of a ticket.
+// eventful are the refusals that call for an event: a customer's authorization, or the push of a
+// ticket.
 var eventful = map[string]error{
 	"reauthorize":   refusal(42007, fetchers.Reauthorize),
 	"grant refused": refusal(61003, fetchers.GrantRefused),
@@ -76,7 +77,8 @@ func TestEndlessHoldOnDisk(t *testing.T) {
 	})
 }
 
-// TestHoldUntilEvent: where the event can come it alone ends the hold, over a reload and a restart too.
+// TestHoldUntilEvent: where the event can come it alone ends the hold, over a reload and a restart
+// too.
 func TestHoldUntilEvent(t *testing.T) {
 	for _, tc := range []struct {
 		name    string
@@ -125,7 +127,8 @@ func TestHoldUntilEvent(t *testing.T) {
 	}
 }
 
-// TestRefusedWhileReplaced: a refusal of what has been replaced while the call was in flight holds nothing up.
+// TestRefusedWhileReplaced: a refusal of what has been replaced while the call was in flight holds
+// nothing up.
 func TestRefusedWhileReplaced(t *testing.T) {
 	for name, tc := range map[string]struct {
 		asked   string

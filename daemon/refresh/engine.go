@@ -334,7 +334,8 @@ func (e *Engine) entry(name string) (*entry, error) {
 	return en, nil
 }
 
-// introduce returns the entry of made's name in the index: made, unless there is one. spec is as catalog says.
+// introduce returns the entry of made's name in the index: made, unless there is one. spec is as
+// catalog says.
 func (e *Engine) introduce(made *entry, spec *Spec, catalog *Catalog) *entry {
 	made.mu.Lock() // nobody has its value before what hung at the one before it hangs here
 	en := e.index.add(made)

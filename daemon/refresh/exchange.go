@@ -19,20 +19,22 @@ type codes struct {
 	mu    sync.Mutex
 	known map[string]*exchange // by key
 
-	// coming are those whose customer is known and that are not over, by the grant that they are to bring, the last
-	// one last.
+	// coming are those whose customer is known and that are not over, by the grant that they are to
+	// bring, the last one last.
 	coming map[string][]*exchange
 
 	// spent are those that were exchanged, oldest first: see spent.go.
 	spent []*exchange
 
-	// orphans are those that wait for their parent to have a value, or for their outlet to be free, by its name.
+	// orphans are those that wait for their parent to have a value, or for their outlet to be free,
+	// by its name.
 	orphans map[string]map[*exchange]chan struct{}
 
 	stray atomic.Bool // the disk has refused to delete the record of a settled code
 }
 
-// codesKnown bounds how many exchanged codes are remembered, and how many codes in all unless more are pending.
+// codesKnown bounds how many exchanged codes are remembered, and how many codes in all unless more
+// are pending.
 const codesKnown = 4096
 
 // exchange is one code's way to a grant.
@@ -42,8 +44,8 @@ type exchange struct {
 	value secret.Text
 	key   string
 
-	// tries is how often it was tried, earlier runs included, and next when it may be tried
-	// again; noted: the coming try is counted already; waits: what the last one lacked, a parent or an
+	// tries is how often it was tried, earlier runs included, and next when it may be tried again;
+	// noted: the coming try is counted already; waits: what the last one lacked, a parent or an
 	// outlet, by name. Known to its own goroutine alone.
 	tries int
 	next  clock.Instant
@@ -61,7 +63,8 @@ type exchange struct {
 	until          clock.Instant
 	started, ended bool
 
-	// pause is why it is not being tried just now; nil while it is. tried is closed when the try ends.
+	// pause is why it is not being tried just now; nil while it is. tried is closed when the try
+	// ends.
 	pause *pause
 	tried chan struct{}
 
@@ -90,10 +93,10 @@ func (p *pause) err(now clock.Instant) *Error {
 	return &told
 }
 
-// Exchange turns an authorization code into a grant of owner's and returns the name
-// owner/child. The grant is durable then, and the customer's token can be asked for. A code that
-// is being exchanged, or just has been, is not sent a second time; one that waits for its next try is answered
-// with why, at once. ctx bounds the waiting, not the exchange.
+// Exchange turns an authorization code into a grant of owner's and returns the name owner/child.
+// The grant is durable then, and the customer's token can be asked for. A code that is being
+// exchanged, or just has been, is not sent a second time; one that waits for its next try is
+// answered with why, at once. ctx bounds the waiting, not the exchange.
 func (e *Engine) Exchange(ctx context.Context, owner string, code secret.Text) (name string, err error) {
 	if err := e.ready(ctx); err != nil {
 		return "", err
@@ -121,7 +124,8 @@ func (e *Engine) Exchange(ctx context.Context, owner string, code secret.Text) (
 	}
 }
 
-// look returns how x stands: why it is not being tried, or what is closed when there is news; both nil when it is over.
+// look returns how x stands: why it is not being tried, or what is closed when there is news; both
+// nil when it is over.
 func (cs *codes) look(x *exchange, now clock.Instant) (told *Error, news <-chan struct{}) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
@@ -169,7 +173,8 @@ func (e *Engine) begin(x *exchange) (*exchange, error) {
 	return x, e.launchLocked(x)
 }
 
-// register returns the exchange of x's code that is known and not over, or settled, or makes x known.
+// register returns the exchange of x's code that is known and not over, or settled, or makes x
+// known.
 func (e *Engine) register(x *exchange) (*exchange, error) {
 	if _, err := (*e.catalog.Load()).Onboarding(x.owner); err != nil {
 		return nil, err
@@ -187,7 +192,8 @@ func (e *Engine) register(x *exchange) (*exchange, error) {
 	return x, nil
 }
 
-// launchLocked gives x, which is known, its goroutine, unless it has one or is over. codes.mu is held.
+// launchLocked gives x, which is known, its goroutine, unless it has one or is over. codes.mu is
+// held.
 func (e *Engine) launchLocked(x *exchange) error {
 	if x.started || x.ended {
 		return nil
@@ -202,8 +208,8 @@ func (e *Engine) launchLocked(x *exchange) error {
 	return nil
 }
 
-// rememberLocked adds x, at the cost of some other that has ended without a grant. Exchanged codes are forgotten by
-// age, see retireLocked. mu is held.
+// rememberLocked adds x, at the cost of some other that has ended without a grant. Exchanged codes
+// are forgotten by age, see retireLocked. mu is held.
 func (cs *codes) rememberLocked(x *exchange) {
 	if cs.known == nil {
 		cs.known, cs.coming = map[string]*exchange{}, map[string][]*exchange{}
@@ -232,7 +238,8 @@ func (cs *codes) unexpectLocked(x *exchange) {
 	delete(cs.coming, x.grant)
 }
 
-// given returns when the customer gave x's authorization, and whether WeChat was told that its code has arrived.
+// given returns when the customer gave x's authorization, and whether WeChat was told that its code
+// has arrived.
 func (cs *codes) given(x *exchange) (at time.Time, promised bool) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
@@ -256,8 +263,8 @@ func (cs *codes) endLocked(x *exchange) {
 	cs.unexpectLocked(x)
 }
 
-// await returns what is closed when what is called name, a parent or an outlet, may be used again. Whoever waits
-// forgoes it in the end.
+// await returns what is closed when what is called name, a parent or an outlet, may be used again.
+// Whoever waits forgoes it in the end.
 func (cs *codes) await(name string, x *exchange) <-chan struct{} {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()

@@ -195,10 +195,11 @@ type wants struct {
 }
 
 // ask does what wants w. If WeChat says that the parent is dead, it is refreshed once and the call
-// made once more; if WeChat is busy, the call is made again after a pause. A call that failed with its
-// connection or host is repeated at once as often as its fetcher allows: each time with a slot, a
-// timeout and a charge to the budgets of its own. A stopping engine makes no further call. A value of
-// the parent that has ended, or that WeChat has refused to another, is not tried: it is replaced first.
+// made once more; if WeChat is busy, the call is made again after a pause. A call that failed with
+// its connection or host is repeated at once as often as its fetcher allows: each time with a slot,
+// a timeout and a charge to the budgets of its own. A stopping engine makes no further call. A
+// value of the parent that has ended, or that WeChat has refused to another, is not tried: it is
+// replaced first.
 func (e *Engine) ask(ctx context.Context, w *wants, do func(parent secret.Text) error) error {
 	w.had = ""
 	if w.parent != "" {

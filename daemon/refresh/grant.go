@@ -201,7 +201,8 @@ type gift struct {
 	name string
 	next record.Generation
 
-	// unless has the grants that stay as they are, because they have changed since next was read; nil for none.
+	// unless has the grants that stay as they are, because they have changed since next was read;
+	// nil for none.
 	unless *changed
 }
 
@@ -298,9 +299,10 @@ func readmit(g *record.Grant, next record.Generation, now time.Time) {
 	renew(g, next, now)
 }
 
-// renew makes next the value in force of g. WeChat answers every code with the grant that is in force at the call, so the
-// last answer has the value to use, also where its code or event is older than one before it. The
-// authorization stays as late as it was: a revocation that it outranked is history still.
+// renew makes next the value in force of g. WeChat answers every code with the grant that is in
+// force at the call, so the last answer has the value to use, also where its code or event is older
+// than one before it. The authorization stays as late as it was: a revocation that it outranked is
+// history still.
 func renew(g *record.Grant, next record.Generation, now time.Time) {
 	if last := authorised(g); outranks(last, next.At, now) {
 		next.At = last

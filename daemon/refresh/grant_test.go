@@ -117,8 +117,8 @@ func TestARefusedGrantIsReadAgainOnce(t *testing.T) {
 	}
 }
 
-// TestGrantReplacedDuringCall holds that the refusal of a grant that was replaced during the call holds nothing up, in
-// this run or the next.
+// TestGrantReplacedDuringCall holds that the refusal of a grant that was replaced during the call
+// holds nothing up, in this run or the next.
 func TestGrantReplacedDuringCall(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p, d := newPlatform("wxa"), newDisk()

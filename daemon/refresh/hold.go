@@ -102,8 +102,8 @@ func seldom(failures int) time.Duration { return doubled(5*time.Minute, failures
 // is over.
 func quotaPause(refusals int) time.Duration { return doubled(time.Minute, refusals, time.Hour) }
 
-// count counts the refusals by a quota in a row, before of them before h, and gives h the pause that they call for if it
-// is one.
+// count counts the refusals by a quota in a row, before of them before h, and gives h the pause
+// that they call for if it is one.
 func (h *hold) count(before int) {
 	h.quotas = before
 	if h.reason == Limited {
@@ -112,7 +112,8 @@ func (h *hold) count(before int) {
 	}
 }
 
-// untilTomorrow makes h, which a quota has brought, one of the day's quota: it ends with WeChat's day.
+// untilTomorrow makes h, which a quota has brought, one of the day's quota: it ends with WeChat's
+// day.
 func (h *hold) untilTomorrow(wall time.Time, spread float64) {
 	h.class = fetchers.QuotaDay
 	h.until = h.since.Add(max(untilMidnight(wall)+time.Duration(spread*float64(time.Minute)), time.Minute))

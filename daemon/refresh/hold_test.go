@@ -188,8 +188,8 @@ func TestFailurePauses(t *testing.T) {
 	}
 }
 
-// TestNoteOfCallDeleted holds that the note of a call that is being made is deleted when the call has succeeded, although
-// the hold before it was ended while the note waited to be written.
+// TestNoteOfCallDeleted holds that the note of a call that is being made is deleted when the call
+// has succeeded, although the hold before it was ended while the note waited to be written.
 func TestNoteOfCallDeleted(t *testing.T) {
 	name := customer("wxa", "access_token")
 	for what, ends := range map[string]func(r *rig, c catalog){

@@ -154,8 +154,8 @@ func mustError(err error) (*Error, bool) {
 	return of, ok
 }
 
-// TestFaultyCallsOnRefusingDisk: what the disk has refused to count of them is bounded, and written when the disk
-// is well again.
+// TestFaultyCallsOnRefusingDisk: what the disk has refused to count of them is bounded, and written
+// when the disk is well again.
 func TestFaultyCallsOnRefusingDisk(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		wrong := &upstream{answer: func(context.Context, fetchers.Ask, int) (fetchers.Token, error) {

@@ -13,10 +13,10 @@ import (
 // emptyPause is how long to wait before an empty page in the middle of a list is asked for again.
 const emptyPause = time.Second
 
-// Import brings in one page of owner's customers as WeChat lists them. It asks with the
-// owner's own credential and makes one call, a few where WeChat answers an empty page. A grant that has changed
-// while the page was read stays. The last page is an error if the customers of all pages are fewer than
-// WeChat counts.
+// Import brings in one page of owner's customers as WeChat lists them. It asks with the owner's own
+// credential and makes one call, a few where WeChat answers an empty page. A grant that has changed
+// while the page was read stays. The last page is an error if the customers of all pages are fewer
+// than WeChat counts.
 func (e *Engine) Import(ctx context.Context, owner string, offset int) (ImportPage, error) {
 	if err := e.ready(ctx); err != nil {
 		return ImportPage{}, err
@@ -62,7 +62,8 @@ func (e *Engine) Import(ctx context.Context, owner string, offset int) (ImportPa
 	return p, nil
 }
 
-// importPage returns the page at offset. An empty one before the end of the list is asked for again.
+// importPage returns the page at offset. An empty one before the end of the list is asked for
+// again.
 func (e *Engine) importPage(ctx context.Context, owner string, way *Onboarding, offset int) (page fetchers.AuthorizerPage, err error) {
 	o := e.outlets.of(owner, listings)
 	for idle := 1; ; idle++ {

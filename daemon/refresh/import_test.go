@@ -21,7 +21,8 @@ func pageOf(total, from, to int) fetchers.AuthorizerPage {
 	return page
 }
 
-// TestImportCountsCustomers: an import is complete when as many customers were seen as WeChat counts.
+// TestImportCountsCustomers: an import is complete when as many customers were seen as WeChat
+// counts.
 func TestImportCountsCustomers(t *testing.T) {
 	for _, tc := range []struct {
 		name string
@@ -125,7 +126,8 @@ func TestImportGoesOn(t *testing.T) {
 	})
 }
 
-// TestImportOverwritesNoNewerGrant: a page may have been written before what came while it was read.
+// TestImportOverwritesNoNewerGrant: a page may have been written before what came while it was
+// read.
 func TestImportOverwritesNoNewerGrant(t *testing.T) {
 	grant := customer("wxa", "refresh_token")
 	for name, meanwhile := range map[string]func(r *rig) error{

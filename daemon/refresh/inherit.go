@@ -2,8 +2,9 @@ package refresh
 
 import "tokend/daemon/record"
 
-// inherit prepares the entry of a customer's credential: without a grant none is
-// made, so that made-up names cost no memory, and a hold that was kept holds. A pushed ticket is what was kept of it.
+// inherit prepares the entry of a customer's credential: without a grant none is made, so that
+// made-up names cost no memory, and a hold that was kept holds. A pushed ticket is what was kept of
+// it.
 func (e *Engine) inherit(en *entry, spec *Spec) error {
 	if spec.Kind.policy().pushed > 0 {
 		e.inheritTicket(en)

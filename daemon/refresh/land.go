@@ -45,7 +45,8 @@ func (e *Engine) land(en *entry, spec *Spec, f *flight, a Attempt, got answer) {
 	now := e.clock.Now()
 	en.mu.Lock()
 	if why = en.gone(); why != nil {
-		// It went out of service during the call or the write. A reload then deletes what was written.
+		// It went out of service during the call or the write. A reload then deletes what was
+		// written.
 		en.mu.Unlock()
 		end()
 		f.finish(nil, why)
@@ -381,8 +382,8 @@ func (e *Engine) logFailure(en *entry, h *hold, a Attempt, err error, valid bool
 	e.log.Warn("refresh failed", kv...)
 }
 
-// said returns, for a line of the log that shows err, what WeChat said where err shows tokend's own words
-// instead: support asks for it.
+// said returns, for a line of the log that shows err, what WeChat said where err shows tokend's own
+// words instead: support asks for it.
 func said(err error) []any {
 	api, ok := errors.AsType[*fetchers.APIError](err)
 	if !ok || api.Errmsg == "" || api.Errmsg == api.Msg {

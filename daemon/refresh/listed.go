@@ -6,9 +6,9 @@ import (
 	"tokend/fetchers"
 )
 
-// This file ends the holds of an address that WeChat did not list. The operator who lists it does so
-// for many accounts at once. Each account has a list of its own, so that only the success of one that was
-// refused before tells something of the others.
+// This file ends the holds of an address that WeChat did not list. The operator who lists it does
+// so for many accounts at once. Each account has a list of its own, so that only the success of one
+// that was refused before tells something of the others.
 
 // liftEvery is how often a success may end the holds of others: where the address changes from call
 // to call, or is on some lists only, each ended hold is one more call that is refused.
@@ -28,9 +28,9 @@ func (e *Engine) lifted(h *hold, spec *Spec) bool {
 		h.class == fetchers.AddressRefused && since <= e.host(spec.Kind.policy(), spec.Parent).listed.Load()
 }
 
-// succeeded takes note that a call at h has succeeded; the one before it for the same thing has caused was, nil
-// for nothing. If that was refused because of the address, the other holds of the kind at the host end. What
-// was held is refreshed at the pace of what is due.
+// succeeded takes note that a call at h has succeeded; the one before it for the same thing has
+// caused was, nil for nothing. If that was refused because of the address, the other holds of the
+// kind at the host end. What was held is refreshed at the pace of what is due.
 func (e *Engine) succeeded(h *host, was *hold) {
 	if was == nil || was.class != fetchers.AddressRefused {
 		return
@@ -53,8 +53,9 @@ func (e *Engine) succeeded(h *host, was *hold) {
 	}
 }
 
-// shorten makes h end when a success at at may end holds again, if h is an address's that was refused less than
-// liftEvery after one has done so: the operator may be completing the lists one by one.
+// shorten makes h end when a success at at may end holds again, if h is an address's that was
+// refused less than liftEvery after one has done so: the operator may be completing the lists one
+// by one.
 func (h *hold) shorten(at *host) {
 	last := at.lifted.Load()
 	if next := Instant(last).Add(liftEvery); h.class == fetchers.AddressRefused && last != 0 && h.since < next {
@@ -62,7 +63,8 @@ func (h *hold) shorten(at *host) {
 	}
 }
 
-// lift ends the hold of en if it is one of an address that was refused by h, and reports whether it was.
+// lift ends the hold of en if it is one of an address that was refused by h, and reports whether it
+// was.
 func (e *Engine) lift(en *entry, h *host, now Instant) bool {
 	en.mu.Lock()
 	defer en.mu.Unlock()

@@ -45,8 +45,8 @@ func (o *office) catalog(other Fetcher) catalog {
 	return specs(all...)
 }
 
-// TestAddressListed: when the host's address has been listed, one success, a reload or a restart ends the
-// holds of all that were refused because of it.
+// TestAddressListed: when the host's address has been listed, one success, a reload or a restart
+// ends the holds of all that were refused because of it.
 func TestAddressListed(t *testing.T) {
 	for _, tc := range []struct {
 		name  string
@@ -97,8 +97,8 @@ func TestAddressListed(t *testing.T) {
 	}
 }
 
-// TestAddressListedTwice: accounts whose lists are completed less than a minute after a success has ended
-// the holds of all are not held for longer than that minute.
+// TestAddressListedTwice: accounts whose lists are completed less than a minute after a success has
+// ended the holds of all are not held for longer than that minute.
 func TestAddressListedTwice(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		first, o, p := newOffice(), newOffice(), newPlatform("wxa")
@@ -165,8 +165,8 @@ func TestAddressListedTwice(t *testing.T) {
 	})
 }
 
-// TestAddressListedForCustomers: customers' holds that are on disk alone end, too, and those in memory at the
-// pace of customers.
+// TestAddressListedForCustomers: customers' holds that are on disk alone end, too, and those in
+// memory at the pace of customers.
 func TestAddressListedForCustomers(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const many = 400

@@ -190,8 +190,8 @@ func (l *loading) take(v keptValue, turned bool) {
 	}
 }
 
-// maybeDead reports whether what was kept of spec may be dead although it has not ended: the store was made of a
-// backup, and a fetch since then has ended what is in it.
+// maybeDead reports whether what was kept of spec may be dead although it has not ended: the store
+// was made of a backup, and a fetch since then has ended what is in it.
 func (e *Engine) maybeDead(spec *Spec) bool { return e.restored && spec.Kind.policy().rotates }
 
 // discard takes note that the record of v is of no use. One that has ended is so for ever, and deleted in time. Before anybody is

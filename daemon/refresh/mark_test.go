@@ -63,7 +63,8 @@ func TestAMarkThatCannotBeReadIsReplacedForThisRunOnly(t *testing.T) {
 	}
 }
 
-// TestMarkOfAnEarlierVersion holds that a stored key keeps its fingerprints and the keys of codes over an upgrade.
+// TestMarkOfAnEarlierVersion holds that a stored key keeps its fingerprints and the keys of codes
+// over an upgrade.
 func TestMarkOfAnEarlierVersion(t *testing.T) {
 	d := newDisk()
 	if err := d.Put(t.Context(), record.Key{Name: markName, Bytes: bytes.Repeat([]byte{7}, 32)}.Encode()); err != nil {

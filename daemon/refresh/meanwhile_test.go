@@ -13,7 +13,8 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// gated answers tokens by the grants that they are called with, each with another grant, once gate is closed.
+// gated answers tokens by the grants that they are called with, each with another grant, once gate
+// is closed.
 func gated(gate chan struct{}) func(context.Context, fetchers.Ask, int) (fetchers.Token, error) {
 	return func(ctx context.Context, ask fetchers.Ask, n int) (fetchers.Token, error) {
 		<-gate
@@ -33,7 +34,8 @@ func (r *rig) mustGrant(name string, want secret.Text, live bool) {
 	}
 }
 
-// TestGivenGrantOutlivesRotation: what is given, or taken back, while a fetch rotates the grant before it stands.
+// TestGivenGrantOutlivesRotation: what is given, or taken back, while a fetch rotates the grant
+// before it stands.
 func TestGivenGrantOutlivesRotation(t *testing.T) {
 	grant := customer("wxa", "refresh_token")
 	for _, revoked := range []bool{false, true} {
@@ -64,7 +66,8 @@ func TestGivenGrantOutlivesRotation(t *testing.T) {
 	}
 }
 
-// TestFirstTokenOutlivesFetch: a fetch with the grant before does not land on the token that a code has brought.
+// TestFirstTokenOutlivesFetch: a fetch with the grant before does not land on the token that a code
+// has brought.
 func TestFirstTokenOutlivesFetch(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform("wxa")
@@ -95,7 +98,8 @@ func TestFirstTokenOutlivesFetch(t *testing.T) {
 	})
 }
 
-// TestRotationWritesWhatIsOwed: what the disk has refused of an exchange is written with the next grant, not behind it.
+// TestRotationWritesWhatIsOwed: what the disk has refused of an exchange is written with the next
+// grant, not behind it.
 func TestRotationWritesWhatIsOwed(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform("wxa")
@@ -125,7 +129,8 @@ func TestRotationWritesWhatIsOwed(t *testing.T) {
 	})
 }
 
-// TestParentBackBeforeCodeWaits: a ticket that comes while it is written down that a code waits for one is not missed.
+// TestParentBackBeforeCodeWaits: a ticket that comes while it is written down that a code waits for
+// one is not missed.
 func TestParentBackBeforeCodeWaits(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform("wxa")
@@ -212,7 +217,8 @@ func TestCodeWaitsForGuard(t *testing.T) {
 	})
 }
 
-// TestEventBehindExchange: what the event of a code tells counts for an EXCHANGE of it that is in flight.
+// TestEventBehindExchange: what the event of a code tells counts for an EXCHANGE of it that is in
+// flight.
 func TestEventBehindExchange(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform("wxa")
@@ -342,7 +348,8 @@ func TestLongerPromiseCounts(t *testing.T) {
 	}
 }
 
-// TestOwnerBackBeforeCodeEnds: a reload that brings the owner back just when its absence was noticed resumes the code.
+// TestOwnerBackBeforeCodeEnds: a reload that brings the owner back just when its absence was
+// noticed resumes the code.
 func TestOwnerBackBeforeCodeEnds(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform("wxa")

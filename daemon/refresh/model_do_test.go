@@ -199,7 +199,8 @@ func (w *world) reconfigured(account string, gone bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for name, t := range w.names {
-		// Also where the last call says otherwise: a flight that tries again has the hold of before.
+		// Also where the last call says otherwise: a flight that tries again has the hold of
+		// before.
 		t.quotas = 0
 		if t.kind.policy().perAsk || t.class == fetchers.Misconfigured || t.class == fetchers.AddressRefused {
 			t.lift() // a reload ends it

@@ -43,8 +43,8 @@ type truth struct {
 	dead string
 	died time.Duration
 
-	// asked is when somebody last asked for it, by the clock of the bubble. It is noted for what is fetched
-	// for each request.
+	// asked is when somebody last asked for it, by the clock of the bubble. It is noted for what is
+	// fetched for each request.
 	asked time.Time
 
 	// What readers have got: a value of the generation seen, and one that lives until valid. An

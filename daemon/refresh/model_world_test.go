@@ -88,8 +88,8 @@ func (w *world) answer(t *truth, came, life time.Duration) {
 	t.valid = min(t.valid, t.ended)
 }
 
-// listing notes that the engine learns that the host's address is listed, which ends the holds of others when
-// the answer has landed. mu is held.
+// listing notes that the engine learns that the host's address is listed, which ends the holds of
+// others when the answer has landed. mu is held.
 func (w *world) listing() {
 	w.listed = w.now() + 2*modelDawdle
 	for _, t := range w.names {

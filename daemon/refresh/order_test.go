@@ -12,8 +12,8 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// TestAuthorizationOrder: messages overtake each other and clocks disagree. What comes late takes nothing back of an
-// authorization that is later.
+// TestAuthorizationOrder: messages overtake each other and clocks disagree. What comes late takes
+// nothing back of an authorization that is later.
 func TestAuthorizationOrder(t *testing.T) {
 	grant := customer("wxa", "refresh_token")
 	for name, late := range map[string]func(r *rig, stamp time.Time) error{
@@ -88,7 +88,8 @@ func rotating(_ context.Context, ask fetchers.Ask, n int) (fetchers.Token, error
 	return tok, nil
 }
 
-// TestConfiguredGrantAfterRevocation: the message that told of the revocation may be repeated, and is history.
+// TestConfiguredGrantAfterRevocation: the message that told of the revocation may be repeated, and
+// is history.
 func TestConfiguredGrantAfterRevocation(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform("wxa")
@@ -113,8 +114,8 @@ func TestConfiguredGrantAfterRevocation(t *testing.T) {
 	})
 }
 
-// TestAnswersOvertakeEachOther: of two authorizations whose answers cross, the later one is used. What was handed in
-// while an older code was in flight stays.
+// TestAnswersOvertakeEachOther: of two authorizations whose answers cross, the later one is used.
+// What was handed in while an older code was in flight stays.
 func TestAnswersOvertakeEachOther(t *testing.T) {
 	grant := customer("wxa", "refresh_token")
 	for _, tc := range []struct {
@@ -185,8 +186,8 @@ func TestAnswersOvertakeEachOther(t *testing.T) {
 	}
 }
 
-// TestPutBesideExchange: what is put at the moment of an EXCHANGE, and written while that is in flight, does not stay in
-// place of what WeChat gives for the code.
+// TestPutBesideExchange: what is put at the moment of an EXCHANGE, and written while that is in
+// flight, does not stay in place of what WeChat gives for the code.
 func TestPutBesideExchange(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform("wxa")
@@ -211,8 +212,9 @@ func TestPutBesideExchange(t *testing.T) {
 	})
 }
 
-// TestFutureGrantOutranksNothing: a grant that was given by a wall clock that has been set back since, and that changes while a
-// code is in flight, does not stay in place of what WeChat gives for the code.
+// TestFutureGrantOutranksNothing: a grant that was given by a wall clock that has been set back
+// since, and that changes while a code is in flight, does not stay in place of what WeChat gives
+// for the code.
 func TestFutureGrantOutranksNothing(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p, d := newPlatform("wxa"), newDisk()

@@ -7,9 +7,9 @@ import (
 	"runtime/debug"
 )
 
-// outlast returns what do returns, or ctx's error as soon as ctx has ended: once a commit has begun, a disk that hangs keeps its
-// result for as long as it likes, and no caller has to wait for that. do goes on then, what it changes is changed, and the engine's
-// end waits for it.
+// outlast returns what do returns, or ctx's error as soon as ctx has ended: once a commit has
+// begun, a disk that hangs keeps its result for as long as it likes, and no caller has to wait for
+// that. do goes on then, what it changes is changed, and the engine's end waits for it.
 func (e *Engine) outlast(ctx context.Context, do func() error) error {
 	ended := make(chan error, 1)
 	e.life.Lock()

@@ -15,8 +15,9 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// outlet is an endpoint that all customers of an owner share: the exchange of codes, or the customer list. A quota is
-// the owner's, so after a refusal one hold stops every code or page, in this run and the next.
+// outlet is an endpoint that all customers of an owner share: the exchange of codes, or the
+// customer list. A quota is the owner's, so after a refusal one hold stops every code or page, in
+// this run and the next.
 type outlet struct {
 	key  string // the owner, '#' and the endpoint: of the hold's record, and in no credential name
 	lane *lane  // few calls are in flight when the first refusal arrives
@@ -86,7 +87,8 @@ func (o *outlet) paused(settings string, now clock.Instant, urgent bool) *hold {
 	return h
 }
 
-// probeEvery is how often an outlet is asked in a hold, on behalf of codes whose time is running out.
+// probeEvery is how often an outlet is asked in a hold, on behalf of codes whose time is running
+// out.
 const probeEvery = time.Minute
 
 // unprobe forgets that o was asked in a hold: no answer has come.
@@ -110,8 +112,8 @@ func outletOwner(key string) string {
 	return owner
 }
 
-// loadOutlet takes over the hold of an outlet, and reports whether its record is unused. That of an address does not
-// outlive a run.
+// loadOutlet takes over the hold of an outlet, and reports whether its record is unused. That of an
+// address does not outlive a run.
 func (e *Engine) loadOutlet(h record.Hold) (unused bool) {
 	owner := outletOwner(h.Name)
 	if _, err := (*e.catalog.Load()).Onboarding(owner); err != nil || fetchers.Reaction(h.Cause) == fetchers.AddressRefused {
@@ -121,9 +123,9 @@ func (e *Engine) loadOutlet(h record.Hold) (unused bool) {
 	return false
 }
 
-// through does what asks o with the value of way's parent, unless o is held. After a stop of the engine no
-// call begins. urgent: later will be too late, so that it may be asked in a hold too, once in
-// a while.
+// through does what asks o with the value of way's parent, unless o is held. After a stop of the
+// engine no call begins. urgent: later will be too late, so that it may be asked in a hold too,
+// once in a while.
 func (e *Engine) through(ctx context.Context, o *outlet, way *Onboarding, urgent bool, do func(ctx context.Context, parent secret.Text) error) error {
 	w := &wants{parent: way.Parent, tries: quickTries, life: day, spread: spread(o.key)}
 	return e.ask(ctx, w, func(parent secret.Text) error {
@@ -174,8 +176,8 @@ func (e *Engine) settings(name string) string {
 	return spec.Settings
 }
 
-// holdOutlet remembers that o has failed with err, and returns it as the hold's. Of calls that fail together the first
-// one counts.
+// holdOutlet remembers that o has failed with err, and returns it as the hold's. Of calls that fail
+// together the first one counts.
 func (e *Engine) holdOutlet(o *outlet, parent string, err error) error {
 	now, settings := e.clock.Now(), e.settings(parent)
 	o.mu.Lock()
@@ -213,7 +215,8 @@ func (e *Engine) freeOutlet(o *outlet) *hold {
 	return was
 }
 
-// liftOutlets ends the holds of outlets of which ends says so, and lets whoever waits for them try again.
+// liftOutlets ends the holds of outlets of which ends says so, and lets whoever waits for them try
+// again.
 func (e *Engine) liftOutlets(ends func(*hold) bool) {
 	e.outlets.mu.Lock()
 	all := slices.Collect(maps.Values(e.outlets.all))

@@ -131,8 +131,8 @@ func TestQuotaOfExchanges(t *testing.T) {
 	})
 }
 
-// TestOutletHold holds that calls that fail together count as one failure, that a call with another secret is made in the
-// hold and counted anew, and that WeChat's refusal of a code ends the hold.
+// TestOutletHold holds that calls that fail together count as one failure, that a call with another
+// secret is made in the hold and counted anew, and that WeChat's refusal of a code ends the hold.
 func TestOutletHold(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p, d := newPlatform(), newDisk()
@@ -179,7 +179,8 @@ func TestOutletHold(t *testing.T) {
 	})
 }
 
-// TestProbesInHold holds that codes that expire during a hold cause one call a minute, not one call each.
+// TestProbesInHold holds that codes that expire during a hold cause one call a minute, not one call
+// each.
 func TestProbesInHold(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform()
@@ -209,7 +210,8 @@ func TestProbesInHold(t *testing.T) {
 	})
 }
 
-// TestHeldCodeAnswersAtOnce: with its hold's error and seconds, to whoever comes with the code or asks for the customer.
+// TestHeldCodeAnswersAtOnce: with its hold's error and seconds, to whoever comes with the code or
+// asks for the customer.
 func TestHeldCodeAnswersAtOnce(t *testing.T) {
 	for _, tc := range []struct {
 		name    string
@@ -264,7 +266,8 @@ func TestHeldCodeAnswersAtOnce(t *testing.T) {
 	}
 }
 
-// TestLastTryOfMany: one code's last try tells whether the hold's cause is over; until it has, no other gives up.
+// TestLastTryOfMany: one code's last try tells whether the hold's cause is over; until it has, no
+// other gives up.
 func TestLastTryOfMany(t *testing.T) {
 	for _, restarted := range []bool{false, true} {
 		t.Run(fmt.Sprint("restarted: ", restarted), func(t *testing.T) {
@@ -306,7 +309,8 @@ func TestLastTryOfMany(t *testing.T) {
 	}
 }
 
-// TestHoldSecondsAfterRestart: a code tells those of its endpoint's hold, not when it would look at the hold again.
+// TestHoldSecondsAfterRestart: a code tells those of its endpoint's hold, not when it would look at
+// the hold again.
 func TestHoldSecondsAfterRestart(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform("wxa")
@@ -367,7 +371,8 @@ func TestUnansweredLastTry(t *testing.T) {
 	})
 }
 
-// TestReauthorizationHeld: a customer whose grant is dead and who has authorized again is told what the code waits for.
+// TestReauthorizationHeld: a customer whose grant is dead and who has authorized again is told what
+// the code waits for.
 func TestReauthorizationHeld(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform("wxa")

@@ -136,9 +136,10 @@ func TestWhatIsAskedForGoesFirst(t *testing.T) {
 	})
 }
 
-// TestAnOutageThatAllFallDueIn: all are in use and fall due within the first minute of an outage. WeChat is asked
-// seldom in it, and not stormed when it is back. Those that still have time have their turn before their end, and all
-// have it as soon as the floor of the pace lets them, or sooner if their time is short.
+// TestAnOutageThatAllFallDueIn: all are in use and fall due within the first minute of an outage.
+// WeChat is asked seldom in it, and not stormed when it is back. Those that still have time have
+// their turn before their end, and all have it as soon as the floor of the pace lets them, or
+// sooner if their time is short.
 func TestAnOutageThatAllFallDueIn(t *testing.T) {
 	for _, tc := range []struct {
 		n      int
@@ -331,7 +332,8 @@ func TestThePaceFollowsTheAnswers(t *testing.T) {
 	}
 }
 
-// TestValuelessWaitInOrder: customers' credentials without a value come after those with one, the first that was due first.
+// TestValuelessWaitInOrder: customers' credentials without a value come after those with one, the
+// first that was due first.
 func TestValuelessWaitInOrder(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform("wxa", "wxb", "wxc")

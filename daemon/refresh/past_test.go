@@ -35,7 +35,8 @@ func TestPastRemembersTheLast(t *testing.T) {
 	}
 }
 
-// TestRejectAllowance: five at once, then one a minute; who asks too soon is told the rest of the minute.
+// TestRejectAllowance: five at once, then one a minute; who asks too soon is told the rest of the
+// minute.
 func TestRejectAllowance(t *testing.T) {
 	var a allowance
 	now := clock.Instant(time.Hour)

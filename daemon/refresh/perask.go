@@ -14,8 +14,9 @@ const (
 	// asksAtOnce is how many calls for one such credential are in flight at most.
 	asksAtOnce = 4
 
-	// asksPerHour is how many calls for it there are in an hour, unless Spec.PerHour says otherwise.
-	// WeChat publishes no quota. A code is needed once for each customer that authorizes.
+	// asksPerHour is how many calls for it there are in an hour, unless Spec.PerHour says
+	// otherwise. WeChat publishes no quota. A code is needed once for each customer that
+	// authorizes.
 	asksPerHour = 600
 )
 
@@ -42,8 +43,8 @@ func WithUser(ctx context.Context, user any) context.Context {
 // UserOf returns the user of ctx's request.
 func UserOf(ctx context.Context) any { return ctx.Value(userKey{}) }
 
-// fetchAlone fetches en for one request. It waits for a place in the queue; ctx bounds the wait, not
-// the fetch.
+// fetchAlone fetches en for one request. It waits for a place in the queue; ctx bounds the wait,
+// not the fetch.
 func (e *Engine) fetchAlone(ctx context.Context, en *entry, cause Cause) (*credential, error) {
 	user := UserOf(ctx)
 	if err := e.enterAsks(ctx, en.name, user); err != nil {
@@ -69,7 +70,8 @@ func (e *Engine) enterAsks(ctx context.Context, name string, user any) error {
 	return err
 }
 
-// startAlone starts f for a request of user, or returns what forbids it. An operator's refresh is made in a hold too.
+// startAlone starts f for a request of user, or returns what forbids it. An operator's refresh is
+// made in a hold too.
 func (e *Engine) startAlone(en *entry, user any, f *flight) (*flight, error) {
 	en.mu.Lock()
 	defer en.mu.Unlock()
@@ -92,7 +94,8 @@ type asks struct {
 	of map[string]*askQueue // by name; those in use
 }
 
-// askQueue is the calls in flight for one credential, and the requests that wait. Guarded by asks.mu.
+// askQueue is the calls in flight for one credential, and the requests that wait. Guarded by
+// asks.mu.
 type askQueue struct {
 	busy  int
 	users map[any]*asker

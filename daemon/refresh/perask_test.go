@@ -13,8 +13,9 @@ import (
 	"tokend/fetchers"
 )
 
-// TestPerRequestNotScheduled holds that what is fetched for each request is fetched for nobody else:
-// not after a failure, not after a restart, and not because an earlier version has left a hold.
+// TestPerRequestNotScheduled holds that what is fetched for each request is fetched for nobody
+// else: not after a failure, not after a restart, and not because an earlier version has left a
+// hold.
 func TestPerRequestNotScheduled(t *testing.T) {
 	for what, err := range map[string]error{
 		"refused":     refusal(48001, fetchers.Misconfigured),
@@ -180,8 +181,8 @@ func TestPerRequestBudget(t *testing.T) {
 	})
 }
 
-// TestPerRequestBudgetShared holds that no user can use up the budget: a tenth is left for those who have made
-// fewer calls, and whoever is refused holds nobody up.
+// TestPerRequestBudgetShared holds that no user can use up the budget: a tenth is left for those
+// who have made fewer calls, and whoever is refused holds nobody up.
 func TestPerRequestBudgetShared(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform()
@@ -223,7 +224,8 @@ func TestPerRequestBudgetShared(t *testing.T) {
 }
 
 // TestPerRequestFair holds that however many requests of one user wait, the first of another does
-// not wait for them, that users with requests take turns, and that four calls are in flight at most.
+// not wait for them, that users with requests take turns, and that four calls are in flight at
+// most.
 func TestPerRequestFair(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform()
@@ -270,7 +272,8 @@ func TestPerRequestFair(t *testing.T) {
 	})
 }
 
-// mustBeNoQueue holds that nobody waits for a per-request credential or has a call for one in flight.
+// mustBeNoQueue holds that nobody waits for a per-request credential or has a call for one in
+// flight.
 func (r *rig) mustBeNoQueue() {
 	r.t.Helper()
 	synctest.Wait()
@@ -281,8 +284,8 @@ func (r *rig) mustBeNoQueue() {
 	}
 }
 
-// TestPerRequestLeaving holds that whoever gives up waiting holds no place, and that a stop ends all
-// waits.
+// TestPerRequestLeaving holds that whoever gives up waiting holds no place, and that a stop ends
+// all waits.
 func TestPerRequestLeaving(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform()

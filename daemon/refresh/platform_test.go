@@ -42,7 +42,8 @@ func (f pageFunc) Page(_ context.Context, _ secret.Text, offset, count int) (fet
 	return f(offset, count)
 }
 
-// recovery is the list of customers as the last resort for each of them: all are on one page, with what it returns.
+// recovery is the list of customers as the last resort for each of them: all are on one page, with
+// what it returns.
 type recovery struct{ p *platformOf }
 
 func (r recovery) Page(ctx context.Context, parent secret.Text, _, _ int) (page fetchers.AuthorizerPage, err error) {

@@ -11,8 +11,8 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// This file is about codes that WeChat has sent and been told to have arrived: it does not send them
-// again, so each has a record until it is settled.
+// This file is about codes that WeChat has sent and been told to have arrived: it does not send
+// them again, so each has a record until it is settled.
 
 // Accept takes on an authorization code that WeChat has sent at the time at and that is
 // of use until until. It returns when the code is on disk; the exchange follows, is
@@ -21,8 +21,8 @@ func (e *Engine) Accept(ctx context.Context, owner string, code secret.Text, at,
 	return e.AcceptFrom(ctx, owner, "", code, at, until)
 }
 
-// AcceptFrom is Accept of a code whose message names the customer, child. Until the code is exchanged, whoever
-// asks for the customer's credentials is told what it waits for.
+// AcceptFrom is Accept of a code whose message names the customer, child. Until the code is
+// exchanged, whoever asks for the customer's credentials is told what it waits for.
 func (e *Engine) AcceptFrom(ctx context.Context, owner, child string, code secret.Text, at, until time.Time) error {
 	if err := e.ready(ctx); err != nil {
 		return err
@@ -74,8 +74,9 @@ func (cs *codes) drop(x *exchange) {
 	}
 }
 
-// promise makes x be tried until until, now that there is a record of it. Where it is settled already, the record goes;
-// where it has failed while nobody was promised another try, another begins.
+// promise makes x be tried until until, now that there is a record of it. Where it is settled
+// already, the record goes; where it has failed while nobody was promised another try, another
+// begins.
 func (e *Engine) promise(ctx context.Context, x, another *exchange, until clock.Instant) error {
 	e.codes.mu.Lock()
 	if known := e.codes.known[x.key]; known != nil {
@@ -91,8 +92,8 @@ func (e *Engine) promise(ctx context.Context, x, another *exchange, until clock.
 	return e.joinLocked(x, another)
 }
 
-// joinLocked makes x, which is not settled, take over what another of the same code knows, and be tried as long. Where x is
-// over, another takes its place. codes.mu is held.
+// joinLocked makes x, which is not settled, take over what another of the same code knows, and be
+// tried as long. Where x is over, another takes its place. codes.mu is held.
 func (e *Engine) joinLocked(x, another *exchange) error {
 	if x.ended {
 		x = another
@@ -108,8 +109,8 @@ func (e *Engine) joinLocked(x, another *exchange) error {
 	return e.launchLocked(x)
 }
 
-// acknowledge returns what to tell WeChat of x, which it has sent before: an error only where it may bring a grant that
-// is not durable.
+// acknowledge returns what to tell WeChat of x, which it has sent before: an error only where it
+// may bring a grant that is not durable.
 func (e *Engine) acknowledge(ctx context.Context, x *exchange) error {
 	e.codes.mu.Lock()
 	open := !x.ended || x.useless
@@ -131,8 +132,8 @@ func (e *Engine) live(name string) (record.Grant, error) {
 	return grant, err
 }
 
-// expected returns why the grant called name is not there yet, if a code that was given after revoked is to bring
-// it; nil where none is.
+// expected returns why the grant called name is not there yet, if a code that was given after
+// revoked is to bring it; nil where none is.
 func (e *Engine) expected(name string, revoked time.Time) *Error {
 	e.codes.mu.Lock()
 	defer e.codes.mu.Unlock()
@@ -149,7 +150,8 @@ func (e *Engine) expected(name string, revoked time.Time) *Error {
 	return nil
 }
 
-// orExpected returns err, or what a pending code waits for if err says that the customer of en must authorize.
+// orExpected returns err, or what a pending code waits for if err says that the customer of en must
+// authorize.
 func (e *Engine) orExpected(en *entry, err error) error {
 	if of, ok := err.(*Error); !ok || of.Reason != Reauth {
 		return err
@@ -183,8 +185,8 @@ func (e *Engine) dropCode(x *exchange) {
 	}
 }
 
-// resume takes up the codes that are promised and not known: those of an earlier run, and those of an owner that was not
-// configured. It deletes the records of those that are settled.
+// resume takes up the codes that are promised and not known: those of an earlier run, and those of
+// an owner that was not configured. It deletes the records of those that are settled.
 func (e *Engine) resume() {
 	kept, errs := all(e.cfg.Store, record.Codes, e.keptExchange)
 	for _, err := range errs {

@@ -12,13 +12,13 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// Push stores a ticket that WeChat has pushed, with the time that the message itself
-// states; zero for none. It replaces the stored one if its
-// time is later, or the same and the value another; stragglers and replays change
-// nothing. One without a time may be a replay: it replaces no ticket that has one and has not
-// ended. The ticket lives from its own time, or from its arrival where that
-// is off by more than ten minutes or not stated. It is durable when Push returns nil. What the disk refuses is in
-// force all the same, and written as soon as that is possible: nobody can ask for it.
+// Push stores a ticket that WeChat has pushed, with the time that the message itself states; zero
+// for none. It replaces the stored one if its time is later, or the same and the value another;
+// stragglers and replays change nothing. One without a time may be a replay: it replaces no ticket
+// that has one and has not ended. The ticket lives from its own time, or from its arrival where
+// that is off by more than ten minutes or not stated. It is durable when Push returns nil. What the
+// disk refuses is in force all the same, and written as soon as that is possible: nobody can ask
+// for it.
 func (e *Engine) Push(ctx context.Context, name string, value secret.Text, at time.Time) error {
 	p := e.pushes(name, value, at)
 	if err := e.ready(ctx); err != nil {
@@ -160,10 +160,11 @@ func ticket(p *policy, value secret.Text, at, wall time.Time, now clock.Instant)
 	}
 }
 
-// supersedes reports whether c, pushed at wall and now, replaces before. A stamp that is still to come says nothing: it
-// was taken from a clock that has been set back since, and would outrank all
-// true ones until then. Within the tolerance it stands: WeChat's clock may be ahead, and orders WeChat's
-// pushes all the same. Stamps are compared by whole seconds, as WeChat writes them: what was put has a finer one.
+// supersedes reports whether c, pushed at wall and now, replaces before. A stamp that is still to
+// come says nothing: it was taken from a clock that has been set back since, and would outrank all
+// true ones until then. Within the tolerance it stands: WeChat's clock may be ahead, and orders
+// WeChat's pushes all the same. Stamps are compared by whole seconds, as WeChat writes them: what
+// was put has a finer one.
 func (c *credential) supersedes(before *credential, wall time.Time, now clock.Instant) bool {
 	stood, comes := before.stamp().Truncate(time.Second), c.stamp().Truncate(time.Second)
 	switch {

@@ -103,7 +103,8 @@ func TestListQuotaAfterOutage(t *testing.T) {
 	})
 }
 
-// TestDayQuota: 45009 ends with WeChat's day if tokend itself has nearly spent the day's quota in that day.
+// TestDayQuota: 45009 ends with WeChat's day if tokend itself has nearly spent the day's quota in
+// that day.
 func TestDayQuota(t *testing.T) {
 	const near = 1710 // of the 1900 that tokend allows itself
 	for _, tc := range []struct {

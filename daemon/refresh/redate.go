@@ -140,7 +140,8 @@ func (e *Engine) dateAgain() {
 	e.log.Warn("the wall clock was set forward: the ages of values from before the reboot were corrected", "by", by.Round(time.Second), "values", n)
 }
 
-// age makes the value of en older by by if it was dated by the wall clock, and reports whether it was.
+// age makes the value of en older by by if it was dated by the wall clock, and reports whether it
+// was.
 func (e *Engine) age(en *entry, by time.Duration) bool {
 	en.mu.Lock()
 	defer en.mu.Unlock()
@@ -171,8 +172,8 @@ func (c *credential) older(by time.Duration) *credential {
 	return &older
 }
 
-// alike returns c, which has just been read, dated by the wall clock as all other values are: it may have been
-// set since then. What sets them right sets c right, too.
+// alike returns c, which has just been read, dated by the wall clock as all other values are: it
+// may have been set since then. What sets them right sets c right, too.
 func (e *Engine) alike(c *credential) *credential {
 	by := time.Duration(e.dating.lead.Load()) - e.clock.Lead()
 	if !c.walled || by.Abs() < setForward {

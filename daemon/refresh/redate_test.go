@@ -47,8 +47,8 @@ func (c *clocks) pass(d time.Duration) {
 	c.booted = c.booted.Add(-d)
 }
 
-// lateHost is a host without a clock that runs while it is off. After its second boot the wall clock is
-// behind, until it is set.
+// lateHost is a host without a clock that runs while it is off. After its second boot the wall
+// clock is behind, until it is set.
 type lateHost struct {
 	*disk
 	clocks
@@ -56,8 +56,8 @@ type lateHost struct {
 	boot string
 }
 
-// newLateHost returns a host that was off for off, which its wall clock has not seen. Before that it
-// has fetched a token and a ticket for a customer; the ticket of the platform was pushed then.
+// newLateHost returns a host that was off for off, which its wall clock has not seen. Before that
+// it has fetched a token and a ticket for a customer; the ticket of the platform was pushed then.
 func newLateHost(t *testing.T, off time.Duration) *lateHost {
 	h := &lateHost{disk: newDisk(), p: newPlatform("wxa"), boot: "boot-1"}
 	h.booted = time.Now().Add(-time.Hour)
@@ -251,8 +251,8 @@ func TestWallClockSetAfterBoot(t *testing.T) {
 	}
 }
 
-// TestNothingToDateAgain holds that setting the wall clock forward changes and logs nothing where no value is of the boot
-// before.
+// TestNothingToDateAgain holds that setting the wall clock forward changes and logs nothing where
+// no value is of the boot before.
 func TestNothingToDateAgain(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := &lateHost{disk: newDisk(), p: newPlatform(), boot: "boot-1"}
@@ -269,8 +269,8 @@ func TestNothingToDateAgain(t *testing.T) {
 	})
 }
 
-// TestLifeBoundedOverABoot holds that a wall clock that was set back over a boot, by too little to be
-// noticed, makes nothing live longer than it had left when it was seen last.
+// TestLifeBoundedOverABoot holds that a wall clock that was set back over a boot, by too little to
+// be noticed, makes nothing live longer than it had left when it was seen last.
 func TestLifeBoundedOverABoot(t *testing.T) {
 	for _, back := range []time.Duration{0, slack / 2} {
 		bubble(t, func(t *testing.T) {

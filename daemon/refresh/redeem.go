@@ -32,7 +32,8 @@ func (e *Engine) redeem(x *exchange) {
 	}
 }
 
-// abandon ends x if its owner is still out of the configuration. If it comes back later, resume finds the code.
+// abandon ends x if its owner is still out of the configuration. If it comes back later, resume
+// finds the code.
 func (e *Engine) abandon(x *exchange) bool {
 	e.codes.mu.Lock()
 	defer e.codes.mu.Unlock()
@@ -103,8 +104,9 @@ func (e *Engine) over(x *exchange, way *Onboarding, err error) bool {
 // lastTry is how long before its end a code is tried again, whatever it waits for.
 const lastTry = 30 * time.Second
 
-// inTimeLocked returns when x, which would be tried at next, is tried to be in time. Near its end the pauses are half of
-// what is left, while another code's last try may find out that the cause of a hold is over. codes.mu is held.
+// inTimeLocked returns when x, which would be tried at next, is tried to be in time. Near its end
+// the pauses are half of what is left, while another code's last try may find out that the cause of
+// a hold is over. codes.mu is held.
 func (x *exchange) inTimeLocked(next, now clock.Instant) clock.Instant {
 	last := x.until.Add(-lastTry)
 	switch left := x.until.Sub(now); {
@@ -135,7 +137,8 @@ func (e *Engine) tryAgain(x *exchange) bool {
 	if x.waits != "" {
 		woken = e.codes.await(x.waits, x)
 		defer e.codes.forgo(x.waits, x)
-		// A parent publishes its value before it wakes who waits, an outlet that it is free: one of the two is seen.
+		// A parent publishes its value before it wakes who waits, an outlet that it is free: one of
+		// the two is seen.
 		if e.usable(x.waits) || outletOwner(x.waits) != "" && !e.outlets.holds(x.waits) {
 			wait = min(wait, soonest)
 		}
@@ -238,9 +241,9 @@ func (e *Engine) redeemOnce(x *exchange, way *Onboarding) error {
 }
 
 // adopt keeps a customer's grant, its first token if one came, and that the code was exchanged, in
-// one step; then it puts them in force. What the disk refuses is in force all the same: the
-// code has been used up, and nothing else is left of the customer's authorization. A grant that has changed since the call
-// and is of a later authorization stays, with this one behind it.
+// one step; then it puts them in force. What the disk refuses is in force all the same: the code
+// has been used up, and nothing else is left of the customer's authorization. A grant that has
+// changed since the call and is of a later authorization stays, with this one behind it.
 func (e *Engine) adopt(ctx context.Context, x *exchange, way *Onboarding, auth fetchers.Authorization, sent clock.Instant, changed *changed) error {
 	token := way.Token(auth.Child)
 	var first *credential

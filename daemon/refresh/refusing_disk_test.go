@@ -352,7 +352,8 @@ func TestThousandsOfGrantsThatTheDiskRefusesAreFewLines(t *testing.T) {
 	})
 }
 
-// TestRefusedDeletionRepeated: no record of a settled code is left behind when the disk takes writes again.
+// TestRefusedDeletionRepeated: no record of a settled code is left behind when the disk takes
+// writes again.
 func TestRefusedDeletionRepeated(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform("wxa")

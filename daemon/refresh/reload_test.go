@@ -134,8 +134,8 @@ func (c *changing) Lookup(name string) (Spec, error) {
 	return s, err
 }
 
-// TestReloadDuringLookup holds that an entry that is made by a configuration that is replaced at this moment follows
-// the one in force.
+// TestReloadDuringLookup holds that an entry that is made by a configuration that is replaced at
+// this moment follows the one in force.
 func TestReloadDuringLookup(t *testing.T) {
 	made := func(r *rig, c *changing, after catalog) {
 		c.change = func() { r.SetCatalog(after) }
@@ -173,7 +173,8 @@ func TestReloadDuringLookup(t *testing.T) {
 	})
 }
 
-// TestReloadKeepsNewHold holds that a reload leaves the record of a hold that the changed settings caused during it.
+// TestReloadKeepsNewHold holds that a reload leaves the record of a hold that the changed settings
+// caused during it.
 func TestReloadKeepsNewHold(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		of := func(settings string, fails error) catalog {
@@ -197,8 +198,8 @@ func TestReloadKeepsNewHold(t *testing.T) {
 	})
 }
 
-// TestReloadDuringWrite holds that an answer to a call by the configuration of before counts for nothing if that was
-// replaced while the disk was writing what follows from the answer.
+// TestReloadDuringWrite holds that an answer to a call by the configuration of before counts for
+// nothing if that was replaced while the disk was writing what follows from the answer.
 func TestReloadDuringWrite(t *testing.T) {
 	reload := func(d *disk, r *rig, c catalog) {
 		synctest.Wait()

@@ -16,8 +16,9 @@ func lost(n int) error {
 	return &fetchers.TransportError{Endpoint: "/x", Repeat: n, Err: context.DeadlineExceeded}
 }
 
-// TestLostCallRepeated holds that a call that failed with its connection or host is repeated at once,
-// as often as its error allows, and that the failure leaves no backoff if a repetition succeeds.
+// TestLostCallRepeated holds that a call that failed with its connection or host is repeated at
+// once, as often as its error allows, and that the failure leaves no backoff if a repetition
+// succeeds.
 func TestLostCallRepeated(t *testing.T) {
 	for _, test := range []struct {
 		name            string
@@ -52,8 +53,8 @@ func TestLostCallRepeated(t *testing.T) {
 	}
 }
 
-// TestRepeatedCallIsCharged holds that every attempt counts against the budget, and that none is made
-// beyond it.
+// TestRepeatedCallIsCharged holds that every attempt counts against the budget, and that none is
+// made beyond it.
 func TestRepeatedCallIsCharged(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		up := &upstream{answer: func(context.Context, fetchers.Ask, int) (fetchers.Token, error) { return fetchers.Token{}, lost(1) }}
@@ -75,8 +76,8 @@ func TestRepeatedCallIsCharged(t *testing.T) {
 	})
 }
 
-// TestAnsweredCallIsNotReportedLost holds that a call that was lost, repeated and answered is not what a
-// later attempt without a budget reports.
+// TestAnsweredCallIsNotReportedLost holds that a call that was lost, repeated and answered is not
+// what a later attempt without a budget reports.
 func TestAnsweredCallIsNotReportedLost(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		up := &upstream{answer: func(context.Context, fetchers.Ask, int) (fetchers.Token, error) { return fetchers.Token{}, lost(0) }}
@@ -101,8 +102,8 @@ func TestAnsweredCallIsNotReportedLost(t *testing.T) {
 	})
 }
 
-// TestForcedCallIsNotRepeatedTooSoon holds that a forced refresh is not repeated before its quota allows,
-// and that the operator is told what became of it.
+// TestForcedCallIsNotRepeatedTooSoon holds that a forced refresh is not repeated before its quota
+// allows, and that the operator is told what became of it.
 func TestForcedCallIsNotRepeatedTooSoon(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		up := &upstream{answer: func(context.Context, fetchers.Ask, int) (fetchers.Token, error) { return fetchers.Token{}, lost(1) }}
@@ -115,8 +116,8 @@ func TestForcedCallIsNotRepeatedTooSoon(t *testing.T) {
 	})
 }
 
-// TestRepeatedCallHasItsOwnTime holds that an attempt that used up its timeout leaves the next one a
-// whole timeout.
+// TestRepeatedCallHasItsOwnTime holds that an attempt that used up its timeout leaves the next one
+// a whole timeout.
 func TestRepeatedCallHasItsOwnTime(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		up := &upstream{answer: func(ctx context.Context, _ fetchers.Ask, n int) (fetchers.Token, error) {
@@ -134,8 +135,8 @@ func TestRepeatedCallHasItsOwnTime(t *testing.T) {
 	})
 }
 
-// TestStopEndsRepetitions holds that an attempt under way at the stop is the last one, though the call
-// is not cancelled.
+// TestStopEndsRepetitions holds that an attempt under way at the stop is the last one, though the
+// call is not cancelled.
 func TestStopEndsRepetitions(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform("wxa")

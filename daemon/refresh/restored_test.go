@@ -10,8 +10,9 @@ import (
 	"tokend/daemon/record"
 )
 
-// TestRestoredTokensFetchedAgain holds that after a restore no token is served that a fetch since the
-// backup may have ended, that everything else is, and that this is so after the first start alone.
+// TestRestoredTokensFetchedAgain holds that after a restore no token is served that a fetch since
+// the backup may have ended, that everything else is, and that this is so after the first start
+// alone.
 func TestRestoredTokensFetchedAgain(t *testing.T) {
 	name, ticket := customer("wxa", "access_token"), customer("wxa", "jsapi_ticket")
 	restored := record.Key{Name: record.Restored, Bytes: []byte{1}}.Encode()
@@ -46,7 +47,8 @@ func TestRestoredTokensFetchedAgain(t *testing.T) {
 			return n
 		}
 
-		// The disk refuses once: nothing that may be dead is served, and the next start does not serve it either.
+		// The disk refuses once: nothing that may be dead is served, and the next start does not
+		// serve it either.
 		d.Fail(1, errors.New("refused"))
 		r = start(t, cfg)
 		if n := cached(r); n != 0 {

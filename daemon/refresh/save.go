@@ -75,8 +75,8 @@ func (e *Engine) save(ctx context.Context) {
 	}
 }
 
-// saveAll tries each unsaved grant, budget and value once, and to delete the records of settled codes; what is refused again is tried at the next
-// kick, which it makes.
+// saveAll tries each unsaved grant, budget and value once, and to delete the records of settled
+// codes; what is refused again is tried at the next kick, which it makes.
 func (e *Engine) saveAll() {
 	refused, why := 0, error(nil)
 	for _, name := range e.grants.refused() {

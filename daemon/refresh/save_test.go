@@ -57,8 +57,8 @@ func TestSavedValueEndsItsHold(t *testing.T) {
 	}
 }
 
-// TestRefusedSavedLater holds that the engine repeats each kind of refused write until the disk takes it, although
-// nothing else makes it write.
+// TestRefusedSavedLater holds that the engine repeats each kind of refused write until the disk
+// takes it, although nothing else makes it write.
 func TestRefusedSavedLater(t *testing.T) {
 	grant, child := customer("wxa", "refresh_token"), customer("wxa", "access_token")
 	get := func(name string) func(*rig) error {

@@ -8,8 +8,8 @@ import (
 	"tokend/daemon/clock"
 )
 
-// This file divides the budget of what is fetched for each request among users: one who spends all that there is
-// would leave nothing to the others for an hour.
+// This file divides the budget of what is fetched for each request among users: one who spends all
+// that there is would leave nothing to the others for an hour.
 
 // keptShare is which part of such a budget is for users who have not made as many calls.
 const keptShare = 10
@@ -26,8 +26,8 @@ type share struct {
 	user any
 }
 
-// takeShare counts a call for spec that is made for user, or returns why it is not made. Whoever is not told apart, as
-// nil is, may spend all.
+// takeShare counts a call for spec that is made for user, or returns why it is not made. Whoever is
+// not told apart, as nil is, may spend all.
 func (e *Engine) takeShare(spec *Spec, user any, now clock.Instant) error {
 	b := spec.budgets()[0]
 	part := b.limit / keptShare
@@ -50,7 +50,8 @@ func (e *Engine) takeShare(spec *Spec, user any, now clock.Instant) error {
 	return nil
 }
 
-// rememberLocked sets what s has made, and forgets those who have made none of late when another comes.
+// rememberLocked sets what s has made, and forgets those who have made none of late when another
+// comes.
 func (ss *shares) rememberLocked(s share, made tally, now clock.Instant) {
 	if _, ok := ss.of[s]; !ok {
 		maps.DeleteFunc(ss.of, func(_ share, t tally) bool { return len(t.live(now).slices) == 0 })

@@ -9,14 +9,16 @@ import (
 	"tokend/daemon/record"
 )
 
-// This file is about codes that were exchanged. Each is remembered for an hour, over restarts too: whoever comes with
-// it is told the customer. WeChat would refuse it, and nobody could tell that from a code that never was one.
+// This file is about codes that were exchanged. Each is remembered for an hour, over restarts too:
+// whoever comes with it is told the customer. WeChat would refuse it, and nobody could tell that
+// from a code that never was one.
 
-// spentFor is how long an exchanged code is remembered over restarts: as long as WeChat's codes live.
+// spentFor is how long an exchanged code is remembered over restarts: as long as WeChat's codes
+// live.
 const spentFor = time.Hour
 
-// spend returns what is to be written with what x was exchanged for: that it brought child, and that those of long ago are
-// forgotten.
+// spend returns what is to be written with what x was exchanged for: that it brought child, and
+// that those of long ago are forgotten.
 func (e *Engine) spend(x *exchange, child string) []record.Record {
 	now := e.clock.Now()
 	e.codes.mu.Lock()
@@ -27,8 +29,8 @@ func (e *Engine) spend(x *exchange, child string) []record.Record {
 	return append(recs, record.Spent{Owner: x.owner, Child: child, Boot: e.cfg.Boot, Until: e.moment(x.forget)}.Encode(x.key))
 }
 
-// retireLocked forgets the exchanged codes that need not be remembered any more, and those that are too many, and returns
-// what deletes their records. mu is held.
+// retireLocked forgets the exchanged codes that need not be remembered any more, and those that are
+// too many, and returns what deletes their records. mu is held.
 func (cs *codes) retireLocked(now clock.Instant) (recs []record.Record) {
 	for len(cs.spent) > 0 && (cs.spent[0].forget <= now || len(cs.spent) > codesKnown) {
 		x := cs.spent[0]

@@ -12,8 +12,8 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// stuck is an upstream of which no call comes back before its time is up; then it is lost, or what comes
-// back calls for more.
+// stuck is an upstream of which no call comes back before its time is up; then it is lost, or what
+// comes back calls for more.
 type stuck struct {
 	mu    sync.Mutex
 	calls map[string]int

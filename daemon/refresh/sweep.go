@@ -59,8 +59,8 @@ func (e *Engine) valueless(name string) bool {
 	return en == nil || en.current.Load() == nil
 }
 
-// holdMoot reports whether the hold that is kept under name is of another configuration than the one in force, or of
-// a kind that keeps none.
+// holdMoot reports whether the hold that is kept under name is of another configuration than the
+// one in force, or of a kind that keeps none.
 func (e *Engine) holdMoot(name string) bool {
 	r, err := e.cfg.Store.Get(record.Holds, name)
 	if err != nil || r.Value == nil {

@@ -162,8 +162,8 @@ func TestAMootHoldIsDeletedUnlessAnotherHasBegun(t *testing.T) {
 	})
 }
 
-// TestIdleBudgetsForgotten holds that counts of calls are forgotten, in memory and on disk, once their window is over,
-// and no earlier.
+// TestIdleBudgetsForgotten holds that counts of calls are forgotten, in memory and on disk, once
+// their window is over, and no earlier.
 func TestIdleBudgetsForgotten(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		d := newDisk()

@@ -48,8 +48,8 @@ func TestCallsThatTheDiskRefusesToCountStayWithinTheQuota(t *testing.T) {
 	})
 }
 
-// TestUncountedGap: the first half of what there is to spare is for calls that cannot wait, at once; all others
-// are spread over the window, counted from the last.
+// TestUncountedGap: the first half of what there is to spare is for calls that cannot wait, at
+// once; all others are spread over the window, counted from the last.
 func TestUncountedGap(t *testing.T) {
 	b := budget{window: time.Hour, limit: 80, spare: 20}
 	const gap = 6 * time.Minute

@@ -5,21 +5,24 @@ import (
 	"sync"
 )
 
-// All watchers read one list of events, each from where it has come to, so that what waits takes room once, however many are
-// behind. Who is too far behind is closed.
+// All watchers read one list of events, each from where it has come to, so that what waits takes
+// room once, however many are behind. Who is too far behind is closed.
 //
-// backlog is how far that is, in events: enough for a burst in which every credential of a large site changes at a start. Where
-// there are many more, the list that a watch begins with takes its time, and more happens meanwhile: one event for each
-// backlogShare of them. That is 0.6 MB at the least, and 2.5 MB with a million.
+// backlog is how far that is, in events: enough for a burst in which every credential of a large
+// site changes at a start. Where there are many more, the list that a watch begins with takes its
+// time, and more happens meanwhile: one event for each backlogShare of them. That is 0.6 MB at the
+// least, and 2.5 MB with a million.
 const (
 	backlog      = 16 << 10
 	backlogShare = 16
 )
 
-// takeMost is how many events are looked at in one Take: whoever watches one name does not keep the lock for a whole backlog.
+// takeMost is how many events are looked at in one Take: whoever watches one name does not keep the
+// lock for a whole backlog.
 const takeMost = 1024
 
-// piece is events in a row. Nobody but who has not taken them points to a piece, so those that all have taken are garbage.
+// piece is events in a row. Nobody but who has not taken them points to a piece, so those that all
+// have taken are garbage.
 type piece struct {
 	events [64]Listing
 	n      int // events there are
@@ -40,9 +43,9 @@ type Watch struct {
 	closed bool
 }
 
-// Take returns what has happened since the last one, in order, and whether more may come: not after Close,
-// when the watcher was too slow for what happens, and when the engine stops. Of very much it returns a part; Ready receives
-// again at once then.
+// Take returns what has happened since the last one, in order, and whether more may come: not after
+// Close, when the watcher was too slow for what happens, and when the engine stops. Of very much it
+// returns a part; Ready receives again at once then.
 func (w *Watch) Take() (events []Listing, more bool) {
 	w.of.mu.Lock()
 	defer w.of.mu.Unlock()

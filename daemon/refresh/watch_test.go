@@ -79,8 +79,8 @@ func drain(t *testing.T, w *Watch) (all []Listing) {
 	}
 }
 
-// Each watcher gets what is under its prefix, in order and once, however it is mixed with what is not and whenever others take
-// theirs.
+// Each watcher gets what is under its prefix, in order and once, however it is mixed with what is
+// not and whenever others take theirs.
 func TestWatchersTakeEachTheirs(t *testing.T) {
 	random := rand.New(rand.NewPCG(7, 8))
 	prefixes := []string{"", "a", "ab", "b", "nobody"}
@@ -135,7 +135,8 @@ func TestWatchersTakeEachTheirs(t *testing.T) {
 	}
 }
 
-// However many watchers are behind, what waits for them takes room once; and none when they are gone.
+// However many watchers are behind, what waits for them takes room once; and none when they are
+// gone.
 func TestSlowWatchersShareTheirBacklog(t *testing.T) {
 	inUse := func() int {
 		runtime.GC()

@@ -26,7 +26,8 @@ func (e askers) Reject(ctx context.Context, name string, _ secret.Text) (refresh
 }
 
 // TestUserPassedOn holds that the engine learns which requests are made for one user: it shares
-// what is scarce among users, not among connections. Operators' requests are made for nobody it knows.
+// what is scarce among users, not among connections. Operators' requests are made for nobody it
+// knows.
 func TestUserPassedOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peers := []uint32{guest, guest + 1, guest, 0}

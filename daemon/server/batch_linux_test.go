@@ -205,8 +205,8 @@ func tryPeersThatGoBeforeTheirPuts(t *testing.T, d driver) {
 	eventually(t, "those that have gone are closed", func() bool { return s.open.Load() == int64(len(stay)+1) })
 }
 
-// TestPeersThatAllGoBeforeTheirPuts holds that a PUT is not begun when nobody waits for it any more, be it after the batch that it
-// is in has waited for others.
+// TestPeersThatAllGoBeforeTheirPuts holds that a PUT is not begun when nobody waits for it any
+// more, be it after the batch that it is in has waited for others.
 func TestPeersThatAllGoBeforeTheirPuts(t *testing.T) {
 	path, s, e := byLoop.startGated(t)
 	hangs := fillBatches(t, path, e)

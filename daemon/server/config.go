@@ -48,19 +48,20 @@ type Config struct {
 	// Rules are the [[access]] rules. None: everybody who can open the socket may read.
 	Rules []Rule
 
-	// Subuids is a file in the form of subuid(5), as /etc/subuid. The uids of a range count as the user that the range
-	// belongs to wherever something is limited for each user. It need not exist; "" stands for none.
+	// Subuids is a file in the form of subuid(5), as /etc/subuid. The uids of a range count as the
+	// user that the range belongs to wherever something is limited for each user. It need not
+	// exist; "" stands for none.
 	Subuids string
 
 	// Peer says who is at the other end of a connection; nil asks the
 	// kernel, which answers for Unix sockets only.
 	Peer func(net.Conn) (Peer, error)
 
-	// MaxConns is how many connections may be open at once; 0 stands for 8192, and what is
-	// more than three quarters of the process's descriptors, or all but 24, for those. One user
-	// may have as many as are free, and so no more than half; the last sixteenth is for users with few. Further ones are
-	// answered BUSY and closed. Those of root and of the daemon's own user are
-	// not counted; nor do the limits that follow bind them.
+	// MaxConns is how many connections may be open at once; 0 stands for 8192, and what is more
+	// than three quarters of the process's descriptors, or all but 24, for those. One user may have
+	// as many as are free, and so no more than half; the last sixteenth is for users with few.
+	// Further ones are answered BUSY and closed. Those of root and of the daemon's own user are not
+	// counted; nor do the limits that follow bind them.
 	MaxConns int
 
 	// MaxUserWaits is how many requests of one user may wait for fetches at once; 0 stands for

@@ -26,8 +26,9 @@
 //
 // # One user does not starve another
 //
-// The unit of fairness is the uid, together with the uids that are subordinate to it (subuid.go): it is what a looping pool of
-// workers has in common, and what a peer cannot make more of. Of all that is scarce, a user has a share (see [Config] and limits.go):
+// The unit of fairness is the uid, together with the uids that are subordinate to it (subuid.go):
+// it is what a looping pool of workers has in common, and what a peer cannot make more of. Of all
+// that is scarce, a user has a share (see [Config] and limits.go):
 //
 //	connections         as many as are free: half of MaxConns alone, a third each of two; of the last sixteenth a few for
 //	                    each user; beyond, the place of an idle one of the user with the most (places.go), or BUSY
@@ -41,8 +42,9 @@
 //	that do not read    the daemon hold is bounded
 //
 // A session draws its requests from the user's allowance in rations of 64, so a GET costs a
-// subtraction for it: no lock, no atomic operation, no look at the clock. Requests that cost more than others
-// (long lines and values, LIST, WATCH, STATUS, HISTORY, STATS) are also charged by bytes and by time: see work.go.
+// subtraction for it: no lock, no atomic operation, no look at the clock. Requests that cost more
+// than others (long lines and values, LIST, WATCH, STATUS, HISTORY, STATS) are also charged by
+// bytes and by time: see work.go.
 //
 // Root and the daemon's own user are operators: none of this binds them, and their connections take
 // nobody's place. Of the process's descriptors a quarter is left to them and to the rest of

@@ -37,12 +37,14 @@ type Engine interface {
 	// Refresh fetches unconditionally.
 	Refresh(ctx context.Context, name string) (refresh.Value, error)
 
-	// Put stores a pushed ticket or a grant, and returns nil when it is durable. For
-	// the name of anything else its error has [refresh.Unfit]. It returns when ctx ends, whatever the disk does. What ctx ends
-	// may have been done; doing it again does no harm. This holds for Import too.
+	// Put stores a pushed ticket or a grant, and returns nil when it is durable. For the name of
+	// anything else its error has [refresh.Unfit]. It returns when ctx ends, whatever the disk
+	// does. What ctx ends may have been done; doing it again does no harm. This holds for Import
+	// too.
 	Put(ctx context.Context, name string, value secret.Text) error
 
-	// PutAll is Put for each of all, all at once; the error at i is that of all[i]. It keeps nothing of all but the texts.
+	// PutAll is Put for each of all, all at once; the error at i is that of all[i]. It keeps
+	// nothing of all but the texts.
 	PutAll(ctx context.Context, all []refresh.Deposit) []error
 
 	// Exchange turns an authorization code of owner into a grant and returns whose it is, as

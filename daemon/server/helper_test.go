@@ -323,7 +323,8 @@ func playLoad(path string, n int, request string) error {
 	return nil
 }
 
-// playTime reads one value n times on one connection and prints the median and the 99th percentile, in nanoseconds.
+// playTime reads one value n times on one connection and prints the median and the 99th percentile,
+// in nanoseconds.
 func playTime(path string, n int) error {
 	nc, err := dialPatiently(path)
 	if err != nil {

@@ -35,8 +35,8 @@ const (
 
 const crowded = "ERR BUSY 1 too many connections\n"
 
-// However many connections a user has that are not idle, there is one for everybody else, and any number for
-// root.
+// However many connections a user has that are not idle, there is one for everybody else, and any
+// number for root.
 func TestConnectionsAreShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &peers{}

@@ -85,10 +85,10 @@ func (s *session) listing(v protocol.Verb, list func(may func(name string) bool)
 	return nil
 }
 
-// watch answers as list does and goes on to tell of changes until the peer goes away or
-// says something, the daemon stops, the peer may not watch any longer, or is too slow for what happens. It ends
-// by closing the connection: a watcher that has missed a change must not
-// believe that nothing happened.
+// watch answers as list does and goes on to tell of changes until the peer goes away or says
+// something, the daemon stops, the peer may not watch any longer, or is too slow for what happens.
+// It ends by closing the connection: a watcher that has missed a change must not believe that
+// nothing happened.
 func (s *session) watch(prefix []byte) action {
 	if s.mayNotList(protocol.VerbWatch) {
 		return s.deny(protocol.VerbWatch)
@@ -120,8 +120,9 @@ func (s *session) watch(prefix []byte) action {
 	return wait
 }
 
-// tell writes changes as they come; those that come together go out together. granted says that the peer may watch something under
-// prefix, as far as names go. Where other rules take that away, tell says so and ends: the watch would stay silent for good.
+// tell writes changes as they come; those that come together go out together. granted says that the
+// peer may watch something under prefix, as far as names go. Where other rules take that away, tell
+// says so and ends: the watch would stay silent for good.
 func (s *session) tell(ctx context.Context, prefix string, granted bool, w Watch, flush func() error) error {
 	for {
 		s.renewRights()

@@ -123,8 +123,8 @@ func TestLoopDoesNotSpin(t *testing.T) {
 	}
 }
 
-// A line that is begun and not ended ends its connection, however much of it comes in between. It ends no other: not one that is
-// idle, nor one that always has half a line under way and ends each.
+// A line that is begun and not ended ends its connection, however much of it comes in between. It
+// ends no other: not one that is idle, nor one that always has half a line under way and ends each.
 func TestLoopLineTimeout(t *testing.T) { overBoth(t, tryLoopLineTimeout) }
 
 func tryLoopLineTimeout(t *testing.T, d driver) {

@@ -10,9 +10,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// When there is no room for a connection, the user with the most connections gives up one that is idle: the one that has been
-// so for longest. Its client sees a close between two requests, as after a restart of the daemon, and connects again when it
-// has something to ask. So nobody keeps others out by connections that do nothing, however many users they are made of.
+// When there is no room for a connection, the user with the most connections gives up one that is
+// idle: the one that has been so for longest. Its client sees a close between two requests, as
+// after a restart of the daemon, and connects again when it has something to ask. So nobody keeps
+// others out by connections that do nothing, however many users they are made of.
 
 // place is a connection's place among those of its user. Its fields are guarded by users.mu.
 type place struct {
@@ -53,7 +54,8 @@ func (is *idlers) remove(c *conn) {
 	p.idle, p.prev, p.next = false, nil, nil
 }
 
-// idle takes note that c has nothing under way: no request, no part of one, no watch. Its place may be lost from now on.
+// idle takes note that c has nothing under way: no request, no part of one, no watch. Its place may
+// be lost from now on.
 func (us *users) idle(c *conn) {
 	u := c.session.user
 	if u.operator {
@@ -79,12 +81,14 @@ func (us *users) busy(c *conn) bool {
 	return !c.place.lost
 }
 
-// lookedAt is how many idle connections of a user may turn out not to be before another user is looked at.
+// lookedAt is how many idle connections of a user may turn out not to be before another user is
+// looked at.
 const lookedAt = 32
 
-// oustLocked takes the place of an idle connection that may says can be closed for one more of u, and returns it: of the user
-// with the most connections that has one. A user without a connection takes that of anybody, any other one only that of a user who
-// has more, and still as many when it is closed; so two users do not take turns. It returns nil where there is none. us.mu is held.
+// oustLocked takes the place of an idle connection that may says can be closed for one more of u,
+// and returns it: of the user with the most connections that has one. A user without a connection
+// takes that of anybody, any other one only that of a user who has more, and still as many when it
+// is closed; so two users do not take turns. It returns nil where there is none. us.mu is held.
 func (us *users) oustLocked(u *user, may func(*conn) bool) *conn {
 	least := u.conns + 2
 	if u.conns == 0 {
@@ -113,7 +117,8 @@ func (us *users) oustLocked(u *user, may func(*conn) bool) *conn {
 	return nil
 }
 
-// quiet reports whether the peer of nc has sent nothing that has not been read, as far as can be told.
+// quiet reports whether the peer of nc has sent nothing that has not been read, as far as can be
+// told.
 func quiet(nc net.Conn) bool {
 	still := true
 	look := func(fd uintptr) {

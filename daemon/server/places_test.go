@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// When there is no room, the user with the most connections gives up the one that has been idle for longest. Its client reads
-// the end, and nothing else. A user who has as many is turned away.
+// When there is no room, the user with the most connections gives up the one that has been idle for
+// longest. Its client reads the end, and nothing else. A user who has as many is turned away.
 func TestIdleMakesRoom(t *testing.T) { overBoth(t, tryIdleMakesRoom) }
 
 func tryIdleMakesRoom(t *testing.T, d driver) {
@@ -66,8 +66,8 @@ func tryIdleMakesRoom(t *testing.T, d driver) {
 	}
 }
 
-// Users with one connection each have no more than their share; but whoever has none gets a place all the same, that of the
-// first of them.
+// Users with one connection each have no more than their share; but whoever has none gets a place
+// all the same, that of the first of them.
 func TestIdleMakesRoomAmongEquals(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &peers{}
@@ -88,8 +88,8 @@ func TestIdleMakesRoomAmongEquals(t *testing.T) {
 	})
 }
 
-// A connection with a request under way, a part of one, or a watch is none that is idle. Where there is no other, the newcomer is
-// turned away.
+// A connection with a request under way, a part of one, or a watch is none that is idle. Where
+// there is no other, the newcomer is turned away.
 func TestBusyKeepsItsPlace(t *testing.T) { overBoth(t, tryBusyKeepsItsPlace) }
 
 func tryBusyKeepsItsPlace(t *testing.T, d driver) {

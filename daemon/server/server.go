@@ -227,7 +227,8 @@ type seat struct {
 }
 
 // judge decides whether nc is served. If it is, the seat is taken until leave. Otherwise the error
-// is errTooMany, or errSpent, or says why its peer is not known. may says which connections can be closed for it.
+// is errTooMany, or errSpent, or says why its peer is not known. may says which connections can be
+// closed for it.
 func (s *Server) judge(nc net.Conn, spares *spares, may func(*conn) bool) (seat, error) {
 	peer, err := s.cfg.peer(nc)
 	if err != nil {

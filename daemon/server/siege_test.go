@@ -308,7 +308,8 @@ func trySiegeOnMemory(t *testing.T, d driver) {
 	}
 }
 
-// Requests of one user that cost much, on many connections at once, leave another user's reads quick.
+// Requests of one user that cost much, on many connections at once, leave another user's reads
+// quick.
 func TestSiegeOfCosts(t *testing.T) { overBoth(t, trySiegeOfCosts) }
 
 func trySiegeOfCosts(t *testing.T, d driver) {

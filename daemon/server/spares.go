@@ -123,8 +123,8 @@ func descriptors() int {
 // listenerFiles is how many descriptors serving a listener takes: an event loop's, and the spares.
 const listenerFiles = 2 + spareFiles
 
-// CheckDescriptors returns an error if, besides what is open already, the process may not open enough
-// descriptors to serve so many listeners and a single connection.
+// CheckDescriptors returns an error if, besides what is open already, the process may not open
+// enough descriptors to serve so many listeners and a single connection.
 func CheckDescriptors(listeners int) error {
 	limit := descriptors()
 	next := limit

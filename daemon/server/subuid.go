@@ -13,9 +13,9 @@ import (
 	"github.com/hashicorp/go-hclog"
 )
 
-// Users of a host may have ranges of subordinate uids (subuid(5)), 65536 each, and become any of them in a user namespace. All
-// uids of a user are one user, or the limits for each user would be none. What a peer may do is still decided by its
-// own uid.
+// Users of a host may have ranges of subordinate uids (subuid(5)), 65536 each, and become any of
+// them in a user namespace. All uids of a user are one user, or the limits for each user would be
+// none. What a peer may do is still decided by its own uid.
 
 // subordinate is uids that count as one user.
 type subordinate struct {
@@ -23,8 +23,8 @@ type subordinate struct {
 	user        uint32
 }
 
-// ReadSubuids reads the file that Config.Subuids names, for connections that come from now on. What it says before is
-// forgotten; a line that is malformed is left out.
+// ReadSubuids reads the file that Config.Subuids names, for connections that come from now on. What
+// it says before is forgotten; a line that is malformed is left out.
 func (s *Server) ReadSubuids() {
 	if s.cfg.Subuids == "" {
 		return
@@ -54,9 +54,9 @@ func lookupUser(name string) (uint32, bool) {
 	return uint32(uid), err == nil
 }
 
-// parseSubuids returns the ranges in text, in the form of subuid(5), sorted and without overlap, and the numbers of the lines that are
-// malformed. A range belongs to the user that it names, by login name or by number; where there is no such user, to the first
-// uid in it.
+// parseSubuids returns the ranges in text, in the form of subuid(5), sorted and without overlap,
+// and the numbers of the lines that are malformed. A range belongs to the user that it names, by
+// login name or by number; where there is no such user, to the first uid in it.
 func parseSubuids(text string, lookup func(name string) (uint32, bool)) (all []subordinate, malformed []int) {
 	for i, line := range strings.Split(text, "\n") {
 		line = strings.TrimSpace(line)
@@ -109,8 +109,9 @@ func (us *users) setSubordinates(all []subordinate) {
 	us.subordinates = all
 }
 
-// ownerLocked returns the uid of the user that uid counts as. An operator is itself, and nobody else is an operator: the uids that
-// root has given to containers are as foreign as any. us.mu is held.
+// ownerLocked returns the uid of the user that uid counts as. An operator is itself, and nobody
+// else is an operator: the uids that root has given to containers are as foreign as any. us.mu is
+// held.
 func (us *users) ownerLocked(uid uint32) uint32 {
 	if us.operator(uid) {
 		return uid

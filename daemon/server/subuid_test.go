@@ -41,8 +41,8 @@ func TestParseSubuids(t *testing.T) {
 	}
 }
 
-// The uids of a range are their owner, in every limit. An operator is nobody's subordinate, and no operator's range has an
-// operator's freedom.
+// The uids of a range are their owner, in every limit. An operator is nobody's subordinate, and no
+// operator's range has an operator's freedom.
 func TestSubordinatesAreTheirOwner(t *testing.T) {
 	us := &users{self: 990}
 	us.setSubordinates([]subordinate{{0, 99, 1000}, {985, 999, 1000}, {100_000, 165_535, 1000}, {200_000, 200_009, 0}, {300_000, 300_009, 990}})
@@ -113,7 +113,8 @@ func TestSubuidsHaveNoRights(t *testing.T) {
 	}
 }
 
-// The file may be missing or malformed, at the start and later, and what is wrong with it is in the log.
+// The file may be missing or malformed, at the start and later, and what is wrong with it is in the
+// log.
 func TestSubuidsAreReadAgain(t *testing.T) {
 	var log syncBuffer
 	path := subuids(t, "1000:100000:10\n")

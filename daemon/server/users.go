@@ -6,9 +6,9 @@ import (
 	"sync/atomic"
 )
 
-// user is what all connections of one uid have in common, and of the uids that are subordinate to it: what they hold,
-// what they may still ask for, and what they have done. It is the unit of fairness, since it is the one thing
-// about a peer that the peer cannot make more of.
+// user is what all connections of one uid have in common, and of the uids that are subordinate to
+// it: what they hold, what they may still ask for, and what they have done. It is the unit of
+// fairness, since it is the one thing about a peer that the peer cannot make more of.
 type user struct {
 	uid uint32
 
@@ -98,25 +98,27 @@ func (us *users) sweepLocked() {
 	us.sweepAt = max(fewUsers, 2*len(us.all))
 }
 
-// The last places are for users with few connections, since others may fill the rest with connections that are not idle, such as
-// watches. They are 1 of lastShare places. A user has few connections if it has less than 1 of fewShare of the last places; none
-// is few.
+// The last places are for users with few connections, since others may fill the rest with
+// connections that are not idle, such as watches. They are 1 of lastShare places. A user has few
+// connections if it has less than 1 of fewShare of the last places; none is few.
 const (
 	lastShare = 16
 	fewShare  = 64
 )
 
-// fullLocked reports whether there is no room for one more connection of u among limit. us.mu is held.
+// fullLocked reports whether there is no room for one more connection of u among limit. us.mu is
+// held.
 func (us *users) fullLocked(u *user, limit int) bool {
 	free, last := limit-us.open, limit/lastShare
 	return u.conns >= free || free <= last && u.conns >= max(1, last/fewShare)
 }
 
-// enter takes in a connection of uid. There is no room for it when as many as limit are open, or when its user has as many as
-// are free: so one user alone gets half of limit, two get a third each. The last places are for users with few connections. Where there
-// is no room it takes the place of an idle one, which enter
-// returns and which the caller closes, see oustLocked; nil for may is for none. It reports false if there is no such place either.
-// An operator's connections need no room and take none.
+// enter takes in a connection of uid. There is no room for it when as many as limit are open, or
+// when its user has as many as are free: so one user alone gets half of limit, two get a third
+// each. The last places are for users with few connections. Where there is no room it takes the
+// place of an idle one, which enter returns and which the caller closes, see oustLocked; nil for
+// may is for none. It reports false if there is no such place either. An operator's connections
+// need no room and take none.
 func (us *users) enter(uid uint32, limit int, may func(*conn) bool) (u *user, ousted *conn, ok bool) {
 	us.mu.Lock()
 	defer us.mu.Unlock()

@@ -6,34 +6,39 @@ import (
 	"tokend/protocol"
 )
 
-// An ordinary request costs some microseconds, and the rate of requests bounds what a user takes of the processor. A long line, a
-// long value and a look at all credentials cost as much as a hundred requests, and other users would wait behind each. So users
-// pay for these, by bytes and by time, from an allowance of its own: it is a fourth of a processor, in pieces of a
-// fraction of a millisecond. Nothing is refused; a request that is not paid for waits, and so does what its peer has sent behind it.
+// An ordinary request costs some microseconds, and the rate of requests bounds what a user takes of
+// the processor. A long line, a long value and a look at all credentials cost as much as a hundred
+// requests, and other users would wait behind each. So users pay for these, by bytes and by time,
+// from an allowance of its own: it is a fourth of a processor, in pieces of a fraction of a
+// millisecond. Nothing is refused; a request that is not paid for waits, and so does what its peer
+// has sent behind it.
 
 const (
-	// longText is the size in bytes up to which a line or a value costs no more than any request. Ordinary values and page
-	// addresses are shorter.
+	// longText is the size in bytes up to which a line or a value costs no more than any request.
+	// Ordinary values and page addresses are shorter.
 	longText = 1 << 10
 
-	// byteCost is what a byte of a long text costs: the most that any verb takes, which is SIGN with its hash.
+	// byteCost is what a byte of a long text costs: the most that any verb takes, which is SIGN
+	// with its hash.
 	byteCost = 4 * time.Nanosecond
 
 	// lookCost is what a look at credentials costs at least.
 	lookCost = 20 * time.Microsecond
 
-	// maxTimed is the most time that is charged for one request. A span beyond it says that the machine slept, and not what the
-	// request cost.
+	// maxTimed is the most time that is charged for one request. A span beyond it says that the
+	// machine slept, and not what the request cost.
 	maxTimed = 100 * time.Millisecond
 
 	// workShare is how much time passes, at least, for each piece of work on a user's behalf.
 	workShare = 4
 )
 
-// workRate is how much work there is for a user, in microseconds. The burst is what the longest line costs.
+// workRate is how much work there is for a user, in microseconds. The burst is what the longest
+// line costs.
 var workRate = rate{each: workShare * time.Microsecond, burst: int(protocol.MaxLine * byteCost / time.Microsecond)}
 
-// afford reports whether the user can pay for d of work, and pays. If not, the request has to wait: it is paid for then.
+// afford reports whether the user can pay for d of work, and pays. If not, the request has to wait:
+// it is paid for then.
 func (s *session) afford(d time.Duration) bool {
 	if s.paid {
 		s.paid = false
@@ -83,8 +88,8 @@ func looks(v protocol.Verb) bool {
 	return false
 }
 
-// payFor makes the user pay for a value that has been given out. If that is more than there was, the session's next
-// request waits: draw sees to it.
+// payFor makes the user pay for a value that has been given out. If that is more than there was,
+// the session's next request waits: draw sees to it.
 func (s *session) payFor(value int) {
 	wait := s.work(time.Duration(value) * byteCost)
 	if wait == 0 {

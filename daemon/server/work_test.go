@@ -12,8 +12,8 @@ import (
 	"tokend/protocol"
 )
 
-// Long requests get a fourth of a processor by their bytes, on all connections of a user together. Nothing is refused,
-// and nobody else waits.
+// Long requests get a fourth of a processor by their bytes, on all connections of a user together.
+// Nothing is refused, and nobody else waits.
 func TestLongRequestsAreCharged(t *testing.T) {
 	page := "https://example.com/?" + strings.Repeat("x", 32_000)
 	for verb, request := range map[string]string{
@@ -104,8 +104,8 @@ func TestLongValuesAreCharged(t *testing.T) {
 	})
 }
 
-// A look that has taken long is paid for before the user's next one, on whatever connection. What else the user asks for does
-// not wait, and neither does anybody else.
+// A look that has taken long is paid for before the user's next one, on whatever connection. What
+// else the user asks for does not wait, and neither does anybody else.
 func TestTimeIsCharged(t *testing.T) {
 	for _, request := range []string{"LIST", "STATS", "STATUS " + token, "HISTORY " + token} {
 		synctest.Test(t, func(t *testing.T) {

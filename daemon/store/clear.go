@@ -7,9 +7,9 @@ import (
 	"tokend/daemon/store/journal"
 )
 
-// With a key, records in clear are refused: a user who can write to the state directory or to a backup,
-// and does not have the key, could insert records. Config.AcceptClear takes a store
-// that is in clear as a whole. One that is sealed in part was altered, and is never taken.
+// With a key, records in clear are refused: a user who can write to the state directory or to a
+// backup, and does not have the key, could insert records. Config.AcceptClear takes a store that is
+// in clear as a whole. One that is sealed in part was altered, and is never taken.
 
 // errStoreClear is why a store in clear is not opened with a key.
 var errStoreClear = faultf(ErrClear,
@@ -43,8 +43,8 @@ func storeReplaced(at place) error {
 		at.journal(), at.current())
 }
 
-// choose chooses what a store without a header is sealed with, as its journal has it: what it is to be
-// sealed with, where there is no journal.
+// choose chooses what a store without a header is sealed with, as its journal has it: what it is to
+// be sealed with, where there is no journal.
 func (o *opening) choose() error {
 	for i, s := range o.sealers {
 		if err := journal.Check(o.at.journal(), s.journal); err == nil {
@@ -66,8 +66,8 @@ func (p place) refuseJournal(s sealer) error {
 	return faultf(ErrKey, "the grant journal %s is not sealed with the key of the store: restore the key, or move it away if it is not this store's", p.journal())
 }
 
-// refuseRecord returns why a record that does not open is the sign of a header that was replaced; nil if
-// it is not.
+// refuseRecord returns why a record that does not open is the sign of a header that was replaced;
+// nil if it is not.
 func (d *database) refuseRecord(stored []byte) error {
 	_, _, sealed, ok := split(stored)
 	switch {

@@ -34,7 +34,8 @@ func putHeader(t *testing.T, c Config, h header) {
 	}
 }
 
-// plantStore puts a database in clear in the place of that of a store, without its header if that is bare.
+// plantStore puts a database in clear in the place of that of a store, without its header if that
+// is bare.
 func plantStore(bare bool) func(*testing.T, Config) {
 	return func(t *testing.T, c Config) {
 		other, at := Config{Dir: newStateDir(t)}, place(c.Dir).current()

@@ -10,8 +10,8 @@ import (
 )
 
 // commit makes g durable and tells those who wait: the journal first, with what cannot be had
-// again, then the database. Where the journal takes all of it the database follows later; else it takes what is
-// pending with g.
+// again, then the database. Where the journal takes all of it the database follows later; else it
+// takes what is pending with g.
 func (s *Store) commit(g *group) {
 	trails := s.trails(g)
 	s.sequence++
@@ -43,8 +43,8 @@ func (s *Store) commit(g *group) {
 	g.done(nil, err)
 }
 
-// errCrowded is why the journal is not given what could not be read: the database, which has to take all that is
-// pending, takes it first.
+// errCrowded is why the journal is not given what could not be read: the database, which has to
+// take all that is pending, takes it first.
 var errCrowded = errors.New("too much is pending")
 
 // append writes what of g cannot be had again to the journal, in one step, and reports

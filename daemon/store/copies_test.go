@@ -10,7 +10,8 @@ import (
 	"tokend/daemon/record"
 )
 
-// wantBothCopies checks that the database and the journal of s, as a kill leaves them now, have want each by itself.
+// wantBothCopies checks that the database and the journal of s, as a kill leaves them now, have
+// want each by itself.
 func wantBothCopies(t *testing.T, s *Store, want map[string]string) {
 	t.Helper()
 	for name, lost := range map[string]func(place) string{"database": place.current, "journal": place.journal} {
@@ -25,8 +26,8 @@ func wantBothCopies(t *testing.T, s *Store, want map[string]string) {
 	}
 }
 
-// TestCrowdedJournal puts a grant while more is pending than may be: it goes past the journal, and gets there when the
-// database has it.
+// TestCrowdedJournal puts a grant while more is pending than may be: it goes past the journal, and
+// gets there when the database has it.
 func TestCrowdedJournal(t *testing.T) {
 	log, said := logged()
 	s := newTestStore(t, Config{Key: key1, Logger: log})
@@ -56,8 +57,8 @@ func TestCrowdedJournal(t *testing.T) {
 	wantBothCopies(t, s, map[string]string{"before": "1", "crowded": "1"})
 }
 
-// TestLaggingGrantInDatabase puts a grant while the journal lacks something: the journal may be replaced by one that is
-// made from the database, so that has it first.
+// TestLaggingGrantInDatabase puts a grant while the journal lacks something: the journal may be
+// replaced by one that is made from the database, so that has it first.
 func TestLaggingGrantInDatabase(t *testing.T) {
 	s := newTestStore(t, Config{Key: key1})
 	s.lagging.Store(true)
@@ -71,8 +72,8 @@ func TestLaggingGrantInDatabase(t *testing.T) {
 	}
 }
 
-// TestGrantAfterStall puts a grant when the database, which has refused the one before, takes values again: it gets both at
-// once.
+// TestGrantAfterStall puts a grant when the database, which has refused the one before, takes
+// values again: it gets both at once.
 func TestGrantAfterStall(t *testing.T) {
 	s := newTestStore(t, Config{Key: key1})
 	s.fillDisk(t, func() {
@@ -85,7 +86,8 @@ func TestGrantAfterStall(t *testing.T) {
 	}
 }
 
-// TestGrantWhileDown puts a grant while the database is being opened again: it gets that without another Put.
+// TestGrantWhileDown puts a grant while the database is being opened again: it gets that without
+// another Put.
 func TestGrantWhileDown(t *testing.T) {
 	log, said := logged()
 	s := newTestStore(t, Config{Key: key1, Logger: log})
@@ -103,8 +105,8 @@ func TestGrantWhileDown(t *testing.T) {
 	eventually(t, "the database has it", func() bool { return s.behind() == 0 })
 }
 
-// TestMendOnFullDisk rewrites the journal on a full disk: the ballast gives the room, and is not given up for
-// other errors.
+// TestMendOnFullDisk rewrites the journal on a full disk: the ballast gives the room, and is not
+// given up for other errors.
 func TestMendOnFullDisk(t *testing.T) {
 	for _, refusal := range []error{syscall.ENOSPC, syscall.EIO} {
 		s := newTestStore(t, Config{Key: key1})
@@ -128,8 +130,8 @@ func TestMendOnFullDisk(t *testing.T) {
 	}
 }
 
-// TestJournalFailsOnce has the journal refuse one entry: who has put it is told when the database and the journal
-// have it.
+// TestJournalFailsOnce has the journal refuse one entry: who has put it is told when the database
+// and the journal have it.
 func TestJournalFailsOnce(t *testing.T) {
 	for _, operation := range []string{"sync", "write", "truncate"} {
 		t.Run(operation, func(t *testing.T) {

@@ -58,7 +58,8 @@ func refused(err error) bool {
 	return is(err, syscall.EROFS) || is(err, syscall.EFBIG) || diskFull(err) || is(err, syscall.EIO) && !strings.Contains(err.Error(), "read /")
 }
 
-// refusal returns err, which has come from a disk that refuses or from a limit, as a line for a person.
+// refusal returns err, which has come from a disk that refuses or from a limit, as a line for a
+// person.
 func refusal(dir string, err error) error {
 	l := limitOf(err)
 	switch {

@@ -34,22 +34,25 @@
 //
 // # The journal
 //
-// A Put with a grant or a code in it is written to the journal first, whole, and is durable then; those that have come
-// together are one entry, which is there as a whole or not at all. The database
-// follows with all that has come meanwhile, begun within a tenth of a second; where it takes long itself, later, so that it has a tenth
-// of the time, but within a second. Many grants cost it one sync, one that is put again and again is written once, and no Put waits for it.
-// Readers see what it has not yet over what it has. It is never overtaken: a Put with nothing in it for the journal
-// reaches the database behind all that was before, or in one commit with it. Each of the two takes one sync. A kill in that time leaves what the journal alone has; the next start brings the
-// database up to it. So a Put
-// succeeds if either takes it: the journal alone while the database is full, failed or being opened
-// anew, the database alone while the journal cannot be written anew. That is tried before the first Put that the journal
-// has refused is acknowledged, so that an error that passes leaves no grant with one copy. Both carry the number of the commit, so at open each record is brought to
-// the newest that either has. A grant that the database
-// does not have is taken from the journal, unless the journal itself says that it was deleted. So a code that
-// was deleted while the journal refused may come back after a crash; WeChat refuses it a second time.
-// Records that can be had again are replayed only where the database has lost nothing: else a
-// superseded token would come back. What the journal holds twice is compacted away in the background. Where it
-// cannot be read then, what it lacks is taken from the database and from what is on its way there.
+// A Put with a grant or a code in it is written to the journal first, whole, and is durable then;
+// those that have come together are one entry, which is there as a whole or not at all. The
+// database follows with all that has come meanwhile, begun within a tenth of a second; where it
+// takes long itself, later, so that it has a tenth of the time, but within a second. Many grants
+// cost it one sync, one that is put again and again is written once, and no Put waits for it.
+// Readers see what it has not yet over what it has. It is never overtaken: a Put with nothing in it
+// for the journal reaches the database behind all that was before, or in one commit with it. Each
+// of the two takes one sync. A kill in that time leaves what the journal alone has; the next start
+// brings the database up to it. So a Put succeeds if either takes it: the journal alone while the
+// database is full, failed or being opened anew, the database alone while the journal cannot be
+// written anew. That is tried before the first Put that the journal has refused is acknowledged, so
+// that an error that passes leaves no grant with one copy. Both carry the number of the commit, so
+// at open each record is brought to the newest that either has. A grant that the database does not
+// have is taken from the journal, unless the journal itself says that it was deleted. So a code
+// that was deleted while the journal refused may come back after a crash; WeChat refuses it a
+// second time. Records that can be had again are replayed only where the database has lost nothing:
+// else a superseded token would come back. What the journal holds twice is compacted away in the
+// background. Where it cannot be read then, what it lacks is taken from the database and from what
+// is on its way there.
 //
 // To compare the two takes reading both. Where the last run has ended cleanly and the journal's first frame and its last ones tell of no later
 // commit than the database's, the database has all that is in force, and may be read meanwhile ([Config].Ahead): whoever
@@ -62,13 +65,13 @@
 // key are safe, and at a hundred a second that is more than a year; at the rate of a host
 // with a hundred thousand credentials, nine.
 //
-// A store whose key changes ([Config.OldKey], [Rekey]), and one in clear that is sealed, is
-// written anew beside the old one, journal included; three renames put it in the old one's place. The
+// A store whose key changes ([Config.OldKey], [Rekey]), and one in clear that is sealed, is written
+// anew beside the old one, journal included; three renames put it in the old one's place. The
 // database's makes the new key the valid one, and Open finishes what was interrupted between them.
 // The old bytes are gone from every file; that the disk itself still holds them in free blocks is
-// beyond a program's reach. A sealed store is never opened without its key, nor put in clear. With a key, a store, journal or backup in clear
-// is refused: whoever can write files could have made it. [Config.AcceptClear] is the one exception, and takes no store that is
-// in clear only in part.
+// beyond a program's reach. A sealed store is never opened without its key, nor put in clear. With
+// a key, a store, journal or backup in clear is refused: whoever can write files could have made
+// it. [Config.AcceptClear] is the one exception, and takes no store that is in clear only in part.
 //
 // # What is found out at open
 //

@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// Errors that a caller may branch on. What Open returns wraps one of the first
-// five, or ErrDiskFull or ErrFailed, with a text that is fit to be shown as it is, and has then changed nothing on disk.
+// Errors that a caller may branch on. What Open returns wraps one of the first five, or ErrDiskFull
+// or ErrFailed, with a text that is fit to be shown as it is, and has then changed nothing on disk.
 var (
 	// ErrLocked: another process has the state directory open.
 	ErrLocked = errors.New("store: in use by another process")

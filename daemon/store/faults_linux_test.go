@@ -105,7 +105,8 @@ func TestAFullDisk(t *testing.T) {
 	t.Logf("on the full disk %d grants, after a restart %d; %d tokens refused, %d taken", after-before, grants, refusedTokens, tokens)
 }
 
-// TestBallastLeavesMargin makes the ballast on a disk that is short of space: Badger still has some to flush what it has in memory.
+// TestBallastLeavesMargin makes the ballast on a disk that is short of space: Badger still has some
+// to flush what it has in memory.
 func TestBallastLeavesMargin(t *testing.T) {
 	disk := mountTmpfs(t, "10m")
 	b := newBallast(disk)

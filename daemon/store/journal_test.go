@@ -235,7 +235,8 @@ func TestTheJournalDoesNotGrowForEver(t *testing.T) {
 }
 
 // TestCompactionsRest holds that a journal that has just been compacted may grow, but not for ever.
-// TestLargeJournalCompactedSeldom holds that a journal is compacted when it is twice as long as it was, and not each time some is added.
+// TestLargeJournalCompactedSeldom holds that a journal is compacted when it is twice as long as it
+// was, and not each time some is added.
 func TestLargeJournalCompactedSeldom(t *testing.T) {
 	s := newTestStore(t, Config{})
 	add := func(bytes int) {
@@ -348,8 +349,8 @@ func TestAJournalDamagedInUse(t *testing.T) {
 	})
 }
 
-// TestDamageOfOldEntry opens a store whose journal is damaged where the database lacks nothing: it is written anew all the same,
-// since nothing is appended to a damaged one.
+// TestDamageOfOldEntry opens a store whose journal is damaged where the database lacks nothing: it
+// is written anew all the same, since nothing is appended to a damaged one.
 func TestDamageOfOldEntry(t *testing.T) {
 	c := Config{Dir: newStateDir(t), Key: key1}
 	filled(t, c, grant("g", "1"))

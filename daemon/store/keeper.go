@@ -39,9 +39,9 @@ func (s *Store) wake() {
 	}
 }
 
-// lag takes note that the journal has refused what the database may have taken. If that has taken it, the journal is
-// written anew at once, so that who has put it is told when both have it; where that fails, the keeper
-// tries again.
+// lag takes note that the journal has refused what the database may have taken. If that has taken
+// it, the journal is written anew at once, so that who has put it is told when both have it; where
+// that fails, the keeper tries again.
 func (s *Store) lag(cause error, taken bool) {
 	if !s.lagging.Swap(true) {
 		s.log.Error("the grant journal refused an entry: until it has been rewritten, grants are only in the database", "error", cause)

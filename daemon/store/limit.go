@@ -13,8 +13,8 @@ type limit struct {
 	what, remedy string
 }
 
-// limits are in this order because the text of the first contains that of the second, and text is all
-// that Badger keeps of an error.
+// limits are in this order because the text of the first contains that of the second, and text is
+// all that Badger keeps of an error.
 var limits = []limit{
 	{syscall.ENFILE, "this host may open no more files", "raise fs.file-max"},
 	{syscall.EMFILE, "this process may open no more files", "raise its limit (LimitNOFILE=, or ulimit -n)"},

@@ -13,8 +13,8 @@ import (
 	"tokend/daemon/record"
 )
 
-// opens opens the store in dir in a child behind prefix, and returns the one line of its refusal; ""
-// if it was opened.
+// opens opens the store in dir in a child behind prefix, and returns the one line of its refusal;
+// "" if it was opened.
 func opens(t *testing.T, dir string, prefix ...string) string {
 	t.Helper()
 	out, err := child(t, "open", dir, prefix...).Output()
@@ -65,8 +65,8 @@ func TestLimitIsNoDiskFault(t *testing.T) {
 	}
 }
 
-// A commit that a limit prevents is reported as that, whether the error is whole or only its text is
-// left of it.
+// A commit that a limit prevents is reported as that, whether the error is whole or only its text
+// is left of it.
 func TestCommitPreventedByLimit(t *testing.T) {
 	for _, errno := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.EFBIG} {
 		whole := &os.PathError{Op: "open", Path: "/var/lib/tokend/store/00002.mem", Err: errno}
@@ -105,7 +105,8 @@ func TestReadOnlyMount(t *testing.T) {
 	}
 }
 
-// A database that takes long to close is left as a kill leaves it. That is said, and it is no fault.
+// A database that takes long to close is left as a kill leaves it. That is said, and it is no
+// fault.
 func TestSlowCloseIsNoDiskFault(t *testing.T) {
 	log, said := logged()
 	c := Config{Dir: newStateDir(t), Key: key1, Logger: log}

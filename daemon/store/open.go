@@ -13,13 +13,13 @@ import (
 	"tokend/daemon/store/journal"
 )
 
-// Open opens the store in cfg.Dir, or makes one. It refuses, and leaves untouched, a
-// directory that others can read (ErrMode), a store that another process uses
-// (ErrLocked), one whose key is another (ErrKey), one that a later tokend wrote
-// (ErrVersion), a disk that is full (ErrDiskFull), and one that refuses (ErrFailed). A database that cannot be read is moved
-// aside, said loudly in the log, and replaced by an empty one; what is irreplaceable comes
-// from the journal. A store in clear is refused if a key is given (ErrClear), or sealed with cfg.AcceptClear; one that
-// is sealed with cfg.OldKey is sealed with cfg.Key.
+// Open opens the store in cfg.Dir, or makes one. It refuses, and leaves untouched, a directory that
+// others can read (ErrMode), a store that another process uses (ErrLocked), one whose key is
+// another (ErrKey), one that a later tokend wrote (ErrVersion), a disk that is full (ErrDiskFull),
+// and one that refuses (ErrFailed). A database that cannot be read is moved aside, said loudly in
+// the log, and replaced by an empty one; what is irreplaceable comes from the journal. A store in
+// clear is refused if a key is given (ErrClear), or sealed with cfg.AcceptClear; one that is sealed
+// with cfg.OldKey is sealed with cfg.Key.
 func Open(cfg Config) (_ *Store, err error) {
 	o := opening{at: place(cfg.Dir), log: cfg.logger(), ballast: newBallast(cfg.Dir), reserve: cfg.minFree(), ahead: cfg.Ahead}
 	if err := o.keys(cfg); err != nil {

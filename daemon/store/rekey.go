@@ -2,11 +2,11 @@ package store
 
 import "context"
 
-// Rekey seals the store of cfg, which no daemon has open, anew with key instead of cfg.Key. A
-// store in clear is sealed if there is no cfg.Key, or with cfg.AcceptClear (else ErrClear); what is sealed is
-// never put in clear (ErrKey). Interrupted at any
-// instant, the store opens with the one key or with the other, whole; to finish, Rekey is
-// called again. If the store is sealed with key already, there is nothing to do.
+// Rekey seals the store of cfg, which no daemon has open, anew with key instead of cfg.Key. A store
+// in clear is sealed if there is no cfg.Key, or with cfg.AcceptClear (else ErrClear); what is
+// sealed is never put in clear (ErrKey). Interrupted at any instant, the store opens with the one
+// key or with the other, whole; to finish, Rekey is called again. If the store is sealed with key
+// already, there is nothing to do.
 func Rekey(ctx context.Context, cfg Config, key []byte) error {
 	if err := ctx.Err(); err != nil {
 		return err

@@ -16,8 +16,8 @@ func wantAfterKill(t *testing.T, s *Store, grants, credentials map[string]string
 	wantTable(t, again, record.Credentials, credentials)
 }
 
-// TestNoOlderTokenReplayed has a token in the journal that the database has a newer one of: a start after a kill, which
-// brings the database up to the journal, does not bring it back.
+// TestNoOlderTokenReplayed has a token in the journal that the database has a newer one of: a start
+// after a kill, which brings the database up to the journal, does not bring it back.
 func TestNoOlderTokenReplayed(t *testing.T) {
 	s := newTestStore(t, Config{Key: key1})
 	mustPut(t, s, grant("g", "1"), rec("a", "1")) // the journal has a, too
@@ -26,7 +26,8 @@ func TestNoOlderTokenReplayed(t *testing.T) {
 	wantAfterKill(t, s, map[string]string{"g": "2"}, map[string]string{"a": "2"})
 }
 
-// TestCompactionKeepsPending compacts a journal that has tokens and a deletion that the database lacks.
+// TestCompactionKeepsPending compacts a journal that has tokens and a deletion that the database
+// lacks.
 func TestCompactionKeepsPending(t *testing.T) {
 	s := newTestStore(t, Config{Key: key1})
 	mustPut(t, s, grant("g", "1"), rec("a", "1"), rec("b", "1"))

@@ -22,10 +22,10 @@ var ErrNotEmpty = errors.New("store: state directory is not empty")
 func (p place) restoring() place { return place(filepath.Join(string(p), "restore.tmp")) }
 
 // Restore makes the store of cfg from a backup. cfg.Dir must be missing or empty (ErrNotEmpty); it
-// holds all of the backup afterwards, or nothing. A sealed backup needs its key as
-// cfg.Key (ErrKey). One in clear is refused if there is a key (ErrClear), or sealed with cfg.AcceptClear. Tokens in a backup may have been
-// superseded since it was made, and grants too: what WeChat refuses is fetched again, and a
-// customer whose grant has been replaced must authorise again.
+// holds all of the backup afterwards, or nothing. A sealed backup needs its key as cfg.Key
+// (ErrKey). One in clear is refused if there is a key (ErrClear), or sealed with cfg.AcceptClear.
+// Tokens in a backup may have been superseded since it was made, and grants too: what WeChat
+// refuses is fetched again, and a customer whose grant has been replaced must authorise again.
 func Restore(cfg Config, r io.Reader) (err error) {
 	wanted, err := newSealer(cfg.Key)
 	if err != nil {

@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// TestNumberSealed changes the number of a sealed value: whether the journal has a newer one hangs on it.
+// TestNumberSealed changes the number of a sealed value: whether the journal has a newer one hangs
+// on it.
 func TestNumberSealed(t *testing.T) {
 	s, err := newSealer(key1)
 	if err != nil {

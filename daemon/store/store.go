@@ -135,10 +135,10 @@ func recordKey(table record.Table, key string) []byte {
 	return append(b, key...)
 }
 
-// Close ends the store: a commit that is under way is finished, a Put that waits
-// for one gets ErrClosed. Nothing that Open started is running afterwards, unless the
-// disk is full, refuses what Badger writes at its end or takes very long: then the database is left as a
-// kill would leave it. Closing twice returns the same.
+// Close ends the store: a commit that is under way is finished, a Put that waits for one gets
+// ErrClosed. Nothing that Open started is running afterwards, unless the disk is full, refuses what
+// Badger writes at its end or takes very long: then the database is left as a kill would leave it.
+// Closing twice returns the same.
 func (s *Store) Close() error {
 	s.once.Do(func() {
 		close(s.closing)

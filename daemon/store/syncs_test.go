@@ -26,7 +26,8 @@ var syncSteps = []struct {
 	{"another value behind them", []record.Record{rec("b", "1"), {Table: record.Holds, Key: "b"}}, 1},
 }
 
-// putSteps carries out syncSteps in a store in dir, and makes a directory before each and after the last.
+// putSteps carries out syncSteps in a store in dir, and makes a directory before each and after the
+// last.
 func putSteps(dir string) error {
 	s, err := Open(Config{Dir: dir, Key: key1})
 	if err != nil {
@@ -41,8 +42,8 @@ func putSteps(dir string) error {
 	return os.Mkdir(filepath.Join(dir, fmt.Sprint("step", len(syncSteps))), 0o700) // and ends as by a kill
 }
 
-// TestSyncsPerPut counts the syncs that a Put waits for: on a disk that takes seconds for each, a reader of
-// a value that has still to be fetched waits for all of them.
+// TestSyncsPerPut counts the syncs that a Put waits for: on a disk that takes seconds for each, a
+// reader of a value that has still to be fetched waits for all of them.
 func TestSyncsPerPut(t *testing.T) {
 	needTools(t, "strace")
 	sync := regexp.MustCompile(`(sync|sync_file_range)\(`)
@@ -85,8 +86,8 @@ func traceSteps(t *testing.T, dir string) []string {
 	return parts[1 : len(parts)-1]
 }
 
-// TestReplaceIsDurableInSteps holds that each rename of a change of the key is durable before the next one: a power cut
-// between them leaves what Open can finish.
+// TestReplaceIsDurableInSteps holds that each rename of a change of the key is durable before the
+// next one: a power cut between them leaves what Open can finish.
 func TestReplaceIsDurableInSteps(t *testing.T) {
 	needTools(t, "strace")
 	c, _, _ := rekeyed(t, key1)

@@ -141,8 +141,9 @@ func (s *Store) awaitDrain() error {
 	return s.endDrain(<-s.draining.done)
 }
 
-// beginDrain has the database brought up to what is pending, if anything is, and to g, if that is not nil, by a goroutine that
-// endDrain or awaitDrain sees the end of. The database is not to be written to before. Of g the number is s.sequence.
+// beginDrain has the database brought up to what is pending, if anything is, and to g, if that is
+// not nil, by a goroutine that endDrain or awaitDrain sees the end of. The database is not to be
+// written to before. Of g the number is s.sequence.
 func (s *Store) beginDrain(g *group) error {
 	s.trail.stop()
 	s.mu.Lock()
@@ -178,8 +179,9 @@ func (s *Store) bringUp(d *drain) error {
 	return s.settled(s.drainLeaving(d), d.number)
 }
 
-// drainLeaving writes what is leaving in as few transactions as it takes, and what goes with it in the last of them. Readers go on
-// to see it over what the database has until all of it is there; nobody changes it meanwhile.
+// drainLeaving writes what is leaving in as few transactions as it takes, and what goes with it in
+// the last of them. Readers go on to see it over what the database has until all of it is there;
+// nobody changes it meanwhile.
 func (s *Store) drainLeaving(d *drain) error {
 	s.mu.Lock()
 	h, p := s.current, s.leaving

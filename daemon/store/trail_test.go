@@ -221,7 +221,8 @@ func TestADrainTakesAsLongAsItTakes(t *testing.T) {
 	})
 }
 
-// TestOneDrainAtATime holds that a drain that is under way is not joined by another, however much comes.
+// TestOneDrainAtATime holds that a drain that is under way is not joined by another, however much
+// comes.
 func TestOneDrainAtATime(t *testing.T) {
 	s := &Store{dir: t.TempDir(), log: hclog.NewNullLogger(), trail: newTrail()}
 	underWay := &drain{done: make(chan error, 1)}

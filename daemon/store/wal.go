@@ -8,13 +8,13 @@ import (
 	"tokend/daemon/store/journal"
 )
 
-// Badger syncs two files at each commit, one after the other: its value log, in which nothing is, since all
-// values are inline, and the log of its memory table. On a slow disk that is twice the wait. On Linux Badger
-// therefore syncs neither (badgerSyncs), and wal syncs the second: fdatasync writes what was
-// changed through a memory map as msync does.
+// Badger syncs two files at each commit, one after the other: its value log, in which nothing is,
+// since all values are inline, and the log of its memory table. On a slow disk that is twice the
+// wait. On Linux Badger therefore syncs neither (badgerSyncs), and wal syncs the second: fdatasync
+// writes what was changed through a memory map as msync does.
 
-// wal is the log that the last commit is in: the newest of the files *.mem. A commit is in one log as a whole;
-// Badger begins the next one when that is full. The zero wal has none.
+// wal is the log that the last commit is in: the newest of the files *.mem. A commit is in one log
+// as a whole; Badger begins the next one when that is full. The zero wal has none.
 type wal struct {
 	dir string
 	id  int

@@ -12,7 +12,8 @@ import (
 	"tokend/daemon/record"
 )
 
-// TestWALNewest holds that what is synced is the log that the last commit is in, also when Badger has begun others.
+// TestWALNewest holds that what is synced is the log that the last commit is in, also when Badger
+// has begun others.
 func TestWALNewest(t *testing.T) {
 	if badgerSyncs {
 		t.Skip("Badger syncs by itself")
@@ -92,7 +93,8 @@ func TestCommitWithoutDescriptors(t *testing.T) {
 	wantTable(t, s, record.Grants, map[string]string{"g": "19"})
 }
 
-// putThroughLogs puts values into a store in dir until Badger has begun other logs, and ends as by a kill.
+// putThroughLogs puts values into a store in dir until Badger has begun other logs, and ends as by
+// a kill.
 func putThroughLogs(dir string) error {
 	s, err := Open(Config{Dir: dir, Key: key1})
 	if err != nil {

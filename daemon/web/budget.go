@@ -11,8 +11,8 @@ import (
 const freeBody = 8 << 10
 
 // How much processor time the inbox spends on larger bodies that turn out not to be genuine. After
-// each of them the budget is overdrawn for a multiple of the time that it took, and a larger body is
-// refused while the budget is overdrawn by more than the leeway.
+// each of them the budget is overdrawn for a multiple of the time that it took, and a larger body
+// is refused while the budget is overdrawn by more than the leeway.
 const (
 	sourceShare  = 50 // a fiftieth of a processor for one source
 	sourceLeeway = time.Second
@@ -27,8 +27,8 @@ const (
 )
 
 // budget limits the processor time that strangers can take by bodies that are expensive to read and
-// not genuine. A source that has sent genuine pushes is limited only by its own failures, so an attack
-// from elsewhere does not delay it. The zero value is ready.
+// not genuine. A source that has sent genuine pushes is limited only by its own failures, so an
+// attack from elsewhere does not delay it. The zero value is ready.
 type budget struct {
 	mu      sync.Mutex
 	total   overdraft

@@ -16,8 +16,8 @@ func address(n int) netip.Prefix {
 	return netip.PrefixFrom(netip.AddrFrom4([4]byte{192, byte(n >> 16), byte(n >> 8), byte(n)}), 32)
 }
 
-// overspend sends bodies that take the inbox cost each, from that many sources in turn and a body every
-// pause, and returns how much time they have taken of an hour.
+// overspend sends bodies that take the inbox cost each, from that many sources in turn and a body
+// every pause, and returns how much time they have taken of an hour.
 func overspend(b *budget, sources int, cost, pause time.Duration) (spent time.Duration) {
 	began := time.Now()
 	for i, now := 0, began; now.Sub(began) < time.Hour; i, now = i+1, now.Add(pause) {

@@ -67,7 +67,8 @@ func (s *Server) push(w http.ResponseWriter, r *http.Request, owner string) {
 	write(w, http.StatusOK, []byte(done))
 }
 
-// account charges or credits the source of a body of size bytes, which the inbox has had since began.
+// account charges or credits the source of a body of size bytes, which the inbox has had since
+// began.
 func (s *Server) account(from netip.Prefix, size int, began time.Time, err error) {
 	now := time.Now()
 	refused, ok := errors.AsType[*refresh.Error](err)
@@ -101,8 +102,9 @@ func (s *Server) verify(w http.ResponseWriter, r *http.Request, owner string) {
 	write(w, http.StatusOK, plain)
 }
 
-// query returns the parameters of r that are well-formed; ok is false where others are not, and one that
-// is used is missing. Whatever else is in a query, a server in between or a person may have put there.
+// query returns the parameters of r that are well-formed; ok is false where others are not, and one
+// that is used is missing. Whatever else is in a query, a server in between or a person may have
+// put there.
 func query(r *http.Request, used ...string) (q url.Values, ok bool) {
 	q, err := url.ParseQuery(r.URL.RawQuery)
 	return q, err == nil || !slices.ContainsFunc(used, func(key string) bool { return !q.Has(key) })

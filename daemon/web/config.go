@@ -17,8 +17,8 @@ type Inbox interface {
 	// "open_work/<suite_id>") has an address here, and whether that address is verified by a GET.
 	Knows(owner string) (known, verified bool)
 
-	// Check refuses, at next to no cost, the fields of a query that no push has: a malformed signature,
-	// time or nonce.
+	// Check refuses, at next to no cost, the fields of a query that no push has: a malformed
+	// signature, time or nonce.
 	Check(signature, timestamp, nonce string) error
 
 	// Envelope takes the body of a push with the fields of its query. When it returns nil, what

@@ -49,10 +49,11 @@
 // not closed any more. Headers, bodies, answers and pauses have their own time limits; bodies
 // beyond 32 KiB, which no genuine push has, are held eight at a time.
 //
-// A push whose signature, time or nonce is malformed is refused before its body is read. Bodies beyond
-// 8 KiB that turn out not to be genuine may take a fiftieth of a processor for each source, and a tenth
-// for all sources that have sent nothing genuine (budget.go). Beyond that they are answered 503. Behind a
-// reverse proxy all are one source; smaller bodies, as all known pushes have, are never refused for it.
+// A push whose signature, time or nonce is malformed is refused before its body is read. Bodies
+// beyond 8 KiB that turn out not to be genuine may take a fiftieth of a processor for each source,
+// and a tenth for all sources that have sent nothing genuine (budget.go). Beyond that they are
+// answered 503. Behind a reverse proxy all are one source; smaller bodies, as all known pushes
+// have, are never refused for it.
 //
 // In all, strangers
 // can take some 50 MiB of memory (measured: 32 while all lie in wait), and one line of log for each kind of refusal in ten seconds.

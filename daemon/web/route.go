@@ -8,9 +8,10 @@ import (
 // callbacks is where the addresses that WeChat pushes to begin.
 const callbacks = "/callback/"
 
-// ServeHTTP answers one request. Paths are compared as they are, except for a slash at the end of a callback's: no
-// redirect leads from a path that is almost right to one that is. It is exported so that what pushes can be given a handler in
-// place of a socket; the bounds on connections are those of Serve.
+// ServeHTTP answers one request. Paths are compared as they are, except for a slash at the end of a
+// callback's: no redirect leads from a path that is almost right to one that is. It is exported so
+// that what pushes can be given a handler in place of a socket; the bounds on connections are those
+// of Serve.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("X-Content-Type-Options", "nosniff")

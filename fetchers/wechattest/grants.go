@@ -127,8 +127,8 @@ func (w *WeChat) AddCustomer(owner, child string) (grant string) {
 	return g.current
 }
 
-// Hide leaves a customer out of the pages of its platform's list, which counts it all the same. It panics if there is no
-// such owner.
+// Hide leaves a customer out of the pages of its platform's list, which counts it all the same. It
+// panics if there is no such owner.
 func (w *WeChat) Hide(owner, child string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -29,7 +29,8 @@ type Quirks struct {
 	RelativeExpiry bool // AuthorizationCodeExpiredTime is seconds from now, as the page says
 
 	// Typed is what users have typed. WeChat does not escape it: it comes as it is in ExtraInfo of
-	// create_auth, and in corp_name of the answer to an auth_code. Empty for the usual name, and no ExtraInfo.
+	// create_auth, and in corp_name of the answer to an auth_code. Empty for the usual name, and no
+	// ExtraInfo.
 	Typed string
 
 	Duplicate    bool // RunPushes and Flush send each push twice

@@ -2,15 +2,15 @@ package journal
 
 import "os"
 
-// file is an open journal file. refuse, which tests set, returns why an operation on it fails; nil fails
-// nothing.
+// file is an open journal file. refuse, which tests set, returns why an operation on it fails; nil
+// fails nothing.
 type file struct {
 	*os.File
 	refuse func(operation string) error
 }
 
-// Refuse has the operations "write", "truncate" and "sync" on the journal's file, and on the next ones, fail with what f
-// returns, as on a bad disk. It is for tests.
+// Refuse has the operations "write", "truncate" and "sync" on the journal's file, and on the next
+// ones, fail with what f returns, as on a bad disk. It is for tests.
 func (j *Journal) Refuse(f func(operation string) error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()

@@ -39,8 +39,8 @@ func wantAfterKill(t *testing.T, j *Journal, want string) {
 	}
 }
 
-// TestAppendRefused has the disk refuse an entry: it is gone, and the journal takes others only if it is known
-// what is on disk.
+// TestAppendRefused has the disk refuse an entry: it is gone, and the journal takes others only if
+// it is known what is on disk.
 func TestAppendRefused(t *testing.T) {
 	for _, test := range []struct {
 		name    string
@@ -83,8 +83,8 @@ func TestAppendRefused(t *testing.T) {
 	}
 }
 
-// TestCompactRefused has the disk refuse each operation of a compaction, during which something is appended: the journal
-// is as it was, and nothing is left beside it.
+// TestCompactRefused has the disk refuse each operation of a compaction, during which something is
+// appended: the journal is as it was, and nothing is left beside it.
 func TestCompactRefused(t *testing.T) {
 	for refused := 1; ; refused++ {
 		j, _, _ := mustOpen(t, filepath.Join(t.TempDir(), "j"), nil)
@@ -122,7 +122,8 @@ func TestCompactRefused(t *testing.T) {
 	}
 }
 
-// TestFrameLimits reads a frame of the largest payload, and does not believe a header that announces more.
+// TestFrameLimits reads a frame of the largest payload, and does not believe a header that
+// announces more.
 func TestFrameLimits(t *testing.T) {
 	const overhead = 1 + 1 + 1 + len("k") + 3 // format, kind, length, key, length
 	largest := set(1, "k", strings.Repeat("v", MaxPayload-overhead))
@@ -159,7 +160,8 @@ func TestFrameLimits(t *testing.T) {
 	}
 }
 
-// TestRecordsRefused parses what no version of this format writes: it is not taken for something else.
+// TestRecordsRefused parses what no version of this format writes: it is not taken for something
+// else.
 func TestRecordsRefused(t *testing.T) {
 	for name, b := range map[string][]byte{
 		"an unknown kind": {kindSet + 1, 1, 'k'},
@@ -173,8 +175,8 @@ func TestRecordsRefused(t *testing.T) {
 	}
 }
 
-// TestRoomRefused has the disk give no room: what there was of it is given up, for a compaction, and Tight says so until there
-// is room again.
+// TestRoomRefused has the disk give no room: what there was of it is given up, for a compaction,
+// and Tight says so until there is room again.
 func TestRoomRefused(t *testing.T) {
 	j, _, _ := mustOpen(t, filepath.Join(t.TempDir(), "j"), nil)
 	if j.Tight() {
@@ -197,7 +199,8 @@ func TestRoomRefused(t *testing.T) {
 	}
 }
 
-// TestSeekAcrossBlocks has a frame begin behind as much damage as is looked through at a time, and some bytes less or more.
+// TestSeekAcrossBlocks has a frame begin behind as much damage as is looked through at a time, and
+// some bytes less or more.
 func TestSeekAcrossBlocks(t *testing.T) {
 	path, at := filled(t, nil, 2)
 	b, err := os.ReadFile(path)

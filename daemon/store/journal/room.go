@@ -53,8 +53,8 @@ func (j *Journal) extend(to int64) error {
 	return err
 }
 
-// Sparse reports whether a file has fewer blocks on disk than its length takes: it is a copy that has
-// holes in the place of zeros.
+// Sparse reports whether a file has fewer blocks on disk than its length takes: it is a copy that
+// has holes in the place of zeros.
 func Sparse(info fs.FileInfo) bool {
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	return ok && int64(stat.Blocks)*512 < info.Size()

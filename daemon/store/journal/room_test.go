@@ -48,8 +48,8 @@ func TestWhatIsAppendedLiesInRoomThatWasThere(t *testing.T) {
 	})
 }
 
-// TestRoomIsMadeInTime holds when the file is made longer: when less than half of the room would be left, and while a
-// compaction needs the disk not at all.
+// TestRoomIsMadeInTime holds when the file is made longer: when less than half of the room would be
+// left, and while a compaction needs the disk not at all.
 func TestRoomIsMadeInTime(t *testing.T) {
 	const header = headerSize + 1 + sumSize + 1 + 1 + len("k") + 3 // of a frame with one record, and its format, kind and lengths
 	for more := range 2 {
@@ -82,8 +82,8 @@ func TestRoomIsMadeInTime(t *testing.T) {
 	}
 }
 
-// TestRoomOfSparseCopy opens a copy that has holes where the journal has room, as rsync -S makes it: the room
-// is on disk again.
+// TestRoomOfSparseCopy opens a copy that has holes where the journal has room, as rsync -S makes
+// it: the room is on disk again.
 func TestRoomOfSparseCopy(t *testing.T) {
 	j, _, _ := mustOpen(t, filepath.Join(t.TempDir(), "journal"), nil)
 	mustAppend(t, j, set(1, "k", "v"))

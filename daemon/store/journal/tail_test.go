@@ -85,8 +85,8 @@ func TestTheTailKnowsWhatLiesBeforeIt(t *testing.T) {
 	})
 }
 
-// TestTailWithoutHead has a first frame that is damaged, and behind it a frame that is longer than what is read of the
-// beginning: only the first one knows of the last commit.
+// TestTailWithoutHead has a first frame that is damaged, and behind it a frame that is longer than
+// what is read of the beginning: only the first one knows of the last commit.
 func TestTailWithoutHead(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "j")
 	if err := Create(path, nil, 9, func(yield func(Entry, error) bool) {
