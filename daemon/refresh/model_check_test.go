@@ -105,6 +105,10 @@ func (w *world) reborn() {
 	for _, t := range w.names {
 		t.dead = ""
 		t.quotas = 0 // the record may be another's: what waits for a parent writes none
+		if w.life.rough || w.life.killed && w.life.end-t.answered < 2*modelDawdle {
+			t.unlisted = max(t.unlisted, t.wasUnlisted) // the record of its hold may be there still
+		}
+		t.wasUnlisted = 0
 		if w.life.rough || w.life.killed && w.life.end-t.told < 2*modelDawdle || t.kind.policy().perAsk {
 			t.lift() // it may not have come to be written, or never is
 		}

@@ -35,6 +35,7 @@ type truth struct {
 	class            fetchers.Reaction // what WeChat has said last; zero for nothing, or an answer
 	quotas           int               // how often it has told of a quota since it answered
 	unlisted         time.Duration     // when it has told of the address since it answered; zero for never
+	wasUnlisted      time.Duration     // the same before it answered in this life
 	freed            int
 	settings         int           // how often the configuration has changed
 	dropped          time.Duration // of a call that came until then the flight may be dropped, and its refusal with it

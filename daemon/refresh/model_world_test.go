@@ -80,7 +80,7 @@ func (w *world) chance(what string, n int) *rand.Rand {
 func (w *world) answer(t *truth, came, life time.Duration) {
 	if t.unlisted != 0 && came >= t.unlisted { // a call beside the one that was refused tells nothing of the address
 		w.listing()
-		t.unlisted = 0
+		t.unlisted, t.wasUnlisted = 0, t.unlisted
 	}
 	t.dead, t.class = "", 0
 	t.lift()

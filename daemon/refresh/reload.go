@@ -69,6 +69,7 @@ func (e *Engine) follow(batch []*entry) {
 	end, _ := e.turns.take(context.Background(), names...)
 	defer end()
 	var stray []record.Record
+	var freed []*entry
 	for _, en := range batch {
 		en.mu.Lock()
 		hold := record.Record{Table: record.Holds, Key: en.name}
@@ -78,7 +79,7 @@ func (e *Engine) follow(batch []*entry) {
 		case en.gone() != nil:
 			stray = append(stray, hold, record.Record{Table: record.Credentials, Key: en.name})
 		case e.followLocked(en) && en.written:
-			stray = append(stray, hold)
+			stray, freed = append(stray, hold), append(freed, en)
 			if en.flight == nil {
 				en.written = false // a flight may write another this moment, and deletes it as it lands
 			}
@@ -87,6 +88,11 @@ func (e *Engine) follow(batch []*entry) {
 	}
 	if err := e.forget(stray); err != nil {
 		e.log.Error("cannot delete the records of what is not configured any more", "error", err)
+		for _, en := range freed {
+			en.mu.Lock()
+			en.written = true // the next value that is written deletes the record
+			en.mu.Unlock()
+		}
 	}
 }
 

@@ -282,3 +282,31 @@ func TestGrantsOfWhatIsNotConfiguredAreNotListed(t *testing.T) {
 		want(2)
 	})
 }
+
+// TestReloadOnRefusingDisk: a hold that a reload has ended does not come back with the next run, although the disk
+// refused to delete its record then.
+func TestReloadOnRefusingDisk(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		up, d := fresh(time.Minute), newDisk()
+		up.answers(func(context.Context, fetchers.Ask, int) (fetchers.Token, error) {
+			return fetchers.Token{}, refusal(40125, fetchers.Misconfigured)
+		})
+		cfg := Config{Store: d, Catalog: specs(Spec{Name: app, Kind: StableToken, Fetcher: up})}
+		r := start(t, cfg)
+		_, err := r.get(app)
+		mustReason(t, err, Refused)
+		up.answers(func(_ context.Context, _ fetchers.Ask, n int) (fetchers.Token, error) {
+			return token(fmt.Sprint("tok-", n), time.Minute), nil
+		})
+		d.fail(errPath)
+		r.SetCatalog(cfg.Catalog)
+		d.fail(nil)
+		r.mustGet(app)
+		r.stop()
+		if d.has(record.Holds, app) {
+			t.Error("the hold is still on disk")
+		}
+		time.Sleep(2 * time.Minute) // the value has ended
+		start(t, cfg).mustGet(app)
+	})
+}
