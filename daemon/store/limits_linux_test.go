@@ -49,7 +49,7 @@ func TestLimitIsNoDiskFault(t *testing.T) {
 		{"-n", "9 12 14 16 20 24 32", "may open no more files", "LimitNOFILE="},
 		{"-f", "1 64 200 1024 3000", "may not write files of this size", "LimitFSIZE="},
 	} {
-		for _, value := range strings.Fields(test.values) {
+		for value := range strings.FieldsSeq(test.values) {
 			t.Run("ulimit "+test.limit+" "+value, func(t *testing.T) {
 				t.Parallel()
 				c := Config{Dir: newStateDir(t), Key: key1}
