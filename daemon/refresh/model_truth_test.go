@@ -38,7 +38,7 @@ type truth struct {
 	wasUnlisted      time.Duration     // the same before it answered in this life
 	freed            int
 	settings         int           // how often the configuration has changed
-	dropped          time.Duration // of a call that came until then the flight may be dropped, and its refusal with it
+	dropped          time.Duration // a call that came until then may be of a dropped flight
 
 	// dead is a value of it with which WeChat has refused a child's call, at died; "" for none.
 	dead string

@@ -283,8 +283,8 @@ func TestGrantsOfWhatIsNotConfiguredAreNotListed(t *testing.T) {
 	})
 }
 
-// TestReloadOnRefusingDisk: a hold that a reload has ended does not come back with the next run, although the disk
-// refused to delete its record then.
+// TestReloadOnRefusingDisk: a hold that a reload has ended does not return after a restart, although
+// the disk refused to delete its record during the reload.
 func TestReloadOnRefusingDisk(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		up, d := fresh(time.Minute), newDisk()
