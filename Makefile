@@ -29,7 +29,7 @@ test: ## the tests, by the command that both READMEs give, and a list of those s
 	@command=$$(grep '^go test ' README.md); echo "$$command"; $(GO) run ./.ci/skips $(REQUIRE) $$command
 
 race: ## the tests, shuffled, with the race detector
-	$(GO) test -race -shuffle=on ./...
+	$(GO) test -race -shuffle=on -p 4 ./...
 
 fuzz: ## every fuzz target for FUZZTIME (5s)
 	@$(GO) list ./... | while read -r package; do \
