@@ -6,8 +6,7 @@ import (
 	"testing"
 )
 
-// TestImportHint: an import goes on from the page that failed, unless customers are missing at its
-// end.
+// TestImportHint: the hint resumes an import at the page that failed, unless customers are missing.
 func TestImportHint(t *testing.T) {
 	for _, tc := range []struct {
 		name          string

@@ -167,8 +167,8 @@ func TestWithoutATrueClockTheMonotonicOneServes(t *testing.T) {
 	})
 }
 
-// TestStaleReadingNotPublished holds that a reading of the true clock that a suspend has overtaken
-// does not replace a newer one, whoever is the last to publish.
+// TestStaleReadingNotPublished shows that a reading taken before a suspend does not replace a newer
+// one, in whatever order the two are published.
 func TestStaleReadingNotPublished(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHost(t)

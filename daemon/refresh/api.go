@@ -85,7 +85,7 @@ type Status struct {
 	Reason   Reason
 	Reaction fetchers.Reaction
 	Derived  bool
-	// Host is the host that its calls go to. The engine knows none: whoever shows it fills it in.
+	// Host is the host that its calls go to. The engine knows no hosts: its caller sets Host.
 	Host string
 	// Address is this host's address as WeChat named it when it refused it.
 	Address  string

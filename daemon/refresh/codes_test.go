@@ -153,7 +153,7 @@ func (s *slowCodes) Put(ctx context.Context, recs ...record.Record) error {
 	return s.disk.Put(ctx, recs...)
 }
 
-// TestExchangedCodeRemembered: for an hour, over restarts, whoever comes with the code.
+// TestExchangedCodeRemembered: for an hour and over restarts, for every client.
 func TestExchangedCodeRemembered(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform("wxa")
@@ -350,8 +350,8 @@ func TestCodeWithoutGrant(t *testing.T) {
 	})
 }
 
-// TestTwoCodesOfOneCustomer: while one of them waits, what it waits for is told, whatever becomes
-// of the other.
+// TestTwoCodesOfOneCustomer: while one code waits, GET returns its reason, whatever the result of
+// the other code.
 func TestTwoCodesOfOneCustomer(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform("wxa")

@@ -96,7 +96,7 @@ func (e *Engine) recoverGrant(f *flight, refusal *fetchers.APIError) (secret.Tex
 	delete(l.refused, spec.Child)
 	now := e.clock.Now()
 	switch again := l.ended.Add(listFresh); {
-	case l.asked != 0 && l.asked >= at && now < again: // read for another one meanwhile
+	case l.asked != 0 && l.asked >= at && now < again: // another recovery has just read it
 	case l.asked != 0 && now < again:
 		if listed := l.tokens[spec.Child]; listed == used || knows(&before, listed) {
 			l.refused[spec.Child] = refusedGrant{used, at}

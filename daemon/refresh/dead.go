@@ -15,8 +15,8 @@ import (
 // errDeadParent says that no call was made, because the parent's value has ended or been refused.
 var errDeadParent = errors.New("the parent's value has expired or was rejected")
 
-// alive returns errDeadParent if value is known to be a dead one of parent. Whoever has waited for
-// a slot since it got the value asks again before its call.
+// alive returns errDeadParent if value is known to be a dead value of parent. A caller that has
+// waited for a slot checks the value again before its call.
 func (e *Engine) alive(parent string, value secret.Text) error {
 	if pe := e.index.get(parent); pe != nil && pe.dead(value, e.clock.Now()) {
 		return errDeadParent

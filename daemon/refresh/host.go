@@ -62,9 +62,8 @@ func (e *Engine) slot(ctx context.Context, h *host, r rank, failing bool, f func
 	if err := e.base.Err(); err != nil {
 		return err
 	}
-	waiting, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(e.base, cancel)()
+	waiting, end := e.untilStop(ctx)
+	defer end()
 	round, err := h.enter(waiting, r)
 	if err != nil {
 		return err

@@ -60,9 +60,8 @@ func (e *Engine) fetchAlone(ctx context.Context, en *entry, cause Cause) (*crede
 
 // enterAsks waits for a place in the queue of name. A stop of the engine ends the wait.
 func (e *Engine) enterAsks(ctx context.Context, name string, user any) error {
-	waiting, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(e.base, cancel)()
+	waiting, end := e.untilStop(ctx)
+	defer end()
 	err := e.asks.enter(waiting, name, user)
 	if err != nil && ctx.Err() == nil {
 		return stopping()

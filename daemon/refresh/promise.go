@@ -178,8 +178,14 @@ func (e *Engine) writeCode(x *exchange, until clock.Instant) {
 
 // dropCode deletes the record of a code that is settled.
 func (e *Engine) dropCode(x *exchange) {
-	if err := e.forget([]record.Record{{Table: record.Codes, Key: x.key}}); err != nil {
-		e.log.Error("cannot delete the record of a settled authorization code, retrying", "owner", x.owner, "error", err)
+	e.forgetCodes([]record.Record{{Table: record.Codes, Key: x.key}}, "owner", x.owner)
+}
+
+// forgetCodes deletes the records of settled codes, later if the disk refuses now. A refusal is
+// logged with fields.
+func (e *Engine) forgetCodes(settled []record.Record, fields ...any) {
+	if err := e.forget(settled); err != nil {
+		e.log.Error("cannot delete the records of settled authorization codes, retrying", append(fields, "error", err)...)
 		e.codes.stray.Store(true)
 		e.unsaved.kick()
 	}
@@ -204,11 +210,7 @@ func (e *Engine) resume() {
 			e.log.Warn("an authorization code waits for its owner to be configured", "owner", made.owner, "error", err)
 		}
 	}
-	if err := e.forget(useless); err != nil {
-		e.log.Error("cannot delete the records of settled authorization codes, retrying", "error", err)
-		e.codes.stray.Store(true)
-		e.unsaved.kick()
-	}
+	e.forgetCodes(useless)
 }
 
 // takeUp goes on with x, of whose code made is on disk, and reports whether that is of use.
