@@ -284,19 +284,22 @@ func TestSecondSignalWithStalledLog(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, "")
 	s.serveInto()
+	s.flood(2000)
 	s.wechat.Inject(wechattest.Fault{Delay: longEnough})
 	var reader sync.WaitGroup
 	defer reader.Wait()
 	reader.Go(func() { _, _ = s.client.Get(context.Background(), "official_account/wxsandboxrotating/access_token") })
-	s.flood(2000)
-	for s.wechat.Total() == 0 {
-		// the call is on its way
+	// The call times out in the end, so that it is made after the flood, however long that takes.
+	for late := time.Now().Add(longEnough); s.wechat.Total() == 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(late) {
+			t.Fatal("no call is made")
+		}
 	}
 	began := time.Now()
 	if err := s.daemon.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(200 * time.Millisecond) // the daemon waits for the call
+	time.Sleep(time.Second) // until the first one has been taken note of, which no log tells
 	if code := s.end(syscall.SIGTERM); code != 1 {
 		t.Errorf("exit status: got %d, want 1", code)
 	}
