@@ -18,8 +18,8 @@
 //
 // # Customers
 //
-// Grants go in and never come out. [Client.Exchange] hands in the code that a customer's browser brought
-// back, [Client.Put] a refresh token, permanent code or ticket that another program holds,
+// Grants go in and never come out. [Client.Exchange] hands in the code that a customer's browser
+// brought back, [Client.Put] a refresh token, permanent code or ticket that another program holds,
 // [Client.Import] all the customers that a platform has, and [Client.Push] a callback that this
 // program's web server has received in the daemon's place.
 //

@@ -76,10 +76,10 @@ func timeUp(err error) bool {
 		errors.Is(err, os.ErrDeadlineExceeded)
 }
 
-// pooled reports whether a request may be sent on a connection from the pool, which
-// may be a dead one. Those may not of which a second one is not as good as the first, when
-// it cannot be known whether that was carried out: REFRESH spends quota, EXCHANGE a code, and the second
-// IMPORT of a page counts nothing new. WATCH keeps its connection.
+// pooled reports whether a request may be sent on a connection from the pool, which may be a dead
+// one. Those may not of which a second one is not as good as the first, when it cannot be known
+// whether that was carried out: REFRESH spends quota, EXCHANGE a code, and the second IMPORT of a
+// page counts nothing new. WATCH keeps its connection.
 func pooled(verb protocol.Verb) bool {
 	switch verb {
 	case protocol.VerbRefresh, protocol.VerbExchange, protocol.VerbImport, protocol.VerbWatch:

@@ -81,10 +81,10 @@ func (c *Client) Put(ctx context.Context, name string, value Secret) error {
 	return c.done(ctx, protocol.VerbPut, name, string(value))
 }
 
-// Exchange has the daemon turn an authorization code into a customer's grant, and keep that. owner is
-// open_platform/<component_appid> or open_work/<suite_id>; customer is owner/<child>,
-// which the names of the customer's credentials begin with. It is never repeated; a
-// caller may, since the daemon does not exchange one code twice.
+// Exchange has the daemon turn an authorization code into a customer's grant, and keep that. owner
+// is open_platform/<component_appid> or open_work/<suite_id>; customer is owner/<child>, which the
+// names of the customer's credentials begin with. It is never repeated; a caller may, since the
+// daemon does not exchange one code twice.
 func (c *Client) Exchange(ctx context.Context, owner string, code Secret) (customer string, err error) {
 	return one(ctx, c, protocol.VerbExchange, protocol.ParseCustomer, owner, string(code))
 }
@@ -97,9 +97,9 @@ func (c *Client) Push(ctx context.Context, owner string, m Callback) error {
 	return c.done(ctx, protocol.VerbPush, owner, m.MsgSignature, m.Timestamp, m.Nonce, m.Encrypt)
 }
 
-// Import has the daemon take in the page of owner's customers that begins at offset, 0 for the first
-// one. Go on with the Next of what it returns until that is 0. It is never
-// repeated; a caller may, at the cost of another call to WeChat.
+// Import has the daemon take in the page of owner's customers that begins at offset, 0 for the
+// first one. Go on with the Next of what it returns until that is 0. It is never repeated; a caller
+// may, at the cost of another call to WeChat.
 func (c *Client) Import(ctx context.Context, owner string, offset int) (ImportPage, error) {
 	return one(ctx, c, protocol.VerbImport, protocol.ParseImportPage, owner, strconv.Itoa(offset))
 }
@@ -126,13 +126,14 @@ func (c *Client) History(ctx context.Context, name string) ([]Attempt, error) {
 	return many(ctx, c, protocol.VerbHistory, protocol.ParseAttempt, name)
 }
 
-// Reload has the daemon read its configuration again. It is for root and the daemon's own user. A configuration that
-// is wrong is refused with [ErrBadRequest] and changes nothing; the daemon's log names everything that is.
+// Reload has the daemon read its configuration again. It is for root and the daemon's own user. A
+// configuration that is wrong is refused with [ErrBadRequest] and changes nothing; the daemon's log
+// names everything that is.
 func (c *Client) Reload(ctx context.Context) error { return c.done(ctx, protocol.VerbReload) }
 
-// Backup writes a backup of all that the daemon keeps to w, sealed with the key of its store. It is for root
-// and the daemon's own user. Only after nil has w been given the whole of it. A large one takes
-// its time: give ctx a deadline that suits, since Client.Timeout is meant for single values.
+// Backup writes a backup of all that the daemon keeps to w, sealed with the key of its store. It is
+// for root and the daemon's own user. Only after nil has w been given the whole of it. A large one
+// takes its time: give ctx a deadline that suits, since Client.Timeout is meant for single values.
 func (c *Client) Backup(ctx context.Context, w io.Writer) error {
 	return c.ask(ctx, protocol.VerbBackup, func(cn *conn) error {
 		fields, err := cn.reply()

@@ -10,8 +10,8 @@ import (
 	"tokend/daemon/store"
 )
 
-// backup makes the backup that BACKUP asks for. What goes over the socket is sealed: a store in clear
-// would give away every grant, which no reply may carry.
+// backup makes the backup that BACKUP asks for. What goes over the socket is sealed: a store in
+// clear would give away every grant, which no reply may carry.
 func (d *Daemon) backup(ctx context.Context) (io.ReadCloser, int64, error) {
 	if d.cfg.File.EncryptionKey == "" {
 		return nil, 0, &refresh.Error{Reason: refresh.Denied, RetryAfter: refresh.Never,

@@ -81,8 +81,8 @@ type owner struct {
 	pays     string // whose quota is shared by several accounts: the corp of an app
 	settings string
 
-	// whole is the name of the one credential that it is made for; empty where it is made for all. The
-	// engine keeps it, and there may be a million.
+	// whole is the name of the one credential that it is made for; empty where it is made for all.
+	// The engine keeps it, and there may be a million.
 	whole string
 }
 

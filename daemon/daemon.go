@@ -51,8 +51,8 @@ type Config struct {
 	// read again by each reload.
 	Subuids string
 
-	// Reload, if not nil, is called for each RELOAD: it reads the configuration again and hands it to
-	// [Daemon.Reload]. Its error is shown to operators, in a line. Nil: RELOAD is refused.
+	// Reload, if not nil, is called for each RELOAD: it reads the configuration again and hands it
+	// to [Daemon.Reload]. Its error is shown to operators, in a line. Nil: RELOAD is refused.
 	Reload func(context.Context) error
 
 	// Ready, if not nil, is called once, when requests are being answered;
@@ -100,8 +100,9 @@ func New(cfg Config) (*Daemon, error) {
 
 func (d *Daemon) open() (err error) {
 	file := d.cfg.File
-	// The socket is looked at first: a second daemon is then told so by the first one's socket, not by its
-	// lock on the store. It is made when the store is open, so that a wrong key leaves even a stale one alone.
+	// The socket is looked at first: a second daemon is then told so by the first one's socket, not
+	// by its lock on the store. It is made when the store is open, so that a wrong key leaves even
+	// a stale one alone.
 	for _, ln := range d.cfg.Listeners {
 		d.listeners = append(d.listeners, server.Adopt(ln))
 	}

@@ -23,8 +23,8 @@ var (
 		"tokend/daemon/record":         {"tokend/fetchers/secret"},
 	}
 
-	// rooms may import of this module what is named here, and any library. Every package that is not
-	// in standardOnly is one of them, but for the programs, which put together what they like.
+	// rooms may import of this module what is named here, and any library. Every package that is
+	// not in standardOnly is one of them, but for the programs, which put together what they like.
 	rooms = map[string][]string{
 		"tokend/daemon": {"tokend/daemon/boot", "tokend/daemon/config", "tokend/daemon/footprint", "tokend/daemon/inbox", "tokend/daemon/metrics", "tokend/daemon/page", "tokend/daemon/refresh",
 			"tokend/daemon/server", "tokend/daemon/store", "tokend/daemon/survey", "tokend/daemon/web", "tokend/fetchers", "tokend/fetchers/secret"},

@@ -27,7 +27,8 @@ aes_key = "` + aesKey1 + `"
 `
 )
 
-// leave leaves n customers on the disk as a run of this boot would, the last of whom has taken the authorization back.
+// leave leaves n customers on the disk as a run of this boot would, the last of whom has taken the
+// authorization back.
 func (s *site) leave(n int) {
 	s.t.Helper()
 	st, err := store.Open(store.Config{Dir: filepath.Join(s.dir, "state")})
@@ -65,8 +66,9 @@ func (s *site) leave(n int) {
 	}
 }
 
-// TestManyAreServedFromTheFirstMoment holds that a daemon with many customers serves each of them as soon as it is ready,
-// and nobody who must not be, whatever it has loaded by then; also when it was stopped at once the time before.
+// TestManyAreServedFromTheFirstMoment holds that a daemon with many customers serves each of them
+// as soon as it is ready, and nobody who must not be, whatever it has loaded by then; also when it
+// was stopped at once the time before.
 func TestManyAreServedFromTheFirstMoment(t *testing.T) {
 	s := newSite(t)
 	const n = 3000
@@ -103,8 +105,8 @@ func TestManyAreServedFromTheFirstMoment(t *testing.T) {
 	}
 }
 
-// TestAReloadBeforeTheLoadingIsGivenUp holds that a reload, which waits for the loading, waits no longer than who asks
-// for it does, and that nothing of it is in force then.
+// TestAReloadBeforeTheLoadingIsGivenUp holds that a reload, which waits for the loading, waits no
+// longer than who asks for it does, and that nothing of it is in force then.
 func TestAReloadBeforeTheLoadingIsGivenUp(t *testing.T) {
 	s := newSite(t)
 	file := s.config(manyTOML)

@@ -10,9 +10,10 @@ import (
 	"tokend/daemon/server"
 )
 
-// oversees reports whether the user of this host with that uid may see by HTTP how the daemon stands: if it could
-// learn the same over the socket. So it can open the socket, and LIST, STATUS and STATS are granted to it on every
-// name. Its groups are those that the system's databases give it.
+// oversees reports whether the user of this host with that uid may see by HTTP how the daemon
+// stands: if it could learn the same over the socket. So it can open the socket, and LIST, STATUS
+// and STATS are granted to it on every name. Its groups are those that the system's databases give
+// it.
 func (d *Daemon) oversees(uid uint32) bool {
 	if uid == 0 || uid == uint32(os.Geteuid()) {
 		return true

@@ -14,8 +14,8 @@ import (
 	"tokend/daemon/web"
 )
 
-// newWeb returns what answers HTTP: callbacks, and pages that say how d stands. They are made when somebody looks, and
-// nothing is made of them before the first listener there is.
+// newWeb returns what answers HTTP: callbacks, and pages that say how d stands. They are made when
+// somebody looks, and nothing is made of them before the first listener there is.
 func (d *Daemon) newWeb() *web.Server {
 	s := &surveyor{Daemon: d}
 	scrape, status := metrics.New(s.look), page.New(s.look)
@@ -51,9 +51,9 @@ type surveyor struct {
 	took    time.Duration
 }
 
-// censusPause returns how long a census that took so long is good for. Whoever asks, and however often, it takes a thousandth of a
-// processor, and besides evicts from its caches what readers need; and it is no older than half a minute unless it would
-// then take a hundredth.
+// censusPause returns how long a census that took so long is good for. Whoever asks, and however
+// often, it takes a thousandth of a processor, and besides evicts from its caches what readers
+// need; and it is no older than half a minute unless it would then take a hundredth.
 func censusPause(took time.Duration) time.Duration {
 	return max(100*took, min(1000*took, 30*time.Second))
 }
@@ -105,8 +105,8 @@ func (s *surveyor) pushes() (p survey.Pushes) {
 	return p
 }
 
-// plainKind returns the kind of a push if it is a word as WeChat's are, and "other" for what else a message may call
-// itself.
+// plainKind returns the kind of a push if it is a word as WeChat's are, and "other" for what else a
+// message may call itself.
 func plainKind(kind string) string {
 	if kind == "" || len(kind) > 64 || strings.ContainsFunc(kind, func(c rune) bool {
 		return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '_' && c != '-' && c != '.'

@@ -20,7 +20,8 @@ import (
 	"tokend/fetchers/wechattest"
 )
 
-// fetchPage returns a page of a daemon that runs. A machine that is busy with other tests may keep it waiting for its turn.
+// fetchPage returns a page of a daemon that runs. A machine that is busy with other tests may keep
+// it waiting for its turn.
 func fetchPage(t *testing.T, base, path, language string) string {
 	t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); ; {
@@ -65,8 +66,9 @@ func fetchUnseen(t *testing.T, base, language string) string {
 	return string(body)
 }
 
-// TestPagesOfARealDaemon holds that metrics and the status page show what has happened, in both languages, that
-// customers are counted and not named, and that no secret, token, ticket or grant is in them in any disguise.
+// TestPagesOfARealDaemon holds that metrics and the status page show what has happened, in both
+// languages, that customers are counted and not named, and that no secret, token, ticket or grant
+// is in them in any disguise.
 func TestPagesOfARealDaemon(t *testing.T) {
 	s, file := newPlatformSite(t)
 	d := s.start(file)
@@ -142,8 +144,8 @@ func TestPagesOfARealDaemon(t *testing.T) {
 	}
 }
 
-// TestScrapesDuringReloads holds that whoever looks while accounts come and go, and are fetched, sees one
-// configuration or the other.
+// TestScrapesDuringReloads holds that whoever looks while accounts come and go, and are fetched,
+// sees one configuration or the other.
 func TestScrapesDuringReloads(t *testing.T) {
 	s, file := newPlatformSite(t)
 	d := s.start(file)
@@ -216,7 +218,8 @@ func TestACensusIsNotTakenTooOften(t *testing.T) {
 	}
 }
 
-// TestKindsThatAreNoWordsAreOthers holds that what a message calls itself becomes no label unless it is a word.
+// TestKindsThatAreNoWordsAreOthers holds that what a message calls itself becomes no label unless
+// it is a word.
 func TestKindsThatAreNoWordsAreOthers(t *testing.T) {
 	for kind, want := range map[string]string{
 		"component_verify_ticket": "component_verify_ticket", "-": "-", "": "other", "\xff": "other", "a b": "other", "授权": "other", strings.Repeat("x", 65): "other",
@@ -227,8 +230,8 @@ func TestKindsThatAreNoWordsAreOthers(t *testing.T) {
 	}
 }
 
-// TestCallsAreCounted holds what becomes of a call that WeChat answers, refuses, or does not answer, and that errcodes
-// beyond any table of WeChat's are counted together.
+// TestCallsAreCounted holds what becomes of a call that WeChat answers, refuses, or does not
+// answer, and that errcodes beyond any table of WeChat's are counted together.
 func TestCallsAreCounted(t *testing.T) {
 	c := newCalls()
 	c.observe("/a", 7*time.Millisecond, nil)
@@ -253,7 +256,8 @@ func TestCallsAreCounted(t *testing.T) {
 	}
 }
 
-// TestMayOpen holds that who may see pages is who may open the socket, by its owner, group and mode.
+// TestMayOpen holds that who may see pages is who may open the socket, by its owner, group and
+// mode.
 func TestMayOpen(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
@@ -294,8 +298,8 @@ func TestMayOpen(t *testing.T) {
 	}
 }
 
-// TestWhoOversees holds that a page is for whom the socket would tell the same: who can open it, and has LIST, STATUS and STATS
-// on every name where there are rules, as they are at the moment.
+// TestWhoOversees holds that a page is for whom the socket would tell the same: who can open it,
+// and has LIST, STATUS and STATS on every name where there are rules, as they are at the moment.
 func TestWhoOversees(t *testing.T) {
 	const known, other = 4_000_000_001, 4_000_000_002 // users without groups
 	s, file := newPlatformSite(t)

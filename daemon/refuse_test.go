@@ -42,7 +42,8 @@ func (s *site) look() map[string]string {
 	return got
 }
 
-// What cannot work is refused before anything is touched: the socket file that a kill has left included.
+// What cannot work is refused before anything is touched: the socket file that a kill has left
+// included.
 func TestAWrongKeyTouchesNothing(t *testing.T) {
 	s := newSite(t)
 	with := func(key string) *config.Config {

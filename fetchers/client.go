@@ -27,8 +27,9 @@ const (
 	// than 1 KiB, a page of 500 authorizers about 100 KiB.
 	maxBody = 1 << 20
 
-	// maxAtOnce is how many calls are made to a host together, at most: as many connections are kept for the next ones. With fewer, each of
-	// a burst of refreshes that ends while others wait would cost another a connection, and with it a handshake.
+	// maxAtOnce is how many calls are made to a host together, at most: as many connections are
+	// kept for the next ones. With fewer, each of a burst of refreshes that ends while others wait
+	// would cost another a connection, and with it a handshake.
 	maxAtOnce = 32
 )
 

@@ -46,8 +46,9 @@ func TestOverLoopback(t *testing.T) {
 	}
 }
 
-// TestConnectionsAreKept holds that calls which are made together find the connections of those before them: to WeChat each new one is a
-// handshake of TLS, which costs more than all else of a call.
+// TestConnectionsAreKept holds that calls which are made together find the connections of those
+// before them: to WeChat each new one is a handshake of TLS, which costs more than all else of a
+// call.
 func TestConnectionsAreKept(t *testing.T) {
 	var made, come atomic.Int32
 	all := make(chan struct{}) // closed when as many calls have come as are made together

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// MaxPiece is how many bytes of a backup a line of BACKUP carries at most: a multiple of three, so that
-// none of the 61440 characters is padding and the lines can be joined before they are decoded.
+// MaxPiece is how many bytes of a backup a line of BACKUP carries at most: a multiple of three, so
+// that none of the 61440 characters is padding and the lines can be joined before they are decoded.
 const MaxPiece = 45 << 10
 
 // AppendPiece appends a line of BACKUP. piece has 1 to [MaxPiece] bytes, and a multiple of three

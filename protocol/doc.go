@@ -221,10 +221,11 @@
 // says it is; there is no password. Two more things are DENIED to whoever asks: to read a
 // grant (see Grants), and to PUSH what is not signed as it has to be.
 //
-// Unless the configuration has rules, whoever can open the socket may use every verb but
-// REFRESH, PUT, EXCHANGE, IMPORT, BACKUP and RELOAD, which are for root and the user that the server
-// runs as. No rule can grant BACKUP, which holds everything, or RELOAD, which changes the rules. With rules, an owner is matched as if it were a name owner/*: a rule for
-// open_platform/wxcomponent/* covers it, one for some names beneath it does not.
+// Unless the configuration has rules, whoever can open the socket may use every verb but REFRESH,
+// PUT, EXCHANGE, IMPORT, BACKUP and RELOAD, which are for root and the user that the server runs
+// as. No rule can grant BACKUP, which holds everything, or RELOAD, which changes the rules. With
+// rules, an owner is matched as if it were a name owner/*: a rule for open_platform/wxcomponent/*
+// covers it, one for some names beneath it does not.
 //
 //	# a peer that may read official_account/*, and may not refresh
 //	! peer guest
@@ -353,10 +354,10 @@
 // not, it is fetched, once for all who ask meanwhile, and the reply waits for the fetch. A client
 // that stops waiting does not stop the fetch.
 //
-// After a start the server answers before it has read all that it has kept, which takes seconds where there are
-// many customers: with a value that is certain to be valid, from what was kept of it alone. Every
-// other GET, and every other verb that tells of credentials or changes them, waits until all is read, and is
-// answered then as at any time.
+// After a start the server answers before it has read all that it has kept, which takes seconds
+// where there are many customers: with a value that is certain to be valid, from what was kept of
+// it alone. Every other GET, and every other verb that tells of credentials or changes them, waits
+// until all is read, and is answered then as at any time.
 //
 // Errors: any but BAD_REQUEST for a well-formed name.
 //
@@ -847,13 +848,13 @@
 //	RELOAD
 //	OK
 //
-// Has the server read its configuration again. The reply is sent when what is new is in force for every request that
-// comes after it. What has not changed is neither fetched again nor interrupted. A configuration
-// with anything wrong in it is refused as a whole, and nothing changes; the message has as much of
-// what is wrong as it can hold, the server's log all of it.
+// Has the server read its configuration again. The reply is sent when what is new is in force for
+// every request that comes after it. What has not changed is neither fetched again nor interrupted.
+// A configuration with anything wrong in it is refused as a whole, and nothing changes; the message
+// has as much of what is wrong as it can hold, the server's log all of it.
 //
-// Errors: DENIED for all but root and the user that the server runs as, whatever the rules say, BAD_REQUEST for a
-// configuration that is refused.
+// Errors: DENIED for all but root and the user that the server runs as, whatever the rules say,
+// BAD_REQUEST for a configuration that is refused.
 //
 //	# the configuration has been changed, and is in force when the reply comes
 //	> RELOAD

@@ -9,14 +9,16 @@ import (
 	"time"
 )
 
-// calm tells how quiet the machine was. Whoever shares its processors unseen, as on a host of virtual machines, slows down what is
-// measured, and not all of it alike: between one measurement and the next the same work is done again and again, which takes as
-// long as the quickest time where nobody else is there. Its zero value is ready.
+// calm tells how quiet the machine was. Whoever shares its processors unseen, as on a host of
+// virtual machines, slows down what is measured, and not all of it alike: between one measurement
+// and the next the same work is done again and again, which takes as long as the quickest time
+// where nobody else is there. Its zero value is ready.
 type calm struct {
 	took []float64 // in nanoseconds
 }
 
-// workItems are sorted in about a millisecond: much of it is branches that nobody foresees and little of it memory, as in a server.
+// workItems are sorted in about a millisecond: much of it is branches that nobody foresees and
+// little of it memory, as in a server.
 const workItems = 1 << 14
 
 // look does the work once.

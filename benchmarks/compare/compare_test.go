@@ -117,7 +117,8 @@ func TestStrangers(t *testing.T) {
 	}
 }
 
-// TestFollower holds that what a WATCH tells is counted by name, behind the list that it begins with.
+// TestFollower holds that what a WATCH tells is counted by name, behind the list that it begins
+// with.
 func TestFollower(t *testing.T) {
 	socket := t.TempDir() + "/s"
 	l, err := net.Listen("unix", socket)

@@ -43,12 +43,13 @@ type guards struct {
 	scraped             bool // once a second
 }
 
-// asking is how many users ask at once: one alone would be held to its share of requests. It is one program that asks as each of them:
-// five that ask from one processor fall into step with the server in one way or another, and differ by 10 % from turn to turn.
+// asking is how many users ask at once: one alone would be held to its share of requests. It is one
+// program that asks as each of them: five that ask from one processor fall into step with the
+// server in one way or another, and differ by 10 % from turn to turn.
 const asking = 5
 
-// guarded measures what access rules, sealing and metrics cost: with users whom the rules bind, and with a scrape a second, where
-// Prometheus makes one in fifteen.
+// guarded measures what access rules, sealing and metrics cost: with users whom the rules bind, and
+// with a scrape a second, where Prometheus makes one in fifteen.
 func (c *comparison) guarded(ctx context.Context) error {
 	r, scrapes, err := c.withGuards(ctx, []guards{{name: "bare"}, {name: "guarded", rules: true, sealed: true, http: true, scraped: true}})
 	if err != nil {
@@ -85,8 +86,8 @@ func (c *comparison) apart(ctx context.Context) error {
 	return nil
 }
 
-// withGuards has daemons with some guards each take turns, all with the same names, and returns what they have shown, and how
-// often each that is scraped was.
+// withGuards has daemons with some guards each take turns, all with the same names, and returns
+// what they have shown, and how often each that is scraped was.
 func (c *comparison) withGuards(ctx context.Context, all []guards) (r results, scrapes int, err error) {
 	uids, names := strangers(asking)
 	if os.Geteuid() != 0 || len(uids) < asking {
@@ -113,7 +114,8 @@ func (c *comparison) withGuards(ctx context.Context, all []guards) (r results, s
 		defer p.stop()
 		contenders = append(contenders, contender{g.name, "tokend", p})
 		if g.scraped {
-			// While others have their turns, too: what scrapes cost shows in the CPU, which is counted for each process by itself.
+			// While others have their turns, too: what scrapes cost shows in the CPU, which is
+			// counted for each process by itself.
 			stops = append(stops, scrape(ctx, "http://"+address+"/metrics"))
 		}
 	}
@@ -147,8 +149,8 @@ func questions(names string) (*generator.Requests, error) {
 	return &r, nil
 }
 
-// guard fills a state directory for a daemon with g, whose rules are for the users called names, and which listens for HTTP at
-// address.
+// guard fills a state directory for a daemon with g, whose rules are for the users called names,
+// and which listens for HTTP at address.
 func (c *comparison) guard(ctx context.Context, name string, g guards, names []string, address string) (*state, error) {
 	var args []string
 	if g.sealed {
@@ -174,7 +176,8 @@ func (c *comparison) guard(ctx context.Context, name string, g guards, names []s
 	return s, nil
 }
 
-// scrape scrapes once a second until it is stopped, which returns how often it was and what went wrong, if anything has.
+// scrape scrapes once a second until it is stopped, which returns how often it was and what went
+// wrong, if anything has.
 func scrape(ctx context.Context, url string) (stop func() (scrapes int, err error)) {
 	ctx, cancel := context.WithCancel(ctx)
 	var g errgroup.Group

@@ -56,8 +56,8 @@ func affinity(cores ...int) error {
 	return nil
 }
 
-// wechatNice is the niceness of a WeChat of ours: it has the load generator's processor, and a tenth of the generator's weight there. The real
-// one has its own, and no read waits for it.
+// wechatNice is the niceness of a WeChat of ours: it has the load generator's processor, and a
+// tenth of the generator's weight there. The real one has its own, and no read waits for it.
 const wechatNice = 10
 
 // giveWay has all threads of a process give way to the load, and those that they start.

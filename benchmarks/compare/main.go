@@ -32,7 +32,8 @@ type part struct {
 	about string
 	run   func(*comparison, context.Context) error
 
-	// named says that the part is run only where it is named: it takes apart what another one shows, and is no row of the table.
+	// named says that the part is run only where it is named: it takes apart what another one
+	// shows, and is no row of the table.
 	named bool
 }
 
@@ -119,8 +120,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	return nil
 }
 
-// longest is how long a part may take: three times what the longest does, which fills a store with a
-// million credentials. What is measured on a machine that is so much slower says nothing.
+// longest is how long a part may take: three times what the longest does, which fills a store with
+// a million credentials. What is measured on a machine that is so much slower says nothing.
 const longest = 10 * time.Minute
 
 func (c *comparison) measure(ctx context.Context, p part) error {
@@ -156,7 +157,8 @@ func choose(list string) ([]part, error) {
 // path returns a path for a file of this run.
 func (c *comparison) path(name string) string { return filepath.Join(c.dir, name) }
 
-// pick returns one of two numbers, turns or seconds: the first for a whole run, the second for a quick one.
+// pick returns one of two numbers, turns or seconds: the first for a whole run, the second for a
+// quick one.
 func pick[T any](c *comparison, whole, quick T) T {
 	if c.quick {
 		return quick

@@ -20,8 +20,8 @@ func openLoop(seconds int) []string {
 // tokenPath is what refreshes of customers' tokens ask.
 const tokenPath = "/cgi-bin/component/api_authorizer_token"
 
-// million compares the latency of reads over many credentials with that over few. Their ends are spread
-// so that some are due all the time, ten minutes before their end, and none ends meanwhile.
+// million compares the latency of reads over many credentials with that over few. Their ends are
+// spread so that some are due all the time, ten minutes before their end, and none ends meanwhile.
 func (c *comparison) million(ctx context.Context) error {
 	large := pick(c, 1_000_000, 100_000)
 	var servers [2]*process
@@ -67,7 +67,8 @@ func (c *comparison) million(ctx context.Context) error {
 	return nil
 }
 
-// upstreamCalls asks a daemon how often it has called for customers' tokens; 0 where it does not say.
+// upstreamCalls asks a daemon how often it has called for customers' tokens; 0 where it does not
+// say.
 func upstreamCalls(socket string) (n int64) {
 	nc, err := net.Dial("unix", socket)
 	if err != nil {

@@ -93,8 +93,8 @@ func (c *comparison) weigh(ctx context.Context, s *state) error {
 // weight is what a server has shown in several starts.
 type weight struct{ starts, private, resident []float64 }
 
-// add takes the time to the first answer and the memory of a server that has just been started, and stops
-// it.
+// add takes the time to the first answer and the memory of a server that has just been started, and
+// stops it.
 func (w *weight) add(p *process, request, want string) error {
 	if err := p.answered(request, want); err != nil {
 		return err

@@ -20,29 +20,30 @@ const (
 	// crowd is how many credentials are due at once.
 	crowd = 10_000
 
-	// The first of them ends this long after they were written, and the last one so much later. After a start nobody
-	// counts as having asked for them: the engine looks again after half of what each has left, and by then the load
-	// has asked for all. So they are due 20 to 50 s after the start, with 20 to 50 s left.
+	// The first of them ends this long after they were written, and the last one so much later.
+	// After a start nobody counts as having asked for them: the engine looks again after half of
+	// what each has left, and by then the load has asked for all. So they are due 20 to 50 s after
+	// the start, with 20 to 50 s left.
 	outageDue, outageOver = 40 * time.Second, time.Minute
 
 	// outageLasts is how long after the start WeChat is back: some have been tried in vain by then.
 	outageLasts = 24 * time.Second
 
-	// outageLooks is how long is looked on, unless all have been refreshed before: until the end of the last one, had it not
-	// been. The engine goes no faster than it must.
+	// outageLooks is how long is looked on, unless all have been refreshed before: until the end of
+	// the last one, had it not been. The engine goes no faster than it must.
 	outageLooks = 105 * time.Second
 
 	// outageWindow is over how long latency is taken at a time.
 	outageWindow = 5 * time.Second
 
-	// outageBusy is how many refreshes make a window one of those while refreshes go on: less than half of what the engine's
-	// slowest pace would make in it.
+	// outageBusy is how many refreshes make a window one of those while refreshes go on: less than
+	// half of what the engine's slowest pace would make in it.
 	outageBusy = 100
 )
 
-// outage has WeChat stand still while 10 000 credentials are due within a minute, then come back. It compares
-// the latency of reads meanwhile with that before, and counts the calls, those that were refreshed, and those
-// that had ended before.
+// outage has WeChat stand still while 10 000 credentials are due within a minute, then come back.
+// It compares the latency of reads meanwhile with that before, and counts the calls, those that
+// were refreshed, and those that had ended before.
 func (c *comparison) outage(ctx context.Context) error {
 	calm, err := c.newState(ctx, "calm", crowd, "")
 	if err != nil {
@@ -95,20 +96,22 @@ func (c *comparison) outage(ctx context.Context) error {
 			during.p99, before.p99, outageWindow, during.windows, during.worst, before.worst, during.read, during.refused))
 	c.rows.atLeast("the same: refreshed", float64(refreshed), crowd, crowd, "",
 		fmt.Sprintf("%d had ended before; %.0f s without WeChat, %d calls in all, at most %d within a second", ended, outageLasts.Seconds(), calls.total, calls.fastest))
-	// What the engine allows itself: 32 calls at once, and 24 of them by its schedule when it is in a hurry.
+	// What the engine allows itself: 32 calls at once, and 24 of them by its schedule when it is in
+	// a hurry.
 	c.rows.atMost("the same: calls upstream at once", float64(calls.atOnce), 32, 24, "", "as WeChat has counted them")
 	return nil
 }
 
-// shots is the latency of reads over some time: of each window that counts, the median and the worst.
+// shots is the latency of reads over some time: of each window that counts, the median and the
+// worst.
 type shots struct {
 	windows       int
 	p99, worst    float64
 	read, refused int64 // in all
 }
 
-// shots reads for so long, or until all have been refreshed, of which told knows; only windows in which some were count then. Without it every
-// window counts.
+// shots reads for so long, or until all have been refreshed, of which told knows; only windows in
+// which some were count then. Without it every window counts.
 func (c *comparison) shots(ctx context.Context, p *process, s *state, span time.Duration, told *follower) (all shots, err error) {
 	var windows []float64
 	for end := time.Now().Add(span); time.Now().Before(end) && (told == nil || told.refreshed.Load() < crowd); {

@@ -62,8 +62,9 @@ func (p *process) stop() {
 	<-p.ended
 }
 
-// answered waits for the first answer that begins as wanted. It asks each half millisecond: less than is
-// told apart here. A server that does not come to it is stopped, and what it has said is in the error.
+// answered waits for the first answer that begins as wanted. It asks each half millisecond: less
+// than is told apart here. A server that does not come to it is stopped, and what it has said is in
+// the error.
 func (p *process) answered(request, want string) error {
 	limit := time.NewTimer(3 * time.Minute)
 	defer limit.Stop()
@@ -139,8 +140,9 @@ func (p *process) wakes() (n int64) {
 	return n
 }
 
-// cpu returns the CPU time that the server has used, of all its threads, those that have ended among them. The kernel counts it in
-// nanoseconds; what /proc has of it is hundredths of a second, which is more than some of what is told apart here.
+// cpu returns the CPU time that the server has used, of all its threads, those that have ended
+// among them. The kernel counts it in nanoseconds; what /proc has of it is hundredths of a second,
+// which is more than some of what is told apart here.
 func (p *process) cpu() time.Duration {
 	var t unix.Timespec
 	// The clock of a process: its id, complemented, above CPUCLOCK_SCHED (clock_getcpuclockid(3)).

@@ -48,7 +48,8 @@ func (c *comparison) shoot(ctx context.Context, p *process, s *state, dialect st
 	return one.at(p.cpu() - before), nil
 }
 
-// shootAs carries out a plan for some seconds in this process, which is the one that can ask as other users.
+// shootAs carries out a plan for some seconds in this process, which is the one that can ask as
+// other users.
 func (c *comparison) shootAs(ctx context.Context, p *process, plan generator.Plan) (shot, error) {
 	plan.Socket = p.socket
 	c.calm.look()

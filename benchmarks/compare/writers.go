@@ -12,8 +12,8 @@ import (
 )
 
 // writers compares 64 durable writers: PUTs of customers' grants, each a new value, against SETs of
-// the same size that Redis syncs. tokend does more for each: a grant is synced in its journal, goes to the
-// store, and the one before is kept.
+// the same size that Redis syncs. tokend does more for each: a grant is synced in its journal, goes
+// to the store, and the one before is kept.
 func (c *comparison) writers(ctx context.Context) error {
 	if c.redis == "" {
 		return errNoRedis

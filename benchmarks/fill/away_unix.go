@@ -15,5 +15,6 @@ func orders() (signals <-chan os.Signal, stop func()) {
 	return c, func() { signal.Stop(c) }
 }
 
-// isAway reports whether a signal says that WeChat is away: SIGUSR1 does, SIGUSR2 says that it is back.
+// isAway reports whether a signal says that WeChat is away: SIGUSR1 does, SIGUSR2 says that it is
+// back.
 func isAway(s os.Signal) bool { return s == syscall.SIGUSR1 }

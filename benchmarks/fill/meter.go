@@ -31,7 +31,8 @@ func (m *meter) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	m.wechat.ServeHTTP(rw, r)
 }
 
-// setAway takes WeChat away, or gives it back: those whose callers have not left by then are answered at last.
+// setAway takes WeChat away, or gives it back: those whose callers have not left by then are
+// answered at last.
 func (m *meter) setAway(away bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -44,8 +45,8 @@ func (m *meter) setAway(away bool) {
 	}
 }
 
-// await waits until WeChat is back, and reports whether the caller is still there. It takes the body first: only then does the server notice
-// that a caller leaves.
+// await waits until WeChat is back, and reports whether the caller is still there. It takes the
+// body first: only then does the server notice that a caller leaves.
 func await(r *http.Request, back <-chan struct{}) bool {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {

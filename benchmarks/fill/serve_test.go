@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// TestAway holds that a WeChat which is away leaves calls without an answer, and that it answers when it is back.
+// TestAway holds that a WeChat which is away leaves calls without an answer, and that it answers
+// when it is back.
 func TestAway(t *testing.T) {
 	o := &options{serve: "127.0.0.1:0", size: 64}
 	w, err := newWorld(o)

@@ -114,8 +114,8 @@ func (w *world) grant(i int) secret.Text {
 	return secret.Text(w.wechat.AddCustomer(platformID, customer(i)))
 }
 
-// batch is how many records are written in one step, and atOnce how many steps there are at once: those that
-// wait for a sync share the next.
+// batch is how many records are written in one step, and atOnce how many steps there are at once:
+// those that wait for a sync share the next.
 const (
 	batch  = 400
 	atOnce = 8
@@ -138,8 +138,8 @@ func (w *world) fill(ctx context.Context, o *options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	// In the order of the keys: whatever comes in another is sorted by the database, again and again, which
-	// takes ten minutes of a million.
+	// In the order of the keys: whatever comes in another is sorted by the database, again and
+	// again, which takes ten minutes of a million.
 	order := make([]int, o.n)
 	for i := range order {
 		order[i] = i

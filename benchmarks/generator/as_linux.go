@@ -26,8 +26,8 @@ func (l *loop) dial(i int32) (fd int, err error) {
 	return fd, dial()
 }
 
-// as calls connect as the user uid: what it connects to takes it for that user's. Of the process, only the calling thread is that user
-// meanwhile, and only in effect; it has to be root.
+// as calls connect as the user uid: what it connects to takes it for that user's. Of the process,
+// only the calling thread is that user meanwhile, and only in effect; it has to be root.
 func as(uid uint32, connect func() error) (err error) {
 	runtime.LockOSThread()
 	if err := become(uid); err != nil {

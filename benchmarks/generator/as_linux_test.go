@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestAskingAsOthers holds that the users of a plan share its connections, whether these last or are made for each request, and that
-// whoever runs it is itself again then.
+// TestAskingAsOthers holds that the users of a plan share its connections, whether these last or
+// are made for each request, and that whoever runs it is itself again then.
 func TestAskingAsOthers(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can ask as other users")
@@ -46,7 +46,8 @@ func TestAskingAsOthers(t *testing.T) {
 	}
 }
 
-// countUsers serves one connection after the other, and counts whose they are in uids until stop returns.
+// countUsers serves one connection after the other, and counts whose they are in uids until stop
+// returns.
 func countUsers(t *testing.T, uids map[uint32]int) (path string, stop func()) {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "gen")

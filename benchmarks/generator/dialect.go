@@ -42,8 +42,8 @@ func (d Dialect) AppendGet(b []byte, name string) []byte {
 	return fmt.Appendf(b, "GET %s\n", name)
 }
 
-// AppendSet appends the request that gives a name a value. In tokend's language that is a PUT, which
-// it takes of pushed tickets and grants only.
+// AppendSet appends the request that gives a name a value. In tokend's language that is a PUT,
+// which it takes of pushed tickets and grants only.
 func (d Dialect) AppendSet(b []byte, name, value string) []byte {
 	switch d {
 	case Redis:

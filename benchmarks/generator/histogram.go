@@ -10,9 +10,9 @@ import (
 // steps of less than 0.8 %.
 const fine = 7
 
-// Histogram counts latencies of up to 292 years in buckets, so that recording one is an addition and
-// the whole takes 58 KB however many there are. The zero value is empty. It is not safe for concurrent
-// use: each loop has its own, and they are merged.
+// Histogram counts latencies of up to 292 years in buckets, so that recording one is an addition
+// and the whole takes 58 KB however many there are. The zero value is empty. It is not safe for
+// concurrent use: each loop has its own, and they are merged.
 type Histogram struct {
 	count   uint64
 	sum     time.Duration

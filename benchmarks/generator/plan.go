@@ -50,8 +50,8 @@ type Plan struct {
 	// it is without effect.
 	Threads int
 
-	// As are the users of this host who ask, by uid: each makes as many of the connections. None: whoever runs this. It takes
-	// root, and such loops.
+	// As are the users of this host who ask, by uid: each makes as many of the connections. None:
+	// whoever runs this. It takes root, and such loops.
 	As []uint32
 
 	// Portable has goroutines do the work where a loop could.
@@ -87,7 +87,8 @@ func (p *Plan) Check() error {
 	return nil
 }
 
-// share returns the plan of one of the threads: its part of the connections, the rate and the count.
+// share returns the plan of one of the threads: its part of the connections, the rate and the
+// count.
 func (p Plan) share(thread int) Plan {
 	part := func(n int64) int64 {
 		t := int64(p.Threads)

@@ -10,7 +10,8 @@ import (
 )
 
 // poller makes connections to one socket and waits for them to have something. System calls that
-// cannot wait are made without telling Go's scheduler, for it to be told costs a tenth of a request.
+// cannot wait are made without telling Go's scheduler, for it to be told costs a tenth of a
+// request.
 type poller struct {
 	address unix.RawSockaddrUnix
 	alone   bool  // there is one connection, which needs no epoll
@@ -64,8 +65,8 @@ func (p *poller) add(fd int, number int32) error {
 	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(p.epoll, unix.EPOLL_CTL_ADD, fd, &event))
 }
 
-// wait returns what has something, at the latest after patience. The events, whose Fd are numbers, are
-// good until the next call.
+// wait returns what has something, at the latest after patience. The events, whose Fd are numbers,
+// are good until the next call.
 func (p *poller) wait(patience time.Duration) ([]unix.EpollEvent, error) {
 	if p.alone {
 		limit := unix.NsecToTimespec(int64(patience))

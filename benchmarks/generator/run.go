@@ -18,9 +18,9 @@ var (
 	ErrForeign = errors.New("generator: what answers does not speak the language of")
 )
 
-// Run carries out a plan. When it returns, nothing that it started is running and all connections are
-// closed. Refusals are no error of Run's: they are counted. Cancelling ctx ends the run early, with
-// what it has shown so far.
+// Run carries out a plan. When it returns, nothing that it started is running and all connections
+// are closed. Refusals are no error of Run's: they are counted. Cancelling ctx ends the run early,
+// with what it has shown so far.
 func Run(ctx context.Context, p Plan) (*Result, error) {
 	if err := p.Check(); err != nil {
 		return nil, fmt.Errorf("generator: %w", err)

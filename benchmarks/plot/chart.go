@@ -22,8 +22,8 @@ type line struct {
 	points         [][2]float64
 }
 
-// add adds a point to the line of a server's figure; "" for the only one. What is not above zero was not
-// measured.
+// add adds a point to the line of a server's figure; "" for the only one. What is not above zero
+// was not measured.
 func (c *chart) add(server, figure string, x, y float64) {
 	if x <= 0 || y <= 0 {
 		return

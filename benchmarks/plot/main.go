@@ -2,8 +2,8 @@
 //
 //	go run ./benchmarks/plot docs/benchmarks.json docs
 //
-// writes throughput.svg, latency.svg, memory.svg and start.svg into the directory. It measures nothing and
-// knows nothing of what was measured but its names.
+// writes throughput.svg, latency.svg, memory.svg and start.svg into the directory. It measures
+// nothing and knows nothing of what was measured but its names.
 package main
 
 import (

@@ -65,7 +65,8 @@ func (b *backup) run(cmd *cobra.Command, args []string) error {
 func (b *backup) explain(err error) error {
 	if refusal, ok := errors.AsType[*protocol.Error](err); ok && refusal.Code == protocol.Denied {
 		hint := hintNoRule
-		// One code for two reasons. The message is for people, and so is this: no more than a hint hangs on it.
+		// One code for two reasons. The message is for people, and so is this: no more than a hint
+		// hangs on it.
 		if strings.Contains(refusal.Message, "encryption_key") {
 			hint = "stop the daemon, seal its store with a key: tokend rekey, and put the key into the configuration"
 		}

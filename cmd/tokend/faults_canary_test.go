@@ -71,8 +71,8 @@ func found(t *testing.T, dir string, canaries []string) (n, files int) {
 	return n, files
 }
 
-// canaries uses every kind of secret there is, and returns all that were used: configured secrets, tokens,
-// tickets, grants old and new, codes.
+// canaries uses every kind of secret there is, and returns all that were used: configured secrets,
+// tokens, tickets, grants old and new, codes.
 func (s *faultSite) canaries() []string {
 	s.t.Helper()
 	all := []string{faultPlatformSecret, faultTemplateSecret, faultSigns, faultAESKey}
@@ -115,9 +115,9 @@ func (s *faultSite) canaries() []string {
 	return all
 }
 
-// TestStateHoldsNothingInClear looks for every secret, token, ticket, grant and code in all files of a sealed state
-// directory: as a kill leaves them, as a stop does, after the key was changed, and in a backup. Unsealed they
-// are found, so it is the sealing that hides them.
+// TestStateHoldsNothingInClear looks for every secret, token, ticket, grant and code in all files
+// of a sealed state directory: as a kill leaves them, as a stop does, after the key was changed,
+// and in a backup. Unsealed they are found, so it is the sealing that hides them.
 func TestStateHoldsNothingInClear(t *testing.T) {
 	t.Parallel()
 	const key, next = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff", "ffeeddccbbaa99887766554433221100ffeeddccbbaa99887766554433221100"
@@ -205,8 +205,9 @@ func TestStateHoldsNothingInClear(t *testing.T) {
 	t.Logf("%d secrets looked for in %d files, a backup of %d bytes and a log of %d: none found", len(canaries), files, backup.Len(), len(log))
 }
 
-// TestFingerprintsAreKeyed holds that a fingerprint is the same for the same value in one state directory, over a
-// restart too, and another in another: who has not got the directory cannot try values against it.
+// TestFingerprintsAreKeyed holds that a fingerprint is the same for the same value in one state
+// directory, over a restart too, and another in another: who has not got the directory cannot try
+// values against it.
 func TestFingerprintsAreKeyed(t *testing.T) {
 	t.Parallel()
 	const ticket = "ticket@@@the-same-in-both"

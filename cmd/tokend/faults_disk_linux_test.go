@@ -29,9 +29,9 @@ func want(t *testing.T, err error, what string) {
 	}
 }
 
-// smallDisk makes the state directory of a site one on a disk of its own with size bytes. It is mounted
-// where only this goroutine and its children see it: the thread is never unlocked, and its namespace ends
-// with it, however the test ends.
+// smallDisk makes the state directory of a site one on a disk of its own with size bytes. It is
+// mounted where only this goroutine and its children see it: the thread is never unlocked, and its
+// namespace ends with it, however the test ends.
 func (s *faultSite) smallDisk(size int) (dir string) {
 	s.t.Helper()
 	runtime.LockOSThread()
@@ -82,8 +82,8 @@ type trouble struct {
 	lost    bool // STATUS has said "durable no"
 }
 
-// endure uses the daemon for length, or until a value cannot be written, while the disk refuses. Reads must go on, fresh ones too; what is
-// handed in may be refused, with INTERNAL.
+// endure uses the daemon for length, or until a value cannot be written, while the disk refuses.
+// Reads must go on, fresh ones too; what is handed in may be refused, with INTERNAL.
 func (s *faultSite) endure(length time.Duration, again func()) (tr trouble) {
 	s.t.Helper()
 	handed := func(name string, err error) {
@@ -217,7 +217,8 @@ func TestDiskFull(t *testing.T) {
 
 const syncs = "fsync,fdatasync,msync,sync_file_range"
 
-// failSyncs has every call that makes something durable fail in the running daemon, until mend is called.
+// failSyncs has every call that makes something durable fail in the running daemon, until mend is
+// called.
 func (s *faultSite) failSyncs() (mend func()) {
 	s.t.Helper()
 	_, err := exec.LookPath("strace")
@@ -278,8 +279,8 @@ func TestSyncFails(t *testing.T) {
 		tr.refused, took.Round(time.Millisecond), lines)
 }
 
-// TestSyncFailsAtStart starts on a disk that fails: that is one end with status 1 and the reason, not a loop,
-// and no grant is lost by it.
+// TestSyncFailsAtStart starts on a disk that fails: that is one end with status 1 and the reason,
+// not a loop, and no grant is lost by it.
 func TestSyncFailsAtStart(t *testing.T) {
 	t.Parallel()
 	_, err := exec.LookPath("strace")

@@ -67,9 +67,9 @@ func (l *load) run() {
 	doer(20*time.Millisecond, l.exchange)
 }
 
-// read reads name and remembers how late its value was. A daemon that died in the middle of a call pauses before it
-// makes that one again, so what has ended meanwhile may be answered UNAVAILABLE, and then ok is false; but what
-// was served, and so was on disk, must be served until it ends.
+// read reads name and remembers how late its value was. A daemon that died in the middle of a call
+// pauses before it makes that one again, so what has ended meanwhile may be answered UNAVAILABLE,
+// and then ok is false; but what was served, and so was on disk, must be served until it ends.
 func (l *load) read(c *clientlib.Client, name string) (ok bool, err error) {
 	l.mu.Lock()
 	known, before := l.acked, l.served[name]
@@ -143,7 +143,8 @@ func (l *load) handCode(c *clientlib.Client) error {
 	return l.keep(name+"/access_token", c.Put(l.s.t.Context(), name+"/permanent_code", clientlib.Secret(code)))
 }
 
-// exchange has an authorization code exchanged. That needs the platform's own token, which may be paused for.
+// exchange has an authorization code exchanged. That needs the platform's own token, which may be
+// paused for.
 func (l *load) exchange(c *clientlib.Client) error {
 	code := l.s.wechat.Authorize(faultPlatform, l.s.newChild("wxcode"))
 	name, err := c.Exchange(l.s.t.Context(), "open_platform/"+faultPlatform, clientlib.Secret(code))
@@ -163,8 +164,8 @@ func (l *load) keep(name string, err error) error {
 	return err
 }
 
-// verify holds that everything that was acknowledged from the n-th on is there, or is paused for; with
-// wait, until it is there.
+// verify holds that everything that was acknowledged from the n-th on is there, or is paused for;
+// with wait, until it is there.
 func (l *load) verify(from int, wait bool) {
 	l.s.t.Helper()
 	c := l.s.newClient()
@@ -183,10 +184,10 @@ func (l *load) verify(from int, wait bool) {
 	}
 }
 
-// longestLate is how long a value may be served after its end if the answer that brought it died with
-// the process. WeChat tells the life that is left in whole seconds, and never 0: whoever asks again in the
-// last second takes it for a whole one. And a rotating token whose successor was lost ends when that
-// one's successor is made, which nobody else can know.
+// longestLate is how long a value may be served after its end if the answer that brought it died
+// with the process. WeChat tells the life that is left in whole seconds, and never 0: whoever asks
+// again in the last second takes it for a whole one. And a rotating token whose successor was lost
+// ends when that one's successor is made, which nobody else can know.
 const longestLate = time.Second
 
 // landed returns, for each account, when the daemon has said that what a call brought is on disk.
@@ -212,8 +213,9 @@ func (s *faultSite) landed() map[string][]time.Time {
 }
 
 // callsBeyond compares the calls for each credential with what the time and the kills explain, and
-// returns the greatest excess, and whose it is. A call whose answer died with the process, of which the log then says
-// nothing, is made again. Access tokens alone are fetched, so an account has one credential.
+// returns the greatest excess, and whose it is. A call whose answer died with the process, of which
+// the log then says nothing, is made again. Access tokens alone are fetched, so an account has one
+// credential.
 func (s *faultSite) callsBeyond(elapsed time.Duration, kills []time.Time) (excess int, whose string) {
 	s.t.Helper()
 	landed := s.landed()
@@ -225,8 +227,9 @@ func (s *faultSite) callsBeyond(elapsed time.Duration, kills []time.Time) (exces
 		k := credential{c.Endpoint, c.Account}
 		if _, ok := beyond[k]; !ok {
 			// Refreshed a quarter of its life before its end, and a value that is repeated then is
-			// asked for again until it changes: in runs of a minute that has come to 35 calls in ten and a half lives.
-			// One more or two are a busy machine's, where a refresh comes late and its answer meets the end of the life.
+			// asked for again until it changes: in runs of a minute that has come to 35 calls in
+			// ten and a half lives. One more or two are a busy machine's, where a refresh comes
+			// late and its answer meets the end of the life.
 			beyond[k] = -3 - int(10*elapsed/(3*s.life))
 		}
 		if c.Endpoint == wechattest.QueryAuth {
@@ -254,17 +257,17 @@ func (s *faultSite) callsBeyond(elapsed time.Duration, kills []time.Time) (exces
 	return excess, whose
 }
 
-// lost reports whether what a call brought may have died with a process before it was on disk: such a call
-// is made again.
+// lost reports whether what a call brought may have died with a process before it was on disk: such
+// a call is made again.
 func lost(c wechattest.Call, kills []time.Time) bool {
 	return slices.ContainsFunc(kills, func(kill time.Time) bool {
 		return kill.After(c.At) && kill.Before(c.At.Add(c.Took+50*time.Millisecond))
 	})
 }
 
-// TestKillUnderLoad kills the daemon with SIGKILL at random instants, also of its start, while programs
-// read rotating and repeating tokens, put grants that rotate, tickets and codes, and exchange codes.
-// What was acknowledged is there after each kill; what is served is good, and
+// TestKillUnderLoad kills the daemon with SIGKILL at random instants, also of its start, while
+// programs read rotating and repeating tokens, put grants that rotate, tickets and codes, and
+// exchange codes. What was acknowledged is there after each kill; what is served is good, and
 // WeChat is called as often as without the kills but for the calls that died with the process.
 func TestKillUnderLoad(t *testing.T) {
 	t.Parallel()
@@ -317,7 +320,8 @@ func TestKillUnderLoad(t *testing.T) {
 			t.Errorf("%s: served %v after its end", late.name, late.by)
 		}
 	}
-	// It takes a kill in the one second of six: 12 kills of a busy machine have come to three, 500 to fifteen.
+	// It takes a kill in the one second of six: 12 kills of a busy machine have come to three, 500
+	// to fifteen.
 	if len(l.late) > 3+len(kills)/20 {
 		t.Errorf("%d values were served after their ends, at most %v: more than answers can have been lost in the last second", len(l.late), latest)
 	}

@@ -43,10 +43,10 @@ func (s *faultSite) cpu() time.Duration {
 	return time.Duration(ticks) * time.Second / userHZ
 }
 
-// TestDescriptorsExhausted has an operator open more connections than the daemon may have descriptors. Those that
-// it has are served, with nothing that has ended: what is fetched is fetched all the while, since some descriptors are
-// no connection's. The others are told so at once; the daemon says so once and does not spin, and when some are
-// closed, there is room again.
+// TestDescriptorsExhausted has an operator open more connections than the daemon may have
+// descriptors. Those that it has are served, with nothing that has ended: what is fetched is
+// fetched all the while, since some descriptors are no connection's. The others are told so at
+// once; the daemon says so once and does not spin, and when some are closed, there is room again.
 func TestDescriptorsExhausted(t *testing.T) {
 	t.Parallel()
 	s := newFaultSite(t, 2*time.Second)
@@ -125,8 +125,8 @@ func TestDescriptorsExhausted(t *testing.T) {
 		len(served), refused, elapsed.Round(time.Second), spent, time.Since(freed).Round(time.Millisecond))
 }
 
-// TestStoppedPastExpiry stops the process until everything it holds has ended, with requests waiting. What they
-// are answered when it goes on is good, or an error while WeChat is away.
+// TestStoppedPastExpiry stops the process until everything it holds has ended, with requests
+// waiting. What they are answered when it goes on is good, or an error while WeChat is away.
 func TestStoppedPastExpiry(t *testing.T) {
 	t.Parallel()
 	s := newFaultSite(t, 2*time.Second)
@@ -191,8 +191,8 @@ func (s *faultSite) signal(sig os.Signal) {
 }
 
 // TestCrashLoopInAnOutage restarts one daemon again and again while WeChat fails, and lets another
-// run through: the one that crashes makes no more calls than the other, but for those that were under way when
-// it was killed.
+// run through: the one that crashes makes no more calls than the other, but for those that were
+// under way when it was killed.
 func TestCrashLoopInAnOutage(t *testing.T) {
 	t.Parallel()
 	crashing, running := newFaultSite(t, 2*time.Hour), newFaultSite(t, 2*time.Hour)

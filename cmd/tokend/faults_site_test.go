@@ -58,8 +58,8 @@ func span(short, long time.Duration) time.Duration {
 	return short
 }
 
-// newFaultSite builds one whose tokens live for life. A rotating token lives half of that beside its
-// successor, so that a busy machine does not decide whether it is still good.
+// newFaultSite builds one whose tokens live for life. A rotating token lives half of that beside
+// its successor, so that a busy machine does not decide whether it is still good.
 func newFaultSite(t *testing.T, life time.Duration) *faultSite {
 	t.Helper()
 	s := &faultSite{life: life}
@@ -154,8 +154,9 @@ func (s *faultSite) good(c *clientlib.Client, name string) string {
 	return v
 }
 
-// tooLate reports whether name was served longer than WeChat has said that it lives. Where WeChat answers the value
-// in force again, and is asked in its last second, it says of what is left that it is a whole one.
+// tooLate reports whether name was served longer than WeChat has said that it lives. Where WeChat
+// answers the value in force again, and is asked in its last second, it says of what is left that
+// it is a whole one.
 func tooLate(name string, late time.Duration) bool {
 	rotates := strings.HasPrefix(name, "open_platform/") && strings.HasSuffix(name, "access_token")
 	return late > 0 && (rotates || late > longestLate)
@@ -234,7 +235,8 @@ func (s *faultSite) kill() {
 	}
 }
 
-// tail returns the end of what the daemon has logged, and before it that of what was no mere information.
+// tail returns the end of what the daemon has logged, and before it that of what was no mere
+// information.
 func (s *faultSite) tail() string {
 	log := s.log()
 	var trouble strings.Builder

@@ -71,8 +71,8 @@ func (s *faultSite) talk(programs, requests string) string {
 	return string(out)
 }
 
-// TestAnotherUserCannotConnect holds that the socket's mode keeps a real other user out, and that it is the
-// mode that does.
+// TestAnotherUserCannotConnect holds that the socket's mode keeps a real other user out, and that
+// it is the mode that does.
 func TestAnotherUserCannotConnect(t *testing.T) {
 	t.Parallel()
 	s := newFaultSite(t, twoHours)
@@ -96,8 +96,9 @@ func TestAnotherUserCannotConnect(t *testing.T) {
 	}
 }
 
-// TestAnotherUserLearnsNothing asks as a real other user, to whom the rules show one account: for all else, what
-// there is and what there is not are answered alike by every verb, and no list and no watch shows it.
+// TestAnotherUserLearnsNothing asks as a real other user, to whom the rules show one account: for
+// all else, what there is and what there is not are answered alike by every verb, and no list and
+// no watch shows it.
 func TestAnotherUserLearnsNothing(t *testing.T) {
 	t.Parallel()
 	s := newFaultSite(t, twoHours)
@@ -191,8 +192,8 @@ verbs = ["GET", "REJECT", "REFRESH", "PUT", "SIGN", "LIST", "STATUS", "HISTORY",
 	t.Logf("%d requests for what there is and as many for what there is not: answered alike", asked)
 }
 
-// TestAnotherUserWithoutRules holds what contract and default say: whoever can open the socket reads, and
-// changes nothing.
+// TestAnotherUserWithoutRules holds what contract and default say: whoever can open the socket
+// reads, and changes nothing.
 func TestAnotherUserWithoutRules(t *testing.T) {
 	t.Parallel()
 	s := newFaultSite(t, twoHours)
@@ -213,8 +214,8 @@ func TestAnotherUserWithoutRules(t *testing.T) {
 	}
 }
 
-// TestProcessIsClosed runs the daemon as a user of its own, who is lax with masks and limits: others of that user
-// cannot see into it, it leaves no core, and its files are its own.
+// TestProcessIsClosed runs the daemon as a user of its own, who is lax with masks and limits:
+// others of that user cannot see into it, it leaves no core, and its files are its own.
 func TestProcessIsClosed(t *testing.T) {
 	t.Parallel()
 	s := newFaultSite(t, twoHours)
@@ -321,7 +322,8 @@ func TestProcessIsClosed(t *testing.T) {
 	t.Logf("%d ways into the process closed; no core on SIGABRT", len(seen))
 }
 
-// TestStateDirectoryOpenToOthers refuses a state directory that others can read, and touches nothing.
+// TestStateDirectoryOpenToOthers refuses a state directory that others can read, and touches
+// nothing.
 func TestStateDirectoryOpenToOthers(t *testing.T) {
 	t.Parallel()
 	s := newFaultSite(t, twoHours)

@@ -13,10 +13,12 @@ import (
 	"tokend/fetchers/wechattest"
 )
 
-// databaseTick is how often each of the database's two compactors looks whether there is something to do. It has no setting for that.
+// databaseTick is how often each of the database's two compactors looks whether there is something
+// to do. It has no setting for that.
 const databaseTick = 50 * time.Millisecond
 
-// ticking is a program that does what the database does of itself when nobody asks anything, and nothing else.
+// ticking is a program that does what the database does of itself when nobody asks anything, and
+// nothing else.
 func ticking() {
 	for i := range 2 {
 		go func() {
@@ -29,7 +31,8 @@ func ticking() {
 	select {}
 }
 
-// wakes returns how often the threads of a process have waited for something, and thus have been woken.
+// wakes returns how often the threads of a process have waited for something, and thus have been
+// woken.
 func wakes(t *testing.T, pid int) (n int) {
 	t.Helper()
 	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
@@ -54,9 +57,10 @@ func wakes(t *testing.T, pid int) (n int) {
 	return n
 }
 
-// TestIdle holds that a daemon that nobody asks, with all that it can have on, is woken by its database's ticks and by hardly anything
-// else: as often as a program that ticks so, beside it, on whatever machine this is. Each tick is some five wakes, of the thread that waits for
-// it, of one that the runtime has look for more, and of the one that looks after the others.
+// TestIdle holds that a daemon that nobody asks, with all that it can have on, is woken by its
+// database's ticks and by hardly anything else: as often as a program that ticks so, beside it, on
+// whatever machine this is. Each tick is some five wakes, of the thread that waits for it, of one
+// that the runtime has look for more, and of the one that looks after the others.
 func TestIdle(t *testing.T) {
 	s := newSiteOf(t, wechattest.Settings{})
 	s.conf.LogLevel = "warn"

@@ -10,8 +10,9 @@ import (
 	"testing"
 )
 
-// TestInstall holds that `make install` puts there what the READMEs and the man page speak of, and nothing else; that the
-// unit starts what has been installed; and that `make uninstall` leaves what is not its own.
+// TestInstall holds that `make install` puts there what the READMEs and the man page speak of, and
+// nothing else; that the unit starts what has been installed; and that `make uninstall` leaves what
+// is not its own.
 func TestInstall(t *testing.T) {
 	if _, err := exec.LookPath("make"); err != nil {
 		t.Skip("there is no make")

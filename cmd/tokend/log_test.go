@@ -150,7 +150,8 @@ func TestLogReaderStalled(t *testing.T) {
 					puts++
 				}
 			}
-			// The queue takes ordinary lines again once half of it is free, and the gap is behind that.
+			// The queue takes ordinary lines again once half of it is free, and the gap is behind
+			// that.
 			for late := time.After(longEnough); told == 0; {
 				select {
 				case line := <-lines:

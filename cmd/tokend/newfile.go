@@ -14,9 +14,9 @@ import (
 // errExists says that there is a file already that is not to be replaced.
 var errExists = errors.New("exists already")
 
-// writeNew makes the file path, with mode 0600, of what fill writes. It has that name when it is whole
-// and on disk; until then, and after an error, there is what was there before. One that exists is
-// replaced only by force, and what is no regular file never.
+// writeNew makes the file path, with mode 0600, of what fill writes. It has that name when it is
+// whole and on disk; until then, and after an error, there is what was there before. One that
+// exists is replaced only by force, and what is no regular file never.
 func writeNew(path string, force bool, fill func(io.Writer) error) (err error) {
 	if err := mayWrite(path, force); err != nil {
 		return err

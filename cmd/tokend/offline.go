@@ -58,7 +58,8 @@ func userName(uid uint32) string {
 	return "'#" + id + "'" // as sudo takes it, and a shell
 }
 
-// store returns what the store is opened with. It tells standard error of what a person has to know.
+// store returns what the store is opened with. It tells standard error of what a person has to
+// know.
 func (o *offline) store() store.Config {
 	return store.Config{Dir: o.config.StateDir, Key: keyBytes(o.config.EncryptionKey), Logger: hclog.New(&hclog.LoggerOptions{
 		Name: "tokend", Level: hclog.Warn, Output: o.env.stderr,

@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestStartedOutlivesThreads holds that the end of a thread, as tests with mounts of their own bring it about, takes
-// no daemon of another test with it.
+// TestStartedOutlivesThreads holds that the end of a thread, as tests with mounts of their own
+// bring it about, takes no daemon of another test with it.
 func TestStartedOutlivesThreads(t *testing.T) {
 	t.Parallel()
 	cmd := exec.Command("cat")

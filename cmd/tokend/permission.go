@@ -8,7 +8,8 @@ import (
 	"syscall"
 )
 
-// closedSocket returns what lets a user open the socket at path, which is not permitted to this one.
+// closedSocket returns what lets a user open the socket at path, which is not permitted to this
+// one.
 func closedSocket(path string) string {
 	info, err := os.Stat(path)
 	if err != nil {

@@ -14,7 +14,8 @@ import (
 	"time"
 )
 
-// TestClosedSocket holds that who may not open a socket is told who may, by the names that usermod and the unit take.
+// TestClosedSocket holds that who may not open a socket is told who may, by the names that usermod
+// and the unit take.
 func TestClosedSocket(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root gives files to groups")

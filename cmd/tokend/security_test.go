@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// SECURITY.md names tests, rounds of faults and fuzz targets. These tests hold that what it names is there, and
-// that it names what there is.
+// SECURITY.md names tests, rounds of faults and fuzz targets. These tests hold that what it names
+// is there, and that it names what there is.
 
 var (
 	namedTest  = regexp.MustCompile("`([a-z/]+): ((?:Test|Fuzz)[A-Za-z0-9]+)`")

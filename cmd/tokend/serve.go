@@ -79,8 +79,8 @@ func (s *service) run(ctx context.Context) (err error) {
 	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	// The loop that answers requests waits in the kernel, and on a single processor whatever else there is to do would
-	// have to wait until that has been noticed.
+	// The loop that answers requests waits in the kernel, and on a single processor whatever else
+	// there is to do would have to wait until that has been noticed.
 	if runtime.GOMAXPROCS(0) < 2 {
 		runtime.GOMAXPROCS(2)
 	}
@@ -160,7 +160,8 @@ func (s *service) stop(ctx context.Context, done <-chan error) error {
 }
 
 // reload puts the configuration file in force as it is now. If anything is wrong with it, all of
-// that is logged and returned, and nothing changes; nor when ctx ends while the daemon is still loading.
+// that is logged and returned, and nothing changes; nor when ctx ends while the daemon is still
+// loading.
 func (s *service) reload(ctx context.Context) error {
 	s.reloading.Lock()
 	defer s.reloading.Unlock()

@@ -45,8 +45,8 @@ func counterForms(t *testing.T) map[*regexp.Regexp]bool {
 	return forms
 }
 
-// TestStatsAreSpecified compares the counters of a daemon to which everything has happened once with those that the
-// specification gives.
+// TestStatsAreSpecified compares the counters of a daemon to which everything has happened once
+// with those that the specification gives.
 func TestStatsAreSpecified(t *testing.T) {
 	t.Parallel()
 	s := newOwnersSite(t, wechattest.Settings{}, "")

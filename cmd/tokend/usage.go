@@ -58,8 +58,8 @@ func noSuchCommand(root *cobra.Command, args []string) error {
 	return e
 }
 
-// helpIsThere is the check of the arguments behind help, which would otherwise explain the program where
-// a command is misspelt.
+// helpIsThere is the check of the arguments behind help, which would otherwise explain the program
+// where a command is misspelt.
 func helpIsThere(help *cobra.Command, args []string) error {
 	root := help.Root()
 	found, rest, err := root.Find(args)

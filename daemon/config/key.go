@@ -8,8 +8,8 @@ import (
 )
 
 // ReadKey reads an encryption key from where no configuration names it yet, by the rules of
-// encryption_key: how is "file", "env" or "credential", and where the path or the name. Warnings are
-// as those of a [Config]. Neither they nor the error hold anything of the key.
+// encryption_key: how is "file", "env" or "credential", and where the path or the name. Warnings
+// are as those of a [Config]. Neither they nor the error hold anything of the key.
 func ReadKey(how, where string, env Env) (key secret.Text, warnings []Problem, err error) {
 	r := &reader{file: how, env: env}
 	t := &table{reader: r, values: map[string]any{how: where}}

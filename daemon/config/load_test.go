@@ -142,8 +142,8 @@ func TestDidYouMean(t *testing.T) {
 	}
 }
 
-// TestAPastedKeyLosesItsBlanks: what is copied from a console often brings some along, and a key with them
-// decrypts nothing.
+// TestAPastedKeyLosesItsBlanks: what is copied from a console often brings some along, and a key
+// with them decrypts nothing.
 func TestAPastedKeyLosesItsBlanks(t *testing.T) {
 	const key = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
 	c, err := Parse("tokend.toml", []byte("[[open_platform]]\napp_id = 'wx1'\nsecret = 's'\ntoken = 't'\naes_key = \" "+key+"\\t\"\n"), newTestEnv(t))

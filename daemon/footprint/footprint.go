@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// every is how often the decision is made anew: often enough that a burst of refreshes, which begins with fifty a second, is seen
-// before it is at its fastest. It takes some microseconds.
+// every is how often the decision is made anew: often enough that a burst of refreshes, which
+// begins with fifty a second, is seen before it is at its fastest. It takes some microseconds.
 const every = 2 * time.Second
 
 // Keep gives back what loading has left behind, and holds the process small until ctx is done.

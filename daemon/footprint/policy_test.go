@@ -34,7 +34,8 @@ func TestPercentFor(t *testing.T) {
 	}
 }
 
-// TestBurst holds that a burst has its room at once, and that it is taken back when it has not been wanted for a while.
+// TestBurst holds that a burst has its room at once, and that it is taken back when it has not been
+// wanted for a while.
 func TestBurst(t *testing.T) {
 	const live = 64 * mib
 	p := policy{percent: 100}

@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// reclaimProgram lets go of the pages of the program's own file: its code and its constants, of which a start runs and reads
-// what is never needed again. They stay in the page cache, and what is needed is there again at the first touch,
-// sixteen pages at once, without a disk.
+// reclaimProgram lets go of the pages of the program's own file: its code and its constants, of
+// which a start runs and reads what is never needed again. They stay in the page cache, and what is
+// needed is there again at the first touch, sixteen pages at once, without a disk.
 func reclaimProgram() {
 	program, err := os.Readlink("/proc/self/exe")
 	if err != nil {
@@ -30,9 +30,9 @@ func reclaimProgram() {
 // mapping is a part of the address space.
 type mapping struct{ from, to uintptr }
 
-// untouched returns where smaps, as in proc(5), says that a file is mapped read-only and that each page is still as it is in the
-// file. Where one has been changed all the same, by a loader that has moved the program or by a debugger, letting go of
-// it would undo that.
+// untouched returns where smaps, as in proc(5), says that a file is mapped read-only and that each
+// page is still as it is in the file. Where one has been changed all the same, by a loader that has
+// moved the program or by a debugger, letting go of it would undo that.
 func untouched(smaps io.Reader, path string) (all []mapping) {
 	var m mapping
 	ok := false

@@ -9,14 +9,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// reclaim asks the kernel to take back the pages of mapped files: what was read once, at the start, stands in the page cache
-// and is counted as this process's.
+// reclaim asks the kernel to take back the pages of mapped files: what was read once, at the start,
+// stands in the page cache and is counted as this process's.
 func reclaim() {
 	reclaimTables()
 	reclaimProgram()
 }
 
-// reclaimTables lets go of a database's. The advice harms no memory, whatever is mapped there by the time it is given.
+// reclaimTables lets go of a database's. The advice harms no memory, whatever is mapped there by
+// the time it is given.
 func reclaimTables() {
 	f, err := os.Open("/proc/self/maps")
 	if err != nil {

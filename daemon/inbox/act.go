@@ -13,8 +13,8 @@ import (
 // authorization event, from when it began to send; the rest is for the way.
 const EngineTime = 900 * time.Millisecond
 
-// maxCodeLife bounds what a message says of its code's life: beyond it, somebody's clock or arithmetic
-// is wrong. Codes live for ten minutes or an hour.
+// maxCodeLife bounds what a message says of its code's life: beyond it, somebody's clock or
+// arithmetic is wrong. Codes live for ten minutes or an hour.
 const maxCodeLife = 24 * time.Hour
 
 var (

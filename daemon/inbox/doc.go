@@ -5,13 +5,13 @@
 // # What is believed
 //
 // Of a push, only what its signature covers: the ciphertext. What the envelope says of its
-// addressee is not looked at. Inside, the receiver has to be one of the owner's, and the event's AppId
-// or SuiteId the owner's own; a message for somebody who shares token and key is refused.
+// addressee is not looked at. Inside, the receiver has to be one of the owner's, and the event's
+// AppId or SuiteId the owner's own; a message for somebody who shares token and key is refused.
 //
-// There is no time window and no memory of what has been seen: WeChat sends again what was
-// not acknowledged, with or without the same nonce. Instead everything is idempotent: tickets, codes and
-// revocations go to the engine with the time that the message states, and the
-// engine keeps the newest.
+// There is no time window and no memory of what has been seen: WeChat sends again what was not
+// acknowledged, with or without the same nonce. Instead everything is idempotent: tickets, codes
+// and revocations go to the engine with the time that the message states, and the engine keeps the
+// newest.
 //
 // # What is done
 //

@@ -101,10 +101,10 @@ func (b *Inbox) Knows(owner string) (known, verified bool) {
 	return o != nil, o != nil && o.Verify != nil
 }
 
-// Receive takes a push of owner's that came apart already: the four fields of PUSH. When it
-// returns nil, what it brought is durable. Its errors are of type [*refresh.Error] where the push was
-// refused, with a message that is fit for a peer: NotFound, Denied, Unfit, and Busy where it was not
-// kept in time; any other error is a fault behind the inbox, and the push was not kept.
+// Receive takes a push of owner's that came apart already: the four fields of PUSH. When it returns
+// nil, what it brought is durable. Its errors are of type [*refresh.Error] where the push was
+// refused, with a message that is fit for a peer: NotFound, Denied, Unfit, and Busy where it was
+// not kept in time; any other error is a fault behind the inbox, and the push was not kept.
 func (b *Inbox) Receive(ctx context.Context, owner, signature, timestamp, nonce, encrypt string) error {
 	o := b.owner(owner)
 	if o == nil {

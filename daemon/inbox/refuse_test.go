@@ -78,7 +78,8 @@ func TestEnvelopeThatIsNone(t *testing.T) {
 	}
 }
 
-// What the body says of its addressee is not signed, and WeCom has sent the provider's corpid there.
+// What the body says of its addressee is not signed, and WeCom has sent the provider's corpid
+// there.
 func TestEnvelopeAddressIsNotBelieved(t *testing.T) {
 	b, engine, _ := newTestInbox(t)
 	body := "<xml><ToUserName>" + providerID + "</ToUserName><AppId>wxother</AppId><Encrypt>" + suitePush + "</Encrypt></xml>"

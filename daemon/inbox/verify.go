@@ -27,9 +27,9 @@ func (b *Inbox) Verify(owner, signature, timestamp, nonce, echo string) ([]byte,
 	return plain, nil
 }
 
-// echoable reports whether plain is a text that may be given back. A captured push has a
-// signature as good as a verification's: without this, whoever has one could ask for its plain text, and
-// with it for the ticket or the code inside. All pushes are XML.
+// echoable reports whether plain is a text that may be given back. A captured push has a signature
+// as good as a verification's: without this, whoever has one could ask for its plain text, and with
+// it for the ticket or the code inside. All pushes are XML.
 func echoable(plain []byte) bool {
 	if len(plain) == 0 || len(plain) > maxEcho {
 		return false

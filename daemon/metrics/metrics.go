@@ -12,15 +12,16 @@ import (
 	"tokend/daemon/survey"
 )
 
-// Metrics is what can be scraped of a daemon. Make one with [New]; its methods may be called concurrently.
+// Metrics is what can be scraped of a daemon. Make one with [New]; its methods may be called
+// concurrently.
 type Metrics struct {
 	look    func() survey.Survey
 	process *prometheus.Registry
 	size    atomic.Int64 // of the last scrape, in bytes: the next is likely to need as much
 }
 
-// New returns the metrics of the daemon that look looks at, once for each scrape, and of the process that this is
-// part of.
+// New returns the metrics of the daemon that look looks at, once for each scrape, and of the
+// process that this is part of.
 func New(look func() survey.Survey) *Metrics {
 	m := &Metrics{look: look, process: prometheus.NewRegistry()}
 	m.process.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -30,8 +31,8 @@ func New(look func() survey.Survey) *Metrics {
 // format is the text format, which every version of Prometheus reads.
 var format = expfmt.NewFormat(expfmt.TypeTextPlain)
 
-// Scrape returns all metrics as text, which is the caller's, and what its format is called. Its error is a fault: of the metrics that
-// are left, none is returned, so that who scrapes sees it.
+// Scrape returns all metrics as text, which is the caller's, and what its format is called. Its
+// error is a fault: of the metrics that are left, none is returned, so that who scrapes sees it.
 func (m *Metrics) Scrape() (contentType string, body []byte, err error) {
 	v := m.look()
 	families, err := m.process.Gather()

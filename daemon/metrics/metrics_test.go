@@ -80,8 +80,8 @@ func example() survey.Survey {
 	}
 }
 
-// TestScrapeIsAsAgreed holds the names, labels and help of all metrics to a golden file: dashboards and alerts are
-// written against them.
+// TestScrapeIsAsAgreed holds the names, labels and help of all metrics to a golden file: dashboards
+// and alerts are written against them.
 func TestScrapeIsAsAgreed(t *testing.T) {
 	contentType, body, err := New(example).Scrape()
 	if err != nil {
@@ -116,8 +116,9 @@ func TestScrapeIsAsAgreed(t *testing.T) {
 	}
 }
 
-// TestLint holds the metrics to the conventions of Prometheus and to what its library, which reads them here, makes of them; and to
-// what it does not look for: that no sample is there twice, and that all of a metric stand together.
+// TestLint holds the metrics to the conventions of Prometheus and to what its library, which reads
+// them here, makes of them; and to what it does not look for: that no sample is there twice, and
+// that all of a metric stand together.
 func TestLint(t *testing.T) {
 	v, all := example(), text{}
 	all.survey(&v)
@@ -144,7 +145,8 @@ func TestLint(t *testing.T) {
 	}
 }
 
-// TestText holds that what is written is read as what was meant, by the library that others read it with.
+// TestText holds that what is written is read as what was meant, by the library that others read it
+// with.
 func TestText(t *testing.T) {
 	values := []string{"", "plain", `a "quoted" one`, `back\slash`, "two\nlines", `\n is no line's end`, "微信", `ends in \`}
 	var all text
@@ -178,8 +180,8 @@ func TestText(t *testing.T) {
 	}
 }
 
-// TestWhatAScrapeTakes holds that the samples of credentials are made of nothing but their lines: a thousand times as many take as
-// many allocations.
+// TestWhatAScrapeTakes holds that the samples of credentials are made of nothing but their lines: a
+// thousand times as many take as many allocations.
 func TestWhatAScrapeTakes(t *testing.T) {
 	allocations := func(n int) float64 {
 		v := example()
@@ -214,7 +216,8 @@ func TestSeriesDoNotGrowWithCustomers(t *testing.T) {
 	}
 }
 
-// TestWhatCameFromElsewhereIsNoLabel holds that neither a fingerprint, nor what WeChat has said, nor an address is shown.
+// TestWhatCameFromElsewhereIsNoLabel holds that neither a fingerprint, nor what WeChat has said,
+// nor an address is shown.
 func TestWhatCameFromElsewhereIsNoLabel(t *testing.T) {
 	_, body, err := New(example).Scrape()
 	if err != nil {
@@ -227,9 +230,9 @@ func TestWhatCameFromElsewhereIsNoLabel(t *testing.T) {
 	}
 }
 
-// TestAFaultIsOfTheScrape holds that a fault while the daemon is looked at comes to whoever scrapes, who can
-// contain it, and not to a goroutine of the library's, where it would end the process; and that a label which
-// cannot be one is an error and no fault.
+// TestAFaultIsOfTheScrape holds that a fault while the daemon is looked at comes to whoever
+// scrapes, who can contain it, and not to a goroutine of the library's, where it would end the
+// process; and that a label which cannot be one is an error and no fault.
 func TestAFaultIsOfTheScrape(t *testing.T) {
 	m := New(func() survey.Survey { panic("a fault") })
 	func() {
@@ -266,7 +269,8 @@ func BenchmarkScrape(b *testing.B) {
 	}
 }
 
-// TestWhatIsWrittenOfMetricsIsThere holds that every metric that a text or an example names is scraped.
+// TestWhatIsWrittenOfMetricsIsThere holds that every metric that a text or an example names is
+// scraped.
 func TestWhatIsWrittenOfMetricsIsThere(t *testing.T) {
 	golden, err := os.ReadFile("testdata/scrape.prom")
 	if err != nil {

@@ -7,9 +7,11 @@ import (
 	"unicode/utf8"
 )
 
-// text is metrics in the words of Prometheus' text format, version 0.0.4. They are written as they come: nothing is made of a sample but its
-// line. A library that keeps each as an object, sorts them and holds them against each other takes twenty times as long, and tokend
-// may have ten thousand of them; what it would find is held by the tests, which read what is written here with that library.
+// text is metrics in the words of Prometheus' text format, version 0.0.4. They are written as they
+// come: nothing is made of a sample but its line. A library that keeps each as an object, sorts
+// them and holds them against each other takes twenty times as long, and tokend may have ten
+// thousand of them; what it would find is held by the tests, which read what is written here with
+// that library.
 //
 // Its zero value is empty.
 type text struct {
@@ -17,7 +19,8 @@ type text struct {
 	err error // the first fault: what cannot be written
 }
 
-// family is the samples of one metric, which stand together. Nothing is written of a family without any.
+// family is the samples of one metric, which stand together. Nothing is written of a family without
+// any.
 type family struct {
 	of               *text
 	name, kind, help string
@@ -35,7 +38,8 @@ func (t *text) family(name, kind, help string) *family {
 // label is one label of a sample.
 type label struct{ name, value string }
 
-// add adds a sample. A family's samples have the same labels, in the same order, and no two have the same values of them.
+// add adds a sample. A family's samples have the same labels, in the same order, and no two have
+// the same values of them.
 func (f *family) add(value float64, labels ...label) { f.part("", value, labels...) }
 
 // count is add for what is counted, which a float could not always hold.

@@ -7,7 +7,8 @@ import (
 	"tokend/fetchers"
 )
 
-// advise returns what to do about a credential that is not as it should be; "" where there is nothing to say.
+// advise returns what to do about a credential that is not as it should be; "" where there is
+// nothing to say.
 func (w *words) advise(c *refresh.Status) string {
 	switch {
 	case c.State == refresh.Waiting:
@@ -59,7 +60,8 @@ func (w *words) why(h refresh.Holds) string {
 	return text
 }
 
-// remedy returns what to do where name is not asked for because of a reason, which WeChat's reaction tells apart.
+// remedy returns what to do where name is not asked for because of a reason, which WeChat's
+// reaction tells apart.
 func (w *words) remedy(reason refresh.Reason, r fetchers.Reaction, name string) string {
 	switch {
 	case r != 0:

@@ -20,7 +20,8 @@ func wordsFor(lang, accept string) *words {
 	return &english
 }
 
-// weight returns how much accept wants the language called code, 0 to 1. A region is not told from another.
+// weight returns how much accept wants the language called code, 0 to 1. A region is not told from
+// another.
 func weight(accept, code string) (w float64) {
 	if len(accept) > 1024 {
 		return 0 // no browser's

@@ -26,7 +26,8 @@ type Page struct {
 	policy   string
 }
 
-// New returns the status page of the daemon that look looks at, once for each time that it is shown.
+// New returns the status page of the daemon that look looks at, once for each time that it is
+// shown.
 func New(look func() survey.Survey) *Page {
 	digest := sha256.Sum256([]byte(style))
 	return &Page{
@@ -43,15 +44,15 @@ const Type = "text/html; charset=utf-8"
 // Policy returns the Content-Security-Policy of the page: its own style, and nothing else at all.
 func (p *Page) Policy() string { return p.policy }
 
-// Unseen returns what to tell those who may not see the page, in the language that Show would take for them. They may be
-// strangers, so it tells nothing of what runs here or how it is configured.
+// Unseen returns what to tell those who may not see the page, in the language that Show would take
+// for them. They may be strangers, so it tells nothing of what runs here or how it is configured.
 func Unseen(lang, accept string) (language, text string) {
 	w := wordsFor(lang, accept)
 	return w.Code, w.Unseen
 }
 
-// Show returns the page as it is now, and its language: lang if that is one of the page's, or else the one that accept, an
-// Accept-Language, prefers. Both may be any text. Its error is a fault.
+// Show returns the page as it is now, and its language: lang if that is one of the page's, or else
+// the one that accept, an Accept-Language, prefers. Both may be any text. Its error is a fault.
 func (p *Page) Show(lang, accept string) (language string, body []byte, err error) {
 	w := wordsFor(lang, accept)
 	v := p.look()

@@ -57,8 +57,8 @@ func show(t *testing.T, look func() survey.Survey, lang, accept string) (languag
 	return language, string(b)
 }
 
-// TestPageSaysHowAllStands holds that both languages say what needs attention and what to do about it, that
-// customers are counted, and that what came from elsewhere is text and no markup.
+// TestPageSaysHowAllStands holds that both languages say what needs attention and what to do about
+// it, that customers are counted, and that what came from elsewhere is text and no markup.
 func TestPageSaysHowAllStands(t *testing.T) {
 	both := []string{
 		"official_account", "wx0123", "0123456789ab", "work/ww0123/1000002/access_token", "203.0.113.9", "tokend refresh work/ww0123/1000002/access_token",
@@ -112,8 +112,8 @@ func TestAllIsWell(t *testing.T) {
 	}
 }
 
-// TestTroublesStandOnce holds that what cannot be had because of another's trouble stands with that, through every parent between
-// them, and that what is worse stands above.
+// TestTroublesStandOnce holds that what cannot be had because of another's trouble stands with
+// that, through every parent between them, and that what is worse stands above.
 func TestTroublesStandOnce(t *testing.T) {
 	credential := func(name, parent string, state refresh.State, derived bool) refresh.Status {
 		s := refresh.Status{Listing: refresh.Listing{Name: "open_platform/wxc/" + name, State: state}, Durable: true, Derived: derived}
@@ -164,7 +164,8 @@ func TestLanguage(t *testing.T) {
 	}
 }
 
-// TestBothLanguagesAreWhole holds that no text is missing in either, and that both have the same blanks to fill.
+// TestBothLanguagesAreWhole holds that no text is missing in either, and that both have the same
+// blanks to fill.
 func TestBothLanguagesAreWhole(t *testing.T) {
 	verbs := regexp.MustCompile(`%[a-z]`)
 	var compare func(path string, en, zh reflect.Value)
@@ -211,8 +212,8 @@ func TestBothLanguagesAreWhole(t *testing.T) {
 	}
 }
 
-// TestPageNeedsNothingElse holds that its policy allows the style that it brings and nothing else, that it refers to
-// nothing, and that it is well formed.
+// TestPageNeedsNothingElse holds that its policy allows the style that it brings and nothing else,
+// that it refers to nothing, and that it is well formed.
 func TestPageNeedsNothingElse(t *testing.T) {
 	p := New(example)
 	_, b, err := p.Show("en", "")

@@ -142,8 +142,8 @@ func (w *words) row(c *refresh.Status, now time.Time) row {
 // urgency is the states that somebody should look at, the most urgent first.
 var urgency = []refresh.State{refresh.Held, refresh.Expired, refresh.Waiting, refresh.Stale}
 
-// troubles returns what needs attention, the most urgent first. What cannot be had because its parent cannot stands with
-// that.
+// troubles returns what needs attention, the most urgent first. What cannot be had because its
+// parent cannot stands with that.
 func (w *words) troubles(v *survey.Survey) []row {
 	bad := map[string]*refresh.Status{}
 	for i := range v.Credentials {

@@ -92,7 +92,8 @@ func (g Grant) Encode() Record {
 	return Record{Table: Grants, Key: g.Name, Value: e}
 }
 
-// grantRoom is what a record of a grant takes besides its seed and its values: version, time, length and count.
+// grantRoom is what a record of a grant takes besides its seed and its values: version, time,
+// length and count.
 const grantRoom = 1 + 3*binary.MaxVarintLen64
 
 // room is what x takes in a record, or a little more.

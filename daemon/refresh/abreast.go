@@ -2,13 +2,14 @@ package refresh
 
 import "hash/maphash"
 
-// abreast is how many names are looked up at once. A processor has some ten to twenty questions to the memory open at a
-// time.
+// abreast is how many names are looked up at once. A processor has some ten to twenty questions to
+// the memory open at a time.
 const abreast = 16
 
-// CachedAll is [Engine.Cached] for several names: values, which is as long, becomes theirs. Where none is held that is valid at now, the
-// TTL is 0. Where there are more credentials than the processor's caches hold, to look up a name is to wait for the memory four
-// or five times, one after another; here the names wait together.
+// CachedAll is [Engine.Cached] for several names: values, which is as long, becomes theirs. Where
+// none is held that is valid at now, the TTL is 0. Where there are more credentials than the
+// processor's caches hold, to look up a name is to wait for the memory four or five times, one
+// after another; here the names wait together.
 func (e *Engine) CachedAll(names [][]byte, now Instant, values []Value) {
 	for len(names) > 0 {
 		n := min(len(names), abreast)
@@ -17,7 +18,8 @@ func (e *Engine) CachedAll(names [][]byte, now Instant, values []Value) {
 	}
 }
 
-// cachedAbreast is CachedAll for at most abreast names. Each of its loops asks the memory for what the next one needs.
+// cachedAbreast is CachedAll for at most abreast names. Each of its loops asks the memory for what
+// the next one needs.
 func (e *Engine) cachedAbreast(names [][]byte, now Instant, values []Value) {
 	var entries [abreast]*entry
 	e.index.findAbreast(names, &entries)

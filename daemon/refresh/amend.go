@@ -36,8 +36,9 @@ type amendment struct {
 }
 
 // amend makes changes to grants: all in one write, and durable before they are visible. Nobody else
-// changes the grants or what lives by them meanwhile. Where the disk refuses one, nothing has changed about it, unless it is
-// stubborn. It returns the first error, if there is one; each amendment has its own.
+// changes the grants or what lives by them meanwhile. Where the disk refuses one, nothing has
+// changed about it, unless it is stubborn. It returns the first error, if there is one; each
+// amendment has its own.
 func (e *Engine) amend(ctx context.Context, all ...*amendment) error {
 	changes := make([]change, len(all))
 	for i, a := range all {

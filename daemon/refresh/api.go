@@ -12,8 +12,8 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// Instant is a moment of the clock that lives are measured by; see [clock.Instant]. It is good for the
-// engine that it comes from.
+// Instant is a moment of the clock that lives are measured by; see [clock.Instant]. It is good for
+// the engine that it comes from.
 type Instant = clock.Instant
 
 // Value is a credential's value as a reader gets it.
@@ -74,14 +74,14 @@ type Status struct {
 	HoldUntil time.Time
 	Held      bool
 	LastError string
-	// Source and Generations are of a grant: where its value came from, and how many of its values are
-	// kept, the one in force among them: 5 at most.
+	// Source and Generations are of a grant: where its value came from, and how many of its values
+	// are kept, the one in force among them: 5 at most.
 	Source      string
 	Generations int
 	ErrorAt     time.Time
 	ErrCode     int
-	// Reason and Reaction are what LastError is of, where there is one; Reaction is what ErrCode calls for, and zero
-	// where WeChat has said nothing. Derived: it is the parent's trouble.
+	// Reason and Reaction are what LastError is of, where there is one; Reaction is what ErrCode
+	// calls for, and zero where WeChat has said nothing. Derived: it is the parent's trouble.
 	Reason   Reason
 	Reaction fetchers.Reaction
 	Derived  bool
@@ -212,8 +212,8 @@ type Store interface {
 	// Get returns the record of a key; its Value is nil where there is none.
 	Get(table record.Table, key string) (record.Record, error)
 
-	// GetEach yields what Get returns for each of keys, in their order, at less than the cost of so many. A value is
-	// valid until the next step, and not to be changed.
+	// GetEach yields what Get returns for each of keys, in their order, at less than the cost of so
+	// many. A value is valid until the next step, and not to be changed.
 	GetEach(table record.Table, keys []string) iter.Seq2[record.Record, error]
 
 	// All yields every record of a table, in no particular order. A record that

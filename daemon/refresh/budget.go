@@ -315,7 +315,8 @@ func (e *Engine) forgetBudgets(ctx context.Context, keys []string) error {
 	return e.sweepTable(ctx, record.Budgets, keys, func(key string) bool { return len(e.ledger.get(key).slices) == 0 })
 }
 
-// guard returns the error of a limit of tokend's own, which why names, and which is over after wait.
+// guard returns the error of a limit of tokend's own, which why names, and which is over after
+// wait.
 func guard(why string, wait time.Duration) *Error {
 	return &Error{Reason: Limited, RetryAfter: wait, Message: "no call made: " + why}
 }

@@ -12,8 +12,8 @@ import (
 )
 
 // Overview returns all there is to say of what the configuration gives, sorted by name; that of
-// customers is not among it, however many there are: see [Engine.Census]. Nothing is made by it, and the
-// pegs are nil. It takes some microseconds for each credential.
+// customers is not among it, however many there are: see [Engine.Census]. Nothing is made by it,
+// and the pegs are nil. It takes some microseconds for each credential.
 func (e *Engine) Overview() []Status {
 	catalog := *e.catalog.Load()
 	names := slices.Sorted(catalog.Names()) // and not what is made of them, which is twenty times as large
@@ -39,8 +39,8 @@ func (e *Engine) Overview() []Status {
 	return all
 }
 
-// Crowd is how many credentials of one kind the customers of one platform or suite have in memory: those that
-// were asked for, by where they stand.
+// Crowd is how many credentials of one kind the customers of one platform or suite have in memory:
+// those that were asked for, by where they stand.
 type Crowd struct {
 	Platform string // the owner: open_platform/<component_appid>, open_work/<suite_id>
 	Kind     string
@@ -62,14 +62,15 @@ type Holds struct {
 // Acts reports whether somebody must act, or a quota run out its time, before a call can succeed.
 func (h Holds) Acts() bool { return h.Reaction > fetchers.Retry }
 
-// Census is what there is, counted. It has no more lines than there are platforms, kinds and errcodes.
+// Census is what there is, counted. It has no more lines than there are platforms, kinds and
+// errcodes.
 type Census struct {
 	Customers []Crowd // sorted by platform and kind
 	Holds     []Holds // of customers' credentials and the accounts' own; sorted by kind, reason and errcode
 }
 
-// Census walks through all there is in memory and counts it. It takes some tenths of a microsecond for each
-// credential, and holds up no reader.
+// Census walks through all there is in memory and counts it. It takes some tenths of a microsecond
+// for each credential, and holds up no reader.
 func (e *Engine) Census() Census {
 	type flock struct {
 		kind     Kind
@@ -140,8 +141,8 @@ type Quota struct {
 	Window  time.Duration
 }
 
-// Quotas returns the budgets of the configured accounts, and WeCom's of faulty calls, sorted by account and word.
-// Those of customers are not among them.
+// Quotas returns the budgets of the configured accounts, and WeCom's of faulty calls, sorted by
+// account and word. Those of customers are not among them.
 func (e *Engine) Quotas() []Quota {
 	catalog := *e.catalog.Load()
 	budgets := map[string]*budget{}

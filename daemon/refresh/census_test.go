@@ -13,8 +13,9 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// TestOverviewIsOfTheConfiguration holds that the overview has every configured name and no customer's, says
-// what STATUS would, and that looking makes nothing: no entry, and nobody who has asked.
+// TestOverviewIsOfTheConfiguration holds that the overview has every configured name and no
+// customer's, says what STATUS would, and that looking makes nothing: no entry, and nobody who has
+// asked.
 func TestOverviewIsOfTheConfiguration(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform("wxa", "wxb")
@@ -56,7 +57,8 @@ func TestOverviewIsOfTheConfiguration(t *testing.T) {
 	})
 }
 
-// TestCensusCountsCustomers holds that any number of customers is a line for each platform and kind.
+// TestCensusCountsCustomers holds that any number of customers is a line for each platform and
+// kind.
 func TestCensusCountsCustomers(t *testing.T) {
 	const n = 100_000
 	now := time.Now()
@@ -118,7 +120,8 @@ func TestCensusCountsHolds(t *testing.T) {
 	})
 }
 
-// TestQuotasTellWhatIsSpent holds that a budget shows the calls of its window, and none when that is over.
+// TestQuotasTellWhatIsSpent holds that a budget shows the calls of its window, and none when that
+// is over.
 func TestQuotasTellWhatIsSpent(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		up := fresh(2 * time.Hour)

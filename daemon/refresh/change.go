@@ -7,9 +7,9 @@ import (
 	"tokend/daemon/record"
 )
 
-// change is one thing that changes what stands under names, on disk and in memory: a grant that is given or
-// taken back, a ticket that is pushed. It is carried out once, and its methods are called in this order, in the turns
-// of its names.
+// change is one thing that changes what stands under names, on disk and in memory: a grant that is
+// given or taken back, a ticket that is pushed. It is carried out once, and its methods are called
+// in this order, in the turns of its names.
 type change interface {
 	// names appends the names whose turns it takes.
 	names(to []string) []string
@@ -17,21 +17,21 @@ type change interface {
 	// needs returns the name of the grant that prepare is to be told of; "" for none.
 	needs() string
 
-	// prepare returns what is to be written, nothing if that is on disk already. After an error there is nothing more
-	// to be done.
+	// prepare returns what is to be written, nothing if that is on disk already. After an error
+	// there is nothing more to be done.
 	prepare(standing) ([]record.Record, error)
 
-	// settle makes visible what is durable, or does what is to be done where it is not: refused says why. It
-	// returns how the change has ended.
+	// settle makes visible what is durable, or does what is to be done where it is not: refused
+	// says why. It returns how the change has ended.
 	settle(refused error) error
 }
 
 // namesOf is how many names most changes take: those of a grant and of what lives by it.
 const namesOf = 4
 
-// carryOut carries out changes: what they write, they write at once, and it is durable before it is visible. Nobody else
-// changes what stands under their names meanwhile. It returns how each has ended: what is wrong with the one is no
-// matter of the others.
+// carryOut carries out changes: what they write, they write at once, and it is durable before it is
+// visible. Nobody else changes what stands under their names meanwhile. It returns how each has
+// ended: what is wrong with the one is no matter of the others.
 func (e *Engine) carryOut(ctx context.Context, all ...change) []error {
 	errs := make([]error, len(all))
 	names := make([]string, 0, namesOf*len(all))

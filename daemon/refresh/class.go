@@ -2,8 +2,8 @@ package refresh
 
 import "sync"
 
-// class is what an entry must know at all times of how its credential is configured. All customers of
-// a platform share one.
+// class is what an entry must know at all times of how its credential is configured. All customers
+// of a platform share one.
 type class struct {
 	kind     Kind
 	settings string // as in Spec

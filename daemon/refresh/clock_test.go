@@ -43,8 +43,8 @@ func stables(n int, up Fetcher) []Spec {
 	return all
 }
 
-// shifted returns a copy of d that looks as if the wall clock had been by further when it was written:
-// to whoever starts on it, the clock has been set back by as much since.
+// shifted returns a copy of d that looks as if the wall clock had been by further when it was
+// written: to whoever starts on it, the clock has been set back by as much since.
 func shifted(d *disk, by time.Duration) *disk {
 	to := newDisk()
 	for _, table := range []record.Table{record.Credentials, record.Holds, record.Budgets, record.Grants, record.Codes} {
@@ -58,8 +58,8 @@ func shifted(d *disk, by time.Duration) *disk {
 	return to
 }
 
-// TestClocksThatAreSetOverARestart starts an engine on what another has left, after its wall clock was set: in the
-// same boot, which makes no difference, and in another.
+// TestClocksThatAreSetOverARestart starts an engine on what another has left, after its wall clock
+// was set: in the same boot, which makes no difference, and in another.
 func TestClocksThatAreSetOverARestart(t *testing.T) {
 	const n = 200
 	for _, tc := range []struct {

@@ -29,9 +29,9 @@ type Config struct {
 	// Timeout bounds one call, should a fetcher not do so itself; zero for 30 s.
 	Timeout time.Duration
 
-	// Ahead makes New return before what the store has kept is loaded: Run loads it. Until that is done Get
-	// serves what can be told to be in force from its own record, and everything else waits. Without
-	// it New loads.
+	// Ahead makes New return before what the store has kept is loaded: Run loads it. Until that is
+	// done Get serves what can be told to be in force from its own record, and everything else
+	// waits. Without it New loads.
 	Ahead bool
 }
 

@@ -84,8 +84,9 @@ func TestACrashLoopAsksNoMoreThanOneRun(t *testing.T) {
 
 type answerFunc = func(ctx context.Context, ask fetchers.Ask, n int) (fetchers.Token, error)
 
-// crashLoop returns how many calls are made for a credential whose first value has the given age, in a time in
-// which a hundred engines live life each, as it comes, and are killed; or one engine, in the same time.
+// crashLoop returns how many calls are made for a credential whose first value has the given age,
+// in a time in which a hundred engines live life each, as it comes, and are killed; or one engine,
+// in the same time.
 func crashLoop(t *testing.T, kind Kind, answer answerFunc, age, life time.Duration, kill bool) (calls int) {
 	synctest.Test(t, func(t *testing.T) {
 		up := &upstream{answer: func(context.Context, fetchers.Ask, int) (fetchers.Token, error) {

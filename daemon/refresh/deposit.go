@@ -15,14 +15,15 @@ type Deposit struct {
 	Value secret.Text
 }
 
-// Put stores what is handed in under name. It is durable when Put returns nil. Its error is an *Error
-// where the name does not take what is handed in.
+// Put stores what is handed in under name. It is durable when Put returns nil. Its error is an
+// *Error where the name does not take what is handed in.
 func (e *Engine) Put(ctx context.Context, name string, value secret.Text) error {
 	return e.PutAll(ctx, []Deposit{{name, value}})[0]
 }
 
-// PutAll is Put for each of all, in their order where they are of one name: what can be, is written at once, so that many cost the disk
-// little more than one. The error at i is that of all[i]; what is wrong with one is no matter of the others.
+// PutAll is Put for each of all, in their order where they are of one name: what can be, is written
+// at once, so that many cost the disk little more than one. The error at i is that of all[i]; what
+// is wrong with one is no matter of the others.
 func (e *Engine) PutAll(ctx context.Context, all []Deposit) []error {
 	errs := make([]error, len(all))
 	takes := make([]change, len(all))
@@ -73,8 +74,8 @@ func (e *Engine) takes(d Deposit, at time.Time) (change, error) {
 	return nil, &Error{Reason: Unfit, RetryAfter: Never, Message: d.Name + " is fetched from WeChat: only pushed tickets and grants can be put"}
 }
 
-// putSome carries out those of takes that left tells, giveBatch at most and none of them of the same name as
-// another, and returns which are left.
+// putSome carries out those of takes that left tells, giveBatch at most and none of them of the
+// same name as another, and returns which are left.
 func (e *Engine) putSome(ctx context.Context, all []Deposit, takes []change, left []int, errs []error) (still []int) {
 	names := make(map[string]struct{}, min(len(left), giveBatch))
 	now, which := make([]change, 0, len(left)), make([]int, 0, len(left))

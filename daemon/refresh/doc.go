@@ -6,13 +6,12 @@
 //
 // # Entries and flights
 //
-// A credential that has been asked for is an entry. Readers load its value, an
-// immutable struct, by one atomic pointer. Whatever changes it is a flight: one
-// fetch, of which an entry has at most one, whoever wanted it: a
-// reader, the schedule, a rejection, an operator, a child. Everybody who wants the
-// credential waits for the same flight with a deadline of their own; nobody's leaving ends it. A flight
-// lands in this order: the store has the answer, the entry shows it, those who wait
-// get it, the watchers are told, the next due time is set.
+// A credential that has been asked for is an entry. Readers load its value, an immutable struct, by
+// one atomic pointer. Whatever changes it is a flight: one fetch, of which an entry has at most
+// one, whoever wanted it: a reader, the schedule, a rejection, an operator, a child. Everybody who
+// wants the credential waits for the same flight with a deadline of their own; nobody's leaving
+// ends it. A flight lands in this order: the store has the answer, the entry shows it, those who
+// wait get it, the watchers are told, the next due time is set.
 //
 // # Kinds
 //
@@ -21,17 +20,18 @@
 // flights: Push puts them in. What is fetched for each request (pre_auth_code) has flights of its
 // own, at most four at once; nothing is stored and nothing is fetched ahead (perask.go).
 //
-// Whoever serves credentials may hang what it keeps of one at its entry (peg.go); the engine does not know what
-// that is, and tells it when the account is gone.
+// Whoever serves credentials may hang what it keeps of one at its entry (peg.go); the engine does
+// not know what that is, and tells it when the account is gone.
 //
 // # Loading
 //
-// What the store has kept is made into entries by New, or with [Config].Ahead by Run, while readers ask already: with
-// a million credentials that takes seconds, at every start. An entry stands in the index as soon as it is made, and is
-// read as ever. Who asks for one that is not there yet is answered from its own record (early.go), if that was written
-// in this boot, lives, and its grant can be used: the loading will come to the same. Nothing that might have to be taken
-// back is served before all is read: the wall clock may have been turned back, and any record may be the one that tells. Everybody
-// else waits for the end of the loading, and nothing is due before it.
+// What the store has kept is made into entries by New, or with [Config].Ahead by Run, while readers
+// ask already: with a million credentials that takes seconds, at every start. An entry stands in
+// the index as soon as it is made, and is read as ever. Who asks for one that is not there yet is
+// answered from its own record (early.go), if that was written in this boot, lives, and its grant
+// can be used: the loading will come to the same. Nothing that might have to be taken back is
+// served before all is read: the wall clock may have been turned back, and any record may be the
+// one that tells. Everybody else waits for the end of the loading, and nothing is due before it.
 //
 // # Grants and customers
 //
@@ -43,13 +43,13 @@
 // nothing is served. Its customers' grants and its pushed tickets, which nobody can ask for, stay
 // on disk, tickets until they end, and are there again with it.
 //
-// What is due of customers is fetched at a pace: after a start or an outage, with very many due at once,
-// there are no more calls in a second to each of WeChat's hosts than twice what those in memory need to stay
-// fresh, or 50 if that is more, for those first whose values end soonest. Where values would end before their turn
-// the pace rises to as much as that takes, 300 at most, doubling from second to second as WeChat
-// answers; where not even that is enough, those go first that have been asked for lately. While
-// nothing but failures comes back it falls to 5. Nobody who waits is paced, nor
-// are the accounts' own credentials.
+// What is due of customers is fetched at a pace: after a start or an outage, with very many due at
+// once, there are no more calls in a second to each of WeChat's hosts than twice what those in
+// memory need to stay fresh, or 50 if that is more, for those first whose values end soonest. Where
+// values would end before their turn the pace rises to as much as that takes, 300 at most, doubling
+// from second to second as WeChat answers; where not even that is enough, those go first that have
+// been asked for lately. While nothing but failures comes back it falls to 5. Nobody who waits is
+// paced, nor are the accounts' own credentials.
 //
 // # Turns
 //

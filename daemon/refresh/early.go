@@ -8,8 +8,8 @@ import (
 )
 
 // This file is what can be had while the engine is still loading. A large platform's records take
-// seconds, at every start, and most who ask in that time ask for what is valid: its own record says so. Whatever
-// else there is to know waits until all is known.
+// seconds, at every start, and most who ask in that time ask for what is valid: its own record says
+// so. Whatever else there is to know waits until all is known.
 
 // isLoaded reports whether all that was kept is in force.
 func (e *Engine) isLoaded() bool {
@@ -21,7 +21,8 @@ func (e *Engine) isLoaded() bool {
 	}
 }
 
-// ready waits until all that was kept is in force. Its error is ctx's, or an *Error: the engine stops before.
+// ready waits until all that was kept is in force. Its error is ctx's, or an *Error: the engine
+// stops before.
 func (e *Engine) ready(ctx context.Context) error {
 	if e.isLoaded() {
 		e.dateAgain()
@@ -43,9 +44,9 @@ func (e *Engine) awaitLoaded() { _ = e.ready(context.Background()) }
 // Loaded returns a channel that is closed when all that was kept is in force.
 func (e *Engine) Loaded() <-chan struct{} { return e.loaded }
 
-// early returns the credential of name that was kept, as long as the loading has not come to its end, if there is
-// one that is in force for certain. Both nil: the loading has ended, and tells. A name that there is not is refused
-// at once, as it is afterwards.
+// early returns the credential of name that was kept, as long as the loading has not come to its
+// end, if there is one that is in force for certain. Both nil: the loading has ended, and tells. A
+// name that there is not is refused at once, as it is afterwards.
 func (e *Engine) early(ctx context.Context, name string) (*credential, error) {
 	spec, err := e.lookup(name)
 	if err != nil {
@@ -60,10 +61,10 @@ func (e *Engine) early(ctx context.Context, name string) (*credential, error) {
 	return nil, e.ready(ctx)
 }
 
-// pull makes an entry of the one record of spec that was kept, unless the loading has done so, and returns its
-// value; nil where it is not certain to be in force: it is not there, has ended, cannot be read; was dated by the
-// wall clock, which may have been turned back; or lives by a grant that cannot be used or read. What becomes of it
-// then is the loading's to say.
+// pull makes an entry of the one record of spec that was kept, unless the loading has done so, and
+// returns its value; nil where it is not certain to be in force: it is not there, has ended, cannot
+// be read; was dated by the wall clock, which may have been turned back; or lives by a grant that
+// cannot be used or read. What becomes of it then is the loading's to say.
 func (e *Engine) pull(spec *Spec) *credential {
 	en := e.index.get(spec.Name)
 	if en == nil && e.maybeDead(spec) {
@@ -126,8 +127,8 @@ func (e *Engine) admitEarly(spec *Spec, c *credential) *entry {
 	return e.admit(spec, c)
 }
 
-// admit returns the entry of spec, which is made with the value c unless there is one: of the loading and those who
-// do not wait for it, one is first.
+// admit returns the entry of spec, which is made with the value c unless there is one: of the
+// loading and those who do not wait for it, one is first.
 func (e *Engine) admit(spec *Spec, c *credential) *entry {
 	en := e.newEntry(spec)
 	e.restore(en, c)
@@ -143,7 +144,7 @@ func (e *Engine) restore(en *entry, c *credential) {
 		en.refresh = e.clock.Now().Add(p.quiet)
 		return
 	}
-	// What came due while tokend was down is due now; the workers bound how many calls that makes at
-	// once, and the pace how many of customers there are in a second.
+	// What came due while tokend was down is due now; the workers bound how many calls that makes
+	// at once, and the pace how many of customers there are in a second.
 	en.refresh = refreshAt(en.policy(), c, en.spread(), c.seen, c.seen > c.issued)
 }

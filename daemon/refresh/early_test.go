@@ -67,9 +67,9 @@ func keep(t *testing.T, d *disk, all ...keptCustomer) (children []string) {
 	return children
 }
 
-// TestReadsWhileLoading holds that what is in force for certain is served although nothing has been loaded yet, that
-// a name that there is not is refused at once, and that whatever else is asked for is answered when all is loaded, as an
-// engine answers that has loaded first.
+// TestReadsWhileLoading holds that what is in force for certain is served although nothing has been
+// loaded yet, that a name that there is not is refused at once, and that whatever else is asked for
+// is answered when all is loaded, as an engine answers that has loaded first.
 func TestReadsWhileLoading(t *testing.T) {
 	revoke := func(g *record.Grant) { g.Revoked = g.At.Add(-time.Minute) }
 	all := []keptCustomer{
@@ -134,8 +134,8 @@ func TestReadsWhileLoading(t *testing.T) {
 	})
 }
 
-// TestAReadWhileLoadingIsOneOfTheEntry holds that what is read ahead of the loading is no other credential than the
-// loaded one: what hangs at it and when it was asked for stay.
+// TestAReadWhileLoadingIsOneOfTheEntry holds that what is read ahead of the loading is no other
+// credential than the loaded one: what hangs at it and when it was asked for stay.
 func TestAReadWhileLoadingIsOneOfTheEntry(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		d := newDisk()
@@ -183,8 +183,8 @@ func TestAReadWhileLoadingIsOneOfTheEntry(t *testing.T) {
 	})
 }
 
-// TestVerbsWaitForTheLoading holds that everything but a read waits until all is loaded, and does then what it
-// would have done later.
+// TestVerbsWaitForTheLoading holds that everything but a read waits until all is loaded, and does
+// then what it would have done later.
 func TestVerbsWaitForTheLoading(t *testing.T) {
 	name := customer("wxa", "access_token")
 	ctx := context.Background()
@@ -272,7 +272,8 @@ func TestVerbsWaitForTheLoading(t *testing.T) {
 	}
 }
 
-// TestAStopEndsTheLoading holds that a stop waits for no loading, and that nobody who waits for it is left behind.
+// TestAStopEndsTheLoading holds that a stop waits for no loading, and that nobody who waits for it
+// is left behind.
 func TestAStopEndsTheLoading(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		d := newDisk()
@@ -307,8 +308,9 @@ func TestAStopEndsTheLoading(t *testing.T) {
 	})
 }
 
-// TestLoadingFindsTheClockTurnedBack holds that a wall clock that stands before what was written last is found out
-// wherever that is, that nothing is served by it before, and that values of this boot are not touched by it.
+// TestLoadingFindsTheClockTurnedBack holds that a wall clock that stands before what was written
+// last is found out wherever that is, that nothing is served by it before, and that values of this
+// boot are not touched by it.
 func TestLoadingFindsTheClockTurnedBack(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		d := newDisk()

@@ -113,8 +113,9 @@ func (e *Engine) Now() Instant {
 }
 
 // Cached returns the value of name if one is valid at now, which is what Now has returned a moment
-// before. To look at the clock takes longer than to look up a name, so whoever answers many requests at
-// once looks at it once, and again whenever time may have passed. It never blocks and never allocates.
+// before. To look at the clock takes longer than to look up a name, so whoever answers many
+// requests at once looks at it once, and again whenever time may have passed. It never blocks and
+// never allocates.
 func (e *Engine) Cached(name []byte, now Instant) (Value, bool) {
 	en := e.index.find(name)
 	if en == nil {

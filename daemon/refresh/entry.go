@@ -59,11 +59,12 @@ type entry struct {
 	// peg is for whoever serves the credential.
 	peg Peg
 
-	// asked is when a reader of this run last wanted it, in units of askedUnit, zero for never; see touch.
+	// asked is when a reader of this run last wanted it, in units of askedUnit, zero for never; see
+	// touch.
 	asked atomic.Uint32
 
-	// place belongs to the schedule and is guarded by its lock: where in which of its heaps the entry
-	// stands; zero for not at all.
+	// place belongs to the schedule and is guarded by its lock: where in which of its heaps the
+	// entry stands; zero for not at all.
 	place int32
 
 	mu       sync.Mutex // guards what follows; taken before the schedule's and the watchers' locks
@@ -169,12 +170,12 @@ func (en *entry) lately(now clock.Instant) bool {
 	return asked != 0 && now.Sub(asked) < shrink(latelyAsked, life)
 }
 
-// latelyAsked is how long ago a reader has wanted what is being used now: the longest lead, so that what is used
-// once while it is due counts.
+// latelyAsked is how long ago a reader has wanted what is being used now: the longest lead, so that
+// what is used once while it is due counts.
 const latelyAsked = 10 * time.Minute
 
-// lastAsked returns when a reader of this run last wanted the credential, or at most a second and a unit
-// earlier; zero where none has.
+// lastAsked returns when a reader of this run last wanted the credential, or at most a second and a
+// unit earlier; zero where none has.
 func (en *entry) lastAsked() clock.Instant {
 	return clock.Instant(en.asked.Load()) * clock.Instant(askedUnit)
 }

@@ -339,8 +339,8 @@ func (e *parentError) reply(otherwise *Error) *Error {
 	return otherwise
 }
 
-// faultError says that the fault is tokend's own: its disk's, or in its code. It is for the log; a peer
-// is told no more than that.
+// faultError says that the fault is tokend's own: its disk's, or in its code. It is for the log; a
+// peer is told no more than that.
 type faultError struct{ err error }
 
 func (e *faultError) Error() string { return e.err.Error() }

@@ -87,7 +87,8 @@ func (g *grants) stand(names []string) []standing {
 	return all
 }
 
-// hold puts a grant that the disk has refused in force; recs, which tell of it, are written with it.
+// hold puts a grant that the disk has refused in force; recs, which tell of it, are written with
+// it.
 func (g *grants) hold(grant record.Grant, recs ...record.Record) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -210,7 +211,8 @@ type gift struct {
 // below what a commit may hold.
 const giveBatch = 64
 
-// giveAll puts grants in force, giveBatch of them in one write, and returns how many of them were new.
+// giveAll puts grants in force, giveBatch of them in one write, and returns how many of them were
+// new.
 func (e *Engine) giveAll(ctx context.Context, gifts []gift) (changed int, err error) {
 	for batch := range slices.Chunk(gifts, giveBatch) {
 		amends := make([]*amendment, len(batch))
@@ -289,9 +291,9 @@ func (e *Engine) Revoke(ctx context.Context, grant string, at time.Time) error {
 }
 
 // readmit makes next the value in force of g, whose customer has given it anew. Where it ends a
-// revocation it is dated after that, also if WeChat's clock, by which the revocation is dated, is ahead of
-// the host's or shows the same second still: the message that told of it may be repeated, and
-// is history.
+// revocation it is dated after that, also if WeChat's clock, by which the revocation is dated, is
+// ahead of the host's or shows the same second still: the message that told of it may be repeated,
+// and is history.
 func readmit(g *record.Grant, next record.Generation, now time.Time) {
 	if end := g.Revoked.Truncate(time.Second).Add(time.Second); !g.Revoked.IsZero() && outranks(end, next.At, now) {
 		next.At = end
@@ -320,8 +322,8 @@ func believed(at, now time.Time) time.Time {
 	return at
 }
 
-// outranks reports whether a, which was noted earlier, is later than b, which has come now. What is still
-// to come was noted by a clock that has been set back since, and outranks nothing.
+// outranks reports whether a, which was noted earlier, is later than b, which has come now. What is
+// still to come was noted by a clock that has been set back since, and outranks nothing.
 func outranks(a, b, now time.Time) bool { return a.After(b) && a.Sub(now) <= tolerance }
 
 // authorised returns when the customer gave the authorization that g lives by. A

@@ -11,9 +11,9 @@ import (
 // the host is suspended: after a resume what is due is noticed this soon.
 const longestNap = 10 * time.Second
 
-// schedule is all that is due: what is to come, earliest first; and, of what has come, the customers'
-// refreshes that wait for the [pace] of their host, those of most need first. An entry stands in one heap at
-// most.
+// schedule is all that is due: what is to come, earliest first; and, of what has come, the
+// customers' refreshes that wait for the [pace] of their host, those of most need first. An entry
+// stands in one heap at most.
 type schedule struct {
 	mu    sync.Mutex
 	heaps [1 + 2*hosts]heap
@@ -21,8 +21,8 @@ type schedule struct {
 	kick chan struct{}
 }
 
-// coming is the number of the heap of what is to come. Each host has two more: of those that wait, and of
-// those that have yielded to them.
+// coming is the number of the heap of what is to come. Each host has two more: of those that wait,
+// and of those that have yielded to them.
 const coming = 0
 
 func waiting(host int) int { return 1 + 2*host }
@@ -87,8 +87,8 @@ func (s *schedule) dropLocked(en *entry) {
 	}
 }
 
-// next takes out an entry that is due at now, or one that waited for the pace until its end. With none it
-// returns how long it is until there is one, longestNap at most.
+// next takes out an entry that is due at now, or one that waited for the pace until its end. With
+// none it returns how long it is until there is one, longestNap at most.
 func (s *schedule) next(now clock.Instant) (*entry, time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -114,8 +114,8 @@ func (s *schedule) waits(host int) bool {
 	return len(s.heaps[waiting(host)].slots)+len(s.heaps[yielded(host)].slots) > 0
 }
 
-// release takes out the entry of most need that waits for the pace of host, nil for none. Where there is no
-// time for all, those that nobody has wanted lately yield to those that somebody has.
+// release takes out the entry of most need that waits for the pace of host, nil for none. Where
+// there is no time for all, those that nobody has wanted lately yield to those that somebody has.
 func (s *schedule) release(host int, short bool, now clock.Instant) *entry {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -142,8 +142,8 @@ func (s *schedule) release(host int, short bool, now clock.Instant) *entry {
 // yieldAtOnce bounds how many yield in one release, for which readers of the schedule are held up.
 const yieldAtOnce = 64
 
-// needs returns how many refreshes a second it takes for all that wait for the pace of host to be refreshed before
-// their end, soonest-ending first.
+// needs returns how many refreshes a second it takes for all that wait for the pace of host to be
+// refreshed before their end, soonest-ending first.
 func (s *schedule) needs(host int, now clock.Instant) float64 {
 	var ends demand
 	s.mu.Lock()
@@ -161,8 +161,8 @@ type heap struct {
 	number int32 // among those of the schedule
 }
 
-// heapNumbers is more than there are heaps: the place of an entry is that in its heap, counted from one, times
-// this, plus the number of its heap.
+// heapNumbers is more than there are heaps: the place of an entry is that in its heap, counted from
+// one, times this, plus the number of its heap.
 const heapNumbers = 8
 
 // slot is an entry and when it is due.
@@ -184,7 +184,8 @@ func (h *heap) first() *entry {
 	return en
 }
 
-// firstOf is first, of a heap that is filled by bursts: it lets go of its array with the last of one.
+// firstOf is first, of a heap that is filled by bursts: it lets go of its array with the last of
+// one.
 func (h *heap) firstOf() *entry {
 	en := h.first()
 	if len(h.slots) == 0 {

@@ -11,8 +11,8 @@ import (
 	"tokend/daemon/clock"
 )
 
-// TestScheduleGivesTheEarliest compares the schedule with a plain search, over entries that are put in,
-// moved and taken out.
+// TestScheduleGivesTheEarliest compares the schedule with a plain search, over entries that are put
+// in, moved and taken out.
 func TestScheduleGivesTheEarliest(t *testing.T) {
 	for seed := range uint64(50) {
 		random := rand.New(rand.NewPCG(seed, 7))
@@ -56,8 +56,8 @@ func TestScheduleGivesTheEarliest(t *testing.T) {
 	}
 }
 
-// TestWhoWaitsStandsInOneHeap holds that an entry which waits for the pace is not due besides, however it
-// is moved, and that the one of most need is released first.
+// TestWhoWaitsStandsInOneHeap holds that an entry which waits for the pace is not due besides,
+// however it is moved, and that the one of most need is released first.
 func TestWhoWaitsStandsInOneHeap(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 7))
 	s, waits, comes := newSchedule(), map[*entry]clock.Instant{}, map[*entry]clock.Instant{}
@@ -97,8 +97,8 @@ func TestWhoWaitsStandsInOneHeap(t *testing.T) {
 	}
 }
 
-// TestWhoYields: while there is no time for all, those that nobody has wanted lately are released after those that
-// somebody has, and before those that have ended.
+// TestWhoYields: while there is no time for all, those that nobody has wanted lately are released
+// after those that somebody has, and before those that have ended.
 func TestWhoYields(t *testing.T) {
 	const now = clock.Instant(time.Hour)
 	s := newSchedule()

@@ -14,7 +14,8 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// herd is a platform with many customers that are all in use, over a WeChat that notes who was fetched when.
+// herd is a platform with many customers that are all in use, over a WeChat that notes who was
+// fetched when.
 type herd struct {
 	*Engine
 	names []string
@@ -31,7 +32,8 @@ type herd struct {
 	most    int                  // at once
 }
 
-// late returns how many had their turn when their value had ended, and fails for who had none or two.
+// late returns how many had their turn when their value had ended, and fails for who had none or
+// two.
 func (h *herd) late(t *testing.T) (n int) {
 	t.Helper()
 	h.mu.Lock()
@@ -66,7 +68,8 @@ func (h *herd) seconds() (counts []int) {
 	return counts
 }
 
-// mustGrowSlowly fails if there were more calls in a second than the pace allows after the one before.
+// mustGrowSlowly fails if there were more calls in a second than the pace allows after the one
+// before.
 func (h *herd) mustGrowSlowly(t *testing.T) {
 	t.Helper()
 	before := 0
@@ -95,8 +98,9 @@ func newHerd(t *testing.T, life time.Duration, ages []time.Duration, accounts ..
 	return h
 }
 
-// restHerd makes an engine over a disk with a customer for each of ages, which says how long ago its value of the
-// given life was fetched. All are in use. accounts are due accounts of tokend's own.
+// restHerd makes an engine over a disk with a customer for each of ages, which says how long ago
+// its value of the given life was fetched. All are in use. accounts are due accounts of tokend's
+// own.
 func restHerd(t *testing.T, life time.Duration, ages []time.Duration, accounts ...Spec) *herd {
 	t.Helper()
 	h := &herd{end: map[string]time.Time{}, read: map[string]bool{}, waits: map[string]int{}}

@@ -24,7 +24,8 @@ func TestAHitDoesNotAllocate(t *testing.T) {
 	}
 }
 
-// TestCachedAllIsCached compares the two, for names that are held, have ended, have never been asked for, or are none.
+// TestCachedAllIsCached compares the two, for names that are held, have ended, have never been
+// asked for, or are none.
 func TestCachedAllIsCached(t *testing.T) {
 	var all []Spec
 	for i := range 3*abreast + 1 {

@@ -129,11 +129,11 @@ func (h *hold) toOperator() {
 // ownFault is what there is to tell a peer of a fault of tokend's own.
 const ownFault = "a fault of tokend's own: its log says more"
 
-// cutShort returns the hold that a run leaves on disk before the first call for a credential, in case
-// it dies in it: without it a crash loop in an outage would call at every start. failures are
-// those in a row, the call that is being made included; what landed in this run or an
-// earlier one replaces it. The first time it holds nothing up; and after a few it holds
-// longer than a run would pause, because it counts from the call's beginning.
+// cutShort returns the hold that a run leaves on disk before the first call for a credential, in
+// case it dies in it: without it a crash loop in an outage would call at every start. failures are
+// those in a row, the call that is being made included; what landed in this run or an earlier one
+// replaces it. The first time it holds nothing up; and after a few it holds longer than a run would
+// pause, because it counts from the call's beginning.
 func cutShort(failures, quotas int, valid bool, life time.Duration, spread float64, settings string, now clock.Instant) *hold {
 	pause := 2 * jittered(30*time.Second, spread)
 	switch {

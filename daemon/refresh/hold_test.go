@@ -125,8 +125,8 @@ func TestALimitOfTokendsOwnIsCalledByItsName(t *testing.T) {
 	})
 }
 
-// TestAnOperatorsFailedAttemptLeavesTheHoldAsItWas: the parent could not be had, so nothing was asked and nothing
-// learned.
+// TestAnOperatorsFailedAttemptLeavesTheHoldAsItWas: the parent could not be had, so nothing was
+// asked and nothing learned.
 func TestAnOperatorsFailedAttemptLeavesTheHoldAsItWas(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		parent := fresh(time.Minute)

@@ -41,8 +41,8 @@ func newHosts(calls int) (weixin, wecom host) {
 	return host{lane: newLane(calls)}, host{lane: newLane(calls), faults: faults}
 }
 
-// host returns where the calls of p go, which are made with parent: a kind that both hosts have goes
-// to its parent's.
+// host returns where the calls of p go, which are made with parent: a kind that both hosts have
+// goes to its parent's.
 func (e *Engine) host(p *policy, parent string) *host {
 	if p.perAsk || p == &policies[0] {
 		if spec, err := (*e.catalog.Load()).Lookup(parent); err == nil {

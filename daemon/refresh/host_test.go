@@ -35,8 +35,8 @@ func busiest(times []time.Time, window time.Duration) int {
 	return most
 }
 
-// TestFaultyCallsStayBelowWeComsBlock: "2000 erroneous calls in one hour: blocked for one hour", all accounts of
-// the address.
+// TestFaultyCallsStayBelowWeComsBlock: "2000 erroneous calls in one hour: blocked for one hour",
+// all accounts of the address.
 func TestFaultyCallsStayBelowWeComsBlock(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		wrong := &upstream{answer: func(context.Context, fetchers.Ask, int) (fetchers.Token, error) {

@@ -120,7 +120,8 @@ func (x *index) all() []*entry {
 	return all
 }
 
-// count returns how many entries have names that begin with prefix. It may be wrong by what is being added.
+// count returns how many entries have names that begin with prefix. It may be wrong by what is
+// being added.
 func (x *index) count(prefix string) (n int) {
 	for i := range x.shards {
 		n += x.shards[i].count(prefix)

@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// TestIndexIsAMap compares the index with a map over random additions and removals, few names and many.
+// TestIndexIsAMap compares the index with a map over random additions and removals, few names and
+// many.
 func TestIndexIsAMap(t *testing.T) {
 	for _, names := range []int{1, 10, 20_000} {
 		x, want := newIndex(), map[string]*entry{}
@@ -78,7 +79,8 @@ func TestIndexIsAMap(t *testing.T) {
 	}
 }
 
-// TestIndexIsReadWhileItGrows holds that an entry which is there is found, whatever happens to others.
+// TestIndexIsReadWhileItGrows holds that an entry which is there is found, whatever happens to
+// others.
 func TestIndexIsReadWhileItGrows(t *testing.T) {
 	x := newIndex()
 	const stays = "official_account/wx/access_token"

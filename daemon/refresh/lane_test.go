@@ -9,8 +9,9 @@ import (
 	"time"
 )
 
-// TestWhoIsWaitedForEntersFirst: a lane that WeChat has narrowed to one call at a time. Those that somebody waits for do
-// not stand behind what the schedule wants, and who gives up takes nobody's turn.
+// TestWhoIsWaitedForEntersFirst: a lane that WeChat has narrowed to one call at a time. Those that
+// somebody waits for do not stand behind what the schedule wants, and who gives up takes nobody's
+// turn.
 func TestWhoIsWaitedForEntersFirst(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		l := newLane(1)

@@ -45,13 +45,14 @@ func (e *Engine) lapse(en *entry, now clock.Instant) bool {
 	return true
 }
 
-// restLeast is how little of a life is left when it is not looked at any more before its end. After a start, in which
-// nobody counts as having wanted anything, that is how long whoever uses a value has had to say so.
+// restLeast is how little of a life is left when it is not looked at any more before its end. After
+// a start, in which nobody counts as having wanted anything, that is how long whoever uses a value
+// has had to say so.
 const restLeast = 5 * time.Second
 
-// restUntil returns when to look again whether somebody wants c, which is due and which nobody has wanted: a
-// few times before its end, each after half of what is left, so that whoever comes back late, or comes
-// anew to a value that an earlier run has left, need not wait at the end.
+// restUntil returns when to look again whether somebody wants c, which is due and which nobody has
+// wanted: a few times before its end, each after half of what is left, so that whoever comes back
+// late, or comes anew to a value that an earlier run has left, need not wait at the end.
 func restUntil(c *credential, now clock.Instant) clock.Instant {
 	left := c.end.Sub(now)
 	if left <= shrink(restLeast, c.life) {
@@ -60,8 +61,8 @@ func restUntil(c *credential, now clock.Instant) clock.Instant {
 	return now.Add(left / 2)
 }
 
-// unasked reports whether nobody has wanted the credential since its value came, but for the
-// one it was fetched for; or, without a value, for as long as one would have lived. Who wanted a value in
+// unasked reports whether nobody has wanted the credential since its value came, but for the one it
+// was fetched for; or, without a value, for as long as one would have lived. Who wanted a value in
 // an earlier run is not known, and it counts as not wanted since: a restart prolongs no use that
 // has ended.
 func (en *entry) unasked(now clock.Instant) bool {

@@ -8,7 +8,8 @@ import (
 	"tokend/fetchers"
 )
 
-// hosts is how many hosts WeChat has: what the schedule does at the one does not wait for the other.
+// hosts is how many hosts WeChat has: what the schedule does at the one does not wait for the
+// other.
 const (
 	weixinHost = iota
 	wecomHost
@@ -78,8 +79,8 @@ func (ls *lines) landed(x landed) {
 	}
 }
 
-// work begins what l may begin now, each refresh in a worker of g, and returns how long it may begin nothing
-// more unless a refresh ends or something comes to be due: longestNap at most.
+// work begins what l may begin now, each refresh in a worker of g, and returns how long it may
+// begin nothing more unless a refresh ends or something comes to be due: longestNap at most.
 func (e *Engine) work(g *errgroup.Group, ls *lines, l *line) time.Duration {
 	for {
 		if len(l.ready) > 0 {
@@ -124,8 +125,8 @@ func (e *Engine) launch(g *errgroup.Group, ls *lines, l *line, en *entry) {
 	})
 }
 
-// tells returns what a refresh of en, which has ended with err, tells of the host: what WeChat says of one
-// customer tells nothing of it, and neither does a parent that cannot be had.
+// tells returns what a refresh of en, which has ended with err, tells of the host: what WeChat says
+// of one customer tells nothing of it, and neither does a parent that cannot be had.
 func (en *entry) tells(err error) ending {
 	if err == nil {
 		return endedWell

@@ -8,10 +8,11 @@ import (
 	"sync/atomic"
 )
 
-// List returns how many credentials there are under prefix, of those that may be shown by may (nil: all), and
-// yields them sorted by name: what has been asked for, and what the catalog knows besides. Which they are is
-// settled when it returns; how each of them is, when it is yielded. It is for one walk, in which the caller may
-// take its time: a million entries and as many grants take 32 MB meanwhile.
+// List returns how many credentials there are under prefix, of those that may be shown by may (nil:
+// all), and yields them sorted by name: what has been asked for, and what the catalog knows
+// besides. Which they are is settled when it returns; how each of them is, when it is yielded. It
+// is for one walk, in which the caller may take its time: a million entries and as many grants take
+// 32 MB meanwhile.
 func (e *Engine) List(prefix string, may func(name string) bool) (n int, all iter.Seq[Listing]) {
 	e.awaitLoaded()
 	r := e.roll(prefix, may)

@@ -10,9 +10,9 @@ import (
 	"tokend/daemon/record"
 )
 
-// load makes an entry of everything that the store has kept and the catalog
-// knows, and reports whether it came to that: ctx may end before. What cannot be read is logged and left out. While
-// it goes on, entries may be made beside it; see early.
+// load makes an entry of everything that the store has kept and the catalog knows, and reports
+// whether it came to that: ctx may end before. What cannot be read is logged and left out. While it
+// goes on, entries may be made beside it; see early.
 func (e *Engine) load(ctx context.Context) (whole bool) {
 	began := time.Now()
 	holds, errs := all(e.cfg.Store, record.Holds, record.DecodeHold)

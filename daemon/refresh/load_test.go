@@ -11,8 +11,8 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// TestLoadServesWhatAGrantStandsBehind holds that a customer's value is served after a restart where its
-// grant can be used, and where nobody can tell; and that it is gone where the grant is.
+// TestLoadServesWhatAGrantStandsBehind holds that a customer's value is served after a restart
+// where its grant can be used, and where nobody can tell; and that it is gone where the grant is.
 func TestLoadServesWhatAGrantStandsBehind(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		now := time.Now()

@@ -13,10 +13,10 @@ import (
 	"tokend/daemon/record"
 )
 
-// loading is the way of the values from the store into entries. It goes on in two goroutines, because
-// much waits for it: the one reads, the other makes entries of what it is handed. A
-// large platform's records are read in one pass, and nothing is kept of them that an entry does not
-// need. An entry is served as soon as it is made, so none is that might have to be taken back.
+// loading is the way of the values from the store into entries. It goes on in two goroutines,
+// because much waits for it: the one reads, the other makes entries of what it is handed. A large
+// platform's records are read in one pass, and nothing is kept of them that an entry does not need.
+// An entry is served as soon as it is made, so none is that might have to be taken back.
 type loading struct {
 	e     *Engine
 	ctx   context.Context
@@ -48,17 +48,17 @@ type keptValue struct {
 }
 
 const (
-	// handful is how many values the reader hands over at a time. After each, those who wait for a processor get
-	// it: who reads meanwhile has but a millisecond to wait.
+	// handful is how many values the reader hands over at a time. After each, those who wait for a
+	// processor get it: who reads meanwhile has but a millisecond to wait.
 	handful = 512
 
-	// ahead is how many handfuls it may be ahead: it begins while the grants are still being read, and what
-	// waits is what there will be in entries anyway.
+	// ahead is how many handfuls it may be ahead: it begins while the grants are still being read,
+	// and what waits is what there will be in entries anyway.
 	ahead = 64
 )
 
-// readValues makes an entry of every value that was kept and is of use, but for those that decide judges. limit is
-// about now. When ctx ends it stops where it is.
+// readValues makes an entry of every value that was kept and is of use, but for those that decide
+// judges. limit is about now. When ctx ends it stops where it is.
 func (e *Engine) readValues(ctx context.Context, limit time.Time) *loading {
 	l := &loading{e: e, ctx: ctx, now: e.clock.Now(), limit: limit, read: make(chan []keptValue, ahead)}
 	var making sync.WaitGroup
@@ -151,8 +151,8 @@ func (l *loading) readGrants() {
 	}
 }
 
-// take takes over a value, or takes note that it is of no use, or cannot be judged yet. turned: it is known whether
-// the wall clock was turned back.
+// take takes over a value, or takes note that it is of no use, or cannot be judged yet. turned: it
+// is known whether the wall clock was turned back.
 func (l *loading) take(v keptValue, turned bool) {
 	spec, err := l.e.lookup(v.name)
 	if err != nil {
@@ -194,10 +194,11 @@ func (l *loading) take(v keptValue, turned bool) {
 // was made of a backup, and a fetch since then has ended what is in it.
 func (e *Engine) maybeDead(spec *Spec) bool { return e.restored && spec.Kind.policy().rotates }
 
-// discard takes note that the record of v is of no use. One that has ended is so for ever, and deleted in time. Before anybody is
-// answered goes what the next start might take for good, if this run does not live to delete it: what lives and must not be served, and
-// what is not believed because of the wall clock. So does a ticket: of an account that is not configured, no entry tells whether it is
-// still the one that was found.
+// discard takes note that the record of v is of no use. One that has ended is so for ever, and
+// deleted in time. Before anybody is answered goes what the next start might take for good, if this
+// run does not live to delete it: what lives and must not be served, and what is not believed
+// because of the wall clock. So does a ticket: of an account that is not configured, no entry tells
+// whether it is still the one that was found.
 func (l *loading) discard(v keptValue) {
 	if v.c.end > l.now || v.doubted && l.e.turned || v.c.pushed != nil {
 		l.misleading = append(l.misleading, record.Record{Table: record.Credentials, Key: v.name})

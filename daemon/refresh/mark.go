@@ -11,8 +11,8 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// mark makes fingerprints: texts that tell two values apart without showing either. They are keyed by
-// random bytes of the store's own, so that one from a log can be checked against a value only
+// mark makes fingerprints: texts that tell two values apart without showing either. They are keyed
+// by random bytes of the store's own, so that one from a log can be checked against a value only
 // where the store is.
 type mark [32]byte
 

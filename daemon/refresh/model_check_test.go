@@ -69,7 +69,8 @@ func (w *world) judge(l *life, name string, v Value, err error, start int, missi
 	}
 }
 
-// probe reads everything there is without waiting: what was valid must be there, as soon as all is loaded.
+// probe reads everything there is without waiting: what was valid must be there, as soon as all is
+// loaded.
 func (m *model) probe() {
 	l := m.w.life
 	atOnce, cancel := context.WithCancel(context.Background())
@@ -161,8 +162,8 @@ func (m *model) endLife() {
 	m.w.reborn()
 }
 
-// checkGrants compares the grants on disk with those that must be there: what was said to be durable
-// and, if everything has been written, what WeChat has said.
+// checkGrants compares the grants on disk with those that must be there: what was said to be
+// durable and, if everything has been written, what WeChat has said.
 func (m *model) checkGrants(orderly bool) {
 	m.w.mu.Lock()
 	defer m.w.mu.Unlock()

@@ -375,8 +375,8 @@ func (m *model) do(s step, wait bool) {
 	}
 }
 
-// redated returns when no record tells its time by an earlier boot any more, unless the engine was killed. The world's
-// wall clock sees no suspend before a reboot, so that none must come before.
+// redated returns when no record tells its time by an earlier boot any more, unless the engine was
+// killed. The world's wall clock sees no suspend before a reboot, so that none must come before.
 func (m *model) redated() {
 	<-m.Loaded()
 	time.Sleep(2 * modelDawdle)

@@ -6,5 +6,6 @@ package refresh
 // times as long.
 const shortRound = 20
 
-// crowd is how many credentials are due at once in the tests of outages; fewer, for the same reason.
+// crowd is how many credentials are due at once in the tests of outages; fewer, for the same
+// reason.
 const crowd = 2_000

@@ -81,9 +81,9 @@ func (c *crowdOf) reset() {
 	c.total, c.most = 0, 0
 }
 
-// TestAllAreDueInOneMinuteAfterAnOutage: the tokens of many customers fall due within one minute, of an outage that
-// then ends. Calls stay within the workers and the quotas, none is made twice, readers of what is valid never wait, and
-// all is fresh again.
+// TestAllAreDueInOneMinuteAfterAnOutage: the tokens of many customers fall due within one minute,
+// of an outage that then ends. Calls stay within the workers and the quotas, none is made twice,
+// readers of what is valid never wait, and all is fresh again.
 func TestAllAreDueInOneMinuteAfterAnOutage(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const workers, calls = 16, 24

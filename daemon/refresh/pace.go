@@ -6,49 +6,54 @@ import (
 	"tokend/daemon/clock"
 )
 
-// This file bounds how often the schedule calls for customers' credentials. The workers bound how many calls
-// are under way at once, but a host that answers quickly is then asked as often as it can answer: after a
-// start or an outage, when very many are due at once, that would be a hundred thousand calls in a minute.
-// Where there is little time the pace rises, and so does the number of workers, so that what waits is refreshed
-// before its end if WeChat answers that fast; where there is too little, what is being asked for goes first.
-// What a reader waits for is never paced, nor are the accounts' own credentials, which are few.
+// This file bounds how often the schedule calls for customers' credentials. The workers bound how
+// many calls are under way at once, but a host that answers quickly is then asked as often as it
+// can answer: after a start or an outage, when very many are due at once, that would be a hundred
+// thousand calls in a minute. Where there is little time the pace rises, and so does the number of
+// workers, so that what waits is refreshed before its end if WeChat answers that fast; where there
+// is too little, what is being asked for goes first. What a reader waits for is never paced, nor
+// are the accounts' own credentials, which are few.
 
 const (
-	// paceFloor is how many refreshes of customers the schedule begins within a second if no more are
-	// needed: 3000 a minute, of the 20 000 that WeCom allows an address for one API.
+	// paceFloor is how many refreshes of customers the schedule begins within a second if no more
+	// are needed: 3000 a minute, of the 20 000 that WeCom allows an address for one API.
 	paceFloor = 50
 
-	// paceRoom is how many times the pace is what those in memory need to stay fresh. With two-hour tokens a
-	// million of them have about 300 a second: below the 333 that WeCom's 1 200 000 an hour are, which it allows
-	// the address of a suite for one API.
+	// paceRoom is how many times the pace is what those in memory need to stay fresh. With two-hour
+	// tokens a million of them have about 300 a second: below the 333 that WeCom's 1 200 000 an
+	// hour are, which it allows the address of a suite for one API.
 	paceRoom = 2
 
-	// paceCeiling is how many it begins within a second where those that wait would end otherwise: 18 000 a
-	// minute, and 1 080 000 an hour, of what WeCom allows.
+	// paceCeiling is how many it begins within a second where those that wait would end otherwise:
+	// 18 000 a minute, and 1 080 000 an hour, of what WeCom allows.
 	paceCeiling = 300
 
-	// paceMargin is how much faster it goes than it takes for the last of those to come just in time: calls fail,
-	// others come to be due meanwhile, and what has been away once may be away again.
+	// paceMargin is how much faster it goes than it takes for the last of those to come just in
+	// time: calls fail, others come to be due meanwhile, and what has been away once may be away
+	// again.
 	paceMargin = 2
 
-	// paceGrowth is how many times as many begin within a second as WeChat has answered well in the one before,
-	// if those are more than the floor: a host that has been away, or is at its limit, is not met with all that
-	// has gathered, and from the floor to the ceiling takes three seconds.
+	// paceGrowth is how many times as many begin within a second as WeChat has answered well in the
+	// one before, if those are more than the floor: a host that has been away, or is at its limit,
+	// is not met with all that has gathered, and from the floor to the ceiling takes three seconds.
 	paceGrowth = 2
 
-	// paceFailing is which part of the answers may be failures: with more of them there is no hurry that helps.
+	// paceFailing is which part of the answers may be failures: with more of them there is no hurry
+	// that helps.
 	paceFailing = 8
 
-	// paceProbe is how many begin within a second while nothing but failures comes back: enough to notice within
-	// a second that an outage has ended, in which whoever is tried is not tried again for half a minute.
+	// paceProbe is how many begin within a second while nothing but failures comes back: enough to
+	// notice within a second that an outage has ended, in which whoever is tried is not tried again
+	// for half a minute.
 	paceProbe = 5
 
 	// usualLife is that of a credential of which none has come yet; WeChat's are all of it.
 	usualLife = 2 * time.Hour
 )
 
-// pace is when the schedule may begin the next refresh of a customer's credential at one host. Nothing is saved
-// up: two never begin closer together than the first one's gap. It is dispatch's alone.
+// pace is when the schedule may begin the next refresh of a customer's credential at one host.
+// Nothing is saved up: two never begin closer together than the first one's gap. It is dispatch's
+// alone.
 type pace struct {
 	free clock.Instant // when the next may begin
 
@@ -60,7 +65,8 @@ type pace struct {
 	full      bool          // since then somebody has waited for a worker
 }
 
-// look finds out, once a second, how fast those that wait should be refreshed and how fast they can be.
+// look finds out, once a second, how fast those that wait should be refreshed and how fast they can
+// be.
 func (p *pace) look(now clock.Instant, needs func() float64) {
 	since := now.Sub(p.looked)
 	if p.looked != 0 && since < time.Second {
@@ -102,22 +108,22 @@ func (p *pace) gap(every time.Duration, n int) time.Duration {
 // perSecond returns the gap between so many a second.
 func perSecond(rate float64) time.Duration { return time.Duration(float64(time.Second) / rate) }
 
-// gapOf returns the gap after one of n that is refreshed every so often. If each of n is charged for as long as
-// it took to come round, and paceRoom times n go into that, they need one part in paceRoom of all time, however
-// different their lives are.
+// gapOf returns the gap after one of n that is refreshed every so often. If each of n is charged
+// for as long as it took to come round, and paceRoom times n go into that, they need one part in
+// paceRoom of all time, however different their lives are.
 func gapOf(every time.Duration, n int) time.Duration {
 	return min(time.Second/paceFloor, max(every, 0)/time.Duration(paceRoom*n))
 }
 
-// behind is added to the instants of those that wait for the pace with nothing left to lose: they come after
-// all whose values still live, first come first served.
+// behind is added to the instants of those that wait for the pace with nothing left to lose: they
+// come after all whose values still live, first come first served.
 const behind = never / 2
 
 // demand is how many of those that wait end when, in steps of demandStep from now on.
 type demand [120]int
 
-// demandStep is that of a demand, which reaches ten minutes ahead: the longest lead. What lives longer is
-// in no hurry.
+// demandStep is that of a demand, which reaches ten minutes ahead: the longest lead. What lives
+// longer is in no hurry.
 const demandStep = 5 * time.Second
 
 // add counts n that have left of their life.
@@ -127,8 +133,8 @@ func (d *demand) add(left time.Duration, n int) {
 	}
 }
 
-// rate returns how many a second are enough for each to have its turn before its end, if those that end soonest
-// go first.
+// rate returns how many a second are enough for each to have its turn before its end, if those that
+// end soonest go first.
 func (d *demand) rate() (most float64) {
 	sum := 0
 	for i, n := range d {
@@ -139,8 +145,9 @@ func (d *demand) rate() (most float64) {
 	return most
 }
 
-// queueLocked lets en, a customer's that is due, wait for the pace: those whose values end soonest go first.
-// What nobody wants makes no call, and does not wait for one while its value lives. en.mu is held.
+// queueLocked lets en, a customer's that is due, wait for the pace: those whose values end soonest
+// go first. What nobody wants makes no call, and does not wait for one while its value lives. en.mu
+// is held.
 func (e *Engine) queueLocked(en *entry, now clock.Instant) {
 	host := en.policy().host()
 	switch c := en.valid(now); {
@@ -154,11 +161,12 @@ func (e *Engine) queueLocked(en *entry, now clock.Instant) {
 	}
 }
 
-// unwantedLocked reports whether a customer's credential lapses instead of being refreshed. en.mu is held.
+// unwantedLocked reports whether a customer's credential lapses instead of being refreshed. en.mu
+// is held.
 func (en *entry) unwantedLocked(now clock.Instant) bool { return !en.outdated && en.unasked(now) }
 
-// gap returns how long the schedule begins no other customer's refresh after that of en: none if it makes no
-// call.
+// gap returns how long the schedule begins no other customer's refresh after that of en: none if it
+// makes no call.
 func (e *Engine) gap(p *pace, en *entry, now clock.Instant) time.Duration {
 	en.mu.Lock()
 	defer en.mu.Unlock()

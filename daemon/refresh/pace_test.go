@@ -14,9 +14,9 @@ import (
 
 var faults = flag.Bool("faults", false, "run the outages with very many customers, too")
 
-// TestVeryManyDueAtOnceAreFetchedAtAPace: after a start everybody's value is due. Where there is time the schedule
-// never calls more often than the pace, for those first whose values end soonest; the accounts' own credentials do
-// not wait for it, and in the end all are fresh.
+// TestVeryManyDueAtOnceAreFetchedAtAPace: after a start everybody's value is due. Where there is
+// time the schedule never calls more often than the pace, for those first whose values end soonest;
+// the accounts' own credentials do not wait for it, and in the end all are fresh.
 func TestVeryManyDueAtOnceAreFetchedAtAPace(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const n, life = crowd, 2 * time.Hour
@@ -45,8 +45,8 @@ func TestVeryManyDueAtOnceAreFetchedAtAPace(t *testing.T) {
 	})
 }
 
-// TestThePaceRisesWhereThereIsLittleTime: all have so little left that the floor would let most of them end. It rises
-// step by step as WeChat answers, and all are refreshed in time.
+// TestThePaceRisesWhereThereIsLittleTime: all have so little left that the floor would let most of
+// them end. It rises step by step as WeChat answers, and all are refreshed in time.
 func TestThePaceRisesWhereThereIsLittleTime(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const n, life = crowd, 2 * time.Hour
@@ -66,8 +66,8 @@ func TestThePaceRisesWhereThereIsLittleTime(t *testing.T) {
 	})
 }
 
-// TestReadersDoNotWaitForThePace: there is no time for all. Whoever asks for what has ended has it fetched at once,
-// and nobody's is fetched twice.
+// TestReadersDoNotWaitForThePace: there is no time for all. Whoever asks for what has ended has it
+// fetched at once, and nobody's is fetched twice.
 func TestReadersDoNotWaitForThePace(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const n, life = crowd, 2 * time.Hour
@@ -97,8 +97,8 @@ func TestReadersDoNotWaitForThePace(t *testing.T) {
 	})
 }
 
-// TestWhatIsAskedForGoesFirst: there is no time for all before they end. Those that are being asked for are refreshed
-// in time, and those that were asked for earlier in their lives yield to them.
+// TestWhatIsAskedForGoesFirst: there is no time for all before they end. Those that are being asked
+// for are refreshed in time, and those that were asked for earlier in their lives yield to them.
 func TestWhatIsAskedForGoesFirst(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const n, life = crowd, crowd * time.Second / 100
@@ -196,7 +196,8 @@ func TestAnOutageThatAllFallDueIn(t *testing.T) {
 	}
 }
 
-// TestThePaceIsEnough: however many are in use and however short their lives, no reader waits because of the pace.
+// TestThePaceIsEnough: however many are in use and however short their lives, no reader waits
+// because of the pace.
 func TestThePaceIsEnough(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const n, life = crowd, crowd * time.Second / 100 // more than 100 calls a second are needed

@@ -7,8 +7,8 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// past is what has happened to a credential in this run that is not told by where it stands. Its nil
-// value stands for nothing. Guarded by its entry's mu.
+// past is what has happened to a credential in this run that is not told by where it stands. Its
+// nil value stands for nothing. Guarded by its entry's mu.
 type past struct {
 	repeated clock.Instant // when WeChat repeated a rejected value; zero for never
 	dead     secret.Text   // the value that WeChat has refused to a child, until a fetch has landed

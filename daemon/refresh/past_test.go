@@ -9,8 +9,8 @@ import (
 	"tokend/daemon/clock"
 )
 
-// TestPastRemembersTheLast holds that an attempt is told as it was noted, to the millisecond, and that
-// the oldest are forgotten with what belongs to them.
+// TestPastRemembersTheLast holds that an attempt is told as it was noted, to the millisecond, and
+// that the oldest are forgotten with what belongs to them.
 func TestPastRemembersTheLast(t *testing.T) {
 	for kind, limit := range map[Kind]int{StableToken: remembered, AuthorizerToken: rememberedCustomer} {
 		en := &entry{name: "a"}

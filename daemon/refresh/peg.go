@@ -6,15 +6,15 @@ import (
 )
 
 // Peg is a place at a credential where whoever serves it hangs what it keeps of it, so that it has
-// it at hand with the value and needs no index of its own. What hangs there outlives the values, and
-// a customer's credential that lapses and is asked for again; it goes with the account. The zero
-// value is a free peg. Its methods may be called concurrently, and allocate nothing.
+// it at hand with the value and needs no index of its own. What hangs there outlives the values,
+// and a customer's credential that lapses and is asked for again; it goes with the account. The
+// zero value is a free peg. Its methods may be called concurrently, and allocate nothing.
 type Peg struct{ at atomic.Pointer[Hung] }
 
 // Hung is what hangs on a peg.
 type Hung interface {
-	// Gone is called once, when the credential is known no more. Those who have got its peg
-	// before may find it there still. It must not wait for anything, and may be called with locks held.
+	// Gone is called once, when the credential is known no more. Those who have got its peg before
+	// may find it there still. It must not wait for anything, and may be called with locks held.
 	Gone()
 }
 
@@ -45,9 +45,9 @@ type unhooked struct {
 	byName map[string]*Hung
 }
 
-// hook hangs at en, which is new, what has hung at an entry of its name. It is called with en.mu held, when en
-// is known to be in service: so a configuration that has no such name either finds en, or has let
-// go already of what hung there.
+// hook hangs at en, which is new, what has hung at an entry of its name. It is called with en.mu
+// held, when en is known to be in service: so a configuration that has no such name either finds
+// en, or has let go already of what hung there.
 func (u *unhooked) hook(en *entry) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -56,9 +56,9 @@ func (u *unhooked) hook(en *entry) {
 	}
 }
 
-// keep takes in what hangs at en, and sees to it that nothing is hung there that would be lost. What
-// hangs there stays there too: whoever still holds on to en means the same credential. It is called
-// once for an entry, with en.mu held.
+// keep takes in what hangs at en, and sees to it that nothing is hung there that would be lost.
+// What hangs there stays there too: whoever still holds on to en means the same credential. It is
+// called once for an entry, with en.mu held.
 func (u *unhooked) keep(en *entry) {
 	if en.peg.Hang(&noPeg) {
 		return

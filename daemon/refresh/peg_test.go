@@ -103,8 +103,8 @@ func TestWhatHangsOutlivesALapse(t *testing.T) {
 	})
 }
 
-// TestHangingMeetsGoing has readers hang things while accounts come and go: all that was hung is told
-// that it is gone, once.
+// TestHangingMeetsGoing has readers hang things while accounts come and go: all that was hung is
+// told that it is gone, once.
 func TestHangingMeetsGoing(t *testing.T) {
 	var all []Spec
 	for i := range 8 {

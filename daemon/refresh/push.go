@@ -254,8 +254,8 @@ func (en *entry) heldBy(h *hold) bool {
 	return en.hold == h
 }
 
-// inheritTicket gives en, which nobody else has yet, the ticket that was kept while its account was not configured, if it
-// lives.
+// inheritTicket gives en, which nobody else has yet, the ticket that was kept while its account was
+// not configured, if it lives.
 func (e *Engine) inheritTicket(en *entry) {
 	r, err := e.cfg.Store.Get(record.Credentials, en.name)
 	if err == nil && r.Value == nil {
@@ -295,7 +295,8 @@ func (e *Engine) expect(now clock.Instant) {
 	}
 }
 
-// nextPush is after how long it is worth looking for a ticket again. A push comes every ten minutes.
+// nextPush is after how long it is worth looking for a ticket again. A push comes every ten
+// minutes.
 const nextPush = time.Minute
 
 // noTicket is the error of a ticket that has not been pushed, or has expired.

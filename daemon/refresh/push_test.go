@@ -51,8 +51,8 @@ func TestTheNewestPushedTicketIsKept(t *testing.T) {
 	}
 }
 
-// TestWhatIsHandedInReplacesATicketOfWeChatsFastClock: WeChat's clock may be ahead of the host's by minutes, and what an
-// operator is told to be kept must not be passed over for that.
+// TestWhatIsHandedInReplacesATicketOfWeChatsFastClock: WeChat's clock may be ahead of the host's by
+// minutes, and what an operator is told to be kept must not be passed over for that.
 func TestWhatIsHandedInReplacesATicketOfWeChatsFastClock(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform()

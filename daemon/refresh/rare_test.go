@@ -30,7 +30,8 @@ func (s *lookedAt) All(table record.Table) iter.Seq2[record.Record, error] {
 	}
 }
 
-// TestNoHoldIsOverlooked holds that a hold is found whenever it was written, and that where there is none nobody looks.
+// TestNoHoldIsOverlooked holds that a hold is found whenever it was written, and that where there
+// is none nobody looks.
 func TestNoHoldIsOverlooked(t *testing.T) {
 	of := func(i int) record.Record {
 		return record.Record{Table: record.Holds, Key: fmt.Sprintf("name-%d", i), Value: []byte{byte(i)}}

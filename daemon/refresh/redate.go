@@ -11,8 +11,8 @@ import (
 	"tokend/daemon/record"
 )
 
-// turnedBack reports whether a hold or a budget was written later than limit, which is about now: the wall
-// clock has been set back, by how much nobody knows. For values see loading.
+// turnedBack reports whether a hold or a budget was written later than limit, which is about now:
+// the wall clock has been set back, by how much nobody knows. For values see loading.
 func turnedBack(limit time.Time, holds []record.Hold, budgets []record.Budget) bool {
 	late := func(m record.Moment) bool { return m.Wall.After(limit) }
 	return slices.ContainsFunc(holds, func(h record.Hold) bool { return late(h.Since) }) ||
@@ -27,7 +27,8 @@ type dated struct {
 	key   string
 }
 
-// elsewhere returns the holds and budgets that were written in another boot. For values see loading.
+// elsewhere returns the holds and budgets that were written in another boot. For values see
+// loading.
 func (e *Engine) elsewhere(holds []record.Hold, budgets []record.Budget) (all []dated) {
 	if e.cfg.Boot == "" {
 		return nil // nothing will tell this run's records from them
@@ -45,8 +46,8 @@ func (e *Engine) elsewhere(holds []record.Hold, budgets []record.Budget) (all []
 	return all
 }
 
-// redate writes what was written in another boot anew, by the clock of this one: a restart then does
-// not take its times from a wall clock that may be set meanwhile. It goes on beside everything
+// redate writes what was written in another boot anew, by the clock of this one: a restart then
+// does not take its times from a wall clock that may be set meanwhile. It goes on beside everything
 // else, since a start does not wait for it.
 func (e *Engine) redate(ctx context.Context) {
 	defer func() { e.foreign = nil }()

@@ -188,8 +188,8 @@ func (e *Engine) trying(x *exchange) {
 	x.next = e.clock.Now().Add(backoff(x.tries, 0, false, spread(x.key)))
 }
 
-// misfortune says what a failed exchange calls for: what is told to who asked for it, how long to wait
-// with the next try, and whether waiting can help.
+// misfortune says what a failed exchange calls for: what is told to who asked for it, how long to
+// wait with the next try, and whether waiting can help.
 func (e *Engine) misfortune(x *exchange, way *Onboarding, err error) (told *Error, class fetchers.Reaction, wait time.Duration, passing bool) {
 	now := e.clock.Now()
 	if of, ok := errors.AsType[*Error](err); ok {

@@ -171,8 +171,8 @@ func TestAReadThatTheDiskRefusesSaysNothingOfIt(t *testing.T) {
 	})
 }
 
-// TestPuttingWhatIsInForceIsDurableOrAnError: a grant that the disk has refused is in force, and putting it once
-// more promises more than that.
+// TestPuttingWhatIsInForceIsDurableOrAnError: a grant that the disk has refused is in force, and
+// putting it once more promises more than that.
 func TestPuttingWhatIsInForceIsDurableOrAnError(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform("wxa")
@@ -259,7 +259,8 @@ func TestADiskThatRefusesStopsNoToken(t *testing.T) {
 	})
 }
 
-// TestAPushedTicketThatTheDiskRefusesIsInForce: a suite ticket lives for half an hour, and nobody can ask for the next.
+// TestAPushedTicketThatTheDiskRefusesIsInForce: a suite ticket lives for half an hour, and nobody
+// can ask for the next.
 func TestAPushedTicketThatTheDiskRefusesIsInForce(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		d := newDisk()

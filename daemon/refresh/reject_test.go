@@ -105,8 +105,8 @@ func TestAClientThatRejectsEverythingIsStopped(t *testing.T) {
 	})
 }
 
-// TestARejectionNeverForces: twenty forced refreshes a day are an operator's, and a program that rejects all it
-// gets would spend them in ten minutes.
+// TestARejectionNeverForces: twenty forced refreshes a day are an operator's, and a program that
+// rejects all it gets would spend them in ten minutes.
 func TestARejectionNeverForces(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		forced := 0

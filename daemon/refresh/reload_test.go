@@ -256,8 +256,9 @@ func TestReloadDuringWrite(t *testing.T) {
 	})
 }
 
-// TestGrantsOfWhatIsNotConfiguredAreNotListed: of an account that was taken out of the configuration nothing is to be
-// seen, by whatever verb; its customers' grants are kept, and back with it.
+// TestGrantsOfWhatIsNotConfiguredAreNotListed: of an account that was taken out of the
+// configuration nothing is to be seen, by whatever verb; its customers' grants are kept, and back
+// with it.
 func TestGrantsOfWhatIsNotConfiguredAreNotListed(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform("wxa", "wxb")
@@ -283,8 +284,8 @@ func TestGrantsOfWhatIsNotConfiguredAreNotListed(t *testing.T) {
 	})
 }
 
-// TestReloadOnRefusingDisk: a hold that a reload has ended does not return after a restart, although
-// the disk refused to delete its record during the reload.
+// TestReloadOnRefusingDisk: a hold that a reload has ended does not return after a restart,
+// although the disk refused to delete its record during the reload.
 func TestReloadOnRefusingDisk(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		up, d := fresh(time.Minute), newDisk()

@@ -120,8 +120,8 @@ func TestARevocationOutrunsAFetchThatIsUnderWay(t *testing.T) {
 	})
 }
 
-// TestARevocationWithinTheSecondOfAnAuthorization: WeChat tells whole seconds, and a grant that was handed in
-// has a finer time.
+// TestARevocationWithinTheSecondOfAnAuthorization: WeChat tells whole seconds, and a grant that was
+// handed in has a finer time.
 func TestARevocationWithinTheSecondOfAnAuthorization(t *testing.T) {
 	for _, tc := range []struct {
 		name    string
@@ -156,8 +156,9 @@ func TestARevocationWithinTheSecondOfAnAuthorization(t *testing.T) {
 	}
 }
 
-// TestARepeatedRevocationIsHarmless: WeChat repeats a message that was answered too late, and its clock may be ahead of
-// the host's. A customer who has come back meanwhile must not be turned away by it.
+// TestARepeatedRevocationIsHarmless: WeChat repeats a message that was answered too late, and its
+// clock may be ahead of the host's. A customer who has come back meanwhile must not be turned away
+// by it.
 func TestARepeatedRevocationIsHarmless(t *testing.T) {
 	for _, ahead := range []time.Duration{0, time.Second, 5 * time.Minute} {
 		for name, comeBack := range map[string]func(r *rig) error{
@@ -210,8 +211,8 @@ func TestARepeatedRevocationIsHarmless(t *testing.T) {
 	}
 }
 
-// TestARevocationOfLongAgoIsHistoryAfterManyRotations: of a grant that WeChat replaces with each token, the value that
-// the customer gave is not among those that are kept for long.
+// TestARevocationOfLongAgoIsHistoryAfterManyRotations: of a grant that WeChat replaces with each
+// token, the value that the customer gave is not among those that are kept for long.
 func TestARevocationOfLongAgoIsHistoryAfterManyRotations(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform("wxa")

@@ -10,10 +10,10 @@ import (
 	"tokend/daemon/clock"
 )
 
-// roll is which credentials there were under a prefix, to be walked in the order of their names while the world
-// goes on. A large platform has as many grants as entries, or more, and they are on disk: of an entry the roll
-// has 16 bytes, of a grant those of its name that tell it from the one before, and nobody who changes
-// something waits for whoever walks.
+// roll is which credentials there were under a prefix, to be walked in the order of their names
+// while the world goes on. A large platform has as many grants as entries, or more, and they are on
+// disk: of an entry the roll has 16 bytes, of a grant those of its name that tell it from the one
+// before, and nobody who changes something waits for whoever walks.
 type roll struct {
 	clock   *clock.Clock
 	pauses  pauses
@@ -22,9 +22,9 @@ type roll struct {
 	others  []Listing // what is in neither: sorted by name
 }
 
-// pauses lets a long walk take no more than half of a processor: the readers of a daemon that has one, or whose others
-// are busy, would wait behind it for as long as it takes. What is done in a moment is done at once. Its zero
-// value is ready.
+// pauses lets a long walk take no more than half of a processor: the readers of a daemon that has
+// one, or whose others are busy, would wait behind it for as long as it takes. What is done in a
+// moment is done at once. Its zero value is ready.
 type pauses struct {
 	steps int
 	began time.Time // of the work since the last pause
@@ -35,9 +35,9 @@ const (
 	// pauseSteps is how many steps of a microsecond or less are between two looks at the clock.
 	pauseSteps = 256
 
-	// pauseAfter is how much work there is between two pauses, and pauseFree how much there is before the first:
-	// that of some ten thousand lines. What has taken longer than pauseMost was not work alone, but waiting for
-	// whoever is told.
+	// pauseAfter is how much work there is between two pauses, and pauseFree how much there is
+	// before the first: that of some ten thousand lines. What has taken longer than pauseMost was
+	// not work alone, but waiting for whoever is told.
 	pauseAfter = time.Millisecond
 	pauseFree  = 10 * time.Millisecond
 	pauseMost  = 2 * time.Millisecond
@@ -113,8 +113,8 @@ type accounts struct {
 	known   bool
 }
 
-// has reports whether the account that the grant called name belongs to is configured. One that is not keeps
-// its grants, of which nobody is told.
+// has reports whether the account that the grant called name belongs to is configured. One that is
+// not keeps its grants, of which nobody is told.
 func (a *accounts) has(name string) bool {
 	if a.last == "" || !strings.HasPrefix(name, a.last) {
 		owner := ownerOf(name)
@@ -167,14 +167,16 @@ func next(grants *terseReader, grant *Listing, more *bool, others *[]Listing, yi
 	return yield(l)
 }
 
-// ranked is an entry and eight bytes of its name, by which it is sorted: those behind what all have in common.
+// ranked is an entry and eight bytes of its name, by which it is sorted: those behind what all have
+// in common.
 type ranked struct {
 	key uint64
 	en  *entry
 }
 
-// sortByName sorts entries by their names, of which the first depth bytes are equal. It reads each name once or twice, not
-// at each comparison: of a million they lie all over the memory. It calls step now and then.
+// sortByName sorts entries by their names, of which the first depth bytes are equal. It reads each
+// name once or twice, not at each comparison: of a million they lie all over the memory. It calls
+// step now and then.
 func sortByName(all []ranked, depth int, step func()) {
 	if len(all) < 2 || depth > len(all[0].en.name) {
 		return // the same name, in the latter case
@@ -215,7 +217,8 @@ const (
 	compares = 64
 )
 
-// keyAt returns the bytes of name from depth on as a number; what lacks is as zero bytes, which no name has.
+// keyAt returns the bytes of name from depth on as a number; what lacks is as zero bytes, which no
+// name has.
 func keyAt(name string, depth int) uint64 {
 	var b [keyBytes]byte
 	if depth < len(name) {
@@ -245,7 +248,8 @@ func common(all []ranked, depth int, step func()) int {
 	return n
 }
 
-// terse is names with a state each, in their order, each as what it has not in common with the one before:
+// terse is names with a state each, in their order, each as what it has not in common with the one
+// before:
 //
 //	state, bytes in common at the beginning, bytes in common at the end, bytes between them, the bytes
 //

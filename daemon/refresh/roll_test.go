@@ -14,7 +14,8 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// someName returns one of a small language in which many names begin or end alike, and some are others' beginnings.
+// someName returns one of a small language in which many names begin or end alike, and some are
+// others' beginnings.
 func someName(random *rand.Rand) string {
 	var b strings.Builder
 	for range 1 + random.IntN(6) {
@@ -44,7 +45,8 @@ func TestSortByName(t *testing.T) {
 	}
 }
 
-// TestTerseKeepsNames holds that what is added comes back, and that what is out of order is refused.
+// TestTerseKeepsNames holds that what is added comes back, and that what is out of order is
+// refused.
 func TestTerseKeepsNames(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 1))
 	var all terse
@@ -77,7 +79,8 @@ func TestTerseKeepsNames(t *testing.T) {
 	}
 }
 
-// inOrder is a disk that yields its records in the order of their keys, as the daemon's does, but for the last.
+// inOrder is a disk that yields its records in the order of their keys, as the daemon's does, but
+// for the last.
 type inOrder struct{ *disk }
 
 func (d inOrder) All(table record.Table) iter.Seq2[record.Record, error] {
@@ -98,8 +101,8 @@ func (d inOrder) All(table record.Table) iter.Seq2[record.Record, error] {
 	}
 }
 
-// TestListIsWhatThereIs: entries, grants and what the configuration knows besides, in order, each once, and no more than
-// may be shown; however the disk hands out its records.
+// TestListIsWhatThereIs: entries, grants and what the configuration knows besides, in order, each
+// once, and no more than may be shown; however the disk hands out its records.
 func TestListIsWhatThereIs(t *testing.T) {
 	for _, ordered := range []bool{false, true} {
 		bubble(t, func(t *testing.T) {
@@ -156,8 +159,8 @@ func TestListIsWhatThereIs(t *testing.T) {
 	}
 }
 
-// TestListWhileTheWorldGoesOn: entries come and go while lists are made and walked. Each has as many lines as was said,
-// in order, and none twice; and who was there all the while is in it.
+// TestListWhileTheWorldGoesOn: entries come and go while lists are made and walked. Each has as
+// many lines as was said, in order, and none twice; and who was there all the while is in it.
 func TestListWhileTheWorldGoesOn(t *testing.T) {
 	e, err := New(Config{Store: newDisk(), Catalog: specs()})
 	if err != nil {
@@ -212,7 +215,8 @@ func TestListWhileTheWorldGoesOn(t *testing.T) {
 	others.Wait()
 }
 
-// BenchmarkList makes and walks the list of a platform of which every customer is in use: as many grants as entries.
+// BenchmarkList makes and walks the list of a platform of which every customer is in use: as many
+// grants as entries.
 func BenchmarkList(b *testing.B) {
 	for _, n := range []int{10_000, 100_000, 1_000_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {

@@ -31,10 +31,9 @@ func (e *Engine) planLocked(en *entry, now clock.Instant) {
 	e.schedule.set(en, at)
 }
 
-// Run loads what New has not, and refreshes what is due until ctx is done. It then starts nothing more,
-// cancels the fetches under way, except those of rotating credentials, which it
-// gives their time to end, and returns when nothing that it or a reader started is running.
-// It is called once.
+// Run loads what New has not, and refreshes what is due until ctx is done. It then starts nothing
+// more, cancels the fetches under way, except those of rotating credentials, which it gives their
+// time to end, and returns when nothing that it or a reader started is running. It is called once.
 func (e *Engine) Run(ctx context.Context) error {
 	if !e.isLoaded() && !e.load(ctx) {
 		e.halt()
@@ -73,8 +72,8 @@ func (e *Engine) halt() {
 	e.cancel()
 }
 
-// dispatch begins what is due, in workers of g: the accounts' own credentials at once, those of customers at
-// their pace.
+// dispatch begins what is due, in workers of g: the accounts' own credentials at once, those of
+// customers at their pace.
 func (e *Engine) dispatch(ctx context.Context, g *errgroup.Group) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -136,7 +135,8 @@ func (e *Engine) readyLocked(en *entry, now clock.Instant) bool {
 	return false
 }
 
-// renew refreshes en if that is still due, and returns when it is done what its end tells of the host.
+// renew refreshes en if that is still due, and returns when it is done what its end tells of the
+// host.
 func (e *Engine) renew(en *entry) ending {
 	en.mu.Lock()
 	now := e.clock.Now()

@@ -8,14 +8,15 @@ import (
 	"tokend/daemon/record"
 )
 
-// stray is what the loading has found to be of no use any more, and what the next start would find to be of no use just as well. After a
-// night without tokend that may be a record of every customer.
+// stray is what the loading has found to be of no use any more, and what the next start would find
+// to be of no use just as well. After a night without tokend that may be a record of every
+// customer.
 type stray struct {
 	values, holds, budgets []string // keys; the values have ended
 }
 
-// sweep deletes what the loading has found to be of no use and what still is. It goes on beside everything else, since
-// nobody has to wait for it; what a stop leaves, the next start finds again.
+// sweep deletes what the loading has found to be of no use and what still is. It goes on beside
+// everything else, since nobody has to wait for it; what a stop leaves, the next start finds again.
 func (e *Engine) sweep(ctx context.Context) {
 	s := e.stray
 	e.stray = stray{}
@@ -28,7 +29,8 @@ func (e *Engine) sweep(ctx context.Context) {
 	}
 }
 
-// sweepTable deletes the records under keys of which useless, called in the turn of each, reports that they are.
+// sweepTable deletes the records under keys of which useless, called in the turn of each, reports
+// that they are.
 func (e *Engine) sweepTable(ctx context.Context, table record.Table, keys []string, useless func(key string) bool) error {
 	for batch := range slices.Chunk(keys, forgetBatch) {
 		end, err := e.turns.take(ctx, batch...)
@@ -52,8 +54,8 @@ func (e *Engine) sweepTable(ctx context.Context, table record.Table, keys []stri
 	return nil
 }
 
-// valueless reports whether what is kept under name is still what the loading has found: whatever has been fetched since
-// is in the entry too.
+// valueless reports whether what is kept under name is still what the loading has found: whatever
+// has been fetched since is in the entry too.
 func (e *Engine) valueless(name string) bool {
 	en := e.index.get(name)
 	return en == nil || en.current.Load() == nil

@@ -53,8 +53,9 @@ func (d reluctant) Put(ctx context.Context, recs ...record.Record) error {
 	return d.disk.Put(ctx, recs...)
 }
 
-// TestNobodyWaitsForWhatIsDeleted holds that a start which finds much that has lapsed has loaded before that is deleted; and
-// that what is fetched meanwhile is deleted neither by the step that is being written nor by a later one.
+// TestNobodyWaitsForWhatIsDeleted holds that a start which finds much that has lapsed has loaded
+// before that is deleted; and that what is fetched meanwhile is deleted neither by the step that is
+// being written nor by a later one.
 func TestNobodyWaitsForWhatIsDeleted(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		d := newDisk()
@@ -107,8 +108,8 @@ func TestNobodyWaitsForWhatIsDeleted(t *testing.T) {
 	})
 }
 
-// TestAStopEndsTheDeleting holds that a stop waits for no more than the step that is being written, and that the next start
-// deletes the rest.
+// TestAStopEndsTheDeleting holds that a stop waits for no more than the step that is being written,
+// and that the next start deletes the rest.
 func TestAStopEndsTheDeleting(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		d := newDisk()
@@ -134,7 +135,8 @@ func TestAStopEndsTheDeleting(t *testing.T) {
 	})
 }
 
-// TestAMootHoldIsDeletedUnlessAnotherHasBegun holds that of holds the one in force is told from the one that was found.
+// TestAMootHoldIsDeletedUnlessAnotherHasBegun holds that of holds the one in force is told from the
+// one that was found.
 func TestAMootHoldIsDeletedUnlessAnotherHasBegun(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		d, up := newDisk(), fresh(2*time.Hour)

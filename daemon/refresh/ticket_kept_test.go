@@ -13,9 +13,9 @@ func without() catalog {
 	return specs(Spec{Name: app, Kind: StableToken, Fetcher: fresh(2 * time.Hour)})
 }
 
-// TestAPushedTicketOutlivesAReloadWithoutItsAccount holds that of an account that is taken out of the configuration
-// nothing is served, and that its ticket, which nobody can ask for, is there again with it: its customers need not wait
-// for the next push.
+// TestAPushedTicketOutlivesAReloadWithoutItsAccount holds that of an account that is taken out of
+// the configuration nothing is served, and that its ticket, which nobody can ask for, is there
+// again with it: its customers need not wait for the next push.
 func TestAPushedTicketOutlivesAReloadWithoutItsAccount(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p, d := newPlatform("wxa"), newDisk()
@@ -52,7 +52,8 @@ func TestAPushedTicketOutlivesAReloadWithoutItsAccount(t *testing.T) {
 	})
 }
 
-// TestAPushedTicketOutlivesAStartWithoutItsAccount is the same over restarts; and what has ended meanwhile is deleted.
+// TestAPushedTicketOutlivesAStartWithoutItsAccount is the same over restarts; and what has ended
+// meanwhile is deleted.
 func TestAPushedTicketOutlivesAStartWithoutItsAccount(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p, d, boottime := newPlatform("wxa"), newDisk(), bootedNow()
@@ -90,8 +91,8 @@ func TestAPushedTicketOutlivesAStartWithoutItsAccount(t *testing.T) {
 	})
 }
 
-// TestAKeptTicketIsNotBelievedWhenTheClockWasTurnedBack holds that the ticket of an account that is configured again is
-// served by the same rules as one of an account that always was.
+// TestAKeptTicketIsNotBelievedWhenTheClockWasTurnedBack holds that the ticket of an account that is
+// configured again is served by the same rules as one of an account that always was.
 func TestAKeptTicketIsNotBelievedWhenTheClockWasTurnedBack(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p, d := newPlatform(), newDisk()

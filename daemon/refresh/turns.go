@@ -21,7 +21,8 @@ func (t *turns) take(ctx context.Context, names ...string) (end func(), err erro
 	if t.takeAll(names) {
 		return func() { t.end(names) }, nil
 	}
-	// Everybody who holds some and waits for others takes them in the same order, so that no two wait for each other.
+	// Everybody who holds some and waits for others takes them in the same order, so that no two
+	// wait for each other.
 	names = slices.Compact(slices.Sorted(slices.Values(names)))
 	for have := 0; ; {
 		var before chan struct{}
@@ -37,7 +38,8 @@ func (t *turns) take(ctx context.Context, names ...string) (end func(), err erro
 	}
 }
 
-// takeAll takes the turns of names if all of them are free, as nearly always, and reports whether they were.
+// takeAll takes the turns of names if all of them are free, as nearly always, and reports whether
+// they were.
 func (t *turns) takeAll(names []string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -55,8 +57,8 @@ func (t *turns) takeAll(names []string) bool {
 	return true
 }
 
-// takeFree takes the turns of names from the one at have on, up to one that is not free. It returns how many are
-// had then, and what is closed when that one may be; nil if all are had.
+// takeFree takes the turns of names from the one at have on, up to one that is not free. It returns
+// how many are had then, and what is closed when that one may be; nil if all are had.
 func (t *turns) takeFree(names []string, have int) (int, chan struct{}) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// TestTurns has many take the turns of several names, in any order and some of them twice: no two have the same name
-// at once, and nobody waits for ever.
+// TestTurns has many take the turns of several names, in any order and some of them twice: no two
+// have the same name at once, and nobody waits for ever.
 func TestTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const names, takers, each = 6, 40, 50

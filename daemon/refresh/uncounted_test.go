@@ -11,8 +11,9 @@ import (
 	"tokend/fetchers"
 )
 
-// TestCallsThatTheDiskRefusesToCountStayWithinTheQuota kills an engine after hours in which its disk has
-// refused to count its calls, and holds all the calls of it and its heir to WeChat's quota.
+// TestCallsThatTheDiskRefusesToCountStayWithinTheQuota kills an engine after hours in which its
+// disk has refused to count its calls, and holds all the calls of it and its heir to WeChat's
+// quota.
 func TestCallsThatTheDiskRefusesToCountStayWithinTheQuota(t *testing.T) {
 	const quota = 100 // "100 calls an hour for each app"
 	bubble(t, func(t *testing.T) {

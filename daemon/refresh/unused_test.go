@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// TestARestartProlongsNoUse: what nobody asks for after a restart is not refreshed because of it, whenever
-// in its life and however often tokend is restarted; what is asked for is there all the time.
+// TestARestartProlongsNoUse: what nobody asks for after a restart is not refreshed because of it,
+// whenever in its life and however often tokend is restarted; what is asked for is there all the
+// time.
 func TestARestartProlongsNoUse(t *testing.T) {
 	for name, restarts := range map[string][]int{ // in minutes
 		"in mid-life": {60},
@@ -49,8 +50,8 @@ func TestARestartProlongsNoUse(t *testing.T) {
 	}
 }
 
-// TestAStartShortlyBeforeTheEnd: nobody counts as having wanted anything before it. Who reads a value that has less than a
-// minute left is noticed in time.
+// TestAStartShortlyBeforeTheEnd: nobody counts as having wanted anything before it. Who reads a
+// value that has less than a minute left is noticed in time.
 func TestAStartShortlyBeforeTheEnd(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const life = 2 * time.Hour

@@ -14,10 +14,10 @@ const (
 	lastPause  = time.Second
 )
 
-// accepting is what one who accepts connections remembers of how that went. When descriptors run out it goes on with the
-// spares; when those have run out, or memory has, it waits and tries again: the connections that
-// are open go on, and their ends make room. It says so once, not at each try. The zero value is
-// ready.
+// accepting is what one who accepts connections remembers of how that went. When descriptors run
+// out it goes on with the spares; when those have run out, or memory has, it waits and tries again:
+// the connections that are open go on, and their ends make room. It says so once, not at each try.
+// The zero value is ready.
 type accepting struct {
 	spares *spares
 	pause  time.Duration // the last one
@@ -30,7 +30,8 @@ func (a *accepting) succeeded() {
 	a.short = a.short && !a.spares.refill()
 }
 
-// failed returns how long to wait before trying again after err, and whether the log has to be told of it.
+// failed returns how long to wait before trying again after err, and whether the log has to be told
+// of it.
 func (a *accepting) failed(err error) (pause time.Duration, say bool) {
 	say, a.short = !a.short, true
 	a.spares.lookAgain()

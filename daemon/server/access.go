@@ -134,8 +134,9 @@ type decision struct {
 	rights *rights
 }
 
-// rightsOf returns what p, which is u's, may do. That is decided anew only where it may have changed, so that a client that connects for
-// one request need not wait for it, and that the connections of a user have one between them.
+// rightsOf returns what p, which is u's, may do. That is decided anew only where it may have
+// changed, so that a client that connects for one request need not wait for it, and that the
+// connections of a user have one between them.
 func (u *user) rightsOf(a *access, p Peer) *rights {
 	d := u.decided.Load()
 	if d == nil || d.by != a || d.peer.UID != p.UID || a.groups && !(d.peer.GID == p.GID && slices.Equal(d.peer.Groups, p.Groups)) {

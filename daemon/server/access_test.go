@@ -268,8 +268,8 @@ func TestHiddenLooksLikeUnknown(t *testing.T) {
 	}
 }
 
-// What the peers of one user may do is decided once, and anew where something else may come of it: by other rules, or in other
-// groups where a rule is for groups.
+// What the peers of one user may do is decided once, and anew where something else may come of it:
+// by other rules, or in other groups where a rule is for groups.
 func TestRightsAreDecidedOnce(t *testing.T) {
 	byUser := []Rule{{UIDs: []uint32{guest}, Names: []string{"official_account/*"}, Verbs: []string{"GET"}}}
 	byGroup := append(byUser, Rule{GIDs: []uint32{500}, Names: []string{"work/*"}, Verbs: []string{"GET"}})
@@ -311,8 +311,8 @@ func TestRightsAreDecidedOnce(t *testing.T) {
 	}
 }
 
-// A session that remembers which grant was the last to give may GET what the rights say, whatever was asked before, and after
-// the rules have changed too.
+// A session that remembers which grant was the last to give may GET what the rights say, whatever
+// was asked before, and after the rules have changed too.
 func TestMayGetRemembersNothingButAGuess(t *testing.T) {
 	many := []Rule{
 		{UIDs: []uint32{guest}, Names: []string{"work/*"}, Verbs: []string{"STATUS"}},

@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// accept takes connections out of the listener's queue, as many as one turn allows, and answers at once what they have
-// sent already: a client that connects for one request has sent it by then.
+// accept takes connections out of the listener's queue, as many as one turn allows, and answers at
+// once what they have sent already: a client that connects for one request has sent it by then.
 func (l *loop) accept() {
 	for range acceptTurn {
 		fd, err := accept(l.listener)
@@ -28,8 +28,8 @@ func (l *loop) accept() {
 	}
 }
 
-// refused is what becomes of an accept that has failed with err. It reports whether the loop accepts no more, for a
-// while or for good.
+// refused is what becomes of an accept that has failed with err. It reports whether the loop
+// accepts no more, for a while or for good.
 func (l *loop) refused(err error) bool {
 	if !passing(err) {
 		l.fail(os.NewSyscallError("accept", err))
@@ -116,14 +116,15 @@ func (l *loop) welcome(m *member) {
 	}
 }
 
-// idles reports whether m is still a member, nothing is under way for it, and the poller does not know of it.
+// idles reports whether m is still a member, nothing is under way for it, and the poller does not
+// know of it.
 func (l *loop) idles(m *member) bool {
 	return l.members[m.wire.fd] == m && !m.inSet && !m.paused && m.batch == nil
 }
 
-// revisit looks once more at those who came in the last turn and were answered: most of those that connect for one request have
-// closed by now, and the poller never has to hear of them. That is a tenth of what such a client costs, where there are
-// others to serve meanwhile.
+// revisit looks once more at those who came in the last turn and were answered: most of those that
+// connect for one request have closed by now, and the poller never has to hear of them. That is a
+// tenth of what such a client costs, where there are others to serve meanwhile.
 func (l *loop) revisit() {
 	for i, m := range l.fresh {
 		l.fresh[i] = nil

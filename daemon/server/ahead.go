@@ -10,16 +10,18 @@ import (
 // aheadSize is how many values are looked up before they are handed out.
 const aheadSize = 32
 
-// ahead is values that have been looked up, all at once, for requests that are about to be answered; see [Engine].CachedAll. It spares a
-// request 4 % with 512 connections, and 8 % where each asks 16 at once. Its zero value is none.
+// ahead is values that have been looked up, all at once, for requests that are about to be
+// answered; see [Engine].CachedAll. It spares a request 4 % with 512 connections, and 8 % where
+// each asks 16 at once. Its zero value is none.
 type ahead struct {
 	n, next int               // how many there are, and which is asked for next
 	names   [aheadSize][]byte // in the requests themselves
 	values  [aheadSize]refresh.Value
 }
 
-// take returns the value of name if it is that which is asked for next, and reports whether there is one to be handed out: the
-// peer is granted it, and it has not come so near to its end that the clock has to be looked at.
+// take returns the value of name if it is that which is asked for next, and reports whether there
+// is one to be handed out: the peer is granted it, and it has not come so near to its end that the
+// clock has to be looked at.
 func (a *ahead) take(name []byte) (v refresh.Value, ok bool) {
 	if a.next >= a.n || len(name) == 0 {
 		return v, false
@@ -32,8 +34,9 @@ func (a *ahead) take(name []byte) (v refresh.Value, ok bool) {
 	return v, v.TTL >= nearEnd
 }
 
-// lookAhead adds to a the names of values that in asks for, as far as there is room. A name that is not granted is not looked up, and so
-// takes the same time whether there is such a credential or not.
+// lookAhead adds to a the names of values that in asks for, as far as there is room. A name that is
+// not granted is not looked up, and so takes the same time whether there is such a credential or
+// not.
 func (s *session) lookAhead(in []byte, a *ahead) {
 	s.renewRights()
 	for a.n < aheadSize {

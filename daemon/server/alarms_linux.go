@@ -2,8 +2,8 @@ package server
 
 import "time"
 
-// alarm is when something is to be done about a connection of an event loop. It belongs to one set of alarms; the zero
-// value is not set.
+// alarm is when something is to be done about a connection of an event loop. It belongs to one set
+// of alarms; the zero value is not set.
 type alarm struct {
 	due   time.Duration // by the loop's clock; 0 for never
 	key   time.Duration // what it is sorted by: due, or earlier
@@ -12,8 +12,8 @@ type alarm struct {
 }
 
 // alarms are a heap of alarms, the earliest first. One that is put off stays where it is until its
-// old time comes, and one that is taken back until its connection ends: most are put off again and again, or
-// never needed, and that costs nothing.
+// old time comes, and one that is taken back until its connection ends: most are put off again and
+// again, or never needed, and that costs nothing.
 type alarms []*alarm
 
 // set makes a due at the time due, which is not 0.

@@ -50,8 +50,8 @@ func (s *session) done(ctx context.Context, v protocol.Verb, name string, err er
 	}
 }
 
-// always reports whether every v that succeeds is noted. These are an operator's, or granted to few,
-// and each has cost a call or a write to disk: they cannot flood anything.
+// always reports whether every v that succeeds is noted. These are an operator's, or granted to
+// few, and each has cost a call or a write to disk: they cannot flood anything.
 func always(v protocol.Verb) bool {
 	switch v {
 	case protocol.VerbRefresh, protocol.VerbPut, protocol.VerbExchange, protocol.VerbImport, protocol.VerbBackup,
@@ -84,8 +84,8 @@ func (s *session) note(level hclog.Level, verb, name, outcome string) {
 	s.server.audit.log.Log(level, "audit", s.user.unsaid.tell(args)...)
 }
 
-// greet notes a peer that has connected without any right: there are rules, and none is for it. Next is
-// what the driver is to do first.
+// greet notes a peer that has connected without any right: there are rules, and none is for it.
+// Next is what the driver is to do first.
 func (s *session) greet() (next action) {
 	s.renewRights()
 	if !s.rights.none() || !s.mayNote(&s.user.denials, denialLines) {

@@ -96,7 +96,8 @@ func TestAudit(t *testing.T) {
 	})
 }
 
-// onlyFault reports whether the fault that the engine calls canary-fault is the only canary in text.
+// onlyFault reports whether the fault that the engine calls canary-fault is the only canary in
+// text.
 func onlyFault(text string) bool {
 	return !strings.Contains(strings.ReplaceAll(text, errFault.Error(), ""), "canary")
 }

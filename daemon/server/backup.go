@@ -10,8 +10,8 @@ import (
 	"tokend/protocol"
 )
 
-// backup hands out all that is kept. It is for operators, whatever the rules say: what it holds cannot be
-// bounded by names.
+// backup hands out all that is kept. It is for operators, whatever the rules say: what it holds
+// cannot be bounded by names.
 func (s *session) backup() action {
 	if !s.rights.everywhere.has(protocol.VerbBackup) {
 		return s.deny(protocol.VerbBackup)

@@ -152,8 +152,8 @@ func (c closer) Close() error {
 	return nil
 }
 
-// One at a time; the second one is told so, and finds the place free when the first has ended, be it
-// that its peer went away.
+// One at a time; the second one is told so, and finds the place free when the first has ended, be
+// it that its peer went away.
 func TestBackupsOneAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log syncBuffer

@@ -11,13 +11,16 @@ import (
 	"tokend/protocol"
 )
 
-// PUTs wait for the disk, and for hardly anything else. So an event loop does not lend their members one by one: all
-// PUTs that have come in a turn are a batch, which one goroutine hands to the engine at once and gives back at once. To the
-// disk many cost little more than one, and so they do to the loop.
+// PUTs wait for the disk, and for hardly anything else. So an event loop does not lend their
+// members one by one: all PUTs that have come in a turn are a batch, which one goroutine hands to
+// the engine at once and gives back at once. To the disk many cost little more than one, and so
+// they do to the loop.
 
-// underway is how many batches there are at most as long as the disk is in order: while one is being synced, the next are made
-// ready, to be synced together. Those that come meanwhile gather. With four, 64 writers on one processor had a tenth more done than with
-// two, with six or eight no more than with four. Whoever has gathered for lookAfter is not kept waiting for a batch that hangs.
+// underway is how many batches there are at most as long as the disk is in order: while one is
+// being synced, the next are made ready, to be synced together. Those that come meanwhile gather.
+// With four, 64 writers on one processor had a tenth more done than with two, with six or eight no
+// more than with four. Whoever has gathered for lookAfter is not kept waiting for a batch that
+// hangs.
 const underway = 4
 
 // batches are those of a loop.
@@ -27,7 +30,8 @@ type batches struct {
 	underway int
 	spare    []*batch // to be used again
 
-	// hands takes a batch to a goroutine that has no other: its stack has grown to what a batch needs already.
+	// hands takes a batch to a goroutine that has no other: its stack has grown to what a batch
+	// needs already.
 	hands chan *batch
 
 	// Guarded by the loop's mu.
@@ -37,8 +41,8 @@ type batches struct {
 
 func newBatches() batches { return batches{hands: make(chan *batch, underway)} }
 
-// batch is PUTs that go to the engine together. Its members are the goroutine's from run on, until they are given back; but
-// for their wires, of which the goroutine knows nothing.
+// batch is PUTs that go to the engine together. Its members are the goroutine's from run on, until
+// they are given back; but for their wires, of which the goroutine knows nothing.
 type batch struct {
 	loop     *loop
 	ctx      context.Context
@@ -77,7 +81,8 @@ func (l *loop) newBatch() *batch {
 	return b
 }
 
-// dispatch has a goroutine do what has gathered, and reports whether it has. It is called at the end of each turn.
+// dispatch has a goroutine do what has gathered, and reports whether it has. It is called at the
+// end of each turn.
 func (l *loop) dispatch() bool {
 	bs := &l.batches
 	if bs.next == nil {
@@ -110,7 +115,8 @@ func (l *loop) dispatch() bool {
 	return true
 }
 
-// work does b, and what it is handed then, until the loop has ended or as many as are underway wait to be handed one.
+// work does b, and what it is handed then, until the loop has ended or as many as are underway wait
+// to be handed one.
 func (l *loop) work(b *batch) {
 	for more := true; more; {
 		b.run()
@@ -124,8 +130,9 @@ func (l *loop) work(b *batch) {
 // overdue returns when what has gathered is not to wait any longer; false where nothing waits.
 func (bs *batches) overdue() (time.Duration, bool) { return bs.gathered + lookAfter, bs.gathered != 0 }
 
-// disturbed is what becomes of an event of a member whose PUT waits. If its peer has sent more, that can wait. If it
-// has gone, nobody waits for the PUT any more; and where that is so of all in its batch, the batch gives up too.
+// disturbed is what becomes of an event of a member whose PUT waits. If its peer has sent more,
+// that can wait. If it has gone, nobody waits for the PUT any more; and where that is so of all in
+// its batch, the batch gives up too.
 func (l *loop) disturbed(m *member, events uint32) {
 	m.masked = true
 	if events&(unix.EPOLLHUP|unix.EPOLLERR) == 0 {
@@ -161,7 +168,8 @@ func (b *batch) run() {
 	b.note(b.loop.server.cfg.Engine.PutAll(ctx, b.deposits))
 }
 
-// note notes what has become of each PUT, and prepares the answers to those that have failed. Both may write to a log.
+// note notes what has become of each PUT, and prepares the answers to those that have failed. Both
+// may write to a log.
 func (b *batch) note(errs []error) {
 	for i, m := range b.members {
 		s := &m.session
@@ -173,7 +181,8 @@ func (b *batch) note(errs []error) {
 	b.errs = errs
 }
 
-// desert has b given up if all peers have gone. Nobody may come to b any more: they would be taken for gone too.
+// desert has b given up if all peers have gone. Nobody may come to b any more: they would be taken
+// for gone too.
 func (b *batch) desert() {
 	if b.here == 0 {
 		b.cancel(errGone)
@@ -183,7 +192,8 @@ func (b *batch) desert() {
 // deserted reports whether all peers have gone.
 func (b *batch) deserted() bool { return errors.Is(context.Cause(b.ctx), errGone) }
 
-// giveBack hands b back to the loop, and reports whether whoever has done it is to wait for another.
+// giveBack hands b back to the loop, and reports whether whoever has done it is to wait for
+// another.
 func (l *loop) giveBack(b *batch) (waits bool) {
 	bs := &l.batches
 	l.mu.Lock()

@@ -13,7 +13,8 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// gatedEngine keeps PUTs until it is let, or their ctx ends; those of a name that ends in "broken" panic, those of "wrong" fail.
+// gatedEngine keeps PUTs until it is let, or their ctx ends; those of a name that ends in "broken"
+// panic, those of "wrong" fail.
 type gatedEngine struct {
 	*fakeEngine
 	gate    chan struct{} // each that comes out of it lets one call go; closed, all
@@ -79,7 +80,8 @@ func putLine(who string) string {
 	return "PUT " + platform + "/" + who + "/refresh_token refreshtoken@@@" + who + "\n"
 }
 
-// fillBatches has as many batches under way, which e keeps, as make the next one gather. It returns whose PUTs they are.
+// fillBatches has as many batches under way, which e keeps, as make the next one gather. It returns
+// whose PUTs they are.
 func fillBatches(t *testing.T, path string, e *gatedEngine) (whose []*client) {
 	t.Helper()
 	for i := range int64(underway) {
@@ -91,8 +93,8 @@ func fillBatches(t *testing.T, path string, e *gatedEngine) (whose []*client) {
 	return whose
 }
 
-// TestManyPuts holds that each PUT of many at once gets its own answer, with what was sent behind it in order, and that
-// the loop hands on together what has come together.
+// TestManyPuts holds that each PUT of many at once gets its own answer, with what was sent behind
+// it in order, and that the loop hands on together what has come together.
 func TestManyPuts(t *testing.T) { overBoth(t, tryManyPuts) }
 
 func tryManyPuts(t *testing.T, d driver) {
@@ -178,8 +180,8 @@ func tryBatchesThatHang(t *testing.T, d driver) {
 	}
 }
 
-// TestPeersThatGoBeforeTheirPuts holds that whoever comes to a batch that all others have left, before anybody has begun it, has
-// its PUT done and answered.
+// TestPeersThatGoBeforeTheirPuts holds that whoever comes to a batch that all others have left,
+// before anybody has begun it, has its PUT done and answered.
 func TestPeersThatGoBeforeTheirPuts(t *testing.T) { overBoth(t, tryPeersThatGoBeforeTheirPuts) }
 
 func tryPeersThatGoBeforeTheirPuts(t *testing.T, d driver) {
@@ -244,8 +246,8 @@ func tryAFaultInAPut(t *testing.T, d driver) {
 	}
 }
 
-// TestStopDuringPuts holds that those that wait are told, whether or not they have been begun, and that
-// what has been done is.
+// TestStopDuringPuts holds that those that wait are told, whether or not they have been begun, and
+// that what has been done is.
 func TestStopDuringPuts(t *testing.T) { overBoth(t, tryStopDuringPuts) }
 
 func tryStopDuringPuts(t *testing.T, d driver) {
@@ -303,7 +305,8 @@ func TestPutsOverTime(t *testing.T) {
 	}
 }
 
-// TestNoMoreWaitThanAreUnderWay holds that what a disk that hangs has made of goroutines, each with a batch, goes when it is in order.
+// TestNoMoreWaitThanAreUnderWay holds that what a disk that hangs has made of goroutines, each with
+// a batch, goes when it is in order.
 func TestNoMoreWaitThanAreUnderWay(t *testing.T) {
 	poll, err := newPoller()
 	if err != nil {

@@ -9,8 +9,9 @@ import (
 	"tokend/daemon/store/memstore"
 )
 
-// BenchmarkSessionHit is BenchmarkSessionGet with the engine that tokend has: all that a hit costs but the
-// system's calls, for a peer that no rule binds and for one of some rules, the last of which is for what it asks.
+// BenchmarkSessionHit is BenchmarkSessionGet with the engine that tokend has: all that a hit costs
+// but the system's calls, for a peer that no rule binds and for one of some rules, the last of
+// which is for what it asks.
 func BenchmarkSessionHit(b *testing.B) {
 	rules := []Rule{
 		{UIDs: []uint32{guest}, Names: []string{"work/*", "open_platform/*/jsapi_ticket"}, Verbs: []string{"GET", "REJECT"}},

@@ -28,8 +28,8 @@ func (anyApp) Fetch(context.Context, fetchers.Ask) (fetchers.Token, error) {
 	return fetchers.Token{Value: secret.Text(strings.Repeat("v", 512)), ExpiresIn: 2 * time.Hour}, nil
 }
 
-// BenchmarkSessionGetOfMany asks the engine itself for one of 10 000 credentials after the other, at random: what
-// is measured is mostly how many places in memory a request touches.
+// BenchmarkSessionGetOfMany asks the engine itself for one of 10 000 credentials after the other,
+// at random: what is measured is mostly how many places in memory a request touches.
 func BenchmarkSessionGetOfMany(b *testing.B) {
 	engine, err := refresh.New(refresh.Config{Store: &memstore.Store{}, Catalog: anyApp{}})
 	if err != nil {

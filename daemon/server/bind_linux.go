@@ -32,9 +32,10 @@ func bind(path string, perm fs.FileMode) (*net.UnixListener, error) {
 	return ln.(*net.UnixListener), nil
 }
 
-// takeNoDescriptors has the kernel refuse descriptors that peers want to pass (SCM_RIGHTS) over connections to the socket fd, from
-// Linux 6.16 on: they are of no use, and a read ends behind them although more has been sent, of which the poller has told already. On
-// an older kernel they are dropped.
+// takeNoDescriptors has the kernel refuse descriptors that peers want to pass (SCM_RIGHTS) over
+// connections to the socket fd, from Linux 6.16 on: they are of no use, and a read ends behind them
+// although more has been sent, of which the poller has told already. On an older kernel they are
+// dropped.
 func takeNoDescriptors(fd uintptr) {
 	_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_PASSRIGHTS, 0)
 }

@@ -17,5 +17,6 @@ func bind(path string, perm fs.FileMode) (*net.UnixListener, error) {
 	return net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 }
 
-// takeNoDescriptors does nothing: descriptors that peers pass are dropped when the bytes beside them are read.
+// takeNoDescriptors does nothing: descriptors that peers pass are dropped when the bytes beside
+// them are read.
 func takeNoDescriptors(uintptr) {}

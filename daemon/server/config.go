@@ -30,8 +30,9 @@ type Config struct {
 	// given. Errors are as those of [Engine]. Nil: BACKUP is answered NOT_FOUND.
 	Backup func(ctx context.Context) (b io.ReadCloser, size int64, err error)
 
-	// Reload puts the configuration in force as it is now: the answer to RELOAD. Its error says what is wrong with that, in a
-	// line without a secret; nothing has changed then. Nil: RELOAD is answered NOT_FOUND.
+	// Reload puts the configuration in force as it is now: the answer to RELOAD. Its error says
+	// what is wrong with that, in a line without a secret; nothing has changed then. Nil: RELOAD is
+	// answered NOT_FOUND.
 	Reload func(ctx context.Context) error
 
 	// Logger is where connections that end badly and faults are reported, and, named
@@ -96,7 +97,8 @@ type Config struct {
 	// stopped; 0 stands for 5 s.
 	GracePeriod time.Duration
 
-	// noLoop makes a goroutine of every connection, where an event loop could serve them: for tests.
+	// noLoop makes a goroutine of every connection, where an event loop could serve them: for
+	// tests.
 	noLoop bool
 }
 

@@ -18,8 +18,8 @@ const (
 	lingerTime  = time.Second
 )
 
-// lastWords is how much is read of what ends a watch, such as a QUIT, and for the same reason: what is left of it would make
-// a reset of the end.
+// lastWords is how much is read of what ends a watch, such as a QUIT, and for the same reason: what
+// is left of it would make a reset of the end.
 const lastWords = 512
 
 // conn drives one session over one connection, on one goroutine: it reads, steps,
@@ -275,13 +275,14 @@ func (c *conn) run(ctx context.Context) error {
 	return c.session.perform(ctx, job, c.flush)
 }
 
-// lookAfter is how long a brief job has before the peer is looked out for: more than a disk that is in order takes,
-// and less than anybody notices.
+// lookAfter is how long a brief job has before the peer is looked out for: more than a disk that is
+// in order takes, and less than anybody notices.
 const lookAfter = 10 * time.Millisecond
 
 // lookOut calls gone when the peer of j goes away; if it has nothing more to say, also when it says
-// something. For a brief job it does so from lookAfter on. What the peer says meanwhile is kept, as far as there is
-// room. The caller calls stop before it touches the connection's reading side again.
+// something. For a brief job it does so from lookAfter on. What the peer says meanwhile is kept, as
+// far as there is room. The caller calls stop before it touches the connection's reading side
+// again.
 func (c *conn) lookOut(gone func(), j job) (stop func()) {
 	var wg sync.WaitGroup
 	c.setReadDeadline(time.Time{})

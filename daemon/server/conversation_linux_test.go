@@ -11,7 +11,8 @@ import (
 	"tokend/protocol/conversation"
 )
 
-// Whatever the specification shows is what both drivers say on a real socket, in one piece and byte by byte.
+// Whatever the specification shows is what both drivers say on a real socket, in one piece and byte
+// by byte.
 func TestConversationsOnASocket(t *testing.T) {
 	for _, c := range loadConversations(t) {
 		t.Run(c.Name, func(t *testing.T) {
@@ -54,8 +55,8 @@ func playOnASocket(t *testing.T, d driver, c conversation.Conversation, wrap fun
 	}
 }
 
-// unread is how many bytes the kernel holds that were sent by nc and have not been read: more than were
-// sent, since it counts what it takes to hold them, and 0 for none (unix(7), SIOCOUTQ).
+// unread is how many bytes the kernel holds that were sent by nc and have not been read: more than
+// were sent, since it counts what it takes to hold them, and 0 for none (unix(7), SIOCOUTQ).
 func unread(t *testing.T, nc net.Conn) (n int) {
 	t.Helper()
 	raw, err := nc.(*net.UnixConn).SyscallConn()

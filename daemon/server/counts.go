@@ -75,8 +75,8 @@ func (s *Server) Counts() Counts {
 	return c
 }
 
-// MayOversee reports whether peer may learn over the socket how everything stands: whether LIST, STATUS and
-// STATS are granted to it on every name. What else shows the same asks here.
+// MayOversee reports whether peer may learn over the socket how everything stands: whether LIST,
+// STATUS and STATS are granted to it on every name. What else shows the same asks here.
 func (s *Server) MayOversee(peer Peer) bool {
 	r := s.access.Load().rightsOf(peer)
 	return !slices.ContainsFunc(overseeing, func(v protocol.Verb) bool { return !r.everywhere.has(v) })

@@ -8,8 +8,8 @@ import (
 	"tokend/protocol"
 )
 
-// TestCountsByVerb holds that each request is counted once, under its verb, hits too, and each error under the verb
-// that it answers.
+// TestCountsByVerb holds that each request is counted once, under its verb, hits too, and each
+// error under the verb that it answers.
 func TestCountsByVerb(t *testing.T) {
 	rules := []Rule{{UIDs: []uint32{alice}, Names: []string{"official_account/*"}, Verbs: []string{"GET", "SIGN", "STATS"}}}
 	s := New(Config{Engine: newFakeEngine(), Sign: fetchers.Sign, Rules: rules})

@@ -6,23 +6,23 @@
 //
 // # Bytes, and how they arrive
 //
-// What a connection does with bytes stands apart from how bytes arrive. A session
-// is handed what has been received, consumes whole lines, and appends replies
-// to its out buffer; it never reads, writes or waits. A request that may have to wait
-// comes out of it as a job, which the driver runs where waiting is allowed;
-// the requests behind it stay where they are until it is done, so replies keep
-// their order. There are two drivers. A conn is one goroutine for one connection, over any
-// [net.Conn], which is also what tests in virtual time want. A loop (Linux) serves all connections of a listener on one
-// goroutine, by epoll, without telling Go's scheduler of its system calls, which takes little more than half of the processor. It
-// reads, steps and writes, each for all that have asked at once, and lends each connection that may have to wait to a
-// goroutine, which drives it by the same conn until there is nothing to do but to read. PUTs, which wait for the disk alone, it hands to the engine in batches, and
-// lends nobody for them. What the two promise is the same, and the tests with sockets
-// are over both.
+// What a connection does with bytes stands apart from how bytes arrive. A session is handed what
+// has been received, consumes whole lines, and appends replies to its out buffer; it never reads,
+// writes or waits. A request that may have to wait comes out of it as a job, which the driver runs
+// where waiting is allowed; the requests behind it stay where they are until it is done, so replies
+// keep their order. There are two drivers. A conn is one goroutine for one connection, over any
+// [net.Conn], which is also what tests in virtual time want. A loop (Linux) serves all connections
+// of a listener on one goroutine, by epoll, without telling Go's scheduler of its system calls,
+// which takes little more than half of the processor. It reads, steps and writes, each for all that
+// have asked at once, and lends each connection that may have to wait to a goroutine, which drives
+// it by the same conn until there is nothing to do but to read. PUTs, which wait for the disk
+// alone, it hands to the engine in batches, and lends nobody for them. What the two promise is the
+// same, and the tests with sockets are over both.
 //
-// The replies to all requests that arrived together go out in one write. A GET of a
-// value that is held takes no lock that waits and allocates nothing. The clock is looked at once for all that
-// one step answers, or one turn of a loop, since nothing in them waits; behind a job it is looked at anew, and for each value that
-// has less than a second left.
+// The replies to all requests that arrived together go out in one write. A GET of a value that is
+// held takes no lock that waits and allocates nothing. The clock is looked at once for all that one
+// step answers, or one turn of a loop, since nothing in them waits; behind a job it is looked at
+// anew, and for each value that has less than a second left.
 //
 // # One user does not starve another
 //
@@ -47,50 +47,51 @@
 // bytes and by time: see work.go.
 //
 // Root and the daemon's own user are operators: none of this binds them, and their connections take
-// nobody's place. Of the process's descriptors a quarter is left to them and to the rest of
-// the daemon, and the last 24 (spares.go) whatever the numbers say: 8 of these are for operators, and with 16 the daemon fetches and
-// stores while connections have all the others. At the very end four more operators are served, in the place of
-// spares held for that, and whoever comes then is answered BUSY. Should all descriptors be in use all the same, a spare is given up to see whose
-// connection waits, and an operator's is kept. What no program can share out is the kernel's queue of a
-// socket: who connects in a loop can keep it full, and others have to try again. A second
+// nobody's place. Of the process's descriptors a quarter is left to them and to the rest of the
+// daemon, and the last 24 (spares.go) whatever the numbers say: 8 of these are for operators, and
+// with 16 the daemon fetches and stores while connections have all the others. At the very end four
+// more operators are served, in the place of spares held for that, and whoever comes then is
+// answered BUSY. Should all descriptors be in use all the same, a spare is given up to see whose
+// connection waits, and an operator's is kept. What no program can share out is the kernel's queue
+// of a socket: who connects in a loop can keep it full, and others have to try again. A second
 // socket, for operators alone, has a queue of its own; Serve may be called for both.
 //
 // # Audit
 //
 // Who has done what, and who was refused, stands in the log named "audit" (audit.go); who has read
-// what is counted (usage.go) at the engine's pegs, for STATUS. Both are bounded, whatever peers do, and so are the lines about
-// tokend's own faults (errors.go): a disk that refuses would make one of each request.
+// what is counted (usage.go) at the engine's pegs, for STATUS. Both are bounded, whatever peers do,
+// and so are the lines about tokend's own faults (errors.go): a disk that refuses would make one of
+// each request.
 //
 // # Who may see what
 //
-// A name that no rule shows to a peer is answered like one that does not exist, by every verb, to the
-// byte, and without being looked up, so the time it takes says no more than the words.
-// LIST asks for nothing under a prefix that no pattern of the peer's can match. STATS is
-// of the peer's own user, unless it is granted on every name: calls by path, and
-// what others ask for, tell which kinds of credentials there are.
+// A name that no rule shows to a peer is answered like one that does not exist, by every verb, to
+// the byte, and without being looked up, so the time it takes says no more than the words. LIST
+// asks for nothing under a prefix that no pattern of the peer's can match. STATS is of the peer's
+// own user, unless it is granted on every name: calls by path, and what others ask for, tell which
+// kinds of credentials there are.
 //
 // # Limits
 //
 // A connection that waits for its peer to ask costs less than 1 KiB in a loop, and otherwise its
-// goroutine and a read buffer of 4 KiB. The buffer grows to the
-// longest line only while such a line is under way; replies are written as soon as
-// there are 64 KiB of them. A loop reads 4 KiB of each connection in turn, so one that sends on and on makes the
-// others wait for the answers to that. A peer that reads nothing of its replies for
-// [Config].WriteTimeout is closed. One that begins a line and does not end it is closed after
-// LineTimeout. One that says nothing may stay, as long as there is room:
-// workers of PHP keep connections for days, and the kernel closes those of the dead.
-// Measured, one user who does its worst with 4096 connections makes the daemon hold 40 MB,
-// and 100 MB for some seconds by not reading (siege_test.go).
+// goroutine and a read buffer of 4 KiB. The buffer grows to the longest line only while such a line
+// is under way; replies are written as soon as there are 64 KiB of them. A loop reads 4 KiB of each
+// connection in turn, so one that sends on and on makes the others wait for the answers to that. A
+// peer that reads nothing of its replies for [Config].WriteTimeout is closed. One that begins a
+// line and does not end it is closed after LineTimeout. One that says nothing may stay, as long as
+// there is room: workers of PHP keep connections for days, and the kernel closes those of the dead.
+// Measured, one user who does its worst with 4096 connections makes the daemon hold 40 MB, and 100
+// MB for some seconds by not reading (siege_test.go).
 //
 // # Half-closed, gone, stopping
 //
-// A peer that has shut down its sending side still gets the replies to all that
-// it sent, a watch included. One that has gone altogether is noticed while its
-// request waits, and the waiting is given up; the fetch it waited for is not its own and
-// goes on. (Only Linux tells the two apart; elsewhere waiting goes on to its end.)
-// After a WATCH, whatever the peer sends ends the watch and closes the
-// connection. Descriptors that a peer passes (SCM_RIGHTS) are refused by the kernel, and by one before Linux 6.16 dropped; what has
-// been sent behind them may then have to wait in a loop until the peer sends more.
+// A peer that has shut down its sending side still gets the replies to all that it sent, a watch
+// included. One that has gone altogether is noticed while its request waits, and the waiting is
+// given up; the fetch it waited for is not its own and goes on. (Only Linux tells the two apart;
+// elsewhere waiting goes on to its end.) After a WATCH, whatever the peer sends ends the watch and
+// closes the connection. Descriptors that a peer passes (SCM_RIGHTS) are refused by the kernel, and
+// by one before Linux 6.16 dropped; what has been sent behind them may then have to wait in a loop
+// until the peer sends more.
 //
 // When Serve is told to stop: no more connections; idle ones are closed; requests that have
 // been read are answered, with SHUTDOWN where they would have to wait; watches are closed;
@@ -106,8 +107,9 @@
 //	batch        a loop        Serve            the sessions of those whose PUTs it hands to the engine
 //	lookout      a conn        that conn        the conn's reading side while a job waits for more than a disk's time
 //
-// A loop itself runs on the goroutine that stands for its socket, and owns the descriptors of its members, lent or not.
+// A loop itself runs on the goroutine that stands for its socket, and owns the descriptors of its
+// members, lent or not.
 //
-// Lock order: conns.mu, then conn.mu, then wire.mu; the rest (users.mu, usage.mu, names.mu) are leaves. None is held while a call
-// to the engine is made, or one to the kernel that may wait.
+// Lock order: conns.mu, then conn.mu, then wire.mu; the rest (users.mu, usage.mu, names.mu) are
+// leaves. None is held while a call to the engine is made, or one to the kernel that may wait.
 package server

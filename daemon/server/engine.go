@@ -22,8 +22,8 @@ type Engine interface {
 	// a value, or of a Status, nothing hangs but what the server has hung there.
 	Cached(name []byte, now refresh.Instant) (refresh.Value, bool)
 
-	// CachedAll is Cached for several names. values, of which there are as many, become theirs: one with a TTL of 0
-	// where Cached would report that there is none.
+	// CachedAll is Cached for several names. values, of which there are as many, become theirs: one
+	// with a TTL of 0 where Cached would report that there is none.
 	CachedAll(names [][]byte, now refresh.Instant, values []refresh.Value)
 
 	// Get returns a value that is valid now and may wait for one; ctx bounds the
@@ -55,12 +55,12 @@ type Engine interface {
 	// Import takes in the page of owner's customers that begins at offset.
 	Import(ctx context.Context, owner string, offset int) (refresh.ImportPage, error)
 
-	// Loaded returns a channel that is closed when all that was kept is in force. What follows waits for that, as long
-	// as it takes.
+	// Loaded returns a channel that is closed when all that was kept is in force. What follows
+	// waits for that, as long as it takes.
 	Loaded() <-chan struct{}
 
-	// List returns how many credentials there are under prefix of whose names may says that they may be
-	// shown, and yields so many, sorted by name, in one walk.
+	// List returns how many credentials there are under prefix of whose names may says that they
+	// may be shown, and yields so many, sorted by name, in one walk.
 	List(prefix string, may func(name string) bool) (n int, all iter.Seq[refresh.Listing])
 
 	// Status returns all there is to say of name but its value.
@@ -87,8 +87,8 @@ type Inbox interface {
 
 // Watch is a subscription to changes.
 type Watch interface {
-	// Take returns the changes since the last one, in order, and whether more may come: not when the
-	// watch is closed, or the watcher was too slow. Ready receives when it is worth calling.
+	// Take returns the changes since the last one, in order, and whether more may come: not when
+	// the watch is closed, or the watcher was too slow. Ready receives when it is worth calling.
 	Take() (changes []refresh.Listing, more bool)
 	Ready() <-chan struct{}
 

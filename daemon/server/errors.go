@@ -69,9 +69,10 @@ func codeOf(err error) *protocol.Error {
 	return errInternal
 }
 
-// reportFault writes a fault to the log, and returns the number under which it stands there. Where there are too many of the same
-// user's it writes none, since a disk that refuses would be made to do so by whoever asks again and again; the
-// number is that of the last one written then, and the next one says how many are missing.
+// reportFault writes a fault to the log, and returns the number under which it stands there. Where
+// there are too many of the same user's it writes none, since a disk that refuses would be made to
+// do so by whoever asks again and again; the number is that of the last one written then, and the
+// next one says how many are missing.
 func (s *session) reportFault(err error) (id string) {
 	u := s.user
 	if !u.unreported.allow(s.server.clock(), &u.faults, faultLines, &s.server.reports) {

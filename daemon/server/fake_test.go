@@ -67,7 +67,8 @@ const (
 
 func newFakeEngine() *fakeEngine { return newFakeEngineAt(nil) }
 
-// newFakeEngineAt's clock stands still at *at, which is guarded by mu from now on. Nil stands for a clock that goes.
+// newFakeEngineAt's clock stands still at *at, which is guarded by mu from now on. Nil stands for a
+// clock that goes.
 func newFakeEngineAt(at *time.Time) *fakeEngine {
 	e := &fakeEngine{at: at}
 	in := func(d time.Duration) time.Time { return e.now().Add(d) }

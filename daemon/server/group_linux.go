@@ -9,19 +9,22 @@ import (
 	"tokend/daemon/refresh"
 )
 
-// The bounds of a group. Of 8, 16, 32 and 64 members a request took the less of the processor the more there were, with 512 connections
-// by 4, 4 and 3 %; but each has to wait until all have been read before it is answered.
+// The bounds of a group. Of 8, 16, 32 and 64 members a request took the less of the processor the
+// more there were, with 512 connections by 4, 4 and 3 %; but each has to wait until all have been
+// read before it is answered.
 const (
 	groupSize = 64               // members
 	groupIn   = 32 * smallBuffer // bytes of room to read into
 	groupOut  = 48 << 10         // bytes of replies that gather; those of one member may go beyond
 )
 
-// group is members that have asked in one turn of the loop. They are served abreast: all are read, then all are answered,
-// then all are written to, so that the processor has at hand the code that each of the three takes, which is the kernel's for the most
-// part. That alone made a request 4 % cheaper with 50 connections, and 8 % with 512.
+// group is members that have asked in one turn of the loop. They are served abreast: all are read,
+// then all are answered, then all are written to, so that the processor has at hand the code that
+// each of the three takes, which is the kernel's for the most part. That alone made a request 4 %
+// cheaper with 50 connections, and 8 % with 512.
 //
-// A member that needs more than answers leaves the group: it is done with by itself, behind those before it.
+// A member that needs more than answers leaves the group: it is done with by itself, behind those
+// before it.
 type group struct {
 	all  [groupSize]arrival
 	n    int // how many of all there are
@@ -38,8 +41,8 @@ type arrival struct {
 	ahead int // where what has been looked up for it begins
 }
 
-// receive reads what the peer of m has sent, of which events tell. m has nothing unconsumed. It reads once: whoever has
-// sent more has to wait until others have had their turn.
+// receive reads what the peer of m has sent, of which events tell. m has nothing unconsumed. It
+// reads once: whoever has sent more has to wait until others have had their turn.
 func (l *loop) receive(m *member, events uint32) {
 	g := &l.group
 	room := g.in[g.used : g.used+smallBuffer]
@@ -101,8 +104,8 @@ func (l *loop) answerGroup() {
 	g.n, g.used = 0, 0
 }
 
-// lookAhead looks up what members of the group are about to ask for, from the one at i on, and returns the first for whom it did
-// not.
+// lookAhead looks up what members of the group are about to ask for, from the one at i on, and
+// returns the first for whom it did not.
 func (l *loop) lookAhead(i int, now refresh.Instant) (end int) {
 	g, a := &l.group, &l.ahead
 	a.n = 0
@@ -120,8 +123,8 @@ func (l *loop) lookAhead(i int, now refresh.Instant) (end int) {
 	return end
 }
 
-// answerAbreast has m's session answer what has been read of it, behind the replies of those before it. If there is more to
-// do, what is left is in a.in, and the replies are the session's.
+// answerAbreast has m's session answer what has been read of it, behind the replies of those before
+// it. If there is more to do, what is left is in a.in, and the replies are the session's.
 func (l *loop) answerAbreast(m *member, a *arrival, now refresh.Instant) (next action, ok bool) {
 	s := &m.session
 	s.out = l.out

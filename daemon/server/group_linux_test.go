@@ -46,8 +46,8 @@ func (e *heldUp) CachedAll(names [][]byte, now refresh.Instant, values []refresh
 	cachedEach(e, names, now, values)
 }
 
-// startHeldUp serves by a clock that stands still, and returns what has the server find all at once what is sent between the two: hold
-// holds it up, and goOn lets it go on.
+// startHeldUp serves by a clock that stands still, and returns what has the server find all at once
+// what is sent between the two: hold holds it up, and goOn lets it go on.
 func (d driver) startHeldUp(t *testing.T) (path string, s *Server, e *fakeEngine, hold, goOn func()) {
 	t.Helper()
 	at := time.Now()
@@ -67,8 +67,8 @@ func (d driver) startHeldUp(t *testing.T) (path string, s *Server, e *fakeEngine
 	return path, s, held.fakeEngine, hold, goOn
 }
 
-// Those who ask in the same turn get each their own replies, whatever the others ask for and whatever becomes of
-// them.
+// Those who ask in the same turn get each their own replies, whatever the others ask for and
+// whatever becomes of them.
 func TestGroupAnswersEachItsOwn(t *testing.T) { overBoth(t, tryGroupAnswersEachItsOwn) }
 
 func tryGroupAnswersEachItsOwn(t *testing.T, d driver) {
@@ -132,8 +132,8 @@ func tryGroupAnswersEachItsOwn(t *testing.T, d driver) {
 	eventually(t, "all have ended but the one that held it up", func() bool { return s.open.Load() == 1 })
 }
 
-// What has come together with the end of what a peer sends is answered, and the end is noticed: nothing else will come to say
-// so.
+// What has come together with the end of what a peer sends is answered, and the end is noticed:
+// nothing else will come to say so.
 func TestGroupNoticesEnds(t *testing.T) { overBoth(t, tryGroupNoticesEnds) }
 
 func tryGroupNoticesEnds(t *testing.T, d driver) {
@@ -165,7 +165,8 @@ func tryGroupNoticesEnds(t *testing.T, d driver) {
 	eventually(t, "all have ended but the one that held it up", func() bool { return s.open.Load() == 1 })
 }
 
-// Reads that are filled to the last byte lose nothing of what is behind them, and wait for nothing that does not come.
+// Reads that are filled to the last byte lose nothing of what is behind them, and wait for nothing
+// that does not come.
 func TestLoopReadsAreFilled(t *testing.T) { overBoth(t, tryLoopReadsAreFilled) }
 
 func tryLoopReadsAreFilled(t *testing.T, d driver) {
@@ -188,7 +189,8 @@ func tryLoopReadsAreFilled(t *testing.T, d driver) {
 	c.want(c.ask("PING"), "OK PONG")
 }
 
-// A value that ends before its turn comes is not handed out by a look at the clock that was for others.
+// A value that ends before its turn comes is not handed out by a look at the clock that was for
+// others.
 func TestGroupLooksAtTheClockNearAnEnd(t *testing.T) {
 	path, _, engine, hold, goOn := byLoop.startHeldUp(t)
 	const last = "a/last/c"
@@ -215,7 +217,8 @@ func TestGroupLooksAtTheClockNearAnEnd(t *testing.T) {
 	c.want(c.line(), "OK 3600 new")
 }
 
-// What a peer may not see is not looked up with the rest either: the time that would take tells of it.
+// What a peer may not see is not looked up with the rest either: the time that would take tells of
+// it.
 func TestGroupLooksUpWhatIsGranted(t *testing.T) {
 	engine := &countingEngine{asked: map[string]int{}, first: map[string]int{}}
 	path := testSocket(t)

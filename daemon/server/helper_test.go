@@ -249,8 +249,8 @@ func playHold(path, how string, n int) error {
 // pollRDHUP says that the other end has shut down its sending side. Only Linux has it.
 const pollRDHUP = 0x2000
 
-// hungUp reports whether the other end of nc has closed it, or will say no more; it reads nothing of
-// what has been said.
+// hungUp reports whether the other end of nc has closed it, or will say no more; it reads nothing
+// of what has been said.
 func hungUp(nc net.Conn) (hup bool) {
 	raw, err := nc.(*net.UnixConn).SyscallConn()
 	if err != nil {

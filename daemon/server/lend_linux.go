@@ -6,11 +6,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// How members change hands. The loop does not touch one that is lent, but to pass on what the poller tells of
-// it; the goroutine that has it does not close it, but gives it back with the word that it is over.
+// How members change hands. The loop does not touch one that is lent, but to pass on what the
+// poller tells of it; the goroutine that has it does not close it, but gives it back with the word
+// that it is over.
 
-// lend has a goroutine do what the session of m wants next, and all that follows from it until there is nothing to do but
-// to read.
+// lend has a goroutine do what the session of m wants next, and all that follows from it until
+// there is nothing to do but to read.
 func (l *loop) lend(m *member, next action) {
 	c := &m.conn
 	l.lendTo(m, func() error { return c.serve(l.ctx, next) })

@@ -25,8 +25,8 @@ const (
 	userLong = 64
 )
 
-// faultLines is how many lines there may be about a user's faults: whoever can ask again and again while the disk
-// refuses would write as many. All users together are bound by allLines.
+// faultLines is how many lines there may be about a user's faults: whoever can ask again and again
+// while the disk refuses would write as many. All users together are bound by allLines.
 var faultLines = rate{each: time.Second, burst: 60}
 
 // How many audit lines there may be of what anybody can do as often as they like. What only
@@ -53,9 +53,9 @@ type rate struct {
 	burst int
 }
 
-// bucket is an allowance that refills with time. It is full at first. Its one number is when, by the
-// server's clock, it will be full but for its burst: the generic cell rate
-// algorithm, which needs no lock and no timer.
+// bucket is an allowance that refills with time. It is full at first. Its one number is when, by
+// the server's clock, it will be full but for its burst: the generic cell rate algorithm, which
+// needs no lock and no timer.
 type bucket struct{ due atomic.Int64 }
 
 // take takes n, whether or not there are so many, and returns how long it will be until
@@ -84,10 +84,12 @@ func (b *bucket) allow(now time.Duration, r rate) bool {
 	}
 }
 
-// omitted is the lines of a user's that a log was spared since the last one written. Its zero value is none.
+// omitted is the lines of a user's that a log was spared since the last one written. Its zero value
+// is none.
 type omitted struct{ n atomic.Int64 }
 
-// allow takes a line from own, which refills by r, and from all, which all users share. What it refuses, it counts.
+// allow takes a line from own, which refills by r, and from all, which all users share. What it
+// refuses, it counts.
 func (o *omitted) allow(now time.Duration, own *bucket, r rate, all *bucket) bool {
 	if own.allow(now, r) && all.allow(now, allLines) {
 		return true

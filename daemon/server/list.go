@@ -32,8 +32,8 @@ func (s *session) list(prefix []byte) action {
 	return wait
 }
 
-// mayNotList reports whether v is denied: the peer sees names, and v is granted on none of them. To a
-// peer that sees no name at all nothing is denied: there is nothing to list.
+// mayNotList reports whether v is denied: the peer sees names, and v is granted on none of them. To
+// a peer that sees no name at all nothing is denied: there is nothing to list.
 func (s *session) mayNotList(v protocol.Verb) bool {
 	return !s.rights.anywhere.has(v) && !s.rights.none()
 }

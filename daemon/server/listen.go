@@ -152,8 +152,9 @@ type listener struct {
 	err   error
 }
 
-// Adopt returns ln, which somebody else has bound, as a listener that Serve serves at its best. Closing it
-// closes ln and leaves the socket's file alone. What is not a Unix socket it returns as it is.
+// Adopt returns ln, which somebody else has bound, as a listener that Serve serves at its best.
+// Closing it closes ln and leaves the socket's file alone. What is not a Unix socket it returns as
+// it is.
 func Adopt(ln net.Listener) net.Listener {
 	unix, ok := ln.(*net.UnixListener)
 	if !ok {

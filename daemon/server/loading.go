@@ -5,9 +5,10 @@ import (
 	"errors"
 )
 
-// whole makes j wait until the engine has loaded all that was kept, of which it tells. That takes seconds with a million
-// credentials, and a stop, the peer's going away or [Config].WaitTimeout ends the waiting. The peer's user pays for none
-// of it, and what j holds a place of it takes afterwards.
+// whole makes j wait until the engine has loaded all that was kept, of which it tells. That takes
+// seconds with a million credentials, and a stop, the peer's going away or [Config].WaitTimeout
+// ends the waiting. The peer's user pays for none of it, and what j holds a place of it takes
+// afterwards.
 func (s *session) whole(j job) job {
 	loaded := s.server.cfg.Engine.Loaded()
 	select {

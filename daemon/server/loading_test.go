@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// ofAll are the requests that are answered when all that was kept is in force, and how their answers begin.
+// ofAll are the requests that are answered when all that was kept is in force, and how their
+// answers begin.
 var ofAll = map[string]string{
 	"LIST":             "OK 7",
 	"WATCH":            "OK 7",
@@ -16,7 +17,8 @@ var ofAll = map[string]string{
 	"HISTORY " + token: "OK 3",
 }
 
-// loadingServer returns a server whose engine is still loading, and clients that have asked it for ofAll.
+// loadingServer returns a server whose engine is still loading, and clients that have asked it for
+// ofAll.
 func loadingServer(t *testing.T, cfg Config) (*running, *fakeEngine, map[string]*client) {
 	e := newFakeEngine()
 	e.loading = make(chan struct{})
@@ -30,8 +32,9 @@ func loadingServer(t *testing.T, cfg Config) (*running, *fakeEngine, map[string]
 	return r, e, asking
 }
 
-// TestWhatTellsOfAllWaitsForTheLoading holds that nobody who asks for what is held waits for those who ask for all,
-// and that these are answered when the engine has loaded; not even a user who may have few lists at once holds one meanwhile.
+// TestWhatTellsOfAllWaitsForTheLoading holds that nobody who asks for what is held waits for those
+// who ask for all, and that these are answered when the engine has loaded; not even a user who may
+// have few lists at once holds one meanwhile.
 func TestWhatTellsOfAllWaitsForTheLoading(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, e, asking := loadingServer(t, Config{Peer: as(guest)})
@@ -74,8 +77,8 @@ func TestAStopWaitsForNoLoading(t *testing.T) {
 	})
 }
 
-// TestPatienceWithTheLoadingEnds holds that a loading that takes longer than any request may wait is said so, and that
-// a watch which cannot begin gives its place back.
+// TestPatienceWithTheLoadingEnds holds that a loading that takes longer than any request may wait
+// is said so, and that a watch which cannot begin gives its place back.
 func TestPatienceWithTheLoadingEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, e, asking := loadingServer(t, Config{Peer: as(guest), WaitTimeout: 3 * time.Second})

@@ -13,14 +13,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// loop serves all connections of one listener on one goroutine, by one epoll(7), level-triggered: each event is one
-// read, and all that came with it is answered by one write. Whatever may have to wait is not for the loop: the connection is lent to
-// a goroutine, which drives it as every connection is driven where there is no loop, and comes back when
-// there is nothing to do but to read. Such are a request that is no GET of a value that is held, a peer
-// that does not read what it is sent, a connection that ends with a word, and a log to be written to.
+// loop serves all connections of one listener on one goroutine, by one epoll(7), level-triggered:
+// each event is one read, and all that came with it is answered by one write. Whatever may have to
+// wait is not for the loop: the connection is lent to a goroutine, which drives it as every
+// connection is driven where there is no loop, and comes back when there is nothing to do but to
+// read. Such are a request that is no GET of a value that is held, a peer that does not read what
+// it is sent, a connection that ends with a word, and a log to be written to.
 //
-// What one member can make the others wait for is bounded: one read of 4 KiB and its answers at each turn. Members that have sent more
-// take turns, since the poller tells of them in the order in which it looked at them last.
+// What one member can make the others wait for is bounded: one read of 4 KiB and its answers at
+// each turn. Members that have sent more take turns, since the poller tells of them in the order in
+// which it looked at them last.
 type loop struct {
 	server *Server
 	ctx    context.Context
@@ -105,8 +107,8 @@ func newLoop(s *Server, ln net.Listener) (*loop, error) {
 // now is the time by which alarms are set. It is never 0.
 func (l *loop) now() time.Duration { return time.Since(l.began) + 1 }
 
-// run serves until ctx ends and the last member has gone. It returns an error only if the listener has failed for
-// good.
+// run serves until ctx ends and the last member has gone. It returns an error only if the listener
+// has failed for good.
 func (l *loop) run() error {
 	defer l.accepting.spares.close()
 	defer close(l.batches.hands)
@@ -181,8 +183,9 @@ func (l *loop) timeout() int {
 	return int(min(max(0, due-l.now()+time.Millisecond-1), time.Hour) / time.Millisecond)
 }
 
-// happened does what an event of a member calls for. One that comes too late, after the member has ended and its
-// descriptor has become another's, does no harm: there is nothing to read, or nothing has changed.
+// happened does what an event of a member calls for. One that comes too late, after the member has
+// ended and its descriptor has become another's, does no harm: there is nothing to read, or nothing
+// has changed.
 func (l *loop) happened(fd int, events uint32) {
 	m := l.members[fd]
 	switch {

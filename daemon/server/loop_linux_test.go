@@ -19,8 +19,8 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// rawClient is a connection that costs the test's own process nothing but a descriptor, so that what is measured is
-// the server.
+// rawClient is a connection that costs the test's own process nothing but a descriptor, so that
+// what is measured is the server.
 type rawClient int
 
 func dialRaw(t testing.TB, path string) rawClient {
@@ -52,8 +52,8 @@ func (c rawClient) ask(t testing.TB, request, buf []byte) string {
 	return string(buf[:n])
 }
 
-// What waits is handed to a goroutine and comes back: as often as one likes, with what was sent behind it, and
-// everything is counted once.
+// What waits is handed to a goroutine and comes back: as often as one likes, with what was sent
+// behind it, and everything is counted once.
 func TestLoopLendsAndTakesBack(t *testing.T) { overBoth(t, tryLoopLendsAndTakesBack) }
 
 func tryLoopLendsAndTakesBack(t *testing.T, d driver) {
@@ -94,8 +94,8 @@ func tryLoopLendsAndTakesBack(t *testing.T, d driver) {
 	}
 }
 
-// A peer that reads slowly gets all of its replies, in order; what is held for it meanwhile is bounded, and others do not
-// wait for it.
+// A peer that reads slowly gets all of its replies, in order; what is held for it meanwhile is
+// bounded, and others do not wait for it.
 func TestLoopSlowConsumer(t *testing.T) { overBoth(t, tryLoopSlowConsumer) }
 
 func tryLoopSlowConsumer(t *testing.T, d driver) {
@@ -193,8 +193,8 @@ func (e *countingEngine) CachedAll(names [][]byte, now refresh.Instant, values [
 	cachedEach(e, names, now, values)
 }
 
-// Whoever has sent much takes turns with those who have sent little: all had sent before the server looked at the first. One of
-// them has hung up by then, and is answered as well as that goes.
+// Whoever has sent much takes turns with those who have sent little: all had sent before the server
+// looked at the first. One of them has hung up by then, and is answered as well as that goes.
 func TestLoopTakesTurns(t *testing.T) {
 	engine := &countingEngine{asked: map[string]int{}, first: map[string]int{}}
 	path := testSocket(t)
@@ -290,8 +290,8 @@ func TestLoopConnectsAllocateNothing(t *testing.T) {
 	}
 }
 
-// A stop in the middle of everything: what has been read is answered in whole lines, Serve returns in time, and nothing
-// is left.
+// A stop in the middle of everything: what has been read is answered in whole lines, Serve returns
+// in time, and nothing is left.
 func TestLoopStopsInTheMiddle(t *testing.T) { overBoth(t, tryLoopStopsInTheMiddle) }
 
 func tryLoopStopsInTheMiddle(t *testing.T, d driver) {

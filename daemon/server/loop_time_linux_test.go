@@ -14,7 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A user who asks too much is slowed to its rate, each connection as much as the other, and refused nothing; nobody else is.
+// A user who asks too much is slowed to its rate, each connection as much as the other, and refused
+// nothing; nobody else is.
 func TestLoopSlows(t *testing.T) { overBoth(t, tryLoopSlows) }
 
 func tryLoopSlows(t *testing.T, d driver) {
@@ -78,8 +79,8 @@ func tryLoopStopEndsAPause(t *testing.T, d driver) {
 	}
 }
 
-// While a connection is paused, or one that is lent has nothing to do, what its peer does costs no processor time, and
-// neither does a peer that is gone.
+// While a connection is paused, or one that is lent has nothing to do, what its peer does costs no
+// processor time, and neither does a peer that is gone.
 func TestLoopDoesNotSpin(t *testing.T) {
 	p := &turning{} // root, which is not slowed, at first
 	path, s, engine := byLoop.startSocket(t, Config{UserRate: 4 * ration, Peer: p.of, WaitTimeout: time.Minute})
@@ -215,8 +216,8 @@ func tryLoopSurvivesFaults(t *testing.T, d driver) {
 	}
 }
 
-// Groups are asked for when there are rules for them, be it long after the peer has connected; what the session knows then is
-// what the kernel says.
+// Groups are asked for when there are rules for them, be it long after the peer has connected; what
+// the session knows then is what the kernel says.
 func TestGroupsAreAskedForLate(t *testing.T) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -291,7 +292,8 @@ func TestAlarms(t *testing.T) {
 	}
 }
 
-// What a fault of the loop's own lists would be: a member that has ended and is used again must have nothing of the other.
+// What a fault of the loop's own lists would be: a member that has ended and is used again must
+// have nothing of the other.
 func TestMembersAreUsedAgain(t *testing.T) {
 	path, s, _ := byLoop.startSocket(t, Config{Peer: eachAnother()})
 	buf := make([]byte, 256)

@@ -27,12 +27,13 @@ type member struct {
 	masked bool   // the poller tells at most of the peer's going
 }
 
-// readable is what the poller tells of a member that waits for its peer to ask: that something has come, or that nothing more will, each
-// once. To be told until all has been read would have the kernel look at each member twice, for 4 % of a request. See lookAgain.
+// readable is what the poller tells of a member that waits for its peer to ask: that something has
+// come, or that nothing more will, each once. To be told until all has been read would have the
+// kernel look at each member twice, for 4 % of a request. See lookAgain.
 const readable = unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET
 
-// attend reads what the peer has sent, of which events tell, and answers it. It reads once: whoever has sent more has to wait
-// until others have had their turn.
+// attend reads what the peer has sent, of which events tell, and answers it. It reads once: whoever
+// has sent more has to wait until others have had their turn.
 func (l *loop) attend(m *member, events uint32) {
 	c := &m.conn
 	if !c.admitLong() {
@@ -61,9 +62,10 @@ func (l *loop) attend(m *member, events uint32) {
 	}
 }
 
-// lookAgain is called when something has been read of m. It has the poller tell of m once more where there may be something that it
-// has told of already: a read that has filled its room may have left some, and the end of all may have come with the last of it. It
-// returns false if that has ended m.
+// lookAgain is called when something has been read of m. It has the poller tell of m once more
+// where there may be something that it has told of already: a read that has filled its room may
+// have left some, and the end of all may have come with the last of it. It returns false if that
+// has ended m.
 func (l *loop) lookAgain(m *member, filled bool, events uint32) bool {
 	m.fresh = m.fresh && !filled // there is more to it than one request
 	if !m.inSet || !filled && events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) == 0 {
@@ -72,13 +74,15 @@ func (l *loop) lookAgain(m *member, filled bool, events uint32) bool {
 	return l.enlist(m, readable)
 }
 
-// answer answers the requests in b, which are those of m's own buffer, if it has any, or have just been read.
+// answer answers the requests in b, which are those of m's own buffer, if it has any, or have just
+// been read.
 func (l *loop) answer(m *member, b []byte) {
 	m.session.out = l.out[:0]
 	l.goOn(m, b)
 }
 
-// goOn is answer behind replies that the session has already appended to what was the loop's buffer.
+// goOn is answer behind replies that the session has already appended to what was the loop's
+// buffer.
 func (l *loop) goOn(m *member, b []byte) {
 	n, next := m.session.step(b)
 	l.settle(m, l.consume(m, b, n), next)
@@ -96,8 +100,8 @@ func (l *loop) consume(m *member, b []byte, n int) []byte {
 	return b
 }
 
-// settle writes m's replies and does what its session wants next. b is what the session has left, in m's own buffer or in one of
-// the loop's.
+// settle writes m's replies and does what its session wants next. b is what the session has left,
+// in m's own buffer or in one of the loop's.
 func (l *loop) settle(m *member, b []byte, next action) {
 	c := &m.conn
 	own := c.in.len() > 0
@@ -131,7 +135,8 @@ func (l *loop) settle(m *member, b []byte, next action) {
 	}
 }
 
-// write writes the replies that have gathered in the loop's buffer, as far as the kernel takes them, see send.
+// write writes the replies that have gathered in the loop's buffer, as far as the kernel takes
+// them, see send.
 func (l *loop) write(m *member) (all bool, err error) {
 	out := m.session.out
 	m.session.out = nil
@@ -140,8 +145,8 @@ func (l *loop) write(m *member) (all bool, err error) {
 	return all, err
 }
 
-// send sends out, which is replies of m's, as far as the kernel takes it. What is left becomes m's own, for the goroutine that waits
-// until the peer reads.
+// send sends out, which is replies of m's, as far as the kernel takes it. What is left becomes m's
+// own, for the goroutine that waits until the peer reads.
 func (l *loop) send(m *member, out []byte) (all bool, err error) {
 	n, err := send(m.wire.fd, out)
 	switch {
@@ -244,16 +249,16 @@ func (l *loop) resume(m *member) {
 	l.answer(m, m.conn.in.bytes())
 }
 
-// interrupt is what becomes of an event of a member that is paused: the peer has sent more, or is gone. The poller would tell
-// of it again and again.
+// interrupt is what becomes of an event of a member that is paused: the peer has sent more, or is
+// gone. The poller would tell of it again and again.
 func (l *loop) interrupt(m *member) {
 	if l.poll.remove(m.wire.fd) == nil {
 		m.inSet = false
 	}
 }
 
-// getRoom gives c a buffer, and giveRoom takes it back: who sends so fast that lines are torn does not need a new one
-// each time.
+// getRoom gives c a buffer, and giveRoom takes it back: who sends so fast that lines are torn does
+// not need a new one each time.
 func (l *loop) getRoom(c *conn) {
 	if n := len(l.rooms); n > 0 && c.in.b == nil {
 		c.in.b = l.rooms[n-1]

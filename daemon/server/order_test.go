@@ -15,10 +15,10 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// A model of what a connection owes: the replies to its requests, each the one that belongs to it, in
-// order, and nothing else, whatever else goes on. Connections of several users, some of
-// them slowed, send random requests in pieces of random length, many at once; fetches end when they like;
-// some connections hang up or half-close in the middle.
+// A model of what a connection owes: the replies to its requests, each the one that belongs to it,
+// in order, and nothing else, whatever else goes on. Connections of several users, some of them
+// slowed, send random requests in pieces of random length, many at once; fetches end when they
+// like; some connections hang up or half-close in the middle.
 func TestRepliesKeepTheirOrder(t *testing.T) {
 	seeds := 60
 	if testing.Short() {

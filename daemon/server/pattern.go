@@ -2,9 +2,9 @@ package server
 
 import "strings"
 
-// pattern is a pattern of whole names, in which * stands for any characters, none and '/' among them, and every other byte for
-// itself. It is taken apart once, since it is held against the name of every request: most patterns have one star, and a name is then told by
-// its two ends.
+// pattern is a pattern of whole names, in which * stands for any characters, none and '/' among
+// them, and every other byte for itself. It is taken apart once, since it is held against the name
+// of every request: most patterns have one star, and a name is then told by its two ends.
 type pattern struct {
 	text string
 	head string // what stands before the first star; all of it where there is none
@@ -21,8 +21,8 @@ func newPattern(text string) pattern {
 	return p
 }
 
-// matches reports whether name matches p. It does not allocate. Its time is at most the product of the lengths, and for one
-// star at most their sum.
+// matches reports whether name matches p. It does not allocate. Its time is at most the product of
+// the lengths, and for one star at most their sum.
 func matches[T string | []byte](p *pattern, name T) bool {
 	inner := len(name) - len(p.head) - len(p.tail)
 	switch {
@@ -36,8 +36,8 @@ func matches[T string | []byte](p *pattern, name T) bool {
 	return p.rest == "*" || match(p.rest, name[len(p.head):len(p.head)+inner])
 }
 
-// match reports whether name matches text, a pattern. A failed match only ever goes back to the last star, since an earlier one could not do
-// better.
+// match reports whether name matches text, a pattern. A failed match only ever goes back to the
+// last star, since an earlier one could not do better.
 func match[T string | []byte](text string, name T) bool {
 	p, n := 0, 0
 	star, resume := -1, 0 // the last star, and where its text ends so far

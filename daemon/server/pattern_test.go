@@ -76,7 +76,8 @@ func plainMatch(pattern, name string) bool {
 	return name != "" && name[0] == pattern[0] && plainMatch(pattern[1:], name[1:])
 }
 
-// BenchmarkMay is what access rules add to a request: those of a host with some users, the name's the last of them.
+// BenchmarkMay is what access rules add to a request: those of a host with some users, the name's
+// the last of them.
 func BenchmarkMay(b *testing.B) {
 	rules := []Rule{
 		{UIDs: []uint32{guest}, Names: []string{"work/*", "official_account/*/jsapi_ticket"}, Verbs: []string{"GET", "REJECT"}},

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// poller is the kernel's list of what an event loop waits for: epoll(7), and an eventfd(2) by which others
-// end the waiting.
+// poller is the kernel's list of what an event loop waits for: epoll(7), and an eventfd(2) by which
+// others end the waiting.
 type poller struct {
 	fd     int
 	wakeFD int
@@ -39,8 +39,8 @@ func (p *poller) close() {
 	_ = unix.Close(p.fd)
 }
 
-// add, set and remove say which events of fd are waited for. That the peer is gone (EPOLLHUP) always is, until
-// remove.
+// add, set and remove say which events of fd are waited for. That the peer is gone (EPOLLHUP)
+// always is, until remove.
 func (p *poller) add(fd int, events uint32) error { return p.control(unix.EPOLL_CTL_ADD, fd, events) }
 func (p *poller) set(fd int, events uint32) error { return p.control(unix.EPOLL_CTL_MOD, fd, events) }
 func (p *poller) remove(fd int) error             { return p.control(unix.EPOLL_CTL_DEL, fd, 0) }
@@ -51,10 +51,11 @@ func (p *poller) control(op, fd int, events uint32) error {
 	return errnoErr(errno)
 }
 
-// wait waits until there are events, for at most timeout milliseconds, less than none for as long as it
-// takes, and returns how many it has put into events. What is there already it takes without telling Go's scheduler, as the other
-// calls of a loop do: that costs a busy loop less. Only where there is nothing does it say that its thread is about to
-// wait, so that other goroutines have the processor.
+// wait waits until there are events, for at most timeout milliseconds, less than none for as long
+// as it takes, and returns how many it has put into events. What is there already it takes without
+// telling Go's scheduler, as the other calls of a loop do: that costs a busy loop less. Only where
+// there is nothing does it say that its thread is about to wait, so that other goroutines have the
+// processor.
 func (p *poller) wait(events []unix.EpollEvent, timeout int) int {
 	n, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.fd), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), 0, 0, 0)
 	if n == 0 && errno == 0 && timeout != 0 {
@@ -69,8 +70,9 @@ func (p *poller) wait(events []unix.EpollEvent, timeout int) int {
 // leavingMost is how many descriptors may be leaving. Who accepts must not miss them.
 const leavingMost = 4
 
-// leave closes fd, at closeAll at the latest. To close a socket takes as long as to answer a request, and nobody waits for it; who
-// connects for one request, and again as soon as it has closed, would. One such client alone is answered 7 % more often for that.
+// leave closes fd, at closeAll at the latest. To close a socket takes as long as to answer a
+// request, and nobody waits for it; who connects for one request, and again as soon as it has
+// closed, would. One such client alone is answered 7 % more often for that.
 func (p *poller) leave(fd int) {
 	if len(p.leaving) == leavingMost {
 		_ = closeSocket(fd)
@@ -99,8 +101,8 @@ func (p *poller) woken() {
 	_, _ = unix.Read(p.wakeFD, n[:])
 }
 
-// The calls of a busy loop. They never wait, the descriptors being non-blocking, so nothing is gained by telling Go's
-// scheduler of them.
+// The calls of a busy loop. They never wait, the descriptors being non-blocking, so nothing is
+// gained by telling Go's scheduler of them.
 
 // accept returns the next connection in the queue of fd.
 func accept(fd int) (int, error) {
@@ -108,7 +110,8 @@ func accept(fd int) (int, error) {
 	return int(n), errnoErr(errno)
 }
 
-// receive reads into b, which has some length. It returns 0 and no error when the peer has said all it has to say.
+// receive reads into b, which has some length. It returns 0 and no error when the peer has said all
+// it has to say.
 func receive(fd int, b []byte) (int, error) {
 	for {
 		n, _, errno := syscall.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), 0, 0, 0)

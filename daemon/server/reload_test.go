@@ -20,8 +20,8 @@ func reloadOnce() func(context.Context) error {
 	}
 }
 
-// Root and the daemon's own user reload, and nobody else, whatever the rules say. Who it was stands in the log, and
-// what was wrong in one line.
+// Root and the daemon's own user reload, and nobody else, whatever the rules say. Who it was stands
+// in the log, and what was wrong in one line.
 func TestReload(t *testing.T) {
 	const alice = 1201
 	all := []Rule{{UIDs: []uint32{alice}, Names: []string{"*"}, Verbs: []string{"RELOAD", "GET"}}}

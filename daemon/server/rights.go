@@ -25,8 +25,8 @@ func (s *session) renewRights() {
 	s.access, s.rights = a, s.user.rightsOf(a, s.peer)
 }
 
-// mayGet reports whether the peer may GET name: what rights.may says, sooner where the last name was granted by the same grant,
-// as those are that one program asks for. It does not allocate.
+// mayGet reports whether the peer may GET name: what rights.may says, sooner where the last name
+// was granted by the same grant, as those are that one program asks for. It does not allocate.
 func (s *session) mayGet(name []byte) bool {
 	r := s.rights
 	if r.everywhere.has(protocol.VerbGet) {

@@ -62,8 +62,8 @@ func tryRulesChangeUnderLoad(t *testing.T, d driver) {
 	asking.Wait()
 }
 
-// answerOfEither reads the answers to a GET and a LIST, and reports whether they are those of one set
-// of rules each.
+// answerOfEither reads the answers to a GET and a LIST, and reports whether they are those of one
+// set of rules each.
 func answerOfEither(t *testing.T, c *client) bool {
 	line, err := c.r.ReadString('\n')
 	if err != nil || line != "ERR NOT_FOUND - no such credential\n" && !strings.HasSuffix(line, " tok-01\n") {

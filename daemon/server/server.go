@@ -83,11 +83,12 @@ func (s *Server) clock() time.Duration { return time.Since(s.began) }
 // only if ln fails for good. When it returns, no request is being served and nothing that
 // it started is running. It may be called for several listeners at once.
 //
-// Where the socket's file is deleted, or what [Listen] has made is moved away, it is made anew, within seconds.
+// Where the socket's file is deleted, or what [Listen] has made is moved away, it is made anew,
+// within seconds.
 //
-// On Linux, a listener of [Listen] or [Adopt] is served by an event loop, which makes system calls that Go's scheduler
-// does not hear of: where GOMAXPROCS is 1, all else waits for a busy loop until it is preempted. Give it
-// 2, on a single processor too.
+// On Linux, a listener of [Listen] or [Adopt] is served by an event loop, which makes system calls
+// that Go's scheduler does not hear of: where GOMAXPROCS is 1, all else waits for a busy loop until
+// it is preempted. Give it 2, on a single processor too.
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	own := files(ln)
 	if own == nil {
@@ -133,8 +134,8 @@ type carrier interface {
 	close()
 }
 
-// carrier returns an event loop where the system and ln have what it needs, and otherwise a goroutine for each
-// connection. stop ends ctx.
+// carrier returns an event loop where the system and ln have what it needs, and otherwise a
+// goroutine for each connection. stop ends ctx.
 func (s *Server) carrier(ctx context.Context, stop func(), ln net.Listener, conns *conns, start func(func())) carrier {
 	if !s.cfg.noLoop {
 		if l := s.loop(ctx, stop, ln, conns, start); l != nil {
@@ -177,8 +178,8 @@ func (s *Server) dismiss(conns *conns, handled <-chan struct{}) {
 	}
 }
 
-// admit decides whether a connection that has been accepted is served, and starts that. It does so before
-// the next one is accepted, so that what is refused never holds more than a descriptor or
+// admit decides whether a connection that has been accepted is served, and starts that. It does so
+// before the next one is accepted, so that what is refused never holds more than a descriptor or
 // two however fast it comes; nothing that it does waits for anybody.
 func (s *Server) admit(ctx context.Context, nc net.Conn, conns *conns, spares *spares, start func(func())) {
 	seat, err := s.judge(nc, spares, func(c *conn) bool { return !c.borrowed && quiet(c.nc) })
@@ -265,7 +266,8 @@ func (s *Server) judge(nc net.Conn, spares *spares, may func(*conn) bool) (seat,
 	return at, nil
 }
 
-// errSpent says that the descriptors that are left are for others: for operators, or for the daemon itself.
+// errSpent says that the descriptors that are left are for others: for operators, or for the daemon
+// itself.
 var errSpent = errors.New("too few descriptors")
 
 // maySaySpent reports whether the log is to say that connections are refused because of err.
@@ -324,7 +326,8 @@ func (s *Server) closed(c *conn, err error) {
 	}
 }
 
-// recover is to be deferred: it logs the fault that ends a connection, and keeps it to that connection.
+// recover is to be deferred: it logs the fault that ends a connection, and keeps it to that
+// connection.
 func (s *Server) recover() {
 	if fault := recover(); fault != nil {
 		s.report(fault)
@@ -347,8 +350,8 @@ func (s *Server) report(fault any) {
 // learn of it by a broken pipe.
 const maxTurnaways = 64
 
-// mayTurnAway reports whether one more may be waited for. Whoever is told so takes one from turnaways in
-// the end.
+// mayTurnAway reports whether one more may be waited for. Whoever is told so takes one from
+// turnaways in the end.
 func (s *Server) mayTurnAway() bool {
 	if s.turnaways.Add(1) > maxTurnaways {
 		s.turnaways.Add(-1)

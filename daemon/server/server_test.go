@@ -249,8 +249,8 @@ func TestFaultIsFoundInTheLogByItsNumber(t *testing.T) {
 	})
 }
 
-// Who meets one fault after another makes the log grow by some lines and no more: each answer names one that is there, and the
-// next line says how many are not.
+// Who meets one fault after another makes the log grow by some lines and no more: each answer names
+// one that is there, and the next line says how many are not.
 func TestManyFaultsAreSomeLines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer

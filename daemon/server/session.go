@@ -60,8 +60,9 @@ type session struct {
 	paid   bool          // the request that waits has been paid for, see afford
 	paidAt time.Duration // when the last long value will have been, by the server's clock
 
-	// now is what cached goes by; 0 where the clock has to be looked at. It is good for one step: nothing
-	// in it waits, but between two steps any time may pass, unless the driver knows better (stepAt).
+	// now is what cached goes by; 0 where the clock has to be looked at. It is good for one step:
+	// nothing in it waits, but between two steps any time may pass, unless the driver knows better
+	// (stepAt).
 	now refresh.Instant
 
 	ahead *ahead // what has been looked up for this step; nil for nothing
@@ -77,7 +78,8 @@ type job struct {
 	// means that the connection is over. Nil where the job is to store deposit.
 	run func(ctx context.Context, flush func() error) error
 
-	// deposit is what a PUT hands in. A driver that has several at once may hand them to the engine together.
+	// deposit is what a PUT hands in. A driver that has several at once may hand them to the engine
+	// together.
 	deposit refresh.Deposit
 
 	// waits says that run may wait for long, and gives up when ctx ends: the
@@ -89,8 +91,8 @@ type job struct {
 	// peer sends anything at all.
 	last bool
 
-	// brief says that run waits for the disk alone, unless something is wrong: to find out that the peer goes
-	// away meanwhile would cost more than it is worth.
+	// brief says that run waits for the disk alone, unless something is wrong: to find out that the
+	// peer goes away meanwhile would cost more than it is worth.
 	brief bool
 }
 
@@ -137,7 +139,8 @@ func (s *session) takeJob() job {
 // of in.
 func (s *session) step(in []byte) (n int, next action) { return s.stepAt(in, 0) }
 
-// stepAt is step for a driver that has looked at the engine's clock a moment before; 0 where it has not.
+// stepAt is step for a driver that has looked at the engine's clock a moment before; 0 where it has
+// not.
 func (s *session) stepAt(in []byte, now refresh.Instant) (n int, next action) {
 	s.renewRights()
 	s.now = now
@@ -307,8 +310,8 @@ func (s *session) wait(ask func(context.Context) error) action {
 	return wait
 }
 
-// mayWait reports whether one more request of the user's may wait; if so, the next job is to be one that does. Otherwise the answer
-// has been given.
+// mayWait reports whether one more request of the user's may wait; if so, the next job is to be one
+// that does. Otherwise the answer has been given.
 func (s *session) mayWait() bool {
 	if !s.hold(&s.user.waits, s.server.cfg.maxUserWaits()) {
 		s.fail(errWaits)

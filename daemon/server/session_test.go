@@ -84,8 +84,8 @@ func TestSessionAnswersAreIndependentOfHowBytesArrive(t *testing.T) {
 	})
 }
 
-// TestSessionAnswersAHitAlikeHoweverItIsAskedFor: the short way of a hit and the long one of everything else differ in
-// nothing that anybody sees.
+// TestSessionAnswersAHitAlikeHoweverItIsAskedFor: the short way of a hit and the long one of
+// everything else differ in nothing that anybody sees.
 func TestSessionAnswersAHitAlikeHoweverItIsAskedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const value = "OK 7200 tok-01\n"
@@ -173,7 +173,8 @@ func (e timeTakingEngine) List(prefix string, may func(string) bool) (int, iter.
 	return e.fakeEngine.List(prefix, may)
 }
 
-// However long a request takes, those behind it, which arrived with it, are answered with what is valid then.
+// However long a request takes, those behind it, which arrived with it, are answered with what is
+// valid then.
 func TestSessionServesNothingThatEndedInABatch(t *testing.T) {
 	for _, ask := range []string{"GET " + workToken, "SIGN work/ww0123/1000002/jsapi_ticket https://example.com/"} {
 		synctest.Test(t, func(t *testing.T) {

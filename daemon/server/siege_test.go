@@ -19,8 +19,8 @@ import (
 	"tokend/fetchers"
 )
 
-// Faults and attacks with real processes of real users. They log what they measure, and take their time
-// in full size: go test -run Siege -v -siege.
+// Faults and attacks with real processes of real users. They log what they measure, and take their
+// time in full size: go test -run Siege -v -siege.
 
 var inFull = flag.Bool("siege", false, "make the attacks as large as SECURITY.md says")
 
@@ -184,8 +184,8 @@ func trySiegeWithoutDescriptors(t *testing.T, d driver) {
 	}
 }
 
-// A client that is stopped in the middle of a conversation concerns nobody else, and is cut off when
-// it has read nothing for too long.
+// A client that is stopped in the middle of a conversation concerns nobody else, and is cut off
+// when it has read nothing for too long.
 func TestSiegeOfAStoppedClient(t *testing.T) { overBoth(t, trySiegeOfAStoppedClient) }
 
 func trySiegeOfAStoppedClient(t *testing.T, d driver) {

@@ -59,7 +59,8 @@ func (d driver) startSocket(t testing.TB, cfg Config) (path string, s *Server, e
 	return path, serveUntilEnd(t, cfg, ln), engine
 }
 
-// serveUntilStop serves cfg on a real socket until stop is called, or the test ends; done has what Serve returns.
+// serveUntilStop serves cfg on a real socket until stop is called, or the test ends; done has what
+// Serve returns.
 func (d driver) serveUntilStop(t testing.TB, cfg Config) (path string, s *Server, stop func(), done <-chan error) {
 	t.Helper()
 	path = testSocket(t)

@@ -10,13 +10,14 @@ import (
 	"syscall"
 )
 
-// What of the process's descriptors connections may not have. They are what everybody else's depend on: a daemon
-// that can neither fetch nor store serves nobody for long.
+// What of the process's descriptors connections may not have. They are what everybody else's depend
+// on: a daemon that can neither fetch nor store serves nobody for long.
 const (
-	// ownFiles are for the daemon itself, beyond what it holds when all is quiet: a log, a table and their list of
-	// the store's and one of the journal's while they are written anew (6), four calls upstream and two questions to a name
-	// server (6), a backup (2), a look at /proc for the audit, and one to spare. Where more calls are made at once, they
-	// have what connections have left.
+	// ownFiles are for the daemon itself, beyond what it holds when all is quiet: a log, a table
+	// and their list of the store's and one of the journal's while they are written anew (6), four
+	// calls upstream and two questions to a name server (6), a backup (2), a look at /proc for the
+	// audit, and one to spare. Where more calls are made at once, they have what connections have
+	// left.
 	ownFiles = 16
 
 	// operatorFiles are for operators, before other users.
@@ -27,17 +28,18 @@ const (
 )
 
 // spares are descriptors held for nothing but to be given up: when the process has no other left,
-// accept fails, the connection stays in the queue, and nobody can tell whose it is. A
-// spare given up lets it be accepted, looked at, and kept in the spare's place if it is an operator's. They belong
-// to one accept loop.
+// accept fails, the connection stays in the queue, and nobody can tell whose it is. A spare given
+// up lets it be accepted, looked at, and kept in the spare's place if it is an operator's. They
+// belong to one accept loop.
 type spares struct {
 	files []*os.File
 
 	// lent is how many places are taken by connections; those that end give theirs back.
 	lent atomic.Int32
 
-	// The system gives out the lowest descriptor that is free, so a new one tells how many are in use. The limit
-	// can be changed from outside (prlimit(1)); it is looked at when there are more than ever.
+	// The system gives out the lowest descriptor that is free, so a new one tells how many are in
+	// use. The limit can be changed from outside (prlimit(1)); it is looked at when there are more
+	// than ever.
 	limit, highest int
 }
 
@@ -91,7 +93,8 @@ func (s *spares) close() {
 	}
 }
 
-// left returns how many descriptors are free when fd has just been given out; any number where fd is none.
+// left returns how many descriptors are free when fd has just been given out; any number where fd
+// is none.
 func (s *spares) left(fd int) int {
 	if fd < 0 {
 		return math.MaxInt
@@ -157,8 +160,9 @@ func descriptorUnder(nc syscall.Conn) (fd int) {
 	return fd
 }
 
-// roomFor is how many connections there may be of limit, operators' not counted: a quarter of the descriptors that the process
-// may have, and no less than it needs, are left to operators, the store and calls upstream.
+// roomFor is how many connections there may be of limit, operators' not counted: a quarter of the
+// descriptors that the process may have, and no less than it needs, are left to operators, the
+// store and calls upstream.
 func roomFor(limit int) int {
 	all := descriptors()
 	return max(1, min(limit, all-max(all/4, ownFiles+operatorFiles)))

@@ -15,8 +15,8 @@ type numbered struct {
 
 func (n numbered) descriptor() int { return n.fd }
 
-// The last descriptors are not for connections: users are refused first, then operators but for those who take a spare's
-// place, and each that ends gives its place back.
+// The last descriptors are not for connections: users are refused first, then operators but for
+// those who take a spare's place, and each that ends gives its place back.
 func TestLastDescriptors(t *testing.T) {
 	p := &peers{}
 	s := New(Config{Engine: newFakeEngine(), Peer: p.of})
@@ -65,7 +65,8 @@ func TestLastDescriptors(t *testing.T) {
 	}
 }
 
-// A connection that was accepted since a spare had been given up takes that one's place, and no other's.
+// A connection that was accepted since a spare had been given up takes that one's place, and no
+// other's.
 func TestSpareGivenUpToAccept(t *testing.T) {
 	p := &peers{}
 	s := New(Config{Engine: newFakeEngine(), Peer: p.of})
@@ -83,7 +84,8 @@ func TestSpareGivenUpToAccept(t *testing.T) {
 	}
 }
 
-// The limit can be changed while the daemon runs; it is looked at when there are more descriptors in use than ever.
+// The limit can be changed while the daemon runs; it is looked at when there are more descriptors
+// in use than ever.
 func TestLimitIsLookedAtAgain(t *testing.T) {
 	sp := &spares{}
 	if got, want := sp.left(10), descriptors()-11; got != want {

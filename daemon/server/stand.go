@@ -12,14 +12,16 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// A socket's file can be deleted under a daemon that is well: by what cleans up temporary directories, by a script, by hand. The socket
-// is open then and nobody finds it. So the file is looked at now and then, and made anew.
+// A socket's file can be deleted under a daemon that is well: by what cleans up temporary
+// directories, by a script, by hand. The socket is open then and nobody finds it. So the file is
+// looked at now and then, and made anew.
 
 // lookForFile is how often: for so long, at most, the daemon cannot be found.
 const lookForFile = 2 * time.Second
 
-// stand serves ln until ctx ends, or until its file has been deleted and another has been made in its place, which g serves then.
-// Connections to the one that was end as they do when the server stops.
+// stand serves ln until ctx ends, or until its file has been deleted and another has been made in
+// its place, which g serves then. Connections to the one that was end as they do when the server
+// stops.
 func (s *Server) stand(ctx context.Context, g *errgroup.Group, ln *listener) error {
 	own, replaced := context.WithCancel(ctx)
 	defer replaced()
@@ -33,8 +35,9 @@ func (s *Server) stand(ctx context.Context, g *errgroup.Group, ln *listener) err
 	return s.serve(own, ln)
 }
 
-// replace waits until the file of ln has been deleted and returns a listener on one that is made in its place, with the permissions that it had
-// at last; nil when ctx ends. What stands in its way is logged when it is new.
+// replace waits until the file of ln has been deleted and returns a listener on one that is made in
+// its place, with the permissions that it had at last; nil when ctx ends. What stands in its way is
+// logged when it is new.
 func (s *Server) replace(ctx context.Context, ln *listener) *listener {
 	tick := time.NewTicker(lookForFile)
 	defer tick.Stop()

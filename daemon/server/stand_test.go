@@ -25,8 +25,8 @@ func answers(path string) bool {
 	return err == nil && string(got[:n]) == "OK PONG\n"
 }
 
-// TestSocketFileDeleted holds that a daemon whose socket somebody deletes can soon be found again, as before, and leaves
-// nothing behind when it stops.
+// TestSocketFileDeleted holds that a daemon whose socket somebody deletes can soon be found again,
+// as before, and leaves nothing behind when it stops.
 func TestSocketFileDeleted(t *testing.T) {
 	overBoth(t, func(t *testing.T, d driver) {
 		t.Parallel()
@@ -55,7 +55,8 @@ func TestSocketFileDeleted(t *testing.T) {
 	})
 }
 
-// TestSocketFileReplaced holds that what somebody has put in the socket's place is left alone, and said once.
+// TestSocketFileReplaced holds that what somebody has put in the socket's place is left alone, and
+// said once.
 func TestSocketFileReplaced(t *testing.T) {
 	t.Parallel()
 	log := new(syncBuffer)

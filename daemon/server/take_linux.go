@@ -19,8 +19,9 @@ func (l *listener) duplicate() (fd int, err error) {
 	return fd, os.NewSyscallError("fcntl", dupErr)
 }
 
-// letGo closes l's own descriptor, since Go's poller would be woken by every connection for as long as it knows of
-// it. Close still removes the socket file. It is called before anybody else can call Close.
+// letGo closes l's own descriptor, since Go's poller would be woken by every connection for as long
+// as it knows of it. Close still removes the socket file. It is called before anybody else can call
+// Close.
 func (l *listener) letGo() {
 	l.SetUnlinkOnClose(false)
 	l.taken = true

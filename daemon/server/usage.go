@@ -112,8 +112,8 @@ func (all *readers) Gone() {
 	all.of = nil
 }
 
-// describe returns who has been given the credential of peg, as www-data=120,root=3, the most frequent
-// first; "" for nobody.
+// describe returns who has been given the credential of peg, as www-data=120,root=3, the most
+// frequent first; "" for nobody.
 func describe(peg *refresh.Peg, names *names) string {
 	if peg == nil {
 		return ""

@@ -113,8 +113,8 @@ func TestBucket(t *testing.T) {
 	}
 }
 
-// One who has a range of subordinate uids is many users; what is kept of them is bounded, and what they
-// have done is not forgotten.
+// One who has a range of subordinate uids is many users; what is kept of them is bounded, and what
+// they have done is not forgotten.
 func TestManyUsers(t *testing.T) {
 	us := &users{self: 990}
 	held, _, _ := us.enter(1, 1<<20, nil)

@@ -31,9 +31,9 @@ func (s *session) get(name []byte) action {
 // getWord is how nearly every request begins.
 var getWord = []byte("GET ")
 
-// hit answers line if it is a GET of a value that is held, and reports whether it was. Whatever else it is goes the long way,
-// which would answer a hit alike. It need not look at each letter of the name, as parsing does: a name under which a value is
-// held is one.
+// hit answers line if it is a GET of a value that is held, and reports whether it was. Whatever
+// else it is goes the long way, which would answer a hit alike. It need not look at each letter of
+// the name, as parsing does: a name under which a value is held is one.
 func (s *session) hit(line []byte) bool {
 	name, ok := bytes.CutPrefix(line, getWord)
 	if !ok {
@@ -65,13 +65,14 @@ func (s *session) giveHit(v refresh.Value) {
 	s.give(v)
 }
 
-// nearEnd is how close a value may come to its end before the clock is looked at for each reader: longer than anything
-// but a stop of the whole machine lies between a look at the clock and the reply.
+// nearEnd is how close a value may come to its end before the clock is looked at for each reader:
+// longer than anything but a stop of the whole machine lies between a look at the clock and the
+// reply.
 const nearEnd = time.Second
 
 // cached returns the value of name if one is held that is valid now. The clock is looked at once
-// for all requests that a step answers, or a turn of an event loop: to do so for each would take half as long again as the
-// rest. For a value that is about to end it is looked at anew.
+// for all requests that a step answers, or a turn of an event loop: to do so for each would take
+// half as long again as the rest. For a value that is about to end it is looked at anew.
 func (s *session) cached(name []byte) (refresh.Value, bool) {
 	e := s.server.cfg.Engine
 	if s.now == 0 {

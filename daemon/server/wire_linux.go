@@ -11,11 +11,12 @@ import (
 )
 
 // wire is the socket of a connection of an event loop, as a [net.Conn] for the goroutine that the
-// connection is lent to. Where it has to wait for the peer it has the loop's poller say when there is
-// something to do; so a connection changes hands without another descriptor, and Go's own poller never
-// hears of it.
+// connection is lent to. Where it has to wait for the peer it has the loop's poller say when there
+// is something to do; so a connection changes hands without another descriptor, and Go's own poller
+// never hears of it.
 //
-// One goroutine may read while another writes. The loop owns the descriptor: Close is for the loop alone.
+// One goroutine may read while another writes. The loop owns the descriptor: Close is for the loop
+// alone.
 type wire struct {
 	fd   int
 	poll *poller
@@ -44,8 +45,8 @@ func (w *wire) lend() {
 	w.reading.until, w.writing.until = time.Time{}, time.Time{}
 }
 
-// happened is called by the loop when the poller has told of w: whoever waits looks again, and waits again
-// if it was the other one's turn.
+// happened is called by the loop when the poller has told of w: whoever waits looks again, and
+// waits again if it was the other one's turn.
 func (w *wire) happened() {
 	w.mu.Lock()
 	w.wants = 0 // the poller has forgotten, too: each of its answers is the last until it is asked again
@@ -68,8 +69,8 @@ func (w *wire) expired(d *waiting) bool {
 	return !d.until.IsZero() && !time.Now().Before(d.until)
 }
 
-// await waits until it is worth while to try again what d stands for: there have been events, or the
-// deadline has been changed or has passed.
+// await waits until it is worth while to try again what d stands for: there have been events, or
+// the deadline has been changed or has passed.
 func (w *wire) await(d *waiting, events uint32) error {
 	w.mu.Lock()
 	if w.aborted {
@@ -135,8 +136,8 @@ func (w *wire) Write(b []byte) (sent int, err error) {
 	}
 }
 
-// awaitHangup waits until the peer has closed its socket, and not just shut down its sending side. It
-// returns false when the read deadline passes. See the function of this name.
+// awaitHangup waits until the peer has closed its socket, and not just shut down its sending side.
+// It returns false when the read deadline passes. See the function of this name.
 func (w *wire) awaitHangup() bool {
 	for !w.expired(&w.reading) {
 		fds := []unix.PollFd{{Fd: int32(w.fd)}}
@@ -169,7 +170,8 @@ func (w *wire) CloseWrite() error {
 	return os.NewSyscallError("shutdown", unix.Shutdown(w.fd, unix.SHUT_WR))
 }
 
-// abort ends both directions, and whatever waits for them. Any goroutine may call it while w is lent.
+// abort ends both directions, and whatever waits for them. Any goroutine may call it while w is
+// lent.
 func (w *wire) abort() {
 	w.mu.Lock()
 	w.aborted = true

@@ -11,21 +11,22 @@ import (
 	"tokend/daemon/store/journal"
 )
 
-// To bring journal and database to agree takes reading all of both, at every start, and nearly always they agree. After a
-// clean end that can be told from their ends; the store is then read while they are still being compared, record by record,
-// as far as its reader is content with what the database has. Whatever changes something, and whoever wants to see all
-// there is of what the journal keeps too, waits.
+// To bring journal and database to agree takes reading all of both, at every start, and nearly
+// always they agree. After a clean end that can be told from their ends; the store is then read
+// while they are still being compared, record by record, as far as its reader is content with what
+// the database has. Whatever changes something, and whoever wants to see all there is of what the
+// journal keeps too, waits.
 
 // accord is the journal's and the database's.
 type accord struct {
-	// reached is closed when the two have been brought to agree, or that has failed: err says why, and is read-only from
-	// then on.
+	// reached is closed when the two have been brought to agree, or that has failed: err says why,
+	// and is read-only from then on.
 	reached chan struct{}
 	err     error
 }
 
-// Agree waits until the journal and the database have been brought to agree; see [Config].Ahead. An error other than ctx's
-// says why they cannot be: nothing can be put then.
+// Agree waits until the journal and the database have been brought to agree; see [Config].Ahead. An
+// error other than ctx's says why they cannot be: nothing can be put then.
 func (s *Store) Agree(ctx context.Context) error {
 	select {
 	case <-s.accord.reached:
@@ -50,8 +51,8 @@ func (s *Store) agreed() error {
 	}
 }
 
-// awaits reports whether who reads what is kept under keys with a prefix must wait for the two to agree: the
-// records that the journal keeps too, and that it may have to mend, are among them.
+// awaits reports whether who reads what is kept under keys with a prefix must wait for the two to
+// agree: the records that the journal keeps too, and that it may have to mend, are among them.
 func awaits(prefix []byte) bool { return len(prefix) == 0 || tableOf(prefix).Irreplaceable() }
 
 // reconcile brings the journal and the database of o to agree, while the store is being read.
@@ -87,8 +88,9 @@ func (s *Store) reach(o *opening, err error) {
 	close(s.accord.reached)
 }
 
-// endedCleanly reports whether what is in the database's directory was left there by Close, before anything is opened:
-// whoever is killed leaves a log. It also returns the last commit that the journal's ends tell of.
+// endedCleanly reports whether what is in the database's directory was left there by Close, before
+// anything is opened: whoever is killed leaves a log. It also returns the last commit that the
+// journal's ends tell of.
 func (o *opening) endedCleanly() (last uint64, clean bool) {
 	logs, err := filepath.Glob(filepath.Join(o.at.current(), "*.mem"))
 	if err != nil || len(logs) > 0 {
@@ -98,17 +100,19 @@ func (o *opening) endedCleanly() (last uint64, clean bool) {
 	return last, whole && err == nil
 }
 
-// trusts reports whether what the database has is in force for certain, where it ended cleanly and the journal's ends
-// tell of the commit last: nothing is missing, and the journal knows of nothing later, but for what it was given by the database.
+// trusts reports whether what the database has is in force for certain, where it ended cleanly and
+// the journal's ends tell of the commit last: nothing is missing, and the journal knows of nothing
+// later, but for what it was given by the database.
 func (o *opening) trusts(last uint64) bool {
 	return o.chosen == 0 && !o.db.made && o.db.missing == 0 && last <= o.db.sequence
 }
 
-// comparisons is after how many records a comparison lets others have the processor, and looks whether it is to go on.
+// comparisons is after how many records a comparison lets others have the processor, and looks
+// whether it is to go on.
 const comparisons = 256
 
-// breather lets others have the processor from time to time, and ends what is done for a store that is being closed. Its
-// zero value never ends anything.
+// breather lets others have the processor from time to time, and ends what is done for a store that
+// is being closed. Its zero value never ends anything.
 type breather struct {
 	closing <-chan struct{}
 	n       int

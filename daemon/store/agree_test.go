@@ -42,8 +42,8 @@ func (s *Store) hasAgreed() bool {
 	}
 }
 
-// damagedJournal makes a store of three grants and a credential, ends it well, and damages the journal where its end does
-// not tell.
+// damagedJournal makes a store of three grants and a credential, ends it well, and damages the
+// journal where its end does not tell.
 func damagedJournal(t *testing.T, c Config) {
 	t.Helper()
 	s := newTestStore(t, c)
@@ -65,8 +65,9 @@ func damagedJournal(t *testing.T, c Config) {
 	}
 }
 
-// TestAStoreIsReadWhileItIsCompared holds that after a clean end records are read at once, and that what changes
-// something, and whoever wants all of what the journal keeps too, waits until the two agree.
+// TestAStoreIsReadWhileItIsCompared holds that after a clean end records are read at once, and that
+// what changes something, and whoever wants all of what the journal keeps too, waits until the two
+// agree.
 func TestAStoreIsReadWhileItIsCompared(t *testing.T) {
 	eachKey(t, func(t *testing.T, key []byte) {
 		c := Config{Dir: newStateDir(t), Key: key}
@@ -129,8 +130,8 @@ func TestAStoreIsReadWhileItIsCompared(t *testing.T) {
 	})
 }
 
-// TestWhatIsInDoubtIsComparedFirst holds that a store is compared before it is read where its end was not clean or the journal
-// is not where the database is.
+// TestWhatIsInDoubtIsComparedFirst holds that a store is compared before it is read where its end
+// was not clean or the journal is not where the database is.
 func TestWhatIsInDoubtIsComparedFirst(t *testing.T) {
 	for what, spoil := range map[string]func(t *testing.T, dir, before string){
 		"killed": func(t *testing.T, dir, _ string) {
@@ -222,8 +223,8 @@ func TestWhatIsInDoubtIsComparedFirst(t *testing.T) {
 	}
 }
 
-// TestWhatCannotAgreeTakesNothing holds that a store says why where the journal cannot be brought to agree, takes
-// nothing, and closes.
+// TestWhatCannotAgreeTakesNothing holds that a store says why where the journal cannot be brought
+// to agree, takes nothing, and closes.
 func TestWhatCannotAgreeTakesNothing(t *testing.T) {
 	c := Config{Dir: newStateDir(t), Ahead: true}
 	damagedJournal(t, c)
@@ -254,7 +255,8 @@ func TestWhatCannotAgreeTakesNothing(t *testing.T) {
 	}
 }
 
-// TestCloseEndsTheComparison holds that a store that is closed at once closes, and has lost nothing.
+// TestCloseEndsTheComparison holds that a store that is closed at once closes, and has lost
+// nothing.
 func TestCloseEndsTheComparison(t *testing.T) {
 	c := Config{Dir: newStateDir(t)}
 	want := map[string]string{}

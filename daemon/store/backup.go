@@ -22,9 +22,9 @@ import (
 //	length key length value        for each record, lengths as varints; a key is never empty
 //	0 length end
 //
-// end is stored as a value is, sealed in a sealed backup: the number of the last commit, the number of
-// the records, and the SHA-256 of all bytes before the 0. So a backup that was cut off, or
-// put together from two, is refused.
+// end is stored as a value is, sealed in a sealed backup: the number of the last commit, the number
+// of the records, and the SHA-256 of all bytes before the 0. So a backup that was cut off, or put
+// together from two, is refused.
 
 const backupTitle = "tokend backup 1"
 

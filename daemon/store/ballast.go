@@ -31,8 +31,8 @@ const (
 	ballastPiece = 256 << 10
 )
 
-// allocate gives f, which has from bytes, a length of to bytes that have their room on the disk, without
-// writing them where the system can do that.
+// allocate gives f, which has from bytes, a length of to bytes that have their room on the disk,
+// without writing them where the system can do that.
 func allocate(f *os.File, from, to int64) error {
 	if err := fallocate(f, to); !errors.Is(err, errors.ErrUnsupported) {
 		return err
@@ -78,9 +78,9 @@ func (b ballast) spend(floor int64) bool {
 	return size >= floor && os.Truncate(string(b), size) == nil
 }
 
-// restore makes the ballast, or what is missing of it, if there is room for that: beside the reserve, or
-// where that cannot be had anyway, as much as there is. In between it would be what makes the disk full. It
-// returns ErrDiskFull unless the ballast is whole.
+// restore makes the ballast, or what is missing of it, if there is room for that: beside the
+// reserve, or where that cannot be had anyway, as much as there is. In between it would be what
+// makes the disk full. It returns ErrDiskFull unless the ballast is whole.
 func (b ballast) restore(reserve uint64) error {
 	size := b.size()
 	missing := uint64(ballastSize - size)

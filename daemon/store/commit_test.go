@@ -86,7 +86,8 @@ func TestGroupsKeepToTheirLimits(t *testing.T) {
 	}
 }
 
-// Who has been woken by the end of a commit, and wants only the processor to be in the next one, is in it.
+// Who has been woken by the end of a commit, and wants only the processor to be in the next one, is
+// in it.
 func TestAGroupTakesThoseWhoAreAboutToCome(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // with more, who comes and who gathers run at once
 	s := newIdleStore()

@@ -128,8 +128,8 @@ func openBadger(dir string, log hclog.Logger) (db *badger.DB, err error) {
 // flushLimit is how long awaitFlush waits: a flush is two megabytes.
 const flushLimit = 5 * time.Second
 
-// awaitFlush waits until Badger has written to tables what it found in its logs, which it does behind Open's
-// back. Each log but the one in use is gone then.
+// awaitFlush waits until Badger has written to tables what it found in its logs, which it does
+// behind Open's back. Each log but the one in use is gone then.
 func (d *database) awaitFlush() {
 	for began := time.Now(); time.Since(began) < flushLimit; time.Sleep(2 * time.Millisecond) {
 		if logs, _ := filepath.Glob(filepath.Join(d.dir, "*.mem")); len(logs) <= 1 {
@@ -197,8 +197,8 @@ func (d *database) number(stored []byte) (uint64, error) {
 	return binary.BigEndian.Uint64(b), nil
 }
 
-// value returns what is kept under key, opened, in the place of dst if that has room: never nil where dst is not. Its error is
-// [badger.ErrKeyNotFound] where there is none; dst is returned then.
+// value returns what is kept under key, opened, in the place of dst if that has room: never nil
+// where dst is not. Its error is [badger.ErrKeyNotFound] where there is none; dst is returned then.
 func (d *database) value(txn *badger.Txn, key, dst []byte) ([]byte, error) {
 	item, err := txn.Get(key)
 	if err != nil {
@@ -294,7 +294,8 @@ func (b *bulk) addWhole(entries []entry, bytes int) error {
 
 func (b *bulk) finish(number uint64) error { return b.db.commit(number, b.entries) }
 
-// transaction returns how many bytes, and how many entries, a transaction holds besides the sequence record.
+// transaction returns how many bytes, and how many entries, a transaction holds besides the
+// sequence record.
 func (d *database) transaction() (bytes, count int) {
 	// Badger adds an entry of its own, and wants less than the count.
 	return int(d.MaxBatchSize()) - sequenceRoom, int(d.MaxBatchCount()) - 3

@@ -10,8 +10,8 @@ import (
 	"tokend/daemon/record"
 )
 
-// TestFilesDeletedUnderTheStore: nothing tells a program that its files have been deleted, and all it writes to
-// them is gone with it. What is acknowledged must not be.
+// TestFilesDeletedUnderTheStore: nothing tells a program that its files have been deleted, and all
+// it writes to them is gone with it. What is acknowledged must not be.
 func TestFilesDeletedUnderTheStore(t *testing.T) {
 	for _, tc := range []struct {
 		name    string
@@ -36,7 +36,8 @@ func TestFilesDeletedUnderTheStore(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			// A grant that is acknowledged is in one of the two at least, and a value in the database.
+			// A grant that is acknowledged is in one of the two at least, and a value in the
+			// database.
 			want := map[string]string{"g1": "1"}
 			if s.Put(t.Context(), grant("g2", "2")) == nil {
 				want["g2"] = "2"
@@ -61,8 +62,8 @@ func TestFilesDeletedUnderTheStore(t *testing.T) {
 	}
 }
 
-// TestStateDirectoryDeletedUnderTheStore: with nowhere to write, nothing is acknowledged, and what another makes in
-// its place is another's.
+// TestStateDirectoryDeletedUnderTheStore: with nowhere to write, nothing is acknowledged, and what
+// another makes in its place is another's.
 func TestStateDirectoryDeletedUnderTheStore(t *testing.T) {
 	for _, again := range []bool{false, true} {
 		s, err := Open(Config{Dir: newStateDir(t), Key: key1})
@@ -95,8 +96,8 @@ func TestStateDirectoryDeletedUnderTheStore(t *testing.T) {
 	}
 }
 
-// TestNoJournalIsWrittenInAnothersPlace holds that a journal which wants to be written anew is not, where the state directory is another's by
-// now, and is as soon as the directory is back.
+// TestNoJournalIsWrittenInAnothersPlace holds that a journal which wants to be written anew is not,
+// where the state directory is another's by now, and is as soon as the directory is back.
 func TestNoJournalIsWrittenInAnothersPlace(t *testing.T) {
 	s := newTestStore(t, Config{})
 	mustPut(t, s, grant("g", "1"), rec("a", "1"))

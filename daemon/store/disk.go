@@ -52,8 +52,8 @@ func probe(dir string) error {
 }
 
 // refused reports whether err says that the disk does not take what is written to it, whatever lies
-// there already. An error of reading is none: a sector that cannot be read stays so, and what was in
-// it is lost.
+// there already. An error of reading is none: a sector that cannot be read stays so, and what was
+// in it is lost.
 func refused(err error) bool {
 	return is(err, syscall.EROFS) || is(err, syscall.EFBIG) || diskFull(err) || is(err, syscall.EIO) && !strings.Contains(err.Error(), "read /")
 }

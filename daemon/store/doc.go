@@ -54,9 +54,10 @@
 // background. Where it cannot be read then, what it lacks is taken from the database and from what
 // is on its way there.
 //
-// To compare the two takes reading both. Where the last run has ended cleanly and the journal's first frame and its last ones tell of no later
-// commit than the database's, the database has all that is in force, and may be read meanwhile ([Config].Ahead): whoever
-// is killed leaves one of Badger's logs. Everything else is compared before Open returns.
+// To compare the two takes reading both. Where the last run has ended cleanly and the journal's
+// first frame and its last ones tell of no later commit than the database's, the database has all
+// that is in force, and may be read meanwhile ([Config].Ahead): whoever is killed leaves one of
+// Badger's logs. Everything else is compared before Open returns.
 //
 // # Sealing
 //
@@ -75,37 +76,37 @@
 //
 // # What is found out at open
 //
-// Every block of every table is checked. A flipped byte in a write-ahead log
-// makes Badger drop, silently, all that follows in that log; so SEQUENCE
-// names the last commit that was acknowledged, and an older one found in the
-// database says how many are missing ([Store.Missing]). SEQUENCE is written after each commit, and not
-// synced: killing the process loses nothing of it; a power cut
-// may set it back, and then it raises no alarm, because Badger's own log is
-// synced. What it cannot see is a gap in an older log while a younger one is whole, which
-// takes a crash in the milliseconds between the filling of a log and its flush.
+// Every block of every table is checked. A flipped byte in a write-ahead log makes Badger drop,
+// silently, all that follows in that log; so SEQUENCE names the last commit that was acknowledged,
+// and an older one found in the database says how many are missing ([Store.Missing]). SEQUENCE is
+// written after each commit, and not synced: killing the process loses nothing of it; a power cut
+// may set it back, and then it raises no alarm, because Badger's own log is synced. What it cannot
+// see is a gap in an older log while a younger one is whole, which takes a crash in the
+// milliseconds between the filling of a log and its flush.
 //
 // # What a disk does
 //
-// Badger writes through memory maps: on a full disk it dies of SIGBUS, which no
-// program survives. Free space is therefore looked at before each
-// commit ([ErrDiskFull]), and the ballast gives the room that opening and closing take. The journal is
-// written plainly, over zeros that lie ahead of its end, and goes on: it takes what the ballast has beyond
-// that room, piece by piece, and is compacted, which gives it back.
+// Badger writes through memory maps: on a full disk it dies of SIGBUS, which no program survives.
+// Free space is therefore looked at before each commit ([ErrDiskFull]), and the ballast gives the
+// room that opening and closing take. The journal is written plainly, over zeros that lie ahead of
+// its end, and goes on: it takes what the ballast has beyond that room, piece by piece, and is
+// compacted, which gives it back.
 //
-// A disk that refuses is no damage: before the database is opened, closed or given up, a small file is
-// written and made durable beside it. Where that fails, or Badger is refused while it opens, Open says so
-// ([ErrFailed], [ErrDiskFull]) and moves nothing; and a database is left unclosed, as by a kill, because Badger
-// removes tables that its manifest names when the manifest cannot be synced.
+// A disk that refuses is no damage: before the database is opened, closed or given up, a small file
+// is written and made durable beside it. Where that fails, or Badger is refused while it opens,
+// Open says so ([ErrFailed], [ErrDiskFull]) and moves nothing; and a database is left unclosed, as
+// by a kill, because Badger removes tables that its manifest names when the manifest cannot be
+// synced.
 //
 // A commit that the disk refuses is the last one on that database ([ErrFailed]): Badger keeps going
-// after some errors in ways that lose what follows, and ends the process after others. It is closed, which
-// flushes what it has in memory, and opened anew, again and again until the disk permits;
-// then the journal's part is added, and Put is as before.
+// after some errors in ways that lose what follows, and ends the process after others. It is
+// closed, which flushes what it has in memory, and opened anew, again and again until the disk
+// permits; then the journal's part is added, and Put is as before.
 //
-// Files that somebody deletes or moves away are written to as before, and gone at the next start. So each
-// commit looks first whether database and journal still have their names. Where the state directory
-// is still there they are made anew, with all the grants that the open files have; where it is not, nothing is
-// acknowledged, and nothing is written in its place, which may be another's.
+// Files that somebody deletes or moves away are written to as before, and gone at the next start.
+// So each commit looks first whether database and journal still have their names. Where the state
+// directory is still there they are made anew, with all the grants that the open files have; where
+// it is not, nothing is acknowledged, and nothing is written in its place, which may be another's.
 //
 // A panic while opening is taken for damage. Some checks of Badger's own consistency end the
 // process (log.Fatal); none is reached by the damage that the tests here do.

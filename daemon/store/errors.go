@@ -88,7 +88,8 @@ func diagnose(dir string, err error) error {
 	return fmt.Errorf("%w: %s", errDamaged, plain(err))
 }
 
-// passing reports whether err, a refusal or what looks like damage, may be gone at the next attempt.
+// passing reports whether err, a refusal or what looks like damage, may be gone at the next
+// attempt.
 func passing(err error) bool { return err != nil && is(err, syscall.EIO) }
 
 // is is errors.Is, also for what Badger has wrapped: it keeps the text of an error only.

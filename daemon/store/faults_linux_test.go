@@ -149,8 +149,8 @@ func fillUp(t *testing.T, path string) {
 	}
 }
 
-// ext4Shutdown is EXT4_IOC_SHUTDOWN, and ext4NoFlush its flag that nothing more is written, the journal
-// of the file system included: a power cut, but for the disk's own cache.
+// ext4Shutdown is EXT4_IOC_SHUTDOWN, and ext4NoFlush its flag that nothing more is written, the
+// journal of the file system included: a power cut, but for the disk's own cache.
 const (
 	ext4Shutdown = 0x8004587d
 	ext4NoFlush  = 2
@@ -212,8 +212,9 @@ func mountDisk(t *testing.T) (device, disk string) {
 	return device, disk
 }
 
-// loopDevice returns a device on image that lasts until the test ends. One that each mount makes for itself goes some time after
-// the mount, and the next mount may get it while it goes: what is read from it then is EIO.
+// loopDevice returns a device on image that lasts until the test ends. One that each mount makes
+// for itself goes some time after the mount, and the next mount may get it while it goes: what is
+// read from it then is EIO.
 func loopDevice(t *testing.T, image string) string {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), "losetup", "--find", "--show", image).CombinedOutput()
@@ -229,7 +230,8 @@ func loopDevice(t *testing.T, image string) string {
 	return device
 }
 
-// fiFreeze and fiThaw are FIFREEZE and FITHAW of linux/fs.h: between them whatever writes to the file system waits.
+// fiFreeze and fiThaw are FIFREEZE and FITHAW of linux/fs.h: between them whatever writes to the
+// file system waits.
 const (
 	fiFreeze = 0xc0045877
 	fiThaw   = 0xc0045878
@@ -290,8 +292,8 @@ func TestADiskThatHangs(t *testing.T) {
 	}
 }
 
-// cutPower makes the file system forget what it has not yet written, and returns when that
-// began. A sync that is under way then may still be told by the kernel that all is well, which no power cut
+// cutPower makes the file system forget what it has not yet written, and returns when that began. A
+// sync that is under way then may still be told by the kernel that all is well, which no power cut
 // would: what is acknowledged later does not count.
 func cutPower(t *testing.T, disk string) time.Time {
 	t.Helper()

@@ -27,8 +27,8 @@ const behind = 64
 // is wrong, no grant is lost, what else is gone is accounted for, and the store goes on.
 func TestNoFlipGoesUnseen(t *testing.T) { newSmallStore(t).flips(t) }
 
-// TestNoFlipIsReadAhead does the same to a store that was closed, and reads it before journal and database are
-// compared, too.
+// TestNoFlipIsReadAhead does the same to a store that was closed, and reads it before journal and
+// database are compared, too.
 func TestNoFlipIsReadAhead(t *testing.T) {
 	small := newSmallStore(t)
 	small.dir, small.ahead = small.ended, true

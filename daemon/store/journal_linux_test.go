@@ -61,8 +61,8 @@ func (s *Store) failJournal(t *testing.T) {
 	t.Skip("the journal's descriptor cannot be found here")
 }
 
-// The journal is written anew from what the database has taken in the meantime, and not from what it had when the
-// journal refused.
+// The journal is written anew from what the database has taken in the meantime, and not from what
+// it had when the journal refused.
 func TestAJournalWrittenAnewLacksNothing(t *testing.T) {
 	for round := range 5 {
 		log, said := logged()

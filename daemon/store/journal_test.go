@@ -312,8 +312,8 @@ func TestAWrongKeyTouchesNothingWithoutADatabase(t *testing.T) {
 	wantState(t, c, map[string]string{"g": "1"}, nil, nil)
 }
 
-// TestAJournalDamagedInUse holds that a compaction of a journal that cannot be read any more takes what is missing from the database, and
-// from what is on its way there.
+// TestAJournalDamagedInUse holds that a compaction of a journal that cannot be read any more takes
+// what is missing from the database, and from what is on its way there.
 func TestAJournalDamagedInUse(t *testing.T) {
 	eachKey(t, func(t *testing.T, key []byte) {
 		log, said := logged()
@@ -364,8 +364,8 @@ func TestDamageOfOldEntry(t *testing.T) {
 	wantTable(t, s, record.Grants, map[string]string{"g": "3"})
 }
 
-// TestAJournalGoesOnLagging holds that what the journal has refused gets there however often it cannot be written anew, and that what was
-// deleted meanwhile is gone from it.
+// TestAJournalGoesOnLagging holds that what the journal has refused gets there however often it
+// cannot be written anew, and that what was deleted meanwhile is gone from it.
 func TestAJournalGoesOnLagging(t *testing.T) {
 	log, said := logged()
 	c := Config{Dir: newStateDir(t), Logger: log}
@@ -392,7 +392,8 @@ func TestAJournalGoesOnLagging(t *testing.T) {
 	wantState(t, c, map[string]string{"a": "1", "b": "1"}, map[string]string{}, map[string]string{})
 }
 
-// TestAJournalIsWrittenAnewUnderWay holds that what is put while the journal is written anew with the database's help is in it.
+// TestAJournalIsWrittenAnewUnderWay holds that what is put while the journal is written anew with
+// the database's help is in it.
 func TestAJournalIsWrittenAnewUnderWay(t *testing.T) {
 	s := newTestStore(t, Config{})
 	var had atomic.Int64 // grants that were acknowledged

@@ -19,14 +19,15 @@ const (
 	firstRetry = 250 * time.Millisecond
 	lastRetry  = 5 * time.Second
 
-	// journalSlack is how much is appended to the journal before it is compacted, at
-	// the least; beyond it, as much again as it had after the last compaction. On a disk that has no
-	// room to reserve for it, tightSlack is the least.
+	// journalSlack is how much is appended to the journal before it is compacted, at the least;
+	// beyond it, as much again as it had after the last compaction. On a disk that has no room to
+	// reserve for it, tightSlack is the least.
 	journalSlack = 1 << 20
 	tightSlack   = 64 << 10
 
-	// Between two compactions passes compactionRest times what the first has taken, so that they have a tenth of the time, but as
-	// long only as no more than restSlack is appended. On a disk that has no room to reserve they do not rest.
+	// Between two compactions passes compactionRest times what the first has taken, so that they
+	// have a tenth of the time, but as long only as no more than restSlack is appended. On a disk
+	// that has no room to reserve they do not rest.
 	compactionRest = 10
 	restSlack      = 32 << 20
 )
@@ -93,8 +94,8 @@ func (s *Store) keep() {
 	}
 }
 
-// pause lets time pass before the next attempt, and reports whether it has; Close ends it. The journal is
-// compacted meanwhile: on a full disk there is no other room for the grants to come.
+// pause lets time pass before the next attempt, and reports whether it has; Close ends it. The
+// journal is compacted meanwhile: on a full disk there is no other room for the grants to come.
 func (s *Store) pause(k *keeper, wait time.Duration) bool {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
@@ -193,8 +194,9 @@ func (s *Store) tendJournal(k *keeper) bool {
 // errReading is why a journal cannot be written anew while the database is closed.
 var errReading = errors.New("the database is not open")
 
-// mendJournal compacts the journal. One that lags, or cannot be read any more, takes over what only the database has, or what is on its way
-// there; and what it has that the database, which was well all the time, has not, was deleted.
+// mendJournal compacts the journal. One that lags, or cannot be read any more, takes over what only
+// the database has, or what is on its way there; and what it has that the database, which was well
+// all the time, has not, was deleted.
 func (s *Store) mendJournal() error {
 	if err := inPlace(s.dir, s.lock); err != nil {
 		return err
@@ -207,7 +209,8 @@ func (s *Store) mendJournal() error {
 		}
 		s.log.Error("the grant journal cannot be read any more: it is written anew from what is left of it and from the database", "error", plain(err))
 	}
-	// From here on whatever the journal refuses makes it lag again; what it has refused before is in view.
+	// From here on whatever the journal refuses makes it lag again; what it has refused before is
+	// in view.
 	s.lagging.Store(false)
 	v, err := s.view(nil)
 	if err != nil {

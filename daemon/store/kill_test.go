@@ -46,8 +46,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// openOnce opens a store, reads a record and closes it again: what a start on a bad disk comes to. What it
-// says is the error alone.
+// openOnce opens a store, reads a record and closes it again: what a start on a bad disk comes to.
+// What it says is the error alone.
 func openOnce(dir string) error {
 	fmt.Println("ready")
 	s, err := Open(Config{Dir: dir, Key: key1})
@@ -170,7 +170,8 @@ func killOne(t *testing.T, dir string, acked map[string]int) int {
 	if !lines.Scan() || lines.Text() != "ready" {
 		t.Fatalf("the child said %q", lines.Text())
 	}
-	// After some acknowledgements, which a busy machine takes its time for, and then at any instant.
+	// After some acknowledgements, which a busy machine takes its time for, and then at any
+	// instant.
 	after := rand.IntN(40)
 	var kill *time.Timer
 	var n int

@@ -6,9 +6,10 @@ import (
 	"github.com/dgraph-io/badger/v4"
 )
 
-// Who begins a transaction of Badger's waits for every commit that is under way then, and so for the disk. Whoever reads from
-// the store wants what was acknowledged before, and no disk that hangs to keep him waiting. So each commit leaves a
-// transaction behind, for those who read until the next one.
+// Who begins a transaction of Badger's waits for every commit that is under way then, and so for
+// the disk. Whoever reads from the store wants what was acknowledged before, and no disk that hangs
+// to keep him waiting. So each commit leaves a transaction behind, for those who read until the
+// next one.
 
 // latest is a database as its last commit has left it. Its zero value wants renew.
 type latest struct {

@@ -9,8 +9,9 @@ import (
 	"tokend/daemon/record"
 )
 
-// TestAReadingLastsAsLongAsItIsRead holds that who reads has the database as it was when he began, whatever is committed meanwhile, and that
-// what nobody reads any more is given up: Badger would keep for it all that has been replaced since.
+// TestAReadingLastsAsLongAsItIsRead holds that who reads has the database as it was when he began,
+// whatever is committed meanwhile, and that what nobody reads any more is given up: Badger would
+// keep for it all that has been replaced since.
 func TestAReadingLastsAsLongAsItIsRead(t *testing.T) {
 	s := newTestStore(t, Config{})
 	l := &s.current.db.latest

@@ -16,7 +16,8 @@ import (
 	"tokend/daemon/record"
 )
 
-// modelKey is a key with one writer and many readers. What is put under it is numbered; each modelDeletes-th is a deletion.
+// modelKey is a key with one writer and many readers. What is put under it is numbered; each
+// modelDeletes-th is a deletion.
 type modelKey struct {
 	table      record.Table
 	key        string
@@ -35,7 +36,8 @@ func (k *modelKey) next() record.Record {
 	return r
 }
 
-// wrong returns what is wrong with a value that was read when all up to had was acknowledged; "" for nothing.
+// wrong returns what is wrong with a value that was read when all up to had was acknowledged; ""
+// for nothing.
 func (k *modelKey) wrong(value []byte, had int64) string {
 	begun := k.begun.Load()
 	if value == nil {
@@ -51,10 +53,11 @@ func (k *modelKey) wrong(value []byte, had int64) string {
 	return ""
 }
 
-// TestNothingOlderIsRead has many put grants, codes and tokens, alone and together, and delete them, while others read them in every way
-// there is: nobody reads what is older than what was acknowledged before he began. All the while the database fails and is opened
-// anew, follows at any moment, and the journal is compacted and written anew. In the end all is there, and what
-// is irreplaceable is in the journal alone.
+// TestNothingOlderIsRead has many put grants, codes and tokens, alone and together, and delete
+// them, while others read them in every way there is: nobody reads what is older than what was
+// acknowledged before he began. All the while the database fails and is opened anew, follows at any
+// moment, and the journal is compacted and written anew. In the end all is there, and what is
+// irreplaceable is in the journal alone.
 func TestNothingOlderIsRead(t *testing.T) {
 	eachKey(t, func(t *testing.T, key []byte) {
 		const writers, readers = 4, 3

@@ -86,8 +86,8 @@ func Open(cfg Config) (_ *Store, err error) {
 	return s, nil
 }
 
-// openRetries is how often a database is tried again, after openPause, that gives an error of the disk
-// which may pass.
+// openRetries is how often a database is tried again, after openPause, that gives an error of the
+// disk which may pass.
 const (
 	openRetries = 3
 	openPause   = 500 * time.Millisecond
@@ -210,8 +210,8 @@ func (o *opening) open() error {
 	return nil
 }
 
-// openPatiently opens the database on a disk that takes what is written, and tries again where the disk
-// may think better of it.
+// openPatiently opens the database on a disk that takes what is written, and tries again where the
+// disk may think better of it.
 func (o *opening) openPatiently() (db *database, err error) {
 	for n := 0; ; n++ {
 		err = o.ballast.makeRoom(openRoom)

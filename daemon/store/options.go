@@ -46,8 +46,8 @@ func badgerOptions(dir string, log hclog.Logger) badger.Options {
 	o.NumLevelZeroTablesStall = 6
 	o.NumCompactors = 2 // the fewest it accepts
 
-	// Credentials are rewritten every two hours: what is dead goes as each level is compacted into the next. LmaxCompaction
-	// would do nothing here: only a third compactor does it.
+	// Credentials are rewritten every two hours: what is dead goes as each level is compacted into
+	// the next. LmaxCompaction would do nothing here: only a third compactor does it.
 	o.CompactL0OnClose = true
 	o.NumVersionsToKeep = 1
 

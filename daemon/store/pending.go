@@ -7,9 +7,10 @@ import (
 	"tokend/daemon/store/journal"
 )
 
-// maxPending bounds in bytes what the journal has taken and the database has not: some thirty thousand
-// grants. Beyond it a Put waits for the database, and is refused where that takes nothing. What the database has just taken may be kept beside
-// it for a while: while it is, what waits is no more than trailBytes and a group.
+// maxPending bounds in bytes what the journal has taken and the database has not: some thirty
+// thousand grants. Beyond it a Put waits for the database, and is refused where that takes nothing.
+// What the database has just taken may be kept beside it for a while: while it is, what waits is no
+// more than trailBytes and a group.
 const maxPending = 16 << 20
 
 // pending is what is durable in the journal only, by key in the database. Readers see it over
@@ -66,8 +67,8 @@ func (s *Store) anyAtHandLocked() bool {
 	return len(s.pending.values)+len(s.leaving.values)+len(s.followed.values) > 0
 }
 
-// atHandLocked returns what is kept in memory under a key, of what the journal has taken, and whether there is something: what the
-// database has is that, or older. s.mu is held.
+// atHandLocked returns what is kept in memory under a key, of what the journal has taken, and
+// whether there is something: what the database has is that, or older. s.mu is held.
 func (s *Store) atHandLocked(key []byte) (v pendingValue, ok bool) {
 	for _, p := range [...]*pending{&s.pending, &s.leaving, &s.followed} {
 		if v, ok = p.values[string(key)]; ok {

@@ -20,8 +20,8 @@ import (
 // wait in line to be queued.
 const queueLength = 256
 
-// yields is how often the processor is yielded before a group is taken to be whole: once for who brings a
-// request to be handed on, once for whom it is handed to.
+// yields is how often the processor is yielded before a group is taken to be whole: once for who
+// brings a request to be handed on, once for whom it is handed to.
 const yields = 2
 
 // entryRoom is what Badger counts for an entry beyond its key and value: two
@@ -57,9 +57,9 @@ const (
 // an error of ctx nothing was written; after ErrFailed it is not known. Values are
 // not kept after Put returns.
 //
-// A Put with an irreplaceable record is written to the journal first, whole, and succeeds
-// if the journal or the database takes it: the database follows the journal soon, and the other way about as soon as the
-// disk permits.
+// A Put with an irreplaceable record is written to the journal first, whole, and succeeds if the
+// journal or the database takes it: the database follows the journal soon, and the other way about
+// as soon as the disk permits.
 func (s *Store) Put(ctx context.Context, recs ...record.Record) error {
 	p, err := s.newPut(recs)
 	if err != nil {
@@ -179,7 +179,8 @@ func (g *group) sealed(s sealer, number uint64) []entry {
 	return g.entries
 }
 
-// done tells those who wait: kept is the result of those of whom the journal has all, err of the others.
+// done tells those who wait: kept is the result of those of whom the journal has all, err of the
+// others.
 func (g *group) done(kept, err error) {
 	for _, p := range g.puts {
 		if p.kept != nil {
@@ -209,10 +210,10 @@ func (s *Store) gather(g *group, first *put) *put {
 	}
 }
 
-// following returns the next put of those that wait or are about to; nil where there is none. Who is about to
-// has been woken already, by the request that it brings or by the end of the commit before, and wants but the
-// processor: it gets it now, since a commit costs nearly the same for one and for many. Where nobody
-// else has anything to do, that takes less than a microsecond.
+// following returns the next put of those that wait or are about to; nil where there is none. Who
+// is about to has been woken already, by the request that it brings or by the end of the commit
+// before, and wants but the processor: it gets it now, since a commit costs nearly the same for one
+// and for many. Where nobody else has anything to do, that takes less than a microsecond.
 func (s *Store) following() *put {
 	for range yields {
 		select {

@@ -22,9 +22,9 @@ func (s *Store) Get(table record.Table, key string) (r record.Record, err error)
 	return r, err
 }
 
-// GetEach yields what Get returns for each of keys, in their order. They are read as one commit has left the database,
-// which is looked for once. A value is valid until the next step, and not to be changed. Put may be called from within the
-// loop; Close may not: it waits for the loop to end.
+// GetEach yields what Get returns for each of keys, in their order. They are read as one commit has
+// left the database, which is looked for once. A value is valid until the next step, and not to be
+// changed. Put may be called from within the loop; Close may not: it waits for the loop to end.
 func (s *Store) GetEach(table record.Table, keys []string) iter.Seq2[record.Record, error] {
 	return func(yield func(record.Record, error) bool) {
 		k := recordKey(table, "")

@@ -17,8 +17,8 @@ import (
 // lastingTables are those whose records the journal keeps too.
 var lastingTables = [...]record.Table{record.Grants, record.Codes}
 
-// openJournal opens the journal that v is of and brings it and the database to the same irreplaceable
-// records: of each key the newest that either has.
+// openJournal opens the journal that v is of and brings it and the database to the same
+// irreplaceable records: of each key the newest that either has.
 func (o *opening) openJournal(v *survey) error {
 	if v.chosen != o.chosen {
 		v = o.survey() // the database has shown that it is kept otherwise than had to be assumed

@@ -14,7 +14,8 @@ import (
 func TestARefusalIsNoDamage(t *testing.T) {
 	needTools(t, "strace")
 	const syncs = "fsync,fdatasync,msync,sync_file_range"
-	// Made here and not beside the others, whose children inherit a lock for a moment when they are started.
+	// Made here and not beside the others, whose children inherit a lock for a moment when they are
+	// started.
 	whole, want := Config{Dir: newStateDir(t), Key: key1}, map[string]string{"a": "1", "b": "2"}
 	filled(t, whole, rec("a", want["a"]))
 	filled(t, whole, rec("b", want["b"]), grant("g", "1"))

@@ -26,8 +26,8 @@ func TestNumberSealed(t *testing.T) {
 	}
 }
 
-// FuzzOpenSealed opens any bytes as a stored value: nothing opens but what was sealed, under its own
-// key and with its own number.
+// FuzzOpenSealed opens any bytes as a stored value: nothing opens but what was sealed, under its
+// own key and with its own number.
 func FuzzOpenSealed(f *testing.F) {
 	s, err := newSealer(key1)
 	if err != nil {

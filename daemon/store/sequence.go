@@ -56,8 +56,8 @@ func (m mark) set(n uint64) error {
 	return err
 }
 
-// inPlace reports whether the mark is still the one in dir: what is committed to a database that was
-// deleted, or moved away, no restart finds.
+// inPlace reports whether the mark is still the one in dir: what is committed to a database that
+// was deleted, or moved away, no restart finds.
 func (m mark) inPlace(dir string) bool {
 	is, err := inplace.Is(m.f, filepath.Join(dir, markFile))
 	return err == nil && is

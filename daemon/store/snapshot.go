@@ -10,8 +10,8 @@ import (
 // snapshotStep is how many bytes of a snapshot are written between two looks at the disk.
 const snapshotStep = 1 << 20
 
-// Snapshot makes a backup, as Backup does, in a file of the state directory that has no name and is gone
-// when it is closed. The caller closes it, and reads its size bytes from where it stands. ctx
+// Snapshot makes a backup, as Backup does, in a file of the state directory that has no name and is
+// gone when it is closed. The caller closes it, and reads its size bytes from where it stands. ctx
 // ends the making. The room that commits need is left to them: where there is not enough besides,
 // the error is ErrDiskFull.
 func (s *Store) Snapshot(ctx context.Context) (f *os.File, size int64, err error) {

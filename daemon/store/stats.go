@@ -24,8 +24,8 @@ type Stats struct {
 	Journaled     int64 // groups with something irreplaceable, made durable in the journal as well
 	JournalFailed int64 // those that the journal has not taken
 
-	// Refusing reports that what is put is not, or not wholly, on disk: the last group was not taken,
-	// or the journal wants to be written anew, or the database to be opened anew.
+	// Refusing reports that what is put is not, or not wholly, on disk: the last group was not
+	// taken, or the journal wants to be written anew, or the database to be opened anew.
 	Refusing bool
 
 	Pending int    // records that the journal alone has: for a moment, or while the database refuses them

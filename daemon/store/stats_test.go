@@ -6,8 +6,8 @@ import (
 	"tokend/daemon/record"
 )
 
-// TestStatsTellOfARefusingDisk holds that commits and failures are counted, and that a disk that refuses shows
-// as long as it does.
+// TestStatsTellOfARefusingDisk holds that commits and failures are counted, and that a disk that
+// refuses shows as long as it does.
 func TestStatsTellOfARefusingDisk(t *testing.T) {
 	s := newTestStore(t, Config{})
 	mustPut(t, s, rec("a", "1"))

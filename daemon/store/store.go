@@ -37,9 +37,10 @@ type Config struct {
 	// memory tables, their logs and a few tables of level zero.
 	MinFree uint64
 
-	// Ahead makes Open return before the journal and the database have been compared, where the last run has ended
-	// cleanly: Get and All answer, but for All of what the journal keeps too, which waits as Put does. Agree waits for
-	// the end of it, and has the errors that Open has otherwise.
+	// Ahead makes Open return before the journal and the database have been compared, where the
+	// last run has ended cleanly: Get and All answer, but for All of what the journal keeps too,
+	// which waits as Put does. Agree waits for the end of it, and has the errors that Open has
+	// otherwise.
 	Ahead bool
 
 	// Logger is told of what a person should know, and of what Badger says. Nil is
@@ -98,8 +99,9 @@ type Store struct {
 	pending pending
 	leaving pending // on its way to the database; older than what is pending
 
-	// followed is what the last drain has brought to the database, which has not been written to since: what has just come is what
-	// is asked for, and put anew, next. It is kept until the next drain, or for as long as one would have waited.
+	// followed is what the last drain has brought to the database, which has not been written to
+	// since: what has just come is what is asked for, and put anew, next. It is kept until the next
+	// drain, or for as long as one would have waited.
 	followed pending
 
 	stalled bool // the database does not take what is pending

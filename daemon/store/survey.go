@@ -6,8 +6,8 @@ import (
 	"tokend/daemon/store/journal"
 )
 
-// survey is a journal being read while the database is opened: both take their time where there are many
-// grants, and nothing is answered before.
+// survey is a journal being read while the database is opened: both take their time where there are
+// many grants, and nothing is answered before.
 type survey struct {
 	chosen  int // the sealer that it is read with
 	reading sync.WaitGroup

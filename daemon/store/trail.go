@@ -2,20 +2,23 @@ package store
 
 import "time"
 
-// What the journal has taken whole is durable. So the database need not have it at once: it follows, with what many
-// commits have brought in one of its own, and a commit of grants alone waits for one sync instead of two, and for the database not
-// at all. What is put together with something that the journal does not take, or behind it, comes when the database has all
-// that was before: it is never behind but by the last commits, and these the journal has whole.
+// What the journal has taken whole is durable. So the database need not have it at once: it
+// follows, with what many commits have brought in one of its own, and a commit of grants alone
+// waits for one sync instead of two, and for the database not at all. What is put together with
+// something that the journal does not take, or behind it, comes when the database has all that was
+// before: it is never behind but by the last commits, and these the journal has whole.
 
 const (
-	// leastTrail and mostTrail are by how much the database may be behind at the least and at the most, besides the time that a drain
-	// takes. Between them it is trailShare times what the last drain took, so that the database has a tenth of the time however much
-	// comes, and of what is put again and again but the last.
+	// leastTrail and mostTrail are by how much the database may be behind at the least and at the
+	// most, besides the time that a drain takes. Between them it is trailShare times what the last
+	// drain took, so that the database has a tenth of the time however much comes, and of what is
+	// put again and again but the last.
 	leastTrail = 100 * time.Millisecond
 	mostTrail  = time.Second
 	trailShare = 10
 
-	// trailBytes is with how much it follows at once: what a start after a kill has to bring it up by is bounded by that.
+	// trailBytes is with how much it follows at once: what a start after a kill has to bring it up
+	// by is bounded by that.
 	trailBytes = 8 << 20
 )
 
@@ -63,7 +66,8 @@ type drain struct {
 	took time.Duration // to its end, whenever that is seen; set before done
 }
 
-// trails reports whether the database may follow later with g. Where it is too far behind for that, it is waited for.
+// trails reports whether the database may follow later with g. Where it is too far behind for that,
+// it is waited for.
 func (s *Store) trails(g *group) bool {
 	for _, p := range g.puts {
 		if p.kept == nil {
@@ -81,7 +85,8 @@ func (s *Store) trails(g *group) bool {
 	return s.down == nil && !s.stalled
 }
 
-// crowded reports whether more is kept in memory for the database than it may be with so many bytes besides.
+// crowded reports whether more is kept in memory for the database than it may be with so many bytes
+// besides.
 func (s *Store) crowded(bytes int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -118,7 +123,8 @@ func (s *Store) drained() <-chan error {
 	return s.draining.done
 }
 
-// drain brings the database up to the journal, and waits for that. What comes then may go there without having been pending.
+// drain brings the database up to the journal, and waits for that. What comes then may go there
+// without having been pending.
 func (s *Store) drain() error {
 	err := s.awaitDrain()
 	if err == nil {

@@ -31,8 +31,8 @@ func (s *Store) transactions() uint64 {
 	return s.current.db.MaxVersion()
 }
 
-// TestTheDatabaseFollows holds that grants cost a sync of the journal each and one of the database for many, and are read all the
-// while as they were put.
+// TestTheDatabaseFollows holds that grants cost a sync of the journal each and one of the database
+// for many, and are read all the while as they were put.
 func TestTheDatabaseFollows(t *testing.T) {
 	eachKey(t, func(t *testing.T, key []byte) {
 		log, said := logged()
@@ -88,7 +88,8 @@ func TestTheDatabaseFollows(t *testing.T) {
 	})
 }
 
-// TestNothingOvertakesAGrant holds that what the journal does not take comes when the database has all that was before.
+// TestNothingOvertakesAGrant holds that what the journal does not take comes when the database has
+// all that was before.
 func TestNothingOvertakesAGrant(t *testing.T) {
 	s := newTestStore(t, Config{})
 	for i := range 20 {
@@ -113,8 +114,9 @@ func (s *Store) atHand() int {
 	return len(s.followed.values)
 }
 
-// TestWhatHasFollowedIsKeptForAWhile holds that what was put last is at hand when the database has it, is given up when nothing more
-// comes, and does not outlive what the database is given by another way.
+// TestWhatHasFollowedIsKeptForAWhile holds that what was put last is at hand when the database has
+// it, is given up when nothing more comes, and does not outlive what the database is given by
+// another way.
 func TestWhatHasFollowedIsKeptForAWhile(t *testing.T) {
 	s := newTestStore(t, Config{Key: key1})
 	// It is kept for a tenth of a second: who is late puts it again.
@@ -149,7 +151,8 @@ func TestWhatHasFollowedIsKeptForAWhile(t *testing.T) {
 	}
 }
 
-// TestTheNewestIsAtHand holds that of what is kept in memory under a key who reads gets what came last, be it a deletion.
+// TestTheNewestIsAtHand holds that of what is kept in memory under a key who reads gets what came
+// last, be it a deletion.
 func TestTheNewestIsAtHand(t *testing.T) {
 	var s Store
 	want := func(number uint64) {
@@ -175,7 +178,8 @@ func TestTheNewestIsAtHand(t *testing.T) {
 	want(1)
 }
 
-// TestTheDatabaseHasATenthOfTheTime holds that the database follows the more seldom the longer it takes, within bounds.
+// TestTheDatabaseHasATenthOfTheTime holds that the database follows the more seldom the longer it
+// takes, within bounds.
 func TestTheDatabaseHasATenthOfTheTime(t *testing.T) {
 	at := newTrail()
 	for _, test := range []struct{ took, want time.Duration }{
@@ -192,8 +196,8 @@ func TestTheDatabaseHasATenthOfTheTime(t *testing.T) {
 	}
 }
 
-// TestADrainTakesAsLongAsItTakes holds that a committer which has other things to do when a drain has ended does not take that for a disk
-// that is slow.
+// TestADrainTakesAsLongAsItTakes holds that a committer which has other things to do when a drain
+// has ended does not take that for a disk that is slow.
 func TestADrainTakesAsLongAsItTakes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
@@ -235,8 +239,8 @@ func TestOneDrainAtATime(t *testing.T) {
 	}
 }
 
-// TestWhatTrailsOutlivesTheDatabase holds that grants that were acknowledged before the database failed, and had not
-// reached it, reach it when it is open anew.
+// TestWhatTrailsOutlivesTheDatabase holds that grants that were acknowledged before the database
+// failed, and had not reached it, reach it when it is open anew.
 func TestWhatTrailsOutlivesTheDatabase(t *testing.T) {
 	eachKey(t, func(t *testing.T, key []byte) {
 		log, said := logged()
@@ -272,7 +276,8 @@ func TestWhatTrailsOutlivesTheDatabase(t *testing.T) {
 	})
 }
 
-// TestATransactionHoldsWhatItIsSaidTo holds that as many records as a transaction may have, and as many bytes, are taken at once.
+// TestATransactionHoldsWhatItIsSaidTo holds that as many records as a transaction may have, and as
+// many bytes, are taken at once.
 func TestATransactionHoldsWhatItIsSaidTo(t *testing.T) {
 	s := newTestStore(t, Config{Key: key1})
 	for _, of := range []func(string, string) record.Record{rec, grant} {
@@ -291,8 +296,8 @@ func TestATransactionHoldsWhatItIsSaidTo(t *testing.T) {
 	}
 }
 
-// TestWhatHasNotLeftGoesUnderWhatCame holds that a drain that has failed gives back what nothing later has replaced, and that its size
-// is known.
+// TestWhatHasNotLeftGoesUnderWhatCame holds that a drain that has failed gives back what nothing
+// later has replaced, and that its size is known.
 func TestWhatHasNotLeftGoesUnderWhatCame(t *testing.T) {
 	record := func(key, value string) []journal.Record {
 		r := journal.Record{Key: []byte(key)}

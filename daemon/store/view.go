@@ -115,7 +115,8 @@ func (v view) entries(prefix []byte) iter.Seq2[entry, error] {
 	}
 }
 
-// lasting yields what a journal is to have of a view of everything: the irreplaceable records of the database, and all that it has not yet.
+// lasting yields what a journal is to have of a view of everything: the irreplaceable records of
+// the database, and all that it has not yet.
 func (v view) lasting(log hclog.Logger) iter.Seq2[journal.Entry, error] {
 	return func(yield func(journal.Entry, error) bool) {
 		for e, err := range v.h.db.lasting(v.txn, log) {

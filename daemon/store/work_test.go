@@ -83,7 +83,8 @@ type worker struct {
 // nanoseconds.
 type ack struct{ n, at int }
 
-// startWorker starts a child on dir, behind a prefix of other commands, and waits until it is ready.
+// startWorker starts a child on dir, behind a prefix of other commands, and waits until it is
+// ready.
 func startWorker(t *testing.T, dir string, prefix ...string) *worker {
 	t.Helper()
 	w := &worker{

@@ -8,8 +8,8 @@ import (
 	"tokend/daemon/store"
 )
 
-// Survey is a daemon at one moment. Counters are those since it was started. Whoever gets it may keep it, and
-// changes nothing in it.
+// Survey is a daemon at one moment. Counters are those since it was started. Whoever gets it may
+// keep it, and changes nothing in it.
 type Survey struct {
 	Version string
 	At      time.Time // of the survey
@@ -20,7 +20,8 @@ type Survey struct {
 	// Credentials is what the configuration gives, sorted by name; customers' are not among it.
 	Credentials []refresh.Status
 
-	// Census may be older than the rest, by seconds with ten thousand customers and by half a minute with more.
+	// Census may be older than the rest, by seconds with ten thousand customers and by half a
+	// minute with more.
 	Census refresh.Census
 	Quotas []refresh.Quota
 
@@ -56,15 +57,16 @@ type Endpoint struct {
 // Calls returns how many calls there were.
 func (e Endpoint) Calls() int64 { return e.OK + e.Refused + e.Unreachable }
 
-// Code is how often WeChat has answered with an errcode; 0 stands for those of which there were too many
-// different ones.
+// Code is how often WeChat has answered with an errcode; 0 stands for those of which there were too
+// many different ones.
 type Code struct {
 	ErrCode int
 	N       int64
 }
 
-// Buckets are the bounds by which the time of calls is counted: each has those that took no longer, and longer
-// than the one before it. WeChat usually takes 0.1 s, and is given up after 5 unless configured otherwise.
+// Buckets are the bounds by which the time of calls is counted: each has those that took no longer,
+// and longer than the one before it. WeChat usually takes 0.1 s, and is given up after 5 unless
+// configured otherwise.
 var Buckets = [...]time.Duration{
 	10 * time.Millisecond, 25 * time.Millisecond, 50 * time.Millisecond, 100 * time.Millisecond, 250 * time.Millisecond,
 	500 * time.Millisecond, time.Second, 2500 * time.Millisecond, 5 * time.Second, 10 * time.Second,

@@ -17,8 +17,8 @@ var (
 	errFault = errors.New("a fault of tokend's")
 )
 
-// attempt runs f in one of places and returns its error, or errLate after the answer timeout. f goes on then,
-// keeps its place, and Serve waits for it.
+// attempt runs f in one of places and returns its error, or errLate after the answer timeout. f
+// goes on then, keeps its place, and Serve waits for it.
 func (s *Server) attempt(places chan struct{}, f func() error) error {
 	t := time.NewTimer(s.cfg.answerTimeout())
 	defer t.Stop()

@@ -14,8 +14,8 @@ const (
 	smallBody = 32 << 10 // up to it a body is held without asking
 )
 
-// maxLarge is how many bodies beyond smallBody are held at once. Nothing genuine needs one; they are
-// let in because WeChat promises no smaller limit.
+// maxLarge is how many bodies beyond smallBody are held at once. Nothing genuine needs one; they
+// are let in because WeChat promises no smaller limit.
 const maxLarge = 8
 
 var (

@@ -34,16 +34,17 @@ type Inbox interface {
 type Config struct {
 	Inbox Inbox
 
-	// Pages are what is to be seen of the daemon, by path. They are shown to whom Sees and the monitors allow
-	// it; see [Server.SetMonitors].
+	// Pages are what is to be seen of the daemon, by path. They are shown to whom Sees and the
+	// monitors allow it; see [Server.SetMonitors].
 	Pages map[string]Page
 
-	// Sees reports whether the user of this host with that uid may see the pages; nil stands for every user. It may be
-	// called concurrently.
+	// Sees reports whether the user of this host with that uid may see the pages; nil stands for
+	// every user. It may be called concurrently.
 	Sees func(uid uint32) bool
 
-	// Unseen returns what to tell those who may not see the pages, besides that, and in which language. It tells them all the
-	// same: they may be strangers, and the log has the reason. Nil tells them nothing.
+	// Unseen returns what to tell those who may not see the pages, besides that, and in which
+	// language. It tells them all the same: they may be strangers, and the log has the reason. Nil
+	// tells them nothing.
 	Unseen func(ask Ask) (language, text string)
 
 	// Logger is where refusals and faults are reported; nil for nowhere. Nothing that was

@@ -13,9 +13,9 @@ import (
 // conns are the connections of a listener. It bounds them: when there are max, a new one
 // takes the place of another.
 //
-// A connection that has been closed, or answered for the last time, does not count, but it is
-// not gone: linger and net/http stay with one whose request was not read to its end for a second and a half. So
-// there is a second bound, for what is there in any way: twice max from one source, four
+// A connection that has been closed, or answered for the last time, does not count, but it is not
+// gone: linger and net/http stay with one whose request was not read to its end for a second and a
+// half. So there is a second bound, for what is there in any way: twice max from one source, four
 // times max from all.
 type conns struct {
 	max int // set by newConns
@@ -70,8 +70,8 @@ func (c *conn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// CloseWrite is how net/http, and linger, end an answer before they linger and the connection is closed: closed at once,
-// the answer would be lost in a reset.
+// CloseWrite is how net/http, and linger, end an answer before they linger and the connection is
+// closed: closed at once, the answer would be lost in a reset.
 func (c *conn) CloseWrite() error {
 	c.conns.mu.Lock()
 	c.endLocked()
@@ -183,8 +183,8 @@ func (cs *conns) dismiss() {
 	cs.signalLocked()
 }
 
-// drain waits for the connections to end after dismiss. Those that are left after grace are cut, and
-// waited for too; it returns how many they were.
+// drain waits for the connections to end after dismiss. Those that are left after grace are cut,
+// and waited for too; it returns how many they were.
 func (cs *conns) drain(grace time.Duration) int {
 	t := time.NewTimer(grace)
 	defer t.Stop()

@@ -18,11 +18,12 @@ var handedOn = []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-F
 
 // unseen returns how whoever has sent r is refused a page; its status is 0 if it may see it.
 //
-// Callbacks must be open to everybody, so a web server in front of this listener may pass on more than it was meant to.
-// Each of the signs of that is enough: a header field that says so, a host that is no address of ours, HTTP/1.0, which is
-// what nginx makes of a request unless it is told otherwise; and the kernel's word that the connection is of a user who
-// may not see, as that of a web server is where there are access rules. The host also keeps out a page of somebody else's, in a
-// browser on this host, whose name has been made to lead here.
+// Callbacks must be open to everybody, so a web server in front of this listener may pass on more
+// than it was meant to. Each of the signs of that is enough: a header field that says so, a host
+// that is no address of ours, HTTP/1.0, which is what nginx makes of a request unless it is told
+// otherwise; and the kernel's word that the connection is of a user who may not see, as that of a
+// web server is where there are access rules. The host also keeps out a page of somebody else's, in
+// a browser on this host, whose name has been made to lead here.
 func (s *Server) unseen(r *http.Request) refusal {
 	for _, field := range handedOn {
 		if _, ok := r.Header[field]; ok {
@@ -65,12 +66,13 @@ func (s *Server) unseenBy(c *conn, remote, local netip.AddrPort) refusal {
 	return refusal{}
 }
 
-// lookupPause is how many times as long as the last look at the kernel's table has taken passes before the next: the table
-// has a line for each connection of the host, and whoever connects again and again shall not make tokend read it all
-// the time.
+// lookupPause is how many times as long as the last look at the kernel's table has taken passes
+// before the next: the table has a line for each connection of the host, and whoever connects again
+// and again shall not make tokend read it all the time.
 const lookupPause = 9
 
-// identify finds out whose connection c is, once. That does not change: it is who has made it, whoever uses it.
+// identify finds out whose connection c is, once. That does not change: it is who has made it,
+// whoever uses it.
 func (s *Server) identify(c *conn, remote, local netip.AddrPort) error {
 	if c == nil || c.looked.Load() {
 		return nil

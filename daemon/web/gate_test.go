@@ -12,7 +12,8 @@ import (
 	"testing"
 )
 
-// testPages are a page that says the language it was asked for, and one that is whatever its function says.
+// testPages are a page that says the language it was asked for, and one that is whatever its
+// function says.
 func testPages(p Page) map[string]Page {
 	return map[string]Page{
 		"/": func(ask Ask) (View, error) {
@@ -33,8 +34,8 @@ func from(remote string, r *http.Request) *http.Request {
 	return r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey, local))
 }
 
-// TestWhoSeesPages holds that a page is shown on this host and to monitors, and to nobody whose request shows a sign of
-// having come another way.
+// TestWhoSeesPages holds that a page is shown on this host and to monitors, and to nobody whose
+// request shows a sign of having come another way.
 func TestWhoSeesPages(t *testing.T) {
 	const here, monitor, there = "127.0.0.1:40000", "192.0.2.7:40000", "198.51.100.1:40000"
 	header := func(key, value string) func(*http.Request) {
@@ -102,7 +103,8 @@ func testUnseen(ask Ask) (language, text string) {
 	return ask.Accept, "look elsewhere, " + ask.Accept
 }
 
-// TestMonitorsChange holds that a reload decides anew who sees pages, on connections that are open too.
+// TestMonitorsChange holds that a reload decides anew who sees pages, on connections that are open
+// too.
 func TestMonitorsChange(t *testing.T) {
 	s, _ := newTestServer(t, Config{Pages: testPages(plainPage)}, new(fakeInbox))
 	status := func() int {
@@ -174,7 +176,8 @@ func TestPageAnswers(t *testing.T) {
 	}
 }
 
-// TestOddPageClients holds that what is no proper request for a page is refused, and leaves the listener as it was.
+// TestOddPageClients holds that what is no proper request for a page is refused, and leaves the
+// listener as it was.
 func TestOddPageClients(t *testing.T) {
 	s, _ := newTestServer(t, Config{Pages: testPages(plainPage)}, new(fakeInbox))
 	addr := serveTCP(t, s)
@@ -205,7 +208,8 @@ func TestOddPageClients(t *testing.T) {
 	}
 }
 
-// TestPagesHideNoRefusedPush holds that who asks for pages again and again keeps the refusal of a push out of no log.
+// TestPagesHideNoRefusedPush holds that who asks for pages again and again keeps the refusal of a
+// push out of no log.
 func TestPagesHideNoRefusedPush(t *testing.T) {
 	s, log := newTestServer(t, Config{Pages: testPages(plainPage)}, new(fakeInbox))
 	for range 10 {

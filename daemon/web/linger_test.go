@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// A client that writes all of its request before it reads must be able to: a connection that is closed on what it
-// still sends is reset, and the answer is lost.
+// A client that writes all of its request before it reads must be able to: a connection that is
+// closed on what it still sends is reset, and the answer is lost.
 func TestRefusalReachesAClientThatStillSends(t *testing.T) {
 	const size = 2 << 20
 	length := "Content-Length: 2097152\r\n\r\n" + strings.Repeat("x", size)

@@ -2,7 +2,8 @@ package web
 
 import "net/http"
 
-// Page is something to be seen of the daemon. It may be called concurrently, and its error is a fault.
+// Page is something to be seen of the daemon. It may be called concurrently, and its error is a
+// fault.
 type Page func(ask Ask) (View, error)
 
 // Ask is what a browser has asked for. It is a stranger's word.
@@ -19,8 +20,8 @@ type View struct {
 	Body     []byte
 }
 
-// maxViews is how many pages are made at once. One takes some milliseconds, and some MB with thousands of
-// accounts.
+// maxViews is how many pages are made at once. One takes some milliseconds, and some MB with
+// thousands of accounts.
 const maxViews = 2
 
 // page answers with p, if whoever asks may see it.

@@ -48,8 +48,8 @@ func fetch(t *testing.T, l *pipeListener) int {
 	return status
 }
 
-// TestSlowPages holds that a page that hangs is answered 503 within a second, takes nothing from what comes beside it,
-// and is waited for at the stop.
+// TestSlowPages holds that a page that hangs is answered 503 within a second, takes nothing from
+// what comes beside it, and is waited for at the stop.
 func TestSlowPages(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
@@ -91,8 +91,9 @@ func TestSlowPages(t *testing.T) {
 	})
 }
 
-// TestLooksAtConnectionsArePaced holds that whoever connects again and again makes the daemon look at the host's connections for
-// a tenth of the time at most, one look at a time, and that who has to wait for too long is told so.
+// TestLooksAtConnectionsArePaced holds that whoever connects again and again makes the daemon look
+// at the host's connections for a tenth of the time at most, one look at a time, and that who has
+// to wait for too long is told so.
 func TestLooksAtConnectionsArePaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := newTestServer(t, Config{Pages: map[string]Page{"/metrics": plainPage}, Sees: func(uid uint32) bool { return uid == 7 }}, new(fakeInbox))
@@ -133,8 +134,8 @@ func TestLooksAtConnectionsArePaced(t *testing.T) {
 	})
 }
 
-// TestFaultyPages holds that a page that fails, by an error or a panic, is answered 500 without a word of why, and that
-// a panic's value reaches no log.
+// TestFaultyPages holds that a page that fails, by an error or a panic, is answered 500 without a
+// word of why, and that a panic's value reaches no log.
 func TestFaultyPages(t *testing.T) {
 	for name, page := range map[string]Page{
 		"an error": func(Ask) (View, error) { return View{Body: []byte("half a page")}, errors.New("why it failed") },
@@ -155,8 +156,8 @@ func TestFaultyPages(t *testing.T) {
 	}
 }
 
-// TestWhoReadsNothingOfAPageIsClosed holds that who asks for a large page and does not read it holds it for as long as
-// WriteTimeout.
+// TestWhoReadsNothingOfAPageIsClosed holds that who asks for a large page and does not read it
+// holds it for as long as WriteTimeout.
 func TestWhoReadsNothingOfAPageIsClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		large := bytes.Repeat([]byte("x"), 1<<20)

@@ -86,7 +86,8 @@ func writeAs(w http.ResponseWriter, status int, contentType string, text []byte)
 // maxShown is how much of a stranger's text is logged: two segments of a name.
 const maxShown = 129
 
-// shown returns what may be logged of a stranger's text: that which could be an owner or a method, or "-".
+// shown returns what may be logged of a stranger's text: that which could be an owner or a method,
+// or "-".
 func shown(s string) string {
 	if s == "" || len(s) > maxShown {
 		return "-"

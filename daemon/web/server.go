@@ -49,14 +49,14 @@ func New(cfg Config) *Server {
 	}
 }
 
-// SetMonitors says from where the pages may be seen besides this host; nil for nowhere. m is the server's from
-// then on.
+// SetMonitors says from where the pages may be seen besides this host; nil for nowhere. m is the
+// server's from then on.
 func (s *Server) SetMonitors(m Monitors) { s.monitors.Store(&m) }
 
-// Serve answers requests on the connections of ln until ctx ends, and returns nil then; it
-// closes ln. Requests under way are answered, within the grace period. It returns an error
-// only if ln fails for good. When it returns, no request is being served and nothing that it
-// started is running: it waits even for a call of the inbox that its handler has given up. It is called once.
+// Serve answers requests on the connections of ln until ctx ends, and returns nil then; it closes
+// ln. Requests under way are answered, within the grace period. It returns an error only if ln
+// fails for good. When it returns, no request is being served and nothing that it started is
+// running: it waits even for a call of the inbox that its handler has given up. It is called once.
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()

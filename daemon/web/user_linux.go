@@ -11,8 +11,9 @@ import (
 	"strings"
 )
 
-// userOf returns the user whose connection on this host goes from remote to local: who made the socket at the other
-// end, by the kernel's tables. It reads as many lines as there are connections on the host.
+// userOf returns the user whose connection on this host goes from remote to local: who made the
+// socket at the other end, by the kernel's tables. It reads as many lines as there are connections
+// on the host.
 func userOf(remote, local netip.AddrPort) (uid uint32, ok bool) {
 	tables := []string{"/proc/self/net/tcp", "/proc/self/net/tcp6"}
 	if remote.Addr().Is6() {
@@ -32,9 +33,9 @@ func userOf(remote, local netip.AddrPort) (uid uint32, ok bool) {
 	return 0, false
 }
 
-// searchUser looks for the socket that is bound to own and connected to other in a table of the kernel's. One whose user has
-// shut it down, even if only for sending, is not told from what is left of a closed one, which the table says is root's:
-// only what is established counts.
+// searchUser looks for the socket that is bound to own and connected to other in a table of the
+// kernel's. One whose user has shut it down, even if only for sending, is not told from what is
+// left of a closed one, which the table says is root's: only what is established counts.
 func searchUser(table io.Reader, own, other netip.AddrPort) (uid uint32, ok bool) {
 	const (
 		ownField, otherField, stateField, uidField = 1, 2, 3, 7
@@ -62,8 +63,8 @@ func searchUser(table io.Reader, own, other netip.AddrPort) (uid uint32, ok bool
 	return 0, false
 }
 
-// parseEnd reads an address as the kernel prints it: words of four bytes, each as a number of the host's, and the
-// port.
+// parseEnd reads an address as the kernel prints it: words of four bytes, each as a number of the
+// host's, and the port.
 func parseEnd(s string) (netip.AddrPort, bool) {
 	address, port, _ := strings.Cut(s, ":")
 	b, err := hex.DecodeString(address)

@@ -28,7 +28,8 @@ func TestMain(m *testing.M) {
 	_, _ = os.Stdout.WriteString(resp.Status)
 }
 
-// TestPagesAskTheKernel holds that the user of a connection is asked of the kernel, once for each connection.
+// TestPagesAskTheKernel holds that the user of a connection is asked of the kernel, once for each
+// connection.
 func TestPagesAskTheKernel(t *testing.T) {
 	self := fmt.Sprint(os.Geteuid())
 	var asked []string
@@ -52,7 +53,8 @@ func TestPagesAskTheKernel(t *testing.T) {
 	}
 }
 
-// TestAnotherUserSeesNoPage holds that a user of this host sees a page only if it may, over IPv4 and IPv6.
+// TestAnotherUserSeesNoPage holds that a user of this host sees a page only if it may, over IPv4
+// and IPv6.
 func TestAnotherUserSeesNoPage(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can be somebody else")
@@ -88,7 +90,8 @@ func TestAnotherUserSeesNoPage(t *testing.T) {
 	}
 }
 
-// TestSearchUser holds how the kernel's table is read, on a host whose numbers have the lowest byte first.
+// TestSearchUser holds how the kernel's table is read, on a host whose numbers have the lowest byte
+// first.
 func TestSearchUser(t *testing.T) {
 	const table = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
    0: 0100007F:2207 00000000:0000 0A 00000000:00000000 00:00000000 00000000   999        0 1 1 0000000000000000 100 0 0 10 0

@@ -59,8 +59,8 @@
 //
 // [WeChat.AddPlatform] and [WeChat.AddSuite] add an owner; [WeChat.Authorize],
 // [WeChat.UpdateAuthorized], [WeChat.ResetPermanentCode] and [WeChat.Unauthorize] are its
-// customers' doings, [WeChat.AddCustomer] is one of long ago, and [WeChat.CurrentGrant] says what WeChat
-// regards as a customer's refresh token or permanent code now.
+// customers' doings, [WeChat.AddCustomer] is one of long ago, and [WeChat.CurrentGrant] says what
+// WeChat regards as a customer's refresh token or permanent code now.
 //
 // A push, signed and encrypted as the real ones, is had in two ways. [WeChat.TicketPush] and
 // [WeChat.EventPush] return it as material for whatever the test does with it:
@@ -78,11 +78,11 @@
 //
 // # Time
 //
-// Two hours is long for a demonstration: [Settings.Lifetime] shortens the life of
-// whatever is issued, and the overlap, the spacing of forced refreshes, the lives of pushed
-// tickets and codes and the time between pushes shrink in
-// proportion; refresh tokens and permanent codes have no end. Quotas keep their
-// minutes, hours and days, callbacks their seconds; time stamps in pushes are whole seconds. Time is read from package time.
+// Two hours is long for a demonstration: [Settings.Lifetime] shortens the life of whatever is
+// issued, and the overlap, the spacing of forced refreshes, the lives of pushed tickets and codes
+// and the time between pushes shrink in proportion; refresh tokens and permanent codes have no end.
+// Quotas keep their minutes, hours and days, callbacks their seconds; time stamps in pushes are
+// whole seconds. Time is read from package time.
 //
 // # Faults
 //

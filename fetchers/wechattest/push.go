@@ -82,8 +82,9 @@ func newRequest(ctx context.Context, method, callback string, query url.Values, 
 	return http.NewRequestWithContext(ctx, method, u.String(), bytes.NewReader(body))
 }
 
-// TicketPush makes a platform or suite a ticket, component_verify_ticket or suite_ticket, that
-// is good from now on, and returns the push of it without sending it. It panics if there is no such owner.
+// TicketPush makes a platform or suite a ticket, component_verify_ticket or suite_ticket, that is
+// good from now on, and returns the push of it without sending it. It panics if there is no such
+// owner.
 func (w *WeChat) TicketPush(owner string) Push {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -201,8 +201,8 @@ func (w *WeChat) Valid(value string) bool {
 }
 
 // Ends returns when the life of a token or ticket ends, or has ended: by its lifetime, or because
-// it was replaced or killed. It is zero for what WeChat never issued, or has
-// forgotten. By it a test can say of a value that arrived now whether it was good when it was asked for.
+// it was replaced or killed. It is zero for what WeChat never issued, or has forgotten. By it a
+// test can say of a value that arrived now whether it was good when it was asked for.
 func (w *WeChat) Ends(value string) time.Time {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -216,8 +216,8 @@ func (w *WeChat) Ends(value string) time.Time {
 	return i.ends
 }
 
-// SetValueSize makes whatever is issued from now on n bytes long; 0 gives it back its
-// usual size, and too few are 16 behind what its kind begins with. WeCom's documentation allows 512.
+// SetValueSize makes whatever is issued from now on n bytes long; 0 gives it back its usual size,
+// and too few are 16 behind what its kind begins with. WeCom's documentation allows 512.
 func (w *WeChat) SetValueSize(n int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

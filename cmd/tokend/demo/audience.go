@@ -10,8 +10,8 @@ import (
 	"tokend/clientlib"
 )
 
-// audience is the clients, and what they have asked for so far. Each has a connection of its own, as a
-// process of its own would.
+// audience is the clients, and what they have asked for so far. Each has a connection of its own,
+// as a process of its own would.
 type audience struct {
 	reads   atomic.Int64 // GET
 	rejects atomic.Int64 // REJECT

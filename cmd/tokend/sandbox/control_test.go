@@ -78,8 +78,8 @@ func (s *screen) wait(t *testing.T, text string, n int) {
 	}
 }
 
-// TestCustomersComeByThemselves holds that each owner is pushed a ticket, and then the authorization
-// of its customer.
+// TestCustomersComeByThemselves holds that each owner is pushed a ticket, and then the
+// authorization of its customer.
 func TestCustomersComeByThemselves(t *testing.T) {
 	p := newWeb(t)
 	var out screen

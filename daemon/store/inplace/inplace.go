@@ -2,7 +2,8 @@ package inplace
 
 import "os"
 
-// Is reports whether path names f. Its error is of f; a path that cannot be looked at names nothing.
+// Is reports whether path names f. Its error is of f; a path that cannot be looked at names
+// nothing.
 func Is(f *os.File, path string) (bool, error) {
 	if is, err := same(f, path); err == nil {
 		return is, nil

@@ -9,7 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// same is Is without a look at the times. It fails where a system call does, which older containers refuse.
+// same is Is without a look at the times. It fails where a system call does, which older containers
+// refuse.
 func same(f *os.File, path string) (bool, error) {
 	used, err := identify(int(f.Fd()), "", unix.AT_EMPTY_PATH)
 	runtime.KeepAlive(f)

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestTheTimesAreNotAskedFor holds that what Is takes for granted on Linux is there: it would be right without, and each sync that
-// follows dearer.
+// TestTheTimesAreNotAskedFor holds that what Is takes for granted on Linux is there: it would be
+// right without, and each sync that follows dearer.
 func TestTheTimesAreNotAskedFor(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "file")
 	f, err := os.Create(path)

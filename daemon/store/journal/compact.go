@@ -11,11 +11,12 @@ import (
 	"os"
 )
 
-// Compact rewrites the journal to the newest record of each key that keep wants, and to what
-// more yields, unless the journal has the same key from the same commit or a later one.
-// A deletion is a record as others are. An error of more is returned. A nil more is empty, and a journal that has been damaged since it was
-// opened is then not written anew, as ErrDamaged says: with more, that is what can be read of it. Appends go
-// on but for the last step. After an error the journal is what it was, or is failed.
+// Compact rewrites the journal to the newest record of each key that keep wants, and to what more
+// yields, unless the journal has the same key from the same commit or a later one. A deletion is a
+// record as others are. An error of more is returned. A nil more is empty, and a journal that has
+// been damaged since it was opened is then not written anew, as ErrDamaged says: with more, that is
+// what can be read of it. Appends go on but for the last step. After an error the journal is what
+// it was, or is failed.
 func (j *Journal) Compact(keep func(commit uint64, r Record) bool, more iter.Seq2[Entry, error]) error {
 	j.compacting.Lock()
 	defer j.compacting.Unlock()
@@ -103,14 +104,15 @@ func (j *Journal) copyLive(w *writer, was snapshot, keep func(uint64, Record) bo
 	return nil
 }
 
-// What is appended while a compaction writes is taken over without keeping Append waiting, as long as it is catchUpFrom bytes and more,
-// and catchUps times at the most: each time there is less.
+// What is appended while a compaction writes is taken over without keeping Append waiting, as long
+// as it is catchUpFrom bytes and more, and catchUps times at the most: each time there is less.
 const (
 	catchUps    = 4
 	catchUpFrom = 128 << 10
 )
 
-// catchUp adds to w what was appended since was, which is then of now, and reports whether there was enough for that.
+// catchUp adds to w what was appended since was, which is then of now, and reports whether there
+// was enough for that.
 func (j *Journal) catchUp(w *writer, was *snapshot) (caughtUp bool, err error) {
 	j.mu.Lock()
 	end, next := j.end, j.next
@@ -125,7 +127,8 @@ func (j *Journal) catchUp(w *writer, was *snapshot) (caughtUp bool, err error) {
 	return true, w.sync()
 }
 
-// copyTo adds to w what was appended since was up to an end, where the frame of number next comes: all of it, or it returns an error.
+// copyTo adds to w what was appended since was up to an end, where the frame of number next comes:
+// all of it, or it returns an error.
 func (was snapshot) copyTo(w *writer, end int64, next uint64) error {
 	s, err := scan(was.f, was.end, end, was.next, w.framer.aead, w.write)
 	if err == nil {
@@ -134,7 +137,8 @@ func (was snapshot) copyTo(w *writer, end int64, next uint64) error {
 	return err
 }
 
-// takeOver adds to w what was appended since was, and puts it in its place. base is how long w was before anything was added.
+// takeOver adds to w what was appended since was, and puts it in its place. base is how long w was
+// before anything was added.
 func (j *Journal) takeOver(w *writer, was snapshot, base int64) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()

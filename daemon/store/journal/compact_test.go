@@ -127,8 +127,8 @@ func TestAppendsGoOnDuringACompaction(t *testing.T) {
 	}
 }
 
-// TestACompactionCatchesUp holds that what is appended during a compaction is taken over, be it little or much, and counts as appended
-// since.
+// TestACompactionCatchesUp holds that what is appended during a compaction is taken over, be it
+// little or much, and counts as appended since.
 func TestACompactionCatchesUp(t *testing.T) {
 	for _, test := range []struct{ entries, bytes int }{{0, 0}, {3, 10}, {10, catchUpFrom / 4}} {
 		path := filepath.Join(t.TempDir(), "j")
@@ -165,7 +165,8 @@ func TestACompactionCatchesUp(t *testing.T) {
 	}
 }
 
-// TestACompactionCatchesUpAgainAndAgain holds that nothing is left out, or taken over twice, in however many steps it is.
+// TestACompactionCatchesUpAgainAndAgain holds that nothing is left out, or taken over twice, in
+// however many steps it is.
 func TestACompactionCatchesUpAgainAndAgain(t *testing.T) {
 	eachForm(t, func(t *testing.T, aead cipher.AEAD) {
 		path := filepath.Join(t.TempDir(), "j")
@@ -202,8 +203,8 @@ func TestACompactionCatchesUpAgainAndAgain(t *testing.T) {
 	})
 }
 
-// TestACompactionThatCannotReadLosesNothing holds that a journal that was damaged while it was in use is not replaced by what is left of it,
-// but where the rest is had from elsewhere.
+// TestACompactionThatCannotReadLosesNothing holds that a journal that was damaged while it was in
+// use is not replaced by what is left of it, but where the rest is had from elsewhere.
 func TestACompactionThatCannotReadLosesNothing(t *testing.T) {
 	eachForm(t, func(t *testing.T, aead cipher.AEAD) {
 		for hit := range 3 { // the frame: the first but for the head, one in the middle, the last

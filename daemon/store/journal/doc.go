@@ -27,15 +27,16 @@
 //
 // # What is found out when it is read
 //
-// Behind the last frame a journal in use has room: zeros, over which the next frames are written, since a sync is
-// then but that of their own bytes. Close cuts it off, a kill leaves it, and it means nothing. A frame that a kill or a
-// power cut has left unfinished there was never acknowledged: Open cuts it off. A damaged frame is skipped and counted, and
-// reading goes on at the next header whose sum is right. Frames that are whole but do not open are foreign. A file in which no
-// frame opens at all is taken for one of another key ([ErrKey]).
+// Behind the last frame a journal in use has room: zeros, over which the next frames are written,
+// since a sync is then but that of their own bytes. Close cuts it off, a kill leaves it, and it
+// means nothing. A frame that a kill or a power cut has left unfinished there was never
+// acknowledged: Open cuts it off. A damaged frame is skipped and counted, and reading goes on at
+// the next header whose sum is right. Frames that are whole but do not open are foreign. A file in
+// which no frame opens at all is taken for one of another key ([ErrKey]).
 //
 // # Compaction
 //
-// [Journal.Compact] writes what is still wanted to a new file beside the old one, makes it
-// durable, and renames it. Appends go on meanwhile, and what they add is copied too; they wait for the last of
-// that only. A kill at any instant leaves one whole journal under the name.
+// [Journal.Compact] writes what is still wanted to a new file beside the old one, makes it durable,
+// and renames it. Appends go on meanwhile, and what they add is copied too; they wait for the last
+// of that only. A kill at any instant leaves one whole journal under the name.
 package journal

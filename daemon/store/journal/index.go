@@ -9,9 +9,9 @@ import (
 // Index says which record of a journal is the newest of its key. Make one with NewIndex; fill it in
 // the order of the entries.
 //
-// At every start it takes up every grant there is, while nothing is answered yet. So it is a hash table without
-// pointers, which the collector need not look through; and keys and references lie in blocks, so that
-// growing copies none of them.
+// At every start it takes up every grant there is, while nothing is answered yet. So it is a hash
+// table without pointers, which the collector need not look through; and keys and references lie in
+// blocks, so that growing copies none of them.
 type Index struct {
 	seed  maphash.Seed
 	slots []uint64    // a power of two, open addressing: high half of the hash, and 1 + the number of the reference; 0 for none
@@ -40,8 +40,8 @@ const (
 	// firstSlots is how many slots an index has at first.
 	firstSlots = 1 << 10
 
-	// blockRefs and blockKeys are how many references and how many bytes of keys a block holds. A longer
-	// key has a block to itself.
+	// blockRefs and blockKeys are how many references and how many bytes of keys a block holds. A
+	// longer key has a block to itself.
 	blockRefs = 512
 	blockKeys = 32 << 10
 )

@@ -7,8 +7,9 @@ import (
 	"testing"
 )
 
-// TestIndexAgainstMap holds an index to what a map says, over more keys than it has slots and blocks for at
-// first: of each key the newest counts, also where commits come out of order or a key comes back.
+// TestIndexAgainstMap holds an index to what a map says, over more keys than it has slots and
+// blocks for at first: of each key the newest counts, also where commits come out of order or a key
+// comes back.
 func TestIndexAgainstMap(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	x, want := NewIndex(), map[string]Ref{}

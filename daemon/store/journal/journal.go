@@ -23,7 +23,8 @@ var ErrKey = errors.New("journal: sealed with another key")
 // leaves it open what is on it. A successful Compact ends that.
 var ErrFailed = errors.New("journal: the disk failed")
 
-// ErrDamaged is returned by Compact for a journal that was whole when it was opened and cannot be read any more.
+// ErrDamaged is returned by Compact for a journal that was whole when it was opened and cannot be
+// read any more.
 var ErrDamaged = errors.New("journal: damaged while it was in use")
 
 // errGone is why nothing is appended to a journal that no restart would find.
@@ -75,10 +76,10 @@ type Scanned struct {
 	scan *scanner
 }
 
-// Scan reads the journal at path and changes nothing; that there is none is no error. A nil aead reads
-// entries in clear; what is sealed must carry its own nonce, as [cipher.NewGCMWithRandomNonce] does. visit,
-// if not nil, is called for each entry in turn and ends the reading by an error; the entry is valid during
-// the call.
+// Scan reads the journal at path and changes nothing; that there is none is no error. A nil aead
+// reads entries in clear; what is sealed must carry its own nonce, as
+// [cipher.NewGCMWithRandomNonce] does. visit, if not nil, is called for each entry in turn and ends
+// the reading by an error; the entry is valid during the call.
 func Scan(path string, aead cipher.AEAD, visit func(Entry) error) (*Scanned, error) {
 	s := &Scanned{path: path, aead: aead}
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
@@ -110,8 +111,8 @@ func (s *Scanned) Close() error {
 	return f.Close()
 }
 
-// Open opens the journal, which nobody has written to since it was read, or makes one. A torn end is
-// cut off; a damaged journal is left as it is, and goes on being one until Compact.
+// Open opens the journal, which nobody has written to since it was read, or makes one. A torn end
+// is cut off; a damaged journal is left as it is, and goes on being one until Compact.
 func (s *Scanned) Open() (_ *Journal, _ Report, err error) {
 	made := s.f == nil
 	if made {
@@ -152,8 +153,8 @@ func (s *Scanned) Open() (_ *Journal, _ Report, err error) {
 	return j, rep, nil
 }
 
-// Check returns nil if aead opens the journal at path, as far as can be told from the first
-// frame that is whole, ErrKey if it does not, and fs.ErrNotExist where there is none. It changes nothing.
+// Check returns nil if aead opens the journal at path, as far as can be told from the first frame
+// that is whole, ErrKey if it does not, and fs.ErrNotExist where there is none. It changes nothing.
 func Check(path string, aead cipher.AEAD) error {
 	f, err := os.Open(path)
 	if err != nil {

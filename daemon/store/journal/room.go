@@ -6,13 +6,15 @@ import (
 	"syscall"
 )
 
-// To make durable what makes a file longer, a file system has to write where its bytes lie too, in several writes that wait
-// for each other. So the file is longer than its frames: behind the last one are zeros, over which the next are written, and
-// those alone are then synced. And a full disk still takes some hundred grants.
+// To make durable what makes a file longer, a file system has to write where its bytes lie too, in
+// several writes that wait for each other. So the file is longer than its frames: behind the last
+// one are zeros, over which the next are written, and those alone are then synced. And a full disk
+// still takes some hundred grants.
 
 const (
-	// A journal is to have as much room as has been appended to it since its last compaction, so that it is seldom
-	// made where much comes, but leastRoom at the least and mostRoom at the most. Half of it is always there.
+	// A journal is to have as much room as has been appended to it since its last compaction, so
+	// that it is seldom made where much comes, but leastRoom at the least and mostRoom at the most.
+	// Half of it is always there.
 	leastRoom = 256 << 10
 	mostRoom  = 2 << 20
 )
@@ -34,8 +36,8 @@ func (j *Journal) reserve(n int64) {
 	j.tight = err != nil && j.end+n+leastRoom/2 > j.reserved
 }
 
-// extend makes the room reach up to an offset, or leaves it as it is: what is left of a full disk is for the compaction, which
-// makes more of it. mu is held.
+// extend makes the room reach up to an offset, or leaves it as it is: what is left of a full disk
+// is for the compaction, which makes more of it. mu is held.
 func (j *Journal) extend(to int64) error {
 	was := j.reserved
 	err := allocate(j.f.File, was, to-was)
@@ -68,8 +70,8 @@ func (j *Journal) Tight() bool {
 	return j.tight
 }
 
-// giveBack gives up the room if the disk has no other, until take: a compaction needs some of it, and
-// makes more.
+// giveBack gives up the room if the disk has no other, until take: a compaction needs some of it,
+// and makes more.
 func (j *Journal) giveBack() {
 	j.mu.Lock()
 	defer j.mu.Unlock()

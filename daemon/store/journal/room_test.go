@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestWhatIsAppendedLiesInRoomThatWasThere holds that nearly all appends leave the file as long as it is, that
-// a kill leaves nothing to be cut off, and that a journal that is closed has no room.
+// TestWhatIsAppendedLiesInRoomThatWasThere holds that nearly all appends leave the file as long as
+// it is, that a kill leaves nothing to be cut off, and that a journal that is closed has no room.
 func TestWhatIsAppendedLiesInRoomThatWasThere(t *testing.T) {
 	eachForm(t, func(t *testing.T, aead cipher.AEAD) {
 		path := filepath.Join(t.TempDir(), "j")

@@ -21,8 +21,8 @@ type Report struct {
 	Entries int
 	Last    uint64
 
-	// Torn is how many bytes behind the last frame were cut off, up to the last that is not zero: as a kill in the
-	// middle of an append leaves them, or damage to the last entries.
+	// Torn is how many bytes behind the last frame were cut off, up to the last that is not zero:
+	// as a kill in the middle of an append leaves them, or damage to the last entries.
 	Torn int64
 
 	// Skipped is how many bytes before that could not be read, Lost how many entries
@@ -60,8 +60,8 @@ type scanner struct {
 	first   bool   // one that opens is enough
 }
 
-// newScanner returns a scanner of f between from and to. first is the number of the first frame; from
-// is 0 where it is 0.
+// newScanner returns a scanner of f between from and to. first is the number of the first frame;
+// from is 0 where it is 0.
 func newScanner(f io.ReaderAt, from, to int64, first uint64, aead cipher.AEAD) *scanner {
 	return &scanner{
 		r:    bufio.NewReaderSize(io.NewSectionReader(f, from, to-from), int(min(to-from, headerSize+MaxPayload+sumSize))),

@@ -6,10 +6,12 @@ import (
 	"os"
 )
 
-// Tail returns the latest commit that the journal at path knows of, without reading more of it than its
-// ends: what a compaction has written, in whatever order, is of no later commit than the first frame tells of, but for what
-// Compact was given besides; and what was appended since comes in the order of the commits. whole is false where that cannot be told so: there
-// is no journal, or its first bytes or its last ones are not those of a frame that opens. What lies between them may be damaged all the same.
+// Tail returns the latest commit that the journal at path knows of, without reading more of it than
+// its ends: what a compaction has written, in whatever order, is of no later commit than the first
+// frame tells of, but for what Compact was given besides; and what was appended since comes in the
+// order of the commits. whole is false where that cannot be told so: there is no journal, or its
+// first bytes or its last ones are not those of a frame that opens. What lies between them may be
+// damaged all the same.
 func Tail(path string, aead cipher.AEAD) (last uint64, whole bool, err error) {
 	f, err := os.Open(path)
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// TestTail holds that the end of a journal tells the last commit, wherever the last frame begins, and that an end which is
-// not whole tells nothing.
+// TestTail holds that the end of a journal tells the last commit, wherever the last frame begins,
+// and that an end which is not whole tells nothing.
 func TestTail(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "journal")
 	if _, whole, err := Tail(path, nil); !os.IsNotExist(err) || whole {
@@ -50,8 +50,9 @@ func TestTail(t *testing.T) {
 	}
 }
 
-// TestTheTailKnowsWhatLiesBeforeIt holds that the end of a journal that a compaction has written tells the last commit also where that is far
-// from the end: what is taken over from elsewhere is written behind it, and may be older.
+// TestTheTailKnowsWhatLiesBeforeIt holds that the end of a journal that a compaction has written
+// tells the last commit also where that is far from the end: what is taken over from elsewhere is
+// written behind it, and may be older.
 func TestTheTailKnowsWhatLiesBeforeIt(t *testing.T) {
 	eachForm(t, func(t *testing.T, aead cipher.AEAD) {
 		path := filepath.Join(t.TempDir(), "j")
@@ -164,7 +165,8 @@ func TestTailUnreadable(t *testing.T) {
 	}
 }
 
-// wantTail holds what Tail tells of the journal at path; where it is not whole, the commit does not matter.
+// wantTail holds what Tail tells of the journal at path; where it is not whole, the commit does not
+// matter.
 func wantTail(t *testing.T, path string, aead cipher.AEAD, what string, want uint64, wantWhole bool) {
 	t.Helper()
 	last, whole, err := Tail(path, aead)
