@@ -25,8 +25,10 @@ func ExampleRequest_Parse() {
 		out = protocol.AppendValue(out, 1799*time.Second+time.Second/2, "tok-01")
 	}
 	fmt.Printf("%sleft: %q\n", out, arrived)
-	// Output: OK 1799 tok-01 ERR BAD_REQUEST - GET: a name is family/owner[/child]/credential: 3 or
-	// 4 segments, this one has 1 left: "PI"
+	// Output:
+	// OK 1799 tok-01
+	// ERR BAD_REQUEST - GET: a name is family/owner[/child]/credential: 3 or 4 segments, this one has 1
+	// left: "PI"
 }
 
 // A client: write a request, read the reply.
