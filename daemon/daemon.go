@@ -21,6 +21,7 @@ import (
 	"tokend/daemon/inbox"
 	"tokend/daemon/refresh"
 	"tokend/daemon/server"
+	"tokend/daemon/server/socket"
 	"tokend/daemon/store"
 	"tokend/daemon/web"
 	"tokend/fetchers"
@@ -104,10 +105,10 @@ func (d *Daemon) open() (err error) {
 	// by its lock on the store. It is made when the store is open, so that a wrong key leaves even
 	// a stale one alone.
 	for _, ln := range d.cfg.Listeners {
-		d.listeners = append(d.listeners, server.Adopt(ln))
+		d.listeners = append(d.listeners, socket.Adopt(ln))
 	}
 	if len(d.listeners) == 0 {
-		if err := server.Vacant(file.Socket); err != nil {
+		if err := socket.Vacant(file.Socket); err != nil {
 			return err
 		}
 	}
@@ -120,7 +121,7 @@ func (d *Daemon) open() (err error) {
 		return err
 	}
 	if len(d.listeners) == 0 {
-		ln, err := server.Listen(file.Socket, file.SocketMode)
+		ln, err := socket.Listen(file.Socket, file.SocketMode)
 		if err != nil {
 			return err
 		}
@@ -128,7 +129,7 @@ func (d *Daemon) open() (err error) {
 	}
 	// A way in that no flood of connections to the shared socket fills: its queue in the kernel is
 	// its own. Without it the shared one still has places for operators.
-	if ln, err := server.Listen(OperatorSocket(file.StateDir), 0o600); err != nil {
+	if ln, err := socket.Listen(OperatorSocket(file.StateDir), 0o600); err != nil {
 		d.log.Warn("operators have no socket of their own", "error", err)
 	} else {
 		d.listeners = append(slices.Clip(d.listeners), ln)

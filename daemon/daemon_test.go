@@ -18,7 +18,7 @@ import (
 
 	"tokend/clientlib"
 	"tokend/daemon/config"
-	"tokend/daemon/server"
+	"tokend/daemon/server/socket"
 	"tokend/fetchers/wechattest"
 )
 
@@ -219,7 +219,7 @@ func TestASecondDaemonIsRefusedAndTheFirstGoesOn(t *testing.T) {
 	s := newSite(t)
 	file := s.config(accountsTOML)
 	s.start(file)
-	if _, err := New(Config{File: file}); !errors.Is(err, server.ErrRunning) {
+	if _, err := New(Config{File: file}); !errors.Is(err, socket.ErrRunning) {
 		t.Errorf("at the same socket: got %v, want ErrRunning", err)
 	}
 	other := *file

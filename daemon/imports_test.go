@@ -27,7 +27,7 @@ var (
 	// not in standardOnly is one of them, but for the programs, which put together what they like.
 	rooms = map[string][]string{
 		"tokend/daemon": {"tokend/daemon/boot", "tokend/daemon/config", "tokend/daemon/footprint", "tokend/daemon/inbox", "tokend/daemon/metrics", "tokend/daemon/page", "tokend/daemon/refresh",
-			"tokend/daemon/server", "tokend/daemon/store", "tokend/daemon/survey", "tokend/daemon/web", "tokend/fetchers", "tokend/fetchers/secret"},
+			"tokend/daemon/server", "tokend/daemon/server/socket", "tokend/daemon/store", "tokend/daemon/survey", "tokend/daemon/web", "tokend/fetchers", "tokend/fetchers/secret"},
 		"tokend/daemon/boot":           nil,
 		"tokend/daemon/config":         {"tokend/fetchers/secret"},
 		"tokend/daemon/footprint":      nil,
@@ -36,7 +36,8 @@ var (
 		"tokend/daemon/metrics":        {"tokend/daemon/refresh", "tokend/daemon/survey"},
 		"tokend/daemon/page":           {"tokend/daemon/refresh", "tokend/daemon/survey", "tokend/fetchers"},
 		"tokend/daemon/refresh":        {"tokend/daemon/clock", "tokend/daemon/record", "tokend/fetchers", "tokend/fetchers/secret"},
-		"tokend/daemon/server":         {"tokend/daemon/refresh", "tokend/daemon/system", "tokend/fetchers/secret", "tokend/protocol"},
+		"tokend/daemon/server":         {"tokend/daemon/refresh", "tokend/daemon/server/socket", "tokend/daemon/system", "tokend/fetchers/secret", "tokend/protocol"},
+		"tokend/daemon/server/socket":  nil,
 		"tokend/daemon/store":          {"tokend/daemon/record", "tokend/daemon/store/inplace", "tokend/daemon/store/journal", "tokend/daemon/system", "tokend/fetchers/secret"},
 		"tokend/daemon/store/inplace":  nil,
 		"tokend/daemon/store/journal":  {"tokend/daemon/store/inplace", "tokend/daemon/system"},

@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"tokend/daemon/config"
-	"tokend/daemon/server"
+	"tokend/daemon/server/socket"
 	"tokend/daemon/store"
 	"tokend/fetchers/secret"
 )
@@ -76,7 +76,7 @@ func TestAWrongKeyTouchesNothing(t *testing.T) {
 	if err := s.client.Ping(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if _, err := New(Config{File: with(wrong)}); !errors.Is(err, server.ErrRunning) {
+	if _, err := New(Config{File: with(wrong)}); !errors.Is(err, socket.ErrRunning) {
 		t.Errorf("a second one, with a wrong key: got %v, want ErrRunning", err)
 	}
 }

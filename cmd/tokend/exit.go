@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"tokend/clientlib"
-	"tokend/daemon/server"
+	"tokend/daemon/server/socket"
 	"tokend/daemon/store"
 	"tokend/protocol"
 )
@@ -93,7 +93,7 @@ func message(err error) string {
 	}
 	// What keeps a daemon from running is said in one line, advice and all.
 	switch {
-	case errors.Is(err, server.ErrRunning):
+	case errors.Is(err, socket.ErrRunning):
 		text += ": stop the one that runs, or give this one a socket and a state_dir of its own"
 	case errors.Is(err, store.ErrLocked):
 		text += ": stop it, or give this one a state_dir of its own"

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tokend/daemon/refresh"
+	"tokend/daemon/server/socket"
 	"tokend/fetchers/secret"
 )
 
@@ -69,7 +70,7 @@ func (d driver) startGated(t *testing.T) (path string, s *Server, e *gatedEngine
 	t.Helper()
 	e = newGatedEngine()
 	path = testSocket(t)
-	ln, err := Listen(path, 0o666)
+	ln, err := socket.Listen(path, 0o666)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -291,7 +292,7 @@ func TestPutsOverTime(t *testing.T) {
 	e := newGatedEngine()
 	close(e.gate)
 	path := testSocket(t)
-	ln, err := Listen(path, 0o666)
+	ln, err := socket.Listen(path, 0o666)
 	if err != nil {
 		t.Fatal(err)
 	}

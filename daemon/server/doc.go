@@ -100,14 +100,14 @@
 // # Goroutines
 //
 //	goroutine    started by    waited for by    owns
-//	stand        Serve         Serve            a socket, and whether its file is still there (stand.go)
+//	listener     Serve         Serve            one listening socket, and its file (relisten.go)
 //	closer       Serve         Serve            the listener's end, and the grace period
 //	connection   Serve         Serve            its conn and session, running jobs too
 //	borrower     a loop        Serve            a member's conn and session until it gives them back
 //	batch        a loop        Serve            the sessions of those whose PUTs it hands to the engine
 //	lookout      a conn        that conn        the conn's reading side while a job waits for more than a disk's time
 //
-// A loop itself runs on the goroutine that stands for its socket, and owns the descriptors of its
+// A loop itself runs on the listener goroutine of its socket, and owns the descriptors of its
 // members, lent or not.
 //
 // Lock order: conns.mu, then conn.mu, then wire.mu; the rest (users.mu, usage.mu, names.mu) are

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tokend/daemon/refresh"
+	"tokend/daemon/server/socket"
 	"tokend/fetchers/secret"
 )
 
@@ -53,7 +54,7 @@ func (d driver) startHeldUp(t *testing.T) (path string, s *Server, e *fakeEngine
 	at := time.Now()
 	held := &heldUp{fakeEngine: newFakeEngineAt(&at), asked: make(chan struct{}), on: make(chan struct{})}
 	path = testSocket(t)
-	ln, err := Listen(path, 0o666)
+	ln, err := socket.Listen(path, 0o666)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -222,7 +223,7 @@ func TestGroupLooksAtTheClockNearAnEnd(t *testing.T) {
 func TestGroupLooksUpWhatIsGranted(t *testing.T) {
 	engine := &countingEngine{asked: map[string]int{}, first: map[string]int{}}
 	path := testSocket(t)
-	ln, err := Listen(path, 0o666)
+	ln, err := socket.Listen(path, 0o666)
 	if err != nil {
 		t.Fatal(err)
 	}

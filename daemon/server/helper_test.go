@@ -18,6 +18,8 @@ import (
 	"testing"
 	"time"
 
+	"tokend/daemon/server/socket"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -354,7 +356,7 @@ func playServe(path string, d driver) error {
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 		return err
 	}
-	ln, err := Listen(path, 0o666)
+	ln, err := socket.Listen(path, 0o666)
 	if err != nil {
 		return err
 	}

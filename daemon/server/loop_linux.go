@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"tokend/daemon/server/socket"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -84,11 +86,11 @@ func (s *Server) loop(ctx context.Context, stop func(), ln net.Listener, conns *
 }
 
 func newLoop(s *Server, ln net.Listener) (*loop, error) {
-	own, ok := ln.(*listener)
+	own, ok := ln.(*socket.Listener)
 	if !ok {
 		return nil, errors.New("not a socket of this package's")
 	}
-	fd, err := own.duplicate()
+	fd, err := own.Duplicate()
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +102,7 @@ func newLoop(s *Server, ln net.Listener) (*loop, error) {
 		poll.close()
 		return nil, errors.Join(err, unix.Close(fd))
 	}
-	own.letGo()
+	own.Release()
 	return &loop{server: s, accepting: accepting{spares: newSpares()}, poll: poll, began: time.Now(), listener: fd, batches: newBatches()}, nil
 }
 

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tokend/daemon/refresh"
+	"tokend/daemon/server/socket"
 	"tokend/fetchers/secret"
 )
 
@@ -198,7 +199,7 @@ func (e *countingEngine) CachedAll(names [][]byte, now refresh.Instant, values [
 func TestLoopTakesTurns(t *testing.T) {
 	engine := &countingEngine{asked: map[string]int{}, first: map[string]int{}}
 	path := testSocket(t)
-	ln, err := Listen(path, 0o666)
+	ln, err := socket.Listen(path, 0o666)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -237,7 +238,7 @@ func TestLoopTakesTurns(t *testing.T) {
 // A GET of a value that is held allocates nothing, from the socket to the socket.
 func TestLoopAllocatesNothing(t *testing.T) {
 	path := testSocket(t)
-	ln, err := Listen(path, 0o666)
+	ln, err := socket.Listen(path, 0o666)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -266,7 +267,7 @@ func TestLoopAllocatesNothing(t *testing.T) {
 // A client that connects for one request costs no memory either.
 func TestLoopConnectsAllocateNothing(t *testing.T) {
 	path := testSocket(t)
-	ln, err := Listen(path, 0o666)
+	ln, err := socket.Listen(path, 0o666)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -345,11 +346,11 @@ func tryLoopStopsInTheMiddle(t *testing.T, d driver) {
 func TestLoopListenerFails(t *testing.T) {
 	engine := newFakeEngine()
 	path := testSocket(t)
-	ln, err := Listen(path, 0o666)
+	ln, err := socket.Listen(path, 0o666)
 	if err != nil {
 		t.Fatal(err)
 	}
-	fd, err := ln.(*listener).duplicate()
+	fd, err := ln.Duplicate()
 	if err != nil {
 		t.Fatal(err)
 	}

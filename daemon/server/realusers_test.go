@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"tokend/daemon/server/socket"
 )
 
 // Real users, when the test runs as root: the test's own binary asks as each of them.
@@ -59,7 +61,7 @@ func trySocketAccessByRealUsers(t *testing.T, d driver) {
 func TestSocketModeKeepsOthersOut(t *testing.T) {
 	needRoot(t)
 	path := testSocket(t)
-	ln, err := Listen(path, 0o660)
+	ln, err := socket.Listen(path, 0o660)
 	if err != nil {
 		t.Fatal(err)
 	}

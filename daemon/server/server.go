@@ -16,6 +16,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"golang.org/x/sync/errgroup"
 
+	"tokend/daemon/server/socket"
 	"tokend/protocol"
 )
 
@@ -83,19 +84,18 @@ func (s *Server) clock() time.Duration { return time.Since(s.began) }
 // only if ln fails for good. When it returns, no request is being served and nothing that
 // it started is running. It may be called for several listeners at once.
 //
-// Where the socket's file is deleted, or what [Listen] has made is moved away, it is made anew,
-// within seconds.
+// A socket file of [socket.Listen] that is deleted or renamed is created again within seconds.
 //
-// On Linux, a listener of [Listen] or [Adopt] is served by an event loop, which makes system calls
+// On Linux, a [socket.Listener] is served by an event loop, which makes system calls
 // that Go's scheduler does not hear of: where GOMAXPROCS is 1, all else waits for a busy loop until
 // it is preempted. Give it 2, on a single processor too.
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
-	own := files(ln)
-	if own == nil {
+	own, ok := ln.(*socket.Listener)
+	if !ok || !own.Removable() {
 		return s.serve(ctx, ln)
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return s.stand(ctx, g, own) })
+	g.Go(func() error { return s.serveAgain(ctx, g, own) })
 	return g.Wait()
 }
 

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"tokend/daemon/server/socket"
 	"tokend/fetchers"
 )
 
@@ -103,7 +104,7 @@ func trySiegeOfFloods(t *testing.T, d driver) {
 	needRoot(t)
 	path, s, _ := d.startSocket(t, Config{})
 	own := filepath.Join(filepath.Dir(path), "own")
-	ln, err := Listen(own, 0o600)
+	ln, err := socket.Listen(own, 0o600)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"tokend/daemon/server/socket"
 )
 
 // testSocket returns a path that is short enough for a socket.
@@ -52,7 +54,7 @@ func (d driver) startSocket(t testing.TB, cfg Config) (path string, s *Server, e
 		cfg.Sign = fakeSign
 	}
 	path = testSocket(t)
-	ln, err := Listen(path, 0o666)
+	ln, err := socket.Listen(path, 0o666)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +66,7 @@ func (d driver) startSocket(t testing.TB, cfg Config) (path string, s *Server, e
 func (d driver) serveUntilStop(t testing.TB, cfg Config) (path string, s *Server, stop func(), done <-chan error) {
 	t.Helper()
 	path = testSocket(t)
-	ln, err := Listen(path, 0o666)
+	ln, err := socket.Listen(path, 0o666)
 	if err != nil {
 		t.Fatal(err)
 	}

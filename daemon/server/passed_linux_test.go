@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"tokend/daemon/server/socket"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -23,7 +25,7 @@ func TestDescriptorsAreRefused(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		serveUntilEnd(t, Config{Engine: newFakeEngine(), Sign: fakeSign}, Adopt(ln))
+		serveUntilEnd(t, Config{Engine: newFakeEngine(), Sign: fakeSign}, socket.Adopt(ln))
 		wantRefused(t, path)
 	})
 }

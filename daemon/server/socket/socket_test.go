@@ -1,4 +1,4 @@
-package server
+package socket
 
 import (
 	"errors"
@@ -14,7 +14,7 @@ import (
 func TestListenMode(t *testing.T) {
 	for _, umask := range []int{0, 0o022, 0o077} {
 		for _, mode := range []fs.FileMode{0o660, 0o600, 0o666, 0o777} {
-			path := testSocket(t)
+			path := testPath(t)
 			old := syscall.Umask(umask)
 			ln, err := Listen(path, mode)
 			syscall.Umask(old)
@@ -38,7 +38,7 @@ func TestListenMode(t *testing.T) {
 
 // Between bind and the chmod that follows it, nobody may get in who may not afterwards.
 func TestBindIsNeverWider(t *testing.T) {
-	path := testSocket(t)
+	path := testPath(t)
 	old := syscall.Umask(0)
 	ln, err := bind(path, 0o600)
 	syscall.Umask(old)
@@ -56,7 +56,7 @@ func TestBindIsNeverWider(t *testing.T) {
 }
 
 func TestListenReplacesAStaleFile(t *testing.T) {
-	path := testSocket(t)
+	path := testPath(t)
 	killed, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 	if err != nil {
 		t.Fatal(err)
@@ -118,7 +118,7 @@ func TestListenLeavesOthersAlone(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			path := testSocket(t)
+			path := testPath(t)
 			tt.make(t, path)
 			before, err := os.Lstat(path)
 			if err != nil {
@@ -133,7 +133,7 @@ func TestListenLeavesOthersAlone(t *testing.T) {
 				t.Errorf("\n got %v\nwant %q, and the path once", err, tt.want)
 			}
 			after, err := os.Lstat(path)
-			if err != nil || !sameSocket(before, after) || before.Mode() != after.Mode() {
+			if err != nil || !same(before, after) || before.Mode() != after.Mode() {
 				t.Errorf("it has been touched: %v, %v", after, err)
 			}
 		})
@@ -164,7 +164,7 @@ func busyListener(t *testing.T, path string) {
 }
 
 func TestListenWhereItCannot(t *testing.T) {
-	dir := filepath.Dir(testSocket(t))
+	dir := filepath.Dir(testPath(t))
 	tests := []struct{ name, path, want string }{
 		{"no directory", filepath.Join(dir, "missing", "s"), "there is no directory " + filepath.Join(dir, "missing")},
 		{"too long", filepath.Join(dir, strings.Repeat("x", 108)), "the system allows 107"},
@@ -186,7 +186,7 @@ func TestListenWhereItCannot(t *testing.T) {
 
 // A daemon that ends late must not take away its successor's socket.
 func TestCloseLeavesASuccessorsFile(t *testing.T) {
-	path := testSocket(t)
+	path := testPath(t)
 	first, err := Listen(path, 0o660)
 	if err != nil {
 		t.Fatal(err)
@@ -210,4 +210,15 @@ func TestCloseLeavesASuccessorsFile(t *testing.T) {
 		t.Fatalf("the successor cannot be reached: %v", err)
 	}
 	nc.Close()
+}
+
+// testPath returns a path for a socket in a directory of its own.
+func testPath(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "tokend") // a path of t.TempDir may be too long for a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return filepath.Join(dir, "s")
 }
