@@ -1,7 +1,6 @@
 package main
 
 import (
-	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -11,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"tokend/daemon/config"
 	"tokend/protocol"
 )
 
@@ -43,42 +41,6 @@ func blocks(text, language string) []string {
 		}
 	}
 	return found
-}
-
-// TestReadmes holds that both say the same as far as it is not prose: code, commands, names,
-// keys and links.
-func TestReadmes(t *testing.T) {
-	english, chinese := readText(t, "README.md"), readText(t, "README.zh-CN.md")
-	same := func(what string, pick func(string) []string) {
-		en, zh := pick(english), pick(chinese)
-		if len(en) == 0 {
-			t.Errorf("no %s at all", what)
-		}
-		for _, s := range en {
-			if !slices.Contains(zh, s) {
-				t.Errorf("README.zh-CN.md lacks the %s %s", what, s)
-			}
-		}
-		for _, s := range zh {
-			if !slices.Contains(en, s) {
-				t.Errorf("README.md lacks the %s %s", what, s)
-			}
-		}
-	}
-	same("code block", func(s string) []string { return codeBlock.FindAllString(s, -1) })
-	same("code", func(s string) []string { return codeSpan.FindAllString(codeBlock.ReplaceAllString(s, ""), -1) })
-	same("link", func(s string) []string {
-		var targets []string
-		for _, m := range link.FindAllStringSubmatch(s, -1) {
-			if !strings.HasPrefix(m[1], "README") { // each names the other
-				targets = append(targets, m[1])
-			}
-		}
-		return targets
-	})
-	if en, zh := strings.Count(english, "\n## "), strings.Count(chinese, "\n## "); en != zh {
-		t.Errorf("sections: README.md has %d, README.zh-CN.md %d", en, zh)
-	}
 }
 
 // documents are the texts that speak of commands and files.
@@ -120,7 +82,7 @@ func TestCommandLines(t *testing.T) {
 		return append(lines, codeSpan.FindAllString(codeBlock.ReplaceAllString(text, ""), -1)...)
 	}
 	texts := map[string][]string{}
-	for _, name := range documents {
+	for _, name := range append(pages(t), documents...) {
 		texts[name] = shown(readText(t, name))
 	}
 	for _, name := range []string{"systemd/tokend.service", "systemd/test-boot", "systemd/tokend.toml", "Makefile"} {
@@ -223,43 +185,6 @@ func TestManualConfiguration(t *testing.T) {
 			t.Errorf("tokend.8 has %s, and tokend.toml has not", word)
 		}
 	}
-}
-
-// TestReadmeConfiguration holds that the configurations in the README are some.
-func TestReadmeConfiguration(t *testing.T) {
-	env := config.Env{
-		LookupEnv: func(string) (string, bool) { return "", false },
-		Open:      func(name string) (fs.File, error) { return os.Open(secretFile(t, filepath.Ext(name))) },
-		User:      func(string) (uint32, error) { return 33, nil },
-		Group:     func(string) (uint32, error) { return 33, nil },
-	}
-	found := blocks(readText(t, "README.md"), "toml")
-	want := []int{2, 3} // accounts
-	if len(found) != len(want) {
-		t.Fatalf("got %d, want %d", len(found), len(want))
-	}
-	for i, want := range want {
-		c, err := config.Parse("README.md", []byte(found[i]), env)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if accounts(c) != want || len(c.Access) != 1 || len(c.Warnings) != 0 {
-			t.Errorf("got %d accounts, %d rules, warnings %v", accounts(c), len(c.Access), c.Warnings)
-		}
-	}
-}
-
-// secretFile returns a file with a secret in it, of the form that the extension asks for.
-func secretFile(t *testing.T, extension string) string {
-	t.Helper()
-	name, secret := filepath.Join(t.TempDir(), "secret"), "of-no-use"
-	if extension == ".aes_key" {
-		secret = strings.Repeat("A", 43)
-	}
-	if err := os.WriteFile(name, []byte(secret+"\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return name
 }
 
 // TestReadmeVerbs holds that the protocol in ten lines is made of its verbs.

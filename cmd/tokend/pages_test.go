@@ -1,0 +1,140 @@
+package main
+
+import (
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"tokend/daemon/config"
+)
+
+// pages returns the pages of the user documentation in docs, of both languages, by their paths in
+// the repository.
+func pages(t *testing.T) []string {
+	t.Helper()
+	var all []string
+	for _, pattern := range []string{"docs/*.md", "docs/zh/*.md"} {
+		names, err := filepath.Glob(filepath.Join(repository, pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range names {
+			all = append(all, path.Join(path.Dir(pattern), filepath.Base(name)))
+		}
+	}
+	if len(all) == 0 {
+		t.Fatal("docs has no page")
+	}
+	return all
+}
+
+// comment is one in a code block of any language that the pages have.
+var comment = regexp.MustCompile(`(?m)(^|\s)(//|#) .*$`)
+
+// TestTranslations holds that a page and its translation are the same as far as they are not
+// prose: code without comments, commands, names, keys, links, and the number of sections.
+func TestTranslations(t *testing.T) {
+	compare := func(english, chinese string) {
+		t.Run(chinese, func(t *testing.T) { sameExceptProse(t, english, chinese) })
+	}
+	for _, page := range pages(t) {
+		if name, ok := strings.CutPrefix(page, "docs/zh/"); ok {
+			compare("docs/"+name, page)
+		}
+	}
+	// Both have an index of the pages, or none.
+	if strings.Contains(readText(t, "README.md"), "](docs/configuration.md)") == strings.Contains(readText(t, "README.zh-CN.md"), "](docs/zh/configuration.md)") {
+		compare("README.md", "README.zh-CN.md")
+	}
+}
+
+func sameExceptProse(t *testing.T, english, chinese string) {
+	t.Helper()
+	en, zh := readText(t, english), readText(t, chinese)
+	same := func(what string, pick func(page, text string) []string) {
+		inEnglish, inChinese := pick(english, en), pick(chinese, zh)
+		for _, s := range inEnglish {
+			if !slices.Contains(inChinese, s) {
+				t.Errorf("%s lacks the %s %s", chinese, what, s)
+			}
+		}
+		for _, s := range inChinese {
+			if !slices.Contains(inEnglish, s) {
+				t.Errorf("%s lacks the %s %s", english, what, s)
+			}
+		}
+	}
+	same("code block", func(_, text string) (all []string) {
+		for _, b := range codeBlock.FindAllString(text, -1) {
+			all = append(all, comment.ReplaceAllString(b, ""))
+		}
+		return all
+	})
+	same("code", func(_, text string) []string {
+		return codeSpan.FindAllString(codeBlock.ReplaceAllString(text, ""), -1)
+	})
+	same("link", func(page, text string) (all []string) {
+		for _, m := range link.FindAllStringSubmatch(text, -1) {
+			target, _, _ := strings.Cut(m[1], "#") // a heading is prose
+			if !strings.Contains(target, "://") {
+				target = path.Join(path.Dir(page), target)
+				target = strings.NewReplacer("docs/zh/", "docs/", "README.zh-CN.md", "README.md").Replace(target)
+			}
+			if target != "README.md" && target != english { // each may name the other
+				all = append(all, target)
+			}
+		}
+		return all
+	})
+	if a, b := strings.Count(en, "\n## "), strings.Count(zh, "\n## "); a != b {
+		t.Errorf("sections: %s has %d, %s %d", english, a, chinese, b)
+	}
+}
+
+// TestPageConfigurations holds that every configuration that a page shows is one, without a
+// warning except that it may configure no account.
+func TestPageConfigurations(t *testing.T) {
+	env := config.Env{
+		LookupEnv: func(string) (string, bool) { return "", false },
+		Open:      func(name string) (fs.File, error) { return os.Open(secretFile(t, filepath.Ext(name))) },
+		User:      func(string) (uint32, error) { return 33, nil },
+		Group:     func(string) (uint32, error) { return 33, nil },
+	}
+	seen := 0
+	for _, page := range append(pages(t), "README.md", "README.zh-CN.md") {
+		for _, text := range blocks(readText(t, page), "toml") {
+			seen++
+			c, err := config.Parse(page, []byte(text), env)
+			if err != nil {
+				t.Error(err)
+				continue
+			}
+			for _, w := range c.Warnings {
+				if w.Message != "configures no account" {
+					t.Error(w)
+				}
+			}
+		}
+	}
+	if seen < 4 {
+		t.Errorf("only %d configurations were found", seen)
+	}
+}
+
+// secretFile returns a file with a secret in it, of the form that the extension asks for.
+func secretFile(t *testing.T, extension string) string {
+	t.Helper()
+	name, secret := filepath.Join(t.TempDir(), "secret"), "of-no-use"
+	if extension == ".aes_key" {
+		secret = strings.Repeat("A", 43)
+	}
+	if err := os.WriteFile(name, []byte(secret+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
