@@ -23,6 +23,7 @@ import (
 	"tokend/daemon/server"
 	"tokend/daemon/server/socket"
 	"tokend/daemon/store"
+	"tokend/daemon/throttle"
 	"tokend/daemon/web"
 	"tokend/fetchers"
 )
@@ -75,6 +76,7 @@ type Daemon struct {
 	http      net.Listener // nil: no HTTP
 	web       *web.Server  // nil with http
 	calls     *calls
+	throttle  *throttle.Budget // of long work
 	began     time.Time
 	loaded    atomic.Int64 // when file was read, in Unix nanoseconds
 
@@ -91,7 +93,7 @@ func New(cfg Config) (*Daemon, error) {
 	if log == nil {
 		log = hclog.NewNullLogger()
 	}
-	d := &Daemon{cfg: cfg, log: log, file: cfg.File, calls: newCalls(), began: time.Now()}
+	d := &Daemon{cfg: cfg, log: log, file: cfg.File, calls: newCalls(), throttle: throttle.New(), began: time.Now()}
 	d.loaded.Store(d.began.UnixNano())
 	if err := d.open(); err != nil {
 		return nil, errors.Join(err, d.Close())
@@ -143,6 +145,7 @@ func (d *Daemon) open() (err error) {
 		Boottime: boot.Clock(),
 		Boot:     boot.ID(),
 		Timeout:  callLimit,
+		Throttle: d.throttle,
 		Ahead:    true,
 	})
 	if err != nil {
@@ -230,13 +233,14 @@ func (d *Daemon) Run(ctx context.Context) error {
 	if d.http != nil {
 		sockets.Go(func() error { return d.web.Serve(socketsCtx, d.http) })
 	}
-	if d.cfg.Stopping != nil {
-		sockets.Go(func() error {
-			<-socketsCtx.Done()
+	sockets.Go(func() error {
+		<-socketsCtx.Done()
+		d.throttle.Lift() // what is under way ends as soon as it can
+		if d.cfg.Stopping != nil {
 			d.cfg.Stopping()
-			return nil
-		})
-	}
+		}
+		return nil
+	})
 	began := time.Now()
 	d.log.Info("ready", "socket", d.listeners[0].Addr().String(), "accounts", accounts(d.file), "version", d.cfg.Version)
 	if d.cfg.Ready != nil {

@@ -21,21 +21,23 @@ var (
 		"tokend/fetchers/wechattest":   {"tokend/fetchers", "tokend/fetchers/secret"},
 		"tokend/daemon/clock":          nil,
 		"tokend/daemon/record":         {"tokend/fetchers/secret"},
+		"tokend/daemon/throttle":       nil,
 	}
 
 	// rooms may import of this module what is named here, and any library. Every package that is
 	// not in standardOnly is one of them, but for the programs, which put together what they like.
 	rooms = map[string][]string{
 		"tokend/daemon": {"tokend/daemon/boot", "tokend/daemon/config", "tokend/daemon/footprint", "tokend/daemon/inbox", "tokend/daemon/metrics", "tokend/daemon/page", "tokend/daemon/refresh",
-			"tokend/daemon/server", "tokend/daemon/server/socket", "tokend/daemon/store", "tokend/daemon/survey", "tokend/daemon/web", "tokend/fetchers", "tokend/fetchers/secret"},
+			"tokend/daemon/server", "tokend/daemon/server/socket", "tokend/daemon/store", "tokend/daemon/survey", "tokend/daemon/throttle", "tokend/daemon/web",
+			"tokend/fetchers", "tokend/fetchers/secret"},
 		"tokend/daemon/boot":           nil,
 		"tokend/daemon/config":         {"tokend/fetchers/secret"},
 		"tokend/daemon/footprint":      nil,
 		"tokend/daemon/inbox":          {"tokend/daemon/refresh", "tokend/fetchers", "tokend/fetchers/secret"},
 		"tokend/daemon/logqueue":       nil,
-		"tokend/daemon/metrics":        {"tokend/daemon/refresh", "tokend/daemon/survey"},
+		"tokend/daemon/metrics":        {"tokend/daemon/refresh", "tokend/daemon/survey", "tokend/daemon/throttle"},
 		"tokend/daemon/page":           {"tokend/daemon/refresh", "tokend/daemon/survey", "tokend/fetchers"},
-		"tokend/daemon/refresh":        {"tokend/daemon/clock", "tokend/daemon/record", "tokend/fetchers", "tokend/fetchers/secret"},
+		"tokend/daemon/refresh":        {"tokend/daemon/clock", "tokend/daemon/record", "tokend/daemon/throttle", "tokend/fetchers", "tokend/fetchers/secret"},
 		"tokend/daemon/server":         {"tokend/daemon/refresh", "tokend/daemon/server/socket", "tokend/daemon/system", "tokend/fetchers/secret", "tokend/protocol"},
 		"tokend/daemon/server/socket":  nil,
 		"tokend/daemon/store":          {"tokend/daemon/record", "tokend/daemon/store/inplace", "tokend/daemon/store/journal", "tokend/daemon/system", "tokend/fetchers/secret"},

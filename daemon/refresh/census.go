@@ -18,7 +18,9 @@ func (e *Engine) Overview() []Status {
 	catalog := *e.catalog.Load()
 	names := slices.Sorted(catalog.Names()) // and not what is made of them, which is twenty times as large
 	all := make([]Status, 0, len(names))
+	work := e.cfg.Throttle.Begin(e.base)
 	for _, name := range names {
+		work.Pause()
 		spec, err := catalog.Lookup(name)
 		if err != nil {
 			continue // of no catalog's
@@ -85,7 +87,9 @@ func (e *Engine) Census() Census {
 	crowds := map[flock]*[StateCount]int{}
 	holds := map[cause]int{}
 	now := e.clock.Now()
+	work := e.cfg.Throttle.Begin(e.base)
 	for en := range e.index.each {
+		work.Step()
 		en.mu.Lock()
 		if en.gone() != nil {
 			en.mu.Unlock()
@@ -147,7 +151,9 @@ func (e *Engine) Quotas() []Quota {
 	catalog := *e.catalog.Load()
 	budgets := map[string]*budget{}
 	wecom := false
+	work := e.cfg.Throttle.Begin(e.base)
 	for name := range catalog.Names() {
+		work.Pause()
 		spec, err := catalog.Lookup(name)
 		if err != nil {
 			continue
@@ -166,6 +172,7 @@ func (e *Engine) Quotas() []Quota {
 	now := e.clock.Now()
 	var all []Quota
 	for _, key := range slices.Sorted(maps.Keys(budgets)) {
+		work.Step()
 		b := budgets[key]
 		account, _, _ := strings.Cut(key, "#")
 		all = append(all, Quota{Account: account, Word: b.word, Spent: e.ledger.total(key, now), Limit: b.limit, Window: b.window})

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+
+	"tokend/daemon/throttle"
 )
 
 // Config is what an engine needs. Store and Catalog are required.
@@ -28,6 +30,9 @@ type Config struct {
 
 	// Timeout bounds one call, should a fetcher not do so itself; zero for 30 s.
 	Timeout time.Duration
+
+	// Throttle delays walks through all credentials; nil for not at all.
+	Throttle *throttle.Budget
 
 	// Ahead makes New return before what the store has kept is loaded: Run loads it. Until that is
 	// done Get serves what can be told to be in force from its own record, and everything else

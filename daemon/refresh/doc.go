@@ -90,6 +90,12 @@
 // from a host that was off for so long. If it is set forward later in this boot, the values of the
 // boot before are dated again by it at once.
 //
+// # Long work
+//
+// A walk through all credentials (a list, the beginning of a watch, a census) takes up to a second
+// of a processor. All walks share [Config].Throttle, which bounds what they take together, whoever
+// asks for them. A walk holds no lock while it is delayed.
+//
 // # Goroutines
 //
 //	goroutine  started by             waited for by  owns

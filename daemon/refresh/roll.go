@@ -5,9 +5,9 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"time"
 
 	"tokend/daemon/clock"
+	"tokend/daemon/throttle"
 )
 
 // roll is which credentials there were under a prefix, to be walked in the order of their names
@@ -16,51 +16,10 @@ import (
 // before, and nobody who changes something waits for whoever walks.
 type roll struct {
 	clock   *clock.Clock
-	pauses  pauses
+	work    *throttle.Work
 	entries []ranked
 	grants  terse
 	others  []Listing // what is in neither: sorted by name
-}
-
-// pauses lets a long walk take no more than half of a processor: the readers of a daemon that has
-// one, or whose others are busy, would wait behind it for as long as it takes. What is done in a
-// moment is done at once. Its zero value is ready.
-type pauses struct {
-	steps int
-	began time.Time // of the work since the last pause
-	free  time.Duration
-}
-
-const (
-	// pauseSteps is how many steps of a microsecond or less are between two looks at the clock.
-	pauseSteps = 256
-
-	// pauseAfter is how much work there is between two pauses, and pauseFree how much there is
-	// before the first: that of some ten thousand lines. What has taken longer than pauseMost was
-	// not work alone, but waiting for whoever is told.
-	pauseAfter = time.Millisecond
-	pauseFree  = 10 * time.Millisecond
-	pauseMost  = 2 * time.Millisecond
-)
-
-// step counts a step, and pauses if it is time.
-func (p *pauses) step() {
-	if p.steps++; p.steps%pauseSteps != 0 {
-		return
-	}
-	now := time.Now()
-	if p.began.IsZero() {
-		p.began = now
-	}
-	switch worked := min(now.Sub(p.began), pauseMost); {
-	case worked < pauseAfter:
-	case p.free < pauseFree:
-		p.free += worked
-		p.began = now
-	default:
-		time.Sleep(worked)
-		p.began = time.Now()
-	}
 }
 
 // roll returns what there is under prefix, of what may be shown.
@@ -68,7 +27,7 @@ func (e *Engine) roll(prefix string, may func(name string) bool) *roll {
 	if may == nil {
 		may = func(string) bool { return true }
 	}
-	r := &roll{clock: e.clock}
+	r := &roll{clock: e.clock, work: e.cfg.Throttle.Begin(e.base)}
 	// First what the catalog knows besides: whoever is asked for meanwhile is among the entries.
 	for name := range (*e.catalog.Load()).Names() {
 		if strings.HasPrefix(name, prefix) && e.index.get(name) == nil && may(name) {
@@ -77,7 +36,7 @@ func (e *Engine) roll(prefix string, may func(name string) bool) *roll {
 	}
 	r.entries = make([]ranked, 0, e.index.count(prefix))
 	for en := range e.index.each {
-		r.pauses.step()
+		r.work.Step()
 		if !strings.HasPrefix(en.name, prefix) || !may(en.name) {
 			continue
 		}
@@ -94,13 +53,13 @@ func (e *Engine) roll(prefix string, may func(name string) bool) *roll {
 	})
 	configured := accounts{catalog: *e.catalog.Load()}
 	for name, state := range e.grants.each(prefix) {
-		r.pauses.step()
+		r.work.Step()
 		if configured.has(name) && may(name) && !r.grants.add(name, state) {
 			r.others = append(r.others, Listing{Name: name, State: state})
 		}
 	}
 	slices.SortFunc(r.others, func(a, b Listing) int { return strings.Compare(a.Name, b.Name) })
-	sortByName(r.entries, len(prefix), r.pauses.step)
+	sortByName(r.entries, len(prefix), func() { r.work.Step() })
 	// One that has gone and come back meanwhile stands there twice.
 	r.entries = slices.CompactFunc(r.entries, func(a, b ranked) bool { return a.key == b.key && a.en.name == b.en.name })
 	return r
@@ -127,21 +86,24 @@ func (a *accounts) has(name string) bool {
 // len returns how many all yields.
 func (r *roll) len() int { return len(r.entries) + r.grants.n + len(r.others) }
 
+// sameMoment is how many entries are yielded as they are at one look at the clock.
+const sameMoment = 256
+
 // all yields them in the order of their names, each as it is at that moment.
 func (r *roll) all(yield func(Listing) bool) {
 	grants, others := r.grants.reader(), r.others
 	grant, more := grants.next()
 	now := r.clock.Now()
 	for i, x := range r.entries {
-		if i%pauseSteps == 0 {
+		if i%sameMoment == 0 {
 			now = r.clock.Now()
 		}
 		for more && grant.Name < x.en.name || len(others) > 0 && others[0].Name < x.en.name {
-			if r.pauses.step(); !next(&grants, &grant, &more, &others, yield) {
+			if r.work.Step(); !next(&grants, &grant, &more, &others, yield) {
 				return
 			}
 		}
-		r.pauses.step()
+		r.work.Step()
 		x.en.mu.Lock()
 		l := x.en.listingLocked(now)
 		x.en.mu.Unlock()
@@ -150,7 +112,7 @@ func (r *roll) all(yield func(Listing) bool) {
 		}
 	}
 	for more || len(others) > 0 {
-		if r.pauses.step(); !next(&grants, &grant, &more, &others, yield) {
+		if r.work.Step(); !next(&grants, &grant, &more, &others, yield) {
 			return
 		}
 	}
