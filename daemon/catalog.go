@@ -39,6 +39,7 @@ func newCatalog(file *config.Config, up *upstream) *catalog {
 		o := c.app(a, up)
 		c.add(o.child("jsapi_ticket", refresh.Ticket, fetchers.Ticket{Client: up.weixin, Type: fetchers.JSAPI}))
 		c.add(o.child("wx_card_ticket", refresh.Ticket, fetchers.Ticket{Client: up.weixin, Type: fetchers.WXCard}))
+		c.add(o.child("sdk_ticket", refresh.Ticket, fetchers.Ticket{Client: up.weixin, Type: fetchers.SDK}))
 	}
 	for _, a := range file.MiniPrograms {
 		c.app(a, up)

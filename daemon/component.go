@@ -50,6 +50,8 @@ func (p component) customer(name, child, word string) (refresh.Spec, bool) {
 		s = o.child(word, refresh.AuthorizerTicket, fetchers.Ticket{Client: p.client, Type: fetchers.JSAPI})
 	case "wx_card_ticket":
 		s = o.child(word, refresh.AuthorizerTicket, fetchers.Ticket{Client: p.client, Type: fetchers.WXCard})
+	case "sdk_ticket":
+		s = o.child(word, refresh.AuthorizerTicket, fetchers.Ticket{Client: p.client, Type: fetchers.SDK})
 	case "refresh_token":
 		return o.root(word, refresh.RefreshToken, nil), true
 	default:
@@ -60,7 +62,7 @@ func (p component) customer(name, child, word string) (refresh.Spec, bool) {
 }
 
 func (p component) dependants() []string {
-	return []string{"access_token", "jsapi_ticket", "wx_card_ticket"}
+	return []string{"access_token", "jsapi_ticket", "wx_card_ticket", "sdk_ticket"}
 }
 
 func (p component) onboarding() refresh.Onboarding {

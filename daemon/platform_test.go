@@ -21,10 +21,14 @@ const (
 	aesKey3 = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFG"
 )
 
-// platformsTOML is a third-party platform, and a provider with two suites and a template.
+// platformsTOML has ownersTOML, and a listener for their pushes.
 const platformsTOML = `
 [http]
 listen = "127.0.0.1:%d"
+` + ownersTOML
+
+// ownersTOML is a third-party platform, and a provider with two suites and a template.
+const ownersTOML = `
 [[open_platform]]
 app_id = "wxcomponent"
 secret = "component-secret"
@@ -214,6 +218,7 @@ func TestTheFlowOfAThirdPartyPlatform(t *testing.T) {
 	})
 	first := s.get(customer + "/access_token")
 	s.get(customer + "/jsapi_ticket")
+	s.get(customer + "/sdk_ticket")
 	if _, err := s.client.Sign(ctx, customer+"/jsapi_ticket", "https://example.com/"); err != nil {
 		t.Errorf("SIGN: %v", err)
 	}
@@ -226,6 +231,7 @@ func TestTheFlowOfAThirdPartyPlatform(t *testing.T) {
 	for range 10 {
 		s.wantError(customer+"/access_token", clientlib.ErrReauth)
 		s.wantError(customer+"/jsapi_ticket", clientlib.ErrReauth)
+		s.wantError(customer+"/sdk_ticket", clientlib.ErrReauth)
 	}
 	if n := s.wechat.Total() - calls; n != 0 {
 		t.Errorf("calls for a customer who is gone: %d", n)

@@ -33,6 +33,7 @@ func goldens() []golden {
 		{file: "access_token_512_bytes", life: full},
 		{file: "ticket", kind: "jsapi ticket", life: full},
 		{file: "ticket", kind: "wx_card ticket", life: full},
+		{file: "ticket", kind: "sdk ticket", life: full},
 		{file: "corp_token", kind: "corp token", life: full},
 		{file: "corp_ticket", kind: "corp ticket", life: 6900 * time.Second},
 		{file: "agent_ticket", kind: "agent ticket", life: full},

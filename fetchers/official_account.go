@@ -70,6 +70,11 @@ type TicketType string
 const (
 	JSAPI  TicketType = "jsapi"   // signs wx.config
 	WXCard TicketType = "wx_card" // signs the card API
+
+	// SDK signs the login by QR code of a mobile app or website
+	// (developers.weixin.qq.com/doc/oplatform/Mobile_App/WeChat_Login/Login_via_Scan.html; WxJava
+	// of 2025-01 has the same number).
+	SDK TicketType = "2"
 )
 
 // Ticket fetches a ticket of an official account by /cgi-bin/ticket/getticket, with

@@ -46,6 +46,7 @@ func TestEveryKindOfAWeChat(t *testing.T) {
 			{"access token", fetchers.AccessToken{Client: c, AppID: "wx01", Secret: "secret-1"}.Fetch, nil},
 			{"jsapi ticket", fetchers.Ticket{Client: c}.Fetch, stable},
 			{"wx_card ticket", fetchers.Ticket{Client: c, Type: fetchers.WXCard}.Fetch, stable},
+			{"sdk ticket", fetchers.Ticket{Client: c, Type: fetchers.SDK}.Fetch, stable},
 			{"corp token", corp, nil},
 			{"corp ticket", fetchers.CorpTicket{Client: c}.Fetch, corp},
 			{"agent ticket", fetchers.AgentTicket{Client: c}.Fetch, corp},

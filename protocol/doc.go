@@ -611,16 +611,20 @@
 //	OK <timestamp> <nonce> <signature>
 //
 // The JS-SDK signature of a page, with a ticket (jsapi_ticket or agent_config_ticket) that
-// stays inside; for any other credential it is BAD_REQUEST. The three fields are what the
-// page hands on as timestamp (Unix seconds), nonceStr and signature. The URL is the page's
-// own, as the browser has it; what follows a "#" in it is not signed. Errors are those of
-// GET.
+// stays inside; for any other credential it is BAD_REQUEST. A wx_card_ticket and an sdk_ticket sign
+// other fields: get their values. The three fields are what the page hands on as timestamp (Unix
+// seconds), nonceStr and signature. The URL is the page's own, as the browser has it; what follows
+// a "#" in it is not signed. Errors are those of GET.
 //
 //	> SIGN official_account/wx0123/jsapi_ticket https://example.com/pay?id=7
 //	< OK 946684800 {nonce} {signature}
 //
 //	# only a ticket signs
 //	> SIGN official_account/wx0123/access_token https://example.com/pay?id=7
+//	< ERR BAD_REQUEST - SIGN: only a jsapi_ticket or an agent_config_ticket signs
+//
+//	# an sdk_ticket signs other fields
+//	> SIGN official_account/wx0123/sdk_ticket https://example.com/pay?id=7
 //	< ERR BAD_REQUEST - SIGN: only a jsapi_ticket or an agent_config_ticket signs
 //
 // # LIST

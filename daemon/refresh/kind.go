@@ -10,7 +10,7 @@ type Kind uint8
 const (
 	StableToken   Kind = iota + 1 // access_token by /cgi-bin/stable_token
 	RotatingToken                 // access_token by /cgi-bin/token
-	Ticket                        // jsapi and wx_card tickets of an official account
+	Ticket                        // jsapi, wx_card and sdk tickets of an official account
 	CorpToken                     // WeCom access_token by /cgi-bin/gettoken
 	CorpTicket                    // WeCom corp and agent tickets
 	ProviderToken                 // WeCom provider_access_token
@@ -19,7 +19,7 @@ const (
 	ComponentToken   // component_access_token
 	PreAuthCode      // pre_auth_code, of a platform or a suite
 	AuthorizerToken  // access_token of a platform's customer
-	AuthorizerTicket // jsapi and wx_card tickets of a platform's customer
+	AuthorizerTicket // jsapi, wx_card and sdk tickets of a platform's customer
 	RefreshToken     // authorizer_refresh_token, a grant
 	SuiteTicket      // suite_ticket, pushed
 	SuiteToken       // suite_access_token

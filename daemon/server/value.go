@@ -171,7 +171,8 @@ func (s *session) sign(name, url []byte) action {
 	})
 }
 
-// signs reports whether name's credential is one that the JS-SDK signs with.
+// signs reports whether name's credential is one that the JS-SDK signs with. A wx_card_ticket and an
+// sdk_ticket sign other fields.
 func signs(name string) bool {
 	switch name[strings.LastIndexByte(name, '/')+1:] {
 	case "jsapi_ticket", "agent_config_ticket":

@@ -36,7 +36,7 @@
 //     forced refresh makes a new one, at most every 30 s and 20 times a day.
 //     Its tokens and those of /cgi-bin/token do not touch each other.
 //   - /cgi-bin/ticket/getticket repeats its ticket for two hours and says every time that it
-//     has 7200 s left.
+//     has 7200 s left. Each type (jsapi, wx_card, 2) has its own ticket, lifetime and quota.
 //   - /cgi-bin/gettoken, /cgi-bin/service/get_provider_token and WeCom's tickets
 //     repeat their value until its end. 100 tickets an hour for an app, 400 for
 //     a corp; 2000 refusals within an hour block the corp for an hour.

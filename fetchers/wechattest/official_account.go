@@ -108,8 +108,13 @@ func (w *WeChat) ticket(r *request) answer {
 	case "jsapi":
 	case "wx_card":
 		u = cardTickets
+	case "2":
+		u = sdkTickets
 	default:
 		return refuse(weixin, 40097) // which code it is, is not documented
+	}
+	if !w.spend(quotaKey{string(u), a.id, day}, w.set.Limits.AccountTicketsPerDay, r.now) {
+		return refuse(weixin, 45009)
 	}
 	i := w.repeat(a, u, r.now, 0)
 	return give("ticket", i, int64(w.set.Lifetime/time.Second), true)

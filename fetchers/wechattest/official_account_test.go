@@ -143,6 +143,33 @@ func TestForceKills(t *testing.T) {
 	})
 }
 
+func TestTicketTypes(t *testing.T) {
+	bubble(t, Settings{Limits: Limits{AccountTicketsPerDay: 3}}, func(c caller) {
+		get := func(typ string) said {
+			return c.get(Ticket + "?access_token=" + c.stable(false).Access + "&type=" + typ)
+		}
+		types := []string{"jsapi", "wx_card", "2"}
+		first := map[string]string{}
+		for _, typ := range types { // half an hour apart, and so are their ends
+			first[typ] = get(typ).Ticket
+			time.Sleep(30 * time.Minute)
+		}
+		if len(first[types[2]]) == 0 || first[types[0]] == first[types[1]] || first[types[1]] == first[types[2]] || first[types[0]] == first[types[2]] {
+			t.Errorf("two types have one ticket: %q", first)
+		}
+		time.Sleep(30 * time.Minute)
+		for i, typ := range types {
+			if got := get(typ).Ticket; got == "" || (got == first[typ]) != (i > 0) {
+				t.Errorf("%s after 2 h: another ticket: %t, want one for %s alone", typ, got != first[typ], types[0])
+			}
+		}
+		for _, typ := range types {
+			c.isCode(get(typ), 0)
+			c.isCode(get(typ), 45009)
+		}
+	})
+}
+
 func TestTicketAlwaysSays7200(t *testing.T) {
 	bubble(t, Settings{}, func(c caller) {
 		get := func(typ string) said {

@@ -13,6 +13,7 @@ const (
 	providerTokens universe = "provider_access_token"
 	jsapiTickets   universe = "jsapi_ticket"
 	cardTickets    universe = "wx_card_ticket"
+	sdkTickets     universe = "sdk_ticket"
 	corpTickets    universe = "jsapi_ticket of a corp"
 	agentTickets   universe = "agent_config_ticket"
 

@@ -97,6 +97,10 @@ type Limits struct {
 	TicketsPerHour     int // WeCom tickets of one app: 100
 	CorpTicketsPerHour int // WeCom tickets of one corp: 400
 	ErrorsPerHour      int // refusals to one corp before all its calls are blocked: 2000
+
+	// AccountTicketsPerDay is for calls of getticket of one type for one account. WeChat calls the
+	// quota "very limited" and publishes no figure: zero stands for none.
+	AccountTicketsPerDay int
 }
 
 // withDefaults returns s with every zero replaced by what it stands for.
@@ -133,6 +137,7 @@ func (s Settings) withDefaults() Settings {
 	or(&s.Limits.TicketsPerHour, 100)
 	or(&s.Limits.CorpTicketsPerHour, 400)
 	or(&s.Limits.ErrorsPerHour, 2000)
+	or(&s.Limits.AccountTicketsPerDay, -1)
 	return s
 }
 

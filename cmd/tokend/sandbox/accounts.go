@@ -48,7 +48,7 @@ func (a Account) Names() []string {
 	var words []string
 	switch a.Family {
 	case "official_account":
-		words = []string{"access_token", "jsapi_ticket", "wx_card_ticket"}
+		words = []string{"access_token", "jsapi_ticket", "wx_card_ticket", "sdk_ticket"}
 	case "mini_program":
 		words = []string{"access_token"}
 	case "work":

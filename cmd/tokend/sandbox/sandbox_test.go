@@ -200,7 +200,7 @@ func TestEveryAccountAnswersToItsNames(t *testing.T) {
 			seen[name] = true
 		}
 	}
-	if len(seen) != 14 {
-		t.Errorf("names: got %d, want 14", len(seen))
+	if len(seen) != 16 {
+		t.Errorf("names: got %d, want 16", len(seen))
 	}
 }
