@@ -15,6 +15,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"golang.org/x/sync/errgroup"
 
+	"tokend/daemon/access"
 	"tokend/daemon/boot"
 	"tokend/daemon/config"
 	"tokend/daemon/footprint"
@@ -281,10 +282,10 @@ func (d *Daemon) close() error {
 }
 
 // rules returns the access rules as the server takes them.
-func rules(access []config.Access) []server.Rule {
-	var rs []server.Rule
-	for _, a := range access {
-		rs = append(rs, server.Rule{UIDs: a.UIDs, GIDs: a.GIDs, Names: a.Names, Verbs: a.Verbs})
+func rules(tables []config.Access) []access.Rule {
+	var rs []access.Rule
+	for _, a := range tables {
+		rs = append(rs, access.Rule{UIDs: a.UIDs, GIDs: a.GIDs, Names: a.Names, Verbs: a.Verbs})
 	}
 	return rs
 }

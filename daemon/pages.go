@@ -2,11 +2,13 @@ package daemon
 
 import (
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"tokend/daemon/access"
 	"tokend/daemon/metrics"
 	"tokend/daemon/page"
 	"tokend/daemon/refresh"
@@ -33,7 +35,7 @@ func (d *Daemon) newWeb() *web.Server {
 				return web.View{Type: contentType, Body: body}, err
 			},
 		},
-		Sees:   d.oversees,
+		Sees:   d.maySeePages,
 		Unseen: func(ask web.Ask) (language, text string) { return page.Unseen(ask.Language, ask.Accept) },
 		Logger: d.log.Named("web"),
 	})
@@ -126,4 +128,14 @@ func (s *surveyor) count() refresh.Census {
 		s.took = s.counted.Sub(began)
 	}
 	return s.census
+}
+
+// maySeePages reports whether the user uid of this host may see the status page and the metrics: it
+// can open the socket, which shows it the same.
+func (d *Daemon) maySeePages(uid uint32) bool {
+	if uid == 0 || uid == uint32(os.Geteuid()) {
+		return true
+	}
+	peer := access.PeerOf(uid)
+	return d.server.RightsOf(peer).MaySeePages() && access.MayConnect(d.listeners[0].Addr().String(), peer)
 }

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -15,7 +14,6 @@ import (
 	"time"
 
 	"tokend/daemon/config"
-	"tokend/daemon/server"
 	"tokend/fetchers"
 	"tokend/fetchers/wechattest"
 )
@@ -256,48 +254,6 @@ func TestCallsAreCounted(t *testing.T) {
 	}
 }
 
-// TestMayOpen holds that who may see pages is who may open the socket, by its owner, group and
-// mode.
-func TestMayOpen(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "s")
-	if err := os.WriteFile(path, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	info, err := os.Stat(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	uid, gid := ownership(info)
-	stranger := server.Peer{UID: uid + 1, GID: gid + 1}
-	member := server.Peer{UID: uid + 1, GID: gid + 1, Groups: []uint32{gid + 2, gid}}
-	for _, test := range []struct {
-		mode os.FileMode
-		peer server.Peer
-		want bool
-	}{
-		{0o660, server.Peer{UID: uid}, true},
-		{0o060, server.Peer{UID: uid, GID: gid}, false},
-		{0o660, member, true},
-		{0o660, server.Peer{UID: uid + 1, GID: gid}, true},
-		{0o606, member, false},
-		{0o660, stranger, false},
-		{0o666, stranger, true},
-	} {
-		if err := os.Chmod(path, test.mode); err != nil {
-			t.Fatal(err)
-		}
-		if got := mayOpen(path, test.peer); got != test.want {
-			t.Errorf("%v, %+v: got %v, want %v", test.mode, test.peer, got, test.want)
-		}
-	}
-	if mayOpen(path+"none", stranger) {
-		t.Error("a socket that is not there may be opened")
-	}
-	if p := peerOf(4_000_000_000); p.GID != nobody || len(p.Groups) != 0 {
-		t.Errorf("an unknown user has groups: %+v", p)
-	}
-}
-
 // TestWhoOversees holds that a page is for whom the socket would tell the same: who can open it,
 // and has LIST, STATUS and STATS on every name where there are rules, as they are at the moment.
 func TestWhoOversees(t *testing.T) {
@@ -331,13 +287,13 @@ func TestWhoOversees(t *testing.T) {
 		if err := os.Chmod(file.Socket, test.mode); err != nil {
 			t.Fatal(err)
 		}
-		if got := d.oversees(known); got != test.known {
+		if got := d.maySeePages(known); got != test.known {
 			t.Errorf("%s: the one: got %v, want %v", test.name, got, test.known)
 		}
-		if got := d.oversees(other); got != test.other {
+		if got := d.maySeePages(other); got != test.other {
 			t.Errorf("%s: another: got %v, want %v", test.name, got, test.other)
 		}
-		if !d.oversees(0) || !d.oversees(uint32(os.Geteuid())) {
+		if !d.maySeePages(0) || !d.maySeePages(uint32(os.Geteuid())) {
 			t.Errorf("%s: root or the daemon's own user sees nothing", test.name)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"tokend/daemon/access"
 	"tokend/daemon/refresh"
 	"tokend/fetchers/secret"
 )
@@ -33,9 +34,9 @@ func TestUserPassedOn(t *testing.T) {
 		peers := []uint32{guest, guest + 1, guest, 0}
 		dialed := 0
 		var users []any
-		r := start(t, Config{Engine: askers{newFakeEngine(), &users}, Peer: func(net.Conn) (Peer, error) {
+		r := start(t, Config{Engine: askers{newFakeEngine(), &users}, Peer: func(net.Conn) (access.Peer, error) {
 			dialed++
-			return Peer{UID: peers[dialed-1]}, nil
+			return access.Peer{UID: peers[dialed-1]}, nil
 		}})
 		for range peers {
 			c := r.ln.dial(t)

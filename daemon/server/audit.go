@@ -88,7 +88,7 @@ func (s *session) note(level hclog.Level, verb, name, outcome string) {
 // Next is what the driver is to do first.
 func (s *session) greet() (next action) {
 	s.renewRights()
-	if !s.rights.none() || !s.mayNote(&s.user.denials, denialLines) {
+	if !s.rights.None() || !s.mayNote(&s.user.denials, denialLines) {
 		return more
 	}
 	return s.do(func(func() error) error {

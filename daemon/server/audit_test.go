@@ -10,6 +10,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"tokend/daemon/access"
 	"tokend/daemon/refresh"
 )
 
@@ -33,7 +34,7 @@ func TestAudit(t *testing.T) {
 		engine.tell(heldToken, fetched{err: &refresh.Error{Reason: refresh.Refused, RetryAfter: refresh.Never, Message: "errcode=40125 canary"}})
 		engine.tell(cold, fetched{err: errFault})
 		p := &peers{}
-		r := start(t, Config{Engine: engine, Inbox: fakeInbox{engine}, Logger: testLogger(&log), Peer: p.of, Rules: []Rule{
+		r := start(t, Config{Engine: engine, Inbox: fakeInbox{engine}, Logger: testLogger(&log), Peer: p.of, Rules: []access.Rule{
 			{UIDs: []uint32{alice}, Names: []string{"official_account/*"}, Verbs: []string{"GET", "REJECT", "PUSH"}},
 			{UIDs: []uint32{bob}, Names: []string{platform + "/*"}, Verbs: []string{"EXCHANGE", "PUT", "PUSH", "IMPORT", "REFRESH"}},
 		}})
@@ -178,7 +179,7 @@ func TestAuditIsNoAmplifierForMany(t *testing.T) {
 	var log syncBuffer
 	s := New(Config{Engine: newFakeEngine(), Logger: testLogger(&log)})
 	for uid := range uint32(10_000) {
-		drive(t, sessionOf(s, Peer{UID: 4_000_000_000 + uid}), []byte("REFRESH "+token+"\n"))
+		drive(t, sessionOf(s, access.Peer{UID: 4_000_000_000 + uid}), []byte("REFRESH "+token+"\n"))
 	}
 	if got := len(auditLines(log.String())); got < allLines.burst || got > allLines.burst+500 {
 		t.Errorf("%d lines for 10000 refusals, want about %d", got, allLines.burst)
@@ -189,7 +190,7 @@ func TestAuditIsNoAmplifierForMany(t *testing.T) {
 func TestAuditKeys(t *testing.T) {
 	var log bytes.Buffer
 	s := New(Config{Engine: newFakeEngine(), Logger: hclog.New(&hclog.LoggerOptions{Name: "server", Output: &log, JSONFormat: true})})
-	drive(t, sessionOf(s, Peer{UID: alice, PID: 1 << 30}), []byte("REFRESH "+token+"\n"))
+	drive(t, sessionOf(s, access.Peer{UID: alice, PID: 1 << 30}), []byte("REFRESH "+token+"\n"))
 	for _, want := range []string{
 		`"@message":"audit"`, `"@module":"server.audit"`, `"@level":"warn"`, `"verb":"REFRESH"`, `"name":"` + token + `"`,
 		fmt.Sprintf(`"uid":%d`, uint32(alice)), fmt.Sprintf(`"user":"%d"`, uint32(alice)), `"pid":1073741824`, `"unit":"-"`, `"outcome":"DENIED"`,
@@ -204,7 +205,7 @@ func TestAuditKeys(t *testing.T) {
 func TestAuditOfReadsIsNone(t *testing.T) {
 	var log bytes.Buffer
 	s := New(Config{Engine: newFakeEngine(), Sign: fakeSign, Logger: testLogger(&log)})
-	drive(t, sessionOf(s, Peer{UID: alice}), []byte("GET "+token+"\nSIGN "+ticket+" https://example.com/\nLIST\nSTATS\nGET a/b/c\n"))
+	drive(t, sessionOf(s, access.Peer{UID: alice}), []byte("GET "+token+"\nSIGN "+ticket+" https://example.com/\nLIST\nSTATS\nGET a/b/c\n"))
 	if strings.Contains(log.String(), "audit") {
 		t.Errorf("want nothing, got\n%s", &log)
 	}
@@ -235,7 +236,7 @@ func TestUserNames(t *testing.T) {
 
 // A job that the audit makes of a refusal does not hold up what is behind it.
 func TestRefusalsKeepTheirOrder(t *testing.T) {
-	s := sessionOf(New(Config{Engine: newFakeEngine()}), Peer{UID: alice})
+	s := sessionOf(New(Config{Engine: newFakeEngine()}), access.Peer{UID: alice})
 	got, _ := drive(t, s, []byte(strings.Repeat("PING\nREFRESH "+token+"\n", 50)))
 	if want := strings.Repeat("OK PONG\nERR DENIED - REFRESH is not granted to this user\n", 50); got != want {
 		t.Errorf("\n got %q\nwant %q", got, want)

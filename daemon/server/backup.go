@@ -13,7 +13,7 @@ import (
 // backup hands out all that is kept. It is for operators, whatever the rules say: what it holds
 // cannot be bounded by names.
 func (s *session) backup() action {
-	if !s.rights.everywhere.has(protocol.VerbBackup) {
+	if !s.rights.Everywhere(protocol.VerbBackup) {
 		return s.deny(protocol.VerbBackup)
 	}
 	s.job = job{waits: true, run: s.sendBackup}

@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/access"
 	"tokend/daemon/refresh"
 	"tokend/protocol"
 )
@@ -47,7 +48,7 @@ func readBackup(t *testing.T, reply string) string {
 func TestBackup(t *testing.T) {
 	for _, size := range []int{0, 1, protocol.MaxPiece - 1, protocol.MaxPiece, protocol.MaxPiece + 1, 5*protocol.MaxPiece + 2} {
 		want := strings.Repeat("t\x00\xff\n7", size/5+1)[:size]
-		s := sessionOf(New(Config{Backup: backupOf(want)}), Peer{})
+		s := sessionOf(New(Config{Backup: backupOf(want)}), access.Peer{})
 		got, _ := drive(t, s, []byte("BACKUP\n"))
 		if readBackup(t, got) != want {
 			t.Errorf("%d bytes do not arrive as they were", size)
@@ -60,10 +61,10 @@ func TestBackup(t *testing.T) {
 func TestBackupIsForOperators(t *testing.T) {
 	const denied = "ERR DENIED - BACKUP is not granted to this user\n"
 	const self = 990
-	all := []Rule{{UIDs: []uint32{alice}, Names: []string{"*"}, Verbs: []string{"BACKUP", "GET"}}}
+	all := []access.Rule{{UIDs: []uint32{alice}, Names: []string{"*"}, Verbs: []string{"BACKUP", "GET"}}}
 	for _, tt := range []struct {
 		about string
-		rules []Rule
+		rules []access.Rule
 		uid   uint32
 		want  string
 	}{
@@ -78,7 +79,7 @@ func TestBackupIsForOperators(t *testing.T) {
 		srv := New(Config{Backup: backupOf("a"), Logger: testLogger(&log)})
 		srv.users.self = self
 		srv.SetRules(tt.rules)
-		got, _ := drive(t, sessionOf(srv, Peer{UID: tt.uid}), []byte("BACKUP\n"))
+		got, _ := drive(t, sessionOf(srv, access.Peer{UID: tt.uid}), []byte("BACKUP\n"))
 		if got != tt.want {
 			t.Errorf("%s\n got %q\nwant %q", tt.about, got, tt.want)
 		}
@@ -90,7 +91,7 @@ func TestBackupIsForOperators(t *testing.T) {
 			t.Errorf("%s: audit\n got %q\nwant BACKUP with %s", tt.about, lines, outcome)
 		}
 	}
-	s := sessionOf(New(Config{}), Peer{})
+	s := sessionOf(New(Config{}), access.Peer{})
 	if got, _ := drive(t, s, []byte("BACKUP\n")); got != "ERR NOT_FOUND - nothing is kept that could be backed up\n" {
 		t.Errorf("got %q", got)
 	}
@@ -107,7 +108,7 @@ func TestBackupThatFails(t *testing.T) {
 		var log bytes.Buffer
 		s := sessionOf(New(Config{Logger: testLogger(&log), Backup: func(context.Context) (io.ReadCloser, int64, error) {
 			return nil, 0, tt.err
-		}}), Peer{})
+		}}), access.Peer{})
 		for range 2 { // the second is no more busy than the first
 			got, _ := drive(t, s, []byte("BACKUP\n"))
 			if !strings.HasPrefix(got, tt.want) || strings.Contains(got, "canary") {
@@ -204,7 +205,7 @@ func TestSocketBackupByRealUsers(t *testing.T) { overBoth(t, trySocketBackupByRe
 
 func trySocketBackupByRealUsers(t *testing.T, d driver) {
 	needRoot(t)
-	path, _, _ := d.startSocket(t, Config{Backup: backupOf("a"), Rules: []Rule{
+	path, _, _ := d.startSocket(t, Config{Backup: backupOf("a"), Rules: []access.Rule{
 		{UIDs: []uint32{1201}, Names: []string{"*"}, Verbs: []string{"GET", "BACKUP"}},
 	}})
 	for uid, want := range map[uint32]string{

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"tokend/daemon/access"
 	"tokend/daemon/refresh"
 	"tokend/daemon/store/memstore"
 )
@@ -13,7 +14,7 @@ import (
 // but the system's calls, for a peer that no rule binds and for one of some rules, the last of
 // which is for what it asks.
 func BenchmarkSessionHit(b *testing.B) {
-	rules := []Rule{
+	rules := []access.Rule{
 		{UIDs: []uint32{guest}, Names: []string{"work/*", "open_platform/*/jsapi_ticket"}, Verbs: []string{"GET", "REJECT"}},
 		{UIDs: []uint32{guest}, Names: []string{"mini_program/*"}, Verbs: []string{"GET", "REJECT"}},
 		{UIDs: []uint32{guest}, Names: []string{"official_account/*/access_token"}, Verbs: []string{"GET", "REJECT"}},
@@ -34,7 +35,7 @@ func BenchmarkSessionHit(b *testing.B) {
 					b.Fatal(err)
 				}
 				cfg.Engine = engineOf{Engine: e}
-				s := sessionOf(New(cfg), Peer{UID: guest})
+				s := sessionOf(New(cfg), access.Peer{UID: guest})
 				in := []byte(strings.Repeat(benchRequest, batch))
 				b.ReportAllocs()
 				for b.Loop() {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"tokend/daemon/access"
 	"tokend/daemon/refresh"
 	"tokend/daemon/store/memstore"
 	"tokend/fetchers"
@@ -48,7 +49,7 @@ func BenchmarkSessionGetOfMany(b *testing.B) {
 			in[i] = fmt.Appendf(in[i], "GET official_account/wx%016x/access_token\n", random.IntN(n))
 		}
 	}
-	s := sessionOf(New(Config{Engine: onlyReads{of: engine}, UserRate: unslowed}), Peer{UID: guest, GID: 33})
+	s := sessionOf(New(Config{Engine: onlyReads{of: engine}, UserRate: unslowed}), access.Peer{UID: guest, GID: 33})
 	for _, in := range in {
 		s.out = s.out[:0]
 		s.step(in)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"tokend/daemon/access"
 	"tokend/daemon/refresh"
 	"tokend/fetchers/secret"
 )
@@ -33,8 +34,8 @@ func newStaticEngine() staticEngine {
 
 const benchRequest = "GET " + token + "\n"
 
-func benchRules() []Rule {
-	return []Rule{
+func benchRules() []access.Rule {
+	return []access.Rule{
 		{GIDs: []uint32{33}, Names: []string{"work/*/jsapi_ticket", "mini_program/*", "official_account/*"}, Verbs: []string{"GET"}},
 	}
 }
@@ -45,11 +46,11 @@ const unslowed = 1_000_000_000
 func BenchmarkSessionGet(b *testing.B) {
 	for _, bm := range []struct {
 		name  string
-		rules []Rule
+		rules []access.Rule
 		batch int
 	}{{"1", nil, 1}, {"1 with rules", benchRules(), 1}, {"16", nil, 16}, {"16 with rules", benchRules(), 16}} {
 		b.Run(bm.name, func(b *testing.B) {
-			s := sessionOf(New(Config{Engine: newStaticEngine(), Rules: bm.rules, UserRate: unslowed}), Peer{UID: guest, GID: 33})
+			s := sessionOf(New(Config{Engine: newStaticEngine(), Rules: bm.rules, UserRate: unslowed}), access.Peer{UID: guest, GID: 33})
 			in := []byte(strings.Repeat(benchRequest, bm.batch))
 			b.ReportAllocs()
 			for b.Loop() {
@@ -68,8 +69,8 @@ func BenchmarkPipe(b *testing.B) {
 		b.Run(sizeName(batch), func(b *testing.B) {
 			ours, theirs := net.Pipe()
 			defer ours.Close()
-			s := New(Config{Engine: newStaticEngine(), Peer: func(net.Conn) (Peer, error) { return Peer{}, nil }})
-			go s.handle(b.Context(), newConn(s, theirs, Peer{}, s.users.get(0)), &conns{})
+			s := New(Config{Engine: newStaticEngine(), Peer: func(net.Conn) (access.Peer, error) { return access.Peer{}, nil }})
+			go s.handle(b.Context(), newConn(s, theirs, access.Peer{}, s.users.get(0)), &conns{})
 			benchmarkConn(b, ours, batch)
 		})
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"tokend/daemon/access"
 	"tokend/fetchers/secret"
 )
 
@@ -47,7 +48,7 @@ type Config struct {
 	Version string
 
 	// Rules are the [[access]] rules. None: everybody who can open the socket may read.
-	Rules []Rule
+	Rules []access.Rule
 
 	// Subuids is a file in the form of subuid(5), as /etc/subuid. The uids of a range count as the
 	// user that the range belongs to wherever something is limited for each user. It need not
@@ -56,7 +57,7 @@ type Config struct {
 
 	// Peer says who is at the other end of a connection; nil asks the
 	// kernel, which answers for Unix sockets only.
-	Peer func(net.Conn) (Peer, error)
+	Peer func(net.Conn) (access.Peer, error)
 
 	// MaxConns is how many connections may be open at once; 0 stands for 8192, and what is more
 	// than three quarters of the process's descriptors, or all but 24, for those. One user may have
@@ -109,7 +110,7 @@ func (c *Config) logger() hclog.Logger {
 	return c.Logger
 }
 
-func (c *Config) peer(nc net.Conn) (Peer, error) {
+func (c *Config) peer(nc net.Conn) (access.Peer, error) {
 	if c.Peer == nil {
 		return kernelPeer(nc)
 	}

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"tokend/daemon/access"
 )
 
 // What is read of a peer that has been refused, so that it gets to read why: a close
@@ -63,7 +65,7 @@ const (
 	lineDeadline
 )
 
-func newConn(s *Server, nc net.Conn, peer Peer, u *user) *conn {
+func newConn(s *Server, nc net.Conn, peer access.Peer, u *user) *conn {
 	return &conn{server: s, nc: nc, session: newSession(s, peer, u)}
 }
 

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/access"
 	"tokend/daemon/refresh"
 	"tokend/fetchers/secret"
 )
@@ -346,13 +347,13 @@ func TestWatch(t *testing.T) {
 	})
 	t.Run("the rules change", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			r := start(t, Config{Peer: func(net.Conn) (Peer, error) { return Peer{UID: guest}, nil }})
+			r := start(t, Config{Peer: func(net.Conn) (access.Peer, error) { return access.Peer{UID: guest}, nil }})
 			c := r.ln.dial(t)
 			c.want(c.ask("WATCH"), "OK 7")
 			for range 7 {
 				c.line()
 			}
-			r.SetRules([]Rule{{UIDs: []uint32{guest}, Names: []string{"work/*"}, Verbs: []string{"WATCH"}}})
+			r.SetRules([]access.Rule{{UIDs: []uint32{guest}, Names: []string{"work/*"}, Verbs: []string{"WATCH"}}})
 			change(r, "hidden")
 			r.engine.mu.Lock()
 			r.engine.landLocked(workToken, fetched{ttl: time.Minute, value: "seen"})
@@ -361,20 +362,20 @@ func TestWatch(t *testing.T) {
 		})
 	})
 	t.Run("the rules take all that it watches", func(t *testing.T) {
-		watch := func(names string, verb string) []Rule {
-			return []Rule{{UIDs: []uint32{guest}, Names: []string{names}, Verbs: []string{verb}}}
+		watch := func(names string, verb string) []access.Rule {
+			return []access.Rule{{UIDs: []uint32{guest}, Names: []string{names}, Verbs: []string{verb}}}
 		}
 		for name, tt := range map[string]struct {
 			prefix string
-			before []Rule
+			before []access.Rule
 			lines  int
-			after  []Rule
+			after  []access.Rule
 		}{
 			"the verb":                      {"", watch("*", "WATCH"), 7, watch("*", "LIST")},
-			"every name":                    {"", watch("*", "WATCH"), 7, []Rule{{UIDs: []uint32{1}, Names: []string{"*"}, Verbs: []string{"WATCH"}}}},
+			"every name":                    {"", watch("*", "WATCH"), 7, []access.Rule{{UIDs: []uint32{1}, Names: []string{"*"}, Verbs: []string{"WATCH"}}}},
 			"what is under the prefix":      {"work/", watch("*", "WATCH"), 2, watch("official_account/*", "WATCH")},
 			"the rights without any rules":  {"work/ww0123/", nil, 2, watch("official_account/*", "WATCH")},
-			"all, and not that of somebody": {"work/", append(watch("work/*", "WATCH"), Rule{UIDs: []uint32{1}, Names: []string{"*"}, Verbs: []string{"WATCH"}}), 2, watch("work/*", "GET")},
+			"all, and not that of somebody": {"work/", append(watch("work/*", "WATCH"), access.Rule{UIDs: []uint32{1}, Names: []string{"*"}, Verbs: []string{"WATCH"}}), 2, watch("work/*", "GET")},
 		} {
 			t.Run(name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
@@ -403,7 +404,7 @@ func TestWatch(t *testing.T) {
 			c := r.ln.dial(t)
 			c.send("WATCH\n") // a pipe has no buffer: the list is not written before it is read
 			synctest.Wait()
-			r.SetRules([]Rule{{UIDs: []uint32{1}, Names: []string{"*"}, Verbs: []string{"WATCH"}}})
+			r.SetRules([]access.Rule{{UIDs: []uint32{1}, Names: []string{"*"}, Verbs: []string{"WATCH"}}})
 			c.want(c.line(), "OK 7")
 			c.lines(7)
 			c.want(c.rest(), "ERR DENIED - WATCH is not granted to this user\n")
@@ -411,12 +412,12 @@ func TestWatch(t *testing.T) {
 	})
 	t.Run("there are no names for it, and then there are", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			rules := []Rule{{UIDs: []uint32{guest + 1}, Names: []string{"*"}, Verbs: []string{"WATCH"}}}
-			r := start(t, Config{Rules: rules, Peer: func(net.Conn) (Peer, error) { return Peer{UID: guest}, nil }})
+			rules := []access.Rule{{UIDs: []uint32{guest + 1}, Names: []string{"*"}, Verbs: []string{"WATCH"}}}
+			r := start(t, Config{Rules: rules, Peer: func(net.Conn) (access.Peer, error) { return access.Peer{UID: guest}, nil }})
 			c := r.ln.dial(t)
 			c.want(c.ask("WATCH"), "OK 0")
 			change(r, "hidden")
-			r.SetRules([]Rule{{UIDs: []uint32{guest}, Names: []string{"work/*"}, Verbs: []string{"WATCH"}}})
+			r.SetRules([]access.Rule{{UIDs: []uint32{guest}, Names: []string{"work/*"}, Verbs: []string{"WATCH"}}})
 			r.engine.mu.Lock()
 			r.engine.landLocked(workToken, fetched{ttl: time.Minute, value: "seen"})
 			r.engine.mu.Unlock()

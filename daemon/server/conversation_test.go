@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/access"
 	"tokend/protocol/conversation"
 )
 
@@ -25,7 +26,7 @@ func loadConversations(t *testing.T) []conversation.Conversation {
 const guest = 4_000_000_000
 
 // guestRules are those of testdata/conversations/README.md.
-var guestRules = []Rule{{
+var guestRules = []access.Rule{{
 	UIDs:  []uint32{guest},
 	Names: []string{"official_account/*"},
 	Verbs: []string{"GET", "REJECT", "SIGN", "LIST", "STATUS", "WATCH"},
@@ -80,7 +81,7 @@ func play(t *testing.T, c conversation.Conversation, wrap func(net.Conn) net.Con
 
 // conversationConfig is of the server that c is played against, but for the driver.
 func conversationConfig(c conversation.Conversation, engine *fakeEngine) Config {
-	peer := Peer{}
+	peer := access.Peer{}
 	for _, step := range c.Steps {
 		if step.Kind == conversation.Directive && step.Text == "peer guest" {
 			peer.UID = guest
@@ -93,7 +94,7 @@ func conversationConfig(c conversation.Conversation, engine *fakeEngine) Config 
 		Reload:  reloadOnce(),
 		Version: "1.2.3",
 		Rules:   guestRules,
-		Peer:    func(net.Conn) (Peer, error) { return peer, nil },
+		Peer:    func(net.Conn) (access.Peer, error) { return peer, nil },
 		Sign:    fakeSign,
 	}
 }

@@ -1,8 +1,7 @@
 package server
 
 import (
-	"slices"
-
+	"tokend/daemon/access"
 	"tokend/protocol"
 )
 
@@ -75,11 +74,5 @@ func (s *Server) Counts() Counts {
 	return c
 }
 
-// MayOversee reports whether peer may learn over the socket how everything stands: whether LIST,
-// STATUS and STATS are granted to it on every name. What else shows the same asks here.
-func (s *Server) MayOversee(peer Peer) bool {
-	r := s.access.Load().rightsOf(peer)
-	return !slices.ContainsFunc(overseeing, func(v protocol.Verb) bool { return !r.everywhere.has(v) })
-}
-
-var overseeing = []protocol.Verb{protocol.VerbList, protocol.VerbStatus, protocol.VerbStats}
+// RightsOf returns what a peer may do under the rules in force.
+func (s *Server) RightsOf(p access.Peer) *access.Rights { return s.rules.Load().Of(p) }

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 
+	"tokend/daemon/access"
 	"tokend/fetchers"
 	"tokend/protocol"
 )
@@ -11,12 +12,12 @@ import (
 // TestCountsByVerb holds that each request is counted once, under its verb, hits too, and each
 // error under the verb that it answers.
 func TestCountsByVerb(t *testing.T) {
-	rules := []Rule{{UIDs: []uint32{alice}, Names: []string{"official_account/*"}, Verbs: []string{"GET", "SIGN", "STATS"}}}
+	rules := []access.Rule{{UIDs: []uint32{alice}, Names: []string{"official_account/*"}, Verbs: []string{"GET", "SIGN", "STATS"}}}
 	s := New(Config{Engine: newFakeEngine(), Sign: fetchers.Sign, Rules: rules})
-	operator := sessionOf(s, Peer{})
+	operator := sessionOf(s, access.Peer{})
 	drive(t, operator, []byte("GET "+token+"\nget "+token+"\nGET "+token+"\nSIGN "+ticket+" https://example.com/\nSIGN "+ticket+" https://example.com/\nPING\n"+
 		"NONSENSE\n\nLIST\nREJECT "+token+" x\n"))
-	drive(t, sessionOf(s, Peer{UID: alice}), []byte("GET "+token+"\nGET "+workToken+"\nLIST\nSTATUS "+token+"\nSIGN "+workToken+" x\n"))
+	drive(t, sessionOf(s, access.Peer{UID: alice}), []byte("GET "+token+"\nGET "+workToken+"\nLIST\nSTATUS "+token+"\nSIGN "+workToken+" x\n"))
 	got := s.Counts()
 	requests := map[string]int64{}
 	for _, r := range got.Requests {
@@ -52,14 +53,14 @@ func TestCountsByVerb(t *testing.T) {
 	}
 }
 
-// TestWhoMayOversee holds that who may see how all stands is who may ask it of the socket.
-func TestWhoMayOversee(t *testing.T) {
+// TestMaySeePages checks that the pages are for peers with LIST, STATUS and STATS on every name.
+func TestMaySeePages(t *testing.T) {
 	all := []string{"LIST", "STATUS", "STATS"}
 	s := New(Config{Engine: newFakeEngine()})
-	if !s.MayOversee(Peer{UID: alice}) {
+	if !s.RightsOf(access.Peer{UID: alice}).MaySeePages() {
 		t.Error("without rules, who can open the socket may not")
 	}
-	s.SetRules([]Rule{
+	s.SetRules([]access.Rule{
 		{UIDs: []uint32{alice}, Names: []string{"*"}, Verbs: all},
 		{UIDs: []uint32{bob}, Names: []string{"*"}, Verbs: all[:2]},
 		{UIDs: []uint32{carol}, Names: []string{"work/*"}, Verbs: all},
@@ -67,17 +68,17 @@ func TestWhoMayOversee(t *testing.T) {
 	})
 	for _, test := range []struct {
 		who  string
-		peer Peer
+		peer access.Peer
 		want bool
 	}{
-		{"root", Peer{}, true},
-		{"one with all three on every name", Peer{UID: alice}, true},
-		{"one without STATS", Peer{UID: bob}, false},
-		{"one with some names", Peer{UID: carol}, false},
-		{"one of a group", Peer{UID: carol, Groups: []uint32{77}}, true},
-		{"a stranger", Peer{UID: 4711}, false},
+		{"root", access.Peer{}, true},
+		{"one with all three on every name", access.Peer{UID: alice}, true},
+		{"one without STATS", access.Peer{UID: bob}, false},
+		{"one with some names", access.Peer{UID: carol}, false},
+		{"one of a group", access.Peer{UID: carol, Groups: []uint32{77}}, true},
+		{"a stranger", access.Peer{UID: 4711}, false},
 	} {
-		if got := s.MayOversee(test.peer); got != test.want {
+		if got := s.RightsOf(test.peer).MaySeePages(); got != test.want {
 			t.Errorf("%s: got %v, want %v", test.who, got, test.want)
 		}
 	}

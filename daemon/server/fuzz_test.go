@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"tokend/daemon/access"
 	"tokend/daemon/refresh"
 	"tokend/fetchers/secret"
 )
@@ -65,7 +66,7 @@ func FuzzSession(f *testing.F) {
 	f.Add([]byte("PUT a/b/c v\nEXCHANGE a/b c\nIMPORT a/b\nIMPORT a/b 500\nPUSH a/b "+strings.Repeat("0", 40)+" 1 n YQ==\nPUT a/b v\n"), 9)
 	f.Add([]byte("\x00\n\n \n  GET\n\r\nGET  a/b/c\nGET a/b/c \n"), 3)
 	f.Fuzz(func(t *testing.T, in []byte, cut int) {
-		for _, peer := range []Peer{{}, {UID: guest}} {
+		for _, peer := range []access.Peer{{}, {UID: guest}} {
 			whole := converse(t, peer, in)
 			cut = max(0, min(cut, len(in)))
 			if parts := converse(t, peer, in[:cut], in[cut:]); parts != whole {
@@ -79,10 +80,10 @@ func FuzzSession(f *testing.F) {
 }
 
 // converse is drive without anything that differs from one run to the next.
-func converse(t *testing.T, peer Peer, pieces ...[]byte) string {
+func converse(t *testing.T, peer access.Peer, pieces ...[]byte) string {
 	engine := stillEngine{newStaticEngine()}
 	srv := New(Config{Engine: engine, Inbox: engine, Sign: func(secret.Text, string, int64, string) string { return "-" },
-		UserRate: unslowed, Rules: []Rule{{UIDs: []uint32{guest}, Names: []string{"a/*", "*/c"}, Verbs: []string{"GET", "LIST", "PUT", "PUSH", "STATUS"}}}})
+		UserRate: unslowed, Rules: []access.Rule{{UIDs: []uint32{guest}, Names: []string{"a/*", "*/c"}, Verbs: []string{"GET", "LIST", "PUT", "PUSH", "STATUS"}}}})
 	s := sessionOf(srv, peer)
 	defer func() {
 		s.close()

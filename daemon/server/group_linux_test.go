@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"tokend/daemon/access"
 	"tokend/daemon/refresh"
 	"tokend/daemon/server/socket"
 	"tokend/fetchers/secret"
@@ -227,7 +228,7 @@ func TestGroupLooksUpWhatIsGranted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	serveUntilEnd(t, Config{Engine: engine, Peer: as(alice), Rules: []Rule{{UIDs: []uint32{alice}, Names: []string{"a/*"}, Verbs: []string{"GET"}}}}, ln)
+	serveUntilEnd(t, Config{Engine: engine, Peer: as(alice), Rules: []access.Rule{{UIDs: []uint32{alice}, Names: []string{"a/*"}, Verbs: []string{"GET"}}}}, ln)
 	c := dialSocket(t, path)
 	c.want(c.ask("PING"), "OK PONG")
 	c.send(strings.Repeat("GET a/1/c\nGET b/1/c\n", 4))

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/access"
 	"tokend/daemon/refresh"
 	"tokend/fetchers/secret"
 	"tokend/protocol"
@@ -59,7 +60,7 @@ func TestWhatIsHandedInArrives(t *testing.T) {
 		{"PUSH " + platform + " " + fakeSignature + " 1 n " + long, "receive " + platform + " " + fakeSignature + " 1 n " + long, "OK\n"},
 	} {
 		e := &taker{}
-		s := sessionOf(New(Config{Engine: e, Inbox: e}), Peer{})
+		s := sessionOf(New(Config{Engine: e, Inbox: e}), access.Peer{})
 		got, _ := drive(t, s, []byte(tt.line+"\r\n"))
 		if got != tt.answer {
 			t.Errorf("%.60s\n got %q\nwant %q", tt.line, got, tt.answer)
@@ -93,7 +94,7 @@ func TestWhatIsHandedInIsNotShown(t *testing.T) {
 	} {
 		var log bytes.Buffer
 		e := &taker{err: err}
-		s := sessionOf(New(Config{Engine: e, Inbox: e, Logger: testLogger(&log)}), Peer{})
+		s := sessionOf(New(Config{Engine: e, Inbox: e, Logger: testLogger(&log)}), access.Peer{})
 		got, _ := drive(t, s, []byte(lines))
 		if n := strings.Count(got, "\n"); n != 10 || len(e.taken) != 3 {
 			t.Errorf("%v: %d replies and %d things taken, want 10 and 3", err, n, len(e.taken))
@@ -116,7 +117,7 @@ func TestWhatIsHandedInIsNotShown(t *testing.T) {
 func TestHandingInIsLogged(t *testing.T) {
 	var log bytes.Buffer
 	e := &taker{}
-	s := sessionOf(New(Config{Engine: e, Logger: testLogger(&log)}), Peer{UID: 0, PID: 4711})
+	s := sessionOf(New(Config{Engine: e, Logger: testLogger(&log)}), access.Peer{UID: 0, PID: 4711})
 	drive(t, s, []byte("PUT "+aGrant+" v\nEXCHANGE "+platform+" c\nIMPORT "+platform+"\n"))
 	for _, want := range []string{"verb=PUT name=" + aGrant, "verb=EXCHANGE name=" + platform + "/wxnew", "verb=IMPORT name=" + platform} {
 		if !strings.Contains(log.String(), "audit: audit: "+want+" uid=0 user=root pid=4711") {
@@ -190,7 +191,7 @@ func TestStatusOfGrantsAndHolds(t *testing.T) {
 		{"no grant", refresh.Status{}, "\nsource -\ngenerations -\n"},
 		{"a grant", refresh.Status{Source: "exchange", Generations: 3}, "\nsource exchange\ngenerations 3\n"},
 	} {
-		s := sessionOf(New(Config{Engine: statusEngine{st: tt.st}}), Peer{})
+		s := sessionOf(New(Config{Engine: statusEngine{st: tt.st}}), access.Peer{})
 		if got, _ := drive(t, s, []byte("STATUS "+token+"\n")); !strings.Contains(got, tt.want) {
 			t.Errorf("%s:\n got %q\nwant %q in it", tt.about, got, tt.want)
 		}

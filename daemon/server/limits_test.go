@@ -9,13 +9,14 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/access"
 	"tokend/daemon/refresh"
 )
 
 // peers is who connects next: the tests that have several users set it before they dial.
 type peers struct{ next uint32 }
 
-func (p *peers) of(net.Conn) (Peer, error) { return Peer{UID: p.next}, nil }
+func (p *peers) of(net.Conn) (access.Peer, error) { return access.Peer{UID: p.next}, nil }
 
 // dialAs connects as uid.
 func (r *running) dialAs(t *testing.T, p *peers, uid uint32) *client {

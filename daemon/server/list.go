@@ -18,7 +18,7 @@ func (s *session) list(prefix []byte) action {
 		return s.deny(protocol.VerbList)
 	}
 	under := string(prefix)
-	if !s.rights.mayListUnder(protocol.VerbList, under) {
+	if !s.rights.MayListUnder(protocol.VerbList, under) {
 		s.out = protocol.AppendCount(s.out, 0)
 		return more
 	}
@@ -35,7 +35,7 @@ func (s *session) list(prefix []byte) action {
 // mayNotList reports whether v is denied: the peer sees names, and v is granted on none of them. To
 // a peer that sees no name at all nothing is denied: there is nothing to list.
 func (s *session) mayNotList(v protocol.Verb) bool {
-	return !s.rights.anywhere.has(v) && !s.rights.none()
+	return !s.rights.Anywhere(v) && !s.rights.None()
 }
 
 // walk calls f, which holds a list of all there is, when there is a place for it among those of
@@ -71,7 +71,7 @@ func (s *session) listing(v protocol.Verb, list func(may func(name string) bool)
 	var n int
 	var all iter.Seq[refresh.Listing]
 	s.timed(lookCost, func() {
-		n, all = list(func(name string) bool { return s.rights.mayList(v, name) })
+		n, all = list(func(name string) bool { return s.rights.MayList(v, name) })
 	})
 	s.out = protocol.AppendCount(s.out, n)
 	for l := range all {
@@ -98,7 +98,7 @@ func (s *session) watch(prefix []byte) action {
 		return more
 	}
 	under := string(prefix)
-	granted := s.rights.mayListUnder(protocol.VerbWatch, under)
+	granted := s.rights.MayListUnder(protocol.VerbWatch, under)
 	s.job = s.whole(job{waits: true, last: true, run: func(ctx context.Context, flush func() error) error {
 		defer s.letGo()
 		var w Watch
@@ -126,8 +126,8 @@ func (s *session) watch(prefix []byte) action {
 func (s *session) tell(ctx context.Context, prefix string, granted bool, w Watch, flush func() error) error {
 	for {
 		s.renewRights()
-		rules, before := s.access, granted
-		if granted = s.rights.mayListUnder(protocol.VerbWatch, prefix); before && !granted {
+		rules, before := s.rules, granted
+		if granted = s.rights.MayListUnder(protocol.VerbWatch, prefix); before && !granted {
 			return s.endWatch()
 		}
 		changes, open := w.Take()
@@ -136,7 +136,7 @@ func (s *session) tell(ctx context.Context, prefix string, granted bool, w Watch
 				return errOver
 			}
 			s.renewRights() // the rules may change at any time
-			if s.rights.mayList(protocol.VerbWatch, l.Name) {
+			if s.rights.MayList(protocol.VerbWatch, l.Name) {
 				s.out = protocol.AppendChanged(s.out, l.Name, l.State.String(), l.TTL)
 			}
 			if len(s.out) >= maxOut {
@@ -155,7 +155,7 @@ func (s *session) tell(ctx context.Context, prefix string, granted bool, w Watch
 		case <-ctx.Done():
 			return errOver
 		case <-w.Ready():
-		case <-rules.replaced:
+		case <-rules.Replaced():
 		}
 	}
 }

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"tokend/daemon/access"
 	"tokend/daemon/refresh"
 	"tokend/daemon/server/socket"
 	"tokend/fetchers/secret"
@@ -242,7 +243,7 @@ func TestLoopAllocatesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	serveUntilEnd(t, Config{Engine: newStaticEngine(), Peer: as(alice), UserRate: unslowed, Rules: []Rule{
+	serveUntilEnd(t, Config{Engine: newStaticEngine(), Peer: as(alice), UserRate: unslowed, Rules: []access.Rule{
 		{UIDs: []uint32{alice}, Names: []string{"work/*", "official_account/*"}, Verbs: []string{"GET"}}}}, ln)
 	c := dialRaw(t, path)
 	request, buf := []byte(strings.Repeat(benchRequest, 4)), make([]byte, 64<<10)

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"tokend/daemon/access"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -233,11 +235,11 @@ func TestGroupsAreAskedForLate(t *testing.T) {
 	s := sessionOf(New(Config{Engine: newFakeEngine()}), peer)
 	s.late = w
 	s.renewRights()
-	s.server.SetRules([]Rule{{UIDs: []uint32{1}, Names: []string{"*"}, Verbs: []string{"GET"}}})
+	s.server.SetRules([]access.Rule{{UIDs: []uint32{1}, Names: []string{"*"}, Verbs: []string{"GET"}}})
 	if s.renewRights(); s.late == nil || s.peer.Groups != nil {
 		t.Error("groups are asked for when no rule is for groups")
 	}
-	s.server.SetRules([]Rule{{GIDs: []uint32{1}, Names: []string{"*"}, Verbs: []string{"GET"}}})
+	s.server.SetRules([]access.Rule{{GIDs: []uint32{1}, Names: []string{"*"}, Verbs: []string{"GET"}}})
 	s.renewRights()
 	got, want := slices.Sorted(slices.Values(s.peer.Groups)), []uint32(nil)
 	all, err := os.Getgroups()

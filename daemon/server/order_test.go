@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/access"
 	"tokend/fetchers/secret"
 )
 
@@ -80,14 +81,14 @@ type stage struct {
 // turning is who connects next, for servers that accept while the test goes on.
 type turning struct{ next atomic.Uint32 }
 
-func (p *turning) of(net.Conn) (Peer, error) { return Peer{UID: p.next.Load()}, nil }
+func (p *turning) of(net.Conn) (access.Peer, error) { return access.Peer{UID: p.next.Load()}, nil }
 
 func playAtRandom(t *testing.T, seed uint64, s stage) {
 	random := rand.New(rand.NewPCG(seed, 0))
 	engine := s.start(Config{
 		UserRate: s.faster * (50 + random.IntN(1000)), MaxUserWaits: 64,
 		Sign: func(_ secret.Text, _ string, _ int64, url string) string { return strings.ReplaceAll(url, "/", "_") },
-		Rules: []Rule{{UIDs: []uint32{alice, bob}, Names: []string{"official_account/*", "mini_program/*", "work/*"},
+		Rules: []access.Rule{{UIDs: []uint32{alice, bob}, Names: []string{"official_account/*", "mini_program/*", "work/*"},
 			Verbs: []string{"GET", "SIGN", "REJECT", "LIST", "STATUS"}}},
 	})
 	const slowTicket = "work/ww0123/1000003/jsapi_ticket"

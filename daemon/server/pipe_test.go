@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"tokend/daemon/access"
 	"tokend/fetchers/secret"
 )
 
@@ -135,7 +136,7 @@ func start(t *testing.T, cfg Config) *running {
 		cfg.Sign = fakeSign
 	}
 	if cfg.Peer == nil {
-		cfg.Peer = func(net.Conn) (Peer, error) { return Peer{}, nil }
+		cfg.Peer = func(net.Conn) (access.Peer, error) { return access.Peer{}, nil }
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &running{Server: New(cfg), engine: engine, ln: newPipeListener(), stop: cancel, done: make(chan error, 1)}
@@ -151,14 +152,14 @@ func start(t *testing.T, cfg Config) *running {
 }
 
 // as makes every peer one of uid.
-func as(uid uint32) func(net.Conn) (Peer, error) {
-	return func(net.Conn) (Peer, error) { return Peer{UID: uid}, nil }
+func as(uid uint32) func(net.Conn) (access.Peer, error) {
+	return func(net.Conn) (access.Peer, error) { return access.Peer{UID: uid}, nil }
 }
 
 // eachAnother makes every peer another user, none of them an operator.
-func eachAnother() func(net.Conn) (Peer, error) {
+func eachAnother() func(net.Conn) (access.Peer, error) {
 	var n atomic.Uint32
-	return func(net.Conn) (Peer, error) { return Peer{UID: guest + n.Add(1)}, nil }
+	return func(net.Conn) (access.Peer, error) { return access.Peer{UID: guest + n.Add(1)}, nil }
 }
 
 func fakeSign(ticket secret.Text, nonce string, timestamp int64, url string) string {

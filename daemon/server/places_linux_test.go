@@ -4,6 +4,8 @@ import (
 	"io"
 	"strings"
 	"testing"
+
+	"tokend/daemon/access"
 )
 
 // Neither has one whose request waits for the disk, nor one that is paused, anything to give up.
@@ -17,7 +19,7 @@ func tryWaitingKeepsItsPlace(t *testing.T, d driver) {
 		t.Run(name, func(t *testing.T) {
 			p := &turning{}
 			e := newGatedEngine()
-			rules := []Rule{{UIDs: []uint32{alice}, Names: []string{"*"}, Verbs: []string{"PUT"}}}
+			rules := []access.Rule{{UIDs: []uint32{alice}, Names: []string{"*"}, Verbs: []string{"PUT"}}}
 			path, s, stop, done := d.serveUntilStop(t, Config{Engine: e, MaxConns: 4, UserRate: tt.rate, Rules: rules, Peer: p.of})
 			defer func() { <-done }()
 			defer stop()

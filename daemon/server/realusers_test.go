@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"testing"
 
+	"tokend/daemon/access"
 	"tokend/daemon/server/socket"
 )
 
@@ -21,7 +22,7 @@ func trySocketAccessByRealUsers(t *testing.T, d driver) {
 	for i := range many {
 		many[i] = 3000 + uint32(i)
 	}
-	path, _, _ := d.startSocket(t, Config{Rules: []Rule{
+	path, _, _ := d.startSocket(t, Config{Rules: []access.Rule{
 		{UIDs: []uint32{1201}, Names: []string{"official_account/*"}, Verbs: []string{"GET"}},
 		{GIDs: []uint32{1300, 3099}, Names: []string{"work/*"}, Verbs: []string{"GET", "LIST"}},
 	}})
@@ -97,7 +98,7 @@ func TestSocketStrangersLearnNothing(t *testing.T) { overBoth(t, trySocketStrang
 
 func trySocketStrangersLearnNothing(t *testing.T, d driver) {
 	needRoot(t)
-	path, _, engine := d.startSocket(t, Config{Rules: []Rule{
+	path, _, engine := d.startSocket(t, Config{Rules: []access.Rule{
 		{UIDs: []uint32{1201}, Names: []string{"official_account/*"},
 			Verbs: []string{"GET", "REJECT", "REFRESH", "PUT", "SIGN", "LIST", "STATUS", "HISTORY", "STATS", "WATCH", "EXCHANGE", "PUSH", "IMPORT"}},
 	}})
@@ -168,7 +169,7 @@ func TestSocketAuditOfRealUsers(t *testing.T) { overBoth(t, trySocketAuditOfReal
 func trySocketAuditOfRealUsers(t *testing.T, d driver) {
 	needRoot(t)
 	var log syncBuffer
-	path, _, _ := d.startSocket(t, Config{Logger: testLogger(&log), Rules: []Rule{
+	path, _, _ := d.startSocket(t, Config{Logger: testLogger(&log), Rules: []access.Rule{
 		{UIDs: []uint32{65534}, Names: []string{"official_account/*"}, Verbs: []string{"GET", "REJECT"}},
 	}})
 	askAs(t, path, "REJECT "+token+" canary", account(65534))

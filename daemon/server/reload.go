@@ -11,7 +11,7 @@ import (
 // reload puts the configuration in force as it is now. It is for operators, whatever the rules say:
 // who could change the rules by it needs none.
 func (s *session) reload() action {
-	if !s.rights.everywhere.has(protocol.VerbReload) {
+	if !s.rights.Everywhere(protocol.VerbReload) {
 		return s.deny(protocol.VerbReload)
 	}
 	if s.server.cfg.Reload == nil {

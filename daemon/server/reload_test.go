@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"tokend/daemon/access"
 )
 
 // reloadOnce returns a Reload that succeeds the first time.
@@ -24,13 +26,13 @@ func reloadOnce() func(context.Context) error {
 // in the log, and what was wrong in one line.
 func TestReload(t *testing.T) {
 	const alice = 1201
-	all := []Rule{{UIDs: []uint32{alice}, Names: []string{"*"}, Verbs: []string{"RELOAD", "GET"}}}
+	all := []access.Rule{{UIDs: []uint32{alice}, Names: []string{"*"}, Verbs: []string{"RELOAD", "GET"}}}
 	const denied = "ERR DENIED - RELOAD is not granted to this user\n"
 	two := errors.Join(errors.New("f:1: one"), errors.New("f:2: two"))
 	tests := []struct {
 		about   string
 		uid     uint32
-		rules   []Rule
+		rules   []access.Rule
 		err     error
 		want    string
 		outcome string // of the line in the audit
@@ -46,7 +48,7 @@ func TestReload(t *testing.T) {
 		calls := 0
 		srv := New(Config{Engine: newFakeEngine(), Logger: testLogger(&log), Rules: tt.rules,
 			Reload: func(context.Context) error { calls++; return tt.err }})
-		got, _ := drive(t, sessionOf(srv, Peer{UID: tt.uid}), []byte("RELOAD\n"))
+		got, _ := drive(t, sessionOf(srv, access.Peer{UID: tt.uid}), []byte("RELOAD\n"))
 		if got != tt.want {
 			t.Errorf("%s:\n got %q\nwant %q", tt.about, got, tt.want)
 		}

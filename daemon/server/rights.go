@@ -1,8 +1,12 @@
 package server
 
 import (
+	"net"
+
 	"github.com/hashicorp/go-hclog"
 
+	"tokend/daemon/access"
+	"tokend/daemon/server/socket"
 	"tokend/protocol"
 )
 
@@ -11,43 +15,29 @@ import (
 // renewRights decides what the peer may do, once for the connection, and once more
 // after the rules have changed.
 func (s *session) renewRights() {
-	a := s.server.access.Load()
-	if a == s.access {
+	rules := s.server.rules.Load()
+	if rules == s.rules {
 		return
 	}
-	if a.groups && s.late != nil {
+	if rules.NeedGroups() && s.late != nil {
 		groups, err := s.late.groups()
 		if err != nil { // the rules for its uid hold all the same
 			s.server.log.Warn("the groups of a peer are not known", "uid", s.peer.UID, "pid", s.peer.PID, "error", err)
 		}
 		s.peer.Groups, s.late = groups, nil
 	}
-	s.access, s.rights = a, s.user.rightsOf(a, s.peer)
+	s.rules, s.rights = rules, s.user.rightsOf(rules, s.peer)
 }
 
-// mayGet reports whether the peer may GET name: what rights.may says, sooner where the last name
-// was granted by the same grant, as those are that one program asks for. It does not allocate.
+// mayGet reports whether the peer may GET name. It does not allocate.
 func (s *session) mayGet(name []byte) bool {
-	r := s.rights
-	if r.everywhere.has(protocol.VerbGet) {
-		return true
-	}
-	if s.granted < len(r.grants) && gives(&r.grants[s.granted], protocol.VerbGet, name) {
-		return true
-	}
-	for i := range r.grants {
-		if gives(&r.grants[i], protocol.VerbGet, name) {
-			s.granted = i
-			return true
-		}
-	}
-	return false
+	return s.rights.Everywhere(protocol.VerbGet) || s.rights.MayLike(&s.granted, protocol.VerbGet, name)
 }
 
 // allowed reports whether the peer may use v on name, and answers if it may not: next is what
 // the driver is to do then.
 func (s *session) allowed(v protocol.Verb, name []byte) (next action, ok bool) {
-	granted, visible := s.rights.may(v, name)
+	granted, visible := s.rights.May(v, name)
 	if granted {
 		return more, true
 	}
@@ -56,7 +46,7 @@ func (s *session) allowed(v protocol.Verb, name []byte) (next action, ok bool) {
 
 // allowedOwner is allowed for an owner.
 func (s *session) allowedOwner(v protocol.Verb, owner []byte) (next action, ok bool) {
-	granted, visible := s.rights.mayOwn(v, owner)
+	granted, visible := s.rights.MayOwn(v, owner)
 	if granted {
 		return more, true
 	}
@@ -92,4 +82,32 @@ func (s *session) deny(v protocol.Verb) action {
 func denied(v protocol.Verb) *protocol.Error {
 	return &protocol.Error{Code: protocol.Denied, RetryAfter: protocol.Never,
 		Message: v.String() + " is not granted to this user"}
+}
+
+// decision is the rights of a peer under some rules.
+type decision struct {
+	by     *access.Rules
+	peer   access.Peer
+	rights *access.Rights
+}
+
+// rightsOf returns what p, which is u's, may do. It decides again only where the answer may have
+// changed: a client that connects for one request does not wait for it, and the connections of a
+// user share one answer.
+func (u *user) rightsOf(rules *access.Rules, p access.Peer) *access.Rights {
+	d := u.decided.Load()
+	if d == nil || d.by != rules || !rules.Same(d.peer, p) {
+		d = &decision{rules, p, rules.Of(p)}
+		u.decided.Store(d)
+	}
+	return d.rights
+}
+
+// kernelPeer returns the process at the other end of nc, as the kernel knows it. The peer of a
+// connection of an event loop has no groups yet; see session.late.
+func kernelPeer(nc net.Conn) (access.Peer, error) {
+	if own, ok := nc.(interface{ peer() (access.Peer, error) }); ok {
+		return own.peer()
+	}
+	return socket.Peer(nc)
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"tokend/daemon/access"
 	"tokend/daemon/refresh"
 )
 
@@ -17,8 +18,8 @@ func TestRulesChangeUnderLoad(t *testing.T) { overBoth(t, tryRulesChangeUnderLoa
 
 func tryRulesChangeUnderLoad(t *testing.T, d driver) {
 	path, s, _ := d.startSocket(t, Config{Peer: as(guest)})
-	open := []Rule{{UIDs: []uint32{guest}, Names: []string{"official_account/*"}, Verbs: []string{"GET", "LIST"}}}
-	shut := []Rule{{UIDs: []uint32{guest}, Names: []string{"work/*"}, Verbs: []string{"GET", "LIST"}}}
+	open := []access.Rule{{UIDs: []uint32{guest}, Names: []string{"official_account/*"}, Verbs: []string{"GET", "LIST"}}}
+	shut := []access.Rule{{UIDs: []uint32{guest}, Names: []string{"work/*"}, Verbs: []string{"GET", "LIST"}}}
 	s.SetRules(shut)
 
 	// Those who ask on and on, and may be answered either way.
@@ -98,7 +99,7 @@ func answerOfEither(t *testing.T, c *client) bool {
 // What is hidden is not so much as looked for: a list that the rules leave nothing of asks for
 // none.
 func TestListOfWhatIsHiddenLooksForNothing(t *testing.T) {
-	rules := []Rule{{UIDs: []uint32{guest}, Names: []string{"official_account/wx*/jsapi_ticket", "work/ww1/2/access_token"}, Verbs: []string{"LIST"}}}
+	rules := []access.Rule{{UIDs: []uint32{guest}, Names: []string{"official_account/wx*/jsapi_ticket", "work/ww1/2/access_token"}, Verbs: []string{"LIST"}}}
 	for prefix, asks := range map[string]bool{
 		"open_platform/":                 false,
 		workToken:                        false,
@@ -113,7 +114,7 @@ func TestListOfWhatIsHiddenLooksForNothing(t *testing.T) {
 	} {
 		asked := false
 		engine := askedEngine{newFakeEngine(), &asked}
-		s := sessionOf(New(Config{Engine: engine, Rules: rules}), Peer{UID: guest})
+		s := sessionOf(New(Config{Engine: engine, Rules: rules}), access.Peer{UID: guest})
 		request := strings.TrimSuffix("LIST "+prefix, " ") + "\n"
 		if got, _ := drive(t, s, []byte(request)); got[:3] != "OK " || strings.Contains(got, "/open_") {
 			t.Errorf("%s is answered %q", request, got)
@@ -126,15 +127,15 @@ func TestListOfWhatIsHiddenLooksForNothing(t *testing.T) {
 
 // STATS of whom not everything is granted tells what that user has done, and nothing of others.
 func TestStatsOfOthersAreHidden(t *testing.T) {
-	rules := []Rule{
+	rules := []access.Rule{
 		{UIDs: []uint32{alice}, Names: []string{"official_account/*"}, Verbs: []string{"GET", "STATS"}},
 		{UIDs: []uint32{bob}, Names: []string{"*"}, Verbs: []string{"STATS"}},
 	}
 	s := New(Config{Engine: newFakeEngine(), Rules: rules})
-	drive(t, sessionOf(s, Peer{}), []byte("GET "+token+"\nGET "+workToken+"\nBAD\n"))
-	drive(t, sessionOf(s, Peer{UID: carol}), []byte("GET "+token+"\n"))
+	drive(t, sessionOf(s, access.Peer{}), []byte("GET "+token+"\nGET "+workToken+"\nBAD\n"))
+	drive(t, sessionOf(s, access.Peer{UID: carol}), []byte("GET "+token+"\n"))
 	ask := func(uid uint32) string {
-		got, _ := drive(t, sessionOf(s, Peer{UID: uid}), []byte("GET "+token+"\nSTATS\n"))
+		got, _ := drive(t, sessionOf(s, access.Peer{UID: uid}), []byte("GET "+token+"\nSTATS\n"))
 		return got[strings.Index(got, "\n")+1:]
 	}
 	if got, want := ask(alice), "OK 5\nconnections 0\nhits 1\nreads 1\nrejects 0\nwaits 0\n"; got != want {

@@ -16,6 +16,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"golang.org/x/sync/errgroup"
 
+	"tokend/daemon/access"
 	"tokend/daemon/server/socket"
 	"tokend/protocol"
 )
@@ -30,7 +31,7 @@ type Server struct {
 	pace  rate      // of a user's requests
 	began time.Time // the zero of clock
 
-	access  atomic.Pointer[access]
+	rules   atomic.Pointer[access.Rules]
 	users   users
 	usage   usage
 	audit   audit
@@ -64,9 +65,9 @@ func New(cfg Config) *Server {
 
 // SetRules puts other access rules into force: for new connections, and for the next
 // request of each that is open.
-func (s *Server) SetRules(rules []Rule) {
-	if old := s.access.Swap(newAccess(s.users.self, rules)); old != nil {
-		close(old.replaced)
+func (s *Server) SetRules(rules []access.Rule) {
+	if old := s.rules.Swap(access.Compile(s.users.self, rules)); old != nil {
+		old.Replace()
 	}
 }
 
@@ -221,7 +222,7 @@ func (s *Server) notKnown(err error) {
 
 // seat is a connection's place among those that are served.
 type seat struct {
-	peer   Peer
+	peer   access.Peer
 	user   *user
 	spares *spares // whose place it has; nil for none
 	ousted *conn   // has lost its place to it, and is to be closed; nil for none

@@ -17,6 +17,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"tokend/daemon/access"
 	"tokend/fetchers/secret"
 )
 
@@ -132,7 +133,7 @@ func TestAcceptOutOfDescriptors(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
-		s := New(Config{Engine: engine, Peer: func(net.Conn) (Peer, error) { return Peer{}, nil }, Logger: testLogger(&log)})
+		s := New(Config{Engine: engine, Peer: func(net.Conn) (access.Peer, error) { return access.Peer{}, nil }, Logger: testLogger(&log)})
 		go func() { done <- s.Serve(ctx, ln) }()
 		d := took(func() {
 			c := ln.dial(t)
@@ -178,7 +179,7 @@ func TestServeReturnsWhatCannotBeMended(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ln := newPipeListener()
 		done := make(chan error, 1)
-		s := New(Config{Engine: newFakeEngine(), Peer: func(net.Conn) (Peer, error) { return Peer{}, nil }})
+		s := New(Config{Engine: newFakeEngine(), Peer: func(net.Conn) (access.Peer, error) { return access.Peer{}, nil }})
 		go func() { done <- s.Serve(t.Context(), ln) }()
 		c := ln.dial(t)
 		c.want(c.ask("PING"), "OK PONG")
@@ -284,7 +285,7 @@ func TestManyFaultsAreSomeLines(t *testing.T) {
 
 func TestUnknownPeerIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := start(t, Config{Peer: func(net.Conn) (Peer, error) { return Peer{}, errors.New("who?") }})
+		r := start(t, Config{Peer: func(net.Conn) (access.Peer, error) { return access.Peer{}, errors.New("who?") }})
 		c := r.ln.dial(t)
 		c.want(c.rest(), "")
 	})
@@ -312,7 +313,7 @@ func (s *syncBuffer) String() string {
 func TestLogHoldsNoValue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		r := start(t, Config{Logger: testLogger(&log), Peer: func(net.Conn) (Peer, error) { return Peer{UID: guest}, nil }})
+		r := start(t, Config{Logger: testLogger(&log), Peer: func(net.Conn) (access.Peer, error) { return access.Peer{UID: guest}, nil }})
 		r.engine.creds[token].value = "canary-token"
 		c := r.ln.dial(t)
 		for _, request := range []string{

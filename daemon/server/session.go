@@ -6,6 +6,7 @@ import (
 	"math"
 	"time"
 
+	"tokend/daemon/access"
 	"tokend/daemon/refresh"
 	"tokend/protocol"
 )
@@ -32,7 +33,7 @@ const (
 // whoever drives it does, and calls it from one goroutine at a time.
 type session struct {
 	server *Server
-	peer   Peer
+	peer   access.Peer
 	user   *user  // of peer
 	unit   string // peer's systemd unit, for the audit; "" until it has been asked for
 
@@ -44,8 +45,8 @@ type session struct {
 
 	request protocol.Request // here, and not on the stack, so that it is made once
 
-	access  *access // what rights were decided by
-	rights  *rights
+	rules   *access.Rules // that rights were decided by
+	rights  *access.Rights
 	granted int // which of rights' grants has granted the last name; a guess, see mayGet
 
 	// late tells peer's groups, which are asked for when there is a rule for groups; nil where peer
@@ -106,7 +107,7 @@ var (
 
 // newSession returns the session of peer, which is one of u's. The caller calls close at its
 // end.
-func newSession(s *Server, peer Peer, u *user) *session {
+func newSession(s *Server, peer access.Peer, u *user) *session {
 	return &session{server: s, peer: peer, user: u}
 }
 

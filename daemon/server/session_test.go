@@ -11,19 +11,22 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/access"
 	"tokend/daemon/refresh"
 	"tokend/protocol"
 )
 
 // sessionOf returns the session of a peer that nobody has let in or counted.
-func sessionOf(s *Server, peer Peer) *session { return newSession(s, peer, s.users.get(peer.UID)) }
+func sessionOf(s *Server, peer access.Peer) *session {
+	return newSession(s, peer, s.users.get(peer.UID))
+}
 
 // newTestSession returns a session of a peer that may do everything, and its engine.
 func newTestSession(t testing.TB) (*session, *fakeEngine) {
 	t.Helper()
 	engine := newFakeEngine()
 	s := New(Config{Engine: engine, Sign: fakeSign, Version: "1.2.3"})
-	return sessionOf(s, Peer{}), engine
+	return sessionOf(s, access.Peer{}), engine
 }
 
 // drive does what a driver does, with bytes that arrive in the given pieces, and
@@ -115,8 +118,8 @@ func TestSessionAnswersAHitAlikeHoweverItIsAskedFor(t *testing.T) {
 
 		// What is held is not given to whom it is not granted.
 		s, _ := newTestSession(t)
-		s.server.SetRules([]Rule{{UIDs: []uint32{guest}, Names: []string{token}, Verbs: []string{"LIST"}}})
-		s = sessionOf(s.server, Peer{UID: guest})
+		s.server.SetRules([]access.Rule{{UIDs: []uint32{guest}, Names: []string{token}, Verbs: []string{"LIST"}}})
+		s = sessionOf(s.server, access.Peer{UID: guest})
 		got, _ := drive(t, s, []byte("GET "+token+"\nGET "+heldToken+"\n"))
 		if want := "ERR DENIED - "; !strings.HasPrefix(got, want) || strings.Contains(got, "tok-") {
 			t.Errorf("without the right to it\n got %q\nwant %q", got, want)
@@ -125,16 +128,16 @@ func TestSessionAnswersAHitAlikeHoweverItIsAskedFor(t *testing.T) {
 }
 
 func TestSessionGetHitDoesNotAllocate(t *testing.T) {
-	rules := []Rule{
+	rules := []access.Rule{
 		{UIDs: []uint32{guest}, Names: []string{"mini_program/*", "*/jsapi_ticket"}, Verbs: []string{"GET"}},
 		{GIDs: []uint32{33}, Names: []string{"official_account/*", "work/*/access_token"}, Verbs: []string{"GET"}},
 	}
 	for _, tt := range []struct {
 		name  string
-		rules []Rule
+		rules []access.Rule
 	}{{"without rules", nil}, {"with rules", rules}} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := sessionOf(New(Config{Engine: newFakeEngine(), Rules: tt.rules}), Peer{UID: guest, Groups: []uint32{33}})
+			s := sessionOf(New(Config{Engine: newFakeEngine(), Rules: tt.rules}), access.Peer{UID: guest, Groups: []uint32{33}})
 			// Two names, so that the counter of the last one does not hide the table's.
 			batch := []byte(strings.Repeat("GET "+token+"\nGET "+workToken+"\n", 8))
 			s.step(batch)
@@ -180,7 +183,7 @@ func TestSessionServesNothingThatEndedInABatch(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			engine := newFakeEngine()
 			engine.creds["work/ww0123/1000002/jsapi_ticket"] = &fakeCred{kind: "ticket", state: refresh.Fresh, value: "ticket-w", end: engine.now().Add(10 * time.Minute)}
-			s := sessionOf(New(Config{Engine: timeTakingEngine{engine}, Sign: fakeSign, WaitTimeout: time.Second}), Peer{})
+			s := sessionOf(New(Config{Engine: timeTakingEngine{engine}, Sign: fakeSign, WaitTimeout: time.Second}), access.Peer{})
 			got, _ := drive(t, s, []byte(ask+"\nGET "+token+"\nLIST nothing\n"+ask+"\nGET "+token+"\n"))
 			lines := strings.Split(got, "\n")
 			if len(lines) != 6 || !strings.HasPrefix(lines[0], "OK ") || !strings.HasPrefix(lines[3], "ERR ") {
@@ -307,7 +310,7 @@ func TestSessionAbuse(t *testing.T) {
 
 // New rules bind connections that are open.
 func TestSessionObeysNewRules(t *testing.T) {
-	s := sessionOf(New(Config{Engine: newFakeEngine()}), Peer{UID: guest})
+	s := sessionOf(New(Config{Engine: newFakeEngine()}), access.Peer{UID: guest})
 	ask := func() string {
 		got, _ := drive(t, s, []byte("GET "+token+"\n"))
 		return strings.SplitN(got, " ", 3)[0]
@@ -315,7 +318,7 @@ func TestSessionObeysNewRules(t *testing.T) {
 	if got := ask(); got != "OK" {
 		t.Errorf("without rules\n got %s\nwant OK", got)
 	}
-	s.server.SetRules([]Rule{{UIDs: []uint32{1}, Names: []string{"*"}, Verbs: []string{"GET"}}})
+	s.server.SetRules([]access.Rule{{UIDs: []uint32{1}, Names: []string{"*"}, Verbs: []string{"GET"}}})
 	if got := ask(); got != "ERR" {
 		t.Errorf("with rules for another\n got %s\nwant ERR", got)
 	}
@@ -344,14 +347,14 @@ func TestStatusSaysWhoReads(t *testing.T) {
 	engine := newFakeEngine()
 	srv := New(Config{Engine: engine, Sign: fakeSign})
 	for i, uid := range []uint32{0, 4_000_000_001, 4_000_000_001} {
-		s := sessionOf(srv, Peer{UID: uid})
+		s := sessionOf(srv, access.Peer{UID: uid})
 		drive(t, s, []byte("GET "+token+"\nGET "+workToken+"\nGET "+token+"\n"))
 		if i == 0 {
 			continue
 		}
 		drive(t, s, []byte("SIGN "+ticket+" https://example.com/\n"))
 	}
-	s := sessionOf(srv, Peer{})
+	s := sessionOf(srv, access.Peer{})
 	for name, want := range map[string]string{
 		token:  "4000000001=4,root=2",
 		ticket: "4000000001=2",

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"tokend/daemon/access"
 	"tokend/daemon/server/socket"
 )
 
@@ -339,8 +340,8 @@ func trySocketThousandIdleConnections(t *testing.T, d driver) {
 func TestSocketPeer(t *testing.T) { overBoth(t, trySocketPeer) }
 
 func trySocketPeer(t *testing.T, d driver) {
-	got := make(chan Peer, 1)
-	path, _, _ := d.startSocket(t, Config{Peer: func(nc net.Conn) (Peer, error) {
+	got := make(chan access.Peer, 1)
+	path, _, _ := d.startSocket(t, Config{Peer: func(nc net.Conn) (access.Peer, error) {
 		p, err := kernelPeer(nc)
 		got <- p
 		return p, err
@@ -356,7 +357,7 @@ func trySocketPeer(t *testing.T, d driver) {
 		t.Fatal(err)
 	}
 	for _, g := range groups {
-		if !p.in(uint32(g)) {
+		if !p.In(uint32(g)) {
 			t.Errorf("the peer is in group %d, the kernel says %v", g, p.Groups)
 		}
 	}

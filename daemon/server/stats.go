@@ -128,11 +128,11 @@ func (s *stats) list() []refresh.Stat {
 // what others do, tell of credentials that the peer may not see: unless STATS is granted
 // to it on every name, it is told what its own user has done.
 func (s *session) stats() action {
-	if !s.rights.anywhere.has(protocol.VerbStats) {
+	if !s.rights.Anywhere(protocol.VerbStats) {
 		return s.deny(protocol.VerbStats)
 	}
 	s.tally.add(&s.user.stats)
-	if !s.rights.everywhere.has(protocol.VerbStats) {
+	if !s.rights.Everywhere(protocol.VerbStats) {
 		return s.do(func(func() error) error {
 			s.counters(s.user.stats.list())
 			return nil

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"tokend/daemon/access"
 	"tokend/protocol"
 )
 
@@ -96,13 +97,13 @@ func TestSubuidsFillNothing(t *testing.T) {
 // What a peer may do is decided by its own uid, whoever it counts as.
 func TestSubuidsHaveNoRights(t *testing.T) {
 	const owner, subordinate = 1000, 100_000
-	rules := []Rule{{UIDs: []uint32{owner}, Names: []string{"*"}, Verbs: []string{"GET"}}}
+	rules := []access.Rule{{UIDs: []uint32{owner}, Names: []string{"*"}, Verbs: []string{"GET"}}}
 	for _, uids := range [][]uint32{{owner, subordinate}, {subordinate, owner}} {
 		srv := New(Config{Rules: rules, Subuids: subuids(t, "1000:100000:65536\n")})
 		for _, uid := range uids {
-			s := sessionOf(srv, Peer{UID: uid})
+			s := sessionOf(srv, access.Peer{UID: uid})
 			s.renewRights()
-			granted, _ := s.rights.may(protocol.VerbGet, []byte(token))
+			granted, _ := s.rights.May(protocol.VerbGet, []byte(token))
 			if want := uid == owner; granted != want {
 				t.Errorf("%v: uid %d may GET: %t, want %t", uids, uid, granted, want)
 			}

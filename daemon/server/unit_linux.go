@@ -5,6 +5,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
+
+	"tokend/daemon/access"
 )
 
 // maxProcFile bounds what is read of a file in /proc.
@@ -14,7 +16,7 @@ const maxProcFile = 16 << 10
 // known: the process is gone, it is none of systemd's, or the daemon does not see
 // other users' processes (ProtectProc=invisible). A number that has been given to a process
 // of another user meanwhile is found out; one given to the same user's may not be.
-func unitOf(p Peer) string {
+func unitOf(p access.Peer) string {
 	if p.PID <= 0 {
 		return "-"
 	}

@@ -3,6 +3,8 @@ package server
 import (
 	"os"
 	"testing"
+
+	"tokend/daemon/access"
 )
 
 func TestUnitIn(t *testing.T) {
@@ -64,14 +66,14 @@ func TestUnitOfAnotherUsersProcess(t *testing.T) {
 			t.Errorf("%q of %q, uid %d\n got %q\nwant %q", tt.cgroup, tt.status, tt.uid, got, tt.want)
 		}
 	}
-	self := Peer{PID: int32(os.Getpid()), UID: uint32(os.Geteuid())}
+	self := access.Peer{PID: int32(os.Getpid()), UID: uint32(os.Geteuid())}
 	if uid, ok := effectiveUID(procFile("/proc/self/status")); !ok || uid != self.UID {
 		t.Fatalf("the status of this process says uid %d, %v, want %d", uid, ok, self.UID)
 	}
 	if unitOf(self) == "" {
 		t.Error("the unit of this process is empty, want it or \"-\"")
 	}
-	for _, p := range []Peer{{PID: self.PID, UID: self.UID + 1}, {PID: 0}, {PID: -1}, {PID: 1 << 30}} {
+	for _, p := range []access.Peer{{PID: self.PID, UID: self.UID + 1}, {PID: 0}, {PID: -1}, {PID: 1 << 30}} {
 		if got := unitOf(p); got != "-" {
 			t.Errorf("%+v\n got %q\nwant \"-\"", p, got)
 		}

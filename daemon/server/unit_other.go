@@ -2,5 +2,7 @@
 
 package server
 
+import "tokend/daemon/access"
+
 // unitOf returns "-": there is no systemd.
-func unitOf(Peer) string { return "-" }
+func unitOf(access.Peer) string { return "-" }

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"testing"
 
+	"tokend/daemon/access"
 	"tokend/daemon/refresh"
 )
 
@@ -86,7 +87,7 @@ func TestUsageIsExact(t *testing.T) {
 	request := []byte("GET " + strings.Join(names, "\nGET ") + "\n")
 	var wg sync.WaitGroup
 	for i := range sessions {
-		s := sessionOf(srv, Peer{UID: 4_000_000_000 + uint32(i%users)})
+		s := sessionOf(srv, access.Peer{UID: 4_000_000_000 + uint32(i%users)})
 		wg.Go(func() {
 			for range rounds {
 				s.out = s.out[:0]

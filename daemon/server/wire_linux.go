@@ -7,6 +7,9 @@ import (
 	"sync"
 	"time"
 
+	"tokend/daemon/access"
+	"tokend/daemon/server/socket"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -191,10 +194,10 @@ func (w *wire) descriptor() int { return w.fd }
 
 // peer asks the kernel who is at the other end, but for its groups: a client that connects for one
 // request should not have to pay for what few rules want to know.
-func (w *wire) peer() (Peer, error) { return socketUser(w.fd) }
+func (w *wire) peer() (access.Peer, error) { return socket.User(w.fd) }
 
 // groups asks for the peer's groups. The kernel remembers for as long as the connection lasts.
-func (w *wire) groups() ([]uint32, error) { return socketGroups(w.fd) }
+func (w *wire) groups() ([]uint32, error) { return socket.Groups(w.fd) }
 
 func (w *wire) LocalAddr() net.Addr  { return &net.UnixAddr{Net: "unix"} }
 func (w *wire) RemoteAddr() net.Addr { return &net.UnixAddr{Net: "unix"} }

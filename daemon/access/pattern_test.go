@@ -1,4 +1,4 @@
-package server
+package access
 
 import (
 	"strings"
@@ -80,15 +80,15 @@ func plainMatch(pattern, name string) bool {
 // the last of them.
 func BenchmarkMay(b *testing.B) {
 	rules := []Rule{
-		{UIDs: []uint32{guest}, Names: []string{"work/*", "official_account/*/jsapi_ticket"}, Verbs: []string{"GET", "REJECT"}},
-		{UIDs: []uint32{guest}, Names: []string{"mini_program/*"}, Verbs: []string{"GET", "REJECT"}},
-		{UIDs: []uint32{guest}, Names: []string{"open_platform/*/access_token"}, Verbs: []string{"GET", "REJECT"}},
+		{UIDs: []uint32{1001}, Names: []string{"work/*", "official_account/*/jsapi_ticket"}, Verbs: []string{"GET", "REJECT"}},
+		{UIDs: []uint32{1001}, Names: []string{"mini_program/*"}, Verbs: []string{"GET", "REJECT"}},
+		{UIDs: []uint32{1001}, Names: []string{"open_platform/*/access_token"}, Verbs: []string{"GET", "REJECT"}},
 	}
-	r := newAccess(990, rules).rightsOf(Peer{UID: guest})
+	r := Compile(990, rules).Of(Peer{UID: 1001})
 	name := []byte("open_platform/wxbenchplatform0/wx9e3779b97f4a7c15/access_token")
 	b.ReportAllocs()
 	for b.Loop() {
-		if granted, _ := r.may(protocol.VerbGet, name); !granted {
+		if granted, _ := r.May(protocol.VerbGet, name); !granted {
 			b.Fatal("not granted")
 		}
 	}

@@ -1,40 +1,43 @@
-package server
+package socket
 
 import (
 	"fmt"
 	"syscall"
 	"unsafe"
 
+	"tokend/daemon/access"
+
 	"golang.org/x/sys/unix"
 )
 
-// socketPeer reads what the kernel noted when the peer connected: SO_PEERCRED for the
+// peerOf reads what the kernel noted when the peer connected: SO_PEERCRED for the
 // process and its first group, SO_PEERGROUPS (Linux 4.13) for the others.
 //
 // In a user namespace of its own (PrivateUsers= of systemd) the daemon sees
 // every foreign uid as 65534; rules by user and such a namespace exclude each other.
-func socketPeer(fd int) (Peer, error) {
-	peer, err := socketUser(fd)
+func peerOf(fd int) (access.Peer, error) {
+	peer, err := User(fd)
 	if err == nil {
-		peer.Groups, err = socketGroups(fd)
+		peer.Groups, err = Groups(fd)
 	}
 	return peer, err
 }
 
-// socketUser is socketPeer without the groups.
-func socketUser(fd int) (Peer, error) {
+// User returns the peer of the connected socket fd, without its groups.
+func User(fd int) (access.Peer, error) {
 	var cred unix.Ucred
 	size := uint32(unix.SizeofUcred)
 	errno := getsockopt(fd, unix.SO_PEERCRED, unsafe.Pointer(&cred), &size)
 	if errno != 0 {
-		return Peer{}, fmt.Errorf("SO_PEERCRED: %w", errno)
+		return access.Peer{}, fmt.Errorf("SO_PEERCRED: %w", errno)
 	}
-	return Peer{PID: cred.Pid, UID: cred.Uid, GID: cred.Gid}, nil
+	return access.Peer{PID: cred.Pid, UID: cred.Uid, GID: cred.Gid}, nil
 }
 
-// socketGroups returns the peer's supplementary groups. The kernel says how much room
-// it needs when there was too little, so a peer in many groups costs a second call.
-func socketGroups(fd int) ([]uint32, error) {
+// Groups returns the supplementary groups of the peer of the connected socket fd. The kernel keeps
+// them as long as the connection lasts. It reports the size that it needs if the buffer is too
+// small, so a peer in many groups costs a second call.
+func Groups(fd int) ([]uint32, error) {
 	var few [32]uint32
 	groups := few[:]
 	for {
@@ -53,7 +56,7 @@ func socketGroups(fd int) ([]uint32, error) {
 	}
 }
 
-// getsockopt never waits: nothing is gained by telling Go's scheduler of it.
+// getsockopt never blocks, so Go's scheduler need not know of the call.
 func getsockopt(fd, option int, value unsafe.Pointer, size *uint32) syscall.Errno {
 	_, _, errno := syscall.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, uintptr(option),
 		uintptr(value), uintptr(unsafe.Pointer(size)), 0)
