@@ -51,7 +51,7 @@
 //	field      = name / prefix / value / url / owner / auth_code / offset
 //	           / msg_signature / timestamp / nonce / encrypt
 //
-//	name       = segment "/" segment "/" segment [ "/" segment ]   ; at most 255 bytes
+//	name       = segment 2*4( "/" segment )  ; at most 255 bytes
 //	segment    = 1*64( ALPHA / DIGIT / "." / "_" / "@" / "-" )
 //	prefix     = 1*255( ALPHA / DIGIT / "." / "_" / "@" / "-" / "/" )
 //	value      = 1*32768VCHAR                ; printable ASCII without space
@@ -84,9 +84,10 @@
 //
 // # Names
 //
-// A credential is called family/owner[/child]/credential: three or four segments
-// with a slash between two. The segments are identifiers of accounts; what they mean is not
-// this page's business, and a well-formed name need not exist. Where a verb
+// A credential is called family/owner[/child]/credential: three to five segments
+// with a slash between two. Names of five are work/<corpid>/<agentid>/<downstream_corpid>/access_token,
+// because two segments identify an app of WeCom. The segments are identifiers of accounts; what
+// they mean is not this page's business, and a well-formed name need not exist. Where a verb
 // takes a prefix, it is compared byte by byte with the beginning of names: "work/ww0" is a
 // prefix of "work/ww0123/1000002/access_token". A prefix that is left out
 // is the beginning of every name.
@@ -199,7 +200,7 @@
 //	> GET official_account/wx0123/access_token tok-01
 //	< ERR BAD_REQUEST - too many fields; the form is: GET <name>
 //	> GET access_token
-//	< ERR BAD_REQUEST - GET: a name is family/owner[/child]/credential: 3 or 4 segments, this one has 1
+//	< ERR BAD_REQUEST - GET: a name is family/owner[/child]/credential: 3 to 5 segments, this one has 1
 //	> GET official_account/wx0123/access_token\x00
 //	< ERR BAD_REQUEST - GET: byte 37 cannot stand in a name; A-Z a-z 0-9 . _ @ - / can
 //
@@ -259,9 +260,9 @@
 // the refusing side's own. While the server knows that asking again is useless it repeats this
 // answer without asking, with the seconds that are left.
 //
-//	! fetch work/ww0123/1000003/access_token ERR UPSTREAM 3600 errcode=40001 invalid credential
-//	> GET work/ww0123/1000003/access_token
-//	< ERR UPSTREAM 3600 errcode=40001 invalid credential
+//	! fetch work/ww0123/1000002/wwdownstream/access_token ERR UPSTREAM 3600 errcode=301002 no right to this app
+//	> GET work/ww0123/1000002/wwdownstream/access_token
+//	< ERR UPSTREAM 3600 errcode=301002 no right to this app
 //
 // # UNAVAILABLE
 //
@@ -651,13 +652,13 @@
 //	< open_platform/wxcomponent/component_verify_ticket waiting -
 //	< open_platform/wxcomponent/wxauthorizer/access_token expired -
 //	< work/ww0123/1000002/access_token stale 600
-//	< work/ww0123/1000003/access_token held -
+//	< work/ww0123/1000002/wwdownstream/access_token held -
 //
 //	# a prefix is the beginning of a name, not a path
 //	> LIST work/ww0
 //	< OK 2
 //	< work/ww0123/1000002/access_token stale 600
-//	< work/ww0123/1000003/access_token held -
+//	< work/ww0123/1000002/wwdownstream/access_token held -
 //	> LIST nobody/
 //	< OK 0
 //

@@ -27,7 +27,7 @@ func ExampleRequest_Parse() {
 	fmt.Printf("%sleft: %q\n", out, arrived)
 	// Output:
 	// OK 1799 tok-01
-	// ERR BAD_REQUEST - GET: a name is family/owner[/child]/credential: 3 or 4 segments, this one has 1
+	// ERR BAD_REQUEST - GET: a name is family/owner[/child]/credential: 3 to 5 segments, this one has 1
 	// left: "PI"
 }
 

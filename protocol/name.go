@@ -28,9 +28,9 @@ const (
 type text interface{ ~string | ~[]byte }
 
 // ValidName reports whether s is a well-formed credential name:
-// family/owner[/child]/credential, each segment 1 to [MaxSegment] characters of
-// A-Z a-z 0-9 . _ @ -, at most [MaxName] bytes in all. A well-formed name need
-// not exist.
+// family/owner[/child]/credential, of 3 to 5 segments: some owners have two. Each segment has 1 to
+// [MaxSegment] characters of A-Z a-z 0-9 . _ @ -, and the name at most [MaxName] bytes in all. A
+// well-formed name need not exist.
 func ValidName[T text](s T) bool { return checkName(s) == "" }
 
 // ValidPrefix reports whether s can be the beginning of a name, or a whole one.
@@ -55,7 +55,7 @@ func checkName[T text](s T) string {
 	if len(s) > MaxName {
 		return fmt.Sprintf("a name has at most %d bytes, this one %d", MaxName, len(s))
 	}
-	return checkSegments(s, 3, 4, "a name is family/owner[/child]/credential: 3 or 4 segments")
+	return checkSegments(s, 3, 5, "a name is family/owner[/child]/credential: 3 to 5 segments")
 }
 
 func checkOwner[T text](s T) string {

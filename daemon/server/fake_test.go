@@ -57,7 +57,7 @@ const (
 	ticket     = "official_account/wx0123/jsapi_ticket"
 	cold       = "mini_program/wx4567/access_token"
 	workToken  = "work/ww0123/1000002/access_token"
-	heldToken  = "work/ww0123/1000003/access_token"
+	heldToken  = "work/ww0123/1000002/wwdownstream/access_token"
 	pushed     = "open_platform/wxcomponent/component_verify_ticket"
 	authorizer = "open_platform/wxcomponent/wxauthorizer/access_token"
 
@@ -81,7 +81,7 @@ func newFakeEngineAt(at *time.Time) *fakeEngine {
 			pushed:     {kind: "pushed", state: refresh.Waiting},
 			authorizer: {kind: "rotating_token", state: refresh.Expired},
 			workToken:  {kind: "corp_token", state: refresh.Stale, value: "tok-w1", end: in(10 * time.Minute)},
-			heldToken:  {kind: "corp_token", state: refresh.Held},
+			heldToken:  {kind: "downstream_token", state: refresh.Held},
 		},
 		script:   map[string]fetched{},
 		imported: map[int]bool{},
