@@ -229,7 +229,7 @@ func (e *Engine) joinRejecting(en *entry, value secret.Text, cause Cause) (f *fl
 	if c == nil || c.text != value {
 		return nil, nil, nil
 	}
-	if p := en.past; p != nil && p.repeated != 0 && now.Sub(p.repeated) < repeatedFor {
+	if en.repeatedLocked(now) {
 		return nil, c, nil
 	}
 	if cause == CauseParent {

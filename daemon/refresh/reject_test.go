@@ -3,6 +3,7 @@ package refresh
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -58,6 +59,113 @@ func TestAValueRepeatedToARejectionIsNotAskedForAgainForAMinute(t *testing.T) {
 			t.Errorf("calls after a minute: got %d, want 3", n)
 		}
 	})
+}
+
+// TestRejectCached: where RejectCached answers, Reject would have answered alike and without a call;
+// where that takes a call, or has to wait, it does not answer.
+func TestRejectCached(t *testing.T) {
+	const corpApp = "work/ww1/1000002/access_token"
+	bubble(t, func(t *testing.T) {
+		up, same := fresh(2*time.Hour), repeating(2*time.Hour, 0, false)
+		r := start(t, Config{Catalog: specs(
+			Spec{Name: app, Kind: RotatingToken, Fetcher: up},
+			Spec{Name: corpApp, Kind: CorpToken, Fetcher: same},
+		)})
+		rejects := func() int64 { return r.counts.rejects.Load() }
+		answers := func(what, name, rejected, want string) {
+			t.Helper()
+			calls, counted := up.count()+same.count(), rejects()
+			v, ok := r.RejectCached([]byte(name), []byte(rejected))
+			if ok != (want != "") || string(v.Text) != want {
+				t.Fatalf("%s: got %q, %v; want %q", what, string(v.Text), ok, want)
+			}
+			if n := rejects(); (n == counted+1) != ok {
+				t.Errorf("%s: counted %d times; want 1 where it is answered, and 0 where Reject counts", what, n-counted)
+			}
+			if !ok {
+				return
+			}
+			if slow, err := r.Reject(t.Context(), name, secret.Text(rejected)); err != nil || slow != v {
+				t.Errorf("%s: got %+v; want %+v, %v, as Reject answers", what, v, slow, err)
+			}
+			if n := up.count() + same.count(); n != calls {
+				t.Errorf("%s: %d calls, want none", what, n-calls)
+			}
+		}
+		answers("never fetched", app, "tok-0", "")
+		answers("unknown", "none", "tok-0", "")
+		r.mustGet(app)
+		answers("stale", app, "tok-0", "tok-1")
+		answers("current", app, "tok-1", "")
+		if _, err := r.Reject(t.Context(), app, "tok-1"); err != nil {
+			t.Fatal(err)
+		}
+		answers("replaced", app, "tok-1", "tok-2")
+
+		before := r.index.get(app).lastAsked()
+		time.Sleep(time.Minute)
+		r.RejectCached([]byte(app), []byte("tok-1"))
+		if r.index.get(app).lastAsked() == before {
+			t.Error("whoever rejects a stale value does not count as a reader")
+		}
+
+		r.mustGet(corpApp)
+		answers("not yet repeated", corpApp, "tok-1", "")
+		if _, err := r.Reject(t.Context(), corpApp, "tok-1"); err != nil {
+			t.Fatal(err)
+		}
+		answers("repeated", corpApp, "tok-1", "tok-1")
+		en := r.index.get(corpApp)
+		en.mu.Lock()
+		answers("repeated, and its lock is held", corpApp, "tok-1", "")
+		en.mu.Unlock()
+		time.Sleep(repeatedFor)
+		answers("repeated a minute ago", corpApp, "tok-1", "")
+
+		up.answers(func(context.Context, fetchers.Ask, int) (fetchers.Token, error) { return fetchers.Token{}, away() })
+		time.Sleep(3 * time.Hour)
+		answers("expired", app, "tok-1", "")
+	})
+}
+
+// TestRejectCachedWaitsForLoading: until all is loaded it is not known whether a value is in force.
+func TestRejectCachedWaitsForLoading(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		d := newDisk()
+		children := keep(t, d, keptCustomer{child: "wxa", boot: thisBoot, left: time.Hour})
+		d.walk = make(chan struct{})
+		r := start(t, Config{Store: d, Catalog: newPlatform(children...).catalog(), Boot: thisBoot, Boottime: bootedNow(), Ahead: true})
+		name := customer("wxa", "access_token")
+		if got := r.mustGet(name); got != "kept-wxa" {
+			t.Fatalf("got %s, want kept-wxa", got)
+		}
+		if _, ok := r.RejectCached([]byte(name), []byte("stale")); ok {
+			t.Error("answered while loading")
+		}
+		close(d.walk)
+		<-r.Loaded()
+		if v, ok := r.RejectCached([]byte(name), []byte("stale")); !ok || v.Text != "kept-wxa" {
+			t.Errorf("loaded: got %q, %v; want kept-wxa", string(v.Text), ok)
+		}
+	})
+}
+
+func TestRejectCachedDoesNotAllocate(t *testing.T) {
+	e, err := New(Config{Store: newDisk(), Catalog: specs(Spec{Name: app, Kind: StableToken, Fetcher: fresh(time.Hour)})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.Get(t.Context(), app); err != nil {
+		t.Fatal(err)
+	}
+	name, stale := []byte(app), []byte(strings.Repeat("v", 512))
+	if n := testing.AllocsPerRun(1000, func() {
+		if _, ok := e.RejectCached(name, stale); !ok {
+			t.Fatal("not answered")
+		}
+	}); n != 0 {
+		t.Errorf("allocations: got %v, want 0", n)
+	}
 }
 
 func TestAFailedReplacementIsAnErrorAndLeavesTheValue(t *testing.T) {

@@ -37,10 +37,16 @@ const (
 	noRule  = "no_rule" // the outcome for a peer that no rule says anything of
 )
 
-// done notes that v of name, which ctx bounded, ended with err.
+// done notes that v of name, which ctx bounded, ended with err, as far as there may be a line.
 func (s *session) done(ctx context.Context, v protocol.Verb, name string, err error) {
+	if err == nil && always(v) || s.mayNote(&s.user.acts, actLines) {
+		s.noteEnd(ctx, v, name, err)
+	}
+}
+
+// noteEnd is done where there may be a line.
+func (s *session) noteEnd(ctx context.Context, v protocol.Verb, name string, err error) {
 	switch {
-	case !(err == nil && always(v)) && !s.mayNote(&s.user.acts, actLines):
 	case err == nil:
 		s.note(hclog.Info, v.String(), name, "ok")
 	case errors.Is(context.Cause(ctx), errGone):

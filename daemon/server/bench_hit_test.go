@@ -50,6 +50,40 @@ func BenchmarkSessionHit(b *testing.B) {
 	}
 }
 
+// BenchmarkSessionReject is BenchmarkSessionHit for the REJECT of a value that has been replaced,
+// and for that of one that WeChat repeats.
+func BenchmarkSessionReject(b *testing.B) {
+	for name, rejected := range map[string]string{"replaced": strings.Repeat("u", 512), "repeated": strings.Repeat("v", 512)} {
+		b.Run(name, func(b *testing.B) {
+			e, err := refresh.New(refresh.Config{Store: new(memstore.Store), Catalog: anyApp{}})
+			if err != nil {
+				b.Fatal(err)
+			}
+			if _, err := e.Get(b.Context(), token); err != nil {
+				b.Fatal(err)
+			}
+			s := sessionOf(New(Config{Engine: engineOf{Engine: e}, UserRate: unslowed}), access.Peer{UID: guest})
+			for range 2 * actLines.burst { // what the audit says of it, and WeChat once
+				drive(b, s, []byte("REJECT "+token+" "+rejected+"\n"))
+			}
+			in := []byte("REJECT " + token + " " + rejected + "\n")
+			jobs := 0
+			b.ReportAllocs()
+			for b.Loop() {
+				s.out = s.out[:0]
+				if n, next := s.step(in); n != len(in) {
+					b.Fatal(n, next)
+				} else if next == wait { // once a second, for the audit; for what is repeated once a minute
+					jobs++
+					s.takeJob()
+					s.letGo()
+				}
+			}
+			b.ReportMetric(float64(jobs)/float64(b.N), "jobs/op")
+		})
+	}
+}
+
 // engineOf makes an engine this package's: what it hands out to watchers is of its own type.
 type engineOf struct{ *refresh.Engine }
 

@@ -19,8 +19,9 @@
 // alone, it hands to the engine in batches, and lends nobody for them. What the two promise is the
 // same, and the tests with sockets are over both.
 //
-// The replies to all requests that arrived together go out in one write. A GET of a value that is
-// held takes no lock that waits and allocates nothing. The clock is looked at once for all that one
+// The replies to all requests that arrived together go out in one write. A GET of a cached value
+// takes no lock that waits and allocates nothing; so does a REJECT of a value that is no longer
+// current, but for one a second of a user, which the audit logs. The clock is looked at once for all that one
 // step answers, or one turn of a loop, since nothing in them waits; behind a job it is looked at
 // anew, and for each value that has less than a second left.
 //

@@ -34,6 +34,10 @@ type Engine interface {
 	// current one.
 	Reject(ctx context.Context, name string, value secret.Text) (refresh.Value, error)
 
+	// RejectCached is Reject where that takes no fetch. It reports false where Reject has to
+	// decide. It never blocks, never allocates, and keeps nothing of name and value.
+	RejectCached(name, value []byte) (refresh.Value, bool)
+
 	// Refresh fetches unconditionally.
 	Refresh(ctx context.Context, name string) (refresh.Value, error)
 

@@ -149,6 +149,11 @@ func (e *fakeEngine) Reject(ctx context.Context, name string, value secret.Text)
 	return e.fetch(ctx, name, true)
 }
 
+func (e *fakeEngine) RejectCached(name, value []byte) (refresh.Value, bool) {
+	v, ok := e.Cached(name, e.Now())
+	return v, ok && v.Text != secret.Text(value)
+}
+
 func (e *fakeEngine) Refresh(ctx context.Context, name string) (refresh.Value, error) {
 	return e.fetch(ctx, name, true)
 }

@@ -19,8 +19,8 @@ import (
 // each event is one read, and all that came with it is answered by one write. Whatever may have to
 // wait is not for the loop: the connection is lent to a goroutine, which drives it as every
 // connection is driven where there is no loop, and comes back when there is nothing to do but to
-// read. Such are a request that is no GET of a value that is held, a peer that does not read what
-// it is sent, a connection that ends with a word, and a log to be written to.
+// read. Such are a request whose answer is not cached, a peer that does not read what it is sent, a
+// connection that ends with a word, and a log to be written to.
 //
 // What one member can make the others wait for is bounded: one read of 4 KiB and its answers at
 // each turn. Members that have sent more take turns, since the poller tells of them in the order in

@@ -31,7 +31,7 @@ func newTestSession(t testing.TB) (*session, *fakeEngine) {
 
 // drive does what a driver does, with bytes that arrive in the given pieces, and
 // returns what was written and the last thing that the session wanted.
-func drive(t *testing.T, s *session, pieces ...[]byte) (written string, last action) {
+func drive(t testing.TB, s *session, pieces ...[]byte) (written string, last action) {
 	t.Helper()
 	var in []byte
 	var out strings.Builder
@@ -153,6 +153,54 @@ func TestSessionGetHitDoesNotAllocate(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestRejectStaleInLoop: where another value is current, a REJECT is answered as a hit is, without a
+// job. Only those that the audit has a line for are jobs.
+func TestRejectStaleInLoop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log syncBuffer
+		at := time.Now()
+		s := sessionOf(New(Config{Engine: newFakeEngineAt(&at), Logger: testLogger(&log)}), access.Peer{UID: alice})
+		const n = 100
+		got, _ := drive(t, s, []byte(strings.Repeat("REJECT "+token+" tok-00\n", n)))
+		if want := strings.Repeat("OK 7200 tok-01\n", n); got != want {
+			t.Errorf("\n got %q\nwant %q", got, want)
+		}
+		if got := len(auditLines(log.String())); got != actLines.burst {
+			t.Errorf("%d audit lines, want %d", got, actLines.burst)
+		}
+		batch := []byte(strings.Repeat("REJECT "+token+" tok-00\n", 8))
+		allocs := testing.AllocsPerRun(100, func() {
+			s.out = s.out[:0]
+			if n, next := s.step(batch); n != len(batch) || next != more {
+				t.Fatalf("consumed %d of %d bytes, wants %v", n, len(batch), next)
+			}
+		})
+		if allocs != 0 {
+			t.Errorf("%v allocations for 8 REJECTs, want 0", allocs)
+		}
+		if n := s.user.stats.waits.Load(); n != 0 {
+			t.Errorf("%d are counted as waits, want 0", n)
+		}
+		if asked, rejects := s.user.stats.asked[protocol.VerbReject].Load(), s.user.stats.rejects.Load(); asked != rejects || asked < 900 {
+			t.Errorf("%d requests and %d rejects are counted, want as many as there were", asked, rejects)
+		}
+
+		// The current value is for the engine to replace.
+		s.out = s.out[:0]
+		if _, next := s.step([]byte("REJECT " + token + " tok-01\n")); next != wait {
+			t.Errorf("a REJECT of the current value wants %v, want a job", next)
+		}
+		s.takeJob()
+		s.letGo()
+
+		// What is not granted is not answered.
+		s.server.SetRules([]access.Rule{{UIDs: []uint32{alice}, Names: []string{token}, Verbs: []string{"GET"}}})
+		if got, _ := drive(t, s, []byte("REJECT "+token+" tok-00\n")); !strings.HasPrefix(got, "ERR DENIED - ") {
+			t.Errorf("without the right to it: got %q", got)
+		}
+	})
 }
 
 func TestSessionLooksAtTheClockOnceAStep(t *testing.T) {
