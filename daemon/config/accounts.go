@@ -1,6 +1,9 @@
 package config
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // seen tells whether an account has been configured before.
 type seen map[string]int // line, by id
@@ -20,9 +23,9 @@ func (s seen) twice(t *table, ids ...string) {
 }
 
 func (t *table) apps(family string, u Upstream) []App {
-	var apps []App
-	known := make(seen)
-	for _, t := range t.tables("", family) {
+	tables := t.tables("", family)
+	apps, known := slices.Grow([]App(nil), len(tables)), make(seen, len(tables))
+	for _, t := range tables {
 		a := App{
 			Family:               family,
 			AppID:                t.id("app_id"),
@@ -39,9 +42,9 @@ func (t *table) apps(family string, u Upstream) []App {
 }
 
 func (t *table) work(u Upstream) []WorkApp {
-	var apps []WorkApp
-	known := make(seen)
-	for _, t := range t.tables("", "work") {
+	tables := t.tables("", "work")
+	apps, known := slices.Grow([]WorkApp(nil), len(tables)), make(seen, len(tables))
+	for _, t := range tables {
 		a := WorkApp{
 			CorpID:   t.id("corp_id"),
 			AgentID:  t.id("agent_id"),

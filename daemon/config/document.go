@@ -26,7 +26,7 @@ func element(path string, i int) string { return path + pathMark + "#" + strconv
 
 // parse reads a TOML file. Its problem is the first place that is not TOML.
 func parse(data []byte) (document, *Problem) {
-	d := document{values: make(map[string]any), lines: make(map[string]int)}
+	d := document{values: make(map[string]any)}
 	data = bytes.TrimPrefix(data, []byte("\ufeff")) // some editors put it before what they write
 	if err := toml.Unmarshal(data, &d.values); err != nil {
 		p := Problem{Message: "not TOML"}
@@ -36,7 +36,9 @@ func parse(data []byte) (document, *Problem) {
 		}
 		return d, &p
 	}
-	w := walker{lines: d.lines, counts: make(map[string]int), data: data}
+	n := bytes.Count(data, []byte{'\n'})
+	d.lines = make(map[string]int, n) // about one path a line
+	w := walker{lines: d.lines, counts: make(map[string]int), data: data, breaks: make([]int, 0, n)}
 	for i, c := range data {
 		if c == '\n' {
 			w.breaks = append(w.breaks, i)

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -65,16 +66,22 @@ func id(s string) (uint32, error) {
 }
 
 const (
-	// maxFile is the longest configuration file that is read, in bytes: some
-	// ten thousand accounts. More is a mistake, or a device.
-	maxFile = 4 << 20
+	// maxFile is the longest configuration file that is read, in bytes: 30 000 accounts of the
+	// longest kind, a suite with four secrets in files, take 13 MB. More is a mistake or a device.
+	maxFile = 16 << 20
 
 	// maxSecret is the longest secret, in bytes. WeChat's longest, a refresh
 	// token, is documented with 128 and seen with 512.
 	maxSecret = 4096
 )
 
-// read returns the content of f, at most limit bytes of it, and closes f.
+// tooLongError is the error of a file that is longer than so many bytes.
+type tooLongError int64
+
+func (e tooLongError) Error() string { return fmt.Sprintf("is longer than %d bytes", int64(e)) }
+
+// read returns the content of f, at most limit bytes of it, and closes f. For a longer file its
+// error is a tooLongError, and the info is returned with it.
 func read(f fs.File, limit int64) ([]byte, fs.FileInfo, error) {
 	defer f.Close()
 	info, err := f.Stat()
@@ -84,12 +91,13 @@ func read(f fs.File, limit int64) ([]byte, fs.FileInfo, error) {
 	if info.IsDir() {
 		return nil, nil, errors.New("is a directory")
 	}
-	b, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err != nil {
+	var b bytes.Buffer
+	b.Grow(int(min(max(info.Size(), 0), limit)) + bytes.MinRead) // so that the buffer does not grow while it is read
+	if _, err := b.ReadFrom(io.LimitReader(f, limit+1)); err != nil {
 		return nil, nil, err
 	}
-	if int64(len(b)) > limit {
-		return nil, nil, fmt.Errorf("is longer than %d bytes", limit)
+	if int64(b.Len()) > limit {
+		return nil, info, tooLongError(limit)
 	}
-	return b, info, nil
+	return b.Bytes(), info, nil
 }

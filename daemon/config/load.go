@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 )
@@ -13,10 +14,22 @@ func Load(file string, env Env) (*Config, error) {
 		return nil, fmt.Errorf("configuration: %w", err)
 	}
 	data, info, err := read(f, maxFile)
+	if _, ok := errors.AsType[tooLongError](err); ok {
+		return nil, fmt.Errorf("configuration: %s has %s, the limit is %d MiB: remove comments, and customers "+
+			"([[open_platform.authorizer]], [[open_work.suite.corp]]) whose grants tokend has stored", file, sizeOf(info), maxFile>>20)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("configuration: %s %w", file, withoutPath(err))
 	}
 	return decode(file, data, info.Mode(), env)
+}
+
+// sizeOf returns the size of a file that is longer than maxFile. A device or a pipe does not tell.
+func sizeOf(info fs.FileInfo) string {
+	if !info.Mode().IsRegular() {
+		return fmt.Sprintf("more than %d bytes", maxFile)
+	}
+	return fmt.Sprintf("%d bytes", info.Size())
 }
 
 // Parse is Load of a file whose content is data.
@@ -75,11 +88,13 @@ func (r *reader) doubts(c *Config) {
 	if len(c.OfficialAccounts)+len(c.MiniPrograms)+len(c.OpenPlatforms)+len(c.Work)+len(c.OpenWork) == 0 && len(r.problems) == 0 {
 		r.warnf(0, "configures no account")
 	}
+	official := make(map[string]int, len(c.OfficialAccounts)) // line, by appid
+	for _, o := range c.OfficialAccounts {
+		official[o.AppID] = o.Line
+	}
 	for _, m := range c.MiniPrograms {
-		for _, o := range c.OfficialAccounts {
-			if m.AppID == o.AppID && m.AppID != "" {
-				r.warnf(m.Line, "[[mini_program]] %s is also an [[official_account]] (line %d): an appid is one or the other, and what is fetched for one may end the token of the other", m.AppID, o.Line)
-			}
+		if line, both := official[m.AppID]; both && m.AppID != "" {
+			r.warnf(m.Line, "[[mini_program]] %s is also an [[official_account]] (line %d): an appid is one or the other, and what is fetched for one may end the token of the other", m.AppID, line)
 		}
 	}
 }

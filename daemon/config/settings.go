@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"net/url"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -139,15 +138,17 @@ func (t *table) urls(key, otherwise string) []string {
 		return []string{otherwise}
 	}
 	texts, lines := t.texts(key, true)
-	var all, seen []string
+	var all []string
+	known := make(map[string]bool)
 	for i, text := range texts {
 		s, ok := t.hostURL(key, text, lines[i], otherwise)
 		switch same := canonical(s); {
 		case !ok:
-		case slices.Contains(seen, same):
+		case known[same]:
 			t.reportf(lines[i], "%s%s: %s is listed twice", t.title, key, s)
 		default:
-			all, seen = append(all, s), append(seen, same)
+			known[same] = true
+			all = append(all, s)
 		}
 	}
 	return all

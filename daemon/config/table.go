@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -221,7 +220,7 @@ func (t *table) tables(prefix, key string) []*table {
 	if !ok {
 		return nil
 	}
-	var ts []*table
+	ts := make([]*table, 0, len(list))
 	for i, e := range list {
 		values, ok := as[map[string]any](t, key, e, "tables: "+title)
 		if !ok {
@@ -235,10 +234,15 @@ func (t *table) tables(prefix, key string) []*table {
 
 // done reports the keys that nobody has asked for.
 func (t *table) done() {
-	for _, key := range slices.Sorted(maps.Keys(t.values)) {
+	var unknown []string
+	for key := range t.values {
 		if !slices.Contains(t.known, key) {
-			t.reportf(t.lineOf(key), "%sunknown key %q%s", t.title, clip(key), didYouMean(key, t.known))
+			unknown = append(unknown, key)
 		}
+	}
+	slices.Sort(unknown)
+	for _, key := range unknown {
+		t.reportf(t.lineOf(key), "%sunknown key %q%s", t.title, clip(key), didYouMean(key, t.known))
 	}
 }
 
