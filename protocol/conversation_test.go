@@ -1,6 +1,8 @@
 package protocol_test
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"strings"
 	"testing"
@@ -130,20 +132,40 @@ func TestConversationsCoverVerbsAndCodes(t *testing.T) {
 	}
 }
 
-// The specification shows every conversation word for word.
+// The specification shows every conversation word for word, in each language.
 func TestSpecificationShowsEveryConversation(t *testing.T) {
-	source, err := os.ReadFile("doc.go")
+	for _, page := range []string{"../docs/protocol.md", "../docs/zh/protocol.md"} {
+		text, err := os.ReadFile(page)
+		if errors.Is(err, fs.ErrNotExist) && strings.Contains(page, "/zh/") {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range conversations(t) {
+			if !strings.Contains(string(text), "\n```text\n"+strings.TrimSuffix(c.Text, "\n")+"\n```\n") {
+				t.Errorf("%s does not show %s.txt word for word", page, c.Name)
+			}
+		}
+	}
+}
+
+// The specification has a section for every verb with its form, and for every code.
+func TestSpecificationHasEverySection(t *testing.T) {
+	text, err := os.ReadFile("../docs/protocol.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var shown strings.Builder
-	for line := range strings.Lines(string(source)) {
-		line = strings.TrimPrefix(line, "//")
-		shown.WriteString(strings.TrimPrefix(line, "\t"))
+	for _, v := range protocol.Verbs() {
+		_, err := protocol.AppendRequest(nil, v, make([]string, protocol.MaxArgs+1)...)
+		_, form, _ := strings.Cut(err.Error(), "the form is: ")
+		if !strings.Contains(string(text), "\n### "+v.String()+"\n\n```text\n"+form+"\n") {
+			t.Errorf("docs/protocol.md has no section %s that begins with %q", v, form)
+		}
 	}
-	for _, c := range conversations(t) {
-		if !strings.Contains(shown.String(), "\n\n"+c.Text+"\n") {
-			t.Errorf("doc.go does not show %s.txt word for word", c.Name)
+	for _, c := range protocol.Codes() {
+		if !strings.Contains(string(text), "\n### "+string(c)+"\n") {
+			t.Errorf("docs/protocol.md has no section %s", c)
 		}
 	}
 }

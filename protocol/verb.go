@@ -42,7 +42,7 @@ type form struct {
 }
 
 // forms is the grammar of requests. A new verb is a constant above, a line here
-// and a section in doc.go; parsing, writing and their tests follow from it.
+// and a section in docs/protocol.md; parsing, writing and their tests follow from it.
 var forms = [...]form{
 	VerbPing:     request("PING", "PING"),
 	VerbVersion:  request("VERSION", "VERSION"),

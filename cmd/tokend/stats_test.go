@@ -13,31 +13,19 @@ import (
 // whether it may be absent.
 func counterForms(t *testing.T) map[*regexp.Regexp]bool {
 	t.Helper()
-	_, section, ok := strings.Cut(readText(t, "protocol/doc.go"), "\n// # STATS\n")
-	section, _, ended := strings.Cut(section, "\n// # ")
+	_, section, ok := strings.Cut(readText(t, "docs/protocol.md"), "\n### STATS\n")
+	section, _, ended := strings.Cut(section, "\n### ")
 	if !ok || !ended {
-		t.Fatal("protocol/doc.go has no section STATS")
+		t.Fatal("docs/protocol.md has no section STATS")
 	}
 	forms := map[*regexp.Regexp]bool{}
-	var last *regexp.Regexp
-	entry := regexp.MustCompile(`^//\t([a-z_]+(?::(?:<[a-z]+>|[a-z]+))?)  +(.*)$`)
-	more := regexp.MustCompile(`^//\t {10,}(.*)$`)
-	for line := range strings.Lines(section) {
-		line = strings.TrimSuffix(line, "\n")
-		text := ""
-		if m := entry.FindStringSubmatch(line); m != nil {
-			form := regexp.QuoteMeta(m[1])
-			if before, _, many := strings.Cut(m[1], "<"); many {
-				form = regexp.QuoteMeta(before) + ".+"
-			}
-			last = regexp.MustCompile("^" + form + "$")
-			forms[last], text = false, m[2]
-		} else if m := more.FindStringSubmatch(line); m != nil && last != nil {
-			text = m[1]
+	row := regexp.MustCompile("(?m)^\\| `([a-z_]+(?::(?:<[a-z]+>|[a-z]+))?)` \\| *(yes)? *\\|")
+	for _, m := range row.FindAllStringSubmatch(section, -1) {
+		form := regexp.QuoteMeta(m[1])
+		if before, _, many := strings.Cut(m[1], "<"); many {
+			form = regexp.QuoteMeta(before) + ".+"
 		}
-		if strings.Contains(text, "where there were any") {
-			forms[last] = true
-		}
+		forms[regexp.MustCompile("^"+form+"$")] = m[2] != ""
 	}
 	if len(forms) < 10 {
 		t.Fatalf("the specification gives only %d counters", len(forms))
