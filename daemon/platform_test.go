@@ -63,18 +63,24 @@ type platformSite struct {
 func newPlatformSite(t *testing.T) (*platformSite, *config.Config) {
 	t.Helper()
 	s := newSite(t)
-	s.wechat.AddPlatform("wxcomponent", "component-secret", "component-signs", aesKey1)
-	s.wechat.AddProvider("wwprovider", "provider-secret")
-	s.wechat.AddSuite("wwprovider", "wwsuite1", "suite1-secret", "suite1-signs", aesKey2)
-	s.wechat.AddSuite("wwprovider", "wwsuite2", "suite2-secret", "suite2-signs", aesKey3)
-	s.wechat.AddSuite("wwprovider", "dktemplate", "template-secret", "template-signs", aesKey1)
 	port := freePort(t)
 	p := &platformSite{s, fmt.Sprintf("http://127.0.0.1:%d/callback/", port)}
-	s.wechat.SetCallback("wxcomponent", p.base+"open_platform/wxcomponent")
-	for _, id := range []string{"wwsuite1", "wwsuite2", "dktemplate"} {
-		s.wechat.SetCallback(id, p.base+"open_work/"+id)
-	}
+	addOwners(s.wechat, p.base)
 	return p, s.config(fmt.Sprintf(platformsTOML, port))
+}
+
+// addOwners adds the platform, the provider and the suites of ownersTOML, which push to callbacks
+// below base.
+func addOwners(w *wechattest.WeChat, base string) {
+	w.AddPlatform("wxcomponent", "component-secret", "component-signs", aesKey1)
+	w.AddProvider("wwprovider", "provider-secret")
+	w.AddSuite("wwprovider", "wwsuite1", "suite1-secret", "suite1-signs", aesKey2)
+	w.AddSuite("wwprovider", "wwsuite2", "suite2-secret", "suite2-signs", aesKey3)
+	w.AddSuite("wwprovider", "dktemplate", "template-secret", "template-signs", aesKey1)
+	w.SetCallback("wxcomponent", base+"open_platform/wxcomponent")
+	for _, id := range []string{"wwsuite1", "wwsuite2", "dktemplate"} {
+		w.SetCallback(id, base+"open_work/"+id)
+	}
 }
 
 // freePort returns a port that was free a moment ago.

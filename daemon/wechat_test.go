@@ -3,6 +3,10 @@ package daemon
 import (
 	"context"
 	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,14 +14,15 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"tokend/daemon/config"
+	"tokend/daemon/inbox"
 	"tokend/daemon/refresh"
 	"tokend/daemon/store/memstore"
-	"tokend/fetchers/secret"
+	"tokend/daemon/web"
 	"tokend/fetchers/wechattest"
 )
 
-// virtual is the engine with the catalog of a configuration and a WeChat beside it, without a
-// socket or a disk, so that hours pass in virtual time.
+// virtual is the engine with the catalog of a configuration, and a WeChat beside it that pushes to
+// the handler of callbacks. It has no socket and no disk, so that hours pass in virtual time.
 type virtual struct {
 	*refresh.Engine
 	t      *testing.T
@@ -25,7 +30,7 @@ type virtual struct {
 }
 
 // inVirtualTime runs f in a bubble. The WeChat accepts every account of the configuration, and has
-// the platform and a suite of ownersTOML.
+// the platform and the suites of ownersTOML.
 func inVirtualTime(t *testing.T, settings wechattest.Settings, accounts string, f func(v *virtual)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -33,17 +38,24 @@ func inVirtualTime(t *testing.T, settings wechattest.Settings, accounts string, 
 		if err != nil {
 			t.Fatal(err)
 		}
+		var callbacks http.Handler
 		settings.Register = true
+		settings.PushTransport = wechattest.HandlerTransport(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { callbacks.ServeHTTP(w, r) }))
 		v := &virtual{t: t, wechat: wechattest.New(settings)}
-		v.wechat.AddPlatform("wxcomponent", "component-secret", "component-signs", aesKey1)
-		v.wechat.AddProvider("wwprovider", "provider-secret")
-		v.wechat.AddSuite("wwprovider", "wwsuite1", "suite1-secret", "suite1-signs", aesKey2)
+		addOwners(v.wechat, "http://tokend/callback/")
 		up := newUpstream(file.Upstream, newCalls(), hclog.NewNullLogger())
 		up.weixin.Transport, up.work.Transport = v.wechat.Transport(), v.wechat.Transport()
 		v.Engine, err = refresh.New(refresh.Config{Store: new(memstore.Store), Catalog: newCatalog(file, up), Timeout: callLimit})
 		if err != nil {
 			t.Fatal(err)
 		}
+		pushed, err := owners(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in := inbox.New(inbox.Config{Engine: v.Engine})
+		in.SetOwners(pushed)
+		callbacks = web.New(web.Config{Inbox: in})
 		ctx, cancel := context.WithCancel(context.Background())
 		done := make(chan error, 1)
 		go func() { done <- v.Run(ctx) }()
@@ -70,16 +82,34 @@ func (v *virtual) get(name string) string {
 	return string(c.Text)
 }
 
-// customer has the platform or suite get its ticket and a customer, whose path it returns.
-func (v *virtual) customer(path, ticket, id, child, grant string) string {
+// wantReason holds that name is refused with that reason.
+func (v *virtual) wantReason(name string, want refresh.Reason) {
 	v.t.Helper()
-	if err := v.Push(context.Background(), path+"/"+ticket, secret.Text(v.wechat.TicketPush(id).Event.Ticket), time.Now()); err != nil {
-		v.t.Fatal(err)
+	_, err := v.Get(context.Background(), name)
+	if e, ok := errors.AsType[*refresh.Error](err); !ok || e.Reason != want {
+		v.t.Errorf("GET %s: got %v, want %s", name, err, want)
 	}
-	if err := v.Put(context.Background(), path+"/"+child+"/"+grant, secret.Text(v.wechat.AddCustomer(id, child))); err != nil {
-		v.t.Fatal(err)
+}
+
+// pushTicket sends the ticket of a platform or suite.
+func (v *virtual) pushTicket(id string) {
+	v.t.Helper()
+	if d := v.wechat.Send(context.Background(), id, v.wechat.TicketPush(id)); d.Err != nil {
+		v.t.Fatalf("push of a ticket to %s: answered %d %q, %v", id, d.Status, d.Body, d.Err)
 	}
-	return path + "/" + child
+}
+
+// pushEvents sends what has happened, and returns when it has been acted on.
+func (v *virtual) pushEvents() {
+	v.t.Helper()
+	before := len(v.wechat.Deliveries())
+	v.wechat.Flush(context.Background())
+	for _, d := range v.wechat.Deliveries()[before:] {
+		if d.Err != nil {
+			v.t.Errorf("push of %s to %s: answered %d %q, %v", d.Kind, d.Owner, d.Status, d.Body, d.Err)
+		}
+	}
+	time.Sleep(5 * time.Second)
 }
 
 // TestSDKTicket: an sdk_ticket is fetched, refreshed, listed, and repaired after its parent died;
@@ -89,7 +119,10 @@ func TestSDKTicket(t *testing.T) {
 	for name, account := range map[string]func(v *virtual) (path, id string){
 		"account": func(*virtual) (string, string) { return "official_account/wxoa", "wxoa" },
 		"customer": func(v *virtual) (string, string) {
-			return v.customer("open_platform/wxcomponent", "component_verify_ticket", "wxcomponent", "wxcustomer", "refresh_token"), "wxcomponent/wxcustomer"
+			v.pushTicket("wxcomponent")
+			v.wechat.Authorize("wxcomponent", "wxcustomer")
+			v.pushEvents()
+			return "open_platform/wxcomponent/wxcustomer", "wxcomponent/wxcustomer"
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -150,5 +183,132 @@ func TestTicketQuotas(t *testing.T) {
 			}
 			v.get(name) // which WeChat's refusal does not end
 		}
+	})
+}
+
+// TestExpiredWorkToken: WeCom says of an expired access token that it has expired or that it is
+// invalid. Either way the token is fetched again, once, and the ticket after it.
+func TestExpiredWorkToken(t *testing.T) {
+	const accounts = "[[work]]\ncorp_id = \"wwcorp\"\nagent_id = \"1\"\nsecret = \"app-secret\"\n" + ownersTOML
+	for _, invalid := range []bool{false, true} {
+		for path, endpoint := range map[string]string{
+			"work/wwcorp/1":                 wechattest.CorpToken,
+			"open_work/dktemplate/wwcorp1":  wechattest.CorpToken,
+			"open_work/wwsuite1/wwcustomer": wechattest.AuthCorpToken,
+		} {
+			t.Run(fmt.Sprintf("%s,invalid=%t", strings.ReplaceAll(path, "/", "_"), invalid), func(t *testing.T) {
+				answered := map[int]int{}
+				settings := wechattest.Settings{ExpiredIsInvalid: invalid, OnCall: func(c wechattest.Call) { answered[c.ErrCode]++ }}
+				inVirtualTime(t, settings, accounts, func(v *virtual) {
+					for owner, corp := range map[string]string{"dktemplate": "wwcorp1", "wwsuite1": "wwcustomer"} {
+						v.pushTicket(owner)
+						v.wechat.Authorize(owner, corp)
+						v.pushEvents()
+					}
+					// tokend believes in three hours, and after two the token ends.
+					clearFault := v.wechat.Inject(wechattest.Fault{Endpoint: endpoint, ExpiresIn: "10800"})
+					first := v.get(path + "/access_token")
+					for range 12 {
+						v.pushTicket("wwsuite1")
+						time.Sleep(10 * time.Minute)
+					}
+					time.Sleep(time.Minute)
+					clearFault()
+					calls := v.wechat.Calls(endpoint)
+					clear(answered)
+					v.get(path + "/jsapi_ticket")
+					if n := v.wechat.Calls(endpoint) - calls; n != 1 {
+						t.Errorf("calls for the token: got %d, want 1", n)
+					}
+					v.get(path + "/agent_config_ticket")
+					if v.get(path+"/access_token") == first {
+						t.Error("the expired token is still served")
+					}
+					want := map[int]int{42001: 1}
+					if invalid {
+						want = map[int]int{40014: 1}
+					}
+					delete(answered, 0)
+					if !maps.Equal(answered, want) {
+						t.Errorf("refusals: got %v, want %v", answered, want)
+					}
+				})
+			})
+		}
+	}
+}
+
+// TestShuffledEvents: every event of a suite and of a platform does what it says, in whatever order
+// its elements come.
+func TestShuffledEvents(t *testing.T) {
+	for seed := range uint64(3) {
+		inVirtualTime(t, wechattest.Settings{Seed: seed + 1}, ownersTOML, func(v *virtual) {
+			grants := map[string]string{"wxcomponent": "open_platform/wxcomponent", "wwsuite1": "open_work/wwsuite1", "dktemplate": "open_work/dktemplate"}
+			var children []string
+			for i := range 8 {
+				children = append(children, fmt.Sprint("wwcorp", i))
+			}
+			each := func(f func(id, child, token string)) {
+				for id, path := range grants {
+					for _, child := range children {
+						f(id, child, path+"/"+child+"/access_token")
+					}
+				}
+				v.pushEvents()
+			}
+			for id := range grants {
+				v.wechat.SetQuirks(id, wechattest.Quirks{Shuffled: true})
+				v.pushTicket(id)
+			}
+			each(func(id, child, _ string) { v.wechat.Authorize(id, child) }) // authorized, create_auth
+			each(func(_, _, token string) { v.get(token) })
+			each(func(id, child, _ string) { v.wechat.UpdateAuthorized(id, child) }) // updateauthorized, change_auth
+			each(func(_, _, token string) { v.get(token) })
+			each(func(id, child, _ string) {
+				if id == "dktemplate" {
+					v.wechat.ResetPermanentCode(id, child)
+				}
+			})
+			if n := v.wechat.Calls(wechattest.PermanentCode); n != 2*len(children) {
+				t.Errorf("codes of the template exchanged: got %d, want two of each corp's", n)
+			}
+			each(func(id, _, token string) {
+				v.get(token)
+				v.wechat.QueueEvent(id, wechattest.Event{Kind: "change_contact"})
+			})
+			each(func(id, child, _ string) { v.wechat.Unauthorize(id, child) }) // unauthorized, cancel_auth
+			each(func(_, _, token string) { v.wantReason(token, refresh.Reauth) })
+			if n := len(v.wechat.Deliveries()); n != 3+8*(3+3+1+3+3) {
+				t.Errorf("%d pushes", n)
+			}
+		})
+	}
+}
+
+// TestNoTokens: the code of an account without API permissions is exchanged once, and costs no grant
+// that is there.
+func TestNoTokens(t *testing.T) {
+	inVirtualTime(t, wechattest.Settings{}, ownersTOML, func(v *virtual) {
+		const path = "open_platform/wxcomponent/"
+		v.pushTicket("wxcomponent")
+		v.wechat.Authorize("wxcomponent", "wxgranted")
+		v.pushEvents()
+		v.get(path + "wxgranted/access_token")
+		asked := v.wechat.Calls(wechattest.QueryAuth)
+		clear := v.wechat.Inject(wechattest.Fault{Endpoint: wechattest.QueryAuth, NoTokens: true})
+		v.wechat.UpdateAuthorized("wxcomponent", "wxgranted")
+		v.wechat.Authorize("wxcomponent", "wxdenied")
+		v.pushEvents()
+		time.Sleep(2 * time.Hour)
+		if n := v.wechat.Calls(wechattest.QueryAuth) - asked; n != 2 {
+			t.Errorf("calls for two codes: got %d, want 2", n)
+		}
+		v.wantReason(path+"wxdenied/access_token", refresh.Reauth)
+		v.pushTicket("wxcomponent")
+		v.get(path + "wxgranted/access_token")
+		clear()
+		v.wechat.Authorize("wxcomponent", "wxdenied")
+		v.pushEvents()
+		v.get(path + "wxdenied/access_token")
 	})
 }

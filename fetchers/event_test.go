@@ -3,6 +3,7 @@ package fetchers
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"strings"
 	"testing"
 	"time"
@@ -84,6 +85,58 @@ func TestParseEvent(t *testing.T) {
 		if err != nil || got != tt.want {
 			t.Errorf("%s: %v\n got %s\nwant %s", tt.name, err, shown(got), shown(tt.want))
 		}
+	}
+}
+
+// TestSuiteEventOrder: the elements of a suite's event may come in any order.
+func TestSuiteEventOrder(t *testing.T) {
+	const owner, stamp, code, corp, state = "<SuiteId><![CDATA[wws]]></SuiteId>", "<TimeStamp>1700000000</TimeStamp>",
+		"<AuthCode><![CDATA[code]]></AuthCode>", "<AuthCorpId><![CDATA[wwa]]></AuthCorpId>", "<State><![CDATA[s]]></State>"
+	for kind, rest := range map[string][]string{
+		EventSuiteTicket:        {"<SuiteTicket><![CDATA[t]]></SuiteTicket>"},
+		EventCreateAuth:         {code, state, "<ExtraInfo>typed <by a user</ExtraInfo>"},
+		EventChangeAuth:         {corp, state},
+		EventCancelAuth:         {corp},
+		EventResetPermanentCode: {code},
+		"change_contact":        {corp},
+	} {
+		elements := append([]string{owner, "<InfoType> <![CDATA[" + kind + "]]></InfoType>", stamp}, rest...)
+		var want Event
+		n := 0
+		for order := range permutations(elements) {
+			got, err := ParseEvent([]byte("<xml>" + strings.Join(order, "") + "</xml>"))
+			if n++; n == 1 {
+				want = got
+			}
+			if err != nil || got != want || got.Kind != kind || got.Owner != "wws" || !got.Time.Equal(at(1700000000)) {
+				t.Fatalf("%s: %v\n got %s\nwant %s", strings.Join(order, ""), err, shown(got), shown(want))
+			}
+		}
+		if n < 24 {
+			t.Errorf("%s: %d orders", kind, n)
+		}
+	}
+}
+
+// permutations yields every order of all, in one slice.
+func permutations(all []string) iter.Seq[[]string] {
+	return func(yield func([]string) bool) {
+		var place func(k int) bool
+		place = func(k int) bool {
+			if k == len(all) {
+				return yield(all)
+			}
+			for i := k; i < len(all); i++ {
+				all[k], all[i] = all[i], all[k]
+				next := place(k + 1)
+				all[k], all[i] = all[i], all[k]
+				if !next {
+					return false
+				}
+			}
+			return true
+		}
+		place(0)
 	}
 }
 

@@ -50,6 +50,9 @@ With several --fault the first that fits a call befalls it.`,
 	f.DurationVar(&s.cfg.Latency, "latency", 0, "how long each answer takes")
 	f.StringArrayVar(&s.faults, "fault", nil, "a `FAULT` as above; may be repeated")
 	f.BoolVar(&s.cfg.AnyAccount, "any-account", false, "accept any other account, with the secret of its first call")
+	f.BoolVar(&s.cfg.ExpiredIsInvalid, "expired-is-invalid", false, "answer 40014, not 42001, for an expired WeCom token")
+	f.BoolVar(&s.cfg.ShuffleEvents, "shuffle-events", false, "push the elements of events in another order each time")
+	f.Uint64Var(&s.cfg.Seed, "seed", 0, "repeat values and orders in each run with this `NUMBER`; 0 for different ones")
 	f.StringVar(&s.out, "config-out", "", "write the configuration to `FILE`; socket and state lie beside it")
 	_ = cmd.MarkFlagFilename("config-out", "toml") // it errs on an unknown flag only
 	return cmd

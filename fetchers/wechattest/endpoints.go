@@ -137,6 +137,9 @@ func (w *WeChat) bearer(p platform, r *request) (*account, answer) {
 	codes := tokenCodes{missing: 41001, unknown: 40001, expired: 42001}
 	if p == wecom {
 		codes.unknown = 40014
+		if w.set.ExpiredIsInvalid {
+			codes.expired = 40014
+		}
 	}
 	opens := func(u universe) bool { of, ok := u.access(); return ok && of == p }
 	i, code := w.held(r.query.Get("access_token"), opens, codes, r.now)

@@ -25,7 +25,7 @@ type Quirks struct {
 
 	NoCDATA        bool // texts are escaped
 	Blanks         bool // blanks and line breaks around values
-	Shuffled       bool // elements in another order
+	Shuffled       bool // elements in another order each time, by [Settings.Seed]; the envelope's too
 	RelativeExpiry bool // AuthorizationCodeExpiredTime is seconds from now, as the page says
 
 	// Typed is what users have typed. WeChat does not escape it: it comes as it is in ExtraInfo of
@@ -125,9 +125,7 @@ func (w *WeChat) push(o *owner, e Event, now time.Time) Push {
 	} else {
 		m = platformMessage(id, e, at, w.preAuthCodeOf(o), w.codeEnds(e.Code, q, now))
 	}
-	if q.Shuffled {
-		w.rand.Shuffle(len(m), func(i, j int) { m[i], m[j] = m[j], m[i] })
-	}
+	w.order(m, q)
 	receiver := cmp.Or(q.Receiver, o.account.id)
 	if q.EmptyReceiver {
 		receiver = ""
@@ -149,8 +147,16 @@ func (w *WeChat) push(o *owner, e Event, now time.Time) Push {
 		p.Query.Set("encrypt_type", "aes")
 	}
 	q.blankKind = false
+	w.order(envelope, q)
 	p.Body = xmlText(envelope, q)
 	return p
+}
+
+// order puts the elements of a message into the order that q says.
+func (w *WeChat) order(m []element, q Quirks) {
+	if q.Shuffled {
+		w.rand.Shuffle(len(m), func(i, j int) { m[i], m[j] = m[j], m[i] })
+	}
 }
 
 // sealed encrypts and signs a message.

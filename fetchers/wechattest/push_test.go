@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -176,6 +177,35 @@ func TestQuirks(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestShuffledBySeed: both the message and its envelope come in other orders, the same ones for the
+// same seed.
+func TestShuffledBySeed(t *testing.T) {
+	orders := func(seed uint64) (all []string) {
+		bubble(t, Settings{Seed: seed}, func(c caller) {
+			c.SetQuirks("wwsuite", Quirks{Shuffled: true})
+			for range 20 {
+				p := c.EventPush("wwsuite", Event{Kind: "create_auth", Code: "c", State: "s"})
+				all = append(all, string(p.Plain), string(p.Body))
+			}
+		})
+		return all
+	}
+	first := orders(1)
+	envelopes := map[int]bool{}
+	for i := 1; i < len(first); i += 2 {
+		envelopes[strings.Index(first[i], "<ToUserName>")] = true
+	}
+	if len(envelopes) < 3 {
+		t.Errorf("the envelope has %d orders", len(envelopes))
+	}
+	if !slices.Equal(first, orders(1)) {
+		t.Error("two runs with one seed differ")
+	}
+	if slices.Equal(first, orders(2)) {
+		t.Error("two seeds make one order")
+	}
 }
 
 func TestVerification(t *testing.T) {

@@ -38,6 +38,10 @@ type Settings struct {
 	// default it says what remains.
 	WorkSaysFullLife bool
 
+	// ExpiredIsInvalid makes WeCom answer 40014 (invalid access_token) for an access token that has
+	// expired. By default it answers 42001; the documentation names both.
+	ExpiredIsInvalid bool
+
 	// RotateRefreshTokens makes api_authorizer_token answer another refresh token
 	// each time; the one before it is taken for Overlap more, and answered with
 	// the current one. By default the same one comes back, as in practice.

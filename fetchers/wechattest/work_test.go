@@ -5,6 +5,16 @@ import (
 	"time"
 )
 
+func TestExpiredIsInvalid(t *testing.T) {
+	bubble(t, Settings{ExpiredIsInvalid: true}, func(c caller) {
+		work, oa := c.corpToken("app-secret-1").Access, c.token().Access
+		time.Sleep(2 * time.Hour)
+		c.alive(work, 40014)
+		c.isCode(c.get(CorpTicket+"?access_token="+work), 40014)
+		c.alive(oa, 42001)
+	})
+}
+
 func TestWorkRepeatsUntilTheEnd(t *testing.T) {
 	for _, full := range []bool{false, true} {
 		bubble(t, Settings{WorkSaysFullLife: full}, func(c caller) {

@@ -15,6 +15,7 @@ const FaultWords = `which calls:  endpoint=PATH  account=ID  times=N (then it is
 before them:  delay=2s
 in place of:  errcode=N  status=N (of HTTP)  cut (the connection)
 after them:   lost (the answer)  hang  expires_in=JSON (or omit)  no_value
+              no_grant (it is empty)  no_tokens (of api_query_auth)
               body=truncated, html, empty or huge`
 
 // ParseFault reads a fault such as "errcode=45009,endpoint=/cgi-bin/token,times=3".
@@ -31,7 +32,7 @@ func ParseFault(s string) (wechattest.Fault, error) {
 
 func setFault(f *wechattest.Fault, key, value string, given bool) (err error) {
 	switch key {
-	case "cut", "lost", "hang", "no_value":
+	case "cut", "lost", "hang", "no_value", "no_grant", "no_tokens":
 		if given {
 			return errors.New("has no value")
 		}
@@ -67,6 +68,10 @@ func setFault(f *wechattest.Fault, key, value string, given bool) (err error) {
 		f.Hang = true
 	case "no_value":
 		f.NoValue = true
+	case "no_grant":
+		f.NoGrant = true
+	case "no_tokens":
+		f.NoTokens = true
 	case "expires_in":
 		f.ExpiresIn = value
 	case "body":

@@ -45,6 +45,15 @@ type Config struct {
 	// the first call is the account's.
 	AnyAccount bool
 
+	// ExpiredIsInvalid makes WeCom answer 40014, not 42001, for an expired token.
+	ExpiredIsInvalid bool
+
+	// ShuffleEvents pushes the elements of messages in another order each time.
+	ShuffleEvents bool
+
+	// Seed makes values and orders the same in each run; zero makes them different.
+	Seed uint64
+
 	// Out is where calls are written as they come.
 	Out io.Writer
 }
@@ -79,10 +88,12 @@ func Start(cfg Config) (*Sandbox, error) {
 	}
 	s := &Sandbox{callback: cmp.Or(cfg.Callback, DefaultCallback), owners: Owners(), calls: newCalls(cfg.Out)}
 	s.wechat = wechattest.New(wechattest.Settings{
-		Lifetime: cfg.Lifetime,
-		Register: cfg.AnyAccount,
-		OnCall:   s.calls.note,
-		OnPush:   s.pushed,
+		Lifetime:         cfg.Lifetime,
+		Register:         cfg.AnyAccount,
+		ExpiredIsInvalid: cfg.ExpiredIsInvalid,
+		Seed:             cfg.Seed,
+		OnCall:           s.calls.note,
+		OnPush:           s.pushed,
 	})
 	s.populate(cfg)
 	server, err := s.wechat.StartHandler(listen, s.handler())
@@ -102,6 +113,7 @@ func (s *Sandbox) populate(cfg Config) {
 	for _, o := range s.owners {
 		o.AddTo(s.wechat)
 		s.wechat.SetCallback(o.ID, conf.Callback(o))
+		s.wechat.SetQuirks(o.ID, wechattest.Quirks{Shuffled: cfg.ShuffleEvents})
 	}
 	// One fault befalls a call, so each must bring the latency along.
 	for _, f := range append(cfg.Faults[:len(cfg.Faults):len(cfg.Faults)], wechattest.Fault{}) {

@@ -161,6 +161,29 @@ func TestLatencyStaysWithAFault(t *testing.T) {
 	}
 }
 
+func TestSwitches(t *testing.T) {
+	t.Parallel()
+	p := newWeb(t)
+	var out screen
+	s, _ := start(t, Config{Out: &out, Callback: p.address(), Lifetime: time.Second, ExpiredIsInvalid: true, ShuffleEvents: true, Seed: 1})
+	plain := func(s *Sandbox) string { return string(s.wechat.TicketPush("wwsandboxsuite").Plain) }
+	twin, _ := start(t, Config{Out: io.Discard, ShuffleEvents: true, Seed: 1})
+	orders := map[int]bool{}
+	for range 20 {
+		orders[strings.Index(plain(twin), "<InfoType>")] = true
+	}
+	if len(orders) < 2 {
+		t.Errorf("the elements of events have %d orders", len(orders))
+	}
+	a := Accounts()[3]
+	_, rest, _ := strings.Cut(call(t, s.URL+wechattest.CorpToken+"?corpid="+a.ID+"&corpsecret="+a.Secret), `"access_token":"`)
+	token, _, _ := strings.Cut(rest, `"`)
+	time.Sleep(1100 * time.Millisecond)
+	if got := call(t, s.URL+wechattest.CorpTicket+"?access_token="+token); !strings.Contains(got, `"errcode":40014`) {
+		t.Errorf("an expired token: got %s, want 40014", got)
+	}
+}
+
 func TestParseFault(t *testing.T) {
 	good := map[string]wechattest.Fault{
 		"errcode=45009,endpoint=/cgi-bin/token,account=wx1,times=3": {Code: 45009, Endpoint: "/cgi-bin/token", Account: "wx1", Times: 3},
@@ -170,6 +193,8 @@ func TestParseFault(t *testing.T) {
 		"lost":              {Lost: true},
 		"hang":              {Hang: true},
 		"no_value":          {NoValue: true},
+		"no_grant":          {NoGrant: true},
+		"no_tokens":         {NoTokens: true},
 		`expires_in="7200"`: {ExpiresIn: `"7200"`},
 		"expires_in=omit":   {ExpiresIn: wechattest.Omit},
 		"body=html":         {Body: wechattest.HTML},
@@ -183,7 +208,7 @@ func TestParseFault(t *testing.T) {
 		}
 	}
 	for _, s := range []string{"", "errcode", "errcode=", "errcode=0", "errcode=x", "status=99", "times=0", "delay=-1s", "delay=2",
-		"cut=yes", "body=xml", "nonsense", "nonsense=1", "cut,"} {
+		"cut=yes", "no_tokens=1", "body=xml", "nonsense", "nonsense=1", "cut,"} {
 		if got, err := ParseFault(s); err == nil {
 			t.Errorf("%q: got %+v, want an error", s, got)
 		}
