@@ -5,6 +5,9 @@ import (
 	"go/ast"
 	"go/parser"
 	gotoken "go/token"
+	"io/fs"
+	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -12,38 +15,103 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// Every errcode in the tables of reactions has words, and only those.
-func TestErrcodesHaveWords(t *testing.T) {
+// handled returns the errcodes in the table of reactions of a platform.
+func handled(t *testing.T, p platform) map[int]bool {
+	t.Helper()
 	file, err := parser.ParseFile(gotoken.NewFileSet(), "reaction.go", nil, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for p, table := range map[platform]string{weixin: "weixinReaction", wecom: "wecomReaction"} {
-		known := map[int]bool{}
-		for _, d := range file.Decls {
-			if f, ok := d.(*ast.FuncDecl); ok && f.Name.Name == table {
-				ast.Inspect(f, func(n ast.Node) bool {
-					if c, ok := n.(*ast.CaseClause); ok {
-						for _, e := range c.List {
-							known[codeOf(t, e)] = true
-						}
+	table := map[platform]string{weixin: "weixinReaction", wecom: "wecomReaction"}[p]
+	known := map[int]bool{}
+	for _, d := range file.Decls {
+		if f, ok := d.(*ast.FuncDecl); ok && f.Name.Name == table {
+			ast.Inspect(f, func(n ast.Node) bool {
+				if c, ok := n.(*ast.CaseClause); ok {
+					for _, e := range c.List {
+						known[codeOf(t, e)] = true
 					}
-					return true
-				})
-			}
+				}
+				return true
+			})
 		}
-		if len(known) < 30 {
-			t.Fatalf("%s: %d errcodes", table, len(known))
-		}
+	}
+	if len(known) < 30 {
+		t.Fatalf("%s: %d errcodes", table, len(known))
+	}
+	return known
+}
+
+// Every errcode in the tables of reactions has words, and only those.
+func TestErrcodesHaveWords(t *testing.T) {
+	for p, own := range map[platform]map[int]string{weixin: weixinWords, wecom: wecomWords} {
+		known := handled(t, p)
 		for code := range known {
 			if words(p, code) == "" {
-				t.Errorf("%s: %d has no words", table, code)
+				t.Errorf("%s: %d has no words", p.host(), code)
 			}
 		}
-		own := map[platform]map[int]string{weixin: weixinWords, wecom: wecomWords}[p]
 		for code := range own {
 			if !known[code] {
-				t.Errorf("%s: %d has words and no reaction", table, code)
+				t.Errorf("%s: %d has words and no reaction", p.host(), code)
+			}
+		}
+	}
+}
+
+// TestErrcodesDocumented compares docs/errcodes.md, in every language that it is in, with the
+// tables: the errcodes of each host, in English their words, and that two errcodes have the same
+// reaction on the page if they have it in the code.
+func TestErrcodesDocumented(t *testing.T) {
+	react := map[platform]func(int) Reaction{weixin: weixinReaction, wecom: wecomReaction}
+	row := regexp.MustCompile("^\\| `(-?[0-9]+)` \\| ([^|]+) \\| \\[[^|]+\\]\\(#([^)]+)\\) \\|$")
+	for _, page := range []string{"../docs/errcodes.md", "../docs/zh/errcodes.md"} {
+		text, err := os.ReadFile(page)
+		if errors.Is(err, fs.ErrNotExist) && strings.Contains(page, "/zh/") {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		shown := map[platform]map[int]bool{weixin: {}, wecom: {}}
+		section, label := map[Reaction]string{}, map[string]Reaction{}
+		p := weixin
+		for line := range strings.Lines(string(text)) {
+			if strings.Contains(line, "`qyapi.weixin.qq.com`") {
+				p = wecom
+			}
+			m := row.FindStringSubmatch(strings.TrimSuffix(line, "\n"))
+			if m == nil {
+				continue
+			}
+			code, err := strconv.Atoi(m[1])
+			if err != nil {
+				t.Fatal(err)
+			}
+			shown[p][code] = true
+			if want := words(p, code); !strings.Contains(page, "/zh/") && m[2] != want {
+				t.Errorf("%s: %s %d: %q, want %q", page, p.host(), code, m[2], want)
+			}
+			r := react[p](code)
+			if is, ok := section[r]; ok && is != m[3] {
+				t.Errorf("%s: %s %d is %s, and another of %v is %s", page, p.host(), code, m[3], r, is)
+			}
+			if is, ok := label[m[3]]; ok && is != r {
+				t.Errorf("%s: %s %d is %v, and another of %s is %v", page, p.host(), code, r, m[3], is)
+			}
+			section[r], label[m[3]] = m[3], r
+		}
+		for p := range react {
+			known := handled(t, p)
+			for code := range known {
+				if !shown[p][code] {
+					t.Errorf("%s: %s lacks %d", page, p.host(), code)
+				}
+			}
+			for code := range shown[p] {
+				if !known[code] {
+					t.Errorf("%s: %s has %d, which the code does not", page, p.host(), code)
+				}
 			}
 		}
 	}
