@@ -35,6 +35,7 @@ var (
 	_ fetcher = CorpToken{}
 	_ fetcher = CorpTicket{}
 	_ fetcher = AgentTicket{}
+	_ fetcher = DownstreamToken{}
 	_ fetcher = ProviderToken{}
 	_ fetcher = ComponentToken{}
 	_ fetcher = PreAuthCode{}
@@ -103,6 +104,11 @@ func kinds() []kind {
 		{name: "agent ticket", field: "ticket", method: "GET", url: qy + "/cgi-bin/ticket/get", work: true, child: true,
 			make:  func(c *Client) fetcher { return AgentTicket{Client: c} },
 			query: url.Values{"access_token": {p}, "type": {"agent_config"}}},
+		{name: "downstream token", field: "access_token", method: "POST", work: true, child: true,
+			url:   qy + "/cgi-bin/corpgroup/corp/gettoken",
+			make:  func(c *Client) fetcher { return DownstreamToken{c, "ww02", 1000005, 1} },
+			query: url.Values{"access_token": {p}},
+			body:  map[string]any{"corpid": "ww02", "business_type": 1.0, "agentid": 1000005.0}},
 		{name: "provider token", field: "provider_access_token", method: "POST", work: true,
 			url:  qy + "/cgi-bin/service/get_provider_token",
 			make: func(c *Client) fetcher { return ProviderToken{Client: c, CorpID: "ww01", Secret: canarySecret} },

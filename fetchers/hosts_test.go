@@ -368,7 +368,7 @@ func TestRepeatingEndpoints(t *testing.T) {
 			"/cgi-bin/stable_token": true, "/cgi-bin/ticket/getticket": true,
 			"/cgi-bin/gettoken": true, "/cgi-bin/get_jsapi_ticket": true, "/cgi-bin/ticket/get": true,
 			"/cgi-bin/service/get_provider_token": true, "/cgi-bin/service/get_suite_token": true,
-			"/cgi-bin/service/get_corp_token": true, "/cgi-bin/component/api_get_authorizer_list": true,
+			"/cgi-bin/service/get_corp_token": true, "/cgi-bin/corpgroup/corp/gettoken": true, "/cgi-bin/component/api_get_authorizer_list": true,
 			"/cgi-bin/component/api_start_push_ticket": true,
 
 			"/cgi-bin/token": false, "/cgi-bin/component/api_component_token": false,
@@ -396,6 +396,7 @@ func TestRepeatingEndpoints(t *testing.T) {
 			StableToken{c, "wx01", "s"}, AccessToken{c, "wx01", "s"}, Ticket{c, JSAPI}, ComponentToken{c, "wx01", "s"}, PreAuthCode{c, "wx01"},
 			AuthorizerToken{c, "wx01", "wx02"}, ProviderToken{c, "ww01", "s"}, SuiteToken{c, "ww01", "s"}, SuitePreAuthCode{c},
 			AuthCorpToken{c, "ww01"}, CustomAppToken{c, "ww01"}, CorpToken{c, "ww01", "s"}, CorpTicket{c}, AgentTicket{c},
+			DownstreamToken{c, "ww02", 1, 0},
 		} {
 			_, _ = f.Fetch(ctx, ask)
 		}

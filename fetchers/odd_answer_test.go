@@ -84,6 +84,11 @@ func oddAnswers() []golden {
 		{file: "odd/token_in_other_case", want: token},
 		{file: "odd/token_life_huge", text: "over 30 days"},
 
+		{file: "odd/token_control_character_beside", kind: "downstream token", want: token},
+		{file: "odd/token_twice", kind: "downstream token", text: "access_token comes twice, with different values"},
+		{file: "odd/token_cut_short", kind: "downstream token", text: "cut short"},
+		{file: "odd/token_life_huge", kind: "downstream token", text: "over 30 days"},
+
 		{file: "odd/refused_errmsg_control_character", api: traced},
 		{file: "odd/refused_errmsg_backslash_at_end", api: traced},
 		{file: "odd/refused_errmsg_bad_escape", api: invalid},

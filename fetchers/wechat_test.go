@@ -19,6 +19,7 @@ func newWeChat(s wechattest.Settings) (*wechattest.WeChat, *fetchers.Client) {
 	w := wechattest.New(s)
 	w.AddAccount("wx01", "secret-1")
 	w.AddApp("ww01", "1000001", "app-secret-1")
+	w.AddDownstream("ww01", "1000001", "ww02", 5, 1)
 	w.AddProvider("wwprovider", "provider-secret")
 	return w, &fetchers.Client{Transport: w.Transport()}
 }
@@ -50,6 +51,7 @@ func TestEveryKindOfAWeChat(t *testing.T) {
 			{"corp token", corp, nil},
 			{"corp ticket", fetchers.CorpTicket{Client: c}.Fetch, corp},
 			{"agent ticket", fetchers.AgentTicket{Client: c}.Fetch, corp},
+			{"downstream token", fetchers.DownstreamToken{Client: c, CorpID: "ww02", AgentID: 5, BusinessType: 1}.Fetch, corp},
 			{"provider token", fetchers.ProviderToken{Client: c, CorpID: "wwprovider", Secret: "provider-secret"}.Fetch, nil},
 		}
 		seen := map[secret.Text]string{}

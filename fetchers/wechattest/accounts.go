@@ -20,6 +20,8 @@ type account struct {
 	frozen bool      // official accounts: the secret was frozen in the console
 	forced time.Time // when a forced refresh last had an effect
 
+	shares map[share]*account // of an app: the downstream corps that it is shared with
+
 	lines map[universe]*line
 }
 
@@ -71,6 +73,14 @@ func (as accounts) byID(id string) []*account {
 	if a := as.apps[first][second]; a != nil {
 		found = append(found, a)
 	}
+	agent, downstream, _ := strings.Cut(second, "/")
+	if app := as.apps[first][agent]; app != nil {
+		for s, a := range app.shares {
+			if s.corp == downstream {
+				found = append(found, a)
+			}
+		}
+	}
 	if o := as.owners[first]; o != nil {
 		if g := o.grants[second]; g != nil {
 			found = append(found, g.account)
@@ -81,7 +91,7 @@ func (as accounts) byID(id string) []*account {
 	return found
 }
 
-func put(m map[string]*account, key string, a account) *account {
+func put[K comparable](m map[K]*account, key K, a account) *account {
 	if old := m[key]; old != nil {
 		old.secret = a.secret
 		return old

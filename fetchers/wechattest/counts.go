@@ -10,7 +10,7 @@ type Call struct {
 
 	// Account is who called: an appid, a "corpid/agentid", a provider's corpid, a
 	// platform's appid or a suite's id, a customer as "appid/authorizer appid" or
-	// "suite/corpid"; an id that is not known, as it came; or empty where
+	// "suite/corpid", a downstream corp as "corpid/agentid/downstream"; an id that is not known, as it came; or empty where
 	// a token does not say whose it is.
 	Account string
 

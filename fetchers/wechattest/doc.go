@@ -40,6 +40,8 @@
 //   - /cgi-bin/gettoken, /cgi-bin/service/get_provider_token and WeCom's tickets
 //     repeat their value until its end. 100 tickets an hour for an app, 400 for
 //     a corp; 2000 refusals within an hour block the corp for an hour.
+//   - /cgi-bin/corpgroup/corp/gettoken gives the token of a downstream corp, for the token of an app
+//     that is shared with it: see [WeChat.AddDownstream]. 10 000 calls a minute for a corp.
 //   - component_access_token rotates as /cgi-bin/token does; it is had for a pushed ticket
 //     that is at most 12 h old. Authorizers' tokens rotate likewise; the refresh token
 //     stays the same, unless [Settings.RotateRefreshTokens] says otherwise.

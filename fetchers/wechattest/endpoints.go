@@ -34,6 +34,8 @@ const (
 	PermanentCode    = "/cgi-bin/service/get_permanent_code"
 	PermanentCodeV2  = "/cgi-bin/service/v2/get_permanent_code"
 	AuthCorpToken    = "/cgi-bin/service/get_corp_token"
+
+	DownstreamToken = "/cgi-bin/corpgroup/corp/gettoken"
 )
 
 // endpoint is one path of the API. Its functions run with WeChat.mu held.

@@ -30,6 +30,8 @@ const (
 	authCodes         universe = "auth_code"
 	permanentCodes    universe = "permanent_code"
 	authCorpTokens    universe = "access_token by get_corp_token"
+
+	downstreamTokens universe = "access_token by corpgroup/corp/gettoken"
 )
 
 // shape is what values of the universe look like: sizes as observed, where
@@ -49,7 +51,7 @@ func (u universe) shape() (prefix string, size int, alphabet string) {
 		return "queryauthcode@@@", 102, urlSafe
 	case refreshTokens:
 		return "refreshtoken@@@", 58, urlSafe
-	case appTokens, authCorpTokens:
+	case appTokens, authCorpTokens, downstreamTokens:
 		return "", 214, urlSafe
 	case providerTokens, suiteTokens, authCodes: // of an auth_code 64 at the least
 		return "", 128, urlSafe
@@ -89,7 +91,7 @@ func (u universe) access() (p platform, ok bool) {
 	switch u {
 	case rotatingTokens, stableTokens, componentTokens, authorizerTokens:
 		return weixin, true
-	case appTokens, authCorpTokens:
+	case appTokens, authCorpTokens, downstreamTokens:
 		return wecom, true
 	}
 	return 0, false
@@ -234,8 +236,8 @@ func (w *WeChat) Kill(value string) {
 }
 
 // KillAll ends the life of every token and ticket now that an account has fetched: an
-// appid, a "corpid/agentid", a provider's corpid, a suite, or a customer as [Call.Account]
-// has it. What was pushed to it lives on, and so does what its customers fetched.
+// appid, a "corpid/agentid", a provider's corpid, a suite, or a customer or downstream corp as
+// [Call.Account] has it. What was pushed to it lives on, and so does what its customers fetched.
 func (w *WeChat) KillAll(account string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -64,8 +64,8 @@ type Settings struct {
 
 	// Register makes an account of whoever calls for a token with an unknown
 	// id: the secret of the first call is its secret. An unknown secret
-	// of a corp makes another app of that corp. Platforms and suites are not made so: a
-	// call does not say how to push to them.
+	// of a corp makes another app of that corp, and a call for an unknown downstream corp shares the
+	// app with it. Platforms and suites are not made so: a call does not say how to push to them.
 	Register bool
 
 	// Seed makes the issued values the same in each run; zero makes them
@@ -101,6 +101,8 @@ type Limits struct {
 	TicketsPerHour     int // WeCom tickets of one app: 100
 	CorpTicketsPerHour int // WeCom tickets of one corp: 400
 	ErrorsPerHour      int // refusals to one corp before all its calls are blocked: 2000
+
+	DownstreamPerMinute int // calls for tokens of downstream corps by one corp: 10 000, as for each API
 
 	// AccountTicketsPerDay is for calls of getticket of one type for one account. WeChat calls the
 	// quota "very limited" and publishes no figure: zero stands for none.
@@ -141,6 +143,7 @@ func (s Settings) withDefaults() Settings {
 	or(&s.Limits.TicketsPerHour, 100)
 	or(&s.Limits.CorpTicketsPerHour, 400)
 	or(&s.Limits.ErrorsPerHour, 2000)
+	or(&s.Limits.DownstreamPerMinute, 10_000)
 	or(&s.Limits.AccountTicketsPerDay, -1)
 	return s
 }
@@ -182,6 +185,7 @@ func New(s Settings) *WeChat {
 	}
 	maps.Copy(w.endpoints, officialAccountEndpoints())
 	maps.Copy(w.endpoints, workEndpoints())
+	maps.Copy(w.endpoints, downstreamEndpoints())
 	maps.Copy(w.endpoints, openWorkEndpoints())
 	maps.Copy(w.endpoints, suiteEndpoints())
 	maps.Copy(w.endpoints, openPlatformEndpoints())

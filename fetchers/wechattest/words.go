@@ -102,6 +102,10 @@ func wecomWords(code int) string {
 		return "invalid credential"
 	case 40013:
 		return "invalid corpid"
+	case 40035:
+		return "invalid parameter"
+	case 40056:
+		return "invalid agentid"
 	case 40058:
 		return "auth_code exceed min length 64"
 	case 40078:
@@ -146,6 +150,8 @@ func wecomWords(code int) string {
 		return "not allow to access from your ip"
 	case 91040:
 		return "get ticket type is invalid"
+	case 301002:
+		return "no permission to operate the agent"
 	}
 	return ""
 }
