@@ -64,7 +64,7 @@ func TestLinks(t *testing.T) {
 var said = regexp.MustCompile(`(?m)(?:^|[\s"(|` + "`" + `$]|/usr/bin/|\./cmd/)tokend ((?:[a-z][a-z-]*)\b[^|` + "`" + `&)\n]*)`)
 
 // notCommands are words that follow the name where it is the user's or the group's.
-var notCommands = []string{"www-data", "tokend.toml"}
+var notCommands = []string{"www-data", "prometheus", "tokend.toml"}
 
 // TestCommandLines holds that every command and flag that is written about exists.
 func TestCommandLines(t *testing.T) {

@@ -2,8 +2,10 @@ package metrics
 
 import (
 	"bytes"
+	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"regexp"
 	"runtime"
@@ -269,27 +271,89 @@ func BenchmarkScrape(b *testing.B) {
 	}
 }
 
-// TestWhatIsWrittenOfMetricsIsThere holds that every metric that a text or an example names is
-// scraped.
-func TestWhatIsWrittenOfMetricsIsThere(t *testing.T) {
-	golden, err := os.ReadFile("testdata/scrape.prom")
+// TestMetricsDocumented holds that docs/monitoring.md, in every language that it is in, has every
+// metric with its type and labels, and that every metric that a text or an example names exists.
+func TestMetricsDocumented(t *testing.T) {
+	b, err := os.ReadFile("testdata/scrape.prom")
 	if err != nil {
 		t.Fatal(err)
 	}
-	named := regexp.MustCompile(`\btokend_[a-z_]+`)
-	for _, file := range []string{"README.md", "README.zh-CN.md", "docs/tokend.rules.yml", "systemd/tokend.8"} {
-		text, err := os.ReadFile("../../" + file)
+	golden := string(b)
+	read := func(file string) (text string, exists bool) {
+		b, err := os.ReadFile("../../" + file)
+		if errors.Is(err, fs.ErrNotExist) && strings.HasPrefix(file, "docs/zh/") {
+			return "", false
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
-		names := named.FindAllString(string(text), -1)
-		if len(names) == 0 {
-			t.Errorf("%s names none", file)
-		}
-		for _, name := range names {
-			if name != "tokend_" && !strings.Contains(string(golden), "# TYPE "+name+" ") {
+		return string(b), true
+	}
+	named := regexp.MustCompile(`\btokend_[a-z_]+`)
+	for _, file := range []string{"README.md", "README.zh-CN.md", "docs/monitoring.md", "docs/zh/monitoring.md", "docs/tokend.rules.yml", "systemd/tokend.8"} {
+		text, _ := read(file)
+		for _, name := range named.FindAllString(text, -1) {
+			if name != "tokend_" && !strings.Contains(golden, "# TYPE "+name+" ") {
 				t.Errorf("%s: there is no %s", file, name)
 			}
+		}
+	}
+	families := regexp.MustCompile(`(?m)^# TYPE (tokend_[a-z_]+) ([a-z]+)$`).FindAllStringSubmatch(golden, -1)
+	if len(families) < 30 {
+		t.Fatalf("only %d families were found", len(families))
+	}
+	for _, file := range []string{"docs/monitoring.md", "docs/zh/monitoring.md"} {
+		text, exists := read(file)
+		for _, f := range families {
+			row := "\n| `" + f[1] + "` | " + f[2] + " | " + labelsOf(golden, f[1]) + "|"
+			if exists && !strings.Contains(text, row) {
+				t.Errorf("%s lacks %s", file, strings.TrimSpace(row))
+			}
+		}
+	}
+}
+
+// labelsOf returns the labels of a metric, in order and without le, as a cell of a table.
+func labelsOf(scrape, name string) string {
+	sample := regexp.MustCompile(`(?m)^` + name + `(?:_bucket|_count)?\{(.*)\} `).FindStringSubmatch(scrape)
+	if sample == nil {
+		return ""
+	}
+	var cell []string
+	for _, m := range regexp.MustCompile(`([a-z_]+)="`).FindAllStringSubmatch(sample[1], -1) {
+		if m[1] != "le" {
+			cell = append(cell, "`"+m[1]+"`")
+		}
+	}
+	slices.Sort(cell)
+	return strings.Join(cell, ", ") + " "
+}
+
+// TestAlertsDocumented holds that docs/monitoring.md, in every language that it is in, has every
+// alert of the example and its severity, and no other.
+func TestAlertsDocumented(t *testing.T) {
+	rules, err := os.ReadFile("../../docs/tokend.rules.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []string
+	for _, m := range regexp.MustCompile(`(?s)- alert: (\w+).*?severity: (\w+)`).FindAllStringSubmatch(string(rules), -1) {
+		want = append(want, m[1]+" "+m[2])
+	}
+	for _, page := range []string{"../../docs/monitoring.md", "../../docs/zh/monitoring.md"} {
+		text, err := os.ReadFile(page)
+		if errors.Is(err, fs.ErrNotExist) && strings.Contains(page, "/zh/") {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, m := range regexp.MustCompile("(?m)^\\| `(Tokend\\w+)` \\| (\\w+) \\|").FindAllStringSubmatch(string(text), -1) {
+			got = append(got, m[1]+" "+m[2])
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s:\n got %q\nwant %q", page, got, want)
 		}
 	}
 }
