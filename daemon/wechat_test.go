@@ -166,6 +166,36 @@ func TestSDKTicket(t *testing.T) {
 	}
 }
 
+// TestOtherAccounts: accounts with a token of the same endpoint are configured as a mini program,
+// WeCom's other secrets with a word as agent_id. None of them shares a value.
+func TestOtherAccounts(t *testing.T) {
+	var accounts strings.Builder
+	var names []string
+	for _, id := range []string{"wx0shop", "wx1minigame", "wx2mobileapp", "wx3websiteapp"} {
+		fmt.Fprintf(&accounts, "[[mini_program]]\napp_id = %q\nsecret = \"secret-of-%[1]s\"\n", id)
+		names = append(names, "mini_program/"+id+"/access_token")
+	}
+	for _, word := range []string{"1000002", "contacts", "message_archive", "customer-service", "approval"} {
+		fmt.Fprintf(&accounts, "[[work]]\ncorp_id = \"wwcorp\"\nagent_id = %q\nsecret = \"secret-of-%[1]s\"\n", word)
+		names = append(names, "work/wwcorp/"+word+"/access_token")
+	}
+	inVirtualTime(t, wechattest.Settings{}, accounts.String(), func(v *virtual) {
+		whose := map[string]string{}
+		for range 2 {
+			for _, name := range names {
+				value := v.get(name)
+				if other, ok := whose[value]; ok && other != name {
+					t.Errorf("%s and %s share a value", name, other)
+				}
+				whose[value] = name
+			}
+		}
+		if n := v.wechat.Total(); n != len(names) {
+			t.Errorf("calls: got %d, want one for each of %d", n, len(names))
+		}
+	})
+}
+
 // TestTicketQuotas: the types of an account's tickets are limited apart.
 func TestTicketQuotas(t *testing.T) {
 	settings := wechattest.Settings{Limits: wechattest.Limits{AccountTicketsPerDay: 3}}
