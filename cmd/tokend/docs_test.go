@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -153,6 +154,35 @@ func TestManual(t *testing.T) {
 	}
 	has("command", regexp.MustCompile(`(?m)^\.(?:It )?Cm ([a-z]+)`), commands)
 	has("flag", regexp.MustCompile(`Fl -([a-z-]+)`), flags)
+}
+
+// TestOperations holds that docs/operations.md, in every language that it is in, has every command,
+// and every code of the protocol beside its exit status.
+func TestOperations(t *testing.T) {
+	var want []string
+	for _, c := range newRoot(&environment{}).Commands() {
+		want = append(want, c.Name())
+	}
+	slices.Sort(want)
+	for _, page := range pages(t) {
+		if filepath.Base(page) != "operations.md" {
+			continue
+		}
+		text := readText(t, page)
+		var got []string
+		for _, m := range regexp.MustCompile("(?m)^\\| `tokend ([a-z]+)").FindAllStringSubmatch(text, -1) {
+			got = append(got, m[1])
+		}
+		slices.Sort(got)
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: commands\n got %q\nwant %q", page, got, want)
+		}
+		for code, status := range byCode {
+			if !regexp.MustCompile("(?m)^\\| " + strconv.Itoa(status) + " \\|.*`" + string(code) + "`").MatchString(text) {
+				t.Errorf("%s: %s does not stand beside exit status %d", page, code, status)
+			}
+		}
+	}
 }
 
 // TestManualConfiguration holds that the man page names every table and key of the example,

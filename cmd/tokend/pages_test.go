@@ -99,7 +99,13 @@ func sameExceptProse(t *testing.T, english, chinese string) {
 // TestPageConfigurations holds that every configuration that a page shows is one, without a
 // warning except that it may configure no account.
 func TestPageConfigurations(t *testing.T) {
+	credentials := t.TempDir()
+	if err := os.WriteFile(filepath.Join(credentials, "tokend.key"), []byte(strings.Repeat("k", 32)), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	env := config.Env{
+		CredentialsDirectory: credentials,
+
 		LookupEnv: func(string) (string, bool) { return "", false },
 		Open:      func(name string) (fs.File, error) { return os.Open(secretFile(t, filepath.Ext(name))) },
 		User:      func(string) (uint32, error) { return 33, nil },
