@@ -56,7 +56,8 @@ type Event struct {
 	CodeExpires time.Time
 }
 
-// workCodeLife is how long an auth_code of WeCom lives (vendor document 90603).
+// workCodeLife is how long an auth_code of WeCom lives
+// (developer.work.weixin.qq.com/document/path/90603, as of November 2026).
 const workCodeLife = 10 * time.Minute
 
 // eventKind says what an event of one kind carries, and under which names.

@@ -43,8 +43,9 @@ func (q *call) reaction(errcode int) (Reaction, time.Duration) {
 }
 
 // weixinReaction is the table of Official Accounts, Mini Programs and the Open
-// Platform: the vendor's pages of the endpoints, and the error tables of WxJava,
-// which follow the vendor's.
+// Platform: the errcodes on WeChat's page of each endpoint (developers.weixin.qq.com/doc, as of
+// November 2026), and the tables of WxJava of January 2025, which follow WeChat's.
+// docs/errcodes.md says what tokend does about each.
 //
 // A code that is in no table calls for what a wrong setting calls for: a long
 // hold that ends by itself, and is shown to a person meanwhile. Anything quicker
@@ -114,9 +115,9 @@ func weixinReaction(errcode int) Reaction {
 	return Misconfigured
 }
 
-// wecomReaction is WeCom's table (vendor document 90455, as WxJava and Senparc
-// transcribe it). Codes in no table are treated as in [weixinReaction]; here a
-// hold matters more, since 2000 refusals within an hour block the caller.
+// wecomReaction is WeCom's table (developer.work.weixin.qq.com/document/path/90455, as of November
+// 2026, as WxJava and Senparc transcribe it). Codes in no table are treated as in [weixinReaction];
+// here a hold matters more, since 2000 refusals within an hour block the caller.
 func wecomReaction(errcode int) Reaction {
 	switch errcode {
 	case -1, // system busy

@@ -192,8 +192,8 @@ verbs = ["GET", "REJECT", "REFRESH", "PUT", "SIGN", "LIST", "STATUS", "HISTORY",
 	t.Logf("%d requests for what there is and as many for what there is not: answered alike", asked)
 }
 
-// TestAnotherUserWithoutRules holds what contract and default say: whoever can open the socket
-// reads, and changes nothing.
+// TestAnotherUserWithoutRules holds the default in docs/configuration.md: a user that can open the
+// socket reads, and changes nothing.
 func TestAnotherUserWithoutRules(t *testing.T) {
 	t.Parallel()
 	s := newFaultSite(t, twoHours)

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// verbs are the protocol's (contract, section 2).
+// verbs are those of docs/protocol.md.
 var verbs = []string{
 	"PING", "VERSION", "GET", "REJECT", "REFRESH", "PUT", "EXCHANGE", "PUSH", "IMPORT", "SIGN",
 	"LIST", "STATUS", "HISTORY", "STATS", "WATCH", "BACKUP", "RELOAD", "QUIT",
@@ -81,7 +81,7 @@ func (t *table) patterns(key string) []string {
 	return patterns
 }
 
-// families begin the names of credentials (contract, section 1).
+// families begin the names of credentials, as listed in docs/configuration.md.
 var families = []string{"official_account", "mini_program", "open_platform", "work", "open_work"}
 
 // futile says why no name of a credential can match pattern, "" where one can: a rule that grants

@@ -37,8 +37,8 @@ type Config struct {
 	Work             []WorkApp
 	OpenWork         []OpenWork
 
-	// Access are the rules of who may do what; none stands for the default of
-	// the contract, which is not the same as rules that grant nothing.
+	// Access are the rules of who may do what; none stands for the default in
+	// docs/configuration.md, which is not the same as rules that grant nothing.
 	Access []Access
 
 	// Warnings are what is allowed and probably not meant.

@@ -266,8 +266,8 @@ func typeName(v any) string {
 	}
 }
 
-// validSegment reports whether s can be a segment of a credential's name
-// (contract, section 1).
+// validSegment reports whether s can be a segment of a credential's name, by the grammar in
+// docs/protocol.md.
 func validSegment(s string) bool {
 	if len(s) < 1 || len(s) > 64 {
 		return false

@@ -31,8 +31,30 @@ const (
 // String returns the word that STATUS shows.
 func (k Kind) String() string { return k.policy().word }
 
-// policy is how a kind is renewed. Sources: the tables of WeChat's API notes; where
-// they give a number, it is quoted at the number.
+// policy is how a kind is refreshed. Where WeChat's pages are silent, the comment says what is
+// assumed. Pages of developers.weixin.qq.com, as of November 2026:
+//
+//	stable_token       /doc/service/api/base/api_getstableaccesstoken
+//	token              /doc/oplatform/developers/dev/AccessToken.html
+//	quotas             /doc/service/Message_Management/API_Call_Limits.html
+//	tickets            /doc/service/en/api/webdev/jssdk/api_getticket.html
+//	pushed ticket      /doc/oplatform/Third-party_Platforms/2.0/api/Before_Develop/
+//	                   component_verify_ticket.html
+//	start of pushes    /doc/oplatform/openApi/ticket-token/api_startpushticket.html
+//	component token    /doc/oplatform/developers/dev/ComponentAccessToken.html
+//	pre_auth_code      /doc/oplatform/openApi/ticket-token/api_getpreauthcode
+//	authorizer token   /doc/oplatform/developers/dev/AuthorizerAccessToken.html
+//	refresh token      /doc/knowledge/07e2d7fc2d6a1edf.html
+//
+// Pages of developer.work.weixin.qq.com/document/path/, as of November 2026:
+//
+//	app token          91039
+//	tickets            96909, and their limits 90454
+//	provider token     96237
+//	suite ticket       90628
+//	suite token        97162
+//	corp token         90605
+//	permanent code     90603
 type policy struct {
 	word string
 

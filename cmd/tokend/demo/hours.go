@@ -25,9 +25,8 @@ const (
 	// such a short life ahead, so it is stretched likewise.
 	overlap = time.Second
 
-	// pastEnd is how long a value may be served on that WeChat has repeated after its end
-	// (contract, section 5: a quarter of a short life), and a little for a busy
-	// machine.
+	// pastEnd is how long a value may be served that WeChat has repeated after its expiry (a quarter
+	// of a short lifetime: docs/protocol.md, Values and times), and a little for a busy machine.
 	pastEnd = lifetime/4 + 500*time.Millisecond
 
 	watchers = 20 // clients that read and check all the time
