@@ -91,7 +91,7 @@ func (s *Sandbox) control(w http.ResponseWriter, r *http.Request, c control) {
 	case c.word == "verify" && o.Provider == "":
 		http.Error(w, "WeChat does not verify the callback of a platform", http.StatusNotFound)
 		return
-	case c.customer && !protocol.ValidName(o.Path()+"/"+child+"/access_token"):
+	case c.customer && (strings.Contains(child, "/") || !protocol.ValidName(o.Path()+"/"+child+"/access_token")):
 		http.Error(w, "child must be an appid or corpid", http.StatusBadRequest)
 		return
 	case c.known && s.wechat.CurrentGrant(o.ID, child) == "":
