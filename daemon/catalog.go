@@ -17,6 +17,7 @@ import (
 type catalog struct {
 	specs     map[string]refresh.Spec
 	platforms map[string]platform // by path: open_platform/<appid>, open_work/<suite_id>
+	pushed    []string            // names of their tickets
 	limits    config.Limits
 }
 
@@ -34,7 +35,7 @@ type platform interface {
 
 // newCatalog returns the catalog of file, whose calls go to up.
 func newCatalog(file *config.Config, up *upstream) *catalog {
-	c := &catalog{specs: map[string]refresh.Spec{}, platforms: map[string]platform{}, limits: file.Limits}
+	c := &catalog{specs: make(map[string]refresh.Spec, specsOf(file)), platforms: map[string]platform{}, limits: file.Limits}
 	for _, a := range file.OfficialAccounts {
 		o := c.app(a, up)
 		c.add(o.child("jsapi_ticket", refresh.Ticket, fetchers.Ticket{Client: up.weixin, Type: fetchers.JSAPI}))
@@ -61,6 +62,11 @@ func newCatalog(file *config.Config, up *upstream) *catalog {
 		c.component(newComponent(p, up))
 	}
 	return c
+}
+
+// specsOf returns about how many names file gives.
+func specsOf(file *config.Config) int {
+	return 4*len(file.OfficialAccounts) + len(file.MiniPrograms) + 3*len(file.Work) + 3*len(file.OpenPlatforms) + 4*len(file.OpenWork)
 }
 
 // app adds the access token of an official account or a mini program.
@@ -148,6 +154,9 @@ func splitCustomer(name string) (path, child, word string, ok bool) {
 
 // Names yields every name that the configuration gives.
 func (c *catalog) Names() iter.Seq[string] { return maps.Keys(c.specs) }
+
+// Pushed returns the names of the pushed tickets.
+func (c *catalog) Pushed() []string { return c.pushed }
 
 // Dependants returns the names that live by grant.
 func (c *catalog) Dependants(grant string) []string {

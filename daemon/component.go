@@ -26,6 +26,7 @@ func (c *catalog) component(p component) {
 	ticket := p.root("component_verify_ticket", refresh.VerifyTicket, nil)
 	ticket.Nudge = fetchers.StartPush{Client: p.client, AppID: p.AppID, Secret: p.Secret}.Start
 	c.add(ticket)
+	c.pushed = append(c.pushed, ticket.Name)
 	token := p.root("component_access_token", refresh.ComponentToken, fetchers.ComponentToken{Client: p.client, AppID: p.AppID, Secret: p.Secret})
 	token.Parent = ticket.Name
 	c.add(token)

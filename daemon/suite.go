@@ -24,6 +24,7 @@ func newSuite(s config.Suite, up *upstream) suite {
 func (c *catalog) suite(s suite) {
 	ticket := s.root("suite_ticket", refresh.SuiteTicket, nil)
 	c.add(ticket)
+	c.pushed = append(c.pushed, ticket.Name)
 	token := s.root("suite_access_token", refresh.SuiteToken, fetchers.SuiteToken{Client: s.client, SuiteID: s.SuiteID, Secret: s.SuiteSecret})
 	token.Parent = ticket.Name
 	c.add(token)

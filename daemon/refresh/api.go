@@ -233,6 +233,10 @@ type Catalog interface {
 	// of customers are not among them: they are known by their grants.
 	Names() iter.Seq[string]
 
+	// Pushed returns the names among them of tickets that WeChat pushes. They are few, and a start
+	// and a reload look for each of them.
+	Pushed() []string
+
 	// Dependants returns the names that live by a grant.
 	Dependants(grant string) []string
 

@@ -113,6 +113,16 @@ func (c catalog) Names() iter.Seq[string] {
 	}
 }
 
+func (c catalog) Pushed() []string {
+	var names []string
+	for name, s := range c {
+		if s.Kind.policy().pushed > 0 {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 func (c catalog) Dependants(grant string) []string {
 	var names []string
 	for name, s := range c {

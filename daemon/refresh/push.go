@@ -278,9 +278,9 @@ func (e *Engine) inheritTicket(en *entry) {
 // absence is noticed.
 func (e *Engine) expect(now clock.Instant) {
 	c := *e.catalog.Load()
-	for name := range c.Names() {
+	for _, name := range c.Pushed() {
 		spec, err := c.Lookup(name)
-		if err != nil || spec.Kind.policy().pushed == 0 || e.index.get(name) != nil {
+		if err != nil || e.index.get(name) != nil {
 			continue
 		}
 		made := e.newEntry(&spec)

@@ -20,7 +20,9 @@ func (e *Engine) SetCatalog(c Catalog) {
 	e.classes.forget()
 	e.liftOutlets((*hold).operators)
 	var touched []*entry
+	work := e.cfg.Throttle.Begin(e.base)
 	for _, en := range e.index.all() {
+		work.Step()
 		spec, err := c.Lookup(en.name)
 		en.mu.Lock()
 		switch {
@@ -41,6 +43,7 @@ func (e *Engine) SetCatalog(c Catalog) {
 	}
 	for batch := range slices.Chunk(touched, forgetBatch/2) {
 		e.follow(batch)
+		work.Pause()
 	}
 	e.unhooked.forget(func(name string) bool { _, err := c.Lookup(name); return err != nil })
 	e.expect(e.clock.Now())

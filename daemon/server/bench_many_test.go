@@ -24,6 +24,7 @@ func (a anyApp) Lookup(name string) (refresh.Spec, error) {
 }
 
 func (anyApp) Names() iter.Seq[string] { return func(func(string) bool) {} }
+func (anyApp) Pushed() []string        { return nil }
 
 func (anyApp) Fetch(context.Context, fetchers.Ask) (fetchers.Token, error) {
 	return fetchers.Token{Value: secret.Text(strings.Repeat("v", 512)), ExpiresIn: 2 * time.Hour}, nil
