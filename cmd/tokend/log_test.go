@@ -334,3 +334,35 @@ func TestWatchEndsWithItsReader(t *testing.T) {
 		t.Errorf("got %v and %q, want a quiet end by SIGPIPE", cmd.ProcessState, stderr.String())
 	}
 }
+
+// TestFewConfigurationLines holds that the warnings of a large configuration, and the problems of
+// one that is refused, do not fill the log.
+func TestFewConfigurationLines(t *testing.T) {
+	t.Parallel()
+	s := newSiteOf(t, wechattest.Settings{})
+	var doubtful, bad strings.Builder
+	for i := range maxLogged + 7 {
+		for _, family := range []string{"official_account", "mini_program"} {
+			fmt.Fprintf(&doubtful, "[[%s]]\napp_id = \"wxboth%d\"\nsecret = \"s\"\n", family, i)
+		}
+		fmt.Fprintf(&bad, "[[mini_program]]\napp_id = \"wxbad%d\"\n", i)
+	}
+	s.configure("", doubtful.String())
+	s.serve()
+	s.waitLog(": more=7\n")
+	s.configure("", bad.String())
+	if _, _, code := s.tokend("", "reload"); code != 2 {
+		t.Errorf("reload: got exit status %d, want 2", code)
+	}
+	if code := s.end(syscall.SIGTERM); code != 0 {
+		t.Errorf("exit status: got %d, want 0", code)
+	}
+	for _, line := range []string{"is also an [[official_account]]", "secret is missing"} {
+		if n := strings.Count(s.log(), line); n != maxLogged {
+			t.Errorf("%s: got %d lines, want %d", line, n, maxLogged)
+		}
+	}
+	if n := strings.Count(s.log(), ": more=7\n"); n != 2 {
+		t.Errorf("got %d lines that say how many more there are, want 2", n)
+	}
+}

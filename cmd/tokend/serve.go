@@ -15,6 +15,7 @@ import (
 
 	"tokend/daemon"
 	"tokend/daemon/config"
+	"tokend/daemon/footprint"
 )
 
 func newServe(env *environment) *cobra.Command {
@@ -165,15 +166,18 @@ func (s *service) stop(ctx context.Context, done <-chan error) error {
 func (s *service) reload(ctx context.Context) error {
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
+	defer footprint.Load()()
 	s.systemd.reloading()
 	file, err := s.load(ctx)
 	if err == nil {
 		err = s.daemon.Reload(ctx, file)
 	}
 	if err != nil {
-		for _, problem := range split(err) {
+		problems := split(err)
+		for _, problem := range problems[:min(len(problems), maxLogged)] {
 			s.log.Error("configuration refused, the old one stays", "problem", problem)
 		}
+		s.more(len(problems))
 		s.systemd.ready(s.summary() + "; the last reload was refused, see the log")
 		return err
 	}
@@ -189,8 +193,20 @@ func (s *service) reload(ctx context.Context) error {
 
 // warn logs what is allowed in c and probably not meant.
 func (s *service) warn(c *config.Config) {
-	for _, p := range c.Warnings {
+	for _, p := range c.Warnings[:min(len(c.Warnings), maxLogged)] {
 		s.log.Warn("configuration", "warning", p.String())
+	}
+	s.more(len(c.Warnings))
+}
+
+// maxLogged is how many problems or warnings of one configuration are logged. There may be one for
+// each account, and they would fill the queue of the log.
+const maxLogged = 100
+
+// more logs that n problems or warnings were too many.
+func (s *service) more(n int) {
+	if n > maxLogged {
+		s.log.Warn("not all of the configuration's problems and warnings are logged: tokend check reports them", "more", n-maxLogged)
 	}
 }
 

@@ -24,6 +24,8 @@
 // until the burst has been over for a minute: a collection makes reads wait longer for as long as
 // it takes, and the hundredth part of all reads is what a p99 is.
 //
+// While a configuration is loaded there is as much room as live data, see [Load].
+//
 // # What a start leaves behind
 //
 // Once, when all is loaded, what the start alone needed is let go of: garbage, the pages of tables

@@ -2,7 +2,6 @@ package footprint
 
 import (
 	"context"
-	"os"
 	"runtime/debug"
 	"time"
 )
@@ -13,7 +12,7 @@ const every = 2 * time.Second
 
 // Keep gives back what loading has left behind, and holds the process small until ctx is done.
 func Keep(ctx context.Context) {
-	if os.Getenv("GOGC") != "" {
+	if operator() {
 		return
 	}
 	debug.FreeOSMemory() // collects first, so that what lives is known
@@ -23,7 +22,7 @@ func Keep(ctx context.Context) {
 	decide := func() {
 		live, all := look()
 		if p.decide(live, all-made, every) {
-			debug.SetGCPercent(p.percent)
+			gc.decide(p.percent)
 		}
 		made = all
 	}
