@@ -41,7 +41,7 @@ fuzz: ## every fuzz target for FUZZTIME (5s)
 demo: ## the whole thing in one command
 	$(GO) run ./cmd/tokend demo
 
-faults: ## every long round of faults that SECURITY.md names (root; twenty minutes)
+faults: ## every long round of faults that docs/assurance.md names (root; twenty minutes)
 	@.ci/faults
 
 bench-compare: ## beside Redis and a bare echo, in 11 minutes; QUICK=-quick: in 6
@@ -86,10 +86,10 @@ units: ## the units: silent under verify, at most 1.2 under security
 boot: ## the units under a real systemd (root; skipped where the host cannot)
 	@systemd/test-boot $(BINARY) || { status=$$?; test $$status = 77 && echo "boot: SKIPPED, see above" || exit $$status; }
 
-check: ## all of it, with the seconds each step took; no test that SECURITY.md names may be skipped
+check: ## all of it, with the seconds each step took; no test that docs/assurance.md names may be skipped
 	@for step in $(CHECKS); do \
 		echo "== $$step"; begin=$$(date +%s); \
-		$(MAKE) --no-print-directory REQUIRE='-require SECURITY.md' $$step || { echo "== $$step: FAILED"; exit 1; }; \
+		$(MAKE) --no-print-directory REQUIRE='-require docs/assurance.md' $$step || { echo "== $$step: FAILED"; exit 1; }; \
 		echo "== $$step: $$(($$(date +%s) - begin)) s"; \
 	done
 

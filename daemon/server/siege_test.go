@@ -23,7 +23,7 @@ import (
 // Faults and attacks with real processes of real users. They log what they measure, and take their
 // time in full size: go test -run Siege -v -siege.
 
-var inFull = flag.Bool("siege", false, "make the attacks as large as SECURITY.md says")
+var inFull = flag.Bool("siege", false, "make the attacks as large as in docs/assurance.md")
 
 // size is full with -siege, and some otherwise.
 func size(some, full int) int {

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// SECURITY.md names tests, rounds of faults and fuzz targets. These tests hold that what it names
+// docs/assurance.md names tests, rounds of faults and fuzz targets. These tests hold that what it names
 // is there, and that it names what there is.
 
 var (
@@ -50,15 +50,15 @@ func functions(t *testing.T) map[string][]string {
 	return found
 }
 
-func TestSecurityNamesTestsThatExist(t *testing.T) {
-	text, all := readText(t, "SECURITY.md"), functions(t)
+func TestAssuranceNamesTests(t *testing.T) {
+	text, all := readText(t, "docs/assurance.md"), functions(t)
 	named := namedTest.FindAllStringSubmatch(text, -1)
 	if len(named) < 50 {
 		t.Errorf("only %d tests are named", len(named))
 	}
 	for _, m := range named {
 		if !slices.Contains(all[m[1]], m[2]) {
-			t.Errorf("SECURITY.md names %s of %s, which is not there", m[2], m[1])
+			t.Errorf("docs/assurance.md names %s of %s, which is not there", m[2], m[1])
 		}
 	}
 	for dir, names := range all {
@@ -67,7 +67,7 @@ func TestSecurityNamesTestsThatExist(t *testing.T) {
 				continue
 			}
 			if !strings.Contains(text, "`"+dir+": "+name+"`") {
-				t.Errorf("SECURITY.md lacks %s of %s", name, dir)
+				t.Errorf("docs/assurance.md lacks %s of %s", name, dir)
 			}
 			corpus, err := os.ReadDir(filepath.Join(repository, dir, "testdata", "fuzz", name))
 			if err != nil || len(corpus) == 0 {
@@ -76,12 +76,12 @@ func TestSecurityNamesTestsThatExist(t *testing.T) {
 		}
 	}
 	if left := regexp.MustCompile(`@[a-zA-Z-]+@`).FindAllString(text, -1); len(left) > 0 {
-		t.Errorf("SECURITY.md has places without a figure: %q", left)
+		t.Errorf("docs/assurance.md has places without a figure: %q", left)
 	}
 }
 
-func TestSecurityNamesRoundsThatRun(t *testing.T) {
-	text, all := readText(t, "SECURITY.md"), functions(t)
+func TestAssuranceNamesRounds(t *testing.T) {
+	text, all := readText(t, "docs/assurance.md"), functions(t)
 	cmd := exec.Command("bash", ".ci/faults", "-l")
 	cmd.Dir = repository
 	out, err := cmd.Output()
@@ -97,7 +97,7 @@ func TestSecurityNamesRoundsThatRun(t *testing.T) {
 		name, dir, test, flags := f[0], strings.TrimPrefix(f[1], "./"), f[2], f[3]
 		rounds[name] = true
 		if !strings.Contains(text, "`.ci/faults "+name+"`") {
-			t.Errorf("SECURITY.md lacks the round %s", name)
+			t.Errorf("docs/assurance.md lacks the round %s", name)
 		}
 		prefix, many := strings.CutSuffix(test, "*")
 		if !slices.ContainsFunc(all[dir], func(n string) bool { return n == test || many && strings.HasPrefix(n, prefix) }) {
@@ -118,19 +118,19 @@ func TestSecurityNamesRoundsThatRun(t *testing.T) {
 	}
 	for _, m := range namedRound.FindAllStringSubmatch(text, -1) {
 		if !rounds[m[1]] {
-			t.Errorf("SECURITY.md names the round %s, which is not there", m[1])
+			t.Errorf("docs/assurance.md names the round %s, which is not there", m[1])
 		}
 	}
 	makefile := readText(t, "Makefile")
 	for _, m := range namedGoal.FindAllStringSubmatch(text, -1) {
 		if !strings.Contains(makefile, "\n"+m[1]+":") {
-			t.Errorf("SECURITY.md names make %s, which is not there", m[1])
+			t.Errorf("docs/assurance.md names make %s, which is not there", m[1])
 		}
 	}
 }
 
 // TestSkippedPromise runs the list of skipped tests on a made-up run of tests: CI fails where a
-// test that SECURITY.md names was skipped.
+// test that docs/assurance.md names was skipped.
 func TestSkippedPromise(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name, text string) string {
