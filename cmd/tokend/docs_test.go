@@ -2,12 +2,14 @@ package main
 
 import (
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -47,18 +49,47 @@ func blocks(text, language string) []string {
 // documents are the texts that speak of commands and files.
 var documents = []string{"README.md", "README.zh-CN.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"}
 
-// TestLinks holds that every file that a text links to is there.
+// TestLinks holds that every file that a text links to is there, with the heading if the link names
+// one.
 func TestLinks(t *testing.T) {
-	for _, name := range documents {
+	seen := 0
+	for _, name := range append(pages(t), documents...) {
 		for _, m := range link.FindAllStringSubmatch(readText(t, name), -1) {
-			if strings.Contains(m[1], "://") || strings.HasPrefix(m[1], "#") {
+			if strings.Contains(m[1], "://") {
 				continue
 			}
-			if _, err := os.Stat(filepath.Join(repository, m[1])); err != nil {
+			seen++
+			target, heading, _ := strings.Cut(m[1], "#")
+			if target = path.Join(path.Dir(name), target); strings.HasPrefix(m[1], "#") {
+				target = name
+			}
+			if _, err := os.Stat(filepath.Join(repository, target)); err != nil {
 				t.Errorf("%s: %v", name, err)
+			} else if heading != "" && !slices.Contains(anchors(readText(t, target)), heading) {
+				t.Errorf("%s: %s has no heading %s", name, target, heading)
 			}
 		}
 	}
+	if seen < 50 {
+		t.Errorf("only %d links were found: the pattern does not fit any more", seen)
+	}
+}
+
+// anchors returns the names under which the headings of a text can be linked to.
+func anchors(text string) (all []string) {
+	text = codeBlock.ReplaceAllString(text, "")
+	for _, m := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(text, -1) {
+		all = append(all, strings.Map(func(c rune) rune {
+			switch {
+			case c == ' ':
+				return '-'
+			case c == '-', c == '_', unicode.IsLetter(c), unicode.IsDigit(c):
+				return unicode.ToLower(c)
+			}
+			return -1
+		}, m[1]))
+	}
+	return all
 }
 
 // said is a command line that a text shows.
@@ -217,15 +248,12 @@ func TestManualConfiguration(t *testing.T) {
 	}
 }
 
-// TestReadmeVerbs holds that the protocol in ten lines is made of its verbs.
+// TestReadmeVerbs holds that the requests that the README shows are requests.
 func TestReadmeVerbs(t *testing.T) {
 	var seen int
 	for _, b := range blocks(readText(t, "README.md"), "") {
 		for line := range strings.Lines(b) {
 			word, _, _ := strings.Cut(line, " ")
-			if word == "any" { // of them: the error
-				continue
-			}
 			if _, ok := protocol.ParseVerb(word); !ok {
 				t.Errorf("%q is no verb", word)
 			}

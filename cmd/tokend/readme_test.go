@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"io"
 	"net"
@@ -16,11 +17,31 @@ import (
 	"tokend/fetchers/wechattest"
 )
 
-// examples are the README's, to be run as they stand there against a site. Those whose
-// language is not installed are skipped.
+// examples are those of the README and the pages, to be run as they stand there against a site.
+// Those whose language is not installed are skipped.
 type examples struct {
-	readme string
-	site   *site
+	pages string
+	site  *site
+}
+
+// examplesFor returns the examples for s.
+func examplesFor(t *testing.T, s *site) *examples {
+	t.Helper()
+	e := &examples{site: s}
+	for _, page := range []string{"README.md", "docs/clients.md", "docs/platforms.md", "docs/migration.md"} {
+		e.pages += readText(t, page) + "\n"
+	}
+	return e
+}
+
+// phpFunction returns the PHP function that the examples use, without its use, and that use.
+func (e *examples) phpFunction(t *testing.T) (function, use string) {
+	t.Helper()
+	function, use, found := strings.Cut(e.text(t, "php", "stream_socket_client"), "$name = ")
+	if !found {
+		t.Fatal("the function is not used")
+	}
+	return function, "$name = " + use
 }
 
 // text returns the first block of a language that has all the words, with the site's socket
@@ -28,7 +49,7 @@ type examples struct {
 func (e *examples) text(t *testing.T, language string, words ...string) string {
 	t.Helper()
 next:
-	for _, b := range blocks(e.readme, language) {
+	for _, b := range blocks(e.pages, language) {
 		for _, w := range words {
 			if !strings.Contains(b, w) {
 				continue next
@@ -39,6 +60,7 @@ next:
 			"official_account/wx0123456789abcdef", "official_account/wxsandboxofficial",
 			"open_platform/wxaaaabbbbccccdddd", "open_platform/wxsandboxplatform",
 			"open_work/ww00001111222233334", "open_work/wwsandboxsuite",
+			"https://api.weixin.qq.com", e.site.conf.URL,
 			"sudo ", "", // the site is this user's own
 		).Replace(b)
 	}
@@ -73,13 +95,13 @@ func file(t *testing.T, name string, text ...string) string {
 	return path
 }
 
-// TestReadmeExamples runs what the README shows in each language.
-func TestReadmeExamples(t *testing.T) {
+// TestClientExamples runs the clients in each language.
+func TestClientExamples(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, "")
 	s.serve()
-	e := &examples{readText(t, "README.md"), s}
-	const name = "official_account/wxsandboxofficial/access_token"
+	e := examplesFor(t, s)
+	const name, rotating = "official_account/wxsandboxofficial/access_token", "official_account/wxsandboxrotating/access_token"
 	current := func(t *testing.T) string {
 		t.Helper()
 		v, err := s.client.Get(t.Context(), name)
@@ -90,15 +112,29 @@ func TestReadmeExamples(t *testing.T) {
 	}
 
 	t.Run("php", func(t *testing.T) {
-		got := e.output(t, "", "php", file(t, "example.php", "<?php\n", e.text(t, "php", "stream_socket_client"), `
-try { tokend('GET', 'official_account/nobody/access_token'); } catch (RuntimeException $e) { echo $e->getMessage(), "\n"; }
-try { tokend("GET a\nGET b"); } catch (InvalidArgumentException $e) { echo $e->getMessage(), "\n"; }
-echo count(tokend('SIGN', 'official_account/wxsandboxofficial/jsapi_ticket', 'https://example.com/')), "\n";
+		function, use := e.phpFunction(t)
+		got := e.output(t, "", "php", file(t, "example.php", "<?php\n", function, use, `
+try { tokend(TOKEND, 'GET', 'official_account/nobody/access_token'); } catch (RuntimeException $e) { echo $e->getMessage(), "\n"; }
+try { tokend(TOKEND, "GET a\nGET b"); } catch (InvalidArgumentException $e) { echo $e->getMessage(), "\n"; }
+echo count(tokend(TOKEND, 'SIGN', 'official_account/wxsandboxofficial/jsapi_ticket', 'https://example.com/')), "\n";
 echo $token;
 `))
-		want := "tokend: ERR NOT_FOUND - no such credential\ntokend: control character in a request\n3\n" + current(t)
+		want := "tokend: " + s.conf.Socket() + ": ERR NOT_FOUND - no such credential\ntokend: control character in a request\n3\n" + current(t)
 		if got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	})
+	t.Run("php rejects what WeChat has refused", func(t *testing.T) {
+		function, use := e.phpFunction(t)
+		use = strings.ReplaceAll(use, name, rotating) // its token changes
+		script := file(t, "reject.php", "<?php\n", function, use, `echo $token, ' ', isset($answer['ip_list']) ? 'accepted' : 'refused';`)
+		before := e.output(t, "", "php", script)
+		if again := e.output(t, "", "php", script); again != before || !strings.HasSuffix(again, " accepted") {
+			t.Errorf("a good token: got %s, before it %s", again, before)
+		}
+		s.wechat.Inject(wechattest.Fault{Endpoint: wechattest.Probe, Code: 40001, Times: 1})
+		if got := e.output(t, "", "php", script); got == before || !strings.HasSuffix(got, " accepted") {
+			t.Errorf("a refused token: got %s, before it %s", got, before)
 		}
 	})
 	t.Run("csharp", func(t *testing.T) {
@@ -110,12 +146,100 @@ echo $token;
 		if help, _ := exec.CommandContext(t.Context(), "nc", "-h").CombinedOutput(); !strings.Contains(string(help), "-N") {
 			t.Skip("nc is not installed, or not OpenBSD's")
 		}
-		got := strings.Fields(e.output(t, "", "sh", file(t, "example.sh", "set -eu\n", e.text(t, "sh", "tokend reject", "nc -N"), `echo "$token"`)))
+		got := strings.Fields(e.output(t, "", "sh", file(t, "example.sh", "set -eu\n", e.text(t, "sh", "tokend get", "nc -N"), e.text(t, "sh", "tokend reject"), `echo "$token"`)))
 		value := current(t)
-		if len(got) != 4 || got[0] != "OK" || got[2] != value || got[3] != value {
+		if len(got) != 4 || got[0] != "OK" || got[2] != value || got[3] != value { // a stable token is repeated
 			t.Errorf("got  %q\nwant OK, seconds, and twice %s", got, value)
 		}
 	})
+}
+
+// TestPHPReconnects holds that the README's function asks again, once, on a connection that is
+// closed before the reply, except where the request must not be repeated, and that its errors name
+// the socket.
+func TestPHPReconnects(t *testing.T) {
+	t.Parallel()
+	e := examplesFor(t, &site{conf: sandbox.Configuration{Dir: t.TempDir()}})
+	function, _ := e.phpFunction(t)
+	for _, test := range []struct {
+		request string
+		replies []string // "" closes the connection
+		want    string
+	}{
+		{"'GET', 'a/b/c'", []string{"", "OK 7 v"}, "7 v"},
+		{"'GET', 'a/b/c'", []string{"", "", "OK 7 v"}, "SOCKET: no reply"},
+		{"'GET', 'a/b/c'", []string{"ERR BUSY 1 too many"}, "SOCKET: ERR BUSY 1 too many"},
+		{"'EXCHANGE', 'a/b', 'code'", []string{"", "OK a/b/c"}, "SOCKET: no reply"},
+		{"'GET', 'a/b/c'", nil, "SOCKET: No such file or directory"},
+	} {
+		dir, err := os.MkdirTemp("", "tokend-test-") // a short path
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = os.RemoveAll(dir) })
+		socket := filepath.Join(dir, "s")
+		if test.replies != nil {
+			l, err := net.Listen("unix", socket)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = l.Close() })
+			go func() {
+				for _, reply := range test.replies {
+					conn, err := l.Accept()
+					if err != nil {
+						return
+					}
+					if _, err := bufio.NewReader(conn).ReadString('\n'); err == nil && reply != "" {
+						_, _ = io.WriteString(conn, reply+"\n")
+					}
+					_ = conn.Close()
+				}
+			}()
+		}
+		got := e.output(t, "", "php", file(t, "ask.php", "<?php\n", function,
+			"try { echo implode(' ', tokend('"+socket+"', "+test.request+")); } catch (RuntimeException $e) { echo $e->getMessage(); }"))
+		if want := strings.ReplaceAll(test.want, "SOCKET", "tokend: "+socket); got != want {
+			t.Errorf("%s, answered %q:\n got %s\nwant %s", test.request, test.replies, got, want)
+		}
+	}
+}
+
+// TestReadmeSession runs the session at the top of the README, but for the build.
+func TestReadmeSession(t *testing.T) {
+	t.Parallel()
+	found := blocks(readText(t, "README.md"), "console")
+	if len(found) != 1 {
+		t.Fatalf("%d sessions", len(found))
+	}
+	dir, err := os.MkdirTemp("", "tokend-test-") // a short path
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	var listen, push string
+	for _, addr := range []*string{&listen, &push} {
+		if *addr, err = freeAddress(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var script []string
+	for line := range strings.Lines(found[0]) {
+		command, ok := strings.CutPrefix(line, "$ ")
+		if !ok || strings.HasPrefix(command, "go build ") {
+			continue // what is printed, and what the tests have done
+		}
+		script = append(script, strings.NewReplacer("/tmp/wx", dir+"/wx",
+			"tokend sandbox", "tokend sandbox --listen "+listen+" --callback "+push).Replace(command))
+	}
+	script = append(script, "kill $(jobs -p)\nwait\n")
+	e := &examples{site: &site{}}
+	got := e.output(t, dir, "bash", file(t, "session.sh", script...))
+	for _, want := range []string{"\n74_", "\ntokend ", " credentials: "} {
+		if !strings.Contains("\n"+got, want) {
+			t.Errorf("%q is missing in\n%s", want, got)
+		}
+	}
 }
 
 // newPlatform starts a site with a platform and suites, and without an HTTP listener.
@@ -131,17 +255,17 @@ func newPlatform(t *testing.T) *site {
 	return s
 }
 
-// TestReadmePlatform runs the README's pages for pushes and for customers who come back.
-func TestReadmePlatform(t *testing.T) {
+// TestPlatformExamples runs the pages of docs/platforms.md for pushes and for customers who come back.
+func TestPlatformExamples(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("php"); err != nil {
 		t.Skip("php is not installed")
 	}
 	s := newPlatform(t)
-	e := &examples{readText(t, "README.md"), s}
+	e := examplesFor(t, s)
 	const owner, customer = "wxsandboxplatform", "wxsandboxcustomer"
 
-	function, _, _ := strings.Cut(e.text(t, "php", "stream_socket_client"), "$name = ") // its use
+	function, _ := e.phpFunction(t)
 	page := servePHP(t, file(t, "push.php", "<?php\n", function, e.text(t, "php", "'PUSH'")))
 	s.wechat.SetCallback(owner, page)
 	ctx, cancel := context.WithTimeout(t.Context(), longEnough)
@@ -165,7 +289,7 @@ func TestReadmePlatform(t *testing.T) {
 	}
 
 	code := s.wechat.Authorize(owner, customer)
-	got := e.output(t, "", "php", file(t, "back.php", "<?php\n$_GET['auth_code'] = '"+code+"';\n", function, e.text(t, "php", "'EXCHANGE'"),
+	got := e.output(t, "", "php", file(t, "back.php", "<?php\n$_GET['auth_code'] = '"+code+"';\n", function, e.text(t, "php", "auth_code"),
 		`echo $preAuthCode === '' ? 'none' : 'some', " $customer $token";`))
 	token, err := s.client.Get(ctx, "open_platform/"+owner+"/"+customer+"/access_token")
 	if want := "some open_platform/" + owner + "/" + customer + " " + string(token.Value); err != nil || got != want {
@@ -173,12 +297,12 @@ func TestReadmePlatform(t *testing.T) {
 	}
 }
 
-// TestReadmeMove runs the README's lines for a site that moves in.
-func TestReadmeMove(t *testing.T) {
+// TestMigrationExamples runs the lines of docs/migration.md.
+func TestMigrationExamples(t *testing.T) {
 	t.Parallel()
 	s := newPlatform(t)
 	s.wechat.AddCustomer("wxsandboxplatform", "wxsandboxcustomer")
-	e := &examples{readText(t, "README.md"), s}
+	e := examplesFor(t, s)
 	script := file(t, "move.sh", "set -eu\n", e.text(t, "sh", "tokend import"))
 	for name, value := range map[string]string{
 		"ticket.txt":         s.wechat.TicketPush("wxsandboxplatform").Event.Ticket,
