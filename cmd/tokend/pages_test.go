@@ -3,12 +3,14 @@ package main
 import (
 	"io/fs"
 	"os"
+	"os/exec"
 	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"tokend/daemon/config"
 )
@@ -143,4 +145,78 @@ func secretFile(t *testing.T, extension string) string {
 		t.Fatal(err)
 	}
 	return name
+}
+
+// foreign are words that the field does not use, or uses in another sense.
+var foreign = regexp.MustCompile(`(?i)\b(anew|once more|again and again|mend(s|ed)?|put right|lies in|stands? in|stands? at|meanwhile|` +
+	`hand(s|ed)? (back|in)|whoever|at hand|of no use|says so|goes by)\b`)
+
+// TestPageProse holds the form of the English pages: lines of at most 100 columns, except in tables
+// and links, and the field's words.
+func TestPageProse(t *testing.T) {
+	for _, page := range append(pages(t), "README.md", "SECURITY.md") {
+		if strings.HasPrefix(page, "docs/zh/") {
+			continue
+		}
+		code := false
+		n := 0
+		for line := range strings.Lines(readText(t, page)) {
+			n++
+			line = strings.TrimSuffix(line, "\n")
+			if strings.HasPrefix(line, "```") {
+				code = !code
+			}
+			if code {
+				continue
+			}
+			// Chinese is not wrapped: a line break is a blank.
+			chinese := strings.ContainsRune(line, '：')
+			if utf8.RuneCountInString(line) > 100 && !strings.HasPrefix(line, "|") && !link.MatchString(line) && !chinese {
+				t.Errorf("%s:%d has %d columns", page, n, utf8.RuneCountInString(line))
+			}
+			if word := foreign.FindString(codeSpan.ReplaceAllString(line, "")); word != "" {
+				t.Errorf("%s:%d: %q", page, n, word)
+			}
+		}
+	}
+	if got := strings.Count(readText(t, "README.md"), "\n"); got > 200 {
+		t.Errorf("README.md has %d lines, want at most 200", got)
+	}
+	if got := strings.Count(readText(t, "SECURITY.md"), "\n"); got > 60 {
+		t.Errorf("SECURITY.md has %d lines, want at most 60", got)
+	}
+}
+
+// TestPageCommands runs the commands that the pages show for asking a daemon and for its
+// configuration, at a site with the accounts that they name. What changes a host is left out, what
+// does not end, and what other tests run.
+func TestPageCommands(t *testing.T) {
+	t.Parallel()
+	s := newPlatform(t)
+	names := strings.NewReplacer("official_account/wx0123456789abcdef", "official_account/wxsandboxofficial",
+		"work/ww0123456789abcdef/", "work/wwsandboxcorp/")
+	run := []string{"check", "reload", "status", "list", "history", "get", "refresh"}
+	ran := map[string]bool{}
+	for _, page := range append(pages(t), "README.md") {
+		for _, block := range blocks(readText(t, page), "sh") {
+			for line := range strings.Lines(block) {
+				args := strings.Fields(names.Replace(strings.TrimPrefix(line, "sudo ")))
+				if len(args) < 2 || args[0] != "tokend" || !slices.Contains(run, args[1]) {
+					continue
+				}
+				if args[1] == "check" {
+					args = append(args, "--config", s.file())
+				}
+				cmd := exec.CommandContext(t.Context(), args[0], args[1:]...)
+				cmd.Env = append(os.Environ(), "TOKEND_SOCKET="+s.conf.Socket())
+				if out, err := cmd.CombinedOutput(); err != nil {
+					t.Errorf("%s: %s%v\n%s", page, line, err, out)
+				}
+				ran[args[1]] = true
+			}
+		}
+	}
+	if len(ran) < 5 {
+		t.Errorf("only these commands were found: %v", ran)
+	}
 }

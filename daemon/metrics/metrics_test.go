@@ -355,5 +355,10 @@ func TestAlertsDocumented(t *testing.T) {
 		if !slices.Equal(got, want) {
 			t.Errorf("%s:\n got %q\nwant %q", page, got, want)
 		}
+		for _, m := range regexp.MustCompile(`(?m)^ *expr: .*$`).FindAllString(string(text), -1) {
+			if !strings.Contains(string(rules), strings.TrimSpace(m)+"\n") {
+				t.Errorf("%s: the rules have no %s", page, m)
+			}
+		}
 	}
 }
