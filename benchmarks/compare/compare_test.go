@@ -4,44 +4,13 @@ package main
 
 import (
 	"bufio"
-	"errors"
 	"net"
 	"os"
-	"os/exec"
 	"strings"
 	"testing"
-	"time"
-)
 
-// TestTable holds that each row says rightly whether it has been reached.
-func TestTable(t *testing.T) {
-	var r rows
-	r.atLeast("a", 1.4, 1.15, 1.35, "x", "")
-	r.atLeast("b", 1.2, 1.15, 1.35, "x", "")
-	r.atLeast("c", 1.1, 1.15, 1.35, "x", "")
-	r.atMost("d", 0.1, 1, 0.2, " %", "of a core")
-	r.atMost("e", 0.2, 1, 0.2, " %", "")
-	r.atMost("f", 0, 0, 0, "", "")
-	r.atMost("g", 1, 0, 0, "", "")
-	r.missing("h", errors.New("one\ntwo\n"))
-	var out strings.Builder
-	if err := r.print(&out); err != nil {
-		t.Fatal(err)
-	}
-	want := `figure  at least  aim        reached           note
-a       >= 1.15x  >= 1.35x   1.40x    aim      
-b       >= 1.15x  >= 1.35x   1.20x    pass     
-c       >= 1.15x  >= 1.35x   1.10x    short    
-d       <= 1 %    <= 0.20 %  0.10 %   aim      of a core
-e       <= 1 %    <= 0.20 %  0.20 %   aim      
-f       <= 0      <= 0       0        aim      
-g       <= 0      <= 0       1        short    
-h                                     missing  one; two
-`
-	if out.String() != want {
-		t.Errorf("got\n%s\nwant\n%s", out.String(), want)
-	}
-}
+	"tokend/benchmarks/rig"
+)
 
 // TestRatio holds that servers are compared turn by turn.
 func TestRatio(t *testing.T) {
@@ -52,10 +21,10 @@ func TestRatio(t *testing.T) {
 	if got := r.middle("50", "a", rate); got != 100 {
 		t.Errorf("got %v, want 100", got)
 	}
-	if got := median([]float64{4, 1, 3, 2}); got != 2.5 {
+	if got := rig.Median([]float64{4, 1, 3, 2}); got != 2.5 {
 		t.Errorf("got %v, want 2.5", got)
 	}
-	if got := median(nil); got != 0 {
+	if got := rig.Median(nil); got != 0 {
 		t.Errorf("got %v of nothing", got)
 	}
 }
@@ -84,26 +53,6 @@ func TestChoose(t *testing.T) {
 	}
 	if _, err := choose("discs"); err == nil || !strings.Contains(err.Error(), `"discs"`) {
 		t.Errorf("got %v", err)
-	}
-}
-
-// TestProcess holds that what /proc tells is read rightly, of a process that uses CPU and memory.
-func TestProcess(t *testing.T) {
-	p, err := start(serverCore, t.TempDir()+"/s", "sh", "-c", "while :; do :; done")
-	if err != nil {
-		t.Skip(err) // there is one processor, or it is another's
-	}
-	defer p.stop()
-	for since := time.Now(); p.cpu() < 20*time.Millisecond; time.Sleep(10 * time.Millisecond) {
-		if time.Since(since) > 20*time.Second {
-			t.Fatalf("%v of CPU", p.cpu())
-		}
-	}
-	if n := ((&process{cmd: &exec.Cmd{Process: &os.Process{Pid: os.Getpid()}}}).wakes()); n == 0 {
-		t.Error("this process has never waited")
-	}
-	if private, resident := p.memory(); private < 4096 || private > resident || resident > 1<<30 {
-		t.Errorf("private %d, resident %d", private, resident)
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"runtime"
 	"strconv"
+
+	"tokend/benchmarks/rig"
 )
 
 // goBench runs Go benchmarks on both processors and returns what they print.
@@ -16,10 +18,10 @@ func goBench(ctx context.Context, pattern, times string, packages ...string) (st
 	cmd := exec.CommandContext(ctx, "go", append([]string{"test", "-run", "^$", "-bench", pattern, "-benchtime", times, "-benchmem"}, packages...)...)
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	if err := affinity(serverCore, loadCore); err != nil {
+	if err := rig.Affinity(rig.ServerCore, rig.LoadCore); err != nil {
 		return "", err
 	}
-	defer func() { _ = affinity(loadCore) }()
+	defer func() { _ = rig.Affinity(rig.LoadCore) }()
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("go test -bench %s: %w\n%s", pattern, err, out)
@@ -57,7 +59,7 @@ func (c *comparison) disk(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.rows.atMost("disk after 20 rewrites of 100 000", open, 2.0, 1.3, "x", fmt.Sprintf("of the live bytes, while open; %.2fx once closed", closed))
+	c.Rows.AtMost("disk after 20 rewrites of 100 000", open, 2.0, 1.3, "x", fmt.Sprintf("of the live bytes, while open; %.2fx once closed", closed))
 	return nil
 }
 
@@ -75,6 +77,6 @@ func (c *comparison) allocations(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.rows.atMost("allocations of a hit", most, 0, 0, "", "session and engine, with and without rules")
+	c.Rows.AtMost("allocations of a hit", most, 0, 0, "", "session and engine, with and without rules")
 	return nil
 }

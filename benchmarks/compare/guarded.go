@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tokend/benchmarks/generator"
+	"tokend/benchmarks/rig"
 )
 
 // strangers returns users of this host that are neither root nor anybody in particular.
@@ -56,11 +57,11 @@ func (c *comparison) guarded(ctx context.Context) error {
 		return err
 	}
 	lost := func(figure, load string) {
-		c.rows.atMost("rules, sealing, metrics: "+figure, 100*(1-r.ratio(load, "guarded", "bare", rate)), 10, 3, " %",
+		c.Rows.AtMost("rules, sealing, metrics: "+figure, 100*(1-r.ratio(load, "guarded", "bare", rate)), 10, 3, " %",
 			fmt.Sprintf("%d users, %d scrapes; %.0fk/s instead of %.0fk/s", asking, scrapes, r.middle(load, "guarded", rate)/1000, r.middle(load, "bare", rate)/1000))
 	}
 	lost("throughput lost, 50 connections", "50")
-	c.rows.atMost("rules, sealing, metrics: CPU a request added", 100*(r.ratio("50", "guarded", "bare", cpu)-1), 10, 3, " %",
+	c.Rows.AtMost("rules, sealing, metrics: CPU a request added", 100*(r.ratio("50", "guarded", "bare", cpu)-1), 10, 3, " %",
 		fmt.Sprintf("%.2f us instead of %.2f us", r.middle("50", "guarded", cpu), r.middle("50", "bare", cpu)))
 	lost("connect, GET, close lost", "connect50")
 	return nil
@@ -78,7 +79,7 @@ func (c *comparison) apart(ctx context.Context) error {
 	}
 	for _, g := range all[1:] {
 		for _, load := range []string{"50", "connect50"} {
-			c.rows.atMost(fmt.Sprintf("%s, %s: CPU a request added", g.name, load), 100*(r.ratio(load, g.name, "bare", cpu)-1), 10, 3, " %",
+			c.Rows.AtMost(fmt.Sprintf("%s, %s: CPU a request added", g.name, load), 100*(r.ratio(load, g.name, "bare", cpu)-1), 10, 3, " %",
 				fmt.Sprintf("%.2f us instead of %.2f us; %.1f %% of throughput lost", r.middle(load, g.name, cpu), r.middle(load, "bare", cpu),
 					100*(1-r.ratio(load, g.name, "bare", rate))))
 		}
@@ -94,10 +95,10 @@ func (c *comparison) withGuards(ctx context.Context, all []guards) (r results, s
 		return nil, 0, errors.New("only root can ask as other users")
 	}
 	var contenders []contender
-	var states []*state
+	var states []*rig.State
 	var stops []func() (int, error)
 	for i, g := range all {
-		address, err := freeAddress()
+		address, err := rig.FreeAddress()
 		if err != nil {
 			return nil, 0, err
 		}
@@ -105,13 +106,13 @@ func (c *comparison) withGuards(ctx context.Context, all []guards) (r results, s
 		if err != nil {
 			return nil, 0, err
 		}
-		defer s.close()
+		defer s.Close()
 		states = append(states, s)
-		p, err := c.serve(s)
+		p, err := c.Serve(s)
 		if err != nil {
 			return nil, 0, err
 		}
-		defer p.stop()
+		defer p.Stop()
 		contenders = append(contenders, contender{g.name, "tokend", p})
 		if g.scraped {
 			// While others have their turns, too: what scrapes cost shows in the CPU, which is
@@ -119,12 +120,12 @@ func (c *comparison) withGuards(ctx context.Context, all []guards) (r results, s
 			stops = append(stops, scrape(ctx, "http://"+address+"/metrics"))
 		}
 	}
-	requests, err := questions(states[0].names) // they are the same in all states
+	requests, err := questions(states[0].Names) // they are the same in all states
 	if err != nil {
 		return nil, 0, err
 	}
-	r, err = inTurns(pick(c, 11, 5), contenders, []load{{name: "50"}, {name: "connect50"}}, func(one contender, l load) (shot, error) {
-		return c.shootAs(ctx, one.process, generator.Plan{
+	r, err = inTurns(rig.Pick(&c.Rig, 11, 5), contenders, []load{{name: "50"}, {name: "connect50"}}, func(one contender, l load) (rig.Shot, error) {
+		return c.ShootAs(ctx, one.process, generator.Plan{
 			Dialect: generator.Tokend, Requests: requests, Connections: 50, Reconnect: l.name == "connect50", As: uids,
 			Duration: 700 * time.Millisecond, WarmUp: 200 * time.Millisecond,
 		})
@@ -151,12 +152,12 @@ func questions(names string) (*generator.Requests, error) {
 
 // guard fills a state directory for a daemon with g, whose rules are for the users called names,
 // and which listens for HTTP at address.
-func (c *comparison) guard(ctx context.Context, name string, g guards, names []string, address string) (*state, error) {
+func (c *comparison) guard(ctx context.Context, name string, g guards, names []string, address string) (*rig.State, error) {
 	var args []string
 	if g.sealed {
-		args = []string{"-key", c.path("key")}
+		args = []string{"-key", c.Path("key")}
 	}
-	s, err := c.newState(ctx, name, 10_000, "", args...)
+	s, err := c.NewState(ctx, name, 10_000, "", args...)
 	if err != nil {
 		return nil, err
 	}
@@ -169,8 +170,8 @@ func (c *comparison) guard(ctx context.Context, name string, g guards, names []s
 			fmt.Fprintf(&tables, "\n[[access]]\nusers = [%s]\nnames = [%s]\nverbs = [\"GET\", \"REJECT\"]\n", strings.Join(names, ", "), patterns)
 		}
 	}
-	if err := s.open(tables.String()); err != nil {
-		s.close()
+	if err := s.Open(tables.String()); err != nil {
+		s.Close()
 		return nil, err
 	}
 	return s, nil

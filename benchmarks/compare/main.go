@@ -10,11 +10,12 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
 	"time"
+
+	"tokend/benchmarks/rig"
 )
 
 func main() {
@@ -52,23 +53,20 @@ var parts = []part{
 
 // comparison is one run of the whole.
 type comparison struct {
-	quick  bool
-	dir    string // holds sockets, states and logs; removed at the end
+	rig.Rig
 	stdout io.Writer
 	stderr io.Writer
 
-	rows rows
 	data data
-	calm calm
 
-	tokend, fill, echo, redis string // programs; empty for what is not installed
+	echo, redis string // programs; empty for what is not installed
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
 	c := &comparison{stdout: stdout, stderr: stderr}
 	f := flag.NewFlagSet("compare", flag.ContinueOnError)
 	f.SetOutput(stderr)
-	f.BoolVar(&c.quick, "quick", false, "fewer turns, and a tenth of the credentials")
+	f.BoolVar(&c.Quick, "quick", false, "fewer turns, and a tenth of the credentials")
 	only := f.String("only", "", "a `list`, with commas, of the parts to run: "+partNames())
 	out := f.String("out", "", "write what was measured to `FILE`, from which benchmarks/plot draws")
 	if err := f.Parse(args); err != nil {
@@ -78,22 +76,22 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	if err != nil {
 		return err
 	}
-	if err := pinSelf(); err != nil {
+	if err := rig.PinSelf(); err != nil {
 		return err
 	}
-	if c.dir, err = os.MkdirTemp("", "cmp"); err != nil { // short, for the sockets in it
+	if c.Dir, err = os.MkdirTemp("", "cmp"); err != nil { // short, for the sockets in it
 		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(c.dir)) }()
-	if err := os.Chmod(c.dir, 0o755); err != nil { // other users are to reach the sockets
+	defer func() { err = errors.Join(err, os.RemoveAll(c.Dir)) }()
+	if err := os.Chmod(c.Dir, 0o755); err != nil { // other users are to reach the sockets
 		return err
 	}
 	if err := c.build(ctx); err != nil {
 		return err
 	}
 	began := time.Now()
-	c.data.Machine = machine(c.redis)
-	c.data.Quick = c.quick
+	c.data.Machine = rig.Machine(c.redis)
+	c.data.Quick = c.Quick
 	fmt.Fprintf(stdout, "%s\n\n", strings.Join(c.data.Machine, "\n"))
 	for _, p := range wanted {
 		fmt.Fprintf(stderr, "%s: %s\n", p.name, p.about)
@@ -102,15 +100,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
-			c.rows.missing(p.name, err)
+			c.Rows.Missing(p.name, err)
 		}
 		fmt.Fprintf(stderr, "%s: %s\n", p.name, time.Since(begun).Round(time.Second))
 	}
-	c.data.Rows = c.rows
-	if err := c.rows.print(stdout); err != nil {
+	c.data.Rows = c.Rows
+	if err := c.Rows.Print(stdout); err != nil {
 		return err
 	}
-	if c.data.Calm = c.calm.String(); c.data.Calm != "" {
+	if c.data.Calm = c.Calm.String(); c.data.Calm != "" {
 		fmt.Fprintf(stdout, "\n%s\n", c.data.Calm)
 	}
 	fmt.Fprintf(stdout, "\n%s in all\n", time.Since(began).Round(time.Second))
@@ -152,16 +150,4 @@ func choose(list string) ([]part, error) {
 		chosen = append(chosen, parts[i])
 	}
 	return chosen, nil
-}
-
-// path returns a path for a file of this run.
-func (c *comparison) path(name string) string { return filepath.Join(c.dir, name) }
-
-// pick returns one of two numbers, turns or seconds: the first for a whole run, the second for a
-// quick one.
-func pick[T any](c *comparison, whole, quick T) T {
-	if c.quick {
-		return quick
-	}
-	return whole
 }

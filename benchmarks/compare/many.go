@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"tokend/benchmarks/rig"
 )
 
 // openLoop is the load of the parts below: 20 000 a second, whatever happens.
@@ -23,47 +25,47 @@ const tokenPath = "/cgi-bin/component/api_authorizer_token"
 // million compares the latency of reads over many credentials with that over few. Their ends are
 // spread so that some are due all the time, ten minutes before their end, and none ends meanwhile.
 func (c *comparison) million(ctx context.Context) error {
-	large := pick(c, 1_000_000, 100_000)
-	var servers [2]*process
-	var states [2]*state
+	large := rig.Pick(&c.Rig, 1_000_000, 100_000)
+	var servers [2]*rig.Process
+	var states [2]*rig.State
 	var calls [2]int64
 	for i, n := range []int{10_000, large} {
-		address, err := freeAddress()
+		address, err := rig.FreeAddress()
 		if err != nil {
 			return err
 		}
-		s, err := c.newState(ctx, fmt.Sprintf("many%d", n), n, address, "-due", "9m", "-over", "100m")
+		s, err := c.NewState(ctx, fmt.Sprintf("many%d", n), n, address, "-due", "9m", "-over", "100m")
 		if err != nil {
 			return err
 		}
-		defer s.close()
+		defer s.Close()
 		states[i] = s
-		if servers[i], err = c.serve(s); err != nil {
+		if servers[i], err = c.Serve(s); err != nil {
 			return err
 		}
-		defer servers[i].stop()
+		defer servers[i].Stop()
 	}
 	time.Sleep(settle)
-	if !c.quick { // else the memory part has as many
-		private, _ := servers[1].memory()
-		c.data.Credentials = append(c.data.Credentials, cost{"tokend", large, float64(private), ms(servers[1].took)})
+	if !c.Quick { // else the memory part has as many
+		private, _ := servers[1].Memory()
+		c.data.Credentials = append(c.data.Credentials, cost{"tokend", large, float64(private), ms(servers[1].Took)})
 	}
 	var ratios, few, many, ratios999 []float64
-	for range pick(c, 3, 2) {
-		var got [2]shot
+	for range rig.Pick(&c.Rig, 3, 2) {
+		var got [2]rig.Shot
 		for i := range servers {
-			before := upstreamCalls(servers[i].socket)
+			before := upstreamCalls(servers[i].Socket)
 			var err error
-			if got[i], err = c.shoot(ctx, servers[i], states[i], "tokend", openLoop(pick(c, 8, 4))...); err != nil {
+			if got[i], err = c.Shoot(ctx, servers[i], states[i], "tokend", openLoop(rig.Pick(&c.Rig, 8, 4))...); err != nil {
 				return err
 			}
-			calls[i] += upstreamCalls(servers[i].socket) - before
+			calls[i] += upstreamCalls(servers[i].Socket) - before
 		}
 		few, many = append(few, got[0].P99), append(many, got[1].P99)
 		ratios, ratios999 = append(ratios, got[1].P99/got[0].P99), append(ratios999, got[1].P999/got[0].P999)
 	}
-	c.rows.atMost(fmt.Sprintf("p99 with %d credentials against 10000", large), median(ratios), 2, 1.2, "x",
-		fmt.Sprintf("20 000/s, open loop: %.0f us against %.0f us; p99.9 %.2fx; %d and %d refreshes meanwhile", median(many), median(few), median(ratios999), calls[1], calls[0]))
+	c.Rows.AtMost(fmt.Sprintf("p99 with %d credentials against 10000", large), rig.Median(ratios), 2, 1.2, "x",
+		fmt.Sprintf("20 000/s, open loop: %.0f us against %.0f us; p99.9 %.2fx; %d and %d refreshes meanwhile", rig.Median(many), rig.Median(few), rig.Median(ratios999), calls[1], calls[0]))
 	return nil
 }
 

@@ -6,6 +6,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"tokend/benchmarks/rig"
 )
 
 const mb = 1 << 20
@@ -15,14 +17,14 @@ const settle = 2 * time.Second
 
 // memory measures what credentials cost: memory, start, and doing nothing.
 func (c *comparison) memory(ctx context.Context) error {
-	numbers := pick(c, []int{10, 1000, 10_000, 100_000}, []int{10, 100_000})
+	numbers := rig.Pick(&c.Rig, []int{10, 1000, 10_000, 100_000}, []int{10, 100_000})
 	for _, n := range numbers {
-		s, err := c.newState(ctx, fmt.Sprintf("memory%d", n), n, "")
+		s, err := c.NewState(ctx, fmt.Sprintf("memory%d", n), n, "")
 		if err != nil {
 			return err
 		}
 		err = c.weigh(ctx, s)
-		s.close()
+		s.Close()
 		if err != nil {
 			return err
 		}
@@ -31,8 +33,8 @@ func (c *comparison) memory(ctx context.Context) error {
 }
 
 // weigh measures tokend with a state, and Redis with the same values and an append-only file.
-func (c *comparison) weigh(ctx context.Context, s *state) error {
-	redis := fmt.Sprintf("aof%d", s.n)
+func (c *comparison) weigh(ctx context.Context, s *rig.State) error {
+	redis := fmt.Sprintf("aof%d", s.N)
 	options := []string{"--appendonly", "yes", "--appendfsync", "everysec"}
 	if c.redis != "" {
 		p, err := c.startRedis(redis, options...)
@@ -40,20 +42,20 @@ func (c *comparison) weigh(ctx context.Context, s *state) error {
 			return err
 		}
 		err = fillRedis(ctx, p, s)
-		p.stop()
+		p.Stop()
 		if err != nil {
 			return err
 		}
 	}
 	var ours, theirs weight
-	turns := pick(c, 3, 2)
-	if s.n == 100_000 {
-		turns = pick(c, 5, 3)
+	turns := rig.Pick(&c.Rig, 3, 2)
+	if s.N == 100_000 {
+		turns = rig.Pick(&c.Rig, 5, 3)
 	}
 	for range turns {
-		p, err := start(serverCore, s.socket, c.tokend, "serve", "--config", s.config)
+		p, err := rig.Start(rig.ServerCore, s.Socket, c.Tokend, "serve", "--config", s.Config)
 		if err == nil {
-			err = ours.add(p, "GET "+s.first+"\n", "OK ")
+			err = ours.add(p, "GET "+s.First+"\n", "OK ")
 		}
 		if err != nil {
 			return err
@@ -62,27 +64,27 @@ func (c *comparison) weigh(ctx context.Context, s *state) error {
 			continue
 		}
 		if p, err = c.launchRedis(redis, options...); err == nil {
-			err = theirs.add(p, "GET "+s.first+"\r\n", "$")
+			err = theirs.add(p, "GET "+s.First+"\r\n", "$")
 		}
 		if err != nil {
 			return err
 		}
 	}
-	starts, private, redisStarts, redisPrivate := median(ours.starts), median(ours.private), median(theirs.starts), median(theirs.private)
-	c.data.Credentials = append(c.data.Credentials, cost{"tokend", s.n, private, starts})
+	starts, private, redisStarts, redisPrivate := rig.Median(ours.starts), rig.Median(ours.private), rig.Median(theirs.starts), rig.Median(theirs.private)
+	c.data.Credentials = append(c.data.Credentials, cost{"tokend", s.N, private, starts})
 	if c.redis != "" {
-		c.data.Credentials = append(c.data.Credentials, cost{"redis", s.n, redisPrivate, redisStarts})
+		c.data.Credentials = append(c.data.Credentials, cost{"redis", s.N, redisPrivate, redisStarts})
 	}
-	switch s.n {
+	switch s.N {
 	case 10:
-		c.rows.atMost("resident with ten credentials", median(ours.resident)/mb, 25, 16, " MB", "HTTP off")
+		c.Rows.AtMost("resident with ten credentials", rig.Median(ours.resident)/mb, 25, 16, " MB", "HTTP off")
 	case 100_000:
 		if c.redis == "" {
-			c.rows.missing("memory and start with 100 000 against Redis", errNoRedis)
+			c.Rows.Missing("memory and start with 100 000 against Redis", errNoRedis)
 		} else {
-			c.rows.atMost("private memory with 100 000 of 512 bytes", private/redisPrivate, 1.2, 0.95, "x",
+			c.Rows.AtMost("private memory with 100 000 of 512 bytes", private/redisPrivate, 1.2, 0.95, "x",
 				fmt.Sprintf("tokend %.0f MB (and as many grants), redis %.0f MB", private/mb, redisPrivate/mb))
-			c.rows.atMost("start with 100 000, exec to first answer", starts/redisStarts, 1.5, 1.0, "x",
+			c.Rows.AtMost("start with 100 000, exec to first answer", starts/redisStarts, 1.5, 1.0, "x",
 				fmt.Sprintf("tokend %.0f ms, redis with an append-only file %.0f ms", starts, redisStarts))
 		}
 		return c.idle(s)
@@ -95,14 +97,14 @@ type weight struct{ starts, private, resident []float64 }
 
 // add takes the time to the first answer and the memory of a server that has just been started, and
 // stops it.
-func (w *weight) add(p *process, request, want string) error {
-	if err := p.answered(request, want); err != nil {
+func (w *weight) add(p *rig.Process, request, want string) error {
+	if err := p.Answered(request, want); err != nil {
 		return err
 	}
-	defer p.stop()
+	defer p.Stop()
 	time.Sleep(settle)
-	private, resident := p.memory()
-	w.starts = append(w.starts, ms(p.took))
+	private, resident := p.Memory()
+	w.starts = append(w.starts, ms(p.Took))
 	w.private, w.resident = append(w.private, float64(private)), append(w.resident, float64(resident))
 	return nil
 }
@@ -110,17 +112,17 @@ func (w *weight) add(p *process, request, want string) error {
 func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
 // idle measures what a daemon uses that nobody asks.
-func (c *comparison) idle(s *state) error {
-	p, err := c.serve(s)
+func (c *comparison) idle(s *rig.State) error {
+	p, err := c.Serve(s)
 	if err != nil {
 		return err
 	}
-	defer p.stop()
+	defer p.Stop()
 	time.Sleep(2 * settle)
-	span := pick(c, 30*time.Second, 10*time.Second)
-	before, woken := p.cpu(), p.wakes()
+	span := rig.Pick(&c.Rig, 30*time.Second, 10*time.Second)
+	before, woken := p.CPU(), p.Wakes()
 	time.Sleep(span)
-	c.rows.atMost("idle CPU with 100 000 fresh ones", 100*float64(p.cpu()-before)/float64(span), 1, 0.2, " %",
-		fmt.Sprintf("of a core, over %s; woken %.0f times a second", span, float64(p.wakes()-woken)/span.Seconds()))
+	c.Rows.AtMost("idle CPU with 100 000 fresh ones", 100*float64(p.CPU()-before)/float64(span), 1, 0.2, " %",
+		fmt.Sprintf("of a core, over %s; woken %.0f times a second", span, float64(p.Wakes()-woken)/span.Seconds()))
 	return nil
 }

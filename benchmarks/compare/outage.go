@@ -14,6 +14,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"tokend/benchmarks/rig"
 )
 
 const (
@@ -45,60 +47,60 @@ const (
 // It compares the latency of reads meanwhile with that before, and counts the calls, those that
 // were refreshed, and those that had ended before.
 func (c *comparison) outage(ctx context.Context) error {
-	calm, err := c.newState(ctx, "calm", crowd, "")
+	calm, err := c.NewState(ctx, "calm", crowd, "")
 	if err != nil {
 		return err
 	}
-	defer calm.close()
-	quiet, err := c.serve(calm)
+	defer calm.Close()
+	quiet, err := c.Serve(calm)
 	if err != nil {
 		return err
 	}
 	before, err := c.shots(ctx, quiet, calm, 4*outageWindow, nil)
-	quiet.stop()
+	quiet.Stop()
 	if err != nil {
 		return err
 	}
-	address, err := freeAddress()
+	address, err := rig.FreeAddress()
 	if err != nil {
 		return err
 	}
-	s, err := c.newState(ctx, "outage", crowd, address, "-due", outageDue.String(), "-over", outageOver.String())
+	s, err := c.NewState(ctx, "outage", crowd, address, "-due", outageDue.String(), "-over", outageOver.String())
 	if err != nil {
 		return err
 	}
-	defer s.close()
-	if err := s.upstream.Process.Signal(away); err != nil {
+	defer s.Close()
+	if err := s.Upstream.Process.Signal(rig.Away); err != nil {
 		return err
 	}
-	p, err := c.serve(s)
+	p, err := c.Serve(s)
 	if err != nil {
 		return err
 	}
-	defer p.stop()
-	told, err := follow(p.socket, platformPrefix)
+	defer p.Stop()
+	told, err := follow(p.Socket, platformPrefix)
 	if err != nil {
 		return err
 	}
-	ends := time.AfterFunc(outageLasts, func() { _ = s.upstream.Process.Signal(back) })
+	ends := time.AfterFunc(outageLasts, func() { _ = s.Upstream.Process.Signal(rig.Back) })
 	during, err := c.shots(ctx, p, s, outageLooks, told)
 	ends.Stop()
 	refreshed, ended := told.stop()
 	if err != nil {
 		return err
 	}
-	calls, err := s.metered()
+	calls, err := s.Metered()
 	if err != nil {
 		return err
 	}
-	c.rows.atMost("10 000 due in a minute after an outage: p99 of reads", during.p99/before.p99, 2, 1.2, "x",
+	c.Rows.AtMost("10 000 due in a minute after an outage: p99 of reads", during.p99/before.p99, 2, 1.2, "x",
 		fmt.Sprintf("%.0f us, calm %.0f us: medians of windows of %s, of the %d in which there were refreshes; in the worst %.0f and %.0f us; %d read, %d refused",
 			during.p99, before.p99, outageWindow, during.windows, during.worst, before.worst, during.read, during.refused))
-	c.rows.atLeast("the same: refreshed", float64(refreshed), crowd, crowd, "",
-		fmt.Sprintf("%d had ended before; %.0f s without WeChat, %d calls in all, at most %d within a second", ended, outageLasts.Seconds(), calls.total, calls.fastest))
+	c.Rows.AtLeast("the same: refreshed", float64(refreshed), crowd, crowd, "",
+		fmt.Sprintf("%d had ended before; %.0f s without WeChat, %d calls in all, at most %d within a second", ended, outageLasts.Seconds(), calls.Total, calls.Fastest))
 	// What the engine allows itself: 32 calls at once, and 24 of them by its schedule when it is in
 	// a hurry.
-	c.rows.atMost("the same: calls upstream at once", float64(calls.atOnce), 32, 24, "", "as WeChat has counted them")
+	c.Rows.AtMost("the same: calls upstream at once", float64(calls.AtOnce), 32, 24, "", "as WeChat has counted them")
 	return nil
 }
 
@@ -112,14 +114,14 @@ type shots struct {
 
 // shots reads for so long, or until all have been refreshed, of which told knows; only windows in
 // which some were count then. Without it every window counts.
-func (c *comparison) shots(ctx context.Context, p *process, s *state, span time.Duration, told *follower) (all shots, err error) {
+func (c *comparison) shots(ctx context.Context, p *rig.Process, s *rig.State, span time.Duration, told *follower) (all shots, err error) {
 	var windows []float64
 	for end := time.Now().Add(span); time.Now().Before(end) && (told == nil || told.refreshed.Load() < crowd); {
 		var before int64
 		if told != nil {
 			before = told.refreshed.Load()
 		}
-		one, err := c.shoot(ctx, p, s, "tokend", openLoop(int(outageWindow/time.Second))...)
+		one, err := c.Shoot(ctx, p, s, "tokend", openLoop(int(outageWindow/time.Second))...)
 		if err != nil {
 			return all, err
 		}
@@ -132,7 +134,7 @@ func (c *comparison) shots(ctx context.Context, p *process, s *state, span time.
 		return all, errors.New("nothing was refreshed while latency was taken")
 	}
 	all.windows, all.worst = len(windows), slices.Max(windows)
-	all.p99 = median(windows)
+	all.p99 = rig.Median(windows)
 	return all, nil
 }
 

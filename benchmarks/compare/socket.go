@@ -7,13 +7,15 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"tokend/benchmarks/rig"
 )
 
 // contender is a server that takes its turns.
 type contender struct {
 	name    string
 	dialect string
-	process *process
+	process *rig.Process
 }
 
 // load is one shape of load.
@@ -32,16 +34,16 @@ var shapes = []load{
 }
 
 // results are shots by load, server and turn.
-type results map[string]map[string][]shot
+type results map[string]map[string][]rig.Shot
 
 // turns has all contenders carry all loads in turns, each turn in another order.
-func (c *comparison) turns(ctx context.Context, n int, seconds string, s *state, all []contender, loads []load) (results, error) {
-	return inTurns(n, all, loads, func(one contender, l load) (shot, error) {
-		return c.shoot(ctx, one.process, s, one.dialect, append([]string{"--seconds", seconds, "--warm-up", "200ms"}, l.args...)...)
+func (c *comparison) turns(ctx context.Context, n int, seconds string, s *rig.State, all []contender, loads []load) (results, error) {
+	return inTurns(n, all, loads, func(one contender, l load) (rig.Shot, error) {
+		return c.Shoot(ctx, one.process, s, one.dialect, append([]string{"--seconds", seconds, "--warm-up", "200ms"}, l.args...)...)
 	})
 }
 
-func inTurns(n int, all []contender, loads []load, shoot func(contender, load) (shot, error)) (results, error) {
+func inTurns(n int, all []contender, loads []load, shoot func(contender, load) (rig.Shot, error)) (results, error) {
 	r := results{}
 	for turn := range n {
 		for _, l := range loads {
@@ -52,7 +54,7 @@ func inTurns(n int, all []contender, loads []load, shoot func(contender, load) (
 					return nil, err
 				}
 				if r[l.name] == nil {
-					r[l.name] = map[string][]shot{}
+					r[l.name] = map[string][]rig.Shot{}
 				}
 				r[l.name][one.name] = append(r[l.name][one.name], got)
 			}
@@ -62,44 +64,44 @@ func inTurns(n int, all []contender, loads []load, shoot func(contender, load) (
 }
 
 // ratio is the median of the turns' ratios of a figure of one server to that of another.
-func (r results) ratio(load, one, other string, of func(shot) float64) float64 {
+func (r results) ratio(load, one, other string, of func(rig.Shot) float64) float64 {
 	var ratios []float64
 	for i, a := range r[load][one] {
 		if b := of(r[load][other][i]); b > 0 {
 			ratios = append(ratios, of(a)/b)
 		}
 	}
-	return median(ratios)
+	return rig.Median(ratios)
 }
 
 // middle is the median of a figure.
-func (r results) middle(load, name string, of func(shot) float64) float64 {
+func (r results) middle(load, name string, of func(rig.Shot) float64) float64 {
 	var all []float64
 	for _, s := range r[load][name] {
 		all = append(all, of(s))
 	}
-	return median(all)
+	return rig.Median(all)
 }
 
-func rate(s shot) float64 { return s.Rate }
-func p99(s shot) float64  { return s.P99 }
-func cpu(s shot) float64  { return s.CPU }
-func own(s shot) float64  { return 100 * s.Own / s.Time }
+func rate(s rig.Shot) float64 { return s.Rate }
+func p99(s rig.Shot) float64  { return s.P99 }
+func cpu(s rig.Shot) float64  { return s.CPU }
+func own(s rig.Shot) float64  { return 100 * s.Own / s.Time }
 
 // contenders starts tokend, Redis and the echo, as far as they are there, over one set of names.
-func (c *comparison) contenders(ctx context.Context, s *state) (all []contender, stop func(), err error) {
+func (c *comparison) contenders(ctx context.Context, s *rig.State) (all []contender, stop func(), err error) {
 	stop = func() {
 		for _, one := range all {
-			one.process.stop()
+			one.process.Stop()
 		}
 	}
-	add := func(name, dialect string, p *process, err error) error {
+	add := func(name, dialect string, p *rig.Process, err error) error {
 		if err == nil {
 			all = append(all, contender{name, dialect, p})
 		}
 		return err
 	}
-	p, err := c.serve(s)
+	p, err := c.Serve(s)
 	if err = add("tokend", "tokend", p, err); err != nil {
 		return nil, nil, err
 	}
@@ -125,17 +127,17 @@ func (c *comparison) contenders(ctx context.Context, s *state) (all []contender,
 
 // socket measures what the socket allows.
 func (c *comparison) socket(ctx context.Context) error {
-	s, err := c.newState(ctx, "socket", 10_000, "")
+	s, err := c.NewState(ctx, "socket", 10_000, "")
 	if err != nil {
 		return err
 	}
-	defer s.close()
+	defer s.Close()
 	all, stop, err := c.contenders(ctx, s)
 	if err != nil {
 		return err
 	}
 	defer stop()
-	r, err := c.turns(ctx, pick(c, 5, 3), pick(c, "1", "0.7"), s, all, shapes)
+	r, err := c.turns(ctx, rig.Pick(&c.Rig, 5, 3), rig.Pick(&c.Rig, "1", "0.7"), s, all, shapes)
 	if err != nil {
 		return err
 	}
@@ -147,40 +149,40 @@ func (c *comparison) socket(ctx context.Context) error {
 		return strings.Join(words, ", ")
 	}
 	if c.redis == "" {
-		c.rows.missing("ratios to Redis", errNoRedis)
+		c.Rows.Missing("ratios to Redis", errNoRedis)
 	} else {
 		times := func(figure, load string, least, aim float64) {
-			c.rows.atLeast(figure, r.ratio(load, "tokend", "redis", rate), least, aim, "x", absolute(load))
+			c.Rows.AtLeast(figure, r.ratio(load, "tokend", "redis", rate), least, aim, "x", absolute(load))
 		}
 		times("throughput, 50 connections", "50", 1.15, 1.35)
 		times("throughput, 512 connections", "512", 1.25, 1.50)
 		times("throughput, 50 connections, 16 together", "50x16", 1.5, 2.0)
 	}
 	if c.echo == "" {
-		c.rows.missing("part of the echo reached", errors.New("there is no C compiler"))
+		c.Rows.Missing("part of the echo reached", errors.New("there is no C compiler"))
 	} else {
-		c.rows.atLeast("part of the echo reached, 50 connections", r.ratio("50", "tokend", "echo", rate), 0.75, 0.90, "x",
+		c.Rows.AtLeast("part of the echo reached, 50 connections", r.ratio("50", "tokend", "echo", rate), 0.75, 0.90, "x",
 			fmt.Sprintf("generator at %.0f %% of a core with the echo, %.0f %% with tokend", r.middle("50", "echo", own), r.middle("50", "tokend", own)))
 	}
 	if c.redis == "" {
 		return nil
 	}
-	c.rows.atMost("server CPU a request, 50 connections", r.ratio("50", "tokend", "redis", cpu), 0.85, 0.75, "x",
+	c.Rows.AtMost("server CPU a request, 50 connections", r.ratio("50", "tokend", "redis", cpu), 0.85, 0.75, "x",
 		fmt.Sprintf("tokend %.2f us, redis %.2f us", r.middle("50", "tokend", cpu), r.middle("50", "redis", cpu)))
-	c.rows.atMost("p99, 50 connections", r.ratio("50", "tokend", "redis", p99), 1.15, 0.90, "x",
+	c.Rows.AtMost("p99, 50 connections", r.ratio("50", "tokend", "redis", p99), 1.15, 0.90, "x",
 		fmt.Sprintf("tokend %.0f us, redis %.0f us", r.middle("50", "tokend", p99), r.middle("50", "redis", p99)))
-	c.rows.atLeast("connect, GET, close: 50 at once", r.ratio("connect50", "tokend", "redis", rate), 1.10, 1.25, "x", absolute("connect50"))
-	c.rows.atLeast("connect, GET, close: one after another", r.ratio("connect1", "tokend", "redis", rate), 1.0, 1.15, "x", absolute("connect1"))
+	c.Rows.AtLeast("connect, GET, close: 50 at once", r.ratio("connect50", "tokend", "redis", rate), 1.10, 1.25, "x", absolute("connect50"))
+	c.Rows.AtLeast("connect, GET, close: one after another", r.ratio("connect1", "tokend", "redis", rate), 1.0, 1.15, "x", absolute("connect1"))
 	return nil
 }
 
 // sweep measures rate and latency over the number of connections, for the plots.
 func (c *comparison) sweep(ctx context.Context) error {
-	s, err := c.newState(ctx, "sweep", 10_000, "")
+	s, err := c.NewState(ctx, "sweep", 10_000, "")
 	if err != nil {
 		return err
 	}
-	defer s.close()
+	defer s.Close()
 	all, stop, err := c.contenders(ctx, s)
 	if err != nil {
 		return err
@@ -191,7 +193,7 @@ func (c *comparison) sweep(ctx context.Context) error {
 	for _, n := range numbers {
 		loads = append(loads, load{fmt.Sprint(n), []string{"--connections", fmt.Sprint(n)}})
 	}
-	r, err := c.turns(ctx, pick(c, 3, 1), "0.5", s, all, loads)
+	r, err := c.turns(ctx, rig.Pick(&c.Rig, 3, 1), "0.5", s, all, loads)
 	if err != nil {
 		return err
 	}
@@ -200,7 +202,7 @@ func (c *comparison) sweep(ctx context.Context) error {
 			load := fmt.Sprint(n)
 			c.data.Connections = append(c.data.Connections, point{
 				Server: one.name, Connections: n, Rate: r.middle(load, one.name, rate),
-				P50: r.middle(load, one.name, func(s shot) float64 { return s.P50 }), P99: r.middle(load, one.name, p99),
+				P50: r.middle(load, one.name, func(s rig.Shot) float64 { return s.P50 }), P99: r.middle(load, one.name, p99),
 			})
 		}
 	}

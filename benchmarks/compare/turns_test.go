@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"tokend/benchmarks/rig"
 )
 
 // programs are built once for all tests.
@@ -20,8 +22,8 @@ var programs comparison
 
 func TestMain(m *testing.M) {
 	status := m.Run()
-	if programs.dir != "" {
-		_ = os.RemoveAll(programs.dir)
+	if programs.Dir != "" {
+		_ = os.RemoveAll(programs.Dir)
 	}
 	os.Exit(status)
 }
@@ -32,22 +34,22 @@ func newComparison(t *testing.T) *comparison {
 		t.Skip("there is one processor")
 	}
 	t.Chdir("../..")
-	if programs.dir == "" {
+	if programs.Dir == "" {
 		dir, err := os.MkdirTemp("", "cmp")
 		if err != nil {
 			t.Fatal(err)
 		}
-		programs = comparison{dir: dir, stdout: io.Discard, stderr: io.Discard}
+		programs = comparison{Rig: rig.Rig{Dir: dir}, stdout: io.Discard, stderr: io.Discard}
 		if err := programs.build(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
 	c := programs
 	var err error
-	if c.dir, err = os.MkdirTemp("", "cmp"); err != nil { // t.TempDir may be too long for a socket
+	if c.Dir, err = os.MkdirTemp("", "cmp"); err != nil { // t.TempDir may be too long for a socket
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = os.RemoveAll(c.dir) })
+	t.Cleanup(func() { _ = os.RemoveAll(c.Dir) })
 	return &c
 }
 
@@ -55,11 +57,11 @@ func newComparison(t *testing.T) *comparison {
 // still works when it is wanted. It measures nothing.
 func TestTurns(t *testing.T) {
 	c := newComparison(t)
-	s, err := c.newState(t.Context(), "s", 20, "")
+	s, err := c.NewState(t.Context(), "s", 20, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.close()
+	defer s.Close()
 	all, stop, err := c.contenders(t.Context(), s)
 	if err != nil {
 		t.Fatal(err)
@@ -87,31 +89,31 @@ func TestTurns(t *testing.T) {
 // TestUpstream holds that a state's WeChat answers its daemon's calls, and that these are seen.
 func TestUpstream(t *testing.T) {
 	c := newComparison(t)
-	address, err := freeAddress()
+	address, err := rig.FreeAddress()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := c.newState(t.Context(), "s", 5, address, "-used", "4")
+	s, err := c.NewState(t.Context(), "s", 5, address, "-used", "4")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.close()
-	p, err := c.serve(s)
+	defer s.Close()
+	p, err := c.Serve(s)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer p.stop()
-	names, err := os.ReadFile(s.names)
-	if err != nil || slices.Index(names, '\n') != len(s.first) {
+	defer p.Stop()
+	names, err := os.ReadFile(s.Names)
+	if err != nil || slices.Index(names, '\n') != len(s.First) {
 		t.Fatalf("%v: %q", err, names)
 	}
-	if n := upstreamCalls(p.socket); n != 0 {
+	if n := upstreamCalls(p.Socket); n != 0 {
 		t.Errorf("%d calls for values that are there", n)
 	}
-	if !p.answers("REFRESH "+s.first+"\n", "OK ") || upstreamCalls(p.socket) != 1 {
-		t.Errorf("refreshed: %d calls", upstreamCalls(p.socket))
+	if !p.Answers("REFRESH "+s.First+"\n", "OK ") || upstreamCalls(p.Socket) != 1 {
+		t.Errorf("refreshed: %d calls", upstreamCalls(p.Socket))
 	}
-	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", s.upstream.Process.Pid))
+	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", s.Upstream.Process.Pid))
 	if err != nil || len(tasks) == 0 {
 		t.Fatalf("the threads of WeChat: %v", err)
 	}
@@ -120,26 +122,12 @@ func TestUpstream(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if at, err := unix.Getpriority(unix.PRIO_PROCESS, tid); err == nil && at != 20-wechatNice { // as the kernel says it: 40 to 1
+		if at, err := unix.Getpriority(unix.PRIO_PROCESS, tid); err == nil && at != 20-rig.WeChatNice { // as the kernel says it: 40 to 1
 			t.Errorf("a thread of WeChat, of %d, does not give way to the load", len(tasks))
 		}
 	}
 	// One for the platform's own token, one for the customer's.
-	if got, err := s.metered(); err != nil || got.total != 2 || got.fastest > 2 || got.atOnce != 1 {
+	if got, err := s.Metered(); err != nil || got.Total != 2 || got.Fastest > 2 || got.AtOnce != 1 {
 		t.Errorf("WeChat has counted %+v, %v", got, err)
-	}
-}
-
-// TestDown holds that a server which does not come up says why.
-func TestDown(t *testing.T) {
-	if runtime.NumCPU() < 2 {
-		t.Skip("there is one processor")
-	}
-	p, err := start(serverCore, "nowhere", "sh", "-c", "echo no such luck >&2; exit 1")
-	if err != nil {
-		t.Skip(err) // it is another's
-	}
-	if err := p.answered("PING\n", "OK"); err == nil || err.Error() != p.cmd.Path+" does not answer: no such luck" {
-		t.Errorf("got %v", err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tokend/benchmarks/generator"
+	"tokend/benchmarks/rig"
 )
 
 // writers compares 64 durable writers: PUTs of customers' grants, each a new value, against SETs of
@@ -18,26 +19,26 @@ func (c *comparison) writers(ctx context.Context) error {
 	if c.redis == "" {
 		return errNoRedis
 	}
-	s, err := c.newState(ctx, "writers", 10_000, "", "-used", "1")
+	s, err := c.NewState(ctx, "writers", 10_000, "", "-used", "1")
 	if err != nil {
 		return err
 	}
-	defer s.close()
-	ours, err := c.serve(s)
+	defer s.Close()
+	ours, err := c.Serve(s)
 	if err != nil {
 		return err
 	}
-	defer ours.stop()
+	defer ours.Stop()
 	theirs, err := c.startRedis("always", "--appendonly", "yes", "--appendfsync", "always")
 	if err != nil {
 		return err
 	}
-	defer theirs.stop()
-	platform := s.first[:strings.LastIndex(strings.TrimSuffix(s.first, "/access_token"), "/")]
-	seconds := pick(c, 2*time.Second, time.Second)
+	defer theirs.Stop()
+	platform := s.First[:strings.LastIndex(strings.TrimSuffix(s.First, "/access_token"), "/")]
+	seconds := rig.Pick(&c.Rig, 2*time.Second, time.Second)
 	const warmUp = 200 * time.Millisecond
 	round := 0
-	write := func(p *process, d generator.Dialect) (rate, cpu float64, err error) {
+	write := func(p *rig.Process, d generator.Dialect) (rate, cpu float64, err error) {
 		round++
 		var r generator.Requests
 		for i := range 300_000 {
@@ -46,10 +47,10 @@ func (c *comparison) writers(ctx context.Context) error {
 				return d.AppendSet(b, name, fmt.Sprintf("refreshtoken@@@%030d-%05d-%06d", 0, round, i))
 			})
 		}
-		c.calm.look()
-		before := p.cpu()
+		c.Calm.Look()
+		before := p.CPU()
 		result, err := generator.Run(ctx, generator.Plan{
-			Socket: p.socket, Dialect: d, Requests: &r, InTurn: true, Connections: 64, Duration: seconds, WarmUp: warmUp,
+			Socket: p.Socket, Dialect: d, Requests: &r, InTurn: true, Connections: 64, Duration: seconds, WarmUp: warmUp,
 		})
 		if err == nil && result.Failed() > 0 {
 			err = fmt.Errorf("%v: %d of %d refused: %v", d, result.Failed(), result.Replies, result.Refused)
@@ -58,10 +59,10 @@ func (c *comparison) writers(ctx context.Context) error {
 			return 0, 0, err
 		}
 		rate = result.Rate()
-		return rate, float64((p.cpu() - before).Microseconds()) / (rate * (seconds + warmUp).Seconds()), nil
+		return rate, float64((p.CPU() - before).Microseconds()) / (rate * (seconds + warmUp).Seconds()), nil
 	}
 	var ratios, our, their, ourCPU, theirCPU []float64
-	for range pick(c, 9, 3) { // the disk is what differs most from turn to turn
+	for range rig.Pick(&c.Rig, 9, 3) { // the disk is what differs most from turn to turn
 		a, aCPU, err := write(ours, generator.Tokend)
 		if err != nil {
 			return err
@@ -73,8 +74,8 @@ func (c *comparison) writers(ctx context.Context) error {
 		ratios, our, their = append(ratios, a/b), append(our, a), append(their, b)
 		ourCPU, theirCPU = append(ourCPU, aCPU), append(theirCPU, bCPU)
 	}
-	c.rows.atLeast("64 durable writers", median(ratios), 0.8, 1.0, "x",
+	c.Rows.AtLeast("64 durable writers", rig.Median(ratios), 0.8, 1.0, "x",
 		fmt.Sprintf("PUT of grants, synced in the journal, %.0f/s at %.1f us of CPU; SET with appendfsync always %.0f/s at %.1f us",
-			median(our), median(ourCPU), median(their), median(theirCPU)))
+			rig.Median(our), rig.Median(ourCPU), rig.Median(their), rig.Median(theirCPU)))
 	return nil
 }

@@ -1,16 +1,16 @@
 //go:build linux
 
-package main
+package rig
 
 import "testing"
 
 // TestCalm holds that a look is one, and what is said of several.
 func TestCalm(t *testing.T) {
-	var c calm
+	var c Calm
 	if got := c.String(); got != "" {
 		t.Errorf("without a look: %q", got)
 	}
-	c.look()
+	c.Look()
 	if len(c.took) != 1 || c.took[0] <= 0 {
 		t.Errorf("after one look: %v", c.took)
 	}

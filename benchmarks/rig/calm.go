@@ -1,6 +1,6 @@
 //go:build linux
 
-package main
+package rig
 
 import (
 	"fmt"
@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-// calm tells how quiet the machine was. Whoever shares its processors unseen, as on a host of
+// Calm tells how quiet the machine was. Whoever shares its processors unseen, as on a host of
 // virtual machines, slows down what is measured, and not all of it alike: between one measurement
 // and the next the same work is done again and again, which takes as long as the quickest time
 // where nobody else is there. Its zero value is ready.
-type calm struct {
+type Calm struct {
 	took []float64 // in nanoseconds
 }
 
@@ -21,8 +21,8 @@ type calm struct {
 // little of it memory, as in a server.
 const workItems = 1 << 14
 
-// look does the work once.
-func (c *calm) look() {
+// Look does the work once.
+func (c *Calm) Look() {
 	work := make([]int, workItems)
 	random := rand.New(rand.NewPCG(1, 2)) // the same numbers each time
 	for i := range work {
@@ -34,11 +34,11 @@ func (c *calm) look() {
 }
 
 // String returns "" where there has been no look.
-func (c *calm) String() string {
+func (c *Calm) String() string {
 	if len(c.took) == 0 {
 		return ""
 	}
 	quickest, worst := slices.Min(c.took), slices.Max(c.took)
 	return fmt.Sprintf("calm      the same work took %.2f times its quickest, the worst of %d times %.2f; 1.00 is a machine that nobody else uses",
-		median(slices.Clone(c.took))/quickest, len(c.took), worst/quickest)
+		Median(slices.Clone(c.took))/quickest, len(c.took), worst/quickest)
 }

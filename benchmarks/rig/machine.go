@@ -1,10 +1,9 @@
 //go:build linux
 
-package main
+package rig
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -17,16 +16,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// serverCore and loadCore are the processors that servers and the load generator have for
+// ServerCore and LoadCore are the processors that servers and the load generator have for
 // themselves.
-const serverCore, loadCore = 0, 1
+const ServerCore, LoadCore = 0, 1
 
 // pinned says to this program, started again, that it has its processor.
 const pinned = "TOKEND_COMPARE_PINNED"
 
-// pinSelf puts this program and what it starts on the load generator's processor: it starts itself
+// PinSelf puts this program and what it starts on the load generator's processor: it starts itself
 // again there, since threads that run already would stay where they are.
-func pinSelf() error {
+func PinSelf() error {
 	if os.Getenv(pinned) != "" {
 		return nil
 	}
@@ -34,7 +33,7 @@ func pinSelf() error {
 		return fmt.Errorf("two processors are needed, one for a server and one for the load; there is %d", runtime.NumCPU())
 	}
 	runtime.LockOSThread()
-	if err := affinity(loadCore); err != nil {
+	if err := Affinity(LoadCore); err != nil {
 		return err
 	}
 	self, err := os.Executable()
@@ -44,8 +43,8 @@ func pinSelf() error {
 	return unix.Exec(self, os.Args, append(os.Environ(), pinned+"=1"))
 }
 
-// affinity binds the calling thread, and what it starts, to processors.
-func affinity(cores ...int) error {
+// Affinity binds the calling thread, and what it starts, to processors.
+func Affinity(cores ...int) error {
 	var set unix.CPUSet
 	for _, core := range cores {
 		set.Set(core)
@@ -56,12 +55,12 @@ func affinity(cores ...int) error {
 	return nil
 }
 
-// wechatNice is the niceness of a WeChat of ours: it has the load generator's processor, and a
+// WeChatNice is the niceness of a WeChat of ours: it has the load generator's processor, and a
 // tenth of the generator's weight there. The real one has its own, and no read waits for it.
-const wechatNice = 10
+const WeChatNice = 10
 
-// giveWay has all threads of a process give way to the load, and those that they start.
-func giveWay(pid int) error {
+// GiveWay has all threads of a process give way to the load, and those that they start.
+func GiveWay(pid int) error {
 	// Twice, for those that are started meanwhile.
 	for range 2 {
 		tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
@@ -73,7 +72,7 @@ func giveWay(pid int) error {
 			if err != nil {
 				return err
 			}
-			if err := unix.Setpriority(unix.PRIO_PROCESS, tid, wechatNice); err != nil && !errors.Is(err, unix.ESRCH) {
+			if err := unix.Setpriority(unix.PRIO_PROCESS, tid, WeChatNice); err != nil && !errors.Is(err, unix.ESRCH) {
 				return fmt.Errorf("WeChat cannot be made to give way to the load: %w", err)
 			}
 		}
@@ -81,38 +80,8 @@ func giveWay(pid int) error {
 	return nil
 }
 
-// build builds what is measured, and finds what it is measured against.
-func (c *comparison) build(ctx context.Context) error {
-	for program, pkg := range map[*string]string{&c.tokend: "./cmd/tokend", &c.fill: "./benchmarks/fill"} {
-		*program = c.path(filepath.Base(pkg))
-		// Without cgo, as make build does it.
-		cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", *program, pkg)
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("%s: %w\n%s", pkg, err, out)
-		}
-	}
-	if path, err := exec.LookPath("redis-server"); err == nil {
-		c.redis = path
-	} else {
-		fmt.Fprintln(c.stderr, "compare: there is no redis-server: rows against Redis are missing (Debian: apt install redis-server)")
-	}
-	cc, err := exec.LookPath("cc")
-	if err != nil {
-		fmt.Fprintln(c.stderr, "compare: there is no cc: rows against the echo are missing (Debian: apt install gcc libc6-dev)")
-		return nil
-	}
-	echo := c.path("echo")
-	if out, err := exec.CommandContext(ctx, cc, "-O2", "-o", echo, "benchmarks/echo.c").CombinedOutput(); err != nil {
-		fmt.Fprintf(c.stderr, "compare: the echo does not compile: rows against it are missing\n%s", out)
-		return nil
-	}
-	c.echo = echo
-	return nil
-}
-
-// machine describes where this runs, a line for each thing.
-func machine(redis string) []string {
+// Machine describes where this runs, a line for each thing.
+func Machine(redis string) []string {
 	var u unix.Utsname
 	kernel := "an unknown kernel"
 	if unix.Uname(&u) == nil {

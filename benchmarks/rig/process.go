@@ -1,6 +1,6 @@
 //go:build linux
 
-package main
+package rig
 
 import (
 	"bytes"
@@ -19,58 +19,58 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// process is a server that runs on its processor.
-type process struct {
+// Process is a server that runs on its processor.
+type Process struct {
 	cmd    *exec.Cmd
-	socket string
+	Socket string
 	begun  time.Time
-	took   time.Duration // from exec to the first answer that was right
+	Took   time.Duration // from exec to the first answer that was right
 	log    bytes.Buffer  // of cmd; to be read when ended is closed
 	ended  chan struct{}
 }
 
-// start starts a server that will listen at socket, and does not wait for it.
-func start(core int, socket, program string, args ...string) (*process, error) {
-	p := &process{cmd: exec.Command(program, args...), socket: socket, ended: make(chan struct{})}
+// Start starts a server that will listen at socket, and does not wait for it.
+func Start(core int, socket, program string, args ...string) (*Process, error) {
+	p := &Process{cmd: exec.Command(program, args...), Socket: socket, ended: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = &p.log, &p.log
 	// The child has the affinity of the thread that starts it.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	if err := affinity(core); err != nil {
+	if err := Affinity(core); err != nil {
 		return nil, err
 	}
 	p.begun = time.Now()
 	if err := p.cmd.Start(); err != nil {
-		return nil, errors.Join(err, affinity(loadCore))
+		return nil, errors.Join(err, Affinity(LoadCore))
 	}
-	go func() { // stop waits for it
+	go func() { // Stop waits for it
 		defer close(p.ended)
 		_ = p.cmd.Wait() // how it ends is not what is measured
 	}()
-	if err := affinity(loadCore); err != nil {
-		p.stop()
+	if err := Affinity(LoadCore); err != nil {
+		p.Stop()
 		return nil, err
 	}
 	return p, nil
 }
 
-// stop ends the server and waits for it.
-func (p *process) stop() {
+// Stop ends the server and waits for it.
+func (p *Process) Stop() {
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)
 	timer := time.AfterFunc(20*time.Second, func() { _ = p.cmd.Process.Kill() })
 	defer timer.Stop()
 	<-p.ended
 }
 
-// answered waits for the first answer that begins as wanted. It asks each half millisecond: less
+// Answered waits for the first answer that begins as wanted. It asks each half millisecond: less
 // than is told apart here. A server that does not come to it is stopped, and what it has said is in
 // the error.
-func (p *process) answered(request, want string) error {
+func (p *Process) Answered(request, want string) error {
 	limit := time.NewTimer(3 * time.Minute)
 	defer limit.Stop()
 	for {
-		if p.answers(request, want) {
-			p.took = time.Since(p.begun)
+		if p.Answers(request, want) {
+			p.Took = time.Since(p.begun)
 			return nil
 		}
 		select {
@@ -79,14 +79,14 @@ func (p *process) answered(request, want string) error {
 		case <-limit.C:
 		case <-p.ended:
 		}
-		p.stop()
+		p.Stop()
 		return fmt.Errorf("%s does not answer: %s", p.cmd.Path, bytes.TrimSpace(p.log.Bytes()))
 	}
 }
 
-// answers asks once.
-func (p *process) answers(request, want string) bool {
-	nc, err := net.Dial("unix", p.socket)
+// Answers asks once.
+func (p *Process) Answers(request, want string) bool {
+	nc, err := net.Dial("unix", p.Socket)
 	if err != nil {
 		return false
 	}
@@ -100,9 +100,9 @@ func (p *process) answers(request, want string) bool {
 	return err == nil && strings.HasPrefix(string(got[:n]), want)
 }
 
-// loaded waits until a tokend that answers has read all that it has kept: a list waits for that.
-func (p *process) loaded() error {
-	nc, err := net.Dial("unix", p.socket)
+// Loaded waits until a tokend that answers has read all that it has kept: a list waits for that.
+func (p *Process) Loaded() error {
+	nc, err := net.Dial("unix", p.Socket)
 	if err != nil {
 		return err
 	}
@@ -119,8 +119,8 @@ func (p *process) loaded() error {
 	return err
 }
 
-// wakes returns how often the server's threads have waited for something, and thus have been woken.
-func (p *process) wakes() (n int64) {
+// Wakes returns how often the server's threads have waited for something, and thus have been woken.
+func (p *Process) Wakes() (n int64) {
 	files, err := filepath.Glob(p.proc("task/*/status"))
 	if err != nil {
 		return 0
@@ -140,10 +140,10 @@ func (p *process) wakes() (n int64) {
 	return n
 }
 
-// cpu returns the CPU time that the server has used, of all its threads, those that have ended
+// CPU returns the CPU time that the server has used, of all its threads, those that have ended
 // among them. The kernel counts it in nanoseconds; what /proc has of it is hundredths of a second,
 // which is more than some of what is told apart here.
-func (p *process) cpu() time.Duration {
+func (p *Process) CPU() time.Duration {
 	var t unix.Timespec
 	// The clock of a process: its id, complemented, above CPUCLOCK_SCHED (clock_getcpuclockid(3)).
 	const sched = 2
@@ -153,8 +153,8 @@ func (p *process) cpu() time.Duration {
 	return time.Duration(t.Nano())
 }
 
-// memory returns what is the server's own, and what is resident, in bytes.
-func (p *process) memory() (private, resident int64) {
+// Memory returns what is the server's own, and what is resident, in bytes.
+func (p *Process) Memory() (private, resident int64) {
 	b, err := os.ReadFile(p.proc("smaps_rollup"))
 	if err != nil {
 		return 0, 0
@@ -175,6 +175,6 @@ func (p *process) memory() (private, resident int64) {
 	return private, resident
 }
 
-func (p *process) proc(name string) string {
+func (p *Process) proc(name string) string {
 	return fmt.Sprintf("/proc/%d/%s", p.cmd.Process.Pid, name)
 }

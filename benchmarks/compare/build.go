@@ -1,0 +1,33 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"os/exec"
+)
+
+// build builds what is measured, and finds what it is measured against.
+func (c *comparison) build(ctx context.Context) error {
+	if err := c.Build(ctx); err != nil {
+		return err
+	}
+	if path, err := exec.LookPath("redis-server"); err == nil {
+		c.redis = path
+	} else {
+		fmt.Fprintln(c.stderr, "compare: there is no redis-server: rows against Redis are missing (Debian: apt install redis-server)")
+	}
+	cc, err := exec.LookPath("cc")
+	if err != nil {
+		fmt.Fprintln(c.stderr, "compare: there is no cc: rows against the echo are missing (Debian: apt install gcc libc6-dev)")
+		return nil
+	}
+	echo := c.Path("echo")
+	if out, err := exec.CommandContext(ctx, cc, "-O2", "-o", echo, "benchmarks/echo.c").CombinedOutput(); err != nil {
+		fmt.Fprintf(c.stderr, "compare: the echo does not compile: rows against it are missing\n%s", out)
+		return nil
+	}
+	c.echo = echo
+	return nil
+}
