@@ -36,6 +36,7 @@ type options struct {
 	state, config, socket string
 	key, upstream, serve  string
 	n, used, size         int
+	accounts, listed      int
 	due, over             time.Duration
 	latency               time.Duration
 	names                 bool
@@ -50,6 +51,8 @@ func (o *options) parse(args []string, stderr io.Writer) error {
 	f.StringVar(&o.key, "key", "", "seal the store with the encryption key in `file`: 64 hex digits, made if there is no such file")
 	f.IntVar(&o.n, "n", 100_000, "how many customers, each with a grant")
 	f.IntVar(&o.used, "used", -1, "how many of them have an access token; all by default")
+	f.IntVar(&o.accounts, "accounts", 0, "how many official accounts besides, each with an access token")
+	f.IntVar(&o.listed, "listed", 0, "how many more customers WeChat lists, with -serve, whose grants are not in the state")
 	f.IntVar(&o.size, "size", 512, "how long a token is, in bytes")
 	f.DurationVar(&o.due, "due", 2*time.Hour, "when the first token ends, from now; at most 2h, and it was fetched so much earlier")
 	f.DurationVar(&o.over, "over", 0, "the time over which the ends are spread from there on")
@@ -71,6 +74,8 @@ func (o *options) parse(args []string, stderr io.Writer) error {
 		return fmt.Errorf("%w: unexpected %q", errUsage, f.Arg(0))
 	case o.state == "" || o.config == "":
 		return fmt.Errorf("%w: -state and -config are needed", errUsage)
+	case o.accounts < 0 || o.listed < 0:
+		return fmt.Errorf("%w: -accounts and -listed are not negative", errUsage)
 	case o.n < 0 || o.used > o.n:
 		return fmt.Errorf("%w: -n is not negative, and -used is at most -n", errUsage)
 	case o.size < minSize || o.size > maxSize:
@@ -122,6 +127,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 		out := bufio.NewWriter(stdout)
 		for i := range o.used {
 			fmt.Fprintln(out, tokenName(i))
+		}
+		for i := range o.accounts {
+			fmt.Fprintln(out, accountToken(i))
 		}
 		if err := out.Flush(); err != nil {
 			return err

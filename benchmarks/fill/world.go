@@ -44,6 +44,11 @@ func customerID(i int) uint64 { return uint64(i+1) * 0x9e3779b97f4a7c15 }
 
 func tokenName(i int) string { return platform + "/" + customer(i) + "/access_token" }
 
+// account returns the appid of the official account numbered i.
+func account(i int) string { return fmt.Sprintf("wxa%015x", customerID(i)>>4) }
+
+func accountToken(i int) string { return "official_account/" + account(i) + "/access_token" }
+
 func grantName(i int) string { return platform + "/" + customer(i) + "/refresh_token" }
 
 // world is what the state directory tells of: a WeChat with one platform.
@@ -163,11 +168,19 @@ func (w *world) fill(ctx context.Context, o *options) (err error) {
 		left := o.due + time.Duration(float64(o.over)*float64(i)/float64(o.used))
 		put(w.credential(tokenName(i), w.text(o.size), made, left, life))
 	}
+	for i := range o.accounts {
+		put(w.credential(accountToken(i), w.text(o.size), made, o.due, life))
+	}
 	for _, i := range order {
 		grant := record.Generation{Value: w.grant(i), At: made.Add(-24 * time.Hour), Source: "put"}
 		put(record.Grant{Name: grantName(i), Generation: grant}.Encode())
 	}
 	writes.Go(func() error { return s.Put(ctx, recs...) })
+	if w.wechat != nil {
+		for i := range o.listed {
+			w.wechat.AddCustomer(platformID, customer(o.n+i))
+		}
+	}
 	return writes.Wait()
 }
 
@@ -221,5 +234,8 @@ func (w *world) configure(o *options) error {
 	}
 	fmt.Fprintf(&b, "\n[upstream]\nweixin_url = %q\nwork_url   = %q\n", w.url, w.url)
 	fmt.Fprintf(&b, "\n[[open_platform]]\napp_id  = %q\nsecret  = %q\ntoken   = %q\naes_key = %q\n", platformID, secretText, signToken, aesKey)
+	for i := range o.accounts {
+		fmt.Fprintf(&b, "\n[[official_account]]\napp_id = %q\nsecret = %q\n", account(i), secretText)
+	}
 	return os.WriteFile(o.config, []byte(b.String()), 0o600)
 }

@@ -140,6 +140,9 @@ func (l *loop) now() time.Duration { return time.Since(l.start) }
 func (l *loop) run() error {
 	runtime.LockOSThread() // and never unlocks it: the thread, with what exact does to it, ends
 	exact()
+	if l.plan.Gentle {
+		giveWay()
+	}
 	l.pace = newPace(l.plan.Rate, 0)
 	now := l.now()
 	for i := range l.conns {

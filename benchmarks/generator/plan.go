@@ -54,6 +54,9 @@ type Plan struct {
 	// whoever runs this. It takes root, and such loops.
 	As []uint32
 
+	// Gentle has loops give way to whatever else wants their processor. Goroutines do not.
+	Gentle bool
+
 	// Portable has goroutines do the work where a loop could.
 	Portable bool
 }

@@ -55,6 +55,14 @@ func Affinity(cores ...int) error {
 	return nil
 }
 
+// Gently calls f on a thread that gives way to the load: what f reads, it reads with what is left of
+// the generator's processor.
+func Gently(f func()) {
+	runtime.LockOSThread()                                             // and never unlocks it: the thread ends with the goroutine
+	_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), WeChatNice) // it can always be raised
+	f()
+}
+
 // WeChatNice is the niceness of a WeChat of ours: it has the load generator's processor, and a
 // tenth of the generator's weight there. The real one has its own, and no read waits for it.
 const WeChatNice = 10

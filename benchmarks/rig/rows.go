@@ -40,6 +40,9 @@ func (r *Row) verdict() string {
 }
 
 func (r *Row) goal(goal float64) string {
+	if math.IsNaN(goal) {
+		return ""
+	}
 	sign := ">= "
 	if r.Below {
 		sign = "<= "
@@ -67,6 +70,11 @@ func (r *Rows) AtLeast(figure string, reached, least, aim float64, unit, note st
 
 func (r *Rows) AtMost(figure string, reached, least, aim float64, unit, note string) {
 	*r = append(*r, Row{Figure: figure, Reached: reached, Least: least, Aim: aim, Below: true, Unit: unit, Note: note})
+}
+
+// Info adds a figure without a bound.
+func (r *Rows) Info(figure string, reached float64, unit, note string) {
+	r.AtMost(figure, reached, math.NaN(), math.NaN(), unit, note)
 }
 
 // Missing adds what could not be measured.

@@ -112,8 +112,11 @@ func (s *State) Open(tables string) error {
 }
 
 // Serve starts tokend on a state, and returns when it has answered and read all.
-func (r *Rig) Serve(s *State) (*Process, error) {
-	p, err := Start(ServerCore, s.Socket, r.Tokend, "serve", "--config", s.Config)
+func (r *Rig) Serve(s *State) (*Process, error) { return ServeBy(r.Tokend, s) }
+
+// ServeBy is Serve with another tokend.
+func ServeBy(tokend string, s *State) (*Process, error) {
+	p, err := Start(ServerCore, s.Socket, tokend, "serve", "--config", s.Config)
 	if err != nil {
 		return nil, err
 	}

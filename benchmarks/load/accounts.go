@@ -1,0 +1,58 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"time"
+)
+
+// accounts is a configuration with as many official accounts, which is what a scrape names one by
+// one and a reload looks at.
+var accounts = world{accounts: 10_000, http: true}
+
+// scrape has somebody scrape once a second, where Prometheus does once in fifteen.
+func (l *load) scrape(ctx context.Context) error {
+	return l.beside(ctx, "scrape", fmt.Sprintf("a scrape of %d accounts each second", accounts.accounts), accounts,
+		counted(time.Second, func(ctx context.Context, d daemon) error { return scrapeOnce(ctx, d.monitor) }))
+}
+
+// scrapeOnce reads all metrics with a few system calls: the transport of net/http would do so on
+// threads that do not give way.
+func scrapeOnce(ctx context.Context, address string) error {
+	nc, err := net.Dial("tcp", address)
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	defer context.AfterFunc(ctx, func() { nc.Close() })()
+	if _, err := fmt.Fprintf(nc, "GET /metrics HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", address); err != nil {
+		return err
+	}
+	b := make([]byte, 256<<10)
+	n, err := io.ReadFull(nc, b[:64])
+	if err != nil {
+		return err
+	}
+	if !strings.HasPrefix(string(b[:n]), "HTTP/1.1 200 ") {
+		return fmt.Errorf("a scrape was answered %.32q", b[:n])
+	}
+	for {
+		if _, err := nc.Read(b); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
+}
+
+// reload has the configuration read again, one reload after another.
+func (l *load) reload(ctx context.Context) error {
+	return l.beside(ctx, "reload", fmt.Sprintf("reloads of %d accounts", accounts.accounts), accounts,
+		counted(0, func(ctx context.Context, d daemon) error { return exchange(ctx, d, "RELOAD\n", false) }))
+}

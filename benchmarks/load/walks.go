@@ -1,0 +1,149 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tokend/benchmarks/rig"
+)
+
+// crowd is a platform with 140 000 names: a token and a grant of each customer.
+var crowd = world{customers: 70_000}
+
+// watchers is how many clients begin to watch at once, as after a restart of them all.
+const watchers = 20
+
+// watch has clients take the list with which a WATCH begins, all at once, and again and again.
+func (l *load) watch(ctx context.Context) error {
+	return l.beside(ctx, "watch", fmt.Sprintf("%d first WATCHes of %d names at once", watchers, 2*crowd.customers), crowd,
+		func(ctx context.Context, d daemon) (int, error) {
+			var times atomic.Int64
+			var all sync.WaitGroup
+			errs := make(chan error, watchers)
+			for range watchers {
+				all.Go(func() {
+					rig.Gently(func() {
+						errs <- repeat(ctx, 0, func() error {
+							err := exchange(ctx, d, "WATCH open_platform/\n", true)
+							if err == nil {
+								times.Add(1)
+							}
+							return err
+						})
+					})
+				})
+			}
+			all.Wait()
+			for range watchers {
+				if err := <-errs; err != nil {
+					return 0, err
+				}
+			}
+			return int(times.Load()), nil
+		})
+}
+
+// list has one client list everything once a second.
+func (l *load) list(ctx context.Context) error {
+	return l.beside(ctx, "list", fmt.Sprintf("LIST of %d names each second", 2*crowd.customers), crowd,
+		counted(time.Second, func(ctx context.Context, d daemon) error { return exchange(ctx, d, "LIST\n", true) }))
+}
+
+// counted returns the disturbance that does something once in each span, zero for without a pause,
+// gently.
+func counted(span time.Duration, do func(ctx context.Context, d daemon) error) disturbance {
+	return func(ctx context.Context, d daemon) (times int, err error) {
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			rig.Gently(func() {
+				err = repeat(ctx, span, func() error {
+					err := do(ctx, d)
+					if err == nil {
+						times++
+					}
+					return err
+				})
+			})
+		}()
+		<-done
+		return times, err
+	}
+}
+
+// repeat does something once in each span until ctx ends.
+func repeat(ctx context.Context, span time.Duration, do func() error) error {
+	for ctx.Err() == nil {
+		next := time.After(span)
+		if err := do(); err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
+		}
+		select {
+		case <-next:
+		case <-ctx.Done():
+		}
+	}
+	return nil
+}
+
+// exchange sends a request over a connection of its own and reads the reply: a line, or with lines
+// as many as that says and itself.
+func exchange(ctx context.Context, d daemon, request string, lines bool) error {
+	_, err := ask(ctx, d, request, lines)
+	return err
+}
+
+// ask is exchange that returns the first line of the reply.
+func ask(ctx context.Context, d daemon, request string, lines bool) (first string, err error) {
+	nc, err := net.Dial("unix", d.Socket)
+	if err != nil {
+		return "", err
+	}
+	defer nc.Close()
+	defer context.AfterFunc(ctx, func() { nc.Close() })()
+	if _, err := nc.Write([]byte(request)); err != nil {
+		return "", err
+	}
+	b := make([]byte, 64<<10)
+	var begin []byte
+	for left := 1; left > 0; {
+		n, err := nc.Read(b)
+		if err != nil {
+			return "", fmt.Errorf("%s: %w", strings.TrimSpace(request), err)
+		}
+		left -= bytes.Count(b[:n], []byte("\n"))
+		if first != "" {
+			continue
+		}
+		begin = append(begin, b[:n]...)
+		line, _, whole := bytes.Cut(begin, []byte("\n"))
+		if !whole {
+			continue
+		}
+		first = string(line)
+		count, ok := strings.CutPrefix(first, "OK")
+		if !ok {
+			return first, fmt.Errorf("%s: answered %q", strings.TrimSpace(request), first)
+		}
+		if lines {
+			more, err := strconv.Atoi(strings.TrimSpace(count))
+			if err != nil {
+				return first, fmt.Errorf("%s: answered %q", strings.TrimSpace(request), first)
+			}
+			left += more
+		}
+	}
+	return first, nil
+}
