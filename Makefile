@@ -15,7 +15,7 @@ STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # In this order: what is quick to fail first, the whole of go test last.
 CHECKS = format vet fix modules texts staticcheck systems build man units race fuzz demo boot test
 
-.PHONY: help check faults bench-compare bench-docs install uninstall $(CHECKS) lint clean
+.PHONY: help check faults bench-compare bench-load bench-docs install uninstall $(CHECKS) lint clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 22
@@ -46,6 +46,9 @@ faults: ## every long round of faults that docs/assurance.md names (root; twenty
 
 bench-compare: ## beside Redis and a bare echo, in 11 minutes; QUICK=-quick: in 6
 	$(GO) run ./benchmarks/compare $(QUICK)
+
+bench-load: ## reads beside lists, scrapes, reloads, writes; BEFORE=binary: and another tokend
+	$(GO) run ./benchmarks/load $(QUICK) $(if $(BEFORE),-before $(BEFORE))
 
 bench-docs: ## the same, and what docs/ shows of it
 	@mkdir -p bin docs

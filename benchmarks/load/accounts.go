@@ -19,19 +19,19 @@ var accounts = world{accounts: 10_000, http: true}
 // scrape has somebody scrape once a second, where Prometheus does once in fifteen.
 func (l *load) scrape(ctx context.Context) error {
 	return l.beside(ctx, "scrape", fmt.Sprintf("a scrape of %d accounts each second", accounts.accounts), accounts,
-		counted(time.Second, func(ctx context.Context, d daemon) error { return scrapeOnce(ctx, d.monitor) }))
+		counted(time.Second, scrapeOnce))
 }
 
 // scrapeOnce reads all metrics with a few system calls: the transport of net/http would do so on
 // threads that do not give way.
-func scrapeOnce(ctx context.Context, address string) error {
-	nc, err := net.Dial("tcp", address)
+func scrapeOnce(ctx context.Context, d daemon) error {
+	nc, err := net.Dial("tcp", d.monitor)
 	if err != nil {
 		return err
 	}
 	defer nc.Close()
 	defer context.AfterFunc(ctx, func() { nc.Close() })()
-	if _, err := fmt.Fprintf(nc, "GET /metrics HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", address); err != nil {
+	if _, err := fmt.Fprintf(nc, "GET /metrics HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", d.monitor); err != nil {
 		return err
 	}
 	b := make([]byte, 256<<10)
@@ -54,5 +54,10 @@ func scrapeOnce(ctx context.Context, address string) error {
 // reload has the configuration read again, one reload after another.
 func (l *load) reload(ctx context.Context) error {
 	return l.beside(ctx, "reload", fmt.Sprintf("reloads of %d accounts", accounts.accounts), accounts,
-		counted(0, func(ctx context.Context, d daemon) error { return exchange(ctx, d, "RELOAD\n", false) }))
+		counted(0, reloadOnce))
+}
+
+func reloadOnce(ctx context.Context, d daemon) error {
+	_, err := ask(ctx, d, "RELOAD\n", false)
+	return err
 }

@@ -130,7 +130,7 @@ func (l *load) beside(ctx context.Context, name, what string, w world, disturb d
 	defer stop()
 	time.Sleep(settle)
 	sides := make([]reads, len(all))
-	for turn := range rig.Pick(&l.Rig, 5, 2) {
+	for turn := range l.turns {
 		for i := range all {
 			at := (i + turn) % len(all)
 			if err := l.turn(ctx, all[at], &sides[at], disturb); err != nil {
@@ -187,7 +187,7 @@ func (l *load) turn(ctx context.Context, d daemon, r *reads, disturb disturbance
 // shot reads for some seconds.
 func (l *load) shot(ctx context.Context, d daemon) (rig.Shot, error) {
 	s, err := l.Shoot(ctx, d.Process, d.state, "tokend", "--connections", "50", "--rate", "20000", "--timeout", "30s",
-		"--warm-up", warmUp.String(), "--seconds", rig.Pick(&l.Rig, "4", "2"))
+		"--warm-up", warmUp.String(), "--seconds", l.seconds)
 	if err == nil && s.Failed > 0 {
 		err = fmt.Errorf("%d of %d reads have failed", s.Failed, s.Count)
 	}

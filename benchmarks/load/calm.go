@@ -19,7 +19,7 @@ func (l *load) calm(ctx context.Context) error {
 	defer stop()
 	time.Sleep(settle)
 	shots := make([][]rig.Shot, len(all))
-	for range rig.Pick(&l.Rig, 5, 2) {
+	for range l.turns {
 		for i, d := range all {
 			s, err := l.shot(ctx, d)
 			if err != nil {

@@ -50,7 +50,9 @@ type load struct {
 	rig.Rig
 	stdout, stderr io.Writer
 
-	sides []side
+	sides   []side
+	turns   int
+	seconds string // that a shot takes
 }
 
 // side is a tokend that is measured. The first is the one of this source.
@@ -83,6 +85,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	if err := l.Build(ctx); err != nil {
 		return err
 	}
+	l.turns, l.seconds = rig.Pick(&l.Rig, 5, 2), rig.Pick(&l.Rig, "4", "2")
 	l.sides = []side{{"tokend", l.Tokend}}
 	if *before != "" {
 		l.sides = append(l.sides, side{"before", *before})

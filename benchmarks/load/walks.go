@@ -5,12 +5,12 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"tokend/benchmarks/rig"
@@ -25,37 +25,37 @@ const watchers = 20
 // watch has clients take the list with which a WATCH begins, all at once, and again and again.
 func (l *load) watch(ctx context.Context) error {
 	return l.beside(ctx, "watch", fmt.Sprintf("%d first WATCHes of %d names at once", watchers, 2*crowd.customers), crowd,
-		func(ctx context.Context, d daemon) (int, error) {
-			var times atomic.Int64
+		func(ctx context.Context, d daemon) (times int, err error) {
+			one := counted(0, watchOnce)
+			var mu sync.Mutex // guards times and err
 			var all sync.WaitGroup
-			errs := make(chan error, watchers)
 			for range watchers {
 				all.Go(func() {
-					rig.Gently(func() {
-						errs <- repeat(ctx, 0, func() error {
-							err := exchange(ctx, d, "WATCH open_platform/\n", true)
-							if err == nil {
-								times.Add(1)
-							}
-							return err
-						})
-					})
+					n, failed := one(ctx, d)
+					mu.Lock()
+					defer mu.Unlock()
+					times, err = times+n, errors.Join(err, failed)
 				})
 			}
 			all.Wait()
-			for range watchers {
-				if err := <-errs; err != nil {
-					return 0, err
-				}
-			}
-			return int(times.Load()), nil
+			return times, err
 		})
+}
+
+func watchOnce(ctx context.Context, d daemon) error {
+	_, err := ask(ctx, d, "WATCH open_platform/\n", true)
+	return err
 }
 
 // list has one client list everything once a second.
 func (l *load) list(ctx context.Context) error {
 	return l.beside(ctx, "list", fmt.Sprintf("LIST of %d names each second", 2*crowd.customers), crowd,
-		counted(time.Second, func(ctx context.Context, d daemon) error { return exchange(ctx, d, "LIST\n", true) }))
+		counted(time.Second, listOnce))
+}
+
+func listOnce(ctx context.Context, d daemon) error {
+	_, err := ask(ctx, d, "LIST\n", true)
+	return err
 }
 
 // counted returns the disturbance that does something once in each span, zero for without a pause,
@@ -98,14 +98,8 @@ func repeat(ctx context.Context, span time.Duration, do func() error) error {
 	return nil
 }
 
-// exchange sends a request over a connection of its own and reads the reply: a line, or with lines
-// as many as that says and itself.
-func exchange(ctx context.Context, d daemon, request string, lines bool) error {
-	_, err := ask(ctx, d, request, lines)
-	return err
-}
-
-// ask is exchange that returns the first line of the reply.
+// ask sends a request over a connection of its own, reads the reply, and returns its first line.
+// With lines there are as many behind it as it says.
 func ask(ctx context.Context, d daemon, request string, lines bool) (first string, err error) {
 	nc, err := net.Dial("unix", d.Socket)
 	if err != nil {

@@ -6,30 +6,36 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
 	"tokend/benchmarks/generator"
 )
 
-// imports brings in a platform's customers, page after page. Those are new: there are more than a
-// run gets to.
+// imports brings in a platform's customers. Those are new: there are more than a run gets to.
 func (l *load) imports(ctx context.Context) error {
+	return l.beside(ctx, "import", "an import of customers", world{customers: 10_000, listed: 200_000}, counted(0, importer()))
+}
+
+// importer returns what imports the next page of a daemon's customers.
+func importer() func(ctx context.Context, d daemon) error {
 	next := map[string]int{} // by socket
-	return l.beside(ctx, "import", "an import of customers", world{customers: 10_000, listed: 200_000},
-		counted(0, func(ctx context.Context, d daemon) error {
-			line, err := ask(ctx, d, fmt.Sprintf("IMPORT %s %d\n", platformOf(d), next[d.Socket]), false)
-			if err != nil {
-				return err
-			}
-			var total, kept int
-			to := 0
-			if _, err := fmt.Sscanf(line, "OK %d %d %d", &total, &kept, &to); err != nil {
-				return fmt.Errorf("IMPORT was answered %q: %w", line, err)
-			}
-			next[d.Socket] = to
-			return nil
-		}))
+	return func(ctx context.Context, d daemon) error {
+		line, err := ask(ctx, d, fmt.Sprintf("IMPORT %s %d\n", platformOf(d), next[d.Socket]), false)
+		if err != nil {
+			return err
+		}
+		fields := strings.Fields(line)
+		if len(fields) != 4 {
+			return fmt.Errorf("IMPORT was answered %q", line)
+		}
+		next[d.Socket] = 0 // after the last page, where the next is "-"
+		if fields[3] != "-" {
+			next[d.Socket], err = strconv.Atoi(fields[3])
+		}
+		return err
+	}
 }
 
 // platformOf returns the platform of d's world.
@@ -38,20 +44,24 @@ func platformOf(d daemon) string {
 	return rest[:strings.LastIndex(rest, "/")]
 }
 
-// put has 64 connections write grants as fast as they are answered. No value is that of the write
-// before it under the same name.
+// put has 64 connections write grants as fast as they are answered.
 func (l *load) put(ctx context.Context) error {
+	return l.beside(ctx, "put", "64 connections that PUT at full speed", world{customers: 10_000}, writer(100_000))
+}
+
+// writer returns the disturbance that writes n values under a tenth as many names, and again. No
+// value is that of the write before it under the same name.
+func writer(n int) disturbance {
 	var r generator.Requests
-	return l.beside(ctx, "put", "64 connections that PUT at full speed", world{customers: 10_000},
-		func(ctx context.Context, d daemon) (int, error) {
-			for i := r.Len(); i < 100_000; i++ { // the first time
-				name := fmt.Sprintf("%s/wxwriter%06d/refresh_token", platformOf(d), i%10_000)
-				r.Add(func(b []byte) []byte {
-					return generator.Tokend.AppendSet(b, name, fmt.Sprintf("refreshtoken@@@%030d-%06d", 0, i))
-				})
-			}
-			return generate(ctx, d, generator.Plan{Requests: &r, InTurn: true, Connections: 64})
-		})
+	return func(ctx context.Context, d daemon) (int, error) {
+		for i := r.Len(); i < n; i++ { // the first time
+			name := fmt.Sprintf("%s/wxwriter%06d/refresh_token", platformOf(d), i%(n/10))
+			r.Add(func(b []byte) []byte {
+				return generator.Tokend.AppendSet(b, name, fmt.Sprintf("refreshtoken@@@%030d-%06d", 0, i))
+			})
+		}
+		return generate(ctx, d, generator.Plan{Requests: &r, InTurn: true, Connections: 64})
+	}
 }
 
 // connectRate is how many clients connect in a second, for one read each.
@@ -59,12 +69,13 @@ const connectRate = 5000
 
 // connect has clients connect for one read.
 func (l *load) connect(ctx context.Context) error {
-	return l.beside(ctx, "connect", fmt.Sprintf("%d connections a second for one read each", connectRate), world{customers: 10_000},
-		func(ctx context.Context, d daemon) (int, error) {
-			var r generator.Requests
-			r.Add(func(b []byte) []byte { return generator.Tokend.AppendGet(b, d.state.First) })
-			return generate(ctx, d, generator.Plan{Requests: &r, Connections: 50, Reconnect: true, Rate: connectRate})
-		})
+	return l.beside(ctx, "connect", fmt.Sprintf("%d connections a second for one read each", connectRate), world{customers: 10_000}, connector)
+}
+
+func connector(ctx context.Context, d daemon) (int, error) {
+	var r generator.Requests
+	r.Add(func(b []byte) []byte { return generator.Tokend.AppendGet(b, d.state.First) })
+	return generate(ctx, d, generator.Plan{Requests: &r, Connections: 50, Reconnect: true, Rate: connectRate})
 }
 
 // generate carries out a plan until ctx ends.

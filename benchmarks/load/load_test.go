@@ -1,0 +1,73 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"tokend/benchmarks/rig"
+)
+
+// TestDisturbances has each scenario disturb a small daemon, so that it still works when it is
+// wanted. It measures nothing.
+func TestDisturbances(t *testing.T) {
+	if runtime.NumCPU() < 2 {
+		t.Skip("there is one processor")
+	}
+	t.Chdir("../..")
+	dir, err := os.MkdirTemp("", "load") // t.TempDir may be too long for a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	l := &load{Rig: rig.Rig{Dir: dir}, stdout: io.Discard, stderr: io.Discard, turns: 1, seconds: "0.1"}
+	if err := l.Build(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	l.sides = []side{{"tokend", l.Tokend}}
+	all, stop, err := l.launch(t.Context(), "s", world{customers: 20, accounts: 5, listed: 1200, http: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	for name, disturb := range map[string]disturbance{
+		"watch": counted(0, watchOnce), "list": counted(time.Second, listOnce), "scrape": counted(0, scrapeOnce), "reload": counted(0, reloadOnce),
+		"import": counted(0, importer()), "put": writer(100), "connect": connector,
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		if n, err := disturb(ctx, all[0]); err != nil || n == 0 {
+			t.Errorf("%s: %d times, %v", name, n, err)
+		}
+		cancel()
+	}
+	var r reads
+	if err := l.turn(t.Context(), all[0], &r, connector); err != nil {
+		t.Fatal(err)
+	}
+	if len(r.calm) != 1 || len(r.busy) != 1 || r.ratio() <= 0 {
+		t.Errorf("got %+v", r)
+	}
+	l.report("tests", []reads{r})
+	var out strings.Builder
+	if err := l.Rows.Print(&out); err != nil || !strings.Contains(out.String(), "longest pause, tests") {
+		t.Errorf("%v\n%s", err, out.String())
+	}
+}
+
+func TestChoose(t *testing.T) {
+	if got, err := choose(""); err != nil || len(got) != len(scenarios) {
+		t.Errorf("got %d, %v", len(got), err)
+	}
+	if got, err := choose("list,calm"); err != nil || len(got) != 2 || got[0].name != "list" {
+		t.Errorf("got %v, %v", got, err)
+	}
+	if _, err := choose("lists"); err == nil || !strings.Contains(err.Error(), `"lists"`) {
+		t.Errorf("got %v", err)
+	}
+}
