@@ -21,8 +21,15 @@
 //
 // While very many are refreshed, after an outage or a start, garbage comes so fast that eight MiB
 // of it are a second's. Then there is room for four seconds', up to 32 MiB and three times live,
-// until the burst has been over for a minute: a collection makes reads wait longer for as long as
-// it takes, and the hundredth part of all reads is what a p99 is.
+// until the burst has been over for half a minute: a collection makes reads wait longer for as long
+// as it takes, and the hundredth part of all reads is what a p99 is.
+//
+// # What a burst leaves behind
+//
+// When a burst has been over for half a minute and the heap holds a quarter more than is in use, the
+// garbage is collected and its memory given back. Go would keep most of it: it returns memory only
+// down to the size at which the next collection begins, and a quiet daemon does not get there. What
+// the section below says of files is done again as well.
 //
 // While a configuration is loaded there is as much room as live data, see [Load].
 //

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// every is how often the decision is made anew: often enough that a burst of refreshes, which
+// every is how often the decision is made again: often enough that a burst of refreshes, which
 // begins with fifty a second, is seen before it is at its fastest. It takes some microseconds.
 const every = 2 * time.Second
 
@@ -16,24 +16,30 @@ func Keep(ctx context.Context) {
 		return
 	}
 	debug.FreeOSMemory() // collects first, so that what lives is known
-	_, made := look()
-	var p policy
-	p.percent = 100 // Go's own
-	decide := func() {
-		live, all := look()
-		if p.decide(live, all-made, every) {
+	_, _, made := look()
+	p := policy{percent: 100} // Go's own
+	decide := func(passed time.Duration) {
+		held, live, all := look()
+		if p.decide(live, all-made, passed) {
 			gc.decide(p.percent)
 		}
 		made = all
+		if p.giveBack(live, held) {
+			debug.FreeOSMemory()
+			reclaim()
+		}
 	}
-	decide()
+	decide(every)
 	reclaim()
-	t := time.NewTicker(every)
+	pause := p.pause()
+	t := time.NewTimer(pause)
 	defer t.Stop()
 	for {
 		select {
 		case <-t.C:
-			decide()
+			decide(pause)
+			pause = p.pause()
+			t.Reset(pause)
 		case <-ctx.Done():
 			return
 		}

@@ -2,6 +2,7 @@ package footprint
 
 import (
 	"context"
+	"runtime"
 	"runtime/debug"
 	"testing"
 	"testing/synctest"
@@ -56,3 +57,35 @@ func TestLoadHasRoom(t *testing.T) {
 	defer Load()()
 	want("an operator has decided", 14)
 }
+
+// TestBurstGivenBack holds that what a burst has left behind is given back within a minute, though
+// no collection is due.
+func TestBurstGivenBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, stop := context.WithTimeout(t.Context(), time.Hour)
+		done := make(chan struct{})
+		go func() { defer close(done); Keep(ctx) }()
+		lives := make([]byte, 16*mib)
+		time.Sleep(every / 2) // when it is not looking
+		runtime.GC()
+		for range 20 * mib / len(page) {
+			garbage = make([]byte, len(page))
+		}
+		garbage = nil
+		burst, _, _ := look()
+		time.Sleep(time.Minute)
+		after, live, _ := look()
+		if burst < live+4*mib || after > live+live/4 {
+			t.Errorf("%d bytes were held after a burst, and %d a minute later, of which %d live", burst, after, live)
+		}
+		runtime.KeepAlive(lives)
+		stop()
+		<-done
+	})
+}
+
+// garbage is what a test allocates last.
+var (
+	garbage []byte
+	page    [4 << 10]byte
+)

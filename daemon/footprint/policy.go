@@ -24,7 +24,11 @@ const (
 	mostTimes = 3
 
 	// calm is for how long less room must have been enough before there is less.
-	calm = time.Minute
+	calm = 30 * time.Second
+
+	// mass is the room that a burst wants at least whose end is worth giving memory back: that of
+	// some ten refreshes a second.
+	mass = 2 << 20
 )
 
 // policy is for how many percent of live garbage may gather, as of late.
@@ -34,13 +38,24 @@ type policy struct {
 	burst uint64        // room that there is because garbage comes fast
 	less  uint64        // the most that was wanted while it was less than that
 	since time.Duration // for how long it was
+
+	made   uint64        // allocated since the room was last worked out
+	passed time.Duration // since then
+
+	over bool // a burst has ended, and nothing has been given back since
 }
 
 // decide takes note that live bytes are in use, and that so many have been allocated within the
 // time that has passed, and reports whether percent is another now. To set it stops the world for a
-// moment, which what is nearly the same is not worth.
+// moment, which what is nearly the same is not worth. How fast garbage comes is measured over every;
+// live counts at once.
 func (p *policy) decide(live, made uint64, passed time.Duration) bool {
-	wanted := percentFor(live, p.room(made, passed))
+	p.made += made
+	if p.passed += passed; p.passed >= every {
+		p.room(p.made, p.passed)
+		p.made, p.passed = 0, 0
+	}
+	wanted := percentFor(live, p.burst)
 	if d := wanted - p.percent; 8*max(d, -d) <= p.percent {
 		return false
 	}
@@ -48,19 +63,36 @@ func (p *policy) decide(live, made uint64, passed time.Duration) bool {
 	return true
 }
 
-// room returns how much the garbage of late wants: more at once, and less when that has been enough
-// for a while.
-func (p *policy) room(made uint64, passed time.Duration) uint64 {
+// pause returns when to decide again. In a burst what lives may double within every, and a percent
+// that was right before it would let twice as much garbage gather as there is room for.
+func (p *policy) pause() time.Duration {
+	if p.burst > leastRoom {
+		return every / 10
+	}
+	return every
+}
+
+// room works out how much the garbage of late wants: more at once, and less when that has been
+// enough for a while.
+func (p *policy) room(made uint64, passed time.Duration) {
 	wanted := uint64(min(float64(made)*float64(apart)/float64(passed), mostRoom))
 	if wanted >= p.burst {
 		p.burst, p.less, p.since = wanted, 0, 0
-		return p.burst
+		return
 	}
 	p.less = max(p.less, wanted)
 	if p.since += passed; p.since >= calm {
+		p.over = p.over || p.burst >= mass && p.less < p.burst/2
 		p.burst, p.less, p.since = p.less, 0, 0
 	}
-	return p.burst
+}
+
+// giveBack reports, once after each burst, whether to give memory back where live bytes of those
+// held are in use. A process that holds little more than it uses would collect for nothing.
+func (p *policy) giveBack(live, held uint64) bool {
+	over := p.over
+	p.over = false
+	return over && held > live+max(live/4, mass)
 }
 
 // percentFor returns for how many percent of live garbage may gather, if a burst wants so much
@@ -74,15 +106,18 @@ func percentFor(live, burst uint64) int {
 	return max(1, int(room*100/live))
 }
 
-// look returns how many bytes the last collection has found to be in use, and how many have been
-// allocated so far.
-func look() (live, made uint64) {
-	s := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/heap/allocs:bytes"}}
+// look returns how many bytes of memory the heap holds, how many of them the last collection has
+// found to be in use, and how many have been allocated so far.
+func look() (held, live, made uint64) {
+	s := []metrics.Sample{
+		{Name: "/gc/heap/live:bytes"}, {Name: "/gc/heap/allocs:bytes"},
+		{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/unused:bytes"}, {Name: "/memory/classes/heap/free:bytes"},
+	}
 	metrics.Read(s)
-	for i, to := range []*uint64{&live, &made} {
+	for i, to := range []*uint64{&live, &made, &held, &held, &held} {
 		if s[i].Value.Kind() == metrics.KindUint64 {
-			*to = s[i].Value.Uint64()
+			*to += s[i].Value.Uint64()
 		}
 	}
-	return live, made
+	return held, live, made
 }

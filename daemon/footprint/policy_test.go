@@ -75,11 +75,60 @@ func TestAlike(t *testing.T) {
 
 // TestLook holds that what is allocated is seen, and what is in use after a collection.
 func TestLook(t *testing.T) {
-	_, before := look()
+	_, _, before := look()
 	made := make([]byte, 8*mib)
 	runtime.GC() // before the first one nothing is said to be in use
-	live, after := look()
-	if after-before < uint64(len(made)) || live == 0 {
-		t.Errorf("%d bytes were allocated, and %d are said to be; %d live", len(made), after-before, live)
+	held, live, after := look()
+	if after-before < uint64(len(made)) || live == 0 || held < live {
+		t.Errorf("%d bytes were allocated, and %d are said to be; %d live of %d", len(made), after-before, live, held)
+	}
+}
+
+// TestLiveCountsAtOnce holds that a burst in which what lives grows gets no more room for it: the
+// percent falls before the rate of garbage is measured again.
+func TestLiveCountsAtOnce(t *testing.T) {
+	p := policy{percent: 100}
+	p.decide(4*mib, 64*mib, every)
+	if p.percent != 300 || p.pause() >= every {
+		t.Fatalf("a burst: got %d %%, decided again after %v", p.percent, p.pause())
+	}
+	for _, live := range []uint64{8, 16, 32} {
+		p.decide(live*mib, 6*mib, p.pause())
+		if room := uint64(p.percent) * live * mib / 100; room > max(mostRoom, leastRoom) {
+			t.Errorf("%d MiB live: got %d %%, room for %d MiB", live, p.percent, room/mib)
+		}
+	}
+}
+
+// TestGiveBack holds when memory is given back: once after a burst, and not where little of it
+// would be.
+func TestGiveBack(t *testing.T) {
+	const live, full, spare = 16 * mib, 60 * mib, 19 * mib
+	for _, tc := range []struct {
+		name         string
+		burst, after uint64
+		held         uint64
+		want         bool
+	}{
+		{"a mass fetch", 64 * mib, 0, full, true},
+		{"a small one", mib, 0, full, true},
+		{"a few refreshes", mib / 2, 0, full, false},
+		{"it goes on", 2 * mib, mib + mib/2, full, false},
+		{"little to give", 64 * mib, 0, spare, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			p := policy{percent: 100}
+			p.decide(live, tc.burst, every)
+			given := 0
+			for range int(3 * calm / every) {
+				p.decide(live, tc.after, every)
+				if p.giveBack(live, tc.held) {
+					given++
+				}
+			}
+			if want := map[bool]int{true: 1}[tc.want]; given != want {
+				t.Errorf("given back %d times, want %d", given, want)
+			}
+		})
 	}
 }
