@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -144,6 +145,9 @@ func TestReference(t *testing.T) {
 		}
 		if err != nil {
 			t.Fatal(err)
+		}
+		if size := fmt.Sprintf("%d MiB", maxFile>>20); !strings.Contains(string(b), size) {
+			t.Errorf("%s lacks the greatest size of the file, %s", page, size)
 		}
 		defaults := documented(string(b))
 		for s := range example.at {
