@@ -160,7 +160,7 @@ func (l *loop) take(m *member, at seat) {
 	m.session = session{server: l.server, peer: at.peer, user: at.user}
 	m.spares, m.fresh = at.spares, true
 	m.conn.server, m.conn.nc, m.conn.session, m.conn.borrowed = l.server, &m.wire, &m.session, true
-	if l.server.cfg.Peer == nil {
+	if l.server.cfg.peer == nil {
 		m.session.late = &m.wire
 	}
 	m.alarm.of = m

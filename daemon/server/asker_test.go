@@ -34,7 +34,7 @@ func TestUserPassedOn(t *testing.T) {
 		peers := []uint32{guest, guest + 1, guest, 0}
 		dialed := 0
 		var users []any
-		r := start(t, Config{Engine: askers{newFakeEngine(), &users}, Peer: func(net.Conn) (access.Peer, error) {
+		r := start(t, Config{Engine: askers{newFakeEngine(), &users}, peer: func(net.Conn) (access.Peer, error) {
 			dialed++
 			return access.Peer{UID: peers[dialed-1]}, nil
 		}})

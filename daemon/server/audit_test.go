@@ -34,7 +34,7 @@ func TestAudit(t *testing.T) {
 		engine.tell(heldToken, fetched{err: &refresh.Error{Reason: refresh.Refused, RetryAfter: refresh.Never, Message: "errcode=40125 canary"}})
 		engine.tell(cold, fetched{err: errFault})
 		p := &peers{}
-		r := start(t, Config{Engine: engine, Inbox: fakeInbox{engine}, Logger: testLogger(&log), Peer: p.of, Rules: []access.Rule{
+		r := start(t, Config{Engine: engine, Inbox: fakeInbox{engine}, Logger: testLogger(&log), peer: p.of, Rules: []access.Rule{
 			{UIDs: []uint32{alice}, Names: []string{"official_account/*"}, Verbs: []string{"GET", "REJECT", "PUSH"}},
 			{UIDs: []uint32{bob}, Names: []string{platform + "/*"}, Verbs: []string{"EXCHANGE", "PUT", "PUSH", "IMPORT", "REFRESH"}},
 		}})
@@ -107,7 +107,7 @@ func onlyFault(text string) bool {
 func TestAuditOfWhoIsGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log syncBuffer
-		r := start(t, Config{Logger: testLogger(&log), Peer: as(alice)})
+		r := start(t, Config{Logger: testLogger(&log), peer: as(alice)})
 		c := r.ln.dial(t)
 		c.send("REJECT " + token + " tok-01\n")
 		synctest.Wait()
@@ -125,7 +125,7 @@ func TestAuditIsNoAmplifier(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log syncBuffer
 		p := &peers{next: alice}
-		r := start(t, Config{Logger: testLogger(&log), Peer: p.of})
+		r := start(t, Config{Logger: testLogger(&log), peer: p.of})
 		r.engine.tell(token, fetched{ttl: time.Hour, value: "tok-01"})
 		c := r.ln.dial(t)
 		const n = 5000

@@ -163,7 +163,7 @@ func (b *batch) run() {
 		b.note(errs)
 		return
 	}
-	ctx, cancel := context.WithTimeout(b.ctx, b.loop.server.cfg.waitTimeout())
+	ctx, cancel := context.WithTimeout(b.ctx, b.loop.server.cfg.waitTimeout)
 	defer cancel()
 	b.note(b.loop.server.cfg.Engine.PutAll(ctx, b.deposits))
 }

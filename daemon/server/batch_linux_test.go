@@ -296,7 +296,7 @@ func TestPutsOverTime(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := serveUntilEnd(t, Config{Engine: e, IdleTimeout: time.Second, LineTimeout: time.Second}, ln) // a busy machine asks within it
+	s := serveUntilEnd(t, Config{Engine: e, Limits: Limits{IdleTimeout: time.Second}, lineTimeout: time.Second}, ln) // a busy machine asks within it
 	for _, behind := range []string{"", "PI"} {
 		c := dialSocket(t, path)
 		c.send(putLine("wxidle") + behind)

@@ -22,7 +22,7 @@ func BenchmarkSessionHit(b *testing.B) {
 	for _, guarded := range []bool{false, true} {
 		for _, batch := range []int{1, 16} {
 			name := sizeName(batch)
-			cfg := Config{UserRate: unslowed}
+			cfg := Config{Limits: Limits{UserRate: unslowed}}
 			if guarded {
 				name, cfg.Rules = "rules/"+name, rules
 			}
@@ -62,7 +62,7 @@ func BenchmarkSessionReject(b *testing.B) {
 			if _, err := e.Get(b.Context(), token); err != nil {
 				b.Fatal(err)
 			}
-			s := sessionOf(New(Config{Engine: engineOf{Engine: e}, UserRate: unslowed}), access.Peer{UID: guest})
+			s := sessionOf(New(Config{Engine: engineOf{Engine: e}, Limits: Limits{UserRate: unslowed}}), access.Peer{UID: guest})
 			for range 2 * actLines.burst { // what the audit says of it, and WeChat once
 				drive(b, s, []byte("REJECT "+token+" "+rejected+"\n"))
 			}

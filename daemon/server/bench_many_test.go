@@ -50,7 +50,7 @@ func BenchmarkSessionGetOfMany(b *testing.B) {
 			in[i] = fmt.Appendf(in[i], "GET official_account/wx%016x/access_token\n", random.IntN(n))
 		}
 	}
-	s := sessionOf(New(Config{Engine: onlyReads{of: engine}, UserRate: unslowed}), access.Peer{UID: guest, GID: 33})
+	s := sessionOf(New(Config{Engine: onlyReads{of: engine}, Limits: Limits{UserRate: unslowed}}), access.Peer{UID: guest, GID: 33})
 	for _, in := range in {
 		s.out = s.out[:0]
 		s.step(in)

@@ -50,7 +50,7 @@ func BenchmarkSessionGet(b *testing.B) {
 		batch int
 	}{{"1", nil, 1}, {"1 with rules", benchRules(), 1}, {"16", nil, 16}, {"16 with rules", benchRules(), 16}} {
 		b.Run(bm.name, func(b *testing.B) {
-			s := sessionOf(New(Config{Engine: newStaticEngine(), Rules: bm.rules, UserRate: unslowed}), access.Peer{UID: guest, GID: 33})
+			s := sessionOf(New(Config{Engine: newStaticEngine(), Rules: bm.rules, Limits: Limits{UserRate: unslowed}}), access.Peer{UID: guest, GID: 33})
 			in := []byte(strings.Repeat(benchRequest, bm.batch))
 			b.ReportAllocs()
 			for b.Loop() {
@@ -69,7 +69,7 @@ func BenchmarkPipe(b *testing.B) {
 		b.Run(sizeName(batch), func(b *testing.B) {
 			ours, theirs := net.Pipe()
 			defer ours.Close()
-			s := New(Config{Engine: newStaticEngine(), Peer: func(net.Conn) (access.Peer, error) { return access.Peer{}, nil }})
+			s := New(Config{Engine: newStaticEngine(), peer: func(net.Conn) (access.Peer, error) { return access.Peer{}, nil }})
 			go s.handle(b.Context(), newConn(s, theirs, access.Peer{}, s.users.get(0)), &conns{})
 			benchmarkConn(b, ours, batch)
 		})

@@ -55,79 +55,59 @@ type Config struct {
 	// exist; "" stands for none.
 	Subuids string
 
-	// Peer says who is at the other end of a connection; nil asks the
-	// kernel, which answers for Unix sockets only.
-	Peer func(net.Conn) (access.Peer, error)
+	// Limits are those that an operator may change. See [Server.SetLimits].
+	Limits Limits
 
-	// MaxConns is how many connections may be open at once; 0 stands for 8192, and what is more
-	// than three quarters of the process's descriptors, or all but 24, for those. One user may have
-	// as many as are free, and so no more than half; the last sixteenth is for users with few.
-	// Further ones are answered BUSY and closed. Those of root and of the daemon's own user are not
-	// counted; nor do the limits that follow bind them.
-	MaxConns int
+	// What follows is for tests: the zero values are what a daemon has.
 
-	// MaxUserWaits is how many requests of one user may wait for fetches at once; 0 stands for
-	// 1024. Further ones are answered BUSY.
-	MaxUserWaits int
+	// peer says who is at the other end of a connection; nil asks the kernel, which answers for
+	// Unix sockets only.
+	peer func(net.Conn) (access.Peer, error)
 
-	// UserRate is how many requests of one user are answered in a second, on all its
-	// connections together; 0 stands for 100000. What goes beyond the rate, and beyond what has
-	// not been used of the last second's, is slowed: the connection is not read
-	// until its turn comes.
-	UserRate int
+	lineTimeout, writeTimeout, waitTimeout, gracePeriod time.Duration
 
-	// IdleTimeout closes a connection on which nothing has been asked for so
-	// long; 0 stands for never. A process that dies is noticed at once without
-	// it, since the kernel closes its sockets.
-	IdleTimeout time.Duration
-
-	// LineTimeout is how long a request that has been begun may take to arrive
-	// whole; 0 stands for 30 s.
-	LineTimeout time.Duration
-
-	// WriteTimeout is how long a peer may read nothing at all of what it is being sent before
-	// it is taken to have stopped reading; 0 stands for 10 s. One that reads a little
-	// in every such span may take as long as it likes.
-	WriteTimeout time.Duration
-
-	// WaitTimeout is how long a request may wait for a fetch before it is
-	// answered UNAVAILABLE; 0 stands for 30 s. The fetch goes on.
-	WaitTimeout time.Duration
-
-	// GracePeriod is how long connections may take to end when the server is
-	// stopped; 0 stands for 5 s.
-	GracePeriod time.Duration
-
-	// noLoop makes a goroutine of every connection, where an event loop could serve them: for
-	// tests.
+	// noLoop makes a goroutine of every connection, where an event loop could serve them.
 	noLoop bool
 }
 
-func (c *Config) logger() hclog.Logger {
+// How long a connection may take, if nothing is the matter with its peer.
+const (
+	// lineTimeout is how long a request that has been begun may take to arrive whole. A line of
+	// 64 KiB takes a millisecond.
+	lineTimeout = 30 * time.Second
+
+	// writeTimeout is how long a peer may read nothing at all of what it is being sent before it is
+	// taken to have stopped reading. One that reads a little in every such span may take as long as
+	// it likes.
+	writeTimeout = 10 * time.Second
+
+	// waitTimeout is how long a request may wait for a fetch before it is answered UNAVAILABLE: six
+	// times the timeout of a call, and less than clients wait, 35 s. The fetch goes on.
+	waitTimeout = 30 * time.Second
+
+	// gracePeriod is how long connections may take to end when the server is stopped. Systemd waits
+	// for 90 s, of which calls of rotating credentials may use up most.
+	gracePeriod = 5 * time.Second
+)
+
+// complete returns c with what a daemon has in place of zero values.
+func (c Config) complete() Config {
 	if c.Logger == nil {
-		return hclog.NewNullLogger()
+		c.Logger = hclog.NewNullLogger()
 	}
-	return c.Logger
+	if c.Audit == nil {
+		c.Audit = c.Logger
+	}
+	c.lineTimeout = cmp.Or(c.lineTimeout, lineTimeout)
+	c.writeTimeout = cmp.Or(c.writeTimeout, writeTimeout)
+	c.waitTimeout = cmp.Or(c.waitTimeout, waitTimeout)
+	c.gracePeriod = cmp.Or(c.gracePeriod, gracePeriod)
+	return c
 }
 
-func (c *Config) peer(nc net.Conn) (access.Peer, error) {
-	if c.Peer == nil {
+func (c *Config) peerOf(nc net.Conn) (access.Peer, error) {
+	if c.peer == nil {
 		return kernelPeer(nc)
 	}
-	return c.Peer(nc)
+	return c.peer(nc)
 }
-
-// 100000 requests are a third of a second of one processor where each is its own read and
-// write (3.3 us), and a twentieth where they are pipelined. PHP that connects for each
-// request is not able to make as many on a whole machine of two.
-func (c *Config) pace() rate {
-	n := cmp.Or(c.UserRate, 100_000)
-	return rate{each: max(1, time.Second/time.Duration(n)), burst: n}
-}
-
-func (c *Config) maxConns() int               { return cmp.Or(c.MaxConns, 8192) }
-func (c *Config) maxUserWaits() int           { return cmp.Or(c.MaxUserWaits, 1024) }
-func (c *Config) lineTimeout() time.Duration  { return cmp.Or(c.LineTimeout, 30*time.Second) }
-func (c *Config) writeTimeout() time.Duration { return cmp.Or(c.WriteTimeout, 10*time.Second) }
-func (c *Config) waitTimeout() time.Duration  { return cmp.Or(c.WaitTimeout, 30*time.Second) }
-func (c *Config) gracePeriod() time.Duration  { return cmp.Or(c.GracePeriod, 5*time.Second) }

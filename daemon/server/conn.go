@@ -172,15 +172,15 @@ func (c *conn) read() error {
 // setDeadline bounds how long the next read may take: a line that has been begun has
 // so long in all, however many reads bring it.
 func (c *conn) setDeadline() {
-	cfg := &c.server.cfg
+	cfg, idle := &c.server.cfg, c.server.limits.Load().idle
 	switch {
 	case c.in.len() > 0:
 		if c.deadline != lineDeadline {
-			c.setReadDeadline(time.Now().Add(cfg.lineTimeout()))
+			c.setReadDeadline(time.Now().Add(cfg.lineTimeout))
 			c.deadline = lineDeadline
 		}
-	case cfg.IdleTimeout > 0:
-		c.setReadDeadline(time.Now().Add(cfg.IdleTimeout))
+	case idle > 0:
+		c.setReadDeadline(time.Now().Add(idle))
 		c.deadline = idleDeadline
 	case c.deadline != noDeadline:
 		c.setReadDeadline(time.Time{})
@@ -208,12 +208,12 @@ func (c *conn) releaseLong() {
 
 // flush writes the replies that have gathered, and gives back the room they took. A peer that
 // reads is waited for, however slowly it does; one that has read nothing for
-// [Config].WriteTimeout is an error, and one that has read nothing for deafAfter is if there
+// writeTimeout is an error, and one that has read nothing for deafAfter is if there
 // are many such of its user.
 func (c *conn) flush() error {
 	out := c.session.out
 	defer c.giveBack()
-	patience := c.server.cfg.writeTimeout()
+	patience := c.server.cfg.writeTimeout
 	span, deaf := min(deafAfter, patience), false
 	for len(out) > 0 {
 		if err := c.nc.SetWriteDeadline(time.Now().Add(span)); err != nil {

@@ -24,7 +24,7 @@ func took(f func()) time.Duration {
 
 func TestLineTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := start(t, Config{LineTimeout: 30 * time.Second})
+		r := start(t, Config{lineTimeout: 30 * time.Second})
 		c := r.ln.dial(t)
 		c.want(c.ask("PING"), "OK PONG")
 		time.Sleep(24 * time.Hour) // an idle connection may stay
@@ -51,7 +51,7 @@ func TestLineTimeout(t *testing.T) {
 // A peer that always has half a request under way, and finishes each, is no slow one.
 func TestLineTimeoutIsForEachLine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := start(t, Config{LineTimeout: 30 * time.Second})
+		r := start(t, Config{lineTimeout: 30 * time.Second})
 		c := r.ln.dial(t)
 		c.send("PI")
 		for range 20 {
@@ -64,7 +64,7 @@ func TestLineTimeoutIsForEachLine(t *testing.T) {
 
 func TestIdleTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := start(t, Config{IdleTimeout: time.Minute})
+		r := start(t, Config{Limits: Limits{IdleTimeout: time.Minute}})
 		c := r.ln.dial(t)
 		for range 5 {
 			time.Sleep(59 * time.Second)
@@ -79,7 +79,7 @@ func TestIdleTimeout(t *testing.T) {
 // A request that waits is not idle, however long it takes.
 func TestWaitingIsNotIdling(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := start(t, Config{IdleTimeout: time.Second, LineTimeout: time.Second, WaitTimeout: time.Hour})
+		r := start(t, Config{Limits: Limits{IdleTimeout: time.Second}, lineTimeout: time.Second, waitTimeout: time.Hour})
 		c := r.ln.dial(t)
 		c.send("GET " + cold + "\nPI")
 		time.Sleep(30 * time.Minute)
@@ -92,7 +92,7 @@ func TestWaitingIsNotIdling(t *testing.T) {
 
 func TestReaderThatStopsReading(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := start(t, Config{WriteTimeout: 10 * time.Second})
+		r := start(t, Config{writeTimeout: 10 * time.Second})
 		c := r.ln.dial(t)
 		c.send("PING\nPING\n")
 		time.Sleep(9 * time.Second)
@@ -111,7 +111,7 @@ func TestReaderThatStopsReading(t *testing.T) {
 // A peer that reads a little now and then is waited for, however long it takes in all.
 func TestReaderThatIsSlow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := start(t, Config{WriteTimeout: 10 * time.Second})
+		r := start(t, Config{writeTimeout: 10 * time.Second})
 		c := r.ln.dial(t)
 		c.send("PING\nGET " + token + "\n")
 		const want = "OK PONG\nOK 7200 tok-01\n"
@@ -146,7 +146,7 @@ func TestReaderThatIsSlow(t *testing.T) {
 
 func TestWaitTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := start(t, Config{WaitTimeout: 30 * time.Second})
+		r := start(t, Config{waitTimeout: 30 * time.Second})
 		c := r.ln.dial(t)
 		d := took(func() { c.want(c.ask("GET %s", cold), "ERR UNAVAILABLE 1 not done in time; what was begun goes on") })
 		if d != 30*time.Second {
@@ -347,7 +347,7 @@ func TestWatch(t *testing.T) {
 	})
 	t.Run("the rules change", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			r := start(t, Config{Peer: func(net.Conn) (access.Peer, error) { return access.Peer{UID: guest}, nil }})
+			r := start(t, Config{peer: func(net.Conn) (access.Peer, error) { return access.Peer{UID: guest}, nil }})
 			c := r.ln.dial(t)
 			c.want(c.ask("WATCH"), "OK 7")
 			for range 7 {
@@ -380,7 +380,7 @@ func TestWatch(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					var log syncBuffer
-					r := start(t, Config{Rules: tt.before, Peer: as(guest), Logger: testLogger(&log)})
+					r := start(t, Config{Rules: tt.before, peer: as(guest), Logger: testLogger(&log)})
 					c := r.ln.dial(t)
 					c.want(c.ask("%s", strings.TrimSpace("WATCH "+tt.prefix)), fmt.Sprintf("OK %d", tt.lines))
 					c.lines(tt.lines)
@@ -400,7 +400,7 @@ func TestWatch(t *testing.T) {
 	})
 	t.Run("the rules change while the list is written", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			r := start(t, Config{Peer: as(guest)})
+			r := start(t, Config{peer: as(guest)})
 			c := r.ln.dial(t)
 			c.send("WATCH\n") // a pipe has no buffer: the list is not written before it is read
 			synctest.Wait()
@@ -413,7 +413,7 @@ func TestWatch(t *testing.T) {
 	t.Run("there are no names for it, and then there are", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			rules := []access.Rule{{UIDs: []uint32{guest + 1}, Names: []string{"*"}, Verbs: []string{"WATCH"}}}
-			r := start(t, Config{Rules: rules, Peer: func(net.Conn) (access.Peer, error) { return access.Peer{UID: guest}, nil }})
+			r := start(t, Config{Rules: rules, peer: func(net.Conn) (access.Peer, error) { return access.Peer{UID: guest}, nil }})
 			c := r.ln.dial(t)
 			c.want(c.ask("WATCH"), "OK 0")
 			change(r, "hidden")

@@ -94,7 +94,7 @@ func conversationConfig(c conversation.Conversation, engine *fakeEngine) Config 
 		Reload:  reloadOnce(),
 		Version: "1.2.3",
 		Rules:   guestRules,
-		Peer:    func(net.Conn) (access.Peer, error) { return peer, nil },
+		peer:    func(net.Conn) (access.Peer, error) { return peer, nil },
 		Sign:    fakeSign,
 	}
 }

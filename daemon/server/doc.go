@@ -29,7 +29,7 @@
 //
 // The unit of fairness is the uid, together with the uids that are subordinate to it (subuid.go):
 // it is what a looping pool of workers has in common, and what a peer cannot make more of. Of all
-// that is scarce, a user has a share (see [Config] and limits.go):
+// that is scarce, a user has a share (see [Limits] and limits.go):
 //
 //	connections         as many as are free: half of MaxConns alone, a third each of two; of the last sixteenth a few for
 //	                    each user; beyond, the place of an idle one of the user with the most (places.go), or BUSY
@@ -42,7 +42,7 @@
 //	long lines, peers   64 of each at once; further ones are closed, so that what they make
 //	that do not read    the daemon hold is bounded
 //
-// A session draws its requests from the user's allowance in rations of 64, so a GET costs a
+// A session draws its requests from the user's allowance in rations of up to 64, so a GET costs a
 // subtraction for it: no lock, no atomic operation, no look at the clock. Requests that cost more
 // than others (long lines and values, LIST, WATCH, STATUS, HISTORY, STATS) are also charged by
 // bytes and by time: see work.go.
@@ -78,8 +78,8 @@
 // goroutine and a read buffer of 4 KiB. The buffer grows to the longest line only while such a line
 // is under way; replies are written as soon as there are 64 KiB of them. A loop reads 4 KiB of each
 // connection in turn, so one that sends on and on makes the others wait for the answers to that. A
-// peer that reads nothing of its replies for [Config].WriteTimeout is closed. One that begins a
-// line and does not end it is closed after LineTimeout. One that says nothing may stay, as long as
+// peer that reads nothing of its replies for writeTimeout is closed. One that begins a
+// line and does not end it is closed after lineTimeout. One that says nothing may stay, as long as
 // there is room: workers of PHP keep connections for days, and the kernel closes those of the dead.
 // Measured, one user who does its worst with 4096 connections makes the daemon hold 40 MB, and 100
 // MB for some seconds by not reading (siege_test.go).
@@ -96,7 +96,7 @@
 //
 // When Serve is told to stop: no more connections; idle ones are closed; requests that have
 // been read are answered, with SHUTDOWN where they would have to wait; watches are closed;
-// what is still there after GracePeriod is cut.
+// what is still there after gracePeriod is cut.
 //
 // # Goroutines
 //

@@ -83,7 +83,7 @@ func FuzzSession(f *testing.F) {
 func converse(t *testing.T, peer access.Peer, pieces ...[]byte) string {
 	engine := stillEngine{newStaticEngine()}
 	srv := New(Config{Engine: engine, Inbox: engine, Sign: func(secret.Text, string, int64, string) string { return "-" },
-		UserRate: unslowed, Rules: []access.Rule{{UIDs: []uint32{guest}, Names: []string{"a/*", "*/c"}, Verbs: []string{"GET", "LIST", "PUT", "PUSH", "STATUS"}}}})
+		Limits: Limits{UserRate: unslowed}, Rules: []access.Rule{{UIDs: []uint32{guest}, Names: []string{"a/*", "*/c"}, Verbs: []string{"GET", "LIST", "PUT", "PUSH", "STATUS"}}}})
 	s := sessionOf(srv, peer)
 	defer func() {
 		s.close()

@@ -59,7 +59,7 @@ func (d driver) startHeldUp(t *testing.T) (path string, s *Server, e *fakeEngine
 	if err != nil {
 		t.Fatal(err)
 	}
-	s = serveUntilEnd(t, Config{Engine: held, Peer: as(0), noLoop: d == byGoroutines}, ln)
+	s = serveUntilEnd(t, Config{Engine: held, peer: as(0), noLoop: d == byGoroutines}, ln)
 	goOn = sync.OnceFunc(func() { close(held.on) })
 	t.Cleanup(goOn)
 	hold = func() {
@@ -172,7 +172,7 @@ func tryGroupNoticesEnds(t *testing.T, d driver) {
 func TestLoopReadsAreFilled(t *testing.T) { overBoth(t, tryLoopReadsAreFilled) }
 
 func tryLoopReadsAreFilled(t *testing.T, d driver) {
-	path, _, _ := d.startSocket(t, Config{Peer: as(0)})
+	path, _, _ := d.startSocket(t, Config{peer: as(0)})
 	c := dialSocket(t, path)
 	for _, size := range []int{smallBuffer - 1, smallBuffer, smallBuffer + 1, 2 * smallBuffer, 2*smallBuffer + 1, 3*smallBuffer - 1} {
 		n := size / 5
@@ -228,7 +228,7 @@ func TestGroupLooksUpWhatIsGranted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	serveUntilEnd(t, Config{Engine: engine, Peer: as(alice), Rules: []access.Rule{{UIDs: []uint32{alice}, Names: []string{"a/*"}, Verbs: []string{"GET"}}}}, ln)
+	serveUntilEnd(t, Config{Engine: engine, peer: as(alice), Rules: []access.Rule{{UIDs: []uint32{alice}, Names: []string{"a/*"}, Verbs: []string{"GET"}}}}, ln)
 	c := dialSocket(t, path)
 	c.want(c.ask("PING"), "OK PONG")
 	c.send(strings.Repeat("GET a/1/c\nGET b/1/c\n", 4))

@@ -162,7 +162,7 @@ func (e *slowTaker) Put(ctx context.Context, _ string, _ secret.Text) error {
 
 func TestPutThatTakesTooLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := start(t, Config{Engine: &slowTaker{}, WaitTimeout: 30 * time.Second})
+		r := start(t, Config{Engine: &slowTaker{}, waitTimeout: 30 * time.Second})
 		c := r.ln.dial(t)
 		d := took(func() {
 			c.want(c.ask("PUT %s v", aGrant), "ERR UNAVAILABLE 1 not done in time; what was begun goes on")

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// What one user may have at once, besides connections and waiting requests (see [Config]). Each
+// What one user may have at once, besides connections and waiting requests (see [Limits]). Each
 // bounds memory that a request can make the daemon hold; operators are not bound.
 const (
 	// userWatches bounds watches: the engine looks at each of them at every change.
@@ -17,11 +17,11 @@ const (
 	userLists = 4
 
 	// userDeaf bounds connections that have stopped reading: each holds some 100 KB of
-	// replies here and twice that in the kernel until WriteTimeout ends it.
+	// replies here and twice that in the kernel until writeTimeout ends it.
 	userDeaf = 64
 
 	// userLong bounds connections with a line under way that does not fit in 4 KiB, for
-	// which there is a buffer of up to 64 KiB until LineTimeout ends it.
+	// which there is a buffer of up to 64 KiB until lineTimeout ends it.
 	userLong = 64
 )
 
@@ -41,11 +41,6 @@ var (
 // deafAfter is how long a peer may read nothing before it counts as one that has stopped
 // reading. One that works empties what the kernel holds for it in less.
 const deafAfter = 100 * time.Millisecond
-
-// ration is how many requests' worth of its user's allowance a session draws at once, so
-// that a request costs a subtraction and not an atomic operation that all connections of a user
-// meet at. What is left of it at the end is given back.
-const ration = 64
 
 // rate is how fast an allowance refills, and how much it holds.
 type rate struct {

@@ -41,7 +41,7 @@ const crowded = "ERR BUSY 1 too many connections\n"
 func TestConnectionsAreShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &peers{}
-		r := start(t, Config{MaxConns: 16, Peer: p.of})
+		r := start(t, Config{Limits: Limits{MaxConns: 16}, peer: p.of})
 		served := func(uid uint32) (n int) {
 			for {
 				c := r.dialAs(t, p, uid)
@@ -80,7 +80,7 @@ func TestRequestsAreSlowed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &peers{}
 		var log syncBuffer
-		r := start(t, Config{UserRate: 100, Peer: p.of, Logger: testLogger(&log)})
+		r := start(t, Config{Limits: Limits{UserRate: 100}, peer: p.of, Logger: testLogger(&log)})
 		first, second := r.dialAs(t, p, alice), r.dialAs(t, p, alice)
 		other, root := r.dialAs(t, p, bob), r.dialAs(t, p, 0)
 		const n = 500
@@ -132,7 +132,7 @@ func TestRequestsAreSlowed(t *testing.T) {
 func TestRequestsAreCountedOverConnections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &peers{}
-		r := start(t, Config{UserRate: 1000, Peer: p.of})
+		r := start(t, Config{Limits: Limits{UserRate: 1000}, peer: p.of})
 		ask := func() {
 			c := r.dialAs(t, p, alice)
 			c.want(c.ask("PING"), "OK PONG")
@@ -141,11 +141,11 @@ func TestRequestsAreCountedOverConnections(t *testing.T) {
 		}
 		// Each draws a ration, and gives back what it has not used.
 		if d := took(func() {
-			for range 1000 - ration {
+			for range 1000 - maxRation {
 				ask()
 			}
 		}); d != 0 {
-			t.Errorf("the first %d requests take %s, want no time", 1000-ration, d)
+			t.Errorf("the first %d requests take %s, want no time", 1000-maxRation, d)
 		}
 		if d := took(func() {
 			for range 1000 {
@@ -161,7 +161,7 @@ func TestRequestsAreCountedOverConnections(t *testing.T) {
 func TestStopEndsAPause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &peers{next: alice}
-		r := start(t, Config{UserRate: 1, Peer: p.of})
+		r := start(t, Config{Limits: Limits{UserRate: 1}, peer: p.of})
 		c := r.ln.dial(t)
 		c.send(strings.Repeat("PING\n", 200))
 		var answered atomic.Int64
@@ -202,7 +202,7 @@ func TestStopEndsAPause(t *testing.T) {
 func TestWaitingIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &peers{}
-		r := start(t, Config{MaxUserWaits: 3, Peer: p.of})
+		r := start(t, Config{Limits: Limits{MaxUserWaits: 3}, peer: p.of})
 		var waiting []*client
 		for _, uid := range []uint32{alice, alice, alice, bob, 0, 0, 0, 0, 0} {
 			c := r.dialAs(t, p, uid)
@@ -236,7 +236,7 @@ func TestWaitingIsBounded(t *testing.T) {
 func TestWaitingIsGivenBackAfterAPanic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &peers{next: alice}
-		r := start(t, Config{Engine: panicEngine{}, Peer: p.of})
+		r := start(t, Config{Engine: panicEngine{}, peer: p.of})
 		for range 5 {
 			c := r.ln.dial(t)
 			c.send("GET " + cold + "\n")
@@ -266,7 +266,7 @@ func (e panicEngine) CachedAll(names [][]byte, now refresh.Instant, values []ref
 func TestWatchesAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &peers{}
-		r := start(t, Config{Peer: p.of})
+		r := start(t, Config{peer: p.of})
 		var watching []*client
 		for range userWatches {
 			c := r.dialAs(t, p, alice)
@@ -289,7 +289,7 @@ func TestWatchesAreBounded(t *testing.T) {
 func TestListsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &peers{}
-		r := start(t, Config{Peer: p.of, Engine: hugeEngine{n: 10_000}, WriteTimeout: time.Hour, WaitTimeout: 30 * time.Second})
+		r := start(t, Config{peer: p.of, Engine: hugeEngine{n: 10_000}, writeTimeout: time.Hour, waitTimeout: 30 * time.Second})
 		var slow []*client
 		for range userLists { // who ask, and do not read
 			c := r.dialAs(t, p, alice)
@@ -337,7 +337,7 @@ func (c *client) lines(n int) []string {
 func TestDeafConnectionsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &peers{}
-		r := start(t, Config{Peer: p.of, WriteTimeout: 10 * time.Second})
+		r := start(t, Config{peer: p.of, writeTimeout: 10 * time.Second})
 		var deaf []*client
 		for range userDeaf + 50 {
 			c := r.dialAs(t, p, alice)
@@ -374,7 +374,7 @@ func TestDeafConnectionsAreBounded(t *testing.T) {
 func TestLongLinesAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &peers{}
-		r := start(t, Config{Peer: p.of})
+		r := start(t, Config{peer: p.of})
 		long := "PING" + strings.Repeat("x", 2*smallBuffer)
 		var half []*client
 		for range userLong {

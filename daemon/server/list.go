@@ -50,7 +50,7 @@ func (s *session) walk(ctx context.Context, flush func() error, f func() error) 
 		if err := flush(); err != nil {
 			return err
 		}
-		patience := time.NewTimer(s.server.cfg.waitTimeout())
+		patience := time.NewTimer(s.server.cfg.waitTimeout)
 		defer patience.Stop()
 		select {
 		case s.user.lists <- struct{}{}:

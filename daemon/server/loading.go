@@ -6,7 +6,7 @@ import (
 )
 
 // whole makes j wait until the engine has loaded all that was kept, of which it tells. That takes
-// seconds with a million credentials, and a stop, the peer's going away or [Config].WaitTimeout
+// seconds with a million credentials, and a stop, the peer's going away or waitTimeout
 // ends the waiting. The peer's user pays for none of it, and what j holds a place of it takes
 // afterwards.
 func (s *session) whole(j job) job {
@@ -19,7 +19,7 @@ func (s *session) whole(j job) job {
 	waits := j
 	waits.waits = true
 	waits.run = func(ctx context.Context, flush func() error) error {
-		patience, cancel := context.WithTimeout(ctx, s.server.cfg.waitTimeout())
+		patience, cancel := context.WithTimeout(ctx, s.server.cfg.waitTimeout)
 		defer cancel()
 		select {
 		case <-loaded:

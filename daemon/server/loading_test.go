@@ -37,7 +37,7 @@ func loadingServer(t *testing.T, cfg Config) (*running, *fakeEngine, map[string]
 // have few lists at once holds one meanwhile.
 func TestWhatTellsOfAllWaitsForTheLoading(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r, e, asking := loadingServer(t, Config{Peer: as(guest)})
+		r, e, asking := loadingServer(t, Config{peer: as(guest)})
 		time.Sleep(4 * time.Second)
 		other := r.ln.dial(t)
 		other.want(other.ask("GET %s", token), "OK 7196 tok-01")
@@ -81,7 +81,7 @@ func TestAStopWaitsForNoLoading(t *testing.T) {
 // is said so, and that a watch which cannot begin gives its place back.
 func TestPatienceWithTheLoadingEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r, e, asking := loadingServer(t, Config{Peer: as(guest), WaitTimeout: 3 * time.Second})
+		r, e, asking := loadingServer(t, Config{peer: as(guest), waitTimeout: 3 * time.Second})
 		time.AfterFunc(time.Hour, func() { close(e.loading) })
 		d := took(func() {
 			for request, c := range asking {

@@ -59,7 +59,7 @@ func (c rawClient) ask(t testing.TB, request, buf []byte) string {
 func TestLoopLendsAndTakesBack(t *testing.T) { overBoth(t, tryLoopLendsAndTakesBack) }
 
 func tryLoopLendsAndTakesBack(t *testing.T, d driver) {
-	path, s, _ := d.startSocket(t, Config{Peer: as(alice)})
+	path, s, _ := d.startSocket(t, Config{peer: as(alice)})
 	c := dialSocket(t, path)
 	const n = 300
 	status := func() {
@@ -136,7 +136,7 @@ func TestLoopManyConnections(t *testing.T) {
 		n = 512
 	}
 	needDescriptors(t, uint64(2*n+1000))
-	path, s, _ := byLoop.startSocket(t, Config{MaxConns: 2 * n})
+	path, s, _ := byLoop.startSocket(t, Config{Limits: Limits{MaxConns: 2 * n}})
 	request, buf := []byte("GET "+token+"\n"), make([]byte, 64)
 	var clients []rawClient
 	open := func(n int) {
@@ -218,7 +218,7 @@ func TestLoopTakesTurns(t *testing.T) {
 			nc.Close()
 		}
 	}
-	serveUntilEnd(t, Config{Engine: engine, Peer: as(0)}, ln)
+	serveUntilEnd(t, Config{Engine: engine, peer: as(0)}, ln)
 	c := dialSocket(t, path)
 	c.want(c.ask("GET a/last/c"), "OK 3600 v")
 	eventually(t, "all has been answered", func() bool {
@@ -243,7 +243,7 @@ func TestLoopAllocatesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	serveUntilEnd(t, Config{Engine: newStaticEngine(), Peer: as(alice), UserRate: unslowed, Rules: []access.Rule{
+	serveUntilEnd(t, Config{Engine: newStaticEngine(), peer: as(alice), Limits: Limits{UserRate: unslowed}, Rules: []access.Rule{
 		{UIDs: []uint32{alice}, Names: []string{"work/*", "official_account/*"}, Verbs: []string{"GET"}}}}, ln)
 	c := dialRaw(t, path)
 	request, buf := []byte(strings.Repeat(benchRequest, 4)), make([]byte, 64<<10)
@@ -272,7 +272,7 @@ func TestLoopConnectsAllocateNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	serveUntilEnd(t, Config{Engine: newStaticEngine(), UserRate: unslowed}, ln)
+	serveUntilEnd(t, Config{Engine: newStaticEngine(), Limits: Limits{UserRate: unslowed}}, ln)
 	var at unix.Sockaddr = &unix.SockaddrUnix{Name: path}
 	request, buf := []byte(benchRequest), make([]byte, 1024)
 	trip := func() {
@@ -307,7 +307,7 @@ func tryLoopStopsInTheMiddle(t *testing.T, d driver) {
 	var goroutines, fds int
 	for i := range size(5, 100) {
 		engine := newFakeEngine()
-		path, s, stop, done := d.serveUntilStop(t, Config{Engine: engine, Sign: fakeSign, Peer: eachAnother(), UserRate: 5000})
+		path, s, stop, done := d.serveUntilStop(t, Config{Engine: engine, Sign: fakeSign, peer: eachAnother(), Limits: Limits{UserRate: 5000}})
 		var talking sync.WaitGroup
 		for i := range 24 {
 			nc, err := net.Dial("unix", path)

@@ -23,7 +23,7 @@ func TestLoopSlows(t *testing.T) { overBoth(t, tryLoopSlows) }
 func tryLoopSlows(t *testing.T, d driver) {
 	p := &turning{}
 	var log syncBuffer
-	path, _, _ := d.startSocket(t, Config{UserRate: 1000, Peer: p.of, Logger: testLogger(&log)})
+	path, _, _ := d.startSocket(t, Config{Limits: Limits{UserRate: 1000}, peer: p.of, Logger: testLogger(&log)})
 	p.next.Store(alice)
 	first, second := dialSocket(t, path), dialSocket(t, path)
 	first.want(first.ask("PING"), "OK PONG")
@@ -43,7 +43,7 @@ func tryLoopSlows(t *testing.T, d driver) {
 		second.want(second.line(), "OK PONG")
 	}
 	// A second's worth at once, the rest at 1000 a second, but for what the rations make of it.
-	if took, least := time.Since(begin), (2*n-1000-2*ration)*time.Millisecond; took < least {
+	if took, least := time.Since(begin), (2*n-1000-2*maxRation)*time.Millisecond; took < least {
 		t.Errorf("%d requests at 1000 a second in %s, want at least %s", 2*n, took, least)
 	}
 	if n := strings.Count(log.String(), "are slowed"); n != 1 {
@@ -55,8 +55,8 @@ func tryLoopSlows(t *testing.T, d driver) {
 func TestLoopStopEndsAPause(t *testing.T) { overBoth(t, tryLoopStopEndsAPause) }
 
 func tryLoopStopEndsAPause(t *testing.T, d driver) {
-	path, s, stop, done := d.serveUntilStop(t, Config{Engine: newFakeEngine(), Peer: as(alice), UserRate: 1, GracePeriod: time.Minute})
-	const n = 3 * ration
+	path, s, stop, done := d.serveUntilStop(t, Config{Engine: newFakeEngine(), peer: as(alice), Limits: Limits{UserRate: 1}, gracePeriod: time.Minute})
+	const n = 3 * maxRation
 	var all []*client
 	for i := range int64(3) { // for the first the log is written to, which is no matter of the loop's
 		c := dialSocket(t, path)
@@ -76,7 +76,7 @@ func tryLoopStopEndsAPause(t *testing.T, d driver) {
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
-	if took := time.Since(begin); took > 10*time.Second { // ration seconds otherwise
+	if took := time.Since(begin); took > 10*time.Second { // maxRation seconds otherwise
 		t.Errorf("a stop takes %s", took)
 	}
 }
@@ -85,7 +85,7 @@ func tryLoopStopEndsAPause(t *testing.T, d driver) {
 // processor time, and neither does a peer that is gone.
 func TestLoopDoesNotSpin(t *testing.T) {
 	p := &turning{} // root, which is not slowed, at first
-	path, s, engine := byLoop.startSocket(t, Config{UserRate: 4 * ration, Peer: p.of, WaitTimeout: time.Minute})
+	path, s, engine := byLoop.startSocket(t, Config{Limits: Limits{UserRate: 4 * maxRation}, peer: p.of, waitTimeout: time.Minute})
 	cpu := func() time.Duration {
 		var all unix.Rusage
 		if err := unix.Getrusage(unix.RUSAGE_SELF, &all); err != nil {
@@ -110,7 +110,7 @@ func TestLoopDoesNotSpin(t *testing.T) {
 		paused = append(paused, c)
 	}
 	for _, c := range paused { // each is paused ten times, for a second
-		c.send(strings.Repeat("PING\n", 10*ration))
+		c.send(strings.Repeat("PING\n", 10*maxRation))
 	}
 	eventually(t, "they are slowed", func() bool { return s.users.get(alice).stats.slowed.Load() >= 4 })
 	for _, c := range paused {
@@ -132,7 +132,7 @@ func TestLoopLineTimeout(t *testing.T) { overBoth(t, tryLoopLineTimeout) }
 
 func tryLoopLineTimeout(t *testing.T, d driver) {
 	const timeout = 300 * time.Millisecond
-	path, _, _ := d.startSocket(t, Config{LineTimeout: timeout})
+	path, _, _ := d.startSocket(t, Config{lineTimeout: timeout})
 	idle, half, steady := dialSocket(t, path), dialSocket(t, path), dialSocket(t, path)
 	for _, c := range []*client{idle, half, steady} {
 		c.want(c.ask("PING"), "OK PONG")
@@ -171,7 +171,7 @@ func TestLoopIdleTimeout(t *testing.T) {
 
 func tryLoopIdleTimeout(t *testing.T, d driver) {
 	const timeout = 400 * time.Millisecond
-	path, _, engine := d.startSocket(t, Config{IdleTimeout: timeout})
+	path, _, engine := d.startSocket(t, Config{Limits: Limits{IdleTimeout: timeout}})
 	idle, waits := dialSocket(t, path), dialSocket(t, path)
 	waits.send("GET " + cold + "\n")
 	begin := time.Now()
@@ -196,7 +196,7 @@ func TestLoopSurvivesFaults(t *testing.T) { overBoth(t, tryLoopSurvivesFaults) }
 
 func tryLoopSurvivesFaults(t *testing.T, d driver) {
 	var log syncBuffer
-	path, s, engine := d.startSocket(t, Config{Logger: testLogger(&log), Peer: as(alice)})
+	path, s, engine := d.startSocket(t, Config{Logger: testLogger(&log), peer: as(alice)})
 	engine.mu.Lock()
 	engine.panics = heldToken
 	engine.mu.Unlock()
@@ -297,7 +297,7 @@ func TestAlarms(t *testing.T) {
 // What a fault of the loop's own lists would be: a member that has ended and is used again must
 // have nothing of the other.
 func TestMembersAreUsedAgain(t *testing.T) {
-	path, s, _ := byLoop.startSocket(t, Config{Peer: eachAnother()})
+	path, s, _ := byLoop.startSocket(t, Config{peer: eachAnother()})
 	buf := make([]byte, 256)
 	for i := range 200 {
 		c := dialRaw(t, path)

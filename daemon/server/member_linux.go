@@ -173,17 +173,17 @@ func (l *loop) keep(m *member, out []byte) {
 
 // listen waits for m to ask.
 func (l *loop) listen(m *member) {
-	c, cfg := &m.conn, &l.server.cfg
+	c, cfg, idle := &m.conn, &l.server.cfg, l.server.limits.Load().idle
 	switch {
 	case c.in.len() > 0:
 		l.busy(m)
 		if c.deadline != lineDeadline {
 			c.deadline = lineDeadline
-			l.alarms.set(&m.alarm, l.now()+cfg.lineTimeout())
+			l.alarms.set(&m.alarm, l.now()+cfg.lineTimeout)
 		}
-	case cfg.IdleTimeout > 0:
+	case idle > 0:
 		c.deadline = idleDeadline
-		l.alarms.set(&m.alarm, l.now()+cfg.IdleTimeout)
+		l.alarms.set(&m.alarm, l.now()+idle)
 		l.rest(m)
 	default:
 		c.deadline = noDeadline

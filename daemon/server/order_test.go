@@ -32,7 +32,7 @@ func TestRepliesKeepTheirOrder(t *testing.T) {
 			playAtRandom(t, seed, stage{
 				faster: 1,
 				start: func(cfg Config) *fakeEngine {
-					cfg.Peer = p.of
+					cfg.peer = p.of
 					r = start(t, cfg)
 					return r.engine
 				},
@@ -55,7 +55,7 @@ func TestRepliesKeepTheirOrderOnASocket(t *testing.T) {
 				playAtRandom(t, seed, stage{
 					faster: 200,
 					start: func(cfg Config) (engine *fakeEngine) {
-						cfg.Peer = p.of
+						cfg.peer = p.of
 						path, _, engine = d.startSocket(t, cfg)
 						return engine
 					},
@@ -86,8 +86,8 @@ func (p *turning) of(net.Conn) (access.Peer, error) { return access.Peer{UID: p.
 func playAtRandom(t *testing.T, seed uint64, s stage) {
 	random := rand.New(rand.NewPCG(seed, 0))
 	engine := s.start(Config{
-		UserRate: s.faster * (50 + random.IntN(1000)), MaxUserWaits: 64,
-		Sign: func(_ secret.Text, _ string, _ int64, url string) string { return strings.ReplaceAll(url, "/", "_") },
+		Limits: Limits{UserRate: s.faster * (50 + random.IntN(1000)), MaxUserWaits: 64},
+		Sign:   func(_ secret.Text, _ string, _ int64, url string) string { return strings.ReplaceAll(url, "/", "_") },
 		Rules: []access.Rule{{UIDs: []uint32{alice, bob}, Names: []string{"official_account/*", "mini_program/*", "work/*"},
 			Verbs: []string{"GET", "SIGN", "REJECT", "LIST", "STATUS"}}},
 	})

@@ -135,8 +135,8 @@ func start(t *testing.T, cfg Config) *running {
 	if cfg.Sign == nil {
 		cfg.Sign = fakeSign
 	}
-	if cfg.Peer == nil {
-		cfg.Peer = func(net.Conn) (access.Peer, error) { return access.Peer{}, nil }
+	if cfg.peer == nil {
+		cfg.peer = func(net.Conn) (access.Peer, error) { return access.Peer{}, nil }
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &running{Server: New(cfg), engine: engine, ln: newPipeListener(), stop: cancel, done: make(chan error, 1)}

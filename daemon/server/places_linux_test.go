@@ -15,12 +15,12 @@ func tryWaitingKeepsItsPlace(t *testing.T, d driver) {
 	for name, tt := range map[string]struct {
 		rate    int
 		request string
-	}{"a PUT": {unslowed, putLine("wxhangs")}, "a pause": {1, strings.Repeat("PING\n", 2*ration)}} {
+	}{"a PUT": {unslowed, putLine("wxhangs")}, "a pause": {1, strings.Repeat("PING\n", 2*maxRation)}} {
 		t.Run(name, func(t *testing.T) {
 			p := &turning{}
 			e := newGatedEngine()
 			rules := []access.Rule{{UIDs: []uint32{alice}, Names: []string{"*"}, Verbs: []string{"PUT"}}}
-			path, s, stop, done := d.serveUntilStop(t, Config{Engine: e, MaxConns: 4, UserRate: tt.rate, Rules: rules, Peer: p.of})
+			path, s, stop, done := d.serveUntilStop(t, Config{Engine: e, Limits: Limits{MaxConns: 4, UserRate: tt.rate}, Rules: rules, peer: p.of})
 			defer func() { <-done }()
 			defer stop()
 			defer close(e.gate)

@@ -16,7 +16,7 @@ func TestIdleMakesRoom(t *testing.T) { overBoth(t, tryIdleMakesRoom) }
 func tryIdleMakesRoom(t *testing.T, d driver) {
 	p := &turning{}
 	var log syncBuffer
-	path, s, _ := d.startSocket(t, Config{MaxConns: 8, Peer: p.of, Logger: testLogger(&log)})
+	path, s, _ := d.startSocket(t, Config{Limits: Limits{MaxConns: 8}, peer: p.of, Logger: testLogger(&log)})
 	served := func(uid uint32) *client {
 		t.Helper()
 		p.next.Store(uid)
@@ -71,7 +71,7 @@ func tryIdleMakesRoom(t *testing.T, d driver) {
 func TestIdleMakesRoomAmongEquals(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &peers{}
-		r := start(t, Config{MaxConns: 5, Peer: p.of})
+		r := start(t, Config{Limits: Limits{MaxConns: 5}, peer: p.of})
 		var all []*client
 		for i := range uint32(8) {
 			c := r.dialAs(t, p, alice+i)
@@ -96,7 +96,7 @@ func tryBusyKeepsItsPlace(t *testing.T, d driver) {
 	for _, what := range []string{"GET " + cold + "\n", "WATCH " + cold + "\n", "PI", "PING\nPI"} {
 		t.Run(fmt.Sprintf("%q", what), func(t *testing.T) {
 			p := &turning{}
-			path, s, engine := d.startSocket(t, Config{MaxConns: 4, Peer: p.of})
+			path, s, engine := d.startSocket(t, Config{Limits: Limits{MaxConns: 4}, peer: p.of})
 			p.next.Store(alice)
 			var all []*client
 			for range 2 {

@@ -17,7 +17,7 @@ import (
 func TestRulesChangeUnderLoad(t *testing.T) { overBoth(t, tryRulesChangeUnderLoad) }
 
 func tryRulesChangeUnderLoad(t *testing.T, d driver) {
-	path, s, _ := d.startSocket(t, Config{Peer: as(guest)})
+	path, s, _ := d.startSocket(t, Config{peer: as(guest)})
 	open := []access.Rule{{UIDs: []uint32{guest}, Names: []string{"official_account/*"}, Verbs: []string{"GET", "LIST"}}}
 	shut := []access.Rule{{UIDs: []uint32{guest}, Names: []string{"work/*"}, Verbs: []string{"GET", "LIST"}}}
 	s.SetRules(shut)

@@ -27,11 +27,10 @@ type Server struct {
 	// Set by New, read-only after.
 	cfg   Config
 	log   hclog.Logger
-	room  int       // connections that may be open, operators' not counted
-	pace  rate      // of a user's requests
 	began time.Time // the zero of clock
 
 	rules   atomic.Pointer[access.Rules]
+	limits  atomic.Pointer[settings]
 	users   users
 	usage   usage
 	audit   audit
@@ -50,14 +49,13 @@ type Server struct {
 
 // New returns a server that asks cfg.Engine.
 func New(cfg Config) *Server {
-	s := &Server{cfg: cfg, log: cfg.logger(), room: roomFor(cfg.maxConns()), pace: cfg.pace(), began: time.Now().Add(-epoch)}
+	cfg = cfg.complete()
+	s := &Server{cfg: cfg, log: cfg.Logger, began: time.Now().Add(-epoch)}
 	s.users.self = uint32(os.Geteuid())
-	if cfg.Audit == nil {
-		cfg.Audit = s.log
-	}
 	s.audit.log = cfg.Audit.Named("audit")
 	s.outs.New = func() any { return new(make([]byte, 0, 1<<10)) }
 	s.SetRules(cfg.Rules)
+	s.SetLimits(cfg.Limits)
 	s.ReadSubuids()
 	s.faults.Store(rand.Uint32()) // so that two runs do not write the same numbers to one log
 	return s
@@ -168,7 +166,7 @@ func (g *goroutines) close() {}
 // left after the grace period.
 func (s *Server) dismiss(conns *conns, handled <-chan struct{}) {
 	conns.stop()
-	grace := time.NewTimer(s.cfg.gracePeriod())
+	grace := time.NewTimer(s.cfg.gracePeriod)
 	defer grace.Stop()
 	select {
 	case <-handled:
@@ -232,7 +230,7 @@ type seat struct {
 // is errTooMany, or errSpent, or says why its peer is not known. may says which connections can be
 // closed for it.
 func (s *Server) judge(nc net.Conn, spares *spares, may func(*conn) bool) (seat, error) {
-	peer, err := s.cfg.peer(nc)
+	peer, err := s.cfg.peerOf(nc)
 	if err != nil {
 		return seat{}, err
 	}
@@ -240,7 +238,7 @@ func (s *Server) judge(nc net.Conn, spares *spares, may func(*conn) bool) (seat,
 	if left < ownFiles+operatorFiles {
 		may = nil // it would be refused all the same
 	}
-	u, ousted, ok := s.users.enter(peer.UID, s.room, may)
+	u, ousted, ok := s.users.enter(peer.UID, s.limits.Load().room, may)
 	at := seat{peer: peer, user: u, ousted: ousted}
 	switch {
 	case !ok:
@@ -285,7 +283,7 @@ func (s *Server) maySayFull() bool { return s.full.allow(s.clock(), warnLines) }
 
 // sayFull names the user whose connection has been closed.
 func (s *Server) sayFull(uid uint32) {
-	s.log.Warn("the socket is full: closing idle connections of the user with the most connections", "uid", uid, "limit", s.room)
+	s.log.Warn("the socket is full: closing idle connections of the user with the most connections", "uid", uid, "limit", s.limits.Load().room)
 }
 
 // leave ends what judge has begun. c is the connection.

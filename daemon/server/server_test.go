@@ -80,7 +80,7 @@ func TestStopAnswersWhatIsUnderWay(t *testing.T) {
 func TestStopCutsAfterTheGracePeriod(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		r := start(t, Config{GracePeriod: 3 * time.Second, WriteTimeout: time.Minute, Logger: testLogger(&log)})
+		r := start(t, Config{gracePeriod: 3 * time.Second, writeTimeout: time.Minute, Logger: testLogger(&log)})
 		c := r.ln.dial(t)
 		c.send("PING\n") // and never reads the answer
 		synctest.Wait()
@@ -106,7 +106,7 @@ func testLogger(w io.Writer) hclog.Logger {
 
 func TestTooManyConnections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := start(t, Config{MaxConns: 2, Peer: eachAnother()})
+		r := start(t, Config{Limits: Limits{MaxConns: 2}, peer: eachAnother()})
 		first, second := r.ln.dial(t), r.ln.dial(t)
 		for _, c := range []*client{first, second} {
 			c.send("PING\nPI") // and is not idle
@@ -133,7 +133,7 @@ func TestAcceptOutOfDescriptors(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
-		s := New(Config{Engine: engine, Peer: func(net.Conn) (access.Peer, error) { return access.Peer{}, nil }, Logger: testLogger(&log)})
+		s := New(Config{Engine: engine, peer: func(net.Conn) (access.Peer, error) { return access.Peer{}, nil }, Logger: testLogger(&log)})
 		go func() { done <- s.Serve(ctx, ln) }()
 		d := took(func() {
 			c := ln.dial(t)
@@ -179,7 +179,7 @@ func TestServeReturnsWhatCannotBeMended(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ln := newPipeListener()
 		done := make(chan error, 1)
-		s := New(Config{Engine: newFakeEngine(), Peer: func(net.Conn) (access.Peer, error) { return access.Peer{}, nil }})
+		s := New(Config{Engine: newFakeEngine(), peer: func(net.Conn) (access.Peer, error) { return access.Peer{}, nil }})
 		go func() { done <- s.Serve(t.Context(), ln) }()
 		c := ln.dial(t)
 		c.want(c.ask("PING"), "OK PONG")
@@ -256,7 +256,7 @@ func TestManyFaultsAreSomeLines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
 		p := &peers{}
-		r := start(t, Config{Logger: testLogger(&log), Peer: p.of})
+		r := start(t, Config{Logger: testLogger(&log), peer: p.of})
 		r.engine.tell(cold, fetched{err: errFault})
 		lines := func() int { return strings.Count(log.String(), "internal error") }
 		c := r.dialAs(t, p, alice)
@@ -285,7 +285,7 @@ func TestManyFaultsAreSomeLines(t *testing.T) {
 
 func TestUnknownPeerIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := start(t, Config{Peer: func(net.Conn) (access.Peer, error) { return access.Peer{}, errors.New("who?") }})
+		r := start(t, Config{peer: func(net.Conn) (access.Peer, error) { return access.Peer{}, errors.New("who?") }})
 		c := r.ln.dial(t)
 		c.want(c.rest(), "")
 	})
@@ -313,7 +313,7 @@ func (s *syncBuffer) String() string {
 func TestLogHoldsNoValue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		r := start(t, Config{Logger: testLogger(&log), Peer: func(net.Conn) (access.Peer, error) { return access.Peer{UID: guest}, nil }})
+		r := start(t, Config{Logger: testLogger(&log), peer: func(net.Conn) (access.Peer, error) { return access.Peer{UID: guest}, nil }})
 		r.engine.creds[token].value = "canary-token"
 		c := r.ln.dial(t)
 		for _, request := range []string{

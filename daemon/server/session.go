@@ -115,7 +115,7 @@ func newSession(s *Server, peer access.Peer, u *user) *session {
 func (s *session) close() {
 	s.letGo()
 	if s.allowance > 0 && !s.user.operator {
-		s.user.pace.giveBack(s.server.pace, s.allowance)
+		s.user.pace.giveBack(s.server.limits.Load().pace, s.allowance)
 		s.allowance = 0
 	}
 }
@@ -180,9 +180,9 @@ func (s *session) draw() bool {
 		s.allowance = math.MaxInt
 		return true
 	}
-	s.allowance = ration
-	now := s.server.clock()
-	s.delay = max(s.paidAt-now, s.user.pace.take(now, s.server.pace, ration))
+	limits, now := s.server.limits.Load(), s.server.clock()
+	s.allowance = limits.ration
+	s.delay = max(s.paidAt-now, s.user.pace.take(now, limits.pace, limits.ration))
 	if s.delay > 0 {
 		s.user.stats.slowed.Add(1)
 	}
@@ -301,7 +301,7 @@ func (s *session) do(run func(flush func() error) error) action {
 	return wait
 }
 
-// wait makes a job of what leaves the peer waiting for as long as [Config].WaitTimeout allows.
+// wait makes a job of what leaves the peer waiting for as long as waitTimeout allows.
 // ask appends the answer, or its error is the answer.
 func (s *session) wait(ask func(context.Context) error) action {
 	if !s.mayWait() {
@@ -314,7 +314,7 @@ func (s *session) wait(ask func(context.Context) error) action {
 // mayWait reports whether one more request of the user's may wait; if so, the next job is to be one
 // that does. Otherwise the answer has been given.
 func (s *session) mayWait() bool {
-	if !s.hold(&s.user.waits, s.server.cfg.maxUserWaits()) {
+	if !s.hold(&s.user.waits, s.server.limits.Load().waits) {
 		s.fail(errWaits)
 		return false
 	}
@@ -328,7 +328,7 @@ func (s *session) waiting(ctx context.Context, ask func(context.Context) error) 
 		s.fail(ctx.Err())
 		return nil
 	}
-	bounded, cancel := context.WithTimeout(ctx, s.server.cfg.waitTimeout())
+	bounded, cancel := context.WithTimeout(ctx, s.server.cfg.waitTimeout)
 	defer cancel()
 	if !s.user.operator { // nothing is kept from operators for others
 		bounded = refresh.WithUser(bounded, s.user)

@@ -231,7 +231,7 @@ func TestSessionServesNothingThatEndedInABatch(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			engine := newFakeEngine()
 			engine.creds["work/ww0123/1000002/jsapi_ticket"] = &fakeCred{kind: "ticket", state: refresh.Fresh, value: "ticket-w", end: engine.now().Add(10 * time.Minute)}
-			s := sessionOf(New(Config{Engine: timeTakingEngine{engine}, Sign: fakeSign, WaitTimeout: time.Second}), access.Peer{})
+			s := sessionOf(New(Config{Engine: timeTakingEngine{engine}, Sign: fakeSign, waitTimeout: time.Second}), access.Peer{})
 			got, _ := drive(t, s, []byte(ask+"\nGET "+token+"\nLIST nothing\n"+ask+"\nGET "+token+"\n"))
 			lines := strings.Split(got, "\n")
 			if len(lines) != 6 || !strings.HasPrefix(lines[0], "OK ") || !strings.HasPrefix(lines[3], "ERR ") {

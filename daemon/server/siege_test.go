@@ -71,7 +71,7 @@ func TestSiegeOfHangingConnections(t *testing.T) { overBoth(t, trySiegeOfHanging
 func trySiegeOfHangingConnections(t *testing.T, d driver) {
 	needRoot(t)
 	needDescriptors(t, 6000)
-	path, s, _ := d.startSocket(t, Config{MaxConns: 2000})
+	path, s, _ := d.startSocket(t, Config{Limits: Limits{MaxConns: 2000}})
 	logTrips(t, "root, before", roundTrips(t, path, 300))
 	h := startAs(t, account(33), path, "hold", "idle", strconv.Itoa(size(2000, 5000)))
 	if got, want := h.line(), "1000"; got != want {
@@ -191,7 +191,7 @@ func TestSiegeOfAStoppedClient(t *testing.T) { overBoth(t, trySiegeOfAStoppedCli
 
 func trySiegeOfAStoppedClient(t *testing.T, d driver) {
 	needRoot(t)
-	path, s, engine := d.startSocket(t, Config{WriteTimeout: 300 * time.Millisecond})
+	path, s, engine := d.startSocket(t, Config{writeTimeout: 300 * time.Millisecond})
 	engine.mu.Lock()
 	engine.creds[token].value = "v"
 	for len(engine.creds[token].value) < 4096 {
@@ -234,7 +234,7 @@ func trySiegeOfAStoppedClient(t *testing.T, d driver) {
 func TestSiegeOfDroppedConnections(t *testing.T) { overBoth(t, trySiegeOfDroppedConnections) }
 
 func trySiegeOfDroppedConnections(t *testing.T, d driver) {
-	path, s, engine := d.startSocket(t, Config{Peer: eachAnother()})
+	path, s, engine := d.startSocket(t, Config{peer: eachAnother()})
 	descriptors := func() int {
 		all, err := os.ReadDir("/proc/self/fd")
 		if err != nil {
@@ -282,7 +282,7 @@ func trySiegeOnMemory(t *testing.T, d driver) {
 	needDescriptors(t, 6000)
 	for _, how := range []string{"idle", "long", "deaf", "wait"} {
 		t.Run(how, func(t *testing.T) {
-			path, _, engine := d.startSocket(t, Config{WriteTimeout: time.Minute, LineTimeout: time.Minute})
+			path, _, engine := d.startSocket(t, Config{writeTimeout: time.Minute, lineTimeout: time.Minute})
 			engine.mu.Lock()
 			engine.creds[token].value = "0123456789abcdef"
 			for len(engine.creds[token].value) < 512 {

@@ -256,7 +256,7 @@ func trySocketThousandRequestsInOneWrite(t *testing.T, d driver) {
 func TestSocketReaderThatStopsReading(t *testing.T) { overBoth(t, trySocketReaderThatStopsReading) }
 
 func trySocketReaderThatStopsReading(t *testing.T, d driver) {
-	path, s, engine := d.startSocket(t, Config{WriteTimeout: 200 * time.Millisecond})
+	path, s, engine := d.startSocket(t, Config{writeTimeout: 200 * time.Millisecond})
 	engine.creds[token].value = "v"
 	for len(engine.creds[token].value) < 4096 {
 		engine.creds[token].value += engine.creds[token].value
@@ -341,7 +341,7 @@ func TestSocketPeer(t *testing.T) { overBoth(t, trySocketPeer) }
 
 func trySocketPeer(t *testing.T, d driver) {
 	got := make(chan access.Peer, 1)
-	path, _, _ := d.startSocket(t, Config{Peer: func(nc net.Conn) (access.Peer, error) {
+	path, _, _ := d.startSocket(t, Config{peer: func(nc net.Conn) (access.Peer, error) {
 		p, err := kernelPeer(nc)
 		got <- p
 		return p, err

@@ -19,7 +19,7 @@ func (n numbered) descriptor() int { return n.fd }
 // those who take a spare's place, and each that ends gives its place back.
 func TestLastDescriptors(t *testing.T) {
 	p := &peers{}
-	s := New(Config{Engine: newFakeEngine(), Peer: p.of})
+	s := New(Config{Engine: newFakeEngine(), peer: p.of})
 	sp := newSpares()
 	defer sp.close()
 	const limit = 64
@@ -69,7 +69,7 @@ func TestLastDescriptors(t *testing.T) {
 // other's.
 func TestSpareGivenUpToAccept(t *testing.T) {
 	p := &peers{}
-	s := New(Config{Engine: newFakeEngine(), Peer: p.of})
+	s := New(Config{Engine: newFakeEngine(), peer: p.of})
 	sp := newSpares()
 	defer sp.close()
 	sp.limit, sp.highest = 64, 64

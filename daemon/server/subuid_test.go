@@ -79,7 +79,7 @@ func TestSubordinatesAreTheirOwner(t *testing.T) {
 func TestSubuidsFillNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &peers{}
-		r := start(t, Config{MaxConns: 16, Peer: p.of, Subuids: subuids(t, "1000:100000:65536\n")})
+		r := start(t, Config{Limits: Limits{MaxConns: 16}, peer: p.of, Subuids: subuids(t, "1000:100000:65536\n")})
 		for i := range uint32(100) {
 			c := r.dialAs(t, p, 100_000+i)
 			c.send("PING\nPI") // and is not idle

@@ -81,7 +81,7 @@ func TestUsageIsBounded(t *testing.T) {
 // read is counted once, by whom it was.
 func TestUsageIsExact(t *testing.T) {
 	engine := newFakeEngine()
-	srv := New(Config{Engine: engine, UserRate: unslowed})
+	srv := New(Config{Engine: engine, Limits: Limits{UserRate: unslowed}})
 	const sessions, users, rounds = 16, 4, 100
 	names := []string{token, ticket, workToken}
 	request := []byte("GET " + strings.Join(names, "\nGET ") + "\n")

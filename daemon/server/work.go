@@ -96,6 +96,6 @@ func (s *session) payFor(value int) {
 		return
 	}
 	s.paidAt = s.server.clock() + wait
-	s.user.pace.giveBack(s.server.pace, s.allowance)
+	s.user.pace.giveBack(s.server.limits.Load().pace, s.allowance)
 	s.allowance = 0
 }

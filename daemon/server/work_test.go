@@ -25,7 +25,7 @@ func TestLongRequestsAreCharged(t *testing.T) {
 		t.Run(verb, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p := &peers{}
-				r := start(t, Config{Peer: p.of, LineTimeout: time.Hour})
+				r := start(t, Config{peer: p.of, lineTimeout: time.Hour})
 				const conns, each = 8, 5
 				cost := time.Duration(len(request)) * byteCost
 				done := make(chan time.Duration, conns)
@@ -79,7 +79,7 @@ func TestLongRequestsAreCharged(t *testing.T) {
 // Long values are charged when they have been given out: what waits is the next request.
 func TestLongValuesAreCharged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := start(t, Config{Peer: as(alice)})
+		r := start(t, Config{peer: as(alice)})
 		value := strings.Repeat("v", protocol.MaxValue)
 		r.engine.creds[token].value = secret.Text(value)
 		c := r.ln.dial(t)
@@ -111,7 +111,7 @@ func TestTimeIsCharged(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			p := &peers{}
 			engine := slowEngine{newFakeEngine()}
-			r := start(t, Config{Engine: engine, Peer: p.of})
+			r := start(t, Config{Engine: engine, peer: p.of})
 			look := func(uid uint32) time.Duration {
 				c := r.dialAs(t, p, uid)
 				defer c.Close()
