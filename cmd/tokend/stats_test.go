@@ -33,6 +33,36 @@ func counterForms(t *testing.T) map[*regexp.Regexp]bool {
 	return forms
 }
 
+// TestKeysAreSpecified holds that the specification has every key of STATUS, as the conversation
+// shows them, and every counter that STATS leaves out while it is zero.
+func TestKeysAreSpecified(t *testing.T) {
+	_, section, _ := strings.Cut(readText(t, "docs/protocol.md"), "\n### STATUS\n")
+	section, _, _ = strings.Cut(section, "\n### ")
+	keys := regexp.MustCompile(`(?m)^< ([a-z_]+) `).FindAllStringSubmatch(readText(t, "testdata/conversations/status.txt"), -1)
+	if len(keys) < 15 {
+		t.Fatalf("the conversation has only %d keys", len(keys))
+	}
+	for _, m := range keys {
+		if !regexp.MustCompile("(?m)^\\|[^|]*`" + m[1] + "`").MatchString(section) {
+			t.Errorf("the specification lacks the key %s of STATUS", m[1])
+		}
+	}
+	forms := counterForms(t)
+	rare := regexp.MustCompile(`occurred\("([a-z_]+)"`).FindAllStringSubmatch(readText(t, "daemon/server/stats.go"), -1)
+	if len(rare) < 3 {
+		t.Fatalf("only %d counters were found", len(rare))
+	}
+	for _, m := range rare {
+		found := false
+		for form, absent := range forms {
+			found = found || absent && form.MatchString(m[1])
+		}
+		if !found {
+			t.Errorf("the specification lacks the counter %s, or that it may be absent", m[1])
+		}
+	}
+}
+
 // TestStatsAreSpecified compares the counters of a daemon to which everything has happened once
 // with those that the specification gives.
 func TestStatsAreSpecified(t *testing.T) {
