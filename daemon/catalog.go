@@ -50,6 +50,12 @@ func newCatalog(file *config.Config, up *upstream) *catalog {
 		c.add(o.root("access_token", refresh.CorpToken, fetchers.CorpToken{Client: up.work, CorpID: a.CorpID, Secret: a.Secret}))
 		c.add(o.child("jsapi_ticket", refresh.CorpTicket, fetchers.CorpTicket{Client: up.work}))
 		c.add(o.child("agent_config_ticket", refresh.CorpTicket, fetchers.AgentTicket{Client: up.work}))
+		for _, d := range a.Downstream {
+			s := o.child(d.CorpID+"/access_token", refresh.DownstreamToken,
+				fetchers.DownstreamToken{Client: up.work, CorpID: d.CorpID, AgentID: d.AgentID, BusinessType: d.BusinessType})
+			s.Settings, s.Target = a.DownstreamSettings(d), d.Target()
+			c.add(s)
+		}
 	}
 	for _, p := range file.OpenWork {
 		o := owner{path: "open_work/" + p.CorpID, pays: "open_work/" + p.CorpID, settings: p.Settings()}
@@ -184,6 +190,9 @@ func (c *catalog) Onboarding(owner string) (refresh.Onboarding, error) {
 // accounts returns how many accounts file names.
 func accounts(file *config.Config) int {
 	n := len(file.OfficialAccounts) + len(file.MiniPrograms) + len(file.Work) + len(file.OpenWork) + len(file.OpenPlatforms)
+	for _, a := range file.Work {
+		n += len(a.Downstream)
+	}
 	for _, p := range file.OpenWork {
 		n += len(p.Suites)
 	}

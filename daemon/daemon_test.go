@@ -52,8 +52,8 @@ func (l *logBuffer) String() string {
 
 const secretCanary = "canary5ecret"
 
-// accountsTOML is one account of each family, and two apps of one corp; an official
-// account and a mini program share their appid.
+// accountsTOML is one account of each family, and two apps of one corp, which are shared with the
+// same downstream corp; an official account and a mini program share their appid.
 const accountsTOML = `
 [[official_account]]
 app_id = "wxoa"
@@ -69,10 +69,12 @@ secret = "` + secretCanary + `-mini"
 corp_id = "wwcorp"
 agent_id = "1"
 secret = "` + secretCanary + `-app1"
+downstream = [{ corp_id = "wwdown", agent_id = "5", business_type = 1 }, { corp_id = "wwlinked", agent_id = "5" }]
 [[work]]
 corp_id = "wwcorp"
 agent_id = "2"
 secret = "` + secretCanary + `-app2"
+downstream = [{ corp_id = "wwdown", agent_id = "5", business_type = 1 }]
 [[open_work]]
 corp_id = "wwprovider"
 provider_secret = "` + secretCanary + `-provider"
@@ -156,9 +158,12 @@ var everything = []string{
 	"work/wwcorp/1/access_token",
 	"work/wwcorp/1/jsapi_ticket",
 	"work/wwcorp/1/agent_config_ticket",
+	"work/wwcorp/1/wwdown/access_token",
+	"work/wwcorp/1/wwlinked/access_token",
 	"work/wwcorp/2/access_token",
 	"work/wwcorp/2/jsapi_ticket",
 	"work/wwcorp/2/agent_config_ticket",
+	"work/wwcorp/2/wwdown/access_token",
 	"open_work/wwprovider/provider_access_token",
 }
 

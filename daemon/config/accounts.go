@@ -52,6 +52,7 @@ func (t *table) work(u Upstream) []WorkApp {
 			Line:     t.line,
 			upstream: u.WorkURL,
 		}
+		a.Downstream = t.downstream(a.CorpID)
 		t.done()
 		known.twice(t, a.CorpID, a.AgentID)
 		apps = append(apps, a)

@@ -92,10 +92,11 @@ type App struct {
 
 // WorkApp is one app of one corp of WeCom.
 type WorkApp struct {
-	CorpID  string
-	AgentID string
-	Secret  secret.Text
-	Line    int
+	CorpID     string
+	AgentID    string
+	Secret     secret.Text
+	Downstream []Downstream // the corps that it is shared with
+	Line       int
 
 	upstream string
 }

@@ -23,6 +23,11 @@ func (a WorkApp) Settings() string {
 	return digest("work", a.upstream, a.CorpID, a.AgentID, string(a.Secret))
 }
 
+// DownstreamSettings is as [App.Settings], of the token of a downstream corp of a.
+func (a WorkApp) DownstreamSettings(d Downstream) string {
+	return digest("downstream", a.Settings(), d.CorpID, d.Target())
+}
+
 // Settings is as [App.Settings].
 func (p OpenPlatform) Settings() string {
 	return digest("open_platform", p.upstream, p.AppID, string(p.Secret), string(p.Token), string(p.AESKey))

@@ -48,11 +48,15 @@ type Credential struct {
 	// Overdue is the end that was recorded when WeChat first repeated the value past it; zero where
 	// it has not.
 	Overdue Moment
+
+	// Target is what the value was asked of WeChat for, where Name does not say all of it; empty
+	// elsewhere.
+	Target string
 }
 
 // credentialVersion is the first byte of an encoded credential:
 //
-//	version value boot issued{wall since} seen{…} end{…} life flags stamp previous overdue{…}
+//	version value boot issued{wall since} seen{…} end{…} life flags stamp previous overdue{…} target
 const credentialVersion = 1
 
 // Encode returns the record of c.
@@ -69,6 +73,9 @@ func (c Credential) Encode() Record {
 	e.time(c.Stamp)
 	e.text(string(c.Previous))
 	e.moment(c.Overdue)
+	if c.Target != "" {
+		e.text(c.Target)
+	}
 	return Record{Table: Credentials, Key: c.Name, Value: e}
 }
 
@@ -85,6 +92,7 @@ func DecodeCredential(r Record) (Credential, error) {
 	c.Stamp = d.time()
 	c.Previous = secret.Text(d.text())
 	c.Overdue = d.moment()
+	c.Target = d.text()
 	if d.err != nil {
 		return Credential{}, d.err
 	}

@@ -18,6 +18,7 @@ var (
 func samples() []Record {
 	return []Record{
 		Credential{Name: "work/ww1/7/access_token", Value: "tok", Boot: "b1", Issued: mom(0), Seen: mom(5), End: mom(2 * time.Hour), Life: 2 * time.Hour, Aged: true, Stamp: t0, Previous: "before", Overdue: mom(time.Hour)}.Encode(),
+		Credential{Name: "work/ww1/7/ww2/access_token", Value: "tok", Boot: "b1", Issued: mom(0), Seen: mom(5), End: mom(2 * time.Hour), Life: 2 * time.Hour, Target: "5/1"}.Encode(),
 		Hold{Name: "work/ww1/7/access_token", Settings: "ab", Reason: 3, Cause: 5, ErrCode: -1, Message: "errcode=-1 busy", RID: "r", Address: "192.0.2.1", Failures: 4, Boot: "b1", Since: mom(0), Until: mom(9)}.Encode(),
 		Budget{Key: "wx1#token", Window: time.Hour, Boot: "b1", Slices: []Slice{{mom(0), mom(3), 12}, {mom(9), mom(9), 1}}}.Encode(),
 		Grant{Name: "open_platform/wxc/wxa/refresh_token", Generation: Generation{"r2", t0, "event"}, Earlier: []Generation{{"r1", t0, "config"}}, Revoked: t0.Add(9), Seed: "ab"}.Encode(),

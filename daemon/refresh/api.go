@@ -293,6 +293,10 @@ type Spec struct {
 	// hold is forgotten when it changes.
 	Settings string
 
+	// Target is what the fetch is for beyond what Name says; empty where Name says it all. A value
+	// of another Target is another credential's and never served.
+	Target string
+
 	// Fetcher makes the calls; nil for what is pushed and for grants.
 	Fetcher Fetcher
 

@@ -97,7 +97,7 @@ func (e *Engine) Census() Census {
 		}
 		state, h, kind := en.stateLocked(now), en.hold, en.class.Load().kind
 		en.mu.Unlock()
-		if kind.policy().lapses {
+		if p := kind.policy(); p.lapses && !p.configured {
 			f := flock{kind, ownerOf(en.name)}
 			states := crowds[f]
 			if states == nil {

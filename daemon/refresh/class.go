@@ -7,6 +7,7 @@ import "sync"
 type class struct {
 	kind     Kind
 	settings string // as in Spec
+	target   string // as in Spec
 }
 
 // classes are those there are. Its zero value is ready.
@@ -17,7 +18,7 @@ type classes struct {
 
 // of returns the class of spec, the same for all that are alike.
 func (cs *classes) of(spec *Spec) *class {
-	c := class{spec.Kind, spec.Settings}
+	c := class{spec.Kind, spec.Settings, spec.Target}
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	if have := cs.all[c]; have != nil {

@@ -76,7 +76,7 @@ func (e *Engine) pull(spec *Spec) *credential {
 			return nil
 		}
 		v, err := record.DecodeCredential(r)
-		if err != nil || e.doubts(v) {
+		if err != nil || v.Target != spec.Target || e.doubts(v) {
 			return nil
 		}
 		c := e.kept(v)

@@ -2,18 +2,19 @@ package refresh
 
 import "tokend/daemon/record"
 
-// inherit prepares the entry of a customer's credential: without a grant none is made, so that
-// made-up names cost no memory, and a hold that was kept holds. A pushed ticket is what was kept of
-// it.
+// inherit prepares the entry of a credential that lapses: a hold that was kept holds. Without a
+// customer's grant none is made, so that made-up names cost no memory. A pushed ticket is what was
+// kept of it.
 func (e *Engine) inherit(en *entry, spec *Spec) error {
 	if spec.Kind.policy().pushed > 0 {
 		e.inheritTicket(en)
 	}
-	if spec.Grant == "" {
+	if spec.Grant != "" {
+		if _, err := e.live(spec.Grant); err != nil {
+			return err
+		}
+	} else if !spec.Kind.policy().lapses {
 		return nil
-	}
-	if _, err := e.live(spec.Grant); err != nil {
-		return err
 	}
 	r, err := e.cfg.Store.Get(record.Holds, spec.Name)
 	if err == nil && r.Value == nil {

@@ -15,6 +15,9 @@ const (
 	CorpTicket                    // WeCom corp and agent tickets
 	ProviderToken                 // WeCom provider_access_token
 
+	// access_token of a downstream corp, by /cgi-bin/corpgroup/corp/gettoken
+	DownstreamToken
+
 	VerifyTicket     // component_verify_ticket, pushed
 	ComponentToken   // component_access_token
 	PreAuthCode      // pre_auth_code, of a platform or a suite
@@ -86,7 +89,8 @@ type policy struct {
 
 	// lapses: left to end when nobody has asked for it for a lifetime. A
 	// platform has many customers, of whom few are served at a time.
-	lapses bool
+	// configured: it is named in the configuration all the same, and idle when it has lapsed.
+	lapses, configured bool
 
 	// grant: given once by a customer; never fetched ahead, never shown.
 	grant bool
@@ -125,6 +129,10 @@ var policies = [...]policy{
 
 	// 100 calls an hour for each app, 400 for the corp.
 	CorpTicket: {word: "corp_ticket", wecom: true, lead: 10 * time.Minute, firstSeen: true, budgets: corpTicketBudgets},
+
+	// What is not documented is assumed to be as for a suite's customers. An app may have very many
+	// downstream corps.
+	DownstreamToken: {word: "downstream_token", wecom: true, lead: 10 * time.Minute, firstSeen: true, lapses: true, configured: true},
 
 	ProviderToken: {word: "provider_token", wecom: true, lead: 5 * time.Minute, firstSeen: true},
 

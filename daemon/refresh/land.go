@@ -32,7 +32,7 @@ func (e *Engine) land(en *entry, spec *Spec, f *flight, a Attempt, got answer) {
 	var recs []record.Record
 	if why == nil {
 		// A repetition too: the next run polls on from it.
-		recs = append(recs, e.keep(en.name, after))
+		recs = append(recs, e.keep(en.name, spec.Target, after))
 	}
 	if why == nil && written {
 		recs = append(recs, record.Record{Table: record.Holds, Key: en.name})

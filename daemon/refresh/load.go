@@ -116,7 +116,7 @@ func (e *Engine) loadHold(h record.Hold) (useless bool) {
 	if err != nil || spec.Settings != h.Settings || spec.Kind.policy().perAsk {
 		return true
 	}
-	if spec.Kind.policy().lapses && e.index.get(h.Name) == nil {
+	if p := spec.Kind.policy(); p.lapses && !p.configured && e.index.get(h.Name) == nil {
 		return false // read when somebody asks; see inherit
 	}
 	en, err := e.entry(h.Name)

@@ -43,6 +43,7 @@ type loading struct {
 // keptValue is a value that was kept.
 type keptValue struct {
 	name    string
+	target  string
 	c       *credential
 	doubted bool // it is only as alive as the wall clock is right
 }
@@ -90,7 +91,7 @@ func (l *loading) readAll() {
 		if next == nil {
 			next = make([]keptValue, 0, handful)
 		}
-		if next = append(next, keptValue{v.Name, l.e.alike(l.e.kept(v)), doubted}); len(next) < handful {
+		if next = append(next, keptValue{v.Name, v.Target, l.e.alike(l.e.kept(v)), doubted}); len(next) < handful {
 			continue
 		}
 		if !l.pause() {
@@ -167,7 +168,7 @@ func (l *loading) take(v keptValue, turned bool) {
 		l.discard(v)
 		return
 	}
-	if l.e.maybeDead(&spec) {
+	if v.target != spec.Target || l.e.maybeDead(&spec) {
 		l.misleading = append(l.misleading, record.Record{Table: record.Credentials, Key: v.name})
 		return
 	}

@@ -44,7 +44,7 @@ func (e *Engine) past(m record.Moment, boot string) clock.Instant {
 }
 
 // keep returns the durable form of c.
-func (e *Engine) keep(name string, c *credential) record.Record {
+func (e *Engine) keep(name, target string, c *credential) record.Record {
 	r := record.Credential{
 		Name:   name,
 		Value:  c.text,
@@ -55,6 +55,7 @@ func (e *Engine) keep(name string, c *credential) record.Record {
 		Life:   c.life,
 		Aged:   c.aged,
 		Walled: c.walled,
+		Target: target,
 	}
 	if p := c.pushed; p != nil {
 		r.Stamp, r.Previous = p.stamp, p.previous

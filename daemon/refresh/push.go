@@ -92,13 +92,13 @@ func (p *push) prepare(standing) ([]record.Record, error) {
 		if !p.saves {
 			return nil, nil
 		}
-		return []record.Record{e.keep(p.name, before)}, nil
+		return []record.Record{e.keep(p.name, "", before)}, nil
 	}
 	if before != nil {
 		comes.pushed.previous = before.text
 	}
 	p.comes = comes
-	return []record.Record{e.keep(p.name, comes)}, nil
+	return []record.Record{e.keep(p.name, "", comes)}, nil
 }
 
 func (p *push) settle(refused error) (err error) {

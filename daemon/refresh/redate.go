@@ -82,7 +82,7 @@ func (e *Engine) here(r record.Record) []record.Record {
 	switch r.Table {
 	case record.Credentials:
 		if c, err := record.DecodeCredential(r); err == nil && c.Boot != e.cfg.Boot {
-			return []record.Record{e.keep(c.Name, e.kept(c))}
+			return []record.Record{e.keep(c.Name, c.Target, e.kept(c))}
 		}
 	case record.Holds:
 		if h, err := record.DecodeHold(r); err == nil && h.Boot != e.cfg.Boot {

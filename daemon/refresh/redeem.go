@@ -274,7 +274,7 @@ func (e *Engine) adopt(ctx context.Context, x *exchange, way *Onboarding, auth f
 		}
 		a.with = append(slices.Clip(spent), record.Record{Table: record.Codes, Key: x.key})
 		if first != nil && g.Live() {
-			a.with = append(a.with, e.keep(token, first))
+			a.with = append(a.with, e.keep(token, "", first))
 		}
 		return true
 	}

@@ -30,6 +30,8 @@ func (e *Engine) SetCatalog(c Catalog) {
 			// At once, whatever the disk is at: nothing of an account that is gone is served.
 			e.dropLocked(en, gone(en.name))
 			touched = append(touched, en)
+		case en.class.Load().target != spec.Target:
+			touched = append(touched, en) // another credential by the same name: follow drops this one
 		case en.class.Swap(e.classes.of(&spec)).settings != spec.Settings:
 			touched = append(touched, en)
 			if now := e.clock.Now(); en.hold == nil && e.bySecret(&spec) {
@@ -76,12 +78,13 @@ func (e *Engine) follow(batch []*entry) {
 	for _, en := range batch {
 		en.mu.Lock()
 		hold := record.Record{Table: record.Holds, Key: en.name}
+		free := en.gone() == nil && e.followLocked(en)
 		switch {
 		case en.gone() != nil && en.policy().pushed > 0:
 			stray = append(stray, hold) // the ticket is kept for as long as it lives: nobody can ask for it
 		case en.gone() != nil:
 			stray = append(stray, hold, record.Record{Table: record.Credentials, Key: en.name})
-		case e.followLocked(en) && en.written:
+		case free && en.written:
 			stray, freed = append(stray, hold), append(freed, en)
 			if en.flight == nil {
 				en.written = false // a flight may write another this moment, and deletes it as it lands
@@ -105,6 +108,10 @@ func (e *Engine) followLocked(en *entry) (free bool) {
 	spec, err := (*e.catalog.Load()).Lookup(en.name)
 	if err != nil {
 		e.dropLocked(en, gone(en.name))
+		return true
+	}
+	if en.class.Load().target != spec.Target {
+		e.dropLocked(en, errChanged)
 		return true
 	}
 	en.class.Store(e.classes.of(&spec))
@@ -133,5 +140,9 @@ func (e *Engine) dropLocked(en *entry, why *Error) {
 	e.planLocked(en, now)
 	e.sleepers.drop(en)
 	e.index.remove(en)
-	e.watchers.tell(Listing{Name: en.name, State: Expired})
+	state := Expired
+	if en.policy().configured && why == errChanged {
+		state = Idle // it is still listed
+	}
+	e.watchers.tell(Listing{Name: en.name, State: state})
 }

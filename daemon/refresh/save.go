@@ -116,7 +116,7 @@ func (e *Engine) saveValue(en *entry) error {
 	if !wanted {
 		return nil
 	}
-	recs := []record.Record{e.keep(en.name, c)}
+	recs := []record.Record{e.keep(en.name, en.class.Load().target, c)}
 	if ended {
 		recs = append(recs, record.Record{Table: record.Holds, Key: en.name})
 	}

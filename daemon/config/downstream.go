@@ -1,0 +1,66 @@
+package config
+
+import "strconv"
+
+// Downstream is a corp that an app is shared with by its upstream corp.
+type Downstream struct {
+	CorpID       string
+	AgentID      int64 // the app's in the downstream corp
+	BusinessType int   // 0: linked corps (企业互联), 1: upstream and downstream (上下游)
+	Line         int
+}
+
+// Target returns what a fetch of the token is for beyond the corp: another of these has another
+// token.
+func (d Downstream) Target() string {
+	return strconv.FormatInt(d.AgentID, 10) + "/" + strconv.Itoa(d.BusinessType)
+}
+
+// downstream reads the downstream corps of an app of the corp called upstream.
+func (t *table) downstream(upstream string) []Downstream {
+	var corps []Downstream
+	known := make(seen)
+	for _, t := range t.tables("work.", "downstream") {
+		d := Downstream{CorpID: t.id("corp_id"), AgentID: t.agent("agent_id"), BusinessType: t.businessType("business_type"), Line: t.line}
+		t.done()
+		if d.CorpID != "" && d.CorpID == upstream {
+			t.problemf("corp_id", "%s is the upstream corp itself", d.CorpID)
+		}
+		known.twice(t, d.CorpID)
+		corps = append(corps, d)
+	}
+	return corps
+}
+
+// agent returns a required agentid that WeCom takes as a number only.
+func (t *table) agent(key string) int64 {
+	v, ok := t.require(key)
+	if !ok {
+		return 0
+	}
+	s, ok := as[string](t, key, v, `a number in quotation marks, such as "1000005"`)
+	if !ok {
+		return 0
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || n < 1 || strconv.FormatInt(n, 10) != s {
+		t.problemf(key, "%q must be a number, such as \"1000005\": the agentid of the app in the downstream corp", clip(s))
+		return 0
+	}
+	return n
+}
+
+// businessType returns an optional business_type.
+func (t *table) businessType(key string) int {
+	v, ok := t.lookup(key)
+	if !ok {
+		return 0
+	}
+	const types = "0 (企业互联) or 1 (上下游)"
+	n, ok := as[int64](t, key, v, types)
+	if ok && n != 0 && n != 1 {
+		t.problemf(key, "must be %s, not %d", types, n)
+		return 0
+	}
+	return int(n)
+}
