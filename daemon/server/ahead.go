@@ -23,7 +23,7 @@ type ahead struct {
 // is one to be handed out: the peer is granted it, and it has not come so near to its end that the
 // clock has to be looked at.
 func (a *ahead) take(name []byte) (v refresh.Value, ok bool) {
-	if a.next >= a.n || len(name) == 0 {
+	if a == nil || a.next >= a.n || len(name) == 0 {
 		return v, false
 	}
 	if next := a.names[a.next]; &next[0] != &name[0] || len(next) != len(name) { // not the very same bytes

@@ -13,17 +13,17 @@
 // keep their order. There are two drivers. A conn is one goroutine for one connection, over any
 // [net.Conn], which is also what tests in virtual time want. A loop (Linux) serves all connections
 // of a listener on one goroutine, by epoll, without telling Go's scheduler of its system calls,
-// which takes little more than half of the processor. It reads, steps and writes, each for all that
-// have asked at once, and lends each connection that may have to wait to a goroutine, which drives
-// it by the same conn until there is nothing to do but to read. PUTs, which wait for the disk
-// alone, it hands to the engine in batches, and lends nobody for them. What the two promise is the
-// same, and the tests with sockets are over both.
+// which takes little more than half of the processor. It reads, steps and writes, each for a group
+// of those that have asked at once, and lends each connection that may have to wait to a goroutine,
+// which drives it by the same conn until there is nothing to do but to read. PUTs, which wait for
+// the disk alone, it hands to the engine in batches, and lends nobody for them. What the two
+// promise is the same, and the tests with sockets are over both.
 //
 // The replies to all requests that arrived together go out in one write. A GET of a cached value
 // takes no lock that waits and allocates nothing; so does a REJECT of a value that is no longer
-// current, but for one a second of a user, which the audit logs. The clock is looked at once for all that one
-// step answers, or one turn of a loop, since nothing in them waits; behind a job it is looked at
-// anew, and for each value that has less than a second left.
+// current, but for one a second of a user, which the audit logs. The clock is looked at once for
+// all that one step answers, or one group of a loop, since nothing in them waits; behind a job it
+// is looked at again, and for each value that has less than a second left.
 //
 // # One user does not starve another
 //

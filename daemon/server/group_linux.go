@@ -12,13 +12,20 @@ import (
 // The bounds of a group. Of 8, 16, 32 and 64 members a request took the less of the processor the
 // more there were, with 512 connections by 4, 4 and 3 %; but each has to wait until all have been
 // read before it is answered.
+//
+// So the members that are ready in one turn are at least turnGroups groups: clients receive the
+// first replies while the server reads the next requests. If all were one group, few clients and
+// the server would wait for each other in turn. With 8 connections three groups answer 1.4 times as
+// many requests as one, with 50 and 512 as many. Groups of one member answer 13 % less with 16
+// connections and 20 % less with 50.
 const (
-	groupSize = 64               // members
-	groupIn   = 32 * smallBuffer // bytes of room to read into
-	groupOut  = 48 << 10         // bytes of replies that gather; those of one member may go beyond
+	groupSize  = 64               // members
+	groupIn    = 32 * smallBuffer // bytes of room to read into
+	groupOut   = 48 << 10         // bytes of replies that gather; those of one member may go beyond
+	turnGroups = 3
 )
 
-// group is members that have asked in one turn of the loop. They are served abreast: all are read,
+// group is members that are ready in one turn of the loop. They are served abreast: all are read,
 // then all are answered, then all are written to, so that the processor has at hand the code that
 // each of the three takes, which is the kernel's for the most part. That alone made a request 4 %
 // cheaper with 50 connections, and 8 % with 512.
@@ -28,6 +35,7 @@ const (
 type group struct {
 	all  [groupSize]arrival
 	n    int // how many of all there are
+	most int // how many of all there may be in this turn
 	used int // bytes of in
 	in   [groupIn]byte
 }
@@ -40,6 +48,9 @@ type arrival struct {
 
 	ahead int // where what has been looked up for it begins
 }
+
+// expect sets the size of the groups for a turn in which so many are ready.
+func (g *group) expect(ready int) { g.most = min(max(ready/turnGroups, 1), groupSize) }
 
 // receive reads what the peer of m has sent, of which events tell. m has nothing unconsumed. It
 // reads once: whoever has sent more has to wait until others have had their turn.
@@ -62,7 +73,7 @@ func (l *loop) receive(m *member, events uint32) {
 	g.all[g.n] = arrival{m: m, in: room[:n]}
 	g.n++
 	g.used += (n + cacheLine - 1) &^ (cacheLine - 1)
-	if g.n == groupSize || len(g.in)-g.used < smallBuffer {
+	if g.n >= g.most || len(g.in)-g.used < smallBuffer {
 		l.answerGroup()
 	}
 }

@@ -20,10 +20,12 @@ type heldUp struct {
 	*fakeEngine
 	asked, on chan struct{}
 	once      sync.Once
+	ended     chan struct{} // closed when the test ends; endGate is held up until then
 }
 
 const (
 	gate     = "work/gate/1/access_token"
+	endGate  = "work/gate/2/access_token"
 	slows    = "work/slows/1/access_token" // to look it up takes slowness
 	slowness = 300 * time.Millisecond
 )
@@ -34,6 +36,9 @@ func (e *heldUp) Cached(name []byte, now refresh.Instant) (refresh.Value, bool) 
 			close(e.asked)
 			<-e.on
 		})
+	}
+	if string(name) == endGate {
+		<-e.ended
 	}
 	if v, ok := e.fakeEngine.Cached(name, now); string(name) != slows {
 		return v, ok
@@ -53,7 +58,7 @@ func (e *heldUp) CachedAll(names [][]byte, now refresh.Instant, values []refresh
 func (d driver) startHeldUp(t *testing.T) (path string, s *Server, e *fakeEngine, hold, goOn func()) {
 	t.Helper()
 	at := time.Now()
-	held := &heldUp{fakeEngine: newFakeEngineAt(&at), asked: make(chan struct{}), on: make(chan struct{})}
+	held := &heldUp{fakeEngine: newFakeEngineAt(&at), asked: make(chan struct{}), on: make(chan struct{}), ended: make(chan struct{})}
 	path = testSocket(t)
 	ln, err := socket.Listen(path, 0o666)
 	if err != nil {
@@ -62,6 +67,7 @@ func (d driver) startHeldUp(t *testing.T) (path string, s *Server, e *fakeEngine
 	s = serveUntilEnd(t, Config{Engine: held, peer: as(0), noLoop: d == byGoroutines}, ln)
 	goOn = sync.OnceFunc(func() { close(held.on) })
 	t.Cleanup(goOn)
+	t.Cleanup(func() { close(held.ended) })
 	hold = func() {
 		dialSocket(t, path).send("GET " + gate + "\n")
 		<-held.asked
@@ -191,6 +197,34 @@ func tryLoopReadsAreFilled(t *testing.T, d driver) {
 	c.want(c.ask("PING"), "OK PONG")
 }
 
+// TestGroupAnswersBeforeAllAreLookedUp: of a few that ask at once the first have their replies while
+// the loop is busy with the others.
+func TestGroupAnswersBeforeAllAreLookedUp(t *testing.T) {
+	path, _, _, hold, goOn := byLoop.startHeldUp(t)
+	var clients []*client
+	for range 2 * turnGroups {
+		c := dialSocket(t, path)
+		for range 2 { // after the second the poller knows of it, see revisit
+			c.want(c.ask("PING"), "OK PONG")
+		}
+		clients = append(clients, c)
+	}
+	hold()
+	for i, c := range clients {
+		request := "PING\n"
+		if i == len(clients)-1 {
+			request = "GET " + endGate + "\n"
+		}
+		if _, err := io.WriteString(c.Conn, request); err != nil {
+			t.Fatal(err)
+		}
+	}
+	goOn()
+	for _, c := range clients[:2] { // the first group
+		c.want(c.line(), "OK PONG")
+	}
+}
+
 // A value that ends before its turn comes is not handed out by a look at the clock that was for
 // others.
 func TestGroupLooksAtTheClockNearAnEnd(t *testing.T) {
@@ -205,11 +239,20 @@ func TestGroupLooksAtTheClockNearAnEnd(t *testing.T) {
 	before, c := dialSocket(t, path), dialSocket(t, path)
 	before.want(before.ask("PING"), "OK PONG")
 	c.want(c.ask("GET "+last), "OK 1 old")
-	hold()
-	for _, asks := range []struct {
+	asks := []struct {
 		c    *client
 		text string
-	}{{before, "GET " + slows + "\n"}, {c, "GET " + last + "\n"}} {
+	}{{before, "GET " + slows + "\n"}, {c, "GET " + last + "\n"}}
+	for len(asks) < 2*turnGroups { // so that the first two are one group
+		other := dialSocket(t, path)
+		other.want(other.ask("PING"), "OK PONG")
+		asks = append(asks, struct {
+			c    *client
+			text string
+		}{other, "PING\n"})
+	}
+	hold()
+	for _, asks := range asks {
 		if _, err := io.WriteString(asks.c.Conn, asks.text); err != nil {
 			t.Fatal(err)
 		}

@@ -136,6 +136,7 @@ func (l *loop) run() error {
 // turn does what events call for.
 func (l *loop) turn(events []unix.EpollEvent) {
 	knocked := false
+	l.group.expect(len(events))
 	for i := range events {
 		switch ev := &events[i]; int(ev.Fd) {
 		case l.listener:

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"math"
@@ -215,10 +216,10 @@ func (s *session) letGo() {
 
 // answer answers one request. It returns slow where that has to wait until the user may ask again.
 func (s *session) answer(line []byte) action {
-	switch {
-	case s.hit(line):
-		return more
-	case len(line) > longText:
+	if name, ok := bytes.CutPrefix(line, getWord); ok && s.hit(name) {
+		return more // unparsed: that is most of what a hit costs
+	}
+	if len(line) > longText {
 		return s.answerLong(line)
 	}
 	return s.answerAny(line)

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"strings"
@@ -14,9 +13,9 @@ import (
 
 // The verbs that answer with a value, or with what is made of one.
 
-// get is the way that nearly every request goes: no allocation, no job.
+// get answers a GET that has been parsed.
 func (s *session) get(name []byte) action {
-	if s.mayGet(name) && s.giveHeld(name) {
+	if s.hit(name) {
 		return more
 	}
 	s.user.stats.asked[protocol.VerbGet].Add(1)
@@ -31,38 +30,21 @@ func (s *session) get(name []byte) action {
 // getWord is how nearly every request begins.
 var getWord = []byte("GET ")
 
-// hit answers line if it is a GET of a value that is held, and reports whether it was. Whatever
-// else it is goes the long way, which would answer a hit alike. It need not look at each letter of
-// the name, as parsing does: a name under which a value is held is one.
-func (s *session) hit(line []byte) bool {
-	name, ok := bytes.CutPrefix(line, getWord)
+// hit answers a GET of name if the peer may have its value and one is cached, and reports whether
+// it has. This is the way that nearly every request goes: no allocation, no job. name may be any
+// bytes: a name under which a value is cached is well-formed.
+func (s *session) hit(name []byte) bool {
+	v, ok := s.ahead.take(name)
+	if !ok && s.mayGet(name) {
+		v, ok = s.cached(name)
+	}
 	if !ok {
 		return false
 	}
-	if s.ahead != nil {
-		if v, ok := s.ahead.take(name); ok {
-			s.giveHit(v)
-			return true
-		}
-	}
-	return s.mayGet(name) && s.giveHeld(name)
-}
-
-// giveHeld answers with the value of name if one is held, and reports whether it was.
-func (s *session) giveHeld(name []byte) bool {
-	v, ok := s.cached(name)
-	if !ok {
-		return false
-	}
-	s.giveHit(v)
-	return true
-}
-
-// giveHit answers with v, which was held.
-func (s *session) giveHit(v refresh.Value) {
 	s.tally.reads++
 	s.tally.hits++
 	s.give(v)
+	return true
 }
 
 // nearEnd is how close a value may come to its end before the clock is looked at for each reader:
