@@ -18,13 +18,15 @@ type Config struct {
 	// line. It is called by the goroutine that writes.
 	Lost func(n int64) []byte
 
-	// MaxLines and MaxBytes bound what is queued; 0 stands for 4096 lines and 1 MiB. The line that
-	// is being written is not counted.
-	MaxLines, MaxBytes int
+	maxLines, maxBytes int // for tests: zero for the constants
 }
 
-func (c *Config) maxLines() int { return cmp.Or(c.MaxLines, 4096) }
-func (c *Config) maxBytes() int { return cmp.Or(c.MaxBytes, 1<<20) }
+// maxLines and maxBytes bound what is queued: what the daemon logs in some seconds of trouble. The
+// line that is being written is not counted.
+const (
+	maxLines = 4096
+	maxBytes = 1 << 20
+)
 
 // Queue is an io.Writer that never waits for the reader of what is written. Each call of Write is
 // one line. Make one with [New]; its methods may be called concurrently.
@@ -57,6 +59,7 @@ type line struct {
 
 // New returns a queue in front of cfg.Out. Close ends it.
 func New(cfg Config) *Queue {
+	cfg.maxLines, cfg.maxBytes = cmp.Or(cfg.maxLines, maxLines), cmp.Or(cfg.maxBytes, maxBytes)
 	q := &Queue{cfg: cfg, wake: make(chan struct{}, 1), ended: make(chan struct{})}
 	go func() { // waited for by Close, for as long as its caller wants
 		defer close(q.ended)
@@ -149,7 +152,7 @@ func (q *Queue) add(p []byte, audit bool) {
 	if len(p) == 0 {
 		return
 	}
-	if q.closed || len(p) > q.cfg.maxBytes() || !q.makeSpaceLocked(len(p), audit) {
+	if q.closed || len(p) > q.cfg.maxBytes || !q.makeSpaceLocked(len(p), audit) {
 		q.lost++
 		q.dropped.Add(1)
 		q.signalLocked()
@@ -164,7 +167,7 @@ func (q *Queue) add(p []byte, audit bool) {
 // makeSpaceLocked reports whether n more bytes may be queued. For an audit line it drops ordinary
 // ones, the newest first. q.mu is held.
 func (q *Queue) makeSpaceLocked(n int, audit bool) bool {
-	full := func() bool { return len(q.lines) >= q.cfg.maxLines() || q.bytes+n > q.cfg.maxBytes() }
+	full := func() bool { return len(q.lines) >= q.cfg.maxLines || q.bytes+n > q.cfg.maxBytes }
 	q.shedding = q.shedding || full()
 	if !audit {
 		return !q.shedding
@@ -224,7 +227,7 @@ func (q *Queue) next() (l line, ok bool) {
 	if len(q.lines) == 0 {
 		q.lines = nil // an idle queue holds no memory
 	}
-	if len(q.lines) <= q.cfg.maxLines()/2 && q.bytes <= q.cfg.maxBytes()/2 {
+	if len(q.lines) <= q.cfg.maxLines/2 && q.bytes <= q.cfg.maxBytes/2 {
 		q.shedding = false
 	}
 	return l, true

@@ -79,7 +79,7 @@ func inBubble(t *testing.T, f func(q *Queue, r *reader)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		r := newReader()
-		q := New(Config{Out: r, Lost: lost, MaxLines: 10})
+		q := New(Config{Out: r, Lost: lost, maxLines: 10})
 		f(q, r)
 		r.set(false, nil)
 		if !q.Close(time.Second) {
@@ -134,7 +134,7 @@ func TestStalledReader(t *testing.T) {
 func TestFewGaps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newReader()
-		q := New(Config{Out: slow{r}, Lost: lost, MaxLines: 10})
+		q := New(Config{Out: slow{r}, Lost: lost, maxLines: 10})
 		for i := range 200 {
 			say(q, i, i+1)
 			time.Sleep(time.Second)
@@ -166,7 +166,7 @@ func TestBoundInBytes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newReader()
 		r.set(true, nil)
-		q := New(Config{Out: r, Lost: lost, MaxBytes: 100})
+		q := New(Config{Out: r, Lost: lost, maxBytes: 100})
 		line := strings.Repeat("x", 39) + "\n"
 		_, _ = io.WriteString(q, line)
 		synctest.Wait()
@@ -308,7 +308,7 @@ func TestEveryLineIsReadOrCounted(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 0))
 			r := newReader()
-			q := New(Config{Out: r, Lost: lost, MaxLines: 1 + random.IntN(10), MaxBytes: 5 + random.IntN(40)})
+			q := New(Config{Out: r, Lost: lost, maxLines: 1 + random.IntN(10), maxBytes: 5 + random.IntN(40)})
 			audit := q.Audit()
 			n := 100 + random.IntN(200)
 			for i := range n {

@@ -240,7 +240,7 @@ const (
 // TestADiskThatHangs holds that who reads does not wait for a commit that the disk keeps waiting.
 func TestADiskThatHangs(t *testing.T) {
 	_, disk := mountDisk(t)
-	s := newTestStore(t, Config{Dir: filepath.Join(disk, "state"), MinFree: 1 << 20})
+	s := newTestStore(t, Config{Dir: filepath.Join(disk, "state"), minFree: 1 << 20})
 	for i := range 10 {
 		mustPut(t, s, grant(fmt.Sprint("given", i), "1"), rec(fmt.Sprint("fetched", i), "1"))
 	}

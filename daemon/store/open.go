@@ -21,7 +21,7 @@ import (
 // clear is refused if a key is given (ErrClear), or sealed with cfg.AcceptClear; one that is sealed
 // with cfg.OldKey is sealed with cfg.Key.
 func Open(cfg Config) (_ *Store, err error) {
-	o := opening{at: place(cfg.Dir), log: cfg.logger(), ballast: newBallast(cfg.Dir), reserve: cfg.minFree(), ahead: cfg.Ahead}
+	o := opening{at: place(cfg.Dir), log: cfg.logger(), ballast: newBallast(cfg.Dir), reserve: cfg.free(), ahead: cfg.Ahead}
 	if err := o.keys(cfg); err != nil {
 		return nil, err
 	}
@@ -52,7 +52,7 @@ func Open(cfg Config) (_ *Store, err error) {
 		return nil, err
 	}
 	s := &Store{
-		dir: cfg.Dir, minFree: cfg.minFree(), closeLimit: closeLimit, log: o.log, lock: lock, sealer: o.sealer(),
+		dir: cfg.Dir, minFree: cfg.free(), closeLimit: closeLimit, log: o.log, lock: lock, sealer: o.sealer(),
 		ballast: o.ballast, accord: accord{reached: make(chan struct{})},
 		current: &handle{db: o.db}, missing: o.db.missing,
 		queue:   make(chan *put, queueLength),

@@ -52,7 +52,7 @@ func Restore(cfg Config, r io.Reader) (err error) {
 	} else if len(entries) > 0 {
 		return faultf(ErrNotEmpty, "there is something in %s already (%s): a backup is restored into an empty directory", cfg.Dir, entries[0].Name())
 	}
-	if err := checkSpace(cfg.Dir, cfg.minFree()); err != nil {
+	if err := checkSpace(cfg.Dir, cfg.free()); err != nil {
 		return err
 	}
 	if err := at.restoring().unpack(in, wanted, cfg.logger()); err != nil {

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -32,11 +33,6 @@ type Config struct {
 	// journal or a backup in clear if there is a Key (ErrClear).
 	AcceptClear bool
 
-	// MinFree is how many bytes must be free for a commit; the room that Badger's
-	// compactions take comes on top. Zero means 16 MiB: two
-	// memory tables, their logs and a few tables of level zero.
-	MinFree uint64
-
 	// Ahead makes Open return before the journal and the database have been compared, where the
 	// last run has ended cleanly: Get and All answer, but for All of what the journal keeps too,
 	// which waits as Put does. Agree waits for the end of it, and has the errors that Open has
@@ -46,15 +42,12 @@ type Config struct {
 	// Logger is told of what a person should know, and of what Badger says. Nil is
 	// silence.
 	Logger hclog.Logger
+
+	minFree uint64 // for tests: zero for the constant
 }
 
-// minFree returns MinFree or what stands for its zero value.
-func (c Config) minFree() uint64 {
-	if c.MinFree == 0 {
-		return defaultMinFree
-	}
-	return c.MinFree
-}
+// free returns minFree or what stands for its zero value.
+func (c Config) free() uint64 { return cmp.Or(c.minFree, leastFree) }
 
 // logger returns Logger or what stands for its zero value.
 func (c Config) logger() hclog.Logger {
@@ -195,7 +188,9 @@ func (s *Store) closeDatabase() error {
 }
 
 const (
-	defaultMinFree = 16 << 20
+	// leastFree is how many bytes must be free for a commit: two memory tables, their logs and a few
+	// tables of level zero. The room that Badger's compactions take comes on top.
+	leastFree = 16 << 20
 
 	// maxCompactionRoom bounds compactionRoom: one compaction rewrites one table
 	// and what it overlaps in the next level, and two run at a time.

@@ -20,7 +20,7 @@ var (
 // attempt runs f in one of places and returns its error, or errLate after the answer timeout. f
 // goes on then, keeps its place, and Serve waits for it.
 func (s *Server) attempt(places chan struct{}, f func() error) error {
-	t := time.NewTimer(s.cfg.answerTimeout())
+	t := time.NewTimer(s.cfg.answerTimeout)
 	defer t.Stop()
 	select {
 	case places <- struct{}{}:

@@ -29,8 +29,7 @@ type Inbox interface {
 	Verify(owner, signature, timestamp, nonce, echo string) ([]byte, error)
 }
 
-// Config is what a [Server] is made of. Inbox is needed; every other field's zero value is the
-// default that it names.
+// Config is what a [Server] is made of. Inbox is needed.
 type Config struct {
 	Inbox Inbox
 
@@ -51,43 +50,51 @@ type Config struct {
 	// pushed ever reaches it.
 	Logger hclog.Logger
 
-	// MaxConns is how many connections may be open at once; 0 stands for 256.
-	MaxConns int
-
-	// HeaderTimeout is how long the header of a request may take to arrive; 0 stands for 3 s.
-	HeaderTimeout time.Duration
-
-	// ReadTimeout is how long a whole request may take to arrive; 0 stands for 5 s, which is when
-	// WeChat itself gives up.
-	ReadTimeout time.Duration
-
-	// WriteTimeout is how long it may take from the end of the header to the last byte of the
-	// answer; 0 stands for 10 s. It has to be more than ReadTimeout and AnswerTimeout together.
-	WriteTimeout time.Duration
-
-	// IdleTimeout is how long a connection may stay open between two requests; 0 stands for 30 s.
-	IdleTimeout time.Duration
-
-	// AnswerTimeout is how long the inbox may take for a push that has arrived whole, before it is
-	// answered 503; 0 stands for 950 ms: WeCom waits for 1000.
-	AnswerTimeout time.Duration
-
-	// GracePeriod is how long requests under way may take to end when the server is stopped; 0
-	// stands for 5 s.
-	GracePeriod time.Duration
+	// What follows is for tests: the zero values are what a daemon has.
+	maxConns                                                           int
+	headerTimeout, readTimeout, writeTimeout, idleTimeout, gracePeriod time.Duration
+	answerTimeout                                                      time.Duration
 }
 
-func (c *Config) logger() hclog.Logger {
+// maxConns is how many connections may be open at once. WeChat and Prometheus need a few; each holds
+// some 10 KB.
+const maxConns = 256
+
+const (
+	// headerTimeout is how long the header of a request may take to arrive.
+	headerTimeout = 3 * time.Second
+
+	// readTimeout is how long a whole request may take to arrive: WeChat gives up after 5 s itself.
+	readTimeout = 5 * time.Second
+
+	// answerTimeout is how long the inbox may take for a push that has arrived whole, before it is
+	// answered 503: WeCom waits for 1000 ms.
+	answerTimeout = 950 * time.Millisecond
+
+	// writeTimeout is how long it may take from the end of the header to the last byte of the
+	// answer. It has to be more than readTimeout and answerTimeout together.
+	writeTimeout = 10 * time.Second
+
+	// idleTimeout is how long a connection may stay open between two requests: a proxy in front of
+	// tokend opens another.
+	idleTimeout = 30 * time.Second
+
+	// gracePeriod is how long requests under way may take to end when the server is stopped: as
+	// long as they may take to arrive.
+	gracePeriod = 5 * time.Second
+)
+
+// complete returns c with what a daemon has in place of zero values.
+func (c Config) complete() Config {
 	if c.Logger == nil {
-		return hclog.NewNullLogger()
+		c.Logger = hclog.NewNullLogger()
 	}
-	return c.Logger
+	c.maxConns = cmp.Or(c.maxConns, maxConns)
+	c.headerTimeout = cmp.Or(c.headerTimeout, headerTimeout)
+	c.readTimeout = cmp.Or(c.readTimeout, readTimeout)
+	c.answerTimeout = cmp.Or(c.answerTimeout, answerTimeout)
+	c.writeTimeout = cmp.Or(c.writeTimeout, writeTimeout)
+	c.idleTimeout = cmp.Or(c.idleTimeout, idleTimeout)
+	c.gracePeriod = cmp.Or(c.gracePeriod, gracePeriod)
+	return c
 }
-
-func (c *Config) maxConns() int                { return cmp.Or(c.MaxConns, 256) }
-func (c *Config) headerTimeout() time.Duration { return cmp.Or(c.HeaderTimeout, 3*time.Second) }
-func (c *Config) readTimeout() time.Duration   { return cmp.Or(c.ReadTimeout, 5*time.Second) }
-func (c *Config) writeTimeout() time.Duration  { return cmp.Or(c.WriteTimeout, 10*time.Second) }
-func (c *Config) idleTimeout() time.Duration   { return cmp.Or(c.IdleTimeout, 30*time.Second) }
-func (c *Config) answerTimeout() time.Duration { return cmp.Or(c.AnswerTimeout, 950*time.Millisecond) }
-func (c *Config) gracePeriod() time.Duration   { return cmp.Or(c.GracePeriod, 5*time.Second) }

@@ -20,7 +20,7 @@
 // # Within a second
 //
 // WeCom gives an answer 1000 ms, and the Open Platform stops pushing for a while after several late
-// ones. So a handler waits for the inbox for at most [Config].AnswerTimeout and answers 503 then,
+// ones. So a handler waits for the inbox for at most answerTimeout and answers 503 then,
 // even if what is behind it does not end: a disk can hold a write for longer than any context
 // lasts. What it left behind goes on, holds one of a bounded number of places, and is waited for
 // when the server stops.
@@ -38,7 +38,7 @@
 //   - and to neither if the request shows that it was passed on (gate.go has the signs), or names a host that is no address.
 //
 // Everybody else is answered 403, in the same words whatever the reason; the log says that, and
-// what to do. A page that is not made within AnswerTimeout is answered 503. Two are made at once.
+// what to do. A page that is not made within answerTimeout is answered 503. Two are made at once.
 //
 // # Strangers
 //
@@ -67,5 +67,5 @@
 //	accept loop  Serve        Serve (runs in it) the listener
 //	stopper      Serve        Serve              the end of the connections
 //	connection   net/http     Serve              one connection and its requests
-//	attempt      a handler    that handler for AnswerTimeout, then Serve   one call of the inbox, or one page
+//	attempt      a handler    that handler for answerTimeout, then Serve   one call of the inbox, or one page
 package web

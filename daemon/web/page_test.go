@@ -157,7 +157,7 @@ func TestFaultyPages(t *testing.T) {
 }
 
 // TestWhoReadsNothingOfAPageIsClosed holds that who asks for a large page and does not read it
-// holds it for as long as WriteTimeout.
+// holds it for as long as writeTimeout.
 func TestWhoReadsNothingOfAPageIsClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		large := bytes.Repeat([]byte("x"), 1<<20)

@@ -159,7 +159,7 @@ func TestNewConnectionTakesThePlaceOfTheSlowest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hold := make(chan struct{})
 		inbox := &fakeInbox{act: func(context.Context) error { <-hold; return nil }}
-		s, out := newTestServer(t, Config{MaxConns: 3, AnswerTimeout: time.Minute, WriteTimeout: time.Hour}, inbox)
+		s, out := newTestServer(t, Config{maxConns: 3, answerTimeout: time.Minute, writeTimeout: time.Hour}, inbox)
 		l, stop := serve(t, s)
 
 		whole := l.dial(t) // the oldest, but all of its request has come
@@ -198,7 +198,7 @@ func TestNewConnectionTakesThePlaceOfTheSlowest(t *testing.T) {
 // A pause between two requests is not held against a connection that then asks again.
 func TestIdleConnectionIsAsGoodAsNewWhenItAsks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, _ := newTestServer(t, Config{MaxConns: 2}, new(fakeInbox))
+		s, _ := newTestServer(t, Config{maxConns: 2}, new(fakeInbox))
 		l, stop := serve(t, s)
 		proxy := l.dial(t)
 		r := bufio.NewReader(proxy)
@@ -226,7 +226,7 @@ func TestIdleConnectionIsAsGoodAsNewWhenItAsks(t *testing.T) {
 // A connection whose push has been answered gives way to a new one.
 func TestAnsweredConnectionGivesWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, _ := newTestServer(t, Config{MaxConns: 1}, new(fakeInbox))
+		s, _ := newTestServer(t, Config{maxConns: 1}, new(fakeInbox))
 		l, stop := serve(t, s)
 		for range 3 {
 			nc := l.dial(t)
@@ -265,7 +265,7 @@ func TestNoRoomAtAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hold := make(chan struct{})
 		inbox := &fakeInbox{act: func(context.Context) error { <-hold; return nil }}
-		s, _ := newTestServer(t, Config{MaxConns: 1, AnswerTimeout: time.Minute, WriteTimeout: time.Hour}, inbox)
+		s, _ := newTestServer(t, Config{maxConns: 1, answerTimeout: time.Minute, writeTimeout: time.Hour}, inbox)
 		l, stop := serve(t, s)
 		whole := l.dial(t)
 		_, _ = io.WriteString(whole, pushText("<xml/>"))
@@ -313,7 +313,7 @@ func TestStopFinishesWhatIsUnderWay(t *testing.T) {
 
 func TestStopCutsWhatDoesNotEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, out := newTestServer(t, Config{ReadTimeout: time.Hour, WriteTimeout: time.Hour, GracePeriod: 2 * time.Second}, new(fakeInbox))
+		s, out := newTestServer(t, Config{readTimeout: time.Hour, writeTimeout: time.Hour, gracePeriod: 2 * time.Second}, new(fakeInbox))
 		l, stop := serve(t, s)
 		nc := l.dial(t)
 		_, _ = io.WriteString(nc, strings.TrimSuffix(pushText("<xml/>"), "l/>"))

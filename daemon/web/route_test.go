@@ -170,7 +170,7 @@ func TestPanicIsAFaultAndTellsNothing(t *testing.T) {
 func TestLargeBodiesAreFewAtOnce(t *testing.T) {
 	hold, holding := make(chan struct{}), make(chan struct{}, maxLarge)
 	inbox := &fakeInbox{act: func(context.Context) error { holding <- struct{}{}; <-hold; return nil }}
-	s, _ := newTestServer(t, Config{AnswerTimeout: time.Minute}, inbox)
+	s, _ := newTestServer(t, Config{answerTimeout: time.Minute}, inbox)
 	large := strings.Repeat("x", smallBody+1)
 	answers := make(chan int, maxLarge)
 	for range maxLarge {

@@ -38,9 +38,10 @@ type Server struct {
 
 // New returns a server that hands what is pushed to cfg.Inbox.
 func New(cfg Config) *Server {
+	cfg = cfg.complete()
 	return &Server{
 		cfg:      cfg,
-		log:      cfg.logger(),
+		log:      cfg.Logger,
 		large:    make(chan struct{}, maxLarge),
 		attempts: make(chan struct{}, maxAttempts),
 		views:    make(chan struct{}, maxViews),
@@ -60,7 +61,7 @@ func (s *Server) SetMonitors(m Monitors) { s.monitors.Store(&m) }
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	conns := newConns(s.cfg.maxConns())
+	conns := newConns(s.cfg.maxConns)
 	srv := s.httpServer(context.WithoutCancel(ctx), conns)
 	var stopper sync.WaitGroup
 	stopper.Go(func() {
@@ -75,7 +76,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	}
 	stop()
 	stopper.Wait()
-	if n := conns.drain(s.cfg.gracePeriod()); n > 0 {
+	if n := conns.drain(s.cfg.gracePeriod); n > 0 {
 		s.log.Warn("connections cut after the grace period", "connections", n)
 	}
 	s.work.Wait()
@@ -87,10 +88,10 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 func (s *Server) httpServer(base context.Context, conns *conns) *http.Server {
 	srv := &http.Server{
 		Handler:           s,
-		ReadHeaderTimeout: s.cfg.headerTimeout(),
-		ReadTimeout:       s.cfg.readTimeout(),
-		WriteTimeout:      s.cfg.writeTimeout(),
-		IdleTimeout:       s.cfg.idleTimeout(),
+		ReadHeaderTimeout: s.cfg.headerTimeout,
+		ReadTimeout:       s.cfg.readTimeout,
+		WriteTimeout:      s.cfg.writeTimeout,
+		IdleTimeout:       s.cfg.idleTimeout,
 		MaxHeaderBytes:    maxHeader,
 		Protocols:         new(http.Protocols),
 		// OPTIONS * would otherwise be answered 200 by net/http itself.
@@ -108,6 +109,6 @@ func (s *Server) httpServer(base context.Context, conns *conns) *http.Server {
 // crowded reports that a connection was closed to make room, or was not let in.
 func (s *Server) crowded() {
 	if n, ok := s.refusals.admit(reasonCrowded, time.Now()); ok {
-		s.log.Warn("too many HTTP connections, closing the slowest", "limit", s.cfg.maxConns(), "unreported", n)
+		s.log.Warn("too many HTTP connections, closing the slowest", "limit", s.cfg.maxConns, "unreported", n)
 	}
 }

@@ -204,7 +204,7 @@ func TestGenuinePushesAmongHostileClients(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			inbox := new(fakeInbox)
-			s, out := newTestServer(t, Config{MaxConns: test.maxConns}, inbox)
+			s, out := newTestServer(t, Config{maxConns: test.maxConns}, inbox)
 			addr := serveTCP(t, s)
 			dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(test.from)}}
 			if nc, err := dialer.Dial("tcp", addr); err != nil {
