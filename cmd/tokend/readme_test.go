@@ -230,10 +230,10 @@ func TestReadmeSession(t *testing.T) {
 		if !ok || strings.HasPrefix(command, "go build ") {
 			continue // what is printed, and what the tests have done
 		}
-		script = append(script, strings.NewReplacer("/tmp/wx", dir+"/wx",
+		script = append(script, strings.NewReplacer("/tmp/wx", filepath.Join(dir, "wx"),
 			"tokend sandbox", "tokend sandbox --listen "+listen+" --callback "+push).Replace(command))
 	}
-	script = append(script, "kill $(jobs -p)\nwait\n")
+	script = append(script, "wait\n")
 	e := &examples{site: &site{}}
 	got := e.output(t, dir, "bash", file(t, "session.sh", script...))
 	for _, want := range []string{"\n74_", "\ntokend ", " credentials: "} {
