@@ -36,7 +36,7 @@ func pages(t *testing.T) []string {
 }
 
 // comment is one in a code block of any language that the pages have.
-var comment = regexp.MustCompile(`(?m)(^|\s)(//|#) .*$`)
+var comment = regexp.MustCompile(`(?m)(^|[ \t]+)(//|#) .*$`)
 
 // TestTranslations holds that a page and its translation are the same as far as they are not
 // prose: code without comments, commands, names, keys, links, and the number of sections.
