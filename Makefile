@@ -44,7 +44,7 @@ demo: ## the whole thing in one command
 faults: ## every long round of faults that docs/assurance.md names (root; twenty minutes)
 	@.ci/faults
 
-bench-compare: ## beside Redis and a bare echo, in 11 minutes; QUICK=-quick: in 6
+bench-compare: ## beside Redis and a bare echo, in 13 minutes; QUICK=-quick: in 7
 	$(GO) run ./benchmarks/compare $(QUICK)
 
 bench-load: ## reads beside lists, scrapes, reloads, writes; BEFORE=binary: and another tokend

@@ -6,6 +6,8 @@ import (
 	"context"
 	"fmt"
 	"os/exec"
+
+	"tokend/benchmarks/rig"
 )
 
 // build builds what is measured, and finds what it is measured against.
@@ -13,10 +15,12 @@ func (c *comparison) build(ctx context.Context) error {
 	if err := c.Build(ctx); err != nil {
 		return err
 	}
-	if path, err := exec.LookPath("redis-server"); err == nil {
-		c.redis = path
-	} else {
-		fmt.Fprintln(c.stderr, "compare: there is no redis-server: rows against Redis are missing (Debian: apt install redis-server)")
+	c.FindCaches()
+	if c.Redis == "" {
+		fmt.Fprintln(c.stderr, "compare: rows against Redis are missing:", rig.ErrNoRedis)
+	}
+	if c.Memcached == "" {
+		fmt.Fprintln(c.stderr, "compare: memcached does not stand beside the others:", rig.ErrNoMemcached)
 	}
 	cc, err := exec.LookPath("cc")
 	if err != nil {

@@ -1,11 +1,12 @@
 // Compare measures tokend beside Redis, on the same kind of socket under the same load, and beside
 // a bare echo that is the floor under both, and prints what was reached as a table.
 //
-//	make bench-compare                          all of it, in about twelve minutes
-//	make bench-compare QUICK=-quick             less exactly, in about six
+//	make bench-compare                          all of it, in about thirteen minutes
+//	make bench-compare QUICK=-quick             less exactly, in about seven
 //	go run ./benchmarks/compare -only socket    one part
 //
-// It wants Linux with two processors, redis-server and cc, and says which of them is missing.
+// It wants Linux with two processors, redis-server, memcached and cc, and says which of them is
+// missing.
 // Nothing of it needs a network: WeChat is a faithful one in process (see benchmarks/fill).
 //
 // Servers run on one processor and the load generator on another. Everything is run in turns, each

@@ -40,6 +40,7 @@ type part struct {
 
 var parts = []part{
 	{name: "socket", about: "throughput, latency and CPU on the socket, beside Redis and the echo", run: (*comparison).socket},
+	{name: "few", about: "throughput of 4, 8 and 16 connections, beside memcached too", run: (*comparison).few},
 	{name: "guarded", about: "the same with access rules, sealing and metrics", run: (*comparison).guarded},
 	{name: "apart", about: "access rules, sealing and metrics, each by itself", run: (*comparison).apart, named: true},
 	{name: "memory", about: "memory, start and idling, over the number of credentials", run: (*comparison).memory},
@@ -59,7 +60,7 @@ type comparison struct {
 
 	data data
 
-	echo, redis string // programs; empty for what is not installed
+	echo string // a program; empty where there is no compiler
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
@@ -90,7 +91,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 		return err
 	}
 	began := time.Now()
-	c.data.Machine = rig.Machine(c.redis)
+	c.data.Machine = rig.Machine(c.Redis)
 	c.data.Quick = c.Quick
 	fmt.Fprintf(stdout, "%s\n\n", strings.Join(c.data.Machine, "\n"))
 	for _, p := range wanted {

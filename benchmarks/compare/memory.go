@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"tokend/benchmarks/generator"
 	"tokend/benchmarks/rig"
 )
 
@@ -36,12 +37,12 @@ func (c *comparison) memory(ctx context.Context) error {
 func (c *comparison) weigh(ctx context.Context, s *rig.State) error {
 	redis := fmt.Sprintf("aof%d", s.N)
 	options := []string{"--appendonly", "yes", "--appendfsync", "everysec"}
-	if c.redis != "" {
-		p, err := c.startRedis(redis, options...)
+	if c.Redis != "" {
+		p, err := c.StartRedis(redis, options...)
 		if err != nil {
 			return err
 		}
-		err = fillRedis(ctx, p, s)
+		err = rig.FillCache(ctx, generator.Redis, p, s)
 		p.Stop()
 		if err != nil {
 			return err
@@ -60,10 +61,10 @@ func (c *comparison) weigh(ctx context.Context, s *rig.State) error {
 		if err != nil {
 			return err
 		}
-		if c.redis == "" {
+		if c.Redis == "" {
 			continue
 		}
-		if p, err = c.launchRedis(redis, options...); err == nil {
+		if p, err = c.LaunchRedis(redis, options...); err == nil {
 			err = theirs.add(p, "GET "+s.First+"\r\n", "$")
 		}
 		if err != nil {
@@ -72,15 +73,15 @@ func (c *comparison) weigh(ctx context.Context, s *rig.State) error {
 	}
 	starts, private, redisStarts, redisPrivate := rig.Median(ours.starts), rig.Median(ours.private), rig.Median(theirs.starts), rig.Median(theirs.private)
 	c.data.Credentials = append(c.data.Credentials, cost{"tokend", s.N, private, starts})
-	if c.redis != "" {
+	if c.Redis != "" {
 		c.data.Credentials = append(c.data.Credentials, cost{"redis", s.N, redisPrivate, redisStarts})
 	}
 	switch s.N {
 	case 10:
 		c.Rows.AtMost("resident with ten credentials", rig.Median(ours.resident)/mb, 25, 16, " MB", "HTTP off")
 	case 100_000:
-		if c.redis == "" {
-			c.Rows.Missing("memory and start with 100 000 against Redis", errNoRedis)
+		if c.Redis == "" {
+			c.Rows.Missing("memory and start with 100 000 against Redis", rig.ErrNoRedis)
 		} else {
 			c.Rows.AtMost("private memory with 100 000 of 512 bytes", private/redisPrivate, 1.2, 0.95, "x",
 				fmt.Sprintf("tokend %.0f MB (and as many grants), redis %.0f MB", private/mb, redisPrivate/mb))

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 
+	"tokend/benchmarks/generator"
 	"tokend/benchmarks/rig"
 )
 
@@ -83,6 +84,15 @@ func (r results) middle(load, name string, of func(rig.Shot) float64) float64 {
 	return rig.Median(all)
 }
 
+// rates says how many requests a second the servers have answered.
+func (r results) rates(load string, all []contender) string {
+	var words []string
+	for _, one := range all {
+		words = append(words, fmt.Sprintf("%s %.0fk/s", one.name, r.middle(load, one.name, rate)/1000))
+	}
+	return strings.Join(words, ", ")
+}
+
 func rate(s rig.Shot) float64 { return s.Rate }
 func p99(s rig.Shot) float64  { return s.P99 }
 func cpu(s rig.Shot) float64  { return s.CPU }
@@ -105,10 +115,10 @@ func (c *comparison) contenders(ctx context.Context, s *rig.State) (all []conten
 	if err = add("tokend", "tokend", p, err); err != nil {
 		return nil, nil, err
 	}
-	if c.redis != "" {
-		p, err := c.startRedis("redis", "--appendonly", "no")
+	if c.Redis != "" {
+		p, err := c.StartRedis("redis", "--appendonly", "no")
 		if err = add("redis", "redis", p, err); err == nil {
-			err = fillRedis(ctx, p, s)
+			err = rig.FillCache(ctx, generator.Redis, p, s)
 		}
 		if err != nil {
 			stop()
@@ -141,15 +151,9 @@ func (c *comparison) socket(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	absolute := func(load string) string {
-		var words []string
-		for _, one := range all {
-			words = append(words, fmt.Sprintf("%s %.0fk/s", one.name, r.middle(load, one.name, rate)/1000))
-		}
-		return strings.Join(words, ", ")
-	}
-	if c.redis == "" {
-		c.Rows.Missing("ratios to Redis", errNoRedis)
+	absolute := func(load string) string { return r.rates(load, all) }
+	if c.Redis == "" {
+		c.Rows.Missing("ratios to Redis", rig.ErrNoRedis)
 	} else {
 		times := func(figure, load string, least, aim float64) {
 			c.Rows.AtLeast(figure, r.ratio(load, "tokend", "redis", rate), least, aim, "x", absolute(load))
@@ -164,7 +168,7 @@ func (c *comparison) socket(ctx context.Context) error {
 		c.Rows.AtLeast("part of the echo reached, 50 connections", r.ratio("50", "tokend", "echo", rate), 0.75, 0.90, "x",
 			fmt.Sprintf("generator at %.0f %% of a core with the echo, %.0f %% with tokend", r.middle("50", "echo", own), r.middle("50", "tokend", own)))
 	}
-	if c.redis == "" {
+	if c.Redis == "" {
 		return nil
 	}
 	c.Rows.AtMost("server CPU a request, 50 connections", r.ratio("50", "tokend", "redis", cpu), 0.85, 0.75, "x",

@@ -16,8 +16,8 @@ import (
 // the same size that Redis syncs. tokend does more for each: a grant is synced in its journal, goes
 // to the store, and the one before is kept.
 func (c *comparison) writers(ctx context.Context) error {
-	if c.redis == "" {
-		return errNoRedis
+	if c.Redis == "" {
+		return rig.ErrNoRedis
 	}
 	s, err := c.NewState(ctx, "writers", 10_000, "", "-used", "1")
 	if err != nil {
@@ -29,7 +29,7 @@ func (c *comparison) writers(ctx context.Context) error {
 		return err
 	}
 	defer ours.Stop()
-	theirs, err := c.startRedis("always", "--appendonly", "yes", "--appendfsync", "always")
+	theirs, err := c.StartRedis("always", "--appendonly", "yes", "--appendfsync", "always")
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"runtime"
@@ -45,6 +46,9 @@ func TestDisturbances(t *testing.T) {
 			t.Errorf("%s: %d times, %v", name, n, err)
 		}
 		cancel()
+	}
+	if c, err := l.cost(t.Context(), all[0], func(b []byte, name string) []byte { return fmt.Appendf(b, "REJECT %s stale\n", name) }); err != nil || c <= 0 {
+		t.Errorf("reject: %v, %v", c, err)
 	}
 	var r reads
 	if err := l.turn(t.Context(), all[0], &r, connector); err != nil {

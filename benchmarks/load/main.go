@@ -43,6 +43,8 @@ var scenarios = []scenario{
 	{"reload", "reads beside reloads of 10 000 accounts", (*load).reload},
 	{"put", "reads beside 64 connections that write", (*load).put},
 	{"connect", "reads beside connections for one request each", (*load).connect},
+	{"reject", "what a REJECT of a stale value costs beside a hit", (*load).reject},
+	{"php", "page views of 8 PHP workers, beside phpredis", (*load).php},
 }
 
 // load is one run.

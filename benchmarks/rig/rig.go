@@ -17,7 +17,8 @@ type Rig struct {
 	Calm  Calm
 	Rows  Rows
 
-	Tokend, Fill string // programs
+	Tokend, Fill     string // programs
+	Redis, Memcached string // the same, see FindCaches; empty for what is not installed
 }
 
 // Build builds tokend and benchmarks/fill.
