@@ -41,6 +41,7 @@ var scenarios = []scenario{
 	{"scrape", "reads beside a scrape of 10 000 accounts each second", (*load).scrape},
 	{"import", "reads beside an import of customers", (*load).imports},
 	{"reload", "reads beside reloads of 10 000 accounts", (*load).reload},
+	{"scale", "reloads of 30 000 accounts and of 10 000", (*load).scale},
 	{"put", "reads beside 64 connections that write", (*load).put},
 	{"connect", "reads beside connections for one request each", (*load).connect},
 	{"reject", "what a REJECT of a stale value costs beside a hit", (*load).reject},

@@ -1,0 +1,65 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// few and many are the accounts of two daemons. A reload of many may take little more of a processor
+// than three times what it takes of few.
+const (
+	few, many           = 10_000, 30_000
+	mostScale, aimScale = 3.3, 3.1
+)
+
+// reloaded is what reloads have taken: of a processor, and on the clock.
+type reloaded struct{ used, took []time.Duration }
+
+func (r *reloaded) reload(ctx context.Context, d daemon) error {
+	used, began := d.CPU(), time.Now()
+	if err := reloadOnce(ctx, d); err != nil {
+		return err
+	}
+	r.used, r.took = append(r.used, d.CPU()-used), append(r.took, time.Since(began))
+	return nil
+}
+
+// least returns the shortest, in milliseconds: the others met something else that the machine did.
+func least(of []time.Duration) float64 { return float64(slices.Min(of)) / float64(time.Millisecond) }
+
+// scale has few and many accounts reloaded, in turns.
+func (l *load) scale(ctx context.Context) error {
+	smaller, stop, err := l.launch(ctx, "few", world{accounts: few})
+	if err != nil {
+		return err
+	}
+	defer stop()
+	larger, stop, err := l.launch(ctx, "many", world{accounts: many})
+	if err != nil {
+		return err
+	}
+	defer stop()
+	time.Sleep(settle)
+	ratios, notes := make([]float64, len(l.sides)), make([]string, len(l.sides))
+	for i, side := range l.sides {
+		var short, long reloaded
+		for range 4 * l.turns {
+			if err := short.reload(ctx, smaller[i]); err != nil {
+				return fmt.Errorf("%s: %w", side.name, err)
+			}
+			if err := long.reload(ctx, larger[i]); err != nil {
+				return fmt.Errorf("%s: %w", side.name, err)
+			}
+		}
+		ratios[i] = least(long.used) / least(short.used)
+		notes[i] = fmt.Sprintf("%s %.1fx: %.0f and %.0f ms, %.0f and %.0f ms on the clock", side.name, ratios[i],
+			least(long.used), least(short.used), least(long.took), least(short.took))
+	}
+	l.Rows.AtMost(fmt.Sprintf("processor time of a reload, %d accounts to %d", many, few), ratios[0], mostScale, aimScale, "x", strings.Join(notes, "; "))
+	return nil
+}
