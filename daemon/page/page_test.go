@@ -86,6 +86,33 @@ func TestPageSaysHowAllStands(t *testing.T) {
 	}
 }
 
+// TestDownstreamWithItsApp: a downstream corp's token is in the table of its app, whatever sorts
+// between them.
+func TestDownstreamWithItsApp(t *testing.T) {
+	var v survey.Survey
+	for _, name := range []string{
+		"work/ww1/1/access_token", "work/ww1/1/agent_config_ticket", "work/ww1/1/corp/access_token", "work/ww1/1/jsapi_ticket",
+		"work/ww1/1/wwdown/access_token", "work/ww1/2/access_token", "work/ww1/2/wwdown/access_token",
+	} {
+		v.Credentials = append(v.Credentials, refresh.Status{Listing: refresh.Listing{Name: name}, Durable: true})
+	}
+	var got []string
+	for _, o := range english.of(&v).Owners {
+		words := []string{o.Family + " " + o.ID + ":"}
+		for _, r := range o.Rows {
+			words = append(words, r.Word)
+		}
+		got = append(got, strings.Join(words, " "))
+	}
+	want := []string{
+		"WeCom app ww1/1: access_token agent_config_ticket corp/access_token jsapi_ticket wwdown/access_token",
+		"WeCom app ww1/2: access_token wwdown/access_token",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("\n got %q\nwant %q", got, want)
+	}
+}
+
 // TestAllIsWell holds that a daemon without troubles says so.
 func TestAllIsWell(t *testing.T) {
 	well := func() survey.Survey {

@@ -93,7 +93,8 @@ func (w *words) of(v *survey.Survey) *view {
 	for i := range v.Credentials {
 		c := &v.Credentials[i]
 		r := w.row(c, v.At)
-		family, id, _ := strings.Cut(path.Dir(c.Name), "/")
+		var family, id string
+		family, id, r.Word = table(c.Name)
 		if n := len(p.Owners); n == 0 || p.Owners[n-1].ID != id || p.Owners[n-1].Family != w.Families[family] {
 			p.Owners = append(p.Owners, owner{Family: w.Families[family], ID: id})
 		}
@@ -105,6 +106,19 @@ func (w *words) of(v *survey.Survey) *view {
 	w.crowds(p, v)
 	w.numbers(p, v)
 	return p
+}
+
+// table returns the account in whose table a credential is, and what it is called there. A
+// downstream corp's is in that of the app.
+func table(name string) (family, id, word string) {
+	account, word := path.Split(name)
+	account = strings.TrimSuffix(account, "/")
+	if strings.Count(account, "/") == 3 {
+		corp := path.Base(account)
+		account, word = path.Dir(account), corp+"/"+word
+	}
+	family, id, _ = strings.Cut(account, "/")
+	return family, id, word
 }
 
 // row returns a credential as it stands at now.
