@@ -190,9 +190,6 @@ func (c *catalog) Onboarding(owner string) (refresh.Onboarding, error) {
 // accounts returns how many accounts file names.
 func accounts(file *config.Config) int {
 	n := len(file.OfficialAccounts) + len(file.MiniPrograms) + len(file.Work) + len(file.OpenWork) + len(file.OpenPlatforms)
-	for _, a := range file.Work {
-		n += len(a.Downstream)
-	}
 	for _, p := range file.OpenWork {
 		n += len(p.Suites)
 	}

@@ -48,7 +48,7 @@ func TestDemo(t *testing.T) {
 	if code != 0 || stderr != "" {
 		t.Fatalf("exit status %d\n%s%s", code, stdout, stderr)
 	}
-	for _, want := range []string{"13. Stop", "16 calls, one for each credential", "1 call for 100 rejects", "checks were as they should be"} {
+	for _, want := range []string{"13. Stop", "18 calls, one for each credential", "1 call for 100 rejects", "checks were as they should be"} {
 		if !strings.Contains(stdout, want) {
 			t.Errorf("%q is missing in\n%s", want, stdout)
 		}

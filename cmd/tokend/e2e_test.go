@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -104,8 +105,8 @@ func TestNothingSecretIsWritten(t *testing.T) {
 	}
 }
 
-// TestNothingIsShared ends the values of one account after another: exactly those of its own
-// names must die.
+// TestNothingIsShared ends the values of one account, or downstream corp of an app, after another:
+// exactly those of its own names must die.
 func TestNothingIsShared(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, "")
@@ -115,18 +116,21 @@ func TestNothingIsShared(t *testing.T) {
 	if got := len(slices.Compact(sorted)); got != len(values) {
 		t.Errorf("different values: got %d, want %d", got, len(values))
 	}
+	owns := map[string][]string{}
 	for _, a := range s.accounts {
-		id := a.ID
-		if a.AgentID != "" {
-			id += "/" + a.AgentID
+		for _, name := range a.Names() {
+			_, id, _ := strings.Cut(path.Dir(name), "/")
+			owns[id] = append(owns[id], name)
 		}
+	}
+	for id, names := range owns {
 		before := map[string]bool{}
 		for name, v := range values {
 			before[name] = s.wechat.Valid(v)
 		}
 		s.wechat.KillAll(id)
 		for name, v := range values {
-			own := slices.Contains(a.Names(), name)
+			own := slices.Contains(names, name)
 			if own && !before[name] {
 				t.Errorf("%s died with another account", name)
 			}

@@ -48,8 +48,9 @@ func (d *demo) everybodyAtOnce(ctx context.Context) error {
 	d.begin("%d programs start at once", "%d 个程序同时启动", programs)
 	d.say("Nothing is known yet. All of them ask for all %d credentials at the same moment, and WeChat takes 0.3 s:",
 		"此时什么都没有。所有程序同一刻要全部 %d 个凭据,而微信每次要 0.3 秒才回答:", len(names))
-	d.say("official accounts (stable and rotating tokens, both tickets), a mini program, two apps of a corp, a provider.",
-		"公众号(稳定版与普通 access_token、两种 ticket)、小程序、同一企业的两个应用、服务商。")
+	d.say("official accounts (stable and rotating tokens, tickets), a mini program, two apps of a corp, two downstream corps,",
+		"公众号(稳定版与普通 access_token、各种 ticket)、小程序、同一企业的两个应用、两个下游企业、")
+	d.say("a provider.", "服务商。")
 
 	quick := s.wechat.Inject(wechattest.Fault{Delay: 300 * time.Millisecond})
 	got := make([][]string, programs)

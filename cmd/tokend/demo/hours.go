@@ -101,6 +101,11 @@ func (d *demo) oneAtATime() bool {
 			if a.AgentID != "" {
 				id += "/" + a.AgentID
 			}
+			for _, c := range a.Downstream {
+				if s.wechat.MaxConcurrent(wechattest.DownstreamToken, id+"/"+c.CorpID) > 1 {
+					return false
+				}
+			}
 			for _, endpoint := range []string{
 				wechattest.Token, wechattest.StableToken, wechattest.Ticket, wechattest.CorpToken,
 				wechattest.CorpTicket, wechattest.AgentTicket, wechattest.ProviderToken,

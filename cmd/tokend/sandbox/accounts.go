@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"tokend/fetchers/wechattest"
@@ -15,16 +16,29 @@ type Account struct {
 	AgentID  string // of an app of a corp; else empty
 	Secret   string
 	Rotating bool // its tokens are fetched by /cgi-bin/token and end each other
+
+	Downstream []Downstream // of an app of a corp
+}
+
+// Downstream is a corp that an app is shared with.
+type Downstream struct {
+	CorpID       string
+	AgentID      int // the app's there
+	BusinessType int
 }
 
 // Accounts returns the accounts of every sandbox: one of each family, two apps of one
-// corp, and an official account whose tokens rotate.
+// corp, of which one is shared with two downstream corps, and an official account whose tokens
+// rotate.
 func Accounts() []Account {
 	return []Account{
 		{Family: "official_account", ID: "wxsandboxofficial", Secret: "sandbox-secret-of-the-official-account"},
 		{Family: "official_account", ID: "wxsandboxrotating", Secret: "sandbox-secret-of-the-rotating-account", Rotating: true},
 		{Family: "mini_program", ID: "wxsandboxmini", Secret: "sandbox-secret-of-the-mini-program"},
-		{Family: "work", ID: "wwsandboxcorp", AgentID: "1000002", Secret: "sandbox-secret-of-app-1000002"},
+		{Family: "work", ID: "wwsandboxcorp", AgentID: "1000002", Secret: "sandbox-secret-of-app-1000002", Downstream: []Downstream{
+			{CorpID: "wwsandboxdownstream", AgentID: 1000005, BusinessType: 1},
+			{CorpID: "wwsandboxlinked", AgentID: 1000006, BusinessType: 0},
+		}},
 		{Family: "work", ID: "wwsandboxcorp", AgentID: "1000003", Secret: "sandbox-secret-of-app-1000003"},
 		{Family: "open_work", ID: "wwsandboxprovider", Secret: "sandbox-secret-of-the-provider"},
 	}
@@ -35,6 +49,9 @@ func (a Account) AddTo(w *wechattest.WeChat) {
 	switch a.Family {
 	case "work":
 		w.AddApp(a.ID, a.AgentID, a.Secret)
+		for _, d := range a.Downstream {
+			w.AddDownstream(a.ID, a.AgentID, d.CorpID, d.AgentID, d.BusinessType)
+		}
 	case "open_work":
 		w.AddProvider(a.ID, a.Secret)
 	default:
@@ -54,6 +71,9 @@ func (a Account) Names() []string {
 	case "work":
 		owner += "/" + a.AgentID
 		words = []string{"access_token", "jsapi_ticket", "agent_config_ticket"}
+		for _, d := range a.Downstream {
+			words = append(words, d.CorpID+"/access_token")
+		}
 	case "open_work":
 		words = []string{"provider_access_token"}
 	}
@@ -74,6 +94,12 @@ func (a Account) toml() string {
 		key("corp_id", a.ID)
 		key("agent_id", a.AgentID)
 		key("secret", a.Secret)
+		for _, d := range a.Downstream {
+			b.WriteString("[[work.downstream]]\n")
+			key("corp_id", d.CorpID)
+			key("agent_id", strconv.Itoa(d.AgentID))
+			fmt.Fprintf(&b, "business_type = %d\n", d.BusinessType)
+		}
 	case "open_work":
 		key("corp_id", a.ID)
 		key("provider_secret", a.Secret)

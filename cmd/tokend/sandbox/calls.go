@@ -77,7 +77,9 @@ func shown(id string) string {
 	if id == "" {
 		return "-"
 	}
-	if len(id) > 40 || strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r > '~' }) {
+	parts := strings.Split(id, "/") // corp, app and downstream corp at most
+	if len(parts) > 3 || slices.ContainsFunc(parts, func(p string) bool { return len(p) > 40 }) ||
+		strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return fmt.Sprintf("(no id: %d bytes)", len(id))
 	}
 	return id

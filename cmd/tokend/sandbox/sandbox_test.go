@@ -111,6 +111,9 @@ func TestConfigurationIsComplete(t *testing.T) {
 	if len(got.OpenPlatforms) != 1 || len(got.OpenWork) != 1 || len(got.OpenWork[0].Suites) != 2 || got.HTTP == nil || got.HTTP.Listen != c.HTTP {
 		t.Errorf("platforms, suites or [http] are not what they should be:\n%s", c.TOML())
 	}
+	if d := got.Work[0].Downstream; len(d) != 2 || d[0].AgentID != 1000005 || d[0].BusinessType != 1 || d[1].BusinessType != 0 {
+		t.Errorf("downstream corps: got %+v", d)
+	}
 	if len(got.Warnings) > 0 {
 		t.Errorf("warnings: %v", got.Warnings)
 	}
@@ -225,7 +228,7 @@ func TestEveryAccountAnswersToItsNames(t *testing.T) {
 			seen[name] = true
 		}
 	}
-	if len(seen) != 16 {
-		t.Errorf("names: got %d, want 16", len(seen))
+	if len(seen) != 18 {
+		t.Errorf("names: got %d, want 18", len(seen))
 	}
 }
