@@ -188,12 +188,14 @@ func TestDownstreamReload(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer w.Close()
-	if _, err := s.client.Refresh(t.Context(), name); err != nil {
-		t.Error(err)
-	}
 	s.wechat.Kill(before)
 	after, err := s.client.Reject(t.Context(), name, clientlib.Secret(before))
 	if err != nil || string(after.Value) == before {
 		t.Errorf("REJECT: the rejected value, or %v", err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if l, err := w.Next(ctx); err != nil || l.Name != name || l.State != "fresh" || len(w.List()) != 1 {
+		t.Errorf("WATCH: listed %v, then %v, %v", w.List(), l, err)
 	}
 }

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"encoding/hex"
 	"errors"
 	"testing"
 	"time"
@@ -64,6 +65,24 @@ func TestRecordsRoundTrip(t *testing.T) {
 		if d := cmp.Diff(r, got); d != "" {
 			t.Errorf("%s: %s", r.Table, d)
 		}
+	}
+}
+
+// TestTargetAbsent: a record that was written before there were targets is read, and what has none
+// is written as before.
+func TestTargetAbsent(t *testing.T) {
+	const before = "0103746f6b0262318a80b4bdb6f6da98318080c58bc6d1019480b4bdb6f6da98318a80c58bc6d1018a80bed4c299de98" +
+		"318080cfa2d2f40480808a978ca303018a80b4bdb6f6da9831066265666f72658a80f9c8fcc7dc983180808a978ca303"
+	value, err := hex.DecodeString(before)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := DecodeCredential(Record{Credentials, "work/ww1/7/access_token", value})
+	if err != nil || c.Target != "" || c.Overdue != mom(time.Hour) {
+		t.Errorf("got target %q, overdue %v, %v", c.Target, c.Overdue, err)
+	}
+	if got := hex.EncodeToString(c.Encode().Value); got != before {
+		t.Errorf("\n got %s\nwant %s", got, before)
 	}
 }
 
