@@ -123,7 +123,7 @@ func TestPagesOfARealDaemon(t *testing.T) {
 	if !strings.Contains(english, "Needs attention") || !strings.Contains(chinese, "需要处理") {
 		t.Error("a page is not in its language")
 	}
-	for language, want := range map[string]string{"en": "what to do, stands in the log", "zh-CN": "该怎么办,请看日志"} {
+	for language, want := range map[string]string{"en": "The log has the reason", "zh-CN": "处理办法见日志"} {
 		if text := fetchUnseen(t, http, language); !strings.HasPrefix(text, "Forbidden\n") || !strings.Contains(text, want) || strings.Contains(text, "tokend") {
 			t.Errorf("who may not see a page is told %q", text)
 		}

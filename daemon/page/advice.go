@@ -38,9 +38,9 @@ func (w *words) react(r fetchers.Reaction, name string) string {
 	case fetchers.AddressRefused:
 		return fmt.Sprintf(a.AddressUnknown, name)
 	case fetchers.QuotaDay:
-		return a.Day
+		return a.Quota
 	case fetchers.QuotaMinute:
-		return a.Minute
+		return a.Rate
 	case fetchers.Malformed:
 		return a.Defect
 	case fetchers.CodeRefused:

@@ -62,11 +62,11 @@ func show(t *testing.T, look func() survey.Survey, lang, accept string) (languag
 func TestPageSaysHowAllStands(t *testing.T) {
 	both := []string{
 		"official_account", "wx0123", "0123456789ab", "work/ww0123/1000002/access_token", "203.0.113.9", "tokend refresh work/ww0123/1000002/access_token",
-		"&lt;b&gt;not&lt;/b&gt;", "1\u202f234\u202f567", "open_platform/wxcomponent", "errcode 61003", "7 / 1500", "/cgi-bin/gettoken", "250 ms", "98\u202f765", "/callback/", ": api2.test, qyapi.test<",
+		"&lt;b&gt;not&lt;/b&gt;", "1\u202f234\u202f567", "open_platform/wxcomponent", "errcode 61003", "7 / 1500", "/cgi-bin/gettoken", "250 ms", "98\u202f765", "/callback/",
 	}
 	for lang, own := range map[string][]string{
-		"en": {`lang="en"`, "Needs attention (2)", "1 h 58 min", "1 d 2 h", "asked again in 4 min", "The customer has to authorize again", "all of WeCom"},
-		"zh": {`lang="zh"`, "需要处理 (2)", "1 小时 58 分", "1 天 2 小时", "再次请求在 4 分", "需要客户重新授权", "企业微信全部"},
+		"en": {`lang="en"`, "Needs attention (2)", "1 h 58 min", "1 d 2 h", "retried in 4 min", "The customer must authorize again", "all of WeCom", "in use: api2.test, qyapi.test<"},
+		"zh": {`lang="zh"`, "需要处理 (2)", "1 小时 58 分钟", "1 天 2 小时", "4 分钟后重试", "请客户重新授权", "企业微信合计", "域名：api2.test、qyapi.test<"},
 	} {
 		language, body := show(t, example, lang, "")
 		if language != lang {
@@ -128,7 +128,7 @@ func TestAllIsWell(t *testing.T) {
 		v.Store.Refusing = true
 		return v
 	}
-	if _, body := show(t, refusing, "en", ""); strings.Contains(body, "All is well") || !strings.Contains(body, "does not take what is written") {
+	if _, body := show(t, refusing, "en", ""); strings.Contains(body, "All is well") || !strings.Contains(body, "The disk refuses writes") {
 		t.Error("a disk that refuses is not shown")
 	}
 	if _, body := show(t, func() survey.Survey { v := well(); v.Loading = true; return v }, "en", ""); !strings.Contains(body, "not all is shown yet") {

@@ -2,6 +2,7 @@ package page
 
 import (
 	"cmp"
+	"fmt"
 	"html/template"
 	"path"
 	"slices"
@@ -146,7 +147,7 @@ func (w *words) row(c *refresh.Status, now time.Time) row {
 	switch {
 	case c.LastError == "":
 	case !c.HoldUntil.IsZero():
-		r.Again = w.Again + " " + w.span(max(c.HoldUntil.Sub(now), 0))
+		r.Again = fmt.Sprintf(w.Again, w.span(max(c.HoldUntil.Sub(now), 0)))
 	case c.Held:
 		r.Again = w.NotAgain
 	}

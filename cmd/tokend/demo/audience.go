@@ -60,8 +60,8 @@ func (d *demo) cost(before bill) {
 	now := d.since()
 	reads, rejects, calls := now.reads-before.reads, now.rejects-before.rejects, now.calls-before.calls
 	if rejects > 0 {
-		d.say("cost: reads %s, rejects %s, calls to WeChat %d", "代价:读取 %s 次,退回 %s 次,调用微信 %d 次", grouped(reads), grouped(rejects), calls)
+		d.say("cost: reads %s, rejects %s, calls to WeChat %d", "合计：读取 %s 次，退回 %s 次，调用微信 %d 次", grouped(reads), grouped(rejects), calls)
 		return
 	}
-	d.say("cost: reads %s, calls to WeChat %d", "代价:读取 %s 次,调用微信 %d 次", grouped(reads), calls)
+	d.say("cost: reads %s, calls to WeChat %d", "合计：读取 %s 次，调用微信 %d 次", grouped(reads), calls)
 }

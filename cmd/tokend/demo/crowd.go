@@ -27,18 +27,18 @@ func (d *demo) open(ctx context.Context) (err error) {
 	}
 	w := d.w
 	d.w = unindented{w}
-	d.say("tokend: one daemon instead of a cache in every program", "tokend:一台主机一个守护进程,代替每个程序里的缓存")
+	d.say("tokend: one daemon instead of a cache in every program", "tokend：一台主机一个守护进程，代替每个程序里的缓存")
 	d.say("", "")
 	d.say("A WeChat or WeCom token belongs to the whole account, lives two hours and may be fetched only so often.",
-		"微信、企业微信的 token 全账号共用一份,两小时有效,获取次数有限。")
+		"微信和企业微信的令牌属于整个账号，有效期两小时，获取次数有限。")
 	d.say("Programs that each keep a copy (a file, a static field, a row) fetch it at the same moment, end each",
-		"PHP、C#、Go 程序各存一份(文件、静态变量、数据库),就会同时去取、互相顶掉对方的 token、")
+		"PHP、C#、Go 程序如果各存一份（文件、静态变量、数据库），就会同时去取，互相顶掉对方的令牌，")
 	d.say("other's token, go on using a dead one and burn the quota. tokend is the only one that fetches; everybody",
-		"继续使用失效的 token、耗尽调用额度。有了 tokend,只有它去取,其他程序都通过本机的 Unix socket 向它要,")
+		"拿着失效的令牌继续用，直到用完配额。有了 tokend，只由它去获取，其他程序都通过 Unix 套接字向它请求，")
 	d.say("else asks it over a Unix socket. Here it is at work: a real daemon, many clients, and a WeChat that counts.",
-		"几微秒就拿到一个有效的值。下面是真实的守护进程、许多客户端,和一个会计数的模拟微信。")
+		"几微秒到几十微秒就得到一个有效的值。下面有真正的守护进程、许多客户端，和一个统计调用次数的模拟微信。")
 	d.say("", "")
-	d.say("WeChat: %s   tokend: process %d at %s", "模拟微信:%s   tokend:进程 %d,%s", d.long.conf.URL, d.long.daemon.cmd.Process.Pid, d.long.conf.Socket())
+	d.say("WeChat: %s   tokend: process %d at %s", "模拟微信：%s   tokend：进程 %d，%s", d.long.conf.URL, d.long.daemon.cmd.Process.Pid, d.long.conf.Socket())
 	d.w = w
 	return nil
 }
@@ -47,9 +47,9 @@ func (d *demo) everybodyAtOnce(ctx context.Context) error {
 	s, names, before := d.long, d.long.names, d.since()
 	d.begin("%d programs start at once", "%d 个程序同时启动", programs)
 	d.say("Nothing is known yet. All of them ask for all %d credentials at the same moment, and WeChat takes 0.3 s:",
-		"此时什么都没有。所有程序同一刻要全部 %d 个凭据,而微信每次要 0.3 秒才回答:", len(names))
+		"此时缓存是空的。所有程序同时请求全部 %d 个凭据，而微信每次要 0.3 秒才响应：", len(names))
 	d.say("official accounts (stable and rotating tokens, tickets), a mini program, two apps of a corp, two downstream corps,",
-		"公众号(稳定版与普通 access_token、各种 ticket)、小程序、同一企业的两个应用、两个下游企业、")
+		"公众号（稳定版与普通 access_token、各种 ticket）、小程序、同一企业的两个应用、两个下游企业、")
 	d.say("a provider.", "服务商。")
 
 	quick := s.wechat.Inject(wechattest.Fault{Delay: 300 * time.Millisecond})
@@ -70,13 +70,13 @@ func (d *demo) everybodyAtOnce(ctx context.Context) error {
 	}
 	first := got[0]
 	d.check(!slices.ContainsFunc(got, func(g []string) bool { return !slices.Equal(g, first) }),
-		"all %d got the same values", "%d 个程序拿到的值完全相同", programs)
+		"all %d got the same values", "%d 个程序得到的值完全相同", programs)
 	d.check(distinct(first), "%d different values: two apps, a corp's and an app's ticket, two accounts share nothing",
-		"%d 个值各不相同:两个应用、企业 ticket 与应用 ticket、不同账号互不混淆", len(first))
-	d.check(!slices.ContainsFunc(first, func(v string) bool { return !s.wechat.Valid(v) }), "WeChat accepts every one of them", "每个值微信都认可")
+		"%d 个值各不相同：两个应用、企业 ticket 与应用 ticket、不同账号互不混淆", len(first))
+	d.check(!slices.ContainsFunc(first, func(v string) bool { return !s.wechat.Valid(v) }), "WeChat accepts every one of them", "每个值微信都接受")
 	calls := d.calls() - before.calls
 	d.check(calls == len(names), "%d calls, one for each credential; separate caches would have made %d",
-		"共 %d 次调用,每个凭据一次;各自缓存则要 %d 次", calls, programs*len(names))
+		"共 %d 次调用，每个凭据一次；各自缓存则要 %d 次", calls, programs*len(names))
 	d.cost(before)
 	return nil
 }
@@ -102,7 +102,7 @@ func (d *demo) everybodyReads(ctx context.Context) error {
 		return err
 	}
 	calls := d.calls() - before.calls
-	d.check(calls == 0, "answered from memory: %d calls", "全部由内存回答:调用 %d 次", calls)
+	d.check(calls == 0, "answered from memory: %d calls", "全部由内存响应：调用 %d 次", calls)
 	d.cost(before)
 	return nil
 }
@@ -110,9 +110,9 @@ func (d *demo) everybodyReads(ctx context.Context) error {
 func (d *demo) rejected(ctx context.Context) error {
 	s, before := d.long, d.since()
 	const name = "work/wwsandboxcorp/1000002/access_token"
-	d.begin("WeChat ends a token before its time", "微信提前作废一个 token")
+	d.begin("WeChat ends a token before its time", "微信提前作废一个令牌")
 	d.say("It does so now and then. %d programs are refused with it, and all hand it back at once (REJECT).",
-		"这种事偶尔会发生。%d 个程序同时被拒,同时把它退回(REJECT)。", rejecters)
+		"这种事偶尔会发生。%d 个程序同时被微信拒绝，同时把令牌退回（REJECT）。", rejecters)
 	c := s.client()
 	defer c.Close()
 	dead, err := d.get(ctx, c, name)
@@ -125,8 +125,8 @@ func (d *demo) rejected(ctx context.Context) error {
 		return err
 	}
 	calls := d.calls() - before.calls
-	d.check(len(once) == 1 && once[0] != dead && s.wechat.Valid(once[0]), "all of them got the same new value, and it is valid", "所有程序拿到同一个新值,且有效")
-	d.check(calls == 1, "%d call for %d rejects", "%d 次调用应对 %d 次退回", calls, rejecters)
+	d.check(len(once) == 1 && once[0] != dead && s.wechat.Valid(once[0]), "all of them got the same new value, and it is valid", "所有程序得到同一个新值，而且有效")
+	d.check(calls == 1, "%d call for %d rejects", "%d 次调用，对应 %d 次退回", calls, rejecters)
 	late := d.calls()
 	again, err := d.handBack(ctx, name, dead)
 	if err != nil {
@@ -134,7 +134,7 @@ func (d *demo) rejected(ctx context.Context) error {
 	}
 	calls = d.calls() - late
 	d.check(slices.Equal(again, once) && calls == 0, "%d more come late with the old one: they get the new one, %d calls",
-		"又有 %d 个程序迟到退回旧值:直接得到新值,调用 %d 次", rejecters, calls)
+		"又有 %d 个程序随后退回旧值：直接得到新值，调用 %d 次", rejecters, calls)
 	d.cost(before)
 	return nil
 }

@@ -40,8 +40,8 @@ func (d *demo) timePasses(ctx context.Context) (err error) {
 	s := d.short
 	before := d.since()
 	d.begin("Hours pass", "几个小时过去")
-	d.say("Another daemon, and a WeChat whose tokens live %d seconds in place of two hours. %d clients read for more than", "另起一个守护进程,这里的 token 只活 %d 秒,相当于两小时。%d 个客户端连续读取,", lifetime/time.Second, watchers)
-	d.say("a lifetime and look at each value: does WeChat still accept it?", "时间超过 token 的一生,并逐个检查:微信还认这个值吗?")
+	d.say("Another daemon, and a WeChat whose tokens live %d seconds in place of two hours. %d clients read for more than", "另起一个守护进程，令牌的有效期只有 %d 秒，代表两小时。%d 个客户端连续读取，", lifetime/time.Second, watchers)
+	d.say("a lifetime and look at each value: does WeChat still accept it?", "超过一个有效期，并逐个检查：微信是否仍接受这个值？")
 	if err := s.enter(ctx); err != nil {
 		return err
 	}
@@ -62,10 +62,10 @@ func (d *demo) timePasses(ctx context.Context) (err error) {
 		}
 	}
 	d.check(seen.errors == 0 && seen.dead == 0, "%s reads, %d errors, %d dead values; the slowest took %d ms",
-		"读取 %s 次,错误 %d 次,失效的值 %d 个;最慢一次 %d 毫秒", grouped(seen.reads), seen.errors, seen.dead, seen.slowest.Milliseconds())
-	d.check(renewed == len(s.names), "%d of %d credentials were renewed meanwhile", "其间 %d / %d 个凭据已换新", renewed, len(s.names))
+		"读取 %s 次，错误 %d 次，失效的值 %d 个；最慢一次 %d 毫秒", grouped(seen.reads), seen.errors, seen.dead, seen.slowest.Milliseconds())
+	d.check(renewed == len(s.names), "%d of %d credentials were renewed meanwhile", "这期间 %d / %d 个凭据已更新", renewed, len(s.names))
 	d.check(ahead, "the access tokens of the official accounts and the mini program ahead of their end, in the background",
-		"公众号和小程序的 access_token 在到期前就在后台换好了")
+		"公众号和小程序的 access_token 在过期之前已由后台刷新")
 	d.check(d.oneAtATime(), "never two calls for one credential at a time", "同一凭据从未同时发出两次调用")
 	d.cost(before)
 	return nil
@@ -123,8 +123,8 @@ func (d *demo) oneAtATime() bool {
 func (d *demo) outage(ctx context.Context) error {
 	s := d.short
 	before := d.since()
-	d.begin("WeChat is away", "微信失联")
-	d.say("From now on every call fails. The clients go on reading until the last value has run out.", "从现在起每次调用都失败。客户端继续读取,直到最后一个值到期。")
+	d.begin("WeChat is away", "微信连不上")
+	d.say("From now on every call fails. The clients go on reading until the last value has run out.", "从现在起每次调用都失败。客户端继续读取，直到最后一个值过期。")
 	states, err := s.follow(ctx)
 	if err != nil {
 		return err
@@ -143,7 +143,7 @@ func (d *demo) outage(ctx context.Context) error {
 	}
 	gone := states.none("fresh", "stale")
 	d.check(seen.good > 0 && seen.dead == 0 && states.had("stale"), "%s reads were answered with values that are still valid (\"stale\"), %d with dead ones",
-		"%s 次读取得到仍然有效的值(状态 stale),%d 次得到失效的值", grouped(seen.good), seen.dead)
+		"%s 次读取得到仍然有效的值（状态为 stale），%d 次得到失效的值", grouped(seen.good), seen.dead)
 	unavailable := 0
 	for _, name := range s.names {
 		if _, err := d.get(ctx, c, name); errors.Is(err, clientlib.ErrUnavailable) {
@@ -151,12 +151,12 @@ func (d *demo) outage(ctx context.Context) error {
 		}
 	}
 	d.check(gone && unavailable == len(s.names), "after its end a value is an error and never a dead value: %d of %d answer UNAVAILABLE, and when to ask again",
-		"到期之后宁可报错,绝不给失效的值:%d / %d 个回答 UNAVAILABLE,并告知何时再问", unavailable, len(s.names))
+		"过期之后返回错误，不返回失效的值：%d / %d 个返回 UNAVAILABLE 和重试秒数", unavailable, len(s.names))
 	triesNow, err := tries(ctx, c)
 	if err != nil {
 		return err
 	}
-	d.say("tokend has tried to reach WeChat %d times meanwhile, whoever asked.", "其间 tokend 一共尝试联系微信 %d 次,与读取多少次无关。", triesNow-triesBefore)
+	d.say("tokend has tried to reach WeChat %d times meanwhile, whoever asked.", "这期间 tokend 一共尝试调用微信 %d 次，与读取次数无关。", triesNow-triesBefore)
 	d.cost(before)
 	return nil
 }
@@ -204,7 +204,7 @@ func (d *demo) recovery(ctx context.Context) error {
 		}
 	}
 	d.check(err == nil && readErr == nil && valid == len(s.names), "all %d credentials are there again after %.1f s, fetched without anybody asking",
-		"%d 个凭据在 %.1f 秒后全部恢复,无需任何人过问", valid, took.Seconds())
+		"%d 个凭据在 %.1f 秒后全部恢复，不需要任何请求", valid, took.Seconds())
 	d.cost(before)
 	return nil
 }

@@ -36,16 +36,16 @@ func (d *demo) installed(ctx context.Context) (err error) {
 	defer c.Close()
 	before := d.since()
 	d.begin("A customer authorizes a third-party platform", "客户授权给第三方平台")
-	d.say("What a platform needs it cannot ask for: WeChat pushes a ticket every ten minutes, and the authorizations of", "第三方平台需要的东西不能主动去取:微信每十分钟推送一次 ticket,客户授权时也推送事件,")
-	d.say("customers, signed and encrypted, to the web. Here tokend listens itself, at http://%s/callback/", "均经签名和加密。这里由 tokend 自己接收:http://%s/callback/", s.conf.HTTP)
+	d.say("What a platform needs it cannot ask for: WeChat pushes a ticket every ten minutes, and the authorizations of", "第三方平台有些东西不能主动获取：微信每 10 分钟推送一次 ticket，客户授权时推送事件，")
+	d.say("customers, signed and encrypted, to the web. Here tokend listens itself, at http://%s/callback/", "都经过签名和加密。这里由 tokend 自己接收：http://%s/callback/", s.conf.HTTP)
 
 	ticket := s.wechat.Send(ctx, platformID, s.wechat.TicketPush(platformID))
 	calls := d.calls() - before.calls
 	d.check(ticket.Err == nil && calls == 0, "component_verify_ticket: answered \"success\" after %.1f ms; the push alone fetches nothing: %d calls",
-		"component_verify_ticket:%.1f 毫秒后回答 success;收到推送本身不触发任何请求:调用 %d 次", milliseconds(ticket.Took), calls)
+		"component_verify_ticket：%.1f 毫秒后返回 success；推送本身不产生调用：%d 次", milliseconds(ticket.Took), calls)
 	s.wechat.Authorize(platformID, "wxcustomer1")
 	took, ok := s.deliver(ctx)
-	d.check(ok, "authorized: answered \"success\" after %.1f ms, and then exchanged", "授权事件:%.1f 毫秒后回答 success,然后才去换取授权", milliseconds(took))
+	d.check(ok, "authorized: answered \"success\" after %.1f ms, and then exchanged", "授权事件：%.1f 毫秒后返回 success，然后才换取授权凭证", milliseconds(took))
 	if err := s.arrives(ctx, c, customer1+"/access_token"); err != nil {
 		return err
 	}
@@ -61,12 +61,12 @@ func (d *demo) installed(ctx context.Context) (err error) {
 	calls = d.calls() - before.calls
 	same := len(slices.Compact(slices.Clone(got))) == 1
 	d.check(same && s.wechat.Valid(got[0]) && calls == 2, "%d programs have the customer's token, which WeChat accepts: %d calls, the component's token and the code",
-		"%d 个程序都拿到客户的 token,微信认可:共 %d 次调用(平台 token 一次,授权码一次)", programs, calls)
+		"%d 个程序都得到客户的令牌，微信接受：共 %d 次调用（平台令牌一次，授权码一次）", programs, calls)
 	if err := d.signs(ctx, c); err != nil {
 		return err
 	}
 	_, refused := d.get(ctx, c, customer1+"/refresh_token")
-	d.check(errors.Is(refused, clientlib.ErrDenied), "the refresh token itself is kept and used, and shown to nobody: DENIED", "refresh_token 只保存和使用,谁也读不到:DENIED")
+	d.check(errors.Is(refused, clientlib.ErrDenied), "the refresh token itself is kept and used, and shown to nobody: DENIED", "刷新令牌只保存、只使用，谁也读不到：DENIED")
 	d.cost(before)
 	return nil
 }
@@ -84,7 +84,7 @@ func (d *demo) signs(ctx context.Context, c *clientlib.Client) error {
 	}
 	// As WeChat's page on the JS-SDK has it.
 	sum := sha1.Sum(fmt.Appendf(nil, "jsapi_ticket=%s&noncestr=%s&timestamp=%d&url=%s", value, sig.Nonce, sig.Timestamp, page))
-	d.check(sig.Signature == hex.EncodeToString(sum[:]), "it signs the customer's page with the customer's jsapi_ticket (SIGN)", "用该客户的 jsapi_ticket 为其页面签名(SIGN),结果正确")
+	d.check(sig.Signature == hex.EncodeToString(sum[:]), "it signs the customer's page with the customer's jsapi_ticket (SIGN)", "用该客户的 jsapi_ticket 为页面签名（SIGN），结果正确")
 	return nil
 }
 
@@ -92,7 +92,7 @@ func (d *demo) signs(ctx context.Context, c *clientlib.Client) error {
 func (d *demo) killedMeanwhile(ctx context.Context) error {
 	s := d.customers
 	before := d.since()
-	d.begin("kill -9, in the middle of an authorization", "客户授权到一半,kill -9")
+	d.begin("kill -9, in the middle of an authorization", "客户授权到一半时 kill -9")
 	c := s.client()
 	defer c.Close()
 	first, err := d.get(ctx, c, customer1+"/access_token")
@@ -109,7 +109,7 @@ func (d *demo) killedMeanwhile(ctx context.Context) error {
 	s.daemon.kill()
 	s.daemon = nil
 	clear()
-	d.check(ok, "another customer: \"success\" after %.1f ms, though the exchange of its code hangs; then the daemon is killed", "又一个客户授权:换取授权的请求卡住,仍在 %.1f 毫秒后回答 success;随即杀掉守护进程", milliseconds(took))
+	d.check(ok, "another customer: \"success\" after %.1f ms, though the exchange of its code hangs; then the daemon is killed", "又一个客户授权：换取授权凭证的调用卡住，仍在 %.1f 毫秒后返回 success；随即杀掉守护进程", milliseconds(took))
 	restarted := time.Now()
 	if err := s.enter(ctx); err != nil {
 		return err
@@ -121,9 +121,9 @@ func (d *demo) killedMeanwhile(ctx context.Context) error {
 		second, err = d.get(ctx, c, customer2+"/access_token")
 	}
 	d.check(err == nil && s.wechat.Valid(second), "started again, it has the customer after %d ms: the code was on disk before the \"success\"",
-		"重新启动后 %d 毫秒,该客户授权完成:授权码在回答 success 之前已落盘", took.Milliseconds())
+		"重新启动后 %d 毫秒，该客户授权完成：授权码在返回 success 之前已落盘", took.Milliseconds())
 	again, err := d.get(ctx, c, customer1+"/access_token")
-	d.check(err == nil && again == first, "the first customer's token is the same as before", "第一个客户的 token 与之前相同")
+	d.check(err == nil && again == first, "the first customer's token is the same as before", "第一个客户的令牌与之前相同")
 	d.cost(before)
 	return nil
 }

@@ -19,7 +19,7 @@ func (d *demo) revoked(ctx context.Context) error {
 	c := s.client()
 	defer c.Close()
 	before := d.since()
-	d.begin("A customer takes its authorization back, and returns", "客户取消授权,后来又回来")
+	d.begin("A customer takes its authorization back, and returns", "客户取消授权，后来又重新授权")
 	old, err := d.get(ctx, c, customer1+"/access_token")
 	if err != nil {
 		return err
@@ -48,7 +48,7 @@ func (d *demo) revoked(ctx context.Context) error {
 	}
 	calls := d.calls() - before.calls
 	d.check(ok && refused == rejecters && calls == 0, "as soon as WeChat has said so, %d programs are told REAUTH: its token and tickets are gone, %d calls",
-		"微信一推送取消授权,%d 个程序立即得到 REAUTH:该客户的 token 和 ticket 都已作废,调用 %d 次", refused, calls)
+		"微信推送取消授权之后，%d 个程序立即得到 REAUTH：该客户的令牌和 ticket 都已删除，调用 %d 次", refused, calls)
 	left, err := d.otherCustomers(ctx, c)
 	d.check(err == nil && slices.Equal(left, others), "%d other customers notice nothing", "另外 %d 个客户不受影响", len(left))
 
@@ -60,7 +60,7 @@ func (d *demo) revoked(ctx context.Context) error {
 	}
 	returned, err := d.get(ctx, c, customer1+"/access_token")
 	calls = d.calls() - before.calls
-	d.check(ok && err == nil && returned != old && s.wechat.Valid(returned) && calls == 1, "it authorizes again and works at once, and the token is a new one: %d call", "重新授权后立即可用,不会给出旧的 token:调用 %d 次", calls)
+	d.check(ok && err == nil && returned != old && s.wechat.Valid(returned) && calls == 1, "it authorizes again and works at once, and the token is a new one: %d call", "重新授权后立即可用，令牌是新的：调用 %d 次", calls)
 	d.cost(before)
 	return nil
 }

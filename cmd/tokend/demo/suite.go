@@ -23,9 +23,9 @@ func (d *demo) corpsInstall(ctx context.Context) error {
 	c := s.client()
 	defer c.Close()
 	before := d.since()
-	d.begin("Corps install a suite of WeCom", "企业安装企业微信第三方应用")
+	d.begin("Corps install a suite of WeCom", "企业安装企业微信服务商的套件")
 	_, waiting := d.get(ctx, c, "open_work/wwsandboxsuite/suite_access_token")
-	d.check(errors.Is(waiting, clientlib.ErrWaiting), "before a suite_ticket has come: WAITING, and when to ask again", "suite_ticket 还没来:WAITING,并告知何时再问")
+	d.check(errors.Is(waiting, clientlib.ErrWaiting), "before a suite_ticket has come: WAITING, and when to ask again", "还没有收到 suite_ticket：返回 WAITING 和重试秒数")
 	watch, err := c.Watch(ctx, "open_work/")
 	if err != nil {
 		return err
@@ -39,7 +39,7 @@ func (d *demo) corpsInstall(ctx context.Context) error {
 		s.wechat.Authorize(i.suite, i.corp)
 	}
 	_, delivered := s.deliver(ctx)
-	d.check(ok && delivered, "two tickets and three authorizations are pushed, and answered \"success\"", "推送两个 ticket、三次授权,均回答 success")
+	d.check(ok && delivered, "two tickets and three authorizations are pushed, and answered \"success\"", "推送两个 ticket、三次授权，都返回 success")
 
 	if err := grants(ctx, watch, len(corps())); err != nil {
 		return err
@@ -57,8 +57,8 @@ func (d *demo) corpsInstall(ctx context.Context) error {
 		values = append(values, v)
 	}
 	calls := d.calls() - before.calls
-	d.check(distinct(values) && valid == len(values), "%d corp tokens; one corp in two suites shares nothing between them", "%d 个企业 token;同一企业装了两个应用,互不混淆", valid)
-	d.check(calls == 8, "calls to WeChat: %d (2 suite tokens, 3 permanent codes, 3 corp tokens)", "调用微信 %d 次(2 个 suite token,3 个永久授权码,3 个企业 token)", calls)
+	d.check(distinct(values) && valid == len(values), "%d corp tokens; one corp in two suites shares nothing between them", "%d 个企业的令牌；同一企业安装了两个套件，互不混淆", valid)
+	d.check(calls == 8, "calls to WeChat: %d (2 suite tokens, 3 permanent codes, 3 corp tokens)", "调用微信 %d 次（2 个套件令牌，3 个永久授权码，3 个企业令牌）", calls)
 	d.cost(before)
 	return nil
 }

@@ -14,9 +14,9 @@ import (
 // wrongSecret shows that a mistake only a person can mend is asked of WeChat once.
 func (d *demo) wrongSecret(ctx context.Context) error {
 	before := d.since()
-	d.begin("Somebody has mistyped a secret", "有人把密钥写错了")
+	d.begin("Somebody has mistyped a secret", "有人把 secret 写错了")
 	d.say("%d programs ask for the token of that account. WeChat blocks who keeps asking with a wrong secret.",
-		"%d 个程序来要这个账号的 token。反复用错误密钥请求,会被微信封禁。", rejecters)
+		"%d 个程序请求这个账号的令牌。用错误的 secret 反复调用，会被微信封禁。", rejecters)
 	refusals := make([]error, rejecters)
 	err := d.crowd(ctx, d.long.conf.Socket(), rejecters, func(ctx context.Context, i int, c *clientlib.Client) error {
 		_, refusals[i] = d.get(ctx, c, mistypedName)
@@ -32,8 +32,8 @@ func (d *demo) wrongSecret(ctx context.Context) error {
 		}
 	}
 	calls := d.calls() - before.calls
-	d.check(refused == rejecters, "all %d were told so at once: UPSTREAM errcode=40125, with the seconds to wait", "%d 个程序都立刻得到明确的答复:UPSTREAM errcode=40125,并告知要等多少秒", refused)
-	d.check(calls == 1, "calls to WeChat: %d", "只问了微信 %d 次", calls)
+	d.check(refused == rejecters, "all %d were told so at once: UPSTREAM errcode=40125, with the seconds to wait", "%d 个程序都立即得到 UPSTREAM errcode=40125 和重试秒数", refused)
+	d.check(calls == 1, "calls to WeChat: %d", "调用微信 %d 次", calls)
 	d.cost(before)
 	return nil
 }
@@ -53,7 +53,7 @@ func (d *demo) killed(ctx context.Context) error {
 	if err := s.enter(ctx); err != nil {
 		return err
 	}
-	d.say("The daemon was killed and started again; it answers after %d ms.", "守护进程被杀掉并重新启动,%d 毫秒后恢复应答。", time.Since(before.at).Milliseconds())
+	d.say("The daemon was killed and started again; it answers after %d ms.", "守护进程被杀掉后重新启动，%d 毫秒后恢复响应。", time.Since(before.at).Milliseconds())
 	c := s.client()
 	defer c.Close()
 	same := 0
@@ -70,8 +70,8 @@ func (d *demo) killed(ctx context.Context) error {
 	_, refusal := d.get(ctx, c, mistypedName)
 	calls := d.calls() - before.calls
 	d.check(same == reads && calls == 0, "%s reads, every value as before: it was on disk before anybody saw it; %d calls",
-		"读取 %s 次,值与之前完全相同:先落盘,后可见;调用 %d 次", grouped(reads), calls)
-	d.check(errors.Is(refusal, clientlib.ErrUpstream), "the wrong secret is remembered too, and WeChat is not asked again", "错误的密钥也还记得,没有再去问微信")
+		"读取 %s 次，值与之前完全相同：先落盘，后可见；调用 %d 次", grouped(reads), calls)
+	d.check(errors.Is(refusal, clientlib.ErrUpstream), "the wrong secret is remembered too, and WeChat is not asked again", "也还记得 secret 有误，没有再调用微信")
 	d.cost(before)
 	return nil
 }

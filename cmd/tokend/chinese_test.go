@@ -1,0 +1,153 @@
+package main
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// TestLanguages holds that every page but the assurance is in both languages, and that each begins
+// with a link to the other.
+func TestLanguages(t *testing.T) {
+	all := pages(t)
+	begins := func(page, link string) {
+		if lines := strings.SplitN(readText(t, page), "\n", 4); len(lines) < 4 || lines[2] != link {
+			t.Errorf("%s: the third line is not %s", page, link)
+		}
+	}
+	for _, page := range all {
+		dir, name := path.Split(page)
+		switch {
+		case name == "assurance.md":
+		case dir == "docs/zh/":
+			begins(page, "[English](../"+name+")")
+			if !slices.Contains(all, "docs/"+name) {
+				t.Errorf("docs lacks %s", name)
+			}
+		default:
+			begins(page, "[中文](zh/"+name+")")
+			if !slices.Contains(all, "docs/zh/"+name) {
+				t.Errorf("docs/zh lacks %s", name)
+			}
+		}
+	}
+	for page, link := range map[string]string{"README.md": "[中文](README.zh-CN.md)", "README.zh-CN.md": "[English](README.md)"} {
+		if before, _, ok := strings.Cut(readText(t, page), "\n\n"+link+"\n\n"); !ok || strings.Contains(before, "\n## ") {
+			t.Errorf("%s does not begin with %s", page, link)
+		}
+	}
+	if got := strings.Count(readText(t, "README.zh-CN.md"), "\n"); got > 200 {
+		t.Errorf("README.zh-CN.md has %d lines, want at most 200", got)
+	}
+}
+
+// chineseTexts returns the program's Chinese prose by its place: pages without their code, the
+// summaries of English pages, and the texts in the code.
+func chineseTexts(t *testing.T) map[string]string {
+	t.Helper()
+	code := regexp.MustCompile("(?ms)^ *```.*?^ *```$")
+	destination := regexp.MustCompile(`\]\([^)\s]+\)`)
+	texts := map[string]string{}
+	add := func(name, text string) {
+		text = codeSpan.ReplaceAllString(code.ReplaceAllString(text, ""), "0")
+		texts[name] = destination.ReplaceAllString(text, "]")
+	}
+	for _, page := range append(pages(t), "README.zh-CN.md") {
+		if strings.Contains(page, "zh") {
+			add(page, readText(t, page))
+		}
+	}
+	for _, page := range []string{"SECURITY.md", "benchmarks/README.md"} {
+		_, summary, ok := strings.Cut(readText(t, page), "\n## 中文摘要\n")
+		if !ok {
+			t.Errorf("%s has no Chinese summary", page)
+		}
+		summary, _, _ = strings.Cut(summary, "\n## ")
+		add(page, summary)
+	}
+	span := regexp.MustCompile(`%s(\p{Han})`) // it ends in a Chinese word
+	literals := 0
+	var names []string
+	for _, dir := range []string{"daemon/page", "cmd/tokend/demo"} {
+		found, err := filepath.Glob(filepath.Join(repository, dir, "*.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, found...)
+	}
+	for _, name := range names {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		files := token.NewFileSet()
+		file, err := parser.ParseFile(files, name, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			if lit, ok := n.(*ast.BasicLit); ok && lit.Kind == token.STRING {
+				if text, err := strconv.Unquote(lit.Value); err == nil && han.MatchString(text) {
+					texts[files.Position(lit.Pos()).String()] = span.ReplaceAllString(text, "$1")
+					literals++
+				}
+			}
+			return true
+		})
+	}
+	if literals < 100 {
+		t.Errorf("only %d Chinese texts were found in the code", literals)
+	}
+	return texts
+}
+
+var (
+	han = regexp.MustCompile(`\p{Han}`)
+	// halfWidth is a half-width mark where a full-width one belongs.
+	halfWidth = regexp.MustCompile(`\p{Han}[,;:()!?.]|[,;:()!?]\p{Han}|[A-Za-z][,;:!?] ?[A-Za-z]`)
+	// blank is one that does not belong: beside a full-width mark, or as a line break in a word.
+	blank = regexp.MustCompile(`[，。；：、！？（）“”] +[^ |\n]|[^ |\n] +[，。；：、！？（）”]|\p{Han}\n *\p{Han}|\p{Han} +\p{Han}`)
+	// narrow lacks the blank between a Chinese and a Latin word.
+	narrow = regexp.MustCompile(`\p{Han}[A-Za-z0-9]|[A-Za-z0-9%]\p{Han}`)
+)
+
+// TestChinesePunctuation holds that Chinese has full-width marks, and blanks where they belong.
+func TestChinesePunctuation(t *testing.T) {
+	for name, text := range chineseTexts(t) {
+		for what, pattern := range map[string]*regexp.Regexp{
+			"half-width mark": halfWidth, "wrong blank": blank, "missing blank": narrow,
+		} {
+			for _, at := range pattern.FindAllStringIndex(text, -1) {
+				t.Errorf("%s: %s in %q", name, what, text[at[0]:at[1]])
+			}
+		}
+	}
+}
+
+// terms are words in place of which the Chinese texts have another: one thing has one name.
+var terms = map[string]string{
+	`回答|应答|答复`:              "响应",
+	`额度`:                    "配额",
+	`(^|[^权])凭证`:            "凭据, or 授权凭证 for a grant",
+	`(^|[^.])\b[Ss]ocket\b`: "套接字",
+	`\btokens?\b`:           "令牌, or Token for the one that signs callbacks",
+}
+
+// TestChineseTerms holds that the Chinese texts call each thing by its one name.
+func TestChineseTerms(t *testing.T) {
+	texts := chineseTexts(t)
+	for word, instead := range terms {
+		pattern := regexp.MustCompile(word)
+		for name, text := range texts {
+			for _, found := range pattern.FindAllString(text, -1) {
+				t.Errorf("%s: %q, want %s", name, found, instead)
+			}
+		}
+	}
+}
