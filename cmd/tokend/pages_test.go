@@ -204,6 +204,14 @@ func TestPageCommands(t *testing.T) {
 		for _, block := range blocks(readText(t, page), "sh") {
 			for line := range strings.Lines(block) {
 				args := strings.Fields(names.Replace(strings.TrimPrefix(line, "sudo ")))
+				if strings.HasPrefix(line, "printf 'GET ") {
+					ask := strings.NewReplacer("wx0123/", "wxsandboxofficial/", "wx0123456789abcdef/", "wxsandboxofficial/",
+						"/run/tokend/tokend.sock", s.conf.Socket()).Replace(line)
+					out, err := exec.CommandContext(t.Context(), "sh", "-c", ask).CombinedOutput()
+					if _, missing := exec.LookPath("nc"); missing == nil && (err != nil || !strings.HasPrefix(string(out), "OK ")) {
+						t.Errorf("%s: %s%v\n%s", page, line, err, out)
+					}
+				}
 				if len(args) < 2 || args[0] != "tokend" || !slices.Contains(run, args[1]) {
 					continue
 				}

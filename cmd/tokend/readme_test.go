@@ -138,6 +138,13 @@ echo $token;
 			t.Errorf("a refused token: got %s, before it %s", got, before)
 		}
 	})
+	t.Run("go", func(t *testing.T) {
+		program := file(t, "example.go", "package main\n\nimport (\n\"context\"\n\"fmt\"\n\"tokend/clientlib\"\n)\n\nfunc main() {\n",
+			"ctx := context.Background()\n", e.text(t, "go", "clientlib.Client"), "fmt.Println(string(token.Value), err)\n}\n")
+		if got, want := e.output(t, repository, "go", "run", program), current(t)+" <nil>"; got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	})
 	t.Run("csharp", func(t *testing.T) {
 		file := file(t, "Example.cs", e.text(t, "csharp", "UnixDomainSocketEndPoint"))
 		e.output(t, filepath.Dir(file), "mcs", "-r:System.Core.dll", file)
