@@ -199,3 +199,23 @@ func TestDownstreamReload(t *testing.T) {
 		t.Errorf("WATCH: listed %v, then %v, %v", w.List(), l, err)
 	}
 }
+
+// TestFiveSegments: of all names of five segments there are only those of configured downstream
+// corps.
+func TestFiveSegments(t *testing.T) {
+	s := newSite(t)
+	s.start(s.config(downstreamTOML() + ownersTOML))
+	if _, err := s.client.Get(t.Context(), downstreamName(1, 0)); err != nil {
+		t.Error(err)
+	}
+	for _, name := range []string{
+		downstreamName(1, 40), downstreamName(3, 0), "work/wwcorp/1/wwdown0/jsapi_ticket", "mini_program/wxa/a/b/access_token",
+		"open_platform/wxcomponent/wxa/wxb/access_token", "open_platform/wxcomponent/wxa/wxb/refresh_token", "open_work/wwsuite1/wwa/wwb/permanent_code",
+	} {
+		_, err := s.client.Get(t.Context(), name)
+		put := s.client.Put(t.Context(), name, "value")
+		if !errors.Is(err, clientlib.ErrNotFound) || !errors.Is(put, clientlib.ErrNotFound) {
+			t.Errorf("%s: GET %v, PUT %v; want NOT_FOUND", name, err, put)
+		}
+	}
+}
