@@ -19,6 +19,7 @@ func (e *Engine) Overview() []Status {
 	names := slices.Sorted(catalog.Names()) // and not what is made of them, which is twenty times as large
 	all := make([]Status, 0, len(names))
 	work := e.cfg.Throttle.Begin(e.base)
+	defer work.End()
 	for _, name := range names {
 		work.Pause()
 		spec, err := catalog.Lookup(name)
@@ -88,6 +89,7 @@ func (e *Engine) Census() Census {
 	holds := map[cause]int{}
 	now := e.clock.Now()
 	work := e.cfg.Throttle.Begin(e.base)
+	defer work.End()
 	for en := range e.index.each {
 		work.Step()
 		en.mu.Lock()
@@ -152,6 +154,7 @@ func (e *Engine) Quotas() []Quota {
 	budgets := map[string]*budget{}
 	wecom := false
 	work := e.cfg.Throttle.Begin(e.base)
+	defer work.End()
 	for name := range catalog.Names() {
 		work.Pause()
 		spec, err := catalog.Lookup(name)

@@ -21,6 +21,7 @@ func (e *Engine) SetCatalog(c Catalog) {
 	e.liftOutlets((*hold).operators)
 	var touched []*entry
 	work := e.cfg.Throttle.Begin(e.base)
+	defer work.End()
 	for _, en := range e.index.all() {
 		work.Step()
 		spec, err := c.Lookup(en.name)

@@ -91,6 +91,7 @@ const sameMoment = 256
 
 // all yields them in the order of their names, each as it is at that moment.
 func (r *roll) all(yield func(Listing) bool) {
+	defer r.work.End()
 	grants, others := r.grants.reader(), r.others
 	grant, more := grants.next()
 	now := r.clock.Now()

@@ -26,6 +26,7 @@ func (e *Engine) Sow(ctx context.Context, seeds []Seed) error {
 	var work *throttle.Work
 	if e.isLoaded() { // else nobody is being answered yet
 		work = e.cfg.Throttle.Begin(ctx)
+		defer work.End()
 	}
 	for batch := range slices.Chunk(seeds, giveBatch) {
 		amends := make([]*amendment, len(batch))

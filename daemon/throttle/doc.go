@@ -4,12 +4,12 @@
 //
 // # One budget
 //
-// A process has one [Budget]. All long work takes slices of a millisecond from it, in the order in
-// which it asks. Each slice reserves twice its length, so all long work together takes half of a
-// processor at most, however many clients want some at once. A limit for each of them would not
-// do: twenty lists of a large platform would take ten processors.
+// A process has one [Budget]. All long work takes slices of a millisecond from it, one at a time, in
+// the order in which it asks. After each slice there is a pause of the same length, so all long work
+// together takes half of a processor at most, however many clients want some at once. A limit for
+// each of them would not do: twenty lists of a large platform would take ten processors.
 //
-// The beginning of each [Work] is not delayed, so a small list costs no more than it did. Nothing
-// is held while a Work waits, be it for its slice, for a lock or for a slow client: a slice that is
-// not used is lost, and delays the others by two milliseconds.
+// The beginning of each [Work] is not delayed, so a small list costs no more than it did. Work that
+// waits during its slice, for a lock or for a slow client, loses the slice after five milliseconds,
+// unless it has given it back ([Work.Rest]).
 package throttle

@@ -15,7 +15,9 @@ const step = time.Microsecond
 // work does n steps, and returns how long that took.
 func work(b *Budget, n int) time.Duration {
 	began := time.Now()
-	for w := b.Begin(context.Background()); n > 0; n-- {
+	w := b.Begin(context.Background())
+	defer w.End()
+	for ; n > 0; n-- {
 		time.Sleep(step)
 		w.Step()
 	}
@@ -45,7 +47,7 @@ func TestShare(t *testing.T) {
 	}
 }
 
-// TestOneSlice holds that after the beginnings at most one slice goes on at a time.
+// TestOneSlice holds that after the beginnings one slice goes on at a time.
 func TestOneSlice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := New()
@@ -56,6 +58,7 @@ func TestOneSlice(t *testing.T) {
 		for range 20 {
 			all.Go(func() {
 				w := b.Begin(t.Context())
+				defer w.End()
 				for range 5000 {
 					time.Sleep(step)
 					mu.Lock()
@@ -67,7 +70,7 @@ func TestOneSlice(t *testing.T) {
 		}
 		all.Wait()
 		for moment, n := range at {
-			if moment > 2*free && n > 2 { // two where one goes up to stepsPerLook beyond its end
+			if moment > 2*free && n > 1 {
 				t.Fatalf("%d at once after %v", n, moment)
 			}
 		}
@@ -101,36 +104,69 @@ func TestIdleNotSaved(t *testing.T) {
 	})
 }
 
-// TestWaitNotCharged holds that work which waits for its reader is charged for little of that.
-func TestWaitNotCharged(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := New()
-		w := b.Begin(t.Context())
-		time.Sleep(time.Second)
-		w.Pause()
-		if wait := b.reserve(0); wait > share*(most+slice) {
-			t.Errorf("the next waits %v", wait)
+// slow does work that waits a second in its middle, after it has called before.
+func slow(b *Budget, before func(*Work)) {
+	w := b.Begin(context.Background())
+	defer w.End()
+	for i := range 2000 {
+		if i == 1000 {
+			before(w)
+			time.Sleep(time.Second)
 		}
-	})
+		time.Sleep(step)
+		w.Step()
+	}
 }
 
-// TestEnd holds that work whose context ends, or whose budget is lifted, waits no longer.
+// TestWait holds that work which waits, for a lock or for its reader, delays others by no more than
+// a slice that is lost, and not at all if it says so.
+func TestWait(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		before func(*Work)
+		most   time.Duration
+	}{{"lost", func(*Work) {}, 2 * most}, {"resting", (*Work).Rest, 0}} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := New()
+				var other sync.WaitGroup
+				other.Go(func() { slow(b, test.before) })
+				time.Sleep(100 * time.Millisecond)
+				took, alone := work(b, 20_000), work(New(), 20_000)
+				if took > alone+test.most+share*slice {
+					t.Errorf("took %v, without it %v", took, alone)
+				}
+				other.Wait()
+			})
+		})
+	}
+}
+
+// TestEnd holds that work whose context ends, or whose budget is lifted, waits no longer, and lets
+// those behind it go on.
 func TestEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := New()
+		b.next = time.Now().Add(time.Hour)
 		ctx, cancel := context.WithCancel(t.Context())
-		w := b.Begin(ctx)
-		b.next.Store(int64(time.Hour))
 		time.AfterFunc(time.Second, cancel)
 		began := time.Now()
+		w := b.Begin(ctx)
 		time.Sleep(free)
+		var behind sync.WaitGroup
+		behind.Go(func() {
+			time.Sleep(time.Millisecond)
+			work(b, 1000)
+			if took := time.Since(began); took < 2*time.Second || took > 2*time.Second+2*slice {
+				t.Errorf("lifted: ended after %v", took)
+			}
+		})
 		if w.Pause() || time.Since(began) != time.Second {
 			t.Errorf("went on after %v", time.Since(began))
 		}
+		time.Sleep(time.Second)
 		b.Lift()
-		if took := work(b, 10_000); took != 10_000*step {
-			t.Errorf("lifted: %v", took)
-		}
+		behind.Wait()
 	})
 }
 
