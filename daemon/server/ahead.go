@@ -11,8 +11,9 @@ import (
 const aheadSize = 32
 
 // ahead is values that have been looked up, all at once, for requests that are about to be
-// answered; see [Engine].CachedAll. It spares a request 4 % with 512 connections, and 8 % where
-// each asks 16 at once. Its zero value is none.
+// answered; see [Engine].CachedAll. Without it a server of 10 000 credentials answers 6 to 11 % fewer
+// requests with 16, 50 and 512 connections, and 20 % fewer where each of 50 asks 16 at once. Its
+// zero value is none.
 type ahead struct {
 	n, next int               // how many there are, and which is asked for next
 	names   [aheadSize][]byte // in the requests themselves
@@ -23,7 +24,7 @@ type ahead struct {
 // is one to be handed out: the peer is granted it, and it has not come so near to its end that the
 // clock has to be looked at.
 func (a *ahead) take(name []byte) (v refresh.Value, ok bool) {
-	if a == nil || a.next >= a.n || len(name) == 0 {
+	if a.next >= a.n || len(name) == 0 {
 		return v, false
 	}
 	if next := a.names[a.next]; &next[0] != &name[0] || len(next) != len(name) { // not the very same bytes

@@ -34,17 +34,27 @@ var getWord = []byte("GET ")
 // it has. This is the way that nearly every request goes: no allocation, no job. name may be any
 // bytes: a name under which a value is cached is well-formed.
 func (s *session) hit(name []byte) bool {
-	v, ok := s.ahead.take(name)
-	if !ok && s.mayGet(name) {
-		v, ok = s.cached(name)
+	if s.ahead != nil {
+		if v, ok := s.ahead.take(name); ok {
+			s.giveHit(v)
+			return true
+		}
 	}
-	if !ok {
+	if !s.mayGet(name) {
 		return false
 	}
+	v, ok := s.cached(name)
+	if ok {
+		s.giveHit(v)
+	}
+	return ok
+}
+
+// giveHit answers with v, which was cached.
+func (s *session) giveHit(v refresh.Value) {
 	s.tally.reads++
 	s.tally.hits++
 	s.give(v)
-	return true
 }
 
 // nearEnd is how close a value may come to its end before the clock is looked at for each reader:
