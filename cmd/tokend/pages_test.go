@@ -208,7 +208,7 @@ func TestPageCommands(t *testing.T) {
 					ask := strings.NewReplacer("wx0123/", "wxsandboxofficial/", "wx0123456789abcdef/", "wxsandboxofficial/",
 						"/run/tokend/tokend.sock", s.conf.Socket()).Replace(line)
 					out, err := exec.CommandContext(t.Context(), "sh", "-c", ask).CombinedOutput()
-					if _, missing := exec.LookPath("nc"); missing == nil && (err != nil || !strings.HasPrefix(string(out), "OK ")) {
+					if netcat(t) && (err != nil || !strings.HasPrefix(string(out), "OK ")) {
 						t.Errorf("%s: %s%v\n%s", page, line, err, out)
 					}
 				}

@@ -85,6 +85,12 @@ func (e *examples) output(t *testing.T, dir, program string, args ...string) str
 	return strings.TrimSpace(string(out))
 }
 
+// netcat reports whether the nc of the examples is installed, which is OpenBSD's.
+func netcat(t *testing.T) bool {
+	help, _ := exec.CommandContext(t.Context(), "nc", "-h").CombinedOutput()
+	return strings.Contains(string(help), "-N")
+}
+
 // file returns the path of a file with that text.
 func file(t *testing.T, name string, text ...string) string {
 	t.Helper()
@@ -151,7 +157,7 @@ echo $token;
 		e.output(t, filepath.Dir(file), "mono", "Example.exe") // an exception is an exit status
 	})
 	t.Run("shell", func(t *testing.T) {
-		if help, _ := exec.CommandContext(t.Context(), "nc", "-h").CombinedOutput(); !strings.Contains(string(help), "-N") {
+		if !netcat(t) {
 			t.Skip("nc is not installed, or not OpenBSD's")
 		}
 		got := strings.Fields(e.output(t, "", "sh", file(t, "example.sh", "set -eu\n", e.text(t, "sh", "tokend get", "nc -N"), e.text(t, "sh", "tokend reject"), `echo "$token"`)))
