@@ -119,5 +119,5 @@
 //	turns      by name: while the disk is written; never while the network is used
 //	codes.mu, then Engine.life
 //	entry.mu   then Engine.life
-//	schedule.mu, unhooked.mu, watchers.mu, sleepers.mu, index shards, ledger.mu, grants.mu, lane.mu, asks.mu, outlets.mu (then outlet.mu)
+//	schedule.mu, unhooked.mu, watchers.mu, sleepers.mu, index shards, ledger.mu, grants.mu, limiter.mu, asks.mu, outlets.mu (then outlet.mu)
 package refresh

@@ -12,7 +12,7 @@ import (
 // host is one of WeChat's two hosts: what a call has to heed because of where it goes, whatever
 // it is for. That the one hangs keeps nobody from the other.
 type host struct {
-	*lane
+	*limiter
 
 	// faults is the guard before what the host does to a caller whose calls are often wrong;
 	// nil where it does nothing.
@@ -38,7 +38,7 @@ const crowded = 45033
 
 func newHosts(calls int) (weixin, wecom host) {
 	faults := &budget{word: "erroneous calls", calls: "calls that WeCom refuses", window: time.Hour, limit: faultsLimit, spare: faultsSpare, host: true}
-	return host{lane: newLane(calls)}, host{lane: newLane(calls), faults: faults}
+	return host{limiter: newLimiter(calls)}, host{limiter: newLimiter(calls), faults: faults}
 }
 
 // host returns where the calls of p go, which are made with parent: a kind that both hosts have

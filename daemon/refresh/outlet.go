@@ -19,8 +19,8 @@ import (
 // customer list. A quota is the owner's, so after a refusal one hold stops every code or page, in
 // this run and the next.
 type outlet struct {
-	key  string // the owner, '#' and the endpoint: of the hold's record, and in no credential name
-	lane *lane  // few calls are in flight when the first refusal arrives
+	key     string   // the owner, '#' and the endpoint: of the hold's record, and in no credential name
+	limiter *limiter // few calls are in flight when the first refusal arrives
 
 	mu   sync.Mutex
 	hold *hold // why no call is made before its end; nil after a success. It may have ended
@@ -53,7 +53,7 @@ func (os *outlets) of(owner, endpoint string) *outlet {
 		if os.all == nil {
 			os.all = map[string]*outlet{}
 		}
-		o = &outlet{key: key, lane: newLane(outletCalls)}
+		o = &outlet{key: key, limiter: newLimiter(outletCalls)}
 		os.all[key] = o
 	}
 	return o
@@ -129,12 +129,12 @@ func (e *Engine) loadOutlet(h record.Hold) (unused bool) {
 func (e *Engine) through(ctx context.Context, o *outlet, way *Onboarding, urgent bool, do func(ctx context.Context, parent secret.Text) error) error {
 	w := &wants{parent: way.Parent, tries: quickTries, life: day, spread: spread(o.key)}
 	return e.ask(ctx, w, func(parent secret.Text) error {
-		round, err := o.lane.enter(ctx, awaited)
+		round, err := o.limiter.enter(ctx, awaited)
 		if err != nil {
 			return err
 		}
 		crowded := false
-		defer func() { o.lane.leave(e.clock.Now(), round, crowded) }()
+		defer func() { o.limiter.leave(e.clock.Now(), round, crowded) }()
 		if h := o.paused(e.settings(way.Parent), e.clock.Now(), urgent); h != nil {
 			return &outletError{h}
 		}
@@ -208,7 +208,7 @@ func (e *Engine) freeOutlet(o *outlet) *hold {
 	o.hold = nil
 	o.mu.Unlock()
 	if was != nil {
-		o.lane.widen()
+		o.limiter.widen()
 		e.writeOutlet(o)
 		e.codes.wake(o.key)
 	}

@@ -77,11 +77,11 @@ func (e *Engine) halt() {
 func (e *Engine) dispatch(ctx context.Context, g *errgroup.Group) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	ls := newLines(e.cfg.hurried())
+	qs := newHostQueues(e.cfg.hurried())
 	for {
-		wait := e.collect(ls)
-		for i := range ls.of {
-			wait = min(wait, e.work(g, ls, &ls.of[i]))
+		wait := e.collect(qs)
+		for i := range qs.of {
+			wait = min(wait, e.work(g, qs, &qs.of[i]))
 		}
 		timer.Reset(wait)
 		select {
@@ -90,15 +90,15 @@ func (e *Engine) dispatch(ctx context.Context, g *errgroup.Group) {
 		case <-timer.C:
 			e.clock.Resync()
 		case <-e.schedule.kick:
-		case x := <-ls.done:
-			ls.landed(x)
+		case x := <-qs.done:
+			qs.landed(x)
 		}
 	}
 }
 
 // collect takes what is due for a refresh now to where it waits, announces what has ended, and
 // returns how long nothing more is due.
-func (e *Engine) collect(ls *lines) time.Duration {
+func (e *Engine) collect(qs *hostQueues) time.Duration {
 	for {
 		now := e.Now()
 		en, wait := e.schedule.next(now)
@@ -113,7 +113,7 @@ func (e *Engine) collect(ls *lines) time.Duration {
 		case en.policy().lapses:
 			e.queueLocked(en, now)
 		default:
-			ls.put(en)
+			qs.put(en)
 		}
 		en.mu.Unlock()
 	}

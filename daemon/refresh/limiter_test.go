@@ -9,17 +9,17 @@ import (
 	"time"
 )
 
-// TestWhoIsWaitedForEntersFirst: a lane that WeChat has narrowed to one call at a time. Those that
-// somebody waits for do not stand behind what the schedule wants, and who gives up takes nobody's
-// turn.
-func TestWhoIsWaitedForEntersFirst(t *testing.T) {
+// TestAwaitedEntersFirst holds that in a limiter that WeChat has narrowed to one call at a time,
+// calls that a reader waits for enter before those of the schedule, and a canceled wait frees its
+// place.
+func TestAwaitedEntersFirst(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		l := newLane(1)
+		l := newLimiter(1)
 		if _, err := l.enter(t.Context(), patient); err != nil {
 			t.Fatal(err)
 		}
 		var all sync.WaitGroup
-		var order []string // by whoever is in the lane
+		var order []string // by whoever is in
 		wait := func(name string, r rank) (giveUp func()) {
 			ctx, cancel := context.WithCancel(t.Context())
 			all.Go(func() {
@@ -47,7 +47,7 @@ func TestWhoIsWaitedForEntersFirst(t *testing.T) {
 			t.Errorf("got %q, want %q", order, want)
 		}
 		if l.busy != 0 {
-			t.Errorf("%d are in the lane", l.busy)
+			t.Errorf("%d are in", l.busy)
 		}
 	})
 }

@@ -24,17 +24,17 @@ func (p *policy) host() int {
 	return weixinHost
 }
 
-// line is what the schedule has to do at one host. It is dispatch's alone.
-type line struct {
+// hostQueue is what the schedule has to do at one host. It is dispatch's alone.
+type hostQueue struct {
 	host  int
 	ready []*entry // due for a refresh and not paced, waiting for a worker
 	pace  pace
 	busy  int // refreshes under way
 }
 
-// lines is those of all hosts.
-type lines struct {
-	of   [hosts]line
+// hostQueues is those of all hosts.
+type hostQueues struct {
+	of   [hosts]hostQueue
 	done chan landed // has room for all that may be under way
 }
 
@@ -53,74 +53,74 @@ const (
 	endedBadly
 )
 
-func newLines(most int) *lines {
-	ls := &lines{done: make(chan landed, hosts*most)}
-	for i := range ls.of {
-		ls.of[i].host = i
+func newHostQueues(most int) *hostQueues {
+	qs := &hostQueues{done: make(chan landed, hosts*most)}
+	for i := range qs.of {
+		qs.of[i].host = i
 	}
-	return ls
+	return qs
 }
 
 // put lets en, which is due and not paced, wait for a worker.
-func (ls *lines) put(en *entry) {
-	l := &ls.of[en.policy().host()]
-	l.ready = append(l.ready, en)
+func (qs *hostQueues) put(en *entry) {
+	q := &qs.of[en.policy().host()]
+	q.ready = append(q.ready, en)
 }
 
 // landed takes note of a refresh that has ended.
-func (ls *lines) landed(x landed) {
-	l := &ls.of[x.host]
-	l.busy--
+func (qs *hostQueues) landed(x landed) {
+	q := &qs.of[x.host]
+	q.busy--
 	switch x.end {
 	case endedWell:
-		l.pace.good++
+		q.pace.good++
 	case endedBadly:
-		l.pace.bad++
+		q.pace.bad++
 	}
 }
 
-// work begins what l may begin now, each refresh in a worker of g, and returns how long it may
+// work begins what q may begin now, each refresh in a worker of g, and returns how long it may
 // begin nothing more unless a refresh ends or something comes to be due: longestNap at most.
-func (e *Engine) work(g *errgroup.Group, ls *lines, l *line) time.Duration {
+func (e *Engine) work(g *errgroup.Group, qs *hostQueues, q *hostQueue) time.Duration {
 	for {
-		if len(l.ready) > 0 {
-			if l.busy >= e.cfg.workers() {
+		if len(q.ready) > 0 {
+			if q.busy >= e.cfg.workers() {
 				return longestNap
 			}
-			en := l.ready[0]
-			l.ready[0] = nil
-			if l.ready = l.ready[1:]; len(l.ready) == 0 {
-				l.ready = nil // lets go of the array of a burst
+			en := q.ready[0]
+			q.ready[0] = nil
+			if q.ready = q.ready[1:]; len(q.ready) == 0 {
+				q.ready = nil // lets go of the array of a burst
 			}
-			e.launch(g, ls, l, en)
+			e.launch(g, qs, q, en)
 			continue
 		}
-		if !e.schedule.waits(l.host) {
+		if !e.schedule.waits(q.host) {
 			return longestNap
 		}
 		now := e.clock.Now()
-		if wait := l.pace.free.Sub(now); wait > 0 {
+		if wait := q.pace.free.Sub(now); wait > 0 {
 			return wait
 		}
-		l.pace.look(now, func() float64 { return e.schedule.needs(l.host, now) })
-		if places := e.cfg.workers(); l.busy >= places && (!l.pace.hurries() || l.busy >= e.cfg.hurried()) {
-			l.pace.full = true
+		q.pace.look(now, func() float64 { return e.schedule.needs(q.host, now) })
+		if places := e.cfg.workers(); q.busy >= places && (!q.pace.hurries() || q.busy >= e.cfg.hurried()) {
+			q.pace.full = true
 			return longestNap // or until one of them ends: see landed
 		}
-		en := e.schedule.release(l.host, l.pace.short, now)
+		en := e.schedule.release(q.host, q.pace.short, now)
 		if en == nil {
 			continue // it has been served meanwhile
 		}
-		l.pace.free = now.Add(e.gap(&l.pace, en, now))
-		e.launch(g, ls, l, en)
+		q.pace.free = now.Add(e.gap(&q.pace, en, now))
+		e.launch(g, qs, q, en)
 	}
 }
 
 // launch begins the refresh of en.
-func (e *Engine) launch(g *errgroup.Group, ls *lines, l *line, en *entry) {
-	l.busy++
+func (e *Engine) launch(g *errgroup.Group, qs *hostQueues, q *hostQueue, en *entry) {
+	q.busy++
 	g.Go(func() error {
-		ls.done <- landed{l.host, e.renew(en)}
+		qs.done <- landed{q.host, e.renew(en)}
 		return nil
 	})
 }

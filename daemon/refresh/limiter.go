@@ -9,14 +9,14 @@ import (
 	"tokend/daemon/clock"
 )
 
-// widenEvery is how long a lane that was narrowed waits before it lets one more call in.
+// widenEvery is how long a limiter that was narrowed waits before it lets one more call in.
 const widenEvery = 30 * time.Second
 
-// lane bounds the calls that are under way at once to one of WeChat's hosts. A host that says
+// limiter bounds the calls that are under way at once to one of WeChat's hosts. A host that says
 // that there are too many narrows it to half of what there were; it widens again one
 // by one, as calls succeed.
-type lane struct {
-	most int // set when the lane is made
+type limiter struct {
+	most int // set when the limiter is made
 
 	mu      sync.Mutex // guards what follows
 	limit   int        // at most most, at least 1
@@ -26,9 +26,9 @@ type lane struct {
 	changed clock.Instant      // when limit was, last
 }
 
-func newLane(most int) *lane { return &lane{most: most, limit: most} }
+func newLimiter(most int) *limiter { return &limiter{most: most, limit: most} }
 
-// rank is who enters a lane first.
+// rank is who enters a limiter first.
 type rank int
 
 const (
@@ -37,7 +37,7 @@ const (
 )
 
 // enter waits until there is room. Whoever entered leaves, with the round that it entered in.
-func (l *lane) enter(ctx context.Context, r rank) (round int, err error) {
+func (l *limiter) enter(ctx context.Context, r rank) (round int, err error) {
 	l.mu.Lock()
 	if l.busy < l.limit && len(l.queues[awaited]) == 0 && len(l.queues[patient]) == 0 {
 		defer l.mu.Unlock()
@@ -68,7 +68,7 @@ func (l *lane) enter(ctx context.Context, r rank) (round int, err error) {
 
 // leave makes room. crowded reports that the host said that there were too many calls
 // at once; of those that were under way together it counts once.
-func (l *lane) leave(now clock.Instant, round int, crowded bool) {
+func (l *limiter) leave(now clock.Instant, round int, crowded bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
@@ -86,14 +86,14 @@ func (l *lane) leave(now clock.Instant, round int, crowded bool) {
 }
 
 // widen ends all narrowing at once: its cause is known to be over.
-func (l *lane) widen() {
+func (l *limiter) widen() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.limit = l.most
 	l.admitLocked()
 }
 
-func (l *lane) admitLocked() {
+func (l *limiter) admitLocked() {
 	for r := range l.queues {
 		for l.busy < l.limit && len(l.queues[r]) > 0 {
 			l.busy++
