@@ -22,10 +22,10 @@ type Config struct {
 	Boottime func() time.Duration
 	Boot     string
 
-	// Workers is how many refreshes the schedule has under way at most at each of WeChat's
-	// two hosts; zero for 8. Calls is how many calls there are at most to each, those of waiting
-	// readers included; zero for 32. Where customers' values would end before their turn the
-	// schedule goes up to three quarters of Calls: the rest is for readers.
+	// Workers is how many refreshes the schedule has in flight at most at each of WeChat's two
+	// hosts; zero for 8. Calls is how many calls are in flight at most to each, those that readers
+	// wait for included; zero for 32. Where Workers do not reach the rate that is needed, the
+	// schedule goes up to three quarters of Calls. One owner has half of Calls at most.
 	Workers, Calls int
 
 	// Timeout bounds one call, should a fetcher not do so itself; zero for 30 s.
@@ -42,7 +42,7 @@ type Config struct {
 
 func (c *Config) workers() int { return orDefault(c.Workers, 8) }
 
-func (c *Config) hurried() int { return max(c.workers(), 3*c.calls()/4) }
+func (c *Config) scheduled() int { return max(c.workers(), 3*c.calls()/4) }
 
 func (c *Config) calls() int { return orDefault(c.Calls, 32) }
 

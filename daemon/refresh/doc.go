@@ -45,11 +45,28 @@
 //
 // What is due of customers is fetched at a pace: after a start or an outage, with very many due at
 // once, there are no more calls in a second to each of WeChat's hosts than twice what those in
-// memory need to stay fresh, or 50 if that is more, for those first whose values end soonest. Where
-// values would end before their turn the pace rises to as much as that takes, 300 at most, doubling
-// from second to second as WeChat answers; where not even that is enough, those go first that have
-// been asked for lately. While nothing but failures comes back it falls to 5. Nobody who waits is
-// paced, nor are the accounts' own credentials.
+// memory need to stay fresh, or 50 if that is more. Of each owner's, those values come first that
+// expire soonest. Where values would expire before their refresh, or have expired and readers still
+// ask for them, the pace rises to as much as that takes, 300 at most, doubling from second to
+// second as WeChat answers. Where not even that is enough, those go first that readers have asked
+// for lately. While nothing but failures comes back it falls to 5. Calls that a reader waits for
+// are never paced. Accounts' own credentials go before customers', and are paced only where they
+// need more than the first 8 places.
+//
+// # Fairness
+//
+// There are 32 places for calls to each of WeChat's hosts, and 24 for refreshes of the schedule. An
+// owner has at most half of the 32, as a reader's and as the schedule's: a platform or suite with
+// all its customers, an official account, a corp. The last eighth is for owners that have no place.
+// Owners that wait are served round robin, so one whose calls hang keeps no other from the host
+// (places.go). This also bounds a healthy owner that is alone at a host to 16 calls. A bound that
+// depended on how an owner's calls go would have to be wrong once, for as long as a call may hang,
+// before it helps. Calls that readers wait for enter before those of the schedule (limiter.go).
+//
+// The schedule begins with 8 places. It goes up to 24 when these do not reach the rate that is
+// needed, because WeChat is slow (hostqueue.go). If WeCom answers that there are too many calls at
+// once, the places of its host are halved, to 2 at least; what an owner still has above its new
+// half does not count against the others.
 //
 // # Turns
 //
@@ -65,7 +82,7 @@
 // daemon then, the next run knows how often it was tried. While the disk refuses to count, calls go
 // on within what each budget has to spare between tokend's limit and WeChat's, those that can wait
 // after those that cannot. WeChat's two hosts are kept apart, so that one that hangs keeps nobody
-// from the other; WeCom's blocks an address for its faulty calls, so these are counted too. A
+// from the other. WeCom's blocks an address for its faulty calls, so these are counted too. A
 // parent's value that WeChat has refused to a child is used for no other call until a fetch of the
 // parent has landed (dead.go). A rejection never forces a new stable_token: the value that WeChat
 // repeats is served on, as the protocol promises, and only an operator's refresh spends one of the

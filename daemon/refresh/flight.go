@@ -283,7 +283,7 @@ func (e *Engine) call(ctx context.Context, en *entry, f *flight, ask fetchers.As
 	if err := e.charge(ctx, spec, use, intent...); err != nil {
 		return got, err
 	}
-	err = e.slot(ctx, e.host(p, spec.Parent), f.rank(), failing, func(ctx context.Context) error {
+	err = e.slot(ctx, e.host(p, spec.Parent), ownerOf(en.name), f.rank(), failing, func(ctx context.Context) error {
 		if err := e.alive(spec.Parent, ask.Parent); err != nil {
 			return err
 		}

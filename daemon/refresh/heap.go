@@ -11,36 +11,32 @@ import (
 // the host is suspended: after a resume what is due is noticed this soon.
 const longestNap = 10 * time.Second
 
-// schedule is all that is due: what is to come, earliest first; and, of what has come, the
-// customers' refreshes that wait for the [pace] of their host, those of most need first. An entry
-// stands in one heap at most.
+// schedule is all that is due: what is to come, earliest first, and what has come and waits for a
+// place or for the [pace] of its host. An entry is in one heap at most.
 type schedule struct {
-	mu    sync.Mutex
-	heaps [1 + 2*hosts]heap
+	mu       sync.Mutex
+	coming   heap
+	backlogs [hosts]hostBacklog
 	// kick is a level trigger: the earliest due time may have changed.
 	kick chan struct{}
 }
 
-// coming is the number of the heap of what is to come. Each host has two more: of those that wait,
-// and of those that have yielded to them.
-const coming = 0
+// heapNumbers is more than there are kinds of heaps: the place of an entry is that in its heap,
+// counted from one, times this, plus the number of its heap: zero for the coming ones.
+const heapNumbers = 8
 
-func waiting(host int) int { return 1 + 2*host }
-func yielded(host int) int { return 2 + 2*host }
+// heapNumber returns the number of a heap of one owner at host.
+func heapNumber(host, heap int) int { return 1 + host*dueHeaps + heap }
 
 func newSchedule() *schedule {
-	s := &schedule{kick: make(chan struct{}, 1)}
-	for i := range s.heaps {
-		s.heaps[i].number = int32(i)
-	}
-	return s
+	return &schedule{kick: make(chan struct{}, 1)}
 }
 
 // grow makes room for n entries more.
 func (s *schedule) grow(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	h := &s.heaps[coming]
+	h := &s.coming
 	h.slots = append(make([]slot, 0, len(h.slots)+n), h.slots...)
 }
 
@@ -48,8 +44,9 @@ func (s *schedule) grow(n int) {
 func (s *schedule) len() (n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i := range s.heaps {
-		n += len(s.heaps[i].slots)
+	n = len(s.coming.slots)
+	for i := range s.backlogs {
+		n += s.backlogs[i].len
 	}
 	return n
 }
@@ -57,7 +54,7 @@ func (s *schedule) len() (n int) {
 // set makes en due at the instant at; never takes it out.
 func (s *schedule) set(en *entry, at clock.Instant) {
 	s.mu.Lock()
-	h := &s.heaps[coming]
+	h := &s.coming
 	first := h.leads(en) && at != never
 	s.dropLocked(en)
 	if at != never {
@@ -73,84 +70,71 @@ func (s *schedule) set(en *entry, at clock.Instant) {
 	}
 }
 
-// wait lets en wait for the pace of host until what is there ends at the instant end.
-func (s *schedule) wait(host int, en *entry, end clock.Instant) {
+// wait lets en, which is due, wait in one of the heaps of its owner until its value expires at the
+// instant end.
+func (s *schedule) wait(host, heap int, en *entry, end clock.Instant) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.dropLocked(en)
-	s.heaps[waiting(host)].add(slot{end, en})
+	s.backlogs[host].add(heapNumber(host, heap), en, end)
 }
 
 func (s *schedule) dropLocked(en *entry) {
-	if en.place != 0 {
-		s.heaps[en.place%heapNumbers].remove(int(en.place/heapNumbers) - 1)
+	if en.place == 0 {
+		return
 	}
+	number, i := int(en.place%heapNumbers), int(en.place/heapNumbers)-1
+	if number == 0 {
+		s.coming.remove(i)
+		return
+	}
+	s.backlogs[(number-1)/dueHeaps].drop(number, en, i)
 }
 
-// next takes out an entry that is due at now, or one that waited for the pace until its end. With
+// next takes out an entry that is due at now, or one that waited until its value has expired. With
 // none it returns how long it is until there is one, longestNap at most.
 func (s *schedule) next(now clock.Instant) (*entry, time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	wait := longestNap
-	for i := range s.heaps {
-		h := &s.heaps[i]
-		if len(h.slots) == 0 {
-			continue
-		}
+	if h := &s.coming; len(h.slots) > 0 {
 		left := h.slots[0].due.Sub(now)
 		if left <= 0 {
 			return h.first(), 0
 		}
 		wait = min(wait, left)
 	}
+	for i := range s.backlogs {
+		b := &s.backlogs[i]
+		if en := b.expired(now); en != nil {
+			return en, 0
+		}
+		if b.len > 0 {
+			wait = min(wait, b.soonest.Sub(now))
+		}
+	}
 	return nil, wait
 }
 
-// waits reports whether somebody waits for the pace of host.
+// waits reports whether a refresh at host waits.
 func (s *schedule) waits(host int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.heaps[waiting(host)].slots)+len(s.heaps[yielded(host)].slots) > 0
+	return s.backlogs[host].len > 0
 }
 
-// release takes out the entry of most need that waits for the pace of host, nil for none. Where
-// there is no time for all, those that nobody has wanted lately yield to those that somebody has.
-func (s *schedule) release(host int, short bool, now clock.Instant) *entry {
+// release takes out the entry that is to be refreshed next at host; see [hostBacklog.release].
+func (s *schedule) release(host int, room func(owner any) bool, unpaced, short bool, now clock.Instant) *entry {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	w, y := &s.heaps[waiting(host)], &s.heaps[yielded(host)]
-	if short {
-		for range yieldAtOnce {
-			if len(w.slots) == 0 || w.slots[0].due >= behind || w.slots[0].en.lately(now) {
-				break
-			}
-			x := w.slots[0]
-			w.remove(0)
-			y.add(x)
-		}
-	}
-	switch {
-	case len(w.slots) == 0 && len(y.slots) == 0:
-		return nil
-	case len(y.slots) == 0, len(w.slots) > 0 && (w.slots[0].due < y.slots[0].due || short && w.slots[0].due < behind):
-		return w.firstOf()
-	}
-	return y.firstOf()
+	return s.backlogs[host].release(room, unpaced, short, now)
 }
 
-// yieldAtOnce bounds how many yield in one release, for which readers of the schedule are held up.
-const yieldAtOnce = 64
-
-// needs returns how many refreshes a second it takes for all that wait for the pace of host to be
-// refreshed before their end, soonest-ending first.
+// needs returns how many refreshes a second the backlog of host takes; see [hostBacklog.needs].
 func (s *schedule) needs(host int, now clock.Instant) float64 {
-	var ends demand
 	s.mu.Lock()
-	s.heaps[waiting(host)].sample(&ends, now)
-	s.heaps[yielded(host)].sample(&ends, now)
-	s.mu.Unlock()
-	return ends.rate()
+	defer s.mu.Unlock()
+	return s.backlogs[host].needs(now)
 }
 
 // heap is entries by when they are due, earliest first. A credential costs one
@@ -158,12 +142,8 @@ func (s *schedule) needs(host int, now clock.Instant) float64 {
 // levels as with two, and the four lie in one cache line.
 type heap struct {
 	slots  []slot
-	number int32 // among those of the schedule
+	number int32 // see heapNumber
 }
-
-// heapNumbers is more than there are heaps: the place of an entry is that in its heap, counted from
-// one, times this, plus the number of its heap.
-const heapNumbers = 8
 
 // slot is an entry and when it is due.
 type slot struct {
@@ -197,16 +177,20 @@ func (h *heap) firstOf() *entry {
 // leads reports whether en is the earliest.
 func (h *heap) leads(en *entry) bool { return len(h.slots) > 0 && h.slots[0].en == en }
 
-// sample adds the ends of those that stand here to d: of very many only as many as tell enough.
-func (h *heap) sample(d *demand, now clock.Instant) {
-	every := 1 + len(h.slots)/samples
-	for i := 0; i < len(h.slots); i += every {
-		d.add(h.slots[i].due.Sub(now), every)
+// sample adds one in every of those that stand here to d, but for the first skip; it returns how
+// many of the next heap are to be skipped.
+func (h *heap) sample(d *demand, now clock.Instant, every, skip int) int {
+	i := skip
+	for ; i < len(h.slots); i += every {
+		switch x := h.slots[i]; {
+		case x.due < behind:
+			d.add(x.due.Sub(now), every)
+		case x.en.lately(now):
+			d.add(0, every)
+		}
 	}
+	return i - len(h.slots)
 }
-
-// samples is of how many ends a sample is, about.
-const samples = 1 << 16
 
 // remove takes out what stands at i.
 func (h *heap) remove(i int) {

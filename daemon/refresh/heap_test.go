@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 	"unsafe"
@@ -44,17 +45,19 @@ func TestScheduleGivesTheEarliest(t *testing.T) {
 				s.set(en, at)
 				want[en] = at
 			}
-			if len(s.heaps[coming].slots) != len(want) {
-				t.Fatalf("seed %d: %d in the heap, want %d", seed, len(s.heaps[coming].slots), len(want))
+			if len(s.coming.slots) != len(want) {
+				t.Fatalf("seed %d: %d in the heap, want %d", seed, len(s.coming.slots), len(want))
 			}
 		}
-		for i, x := range s.heaps[coming].slots {
-			if want[x.en] != x.due || int(x.en.place) != (i+1)*heapNumbers+coming {
+		for i, x := range s.coming.slots {
+			if want[x.en] != x.due || int(x.en.place) != (i+1)*heapNumbers {
 				t.Errorf("seed %d: %s is due at %d, want %d; stands at %d, says %d", seed, x.en.name, x.due, want[x.en], (i+1)*heapNumbers, x.en.place)
 			}
 		}
 	}
 }
+
+func anyOwner(any) bool { return true }
 
 // TestWhoWaitsStandsInOneHeap holds that an entry which waits for the pace is not due besides,
 // however it is moved, and that the one of most need is released first.
@@ -63,13 +66,13 @@ func TestWhoWaitsStandsInOneHeap(t *testing.T) {
 	s, waits, comes := newSchedule(), map[*entry]clock.Instant{}, map[*entry]clock.Instant{}
 	all := make([]*entry, 40)
 	for i := range all {
-		all[i] = &entry{name: fmt.Sprint(i)}
+		all[i] = &entry{name: fmt.Sprint(platform, "/", i)}
 	}
 	for range 10_000 {
 		en, at := all[random.IntN(len(all))], clock.Instant(1+random.IntN(100))
 		switch random.IntN(4) {
 		case 0:
-			s.wait(wecomHost, en, at)
+			s.wait(wecomHost, pacedDue, en, at)
 			delete(comes, en)
 			waits[en] = at
 		case 1:
@@ -85,14 +88,14 @@ func TestWhoWaitsStandsInOneHeap(t *testing.T) {
 			for _, end := range waits {
 				first = min(first, end)
 			}
-			en := s.release(wecomHost, false, 0)
+			en := s.release(wecomHost, anyOwner, false, false, 0)
 			if (en == nil) != (len(waits) == 0) || en != nil && waits[en] != first {
 				t.Fatalf("released %v, of which the need is %d; want the need %d", en, waits[en], first)
 			}
 			delete(waits, en)
 		}
-		if len(s.heaps[waiting(wecomHost)].slots) != len(waits) || len(s.heaps[coming].slots) != len(comes) || s.len() != len(waits)+len(comes) || s.waits(wecomHost) != (len(waits) > 0) {
-			t.Fatalf("%d wait and %d come, want %d and %d", len(s.heaps[waiting(wecomHost)].slots), len(s.heaps[coming].slots), len(waits), len(comes))
+		if s.backlogs[wecomHost].len != len(waits) || len(s.coming.slots) != len(comes) || s.len() != len(waits)+len(comes) || s.waits(wecomHost) != (len(waits) > 0) {
+			t.Fatalf("%d wait and %d come, want %d and %d", s.backlogs[wecomHost].len, len(s.coming.slots), len(waits), len(comes))
 		}
 	}
 }
@@ -103,14 +106,14 @@ func TestWhoYields(t *testing.T) {
 	const now = clock.Instant(time.Hour)
 	s := newSchedule()
 	waits := func(name string, asked, end clock.Instant) {
-		en := &entry{name: name}
+		en := &entry{name: customer(name, "access_token")}
 		en.current.Store(&credential{life: 2 * time.Hour})
 		en.touch(asked)
-		s.wait(weixinHost, en, end)
+		s.wait(weixinHost, pacedDue, en, end)
 	}
 	released := func(short bool) string {
-		if en := s.release(weixinHost, short, now); en != nil {
-			return en.name
+		if en := s.release(weixinHost, anyOwner, false, short, now); en != nil {
+			return strings.Split(en.name, "/")[2]
 		}
 		return ""
 	}

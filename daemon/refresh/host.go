@@ -38,7 +38,10 @@ const crowded = 45033
 
 func newHosts(calls int) (weixin, wecom host) {
 	faults := &budget{word: "erroneous calls", calls: "calls that WeCom refuses", window: time.Hour, limit: faultsLimit, spare: faultsSpare, host: true}
-	return host{limiter: newLimiter(calls)}, host{limiter: newLimiter(calls), faults: faults}
+	// A host that is narrowed has two places at least: an owner whose calls hang leaves one to the
+	// others.
+	const least = 2
+	return host{limiter: newLimiter(calls, least, halves)}, host{limiter: newLimiter(calls, least, halves), faults: faults}
 }
 
 // host returns where the calls of p go, which are made with parent: a kind that both hosts have
@@ -55,22 +58,22 @@ func (e *Engine) host(p *policy, parent string) *host {
 	return &e.weixin
 }
 
-// slot runs f, which makes a call to h, within the bounds on calls at once, on faulty calls and
-// on their time. Once f has begun, ctx alone ends it; before, a stop of the engine does too.
-// failing reports that the last such call failed.
-func (e *Engine) slot(ctx context.Context, h *host, r rank, failing bool, f func(ctx context.Context) error) (err error) {
+// slot runs f, which makes a call to h for owner, within the bounds on calls at once, on faulty
+// calls and on their time. Once f has begun, ctx alone ends it; before, a stop of the engine does
+// too. failing reports that the last such call failed.
+func (e *Engine) slot(ctx context.Context, h *host, owner string, r rank, failing bool, f func(ctx context.Context) error) (err error) {
 	if err := e.base.Err(); err != nil {
 		return err
 	}
 	waiting, end := e.untilStop(ctx)
 	defer end()
-	round, err := h.enter(waiting, r)
+	round, err := h.enter(waiting, owner, r)
 	if err != nil {
 		return err
 	}
 	defer func() {
 		api, ok := errors.AsType[*fetchers.APIError](err)
-		h.leave(e.clock.Now(), round, ok && h.faults != nil && api.Code == crowded)
+		h.leave(e.clock.Now(), owner, round, ok && h.faults != nil && api.Code == crowded)
 	}()
 	if refusal := e.faulty(h, failing); refusal != nil {
 		return refusal

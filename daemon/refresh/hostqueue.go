@@ -24,24 +24,24 @@ func (p *policy) host() int {
 	return weixinHost
 }
 
-// hostQueue is what the schedule has to do at one host. It is dispatch's alone.
+// hostQueue is what the schedule has to do at one host, beside the backlog. It is dispatch's alone.
 type hostQueue struct {
-	host  int
-	ready []*entry // due for a refresh and not paced, waiting for a worker
-	pace  pace
-	busy  int // refreshes under way
+	host   int
+	places places // of the refreshes in flight
+	pace   pace
 }
 
 // hostQueues is those of all hosts.
 type hostQueues struct {
 	of   [hosts]hostQueue
-	done chan landed // has room for all that may be under way
+	done chan landed // has room for all that may be in flight
 }
 
 // landed is how a refresh of the schedule has ended.
 type landed struct {
-	host int
-	end  ending
+	host  int
+	owner string
+	end   ending
 }
 
 // ending says what the end of a refresh tells of the host.
@@ -53,24 +53,25 @@ const (
 	endedBadly
 )
 
-func newHostQueues(most int) *hostQueues {
+// newHostQueues returns the queues of a schedule that may have most refreshes in flight at each
+// host. One owner has the share of all calls to the host at most.
+func newHostQueues(most, calls int) *hostQueues {
 	qs := &hostQueues{done: make(chan landed, hosts*most)}
 	for i := range qs.of {
 		qs.of[i].host = i
+		qs.of[i].places.resize(most, func(limit int) (share, spare int) {
+			share, _ = halves(calls)
+			_, spare = halves(limit)
+			return share, spare
+		})
 	}
 	return qs
-}
-
-// put lets en, which is due and not paced, wait for a worker.
-func (qs *hostQueues) put(en *entry) {
-	q := &qs.of[en.policy().host()]
-	q.ready = append(q.ready, en)
 }
 
 // landed takes note of a refresh that has ended.
 func (qs *hostQueues) landed(x landed) {
 	q := &qs.of[x.host]
-	q.busy--
+	q.places.give(x.owner)
 	switch x.end {
 	case endedWell:
 		q.pace.good++
@@ -80,47 +81,46 @@ func (qs *hostQueues) landed(x landed) {
 }
 
 // work begins what q may begin now, each refresh in a worker of g, and returns how long it may
-// begin nothing more unless a refresh ends or something comes to be due: longestNap at most.
+// begin nothing more unless a refresh ends or something comes to be due: longestNap at most. An
+// account's own credential takes one of the first places at once. Customers' credentials take
+// places at the pace; so does everything where the first places are not enough.
 func (e *Engine) work(g *errgroup.Group, qs *hostQueues, q *hostQueue) time.Duration {
-	for {
-		if len(q.ready) > 0 {
-			if q.busy >= e.cfg.workers() {
-				return longestNap
-			}
-			en := q.ready[0]
-			q.ready[0] = nil
-			if q.ready = q.ready[1:]; len(q.ready) == 0 {
-				q.ready = nil // lets go of the array of a burst
-			}
-			e.launch(g, qs, q, en)
-			continue
+	workers := e.cfg.workers()
+	for e.schedule.waits(q.host) {
+		now := e.clock.Now()
+		rest := q.pace.free.Sub(now)
+		if rest <= 0 {
+			q.pace.look(now, float64(workers)/float64(max(workers, q.places.taken)), func() float64 { return e.schedule.needs(q.host, now) })
 		}
-		if !e.schedule.waits(q.host) {
+		switch {
+		case q.places.taken < workers:
+		case !q.pace.more:
+			q.pace.full = true
+			return max(rest, q.pace.looked.Add(time.Second).Sub(now)) // or until one of them ends: see landed
+		case rest > 0:
+			return rest
+		}
+		en := e.schedule.release(q.host, q.places.open, rest > 0, q.pace.short, now)
+		switch {
+		case en == nil && rest > 0:
+			return rest
+		case en == nil:
+			q.pace.full = true
 			return longestNap
 		}
-		now := e.clock.Now()
-		if wait := q.pace.free.Sub(now); wait > 0 {
-			return wait
-		}
-		q.pace.look(now, func() float64 { return e.schedule.needs(q.host, now) })
-		if places := e.cfg.workers(); q.busy >= places && (!q.pace.hurries() || q.busy >= e.cfg.hurried()) {
-			q.pace.full = true
-			return longestNap // or until one of them ends: see landed
-		}
-		en := e.schedule.release(q.host, q.pace.short, now)
-		if en == nil {
-			continue // it has been served meanwhile
-		}
-		q.pace.free = now.Add(e.gap(&q.pace, en, now))
+		q.pace.full = q.pace.full || q.places.taken >= workers
+		q.pace.free = max(q.pace.free, now.Add(e.gap(&q.pace, en, now)))
 		e.launch(g, qs, q, en)
 	}
+	return longestNap
 }
 
 // launch begins the refresh of en.
 func (e *Engine) launch(g *errgroup.Group, qs *hostQueues, q *hostQueue, en *entry) {
-	q.busy++
+	owner := ownerOf(en.name)
+	q.places.take(owner)
 	g.Go(func() error {
-		qs.done <- landed{q.host, e.renew(en)}
+		qs.done <- landed{q.host, owner, e.renew(en)}
 		return nil
 	})
 }

@@ -12,23 +12,29 @@ import (
 // widenEvery is how long a limiter that was narrowed waits before it lets one more call in.
 const widenEvery = 30 * time.Second
 
-// limiter bounds the calls that are under way at once to one of WeChat's hosts. A host that says
-// that there are too many narrows it to half of what there were; it widens again one
-// by one, as calls succeed.
+// limiter bounds the calls in flight. A host that answers that there are too many narrows it to
+// half of what there were; it widens again one by one, as calls succeed.
 type limiter struct {
-	most int // set when the limiter is made
+	// Set when the limiter is made.
+	most, least int // bounds of the limit
+	by          division
 
 	mu      sync.Mutex // guards what follows
-	limit   int        // at most most, at least 1
-	busy    int
-	queues  [2][]chan struct{} // who waits, by rank; within one first come first served. Closed to let in
-	round   int                // how often limit was lowered
-	changed clock.Instant      // when limit was, last
+	places  places
+	waiting [2]ring[[]chan struct{}] // by rank and owner, first come first served; closed to let in
+	round   int                      // how often the limit was lowered
+	changed clock.Instant            // when the limit was, last
 }
 
-func newLimiter(most int) *limiter { return &limiter{most: most, limit: most} }
+// newLimiter returns a limiter of most calls in flight, least when it is narrowed, which owners
+// share by a division.
+func newLimiter(most, least int, by division) *limiter {
+	l := &limiter{most: most, least: min(least, most), by: by}
+	l.places.resize(most, by)
+	return l
+}
 
-// rank is who enters a limiter first.
+// rank is which calls enter a limiter first. Within a rank, owners are served round robin.
 type rank int
 
 const (
@@ -36,52 +42,68 @@ const (
 	patient             // the schedule makes it
 )
 
-// enter waits until there is room. Whoever entered leaves, with the round that it entered in.
-func (l *limiter) enter(ctx context.Context, r rank) (round int, err error) {
+// enter waits for a place for a call of owner's. Each caller that entered leaves, with the round
+// that it entered in.
+func (l *limiter) enter(ctx context.Context, owner any, r rank) (round int, err error) {
+	place := make(chan struct{})
 	l.mu.Lock()
-	if l.busy < l.limit && len(l.queues[awaited]) == 0 && len(l.queues[patient]) == 0 {
-		defer l.mu.Unlock()
-		l.busy++
-		return l.round, nil
-	}
-	turn := make(chan struct{})
-	l.queues[r] = append(l.queues[r], turn)
+	waiting := l.waiting[r].join(owner)
+	*waiting = append(*waiting, place)
+	l.admitLocked()
 	l.mu.Unlock()
 	select {
-	case <-turn:
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		return l.round, nil
+	case <-place:
 	case <-ctx.Done():
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if i := slices.Index(l.queues[r], turn); i >= 0 {
-		l.queues[r] = slices.Delete(l.queues[r], i, i+1)
-		return 0, ctx.Err()
+	if ctx.Err() == nil {
+		return l.round, nil
 	}
-	// Let in and given up in the same moment: the room goes to the next.
-	l.busy--
-	l.admitLocked()
+	if !l.withdrawLocked(owner, r, place) {
+		// Let in and canceled at the same moment: the next gets the place.
+		l.places.give(owner)
+		l.admitLocked()
+	}
 	return 0, ctx.Err()
 }
 
-// leave makes room. crowded reports that the host said that there were too many calls
-// at once; of those that were under way together it counts once.
-func (l *limiter) leave(now clock.Instant, round int, crowded bool) {
+// withdrawLocked takes a call that waits out of the queue, and reports whether it was in there.
+func (l *limiter) withdrawLocked(owner any, r rank, place chan struct{}) bool {
+	waiting := l.waiting[r].find(owner)
+	if waiting == nil {
+		return false
+	}
+	i := slices.Index(*waiting, place)
+	if i < 0 {
+		return false
+	}
+	l.removeLocked(owner, r, waiting, i)
+	return true
+}
+
+func (l *limiter) removeLocked(owner any, r rank, waiting *[]chan struct{}, i int) {
+	if *waiting = slices.Delete(*waiting, i, i+1); len(*waiting) == 0 {
+		l.waiting[r].leave(owner)
+	}
+}
+
+// leave gives back a place. crowded reports that the host answered that there were too many calls
+// at once; of those that were in flight together it counts once.
+func (l *limiter) leave(now clock.Instant, owner any, round int, crowded bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	switch {
+	switch limit := l.places.limit; {
 	case crowded && round == l.round:
-		l.limit = max(1, min(l.busy, l.limit)/2)
+		l.places.resize(max(l.least, min(l.places.taken, limit)/2), l.by)
 		l.round++
 		l.changed = now
 	case crowded:
-	case l.limit < l.most && now.Sub(l.changed) >= widenEvery:
-		l.limit++
+	case limit < l.most && now.Sub(l.changed) >= widenEvery:
+		l.places.resize(limit+1, l.by)
 		l.changed = now
 	}
-	l.busy--
+	l.places.give(owner)
 	l.admitLocked()
 }
 
@@ -89,16 +111,21 @@ func (l *limiter) leave(now clock.Instant, round int, crowded bool) {
 func (l *limiter) widen() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.limit = l.most
+	l.places.resize(l.most, l.by)
 	l.admitLocked()
 }
 
 func (l *limiter) admitLocked() {
-	for r := range l.queues {
-		for l.busy < l.limit && len(l.queues[r]) > 0 {
-			l.busy++
-			close(l.queues[r][0])
-			l.queues[r] = slices.Delete(l.queues[r], 0, 1)
+	open := func(owner any, _ *[]chan struct{}) bool { return l.places.open(owner) }
+	for r := range l.waiting {
+		for l.places.taken < l.places.limit {
+			owner, waiting := l.waiting[r].next(open)
+			if waiting == nil {
+				break
+			}
+			l.places.take(owner)
+			close((*waiting)[0])
+			l.removeLocked(owner, rank(r), waiting, 0)
 		}
 	}
 }

@@ -2,11 +2,15 @@ package refresh
 
 import (
 	"context"
+	"fmt"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"tokend/daemon/clock"
 )
 
 // TestAwaitedEntersFirst holds that in a limiter that WeChat has narrowed to one call at a time,
@@ -14,8 +18,8 @@ import (
 // place.
 func TestAwaitedEntersFirst(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		l := newLimiter(1)
-		if _, err := l.enter(t.Context(), patient); err != nil {
+		l := newLimiter(1, 1, undivided)
+		if _, err := l.enter(t.Context(), "owner", patient); err != nil {
 			t.Fatal(err)
 		}
 		var all sync.WaitGroup
@@ -24,13 +28,13 @@ func TestAwaitedEntersFirst(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			all.Go(func() {
 				defer cancel()
-				round, err := l.enter(ctx, r)
+				round, err := l.enter(ctx, "owner", r)
 				if err != nil {
 					return
 				}
 				order = append(order, name)
 				time.Sleep(time.Second)
-				l.leave(0, round, false)
+				l.leave(0, "owner", round, false)
 			})
 			synctest.Wait()
 			return cancel
@@ -41,13 +45,172 @@ func TestAwaitedEntersFirst(t *testing.T) {
 		wait("reader 2", awaited)
 		giveUp()
 		synctest.Wait()
-		l.leave(0, 0, false)
+		l.leave(0, "owner", 0, false)
 		all.Wait()
 		if want := []string{"reader 2", "schedule 1", "schedule 2"}; !slices.Equal(order, want) {
 			t.Errorf("got %q, want %q", order, want)
 		}
-		if l.busy != 0 {
-			t.Errorf("%d are in", l.busy)
+		if l.places.taken != 0 {
+			t.Errorf("%d are in", l.places.taken)
 		}
 	})
+}
+
+// enters enters l in a goroutine, and returns what is closed when the call is in.
+func enters(t *testing.T, l *limiter, owner string) <-chan struct{} {
+	in := make(chan struct{})
+	go func() {
+		if _, err := l.enter(t.Context(), owner, awaited); err == nil {
+			close(in)
+		}
+	}()
+	synctest.Wait()
+	return in
+}
+
+func isIn(in <-chan struct{}) bool {
+	select {
+	case <-in:
+		return true
+	default:
+		return false
+	}
+}
+
+// hangs lets 40 calls of owner enter that do not leave, and returns how many are in.
+func hangs(t *testing.T, l *limiter, owner string) (n int) {
+	t.Helper()
+	var ins []<-chan struct{}
+	for range 40 {
+		ins = append(ins, enters(t, l, owner))
+	}
+	for _, in := range ins {
+		if isIn(in) {
+			n++
+		}
+	}
+	return n
+}
+
+// TestLimiterHangingOwners holds that an owner without a call finds a place beside several whose
+// calls hang.
+func TestLimiterHangingOwners(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		l := newLimiter(32, 2, halves)
+		for i, want := range []int{16, 12, 1} {
+			if got := hangs(t, l, fmt.Sprint("hanging ", i)); got != want {
+				t.Errorf("owner %d has %d places, want %d", i, got, want)
+			}
+		}
+		if !isIn(enters(t, l, "other")) {
+			t.Error("another owner found no place")
+		}
+	})
+}
+
+// TestLimiterNarrowedBesideHangingOwner holds that while one owner's calls hang, another owner
+// finds a place however far the host is narrowed meanwhile.
+func TestLimiterNarrowedBesideHangingOwner(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		l := newLimiter(32, 2, halves)
+		hangs(t, l, "hanging")
+		var limits []int
+		for round := 0; len(limits) == 0 || limits[len(limits)-1] > 2; round++ {
+			if !isIn(enters(t, l, "other")) {
+				t.Fatalf("after %v places, another owner found none", limits)
+			}
+			l.leave(0, "other", round, true)
+			limits = append(limits, l.places.limit)
+		}
+		if want := []int{8, 2}; !slices.Equal(limits, want) {
+			t.Errorf("got %v places, want %v", limits, want)
+		}
+		if !isIn(enters(t, l, "other")) || isIn(enters(t, l, "other")) {
+			t.Error("of two places another owner has none, or both")
+		}
+	})
+}
+
+// TestLimiterRoundRobin holds that owners are served round robin, and of one owner's calls the
+// oldest first.
+func TestLimiterRoundRobin(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		l := newLimiter(1, 1, halves)
+		enters(t, l, "first")
+		var order []string
+		for owner, calls := range []int{50, 3, 1, 2} {
+			for call := range calls {
+				go func() {
+					owner := fmt.Sprint(owner)
+					if _, err := l.enter(context.Background(), owner, patient); err != nil {
+						return
+					}
+					order = append(order, fmt.Sprint(owner, ".", call))
+					l.leave(0, owner, 0, false)
+				}()
+				synctest.Wait()
+			}
+		}
+		l.leave(0, "first", 0, false)
+		synctest.Wait()
+		want := []string{"0.0", "1.0", "2.0", "3.0", "0.1", "1.1", "3.1", "0.2", "1.2", "0.3", "0.4"}
+		if len(order) != 56 || !slices.Equal(order[:len(want)], want) {
+			t.Errorf("got %d calls, %q; want 56, %q", len(order), order, want)
+		}
+	})
+}
+
+// TestLimiterBounds enters, cancels, leaves and narrows at random: the bounds hold at all times,
+// nobody is forgotten, and nothing is left in the end.
+func TestLimiterBounds(t *testing.T) {
+	for seed := range uint64(20) {
+		bubble(t, func(t *testing.T) {
+			const most = 12
+			l := newLimiter(most, 2, halves)
+			var mu sync.Mutex
+			flying, all, canceled := map[string]int{}, 0, 0
+			var calls sync.WaitGroup
+			random := rand.New(rand.NewPCG(seed, 3))
+			for range 600 {
+				owner, r := fmt.Sprint(random.IntN(5)), rank(random.IntN(2))
+				begins, holds, patience := random.IntN(20_000), random.IntN(500), random.IntN(4000)
+				if random.IntN(2) == 0 {
+					patience = holds // leaves and cancels at the same moments
+				}
+				crowded := random.IntN(20) == 0
+				calls.Go(func() {
+					time.Sleep(time.Duration(begins) * time.Millisecond)
+					ctx, cancel := context.WithTimeout(t.Context(), time.Duration(patience)*time.Millisecond)
+					defer cancel()
+					round, err := l.enter(ctx, owner, r)
+					if err != nil {
+						mu.Lock()
+						canceled++
+						mu.Unlock()
+						return
+					}
+					mu.Lock()
+					flying[owner]++
+					all++
+					if flying[owner] > most/2 || all > most {
+						t.Errorf("seed %d: %d calls for one owner, %d for all", seed, flying[owner], all)
+					}
+					mu.Unlock()
+					time.Sleep(time.Duration(holds) * time.Millisecond)
+					mu.Lock()
+					flying[owner]--
+					all--
+					mu.Unlock()
+					l.leave(clock.Instant(time.Now().UnixNano()), owner, round, crowded)
+				})
+			}
+			calls.Wait()
+			if n := len(l.waiting[awaited].by) + len(l.waiting[patient].by) + len(l.places.of) + l.places.taken; n != 0 {
+				t.Errorf("seed %d: %d are waiting or in", seed, n)
+			}
+			if canceled == 0 || canceled == 600 || l.round == 0 {
+				t.Errorf("seed %d: %d of 600 canceled, %d times narrowed: nothing was tested", seed, canceled, l.round)
+			}
+		})
+	}
 }

@@ -53,7 +53,7 @@ func (os *outlets) of(owner, endpoint string) *outlet {
 		if os.all == nil {
 			os.all = map[string]*outlet{}
 		}
-		o = &outlet{key: key, limiter: newLimiter(outletCalls)}
+		o = &outlet{key: key, limiter: newLimiter(outletCalls, 1, undivided)}
 		os.all[key] = o
 	}
 	return o
@@ -129,17 +129,17 @@ func (e *Engine) loadOutlet(h record.Hold) (unused bool) {
 func (e *Engine) through(ctx context.Context, o *outlet, way *Onboarding, urgent bool, do func(ctx context.Context, parent secret.Text) error) error {
 	w := &wants{parent: way.Parent, tries: quickTries, life: day, spread: spread(o.key)}
 	return e.ask(ctx, w, func(parent secret.Text) error {
-		round, err := o.limiter.enter(ctx, awaited)
+		round, err := o.limiter.enter(ctx, nil, awaited)
 		if err != nil {
 			return err
 		}
 		crowded := false
-		defer func() { o.limiter.leave(e.clock.Now(), round, crowded) }()
+		defer func() { o.limiter.leave(e.clock.Now(), nil, round, crowded) }()
 		if h := o.paused(e.settings(way.Parent), e.clock.Now(), urgent); h != nil {
 			return &outletError{h}
 		}
 		host := e.host(&policies[0], way.Parent)
-		err = e.slot(ctx, host, awaited, false, func(ctx context.Context) error {
+		err = e.slot(ctx, host, outletOwner(o.key), awaited, false, func(ctx context.Context) error {
 			if err := e.alive(way.Parent, parent); err != nil {
 				return err
 			}

@@ -6,13 +6,13 @@ import (
 	"tokend/daemon/clock"
 )
 
-// This file bounds how often the schedule calls for customers' credentials. The workers bound how
-// many calls are under way at once, but a host that answers quickly is then asked as often as it
-// can answer: after a start or an outage, when very many are due at once, that would be a hundred
-// thousand calls in a minute. Where there is little time the pace rises, and so does the number of
-// workers, so that what waits is refreshed before its end if WeChat answers that fast; where there
-// is too little, what is being asked for goes first. What a reader waits for is never paced, nor
-// are the accounts' own credentials, which are few.
+// This file bounds how often the schedule calls for customers' credentials. The places bound how
+// many calls are in flight, but a host that answers quickly is then called as often as it can
+// answer: after a start or an outage, with very many due at once, that would be a hundred thousand
+// calls in a minute. Where there is little time the pace rises, so that what waits is refreshed
+// before it expires if WeChat answers that fast; where there is too little, what readers ask for
+// goes first. Calls that a reader waits for are never paced. The accounts' own credentials, which
+// are few, are paced only where they take more than the first places.
 
 const (
 	// paceFloor is how many refreshes of customers the schedule begins within a second if no more
@@ -61,20 +61,22 @@ type pace struct {
 	need      float64       // refreshes a second for all that wait to be in time
 	most      float64       // a second, as WeChat answers
 	short     bool          // there is no time for all
+	more      bool          // the first places are not enough
 	good, bad int           // answers since then
-	full      bool          // since then somebody has waited for a worker
+	full      bool          // since then a refresh has waited for a place
 }
 
 // look finds out, once a second, how fast those that wait should be refreshed and how fast they can
-// be.
-func (p *pace) look(now clock.Instant, needs func() float64) {
+// be. first is which part the first places are of those that are taken.
+func (p *pace) look(now clock.Instant, first float64, needs func() float64) {
 	since := now.Sub(p.looked)
 	if p.looked != 0 && since < time.Second {
 		return
 	}
 	reached := float64(p.good) / max(since, time.Second).Seconds()
+	known := p.looked != 0 && since < longestNap
 	switch {
-	case p.looked == 0 || since >= longestNap:
+	case !known:
 		p.most = paceFloor // nothing is known, or nothing any more
 	case p.good == 0 && p.bad == 0: // calls are under way, or were not needed
 	case p.good == 0:
@@ -90,19 +92,19 @@ func (p *pace) look(now clock.Instant, needs func() float64) {
 	}
 	p.need = needs()
 	p.short = p.need > min(can, paceCeiling)
+	p.more = p.hurries() || known && (p.full || first < 1) && reached*first < p.wanted()
 	p.looked, p.good, p.bad, p.full = instantOf(now), 0, 0, false
 }
 
 // hurries reports whether those that wait are to be refreshed faster than those with time are.
 func (p *pace) hurries() bool { return p.need*paceMargin > paceFloor }
 
+// wanted returns how many refreshes a second there should be, if WeChat answers that fast.
+func (p *pace) wanted() float64 { return min(max(p.need*paceMargin, paceFloor), paceCeiling) }
+
 // gap returns how long no other begins after one that comes round every so often, of n.
 func (p *pace) gap(every time.Duration, n int) time.Duration {
-	gap := gapOf(every, n)
-	if p.hurries() {
-		gap = min(gap, perSecond(min(p.need*paceMargin, paceCeiling)))
-	}
-	return max(gap, perSecond(p.most))
+	return max(min(gapOf(every, n), perSecond(p.wanted())), perSecond(p.most))
 }
 
 // perSecond returns the gap between so many a second.
@@ -145,27 +147,32 @@ func (d *demand) rate() (most float64) {
 	return most
 }
 
-// queueLocked lets en, a customer's that is due, wait for the pace: those whose values end soonest
-// go first. What nobody wants makes no call, and does not wait for one while its value lives. en.mu
-// is held.
+// queueLocked lets en, which is due, wait to be refreshed: of one owner, those whose values expire
+// soonest go first. A customer's that nobody wants makes no call, and does not wait for one while
+// its value lives. en.mu is held.
 func (e *Engine) queueLocked(en *entry, now clock.Instant) {
-	host := en.policy().host()
+	heap, p := ownDue, en.policy()
+	if p.lapses {
+		heap = pacedDue
+	}
 	switch c := en.valid(now); {
 	case c == nil:
-		e.schedule.wait(host, en, behind.Add(time.Duration(now)))
+		e.schedule.wait(p.host(), heap, en, behind.Add(time.Duration(now)))
 	case en.unwantedLocked(now):
 		en.refresh = restUntil(c, now)
 		e.planLocked(en, now)
 	default:
-		e.schedule.wait(host, en, c.end)
+		e.schedule.wait(p.host(), heap, en, c.end)
 	}
 }
 
 // unwantedLocked reports whether a customer's credential lapses instead of being refreshed. en.mu
 // is held.
-func (en *entry) unwantedLocked(now clock.Instant) bool { return !en.outdated && en.unasked(now) }
+func (en *entry) unwantedLocked(now clock.Instant) bool {
+	return en.policy().lapses && !en.outdated && en.unasked(now)
+}
 
-// gap returns how long the schedule begins no other customer's refresh after that of en: none if it
+// gap returns how long the schedule begins no other paced refresh after that of en: none if it
 // makes no call.
 func (e *Engine) gap(p *pace, en *entry, now clock.Instant) time.Duration {
 	en.mu.Lock()

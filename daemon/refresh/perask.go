@@ -2,7 +2,6 @@ package refresh
 
 import (
 	"context"
-	"slices"
 	"sync"
 )
 
@@ -93,115 +92,57 @@ type asks struct {
 	of map[string]*askQueue // by name; those in use
 }
 
-// askQueue is the calls in flight for one credential, and the requests that wait. Guarded by
-// asks.mu.
+// askQueue is the calls in flight for one credential, and the requests that wait, by user.
 type askQueue struct {
-	busy  int
-	users map[any]*asker
-	turns []*asker // users with waiting requests; the next first
+	*limiter
+	requests int // in flight and waiting; guarded by asks.mu
 }
 
-// asker is one user of an askQueue.
-type asker struct {
-	busy    int             // calls in flight
-	waiting []chan struct{} // requests, oldest first; closed to let one in
-}
+// lastForOthers lets one user have all places but the last, which is for a user who has no call in
+// flight: the first request of a user does not wait for another user's calls.
+func lastForOthers(limit int) (share, spare int) { return limit, 1 }
 
-// enter waits for a place. Whoever entered leaves.
+// enter waits for a place. Each caller that entered leaves.
 func (a *asks) enter(ctx context.Context, name string, user any) error {
-	place := make(chan struct{})
-	a.mu.Lock()
-	a.joinLocked(name, user, place)
-	a.mu.Unlock()
-	select {
-	case <-place:
-		if ctx.Err() == nil {
-			return nil
-		}
-	case <-ctx.Done():
+	_, err := a.join(name).enter(ctx, user, awaited)
+	if err != nil {
+		a.forget(name)
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	q := a.of[name]
-	u := q.users[user]
-	if i := slices.Index(u.waiting, place); i >= 0 {
-		u.waiting = slices.Delete(u.waiting, i, i+1)
-		if len(u.waiting) == 0 {
-			q.turns = slices.DeleteFunc(q.turns, func(x *asker) bool { return x == u })
-		}
-		a.tidyLocked(name, user)
-		return ctx.Err()
-	}
-	// Let in at the moment of giving up: the place goes to the next.
-	a.leaveLocked(name, user)
-	return ctx.Err()
-}
-
-func (a *asks) joinLocked(name string, user any, place chan struct{}) {
-	if a.of == nil {
-		a.of = map[string]*askQueue{}
-	}
-	q := a.of[name]
-	if q == nil {
-		q = &askQueue{users: map[any]*asker{}}
-		a.of[name] = q
-	}
-	u := q.users[user]
-	if u == nil {
-		u = &asker{}
-		q.users[user] = u
-	}
-	if u.waiting = append(u.waiting, place); len(u.waiting) == 1 {
-		q.turns = append(q.turns, u)
-	}
-	q.admit()
+	return err
 }
 
 // leave gives back the place of a request of user.
 func (a *asks) leave(name string, user any) {
 	a.mu.Lock()
+	q := a.of[name]
+	a.mu.Unlock()
+	q.leave(0, user, 0, false)
+	a.forget(name)
+}
+
+// join returns the queue of name, with one request more.
+func (a *asks) join(name string) *askQueue {
+	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.leaveLocked(name, user)
-}
-
-func (a *asks) leaveLocked(name string, user any) {
 	q := a.of[name]
-	q.busy--
-	q.users[user].busy--
-	q.admit()
-	a.tidyLocked(name, user)
-}
-
-// tidyLocked forgets what is not in use any more.
-func (a *asks) tidyLocked(name string, user any) {
-	q := a.of[name]
-	if u := q.users[user]; u.busy == 0 && len(u.waiting) == 0 {
-		delete(q.users, user)
+	if q == nil {
+		if a.of == nil {
+			a.of = map[string]*askQueue{}
+		}
+		q = &askQueue{limiter: newLimiter(asksAtOnce, asksAtOnce, lastForOthers)}
+		a.of[name] = q
 	}
-	if len(q.users) == 0 {
+	q.requests++
+	return q
+}
+
+// forget takes a request out of the queue of name.
+func (a *asks) forget(name string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if q := a.of[name]; q.requests == 1 {
 		delete(a.of, name)
-	}
-}
-
-// admit lets in the next requests: users take turns, each with its oldest request. The last place
-// is for a user who has no call in flight, so that the first request of a user does not wait for
-// another user's calls.
-func (q *askQueue) admit() {
-	for {
-		i := slices.IndexFunc(q.turns, func(u *asker) bool {
-			return q.busy < asksAtOnce-1 || q.busy < asksAtOnce && u.busy == 0
-		})
-		if i < 0 {
-			return
-		}
-		u := q.turns[i]
-		q.turns = slices.Delete(q.turns, i, i+1)
-		close(u.waiting[0])
-		u.waiting = slices.Delete(u.waiting, 0, 1)
-		u.busy++
-		q.busy++
-		if len(u.waiting) > 0 {
-			q.turns = append(q.turns, u)
-		}
+	} else {
+		q.requests--
 	}
 }

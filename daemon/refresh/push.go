@@ -228,7 +228,7 @@ func (e *Engine) quiet(en *entry) {
 	}
 	asked := false
 	for attempt := 1; ; attempt++ {
-		err = e.slot(e.base, &e.weixin, patient, false, func(ctx context.Context) error {
+		err = e.slot(e.base, &e.weixin, ownerOf(en.name), patient, false, func(ctx context.Context) error {
 			if asked = en.heldBy(h); !asked {
 				return nil // a push has come while this waited for its slot
 			}

@@ -72,14 +72,13 @@ func (e *Engine) halt() {
 	e.cancel()
 }
 
-// dispatch begins what is due, in workers of g: the accounts' own credentials at once, those of
-// customers at their pace.
+// dispatch begins what is due, in workers of g: see [Engine.work].
 func (e *Engine) dispatch(ctx context.Context, g *errgroup.Group) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	qs := newHostQueues(e.cfg.hurried())
+	qs := newHostQueues(e.cfg.scheduled(), e.cfg.calls())
 	for {
-		wait := e.collect(qs)
+		wait := e.collect()
 		for i := range qs.of {
 			wait = min(wait, e.work(g, qs, &qs.of[i]))
 		}
@@ -98,7 +97,7 @@ func (e *Engine) dispatch(ctx context.Context, g *errgroup.Group) {
 
 // collect takes what is due for a refresh now to where it waits, announces what has ended, and
 // returns how long nothing more is due.
-func (e *Engine) collect(qs *hostQueues) time.Duration {
+func (e *Engine) collect() time.Duration {
 	for {
 		now := e.Now()
 		en, wait := e.schedule.next(now)
@@ -110,10 +109,8 @@ func (e *Engine) collect(qs *hostQueues) time.Duration {
 		switch {
 		case !en.dueLocked(now):
 			e.planLocked(en, now)
-		case en.policy().lapses:
-			e.queueLocked(en, now)
 		default:
-			qs.put(en)
+			e.queueLocked(en, now)
 		}
 		en.mu.Unlock()
 	}
