@@ -154,10 +154,15 @@ func secretFile(t *testing.T, extension string) string {
 var foreign = regexp.MustCompile(`(?i)\b(anew|once more|again and again|mend(s|ed)?|put right|lies in|stands? in|stands? at|meanwhile|` +
 	`hand(s|ed)? (back|in)|whoever|at hand|of no use|says so|goes by)\b`)
 
-// TestPageProse holds the form of the English pages: lines of at most 100 columns, except in tables
-// and links, and the field's words.
+// installedTexts are what an operator reads besides the pages.
+var installedTexts = []string{"systemd/tokend.8", "systemd/tokend.toml", "systemd/tokend.service", "systemd/tokend.socket",
+	"docs/prometheus.yml", "docs/tokend.rules.yml"}
+
+// TestPageProse holds the form of the English texts: the field's words and, in Markdown, lines of at
+// most 100 columns, except in tables and links.
 func TestPageProse(t *testing.T) {
-	for _, page := range append(pages(t), "README.md", "SECURITY.md") {
+	texts := slices.Concat(pages(t), []string{"README.md", "SECURITY.md", "CONTRIBUTING.md"}, installedTexts)
+	for _, page := range texts {
 		if strings.HasPrefix(page, "docs/zh/") {
 			continue
 		}
@@ -174,7 +179,7 @@ func TestPageProse(t *testing.T) {
 			}
 			// Chinese is not wrapped: a line break is a blank.
 			chinese := strings.ContainsRune(line, '：')
-			if utf8.RuneCountInString(line) > 100 && !strings.HasPrefix(line, "|") && !link.MatchString(line) && !chinese {
+			if utf8.RuneCountInString(line) > 100 && !strings.HasPrefix(line, "|") && !link.MatchString(line) && !chinese && strings.HasSuffix(page, ".md") {
 				t.Errorf("%s:%d has %d columns", page, n, utf8.RuneCountInString(line))
 			}
 			if word := foreign.FindString(codeSpan.ReplaceAllString(line, "")); word != "" {
