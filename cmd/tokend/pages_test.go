@@ -236,3 +236,22 @@ func TestPageCommands(t *testing.T) {
 		t.Errorf("only these commands were found: %v", ran)
 	}
 }
+
+// TestPageFigures holds that the ratios in docs/operations.md are those of the last measurement.
+func TestPageFigures(t *testing.T) {
+	measured := readText(t, "docs/benchmarks.txt")
+	for _, page := range pages(t) {
+		if filepath.Base(page) != "operations.md" {
+			continue
+		}
+		ratios := regexp.MustCompile(`(?m)^\|[^|]*\| ([0-9]\.[0-9]{2}) \|$`).FindAllStringSubmatch(readText(t, page), -1)
+		if len(ratios) < 5 {
+			t.Errorf("%s has only %d ratios", page, len(ratios))
+		}
+		for _, m := range ratios {
+			if !strings.Contains(measured, " "+m[1]+"x ") {
+				t.Errorf("%s: docs/benchmarks.txt has no ratio of %s", page, m[1])
+			}
+		}
+	}
+}
