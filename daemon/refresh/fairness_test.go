@@ -153,8 +153,27 @@ func TestScheduleBesideHangingOwner(t *testing.T) {
 	}
 }
 
-// TestOutageBesideHangingOwner holds the same after an outage in which everything has come to be
-// due: WeChat answers again, but not the calls for one owner.
+// TestScheduleBesideHangingOwners holds the same for three owners whose calls hang.
+func TestScheduleBesideHangingOwners(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		const least, most = 2 * time.Minute, 8 * time.Minute
+		w := newSite()
+		for i := range 3 {
+			owner := fmt.Sprint("open_platform/wxa", i)
+			w.platform(t, owner, 300, sooner(least), sooner(most))
+			w.answer(owner, forever)
+		}
+		other := w.platform(t, "open_platform/wxb", 300, least, most)
+		account := w.has(t, Spec{Name: app, Kind: StableToken}, most)
+		w.start(t)
+		time.Sleep(20 * time.Minute)
+		w.mustNotExpire(t, other, []string{account})
+		w.mustShare(t)
+	})
+}
+
+// TestOutageBesideHangingOwner holds the same after an outage in which everything came to be due:
+// WeChat answers again, but not the calls for one owner.
 func TestOutageBesideHangingOwner(t *testing.T) {
 	for _, n := range allNeighbors {
 		t.Run(n.name, func(t *testing.T) {

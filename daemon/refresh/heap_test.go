@@ -59,9 +59,9 @@ func TestScheduleGivesTheEarliest(t *testing.T) {
 
 func anyOwner(any) bool { return true }
 
-// TestWhoWaitsStandsInOneHeap holds that an entry which waits for the pace is not due besides,
+// TestOneHeapPerEntry holds that an entry which waits for the pace is not due besides,
 // however it is moved, and that the one of most need is released first.
-func TestWhoWaitsStandsInOneHeap(t *testing.T) {
+func TestOneHeapPerEntry(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 7))
 	s, waits, comes := newSchedule(), map[*entry]clock.Instant{}, map[*entry]clock.Instant{}
 	all := make([]*entry, 40)
@@ -100,9 +100,9 @@ func TestWhoWaitsStandsInOneHeap(t *testing.T) {
 	}
 }
 
-// TestWhoYields: while there is no time for all, those that nobody has wanted lately are released
+// TestYield: while there is no time for all, those that nobody has wanted lately are released
 // after those that somebody has, and before those that have ended.
-func TestWhoYields(t *testing.T) {
+func TestYield(t *testing.T) {
 	const now = clock.Instant(time.Hour)
 	s := newSchedule()
 	waits := func(name string, asked, end clock.Instant) {
