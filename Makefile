@@ -1,4 +1,4 @@
-# tokend: `make help` says what there is. `make check` is exactly what CI runs.
+# tokend: `make help` lists the targets. CI runs exactly `make check`.
 
 PREFIX  = /usr/local
 DESTDIR =
@@ -12,92 +12,92 @@ DOCDIR      = $(PREFIX)/share/doc/tokend
 FUZZTIME    = 5s
 STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-# In this order: what is quick to fail first, the whole of go test last.
+# Quick checks first, all tests last.
 CHECKS = format vet fix modules texts staticcheck systems build man units race fuzz demo boot test
 
 .PHONY: help check faults bench-compare bench-load bench-docs install uninstall $(CHECKS) lint clean
 
-help: ## this list
+help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 22
 
-build: ## bin/tokend, static
+build: ## build bin/tokend, static
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/tokend ./cmd/tokend
 
-test: ## the tests, by the command that both READMEs give, and a list of those skipped
+test: ## run the tests with the command that both READMEs show, and list the skipped ones
 	@test "$$(grep -c '^go test ' README.md)" = 1
 	@test "$$(grep '^go test ' README.md)" = "$$(grep '^go test ' README.zh-CN.md)"
 	@command=$$(grep '^go test ' README.md); echo "$$command"; $(GO) run ./.ci/skips $(REQUIRE) $$command
 
-race: ## the tests, shuffled, with the race detector
+race: ## run the tests shuffled, with the race detector
 	$(GO) test -race -shuffle=on -p 4 ./...
 
-fuzz: ## every fuzz target for FUZZTIME (5s)
+fuzz: ## run every fuzz target for FUZZTIME (5s)
 	@$(GO) list ./... | while read -r package; do \
 		for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz'); do \
 			.ci/fuzz $$package $$target $(FUZZTIME) || exit 1; \
 		done; \
 	done
 
-demo: ## the whole thing in one command
+demo: ## run the demo
 	$(GO) run ./cmd/tokend demo
 
-faults: ## every long round of faults that docs/assurance.md names (root; twenty minutes)
+faults: ## run the long fault tests of docs/assurance.md (root; 20 minutes)
 	@.ci/faults
 
-bench-compare: ## beside Redis and a bare echo, in 13 minutes; QUICK=-quick: in 7
+bench-compare: ## compare with Redis and an echo server in 13 minutes; QUICK=-quick: in 7
 	$(GO) run ./benchmarks/compare $(QUICK)
 
-bench-load: ## reads beside lists, scrapes, reloads, writes; BEFORE=binary: and another tokend
+bench-load: ## measure reads under load; BEFORE=binary: compare with another tokend
 	$(GO) run ./benchmarks/load $(QUICK) $(if $(BEFORE),-before $(BEFORE))
 
-bench-docs: ## the same, and what docs/ shows of it
+bench-docs: ## run bench-compare and update the figures in docs/
 	@mkdir -p bin docs
 	$(GO) run ./benchmarks/compare -out docs/benchmarks.json >bin/benchmarks.txt
 	@mv bin/benchmarks.txt docs/benchmarks.txt
 	$(GO) run ./benchmarks/plot docs/benchmarks.json docs
 
-lint: format vet fix modules texts staticcheck systems man units ## everything that looks and does not run
+lint: format vet fix modules texts staticcheck systems man units ## run every check that executes no tests
 
-format: ## gofmt
+format: ## check gofmt
 	@files=$$(gofmt -l .); test -z "$$files" || { echo "gofmt: $$files"; exit 1; }
 
-vet: ## go vet
+vet: ## run go vet
 	$(GO) vet ./...
 
-staticcheck: ## staticcheck
+staticcheck: ## run staticcheck
 	$(STATICCHECK) ./...
 
-systems: ## builds for other systems than this one
+systems: ## build for other operating systems
 	@.ci/systems
 
-fix: ## what go fix would modernise
+fix: ## show what go fix would modernize
 	$(GO) fix -diff ./...
 
-modules: ## go.mod, go.sum, and what they name
+modules: ## verify go.mod, go.sum and the modules
 	$(GO) mod verify
 	$(GO) mod tidy -diff
 
-texts: ## no path of somebody's machine, no key, nothing left to do
+texts: ## check all texts: no local path, key or unfinished work; words and line lengths
 	@.ci/texts
 
-man: ## the man page's form
+man: ## lint the man page
 	mandoc -Tlint -W warning systemd/tokend.8
 
-units: ## the units: silent under verify, at most 1.2 under security
+units: ## check the units: no message from verify, an exposure of at most 1.2
 	@.ci/units
 
-boot: ## the units under a real systemd (root; skipped where the host cannot)
+boot: ## run the units under systemd (root; skipped on hosts that cannot)
 	@systemd/test-boot $(BINARY) || { status=$$?; test $$status = 77 && echo "boot: SKIPPED, see above" || exit $$status; }
 
-check: ## all of it, with the seconds each step took; no test that docs/assurance.md names may be skipped
+check: ## run all checks and time each; fails if a test of docs/assurance.md is skipped
 	@for step in $(CHECKS); do \
 		echo "== $$step"; begin=$$(date +%s); \
 		$(MAKE) --no-print-directory REQUIRE='-require docs/assurance.md' $$step || { echo "== $$step: FAILED"; exit 1; }; \
 		echo "== $$step: $$(($$(date +%s) - begin)) s"; \
 	done
 
-install: ## BINARY, units, man page, examples (DESTDIR, PREFIX)
-	@test -x $(BINARY) || { echo "there is no $(BINARY): make build"; exit 1; }
+install: ## install BINARY, units, man page and examples (DESTDIR, PREFIX)
+	@test -x $(BINARY) || { echo "$(BINARY) does not exist: run make build"; exit 1; }
 	install -D -m 0755 $(BINARY) $(DESTDIR)$(BINDIR)/tokend
 	install -d $(DESTDIR)$(LIBDIR)/systemd/system
 	sed "s|/usr/bin/tokend|$(BINDIR)/tokend|" systemd/tokend.service >$(DESTDIR)$(LIBDIR)/systemd/system/tokend.service
@@ -109,7 +109,7 @@ install: ## BINARY, units, man page, examples (DESTDIR, PREFIX)
 	install -d $(DESTDIR)$(DOCDIR)
 	install -m 0644 systemd/tokend.toml docs/prometheus.yml docs/tokend.rules.yml $(DESTDIR)$(DOCDIR)
 
-uninstall: ## what install has made; the configuration and the state stay (DESTDIR, PREFIX)
+uninstall: ## remove installed files, but not configuration and state (DESTDIR, PREFIX)
 	rm -f $(DESTDIR)$(BINDIR)/tokend
 	rm -f $(DESTDIR)$(LIBDIR)/systemd/system/tokend.service $(DESTDIR)$(LIBDIR)/systemd/system/tokend.socket
 	rm -f $(DESTDIR)$(LIBDIR)/sysusers.d/tokend.conf $(DESTDIR)$(LIBDIR)/tmpfiles.d/tokend.conf

@@ -1,10 +1,10 @@
-// Skips runs go test and prints what it prints, followed by a list of the tests that were skipped,
-// each with its reason.
+// Skips runs go test and prints its output, followed by a list of the skipped tests with the reason
+// for each.
 //
 //	go run ./.ci/skips [-require FILE] go test ./...
 //
 // With -require it fails if a test that FILE names as `directory: Test` was skipped. The exit
-// status is 1 for that and for a failed test or build.
+// status is 1 for a skipped required test, a failed test and a failed build.
 package main
 
 import (
@@ -72,7 +72,7 @@ type test struct{ pkg, name string }
 // report collects the events of a run.
 type report struct {
 	out     io.Writer
-	output  map[test][]string // what each running test has printed
+	output  map[test][]string // of each running test
 	skipped []string          // "directory: Test  reason"
 	names   []test            // the same tests
 	failed  bool
@@ -84,7 +84,7 @@ func (r *report) read(from io.Reader) error {
 	for lines.Scan() {
 		var e event
 		if json.Unmarshal(lines.Bytes(), &e) != nil {
-			fmt.Fprintln(r.out, lines.Text()) // the go command's own words
+			fmt.Fprintln(r.out, lines.Text()) // printed by the go command itself
 			continue
 		}
 		r.event(e)
@@ -119,14 +119,14 @@ func (r *report) event(e event) {
 	}
 }
 
-// skip notes a test that was skipped, with the reason that it gave.
+// skip records a skipped test and its reason.
 func (r *report) skip(t test) {
 	reason := "no reason given"
 	for _, line := range r.output[t] {
 		line = strings.TrimSpace(line)
 		if _, after, found := strings.Cut(line, ".go:"); found {
-			if _, said, found := strings.Cut(after, ": "); found {
-				reason = said
+			if _, text, found := strings.Cut(after, ": "); found {
+				reason = text
 			}
 		}
 	}
@@ -137,8 +137,8 @@ func (r *report) skip(t test) {
 	r.skipped = append(r.skipped, fmt.Sprintf("%s: %s  (%s)", dir, t.name, reason))
 }
 
-// finish prints the list and reports whether the run is good. named is the text that names the
-// tests that must not be skipped.
+// finish prints the list and reports whether the run succeeded. named is the text that names the
+// required tests.
 func (r *report) finish(named string) bool {
 	slices.Sort(r.skipped)
 	fmt.Fprintf(r.out, "== skipped tests: %d\n", len(r.skipped))
@@ -150,14 +150,14 @@ func (r *report) finish(named string) bool {
 		required[test{m[1], m[2]}] = true
 	}
 	for _, t := range r.names {
-		t.name, _, _ = strings.Cut(t.name, "/") // a promise rests on every case of its test
+		t.name, _, _ = strings.Cut(t.name, "/") // a guarantee needs every case of its test
 		if required[t] {
 			r.failed = true
-			fmt.Fprintf(r.out, "FAIL: %s: %s was skipped, and a promise rests on it\n", t.pkg, t.name)
+			fmt.Fprintf(r.out, "FAIL: %s: %s was skipped, and a guarantee depends on it\n", t.pkg, t.name)
 		}
 	}
 	return !r.failed
 }
 
-// namedTest is how a text names a test.
+// namedTest matches a test named in a text.
 var namedTest = regexp.MustCompile("`([a-z/]+): (Test[A-Za-z0-9]+)`")
