@@ -11,7 +11,7 @@ import (
 	"tokend/protocol/conversation"
 )
 
-// conversations loads what server and clients are tested with.
+// conversations loads all conversations.
 func conversations(t *testing.T) []conversation.Conversation {
 	t.Helper()
 	all, err := conversation.Load(os.DirFS("../testdata/conversations"))
@@ -21,9 +21,9 @@ func conversations(t *testing.T) []conversation.Conversation {
 	return all
 }
 
-// Every line of every conversation must be one that this package reads, or
-// refuses in the very words that the conversation gives.
-func TestConversationsAreOfThisGrammar(t *testing.T) {
+// TestConversationsParse holds that this package parses every line of every conversation, or
+// refuses it with the error that the conversation shows.
+func TestConversationsParse(t *testing.T) {
 	for _, c := range conversations(t) {
 		t.Run(c.Name, func(t *testing.T) {
 			exchanges, err := c.Exchanges()
@@ -104,8 +104,8 @@ func checkOK(verb protocol.Verb, fields string, lines []string) error {
 	return err
 }
 
-// Each verb is asked for, and each code is answered, in at least one conversation.
-func TestConversationsCoverVerbsAndCodes(t *testing.T) {
+// TestConversationsCover holds that each verb and each code is in at least one conversation.
+func TestConversationsCover(t *testing.T) {
 	seen := make(map[string]bool)
 	for _, c := range conversations(t) {
 		exchanges, err := c.Exchanges()
@@ -122,18 +122,19 @@ func TestConversationsCoverVerbsAndCodes(t *testing.T) {
 	}
 	for _, v := range protocol.Verbs() {
 		if !seen[v.String()] {
-			t.Errorf("no conversation asks for %s", v)
+			t.Errorf("no conversation has a request %s", v)
 		}
 	}
 	for _, c := range protocol.Codes() {
 		if !seen[string(c)] {
-			t.Errorf("no conversation is answered %s", c)
+			t.Errorf("no conversation has an error %s", c)
 		}
 	}
 }
 
-// The specification shows every conversation word for word, in each language.
-func TestSpecificationShowsEveryConversation(t *testing.T) {
+// TestSpecificationConversations holds that the specification shows every conversation word for
+// word, in each language.
+func TestSpecificationConversations(t *testing.T) {
 	for _, page := range []string{"../docs/protocol.md", "../docs/zh/protocol.md"} {
 		text, err := os.ReadFile(page)
 		if errors.Is(err, fs.ErrNotExist) && strings.Contains(page, "/zh/") {
@@ -150,8 +151,9 @@ func TestSpecificationShowsEveryConversation(t *testing.T) {
 	}
 }
 
-// The specification has a section for every verb with its form, and for every code.
-func TestSpecificationHasEverySection(t *testing.T) {
+// TestSpecificationSections holds that the specification has a section for every verb with its
+// form, and for every code.
+func TestSpecificationSections(t *testing.T) {
 	text, err := os.ReadFile("../docs/protocol.md")
 	if err != nil {
 		t.Fatal(err)

@@ -1,5 +1,5 @@
 // Package protocol reads and writes the lines of tokend's socket: it parses requests and replies,
-// and appends both to byte slices. It knows bytes. It does not know WeChat, storage or a network.
+// and appends both to byte slices. It does not know WeChat, storage or a network.
 //
 // docs/protocol.md specifies the protocol for authors of clients in any language. In short, a
 // client connects to a Unix stream socket and sends one line for each request:
@@ -7,12 +7,12 @@
 //	GET official_account/wx0123/access_token
 //	OK 7200 tok-01
 //
-// A request is a verb and its fields, with one space between two. A reply begins with OK, or is
+// A request is a verb and its fields, separated by single spaces. A reply begins with OK, or is
 //
 //	ERR <CODE> <seconds or -> <message>
 //
-// where the seconds are those after which a retry may succeed. Replies come in the order of the
-// requests, so clients may pipeline.
+// where a retry may succeed after the given seconds. Replies come in the order of the requests, so
+// clients may pipeline.
 //
 // # Sides
 //
@@ -23,5 +23,5 @@
 // # Conversations
 //
 // Package tokend/protocol/conversation plays the conversations in testdata/conversations. The
-// specification shows each of them, and the server and the clients are tested against them.
+// specification shows each of them, and the server and the clients are tested with them.
 package protocol

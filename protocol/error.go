@@ -6,22 +6,22 @@ import (
 	"unicode/utf8"
 )
 
-// Code says what kind of "no" an error is. It is itself an error, and every
-// [*Error] wraps its own, so a caller can ask errors.Is(err, protocol.NotFound).
-// A server may answer with a code that is not among these; see "Versions".
+// Code is the code of an error reply. A Code is itself an error, and every [*Error] wraps its own,
+// so that a caller can test errors.Is(err, protocol.NotFound). A newer server may send other codes;
+// see "Versions" in docs/protocol.md.
 type Code string
 
 // The codes of protocol 1.
 const (
 	BadRequest  Code = "BAD_REQUEST" // the request is malformed
-	NotFound    Code = "NOT_FOUND"   // no such credential, or not visible to this peer
-	Denied      Code = "DENIED"      // visible, but this is not granted
+	NotFound    Code = "NOT_FOUND"   // no such credential, or hidden from this peer
+	Denied      Code = "DENIED"      // visible, but this request is not permitted
 	Waiting     Code = "WAITING"     // no pushed ticket, or it has expired
 	Upstream    Code = "UPSTREAM"    // refused upstream; the message begins with errcode=
-	Unavailable Code = "UNAVAILABLE" // not reached, or answered with nonsense
-	Limited     Code = "LIMITED"     // a quota, or the guard before it
-	Reauth      Code = "REAUTH"      // the grant is gone: authorise again
-	Busy        Code = "BUSY"        // the daemon's own limits
+	Unavailable Code = "UNAVAILABLE" // upstream unreachable, or an invalid answer
+	Limited     Code = "LIMITED"     // a quota, or tokend's own limit before it
+	Reauth      Code = "REAUTH"      // the grant is lost: authorize again
+	Busy        Code = "BUSY"        // a limit of the daemon
 	Shutdown    Code = "SHUTDOWN"    // the daemon is stopping
 	Internal    Code = "INTERNAL"    // a fault of the daemon
 )
@@ -31,29 +31,29 @@ func Codes() []Code {
 	return []Code{BadRequest, NotFound, Denied, Waiting, Upstream, Unavailable, Limited, Reauth, Busy, Shutdown, Internal}
 }
 
-// Error returns the code, so that a Code can stand for all errors that carry it.
+// Error returns the code, so that errors.Is can compare an error with a Code.
 func (c Code) Error() string { return string(c) }
 
-// Never is the RetryAfter of an error that waiting does not mend: "-".
+// Never is the RetryAfter of an error for which a retry does not help: "-".
 const Never time.Duration = -1
 
 // MaxMessage is the longest message of an error, in bytes.
 const MaxMessage = 512
 
-// Error is a refusal: the reply ERR <code> <retry_after> <message>.
+// Error is the reply ERR <code> <retry_after> <message>.
 type Error struct {
 	Code Code
 
-	// RetryAfter is when asking again may help. Zero is at once; negative
-	// ([Never]) is not until someone acts.
+	// RetryAfter is the time after which a retry may help. Zero means at once. A negative time
+	// ([Never]) means not until an operator acts.
 	RetryAfter time.Duration
 
-	// Message is for people, except that of [Upstream], which begins
-	// errcode=<n>. It holds no secret.
+	// Message is text for people, except that the message of [Upstream] begins with errcode=<n>. It
+	// contains no secret.
 	Message string
 }
 
-// Error returns code, message and the time to wait.
+// Error returns the code, the message and the time to wait.
 func (e *Error) Error() string {
 	s := string(e.Code)
 	if e.Message != "" {
@@ -68,9 +68,9 @@ func (e *Error) Error() string {
 // Unwrap returns the code.
 func (e *Error) Unwrap() error { return e.Code }
 
-// AppendError appends e as a line. Seconds are rounded up, so that a wait that is
-// not over never reads 0. Whatever the message is made of, the line stays one line of
-// printable UTF-8 and at most [MaxMessage] bytes of message.
+// AppendError appends e as a line. Seconds are rounded up, so that a wait never reads 0 before it
+// is over. The line is always one line of printable UTF-8 with at most [MaxMessage] bytes of
+// message.
 func AppendError(dst []byte, e *Error) []byte {
 	code := e.Code
 	if !validCode(string(code)) {
@@ -89,7 +89,7 @@ func AppendError(dst []byte, e *Error) []byte {
 	return append(dst, '\n')
 }
 
-// ceilSeconds avoids d + time.Second - 1, which overflows at the far end.
+// ceilSeconds avoids d + time.Second - 1, which overflows for the largest durations.
 func ceilSeconds(d time.Duration) int64 {
 	s := int64(d / time.Second)
 	if d%time.Second > 0 {
@@ -98,10 +98,9 @@ func ceilSeconds(d time.Duration) int64 {
 	return s
 }
 
-// appendText appends s as text that ends neither its line nor its field's
-// meaning: controls and invalid bytes become '?', leading and trailing spaces go,
-// and what is longer than limit bytes is cut between two characters. Nothing at all
-// becomes "-": a field is never empty.
+// appendText appends s as one field of text. Control characters and invalid bytes become '?'.
+// Leading and trailing spaces are removed, and a long text is cut at limit bytes between two
+// characters. An empty text becomes "-", since a field is never empty.
 func appendText(dst []byte, s string, limit int) []byte {
 	start := len(dst)
 	for _, r := range s {
@@ -128,7 +127,7 @@ func appendText(dst []byte, s string, limit int) []byte {
 	return dst
 }
 
-// validCode reports whether s is spelt like a code, known or not.
+// validCode reports whether s has the form of a code, known or unknown.
 func validCode(s string) bool {
 	if s == "" || len(s) > 32 {
 		return false

@@ -7,7 +7,7 @@ import (
 	"tokend/protocol"
 )
 
-// A server: cut a line off what has arrived, parse it, append the reply.
+// A server cuts a line off its buffer, parses the request and appends the reply.
 func ExampleRequest_Parse() {
 	arrived := []byte("get work/ww0123/1000002/access_token\r\nGET oops\nPI")
 	var out []byte
@@ -31,7 +31,7 @@ func ExampleRequest_Parse() {
 	// left: "PI"
 }
 
-// A client: write a request, read the reply.
+// A client writes a request and parses the reply.
 func ExampleParseReply() {
 	line, err := protocol.AppendRequest(nil, protocol.VerbGet, "work/ww0123/1000002/access_token")
 	fmt.Printf("%q %v\n", line, err)

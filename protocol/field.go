@@ -1,6 +1,6 @@
 package protocol
 
-// field is what may stand in one place of a request.
+// field is the kind of a request's field.
 type field uint8
 
 const (
@@ -17,10 +17,10 @@ const (
 	offset
 )
 
-// optional reports whether a request may end before f.
+// optional reports whether f may be left out at the end of a request.
 func (f field) optional() bool { return f == prefix || f == offset }
 
-// check returns what is wrong with s, or "". The text never contains s.
+// check returns the mistake in s, or "". The text never contains s.
 func check[T text](f field, s T) string {
 	switch f {
 	case name:
@@ -46,5 +46,5 @@ func check[T text](f field, s T) string {
 	case offset:
 		return checkOffset(s)
 	}
-	return "a field too many"
+	return "too many fields"
 }

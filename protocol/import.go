@@ -6,16 +6,15 @@ import (
 	"strings"
 )
 
-// ImportPage is the reply to IMPORT: what came of one page of a platform's
-// customers.
+// ImportPage is the reply to IMPORT: the result for one page of a platform's customers.
 type ImportPage struct {
-	Total int // customers there are, on all pages
-	Kept  int // grants of this page that were new or had changed
-	Next  int // the offset to go on from; 0 when this was the last page
+	Total int // customers on all pages
+	Kept  int // grants of this page that were new or changed
+	Next  int // offset of the next page; 0 after the last
 }
 
-// AppendImportPage appends the reply to IMPORT. Numbers below zero are written as 0, a total beyond
-// all reason as the largest that ParseImportPage takes.
+// AppendImportPage appends the reply to IMPORT. Negative numbers are written as 0. A total above
+// maxCount is written as maxCount.
 func AppendImportPage(dst []byte, p ImportPage) []byte {
 	dst = append(dst, "OK "...)
 	dst = strconv.AppendInt(dst, int64(min(max(0, p.Total), maxCount)), 10)
@@ -50,8 +49,8 @@ func ParseImportPage(fields string) (ImportPage, error) {
 	return ImportPage{Total: n[0], Kept: n[1], Next: n[2]}, nil
 }
 
-// ParseOffset reads the offset of an IMPORT: the argument of a parsed [Request], of which
-// nothing is 0.
+// ParseOffset reads the offset of an IMPORT, the argument of a parsed [Request]. A missing offset
+// is 0.
 func ParseOffset[T text](s T) (n int, ok bool) {
 	if len(s) == 0 {
 		return 0, true

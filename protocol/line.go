@@ -5,24 +5,22 @@ import (
 	"errors"
 )
 
-// ErrIncomplete says that a buffer does not hold a whole line yet: read more
-// and cut again. It is an ordinary state of affairs, not a fault of the peer's.
+// ErrIncomplete reports that a buffer does not contain a whole line yet: the caller reads more and
+// cuts again. It is not an error of the peer.
 var ErrIncomplete = errors.New("protocol: incomplete line")
 
-// ErrLineTooLong is the answer to more than [MaxLine] bytes without an LF. Where
-// the next request begins cannot be known then, so the connection is closed
-// after it.
+// ErrLineTooLong is the reply to a line of more than [MaxLine] bytes. The server then closes the
+// connection, since it cannot know where the next request begins.
 var ErrLineTooLong error = &Error{
 	Code:       BadRequest,
 	RetryAfter: Never,
 	Message:    "the line is longer than 65536 bytes; closing the connection",
 }
 
-// CutLine cuts the first line off buf: line is without its LF and a CR before
-// it, rest is what follows. Both alias buf. Where there is none it returns
-// [ErrIncomplete], or [ErrLineTooLong] as soon as the first line cannot fit
-// in [MaxLine] any more, and buf as rest. It never allocates, and it looks at no more
-// than MaxLine bytes.
+// CutLine cuts the first line off buf. line has neither its LF nor a CR before the LF; rest is what
+// follows. Both alias buf. Without a complete line, CutLine returns buf as rest and
+// [ErrIncomplete], or [ErrLineTooLong] if the line cannot fit in [MaxLine]. CutLine does not
+// allocate and examines at most MaxLine bytes.
 func CutLine(buf []byte) (line, rest []byte, err error) {
 	i := bytes.IndexByte(buf[:min(len(buf), MaxLine)], '\n')
 	if i < 0 {

@@ -4,45 +4,41 @@ import "fmt"
 
 // Limits, in bytes.
 const (
-	// MaxLine is the longest line, its LF included.
+	// MaxLine is the longest line, including its LF.
 	MaxLine = 65536
 
-	// MaxName is the longest name, and the longest prefix of one.
+	// MaxName is the longest name and the longest prefix.
 	MaxName = 255
 
 	// MaxSegment is the longest segment of a name.
 	MaxSegment = 64
 
-	// MaxValue is the longest value, and the longest URL. WeChat asks callers to
-	// make room for 512 bytes of a token; half a line leaves room for what
-	// it may think of, and for the rest of the line.
+	// MaxValue is the longest value and the longest URL. WeChat asks callers to reserve 512 bytes
+	// for a token. Half a line leaves room for longer values and for the other fields.
 	MaxValue = MaxLine / 2
 
-	// MaxEncrypt is the longest encrypt of a PUSH: 60 KiB, which with
-	// the longest of the other fields beside it fits into a line. What is pushed is less than 2.
+	// MaxEncrypt is the longest encrypt field of a PUSH: 60 KiB. With the longest of the other
+	// fields it still fits into a line. Real pushes are shorter than 2 KiB.
 	MaxEncrypt = 60 << 10
 )
 
-// text is what a validator reads: the server has bytes, a client has strings,
-// and neither has to copy.
+// text is the input of a validator: bytes in a server, strings in a client. Neither has to copy.
 type text interface{ ~string | ~[]byte }
 
-// ValidName reports whether s is a well-formed credential name:
-// family/owner[/child]/credential, of 3 to 5 segments: some owners have two. Each segment has 1 to
-// [MaxSegment] characters of A-Z a-z 0-9 . _ @ -, and the name at most [MaxName] bytes in all. A
-// well-formed name need not exist.
+// ValidName reports whether s is a well-formed credential name: family/owner[/child]/credential, 3
+// to 5 segments, since some owners have two. Each segment has 1 to [MaxSegment] characters of A-Z
+// a-z 0-9 . _ @ -, and the whole name at most [MaxName] bytes. A well-formed name need not exist.
 func ValidName[T text](s T) bool { return checkName(s) == "" }
 
-// ValidPrefix reports whether s can be the beginning of a name, or a whole one.
-// A prefix is a string and not a path: "work/ww0" is one, and so is "", which
-// every name begins with.
+// ValidPrefix reports whether s can be the beginning of a name, or a whole name. A prefix is a
+// string, not a path: "work/ww0" is a prefix, and "" is a prefix of every name.
 func ValidPrefix[T text](s T) bool { return checkPrefix(s) == "" }
 
-// ValidOwner reports whether s is well-formed as the owner of grants and
-// callbacks: family/owner, two segments as those of a name.
+// ValidOwner reports whether s is well-formed as the owner of grants and callbacks: family/owner,
+// two segments as in a name.
 func ValidOwner[T text](s T) bool { return checkOwner(s) == "" }
 
-// nameByte says which bytes a segment of a name may hold.
+// nameByte holds the bytes that a segment may contain.
 var nameByte = func() (t [256]bool) {
 	for c := range t {
 		t[c] = c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' ||
@@ -66,7 +62,7 @@ func checkCustomer[T text](s T) string {
 	return checkSegments(s, 3, 3, "a customer is family/owner/child: 3 segments")
 }
 
-// checkSegments looks for least to most segments in s; form says so in words.
+// checkSegments checks that s has least to most segments; form describes them.
 func checkSegments[T text](s T, least, most int, form string) string {
 	segments, start := 1, 0
 	for i := range len(s) {
@@ -88,10 +84,9 @@ func checkSegments[T text](s T, least, most int, form string) string {
 	return checkSegment(len(s) - start)
 }
 
-// wrongByte does not show the byte: a client that swaps two fields would find a
-// piece of its value in a log.
+// wrongByte does not show the byte: if a client swaps two fields, the byte is part of a secret.
 func wrongByte(i int) string {
-	return fmt.Sprintf("byte %d cannot stand in a name; A-Z a-z 0-9 . _ @ - / can", i+1)
+	return fmt.Sprintf("byte %d is not allowed in a name; A-Z a-z 0-9 . _ @ - / are", i+1)
 }
 
 func checkSegment(n int) string {

@@ -17,7 +17,7 @@ func TestValidName(t *testing.T) {
 		{"five segments", "work/ww1/1/ww2/access_token", true},
 		{"every kind of character", "aZ09._@-/b/c", true},
 		{"a segment of 64", long + "/b/c", true},
-		{"dots alone", "../../..", true}, // a name is not a path of any file
+		{"dots alone", "../../..", true}, // a name is not a file path
 		{"longest name", long + "/" + long + "/" + long + "/" + long[:60], true},
 		{"256 bytes", long + "/" + long + "/" + long + "/" + long[:61], false},
 		{"longest name of five", "work/" + long + "/" + long + "/" + long + "/" + long[:55], true},

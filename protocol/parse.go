@@ -8,53 +8,50 @@ import (
 	"time"
 )
 
-// The functions of this file read replies, for clients. They are strict: what they
-// accept, the functions of reply.go can write. The words of a vocabulary (states,
-// causes, keys, codes) are not checked against a list, since a newer server may know more.
+// The functions of this file parse replies, for clients. They are strict: they accept only what the
+// functions of reply.go can write. States, causes, keys and codes are not checked against a list,
+// since a newer server may send others.
 
-// ErrMalformed is what every line that is no reply of this protocol comes back as.
-// A connection that has brought one is out of step and must be dropped.
+// ErrMalformed is the error for a line that is not a reply of this protocol. The client must close
+// a connection that delivers such a line: requests and replies no longer match.
 var ErrMalformed = errors.New("protocol: malformed reply")
 
-// malformed says what was expected and nothing of what came: a reply out of step
-// may be somebody's token.
+// malformed names the expected form and shows nothing of the line, which may be another request's
+// token.
 func malformed(want string) error { return fmt.Errorf("%w: want %s", ErrMalformed, want) }
 
-// Listing is where a credential stands: a line of LIST, or a change that a
-// watch tells of.
+// Listing is the state of one credential: a line of LIST, or a change that WATCH reports.
 type Listing struct {
 	Name string
 
-	// State is fresh, stale, expired, waiting, held or idle; see the
-	// specification under LIST.
+	// State is fresh, stale, expired, waiting, held or idle; see LIST in the specification.
 	State string
 
-	// TTL is how long the value is still valid, in whole seconds; zero where
-	// there is no value, or none that ends.
+	// TTL is the remaining lifetime in whole seconds. It is zero if there is no value, or if the
+	// value does not expire.
 	TTL time.Duration
 }
 
 // Attempt is one refresh: a line of HISTORY.
 type Attempt struct {
-	Time    time.Time // to the second, UTC
+	Time    time.Time // in whole seconds, UTC
 	Cause   string    // schedule, read, reject, refresh, parent, push, start
-	Outcome string    // ok, same, or why it failed
-	ErrCode int       // WeChat's errcode; 0 where there was none
-	RID     string    // what WeChat's support asks for; "" where there is none
+	Outcome string    // ok, same, or the reason of the failure
+	ErrCode int       // WeChat's errcode, or 0
+	RID     string    // WeChat's request id for its support, or ""
 	Took    time.Duration
 }
 
-// Signature is the reply to SIGN: what a page hands to wx.config, with the
-// address that was signed.
+// Signature is the reply to SIGN. A page passes its fields to wx.config, for the signed URL.
 type Signature struct {
 	Timestamp int64 // Unix seconds
 	Nonce     string
 	Signature string // 40 hexadecimal digits
 }
 
-// ParseReply reads the first line of a reply, without its terminator. For OK
-// it returns what follows it, "" where nothing does; for ERR the error is the
-// [*Error] that was sent; anything else is [ErrMalformed].
+// ParseReply reads the first line of a reply, without its terminator. For OK it returns the fields,
+// or "" if there are none. For ERR the error is the received [*Error]. Any other line is
+// [ErrMalformed].
 func ParseReply(line string) (fields string, err error) {
 	if !printable(line) {
 		return "", malformed("a line of printable UTF-8")
@@ -99,8 +96,8 @@ func ParseValue(fields string) (ttl time.Duration, value string, err error) {
 	return seconds(n), value, nil
 }
 
-// ParseVersion reads the fields of an OK to VERSION and returns the daemon's
-// version. Another number than 1 behind "protocol" is not this protocol.
+// ParseVersion reads the fields of an OK to VERSION and returns the daemon's version. It accepts
+// protocol 1 only.
 func ParseVersion(fields string) (version string, err error) {
 	f := strings.Split(fields, " ")
 	if len(f) != 4 || f[0] != "tokend" || f[1] == "" || f[2] != "protocol" || f[3] != "1" {
@@ -122,7 +119,7 @@ func ParseSignature(fields string) (Signature, error) {
 	return Signature{Timestamp: n, Nonce: f[1], Signature: f[2]}, nil
 }
 
-// ParseCustomer reads the fields of an OK to EXCHANGE and returns whose grant it was, as
+// ParseCustomer reads the fields of an OK to EXCHANGE and returns the customer, as
 // family/owner/child.
 func ParseCustomer(fields string) (customer string, err error) {
 	if checkCustomer(fields) != "" {
@@ -131,8 +128,8 @@ func ParseCustomer(fields string) (customer string, err error) {
 	return fields, nil
 }
 
-// ParseCount reads the field of an OK to LIST, STATUS, HISTORY, STATS and WATCH:
-// how many lines follow.
+// ParseCount reads the field of an OK to LIST, STATUS, HISTORY, STATS and WATCH: the number of
+// lines that follow.
 func ParseCount(fields string) (int, error) {
 	n, ok := parseNumber(fields)
 	if !ok || n > maxCount {
@@ -141,11 +138,11 @@ func ParseCount(fields string) (int, error) {
 	return int(n), nil
 }
 
-// maxCount is the longest list that is believed: ten times the customers that
-// the largest platform is known to have, and an int everywhere.
+// maxCount is the longest list that a client accepts: ten times the customers of the largest known
+// platform. It fits into an int on every system.
 const maxCount = 100_000_000
 
-// ParseListing reads a line of LIST, or of the list that WATCH begins with.
+// ParseListing reads a line of LIST, or of the list at the beginning of WATCH.
 func ParseListing(line string) (Listing, error) {
 	f := strings.Split(line, " ")
 	if len(f) != 3 || !ValidName(f[0]) || !lowerWord(f[1]) {
@@ -162,8 +159,8 @@ func ParseListing(line string) (Listing, error) {
 	return l, nil
 }
 
-// ParseChanged reads what a watch is sent after its list. For the ERR that ends one the error is
-// the *[Error].
+// ParseChanged reads a line of WATCH after the list. If the line is the ERR that ends the watch,
+// the error is the [*Error].
 func ParseChanged(line string) (Listing, error) {
 	if strings.HasPrefix(line, "ERR ") {
 		_, err := ParseReply(line)
@@ -176,8 +173,8 @@ func ParseChanged(line string) (Listing, error) {
 	return ParseListing(rest)
 }
 
-// ParsePair reads a line of STATUS or STATS. The value may hold spaces; "-" is none
-// and comes back as it is.
+// ParsePair reads a line of STATUS or STATS. The value may contain spaces. "-", which means none,
+// is returned unchanged.
 func ParsePair(line string) (key, value string, err error) {
 	key, value, ok := strings.Cut(line, " ")
 	if !ok || key == "" || value == "" || !printable(line) || strings.TrimSpace(value) != value {
@@ -197,7 +194,7 @@ func ParseAttempt(line string) (Attempt, error) {
 	if err != nil {
 		return Attempt{}, bad
 	}
-	code, err := strconv.ParseInt(strings.TrimPrefix(f[3], "errcode="), 10, 32) // -1 is one: system busy
+	code, err := strconv.ParseInt(strings.TrimPrefix(f[3], "errcode="), 10, 32) // may be negative: -1 is "system busy"
 	if err != nil {
 		return Attempt{}, bad
 	}
@@ -216,8 +213,8 @@ func ParseAttempt(line string) (Attempt, error) {
 	if a.RID == "-" {
 		a.RID = ""
 	}
-	// There is one way to write it, so everything that was let through above and is
-	// written otherwise (a time with an offset, a label that is missing) is none.
+	// An attempt has exactly one written form. This rejects other forms that the parsing above
+	// accepts, such as a time with an offset or a missing label.
 	if again := AppendAttempt(nil, a); string(again[:len(again)-1]) != line {
 		return Attempt{}, bad
 	}

@@ -2,19 +2,18 @@ package protocol
 
 import "fmt"
 
-// The fields of a PUSH are passed on as they were received, since the signature is made
-// over their very bytes. What is looked at here is their shape: it finds two that have been
-// swapped, a space that was a plus sign, and whatever a stranger has put into the address
-// of a web page to say something of its own on the connection.
+// A PUSH passes the fields on unchanged, since the signature covers their exact bytes. The checks
+// of this file look at the form only. They detect swapped fields, a plus sign that became a space,
+// and text in a callback URL that tries to inject a request.
 
 const (
-	// signatureLength is that of a SHA-1 in hexadecimal.
+	// signatureLength is the length of a SHA-1 in hexadecimal.
 	signatureLength = 40
 
-	// maxTimestamp is the longest timestamp: any 64-bit number.
+	// maxTimestamp is the longest timestamp: any 64-bit number fits.
 	maxTimestamp = 20
 
-	// maxNonce is the longest nonce; those that are sent are about 10 characters.
+	// maxNonce is the longest nonce. WeChat's have about 10 characters.
 	maxNonce = 128
 )
 
@@ -24,7 +23,7 @@ func checkSignature[T text](s T) string {
 	}
 	for i := range len(s) {
 		if c := s[i]; !isDigit(c) && (c|0x20 < 'a' || c|0x20 > 'f') {
-			return fmt.Sprintf("byte %d of the msg_signature is no hexadecimal digit", i+1)
+			return fmt.Sprintf("byte %d of the msg_signature is not a hexadecimal digit", i+1)
 		}
 	}
 	return ""
@@ -36,13 +35,13 @@ func checkTimestamp[T text](s T) string {
 	}
 	for i := range len(s) {
 		if !isDigit(s[i]) {
-			return fmt.Sprintf("byte %d of the timestamp is no digit", i+1)
+			return fmt.Sprintf("byte %d of the timestamp is not a digit", i+1)
 		}
 	}
 	return ""
 }
 
-// checkEncrypt looks at letters only; whether they decode is the receiver's to say.
+// checkEncrypt checks the characters only. The receiver decodes them.
 func checkEncrypt[T text](s T) string {
 	if wrong := checkLength("encrypt", len(s), MaxEncrypt); wrong != "" {
 		return wrong
@@ -51,7 +50,7 @@ func checkEncrypt[T text](s T) string {
 		c := s[i]
 		letter := c|0x20 >= 'a' && c|0x20 <= 'z'
 		if !letter && !isDigit(c) && c != '+' && c != '/' && c != '=' {
-			return fmt.Sprintf("byte %d of the encrypt is not of base64", i+1)
+			return fmt.Sprintf("byte %d of the encrypt is not base64", i+1)
 		}
 	}
 	return ""

@@ -5,28 +5,25 @@ import (
 	"time"
 )
 
-// The functions of this file write replies. Each appends one whole line, LF
-// included, to dst and returns it, as append does; none allocates where dst has
-// room. None can be made to write two lines.
+// The functions of this file write replies. Each appends exactly one line with its LF to dst and
+// returns dst, as append does. They allocate only to grow dst. No input makes them write two lines.
 
-// AppendOK appends the reply that says nothing but yes.
+// AppendOK appends an OK without fields.
 func AppendOK(dst []byte) []byte { return append(dst, "OK\n"...) }
 
 // AppendPong appends the reply to PING.
 func AppendPong(dst []byte) []byte { return append(dst, "OK PONG\n"...) }
 
-// AppendVersion appends the reply to VERSION. version is a word of the daemon's
-// own, such as 1.4.0.
+// AppendVersion appends the reply to VERSION. version is one word, such as 1.4.0.
 func AppendVersion(dst []byte, version string) []byte {
 	dst = append(dst, "OK tokend "...)
 	dst = appendWord(dst, version, MaxSegment)
 	return append(dst, " protocol 1\n"...)
 }
 
-// AppendValue appends the reply to GET, REJECT and REFRESH. value is trusted to be
-// a [ValidValue]: whoever admits values checks them once, not each reader's reply.
-// ttl is rounded down to whole seconds and is at least 1, since a
-// value is only given out while it is valid.
+// AppendValue appends the reply to GET, REJECT and REFRESH. value must be a [ValidValue]: the
+// daemon checks a value once when it arrives, not for each reply. ttl is rounded down to whole
+// seconds and is at least 1, since only valid values are served.
 func AppendValue(dst []byte, ttl time.Duration, value string) []byte {
 	dst = append(dst, "OK "...)
 	dst = strconv.AppendInt(dst, floorSeconds(ttl), 10)
@@ -46,23 +43,22 @@ func AppendSignature(dst []byte, timestamp int64, nonce, signature string) []byt
 	return append(dst, '\n')
 }
 
-// AppendCustomer appends the reply to EXCHANGE: the customer as
-// family/owner/child, of the daemon's own making.
+// AppendCustomer appends the reply to EXCHANGE: the customer as family/owner/child.
 func AppendCustomer(dst []byte, customer string) []byte {
 	dst = append(dst, "OK "...)
 	dst = appendWord(dst, customer, MaxName)
 	return append(dst, '\n')
 }
 
-// AppendCount appends the head of a reply of n further lines.
+// AppendCount appends the first line of a reply with n further lines.
 func AppendCount(dst []byte, n int) []byte {
 	dst = append(dst, "OK "...)
 	dst = strconv.AppendInt(dst, int64(n), 10)
 	return append(dst, '\n')
 }
 
-// AppendListing appends a line of LIST, and of the list that WATCH begins
-// with. name is trusted to be a [ValidName]. A ttl of zero or less is none: "-".
+// AppendListing appends a line of LIST, or of the list at the beginning of WATCH. name must be a
+// [ValidName]. A ttl of zero or less is written as "-".
 func AppendListing(dst []byte, name, state string, ttl time.Duration) []byte {
 	dst = append(dst, name...)
 	dst = append(dst, ' ')
@@ -76,8 +72,7 @@ func AppendListing(dst []byte, name, state string, ttl time.Duration) []byte {
 	return append(dst, '\n')
 }
 
-// AppendChanged appends the line that tells a watcher of a change; see
-// [AppendListing].
+// AppendChanged appends the line that reports a change to a watcher; see [AppendListing].
 func AppendChanged(dst []byte, name, state string, ttl time.Duration) []byte {
 	dst = append(dst, "CHANGED "...)
 	return AppendListing(dst, name, state, ttl)
@@ -115,11 +110,11 @@ func AppendAttempt(dst []byte, a Attempt) []byte {
 	return append(dst, '\n')
 }
 
-// floorSeconds is the ttl of a value that is still valid: never 0.
+// floorSeconds returns the ttl of a valid value: never 0.
 func floorSeconds(ttl time.Duration) int64 { return max(1, int64(ttl/time.Second)) }
 
-// appendWord appends s as one field: printable ASCII at most limit long, with
-// '_' for anything else, and "-" for nothing.
+// appendWord appends s as one field of at most limit bytes. Other characters than printable ASCII
+// become '_', and an empty s becomes "-".
 func appendWord(dst []byte, s string, limit int) []byte {
 	if s == "" {
 		return append(dst, '-')

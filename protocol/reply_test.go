@@ -14,15 +14,15 @@ func TestAppendError(t *testing.T) {
 		e     Error
 		want  string
 	}{
-		{"waiting helps", Error{Limited, 30 * time.Second, "30 s apart"}, "ERR LIMITED 30 30 s apart\n"},
-		{"waiting does not help", Error{NotFound, Never, "no such credential"}, "ERR NOT_FOUND - no such credential\n"},
+		{"a retry helps", Error{Limited, 30 * time.Second, "30 s apart"}, "ERR LIMITED 30 30 s apart\n"},
+		{"a retry does not help", Error{NotFound, Never, "no such credential"}, "ERR NOT_FOUND - no such credential\n"},
 		{"at once", Error{Busy, 0, "busy"}, "ERR BUSY 0 busy\n"},
-		{"a moment is not nothing", Error{Busy, 1, "busy"}, "ERR BUSY 1 busy\n"},
+		{"a nanosecond", Error{Busy, 1, "busy"}, "ERR BUSY 1 busy\n"},
 		{"rounded up", Error{Busy, 29*time.Second + 1, "busy"}, "ERR BUSY 30 busy\n"},
-		{"for ever", Error{Busy, math.MaxInt64, "busy"}, "ERR BUSY 9223372037 busy\n"},
-		{"nothing said", Error{Internal, Never, ""}, "ERR INTERNAL - -\n"},
+		{"the longest wait", Error{Busy, math.MaxInt64, "busy"}, "ERR BUSY 9223372037 busy\n"},
+		{"no message", Error{Internal, Never, ""}, "ERR INTERNAL - -\n"},
 		{"no code", Error{"", Never, "x"}, "ERR INTERNAL - x\n"},
-		{"a code that is none", Error{"A B", Never, "x"}, "ERR INTERNAL - x\n"},
+		{"an invalid code", Error{"A B", Never, "x"}, "ERR INTERNAL - x\n"},
 		{"two lines", Error{Upstream, Never, " a\r\nERR b\t\n"}, "ERR UPSTREAM - a  ERR b\n"},
 		{"controls", Error{Upstream, Never, "a\x00\x1b[31m\u0085\u2028b\xff"}, "ERR UPSTREAM - a??[31m??b?\n"},
 		{"Chinese", Error{Upstream, Never, "errcode=40013 不合法的 AppID"}, "ERR UPSTREAM - errcode=40013 不合法的 AppID\n"},
@@ -33,7 +33,7 @@ func TestAppendError(t *testing.T) {
 			t.Errorf("%s:\n got: %q\nwant: %q", tt.about, got, tt.want)
 		}
 		if _, err := ParseReply(strings.TrimSuffix(got, "\n")); errors.Is(err, ErrMalformed) {
-			t.Errorf("%s: a client cannot read %q", tt.about, got)
+			t.Errorf("%s: a client cannot parse %q", tt.about, got)
 		}
 	}
 }
@@ -41,7 +41,7 @@ func TestAppendError(t *testing.T) {
 func TestErrorIsItsCode(t *testing.T) {
 	err := error(&Error{Code: NotFound, RetryAfter: Never, Message: "no such credential"})
 	if !errors.Is(err, NotFound) || errors.Is(err, Denied) {
-		t.Errorf("errors.Is goes by something else than the code")
+		t.Errorf("errors.Is does not compare the code")
 	}
 	if got, want := err.Error(), "NOT_FOUND: no such credential"; got != want {
 		t.Errorf("\n got: %s\nwant: %s", got, want)
@@ -69,11 +69,11 @@ func TestAppendReplies(t *testing.T) {
 		{"customer", AppendCustomer(nil, "open_platform/wxc/wxa"), "OK open_platform/wxc/wxa\n"},
 		{"import page", AppendImportPage(nil, ImportPage{700, 12, 500}), "OK 700 12 500\n"},
 		{"last import page", AppendImportPage(nil, ImportPage{700, 0, 0}), "OK 700 0 -\n"},
-		{"import page of nonsense", AppendImportPage(nil, ImportPage{-1, -1, -1}), "OK 0 0 -\n"},
-		{"import page of an absurd total", AppendImportPage(nil, ImportPage{1e9, 500, 500}), "OK 100000000 500 500\n"},
+		{"import page, negative", AppendImportPage(nil, ImportPage{-1, -1, -1}), "OK 0 0 -\n"},
+		{"import page, total too large", AppendImportPage(nil, ImportPage{1e9, 500, 500}), "OK 100000000 500 500\n"},
 		{"count", AppendCount(nil, 0), "OK 0\n"},
 		{"listing", AppendListing(nil, "a/b/c", "fresh", 1500*time.Millisecond), "a/b/c fresh 1\n"},
-		{"listing of what ends in a moment", AppendListing(nil, "a/b/c", "fresh", 1), "a/b/c fresh 1\n"},
+		{"listing of a value about to expire", AppendListing(nil, "a/b/c", "fresh", 1), "a/b/c fresh 1\n"},
 		{"listing without ttl", AppendListing(nil, "a/b/c", "idle", 0), "a/b/c idle -\n"},
 		{"changed", AppendChanged(nil, "a/b/c", "stale", time.Minute), "CHANGED a/b/c stale 60\n"},
 		{"pair", AppendPair(nil, "last_error", "a b\nc"), "last_error a b c\n"},
@@ -103,8 +103,8 @@ func TestParseReplyRefuses(t *testing.T) {
 	}
 }
 
-// Every line written comes back as what was written.
-func TestParseWhatIsAppended(t *testing.T) {
+// TestRoundTrip holds that parsing returns what was appended.
+func TestRoundTrip(t *testing.T) {
 	cut := func(b []byte) string { return strings.TrimSuffix(string(b), "\n") }
 	fields := func(b []byte) string {
 		f, err := ParseReply(cut(b))
@@ -216,7 +216,8 @@ func TestParseLinesRefuse(t *testing.T) {
 	}
 }
 
-// FuzzParseReply: nothing panics, nothing is accepted that cannot be written again.
+// FuzzParseReply holds that parsing does not panic and that everything it accepts can be written
+// again.
 func FuzzParseReply(f *testing.F) {
 	for _, s := range []string{
 		"OK", "OK PONG", "OK tokend 1.0 protocol 1", "OK 7200 tok-01", "OK 1700000300 n s", "OK 3", "OK a/b/c", "OK 700 12 500", "OK 700 12 -",
@@ -236,7 +237,7 @@ func FuzzParseReply(f *testing.F) {
 			if e.RetryAfter < time.Duration(maxSeconds)*time.Second { // else it was capped
 				reply := AppendError(nil, e)
 				if _, err := ParseReply(strings.TrimSuffix(string(reply), "\n")); errors.Is(err, ErrMalformed) {
-					t.Errorf("cannot read again: %q", reply)
+					t.Errorf("cannot parse again: %q", reply)
 				}
 			}
 		} else if err == nil {

@@ -5,27 +5,24 @@ import (
 	"fmt"
 )
 
-// Request is one parsed request. The zero value is ready for Parse and can
-// be used again and again.
+// Request is one parsed request. The zero value is ready for Parse, and a Request can be reused.
 type Request struct {
 	Verb Verb
 
-	// Args holds the fields after the verb. They alias the line that was
-	// parsed and are valid as long as its bytes are left alone; whoever keeps one
-	// longer copies it.
+	// Args holds the fields after the verb. They alias the parsed line and are valid until its
+	// bytes change.
 	Args [MaxArgs][]byte
 
-	// N is how many of Args there are. The rest are nil, a prefix or an offset that was
-	// left out among them.
+	// N is the number of Args. The others are nil, including a prefix or an offset that was left
+	// out.
 	N int
 }
 
-// Parse reads one line without its terminator; see [CutLine]. A nil error
-// means that the verb exists, that it has the fields it needs and no more, and that each
-// of them is well-formed. Otherwise r is the zero Request and the error is an
-// [*Error] with [BadRequest] that can be sent as it is: it says what to
-// do, and it repeats nothing of a line that may carry a value. Parse
-// does not allocate unless it fails.
+// Parse reads one line without its terminator; see [CutLine]. If the error is nil, the verb exists,
+// the number of fields is right, and each field is well-formed. Otherwise r is the zero Request,
+// and the error is an [*Error] with [BadRequest] that can be sent as it is. The error names the
+// correct form and repeats nothing of the line, which may contain a value. Parse allocates only if
+// it fails.
 func (r *Request) Parse(line []byte) error {
 	*r = Request{}
 	if err := r.parse(line); err != nil {
@@ -37,7 +34,7 @@ func (r *Request) Parse(line []byte) error {
 
 func (r *Request) parse(line []byte) *Error {
 	if len(line) == 0 {
-		return badRequest("an empty line is no request")
+		return badRequest("the line is empty")
 	}
 	word, rest, more := bytes.Cut(line, space)
 	verb, ok := ParseVerb(word)
@@ -69,13 +66,13 @@ func (r *Request) parse(line []byte) *Error {
 
 var space = []byte{' '}
 
-// AppendRequest appends the request line of verb, LF included, for a
-// client to send. A prefix or offset that is "" is left out. Its error is the *Error that a server
-// would answer: an argument with a space or a newline in it never becomes a
-// request, whatever it was meant to become. dst is then returned as it was.
+// AppendRequest appends the request line of verb with its LF, for a client to send. An empty prefix
+// or offset is left out. If an argument is not well-formed, AppendRequest returns dst unchanged and
+// the *Error that a server would reply. An argument with a space or a newline therefore never
+// becomes a second field or request.
 func AppendRequest(dst []byte, verb Verb, args ...string) ([]byte, error) {
 	if verb == 0 || int(verb) >= len(forms) {
-		return dst, badRequest("no such verb: %s", verb)
+		return dst, badRequest("unknown verb %s", verb)
 	}
 	f := &forms[verb]
 	if n := len(args); n > 0 && args[n-1] == "" && n <= f.max && f.fields[n-1].optional() {
@@ -96,7 +93,7 @@ func AppendRequest(dst []byte, verb Verb, args ...string) ([]byte, error) {
 	return append(dst, '\n'), nil
 }
 
-// badRequest is an error that asking again does not mend.
+// badRequest returns an error for which a retry does not help.
 func badRequest(format string, args ...any) *Error {
 	return &Error{Code: BadRequest, RetryAfter: Never, Message: fmt.Sprintf(format, args...)}
 }

@@ -54,14 +54,15 @@ func TestParseRequest(t *testing.T) {
 	}
 }
 
-// What is wrong is said in words, and nothing of what may be a value comes back.
+// TestParseRequestRefuses holds that errors name the mistake and repeat nothing that may be a
+// value.
 func TestParseRequestRefuses(t *testing.T) {
 	const secret = "s3cr3t-value"
 	for _, tt := range []struct {
 		about, line, want string
 	}{
-		{"nothing", "", "empty line"},
-		{"a leading space", " GET " + token, "not with a space"},
+		{"nothing", "", "the line is empty"},
+		{"a leading space", " GET " + token, "begins with a space"},
 		{"a trailing space", "PING ", "too many fields"},
 		{"a trailing space after a name", "GET " + token + " ", "too many fields"},
 		{"a prefix that is empty", "LIST ", "two spaces in a row"},
@@ -72,7 +73,7 @@ func TestParseRequestRefuses(t *testing.T) {
 		{"a backup of something", "BACKUP " + token, "too many fields; the form is: BACKUP"},
 		{"a field too many", "STATS all", "too many fields; the form is: STATS"},
 		{"an unknown verb", "fetch " + token, "does not begin with a verb"},
-		{"a slip of the pen", "gett " + token, `unknown verb "gett": did you mean GET?`},
+		{"a misspelled verb", "gett " + token, `unknown verb "gett": did you mean GET?`},
 		{"a verb with a NUL before it", "\x00GET " + token, "does not begin with a verb"},
 		{"half a value", secret, "does not begin with a verb"},
 		{"half a value of letters", strings.Repeat("Secret", 20), "does not begin with a verb"},
@@ -87,16 +88,16 @@ func TestParseRequestRefuses(t *testing.T) {
 		{"no code", "EXCHANGE " + platform, "the form is: EXCHANGE <owner> <auth_code>"},
 		{"an offset below zero", "IMPORT " + platform + " -1", "from 0 to"},
 		{"an offset beyond all customers", "IMPORT " + platform + " 100000001", "from 0 to"},
-		{"an offset that is none", "IMPORT " + platform + " " + secret, "from 0 to"},
+		{"an offset that is not a number", "IMPORT " + platform + " " + secret, "from 0 to"},
 		{"a signature too short", "PUSH " + platform + " " + signature[1:] + " 1 n YQ", "this one 39 characters"},
 		{"a signature of other letters", "PUSH " + platform + " g" + signature[1:] + " 1 n YQ", "byte 1 of the msg_signature"},
-		{"a timestamp that is none", "PUSH " + platform + " " + signature + " " + secret + " n YQ", "byte 1 of the timestamp"},
+		{"a timestamp that is not a number", "PUSH " + platform + " " + signature + " " + secret + " n YQ", "byte 1 of the timestamp"},
 		{"a timestamp too long", "PUSH " + platform + " " + signature + " " + strings.Repeat("1", 21) + " n YQ", "at most 20 bytes"},
 		{"a nonce too long", "PUSH " + platform + " " + signature + " 1 " + strings.Repeat("n", 129) + " YQ", "at most 128 bytes"},
-		{"an encrypt that is no base64", "PUSH " + platform + " " + signature + " 1 n " + secret, "byte 7 of the encrypt"},
+		{"an encrypt that is not base64", "PUSH " + platform + " " + signature + " 1 n " + secret, "byte 7 of the encrypt"},
 		{"an encrypt too long", "PUSH " + platform + " " + signature + " 1 n " + strings.Repeat("Q", MaxEncrypt+1), "at most 61440 bytes"},
 		{"a plus that became a space", "PUSH " + platform + " " + signature + " 1 n YQ YQ", "too many fields"},
-		{"a bare CR", "GET " + token + "\rGET", "byte 33 cannot stand"},
+		{"a bare CR", "GET " + token + "\rGET", "byte 33 is not allowed"},
 	} {
 		r := Request{Verb: VerbGet, N: 1}
 		err := r.Parse([]byte(tt.line))
@@ -112,7 +113,7 @@ func TestParseRequestRefuses(t *testing.T) {
 			t.Errorf("%s: the error repeats the value", tt.about)
 		}
 		if r.Verb != 0 || r.N != 0 || r.Args[0] != nil {
-			t.Errorf("%s: something of the line was kept", tt.about)
+			t.Errorf("%s: the request keeps part of the line", tt.about)
 		}
 	}
 }
@@ -161,7 +162,7 @@ func TestAppendRequest(t *testing.T) {
 	}
 }
 
-// The longest PUSH there can be is a line.
+// TestLongestPushFits holds that the longest PUSH fits into a line.
 func TestLongestPushFits(t *testing.T) {
 	segment := strings.Repeat("s", MaxSegment)
 	line, err := AppendRequest(nil, VerbPush, segment+"/"+segment, signature, strings.Repeat("1", maxTimestamp),
@@ -197,8 +198,8 @@ func TestCutLine(t *testing.T) {
 	}
 }
 
-// A request must reach its verb and a hit its reply without an allocation.
-func TestRequestAndReplyDoNotAllocate(t *testing.T) {
+// TestNoAllocation holds that parsing a request and writing a reply allocate nothing.
+func TestNoAllocation(t *testing.T) {
 	buf := []byte("reject " + token + " tok-01\r\nrest")
 	push := []byte("PUSH " + platform + " " + signature + " 946684800 1320562132 dGlja2V0IDAx\n")
 	out := make([]byte, 0, 1024)
@@ -222,8 +223,8 @@ func TestRequestAndReplyDoNotAllocate(t *testing.T) {
 	}
 }
 
-// FuzzParseRequest: whatever is accepted can be written again, and the same
-// comes back; whatever is refused leaves nothing behind.
+// FuzzParseRequest holds that an accepted request can be written again unchanged, and that a
+// refused one leaves the Request empty.
 func FuzzParseRequest(f *testing.F) {
 	for _, v := range Verbs() {
 		f.Add([]byte(forms[v].usage + "\n"))
@@ -234,7 +235,7 @@ func FuzzParseRequest(f *testing.F) {
 		line, rest, err := CutLine(buf)
 		if err != nil {
 			if line != nil || !bytes.Equal(rest, buf) {
-				t.Fatal("CutLine failed and took something")
+				t.Fatal("CutLine failed and removed bytes")
 			}
 			return
 		}
@@ -248,7 +249,7 @@ func FuzzParseRequest(f *testing.F) {
 				t.Fatalf("error is %v", err)
 			}
 			if r.Verb != 0 || r.N != 0 || slices.ContainsFunc(r.Args[:], func(arg []byte) bool { return arg != nil }) {
-				t.Fatal("refused, and something kept")
+				t.Fatal("refused, but the request is not empty")
 			}
 			if reply := AppendError(nil, e); bytes.Count(reply, []byte("\n")) != 1 {
 				t.Fatalf("the refusal is more than one line: %q", reply)
@@ -261,7 +262,7 @@ func FuzzParseRequest(f *testing.F) {
 		}
 		again, err := AppendRequest(nil, r.Verb, args...)
 		if err != nil {
-			t.Fatalf("accepted %q, cannot write it: %v", line, err)
+			t.Fatalf("accepted %q, but cannot write it: %v", line, err)
 		}
 		word, fields, _ := bytes.Cut(line, space)
 		canonical := append(bytes.ToUpper(word), ' ')

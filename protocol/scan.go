@@ -6,8 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// parseNumber reads a number as this protocol writes it: decimal digits, no
-// sign, no leading zero, at most 18 of them, so that it fits.
+// parseNumber reads a number in the protocol's form: at most 18 decimal digits, no sign, no leading
+// zero. Such a number fits into an int64.
 func parseNumber(s string) (n int64, ok bool) {
 	if s == "" || len(s) > 18 || s[0] == '0' && len(s) > 1 {
 		return 0, false
@@ -22,7 +22,7 @@ func parseNumber(s string) (n int64, ok bool) {
 	return n, true
 }
 
-// maxSeconds is what a Duration can hold.
+// maxSeconds is the largest number of seconds in a Duration.
 const maxSeconds = int64(1<<63-1) / int64(time.Second)
 
 func seconds(n int64) time.Duration { return time.Duration(min(n, maxSeconds)) * time.Second }
@@ -37,14 +37,13 @@ func printable(s string) bool {
 	return utf8.ValidString(s)
 }
 
-// singleSpaced reports whether s is one or more fields with one space between
-// two.
+// singleSpaced reports whether s is one or more fields separated by single spaces.
 func singleSpaced(s string) bool {
 	return s != "" && s[0] != ' ' && s[len(s)-1] != ' ' && !strings.Contains(s, "  ")
 }
 
-// lowerWord reports whether s is spelt like a state, a cause or an outcome; "-" is
-// none.
+// lowerWord reports whether s has the form of a state, a cause or an outcome, or is "-", which
+// means none.
 func lowerWord(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; (c < 'a' || c > 'z') && c != '_' && c != '-' {

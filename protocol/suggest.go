@@ -1,11 +1,10 @@
 package protocol
 
-// unknownVerb repeats nothing of word. A line that went astray (the second half of
-// a value with a newline in it) must not come back in an error that its sender logs; and where
-// word is a slip of the pen, the verb that was meant says more than the slip.
+// unknownVerb quotes word only if it is a misspelled verb. The sender may log the error, and any
+// other word may be a secret: for example, the second half of a value with a newline in it.
 func unknownVerb(word []byte) *Error {
 	if len(word) == 0 {
-		return badRequest("a request begins with a verb, not with a space")
+		return badRequest("the line begins with a space, not with a verb")
 	}
 	for _, v := range Verbs() {
 		if slip(v.String(), word) {
@@ -15,9 +14,9 @@ func unknownVerb(word []byte) *Error {
 	return badRequest("the line does not begin with a verb")
 }
 
-// slip reports whether word is verb with one letter wrong, missing or too many, or with
-// two neighbours swapped. It is false where word is verb, or holds anything but
-// letters: what is quoted is a verb but for one letter, and no part of a secret.
+// slip reports whether word is verb with one letter wrong, missing or added, or with two adjacent
+// letters swapped. slip is false if word is verb itself or contains other characters than letters.
+// A quoted word therefore contains no part of a secret.
 func slip(verb string, word []byte) bool {
 	var upper [maxVerb + 1]byte
 	if len(word) < 2 || len(word) > len(upper) {
@@ -30,7 +29,7 @@ func slip(verb string, word []byte) bool {
 		upper[i] = c &^ 0x20
 	}
 	got := string(upper[:len(word)])
-	n := 0 // letters at the beginning that agree
+	n := 0 // length of the common prefix
 	for n < min(len(got), len(verb)) && got[n] == verb[n] {
 		n++
 	}

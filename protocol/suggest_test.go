@@ -17,13 +17,13 @@ func TestUnknownVerb(t *testing.T) {
 		{"IIMPORT", `unknown verb "IIMPORT": did you mean IMPORT?`},
 		{"BAKCUP", `unknown verb "BAKCUP": did you mean BACKUP?`},
 		{"PUTS", `unknown verb "PUTS": did you mean PUT?`},
-		{"", "a request begins with a verb, not with a space"},
+		{"", "the line begins with a space, not with a verb"},
 		{"g", "the line does not begin with a verb"},
 		{"HELLO", "the line does not begin with a verb"},
 		{"G3T", "the line does not begin with a verb"},
 		{"GET.", "the line does not begin with a verb"},
 		{"Sup3rSecret", "the line does not begin with a verb"},
-		{"abcdefghijklmnop", "the line does not begin with a verb"}, // a suite's ticket has such halves
+		{"abcdefghijklmnop", "the line does not begin with a verb"}, // half of a suite's ticket may look like this
 		{strings.Repeat("E", 100), "the line does not begin with a verb"},
 		{"\xc7ET", "the line does not begin with a verb"}, // G with its highest bit set
 	} {
@@ -33,7 +33,8 @@ func TestUnknownVerb(t *testing.T) {
 	}
 }
 
-// Every slip of one letter in every verb finds a verb, and the verb itself is none.
+// TestSlip holds that every verb is found with one wrong letter, and that a correct verb is not a
+// slip.
 func TestSlip(t *testing.T) {
 	for _, v := range Verbs() {
 		word := v.String()
@@ -47,13 +48,13 @@ func TestSlip(t *testing.T) {
 				word[:i] + "X" + word[i:],
 			} {
 				if wrong != word && !slip(word, []byte(strings.ToLower(wrong))) {
-					t.Errorf("%s is no slip of %s", wrong, word)
+					t.Errorf("%s is not a slip of %s", wrong, word)
 				}
 			}
 			if i > 0 && word[i-1] != word[i] {
 				swapped := word[:i-1] + word[i:i+1] + word[i-1:i] + word[i+1:]
 				if !slip(word, []byte(swapped)) {
-					t.Errorf("%s is no slip of %s", swapped, word)
+					t.Errorf("%s is not a slip of %s", swapped, word)
 				}
 			}
 		}

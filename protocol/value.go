@@ -5,23 +5,22 @@ import (
 	"unicode/utf8"
 )
 
-// ValidValue reports whether s can be a credential's value: 1 to [MaxValue]
-// printable ASCII characters, no space among them.
+// ValidValue reports whether s can be a credential's value: 1 to [MaxValue] printable ASCII
+// characters, without spaces.
 func ValidValue[T text](s T) bool { return checkPrintable("value", s, MaxValue) == "" }
 
-// ValidURL reports whether s can be the page address of a SIGN: 1 to
-// [MaxValue] bytes of UTF-8 without spaces and control characters. What the
-// address means is not looked at.
+// ValidURL reports whether s can be the URL of a SIGN: 1 to [MaxValue] bytes of UTF-8 without
+// spaces and control characters. The URL is not parsed.
 func ValidURL[T text](s T) bool { return checkURL(s) == "" }
 
-// checkPrintable names no character of s, not even a wrong one: s is a secret.
+// checkPrintable never shows a character of s, since s is a secret.
 func checkPrintable[T text](what string, s T, limit int) string {
 	if wrong := checkLength(what, len(s), limit); wrong != "" {
 		return wrong
 	}
 	for i := range len(s) {
 		if c := s[i]; c <= ' ' || c >= 0x7f {
-			return fmt.Sprintf("byte %d of the %s is no printable ASCII character", i+1, what)
+			return fmt.Sprintf("byte %d of the %s is not a printable ASCII character", i+1, what)
 		}
 	}
 	return ""

@@ -2,10 +2,10 @@ package protocol
 
 import "fmt"
 
-// Verb is what a request asks for. The numbers are not on the wire.
+// Verb is the first word of a request. The numbers are not on the wire.
 type Verb uint8
 
-// The verbs of protocol 1. The zero Verb is none of them.
+// The verbs of protocol 1. The zero Verb is not a verb.
 const (
 	VerbPing Verb = iota + 1
 	VerbVersion
@@ -30,8 +30,8 @@ const (
 // MaxArgs is the largest number of fields that can follow a verb.
 const MaxArgs = 5
 
-// form is the shape of a verb's requests: the word, the fields that may
-// follow it, and how many of them must. usage is shown to whoever got it wrong.
+// form describes a verb's requests: the word, its fields, and how many of them are required. Error
+// messages show usage.
 type form struct {
 	word   string
 	key    uint64 // word, packed; see pack
@@ -41,8 +41,8 @@ type form struct {
 	usage  string
 }
 
-// forms is the grammar of requests. A new verb is a constant above, a line here
-// and a section in docs/protocol.md; parsing, writing and their tests follow from it.
+// forms is the grammar of requests. A new verb needs a constant above, a line here and a section in
+// docs/protocol.md. Parsing, writing and the tests use this table.
 var forms = [...]form{
 	VerbPing:     request("PING", "PING"),
 	VerbVersion:  request("VERSION", "VERSION"),
@@ -64,7 +64,7 @@ var forms = [...]form{
 	VerbQuit:     request("QUIT", "QUIT"),
 }
 
-// request builds a form. What is optional may be left out; every other field must be there.
+// request returns a form. All fields up to the last required field are required.
 func request(word, usage string, fields ...field) form {
 	f := form{word: word, key: pack([]byte(word)), max: len(fields), usage: usage}
 	for i, k := range fields {
@@ -84,8 +84,7 @@ func (v Verb) String() string {
 	return forms[v].word
 }
 
-// ParseVerb returns the verb that word names, in upper or lower case or both
-// mixed; ok is false if there is none.
+// ParseVerb returns the verb that word names, in any letter case. ok is false if there is none.
 func ParseVerb[T text](word T) (v Verb, ok bool) {
 	k := pack(word)
 	for v := VerbPing; int(v) < len(forms); v++ {
@@ -105,14 +104,13 @@ func Verbs() []Verb {
 	return all
 }
 
-// maxVerb is the length of the longest word that pack tells from others.
+// maxVerb is the length of the longest word that pack can represent.
 const maxVerb = 8
 
-// pack makes one comparable number of a verb's word, letter case aside, so that
-// a request finds its form without allocating. Clearing bit 5 makes upper case of a
-// letter and never makes a letter of anything else; among texts of one length the
-// number of a word of letters is therefore its own. It is 0, which is no
-// word's, for what is empty or too long.
+// pack packs a verb's word into one number, ignoring letter case, so that ParseVerb finds the form
+// without allocating. Clearing bit 5 makes a letter upper case and never turns another character
+// into a letter. Among words of one length, each word of letters therefore has its own number. pack
+// returns 0, which no verb has, for an empty word or a word that is too long.
 func pack[T text](word T) (k uint64) {
 	if len(word) > maxVerb {
 		return 0

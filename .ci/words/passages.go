@@ -58,6 +58,7 @@ func goPassages(content []byte, lines []string) (all []passage) {
 	var s scanner.Scanner
 	file := token.NewFileSet().AddFile("", -1, len(content))
 	s.Init(file, content, nil, scanner.ScanComments)
+	output := false
 	for {
 		pos, tok, literal := s.Scan()
 		n := file.Line(pos)
@@ -75,7 +76,13 @@ func goPassages(content []byte, lines []string) (all []passage) {
 				line, text = "", "" // code, or a table
 			}
 			text = strings.TrimSpace(text)
-			if last := len(all) - 1; whole && last >= 0 && all[last].wrapped && all[last].first+len(all[last].lines) == n {
+			last := len(all) - 1
+			follows := whole && last >= 0 && all[last].wrapped && all[last].first+len(all[last].lines) == n
+			output = text == "Output:" || output && follows
+			if output {
+				line, text = "", "" // of an example
+			}
+			if follows {
 				all[last].lines = append(all[last].lines, line)
 				all[last].prose = append(all[last].prose, text)
 				continue

@@ -47,6 +47,7 @@ func TestCheck(t *testing.T) {
 		{"in code", "a.md", "```text\nanew\n```\n", ""},
 		{"in a code span", "a.md", "the method `anew`\n", ""},
 		{"code in a comment", "a.go", pkg + "// So:\n//\n//\tanew " + long + "\n", ""},
+		{"an example's output", "a.go", pkg + "// Output:\n// anew " + long + "\n", ""},
 		{"a long line of code", "a.go", pkg + "var a = \"" + long + "\"\n", ""},
 		{"a long row", "a.md", "| " + long + " |\n", ""},
 		{"a long link", "a.md", "see [this](page.md) " + long + "\n", ""},

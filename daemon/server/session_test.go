@@ -327,7 +327,7 @@ func TestSessionAbuse(t *testing.T) {
 	}{
 		{"nothing", "", "", more},
 		{"no newline", "PING", "", more},
-		{"an empty line", "\n", "ERR BAD_REQUEST - an empty line is no request\n", more},
+		{"an empty line", "\n", "ERR BAD_REQUEST - the line is empty\n", more},
 		{"NUL bytes", strings.Repeat("\x00", 100) + "\nPING\n", "OK PONG\n", more},
 		{"a lone CR", "\r\nPING\n", "OK PONG\n", more},
 		{"binary", "\xff\xfe\xfd\n", "ERR BAD_REQUEST - the line does not begin with a verb\n", more},

@@ -11,37 +11,37 @@ import (
 	"time"
 )
 
-// Kind is what a step is.
+// Kind is the kind of a step.
 type Kind uint8
 
-// Kinds of steps. Comments are none.
+// Kinds of steps. A comment is not a step.
 const (
 	Send      Kind = iota + 1 // ">": the client sends Text
-	Receive                   // "<": the server answers Text
+	Receive                   // "<": the server replies Text
 	Advance                   // "@": Wait passes
-	Directive                 // "!": what Text says happens
+	Directive                 // "!": Text names an event
 )
 
 // Step is one line of a conversation.
 type Step struct {
-	Line int // in its file, from 1
+	Line int // in the file, from 1
 	Kind Kind
 	Text string // unescaped, without LF; empty for Advance
 	Wait time.Duration
 }
 
-// Closed is the text of the directive that the server has closed the connection.
+// Closed is the directive's text for a connection that the server has closed.
 const Closed = "closed"
 
 // Conversation is one file.
 type Conversation struct {
 	Name  string // of the file, without directory and .txt
-	Text  string // as it stands in the file
+	Text  string // as in the file
 	Steps []Step
 }
 
-// Load reads every *.txt in the root of fsys, in the order of their names. Not to find any
-// is an error: a test over no conversations would pass.
+// Load reads every *.txt in the root of fsys, in the order of their names. It returns an error if
+// there is none: a test of no conversations would pass.
 func Load(fsys fs.FS) ([]Conversation, error) {
 	files, err := fs.Glob(fsys, "*.txt")
 	if err != nil {
@@ -69,8 +69,8 @@ func Load(fsys fs.FS) ([]Conversation, error) {
 	return all, nil
 }
 
-// Parse reads the steps of one conversation. A conversation in which the client
-// says nothing is an error: it would show nothing.
+// Parse reads the steps of one conversation. A conversation without a client line is an error: it
+// would show nothing.
 func Parse(r io.Reader) ([]Step, error) {
 	var steps []Step
 	says := false
@@ -92,7 +92,7 @@ func Parse(r io.Reader) ([]Step, error) {
 		return nil, err
 	}
 	if !says {
-		return nil, fmt.Errorf("conversation: the client says nothing")
+		return nil, fmt.Errorf("conversation: the client sends no line")
 	}
 	return steps, nil
 }
@@ -128,8 +128,8 @@ func parseStep(line string) (Step, error) {
 	return Step{}, fmt.Errorf("unknown mark %q", mark)
 }
 
-// Match reports whether got is the line that want describes: the same, but for
-// fields in braces, of which each stands for any one field.
+// Match reports whether got is the line that want describes. A field of want in braces matches any
+// field.
 func Match(want, got string) bool {
 	w, g := strings.Split(want, " "), strings.Split(got, " ")
 	if len(w) != len(g) {

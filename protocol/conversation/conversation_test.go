@@ -50,22 +50,22 @@ func TestParse(t *testing.T) {
 func TestParseRefuses(t *testing.T) {
 	for about, text := range map[string]string{
 		"nothing":                  "",
-		"a client that is silent":  "# only a comment\n< OK\n",
+		"no line of the client":    "# only a comment\n< OK\n",
 		"an unknown mark":          "? PING\n",
 		"no space after the mark":  ">PING\n",
 		"an empty answer":          "> PING\n<\n",
 		"an empty directive":       "> PING\n! \n",
 		"a duration without plus":  "> PING\n@ 90m\n",
-		"a duration that is none":  "> PING\n@ +soon\n",
+		"an invalid duration":      "> PING\n@ +soon\n",
 		"time that goes backwards": "> PING\n@ +-1s\n",
-		"an escape that is none":   "> PING\\q\n",
+		"an invalid escape":        "> PING\\q\n",
 	} {
 		if steps, err := conversation.Parse(strings.NewReader(text)); err == nil {
-			t.Errorf("%s: read as %+v", about, steps)
+			t.Errorf("%s: parsed as %+v", about, steps)
 		}
 	}
 	if _, err := conversation.Parse(iotest.ErrReader(io.ErrUnexpectedEOF)); !errors.Is(err, io.ErrUnexpectedEOF) {
-		t.Errorf("a reader that fails: error is %v", err)
+		t.Errorf("a failing reader: error is %v", err)
 	}
 }
 
@@ -118,17 +118,17 @@ func TestExchanges(t *testing.T) {
 		}
 	}
 	for about, text := range map[string]string{
-		"no reply":          "> PING\n",
-		"half a list":       "> LIST\n< OK 2\n< a/b/c idle -\n",
-		"a reply too many":  "> PING\n< OK PONG\n< OK PONG\n",
-		"a count of no use": "> STATS\n< OK many\n",
+		"no reply":         "> PING\n",
+		"half a list":      "> LIST\n< OK 2\n< a/b/c idle -\n",
+		"a reply too many": "> PING\n< OK PONG\n< OK PONG\n",
+		"an invalid count": "> STATS\n< OK many\n",
 	} {
 		steps, err := conversation.Parse(strings.NewReader(text))
 		if err != nil {
 			t.Fatal(err)
 		}
 		if x, err := (conversation.Conversation{Steps: steps}).Exchanges(); err == nil {
-			t.Errorf("%s: taken for %+v", about, x)
+			t.Errorf("%s: parsed as %+v", about, x)
 		}
 	}
 	steps, err := conversation.Parse(strings.NewReader("> LIST\n> PING\n! stop\n< OK 1\n< a/b/c idle -\n< OK PONG\n"))
@@ -141,8 +141,8 @@ func TestExchanges(t *testing.T) {
 	}
 }
 
-// answer is a server that answers every line with one of replies, as soon as it
-// has read it, and closes after the last.
+// answer is a server. It replies to each line with the next of replies and closes the connection
+// after the last.
 func answer(conn net.Conn, replies ...string) {
 	defer conn.Close()
 	r := bufio.NewReaderSize(iotest.OneByteReader(conn), 16)
@@ -156,7 +156,7 @@ func answer(conn net.Conn, replies ...string) {
 	}
 }
 
-// play plays text against a server that answers with replies.
+// play plays text against a server that sends replies.
 func play(t *testing.T, text string, do func(conversation.Step) error, replies ...string) (err error) {
 	t.Helper()
 	steps, err := conversation.Parse(strings.NewReader(text))
@@ -187,7 +187,7 @@ func TestPlay(t *testing.T) {
 	}
 }
 
-func TestPlayFindsFault(t *testing.T) {
+func TestPlayDeviations(t *testing.T) {
 	refused := errors.New("refused")
 	for _, tt := range []struct {
 		about, text, want string
@@ -207,6 +207,6 @@ func TestPlayFindsFault(t *testing.T) {
 		}
 	}
 	if err := play(t, "> a\n! stop\n", nil, "1\n"); err == nil {
-		t.Error("a directive with nobody to do it was passed over")
+		t.Error("a directive without Do was skipped")
 	}
 }

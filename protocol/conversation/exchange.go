@@ -6,16 +6,15 @@ import (
 	"tokend/protocol"
 )
 
-// Exchange is one request with everything that answers it.
+// Exchange is a request and its complete reply.
 type Exchange struct {
-	Line    int // of the request, in its file
+	Line    int // of the request, in the file
 	Request string
 	Reply   []string
 }
 
-// Exchanges puts every request beside its reply, whatever stands between them
-// and however they are pipelined. Everything that follows a WATCH is its reply. It is for
-// whoever plays the server's part.
+// Exchanges pairs every request with its reply, also when requests are pipelined. All lines after a
+// WATCH are the reply to it. Exchanges is for tests that play the server.
 func (c Conversation) Exchanges() ([]Exchange, error) {
 	var all []Exchange
 	var replies []string
@@ -30,17 +29,17 @@ func (c Conversation) Exchanges() ([]Exchange, error) {
 	for i := range all {
 		n, err := replyLength(all[i].Request, replies)
 		if err != nil || n > len(replies) {
-			return nil, fmt.Errorf("%s: line %d: %d lines are no reply to %q: %v", c.Name, all[i].Line, len(replies), all[i].Request, err)
+			return nil, fmt.Errorf("%s: line %d: no reply to %q in %d lines: %v", c.Name, all[i].Line, all[i].Request, len(replies), err)
 		}
 		all[i].Reply, replies = replies[:n:n], replies[n:]
 	}
 	if len(replies) > 0 {
-		return nil, fmt.Errorf("%s: nobody asked for %q", c.Name, replies[0])
+		return nil, fmt.Errorf("%s: reply without a request: %q", c.Name, replies[0])
 	}
 	return all, nil
 }
 
-// replyLength returns how many of lines are the reply to request.
+// replyLength returns the number of lines that reply to request.
 func replyLength(request string, lines []string) (int, error) {
 	if len(lines) == 0 {
 		return 1, nil

@@ -10,24 +10,21 @@ import (
 
 // Player plays the client's side of conversations against a server.
 type Player struct {
-	// Conn is the connection to the server. The player closes it only when
-	// something was not as the conversation says. It sets no deadlines:
-	// whoever fears for a test that hangs sets them, or plays in a testing/synctest
-	// bubble.
+	// Conn is the connection to the server. The player closes it only when the server deviates from
+	// the conversation. The player sets no deadlines: the caller sets them, or plays in a
+	// testing/synctest bubble.
 	Conn io.ReadWriteCloser
 
-	// Do is called for each Advance, and for each Directive but [Closed],
-	// once everything before it has been sent and what had to be received has
-	// been. It has to make happen what the step says, and in a bubble to wait until
-	// the server is at rest (synctest.Wait) before it does. It may be nil where the
-	// conversation has no such steps.
+	// Do is called for each Advance and for each Directive but [Closed], after all earlier lines
+	// have been sent and received. It performs the step. In a bubble it first waits until the
+	// server is idle (synctest.Wait). It may be nil if the conversation has no such steps.
 	Do func(Step) error
 
 	r *bufio.Reader
 }
 
-// Play plays steps and returns at the first thing that is not as they say. Lines
-// that follow each other from the client are sent in one write: they are pipelined.
+// Play plays steps and returns at the first deviation. Consecutive lines of the client are sent in
+// one write, as a pipeline.
 func (p *Player) Play(steps []Step) error {
 	p.r = bufio.NewReader(p.Conn)
 	for len(steps) > 0 {
@@ -56,9 +53,8 @@ func (p *Player) Play(steps []Step) error {
 	return nil
 }
 
-// exchange sends batch and receives replies. It does both at once, since on a
-// connection without a buffer a server that answers the first of two requests
-// before it has read the second would wait for us, and we for it.
+// exchange sends batch and receives replies at the same time. On an unbuffered connection a server
+// that replies before it has read the whole batch would otherwise block forever.
 func (p *Player) exchange(batch string, replies []Step) error {
 	sent := make(chan error, 1)
 	go func() {
@@ -75,9 +71,9 @@ func (p *Player) exchange(batch string, replies []Step) error {
 			continue
 		}
 		if err == nil {
-			err = errors.New("the server says otherwise")
+			err = errors.New("unexpected reply")
 		}
-		p.Conn.Close() // wakes the writer; its error is a consequence of this one
+		p.Conn.Close() // wakes the writer, whose error is a consequence of this one
 		<-sent
 		return fmt.Errorf("line %d: %w\n got: %q\nwant: %q", step.Line, err, got, step.Text)
 	}
@@ -97,7 +93,7 @@ func (p *Player) happen(step Step) error {
 		return nil
 	}
 	if p.Do == nil {
-		return fmt.Errorf("nobody to do this: %q", step.Text)
+		return fmt.Errorf("no Do for the step %q", step.Text)
 	}
 	return p.Do(step)
 }
