@@ -1,3 +1,3 @@
-// Package boot tells one boot of the host from another, and how long this one has lasted. What is
-// written to disk by the one and measured by the other is a matter for others.
+// Package boot identifies the current boot of the host and measures the time since it. It does not
+// know what is stored or timed with them.
 package boot

@@ -1,12 +1,11 @@
-// Package clock measures lifetimes by a clock that suspend does not stop and
-// that a stepped wall clock does not move. It knows nothing of what is timed.
+// Package clock measures lifetimes with a clock that includes suspend and ignores changes of the
+// wall clock. It does not know what is timed.
 //
-// Go's monotonic clock stands still while the host is suspended, and the
-// wall clock jumps when somebody sets it; a token's end obeys neither. An
-// [Instant] counts from boot, suspend included (CLOCK_BOOTTIME). Reading that
-// clock costs a system call, so Now reads the two cheap clocks and asks
-// for the true one only when they have come apart: which they do when the host was
-// suspended or the wall clock was set.
+// Go's monotonic clock stops while the host is suspended, and the wall clock jumps when an operator
+// sets it. A token's expiry is affected by neither. An [Instant] therefore counts from boot,
+// suspend included (CLOCK_BOOTTIME). Reading that clock costs a system call. [Clock.Now] reads the
+// two cheap clocks and reads CLOCK_BOOTTIME only when their difference has changed, which means
+// that the host was suspended or that the wall clock was set.
 package clock
 
 import (
@@ -15,46 +14,44 @@ import (
 	"time"
 )
 
-// Instant is a moment of this boot, in nanoseconds. Instants of different boots
-// do not compare; see [Clock.Wall] for what may be written to disk.
+// Instant is a moment of this boot, in nanoseconds. Instants of different boots cannot be compared.
+// [Clock.Wall] converts an Instant to a time that can be stored.
 type Instant int64
 
 // Add returns the instant d later.
 func (i Instant) Add(d time.Duration) Instant { return i + Instant(d) }
 
-// Sub returns how long after j the instant i is.
+// Sub returns the duration i-j.
 func (i Instant) Sub(j Instant) time.Duration { return time.Duration(i - j) }
 
-// drift is how far the wall clock and the monotonic clock may come apart before
-// the true clock is asked. Time servers slew by less than 500 ppm, so an
-// undisturbed host reaches it about once in half an hour.
+// drift is how far the wall clock and the monotonic clock may diverge before boottime is read
+// again. Time servers slew by less than 500 ppm, so an undisturbed host reaches the limit about
+// once in half an hour.
 const drift = int64(time.Second)
 
-// Clock tells [Instant]s. Its methods may be called concurrently. Make one with
-// New.
+// Clock returns [Instant]s. Its methods may be called concurrently. Create a Clock with New.
 type Clock struct {
 	boottime func() time.Duration
-	start    time.Time // monotonic reading of New
+	start    time.Time // monotonic reading at New
 
 	last atomic.Pointer[reading]
 }
 
-// reading is how the clocks stood to each other when the true one was read: boottime, and the wall
-// clock, minus monotonic time since start. The wall clock is read first. If the host is suspended
-// between the two, the next Now finds that they have come apart.
+// reading is the state of the clocks when boottime was last read: boottime and the wall clock, each
+// minus the monotonic time since start. The wall clock is read first. If the host is suspended
+// between the two reads, the next Now detects the divergence.
 type reading struct{ offset, wall int64 }
 
-// New returns a clock that takes the true time from boottime: the time since
-// boot, suspend included. A nil boottime stands for Go's monotonic clock, which
-// is what tests in virtual time want.
+// New returns a clock based on boottime, which returns the time since boot, suspend included. With
+// a nil boottime the clock uses Go's monotonic clock, as tests in virtual time need.
 func New(boottime func() time.Duration) *Clock {
 	c := &Clock{boottime: boottime, start: time.Now()}
 	c.resync(c.start)
 	return c
 }
 
-// resync reads the true clock and returns the offset that it gives. It publishes what it has read,
-// unless somebody else has published a reading since it began: that one is newer.
+// resync reads boottime and returns the resulting offset. It publishes the reading unless another
+// goroutine has published one in the meantime: that reading is newer.
 func (c *Clock) resync(now time.Time) int64 {
 	before := c.last.Load()
 	r := &reading{wall: now.UnixNano() - int64(now.Sub(c.start))}
@@ -65,7 +62,7 @@ func (c *Clock) resync(now time.Time) int64 {
 	return r.offset
 }
 
-// Now returns the present instant. It does not allocate.
+// Now returns the current instant. It does not allocate.
 func (c *Clock) Now() Instant {
 	i, _ := c.now()
 	return i
@@ -82,26 +79,26 @@ func (c *Clock) now() (Instant, time.Time) {
 	return Instant(mono + offset), now
 }
 
-// Resync reads the true clock now. [Clock.Now] does so by itself when the cheap clocks
-// have come apart by a second; whoever wakes seldom calls it to be exact.
+// Resync reads boottime now. [Clock.Now] does so only after the cheap clocks have diverged by a
+// second. A caller that wakes rarely calls Resync for an exact result.
 func (c *Clock) Resync() { c.resync(time.Now()) }
 
-// Lead returns how far the wall clock is ahead of the time since boot, as they were read last. It
-// grows when somebody sets the wall clock forward. Time, and a suspend, do not change it.
+// Lead returns how far the wall clock is ahead of the time since boot, as of the last reading. It
+// grows when the wall clock is set forward. Elapsed time and suspend do not change it.
 func (c *Clock) Lead() time.Duration {
 	last := c.last.Load()
 	return time.Duration(last.wall - last.offset)
 }
 
-// Wall returns the wall clock's reading for i, for showing and for keeping
-// beyond this boot. It is as right as the wall clock is now.
+// Wall converts i to wall-clock time, for display and for storage. The result is as accurate as the
+// wall clock is now.
 func (c *Clock) Wall(i Instant) time.Time {
 	at, now := c.now()
 	return now.Round(0).Add(i.Sub(at))
 }
 
-// At returns the instant at which the wall clock, as it stands now, shows t; the last there
-// is where t is centuries away.
+// At returns the instant at which the wall clock will show t if nobody sets it. It returns the
+// largest Instant if t is centuries away.
 func (c *Clock) At(t time.Time) Instant {
 	at, now := c.now()
 	d := t.Sub(now.Round(0))

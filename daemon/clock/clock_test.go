@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// host is a machine's clocks, as a Clock sees them: time since boot, which goes on in a
-// suspend, and how often it was asked for.
+// host simulates a machine's clocks. booted and asleep determine the time since boot, which
+// includes suspend; asked counts its reads.
 type host struct {
 	t      *testing.T
 	c      *Clock
@@ -28,9 +28,9 @@ func newHost(t *testing.T) *host {
 	return h
 }
 
-// suspend lets the host sleep for d. Go's monotonic clock, which in a bubble is the wall
-// clock, too, does not see it; what the wall clock shows from then on against the
-// monotonic one is what it was taken to show less d.
+// suspend suspends the host for d. In a bubble, Go's monotonic clock and the wall clock are the
+// same and neither sees a suspend. Lowering the recorded wall reading by d makes the wall clock
+// appear to have advanced by d.
 func (h *host) suspend(d time.Duration) {
 	h.asleep.Add(int64(d))
 	h.step(d)
@@ -43,7 +43,7 @@ func (h *host) step(d time.Duration) {
 	h.c.last.Store(&last)
 }
 
-// mustPass fails unless want has passed on the clock since from.
+// mustPass fails the test unless the clock has advanced by want since from.
 func (h *host) mustPass(from Instant, want time.Duration) {
 	h.t.Helper()
 	if got := h.c.Now().Sub(from); got != want {
@@ -51,25 +51,25 @@ func (h *host) mustPass(from Instant, want time.Duration) {
 	}
 }
 
-func TestTimePassesWhateverIsDoneToTheClocks(t *testing.T) {
+func TestElapsedTime(t *testing.T) {
 	for _, tc := range []struct {
 		name string
 		do   func(h *host)
 		want time.Duration
 	}{
-		{"nothing is", func(*host) {}, 0},
-		{"a suspend of an hour", func(h *host) { h.suspend(time.Hour) }, time.Hour},
-		{"a suspend of years", func(h *host) { h.suspend(3 * 365 * 24 * time.Hour) }, 3 * 365 * 24 * time.Hour},
-		{"the wall clock set back by an hour", func(h *host) { h.step(-time.Hour) }, 0},
-		{"the wall clock set forward by three", func(h *host) { h.step(3 * time.Hour) }, 0},
-		{"the wall clock corrected by half a second", func(h *host) { h.step(time.Second / 2) }, 0},
-		{"a suspend, and the wall clock set forward", func(h *host) { h.suspend(time.Hour); h.step(time.Hour) }, time.Hour},
-		{"a suspend hidden by a wall clock set back, and somebody who wakes", func(h *host) {
+		{"no change", func(*host) {}, 0},
+		{"suspended for an hour", func(h *host) { h.suspend(time.Hour) }, time.Hour},
+		{"suspended for years", func(h *host) { h.suspend(3 * 365 * 24 * time.Hour) }, 3 * 365 * 24 * time.Hour},
+		{"wall clock set back by 1h", func(h *host) { h.step(-time.Hour) }, 0},
+		{"wall clock set forward by 3h", func(h *host) { h.step(3 * time.Hour) }, 0},
+		{"wall clock corrected by 0.5s", func(h *host) { h.step(time.Second / 2) }, 0},
+		{"suspended, wall clock set forward", func(h *host) { h.suspend(time.Hour); h.step(time.Hour) }, time.Hour},
+		{"suspend hidden by setting the wall clock back, then Resync", func(h *host) {
 			h.suspend(time.Hour)
 			h.step(-time.Hour)
 			h.c.Resync()
 		}, time.Hour},
-		{"suspend after suspend", func(h *host) {
+		{"suspended repeatedly", func(h *host) {
 			for range 10 {
 				h.suspend(time.Minute)
 				h.c.Now()
@@ -90,7 +90,7 @@ func TestTimePassesWhateverIsDoneToTheClocks(t *testing.T) {
 	}
 }
 
-func TestTheTrueClockIsAskedOnlyWhenTheCheapOnesComeApart(t *testing.T) {
+func TestBoottimeReadRarely(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHost(t)
 		h.asked.Store(0)
@@ -101,22 +101,22 @@ func TestTheTrueClockIsAskedOnlyWhenTheCheapOnesComeApart(t *testing.T) {
 		h.step(drift2)
 		h.c.Now()
 		if n := h.asked.Load(); n != 0 {
-			t.Errorf("asked %d times while nothing happened, want none", n)
+			t.Errorf("%d reads of boottime without a change, want none", n)
 		}
 		h.step(time.Hour)
 		for range 1000 {
 			h.c.Now()
 		}
 		if n := h.asked.Load(); n != 1 {
-			t.Errorf("asked %d times about one step, want once", n)
+			t.Errorf("%d reads of boottime after one step, want one", n)
 		}
 	})
 }
 
-// drift2 is a correction that is let pass.
+// drift2 is a step below the limit.
 const drift2 = time.Duration(drift) / 2
 
-func TestWallAndAtAreEachOthersReverse(t *testing.T) {
+func TestWallAtRoundTrip(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHost(t)
 		for _, d := range []time.Duration{0, time.Nanosecond, time.Hour, -time.Hour, 10 * 365 * 24 * time.Hour} {
@@ -126,7 +126,7 @@ func TestWallAndAtAreEachOthersReverse(t *testing.T) {
 				t.Errorf("%v from now: got %v, want %v", d, wall, want)
 			}
 			if got := h.c.At(wall); got != i {
-				t.Errorf("and back: got %v, want %v", got, i)
+				t.Errorf("converted back: got %v, want %v", got, i)
 			}
 		}
 		h.suspend(time.Hour)
@@ -137,25 +137,25 @@ func TestWallAndAtAreEachOthersReverse(t *testing.T) {
 	})
 }
 
-func TestNoTimeIsTooFar(t *testing.T) {
+func TestAtFarTimes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHost(t)
 		now := h.c.Now()
 		for _, year := range []int{2262, 3000, 9999} {
 			if got := h.c.At(time.Date(year, 1, 1, 0, 0, 0, 0, time.UTC)); got < now.Add(100*365*24*time.Hour) {
-				t.Errorf("year %d: got %v, want what is far ahead of %v", year, got, now)
+				t.Errorf("year %d: got %v, want at least 100 years after %v", year, got, now)
 			}
 		}
 		if got := h.c.At(time.Unix(0, 0)); got > now {
-			t.Errorf("1970: got %v, want what is before %v", got, now)
+			t.Errorf("1970: got %v, want a moment before %v", got, now)
 		}
 		if got := h.c.At(time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)); got != math.MaxInt64 {
-			t.Errorf("beyond what can be told: got %v, want the last instant", got)
+			t.Errorf("year 9999: got %v, want the last instant", got)
 		}
 	})
 }
 
-func TestWithoutATrueClockTheMonotonicOneServes(t *testing.T) {
+func TestWithoutBoottime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := New(nil)
 		began := c.Now()
@@ -167,8 +167,7 @@ func TestWithoutATrueClockTheMonotonicOneServes(t *testing.T) {
 	})
 }
 
-// TestStaleReadingNotPublished shows that a reading taken before a suspend does not replace a newer
-// one, in whatever order the two are published.
+// TestStaleReadingNotPublished publishes a reading taken before a suspend after a newer one.
 func TestStaleReadingNotPublished(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHost(t)
@@ -200,15 +199,15 @@ func TestStaleReadingNotPublished(t *testing.T) {
 	})
 }
 
-// TestLead holds that the wall clock's lead tells how it was set against the time since boot.
+// TestLead sets the wall clock and compares Lead with the time since boot.
 func TestLead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHost(t)
 		lead := h.c.Lead()
 		for _, tc := range []struct {
 			name string
-			wall time.Duration // passes on it, and
-			boot time.Duration // on the other
+			wall time.Duration // time that passes on the wall clock
+			boot time.Duration // time that passes since boot
 			want time.Duration
 		}{
 			{"an hour passes", time.Hour, time.Hour, 0},
@@ -219,15 +218,14 @@ func TestLead(t *testing.T) {
 			h.asleep.Add(int64(tc.boot - tc.wall))
 			h.c.Resync()
 			if got := h.c.Lead() - lead; got != tc.want {
-				t.Errorf("%s: the lead has grown by %v, want %v", tc.name, got, tc.want)
+				t.Errorf("%s: Lead grew by %v, want %v", tc.name, got, tc.want)
 			}
 		}
 	})
 }
 
-// TestNobodySeesTimeGoBack has readers look at a clock while the host is suspended again and
-// again.
-func TestNobodySeesTimeGoBack(t *testing.T) {
+// TestNoTimeBackwards reads the clock concurrently while the host is suspended repeatedly.
+func TestNoTimeBackwards(t *testing.T) {
 	var asleep atomic.Int64
 	booted := time.Now()
 	c := New(func() time.Duration { return time.Since(booted) + time.Duration(asleep.Load()) })
@@ -237,7 +235,7 @@ func TestNobodySeesTimeGoBack(t *testing.T) {
 			last := c.Now()
 			for range 20_000 {
 				now := c.Now()
-				// The two cheap clocks are read a moment apart from the true one.
+				// The cheap clocks and boottime are not read at exactly the same time.
 				if now < last.Add(-time.Millisecond) {
 					t.Errorf("went back by %v", last.Sub(now))
 					return
@@ -253,7 +251,7 @@ func TestNobodySeesTimeGoBack(t *testing.T) {
 	readers.Wait()
 }
 
-func TestNowDoesNotAllocate(t *testing.T) {
+func TestNowAllocs(t *testing.T) {
 	c := New(func() time.Duration { return 0 })
 	if n := testing.AllocsPerRun(100, func() { c.Now() }); n != 0 {
 		t.Errorf("allocations: got %v, want none", n)

@@ -9,31 +9,31 @@ import (
 	"time"
 )
 
-// Config is what a [Queue] is made of. Out is required.
+// Config configures a [Queue]. Out is required.
 type Config struct {
-	// Out is where the lines go. A Write to it may take any time. It is called by one goroutine.
+	// Out receives the lines. A Write to it may block for any time. Only one goroutine calls it.
 	Out io.Writer
 
-	// Lost returns a line that says that n lines are missing before the next one; nil for no such
-	// line. It is called by the goroutine that writes.
+	// Lost returns a line reporting that n lines are missing before the next one. If Lost is nil,
+	// gaps are not reported. The writing goroutine calls it.
 	Lost func(n int64) []byte
 
-	maxLines, maxBytes int // for tests: zero for the constants
+	maxLines, maxBytes int // for tests: zero selects the constants
 }
 
-// maxLines and maxBytes bound what is queued: what the daemon logs in some seconds of trouble. The
-// line that is being written is not counted.
+// maxLines and maxBytes bound the queue. They hold what the daemon logs in some seconds of trouble.
+// The line being written is not counted.
 const (
 	maxLines = 4096
 	maxBytes = 1 << 20
 )
 
-// Queue is an io.Writer that never waits for the reader of what is written. Each call of Write is
-// one line. Make one with [New]; its methods may be called concurrently.
+// Queue is an io.Writer that never blocks on the reader. Each call of Write is one line. Create a
+// Queue with [New]. Its methods may be called concurrently.
 type Queue struct {
 	cfg     Config
-	wake    chan struct{} // holds a token when there is something to write, or to end
-	ended   chan struct{} // closed when the goroutine that writes has ended
+	wake    chan struct{} // holds a token when there is something to write, or at Close
+	ended   chan struct{} // closed when the writing goroutine has ended
 	dropped atomic.Int64
 
 	mu       sync.Mutex
@@ -41,13 +41,13 @@ type Queue struct {
 	bytes    int             // of lines
 	shedding bool            // the queue was full and is not half empty yet
 	lost     int64           // lines dropped after the last of lines
-	writing  bool            // the goroutine has a line, or may be about to take one
-	closed   bool            // no more lines are taken
+	writing  bool            // the writing goroutine has a line, or may be about to take one
+	closed   bool            // no more lines are accepted
 	waiting  []chan struct{} // closed when everything is written
 
-	// Only the goroutine that writes uses what follows.
+	// The fields below belong to the writing goroutine.
 	missing int64 // lines dropped and not reported yet
-	torn    bool  // the last line was written in part
+	torn    bool  // the last line was written partially
 }
 
 // line is one line, or only a gap if text is nil.
@@ -61,21 +61,21 @@ type line struct {
 func New(cfg Config) *Queue {
 	cfg.maxLines, cfg.maxBytes = cmp.Or(cfg.maxLines, maxLines), cmp.Or(cfg.maxBytes, maxBytes)
 	q := &Queue{cfg: cfg, wake: make(chan struct{}, 1), ended: make(chan struct{})}
-	go func() { // waited for by Close, for as long as its caller wants
+	go func() { // Close waits for it, up to its limit
 		defer close(q.ended)
 		q.run()
 	}()
 	return q
 }
 
-// Write queues p, or drops it and counts it. It returns len(p) and nil in either case: nobody who
-// logs can do anything about it.
+// Write queues p, or drops and counts it. It returns len(p) and nil in both cases, because a caller
+// that logs cannot handle the failure.
 func (q *Queue) Write(p []byte) (int, error) {
 	q.add(p, false)
 	return len(p), nil
 }
 
-// writerFunc is an io.Writer that has no state of its own.
+// writerFunc adapts a function to io.Writer.
 type writerFunc func(p []byte)
 
 func (f writerFunc) Write(p []byte) (int, error) {
@@ -88,8 +88,8 @@ func (q *Queue) Audit() io.Writer {
 	return writerFunc(func(p []byte) { q.add(p, true) })
 }
 
-// Flusher returns a writer to the same queue for lines after which the process may end: each Write
-// waits until everything is written, at most for limit.
+// Flusher returns a writer to the same queue for lines after which the process may exit. Each Write
+// waits until the queue is written, at most for limit.
 func (q *Queue) Flusher(limit time.Duration) io.Writer {
 	return writerFunc(func(p []byte) {
 		q.add(p, true)
@@ -100,8 +100,8 @@ func (q *Queue) Flusher(limit time.Duration) io.Writer {
 // Dropped returns how many lines have been dropped.
 func (q *Queue) Dropped() int64 { return q.dropped.Load() }
 
-// Flush waits until everything that was queued is written or refused by the output, at most for
-// limit, and reports whether it is.
+// Flush waits until every queued line is written or rejected by the output, at most for limit. It
+// reports whether that was reached.
 func (q *Queue) Flush(limit time.Duration) bool {
 	q.mu.Lock()
 	if !q.writing {
@@ -114,9 +114,9 @@ func (q *Queue) Flush(limit time.Duration) bool {
 	return within(limit, done)
 }
 
-// Close drops whatever is written to q from now on, and waits until the lines that are queued are
-// written and the queue's goroutine has ended, at most for limit. It reports whether they are. If
-// not, the goroutine is stuck in a write that nothing can cancel.
+// Close drops all later writes. It waits until the queued lines are written and the writing
+// goroutine has ended, at most for limit. It reports whether that was reached. If not, the
+// goroutine is blocked in a write that cannot be canceled.
 func (q *Queue) Close(limit time.Duration) bool {
 	q.mu.Lock()
 	q.closed = true
@@ -136,7 +136,7 @@ func within(limit time.Duration, done <-chan struct{}) bool {
 	}
 }
 
-// signalLocked wakes the goroutine that writes. q.mu is held.
+// signalLocked wakes the writing goroutine. q.mu is held.
 func (q *Queue) signalLocked() {
 	q.writing = true
 	select {
@@ -165,7 +165,7 @@ func (q *Queue) add(p []byte, audit bool) {
 }
 
 // makeSpaceLocked reports whether n more bytes may be queued. For an audit line it drops ordinary
-// ones, the newest first. q.mu is held.
+// lines, the newest first. q.mu is held.
 func (q *Queue) makeSpaceLocked(n int, audit bool) bool {
 	full := func() bool { return len(q.lines) >= q.cfg.maxLines || q.bytes+n > q.cfg.maxBytes }
 	q.shedding = q.shedding || full()
@@ -184,7 +184,7 @@ func (q *Queue) makeSpaceLocked(n int, audit bool) bool {
 	return true
 }
 
-// dropLocked drops line i; the gap stays where it was. q.mu is held.
+// dropLocked drops line i and records the gap in its place. q.mu is held.
 func (q *Queue) dropLocked(i int) {
 	after := &q.lost
 	if i+1 < len(q.lines) {
@@ -196,7 +196,7 @@ func (q *Queue) dropLocked(i int) {
 	q.dropped.Add(1)
 }
 
-// run writes what is queued until the queue is closed and empty.
+// run writes queued lines until the queue is closed and empty.
 func (q *Queue) run() {
 	for range q.wake {
 		for {
@@ -212,7 +212,7 @@ func (q *Queue) run() {
 	}
 }
 
-// next takes the oldest line, or the gap after the last one. It returns false if there is nothing.
+// next takes the oldest line, or the gap after the last one. It returns false if there is neither.
 func (q *Queue) next() (l line, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -233,13 +233,13 @@ func (q *Queue) next() (l line, ok bool) {
 	return l, true
 }
 
-// rest notes that everything is written, unless a line has just arrived or been dropped, and
-// reports whether the queue is closed as well.
+// rest marks the queue as written, unless a line was just added or dropped. It reports whether the
+// queue is also closed.
 func (q *Queue) rest() (end bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if len(q.lines) > 0 || q.lost > 0 {
-		return false // its signal is in wake
+		return false // wake holds a token for it
 	}
 	q.writing = false
 	for _, done := range q.waiting {
@@ -249,7 +249,7 @@ func (q *Queue) rest() (end bool) {
 	return q.closed
 }
 
-// write writes l, after a line about the lines that are missing before it.
+// write writes l, preceded by a report of the lines missing before it.
 func (q *Queue) write(l line) {
 	q.missing += l.lost
 	var err error
@@ -266,7 +266,7 @@ func (q *Queue) write(l line) {
 	}
 }
 
-// put writes p, on a line of its own even if the last one was cut short.
+// put writes p. If the previous write was partial, p starts on a new line.
 func (q *Queue) put(p []byte) error {
 	if len(p) == 0 {
 		return nil

@@ -14,13 +14,13 @@ import (
 	"time"
 )
 
-// reader is the output of a queue: it can stall, go away and come back.
+// reader is the output of a queue. It can stall, fail and recover.
 type reader struct {
 	mu    sync.Mutex
 	cond  *sync.Cond
 	stall bool
 	err   error
-	short int // if not zero, a refused write takes that many bytes
+	short int // if not zero, a failing write accepts that many bytes
 	text  strings.Builder
 }
 
@@ -65,7 +65,7 @@ func say(w io.Writer, from, to int) {
 	}
 }
 
-// count returns the words of the lines from to to.
+// count returns the text of the lines from to to-1.
 func count(from, to int) []string {
 	var all []string
 	for i := from; i < to; i++ {
@@ -74,7 +74,7 @@ func count(from, to int) []string {
 	return all
 }
 
-// inBubble runs f in virtual time, with a queue of ten lines whose reader reads.
+// inBubble runs f in virtual time with a queue of ten lines.
 func inBubble(t *testing.T, f func(q *Queue, r *reader)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -116,7 +116,7 @@ func TestStalledReader(t *testing.T) {
 		began := time.Now()
 		say(q, 1, 100)
 		if took := time.Since(began); took != 0 {
-			t.Errorf("a writer waited %v", took)
+			t.Errorf("Write blocked for %v", took)
 		}
 		if n := q.Dropped(); n != 89 {
 			t.Errorf("%d lines dropped, want 89", n)
@@ -130,7 +130,7 @@ func TestStalledReader(t *testing.T) {
 	})
 }
 
-// A reader that is always too slow sees gaps of half a queue, not one after each line.
+// TestFewGaps: a reader that is always too slow sees gaps of half a queue, not one after each line.
 func TestFewGaps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newReader()
@@ -150,7 +150,7 @@ func TestFewGaps(t *testing.T) {
 			}
 		}
 		if gaps == 0 || gaps > 25 || missing != q.Dropped() {
-			t.Errorf("%d gaps say that %d lines are missing; %d are", gaps, missing, q.Dropped())
+			t.Errorf("%d gaps report %d missing lines, want %d", gaps, missing, q.Dropped())
 		}
 	})
 }
@@ -207,7 +207,7 @@ func TestAuditDroppedLast(t *testing.T) {
 		synctest.Wait()
 		wantLines(t, r, "0", "1", "2", "3", "4", "5", "6", "lost=1", "100", "101", "lost=12", "102", "103")
 	})
-	t.Run("nothing else", func(t *testing.T) {
+	t.Run("only audit lines", func(t *testing.T) {
 		inBubble(t, func(q *Queue, r *reader) {
 			r.set(true, nil)
 			say(q, 0, 1)
@@ -243,7 +243,7 @@ func TestReaderGone(t *testing.T) {
 	})
 }
 
-// A line that the output took in part, as a full disk does, does not run into the next one.
+// TestTornLine: after a partial write, as on a full disk, the next line starts on a new line.
 func TestTornLine(t *testing.T) {
 	inBubble(t, func(q *Queue, r *reader) {
 		r.short = 2
@@ -260,7 +260,7 @@ func TestTornLine(t *testing.T) {
 func TestFlush(t *testing.T) {
 	inBubble(t, func(q *Queue, r *reader) {
 		if !q.Flush(0) {
-			t.Error("nothing is queued, and Flush waits")
+			t.Error("Flush blocks on an empty queue")
 		}
 		say(q, 0, 5)
 		if !q.Flush(time.Second) {
@@ -271,7 +271,7 @@ func TestFlush(t *testing.T) {
 		began := time.Now()
 		_, _ = io.WriteString(q.Flusher(time.Second), "5\n")
 		if took := time.Since(began); took != time.Second {
-			t.Errorf("a stalled reader was waited for for %v, want 1s", took)
+			t.Errorf("Flusher blocked for %v, want 1s", took)
 		}
 		r.set(false, nil)
 		_, _ = io.WriteString(q.Flusher(time.Second), "6\n")
@@ -287,7 +287,7 @@ func TestClose(t *testing.T) {
 		say(q, 0, 3)
 		began := time.Now()
 		if q.Close(time.Second) {
-			t.Error("closed with lines that are not written")
+			t.Error("closed with unwritten lines")
 		}
 		if took := time.Since(began); took != time.Second {
 			t.Errorf("took %v, want 1s", took)
@@ -295,15 +295,15 @@ func TestClose(t *testing.T) {
 		say(q, 3, 4)
 		r.set(false, nil)
 		if !q.Close(time.Second) {
-			t.Error("not closed with a reader that reads")
+			t.Error("not closed after the reader recovered")
 		}
 		wantLines(t, r, "0", "1", "2", "lost=1")
 	})
 }
 
-// Under any order of lines and stalls, what is read is in order, and what is missing is what the
-// gaps and Dropped say.
-func TestEveryLineIsReadOrCounted(t *testing.T) {
+// TestLinesReadOrCounted checks random sequences of lines and stalls. Lines are read in
+// order, and gaps and Dropped account for the missing ones.
+func TestLinesReadOrCounted(t *testing.T) {
 	for seed := range uint64(200) {
 		synctest.Test(t, func(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 0))
@@ -330,7 +330,7 @@ func TestEveryLineIsReadOrCounted(t *testing.T) {
 			}
 			r.set(false, nil)
 			q.Flush(time.Second)
-			_, _ = io.WriteString(q, "\n") // an output that failed is tried again
+			_, _ = io.WriteString(q, "\n") // retries an output that failed
 			q.Close(time.Second)
 			next := int64(0)
 			for _, l := range r.lines() {
@@ -344,7 +344,7 @@ func TestEveryLineIsReadOrCounted(t *testing.T) {
 				}
 			}
 			if next != int64(n) || q.Dropped() > int64(n) {
-				t.Errorf("seed %d: %d lines are accounted for and %d dropped, of %d", seed, next, q.Dropped(), n)
+				t.Errorf("seed %d: %d lines accounted for, %d dropped, want %d in total", seed, next, q.Dropped(), n)
 			}
 		})
 	}

@@ -2,23 +2,21 @@ package record
 
 import "time"
 
-// Budget is how much of a quota has been spent.
+// Budget is the part of a quota that has been used.
 type Budget struct {
 	Key string
 
-	// Window is how long a call counts. Who reads the record may forget it
-	// that long after the last call.
+	// Window is how long a call counts. The record is useless that long after the last call.
 	Window time.Duration
 
-	// Boot is the boot in which the moments were taken; empty where the system
-	// does not tell boots apart.
+	// Boot is the boot in which the moments were taken. It is empty on systems without boot IDs.
 	Boot string
 
-	// Slices are the calls, oldest first, those that were made close together as one.
+	// Slices are the calls, oldest first. Calls made close together share a slice.
 	Slices []Slice
 }
 
-// Slice is some calls that were made close together.
+// Slice is a number of calls made close together.
 type Slice struct {
 	First, Last Moment
 	Calls       int

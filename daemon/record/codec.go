@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-// ErrVersion is returned for a record that a newer tokend has written.
-var ErrVersion = errors.New("record of an unknown version: it was written by a newer tokend")
+// ErrVersion is returned for a record that a newer tokend wrote.
+var ErrVersion = errors.New("unknown record version: the record was written by a newer tokend")
 
-// ErrCorrupt is returned for bytes that no tokend has written.
+// ErrCorrupt is returned for bytes that no version of tokend writes.
 var ErrCorrupt = errors.New("record is damaged")
 
-// encoder appends fields to a record. Its order of calls is the disk format.
+// encoder appends fields to a record. The order of the calls is the disk format.
 type encoder []byte
 
 func (e *encoder) int(v int64)   { *e = binary.AppendVarint(*e, v) }
@@ -26,14 +26,14 @@ func (e *encoder) time(t time.Time) {
 	e.int(t.UnixNano())
 }
 
-// decoder reads fields in the order in which they were appended. Past the
-// last field of an older record every further one reads as zero; anything
-// else that does not fit sets err.
+// decoder reads fields in the order in which they were appended. Fields that an older record lacks
+// read as zero. Any other mismatch sets err.
 type decoder struct {
 	rest []byte
 	err  error
 
-	// whole, if set, is a copy of all that ends where rest ends: texts are parts of it.
+	// whole, if set, is a copy of the record. Its end is the end of rest. Decoded texts are
+	// substrings of whole.
 	whole string
 }
 
@@ -101,7 +101,7 @@ func (d *decoder) text() string {
 	return s
 }
 
-// skip passes over a text and returns its length.
+// skip skips a text and returns its length.
 func (d *decoder) skip() (n uint64) {
 	n = d.uint()
 	if n > uint64(len(d.rest)) {

@@ -6,51 +6,48 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// Moment is a point in time that outlives the process: as the wall clock showed it,
-// and as the time since boot, suspend included, that goes with the record's Boot. Within
-// one boot the latter decides, because nobody can set it.
+// Moment is a point in time that is still meaningful after a restart: the wall clock, and the time
+// since boot with suspend included. Since belongs to the record's Boot. Within one boot, Since
+// decides, because nobody can set it.
 type Moment struct {
 	Wall  time.Time
 	Since time.Duration
 }
 
-// Credential is a value of WeChat's and how long it lives.
+// Credential is a WeChat value and its lifetime.
 type Credential struct {
 	Name string
 
 	Value secret.Text
 
-	// Boot is the boot in which the moments were taken; empty where the system
-	// does not tell boots apart.
+	// Boot is the boot in which the moments were taken. It is empty on systems without boot IDs.
 	Boot string
 
-	// Issued is when this value was first asked for: the moment before the
-	// request was sent. Seen is the same of the last request that was
-	// answered with it. End is when it dies.
+	// Issued is the moment before the request that first returned this value was sent. Seen is the
+	// same moment of the last request that returned the value. End is when the value expires.
 	Issued, Seen, End Moment
 
-	// Life is the expires_in that came with the value when it was new.
+	// Life is the expires_in of the answer that first contained the value.
 	Life time.Duration
 
-	// Walled reports that the moments were told by the wall clock of another boot than the one in
-	// which the value was fetched: they are as right as that clock was.
+	// Walled reports that the moments were converted from the wall clock of an earlier boot. They
+	// are as accurate as that clock was.
 	Walled bool
 
-	// Aged reports that the value's age was unknown when it was first seen, so
-	// that it may die before End.
+	// Aged reports that the value was of unknown age when first seen, so it may expire before End.
 	Aged bool
 
-	// Stamp is a pushed value's own time, which tells a newer push from an older; zero
-	// for what is fetched. Previous is the pushed value before it.
+	// Stamp is the time stamp of a pushed value, zero for fetched values. The newer push has the
+	// later Stamp. Previous is the value that was pushed before this one.
 	Stamp    time.Time
 	Previous secret.Text
 
-	// Overdue is the end that was recorded when WeChat first repeated the value past it; zero where
-	// it has not.
+	// Overdue is the recorded end at the time when WeChat first repeated the value after that end.
+	// It is zero if WeChat has not done so.
 	Overdue Moment
 
-	// Target is what the value was asked of WeChat for, where Name does not say all of it; empty
-	// elsewhere.
+	// Target identifies what the value was fetched for if Name alone does not. It is empty
+	// otherwise.
 	Target string
 }
 

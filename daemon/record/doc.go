@@ -1,9 +1,9 @@
-// Package record is what tokend writes to disk: the durable form of a
-// credential, a hold, a budget, a grant and a code, each as one versioned record under a table
-// and a key. It knows no database, no schedule and no WeChat word.
+// Package record defines the durable form of credentials, holds, budgets, grants and authorization
+// codes. Each is one versioned record under a table and a key. The package does not know a
+// database, a schedule or WeChat's API.
 //
-// Every encoding begins with a version byte. A reader refuses a version that it
-// does not know ([ErrVersion]) instead of guessing, so a downgrade says what is wrong.
-// Integers are varints, texts are length-prefixed, and fields are only ever added
-// at the end: an older record then decodes with the zero value for what it lacks.
+// Every encoding begins with a version byte. A decoder rejects an unknown version with
+// [ErrVersion], so a downgrade reports the cause. Integers are varints and texts are
+// length-prefixed. New fields are only added at the end. In an older record the missing fields
+// decode as zero.
 package record

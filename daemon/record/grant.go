@@ -7,27 +7,28 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// Generations is how many earlier values of a grant are kept, newest first: enough to
-// find the one that still works after a chain of mishaps, each in under 600 bytes.
+// Generations is how many earlier values of a grant are stored, newest first. They allow an
+// operator to find the value that still works after several failed rotations. Each takes less than
+// 600 bytes.
 const Generations = 4
 
-// Grant is what a customer gave once: a refresh token or a permanent code. It cannot be
-// fetched again at will.
+// Grant is a customer's authorization: a refresh token or a permanent code. tokend cannot fetch it
+// again; only the customer can authorize again.
 type Grant struct {
 	Name string
 
-	// Generation is the value in force; its zero value stands for none yet.
+	// Generation is the current value. Its zero value means that there is none yet.
 	Generation
 
-	// Earlier are the values before it, newest first.
+	// Earlier are the previous values, newest first.
 	Earlier []Generation
 
-	// Revoked is when the customer took the grant back; zero where that has not
-	// happened since At.
+	// Revoked is when the customer revoked the grant. It is zero if the grant was not revoked after
+	// At.
 	Revoked time.Time
 
-	// Seed is a digest of the value that the configuration gave when it last
-	// seeded the grant; empty for never.
+	// Seed is a digest of the configured value that last seeded the grant. It is empty if the grant
+	// was never seeded.
 	Seed string
 }
 
@@ -35,18 +36,18 @@ type Grant struct {
 type Generation struct {
 	Value secret.Text
 
-	// At is when it was given: the event's own time, where there is one.
+	// At is when the value was granted: the event's own time if there is an event.
 	At time.Time
 
-	// Source is where it came from: config, put, exchange, event, rotation, list.
+	// Source is the origin: config, put, exchange, event, rotation or list.
 	Source string
 }
 
 // Live reports whether g can be used.
 func (g *Grant) Live() bool { return g.Value != "" && g.Revoked.IsZero() }
 
-// Replace makes next the value in force, keeps the one before it, and lifts a
-// revocation. An empty next changes nothing.
+// Replace makes next the current value, adds the previous one to Earlier and clears Revoked. An
+// empty next changes nothing.
 func (g *Grant) Replace(next Generation) {
 	if next.Value == "" {
 		return
@@ -61,7 +62,7 @@ func (g *Grant) Replace(next Generation) {
 	g.Revoked = time.Time{}
 }
 
-// Shelve puts older, which is not in force, behind the value in force.
+// Shelve adds older to Earlier without changing the current value.
 func (g *Grant) Shelve(older Generation) {
 	newer, revoked := g.Generation, g.Revoked
 	g.Replace(older)
@@ -71,7 +72,7 @@ func (g *Grant) Shelve(older Generation) {
 
 // grantVersion is the first byte of an encoded grant:
 //
-//	version revoked seed n {value at source}…   (n generations, the one in force first)
+//	version revoked seed n {value at source}…   (n generations, the current one first)
 const grantVersion = 1
 
 // Encode returns the record of g.
@@ -92,11 +93,11 @@ func (g Grant) Encode() Record {
 	return Record{Table: Grants, Key: g.Name, Value: e}
 }
 
-// grantRoom is what a record of a grant takes besides its seed and its values: version, time,
-// length and count.
+// grantRoom is the encoded size of a grant without seed and values: version, time, length and
+// count.
 const grantRoom = 1 + 3*binary.MaxVarintLen64
 
-// room is what x takes in a record, or a little more.
+// room is the encoded size of x or slightly more.
 func (x *Generation) room() int { return len(x.Value) + len(x.Source) + 3*binary.MaxVarintLen64 }
 
 func (e *encoder) generation(x *Generation) {
@@ -130,8 +131,8 @@ func DecodeGrant(r Record) (Grant, error) {
 	return g, nil
 }
 
-// LiveGrant reports whether the grant in r can be used, as Live does, and takes nothing else of it
-// apart. It fails as DecodeGrant does, but where the damage lies further behind.
+// LiveGrant reports whether the grant in r can be used, like Live, without decoding the whole
+// record. It returns the errors of DecodeGrant, except for damage after the current value.
 func LiveGrant(r Record) (bool, error) {
 	d := decode(r.Value, grantVersion)
 	revoked, _, n, value := d.time(), d.skip(), d.uint(), d.skip()
@@ -141,8 +142,8 @@ func LiveGrant(r Record) (bool, error) {
 	return d.err == nil && value > 0 && revoked.IsZero(), d.err
 }
 
-// Code is an authorization code that has been promised to be exchanged: WeChat was told
-// that it arrived, and will not send it again.
+// Code is an authorization code that must still be exchanged. WeChat's push of it was acknowledged,
+// so WeChat does not send it again.
 type Code struct {
 	// Owner is the platform or suite, as in credential names.
 	Owner string
@@ -151,18 +152,17 @@ type Code struct {
 	// At is the event's time.
 	At time.Time
 
-	// Boot is the boot in which the moments were taken; empty where the system
-	// does not tell boots apart.
+	// Boot is the boot in which the moments were taken. It is empty on systems without boot IDs.
 	Boot string
 
-	// Until is when the code is of no use any more. Next is when it may be tried
-	// again, and Tries how often that has been begun: both are written before the call is
-	// made, so that a daemon that dies in it does not try at every start.
+	// Until is when the code expires. Next is the earliest time of the next attempt. Tries is the
+	// number of attempts begun. Next and Tries are stored before each call, so a daemon that
+	// crashes during a call does not repeat the call at every start.
 	Until, Next Moment
 	Tries       int
 
-	// Grant is the name of the grant that the code is to bring; empty where its message has not
-	// named the customer.
+	// Grant is the name of the grant that the exchange returns. It is empty if the push did not
+	// name the customer.
 	Grant string
 }
 
@@ -171,8 +171,7 @@ type Code struct {
 //	version owner value at boot until{wall since} next{…} tries grant
 const codeVersion = 2
 
-// Encode returns the record of c under key, which must tell codes apart without
-// showing them.
+// Encode returns the record of c under key. The key must identify the code without revealing it.
 func (c Code) Encode(key string) Record {
 	e := encoder{codeVersion}
 	e.text(c.Owner)

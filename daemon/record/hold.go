@@ -1,36 +1,36 @@
 package record
 
-// Hold is what must not be asked of WeChat for a while, and why.
+// Hold suspends the fetches of a credential for a while and records the reason.
 type Hold struct {
 	Name string
 
-	// Settings is the digest of the configuration that was refused; the hold is
-	// forgotten when another one is in force.
+	// Settings is a digest of the rejected configuration. The hold is dropped when the
+	// configuration changes.
 	Settings string
 
-	// Reason is the engine's word for the error, Cause the class of WeChat's
-	// refusal; both are opaque here.
+	// Reason is the engine's code for the error, Cause the class of WeChat's error. Both are opaque
+	// here.
 	Reason, Cause uint8
 
-	// ErrCode, Message, RID and Address are what WeChat said.
+	// ErrCode, Message, RID and Address are from WeChat's answer.
 	ErrCode int
 	Message string
 	RID     string
 	Address string
 
-	// Failures counts the failures in a row that led here, Quotas those of them that were
-	// refusals by a quota.
+	// Failures counts the consecutive failures before the hold, Quotas those caused by a quota.
 	Failures, Quotas int
 
-	// Since is when the refusal came; Until when WeChat may be asked again.
-	// A zero Until stands for "not of itself".
+	// Since is when the error occurred. Until is when the next fetch is allowed. A zero Until means
+	// that the hold does not expire.
 	Boot         string
 	Since, Until Moment
 }
 
 // holdVersion is the first byte of an encoded hold:
 //
-//	version settings reason cause errcode message rid address failures boot since{wall since} until{…} quotas
+//	version settings reason cause errcode message rid address failures
+//	boot since{wall since} until{…} quotas
 const holdVersion = 1
 
 // Encode returns the record of h.

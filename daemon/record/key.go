@@ -1,13 +1,13 @@
 package record
 
-// Key is random bytes of a store's own, made by its first run.
+// Key is random bytes that belong to one store. The first run generates them.
 type Key struct {
 	Name  string
 	Bytes []byte
 }
 
-// Restored is the name of the key in a store that was made of a backup, until what may have been
-// superseded since the backup has been deleted. Its bytes say nothing.
+// Restored is the name of the key that marks a store created from a backup. It is deleted together
+// with the values that may have been superseded since the backup. Its bytes have no meaning.
 const Restored = "restored"
 
 // keyVersion is the first byte of an encoded key:

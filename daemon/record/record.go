@@ -1,7 +1,6 @@
 package record
 
-// Table is the kind of thing a record keeps. The names are part of the
-// disk format.
+// Table is the type of a record. The names are part of the disk format.
 type Table string
 
 // Tables.
@@ -12,16 +11,15 @@ const (
 	Grants      Table = "grant"
 	Codes       Table = "code"
 	Exchanged   Table = "exchanged"
-	Keys        Table = "key" // random bytes of this store's own
+	Keys        Table = "key" // random bytes of this store
 )
 
-// Irreplaceable reports whether WeChat gives what t keeps only once: a grant is the
-// customer's, and a code that was acknowledged is not sent again. All else can be fetched anew,
-// or is a matter of hours.
+// Irreplaceable reports whether records of t cannot be obtained again. A grant is the customer's
+// authorization, and WeChat does not repeat an acknowledged code. All other records can be fetched
+// again or expire within hours.
 func (t Table) Irreplaceable() bool { return t == Grants || t == Codes }
 
-// Record is one durable fact: what Value says of Key. A record with a nil
-// Value, handed to a store, deletes the key.
+// Record is one durable entry. Storing a record with a nil Value deletes the key.
 type Record struct {
 	Table Table
 	Key   string

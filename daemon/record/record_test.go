@@ -29,7 +29,7 @@ func samples() []Record {
 	}
 }
 
-// again decodes r by its table and encodes what came out.
+// again decodes r by its table and encodes the result.
 func again(r Record) (Record, error) {
 	switch r.Table {
 	case Credentials:
@@ -68,8 +68,8 @@ func TestRecordsRoundTrip(t *testing.T) {
 	}
 }
 
-// TestTargetAbsent: a record that was written before there were targets is read, and what has none
-// is written as before.
+// TestTargetAbsent decodes a record without the Target field and expects the same bytes when it is
+// encoded again.
 func TestTargetAbsent(t *testing.T) {
 	const before = "0103746f6b0262318a80b4bdb6f6da98318080c58bc6d1019480b4bdb6f6da98318a80c58bc6d1018a80bed4c299de98" +
 		"318080cfa2d2f40480808a978ca303018a80b4bdb6f6da9831066265666f72658a80f9c8fcc7dc983180808a978ca303"
@@ -86,7 +86,7 @@ func TestTargetAbsent(t *testing.T) {
 	}
 }
 
-func TestRecordsFromElsewhereAreRefused(t *testing.T) {
+func TestVersionChecked(t *testing.T) {
 	for _, r := range samples() {
 		newer := r
 		newer.Value = append([]byte{99}, r.Value[1:]...)
@@ -101,8 +101,8 @@ func TestRecordsFromElsewhereAreRefused(t *testing.T) {
 	}
 }
 
-// TestLiveGrantIsLive holds that the short way to tell agrees with the long one.
-func TestLiveGrantIsLive(t *testing.T) {
+// TestLiveGrant compares LiveGrant with Live.
+func TestLiveGrant(t *testing.T) {
 	gone, empty := Grant{Name: "g", Revoked: t0}, Grant{Name: "g", Seed: "seed"}
 	gone.Value = "value"
 	live := empty
@@ -122,7 +122,7 @@ func TestLiveGrantIsLive(t *testing.T) {
 	}
 }
 
-func TestAGrantKeepsItsEarlierValuesAndNoEmptyOne(t *testing.T) {
+func TestGrantReplace(t *testing.T) {
 	var g Grant
 	for i := range 8 {
 		g.Replace(Generation{Value: secret.Text(string(rune('a' + i))), At: t0.Add(time.Duration(i)), Source: "put"})
@@ -130,7 +130,7 @@ func TestAGrantKeepsItsEarlierValuesAndNoEmptyOne(t *testing.T) {
 	g.Revoked = t0
 	g.Replace(Generation{Source: "rotation"})
 	if g.Value != "h" || g.Live() {
-		t.Errorf("an empty replacement changed the grant: %q, live %v", string(g.Value), g.Live())
+		t.Errorf("an empty value changed the grant: %q, live %v", string(g.Value), g.Live())
 	}
 	g.Replace(g.Generation)
 	if !g.Live() || len(g.Earlier) != Generations || g.Earlier[0].Value != "g" {
@@ -151,7 +151,7 @@ func FuzzDecode(f *testing.F) {
 		}
 		twice, err := again(once)
 		if err != nil {
-			t.Fatalf("%s: what was decoded does not decode again: %v", r.Table, err)
+			t.Fatalf("%s: the re-encoded record does not decode: %v", r.Table, err)
 		}
 		if d := cmp.Diff(once, twice); d != "" {
 			t.Errorf("%s: not stable: %s", r.Table, d)

@@ -1,16 +1,15 @@
 package record
 
-// Spent is that an authorization code has been exchanged, and for whose grant. Its key tells codes
-// apart without showing them.
+// Spent records that an authorization code was exchanged, and for which customer. Its key
+// identifies the code without revealing it.
 type Spent struct {
-	// Owner is the platform or suite, as in credential names, Child the customer.
+	// Owner is the platform or suite, as in credential names. Child is the customer.
 	Owner, Child string
 
-	// Boot is the boot in which the moment was taken; empty where the system
-	// does not tell boots apart.
+	// Boot is the boot in which the moment was taken. It is empty on systems without boot IDs.
 	Boot string
 
-	// Until is when it need not be remembered any more.
+	// Until is when the record may be deleted.
 	Until Moment
 }
 

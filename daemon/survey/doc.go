@@ -1,5 +1,5 @@
-// Package survey is what there is to say of a daemon at one moment, without a secret in it: how
-// each configured credential stands, customers by their number, and what every room has counted. It
-// is data alone: it knows neither how that is gathered nor how it is shown, and nothing in it grows
-// with the number of customers.
+// Package survey defines a snapshot of a daemon, without secrets: the status of each configured
+// credential, totals over customers, and the counters of every package. It contains only data. It
+// does not know how the data is collected or displayed. Its size does not depend on the number of
+// customers.
 package survey

@@ -8,20 +8,20 @@ import (
 	"tokend/daemon/store"
 )
 
-// Survey is a daemon at one moment. Counters are those since it was started. Whoever gets it may
-// keep it, and changes nothing in it.
+// Survey is a snapshot of a daemon. Counters start at zero when the daemon starts. The receiver may
+// keep a Survey but must not modify it.
 type Survey struct {
 	Version string
-	At      time.Time // of the survey
-	Began   time.Time // of the daemon
-	Loaded  time.Time // when the configuration in force was read
-	Loading bool      // what was kept is still being read: not all credentials are known yet
+	At      time.Time // when the survey was taken
+	Began   time.Time // when the daemon started
+	Loaded  time.Time // when the current configuration was read
+	Loading bool      // the store is still being read: not all credentials are known yet
 
-	// Credentials is what the configuration gives, sorted by name; customers' are not among it.
+	// Credentials are the configured credentials, sorted by name, without customers' credentials.
 	Credentials []refresh.Status
 
-	// Census may be older than the rest, by seconds with ten thousand customers and by half a
-	// minute with more.
+	// Census may be older than the rest: by seconds with ten thousand customers, by half a minute
+	// with more.
 	Census refresh.Census
 	Quotas []refresh.Quota
 
@@ -32,57 +32,56 @@ type Survey struct {
 	Socket    server.Counts
 	Store     store.Stats
 
-	LogDropped int64 // lines of the log
+	LogDropped int64 // log lines dropped
 }
 
-// Host is a configured host of WeChat's or WeCom's.
+// Host is a configured WeChat or WeCom host.
 type Host struct {
-	API  string // weixin or work, as the configuration calls them
+	API  string // weixin or work, as in the configuration
 	Name string
-	Used bool // calls go to it now
+	Used bool // calls currently use it
 }
 
-// Endpoint is what has come of the calls to one path of WeChat's.
+// Endpoint counts the calls to one path of WeChat's API.
 type Endpoint struct {
 	Path        string
 	OK          int64
 	Refused     int64 // answered with an errcode
-	Unreachable int64 // not answered, or with nonsense
+	Unreachable int64 // no answer, or an invalid one
 
 	Codes   []Code        // of Refused; sorted by errcode
-	Took    time.Duration // all calls together
+	Took    time.Duration // total time of all calls
 	Buckets [len(Buckets)]int64
 }
 
-// Calls returns how many calls there were.
+// Calls returns the number of calls.
 func (e Endpoint) Calls() int64 { return e.OK + e.Refused + e.Unreachable }
 
-// Code is how often WeChat has answered with an errcode; 0 stands for those of which there were too
-// many different ones.
+// Code counts answers with one errcode. ErrCode 0 collects the errcodes beyond the limit on
+// distinct ones.
 type Code struct {
 	ErrCode int
 	N       int64
 }
 
-// Buckets are the bounds by which the time of calls is counted: each has those that took no longer,
-// and longer than the one before it. WeChat usually takes 0.1 s, and is given up after 5 unless
-// configured otherwise.
+// Buckets are the upper bounds of the histogram of call durations. Each bucket counts the calls
+// above the previous bound. WeChat usually answers in 0.1 s. The default timeout is 5 s.
 var Buckets = [...]time.Duration{
 	10 * time.Millisecond, 25 * time.Millisecond, 50 * time.Millisecond, 100 * time.Millisecond, 250 * time.Millisecond,
 	500 * time.Millisecond, time.Second, 2500 * time.Millisecond, 5 * time.Second, 10 * time.Second,
 }
 
-// Pushes is what WeChat has pushed.
+// Pushes counts WeChat's pushes.
 type Pushes struct {
-	Kinds   []Push // genuine ones; sorted by kind
-	Failed  int64  // of these, those that could not be kept
-	Refused int64  // malformed, or not signed or addressed as they have to be
+	Kinds   []Push // authentic pushes, sorted by kind
+	Failed  int64  // pushes of Kinds that could not be stored
+	Refused int64  // malformed, or with a wrong signature or receiver
 
-	// Previous is those of Kinds that only the previous token or key has opened.
+	// Previous is the number of Kinds' pushes that only the previous token or key could open.
 	Previous int64
 }
 
-// Push is how many pushes of a kind there were.
+// Push counts the pushes of one kind.
 type Push struct {
 	Kind string
 	N    int64

@@ -1,5 +1,5 @@
-// Package system says on which systems tokend runs: Linux, macOS and FreeBSD, whose kernels tell
-// who is at the other end of a Unix socket. Whatever cannot work on another imports it, so that
-// building tokend there ends with one reason and not with whatever happens to be missing first. The
-// clients, which need nothing of this, do not. It knows nothing else.
+// Package system restricts tokend to the systems that it supports: Linux, macOS and FreeBSD, whose
+// kernels identify the peer of a Unix socket. Packages that cannot work elsewhere import it. On
+// other systems the build then fails with one clear error. The client libraries build everywhere
+// and do not import it.
 package system

@@ -2,5 +2,5 @@
 
 package system
 
-// Not a mistake: there is no such thing, and the compiler says so.
+// This identifier is undefined on purpose: the compiler's error names the supported systems.
 var _ = tokend_runs_on_Linux_macOS_and_FreeBSD_and_its_clients_anywhere
