@@ -61,7 +61,7 @@ type pace struct {
 	need      float64       // refreshes a second for all that wait to be in time
 	most      float64       // a second, as WeChat answers
 	short     bool          // there is no time for all
-	more      bool          // the first places are not enough
+	more      bool          // in the second before, the first places were not enough
 	good, bad int           // answers since then
 	full      bool          // since then a refresh has waited for a place
 }
@@ -92,12 +92,9 @@ func (p *pace) look(now clock.Instant, first float64, needs func() float64) {
 	}
 	p.need = needs()
 	p.short = p.need > min(can, paceCeiling)
-	p.more = p.hurries() || known && (p.full || first < 1) && reached*first < p.wanted()
+	p.more = known && (p.full || first < 1) && reached*first < p.wanted()
 	p.looked, p.good, p.bad, p.full = instantOf(now), 0, 0, false
 }
-
-// hurries reports whether those that wait are to be refreshed faster than those with time are.
-func (p *pace) hurries() bool { return p.need*paceMargin > paceFloor }
 
 // wanted returns how many refreshes a second there should be, if WeChat answers that fast.
 func (p *pace) wanted() float64 { return min(max(p.need*paceMargin, paceFloor), paceCeiling) }
