@@ -11,7 +11,7 @@ import (
 	"tokend/protocol"
 )
 
-// backupReply is the reply to BACKUP that hands out b.
+// backupReply is a reply to BACKUP with the bytes b.
 func backupReply(b []byte) string {
 	out := protocol.AppendCount(nil, (len(b)+protocol.MaxPiece-1)/protocol.MaxPiece)
 	for len(b) > 0 {
@@ -26,7 +26,7 @@ func TestBackup(t *testing.T) {
 	transports(t, func(t *testing.T, connect func(*fakeDaemon) *Client) {
 		d := &fakeDaemon{serve: always(backupReply(want))}
 		c := connect(d)
-		for range 2 { // the connection is as good as before
+		for range 2 { // the connection can be reused
 			var got bytes.Buffer
 			if err := c.Backup(t.Context(), &got); err != nil || !bytes.Equal(got.Bytes(), want) {
 				t.Fatalf("%d bytes of %d, %v", got.Len(), len(want), err)
@@ -38,7 +38,7 @@ func TestBackup(t *testing.T) {
 	})
 }
 
-// A backup that is not whole is an error, wherever it ends.
+// TestBackupCutOff holds that an incomplete backup is an error, at whatever byte it ends.
 func TestBackupCutOff(t *testing.T) {
 	whole := backupReply(make([]byte, 2*protocol.MaxPiece+7))
 	for _, n := range []int{1, 5, 6, 100, len(whole) / 2, len(whole) - 2, len(whole) - 1} {
@@ -68,8 +68,8 @@ func (f *full) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Where it cannot be written to its end, that is the error, and nobody asks on the same connection.
-func TestBackupThatCannotBeWritten(t *testing.T) {
+// TestBackupWriteFails holds that a failed write is returned, and that the connection is closed.
+func TestBackupWriteFails(t *testing.T) {
 	reply := backupReply(make([]byte, 3*protocol.MaxPiece))
 	d := &fakeDaemon{serve: func(nc net.Conn) {
 		_, _ = nc.Read(make([]byte, 512))
@@ -81,6 +81,6 @@ func TestBackupThatCannotBeWritten(t *testing.T) {
 	}
 	d.wg.Wait()
 	if len(c.idle) != 0 {
-		t.Error("the connection is kept")
+		t.Error("the connection is in the pool")
 	}
 }

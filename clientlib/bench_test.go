@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// BenchmarkGet is one request over a real socket, by a connection from the pool and by
-// one of its own; the daemon's part is a goroutine that knows one answer.
+// BenchmarkGet makes one request over a real socket, on a pooled connection and on a new one. The
+// daemon is a goroutine with one fixed reply.
 func BenchmarkGet(b *testing.B) {
 	for _, bb := range []struct {
 		name    string

@@ -14,48 +14,45 @@ import (
 
 // Defaults of [Client].
 const (
-	// DefaultSocket is where tokend listens unless it is told otherwise.
+	// DefaultSocket is the default path of tokend's socket.
 	DefaultSocket = "/run/tokend/tokend.sock"
 
-	// DefaultTimeout is a little more than the daemon lets a request wait for
-	// a fetch (30 s), so that its answer, which says why, comes first.
+	// DefaultTimeout is slightly more than the daemon's limit for waiting on a fetch (30 s), so
+	// that the daemon's error, which gives the reason, arrives first.
 	DefaultTimeout = 35 * time.Second
 
-	// DefaultMaxIdleConns suits a busy process: a request is over in
-	// microseconds, so few are ever under way at one instant.
+	// DefaultMaxIdleConns is enough for a busy process: a request takes microseconds, so few are in
+	// flight at once.
 	DefaultMaxIdleConns = 8
 )
 
-// Client asks one tokend. The zero value is ready for use. Set the fields before the
-// first request and leave them alone after it. It is safe for concurrent use,
-// and must not be copied.
+// Client sends requests to one tokend. The zero value is ready for use. Set the fields before the
+// first request and do not change them afterwards. A Client is safe for concurrent use and must not
+// be copied.
 type Client struct {
-	// Socket is the path of the daemon's socket; empty is $TOKEND_SOCKET, and
-	// [DefaultSocket] where that is not set either.
+	// Socket is the path of the daemon's socket. If empty, it is $TOKEND_SOCKET, or else
+	// [DefaultSocket].
 	Socket string
 
-	// Timeout limits a request whose context has no deadline; zero or less
-	// is [DefaultTimeout].
+	// Timeout limits a request whose context has no deadline. Zero or less means [DefaultTimeout].
 	Timeout time.Duration
 
-	// MaxIdleConns is how many connections are kept for later requests; zero is
-	// [DefaultMaxIdleConns], less is none: each request then has a connection
-	// of its own. Requests under way are not limited.
+	// MaxIdleConns limits the idle connections in the pool. Zero means [DefaultMaxIdleConns]. A
+	// negative number disables the pool: each request opens a connection. Requests in flight are
+	// not limited.
 	MaxIdleConns int
 
-	// DialContext connects to the daemon in place of a Unix socket at Socket;
-	// nil is that socket. Package net's errors are looked through for
-	// [ErrNoDaemon] either way.
+	// DialContext connects to the daemon. If nil, the Client dials the Unix socket at Socket. In
+	// both cases errors of package net become [ErrNoDaemon] where they mean that nothing listens.
 	DialContext func(context.Context) (net.Conn, error)
 
 	mu     sync.Mutex
-	idle   []*conn // the last is the one used last
+	idle   []*conn // most recently used last
 	closed bool
 }
 
-// Close closes the connections that are idle, and lets no further request
-// begin: they fail with [ErrClosed]. Requests under way end as they would have,
-// and watchers are their owners' to close. It always returns nil.
+// Close closes the idle connections. Later requests fail with [ErrClosed]. Requests in flight
+// complete, and watchers stay open until their owners close them. Close always returns nil.
 func (c *Client) Close() error {
 	c.mu.Lock()
 	c.closed = true
@@ -64,8 +61,7 @@ func (c *Client) Close() error {
 	return nil
 }
 
-// ask sends one request and lets read take its reply off the connection. args[0],
-// where there is one, is named in errors.
+// ask sends one request and calls read for its reply. Errors contain args[0], if there is one.
 func (c *Client) ask(ctx context.Context, verb protocol.Verb, read func(*conn) error, args ...string) error {
 	var subject string
 	if len(args) > 0 {
@@ -73,10 +69,10 @@ func (c *Client) ask(ctx context.Context, verb protocol.Verb, read func(*conn) e
 	}
 	line, err := protocol.AppendRequest(nil, verb, args...)
 	if err != nil {
-		return err // not explained: a malformed name may be anything, a value too
+		return err // without args[0]: a malformed name may be a secret value
 	}
 	if err := ctx.Err(); err != nil {
-		return explain(ctx, verb, subject, err) // and no connection suffers for it
+		return explain(ctx, verb, subject, err) // keeps the connection usable
 	}
 	ctx, cancel := c.limit(ctx)
 	defer cancel()
@@ -85,7 +81,7 @@ func (c *Client) ask(ctx context.Context, verb protocol.Verb, read func(*conn) e
 		if !again {
 			return explain(ctx, verb, subject, err)
 		}
-		c.dropIdle() // what has ended this connection has ended those before it
+		c.dropIdle() // all idle connections are likely closed too
 	}
 	cn, err := c.dial(ctx)
 	if err == nil {
@@ -94,14 +90,13 @@ func (c *Client) ask(ctx context.Context, verb protocol.Verb, read func(*conn) e
 	return explain(ctx, verb, subject, err)
 }
 
-// exchange makes one request on cn, and returns cn to the pool or closes it: cn is not the
-// caller's any more. again is whether the request may be sent once more if cn was
-// from the pool.
+// exchange makes one request on cn, then returns cn to the pool or closes it. again reports whether
+// the request may be sent again if cn was from the pool.
 func (c *Client) exchange(ctx context.Context, cn *conn, line []byte, read func(*conn) error) (again bool, err error) {
 	unguard := cn.guard(ctx)
 	err = cn.request(line, read)
 	if answered(err) && cn.r.Buffered() > 0 {
-		// Then whose reply was read is anybody's guess.
+		// The reply cannot be assigned to a request.
 		err = fmt.Errorf("%w: more than one reply", ErrMalformed)
 	}
 	again = repeatable(err, cn.replyBegun)
@@ -125,7 +120,7 @@ func (c *Client) limit(ctx context.Context) (context.Context, context.CancelFunc
 	return context.WithTimeout(ctx, timeout)
 }
 
-// take returns an idle connection that verb may be sent on, or nil.
+// take returns an idle connection for verb, or nil.
 func (c *Client) take(verb protocol.Verb) *conn {
 	if !pooled(verb) {
 		return nil
@@ -142,7 +137,7 @@ func (c *Client) take(verb protocol.Verb) *conn {
 	return cn
 }
 
-// put keeps cn for later, or closes it where there are enough.
+// put returns cn to the pool, or closes cn if the pool is full.
 func (c *Client) put(cn *conn) {
 	most := cmp.Or(c.MaxIdleConns, DefaultMaxIdleConns)
 	c.mu.Lock()
@@ -156,7 +151,7 @@ func (c *Client) put(cn *conn) {
 	}
 }
 
-// dropIdle closes what is idle now.
+// dropIdle closes all idle connections.
 func (c *Client) dropIdle() {
 	c.mu.Lock()
 	idle := c.idle

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// A deadline or a cancellation ends the waiting at that very moment, and the late reply
-// is not taken for that to the next request.
+// TestTimeIsUp holds that a deadline or a cancellation ends a request at once, and that the late
+// reply is not taken for the reply to the next request.
 func TestTimeIsUp(t *testing.T) {
 	for _, tt := range []struct {
 		about   string
@@ -58,19 +58,19 @@ func TestTimeIsUp(t *testing.T) {
 					t.Errorf("after %v: %v; want %v after %v", took, err, tt.want, tt.after)
 				}
 				if c.idleConns() != 0 {
-					t.Error("the connection is kept, with a reply under way on it")
+					t.Error("a connection with a pending reply is in the pool")
 				}
 				if _, err := c.Get(t.Context(), tokenName); err != nil {
 					t.Error(err)
 				}
 				if tt.limit != nil {
-					<-ctx.Done() // the connection's deadline may have been the first to notice
+					<-ctx.Done() // the connection's deadline may have fired before the context's
 					if _, err := c.Get(ctx, tokenName); !errors.Is(err, tt.want) {
-						t.Errorf("with a context that is done: error is %v", err)
+						t.Errorf("with a done context: error is %v", err)
 					}
 				}
 				if c.idleConns() != 1 {
-					t.Error("a context that was done before has cost a connection")
+					t.Error("a request with a done context lost a connection")
 				}
 				c.Close()
 				d.wg.Wait()
@@ -96,14 +96,14 @@ func TestMalformedReplies(t *testing.T) {
 			}
 			quietly(t, canary, err.Error())
 			if c.idleConns() != 0 {
-				t.Errorf("%.20q: the connection is kept", reply)
+				t.Errorf("%.20q: the connection is in the pool", reply)
 			}
 		})
 	}
 }
 
-// Replies to what was handed in that are none of it.
-func TestMalformedRepliesToWhatIsHandedIn(t *testing.T) {
+// TestMalformedSubmitReplies holds that malformed replies to EXCHANGE and IMPORT are refused.
+func TestMalformedSubmitReplies(t *testing.T) {
 	for _, reply := range []string{"OK 1\n", "OK a/b\n", "OK 700 500 0\n", "OK s3cr3t\n"} {
 		transports(t, func(t *testing.T, connect func(*fakeDaemon) *Client) {
 			c := connect(&fakeDaemon{serve: always(reply)})
@@ -112,7 +112,7 @@ func TestMalformedRepliesToWhatIsHandedIn(t *testing.T) {
 			customer, exchange := c.Exchange(t.Context(), platform, "code")
 			page, imported := c.Import(t.Context(), platform, 0)
 			if customer != "" || page != (ImportPage{}) {
-				t.Errorf("%q: made something of it: %q %+v", reply, customer, page)
+				t.Errorf("%q: parsed as %q %+v", reply, customer, page)
 			}
 			for _, err := range []error{put, push, exchange, imported} {
 				if !errors.Is(err, ErrMalformed) {
@@ -125,8 +125,8 @@ func TestMalformedRepliesToWhatIsHandedIn(t *testing.T) {
 	}
 }
 
-// A daemon at its limit says so before it is asked, and closes without reading. What it
-// has said is there although nothing can be written any more.
+// TestBusyUnasked holds that the reply of a daemon at its connection limit is read, although the
+// daemon closes without reading and the request cannot be written.
 func TestBusyUnasked(t *testing.T) {
 	d := &fakeDaemon{serve: func(nc net.Conn) { _, _ = io.WriteString(nc, "ERR BUSY 1 too many connections\n") }}
 	path := d.listen(t)
@@ -142,12 +142,12 @@ func TestBusyUnasked(t *testing.T) {
 		t.Errorf("error is %v", err)
 	}
 	if c.idleConns() != 0 {
-		t.Error("a connection is kept that cannot be written to")
+		t.Error("a broken connection is in the pool")
 	}
 }
 
-// What cannot be a request is refused here, without a connection, as the daemon
-// would refuse it, and without showing it.
+// TestBadRequestsAreNotSent holds that malformed requests are refused without a connection, with
+// the daemon's error, and without showing the field.
 func TestBadRequestsAreNotSent(t *testing.T) {
 	d := &fakeDaemon{serve: always("OK 7200 tok-01\n")}
 	c := &Client{DialContext: d.dialPipe}
@@ -181,7 +181,7 @@ func TestBadRequestsAreNotSent(t *testing.T) {
 		quietly(t, canary, err.Error())
 	}
 	if n := d.conns.Load(); n != 0 {
-		t.Errorf("%d connections for nothing", n)
+		t.Errorf("%d connections, want none", n)
 	}
 }
 
@@ -193,7 +193,7 @@ func TestClose(t *testing.T) {
 		}
 		c.Close()
 		if c.idleConns() != 0 {
-			t.Error("a connection is kept")
+			t.Error("a connection is in the pool")
 		}
 		if err := c.Ping(t.Context()); !errors.Is(err, ErrClosed) {
 			t.Errorf("error is %v", err)
@@ -204,8 +204,8 @@ func TestClose(t *testing.T) {
 	})
 }
 
-// A request that is under way when the client is closed ends as it would have, and
-// leaves nothing behind.
+// TestCloseDuringRequest holds that a request in flight completes when the client is closed, and
+// that its connection is closed then.
 func TestCloseDuringRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &fakeDaemon{serve: func(nc net.Conn) {
@@ -218,7 +218,7 @@ func TestCloseDuringRequest(t *testing.T) {
 			t.Error(err)
 		}
 		if c.idleConns() != 0 {
-			t.Error("a connection is kept by a client that is closed")
+			t.Error("the pool of a closed client has a connection")
 			c.dropIdle()
 		}
 		d.wg.Wait()

@@ -16,27 +16,26 @@ type conn struct {
 	net.Conn
 	r *bufio.Reader
 
-	// part is what has arrived of a line that is longer than r's buffer, or whose rest was
-	// not waited for.
+	// part is the received part of a line that exceeds r's buffer or that a canceled request did
+	// not wait for.
 	part []byte
 
-	// replyBegun is whether anything has arrived since the last request.
+	// replyBegun reports whether any byte has arrived since the last request.
 	replyBegun bool
 
-	// broken is whether a request could not be written.
+	// broken reports whether a request could not be written.
 	broken bool
 }
 
 func newConn(nc net.Conn) *conn { return &conn{Conn: nc, r: bufio.NewReader(nc)} }
 
-// longAgo is a deadline that has passed, in a bubble of virtual time too.
+// longAgo is a deadline in the past, also in the virtual time of a test.
 var longAgo = time.Unix(1, 0)
 
-// guard makes whatever blocks on cn return when ctx is done. The function
-// that it returns ends that, and nothing touches cn any more when it has
-// returned; it reports whether cn has been left as it was.
+// guard makes blocked calls on cn return when ctx is done. The returned function ends the guard:
+// after it returns, the guard no longer changes cn. It reports whether cn is unchanged.
 func (cn *conn) guard(ctx context.Context) (unguard func() bool) {
-	deadline, _ := ctx.Deadline() // none is the zero time, which is none for a connection too
+	deadline, _ := ctx.Deadline() // zero without a deadline, which also means none to cn
 	_ = cn.SetDeadline(deadline)  // fails only on a closed connection, as reading will
 	if ctx.Done() == nil {
 		return func() bool { return true }
@@ -55,21 +54,21 @@ func (cn *conn) guard(ctx context.Context) (unguard func() bool) {
 	}
 }
 
-// request sends line and has read take the reply.
+// request sends line and calls read for the reply.
 func (cn *conn) request(line []byte, read func(*conn) error) error {
 	cn.replyBegun = false
 	_, failed := cn.Write(line)
 	cn.broken = failed != nil
-	// A daemon that is full says so and closes without reading, so that there may be
-	// a reply although nothing could be written.
+	// A daemon at its connection limit replies and closes without reading. So there may be a reply
+	// although the write failed.
 	if err := read(cn); failed == nil || answered(err) {
 		return err
 	}
 	return failed
 }
 
-// reply reads the first line of a reply and returns what follows its OK. For ERR
-// the error is the *Error.
+// reply reads the first line of a reply and returns the fields after OK. For ERR the error is the
+// *Error.
 func (cn *conn) reply() (fields string, err error) {
 	line, err := cn.readLine()
 	if err != nil {
@@ -78,8 +77,8 @@ func (cn *conn) reply() (fields string, err error) {
 	return protocol.ParseReply(line)
 }
 
-// readLine reads one line and returns it without its LF. An error loses nothing
-// of what has arrived: reading can go on where it stopped.
+// readLine reads one line and returns it without its LF. An error loses no received bytes: the next
+// call continues with them.
 func (cn *conn) readLine() (string, error) {
 	for {
 		piece, err := cn.r.ReadSlice('\n')
@@ -89,7 +88,7 @@ func (cn *conn) readLine() (string, error) {
 		}
 		if err == nil {
 			line := string(append(cn.part, piece[:len(piece)-1]...))
-			cn.part = nil // long lines are rare: no reason to keep the room
+			cn.part = nil // long lines are rare: free the buffer
 			return line, nil
 		}
 		cn.part = append(cn.part, piece...)

@@ -12,7 +12,7 @@ import (
 	"tokend/protocol"
 )
 
-// heavy is a connection on which it takes a while to set a deadline that has passed.
+// heavy is a connection on which setting a passed deadline takes a while.
 type heavy struct {
 	net.Conn
 	deadline time.Time
@@ -26,18 +26,18 @@ func (c *heavy) SetDeadline(t time.Time) error {
 	return nil
 }
 
-// A guard that has sprung must have done its work before the next one is set up: else
-// the next request would find its time up before it began.
-func TestGuardIsOverWhenItSaysSo(t *testing.T) {
+// TestUnguardWaits holds that a guard that has fired has finished before unguard returns. Otherwise
+// the next request would get a passed deadline.
+func TestUnguardWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		nc := &heavy{}
 		cn := newConn(nc)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		unguard := cn.guard(ctx)
 		cancel()
-		synctest.Wait() // the guard is at work
+		synctest.Wait() // the guard has fired and is setting the deadline
 		if unguard() {
-			t.Error("the connection is said to be as it was")
+			t.Error("unguard reports an unchanged connection")
 		}
 		next, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
@@ -47,12 +47,12 @@ func TestGuardIsOverWhenItSaysSo(t *testing.T) {
 			t.Errorf("deadline\n got: %v\nwant: %v", nc.deadline, want)
 		}
 		if !unguard() {
-			t.Error("the connection is said not to be as it was")
+			t.Error("unguard reports a changed connection")
 		}
 	})
 }
 
-func TestGuardWithoutAnyLimit(t *testing.T) {
+func TestGuardWithoutLimit(t *testing.T) {
 	nc := &heavy{deadline: longAgo}
 	if unguard := newConn(nc).guard(context.Background()); !unguard() || !nc.deadline.IsZero() {
 		t.Errorf("deadline is %v", nc.deadline)
@@ -64,7 +64,7 @@ func TestGuardWithoutAnyLimit(t *testing.T) {
 func TestLongestLine(t *testing.T) {
 	for _, test := range []struct {
 		name, sent string
-		want       int // bytes without LF; -1 for a refusal
+		want       int // bytes without LF; -1 for an error
 	}{
 		{"longest", strings.Repeat("x", protocol.MaxLine-1) + "\n", protocol.MaxLine - 1},
 		{"longer by one", strings.Repeat("x", protocol.MaxLine) + "\n", -1},

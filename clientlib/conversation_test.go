@@ -18,8 +18,7 @@ import (
 	"tokend/protocol/conversation"
 )
 
-// script plays the daemon's part of a conversation, over as many connections as the
-// client likes.
+// script plays the daemon in a conversation, over any number of connections.
 type script struct {
 	mu     sync.Mutex
 	left   []conversation.Exchange
@@ -45,7 +44,7 @@ func (s *script) answer(line string) string {
 	defer s.mu.Unlock()
 	if len(s.left) == 0 {
 		s.faults = append(s.faults, fmt.Sprintf("one request too many: %q", line))
-		return "ERR INTERNAL - nothing more is expected\n"
+		return "ERR INTERNAL - no request is expected\n"
 	}
 	x := s.left[0]
 	s.left = s.left[1:]
@@ -55,8 +54,7 @@ func (s *script) answer(line string) string {
 	return strings.Join(x.Reply, "\n") + "\n"
 }
 
-// canonical returns request as a client of this library writes it: with the offset of an
-// IMPORT, for one.
+// canonical returns request as this library writes it, such as an IMPORT with its offset.
 func canonical(request string) string {
 	verb, args, _ := parse(request)
 	if verb == protocol.VerbImport && len(args) == 1 {
@@ -81,8 +79,8 @@ func parse(request string) (verb protocol.Verb, args []string, ok bool) {
 	return r.Verb, args, true
 }
 
-// say makes the client's part of an exchange and writes down the reply as the
-// daemon must have written it.
+// say makes the client's request of an exchange and returns the reply as the daemon must have
+// written it.
 func say(ctx context.Context, c *Client, x conversation.Exchange) (string, error) {
 	verb, args, _ := parse(x.Request)
 	out, err := call(ctx, c, verb, args, len(x.Reply))
@@ -93,7 +91,7 @@ func say(ctx context.Context, c *Client, x conversation.Exchange) (string, error
 }
 
 func call(ctx context.Context, c *Client, verb protocol.Verb, args []string, lines int) (out []byte, err error) {
-	var name, second string // "" is a prefix that was left out
+	var name, second string // "" is an omitted prefix
 	if len(args) > 0 {
 		name = args[0]
 	}
@@ -194,8 +192,8 @@ func appendPairs(out []byte, pairs []Pair) []byte {
 	return out
 }
 
-// sayable returns the exchanges that this library can have: it has no method that
-// sends a malformed request, and none for QUIT, which closing makes superfluous.
+// sayable returns the exchanges that this library can make. It cannot send a malformed request or
+// QUIT; closing the connection replaces QUIT.
 func sayable(all []conversation.Exchange) []conversation.Exchange {
 	var some []conversation.Exchange
 	for _, x := range all {
@@ -206,8 +204,7 @@ func sayable(all []conversation.Exchange) []conversation.Exchange {
 	return some
 }
 
-// What the client makes of every reply of every conversation must be all that stands
-// in it.
+// TestConversations holds that the client parses every reply of every conversation completely.
 func TestConversations(t *testing.T) {
 	all, err := conversation.Load(os.DirFS("../testdata/conversations"))
 	if err != nil {

@@ -9,15 +9,15 @@ import (
 	"time"
 )
 
-// A full backlog refuses a connection at once on Linux, with EAGAIN, instead of
-// letting it wait. It lasts until the daemon has accepted a few; where somebody connects in a
-// loop, one attempt in some tens finds room, so the pauses stay short.
+// On Linux, connect fails at once with EAGAIN while the listen queue is full. The queue is full
+// until the daemon accepts a few connections. The pauses are short: even if another process
+// connects in a loop, one of a few dozen attempts succeeds.
 const (
 	firstDialPause = time.Millisecond
 	lastDialPause  = 8 * time.Millisecond
 )
 
-// dial connects within ctx. Its error is [ErrNoDaemon] where nothing listens.
+// dial connects within ctx. Its error is [ErrNoDaemon] if nothing listens.
 func (c *Client) dial(ctx context.Context) (*conn, error) {
 	c.mu.Lock()
 	closed := c.closed

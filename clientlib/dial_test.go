@@ -23,10 +23,10 @@ func TestNoDaemon(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ln.SetUnlinkOnClose(false) // as a daemon that was killed leaves it
+	ln.SetUnlinkOnClose(false) // as a killed daemon leaves it
 	ln.Close()
 	if err := c.Ping(t.Context()); !errors.Is(err, ErrNoDaemon) || !errors.Is(err, syscall.ECONNREFUSED) {
-		t.Errorf("nobody at the socket: error is %v", err)
+		t.Errorf("nothing listens: error is %v", err)
 	}
 
 	c.Socket = filepath.Join(t.TempDir(), "not-a-directory")
@@ -35,11 +35,11 @@ func TestNoDaemon(t *testing.T) {
 	}
 	c.Socket = filepath.Join(c.Socket, "s")
 	if err := c.Ping(t.Context()); err == nil || errors.Is(err, ErrNoDaemon) {
-		t.Errorf("a path that cannot be: error is %v", err)
+		t.Errorf("an impossible path: error is %v", err)
 	}
 }
 
-func TestSocketIsFound(t *testing.T) {
+func TestSocketPath(t *testing.T) {
 	for _, tt := range []struct{ field, env, want string }{
 		{"/a", "/b", "/a"},
 		{"", "/b", "/b"},
@@ -52,7 +52,8 @@ func TestSocketIsFound(t *testing.T) {
 	}
 }
 
-// A backlog that is full for a moment is waited for, but not for ever.
+// TestFullBacklog holds that dial waits while the listen queue is full, but not beyond the
+// deadline.
 func TestFullBacklog(t *testing.T) {
 	d := &fakeDaemon{serve: always("OK PONG\n")}
 	var mu sync.Mutex

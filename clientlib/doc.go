@@ -1,45 +1,40 @@
-// Package clientlib asks tokend, the daemon on this host that holds WeChat and
-// WeCom credentials, for the ones that are valid now. It speaks the protocol of
-// tokend/protocol over a Unix socket; it knows no credential, keeps no value, and
-// imports nothing but that package and the standard library.
+// Package clientlib is a client for tokend, the daemon of this host that holds valid WeChat and
+// WeCom credentials. It speaks the protocol of package tokend/protocol over a Unix socket. It
+// caches no value, knows no kinds of credentials, and imports only tokend/protocol and the standard
+// library.
 //
-// # Use
+// # Usage
 //
-// The zero [Client] works. Make one for the process and share it:
+// The zero [Client] works. Create one for the process and share it:
 //
 //	var tokens clientlib.Client
 //
 //	token, err := tokens.Get(ctx, "official_account/wx0123/access_token")
 //
-// Ask before each call of the API, and do not keep the answer: it costs some
-// microseconds, and the daemon knows of a token that was replaced before its time.
-// Where the API refuses a token as invalid or expired, hand it back
-// with [Client.Reject] and try once more with what that returns.
+// Get the token before each call to WeChat's API and do not cache it. A request takes microseconds,
+// and only the daemon knows when a token has been replaced early. If the API refuses a token as
+// invalid or expired, pass it to [Client.Reject] and retry once with the value that Reject returns.
 //
 // # Customers
 //
-// Grants go in and never come out. [Client.Exchange] hands in the code that a customer's browser
-// brought back, [Client.Put] a refresh token, permanent code or ticket that another program holds,
-// [Client.Import] all the customers that a platform has, and [Client.Push] a callback that this
-// program's web server has received in the daemon's place.
+// The daemon accepts grants and never returns them. [Client.Exchange] submits the code from a
+// customer's browser. [Client.Put] submits a refresh token, permanent code or ticket that another
+// program holds. [Client.Import] imports all customers of a platform. [Client.Push] submits a
+// callback that this program's web server has received.
 //
 // # Connections
 //
-// Requests share a pool of connections, of which at most MaxIdleConns are kept open between
-// requests. A connection that has been closed while it lay in the pool, as after a restart of the
-// daemon or to make room for another user's, is noticed when it is used: the request is then sent
-// once more, on a new connection, provided nothing of a reply had arrived. A request that must not
-// be made twice (Refresh, Exchange, Import) and a Watch never take a connection from the pool, and
-// so are never repeated. Nothing else is ever retried: when to ask again is up to the caller, and
-// an [*Error] says when it may help.
+// Requests share a pool of connections. At most MaxIdleConns stay open between requests. The daemon
+// may close an idle connection, on a restart or in favor of another user. The next request then
+// fails without a byte of a reply, and is sent again on a new connection. Refresh, Exchange, Import
+// and Watch always use a new connection, so they are never sent twice. Other errors are never
+// retried: the caller decides, and an [*Error] says when a retry may help.
 //
-// A connection whose reply did not arrive whole, did not fit the protocol, or was
-// not waited for to the end is closed, so that a late reply is never taken for the
-// answer to another request.
+// The Client closes a connection if its reply was incomplete, malformed or not read to its end. A
+// late reply is therefore never taken for the reply to another request.
 //
 // # Time
 //
-// A context's deadline is the limit of a request, its cancellation ends the waiting at
-// once; without a deadline Timeout is the limit. The daemon goes on fetching
-// what somebody has asked for, whoever leaves.
+// A request ends at the deadline of its context, or after Timeout if the context has no deadline.
+// Cancellation ends it at once. The daemon continues a fetch when its clients leave.
 package clientlib

@@ -14,8 +14,8 @@ import (
 	"tokend/clientlib"
 )
 
-// daemon stands in for tokend in the examples, so that they show what they print: one
-// request, one reply.
+// daemon replaces tokend in the examples, so that their output is fixed: one reply for each
+// request.
 func daemon(dialogue map[string]string) func(context.Context) (net.Conn, error) {
 	return func(context.Context) (net.Conn, error) {
 		client, server := net.Pipe()
@@ -36,7 +36,7 @@ func daemon(dialogue map[string]string) func(context.Context) (net.Conn, error) 
 	}
 }
 
-// The zero Client asks the tokend of this host.
+// The zero Client connects to the tokend of this host.
 func ExampleClient() {
 	var tokens clientlib.Client
 	defer tokens.Close()
@@ -45,16 +45,16 @@ func ExampleClient() {
 	defer cancel()
 	token, err := tokens.Get(ctx, "work/ww0123/1000002/access_token")
 	if errors.Is(err, clientlib.ErrNoDaemon) {
-		// tokend is not running: say so to whoever runs this host.
+		// tokend is not running: tell the operator
 		return
 	}
 	if err != nil {
 		return
 	}
-	_ = string(token.Value) // into the request to WeCom, and nowhere else
+	_ = string(token.Value) // use it in the request to WeCom only
 }
 
-// Get a token, use it, and hand it back where WeChat refuses it.
+// Get a token, use it, and reject it if WeChat refuses it.
 func ExampleClient_Reject() {
 	tokens := clientlib.Client{DialContext: daemon(map[string]string{
 		"GET official_account/wx0123/access_token":           "OK 7200 tok-01\n",
@@ -68,19 +68,19 @@ func ExampleClient_Reject() {
 		fmt.Println(err)
 		return
 	}
-	errcode := 40001 // what WeChat answered to the call made with token
+	errcode := 40001 // from WeChat, for the call with token
 	if errcode == 40001 || errcode == 40014 || errcode == 42001 {
 		token, err = tokens.Reject(ctx, name, token.Value)
 	}
 	fmt.Println(token.TTL, string(token.Value), err)
-	fmt.Println(token) // does not show it
+	fmt.Println(token) // prints no secret
 	// Output:
 	// 2h0m0s tok-02 <nil>
 	// {REDACTED 2h0m0s}
 }
 
-// A page that receives callbacks in the daemon's place passes them on. query stands for what
-// its web server has given it.
+// A web server that receives callbacks submits them to the daemon. query contains the fields of the
+// HTTP request.
 func ExampleClient_Push() {
 	tokens := clientlib.Client{DialContext: daemon(map[string]string{
 		"PUSH open_platform/wxcomponent 0a1b2c3d4e5f60718293a4b5c6d7e8f901234567 946684800 1320562132 dGlja2V0IDAx": "OK\n",
@@ -96,16 +96,16 @@ func ExampleClient_Push() {
 	})
 	switch {
 	case err == nil:
-		fmt.Print("success") // and nothing else
+		fmt.Print("success") // exactly this
 	case errors.Is(err, clientlib.ErrDenied), errors.Is(err, clientlib.ErrBadRequest):
 		fmt.Println("403: not WeChat's")
 	default:
-		fmt.Println("503: WeChat will send it again")
+		fmt.Println("503: WeChat sends it again")
 	}
 	// Output: success
 }
 
-// A site moves in: all its customers, page by page.
+// A migration imports all customers, page by page.
 func ExampleClient_Import() {
 	tokens := clientlib.Client{DialContext: daemon(map[string]string{
 		"IMPORT open_platform/wxcomponent 0":   "OK 700 500 500\n",
@@ -116,7 +116,7 @@ func ExampleClient_Import() {
 	for offset := 0; ; {
 		page, err := tokens.Import(context.Background(), "open_platform/wxcomponent", offset)
 		if err != nil {
-			fmt.Println(err) // go on from offset later
+			fmt.Println(err) // continue from offset later
 			return
 		}
 		fmt.Println(page.Kept, "of", page.Total)
@@ -129,7 +129,7 @@ func ExampleClient_Import() {
 	// 198 of 700
 }
 
-// An Error says whether, and when, asking again may help.
+// An Error reports whether and when a retry may help.
 func ExampleError() {
 	tokens := clientlib.Client{DialContext: daemon(map[string]string{
 		"REFRESH mini_program/wx4567/access_token": "ERR LIMITED 30 forced refreshes of a stable_token are 30 s apart\n",
@@ -146,7 +146,7 @@ func ExampleError() {
 	// again in 30s
 }
 
-// Watch for changes, and begin again where the watch breaks.
+// Watch for changes, and start again when the watch fails.
 func ExampleClient_Watch() {
 	tokens := clientlib.Client{DialContext: daemon(map[string]string{
 		"WATCH work/": "OK 1\nwork/ww0123/1000002/access_token fresh 7200\n" +
@@ -168,7 +168,7 @@ func ExampleClient_Watch() {
 	for {
 		l, err := w.Next(ctx)
 		if err != nil {
-			fmt.Println(err) // unless ctx is done: close w, Watch again, begin with its List
+			fmt.Println(err) // unless ctx is done: close w, Watch again, begin with List
 			return
 		}
 		fmt.Println(l.Name, l.State, l.TTL)

@@ -13,8 +13,7 @@ import (
 	"testing"
 )
 
-// fakeDaemon answers connections with serve, each in a goroutine of its own. It counts
-// them.
+// fakeDaemon serves each connection in its own goroutine and counts connections.
 type fakeDaemon struct {
 	serve func(nc net.Conn)
 	conns atomic.Int64
@@ -30,14 +29,14 @@ func (d *fakeDaemon) start(nc net.Conn) {
 	})
 }
 
-// dialPipe connects to d without any socket, for bubbles of virtual time.
+// dialPipe connects to d without a socket, for virtual time.
 func (d *fakeDaemon) dialPipe(context.Context) (net.Conn, error) {
 	client, server := net.Pipe()
 	d.start(server)
 	return client, nil
 }
 
-// listen has d serve a real socket until the test is over, and returns its path.
+// listen serves d at a real socket until the test ends, and returns the path.
 func (d *fakeDaemon) listen(t testing.TB) string {
 	t.Helper()
 	path := testSocket(t)
@@ -63,8 +62,7 @@ func (d *fakeDaemon) listen(t testing.TB) string {
 	return path
 }
 
-// testSocket returns a path that a socket can have: t.TempDir may be longer than the
-// 107 bytes that there are.
+// testSocket returns a short socket path: t.TempDir may exceed the limit of 107 bytes.
 func testSocket(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "tokend")
@@ -75,8 +73,8 @@ func testSocket(t testing.TB) string {
 	return filepath.Join(dir, "s")
 }
 
-// replies is a serve that answers the requests of a connection in turn and then
-// closes it.
+// replies is a serve that answers the requests of a connection with lines in order and then closes
+// the connection.
 func replies(lines ...string) func(net.Conn) {
 	return func(nc net.Conn) {
 		r := bufio.NewReader(nc)
@@ -136,7 +134,7 @@ func (w slowly) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// idleConns returns how many connections wait in the pool.
+// idleConns returns the number of connections in the pool.
 func (c *Client) idleConns() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -157,12 +155,12 @@ var callback = Callback{
 	Encrypt:      "dGlja2V0IDAx",
 }
 
-// quietly fails the test if canary stands in any of texts.
+// quietly fails the test if a text contains canary.
 func quietly(t *testing.T, canary string, texts ...string) {
 	t.Helper()
 	for _, text := range texts {
 		if strings.Contains(text, canary) {
-			t.Error("a secret is shown")
+			t.Error("a text shows a secret")
 		}
 	}
 }

@@ -16,7 +16,7 @@ import (
 	"tokend/protocol"
 )
 
-// With the pool and without it, many goroutines at once.
+// TestConcurrentUse holds that many goroutines can use a client at once, with and without the pool.
 func TestConcurrentUse(t *testing.T) {
 	for _, tt := range []struct {
 		about            string
@@ -45,7 +45,7 @@ func TestConcurrentUse(t *testing.T) {
 				}
 				wg.Wait()
 				if n := c.idleConns(); n > tt.atMost {
-					t.Errorf("%d connections are kept, want at most %d", n, tt.atMost)
+					t.Errorf("%d connections in the pool, want at most %d", n, tt.atMost)
 				}
 				if n := d.conns.Load(); tt.moreConnsThanOne && n != clients*each {
 					t.Errorf("%d connections for %d requests", n, clients*each)
@@ -55,8 +55,8 @@ func TestConcurrentUse(t *testing.T) {
 	}
 }
 
-// Twenty requests under way at once leave as many connections as are to be kept; when
-// the daemon is restarted, the first to notice clears them all away.
+// TestPoolIsBounded holds that concurrent requests leave at most MaxIdleConns connections. When the
+// daemon has restarted, the first failed request clears the pool.
 func TestPoolIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &fakeDaemon{serve: func(nc net.Conn) {
@@ -74,13 +74,13 @@ func TestPoolIsBounded(t *testing.T) {
 		}
 		wg.Wait()
 		if n := c.idleConns(); n != 5 {
-			t.Errorf("%d connections are kept, want 5", n)
+			t.Errorf("%d connections in the pool, want 5", n)
 		}
 		if err := c.Ping(t.Context()); err != nil {
 			t.Error(err)
 		}
 		if n, idle := d.conns.Load(), c.idleConns(); n != 21 || idle != 1 {
-			t.Errorf("%d connections made, %d kept; want 21, 1", n, idle)
+			t.Errorf("%d connections, %d in the pool; want 21, 1", n, idle)
 		}
 		c.Close()
 		d.wg.Wait()
@@ -91,7 +91,7 @@ func TestOneConnectionServesManyRequests(t *testing.T) {
 	transports(t, func(t *testing.T, connect func(*fakeDaemon) *Client) {
 		d := &fakeDaemon{serve: always("ERR NOT_FOUND - no such credential\n")}
 		c := connect(d)
-		for range 10 { // a refusal is a reply: the connection is as good as before
+		for range 10 { // an error reply is complete: the connection can be reused
 			if _, err := c.Get(t.Context(), tokenName); !errors.Is(err, ErrNotFound) {
 				t.Fatalf("error is %v", err)
 			}
@@ -102,10 +102,10 @@ func TestOneConnectionServesManyRequests(t *testing.T) {
 	})
 }
 
-// A daemon that has been restarted costs nobody an error.
+// TestDeadPooledConnection holds that a restart of the daemon causes no errors.
 func TestDeadPooledConnection(t *testing.T) {
 	transports(t, func(t *testing.T, connect func(*fakeDaemon) *Client) {
-		d := &fakeDaemon{serve: replies("OK 7200 tok-01\n")} // then it closes
+		d := &fakeDaemon{serve: replies("OK 7200 tok-01\n")} // the daemon then closes
 		c := connect(d)
 		for range 5 {
 			if _, err := c.Get(t.Context(), tokenName); err != nil {
@@ -118,7 +118,7 @@ func TestDeadPooledConnection(t *testing.T) {
 	})
 }
 
-// once is what must not be made twice.
+// once holds the requests that must not be sent twice.
 var once = map[string]func(context.Context, *Client) error{
 	"Refresh": func(ctx context.Context, c *Client) error {
 		_, err := c.Refresh(ctx, tokenName)
@@ -134,10 +134,11 @@ var once = map[string]func(context.Context, *Client) error{
 	},
 }
 
-// What may be made twice is sent once more when the connection from the pool was dead.
+// TestPutAndPushAreRepeated holds that PUT and PUSH are sent again if the pooled connection was
+// dead.
 func TestPutAndPushAreRepeated(t *testing.T) {
 	transports(t, func(t *testing.T, connect func(*fakeDaemon) *Client) {
-		d := &fakeDaemon{serve: replies("OK\n")} // then it closes
+		d := &fakeDaemon{serve: replies("OK\n")} // the daemon then closes
 		c := connect(d)
 		for range 3 {
 			if err := c.Put(t.Context(), grantName, "refresh@@@01"); err != nil {
@@ -153,7 +154,7 @@ func TestPutAndPushAreRepeated(t *testing.T) {
 	})
 }
 
-// What must not be made twice is never sent on a connection that may be dead.
+// TestSentOnce holds that these requests never use a pooled connection, which may be dead.
 func TestSentOnce(t *testing.T) {
 	for about, ask := range once {
 		t.Run(about, func(t *testing.T) { sentOnce(t, ask) })
@@ -164,7 +165,7 @@ func sentOnce(t *testing.T, ask func(context.Context, *Client) error) {
 	transports(t, func(t *testing.T, connect func(*fakeDaemon) *Client) {
 		var mu sync.Mutex
 		requests := 0
-		d := &fakeDaemon{serve: func(nc net.Conn) { // reads a request, and dies
+		d := &fakeDaemon{serve: func(nc net.Conn) { // reads a request and closes
 			if _, err := nc.Read(make([]byte, 512)); err == nil {
 				mu.Lock()
 				requests++
@@ -188,27 +189,27 @@ func sentOnce(t *testing.T, ask func(context.Context, *Client) error) {
 			t.Fatal(err)
 		}
 		if err := ask(t.Context(), c); !errors.Is(err, ErrBusy) {
-			t.Error(err) // it would have met the dead connection
+			t.Error(err) // would use the dead connection
 		}
 	})
 }
 
-// On a new connection, and after part of a reply, nothing is sent again.
-func TestOtherwiseNothingIsRepeated(t *testing.T) {
+// TestNotRepeated holds that nothing is sent again on a new connection or after part of a reply.
+func TestNotRepeated(t *testing.T) {
 	const half = "OK 2\n" + tokenName + " fresh 7200\n"
 	for _, tt := range []struct {
 		about   string
-		replies []string // of the first connection; those after it close at once
-		pooled  bool     // PING comes first
+		replies []string // of the first connection; later ones close at once
+		pooled  bool     // PING is sent first
 		conns   int64
-		want    error // nil is any
+		want    error // nil means any
 	}{
-		{"a new connection that closes", nil, false, 1, nil},
+		{"a closed new connection", nil, false, 1, nil},
 		{"half a line", []string{"OK 72"}, false, 1, io.ErrUnexpectedEOF},
 		{"half a line on a pooled connection", []string{"OK PONG\n", "OK 72"}, true, 1, io.ErrUnexpectedEOF},
 		{"half a list on a pooled connection", []string{"OK PONG\n", half}, true, 1, io.ErrUnexpectedEOF},
-		{"nonsense on a pooled connection", []string{"OK PONG\n", "HTTP/1.1 200 OK\r\n"}, true, 1, ErrMalformed},
-		{"a dead connection, then a new one that closes", []string{"OK PONG\n"}, true, 2, nil},
+		{"another protocol on a pooled connection", []string{"OK PONG\n", "HTTP/1.1 200 OK\r\n"}, true, 1, ErrMalformed},
+		{"a dead connection, then a closed new one", []string{"OK PONG\n"}, true, 2, nil},
 	} {
 		t.Run(tt.about, func(t *testing.T) {
 			transports(t, func(t *testing.T, connect func(*fakeDaemon) *Client) {
@@ -233,7 +234,7 @@ func TestOtherwiseNothingIsRepeated(t *testing.T) {
 					t.Errorf("%d connections, want %d", n, tt.conns)
 				}
 				if n := c.idleConns(); n != 0 {
-					t.Errorf("%d connections are kept", n)
+					t.Errorf("%d connections in the pool", n)
 				}
 			})
 		})
@@ -250,14 +251,14 @@ func TestRules(t *testing.T) {
 	}{
 		{"a reply", nil, true, true, false},
 		{"a refusal", refusal(ErrNotFound), true, true, false},
-		{"a code of tomorrow", refusal("TOMORROW"), true, true, false},
+		{"an unknown code", refusal("TOMORROW"), true, true, false},
 		{"the daemon stops", refusal(ErrShutdown), true, false, false},
 		{"closed", io.EOF, false, false, true},
 		{"reset", &net.OpError{Op: "read", Err: syscall.ECONNRESET}, false, false, true},
 		{"broken pipe", &net.OpError{Op: "write", Err: syscall.EPIPE}, false, false, true},
 		{"closed in the middle", io.EOF, true, false, false},
 		{"nonsense", ErrMalformed, true, false, false},
-		{"nonsense of no length", ErrMalformed, false, false, false},
+		{"an empty line", ErrMalformed, false, false, false},
 		{"time is up", os.ErrDeadlineExceeded, false, false, false},
 		{"given up", context.Canceled, false, false, false},
 	} {

@@ -9,23 +9,22 @@ import (
 	"tokend/protocol"
 )
 
-// Listing is where a credential stands: a line of [Client.List], or a change seen by a
-// [Watcher].
+// Listing is the state of one credential: a line of [Client.List], or a change from a [Watcher].
 type Listing = protocol.Listing
 
 // Attempt is one refresh in the history of a credential.
 type Attempt = protocol.Attempt
 
-// Signature is what a page hands to wx.config or wx.agentConfig.
+// Signature holds the fields that a page passes to wx.config or wx.agentConfig.
 type Signature = protocol.Signature
 
-// ImportPage is what came of importing one page of a platform's customers.
+// ImportPage is the result of importing one page of a platform's customers.
 type ImportPage = protocol.ImportPage
 
-// Callback is an encrypted message of WeChat's that a web page has received: three fields of
-// its query and one of its body, as they came.
+// Callback is an encrypted message from WeChat, as a web server received it: three fields of the
+// query and one of the body.
 type Callback struct {
-	MsgSignature string // not the field called signature, which covers no message
+	MsgSignature string // not the field "signature", which does not cover the message
 	Timestamp    string
 	Nonce        string
 	Encrypt      string
@@ -34,10 +33,10 @@ type Callback struct {
 // Pair is one line of a status or of the statistics.
 type Pair struct {
 	Key   string
-	Value string // "-" where there is none
+	Value string // "-" if none
 }
 
-// Ping asks whether the daemon is there.
+// Ping checks that the daemon replies.
 func (c *Client) Ping(ctx context.Context) error {
 	_, err := one(ctx, c, protocol.VerbPing, func(fields string) (struct{}, error) {
 		if fields != "PONG" {
@@ -53,70 +52,66 @@ func (c *Client) Version(ctx context.Context) (string, error) {
 	return one(ctx, c, protocol.VerbVersion, protocol.ParseVersion)
 }
 
-// Get returns a value that is valid now. The daemon fetches it where it holds
-// none; only then does Get wait for WeChat.
+// Get returns a valid value. It waits for WeChat only if the daemon has no valid value.
 func (c *Client) Get(ctx context.Context, name string) (Credential, error) {
 	return one(ctx, c, protocol.VerbGet, parseCredential, name)
 }
 
-// Reject says that WeChat refused value, and returns the one to use in its place. The
-// daemon fetches a new one only if value is still the current one, so that every
-// caller may say it. A value that comes back the same was answered by WeChat once more:
-// then it is not the value that is wrong.
+// Reject reports that WeChat refused value, and returns the value to use instead. The daemon
+// fetches a new value only if value is still the current one, so every caller may report it. If the
+// returned value is the same, WeChat has just confirmed it: then the value is not the cause.
 func (c *Client) Reject(ctx context.Context, name string, value Secret) (Credential, error) {
 	return one(ctx, c, protocol.VerbReject, parseCredential, name, string(value))
 }
 
-// Refresh has the daemon fetch a new value whatever it holds. It spends quota and
-// is meant for operators. It is never repeated: an error other than an
-// [*Error] leaves open whether it was done.
+// Refresh fetches a new value in any case. It spends quota and is meant for operators. It is never
+// repeated: after an error other than an [*Error] the fetch may have been done.
 func (c *Client) Refresh(ctx context.Context, name string) (Credential, error) {
 	return one(ctx, c, protocol.VerbRefresh, parseCredential, name)
 }
 
-// Put hands in what the daemon cannot fetch: a ticket that WeChat has pushed to somebody else, or
-// a grant (a refresh token, a permanent code). It returns nil when the value is safely
-// on the daemon's disk. Putting the same again does no harm.
+// Put submits a value that the daemon cannot fetch: a ticket that WeChat pushed to another program,
+// or a grant (a refresh token, a permanent code). It returns nil when the value is durable. Putting
+// the same value again is harmless.
 func (c *Client) Put(ctx context.Context, name string, value Secret) error {
 	return c.done(ctx, protocol.VerbPut, name, string(value))
 }
 
-// Exchange has the daemon turn an authorization code into a customer's grant, and keep that. owner
-// is open_platform/<component_appid> or open_work/<suite_id>; customer is owner/<child>, which the
-// names of the customer's credentials begin with. It is never repeated; a caller may, since the
-// daemon does not exchange one code twice.
+// Exchange trades an authorization code for a customer's grant, which the daemon stores. owner is
+// open_platform/<component_appid> or open_work/<suite_id>. customer is owner/<child>, the prefix of
+// the names of the customer's credentials. Exchange is never repeated. A caller may repeat it,
+// since the daemon does not exchange a code twice.
 func (c *Client) Exchange(ctx context.Context, owner string, code Secret) (customer string, err error) {
 	return one(ctx, c, protocol.VerbExchange, protocol.ParseCustomer, owner, string(code))
 }
 
-// Push passes a callback to owner on to the daemon, which verifies and decrypts it and does what it
-// says. Only after nil may the page that has received it answer "success". The fields of
-// m may be whatever a stranger has sent: what is malformed is an [*Error] with
-// [ErrBadRequest], and is not sent.
+// Push submits a callback for owner to the daemon, which verifies, decrypts and processes it. The
+// web server may answer "success" only if Push returns nil. The fields of m may come from an
+// attacker: malformed fields result in an [*Error] with [ErrBadRequest] and are not sent.
 func (c *Client) Push(ctx context.Context, owner string, m Callback) error {
 	return c.done(ctx, protocol.VerbPush, owner, m.MsgSignature, m.Timestamp, m.Nonce, m.Encrypt)
 }
 
-// Import has the daemon take in the page of owner's customers that begins at offset, 0 for the
-// first one. Go on with the Next of what it returns until that is 0. It is never repeated; a caller
-// may, at the cost of another call to WeChat.
+// Import imports the page of owner's customers that begins at offset, which is 0 for the first
+// page. Repeat it with the returned Next until Next is 0. Import is never repeated. A caller may
+// repeat it, at the cost of another call to WeChat.
 func (c *Client) Import(ctx context.Context, owner string, offset int) (ImportPage, error) {
 	return one(ctx, c, protocol.VerbImport, protocol.ParseImportPage, owner, strconv.Itoa(offset))
 }
 
-// Sign returns the JS-SDK signature of the page at url with the ticket name,
-// which stays with the daemon.
+// Sign returns the JS-SDK signature of the page at url, made with the ticket name. The daemon does
+// not reveal the ticket.
 func (c *Client) Sign(ctx context.Context, name, url string) (Signature, error) {
 	return one(ctx, c, protocol.VerbSign, protocol.ParseSignature, name, url)
 }
 
-// List returns the credentials whose names begin with prefix, in the order of
-// their names; all of them for "".
+// List returns the credentials whose names begin with prefix, sorted by name. An empty prefix lists
+// all.
 func (c *Client) List(ctx context.Context, prefix string) ([]Listing, error) {
 	return many(ctx, c, protocol.VerbList, protocol.ParseListing, prefix)
 }
 
-// Status returns what there is to say of a credential, in the daemon's order.
+// Status returns the fields of a credential's status, in the daemon's order.
 func (c *Client) Status(ctx context.Context, name string) ([]Pair, error) {
 	return many(ctx, c, protocol.VerbStatus, parsePair, name)
 }
@@ -126,14 +121,14 @@ func (c *Client) History(ctx context.Context, name string) ([]Attempt, error) {
 	return many(ctx, c, protocol.VerbHistory, protocol.ParseAttempt, name)
 }
 
-// Reload has the daemon read its configuration again. It is for root and the daemon's own user. A
-// configuration that is wrong is refused with [ErrBadRequest] and changes nothing; the daemon's log
-// names everything that is.
+// Reload makes the daemon read its configuration again. It requires root or the daemon's own user.
+// An invalid configuration results in [ErrBadRequest] and changes nothing. The daemon logs every
+// mistake.
 func (c *Client) Reload(ctx context.Context) error { return c.done(ctx, protocol.VerbReload) }
 
-// Backup writes a backup of all that the daemon keeps to w, sealed with the key of its store. It is
-// for root and the daemon's own user. Only after nil has w been given the whole of it. A large one
-// takes its time: give ctx a deadline that suits, since Client.Timeout is meant for single values.
+// Backup writes a backup of the daemon's store to w, encrypted with the store's key. It requires
+// root or the daemon's own user. The backup is complete only if Backup returns nil. Give ctx a
+// deadline that suits a large backup: Client.Timeout is meant for single values.
 func (c *Client) Backup(ctx context.Context, w io.Writer) error {
 	return c.ask(ctx, protocol.VerbBackup, func(cn *conn) error {
 		fields, err := cn.reply()
@@ -166,7 +161,7 @@ func (c *Client) Stats(ctx context.Context) ([]Pair, error) {
 	return many(ctx, c, protocol.VerbStats, parsePair)
 }
 
-// done makes a request whose reply is a plain OK.
+// done makes a request whose reply is OK without fields.
 func (c *Client) done(ctx context.Context, verb protocol.Verb, args ...string) error {
 	_, err := one(ctx, c, verb, func(fields string) (struct{}, error) {
 		if fields != "" {
@@ -194,7 +189,7 @@ func one[T any](ctx context.Context, c *Client, verb protocol.Verb, parse func(s
 	return result, nil
 }
 
-// many makes a request whose reply is a count and as many lines.
+// many makes a request whose reply is a count and that many lines.
 func many[T any](ctx context.Context, c *Client, verb protocol.Verb, parse func(string) (T, error), args ...string) (result []T, err error) {
 	err = c.ask(ctx, verb, func(cn *conn) (err error) {
 		result, err = readLines(cn, parse)
@@ -206,8 +201,8 @@ func many[T any](ctx context.Context, c *Client, verb protocol.Verb, parse func(
 	return result, nil
 }
 
-// readLines reads a count and as many lines. On an error it returns nothing: half a list
-// would look like a short one.
+// readLines reads a count and that many lines. On an error it returns nothing, since half a list
+// would look complete.
 func readLines[T any](cn *conn, parse func(string) (T, error)) ([]T, error) {
 	fields, err := cn.reply()
 	if err != nil {
@@ -217,7 +212,7 @@ func readLines[T any](cn *conn, parse func(string) (T, error)) ([]T, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := make([]T, 0, min(n, 1024)) // a count alone must not cost memory
+	all := make([]T, 0, min(n, 1024)) // do not trust the count with memory
 	for range n {
 		line, err := cn.readLine()
 		if err != nil {

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// Secret is a value that must not be printed by accident. Every formatting verb,
-// log/slog and encoders show REDACTED in its place, or "" for the empty one. Convert it with
-// string(s) at the one place that needs it: the request to WeChat.
+// Secret is a value that must not be printed by accident. Every formatting verb, log/slog and
+// encoders print REDACTED, or "" if it is empty. Convert it with string(s) only in the request to
+// WeChat.
 type Secret string
 
 // String returns REDACTED, or "" for the empty Secret.
@@ -20,7 +20,7 @@ func (s Secret) String() string {
 	return "REDACTED"
 }
 
-// Format serves every verb of package fmt, %x and %#v among them.
+// Format implements every verb of package fmt, including %x and %#v.
 func (s Secret) Format(f fmt.State, verb rune) {
 	if verb == 'q' || f.Flag('#') {
 		fmt.Fprintf(f, "%q", s.String())
@@ -29,10 +29,10 @@ func (s Secret) Format(f fmt.State, verb rune) {
 	_, _ = io.WriteString(f, s.String())
 }
 
-// LogValue serves log/slog.
+// LogValue implements slog.LogValuer.
 func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
-// MarshalText serves encoding/json and its like.
+// MarshalText implements encoding.TextMarshaler, for encoding/json and others.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
 // Credential is a value that was valid when the daemon sent it.
@@ -40,7 +40,7 @@ type Credential struct {
 	// Value is the token or ticket.
 	Value Secret
 
-	// TTL is how long it was still valid then, in whole seconds rounded down;
-	// at least one.
+	// TTL is the remaining lifetime when the daemon sent the value, rounded down to whole seconds;
+	// at least one second.
 	TTL time.Duration
 }

@@ -7,24 +7,24 @@ import (
 	"tokend/protocol"
 )
 
-// Watcher tells of changes. It has a connection of its own, which its owner ends
-// with Close. Next and List are for one goroutine at a time; Close is for any.
+// Watcher reports changes of credentials. It has its own connection, which Close closes. Next and
+// List must not be called concurrently. Close may be called at any time.
 //
-// A watcher does not reconnect: what happened in between would be missing without
-// anybody knowing. When Next fails with anything but its own context's error, close the
-// watcher, call [Client.Watch] again, and begin with its List.
+// A Watcher does not reconnect, since changes in between would be lost without notice. If Next
+// returns another error than that of its context, close the Watcher, call [Client.Watch] again and
+// begin with List.
 type Watcher struct {
 	prefix string
 	list   []Listing
 	conn   *conn
 	closed atomic.Bool
 
-	// err is what has ended the watch; once set, it is all that Next returns.
+	// err is the error that ended the watch. Once set, Next returns only err.
 	err error
 }
 
-// Watch begins to watch the credentials whose names begin with prefix, all of
-// them for "". ctx limits the beginning, not the watch; see [Watcher.Next].
+// Watch watches the credentials whose names begin with prefix. An empty prefix watches all. ctx
+// limits the setup, not the watch; see [Watcher.Next].
 func (c *Client) Watch(ctx context.Context, prefix string) (*Watcher, error) {
 	const verb = protocol.VerbWatch
 	line, err := protocol.AppendRequest(nil, verb, prefix)
@@ -53,13 +53,13 @@ func (c *Client) Watch(ctx context.Context, prefix string) (*Watcher, error) {
 	return w, nil
 }
 
-// List returns everything as it stood when the watch began, in the order of names.
-// Changes after that, and only those, come from Next. The slice is the caller's.
+// List returns the listing at the start of the watch, sorted by name. Next returns exactly the
+// later changes. The caller may modify the slice.
 func (w *Watcher) List() []Listing { return w.list }
 
-// Next waits for a change and returns how a credential stands after it. ctx
-// limits this one call; the next call goes on where it stopped. Client.Timeout does not apply:
-// it is in the nature of a watch that nothing happens for hours.
+// Next waits for a change and returns the credential's new state. ctx limits this call only; the
+// next call continues where this one stopped. Client.Timeout does not apply, since hours may pass
+// between changes.
 func (w *Watcher) Next(ctx context.Context) (Listing, error) {
 	if w.err != nil {
 		return Listing{}, w.err
@@ -94,7 +94,7 @@ func (w *Watcher) read() (Listing, error) {
 	return protocol.ParseChanged(line)
 }
 
-// Close ends the watch. A Next that is waiting returns [ErrClosed].
+// Close ends the watch. A waiting Next returns [ErrClosed].
 func (w *Watcher) Close() error {
 	w.closed.Store(true)
 	return w.conn.Close()

@@ -16,8 +16,7 @@ import (
 
 const watched = "OK 1\n" + tokenName + " fresh 7200\n"
 
-// watching is a serve that begins a watch and then writes pieces, with a pause
-// before each; it then closes.
+// watching is a serve that starts a watch, writes each piece after a pause, and closes.
 func watching(pause time.Duration, pieces ...string) func(net.Conn) {
 	return func(nc net.Conn) {
 		r := bufio.NewReader(nc)
@@ -56,25 +55,24 @@ func TestWatch(t *testing.T) {
 				t.Fatalf("%v\n got: %+v\nwant: %+v", err, got, want)
 			}
 		}
-		// The daemon closes: said once, and again to whoever did not listen. Nothing
-		// reconnects by itself.
+		// The daemon closes. Every Next returns that error, and nothing reconnects.
 		for range 2 {
 			if _, err := w.Next(t.Context()); !errors.Is(err, io.ErrUnexpectedEOF) {
 				t.Errorf("error is %v", err)
 			}
 		}
 		if n := c.idleConns(); n != 0 {
-			t.Errorf("a watch has left %d connections to the pool", n)
+			t.Errorf("the watch left %d connections in the pool", n)
 		}
 	})
 }
 
-// A Next whose time is up loses nothing: not the half of a line that was there, not
-// the changes after it, and not the time of the next one.
-func TestNextGoesOnAfterItsTimeIsUp(t *testing.T) {
+// TestNextContinues holds that a Next whose time is up loses nothing: neither the received half of
+// a line nor later changes. It does not shorten the time of the next call.
+func TestNextContinues(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &fakeDaemon{serve: watching(time.Hour, "CHANGED "+tokenName+" fr", "esh 7200\n")}
-		c := &Client{DialContext: d.dialPipe, Timeout: time.Second} // which is not for a watch
+		c := &Client{DialContext: d.dialPipe, Timeout: time.Second} // does not apply to a watch
 		w, err := c.Watch(t.Context(), "")
 		if err != nil {
 			t.Fatal(err)
@@ -94,8 +92,8 @@ func TestNextGoesOnAfterItsTimeIsUp(t *testing.T) {
 	})
 }
 
-// A daemon that ends a watch says why.
-func TestWatchTakenAway(t *testing.T) {
+// TestWatchEnded holds that Next returns the error with which the daemon ends a watch.
+func TestWatchEnded(t *testing.T) {
 	transports(t, func(t *testing.T, connect func(*fakeDaemon) *Client) {
 		c := connect(&fakeDaemon{serve: watching(0, "ERR DENIED - WATCH is not granted to this user\n")})
 		w, err := c.Watch(t.Context(), "")
@@ -144,7 +142,7 @@ func TestWatchRefused(t *testing.T) {
 		{"refused", always("ERR DENIED - WATCH is not granted to this user\n"), ErrDenied},
 		{"half a list", replies("OK 2\n" + tokenName + " fresh 7200\n"), io.ErrUnexpectedEOF},
 		{"not a list", always("OK PONG\n"), ErrMalformed},
-		{"a count of no sense", always("OK 99999999999\n"), ErrMalformed},
+		{"an invalid count", always("OK 99999999999\n"), ErrMalformed},
 	} {
 		transports(t, func(t *testing.T, connect func(*fakeDaemon) *Client) {
 			c := connect(&fakeDaemon{serve: tt.serve})
@@ -170,13 +168,13 @@ func TestWatchRefused(t *testing.T) {
 		d := &fakeDaemon{serve: func(nc net.Conn) { time.Sleep(time.Hour) }}
 		c := &Client{DialContext: d.dialPipe, Timeout: time.Second}
 		if _, err := c.Watch(t.Context(), ""); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("a daemon that is silent: error is %v", err)
+			t.Errorf("a silent daemon: error is %v", err)
 		}
 		d.wg.Wait()
 	})
 }
 
-func TestErrorsSayWhatWasAsked(t *testing.T) {
+func TestErrorNamesRequest(t *testing.T) {
 	ctx := t.Context()
 	for _, tt := range []struct {
 		err  error
