@@ -137,7 +137,7 @@ func (d *Daemon) open() (err error) {
 	} else {
 		d.listeners = append(slices.Clip(d.listeners), ln)
 	}
-	up := newUpstream(file.Upstream, d.calls, d.log)
+	up := newUpstream(file.Upstream, file.Limits.UpstreamCalls, d.calls, d.log)
 	d.up.Store(up)
 	d.engine, err = refresh.New(refresh.Config{
 		Store:    d.store,
@@ -146,6 +146,7 @@ func (d *Daemon) open() (err error) {
 		Boottime: boot.Clock(),
 		Boot:     boot.ID(),
 		Timeout:  callLimit,
+		Calls:    file.Limits.UpstreamCalls,
 		Throttle: d.throttle,
 		Ahead:    true,
 	})
@@ -177,6 +178,7 @@ func (d *Daemon) open() (err error) {
 		Version: d.cfg.Version,
 		Rules:   rules(file.Access),
 		Subuids: d.cfg.Subuids,
+		Limits:  limits(file),
 	})
 	if d.http != nil {
 		d.web = d.newWeb()
@@ -279,6 +281,12 @@ func (d *Daemon) close() error {
 		return fmt.Errorf("close the store: %w", err)
 	}
 	return nil
+}
+
+// limits returns the server's limits.
+func limits(file *config.Config) server.Limits {
+	l := file.Limits
+	return server.Limits{MaxConns: l.MaxConnections, UserRate: l.RequestsPerSecond, MaxUserWaits: l.WaitingRequests, IdleTimeout: l.IdleTimeout}
 }
 
 // rules returns the access rules as the server takes them.

@@ -32,7 +32,7 @@ func (d *Daemon) Reload(ctx context.Context, file *config.Config) error {
 	if !up.Equal(file.Upstream) {
 		// Fetches that are under way go on with their connections; what is idle is let go.
 		defer up.close()
-		up = newUpstream(file.Upstream, d.calls, d.log)
+		up = newUpstream(file.Upstream, d.cfg.File.Limits.UpstreamCalls, d.calls, d.log)
 		d.up.Store(up)
 	}
 	d.engine.SetCatalog(newCatalog(file, up))
@@ -41,6 +41,10 @@ func (d *Daemon) Reload(ctx context.Context, file *config.Config) error {
 		d.log.Error("a configured grant could not be written: reload again when the disk takes it", "error", err)
 	}
 	d.server.SetRules(rules(file.Access))
+	d.server.SetLimits(limits(file))
+	if file.Limits.UpstreamCalls != d.cfg.File.Limits.UpstreamCalls {
+		d.log.Warn("upstream_calls changes at the next start")
+	}
 	d.server.ReadSubuids()
 	if d.web != nil {
 		d.web.SetMonitors(file.HTTP.Monitors)

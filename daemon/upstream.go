@@ -24,16 +24,17 @@ type upstream struct {
 	log          hclog.Logger // of what comes in their answers, and which hosts are in use
 }
 
-func newUpstream(cfg config.Upstream, calls *calls, log hclog.Logger) *upstream {
+// newUpstream returns the hosts of cfg, to each of which so many calls are made at once.
+func newUpstream(cfg config.Upstream, atOnce int, calls *calls, log hclog.Logger) *upstream {
 	log = log.Named("upstream")
 	return &upstream{
 		Upstream: cfg,
 		log:      log,
 		weixin: &fetchers.Client{
-			URL: cfg.WeixinURLs[0], Fallbacks: cfg.WeixinURLs[1:], Timeout: cfg.Timeout, Observe: calls.observe,
+			URL: cfg.WeixinURLs[0], Fallbacks: cfg.WeixinURLs[1:], Timeout: cfg.Timeout, Calls: atOnce, Observe: calls.observe,
 			Moved: func(from, to string) { log.Warn("calls go to another WeChat host", "from", from, "to", to) },
 		},
-		work: &fetchers.Client{URL: cfg.WorkURL, Timeout: cfg.Timeout, Observe: calls.observe},
+		work: &fetchers.Client{URL: cfg.WorkURL, Timeout: cfg.Timeout, Calls: atOnce, Observe: calls.observe},
 	}
 }
 

@@ -44,7 +44,7 @@ func inVirtualTime(t *testing.T, settings wechattest.Settings, accounts string, 
 		settings.PushTransport = wechattest.HandlerTransport(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { callbacks.ServeHTTP(w, r) }))
 		v := &virtual{t: t, wechat: wechattest.New(settings)}
 		addOwners(v.wechat, "http://tokend/callback/")
-		up := newUpstream(file.Upstream, newCalls(), hclog.NewNullLogger())
+		up := newUpstream(file.Upstream, file.Limits.UpstreamCalls, newCalls(), hclog.NewNullLogger())
 		up.weixin.Transport, up.work.Transport = v.wechat.Transport(), v.wechat.Transport()
 		v.Engine, err = refresh.New(refresh.Config{Store: new(memstore.Store), Catalog: newCatalog(file, up), Timeout: callLimit})
 		if err != nil {

@@ -2,6 +2,7 @@ package fetchers
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -27,10 +28,7 @@ const (
 	// than 1 KiB, a page of 500 authorizers about 100 KiB.
 	maxBody = 1 << 20
 
-	// maxAtOnce is how many calls are made to a host together, at most: as many connections are
-	// kept for the next ones. With fewer, each of a burst of refreshes that ends while others wait
-	// would cost another a connection, and with it a handshake.
-	maxAtOnce = 32
+	defaultCalls = 32
 )
 
 // Client makes the calls of any number of fetchers to one host. The zero value
@@ -64,6 +62,12 @@ type Client struct {
 	// stands for 5 s. The caller's context may end it sooner.
 	Timeout time.Duration
 
+	// Calls is how many calls are made to a host together, at most; zero stands for 32. The Client
+	// does not enforce it, it keeps as many connections for the next calls. With fewer, each of a
+	// burst of refreshes that ends while others wait would cost another a connection, and with it a
+	// handshake.
+	Calls int
+
 	// Observe, if not nil, is told of each call when it has ended: its
 	// path, how long it took, and its error. It is not told of what failed
 	// before a connection was sought.
@@ -88,7 +92,7 @@ func (c *Client) ownTransport() *http.Transport {
 		protocols.SetHTTP1(true)
 		c.own = &http.Transport{
 			Protocols:           protocols,
-			MaxIdleConnsPerHost: maxAtOnce,
+			MaxIdleConnsPerHost: cmp.Or(c.Calls, defaultCalls),
 			// Below the keep-alive time that web servers commonly have
 			// (60 s and more), so that an idle connection is dropped by us
 			// before it is dropped under a call of ours.

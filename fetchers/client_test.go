@@ -53,7 +53,7 @@ func TestConnectionsAreKept(t *testing.T) {
 	var made, come atomic.Int32
 	all := make(chan struct{}) // closed when as many calls have come as are made together
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		if come.Add(1) == maxAtOnce {
+		if come.Add(1) == defaultCalls {
 			close(all)
 		}
 		<-all
@@ -70,7 +70,7 @@ func TestConnectionsAreKept(t *testing.T) {
 	defer c.CloseIdleConnections()
 	for range 3 {
 		var calls sync.WaitGroup
-		for range maxAtOnce {
+		for range defaultCalls {
 			calls.Go(func() {
 				if _, err := token(c).Fetch(t.Context(), Ask{}); err != nil {
 					t.Error(err)
@@ -81,8 +81,8 @@ func TestConnectionsAreKept(t *testing.T) {
 		come.Store(0)
 		all = make(chan struct{})
 	}
-	if n := made.Load(); n != maxAtOnce {
-		t.Errorf("%d connections for %d calls at once, three times over", n, maxAtOnce)
+	if n := made.Load(); n != defaultCalls {
+		t.Errorf("%d connections for %d calls at once, three times over", n, defaultCalls)
 	}
 }
 

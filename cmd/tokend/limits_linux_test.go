@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bufio"
 	"fmt"
+	"io"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -33,4 +36,74 @@ func TestTooFewDescriptors(t *testing.T) {
 	}
 	s.start(limited(80))
 	s.everything()
+}
+
+// TestLimitsReloaded holds that what [limits] says binds a real other user, from the reload on that
+// brings it until the one that takes it back.
+func TestLimitsReloaded(t *testing.T) {
+	t.Parallel()
+	s := newFaultSite(t, twoHours)
+	programs := s.programs()
+	configure := func(limits string) { s.configure("socket_mode = \"0666\"\n", faultTables()+limits) }
+	reload := func(limits string) {
+		t.Helper()
+		configure(limits)
+		if _, stderr, code := s.tokend("", "reload"); code != 0 {
+			t.Fatal(stderr)
+		}
+	}
+	configure("")
+	s.ready()
+	held := asNobody(filepath.Join(programs, "stranger"), "talk", s.conf.Socket())
+	in, err := held.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := held.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := held.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = held.Process.Kill()
+		_ = held.Wait()
+	}()
+	lines := bufio.NewScanner(out)
+	ping := func(n int) time.Duration {
+		t.Helper()
+		began := time.Now()
+		if _, err := io.WriteString(in, strings.Repeat("PING\n", n)); err != nil {
+			t.Fatal(err)
+		}
+		for range n {
+			if !lines.Scan() || lines.Text() != "OK PONG" {
+				t.Fatalf("got %q, %v", lines.Text(), lines.Err())
+			}
+		}
+		return time.Since(began)
+	}
+	ping(1)
+	if got := s.talk(programs, "PING\n"); got != "OK PONG\n" {
+		t.Errorf("a second connection: got %q", got)
+	}
+
+	reload("[limits]\nmax_connections = 2\nrequests_per_second = 50\nidle_timeout = \"1s\"\n")
+	if took := ping(200); took < 1500*time.Millisecond {
+		t.Errorf("200 requests at 50 a second took %s", took)
+	}
+	if got := s.talk(programs, "PING\n"); got != "ERR BUSY 1 too many connections\n" {
+		t.Errorf("a second connection where each user has one: got %q", got)
+	}
+	time.Sleep(1500 * time.Millisecond)
+	_, _ = io.WriteString(in, "PING\n")
+	if lines.Scan(); lines.Text() == "OK PONG" {
+		t.Error("a connection that was idle for longer than a second is open")
+	}
+
+	reload("")
+	if got := s.talk(programs, strings.Repeat("PING\n", 1000)); got != strings.Repeat("OK PONG\n", 1000) {
+		t.Errorf("1000 requests: got %.100q", got)
+	}
 }

@@ -54,13 +54,6 @@ type HTTP struct {
 	Line     int
 }
 
-// Limits are tokend's own limits.
-type Limits struct {
-	// PreAuthCodesPerHour is how many calls an hour there are at most for the pre_auth_code of one
-	// platform or suite; positive.
-	PreAuthCodesPerHour int
-}
-
 // Upstream is where WeChat is.
 type Upstream struct {
 	WeixinURLs []string      // at least one, in the order in which they are tried; no slash at the end

@@ -20,10 +20,6 @@ const (
 	// token overlaps its successor for five minutes, and a call that takes
 	// longer has outlived what it was made for.
 	maxTimeout = 5 * time.Minute
-
-	// maxPreAuthCodes is the highest limit of pre_auth_codes an hour: 280 calls a second, more than
-	// the four that are in flight at most can be.
-	maxPreAuthCodes = 1_000_000
 )
 
 // absolute returns an optional absolute path.
@@ -96,15 +92,6 @@ func (t *table) networks(key string) []netip.Prefix {
 		all = append(all, p.Masked())
 	}
 	return all
-}
-
-func (t *table) limits() Limits {
-	l := t.table("limits")
-	if l == nil {
-		l = &table{reader: t.reader}
-	}
-	defer l.done()
-	return Limits{PreAuthCodesPerHour: l.count("pre_auth_codes_per_hour", 600, maxPreAuthCodes)}
 }
 
 func (t *table) upstream() Upstream {

@@ -130,8 +130,8 @@ func (t *table) flag(key string, otherwise bool) bool {
 	return otherwise
 }
 
-// count returns an optional whole number above zero and up to most.
-func (t *table) count(key string, otherwise, most int) int {
+// count returns an optional whole number from least to most.
+func (t *table) count(key string, otherwise, least, most int) int {
 	v, ok := t.lookup(key)
 	if !ok {
 		return otherwise
@@ -140,8 +140,8 @@ func (t *table) count(key string, otherwise, most int) int {
 	if !ok {
 		return otherwise
 	}
-	if n < 1 || n > int64(most) {
-		t.problemf(key, "must be at least 1 and at most %d, not %d", most, n)
+	if n < int64(least) || n > int64(most) {
+		t.problemf(key, "must be at least %d and at most %d, not %d", least, most, n)
 		return otherwise
 	}
 	return int(n)
@@ -149,24 +149,42 @@ func (t *table) count(key string, otherwise, most int) int {
 
 // duration returns an optional time above zero and up to most.
 func (t *table) duration(key string, otherwise, most time.Duration) time.Duration {
-	v, ok := t.lookup(key)
+	d, text, ok := t.span(key)
+	if ok && (d <= 0 || d > most) {
+		t.problemf(key, "must be more than 0s and at most %s, not %s", most, text)
+		ok = false
+	}
 	if !ok {
-		return otherwise
-	}
-	s, ok := as[string](t, key, v, `a duration such as "5s"`)
-	if !ok {
-		return otherwise
-	}
-	d, err := time.ParseDuration(s)
-	if err != nil {
-		t.problemf(key, "must be a duration such as \"5s\" or \"1m30s\", not %q", clip(s))
-		return otherwise
-	}
-	if d <= 0 || d > most {
-		t.problemf(key, "must be more than 0s and at most %s, not %s", most, s)
 		return otherwise
 	}
 	return d
+}
+
+// timeout returns an optional time from least to most, or zero, which is the default.
+func (t *table) timeout(key string, least, most time.Duration) time.Duration {
+	d, text, ok := t.span(key)
+	if ok && d != 0 && (d < least || d > most) {
+		t.problemf(key, "must be 0s for never, or at least %s and at most %s, not %s", least, most, text)
+		return 0
+	}
+	return d
+}
+
+// span returns the time that a key has, and how it is written.
+func (t *table) span(key string) (d time.Duration, text string, ok bool) {
+	v, ok := t.lookup(key)
+	if !ok {
+		return 0, "", false
+	}
+	if text, ok = as[string](t, key, v, `a duration such as "5s"`); !ok {
+		return 0, "", false
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		t.problemf(key, "must be a duration such as \"5s\" or \"1m30s\", not %q", clip(text))
+		return 0, "", false
+	}
+	return d, text, true
 }
 
 // texts returns an array of strings and the line of each; required ones must

@@ -22,11 +22,10 @@ type Config struct {
 	Boottime func() time.Duration
 	Boot     string
 
-	// Workers is how many refreshes the schedule has in flight at most at each of WeChat's two
-	// hosts; zero for 8. Calls is how many calls are in flight at most to each, those that readers
-	// wait for included; zero for 32. Where Workers do not reach the rate that is needed, the
-	// schedule goes up to three quarters of Calls. One owner has half of Calls at most.
-	Workers, Calls int
+	// Calls is how many calls are in flight at most to each of WeChat's two hosts, those that readers
+	// wait for included; zero for 32. The schedule has 8 of them, and up to three quarters of Calls
+	// where these do not reach the rate that is needed. One owner has half of Calls at most.
+	Calls int
 
 	// Timeout bounds one call, should a fetcher not do so itself; zero for 30 s.
 	Timeout time.Duration
@@ -38,9 +37,11 @@ type Config struct {
 	// done Get serves what can be told to be in force from its own record, and everything else
 	// waits. Without it New loads.
 	Ahead bool
+
+	atFirst int // for tests: how many calls the schedule has at first; zero for 8
 }
 
-func (c *Config) workers() int { return orDefault(c.Workers, 8) }
+func (c *Config) workers() int { return min(orDefault(c.atFirst, 8), c.calls()) }
 
 func (c *Config) scheduled() int { return max(c.workers(), 3*c.calls()/4) }
 

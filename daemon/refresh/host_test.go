@@ -117,7 +117,7 @@ func TestTooManyCallsAtOnceBecomeFewer(t *testing.T) {
 			return token(fmt.Sprintf("tok-%d", n), 2*time.Hour), nil
 		}}
 		all := corps(400, up)
-		r := start(t, Config{Catalog: specs(all...), Workers: 32, Calls: 32})
+		r := start(t, Config{Catalog: specs(all...), atFirst: 32, Calls: 32})
 		began := time.Now()
 		var wg sync.WaitGroup
 		for _, s := range all {

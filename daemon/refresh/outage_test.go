@@ -97,7 +97,7 @@ func TestAllAreDueInOneMinuteAfterAnOutage(t *testing.T) {
 			name := fmt.Sprintf("official_account/wx%d/access_token", i)
 			all = append(all, Spec{Name: name, Kind: kind, Fetcher: c.of(name)})
 		}
-		r := start(t, Config{Catalog: specs(all...), Workers: workers, Calls: calls, Logger: hclog.NewNullLogger()})
+		r := start(t, Config{Catalog: specs(all...), atFirst: workers, Calls: calls, Logger: hclog.NewNullLogger()})
 		var wg sync.WaitGroup
 		for _, s := range all { // in one minute
 			wg.Go(func() {

@@ -56,8 +56,13 @@ const maxRation = 64
 func (s *Server) SetLimits(l Limits) {
 	rate := newRate(cmp.Or(l.UserRate, DefaultLimits.UserRate))
 	most := cmp.Or(l.MaxConns, DefaultLimits.MaxConns)
+	room := roomFor(most)
+	if room < most && most > DefaultLimits.MaxConns {
+		s.log.Warn("the process has too few descriptors for max_connections: raise the limit (LimitNOFILE=)",
+			"max_connections", most, "possible", room, "descriptors", descriptors())
+	}
 	s.limits.Store(&settings{
-		room:   roomFor(most),
+		room:   room,
 		pace:   rate,
 		ration: min(max(rate.burst/256, 1), maxRation),
 		waits:  cmp.Or(l.MaxUserWaits, DefaultLimits.MaxUserWaits),
