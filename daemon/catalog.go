@@ -2,7 +2,7 @@ package daemon
 
 import (
 	"iter"
-	"maps"
+	"slices"
 	"strings"
 
 	"tokend/daemon/config"
@@ -15,7 +15,8 @@ import (
 // in it one by one: any well-formed name of one has a spec, and whether there is such a
 // customer is told by its grant. It is immutable.
 type catalog struct {
-	specs     map[string]refresh.Spec
+	specs     []refresh.Spec      // those of one owner one after the other
+	byName    map[string]int      // where in specs
 	platforms map[string]platform // by path: open_platform/<appid>, open_work/<suite_id>
 	pushed    []string            // names of their tickets
 	limits    config.Limits
@@ -35,7 +36,8 @@ type platform interface {
 
 // newCatalog returns the catalog of file, whose calls go to up.
 func newCatalog(file *config.Config, up *upstream) *catalog {
-	c := &catalog{specs: make(map[string]refresh.Spec, specsOf(file)), platforms: map[string]platform{}, limits: file.Limits}
+	n := specsOf(file)
+	c := &catalog{specs: make([]refresh.Spec, 0, n), byName: make(map[string]int, n), platforms: map[string]platform{}, limits: file.Limits}
 	for _, a := range file.OfficialAccounts {
 		o := c.app(a, up)
 		c.add(o.child("jsapi_ticket", refresh.Ticket, fetchers.Ticket{Client: up.weixin, Type: fetchers.JSAPI}))
@@ -45,7 +47,10 @@ func newCatalog(file *config.Config, up *upstream) *catalog {
 	for _, a := range file.MiniPrograms {
 		c.app(a, up)
 	}
-	for _, a := range file.Work {
+	// The apps of a corp, which share a quota, may be anywhere in the file.
+	apps := slices.Clone(file.Work)
+	slices.SortStableFunc(apps, func(a, b config.WorkApp) int { return strings.Compare(a.CorpID, b.CorpID) })
+	for _, a := range apps {
 		o := owner{path: "work/" + a.CorpID + "/" + a.AgentID, pays: "work/" + a.CorpID, settings: a.Settings()}
 		c.add(o.root("access_token", refresh.CorpToken, fetchers.CorpToken{Client: up.work, CorpID: a.CorpID, Secret: a.Secret}))
 		c.add(o.child("jsapi_ticket", refresh.CorpTicket, fetchers.CorpTicket{Client: up.work}))
@@ -86,7 +91,10 @@ func (c *catalog) app(a config.App, up *upstream) owner {
 	return o
 }
 
-func (c *catalog) add(s refresh.Spec) { c.specs[s.Name] = s }
+func (c *catalog) add(s refresh.Spec) {
+	c.byName[s.Name] = len(c.specs)
+	c.specs = append(c.specs, s)
+}
 
 // owner is the account that credentials belong to.
 type owner struct {
@@ -129,8 +137,8 @@ func (o owner) child(word string, kind refresh.Kind, f refresh.Fetcher) refresh.
 
 // Lookup returns the spec of name.
 func (c *catalog) Lookup(name string) (refresh.Spec, error) {
-	if s, ok := c.specs[name]; ok {
-		return s, nil
+	if i, ok := c.byName[name]; ok {
+		return c.specs[i], nil
 	}
 	if path, child, word, ok := splitCustomer(name); ok {
 		if p, ok := c.platforms[path]; ok {
@@ -159,7 +167,26 @@ func splitCustomer(name string) (path, child, word string, ok bool) {
 }
 
 // Names yields every name that the configuration gives.
-func (c *catalog) Names() iter.Seq[string] { return maps.Keys(c.specs) }
+func (c *catalog) Names() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for i := range c.specs {
+			if !yield(c.specs[i].Name) {
+				return
+			}
+		}
+	}
+}
+
+// Specs yields the specs of Names.
+func (c *catalog) Specs() iter.Seq[*refresh.Spec] {
+	return func(yield func(*refresh.Spec) bool) {
+		for i := range c.specs {
+			if !yield(&c.specs[i]) {
+				return
+			}
+		}
+	}
+}
 
 // Pushed returns the names of the pushed tickets.
 func (c *catalog) Pushed() []string { return c.pushed }

@@ -80,6 +80,7 @@ type Daemon struct {
 	throttle  *throttle.Budget // of long work
 	began     time.Time
 	loaded    atomic.Int64 // when file was read, in Unix nanoseconds
+	named     atomic.Bool  // metrics name credentials and accounts one by one
 
 	reload sync.Mutex // serialises Reload; guards file
 	file   *config.Config

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"maps"
 	"os"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"tokend/daemon/access"
+	"tokend/daemon/config"
 	"tokend/daemon/metrics"
 	"tokend/daemon/page"
 	"tokend/daemon/refresh"
@@ -20,8 +22,8 @@ import (
 // somebody looks, and nothing is made of them before the first listener there is.
 func (d *Daemon) newWeb() *web.Server {
 	s := &surveyor{Daemon: d}
-	scrape, status := metrics.New(s.look), page.New(s.look)
-	show := func(ask web.Ask) (web.View, error) {
+	scrape, status := metrics.New(s.measure), page.New(s.overview)
+	show := func(_ context.Context, ask web.Ask) (web.View, error) {
 		language, body, err := status.Show(ask.Language, ask.Accept)
 		return web.View{Type: page.Type, Language: language, Policy: status.Policy(), Body: body}, err
 	}
@@ -30,17 +32,23 @@ func (d *Daemon) newWeb() *web.Server {
 		Pages: map[string]web.Page{
 			"/":       show,
 			"/status": show,
-			"/metrics": func(web.Ask) (web.View, error) {
-				contentType, body, err := scrape.Scrape()
-				return web.View{Type: contentType, Body: body}, err
+			"/metrics": func(ctx context.Context, _ web.Ask) (web.View, error) {
+				write, err := scrape.Scrape(ctx)
+				return web.View{Type: metrics.ContentType, Write: write}, err
 			},
 		},
 		Sees:   d.maySeePages,
 		Unseen: func(ask web.Ask) (language, text string) { return page.Unseen(ask.Language, ask.Accept) },
 		Logger: d.log.Named("web"),
 	})
-	server.SetMonitors(d.file.HTTP.Monitors)
+	d.setPages(server, d.file.HTTP)
 	return server
+}
+
+// setPages has the pages as h wants them.
+func (d *Daemon) setPages(server *web.Server, h *config.HTTP) {
+	server.SetMonitors(h.Monitors)
+	d.named.Store(h.CredentialMetrics)
 }
 
 // surveyor looks at a daemon that runs.
@@ -60,23 +68,37 @@ func censusPause(took time.Duration) time.Duration {
 	return max(100*took, min(1000*took, 30*time.Second))
 }
 
-// look returns how everything stands.
+// overview returns how everything stands.
+func (s *surveyor) overview() survey.Survey {
+	v := s.look()
+	v.Credentials, v.Quotas = s.engine.Overview(), s.engine.Quotas()
+	return v
+}
+
+// measure returns the same with what there are very many of to be walked through, until ctx ends.
+func (s *surveyor) measure(ctx context.Context) survey.Survey {
+	v := s.look()
+	v.Named = s.named.Load()
+	w := s.engine.Walk(ctx)
+	v.Standings, v.EachQuota, v.Rest = w.Standings, w.Quotas, w.Rest
+	return v
+}
+
+// look returns how everything stands that there are few of.
 func (s *surveyor) look() survey.Survey {
 	v := survey.Survey{
-		Version:     s.cfg.Version,
-		At:          time.Now(),
-		Began:       s.began,
-		Loaded:      time.Unix(0, s.loaded.Load()),
-		Credentials: s.engine.Overview(),
-		Census:      s.count(),
-		Quotas:      s.engine.Quotas(),
-		Refreshes:   s.engine.Refreshes(),
-		Endpoints:   s.calls.endpoints(),
-		Hosts:       s.up.Load().hosts(),
-		Socket:      s.server.Counts(),
-		Store:       s.store.Stats(),
-		Pushes:      s.pushes(),
-		LogDropped:  s.logDropped(),
+		Version:    s.cfg.Version,
+		At:         time.Now(),
+		Began:      s.began,
+		Loaded:     time.Unix(0, s.loaded.Load()),
+		Census:     s.count(),
+		Refreshes:  s.engine.Refreshes(),
+		Endpoints:  s.calls.endpoints(),
+		Hosts:      s.up.Load().hosts(),
+		Socket:     s.server.Counts(),
+		Store:      s.store.Stats(),
+		Pushes:     s.pushes(),
+		LogDropped: s.logDropped(),
 	}
 	select {
 	case <-s.engine.Loaded():

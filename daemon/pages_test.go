@@ -95,7 +95,7 @@ func TestPagesOfARealDaemon(t *testing.T) {
 	for _, want := range []string{
 		`tokend_build_info{goversion="go[^"]+",version="test"} 1`,
 		`tokend_credential_state{kind="component_token",name="open_platform/wxcomponent/component_access_token",state="fresh"} 1`,
-		`tokend_credential_expiry_timestamp_seconds{kind="provider_token",name="open_work/wwprovider/provider_access_token"} 1\.[0-9]+e\+09`,
+		`tokend_credential_expiry_timestamp_seconds{kind="provider_token",name="open_work/wwprovider/provider_access_token"} 1[0-9]{9}(\.[0-9]{3})?`,
 		`tokend_credential_failures{errcode="60020",kind="suite_token",name="open_work/wwsuite1/suite_access_token"} 1`,
 		fmt.Sprintf(`tokend_customer_credentials{kind="authorizer_token",platform="open_platform/wxcomponent",state="fresh"} %d`, customers),
 		`tokend_holds{action="yes",errcode="60020",kind="suite_token",reason="upstream"} 1`,

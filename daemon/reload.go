@@ -47,7 +47,7 @@ func (d *Daemon) Reload(ctx context.Context, file *config.Config) error {
 	}
 	d.server.ReadSubuids()
 	if d.web != nil {
-		d.web.SetMonitors(file.HTTP.Monitors)
+		d.setPages(d.web, file.HTTP)
 	}
 	d.file = file
 	d.loaded.Store(time.Now().UnixNano())

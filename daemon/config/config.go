@@ -51,7 +51,11 @@ type HTTP struct {
 
 	// Monitors are from where metrics and the status page may be seen besides this host.
 	Monitors []netip.Prefix
-	Line     int
+
+	// CredentialMetrics: metrics name credentials and accounts one by one. Otherwise they are
+	// counted.
+	CredentialMetrics bool
+	Line              int
 }
 
 // Upstream is where WeChat is.

@@ -72,7 +72,7 @@ func (t *table) http() *HTTP {
 	if _, e := strconv.ParseUint(port, 10, 16); err != nil || e != nil {
 		h.problemf("listen", "%q must be an address and a port, such as \"127.0.0.1:8711\"", clip(listen))
 	}
-	return &HTTP{Listen: listen, Monitors: h.networks("monitors"), Line: h.line}
+	return &HTTP{Listen: listen, Monitors: h.networks("monitors"), CredentialMetrics: h.flag("credential_metrics", true), Line: h.line}
 }
 
 // networks returns an optional array of addresses and networks.

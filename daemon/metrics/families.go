@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"iter"
 	"runtime"
 	"strconv"
 	"time"
@@ -12,7 +13,7 @@ import (
 // survey writes a daemon as it stood at one moment.
 func (t *text) survey(v *survey.Survey) {
 	t.daemon(v)
-	t.credentials(v.Credentials)
+	t.credentials(v)
 	t.crowds(v)
 	t.quotas(v)
 	t.upstream(v)
@@ -23,43 +24,62 @@ func (t *text) survey(v *survey.Survey) {
 
 func (t *text) daemon(v *survey.Survey) {
 	t.gauge("build_info", "1; which tokend this is.").add(1, label{"goversion", runtime.Version()}, label{"version", v.Version})
-	t.gauge("config_loaded_timestamp_seconds", "When the configuration in force was read.").add(seconds(v.Loaded))
+	t.gauge("config_loaded_timestamp_seconds", "When the configuration in force was read.").timestamp(v.Loaded)
 	t.counter("log_dropped_total", "Log lines dropped because the reader of the log was too slow or had exited.").count(v.LogDropped)
 	t.gauge("loading", "1 while what was kept is being read after a start: credentials are not all counted yet.").add(number(v.Loading))
 }
 
-// credentials writes how the configured credentials stand.
-func (t *text) credentials(all []refresh.Status) {
+// credentials writes how the configured credentials stand, one by one if they are to be named, and
+// counted. All lines of a metric stand together, so there is one walk through the credentials for
+// each that names them; for none that the first has found to be empty.
+func (t *text) credentials(v *survey.Survey) {
+	var sum totals
 	states := t.gauge("credential_state", "1 for the state that a configured credential is in.")
-	for i := range all {
-		c := &all[i]
-		states.add(1, label{"kind", c.Kind}, label{"name", c.Name}, label{"state", c.State.String()})
-	}
-	when := func(f *family, of func(*refresh.Status) time.Time) {
-		for i := range all {
-			c := &all[i]
-			if at := of(c); !at.IsZero() {
-				f.add(seconds(at), label{"kind", c.Kind}, label{"name", c.Name})
-			}
+	each(t, v.Standings, func(c *refresh.Standing) {
+		sum.add(c)
+		if v.Named {
+			states.count(1, label{"kind", c.Kind}, label{"name", c.Name}, label{"state", c.State.String()})
 		}
+	})
+	if v.Named {
+		t.named(v.Standings, &sum)
+	}
+	t.totals(&sum)
+}
+
+// named writes what there is to say of configured credentials one by one besides their states.
+func (t *text) named(all iter.Seq[*refresh.Standing], sum *totals) {
+	when := func(f *family, some bool, of func(*refresh.Standing) time.Time) {
+		if !some {
+			return
+		}
+		each(t, all, func(c *refresh.Standing) {
+			if at := of(c); !at.IsZero() {
+				f.timestamp(at, label{"kind", c.Kind}, label{"name", c.Name})
+			}
+		})
 	}
 	when(t.gauge("credential_expiry_timestamp_seconds", "When the newest value of a configured credential ends or has ended."),
-		func(c *refresh.Status) time.Time { return c.ExpiresAt })
+		sum.valued, func(c *refresh.Standing) time.Time { return c.ExpiresAt })
 	when(t.gauge("credential_fetched_timestamp_seconds", "When the newest value of a configured credential was fetched or pushed."),
-		func(c *refresh.Status) time.Time { return c.FetchedAt })
+		sum.valued, func(c *refresh.Standing) time.Time { return c.FetchedAt })
 	when(t.gauge("credential_next_refresh_timestamp_seconds", "When a configured credential is refreshed next."),
-		func(c *refresh.Status) time.Time { return c.NextRefresh })
-	failures := t.gauge("credential_failures", "Refreshes of a configured credential that have failed since one that has not, with WeChat's last errcode.")
-	undurable := t.gauge("credential_undurable", "1 for a configured credential whose value is served and not on disk.")
-	for i := range all {
-		if c := &all[i]; c.Failures > 0 {
-			failures.add(float64(c.Failures), label{"errcode", errcode(c.ErrCode, "none")}, label{"kind", c.Kind}, label{"name", c.Name})
-		}
+		sum.scheduled, func(c *refresh.Standing) time.Time { return c.NextRefresh })
+	if len(sum.failing) > 0 {
+		failures := t.gauge("credential_failures", "Refreshes of a configured credential that have failed since one that has not, with WeChat's last errcode.")
+		each(t, all, func(c *refresh.Standing) {
+			if c.Failures > 0 {
+				failures.count(int64(c.Failures), label{"errcode", errcode(c.ErrCode, "none")}, label{"kind", c.Kind}, label{"name", c.Name})
+			}
+		})
 	}
-	for i := range all {
-		if c := &all[i]; !c.Durable {
-			undurable.add(1, label{"kind", c.Kind}, label{"name", c.Name})
-		}
+	if sum.undurable {
+		undurable := t.gauge("credential_undurable", "1 for a configured credential whose value is served and not on disk.")
+		each(t, all, func(c *refresh.Standing) {
+			if !c.Durable {
+				undurable.count(1, label{"kind", c.Kind}, label{"name", c.Name})
+			}
+		})
 	}
 }
 
@@ -81,19 +101,32 @@ func (t *text) crowds(v *survey.Survey) {
 	}
 }
 
+// quotas writes the budgets, those of accounts one by one if they are to be named, and the one of
+// each sort of which the most is spent.
 func (t *text) quotas(v *survey.Survey) {
-	write := func(f *family, of func(*refresh.Quota) float64) {
-		for i := range v.Quotas {
-			q := &v.Quotas[i]
-			f.add(of(q), label{"account", q.Account}, label{"budget", q.Word})
+	var most mostSpent
+	spent := t.gauge("budget_spent", "Calls within the last window that a budget of a configured account has paid for.")
+	each(t, v.EachQuota(true), func(q *refresh.Quota) {
+		most.add(q)
+		if named(v, q) {
+			spent.count(int64(q.Spent), label{"account", q.Account}, label{"budget", q.Word})
 		}
+	})
+	write := func(f *family, of func(*refresh.Quota) int64) {
+		each(t, v.EachQuota(false), func(q *refresh.Quota) {
+			if named(v, q) {
+				f.count(of(q), label{"account", q.Account}, label{"budget", q.Word})
+			}
+		})
 	}
-	write(t.gauge("budget_spent", "Calls within the last window that a budget of a configured account has paid for."),
-		func(q *refresh.Quota) float64 { return float64(q.Spent) })
 	write(t.gauge("budget_limit", "Calls that a budget allows within a window."),
-		func(q *refresh.Quota) float64 { return float64(q.Limit) })
+		func(q *refresh.Quota) int64 { return int64(q.Limit) })
 	write(t.gauge("budget_window_seconds", "How long the window of a budget is."),
-		func(q *refresh.Quota) float64 { return q.Window.Seconds() })
+		func(q *refresh.Quota) int64 { return int64(q.Window / time.Second) })
+	ratio := t.gauge("budget_most_spent_ratio", "The largest part of a budget that is spent, of all accounts.")
+	for _, m := range most {
+		ratio.add(m.ratio, label{"budget", m.word})
+	}
 }
 
 // upstream writes what has come of the calls to WeChat.
@@ -186,6 +219,9 @@ func (t *text) store(v *survey.Survey) {
 	t.gauge("store_missing_commits", "Acknowledged commits that the database had lost when it was opened.").add(float64(st.Missing))
 }
 
+// named reports whether q is to be named. WeCom's, which is no account's, always is.
+func named(v *survey.Survey, q *refresh.Quota) bool { return v.Named || q.Account == "" }
+
 // errcode is the label of an errcode, or of its absence.
 func errcode(n int, absent string) string {
 	if n == 0 {
@@ -200,5 +236,3 @@ func number(b bool) float64 {
 	}
 	return 0
 }
-
-func seconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }

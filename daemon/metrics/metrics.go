@@ -2,8 +2,9 @@ package metrics
 
 import (
 	"bytes"
+	"context"
 	"fmt"
-	"sync/atomic"
+	"io"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -15,14 +16,13 @@ import (
 // Metrics is what can be scraped of a daemon. Make one with [New]; its methods may be called
 // concurrently.
 type Metrics struct {
-	look    func() survey.Survey
+	look    func(context.Context) survey.Survey
 	process *prometheus.Registry
-	size    atomic.Int64 // of the last scrape, in bytes: the next is likely to need as much
 }
 
 // New returns the metrics of the daemon that look looks at, once for each scrape, and of the
 // process that this is part of.
-func New(look func() survey.Survey) *Metrics {
+func New(look func(context.Context) survey.Survey) *Metrics {
 	m := &Metrics{look: look, process: prometheus.NewRegistry()}
 	m.process.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
@@ -31,27 +31,35 @@ func New(look func() survey.Survey) *Metrics {
 // format is the text format, which every version of Prometheus reads.
 var format = expfmt.NewFormat(expfmt.TypeTextPlain)
 
-// Scrape returns all metrics as text, which is the caller's, and what its format is called. Its
-// error is a fault: of the metrics that are left, none is returned, so that who scrapes sees it.
-func (m *Metrics) Scrape() (contentType string, body []byte, err error) {
-	v := m.look()
+// ContentType is what the format of a scrape is called.
+var ContentType = string(format)
+
+// Scrape looks at the daemon, and returns what writes all metrics as text, once. Both errors are
+// faults, and the end of ctx is one: what has been written by then is not to be taken for all.
+func (m *Metrics) Scrape(ctx context.Context) (write func(io.Writer) error, err error) {
+	v := m.look(ctx)
 	families, err := m.process.Gather()
 	if err != nil {
-		return "", nil, fmt.Errorf("gather metrics: %w", err)
+		return nil, fmt.Errorf("gather metrics: %w", err)
 	}
-	last := int(m.size.Load())
-	b := bytes.NewBuffer(make([]byte, 0, last+last/8))
-	encoder := expfmt.NewEncoder(b, format)
-	for _, family := range families {
-		if err := encoder.Encode(family); err != nil {
-			return "", nil, fmt.Errorf("encode metrics: %w", err)
+	return func(w io.Writer) error {
+		defer v.Rest()
+		t := newText(w, v.Rest)
+		process := bytes.NewBuffer(t.b)
+		encoder := expfmt.NewEncoder(process, format)
+		for _, family := range families {
+			if err := encoder.Encode(family); err != nil {
+				return fmt.Errorf("encode metrics: %w", err)
+			}
 		}
-	}
-	t := text{b: b.Bytes()}
-	t.survey(&v)
-	if t.err != nil {
-		return "", nil, fmt.Errorf("write metrics: %w", t.err)
-	}
-	m.size.Store(int64(len(t.b)))
-	return string(format), t.b, nil
+		t.b = process.Bytes()
+		t.survey(&v)
+		if err := ctx.Err(); err != nil { // the credentials may not have been all
+			return fmt.Errorf("write metrics: %w", err)
+		}
+		if t.flush(); t.err != nil {
+			return fmt.Errorf("write metrics: %w", t.err)
+		}
+		return nil
+	}, nil
 }

@@ -233,6 +233,10 @@ type Catalog interface {
 	// of customers are not among them: they are known by their grants.
 	Names() iter.Seq[string]
 
+	// Specs yields what Lookup returns for each of Names, in the same order each time, and those of
+	// one Owner one after the other. Nobody changes it.
+	Specs() iter.Seq[*Spec]
+
 	// Pushed returns the names among them of tickets that WeChat pushes. They are few, and a start
 	// and a reload look for each of them.
 	Pushed() []string

@@ -32,14 +32,22 @@ type budget struct {
 }
 
 // key names what b counts of spec. No name has a '#' in it.
-func (b budget) key(spec *Spec) string {
+func (b budget) key(spec *Spec) string { return b.payer(spec) + "#" + b.word }
+
+// appendKey is key for a look-up that allocates nothing.
+func (b *budget) appendKey(key []byte, spec *Spec) []byte {
+	return append(append(append(key, b.payer(spec)...), '#'), b.word...)
+}
+
+// payer returns whom b counts calls for spec for; "" for the host.
+func (b *budget) payer(spec *Spec) string {
 	switch {
 	case b.host:
-		return "#" + b.word
+		return ""
 	case b.owner:
-		return spec.Owner + "#" + b.word
+		return spec.Owner
 	}
-	return spec.Account + "#" + b.word
+	return spec.Account
 }
 
 // day is the window of a quota that WeChat counts by the day.

@@ -2,12 +2,9 @@ package refresh
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"strings"
-	"time"
 
-	"tokend/daemon/clock"
 	"tokend/fetchers"
 )
 
@@ -136,57 +133,4 @@ func ownerOf(name string) string {
 		return name
 	}
 	return name[:family+owner]
-}
-
-// Quota is a budget that calls for one account are counted against.
-type Quota struct {
-	Account string // whose it is: an owner, or the name of a ticket; "" for all of WeCom
-	Word    string // which it is
-	Spent   int    // calls within the last Window
-	Limit   int
-	Window  time.Duration
-}
-
-// Quotas returns the budgets of the configured accounts, and WeCom's of faulty calls, sorted by
-// account and word. Those of customers are not among them.
-func (e *Engine) Quotas() []Quota {
-	catalog := *e.catalog.Load()
-	budgets := map[string]*budget{}
-	wecom := false
-	work := e.cfg.Throttle.Begin(e.base)
-	defer work.End()
-	for name := range catalog.Names() {
-		work.Pause()
-		spec, err := catalog.Lookup(name)
-		if err != nil {
-			continue
-		}
-		p := spec.Kind.policy()
-		wecom = wecom || p.wecom
-		for _, some := range [...][]budget{spec.budgets(), p.forced} {
-			for i := range some {
-				budgets[some[i].key(&spec)] = &some[i]
-			}
-		}
-	}
-	if b := e.wecom.faults; wecom {
-		budgets[b.key(nil)] = b
-	}
-	now := e.clock.Now()
-	var all []Quota
-	for _, key := range slices.Sorted(maps.Keys(budgets)) {
-		work.Step()
-		b := budgets[key]
-		account, _, _ := strings.Cut(key, "#")
-		all = append(all, Quota{Account: account, Word: b.word, Spent: e.ledger.total(key, now), Limit: b.limit, Window: b.window})
-	}
-	return all
-}
-
-// total returns how many calls of the last window are counted under key.
-func (l *ledger) total(key string, now clock.Instant) (n int) {
-	for _, s := range l.get(key).live(now).slices {
-		n += s.calls
-	}
-	return n
 }

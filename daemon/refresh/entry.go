@@ -115,6 +115,15 @@ func (en *entry) holdLocked(now clock.Instant) *hold {
 	return nil
 }
 
+// nextLocked returns when the schedule refreshes en next, now at the earliest; zero for not of
+// itself. en.mu is held.
+func (en *entry) nextLocked(now clock.Instant) clock.Instant {
+	if en.refresh == 0 || en.refresh == never || en.policy().perAsk {
+		return 0
+	}
+	return max(en.refresh, now)
+}
+
 // dueLocked reports whether the schedule is to refresh en at now. en.mu is held.
 func (en *entry) dueLocked(now clock.Instant) bool {
 	return en.gone() == nil && en.flight == nil && en.refresh != 0 && en.refresh <= now && !en.policy().perAsk

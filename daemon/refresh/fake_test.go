@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -107,6 +108,17 @@ func (c catalog) Names() iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for name, s := range c {
 			if _, ok := s.Fetcher.(way); !ok && s.Grant == "" && !s.Kind.policy().grant && !yield(name) {
+				return
+			}
+		}
+	}
+}
+
+func (c catalog) Specs() iter.Seq[*Spec] {
+	return func(yield func(*Spec) bool) {
+		for _, name := range slices.Sorted(c.Names()) {
+			s := c[name]
+			if !yield(&s) {
 				return
 			}
 		}

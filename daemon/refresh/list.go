@@ -67,8 +67,8 @@ func (e *Engine) statusLocked(en *entry, spec *Spec) Status {
 		s.ExpiresAt = e.clock.Wall(c.end).UTC()
 		s.Fingerprint = e.mark.of(c.text)
 	}
-	if en.refresh != 0 && en.refresh != never && !en.policy().perAsk {
-		s.NextRefresh = e.clock.Wall(max(en.refresh, now)).UTC()
+	if next := en.nextLocked(now); next != 0 {
+		s.NextRefresh = e.clock.Wall(next).UTC()
 	}
 	if h := en.holdLocked(now); h != nil {
 		s.LastError, s.ErrCode, s.Address, s.Failures = h.message, h.errcode, h.address, h.failures

@@ -1,6 +1,7 @@
 package survey
 
 import (
+	"iter"
 	"time"
 
 	"tokend/daemon/refresh"
@@ -18,7 +19,18 @@ type Survey struct {
 	Loading bool      // the store is still being read: not all credentials are known yet
 
 	// Credentials are the configured credentials, sorted by name, without customers' credentials.
+	// Only the status page gets them and Quotas.
 	Credentials []refresh.Status
+
+	// Standings yields the same credentials with fewer fields, and EachQuota yields Quotas, with
+	// Spent if counted is set. Each can be walked several times. Rest is called before a wait and
+	// after the last walk. Only metrics get them.
+	Standings iter.Seq[*refresh.Standing]
+	EachQuota func(counted bool) iter.Seq[*refresh.Quota]
+	Rest      func()
+
+	// Named: metrics name credentials and accounts one by one.
+	Named bool
 
 	// Census may be older than the rest: by seconds with ten thousand customers, by half a minute
 	// with more.

@@ -38,7 +38,9 @@
 //   - and to neither if the request shows that it was passed on (gate.go has the signs), or names a host that is no address.
 //
 // Everybody else is answered 403, in the same words whatever the reason; the log says that, and
-// what to do. A page that is not made within answerTimeout is answered 503. Two are made at once.
+// what to do. A page that is not made within answerTimeout is answered 503. Two are made at once. A
+// large page is written while it is made, eight at once; the connection is cut if that fails after
+// the first byte.
 //
 // # Strangers
 //

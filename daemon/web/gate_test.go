@@ -16,14 +16,14 @@ import (
 // function says.
 func testPages(p Page) map[string]Page {
 	return map[string]Page{
-		"/": func(ask Ask) (View, error) {
+		"/": func(_ context.Context, ask Ask) (View, error) {
 			return View{Type: "text/html; charset=utf-8", Language: "en", Policy: "default-src 'self'", Body: []byte("lang=" + ask.Language + " accept=" + ask.Accept)}, nil
 		},
 		"/metrics": p,
 	}
 }
 
-func plainPage(Ask) (View, error) {
+func plainPage(context.Context, Ask) (View, error) {
 	return View{Type: "text/plain; version=0.0.4", Body: []byte("metrics 1\n")}, nil
 }
 

@@ -1,10 +1,14 @@
 package web
 
-import "net/http"
+import (
+	"context"
+	"io"
+	"net/http"
+)
 
 // Page is something to be seen of the daemon. It may be called concurrently, and its error is a
-// fault.
-type Page func(ask Ask) (View, error)
+// fault. Its ctx ends when the client has gone.
+type Page func(ctx context.Context, ask Ask) (View, error)
 
 // Ask is what a browser has asked for. It is a stranger's word.
 type Ask struct {
@@ -18,6 +22,10 @@ type View struct {
 	Language string // its Content-Language; "" for none
 	Policy   string // its Content-Security-Policy; "" for one that forbids all
 	Body     []byte
+
+	// Write writes the body in place of Body, for one that is too large to be held; nil where Body
+	// is it. It is called once at most. Its error, unless it is w's, is a fault.
+	Write func(w io.Writer) error
 }
 
 // maxViews is how many pages are made at once. One takes some milliseconds, and some MB with
@@ -41,7 +49,7 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request, p Page) {
 	connOf(r.Context()).keep()
 	var view View // not to be read unless the attempt has ended well
 	err := s.attempt(s.views, func() (err error) {
-		if view, err = p(ask); err != nil {
+		if view, err = p(r.Context(), ask); err != nil {
 			s.log.Error("a page could not be made", "path", r.URL.Path, "error", err)
 			return errFault
 		}
@@ -62,6 +70,10 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request, p Page) {
 	}
 	h.Set("Content-Security-Policy", view.Policy)
 	speak(w, view.Language)
+	if view.Write != nil {
+		s.stream(w, r, view)
+		return
+	}
 	writeAs(w, http.StatusOK, view.Type, view.Body)
 }
 

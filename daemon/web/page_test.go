@@ -53,7 +53,7 @@ func fetch(t *testing.T, l *pipeListener) int {
 func TestSlowPages(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
-		slow := func(Ask) (View, error) { <-release; return View{}, nil }
+		slow := func(context.Context, Ask) (View, error) { <-release; return View{}, nil }
 		s, _ := newTestServer(t, Config{Pages: map[string]Page{"/metrics": slow}}, new(fakeInbox))
 		l := newPipeListener()
 		ctx, stop := context.WithCancel(t.Context())
@@ -138,8 +138,10 @@ func TestLooksAtConnectionsArePaced(t *testing.T) {
 // word of why, and that a panic's value reaches no log.
 func TestFaultyPages(t *testing.T) {
 	for name, page := range map[string]Page{
-		"an error": func(Ask) (View, error) { return View{Body: []byte("half a page")}, errors.New("why it failed") },
-		"a panic":  func(Ask) (View, error) { panic("canary5ecret") },
+		"an error": func(context.Context, Ask) (View, error) {
+			return View{Body: []byte("half a page")}, errors.New("why it failed")
+		},
+		"a panic": func(context.Context, Ask) (View, error) { panic("canary5ecret") },
 	} {
 		s, log := newTestServer(t, Config{Pages: map[string]Page{"/metrics": page}}, new(fakeInbox))
 		nc := dial(t, serveTCP(t, s))
@@ -161,7 +163,7 @@ func TestFaultyPages(t *testing.T) {
 func TestWhoReadsNothingOfAPageIsClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		large := bytes.Repeat([]byte("x"), 1<<20)
-		s, _ := newTestServer(t, Config{Pages: map[string]Page{"/metrics": func(Ask) (View, error) { return View{Type: "text/plain", Body: large}, nil }}}, new(fakeInbox))
+		s, _ := newTestServer(t, Config{Pages: map[string]Page{"/metrics": func(context.Context, Ask) (View, error) { return View{Type: "text/plain", Body: large}, nil }}}, new(fakeInbox))
 		l := newPipeListener()
 		ctx, stop := context.WithCancel(t.Context())
 		stopped := make(chan error, 1)

@@ -28,6 +28,7 @@ type Server struct {
 	large    chan struct{}  // a place for each large body that is held
 	attempts chan struct{}  // a place for each call of the inbox that is under way
 	views    chan struct{}  // a place for each page that is being made
+	streams  chan struct{}  // a place for each page that is being written as it is made
 	lookups  chan struct{}  // the one place for a look at whose connection one is
 	work     sync.WaitGroup // those calls, pages and looks
 
@@ -45,6 +46,7 @@ func New(cfg Config) *Server {
 		large:    make(chan struct{}, maxLarge),
 		attempts: make(chan struct{}, maxAttempts),
 		views:    make(chan struct{}, maxViews),
+		streams:  make(chan struct{}, maxStreams),
 		lookups:  make(chan struct{}, 1),
 		userOf:   userOf,
 	}

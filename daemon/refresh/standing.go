@@ -1,0 +1,118 @@
+package refresh
+
+import (
+	"context"
+	"time"
+
+	"tokend/daemon/clock"
+	"tokend/daemon/throttle"
+)
+
+// Standing is the part of a [Status] that is a number or a word of few. Zero times stand for none.
+type Standing struct {
+	Name        string
+	Kind        string
+	State       State
+	FetchedAt   time.Time
+	ExpiresAt   time.Time
+	NextRefresh time.Time
+	ErrCode     int
+	Failures    int // refreshes that failed since the last one that did not
+	Durable     bool
+}
+
+// Walk is one caller's walks through what the configuration gives, one after the other. All are
+// through the same configuration, and end early when its context does: the caller has to look.
+// Customers' credentials are not among what they yield, however many there are. What is yielded is
+// valid until the next step, and of each credential a bit is all that is held.
+type Walk struct {
+	engine  *Engine
+	catalog Catalog
+	work    *throttle.Work
+	now     clock.Instant
+	wall    time.Time // at now
+	asked   flags     // credentials in their order; nil before the first walk
+}
+
+// Walk begins walks of a caller that calls Rest after the last, until ctx ends.
+func (e *Engine) Walk(ctx context.Context) *Walk {
+	w := &Walk{engine: e, catalog: *e.catalog.Load(), work: e.cfg.Throttle.Begin(ctx), now: e.clock.Now()}
+	w.wall = e.clock.Wall(w.now).UTC()
+	return w
+}
+
+// Rest lets others go on, for a caller that is about to wait for something, or has done.
+func (w *Walk) Rest() { w.work.Rest() }
+
+// Standings yields how each credential is. One that a reload has removed meanwhile is left out, and
+// one that nobody had asked for in the first walk counts as such in all.
+func (w *Walk) Standings(yield func(*Standing) bool) {
+	first, i := w.asked == nil, 0
+	var s Standing
+	for spec := range w.catalog.Specs() {
+		var en *entry
+		if first || w.asked.has(i) {
+			en = w.engine.index.get(spec.Name)
+		}
+		if first {
+			w.asked.add(i, en != nil)
+		}
+		i++
+		if !w.work.Step() || s.of(spec, en, w.now, w.wall) && !yield(&s) {
+			if first {
+				w.asked = nil // not all have been met
+			}
+			return
+		}
+	}
+}
+
+// of sets s to how en is, nil if nobody has asked for it, at now, which the wall clock calls wall.
+// It reports whether there is such a credential still.
+func (s *Standing) of(spec *Spec, en *entry, now clock.Instant, wall time.Time) bool {
+	*s = Standing{Name: spec.Name, Kind: spec.Kind.String(), Durable: true}
+	if en == nil {
+		s.State = unasked(spec.Kind)
+		return true
+	}
+	at := func(i clock.Instant) time.Time { return wall.Add(i.Sub(now)) }
+	en.mu.Lock()
+	defer en.mu.Unlock()
+	if en.gone() != nil {
+		return false
+	}
+	s.State, s.Durable = en.stateLocked(now), !en.volatile
+	if c := en.current.Load(); c != nil {
+		s.FetchedAt, s.ExpiresAt = at(c.issued), at(c.end)
+	}
+	if next := en.nextLocked(now); next != 0 {
+		s.NextRefresh = at(next)
+	}
+	if h := en.holdLocked(now); h != nil {
+		s.ErrCode, s.Failures = h.errcode, h.failures
+	}
+	return true
+}
+
+// unasked returns the state of a credential that nobody has asked for.
+func unasked(k Kind) State {
+	if k.policy().pushed > 0 {
+		return Waiting
+	}
+	return Idle
+}
+
+// flags is a set of small numbers. Its zero value is empty.
+type flags []uint64
+
+// add adds i, which comes after all that were asked about, if it is to be in.
+func (b *flags) add(i int, in bool) {
+	if i/64 == len(*b) {
+		*b = append(*b, 0)
+	}
+	if in {
+		(*b)[i/64] |= 1 << (i % 64)
+	}
+}
+
+func (b flags) has(i int) bool { return i/64 < len(b) && b[i/64]&(1<<(i%64)) != 0 }

@@ -1,0 +1,87 @@
+package refresh
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"tokend/fetchers"
+)
+
+// TestStandings holds that a walk through the configured credentials tells what their statuses do,
+// as often as it is made, and makes no entry.
+func TestStandings(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := newPlatform("wxa")
+		c := p.catalog()
+		wrong := &upstream{answer: func(context.Context, fetchers.Ask, int) (fetchers.Token, error) {
+			return fetchers.Token{}, refusal(40125, fetchers.Misconfigured)
+		}}
+		c[app] = Spec{Name: app, Kind: StableToken, Account: app, Fetcher: fresh(2 * time.Hour)}
+		c[app2] = Spec{Name: app2, Kind: StableToken, Account: app2, Fetcher: wrong}
+		c[tick] = Spec{Name: tick, Kind: Ticket, Parent: app, Fetcher: fresh(2 * time.Hour)}
+		r := start(t, Config{Catalog: c})
+		r.mustGet(app)
+		_, err := r.get(app2)
+		mustReason(t, err, Refused)
+		entries := r.index.len()
+
+		w := r.Walk(t.Context())
+		defer w.Rest()
+		for range 3 {
+			statuses := r.Overview()
+			n := 0
+			for got := range w.Standings {
+				i := slices.IndexFunc(statuses, func(s Status) bool { return s.Name == got.Name })
+				if i < 0 {
+					t.Fatalf("%s is not configured", got.Name)
+				}
+				s := statuses[i]
+				want := Standing{s.Name, s.Kind, s.State, s.FetchedAt, s.ExpiresAt, s.NextRefresh, s.ErrCode, s.Failures, s.Durable}
+				if *got != want {
+					t.Errorf("\ngot  %+v\nwant %+v", *got, want)
+				}
+				n++
+			}
+			if n != len(statuses) || n < 5 {
+				t.Errorf("got %d, want %d", n, len(statuses))
+			}
+		}
+		if n := r.index.len(); n != entries {
+			t.Errorf("entries after a look: got %d, want %d", n, entries)
+		}
+	})
+}
+
+// TestSharedQuotaOnce holds that a budget which several credentials share is there once, and that
+// WeCom's is.
+func TestSharedQuotaOnce(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c := catalog{}
+		for _, corp := range []string{"work/ww1", "work/ww2"} {
+			for _, agent := range []string{"/1", "/2"} {
+				for _, ticket := range []string{"/agent_config_ticket", "/jsapi_ticket"} {
+					name := corp + agent + ticket
+					c[name] = Spec{Name: name, Kind: CorpTicket, Account: name, Owner: corp, Fetcher: fresh(2 * time.Hour)}
+				}
+			}
+		}
+		r := start(t, Config{Catalog: c})
+		r.mustGet("work/ww2/1/jsapi_ticket")
+		spent := map[string]int{}
+		for q := range r.Walk(t.Context()).Quotas(true) {
+			key := q.Account + "#" + q.Word
+			if _, ok := spent[key]; ok {
+				t.Errorf("%s is there twice", key)
+			}
+			spent[key] = q.Spent
+		}
+		if len(spent) != 8+2+1 || spent["work/ww2#ticket"] != 1 || spent["work/ww1#ticket"] != 0 || spent["work/ww2/1/jsapi_ticket#ticket"] != 1 {
+			t.Errorf("got %v", spent)
+		}
+		if _, ok := spent["#"+r.wecom.faults.word]; !ok {
+			t.Errorf("WeCom's is not there: %v", spent)
+		}
+	})
+}

@@ -1,0 +1,115 @@
+package daemon
+
+import (
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+
+	"tokend/daemon/config"
+)
+
+// TestSpecsByOwner holds that a catalog yields the specs of one owner one after the other, wherever
+// the file has its accounts, and the same that it looks up.
+func TestSpecsByOwner(t *testing.T) {
+	_, file := newPlatformSite(t)
+	for _, app := range []string{"ww1/2", "ww2/1", "ww1/1", "ww2/2"} {
+		corp, agent, _ := strings.Cut(app, "/")
+		file.Work = append(file.Work, config.WorkApp{CorpID: corp, AgentID: agent})
+	}
+	c := newCatalog(file, &upstream{})
+	var owners, specs []string
+	for s := range c.Specs() {
+		if n := len(owners); n == 0 || owners[n-1] != s.Owner {
+			if slices.Contains(owners, s.Owner) {
+				t.Errorf("%s: its owner has been there before", s.Name)
+			}
+			owners = append(owners, s.Owner)
+		}
+		if found, err := c.Lookup(s.Name); err != nil || found.Name != s.Name || found.Account != s.Account {
+			t.Errorf("%s: looked up %+v, %v", s.Name, found, err)
+		}
+		specs = append(specs, s.Name)
+	}
+	if names := slices.Collect(c.Names()); !slices.Equal(names, specs) || len(names) < 12 {
+		t.Errorf("names %q, specs %q", names, specs)
+	}
+}
+
+// TestCredentialMetrics holds that a reload turns the metrics that name credentials off and on
+// again, and that a scrape meanwhile is whole and of one configuration.
+func TestCredentialMetrics(t *testing.T) {
+	s, file := newPlatformSite(t)
+	d := s.start(file)
+	base := "http://" + d.http.Addr().String()
+	scrape := func() map[string]int {
+		var parser = expfmt.NewTextParser(model.UTF8Validation)
+		families, err := parser.TextToMetricFamilies(strings.NewReader(fetchPage(t, base, "/metrics", "")))
+		if err != nil {
+			t.Error(err)
+		}
+		samples := map[string]int{}
+		for name, f := range families {
+			samples[name] = len(f.GetMetric())
+		}
+		return samples
+	}
+	named := scrape()
+	n, budgets := named["tokend_credential_state"], named["tokend_budget_limit"]
+	if n == 0 || budgets < 2 || named["tokend_credentials"] == 0 {
+		t.Fatalf("got %v", named)
+	}
+	stop := make(chan struct{})
+	var readers sync.WaitGroup
+	for range 2 {
+		readers.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if got := scrape(); got["tokend_credential_state"] != 0 && got["tokend_credential_state"] != n || got["tokend_credentials"] != named["tokend_credentials"] {
+					t.Errorf("got %v", got)
+				}
+			}
+		})
+	}
+	for i := range 10 {
+		next, pages := *file, *file.HTTP
+		pages.CredentialMetrics = i%2 == 1
+		next.HTTP = &pages
+		if err := d.Reload(t.Context(), &next); err != nil {
+			t.Fatal(err)
+		}
+		want, wantBudgets := 0, 1 // of WeCom
+		if pages.CredentialMetrics {
+			want, wantBudgets = n, budgets
+		}
+		if got := scrape(); got["tokend_credential_state"] != want || got["tokend_budget_limit"] != wantBudgets {
+			t.Errorf("credential_metrics = %v: got %d states and %d limits", pages.CredentialMetrics, got["tokend_credential_state"], got["tokend_budget_limit"])
+		}
+	}
+	close(stop)
+	readers.Wait()
+}
+
+// TestScrapeHead holds that HEAD tells the type of the metrics.
+func TestScrapeHead(t *testing.T) {
+	s, file := newPlatformSite(t)
+	base := "http://" + s.start(file).http.Addr().String()
+	resp, err := http.Head(base + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil || len(body) > 0 || resp.StatusCode != http.StatusOK || !strings.HasPrefix(resp.Header.Get("Content-Type"), "text/plain; version=0.0.4") {
+		t.Errorf("got %d, %v, %d bytes, %v", resp.StatusCode, resp.Header, len(body), err)
+	}
+}
