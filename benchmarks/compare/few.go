@@ -10,10 +10,10 @@ import (
 )
 
 // fewShapes are loads of so few connections that clients and server wait for each other.
-var fewShapes = []load{
-	{"4", []string{"--connections", "4"}},
-	{"8", []string{"--connections", "8"}},
-	{"16", []string{"--connections", "16"}},
+var fewShapes = []rig.Shape{
+	{Name: "4", Args: []string{"--connections", "4"}},
+	{Name: "8", Args: []string{"--connections", "8"}},
+	{Name: "16", Args: []string{"--connections", "16"}},
 }
 
 // few measures the socket with few connections, with memcached beside the others.

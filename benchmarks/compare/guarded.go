@@ -124,9 +124,9 @@ func (c *comparison) withGuards(ctx context.Context, all []guards) (r results, s
 	if err != nil {
 		return nil, 0, err
 	}
-	r, err = inTurns(rig.Pick(&c.Rig, 11, 5), contenders, []load{{name: "50"}, {name: "connect50"}}, func(one contender, l load) (rig.Shot, error) {
+	r, err = inTurns(rig.Pick(&c.Rig, 11, 5), contenders, []rig.Shape{{Name: "50"}, {Name: "connect50"}}, func(one contender, l rig.Shape) (rig.Shot, error) {
 		return c.ShootAs(ctx, one.process, generator.Plan{
-			Dialect: generator.Tokend, Requests: requests, Connections: 50, Reconnect: l.name == "connect50", As: uids,
+			Dialect: generator.Tokend, Requests: requests, Connections: 50, Reconnect: l.Name == "connect50", As: uids,
 			Duration: 700 * time.Millisecond, WarmUp: 200 * time.Millisecond,
 		})
 	})

@@ -19,32 +19,17 @@ type contender struct {
 	process *rig.Process
 }
 
-// load is one shape of load.
-type load struct {
-	name string
-	args []string
-}
-
-// shapes are those of the table.
-var shapes = []load{
-	{"50", []string{"--connections", "50"}},
-	{"512", []string{"--connections", "512"}},
-	{"50x16", []string{"--connections", "50", "--pipeline", "16"}},
-	{"connect50", []string{"--connections", "50", "--connect"}},
-	{"connect1", []string{"--connections", "1", "--connect"}},
-}
-
 // results are shots by load, server and turn.
 type results map[string]map[string][]rig.Shot
 
 // turns has all contenders carry all loads in turns, each turn in another order.
-func (c *comparison) turns(ctx context.Context, n int, seconds string, s *rig.State, all []contender, loads []load) (results, error) {
-	return inTurns(n, all, loads, func(one contender, l load) (rig.Shot, error) {
-		return c.Shoot(ctx, one.process, s, one.dialect, append([]string{"--seconds", seconds, "--warm-up", "200ms"}, l.args...)...)
+func (c *comparison) turns(ctx context.Context, n int, seconds string, s *rig.State, all []contender, loads []rig.Shape) (results, error) {
+	return inTurns(n, all, loads, func(one contender, l rig.Shape) (rig.Shot, error) {
+		return c.Shoot(ctx, one.process, s, one.dialect, append([]string{"--seconds", seconds, "--warm-up", "200ms"}, l.Args...)...)
 	})
 }
 
-func inTurns(n int, all []contender, loads []load, shoot func(contender, load) (rig.Shot, error)) (results, error) {
+func inTurns(n int, all []contender, loads []rig.Shape, shoot func(contender, rig.Shape) (rig.Shot, error)) (results, error) {
 	r := results{}
 	for turn := range n {
 		for _, l := range loads {
@@ -54,10 +39,10 @@ func inTurns(n int, all []contender, loads []load, shoot func(contender, load) (
 				if err != nil {
 					return nil, err
 				}
-				if r[l.name] == nil {
-					r[l.name] = map[string][]rig.Shot{}
+				if r[l.Name] == nil {
+					r[l.Name] = map[string][]rig.Shot{}
 				}
-				r[l.name][one.name] = append(r[l.name][one.name], got)
+				r[l.Name][one.name] = append(r[l.Name][one.name], got)
 			}
 		}
 	}
@@ -147,7 +132,7 @@ func (c *comparison) socket(ctx context.Context) error {
 		return err
 	}
 	defer stop()
-	r, err := c.turns(ctx, rig.Pick(&c.Rig, 5, 3), rig.Pick(&c.Rig, "1", "0.7"), s, all, shapes)
+	r, err := c.turns(ctx, rig.Pick(&c.Rig, 5, 3), rig.Pick(&c.Rig, "1", "0.7"), s, all, rig.Shapes)
 	if err != nil {
 		return err
 	}
@@ -193,9 +178,9 @@ func (c *comparison) sweep(ctx context.Context) error {
 	}
 	defer stop()
 	numbers := []int{1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000}
-	var loads []load
+	var loads []rig.Shape
 	for _, n := range numbers {
-		loads = append(loads, load{fmt.Sprint(n), []string{"--connections", fmt.Sprint(n)}})
+		loads = append(loads, rig.Shape{Name: fmt.Sprint(n), Args: []string{"--connections", fmt.Sprint(n)}})
 	}
 	r, err := c.turns(ctx, rig.Pick(&c.Rig, 3, 1), "0.5", s, all, loads)
 	if err != nil {

@@ -67,16 +67,16 @@ func TestTurns(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer stop()
-	few := []load{{"plain", []string{"--connections", "3"}}, {"connect", []string{"--connections", "2", "--connect"}}}
+	few := []rig.Shape{{Name: "plain", Args: []string{"--connections", "3"}}, {Name: "connect", Args: []string{"--connections", "2", "--connect"}}}
 	r, err := c.turns(t.Context(), 1, "0.05", s, all, few)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, l := range few {
 		for _, one := range all {
-			for _, got := range r[l.name][one.name] {
+			for _, got := range r[l.Name][one.name] {
 				if got.Rate <= 0 || got.P99 <= 0 || got.Failed != 0 {
-					t.Errorf("%s, %s: got %+v", l.name, one.name, got)
+					t.Errorf("%s, %s: got %+v", l.Name, one.name, got)
 				}
 			}
 		}

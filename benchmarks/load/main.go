@@ -44,6 +44,7 @@ var scenarios = []scenario{
 	{"scale", "reloads of 30 000 accounts and of 10 000", (*load).scale},
 	{"put", "reads beside 64 connections that write", (*load).put},
 	{"connect", "reads beside connections for one request each", (*load).connect},
+	{"rows", "reads at full speed, beside those of -before", (*load).rows},
 	{"reject", "what a REJECT of a stale value costs beside a hit", (*load).reject},
 	{"php", "page views of 8 PHP workers, beside phpredis", (*load).php},
 }

@@ -80,11 +80,7 @@ func (s *service) run(ctx context.Context) (err error) {
 	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	// The loop that answers requests waits in the kernel, and on a single processor whatever else
-	// there is to do would have to wait until that has been noticed.
-	if runtime.GOMAXPROCS(0) < 2 {
-		runtime.GOMAXPROCS(2)
-	}
+	setProcs(os.Getenv("GOMAXPROCS") != "")
 	var running sync.WaitGroup
 	done := make(chan error, 1) // holds the one error, so that a forced stop leaves nobody blocked
 	running.Go(func() { s.systemd.watch(ctx, path) })
@@ -98,6 +94,24 @@ func (s *service) run(ctx context.Context) (err error) {
 		running.Wait()
 	} // else the process ends, and with it what runs
 	return err
+}
+
+// procs is how many threads may run Go code at least, and fewest where an operator has set another
+// number. The loop that answers requests waits in the kernel and wants to run the moment it
+// returns. With fewer threads a walk through all credentials and the garbage collector take all
+// that there are, and the loop waits for up to 10 ms although a processor may be free. The kernel
+// lets it run at once, also where there are more threads than processors.
+const procs, fewest = 4, 2
+
+// setProcs raises GOMAXPROCS; set says that an operator has set it.
+func setProcs(set bool) {
+	least := procs
+	if set {
+		least = fewest
+	}
+	if runtime.GOMAXPROCS(0) < least {
+		runtime.GOMAXPROCS(least)
+	}
 }
 
 // load reads the configuration. A file that blocks, a FIFO for example, does not keep the daemon

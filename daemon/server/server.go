@@ -87,7 +87,8 @@ func (s *Server) clock() time.Duration { return time.Since(s.began) }
 //
 // On Linux, a [socket.Listener] is served by an event loop, which makes system calls
 // that Go's scheduler does not hear of: where GOMAXPROCS is 1, all else waits for a busy loop until
-// it is preempted. Give it 2, on a single processor too.
+// it is preempted. Give it 4, on a single processor too: the loop, a walk through all credentials and
+// the garbage collector then never wait for one another but for the processor itself.
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	own, ok := ln.(*socket.Listener)
 	if !ok || !own.Removable() {

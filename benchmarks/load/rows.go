@@ -1,0 +1,45 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"tokend/benchmarks/rig"
+)
+
+// rows compares what both tokends can do at most, for the shapes of load of benchmarks/compare.
+func (l *load) rows(ctx context.Context) error {
+	if len(l.sides) < 2 {
+		return errors.New("there is no tokend to compare with: -before")
+	}
+	all, stop, err := l.launch(ctx, "rows", world{customers: 10_000})
+	if err != nil {
+		return err
+	}
+	defer stop()
+	time.Sleep(settle)
+	for _, shape := range rig.Shapes {
+		shots := make([][]rig.Shot, len(all))
+		err := l.inTurns(len(all), func(at int) error {
+			s, err := l.Shoot(ctx, all[at].Process, all[at].state, "tokend", append([]string{"--seconds", "1", "--warm-up", "200ms"}, shape.Args...)...)
+			shots[at] = append(shots[at], s)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		var ratios, cpu []float64
+		for turn, s := range shots[0] {
+			ratios = append(ratios, s.Rate/shots[1][turn].Rate)
+			cpu = append(cpu, s.CPU/shots[1][turn].CPU)
+		}
+		rate := func(s rig.Shot) float64 { return s.Rate / 1000 }
+		l.Rows.AtLeast("replies against "+l.sides[1].name+", "+shape.Name, rig.Median(ratios), 0.95, 1, "x",
+			fmt.Sprintf("%.0fk/s and %.0fk/s; CPU a request %.2fx", middle(shots[0], rate), middle(shots[1], rate), rig.Median(cpu)))
+	}
+	return nil
+}
