@@ -4,6 +4,7 @@ import (
 	"errors"
 	"runtime"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -15,7 +16,9 @@ type poller struct {
 	fd     int
 	wakeFD int
 
-	leaving []int // descriptors to be closed; the loop's, as leave and closeAll are
+	leaving []int         // descriptors to be closed; the loop's, as leave and closeAll are
+	began   time.Time     // the zero of yielded
+	yielded time.Duration // when wait has last yielded; the loop's too
 }
 
 func newPoller() (*poller, error) {
@@ -27,7 +30,7 @@ func newPoller() (*poller, error) {
 	if err != nil {
 		return nil, errors.Join(err, unix.Close(fd))
 	}
-	p := &poller{fd: fd, wakeFD: wakeFD}
+	p := &poller{fd: fd, wakeFD: wakeFD, began: time.Now()}
 	if err := p.add(wakeFD, unix.EPOLLIN); err != nil {
 		p.close()
 		return nil, err
@@ -52,20 +55,27 @@ func (p *poller) control(op, fd int, events uint32) error {
 	return errnoErr(errno)
 }
 
+// yieldEvery is half of what Go's scheduler grants a goroutine (forcePreemptNS in its proc.go). To
+// yield at each wait would hand the processor over more often than needed while others work long.
+const yieldEvery = 5 * time.Millisecond
+
 // wait waits until there are events, for at most timeout milliseconds, less than none for as long
 // as it takes, and returns how many it has put into events. What is there already it takes without
 // telling Go's scheduler, as the other calls of a loop do: that costs a busy loop less. Only where
 // there is nothing does it say that its thread is about to wait, so that other goroutines have the
 // processor.
 //
-// It yields before it waits. The scheduler takes a goroutine that has not yielded for 10 ms for one
-// that should be preempted: at each wait it would take the processor's place from the loop, and its
-// monitor would look every 20 us whether to do so. With one connection that is a fifth of the
-// requests, and at 2000 requests a second a quarter of the processor's time.
+// Before it waits it yields, if that was more than yieldEvery ago. Go's scheduler preempts a
+// goroutine that has not yielded for 10 ms: it takes the P from the loop in each wait, and its
+// monitor looks every 20 us for such a wait. That costs a fifth of the requests of one connection,
+// half of those of four, and at 2000 requests a second a third of the CPU time.
 func (p *poller) wait(events []unix.EpollEvent, timeout int) int {
 	n, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.fd), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), 0, 0, 0)
 	if n == 0 && errno == 0 && timeout != 0 {
-		runtime.Gosched()
+		if now := time.Since(p.began); now-p.yielded >= yieldEvery {
+			p.yielded = now
+			runtime.Gosched()
+		}
 		n, _, errno = syscall.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.fd), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), uintptr(timeout), 0, 0)
 	}
 	if errno != 0 { // EINTR: nothing else can be wrong with these arguments
