@@ -10,20 +10,20 @@ import (
 )
 
 // EngineTime is how long the engine may take for one push. WeCom waits 1000 ms for the answer to an
-// authorization event, from when it began to send; the rest is for the way.
+// authorization event, counted from when WeCom began to send. The rest is for the network.
 const EngineTime = 900 * time.Millisecond
 
-// maxCodeLife bounds what a message says of its code's life: beyond it, somebody's clock or
-// arithmetic is wrong. Codes live for ten minutes or an hour.
+// maxCodeLife bounds the lifetime that a message gives for its code. A longer one comes from a
+// wrong clock or a miscalculation. Codes are valid for ten minutes or an hour.
 const maxCodeLife = 24 * time.Hour
 
 var (
-	errUnknown = &refresh.Error{Reason: refresh.NotFound, RetryAfter: refresh.Never, Message: "no such owner of callbacks"}
-	errForeign = &refresh.Error{Reason: refresh.Denied, RetryAfter: refresh.Never, Message: "the event is another owner's"}
-	errLate    = &refresh.Error{Reason: refresh.Busy, RetryAfter: time.Second, Message: "not kept in time"}
+	errUnknown = &refresh.Error{Reason: refresh.NotFound, RetryAfter: refresh.Never, Message: "unknown callback owner"}
+	errForeign = &refresh.Error{Reason: refresh.Denied, RetryAfter: refresh.Never, Message: "the event belongs to another owner"}
+	errLate    = &refresh.Error{Reason: refresh.Busy, RetryAfter: time.Second, Message: "not stored in time"}
 )
 
-// refused counts a push that is not ours to act on, and returns why as an error for a peer.
+// refused counts a rejected push and converts err to an error for a peer.
 func (b *Inbox) refused(err error) error {
 	b.counts.refused.Add(1)
 	if _, ok := errors.AsType[*refresh.Error](err); ok {
@@ -36,8 +36,8 @@ func (b *Inbox) refused(err error) error {
 	return &refresh.Error{Reason: reason, RetryAfter: refresh.Never, Message: err.Error()}
 }
 
-// act does what a genuine event calls for. The event is kept whether or not its sender
-// waits: it may not be sent again.
+// act processes a genuine event. The event is stored even if its sender stops waiting, because the
+// sender may not repeat it.
 func (b *Inbox) act(ctx context.Context, o *Owner, e fetchers.Event) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), EngineTime)
 	defer cancel()
@@ -56,21 +56,21 @@ func (b *Inbox) act(ctx context.Context, o *Owner, e fetchers.Event) error {
 	case novel:
 		b.log.Info("push of a kind that changes no credential", "owner", o.Path, "kind", e.Kind, "child", e.Child)
 	default:
-		// A large customer's address book makes thousands of these.
+		// A customer with a large address book causes thousands of them.
 		b.log.Debug("push of a kind that changes no credential", "owner", o.Path, "kind", e.Kind, "child", e.Child)
 	}
 	if err == nil {
 		return nil
 	}
 	b.counts.failed.Add(1)
-	b.log.Error("push not kept: WeChat has to send it again", "owner", o.Path, "kind", e.Kind, "child", e.Child, "error", err)
+	b.log.Error("push not stored: WeChat must resend it", "owner", o.Path, "kind", e.Kind, "child", e.Child, "error", err)
 	if errors.Is(err, context.DeadlineExceeded) {
 		return errLate
 	}
 	return err
 }
 
-// accept takes on the code of e. WeCom's messages do not name the customer.
+// accept passes the code of e to the engine. WeCom's messages do not name the customer.
 func (b *Inbox) accept(ctx context.Context, o *Owner, e fetchers.Event) error {
 	end := until(o, e, time.Now())
 	if e.Child == "" {
@@ -79,9 +79,8 @@ func (b *Inbox) accept(ctx context.Context, o *Owner, e fetchers.Event) error {
 	return b.engine.AcceptFrom(ctx, o.Path, e.Child, e.Code, e.Time, end)
 }
 
-// until returns when the code of e, which arrived at now, is of no use any more. An end that
-// has passed already says that a clock is wrong, or that the message is an old one; which of
-// them, WeChat's answer to the code will tell.
+// until returns when the code of e, received at now, expires. An expiry that has already passed
+// means that a clock is wrong or that the message is old. WeChat's answer to the code shows which.
 func until(o *Owner, e fetchers.Event, now time.Time) time.Time {
 	if end := e.CodeExpires; end.After(now) && !end.After(now.Add(maxCodeLife)) {
 		return end

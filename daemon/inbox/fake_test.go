@@ -15,7 +15,7 @@ import (
 	"tokend/fetchers/wechattest"
 )
 
-// Accounts of the tests, which are those of the vectors.
+// The accounts of the test vectors.
 const (
 	platformID  = "wxaaaabbbbcccc0001"
 	platform    = "open_platform/" + platformID
@@ -29,15 +29,15 @@ const (
 	suiteKey   = "ZmFrZS1zdWl0ZS1rZXktZm9yLXRva2VuZC10ZXN0cz0"
 )
 
-// call is what the engine was asked, in a form that can be compared.
+// call is a call to the engine in comparable form.
 type call struct {
 	method, name, value string
 	at, until           time.Time
 }
 
-// fakeEngine notes what it is asked.
+// fakeEngine records its calls.
 type fakeEngine struct {
-	act func(ctx context.Context) error // nil: everything is kept
+	act func(ctx context.Context) error // nil: every call succeeds
 
 	mu    sync.Mutex
 	calls []call
@@ -69,7 +69,7 @@ func (f *fakeEngine) Revoke(ctx context.Context, grant string, at time.Time) err
 	return f.note(ctx, call{method: "revoke", name: grant, at: at})
 }
 
-// taken returns the calls since the last time.
+// taken returns the calls since the previous taken.
 func (f *fakeEngine) taken() []call {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -108,7 +108,7 @@ func suiteOwner(t testing.TB) Owner {
 	}
 }
 
-// newTestInbox returns an inbox with the two owners, its engine, and what it logs.
+// newTestInbox returns an inbox with the two owners, its engine and its log.
 func newTestInbox(t testing.TB) (*Inbox, *fakeEngine, *bytes.Buffer) {
 	t.Helper()
 	engine, out := new(fakeEngine), new(bytes.Buffer)
@@ -119,7 +119,7 @@ func newTestInbox(t testing.TB) (*Inbox, *fakeEngine, *bytes.Buffer) {
 	return b, engine, out
 }
 
-// newTestWeChat returns a WeChat that has the two owners.
+// newTestWeChat returns a WeChat with the two owners.
 func newTestWeChat(t testing.TB) *wechattest.WeChat {
 	t.Helper()
 	w := wechattest.New(wechattest.Settings{})
@@ -128,7 +128,7 @@ func newTestWeChat(t testing.TB) *wechattest.WeChat {
 	return w
 }
 
-// post hands p to b as the HTTP listener does, and as PUSH does; both must end alike.
+// post delivers p as an HTTP callback and as PUSH. Both must have the same result.
 func post(t testing.TB, b *Inbox, owner string, p wechattest.Push) error {
 	t.Helper()
 	byBody := b.Envelope(t.Context(), owner, p.MsgSignature, p.Timestamp, p.Nonce, p.Body)
@@ -139,7 +139,7 @@ func post(t testing.TB, b *Inbox, owner string, p wechattest.Push) error {
 	return byBody
 }
 
-// sealed makes a push of any text, addressed to any receiver.
+// sealed returns a push with any text and receiver.
 func sealed(t testing.TB, token, key, receiver, plain string) wechattest.Push {
 	t.Helper()
 	encrypt, err := wechattest.Seal(key, [16]byte([]byte("0123456789abcdef")), []byte(plain), receiver)

@@ -7,7 +7,7 @@ import (
 	"tokend/daemon/refresh"
 )
 
-// FuzzReceive signs whatever it is given, so that what lies behind the signature is reached.
+// FuzzReceive signs its input, so that the fuzzer reaches the code after the signature check.
 func FuzzReceive(f *testing.F) {
 	f.Add(platformID, "<xml><AppId>"+platformID+"</AppId><InfoType>component_verify_ticket</InfoType><ComponentVerifyTicket>x</ComponentVerifyTicket></xml>")
 	f.Add(platformID, "<xml><AppId>"+platformID+"</AppId><InfoType>authorized</InfoType><AuthorizationCode>x</AuthorizationCode></xml>")

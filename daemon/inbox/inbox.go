@@ -12,37 +12,37 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// Engine takes what was pushed. Its methods may be called concurrently, and again with the
-// same arguments, which changes nothing. A zero at means that the message has no time.
+// Engine stores the content of pushes. Its methods may be called concurrently. Repeating a call
+// with the same arguments changes nothing. A zero at means that the message has no time.
 type Engine interface {
-	// Push stores the ticket called name, if it is newer than the stored one. It is durable
+	// Push stores the ticket called name if it is newer than the stored one. The ticket is durable
 	// when Push returns nil.
 	Push(ctx context.Context, name string, ticket secret.Text, at time.Time) error
 
-	// Accept promises to exchange an authorization code of owner's, which is of use
-	// until until. The promise is durable when Accept returns nil; the exchange follows.
+	// Accept stores an authorization code of owner, to be exchanged before until. The code is
+	// durable when Accept returns nil. The exchange follows.
 	Accept(ctx context.Context, owner string, code secret.Text, at, until time.Time) error
 
-	// AcceptFrom is Accept where the message names the customer, child.
+	// AcceptFrom is Accept for a message that names the customer, child.
 	AcceptFrom(ctx context.Context, owner, child string, code secret.Text, at, until time.Time) error
 
-	// Revoke takes a grant out of force, unless it is newer than at. When it returns nil, that
-	// is durable and the customer's tokens are gone.
+	// Revoke revokes a grant unless the grant is newer than at. When Revoke returns nil, the
+	// revocation is durable and the customer's tokens have been deleted.
 	Revoke(ctx context.Context, grant string, at time.Time) error
 }
 
-// Owner is a platform or suite that WeChat pushes to.
+// Owner is a platform or suite whose pushes are received.
 type Owner struct {
-	// Path is how credential names begin: "open_platform/<component_appid>" or
+	// Path is the prefix of its credential names: "open_platform/<component_appid>" or
 	// "open_work/<suite_id>".
 	Path string
 
-	// Callback opens the owner's pushes. Its receivers are the component's appid; or the suite's id
+	// Callback opens the owner's pushes. Its receivers are the component's appid, or the suite's ID
 	// and the provider's corpid.
 	Callback *fetchers.Callback
 
-	// Verify opens WeCom's verification of the address, whose receiver is the provider's
-	// corpid; nil for owners whose address is not verified so.
+	// Verify opens WeCom's verification of the callback URL, whose receiver is the provider's
+	// corpid. It is nil for owners whose URL is not verified this way.
 	Verify *fetchers.Callback
 
 	// Ticket is the name of the pushed ticket.
@@ -51,22 +51,22 @@ type Owner struct {
 	// Grant returns the name of a customer's grant.
 	Grant func(child string) string
 
-	// CodeLife is how long an authorization code is of use, where its message does not say.
+	// CodeLife is the lifetime of an authorization code whose message does not contain it.
 	CodeLife time.Duration
 }
 
-// id is what events call the owner.
+// id is the owner's ID in events.
 func (o *Owner) id() string { return o.Path[strings.LastIndexByte(o.Path, '/')+1:] }
 
-// Config is what an [Inbox] is made of.
+// Config configures an [Inbox].
 type Config struct {
 	Engine Engine
 
-	// Logger is where pushes are reported by owner and kind; nil for nowhere.
+	// Logger receives a line per push, with owner and kind. Nil disables logging.
 	Logger hclog.Logger
 }
 
-// Inbox takes pushes. Make one with [New]; its methods may be called concurrently.
+// Inbox processes pushes. Create an Inbox with [New]. Its methods may be called concurrently.
 type Inbox struct {
 	engine Engine
 	log    hclog.Logger
@@ -74,7 +74,7 @@ type Inbox struct {
 	counts counts
 }
 
-// New returns an Inbox that knows no owner yet.
+// New returns an Inbox without owners.
 func New(cfg Config) *Inbox {
 	b := &Inbox{engine: cfg.Engine, log: cfg.Logger}
 	if b.log == nil {
@@ -84,8 +84,7 @@ func New(cfg Config) *Inbox {
 	return b
 }
 
-// SetOwners puts other owners in the place of all there were. A push that is being acted on
-// goes on as it began.
+// SetOwners replaces all owners. A push in progress continues with the old ones.
 func (b *Inbox) SetOwners(owners []Owner) {
 	m := make(map[string]*Owner, len(owners))
 	for _, o := range owners {
@@ -94,17 +93,16 @@ func (b *Inbox) SetOwners(owners []Owner) {
 	b.owners.Store(&m)
 }
 
-// Knows reports whether there is an owner of that path, and whether its address is verified
-// by a GET.
+// Knows reports whether path is a known owner, and whether its callback URL is verified by a GET.
 func (b *Inbox) Knows(owner string) (known, verified bool) {
 	o := b.owner(owner)
 	return o != nil, o != nil && o.Verify != nil
 }
 
-// Receive takes a push of owner's that came apart already: the four fields of PUSH. When it returns
-// nil, what it brought is durable. Its errors are of type [*refresh.Error] where the push was
-// refused, with a message that is fit for a peer: NotFound, Denied, Unfit, and Busy where it was
-// not kept in time; any other error is a fault behind the inbox, and the push was not kept.
+// Receive processes a push to owner, given as the four fields of PUSH. When Receive returns nil,
+// the content is durable. Errors of type [*refresh.Error] mean that the push was rejected:
+// NotFound, Denied, Unfit, or Busy if it was not stored in time. Their message is safe to show to a
+// peer. Any other error is an internal fault, and the push was not stored.
 func (b *Inbox) Receive(ctx context.Context, owner, signature, timestamp, nonce, encrypt string) error {
 	o := b.owner(owner)
 	if o == nil {
@@ -118,7 +116,7 @@ func (b *Inbox) Receive(ctx context.Context, owner, signature, timestamp, nonce,
 	if err != nil {
 		return b.refused(err)
 	}
-	// Messages of kinds that are not known need not name their owner; nothing is done with them.
+	// Messages of unknown kinds need not name their owner, because they have no effect.
 	if event.Owner != "" && event.Owner != o.id() {
 		return b.refused(errForeign)
 	}
@@ -128,7 +126,7 @@ func (b *Inbox) Receive(ctx context.Context, owner, signature, timestamp, nonce,
 	return b.act(ctx, o, event)
 }
 
-// Check refuses a push whose parameters are malformed, before its body has been read.
+// Check rejects malformed parameters of a push before its body is read.
 func (b *Inbox) Check(signature, timestamp, nonce string) error {
 	if err := fetchers.CheckParameters(signature, timestamp, nonce); err != nil {
 		return b.refused(err)
@@ -136,8 +134,8 @@ func (b *Inbox) Check(signature, timestamp, nonce string) error {
 	return nil
 }
 
-// Envelope takes a push as it is posted: its body, and the fields of its query. It is
-// [Inbox.Receive] otherwise. It does not keep body.
+// Envelope processes a push as posted by HTTP: its body and its query parameters. Otherwise
+// Envelope is like [Inbox.Receive]. It does not keep body.
 func (b *Inbox) Envelope(ctx context.Context, owner, signature, timestamp, nonce string, body []byte) error {
 	if b.owner(owner) == nil {
 		return b.refused(errUnknown)

@@ -16,7 +16,7 @@ import (
 	"tokend/fetchers/wechattest"
 )
 
-// The vectors are self-made, and written down beside the description of the algorithm.
+// The vectors were made for this project and are documented with the algorithm.
 const (
 	ticketPush   = "l1FkQe8DysPLUazd+vrPOOpTYuGeGURpnvCVqAVzLqHK2jnjmsC/LDoJulnXkGK0GIYVo6+l5+gOGbbqq96IqXgVcnwRKyNibwXcPni9ObDzjHwRqZls/XEb8P62Q7qjhhGAjIEzv53R1nvhOrsFLSlgM+gLAjE9FzLK4LKYNTv4Ehvwo3vMGBadx2FEfgkp3X/NjQ0Uv1Z6rsCHHUHzwjLAiBM1y8YodS4cTs7Pl3ru5RhkmtQwsJOiDlc1aiIU+cBjVTvLjLhz1SlNAyck1afKrDOsBm0ImAKekXhH6rbmMNSh1cUjLY20/oJmB3TdSdHx/rPKHTTc9lyGDeSmrh1g+ax9wgC6V6V+seUsB0xkADEBOdG2PLDF5omb/KnH"
 	ticketSigned = "5fc667f87dbf251108c034283b8d74ba0cada0d3"
@@ -54,7 +54,7 @@ func TestEvents(t *testing.T) {
 	for _, test := range []struct {
 		owner, path string
 		event       wechattest.Event
-		method      string // "" where nothing is to be done
+		method      string // "" if nothing is to be done
 		name        string
 		life        time.Duration // of the code
 	}{
@@ -117,7 +117,7 @@ func TestTickets(t *testing.T) {
 	}
 }
 
-func TestEngineThatRefuses(t *testing.T) {
+func TestEngineFails(t *testing.T) {
 	full := errors.New("no space left on device")
 	stopping := &refresh.Error{Reason: refresh.Stopping, RetryAfter: time.Second, Message: "stopping"}
 	for _, err := range []error{full, stopping} {
@@ -130,13 +130,13 @@ func TestEngineThatRefuses(t *testing.T) {
 		if n := stat(t, b, "pushes_failed"); n != 1 {
 			t.Errorf("pushes_failed is %d, want 1", n)
 		}
-		if !strings.Contains(out.String(), "push not kept") || strings.Contains(out.String(), "ticket@@@") {
-			t.Errorf("the log does not say so, or too much\n%s", out)
+		if !strings.Contains(out.String(), "push not stored") || strings.Contains(out.String(), "ticket@@@") {
+			t.Errorf("the log lacks the failure or reveals too much\n%s", out)
 		}
 	}
 }
 
-func TestEngineThatHangs(t *testing.T) {
+func TestEngineHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, engine, _ := newTestInbox(t)
 		engine.act = func(ctx context.Context) error { <-ctx.Done(); return fmt.Errorf("put: %w", ctx.Err()) }
@@ -151,8 +151,8 @@ func TestEngineThatHangs(t *testing.T) {
 	})
 }
 
-// A sender that hangs up, as WeCom does after a second, takes nothing away.
-func TestSenderThatDoesNotWait(t *testing.T) {
+// A sender that hangs up, as WeCom does after a second, does not cancel the push.
+func TestSenderGone(t *testing.T) {
 	b, engine, _ := newTestInbox(t)
 	engine.act = func(ctx context.Context) error { return ctx.Err() }
 	ctx, cancel := context.WithCancel(t.Context())
@@ -162,7 +162,7 @@ func TestSenderThatDoesNotWait(t *testing.T) {
 	}
 }
 
-func TestOwnersAreReplacedAsAWhole(t *testing.T) {
+func TestSetOwners(t *testing.T) {
 	b, _, _ := newTestInbox(t)
 	for owner, want := range map[string][2]bool{platform: {true, false}, suite: {true, true}, "open_work/x": {}} {
 		if known, verified := b.Knows(owner); known != want[0] || verified != want[1] {
@@ -171,24 +171,24 @@ func TestOwnersAreReplacedAsAWhole(t *testing.T) {
 	}
 	b.SetOwners([]Owner{suiteOwner(t)})
 	if err := b.Receive(t.Context(), platform, ticketSigned, "1700000000", "n-0001", ticketPush); reason(err) != refresh.NotFound {
-		t.Errorf("a platform that is gone: %v", err)
+		t.Errorf("the removed platform: %v", err)
 	}
 	if err := b.Receive(t.Context(), suite, suiteSigned, "1700000200", "n-0003", suitePush); err != nil {
-		t.Errorf("the suite that has stayed: %v", err)
+		t.Errorf("the remaining suite: %v", err)
 	}
 }
 
-func TestCodesEnd(t *testing.T) {
+func TestCodeExpiry(t *testing.T) {
 	now := time.Unix(1700000000, 0)
 	o := suiteOwner(t)
 	for _, test := range []struct {
 		name      string
-		ends, end time.Duration // from now; 0 for not said
+		ends, end time.Duration // from now; 0 if the message has none
 	}{
-		{"as the message says", 5 * time.Minute, 5 * time.Minute},
-		{"the message does not say", 0, 10 * time.Minute},
-		{"it has ended already", -time.Second, 10 * time.Minute},
-		{"it ends next year", 365 * 24 * time.Hour, 10 * time.Minute},
+		{"given by the message", 5 * time.Minute, 5 * time.Minute},
+		{"not given", 0, 10 * time.Minute},
+		{"already expired", -time.Second, 10 * time.Minute},
+		{"expires next year", 365 * 24 * time.Hour, 10 * time.Minute},
 	} {
 		e := event("create_auth")
 		if test.ends != 0 {

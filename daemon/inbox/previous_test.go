@@ -15,7 +15,7 @@ const (
 	oldKey = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
 )
 
-// afterChange returns an inbox whose owners' token and key were changed.
+// afterChange returns an inbox whose owners' token and key have changed.
 func afterChange(t *testing.T) (*Inbox, *fakeEngine, func() string) {
 	t.Helper()
 	b, engine, out := newTestInbox(t)
@@ -36,9 +36,9 @@ func afterChange(t *testing.T) (*Inbox, *fakeEngine, func() string) {
 	return b, engine, out.String
 }
 
-// TestPreviousSecrets holds that pushes and verifications are accepted in every combination of
-// current and previous token and key, by HTTP and by PUSH, and that those of previous ones are
-// counted and logged once a day for each owner.
+// TestPreviousSecrets delivers pushes and verifications in every combination of current and
+// previous token and key, by HTTP and by PUSH. Those with a previous one are counted, and logged
+// once a day per owner.
 func TestPreviousSecrets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, engine, log := afterChange(t)
@@ -95,7 +95,7 @@ func TestPreviousSecrets(t *testing.T) {
 	})
 }
 
-// TestPreviousSecretsEnd holds that a configuration without the previous ones ends them.
+// TestPreviousSecretsEnd: previous secrets are rejected once the configuration no longer has them.
 func TestPreviousSecretsEnd(t *testing.T) {
 	b, _, _ := afterChange(t)
 	b.SetOwners([]Owner{suiteOwner(t)})

@@ -21,25 +21,25 @@ func TestRefusals(t *testing.T) {
 		push   wechattest.Push
 		reason refresh.Reason
 	}{
-		{"an owner that is not there", "open_platform/wxother", seal(platformID, ticket), refresh.NotFound},
+		{"unknown owner", "open_platform/wxother", seal(platformID, ticket), refresh.NotFound},
 		{"no owner", "", seal(platformID, ticket), refresh.NotFound},
 		{"another owner's push", suite, seal(platformID, ticket), refresh.Denied},
 		{"another nonce", platform, change(seal(platformID, ticket), func(p *wechattest.Push) { p.Nonce = "n-0002" }), refresh.Denied},
 		{"no signature", platform, change(seal(platformID, ticket), func(p *wechattest.Push) { p.MsgSignature = "" }), refresh.Denied},
-		{"the signature that leaves the body out", platform, change(seal(platformID, ticket), func(p *wechattest.Push) {
+		{"signature without the body", platform, change(seal(platformID, ticket), func(p *wechattest.Push) {
 			p.MsgSignature = wechattest.Signature(platformTok, p.Timestamp, p.Nonce)
 		}), refresh.Denied},
 		{"another receiver", platform, seal("wxother", ticket), refresh.Denied},
 		{"no receiver", platform, seal("", ticket), refresh.Denied},
 		{"another's AppId", platform, seal(platformID, strings.ReplaceAll(ticket, platformID, "wxother")), refresh.Denied},
-		{"another's AppId, of a kind that is not known", platform,
+		{"another's AppId, unknown kind", platform,
 			seal(platformID, "<xml><AppId>wxother</AppId><InfoType>news</InfoType></xml>"), refresh.Denied},
 		{"no AppId", platform, seal(platformID, strings.ReplaceAll(ticket, platformID, "")), refresh.Unfit},
 		{"an empty ticket", platform, seal(platformID, strings.ReplaceAll(ticket, "canary", "")), refresh.Unfit},
-		{"no XML", platform, seal(platformID, "canary"), refresh.Unfit},
-		{"half an XML", platform, seal(platformID, ticket[:strings.Index(ticket, "ary")]), refresh.Unfit},
+		{"not XML", platform, seal(platformID, "canary"), refresh.Unfit},
+		{"truncated XML", platform, seal(platformID, ticket[:strings.Index(ticket, "ary")]), refresh.Unfit},
 		{"a DOCTYPE", platform, seal(platformID, "<!DOCTYPE xml>"+ticket), refresh.Unfit},
-		{"a customer that is no id", platform,
+		{"malformed customer ID", platform,
 			seal(platformID, "<xml><AppId>"+platformID+"</AppId><InfoType>unauthorized</InfoType><AuthorizerAppid>a/../b</AuthorizerAppid></xml>"), refresh.Unfit},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -53,13 +53,13 @@ func TestRefusals(t *testing.T) {
 				t.Errorf("reason %v, want %v", e.Reason, test.reason)
 			}
 			if e.RetryAfter != refresh.Never {
-				t.Errorf("to be tried again after %v", e.RetryAfter)
+				t.Errorf("retry after %v", e.RetryAfter)
 			}
 			if strings.Contains(e.Message, "canary") || strings.Contains(out.String(), "canary") {
-				t.Error("the error or the log shows what was pushed")
+				t.Error("the error or the log reveals the push")
 			}
 			if calls := engine.taken(); len(calls) != 0 {
-				t.Errorf("the engine heard of it %d times", len(calls))
+				t.Errorf("%d calls to the engine", len(calls))
 			}
 			if got := stat(t, b, "pushes_refused"); got != 2 {
 				t.Errorf("pushes_refused is %d, want 2", got)
@@ -68,7 +68,7 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-func TestEnvelopeThatIsNone(t *testing.T) {
+func TestEnvelopeMalformed(t *testing.T) {
 	b, _, _ := newTestInbox(t)
 	for _, body := range []string{"", "x", "<xml/>", "<xml><Encrypt></Encrypt></xml>", "<!DOCTYPE x><xml><Encrypt>x</Encrypt></xml>"} {
 		err := b.Envelope(t.Context(), platform, "s", "t", "n", []byte(body))
@@ -78,20 +78,19 @@ func TestEnvelopeThatIsNone(t *testing.T) {
 	}
 }
 
-// What the body says of its addressee is not signed, and WeCom has sent the provider's corpid
-// there.
-func TestEnvelopeAddressIsNotBelieved(t *testing.T) {
+// The addressee in the body is not signed, and WeCom has sent the provider's corpid there.
+func TestAddresseeIgnored(t *testing.T) {
 	b, engine, _ := newTestInbox(t)
 	body := "<xml><ToUserName>" + providerID + "</ToUserName><AppId>wxother</AppId><Encrypt>" + suitePush + "</Encrypt></xml>"
 	if err := b.Envelope(t.Context(), suite, suiteSigned, "1700000200", "n-0003", []byte(body)); err != nil {
 		t.Error(err)
 	}
 	if n := len(engine.taken()); n != 1 {
-		t.Errorf("the engine heard of it %d times, want once", n)
+		t.Errorf("%d calls to the engine, want 1", n)
 	}
 }
 
-func TestReceiverMayBeTheProvider(t *testing.T) {
+func TestProviderAsReceiver(t *testing.T) {
 	b, engine, _ := newTestInbox(t)
 	w := newTestWeChat(t)
 	w.SetQuirks(suiteID, wechattest.Quirks{Receiver: providerID})
@@ -104,7 +103,7 @@ func TestReceiverMayBeTheProvider(t *testing.T) {
 	}
 }
 
-// reason returns why err is one, or zero for an error that is not for a peer.
+// reason returns the Reason of err, or zero for an error that is not for a peer.
 func reason(err error) refresh.Reason {
 	if e, ok := errors.AsType[*refresh.Error](err); ok {
 		return e.Reason

@@ -10,29 +10,29 @@ import (
 	"tokend/daemon/refresh"
 )
 
-// maxKinds bounds how many kinds are counted by name: as many as both platforms have, twice.
+// maxKinds bounds the kinds counted by name. It is twice the number that both platforms have.
 const maxKinds = 128
 
-// otherKinds is what kinds beyond maxKinds are counted as.
+// otherKinds collects the kinds beyond maxKinds.
 const otherKinds = "other"
 
-// counts is what has been pushed since the inbox was made. The zero value is ready.
+// counts counts the pushes since New. The zero value is ready to use.
 type counts struct {
-	refused atomic.Int64 // wrong signature, receiver, owner or form
-	failed  atomic.Int64 // genuine, but not kept
+	refused atomic.Int64 // wrong signature, receiver, owner or format
+	failed  atomic.Int64 // genuine but not stored
 
 	previous atomic.Int64 // opened only by the previous token or key
 
 	mu    sync.Mutex
 	kinds map[string]int64
-	told  map[string]time.Time // by owner: when the last warning about its previous token or key was logged
+	told  map[string]time.Time // by owner: time of the last warning about its previous token or key
 }
 
 // previousPause is the time between two warnings about the previous token or key of one owner.
 const previousPause = 24 * time.Hour
 
-// previous counts a push to o that only its previous token or key has opened, and logs the first
-// one of a day.
+// previous counts a push to o that only the previous token or key opened. It logs the first one of
+// a day.
 func (b *Inbox) previous(o *Owner) {
 	c := &b.counts
 	c.previous.Add(1)
@@ -67,8 +67,8 @@ func (c *counts) push(kind string) (novel bool) {
 	return c.kinds[kind] == 1
 }
 
-// Stats returns the counters, sorted by key: pushes:<kind> for each kind that has come,
-// pushes_failed and pushes_previous of these, and pushes_refused.
+// Stats returns the counters, sorted by key: pushes:<kind> for each kind received, pushes_failed
+// and pushes_previous among these, and pushes_refused.
 func (b *Inbox) Stats() []refresh.Stat {
 	c := &b.counts
 	all := []refresh.Stat{

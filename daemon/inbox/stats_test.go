@@ -38,11 +38,11 @@ func TestStats(t *testing.T) {
 		}
 	}
 	if n := strings.Count(out.String(), "[INFO]"); n != maxKinds+1 {
-		t.Errorf("%d lines of info, want one for each kind that is counted", n)
+		t.Errorf("%d lines of info, want one for each counted kind", n)
 	}
 }
 
-func TestLogHoldsNothingSecret(t *testing.T) {
+func TestLogWithoutSecrets(t *testing.T) {
 	b, _, out := newTestInbox(t)
 	w := newTestWeChat(t)
 	for _, p := range []wechattest.Push{

@@ -7,9 +7,9 @@ import (
 	"tokend/daemon/refresh"
 )
 
-// A captured push is signed as well as a verification is: it must not be answered with
-// its plain text.
-func TestVerificationGivesAwayNoPush(t *testing.T) {
+// A captured push carries a signature that is valid for a verification. Its plain text must not be
+// returned.
+func TestPushNotEchoed(t *testing.T) {
 	b, _, _ := newTestInbox(t)
 	for _, test := range []struct {
 		name, receiver, plain string
@@ -19,7 +19,7 @@ func TestVerificationGivesAwayNoPush(t *testing.T) {
 		{"a push to the provider", providerID, "<xml><SuiteId>" + suiteID + "</SuiteId><AuthCode>canary</AuthCode></xml>", ""},
 		{"a push to the suite", suiteID, "123", ""},
 		{"nothing", providerID, "", ""},
-		{"more than any number", providerID, strings.Repeat("1", maxEcho+1), ""},
+		{"too long for a number", providerID, strings.Repeat("1", maxEcho+1), ""},
 		{"a line break", providerID, "1\n2", ""},
 	} {
 		p := sealed(t, suiteTok, suiteKey, test.receiver, test.plain)

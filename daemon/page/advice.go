@@ -7,8 +7,7 @@ import (
 	"tokend/fetchers"
 )
 
-// advise returns what to do about a credential that is not as it should be; "" where there is
-// nothing to say.
+// advise returns what to do about a credential in trouble, or "".
 func (w *words) advise(c *refresh.Status) string {
 	switch {
 	case c.State == refresh.Waiting:
@@ -23,7 +22,7 @@ func (w *words) advise(c *refresh.Status) string {
 	return w.remedy(c.Reason, c.Reaction, c.Name)
 }
 
-// react returns what to do about what WeChat has answered for name.
+// react returns what to do about WeChat's answer for name.
 func (w *words) react(r fetchers.Reaction, name string) string {
 	a := &w.Advice
 	switch r {
@@ -51,7 +50,7 @@ func (w *words) react(r fetchers.Reaction, name string) string {
 	return a.Network
 }
 
-// why says in a few words why credentials are held.
+// why returns in a few words why credentials are held.
 func (w *words) why(h refresh.Holds) string {
 	text := h.Reason.String()
 	if h.ErrCode != 0 {
@@ -60,8 +59,7 @@ func (w *words) why(h refresh.Holds) string {
 	return text
 }
 
-// remedy returns what to do where name is not asked for because of a reason, which WeChat's
-// reaction tells apart.
+// remedy returns what to do if name is not fetched because of reason and WeChat's reaction.
 func (w *words) remedy(reason refresh.Reason, r fetchers.Reaction, name string) string {
 	switch {
 	case r != 0:
@@ -73,7 +71,7 @@ func (w *words) remedy(reason refresh.Reason, r fetchers.Reaction, name string) 
 	case reason == refresh.Reauth:
 		return w.Advice.Grant
 	case reason == refresh.Refused:
-		return w.Advice.Parent // it was not what was asked for that was refused
+		return w.Advice.Parent // the error came from a parent's fetch
 	case reason == refresh.Internal:
 		return w.Advice.Fault
 	}

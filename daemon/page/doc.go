@@ -1,10 +1,10 @@
-// Package page is the status page: how a daemon stands, for a person, in English and in Chinese, in
-// one piece of HTML without a script, a picture or anything else that would have to be fetched. It
-// knows HTML and words; it knows no HTTP, and of the daemon nothing but a [survey.Survey], which it
-// asks for when somebody looks.
+// Package page renders the status page: the state of a daemon for people, in English and Chinese,
+// as one HTML document without scripts, images or anything else to fetch. It knows HTML and texts.
+// It does not know HTTP, and it knows the daemon only as a [survey.Survey], taken for each
+// rendering.
 //
-// What needs attention comes first, each with what to do about it. Every configured credential has
-// a line, a customer none: those are counted. In place of a value there is its fingerprint.
+// What needs attention comes first, each item with what to do about it. Every configured credential
+// has a line. Customers' credentials are only counted. The page shows fingerprints, not values.
 //
-// The texts of both languages are in words.go, what to do about an error in advice.go.
+// The texts of both languages are in words.go. The advice about errors is in advice.go.
 package page

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// wordsFor returns the texts for who has asked for lang by name, or else prefers what accept, an
-// Accept-Language, says. Without a preference between the two it is English.
+// wordsFor returns the texts in the language named lang, or else in the language that accept, an
+// Accept-Language header, prefers. The default is English.
 func wordsFor(lang, accept string) *words {
 	switch lang {
 	case chinese.Code:
@@ -20,11 +20,10 @@ func wordsFor(lang, accept string) *words {
 	return &english
 }
 
-// weight returns how much accept wants the language called code, 0 to 1. A region is not told from
-// another.
+// weight returns the weight, 0 to 1, of the language code in accept. Regions are ignored.
 func weight(accept, code string) (w float64) {
 	if len(accept) > 1024 {
-		return 0 // no browser's
+		return 0 // no browser sends this
 	}
 	for part := range strings.SplitSeq(accept, ",") {
 		tag, quality, weighted := strings.Cut(strings.TrimSpace(part), ";")

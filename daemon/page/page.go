@@ -19,15 +19,14 @@ var (
 	style string
 )
 
-// Page makes the status page. Make one with [New]; its methods may be called concurrently.
+// Page renders the status page. Create a Page with [New]. Its methods may be called concurrently.
 type Page struct {
 	look     func() survey.Survey
 	template *template.Template
 	policy   string
 }
 
-// New returns the status page of the daemon that look looks at, once for each time that it is
-// shown.
+// New returns the status page of a daemon. The page calls look once per rendering.
 func New(look func() survey.Survey) *Page {
 	digest := sha256.Sum256([]byte(style))
 	return &Page{
@@ -38,27 +37,29 @@ func New(look func() survey.Survey) *Page {
 	}
 }
 
-// Type is what a browser is to be told that the page is.
+// Type is the page's Content-Type.
 const Type = "text/html; charset=utf-8"
 
-// Policy returns the Content-Security-Policy of the page: its own style, and nothing else at all.
+// Policy returns the page's Content-Security-Policy, which allows its own style and nothing else.
 func (p *Page) Policy() string { return p.policy }
 
-// Unseen returns what to tell those who may not see the page, in the language that Show would take
-// for them. They may be strangers, so it tells nothing of what runs here or how it is configured.
+// Unseen returns the text for clients that may not see the page, in the language that Show would
+// choose. They may be strangers, so the text does not reveal what runs here or how it is
+// configured.
 func Unseen(lang, accept string) (language, text string) {
 	w := wordsFor(lang, accept)
 	return w.Code, w.Unseen
 }
 
-// Show returns the page as it is now, and its language: lang if that is one of the page's, or else
-// the one that accept, an Accept-Language, prefers. Both may be any text. Its error is a fault.
+// Show renders the page and returns its language: lang if the page has it, or else the language
+// that accept, an Accept-Language header, prefers. Both may be any text. An error is an internal
+// fault.
 func (p *Page) Show(lang, accept string) (language string, body []byte, err error) {
 	w := wordsFor(lang, accept)
 	v := p.look()
 	var b bytes.Buffer
 	if err := p.template.Execute(&b, w.of(&v)); err != nil {
-		return "", nil, fmt.Errorf("make the status page: %w", err)
+		return "", nil, fmt.Errorf("render the status page: %w", err)
 	}
 	return w.Code, b.Bytes(), nil
 }

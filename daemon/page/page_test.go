@@ -21,7 +21,7 @@ import (
 
 var at = time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
 
-// example is a daemon some of whose credentials need attention.
+// example returns a daemon with some credentials in trouble.
 func example() survey.Survey {
 	return survey.Survey{
 		Version: "1.2.3", At: at, Began: at.Add(-26 * time.Hour),
@@ -57,9 +57,9 @@ func show(t *testing.T, look func() survey.Survey, lang, accept string) (languag
 	return language, string(b)
 }
 
-// TestPageSaysHowAllStands holds that both languages say what needs attention and what to do about
-// it, that customers are counted, and that what came from elsewhere is text and no markup.
-func TestPageSaysHowAllStands(t *testing.T) {
+// TestContent renders both languages: what needs attention, what to do about it, counts of
+// customers, and messages from WeChat escaped.
+func TestContent(t *testing.T) {
 	both := []string{
 		"official_account", "wx0123", "0123456789ab", "work/ww0123/1000002/access_token", "203.0.113.9", "tokend refresh work/ww0123/1000002/access_token",
 		"&lt;b&gt;not&lt;/b&gt;", "1\u202f234\u202f567", "open_platform/wxcomponent", "errcode 61003", "7 / 1500", "/cgi-bin/gettoken", "250 ms", "98\u202f765", "/callback/",
@@ -74,20 +74,20 @@ func TestPageSaysHowAllStands(t *testing.T) {
 		}
 		for _, text := range slices.Concat(both[1:], own) {
 			if !strings.Contains(body, text) {
-				t.Errorf("%s: there is no %q", lang, text)
+				t.Errorf("%s: %q is missing", lang, text)
 			}
 		}
 		if strings.Contains(body, "<b>not") {
-			t.Errorf("%s: a message is markup", lang)
+			t.Errorf("%s: a message became markup", lang)
 		}
 		if strings.Contains(body, "no value") || strings.Contains(body, "ZgotmplZ") {
-			t.Errorf("%s: the template has a hole", lang)
+			t.Errorf("%s: the template lacks a value", lang)
 		}
 	}
 }
 
-// TestDownstreamWithItsApp: a downstream corp's token is in the table of its app, whatever sorts
-// between them.
+// TestDownstreamWithItsApp: a downstream corp's token is in its app's table, whatever sorts between
+// them.
 func TestDownstreamWithItsApp(t *testing.T) {
 	var v survey.Survey
 	for _, name := range []string{
@@ -113,7 +113,7 @@ func TestDownstreamWithItsApp(t *testing.T) {
 	}
 }
 
-// TestAllIsWell holds that a daemon without troubles says so.
+// TestAllIsWell renders a daemon without trouble, and then with one problem at a time.
 func TestAllIsWell(t *testing.T) {
 	well := func() survey.Survey {
 		v := example()
@@ -121,7 +121,7 @@ func TestAllIsWell(t *testing.T) {
 		return v
 	}
 	if _, body := show(t, well, "en", ""); !strings.Contains(body, "All is well") || strings.Contains(body, "Needs attention") {
-		t.Error("a daemon in good order is said to need attention")
+		t.Error("a healthy daemon needs attention")
 	}
 	refusing := func() survey.Survey {
 		v := well()
@@ -129,19 +129,19 @@ func TestAllIsWell(t *testing.T) {
 		return v
 	}
 	if _, body := show(t, refusing, "en", ""); strings.Contains(body, "All is well") || !strings.Contains(body, "The disk refuses writes") {
-		t.Error("a disk that refuses is not shown")
+		t.Error("the failing disk is not shown")
 	}
 	if _, body := show(t, func() survey.Survey { v := well(); v.Loading = true; return v }, "en", ""); !strings.Contains(body, "not all is shown yet") {
-		t.Error("a daemon that is still reading does not say so")
+		t.Error("loading is not shown")
 	}
 	if _, body := show(t, func() survey.Survey { return survey.Survey{} }, "en", ""); !strings.Contains(body, "No account is configured") {
-		t.Error("a daemon without accounts does not say so")
+		t.Error("the absence of accounts is not shown")
 	}
 }
 
-// TestTroublesStandOnce holds that what cannot be had because of another's trouble stands with
-// that, through every parent between them, and that what is worse stands above.
-func TestTroublesStandOnce(t *testing.T) {
+// TestTroublesGrouped: a credential that is unavailable because of a parent is listed with that
+// parent, across generations. The most urgent entry comes first.
+func TestTroublesGrouped(t *testing.T) {
 	credential := func(name, parent string, state refresh.State, derived bool) refresh.Status {
 		s := refresh.Status{Listing: refresh.Listing{Name: "open_platform/wxc/" + name, State: state}, Durable: true, Derived: derived}
 		if parent != "" {
@@ -169,7 +169,7 @@ func TestTroublesStandOnce(t *testing.T) {
 	}
 }
 
-// TestLanguage holds that the language is the one asked for, or the one that the browser prefers.
+// TestLanguage: the language is the requested one, or else the browser's preferred one.
 func TestLanguage(t *testing.T) {
 	for _, test := range []struct{ lang, accept, want string }{
 		{"", "", "en"},
@@ -191,9 +191,9 @@ func TestLanguage(t *testing.T) {
 	}
 }
 
-// TestBothLanguagesAreWhole holds that no text is missing in either, and that both have the same
-// blanks to fill.
-func TestBothLanguagesAreWhole(t *testing.T) {
+// TestLanguagesComplete: no text is missing in either language, and both have the same
+// placeholders.
+func TestLanguagesComplete(t *testing.T) {
 	verbs := regexp.MustCompile(`%[a-z]`)
 	var compare func(path string, en, zh reflect.Value)
 	compare = func(path string, en, zh reflect.Value) {
@@ -203,7 +203,7 @@ func TestBothLanguagesAreWhole(t *testing.T) {
 				t.Errorf("%s is missing", path)
 			}
 			if a, b := verbs.FindAllString(en.String(), -1), verbs.FindAllString(zh.String(), -1); !slices.Equal(a, b) {
-				t.Errorf("%s: blanks %q and %q", path, a, b)
+				t.Errorf("%s: placeholders %q and %q", path, a, b)
 			}
 		case reflect.Struct:
 			for i := range en.NumField() {
@@ -229,19 +229,19 @@ func TestBothLanguagesAreWhole(t *testing.T) {
 	compare("words", reflect.ValueOf(english), reflect.ValueOf(chinese))
 	for s := range refresh.StateCount {
 		if word := refresh.State(s).String(); english.States[word] == "" {
-			t.Errorf("state %s has no words", word)
+			t.Errorf("state %s has no text", word)
 		}
 	}
 	for r := fetchers.Retry; r.String() != fmt.Sprintf("Reaction(%d)", r) && r <= fetchers.CodeRefused; r++ {
 		if english.react(r, "x") == english.Advice.Network {
-			t.Errorf("there is no advice for %s", r)
+			t.Errorf("no advice for %s", r)
 		}
 	}
 }
 
-// TestPageNeedsNothingElse holds that its policy allows the style that it brings and nothing else,
-// that it refers to nothing, and that it is well formed.
-func TestPageNeedsNothingElse(t *testing.T) {
+// TestSelfContained: the policy allows only the page's own style, the page refers to nothing else,
+// and it is well-formed.
+func TestSelfContained(t *testing.T) {
 	p := New(example)
 	_, b, err := p.Show("en", "")
 	if err != nil {
@@ -252,7 +252,7 @@ func TestPageNeedsNothingElse(t *testing.T) {
 	css, _, found := strings.Cut(rest, "</style>")
 	digest := sha256.Sum256([]byte(css))
 	if want := "style-src 'sha256-" + base64.StdEncoding.EncodeToString(digest[:]) + "'"; !found || !strings.Contains(p.Policy(), want) {
-		t.Errorf("policy %q does not allow the style that is there: %s", p.Policy(), want)
+		t.Errorf("policy %q does not allow the page's style: %s", p.Policy(), want)
 	}
 	for _, bad := range []string{"<script", "javascript:", " style=", "http://", "https://", "url(", "@import", " on"} {
 		if bad == " on" {
@@ -262,7 +262,7 @@ func TestPageNeedsNothingElse(t *testing.T) {
 			continue
 		}
 		if strings.Contains(body, bad) {
-			t.Errorf("the page has %q in it", bad)
+			t.Errorf("the page contains %q", bad)
 		}
 	}
 	d := xml.NewDecoder(strings.NewReader(body))
@@ -276,8 +276,8 @@ func TestPageNeedsNothingElse(t *testing.T) {
 	}
 }
 
-// TestWhatWasSaidIsNoMarkup holds that whatever WeChat has said, or a browser asks for, is text.
-func TestWhatWasSaidIsNoMarkup(t *testing.T) {
+// TestMessagesEscaped: text from WeChat or from a browser is never markup.
+func TestMessagesEscaped(t *testing.T) {
 	for _, said := range []string{"</code><script>alert(1)</script>", "<img src=x onerror=alert(1)>", "\x00<script\x00>", "\"'><svg/onload=1>", "{{.Style}}", "\xff\xfe<script>"} {
 		_, body := show(t, func() survey.Survey {
 			v := example()

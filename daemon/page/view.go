@@ -14,12 +14,12 @@ import (
 	"tokend/daemon/survey"
 )
 
-// view is a survey in one language, ready to be written.
+// view is a survey in one language, ready for the template.
 type view struct {
 	*words
 	Style template.CSS
 
-	Running, At, Stamp string // since when, and now
+	Running, At, Stamp string // since when, and the current time
 	Release            string
 	Good               bool
 
@@ -29,7 +29,7 @@ type view struct {
 	Held      []held
 	Quotas    []quota
 	Endpoints []endpoint
-	Used      []string // the hosts that calls go to
+	Used      []string // the hosts in use
 
 	ReadCount, HitCount, WaitCount, ErrorCount string
 	OpenCount, TurnedCount                     string
@@ -38,13 +38,13 @@ type view struct {
 	Refusing, Unread                           bool
 }
 
-// owner is an account with its credentials.
+// owner is an account and its credentials.
 type owner struct {
 	Family, ID string
 	Rows       []row
 }
 
-// row is a credential. Texts that are empty are not shown.
+// row is a credential. Empty texts are not shown.
 type row struct {
 	Name, Word         string
 	State, StateText   string
@@ -54,32 +54,32 @@ type row struct {
 	Error, Code, Since string
 	Advice, Again      string
 	Lost               bool
-	Also               []string // names that cannot be had because of it
+	Also               []string // names that are unavailable because of this credential
 }
 
-// crowd is the credentials of one kind of a platform's customers.
+// crowd is the customers' credentials of one kind of a platform.
 type crowd struct {
 	Platform, Kind string
 	Counts         []count
 }
 
-// count is how many there are in a state.
+// count is the number of credentials in a state.
 type count struct{ State, Text, N string }
 
-// held is credentials that are not asked for.
+// held is a group of customers' credentials on hold.
 type held struct{ Kind, N, Why, Advice string }
 
-// quota is a budget of which something is spent.
+// quota is a budget that is partly used.
 type quota struct {
 	Account, Name, Within string
 	Spent, Limit          int
-	Low, High             int // where it is to be looked at, and where it hurts
+	Low, High             int // where the meter becomes yellow, and red
 }
 
-// endpoint is what has come of calls to a path.
+// endpoint is the calls to one path.
 type endpoint struct{ Path, Calls, Refused, Unreachable, Average string }
 
-// of returns v in w.
+// of returns v in the language of w.
 func (w *words) of(v *survey.Survey) *view {
 	p := &view{
 		words: w, Style: template.CSS(style), Release: v.Version,
@@ -109,8 +109,8 @@ func (w *words) of(v *survey.Survey) *view {
 	return p
 }
 
-// table returns the account in whose table a credential is, and what it is called there. A
-// downstream corp's is in that of the app.
+// table returns the account in whose table a credential is shown, and its name in that table. A
+// downstream corp's credential is in its app's table.
 func table(name string) (family, id, word string) {
 	account, word := path.Split(name)
 	account = strings.TrimSuffix(account, "/")
@@ -122,7 +122,7 @@ func table(name string) (family, id, word string) {
 	return family, id, word
 }
 
-// row returns a credential as it stands at now.
+// row returns a credential as of now.
 func (w *words) row(c *refresh.Status, now time.Time) row {
 	r := row{
 		Name: c.Name, Word: path.Base(c.Name), State: c.State.String(), StateText: w.States[c.State.String()],
@@ -131,7 +131,8 @@ func (w *words) row(c *refresh.Status, now time.Time) row {
 	if c.TTL > 0 {
 		r.Left = w.span(c.TTL)
 	}
-	if !c.NextRefresh.IsZero() && c.Kind != refresh.VerifyTicket.String() && c.Kind != refresh.SuiteTicket.String() { // pushed: then it is an alarm
+	// For pushed tickets, NextRefresh is an alarm.
+	if !c.NextRefresh.IsZero() && c.Kind != refresh.VerifyTicket.String() && c.Kind != refresh.SuiteTicket.String() {
 		r.Next = w.span(max(c.NextRefresh.Sub(now), 0))
 		r.NextAt = c.NextRefresh.Format(time.RFC3339)
 	}
@@ -154,11 +155,11 @@ func (w *words) row(c *refresh.Status, now time.Time) row {
 	return r
 }
 
-// urgency is the states that somebody should look at, the most urgent first.
+// urgency is the states that need attention, the most urgent first.
 var urgency = []refresh.State{refresh.Held, refresh.Expired, refresh.Waiting, refresh.Stale}
 
-// troubles returns what needs attention, the most urgent first. What cannot be had because its
-// parent cannot stands with that.
+// troubles returns what needs attention, the most urgent first. A credential that is unavailable
+// because of its parent is listed with the parent.
 func (w *words) troubles(v *survey.Survey) []row {
 	bad := map[string]*refresh.Status{}
 	for i := range v.Credentials {
@@ -185,7 +186,8 @@ func (w *words) troubles(v *survey.Survey) []row {
 		}
 	}
 	slices.SortStableFunc(roots, func(a, b *refresh.Status) int {
-		return cmp.Compare(uint(slices.Index(urgency, a.State)), uint(slices.Index(urgency, b.State))) // -1 is last
+		// As a uint, -1 is last.
+		return cmp.Compare(uint(slices.Index(urgency, a.State)), uint(slices.Index(urgency, b.State)))
 	})
 	var rows []row
 	for _, c := range roots {
@@ -196,7 +198,7 @@ func (w *words) troubles(v *survey.Survey) []row {
 	return rows
 }
 
-// crowds fills in what is counted.
+// crowds fills in the counts of customers' credentials, the holds and the quotas.
 func (w *words) crowds(p *view, v *survey.Survey) {
 	for _, c := range v.Census.Customers {
 		shown := crowd{Platform: c.Platform, Kind: c.Kind}
@@ -210,7 +212,7 @@ func (w *words) crowds(p *view, v *survey.Survey) {
 	}
 	for _, h := range v.Census.Holds {
 		if !slices.ContainsFunc(v.Census.Customers, func(c refresh.Crowd) bool { return c.Kind == h.Kind }) {
-			continue // of configured ones, which have said it themselves
+			continue // configured credentials have rows of their own
 		}
 		p.Held = append(p.Held, held{h.Kind, grouped(int64(h.N)), w.why(h), w.remedy(h.Reason, h.Reaction, "NAME")})
 	}
@@ -231,7 +233,7 @@ func (w *words) crowds(p *view, v *survey.Survey) {
 	slices.SortStableFunc(p.Quotas, func(a, b quota) int { return cmp.Compare(b.Spent*a.Limit, a.Spent*b.Limit) })
 }
 
-// numbers fills in what has been done since the start.
+// numbers fills in the counters since the start.
 func (w *words) numbers(p *view, v *survey.Survey) {
 	var failed, pushed int64
 	for _, e := range v.Socket.Errors {
@@ -272,7 +274,7 @@ func (w *words) span(d time.Duration) string {
 	return ""
 }
 
-// grouped returns n with its thousands apart.
+// grouped returns n with separated thousands.
 func grouped(n int64) string {
 	s := strconv.FormatInt(n, 10)
 	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {

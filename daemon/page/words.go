@@ -1,13 +1,13 @@
 package page
 
-// words are the page's texts in one language.
+// words is the page's texts in one language.
 type words struct {
 	Code  string // as in an Accept-Language
 	Other string // the code of the other language
-	Offer string // its name, in itself
+	Offer string // the other language's own name
 
 	Title, Version, Up, As string
-	Well, Trouble          string // the verdict
+	Well, Trouble          string // the summary
 	Attention              string
 	Accounts               string
 	Credential, State      string
@@ -36,7 +36,7 @@ type words struct {
 	Stop, Comma            string // between sentences, between names
 	WeCom                  string
 	Limits                 string
-	Unseen                 string // for users that may not see the page
+	Unseen                 string // for users who may not see the page
 
 	Families map[string]string // by the first segment of a name
 	States   map[string]string
@@ -89,8 +89,8 @@ var english = words{
 		Busy:           "WeChat is busy. tokend retries by itself.",
 		Network:        "WeChat was unreachable or returned an invalid response. tokend retries by itself. If it lasts, check this host's network, DNS and firewall.",
 		Parent:         "The credential that is needed to fetch this one is unavailable: see its entry.",
-		Self:           "tokend stopped before one of WeChat's quotas. It retries by itself.",
-		Fault:          "A fault of tokend: see its log.",
+		Self:           "tokend stopped before a WeChat quota was exhausted. It retries by itself.",
+		Fault:          "Internal error of tokend: see its log.",
 	},
 }
 
