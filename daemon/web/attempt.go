@@ -8,17 +8,17 @@ import (
 	"time"
 )
 
-// maxAttempts is how many calls of the inbox may be under way at once. A call takes less
-// than a millisecond, or the time of one write to disk; only where these hang do places run out.
+// maxAttempts is how many calls of the inbox may run at once. A call takes less than a millisecond
+// plus at most one write to disk. The limit is reached only if these hang.
 const maxAttempts = 64
 
 var (
-	errLate  = errors.New("not done in time")
-	errFault = errors.New("a fault of tokend's")
+	errLate  = errors.New("timed out")
+	errFault = errors.New("internal error")
 )
 
-// attempt runs f in one of places and returns its error, or errLate after the answer timeout. f
-// goes on then, keeps its place, and Serve waits for it.
+// attempt runs f with a slot of places and returns its error, or errLate after the answer timeout.
+// After a timeout f continues and keeps its slot, and Serve waits for it.
 func (s *Server) attempt(places chan struct{}, f func() error) error {
 	t := time.NewTimer(s.cfg.answerTimeout)
 	defer t.Stop()
@@ -40,9 +40,9 @@ func (s *Server) attempt(places chan struct{}, f func() error) error {
 	}
 }
 
-// guard runs f and makes errFault of its panic. Of what was thrown only the runtime's own words are
-// logged, and the type of anything else, which might hold what was pushed. net/http would log
-// the value itself.
+// guard runs f and converts a panic to errFault. It logs the text of a runtime error, and of any
+// other panic value only the type: the value might contain a push. net/http would log the value
+// itself.
 func (s *Server) guard(f func() error) (err error) {
 	defer func() {
 		fault := recover()
@@ -53,7 +53,7 @@ func (s *Server) guard(f func() error) (err error) {
 		if e, ok := fault.(runtime.Error); ok {
 			what = e.Error()
 		}
-		s.log.Error("a request failed by a fault of tokend's", "panic", what, "stack", string(debug.Stack()))
+		s.log.Error("internal error in an HTTP request", "panic", what, "stack", string(debug.Stack()))
 		err = errFault
 	}()
 	return f()

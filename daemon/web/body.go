@@ -7,25 +7,25 @@ import (
 	"time"
 )
 
-// Sizes of bodies, in bytes. A push has some 500 to 4000; a suite's State and ExtraInfo, or a
-// long list of permissions, may double that.
+// Body sizes in bytes. A push has about 500 to 4000 bytes. A suite's State and ExtraInfo, or a long
+// list of permissions, may double that.
 const (
-	maxBody   = 1 << 20  // beyond it: 413
-	smallBody = 32 << 10 // up to it a body is held without asking
+	maxBody   = 1 << 20  // larger bodies are answered 413
+	smallBody = 32 << 10 // smaller bodies are read without a slot
 )
 
-// maxLarge is how many bodies beyond smallBody are held at once. Nothing genuine needs one; they
-// are let in because WeChat promises no smaller limit.
+// maxLarge is how many bodies beyond smallBody are in memory at once. No genuine push is known to
+// need one. They are allowed because WeChat documents no smaller limit.
 const maxLarge = 8
 
 var (
-	errTooLarge = errors.New("body over 1 MiB")
-	errNoRoom   = errors.New("too many large bodies at once")
-	errCostly   = errors.New("too many large bodies that are not genuine")
-	errCutShort = errors.New("the body did not arrive")
+	errTooLarge  = errors.New("body over 1 MiB")
+	errManyLarge = errors.New("too many large bodies at once")
+	errCostly    = errors.New("too many large bodies that are not genuine")
+	errCutShort  = errors.New("incomplete body")
 )
 
-// read returns the body of r. The caller calls release when it does not need it any more.
+// read returns the body of r. The caller calls release when it no longer needs the body.
 func (s *Server) read(w http.ResponseWriter, r *http.Request) (body []byte, release func(), err error) {
 	if r.ContentLength > maxBody {
 		return nil, nil, errTooLarge
@@ -40,7 +40,7 @@ func (s *Server) read(w http.ResponseWriter, r *http.Request) (body []byte, rele
 		select {
 		case s.large <- struct{}{}:
 		default:
-			return nil, nil, errNoRoom
+			return nil, nil, errManyLarge
 		}
 		release = func() { <-s.large }
 		var rest []byte

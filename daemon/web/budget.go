@@ -6,49 +6,49 @@ import (
 	"time"
 )
 
-// freeBody is the size in bytes up to which a body is always read by the inbox. No genuine push is
-// known to be larger, and reading less costs no more than answering an HTTP request does.
+// freeBody is the size in bytes up to which the inbox always processes a body. No genuine push is
+// known to be larger. A smaller body costs no more than answering an HTTP request.
 const freeBody = 8 << 10
 
-// How much processor time the inbox spends on larger bodies that turn out not to be genuine. After
-// each of them the budget is overdrawn for a multiple of the time that it took, and a larger body
-// is refused while the budget is overdrawn by more than the leeway.
+// These limits apply to the processor time that the inbox spends on larger bodies that are not
+// genuine. Each such body overdraws the budget for a multiple of the time that it took. A larger
+// body is rejected while the budget is overdrawn by more than the leeway.
 const (
-	sourceShare  = 50 // a fiftieth of a processor for one source
+	sourceShare  = 50 // one fiftieth of a processor per source
 	sourceLeeway = time.Second
-	totalShare   = 10 // a tenth of a processor for all sources that have sent nothing genuine
+	totalShare   = 10 // one tenth of a processor for all untrusted sources together
 	totalLeeway  = 5 * time.Second
 )
 
-// Bounds of what is remembered of sources.
+// Bounds of the table of sources.
 const (
 	maxSources  = 1024
-	genuineLife = 24 * time.Hour // WeChat pushes tickets every ten minutes or more often
+	genuineLife = 24 * time.Hour // WeChat pushes tickets at least every ten minutes
 )
 
-// budget limits the processor time that strangers can take by bodies that are expensive to read and
-// not genuine. A source that has sent genuine pushes is limited only by its own failures, so an
-// attack from elsewhere does not delay it. The zero value is ready.
+// budget limits the processor time that strangers can consume with large bodies that are not
+// genuine. A source that has sent genuine pushes is limited only by its own failures, so an attack
+// from elsewhere does not delay it. The zero value is ready to use.
 type budget struct {
 	mu      sync.Mutex
 	total   overdraft
 	sources map[netip.Prefix]*source
 }
 
-// source is what is remembered of one source.
+// source is the state of one source.
 type source struct {
 	overdraft
-	genuine time.Time // of its last genuine push; zero for none
+	genuine time.Time // time of its last genuine push; zero if none
 }
 
 func (s *source) trusted(now time.Time) bool {
 	return !s.genuine.IsZero() && now.Sub(s.genuine) < genuineLife
 }
 
-// overdraft is until when a budget is overdrawn.
+// overdraft is the time until which a budget is overdrawn.
 type overdraft struct{ until time.Time }
 
-// spend charges the budget for took, of which it gets back one part in share.
+// spend charges the budget for took. The budget recovers at a rate of 1/share.
 func (o *overdraft) spend(took time.Duration, share int, now time.Time) {
 	if o.until.Before(now) {
 		o.until = now
@@ -60,7 +60,7 @@ func (o *overdraft) within(leeway time.Duration, now time.Time) bool {
 	return o.until.Sub(now) <= leeway
 }
 
-// admit reports whether a body larger than freeBody may be read that comes from a source.
+// admit reports whether a body larger than freeBody may be read from a source.
 func (b *budget) admit(from netip.Prefix, now time.Time) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -71,7 +71,7 @@ func (b *budget) admit(from netip.Prefix, now time.Time) bool {
 	return s.within(sourceLeeway, now) && (s.trusted(now) || b.total.within(totalLeeway, now))
 }
 
-// failed charges a source for a body that took so long to be found not genuine.
+// failed charges a source for a body that was found not genuine after took.
 func (b *budget) failed(from netip.Prefix, took time.Duration, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -81,13 +81,13 @@ func (b *budget) failed(from netip.Prefix, took time.Duration, now time.Time) {
 	}
 	if s == nil {
 		if s = b.addLocked(from, now); s == nil {
-			return // the total bounds those that there is no room for
+			return // untracked sources are bounded by the total
 		}
 	}
 	s.spend(took, sourceShare, now)
 }
 
-// genuine notes a genuine push from a source.
+// genuine records a genuine push from a source.
 func (b *budget) genuine(from netip.Prefix, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -100,7 +100,7 @@ func (b *budget) genuine(from netip.Prefix, now time.Time) {
 	}
 }
 
-// addLocked remembers a source, and returns nil if there are too many. b.mu is held.
+// addLocked adds a source. It returns nil if there are too many. b.mu is held.
 func (b *budget) addLocked(from netip.Prefix, now time.Time) *source {
 	if len(b.sources) >= maxSources {
 		for p, s := range b.sources {

@@ -11,13 +11,13 @@ import (
 	"tokend/daemon/refresh"
 )
 
-// address returns the nth address that something may come from.
+// address returns the nth source.
 func address(n int) netip.Prefix {
 	return netip.PrefixFrom(netip.AddrFrom4([4]byte{192, byte(n >> 16), byte(n >> 8), byte(n)}), 32)
 }
 
-// overspend sends bodies that take the inbox cost each, from that many sources in turn and a body
-// every pause, and returns how much time they have taken of an hour.
+// overspend sends a body every pause, from the given number of sources in rotation. Each body takes
+// the inbox cost. overspend returns the total time spent in an hour.
 func overspend(b *budget, sources int, cost, pause time.Duration) (spent time.Duration) {
 	began := time.Now()
 	for i, now := 0, began; now.Sub(began) < time.Hour; i, now = i+1, now.Add(pause) {
@@ -29,7 +29,7 @@ func overspend(b *budget, sources int, cost, pause time.Duration) (spent time.Du
 	return spent
 }
 
-func TestBudgetIsBounded(t *testing.T) {
+func TestBudgetBounds(t *testing.T) {
 	for _, test := range []struct {
 		name    string
 		sources int
@@ -45,16 +45,16 @@ func TestBudgetIsBounded(t *testing.T) {
 			var b budget
 			spent := overspend(&b, test.sources, test.cost, 5*time.Millisecond)
 			if spent > test.limit || spent < test.limit/2 {
-				t.Errorf("strangers took %v of an hour, want at most %v and not much less", spent, test.limit)
+				t.Errorf("strangers used %v of an hour, want at most %v and not much less", spent, test.limit)
 			}
 			if len(b.sources) > maxSources {
-				t.Errorf("%d sources are remembered", len(b.sources))
+				t.Errorf("%d sources are tracked", len(b.sources))
 			}
 		})
 	}
 }
 
-// Whoever has sent something genuine is not refused because of others, whatever they do.
+// A source that has sent a genuine push is not rejected because of other sources.
 func TestTrustedSourceNotStarved(t *testing.T) {
 	var b budget
 	now := time.Now()
@@ -64,10 +64,10 @@ func TestTrustedSourceNotStarved(t *testing.T) {
 		b.failed(address(i), time.Second, now)
 	}
 	if !b.admit(wechat, now) {
-		t.Error("WeChat is refused because of others")
+		t.Error("WeChat is rejected because of others")
 	}
 	if b.admit(stranger, now) {
-		t.Error("a source that is not known is let in while the budget is overdrawn")
+		t.Error("an unknown source is admitted while the budget is overdrawn")
 	}
 	b.failed(wechat, time.Second, now)
 	if b.admit(wechat, now) {
@@ -76,11 +76,11 @@ func TestTrustedSourceNotStarved(t *testing.T) {
 	later := now.Add(genuineLife)
 	b.failed(stranger, time.Hour, later)
 	if b.admit(wechat, later) {
-		t.Error("a source is trusted for ever")
+		t.Error("a source stays trusted")
 	}
 }
 
-// Behind a proxy everybody is one source. There, too, pushes of the size of genuine ones are kept
+// Behind a proxy, all requests come from one source. Pushes of the usual size are still accepted
 // while the budget is overdrawn.
 func TestSmallPushesAreFree(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -115,7 +115,7 @@ func TestSmallPushesAreFree(t *testing.T) {
 	})
 }
 
-// costlyInbox takes its time for a large body that is not genuine.
+// costlyInbox spends cost on a large body that is not genuine.
 type costlyInbox struct {
 	fakeInbox
 	cost time.Duration

@@ -12,11 +12,11 @@ import (
 	"tokend/daemon/refresh"
 )
 
-// done is the one body that WeChat takes for an acknowledgement: no more, no less.
+// done is the body that acknowledges a push. WeChat accepts no other.
 const done = "success"
 
-// callback answers a request at the address of owner, which is what follows in the path, with or
-// without a slash at the end.
+// callback answers a request for owner's callback URL. owner is the rest of the path, with or
+// without a trailing slash.
 func (s *Server) callback(w http.ResponseWriter, r *http.Request, owner string) {
 	owner = strings.TrimSuffix(owner, "/")
 	known, verified := s.cfg.Inbox.Knows(owner)
@@ -34,7 +34,7 @@ func (s *Server) callback(w http.ResponseWriter, r *http.Request, owner string) 
 	}
 }
 
-// push hands what was posted to the inbox, and acknowledges it if it was kept.
+// push passes the posted body to the inbox and acknowledges it if it was stored.
 func (s *Server) push(w http.ResponseWriter, r *http.Request, owner string) {
 	q, ok := query(r, "msg_signature", "timestamp", "nonce")
 	if !ok {
@@ -42,7 +42,8 @@ func (s *Server) push(w http.ResponseWriter, r *http.Request, owner string) {
 		return
 	}
 	signature, timestamp, nonce := q.Get("msg_signature"), q.Get("timestamp"), q.Get("nonce")
-	if err := s.cfg.Inbox.Check(signature, timestamp, nonce); err != nil { // before the body is waited for
+	// Check before waiting for the body.
+	if err := s.cfg.Inbox.Check(signature, timestamp, nonce); err != nil {
 		s.refuse(w, r, owner, refusalOf(err))
 		return
 	}
@@ -67,8 +68,7 @@ func (s *Server) push(w http.ResponseWriter, r *http.Request, owner string) {
 	write(w, http.StatusOK, []byte(done))
 }
 
-// account charges or credits the source of a body of size bytes, which the inbox has had since
-// began.
+// account charges or credits the source of a body of size bytes whose processing started at began.
 func (s *Server) account(from netip.Prefix, size int, began time.Time, err error) {
 	now := time.Now()
 	refused, ok := errors.AsType[*refresh.Error](err)
@@ -80,15 +80,15 @@ func (s *Server) account(from netip.Prefix, size int, began time.Time, err error
 	}
 }
 
-// verify answers WeCom's question whether this address is ours.
+// verify answers WeCom's verification of the callback URL.
 func (s *Server) verify(w http.ResponseWriter, r *http.Request, owner string) {
 	q, ok := query(r, "msg_signature", "timestamp", "nonce", "echostr")
 	if !ok {
 		s.refuse(w, r, owner, refusal{status: http.StatusBadRequest, reason: "malformed query"})
 		return
 	}
-	// WeCom writes the + of base64 as %2B; what stands between may have undone that, and
-	// a + in a query is a blank. Base64 has no blanks.
+	// WeCom escapes the + of base64 as %2B. A proxy may have unescaped it, and an unescaped + in a
+	// query is decoded as a space. Base64 has no spaces.
 	echo := strings.ReplaceAll(q.Get("echostr"), " ", "+")
 	var plain []byte
 	err := s.guard(func() (err error) {
@@ -102,9 +102,8 @@ func (s *Server) verify(w http.ResponseWriter, r *http.Request, owner string) {
 	write(w, http.StatusOK, plain)
 }
 
-// query returns the parameters of r that are well-formed; ok is false where others are not, and one
-// that is used is missing. Whatever else is in a query, a server in between or a person may have
-// put there.
+// query returns the well-formed parameters of r. ok is false if a used one is missing and the query
+// is malformed. Other parameters are ignored: a proxy or a person may have added them.
 func query(r *http.Request, used ...string) (q url.Values, ok bool) {
 	q, err := url.ParseQuery(r.URL.RawQuery)
 	return q, err == nil || !slices.ContainsFunc(used, func(key string) bool { return !q.Has(key) })

@@ -21,7 +21,7 @@ import (
 	"tokend/fetchers/wechattest"
 )
 
-// The tests here have WeChat at one end and the real inbox at the other.
+// These tests run a WeChat against the real inbox.
 
 const (
 	platformID  = "wxaaaabbbbcccc0001"
@@ -33,10 +33,10 @@ const (
 	suiteKey    = "ZmFrZS1zdWl0ZS1rZXktZm9yLXRva2VuZC10ZXN0cz0"
 )
 
-// engine counts what it is asked to keep.
+// engine counts the calls that it receives.
 type engine struct {
 	calls atomic.Int64
-	act   func(ctx context.Context) error // nil: everything is kept
+	act   func(ctx context.Context) error // nil: every call succeeds
 }
 
 func (e *engine) keep(ctx context.Context) error {
@@ -70,7 +70,7 @@ func mustCallback(t testing.TB, token, key secret.Text, receivers ...string) *fe
 	return c
 }
 
-// newTestSite returns the addresses of a platform and a suite, before e.
+// newTestSite returns a server for a platform and a suite, in front of e.
 func newTestSite(t testing.TB, e *engine) *web.Server {
 	t.Helper()
 	b := inbox.New(inbox.Config{Engine: e})
@@ -103,7 +103,7 @@ func newTestWeChat(t testing.TB, h http.Handler) *wechattest.WeChat {
 func TestWeChatPushes(t *testing.T) {
 	e := new(engine)
 	w := newTestWeChat(t, newTestSite(t, e))
-	for range 20 { // each echo has other characters that a URL escapes
+	for range 20 { // each echo has different characters that a URL escapes
 		if err := w.VerifyCallback(t.Context(), suiteID); err != nil {
 			t.Fatalf("verification: %v", err)
 		}
@@ -117,7 +117,7 @@ func TestWeChatPushes(t *testing.T) {
 		}
 	}
 	if n := e.calls.Load(); n != 10 {
-		t.Errorf("the engine heard of %d pushes, want 10", n)
+		t.Errorf("%d calls to the engine, want 10", n)
 	}
 	for owner, q := range map[string]wechattest.Quirks{
 		platformID: {BadSignature: true},
@@ -129,7 +129,7 @@ func TestWeChatPushes(t *testing.T) {
 		}
 	}
 	if n := e.calls.Load(); n != 10 {
-		t.Errorf("the engine heard of what was refused")
+		t.Errorf("a rejected push reached the engine")
 	}
 }
 
@@ -143,7 +143,7 @@ func (u unread) Read([]byte) (int, error) {
 
 func (unread) Close() error { return nil }
 
-func TestMalformedParametersRefusedUnread(t *testing.T) {
+func TestCheckBeforeBody(t *testing.T) {
 	s := newTestSite(t, new(engine))
 	right := strings.Repeat("0a", 20)
 	for query, status := range map[string]int{
@@ -164,20 +164,19 @@ func TestMalformedParametersRefusedUnread(t *testing.T) {
 	}
 }
 
-// Whatever becomes of a push, WeChat has its answer within a second, and it is success only
-// where the push was kept.
-func TestAnswersAreInTimeAndTrue(t *testing.T) {
+// WeChat gets its answer within a second. The answer is success only if the push was stored.
+func TestAnswerInTime(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		act    func(ctx context.Context) error
 		status int
 		took   time.Duration
 	}{
-		{"it is kept", nil, 200, 0},
-		{"it is kept at the last moment", func(context.Context) error { time.Sleep(899 * time.Millisecond); return nil }, 200, 899 * time.Millisecond},
-		{"the disk refuses", func(context.Context) error { return errors.New("no space left on device") }, 503, 0},
-		{"the engine gives up", func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }, 503, 900 * time.Millisecond},
-		{"the engine does not come back", func(context.Context) error { time.Sleep(time.Minute); return nil }, 503, 950 * time.Millisecond},
+		{"stored", nil, 200, 0},
+		{"stored at the last moment", func(context.Context) error { time.Sleep(899 * time.Millisecond); return nil }, 200, 899 * time.Millisecond},
+		{"disk full", func(context.Context) error { return errors.New("no space left on device") }, 503, 0},
+		{"engine times out", func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }, 503, 900 * time.Millisecond},
+		{"engine hangs", func(context.Context) error { time.Sleep(time.Minute); return nil }, 503, 950 * time.Millisecond},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -197,7 +196,7 @@ func TestAnswersAreInTimeAndTrue(t *testing.T) {
 				if rec.Code != test.status || strings.Contains(rec.Body.String(), "success") != (test.status == 200) {
 					t.Errorf("answered %d %q, want %d", rec.Code, rec.Body, test.status)
 				}
-				time.Sleep(time.Minute) // what the handler has given up ends too
+				time.Sleep(time.Minute) // wait for the abandoned call
 			})
 		})
 	}
@@ -220,7 +219,7 @@ func BenchmarkPush(b *testing.B) {
 	}
 }
 
-// FuzzCallback sends anything at all to the addresses of a platform and a suite.
+// FuzzCallback sends arbitrary requests to the callback URLs of a platform and a suite.
 func FuzzCallback(f *testing.F) {
 	w := wechattest.New(wechattest.Settings{})
 	w.AddPlatform(platformID, "platform-secret", platformTok, platformKey)

@@ -8,83 +8,81 @@ import (
 	"github.com/hashicorp/go-hclog"
 )
 
-// Inbox takes what WeChat pushes. Its methods may be called concurrently. What they refuse is
-// a [*refresh.Error]: NotFound for an owner that is not there, Denied for a wrong signature or
-// receiver, Unfit for what cannot be read. Any other error means that the push
-// was not kept.
+// Inbox processes WeChat's pushes. Its methods may be called concurrently. They reject a push with
+// a [*refresh.Error]: NotFound for an unknown owner, Denied for a wrong signature or receiver,
+// Unfit for unreadable content. Any other error means that the push was not stored.
 type Inbox interface {
-	// Knows reports whether owner ("open_platform/<component_appid>" or
-	// "open_work/<suite_id>") has an address here, and whether that address is verified by a GET.
+	// Knows reports whether owner ("open_platform/<component_appid>" or "open_work/<suite_id>") has
+	// a callback URL here, and whether that URL is verified by a GET.
 	Knows(owner string) (known, verified bool)
 
-	// Check refuses, at next to no cost, the fields of a query that no push has: a malformed
-	// signature, time or nonce.
+	// Check cheaply rejects query parameters that no push has: a malformed signature, time or
+	// nonce.
 	Check(signature, timestamp, nonce string) error
 
-	// Envelope takes the body of a push with the fields of its query. When it returns nil, what
-	// was pushed is durable. It does not keep body.
+	// Envelope processes the body of a push with its query parameters. When Envelope returns nil,
+	// the content of the push is durable. Envelope does not keep body.
 	Envelope(ctx context.Context, owner, signature, timestamp, nonce string, body []byte) error
 
-	// Verify returns what WeCom's verification of an address is to be answered with.
+	// Verify returns the answer to WeCom's verification of a callback URL.
 	Verify(owner, signature, timestamp, nonce, echo string) ([]byte, error)
 }
 
-// Config is what a [Server] is made of. Inbox is needed.
+// Config configures a [Server]. Inbox is required.
 type Config struct {
 	Inbox Inbox
 
-	// Pages are what is to be seen of the daemon, by path. They are shown to whom Sees and the
-	// monitors allow it; see [Server.SetMonitors].
+	// Pages are the pages by path. They are shown to users that Sees allows and to the monitors;
+	// see [Server.SetMonitors].
 	Pages map[string]Page
 
-	// Sees reports whether the user of this host with that uid may see the pages; nil stands for
-	// every user. It may be called concurrently.
+	// Sees reports whether the user of this host with that uid may see the pages. Nil allows every
+	// user. Sees may be called concurrently.
 	Sees func(uid uint32) bool
 
-	// Unseen returns what to tell those who may not see the pages, besides that, and in which
-	// language. It tells them all the same: they may be strangers, and the log has the reason. Nil
-	// tells them nothing.
+	// Unseen returns a text for clients that may not see the pages, and its language. The text is
+	// the same whatever the reason: the clients may be strangers, and the log has the reason. If
+	// Unseen is nil, the answer is the status alone.
 	Unseen func(ask Ask) (language, text string)
 
-	// Logger is where refusals and faults are reported; nil for nowhere. Nothing that was
-	// pushed ever reaches it.
+	// Logger receives rejections and faults. Nil disables logging. No content of a push is logged.
 	Logger hclog.Logger
 
-	// What follows is for tests: the zero values are what a daemon has.
+	// The following fields are for tests. Zero values select the constants below.
 	maxConns                                                           int
 	headerTimeout, readTimeout, writeTimeout, idleTimeout, gracePeriod time.Duration
 	answerTimeout                                                      time.Duration
 }
 
-// maxConns is how many connections may be open at once. WeChat and Prometheus need a few; each holds
-// some 10 KB.
+// maxConns is how many connections may be open at once. WeChat and Prometheus need a few. Each
+// takes about 10 KB.
 const maxConns = 256
 
 const (
-	// headerTimeout is how long the header of a request may take to arrive.
+	// headerTimeout is how long a request's header may take to arrive.
 	headerTimeout = 3 * time.Second
 
-	// readTimeout is how long a whole request may take to arrive: WeChat gives up after 5 s itself.
+	// readTimeout is how long a whole request may take to arrive. WeChat gives up after 5 s.
 	readTimeout = 5 * time.Second
 
-	// answerTimeout is how long the inbox may take for a push that has arrived whole, before it is
-	// answered 503: WeCom waits for 1000 ms.
+	// answerTimeout is how long the inbox may take for a complete push. After that the push is
+	// answered 503. WeCom waits 1000 ms.
 	answerTimeout = 950 * time.Millisecond
 
-	// writeTimeout is how long it may take from the end of the header to the last byte of the
-	// answer. It has to be more than readTimeout and answerTimeout together.
+	// writeTimeout is the time from the end of the header to the last byte of the answer. It must
+	// exceed readTimeout plus answerTimeout.
 	writeTimeout = 10 * time.Second
 
-	// idleTimeout is how long a connection may stay open between two requests: a proxy in front of
-	// tokend opens another.
+	// idleTimeout is how long a connection may be idle between two requests. A proxy in front of
+	// tokend then opens a new one.
 	idleTimeout = 30 * time.Second
 
-	// gracePeriod is how long requests under way may take to end when the server is stopped: as
-	// long as they may take to arrive.
+	// gracePeriod is how long active requests may continue when the server stops: as long as they
+	// may take to arrive.
 	gracePeriod = 5 * time.Second
 )
 
-// complete returns c with what a daemon has in place of zero values.
+// complete returns c with defaults in place of zero values.
 func (c Config) complete() Config {
 	if c.Logger == nil {
 		c.Logger = hclog.NewNullLogger()

@@ -10,20 +10,20 @@ import (
 	"time"
 )
 
-// conns are the connections of a listener. It bounds them: when there are max, a new one
-// takes the place of another.
+// conns is the bounded set of a listener's connections. When max is reached, a new connection
+// replaces another.
 //
-// A connection that has been closed, or answered for the last time, does not count, but it is not
-// gone: linger and net/http stay with one whose request was not read to its end for a second and a
-// half. So there is a second bound, for what is there in any way: twice max from one source, four
-// times max from all.
+// A connection that is closed, or has its last answer, is ending and does not count towards max. It
+// still exists: linger and net/http keep a connection whose request was not read completely for a
+// second and a half. A second bound therefore includes ending connections: twice max per source,
+// four times max in total.
 type conns struct {
 	max int // set by newConns
 
 	mu       sync.Mutex
-	all      map[*conn]struct{}   // until net/http has let go of them
-	from     map[netip.Prefix]int // how many of all each source has
-	ending   int                  // how many of all do not count any more
+	all      map[*conn]struct{}   // until net/http has released them
+	from     map[netip.Prefix]int // number of connections in all, by source
+	ending   int                  // number of connections in all that are ending
 	stopping bool
 	gone     chan struct{} // closed when stopping and all is empty
 }
@@ -42,23 +42,22 @@ type conn struct {
 	net.Conn
 
 	conns  *conns
-	source netip.Prefix // who is at the other end, as far as its address says
+	source netip.Prefix // the address of the peer
 
-	begun atomic.Bool // a byte of the request that is owed has come
+	begun atomic.Bool // the first byte of the expected request has arrived
 
-	looked atomic.Bool // what follows has been looked up, and does not change any more
-	uid    uint32      // whose connection it is
-	known  bool        // uid is
+	looked atomic.Bool // uid and known have been looked up and no longer change
+	uid    uint32      // the user who owns the peer's socket
+	known  bool        // uid is valid
 
 	// Guarded by conns.mu.
-	since  time.Time // when it was accepted, fell idle, or began its request: the last of these
+	since  time.Time // the latest of: accepted, became idle, request began
 	active bool      // its header has been read and its answer is not written
-	kept   bool      // its request has arrived whole
-	ending bool      // it does not count any more
+	kept   bool      // its request has arrived completely
+	ending bool      // it no longer counts towards max
 }
 
-// Read notes when a request begins. A connection that has been idle for long is then as
-// good as new.
+// Read records when a request begins, and then treats a connection that was idle like a new one.
 func (c *conn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if n > 0 && !c.begun.Load() {
@@ -70,8 +69,8 @@ func (c *conn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// CloseWrite is how net/http, and linger, end an answer before they linger and the connection is
-// closed: closed at once, the answer would be lost in a reset.
+// CloseWrite ends an answer before the connection lingers and is closed. net/http and linger call
+// it. If the connection were closed at once, a reset would destroy the answer.
 func (c *conn) CloseWrite() error {
 	c.conns.mu.Lock()
 	c.endLocked()
@@ -82,7 +81,7 @@ func (c *conn) CloseWrite() error {
 	return nil
 }
 
-// endLocked makes c one that does not count. conns.mu is held.
+// endLocked marks c as ending. conns.mu is held.
 func (c *conn) endLocked() {
 	if !c.ending {
 		c.ending = true
@@ -90,8 +89,8 @@ func (c *conn) endLocked() {
 	}
 }
 
-// add takes a connection in; c is nil if it may not stay. Crowded reports that
-// there was too little room.
+// add registers a connection. c is nil if the connection must be closed. crowded reports that a
+// bound was reached.
 func (cs *conns) add(nc net.Conn) (c *conn, crowded bool) {
 	source := sourceOf(nc.RemoteAddr())
 	cs.mu.Lock()
@@ -114,8 +113,8 @@ func (cs *conns) add(nc net.Conn) (c *conn, crowded bool) {
 	return c, crowded
 }
 
-// evictLocked closes one connection: of the source that has the most, the one that has
-// owed a whole request for the longest time. It reports whether there was one.
+// evictLocked closes one connection: of the source with the most connections, the one that has owed
+// a complete request for the longest time. It reports whether there was one.
 func (cs *conns) evictLocked() bool {
 	held := make(map[netip.Prefix]int)
 	for c := range cs.all {
@@ -141,10 +140,10 @@ func (cs *conns) evictLocked() bool {
 	return true
 }
 
-// movable reports whether c may be closed to make room. conns.mu is held.
+// movable reports whether c may be evicted. conns.mu is held.
 func (c *conn) movable() bool { return !c.kept && !c.ending }
 
-// changed is what net/http tells of a connection's state.
+// changed is net/http's callback for changes of a connection's state.
 func (cs *conns) changed(nc net.Conn, state http.ConnState) {
 	c := nc.(*conn)
 	cs.mu.Lock()
@@ -170,7 +169,7 @@ func (cs *conns) changed(nc net.Conn, state http.ConnState) {
 	}
 }
 
-// dismiss closes the connections that no request is being answered on, and lets no other in.
+// dismiss closes the connections without an active request and rejects new ones.
 func (cs *conns) dismiss() {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
@@ -183,8 +182,8 @@ func (cs *conns) dismiss() {
 	cs.signalLocked()
 }
 
-// drain waits for the connections to end after dismiss. Those that are left after grace are cut,
-// and waited for too; it returns how many they were.
+// drain waits after dismiss for the connections to end. After grace it closes the remaining ones
+// and waits for them too. It returns their number.
 func (cs *conns) drain(grace time.Duration) int {
 	t := time.NewTimer(grace)
 	defer t.Stop()
@@ -207,7 +206,7 @@ func (cs *conns) cut() int {
 	return len(cs.all)
 }
 
-// signalLocked closes gone, once, when nothing is left.
+// signalLocked closes gone once, when no connection is left.
 func (cs *conns) signalLocked() {
 	if !cs.stopping || len(cs.all) > 0 {
 		return
@@ -219,8 +218,8 @@ func (cs *conns) signalLocked() {
 	}
 }
 
-// keep says that the request of c has arrived whole: c is not closed to make room until it
-// has been answered. A nil c is none, as in a test of a handler.
+// keep marks c's request as complete, so that c is not evicted until it is answered. A nil c, as in
+// a test of a handler, is ignored.
 func (c *conn) keep() {
 	if c == nil {
 		return
@@ -230,7 +229,7 @@ func (c *conn) keep() {
 	c.kept = true
 }
 
-// from returns the source of c. A nil c is none, as in a test of a handler.
+// from returns the source of c. For a nil c, as in a test of a handler, it returns the zero Prefix.
 func (c *conn) from() netip.Prefix {
 	if c == nil {
 		return netip.Prefix{}
@@ -238,19 +237,19 @@ func (c *conn) from() netip.Prefix {
 	return c.source
 }
 
-// sourceOf returns what one stranger cannot have many of: an IPv4 address, or the 64 bits
-// of an IPv6 address that are a network's. Anything else is one source.
+// sourceOf returns what a stranger cannot have many of: an IPv4 address, or the 64-bit network of
+// an IPv6 address. All other addresses are one source.
 func sourceOf(a net.Addr) netip.Prefix {
 	tcp, ok := a.(*net.TCPAddr)
 	if !ok {
 		return netip.Prefix{}
 	}
 	ip := tcp.AddrPort().Addr().Unmap().WithZone("")
-	p, _ := ip.Prefix(min(ip.BitLen(), 64)) // fails for no address of TCP
+	p, _ := ip.Prefix(min(ip.BitLen(), 64)) // cannot fail for a TCP address
 	return p
 }
 
-// connKey is where a request's context holds its connection.
+// connKey is the context key of a request's connection.
 type connKey struct{}
 
 func withConn(ctx context.Context, nc net.Conn) context.Context {
@@ -263,15 +262,15 @@ func connOf(ctx context.Context) *conn {
 	return c
 }
 
-// listener hands out connections that conns has taken in.
+// listener returns connections that conns has registered.
 type listener struct {
 	net.Listener
 
 	conns   *conns
-	crowded func() // called for each connection that did not just fit
+	crowded func() // called for each connection that reached a bound
 }
 
-// Accept never waits for room: one that finds none is closed, and the next is taken.
+// Accept does not wait when a bound is reached: it closes the connection and accepts the next.
 func (l *listener) Accept() (net.Conn, error) {
 	for {
 		nc, err := l.Listener.Accept()

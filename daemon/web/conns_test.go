@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// farConn is a connection from an address.
+// farConn is a connection with a given remote address.
 type farConn struct {
 	net.Conn
 	from   string
@@ -18,7 +18,7 @@ type farConn struct {
 func (c *farConn) Close() error         { c.closed = true; return nil }
 func (c *farConn) RemoteAddr() net.Addr { a, _ := net.ResolveTCPAddr("tcp", c.from); return a }
 
-// join adds a connection from an address a millisecond after the one before.
+// join adds a connection from an address, one millisecond after the previous one.
 func join(cs *conns, from string) (nc *farConn, admitted bool) {
 	time.Sleep(time.Millisecond)
 	nc = &farConn{from: from}
@@ -46,20 +46,20 @@ func TestSources(t *testing.T) {
 	}
 }
 
-func TestFloodFromOneAddressCrowdsOutItself(t *testing.T) {
+func TestFloodEvictsItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cs := newConns(4)
-		genuine, _ := join(cs, "192.0.2.1:1000") // the oldest of all
+		genuine, _ := join(cs, "192.0.2.1:1000") // the oldest
 		var flood []*farConn
-		for range 7 { // not beyond what may be ending at one time
+		for range 7 { // within the bound on ending connections
 			nc, admitted := join(cs, "192.0.2.2:1000")
 			if !admitted {
-				t.Fatal("turned away, though there was a connection to take the place of")
+				t.Fatal("rejected, although a connection could be replaced")
 			}
 			flood = append(flood, nc)
 		}
 		if genuine.closed {
-			t.Error("the flood crowded out a connection from elsewhere")
+			t.Error("the flood evicted a connection from another address")
 		}
 		for i, nc := range flood {
 			if want := i < len(flood)-3; nc.closed != want {
@@ -69,22 +69,22 @@ func TestFloodFromOneAddressCrowdsOutItself(t *testing.T) {
 	})
 }
 
-// net/http can take half a second to let go of a connection that was closed to make room.
-func TestConnectionsThatAreEndingAreBoundedToo(t *testing.T) {
+// net/http can take half a second to release a connection that was closed to free a slot.
+func TestEndingConnectionsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cs := newConns(2)
 		for _, from := range []string{"192.0.2.1:1", "192.0.2.2:1"} {
 			for range 4 {
 				if _, admitted := join(cs, from); !admitted {
-					t.Fatalf("%s turned away too early", from)
+					t.Fatalf("%s rejected too early", from)
 				}
 			}
 			if _, admitted := join(cs, from); admitted {
-				t.Errorf("%s let in, though as many as that are ending still", from)
+				t.Errorf("%s admitted despite too many ending connections", from)
 			}
 		}
 		if _, admitted := join(cs, "192.0.2.3:1"); admitted {
-			t.Error("let in, though as many as that are ending still, of two sources")
+			t.Error("admitted despite too many ending connections of two sources")
 		}
 		for c := range cs.all {
 			if c.ending {
@@ -95,13 +95,13 @@ func TestConnectionsThatAreEndingAreBoundedToo(t *testing.T) {
 			t.Errorf("%d connections of %d sources are left, %d of them ending", len(cs.all), len(cs.from), cs.ending)
 		}
 		if _, admitted := join(cs, "192.0.2.1:1"); !admitted {
-			t.Error("turned away, though they have ended")
+			t.Error("rejected, although they have ended")
 		}
 	})
 }
 
-// One that lingers after its last answer takes no place from others.
-func TestLingeringConnectionsDoNotCount(t *testing.T) {
+// A connection that lingers after its last answer does not count towards max.
+func TestLingeringNotCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cs := newConns(1)
 		nc := &farConn{from: "192.0.2.1:1"}

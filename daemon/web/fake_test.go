@@ -11,19 +11,19 @@ import (
 	"tokend/daemon/refresh"
 )
 
-// Owners that the fake inbox knows, and one that it does not.
+// Owners that the fake inbox knows, and an unknown one.
 const (
 	platform = "open_platform/wxcomponent"
 	suite    = "open_work/wwsuite"
 	stranger = "open_work/wwstranger"
 )
 
-// genuine is the signature that the fake inbox takes for right.
+// genuine is the signature that the fake inbox accepts.
 const genuine = "genuine"
 
-// fakeInbox is an inbox whose pushes are genuine when their signature says so.
+// fakeInbox is an inbox that accepts pushes with the signature genuine.
 type fakeInbox struct {
-	act func(ctx context.Context) error // what a genuine push comes to; nil for success
+	act func(ctx context.Context) error // the result of a genuine push; nil for success
 
 	mu     sync.Mutex
 	bodies []string
@@ -69,14 +69,14 @@ func (f *fakeInbox) Verify(owner, signature, timestamp, nonce, echo string) ([]b
 	return []byte("4611686018427387905"), nil
 }
 
-// kept returns how many pushes were kept.
+// kept returns how many pushes were stored.
 func (f *fakeInbox) kept() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return len(f.bodies)
 }
 
-// log is where a test's server logs.
+// log is the log of a test's server.
 type log struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
@@ -94,7 +94,7 @@ func (l *log) String() string {
 	return l.buf.String()
 }
 
-// newTestServer returns a server over inbox, and what it logs.
+// newTestServer returns a server in front of inbox, and its log.
 func newTestServer(t testing.TB, cfg Config, inbox Inbox) (*Server, *log) {
 	t.Helper()
 	out := new(log)

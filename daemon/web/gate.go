@@ -10,37 +10,37 @@ import (
 	"time"
 )
 
-// Monitors are the networks besides this host's own loopback from which the pages may be seen.
+// Monitors are the networks, besides this host's loopback, from which the pages may be seen.
 type Monitors []netip.Prefix
 
-// handedOn are the header fields by which those who pass requests on say so.
-var handedOn = []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Server", "X-Real-Ip", "Via"}
+// forwarding are the header fields that proxies add to forwarded requests.
+var forwarding = []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Server", "X-Real-Ip", "Via"}
 
-// unseen returns how whoever has sent r is refused a page; its status is 0 if it may see it.
+// unseen returns the rejection of r for a page. Its status is 0 if the client may see the page.
 //
-// Callbacks must be open to everybody, so a web server in front of this listener may pass on more
-// than it was meant to. Each of the signs of that is enough: a header field that says so, a host
-// that is no address of ours, HTTP/1.0, which is what nginx makes of a request unless it is told
-// otherwise; and the kernel's word that the connection is of a user who may not see, as that of a
-// web server is where there are access rules. The host also keeps out a page of somebody else's, in
-// a browser on this host, whose name has been made to lead here.
+// Callbacks must be open to everybody, so a web server in front of this listener may forward more
+// than intended. Each sign of that is enough to reject: a forwarding header; a host that is not an
+// address; HTTP/1.0, which nginx uses for forwarded requests by default; a connection of a user who
+// may not see the pages, such as a web server's user under access rules. The check of the host also
+// stops DNS rebinding: a foreign page in a browser on this host whose name resolves to this
+// address.
 func (s *Server) unseen(r *http.Request) refusal {
-	for _, field := range handedOn {
+	for _, field := range forwarding {
 		if _, ok := r.Header[field]; ok {
-			return forbidden("passed on by another server (" + field + "): ask tokend itself")
+			return forbidden("forwarded by a proxy (" + field + "): connect to tokend directly")
 		}
 	}
 	switch remote, local, ok := ends(r); {
 	case r.ProtoMajor == 1 && r.ProtoMinor == 0:
-		return forbidden("HTTP/1.0, as of a server that passes it on: ask by HTTP/1.1")
+		return forbidden("HTTP/1.0, which proxies use: use HTTP/1.1")
 	case !addressed(r.Host):
-		return forbidden("the host asked for is neither an address nor localhost: ask by the address")
+		return forbidden("the requested host is neither an IP address nor localhost: use the IP address")
 	case !ok:
-		return forbidden("who asks is not known")
+		return forbidden("unknown client address")
 	case s.monitor(remote.Addr()):
 		return refusal{}
 	case !remote.Addr().IsLoopback():
-		return forbidden("not from this host: put its address into monitors under [http] if it may see this")
+		return forbidden("not from this host: to allow this address, add it to monitors under [http]")
 	case s.cfg.Sees == nil:
 		return refusal{}
 	default:
@@ -52,27 +52,27 @@ func forbidden(reason string) refusal {
 	return refusal{status: http.StatusForbidden, reason: reason, page: true}
 }
 
-// unseenBy is unseen for a user of this host, whose connection c is.
+// unseenBy is unseen for a user of this host, the owner of connection c.
 func (s *Server) unseenBy(c *conn, remote, local netip.AddrPort) refusal {
 	if err := s.identify(c, remote, local); err != nil {
 		return refusalOf(err)
 	}
 	switch {
 	case c == nil || !c.known:
-		return forbidden("the kernel does not tell whose connection it is")
+		return forbidden("the kernel does not report the user of the connection")
 	case !s.cfg.Sees(c.uid):
-		return forbidden(fmt.Sprintf("user %d could not learn this over the socket: it has to be able to open that, and to have LIST, STATUS and STATS on *", c.uid))
+		return forbidden(fmt.Sprintf("user %d cannot get this over the socket: it needs permission to open the socket, and LIST, STATUS and STATS on *", c.uid))
 	}
 	return refusal{}
 }
 
-// lookupPause is how many times as long as the last look at the kernel's table has taken passes
-// before the next: the table has a line for each connection of the host, and whoever connects again
-// and again shall not make tokend read it all the time.
+// lookupPause is the pause after a lookup, as a multiple of the lookup's duration. The kernel's
+// table has a line for each connection of the host. A client that reconnects repeatedly must not
+// keep tokend busy reading the table.
 const lookupPause = 9
 
-// identify finds out whose connection c is, once. That does not change: it is who has made it,
-// whoever uses it.
+// identify looks up the user of connection c, once. The user is the one who opened the socket,
+// whoever uses it later.
 func (s *Server) identify(c *conn, remote, local netip.AddrPort) error {
 	if c == nil || c.looked.Load() {
 		return nil
@@ -93,7 +93,7 @@ func (s *Server) monitor(a netip.Addr) bool {
 	return m != nil && slices.ContainsFunc(*m, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
-// ends returns the addresses of the connection of r.
+// ends returns the two addresses of the connection of r.
 func ends(r *http.Request) (remote, local netip.AddrPort, ok bool) {
 	tcp, isTCP := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
 	remote, err := netip.ParseAddrPort(r.RemoteAddr)
@@ -103,12 +103,12 @@ func ends(r *http.Request) (remote, local netip.AddrPort, ok bool) {
 	return plain(remote), plain(tcp.AddrPort()), true
 }
 
-// plain returns a without what tells two ways of writing one address apart.
+// plain returns a in canonical form, so that two notations of one address are equal.
 func plain(a netip.AddrPort) netip.AddrPort {
 	return netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port())
 }
 
-// addressed reports whether host, of a request, is an address or localhost, with or without a port.
+// addressed reports whether a request's host is an IP address or localhost, with or without a port.
 func addressed(host string) bool {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name

@@ -12,8 +12,7 @@ import (
 	"testing"
 )
 
-// testPages are a page that says the language it was asked for, and one that is whatever its
-// function says.
+// testPages returns one page that contains the requested language, and p.
 func testPages(p Page) map[string]Page {
 	return map[string]Page{
 		"/": func(_ context.Context, ask Ask) (View, error) {
@@ -27,16 +26,16 @@ func plainPage(context.Context, Ask) (View, error) {
 	return View{Type: "text/plain; version=0.0.4", Body: []byte("metrics 1\n")}, nil
 }
 
-// from returns a request as it arrives over TCP from remote.
+// from returns r as it would arrive over TCP from remote.
 func from(remote string, r *http.Request) *http.Request {
 	r.RemoteAddr = remote
 	local := net.TCPAddrFromAddrPort(netip.MustParseAddrPort("127.0.0.1:8711"))
 	return r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey, local))
 }
 
-// TestWhoSeesPages holds that a page is shown on this host and to monitors, and to nobody whose
-// request shows a sign of having come another way.
-func TestWhoSeesPages(t *testing.T) {
+// TestPageAccess: pages are shown to this host and to monitors, unless the request shows a sign
+// of forwarding.
+func TestPageAccess(t *testing.T) {
 	const here, monitor, there = "127.0.0.1:40000", "192.0.2.7:40000", "198.51.100.1:40000"
 	header := func(key, value string) func(*http.Request) {
 		return func(r *http.Request) { r.Header.Set(key, value) }
@@ -57,21 +56,21 @@ func TestWhoSeesPages(t *testing.T) {
 		{"another of the monitors' network", "[2001:db8:1::7]:40000", host("[2001:db8::1]:8711"), 200},
 		{"a stranger", there, nil, 403},
 		{"a neighbour of the monitor", "192.0.2.8:40000", nil, 403},
-		{"a stranger who says it is here", there, header("X-Forwarded-For", "127.0.0.1"), 403},
-		{"passed on", here, header("X-Forwarded-For", "198.51.100.1"), 403},
-		{"passed on for here", here, header("X-Forwarded-For", "127.0.0.1"), 403},
-		{"passed on, says nothing", here, header("X-Forwarded-For", ""), 403},
-		{"passed on by the standard", here, header("Forwarded", "for=198.51.100.1"), 403},
-		{"passed on by nginx as it is often told to", here, header("X-Real-IP", "198.51.100.1"), 403},
-		{"passed on by a cache", here, header("Via", "1.1 varnish"), 403},
-		{"passed on by nginx as it does untold", here, func(r *http.Request) { r.Proto, r.ProtoMinor = "HTTP/1.0", 0 }, 403},
-		{"passed on for a monitor", monitor, header("X-Forwarded-For", "192.0.2.7"), 403},
-		{"a name that leads here", here, host("rebound.example:8711"), 403},
-		{"a name that begins as an address does", here, host("127.0.0.1.rebound.example"), 403},
+		{"a stranger with a forged header", there, header("X-Forwarded-For", "127.0.0.1"), 403},
+		{"forwarded", here, header("X-Forwarded-For", "198.51.100.1"), 403},
+		{"forwarded for loopback", here, header("X-Forwarded-For", "127.0.0.1"), 403},
+		{"forwarded, empty header", here, header("X-Forwarded-For", ""), 403},
+		{"forwarded, standard header", here, header("Forwarded", "for=198.51.100.1"), 403},
+		{"forwarded by nginx, usual configuration", here, header("X-Real-IP", "198.51.100.1"), 403},
+		{"forwarded by a cache", here, header("Via", "1.1 varnish"), 403},
+		{"forwarded by nginx, default configuration", here, func(r *http.Request) { r.Proto, r.ProtoMinor = "HTTP/1.0", 0 }, 403},
+		{"forwarded for a monitor", monitor, header("X-Forwarded-For", "192.0.2.7"), 403},
+		{"a name that resolves to this host", here, host("rebound.example:8711"), 403},
+		{"a name that starts like an address", here, host("127.0.0.1.rebound.example"), 403},
 		{"no host", here, host(""), 403},
-		{"a host that is no host", here, host("[::1"), 200}, // an address all the same
+		{"a malformed host", here, host("[::1"), 200}, // still an address
 		{"a monitor by a name", monitor, host("web1.example:8711"), 403},
-		{"an address that is none", "@", nil, 403},
+		{"an invalid address", "@", nil, 403},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s, log := newTestServer(t, Config{Pages: testPages(plainPage), Unseen: testUnseen}, new(fakeInbox))
@@ -88,7 +87,7 @@ func TestWhoSeesPages(t *testing.T) {
 					t.Errorf("%s: got %d, want %d", path, w.Code, test.want)
 				}
 				if refused := "Forbidden\nlook elsewhere, fr\n"; test.want == 403 && (w.Body.String() != refused || w.Header().Get("Content-Language") != "fr") {
-					t.Errorf("%s: answered %q, want %q, in French", path, w.Body, refused) // whatever the reason
+					t.Errorf("%s: answered %q, want %q, in French", path, w.Body, refused)
 				}
 				if test.want == 403 && (strings.Contains(w.Body.String(), "metrics") || !strings.Contains(log.String(), "status=403 reason=")) {
 					t.Errorf("%s: answered %q, logged %q", path, w.Body, log)
@@ -98,13 +97,12 @@ func TestWhoSeesPages(t *testing.T) {
 	}
 }
 
-// testUnseen is what who may not see a page is told, in any language.
+// testUnseen is the text for clients that may not see a page.
 func testUnseen(ask Ask) (language, text string) {
 	return ask.Accept, "look elsewhere, " + ask.Accept
 }
 
-// TestMonitorsChange holds that a reload decides anew who sees pages, on connections that are open
-// too.
+// TestMonitorsChange: SetMonitors takes effect on open connections too.
 func TestMonitorsChange(t *testing.T) {
 	s, _ := newTestServer(t, Config{Pages: testPages(plainPage)}, new(fakeInbox))
 	status := func() int {
@@ -120,7 +118,7 @@ func TestMonitorsChange(t *testing.T) {
 	}
 }
 
-// TestPageAnswers holds the methods, header fields and bodies of pages.
+// TestPageAnswers checks methods, header fields and bodies of pages.
 func TestPageAnswers(t *testing.T) {
 	s, _ := newTestServer(t, Config{Pages: testPages(plainPage)}, new(fakeInbox))
 	addr := serveTCP(t, s)
@@ -176,8 +174,7 @@ func TestPageAnswers(t *testing.T) {
 	}
 }
 
-// TestOddPageClients holds that what is no proper request for a page is refused, and leaves the
-// listener as it was.
+// TestOddPageClients: malformed requests are rejected and do not disturb the listener.
 func TestOddPageClients(t *testing.T) {
 	s, _ := newTestServer(t, Config{Pages: testPages(plainPage)}, new(fakeInbox))
 	addr := serveTCP(t, s)
@@ -190,7 +187,7 @@ func TestOddPageClients(t *testing.T) {
 		{"two hosts", "GET /metrics HTTP/1.1\r\nHost: " + addr + "\r\nHost: x\r\n\r\n", 400},
 		{"an absolute target of another host", "GET http://rebound.example/metrics HTTP/1.1\r\nHost: " + addr + "\r\n\r\n", 403},
 		{"a header that is too long", "GET /metrics HTTP/1.1\r\nHost: " + addr + "\r\nAccept-Language: " + strings.Repeat("zh,", 8<<10) + "\r\n\r\n", 431},
-		{"a proper one", "GET /metrics HTTP/1.1\r\nHost: " + addr + "\r\n\r\n", 200},
+		{"a well-formed request", "GET /metrics HTTP/1.1\r\nHost: " + addr + "\r\n\r\n", 200},
 	} {
 		nc := dial(t, addr)
 		if _, err := io.WriteString(nc, test.text); err != nil {
@@ -208,9 +205,9 @@ func TestOddPageClients(t *testing.T) {
 	}
 }
 
-// TestPagesHideNoRefusedPush holds that who asks for pages again and again keeps the refusal of a
-// push out of no log.
-func TestPagesHideNoRefusedPush(t *testing.T) {
+// TestPageRefusalsLoggedApart: repeated requests for pages do not suppress the log line of a
+// rejected push.
+func TestPageRefusalsLoggedApart(t *testing.T) {
 	s, log := newTestServer(t, Config{Pages: testPages(plainPage)}, new(fakeInbox))
 	for range 10 {
 		s.ServeHTTP(httptest.NewRecorder(), from("198.51.100.1:40000", httptest.NewRequest("GET", "http://127.0.0.1:8711/metrics", nil)))
@@ -218,7 +215,7 @@ func TestPagesHideNoRefusedPush(t *testing.T) {
 	if w := ask(s, "POST", "/callback/"+platform+"?msg_signature=x", "<xml/>"); w.Code != 403 || w.Body.String() != "Forbidden\n" || !strings.Contains(log.String(), "owner="+platform) {
 		t.Errorf("got %d, logged %s", w.Code, log)
 	}
-	if n := strings.Count(log.String(), "refused"); n != 2 {
+	if n := strings.Count(log.String(), "rejected"); n != 2 {
 		t.Errorf("lines: got %d, want one of the pages and one of the push", n)
 	}
 }

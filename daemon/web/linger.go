@@ -6,21 +6,21 @@ import (
 	"time"
 )
 
-// How much of a body that was refused is read and dropped, in bytes, and for how long. That costs a
-// copy and no memory: much less than the push of maxBody that whoever sends it could have made
-// instead.
+// Bounds of the rejected body that is read and discarded: bytes and time. That costs a copy and no
+// memory, much less than the push of maxBody bytes that the client could have sent instead.
 const (
 	maxDropped = 16 << 20
 	maxLinger  = time.Second
 )
 
-// linger reads on after an answer that did not wait for the whole of the body of r, as refuse
-// gives. A connection that is closed on what its peer still sends is reset, and a peer that writes
-// its request to the end before it reads would lose the answer. net/http lingers too, but it reads
-// nothing meanwhile, and does not do it for who has said that it will close, as nginx does with
-// every request that it passes on.
+// linger discards the rest of the body of r after an answer that did not wait for it, as refuse
+// sends. If a connection is closed while its peer still sends, the kernel resets it. A peer that
+// writes its whole request before it reads would then lose the answer. net/http also lingers, but
+// does not read, and not for requests with "Connection: close", which nginx sets on every forwarded
+// request.
 func linger(w http.ResponseWriter, r *http.Request) {
-	if r.ContentLength == 0 || r.Header.Get("Expect") != "" { // there is nothing, or it is held back until it is asked for
+	// No body, or the client withholds it until asked.
+	if r.ContentLength == 0 || r.Header.Get("Expect") != "" {
 		return
 	}
 	c := connOf(r.Context())
@@ -28,6 +28,6 @@ func linger(w http.ResponseWriter, r *http.Request) {
 	if c == nil || rc.Flush() != nil || rc.SetReadDeadline(time.Now().Add(maxLinger)) != nil {
 		return
 	}
-	_ = c.CloseWrite() // from now on it does not count, and takes nobody's place
+	_ = c.CloseWrite() // now c is ending and takes no slot
 	_, _ = io.CopyN(io.Discard, r.Body, maxDropped)
 }

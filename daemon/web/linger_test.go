@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// A client that writes all of its request before it reads must be able to: a connection that is
-// closed on what it still sends is reset, and the answer is lost.
-func TestRefusalReachesAClientThatStillSends(t *testing.T) {
+// A client that writes its whole request before it reads must get its answer. A connection that is
+// closed while the client sends is reset, and the answer is lost.
+func TestRefusalWhileSending(t *testing.T) {
 	const size = 2 << 20
 	length := "Content-Length: 2097152\r\n\r\n" + strings.Repeat("x", size)
 	for _, test := range []struct {
@@ -24,10 +24,10 @@ func TestRefusalReachesAClientThatStillSends(t *testing.T) {
 		{"too large over HTTP/1.0", "POST /callback/" + platform + signed + " HTTP/1.0\r\n" + length, 413},
 		{"too large in chunks", "POST /callback/" + platform + signed + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n" +
 			strings.Repeat("10000\r\n"+strings.Repeat("x", 0x10000)+"\r\n", size/0x10000) + "0\r\n\r\n", 413},
-		{"too large of one that would stay", "POST /callback/" + platform + signed + " HTTP/1.1\r\nHost: x\r\n" + length, 413},
-		{"an owner that is not there", "POST /callback/open_platform/nobody" + signed + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + length, 404},
-		{"a method that is not there", "PUT /callback/" + platform + signed + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + length, 405},
-		{"a query that is none", "POST /callback/" + platform + "?%zz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + length, 400},
+		{"too large with keep-alive", "POST /callback/" + platform + signed + " HTTP/1.1\r\nHost: x\r\n" + length, 413},
+		{"unknown owner", "POST /callback/open_platform/nobody" + signed + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + length, 404},
+		{"unsupported method", "PUT /callback/" + platform + signed + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + length, 405},
+		{"malformed query", "POST /callback/" + platform + "?%zz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + length, 400},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			overPipe(t, func(t *testing.T, nc net.Conn) {
@@ -47,18 +47,18 @@ func TestRefusalReachesAClientThatStillSends(t *testing.T) {
 	}
 }
 
-// Nobody is listened to for long who has been refused.
-func TestRefusedClientIsNotHeardForLong(t *testing.T) {
+// A rejected client is read only for a short time.
+func TestLingerBounds(t *testing.T) {
 	head := "POST /callback/open_platform/nobody" + signed + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
 	for _, test := range []struct {
 		name string
 		send func(nc net.Conn) error
 	}{
-		{"one that sends nothing", func(nc net.Conn) error {
+		{"sends nothing", func(nc net.Conn) error {
 			_, err := io.WriteString(nc, head+"Content-Length: 2097152\r\n\r\n")
-			return errors.Join(err, io.ErrClosedPipe) // it does not send, and so cannot learn it
+			return errors.Join(err, io.ErrClosedPipe) // it does not send, so it cannot notice
 		}},
-		{"one that sends slowly", func(nc net.Conn) error {
+		{"sends slowly", func(nc net.Conn) error {
 			_, err := io.WriteString(nc, head+"Content-Length: 2097152\r\n\r\n")
 			for err == nil {
 				time.Sleep(100 * time.Millisecond)
@@ -66,7 +66,7 @@ func TestRefusedClientIsNotHeardForLong(t *testing.T) {
 			}
 			return err
 		}},
-		{"one that sends without end", func(nc net.Conn) error {
+		{"sends endlessly", func(nc net.Conn) error {
 			_, err := io.WriteString(nc, head+"Transfer-Encoding: chunked\r\n\r\n")
 			chunk := "100000\r\n" + strings.Repeat("x", 1<<20) + "\r\n"
 			for n := 0; err == nil && n < 2*maxDropped; n += 1 << 20 {
@@ -90,7 +90,7 @@ func TestRefusedClientIsNotHeardForLong(t *testing.T) {
 				}
 				sender.Wait()
 				if !errors.Is(sendErr, io.ErrClosedPipe) {
-					t.Errorf("it went on to send: %v", sendErr)
+					t.Errorf("it continued to send: %v", sendErr)
 				}
 			})
 		})

@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// Listen binds addr, a host and a port. Its errors say plainly what to look at.
+// Listen binds addr, a host and a port. Its errors name what to check.
 func Listen(addr string) (net.Listener, error) {
 	ln, err := net.Listen("tcp", addr)
 	switch {
@@ -16,7 +16,7 @@ func Listen(addr string) (net.Listener, error) {
 	case errors.Is(err, syscall.EADDRINUSE):
 		return nil, fmt.Errorf("http: address in use: %s", addr)
 	case errors.Is(err, syscall.EACCES):
-		return nil, fmt.Errorf("http: not allowed to listen at %s: ports below 1024 need a privilege", addr)
+		return nil, fmt.Errorf("http: no permission to listen on %s: ports below 1024 require privileges", addr)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		return nil, fmt.Errorf("http: not an address of this host: %s", addr)
 	}

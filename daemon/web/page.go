@@ -6,21 +6,21 @@ import (
 	"net/http"
 )
 
-// Page is something to be seen of the daemon. It may be called concurrently, and its error is a
-// fault. Its ctx ends when the client has gone.
+// Page renders a page about the daemon. It may be called concurrently. An error is an internal
+// fault. ctx ends when the client disconnects.
 type Page func(ctx context.Context, ask Ask) (View, error)
 
-// Ask is what a browser has asked for. It is a stranger's word.
+// Ask is what a browser requests. It is untrusted.
 type Ask struct {
-	Language string // the lang of the query; "" for none
-	Accept   string // the Accept-Language
+	Language string // the lang of the query; "" if there is none
+	Accept   string // the Accept-Language header
 }
 
-// View is a page as it is sent. Nothing in it is secret.
+// View is a rendered page. It contains no secrets.
 type View struct {
 	Type     string // its Content-Type
-	Language string // its Content-Language; "" for none
-	Policy   string // its Content-Security-Policy; "" for one that forbids all
+	Language string // its Content-Language; "" if it has none
+	Policy   string // its Content-Security-Policy; "" for one that forbids everything
 	Body     []byte
 
 	// Write writes the body in place of Body, for one that is too large to be held; nil where Body
@@ -28,11 +28,11 @@ type View struct {
 	Write func(w io.Writer) error
 }
 
-// maxViews is how many pages are made at once. One takes some milliseconds, and some MB with
+// maxViews is how many pages are rendered at once. One takes some milliseconds, and some MB with
 // thousands of accounts.
 const maxViews = 2
 
-// page answers with p, if whoever asks may see it.
+// page answers with p if the client may see it.
 func (s *Server) page(w http.ResponseWriter, r *http.Request, p Page) {
 	ask := Ask{Language: r.URL.Query().Get("lang"), Accept: r.Header.Get("Accept-Language")}
 	if no := s.unseen(r); no.status != 0 {
@@ -47,10 +47,10 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request, p Page) {
 		return
 	}
 	connOf(r.Context()).keep()
-	var view View // not to be read unless the attempt has ended well
+	var view View // valid only if the attempt succeeded
 	err := s.attempt(s.views, func() (err error) {
 		if view, err = p(r.Context(), ask); err != nil {
-			s.log.Error("a page could not be made", "path", r.URL.Path, "error", err)
+			s.log.Error("cannot render page", "path", r.URL.Path, "error", err)
 			return errFault
 		}
 		return nil
@@ -77,7 +77,7 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request, p Page) {
 	writeAs(w, http.StatusOK, view.Type, view.Body)
 }
 
-// hint returns what who may not see a page is told, and says in which language that is.
+// hint returns the text for clients that may not see the page, and sets its language.
 func (s *Server) hint(w http.ResponseWriter, ask Ask) string {
 	if s.cfg.Unseen == nil {
 		return ""
@@ -87,7 +87,7 @@ func (s *Server) hint(w http.ResponseWriter, ask Ask) string {
 	return text
 }
 
-// speak says which language is answered in; "" for none.
+// speak sets the language of the answer; "" for none.
 func speak(w http.ResponseWriter, language string) {
 	if language != "" {
 		w.Header().Set("Content-Language", language)

@@ -16,13 +16,13 @@ import (
 	"time"
 )
 
-// hereConn is a pipe's end that says it is a connection on this host.
+// hereConn is the end of a pipe with loopback addresses.
 type hereConn struct{ net.Conn }
 
 func (hereConn) LocalAddr() net.Addr  { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 8711} }
 func (hereConn) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 40000} }
 
-// hereListener hands out such.
+// hereListener accepts hereConns.
 type hereListener struct{ *pipeListener }
 
 func (l hereListener) Accept() (net.Conn, error) {
@@ -35,7 +35,7 @@ func (l hereListener) Accept() (net.Conn, error) {
 
 const askMetrics = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
-// fetch has one page answered on a new connection, and returns its status.
+// fetch requests a page on a new connection and returns the status.
 func fetch(t *testing.T, l *pipeListener) int {
 	t.Helper()
 	nc := l.dial(t)
@@ -48,8 +48,8 @@ func fetch(t *testing.T, l *pipeListener) int {
 	return status
 }
 
-// TestSlowPages holds that a page that hangs is answered 503 within a second, takes nothing from
-// what comes beside it, and is waited for at the stop.
+// TestSlowPages: a page that hangs is answered 503 within a second and does not delay other
+// requests. Serve waits for the page when it stops.
 func TestSlowPages(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
@@ -91,10 +91,10 @@ func TestSlowPages(t *testing.T) {
 	})
 }
 
-// TestLooksAtConnectionsArePaced holds that whoever connects again and again makes the daemon look
-// at the host's connections for a tenth of the time at most, one look at a time, and that who has
-// to wait for too long is told so.
-func TestLooksAtConnectionsArePaced(t *testing.T) {
+// TestLookupsPaced: a client that reconnects repeatedly makes the daemon read the
+// kernel's table at most a tenth of the time, one lookup at a time. A request that waits too long
+// gets 503.
+func TestLookupsPaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := newTestServer(t, Config{Pages: map[string]Page{"/metrics": plainPage}, Sees: func(uid uint32) bool { return uid == 7 }}, new(fakeInbox))
 		var looks []time.Time
@@ -125,17 +125,17 @@ func TestLooksAtConnectionsArePaced(t *testing.T) {
 		}
 		for i := 1; i < len(looks); i++ {
 			if gap := looks[i].Sub(looks[i-1]); gap < 200*time.Millisecond {
-				t.Errorf("two looks within %v", gap)
+				t.Errorf("two lookups within %v", gap)
 			}
 		}
 		if answers[200] != 5 || answers[503] != 15 {
-			t.Errorf("answers: got %v, want 5 that were looked up within 0.95 s, and 15 that were not", answers)
+			t.Errorf("answers: got %v, want 5 looked up within 0.95 s and 15 not", answers)
 		}
 	})
 }
 
-// TestFaultyPages holds that a page that fails, by an error or a panic, is answered 500 without a
-// word of why, and that a panic's value reaches no log.
+// TestFaultyPages: a page that fails, by an error or a panic, is answered 500 without the reason.
+// The panic's value is not logged.
 func TestFaultyPages(t *testing.T) {
 	for name, page := range map[string]Page{
 		"an error": func(context.Context, Ask) (View, error) {
@@ -158,9 +158,9 @@ func TestFaultyPages(t *testing.T) {
 	}
 }
 
-// TestWhoReadsNothingOfAPageIsClosed holds that who asks for a large page and does not read it
-// holds it for as long as writeTimeout.
-func TestWhoReadsNothingOfAPageIsClosed(t *testing.T) {
+// TestPageReaderStalled: a client that requests a large page and does not read it is
+// closed after writeTimeout.
+func TestPageReaderStalled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		large := bytes.Repeat([]byte("x"), 1<<20)
 		s, _ := newTestServer(t, Config{Pages: map[string]Page{"/metrics": func(context.Context, Ask) (View, error) { return View{Type: "text/plain", Body: large}, nil }}}, new(fakeInbox))
@@ -173,10 +173,10 @@ func TestWhoReadsNothingOfAPageIsClosed(t *testing.T) {
 			t.Fatal(err)
 		}
 		start := time.Now()
-		time.Sleep(11 * time.Second) // and read nothing
+		time.Sleep(11 * time.Second) // without reading
 		n, err := io.Copy(io.Discard, nc)
 		if n >= int64(len(large)) {
-			t.Errorf("after %v there were %d bytes, %v: it was not closed", time.Since(start), n, err)
+			t.Errorf("not closed after %v: %d bytes, %v", time.Since(start), n, err)
 		}
 		stop()
 		if err := <-stopped; err != nil {

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// pipeListener is a listener whose connections are net.Pipes: time stands still in a
-// bubble while all of their ends wait, which it does not on sockets.
+// pipeListener is a listener whose connections are net.Pipes. In a bubble, time advances while all
+// ends of pipes block; it does not with sockets.
 type pipeListener struct {
 	conns  chan net.Conn
 	once   sync.Once
@@ -54,7 +54,7 @@ func (l *pipeListener) dial(t *testing.T) net.Conn {
 	return ours
 }
 
-// serve runs s in the bubble until stop is called, which returns what Serve did.
+// serve runs s in the bubble until stop is called. stop returns the result of Serve.
 func serve(t *testing.T, s *Server) (l *pipeListener, stop func() error) {
 	t.Helper()
 	l = newPipeListener()
@@ -64,7 +64,7 @@ func serve(t *testing.T, s *Server) (l *pipeListener, stop func() error) {
 	return l, sync.OnceValue(func() error { cancel(); return <-result })
 }
 
-// overPipe has f talk to a server over one connection, in a bubble, and stops the server after it.
+// overPipe runs f with one connection to a server in a bubble, and then stops the server.
 func overPipe(t *testing.T, f func(t *testing.T, nc net.Conn)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -77,12 +77,12 @@ func overPipe(t *testing.T, f func(t *testing.T, nc net.Conn)) {
 	})
 }
 
-// pushText is a genuine push as it goes over the wire.
+// pushText is a genuine push as sent over the wire.
 func pushText(body string) string {
 	return fmt.Sprintf("POST /callback/%s%s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", platform, signed, len(body), body)
 }
 
-// answer reads one answer. An error is one too.
+// answer reads one answer, whatever its status.
 func answer(r *bufio.Reader) (status int, text string, err error) {
 	resp, err := http.ReadResponse(r, nil)
 	if err != nil {
@@ -92,20 +92,20 @@ func answer(r *bufio.Reader) (status int, text string, err error) {
 	return resp.StatusCode, string(body), err
 }
 
-// closedAfter returns how long it takes until nc is closed from the other end.
+// closedAfter returns how long it takes until the peer closes nc.
 func closedAfter(nc net.Conn) time.Duration {
 	start := time.Now()
 	_, _ = io.Copy(io.Discard, nc)
 	return time.Since(start)
 }
 
-func TestSlowClientsAreClosed(t *testing.T) {
+func TestSlowClientsClosed(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		send func(nc net.Conn)
 		most time.Duration
 	}{
-		{"nothing at all", func(net.Conn) {}, 3 * time.Second},
+		{"silent", func(net.Conn) {}, 3 * time.Second},
 		{"a header a byte at a time", func(nc net.Conn) {
 			for _, b := range []byte(strings.Repeat("GET /healthz HTTP/1.1\r\nX: y\r\n", 100)) {
 				time.Sleep(100 * time.Millisecond)
@@ -141,7 +141,7 @@ func TestSlowClientsAreClosed(t *testing.T) {
 	}
 }
 
-func TestClientThatDoesNotReadIsClosed(t *testing.T) {
+func TestStalledReaderClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := newTestServer(t, Config{}, new(fakeInbox))
 		l, stop := serve(t, s)
@@ -149,20 +149,20 @@ func TestClientThatDoesNotReadIsClosed(t *testing.T) {
 		_, _ = io.WriteString(nc, pushText("<xml/>"))
 		time.Sleep(11 * time.Second)
 		if _, _, err := answer(bufio.NewReader(nc)); err == nil {
-			t.Error("an answer that was not read for 11 s is still there")
+			t.Error("a client that did not read for 11 s is still connected")
 		}
 		_ = stop()
 	})
 }
 
-func TestNewConnectionTakesThePlaceOfTheSlowest(t *testing.T) {
+func TestSlowestEvicted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hold := make(chan struct{})
 		inbox := &fakeInbox{act: func(context.Context) error { <-hold; return nil }}
 		s, out := newTestServer(t, Config{maxConns: 3, answerTimeout: time.Minute, writeTimeout: time.Hour}, inbox)
 		l, stop := serve(t, s)
 
-		whole := l.dial(t) // the oldest, but all of its request has come
+		whole := l.dial(t) // the oldest, but its request is complete
 		_, _ = io.WriteString(whole, pushText("<xml/>"))
 		time.Sleep(time.Second)
 		slow := l.dial(t)
@@ -180,7 +180,7 @@ func TestNewConnectionTakesThePlaceOfTheSlowest(t *testing.T) {
 			t.Errorf("the next was closed after %v, want at once", took)
 		}
 		if !strings.Contains(out.String(), "too many HTTP connections") {
-			t.Error("nothing was said about it")
+			t.Error("the eviction was not logged")
 		}
 		close(hold)
 		for name, nc := range map[string]net.Conn{"whole": whole, "fresh": fresh, "another": another} {
@@ -195,8 +195,8 @@ func TestNewConnectionTakesThePlaceOfTheSlowest(t *testing.T) {
 	})
 }
 
-// A pause between two requests is not held against a connection that then asks again.
-func TestIdleConnectionIsAsGoodAsNewWhenItAsks(t *testing.T) {
+// A connection that was idle is treated like a new one once its next request begins.
+func TestIdleConnectionRenewed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := newTestServer(t, Config{maxConns: 2}, new(fakeInbox))
 		l, stop := serve(t, s)
@@ -213,7 +213,7 @@ func TestIdleConnectionIsAsGoodAsNewWhenItAsks(t *testing.T) {
 		_, _ = io.WriteString(proxy, text[:20])
 		l.dial(t)
 		if took := closedAfter(silent); took > 0 {
-			t.Errorf("the silent one was closed after %v, want at once", took)
+			t.Errorf("the silent connection was closed after %v, want at once", took)
 		}
 		_, _ = io.WriteString(proxy, text[20:])
 		if status, _, err := answer(r); status != 200 {
@@ -223,8 +223,8 @@ func TestIdleConnectionIsAsGoodAsNewWhenItAsks(t *testing.T) {
 	})
 }
 
-// A connection whose push has been answered gives way to a new one.
-func TestAnsweredConnectionGivesWay(t *testing.T) {
+// A connection whose push has been answered is replaced by a new one.
+func TestAnsweredConnectionEvicted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := newTestServer(t, Config{maxConns: 1}, new(fakeInbox))
 		l, stop := serve(t, s)
@@ -240,7 +240,7 @@ func TestAnsweredConnectionGivesWay(t *testing.T) {
 	})
 }
 
-// The places for large bodies are free again when bodies are cut short.
+// Slots for large bodies are released when bodies are incomplete.
 func TestLargeBodyCutShort(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := newTestServer(t, Config{}, new(fakeInbox))
@@ -261,7 +261,7 @@ func TestLargeBodyCutShort(t *testing.T) {
 	})
 }
 
-func TestNoRoomAtAll(t *testing.T) {
+func TestNothingToEvict(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hold := make(chan struct{})
 		inbox := &fakeInbox{act: func(context.Context) error { <-hold; return nil }}
@@ -271,17 +271,17 @@ func TestNoRoomAtAll(t *testing.T) {
 		_, _ = io.WriteString(whole, pushText("<xml/>"))
 		synctest.Wait()
 		if took := closedAfter(l.dial(t)); took > 0 {
-			t.Errorf("a connection beyond all bounds was closed after %v, want at once", took)
+			t.Errorf("a connection beyond the bounds was closed after %v, want at once", took)
 		}
 		close(hold)
 		if status, _, err := answer(bufio.NewReader(whole)); status != 200 {
-			t.Errorf("the one whose request had come: %d %v, want 200", status, err)
+			t.Errorf("the connection with a complete request: %d %v, want 200", status, err)
 		}
 		_ = stop()
 	})
 }
 
-func TestStopFinishesWhatIsUnderWay(t *testing.T) {
+func TestStopFinishesRequests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		inbox := &fakeInbox{act: func(context.Context) error { time.Sleep(500 * time.Millisecond); return nil }}
 		s, _ := newTestServer(t, Config{}, inbox)
@@ -300,7 +300,7 @@ func TestStopFinishesWhatIsUnderWay(t *testing.T) {
 		}
 		r := bufio.NewReader(under)
 		if status, text, err := answer(r); status != 200 || text != done || err != nil {
-			t.Errorf("the one under way: %d %q %v, want 200 success", status, text, err)
+			t.Errorf("the active request: %d %q %v, want 200 success", status, text, err)
 		}
 		if err := <-result; err != nil {
 			t.Errorf("Serve: %v", err)
@@ -311,7 +311,7 @@ func TestStopFinishesWhatIsUnderWay(t *testing.T) {
 	})
 }
 
-func TestStopCutsWhatDoesNotEnd(t *testing.T) {
+func TestStopAfterGracePeriod(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, out := newTestServer(t, Config{readTimeout: time.Hour, writeTimeout: time.Hour, gracePeriod: 2 * time.Second}, new(fakeInbox))
 		l, stop := serve(t, s)
@@ -326,12 +326,12 @@ func TestStopCutsWhatDoesNotEnd(t *testing.T) {
 			t.Errorf("the stop took %v, want the grace period", took)
 		}
 		if !strings.Contains(out.String(), "connections cut") {
-			t.Error("nothing was said about it")
+			t.Error("the cut was not logged")
 		}
 	})
 }
 
-// What a handler has given up is still the server's: it ends before Serve returns.
+// Serve returns only after a call that its handler abandoned has ended.
 func TestStopWaitsForAbandonedCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		inbox := &fakeInbox{act: func(context.Context) error { time.Sleep(20 * time.Second); return nil }}

@@ -9,30 +9,30 @@ import (
 	"tokend/daemon/refresh"
 )
 
-// refusal is an answer other than what was asked for.
+// refusal is a rejection of a request.
 type refusal struct {
 	status int
-	allow  string // for 405: the methods there are
-	reason string // for the log; "" where the status says it all
-	hint   string // for who asks, a stranger; "" for nothing but the status
-	page   bool   // of a page: reported apart, so that who asks for pages hides no refusal of a push
+	allow  string // for 405: the allowed methods
+	reason string // for the log; "" if the status is enough
+	hint   string // for the client, a stranger; "" for the status alone
+	page   bool   // logged apart from pushes, so that requests for pages do not suppress those
 }
 
-// refusalOf is the one place where an error becomes a status. What it does not know was not kept.
+// refusalOf is the one place where an error becomes a status. An unknown error means not stored.
 func refusalOf(err error) refusal {
 	switch {
 	case errors.Is(err, errTooLarge):
 		return refusal{status: http.StatusRequestEntityTooLarge}
 	case errors.Is(err, errCutShort):
 		return refusal{status: http.StatusBadRequest, reason: err.Error()}
-	case errors.Is(err, errNoRoom), errors.Is(err, errCostly), errors.Is(err, errLate):
+	case errors.Is(err, errManyLarge), errors.Is(err, errCostly), errors.Is(err, errLate):
 		return refusal{status: http.StatusServiceUnavailable, reason: err.Error()}
 	case errors.Is(err, errFault):
 		return refusal{status: http.StatusInternalServerError}
 	}
 	e, ok := errors.AsType[*refresh.Error](err)
 	if !ok {
-		return refusal{status: http.StatusServiceUnavailable, reason: "not kept"}
+		return refusal{status: http.StatusServiceUnavailable, reason: "not stored"}
 	}
 	switch e.Reason {
 	case refresh.NotFound:
@@ -45,15 +45,15 @@ func refusalOf(err error) refusal {
 	return refusal{status: http.StatusServiceUnavailable, reason: e.Message}
 }
 
-// refuse answers no. It names nothing but the status, and no's hint: who asks is a stranger until a
-// signature says otherwise. The connection ends with it.
+// refuse answers with no and closes the connection. The body has only the status and no's hint,
+// because the client is a stranger until a signature proves otherwise.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, owner string, no refusal) {
 	kind := no.status
 	if no.page {
 		kind = -no.status
 	}
 	if n, ok := s.refusals.admit(kind, time.Now()); ok {
-		s.log.Warn("HTTP request refused", "status", no.status, "reason", no.reason, "owner", shown(owner),
+		s.log.Warn("HTTP request rejected", "status", no.status, "reason", no.reason, "owner", shown(owner),
 			"method", shown(r.Method), "peer", r.RemoteAddr, "unreported", n)
 	}
 	h := w.Header()
@@ -74,20 +74,19 @@ func write(w http.ResponseWriter, status int, text []byte) {
 	writeAs(w, status, "text/plain; charset=utf-8", text)
 }
 
-// writeAs answers with text of a type.
+// writeAs answers with text of a content type.
 func writeAs(w http.ResponseWriter, status int, contentType string, text []byte) {
 	h := w.Header()
 	h.Set("Content-Type", contentType)
 	h.Set("Content-Length", strconv.Itoa(len(text)))
 	w.WriteHeader(status)
-	_, _ = w.Write(text) // the peer is gone if this fails, and the next request says so
+	_, _ = w.Write(text) // an error means that the peer is gone
 }
 
-// maxShown is how much of a stranger's text is logged: two segments of a name.
+// maxShown is the longest text from a stranger that is logged: two segments of a name.
 const maxShown = 129
 
-// shown returns what may be logged of a stranger's text: that which could be an owner or a method,
-// or "-".
+// shown returns s if it could be an owner or a method and may be logged, and otherwise "-".
 func shown(s string) string {
 	if s == "" || len(s) > maxShown {
 		return "-"

@@ -5,18 +5,17 @@ import (
 	"time"
 )
 
-// reasonCrowded is the key under which connections without room are reported; a status is
-// never that small.
+// reasonCrowded is the key for reports about too many connections. It differs from every status.
 const reasonCrowded = 0
 
-// reportEvery is how seldom one kind of refusal is logged: who can make tokend refuse shall
-// not be able to fill a disk by it.
+// reportEvery is the interval at which one kind of rejection is logged. A client that can provoke
+// rejections must not be able to fill a disk.
 const reportEvery = 10 * time.Second
 
-// refusals decides which refusals are logged. The zero value is ready.
+// refusals decides which rejections are logged. The zero value is ready to use.
 type refusals struct {
 	mu   sync.Mutex
-	kind map[int]*reported // by status; below zero those of pages
+	kind map[int]*reported // by status; negative for pages
 }
 
 type reported struct {
@@ -24,8 +23,8 @@ type reported struct {
 	unreported int // since last
 }
 
-// admit reports whether a refusal of this kind is to be logged, and how many before it
-// were not.
+// admit reports whether a rejection of this kind is to be logged, and how many were not logged
+// since the last one.
 func (rs *refusals) admit(kind int, now time.Time) (unreported int, ok bool) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()

@@ -5,13 +5,12 @@ import (
 	"strings"
 )
 
-// callbacks is where the addresses that WeChat pushes to begin.
+// callbacks is the path prefix of callback URLs.
 const callbacks = "/callback/"
 
-// ServeHTTP answers one request. Paths are compared as they are, except for a slash at the end of a
-// callback's: no redirect leads from a path that is almost right to one that is. It is exported so
-// that what pushes can be given a handler in place of a socket; the bounds on connections are those
-// of Serve.
+// ServeHTTP answers one request. Paths must match exactly, except for a trailing slash of a
+// callback URL. There are no redirects. ServeHTTP is exported so that tests can push to a handler
+// instead of a socket. The bounds on connections apply only to Serve.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -28,7 +27,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// health says that the daemon answers.
+// health answers that the daemon is running.
 func (s *Server) health(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		s.refuse(w, r, "", refusal{status: http.StatusMethodNotAllowed, allow: "GET, HEAD"})

@@ -15,7 +15,7 @@ import (
 
 const signed = "?msg_signature=" + genuine + "&timestamp=1700000000&nonce=n"
 
-// ask has one request answered without a connection.
+// ask sends one request without a connection.
 func ask(s *Server, method, target, body string) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
 	s.ServeHTTP(w, httptest.NewRequest(method, target, strings.NewReader(body)))
@@ -27,12 +27,12 @@ func TestAnswers(t *testing.T) {
 		name, method, target, body string
 
 		status int
-		text   string // "" where it does not matter
+		text   string // "" if it does not matter
 		allow  string
 	}{
 		{"a push to a platform", "POST", "/callback/" + platform + signed, "<xml/>", 200, "success", ""},
 		{"a push to a suite", "POST", "/callback/" + suite + signed, "<xml/>", 200, "success", ""},
-		{"what the platform adds to its query", "POST", "/callback/" + platform + signed + "&signature=x&encrypt_type=aes", "<xml/>", 200, "success", ""},
+		{"the platform's additional parameters", "POST", "/callback/" + platform + signed + "&signature=x&encrypt_type=aes", "<xml/>", 200, "success", ""},
 		{"the other signature does not count", "POST", "/callback/" + platform + "?signature=" + genuine + "&timestamp=1700000000&nonce=n", "<xml/>", 403, "", ""},
 		{"a wrong signature", "POST", "/callback/" + platform + "?msg_signature=x&timestamp=1700000000&nonce=n", "<xml/>", 403, "", ""},
 		{"no query", "POST", "/callback/" + platform, "<xml/>", 403, "", ""},
@@ -58,10 +58,10 @@ func TestAnswers(t *testing.T) {
 		{"another method at a suite", "DELETE", "/callback/" + suite + signed, "", 405, "", "GET, POST"},
 		{"HEAD is not a verification", "HEAD", "/callback/" + suite + signed + "&echostr=abc", "", 405, "", "GET, POST"},
 		{"health", "GET", "/healthz", "", 200, "ok", ""},
-		{"health, its head", "HEAD", "/healthz", "", 200, "", ""},
-		{"health is not to be posted to", "POST", "/healthz", "", 405, "", "GET, HEAD"},
+		{"HEAD of health", "HEAD", "/healthz", "", 200, "", ""},
+		{"POST to health", "POST", "/healthz", "", 405, "", "GET, HEAD"},
 		{"the root", "GET", "/", "", 404, "", ""},
-		{"what belongs to nobody", "GET", "/metrics", "", 404, "", ""},
+		{"an unknown path", "GET", "/metrics", "", 404, "", ""},
 		{"a path below health", "GET", "/healthz/", "", 404, "", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -82,7 +82,7 @@ func TestAnswers(t *testing.T) {
 			}
 			acknowledged := w.Code == http.StatusOK && w.Body.String() == done
 			if strings.Contains(w.Body.String(), done) && !acknowledged {
-				t.Errorf("a refusal says %q", w.Body)
+				t.Errorf("the rejection contains %q", w.Body)
 			}
 			if acknowledged != (inbox.kept() == 1) {
 				t.Errorf("acknowledged: %v; pushes kept: %d", acknowledged, inbox.kept())
@@ -91,18 +91,18 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-func TestErrorsOfTheInboxBecomeStatuses(t *testing.T) {
+func TestInboxErrorStatus(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		err    error
 		status int
 	}{
-		{"an owner that has just gone", &refresh.Error{Reason: refresh.NotFound, Message: "gone"}, 404},
+		{"a removed owner", &refresh.Error{Reason: refresh.NotFound, Message: "gone"}, 404},
 		{"a receiver", &refresh.Error{Reason: refresh.Denied, Message: "receiver"}, 403},
 		{"malformed", &refresh.Error{Reason: refresh.Unfit, Message: "malformed"}, 400},
 		{"busy", &refresh.Error{Reason: refresh.Busy, Message: "busy"}, 503},
 		{"stopping", &refresh.Error{Reason: refresh.Stopping, Message: "stopping"}, 503},
-		{"a disk that refuses", errors.New("no space left: success"), 503},
+		{"disk full", errors.New("no space left: success"), 503},
 		{"a context", context.DeadlineExceeded, 503},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -112,13 +112,13 @@ func TestErrorsOfTheInboxBecomeStatuses(t *testing.T) {
 				t.Errorf("status %d, want %d", w.Code, test.status)
 			}
 			if strings.Contains(w.Body.String(), done) {
-				t.Errorf("a refusal says %q", w.Body)
+				t.Errorf("the rejection contains %q", w.Body)
 			}
 		})
 	}
 }
 
-func TestEchoKeepsItsPlus(t *testing.T) {
+func TestEchoPlus(t *testing.T) {
 	for _, sent := range []string{"a%2Bb%2F%3D", "a+b/=", "a%20b/="} {
 		inbox := new(fakeInbox)
 		s, _ := newTestServer(t, Config{}, inbox)
@@ -129,12 +129,13 @@ func TestEchoKeepsItsPlus(t *testing.T) {
 	}
 }
 
-func TestHangingInboxIsAnsweredInTime(t *testing.T) {
+func TestInboxHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
-		inbox := &fakeInbox{act: func(context.Context) error { <-release; return nil }} // heeds no context
+		// act ignores its context.
+		inbox := &fakeInbox{act: func(context.Context) error { <-release; return nil }}
 		s, _ := newTestServer(t, Config{}, inbox)
-		for n := range 2 * maxAttempts { // more than there are places
+		for n := range 2 * maxAttempts { // more than there are slots
 			start := time.Now()
 			w := ask(s, "POST", "/callback/"+platform+signed, "<xml/>")
 			if took := time.Since(start); took >= time.Second {
@@ -146,7 +147,7 @@ func TestHangingInboxIsAnsweredInTime(t *testing.T) {
 		}
 		synctest.Wait()
 		if n := len(s.attempts); n != maxAttempts {
-			t.Errorf("%d calls of the inbox under way, want %d", n, maxAttempts)
+			t.Errorf("%d active calls of the inbox, want %d", n, maxAttempts)
 		}
 		close(release)
 		s.work.Wait()
@@ -156,18 +157,18 @@ func TestHangingInboxIsAnsweredInTime(t *testing.T) {
 	})
 }
 
-func TestPanicIsAFaultAndTellsNothing(t *testing.T) {
+func TestInboxPanics(t *testing.T) {
 	s, out := newTestServer(t, Config{}, &fakeInbox{act: func(context.Context) error { panic("ticket@@@canary") }})
 	w := ask(s, "POST", "/callback/"+platform+signed, "<xml/>")
 	if w.Code != http.StatusInternalServerError {
 		t.Errorf("status %d, want 500", w.Code)
 	}
-	if text := out.String(); strings.Contains(text, "canary") || !strings.Contains(text, "a fault of tokend's") {
-		t.Error("the log names what was thrown, or nothing at all")
+	if text := out.String(); strings.Contains(text, "canary") || !strings.Contains(text, "internal error") {
+		t.Error("the log contains the panic's value, or nothing")
 	}
 }
 
-func TestLargeBodiesAreFewAtOnce(t *testing.T) {
+func TestLargeBodiesBounded(t *testing.T) {
 	hold, holding := make(chan struct{}), make(chan struct{}, maxLarge)
 	inbox := &fakeInbox{act: func(context.Context) error { holding <- struct{}{}; <-hold; return nil }}
 	s, _ := newTestServer(t, Config{answerTimeout: time.Minute}, inbox)
@@ -181,7 +182,7 @@ func TestLargeBodiesAreFewAtOnce(t *testing.T) {
 		t.Errorf("one large body more: status %d, want 503", code)
 	}
 	go func() { answers <- ask(s, "POST", "/callback/"+platform+signed, large[:smallBody]).Code }()
-	<-holding // a small one needs no place
+	<-holding // a small body needs no slot
 	close(hold)
 	for range maxLarge + 1 {
 		if code := <-answers; code != http.StatusOK {
@@ -194,23 +195,23 @@ func TestLargeBodiesAreFewAtOnce(t *testing.T) {
 	}
 }
 
-func TestRefusalsAreLoggedSeldomAndTellNothing(t *testing.T) {
+func TestRefusalLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, out := newTestServer(t, Config{}, new(fakeInbox))
 		for range 1000 {
 			ask(s, "POST", "/callback/"+platform+"?msg_signature=canary1&echostr=canary2", "canary3")
 		}
 		ask(s, "POST", "/callback/can%0Aary/x", "")
-		if n := strings.Count(out.String(), "HTTP request refused"); n != 2 {
+		if n := strings.Count(out.String(), "HTTP request rejected"); n != 2 {
 			t.Errorf("%d lines, want one for each status\n%s", n, out)
 		}
 		time.Sleep(reportEvery)
 		ask(s, "POST", "/callback/"+platform, "")
 		if !strings.Contains(out.String(), "unreported=999") {
-			t.Errorf("the log does not say how many refusals it left out\n%s", out)
+			t.Errorf("the log lacks the number of omitted rejections\n%s", out)
 		}
 		if text := out.String(); strings.Contains(text, "canary") || strings.Contains(text, "ary") {
-			t.Errorf("the log shows what a stranger sent\n%s", text)
+			t.Errorf("the log contains a stranger's text\n%s", text)
 		}
 	})
 }

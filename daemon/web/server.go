@@ -13,11 +13,11 @@ import (
 	"github.com/hashicorp/go-hclog"
 )
 
-// maxHeader bounds a request's header, in bytes. A push has a few hundred; the longest part is
-// the echostr of a verification, of which WeCom sends about 100.
+// maxHeader bounds a request's header, in bytes. A push has a few hundred. The longest part is the
+// echostr of a verification, about 100 bytes from WeCom.
 const maxHeader = 8 << 10
 
-// Server is the HTTP listener's side of the daemon, and an [http.Handler]. Make one with [New].
+// Server is the HTTP side of the daemon and an [http.Handler]. Create a Server with [New].
 type Server struct {
 	// Set by New, read-only after.
 	cfg Config
@@ -25,19 +25,19 @@ type Server struct {
 
 	refusals refusals
 	budget   budget         // for bodies that are not genuine
-	large    chan struct{}  // a place for each large body that is held
-	attempts chan struct{}  // a place for each call of the inbox that is under way
-	views    chan struct{}  // a place for each page that is being made
-	streams  chan struct{}  // a place for each page that is being written as it is made
-	lookups  chan struct{}  // the one place for a look at whose connection one is
-	work     sync.WaitGroup // those calls, pages and looks
+	large    chan struct{}  // a slot for each large body in memory
+	attempts chan struct{}  // a slot for each active call of the inbox
+	views    chan struct{}  // a slot for each page being rendered
+	streams  chan struct{}  // a slot for each page being written while it is rendered
+	lookups  chan struct{}  // the one slot for a lookup of a connection's user
+	work     sync.WaitGroup // active calls, pages and lookups
 
 	monitors  atomic.Pointer[Monitors]
 	userOf    func(remote, local netip.AddrPort) (uid uint32, ok bool)
-	lookAgain time.Time // when the next look may be taken; belongs to who has the place in lookups
+	lookAgain time.Time // earliest next lookup; owned by the holder of the slot in lookups
 }
 
-// New returns a server that hands what is pushed to cfg.Inbox.
+// New returns a server that passes pushes to cfg.Inbox.
 func New(cfg Config) *Server {
 	cfg = cfg.complete()
 	return &Server{
@@ -52,14 +52,14 @@ func New(cfg Config) *Server {
 	}
 }
 
-// SetMonitors says from where the pages may be seen besides this host; nil for nowhere. m is the
-// server's from then on.
+// SetMonitors sets the addresses besides this host from which the pages may be seen; nil for none.
+// The server keeps m.
 func (s *Server) SetMonitors(m Monitors) { s.monitors.Store(&m) }
 
-// Serve answers requests on the connections of ln until ctx ends, and returns nil then; it closes
-// ln. Requests under way are answered, within the grace period. It returns an error only if ln
-// fails for good. When it returns, no request is being served and nothing that it started is
-// running: it waits even for a call of the inbox that its handler has given up. It is called once.
+// Serve answers requests on the connections of ln until ctx ends, then closes ln and returns nil.
+// Active requests are answered within the grace period. Serve returns an error only if ln fails
+// permanently. When Serve returns, no request is active and nothing that it started is running. It
+// also waits for calls of the inbox that their handlers abandoned. It is called once.
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -85,8 +85,8 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	return err
 }
 
-// httpServer returns the HTTP of s. Requests get a context made of base, which does
-// not end with the server: what is under way is to be finished.
+// httpServer returns the http.Server of s. Requests get a context derived from base, which is not
+// canceled when the server stops, so that active requests can finish.
 func (s *Server) httpServer(base context.Context, conns *conns) *http.Server {
 	srv := &http.Server{
 		Handler:           s,
@@ -96,9 +96,9 @@ func (s *Server) httpServer(base context.Context, conns *conns) *http.Server {
 		IdleTimeout:       s.cfg.idleTimeout,
 		MaxHeaderBytes:    maxHeader,
 		Protocols:         new(http.Protocols),
-		// OPTIONS * would otherwise be answered 200 by net/http itself.
+		// net/http would otherwise answer OPTIONS * with 200.
 		DisableGeneralOptionsHandler: true,
-		// What strangers can provoke is nothing that an operator has to read.
+		// Errors that strangers can provoke are of no interest to an operator.
 		ErrorLog:    s.log.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
 		ConnState:   conns.changed,
 		BaseContext: func(net.Listener) context.Context { return base },
@@ -108,7 +108,7 @@ func (s *Server) httpServer(base context.Context, conns *conns) *http.Server {
 	return srv
 }
 
-// crowded reports that a connection was closed to make room, or was not let in.
+// crowded logs that a connection was evicted or rejected because of the bound.
 func (s *Server) crowded() {
 	if n, ok := s.refusals.admit(reasonCrowded, time.Now()); ok {
 		s.log.Warn("too many HTTP connections, closing the slowest", "limit", s.cfg.maxConns, "unreported", n)

@@ -44,7 +44,7 @@ func dial(t *testing.T, addr string) *net.TCPConn {
 	return nc.(*net.TCPConn)
 }
 
-// send writes what a hostile client sends and keeps the connection open.
+// send writes a hostile client's text and keeps the connection open.
 func send(text string) func(t *testing.T, nc *net.TCPConn) {
 	return func(t *testing.T, nc *net.TCPConn) {
 		if _, err := io.WriteString(nc, text); err != nil {
@@ -58,24 +58,24 @@ func TestOddClients(t *testing.T) {
 	for _, test := range []struct {
 		name  string
 		send  func(t *testing.T, nc *net.TCPConn)
-		want  []int // statuses, in their order
-		close bool  // and then the end
+		want  []int // the statuses, in order
+		close bool  // whether the connection is then closed
 	}{
 		{"a push", send(pushText("<xml/>")), []int{200}, false},
 		{"a push over HTTP/1.0", send(strings.Replace(pushText("<xml/>"), "HTTP/1.1", "HTTP/1.0", 1)), []int{200}, true},
-		{"a push that was asked whether it may come", send(push + "Expect: 100-continue\r\nContent-Length: 6\r\n\r\n<xml/>"), []int{100, 200}, false},
+		{"a push with Expect", send(push + "Expect: 100-continue\r\nContent-Length: 6\r\n\r\n<xml/>"), []int{100, 200}, false},
 		{"three pushes at once", send(strings.Repeat(pushText("<xml/>"), 3)), []int{200, 200, 200}, false},
 		{"a push in chunks", send(push + "Transfer-Encoding: chunked\r\n\r\n3\r\n<xm\r\n3\r\nl/>\r\n0\r\n\r\n"), []int{200}, false},
-		{"a push and no more to say", func(t *testing.T, nc *net.TCPConn) {
+		{"a push, then half-close", func(t *testing.T, nc *net.TCPConn) {
 			send(pushText("<xml/>"))(t, nc)
 			_ = nc.CloseWrite()
 		}, []int{200}, true},
-		{"half a push and no more to say", func(t *testing.T, nc *net.TCPConn) {
+		{"half a push, then half-close", func(t *testing.T, nc *net.TCPConn) {
 			send(strings.TrimSuffix(pushText("<xml/>"), "/>"))(t, nc)
 			_ = nc.CloseWrite()
 		}, []int{400}, true},
-		{"a body that says it is too large", send(push + "Content-Length: 1048577\r\n\r\n"), []int{413}, true},
-		{"a body that does not end", func(_ *testing.T, nc *net.TCPConn) {
+		{"an announced body that is too large", send(push + "Content-Length: 1048577\r\n\r\n"), []int{413}, true},
+		{"an endless body", func(_ *testing.T, nc *net.TCPConn) {
 			_, _ = io.WriteString(nc, push+"Transfer-Encoding: chunked\r\n\r\n")
 			chunk := "10000\r\n" + strings.Repeat("x", 0x10000) + "\r\n"
 			for range 64 { // 4 MiB
@@ -86,16 +86,16 @@ func TestOddClients(t *testing.T) {
 		}, []int{413}, true},
 		{"two lengths", send(push + "Content-Length: 6\r\nContent-Length: 7\r\n\r\n<xml/>"), []int{400}, true},
 		{"a length and chunks", send(push + "Content-Length: 6\r\nTransfer-Encoding: chunked, x\r\n\r\n<xml/>"), []int{501}, true},
-		{"a header that does not end", send(push + "X: " + strings.Repeat("x", maxHeader+(4<<10))), []int{431}, true},
+		{"an endless header", send(push + "X: " + strings.Repeat("x", maxHeader+(4<<10))), []int{431}, true},
 		{"HTTP/0.9", send("GET /healthz\r\n\r\n"), []int{400}, true},
 		{"another protocol", send("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n"), []int{400}, true},
 		{"HTTP/2", send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), []int{404}, true},
 		{"OPTIONS *", send("OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n"), []int{404}, true},
 		{"CONNECT", send("CONNECT example.com:443 HTTP/1.1\r\nHost: x\r\n\r\n"), []int{404}, true},
-		{"a whole address", send("GET http://elsewhere/healthz HTTP/1.1\r\nHost: elsewhere\r\n\r\n"), []int{200}, false},
+		{"an absolute URL", send("GET http://elsewhere/healthz HTTP/1.1\r\nHost: elsewhere\r\n\r\n"), []int{200}, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			t.Parallel() // net/http lingers for half a second where it has not read all
+			t.Parallel() // net/http lingers for half a second after an incomplete request
 			s, _ := newTestServer(t, Config{}, new(fakeInbox))
 			nc := dial(t, serveTCP(t, s))
 			var sender sync.WaitGroup
@@ -114,7 +114,7 @@ func TestOddClients(t *testing.T) {
 				_ = nc.SetReadDeadline(time.Now().Add(3 * time.Second))
 				_, err := r.ReadByte()
 				if ne, ok := errors.AsType[net.Error](err); err == nil || ok && ne.Timeout() {
-					t.Errorf("the connection goes on: %v", err)
+					t.Errorf("the connection stays open: %v", err)
 				}
 			}
 			_ = nc.Close()
@@ -123,7 +123,7 @@ func TestOddClients(t *testing.T) {
 	}
 }
 
-// attackers are clients that mean harm. Each does the same again and again until stop.
+// attackers are hostile clients. Each repeats its attack until stop.
 type attackers struct {
 	addr  string
 	pause time.Duration // between two connections of one attacker
@@ -149,7 +149,7 @@ func (a *attackers) start(n int, f func(nc net.Conn)) {
 	}
 }
 
-// drip sends a byte now and then.
+// drip sends text slowly, byte by byte.
 func drip(nc net.Conn, text string) {
 	for _, b := range []byte(text) {
 		if _, err := nc.Write([]byte{b}); err != nil {
@@ -159,10 +159,10 @@ func drip(nc net.Conn, text string) {
 	}
 }
 
-// hang waits for the other end to close.
+// hang waits until the peer closes.
 func hang(nc net.Conn) { _, _ = io.Copy(io.Discard, nc) }
 
-// attack starts a little of everything, and slow clients above all.
+// attack starts several kinds of attackers, most of them slow clients.
 func attack(t *testing.T, addr string, slow int, pause time.Duration) (stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	a := &attackers{addr: addr, pause: pause, ctx: ctx}
@@ -173,28 +173,28 @@ func attack(t *testing.T, addr string, slow int, pause time.Duration) (stop func
 		_, _ = io.WriteString(nc, head+"Content-Length: 60000\r\n\r\n")
 		drip(nc, strings.Repeat("x", 1000))
 	})
-	a.start(2, func(nc net.Conn) { // as large as it may be, and unfinished
+	a.start(2, func(nc net.Conn) { // the largest allowed body, incomplete
 		_, _ = io.WriteString(nc, head+"Content-Length: 1048576\r\n\r\n"+strings.Repeat("x", 1<<20-1))
 		hang(nc)
 	})
-	a.start(2, func(nc net.Conn) { // larger
+	a.start(2, func(nc net.Conn) { // a larger one
 		_, _ = io.WriteString(nc, head+"Content-Length: 1048577\r\n\r\n"+strings.Repeat("x", 1<<16))
 		hang(nc)
 	})
 	a.start(2, func(nc net.Conn) { _, _ = io.WriteString(nc, strings.Repeat("\x00\xff garbage\r\n", 10)); hang(nc) })
-	a.start(2, func(nc net.Conn) { // asks and does not read
+	a.start(2, func(nc net.Conn) { // requests without reading
 		_, _ = io.WriteString(nc, strings.Repeat("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", 100))
 		time.Sleep(100 * time.Millisecond)
 	})
 	return func() { cancel(); a.all.Wait() }
 }
 
-// Whoever floods the listener crowds out nobody but himself; and where all come from one
-// address, as from a proxy, those that are slow give way to those that are not.
-func TestGenuinePushesAmongHostileClients(t *testing.T) {
+// A client that floods the listener evicts only its own connections. If all connections come from
+// one address, such as a proxy, slow connections are evicted first.
+func TestPushesUnderAttack(t *testing.T) {
 	for _, test := range []struct {
 		name     string
-		from     string // where the genuine ones come from; the others come from 127.0.0.1
+		from     string // address of the genuine clients; the others use 127.0.0.1
 		maxConns int
 		slow     int
 		pause    time.Duration
@@ -240,9 +240,9 @@ func TestGenuinePushesAmongHostileClients(t *testing.T) {
 					late++
 				}
 			}
-			// WeCom waits for a second and then sends again. Attackers, the pusher and the
-			// server share this machine with other tests, which now and then takes
-			// longer by itself; what the server does in that second is held in virtual time.
+			// WeCom waits for a second and then resends. Attackers, pusher and server share this
+			// machine with other tests, which sometimes causes such a delay by itself. The tests in
+			// virtual time check what the server does within that second.
 			if late > pushes/4 {
 				t.Errorf("%d of %d pushes were answered after more than a second", late, pushes)
 			}
@@ -251,13 +251,13 @@ func TestGenuinePushesAmongHostileClients(t *testing.T) {
 				t.Errorf("%d pushes kept, want %d", n, pushes)
 			}
 			if !strings.Contains(out.String(), "too many HTTP connections") {
-				t.Error("the bound was not reached, so nothing was shown")
+				t.Error("the bound was not reached, so the test shows nothing")
 			}
 		})
 	}
 }
 
-func TestListenErrorsArePlain(t *testing.T) {
+func TestListenErrors(t *testing.T) {
 	ln, err := Listen("127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -278,13 +278,13 @@ func TestListenErrorsArePlain(t *testing.T) {
 	}
 }
 
-// brokenListener fails for good.
+// brokenListener fails permanently.
 type brokenListener struct{ net.Listener }
 
 func (brokenListener) Accept() (net.Conn, error) { return nil, errors.New("broken") }
 func (brokenListener) Close() error              { return nil }
 
-func TestListenerThatFails(t *testing.T) {
+func TestListenerFails(t *testing.T) {
 	s, _ := newTestServer(t, Config{}, new(fakeInbox))
 	if err := s.Serve(t.Context(), brokenListener{}); err == nil || err.Error() != "broken" {
 		t.Errorf("Serve: %v, want the listener's error", err)

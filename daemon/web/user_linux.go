@@ -11,9 +11,8 @@ import (
 	"strings"
 )
 
-// userOf returns the user whose connection on this host goes from remote to local: who made the
-// socket at the other end, by the kernel's tables. It reads as many lines as there are connections
-// on the host.
+// userOf returns the user who opened the socket at the remote end of a connection on this host,
+// according to the kernel's tables. It reads a line per connection of the host.
 func userOf(remote, local netip.AddrPort) (uid uint32, ok bool) {
 	tables := []string{"/proc/self/net/tcp", "/proc/self/net/tcp6"}
 	if remote.Addr().Is6() {
@@ -33,9 +32,9 @@ func userOf(remote, local netip.AddrPort) (uid uint32, ok bool) {
 	return 0, false
 }
 
-// searchUser looks for the socket that is bound to own and connected to other in a table of the
-// kernel's. One whose user has shut it down, even if only for sending, is not told from what is
-// left of a closed one, which the table says is root's: only what is established counts.
+// searchUser searches a kernel table for the socket bound to own and connected to other. Only
+// established connections count. A socket that is shut down, even only for writing, cannot be
+// distinguished from the remains of a closed one, which the table attributes to root.
 func searchUser(table io.Reader, own, other netip.AddrPort) (uid uint32, ok bool) {
 	const (
 		ownField, otherField, stateField, uidField = 1, 2, 3, 7
@@ -63,8 +62,8 @@ func searchUser(table io.Reader, own, other netip.AddrPort) (uid uint32, ok bool
 	return 0, false
 }
 
-// parseEnd reads an address as the kernel prints it: words of four bytes, each as a number of the
-// host's, and the port.
+// parseEnd parses an address as the kernel prints it: four-byte words in the host's byte order, and
+// the port.
 func parseEnd(s string) (netip.AddrPort, bool) {
 	address, port, _ := strings.Cut(s, ":")
 	b, err := hex.DecodeString(address)

@@ -14,7 +14,7 @@ import (
 	"testing"
 )
 
-// TestMain lets a test start this program as another user, who asks for a page.
+// TestMain can run this program as another user who requests a page.
 func TestMain(m *testing.M) {
 	target := os.Getenv("WEB_TEST_GET")
 	if target == "" {
@@ -28,9 +28,8 @@ func TestMain(m *testing.M) {
 	_, _ = os.Stdout.WriteString(resp.Status)
 }
 
-// TestPagesAskTheKernel holds that the user of a connection is asked of the kernel, once for each
-// connection.
-func TestPagesAskTheKernel(t *testing.T) {
+// TestUserFromKernel: the user of a connection comes from the kernel, once per connection.
+func TestUserFromKernel(t *testing.T) {
 	self := fmt.Sprint(os.Geteuid())
 	var asked []string
 	s, _ := newTestServer(t, Config{Pages: testPages(plainPage), Sees: func(uid uint32) bool {
@@ -53,16 +52,15 @@ func TestPagesAskTheKernel(t *testing.T) {
 	}
 }
 
-// TestAnotherUserSeesNoPage holds that a user of this host sees a page only if it may, over IPv4
-// and IPv6.
-func TestAnotherUserSeesNoPage(t *testing.T) {
+// TestPageDeniedToOtherUser: a user of this host sees a page only if allowed, over IPv4 and IPv6.
+func TestPageDeniedToOtherUser(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("only root can be somebody else")
+		t.Skip("only root can change users")
 	}
 	const may, mayNot = 41001, 41002
 	s, _ := newTestServer(t, Config{Pages: testPages(plainPage), Sees: func(uid uint32) bool { return uid == may }}, new(fakeInbox))
 	addr := serveTCP(t, s)
-	// Not that of t, which nobody else can enter.
+	// Not t.TempDir, which other users cannot enter.
 	dir, err := os.MkdirTemp("", "tokend")
 	if err != nil {
 		t.Fatal(err)
@@ -90,8 +88,7 @@ func TestAnotherUserSeesNoPage(t *testing.T) {
 	}
 }
 
-// TestSearchUser holds how the kernel's table is read, on a host whose numbers have the lowest byte
-// first.
+// TestSearchUser parses a kernel table of a little-endian host.
 func TestSearchUser(t *testing.T) {
 	const table = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
    0: 0100007F:2207 00000000:0000 0A 00000000:00000000 00:00000000 00000000   999        0 1 1 0000000000000000 100 0 0 10 0
@@ -105,7 +102,7 @@ func TestSearchUser(t *testing.T) {
    8: 0000000000000000FFFF00000100007F:9C46 0000000000000000FFFF00000100007F:2207 01 00000000:00000000 00:00000000 00000000  1002        0 6 1 0000000000000000 20 4 30 10 -1
 `
 	if !littleEndian() {
-		t.Skip("the table is of another host")
+		t.Skip("the table is from a little-endian host")
 	}
 	for _, test := range []struct {
 		name, own string
@@ -115,11 +112,11 @@ func TestSearchUser(t *testing.T) {
 	}{
 		{"the client's end", "127.0.0.1:40000", "127.0.0.1:8711", 1000, true},
 		{"the server's end", "127.0.0.1:8711", "127.0.0.1:40000", 999, true},
-		{"what is left of a closed one", "127.0.0.1:40001", "127.0.0.1:8711", 0, false},
-		{"one that is being closed", "127.0.0.1:40002", "127.0.0.1:8711", 0, false},
+		{"a closed connection", "127.0.0.1:40001", "127.0.0.1:8711", 0, false},
+		{"a closing connection", "127.0.0.1:40002", "127.0.0.1:8711", 0, false},
 		{"another address", "127.0.0.1:40003", "127.0.0.1:8711", 0, false},
 		{"another port of the other end", "127.0.0.1:40000", "127.0.0.1:8712", 0, false},
-		{"half a line", "127.0.0.1:40004", "127.0.0.1:8711", 0, false},
+		{"a truncated line", "127.0.0.1:40004", "127.0.0.1:8711", 0, false},
 		{"IPv6", "[::1]:40005", "[::1]:8711", 1001, true},
 		{"IPv4 in IPv6", "127.0.0.1:40006", "127.0.0.1:8711", 1002, true},
 	} {

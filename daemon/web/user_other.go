@@ -4,6 +4,6 @@ package web
 
 import "net/netip"
 
-// userOf does not know: on this system nobody but configured monitors sees the pages where users
-// are asked for.
+// userOf cannot look up users on this system. Where Sees decides, only configured monitors see the
+// pages.
 func userOf(remote, local netip.AddrPort) (uid uint32, ok bool) { return 0, false }
