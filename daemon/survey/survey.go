@@ -86,7 +86,7 @@ var Buckets = [...]time.Duration{
 // Pushes counts WeChat's pushes.
 type Pushes struct {
 	Kinds   []Push // authentic pushes, sorted by kind
-	Failed  int64 // genuine pushes, sorted by kind
+	Failed  int64  // genuine pushes, sorted by kind
 	Refused int64  // malformed, or with a wrong signature or receiver
 
 	// Previous is the number of Kinds' pushes that only the previous token or key could open.

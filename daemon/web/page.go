@@ -23,8 +23,8 @@ type View struct {
 	Policy   string // its Content-Security-Policy; "" for one that forbids everything
 	Body     []byte
 
-	// Write writes the body in place of Body, for one that is too large to be held; nil where Body
-	// is it. It is called once at most. Its error, unless it is w's, is a fault.
+	// Write, if not nil, writes the body instead of Body, for bodies too large for memory. It is
+	// called at most once. An error is an internal fault unless it comes from w.
 	Write func(w io.Writer) error
 }
 

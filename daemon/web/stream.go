@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// maxStreams is how many bodies are written at once that are not held. Each has a buffer, and a
-// client that reads slowly has its place until the write timeout.
+// maxStreams is how many streamed bodies are written at once. Each takes a buffer. A client that
+// reads slowly keeps its slot until the write timeout.
 const maxStreams = 8
 
 // stream answers with a view that writes its body itself. A fault before the first byte is answered
-// 500. After that the connection is cut: the body has no length, and a client must not take what
-// has come of it for all.
+// 500. After the first byte the connection is closed: the body has no announced length, and a
+// client must not mistake a part for the whole.
 func (s *Server) stream(w http.ResponseWriter, r *http.Request, view View) {
 	t := time.NewTimer(s.cfg.answerTimeout)
 	defer t.Stop()
@@ -33,7 +33,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, view View) {
 	case err == nil || errors.Is(err, errHead):
 		return
 	case b.err == nil && r.Context().Err() == nil:
-		s.log.Error("a page could not be made", "path", r.URL.Path, "error", err)
+		s.log.Error("cannot render page", "path", r.URL.Path, "error", err)
 	}
 	if b.begun {
 		panic(http.ErrAbortHandler)
@@ -41,15 +41,15 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, view View) {
 	s.refuse(w, r, "", refusal{status: http.StatusInternalServerError, page: true})
 }
 
-// errHead says that only the header was asked for.
-var errHead = errors.New("the body was not asked for")
+// errHead reports that only the header was requested.
+var errHead = errors.New("only the header was requested")
 
 // body is the body of an answer.
 type body struct {
 	w     io.Writer
-	head  bool  // there is none
-	begun bool  // some has been written
-	err   error // of w
+	head  bool  // only the header was requested
+	begun bool  // some bytes have been written
+	err   error // from w
 }
 
 func (b *body) Write(p []byte) (n int, err error) {

@@ -16,14 +16,14 @@ import (
 // part is a part of a large page.
 var part = []byte(strings.Repeat("metrics 1\n", 4<<10))
 
-// streamed returns a page that is written by write.
+// streamed returns a page that write writes.
 func streamed(write func(ctx context.Context, w io.Writer) error) map[string]Page {
 	return testPages(func(ctx context.Context, _ Ask) (View, error) {
 		return View{Type: "text/plain; version=0.0.4", Write: func(w io.Writer) error { return write(ctx, w) }}, nil
 	})
 }
 
-// parts writes so many parts, and returns err.
+// parts returns a function that writes n parts and then returns err.
 func parts(n int, err error) func(context.Context, io.Writer) error {
 	return func(_ context.Context, w io.Writer) error {
 		for range n {
@@ -35,8 +35,8 @@ func parts(n int, err error) func(context.Context, io.Writer) error {
 	}
 }
 
-// TestStream holds what a client sees of a page that is written as it is made, whole and with a
-// fault: before the first byte it is answered 500, after it the body ends without its end.
+// TestStream checks streamed pages with and without a fault. A fault before the first byte is
+// answered 500. After the first byte the body is cut off.
 func TestStream(t *testing.T) {
 	fault := errors.New("a fault with canary5ecret")
 	for _, test := range []struct {
@@ -83,8 +83,8 @@ func TestStream(t *testing.T) {
 	}
 }
 
-// TestSlowScrapers holds that clients that do not read are cut off at the write timeout, that they
-// take the places of others no longer than that, and that a client that has gone ends its page.
+// TestSlowScrapers: clients that do not read are closed at the write timeout and keep their slot no
+// longer. A client that disconnects ends its page.
 func TestSlowScrapers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ended := make(chan error, 2*maxStreams)
@@ -105,23 +105,23 @@ func TestSlowScrapers(t *testing.T) {
 			return nc
 		}
 		for range maxStreams {
-			ask() // and read nothing
+			ask() // without reading
 		}
 		synctest.Wait()
 		began := time.Now()
 		if status := fetch(t, l); status != http.StatusServiceUnavailable || time.Since(began) > time.Second {
-			t.Errorf("got %d after %v with all places taken, want 503 within a second", status, time.Since(began))
+			t.Errorf("got %d after %v with all slots taken, want 503 within a second", status, time.Since(began))
 		}
 		for range maxStreams {
 			if err := <-ended; err == nil {
-				t.Error("a page was written to nobody")
+				t.Error("a page was written without a reader")
 			}
 		}
 		if took := time.Since(began); took > s.cfg.writeTimeout {
-			t.Errorf("the last was cut off after %v", took)
+			t.Errorf("the last was closed after %v", took)
 		}
 		if status := fetch(t, l); status != http.StatusOK || <-ended != nil {
-			t.Errorf("got %d with all places free", status)
+			t.Errorf("got %d with all slots free", status)
 		}
 		nc := ask()
 		if _, err := bufio.NewReader(nc).ReadString('\n'); err != nil {
@@ -130,7 +130,7 @@ func TestSlowScrapers(t *testing.T) {
 		began = time.Now()
 		_ = nc.Close()
 		if err := <-ended; err == nil || time.Since(began) > 0 {
-			t.Errorf("the page of a client that has gone ended after %v with %v", time.Since(began), err)
+			t.Errorf("the page of a disconnected client ended after %v with %v", time.Since(began), err)
 		}
 		stop()
 		if err := <-stopped; err != nil {
