@@ -66,7 +66,7 @@
 // key are safe, and at a hundred a second that is more than a year; at the rate of a host
 // with a hundred thousand credentials, nine.
 //
-// A store whose key changes ([Config.OldKey], [Rekey]), and one in clear that is sealed, is written
+// A store whose key changes ([Rekey]), and one in clear that is sealed, is written
 // anew beside the old one, journal included; three renames put it in the old one's place. The
 // database's makes the new key the valid one, and Open finishes what was interrupted between them.
 // The old bytes are gone from every file; that the disk itself still holds them in free blocks is

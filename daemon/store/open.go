@@ -19,7 +19,7 @@ import (
 // and one that refuses (ErrFailed). A database that cannot be read is moved aside, said loudly in
 // the log, and replaced by an empty one; what is irreplaceable comes from the journal. A store in
 // clear is refused if a key is given (ErrClear), or sealed with cfg.AcceptClear; one that is sealed
-// with cfg.OldKey is sealed with cfg.Key.
+// with cfg.oldKey is sealed with cfg.Key.
 func Open(cfg Config) (_ *Store, err error) {
 	o := opening{at: place(cfg.Dir), log: cfg.logger(), ballast: newBallast(cfg.Dir), reserve: cfg.free(), ahead: cfg.Ahead}
 	if err := o.keys(cfg); err != nil {
@@ -121,11 +121,11 @@ func (o *opening) keys(cfg Config) error {
 		return err
 	}
 	o.sealers = []sealer{wanted}
-	if cfg.OldKey != nil {
+	if cfg.oldKey != nil {
 		if cfg.Key == nil {
 			return faultf(ErrKey, "a sealed store cannot be put in clear: a new key is needed")
 		}
-		old, err := newSealer(cfg.OldKey)
+		old, err := newSealer(cfg.oldKey)
 		if err != nil {
 			return err
 		}

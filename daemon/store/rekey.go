@@ -15,7 +15,7 @@ func Rekey(ctx context.Context, cfg Config, key []byte) error {
 		return faultf(ErrKey, "a sealed store cannot be put in clear: a new key is needed")
 	}
 	cfg.AcceptClear = cfg.AcceptClear || cfg.Key == nil
-	cfg.OldKey, cfg.Key = cfg.Key, key
+	cfg.oldKey, cfg.Key = cfg.Key, key
 	s, err := Open(cfg)
 	if err != nil {
 		return err

@@ -25,10 +25,6 @@ type Config struct {
 	// kept beyond Open.
 	Key []byte
 
-	// OldKey is the key that the store may still be sealed with; it is then sealed anew
-	// with Key, as Rekey does. Nil stands for none.
-	OldKey []byte
-
 	// AcceptClear seals with Key what is in clear. Without it, Open and Restore refuse a store, a
 	// journal or a backup in clear if there is a Key (ErrClear).
 	AcceptClear bool
@@ -42,6 +38,10 @@ type Config struct {
 	// Logger is told of what a person should know, and of what Badger says. Nil is
 	// silence.
 	Logger hclog.Logger
+
+	// oldKey is the key that the store may still be sealed with: Rekey seals it again with Key. Nil
+	// stands for none.
+	oldKey []byte
 
 	minFree uint64 // for tests: zero for the constant
 }
