@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"tokend/daemon/refresh"
+	"tokend/daemon/credential"
 	"tokend/daemon/survey"
 	"tokend/fetchers"
 )
@@ -65,17 +65,17 @@ func (c *calls) observe(path string, took time.Duration, err error) {
 }
 
 // stats returns the counts, sorted by key.
-func (c *calls) stats() []refresh.Stat {
+func (c *calls) stats() []credential.Stat {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var stats []refresh.Stat
+	var stats []credential.Stat
 	for path, e := range c.byPath {
-		stats = append(stats, refresh.Stat{Key: "calls:" + path, Value: e.ok + e.refused + e.failed})
+		stats = append(stats, credential.Stat{Key: "calls:" + path, Value: e.ok + e.refused + e.failed})
 		if n := e.refused + e.failed; n > 0 {
-			stats = append(stats, refresh.Stat{Key: "failed:" + path, Value: n})
+			stats = append(stats, credential.Stat{Key: "failed:" + path, Value: n})
 		}
 	}
-	slices.SortFunc(stats, func(a, b refresh.Stat) int { return strings.Compare(a.Key, b.Key) })
+	slices.SortFunc(stats, func(a, b credential.Stat) int { return strings.Compare(a.Key, b.Key) })
 	return stats
 }
 

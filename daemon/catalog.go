@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"tokend/daemon/config"
+	"tokend/daemon/credential"
 	"tokend/daemon/refresh"
 	"tokend/fetchers"
 )
@@ -147,7 +148,7 @@ func (c *catalog) Lookup(name string) (refresh.Spec, error) {
 			}
 		}
 	}
-	return refresh.Spec{}, &refresh.Error{Reason: refresh.NotFound, RetryAfter: refresh.Never, Message: "no such credential: " + name}
+	return refresh.Spec{}, &credential.Error{Reason: credential.NotFound, RetryAfter: credential.Never, Message: "no such credential: " + name}
 }
 
 // splitCustomer takes the name of a customer's credential apart.
@@ -211,7 +212,7 @@ func (c *catalog) Onboarding(owner string) (refresh.Onboarding, error) {
 	if p, ok := c.platforms[owner]; ok {
 		return p.onboarding(), nil
 	}
-	return refresh.Onboarding{}, &refresh.Error{Reason: refresh.NotFound, RetryAfter: refresh.Never, Message: "no such platform or suite: " + owner}
+	return refresh.Onboarding{}, &credential.Error{Reason: credential.NotFound, RetryAfter: credential.Never, Message: "no such platform or suite: " + owner}
 }
 
 // accounts returns how many accounts file names.

@@ -18,6 +18,7 @@ import (
 	"tokend/daemon/access"
 	"tokend/daemon/boot"
 	"tokend/daemon/config"
+	"tokend/daemon/credential"
 	"tokend/daemon/footprint"
 	"tokend/daemon/inbox"
 	"tokend/daemon/refresh"
@@ -310,7 +311,7 @@ type view struct {
 }
 
 // Status adds the host that is in use.
-func (v view) Status(name string) (refresh.Status, error) {
+func (v view) Status(name string) (credential.Status, error) {
 	st, err := v.Engine.Status(name)
 	if err == nil {
 		st.Host = v.up.Load().host(st)
@@ -319,12 +320,12 @@ func (v view) Status(name string) (refresh.Status, error) {
 }
 
 // Watch returns the engine's watch as the server's interface.
-func (v view) Watch(prefix string, may func(string) bool) (int, iter.Seq[refresh.Listing], server.Watch) {
+func (v view) Watch(prefix string, may func(string) bool) (int, iter.Seq[credential.Listing], server.Watch) {
 	return v.Engine.Watch(prefix, may)
 }
 
 // Stats adds the calls of each endpoint, the pushes of each kind and the log's dropped lines.
-func (v view) Stats() []refresh.Stat {
-	dropped := refresh.Stat{Key: "log_dropped", Value: v.logDropped()}
+func (v view) Stats() []credential.Stat {
+	dropped := credential.Stat{Key: "log_dropped", Value: v.logDropped()}
 	return append(slices.Concat(v.Engine.Stats(), v.calls.stats(), v.inbox.Stats()), dropped)
 }

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"tokend/clientlib"
-	"tokend/daemon/refresh"
+	"tokend/daemon/credential"
 	"tokend/fetchers/wechattest"
 )
 
@@ -65,14 +65,14 @@ func TestDownstream(t *testing.T) {
 			if n := len(owner); n < 80+40*3 {
 				t.Errorf("%d values of 80 names in 8 h, 40 of them in use", n)
 			}
-			states := map[refresh.State]int{}
+			states := map[credential.State]int{}
 			n, list := v.List("work/wwcorp/", nil)
 			for l := range list {
 				if strings.Contains(l.Name, "/wwdown") {
 					states[l.State]++
 				}
 			}
-			if states[refresh.Fresh] != 40 || states[refresh.Idle] != 40 || n != 86 {
+			if states[credential.Fresh] != 40 || states[credential.Idle] != 40 || n != 86 {
 				t.Errorf("LIST: got %v of %d names", states, n)
 			}
 
@@ -111,7 +111,7 @@ func TestDownstreamRefused(t *testing.T) {
 		v.wechat.AddApp("wwcorp", "1", "secret")
 		v.wechat.Inject(wechattest.Fault{Endpoint: wechattest.DownstreamToken, Account: "wwcorp/1/wwdown", Code: 301002})
 		for range 20 {
-			v.wantReason("work/wwcorp/1/wwdown/access_token", refresh.Refused)
+			v.wantReason("work/wwcorp/1/wwdown/access_token", credential.Refused)
 			time.Sleep(time.Second)
 		}
 		v.get("work/wwcorp/1/wwother/access_token")

@@ -7,11 +7,10 @@ import (
 	"testing"
 )
 
-// What packages must not know, as far as imports can tell. A pattern that ends in /... stands
-// for a package and all below it.
+// What packages may import. A pattern that ends in /... matches a package and all below it.
 var (
-	// standardOnly may import the standard library and, of this module, what is named
-	// here: they go into other people's programs, or are what everything else is built on.
+	// standardOnly packages may import the standard library and the packages of this module that
+	// are listed. Other people's programs link them, or all other packages are built on them.
 	standardOnly = map[string][]string{
 		"tokend/protocol":              nil,
 		"tokend/protocol/conversation": {"tokend/protocol"},
@@ -20,17 +19,19 @@ var (
 		"tokend/fetchers/secret":       nil,
 		"tokend/fetchers/wechattest":   {"tokend/fetchers", "tokend/fetchers/secret"},
 		"tokend/daemon/clock":          nil,
+		"tokend/daemon/credential":     {"tokend/fetchers", "tokend/fetchers/secret"},
 		"tokend/daemon/record":         {"tokend/fetchers/secret"},
 		"tokend/daemon/throttle":       nil,
 	}
 
-	// rooms may import of this module what is named here, and any library. Every package that is
-	// not in standardOnly is one of them, but for the programs, which put together what they like.
-	rooms = map[string][]string{
+	// internal packages may import any library and the packages of this module that are listed. They
+	// are all packages that are not in standardOnly, except the programs, which may import any.
+	internal = map[string][]string{
 		"tokend/daemon": {
 			"tokend/daemon/access",
 			"tokend/daemon/boot",
 			"tokend/daemon/config",
+			"tokend/daemon/credential",
 			"tokend/daemon/footprint",
 			"tokend/daemon/inbox",
 			"tokend/daemon/metrics",
@@ -49,26 +50,27 @@ var (
 		"tokend/daemon/boot":           nil,
 		"tokend/daemon/config":         {"tokend/fetchers/secret"},
 		"tokend/daemon/footprint":      nil,
-		"tokend/daemon/inbox":          {"tokend/daemon/refresh", "tokend/fetchers", "tokend/fetchers/secret"},
+		"tokend/daemon/inbox":          {"tokend/daemon/credential", "tokend/fetchers", "tokend/fetchers/secret"},
 		"tokend/daemon/logqueue":       nil,
-		"tokend/daemon/metrics":        {"tokend/daemon/refresh", "tokend/daemon/survey", "tokend/daemon/throttle"},
-		"tokend/daemon/page":           {"tokend/daemon/refresh", "tokend/daemon/survey", "tokend/fetchers"},
-		"tokend/daemon/refresh":        {"tokend/daemon/clock", "tokend/daemon/record", "tokend/daemon/throttle", "tokend/fetchers", "tokend/fetchers/secret"},
-		"tokend/daemon/server":         {"tokend/daemon/access", "tokend/daemon/refresh", "tokend/daemon/server/socket", "tokend/daemon/system", "tokend/fetchers/secret", "tokend/protocol"},
+		"tokend/daemon/metrics":        {"tokend/daemon/credential", "tokend/daemon/survey", "tokend/daemon/throttle"},
+		"tokend/daemon/page":           {"tokend/daemon/credential", "tokend/daemon/survey", "tokend/fetchers"},
+		"tokend/daemon/refresh":        {"tokend/daemon/clock", "tokend/daemon/credential", "tokend/daemon/record", "tokend/daemon/throttle", "tokend/fetchers", "tokend/fetchers/secret"},
+		"tokend/daemon/server":         {"tokend/daemon/access", "tokend/daemon/clock", "tokend/daemon/credential", "tokend/daemon/server/socket", "tokend/daemon/system", "tokend/fetchers/secret", "tokend/protocol"},
 		"tokend/daemon/server/socket":  {"tokend/daemon/access", "tokend/daemon/system"},
 		"tokend/daemon/store":          {"tokend/daemon/record", "tokend/daemon/store/inplace", "tokend/daemon/store/journal", "tokend/daemon/system", "tokend/fetchers/secret"},
 		"tokend/daemon/store/inplace":  nil,
 		"tokend/daemon/store/journal":  {"tokend/daemon/store/inplace", "tokend/daemon/system"},
 		"tokend/daemon/store/memstore": {"tokend/daemon/record"},
-		"tokend/daemon/survey":         {"tokend/daemon/refresh", "tokend/daemon/server", "tokend/daemon/store"},
+		"tokend/daemon/survey":         {"tokend/daemon/credential", "tokend/daemon/server", "tokend/daemon/store"},
 		"tokend/daemon/system":         nil,
-		"tokend/daemon/web":            {"tokend/daemon/refresh"},
+		"tokend/daemon/web":            {"tokend/daemon/credential"},
 	}
 
-	// programs are the command, and what measures it.
+	// programs are the command and its benchmarks.
 	programs = []string{"tokend/cmd/...", "tokend/benchmarks/..."}
 
-	// forbidden names who alone may import what; for the command, other programs may too.
+	// forbidden lists packages that only one other may import. What the command may import, the
+	// other programs may too.
 	forbidden = []struct{ imported, by string }{
 		{"github.com/dgraph-io/...", "tokend/daemon/store"},
 		{"github.com/pelletier/go-toml/...", "tokend/daemon/config"},
@@ -84,38 +86,38 @@ var (
 		{"tokend/fetchers/wechattest", "tokend/cmd/..."},        // and tests
 	}
 
-	// socketless packages open none themselves and listen to nobody.
-	socketless = []string{"tokend/protocol", "tokend/daemon/inbox", "tokend/daemon/refresh", "tokend/daemon/record", "tokend/daemon/clock",
+	// socketless packages do not import net.
+	socketless = []string{"tokend/protocol", "tokend/daemon/credential", "tokend/daemon/inbox", "tokend/daemon/refresh", "tokend/daemon/record", "tokend/daemon/clock",
 		"tokend/daemon/store", "tokend/daemon/store/inplace", "tokend/daemon/store/journal", "tokend/daemon/store/memstore"}
 
-	// speakHTTP are the packages that may, at either end.
+	// speakHTTP packages are HTTP clients or servers.
 	speakHTTP = []string{"tokend/fetchers", "tokend/fetchers/wechattest", "tokend/daemon/web", "tokend/cmd/...", "tokend/benchmarks/..."}
 )
 
-// TestImports holds the rooms apart.
+// TestImports compares the imports of all packages with the lists above.
 func TestImports(t *testing.T) {
 	all := imports(t, "-f", `{{.ImportPath}} {{join .Imports " "}}`, "tokend/...")
 	for pkg := range standardOnly {
 		if all[pkg] == nil {
-			t.Errorf("%s: there is no such package", pkg)
+			t.Errorf("%s: no such package", pkg)
 		}
 	}
-	for pkg := range rooms {
+	for pkg := range internal {
 		if all[pkg] == nil {
-			t.Errorf("%s: there is no such package", pkg)
+			t.Errorf("%s: no such package", pkg)
 		}
 	}
 	for pkg, imported := range all {
 		_, bare := standardOnly[pkg]
-		_, room := rooms[pkg]
-		if !bare && !room && !program(pkg) && len(imported) > 0 { // more than tests
-			t.Errorf("%s: nothing says what it must not know", pkg)
+		_, listed := internal[pkg]
+		if !bare && !listed && !program(pkg) && len(imported) > 0 { // more than tests
+			t.Errorf("%s: in no list of what it may import", pkg)
 		}
 		for _, path := range imported {
 			if allowed, ok := standardOnly[pkg]; ok && !standard(path) && !slices.Contains(allowed, path) {
 				t.Errorf("%s imports %s", pkg, path)
 			}
-			if allowed, ok := rooms[pkg]; ok && within("tokend/...", path) && !slices.Contains(allowed, path) {
+			if allowed, ok := internal[pkg]; ok && within("tokend/...", path) && !slices.Contains(allowed, path) {
 				t.Errorf("%s imports %s", pkg, path)
 			}
 			for _, f := range forbidden {
@@ -133,8 +135,8 @@ func TestImports(t *testing.T) {
 	}
 }
 
-// TestClientDependencies holds that a program which uses the client gets protocol
-// and nothing else with it, by whatever way.
+// TestClientDependencies checks that a program that uses the client links protocol and no other
+// package, directly or indirectly.
 func TestClientDependencies(t *testing.T) {
 	var got []string
 	for pkg := range imports(t, "-deps", "tokend/clientlib") {
@@ -148,7 +150,7 @@ func TestClientDependencies(t *testing.T) {
 	}
 }
 
-// imports returns what go list prints: by the first word of each line, the others.
+// imports returns the lines that go list prints: by the first word of each, the other words.
 func imports(t *testing.T, args ...string) map[string][]string {
 	t.Helper()
 	var stderr strings.Builder
@@ -166,8 +168,8 @@ func imports(t *testing.T, args ...string) map[string][]string {
 	return all
 }
 
-// standard reports whether a package is of the standard library: those of others begin with
-// a host's name, and this module's with its own.
+// standard reports whether a package is in the standard library. Paths of other modules begin with a
+// host name, and those of this module with its name.
 func standard(path string) bool {
 	first, _, _ := strings.Cut(path, "/")
 	return first != "tokend" && !strings.Contains(first, ".")

@@ -11,9 +11,9 @@ import (
 
 	"tokend/daemon/access"
 	"tokend/daemon/config"
+	"tokend/daemon/credential"
 	"tokend/daemon/metrics"
 	"tokend/daemon/page"
-	"tokend/daemon/refresh"
 	"tokend/daemon/survey"
 	"tokend/daemon/web"
 )
@@ -56,7 +56,7 @@ type surveyor struct {
 	*Daemon
 
 	mu      sync.Mutex
-	census  refresh.Census
+	census  credential.Census
 	counted time.Time // zero for never
 	took    time.Duration
 }
@@ -141,7 +141,7 @@ func plainKind(kind string) string {
 }
 
 // count returns a census that is not too old.
-func (s *surveyor) count() refresh.Census {
+func (s *surveyor) count() credential.Census {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if began := time.Now(); s.counted.IsZero() || began.Sub(s.counted) >= censusPause(s.took) {

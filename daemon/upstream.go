@@ -8,6 +8,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"tokend/daemon/config"
+	"tokend/daemon/credential"
 	"tokend/daemon/refresh"
 	"tokend/daemon/survey"
 	"tokend/fetchers"
@@ -60,7 +61,7 @@ func (u *upstream) hosts() []survey.Host {
 }
 
 // host returns the host that calls for the credential st go to; "" if it is not fetched.
-func (u *upstream) host(st refresh.Status) string {
+func (u *upstream) host(st credential.Status) string {
 	switch st.Kind {
 	case refresh.VerifyTicket.String(), refresh.SuiteTicket.String(), refresh.RefreshToken.String(), refresh.PermanentCode.String():
 		return ""

@@ -15,6 +15,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"tokend/daemon/config"
+	"tokend/daemon/credential"
 	"tokend/daemon/inbox"
 	"tokend/daemon/refresh"
 	"tokend/daemon/store/memstore"
@@ -84,10 +85,10 @@ func (v *virtual) get(name string) string {
 }
 
 // wantReason holds that name is refused with that reason.
-func (v *virtual) wantReason(name string, want refresh.Reason) {
+func (v *virtual) wantReason(name string, want credential.Reason) {
 	v.t.Helper()
 	_, err := v.Get(context.Background(), name)
-	if e, ok := errors.AsType[*refresh.Error](err); !ok || e.Reason != want {
+	if e, ok := errors.AsType[*credential.Error](err); !ok || e.Reason != want {
 		v.t.Errorf("GET %s: got %v, want %s", name, err, want)
 	}
 }
@@ -138,12 +139,12 @@ func TestSDKTicket(t *testing.T) {
 				if n := len(values); n < 5 {
 					t.Errorf("values in 8.5 h: got %d, want one for each 2 h", n)
 				}
-				states := map[string]refresh.State{}
+				states := map[string]credential.State{}
 				_, list := v.List(path, func(string) bool { return true })
 				for l := range list {
 					states[l.Name] = l.State
 				}
-				if states[ticket] != refresh.Fresh {
+				if states[ticket] != credential.Fresh {
 					t.Errorf("LIST: got %v for the ticket in %v", states[ticket], states)
 				}
 
@@ -209,7 +210,7 @@ func TestTicketQuotas(t *testing.T) {
 				}
 			}
 			_, err := v.Refresh(context.Background(), name)
-			if e, ok := errors.AsType[*refresh.Error](err); !ok || e.Reason != refresh.Limited {
+			if e, ok := errors.AsType[*credential.Error](err); !ok || e.Reason != credential.Limited {
 				t.Errorf("%s beyond its quota: got %v, want LIMITED", word, err)
 			}
 			v.get(name) // which WeChat's refusal does not end
@@ -318,7 +319,7 @@ func TestShuffledEvents(t *testing.T) {
 				v.wechat.QueueEvent(id, wechattest.Event{Kind: "change_contact"})
 			})
 			each(func(id, child, _ string) { v.wechat.Unauthorize(id, child) }) // unauthorized, cancel_auth
-			each(func(_, _, token string) { v.wantReason(token, refresh.Reauth) })
+			each(func(_, _, token string) { v.wantReason(token, credential.Reauth) })
 			if n := len(v.wechat.Deliveries()); n != 3+8*(3+3+1+3+3) {
 				t.Errorf("%d pushes", n)
 			}
@@ -344,7 +345,7 @@ func TestNoTokens(t *testing.T) {
 		if n := v.wechat.Calls(wechattest.QueryAuth) - asked; n != 2 {
 			t.Errorf("calls for two codes: got %d, want 2", n)
 		}
-		v.wantReason(path+"wxdenied/access_token", refresh.Reauth)
+		v.wantReason(path+"wxdenied/access_token", credential.Reauth)
 		v.pushTicket("wxcomponent")
 		v.get(path + "wxgranted/access_token")
 		clear()

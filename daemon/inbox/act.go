@@ -5,7 +5,7 @@ import (
 	"errors"
 	"time"
 
-	"tokend/daemon/refresh"
+	"tokend/daemon/credential"
 	"tokend/fetchers"
 )
 
@@ -18,22 +18,22 @@ const EngineTime = 900 * time.Millisecond
 const maxCodeLife = 24 * time.Hour
 
 var (
-	errUnknown = &refresh.Error{Reason: refresh.NotFound, RetryAfter: refresh.Never, Message: "unknown callback owner"}
-	errForeign = &refresh.Error{Reason: refresh.Denied, RetryAfter: refresh.Never, Message: "the event belongs to another owner"}
-	errLate    = &refresh.Error{Reason: refresh.Busy, RetryAfter: time.Second, Message: "not stored in time"}
+	errUnknown = &credential.Error{Reason: credential.NotFound, RetryAfter: credential.Never, Message: "unknown callback owner"}
+	errForeign = &credential.Error{Reason: credential.Denied, RetryAfter: credential.Never, Message: "the event belongs to another owner"}
+	errLate    = &credential.Error{Reason: credential.Busy, RetryAfter: time.Second, Message: "not stored in time"}
 )
 
 // refused counts a rejected push and converts err to an error for a peer.
 func (b *Inbox) refused(err error) error {
 	b.counts.refused.Add(1)
-	if _, ok := errors.AsType[*refresh.Error](err); ok {
+	if _, ok := errors.AsType[*credential.Error](err); ok {
 		return err
 	}
-	reason := refresh.Unfit
+	reason := credential.Unfit
 	if errors.Is(err, fetchers.ErrSignature) || errors.Is(err, fetchers.ErrReceiver) {
-		reason = refresh.Denied
+		reason = credential.Denied
 	}
-	return &refresh.Error{Reason: reason, RetryAfter: refresh.Never, Message: err.Error()}
+	return &credential.Error{Reason: reason, RetryAfter: credential.Never, Message: err.Error()}
 }
 
 // act processes a genuine event. The event is stored even if its sender stops waiting, because the

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"tokend/daemon/refresh"
+	"tokend/daemon/credential"
 )
 
 // FuzzReceive signs its input, so that the fuzzer reaches the code after the signature check.
@@ -27,7 +27,7 @@ func FuzzReceive(f *testing.F) {
 				t.Errorf("a call for %q", c.name)
 			}
 		}
-		if err != nil && reason(err) != refresh.Denied && reason(err) != refresh.Unfit {
+		if err != nil && reason(err) != credential.Denied && reason(err) != credential.Unfit {
 			t.Errorf("refused with %v", err)
 		}
 		if receiver != platformID && err == nil {

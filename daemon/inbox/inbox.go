@@ -100,7 +100,7 @@ func (b *Inbox) Knows(owner string) (known, verified bool) {
 }
 
 // Receive processes a push to owner, given as the four fields of PUSH. When Receive returns nil,
-// the content is durable. Errors of type [*refresh.Error] mean that the push was rejected:
+// the content is durable. Errors of type [*credential.Error] mean that the push was rejected:
 // NotFound, Denied, Unfit, or Busy if it was not stored in time. Their message is safe to show to a
 // peer. Any other error is an internal fault, and the push was not stored.
 func (b *Inbox) Receive(ctx context.Context, owner, signature, timestamp, nonce, encrypt string) error {

@@ -11,7 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"tokend/daemon/refresh"
+	"tokend/daemon/credential"
 	"tokend/fetchers"
 	"tokend/fetchers/wechattest"
 )
@@ -119,7 +119,7 @@ func TestTickets(t *testing.T) {
 
 func TestEngineFails(t *testing.T) {
 	full := errors.New("no space left on device")
-	stopping := &refresh.Error{Reason: refresh.Stopping, RetryAfter: time.Second, Message: "stopping"}
+	stopping := &credential.Error{Reason: credential.Stopping, RetryAfter: time.Second, Message: "stopping"}
 	for _, err := range []error{full, stopping} {
 		b, engine, out := newTestInbox(t)
 		engine.act = func(context.Context) error { return err }
@@ -142,7 +142,7 @@ func TestEngineHangs(t *testing.T) {
 		engine.act = func(ctx context.Context) error { <-ctx.Done(); return fmt.Errorf("put: %w", ctx.Err()) }
 		start := time.Now()
 		err := b.Receive(t.Context(), platform, ticketSigned, "1700000000", "n-0001", ticketPush)
-		if reason(err) != refresh.Busy {
+		if reason(err) != credential.Busy {
 			t.Errorf("got %v, want busy", err)
 		}
 		if took := time.Since(start); took != EngineTime {
@@ -170,7 +170,7 @@ func TestSetOwners(t *testing.T) {
 		}
 	}
 	b.SetOwners([]Owner{suiteOwner(t)})
-	if err := b.Receive(t.Context(), platform, ticketSigned, "1700000000", "n-0001", ticketPush); reason(err) != refresh.NotFound {
+	if err := b.Receive(t.Context(), platform, ticketSigned, "1700000000", "n-0001", ticketPush); reason(err) != credential.NotFound {
 		t.Errorf("the removed platform: %v", err)
 	}
 	if err := b.Receive(t.Context(), suite, suiteSigned, "1700000200", "n-0003", suitePush); err != nil {

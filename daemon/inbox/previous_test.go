@@ -6,7 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"tokend/daemon/refresh"
+	"tokend/daemon/credential"
 	"tokend/fetchers/secret"
 )
 
@@ -100,7 +100,7 @@ func TestPreviousSecretsEnd(t *testing.T) {
 	b, _, _ := afterChange(t)
 	b.SetOwners([]Owner{suiteOwner(t)})
 	p := sealed(t, oldTok, oldKey, suiteID, "<xml/>")
-	if err := post(t, b, suite, p); reason(err) != refresh.Denied {
+	if err := post(t, b, suite, p); reason(err) != credential.Denied {
 		t.Errorf("got %v, want it denied", err)
 	}
 }

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"tokend/daemon/refresh"
+	"tokend/daemon/credential"
 	"tokend/fetchers/wechattest"
 )
 
@@ -19,40 +19,40 @@ func TestRefusals(t *testing.T) {
 		name   string
 		owner  string
 		push   wechattest.Push
-		reason refresh.Reason
+		reason credential.Reason
 	}{
-		{"unknown owner", "open_platform/wxother", seal(platformID, ticket), refresh.NotFound},
-		{"no owner", "", seal(platformID, ticket), refresh.NotFound},
-		{"another owner's push", suite, seal(platformID, ticket), refresh.Denied},
-		{"another nonce", platform, change(seal(platformID, ticket), func(p *wechattest.Push) { p.Nonce = "n-0002" }), refresh.Denied},
-		{"no signature", platform, change(seal(platformID, ticket), func(p *wechattest.Push) { p.MsgSignature = "" }), refresh.Denied},
+		{"unknown owner", "open_platform/wxother", seal(platformID, ticket), credential.NotFound},
+		{"no owner", "", seal(platformID, ticket), credential.NotFound},
+		{"another owner's push", suite, seal(platformID, ticket), credential.Denied},
+		{"another nonce", platform, change(seal(platformID, ticket), func(p *wechattest.Push) { p.Nonce = "n-0002" }), credential.Denied},
+		{"no signature", platform, change(seal(platformID, ticket), func(p *wechattest.Push) { p.MsgSignature = "" }), credential.Denied},
 		{"signature without the body", platform, change(seal(platformID, ticket), func(p *wechattest.Push) {
 			p.MsgSignature = wechattest.Signature(platformTok, p.Timestamp, p.Nonce)
-		}), refresh.Denied},
-		{"another receiver", platform, seal("wxother", ticket), refresh.Denied},
-		{"no receiver", platform, seal("", ticket), refresh.Denied},
-		{"another's AppId", platform, seal(platformID, strings.ReplaceAll(ticket, platformID, "wxother")), refresh.Denied},
+		}), credential.Denied},
+		{"another receiver", platform, seal("wxother", ticket), credential.Denied},
+		{"no receiver", platform, seal("", ticket), credential.Denied},
+		{"another's AppId", platform, seal(platformID, strings.ReplaceAll(ticket, platformID, "wxother")), credential.Denied},
 		{"another's AppId, unknown kind", platform,
-			seal(platformID, "<xml><AppId>wxother</AppId><InfoType>news</InfoType></xml>"), refresh.Denied},
-		{"no AppId", platform, seal(platformID, strings.ReplaceAll(ticket, platformID, "")), refresh.Unfit},
-		{"an empty ticket", platform, seal(platformID, strings.ReplaceAll(ticket, "canary", "")), refresh.Unfit},
-		{"not XML", platform, seal(platformID, "canary"), refresh.Unfit},
-		{"truncated XML", platform, seal(platformID, ticket[:strings.Index(ticket, "ary")]), refresh.Unfit},
-		{"a DOCTYPE", platform, seal(platformID, "<!DOCTYPE xml>"+ticket), refresh.Unfit},
+			seal(platformID, "<xml><AppId>wxother</AppId><InfoType>news</InfoType></xml>"), credential.Denied},
+		{"no AppId", platform, seal(platformID, strings.ReplaceAll(ticket, platformID, "")), credential.Unfit},
+		{"an empty ticket", platform, seal(platformID, strings.ReplaceAll(ticket, "canary", "")), credential.Unfit},
+		{"not XML", platform, seal(platformID, "canary"), credential.Unfit},
+		{"truncated XML", platform, seal(platformID, ticket[:strings.Index(ticket, "ary")]), credential.Unfit},
+		{"a DOCTYPE", platform, seal(platformID, "<!DOCTYPE xml>"+ticket), credential.Unfit},
 		{"malformed customer ID", platform,
-			seal(platformID, "<xml><AppId>"+platformID+"</AppId><InfoType>unauthorized</InfoType><AuthorizerAppid>a/../b</AuthorizerAppid></xml>"), refresh.Unfit},
+			seal(platformID, "<xml><AppId>"+platformID+"</AppId><InfoType>unauthorized</InfoType><AuthorizerAppid>a/../b</AuthorizerAppid></xml>"), credential.Unfit},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			b, engine, out := newTestInbox(t)
 			err := post(t, b, test.owner, test.push)
-			e, ok := errors.AsType[*refresh.Error](err)
+			e, ok := errors.AsType[*credential.Error](err)
 			if !ok {
 				t.Fatalf("got %v, want an error for a peer", err)
 			}
 			if e.Reason != test.reason {
 				t.Errorf("reason %v, want %v", e.Reason, test.reason)
 			}
-			if e.RetryAfter != refresh.Never {
+			if e.RetryAfter != credential.Never {
 				t.Errorf("retry after %v", e.RetryAfter)
 			}
 			if strings.Contains(e.Message, "canary") || strings.Contains(out.String(), "canary") {
@@ -72,7 +72,7 @@ func TestEnvelopeMalformed(t *testing.T) {
 	b, _, _ := newTestInbox(t)
 	for _, body := range []string{"", "x", "<xml/>", "<xml><Encrypt></Encrypt></xml>", "<!DOCTYPE x><xml><Encrypt>x</Encrypt></xml>"} {
 		err := b.Envelope(t.Context(), platform, "s", "t", "n", []byte(body))
-		if e, ok := errors.AsType[*refresh.Error](err); !ok || e.Reason != refresh.Unfit {
+		if e, ok := errors.AsType[*credential.Error](err); !ok || e.Reason != credential.Unfit {
 			t.Errorf("%q: %v, want it malformed", body, err)
 		}
 	}
@@ -104,8 +104,8 @@ func TestProviderAsReceiver(t *testing.T) {
 }
 
 // reason returns the Reason of err, or zero for an error that is not for a peer.
-func reason(err error) refresh.Reason {
-	if e, ok := errors.AsType[*refresh.Error](err); ok {
+func reason(err error) credential.Reason {
+	if e, ok := errors.AsType[*credential.Error](err); ok {
 		return e.Reason
 	}
 	return 0

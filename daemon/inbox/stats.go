@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"tokend/daemon/refresh"
+	"tokend/daemon/credential"
 )
 
 // maxKinds bounds the kinds counted by name. It is twice the number that both platforms have.
@@ -69,18 +69,18 @@ func (c *counts) push(kind string) (novel bool) {
 
 // Stats returns the counters, sorted by key: pushes:<kind> for each kind received, pushes_failed
 // and pushes_previous among these, and pushes_refused.
-func (b *Inbox) Stats() []refresh.Stat {
+func (b *Inbox) Stats() []credential.Stat {
 	c := &b.counts
-	all := []refresh.Stat{
+	all := []credential.Stat{
 		{Key: "pushes_failed", Value: c.failed.Load()},
 		{Key: "pushes_previous", Value: c.previous.Load()},
 		{Key: "pushes_refused", Value: c.refused.Load()},
 	}
 	c.mu.Lock()
 	for kind, n := range c.kinds {
-		all = append(all, refresh.Stat{Key: "pushes:" + kind, Value: n})
+		all = append(all, credential.Stat{Key: "pushes:" + kind, Value: n})
 	}
 	c.mu.Unlock()
-	slices.SortFunc(all, func(a, b refresh.Stat) int { return cmp.Compare(a.Key, b.Key) })
+	slices.SortFunc(all, func(a, b credential.Stat) int { return cmp.Compare(a.Key, b.Key) })
 	return all
 }

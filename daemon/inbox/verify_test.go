@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"tokend/daemon/refresh"
+	"tokend/daemon/credential"
 )
 
 // A captured push carries a signature that is valid for a verification. Its plain text must not be
@@ -28,11 +28,11 @@ func TestPushNotEchoed(t *testing.T) {
 			t.Errorf("%s: %q, %v, want %q", test.name, got, err, test.want)
 		}
 	}
-	if _, err := b.Verify(suite, echoSigned, "1700000100", "n-0009", echoPush); reason(err) != refresh.Denied {
+	if _, err := b.Verify(suite, echoSigned, "1700000100", "n-0009", echoPush); reason(err) != credential.Denied {
 		t.Errorf("a wrong signature: %v", err)
 	}
 	for _, owner := range []string{platform, "open_work/wwother"} {
-		if _, err := b.Verify(owner, echoSigned, "1700000100", "n-0002", echoPush); reason(err) != refresh.NotFound {
+		if _, err := b.Verify(owner, echoSigned, "1700000100", "n-0002", echoPush); reason(err) != credential.NotFound {
 			t.Errorf("%s: %v, want it not found", owner, err)
 		}
 	}

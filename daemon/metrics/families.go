@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"time"
 
-	"tokend/daemon/refresh"
+	"tokend/daemon/credential"
 	"tokend/daemon/survey"
 )
 
@@ -35,7 +35,7 @@ func (t *text) daemon(v *survey.Survey) {
 func (t *text) credentials(v *survey.Survey) {
 	var sum totals
 	states := t.gauge("credential_state", "1 for the state that a configured credential is in.")
-	each(t, v.Standings, func(c *refresh.Standing) {
+	each(t, v.Standings, func(c *credential.Standing) {
 		sum.add(c)
 		if v.Named {
 			states.count(1, label{"kind", c.Kind}, label{"name", c.Name}, label{"state", c.State.String()})
@@ -48,26 +48,26 @@ func (t *text) credentials(v *survey.Survey) {
 }
 
 // named writes what there is to say of configured credentials one by one besides their states.
-func (t *text) named(all iter.Seq[*refresh.Standing], sum *totals) {
-	when := func(f *family, some bool, of func(*refresh.Standing) time.Time) {
+func (t *text) named(all iter.Seq[*credential.Standing], sum *totals) {
+	when := func(f *family, some bool, of func(*credential.Standing) time.Time) {
 		if !some {
 			return
 		}
-		each(t, all, func(c *refresh.Standing) {
+		each(t, all, func(c *credential.Standing) {
 			if at := of(c); !at.IsZero() {
 				f.timestamp(at, label{"kind", c.Kind}, label{"name", c.Name})
 			}
 		})
 	}
 	when(t.gauge("credential_expiry_timestamp_seconds", "When the newest value of a configured credential ends or has ended."),
-		sum.valued, func(c *refresh.Standing) time.Time { return c.ExpiresAt })
+		sum.valued, func(c *credential.Standing) time.Time { return c.ExpiresAt })
 	when(t.gauge("credential_fetched_timestamp_seconds", "When the newest value of a configured credential was fetched or pushed."),
-		sum.valued, func(c *refresh.Standing) time.Time { return c.FetchedAt })
+		sum.valued, func(c *credential.Standing) time.Time { return c.FetchedAt })
 	when(t.gauge("credential_next_refresh_timestamp_seconds", "When a configured credential is refreshed next."),
-		sum.scheduled, func(c *refresh.Standing) time.Time { return c.NextRefresh })
+		sum.scheduled, func(c *credential.Standing) time.Time { return c.NextRefresh })
 	if len(sum.failing) > 0 {
 		failures := t.gauge("credential_failures", "Refreshes of a configured credential that have failed since one that has not, with WeChat's last errcode.")
-		each(t, all, func(c *refresh.Standing) {
+		each(t, all, func(c *credential.Standing) {
 			if c.Failures > 0 {
 				failures.count(int64(c.Failures), label{"errcode", errcode(c.ErrCode, "none")}, label{"kind", c.Kind}, label{"name", c.Name})
 			}
@@ -75,7 +75,7 @@ func (t *text) named(all iter.Seq[*refresh.Standing], sum *totals) {
 	}
 	if sum.undurable {
 		undurable := t.gauge("credential_undurable", "1 for a configured credential whose value is served and not on disk.")
-		each(t, all, func(c *refresh.Standing) {
+		each(t, all, func(c *credential.Standing) {
 			if !c.Durable {
 				undurable.count(1, label{"kind", c.Kind}, label{"name", c.Name})
 			}
@@ -88,7 +88,7 @@ func (t *text) crowds(v *survey.Survey) {
 	customers := t.gauge("customer_credentials", "Credentials of a platform's or a suite's customers that are in memory, by state.")
 	for _, c := range v.Census.Customers {
 		for state, n := range c.States {
-			customers.add(float64(n), label{"kind", c.Kind}, label{"platform", c.Platform}, label{"state", refresh.State(state).String()})
+			customers.add(float64(n), label{"kind", c.Kind}, label{"platform", c.Platform}, label{"state", credential.State(state).String()})
 		}
 	}
 	holds := t.gauge("holds", "Credentials, customers' among them, that are not asked for just now, by why; action says whether somebody must act, or a quota run out its time.")
@@ -106,23 +106,23 @@ func (t *text) crowds(v *survey.Survey) {
 func (t *text) quotas(v *survey.Survey) {
 	var most mostSpent
 	spent := t.gauge("budget_spent", "Calls within the last window that a budget of a configured account has paid for.")
-	each(t, v.EachQuota(true), func(q *refresh.Quota) {
+	each(t, v.EachQuota(true), func(q *credential.Quota) {
 		most.add(q)
 		if named(v, q) {
 			spent.count(int64(q.Spent), label{"account", q.Account}, label{"budget", q.Word})
 		}
 	})
-	write := func(f *family, of func(*refresh.Quota) int64) {
-		each(t, v.EachQuota(false), func(q *refresh.Quota) {
+	write := func(f *family, of func(*credential.Quota) int64) {
+		each(t, v.EachQuota(false), func(q *credential.Quota) {
 			if named(v, q) {
 				f.count(of(q), label{"account", q.Account}, label{"budget", q.Word})
 			}
 		})
 	}
 	write(t.gauge("budget_limit", "Calls that a budget allows within a window."),
-		func(q *refresh.Quota) int64 { return int64(q.Limit) })
+		func(q *credential.Quota) int64 { return int64(q.Limit) })
 	write(t.gauge("budget_window_seconds", "How long the window of a budget is."),
-		func(q *refresh.Quota) int64 { return int64(q.Window / time.Second) })
+		func(q *credential.Quota) int64 { return int64(q.Window / time.Second) })
 	ratio := t.gauge("budget_most_spent_ratio", "The largest part of a budget that is spent, of all accounts.")
 	for _, m := range most {
 		ratio.add(m.ratio, label{"budget", m.word})
@@ -220,7 +220,7 @@ func (t *text) store(v *survey.Survey) {
 }
 
 // named reports whether q is to be named. WeCom's, which is no account's, always is.
-func named(v *survey.Survey, q *refresh.Quota) bool { return v.Named || q.Account == "" }
+func named(v *survey.Survey, q *credential.Quota) bool { return v.Named || q.Account == "" }
 
 // errcode is the label of an errcode, or of its absence.
 func errcode(n int, absent string) string {

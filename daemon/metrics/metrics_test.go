@@ -20,7 +20,7 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
-	"tokend/daemon/refresh"
+	"tokend/daemon/credential"
 	"tokend/daemon/server"
 	"tokend/daemon/store"
 	"tokend/daemon/survey"
@@ -33,32 +33,32 @@ var update = flag.Bool("update", false, "write the golden files anew")
 var at = time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
 
 // standings are credentials of each sort.
-func standings() []*refresh.Standing {
-	return []*refresh.Standing{
+func standings() []*credential.Standing {
+	return []*credential.Standing{
 		{
-			Name: "official_account/wx0123/access_token", Kind: "stable_token", State: refresh.Fresh,
+			Name: "official_account/wx0123/access_token", Kind: "stable_token", State: credential.Fresh,
 			FetchedAt: at.Add(-time.Hour), ExpiresAt: at.Add(time.Hour), NextRefresh: at.Add(55*time.Minute + 7*time.Millisecond), Durable: true,
 		},
-		{Name: "official_account/wx0123/jsapi_ticket", Kind: "ticket", State: refresh.Idle, Durable: true},
+		{Name: "official_account/wx0123/jsapi_ticket", Kind: "ticket", State: credential.Idle, Durable: true},
 		{
-			Name: "work/ww0123/1000002/access_token", Kind: "corp_token", State: refresh.Held, Durable: true,
+			Name: "work/ww0123/1000002/access_token", Kind: "corp_token", State: credential.Held, Durable: true,
 			ErrCode: 60020, Failures: 3, NextRefresh: at.Add(time.Minute),
 		},
 		{
-			Name: "work/ww0123/1000003/access_token", Kind: "corp_token", State: refresh.Stale,
+			Name: "work/ww0123/1000003/access_token", Kind: "corp_token", State: credential.Stale,
 			FetchedAt: at.Add(-2 * time.Hour), ExpiresAt: at.Add(time.Minute), Failures: 1,
 		},
 		{
-			Name: "work/ww0123/1000004/access_token", Kind: "corp_token", State: refresh.Stale, Durable: true,
+			Name: "work/ww0123/1000004/access_token", Kind: "corp_token", State: credential.Stale, Durable: true,
 			FetchedAt: at.Add(-2 * time.Hour), ExpiresAt: at.Add(2 * time.Minute), Failures: 1,
 		},
 	}
 }
 
 // quotas returns what yields all.
-func quotas(all []refresh.Quota) func(counted bool) iter.Seq[*refresh.Quota] {
-	return func(counted bool) iter.Seq[*refresh.Quota] {
-		return func(yield func(*refresh.Quota) bool) {
+func quotas(all []credential.Quota) func(counted bool) iter.Seq[*credential.Quota] {
+	return func(counted bool) iter.Seq[*credential.Quota] {
+		return func(yield func(*credential.Quota) bool) {
 			for _, q := range all {
 				if !counted {
 					q.Spent = 0
@@ -79,16 +79,16 @@ func example() survey.Survey {
 		Standings: slices.Values(standings()),
 		Named:     true,
 		Rest:      func() {},
-		Census: refresh.Census{
-			Customers: []refresh.Crowd{{Platform: "open_platform/wxcomponent", Kind: "authorizer_token", States: [refresh.StateCount]int{0, 90_000, 5, 9_900, 0, 95}}},
-			Holds:     []refresh.Holds{{Kind: "authorizer_token", Reason: refresh.Refused, ErrCode: 61004, Reaction: fetchers.AddressRefused, N: 95}, {Kind: "corp_token", Reason: refresh.Unreachable, N: 1}},
+		Census: credential.Census{
+			Customers: []credential.Crowd{{Platform: "open_platform/wxcomponent", Kind: "authorizer_token", States: [credential.StateCount]int{0, 90_000, 5, 9_900, 0, 95}}},
+			Holds:     []credential.Holds{{Kind: "authorizer_token", Reason: credential.Refused, ErrCode: 61004, Reaction: fetchers.AddressRefused, N: 95}, {Kind: "corp_token", Reason: credential.Unreachable, N: 1}},
 		},
-		EachQuota: quotas([]refresh.Quota{
+		EachQuota: quotas([]credential.Quota{
 			{Word: "erroneous calls", Spent: 7, Limit: 1500, Window: time.Hour},
 			{Account: "official_account/wx0123", Word: "force", Spent: 2, Limit: 20, Window: 24 * time.Hour},
 			{Account: "official_account/wx0124", Word: "force", Spent: 5, Limit: 20, Window: 24 * time.Hour},
 		}),
-		Refreshes: refresh.Refreshes{OK: 30, Same: 4, Failed: 2},
+		Refreshes: credential.Refreshes{OK: 30, Same: 4, Failed: 2},
 		Endpoints: []survey.Endpoint{{
 			Path: "/cgi-bin/gettoken", OK: 30, Refused: 5, Unreachable: 2, Took: 12500 * time.Millisecond,
 			Codes:   []survey.Code{{ErrCode: 0, N: 1}, {ErrCode: 60020, N: 4}},
@@ -257,7 +257,7 @@ func TestText(t *testing.T) {
 func TestSeriesDoNotGrowWithCustomers(t *testing.T) {
 	count := func(customers int) int {
 		v := example()
-		v.Census.Customers[0].States[refresh.Fresh] = customers
+		v.Census.Customers[0].States[credential.Fresh] = customers
 		v.Census.Holds[0].N = customers
 		return len(regexp.MustCompile(`(?m)^tokend_`).FindAllString(scrape(t, v), -1))
 	}

@@ -14,7 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"tokend/daemon/refresh"
+	"tokend/daemon/credential"
 	"tokend/daemon/survey"
 )
 
@@ -23,25 +23,25 @@ import (
 func many(accounts int, named bool) survey.Survey {
 	v := example()
 	v.Named = named
-	v.Standings = func(yield func(*refresh.Standing) bool) {
+	v.Standings = func(yield func(*credential.Standing) bool) {
 		for i := range accounts {
 			owner := "official_account/wx" + strconv.Itoa(i)
-			token := refresh.Standing{
-				Name: owner + "/access_token", Kind: "stable_token", State: refresh.Fresh, Durable: true,
+			token := credential.Standing{
+				Name: owner + "/access_token", Kind: "stable_token", State: credential.Fresh, Durable: true,
 				FetchedAt: at, ExpiresAt: at.Add(time.Hour), NextRefresh: at.Add(time.Minute),
 			}
-			ticket := refresh.Standing{Name: owner + "/jsapi_ticket", Kind: "ticket", Durable: true}
+			ticket := credential.Standing{Name: owner + "/jsapi_ticket", Kind: "ticket", Durable: true}
 			if !yield(&token) || !yield(&ticket) {
 				return
 			}
 		}
 	}
-	v.EachQuota = func(bool) iter.Seq[*refresh.Quota] {
-		return func(yield func(*refresh.Quota) bool) {
+	v.EachQuota = func(bool) iter.Seq[*credential.Quota] {
+		return func(yield func(*credential.Quota) bool) {
 			for i := range accounts {
 				owner := "official_account/wx" + strconv.Itoa(i)
-				if !yield(&refresh.Quota{Account: owner, Word: "force", Limit: 20, Window: time.Hour}) ||
-					!yield(&refresh.Quota{Account: owner + "/jsapi_ticket", Word: "ticket", Limit: 80, Window: time.Hour}) {
+				if !yield(&credential.Quota{Account: owner, Word: "force", Limit: 20, Window: time.Hour}) ||
+					!yield(&credential.Quota{Account: owner + "/jsapi_ticket", Word: "ticket", Limit: 80, Window: time.Hour}) {
 					return
 				}
 			}
@@ -70,7 +70,7 @@ func TestSizes(t *testing.T) {
 				"tokend_budget_spent":                              2 * each,
 				"tokend_budget_limit":                              2 * each,
 				"tokend_budget_window_seconds":                     2 * each,
-				"tokend_credentials":                               2 * refresh.StateCount * min(accounts, 1),
+				"tokend_credentials":                               2 * credential.StateCount * min(accounts, 1),
 				"tokend_budget_most_spent_ratio":                   2 * min(accounts, 1),
 				"tokend_store_missing_commits":                     1,
 			} {
@@ -103,8 +103,8 @@ func TestBoundedMemory(t *testing.T) {
 	allocated := func(n int) uint64 {
 		v := example()
 		v.Standings = slices.Values(slices.Repeat(standings()[:1], n))
-		budgets := slices.Repeat([]*refresh.Quota{{Account: "official_account/wx0123", Word: "force", Limit: 20}}, n)
-		v.EachQuota = func(bool) iter.Seq[*refresh.Quota] { return slices.Values(budgets) }
+		budgets := slices.Repeat([]*credential.Quota{{Account: "official_account/wx0123", Word: "force", Limit: 20}}, n)
+		v.EachQuota = func(bool) iter.Seq[*credential.Quota] { return slices.Values(budgets) }
 		write, err := New(looking(v)).Scrape(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -147,7 +147,7 @@ func (f *failing) Write(p []byte) (int, error) {
 func TestEnds(t *testing.T) {
 	v := many(10_000, true)
 	walked, standings := 0, v.Standings
-	v.Standings = func(yield func(*refresh.Standing) bool) {
+	v.Standings = func(yield func(*credential.Standing) bool) {
 		for s := range standings {
 			if walked++; !yield(s) {
 				return

@@ -7,20 +7,20 @@ import (
 	"strings"
 	"time"
 
-	"tokend/daemon/refresh"
+	"tokend/daemon/credential"
 )
 
 // totals is what is counted of the configured credentials. It has as many numbers as there are
 // families, kinds and errcodes, however many credentials there are. Its zero value is ready.
 type totals struct {
-	states  map[herd]*[refresh.StateCount]int
+	states  map[herd]*[credential.StateCount]int
 	failing map[failure]int
 	ends    map[herd]time.Time // when the first of the failing ends or has ended
 
 	valued, scheduled, undurable bool // there is one
 
 	last  herd // whose states are in count: those of one account are mostly of few
-	count *[refresh.StateCount]int
+	count *[credential.StateCount]int
 }
 
 // herd is the credentials that are counted together.
@@ -32,15 +32,15 @@ type failure struct {
 	errcode int
 }
 
-func (s *totals) add(c *refresh.Standing) {
+func (s *totals) add(c *credential.Standing) {
 	family, _, _ := strings.Cut(c.Name, "/")
 	h := herd{family, c.Kind}
 	if s.states == nil {
-		s.states, s.failing, s.ends = map[herd]*[refresh.StateCount]int{}, map[failure]int{}, map[herd]time.Time{}
+		s.states, s.failing, s.ends = map[herd]*[credential.StateCount]int{}, map[failure]int{}, map[herd]time.Time{}
 	}
 	if s.count == nil || s.last != h {
 		if s.last, s.count = h, s.states[h]; s.count == nil {
-			s.count = new([refresh.StateCount]int)
+			s.count = new([credential.StateCount]int)
 			s.states[h] = s.count
 		}
 	}
@@ -66,7 +66,7 @@ func (t *text) totals(s *totals) {
 	all := t.gauge("credentials", "Configured credentials, by state.")
 	for _, h := range slices.SortedFunc(maps.Keys(s.states), compareHerds) {
 		for state, n := range s.states[h] {
-			all.count(int64(n), label{"family", h.family}, label{"kind", h.kind}, label{"state", refresh.State(state).String()})
+			all.count(int64(n), label{"family", h.family}, label{"kind", h.kind}, label{"state", credential.State(state).String()})
 		}
 	}
 	failing := t.gauge("credentials_failing", "Configured credentials whose last refresh has failed, by WeChat's errcode.")
@@ -87,7 +87,7 @@ type mostSpent []struct {
 	ratio float64
 }
 
-func (m *mostSpent) add(q *refresh.Quota) {
+func (m *mostSpent) add(q *credential.Quota) {
 	ratio := float64(q.Spent) / float64(max(q.Limit, 1))
 	for i := range *m {
 		if at := &(*m)[i]; at.word == q.Word {

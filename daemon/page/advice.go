@@ -3,14 +3,14 @@ package page
 import (
 	"fmt"
 
-	"tokend/daemon/refresh"
+	"tokend/daemon/credential"
 	"tokend/fetchers"
 )
 
 // advise returns what to do about a credential in trouble, or "".
-func (w *words) advise(c *refresh.Status) string {
+func (w *words) advise(c *credential.Status) string {
 	switch {
-	case c.State == refresh.Waiting:
+	case c.State == credential.Waiting:
 		return w.Advice.Ticket
 	case c.LastError == "":
 		return ""
@@ -51,7 +51,7 @@ func (w *words) react(r fetchers.Reaction, name string) string {
 }
 
 // why returns in a few words why credentials are held.
-func (w *words) why(h refresh.Holds) string {
+func (w *words) why(h credential.Holds) string {
 	text := h.Reason.String()
 	if h.ErrCode != 0 {
 		text = fmt.Sprintf("errcode %d", h.ErrCode)
@@ -60,19 +60,19 @@ func (w *words) why(h refresh.Holds) string {
 }
 
 // remedy returns what to do if name is not fetched because of reason and WeChat's reaction.
-func (w *words) remedy(reason refresh.Reason, r fetchers.Reaction, name string) string {
+func (w *words) remedy(reason credential.Reason, r fetchers.Reaction, name string) string {
 	switch {
 	case r != 0:
 		return w.react(r, name)
-	case reason == refresh.Limited:
+	case reason == credential.Limited:
 		return w.Advice.Self
-	case reason == refresh.NoTicket:
+	case reason == credential.NoTicket:
 		return w.Advice.Ticket
-	case reason == refresh.Reauth:
+	case reason == credential.Reauth:
 		return w.Advice.Grant
-	case reason == refresh.Refused:
+	case reason == credential.Refused:
 		return w.Advice.Parent // the error came from a parent's fetch
-	case reason == refresh.Internal:
+	case reason == credential.Internal:
 		return w.Advice.Fault
 	}
 	return w.Advice.Network

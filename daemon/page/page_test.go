@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"tokend/daemon/refresh"
+	"tokend/daemon/credential"
 	"tokend/daemon/server"
 	"tokend/daemon/survey"
 	"tokend/fetchers"
@@ -25,23 +25,23 @@ var at = time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
 func example() survey.Survey {
 	return survey.Survey{
 		Version: "1.2.3", At: at, Began: at.Add(-26 * time.Hour),
-		Credentials: []refresh.Status{
+		Credentials: []credential.Status{
 			{
-				Listing: refresh.Listing{Name: "official_account/wx0123/access_token", State: refresh.Fresh, TTL: 118*time.Minute + 7*time.Second}, Kind: "stable_token",
+				Listing: credential.Listing{Name: "official_account/wx0123/access_token", State: credential.Fresh, TTL: 118*time.Minute + 7*time.Second}, Kind: "stable_token",
 				FetchedAt: at.Add(-2 * time.Minute), ExpiresAt: at.Add(118 * time.Minute), NextRefresh: at.Add(113 * time.Minute), Fingerprint: "0123456789ab", Durable: true,
 			},
-			{Listing: refresh.Listing{Name: "open_platform/wxcomponent/component_verify_ticket", State: refresh.Waiting}, Kind: "component_verify_ticket", Durable: true},
+			{Listing: credential.Listing{Name: "open_platform/wxcomponent/component_verify_ticket", State: credential.Waiting}, Kind: "component_verify_ticket", Pushed: true, Durable: true},
 			{
-				Listing: refresh.Listing{Name: "work/ww0123/1000002/access_token", State: refresh.Held}, Kind: "corp_token", Durable: true,
-				LastError: "errcode=60020 <b>not</b> allowed, from ip: 203.0.113.9", ErrCode: 60020, Address: "203.0.113.9", Reason: refresh.Refused, Reaction: fetchers.AddressRefused,
+				Listing: credential.Listing{Name: "work/ww0123/1000002/access_token", State: credential.Held}, Kind: "corp_token", Durable: true,
+				LastError: "errcode=60020 <b>not</b> allowed, from ip: 203.0.113.9", ErrCode: 60020, Address: "203.0.113.9", Reason: credential.Refused, Reaction: fetchers.AddressRefused,
 				Failures: 3, Held: true, HoldUntil: at.Add(4 * time.Minute), ErrorAt: at.Add(-time.Minute), NextRefresh: at.Add(4 * time.Minute),
 			},
 		},
-		Census: refresh.Census{
-			Customers: []refresh.Crowd{{Platform: "open_platform/wxcomponent", Kind: "authorizer_token", States: [refresh.StateCount]int{0, 1_234_567, 0, 8, 0, 9}}},
-			Holds:     []refresh.Holds{{Kind: "authorizer_token", Reason: refresh.Refused, ErrCode: 61003, Reaction: fetchers.Reauthorize, N: 9}},
+		Census: credential.Census{
+			Customers: []credential.Crowd{{Platform: "open_platform/wxcomponent", Kind: "authorizer_token", States: [credential.StateCount]int{0, 1_234_567, 0, 8, 0, 9}}},
+			Holds:     []credential.Holds{{Kind: "authorizer_token", Reason: credential.Refused, ErrCode: 61003, Reaction: fetchers.Reauthorize, N: 9}},
 		},
-		Quotas:    []refresh.Quota{{Word: "erroneous calls", Spent: 7, Limit: 1500, Window: time.Hour}},
+		Quotas:    []credential.Quota{{Word: "erroneous calls", Spent: 7, Limit: 1500, Window: time.Hour}},
 		Endpoints: []survey.Endpoint{{Path: "/cgi-bin/gettoken", OK: 3, Refused: 1, Took: time.Second}},
 		Hosts:     []survey.Host{{API: "weixin", Name: "api.test"}, {API: "weixin", Name: "api2.test", Used: true}, {API: "work", Name: "qyapi.test", Used: true}},
 		Socket:    server.Counts{Reads: 98765, Hits: 98000, Errors: []server.Errors{{Verb: "GET", Code: "DENIED", N: 4}}},
@@ -94,7 +94,7 @@ func TestDownstreamWithItsApp(t *testing.T) {
 		"work/ww1/1/access_token", "work/ww1/1/agent_config_ticket", "work/ww1/1/corp/access_token", "work/ww1/1/jsapi_ticket",
 		"work/ww1/1/wwdown/access_token", "work/ww1/2/access_token", "work/ww1/2/wwdown/access_token",
 	} {
-		v.Credentials = append(v.Credentials, refresh.Status{Listing: refresh.Listing{Name: name}, Durable: true})
+		v.Credentials = append(v.Credentials, credential.Status{Listing: credential.Listing{Name: name}, Durable: true})
 	}
 	var got []string
 	for _, o := range english.of(&v).Owners {
@@ -142,23 +142,23 @@ func TestAllIsWell(t *testing.T) {
 // TestTroublesGrouped: a credential that is unavailable because of a parent is listed with that
 // parent, across generations. The most urgent entry comes first.
 func TestTroublesGrouped(t *testing.T) {
-	credential := func(name, parent string, state refresh.State, derived bool) refresh.Status {
-		s := refresh.Status{Listing: refresh.Listing{Name: "open_platform/wxc/" + name, State: state}, Durable: true, Derived: derived}
+	status := func(name, parent string, state credential.State, derived bool) credential.Status {
+		s := credential.Status{Listing: credential.Listing{Name: "open_platform/wxc/" + name, State: state}, Durable: true, Derived: derived}
 		if parent != "" {
 			s.Parent = "open_platform/wxc/" + parent
 		}
-		if parent != "" && state != refresh.Fresh {
+		if parent != "" && state != credential.Fresh {
 			s.LastError = "no"
 		}
 		return s
 	}
-	v := survey.Survey{At: at, Credentials: []refresh.Status{
-		credential("code", "token", refresh.Waiting, true),
-		credential("fresh", "token", refresh.Fresh, false),
-		credential("own", "fresh", refresh.Expired, false),
-		credential("stale", "own", refresh.Stale, true),
-		credential("ticket", "", refresh.Waiting, false),
-		credential("token", "ticket", refresh.Waiting, false),
+	v := survey.Survey{At: at, Credentials: []credential.Status{
+		status("code", "token", credential.Waiting, true),
+		status("fresh", "token", credential.Fresh, false),
+		status("own", "fresh", credential.Expired, false),
+		status("stale", "own", credential.Stale, true),
+		status("ticket", "", credential.Waiting, false),
+		status("token", "ticket", credential.Waiting, false),
 	}}
 	var got []string
 	for _, r := range english.troubles(&v) {
@@ -227,8 +227,8 @@ func TestLanguagesComplete(t *testing.T) {
 		}
 	}
 	compare("words", reflect.ValueOf(english), reflect.ValueOf(chinese))
-	for s := range refresh.StateCount {
-		if word := refresh.State(s).String(); english.States[word] == "" {
+	for s := range credential.StateCount {
+		if word := credential.State(s).String(); english.States[word] == "" {
 			t.Errorf("state %s has no text", word)
 		}
 	}

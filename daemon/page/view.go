@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"tokend/daemon/refresh"
+	"tokend/daemon/credential"
 	"tokend/daemon/survey"
 )
 
@@ -123,7 +123,7 @@ func table(name string) (family, id, word string) {
 }
 
 // row returns a credential as of now.
-func (w *words) row(c *refresh.Status, now time.Time) row {
+func (w *words) row(c *credential.Status, now time.Time) row {
 	r := row{
 		Name: c.Name, Word: path.Base(c.Name), State: c.State.String(), StateText: w.States[c.State.String()],
 		Fingerprint: c.Fingerprint, Error: c.LastError, Advice: w.advise(c), Lost: !c.Durable,
@@ -132,7 +132,7 @@ func (w *words) row(c *refresh.Status, now time.Time) row {
 		r.Left = w.span(c.TTL)
 	}
 	// For pushed tickets, NextRefresh is an alarm.
-	if !c.NextRefresh.IsZero() && c.Kind != refresh.VerifyTicket.String() && c.Kind != refresh.SuiteTicket.String() {
+	if !c.NextRefresh.IsZero() && !c.Pushed {
 		r.Next = w.span(max(c.NextRefresh.Sub(now), 0))
 		r.NextAt = c.NextRefresh.Format(time.RFC3339)
 	}
@@ -156,12 +156,12 @@ func (w *words) row(c *refresh.Status, now time.Time) row {
 }
 
 // urgency is the states that need attention, the most urgent first.
-var urgency = []refresh.State{refresh.Held, refresh.Expired, refresh.Waiting, refresh.Stale}
+var urgency = []credential.State{credential.Held, credential.Expired, credential.Waiting, credential.Stale}
 
 // troubles returns what needs attention, the most urgent first. A credential that is unavailable
 // because of its parent is listed with the parent.
 func (w *words) troubles(v *survey.Survey) []row {
-	bad := map[string]*refresh.Status{}
+	bad := map[string]*credential.Status{}
 	for i := range v.Credentials {
 		c := &v.Credentials[i]
 		if c.LastError != "" || !c.Durable || slices.Contains(urgency, c.State) {
@@ -169,14 +169,14 @@ func (w *words) troubles(v *survey.Survey) []row {
 		}
 	}
 	also := map[string][]string{}
-	var roots []*refresh.Status
+	var roots []*credential.Status
 	for i := range v.Credentials {
 		c := bad[v.Credentials[i].Name]
 		if c == nil {
 			continue
 		}
 		root := c
-		for root.Durable && (root.Derived || root.State == refresh.Waiting) && bad[root.Parent] != nil {
+		for root.Durable && (root.Derived || root.State == credential.Waiting) && bad[root.Parent] != nil {
 			root = bad[root.Parent]
 		}
 		if root == c {
@@ -185,7 +185,7 @@ func (w *words) troubles(v *survey.Survey) []row {
 			also[root.Name] = append(also[root.Name], c.Name)
 		}
 	}
-	slices.SortStableFunc(roots, func(a, b *refresh.Status) int {
+	slices.SortStableFunc(roots, func(a, b *credential.Status) int {
 		// As a uint, -1 is last.
 		return cmp.Compare(uint(slices.Index(urgency, a.State)), uint(slices.Index(urgency, b.State)))
 	})
@@ -204,14 +204,14 @@ func (w *words) crowds(p *view, v *survey.Survey) {
 		shown := crowd{Platform: c.Platform, Kind: c.Kind}
 		for state, n := range c.States {
 			if n > 0 {
-				word := refresh.State(state).String()
+				word := credential.State(state).String()
 				shown.Counts = append(shown.Counts, count{word, w.States[word], grouped(int64(n))})
 			}
 		}
 		p.Crowds = append(p.Crowds, shown)
 	}
 	for _, h := range v.Census.Holds {
-		if !slices.ContainsFunc(v.Census.Customers, func(c refresh.Crowd) bool { return c.Kind == h.Kind }) {
+		if !slices.ContainsFunc(v.Census.Customers, func(c credential.Crowd) bool { return c.Kind == h.Kind }) {
 			continue // configured credentials have rows of their own
 		}
 		p.Held = append(p.Held, held{h.Kind, grouped(int64(h.N)), w.why(h), w.remedy(h.Reason, h.Reaction, "NAME")})

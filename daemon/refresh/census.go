@@ -39,36 +39,6 @@ func (e *Engine) Overview() []Status {
 	return all
 }
 
-// Crowd is how many credentials of one kind the customers of one platform or suite have in memory:
-// those that were asked for, by where they stand.
-type Crowd struct {
-	Platform string // the owner: open_platform/<component_appid>, open_work/<suite_id>
-	Kind     string
-	States   [StateCount]int // by State
-}
-
-// StateCount is how many states there are.
-const StateCount = len(stateNames)
-
-// Holds is how many credentials of one kind are not asked for just now, for one reason.
-type Holds struct {
-	Kind     string
-	Reason   Reason
-	ErrCode  int               // WeChat's; 0 where it has said nothing
-	Reaction fetchers.Reaction // what that calls for; likewise
-	N        int
-}
-
-// Acts reports whether somebody must act, or a quota run out its time, before a call can succeed.
-func (h Holds) Acts() bool { return h.Reaction > fetchers.Retry }
-
-// Census is what there is, counted. It has no more lines than there are platforms, kinds and
-// errcodes.
-type Census struct {
-	Customers []Crowd // sorted by platform and kind
-	Holds     []Holds // of customers' credentials and the accounts' own; sorted by kind, reason and errcode
-}
-
 // Census walks through all there is in memory and counts it. It takes some tenths of a microsecond
 // for each credential, and holds up no reader.
 func (e *Engine) Census() Census {
@@ -111,10 +81,10 @@ func (e *Engine) Census() Census {
 	}
 	var c Census
 	for f, states := range crowds {
-		c.Customers = append(c.Customers, Crowd{f.platform, f.kind.String(), *states})
+		c.Customers = append(c.Customers, Crowd{Platform: f.platform, Kind: f.kind.String(), States: *states})
 	}
 	for h, n := range holds {
-		c.Holds = append(c.Holds, Holds{h.kind.String(), h.reason, h.errcode, h.class, n})
+		c.Holds = append(c.Holds, Holds{Kind: h.kind.String(), Reason: h.reason, ErrCode: h.errcode, Reaction: h.class, N: n})
 	}
 	slices.SortFunc(c.Customers, func(a, b Crowd) int {
 		return cmp.Or(cmp.Compare(a.Platform, b.Platform), cmp.Compare(a.Kind, b.Kind))

@@ -133,7 +133,10 @@ func TestQuotasTellWhatIsSpent(t *testing.T) {
 			}
 			time.Sleep(30 * time.Second)
 		}
-		want := []Quota{{app, "force", 2, 20, 24 * time.Hour}, {tick, "ticket", 1, 80, time.Hour}}
+		want := []Quota{
+			{Account: app, Word: "force", Spent: 2, Limit: 20, Window: 24 * time.Hour},
+			{Account: tick, Word: "ticket", Spent: 1, Limit: 80, Window: time.Hour},
+		}
 		if got := r.Quotas(); !slices.Equal(got, want) {
 			t.Errorf("got  %+v\nwant %+v", got, want)
 		}

@@ -48,7 +48,7 @@ func has(table record.Table) func([]record.Record) bool {
 func TestBatchRefused(t *testing.T) {
 	deposits := func(children ...string) (all []Deposit) {
 		for _, c := range children {
-			all = append(all, Deposit{customer(c, "refresh_token"), secret.Text("refresh-of-" + c)})
+			all = append(all, Deposit{Name: customer(c, "refresh_token"), Value: secret.Text("refresh-of-" + c)})
 		}
 		return all
 	}

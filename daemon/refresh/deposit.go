@@ -9,16 +9,10 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// Deposit is what is handed in under a name: a pushed ticket, which counts as of now, or a grant.
-type Deposit struct {
-	Name  string
-	Value secret.Text
-}
-
 // Put stores what is handed in under name. It is durable when Put returns nil. Its error is an
 // *Error where the name does not take what is handed in.
 func (e *Engine) Put(ctx context.Context, name string, value secret.Text) error {
-	return e.PutAll(ctx, []Deposit{{name, value}})[0]
+	return e.PutAll(ctx, []Deposit{{Name: name, Value: value}})[0]
 }
 
 // PutAll is Put for each of all, in their order where they are of one name: what can be, is written

@@ -61,7 +61,7 @@ func (e *Engine) Status(name string) (Status, error) {
 // statusLocked returns all there is to say of en, which is spec's. en.mu is held.
 func (e *Engine) statusLocked(en *entry, spec *Spec) Status {
 	now := e.clock.Now()
-	s := Status{Listing: en.listingLocked(now), Kind: spec.Kind.String(), Parent: spec.Parent, Durable: !en.volatile, Peg: &en.peg}
+	s := Status{Listing: en.listingLocked(now), Kind: spec.Kind.String(), Pushed: spec.Kind.policy().pushed > 0, Parent: spec.Parent, Durable: !en.volatile, Peg: &en.peg}
 	if c := en.current.Load(); c != nil {
 		s.FetchedAt = e.clock.Wall(c.issued).UTC()
 		s.ExpiresAt = e.clock.Wall(c.end).UTC()
@@ -96,12 +96,6 @@ func (e *Engine) History(name string) ([]Attempt, error) {
 	return en.past.history(), nil
 }
 
-// Stat is one counter.
-type Stat struct {
-	Key   string
-	Value int64
-}
-
 // counts is what the engine has done since it was made.
 type counts struct {
 	fetches, rejects, renewed, repeated, failed atomic.Int64
@@ -119,11 +113,6 @@ func (c *counts) refreshed(outcome string) {
 	}
 }
 
-// Refreshes is how many refreshes there were, by what they brought.
-type Refreshes struct {
-	OK, Same, Failed int64 // another value, the one that was held, an error
-}
-
 // Refreshes returns how many refreshes there were since the engine was made.
 func (e *Engine) Refreshes() Refreshes {
 	return Refreshes{OK: e.counts.renewed.Load(), Same: e.counts.repeated.Load(), Failed: e.counts.failed.Load()}
@@ -133,12 +122,12 @@ func (e *Engine) Refreshes() Refreshes {
 func (e *Engine) Stats() []Stat {
 	e.awaitLoaded()
 	stats := []Stat{
-		{"calls", e.counts.fetches.Load()},
-		{"refreshes:ok", e.counts.renewed.Load()},
-		{"refreshes:same", e.counts.repeated.Load()},
-		{"refreshes:failed", e.counts.failed.Load()},
+		{Key: "calls", Value: e.counts.fetches.Load()},
+		{Key: "refreshes:ok", Value: e.counts.renewed.Load()},
+		{Key: "refreshes:same", Value: e.counts.repeated.Load()},
+		{Key: "refreshes:failed", Value: e.counts.failed.Load()},
 	}
-	var states [len(stateNames)]int64
+	var states [StateCount]int64
 	now, undurable := e.clock.Now(), len(e.grants.refused())
 	for en := range e.index.each {
 		en.mu.Lock()
@@ -149,11 +138,11 @@ func (e *Engine) Stats() []Stat {
 		en.mu.Unlock()
 	}
 	if undurable > 0 {
-		stats = append(stats, Stat{"undurable", int64(undurable)})
+		stats = append(stats, Stat{Key: "undurable", Value: int64(undurable)})
 	}
 	for s, n := range states {
 		if State(s) != Idle {
-			stats = append(stats, Stat{"credentials:" + State(s).String(), n})
+			stats = append(stats, Stat{Key: "credentials:" + State(s).String(), Value: n})
 		}
 	}
 	slices.SortFunc(stats, func(a, b Stat) int { return cmp.Compare(a.Key, b.Key) })

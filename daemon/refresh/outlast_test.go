@@ -18,7 +18,11 @@ func TestHungDiskKeepsNoCaller(t *testing.T) {
 		"put of a ticket": func(ctx context.Context, r *rig) error { return r.Put(ctx, verify, "t2") },
 		"put of a grant":  func(ctx context.Context, r *rig) error { return r.Put(ctx, customer("wxa", "refresh_token"), "g2") },
 		"put of many": func(ctx context.Context, r *rig) error {
-			errs := r.PutAll(ctx, []Deposit{{verify, "t2"}, {customer("wxa", "refresh_token"), "g2"}, {"no/such/name", "v"}})
+			errs := r.PutAll(ctx, []Deposit{
+				{Name: verify, Value: "t2"},
+				{Name: customer("wxa", "refresh_token"), Value: "g2"},
+				{Name: "no/such/name", Value: "v"},
+			})
 			if of, ok := errors.AsType[*Error](errs[2]); !ok || of.Reason != NotFound {
 				t.Errorf("a name that does not exist: got %v", errs[2])
 			}

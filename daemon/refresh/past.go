@@ -29,7 +29,13 @@ type deed struct {
 }
 
 // outcomes are the words of Attempt's Outcome, the reasons' behind the first two.
-var outcomes = append([]string{"ok", "same"}, reasonNames[:]...)
+var outcomes = func() []string {
+	words := []string{"ok", "same"}
+	for r := range ReasonCount {
+		words = append(words, Reason(r).String())
+	}
+	return words
+}()
 
 // How many refreshes a credential remembers: a day of a two-hour token, in 400 bytes; and of a
 // customer's half of that, because there are so many.
@@ -86,7 +92,7 @@ func outcomeOf(word string) uint8 {
 			return uint8(i)
 		}
 	}
-	return 2 // reasonNames[0]: no reason that there is
+	return 2 // Internal
 }
 
 // attempts returns how many refreshes are remembered.

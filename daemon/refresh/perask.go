@@ -30,18 +30,6 @@ func (s *Spec) budgets() []budget {
 	return []budget{b}
 }
 
-type userKey struct{}
-
-// WithUser returns a context whose requests are made for user. Where requests must queue, users
-// take turns, and none may use up what there is for all. The engine compares user to others and
-// does nothing else with it; without one, a request counts as that of the user nil, who may.
-func WithUser(ctx context.Context, user any) context.Context {
-	return context.WithValue(ctx, userKey{}, user)
-}
-
-// UserOf returns the user of ctx's request.
-func UserOf(ctx context.Context) any { return ctx.Value(userKey{}) }
-
 // fetchAlone fetches en for one request. It waits for a place in the queue; ctx bounds the wait,
 // not the fetch.
 func (e *Engine) fetchAlone(ctx context.Context, en *entry, cause Cause) (*credential, error) {

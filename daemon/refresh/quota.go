@@ -4,19 +4,9 @@ import (
 	"cmp"
 	"iter"
 	"slices"
-	"time"
 
 	"tokend/daemon/clock"
 )
-
-// Quota is a budget that calls for one account are counted against.
-type Quota struct {
-	Account string // whose it is: an owner, or the name of a ticket; "" for all of WeCom
-	Word    string // which it is
-	Spent   int    // calls within the last Window
-	Limit   int
-	Window  time.Duration
-}
 
 // Quotas returns the budgets of the configured accounts, and WeCom's of faulty calls, sorted by
 // account and word. Those of customers are not among them.

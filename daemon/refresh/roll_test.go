@@ -55,7 +55,7 @@ func TestTerseKeepsNames(t *testing.T) {
 	for range 30_000 {
 		name := fmt.Sprintf("%s%05d/%s", last[:min(len(last), random.IntN(20))], random.IntN(100_000), someName(random))
 		name = name[:min(len(name), 255)]
-		state := State(random.IntN(len(stateNames)))
+		state := State(random.IntN(StateCount))
 		if added := all.add(name, state); added != (name > last) {
 			t.Fatalf("%s after %s: added %v", name, last, added)
 		} else if added {

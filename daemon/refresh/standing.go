@@ -8,19 +8,6 @@ import (
 	"tokend/daemon/throttle"
 )
 
-// Standing is the part of a [Status] that is a number or a word of few. Zero times stand for none.
-type Standing struct {
-	Name        string
-	Kind        string
-	State       State
-	FetchedAt   time.Time
-	ExpiresAt   time.Time
-	NextRefresh time.Time
-	ErrCode     int
-	Failures    int // refreshes that failed since the last one that did not
-	Durable     bool
-}
-
 // Walk is one caller's walks through what the configuration gives, one after the other. All are
 // through the same configuration, and end early when its context does: the caller has to look.
 // Customers' credentials are not among what they yield, however many there are. What is yielded is
@@ -58,7 +45,7 @@ func (w *Walk) Standings(yield func(*Standing) bool) {
 			w.asked.add(i, en != nil)
 		}
 		i++
-		if !w.work.Step() || s.of(spec, en, w.now, w.wall) && !yield(&s) {
+		if !w.work.Step() || summarize(&s, spec, en, w.now, w.wall) && !yield(&s) {
 			if first {
 				w.asked = nil // not all have been met
 			}
@@ -67,9 +54,9 @@ func (w *Walk) Standings(yield func(*Standing) bool) {
 	}
 }
 
-// of sets s to how en is, nil if nobody has asked for it, at now, which the wall clock calls wall.
+// summarize sets s to how en is, nil if nobody has asked for it, at now, which the wall clock calls wall.
 // It reports whether there is such a credential still.
-func (s *Standing) of(spec *Spec, en *entry, now clock.Instant, wall time.Time) bool {
+func summarize(s *Standing, spec *Spec, en *entry, now clock.Instant, wall time.Time) bool {
 	*s = Standing{Name: spec.Name, Kind: spec.Kind.String(), Durable: true}
 	if en == nil {
 		s.State = unasked(spec.Kind)

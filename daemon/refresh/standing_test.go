@@ -38,7 +38,10 @@ func TestStandings(t *testing.T) {
 					t.Fatalf("%s is not configured", got.Name)
 				}
 				s := statuses[i]
-				want := Standing{s.Name, s.Kind, s.State, s.FetchedAt, s.ExpiresAt, s.NextRefresh, s.ErrCode, s.Failures, s.Durable}
+				want := Standing{
+					Name: s.Name, Kind: s.Kind, State: s.State, FetchedAt: s.FetchedAt, ExpiresAt: s.ExpiresAt,
+					NextRefresh: s.NextRefresh, ErrCode: s.ErrCode, Failures: s.Failures, Durable: s.Durable,
+				}
 				if *got != want {
 					t.Errorf("\ngot  %+v\nwant %+v", *got, want)
 				}

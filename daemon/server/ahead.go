@@ -3,7 +3,7 @@ package server
 import (
 	"bytes"
 
-	"tokend/daemon/refresh"
+	"tokend/daemon/credential"
 	"tokend/protocol"
 )
 
@@ -17,13 +17,13 @@ const aheadSize = 32
 type ahead struct {
 	n, next int               // how many there are, and which is asked for next
 	names   [aheadSize][]byte // in the requests themselves
-	values  [aheadSize]refresh.Value
+	values  [aheadSize]credential.Value
 }
 
 // take returns the value of name if it is that which is asked for next, and reports whether there
 // is one to be handed out: the peer is granted it, and it has not come so near to its end that the
 // clock has to be looked at.
-func (a *ahead) take(name []byte) (v refresh.Value, ok bool) {
+func (a *ahead) take(name []byte) (v credential.Value, ok bool) {
 	if a.next >= a.n || len(name) == 0 {
 		return v, false
 	}

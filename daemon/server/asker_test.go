@@ -7,7 +7,7 @@ import (
 	"testing/synctest"
 
 	"tokend/daemon/access"
-	"tokend/daemon/refresh"
+	"tokend/daemon/credential"
 	"tokend/fetchers/secret"
 )
 
@@ -17,12 +17,12 @@ type askers struct {
 	users *[]any
 }
 
-func (e askers) Get(ctx context.Context, _ string) (refresh.Value, error) {
-	*e.users = append(*e.users, refresh.UserOf(ctx))
-	return refresh.Value{}, errNoSuch
+func (e askers) Get(ctx context.Context, _ string) (credential.Value, error) {
+	*e.users = append(*e.users, credential.UserOf(ctx))
+	return credential.Value{}, errNoSuch
 }
 
-func (e askers) Reject(ctx context.Context, name string, _ secret.Text) (refresh.Value, error) {
+func (e askers) Reject(ctx context.Context, name string, _ secret.Text) (credential.Value, error) {
 	return e.Get(ctx, name)
 }
 

@@ -11,7 +11,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"tokend/daemon/access"
-	"tokend/daemon/refresh"
+	"tokend/daemon/credential"
 )
 
 // auditLines returns what the audit says, a line each, without what is not its own.
@@ -31,7 +31,7 @@ func TestAudit(t *testing.T) {
 		var log syncBuffer
 		engine := newFakeEngine()
 		engine.tell(token, fetched{ttl: time.Hour, value: "canary-new"})
-		engine.tell(heldToken, fetched{err: &refresh.Error{Reason: refresh.Refused, RetryAfter: refresh.Never, Message: "errcode=40125 canary"}})
+		engine.tell(heldToken, fetched{err: &credential.Error{Reason: credential.Refused, RetryAfter: credential.Never, Message: "errcode=40125 canary"}})
 		engine.tell(cold, fetched{err: errFault})
 		p := &peers{}
 		r := start(t, Config{Engine: engine, Inbox: fakeInbox{engine}, Logger: testLogger(&log), peer: p.of, Rules: []access.Rule{

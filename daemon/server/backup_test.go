@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"tokend/daemon/access"
-	"tokend/daemon/refresh"
+	"tokend/daemon/credential"
 	"tokend/protocol"
 )
 
@@ -102,7 +102,7 @@ func TestBackupThatFails(t *testing.T) {
 		err  error
 		want string
 	}{
-		{&refresh.Error{Reason: refresh.Busy, RetryAfter: time.Minute, Message: "no room"}, "ERR BUSY 60 no room\n"},
+		{&credential.Error{Reason: credential.Busy, RetryAfter: time.Minute, Message: "no room"}, "ERR BUSY 60 no room\n"},
 		{errFault, "ERR INTERNAL - internal error, see the log for request "},
 	} {
 		var log bytes.Buffer

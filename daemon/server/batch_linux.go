@@ -7,7 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"tokend/daemon/refresh"
+	"tokend/daemon/credential"
 	"tokend/protocol"
 )
 
@@ -48,7 +48,7 @@ type batch struct {
 	ctx      context.Context
 	cancel   context.CancelCauseFunc
 	members  []*member
-	deposits []refresh.Deposit
+	deposits []credential.Deposit
 	errs     []error // what has become of each; nil by a fault of tokend's
 
 	here int // members whose peers are not known to have gone; the loop's
@@ -227,7 +227,7 @@ func (l *loop) takeBatches() {
 			default:
 				l.guard(m, l.conclude)
 			}
-			b.members[i], b.deposits[i] = nil, refresh.Deposit{}
+			b.members[i], b.deposits[i] = nil, credential.Deposit{}
 		}
 		b.cancel(nil)
 		*b = batch{members: b.members[:0], deposits: b.deposits[:0]}

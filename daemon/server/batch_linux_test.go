@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"tokend/daemon/refresh"
+	"tokend/daemon/credential"
 	"tokend/daemon/server/socket"
 	"tokend/fetchers/secret"
 )
@@ -28,10 +28,10 @@ func newGatedEngine() *gatedEngine {
 }
 
 func (e *gatedEngine) Put(ctx context.Context, name string, value secret.Text) error {
-	return e.PutAll(ctx, []refresh.Deposit{{Name: name, Value: value}})[0]
+	return e.PutAll(ctx, []credential.Deposit{{Name: name, Value: value}})[0]
 }
 
-func (e *gatedEngine) PutAll(ctx context.Context, all []refresh.Deposit) []error {
+func (e *gatedEngine) PutAll(ctx context.Context, all []credential.Deposit) []error {
 	for n := e.largest.Load(); int64(len(all)) > n && !e.largest.CompareAndSwap(n, int64(len(all))); n = e.largest.Load() {
 	}
 	errs := make([]error, len(all))

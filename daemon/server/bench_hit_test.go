@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"tokend/daemon/access"
+	"tokend/daemon/credential"
 	"tokend/daemon/refresh"
 	"tokend/daemon/store/memstore"
 )
@@ -87,6 +88,6 @@ func BenchmarkSessionReject(b *testing.B) {
 // engineOf makes an engine this package's: what it hands out to watchers is of its own type.
 type engineOf struct{ *refresh.Engine }
 
-func (e engineOf) Watch(prefix string, may func(string) bool) (int, iter.Seq[refresh.Listing], Watch) {
+func (e engineOf) Watch(prefix string, may func(string) bool) (int, iter.Seq[credential.Listing], Watch) {
 	return e.Engine.Watch(prefix, may)
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"tokend/daemon/access"
+	"tokend/daemon/clock"
+	"tokend/daemon/credential"
 	"tokend/daemon/refresh"
 	"tokend/daemon/store/memstore"
 	"tokend/fetchers"
@@ -73,16 +75,16 @@ type onlyReads struct {
 	of *refresh.Engine
 }
 
-func (e onlyReads) Now() refresh.Instant { return e.of.Now() }
+func (e onlyReads) Now() clock.Instant { return e.of.Now() }
 
-func (e onlyReads) Cached(name []byte, now refresh.Instant) (refresh.Value, bool) {
+func (e onlyReads) Cached(name []byte, now clock.Instant) (credential.Value, bool) {
 	return e.of.Cached(name, now)
 }
 
-func (e onlyReads) CachedAll(names [][]byte, now refresh.Instant, values []refresh.Value) {
+func (e onlyReads) CachedAll(names [][]byte, now clock.Instant, values []credential.Value) {
 	e.of.CachedAll(names, now, values)
 }
 
-func (e onlyReads) Get(ctx context.Context, name string) (refresh.Value, error) {
+func (e onlyReads) Get(ctx context.Context, name string) (credential.Value, error) {
 	return e.of.Get(ctx, name)
 }

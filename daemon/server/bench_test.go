@@ -8,7 +8,8 @@ import (
 	"testing"
 
 	"tokend/daemon/access"
-	"tokend/daemon/refresh"
+	"tokend/daemon/clock"
+	"tokend/daemon/credential"
 	"tokend/fetchers/secret"
 )
 
@@ -16,20 +17,20 @@ import (
 // server.
 type staticEngine struct {
 	Engine
-	value refresh.Value
+	value credential.Value
 }
 
-func (e staticEngine) Now() refresh.Instant { return 1 }
+func (e staticEngine) Now() clock.Instant { return 1 }
 
-func (e staticEngine) Cached([]byte, refresh.Instant) (refresh.Value, bool) { return e.value, true }
+func (e staticEngine) Cached([]byte, clock.Instant) (credential.Value, bool) { return e.value, true }
 
-func (e staticEngine) CachedAll(names [][]byte, now refresh.Instant, values []refresh.Value) {
+func (e staticEngine) CachedAll(names [][]byte, now clock.Instant, values []credential.Value) {
 	cachedEach(e, names, now, values)
 }
 
 // newStaticEngine's value has the 512 bytes that WeChat asks callers to make room for.
 func newStaticEngine() staticEngine {
-	return staticEngine{value: refresh.Value{Text: secret.Text(strings.Repeat("v", 512)), TTL: 7000 * 1e9, Peg: new(refresh.Peg)}}
+	return staticEngine{value: credential.Value{Text: secret.Text(strings.Repeat("v", 512)), TTL: 7000 * 1e9, Peg: new(credential.Peg)}}
 }
 
 const benchRequest = "GET " + token + "\n"

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"tokend/daemon/access"
-	"tokend/daemon/refresh"
+	"tokend/daemon/credential"
 	"tokend/fetchers/secret"
 )
 
@@ -431,7 +431,7 @@ func TestWatchBatchesEvents(t *testing.T) {
 	s, engine := newTestSession(t)
 	w := &fakeWatch{of: engine, closed: true}
 	for range 100 {
-		w.events = append(w.events, refresh.Listing{Name: token, State: refresh.Fresh, TTL: time.Minute})
+		w.events = append(w.events, credential.Listing{Name: token, State: credential.Fresh, TTL: time.Minute})
 	}
 	flushes := 0
 	s.renewRights()

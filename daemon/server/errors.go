@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"time"
 
-	"tokend/daemon/refresh"
+	"tokend/daemon/credential"
 	"tokend/protocol"
 )
 
@@ -30,17 +30,17 @@ var (
 )
 
 // codes are the words of the protocol for the engine's reasons.
-var codes = map[refresh.Reason]protocol.Code{
-	refresh.NotFound:    protocol.NotFound,
-	refresh.NoTicket:    protocol.Waiting,
-	refresh.Refused:     protocol.Upstream,
-	refresh.Unreachable: protocol.Unavailable,
-	refresh.Limited:     protocol.Limited,
-	refresh.Reauth:      protocol.Reauth,
-	refresh.Busy:        protocol.Busy,
-	refresh.Stopping:    protocol.Shutdown,
-	refresh.Denied:      protocol.Denied,
-	refresh.Unfit:       protocol.BadRequest,
+var codes = map[credential.Reason]protocol.Code{
+	credential.NotFound:    protocol.NotFound,
+	credential.NoTicket:    protocol.Waiting,
+	credential.Refused:     protocol.Upstream,
+	credential.Unreachable: protocol.Unavailable,
+	credential.Limited:     protocol.Limited,
+	credential.Reauth:      protocol.Reauth,
+	credential.Busy:        protocol.Busy,
+	credential.Stopping:    protocol.Shutdown,
+	credential.Denied:      protocol.Denied,
+	credential.Unfit:       protocol.BadRequest,
 }
 
 // codeOf is the one place where an error becomes an answer. What it does not know
@@ -49,7 +49,7 @@ func codeOf(err error) *protocol.Error {
 	if e, ok := errors.AsType[*protocol.Error](err); ok {
 		return e
 	}
-	if e, ok := errors.AsType[*refresh.Error](err); ok {
+	if e, ok := errors.AsType[*credential.Error](err); ok {
 		code, known := codes[e.Reason]
 		switch {
 		case !known:

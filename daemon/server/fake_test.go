@@ -10,7 +10,8 @@ import (
 	"sync"
 	"time"
 
-	"tokend/daemon/refresh"
+	"tokend/daemon/clock"
+	"tokend/daemon/credential"
 	"tokend/fetchers/secret"
 	"tokend/protocol"
 )
@@ -39,10 +40,10 @@ type fakeEngine struct {
 
 type fakeCred struct {
 	kind  string
-	state refresh.State
+	state credential.State
 	value secret.Text
 	end   time.Time
-	peg   refresh.Peg
+	peg   credential.Peg
 }
 
 // fetched is how a fetch ends.
@@ -75,13 +76,13 @@ func newFakeEngineAt(at *time.Time) *fakeEngine {
 	*e = fakeEngine{
 		at: at,
 		creds: map[string]*fakeCred{
-			cold:       {kind: "stable_token", state: refresh.Idle},
-			token:      {kind: "stable_token", state: refresh.Fresh, value: "tok-01", end: in(2 * time.Hour)},
-			ticket:     {kind: "ticket", state: refresh.Fresh, value: "ticket-01", end: in(2 * time.Hour)},
-			pushed:     {kind: "pushed", state: refresh.Waiting},
-			authorizer: {kind: "rotating_token", state: refresh.Expired},
-			workToken:  {kind: "corp_token", state: refresh.Stale, value: "tok-w1", end: in(10 * time.Minute)},
-			heldToken:  {kind: "downstream_token", state: refresh.Held},
+			cold:       {kind: "stable_token", state: credential.Idle},
+			token:      {kind: "stable_token", state: credential.Fresh, value: "tok-01", end: in(2 * time.Hour)},
+			ticket:     {kind: "ticket", state: credential.Fresh, value: "ticket-01", end: in(2 * time.Hour)},
+			pushed:     {kind: "pushed", state: credential.Waiting},
+			authorizer: {kind: "rotating_token", state: credential.Expired},
+			workToken:  {kind: "corp_token", state: credential.Stale, value: "tok-w1", end: in(10 * time.Minute)},
+			heldToken:  {kind: "downstream_token", state: credential.Held},
 		},
 		script:   map[string]fetched{},
 		imported: map[int]bool{},
@@ -99,18 +100,18 @@ func (e *fakeEngine) now() time.Time {
 	return time.Now()
 }
 
-var errNoSuch = &refresh.Error{Reason: refresh.NotFound, RetryAfter: refresh.Never, Message: "the engine's own words for it"}
+var errNoSuch = &credential.Error{Reason: credential.NotFound, RetryAfter: credential.Never, Message: "the engine's own words for it"}
 
-var errWriteOnly = &refresh.Error{Reason: refresh.Denied, RetryAfter: refresh.Never, Message: "write-only"}
+var errWriteOnly = &credential.Error{Reason: credential.Denied, RetryAfter: credential.Never, Message: "write-only"}
 
-func (e *fakeEngine) Now() refresh.Instant {
+func (e *fakeEngine) Now() clock.Instant {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.looks++
-	return refresh.Instant(e.now().UnixNano())
+	return clock.Instant(e.now().UnixNano())
 }
 
-func (e *fakeEngine) Cached(name []byte, now refresh.Instant) (refresh.Value, bool) {
+func (e *fakeEngine) Cached(name []byte, now clock.Instant) (credential.Value, bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.panics != "" && string(name) == e.panics {
@@ -119,48 +120,48 @@ func (e *fakeEngine) Cached(name []byte, now refresh.Instant) (refresh.Value, bo
 	c := e.creds[string(name)]
 	at := time.Unix(0, int64(now))
 	if c == nil || !c.end.After(at) {
-		return refresh.Value{}, false
+		return credential.Value{}, false
 	}
-	return refresh.Value{Text: c.value, TTL: c.end.Sub(at), Peg: &c.peg}, true
+	return credential.Value{Text: c.value, TTL: c.end.Sub(at), Peg: &c.peg}, true
 }
 
-func (e *fakeEngine) CachedAll(names [][]byte, now refresh.Instant, values []refresh.Value) {
+func (e *fakeEngine) CachedAll(names [][]byte, now clock.Instant, values []credential.Value) {
 	cachedEach(e, names, now, values)
 }
 
 // cachedEach is CachedAll, by Cached.
-func cachedEach(e Engine, names [][]byte, now refresh.Instant, values []refresh.Value) {
+func cachedEach(e Engine, names [][]byte, now clock.Instant, values []credential.Value) {
 	for i, name := range names {
 		values[i], _ = e.Cached(name, now)
 	}
 }
 
-func (e *fakeEngine) Get(ctx context.Context, name string) (refresh.Value, error) {
+func (e *fakeEngine) Get(ctx context.Context, name string) (credential.Value, error) {
 	if v, ok := e.Cached([]byte(name), e.Now()); ok {
 		return v, nil
 	}
 	return e.fetch(ctx, name, false)
 }
 
-func (e *fakeEngine) Reject(ctx context.Context, name string, value secret.Text) (refresh.Value, error) {
+func (e *fakeEngine) Reject(ctx context.Context, name string, value secret.Text) (credential.Value, error) {
 	if v, ok := e.Cached([]byte(name), e.Now()); ok && v.Text != value {
 		return v, nil
 	}
 	return e.fetch(ctx, name, true)
 }
 
-func (e *fakeEngine) RejectCached(name, value []byte) (refresh.Value, bool) {
+func (e *fakeEngine) RejectCached(name, value []byte) (credential.Value, bool) {
 	v, ok := e.Cached(name, e.Now())
 	return v, ok && v.Text != secret.Text(value)
 }
 
-func (e *fakeEngine) Refresh(ctx context.Context, name string) (refresh.Value, error) {
+func (e *fakeEngine) Refresh(ctx context.Context, name string) (credential.Value, error) {
 	return e.fetch(ctx, name, true)
 }
 
 // fetch waits until the script says how a fetch of name ends. Unless it is forced, a
 // value that is there by then will do.
-func (e *fakeEngine) fetch(ctx context.Context, name string, forced bool) (refresh.Value, error) {
+func (e *fakeEngine) fetch(ctx context.Context, name string, forced bool) (credential.Value, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.gets++
@@ -170,16 +171,16 @@ func (e *fakeEngine) fetch(ctx context.Context, name string, forced bool) (refre
 		c, f, told := e.creds[name], e.script[name], e.told
 		switch {
 		case c == nil:
-			return refresh.Value{}, errNoSuch
+			return credential.Value{}, errNoSuch
 		case c.kind == "grant":
-			return refresh.Value{}, errWriteOnly
+			return credential.Value{}, errWriteOnly
 		case !forced && c.end.After(e.now()):
-			return refresh.Value{Text: c.value, TTL: c.end.Sub(e.now()), Peg: &c.peg}, nil
+			return credential.Value{Text: c.value, TTL: c.end.Sub(e.now()), Peg: &c.peg}, nil
 		case f.err != nil:
-			return refresh.Value{}, f.err
+			return credential.Value{}, f.err
 		case f.value != "":
 			e.landLocked(name, f)
-			return refresh.Value{Text: c.value, TTL: c.end.Sub(e.now()), Peg: &c.peg}, nil
+			return credential.Value{Text: c.value, TTL: c.end.Sub(e.now()), Peg: &c.peg}, nil
 		}
 		e.mu.Unlock()
 		var err error
@@ -190,7 +191,7 @@ func (e *fakeEngine) fetch(ctx context.Context, name string, forced bool) (refre
 		}
 		e.mu.Lock()
 		if err != nil {
-			return refresh.Value{}, err
+			return credential.Value{}, err
 		}
 	}
 }
@@ -202,11 +203,11 @@ func (e *fakeEngine) Put(_ context.Context, name string, value secret.Text) erro
 	c := e.creds[name]
 	switch {
 	case strings.HasPrefix(name, platform+"/") && strings.HasSuffix(name, "/refresh_token"):
-		e.creds[name] = &fakeCred{kind: "grant", state: refresh.Fresh, value: value}
+		e.creds[name] = &fakeCred{kind: "grant", state: credential.Fresh, value: value}
 	case c == nil:
 		return errNoSuch
 	case c.kind != "pushed":
-		return &refresh.Error{Reason: refresh.Unfit, RetryAfter: refresh.Never,
+		return &credential.Error{Reason: credential.Unfit, RetryAfter: credential.Never,
 			Message: name + " is fetched from WeChat: only pushed tickets and grants can be put"}
 	default:
 		e.landLocked(name, fetched{ttl: 12 * time.Hour, value: value})
@@ -216,7 +217,7 @@ func (e *fakeEngine) Put(_ context.Context, name string, value secret.Text) erro
 	return nil
 }
 
-func (e *fakeEngine) PutAll(ctx context.Context, all []refresh.Deposit) []error {
+func (e *fakeEngine) PutAll(ctx context.Context, all []credential.Deposit) []error {
 	errs := make([]error, len(all))
 	for i, d := range all {
 		errs[i] = e.Put(ctx, d.Name, d.Value)
@@ -231,20 +232,20 @@ func (e *fakeEngine) Exchange(ctx context.Context, owner string, code secret.Tex
 	case owner != platform:
 		return "", errNoSuch
 	case code != "queryauthcode@@@01":
-		return "", &refresh.Error{Reason: refresh.Refused, RetryAfter: refresh.Never, Message: "errcode=61010 code is expired"}
+		return "", &credential.Error{Reason: credential.Refused, RetryAfter: credential.Never, Message: "errcode=61010 code is expired"}
 	}
 	return customer, e.Put(ctx, customer+"/refresh_token", "refreshtoken@@@02")
 }
 
 // Import has 700 customers of platform, in pages of 500; each is new once.
-func (e *fakeEngine) Import(_ context.Context, owner string, offset int) (refresh.ImportPage, error) {
+func (e *fakeEngine) Import(_ context.Context, owner string, offset int) (credential.ImportPage, error) {
 	const total, page = 700, 500
 	if owner != platform {
-		return refresh.ImportPage{}, errNoSuch
+		return credential.ImportPage{}, errNoSuch
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	p := refresh.ImportPage{Total: total}
+	p := credential.ImportPage{Total: total}
 	if offset+page < total {
 		p.Next = offset + page
 	}
@@ -264,7 +265,7 @@ func (i fakeInbox) Receive(ctx context.Context, owner, signature, _, _, _ string
 	case owner != platform:
 		return errNoSuch
 	case signature != "0a1b2c3d4e5f60718293a4b5c6d7e8f901234567":
-		return &refresh.Error{Reason: refresh.Denied, RetryAfter: refresh.Never, Message: "the signature is not right"}
+		return &credential.Error{Reason: credential.Denied, RetryAfter: credential.Never, Message: "the signature is not right"}
 	}
 	return i.engine.Put(ctx, pushed, "ticket@@@01")
 }
@@ -274,11 +275,11 @@ func (e *fakeEngine) landLocked(name string, f fetched) {
 	c := e.creds[name]
 	switch {
 	case f.err != nil:
-		c.state = refresh.Stale
+		c.state = credential.Stale
 	case f.value != c.value:
-		c.value, c.end, c.state = f.value, e.now().Add(f.ttl), refresh.Fresh
+		c.value, c.end, c.state = f.value, e.now().Add(f.ttl), credential.Fresh
 	default:
-		c.state = refresh.Fresh
+		c.state = credential.Fresh
 	}
 	for w := range e.watches {
 		if strings.HasPrefix(name, w.prefix) {
@@ -304,9 +305,9 @@ func (e *fakeEngine) waiters() (ever, now int) {
 	return e.gets, e.waiting
 }
 
-func (e *fakeEngine) listingLocked(name string) refresh.Listing {
+func (e *fakeEngine) listingLocked(name string) credential.Listing {
 	c := e.creds[name]
-	return refresh.Listing{Name: name, State: c.state, TTL: max(0, c.end.Sub(e.now()))}
+	return credential.Listing{Name: name, State: c.state, TTL: max(0, c.end.Sub(e.now()))}
 }
 
 func (e *fakeEngine) Loaded() <-chan struct{} {
@@ -316,29 +317,29 @@ func (e *fakeEngine) Loaded() <-chan struct{} {
 	return e.loading
 }
 
-func (e *fakeEngine) List(prefix string, may func(string) bool) (int, iter.Seq[refresh.Listing]) {
+func (e *fakeEngine) List(prefix string, may func(string) bool) (int, iter.Seq[credential.Listing]) {
 	<-e.Loaded()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	var all []refresh.Listing
+	var all []credential.Listing
 	for name := range e.creds {
 		if strings.HasPrefix(name, prefix) && may(name) {
 			all = append(all, e.listingLocked(name))
 		}
 	}
-	slices.SortFunc(all, func(a, b refresh.Listing) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(all, func(a, b credential.Listing) int { return strings.Compare(a.Name, b.Name) })
 	return len(all), slices.Values(all)
 }
 
-func (e *fakeEngine) Status(name string) (refresh.Status, error) {
+func (e *fakeEngine) Status(name string) (credential.Status, error) {
 	<-e.Loaded()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	c := e.creds[name]
 	if c == nil {
-		return refresh.Status{}, errNoSuch
+		return credential.Status{}, errNoSuch
 	}
-	st := refresh.Status{Listing: e.listingLocked(name), Kind: c.kind, Durable: true, Peg: &c.peg}
+	st := credential.Status{Listing: e.listingLocked(name), Kind: c.kind, Durable: true, Peg: &c.peg}
 	if name == token {
 		now := e.now()
 		st.FetchedAt, st.ExpiresAt, st.NextRefresh = now, c.end, now.Add(110*time.Minute)
@@ -348,7 +349,7 @@ func (e *fakeEngine) Status(name string) (refresh.Status, error) {
 	return st, nil
 }
 
-func (e *fakeEngine) History(name string) ([]refresh.Attempt, error) {
+func (e *fakeEngine) History(name string) ([]credential.Attempt, error) {
 	<-e.Loaded()
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -359,20 +360,20 @@ func (e *fakeEngine) History(name string) ([]refresh.Attempt, error) {
 		return nil, nil
 	}
 	now := e.now()
-	return []refresh.Attempt{
-		{At: now, Cause: refresh.CauseSchedule, Outcome: "ok", Took: 85 * time.Millisecond},
-		{At: now.Add(-30 * time.Second), Cause: refresh.CauseSchedule, Outcome: "upstream", ErrCode: -1,
+	return []credential.Attempt{
+		{At: now, Cause: credential.CauseSchedule, Outcome: "ok", Took: 85 * time.Millisecond},
+		{At: now.Add(-30 * time.Second), Cause: credential.CauseSchedule, Outcome: "upstream", ErrCode: -1,
 			RID: "5f9f8a7c-1b2c3d4e-6a7b8c9d", Took: 112 * time.Millisecond},
-		{At: now.Add(-110 * time.Minute), Cause: refresh.CauseRead, Outcome: "ok", Took: 93 * time.Millisecond},
+		{At: now.Add(-110 * time.Minute), Cause: credential.CauseRead, Outcome: "ok", Took: 93 * time.Millisecond},
 	}, nil
 }
 
-func (e *fakeEngine) Stats() []refresh.Stat {
+func (e *fakeEngine) Stats() []credential.Stat {
 	<-e.Loaded()
-	return []refresh.Stat{{Key: "calls:/cgi-bin/stable_token", Value: 3}}
+	return []credential.Stat{{Key: "calls:/cgi-bin/stable_token", Value: 3}}
 }
 
-func (e *fakeEngine) Watch(prefix string, may func(string) bool) (int, iter.Seq[refresh.Listing], Watch) {
+func (e *fakeEngine) Watch(prefix string, may func(string) bool) (int, iter.Seq[credential.Listing], Watch) {
 	w := &fakeWatch{of: e, prefix: prefix, ready: make(chan struct{}, 1)}
 	n, all := e.List(prefix, may)
 	e.mu.Lock()
@@ -385,11 +386,11 @@ type fakeWatch struct {
 	of     *fakeEngine
 	prefix string
 	ready  chan struct{}
-	events []refresh.Listing
+	events []credential.Listing
 	closed bool
 }
 
-func (w *fakeWatch) Take() ([]refresh.Listing, bool) {
+func (w *fakeWatch) Take() ([]credential.Listing, bool) {
 	w.of.mu.Lock()
 	defer w.of.mu.Unlock()
 	events := w.events
@@ -420,13 +421,13 @@ func (w *fakeWatch) Close() {
 var errFault = errors.New("canary-fault")
 
 // reasons are the engine's words for the protocol's codes.
-var reasons = map[protocol.Code]refresh.Reason{
-	protocol.Waiting:     refresh.NoTicket,
-	protocol.Upstream:    refresh.Refused,
-	protocol.Unavailable: refresh.Unreachable,
-	protocol.Limited:     refresh.Limited,
-	protocol.Reauth:      refresh.Reauth,
-	protocol.Busy:        refresh.Busy,
+var reasons = map[protocol.Code]credential.Reason{
+	protocol.Waiting:     credential.NoTicket,
+	protocol.Upstream:    credential.Refused,
+	protocol.Unavailable: credential.Unreachable,
+	protocol.Limited:     credential.Limited,
+	protocol.Reauth:      credential.Reauth,
+	protocol.Busy:        credential.Busy,
 }
 
 // parseFetched reads OK <ttl> <value> or ERR <code> <retry_after> <message>.
@@ -440,7 +441,7 @@ func parseFetched(reply string) (fetched, error) {
 		if !ok {
 			return fetched{}, fmt.Errorf("no reason for %s", e.Code)
 		}
-		return fetched{err: &refresh.Error{Reason: reason, RetryAfter: e.RetryAfter, Message: e.Message}}, nil
+		return fetched{err: &credential.Error{Reason: reason, RetryAfter: e.RetryAfter, Message: e.Message}}, nil
 	}
 	if err != nil {
 		return fetched{}, err

@@ -7,39 +7,39 @@ import (
 	"testing"
 
 	"tokend/daemon/access"
-	"tokend/daemon/refresh"
+	"tokend/daemon/credential"
 	"tokend/fetchers/secret"
 )
 
 // stillEngine answers at once and always the same, so that two sessions can be compared.
 type stillEngine struct{ staticEngine }
 
-func (e stillEngine) Get(context.Context, string) (refresh.Value, error) {
-	return refresh.Value{}, errNoSuch
+func (e stillEngine) Get(context.Context, string) (credential.Value, error) {
+	return credential.Value{}, errNoSuch
 }
-func (e stillEngine) Reject(context.Context, string, secret.Text) (refresh.Value, error) {
+func (e stillEngine) Reject(context.Context, string, secret.Text) (credential.Value, error) {
 	return e.value, nil
 }
-func (e stillEngine) Refresh(context.Context, string) (refresh.Value, error) { return e.value, nil }
-func (e stillEngine) Put(context.Context, string, secret.Text) error         { return nil }
+func (e stillEngine) Refresh(context.Context, string) (credential.Value, error) { return e.value, nil }
+func (e stillEngine) Put(context.Context, string, secret.Text) error            { return nil }
 func (e stillEngine) Exchange(_ context.Context, owner string, _ secret.Text) (string, error) {
 	return owner + "/c", nil
 }
-func (e stillEngine) Import(context.Context, string, int) (refresh.ImportPage, error) {
-	return refresh.ImportPage{Total: 1}, nil
+func (e stillEngine) Import(context.Context, string, int) (credential.ImportPage, error) {
+	return credential.ImportPage{Total: 1}, nil
 }
 func (e stillEngine) Receive(context.Context, string, string, string, string, string) error {
 	return errNoSuch
 }
-func (e stillEngine) List(string, func(string) bool) (int, iter.Seq[refresh.Listing]) {
-	return 0, func(func(refresh.Listing) bool) {}
+func (e stillEngine) List(string, func(string) bool) (int, iter.Seq[credential.Listing]) {
+	return 0, func(func(credential.Listing) bool) {}
 }
-func (e stillEngine) Loaded() <-chan struct{}                    { return closed }
-func (e stillEngine) Status(name string) (refresh.Status, error) { return refresh.Status{}, nil }
-func (e stillEngine) History(string) ([]refresh.Attempt, error)  { return nil, errNoSuch }
-func (e stillEngine) Stats() []refresh.Stat                      { return nil }
-func (e stillEngine) Watch(string, func(string) bool) (int, iter.Seq[refresh.Listing], Watch) {
-	return 0, func(func(refresh.Listing) bool) {}, stillWatch{}
+func (e stillEngine) Loaded() <-chan struct{}                       { return closed }
+func (e stillEngine) Status(name string) (credential.Status, error) { return credential.Status{}, nil }
+func (e stillEngine) History(string) ([]credential.Attempt, error)  { return nil, errNoSuch }
+func (e stillEngine) Stats() []credential.Stat                      { return nil }
+func (e stillEngine) Watch(string, func(string) bool) (int, iter.Seq[credential.Listing], Watch) {
+	return 0, func(func(credential.Listing) bool) {}, stillWatch{}
 }
 
 // closed is of an engine that has loaded all.
@@ -52,9 +52,9 @@ var closed = func() <-chan struct{} {
 // stillWatch is over at once.
 type stillWatch struct{}
 
-func (stillWatch) Close()                          {}
-func (stillWatch) Take() ([]refresh.Listing, bool) { return nil, false }
-func (stillWatch) Ready() <-chan struct{}          { return nil }
+func (stillWatch) Close()                             {}
+func (stillWatch) Take() ([]credential.Listing, bool) { return nil, false }
+func (stillWatch) Ready() <-chan struct{}             { return nil }
 
 // FuzzSession feeds the sessions of an operator and of a user with rules whatever bytes, whole and
 // cut in two: the replies are the same, are whole lines of the protocol, no byte is

@@ -6,7 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"tokend/daemon/refresh"
+	"tokend/daemon/clock"
 )
 
 // The bounds of a group. Of 8, 16, 32 and 64 members a request took the less of the processor the
@@ -117,7 +117,7 @@ func (l *loop) answerGroup() {
 
 // lookAhead looks up what members of the group are about to ask for, from the one at i on, and
 // returns the first for whom it did not.
-func (l *loop) lookAhead(i int, now refresh.Instant) (end int) {
+func (l *loop) lookAhead(i int, now clock.Instant) (end int) {
 	g, a := &l.group, &l.ahead
 	a.n = 0
 	for end = i; end < g.n && (end == i || a.n < aheadSize); end++ {
@@ -136,7 +136,7 @@ func (l *loop) lookAhead(i int, now refresh.Instant) (end int) {
 
 // answerAbreast has m's session answer what has been read of it, behind the replies of those before
 // it. If there is more to do, what is left is in a.in, and the replies are the session's.
-func (l *loop) answerAbreast(m *member, a *arrival, now refresh.Instant) (next action, ok bool) {
+func (l *loop) answerAbreast(m *member, a *arrival, now clock.Instant) (next action, ok bool) {
 	s := &m.session
 	s.out = l.out
 	s.ahead, l.ahead.next = &l.ahead, a.ahead

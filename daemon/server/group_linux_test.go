@@ -10,7 +10,8 @@ import (
 	"time"
 
 	"tokend/daemon/access"
-	"tokend/daemon/refresh"
+	"tokend/daemon/clock"
+	"tokend/daemon/credential"
 	"tokend/daemon/server/socket"
 	"tokend/fetchers/secret"
 )
@@ -30,7 +31,7 @@ const (
 	slowness = 300 * time.Millisecond
 )
 
-func (e *heldUp) Cached(name []byte, now refresh.Instant) (refresh.Value, bool) {
+func (e *heldUp) Cached(name []byte, now clock.Instant) (credential.Value, bool) {
 	if string(name) == gate {
 		e.once.Do(func() {
 			close(e.asked)
@@ -49,7 +50,7 @@ func (e *heldUp) Cached(name []byte, now refresh.Instant) (refresh.Value, bool) 
 	return e.fakeEngine.Cached(name, now)
 }
 
-func (e *heldUp) CachedAll(names [][]byte, now refresh.Instant, values []refresh.Value) {
+func (e *heldUp) CachedAll(names [][]byte, now clock.Instant, values []credential.Value) {
 	cachedEach(e, names, now, values)
 }
 

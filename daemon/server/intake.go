@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 
-	"tokend/daemon/refresh"
+	"tokend/daemon/credential"
 	"tokend/fetchers/secret"
 	"tokend/protocol"
 )
@@ -19,12 +19,12 @@ func (s *session) put(name, value []byte) action {
 	if !s.mayWait() {
 		return more
 	}
-	s.job = job{waits: true, brief: true, deposit: refresh.Deposit{Name: string(name), Value: secret.Text(value)}}
+	s.job = job{waits: true, brief: true, deposit: credential.Deposit{Name: string(name), Value: secret.Text(value)}}
 	return wait
 }
 
 // store stores d.
-func (s *session) store(ctx context.Context, d refresh.Deposit) error {
+func (s *session) store(ctx context.Context, d credential.Deposit) error {
 	return s.waiting(ctx, func(ctx context.Context) error {
 		err := s.server.cfg.Engine.Put(ctx, d.Name, d.Value)
 		s.done(ctx, protocol.VerbPut, d.Name, err)
@@ -95,7 +95,7 @@ func (s *session) importPage(owner, offset []byte) action {
 // ofOwner puts the error for an owner that does not exist into the words for one that may
 // not be seen.
 func ofOwner(err error) error {
-	if e, ok := errors.AsType[*refresh.Error](err); ok && e.Reason == refresh.NotFound {
+	if e, ok := errors.AsType[*credential.Error](err); ok && e.Reason == credential.NotFound {
 		return errNoOwner
 	}
 	return err

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"tokend/daemon/access"
-	"tokend/daemon/refresh"
+	"tokend/daemon/credential"
 	"tokend/fetchers/secret"
 	"tokend/protocol"
 )
@@ -39,8 +39,8 @@ func (e *taker) Exchange(_ context.Context, owner string, code secret.Text) (str
 	return owner + "/wxnew", e.take("exchange", owner, string(code))
 }
 
-func (e *taker) Import(_ context.Context, owner string, offset int) (refresh.ImportPage, error) {
-	return refresh.ImportPage{Total: 3, Kept: 2, Next: offset + 500}, e.take("import", owner, offset)
+func (e *taker) Import(_ context.Context, owner string, offset int) (credential.ImportPage, error) {
+	return credential.ImportPage{Total: 3, Kept: 2, Next: offset + 500}, e.take("import", owner, offset)
 }
 
 func (e *taker) Receive(_ context.Context, owner, signature, timestamp, nonce, encrypt string) error {
@@ -89,8 +89,8 @@ func TestWhatIsHandedInIsNotShown(t *testing.T) {
 		nil,
 		errFault,
 		context.DeadlineExceeded,
-		&refresh.Error{Reason: refresh.Unfit, RetryAfter: refresh.Never, Message: "not what belongs there"},
-		&refresh.Error{Reason: refresh.NotFound, RetryAfter: refresh.Never, Message: "elsewhere"},
+		&credential.Error{Reason: credential.Unfit, RetryAfter: credential.Never, Message: "not what belongs there"},
+		&credential.Error{Reason: credential.NotFound, RetryAfter: credential.Never, Message: "elsewhere"},
 	} {
 		var log bytes.Buffer
 		e := &taker{err: err}
@@ -181,15 +181,15 @@ func TestStatusOfGrantsAndHolds(t *testing.T) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	for _, tt := range []struct {
 		about string
-		st    refresh.Status
+		st    credential.Status
 		want  string
 	}{
-		{"nothing", refresh.Status{}, "\nhold_until -\n"},
-		{"a hold that time ends", refresh.Status{HoldUntil: at}, "\nhold_until 2026-01-02T03:04:05Z\n"},
-		{"one that somebody may end sooner", refresh.Status{HoldUntil: at, Held: true}, "\nhold_until 2026-01-02T03:04:05Z\n"},
-		{"one that only somebody ends", refresh.Status{Held: true}, "\nhold_until action\n"},
-		{"no grant", refresh.Status{}, "\nsource -\ngenerations -\n"},
-		{"a grant", refresh.Status{Source: "exchange", Generations: 3}, "\nsource exchange\ngenerations 3\n"},
+		{"nothing", credential.Status{}, "\nhold_until -\n"},
+		{"a hold that time ends", credential.Status{HoldUntil: at}, "\nhold_until 2026-01-02T03:04:05Z\n"},
+		{"one that somebody may end sooner", credential.Status{HoldUntil: at, Held: true}, "\nhold_until 2026-01-02T03:04:05Z\n"},
+		{"one that only somebody ends", credential.Status{Held: true}, "\nhold_until action\n"},
+		{"no grant", credential.Status{}, "\nsource -\ngenerations -\n"},
+		{"a grant", credential.Status{Source: "exchange", Generations: 3}, "\nsource exchange\ngenerations 3\n"},
 	} {
 		s := sessionOf(New(Config{Engine: statusEngine{st: tt.st}}), access.Peer{})
 		if got, _ := drive(t, s, []byte("STATUS "+token+"\n")); !strings.Contains(got, tt.want) {
@@ -200,9 +200,9 @@ func TestStatusOfGrantsAndHolds(t *testing.T) {
 
 type statusEngine struct {
 	Engine
-	st refresh.Status
+	st credential.Status
 }
 
 func (e statusEngine) Loaded() <-chan struct{} { return closed }
 
-func (e statusEngine) Status(string) (refresh.Status, error) { return e.st, nil }
+func (e statusEngine) Status(string) (credential.Status, error) { return e.st, nil }

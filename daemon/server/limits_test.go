@@ -10,7 +10,8 @@ import (
 	"time"
 
 	"tokend/daemon/access"
-	"tokend/daemon/refresh"
+	"tokend/daemon/clock"
+	"tokend/daemon/credential"
 )
 
 // peers is who connects next: the tests that have several users set it before they dial.
@@ -253,13 +254,13 @@ func TestWaitingIsGivenBackAfterAPanic(t *testing.T) {
 // panicEngine holds nothing, and fails whoever asks for more.
 type panicEngine struct{ Engine }
 
-func (panicEngine) Now() refresh.Instant { return 1 }
+func (panicEngine) Now() clock.Instant { return 1 }
 
-func (panicEngine) Cached([]byte, refresh.Instant) (refresh.Value, bool) {
-	return refresh.Value{}, false
+func (panicEngine) Cached([]byte, clock.Instant) (credential.Value, bool) {
+	return credential.Value{}, false
 }
 
-func (e panicEngine) CachedAll(names [][]byte, now refresh.Instant, values []refresh.Value) {
+func (e panicEngine) CachedAll(names [][]byte, now clock.Instant, values []credential.Value) {
 	cachedEach(e, names, now, values)
 }
 

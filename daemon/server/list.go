@@ -8,7 +8,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
-	"tokend/daemon/refresh"
+	"tokend/daemon/credential"
 	"tokend/protocol"
 )
 
@@ -24,7 +24,7 @@ func (s *session) list(prefix []byte) action {
 	}
 	s.job = s.whole(job{run: func(ctx context.Context, flush func() error) error {
 		return s.walk(ctx, flush, func() error {
-			return s.listing(protocol.VerbList, func(may func(string) bool) (int, iter.Seq[refresh.Listing]) {
+			return s.listing(protocol.VerbList, func(may func(string) bool) (int, iter.Seq[credential.Listing]) {
 				return s.server.cfg.Engine.List(under, may)
 			}, flush)
 		})
@@ -67,9 +67,9 @@ func (s *session) walk(ctx context.Context, flush func() error, f func() error) 
 }
 
 // listing writes the count and the lines of what of all that list returns may be shown to v.
-func (s *session) listing(v protocol.Verb, list func(may func(name string) bool) (int, iter.Seq[refresh.Listing]), flush func() error) error {
+func (s *session) listing(v protocol.Verb, list func(may func(name string) bool) (int, iter.Seq[credential.Listing]), flush func() error) error {
 	var n int
-	var all iter.Seq[refresh.Listing]
+	var all iter.Seq[credential.Listing]
 	s.timed(lookCost, func() {
 		n, all = list(func(name string) bool { return s.rights.MayList(v, name) })
 	})
@@ -103,7 +103,7 @@ func (s *session) watch(prefix []byte) action {
 		defer s.letGo()
 		var w Watch
 		err := s.walk(ctx, flush, func() error {
-			return s.listing(protocol.VerbWatch, func(may func(string) bool) (n int, all iter.Seq[refresh.Listing]) {
+			return s.listing(protocol.VerbWatch, func(may func(string) bool) (n int, all iter.Seq[credential.Listing]) {
 				n, all, w = s.server.cfg.Engine.Watch(under, may)
 				return n, all
 			}, flush)

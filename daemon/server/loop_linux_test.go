@@ -16,7 +16,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tokend/daemon/access"
-	"tokend/daemon/refresh"
+	"tokend/daemon/clock"
+	"tokend/daemon/credential"
 	"tokend/daemon/server/socket"
 	"tokend/fetchers/secret"
 )
@@ -178,9 +179,9 @@ type countingEngine struct {
 	n     int
 }
 
-func (e *countingEngine) Now() refresh.Instant { return 1 }
+func (e *countingEngine) Now() clock.Instant { return 1 }
 
-func (e *countingEngine) Cached(name []byte, _ refresh.Instant) (refresh.Value, bool) {
+func (e *countingEngine) Cached(name []byte, _ clock.Instant) (credential.Value, bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if _, ok := e.first[string(name)]; !ok {
@@ -188,10 +189,10 @@ func (e *countingEngine) Cached(name []byte, _ refresh.Instant) (refresh.Value, 
 	}
 	e.asked[string(name)]++
 	e.n++
-	return refresh.Value{Text: "v", TTL: time.Hour}, true
+	return credential.Value{Text: "v", TTL: time.Hour}, true
 }
 
-func (e *countingEngine) CachedAll(names [][]byte, now refresh.Instant, values []refresh.Value) {
+func (e *countingEngine) CachedAll(names [][]byte, now clock.Instant, values []credential.Value) {
 	cachedEach(e, names, now, values)
 }
 

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"tokend/daemon/access"
-	"tokend/daemon/refresh"
+	"tokend/daemon/credential"
 )
 
 // Rules that change while requests are answered: each request is answered by the old rules or the
@@ -157,7 +157,7 @@ type askedEngine struct {
 	asked *bool
 }
 
-func (e askedEngine) List(prefix string, may func(string) bool) (int, iter.Seq[refresh.Listing]) {
+func (e askedEngine) List(prefix string, may func(string) bool) (int, iter.Seq[credential.Listing]) {
 	*e.asked = true
 	return e.fakeEngine.List(prefix, may)
 }

@@ -8,7 +8,8 @@ import (
 	"time"
 
 	"tokend/daemon/access"
-	"tokend/daemon/refresh"
+	"tokend/daemon/clock"
+	"tokend/daemon/credential"
 	"tokend/protocol"
 )
 
@@ -65,7 +66,7 @@ type session struct {
 	// now is what cached goes by; 0 where the clock has to be looked at. It is good for one step:
 	// nothing in it waits, but between two steps any time may pass, unless the driver knows better
 	// (stepAt).
-	now refresh.Instant
+	now clock.Instant
 
 	ahead *ahead // what has been looked up for this step; nil for nothing
 
@@ -82,7 +83,7 @@ type job struct {
 
 	// deposit is what a PUT hands in. A driver that has several at once may hand them to the engine
 	// together.
-	deposit refresh.Deposit
+	deposit credential.Deposit
 
 	// waits says that run may wait for long, and gives up when ctx ends: the
 	// driver writes what the peer is still owed first, and ends ctx when the
@@ -143,7 +144,7 @@ func (s *session) step(in []byte) (n int, next action) { return s.stepAt(in, 0) 
 
 // stepAt is step for a driver that has looked at the engine's clock a moment before; 0 where it has
 // not.
-func (s *session) stepAt(in []byte, now refresh.Instant) (n int, next action) {
+func (s *session) stepAt(in []byte, now clock.Instant) (n int, next action) {
 	s.renewRights()
 	s.now = now
 	for next == more && len(in) > n {
@@ -332,7 +333,7 @@ func (s *session) waiting(ctx context.Context, ask func(context.Context) error) 
 	bounded, cancel := context.WithTimeout(ctx, s.server.cfg.waitTimeout)
 	defer cancel()
 	if !s.user.operator { // nothing is kept from operators for others
-		bounded = refresh.WithUser(bounded, s.user)
+		bounded = credential.WithUser(bounded, s.user)
 	}
 	switch err := ask(bounded); {
 	case err == nil:

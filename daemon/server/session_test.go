@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"tokend/daemon/access"
-	"tokend/daemon/refresh"
+	"tokend/daemon/credential"
 	"tokend/protocol"
 )
 
@@ -219,7 +219,7 @@ func TestSessionLooksAtTheClockOnceAStep(t *testing.T) {
 // timeTakingEngine's list takes as long as workToken lives.
 type timeTakingEngine struct{ *fakeEngine }
 
-func (e timeTakingEngine) List(prefix string, may func(string) bool) (int, iter.Seq[refresh.Listing]) {
+func (e timeTakingEngine) List(prefix string, may func(string) bool) (int, iter.Seq[credential.Listing]) {
 	time.Sleep(10 * time.Minute)
 	return e.fakeEngine.List(prefix, may)
 }
@@ -230,7 +230,7 @@ func TestSessionServesNothingThatEndedInABatch(t *testing.T) {
 	for _, ask := range []string{"GET " + workToken, "SIGN work/ww0123/1000002/jsapi_ticket https://example.com/"} {
 		synctest.Test(t, func(t *testing.T) {
 			engine := newFakeEngine()
-			engine.creds["work/ww0123/1000002/jsapi_ticket"] = &fakeCred{kind: "ticket", state: refresh.Fresh, value: "ticket-w", end: engine.now().Add(10 * time.Minute)}
+			engine.creds["work/ww0123/1000002/jsapi_ticket"] = &fakeCred{kind: "ticket", state: credential.Fresh, value: "ticket-w", end: engine.now().Add(10 * time.Minute)}
 			s := sessionOf(New(Config{Engine: timeTakingEngine{engine}, Sign: fakeSign, waitTimeout: time.Second}), access.Peer{})
 			got, _ := drive(t, s, []byte(ask+"\nGET "+token+"\nLIST nothing\n"+ask+"\nGET "+token+"\n"))
 			lines := strings.Split(got, "\n")
@@ -309,10 +309,10 @@ type hugeEngine struct {
 
 func (e hugeEngine) Loaded() <-chan struct{} { return closed }
 
-func (e hugeEngine) List(string, func(string) bool) (int, iter.Seq[refresh.Listing]) {
-	all := make([]refresh.Listing, e.n)
+func (e hugeEngine) List(string, func(string) bool) (int, iter.Seq[credential.Listing]) {
+	all := make([]credential.Listing, e.n)
 	for i := range all {
-		all[i] = refresh.Listing{Name: fmt.Sprintf("work/ww%06d/1/access_token", i), State: refresh.Fresh, TTL: time.Hour}
+		all[i] = credential.Listing{Name: fmt.Sprintf("work/ww%06d/1/access_token", i), State: credential.Fresh, TTL: time.Hour}
 	}
 	return len(all), slices.Values(all)
 }
@@ -420,18 +420,18 @@ func TestErrorCodes(t *testing.T) {
 		err  error
 		want string
 	}{
-		{&refresh.Error{Reason: refresh.NotFound, Message: "elsewhere"}, "ERR NOT_FOUND - no such credential\n"},
-		{&refresh.Error{Reason: refresh.NoTicket, RetryAfter: time.Minute, Message: "no ticket"}, "ERR WAITING 60 no ticket\n"},
-		{&refresh.Error{Reason: refresh.Refused, RetryAfter: refresh.Never, Message: "errcode=40125 x", Err: errFault}, "ERR UPSTREAM - errcode=40125 x\n"},
-		{&refresh.Error{Reason: refresh.Unreachable, RetryAfter: 1500 * time.Millisecond, Message: "m"}, "ERR UNAVAILABLE 2 m\n"},
-		{&refresh.Error{Reason: refresh.Limited, RetryAfter: 1, Message: "m"}, "ERR LIMITED 1 m\n"},
-		{&refresh.Error{Reason: refresh.Reauth, RetryAfter: -5, Message: "m"}, "ERR REAUTH - m\n"},
-		{&refresh.Error{Reason: refresh.Busy, RetryAfter: time.Second, Message: "two\nlines"}, "ERR BUSY 1 two lines\n"},
-		{&refresh.Error{Reason: refresh.Stopping, RetryAfter: time.Second, Message: "m"}, "ERR SHUTDOWN 1 m\n"},
-		{&refresh.Error{Reason: refresh.Denied, RetryAfter: refresh.Never, Message: "write-only"}, "ERR DENIED - write-only\n"},
-		{&refresh.Error{Reason: refresh.Unfit, RetryAfter: refresh.Never, Message: "m"}, "ERR BAD_REQUEST - m\n"},
-		{fmt.Errorf("wrapped: %w", &refresh.Error{Reason: refresh.Busy, Message: "m"}), "ERR BUSY 0 m\n"},
-		{&refresh.Error{Reason: 99, Message: "m"}, "ERR INTERNAL - internal error\n"},
+		{&credential.Error{Reason: credential.NotFound, Message: "elsewhere"}, "ERR NOT_FOUND - no such credential\n"},
+		{&credential.Error{Reason: credential.NoTicket, RetryAfter: time.Minute, Message: "no ticket"}, "ERR WAITING 60 no ticket\n"},
+		{&credential.Error{Reason: credential.Refused, RetryAfter: credential.Never, Message: "errcode=40125 x", Err: errFault}, "ERR UPSTREAM - errcode=40125 x\n"},
+		{&credential.Error{Reason: credential.Unreachable, RetryAfter: 1500 * time.Millisecond, Message: "m"}, "ERR UNAVAILABLE 2 m\n"},
+		{&credential.Error{Reason: credential.Limited, RetryAfter: 1, Message: "m"}, "ERR LIMITED 1 m\n"},
+		{&credential.Error{Reason: credential.Reauth, RetryAfter: -5, Message: "m"}, "ERR REAUTH - m\n"},
+		{&credential.Error{Reason: credential.Busy, RetryAfter: time.Second, Message: "two\nlines"}, "ERR BUSY 1 two lines\n"},
+		{&credential.Error{Reason: credential.Stopping, RetryAfter: time.Second, Message: "m"}, "ERR SHUTDOWN 1 m\n"},
+		{&credential.Error{Reason: credential.Denied, RetryAfter: credential.Never, Message: "write-only"}, "ERR DENIED - write-only\n"},
+		{&credential.Error{Reason: credential.Unfit, RetryAfter: credential.Never, Message: "m"}, "ERR BAD_REQUEST - m\n"},
+		{fmt.Errorf("wrapped: %w", &credential.Error{Reason: credential.Busy, Message: "m"}), "ERR BUSY 0 m\n"},
+		{&credential.Error{Reason: 99, Message: "m"}, "ERR INTERNAL - internal error\n"},
 		{context.DeadlineExceeded, "ERR UNAVAILABLE 1 not done in time; what was begun goes on\n"},
 		{context.Canceled, "ERR SHUTDOWN 1 the daemon is stopping\n"},
 		{errFault, "ERR INTERNAL - internal error\n"},

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"sync/atomic"
 
-	"tokend/daemon/refresh"
+	"tokend/daemon/credential"
 	"tokend/protocol"
 )
 
@@ -101,8 +101,8 @@ func (s *stats) merge(other *stats) {
 
 // list returns the counters. What is no part of ordinary days is in it only where it has
 // occurred.
-func (s *stats) list() []refresh.Stat {
-	all := []refresh.Stat{
+func (s *stats) list() []credential.Stat {
+	all := []credential.Stat{
 		{Key: "connections", Value: s.connections.Load()},
 		{Key: "hits", Value: s.hits.Load()},
 		{Key: "reads", Value: s.reads.Load()},
@@ -111,7 +111,7 @@ func (s *stats) list() []refresh.Stat {
 	}
 	occurred := func(key string, n int64) {
 		if n > 0 {
-			all = append(all, refresh.Stat{Key: key, Value: n})
+			all = append(all, credential.Stat{Key: key, Value: n})
 		}
 	}
 	occurred("closed_idle", s.ousted.Load())
@@ -139,7 +139,7 @@ func (s *session) stats() action {
 		})
 	}
 	return s.doWhole(func(func() error) error {
-		var all []refresh.Stat
+		var all []credential.Stat
 		s.timed(lookCost, func() { all = slices.Concat(s.server.cfg.Engine.Stats(), s.server.users.total().list()) })
 		s.counters(all)
 		return nil
@@ -147,8 +147,8 @@ func (s *session) stats() action {
 }
 
 // counters answers with all, sorted by key.
-func (s *session) counters(all []refresh.Stat) {
-	slices.SortFunc(all, func(a, b refresh.Stat) int { return cmp.Compare(a.Key, b.Key) })
+func (s *session) counters(all []credential.Stat) {
+	slices.SortFunc(all, func(a, b credential.Stat) int { return cmp.Compare(a.Key, b.Key) })
 	s.out = protocol.AppendCount(s.out, len(all))
 	for _, stat := range all {
 		s.out = protocol.AppendCounter(s.out, stat.Key, stat.Value)

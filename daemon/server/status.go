@@ -4,7 +4,7 @@ import (
 	"strconv"
 	"time"
 
-	"tokend/daemon/refresh"
+	"tokend/daemon/credential"
 	"tokend/protocol"
 )
 
@@ -81,7 +81,7 @@ func (s *session) recount(name string) {
 	}
 }
 
-func attempt(a refresh.Attempt) protocol.Attempt {
+func attempt(a credential.Attempt) protocol.Attempt {
 	return protocol.Attempt{
 		Time:    a.At,
 		Cause:   a.Cause.String(),
@@ -109,7 +109,7 @@ func moment(t time.Time) string {
 
 // holdUntil is when WeChat is asked again of itself; "action" where it is not, since that
 // would be of no use before somebody acts; "" where there is no hold.
-func holdUntil(st refresh.Status) string {
+func holdUntil(st credential.Status) string {
 	if st.Held && st.HoldUntil.IsZero() {
 		return "action"
 	}

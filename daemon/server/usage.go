@@ -8,7 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"tokend/daemon/refresh"
+	"tokend/daemon/credential"
 )
 
 // Bounds of usage. What is counted exists, but one user of the host may be many uids: those
@@ -30,7 +30,7 @@ type usage struct {
 
 // readers is who has been given one credential: a list, as most have one or two. It takes 48 bytes.
 type readers struct {
-	hung  refresh.Hung // the readers themselves: what their peg points to, so that it is one step to first
+	hung  credential.Hung // the readers themselves: what their peg points to, so that it is one step to first
 	first reads
 	of    *usage // guarded by its mu; nil when the credential is gone
 }
@@ -44,7 +44,7 @@ type reads struct {
 }
 
 // of returns the counter of uid at peg. It takes a lock and allocates at their first meeting only.
-func (u *usage) of(peg *refresh.Peg, uid uint32) *reads {
+func (u *usage) of(peg *credential.Peg, uid uint32) *reads {
 	if peg == nil {
 		return &u.rest
 	}
@@ -59,7 +59,7 @@ func (u *usage) of(peg *refresh.Peg, uid uint32) *reads {
 }
 
 // meetLocked is of, for a counter that is not there yet. u.mu is held.
-func (u *usage) meetLocked(peg *refresh.Peg, uid uint32) *reads {
+func (u *usage) meetLocked(peg *credential.Peg, uid uint32) *reads {
 	switch all, ok := peg.Load().(*readers); {
 	case ok:
 		r, last := all.find(uid)
@@ -114,7 +114,7 @@ func (all *readers) Gone() {
 
 // describe returns who has been given the credential of peg, as www-data=120,root=3, the most
 // frequent first; "" for nobody.
-func describe(peg *refresh.Peg, names *names) string {
+func describe(peg *credential.Peg, names *names) string {
 	if peg == nil {
 		return ""
 	}

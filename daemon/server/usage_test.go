@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"tokend/daemon/access"
-	"tokend/daemon/refresh"
+	"tokend/daemon/credential"
 )
 
 // usedBy is who has been given name, of an s over a fakeEngine.
@@ -20,7 +20,7 @@ func usedBy(s *Server, name string) string {
 func TestUsageIsBounded(t *testing.T) {
 	var u usage
 	var ns names
-	var peg refresh.Peg
+	var peg credential.Peg
 	for uid := range uint32(10_000) {
 		u.of(&peg, 4_000_000_000+uid).n.Add(1)
 	}
@@ -31,7 +31,7 @@ func TestUsageIsBounded(t *testing.T) {
 		t.Errorf("\n got %.100q\nwant %q at its beginning", got, want)
 	}
 	u.n = maxCounters - 100
-	pegs := make([]refresh.Peg, 1000)
+	pegs := make([]credential.Peg, 1000)
 	for i := range pegs {
 		u.of(&pegs[i], 1).n.Add(1)
 		u.of(&pegs[0], uint32(1+i)).n.Add(1)
@@ -70,7 +70,7 @@ func TestUsageIsBounded(t *testing.T) {
 		t.Errorf("%d counters, want %d", u.n, n-1)
 	}
 	// And what comes after it begins anew.
-	var again refresh.Peg
+	var again credential.Peg
 	u.of(&again, 4_000_000_000).n.Add(1)
 	if got, want := describe(&again, &ns), "4000000000=1"; got != want {
 		t.Errorf("\n got %q\nwant %q", got, want)

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"tokend/daemon/refresh"
+	"tokend/daemon/credential"
 	"tokend/fetchers/secret"
 	"tokend/protocol"
 )
@@ -51,7 +51,7 @@ func (s *session) hit(name []byte) bool {
 }
 
 // giveHit answers with v, which was cached.
-func (s *session) giveHit(v refresh.Value) {
+func (s *session) giveHit(v credential.Value) {
 	s.tally.reads++
 	s.tally.hits++
 	s.give(v)
@@ -65,7 +65,7 @@ const nearEnd = time.Second
 // cached returns the value of name if one is held that is valid now. The clock is looked at once
 // for all requests that a step answers, or a turn of an event loop: to do so for each would take
 // half as long again as the rest. For a value that is about to end it is looked at anew.
-func (s *session) cached(name []byte) (refresh.Value, bool) {
+func (s *session) cached(name []byte) (credential.Value, bool) {
 	e := s.server.cfg.Engine
 	if s.now == 0 {
 		s.now = e.Now()
@@ -96,7 +96,7 @@ func (s *session) reject(name, value []byte) action {
 		}
 	}
 	refused := secret.Text(value)
-	return s.await(string(name), func(ctx context.Context, name string) (refresh.Value, error) {
+	return s.await(string(name), func(ctx context.Context, name string) (credential.Value, error) {
 		v, err := s.server.cfg.Engine.Reject(ctx, name, refused)
 		if audited {
 			s.noteEnd(ctx, protocol.VerbReject, name, err)
@@ -109,7 +109,7 @@ func (s *session) refresh(name []byte) action {
 	if next, ok := s.allowed(protocol.VerbRefresh, name); !ok {
 		return next
 	}
-	return s.await(string(name), func(ctx context.Context, name string) (refresh.Value, error) {
+	return s.await(string(name), func(ctx context.Context, name string) (credential.Value, error) {
 		v, err := s.server.cfg.Engine.Refresh(ctx, name)
 		s.done(ctx, protocol.VerbRefresh, name, err)
 		return v, err
@@ -117,12 +117,12 @@ func (s *session) refresh(name []byte) action {
 }
 
 // await answers with the value that ask returns.
-func (s *session) await(name string, ask func(context.Context, string) (refresh.Value, error)) action {
+func (s *session) await(name string, ask func(context.Context, string) (credential.Value, error)) action {
 	return s.awaitThen(name, ask, s.give)
 }
 
 // awaitThen hands the value that ask returns to answer, or answers with its error.
-func (s *session) awaitThen(name string, ask func(context.Context, string) (refresh.Value, error), answer func(refresh.Value)) action {
+func (s *session) awaitThen(name string, ask func(context.Context, string) (credential.Value, error), answer func(credential.Value)) action {
 	return s.wait(func(ctx context.Context) error {
 		v, err := ask(ctx, name)
 		if err == nil {
@@ -133,7 +133,7 @@ func (s *session) awaitThen(name string, ask func(context.Context, string) (refr
 }
 
 // give answers with v and counts who was given it.
-func (s *session) give(v refresh.Value) {
+func (s *session) give(v credential.Value) {
 	s.count(v)
 	s.out = protocol.AppendValue(s.out, v.TTL, string(v.Text))
 	if len(v.Text) > longText {
@@ -141,7 +141,7 @@ func (s *session) give(v refresh.Value) {
 	}
 }
 
-func (s *session) count(v refresh.Value) { s.server.usage.of(v.Peg, s.peer.UID).n.Add(1) }
+func (s *session) count(v credential.Value) { s.server.usage.of(v.Peg, s.peer.UID).n.Add(1) }
 
 // nonceLength is that of the examples in WeChat's JS-SDK documentation; any would do.
 const nonceLength = 16
@@ -156,7 +156,7 @@ func (s *session) sign(name, url []byte) action {
 		return more
 	}
 	page := string(url)
-	answer := func(v refresh.Value) {
+	answer := func(v credential.Value) {
 		nonce, now := rand.Text()[:nonceLength], time.Now().Unix()
 		s.out = protocol.AppendSignature(s.out, now, nonce, s.server.cfg.Sign(v.Text, nonce, now, page))
 	}
@@ -169,7 +169,7 @@ func (s *session) sign(name, url []byte) action {
 		return more
 	}
 	s.user.stats.waits.Add(1)
-	return s.awaitThen(string(name), s.server.cfg.Engine.Get, func(v refresh.Value) {
+	return s.awaitThen(string(name), s.server.cfg.Engine.Get, func(v credential.Value) {
 		s.count(v)
 		answer(v)
 	})

@@ -7,7 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"tokend/daemon/refresh"
+	"tokend/daemon/credential"
 	"tokend/fetchers/secret"
 	"tokend/protocol"
 )
@@ -143,22 +143,22 @@ func TestTimeIsCharged(t *testing.T) {
 // slowEngine takes its time for a look.
 type slowEngine struct{ *fakeEngine }
 
-func (e slowEngine) List(prefix string, may func(string) bool) (int, iter.Seq[refresh.Listing]) {
+func (e slowEngine) List(prefix string, may func(string) bool) (int, iter.Seq[credential.Listing]) {
 	time.Sleep(50 * time.Millisecond)
 	return e.fakeEngine.List(prefix, may)
 }
 
-func (e slowEngine) Stats() []refresh.Stat {
+func (e slowEngine) Stats() []credential.Stat {
 	time.Sleep(50 * time.Millisecond)
 	return e.fakeEngine.Stats()
 }
 
-func (e slowEngine) Status(name string) (refresh.Status, error) {
+func (e slowEngine) Status(name string) (credential.Status, error) {
 	time.Sleep(50 * time.Millisecond)
 	return e.fakeEngine.Status(name)
 }
 
-func (e slowEngine) History(name string) ([]refresh.Attempt, error) {
+func (e slowEngine) History(name string) ([]credential.Attempt, error) {
 	time.Sleep(50 * time.Millisecond)
 	return e.fakeEngine.History(name)
 }

@@ -4,7 +4,7 @@ import (
 	"iter"
 	"time"
 
-	"tokend/daemon/refresh"
+	"tokend/daemon/credential"
 	"tokend/daemon/server"
 	"tokend/daemon/store"
 )
@@ -20,13 +20,13 @@ type Survey struct {
 
 	// Credentials are the configured credentials, sorted by name, without customers' credentials.
 	// Only the status page gets them and Quotas.
-	Credentials []refresh.Status
+	Credentials []credential.Status
 
 	// Standings yields the same credentials with fewer fields, and EachQuota yields Quotas, with
 	// Spent if counted is set. Each can be walked several times. Rest is called before a wait and
 	// after the last walk. Only metrics get them.
-	Standings iter.Seq[*refresh.Standing]
-	EachQuota func(counted bool) iter.Seq[*refresh.Quota]
+	Standings iter.Seq[*credential.Standing]
+	EachQuota func(counted bool) iter.Seq[*credential.Quota]
 	Rest      func()
 
 	// Named: metrics name credentials and accounts one by one.
@@ -34,10 +34,10 @@ type Survey struct {
 
 	// Census may be older than the rest: by seconds with ten thousand customers, by half a minute
 	// with more.
-	Census refresh.Census
-	Quotas []refresh.Quota
+	Census credential.Census
+	Quotas []credential.Quota
 
-	Refreshes refresh.Refreshes
+	Refreshes credential.Refreshes
 	Endpoints []Endpoint // sorted by path
 	Hosts     []Host     // in the order of the configuration
 	Pushes    Pushes

@@ -8,7 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"tokend/daemon/refresh"
+	"tokend/daemon/credential"
 )
 
 // address returns the nth source.
@@ -124,7 +124,7 @@ type costlyInbox struct {
 
 func (c *costlyInbox) Envelope(ctx context.Context, owner, signature, timestamp, nonce string, body []byte) error {
 	err := c.fakeInbox.Envelope(ctx, owner, signature, timestamp, nonce, body)
-	if _, refused := err.(*refresh.Error); refused && len(body) > freeBody {
+	if _, refused := err.(*credential.Error); refused && len(body) > freeBody {
 		c.n++
 		time.Sleep(c.cost)
 	}

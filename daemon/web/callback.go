@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"tokend/daemon/refresh"
+	"tokend/daemon/credential"
 )
 
 // done is the body that acknowledges a push. WeChat accepts no other.
@@ -71,11 +71,11 @@ func (s *Server) push(w http.ResponseWriter, r *http.Request, owner string) {
 // account charges or credits the source of a body of size bytes whose processing started at began.
 func (s *Server) account(from netip.Prefix, size int, began time.Time, err error) {
 	now := time.Now()
-	refused, ok := errors.AsType[*refresh.Error](err)
+	refused, ok := errors.AsType[*credential.Error](err)
 	switch {
 	case err == nil:
 		s.budget.genuine(from, now)
-	case size > freeBody && ok && (refused.Reason == refresh.Denied || refused.Reason == refresh.Unfit):
+	case size > freeBody && ok && (refused.Reason == credential.Denied || refused.Reason == credential.Unfit):
 		s.budget.failed(from, now.Sub(began), now)
 	}
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // Inbox processes WeChat's pushes. Its methods may be called concurrently. They reject a push with
-// a [*refresh.Error]: NotFound for an unknown owner, Denied for a wrong signature or receiver,
+// a [*credential.Error]: NotFound for an unknown owner, Denied for a wrong signature or receiver,
 // Unfit for unreadable content. Any other error means that the push was not stored.
 type Inbox interface {
 	// Knows reports whether owner ("open_platform/<component_appid>" or "open_work/<suite_id>") has

@@ -8,7 +8,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
-	"tokend/daemon/refresh"
+	"tokend/daemon/credential"
 )
 
 // Owners that the fake inbox knows, and an unknown one.
@@ -36,17 +36,17 @@ func (f *fakeInbox) Knows(owner string) (known, verified bool) {
 
 func (f *fakeInbox) Check(signature, timestamp, nonce string) error {
 	if signature == "" || timestamp == "" || nonce == "" {
-		return &refresh.Error{Reason: refresh.Denied, RetryAfter: refresh.Never, Message: "wrong signature"}
+		return &credential.Error{Reason: credential.Denied, RetryAfter: credential.Never, Message: "wrong signature"}
 	}
 	return nil
 }
 
 func (f *fakeInbox) Envelope(ctx context.Context, owner, signature, timestamp, nonce string, body []byte) error {
 	if signature != genuine || timestamp != "1700000000" || nonce != "n" {
-		return &refresh.Error{Reason: refresh.Denied, RetryAfter: refresh.Never, Message: "wrong signature"}
+		return &credential.Error{Reason: credential.Denied, RetryAfter: credential.Never, Message: "wrong signature"}
 	}
 	if bytes.HasPrefix(body, []byte("malformed")) {
-		return &refresh.Error{Reason: refresh.Unfit, RetryAfter: refresh.Never, Message: "malformed"}
+		return &credential.Error{Reason: credential.Unfit, RetryAfter: credential.Never, Message: "malformed"}
 	}
 	if f.act != nil {
 		if err := f.act(ctx); err != nil {
@@ -61,7 +61,7 @@ func (f *fakeInbox) Envelope(ctx context.Context, owner, signature, timestamp, n
 
 func (f *fakeInbox) Verify(owner, signature, timestamp, nonce, echo string) ([]byte, error) {
 	if signature != genuine {
-		return nil, &refresh.Error{Reason: refresh.Denied, RetryAfter: refresh.Never, Message: "wrong signature"}
+		return nil, &credential.Error{Reason: credential.Denied, RetryAfter: credential.Never, Message: "wrong signature"}
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"time"
 
-	"tokend/daemon/refresh"
+	"tokend/daemon/credential"
 )
 
 // refusal is a rejection of a request.
@@ -30,16 +30,16 @@ func refusalOf(err error) refusal {
 	case errors.Is(err, errFault):
 		return refusal{status: http.StatusInternalServerError}
 	}
-	e, ok := errors.AsType[*refresh.Error](err)
+	e, ok := errors.AsType[*credential.Error](err)
 	if !ok {
 		return refusal{status: http.StatusServiceUnavailable, reason: "not stored"}
 	}
 	switch e.Reason {
-	case refresh.NotFound:
+	case credential.NotFound:
 		return refusal{status: http.StatusNotFound, reason: e.Message}
-	case refresh.Denied:
+	case credential.Denied:
 		return refusal{status: http.StatusForbidden, reason: e.Message}
-	case refresh.Unfit:
+	case credential.Unfit:
 		return refusal{status: http.StatusBadRequest, reason: e.Message}
 	}
 	return refusal{status: http.StatusServiceUnavailable, reason: e.Message}

@@ -10,7 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"tokend/daemon/refresh"
+	"tokend/daemon/credential"
 )
 
 const signed = "?msg_signature=" + genuine + "&timestamp=1700000000&nonce=n"
@@ -97,11 +97,11 @@ func TestInboxErrorStatus(t *testing.T) {
 		err    error
 		status int
 	}{
-		{"a removed owner", &refresh.Error{Reason: refresh.NotFound, Message: "gone"}, 404},
-		{"a receiver", &refresh.Error{Reason: refresh.Denied, Message: "receiver"}, 403},
-		{"malformed", &refresh.Error{Reason: refresh.Unfit, Message: "malformed"}, 400},
-		{"busy", &refresh.Error{Reason: refresh.Busy, Message: "busy"}, 503},
-		{"stopping", &refresh.Error{Reason: refresh.Stopping, Message: "stopping"}, 503},
+		{"a removed owner", &credential.Error{Reason: credential.NotFound, Message: "gone"}, 404},
+		{"a receiver", &credential.Error{Reason: credential.Denied, Message: "receiver"}, 403},
+		{"malformed", &credential.Error{Reason: credential.Unfit, Message: "malformed"}, 400},
+		{"busy", &credential.Error{Reason: credential.Busy, Message: "busy"}, 503},
+		{"stopping", &credential.Error{Reason: credential.Stopping, Message: "stopping"}, 503},
 		{"disk full", errors.New("no space left: success"), 503},
 		{"a context", context.DeadlineExceeded, 503},
 	} {

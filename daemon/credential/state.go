@@ -1,0 +1,103 @@
+package credential
+
+import (
+	"fmt"
+	"time"
+
+	"tokend/fetchers"
+)
+
+// State says whether a credential has a valid value.
+type State uint8
+
+// States.
+const (
+	Idle    State = iota // never requested
+	Fresh                // valid
+	Stale                // valid, but the last refresh failed
+	Expired              // no valid value
+	Waiting              // no valid value until WeChat pushes one
+	Held                 // no valid value, and no call until an operator acts or the hold ends
+)
+
+var stateNames = [...]string{"idle", "fresh", "stale", "expired", "waiting", "held"}
+
+// StateCount is the number of states.
+const StateCount = len(stateNames)
+
+// String returns the protocol's word for s.
+func (s State) String() string {
+	if int(s) < len(stateNames) {
+		return stateNames[s]
+	}
+	return fmt.Sprintf("State(%d)", s)
+}
+
+// Listing is a credential's line in a list, and the event of a watch.
+type Listing struct {
+	Name  string
+	State State
+	// TTL is the remaining life; zero without a valid value.
+	TTL time.Duration
+}
+
+// Status is everything about a credential except its value. Zero fields mean "none".
+type Status struct {
+	Listing
+	Kind        string
+	Parent      string
+	FetchedAt   time.Time
+	ExpiresAt   time.Time
+	NextRefresh time.Time
+	Pushed      bool // by WeChat, and never fetched: NextRefresh is when tokend warns that pushes have stopped
+
+	// HoldUntil is when the engine calls WeChat again by itself after a failure; zero if only an
+	// event or an operator ends the hold. Held reports that somebody must act before a call can
+	// succeed.
+	HoldUntil time.Time
+	Held      bool
+	LastError string
+
+	// Source and Generations are of a grant: where its value came from, and how many of its values
+	// are stored, including the one in force: 5 at most.
+	Source      string
+	Generations int
+	ErrorAt     time.Time
+	ErrCode     int
+
+	// Reason and Reaction explain LastError. Reaction is what ErrCode calls for, and zero if WeChat
+	// sent no errcode. Derived: the error is the parent's.
+	Reason   Reason
+	Reaction fetchers.Reaction
+	Derived  bool
+
+	// Host is the host that its calls go to.
+	Host string
+
+	// Address is this host's address as WeChat named it when it refused it.
+	Address  string
+	Failures int // refreshes that failed since the last success
+
+	// Fingerprint tells two values apart without showing either.
+	Fingerprint string
+
+	// Durable is false while a value is served that the disk has refused.
+	Durable bool
+
+	// Peg is that of the credential's values; nil for a grant.
+	Peg *Peg
+}
+
+// Standing is the part of a [Status] that metrics need: numbers, times and words of a small set.
+// Zero times mean "none".
+type Standing struct {
+	Name        string
+	Kind        string
+	State       State
+	FetchedAt   time.Time
+	ExpiresAt   time.Time
+	NextRefresh time.Time
+	ErrCode     int
+	Failures    int // refreshes that failed since the last success
+	Durable     bool
+}
