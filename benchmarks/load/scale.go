@@ -5,9 +5,10 @@ package main
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
+
+	"tokend/benchmarks/rig"
 )
 
 // few and many are the accounts of two daemons. A reload of many may take little more of a processor
@@ -29,8 +30,15 @@ func (r *reloaded) reload(ctx context.Context, d daemon) error {
 	return nil
 }
 
-// least returns the shortest, in milliseconds: the others met something else that the machine did.
-func least(of []time.Duration) float64 { return float64(slices.Min(of)) / float64(time.Millisecond) }
+// typical returns the median, in milliseconds. The shortest would be one without a collection, of
+// which there is about one in a reload.
+func typical(of []time.Duration) float64 {
+	all := make([]float64, len(of))
+	for i, d := range of {
+		all[i] = float64(d) / float64(time.Millisecond)
+	}
+	return rig.Median(all)
+}
 
 // scale has few and many accounts reloaded, in turns.
 func (l *load) scale(ctx context.Context) error {
@@ -56,9 +64,9 @@ func (l *load) scale(ctx context.Context) error {
 				return fmt.Errorf("%s: %w", side.name, err)
 			}
 		}
-		ratios[i] = least(long.used) / least(short.used)
+		ratios[i] = typical(long.used) / typical(short.used)
 		notes[i] = fmt.Sprintf("%s %.1fx: %.0f and %.0f ms, %.0f and %.0f ms on the clock", side.name, ratios[i],
-			least(long.used), least(short.used), least(long.took), least(short.took))
+			typical(long.used), typical(short.used), typical(long.took), typical(short.took))
 	}
 	l.Rows.AtMost(fmt.Sprintf("processor time of a reload, %d accounts to %d", many, few), ratios[0], mostScale, aimScale, "x", strings.Join(notes, "; "))
 	return nil

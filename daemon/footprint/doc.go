@@ -31,7 +31,7 @@
 // down to the size at which the next collection begins, and a quiet daemon does not get there. What
 // the section below says of files is done again as well.
 //
-// While a configuration is loaded there is room for twice live, see [Load].
+// While a configuration is loaded there is room for three times live, see [Load].
 //
 // # What a start leaves behind
 //

@@ -6,11 +6,11 @@ import (
 	"sync"
 )
 
-// loadPercent is for how many percent of live garbage may gather while a configuration is loaded. To
-// load accounts makes 1.6 times as much garbage as lives, at any number of them, so there is one
-// collection at most. In the room of a calm daemon, 8 MiB, the number of collections would grow with
-// the accounts, as each one's cost does.
-const loadPercent = 200
+// loadPercent is for how many percent of live garbage may gather while a configuration is loaded:
+// as much as in a burst of refreshes. To load accounts makes 1.6 times as much garbage as lives, at
+// any number of them, so one reload costs one collection at most. In the room of a calm daemon, 8
+// MiB, the number of collections would grow with the accounts, as each one's cost does.
+const loadPercent = 100 * mostTimes
 
 // setting is for how many percent of live garbage may gather. The process has one.
 type setting struct {
