@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// docs/assurance.md names tests, rounds of faults and fuzz targets. These tests hold that what it names
-// is there, and that it names what there is.
+// These tests compare docs/assurance.md with the repository: every test, fault test and fuzz target
+// in it exists, and none is missing.
 
 var (
 	namedTest  = regexp.MustCompile("`([a-z/]+): ((?:Test|Fuzz)[A-Za-z0-9]+)`")
@@ -58,7 +58,7 @@ func TestAssuranceNamesTests(t *testing.T) {
 	}
 	for _, m := range named {
 		if !slices.Contains(all[m[1]], m[2]) {
-			t.Errorf("docs/assurance.md names %s of %s, which is not there", m[2], m[1])
+			t.Errorf("docs/assurance.md names %s of %s, which does not exist", m[2], m[1])
 		}
 	}
 	for dir, names := range all {
@@ -76,7 +76,7 @@ func TestAssuranceNamesTests(t *testing.T) {
 		}
 	}
 	if left := regexp.MustCompile(`@[a-zA-Z-]+@`).FindAllString(text, -1); len(left) > 0 {
-		t.Errorf("docs/assurance.md has places without a figure: %q", left)
+		t.Errorf("docs/assurance.md has rows without a figure: %q", left)
 	}
 }
 
@@ -92,20 +92,20 @@ func TestAssuranceNamesRounds(t *testing.T) {
 	for line := range strings.Lines(string(out)) {
 		f := strings.Fields(line)
 		if len(f) != 4 {
-			t.Fatalf("a round of %d fields: %s", len(f), line)
+			t.Fatalf("a fault test with %d fields: %s", len(f), line)
 		}
 		name, dir, test, flags := f[0], strings.TrimPrefix(f[1], "./"), f[2], f[3]
 		rounds[name] = true
 		if !strings.Contains(text, "`.ci/faults "+name+"`") {
-			t.Errorf("docs/assurance.md lacks the round %s", name)
+			t.Errorf("docs/assurance.md lacks the fault test %s", name)
 		}
 		prefix, many := strings.CutSuffix(test, "*")
 		if !slices.ContainsFunc(all[dir], func(n string) bool { return n == test || many && strings.HasPrefix(n, prefix) }) {
-			t.Errorf("the round %s runs %s of %s, which is not there", name, test, dir)
+			t.Errorf("the fault test %s runs %s of %s, which does not exist", name, test, dir)
 		}
 		flag, _, _ := strings.Cut(strings.TrimPrefix(flags, "-"), "=")
 		if flag == "count" {
-			continue // go test's own
+			continue // a flag of go test
 		}
 		defined := regexp.MustCompile(`= flag\.[A-Z][A-Za-z0-9]*\("` + regexp.QuoteMeta(flag) + `"`)
 		files, err := filepath.Glob(filepath.Join(repository, dir, "*_test.go"))
@@ -113,25 +113,25 @@ func TestAssuranceNamesRounds(t *testing.T) {
 			b, err := os.ReadFile(path)
 			return err == nil && defined.Match(b)
 		}) {
-			t.Errorf("the round %s has the flag %s, which %s does not know", name, flags, dir)
+			t.Errorf("the fault test %s has the flag %s, which %s does not know", name, flags, dir)
 		}
 	}
 	for _, m := range namedRound.FindAllStringSubmatch(text, -1) {
 		if !rounds[m[1]] {
-			t.Errorf("docs/assurance.md names the round %s, which is not there", m[1])
+			t.Errorf("docs/assurance.md names the fault test %s, which does not exist", m[1])
 		}
 	}
 	makefile := readText(t, "Makefile")
 	for _, m := range namedGoal.FindAllStringSubmatch(text, -1) {
 		if !strings.Contains(makefile, "\n"+m[1]+":") {
-			t.Errorf("docs/assurance.md names make %s, which is not there", m[1])
+			t.Errorf("docs/assurance.md names make %s, which does not exist", m[1])
 		}
 	}
 }
 
-// TestSkippedPromise runs the list of skipped tests on a made-up run of tests: CI fails where a
-// test that docs/assurance.md names was skipped.
-func TestSkippedPromise(t *testing.T) {
+// TestSkippedGuarantee runs .ci/skips on scripted test output: it must fail if a test that
+// docs/assurance.md names was skipped.
+func TestSkippedGuarantee(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name, text string) string {
 		path := filepath.Join(dir, name)

@@ -14,27 +14,29 @@ import (
 	"tokend/protocol"
 )
 
-// backupTimeout is how long a whole backup may take: a store of some gigabytes on a slow disk.
+// backupTimeout is the limit for a whole backup: some gigabytes from a slow disk.
 const backupTimeout = 10 * time.Minute
 
 func newBackup(env *environment) *cobra.Command {
 	b := &backup{asker: asker{env: env}}
 	cmd := &cobra.Command{
 		Use:   "backup [FILE]",
-		Short: "Write all that the daemon holds, sealed, to a file",
-		Long: `Write all that the daemon holds, as it stands at this moment, to FILE or to standard output. The daemon
-goes on serving. The backup is sealed with the daemon's encryption_key, which is not in it: keep a copy
-of that elsewhere. Without an encryption_key there is no backup, since it would show every grant.
+		Short: "Write a sealed backup of the daemon's store",
+		Long: `Write a backup of the daemon's store as of now to FILE or to standard output. The daemon
+continues to serve. The backup is sealed with the daemon's encryption_key and does not contain
+the key: keep a copy of the key elsewhere. Without an encryption_key, backup fails, since the
+backup would show every grant.
 
-FILE is made with mode 0600 and appears only when it is whole; one that exists is replaced only with
---force. What goes to standard output is whole only if the exit status is 0. A grant that WeChat
-replaces after the backup is not in it, so make them often. It is for root and tokend's own user.`,
+FILE is created with mode 0600 when the backup is complete. An existing FILE is replaced only
+with --force. A backup on standard output is complete only if the exit status is 0. Grants that
+WeChat replaces later are not in the backup, so make backups often. It requires root or tokend's
+own user.`,
 		Example: "  tokend backup /var/backups/tokend.backup\n  tokend backup | age -r KEY > tokend.age",
 		Args:    takes("[FILE]"),
 		RunE:    b.run,
 	}
 	b.flagsWithin(cmd, backupTimeout)
-	cmd.Flags().BoolVar(&b.force, "force", false, "replace a FILE that exists")
+	cmd.Flags().BoolVar(&b.force, "force", false, "replace an existing FILE")
 	return cmd
 }
 
@@ -52,33 +54,32 @@ func (b *backup) run(cmd *cobra.Command, args []string) error {
 	case len(args) == 1:
 		err = writeNew(args[0], b.force, fill)
 	case b.force:
-		err = &usageError{text: "backup: --force is for a FILE", command: cmd}
+		err = &usageError{text: "backup: --force requires a FILE", command: cmd}
 	case isTerminal(b.env.stdout):
-		err = &usageError{text: "backup: a backup is not for a terminal: name a FILE, or redirect it", command: cmd}
+		err = &usageError{text: "backup: standard output is a terminal: name a FILE, or redirect the output", command: cmd}
 	default:
 		err = fill(b.env.stdout)
 	}
 	return b.explain(err)
 }
 
-// explain adds what only this command knows about an error.
+// explain adds a hint to errors of this command.
 func (b *backup) explain(err error) error {
 	if refusal, ok := errors.AsType[*protocol.Error](err); ok && refusal.Code == protocol.Denied {
 		hint := hintNoRule
-		// One code for two reasons. The message is for people, and so is this: no more than a hint
-		// hangs on it.
+		// One code has two reasons. The message is text for people, so only a hint depends on it.
 		if strings.Contains(refusal.Message, "encryption_key") {
-			hint = "stop the daemon, seal its store with a key: tokend rekey, and put the key into the configuration"
+			hint = "stop the daemon, seal its store with: tokend rekey, and set encryption_key in the configuration"
 		}
 		return &hintedError{err, hint}
 	}
 	if errors.Is(err, errExists) {
-		return &hintedError{err, "name another, or replace it with --force"}
+		return &hintedError{err, "name another file, or replace this one with --force"}
 	}
 	return err
 }
 
-// hintedError is an error with what to do about it.
+// hintedError is an error with a hint about what to do.
 type hintedError struct {
 	err  error
 	hint string

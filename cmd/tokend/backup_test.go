@@ -18,7 +18,8 @@ import (
 	"tokend/daemon/store"
 )
 
-// What was there before stays until the new file is whole, and nothing else is left.
+// TestWriteNew holds that the old file stays until the new one is complete, and that no other file
+// remains.
 func TestWriteNew(t *testing.T) {
 	broken := errors.New("broken off")
 	for _, tt := range []struct {
@@ -31,9 +32,9 @@ func TestWriteNew(t *testing.T) {
 	}{
 		{"new", "", false, nil, nil, "new"},
 		{"broken off", "", false, broken, broken, ""},
-		{"one that exists", "old", false, nil, errExists, "old"},
+		{"an existing file", "old", false, nil, errExists, "old"},
 		{"replaced", "old", true, nil, nil, "new"},
-		{"not replaced after all", "old", true, broken, broken, "old"},
+		{"a failed replacement", "old", true, broken, broken, "old"},
 	} {
 		dir := t.TempDir()
 		path := filepath.Join(dir, "file")
@@ -59,18 +60,18 @@ func TestWriteNew(t *testing.T) {
 			t.Errorf("%s: left behind: %v", tt.about, all)
 		}
 	}
-	// One that somebody else has made meanwhile.
+	// A file that another process creates while fill runs.
 	path := filepath.Join(t.TempDir(), "file")
 	err := writeNew(path, false, func(io.Writer) error { return os.WriteFile(path, []byte("theirs"), 0o600) })
 	if got, _ := os.ReadFile(path); !errors.Is(err, errExists) || string(got) != "theirs" {
-		t.Errorf("made meanwhile: got %q, %v", got, err)
+		t.Errorf("created during the write: got %q, %v", got, err)
 	}
 	if err := writeNew(os.DevNull, true, func(io.Writer) error { return nil }); err == nil {
 		t.Error("a device was replaced")
 	}
 }
 
-func TestBackupIsNotForTerminals(t *testing.T) {
+func TestBackupTerminal(t *testing.T) {
 	terminal, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
 		t.Skip(err)
@@ -80,8 +81,8 @@ func TestBackupIsNotForTerminals(t *testing.T) {
 		command string
 		want    string
 	}{
-		{"backup", "tokend: backup: a backup is not for a terminal: name a FILE, or redirect it\n"},
-		{"restore", "tokend: restore: a backup does not come from a terminal: name a FILE, or redirect one\n"},
+		{"backup", "tokend: backup: standard output is a terminal: name a FILE, or redirect the output\n"},
+		{"restore", "tokend: restore: standard input is a terminal: name a FILE, or redirect the input\n"},
 	} {
 		var stderr bytes.Buffer
 		status := run(context.Background(), []string{tt.command}, func(string) string { return "" }, terminal, terminal, &stderr)
@@ -91,7 +92,8 @@ func TestBackupIsNotForTerminals(t *testing.T) {
 	}
 }
 
-// TestRestoreClear restores a backup in clear with an encryption_key: by command only, and sealed.
+// TestRestoreClear holds that a backup in clear is restored with an encryption_key only by command,
+// and sealed.
 func TestRestoreClear(t *testing.T) {
 	dir := t.TempDir()
 	state, conf, backup := filepath.Join(dir, "state"), filepath.Join(dir, "tokend.toml"), filepath.Join(dir, "backup")
@@ -109,7 +111,7 @@ func TestRestoreClear(t *testing.T) {
 	}
 	restore := func(args ...string) (int, string) {
 		cmd := exec.CommandContext(t.Context(), "tokend", append([]string{"restore", "--config", conf}, args...)...)
-		out, _ := cmd.CombinedOutput() // the status says it
+		out, _ := cmd.CombinedOutput() // the status is checked
 		return cmd.ProcessState.ExitCode(), string(out)
 	}
 	const refused = " is in clear although an encryption_key is configured\nhint: anybody could have made this backup; if it is yours: tokend restore --accept-clear\n"
@@ -124,11 +126,11 @@ func TestRestoreClear(t *testing.T) {
 	}
 	grants, err := os.ReadFile(filepath.Join(state, "grants.journal"))
 	if err != nil || bytes.Contains(grants, []byte(canary)) {
-		t.Errorf("the grant is in clear, or not there: %v", err)
+		t.Errorf("the grant is in clear, or missing: %v", err)
 	}
 }
 
-// Root leaves no files of its own in the daemon's directory.
+// TestOfflineByAnotherUser holds that root leaves no files of its own in the daemon's directory.
 func TestOfflineByAnotherUser(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root")
@@ -144,7 +146,7 @@ func TestOfflineByAnotherUser(t *testing.T) {
 	for _, args := range [][]string{{"restore", "--config", conf, key}, {"rekey", "--config", conf, "--new-key-file", key}} {
 		out, err := exec.CommandContext(t.Context(), "tokend", args...).CombinedOutput()
 		ended, _ := errors.AsType[*exec.ExitError](err)
-		const want = " belongs to '#1201': only that user may work on it\nhint: as that user: sudo -u '#1201' tokend ...\n"
+		const want = " belongs to '#1201': only that user may change it\nhint: run as that user: sudo -u '#1201' tokend ...\n"
 		if ended == nil || ended.ExitCode() != exitFailed || !strings.HasSuffix(string(out), want) {
 			t.Errorf("%s: %v\n got %q\nwant %q", args[0], err, out, want)
 		}

@@ -19,23 +19,23 @@ func newBench(env *environment) *cobra.Command {
 	b := &bench{asker: asker{env: env}}
 	cmd := &cobra.Command{
 		Use:   "bench NAME...",
-		Short: "Measure how fast the daemon answers, or Redis, or memcached",
-		Long: `Ask for credentials as fast as they are answered, or at a --rate, and print how many answers came a
-second and how long they took. Names are picked at random. A NAME may have a range in it, {1-500} or
-{001-500}, and then stands for as many.
+		Short: "Measure reads of the daemon, Redis or memcached",
+		Long: `Send GET requests as fast as the server answers them, or at a fixed --rate, and print the rate
+of replies and their latencies. Names are chosen at random. A NAME may contain a range, {1-500} or
+{001-500}, which stands for 500 names.
 
-Each request is a GET like any other: it counts as use of the credential, and one that has no valid value
-is fetched. What the daemon allows one user holds; root is not bound. Nothing but that is asked,
-and no value is shown.
+Each request is an ordinary GET: it counts as use of the credential and causes a fetch if there is
+no valid value. The daemon's limits for a user apply, but not to root. No other request is sent,
+and no value is printed.
 
-Each of the --connections sends its next request, or as many as --pipeline says, when the last has been
-answered. With a --rate, requests are due at fixed moments instead, and latencies count from those, so
-that a server which stands still shows it. With --connect each request has a connection of its own, as
-in PHP; latencies include connecting.
+Each of the --connections sends its next request, or its next --pipeline requests, after the
+previous replies. With --rate, requests are due at fixed times and latencies count from those times,
+so a stalled server shows in the latencies. With --connect, each request opens a connection, as PHP
+does, and latencies include connecting.
 
-Redis and memcached, by --target and --socket, are asked for the names as keys; what is to be found
-there has to be put there before. What this command itself used of a core is printed too: where that is all
-of one for each of the --threads, it was not the server that was measured.`,
+With --target and --socket, the names are read as keys from Redis or memcached, which must contain
+them. The command also prints its own CPU time. If it uses a whole core for each of the --threads,
+it measured itself and not the server.`,
 		Example: `  tokend bench official_account/wx0123456789abcdef/access_token
   tokend bench --connect --seconds 5 'open_platform/wxcomponent/wx{0001-5000}/access_token'
   tokend list | awk '$2 == "fresh" { print $1 }' | tokend bench --names - --rate 20000 --json
@@ -45,19 +45,19 @@ of one for each of the --threads, it was not the server that was measured.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&b.socket, "socket", "", "the server's `PATH` (default, of a daemon: $TOKEND_SOCKET, then "+clientlib.DefaultSocket+")")
-	f.StringVar(&b.target, "target", generator.Tokend.String(), "`WHAT` is asked: tokend, redis or memcached")
-	f.StringVar(&b.file, "names", "", "read further names from `FILE`, one in each line; - is standard input")
-	f.IntVar(&b.plan.Connections, "connections", 50, "how many connections there are at once")
-	f.IntVar(&b.plan.Batch, "pipeline", 1, "how many requests a connection sends together")
-	f.BoolVar(&b.plan.Reconnect, "connect", false, "make a connection for each request")
-	f.Float64Var(&b.seconds, "seconds", 10, "how long to ask")
-	f.Int64Var(&b.plan.Count, "requests", 0, "end after so many requests, and not by time")
-	f.Float64Var(&b.plan.Rate, "rate", 0, "how many requests are due a second (default as many as are answered)")
-	f.DurationVar(&b.plan.WarmUp, "warm-up", 0, "how long to ask before anything counts")
-	f.IntVar(&b.plan.Threads, "threads", 1, "how many threads ask")
-	f.DurationVar(&b.timeout, "timeout", 5*time.Second, "how long nothing may come while something is awaited")
+	f.StringVar(&b.target, "target", generator.Tokend.String(), "the `SERVER` to measure: tokend, redis or memcached")
+	f.StringVar(&b.file, "names", "", "read more names from `FILE`, one per line; - is standard input")
+	f.IntVar(&b.plan.Connections, "connections", 50, "number of connections")
+	f.IntVar(&b.plan.Batch, "pipeline", 1, "requests that a connection sends together")
+	f.BoolVar(&b.plan.Reconnect, "connect", false, "open a connection for each request")
+	f.Float64Var(&b.seconds, "seconds", 10, "duration of the run")
+	f.Int64Var(&b.plan.Count, "requests", 0, "end after this number of requests instead of --seconds")
+	f.Float64Var(&b.plan.Rate, "rate", 0, "requests due per second (default: as fast as the server answers)")
+	f.DurationVar(&b.plan.WarmUp, "warm-up", 0, "duration of requests before the measurement")
+	f.IntVar(&b.plan.Threads, "threads", 1, "number of threads")
+	f.DurationVar(&b.timeout, "timeout", 5*time.Second, "limit for waiting on a reply")
 	f.BoolVar(&b.json, "json", false, "print a JSON object")
-	_ = cmd.MarkFlagFilename("names") // it errs on an unknown flag only
+	_ = cmd.MarkFlagFilename("names") // fails only for an unknown flag
 	return cmd
 }
 
@@ -90,7 +90,7 @@ func (b *bench) run(cmd *cobra.Command, args []string) error {
 	return refused(result)
 }
 
-// prepare makes the plan.
+// prepare completes the plan.
 func (b *bench) prepare(cmd *cobra.Command, args []string) error {
 	wrong := func(format string, args ...any) error {
 		return &usageError{text: "bench: " + fmt.Sprintf(format, args...), command: cmd}
@@ -105,19 +105,19 @@ func (b *bench) prepare(cmd *cobra.Command, args []string) error {
 	}
 	for name, n := range map[string]int{"connections": p.Connections, "pipeline": p.Batch, "threads": p.Threads} {
 		if n < 1 {
-			return wrong("--%s must be 1 at least", name)
+			return wrong("--%s must be at least 1", name)
 		}
 	}
 	set := cmd.Flags().Changed
 	switch {
 	case set("requests") && p.Count < 1:
-		return wrong("--requests must be 1 at least")
+		return wrong("--requests must be at least 1")
 	case set("rate") && !(p.Rate > 0 && p.Rate <= generator.MaxRate):
-		return wrong("--rate must be more than nothing, and %.0e at most", generator.MaxRate)
+		return wrong("--rate must be positive, and at most %.0e", generator.MaxRate)
 	case !(b.seconds > 0 && b.seconds <= float64(math.MaxInt64/time.Second)/2):
-		return wrong("--seconds must be more than nothing")
+		return wrong("--seconds must be positive")
 	case b.timeout <= 0 || p.WarmUp < 0:
-		return wrong("--timeout must be more than nothing, and --warm-up not negative")
+		return wrong("--timeout must be positive, and --warm-up must not be negative")
 	case set("requests") && set("seconds"):
 		return wrong("--requests and --seconds exclude each other")
 	case !set("requests"):
@@ -140,30 +140,30 @@ func (b *bench) prepare(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-// stopped returns why a run ended before its time, in words that fit who was asked.
+// stopped explains the error that ended a run early, for the server that was measured.
 func (b *bench) stopped(err error) error {
 	foreign := b.plan.Dialect != generator.Tokend
 	switch {
 	case errors.Is(err, generator.ErrTimeout):
 		err = context.DeadlineExceeded
 	case errors.Is(err, generator.ErrForeign):
-		return &hintedError{err, "--target says which language is expected"}
+		return &hintedError{err, "--target selects the expected protocol"}
 	case errors.Is(err, generator.ErrConnect) && !errors.Is(err, fs.ErrPermission) && foreign:
-		return &hintedError{&noServerError{b.target, b.plan.Socket}, "start it with unixsocket (redis) or -s (memcached), and name its socket by --socket"}
+		return &hintedError{&noServerError{b.target, b.plan.Socket}, "start it with unixsocket (redis) or -s (memcached), and give its socket with --socket"}
 	case errors.Is(err, generator.ErrConnect) && !errors.Is(err, fs.ErrPermission):
 		err = fmt.Errorf("%w: %w", clientlib.ErrNoDaemon, err)
 	}
 	return &askError{err, b.plan.Socket, b.timeout}
 }
 
-// noServerError says that no Redis or memcached listens.
+// noServerError reports that no Redis or memcached listens.
 type noServerError struct{ target, path string }
 
 func (e *noServerError) Error() string { return "no " + e.target + " at " + e.path }
 func (e *noServerError) Unwrap() error { return clientlib.ErrNoDaemon }
 
-// refused returns an error where requests were refused or lost: with the refusal's own meaning if
-// nothing else ever came.
+// refused returns an error if requests were refused or lost. If every request got the same error
+// reply, it returns that error.
 func refused(r *generator.Result) error {
 	failed := r.Failed()
 	if failed == 0 {
@@ -174,5 +174,5 @@ func refused(r *generator.Result) error {
 			return &protocol.Error{Code: code, RetryAfter: -1, Message: "every request was refused"}
 		}
 	}
-	return fmt.Errorf("%d of %d requests were refused, lost or never sent", failed, r.Replies+r.Lost+r.Unsent)
+	return fmt.Errorf("%d of %d requests were refused, lost or not sent", failed, r.Replies+r.Lost+r.Unsent)
 }

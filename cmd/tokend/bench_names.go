@@ -15,11 +15,11 @@ import (
 	"tokend/protocol"
 )
 
-// longestRange is how many names a range may stand for: ten times the customers of the largest
-// platform that tokend is measured with.
+// longestRange is the maximum number of names in a range: ten times the customers of the largest
+// platform in tokend's own measurements.
 const longestRange = 10_000_000
 
-// benchNames returns the names to ask for: those of args, and those in a file.
+// benchNames returns the names in args and in a file.
 func benchNames(env *environment, file string, args []string) ([]string, error) {
 	if file == "" && len(args) == 0 {
 		return nil, errors.New("NAME is missing")
@@ -43,7 +43,7 @@ func benchNames(env *environment, file string, args []string) ([]string, error) 
 		}
 	}
 	if len(names) == 0 {
-		return nil, fmt.Errorf("there is no name in %s", file)
+		return nil, fmt.Errorf("no names in %s", file)
 	}
 	return names, nil
 }
@@ -67,29 +67,29 @@ func readNames(env *environment, file string) (names []string, err error) {
 	return names, lines.Err()
 }
 
-// numbers is a range in a name. No name has braces otherwise.
+// numbers matches a range in a name. Names contain no other braces.
 var numbers = regexp.MustCompile(`\{(\d{1,18})-(\d{1,18})\}`)
 
-// expand returns the names that a pattern stands for: itself, or one for each number of the range
-// in it, with as many digits as its first has.
+// expand returns the names of a pattern: the pattern itself, or one name for each number in its
+// range. The numbers have at least as many digits as the first.
 func expand(pattern string) (iter.Seq[string], error) {
 	var at []int
-	if strings.Contains(pattern, "{") { // a million names have none, and are to be read fast
+	if strings.Contains(pattern, "{") { // fast for a million names without a range
 		at = numbers.FindStringSubmatchIndex(pattern)
 	}
 	if at == nil {
 		return func(yield func(string) bool) { yield(pattern) }, nil
 	}
 	low, high := pattern[at[2]:at[3]], pattern[at[4]:at[5]]
-	first, _ := strconv.ParseInt(low, 10, 64) // both are digits, and few enough
+	first, _ := strconv.ParseInt(low, 10, 64) // both are digits, and at most 18
 	last, _ := strconv.ParseInt(high, 10, 64)
 	switch {
 	case strings.Contains(pattern[at[1]:], "{"):
-		return nil, fmt.Errorf("%q has two ranges; it may have one", pattern)
+		return nil, fmt.Errorf("%q has more than one range", pattern)
 	case last < first:
-		return nil, fmt.Errorf("%q: a range goes from the lower number to the higher", pattern)
+		return nil, fmt.Errorf("%q: the first number of a range must be the lower one", pattern)
 	case last-first >= longestRange:
-		return nil, fmt.Errorf("%q stands for %d names; it may for %d", pattern, last-first+1, longestRange)
+		return nil, fmt.Errorf("%q is a range of %d names; the limit is %d", pattern, last-first+1, longestRange)
 	}
 	return func(yield func(string) bool) {
 		for n := first; n <= last; n++ {
@@ -100,7 +100,7 @@ func expand(pattern string) (iter.Seq[string], error) {
 	}, nil
 }
 
-// questions returns the requests for the values of names, if these can be any.
+// questions returns the requests for names, or an error if a name is not valid.
 func questions(d generator.Dialect, names []string) (*generator.Requests, error) {
 	var r generator.Requests
 	for _, name := range names {
@@ -109,7 +109,7 @@ func questions(d generator.Dialect, names []string) (*generator.Requests, error)
 				return nil, fmt.Errorf("%q is not the name of a credential", name)
 			}
 		} else if len(name) == 0 || len(name) > 250 || strings.ContainsFunc(name, func(c rune) bool { return c <= ' ' || c == 0x7f }) {
-			return nil, fmt.Errorf("%q cannot be a key: it has 1 to 250 bytes, without spaces", name)
+			return nil, fmt.Errorf("%q cannot be a key: a key has 1 to 250 bytes without spaces", name)
 		}
 		if !r.Add(func(b []byte) []byte { return d.AppendGet(b, name) }) {
 			return nil, errors.New("the names are more than 4 GiB")

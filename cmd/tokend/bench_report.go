@@ -12,7 +12,7 @@ import (
 	"tokend/benchmarks/generator"
 )
 
-// print writes what a run has shown.
+// print writes the result of a run.
 func (b *bench) print(r *generator.Result) error {
 	if b.json {
 		return b.printJSON(r)
@@ -27,18 +27,18 @@ func (b *bench) print(r *generator.Result) error {
 	l := &r.Latency
 	t.row("latency", fmt.Sprintf("p50 %s, p99 %s, p99.9 %s, max %s", brief(l.Quantile(0.5)), brief(l.Quantile(0.99)), brief(l.Quantile(0.999)), brief(l.Max())))
 	if r.CPU > 0 {
-		t.row("own CPU", fmt.Sprintf("%.0f %% of a core, %s a request", 100*r.Load(), brief(r.CPU/time.Duration(r.Replies))))
+		t.row("own CPU", fmt.Sprintf("%.0f %% of a core, %s per request", 100*r.Load(), brief(r.CPU/time.Duration(r.Replies))))
 	}
 	if err := t.flush(); err != nil {
 		return err
 	}
 	if p.Rate == 0 && r.Load() > 0.97*float64(p.Threads) {
-		fmt.Fprintf(b.env.stderr, "tokend: this command was the limit, or as near to it as the server: with a core to spare, give it more --threads\n")
+		fmt.Fprintf(b.env.stderr, "tokend: this command was as busy as the server: if a core is free, use more --threads\n")
 	}
 	return nil
 }
 
-// load says how the server was asked.
+// load describes the load.
 func (b *bench) load() string {
 	p := &b.plan
 	words := []string{plural(p.Connections, "connection")}
@@ -49,7 +49,7 @@ func (b *bench) load() string {
 		words = append(words, fmt.Sprintf("%d requests together", p.Batch))
 	}
 	if p.Rate > 0 {
-		words = append(words, fmt.Sprintf("%g requests due a second", p.Rate))
+		words = append(words, fmt.Sprintf("%g requests due per second", p.Rate))
 	}
 	if p.Threads > 1 {
 		words = append(words, fmt.Sprintf("%d threads", p.Threads))
@@ -57,7 +57,7 @@ func (b *bench) load() string {
 	return strings.Join(words, ", ")
 }
 
-// failures says how many requests failed, and how.
+// failures returns the number of failed requests, in total and for each reason.
 func failures(r *generator.Result) string {
 	words := []string{fmt.Sprint(r.Failed())}
 	for _, f := range kinds(r) {
@@ -66,7 +66,7 @@ func failures(r *generator.Result) string {
 	return strings.Join(words, ", ")
 }
 
-// kinds returns how often requests failed in which way, the most frequent first.
+// kinds returns the number of failed requests for each reason, most frequent first.
 func kinds(r *generator.Result) []member {
 	all := maps.Clone(r.Refused)
 	if all == nil {
@@ -86,7 +86,7 @@ func kinds(r *generator.Result) []member {
 	return found
 }
 
-// brief returns a latency with three digits.
+// brief returns a latency with three significant digits.
 func brief(d time.Duration) string {
 	switch {
 	case d < time.Microsecond:
@@ -99,7 +99,7 @@ func brief(d time.Duration) string {
 	return fmt.Sprintf("%.3g s", d.Seconds())
 }
 
-// printJSON writes the same for programs: times in microseconds but where the key says seconds.
+// printJSON writes the result as JSON. Times are in microseconds unless the key says seconds.
 func (b *bench) printJSON(r *generator.Result) error {
 	p := &b.plan
 	us := func(d time.Duration) any {

@@ -12,9 +12,10 @@ func newCheck(env *environment) *cobra.Command {
 	var file string
 	cmd := &cobra.Command{
 		Use:   "check",
-		Short: "Read the configuration and name every mistake in it",
-		Long: `Read the configuration as serve would, secrets in files, environment and credentials
-included, and name every mistake with its line. Nothing is opened or called.`,
+		Short: "Read the configuration and report every mistake",
+		Long: `Read the configuration as serve does, including secrets in files, environment variables and
+systemd credentials, and report every mistake with its line. It opens no store or socket and makes
+no calls.`,
 		Args: takes(),
 		RunE: func(*cobra.Command, []string) error {
 			c, err := loadConfig(file)
@@ -32,7 +33,7 @@ included, and name every mistake with its line. Nothing is opened or called.`,
 	return cmd
 }
 
-// accounts returns how many accounts c names: apps, platforms, providers and suites.
+// accounts returns the number of accounts in c: apps, platforms, providers and suites.
 func accounts(c *config.Config) int {
 	n := len(c.OfficialAccounts) + len(c.MiniPrograms) + len(c.OpenPlatforms) + len(c.Work) + len(c.OpenWork)
 	for _, w := range c.OpenWork {

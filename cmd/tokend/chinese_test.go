@@ -13,8 +13,8 @@ import (
 	"testing"
 )
 
-// TestLanguages holds that every page but the assurance is in both languages, and that each begins
-// with a link to the other.
+// TestLanguages holds that every page but the assurance exists in both languages, and that each
+// begins with a link to the other.
 func TestLanguages(t *testing.T) {
 	all := pages(t)
 	begins := func(page, link string) {
@@ -48,8 +48,8 @@ func TestLanguages(t *testing.T) {
 	}
 }
 
-// chineseTexts returns the program's Chinese prose by its place: pages without their code, the
-// summaries of English pages, and the texts in the code.
+// chineseTexts returns the program's Chinese prose by place: pages without code, the summaries of
+// English pages, and the strings in the code.
 func chineseTexts(t *testing.T) map[string]string {
 	t.Helper()
 	code := regexp.MustCompile("(?ms)^ *```.*?^ *```$")
@@ -72,7 +72,7 @@ func chineseTexts(t *testing.T) map[string]string {
 		summary, _, _ = strings.Cut(summary, "\n## ")
 		add(page, summary)
 	}
-	span := regexp.MustCompile(`%s(\p{Han})`) // it ends in a Chinese word
+	span := regexp.MustCompile(`%s(\p{Han})`) // a verb that ends in a Chinese word
 	literals := 0
 	var names []string
 	for _, dir := range []string{"daemon/page", "cmd/tokend/demo"} {
@@ -109,15 +109,15 @@ func chineseTexts(t *testing.T) map[string]string {
 
 var (
 	han = regexp.MustCompile(`\p{Han}`)
-	// halfWidth is a half-width mark where a full-width one belongs.
+	// halfWidth matches a half-width mark that should be full-width.
 	halfWidth = regexp.MustCompile(`\p{Han}[,;:()!?.]|[,;:()!?]\p{Han}|[A-Za-z][,;:!?] ?[A-Za-z]`)
-	// blank is one that does not belong: beside a full-width mark, or as a line break in a word.
+	// blank matches a wrong space: beside a full-width mark, or as a line break in a word.
 	blank = regexp.MustCompile(`[，。；：、！？（）“”] +[^ |\n]|[^ |\n] +[，。；：、！？（）”]|\p{Han}\n *\p{Han}|\p{Han} +\p{Han}`)
-	// narrow lacks the blank between a Chinese and a Latin word.
+	// narrow matches a missing space between a Chinese and a Latin word.
 	narrow = regexp.MustCompile(`\p{Han}[A-Za-z0-9]|[A-Za-z0-9%]\p{Han}`)
 )
 
-// TestChinesePunctuation holds that Chinese has full-width marks, and blanks where they belong.
+// TestChinesePunctuation holds that Chinese texts have full-width marks and correct spaces.
 func TestChinesePunctuation(t *testing.T) {
 	for name, text := range chineseTexts(t) {
 		for what, pattern := range map[string]*regexp.Regexp{
@@ -130,13 +130,13 @@ func TestChinesePunctuation(t *testing.T) {
 	}
 }
 
-// terms are words in place of which the Chinese texts have another: one thing has one name.
+// terms maps words to the word that the Chinese texts use instead: one thing has one name.
 var terms = map[string]string{
 	`回答|应答|答复`:              "响应",
 	`额度`:                    "配额",
 	`(^|[^权])凭证`:            "凭据, or 授权凭证 for a grant",
 	`(^|[^.])\b[Ss]ocket\b`: "套接字",
-	`\btokens?\b`:           "令牌, or Token for the one that signs callbacks",
+	`\btokens?\b`:           "令牌, or Token for the signing token of callbacks",
 }
 
 // TestChineseTerms holds that the Chinese texts call each thing by its one name.

@@ -16,8 +16,7 @@ import (
 	"tokend/daemon"
 )
 
-// asker is what the commands share that ask a daemon: where it is, and how long to
-// wait for it.
+// asker holds the flags that all client commands share.
 type asker struct {
 	env     *environment
 	socket  string
@@ -27,10 +26,10 @@ type asker struct {
 // flags adds the flags of an asker to cmd.
 func (a *asker) flags(cmd *cobra.Command) { a.flagsWithin(cmd, clientlib.DefaultTimeout) }
 
-// flagsWithin is flags for a command that may take longer, or shorter, than others.
+// flagsWithin adds the flags with another default timeout.
 func (a *asker) flagsWithin(cmd *cobra.Command, timeout time.Duration) {
 	cmd.Flags().StringVar(&a.socket, "socket", "", "the daemon's `PATH` (default $TOKEND_SOCKET, then "+clientlib.DefaultSocket+")")
-	cmd.Flags().DurationVar(&a.timeout, "timeout", timeout, "how long to wait for an answer")
+	cmd.Flags().DurationVar(&a.timeout, "timeout", timeout, "limit for waiting on a reply")
 }
 
 func (a *asker) path() string {
@@ -41,12 +40,12 @@ func (a *asker) path() string {
 	return cmp.Or(named, clientlib.DefaultSocket)
 }
 
-// operatorSocket is where root finds the daemon of this host, however many connections others
-// have queued up at the shared socket.
+// operatorSocket is the socket for root on this host. It works even if others fill the queue of the
+// shared socket.
 var operatorSocket = daemon.OperatorSocket("/var/lib/tokend")
 
-// answers reports whether somebody listens at path. A file that a killed daemon has left
-// does not count: the shared socket may be systemd's, which starts another.
+// answers reports whether a process listens at path. A socket file that a killed daemon left does
+// not count: the shared socket may belong to systemd, which starts another daemon.
 func answers(path string) bool {
 	c, err := net.DialTimeout("unix", path, time.Second)
 	if err != nil {
@@ -56,11 +55,11 @@ func answers(path string) bool {
 	return true
 }
 
-// ask calls f with a client and with a context that ends when the time is up. Its error is
-// f's, as an *askError.
+// ask calls f with a client and a context that ends after the timeout. Its error is f's, as an
+// *askError.
 func (a *asker) ask(cmd *cobra.Command, f func(ctx context.Context, c *clientlib.Client) error) error {
 	if a.timeout <= 0 {
-		return &usageError{text: cmd.Name() + ": --timeout must be more than nothing", command: cmd}
+		return &usageError{text: cmd.Name() + ": --timeout must be positive", command: cmd}
 	}
 	c := &clientlib.Client{Socket: a.path(), Timeout: a.timeout}
 	defer c.Close()
@@ -69,8 +68,7 @@ func (a *asker) ask(cmd *cobra.Command, f func(ctx context.Context, c *clientlib
 	return a.failed(f(ctx, c))
 }
 
-// failed gives err, if there is one, the means to say where and for how long the daemon
-// was asked.
+// failed adds the socket and the timeout to a non-nil err.
 func (a *asker) failed(err error) error {
 	if err == nil {
 		return nil
@@ -78,13 +76,13 @@ func (a *asker) failed(err error) error {
 	return &askError{err, a.path(), a.timeout}
 }
 
-// names completes the name of a credential from what the daemon lists.
+// names completes the name of a credential from the daemon's list.
 func (a *asker) names(cmd *cobra.Command, args []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	var found []cobra.Completion
-	// Without a daemon there is nothing to complete, and nobody to tell.
+	// Without a daemon there is nothing to complete and no error to show.
 	_ = a.ask(cmd, func(ctx context.Context, c *clientlib.Client) error {
 		ctx, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
@@ -97,8 +95,7 @@ func (a *asker) names(cmd *cobra.Command, args []string, begun string) ([]cobra.
 	return found, cobra.ShellCompDirectiveNoFileComp
 }
 
-// owners completes the owner of customers, a platform or a suite, from the tickets that
-// the daemon lists: each has one.
+// owners completes a platform or a suite. Each has a ticket in the daemon's list.
 func (a *asker) owners(cmd *cobra.Command, args []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	names, directive := a.names(cmd, args, begun)
 	var found []cobra.Completion
@@ -110,7 +107,7 @@ func (a *asker) owners(cmd *cobra.Command, args []string, begun string) ([]cobra
 	return found, directive
 }
 
-// askError is the failure of something that was asked of a daemon.
+// askError is a failed request to a daemon.
 type askError struct {
 	err     error
 	socket  string

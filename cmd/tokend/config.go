@@ -10,8 +10,7 @@ import (
 	"tokend/daemon/config"
 )
 
-// configError is a configuration that cannot be used. Its text is a line for each
-// problem.
+// configError is a configuration with mistakes. Its text has one line per mistake.
 type configError struct {
 	file string
 	err  error
@@ -22,23 +21,23 @@ func (e *configError) Unwrap() error { return e.err }
 
 func (e *configError) hint() string {
 	if errors.Is(e.err, fs.ErrNotExist) {
-		return "name a file with --config, or begin with one that works at once: tokend sandbox --config-out FILE; to see what this is about: tokend demo"
+		return "name a file with --config, or create a working one: tokend sandbox --config-out FILE; for a demonstration: tokend demo"
 	}
 	if errors.Is(e.err, fs.ErrPermission) {
-		return "it may hold secrets and is not for every user to read: sudo, or be the user that the daemon runs as"
+		return "it may contain secrets and is not readable for every user: use sudo, or run as the daemon's user"
 	}
 	if info, err := os.Stat(e.file); err == nil && info.IsDir() {
 		return "name the file in it with --config"
 	}
 	if _, ok := errors.AsType[config.Problem](e.err); ok {
-		return "once they are put right: tokend check --config " + e.file
+		return "fix them, then: tokend check --config " + e.file
 	}
 	return ""
 }
 
 func configFlag(cmd *cobra.Command, file *string) {
 	cmd.Flags().StringVarP(file, "config", "c", config.DefaultFile, "the configuration `FILE`")
-	_ = cmd.MarkFlagFilename("config", "toml") // it errs on an unknown flag only
+	_ = cmd.MarkFlagFilename("config", "toml") // fails only for an unknown flag
 }
 
 // loadConfig reads the configuration. Its error is a *configError.

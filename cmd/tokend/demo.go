@@ -19,10 +19,11 @@ func newDemo(env *environment) *cobra.Command {
 	var lang string
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "Show all of it at work, in a quarter of a minute, with nothing installed",
-		Long: `Show what tokend is for: a local WeChat, a real daemon in a temporary directory, and many clients. Every
-step says what happened and what it cost in calls to WeChat, and is checked against what WeChat has counted.
-The exit status is 0 only if everything was as it should be. Everything is removed at the end.`,
+		Short: "Demonstrate tokend in 15 seconds, without installation",
+		Long: `Demonstrate tokend with a local WeChat, a real daemon in a temporary directory, and many clients.
+Each step prints what happened and how many calls to WeChat it cost, and compares the calls with
+WeChat's own count. The exit status is 0 only if every check succeeds. All files are removed at the
+end.`,
 		Args: takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			chinese, err := speaksChinese(lang, env.getenv)
@@ -33,7 +34,7 @@ The exit status is 0 only if everything was as it should be. Everything is remov
 			if err != nil {
 				return err
 			}
-			// Neither a closed terminal nor a pager that has ended must leave a daemon behind.
+			// A closed terminal or pager must not leave a daemon running.
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGHUP)
 			defer stop()
 			signal.Ignore(syscall.SIGPIPE)
@@ -46,7 +47,7 @@ The exit status is 0 only if everything was as it should be. Everything is remov
 	return cmd
 }
 
-// audible is an output that calls gone with the error of its first write that fails.
+// audible is an output that calls gone with the first write error.
 type audible struct {
 	io.Writer
 	gone func(error)
@@ -60,8 +61,8 @@ func (a audible) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// speaksChinese reports whether to speak Chinese: by lang, or where that is empty by the
-// locale of the environment (locale(7): LC_ALL, then LC_MESSAGES, then LANG).
+// speaksChinese reports whether to print Chinese: by lang, or else by the locale (locale(7):
+// LC_ALL, then LC_MESSAGES, then LANG).
 func speaksChinese(lang string, getenv func(string) string) (bool, error) {
 	switch lang {
 	case "zh":

@@ -15,7 +15,7 @@ import (
 	"tokend/cmd/tokend/demo"
 )
 
-// output is what a demonstration has written, and calls seen with each line.
+// output is the output of a demonstration. It calls seen with each line.
 type output struct {
 	seen func(line string)
 	mu   sync.Mutex
@@ -31,7 +31,7 @@ func (o *output) Write(p []byte) (int, error) {
 	return o.b.Write(p)
 }
 
-// leftovers returns what demonstrations have left in dir.
+// leftovers returns the files of demonstrations in dir.
 func leftovers(t *testing.T, dir string) []string {
 	t.Helper()
 	found, err := filepath.Glob(filepath.Join(dir, "tokend-demo-*"))
@@ -43,12 +43,12 @@ func leftovers(t *testing.T, dir string) []string {
 
 func TestDemo(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, "") // not for the demonstration: for a way to run a command
+	s := newSite(t, "") // only to run a command
 	stdout, stderr, code := s.tokend("", "demo", "--lang", "en")
 	if code != 0 || stderr != "" {
 		t.Fatalf("exit status %d\n%s%s", code, stdout, stderr)
 	}
-	for _, want := range []string{"13. Stop", "18 calls, one for each credential", "1 call for 100 rejects", "checks were as they should be"} {
+	for _, want := range []string{"13. Stop", "18 calls, one for each credential", "1 call for 100 rejects", "checks passed"} {
 		if !strings.Contains(stdout, want) {
 			t.Errorf("%q is missing in\n%s", want, stdout)
 		}
@@ -58,8 +58,8 @@ func TestDemo(t *testing.T) {
 	}
 }
 
-// TestDemoNotices runs the demonstration with a daemon that forgets everything at a restart, as a
-// cache in memory would. It must find that out, by itself.
+// TestDemoNotices holds that the demonstration detects a daemon that loses its state on a restart,
+// as a cache in memory would.
 func TestDemoNotices(t *testing.T) {
 	t.Parallel()
 	program := filepath.Join(t.TempDir(), "forgetful")
@@ -70,15 +70,15 @@ func TestDemoNotices(t *testing.T) {
 	var out output
 	err := demo.Run(t.Context(), demo.Config{Program: program, Out: &out})
 	if err == nil {
-		t.Fatalf("it found nothing wrong\n%s", out.b.String())
+		t.Fatalf("the demonstration succeeded\n%s", out.b.String())
 	}
 	text := out.b.String()
-	if !strings.Contains(text, "NO  1 000 reads, every value as before") || strings.Contains(text, "checks were as they should be") {
+	if !strings.Contains(text, "NO  1 000 reads, every value as before") || strings.Contains(text, "checks passed") {
 		t.Errorf("%v\n%s", err, text)
 	}
 }
 
-// TestDemoInterrupted interrupts it in the middle: nothing stays behind.
+// TestDemoInterrupted holds that an interrupted demonstration leaves nothing behind.
 func TestDemoInterrupted(t *testing.T) {
 	dir, err := os.MkdirTemp("", "tokend-test-")
 	if err != nil {
@@ -105,7 +105,8 @@ func TestDemoInterrupted(t *testing.T) {
 	}
 }
 
-// TestDemoWithoutReader closes its output in the middle, as a pager does: nothing stays behind.
+// TestDemoWithoutReader holds that a demonstration without a reader, as after a pager, leaves
+// nothing behind.
 func TestDemoWithoutReader(t *testing.T) {
 	t.Parallel()
 	dir, err := os.MkdirTemp("", "tokend-test-")
@@ -123,21 +124,21 @@ func TestDemoWithoutReader(t *testing.T) {
 		t.Fatal(err)
 	}
 	for in := bufio.NewScanner(out); in.Scan() && !strings.HasPrefix(in.Text(), "1. "); {
-		continue // the daemon is started next
+		continue // the daemon starts next
 	}
 	_ = out.Close()
 	_ = cmd.Wait()
 	if code := cmd.ProcessState.ExitCode(); code != 1 || len(leftovers(t, dir)) != 0 {
-		t.Errorf("%v, and %d directories are left", cmd.ProcessState, len(leftovers(t, dir)))
+		t.Errorf("%v, %d directories left behind", cmd.ProcessState, len(leftovers(t, dir)))
 	}
 }
 
-// TestDemoWithoutDaemon runs it with a program that ends at once.
+// TestDemoWithoutDaemon runs the demonstration with a program that exits at once.
 func TestDemoWithoutDaemon(t *testing.T) {
 	t.Parallel()
 	var out output
 	err := demo.Run(t.Context(), demo.Config{Program: "false", Out: &out})
-	if err == nil || !strings.Contains(err.Error(), "the daemon has ended by itself") {
+	if err == nil || !strings.Contains(err.Error(), "the daemon has exited") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -1,35 +1,33 @@
-// Command tokend keeps the WeChat and WeCom credentials of a host: it fetches,
-// stores and refreshes them, and gives them to every process that asks over a Unix
-// socket.
+// Command tokend fetches, stores, refreshes and serves WeChat and WeCom credentials for every
+// process on a host, over a Unix socket.
 //
-//	tokend serve                     be the daemon
-//	tokend check                     read the configuration and say what is wrong with it
-//	tokend get NAME                  print a credential that is valid now
-//	tokend put, exchange, import     hand in what WeChat and its customers give
-//	tokend list, status, watch       see how everything stands
-//	tokend backup, restore, rekey    keep and move what the daemon holds
-//	tokend bench NAME...             measure how fast it answers
-//	tokend sandbox                   a WeChat of one's own to develop against
-//	tokend demo                      all of it in one command
+//	tokend serve                     run the daemon
+//	tokend check                     read the configuration and report mistakes
+//	tokend get NAME                  print a valid value
+//	tokend put, exchange, import     submit tickets and grants
+//	tokend list, status, watch       show the state of credentials
+//	tokend backup, restore, rekey    back up, restore and re-encrypt the store
+//	tokend bench NAME...             measure reads
+//	tokend sandbox                   run a local WeChat for development
+//	tokend demo                      demonstrate tokend
 //
-// This package knows flags, wiring and exit statuses. What a credential is, how it is
-// fetched and what the protocol looks like is known elsewhere; the commands that ask
-// a daemon do it through package clientlib, as any other program would.
+// This package parses flags, connects the other packages and sets exit statuses. It does not know
+// credentials, fetches or the form of the protocol. The client commands use package clientlib, as
+// any other program would.
 //
 // # Exit status
 //
-//	0   done
-//	1   failed; also UPSTREAM, REAUTH and INTERNAL
+//	0   success
+//	1   failure; also UPSTREAM, REAUTH and INTERNAL
 //	2   wrong usage or configuration; also BAD_REQUEST
 //	3   NOT_FOUND, DENIED, or no permission to open the socket
-//	4   try again later: WAITING, LIMITED, UNAVAILABLE, BUSY, SHUTDOWN, or the --timeout has passed
+//	4   retry later: WAITING, LIMITED, UNAVAILABLE, BUSY, SHUTDOWN, or the --timeout has passed
 //	5   no daemon at the socket
 //
-// # What is written where
+// # Output
 //
-// What was asked for goes to standard output. Errors go to standard error, each as a line
-// that begins with "tokend:", followed by at most one that begins with "hint:" and says what
-// to do next. "serve" logs to standard error, through a queue (package logqueue), and waits for
-// no reader. No value of a credential is ever written but by get, reject and refresh, to
-// standard output.
+// Results are written to standard output. Errors are written to standard error, each as a line that
+// begins with "tokend:", followed by at most one line that begins with "hint:". "serve" logs to
+// standard error through a queue (package logqueue) and never waits for the reader of the log. Only
+// get, reject and refresh write a credential's value, to standard output.
 package main

@@ -16,7 +16,7 @@ import (
 	"tokend/protocol"
 )
 
-// These tests compare what is written about tokend with tokend.
+// These tests compare the documentation of tokend with tokend.
 
 const repository = "../.."
 
@@ -35,7 +35,7 @@ var (
 	link      = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 )
 
-// blocks returns the code blocks of a text in that language, "" for one without.
+// blocks returns the code blocks of a text in language; "" means those without one.
 func blocks(text, language string) []string {
 	var found []string
 	for _, m := range codeBlock.FindAllStringSubmatch(text, -1) {
@@ -46,11 +46,10 @@ func blocks(text, language string) []string {
 	return found
 }
 
-// documents are the texts that speak of commands and files.
+// documents are the texts that name commands and files.
 var documents = []string{"README.md", "README.zh-CN.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"}
 
-// TestLinks holds that every file that a text links to is there, with the heading if the link names
-// one.
+// TestLinks holds that the target of every link exists, including its heading.
 func TestLinks(t *testing.T) {
 	seen := 0
 	translated := strings.Contains(readText(t, "README.zh-CN.md"), "](docs/zh/configuration.md)")
@@ -65,7 +64,7 @@ func TestLinks(t *testing.T) {
 				target = name
 			}
 			if _, err := os.Stat(filepath.Join(repository, target)); err != nil {
-				// A page may be translated before those that it links to, until the index is.
+				// A page may be translated before its link targets, until the index is.
 				if english := strings.Replace(target, "docs/zh/", "docs/", 1); english == target || translated || !slices.Contains(pages(t), english) {
 					t.Errorf("%s: %v", name, err)
 				}
@@ -75,11 +74,11 @@ func TestLinks(t *testing.T) {
 		}
 	}
 	if seen < 50 {
-		t.Errorf("only %d links were found: the pattern does not fit any more", seen)
+		t.Errorf("only %d links found: the pattern no longer matches", seen)
 	}
 }
 
-// anchors returns the names under which the headings of a text can be linked to.
+// anchors returns the anchors of a text's headings.
 func anchors(text string) (all []string) {
 	text = codeBlock.ReplaceAllString(text, "")
 	for _, m := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(text, -1) {
@@ -96,13 +95,13 @@ func anchors(text string) (all []string) {
 	return all
 }
 
-// said is a command line that a text shows.
+// said matches a command line in a text.
 var said = regexp.MustCompile(`(?m)(?:^|[\s"(|` + "`" + `$]|/usr/bin/|\./cmd/)tokend ((?:[a-z][a-z-]*)\b[^|` + "`" + `&)\n]*)`)
 
-// notCommands are words that follow the name where it is the user's or the group's.
+// notCommands are words after the name where it is the user or the group.
 var notCommands = []string{"www-data", "prometheus", "tokend.toml"}
 
-// TestCommandLines holds that every command and flag that is written about exists.
+// TestCommandLines holds that every command and flag in the texts exists.
 func TestCommandLines(t *testing.T) {
 	root := newRoot(&environment{})
 	commands := map[string]*cobra.Command{}
@@ -133,7 +132,7 @@ func TestCommandLines(t *testing.T) {
 	for name, lines := range texts {
 		for _, line := range lines {
 			if strings.HasPrefix(strings.TrimSpace(line), "#") {
-				continue // a comment, which is prose
+				continue // a comment is prose
 			}
 			for _, m := range said.FindAllStringSubmatch(line, -1) {
 				word, rest, _ := strings.Cut(strings.TrimSpace(m[1]), " ")
@@ -142,7 +141,7 @@ func TestCommandLines(t *testing.T) {
 				}
 				c := commands[word]
 				if c == nil {
-					t.Errorf("%s: there is no command %q: tokend %s", name, word, m[1])
+					t.Errorf("%s: unknown command %q: tokend %s", name, word, m[1])
 					continue
 				}
 				seen++
@@ -156,11 +155,11 @@ func TestCommandLines(t *testing.T) {
 		}
 	}
 	if seen < 30 {
-		t.Errorf("only %d command lines were found: the pattern does not fit any more", seen)
+		t.Errorf("only %d command lines found: the pattern no longer matches", seen)
 	}
 }
 
-// TestManual holds that the man page has every command and every flag, and no other.
+// TestManual holds that the man page has exactly the program's commands and flags.
 func TestManual(t *testing.T) {
 	page := readText(t, "systemd/tokend.8")
 	var commands, flags []string
@@ -183,7 +182,7 @@ func TestManual(t *testing.T) {
 		}
 		for _, name := range got {
 			if !slices.Contains(want, name) {
-				t.Errorf("tokend.8 has the %s %s, and tokend has not", what, name)
+				t.Errorf("tokend.8 has the %s %s, tokend does not", what, name)
 			}
 		}
 	}
@@ -191,8 +190,8 @@ func TestManual(t *testing.T) {
 	has("flag", regexp.MustCompile(`Fl -([a-z-]+)`), flags)
 }
 
-// TestOperations holds that docs/operations.md, in every language that it is in, has every command,
-// and every code of the protocol beside its exit status.
+// TestOperations holds that docs/operations.md, in every language, has every command, and every
+// code of the protocol with its exit status.
 func TestOperations(t *testing.T) {
 	var want []string
 	for _, c := range newRoot(&environment{}).Commands() {
@@ -214,14 +213,14 @@ func TestOperations(t *testing.T) {
 		}
 		for code, status := range byCode {
 			if !regexp.MustCompile("(?m)^\\| " + strconv.Itoa(status) + " \\|.*`" + string(code) + "`").MatchString(text) {
-				t.Errorf("%s: %s does not stand beside exit status %d", page, code, status)
+				t.Errorf("%s: %s is not in the row of exit status %d", page, code, status)
 			}
 		}
 	}
 }
 
-// TestManualConfiguration holds that the man page names every table and key of the example,
-// which has all there are, and no other.
+// TestManualConfiguration holds that the man page has exactly the tables and keys of the example,
+// which has all of them.
 func TestManualConfiguration(t *testing.T) {
 	_, page, _ := strings.Cut(readText(t, "systemd/tokend.8"), "\n.Sh CONFIGURATION\n")
 	page, _, _ = strings.Cut(page, "\n.Sh ")
@@ -238,7 +237,7 @@ func TestManualConfiguration(t *testing.T) {
 		shown[strings.TrimRight(m[1], " =")] = true
 	}
 	if len(shown) < 30 {
-		t.Errorf("only %d keys were found: the pattern does not fit any more", len(shown))
+		t.Errorf("only %d keys found: the pattern no longer matches", len(shown))
 	}
 	for word := range shown {
 		if !named[word] {
@@ -247,24 +246,24 @@ func TestManualConfiguration(t *testing.T) {
 	}
 	for word := range named {
 		if !shown[word] {
-			t.Errorf("tokend.8 has %s, and tokend.toml has not", word)
+			t.Errorf("tokend.8 has %s, tokend.toml does not", word)
 		}
 	}
 }
 
-// TestReadmeVerbs holds that the requests that the README shows are requests.
+// TestReadmeVerbs holds that the requests in the README are valid.
 func TestReadmeVerbs(t *testing.T) {
 	var seen int
 	for _, b := range blocks(readText(t, "README.md"), "") {
 		for line := range strings.Lines(b) {
 			word, _, _ := strings.Cut(line, " ")
 			if _, ok := protocol.ParseVerb(word); !ok {
-				t.Errorf("%q is no verb", word)
+				t.Errorf("%q is not a verb", word)
 			}
 			seen++
 		}
 	}
 	if seen == 0 {
-		t.Error("there are none")
+		t.Error("the README has no requests")
 	}
 }

@@ -21,8 +21,8 @@ import (
 	"tokend/fetchers/wechattest"
 )
 
-// TestNothingSecretIsWritten looks for every secret and every value that was ever
-// given out in all that tokend writes but for the one place where it belongs.
+// TestNothingSecretIsWritten searches everything that tokend writes for every secret and every
+// served value. Only get, reject and refresh may print values.
 func TestNothingSecretIsWritten(t *testing.T) {
 	t.Parallel()
 	key := strings.Repeat("c0ffee42", 8)
@@ -38,7 +38,7 @@ func TestNothingSecretIsWritten(t *testing.T) {
 		canaries[a.Secret] = true
 	}
 	var shown strings.Builder
-	value := func(stdin string, args ...string) { // what these print is the value
+	value := func(stdin string, args ...string) { // their output is the value
 		stdout, stderr, code := s.tokend(stdin, args...)
 		if v := strings.TrimSpace(stdout); code == 0 && v != "" {
 			canaries[v] = true
@@ -79,7 +79,7 @@ func TestNothingSecretIsWritten(t *testing.T) {
 	}
 
 	if len(canaries) < 30 || !strings.Contains(s.log(), "[DEBUG]") || !strings.Contains(shown.String(), "errcode=40001") {
-		t.Fatalf("the session was not what it should have been: %d canaries\n%s", len(canaries), s.log())
+		t.Fatalf("the session failed: %d canaries\n%s", len(canaries), s.log())
 	}
 	for what, text := range map[string]string{"the log": s.log(), "what commands print": shown.String()} {
 		for c := range canaries {
@@ -95,7 +95,7 @@ func TestNothingSecretIsWritten(t *testing.T) {
 		b, err := os.ReadFile(path)
 		for c := range canaries {
 			if strings.Contains(string(b), c) {
-				t.Errorf("%s holds a secret or a value in clear (of %d bytes)", filepath.Base(path), len(c))
+				t.Errorf("%s contains a secret or a value in clear (of %d bytes)", filepath.Base(path), len(c))
 			}
 		}
 		return err
@@ -105,8 +105,8 @@ func TestNothingSecretIsWritten(t *testing.T) {
 	}
 }
 
-// TestNothingIsShared ends the values of one account, or downstream corp of an app, after another:
-// exactly those of its own names must die.
+// TestNothingIsShared invalidates the values of one account, or of one downstream corp of an app,
+// after another: exactly the account's own names must lose their values.
 func TestNothingIsShared(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, "")
@@ -132,17 +132,17 @@ func TestNothingIsShared(t *testing.T) {
 		for name, v := range values {
 			own := slices.Contains(names, name)
 			if own && !before[name] {
-				t.Errorf("%s died with another account", name)
+				t.Errorf("%s was invalidated with another account", name)
 			}
 			if alive := s.wechat.Valid(v); alive != (before[name] && !own) {
-				t.Errorf("%s after the end of %s: alive %t", name, id, alive)
+				t.Errorf("%s after the invalidation of %s: valid %t", name, id, alive)
 			}
 		}
 	}
 }
 
-// TestKillAndRestart kills the daemon in the middle of reading, three times: what was held is
-// read a thousand times after it, and WeChat hears nothing of it.
+// TestKillAndRestart kills the daemon during reads, three times: every value is read a thousand
+// times afterwards, without a call to WeChat.
 func TestKillAndRestart(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, "")
@@ -164,7 +164,7 @@ func TestKillAndRestart(t *testing.T) {
 				for n := i; ; n++ {
 					v, err := c.Get(context.Background(), names[n%len(names)])
 					if err != nil {
-						return // it has been killed
+						return // the daemon was killed
 					}
 					if string(v.Value) != values[names[n%len(names)]] {
 						t.Errorf("%s: another value than before", names[n%len(names)])
@@ -194,8 +194,8 @@ func TestKillAndRestart(t *testing.T) {
 	}
 }
 
-// TestSecondSignal stops a daemon that has a rotating token under way, which it waits for; whoever
-// will not wait signals again.
+// TestSecondSignal holds that a stop waits for the fetch of a rotating token, and that a second
+// signal does not.
 func TestSecondSignal(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, "")
@@ -213,22 +213,22 @@ func TestSecondSignal(t *testing.T) {
 	})
 	<-called
 	for s.wechat.Total() == 0 {
-		// the call is on its way
+		// the call is in flight
 	}
 	if err := s.daemon.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
 	s.waitLog("stopping: why=")
-	// The signal counts as a second one once the first has been taken note of.
+	// The signal counts as the second after the first has been handled.
 	if code := s.end(syscall.SIGTERM); code != 1 {
 		t.Errorf("exit status: got %d, want 1", code)
 	}
 	if !strings.Contains(s.log(), "tokend: stopped at once by a second signal") {
-		t.Errorf("no word of it:\n%s", s.log())
+		t.Errorf("not logged:\n%s", s.log())
 	}
 }
 
-// TestRejectInterrupted gives up a "reject NAME -" to which nobody types a value.
+// TestRejectInterrupted interrupts a "reject NAME -" that waits for input.
 func TestRejectInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -239,8 +239,8 @@ func TestRejectInterrupted(t *testing.T) {
 	}
 }
 
-// TestJSONLog holds that with log_format = "json" every line is an object, warnings about
-// the configuration among them.
+// TestJSONLog holds that with log_format = "json" every line is an object, including warnings about
+// the configuration.
 func TestJSONLog(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, "log_format = \"json\"\n")
@@ -259,7 +259,7 @@ func TestJSONLog(t *testing.T) {
 		}
 	}
 	if !strings.Contains(s.log(), "every user of this host can read it") {
-		t.Errorf("no warning in\n%s", s.log())
+		t.Errorf("missing warning in\n%s", s.log())
 	}
 }
 

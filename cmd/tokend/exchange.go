@@ -15,13 +15,14 @@ func newExchange(env *environment) *cobra.Command {
 	a := &asker{env: env}
 	cmd := &cobra.Command{
 		Use:   "exchange OWNER CODE",
-		Short: "Turn an authorization code into a customer's grant, and print whose it is",
-		Long: `Turn the authorization code that a customer's browser has brought back into a grant, keep that, and
-print OWNER/CUSTOMER, which the names of the customer's credentials begin with. OWNER is
+		Short: "Exchange an authorization code for a grant, and print the customer",
+		Long: `Exchange the authorization code from a customer's browser for a grant, store the grant, and print
+OWNER/CUSTOMER, the prefix of the names of the customer's credentials. OWNER is
 open_platform/<component_appid> or open_work/<suite_id>.
 
-A CODE of - is read from standard input. Prefer that: what stands on a command line can be seen by
-every user of the host. WeChat takes a code once; the same one again is answered from memory.`,
+A CODE of - is read from standard input. Prefer -, since every user of the host can see command
+lines. WeChat accepts a code once. If the same code is submitted again, tokend repeats its result
+from memory.`,
 		Example:           `  echo "$code" | tokend exchange open_platform/wx0123456789abcdef -`,
 		Args:              takes("OWNER", "CODE"),
 		ValidArgsFunction: a.owners,
@@ -33,8 +34,8 @@ every user of the host. WeChat takes a code once; the same one again is answered
 			return a.ask(cmd, func(ctx context.Context, c *clientlib.Client) error {
 				customer, err := c.Exchange(ctx, args[0], code)
 				if refusal, ok := errors.AsType[*protocol.Error](err); ok && refusal.Code == protocol.Upstream && refusal.RetryAfter == protocol.Never {
-					// It is the code that was refused, and not what the call needs besides.
-					return &hintedError{err, "a code is good for one platform or suite, for a short while: have the customer authorise once more"}
+					// WeChat refused the code itself.
+					return &hintedError{err, "a code works for one platform or suite and expires soon: ask the customer to authorize again"}
 				}
 				if err != nil {
 					return err

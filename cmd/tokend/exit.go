@@ -13,7 +13,7 @@ import (
 	"tokend/protocol"
 )
 
-// Exit statuses; see the package's documentation.
+// Exit statuses; see the package comment.
 const (
 	exitDone     = 0
 	exitFailed   = 1
@@ -23,7 +23,7 @@ const (
 	exitNoDaemon = 5
 )
 
-// byCode is the exit status for each refusal of the daemon.
+// byCode is the exit status for each error code of the daemon.
 var byCode = map[protocol.Code]int{
 	protocol.BadRequest:  exitUsage,
 	protocol.NotFound:    exitNotFound,
@@ -38,7 +38,7 @@ var byCode = map[protocol.Code]int{
 	protocol.Internal:    exitFailed,
 }
 
-// status returns the exit status for the outcome of a command.
+// status returns the exit status of a command.
 func status(err error) int {
 	if err == nil {
 		return exitDone
@@ -53,7 +53,7 @@ func status(err error) int {
 		if s, known := byCode[refusal.Code]; known {
 			return s
 		}
-		// A code of a later version: its seconds say which kind it is.
+		// For a code of a later version, RetryAfter decides.
 		if refusal.RetryAfter >= 0 {
 			return exitLater
 		}
@@ -70,7 +70,7 @@ func status(err error) int {
 	return exitFailed
 }
 
-// message returns the text of err for a person at a terminal.
+// message returns the text of err for a terminal.
 func message(err error) string {
 	if asked, ok := errors.AsType[*askError](err); ok {
 		switch {
@@ -91,17 +91,17 @@ func message(err error) string {
 	if _, ok := errors.AsType[*hintedError](err); ok {
 		return text
 	}
-	// What keeps a daemon from running is said in one line, advice and all.
+	// Errors that keep the daemon from running are one line, with advice.
 	switch {
 	case errors.Is(err, socket.ErrRunning):
-		text += ": stop the one that runs, or give this one a socket and a state_dir of its own"
+		text += ": stop the other daemon, or configure another socket and state_dir"
 	case errors.Is(err, store.ErrLocked):
-		text += ": stop it, or give this one a state_dir of its own"
+		text += ": stop it, or configure another state_dir"
 	}
 	return text
 }
 
-// hint returns what to do next about err, "" where nothing is known.
+// hint returns advice about err, or "".
 func hint(err error) string {
 	if h, ok := errors.AsType[*hintedError](err); ok {
 		return h.hint
@@ -123,32 +123,32 @@ func hint(err error) string {
 	}
 	switch {
 	case errors.Is(err, clientlib.ErrNoDaemon):
-		return "start it with: systemctl start tokend, or: tokend serve --config FILE; one that listens elsewhere is named by --socket or $TOKEND_SOCKET"
+		return "start it with: systemctl start tokend, or: tokend serve --config FILE; for another socket use --socket or $TOKEND_SOCKET"
 	case errors.Is(err, clientlib.ErrMalformed):
-		return "something else than tokend answers at this socket"
+		return "another program listens at this socket"
 	}
 	return ""
 }
 
-// hintNoRule is for the two verbs that no configuration grants, BACKUP and RELOAD.
-const hintNoRule = "it is for root and tokend's own user, and no [[access]] rule grants it"
+// hintNoRule is for the verbs that no configuration grants: BACKUP and RELOAD.
+const hintNoRule = "it requires root or tokend's own user; no [[access]] rule grants it"
 
 func refusalHint(refusal *protocol.Error) string {
 	switch refusal.Code {
 	case protocol.NotFound:
-		return "tokend list shows the names there are"
+		return "tokend list shows the existing names"
 	case protocol.Denied:
 		if refusal.Message == "write-only" {
-			return "a grant is kept and used, and never shown: tokend status NAME says that it is there"
+			return "a grant is stored and used, but never shown: tokend status NAME shows its state"
 		}
-		return "[[access]] in the configuration grants verbs; root and tokend's own user may do all"
+		return "[[access]] in the configuration grants verbs; root and tokend's own user have all rights"
 	case protocol.Reauth:
-		return "the customer must authorise; tokend learns of it by WeChat's push, or by: tokend exchange OWNER CODE"
+		return "the customer must authorize; tokend receives WeChat's push, or use: tokend exchange OWNER CODE"
 	case protocol.Upstream:
-		return "tokend status NAME says since when and why; once it is put right: tokend refresh NAME"
+		return "tokend status NAME shows since when and why; after the fix: tokend refresh NAME"
 	}
 	if refusal.RetryAfter > 0 {
-		return "ask again in " + duration(refusal.RetryAfter)
+		return "retry in " + duration(refusal.RetryAfter)
 	}
 	return ""
 }

@@ -17,7 +17,7 @@ import (
 	"tokend/daemon/store"
 )
 
-// disguises are the forms in which a secret is still one.
+// disguises returns the encodings of a secret that reveal it.
 func disguises(secret string) map[string]string {
 	return map[string]string{
 		"in clear":  secret,
@@ -26,7 +26,7 @@ func disguises(secret string) map[string]string {
 	}
 }
 
-// shows fails if text has a canary in it.
+// shows fails the test if text contains a canary.
 func shows(t *testing.T, what, text string, canaries []string) {
 	t.Helper()
 	for _, c := range canaries {
@@ -38,15 +38,15 @@ func shows(t *testing.T, what, text string, canaries []string) {
 	}
 }
 
-// found counts the canaries in the files of a directory, in any disguise.
+// found counts the canaries in the files of a directory, in any encoding.
 func found(t *testing.T, dir string, canaries []string) (n, files int) {
 	t.Helper()
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) {
-			return nil // the database tidies up; what was in it is in another file
+			return nil // compacted away: another file has its content
 		}
 		if err != nil || !d.Type().IsRegular() {
-			return err // sockets hold nothing
+			return err // sockets have no content
 		}
 		b, err := os.ReadFile(path)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -71,8 +71,8 @@ func found(t *testing.T, dir string, canaries []string) (n, files int) {
 	return n, files
 }
 
-// canaries uses every kind of secret there is, and returns all that were used: configured secrets,
-// tokens, tickets, grants old and new, codes.
+// canaries uses every kind of secret and returns all of them: configured secrets, tokens, tickets,
+// old and new grants, codes.
 func (s *faultSite) canaries() []string {
 	s.t.Helper()
 	all := []string{faultPlatformSecret, faultTemplateSecret, faultSigns, faultAESKey}
@@ -115,9 +115,9 @@ func (s *faultSite) canaries() []string {
 	return all
 }
 
-// TestStateHoldsNothingInClear looks for every secret, token, ticket, grant and code in all files
-// of a sealed state directory: as a kill leaves them, as a stop does, after the key was changed,
-// and in a backup. Unsealed they are found, so it is the sealing that hides them.
+// TestStateHoldsNothingInClear searches all files of a sealed state directory for every secret,
+// token, ticket, grant and code: after a kill, after a stop, after a change of the key, and in a
+// backup. In an unsealed state the search finds them, so the sealing hides them.
 func TestStateHoldsNothingInClear(t *testing.T) {
 	t.Parallel()
 	const key, next = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff", "ffeeddccbbaa99887766554433221100ffeeddccbbaa99887766554433221100"
@@ -127,7 +127,7 @@ func TestStateHoldsNothingInClear(t *testing.T) {
 	used := clear.canaries()
 	clear.kill()
 	if n, _ := found(t, filepath.Join(clear.dir, "state"), used); n < 20 {
-		t.Errorf("found in an unsealed state: %d of %d: the search is no good", n, len(used))
+		t.Errorf("found in an unsealed state: %d of %d: the search does not work", n, len(used))
 	}
 
 	s := newFaultSite(t, twoHours)
@@ -199,15 +199,15 @@ func TestStateHoldsNothingInClear(t *testing.T) {
 	shows(t, "a backup", backup.String(), canaries)
 	log := s.log()
 	if !strings.Contains(log, "[DEBUG]") || backup.Len() == 0 {
-		t.Error("nothing to look through")
+		t.Error("nothing to search")
 	}
 	shows(t, "the log", log, canaries)
-	t.Logf("%d secrets looked for in %d files, a backup of %d bytes and a log of %d: none found", len(canaries), files, backup.Len(), len(log))
+	t.Logf("searched %d files, a backup of %d bytes and a log of %d bytes for %d secrets: none found", files, backup.Len(), len(log), len(canaries))
 }
 
-// TestFingerprintsAreKeyed holds that a fingerprint is the same for the same value in one state
-// directory, over a restart too, and another in another: who has not got the directory cannot try
-// values against it.
+// TestFingerprintsAreKeyed holds that equal values have equal fingerprints in one state directory,
+// also after a restart, and other fingerprints in another. Without the directory, values cannot be
+// tested against a fingerprint.
 func TestFingerprintsAreKeyed(t *testing.T) {
 	t.Parallel()
 	const ticket = "ticket@@@the-same-in-both"

@@ -17,7 +17,7 @@ import (
 	"tokend/clientlib"
 )
 
-// want skips a test that cannot be had here, or, where the faults are wanted, fails it.
+// want skips a test if its requirement is missing, or fails it with -faults.
 func want(t *testing.T, err error, what string) {
 	t.Helper()
 	switch {
@@ -29,9 +29,9 @@ func want(t *testing.T, err error, what string) {
 	}
 }
 
-// smallDisk makes the state directory of a site one on a disk of its own with size bytes. It is
-// mounted where only this goroutine and its children see it: the thread is never unlocked, and its
-// namespace ends with it, however the test ends.
+// smallDisk puts the state directory of a site on a disk of size bytes. Only this goroutine's
+// thread and its children see the mount. The thread stays locked, so the namespace ends with it,
+// however the test ends.
 func (s *faultSite) smallDisk(size int) (dir string) {
 	s.t.Helper()
 	runtime.LockOSThread()
@@ -58,7 +58,7 @@ func (s *faultSite) smallDisk(size int) (dir string) {
 	return dir
 }
 
-// fill takes what is left of the disk that dir is on.
+// fill uses up the free space of dir's disk.
 func fill(t *testing.T, dir string) {
 	t.Helper()
 	f, err := os.OpenFile(filepath.Join(dir, "filler"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
@@ -75,15 +75,15 @@ func fill(t *testing.T, dir string) {
 	}
 }
 
-// trouble is a time in which the disk refuses: what was handed in, and what became of it.
+// trouble is the result of a time in which the disk fails: what was submitted and its outcome.
 type trouble struct {
-	acked   []string // tokens of customers that were acknowledged all the same
+	acked   []string // tokens of customers that were acknowledged nevertheless
 	refused int
-	lost    bool // STATUS has said "durable no"
+	lost    bool // STATUS has reported "durable no"
 }
 
-// endure uses the daemon for length, or until a value cannot be written, while the disk refuses.
-// Reads must go on, fresh ones too; what is handed in may be refused, with INTERNAL.
+// endure uses the daemon for length, or until a value cannot be written, while the disk fails.
+// Reads must succeed, also of new values. Submitted values may be refused with INTERNAL.
 func (s *faultSite) endure(length time.Duration, again func()) (tr trouble) {
 	s.t.Helper()
 	handed := func(name string, err error) {
@@ -93,7 +93,7 @@ func (s *faultSite) endure(length time.Duration, again func()) (tr trouble) {
 		case refused:
 			tr.refused++
 		default:
-			s.t.Errorf("handed in while the disk refuses: %v", err)
+			s.t.Errorf("submitted while the disk fails: %v", err)
 		}
 	}
 	owner := "open_platform/" + faultPlatform
@@ -105,29 +105,29 @@ func (s *faultSite) endure(length time.Duration, again func()) (tr trouble) {
 		}
 		name, err := s.customer(s.client)
 		if err != nil && !errors.Is(err, clientlib.ErrInternal) {
-			s.t.Errorf("PUT while the disk refuses: %v", err)
+			s.t.Errorf("PUT while the disk fails: %v", err)
 		}
 		handed(name, err)
 		if _, err := s.pushTicket(s.client); err != nil && !errors.Is(err, clientlib.ErrInternal) {
-			s.t.Errorf("PUT of a ticket while the disk refuses: %v", err)
+			s.t.Errorf("PUT of a ticket while the disk fails: %v", err)
 		}
 		code := s.wechat.Authorize(faultPlatform, s.newChild("wxcode"))
 		name, err = s.client.Exchange(s.t.Context(), owner, clientlib.Secret(code))
 		if err != nil && !errors.Is(err, clientlib.ErrInternal) {
-			s.t.Errorf("EXCHANGE while the disk refuses: %v", err)
+			s.t.Errorf("EXCHANGE while the disk fails: %v", err)
 		}
 		handed(name+"/access_token", err)
 	}
 	if !tr.lost {
-		s.t.Error("STATUS never said that a value is not durable")
+		s.t.Error("STATUS never reported a value that is not durable")
 	}
 	return tr
 }
 
-// recovered waits until all is written, and then holds by a kill and an absent WeChat that it is.
+// recovered waits until everything is written, then verifies it with a kill while WeChat is down.
 func (s *faultSite) recovered(tr trouble) time.Duration {
 	s.t.Helper()
-	took := s.within(longEnough, "the disk takes grants and values again", func() bool {
+	took := s.within(longEnough, "the disk accepts grants and values again", func() bool {
 		name, err := s.customer(s.client)
 		if err != nil {
 			return false
@@ -141,8 +141,8 @@ func (s *faultSite) recovered(tr trouble) time.Duration {
 		}
 		return true
 	})
-	values := map[string]string{} // that have time enough left for a kill and a start
-	s.within(longEnough, "half of the values live on for a while", func() bool {
+	values := map[string]string{} // with enough lifetime left for a kill and a start
+	s.within(longEnough, "half of the values have enough lifetime left", func() bool {
 		clear(values)
 		for _, name := range s.tokens() {
 			if v := s.good(s.client, name); time.Until(s.wechat.Ends(v)) > s.life/2 {
@@ -166,10 +166,10 @@ func (s *faultSite) recovered(tr trouble) time.Duration {
 	}
 	for _, name := range tr.acked {
 		s.within(longEnough, name+" is there", func() bool {
-			// The pause after an answer that the outage has cut off is passing.
+			// The pause after an interrupted call passes.
 			_, late, err := s.get(s.client, name)
 			if err != nil && !errors.Is(err, clientlib.ErrUnavailable) || tooLate(name, late) {
-				s.t.Errorf("acknowledged while the disk refused: %v, %v after its end", err, late)
+				s.t.Errorf("acknowledged while the disk failed: %v, %v after its expiry", err, late)
 			}
 			return err == nil
 		})
@@ -177,7 +177,7 @@ func (s *faultSite) recovered(tr trouble) time.Duration {
 	return took
 }
 
-// ready starts a daemon and lets it fetch everything once.
+// ready starts a daemon and fetches everything once.
 func (s *faultSite) ready() {
 	s.t.Helper()
 	s.spawn()
@@ -194,7 +194,7 @@ func (s *faultSite) ready() {
 	}
 }
 
-// TestDiskFull fills the disk under a daemon for a while.
+// TestDiskFull fills the disk of a running daemon for a while.
 func TestDiskFull(t *testing.T) {
 	t.Parallel()
 	s := newFaultSite(t, 3*time.Second)
@@ -211,15 +211,14 @@ func TestDiskFull(t *testing.T) {
 		t.Error("another process")
 	}
 	took := s.recovered(tr)
-	t.Logf("reads went on; %d hand-ins refused, %d taken and kept; all written %v after there was space; %d lines in the log",
+	t.Logf("reads were served; %d submissions refused, %d accepted and durable; all written %v after space was free; %d log lines",
 		tr.refused, len(tr.acked), took.Round(time.Millisecond), lines)
 }
 
 const syncs = "fsync,fdatasync,msync,sync_file_range"
 
-// failSyncs has every call that makes something durable fail in the running daemon, until mend is
-// called.
-func (s *faultSite) failSyncs() (mend func()) {
+// failSyncs makes every sync of the running daemon fail, until restore is called.
+func (s *faultSite) failSyncs() (restore func()) {
 	s.t.Helper()
 	_, err := exec.LookPath("strace")
 	want(s.t, err, "strace")
@@ -247,40 +246,40 @@ func (s *faultSite) failSyncs() (mend func()) {
 			s.t.Fatal("strace does not attach")
 		}
 	}
-	time.Sleep(100 * time.Millisecond) // to the other threads, too
+	time.Sleep(100 * time.Millisecond) // until strace has the other threads too
 	return func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		<-ended
 		if traced() {
-			s.t.Error("strace has not let go")
+			s.t.Error("strace does not detach")
 		}
 	}
 }
 
-// TestSyncFails has every fsync fail under a daemon for a while.
+// TestSyncFails makes every fsync of a running daemon fail for a while.
 func TestSyncFails(t *testing.T) {
 	t.Parallel()
 	s := newFaultSite(t, 3*time.Second)
 	s.ready()
-	mend := s.failSyncs()
+	restore := s.failSyncs()
 	began, before := time.Now(), s.cpu()
 	tr := s.endure(span(time.Second, 30*time.Second), func() {})
 	spent := s.cpu() - before
 	if len(tr.acked) > 0 {
-		t.Errorf("%d hand-ins were acknowledged, and no sync has succeeded", len(tr.acked))
+		t.Errorf("%d submissions were acknowledged, but no sync succeeded", len(tr.acked))
 	}
 	if share := float64(spent) / float64(time.Since(began)); share > 0.5 {
 		t.Errorf("processor time: %v in %v", spent, time.Since(began))
 	}
 	lines := strings.Count(s.log(), "\n")
-	mend()
+	restore()
 	took := s.recovered(tr)
-	t.Logf("reads went on; %d hand-ins refused, none acknowledged; all written %v after the disk was well; %d lines in the log",
+	t.Logf("reads were served; %d submissions refused, none acknowledged; all written %v after the disk recovered; %d log lines",
 		tr.refused, took.Round(time.Millisecond), lines)
 }
 
-// TestSyncFailsAtStart starts on a disk that fails: that is one end with status 1 and the reason,
-// not a loop, and no grant is lost by it.
+// TestSyncFailsAtStart holds that a start on a failing disk ends with status 1 and the reason, not
+// in a loop, and loses no grant.
 func TestSyncFailsAtStart(t *testing.T) {
 	t.Parallel()
 	_, err := exec.LookPath("strace")
@@ -294,18 +293,18 @@ func TestSyncFailsAtStart(t *testing.T) {
 	starts := rounds(1, 10)
 	for range starts {
 		s.kill()
-		// With -D the daemon is the process that was started, and strace its grandchild.
+		// With -D the daemon is the started process, and strace its grandchild.
 		out, err := exec.Command("strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e", "trace="+syncs,
 			"-e", "inject="+syncs+":error=EIO", "tokend", "serve", "--config", s.file()).CombinedOutput()
 		if ended, ok := errors.AsType[*exec.ExitError](err); !ok || ended.ExitCode() != 1 {
-			t.Fatalf("a start on a disk that fails: %v\n%s", err, out)
+			t.Fatalf("a start on a failing disk: %v\n%s", err, out)
 		}
 		if !strings.Contains(string(out), "input/output error") {
-			t.Errorf("it does not say why: %s", out)
+			t.Errorf("the reason is missing: %s", out)
 		}
 		s.spawn()
 		s.answers()
-		if _, err := s.pushTicket(s.client); err != nil { // WeChat does every ten minutes
+		if _, err := s.pushTicket(s.client); err != nil { // WeChat pushes every ten minutes
 			t.Fatal(err)
 		}
 		s.good(s.client, name)
@@ -313,5 +312,5 @@ func TestSyncFailsAtStart(t *testing.T) {
 	for _, name := range s.tokens() {
 		s.good(s.client, name)
 	}
-	t.Logf("%d starts on a disk that fails, each ended with status 1; the grants are there", starts)
+	t.Logf("%d starts on a failing disk ended with status 1; no grant is lost", starts)
 }

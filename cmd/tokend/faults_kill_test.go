@@ -13,26 +13,26 @@ import (
 	"tokend/fetchers/wechattest"
 )
 
-// lateness is by how much a value of name was served after its end.
+// lateness is how long after its expiry a value of name was served.
 type lateness struct {
 	name string
 	by   time.Duration
 }
 
-// load is what the programs of a host do to a daemon until it dies: read, hand in, exchange. It
-// remembers what the daemon has acknowledged.
+// load does to a daemon what the programs of a host do, until the daemon dies: read, submit,
+// exchange. It remembers what the daemon has acknowledged.
 type load struct {
 	s     *faultSite
-	names []string // to be read throughout
+	names []string // read throughout
 
 	mu      sync.Mutex
 	given   []string // tokens of customers whose grant or code was acknowledged, oldest first
-	tickets []string // in the order of their pushes
-	acked   int      // how many of tickets must be known to the daemon
+	tickets []string // in the order of the pushes
+	acked   int      // number of tickets that the daemon must know
 	reads   int
-	paused  int                 // of these, those answered UNAVAILABLE
-	served  map[string]string   // by name, the value that was served last
-	late    map[string]lateness // by value, what was served after its end
+	paused  int                 // of these, answered UNAVAILABLE
+	served  map[string]string   // by name, the last served value
+	late    map[string]lateness // by value, values served after their expiry
 }
 
 // run loads a daemon until it dies.
@@ -67,9 +67,9 @@ func (l *load) run() {
 	doer(20*time.Millisecond, l.exchange)
 }
 
-// read reads name and remembers how late its value was. A daemon that died in the middle of a call
-// pauses before it makes that one again, so what has ended meanwhile may be answered UNAVAILABLE,
-// and then ok is false; but what was served, and so was on disk, must be served until it ends.
+// read reads name and remembers how late its value was. After a crash in a call the daemon pauses
+// before it repeats the call, so an expired credential may be answered UNAVAILABLE: then ok is
+// false. A value that was served before, and so was durable, must be served until it expires.
 func (l *load) read(c *clientlib.Client, name string) (ok bool, err error) {
 	l.mu.Lock()
 	known, before := l.acked, l.served[name]
@@ -77,7 +77,7 @@ func (l *load) read(c *clientlib.Client, name string) (ok bool, err error) {
 	value, late, err := l.s.get(c, name)
 	if errors.Is(err, clientlib.ErrUnavailable) {
 		if lives := time.Until(l.s.wechat.Ends(before)); before != "" && lives > longestLate {
-			l.s.t.Errorf("%s: %v, while what was served before lives for another %v", name, err, lives)
+			l.s.t.Errorf("%s: %v, but the value served before is valid for another %v", name, err, lives)
 		}
 		l.mu.Lock()
 		defer l.mu.Unlock()
@@ -104,12 +104,12 @@ func (l *load) read(c *clientlib.Client, name string) (ok bool, err error) {
 	return true, nil
 }
 
-// readGiven reads the token of a customer that came lately.
+// readGiven reads the token of a recent customer.
 func (l *load) readGiven(c *clientlib.Client) error {
 	l.mu.Lock()
 	if len(l.given) == 0 {
 		l.mu.Unlock()
-		return c.Ping(l.s.t.Context()) // notices a kill as a read does
+		return c.Ping(l.s.t.Context()) // fails after a kill, as a read does
 	}
 	name := l.given[len(l.given)-1-rand.IntN(min(10, len(l.given)))]
 	l.mu.Unlock()
@@ -143,8 +143,8 @@ func (l *load) handCode(c *clientlib.Client) error {
 	return l.keep(name+"/access_token", c.Put(l.s.t.Context(), name+"/permanent_code", clientlib.Secret(code)))
 }
 
-// exchange has an authorization code exchanged. That needs the platform's own token, which may be
-// paused for.
+// exchange exchanges an authorization code. That needs the platform's own token, which may be in a
+// pause.
 func (l *load) exchange(c *clientlib.Client) error {
 	code := l.s.wechat.Authorize(faultPlatform, l.s.newChild("wxcode"))
 	name, err := c.Exchange(l.s.t.Context(), "open_platform/"+faultPlatform, clientlib.Secret(code))
@@ -154,7 +154,7 @@ func (l *load) exchange(c *clientlib.Client) error {
 	return l.keep(name+"/access_token", err)
 }
 
-// keep remembers a customer that was acknowledged.
+// keep remembers an acknowledged customer.
 func (l *load) keep(name string, err error) error {
 	if err == nil {
 		l.mu.Lock()
@@ -164,8 +164,8 @@ func (l *load) keep(name string, err error) error {
 	return err
 }
 
-// verify holds that everything that was acknowledged from the n-th on is there, or is paused for;
-// with wait, until it is there.
+// verify holds that everything acknowledged from index from on exists, or is in a pause. With wait,
+// it waits for the end of the pause.
 func (l *load) verify(from int, wait bool) {
 	l.s.t.Helper()
 	c := l.s.newClient()
@@ -174,7 +174,7 @@ func (l *load) verify(from int, wait bool) {
 		there := func() bool {
 			ok, err := l.read(c, name)
 			if err != nil {
-				l.s.t.Errorf("acknowledged, and not there after a kill: %v\n%s", err, l.s.tail())
+				l.s.t.Errorf("acknowledged, but missing after a kill: %v\n%s", err, l.s.tail())
 			}
 			return ok || err != nil || !wait
 		}
@@ -184,13 +184,13 @@ func (l *load) verify(from int, wait bool) {
 	}
 }
 
-// longestLate is how long a value may be served after its end if the answer that brought it died
-// with the process. WeChat tells the life that is left in whole seconds, and never 0: whoever asks
-// again in the last second takes it for a whole one. And a rotating token whose successor was lost
-// ends when that one's successor is made, which nobody else can know.
+// longestLate is how long a value may be served after its expiry if its answer died with the
+// process. WeChat returns the remaining lifetime in whole seconds and never 0, so a fetch in the
+// last second returns a full second. A rotating token also expires early if its successor was
+// created and lost, which only WeChat knows.
 const longestLate = time.Second
 
-// landed returns, for each account, when the daemon has said that what a call brought is on disk.
+// landed returns, for each account, when the daemon logged that the result of a call is durable.
 func (s *faultSite) landed() map[string][]time.Time {
 	s.t.Helper()
 	all := map[string][]time.Time{}
@@ -204,7 +204,7 @@ func (s *faultSite) landed() map[string][]time.Time {
 		at, err := time.Parse(time.RFC3339, stamp)
 		_, account, ok := strings.Cut(name, "/")
 		if err != nil || !ok {
-			s.t.Fatalf("a line of the log that cannot be read: %s", line)
+			s.t.Fatalf("malformed log line: %s", line)
 		}
 		account = account[:strings.LastIndexByte(account, '/')]
 		all[account] = append(all[account], at)
@@ -212,10 +212,10 @@ func (s *faultSite) landed() map[string][]time.Time {
 	return all
 }
 
-// callsBeyond compares the calls for each credential with what the time and the kills explain, and
-// returns the greatest excess, and whose it is. A call whose answer died with the process, of which
-// the log then says nothing, is made again. Access tokens alone are fetched, so an account has one
-// credential.
+// callsBeyond compares the calls for each credential with the expected number for the time and the
+// kills. It returns the greatest excess and its credential. A call whose answer died with the
+// process is not in the log and is made again. Only access tokens are fetched, so an account has
+// one credential.
 func (s *faultSite) callsBeyond(elapsed time.Duration, kills []time.Time) (excess int, whose string) {
 	s.t.Helper()
 	landed := s.landed()
@@ -226,14 +226,14 @@ func (s *faultSite) callsBeyond(elapsed time.Duration, kills []time.Time) (exces
 	for i, c := range s.calls {
 		k := credential{c.Endpoint, c.Account}
 		if _, ok := beyond[k]; !ok {
-			// Refreshed a quarter of its life before its end, and a value that is repeated then is
-			// asked for again until it changes: in runs of a minute that has come to 35 calls in
-			// ten and a half lives. One more or two are a busy machine's, where a refresh comes
-			// late and its answer meets the end of the life.
+			// A value is refreshed when a quarter of its lifetime is left. If WeChat repeats the
+			// value, it is fetched again until it changes: in runs of a minute there were up to 35
+			// calls in ten and a half lifetimes. One or two more calls are allowed for a busy
+			// machine, where a late refresh may get its answer at expiry.
 			beyond[k] = -3 - int(10*elapsed/(3*s.life))
 		}
 		if c.Endpoint == wechattest.QueryAuth {
-			continue // once for each code, and no credential
+			continue // once for each code, not for a credential
 		}
 		next := time.Now()
 		for _, later := range s.calls[i+1:] {
@@ -242,7 +242,7 @@ func (s *faultSite) callsBeyond(elapsed time.Duration, kills []time.Time) (exces
 				break
 			}
 		}
-		within := func(t time.Time) bool { // a line of the log has milliseconds
+		within := func(t time.Time) bool { // the log has milliseconds
 			return !t.Before(c.At.Truncate(time.Millisecond)) && !t.After(next)
 		}
 		if slices.ContainsFunc(landed[c.Account], within) || !slices.ContainsFunc(kills, within) {
@@ -257,22 +257,22 @@ func (s *faultSite) callsBeyond(elapsed time.Duration, kills []time.Time) (exces
 	return excess, whose
 }
 
-// lost reports whether what a call brought may have died with a process before it was on disk: such
-// a call is made again.
+// lost reports whether the result of a call may have died with a process before it was durable.
+// Such a call is made again.
 func lost(c wechattest.Call, kills []time.Time) bool {
 	return slices.ContainsFunc(kills, func(kill time.Time) bool {
 		return kill.After(c.At) && kill.Before(c.At.Add(c.Took+50*time.Millisecond))
 	})
 }
 
-// TestKillUnderLoad kills the daemon with SIGKILL at random instants, also of its start, while
-// programs read rotating and repeating tokens, put grants that rotate, tickets and codes, and
-// exchange codes. What was acknowledged is there after each kill; what is served is good, and
-// WeChat is called as often as without the kills but for the calls that died with the process.
+// TestKillUnderLoad sends SIGKILL to the daemon at random instants, also during its start, while
+// programs read rotating and repeating tokens, put rotating grants, tickets and codes, and exchange
+// codes. After each kill every acknowledged value exists and every served value is valid. WeChat
+// gets no more calls than without the kills, except for the calls that died with a process.
 func TestKillUnderLoad(t *testing.T) {
 	t.Parallel()
 	s := newFaultSite(t, 6*time.Second)
-	s.conf.LogLevel = "debug" // in which a value that came again is said too
+	s.conf.LogLevel = "debug" // to log repeated values too
 	s.configure("", faultTables())
 	l := &load{s: s, names: append(s.tokens(), faultTicket), served: map[string]string{}, late: map[string]lateness{}}
 	began := time.Now()
@@ -317,21 +317,21 @@ func TestKillUnderLoad(t *testing.T) {
 	for _, late := range l.late {
 		latest = max(latest, late.by)
 		if late.by > longestLate {
-			t.Errorf("%s: served %v after its end", late.name, late.by)
+			t.Errorf("%s: served %v after its expiry", late.name, late.by)
 		}
 	}
-	// It takes a kill in the one second of six: 12 kills of a busy machine have come to three, 500
-	// to fifteen.
+	// A late value needs a kill in one second of six: 12 kills on a busy machine caused up to
+	// three, 500 kills up to fifteen.
 	if len(l.late) > 3+len(kills)/20 {
-		t.Errorf("%d values were served after their ends, at most %v: more than answers can have been lost in the last second", len(l.late), latest)
+		t.Errorf("%d values were served after their expiry, by %v at most: too many for answers lost in the last second", len(l.late), latest)
 	}
 	worst, most := s.callsBeyond(elapsed, kills)
 	if worst > 0 {
-		t.Errorf("%s: %d calls more than the time and the kills explain", most, worst)
+		t.Errorf("%s: %d calls more than expected", most, worst)
 	}
 	if least := rounds(1, len(kills)); l.acked < least || len(l.given) < least {
-		t.Errorf("only %d tickets and %d customers were acknowledged: the test proves little", l.acked, len(l.given))
+		t.Errorf("only %d tickets and %d customers were acknowledged: too few", l.acked, len(l.given))
 	}
-	t.Logf("%d kills in %v; %d customers and %d tickets acknowledged, none lost; %d reads, %d of them paused for; %d values late, by %v at most; %d calls",
+	t.Logf("%d kills in %v; %d customers and %d tickets acknowledged, none lost; %d reads, %d of them in a pause; %d values late, by %v at most; %d calls",
 		len(kills), elapsed.Round(time.Second), len(l.given), l.acked, l.reads, l.paused, len(l.late), latest.Round(time.Millisecond), len(s.calls))
 }

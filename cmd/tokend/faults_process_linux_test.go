@@ -19,18 +19,18 @@ import (
 	"tokend/fetchers/wechattest"
 )
 
-// userHZ is the unit of the times in /proc/<pid>/stat, in ticks a second: 100 on every
-// architecture that Go knows (proc(5), sysconf(3)).
+// userHZ is the unit of the times in /proc/<pid>/stat, in ticks per second: 100 on every
+// architecture that Go supports (proc(5), sysconf(3)).
 const userHZ = 100
 
-// cpu returns the processor time that the daemon has taken.
+// cpu returns the daemon's processor time.
 func (s *faultSite) cpu() time.Duration {
 	s.t.Helper()
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.daemon.Process.Pid))
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	// The second field is a name in parentheses; utime and stime are the 14th and the 15th.
+	// The second field is a name in parentheses. utime and stime are the 14th and the 15th field.
 	fields := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:]))
 	var ticks int
 	for _, f := range fields[11:13] {
@@ -43,10 +43,10 @@ func (s *faultSite) cpu() time.Duration {
 	return time.Duration(ticks) * time.Second / userHZ
 }
 
-// TestDescriptorsExhausted has an operator open more connections than the daemon may have
-// descriptors. Those that it has are served, with nothing that has ended: what is fetched is
-// fetched all the while, since some descriptors are no connection's. The others are told so at
-// once; the daemon says so once and does not spin, and when some are closed, there is room again.
+// TestDescriptorsExhausted opens more connections than the daemon may have file descriptors.
+// Accepted connections are served and get no expired value: fetches succeed, since some descriptors
+// are reserved for them. Other connections get an error at once. The daemon logs once and does not
+// spin, and accepts connections again when others are closed.
 func TestDescriptorsExhausted(t *testing.T) {
 	t.Parallel()
 	s := newFaultSite(t, 2*time.Second)
@@ -71,7 +71,7 @@ func TestDescriptorsExhausted(t *testing.T) {
 			t.Fatal(err)
 		}
 		_ = c.SetDeadline(time.Now().Add(longEnough))
-		_, _ = io.WriteString(c, "PING\n") // who is refused may be gone by now
+		_, _ = io.WriteString(c, "PING\n") // a refused connection may be closed already
 		line, err := bufio.NewReader(c).ReadString('\n')
 		if err != nil {
 			t.Fatalf("connection %d: got %q, %v", len(served), line, err)
@@ -97,9 +97,9 @@ func TestDescriptorsExhausted(t *testing.T) {
 	began, before := time.Now(), s.cpu()
 	for length := span(2*s.life, time.Minute); time.Since(began) < length; {
 		for _, name := range s.tokens() {
-			_, late, err := s.get(s.client, name) // by a connection from before
+			_, late, err := s.get(s.client, name) // on an old connection
 			if err != nil || tooLate(name, late) {
-				t.Errorf("%s: %v, %v after its end", name, err, late)
+				t.Errorf("%s: %v, %v after its expiry", name, err, late)
 			}
 		}
 		time.Sleep(50 * time.Millisecond)
@@ -110,23 +110,23 @@ func TestDescriptorsExhausted(t *testing.T) {
 	}
 	lines := strings.Count(s.log(), "too few descriptors")
 	if lines != 1 {
-		t.Errorf("lines about it: got %d, want 1\n%s", lines, s.tail())
+		t.Errorf("log lines: got %d, want 1\n%s", lines, s.tail())
 	}
 	for _, c := range served {
 		_ = c.Close()
 	}
 	freed := time.Now()
-	s.within(longEnough, "there is room again", func() bool {
+	s.within(longEnough, "connections are accepted again", func() bool {
 		c, line := ask()
 		_ = c.Close()
 		return line == "OK PONG\n"
 	})
-	t.Logf("at 64 descriptors %d connections are served and %d refused, and every fetch succeeds for %v: %v of processor time; room again after %v",
+	t.Logf("at 64 descriptors %d connections are served and %d refused, and every fetch succeeds for %v, with %v of processor time; connections are accepted again after %v",
 		len(served), refused, elapsed.Round(time.Second), spent, time.Since(freed).Round(time.Millisecond))
 }
 
-// TestStoppedPastExpiry stops the process until everything it holds has ended, with requests
-// waiting. What they are answered when it goes on is good, or an error while WeChat is away.
+// TestStoppedPastExpiry stops the process until all its values have expired, with requests pending.
+// When it continues, replies contain valid values, or errors if WeChat is down.
 func TestStoppedPastExpiry(t *testing.T) {
 	t.Parallel()
 	s := newFaultSite(t, 2*time.Second)
@@ -142,10 +142,10 @@ func TestStoppedPastExpiry(t *testing.T) {
 		s.signal(syscall.SIGSTOP)
 		away := n%2 == 1
 		s.wechat.SetAway(away)
-		time.Sleep(s.life + 200*time.Millisecond) // and everything has ended
+		time.Sleep(s.life + 200*time.Millisecond) // every value has expired
 		for name, v := range before {
 			if s.wechat.Valid(v) {
-				t.Errorf("%s: still good", name)
+				t.Errorf("%s: still valid", name)
 			}
 		}
 		var readers sync.WaitGroup
@@ -163,15 +163,15 @@ func TestStoppedPastExpiry(t *testing.T) {
 				case err != nil && away && !died(err):
 					refused++
 				default:
-					t.Errorf("%s, WeChat away %t: error %v, %v after its end", name, away, err, late)
+					t.Errorf("%s, WeChat down %t: error %v, %v after its expiry", name, away, err, late)
 				}
 			})
 		}
-		time.Sleep(50 * time.Millisecond) // most of them are waiting
+		time.Sleep(50 * time.Millisecond) // most requests are pending
 		s.signal(syscall.SIGCONT)
 		readers.Wait()
 		s.wechat.SetAway(false)
-		s.within(longEnough, "everything is served again", func() bool {
+		s.within(longEnough, "all values are served again", func() bool {
 			for _, name := range names {
 				if _, _, err := s.get(s.client, name); err != nil {
 					return false
@@ -180,7 +180,7 @@ func TestStoppedPastExpiry(t *testing.T) {
 			return true
 		})
 	}
-	t.Logf("%d requests answered with good values and %d with errors, none with what had ended", served, refused)
+	t.Logf("%d requests answered with valid values and %d with errors, none with expired values", served, refused)
 }
 
 func (s *faultSite) signal(sig os.Signal) {
@@ -190,9 +190,9 @@ func (s *faultSite) signal(sig os.Signal) {
 	}
 }
 
-// TestCrashLoopInAnOutage restarts one daemon again and again while WeChat fails, and lets another
-// run through: the one that crashes makes no more calls than the other, but for those that were
-// under way when it was killed.
+// TestCrashLoopInAnOutage restarts one daemon repeatedly while WeChat fails, and runs another
+// without restarts. The first makes no more calls than the second, except for calls that a kill
+// interrupted.
 func TestCrashLoopInAnOutage(t *testing.T) {
 	t.Parallel()
 	crashing, running := newFaultSite(t, 2*time.Hour), newFaultSite(t, 2*time.Hour)
@@ -208,7 +208,7 @@ func TestCrashLoopInAnOutage(t *testing.T) {
 	read := func(s *faultSite) {
 		for _, name := range s.tokens() {
 			if _, _, err := s.get(s.client, name); err == nil || died(err) {
-				s.t.Errorf("%s, while WeChat fails: %v", name, err)
+				s.t.Errorf("%s, during the outage: %v", name, err)
 			}
 		}
 	}
@@ -252,7 +252,7 @@ func TestCrashLoopInAnOutage(t *testing.T) {
 		}
 	}
 	if crashed > ran+cut {
-		t.Errorf("calls: %d in %d runs, %d of them cut off by the kills; %d in one run of the same time", crashed, n, cut, ran)
+		t.Errorf("calls: %d in %d runs, %d of them interrupted by kills; %d in one run of the same time", crashed, n, cut, ran)
 	}
-	t.Logf("%d runs in %v: %d calls, %d of them cut off by the kills; one run: %d", n, elapsed.Round(time.Second), crashed, cut, ran)
+	t.Logf("%d runs in %v: %d calls, %d of them interrupted by kills; one run: %d", n, elapsed.Round(time.Second), crashed, cut, ran)
 }

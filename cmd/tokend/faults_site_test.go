@@ -16,7 +16,7 @@ import (
 	"tokend/fetchers/wechattest"
 )
 
-// The platform and the template of every [faultSite], and what only a test may know of them.
+// The platform and the template of every [faultSite], and their secrets.
 const (
 	faultPlatform       = "wxfaultplatform"
 	faultPlatformSecret = "fault-secret-of-the-platform"
@@ -28,21 +28,21 @@ const (
 	faultTicket = "open_platform/" + faultPlatform + "/component_verify_ticket"
 )
 
-// faultSite is a site whose tokens are short-lived, with a platform whose refresh tokens rotate
-// at each use and a template whose permanent codes are secrets.
+// faultSite is a site with short-lived tokens, a platform whose refresh tokens rotate at each use,
+// and a template whose permanent codes are secrets.
 type faultSite struct {
 	*site
 	life time.Duration
 
 	mu    sync.Mutex
 	calls []wechattest.Call // in the order of their ends
-	seq   int               // of customers
+	seq   int               // number of customers
 }
 
-// twoHours is how long WeChat's tokens live.
+// twoHours is the lifetime of WeChat's tokens.
 const twoHours = 2 * time.Hour
 
-// rounds is how often to break something: short in every run of the tests, long with -faults.
+// rounds returns the number of repetitions: short by default, long with -faults.
 func rounds(short, long int) int {
 	if *faults {
 		return long
@@ -50,7 +50,7 @@ func rounds(short, long int) int {
 	return short
 }
 
-// span is the same for how long.
+// span returns a duration in the same way.
 func span(short, long time.Duration) time.Duration {
 	if *faults {
 		return long
@@ -58,8 +58,8 @@ func span(short, long time.Duration) time.Duration {
 	return short
 }
 
-// newFaultSite builds one whose tokens live for life. A rotating token lives half of that beside
-// its successor, so that a busy machine does not decide whether it is still good.
+// newFaultSite returns a site whose tokens live for life. A rotated token stays valid for half of
+// life, so that a busy machine does not decide whether it is valid.
 func newFaultSite(t *testing.T, life time.Duration) *faultSite {
 	t.Helper()
 	s := &faultSite{life: life}
@@ -80,7 +80,7 @@ func newFaultSite(t *testing.T, life time.Duration) *faultSite {
 	return s
 }
 
-// faultTables is the configuration of the platform and the template.
+// faultTables returns the configuration of the platform and the template.
 func faultTables() string {
 	return fmt.Sprintf(`
 [[open_platform]]
@@ -100,8 +100,8 @@ provider_secret = "of-no-use"
 `, faultPlatform, faultPlatformSecret, faultSigns, faultAESKey, faultTemplate, faultTemplateSecret)
 }
 
-// tokens are the names of the access tokens of the site's own accounts, which have no quota that
-// such short lives would spend.
+// tokens returns the names of the access tokens of the site's own accounts. They have no quota that
+// short lifetimes would use up.
 func (s *faultSite) tokens() []string {
 	var names []string
 	for _, a := range s.accounts {
@@ -113,7 +113,7 @@ func (s *faultSite) tokens() []string {
 	return names
 }
 
-// newChild returns the id of a customer that has never been.
+// newChild returns the id of a new customer.
 func (s *faultSite) newChild(prefix string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -121,13 +121,13 @@ func (s *faultSite) newChild(prefix string) string {
 	return fmt.Sprintf("%s%05d", prefix, s.seq)
 }
 
-// newClient returns a client of its own, whose waits end before the test does.
+// newClient returns a new client, whose waits end before the test does.
 func (s *faultSite) newClient() *clientlib.Client {
 	return &clientlib.Client{Socket: s.conf.Socket(), Timeout: longEnough}
 }
 
-// get reads name and holds that the value was good when it was asked for. It returns the
-// value, and by how much it was not.
+// get reads name and checks that the value was valid at the time of the request. It returns the
+// value and how long after its expiry it was served.
 func (s *faultSite) get(c *clientlib.Client, name string) (value string, late time.Duration, err error) {
 	asked := time.Now()
 	v, err := c.Get(context.Background(), name)
@@ -136,12 +136,12 @@ func (s *faultSite) get(c *clientlib.Client, name string) (value string, late ti
 	}
 	ends := s.wechat.Ends(string(v.Value))
 	if ends.IsZero() {
-		return "", 0, fmt.Errorf("%s: a value that WeChat does not know", name)
+		return "", 0, fmt.Errorf("%s: WeChat does not know the value", name)
 	}
 	return string(v.Value), asked.Sub(ends), nil
 }
 
-// good is get where nothing must go wrong.
+// good is get for reads that must succeed.
 func (s *faultSite) good(c *clientlib.Client, name string) string {
 	s.t.Helper()
 	v, late, err := s.get(c, name)
@@ -149,20 +149,19 @@ func (s *faultSite) good(c *clientlib.Client, name string) string {
 		s.t.Errorf("%v\n%s", err, s.tail())
 	}
 	if tooLate(name, late) {
-		s.t.Errorf("%s: served %v after its end", name, late)
+		s.t.Errorf("%s: served %v after its expiry", name, late)
 	}
 	return v
 }
 
-// tooLate reports whether name was served longer than WeChat has said that it lives. Where WeChat
-// answers the value in force again, and is asked in its last second, it says of what is left that
-// it is a whole one.
+// tooLate reports whether name was served longer than the lifetime that WeChat returned. If WeChat
+// repeats the current value in its last second, it returns a full second as the remaining lifetime.
 func tooLate(name string, late time.Duration) bool {
 	rotates := strings.HasPrefix(name, "open_platform/") && strings.HasSuffix(name, "access_token")
 	return late > 0 && (rotates || late > longestLate)
 }
 
-// status returns one line of a credential's status.
+// status returns one value of a credential's status.
 func (s *faultSite) status(name, key string) string {
 	s.t.Helper()
 	pairs, err := s.client.Status(s.t.Context(), name)
@@ -178,14 +177,14 @@ func (s *faultSite) status(name, key string) string {
 	return ""
 }
 
-// pushTicket puts a new ticket of the platform's, and returns it.
+// pushTicket puts a new ticket of the platform and returns it.
 func (s *faultSite) pushTicket(c *clientlib.Client) (string, error) {
 	ticket := s.wechat.TicketPush(faultPlatform).Event.Ticket
 	return ticket, c.Put(context.Background(), faultTicket, clientlib.Secret(ticket))
 }
 
-// customer puts the grant of a new customer of the platform's, and returns the name of
-// its token.
+// customer puts the grant of a new customer of the platform and returns the name of the customer's
+// token.
 func (s *faultSite) customer(c *clientlib.Client) (string, error) {
 	child := s.newChild("wxput")
 	name := "open_platform/" + faultPlatform + "/" + child
@@ -199,7 +198,7 @@ func (s *faultSite) spawn() {
 	s.launch(exec.Command("tokend", "serve", "--config", s.file()))
 }
 
-// launch is spawn by another command line.
+// launch is spawn with another command line.
 func (s *faultSite) launch(cmd *exec.Cmd) {
 	s.t.Helper()
 	log, err := os.OpenFile(s.dir+"/log", os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
@@ -211,7 +210,7 @@ func (s *faultSite) launch(cmd *exec.Cmd) {
 	s.begin(cmd)
 }
 
-// answers waits until the daemon that was spawned answers.
+// answers waits until the spawned daemon responds.
 func (s *faultSite) answers() {
 	s.t.Helper()
 	for began := time.Now(); ; time.Sleep(time.Millisecond) {
@@ -225,7 +224,7 @@ func (s *faultSite) answers() {
 	}
 }
 
-// kill ends the daemon with SIGKILL; one that ended by itself before has failed.
+// kill sends SIGKILL to the daemon. The test fails if the daemon has ended before.
 func (s *faultSite) kill() {
 	s.t.Helper()
 	_ = s.daemon.Process.Kill()
@@ -235,8 +234,7 @@ func (s *faultSite) kill() {
 	}
 }
 
-// tail returns the end of what the daemon has logged, and before it that of what was no mere
-// information.
+// tail returns the last warnings and errors of the daemon's log, followed by its last lines.
 func (s *faultSite) tail() string {
 	log := s.log()
 	var trouble strings.Builder
@@ -248,23 +246,22 @@ func (s *faultSite) tail() string {
 	return last(trouble.String(), 4000) + last(log, 2000)
 }
 
-// last returns the end of s, n bytes at most.
+// last returns the end of s, at most n bytes.
 func last(s string, n int) string { return s[max(0, len(s)-n):] }
 
-// died reports whether err is what a request comes to when the daemon is killed under it, and
-// not what a daemon has answered.
+// died reports whether err is the error of a request whose daemon was killed, not an error reply.
 func died(err error) bool {
 	_, refused := errors.AsType[*clientlib.Error](err)
 	return err != nil && !refused && !errors.Is(err, context.DeadlineExceeded)
 }
 
-// within waits until f, and returns how long that took.
+// within waits until f returns true and returns the time that it took.
 func (s *faultSite) within(limit time.Duration, what string, f func() bool) time.Duration {
 	s.t.Helper()
 	began := time.Now()
 	for !f() {
 		if time.Since(began) > limit {
-			s.t.Fatalf("not within %v: %s\n%s", limit, what, s.tail())
+			s.t.Fatalf("not in %v: %s\n%s", limit, what, s.tail())
 		}
 		time.Sleep(10 * time.Millisecond)
 	}

@@ -14,10 +14,10 @@ import (
 	"testing"
 )
 
-// nobody is the uid and gid of the user who has no rights; the tests need root to be that user.
+// nobody is the uid and gid of a user without rights. The tests need root to switch to it.
 const nobody = 65534
 
-// programs returns a directory in which everybody finds the commands of this test binary.
+// programs returns a directory in which every user finds the commands of this test binary.
 func (s *faultSite) programs() string {
 	s.t.Helper()
 	if os.Getuid() != 0 {
@@ -34,7 +34,7 @@ func (s *faultSite) programs() string {
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		s.t.Fatal(err)
 	}
-	if err := os.Chmod(dir, 0o755); err != nil { // whatever the umask
+	if err := os.Chmod(dir, 0o755); err != nil { // regardless of the umask
 		s.t.Fatal(err)
 	}
 	for _, name := range []string{"tokend", "stranger"} {
@@ -59,7 +59,7 @@ func asNobody(name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// talk sends requests as user nobody and returns what comes back.
+// talk sends requests as user nobody and returns the replies.
 func (s *faultSite) talk(programs, requests string) string {
 	s.t.Helper()
 	cmd := asNobody(filepath.Join(programs, "stranger"), "talk", s.conf.Socket())
@@ -71,8 +71,8 @@ func (s *faultSite) talk(programs, requests string) string {
 	return string(out)
 }
 
-// TestAnotherUserCannotConnect holds that the socket's mode keeps a real other user out, and that
-// it is the mode that does.
+// TestAnotherUserCannotConnect holds that the socket's mode keeps another user out, and that
+// nothing but the mode does.
 func TestAnotherUserCannotConnect(t *testing.T) {
 	t.Parallel()
 	s := newFaultSite(t, twoHours)
@@ -96,9 +96,9 @@ func TestAnotherUserCannotConnect(t *testing.T) {
 	}
 }
 
-// TestAnotherUserLearnsNothing asks as a real other user, to whom the rules show one account: for
-// all else, what there is and what there is not are answered alike by every verb, and no list and
-// no watch shows it.
+// TestAnotherUserLearnsNothing sends requests as another user, who may see one account. For all
+// other names, every verb gives the same reply to existing and unknown names, and LIST and WATCH do
+// not show them.
 func TestAnotherUserLearnsNothing(t *testing.T) {
 	t.Parallel()
 	s := newFaultSite(t, twoHours)
@@ -118,7 +118,7 @@ verbs = ["GET", "REJECT", "REFRESH", "PUT", "SIGN", "LIST", "STATUS", "HISTORY",
 	s.good(s.client, token)
 	grant := strings.TrimSuffix(token, "access_token") + "refresh_token"
 
-	// Pairs of what there is and of what there is not.
+	// Pairs of an existing and an unknown name.
 	hidden := [][2]string{
 		{"work/wwsandboxcorp/1000002/access_token", "work/wwsandboxcorp/1000009/access_token"},
 		{"open_platform/" + faultPlatform + "/component_access_token", "open_platform/wxnosuchplatform/component_access_token"},
@@ -151,7 +151,7 @@ verbs = ["GET", "REJECT", "REFRESH", "PUT", "SIGN", "LIST", "STATUS", "HISTORY",
 		}
 	}
 	if !strings.Contains(list, shown+"access_token fresh ") || strings.Count(list, "OK ") != 2 {
-		t.Errorf("what is granted is not had: %q", list)
+		t.Errorf("granted names are missing: %q", list)
 	}
 
 	watch := asNobody(filepath.Join(programs, "stranger"), "talk", s.conf.Socket())
@@ -174,7 +174,7 @@ verbs = ["GET", "REJECT", "REFRESH", "PUT", "SIGN", "LIST", "STATUS", "HISTORY",
 		t.Fatal(err)
 	}
 	lines := bufio.NewScanner(out)
-	lines.Scan() // OK n: it watches
+	lines.Scan() // OK n: the watch has started
 	for _, name := range []string{"work/wwsandboxcorp/1000002/access_token", token, shown + "access_token"} {
 		if _, err := s.client.Refresh(t.Context(), name); err != nil {
 			t.Fatal(err)
@@ -186,14 +186,14 @@ verbs = ["GET", "REJECT", "REFRESH", "PUT", "SIGN", "LIST", "STATUS", "HISTORY",
 			t.Errorf("WATCH shows %q", lines.Text())
 		}
 		if name != lines.Text() {
-			break // the change of what may be seen; those before it were not shown
+			break // the change of a visible name; hidden changes came before
 		}
 	}
-	t.Logf("%d requests for what there is and as many for what there is not: answered alike", asked)
+	t.Logf("%d requests each for existing and unknown names: same replies", asked)
 }
 
-// TestAnotherUserWithoutRules holds the default in docs/configuration.md: a user that can open the
-// socket reads, and changes nothing.
+// TestAnotherUserWithoutRules holds the default in docs/configuration.md: a user who can open the
+// socket can read, and change nothing.
 func TestAnotherUserWithoutRules(t *testing.T) {
 	t.Parallel()
 	s := newFaultSite(t, twoHours)
@@ -214,8 +214,8 @@ func TestAnotherUserWithoutRules(t *testing.T) {
 	}
 }
 
-// TestProcessIsClosed runs the daemon as a user of its own, who is lax with masks and limits:
-// others of that user cannot see into it, it leaves no core, and its files are its own.
+// TestProcessIsClosed runs the daemon as a user with a lax umask and limits. Other processes of the
+// user cannot inspect it, it leaves no core, and its files are private.
 func TestProcessIsClosed(t *testing.T) {
 	t.Parallel()
 	s := newFaultSite(t, twoHours)
@@ -261,7 +261,7 @@ func TestProcessIsClosed(t *testing.T) {
 		_ = sleeper.Wait()
 	}()
 	if seen := look(sleeper.Process.Pid); seen["environ"] != "open" {
-		t.Fatalf("not even an ordinary process can be seen into: %v", seen)
+		t.Fatalf("an ordinary process cannot be inspected either: %v", seen)
 	}
 	pid := s.daemon.Process.Pid
 	seen := look(pid)
@@ -271,7 +271,7 @@ func TestProcessIsClosed(t *testing.T) {
 		}
 	}
 	if len(seen) != 8 {
-		t.Errorf("ways in: got %v", seen)
+		t.Errorf("results: got %v", seen)
 	}
 
 	proc := "/proc/" + strconv.Itoa(pid) + "/"
@@ -281,7 +281,7 @@ func TestProcessIsClosed(t *testing.T) {
 			t.Fatal(err)
 		}
 		if name == "cmdline" && len(b) == 0 {
-			t.Error("there is no command line to look through")
+			t.Error("no command line to search")
 		}
 		shows(t, "its "+name, string(b), canaries)
 	}
@@ -312,18 +312,18 @@ func TestProcessIsClosed(t *testing.T) {
 	s.ended()
 	st := s.daemon.ProcessState.Sys().(syscall.WaitStatus)
 	if st.CoreDump() {
-		t.Error("it has left a core")
+		t.Error("the daemon has left a core")
 	}
 	log := s.log()
 	if !strings.Contains(log, "SIGABRT: abort") {
 		t.Errorf("no stacks were written: %v\n%s", s.daemon.ProcessState, log)
 	}
 	shows(t, "the log with its stacks", log, canaries)
-	t.Logf("%d ways into the process closed; no core on SIGABRT", len(seen))
+	t.Logf("%d ways to inspect the process are closed; no core on SIGABRT", len(seen))
 }
 
-// TestStateDirectoryOpenToOthers refuses a state directory that others can read, and touches
-// nothing.
+// TestStateDirectoryOpenToOthers holds that a state directory that others can read is refused and
+// unchanged.
 func TestStateDirectoryOpenToOthers(t *testing.T) {
 	t.Parallel()
 	s := newFaultSite(t, twoHours)
@@ -339,7 +339,7 @@ func TestStateDirectoryOpenToOthers(t *testing.T) {
 	}
 	out, err := exec.Command("tokend", "serve", "--config", s.file()).CombinedOutput()
 	if err == nil || !bytes.Contains(out, []byte("chmod 0700")) {
-		t.Errorf("it served, or does not say what to do: %v: %s", err, out)
+		t.Errorf("the daemon served, or gave no advice: %v: %s", err, out)
 	}
 	if err := os.Chmod(state, 0o700); err != nil {
 		t.Fatal(err)

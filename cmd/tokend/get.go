@@ -13,9 +13,9 @@ func newGet(env *environment) *cobra.Command {
 	a := &asker{env: env}
 	cmd := &cobra.Command{
 		Use:   "get NAME",
-		Short: "Print a credential that is valid now",
-		Long: `Print the value of a credential, and a newline. The value is valid now; if tokend holds
-none, it is fetched first, once for all who ask.`,
+		Short: "Print a valid value",
+		Long: `Print the value of a credential, followed by a newline. The value is valid now. If tokend has no
+valid value, it fetches one, once for all waiting clients.`,
 		Example: `  tokend get official_account/wx0123456789abcdef/access_token
   curl "https://api.weixin.qq.com/cgi-bin/get_api_domain_ip?access_token=$(tokend get official_account/wx0123456789abcdef/access_token)"`,
 		Args:              takes("NAME"),
@@ -31,8 +31,7 @@ none, it is fetched first, once for all who ask.`,
 	return cmd
 }
 
-// printValue writes a value and nothing else: the one place of the command where a
-// credential leaves it.
+// printValue writes a value and nothing else. Only this function prints values.
 func printValue(env *environment, v clientlib.Credential, err error) error {
 	if err != nil {
 		return err

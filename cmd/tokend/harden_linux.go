@@ -7,10 +7,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// harden keeps what the process holds in memory out of the reach of others: no core dump
-// (prctl(2), PR_SET_DUMPABLE; getrlimit(2), RLIMIT_CORE), no tracing by other processes of
-// the same user, and no file that others may read unless its maker says so. It is to be
-// called before the first secret is read.
+// harden keeps the memory of the process from other processes: no core dump (prctl(2),
+// PR_SET_DUMPABLE; getrlimit(2), RLIMIT_CORE) and no tracing by processes of the same user. New
+// files are not readable for others by default. It must be called before the first secret is read.
 func harden() error {
 	unix.Umask(0o077)
 	var errs []error

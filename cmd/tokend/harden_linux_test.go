@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// protection says how the process is protected.
+// protection describes the protection of the process.
 func protection() string {
 	dumpable, err := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0)
 	if err != nil {

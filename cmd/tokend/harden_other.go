@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// harden keeps what the process holds in memory out of core dumps, and its files from
-// others. It is to be called before the first secret is read.
+// harden disables core dumps, and makes new files unreadable for others by default. It must be
+// called before the first secret is read.
 func harden() error {
 	unix.Umask(0o077)
 	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {

@@ -2,5 +2,5 @@
 
 package main
 
-// protection says how the process is protected.
+// protection describes the protection of the process.
 func protection() string { return "" }

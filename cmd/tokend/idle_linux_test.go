@@ -13,16 +13,15 @@ import (
 	"tokend/fetchers/wechattest"
 )
 
-// databaseTick is how often each of the database's two compactors looks whether there is something
-// to do. It has no setting for that.
+// databaseTick is the interval at which each of the database's two compactors checks for work. It
+// is fixed.
 const databaseTick = 50 * time.Millisecond
 
-// ticking is a program that does what the database does of itself when nobody asks anything, and
-// nothing else.
+// ticking is a program that does only what an idle database does.
 func ticking() {
 	for i := range 2 {
 		go func() {
-			time.Sleep(time.Duration(i) * databaseTick / 3) // they do not tick together
+			time.Sleep(time.Duration(i) * databaseTick / 3) // so that they do not tick together
 			for range time.Tick(databaseTick) {
 				continue
 			}
@@ -31,8 +30,7 @@ func ticking() {
 	select {}
 }
 
-// wakes returns how often the threads of a process have waited for something, and thus have been
-// woken.
+// wakes returns how often the threads of a process have waited, and so have been woken.
 func wakes(t *testing.T, pid int) (n int) {
 	t.Helper()
 	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
@@ -57,10 +55,10 @@ func wakes(t *testing.T, pid int) (n int) {
 	return n
 }
 
-// TestIdle holds that a daemon that nobody asks, with all that it can have on, is woken by its
-// database's ticks and by hardly anything else: as often as a program that ticks so, beside it, on
-// whatever machine this is. Each tick is some five wakes, of the thread that waits for it, of one
-// that the runtime has look for more, and of the one that looks after the others.
+// TestIdle holds that an idle daemon with all features on wakes up hardly more often than its
+// database's ticks require. It compares the daemon with a program that only ticks, on the same
+// machine. Each tick wakes about five threads: the waiting thread, a thread that the runtime starts
+// to look for more work, and the monitor thread.
 func TestIdle(t *testing.T) {
 	s := newSiteOf(t, wechattest.Settings{})
 	s.conf.LogLevel = "warn"
@@ -76,7 +74,7 @@ func TestIdle(t *testing.T) {
 		_ = alone.Wait()
 	})
 	var seen []string
-	for range 20 { // what a start has left to do may take some seconds
+	for range 20 { // the start may need some seconds
 		daemon, ticks := wakes(t, s.daemon.Process.Pid), wakes(t, alone.Process.Pid)
 		time.Sleep(time.Second)
 		daemon, ticks = wakes(t, s.daemon.Process.Pid)-daemon, wakes(t, alone.Process.Pid)-ticks
@@ -85,5 +83,5 @@ func TestIdle(t *testing.T) {
 			return
 		}
 	}
-	t.Errorf("the daemon was woken more often than what ticks as its database, each second: %s", strings.Join(seen, ", "))
+	t.Errorf("the daemon was woken more often than a program with its database's ticks, per second: %s", strings.Join(seen, ", "))
 }

@@ -2,5 +2,5 @@
 
 package main
 
-// ticking is where [TestIdle] is.
+// ticking is for [TestIdle].
 func ticking() {}

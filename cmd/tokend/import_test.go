@@ -6,14 +6,15 @@ import (
 	"testing"
 )
 
-// TestImportHint: the hint resumes an import at the page that failed, unless customers are missing.
+// TestImportHint holds that the hint continues an import at the failed page, unless customers are
+// missing.
 func TestImportHint(t *testing.T) {
 	for _, tc := range []struct {
 		name          string
 		offset, total int
 		want          string
 	}{
-		{"nothing brought in", 0, 0, ""},
+		{"nothing imported", 0, 0, ""},
 		{"the first of many pages", 0, 1200, ""},
 		{"a page in the middle", 500, 1200, "tokend import open_platform/wxc --offset 500"},
 		{"from an offset", 500, 0, "tokend import open_platform/wxc --offset 500"},

@@ -14,8 +14,8 @@ import (
 	"tokend/protocol"
 )
 
-// valueOf returns the value that an argument stands for: itself, or with "-" the first line
-// of stdin. Its error holds nothing of it.
+// valueOf returns the value of an argument: the argument itself, or the first line of stdin if it
+// is "-". Its error contains no part of the value.
 func valueOf(ctx context.Context, arg string, stdin io.Reader) (clientlib.Secret, error) {
 	if arg == "-" {
 		return checked(firstLine(ctx, stdin))
@@ -23,8 +23,7 @@ func valueOf(ctx context.Context, arg string, stdin io.Reader) (clientlib.Secret
 	return checked(arg, nil)
 }
 
-// checked returns what has been read as a value, or says why it is none. Its error holds
-// nothing of it.
+// checked returns value if it can be a value, or an error that contains no part of it.
 func checked(value string, err error) (clientlib.Secret, error) {
 	switch {
 	case err != nil:
@@ -32,13 +31,13 @@ func checked(value string, err error) (clientlib.Secret, error) {
 	case value == "":
 		return "", errors.New("the value is empty")
 	case !protocol.ValidValue(value):
-		return "", errors.New("the value is none: it has spaces or other characters that no value has, or is too long")
+		return "", errors.New("not a value: it contains spaces or other invalid characters, or is too long")
 	}
 	return clientlib.Secret(value), nil
 }
 
-// badInput is the error of a command that was given no value to send. If it was
-// interrupted over it, that is no wrong usage.
+// badInput is the error of a command without a valid value to send. An interrupted command is not
+// wrong usage.
 func badInput(cmd *cobra.Command, err error) error {
 	if cmd.Context().Err() != nil {
 		return err
@@ -46,11 +45,11 @@ func badInput(cmd *cobra.Command, err error) error {
 	return &usageError{text: cmd.Name() + ": " + err.Error(), command: cmd}
 }
 
-// longest bounds what is read: a little more than the longest value, so that one too long
-// is known for it.
+// longest limits the input. It is slightly more than the longest value, so that a value that is too
+// long is detected.
 const longest = protocol.MaxValue + 3
 
-// firstLine returns the first line of r without its end.
+// firstLine returns the first line of r without its terminator.
 func firstLine(ctx context.Context, r io.Reader) (string, error) {
 	return within(ctx, 0, func() (string, error) {
 		line, err := bufio.NewReader(io.LimitReader(r, longest)).ReadString('\n')
@@ -61,8 +60,8 @@ func firstLine(ctx context.Context, r io.Reader) (string, error) {
 	})
 }
 
-// allOf returns all of r, without the newline at its end if there is one. More lines than
-// one are not cut: whoever hands in a wrong file should be told.
+// allOf returns all of r without a newline at the end. Several lines are not cut to the first, so
+// that a wrong file is an error.
 func allOf(ctx context.Context, r io.Reader) (string, error) {
 	return within(ctx, 0, func() (string, error) {
 		b, err := io.ReadAll(io.LimitReader(r, longest))

@@ -10,12 +10,12 @@ import (
 	"testing"
 )
 
-// TestInstall holds that `make install` puts there what the READMEs and the man page speak of, and
-// nothing else; that the unit starts what has been installed; and that `make uninstall` leaves what
-// is not its own.
+// TestInstall holds that `make install` installs exactly the files that the READMEs and the man
+// page name, that the unit starts the installed program, and that `make uninstall` leaves other
+// files alone.
 func TestInstall(t *testing.T) {
 	if _, err := exec.LookPath("make"); err != nil {
-		t.Skip("there is no make")
+		t.Skip("make is not installed")
 	}
 	stage := t.TempDir()
 	binary := filepath.Join(t.TempDir(), "tokend")
@@ -47,10 +47,10 @@ func TestInstall(t *testing.T) {
 	}
 	unit, err := os.ReadFile(filepath.Join(stage, "opt/t/lib/systemd/system/tokend.service"))
 	if err != nil || !strings.Contains(string(unit), "\nExecStart=/opt/t/bin/tokend serve") {
-		t.Errorf("the unit starts something else, %v:\n%s", err, unit)
+		t.Errorf("the unit starts another program, %v:\n%s", err, unit)
 	}
 
-	run("install") // over what is there
+	run("install") // over the installed files
 	notes := filepath.Join(stage, "opt/t/share/doc/tokend/notes")
 	if err := os.WriteFile(notes, nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -62,13 +62,13 @@ func TestInstall(t *testing.T) {
 	if err := os.Remove(notes); err != nil {
 		t.Fatal(err)
 	}
-	run("uninstall") // of what is gone already
+	run("uninstall") // without installed files
 	if _, err := os.Stat(filepath.Dir(notes)); err == nil {
 		t.Error("make uninstall leaves an empty directory")
 	}
 }
 
-// installed returns the files below the prefix in stage, and their modes.
+// installed returns the files below the prefix in stage, with their modes.
 func installed(t *testing.T, stage string) (all []string) {
 	t.Helper()
 	prefix := filepath.Join(stage, "opt/t")

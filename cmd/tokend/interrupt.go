@@ -11,8 +11,8 @@ import (
 // interruptGrace is how long an interrupted command may take to end by itself.
 const interruptGrace = time.Second
 
-// interruptible makes cmd end when it is interrupted, even if it is blocked: in opening a FIFO, for
-// example, or in writing to a pipe that nobody reads.
+// interruptible makes cmd end when it is interrupted, even if it is blocked: for example, while it
+// opens a FIFO, or writes to a pipe without a reader.
 func interruptible(cmd *cobra.Command) {
 	run := cmd.RunE
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -21,9 +21,9 @@ func interruptible(cmd *cobra.Command) {
 	}
 }
 
-// within returns what f returns, or ctx's cause if f takes longer than grace after the end of ctx.
-// A blocked system call cannot be called off: it then ends with the process, and f is in the one
-// goroutine here that nobody waits for.
+// within returns f's result, or ctx's cause if f takes longer than grace after the end of ctx. A
+// blocked system call cannot be canceled: it ends with the process. The goroutine of f is the only
+// one here without a waiting parent.
 func within[T any](ctx context.Context, grace time.Duration, f func() (T, error)) (T, error) {
 	type result struct {
 		value T
@@ -50,15 +50,15 @@ func within[T any](ctx context.Context, grace time.Duration, f func() (T, error)
 	}
 }
 
-// readUntil returns r as long as ctx lasts: a read that blocks then fails with ctx's cause. Close
-// does not wait for it.
+// readUntil returns a reader of r that ends with ctx: a blocked read then fails with ctx's cause.
+// Close does not wait for the blocked read.
 func readUntil(ctx context.Context, r io.Reader) io.ReadCloser {
 	out, in := io.Pipe()
 	stop := context.AfterFunc(ctx, func() { _ = in.CloseWithError(context.Cause(ctx)) }) // returns no error
 	go func() {
 		defer stop()
 		_, err := io.Copy(in, r)
-		_ = in.CloseWithError(err) // nil is the end of the file
+		_ = in.CloseWithError(err) // nil means the end of the file
 	}()
 	return out
 }

@@ -17,8 +17,7 @@ import (
 	"tokend/daemon/store"
 )
 
-// TestInterruptEndsBlocked sends SIGTERM to commands that wait for the other end of a FIFO or a
-// pipe.
+// TestInterruptEndsBlocked sends SIGTERM to commands that wait on a FIFO or a pipe.
 func TestInterruptEndsBlocked(t *testing.T) {
 	dir := t.TempDir()
 	at := func(name string) string { return filepath.Join(dir, name) }
@@ -42,7 +41,7 @@ func TestInterruptEndsBlocked(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	// Both ends are open, so that nothing ends by itself.
+	// Both ends are open, so that no command ends by itself.
 	for _, name := range []string{"half", "config", "serve"} {
 		f, err := os.OpenFile(at(name), os.O_RDWR, 0)
 		if err != nil {
@@ -66,7 +65,7 @@ func TestInterruptEndsBlocked(t *testing.T) {
 	defer stuffed.Close()
 	defer stuff.Close()
 	fillPipe(t, stuff)
-	// In a group, so that the files above stay open until all have ended.
+	// In a group, so that the files above stay open until all commands have ended.
 	t.Run("commands", func(t *testing.T) {
 		for name, test := range map[string]struct {
 			args   string
@@ -79,9 +78,9 @@ func TestInterruptEndsBlocked(t *testing.T) {
 			"a configuration":            {"check --config config", nil, exitFailed},
 			"the daemon's configuration": {"serve --config serve", nil, exitDone},
 			"a value":                    {"put open_work/ww1/suite_ticket", nil, exitFailed},
-			"output that nobody reads":   {"check --config tokend.toml", stuff, exitFailed},
-			"names to be asked for":      {"bench --names names", nil, exitFailed},
-			"a configuration to be made": {"sandbox --listen 127.0.0.1:0 --config-out out", nil, exitFailed},
+			"unread output":              {"check --config tokend.toml", stuff, exitFailed},
+			"names from a FIFO":          {"bench --names names", nil, exitFailed},
+			"a configuration output":     {"sandbox --listen 127.0.0.1:0 --config-out out", nil, exitFailed},
 		} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
@@ -96,10 +95,10 @@ func TestInterruptEndsBlocked(t *testing.T) {
 				}
 				time.Sleep(500 * time.Millisecond) // until it is blocked
 				if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
-					t.Fatalf("it ended by itself: %v\n%s", err, &stderr)
+					t.Fatalf("the command ended by itself: %v\n%s", err, &stderr)
 				}
 				kill := time.AfterFunc(longEnough, func() { _ = cmd.Process.Kill() })
-				_ = cmd.Wait() // the status says it
+				_ = cmd.Wait() // the status is checked
 				if !kill.Stop() || cmd.ProcessState.ExitCode() != test.status {
 					t.Errorf("got %v, want status %d\n%s", cmd.ProcessState, test.status, &stderr)
 				}
@@ -111,7 +110,7 @@ func TestInterruptEndsBlocked(t *testing.T) {
 	}
 }
 
-// fillPipe writes to a pipe until it takes nothing more.
+// fillPipe writes to a pipe until it is full.
 func fillPipe(t *testing.T, w *os.File) {
 	t.Helper()
 	if err := w.SetWriteDeadline(time.Now().Add(100 * time.Millisecond)); err != nil {
@@ -122,9 +121,9 @@ func fillPipe(t *testing.T, w *os.File) {
 	}
 }
 
-// TestErrorThatNobodyReads holds that a daemon that refuses its configuration ends with the status
-// that systemd does not restart, or by SIGTERM, whatever becomes of the reader of its error.
-func TestErrorThatNobodyReads(t *testing.T) {
+// TestUnreadError holds that a daemon with an invalid configuration ends, even if nothing reads its
+// error: with the exit status after which systemd does not restart it, or by SIGTERM.
+func TestUnreadError(t *testing.T) {
 	for name, stalled := range map[string]bool{"gone": false, "stalled": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -147,11 +146,11 @@ func TestErrorThatNobodyReads(t *testing.T) {
 			if stalled {
 				time.Sleep(500 * time.Millisecond) // until it is blocked
 				if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
-					t.Fatalf("it ended by itself: %v", err)
+					t.Fatalf("the daemon ended by itself: %v", err)
 				}
 			}
 			kill := time.AfterFunc(longEnough, func() { _ = cmd.Process.Kill() })
-			_ = cmd.Wait() // the status says it
+			_ = cmd.Wait() // the status is checked
 			if !kill.Stop() || cmd.ProcessState.ExitCode() != exitUsage {
 				t.Errorf("got %v, want status %d", cmd.ProcessState, exitUsage)
 			}
@@ -159,7 +158,7 @@ func TestErrorThatNobodyReads(t *testing.T) {
 	}
 }
 
-// TestBackupNotToFIFO holds that a backup waits for no reader: it goes to a regular file.
+// TestBackupNotToFIFO holds that backup refuses a FIFO instead of waiting for a reader.
 func TestBackupNotToFIFO(t *testing.T) {
 	fifo := filepath.Join(t.TempDir(), "fifo")
 	if err := unix.Mkfifo(fifo, 0o600); err != nil {

@@ -14,8 +14,8 @@ func jsonFlag(cmd *cobra.Command, asJSON *bool) {
 	cmd.Flags().BoolVar(asJSON, "json", false, "print an array of objects with the keys of the protocol")
 }
 
-// object is a JSON object whose members keep their order. "-", the protocol's word for
-// none, becomes null.
+// object is a JSON object whose members keep their order. "-", which means none in the protocol,
+// becomes null.
 type object []member
 
 type member struct {
@@ -23,7 +23,7 @@ type member struct {
 	value any // string, int64 or nil
 }
 
-// MarshalJSON makes object a json.Marshaler.
+// MarshalJSON implements json.Marshaler.
 func (o object) MarshalJSON() ([]byte, error) {
 	var b bytes.Buffer
 	b.WriteByte('{')
@@ -57,7 +57,7 @@ func printJSON(w io.Writer, objects []object) error {
 	return enc.Encode(objects)
 }
 
-// number returns a decimal number as one, and anything else as it is: for the keys of
+// number returns a decimal number as an int64 and any other text unchanged. It is for the keys of
 // the protocol whose values are numbers or "-".
 func number(s string) any {
 	if n, err := strconv.ParseInt(s, 10, 64); err == nil {
@@ -66,7 +66,7 @@ func number(s string) any {
 	return s
 }
 
-// seconds returns a remaining life as a number, nil for none.
+// seconds returns a remaining lifetime as a number, or nil for none.
 func seconds(ttl time.Duration) any {
 	if ttl <= 0 {
 		return nil

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// A daemon that may open too few files to accept connections says so at its start, in one line, and
-// does not start. What it has been allowed to open when it starts is enough to serve.
+// TestTooFewDescriptors holds that a daemon with too few file descriptors to accept connections
+// does not start and reports it in one line. If it starts, it has enough to serve.
 func TestTooFewDescriptors(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, "")
@@ -38,8 +38,8 @@ func TestTooFewDescriptors(t *testing.T) {
 	s.everything()
 }
 
-// TestLimitsReloaded holds that what [limits] says binds a real other user, from the reload on that
-// brings it until the one that takes it back.
+// TestLimitsReloaded holds that a reload applies [limits] to another user, and that a reload without
+// them restores the defaults.
 func TestLimitsReloaded(t *testing.T) {
 	t.Parallel()
 	s := newFaultSite(t, twoHours)
@@ -94,12 +94,12 @@ func TestLimitsReloaded(t *testing.T) {
 		t.Errorf("200 requests at 50 a second took %s", took)
 	}
 	if got := s.talk(programs, "PING\n"); got != "ERR BUSY 1 too many connections\n" {
-		t.Errorf("a second connection where each user has one: got %q", got)
+		t.Errorf("a second connection beyond the limit: got %q", got)
 	}
 	time.Sleep(1500 * time.Millisecond)
 	_, _ = io.WriteString(in, "PING\n")
 	if lines.Scan(); lines.Text() == "OK PONG" {
-		t.Error("a connection that was idle for longer than a second is open")
+		t.Error("a connection is open after the idle timeout")
 	}
 
 	reload("")

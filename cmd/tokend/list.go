@@ -13,15 +13,15 @@ func newList(env *environment) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "list [PREFIX]",
-		Short: "List the credentials, how they stand and how long they are valid",
+		Short: "List the credentials with state and remaining lifetime",
 		Long: `List the credentials whose names begin with PREFIX, or all of them. Nothing is fetched.
 
   fresh     valid
-  stale     valid, but the last refresh has failed
+  stale     valid, but the last refresh failed
   expired   no valid value
-  waiting   no valid value until WeChat pushes one
-  held      no valid value, and not fetched until someone acts or time has passed
-  idle      never asked for`,
+  waiting   no valid value until WeChat pushes a ticket
+  held      no valid value, and no fetch until an operator acts or a time has passed
+  idle      never requested`,
 		Example:           "  tokend list official_account/",
 		Args:              takes("[PREFIX]"),
 		ValidArgsFunction: a.names,
@@ -64,7 +64,7 @@ func printListingsJSON(env *environment, all []clientlib.Listing) error {
 	return printJSON(env.stdout, objects)
 }
 
-// first returns the first of args, "" where there is none.
+// first returns the first of args, or "".
 func first(args []string) string {
 	if len(args) == 0 {
 		return ""

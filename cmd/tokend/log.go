@@ -13,31 +13,31 @@ import (
 	"tokend/daemon/logqueue"
 )
 
-// logPatience is how long the end of the process waits for the reader of the log.
+// logPatience is how long the process waits for the reader of the log when it ends.
 const logPatience = time.Second
 
-// serviceLog is the daemon's log: standard error, as configured, behind a queue, so that nothing
-// waits for its reader.
+// serviceLog is the daemon's log: standard error in the configured form, behind a queue, so that
+// nothing waits for its reader.
 type serviceLog struct {
 	hclog.Logger
-	audit hclog.Logger // the same log; its lines are the last that a full queue drops
+	audit hclog.Logger // the same log; a full queue drops its lines last
 	queue *logqueue.Queue
 }
 
-// newServiceLog makes the daemon's log. From then on everything that env writes to standard error
-// passes the queue, and env's finish ends it.
+// newServiceLog returns the daemon's log. From then on everything that env writes to standard error
+// passes the queue, and env.finish ends the queue.
 func newServiceLog(env *environment, c *config.Config) *serviceLog {
-	journaled, _ := journal.StderrIsJournalStream() // what cannot be told is not one
+	journaled, _ := journal.StderrIsJournalStream() // on an error: not the journal
 	options := hclog.LoggerOptions{
 		Name:        "tokend",
 		Level:       hclog.LevelFromString(c.LogLevel),
 		JSONFormat:  c.LogFormat == "json",
-		DisableTime: journaled && c.LogFormat != "json", // the journal puts its own before each line
+		DisableTime: journaled && c.LogFormat != "json", // the journal adds its own time
 	}
 	queue := logqueue.New(logqueue.Config{Out: env.stderr, Lost: func(n int64) []byte {
 		var line bytes.Buffer
 		o := options
-		o.Output, o.Level = &line, hclog.Warn // whatever log_level is
+		o.Output, o.Level = &line, hclog.Warn // regardless of log_level
 		hclog.New(&o).Warn("log lines dropped: the reader of the log was too slow or had exited", "lines", n)
 		return line.Bytes()
 	}})
@@ -56,10 +56,10 @@ func newServiceLog(env *environment, c *config.Config) *serviceLog {
 // standardLog is the output of package log.
 type standardLog struct{ queue *logqueue.Queue }
 
-// Write writes p before it returns, at most for logPatience: the database reports some of its own
-// faults by log.Fatal, which ends the process. net/http quotes there what arrives on an idle
-// connection, and a second answer to a call has a token in it. That line is cut, and does not wait:
-// the connection is locked while it is written.
+// Write waits until p is written, at most for logPatience: the database reports some of its own
+// faults with log.Fatal, which ends the process. net/http quotes data that arrives on an idle
+// connection, and a second answer to a call contains a token. That line is cut, and does not wait,
+// since net/http locks the connection while it logs.
 func (l standardLog) Write(p []byte) (int, error) {
 	if head, _, quotes := bytes.Cut(p, []byte("channel starting with")); quotes {
 		return l.queue.Write(append(slices.Clip(head), "channel\n"...))

@@ -24,8 +24,8 @@ import (
 	"tokend/fetchers/wechattest"
 )
 
-// serveInto starts the site's daemon with its log in a pipe, waits until it answers, and returns
-// the end that its reader has.
+// serveInto starts the site's daemon with its log in a pipe, waits until it responds, and returns
+// the reading end.
 func (s *site) serveInto() *os.File {
 	s.t.Helper()
 	r, w, err := os.Pipe()
@@ -60,7 +60,7 @@ func (s *site) counter(key string) int {
 	return 0
 }
 
-// worksWithoutReader shows that an operator's commands, refreshes and WeChat's pushes do not wait
+// worksWithoutReader holds that an operator's commands, refreshes and WeChat's pushes do not wait
 // for the log reader.
 func (s *site) worksWithoutReader() {
 	s.t.Helper()
@@ -79,7 +79,7 @@ func (s *site) worksWithoutReader() {
 	}
 }
 
-// flood has the daemon log at least n lines at level trace.
+// flood makes the daemon log at least n lines at level trace.
 func (s *site) flood(n int) {
 	s.t.Helper()
 	for range n {
@@ -96,7 +96,8 @@ func (s *site) flood(n int) {
 	}
 }
 
-// After its log reader has exited, the daemon serves, refreshes and obeys SIGTERM.
+// TestLogReaderGone holds that the daemon serves, refreshes and obeys SIGTERM after its log reader
+// has exited.
 func TestLogReaderGone(t *testing.T) {
 	t.Parallel()
 	s := newOwnersSite(t, wechattest.Settings{}, "")
@@ -116,7 +117,8 @@ func TestLogReaderGone(t *testing.T) {
 	}
 }
 
-// A stalled log reader blocks nothing. When it reads again, the log reports the dropped lines.
+// TestLogReaderStalled holds that a stalled log reader blocks nothing. When it reads again, the log
+// reports the dropped lines.
 func TestLogReaderStalled(t *testing.T) {
 	for _, format := range []string{"text", "json"} {
 		t.Run(format, func(t *testing.T) {
@@ -135,7 +137,7 @@ func TestLogReaderStalled(t *testing.T) {
 					t.Fatal("nothing is refreshed in the background")
 				}
 			}
-			lines := make(chan string, 1<<16) // all that there can be
+			lines := make(chan string, 1<<16) // more lines than there can be
 			go func() {
 				defer close(lines)
 				for in := bufio.NewScanner(r); in.Scan(); {
@@ -150,8 +152,8 @@ func TestLogReaderStalled(t *testing.T) {
 					puts++
 				}
 			}
-			// The queue takes ordinary lines again once half of it is free, and the gap is behind
-			// that.
+			// The queue accepts ordinary lines again when half of it is free, and writes the report
+			// before them.
 			for late := time.After(longEnough); told == 0; {
 				select {
 				case line := <-lines:
@@ -167,10 +169,10 @@ func TestLogReaderStalled(t *testing.T) {
 				count(line)
 			}
 			if told < dropped {
-				t.Errorf("%d lines were missing, and the log says %d", dropped, told)
+				t.Errorf("%d lines are missing, the log reports %d", dropped, told)
 			}
 			if puts != 1 {
-				t.Errorf("of one PUT the audit has %d lines", puts)
+				t.Errorf("the audit log has %d lines for one PUT", puts)
 			}
 			if !strings.Contains(last, "stopped") {
 				t.Errorf("the last line is %s", last)
@@ -179,7 +181,7 @@ func TestLogReaderStalled(t *testing.T) {
 	}
 }
 
-// missing returns how many lines are missing by a line of the log; 0 if it is about something else.
+// missing returns the number of dropped lines that a log line reports, or 0.
 func missing(format, line string) int {
 	if !strings.Contains(line, "log lines dropped") {
 		return 0
@@ -194,7 +196,7 @@ func missing(format, line string) int {
 	return n
 }
 
-// A stop waits for the log's reader for a second at most.
+// TestStopWithStalledLog holds that a stop waits for the log's reader for at most a second.
 func TestStopWithStalledLog(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, "")
@@ -205,11 +207,11 @@ func TestStopWithStalledLog(t *testing.T) {
 		t.Errorf("exit status: got %d, want 0", code)
 	}
 	if took := time.Since(began); took < time.Second || took > 4*time.Second {
-		t.Errorf("the stop took %v, want a second for the log and little more", took)
+		t.Errorf("the stop took %v, want about a second", took)
 	}
 }
 
-// answerTwice answers each request at ln with body, and a second time.
+// answerTwice answers each request at ln with body, twice.
 func answerTwice(ln net.Listener, body string) {
 	for {
 		conn, err := ln.Accept()
@@ -231,8 +233,8 @@ func answerTwice(ln net.Listener, body string) {
 	}
 }
 
-// An upstream that answers a call twice puts no token into the log. Package net/http logs the
-// second answer by itself.
+// TestSecondAnswerIsNotLogged holds that an upstream that answers a call twice puts no token into
+// the log. Package net/http itself logs the second answer.
 func TestSecondAnswerIsNotLogged(t *testing.T) {
 	t.Parallel()
 	const token = "74_of-an-upstream-that-answers-twice"
@@ -249,7 +251,7 @@ func TestSecondAnswerIsNotLogged(t *testing.T) {
 	s.get("official_account/wxsandboxrotating/access_token")
 	for began := time.Now(); !strings.Contains(s.log(), "Unsolicited response"); time.Sleep(time.Millisecond) {
 		if time.Since(began) > longEnough {
-			t.Fatal("the log says nothing of the second answer")
+			t.Fatal("the second answer is not in the log")
 		}
 	}
 	if strings.Contains(s.log(), token) {
@@ -257,8 +259,8 @@ func TestSecondAnswerIsNotLogged(t *testing.T) {
 	}
 }
 
-// What ends the process waits until the log has its line. A line of net/http does not wait, because
-// a connection does for it.
+// TestStandardLogWaits holds that a line that may end the process is written before Write returns.
+// A line of net/http does not wait, since a connection would wait for it.
 func TestStandardLogWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stalled, stall := io.Pipe()
@@ -279,8 +281,8 @@ func TestStandardLogWaits(t *testing.T) {
 	})
 }
 
-// A second signal ends a daemon whose log has a stalled reader, though its last error is to be
-// written there.
+// TestSecondSignalWithStalledLog holds that a second signal ends a daemon whose log has a stalled
+// reader, although its last error goes there.
 func TestSecondSignalWithStalledLog(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, "")
@@ -290,7 +292,7 @@ func TestSecondSignalWithStalledLog(t *testing.T) {
 	var reader sync.WaitGroup
 	defer reader.Wait()
 	reader.Go(func() { _, _ = s.client.Get(context.Background(), "official_account/wxsandboxrotating/access_token") })
-	// The call times out in the end, so that it is made after the flood, however long that takes.
+	// The call must be made after the flood, which may take long: its time limit is longer.
 	for late := time.Now().Add(longEnough); s.wechat.Total() == 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(late) {
 			t.Fatal("no call is made")
@@ -300,7 +302,7 @@ func TestSecondSignalWithStalledLog(t *testing.T) {
 	if err := s.daemon.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(time.Second) // until the first one has been taken note of, which no log tells
+	time.Sleep(time.Second) // until the first signal has been handled, which the log cannot show
 	if code := s.end(syscall.SIGTERM); code != 1 {
 		t.Errorf("exit status: got %d, want 1", code)
 	}
@@ -309,8 +311,8 @@ func TestSecondSignalWithStalledLog(t *testing.T) {
 	}
 }
 
-// The other commands end as every program does when their output has no reader.
-func TestWatchEndsWithItsReader(t *testing.T) {
+// TestWatchReaderGone holds that other commands end as usual when their output has no reader.
+func TestWatchReaderGone(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, "")
 	s.serve()
@@ -335,8 +337,8 @@ func TestWatchEndsWithItsReader(t *testing.T) {
 	}
 }
 
-// TestFewConfigurationLines holds that the warnings of a large configuration, and the problems of
-// one that is refused, do not fill the log.
+// TestFewConfigurationLines holds that the warnings of a large configuration, and the mistakes of a
+// refused one, do not fill the log.
 func TestFewConfigurationLines(t *testing.T) {
 	t.Parallel()
 	s := newSiteOf(t, wechattest.Settings{})
@@ -363,6 +365,6 @@ func TestFewConfigurationLines(t *testing.T) {
 		}
 	}
 	if n := strings.Count(s.log(), ": more=7\n"); n != 2 {
-		t.Errorf("got %d lines that say how many more there are, want 2", n)
+		t.Errorf("got %d lines with the number of omitted lines, want 2", n)
 	}
 }

@@ -9,8 +9,8 @@ import (
 
 func main() { os.Exit(withSignals()) }
 
-// withSignals runs the command that the process was started with. SIGINT and SIGTERM
-// end its context, whose cause names them.
+// withSignals runs the command line of the process. SIGINT and SIGTERM end its context, whose cause
+// names the signal.
 func withSignals() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

@@ -9,11 +9,11 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// TestMain lets this test binary be tokend itself: a copy of it named tokend lies in $PATH
-// while the tests run.
+// TestMain makes this test binary usable as tokend: $PATH contains a copy of it named tokend while
+// the tests run.
 func TestMain(m *testing.M) {
-	// A process under the race detector sleeps a second before it exits; of those that are
-	// started here there are a hundred.
+	// A process with the race detector sleeps a second before it exits, and the tests start about a
+	// hundred.
 	_ = os.Setenv("GORACE", race)
 	// The parallel tests mostly wait for disks, pauses and processes, not for a processor.
 	_ = flag.Set("test.parallel", "8")
@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 
 const race = "atexit_sleep_ms=0"
 
-// hardened says what harden has achieved, in a process that nobody needs afterwards.
+// hardened prints the result of harden, in a process of its own.
 func hardened() {
 	if err := harden(); err != nil {
 		fmt.Println(err)

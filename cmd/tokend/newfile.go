@@ -11,12 +11,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// errExists says that there is a file already that is not to be replaced.
-var errExists = errors.New("exists already")
+// errExists reports an existing file that must not be replaced.
+var errExists = errors.New("already exists")
 
-// writeNew makes the file path, with mode 0600, of what fill writes. It has that name when it is
-// whole and on disk; until then, and after an error, there is what was there before. One that
-// exists is replaced only by force, and what is no regular file never.
+// writeNew creates the file path with mode 0600 and the content that fill writes. The file gets its
+// name when it is complete and durable. Until then, and after an error, path is unchanged. An
+// existing regular file is replaced only with force, and another kind of file never.
 func writeNew(path string, force bool, fill func(io.Writer) error) (err error) {
 	if err := mayWrite(path, force); err != nil {
 		return err
@@ -28,7 +28,7 @@ func writeNew(path string, force bool, fill func(io.Writer) error) (err error) {
 	}
 	defer func() {
 		if err != nil {
-			_ = f.Close() // twice, perhaps
+			_ = f.Close() // may be closed already
 			err = errors.Join(err, os.Remove(f.Name()))
 		}
 	}()
@@ -43,9 +43,9 @@ func writeNew(path string, force bool, fill func(io.Writer) error) (err error) {
 	}
 	d, err := os.Open(dir)
 	if err != nil {
-		return nil // a directory that can be written to and not read: it will be synced in time
+		return nil // the directory is not readable: the kernel syncs it later
 	}
-	_ = d.Sync() // some file systems cannot, and the file is where it belongs
+	_ = d.Sync() // some file systems cannot sync, and the file has its name
 	return d.Close()
 }
 

@@ -17,7 +17,7 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// offline is what the commands share that work on the state directory while no daemon does.
+// offline holds what the commands share that change the state directory while no daemon runs.
 type offline struct {
 	env    *environment
 	file   string
@@ -26,7 +26,7 @@ type offline struct {
 
 func (o *offline) flags(cmd *cobra.Command) { configFlag(cmd, &o.file) }
 
-// open reads the configuration and looks at whose the state directory is.
+// open reads the configuration and checks the owner of the state directory.
 func (o *offline) open() (err error) {
 	if unsafe := harden(); unsafe != nil {
 		fmt.Fprintf(o.env.stderr, "tokend: warning: secrets may end up in a core dump: %v\n", unsafe)
@@ -43,9 +43,9 @@ func (o *offline) open() (err error) {
 	}
 	owner, ok := info.Sys().(*syscall.Stat_t)
 	if ok && int(owner.Uid) != os.Geteuid() {
-		// Files of another user's would keep the daemon out of its own directory.
+		// The daemon could not open files of another user in its own directory.
 		name := userName(owner.Uid)
-		return hintedf("as that user: sudo -u "+name+" tokend ...", "%s belongs to %s: only that user may work on it", o.config.StateDir, name)
+		return hintedf("run as that user: sudo -u "+name+" tokend ...", "%s belongs to %s: only that user may change it", o.config.StateDir, name)
 	}
 	return nil
 }
@@ -55,18 +55,17 @@ func userName(uid uint32) string {
 	if u, err := user.LookupId(id); err == nil {
 		return u.Username
 	}
-	return "'#" + id + "'" // as sudo takes it, and a shell
+	return "'#" + id + "'" // a form for sudo and the shell
 }
 
-// store returns what the store is opened with. It tells standard error of what a person has to
-// know.
+// store returns the configuration of the store. The store's warnings go to standard error.
 func (o *offline) store() store.Config {
 	return store.Config{Dir: o.config.StateDir, Key: keyBytes(o.config.EncryptionKey), Logger: hclog.New(&hclog.LoggerOptions{
 		Name: "tokend", Level: hclog.Warn, Output: o.env.stderr,
 	})}
 }
 
-// keyBytes returns key as the store takes it: nil for none.
+// keyBytes returns key as the store expects it: nil for none.
 func keyBytes(key secret.Text) []byte {
 	if key == "" {
 		return nil
@@ -74,7 +73,7 @@ func keyBytes(key secret.Text) []byte {
 	return []byte(key)
 }
 
-// explain adds what these commands have in common about an error of the store's.
+// explain adds a hint to errors of the store.
 func (o *offline) explain(err error) error {
 	if errors.Is(err, store.ErrLocked) {
 		return &hintedError{err, "stop the daemon first: systemctl stop tokend.socket tokend.service"}

@@ -7,9 +7,9 @@ import (
 	"syscall"
 )
 
-// endsWithTest has the process of cmd killed when the test's own ends, however that ends: a test
-// that runs out of time runs no cleanup, and would leave its daemons behind. Linux kills it already
-// when the thread that starts it ends: see startWithTest.
+// endsWithTest makes the kernel kill the process of cmd when the test's process ends, however it
+// ends: a test that times out runs no cleanup. Linux kills the process already when the thread that
+// started it ends; see startWithTest.
 func endsWithTest(cmd *exec.Cmd) *exec.Cmd {
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}
@@ -18,9 +18,9 @@ func endsWithTest(cmd *exec.Cmd) *exec.Cmd {
 	return cmd
 }
 
-// starter runs functions on a thread that lasts as long as the process. Any other may end: that of
-// a goroutine which has been locked to its thread ends with the goroutine, and nobody knows who has
-// started what there before.
+// starter runs functions on a thread that lives as long as the process. Other threads may end: a
+// goroutine that is locked to its thread ends the thread with itself, and with it the processes
+// started there.
 var starter = sync.OnceValue(func() chan<- func() {
 	work := make(chan func())
 	go func() {

@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestStartedOutlivesThreads holds that the end of a thread, as tests with mounts of their own
-// bring it about, takes no daemon of another test with it.
+// TestStartedOutlivesThreads holds that the end of a thread, as in tests with their own mounts,
+// does not end the daemon of another test.
 func TestStartedOutlivesThreads(t *testing.T) {
 	t.Parallel()
 	cmd := exec.Command("cat")
@@ -33,7 +33,7 @@ func TestStartedOutlivesThreads(t *testing.T) {
 	}
 	started := make(chan start)
 	begin := func() {
-		runtime.LockOSThread() // and is not unlocked: it ends with this goroutine
+		runtime.LockOSThread() // stays locked: the thread ends with this goroutine
 		s := start{thread: unix.Gettid()}
 		if s.thread != os.Getpid() {
 			s.err = startWithTest(cmd)
@@ -42,7 +42,7 @@ func TestStartedOutlivesThreads(t *testing.T) {
 	}
 	go begin()
 	s := <-started
-	if s.thread == os.Getpid() { // that one never ends, and is out of use now
+	if s.thread == os.Getpid() { // the main thread never ends, and is unusable now
 		go begin()
 		s = <-started
 	}
@@ -57,7 +57,7 @@ func TestStartedOutlivesThreads(t *testing.T) {
 			t.Fatal("the thread does not end")
 		}
 	}
-	_, _ = fmt.Fprintln(in, "still there") // what is read says it
+	_, _ = fmt.Fprintln(in, "still there") // checked by the read
 	if line, err := bufio.NewReader(out).ReadString('\n'); line != "still there\n" {
 		t.Errorf("got %q, %v", line, err)
 	}

@@ -14,13 +14,13 @@ type table struct{ w *tabwriter.Writer }
 func newTable(w io.Writer) table { return table{tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)} }
 
 func (t table) row(cells ...string) {
-	// What cannot be written is reported by flush.
+	// flush reports write errors.
 	_, _ = fmt.Fprintln(t.w, strings.Join(cells, "\t"))
 }
 
 func (t table) flush() error { return t.w.Flush() }
 
-// left returns a remaining life for people; "-" for none.
+// left returns a remaining lifetime for people, or "-" for none.
 func left(ttl time.Duration) string {
 	if ttl <= 0 {
 		return "-"
@@ -50,10 +50,10 @@ func duration(d time.Duration) string {
 	return "0s"
 }
 
-// clock returns a moment for people, in local time.
+// clock returns a time for people, in local time.
 func clock(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05") }
 
-// grouped returns n with a space between its thousands.
+// grouped returns n with a space between thousands.
 func grouped(n int64) string {
 	s := fmt.Sprint(n)
 	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {

@@ -12,15 +12,15 @@ import (
 	"tokend/clientlib"
 )
 
-// attention is the states that somebody should look at, the most urgent first: no value
-// and no end of it in sight, no value, a value that is running out.
+// attention is the states that need an operator, most urgent first: no value for an unknown time,
+// no value for a known time, an aging value.
 var attention = []string{"held", "expired", "waiting", "stale"}
 
-// shownAtMost is how many credentials an overview tells about one by one; where more need
-// attention, they mostly do for the same reason.
+// shownAtMost is the maximum number of credentials that an overview shows. If more need attention,
+// most have the same cause.
 const shownAtMost = 10
 
-// overview shows how the daemon is doing.
+// overview shows the state of the daemon.
 func (a *asker) overview(ctx context.Context, c *clientlib.Client, asJSON bool) error {
 	version, err := c.Version(ctx)
 	if err != nil {
@@ -46,7 +46,7 @@ func (a *asker) overview(ctx context.Context, c *clientlib.Client, asJSON bool) 
 	fmt.Fprintf(w, "%s\n", byState(all))
 	count := counters(stats)
 	if n := count["undurable"]; n > 0 {
-		fmt.Fprintf(w, "\nthe disk refuses %s: what is served of them is in memory only; the daemon's log says why\n", plural(int(n), "value"))
+		fmt.Fprintf(w, "\nthe disk refuses %s: they are served from memory only; see the daemon's log\n", plural(int(n), "value"))
 	}
 	if err := a.needsAttention(ctx, c, all); err != nil {
 		return err
@@ -65,10 +65,10 @@ func counters(stats []clientlib.Pair) map[string]int64 {
 	return count
 }
 
-// byState returns how many credentials stand where: "6 fresh, 1 held".
+// byState returns the number of credentials in each state: "6 fresh, 1 held".
 func byState(all []clientlib.Listing) string {
 	if len(all) == 0 {
-		return "no credentials: the configuration names no account, or this user may see none"
+		return "no credentials: no account is configured, or none is visible to this user"
 	}
 	count := map[string]int{}
 	for _, l := range all {
@@ -87,7 +87,7 @@ func byState(all []clientlib.Listing) string {
 	return fmt.Sprintf("%d credentials: %s", len(all), strings.Join(parts, ", "))
 }
 
-// needsAttention shows what is not as it should be, and why.
+// needsAttention shows the credentials that need attention, with the reason.
 func (a *asker) needsAttention(ctx context.Context, c *clientlib.Client, all []clientlib.Listing) error {
 	var bad []clientlib.Listing
 	var gone []string
@@ -123,14 +123,14 @@ func (a *asker) needsAttention(ctx context.Context, c *clientlib.Client, all []c
 	return nil
 }
 
-// isGrant reports whether name is that of a customer's grant.
+// isGrant reports whether name is the name of a grant.
 func isGrant(name string) bool {
 	word := path.Base(name)
 	return word == "refresh_token" || word == "permanent_code"
 }
 
-// revoked shows how many customers of whom have taken their authorization back, by the names of
-// their grants. There may be many of them over the years, and most of them need no attention.
+// revoked shows how many customers of each owner have revoked their authorization. Over the years
+// they may be many, and most need no attention, so they are only counted.
 func (a *asker) revoked(grants []string) {
 	count := map[string]int{}
 	for _, name := range grants {
@@ -139,13 +139,13 @@ func (a *asker) revoked(grants []string) {
 	w := a.env.stdout
 	for i, owner := range slices.Sorted(maps.Keys(count)) {
 		if i == 0 {
-			fmt.Fprintf(w, "\nauthorizations taken back\n")
+			fmt.Fprintf(w, "\nrevoked authorizations\n")
 		}
-		fmt.Fprintf(w, "  %s: %s; which: tokend list %s/\n", owner, plural(count[owner], "customer"), owner)
+		fmt.Fprintf(w, "  %s: %s; to list them: tokend list %s/\n", owner, plural(count[owner], "customer"), owner)
 	}
 }
 
-// why says in a line what is the matter with a credential.
+// why describes in a line what is wrong with a credential.
 func why(l clientlib.Listing, status []clientlib.Pair) string {
 	parts := []string{l.State}
 	if l.TTL > 0 {
@@ -157,23 +157,23 @@ func why(l clientlib.Listing, status []clientlib.Pair) string {
 		case p.Key == "last_error":
 			parts[0] += ": " + p.Value
 		case p.Key == "hold_until" && p.Value == "action":
-			parts = append(parts, "not asked again before somebody acts")
+			parts = append(parts, "no retry until an operator acts")
 		case p.Key == "hold_until":
-			parts = append(parts, "asked again "+forPeople(p))
+			parts = append(parts, "next retry "+forPeople(p))
 		}
 	}
 	return strings.Join(parts, "; ")
 }
 
-// sinceStart shows those of the daemon's counters that are of interest to everybody.
+// sinceStart shows the most useful counters of the daemon.
 func (a *asker) sinceStart(stats []clientlib.Pair, count map[string]int64) error {
 	w := a.env.stdout
-	fmt.Fprintf(w, "\nsince the daemon was started\n")
+	fmt.Fprintf(w, "\nsince the daemon started\n")
 	t := newTable(w)
-	t.row("  reads", grouped(count["reads"]), grouped(count["hits"])+" of them answered from memory")
+	t.row("  reads", grouped(count["reads"]), grouped(count["hits"])+" from memory")
 	t.row("  rejects", grouped(count["rejects"]), "")
 	if pushes, refused := pushed(count); pushes+refused > 0 {
-		t.row("  pushes", grouped(pushes+refused), grouped(refused)+" of them refused")
+		t.row("  pushes", grouped(pushes+refused), grouped(refused)+" refused")
 	}
 	t.row("  calls upstream", grouped(count["calls"]), "")
 	for _, p := range stats {
@@ -184,14 +184,14 @@ func (a *asker) sinceStart(stats []clientlib.Pair, count map[string]int64) error
 	return t.flush()
 }
 
-// pushed returns how many genuine messages WeChat has pushed, and how many were none or could
-// not be kept.
+// pushed returns the number of genuine pushes that were stored, and of pushes that were not genuine
+// or could not be stored.
 func pushed(count map[string]int64) (taken, refused int64) {
 	for key, n := range count {
 		if strings.HasPrefix(key, "pushes:") {
 			taken += n
 		}
 	}
-	failed := count["pushes_failed"] // counted by their kinds too
+	failed := count["pushes_failed"] // also counted by kind
 	return taken - failed, count["pushes_refused"] + failed
 }

@@ -16,8 +16,8 @@ import (
 	"tokend/fetchers/wechattest"
 )
 
-// newOwnersSite builds a site with the sandbox's platform and suites, to which WeChat pushes,
-// and whose configuration begins with keys.
+// newOwnersSite returns a site with the sandbox's platform and suites, to which WeChat pushes. Its
+// configuration begins with keys.
 func newOwnersSite(t *testing.T, settings wechattest.Settings, keys string) *site {
 	t.Helper()
 	s := newSiteOf(t, settings)
@@ -34,7 +34,7 @@ func newOwnersSite(t *testing.T, settings wechattest.Settings, keys string) *sit
 	return s
 }
 
-// pushTicket pushes a ticket over HTTP, and returns it.
+// pushTicket pushes a ticket over HTTP and returns it.
 func (s *site) pushTicket(owner string) string {
 	s.t.Helper()
 	p := s.wechat.TicketPush(owner)
@@ -44,7 +44,7 @@ func (s *site) pushTicket(owner string) string {
 	return p.Event.Ticket
 }
 
-// pushEvents pushes what has happened.
+// pushEvents pushes the pending events.
 func (s *site) pushEvents() {
 	s.t.Helper()
 	before := len(s.wechat.Deliveries())
@@ -72,9 +72,8 @@ func (s *site) wantRefusal(name string, want error) {
 	}
 }
 
-// TestServiceProvider is every step of EasyWeChat's OpenWork page, over the socket of a daemon in a
-// process of its own: with two corps, and another suite beside it; and all of it is there
-// after kill -9.
+// TestServiceProvider runs every step of EasyWeChat's OpenWork page over the socket of a daemon
+// process, with two corps and a second suite. All of it survives kill -9.
 func TestServiceProvider(t *testing.T) {
 	t.Parallel()
 	s := newOwnersSite(t, wechattest.Settings{}, "")
@@ -85,7 +84,7 @@ func TestServiceProvider(t *testing.T) {
 
 	s.wantRefusal("open_work/wwsandboxsuite/suite_access_token", clientlib.ErrWaiting)
 	held["open_work/wwsandboxsuite/suite_ticket"] = s.pushTicket("wwsandboxsuite")
-	p := s.wechat.TicketPush("dksandboxtemplate") // by a web page that passes it on unread
+	p := s.wechat.TicketPush("dksandboxtemplate") // submitted by a web page
 	held["open_work/dksandboxtemplate/suite_ticket"] = p.Event.Ticket
 	err := s.client.Push(ctx, "open_work/dksandboxtemplate", clientlib.Callback{
 		MsgSignature: p.MsgSignature, Timestamp: p.Timestamp, Nonce: p.Nonce, Encrypt: p.Encrypt,
@@ -97,7 +96,7 @@ func TestServiceProvider(t *testing.T) {
 		owner := "open_work/" + suite
 		held[owner+"/suite_access_token"] = s.get(owner + "/suite_access_token")
 		if a, b := s.get(owner+"/pre_auth_code"), s.get(owner+"/pre_auth_code"); a == b {
-			t.Errorf("%s: two asks have got one pre_auth_code", suite)
+			t.Errorf("%s: two requests got the same pre_auth_code", suite)
 		}
 		for _, corp := range []string{"wwcorp1", "wwcorp2"} {
 			s.wantRefusal(owner+"/"+corp+"/access_token", clientlib.ErrReauth)
@@ -114,7 +113,7 @@ func TestServiceProvider(t *testing.T) {
 			s.wantRefusal(customer+"/permanent_code", clientlib.ErrDenied)
 		}
 	}
-	s.pushEvents() // what the exchanges knew already
+	s.pushEvents() // known from the exchanges
 
 	whose := map[string]string{}
 	for name, v := range held {
@@ -139,8 +138,8 @@ func TestServiceProvider(t *testing.T) {
 	}
 }
 
-// TestNothingOfCustomersIsWritten looks for everything that is secret about platforms, suites and
-// their customers in all that tokend writes.
+// TestNothingOfCustomersIsWritten searches everything that tokend writes for the secrets of
+// platforms, suites and their customers.
 func TestNothingOfCustomersIsWritten(t *testing.T) {
 	t.Parallel()
 	s := newOwnersSite(t, wechattest.Settings{RotateRefreshTokens: true}, "encryption_key = \""+strings.Repeat("5eed", 16)+"\"\n")
@@ -152,7 +151,7 @@ func TestNothingOfCustomersIsWritten(t *testing.T) {
 		c.session(string(rune('2' + i)))
 		clear()
 	}
-	for _, o := range s.conf.Owners { // now that WeChat's own are not needed any more
+	for _, o := range s.conf.Owners { // WeChat's own are no longer needed
 		ticket, _ := words(o)
 		c.run("canary-ticket-of-"+o.ID+"\n", "put", o.Path()+"/"+ticket)
 		c.plant("canary-ticket-of-" + o.ID)
@@ -162,7 +161,7 @@ func TestNothingOfCustomersIsWritten(t *testing.T) {
 		t.Errorf("exit status: got %d, want 0", code)
 	}
 	if len(c.secrets) < 80 || !strings.Contains(s.log(), "[DEBUG]") || !strings.Contains(c.shown.String(), "REAUTH") {
-		t.Fatalf("the session was not what it should have been: %d canaries\n%s", len(c.secrets), c.shown.String())
+		t.Fatalf("the session failed: %d canaries\n%s", len(c.secrets), c.shown.String())
 	}
 	c.search("the log", s.log())
 	c.search("what commands print", c.shown.String())
@@ -179,7 +178,7 @@ func TestNothingOfCustomersIsWritten(t *testing.T) {
 	}
 }
 
-// words returns what an owner's ticket and its customers' grants are called.
+// words returns the last segments of an owner's ticket and its customers' grants.
 func words(o sandbox.Owner) (ticket, grant string) {
 	if o.Provider == "" {
 		return "component_verify_ticket", "refresh_token"
@@ -187,8 +186,8 @@ func words(o sandbox.Owner) (ticket, grant string) {
 	return "suite_ticket", "permanent_code"
 }
 
-// canaries are the secrets of a session with platforms, suites and customers, and what was
-// shown of it besides values.
+// canaries are the secrets of a session with platforms, suites and customers, and its output except
+// for values.
 type canaries struct {
 	*site
 	secrets map[string]bool
@@ -211,7 +210,7 @@ func (c *canaries) plant(secrets ...string) {
 	}
 }
 
-// search looks for every secret in text.
+// search searches text for every secret.
 func (c *canaries) search(where, text string) {
 	c.t.Helper()
 	for secret := range c.secrets {
@@ -221,13 +220,13 @@ func (c *canaries) search(where, text string) {
 	}
 }
 
-// run carries out a command; what it prints is shown.
+// run runs a command and records its output.
 func (c *canaries) run(stdin string, args ...string) {
 	stdout, stderr, _ := c.tokend(stdin, args...)
 	c.shown.WriteString(stdout + stderr)
 }
 
-// value carries out a command whose standard output is a value, if it succeeds.
+// value runs a command whose standard output is a value, if it succeeds.
 func (c *canaries) value(args ...string) {
 	stdout, stderr, code := c.tokend("", args...)
 	if code == 0 {
@@ -238,12 +237,11 @@ func (c *canaries) value(args ...string) {
 	c.shown.WriteString(stderr)
 }
 
-// session does everything that there is to do with an owner and its customers, under names of its
-// own.
+// session does everything that is possible with an owner and its customers, under its own names.
 func (c *canaries) session(suffix string) {
 	for _, o := range c.conf.Owners {
 		ticket, grant := words(o)
-		// A ticket pushed, and forged.
+		// A pushed ticket, and a forged one.
 		c.plant(c.pushTicket(o.ID))
 		c.forged(o)
 
@@ -276,7 +274,7 @@ func (c *canaries) session(suffix string) {
 			}
 		}
 		for _, customer := range []string{"a", "b", "c"} {
-			c.plant(c.wechat.CurrentGrant(o.ID, "canary"+suffix+customer)) // rotated meanwhile
+			c.plant(c.wechat.CurrentGrant(o.ID, "canary"+suffix+customer)) // rotated since
 		}
 		c.wechat.Unauthorize(o.ID, "canary"+suffix+"a")
 		c.wechat.Flush(c.t.Context())
@@ -287,7 +285,7 @@ func (c *canaries) session(suffix string) {
 	}
 }
 
-// forged pushes what is refused: with a wrong signature, and to another owner.
+// forged sends invalid pushes: with a wrong signature, and to another owner.
 func (c *canaries) forged(o sandbox.Owner) {
 	for _, q := range []wechattest.Quirks{{BadSignature: true}, {Receiver: "wxcanaryreceiver"}, {Owner: "wxcanaryowner"}} {
 		c.wechat.SetQuirks(o.ID, q)
@@ -295,13 +293,13 @@ func (c *canaries) forged(o sandbox.Owner) {
 		c.wechat.SetQuirks(o.ID, wechattest.Quirks{})
 		c.plant(p.Event.Ticket, p.Encrypt, p.MsgSignature)
 		if d := c.wechat.Send(context.WithoutCancel(c.t.Context()), o.ID, p); d.Err == nil {
-			c.t.Errorf("%+v: answered as if it were genuine", q)
+			c.t.Errorf("%+v: accepted over HTTP", q)
 		}
 		err := c.client.Push(c.t.Context(), o.Path(), clientlib.Callback{
 			MsgSignature: p.MsgSignature, Timestamp: p.Timestamp, Nonce: p.Nonce, Encrypt: p.Encrypt,
 		})
 		if err == nil {
-			c.t.Errorf("%+v: PUSH took it", q)
+			c.t.Errorf("%+v: accepted by PUSH", q)
 		} else {
 			c.shown.WriteString(err.Error() + "\n")
 		}

@@ -10,13 +10,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"unicode/utf8"
 
 	"tokend/daemon/config"
 )
 
-// pages returns the pages of the user documentation in docs, of both languages, by their paths in
-// the repository.
+// pages returns the paths of the user documentation in docs, in both languages.
 func pages(t *testing.T) []string {
 	t.Helper()
 	var all []string
@@ -35,11 +33,11 @@ func pages(t *testing.T) []string {
 	return all
 }
 
-// comment is one in a code block of any language that the pages have.
+// comment matches a comment in a code block of any language in the pages.
 var comment = regexp.MustCompile(`(?m)(^|[ \t]+)(//|#) .*$`)
 
-// TestTranslations holds that a page and its translation are the same as far as they are not
-// prose: code without comments, commands, names, keys, links, and the number of sections.
+// TestTranslations holds that a page and its translation differ only in prose: code without
+// comments, commands, names, keys, links, and the number of sections are the same.
 func TestTranslations(t *testing.T) {
 	compare := func(english, chinese string) {
 		t.Run(chinese, func(t *testing.T) { sameExceptProse(t, english, chinese) })
@@ -49,7 +47,7 @@ func TestTranslations(t *testing.T) {
 			compare("docs/"+name, page)
 		}
 	}
-	// Both have an index of the pages, or none.
+	// Both have an index of the pages, or neither.
 	if strings.Contains(readText(t, "README.md"), "](docs/configuration.md)") == strings.Contains(readText(t, "README.zh-CN.md"), "](docs/zh/configuration.md)") {
 		compare("README.md", "README.zh-CN.md")
 	}
@@ -90,7 +88,7 @@ func sameExceptProse(t *testing.T, english, chinese string) {
 				target = path.Join(path.Dir(page), target)
 				target = strings.NewReplacer("docs/zh/", "docs/", "README.zh-CN.md", "README.md").Replace(target)
 			}
-			if target != "README.md" && target != english { // each may name the other
+			if target != "README.md" && target != english { // each may link to the other
 				all = append(all, target)
 			}
 		}
@@ -101,8 +99,8 @@ func sameExceptProse(t *testing.T, english, chinese string) {
 	}
 }
 
-// TestPageConfigurations holds that every configuration that a page shows is one, without a
-// warning except that it may configure no account.
+// TestPageConfigurations holds that every configuration in a page is valid and causes no warning,
+// except that it may configure no account.
 func TestPageConfigurations(t *testing.T) {
 	credentials := t.TempDir()
 	if err := os.WriteFile(filepath.Join(credentials, "tokend.key"), []byte(strings.Repeat("k", 32)), 0o600); err != nil {
@@ -133,11 +131,11 @@ func TestPageConfigurations(t *testing.T) {
 		}
 	}
 	if seen < 4 {
-		t.Errorf("only %d configurations were found", seen)
+		t.Errorf("only %d configurations found", seen)
 	}
 }
 
-// secretFile returns a file with a secret in it, of the form that the extension asks for.
+// secretFile returns a file with a secret, in the form of the extension.
 func secretFile(t *testing.T, extension string) string {
 	t.Helper()
 	name, secret := filepath.Join(t.TempDir(), "secret"), "of-no-use"
@@ -150,43 +148,8 @@ func secretFile(t *testing.T, extension string) string {
 	return name
 }
 
-// foreign are words that the field does not use, or uses in another sense.
-var foreign = regexp.MustCompile(`(?i)\b(anew|once more|again and again|mend(s|ed)?|put right|lies in|stands? in|stands? at|meanwhile|` +
-	`hand(s|ed)? (back|in)|whoever|at hand|of no use|says so|goes by)\b`)
-
-// installedTexts are what an operator reads besides the pages.
-var installedTexts = []string{"systemd/tokend.8", "systemd/tokend.toml", "systemd/tokend.service", "systemd/tokend.socket",
-	"docs/prometheus.yml", "docs/tokend.rules.yml"}
-
-// TestPageProse holds the form of the English texts: the field's words and, in Markdown, lines of at
-// most 100 columns, except in tables and links.
-func TestPageProse(t *testing.T) {
-	texts := slices.Concat(pages(t), []string{"README.md", "SECURITY.md", "CONTRIBUTING.md"}, installedTexts)
-	for _, page := range texts {
-		if strings.HasPrefix(page, "docs/zh/") {
-			continue
-		}
-		code := false
-		n := 0
-		for line := range strings.Lines(readText(t, page)) {
-			n++
-			line = strings.TrimSuffix(line, "\n")
-			if strings.HasPrefix(line, "```") {
-				code = !code
-			}
-			if code {
-				continue
-			}
-			// Chinese is not wrapped: a line break is a blank.
-			chinese := strings.ContainsRune(line, '：')
-			if utf8.RuneCountInString(line) > 100 && !strings.HasPrefix(line, "|") && !link.MatchString(line) && !chinese && strings.HasSuffix(page, ".md") {
-				t.Errorf("%s:%d has %d columns", page, n, utf8.RuneCountInString(line))
-			}
-			if word := foreign.FindString(codeSpan.ReplaceAllString(line, "")); word != "" {
-				t.Errorf("%s:%d: %q", page, n, word)
-			}
-		}
-	}
+// TestPageLength holds the limits for the first pages that a user reads.
+func TestPageLength(t *testing.T) {
 	if got := strings.Count(readText(t, "README.md"), "\n"); got > 200 {
 		t.Errorf("README.md has %d lines, want at most 200", got)
 	}
@@ -195,9 +158,9 @@ func TestPageProse(t *testing.T) {
 	}
 }
 
-// TestPageCommands runs the commands that the pages show for asking a daemon and for its
-// configuration, at a site with the accounts that they name. What changes a host is left out, what
-// does not end, and what other tests run.
+// TestPageCommands runs the commands in the pages that query a daemon and its configuration, at a
+// site with the same accounts. It leaves out commands that change a host, that do not end, and that
+// other tests run.
 func TestPageCommands(t *testing.T) {
 	t.Parallel()
 	s := newPlatform(t)
@@ -233,7 +196,7 @@ func TestPageCommands(t *testing.T) {
 		}
 	}
 	if len(ran) < 5 {
-		t.Errorf("only these commands were found: %v", ran)
+		t.Errorf("only these commands found: %v", ran)
 	}
 }
 

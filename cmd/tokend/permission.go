@@ -8,28 +8,27 @@ import (
 	"syscall"
 )
 
-// closedSocket returns what lets a user open the socket at path, which is not permitted to this
-// one.
+// closedSocket returns a hint for a user who may not open the socket at path.
 func closedSocket(path string) string {
 	info, err := os.Stat(path)
 	if err != nil {
-		return "a directory on the way to it is closed to this user"
+		return "a parent directory is closed to this user"
 	}
-	st := info.Sys().(*syscall.Stat_t) // on every system that tokend is built for
+	st := info.Sys().(*syscall.Stat_t) // on every system that tokend runs on
 	const group, others = 0o020, 0o002
 	mode := info.Mode().Perm()
 	switch name := groupName(st.Gid); {
 	case mode&others != 0:
-		return "a directory on the way to it is closed to this user"
+		return "a parent directory is closed to this user"
 	case mode&group != 0 && st.Gid != 0:
-		return fmt.Sprintf("group %s may: sudo usermod -aG %s USER, and log in anew, or restart what runs as that user", name, name)
+		return fmt.Sprintf("group %s may open it: sudo usermod -aG %s USER, then log in again, or restart that user's services", name, name)
 	default:
-		return fmt.Sprintf("it is user %s's and group %s's, with mode %04o: give it another group, by SocketGroup= in tokend.socket, or another mode, by SocketMode= there or by socket_mode in the configuration",
+		return fmt.Sprintf("it belongs to user %s and group %s, with mode %04o: set another group with SocketGroup= in tokend.socket, or another mode with SocketMode= there or socket_mode in the configuration",
 			userName(st.Uid), name, uint32(mode))
 	}
 }
 
-// groupName returns what the group is called; its number if nobody knows.
+// groupName returns the name of a group, or its number if it has none.
 func groupName(gid uint32) string {
 	id := strconv.FormatUint(uint64(gid), 10)
 	if g, err := user.LookupGroupId(id); err == nil {

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// TestClosedSocket holds that who may not open a socket is told who may, by the names that usermod
-// and the unit take.
+// TestClosedSocket holds that the hint for a closed socket names the permitted group, as usermod
+// and the unit expect it.
 func TestClosedSocket(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root gives files to groups")
@@ -29,10 +29,10 @@ func TestClosedSocket(t *testing.T) {
 		mode fs.FileMode
 		want string
 	}{
-		{54321, 0o660, "group 54321 may: sudo usermod -aG 54321 USER,"},
-		{0, 0o660, "it is user root's and group root's, with mode 0660:"},
-		{54321, 0o600, "it is user root's and group 54321's, with mode 0600:"},
-		{54321, 0o666, "a directory on the way to it is closed"},
+		{54321, 0o660, "group 54321 may open it: sudo usermod -aG 54321 USER,"},
+		{0, 0o660, "it belongs to user root and group root, with mode 0660:"},
+		{54321, 0o600, "it belongs to user root and group 54321, with mode 0600:"},
+		{54321, 0o666, "a parent directory is closed"},
 	} {
 		if err := errors.Join(os.Chown(path, 0, test.gid), os.Chmod(path, test.mode)); err != nil {
 			t.Fatal(err)
@@ -43,13 +43,13 @@ func TestClosedSocket(t *testing.T) {
 		}
 	}
 	refused := &askError{fs.ErrPermission, filepath.Join(path, "further"), time.Second}
-	if got := hint(refused); !strings.HasPrefix(got, "a directory on the way") {
+	if got := hint(refused); !strings.HasPrefix(got, "a parent directory") {
 		t.Errorf("got %q", got)
 	}
 }
 
-// TestConfigurationThatCannotBeRead holds that there is a next step.
-func TestConfigurationThatCannotBeRead(t *testing.T) {
+// TestUnreadableConfiguration holds that the error has a hint.
+func TestUnreadableConfiguration(t *testing.T) {
 	if got := hint(&configError{"t.toml", &fs.PathError{Op: "open", Path: "t.toml", Err: fs.ErrPermission}}); !strings.Contains(got, "sudo") {
 		t.Errorf("not permitted: got %q", got)
 	}
@@ -59,7 +59,7 @@ func TestConfigurationThatCannotBeRead(t *testing.T) {
 	}
 }
 
-// TestDeniedReload holds that nobody is sent to write a rule that cannot help: none grants RELOAD.
+// TestDeniedReload holds that the hint suggests no [[access]] rule, since none grants RELOAD.
 func TestDeniedReload(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
 	ln, err := net.Listen("unix", path)
@@ -81,7 +81,7 @@ func TestDeniedReload(t *testing.T) {
 	defer func() { _ = ln.Close() }()
 	var stdout, stderr strings.Builder
 	code := run(t.Context(), []string{"reload", "--socket", path}, os.Getenv, strings.NewReader(""), &stdout, &stderr)
-	want := "tokend: DENIED: RELOAD is not granted to this user\nhint: it is for root and tokend's own user, and no [[access]] rule grants it\n"
+	want := "tokend: DENIED: RELOAD is not granted to this user\nhint: it requires root or tokend's own user; no [[access]] rule grants it\n"
 	if code != exitNotFound || stderr.String() != want {
 		t.Errorf("exit status %d\n got %q\nwant %q", code, stderr.String(), want)
 	}

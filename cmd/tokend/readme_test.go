@@ -17,8 +17,8 @@ import (
 	"tokend/fetchers/wechattest"
 )
 
-// examples are those of the README and the pages, to be run as they stand there against a site.
-// Those whose language is not installed are skipped.
+// examples are the examples of the README and the pages, run unchanged against a site. Examples in
+// a language that is not installed are skipped.
 type examples struct {
 	pages string
 	site  *site
@@ -34,18 +34,18 @@ func examplesFor(t *testing.T, s *site) *examples {
 	return e
 }
 
-// phpFunction returns the PHP function that the examples use, without its use, and that use.
+// phpFunction returns the PHP function of the examples and the code that calls it.
 func (e *examples) phpFunction(t *testing.T) (function, use string) {
 	t.Helper()
 	function, use, found := strings.Cut(e.text(t, "php", "stream_socket_client"), "$name = ")
 	if !found {
-		t.Fatal("the function is not used")
+		t.Fatal("the function is not called")
 	}
 	return function, "$name = " + use
 }
 
-// text returns the first block of a language that has all the words, with the site's socket
-// and accounts.
+// text returns the first block of a language that contains all words, with the site's socket and
+// accounts.
 func (e *examples) text(t *testing.T, language string, words ...string) string {
 	t.Helper()
 next:
@@ -61,14 +61,14 @@ next:
 			"open_platform/wxaaaabbbbccccdddd", "open_platform/wxsandboxplatform",
 			"open_work/ww00001111222233334", "open_work/wwsandboxsuite",
 			"https://api.weixin.qq.com", e.site.conf.URL,
-			"sudo ", "", // the site is this user's own
+			"sudo ", "", // the site belongs to this user
 		).Replace(b)
 	}
 	t.Fatalf("no example in %s with %q", language, words)
 	return ""
 }
 
-// output returns what a program prints.
+// output returns the output of a program.
 func (e *examples) output(t *testing.T, dir, program string, args ...string) string {
 	t.Helper()
 	path, err := exec.LookPath(program)
@@ -131,13 +131,13 @@ echo $token;
 			t.Errorf("got  %s\nwant %s", got, want)
 		}
 	})
-	t.Run("php rejects what WeChat has refused", func(t *testing.T) {
+	t.Run("php rejects a refused token", func(t *testing.T) {
 		function, use := e.phpFunction(t)
-		use = strings.ReplaceAll(use, name, rotating) // its token changes
+		use = strings.ReplaceAll(use, name, rotating) // a rotating token
 		script := file(t, "reject.php", "<?php\n", function, use, `echo $token, ' ', isset($answer['ip_list']) ? 'accepted' : 'refused';`)
 		before := e.output(t, "", "php", script)
 		if again := e.output(t, "", "php", script); again != before || !strings.HasSuffix(again, " accepted") {
-			t.Errorf("a good token: got %s, before it %s", again, before)
+			t.Errorf("a valid token: got %s, before it %s", again, before)
 		}
 		s.wechat.Inject(wechattest.Fault{Endpoint: wechattest.Probe, Code: 40001, Times: 1})
 		if got := e.output(t, "", "php", script); got == before || !strings.HasSuffix(got, " accepted") {
@@ -154,7 +154,7 @@ echo $token;
 	t.Run("csharp", func(t *testing.T) {
 		file := file(t, "Example.cs", e.text(t, "csharp", "UnixDomainSocketEndPoint"))
 		e.output(t, filepath.Dir(file), "mcs", "-r:System.Core.dll", file)
-		e.output(t, filepath.Dir(file), "mono", "Example.exe") // an exception is an exit status
+		e.output(t, filepath.Dir(file), "mono", "Example.exe") // an exception sets the exit status
 	})
 	t.Run("shell", func(t *testing.T) {
 		if !netcat(t) {
@@ -168,9 +168,8 @@ echo $token;
 	})
 }
 
-// TestPHPReconnects holds that the README's function asks again, once, on a connection that is
-// closed before the reply, except where the request must not be repeated, and that its errors name
-// the socket.
+// TestPHPReconnects holds that the README's function retries once if the connection closes before
+// the reply, except for requests that must not be repeated, and that its errors name the socket.
 func TestPHPReconnects(t *testing.T) {
 	t.Parallel()
 	e := examplesFor(t, &site{conf: sandbox.Configuration{Dir: t.TempDir()}})
@@ -219,7 +218,7 @@ func TestPHPReconnects(t *testing.T) {
 	}
 }
 
-// TestReadmeSession runs the session at the top of the README, but for the build.
+// TestReadmeSession runs the session at the top of the README, except for the build.
 func TestReadmeSession(t *testing.T) {
 	t.Parallel()
 	found := blocks(readText(t, "README.md"), "console")
@@ -241,7 +240,7 @@ func TestReadmeSession(t *testing.T) {
 	for line := range strings.Lines(found[0]) {
 		command, ok := strings.CutPrefix(line, "$ ")
 		if !ok || strings.HasPrefix(command, "go build ") {
-			continue // what is printed, and what the tests have done
+			continue // output, and the build
 		}
 		script = append(script, strings.NewReplacer("/tmp/wx", filepath.Join(dir, "wx"),
 			"tokend sandbox", "tokend sandbox --listen "+listen+" --callback "+push).Replace(command))
@@ -256,7 +255,7 @@ func TestReadmeSession(t *testing.T) {
 	}
 }
 
-// newPlatform starts a site with a platform and suites, and without an HTTP listener.
+// newPlatform starts a site with a platform and suites, without an HTTP listener.
 func newPlatform(t *testing.T) *site {
 	t.Helper()
 	s := newSiteOf(t, wechattest.Settings{})
@@ -269,7 +268,7 @@ func newPlatform(t *testing.T) *site {
 	return s
 }
 
-// TestPlatformExamples runs the pages of docs/platforms.md for pushes and for customers who come back.
+// TestPlatformExamples runs the pages of docs/platforms.md for pushes and for returning customers.
 func TestPlatformExamples(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("php"); err != nil {
@@ -311,7 +310,7 @@ func TestPlatformExamples(t *testing.T) {
 	}
 }
 
-// TestMigrationExamples runs the lines of docs/migration.md.
+// TestMigrationExamples runs the commands of docs/migration.md.
 func TestMigrationExamples(t *testing.T) {
 	t.Parallel()
 	s := newPlatform(t)
@@ -337,7 +336,7 @@ func TestMigrationExamples(t *testing.T) {
 	}
 }
 
-// servePHP has PHP serve a page until the end of the test, and returns its address.
+// servePHP serves a page with PHP until the end of the test and returns its address.
 func servePHP(t *testing.T, page string) string {
 	t.Helper()
 	addr, err := freeAddress()

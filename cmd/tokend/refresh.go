@@ -12,12 +12,12 @@ func newRefresh(env *environment) *cobra.Command {
 	a := &asker{env: env}
 	cmd := &cobra.Command{
 		Use:   "refresh NAME",
-		Short: "Fetch a credential now, whatever is held, and print it",
-		Long: `Fetch a credential from WeChat now, also one that tokend has stopped asking for, and
-print it. This spends quota: of a stable access token 20 a day, 30 seconds apart. It is granted to
-root and tokend's own user unless the configuration says otherwise.
+		Short: "Fetch a new value at once, also during a hold, and print it",
+		Long: `Fetch a new value from WeChat at once, also during a hold, and print it. This spends quota: for a
+stable access token 20 a day, 30 seconds apart. It requires root or tokend's own user unless the
+configuration grants it.
 
-It is not repeated when the connection breaks, since it may have been carried out.`,
+The request is not repeated when the connection breaks, since the daemon may have executed it.`,
 		Example:           "  tokend refresh work/ww0123456789abcdef/1000002/access_token",
 		Args:              takes("NAME"),
 		ValidArgsFunction: a.names,

@@ -12,12 +12,13 @@ func newReject(env *environment) *cobra.Command {
 	a := &asker{env: env}
 	cmd := &cobra.Command{
 		Use:   "reject NAME VALUE",
-		Short: "Hand back a value that WeChat refused, and print the one to use in its place",
-		Long: `Hand back a value that WeChat refused as invalid or expired, and print the one to use in its
-place. It is replaced only if it is still the current one, and once for all who say so.
+		Short: "Report a value that WeChat refused, and print the one to use instead",
+		Long: `Report a value that WeChat refused as invalid or expired, and print the one to use instead. tokend
+fetches a new value only if the refused one is still current, and once for all clients that report
+it.
 
-A VALUE of - is read from standard input. Prefer that: what stands on a command line
-can be seen by every user of the host, and a value may begin with a dash.`,
+A VALUE of - is read from standard input. Prefer -, since every user of the host can see command
+lines, and a value may begin with a dash.`,
 		Example:           `  echo "$token" | tokend reject official_account/wx0123456789abcdef/access_token -`,
 		Args:              takes("NAME", "VALUE"),
 		ValidArgsFunction: a.names,

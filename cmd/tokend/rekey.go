@@ -18,28 +18,27 @@ func newRekey(env *environment) *cobra.Command {
 	r := &rekey{offline: offline{env: env}}
 	cmd := &cobra.Command{
 		Use:   "rekey",
-		Short: "Seal the state directory with another key; the daemon must not run",
-		Long: `Seal what lies in the state directory with a new key, which one of the --new-key flags names: 32 bytes, or
-64 hexadecimal digits. The configuration names the state directory and, as encryption_key, the key that
-it has now; what is in clear, without one, is sealed.
+		Short: "Change the key of the state directory; the daemon must not run",
+		Long: `Seal the state directory with a new key, which one of the --new-key flags names: 32 bytes, or 64
+hexadecimal digits. The configuration names the state directory and, as encryption_key, its current
+key. Without an encryption_key, a state directory in clear is sealed.
 
-With an encryption_key, a store in clear is refused, because anybody could have put the store there. After
-you configure a key for the first time, run tokend rekey --seal. Without a new key, --seal uses the
-encryption_key.
+With an encryption_key, tokend refuses a store in clear, because anybody could have put the store
+there. After you configure a key for the first time, run tokend rekey --seal. Without a new key,
+--seal uses the encryption_key.
 
-No daemon may run on it meanwhile, and the user must be the one that the daemon runs as. Afterwards the
-new key belongs into the configuration. If it is interrupted, at whatever moment, run it again. Backups
-that were made before keep the old key.`,
+Stop the daemon first, and run rekey as the daemon's user. Afterwards set encryption_key to the new
+key. If rekey is interrupted, run it again. Older backups keep the old key.`,
 		Example: "  openssl rand -hex 32 > /etc/tokend/new.key\n  tokend rekey --new-key-file /etc/tokend/new.key\n  tokend rekey --seal",
 		Args:    takes(),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return r.run(cmd) },
 	}
 	r.flags(cmd)
-	cmd.Flags().StringVar(&r.newKey.file, "new-key-file", "", "the new key is in `FILE`")
-	cmd.Flags().StringVar(&r.newKey.env, "new-key-env", "", "the new key is in the environment variable `NAME`")
-	cmd.Flags().StringVar(&r.newKey.credential, "new-key-credential", "", "the new key is systemd's credential `NAME`")
-	cmd.Flags().BoolVar(&r.sealClear, "seal", false, "seal a store that is in clear although an encryption_key is configured")
-	_ = cmd.MarkFlagFilename("new-key-file") // it errs on an unknown flag only
+	cmd.Flags().StringVar(&r.newKey.file, "new-key-file", "", "read the new key from `FILE`")
+	cmd.Flags().StringVar(&r.newKey.env, "new-key-env", "", "read the new key from the environment variable `NAME`")
+	cmd.Flags().StringVar(&r.newKey.credential, "new-key-credential", "", "read the new key from systemd's credential `NAME`")
+	cmd.Flags().BoolVar(&r.sealClear, "seal", false, "seal a store in clear although an encryption_key is configured")
+	_ = cmd.MarkFlagFilename("new-key-file") // fails only for an unknown flag
 	return cmd
 }
 
@@ -69,7 +68,7 @@ func (r *rekey) run(cmd *cobra.Command) error {
 			return &usageError{text: "rekey: the new key: " + err.Error(), command: cmd}
 		}
 	} else if key == "" {
-		return &usageError{text: "rekey: --seal without a new key uses the encryption_key, and " + r.file + " has none", command: cmd}
+		return &usageError{text: "rekey: --seal without a new key uses the encryption_key, but " + r.file + " has none", command: cmd}
 	}
 	dir := r.config.StateDir
 	if entries, err := os.ReadDir(dir); err != nil {
@@ -80,7 +79,7 @@ func (r *rekey) run(cmd *cobra.Command) error {
 	if err := r.seal(cmd.Context(), key); err != nil {
 		return err
 	}
-	with := "the new key; now put that key into " + r.file + " as encryption_key: the daemon starts with no other"
+	with := "the new key; now set encryption_key in " + r.file + " to it: the daemon needs it to start"
 	switch {
 	case configured:
 		with = "the encryption_key in " + r.file
@@ -96,18 +95,18 @@ func (r *rekey) seal(ctx context.Context, key secret.Text) error {
 	cfg.AcceptClear = r.sealClear
 	err := store.Rekey(ctx, cfg, keyBytes(key))
 	if errors.Is(err, store.ErrKey) {
-		return hintedf("encryption_key in the configuration must be the key that the store has now; nothing has been changed",
-			"%s is sealed neither with the encryption_key nor with the new key", r.config.StateDir)
+		return hintedf("encryption_key in the configuration must be the current key of the store; nothing has been changed",
+			"%s is sealed with neither the encryption_key nor the new key", r.config.StateDir)
 	}
 	return r.explain(err)
 }
 
-// keySource is where the new key is: one of them is set.
+// keySource is the source of the new key. Exactly one field is set.
 type keySource struct{ file, env, credential string }
 
-var errNoKeySource = errors.New("the new key is in one of --new-key-file, --new-key-env and --new-key-credential")
+var errNoKeySource = errors.New("name the new key with one of --new-key-file, --new-key-env and --new-key-credential")
 
-// source returns which it is, and the path or the name.
+// source returns the kind of source and its path or name.
 func (k keySource) source() (how, where string, err error) {
 	set := 0
 	for _, s := range [][2]string{{"file", k.file}, {"env", k.env}, {"credential", k.credential}} {
@@ -121,7 +120,7 @@ func (k keySource) source() (how, where string, err error) {
 		return "", "", errNoKeySource
 	case 1:
 	default:
-		return "", "", errors.New("the new key is in only one of --new-key-file, --new-key-env and --new-key-credential")
+		return "", "", errors.New("name the new key with only one of --new-key-file, --new-key-env and --new-key-credential")
 	}
 	if how == "file" {
 		where, err = filepath.Abs(where)

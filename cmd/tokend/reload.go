@@ -13,12 +13,13 @@ func newReload(env *environment) *cobra.Command {
 	a := &asker{env: env}
 	cmd := &cobra.Command{
 		Use:   "reload",
-		Short: "Have the daemon read its configuration again",
-		Long: `Have the daemon read its configuration again, and wait until that is in force. What has not changed is
-neither fetched again nor interrupted. If anything is wrong with it the old one stays, the exit status is 2, and the
-daemon's log names every problem. It is for root and tokend's own user; the log says who it was.
+		Short: "Apply the configuration file",
+		Long: `Make the daemon read its configuration file again, and wait until the new configuration is in effect.
+Unchanged accounts are neither fetched again nor interrupted. If the file has a mistake, the daemon
+keeps the old configuration and logs every mistake, and the exit status is 2. It requires root or
+tokend's own user. The daemon logs the user.
 
-SIGHUP to the daemon does the same, and neither waits nor tells.`,
+SIGHUP to the daemon does the same, but neither waits nor reports the result.`,
 		Example: "  tokend check && tokend reload",
 		Args:    takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -13,18 +13,17 @@ import (
 	"tokend/fetchers/wechattest"
 )
 
-// TestKillAroundRotation has WeChat give another refresh token with each fetch, and kills
-// the daemon at a random instant around it, again and again, every other time between WeChat's
-// answer and the reader's. The one that WeChat regards as current
-// is never lost: after each start the customer's token can be fetched, with the grant that is on
-// disk and no help from WeChat's list of customers.
+// TestKillAroundRotation makes WeChat return a new refresh token with each fetch and kills the
+// daemon at a random instant around each fetch. In half of the rounds the kill is between WeChat's
+// answer and the reader's. The current refresh token is never lost: after each start the customer's
+// token can be fetched with the stored grant, without WeChat's list of customers.
 func TestKillAroundRotation(t *testing.T) {
 	t.Parallel()
 	rounds := 10
 	if *faults {
 		rounds = 200
 	}
-	var refused atomic.Int64 // calls with a refresh token that WeChat does not know
+	var refused atomic.Int64 // calls with an unknown refresh token
 	rotated := make(chan struct{}, 1)
 	s := newOwnersSite(t, wechattest.Settings{
 		RotateRefreshTokens: true,
@@ -52,12 +51,12 @@ func TestKillAroundRotation(t *testing.T) {
 	if err := s.client.Put(t.Context(), customer+"/refresh_token", clientlib.Secret(grant)); err != nil {
 		t.Fatal(err)
 	}
-	took := s.fetchAnew(token)
+	took := s.fetchAgain(token)
 
-	unheard, half := 0, 0 // rounds in which nobody heard the answer, and in which WeChat had rotated all the same
+	unheard, half := 0, 0 // rounds without an answer, and those in which WeChat had rotated nevertheless
 	for round := range rounds {
 		select {
-		case <-rotated: // by the round before
+		case <-rotated: // of the round before
 		default:
 		}
 		before := s.wechat.CurrentGrant(platform, "wxcustomer1")
@@ -71,7 +70,7 @@ func TestKillAroundRotation(t *testing.T) {
 		})
 		if round%2 == 0 {
 			time.Sleep(rand.N(2 * took))
-		} else { // where it hurts most: the answer is on its way, and then to the disk
+		} else { // the worst time: the answer is on its way to the disk
 			select {
 			case <-rotated:
 			case <-time.After(longEnough):
@@ -91,12 +90,12 @@ func TestKillAroundRotation(t *testing.T) {
 			}
 		}
 		s.serve()
-		s.get(token) // what was held, or a new one
-		took = max(s.fetchAnew(token), time.Millisecond)
+		s.get(token) // the old value or a new one
+		took = max(s.fetchAgain(token), time.Millisecond)
 	}
-	t.Logf("%d kills: %d before the answer was heard, %d of these after WeChat had given another refresh token", rounds, unheard, half)
+	t.Logf("%d kills: %d before the answer arrived, %d of these after WeChat had rotated the refresh token", rounds, unheard, half)
 	if n := refused.Load(); n != 0 {
-		t.Errorf("calls with a refresh token that is lost: %d", n)
+		t.Errorf("calls with an old refresh token: %d", n)
 	}
 	if n := s.wechat.Calls(wechattest.AuthorizerList); n != 0 {
 		t.Errorf("calls for the list: %d", n)
@@ -106,9 +105,8 @@ func TestKillAroundRotation(t *testing.T) {
 	}
 }
 
-// fetchAnew has a token fetched whatever is held, which WeChat must accept, and returns how long
-// it took.
-func (s *site) fetchAnew(name string) time.Duration {
+// fetchAgain refreshes a token, which WeChat must accept, and returns the time that it took.
+func (s *site) fetchAgain(name string) time.Duration {
 	s.t.Helper()
 	began := time.Now()
 	v, err := s.client.Refresh(s.t.Context(), name)

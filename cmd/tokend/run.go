@@ -9,20 +9,20 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// environment is all that a command takes from the process it runs in, but for files, sockets
-// and, in serve, signals.
+// environment is what a command uses of its process, except for files, sockets and, in serve,
+// signals.
 type environment struct {
 	getenv func(string) string
 	stdin  io.Reader
 	stdout io.Writer
 	stderr io.Writer
 
-	// finish, if not nil, is called once the last error has been written: serve has a log to end.
+	// finish, if not nil, is called after the last error has been written: it ends serve's log.
 	finish func()
 }
 
-// run carries out one command line, without the program's name, and returns the exit
-// status. ctx ends when the command is to stop.
+// run executes one command line, without the program's name, and returns the exit status. ctx ends
+// when the command should stop.
 func run(ctx context.Context, args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer) int {
 	env := &environment{getenv: getenv, stdin: stdin, stdout: stdout, stderr: stderr}
 	root := newRoot(env)
@@ -35,7 +35,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdin i
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
-	// If nobody reads standard error, an interrupted command ends all the same.
+	// An interrupted command ends even if nothing reads standard error.
 	_, _ = within(ctx, interruptGrace, func() (struct{}, error) { report(env.stderr, err); return struct{}{}, nil })
 	if env.finish != nil {
 		env.finish()
@@ -43,7 +43,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdin i
 	return status(err)
 }
 
-// report writes err, a line for each thing that is wrong, and what to do about it.
+// report writes err, one line for each mistake, and a hint.
 func report(w io.Writer, err error) {
 	if err == nil {
 		return
@@ -62,13 +62,12 @@ func report(w io.Writer, err error) {
 func newRoot(env *environment) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "tokend",
-		Short: "Keeps WeChat and WeCom credentials for every process of a host",
-		Long: `tokend keeps the WeChat and WeCom credentials of a host. One daemon fetches, stores and
-refreshes them; every other process asks it over a Unix socket and gets a value that is
-valid now.
+		Short: "Serve WeChat and WeCom credentials to every process on a host",
+		Long: `tokend fetches, stores, refreshes and serves WeChat and WeCom credentials for every process on a
+host. All processes get valid values over a Unix socket.
 
-See it at work, with nothing installed and no account:   tokend demo`,
-		SilenceErrors: true, // run reports them
+For a demonstration without installation or account:   tokend demo`,
+		SilenceErrors: true, // run reports errors
 		SilenceUsage:  true,
 		Args:          noSuchCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -82,17 +81,17 @@ See it at work, with nothing installed and no account:   tokend demo`,
 	root.SetVersionTemplate(versionLine())
 	root.SetFlagErrorFunc(flagError)
 	root.AddGroup(
-		&cobra.Group{ID: "daemon", Title: "The daemon:"},
-		&cobra.Group{ID: "ask", Title: "Ask the daemon:"},
-		&cobra.Group{ID: "give", Title: "Hand in what WeChat and its customers give:"},
-		&cobra.Group{ID: "keep", Title: "Keep and move what it holds:"},
-		&cobra.Group{ID: "try", Title: "Try it out:"},
+		&cobra.Group{ID: "daemon", Title: "Daemon:"},
+		&cobra.Group{ID: "ask", Title: "Client:"},
+		&cobra.Group{ID: "give", Title: "Tickets and grants:"},
+		&cobra.Group{ID: "keep", Title: "Backup and key:"},
+		&cobra.Group{ID: "try", Title: "Development:"},
 	)
 	add := func(group string, commands ...*cobra.Command) {
 		for _, c := range commands {
 			c.GroupID = group
 			c.DisableFlagsInUseLine = true
-			if name := c.Name(); name != "serve" && name != "demo" { // these have a daemon to stop
+			if name := c.Name(); name != "serve" && name != "demo" { // they stop a daemon
 				interruptible(c)
 			}
 			root.AddCommand(c)

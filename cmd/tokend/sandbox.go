@@ -21,18 +21,18 @@ func newSandbox(env *environment) *cobra.Command {
 	s := &sandboxCommand{env: env}
 	cmd := &cobra.Command{
 		Use:   "sandbox",
-		Short: "Be a local WeChat to develop against",
-		Long: `Be a WeChat on a local port, with accounts of every kind ready for use, until interrupted: print
-the configuration that makes tokend use it, then each call as it comes, then a summary. Tokens rotate,
-expire and are refused by WeChat's rules; quotas and errcodes are WeChat's.
+		Short: "Run a local WeChat for development",
+		Long: `Run a local WeChat with accounts of every kind until interrupted. The sandbox prints a configuration
+for tokend, each call as it arrives, and a summary at the end. Token rotation and expiry, quotas and
+errcodes follow WeChat's rules.
 
-Tickets and events are pushed, signed and encrypted, to the platform and the suites as soon as
-tokend listens: tickets on time, a customer's authorization at first, and whatever else by command;
-the commands are shown.
+As soon as tokend listens, the sandbox pushes signed and encrypted tickets and events to the
+platform and the suites: tickets at WeChat's interval, one customer's authorization at the start,
+and other events by command. The sandbox lists the commands.
 
-A --fault makes calls fail as they do in the field. It is a list, with commas, of
+A --fault makes calls fail as WeChat's calls fail. It is a comma-separated list of
 ` + sandbox.FaultWords + `
-With several --fault the first that fits a call befalls it.`,
+If several --fault match a call, the first applies.`,
 		Example: `  tokend sandbox --config-out /tmp/wx/tokend.toml        # in one terminal
   tokend serve --config /tmp/wx/tokend.toml              # in another
   tokend get --socket /tmp/wx/tokend.sock official_account/wxsandboxofficial/access_token
@@ -44,17 +44,17 @@ With several --fault the first that fits a call befalls it.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&s.cfg.Listen, "listen", sandbox.DefaultListen, "`HOST:PORT` to listen on")
-	f.StringVar(&s.cfg.Callback, "callback", sandbox.DefaultCallback, "`HOST:PORT` of tokend's [http], to push to")
+	f.StringVar(&s.cfg.Callback, "callback", sandbox.DefaultCallback, "`HOST:PORT` of tokend's [http], for pushes")
 	f.BoolVar(&s.cfg.Remote, "allow-remote", false, "listen on an address that other hosts can reach")
-	f.DurationVar(&s.cfg.Lifetime, "expires-in", 2*time.Hour, "how long tokens and tickets live")
-	f.DurationVar(&s.cfg.Latency, "latency", 0, "how long each answer takes")
+	f.DurationVar(&s.cfg.Lifetime, "expires-in", 2*time.Hour, "lifetime of tokens and tickets")
+	f.DurationVar(&s.cfg.Latency, "latency", 0, "delay of each answer")
 	f.StringArrayVar(&s.faults, "fault", nil, "a `FAULT` as above; may be repeated")
-	f.BoolVar(&s.cfg.AnyAccount, "any-account", false, "accept any other account, with the secret of its first call")
+	f.BoolVar(&s.cfg.AnyAccount, "any-account", false, "also accept unknown accounts, with the secret of their first call")
 	f.BoolVar(&s.cfg.ExpiredIsInvalid, "expired-is-invalid", false, "answer 40014, not 42001, for an expired WeCom token")
-	f.BoolVar(&s.cfg.ShuffleEvents, "shuffle-events", false, "push the elements of events in another order each time")
-	f.Uint64Var(&s.cfg.Seed, "seed", 0, "repeat values and orders in each run with this `NUMBER`; 0 for different ones")
-	f.StringVar(&s.out, "config-out", "", "write the configuration to `FILE`; socket and state lie beside it")
-	_ = cmd.MarkFlagFilename("config-out", "toml") // it errs on an unknown flag only
+	f.BoolVar(&s.cfg.ShuffleEvents, "shuffle-events", false, "push the elements of events in random order")
+	f.Uint64Var(&s.cfg.Seed, "seed", 0, "with the same `NUMBER`, values and orders are the same in each run; 0 means random")
+	f.StringVar(&s.out, "config-out", "", "write the configuration to `FILE`; the socket and the state use the same directory")
+	_ = cmd.MarkFlagFilename("config-out", "toml") // fails only for an unknown flag
 	return cmd
 }
 
@@ -67,7 +67,7 @@ type sandboxCommand struct {
 
 func (s *sandboxCommand) run(cmd *cobra.Command, _ []string) error {
 	if s.cfg.Lifetime < time.Second || s.cfg.Latency < 0 {
-		return &usageError{text: "sandbox: --expires-in is a second at least, and --latency not negative", command: cmd}
+		return &usageError{text: "sandbox: --expires-in must be at least 1s, and --latency must not be negative", command: cmd}
 	}
 	for _, flag := range [][2]string{{"--listen", s.cfg.Listen}, {"--callback", s.cfg.Callback}} {
 		if !isHostPort(flag[1]) {
@@ -87,7 +87,7 @@ func (s *sandboxCommand) run(cmd *cobra.Command, _ []string) error {
 	case errors.Is(err, sandbox.ErrNotLoopback):
 		return &usageError{text: "sandbox: " + err.Error(), command: cmd, suggest: "--allow-remote"}
 	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Errorf("%s is in use: another sandbox runs, or choose another address with --listen", s.cfg.Listen)
+		return fmt.Errorf("%s is in use: stop the other sandbox, or choose another address with --listen", s.cfg.Listen)
 	case err != nil:
 		return err
 	}
@@ -98,7 +98,7 @@ func (s *sandboxCommand) run(cmd *cobra.Command, _ []string) error {
 	return box.Run(ctx)
 }
 
-// isHostPort reports whether addr is a host, which may be empty, and the number of a port.
+// isHostPort reports whether addr is a host, which may be empty, and a port number.
 func isHostPort(addr string) bool {
 	_, port, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -108,7 +108,7 @@ func isHostPort(addr string) bool {
 	return err == nil
 }
 
-// introduce says how to use the sandbox.
+// introduce prints how to use the sandbox.
 func (s *sandboxCommand) introduce(box *sandbox.Sandbox) error {
 	c := sandbox.Configuration{
 		Dir: s.dir(), URL: box.URL, Accounts: sandbox.Accounts(),
@@ -116,32 +116,32 @@ func (s *sandboxCommand) introduce(box *sandbox.Sandbox) error {
 	}
 	file := filepath.Join(c.Dir, "tokend.toml")
 	w := s.env.stdout
-	fmt.Fprintf(w, "A WeChat of your own at %s, until Ctrl-C.\n\n", box.URL)
+	fmt.Fprintf(w, "A local WeChat at %s. Stop it with Ctrl-C.\n\n", box.URL)
 	if s.out != "" {
 		var err error
 		if file, err = writeConfiguration(s.out, c); err != nil {
 			return err
 		}
-		fmt.Fprintf(w, "The configuration that makes tokend use it is in %s.\n\n", file)
+		fmt.Fprintf(w, "The configuration for tokend is in %s.\n\n", file)
 	} else {
-		fmt.Fprintf(w, "The configuration that makes tokend use it, to be put into %s\n(or have it put there: --config-out %s):\n\n%s\n", file, file, c.TOML())
+		fmt.Fprintf(w, "The configuration for tokend. Save it as %s,\nor use --config-out %s:\n\n%s\n", file, file, c.TOML())
 	}
 	o := c.Owners[0]
 	fmt.Fprintf(w, "In other terminals:\n\n  tokend serve --config %s\n  tokend get --socket %s %s\n  tokend get --socket %s %s/%s/access_token\n\n",
 		file, c.Socket(), c.Accounts[0].Names()[0], c.Socket(), o.Path(), o.Customer)
-	fmt.Fprintf(w, "What can be made to happen to the platform and the suites:\n\n")
+	fmt.Fprintf(w, "Commands for the platform and the suites:\n\n")
 	for _, line := range box.Controls() {
 		fmt.Fprintf(w, "  %s\n", line)
 	}
-	_, err := fmt.Fprintf(w, "\nCalls and pushes as they come:\n\n")
+	_, err := fmt.Fprintf(w, "\nCalls and pushes:\n\n")
 	return err
 }
 
-// dir returns where socket and state are to lie: a directory that this user can make and
-// others cannot look into.
+// dir returns the directory for socket and state. This user can create it, and others cannot read
+// it.
 func (s *sandboxCommand) dir() string {
 	if s.out != "" {
-		// What has no absolute form cannot be written to either.
+		// A path without an absolute form cannot be written to either.
 		if abs, err := filepath.Abs(s.out); err == nil {
 			return filepath.Dir(abs)
 		}
@@ -152,8 +152,8 @@ func (s *sandboxCommand) dir() string {
 	return filepath.Join(os.TempDir(), fmt.Sprintf("tokend-sandbox-%d", os.Getuid()))
 }
 
-// writeConfiguration writes c to file, in a directory that it makes if need be, and
-// returns the absolute path. A file that holds anything else is left as it is.
+// writeConfiguration writes c to file and returns the absolute path. It creates the directory if
+// needed, and does not replace a file with another content.
 func writeConfiguration(file string, c sandbox.Configuration) (string, error) {
 	file, err := filepath.Abs(file)
 	if err != nil {
@@ -164,7 +164,7 @@ func writeConfiguration(file string, c sandbox.Configuration) (string, error) {
 	case err == nil && bytes.Equal(before, text):
 		return file, nil
 	case err == nil:
-		return "", fmt.Errorf("%s is there already and holds something else: it is left as it is", file)
+		return "", fmt.Errorf("%s already exists with another content and is left unchanged", file)
 	case !errors.Is(err, fs.ErrNotExist):
 		return "", err
 	}

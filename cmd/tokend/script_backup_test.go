@@ -29,10 +29,10 @@ func (w *world) mode(ts *testscript.TestScript, args []string) {
 	}
 }
 
-// lacks fails if a file holds the one line of another.
+// lacks fails if a file contains the one line of another.
 func (w *world) lacks(ts *testscript.TestScript, args []string) {
 	secret := strings.TrimSpace(ts.ReadFile(args[1]))
 	if secret == "" || strings.Contains(ts.ReadFile(args[0]), secret) {
-		ts.Fatalf("%s holds %s in clear", args[0], args[1])
+		ts.Fatalf("%s contains %s in clear", args[0], args[1])
 	}
 }

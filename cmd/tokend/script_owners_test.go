@@ -13,7 +13,7 @@ import (
 	"tokend/cmd/tokend/sandbox"
 )
 
-// What scripts can have platforms, suites and their customers do; see TestScripts.
+// owners adds the commands for platforms, suites and their customers; see TestScripts.
 func (w *world) owners(ts *testscript.TestScript, _ []string) {
 	addr, err := freeAddress()
 	ts.Check(err)
@@ -26,7 +26,7 @@ func (w *world) owners(ts *testscript.TestScript, _ []string) {
 	w.configure(ts)
 }
 
-// freeAddress returns an address of loopback that was free a moment ago.
+// freeAddress returns a loopback address that was free just now.
 func freeAddress() (string, error) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -73,7 +73,7 @@ func (w *world) hides(_ *testscript.TestScript, args []string) {
 	w.wechat.Hide(args[0], args[1])
 }
 
-// push fails unless every push is answered as it must be.
+// push fails unless every push is answered correctly.
 func (w *world) push(ts *testscript.TestScript, _ []string) {
 	ctx, cancel := context.WithTimeout(context.Background(), longEnough)
 	defer cancel()
@@ -81,7 +81,7 @@ func (w *world) push(ts *testscript.TestScript, _ []string) {
 	w.wechat.Flush(ctx)
 	sent := w.wechat.Deliveries()[before:]
 	if len(sent) == 0 {
-		ts.Fatalf("nothing was pushed")
+		ts.Fatalf("no push is pending")
 	}
 	for _, d := range sent {
 		if d.Err != nil {

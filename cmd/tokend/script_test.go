@@ -19,33 +19,33 @@ import (
 	"tokend/fetchers/wechattest"
 )
 
-// TestScripts runs the sessions in testdata: what a person sees at a terminal. Beside
+// TestScripts runs the sessions in testdata, as a user sees them at a terminal. In addition to
 // testscript's own commands they have
 //
 //	wechat              a WeChat with the sandbox's accounts, and tokend.toml for it
-//	calls N             it has been called N times
-//	serve               a daemon with tokend.toml, answering when the command returns
+//	calls N             WeChat has received N calls
+//	serve               starts a daemon with tokend.toml and waits until it responds
 //	signal HUP|TERM|KILL
-//	logged TEXT         the daemon logs TEXT, or has done
-//	ended N             the daemon ends with status N, or has done
+//	logged TEXT         waits until the daemon has logged TEXT
+//	ended N             waits until the daemon has ended with status N
 //	exits N COMMAND     COMMAND ends with status N
-//	free NAME           the variable NAME is an address that is free
+//	free NAME           sets the variable NAME to a free address
 //
-// and of platforms, suites and their customers
+// and for platforms, suites and their customers
 //
-//	owners                      as wechat, with the sandbox's owners and [http] besides
-//	ticket OWNER FILE           WeChat makes OWNER a ticket
-//	grant OWNER CUSTOMER FILE   a customer of long ago, and its grant
-//	code OWNER CUSTOMER FILE    a customer authorises, and its browser brings the code
-//	unauthorize OWNER CUSTOMER  a customer takes the authorization back
-//	customers OWNER N           N customers of long ago
-//	hides OWNER CUSTOMER        WeChat's list counts CUSTOMER and does not show it
-//	push                        WeChat pushes what there is to tell, and is answered "success"
+//	owners                      as wechat, with the sandbox's owners and [http]
+//	ticket OWNER FILE           WeChat creates a ticket for OWNER
+//	grant OWNER CUSTOMER FILE   an existing customer and its grant
+//	code OWNER CUSTOMER FILE    a customer authorizes; FILE is the code
+//	unauthorize OWNER CUSTOMER  a customer revokes the authorization
+//	customers OWNER N           N existing customers
+//	hides OWNER CUSTOMER        WeChat's list counts CUSTOMER but does not show it
+//	push                        WeChat pushes pending events; all are answered "success"
 //
-// and of what is sealed
+// and for encryption
 //
-//	key FILE            tokend.toml has the key in FILE as its encryption_key; - for none
-//	lacks FILE SECRET   FILE does not hold what the file SECRET does
+//	key FILE            sets encryption_key in tokend.toml to the key in FILE; - for none
+//	lacks FILE SECRET   FILE does not contain the content of the file SECRET
 //	mode MODE FILE      FILE has MODE, such as 0600
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -91,12 +91,12 @@ type world struct {
 	daemon *exec.Cmd
 }
 
-// worldKey is under which a script keeps its world.
+// worldKey is the key of a script's world.
 type worldKey struct{}
 
 const longEnough = 20 * time.Second
 
-// only makes a command of a method that takes n arguments.
+// only returns a command for a method that takes n arguments.
 func only(n int, method func(*world, *testscript.TestScript, []string)) func(*testscript.TestScript, bool, []string) {
 	return func(ts *testscript.TestScript, neg bool, args []string) {
 		if neg || len(args) != n {
@@ -181,7 +181,7 @@ func (w *world) ended(ts *testscript.TestScript, args []string) {
 	ts.Check(err)
 	timer := time.AfterFunc(longEnough, func() { _ = w.daemon.Process.Kill() })
 	defer timer.Stop()
-	_ = w.daemon.Wait() // its status is what counts
+	_ = w.daemon.Wait() // the status is checked
 	if got := w.daemon.ProcessState.ExitCode(); got != want {
 		ts.Fatalf("the daemon's exit status: got %d, want %d\n%s", got, want, ts.ReadFile("log"))
 	}
@@ -189,7 +189,7 @@ func (w *world) ended(ts *testscript.TestScript, args []string) {
 
 func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
-		ts.Fatalf("wants: exits N COMMAND [ARGS], and no !")
+		ts.Fatalf("usage: exits N COMMAND [ARGS], without !")
 	}
 	want, err := strconv.Atoi(args[0])
 	ts.Check(err)

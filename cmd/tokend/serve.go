@@ -22,13 +22,13 @@ func newServe(env *environment) *cobra.Command {
 	s := &service{env: env}
 	cmd := &cobra.Command{
 		Use:   "serve",
-		Short: "Be the daemon: fetch, keep, refresh and answer",
-		Long: `Be the daemon, in the foreground, until SIGTERM or SIGINT; a second one ends it at once. SIGHUP
-reads the configuration again, as tokend reload does: if anything is wrong with it, the old one stays. The
-log goes to standard error.
+		Short: "Run the daemon in the foreground",
+		Long: `Run the daemon in the foreground until SIGTERM or SIGINT. A second signal ends it at once. SIGHUP
+makes it read its configuration again, as tokend reload does: if the file has a mistake, the old
+configuration stays in effect. The log goes to standard error.
 
-Started by systemd, it takes its socket from a .socket unit if there is one, and reports when it is
-ready, reloads and stops (Type=notify, WatchdogSec=).`,
+Under systemd, the daemon uses the socket of a .socket unit if there is one, and reports readiness,
+reloads and stops (Type=notify, WatchdogSec=).`,
 		Example: "  tokend serve --config /etc/tokend/tokend.toml",
 		Args:    takes(),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return s.run(cmd.Context()) },
@@ -48,32 +48,32 @@ type service struct {
 	systemd manager
 	daemon  *daemon.Daemon
 
-	reloading sync.Mutex // serialises reload, which guards config once the daemon runs
+	reloading sync.Mutex // serializes reload, which guards config while the daemon runs
 }
 
-// errForced says that a stop was not waited for.
+// errForced reports that the daemon did not finish its stop.
 var errForced = errors.New("stopped at once by a second signal")
 
 // run serves until ctx is done.
 func (s *service) run(ctx context.Context) (err error) {
-	signal.Ignore(syscall.SIGPIPE) // to systemd the end by that signal is a clean one, after which nothing is restarted
+	signal.Ignore(syscall.SIGPIPE) // systemd treats an end by SIGPIPE as clean and would not restart the daemon
 	unsafe := harden()
 	if s.config, err = s.load(ctx); err != nil {
 		if ctx.Err() != nil {
-			return nil // stopped before anything began
+			return nil // stopped before the start
 		}
 		return err
 	}
 	s.log = newServiceLog(s.env, s.config)
 	s.systemd = manager{s.log}
-	// From here to the end of the process, so that no SIGHUP ever kills it.
+	// Registered until the process ends, so that SIGHUP never kills it.
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	path, err := s.open()
 	if err != nil {
 		return err
 	}
-	// Not before: what keeps it from running is the one line that matters.
+	// Warnings come after open, so that an error of the start is the only line.
 	s.warn(s.config)
 	if unsafe != nil {
 		s.log.Warn("secrets may end up in a core dump", "error", unsafe)
@@ -82,7 +82,7 @@ func (s *service) run(ctx context.Context) (err error) {
 	defer stop(nil)
 	setProcs(os.Getenv("GOMAXPROCS") != "")
 	var running sync.WaitGroup
-	done := make(chan error, 1) // holds the one error, so that a forced stop leaves nobody blocked
+	done := make(chan error, 1) // buffered, so that a forced stop blocks no goroutine
 	running.Go(func() { s.systemd.watch(ctx, path) })
 	running.Go(func() {
 		err := s.daemon.Run(ctx)
@@ -92,18 +92,18 @@ func (s *service) run(ctx context.Context) (err error) {
 	s.reloads(ctx, hup)
 	if err = s.stop(ctx, done); !errors.Is(err, errForced) {
 		running.Wait()
-	} // else the process ends, and with it what runs
+	} // a forced stop ends the process with its goroutines
 	return err
 }
 
-// procs is how many threads may run Go code at least, and fewest where an operator has set another
-// number. The loop that answers requests waits in the kernel and wants to run the moment it
-// returns. With fewer threads a walk through all credentials and the garbage collector take all
-// that there are, and the loop waits for up to 10 ms although a processor may be free. The kernel
-// lets it run at once, also where there are more threads than processors.
+// procs is the minimum number of threads that may run Go code, and fewest the minimum if an operator
+// has set GOMAXPROCS. The loop that answers requests waits in the kernel and must run as soon as the
+// wait returns. With fewer threads, a list of all credentials and the garbage collector may take all
+// of them. The loop then waits for up to 10 ms although a processor may be free. The kernel schedules
+// the loop's thread at once, even if there are more threads than processors.
 const procs, fewest = 4, 2
 
-// setProcs raises GOMAXPROCS; set says that an operator has set it.
+// setProcs raises GOMAXPROCS to the minimum; set reports whether an operator has set it.
 func setProcs(set bool) {
 	least := procs
 	if set {
@@ -114,13 +114,13 @@ func setProcs(set bool) {
 	}
 }
 
-// load reads the configuration. A file that blocks, a FIFO for example, does not keep the daemon
-// from stopping.
+// load reads the configuration. A file that blocks, such as a FIFO, does not keep the daemon from
+// stopping.
 func (s *service) load(ctx context.Context) (*config.Config, error) {
 	return within(ctx, 0, func() (*config.Config, error) { return loadConfig(s.file) })
 }
 
-// open makes the daemon, and returns the path at which it will answer.
+// open creates the daemon and returns the path of its socket.
 func (s *service) open() (path string, err error) {
 	listeners, err := inherited()
 	if err != nil {
@@ -151,17 +151,16 @@ func (s *service) reloads(ctx context.Context, hup <-chan os.Signal) {
 	for {
 		select {
 		case <-hup:
-			_ = s.reload(ctx) // which logs it; nobody waits for an answer to a signal
+			_ = s.reload(ctx) // reload logs errors; a signal has no reply
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-// stop waits for the daemon to end, or for a signal that will not have it waited for.
+// stop waits until the daemon ends, or until a second signal.
 func (s *service) stop(ctx context.Context, done <-chan error) error {
-	// The signal that ended ctx has been handed to everybody who had asked for
-	// it, so this is told of the next one.
+	// The signal that ended ctx has already been delivered, so again receives only the next one.
 	again := make(chan os.Signal, 1)
 	signal.Notify(again, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(again)
@@ -174,8 +173,8 @@ func (s *service) stop(ctx context.Context, done <-chan error) error {
 	}
 }
 
-// reload puts the configuration file in force as it is now. If anything is wrong with it, all of
-// that is logged and returned, and nothing changes; nor when ctx ends while the daemon is still
+// reload applies the current configuration file. If the file has mistakes, reload logs and returns
+// all of them and changes nothing. It also changes nothing if ctx ends while the daemon is still
 // loading.
 func (s *service) reload(ctx context.Context) error {
 	s.reloading.Lock()
@@ -189,7 +188,7 @@ func (s *service) reload(ctx context.Context) error {
 	if err != nil {
 		problems := split(err)
 		for _, problem := range problems[:min(len(problems), maxLogged)] {
-			s.log.Error("configuration refused, the old one stays", "problem", problem)
+			s.log.Error("configuration refused, the old one stays in effect", "problem", problem)
 		}
 		s.more(len(problems))
 		s.systemd.ready(s.summary() + "; the last reload was refused, see the log")
@@ -205,7 +204,7 @@ func (s *service) reload(ctx context.Context) error {
 	return nil
 }
 
-// warn logs what is allowed in c and probably not meant.
+// warn logs the warnings of c.
 func (s *service) warn(c *config.Config) {
 	for _, p := range c.Warnings[:min(len(c.Warnings), maxLogged)] {
 		s.log.Warn("configuration", "warning", p.String())
@@ -213,18 +212,18 @@ func (s *service) warn(c *config.Config) {
 	s.more(len(c.Warnings))
 }
 
-// maxLogged is how many problems or warnings of one configuration are logged. There may be one for
-// each account, and they would fill the queue of the log.
+// maxLogged is the maximum number of logged problems or warnings of one configuration. There may be
+// one for each account, which would fill the log queue.
 const maxLogged = 100
 
-// more logs that n problems or warnings were too many.
+// more logs how many problems or warnings were not logged.
 func (s *service) more(n int) {
 	if n > maxLogged {
 		s.log.Warn("not all of the configuration's problems and warnings are logged: tokend check reports them", "more", n-maxLogged)
 	}
 }
 
-// split returns the single problems that err is made of.
+// split returns the single problems of err.
 func split(err error) []error {
 	var joined interface{ Unwrap() []error }
 	if errors.As(err, &joined) {

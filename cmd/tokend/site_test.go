@@ -24,13 +24,13 @@ type site struct {
 	accounts []sandbox.Account
 	conf     sandbox.Configuration
 	client   *clientlib.Client
-	daemon   *exec.Cmd // nil while none runs
+	daemon   *exec.Cmd // nil if none runs
 
-	// inPlace has daemons started by the thread of the test, which sees what others do not.
+	// inPlace starts daemons on the test's thread, which may have its own mounts.
 	inPlace bool
 }
 
-// newSite builds a site whose configuration begins with more.
+// newSite returns a site whose configuration begins with more.
 func newSite(t *testing.T, more string) *site {
 	t.Helper()
 	s := newSiteOf(t, wechattest.Settings{})
@@ -38,10 +38,10 @@ func newSite(t *testing.T, more string) *site {
 	return s
 }
 
-// newSiteOf builds a site whose WeChat has the settings, and no configuration yet.
+// newSiteOf returns a site without a configuration, whose WeChat has the settings.
 func newSiteOf(t *testing.T, settings wechattest.Settings) *site {
 	t.Helper()
-	// t.TempDir has the test's name in it, and the path of a socket must be short.
+	// t.TempDir contains the test's name, but a socket's path must be short.
 	dir, err := os.MkdirTemp("", "tokend-test-")
 	if err != nil {
 		t.Fatal(err)
@@ -62,7 +62,7 @@ func newSiteOf(t *testing.T, settings wechattest.Settings) *site {
 	return s
 }
 
-// configure writes the configuration: keys before the site's own, and tables after them.
+// configure writes the configuration: keys before the site's own, tables after them.
 func (s *site) configure(keys, tables string) {
 	s.t.Helper()
 	if err := os.WriteFile(s.file(), []byte(keys+s.conf.TOML()+tables), 0o600); err != nil {
@@ -113,7 +113,7 @@ func (s *site) begin(cmd *exec.Cmd) {
 	})
 }
 
-// start starts cmd, and waits until it answers.
+// start starts cmd and waits until it responds.
 func (s *site) start(cmd *exec.Cmd) {
 	s.t.Helper()
 	s.begin(cmd)
@@ -148,11 +148,11 @@ func (s *site) end(sig os.Signal) int {
 func (s *site) ended() int {
 	timer := time.AfterFunc(longEnough, func() { _ = s.daemon.Process.Kill() })
 	defer timer.Stop()
-	_ = s.daemon.Wait() // its status is what counts
+	_ = s.daemon.Wait() // the status is checked
 	return s.daemon.ProcessState.ExitCode()
 }
 
-// everything reads every credential, and returns the values by name.
+// everything reads every credential and returns the values by name.
 func (s *site) everything() map[string]string {
 	s.t.Helper()
 	values := map[string]string{}
@@ -168,7 +168,7 @@ func (s *site) everything() map[string]string {
 	return values
 }
 
-// tokend carries out a command line in this process.
+// tokend runs a command line in this process.
 func (s *site) tokend(stdin string, args ...string) (stdout, stderr string, code int) {
 	getenv := func(key string) string {
 		if key == "TOKEND_SOCKET" {

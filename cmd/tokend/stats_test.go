@@ -9,8 +9,8 @@ import (
 	"tokend/fetchers/wechattest"
 )
 
-// counterForms returns the keys that the specification gives for STATS as patterns, and of each
-// whether it may be absent.
+// counterForms returns the keys of STATS in the specification as patterns, with whether each may be
+// absent.
 func counterForms(t *testing.T) map[*regexp.Regexp]bool {
 	t.Helper()
 	_, section, ok := strings.Cut(readText(t, "docs/protocol.md"), "\n### STATS\n")
@@ -33,8 +33,8 @@ func counterForms(t *testing.T) map[*regexp.Regexp]bool {
 	return forms
 }
 
-// TestKeysAreSpecified holds that the specification has every key of STATUS, as the conversation
-// shows them, and every counter that STATS leaves out while it is zero.
+// TestKeysAreSpecified holds that the specification has every key of STATUS, as in the
+// conversation, and every counter that STATS omits while it is zero.
 func TestKeysAreSpecified(t *testing.T) {
 	_, section, _ := strings.Cut(readText(t, "docs/protocol.md"), "\n### STATUS\n")
 	section, _, _ = strings.Cut(section, "\n### ")
@@ -63,8 +63,8 @@ func TestKeysAreSpecified(t *testing.T) {
 	}
 }
 
-// TestStatsAreSpecified compares the counters of a daemon to which everything has happened once
-// with those that the specification gives.
+// TestStatsAreSpecified compares the specification with the counters of a daemon on which every
+// event has occurred.
 func TestStatsAreSpecified(t *testing.T) {
 	t.Parallel()
 	s := newOwnersSite(t, wechattest.Settings{}, "")

@@ -15,13 +15,13 @@ func newStatus(env *environment) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "status [NAME]",
-		Short: "Show how the daemon, or one credential, is doing",
-		Long: `Without a NAME: the daemon's version, how many credentials stand where, what needs
-attention and why, and what has been read and called since the daemon was started.
+		Short: "Show the state of the daemon or of one credential",
+		Long: `Without a NAME: the daemon's version, the number of credentials in each state, what needs attention
+and why, and the counters of reads and calls since the daemon started.
 
-With a NAME: everything there is to say of that credential except its value.
+With a NAME: everything about that credential except its value.
 
-With --json: an array of one object, whose keys are those of STATUS; without a NAME, version and
+With --json: an array of one object. Its keys are those of STATUS or, without a NAME, version and
 those of STATS.`,
 		Example:           "  tokend status\n  tokend status official_account/wx0123456789abcdef/access_token",
 		Args:              takes("[NAME]"),
@@ -47,7 +47,7 @@ those of STATS.`,
 	return cmd
 }
 
-// printStatus writes what there is: a line for each key that has a value.
+// printStatus writes a line for each key that has a value.
 func printStatus(env *environment, pairs []clientlib.Pair) error {
 	t := newTable(env.stdout)
 	for _, p := range pairs {
@@ -58,7 +58,7 @@ func printStatus(env *environment, pairs []clientlib.Pair) error {
 	return t.flush()
 }
 
-// forPeople adds to a moment how far away it is, and to seconds what they amount to.
+// forPeople adds the distance to a time, and converts seconds to a duration.
 func forPeople(p clientlib.Pair) string {
 	if at, err := time.Parse(time.RFC3339, p.Value); err == nil {
 		if d := time.Until(at); d > 0 {
@@ -72,7 +72,7 @@ func forPeople(p clientlib.Pair) string {
 	return p.Value
 }
 
-// numeric are the keys of STATUS whose values are numbers.
+// numeric lists the keys of STATUS whose values are numbers.
 var numeric = []string{"ttl", "errcode", "failures", "generations"}
 
 func statusObject(pairs []clientlib.Pair) object {

@@ -12,10 +12,10 @@ import (
 	"syscall"
 )
 
-// stranger is a program that some user runs:
+// stranger is a program that another user runs:
 //
-//	stranger talk SOCKET   sends its standard input to the socket and prints what comes back
-//	stranger look PID      tries to see into a process, and prints what it could
+//	stranger talk SOCKET   sends its standard input to the socket and prints the replies
+//	stranger look PID      tries to inspect a process and prints the results
 func stranger() {
 	if err := strange(os.Args[1], os.Args[2]); err != nil {
 		fmt.Println(err)
@@ -44,13 +44,13 @@ func strange(what, at string) error {
 		sent <- errors.Join(err, c.CloseWrite())
 	})
 	if _, err := io.Copy(os.Stdout, c); err != nil {
-		return err // and the process ends, and with it who still sends
+		return err // the process ends, and the sender with it
 	}
 	sender.Wait()
 	return <-sent
 }
 
-// look prints one line for each way into a process: its name, and "open" or why not.
+// look prints one line for each way to inspect a process: its name, and "open" or the error.
 func look(pid int) {
 	say := func(way string, err error) {
 		if err == nil {
@@ -67,7 +67,7 @@ func look(pid int) {
 		}
 		say(way, err)
 	}
-	runtime.LockOSThread() // a thread traces, not a process
+	runtime.LockOSThread() // ptrace belongs to a thread, not to a process
 	err := syscall.PtraceAttach(pid)
 	if err == nil {
 		var st syscall.WaitStatus

@@ -2,5 +2,5 @@
 
 package main
 
-// stranger is of use where tests run as several users.
+// stranger is for tests that run as several users.
 func stranger() {}

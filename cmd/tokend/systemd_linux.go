@@ -15,8 +15,7 @@ import (
 	"tokend/clientlib"
 )
 
-// inherited returns the listening sockets that systemd has handed over, none where it has
-// not.
+// inherited returns the listening sockets from systemd, if any.
 func inherited() ([]net.Listener, error) {
 	listeners, err := activation.Listeners()
 	if err != nil {
@@ -30,8 +29,7 @@ func inherited() ([]net.Listener, error) {
 	return listeners, nil
 }
 
-// manager tells systemd how the service is doing, where it wants to know. Outside of systemd,
-// telling does nothing.
+// manager reports the service's state to systemd. Outside of systemd it does nothing.
 type manager struct{ log hclog.Logger }
 
 func (m manager) tell(lines string) {
@@ -44,17 +42,16 @@ func (m manager) ready(text string) { m.tell(sd.SdNotifyReady + "\nSTATUS=" + te
 
 func (m manager) stopping() { m.tell(sd.SdNotifyStopping + "\nSTATUS=stopping") }
 
-// reloading says that a reload has begun; ready says that it is over. The time
-// is what Type=notify-reload (systemd 253) wants to see.
+// reloading reports the start of a reload; ready reports its end. Type=notify-reload (systemd 253)
+// needs the time.
 func (m manager) reloading() {
 	var ts unix.Timespec
 	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts) // cannot fail for this clock
 	m.tell(fmt.Sprintf("%s\nMONOTONIC_USEC=%d", sd.SdNotifyReloading, ts.Nano()/1000))
 }
 
-// watch answers systemd's watchdog until ctx is done, where there is one (WatchdogSec=). What it
-// answers for is not that the process runs but that the socket at path answers: a
-// daemon that does not is restarted.
+// watch answers systemd's watchdog (WatchdogSec=) until ctx is done. It answers only if the socket
+// at path responds, so that systemd restarts a daemon that does not respond.
 func (m manager) watch(ctx context.Context, path string) {
 	within, err := sd.SdWatchdogEnabled(false)
 	if err != nil {
@@ -64,7 +61,7 @@ func (m manager) watch(ctx context.Context, path string) {
 		return
 	}
 	c := &clientlib.Client{Socket: path, Timeout: within / 4, MaxIdleConns: -1}
-	tick := time.NewTicker(within / 3) // twice before the time is up
+	tick := time.NewTicker(within / 3) // two pings within the limit
 	defer tick.Stop()
 	for {
 		err := c.Ping(ctx)

@@ -27,7 +27,7 @@ func newNotices(t *testing.T, dir string) *notices {
 	return &notices{t, conn}
 }
 
-// want waits for a notice that has all the lines, passing over others.
+// want waits for a notice with all lines, skipping others.
 func (n *notices) want(lines ...string) {
 	n.t.Helper()
 	if err := n.conn.SetReadDeadline(time.Now().Add(longEnough)); err != nil {
@@ -82,8 +82,8 @@ func TestNotices(t *testing.T) {
 	n.want("STOPPING=1\n")
 }
 
-// TestSocketActivation starts the daemon with a socket that is bound already: it answers there,
-// not at the configured path, and leaves the file alone.
+// TestSocketActivation starts the daemon with an inherited socket: it serves there, not at the
+// configured path, and leaves the socket file alone.
 func TestSocketActivation(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, "")
@@ -101,13 +101,13 @@ func TestSocketActivation(t *testing.T) {
 	}
 	defer file.Close()
 	s.client.Socket = path
-	// The descriptors are for the process whose id is named, which only it knows.
+	// LISTEN_PID must be the pid of the daemon, which only the shell knows.
 	cmd := s.command("sh", "-c", fmt.Sprintf("LISTEN_PID=$$ LISTEN_FDS=1 exec tokend serve --config %s", s.file()))
 	cmd.ExtraFiles = []*os.File{file}
 	s.start(cmd)
 	s.everything()
 	if _, err := os.Lstat(configured); err == nil {
-		t.Error("the configured socket was made too")
+		t.Error("the configured socket was created too")
 	}
 	if code := s.end(syscall.SIGTERM); code != 0 {
 		t.Errorf("exit status: got %d, want 0\n%s", code, s.log())
@@ -117,8 +117,8 @@ func TestSocketActivation(t *testing.T) {
 	}
 }
 
-// TestSocketActivationWantsUnix refuses to serve credentials on a network.
-func TestSocketActivationWantsUnix(t *testing.T) {
+// TestSocketActivationUnixOnly holds that a network socket from systemd is refused.
+func TestSocketActivationUnixOnly(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, "")
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -134,7 +134,7 @@ func TestSocketActivationWantsUnix(t *testing.T) {
 	cmd := s.command("sh", "-c", fmt.Sprintf("LISTEN_PID=$$ LISTEN_FDS=1 exec tokend serve --config %s", s.file()))
 	cmd.ExtraFiles = []*os.File{file}
 	if err := cmd.Run(); err == nil {
-		t.Error("it served")
+		t.Error("the daemon served")
 	}
 	if !strings.Contains(s.log(), "is not a Unix stream socket") {
 		t.Errorf("got %s", s.log())

@@ -9,10 +9,10 @@ import (
 	"github.com/hashicorp/go-hclog"
 )
 
-// inherited returns no listening socket: there is no systemd that could hand one over.
+// inherited returns no listening socket: there is no systemd.
 func inherited() ([]net.Listener, error) { return nil, nil }
 
-// manager tells nobody how the service is doing.
+// manager does nothing: there is no systemd.
 type manager struct{ log hclog.Logger }
 
 func (manager) ready(string) {}

@@ -7,11 +7,11 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// usageError is a command line that cannot be carried out as it stands.
+// usageError is a wrong command line.
 type usageError struct {
 	text    string
-	command *cobra.Command // whose --help explains; never nil
-	suggest string         // what may have been meant; empty for no idea
+	command *cobra.Command // its --help is the hint; never nil
+	suggest string         // a similar correct word, or ""
 }
 
 func (e *usageError) Error() string { return e.text }
@@ -23,14 +23,14 @@ func (e *usageError) hint() string {
 	return e.command.CommandPath() + " --help"
 }
 
-// takes returns a check of the arguments behind a command: one for each of the words, of which
-// those in brackets may be left out.
+// takes returns a check of a command's arguments: one for each word. A word in brackets is
+// optional.
 func takes(words ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) > len(words) {
 			extra := args[len(words)]
 			if len(words) == 2 {
-				// What follows a value may be part of a secret.
+				// The argument after a value may be part of a secret.
 				return &usageError{text: fmt.Sprintf("%s: too many arguments", cmd.Name()), command: cmd}
 			}
 			return &usageError{text: fmt.Sprintf("%s: unexpected argument %q", cmd.Name(), extra), command: cmd}
@@ -42,13 +42,13 @@ func takes(words ...string) cobra.PositionalArgs {
 	}
 }
 
-// noSuchCommand is the check of the arguments behind the bare program: there are none.
+// noSuchCommand is the check of the root command, which has no arguments.
 func noSuchCommand(root *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
 	e := &usageError{text: fmt.Sprintf("unknown command %q", args[0]), command: root}
-	for _, letters := range []int{1, 2} { // that differ: the nearest first
+	for _, letters := range []int{1, 2} { // differing letters: the nearest command first
 		root.SuggestionsMinimumDistance = letters
 		if near := root.SuggestionsFor(args[0]); len(near) > 0 {
 			e.suggest = root.Name() + " " + near[0]
@@ -58,8 +58,8 @@ func noSuchCommand(root *cobra.Command, args []string) error {
 	return e
 }
 
-// helpIsThere is the check of the arguments behind help, which would otherwise explain the program
-// where a command is misspelt.
+// helpIsThere is the check of help's arguments. Without it, help for a misspelled command would
+// print the root's help.
 func helpIsThere(help *cobra.Command, args []string) error {
 	root := help.Root()
 	found, rest, err := root.Find(args)
@@ -72,8 +72,8 @@ func helpIsThere(help *cobra.Command, args []string) error {
 	return nil
 }
 
-// flagError makes a usage error of what is wrong with a flag. Behind an unknown
-// command every flag is unknown, and it is the command that should be named.
+// flagError returns a usage error for a wrong flag. After an unknown command every flag is unknown,
+// so the error names the command.
 func flagError(cmd *cobra.Command, err error) error {
 	if before := cmd.Flags().Args(); cmd == cmd.Root() && len(before) > 0 {
 		return noSuchCommand(cmd, before)

@@ -22,13 +22,12 @@ func newVersion(env *environment) *cobra.Command {
 	}
 }
 
-// versionLine is what "tokend version" prints, and "tokend --version", which many try first.
+// versionLine is the output of "tokend version" and "tokend --version".
 func versionLine() string {
 	return fmt.Sprintf("tokend %s %s %s/%s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
-// version returns what the build knows of itself, as one word: the module's version, "devel"
-// for a build from a tree without one.
+// version returns the module's version as one word, or "devel" for a build without one.
 func version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

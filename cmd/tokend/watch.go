@@ -16,8 +16,8 @@ func newWatch(env *environment) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "watch [PREFIX]",
 		Short: "List the credentials, then print every change until interrupted",
-		Long: `List the credentials whose names begin with PREFIX, or all of them, and then print a line each
-time a value or a state changes, until interrupted. --timeout limits the beginning only.`,
+		Long: `List the credentials whose names begin with PREFIX, or all of them, then print a line for each
+change of a value or a state, until interrupted. --timeout limits only the start.`,
 		Args:              takes("[PREFIX]"),
 		ValidArgsFunction: a.names,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -41,10 +41,10 @@ func (a *asker) watch(cmd *cobra.Command, prefix string) error {
 			}
 		}
 		for {
-			// Not ctx: the time for an answer is over, the watch is not.
+			// Not ctx: the timeout applies only to the start of the watch.
 			l, err := w.Next(cmd.Context())
 			if errors.Is(err, context.Canceled) && cmd.Context().Err() != nil {
-				return nil // that is how a watch ends
+				return nil // an interrupted watch is a success
 			}
 			if err != nil {
 				return err
@@ -56,7 +56,7 @@ func (a *asker) watch(cmd *cobra.Command, prefix string) error {
 	})
 }
 
-// printChange writes a line at once, and so does not know how wide a later name will be.
+// printChange writes a line at once. It cannot align columns, since it does not know later names.
 func (a *asker) printChange(l clientlib.Listing) error {
 	_, err := fmt.Fprintf(a.env.stdout, "%s  %-7s  %-6s  %s\n", time.Now().Format(time.TimeOnly), l.State, left(l.TTL), l.Name)
 	return err

@@ -10,15 +10,15 @@ import (
 	"tokend/clientlib"
 )
 
-// audience is the clients, and what they have asked for so far. Each has a connection of its own,
-// as a process of its own would.
+// audience counts the clients' requests so far. Each client has its own connection, as a process
+// would.
 type audience struct {
 	reads   atomic.Int64 // GET
 	rejects atomic.Int64 // REJECT
 }
 
-// crowd lets n clients of the daemon at socket do f at the same time, and returns
-// when all are done. The first error ends it.
+// crowd runs f for n clients of the daemon at socket at the same time and returns when all are
+// done. The first error ends the others.
 func (a *audience) crowd(ctx context.Context, socket string, n int, f func(ctx context.Context, i int, c *clientlib.Client) error) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for i := range n {
@@ -43,19 +43,19 @@ func (a *audience) reject(ctx context.Context, c *clientlib.Client, name, value 
 	return string(v.Value), err
 }
 
-// bill is what has been spent up to a moment.
+// bill is the number of requests and calls up to a time.
 type bill struct {
 	reads, rejects int64
 	calls          int
 	at             time.Time
 }
 
-// since returns the bill now, for a later cost.
+// since returns the current bill, for a later cost.
 func (d *demo) since() bill {
 	return bill{d.reads.Load(), d.rejects.Load(), d.calls(), time.Now()}
 }
 
-// cost writes what has been spent since before.
+// cost prints the requests and calls since before.
 func (d *demo) cost(before bill) {
 	now := d.since()
 	reads, rejects, calls := now.reads-before.reads, now.rejects-before.rejects, now.calls-before.calls

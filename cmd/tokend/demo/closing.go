@@ -25,7 +25,7 @@ func (d *demo) stopped(context.Context) error {
 	return nil
 }
 
-// sum writes what it all came to.
+// sum prints the totals.
 func (d *demo) sum() {
 	w := d.w
 	d.w = unindented{w}
@@ -36,15 +36,15 @@ func (d *demo) sum() {
 		"%.1f 秒内，最多 %[4]d 个客户端并发，共读取 %[2]s 次、退回 %[3]s 次，调用微信 %[5]d 次。",
 		time.Since(d.began).Seconds(), grouped(reads), grouped(rejects), rejecters, calls)
 	if d.failed == 0 {
-		d.say("All %d checks were as they should be.", "%d 项检查全部通过。", d.checked)
+		d.say("All %d checks passed.", "%d 项检查全部通过。", d.checked)
 		d.say("", "")
-		d.say("A cache in each program cannot do this: it does not know of the others, forgets at a restart or keeps a dead value,", "各程序自带的缓存做不到这些：互不知情，重启后丢失，或者留着失效的值，")
-		d.say("and asks again and again with a wrong secret. To use tokend with your own accounts, see systemd/tokend.toml; to", "还会拿着错误的 secret 反复请求。接入自己的账号见 systemd/tokend.toml；")
-		d.say("develop without any: tokend sandbox", "没有账号也能开发：tokend sandbox")
+		d.say("A cache in each program cannot do this: it does not know the others, loses its values at a restart or keeps", "各程序自带的缓存做不到这些：互不知情，重启后丢失，或者留着失效的值，")
+		d.say("invalid ones, and calls repeatedly with a wrong secret. For your own accounts, see systemd/tokend.toml.", "还会拿着错误的 secret 反复请求。接入自己的账号见 systemd/tokend.toml；")
+		d.say("To develop without an account: tokend sandbox", "没有账号也能开发：tokend sandbox")
 	}
 }
 
-// unindented takes away the indentation of lines that belong to no step.
+// unindented removes the indentation of lines that belong to no step.
 type unindented struct{ w io.Writer }
 
 func (u unindented) Write(p []byte) (int, error) {

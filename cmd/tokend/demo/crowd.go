@@ -9,15 +9,14 @@ import (
 	"tokend/fetchers/wechattest"
 )
 
-// The first steps: tokens live two hours, and WeChat answers. What they cost is known to the
-// call.
+// The first steps: tokens live two hours, and WeChat is up. The number of calls is known exactly.
 
 const (
-	programs  = 50  // that ask for everything
-	rejecters = 100 // that notice a dead token
+	programs  = 50  // that read everything
+	rejecters = 100 // that reject a dead token
 )
 
-// open says what this is about, and starts the first stage.
+// open prints the introduction and starts the first stage.
 func (d *demo) open(ctx context.Context) (err error) {
 	if d.long, err = newStage(d.cfg.Program, d.dir+"/a", wechattest.Settings{}); err != nil {
 		return err
@@ -29,13 +28,13 @@ func (d *demo) open(ctx context.Context) (err error) {
 	d.w = unindented{w}
 	d.say("tokend: one daemon instead of a cache in every program", "tokend：一台主机一个守护进程，代替每个程序里的缓存")
 	d.say("", "")
-	d.say("A WeChat or WeCom token belongs to the whole account, lives two hours and may be fetched only so often.",
+	d.say("A WeChat or WeCom token belongs to the account and lives two hours. The number of fetches is limited.",
 		"微信和企业微信的令牌属于整个账号，有效期两小时，获取次数有限。")
-	d.say("Programs that each keep a copy (a file, a static field, a row) fetch it at the same moment, end each",
+	d.say("Programs that each keep a copy (a file, a static field, a row) fetch it at the same time, invalidate each",
 		"PHP、C#、Go 程序如果各存一份（文件、静态变量、数据库），就会同时去取，互相顶掉对方的令牌，")
-	d.say("other's token, go on using a dead one and burn the quota. tokend is the only one that fetches; everybody",
+	d.say("other's token, keep using dead ones, and use up the quota. With tokend, only the daemon fetches; all other",
 		"拿着失效的令牌继续用，直到用完配额。有了 tokend，只由它去获取，其他程序都通过 Unix 套接字向它请求，")
-	d.say("else asks it over a Unix socket. Here it is at work: a real daemon, many clients, and a WeChat that counts.",
+	d.say("processes ask it over a Unix socket. This demo runs a real daemon, many clients, and a WeChat that counts.",
 		"几微秒到几十微秒就得到一个有效的值。下面有真正的守护进程、许多客户端，和一个统计调用次数的模拟微信。")
 	d.say("", "")
 	d.say("WeChat: %s   tokend: process %d at %s", "模拟微信：%s   tokend：进程 %d，%s", d.long.conf.URL, d.long.daemon.cmd.Process.Pid, d.long.conf.Socket())
@@ -46,7 +45,7 @@ func (d *demo) open(ctx context.Context) (err error) {
 func (d *demo) everybodyAtOnce(ctx context.Context) error {
 	s, names, before := d.long, d.long.names, d.since()
 	d.begin("%d programs start at once", "%d 个程序同时启动", programs)
-	d.say("Nothing is known yet. All of them ask for all %d credentials at the same moment, and WeChat takes 0.3 s:",
+	d.say("The cache is empty. Every program requests all %d credentials at the same time, and WeChat takes 0.3 s:",
 		"此时缓存是空的。所有程序同时请求全部 %d 个凭据，而微信每次要 0.3 秒才响应：", len(names))
 	d.say("official accounts (stable and rotating tokens, tickets), a mini program, two apps of a corp, two downstream corps,",
 		"公众号（稳定版与普通 access_token、各种 ticket）、小程序、同一企业的两个应用、两个下游企业、")
@@ -57,7 +56,7 @@ func (d *demo) everybodyAtOnce(ctx context.Context) error {
 	err := d.crowd(ctx, s.conf.Socket(), programs, func(ctx context.Context, i int, c *clientlib.Client) (err error) {
 		got[i] = make([]string, len(names))
 		for k := range names {
-			n := (i + k) % len(names) // each begins with another
+			n := (i + k) % len(names) // each begins with another name
 			if got[i][n], err = d.get(ctx, c, names[n]); err != nil {
 				return err
 			}
@@ -73,7 +72,7 @@ func (d *demo) everybodyAtOnce(ctx context.Context) error {
 		"all %d got the same values", "%d 个程序得到的值完全相同", programs)
 	d.check(distinct(first), "%d different values: two apps, a corp's and an app's ticket, two accounts share nothing",
 		"%d 个值各不相同：两个应用、企业 ticket 与应用 ticket、不同账号互不混淆", len(first))
-	d.check(!slices.ContainsFunc(first, func(v string) bool { return !s.wechat.Valid(v) }), "WeChat accepts every one of them", "每个值微信都接受")
+	d.check(!slices.ContainsFunc(first, func(v string) bool { return !s.wechat.Valid(v) }), "WeChat accepts every value", "每个值微信都接受")
 	calls := d.calls() - before.calls
 	d.check(calls == len(names), "%d calls, one for each credential; separate caches would have made %d",
 		"共 %d 次调用，每个凭据一次；各自缓存则要 %d 次", calls, programs*len(names))
@@ -89,7 +88,7 @@ func distinct(values []string) bool {
 func (d *demo) everybodyReads(ctx context.Context) error {
 	const span = time.Second
 	s, before := d.long, d.since()
-	d.begin("Everybody reads for a second", "所有程序连续读取一秒钟")
+	d.begin("All programs read for a second", "所有程序连续读取一秒钟")
 	err := d.crowd(ctx, s.conf.Socket(), programs, func(ctx context.Context, i int, c *clientlib.Client) error {
 		for began, n := time.Now(), i; time.Since(began) < span; n++ {
 			if _, err := d.get(ctx, c, s.names[n%len(s.names)]); err != nil {
@@ -110,8 +109,8 @@ func (d *demo) everybodyReads(ctx context.Context) error {
 func (d *demo) rejected(ctx context.Context) error {
 	s, before := d.long, d.since()
 	const name = "work/wwsandboxcorp/1000002/access_token"
-	d.begin("WeChat ends a token before its time", "微信提前作废一个令牌")
-	d.say("It does so now and then. %d programs are refused with it, and all hand it back at once (REJECT).",
+	d.begin("WeChat invalidates a token early", "微信提前作废一个令牌")
+	d.say("This happens occasionally. WeChat refuses %d programs with the token, and all reject it at once (REJECT).",
 		"这种事偶尔会发生。%d 个程序同时被微信拒绝，同时把令牌退回（REJECT）。", rejecters)
 	c := s.client()
 	defer c.Close()
@@ -120,28 +119,28 @@ func (d *demo) rejected(ctx context.Context) error {
 		return err
 	}
 	s.wechat.Kill(dead)
-	once, err := d.handBack(ctx, name, dead)
+	once, err := d.rejectAll(ctx, name, dead)
 	if err != nil {
 		return err
 	}
 	calls := d.calls() - before.calls
-	d.check(len(once) == 1 && once[0] != dead && s.wechat.Valid(once[0]), "all of them got the same new value, and it is valid", "所有程序得到同一个新值，而且有效")
+	d.check(len(once) == 1 && once[0] != dead && s.wechat.Valid(once[0]), "all programs got the same new value, and it is valid", "所有程序得到同一个新值，而且有效")
 	d.check(calls == 1, "%d call for %d rejects", "%d 次调用，对应 %d 次退回", calls, rejecters)
 	late := d.calls()
-	again, err := d.handBack(ctx, name, dead)
+	again, err := d.rejectAll(ctx, name, dead)
 	if err != nil {
 		return err
 	}
 	calls = d.calls() - late
-	d.check(slices.Equal(again, once) && calls == 0, "%d more come late with the old one: they get the new one, %d calls",
+	d.check(slices.Equal(again, once) && calls == 0, "%d late rejects of the old value: the new value is returned, %d calls",
 		"又有 %d 个程序随后退回旧值：直接得到新值，调用 %d 次", rejecters, calls)
 	d.cost(before)
 	return nil
 }
 
-// handBack has many clients reject a value at once, and returns the different values that they
-// got for it.
-func (d *demo) handBack(ctx context.Context, name, value string) ([]string, error) {
+// rejectAll rejects a value from many clients at once and returns the different values that they
+// got.
+func (d *demo) rejectAll(ctx context.Context, name, value string) ([]string, error) {
 	got := make([]string, rejecters)
 	err := d.crowd(ctx, d.long.conf.Socket(), rejecters, func(ctx context.Context, i int, c *clientlib.Client) (err error) {
 		got[i], err = d.reject(ctx, c, name, value)

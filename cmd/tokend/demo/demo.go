@@ -10,23 +10,22 @@ import (
 	"time"
 )
 
-// Config says how to show it.
+// Config configures a demonstration.
 type Config struct {
 	// Program is the path of tokend, which is run as "tokend serve --config FILE".
 	Program string
 
-	// Chinese has it told in Chinese; otherwise it is told in English.
+	// Chinese selects Chinese output; otherwise it is English.
 	Chinese bool
 
-	// Out is where it is told.
+	// Out receives the output.
 	Out io.Writer
 }
 
-// limit is how long the whole may take before something must be wrong. It takes about
-// twelve seconds.
+// limit is the time limit of the demonstration, which takes about twelve seconds.
 const limit = 90 * time.Second
 
-// demo is one demonstration under way.
+// demo is one running demonstration.
 type demo struct {
 	cfg Config
 	teller
@@ -34,19 +33,19 @@ type demo struct {
 	began time.Time
 	dir   string // removed at the end
 
-	// The stages: one with tokens that live two hours, one with customers, and one with tokens
-	// that live seconds. Each is nil until its first step. The last makes calls all the
-	// time, so it comes last: before it, what a step costs is known to the call.
+	// The stages: one with tokens that live two hours, one with customers, and one with tokens that
+	// live seconds. Each is nil until its first step. The last stage makes calls all the time, so
+	// it comes last: before it, the calls of a step are known exactly.
 	long, customers, short *stage
 }
 
-// stages returns those that there are.
+// stages returns the existing stages.
 func (d *demo) stages() []*stage {
 	return slices.DeleteFunc([]*stage{d.long, d.customers, d.short}, func(s *stage) bool { return s == nil })
 }
 
-// Run shows it, and returns an error unless everything was as it should be. When it returns,
-// nothing it has started is running, and what it has written is removed.
+// Run runs the demonstration and returns an error unless all checks passed. When Run returns, all
+// its processes have ended and its files are removed.
 func Run(ctx context.Context, cfg Config) (err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, errTooLong)
 	defer cancel()
@@ -64,7 +63,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		if ctx.Err() != nil {
 			err = fmt.Errorf("not finished: %w", context.Cause(ctx))
 		}
-		if !errors.Is(ctx.Err(), context.Canceled) { // somebody has had enough of it
+		if !errors.Is(ctx.Err(), context.Canceled) { // not after an interruption
 			d.tail()
 		}
 		return err
@@ -76,7 +75,7 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	return nil
 }
 
-// steps are what is shown, in order.
+// steps runs all steps in order.
 func (d *demo) steps(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
 		d.open,
@@ -86,7 +85,7 @@ func (d *demo) steps(ctx context.Context) error {
 		d.wrongSecret,
 		d.killed,
 		d.installed,
-		d.killedMeanwhile,
+		d.killedAuthorizing,
 		d.corpsInstall,
 		d.revoked,
 		d.timePasses,
@@ -102,7 +101,7 @@ func (d *demo) steps(ctx context.Context) error {
 	return nil
 }
 
-// tail shows the end of the daemons' logs.
+// tail prints the end of the daemons' logs.
 func (d *demo) tail() {
 	for _, s := range d.stages() {
 		for _, line := range s.logTail(20) {
@@ -111,7 +110,7 @@ func (d *demo) tail() {
 	}
 }
 
-// calls returns how many calls WeChat has had so far.
+// calls returns the number of calls that WeChat has received.
 func (d *demo) calls() int {
 	n := 0
 	for _, s := range d.stages() {

@@ -11,22 +11,21 @@ import (
 	"tokend/fetchers/wechattest"
 )
 
-// The steps in which time passes, on a stage of its own: there tokens live for seconds, so
-// that hours can be seen. What they cost depends on the machine; that no dead value is
-// served does not.
+// The steps in which time passes, on their own stage: tokens live for seconds, so that hours can be
+// shown. The number of calls depends on the machine. No dead value may be served in any case.
 
 const (
-	// lifetime stands for two hours. Everything of tokend's and WeChat's shrinks with
-	// it, but for tokend's shortest pause between two calls, which is a second.
+	// lifetime represents two hours. All times of tokend and WeChat shrink with it, except tokend's
+	// shortest pause between two calls, which is a second.
 	lifetime = 3 * time.Second
 
-	// overlap is how long WeChat accepts the old token beside the new: five minutes
-	// of two hours would be an eighth of a second here, and tokend asks a quarter of
-	// such a short life ahead, so it is stretched likewise.
+	// overlap is how long WeChat accepts the old token beside the new one. Five minutes of two
+	// hours would be an eighth of a second here. tokend refreshes such a short lifetime when a
+	// quarter is left, so overlap is longer.
 	overlap = time.Second
 
-	// pastEnd is how long a value may be served that WeChat has repeated after its expiry (a quarter
-	// of a short lifetime: docs/protocol.md, Values and times), and a little for a busy machine.
+	// pastEnd is how long a value that WeChat repeated may be served after its expiry (a quarter of
+	// a short lifetime: docs/protocol.md, Values and times), plus some time for a busy machine.
 	pastEnd = lifetime/4 + 500*time.Millisecond
 
 	watchers = 20 // clients that read and check all the time
@@ -40,7 +39,7 @@ func (d *demo) timePasses(ctx context.Context) (err error) {
 	s := d.short
 	before := d.since()
 	d.begin("Hours pass", "几个小时过去")
-	d.say("Another daemon, and a WeChat whose tokens live %d seconds in place of two hours. %d clients read for more than", "另起一个守护进程，令牌的有效期只有 %d 秒，代表两小时。%d 个客户端连续读取，", lifetime/time.Second, watchers)
+	d.say("Another daemon, and a WeChat whose tokens live %d seconds instead of two hours. %d clients read for more than", "另起一个守护进程，令牌的有效期只有 %d 秒，代表两小时。%d 个客户端连续读取，", lifetime/time.Second, watchers)
 	d.say("a lifetime and look at each value: does WeChat still accept it?", "超过一个有效期，并逐个检查：微信是否仍接受这个值？")
 	if err := s.enter(ctx); err != nil {
 		return err
@@ -51,7 +50,7 @@ func (d *demo) timePasses(ctx context.Context) (err error) {
 	}
 	seen := newSight(s.names)
 	renewed, ahead := 0, false
-	// Once is enough, unless the machine has been too busy to be ahead of anything.
+	// One pass is enough, unless the machine was too busy to refresh early.
 	for try := 0; try < 3 && (renewed < len(s.names) || !ahead); try++ {
 		if err := d.look(ctx, seen, span, nil); err != nil {
 			return err
@@ -63,16 +62,16 @@ func (d *demo) timePasses(ctx context.Context) (err error) {
 	}
 	d.check(seen.errors == 0 && seen.dead == 0, "%s reads, %d errors, %d dead values; the slowest took %d ms",
 		"读取 %s 次，错误 %d 次，失效的值 %d 个；最慢一次 %d 毫秒", grouped(seen.reads), seen.errors, seen.dead, seen.slowest.Milliseconds())
-	d.check(renewed == len(s.names), "%d of %d credentials were renewed meanwhile", "这期间 %d / %d 个凭据已更新", renewed, len(s.names))
-	d.check(ahead, "the access tokens of the official accounts and the mini program ahead of their end, in the background",
+	d.check(renewed == len(s.names), "%d of %d credentials were refreshed in this time", "这期间 %d / %d 个凭据已更新", renewed, len(s.names))
+	d.check(ahead, "the access tokens of official accounts and mini program were refreshed before expiry, in the background",
 		"公众号和小程序的 access_token 在过期之前已由后台刷新")
-	d.check(d.oneAtATime(), "never two calls for one credential at a time", "同一凭据从未同时发出两次调用")
+	d.check(d.oneAtATime(), "at most one call for a credential was in flight", "同一凭据从未同时发出两次调用")
 	d.cost(before)
 	return nil
 }
 
-// refreshedAhead reports whether every access token that WeChat hands out ahead was
-// refreshed by the schedule, with nobody waiting.
+// refreshedAhead reports whether the schedule refreshed every access token of which WeChat issues a
+// new one early, without a waiting client.
 func (d *demo) refreshedAhead(ctx context.Context) (bool, error) {
 	c := d.short.client()
 	defer c.Close()
@@ -92,8 +91,7 @@ func (d *demo) refreshedAhead(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
-// oneAtATime reports whether WeChat has never seen two calls for one credential under way at
-// once.
+// oneAtATime reports whether WeChat has never received two concurrent calls for one credential.
 func (d *demo) oneAtATime() bool {
 	for _, s := range d.stages() {
 		for _, a := range s.conf.Accounts {
@@ -119,12 +117,12 @@ func (d *demo) oneAtATime() bool {
 	return true
 }
 
-// outage shows that WeChat's absence is bridged for as long as values live, and no longer.
+// outage shows that cached values are served in an outage until they expire, and not longer.
 func (d *demo) outage(ctx context.Context) error {
 	s := d.short
 	before := d.since()
-	d.begin("WeChat is away", "微信连不上")
-	d.say("From now on every call fails. The clients go on reading until the last value has run out.", "从现在起每次调用都失败。客户端继续读取，直到最后一个值过期。")
+	d.begin("WeChat is unreachable", "微信连不上")
+	d.say("From now on every call fails. The clients continue to read until the last value expires.", "从现在起每次调用都失败。客户端继续读取，直到最后一个值过期。")
 	states, err := s.follow(ctx)
 	if err != nil {
 		return err
@@ -142,7 +140,7 @@ func (d *demo) outage(ctx context.Context) error {
 		return err
 	}
 	gone := states.none("fresh", "stale")
-	d.check(seen.good > 0 && seen.dead == 0 && states.had("stale"), "%s reads were answered with values that are still valid (\"stale\"), %d with dead ones",
+	d.check(seen.good > 0 && seen.dead == 0 && states.had("stale"), "%s reads got values that are still valid (\"stale\"), %d got dead values",
 		"%s 次读取得到仍然有效的值（状态为 stale），%d 次得到失效的值", grouped(seen.good), seen.dead)
 	unavailable := 0
 	for _, name := range s.names {
@@ -150,19 +148,18 @@ func (d *demo) outage(ctx context.Context) error {
 			unavailable++
 		}
 	}
-	d.check(gone && unavailable == len(s.names), "after its end a value is an error and never a dead value: %d of %d answer UNAVAILABLE, and when to ask again",
+	d.check(gone && unavailable == len(s.names), "after expiry a read returns an error, not a dead value: %d of %d return UNAVAILABLE and the seconds to wait",
 		"过期之后返回错误，不返回失效的值：%d / %d 个返回 UNAVAILABLE 和重试秒数", unavailable, len(s.names))
 	triesNow, err := tries(ctx, c)
 	if err != nil {
 		return err
 	}
-	d.say("tokend has tried to reach WeChat %d times meanwhile, whoever asked.", "这期间 tokend 一共尝试调用微信 %d 次，与读取次数无关。", triesNow-triesBefore)
+	d.say("tokend tried %d calls to WeChat in this time, regardless of the number of reads.", "这期间 tokend 一共尝试调用微信 %d 次，与读取次数无关。", triesNow-triesBefore)
 	d.cost(before)
 	return nil
 }
 
-// tries returns how many calls a daemon has tried to make, those that did not arrive
-// among them.
+// tries returns the number of calls that a daemon has tried, including failed ones.
 func tries(ctx context.Context, c *clientlib.Client) (int, error) {
 	stats, err := c.Stats(ctx)
 	if err != nil {
@@ -176,7 +173,7 @@ func tries(ctx context.Context, c *clientlib.Client) (int, error) {
 	return 0, errors.New("STATS has no calls")
 }
 
-// recovery shows that nobody has to do anything once WeChat is back.
+// recovery shows that tokend recovers by itself when WeChat is back.
 func (d *demo) recovery(ctx context.Context) error {
 	s := d.short
 	before := d.since()
@@ -203,7 +200,7 @@ func (d *demo) recovery(ctx context.Context) error {
 			valid++
 		}
 	}
-	d.check(err == nil && readErr == nil && valid == len(s.names), "all %d credentials are there again after %.1f s, fetched without anybody asking",
+	d.check(err == nil && readErr == nil && valid == len(s.names), "all %d credentials are valid again after %.1f s, without any request",
 		"%d 个凭据在 %.1f 秒后全部恢复，不需要任何请求", valid, took.Seconds())
 	d.cost(before)
 	return nil

@@ -12,11 +12,10 @@ import (
 	"tokend/fetchers/wechattest"
 )
 
-// soon is how long something may take that the daemon does by itself after a push; it takes
-// milliseconds.
+// soon is the limit for what the daemon does by itself after a push. It takes milliseconds.
 const soon = 5 * time.Second
 
-// newMarket builds a stage with a platform and suites, to which WeChat pushes.
+// newMarket returns a stage with a platform and suites, to which WeChat pushes.
 func newMarket(program, dir string) (*stage, error) {
 	http, err := freeAddress()
 	if err != nil {
@@ -32,7 +31,7 @@ func newMarket(program, dir string) (*stage, error) {
 	return s, nil
 }
 
-// freeAddress returns an address of loopback that was free a moment ago.
+// freeAddress returns a loopback address that was free just now.
 func freeAddress() (string, error) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -41,8 +40,8 @@ func freeAddress() (string, error) {
 	return ln.Addr().String(), ln.Close()
 }
 
-// deliver pushes the events that have happened. It reports whether each was answered as it
-// must be, and how long the slowest took.
+// deliver pushes the pending events. It reports whether each was answered correctly, and how long
+// the slowest took.
 func (s *stage) deliver(ctx context.Context) (slowest time.Duration, ok bool) {
 	before := len(s.wechat.Deliveries())
 	s.wechat.Flush(ctx)
@@ -55,8 +54,8 @@ func (s *stage) deliver(ctx context.Context) (slowest time.Duration, ok bool) {
 	return slowest, ok
 }
 
-// arrives waits until the daemon has a credential that comes without being asked for: the
-// first token of a platform's customer comes with its grant.
+// arrives waits until the daemon has a credential that it gets without a request: the first token
+// of a platform's customer comes with the grant.
 func (s *stage) arrives(ctx context.Context, c *clientlib.Client, name string) error {
 	for end := time.Now().Add(soon); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		found, err := c.List(ctx, name)
@@ -70,14 +69,14 @@ func (s *stage) arrives(ctx context.Context, c *clientlib.Client, name string) e
 	return fmt.Errorf("%s: %w", name, errTooLong)
 }
 
-// grants waits until w has told of n grants.
+// grants waits until w has reported n grants.
 func grants(ctx context.Context, w *clientlib.Watcher, n int) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, soon, errTooLong)
 	defer cancel()
 	for n > 0 {
 		l, err := w.Next(ctx)
 		if err != nil {
-			return fmt.Errorf("%d grants have not come: %w", n, err)
+			return fmt.Errorf("%d grants are missing: %w", n, err)
 		}
 		if strings.HasSuffix(l.Name, "/permanent_code") && l.State == "fresh" {
 			n--

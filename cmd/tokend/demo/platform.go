@@ -13,8 +13,8 @@ import (
 	"tokend/fetchers/wechattest"
 )
 
-// The steps in which others authorize: the customers of a third-party platform. They have
-// a stage of their own, on which WeChat pushes.
+// The steps with a third-party platform and its customers, on a stage of their own to which WeChat
+// pushes.
 
 const (
 	platformID = "wxsandboxplatform"
@@ -23,7 +23,7 @@ const (
 	customer2  = platform + "/wxcustomer2"
 )
 
-// installed shows how a customer of a platform becomes one.
+// installed shows the authorization of a platform's customer.
 func (d *demo) installed(ctx context.Context) (err error) {
 	if d.customers, err = newMarket(d.cfg.Program, d.dir+"/c"); err != nil {
 		return err
@@ -36,8 +36,8 @@ func (d *demo) installed(ctx context.Context) (err error) {
 	defer c.Close()
 	before := d.since()
 	d.begin("A customer authorizes a third-party platform", "客户授权给第三方平台")
-	d.say("What a platform needs it cannot ask for: WeChat pushes a ticket every ten minutes, and the authorizations of", "第三方平台有些东西不能主动获取：微信每 10 分钟推送一次 ticket，客户授权时推送事件，")
-	d.say("customers, signed and encrypted, to the web. Here tokend listens itself, at http://%s/callback/", "都经过签名和加密。这里由 tokend 自己接收：http://%s/callback/", s.conf.HTTP)
+	d.say("A platform cannot fetch everything. WeChat pushes a ticket every ten minutes, and the authorizations of", "第三方平台有些东西不能主动获取：微信每 10 分钟推送一次 ticket，客户授权时推送事件，")
+	d.say("customers, signed and encrypted, to a URL. Here tokend receives them itself, at http://%s/callback/", "都经过签名和加密。这里由 tokend 自己接收：http://%s/callback/", s.conf.HTTP)
 
 	ticket := s.wechat.Send(ctx, platformID, s.wechat.TicketPush(platformID))
 	calls := d.calls() - before.calls
@@ -45,7 +45,7 @@ func (d *demo) installed(ctx context.Context) (err error) {
 		"component_verify_ticket：%.1f 毫秒后返回 success；推送本身不产生调用：%d 次", milliseconds(ticket.Took), calls)
 	s.wechat.Authorize(platformID, "wxcustomer1")
 	took, ok := s.deliver(ctx)
-	d.check(ok, "authorized: answered \"success\" after %.1f ms, and then exchanged", "授权事件：%.1f 毫秒后返回 success，然后才换取授权凭证", milliseconds(took))
+	d.check(ok, "authorized: answered \"success\" after %.1f ms, then exchanged for the grant", "授权事件：%.1f 毫秒后返回 success，然后才换取授权凭证", milliseconds(took))
 	if err := s.arrives(ctx, c, customer1+"/access_token"); err != nil {
 		return err
 	}
@@ -66,7 +66,7 @@ func (d *demo) installed(ctx context.Context) (err error) {
 		return err
 	}
 	_, refused := d.get(ctx, c, customer1+"/refresh_token")
-	d.check(errors.Is(refused, clientlib.ErrDenied), "the refresh token itself is kept and used, and shown to nobody: DENIED", "刷新令牌只保存、只使用，谁也读不到：DENIED")
+	d.check(errors.Is(refused, clientlib.ErrDenied), "the refresh token is stored and used, but never shown: DENIED", "刷新令牌只保存、只使用，谁也读不到：DENIED")
 	d.cost(before)
 	return nil
 }
@@ -82,17 +82,17 @@ func (d *demo) signs(ctx context.Context, c *clientlib.Client) error {
 	if err != nil {
 		return err
 	}
-	// As WeChat's page on the JS-SDK has it.
+	// The algorithm of WeChat's JS-SDK page.
 	sum := sha1.Sum(fmt.Appendf(nil, "jsapi_ticket=%s&noncestr=%s&timestamp=%d&url=%s", value, sig.Nonce, sig.Timestamp, page))
-	d.check(sig.Signature == hex.EncodeToString(sum[:]), "it signs the customer's page with the customer's jsapi_ticket (SIGN)", "用该客户的 jsapi_ticket 为页面签名（SIGN），结果正确")
+	d.check(sig.Signature == hex.EncodeToString(sum[:]), "tokend signs the customer's page with the customer's jsapi_ticket (SIGN)", "用该客户的 jsapi_ticket 为页面签名（SIGN），结果正确")
 	return nil
 }
 
-// killedMeanwhile kills the daemon between WeChat's push and what it leads to.
-func (d *demo) killedMeanwhile(ctx context.Context) error {
+// killedAuthorizing kills the daemon between WeChat's push and the exchange of the code.
+func (d *demo) killedAuthorizing(ctx context.Context) error {
 	s := d.customers
 	before := d.since()
-	d.begin("kill -9, in the middle of an authorization", "客户授权到一半时 kill -9")
+	d.begin("kill -9 during an authorization", "客户授权到一半时 kill -9")
 	c := s.client()
 	defer c.Close()
 	first, err := d.get(ctx, c, customer1+"/access_token")
@@ -109,7 +109,7 @@ func (d *demo) killedMeanwhile(ctx context.Context) error {
 	s.daemon.kill()
 	s.daemon = nil
 	clear()
-	d.check(ok, "another customer: \"success\" after %.1f ms, though the exchange of its code hangs; then the daemon is killed", "又一个客户授权：换取授权凭证的调用卡住，仍在 %.1f 毫秒后返回 success；随即杀掉守护进程", milliseconds(took))
+	d.check(ok, "another customer: \"success\" after %.1f ms, although the exchange of the code hangs; then the daemon is killed", "又一个客户授权：换取授权凭证的调用卡住，仍在 %.1f 毫秒后返回 success；随即杀掉守护进程", milliseconds(took))
 	restarted := time.Now()
 	if err := s.enter(ctx); err != nil {
 		return err
@@ -120,7 +120,7 @@ func (d *demo) killedMeanwhile(ctx context.Context) error {
 	if err == nil {
 		second, err = d.get(ctx, c, customer2+"/access_token")
 	}
-	d.check(err == nil && s.wechat.Valid(second), "started again, it has the customer after %d ms: the code was on disk before the \"success\"",
+	d.check(err == nil && s.wechat.Valid(second), "%d ms after the restart the customer is authorized: the code was durable before the \"success\"",
 		"重新启动后 %d 毫秒，该客户授权完成：授权码在返回 success 之前已落盘", took.Milliseconds())
 	again, err := d.get(ctx, c, customer1+"/access_token")
 	d.check(err == nil && again == first, "the first customer's token is the same as before", "第一个客户的令牌与之前相同")

@@ -12,19 +12,18 @@ import (
 	"tokend/clientlib"
 )
 
-// process is a daemon that runs.
+// process is a running daemon.
 type process struct {
 	cmd    *exec.Cmd
-	exited chan struct{} // closed when it has ended; err is set before
+	exited chan struct{} // closed when the process has ended; err is set before
 	err    error
 }
 
-// patience is how long a daemon may take to start or stop; it takes some tens of
-// milliseconds.
+// patience is the limit for a daemon's start or stop, which takes tens of milliseconds.
 const patience = 20 * time.Second
 
-// start starts a daemon, and returns when it answers at socket. Its log is
-// appended to the file log.
+// start starts a daemon and returns when it responds at socket. Its log is appended to the file
+// log.
 func start(ctx context.Context, program, config, log, socket string) (*process, error) {
 	out, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -34,12 +33,12 @@ func start(ctx context.Context, program, config, log, socket string) (*process, 
 	cmd := exec.Command(program, "serve", "--config", config)
 	cmd.Args[0] = "tokend"
 	cmd.Stderr = out
-	cmd.Env = append(os.Environ(), "NOTIFY_SOCKET=") // it is no service of whoever runs us
+	cmd.Env = append(os.Environ(), "NOTIFY_SOCKET=") // it is not a service of our parent
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
 	p := &process{cmd: cmd, exited: make(chan struct{})}
-	go func() { // waited for by kill and stop
+	go func() { // kill and stop wait for it
 		p.err = cmd.Wait()
 		close(p.exited)
 	}()
@@ -50,7 +49,7 @@ func start(ctx context.Context, program, config, log, socket string) (*process, 
 	return p, nil
 }
 
-// answers waits until the daemon answers at socket.
+// answers waits until the daemon responds at socket.
 func (p *process) answers(ctx context.Context, socket string) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -63,21 +62,21 @@ func (p *process) answers(ctx context.Context, socket string) error {
 		}
 		select {
 		case <-p.exited:
-			return fmt.Errorf("the daemon has ended by itself: %v", p.err)
+			return fmt.Errorf("the daemon has exited: %v", p.err)
 		case <-ctx.Done():
-			return fmt.Errorf("the daemon does not answer: %w", context.Cause(ctx))
+			return fmt.Errorf("the daemon does not respond: %w", context.Cause(ctx))
 		case <-time.After(2 * time.Millisecond):
 		}
 	}
 }
 
-// kill ends the daemon as kill -9 does, and returns when it is gone.
+// kill ends the daemon as kill -9 does and waits for its end.
 func (p *process) kill() {
-	_ = p.cmd.Process.Kill() // fails only if it has ended
+	_ = p.cmd.Process.Kill() // fails only if the process has ended
 	<-p.exited
 }
 
-// stop ends the daemon as systemd does, and returns its exit status.
+// stop ends the daemon as systemd does and returns its exit status.
 func (p *process) stop() (int, error) {
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		return 0, fmt.Errorf("stop the daemon: %w", err)

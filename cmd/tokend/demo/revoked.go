@@ -9,17 +9,16 @@ import (
 	"tokend/clientlib"
 )
 
-// nextSecond is how long WeChat's events must be apart to be told apart: their time stamps are
-// whole seconds.
+// nextSecond is the distance that WeChat's events need: their time stamps are whole seconds.
 const nextSecond = 1100 * time.Millisecond
 
-// revoked shows the end of an authorization, and its return.
+// revoked shows the end of an authorization and a new one.
 func (d *demo) revoked(ctx context.Context) error {
 	s := d.customers
 	c := s.client()
 	defer c.Close()
 	before := d.since()
-	d.begin("A customer takes its authorization back, and returns", "客户取消授权，后来又重新授权")
+	d.begin("A customer revokes the authorization, then authorizes again", "客户取消授权，后来又重新授权")
 	old, err := d.get(ctx, c, customer1+"/access_token")
 	if err != nil {
 		return err
@@ -47,10 +46,10 @@ func (d *demo) revoked(ctx context.Context) error {
 		}
 	}
 	calls := d.calls() - before.calls
-	d.check(ok && refused == rejecters && calls == 0, "as soon as WeChat has said so, %d programs are told REAUTH: its token and tickets are gone, %d calls",
+	d.check(ok && refused == rejecters && calls == 0, "right after WeChat's push, %d programs get REAUTH: the customer's token and tickets are deleted, %d calls",
 		"微信推送取消授权之后，%d 个程序立即得到 REAUTH：该客户的令牌和 ticket 都已删除，调用 %d 次", refused, calls)
 	left, err := d.otherCustomers(ctx, c)
-	d.check(err == nil && slices.Equal(left, others), "%d other customers notice nothing", "另外 %d 个客户不受影响", len(left))
+	d.check(err == nil && slices.Equal(left, others), "%d other customers are not affected", "另外 %d 个客户不受影响", len(left))
 
 	time.Sleep(nextSecond)
 	s.wechat.Authorize(platformID, "wxcustomer1")
@@ -60,7 +59,7 @@ func (d *demo) revoked(ctx context.Context) error {
 	}
 	returned, err := d.get(ctx, c, customer1+"/access_token")
 	calls = d.calls() - before.calls
-	d.check(ok && err == nil && returned != old && s.wechat.Valid(returned) && calls == 1, "it authorizes again and works at once, and the token is a new one: %d call", "重新授权后立即可用，令牌是新的：调用 %d 次", calls)
+	d.check(ok && err == nil && returned != old && s.wechat.Valid(returned) && calls == 1, "the new authorization works at once, with a new token: %d call", "重新授权后立即可用，令牌是新的：调用 %d 次", calls)
 	d.cost(before)
 	return nil
 }

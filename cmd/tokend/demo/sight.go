@@ -9,15 +9,15 @@ import (
 	"tokend/clientlib"
 )
 
-// sight is what the clients have seen.
+// sight is what the clients have observed.
 type sight struct {
 	mu      sync.Mutex
 	values  map[string]map[string]bool // by name
-	died    map[string]time.Time       // values, and when they were first found dead
+	died    map[string]time.Time       // dead values, with the time of the first observation
 	reads   int
-	good    int // of these, answered with a value
-	errors  int // of these, refused
-	dead    int // of the values, served though they had been dead for some time
+	good    int // of these, with a value
+	errors  int // of these, with an error
+	dead    int // values served although they had been dead for some time
 	slowest time.Duration
 }
 
@@ -29,8 +29,7 @@ func newSight(names []string) *sight {
 	return s
 }
 
-// renewed returns of how many credentials another value has been seen than the one that was
-// held before.
+// renewed returns the number of credentials with another observed value than the one in before.
 func (s *sight) renewed(before map[string]string) int {
 	n := 0
 	for name, values := range s.values {
@@ -41,8 +40,8 @@ func (s *sight) renewed(before map[string]string) int {
 	return n
 }
 
-// look has many clients read all the time for span, or until done says so if it is not nil,
-// check each value with WeChat, and add what they see to seen.
+// look runs many clients that read all the time for span, or until done returns true if it is not
+// nil. They check each value with WeChat and add their observations to seen.
 func (d *demo) look(ctx context.Context, seen *sight, span time.Duration, done func() bool) error {
 	s := d.short
 	until := time.Now().Add(span)
@@ -55,13 +54,13 @@ func (d *demo) look(ctx context.Context, seen *sight, span time.Duration, done f
 				return err
 			}
 			seen.note(name, v, err, began, err == nil && s.wechat.Valid(v))
-			time.Sleep(time.Millisecond) // so that the machine is not all reads
+			time.Sleep(time.Millisecond) // leaves time for other processes
 		}
 		return nil
 	})
 }
 
-// note takes down one read that was begun at began.
+// note adds one read that started at began.
 func (s *sight) note(name, value string, err error, began time.Time, valid bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -76,7 +75,7 @@ func (s *sight) note(name, value string, err error, began time.Time, valid bool)
 	if valid {
 		return
 	}
-	// It may have died on its way here. It must not be served again.
+	// The value may have died on its way. It must not be served again.
 	died, known := s.died[value]
 	switch {
 	case !known:

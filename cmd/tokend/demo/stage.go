@@ -11,7 +11,7 @@ import (
 	"tokend/fetchers/wechattest"
 )
 
-// mistyped is an account whose secret somebody has copied wrong.
+// mistyped is an account whose secret was copied wrong.
 const (
 	mistyped     = "wxdemomistyped"
 	mistypedName = "official_account/" + mistyped + "/access_token"
@@ -21,18 +21,18 @@ const (
 type stage struct {
 	program string
 	conf    sandbox.Configuration
-	names   []string // all that can be had
+	names   []string // of all credentials that can be fetched
 	wechat  *wechattest.WeChat
 	server  *wechattest.Server
-	daemon  *process // nil while none runs
+	daemon  *process // nil if none runs
 }
 
-// newStage builds a stage in dir, which it makes. No daemon runs yet.
+// newStage creates dir and returns a stage in it. No daemon runs yet.
 func newStage(program, dir string, set wechattest.Settings) (*stage, error) {
 	return newStageOf(program, dir, set, sandbox.Configuration{})
 }
 
-// newStageOf is newStage with the owners and the HTTP of conf besides.
+// newStageOf is newStage with the owners and the HTTP of conf.
 func newStageOf(program, dir string, set wechattest.Settings, conf sandbox.Configuration) (*stage, error) {
 	s := &stage{program: program, wechat: wechattest.New(set), conf: conf}
 	accounts := sandbox.Accounts()
@@ -65,13 +65,13 @@ func newStageOf(program, dir string, set wechattest.Settings, conf sandbox.Confi
 func (s *stage) file() string    { return filepath.Join(s.conf.Dir, "tokend.toml") }
 func (s *stage) logFile() string { return filepath.Join(s.conf.Dir, "log") }
 
-// enter starts the daemon, and returns when it answers.
+// enter starts the daemon and returns when it responds.
 func (s *stage) enter(ctx context.Context) (err error) {
 	s.daemon, err = start(ctx, s.program, s.file(), s.logFile(), s.conf.Socket())
 	return err
 }
 
-// leave ends whatever still runs.
+// leave ends everything that runs.
 func (s *stage) leave() {
 	if s.daemon != nil {
 		s.daemon.kill()
@@ -80,21 +80,21 @@ func (s *stage) leave() {
 	_ = s.server.Close()
 }
 
-// client returns a client of the daemon. Its user closes it.
+// client returns a client of the daemon. The caller closes it.
 func (s *stage) client() *clientlib.Client { return &clientlib.Client{Socket: s.conf.Socket()} }
 
 // logTail returns the last n lines of the daemon's log.
 func (s *stage) logTail(n int) []string {
 	b, err := os.ReadFile(s.logFile())
 	if err != nil {
-		return nil // it was never started
+		return nil // the daemon was never started
 	}
 	lines := strings.Split(strings.TrimRight(string(b), "\n"), "\n")
 	return lines[max(0, len(lines)-n):]
 }
 
-// tempDir makes a directory whose path leaves room for the path of a socket, of which the
-// system takes 107 bytes on Linux and 103 on others.
+// tempDir creates a directory whose path is short enough for a socket in it. The limit is 107 bytes
+// on Linux and 103 on other systems.
 func tempDir() (string, error) {
 	base := os.TempDir()
 	if len(base) > 64 {

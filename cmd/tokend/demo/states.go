@@ -11,20 +11,20 @@ import (
 	"tokend/clientlib"
 )
 
-// states follows how every credential of a stage stands, by a WATCH.
+// states follows the state of every credential of a stage by WATCH.
 type states struct {
 	watch  *clientlib.Watcher
 	client *clientlib.Client
 	stop   context.CancelFunc
 	done   sync.WaitGroup
-	change chan struct{} // something has changed; level trigger
+	change chan struct{} // a state has changed; level trigger
 
 	mu    sync.Mutex
-	state map[string]string // by name; of what can be had
-	ever  map[string]bool   // states that there were
+	state map[string]string // by name; without mistyped
+	ever  map[string]bool   // all states that have occurred
 }
 
-// follow begins to follow. Its user ends it.
+// follow starts to follow. The caller ends it.
 func (s *stage) follow(ctx context.Context) (*states, error) {
 	f := &states{client: s.client(), change: make(chan struct{}, 1), state: map[string]string{}, ever: map[string]bool{}}
 	var err error
@@ -39,7 +39,7 @@ func (s *stage) follow(ctx context.Context) (*states, error) {
 		for {
 			l, err := f.watch.Next(ctx)
 			if err != nil {
-				return // ended, or the daemon has; then nothing changes any more
+				return // ended, or the daemon has: no more changes
 			}
 			f.note(l)
 		}
@@ -67,7 +67,7 @@ func (f *states) note(l clientlib.Listing) {
 	}
 }
 
-// none reports whether no credential stands in one of the states.
+// none reports whether no credential is in one of the states.
 func (f *states) none(which ...string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -79,17 +79,17 @@ func (f *states) none(which ...string) bool {
 	return true
 }
 
-// had reports whether one stood in a state since the beginning.
+// had reports whether a credential has been in a state.
 func (f *states) had(state string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.ever[state]
 }
 
-// errTooLong says that something awaited did not come.
+// errTooLong reports that something awaited did not happen in time.
 var errTooLong = errors.New("it took too long")
 
-// wait waits until ok is content with how everything stands.
+// wait waits until ok accepts the current states.
 func (f *states) wait(ctx context.Context, within time.Duration, ok func(map[string]string) bool) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, within, errTooLong)
 	defer cancel()

@@ -7,7 +7,7 @@ import (
 	"tokend/clientlib"
 )
 
-// corps are the customers of a suite, and of a template of custom-developed apps: one of them of
+// corps are the customers of a suite and of a template of custom-developed apps. One corp uses
 // both.
 func corps() []struct{ suite, corp string } {
 	return []struct{ suite, corp string }{
@@ -17,7 +17,7 @@ func corps() []struct{ suite, corp string } {
 	}
 }
 
-// corpsInstall shows the same with WeCom.
+// corpsInstall shows authorizations in WeCom.
 func (d *demo) corpsInstall(ctx context.Context) error {
 	s := d.customers
 	c := s.client()
@@ -25,7 +25,7 @@ func (d *demo) corpsInstall(ctx context.Context) error {
 	before := d.since()
 	d.begin("Corps install a suite of WeCom", "企业安装企业微信服务商的套件")
 	_, waiting := d.get(ctx, c, "open_work/wwsandboxsuite/suite_access_token")
-	d.check(errors.Is(waiting, clientlib.ErrWaiting), "before a suite_ticket has come: WAITING, and when to ask again", "还没有收到 suite_ticket：返回 WAITING 和重试秒数")
+	d.check(errors.Is(waiting, clientlib.ErrWaiting), "before a suite_ticket arrives: WAITING and the seconds to wait", "还没有收到 suite_ticket：返回 WAITING 和重试秒数")
 	watch, err := c.Watch(ctx, "open_work/")
 	if err != nil {
 		return err
@@ -57,13 +57,13 @@ func (d *demo) corpsInstall(ctx context.Context) error {
 		values = append(values, v)
 	}
 	calls := d.calls() - before.calls
-	d.check(distinct(values) && valid == len(values), "%d corp tokens; one corp in two suites shares nothing between them", "%d 个企业的令牌；同一企业安装了两个套件，互不混淆", valid)
+	d.check(distinct(values) && valid == len(values), "%d corp tokens; a corp in two suites has separate tokens", "%d 个企业的令牌；同一企业安装了两个套件，互不混淆", valid)
 	d.check(calls == 8, "calls to WeChat: %d (2 suite tokens, 3 permanent codes, 3 corp tokens)", "调用微信 %d 次（2 个套件令牌，3 个永久授权码，3 个企业令牌）", calls)
 	d.cost(before)
 	return nil
 }
 
-// otherCustomers reads the tokens of all customers but the first of the platform's.
+// otherCustomers reads the tokens of all customers except the platform's first.
 func (d *demo) otherCustomers(ctx context.Context, c *clientlib.Client) ([]string, error) {
 	names := []string{customer2 + "/access_token"}
 	for _, i := range corps() {

@@ -6,8 +6,8 @@ import (
 	"strconv"
 )
 
-// teller writes what happens in one of two languages. Its methods take each text
-// twice, so that the two stay side by side and say the same.
+// teller prints events in one of two languages. Its methods take each text twice, so that both
+// versions are in one place.
 type teller struct {
 	w       io.Writer
 	chinese bool
@@ -23,18 +23,18 @@ func (t *teller) text(en, zh string, args ...any) string {
 	return fmt.Sprintf(en, args...)
 }
 
-// begin writes the heading of a step.
+// begin prints the heading of a step.
 func (t *teller) begin(en, zh string, args ...any) {
 	t.step++
 	fmt.Fprintf(t.w, "\n%d. %s\n", t.step, t.text(en, zh, args...))
 }
 
-// say writes a line.
+// say prints a line.
 func (t *teller) say(en, zh string, args ...any) {
 	fmt.Fprintf(t.w, "   %s\n", t.text(en, zh, args...))
 }
 
-// check writes what has been compared, and whether it was as it should be.
+// check prints a comparison and its result.
 func (t *teller) check(ok bool, en, zh string, args ...any) {
 	t.checked++
 	word := "ok"
@@ -45,7 +45,7 @@ func (t *teller) check(ok bool, en, zh string, args ...any) {
 	fmt.Fprintf(t.w, "   %s  %s\n", word, t.text(en, zh, args...))
 }
 
-// grouped returns n with a space between its thousands.
+// grouped returns n with a space between thousands.
 func grouped[T int | int64](n T) string {
 	s := strconv.FormatInt(int64(n), 10)
 	for i := len(s) - 3; i > 0; i -= 3 {

@@ -14,7 +14,7 @@ import (
 
 var verb = regexp.MustCompile(`%(?:\[(\d+)\])?[-+.0-9]*([a-z])`)
 
-// arguments returns which argument a text shows in which way: "2d", "3s".
+// arguments returns which argument a text formats with which verb: "2d", "3s".
 func arguments(t *testing.T, text string) []string {
 	t.Helper()
 	var all []string
@@ -34,9 +34,8 @@ func arguments(t *testing.T, text string) []string {
 	return all
 }
 
-// TestLanguagesSayTheSame compares each text with its translation: they must show the same
-// arguments, as many as are given.
-func TestLanguagesSayTheSame(t *testing.T) {
+// TestLanguagesMatch holds that each text and its translation format the same arguments.
+func TestLanguagesMatch(t *testing.T) {
 	files, err := filepath.Glob("*.go")
 	if err != nil {
 		t.Fatal(err)
@@ -81,13 +80,12 @@ func TestLanguagesSayTheSame(t *testing.T) {
 	}
 }
 
-// TestDeadValuesAreNoticed holds that the demonstration would notice a daemon that serves what
-// is dead.
+// TestDeadValuesAreNoticed holds that the demonstration detects a daemon that serves dead values.
 func TestDeadValuesAreNoticed(t *testing.T) {
 	s := newSight([]string{"a/b/c"})
 	now := time.Now()
 	s.note("a/b/c", "v", nil, now, true)
-	s.note("a/b/c", "v", nil, now, false) // it died on its way
+	s.note("a/b/c", "v", nil, now, false) // died on its way
 	if s.dead != 0 {
 		t.Errorf("dead on its way: got %d, want 0", s.dead)
 	}

@@ -9,13 +9,13 @@ import (
 	"tokend/clientlib"
 )
 
-// The steps in which a person has made a mistake, and in which the daemon is killed.
+// The steps with an operator's mistake and with a killed daemon.
 
-// wrongSecret shows that a mistake only a person can mend is asked of WeChat once.
+// wrongSecret shows that an error that needs an operator causes one call.
 func (d *demo) wrongSecret(ctx context.Context) error {
 	before := d.since()
-	d.begin("Somebody has mistyped a secret", "有人把 secret 写错了")
-	d.say("%d programs ask for the token of that account. WeChat blocks who keeps asking with a wrong secret.",
+	d.begin("A secret is mistyped", "有人把 secret 写错了")
+	d.say("%d programs request the token of that account. WeChat blocks clients that keep calling with a wrong secret.",
 		"%d 个程序请求这个账号的令牌。用错误的 secret 反复调用，会被微信封禁。", rejecters)
 	refusals := make([]error, rejecters)
 	err := d.crowd(ctx, d.long.conf.Socket(), rejecters, func(ctx context.Context, i int, c *clientlib.Client) error {
@@ -32,13 +32,13 @@ func (d *demo) wrongSecret(ctx context.Context) error {
 		}
 	}
 	calls := d.calls() - before.calls
-	d.check(refused == rejecters, "all %d were told so at once: UPSTREAM errcode=40125, with the seconds to wait", "%d 个程序都立即得到 UPSTREAM errcode=40125 和重试秒数", refused)
+	d.check(refused == rejecters, "all %d programs get UPSTREAM errcode=40125 at once, with the seconds to wait", "%d 个程序都立即得到 UPSTREAM errcode=40125 和重试秒数", refused)
 	d.check(calls == 1, "calls to WeChat: %d", "调用微信 %d 次", calls)
 	d.cost(before)
 	return nil
 }
 
-// killed shows that a restart costs nothing.
+// killed shows that a restart causes no calls.
 func (d *demo) killed(ctx context.Context) error {
 	const reads = 1000
 	s := d.long
@@ -53,7 +53,7 @@ func (d *demo) killed(ctx context.Context) error {
 	if err := s.enter(ctx); err != nil {
 		return err
 	}
-	d.say("The daemon was killed and started again; it answers after %d ms.", "守护进程被杀掉后重新启动，%d 毫秒后恢复响应。", time.Since(before.at).Milliseconds())
+	d.say("The daemon was killed and started again. It responds after %d ms.", "守护进程被杀掉后重新启动，%d 毫秒后恢复响应。", time.Since(before.at).Milliseconds())
 	c := s.client()
 	defer c.Close()
 	same := 0
@@ -69,9 +69,9 @@ func (d *demo) killed(ctx context.Context) error {
 	}
 	_, refusal := d.get(ctx, c, mistypedName)
 	calls := d.calls() - before.calls
-	d.check(same == reads && calls == 0, "%s reads, every value as before: it was on disk before anybody saw it; %d calls",
+	d.check(same == reads && calls == 0, "%s reads, every value as before: values are durable before they are visible; %d calls",
 		"读取 %s 次，值与之前完全相同：先落盘，后可见；调用 %d 次", grouped(reads), calls)
-	d.check(errors.Is(refusal, clientlib.ErrUpstream), "the wrong secret is remembered too, and WeChat is not asked again", "也还记得 secret 有误，没有再调用微信")
+	d.check(errors.Is(refusal, clientlib.ErrUpstream), "the error of the wrong secret is remembered too, and WeChat is not called again", "也还记得 secret 有误，没有再调用微信")
 	d.cost(before)
 	return nil
 }

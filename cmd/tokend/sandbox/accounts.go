@@ -8,14 +8,14 @@ import (
 	"tokend/fetchers/wechattest"
 )
 
-// Account is one account, as WeChat has it and as tokend is configured for it. Its
-// secret opens nothing but a sandbox.
+// Account is one account, for WeChat and for tokend's configuration. Its secret is valid only in a
+// sandbox.
 type Account struct {
 	Family   string // the first segment of its credentials' names
 	ID       string // appid or corpid
-	AgentID  string // of an app of a corp; else empty
+	AgentID  string // of an app of a corp, or empty
 	Secret   string
-	Rotating bool // its tokens are fetched by /cgi-bin/token and end each other
+	Rotating bool // tokens come from /cgi-bin/token, and a new one invalidates the old
 
 	Downstream []Downstream // of an app of a corp
 }
@@ -23,13 +23,12 @@ type Account struct {
 // Downstream is a corp that an app is shared with.
 type Downstream struct {
 	CorpID       string
-	AgentID      int // the app's there
+	AgentID      int // the app's agentid in that corp
 	BusinessType int
 }
 
-// Accounts returns the accounts of every sandbox: one of each family, two apps of one
-// corp, of which one is shared with two downstream corps, and an official account whose tokens
-// rotate.
+// Accounts returns the accounts of every sandbox: one of each family, two apps of one corp, one of
+// them shared with two downstream corps, and an official account with rotating tokens.
 func Accounts() []Account {
 	return []Account{
 		{Family: "official_account", ID: "wxsandboxofficial", Secret: "sandbox-secret-of-the-official-account"},
@@ -44,7 +43,7 @@ func Accounts() []Account {
 	}
 }
 
-// AddTo makes a known to w.
+// AddTo adds a to w.
 func (a Account) AddTo(w *wechattest.WeChat) {
 	switch a.Family {
 	case "work":

@@ -14,7 +14,7 @@ import (
 	"tokend/fetchers/wechattest"
 )
 
-// calls writes each call and each push as it ends, and keeps count.
+// calls prints each call and each push as it ends, and counts them.
 type calls struct {
 	w io.Writer
 
@@ -24,7 +24,7 @@ type calls struct {
 	pushes int
 }
 
-// line is what a summary has a line for.
+// line is a line of the summary.
 type line struct{ endpoint, account string }
 
 func newCalls(w io.Writer) *calls { return &calls{w: w, count: map[line]int{}} }
@@ -40,7 +40,7 @@ func (c *calls) note(call wechattest.Call) {
 		answered(call), call.Took.Round(100*time.Microsecond))
 }
 
-// notePush takes down a push.
+// notePush records a push.
 func (c *calls) notePush(d wechattest.Delivery) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -50,7 +50,7 @@ func (c *calls) notePush(d wechattest.Delivery) {
 	fmt.Fprintf(c.w, "%s  %-38s %-24s %s, %s\n", d.At.Format("15:04:05.000"), what, d.Owner, taken(d), d.Took.Round(100*time.Microsecond))
 }
 
-// answered says in words what the caller got.
+// answered describes the answer to a call.
 func answered(call wechattest.Call) string {
 	switch {
 	case call.Trouble != "":
@@ -71,13 +71,13 @@ func answered(call wechattest.Call) string {
 	return "the same value again"
 }
 
-// shown returns an id as it may be written to a terminal. An id that came with a call may be
-// anything, and a caller that mixes up its fields sends its secret as one.
+// shown returns an id in a form that is safe for a terminal. The id of a call may be anything, and
+// a client that mixes up its fields sends its secret as the id.
 func shown(id string) string {
 	if id == "" {
 		return "-"
 	}
-	parts := strings.Split(id, "/") // corp, app and downstream corp at most
+	parts := strings.Split(id, "/") // at most corp, app and downstream corp
 	if len(parts) > 3 || slices.ContainsFunc(parts, func(p string) bool { return len(p) > 40 }) ||
 		strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return fmt.Sprintf("(no id: %d bytes)", len(id))
@@ -85,7 +85,7 @@ func shown(id string) string {
 	return id
 }
 
-// summary writes how often each account called for what, and was pushed what.
+// summary prints the number of calls and pushes for each account and kind.
 func (c *calls) summary() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// Configuration is a configuration of tokend that uses a sandbox.
+// Configuration is a configuration of tokend for a sandbox.
 type Configuration struct {
-	Dir      string // absolute; holds the socket and the state
-	URL      string // where the sandbox is
+	Dir      string // absolute; contains the socket and the state
+	URL      string // of the sandbox
 	Accounts []Account
 	Owners   []Owner
-	HTTP     string // host:port where pushes to the owners arrive; empty: nowhere
+	HTTP     string // host:port for pushes to the owners; empty for none
 	LogLevel string // empty for the default
 }
 
@@ -39,7 +39,7 @@ func (c Configuration) TOML() string {
 	return b.String()
 }
 
-// owners writes the suites of a provider, or with "" the platforms.
+// owners writes the suites of a provider, or the platforms if provider is "".
 func (c Configuration) owners(b *strings.Builder, provider string) {
 	for _, o := range c.Owners {
 		if o.Provider == provider {
@@ -48,5 +48,5 @@ func (c Configuration) owners(b *strings.Builder, provider string) {
 	}
 }
 
-// Callback returns the address that pushes to o go to.
+// Callback returns the URL for pushes to o.
 func (c Configuration) Callback(o Owner) string { return "http://" + c.HTTP + "/callback/" + o.Path() }

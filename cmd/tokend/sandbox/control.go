@@ -10,21 +10,21 @@ import (
 	"tokend/protocol"
 )
 
-// controls is where the sandbox is told what platforms, suites and their customers do.
+// controls is the path of the commands for events of platforms, suites and customers.
 const controls = "/sandbox/"
 
-// control is something that can be made to happen.
+// control is a command that causes an event.
 type control struct {
 	word     string
 	help     string
-	customer bool // a customer does it, who is the child
-	known    bool // who must be one already
+	customer bool // a customer's event: needs the child
+	known    bool // the customer must exist
 
-	// do makes it happen, and returns what is answered: a secret of the sandbox's alone.
+	// do causes the event and returns the answer: a secret of the sandbox, or "".
 	do func(w *wechattest.WeChat, r *http.Request, owner, child string) (string, error)
 }
 
-// done is a control's do that answers nothing.
+// done returns a do without an answer.
 func done(f func(w *wechattest.WeChat, owner, child string)) func(*wechattest.WeChat, *http.Request, string, string) (string, error) {
 	return func(w *wechattest.WeChat, _ *http.Request, owner, child string) (string, error) {
 		f(w, owner, child)
@@ -32,7 +32,7 @@ func done(f func(w *wechattest.WeChat, owner, child string)) func(*wechattest.We
 	}
 }
 
-// secretly is a control's do that answers a code or a grant.
+// secretly returns a do that answers a code or a grant.
 func secretly(f func(w *wechattest.WeChat, owner, child string) string) func(*wechattest.WeChat, *http.Request, string, string) (string, error) {
 	return func(w *wechattest.WeChat, _ *http.Request, owner, child string) (string, error) {
 		return f(w, owner, child), nil
@@ -43,15 +43,15 @@ func allControls() []control {
 	return []control{
 		{word: "push-ticket", help: "push a ticket now", do: pushTicket},
 		{word: "verify", help: "verify a suite's callback, as WeCom's console does", do: verify},
-		{word: "authorize", help: "a customer authorizes; answers the code, which is pushed too", customer: true, do: secretly((*wechattest.WeChat).Authorize)},
-		{word: "update", help: "a customer changes what it permits", customer: true, known: true, do: secretly((*wechattest.WeChat).UpdateAuthorized)},
-		{word: "reset-permanent-code", help: "the secret of a custom-developed app is asked for again", customer: true, known: true, do: secretly((*wechattest.WeChat).ResetPermanentCode)},
-		{word: "unauthorize", help: "a customer takes the authorization back", customer: true, known: true, do: done((*wechattest.WeChat).Unauthorize)},
-		{word: "add-customer", help: "a customer of long ago; answers its grant, and pushes nothing", customer: true, do: secretly((*wechattest.WeChat).AddCustomer)},
+		{word: "authorize", help: "a customer authorizes; answers the code, which is also pushed", customer: true, do: secretly((*wechattest.WeChat).Authorize)},
+		{word: "update", help: "a customer changes its permissions", customer: true, known: true, do: secretly((*wechattest.WeChat).UpdateAuthorized)},
+		{word: "reset-permanent-code", help: "the secret of a custom-developed app is requested again", customer: true, known: true, do: secretly((*wechattest.WeChat).ResetPermanentCode)},
+		{word: "unauthorize", help: "a customer revokes the authorization", customer: true, known: true, do: done((*wechattest.WeChat).Unauthorize)},
+		{word: "add-customer", help: "adds an existing customer; answers its grant, without a push", customer: true, do: secretly((*wechattest.WeChat).AddCustomer)},
 	}
 }
 
-// pushTicket answers how the callback took the ticket.
+// pushTicket returns an error unless the callback accepts the ticket.
 func pushTicket(w *wechattest.WeChat, r *http.Request, owner, _ string) (string, error) {
 	if d := w.Send(r.Context(), owner, w.TicketPush(owner)); d.Err != nil {
 		return "", fmt.Errorf("the callback: %s", taken(d))
@@ -63,7 +63,7 @@ func verify(w *wechattest.WeChat, r *http.Request, owner, _ string) (string, err
 	return "", w.VerifyCallback(r.Context(), owner)
 }
 
-// handler serves the controls, and WeChat beside them.
+// handler serves the controls and WeChat.
 func (s *Sandbox) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+controls+"{$}", s.help)
@@ -79,7 +79,7 @@ func (s *Sandbox) handler() http.Handler {
 	})
 }
 
-// control makes c happen to the owner, and the child, of the query.
+// control causes c for the owner and the child in the query.
 func (s *Sandbox) control(w http.ResponseWriter, r *http.Request, c control) {
 	o, ok := s.owner(r.FormValue("owner"))
 	if !ok {
@@ -95,7 +95,7 @@ func (s *Sandbox) control(w http.ResponseWriter, r *http.Request, c control) {
 		http.Error(w, "child must be an appid or corpid", http.StatusBadRequest)
 		return
 	case c.known && s.wechat.CurrentGrant(o.ID, child) == "":
-		http.Error(w, "there is no such customer: see authorize", http.StatusNotFound)
+		http.Error(w, "no such customer: see authorize", http.StatusNotFound)
 		return
 	}
 	answer, err := c.do(s.wechat, r, o.ID, child)
@@ -106,7 +106,7 @@ func (s *Sandbox) control(w http.ResponseWriter, r *http.Request, c control) {
 	if answer == "" {
 		answer = "done"
 	}
-	_, _ = io.WriteString(w, answer+"\n") // a caller that has gone is its own loss
+	_, _ = io.WriteString(w, answer+"\n") // the caller may have gone
 }
 
 func (s *Sandbox) owner(id string) (Owner, bool) {
@@ -126,14 +126,14 @@ func (s *Sandbox) ownerIDs() []string {
 	return ids
 }
 
-// help says what can be made to happen.
+// help lists the controls.
 func (s *Sandbox) help(w http.ResponseWriter, _ *http.Request) {
 	for _, line := range s.Controls() {
-		_, _ = fmt.Fprintln(w, line) // likewise
+		_, _ = fmt.Fprintln(w, line) // the caller may have gone
 	}
 }
 
-// Controls returns a command line for each thing that can be made to happen.
+// Controls returns a command line for each control.
 func (s *Sandbox) Controls() []string {
 	var lines []string
 	for _, c := range allControls() {

@@ -13,7 +13,7 @@ import (
 	"tokend/fetchers/wechattest"
 )
 
-// web is a program that takes pushes, in place of tokend.
+// web is a program that receives pushes instead of tokend.
 type web struct {
 	*httptest.Server
 	mu     sync.Mutex
@@ -68,7 +68,7 @@ func post(t *testing.T, url string) (int, string) {
 	return resp.StatusCode, strings.TrimSuffix(string(b), "\n")
 }
 
-// wait waits until out shows text n times.
+// wait waits until the output contains text n times.
 func (s *screen) wait(t *testing.T, text string, n int) {
 	t.Helper()
 	for end := time.Now().Add(10 * time.Second); strings.Count(s.String(), text) < n; time.Sleep(time.Millisecond) {
@@ -78,8 +78,8 @@ func (s *screen) wait(t *testing.T, text string, n int) {
 	}
 }
 
-// TestCustomersComeByThemselves holds that each owner is pushed a ticket, and then the
-// authorization of its customer.
+// TestCustomersComeByThemselves holds that each owner gets a ticket and then the authorization of
+// its customer.
 func TestCustomersComeByThemselves(t *testing.T) {
 	p := newWeb(t)
 	var out screen
@@ -96,11 +96,11 @@ func TestCustomersComeByThemselves(t *testing.T) {
 		}
 	}
 	if !regexp.MustCompile(`(?m)^pushes in all +6$`).MatchString(out.String()) {
-		t.Errorf("no summary of pushes:\n%s", out.String())
+		t.Errorf("missing summary of pushes:\n%s", out.String())
 	}
 }
 
-// TestControls makes everything happen that can be.
+// TestControls causes every event.
 func TestControls(t *testing.T) {
 	p := newWeb(t)
 	var out screen
@@ -113,7 +113,7 @@ func TestControls(t *testing.T) {
 	for _, c := range []struct {
 		request string
 		status  int
-		kind    string // of the push that it makes; empty for none
+		kind    string // of the push that it causes, or empty
 		answer  *string
 	}{
 		{"authorize" + customer, 200, "authorized", &code},
@@ -123,7 +123,7 @@ func TestControls(t *testing.T) {
 		{"add-customer?owner=wwsandboxsuite&child=wwold", 200, "", &grant},
 		{"reset-permanent-code?owner=dksandboxtemplate&child=wwsandboxcustomer", 200, "reset_permanent_code", nil},
 		{"push-ticket?owner=wwsandboxsuite", 200, "suite_ticket", nil},
-		{"verify?owner=wwsandboxsuite", 502, "", nil}, // "success" is no echo
+		{"verify?owner=wwsandboxsuite", 502, "", nil}, // "success" is not the echo
 		{"verify?owner=wxsandboxplatform", 404, "", nil},
 		{"push-ticket?owner=nobody", 404, "", nil},
 		{"push-ticket", 404, "", nil},
@@ -148,7 +148,7 @@ func TestControls(t *testing.T) {
 	}
 
 	p.answers("no")
-	if status, answer := post(t, base+"push-ticket?owner=wxsandboxplatform"); status != 502 || !strings.Contains(answer, "something else than success") {
+	if status, answer := post(t, base+"push-ticket?owner=wxsandboxplatform"); status != 502 || !strings.Contains(answer, "an answer other than success") {
 		t.Errorf("got %d %q", status, answer)
 	}
 	if got := call(t, base+"unauthorize"+customer); got != "Method Not Allowed\n" {
@@ -162,8 +162,7 @@ func TestControls(t *testing.T) {
 	}
 }
 
-// TestControlsAreShown holds that every control is among those that are shown, with a
-// command that is right.
+// TestControlsAreShown holds that every control is listed with a working command.
 func TestControlsAreShown(t *testing.T) {
 	p := newWeb(t)
 	var out screen
@@ -185,19 +184,19 @@ func TestControlsAreShown(t *testing.T) {
 			t.Fatalf("no URL in %s", line)
 		}
 		status, answer := post(t, url)
-		if status != 200 && !strings.Contains(url, "verify") { // a web page that knows no echo
+		if status != 200 && !strings.Contains(url, "verify") { // this web server does not echo
 			t.Errorf("%s: got %d %s", url, status, answer)
 		}
 	}
 }
 
-// TestTaken holds that nothing of an answer is shown.
+// TestTaken holds that no part of an answer is shown.
 func TestTaken(t *testing.T) {
 	p := newWeb(t)
 	p.answers("canary\nforged")
 	var out screen
 	_, stop := start(t, Config{Out: &out, Callback: p.address()})
-	out.wait(t, "something else than success", len(Owners()))
+	out.wait(t, "an answer other than success", len(Owners()))
 	stop()
 	if strings.Contains(out.String(), "canary") || strings.Contains(out.String(), "forged") {
 		t.Errorf("an answer is shown:\n%s", out.String())

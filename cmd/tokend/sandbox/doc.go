@@ -1,5 +1,5 @@
-// Package sandbox is a WeChat at a local port for a person to develop against: some accounts that
-// are ready to use, the configuration that makes tokend use them, and a line for each call as it
-// comes. The WeChat itself is package wechattest; sandbox knows nothing of its rules, and nothing
-// of the daemon but the form of its configuration.
+// Package sandbox is a WeChat at a local port for developers: accounts that are ready to use, a
+// configuration for tokend, and a line of output for each call. The WeChat itself is package
+// wechattest. Package sandbox does not know WeChat's rules. Of the daemon it knows only the form of
+// the configuration.
 package sandbox

@@ -10,13 +10,15 @@ import (
 	"tokend/fetchers/wechattest"
 )
 
-// FaultWords explains what ParseFault reads.
-const FaultWords = `which calls:  endpoint=PATH  account=ID  times=N (then it is over)
-before them:  delay=2s
-in place of:  errcode=N  status=N (of HTTP)  cut (the connection)
-after them:   lost (the answer)  hang  expires_in=JSON (or omit)  no_value
-              no_grant (it is empty)  no_tokens (of api_query_auth)
-              body=truncated, html, empty or huge`
+// FaultWords explains the input of ParseFault.
+const FaultWords = `
+  which calls:      endpoint=PATH  account=ID  times=N (only the first N)
+  before them:      delay=2s
+  instead of them:  errcode=N  status=N (of HTTP)  cut (close the connection)
+  after them:       lost (no answer)  hang  expires_in=JSON (or omit)  no_value
+                    no_grant (an empty grant)  no_tokens (of api_query_auth)
+                    body=truncated, html, empty or huge
+`
 
 // ParseFault reads a fault such as "errcode=45009,endpoint=/cgi-bin/token,times=3".
 func ParseFault(s string) (wechattest.Fault, error) {
@@ -38,7 +40,7 @@ func setFault(f *wechattest.Fault, key, value string, given bool) (err error) {
 		}
 	default:
 		if value == "" {
-			return errors.New("not known, or its value is missing")
+			return errors.New("unknown, or the value is missing")
 		}
 	}
 	switch key {
@@ -50,7 +52,7 @@ func setFault(f *wechattest.Fault, key, value string, given bool) (err error) {
 		f.Times, err = positive(value)
 	case "delay":
 		if f.Delay, err = time.ParseDuration(value); err == nil && f.Delay < 0 {
-			err = errors.New("before it began")
+			err = errors.New("must not be negative")
 		}
 	case "errcode":
 		if f.Code, err = strconv.Atoi(value); err == nil && f.Code == 0 {
@@ -58,7 +60,7 @@ func setFault(f *wechattest.Fault, key, value string, given bool) (err error) {
 		}
 	case "status":
 		if f.Status, err = positive(value); err == nil && (f.Status < 100 || f.Status > 599) {
-			err = errors.New("no status of HTTP")
+			err = errors.New("not an HTTP status")
 		}
 	case "cut":
 		f.Cut = true
@@ -77,7 +79,7 @@ func setFault(f *wechattest.Fault, key, value string, given bool) (err error) {
 	case "body":
 		f.Body, err = body(value)
 	default:
-		err = errors.New("not known")
+		err = errors.New("unknown")
 	}
 	return err
 }

@@ -7,24 +7,23 @@ import (
 	"tokend/fetchers/wechattest"
 )
 
-// Owner is whoever customers authorize, as WeChat has it and as tokend is configured for it:
-// a third-party platform, or a suite of a service provider. Its secrets open nothing but a
-// sandbox.
+// Owner is a third-party platform or a suite of a service provider, which customers authorize, for
+// WeChat and for tokend's configuration. Its secrets are valid only in a sandbox.
 type Owner struct {
 	ID       string // component appid or suite id
-	Provider string // of a suite: its provider's corpid; empty for a platform
+	Provider string // corpid of a suite's provider; empty for a platform
 	Secret   string
 	Token    string // signs pushes
-	AESKey   string // encrypts them
+	AESKey   string // encrypts pushes
 
-	// Customer authorizes the owner by itself in every sandbox.
+	// Customer authorizes the owner at the start of every sandbox.
 	Customer string
 }
 
-// Owners returns the platform and the suites of every sandbox: one of each kind, and a template
-// of custom-developed apps, whose permanent codes are secrets.
+// Owners returns the platform and the suites of every sandbox: one of each kind, and a template of
+// custom-developed apps, whose permanent codes are secrets.
 func Owners() []Owner {
-	const provider = "wwsandboxprovider" // of Accounts
+	const provider = "wwsandboxprovider" // in Accounts
 	return []Owner{
 		{
 			ID: "wxsandboxplatform", Secret: "sandbox-secret-of-the-platform", Token: "sandbox-platform-signs",
@@ -41,7 +40,7 @@ func Owners() []Owner {
 	}
 }
 
-// AddTo makes o known to w. Its provider must be an account of w's.
+// AddTo adds o to w. Its provider must be an account of w.
 func (o Owner) AddTo(w *wechattest.WeChat) {
 	if o.Provider == "" {
 		w.AddPlatform(o.ID, o.Secret, o.Token, o.AESKey)
@@ -50,8 +49,8 @@ func (o Owner) AddTo(w *wechattest.WeChat) {
 	w.AddSuite(o.Provider, o.ID, o.Secret, o.Token, o.AESKey)
 }
 
-// Path returns what the names of o's credentials begin with, and the end of its callback's
-// address.
+// Path returns the prefix of the names of o's credentials, which is also the end of the callback
+// URL.
 func (o Owner) Path() string {
 	if o.Provider == "" {
 		return "open_platform/" + o.ID
@@ -59,8 +58,7 @@ func (o Owner) Path() string {
 	return "open_work/" + o.ID
 }
 
-// toml returns o's table of the configuration. That of a suite belongs behind its
-// provider's.
+// toml returns o's table of the configuration. A suite's table follows its provider's.
 func (o Owner) toml() string {
 	var b strings.Builder
 	key := func(k, v string) { fmt.Fprintf(&b, "%s = %q\n", k, v) }

@@ -14,18 +14,18 @@ import (
 	"tokend/fetchers/wechattest"
 )
 
-// push pushes until ctx is done: tickets on time, and events as they happen.
+// push pushes tickets at WeChat's interval and events at once, until ctx is done.
 func (s *Sandbox) push(ctx context.Context) {
-	// The next ticket is ten minutes away, too long for somebody who starts tokend second.
+	// The next ticket is due in ten minutes, too late for a user who starts tokend second.
 	if s.heard(ctx) {
 		s.wechat.RunPushes(ctx)
 	}
 }
 
-// lookEvery is how often it is looked whether tokend is there.
+// lookEvery is the interval of checks whether tokend listens.
 const lookEvery = 200 * time.Millisecond
 
-// heard returns when somebody listens where pushes go, or false when ctx is done.
+// heard returns true when a process listens at the callback address, or false when ctx is done.
 func (s *Sandbox) heard(ctx context.Context) bool {
 	var d net.Dialer
 	for {
@@ -42,8 +42,8 @@ func (s *Sandbox) heard(ctx context.Context) bool {
 	}
 }
 
-// pushed is a [wechattest.Settings.OnPush]. The first ticket that is taken brings the owner its
-// customer.
+// pushed is a [wechattest.Settings.OnPush]. After the first accepted ticket, the owner's customer
+// authorizes.
 func (s *Sandbox) pushed(d wechattest.Delivery) {
 	s.calls.notePush(d)
 	if d.Err != nil || !strings.HasSuffix(d.Kind, "_ticket") {
@@ -59,14 +59,13 @@ func (s *Sandbox) pushed(d wechattest.Delivery) {
 	}
 }
 
-// taken says in words how a push was answered. What was answered may be anything, and is not
-// shown.
+// taken describes how a push was answered. The answer itself may contain anything and is not shown.
 func taken(d wechattest.Delivery) string {
 	switch {
 	case d.Err == nil:
 		return "success"
 	case errors.Is(d.Err, syscall.ECONNREFUSED):
-		return "nobody listens"
+		return "connection refused"
 	case errors.Is(d.Err, context.DeadlineExceeded), errors.Is(d.Err, os.ErrDeadlineExceeded):
 		return "no answer in time"
 	case d.Status == 0:
@@ -74,5 +73,5 @@ func taken(d wechattest.Delivery) string {
 	case d.Status != http.StatusOK:
 		return fmt.Sprintf("HTTP %d", d.Status)
 	}
-	return "something else than success"
+	return "an answer other than success"
 }

@@ -14,56 +14,55 @@ import (
 	"tokend/fetchers/wechattest"
 )
 
-// Where things are unless told otherwise.
+// The default addresses.
 const (
-	DefaultListen   = "127.0.0.1:8712" // the sandbox
-	DefaultCallback = "127.0.0.1:8711" // tokend's [http]
+	DefaultListen   = "127.0.0.1:8712" // of the sandbox
+	DefaultCallback = "127.0.0.1:8711" // of tokend's [http]
 )
 
-// Config says what a sandbox is like.
+// Config configures a sandbox.
 type Config struct {
-	// Listen is host:port; empty stands for DefaultListen.
+	// Listen is host:port. If empty, it is DefaultListen.
 	Listen string
 
-	// Callback is the host:port at which tokend takes what is pushed to the platform and the
-	// suites; empty stands for DefaultCallback.
+	// Callback is the host:port at which tokend receives pushes to the platform and the suites. If
+	// empty, it is DefaultCallback.
 	Callback string
 
 	// Remote allows an address that other hosts can reach.
 	Remote bool
 
-	// Lifetime is how long tokens and tickets live; zero stands for two hours.
+	// Lifetime is the lifetime of tokens and tickets. Zero means two hours.
 	Lifetime time.Duration
 
-	// Latency is how long each answer takes.
+	// Latency is the delay of each answer.
 	Latency time.Duration
 
-	// Faults are what goes wrong; the first that fits a call befalls it.
+	// Faults are the injected faults. The first that matches a call applies.
 	Faults []wechattest.Fault
 
-	// AnyAccount accepts accounts that are not the sandbox's own: the secret of
-	// the first call is the account's.
+	// AnyAccount also accepts unknown accounts, with the secret of their first call.
 	AnyAccount bool
 
 	// ExpiredIsInvalid makes WeCom answer 40014, not 42001, for an expired token.
 	ExpiredIsInvalid bool
 
-	// ShuffleEvents pushes the elements of messages in another order each time.
+	// ShuffleEvents pushes the elements of messages in random order.
 	ShuffleEvents bool
 
-	// Seed makes values and orders the same in each run; zero makes them different.
+	// Seed makes values and orders the same in each run. Zero makes them random.
 	Seed uint64
 
-	// Out is where calls are written as they come.
+	// Out receives a line for each call.
 	Out io.Writer
 }
 
-// ErrNotLoopback says that a sandbox would have been open to other hosts.
-var ErrNotLoopback = errors.New("the address can be reached from other hosts, and a sandbox is open to everybody")
+// ErrNotLoopback reports that other hosts could reach the sandbox.
+var ErrNotLoopback = errors.New("the address can be reached from other hosts, and a sandbox has no access control")
 
-// Sandbox is one that answers. Make it with [Start].
+// Sandbox is a running sandbox; see [Start].
 type Sandbox struct {
-	// URL is where it is, for [upstream].
+	// URL is its address, for [upstream].
 	URL string
 
 	callback string
@@ -72,10 +71,10 @@ type Sandbox struct {
 	server   *wechattest.Server
 	calls    *calls
 
-	welcomed sync.Map // ids of owners whose customer has come
+	welcomed sync.Map // ids of owners whose customer has authorized
 }
 
-// Start starts a sandbox, which answers from then on. Run or Close ends it.
+// Start starts a sandbox. Run or Close ends it.
 func Start(cfg Config) (*Sandbox, error) {
 	listen := cfg.Listen
 	if listen == "" {
@@ -104,7 +103,7 @@ func Start(cfg Config) (*Sandbox, error) {
 	return s, nil
 }
 
-// populate adds the accounts and owners, and what goes wrong.
+// populate adds the accounts, owners and faults.
 func (s *Sandbox) populate(cfg Config) {
 	for _, a := range Accounts() {
 		a.AddTo(s.wechat)
@@ -115,25 +114,24 @@ func (s *Sandbox) populate(cfg Config) {
 		s.wechat.SetCallback(o.ID, conf.Callback(o))
 		s.wechat.SetQuirks(o.ID, wechattest.Quirks{Shuffled: cfg.ShuffleEvents})
 	}
-	// One fault befalls a call, so each must bring the latency along.
+	// Only one fault applies to a call, so each includes the latency.
 	for _, f := range append(cfg.Faults[:len(cfg.Faults):len(cfg.Faults)], wechattest.Fault{}) {
 		f.Delay += cfg.Latency
 		s.wechat.Inject(f)
 	}
 }
 
-// Run lets the sandbox answer and push until ctx is done, and then writes what has been called
-// and pushed.
+// Run serves calls and pushes until ctx is done, then prints the summary.
 func (s *Sandbox) Run(ctx context.Context) error {
 	s.push(ctx)
 	<-ctx.Done()
 	return errors.Join(s.Close(), s.calls.summary())
 }
 
-// Close ends a sandbox that is not run.
+// Close ends a sandbox without Run.
 func (s *Sandbox) Close() error { return s.server.Close() }
 
-// loopback reports whether nobody but this host can reach a listener at addr.
+// loopback reports whether only this host can reach a listener at addr.
 func loopback(addr string) (bool, error) {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	"tokend/fetchers/wechattest"
 )
 
-// screen is what a sandbox has written.
+// screen is the output of a sandbox.
 type screen struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -38,7 +38,7 @@ func start(t *testing.T, cfg Config) (*Sandbox, func()) {
 	t.Helper()
 	cfg.Listen = "127.0.0.1:0"
 	if cfg.Callback == "" {
-		cfg.Callback = "127.0.0.1:1" // where nobody listens
+		cfg.Callback = "127.0.0.1:1" // where nothing listens
 	}
 	s, err := Start(cfg)
 	if err != nil {
@@ -71,7 +71,7 @@ func call(t *testing.T, url string) string {
 	return string(b)
 }
 
-func TestEveryCallIsShownAndNothingSecret(t *testing.T) {
+func TestCallsShownWithoutSecrets(t *testing.T) {
 	var out screen
 	s, stop := start(t, Config{Out: &out})
 	a := Accounts()[1]
@@ -109,7 +109,7 @@ func TestConfigurationIsComplete(t *testing.T) {
 		t.Errorf("accounts: got %d, want %d", n, len(Accounts()))
 	}
 	if len(got.OpenPlatforms) != 1 || len(got.OpenWork) != 1 || len(got.OpenWork[0].Suites) != 2 || got.HTTP == nil || got.HTTP.Listen != c.HTTP {
-		t.Errorf("platforms, suites or [http] are not what they should be:\n%s", c.TOML())
+		t.Errorf("wrong platforms, suites or [http]:\n%s", c.TOML())
 	}
 	if d := got.Work[0].Downstream; len(d) != 2 || d[0].AgentID != 1000005 || d[0].BusinessType != 1 || d[1].BusinessType != 0 {
 		t.Errorf("downstream corps: got %+v", d)
@@ -122,7 +122,7 @@ func TestConfigurationIsComplete(t *testing.T) {
 	}
 }
 
-func TestOnlyLoopbackUnlessTold(t *testing.T) {
+func TestLoopbackByDefault(t *testing.T) {
 	for _, listen := range []string{"0.0.0.0:0", ":0", "[::]:0", "192.0.2.1:0"} {
 		if _, err := Start(Config{Listen: listen, Out: io.Discard}); !errors.Is(err, ErrNotLoopback) {
 			t.Errorf("%s: got %v, want %v", listen, err, ErrNotLoopback)
@@ -142,7 +142,7 @@ func TestOnlyLoopbackUnlessTold(t *testing.T) {
 	}
 }
 
-func TestLatencyStaysWithAFault(t *testing.T) {
+func TestLatencyWithFault(t *testing.T) {
 	fault, err := ParseFault("errcode=45009,times=1")
 	if err != nil {
 		t.Fatal(err)
@@ -218,7 +218,7 @@ func TestParseFault(t *testing.T) {
 	}
 }
 
-func TestEveryAccountAnswersToItsNames(t *testing.T) {
+func TestNamesAreUnique(t *testing.T) {
 	seen := map[string]bool{}
 	for _, a := range Accounts() {
 		for _, name := range a.Names() {
