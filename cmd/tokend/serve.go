@@ -80,6 +80,7 @@ func (s *service) run(ctx context.Context) (err error) {
 	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
+	shortenSlices()
 	setProcs(os.Getenv("GOMAXPROCS") != "")
 	var running sync.WaitGroup
 	done := make(chan error, 1) // buffered, so that a forced stop blocks no goroutine

@@ -9,8 +9,8 @@ import (
 )
 
 const (
-	// slice is how long work goes on between two pauses: what a request may wait for at most where
-	// it has to share a processor with the work. A shorter one spends more on the pauses themselves.
+	// slice is how long work goes on between two pauses. A shorter one spends more on the pauses:
+	// timers are exact to a millisecond.
 	slice = time.Millisecond
 
 	// share is how much time passes for each piece of work: two for half of a processor.
@@ -25,6 +25,7 @@ const (
 	most = 5 * slice
 
 	// stepsPerLook is how many steps, of a microsecond or less, are between two looks at the clock.
+	// At each look, threads that wait for a processor get one, see yield.
 	stepsPerLook = 64
 )
 
@@ -138,13 +139,15 @@ func (w *Work) Step() (more bool) {
 	return w.Pause()
 }
 
-// Pause is Step for a step of many microseconds: it looks at the clock at once.
+// Pause is Step for a step of many microseconds: it looks at the clock at once, and lets other
+// threads have the processor.
 func (w *Work) Pause() (more bool) {
 	if w == nil {
 		return true
 	}
 	worked := time.Since(w.began)
 	if worked < w.allowed {
+		yield()
 		return true
 	}
 	more = w.wait(worked)

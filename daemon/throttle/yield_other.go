@@ -1,0 +1,7 @@
+//go:build !linux
+
+package throttle
+
+import "runtime"
+
+func yield() { runtime.Gosched() }
