@@ -56,12 +56,13 @@
 // # Fairness
 //
 // There are 32 places for calls to each of WeChat's hosts, and 24 for refreshes of the schedule. An
-// owner has at most half of the 32, as a reader's and as the schedule's: a platform or suite with
-// all its customers, an official account, a corp. The last eighth is for owners that have no place.
-// Owners that wait are served round robin, so one whose calls hang keeps no other from the host
-// (places.go). This also bounds a healthy owner that is alone at a host to 16 calls. A bound that
-// depended on how an owner's calls go would have to be wrong once, for as long as a call may hang,
-// before it helps. Calls that readers wait for enter before those of the schedule (limiter.go).
+// owner has at most half of the 32, and its refreshes at most one less: the last place is for calls
+// that clients wait for. An owner is a platform or suite with all its customers, an official
+// account, or a corp. The last eighth of the places is for owners that have none. Owners that wait
+// are served round robin, so one whose calls hang keeps no other from the host (places.go). This
+// also bounds a healthy owner that is alone at a host to 16 calls. A bound that depended on how an
+// owner's calls go would have to be wrong once, for as long as a call may hang, before it helps.
+// Calls that readers wait for enter before those of the schedule (limiter.go).
 //
 // The schedule begins with 8 places. It goes up to 24 when these do not reach the rate that is
 // needed, because WeChat is slow (hostqueue.go). If WeCom answers that there are too many calls at

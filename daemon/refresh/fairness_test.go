@@ -133,6 +133,39 @@ func TestColdReaderBesideHangingOwner(t *testing.T) {
 	}
 }
 
+// TestReaderBesideHangingRefreshes holds that the schedule leaves a place to readers of the owner
+// whose refreshes hang: it takes them for many customers at once, and WeChat's endpoints fail one by
+// one.
+func TestReaderBesideHangingRefreshes(t *testing.T) {
+	for _, owner := range []string{"open_platform/wxa", "open_work/tja"} {
+		t.Run(owner, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				w := newSite()
+				w.platform(t, owner, 300, time.Minute, 2*time.Minute)
+				for i := range w.all {
+					if s := &w.all[i]; s.Kind == AuthorizerToken || s.Kind == AuthCorpToken {
+						s.Fetcher = siteFetcher{w, "hanging/endpoint"}
+					}
+				}
+				w.answer("hanging/endpoint", forever)
+				r := w.start(t)
+				time.Sleep(10 * time.Second)
+				synctest.Wait()
+				if w.atOnce()["hanging/endpoint"] < 8 {
+					t.Fatal("few refreshes hang: nothing was tested")
+				}
+				took := slowest(t, func(ctx context.Context) error {
+					_, err := r.Get(ctx, owner+"/pre_auth_code")
+					return err
+				})
+				if took > time.Second {
+					t.Errorf("a pre_auth_code took %v", took)
+				}
+			})
+		})
+	}
+}
+
 // TestScheduleBesideHangingOwner holds that while the calls for one owner hang and nobody reads,
 // no credential of another owner expires.
 func TestScheduleBesideHangingOwner(t *testing.T) {
@@ -195,7 +228,7 @@ func TestOutageBesideHangingOwner(t *testing.T) {
 }
 
 // TestSlowWeChat holds that the schedule takes up to three quarters of the places at a host whose
-// answers take 2 s, and half of them for the customers of one owner.
+// answers take 2 s, and one less than half of them for the customers of one owner.
 func TestSlowWeChat(t *testing.T) {
 	const n, latency = 400, 2 * time.Second
 	for _, tc := range []struct {
@@ -208,7 +241,7 @@ func TestSlowWeChat(t *testing.T) {
 		{"accounts in time", 0, 4 * time.Minute, 24, 40 * time.Second},
 		{"accounts with little time", 0, 15 * time.Second, 24, 40 * time.Second},
 		{"expired accounts", 0, -time.Minute, 24, 40 * time.Second},
-		{"customers of one platform", 1, 15 * time.Second, 16, 55 * time.Second},
+		{"customers of one platform", 1, 15 * time.Second, 15, 57 * time.Second},
 		{"customers of three platforms", 3, 15 * time.Second, 24, 45 * time.Second},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -54,7 +54,8 @@ const (
 )
 
 // newHostQueues returns the queues of a schedule that may have most refreshes in flight at each
-// host. One owner has the share of all calls to the host at most.
+// host. One owner has at most one less than its share of all calls to the host: the last place is
+// for calls that clients wait for.
 func newHostQueues(most, calls int) *hostQueues {
 	qs := &hostQueues{done: make(chan landed, hosts*most)}
 	for i := range qs.of {
@@ -62,7 +63,7 @@ func newHostQueues(most, calls int) *hostQueues {
 		qs.of[i].places.resize(most, func(limit int) (share, spare int) {
 			share, _ = halves(calls)
 			_, spare = halves(limit)
-			return share, spare
+			return max(1, share-1), spare
 		})
 	}
 	return qs
