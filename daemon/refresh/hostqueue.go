@@ -100,6 +100,9 @@ func (e *Engine) work(g *errgroup.Group, qs *hostQueues, q *hostQueue) time.Dura
 			return max(rest, q.pace.looked.Add(time.Second).Sub(now)) // or until one of them ends: see landed
 		case rest > 0:
 			return rest
+		case q.places.full():
+			q.pace.full = true
+			return longestNap
 		}
 		en := e.schedule.release(q.host, q.places.open, rest > 0, q.pace.short, now)
 		switch {

@@ -87,3 +87,35 @@ func TestSeedsWrittenTogether(t *testing.T) {
 		}
 	})
 }
+
+// TestFullHostConstant holds that the schedule does not look through all owners that wait when a
+// host has no place: that happens at each answer while very many accounts are due.
+func TestFullHostConstant(t *testing.T) {
+	quickest := func(n int) time.Duration {
+		e, err := New(Config{Store: newDisk(), Catalog: specs()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range n {
+			en := e.newEntry(&Spec{Name: fmt.Sprintf("official_account/wx%d/access_token", i), Kind: StableToken})
+			e.schedule.wait(weixinHost, ownDue, en, never)
+		}
+		qs := newHostQueues(e.cfg.scheduled(), e.cfg.calls())
+		q := &qs.of[weixinHost]
+		for i := range e.cfg.scheduled() {
+			q.places.take(i)
+		}
+		least := time.Hour
+		for range 20 {
+			q.pace = pace{looked: e.Now(), more: true}
+			began := time.Now()
+			e.work(nil, qs, q)
+			least = min(least, time.Since(began))
+		}
+		return least
+	}
+	few, many := quickest(100), quickest(20_000)
+	if many > 10*few {
+		t.Errorf("got %v with 100 owners and %v with 20 000", few, many)
+	}
+}

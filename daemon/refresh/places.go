@@ -35,6 +35,9 @@ func (p *places) open(owner any) bool {
 	return p.taken < p.limit-p.spare
 }
 
+// full reports whether there is no place for any owner.
+func (p *places) full() bool { return p.taken >= p.limit }
+
 // take takes a place for owner; there is one.
 func (p *places) take(owner any) {
 	if p.of == nil {
