@@ -20,6 +20,7 @@ var (
 		"tokend/fetchers/wechattest":   {"tokend/fetchers", "tokend/fetchers/secret"},
 		"tokend/daemon/clock":          nil,
 		"tokend/daemon/credential":     {"tokend/fetchers", "tokend/fetchers/secret"},
+		"tokend/daemon/quota":          {"tokend/daemon/clock"},
 		"tokend/daemon/record":         {"tokend/fetchers/secret"},
 		"tokend/daemon/throttle":       nil,
 	}
@@ -54,7 +55,7 @@ var (
 		"tokend/daemon/logqueue":       nil,
 		"tokend/daemon/metrics":        {"tokend/daemon/credential", "tokend/daemon/survey", "tokend/daemon/throttle"},
 		"tokend/daemon/page":           {"tokend/daemon/credential", "tokend/daemon/survey", "tokend/fetchers"},
-		"tokend/daemon/refresh":        {"tokend/daemon/clock", "tokend/daemon/credential", "tokend/daemon/record", "tokend/daemon/throttle", "tokend/fetchers", "tokend/fetchers/secret"},
+		"tokend/daemon/refresh":        {"tokend/daemon/clock", "tokend/daemon/credential", "tokend/daemon/quota", "tokend/daemon/record", "tokend/daemon/throttle", "tokend/fetchers", "tokend/fetchers/secret"},
 		"tokend/daemon/server":         {"tokend/daemon/access", "tokend/daemon/clock", "tokend/daemon/credential", "tokend/daemon/server/socket", "tokend/daemon/system", "tokend/fetchers/secret", "tokend/protocol"},
 		"tokend/daemon/server/socket":  {"tokend/daemon/access", "tokend/daemon/system"},
 		"tokend/daemon/store":          {"tokend/daemon/record", "tokend/daemon/store/inplace", "tokend/daemon/store/journal", "tokend/daemon/system", "tokend/fetchers/secret"},
@@ -87,7 +88,7 @@ var (
 	}
 
 	// socketless packages do not import net.
-	socketless = []string{"tokend/protocol", "tokend/daemon/credential", "tokend/daemon/inbox", "tokend/daemon/refresh", "tokend/daemon/record", "tokend/daemon/clock",
+	socketless = []string{"tokend/protocol", "tokend/daemon/credential", "tokend/daemon/inbox", "tokend/daemon/quota", "tokend/daemon/refresh", "tokend/daemon/record", "tokend/daemon/clock",
 		"tokend/daemon/store", "tokend/daemon/store/inplace", "tokend/daemon/store/journal", "tokend/daemon/store/memstore"}
 
 	// speakHTTP packages are HTTP clients or servers.

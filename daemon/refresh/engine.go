@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"tokend/daemon/clock"
+	"tokend/daemon/quota"
 	"tokend/daemon/record"
 	"tokend/fetchers/secret"
 )
@@ -39,7 +40,7 @@ type Engine struct {
 	reloaded atomic.Int64 // when catalog was last replaced, an instant; zero for never
 	index    *index
 	schedule *schedule
-	ledger   ledger
+	ledger   *quota.Ledger
 	sleepers sleepers
 	watchers watchers
 	unhooked unhooked
@@ -49,7 +50,7 @@ type Engine struct {
 	grants   grants
 	codes    codes
 	asks     asks
-	shares   shares
+	shares   quota.Shares
 	outlets  outlets
 	lists    customerLists
 	walks    walks
@@ -81,6 +82,8 @@ func New(cfg Config) (*Engine, error) {
 		log:   log,
 		clock: clock.New(cfg.Boottime),
 		index: newIndex(),
+
+		ledger: quota.NewLedger(saveEvery),
 
 		loaded: make(chan struct{}),
 	}

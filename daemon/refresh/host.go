@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"tokend/daemon/quota"
 	"tokend/fetchers"
 )
 
@@ -16,7 +17,7 @@ type host struct {
 
 	// faults is the guard before what the host does to a caller whose calls are often wrong;
 	// nil where it does nothing.
-	faults *budget
+	faults *quota.Budget
 
 	// listed is when the host's address was last taken to be on WeChat's lists, and lifted when a
 	// success has last ended holds because of it: instants, zero for never. See listed.go.
@@ -37,7 +38,7 @@ const (
 const crowded = 45033
 
 func newHosts(calls int) (weixin, wecom host) {
-	faults := &budget{word: "erroneous calls", calls: "calls that WeCom refuses", window: time.Hour, limit: faultsLimit, spare: faultsSpare, host: true}
+	faults := &quota.Budget{Word: "erroneous calls", Calls: "calls that WeCom refuses", Window: time.Hour, Limit: faultsLimit, Spare: faultsSpare, Scope: quota.PerHost}
 	// A host that is narrowed has two places at least: an owner whose calls hang leaves one to the
 	// others.
 	const least = 2
@@ -96,10 +97,10 @@ func (e *Engine) faulty(h *host, failing bool) error {
 	}
 	b := *h.faults
 	if failing {
-		b.limit = faultsFailing
+		b.Limit = faultsFailing
 	}
-	if wait := e.ledger.wait(b, b.key(nil), e.clock.Now()); wait > 0 {
-		return &guardError{reply: b.refusal(wait, false)}
+	if wait := e.ledger.Wait(b, b.Key(""), e.clock.Now()); wait > 0 {
+		return &guardError{reply: overspent(b.Refuse(wait))}
 	}
 	return nil
 }
@@ -107,10 +108,10 @@ func (e *Engine) faulty(h *host, failing bool) error {
 // blame counts a faulty call. It is counted after the fact, and written only then, because calls
 // that succeed are the rule: a kill in between forgets those that were under way.
 func (e *Engine) blame(h *host) {
-	key := h.faults.key(nil)
-	e.ledger.spend(*h.faults, key, e.clock.Now())
+	key := h.faults.Key("")
+	e.ledger.Spend(*h.faults, key, e.clock.Now())
 	if err := e.writeBudgets(context.Background(), []string{key}); err != nil {
-		e.ledger.forfeit(*h.faults, key, e.clock.Now())
+		e.ledger.Forfeit(*h.faults, key, e.clock.Now())
 		e.unsaved.kick()
 		e.log.Error("cannot write how many calls were faulty: counting in memory", "error", err)
 	}

@@ -176,8 +176,8 @@ func TestFaultyCallsOnRefusingDisk(t *testing.T) {
 		synctest.Wait()
 		next := start(t, Config{Store: d, Catalog: specs()})
 		spent := 0
-		for _, s := range next.ledger.get(next.wecom.faults.key(nil)).slices {
-			spent += s.calls
+		for _, s := range next.ledger.Get(next.wecom.faults.Key("")).Slices {
+			spent += s.Calls
 		}
 		if spent != wrong.count() {
 			t.Errorf("the next run knows of %d faulty calls, want %d", spent, wrong.count())

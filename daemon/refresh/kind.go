@@ -1,6 +1,9 @@
 package refresh
 
-import "time"
+import (
+	"time"
+	"tokend/daemon/quota"
+)
 
 // Kind is which of WeChat's credentials a credential is. The kind decides how
 // it is renewed.
@@ -96,16 +99,16 @@ type policy struct {
 	grant bool
 
 	// budgets are charged for every call, forced for a forced one as well.
-	budgets, forced []budget
+	budgets, forced []quota.Budget
 }
 
 var (
 	// Enough for an hour of looks at a ticket that WeChat goes on repeating past its end.
-	ticketBudgets = []budget{{word: "ticket", calls: "fetches of tickets of an account", window: time.Hour, limit: 80, spare: 15}}
+	ticketBudgets = []quota.Budget{{Word: "ticket", Calls: "fetches of tickets of an account", Window: time.Hour, Limit: 80, Spare: 15}}
 
-	corpTicketBudgets = []budget{
-		{word: "ticket", calls: "fetches of tickets of an app", window: time.Hour, limit: 80, spare: 20},
-		{word: "ticket", calls: "fetches of tickets of a corp", window: time.Hour, limit: 320, spare: 80, owner: true},
+	corpTicketBudgets = []quota.Budget{
+		{Word: "ticket", Calls: "fetches of tickets of an app", Window: time.Hour, Limit: 80, Spare: 20},
+		{Word: "ticket", Calls: "fetches of tickets of a corp", Window: time.Hour, Limit: 320, Spare: 80, Scope: quota.PerOwner},
 	}
 )
 
@@ -113,12 +116,12 @@ var policies = [...]policy{
 	// "In the last 5 minutes the platform hands out the next token", both valid.
 	// 20 forced refreshes a day, 30 s apart.
 	StableToken: {word: "stable_token", lead: 5 * time.Minute, forcible: true,
-		forced: []budget{{word: "force", calls: "forced refreshes of a stable_token", window: day, limit: 20, gap: 30 * time.Second}}},
+		forced: []quota.Budget{{Word: "force", Calls: "forced refreshes of a stable_token", Window: day, Limit: 20, Gap: 30 * time.Second}}},
 
 	// Asked for at the latest 10 minutes ahead; the old token lives 5 minutes
 	// beside the new one. 2000 calls a day; counters are off by about 1 %.
 	RotatingToken: {word: "rotating_token", rotates: true, lead: 10 * time.Minute,
-		budgets: []budget{{word: "token", calls: "calls of /cgi-bin/token for an account", window: day, limit: 1900, spare: 80}}},
+		budgets: []quota.Budget{{Word: "token", Calls: "calls of /cgi-bin/token for an account", Window: day, Limit: 1900, Spare: 80}}},
 
 	// The same ticket for two hours, always with expires_in 7200. The quota is
 	// "very limited" without a number: the limit is tokend's own.
@@ -145,7 +148,7 @@ var policies = [...]policy{
 	ComponentToken: {word: "component_token", rotates: true, lead: 10 * time.Minute},
 
 	PreAuthCode: {word: "pre_auth_code", perAsk: true,
-		budgets: []budget{{word: "pre_auth_code", calls: "pre_auth_codes", window: time.Hour, limit: asksPerHour, spare: asksPerHour / 10}}},
+		budgets: []quota.Budget{{Word: "pre_auth_code", Calls: "pre_auth_codes", Window: time.Hour, Limit: asksPerHour, Spare: asksPerHour / 10}}},
 
 	// Assumed to rotate like any official account's token.
 	AuthorizerToken:  {word: "authorizer_token", rotates: true, lead: 10 * time.Minute, lapses: true},

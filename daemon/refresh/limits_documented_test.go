@@ -9,12 +9,13 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"tokend/daemon/quota"
 )
 
 // TestLimitsDocumented holds that docs/errcodes.md, in every language that it is in, has a row with
 // the limit and the hours of every budget, except of the one that is configured.
 func TestLimitsDocumented(t *testing.T) {
-	budgets := []budget{{calls: "calls that WeCom refuses", limit: faultsLimit, window: time.Hour}}
+	budgets := []quota.Budget{{Calls: "calls that WeCom refuses", Limit: faultsLimit, Window: time.Hour}}
 	for _, p := range policies {
 		budgets = append(append(budgets, p.budgets...), p.forced...)
 	}
@@ -27,10 +28,10 @@ func TestLimitsDocumented(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, b := range budgets {
-			limit, hours := fmt.Sprintf(`\b%d\b`, b.limit), fmt.Sprintf(`\b%d\b`, int(b.window.Hours()))
+			limit, hours := fmt.Sprintf(`\b%d\b`, b.Limit), fmt.Sprintf(`\b%d\b`, int(b.Window.Hours()))
 			row := regexp.MustCompile(`(?m)^\|[^|]*\|([^|]*` + limit + `[^|]*` + hours + `|[^|]*` + hours + `[^|]*` + limit + `)[^|]*\|$`)
-			if b.word != "pre_auth_code" && !row.Match(text) {
-				t.Errorf("%s lacks the limit of %s: %d in %v", page, b.calls, b.limit, b.window)
+			if b.Word != "pre_auth_code" && !row.Match(text) {
+				t.Errorf("%s lacks the limit of %s: %d in %v", page, b.Calls, b.Limit, b.Window)
 			}
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tokend/daemon/clock"
+	"tokend/daemon/quota"
 	"tokend/daemon/record"
 )
 
@@ -93,17 +94,15 @@ func all[T any](store Store, table record.Table, decode func(record.Record) (T, 
 
 // loadBudgets takes over what was spent, and returns the keys of what counts no more.
 func (e *Engine) loadBudgets(budgets []record.Budget) (useless []string) {
-	spent := make(map[string]tally, len(budgets))
+	spent := make(map[string]quota.Tally, len(budgets))
 	for _, b := range budgets {
-		if t := e.keptTally(b); len(t.slices) > 0 {
+		if t := e.keptTally(b); len(t.Slices) > 0 {
 			spent[b.Key] = t
 			continue
 		}
 		useless = append(useless, b.Key)
 	}
-	e.ledger.mu.Lock()
-	defer e.ledger.mu.Unlock()
-	e.ledger.spent = spent
+	e.ledger.Restore(spent)
 	return useless
 }
 

@@ -199,7 +199,7 @@ func TestCodeWaitsForGuard(t *testing.T) {
 		}
 		r.mustGet(suiteName)
 		for range faultsLimit {
-			r.ledger.spend(*r.wecom.faults, r.wecom.faults.key(nil), r.Now())
+			r.ledger.Spend(*r.wecom.faults, r.wecom.faults.Key(""), r.Now())
 		}
 		time.Sleep(50 * time.Minute)
 		if err := r.Accept(t.Context(), suite, "code", time.Now(), time.Now().Add(20*time.Minute)); err != nil {

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"tokend/daemon/quota"
 	"tokend/fetchers"
 )
 
@@ -118,11 +119,11 @@ func (w *world) arrives(t *truth, ask fetchers.Ask) {
 }
 
 // quotas is what WeChat counts, by kind.
-var quotas = map[Kind]budget{
+var quotas = map[Kind]quota.Budget{
 	// That of tickets is tokend's own.
-	Ticket: {window: time.Hour, limit: 95}, AuthorizerTicket: {window: time.Hour, limit: 95},
-	CorpTicket: {window: time.Hour, limit: 100}, RotatingToken: {window: day, limit: 2000},
-	PreAuthCode: {window: time.Hour, limit: modelAsks + modelAsks/10},
+	Ticket: {Window: time.Hour, Limit: 95}, AuthorizerTicket: {Window: time.Hour, Limit: 95},
+	CorpTicket: {Window: time.Hour, Limit: 100}, RotatingToken: {Window: day, Limit: 2000},
+	PreAuthCode: {Window: time.Hour, Limit: modelAsks + modelAsks/10},
 }
 
 const (
@@ -147,7 +148,7 @@ func (w *world) charge(t *truth, forced bool) {
 		}
 	}
 	if q, ok := quotas[t.kind]; ok {
-		count(t.name, q.window, q.limit)
+		count(t.name, q.Window, q.Limit)
 	}
 	if forced {
 		count(t.name+" forced", day, 20)

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"tokend/daemon/clock"
+	"tokend/daemon/quota"
 	"tokend/daemon/record"
 	"tokend/fetchers"
 )
@@ -165,22 +166,22 @@ func (e *Engine) resumed(r record.Hold, spec *Spec) *hold {
 }
 
 // keepTally returns the durable form of t.
-func (e *Engine) keepTally(key string, t tally) record.Record {
-	b := record.Budget{Key: key, Window: t.window, Boot: e.cfg.Boot}
-	for _, s := range t.slices {
-		b.Slices = append(b.Slices, record.Slice{First: e.moment(s.first), Last: e.moment(s.last), Calls: s.calls})
+func (e *Engine) keepTally(key string, t quota.Tally) record.Record {
+	b := record.Budget{Key: key, Window: t.Window, Boot: e.cfg.Boot}
+	for _, s := range t.Slices {
+		b.Slices = append(b.Slices, record.Slice{First: e.moment(s.First), Last: e.moment(s.Last), Calls: s.Calls})
 	}
 	return b.Encode()
 }
 
 // keptTally is the reverse of keepTally. A call that a wall clock says is still to come counts
 // as made now.
-func (e *Engine) keptTally(r record.Budget) tally {
-	t := tally{window: r.Window}
+func (e *Engine) keptTally(r record.Budget) quota.Tally {
+	t := quota.Tally{Window: r.Window}
 	for _, s := range r.Slices {
-		t.slices = append(t.slices, slice{first: e.past(s.First, r.Boot), last: e.past(s.Last, r.Boot), calls: s.Calls})
+		t.Slices = append(t.Slices, quota.Slice{First: e.past(s.First, r.Boot), Last: e.past(s.Last, r.Boot), Calls: s.Calls})
 	}
-	return t.live(e.clock.Now())
+	return t.Live(e.clock.Now())
 }
 
 // keepCode returns the durable form of x, which was promised until until.

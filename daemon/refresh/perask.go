@@ -3,6 +3,8 @@ package refresh
 import (
 	"context"
 	"sync"
+	"tokend/daemon/clock"
+	"tokend/daemon/quota"
 )
 
 // This file is about credentials that are fetched for each request (pre_auth_code). They have no
@@ -20,14 +22,23 @@ const (
 )
 
 // budgets returns what each call for s is charged to.
-func (s *Spec) budgets() []budget {
+func (s *Spec) budgets() []quota.Budget {
 	p := s.Kind.policy()
 	if !p.perAsk || s.PerHour == 0 {
 		return p.budgets
 	}
 	b := p.budgets[0]
-	b.limit, b.spare = s.PerHour, max(s.PerHour/10, 1)
-	return []budget{b}
+	b.Limit, b.Spare = s.PerHour, max(s.PerHour/10, 1)
+	return []quota.Budget{b}
+}
+
+// takeShare counts a call for spec that is made for user, or returns why it is not made.
+func (e *Engine) takeShare(spec *Spec, user any, now clock.Instant) error {
+	b := spec.budgets()[0]
+	if r := e.shares.Take(e.ledger, b, b.Key(payer(&b, spec)), user, now); r != nil {
+		return overspent(r)
+	}
+	return nil
 }
 
 // fetchAlone fetches en for one request. It waits for a place in the queue; ctx bounds the wait,

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tokend/daemon/clock"
+	"tokend/daemon/quota"
 	"tokend/daemon/record"
 	"tokend/fetchers"
 	"tokend/fetchers/secret"
@@ -187,7 +188,7 @@ var undated = time.Unix(1, 0)
 const nudgeEvery = time.Hour
 
 // nudgeBudgets keep to that over restarts.
-var nudgeBudgets = []budget{{word: "start push", calls: "calls of api_start_push_ticket", window: nudgeEvery, limit: 1}}
+var nudgeBudgets = []quota.Budget{{Word: "start push", Calls: "calls of api_start_push_ticket", Window: nudgeEvery, Limit: 1}}
 
 // quiet takes note that no push has come for too long, says so, and asks WeChat to push
 // where it can be asked. A push that comes before it has done so makes it unnecessary.

@@ -4,8 +4,7 @@ import (
 	"cmp"
 	"iter"
 	"slices"
-
-	"tokend/daemon/clock"
+	"tokend/daemon/quota"
 )
 
 // Quotas returns the budgets of the configured accounts, and WeCom's of faulty calls, sorted by
@@ -29,14 +28,14 @@ func (w *Walk) Quotas(counted bool) iter.Seq[*Quota] {
 			q    Quota
 			key  []byte
 		)
-		one := func(b *budget, spec *Spec) bool {
+		one := func(b *quota.Budget, spec *Spec) bool {
 			if !once.first(b, spec) {
 				return true
 			}
-			q = Quota{Account: b.payer(spec), Word: b.word, Limit: b.limit, Window: b.window}
+			q = Quota{Account: payer(b, spec), Word: b.Word, Limit: b.Limit, Window: b.Window}
 			if counted {
-				key = b.appendKey(key[:0], spec)
-				q.Spent = w.engine.ledger.total(key, w.now)
+				key = b.AppendKey(key[:0], payer(b, spec))
+				q.Spent = w.engine.ledger.Total(key, w.now)
 			}
 			return yield(&q)
 		}
@@ -48,7 +47,7 @@ func (w *Walk) Quotas(counted bool) iter.Seq[*Quota] {
 			if p.wecom && !one(w.engine.wecom.faults, spec) {
 				return
 			}
-			for _, some := range [...][]budget{spec.budgets(), p.forced} {
+			for _, some := range [...][]quota.Budget{spec.budgets(), p.forced} {
 				for i := range some {
 					if !one(&some[i], spec) {
 						return
@@ -71,31 +70,23 @@ type once struct {
 type payment struct{ payer, word string }
 
 // first reports whether what b counts of spec is met for the first time.
-func (o *once) first(b *budget, spec *Spec) bool {
-	payer := b.payer(spec)
+func (o *once) first(b *quota.Budget, spec *Spec) bool {
+	whose := payer(b, spec)
 	switch {
-	case payer == spec.Name: // nobody else's
+	case whose == spec.Name: // nobody else's
 		return true
-	case b.host:
-		if slices.Contains(o.hosts, b.word) {
+	case b.Scope == quota.PerHost:
+		if slices.Contains(o.hosts, b.Word) {
 			return false
 		}
-		o.hosts = append(o.hosts, b.word)
+		o.hosts = append(o.hosts, b.Word)
 		return true
 	case o.owner != spec.Owner:
 		o.owner, o.shared = spec.Owner, o.shared[:0]
 	}
-	if slices.Contains(o.shared, payment{payer, b.word}) {
+	if slices.Contains(o.shared, payment{whose, b.Word}) {
 		return false
 	}
-	o.shared = append(o.shared, payment{payer, b.word})
+	o.shared = append(o.shared, payment{whose, b.Word})
 	return true
-}
-
-// total returns how many calls of the last window are counted under key.
-func (l *ledger) total(key []byte, now clock.Instant) (n int) {
-	l.mu.Lock()
-	t := l.spent[string(key)]
-	l.mu.Unlock()
-	return t.live(now).calls()
 }

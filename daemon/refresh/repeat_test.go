@@ -160,7 +160,7 @@ func TestStopEndsRepetitions(t *testing.T) {
 		if took := time.Since(began); took != time.Second || up.count() != 1 || codes != 1 {
 			t.Errorf("stopped after %v with %d fetches and %d exchanges; want 1s, 1, 1", took, up.count(), codes)
 		}
-		if n := r.ledger.get(app + "#token").slices[0].calls; n != 1 {
+		if n := r.ledger.Get(app + "#token").Slices[0].Calls; n != 1 {
 			t.Errorf("%d calls were charged, want 1", n)
 		}
 	})

@@ -83,7 +83,7 @@ func TestSharedQuotaOnce(t *testing.T) {
 		if len(spent) != 8+2+1 || spent["work/ww2#ticket"] != 1 || spent["work/ww1#ticket"] != 0 || spent["work/ww2/1/jsapi_ticket#ticket"] != 1 {
 			t.Errorf("got %v", spent)
 		}
-		if _, ok := spent["#"+r.wecom.faults.word]; !ok {
+		if _, ok := spent["#"+r.wecom.faults.Word]; !ok {
 			t.Errorf("WeCom's is not there: %v", spent)
 		}
 	})

@@ -7,7 +7,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"tokend/daemon/clock"
 	"tokend/fetchers"
 )
 
@@ -49,36 +48,6 @@ func TestCallsThatTheDiskRefusesToCountStayWithinTheQuota(t *testing.T) {
 	})
 }
 
-// TestUncountedGap: the first half of what there is to spare is for calls that cannot wait, at
-// once; all others are spread over the window, counted from the last.
-func TestUncountedGap(t *testing.T) {
-	b := budget{window: time.Hour, limit: 80, spare: 20}
-	const gap = 6 * time.Minute
-	calls := func(n int) (lost tally) {
-		lost.window = b.window
-		for range n {
-			lost = lost.with(clock.Instant(time.Minute))
-		}
-		return lost
-	}
-	for _, tc := range []struct {
-		lost  int
-		early bool
-		after time.Duration // since the last of them
-		want  time.Duration
-	}{
-		{0, false, 0, 0}, {0, true, 0, 0},
-		{9, false, 0, 0}, {10, false, 0, gap}, {19, false, 2 * time.Minute, gap - 2*time.Minute}, {19, false, gap, 0},
-		{20, false, gap, time.Hour - gap},
-		{1, true, 0, gap}, {9, true, time.Minute, gap - time.Minute}, {10, true, gap, time.Hour - gap},
-	} {
-		got := b.uncounted(calls(tc.lost), tc.early, clock.Instant(time.Minute).Add(tc.after))
-		if max(got, 0) != tc.want {
-			t.Errorf("%d not counted, early %v, %v later: got %v, want %v", tc.lost, tc.early, tc.after, got, tc.want)
-		}
-	}
-}
-
 func TestADiskThatRefusesToCountKeepsTokensComing(t *testing.T) {
 	ups := map[Kind]*upstream{RotatingToken: fresh(2 * time.Hour), Ticket: repeating(2*time.Hour, 0, true), CorpTicket: repeating(2*time.Hour, 0, true)}
 	for kind, up := range ups {
@@ -94,13 +63,11 @@ func TestADiskThatRefusesToCountKeepsTokensComing(t *testing.T) {
 				d.fail(nil)
 				time.Sleep(2 * saveEvery)
 				synctest.Wait()
-				if keys := r.ledger.uncounted(); len(keys) > 0 {
+				if keys := r.ledger.Uncounted(); len(keys) > 0 {
 					t.Errorf("not on disk: what was spent of %q", keys)
 				}
 				next := start(t, Config{Store: d, Catalog: *r.catalog.Load()})
-				next.ledger.mu.Lock()
-				defer next.ledger.mu.Unlock()
-				if len(next.ledger.spent) == 0 {
+				if next.ledger.Get(app+"#token").Calls()+next.ledger.Get(app+"#ticket").Calls() == 0 {
 					t.Error("the next run knows of no call")
 				}
 			})

@@ -1,0 +1,115 @@
+package quota
+
+import (
+	"sync"
+	"time"
+
+	"tokend/daemon/clock"
+)
+
+// Ledger counts calls against budgets. Its methods may be called concurrently.
+type Ledger struct {
+	retry time.Duration
+
+	mu    sync.Mutex
+	spent map[string]Tally
+	lost  map[string]Tally // what the disk has refused to count of spent; by the same keys
+	clean int              // the number of tallies that the last sweep left
+}
+
+// NewLedger returns a ledger without calls. retry is how often the caller repeats a write that the
+// disk has refused.
+func NewLedger(retry time.Duration) *Ledger {
+	return &Ledger{retry: retry, spent: map[string]Tally{}, lost: map[string]Tally{}}
+}
+
+// Restore replaces all tallies by spent, which is the ledger's from then on.
+func (l *Ledger) Restore(spent map[string]Tally) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.spent = spent
+}
+
+// Wait returns how long until a call fits into b under key: into the rest of its limit, and into its
+// spare calls if the disk has refused to count the last ones.
+func (l *Ledger) Wait(b Budget, key string, now clock.Instant) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	wait := b.Wait(l.spent[key].Live(now), now)
+	if lost := l.lost[key].Live(now); len(lost.Slices) > 0 {
+		wait = max(wait, l.uncounted(&b, lost, false, now))
+	}
+	return wait
+}
+
+// Spend counts a call.
+func (l *Ledger) Spend(b Budget, key string, now clock.Instant) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.spend(b, key, now)
+}
+
+// spend is Spend with mu held.
+func (l *Ledger) spend(b Budget, key string, now clock.Instant) {
+	t := l.spent[key].Live(now)
+	t.Window = b.Window
+	l.spent[key] = t.with(now)
+}
+
+// Charge takes one call out of every budget, counted under the key of the same index. If one budget
+// has no room for it, Charge takes nothing and returns the refusal.
+func (l *Ledger) Charge(budgets []Budget, keys []string, now clock.Instant) *Refusal {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i, b := range budgets {
+		t := l.spent[keys[i]].Live(now)
+		wait := b.Wait(t, now)
+		switch {
+		case wait > 0 && b.spacing(t, now) > 0:
+			return b.refuseSpaced(wait)
+		case wait > 0:
+			return b.Refuse(wait)
+		}
+	}
+	for i, b := range budgets {
+		l.spend(b, keys[i], now)
+	}
+	return nil
+}
+
+// Get returns the tally of key.
+func (l *Ledger) Get(key string) Tally {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.spent[key]
+}
+
+// Total returns the number of calls of the last window under key. It does not allocate.
+func (l *Ledger) Total(key []byte, now clock.Instant) int {
+	l.mu.Lock()
+	t := l.spent[string(key)]
+	l.mu.Unlock()
+	return t.Live(now).Calls()
+}
+
+// SweepFrom is the least number of tallies that a sweep looks through.
+const SweepFrom = 1024
+
+// Sweep deletes the tallies without calls and returns their keys. It looks only if there are twice
+// as many tallies as the last sweep left.
+func (l *Ledger) Sweep(now clock.Instant) (idle []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.spent) < max(SweepFrom, 2*l.clean) {
+		return nil
+	}
+	for key, t := range l.spent {
+		if len(t.Live(now).Slices) == 0 {
+			delete(l.spent, key)
+			delete(l.lost, key)
+			idle = append(idle, key)
+		}
+	}
+	l.clean = len(l.spent)
+	return idle
+}

@@ -1,0 +1,138 @@
+package quota
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+	"time"
+
+	"tokend/daemon/clock"
+)
+
+// at returns the instant d after the first.
+func at(d time.Duration) clock.Instant { return clock.Instant(0).Add(d) }
+
+// TestUncountedGap: the first half of the spare calls is at once for calls that cannot wait. All
+// others are spread over the window, counted from the last.
+func TestUncountedGap(t *testing.T) {
+	b := Budget{Window: time.Hour, Limit: 80, Spare: 20}
+	const gap = 6 * time.Minute
+	calls := func(n int) (lost Tally) {
+		lost.Window = b.Window
+		for range n {
+			lost = lost.with(at(time.Minute))
+		}
+		return lost
+	}
+	for _, tc := range []struct {
+		lost  int
+		early bool
+		after time.Duration // since the last of them
+		want  time.Duration
+	}{
+		{0, false, 0, 0}, {0, true, 0, 0},
+		{9, false, 0, 0}, {10, false, 0, gap}, {19, false, 2 * time.Minute, gap - 2*time.Minute}, {19, false, gap, 0},
+		{20, false, gap, time.Hour - gap},
+		{1, true, 0, gap}, {9, true, time.Minute, gap - time.Minute}, {10, true, gap, time.Hour - gap},
+	} {
+		got := NewLedger(time.Second).uncounted(&b, calls(tc.lost), tc.early, at(time.Minute+tc.after))
+		if max(got, 0) != tc.want {
+			t.Errorf("%d not counted, early %v, %v later: got %v, want %v", tc.lost, tc.early, tc.after, got, tc.want)
+		}
+	}
+}
+
+// TestChargeAllOrNone: a call that does not fit into one budget is taken out of none.
+func TestChargeAllOrNone(t *testing.T) {
+	budgets := []Budget{
+		{Word: "app", Calls: "fetches of an app", Window: time.Hour, Limit: 10},
+		{Word: "corp", Calls: "fetches of a corp", Window: Day, Limit: 2, Gap: time.Minute},
+	}
+	keys := []string{"work/corp/1#app", "work/corp#corp"}
+	l := NewLedger(time.Second)
+	for _, tc := range []struct {
+		at   time.Duration
+		want *Refusal
+	}{
+		{0, nil},
+		{20 * time.Second, &Refusal{"fetches of a corp are 60 s apart", 40 * time.Second}},
+		{time.Minute, nil},
+		{time.Hour, &Refusal{"tokend allows 2 fetches of a corp within 24 h", 23*time.Hour + time.Minute}}, // both in one part
+		{24*time.Hour + time.Minute, nil},
+	} {
+		got := l.Charge(budgets, keys, at(tc.at))
+		if (got == nil) != (tc.want == nil) || got != nil && *got != *tc.want {
+			t.Errorf("after %v: got %+v, want %+v", tc.at, got, tc.want)
+		}
+	}
+	if n := l.Total([]byte(keys[0]), at(26*time.Hour)); n != 0 {
+		t.Errorf("calls of the last hour: got %d, want none", n)
+	}
+	if n := len(l.Get(keys[0]).Slices); n != 1 {
+		t.Errorf("calls after three windows: got %d, want the last one", n)
+	}
+}
+
+// TestLostCallTakenBack: a call that the disk cannot count and no spare is left for is not charged.
+func TestLostCallTakenBack(t *testing.T) {
+	budgets, keys := []Budget{{Word: "app", Window: time.Hour, Limit: 10}}, []string{"work/corp/1#app"}
+	l := NewLedger(5 * time.Second)
+	if r := l.Charge(budgets, keys, at(0)); r != nil {
+		t.Fatalf("got %+v", r)
+	}
+	r := l.Lose(budgets, keys, false, at(0))
+	if r == nil || r.Wait != 5*time.Second {
+		t.Errorf("got %+v, want a wait of the next write", r)
+	}
+	if n := l.Get(keys[0]).Calls(); n != 0 {
+		t.Errorf("charged: got %d, want none", n)
+	}
+}
+
+// TestIdleTalliesSwept: tallies are deleted once their window is over, and no earlier.
+func TestIdleTalliesSwept(t *testing.T) {
+	b, l := Budget{Word: "ticket", Window: time.Hour, Limit: 80}, NewLedger(time.Second)
+	spend := func(payer string, after time.Duration) []string {
+		l.Spend(b, b.Key(payer), at(after))
+		return l.Sweep(at(after))
+	}
+	for i := range SweepFrom - 2 {
+		spend(fmt.Sprint("idle-", i), 0)
+	}
+	spend("counts", time.Minute)
+	if idle := spend("last", time.Hour); len(idle) != SweepFrom-2 || slices.Contains(idle, "counts#ticket") {
+		t.Errorf("deleted %d tallies, want those of the first minute", len(idle))
+	}
+	if got, want := slices.Sorted(maps.Keys(l.spent)), []string{"counts#ticket", "last#ticket"}; !slices.Equal(got, want) {
+		t.Errorf("left: got %q, want %q", got, want)
+	}
+}
+
+// TestSharesForgotten: users without calls in the window are forgotten when another one calls.
+func TestSharesForgotten(t *testing.T) {
+	b, l := Budget{Word: "code", Calls: "codes", Window: time.Hour, Limit: 20}, NewLedger(time.Second)
+	var ss Shares
+	take := func(user any, after time.Duration) *Refusal {
+		r := ss.Take(l, b, b.Key("suite"), user, at(after))
+		if r == nil {
+			l.Spend(b, b.Key("suite"), at(after))
+		}
+		return r
+	}
+	for i := range 18 {
+		if r := take("flood", 0); r != nil {
+			t.Fatalf("call %d: got %+v", i, r)
+		}
+	}
+	r := take("flood", time.Minute)
+	if r == nil || r.Wait != 59*time.Minute || r.Why != "the last 2 of 20 codes within 1 h are reserved for other users" {
+		t.Errorf("got %+v, want the rest reserved for an hour", r)
+	}
+	if r := take("other", time.Minute); r != nil {
+		t.Errorf("another user: got %+v", r)
+	}
+	if take("third", 2*time.Hour); len(ss.of) != 1 {
+		t.Errorf("remembered: got %d users, want one", len(ss.of))
+	}
+}
