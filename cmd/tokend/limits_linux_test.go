@@ -38,8 +38,8 @@ func TestTooFewDescriptors(t *testing.T) {
 	s.everything()
 }
 
-// TestLimitsReloaded holds that a reload applies [limits] to another user, and that a reload without
-// them restores the defaults.
+// TestLimitsReloaded holds that a reload applies [limits] to another user, and that a reload
+// without them restores the defaults.
 func TestLimitsReloaded(t *testing.T) {
 	t.Parallel()
 	s := newFaultSite(t, twoHours)

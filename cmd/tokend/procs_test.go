@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestProcs holds that the daemon has enough threads for its event loop on any number of processors,
-// and at least two if an operator has set the number.
+// TestProcs holds that the daemon has enough threads for its event loop on any number of
+// processors, and at least two if an operator has set the number.
 func TestProcs(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
 	for _, test := range []struct {

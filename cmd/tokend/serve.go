@@ -97,11 +97,11 @@ func (s *service) run(ctx context.Context) (err error) {
 	return err
 }
 
-// procs is the minimum number of threads that may run Go code, and fewest the minimum if an operator
-// has set GOMAXPROCS. The loop that answers requests waits in the kernel and must run as soon as the
-// wait returns. With fewer threads, a list of all credentials and the garbage collector may take all
-// of them. The loop then waits for up to 10 ms although a processor may be free. The kernel schedules
-// the loop's thread at once, even if there are more threads than processors.
+// procs is the minimum number of threads that may run Go code, and fewest the minimum if an
+// operator has set GOMAXPROCS. The loop that answers requests waits in the kernel and must run as
+// soon as the wait returns. With fewer threads, a list of all credentials and the garbage collector
+// may take all of them. The loop then waits for up to 10 ms although a processor may be free. The
+// kernel schedules the loop's thread at once, even if there are more threads than processors.
 const procs, fewest = 4, 2
 
 // setProcs raises GOMAXPROCS to the minimum; set reports whether an operator has set it.
