@@ -1,10 +1,9 @@
 /*
- * echo answers each line that it receives on a Unix socket with the same reply, and does nothing else:
- * no parsing, no lookup, no clock. One epoll loop, one recv and one send for whatever has come together. It
- * is the floor under every server with this shape of request and reply, and the ceiling of the
- * load generator.
+ * echo answers each line on a Unix socket with the same reply. It does not parse, look up or read
+ * the clock: one epoll loop, one recv and one send for all received lines. It is the upper limit
+ * for every server with this form of request and reply, and for the load generator.
  *
- *	cc -O2 -o echo echo.c && ./echo PATH BYTES
+ * cc -O2 -o echo echo.c && ./echo PATH BYTES
  *
  * BYTES is the size of a reply with its end of line: "OK 7000 vvv...\n".
  */
@@ -26,7 +25,7 @@ static void fail(const char *what)
 	exit(1);
 }
 
-/* answer answers what has come on fd, and returns 0 when the connection has ended. */
+/* answer answers the lines received on fd, and returns 0 when the connection has ended. */
 static int answer(int fd, const char *replies, size_t size)
 {
 	static char in[REQUESTS];
@@ -44,7 +43,7 @@ static int answer(int fd, const char *replies, size_t size)
 		while (sent < all) {
 			ssize_t m = send(fd, replies + sent, all - sent, MSG_NOSIGNAL);
 			if (m < 0 && errno == EAGAIN)
-				continue; /* a peer that reads nothing is nobody's here */
+				continue; /* every peer here reads */
 			if (m < 0)
 				return 0;
 			sent += m;

@@ -10,7 +10,7 @@ import (
 	"tokend/benchmarks/rig"
 )
 
-// build builds what is measured, and finds what it is measured against.
+// build builds tokend, the echo and the load, and finds Redis and memcached.
 func (c *comparison) build(ctx context.Context) error {
 	if err := c.Build(ctx); err != nil {
 		return err
@@ -20,11 +20,11 @@ func (c *comparison) build(ctx context.Context) error {
 		fmt.Fprintln(c.stderr, "compare: rows against Redis are missing:", rig.ErrNoRedis)
 	}
 	if c.Memcached == "" {
-		fmt.Fprintln(c.stderr, "compare: memcached does not stand beside the others:", rig.ErrNoMemcached)
+		fmt.Fprintln(c.stderr, "compare: rows with memcached are missing:", rig.ErrNoMemcached)
 	}
 	cc, err := exec.LookPath("cc")
 	if err != nil {
-		fmt.Fprintln(c.stderr, "compare: there is no cc: rows against the echo are missing (Debian: apt install gcc libc6-dev)")
+		fmt.Fprintln(c.stderr, "compare: cc is not installed: rows against the echo are missing (Debian: apt install gcc libc6-dev)")
 		return nil
 	}
 	echo := c.Path("echo")

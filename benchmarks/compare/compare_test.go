@@ -12,7 +12,7 @@ import (
 	"tokend/benchmarks/rig"
 )
 
-// TestRatio holds that servers are compared turn by turn.
+// TestRatio holds that servers are compared within each turn.
 func TestRatio(t *testing.T) {
 	r := results{"50": {"a": {{Rate: 100}, {Rate: 10}, {Rate: 300}}, "b": {{Rate: 50}, {Rate: 4}, {Rate: 100}}}}
 	if got := r.ratio("50", "a", "b", rate); got != 2.5 {
@@ -25,7 +25,7 @@ func TestRatio(t *testing.T) {
 		t.Errorf("got %v, want 2.5", got)
 	}
 	if got := rig.Median(nil); got != 0 {
-		t.Errorf("got %v of nothing", got)
+		t.Errorf("got %v without data", got)
 	}
 }
 
@@ -37,13 +37,13 @@ func TestReported(t *testing.T) {
 		}
 	}
 	if _, err := reported(out, "puts/s"); err == nil {
-		t.Error("what is not there was found")
+		t.Error("a missing figure was found")
 	}
 }
 
 func TestChoose(t *testing.T) {
 	if got, err := choose(""); err != nil || len(got) != len(parts)-1 {
-		t.Errorf("got %d, %v, want all but the one that has to be named", len(got), err)
+		t.Errorf("got %d, %v, want all but the named part", len(got), err)
 	}
 	if got, err := choose("apart"); err != nil || len(got) != 1 || got[0].name != "apart" {
 		t.Errorf("got %v, %v", got, err)
@@ -66,8 +66,7 @@ func TestStrangers(t *testing.T) {
 	}
 }
 
-// TestFollower holds that what a WATCH tells is counted by name, behind the list that it begins
-// with.
+// TestFollower holds that changes reported by WATCH are counted by name, after the initial list.
 func TestFollower(t *testing.T) {
 	socket := t.TempDir() + "/s"
 	l, err := net.Listen("unix", socket)

@@ -9,7 +9,7 @@ import (
 	"tokend/benchmarks/rig"
 )
 
-// data is what benchmarks/plot draws from.
+// data is the input of benchmarks/plot.
 type data struct {
 	Machine     []string `json:"machine"`
 	Quick       bool     `json:"quick,omitempty"`
@@ -19,7 +19,7 @@ type data struct {
 	Credentials []cost   `json:"credentials,omitempty"`
 }
 
-// point is one server at one number of connections: medians.
+// point is one server with a number of connections; the figures are medians.
 type point struct {
 	Server      string  `json:"server"`
 	Connections int     `json:"connections"`
@@ -28,7 +28,7 @@ type point struct {
 	P99         float64 `json:"p99_us"`
 }
 
-// cost is what one server takes with one number of credentials: medians.
+// cost is the cost of a number of credentials in one server; the figures are medians.
 type cost struct {
 	Server      string  `json:"server"`
 	Credentials int     `json:"credentials"`

@@ -1,15 +1,14 @@
-// Compare measures tokend beside Redis, on the same kind of socket under the same load, and beside
-// a bare echo that is the floor under both, and prints what was reached as a table.
+// Compare measures tokend, Redis and a bare echo on the same kind of socket under the same load,
+// and prints a table. The echo is the upper limit for both.
 //
-//	make bench-compare                          all of it, in about thirteen minutes
-//	make bench-compare QUICK=-quick             less exactly, in about seven
+//	make bench-compare                          everything, in about 13 minutes
+//	make bench-compare QUICK=-quick             less exact, in about 7 minutes
 //	go run ./benchmarks/compare -only socket    one part
 //
-// It wants Linux with two processors, redis-server, memcached and cc, and says which of them is
-// missing.
-// Nothing of it needs a network: WeChat is a faithful one in process (see benchmarks/fill).
+// It needs Linux with two processors, redis-server, memcached and cc, and reports which of them is
+// missing. It needs no network: WeChat is simulated by benchmarks/fill.
 //
-// Servers run on one processor and the load generator on another. Everything is run in turns, each
-// turn with every server, so that what the machine does meanwhile befalls all of them; a ratio is
-// taken within a turn, and the median of the turns is what counts.
+// Servers run on one processor and the load generator on another. Servers take turns: each turn
+// runs every server once, so that other load on the machine affects all of them. A ratio is taken
+// within a turn, and the table shows the median of the turns.
 package main

@@ -9,14 +9,14 @@ import (
 	"tokend/benchmarks/rig"
 )
 
-// fewShapes are loads of so few connections that clients and server wait for each other.
+// fewShapes are loads with so few connections that clients and server wait for each other.
 var fewShapes = []rig.Shape{
 	{Name: "4", Args: []string{"--connections", "4"}},
 	{Name: "8", Args: []string{"--connections", "8"}},
 	{Name: "16", Args: []string{"--connections", "16"}},
 }
 
-// few measures the socket with few connections, with memcached beside the others.
+// few measures the socket with few connections, and memcached too.
 func (c *comparison) few(ctx context.Context) error {
 	if c.Redis == "" {
 		return rig.ErrNoRedis

@@ -13,7 +13,7 @@ import (
 	"tokend/benchmarks/rig"
 )
 
-// goBench runs Go benchmarks on both processors and returns what they print.
+// goBench runs Go benchmarks on both processors and returns their output.
 func goBench(ctx context.Context, pattern, times string, packages ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, "go", append([]string{"test", "-run", "^$", "-bench", pattern, "-benchtime", times, "-benchmem"}, packages...)...)
 	runtime.LockOSThread()
@@ -29,7 +29,7 @@ func goBench(ctx context.Context, pattern, times string, packages ...string) (st
 	return string(out), nil
 }
 
-// reported returns the largest figure of a unit that benchmarks have printed.
+// reported returns the largest figure with that unit in the output of benchmarks.
 func reported(out, unit string) (largest float64, err error) {
 	found := regexp.MustCompile(`([0-9.]+) `+regexp.QuoteMeta(unit)+`\b`).FindAllStringSubmatch(out, -1)
 	if len(found) == 0 {
@@ -45,7 +45,7 @@ func reported(out, unit string) (largest float64, err error) {
 	return largest, nil
 }
 
-// disk measures what twenty rewrites of 100 000 records leave.
+// disk measures the disk space after twenty rewrites of 100 000 records.
 func (c *comparison) disk(ctx context.Context) error {
 	out, err := goBench(ctx, "^BenchmarkRewrite$", "1x", "./daemon/store")
 	if err != nil {
@@ -63,7 +63,7 @@ func (c *comparison) disk(ctx context.Context) error {
 	return nil
 }
 
-// allocations measures what a hit allocates, from the request's bytes to the reply's.
+// allocations measures the allocations of a hit, from the request's bytes to the reply's.
 func (c *comparison) allocations(ctx context.Context) error {
 	session, err := goBench(ctx, "^BenchmarkSessionGet$", "20000x", "./daemon/server")
 	if err != nil {

@@ -19,7 +19,7 @@ import (
 	"tokend/benchmarks/rig"
 )
 
-// strangers returns users of this host that are neither root nor anybody in particular.
+// strangers returns n users of this host other than root.
 func strangers(n int) (uids []uint32, names []string) {
 	text, err := os.ReadFile("/etc/passwd")
 	if err != nil {
@@ -37,20 +37,20 @@ func strangers(n int) (uids []uint32, names []string) {
 	return uids, names
 }
 
-// guards is what a daemon has on that others have not.
+// guards are the features of a daemon that cost time.
 type guards struct {
 	name                string
 	rules, sealed, http bool
 	scraped             bool // once a second
 }
 
-// asking is how many users ask at once: one alone would be held to its share of requests. It is one
-// program that asks as each of them: five that ask from one processor fall into step with the
-// server in one way or another, and differ by 10 % from turn to turn.
+// asking is the number of users that send requests, since one user alone would reach its limit. One
+// program sends for all of them: five programs on one processor run in step with the server in
+// different ways, and their results differ by 10 % from turn to turn.
 const asking = 5
 
-// guarded measures what access rules, sealing and metrics cost: with users whom the rules bind, and
-// with a scrape a second, where Prometheus makes one in fifteen.
+// guarded measures the cost of access rules, sealing and metrics, with users to whom the rules
+// apply, and with a scrape per second. Prometheus scrapes every fifteen seconds.
 func (c *comparison) guarded(ctx context.Context) error {
 	r, scrapes, err := c.withGuards(ctx, []guards{{name: "bare"}, {name: "guarded", rules: true, sealed: true, http: true, scraped: true}})
 	if err != nil {
@@ -67,7 +67,7 @@ func (c *comparison) guarded(ctx context.Context) error {
 	return nil
 }
 
-// apart measures what each of them costs by itself.
+// apart measures the cost of each feature.
 func (c *comparison) apart(ctx context.Context) error {
 	all := []guards{
 		{name: "bare"}, {name: "another bare one"}, {name: "rules", rules: true}, {name: "sealing", sealed: true}, {name: "HTTP", http: true},
@@ -87,12 +87,12 @@ func (c *comparison) apart(ctx context.Context) error {
 	return nil
 }
 
-// withGuards has daemons with some guards each take turns, all with the same names, and returns
-// what they have shown, and how often each that is scraped was.
+// withGuards runs daemons with different guards in turns, all with the same names. It returns the
+// results and the number of scrapes of each scraped daemon.
 func (c *comparison) withGuards(ctx context.Context, all []guards) (r results, scrapes int, err error) {
 	uids, names := strangers(asking)
 	if os.Geteuid() != 0 || len(uids) < asking {
-		return nil, 0, errors.New("only root can ask as other users")
+		return nil, 0, errors.New("only root can send requests as other users")
 	}
 	var contenders []contender
 	var states []*rig.State
@@ -115,12 +115,11 @@ func (c *comparison) withGuards(ctx context.Context, all []guards) (r results, s
 		defer p.Stop()
 		contenders = append(contenders, contender{g.name, "tokend", p})
 		if g.scraped {
-			// While others have their turns, too: what scrapes cost shows in the CPU, which is
-			// counted for each process by itself.
+			// Also during the turns of others: CPU time is counted per process.
 			stops = append(stops, scrape(ctx, "http://"+address+"/metrics"))
 		}
 	}
-	requests, err := questions(states[0].Names) // they are the same in all states
+	requests, err := questions(states[0].Names) // the same in all states
 	if err != nil {
 		return nil, 0, err
 	}
@@ -150,8 +149,8 @@ func questions(names string) (*generator.Requests, error) {
 	return &r, nil
 }
 
-// guard fills a state directory for a daemon with g, whose rules are for the users called names,
-// and which listens for HTTP at address.
+// guard fills a state directory for a daemon with g. Its rules are for the users in names, and it
+// listens for HTTP at address.
 func (c *comparison) guard(ctx context.Context, name string, g guards, names []string, address string) (*rig.State, error) {
 	var args []string
 	if g.sealed {
@@ -177,8 +176,7 @@ func (c *comparison) guard(ctx context.Context, name string, g guards, names []s
 	return s, nil
 }
 
-// scrape scrapes once a second until it is stopped, which returns how often it was and what went
-// wrong, if anything has.
+// scrape scrapes once a second. stop ends it and returns the number of scrapes and the first error.
 func scrape(ctx context.Context, url string) (stop func() (scrapes int, err error)) {
 	ctx, cancel := context.WithCancel(ctx)
 	var g errgroup.Group

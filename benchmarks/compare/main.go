@@ -27,32 +27,32 @@ func main() {
 	}
 }
 
-// part is one of the things that are measured.
+// part is one part of the measurement.
 type part struct {
 	name  string
 	about string
 	run   func(*comparison, context.Context) error
 
-	// named says that the part is run only where it is named: it takes apart what another one
-	// shows, and is no row of the table.
+	// named excludes the part unless it is named: it breaks down the result of another part and is
+	// not in the table.
 	named bool
 }
 
 var parts = []part{
-	{name: "socket", about: "throughput, latency and CPU on the socket, beside Redis and the echo", run: (*comparison).socket},
-	{name: "few", about: "throughput of 4, 8 and 16 connections, beside memcached too", run: (*comparison).few},
+	{name: "socket", about: "throughput, latency and CPU on the socket, with Redis and the echo", run: (*comparison).socket},
+	{name: "few", about: "throughput of 4, 8 and 16 connections, also with memcached", run: (*comparison).few},
 	{name: "guarded", about: "the same with access rules, sealing and metrics", run: (*comparison).guarded},
-	{name: "apart", about: "access rules, sealing and metrics, each by itself", run: (*comparison).apart, named: true},
-	{name: "memory", about: "memory, start and idling, over the number of credentials", run: (*comparison).memory},
+	{name: "apart", about: "access rules, sealing and metrics, each alone", run: (*comparison).apart, named: true},
+	{name: "memory", about: "memory, start and idle load, by number of credentials", run: (*comparison).memory},
 	{name: "writers", about: "64 durable writers", run: (*comparison).writers},
-	{name: "disk", about: "what twenty rewrites leave on disk", run: (*comparison).disk},
-	{name: "million", about: "latency with many credentials, while they are being refreshed", run: (*comparison).million},
-	{name: "outage", about: "10 000 due in one minute after an outage", run: (*comparison).outage},
-	{name: "allocations", about: "what a hit allocates", run: (*comparison).allocations},
-	{name: "plots", about: "throughput and latency over the number of connections", run: (*comparison).sweep},
+	{name: "disk", about: "disk space after twenty rewrites", run: (*comparison).disk},
+	{name: "million", about: "latency with many credentials during their refreshes", run: (*comparison).million},
+	{name: "outage", about: "10 000 refreshes due in one minute after an outage", run: (*comparison).outage},
+	{name: "allocations", about: "allocations of a hit", run: (*comparison).allocations},
+	{name: "plots", about: "throughput and latency by number of connections", run: (*comparison).byConnections},
 }
 
-// comparison is one run of the whole.
+// comparison is one run of compare.
 type comparison struct {
 	rig.Rig
 	stdout io.Writer
@@ -60,7 +60,7 @@ type comparison struct {
 
 	data data
 
-	echo string // a program; empty where there is no compiler
+	echo string // a program; empty without a compiler
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
@@ -68,8 +68,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	f := flag.NewFlagSet("compare", flag.ContinueOnError)
 	f.SetOutput(stderr)
 	f.BoolVar(&c.Quick, "quick", false, "fewer turns, and a tenth of the credentials")
-	only := f.String("only", "", "a `list`, with commas, of the parts to run: "+partNames())
-	out := f.String("out", "", "write what was measured to `FILE`, from which benchmarks/plot draws")
+	only := f.String("only", "", "a comma-separated `list` of the parts to run: "+partNames())
+	out := f.String("out", "", "write the results to `FILE`, the input of benchmarks/plot")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
@@ -80,11 +80,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	if err := rig.PinSelf(); err != nil {
 		return err
 	}
-	if c.Dir, err = os.MkdirTemp("", "cmp"); err != nil { // short, for the sockets in it
+	if c.Dir, err = os.MkdirTemp("", "cmp"); err != nil { // a short path for sockets
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(c.Dir)) }()
-	if err := os.Chmod(c.Dir, 0o755); err != nil { // other users are to reach the sockets
+	if err := os.Chmod(c.Dir, 0o755); err != nil { // other users must reach the sockets
 		return err
 	}
 	if err := c.build(ctx); err != nil {
@@ -119,8 +119,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	return nil
 }
 
-// longest is how long a part may take: three times what the longest does, which fills a store with
-// a million credentials. What is measured on a machine that is so much slower says nothing.
+// longest is the limit for a part: three times the longest, which fills a store with a million
+// credentials. Results from a slower machine mean nothing.
 const longest = 10 * time.Minute
 
 func (c *comparison) measure(ctx context.Context, p part) error {
@@ -137,7 +137,7 @@ func partNames() string {
 	return strings.Join(names, ", ")
 }
 
-// choose returns the parts of a list; for an empty one all but those that have to be named.
+// choose returns the parts in a list, or all parts except those with named set.
 func choose(list string) ([]part, error) {
 	if list == "" {
 		return slices.DeleteFunc(slices.Clone(parts), func(p part) bool { return p.named }), nil
@@ -146,7 +146,7 @@ func choose(list string) ([]part, error) {
 	for name := range strings.SplitSeq(list, ",") {
 		i := slices.IndexFunc(parts, func(p part) bool { return p.name == name })
 		if i < 0 {
-			return nil, fmt.Errorf("there is no part %q: there are %s", name, partNames())
+			return nil, fmt.Errorf("unknown part %q: the parts are %s", name, partNames())
 		}
 		chosen = append(chosen, parts[i])
 	}

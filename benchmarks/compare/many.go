@@ -14,16 +14,17 @@ import (
 	"tokend/benchmarks/rig"
 )
 
-// openLoop is the load of the parts below: 20 000 a second, whatever happens.
+// openLoop returns the flags of an open loop with 20 000 requests per second.
 func openLoop(seconds int) []string {
 	return []string{"--connections", "50", "--rate", "20000", "--warm-up", "1s", "--timeout", "30s", "--seconds", fmt.Sprint(seconds)}
 }
 
-// tokenPath is what refreshes of customers' tokens ask.
+// tokenPath is the path of calls that refresh customers' tokens.
 const tokenPath = "/cgi-bin/component/api_authorizer_token"
 
-// million compares the latency of reads over many credentials with that over few. Their ends are
-// spread so that some are due all the time, ten minutes before their end, and none ends meanwhile.
+// million compares the latency of reads with many and with few credentials. Their expiry times are
+// spread so that some refreshes are always due, ten minutes before expiry, and no value expires
+// during the measurement.
 func (c *comparison) million(ctx context.Context) error {
 	large := rig.Pick(&c.Rig, 1_000_000, 100_000)
 	var servers [2]*rig.Process
@@ -46,7 +47,7 @@ func (c *comparison) million(ctx context.Context) error {
 		defer servers[i].Stop()
 	}
 	time.Sleep(settle)
-	if !c.Quick { // else the memory part has as many
+	if !c.Quick { // with -quick, the memory part has as many
 		private, _ := servers[1].Memory()
 		c.data.Credentials = append(c.data.Credentials, cost{"tokend", large, float64(private), ms(servers[1].Took)})
 	}
@@ -65,12 +66,12 @@ func (c *comparison) million(ctx context.Context) error {
 		ratios, ratios999 = append(ratios, got[1].P99/got[0].P99), append(ratios999, got[1].P999/got[0].P999)
 	}
 	c.Rows.AtMost(fmt.Sprintf("p99 with %d credentials against 10000", large), rig.Median(ratios), 2, 1.2, "x",
-		fmt.Sprintf("20 000/s, open loop: %.0f us against %.0f us; p99.9 %.2fx; %d and %d refreshes meanwhile", rig.Median(many), rig.Median(few), rig.Median(ratios999), calls[1], calls[0]))
+		fmt.Sprintf("20 000/s, open loop: %.0f us against %.0f us; p99.9 %.2fx; %d and %d refreshes", rig.Median(many), rig.Median(few), rig.Median(ratios999), calls[1], calls[0]))
 	return nil
 }
 
-// upstreamCalls asks a daemon how often it has called for customers' tokens; 0 where it does not
-// say.
+// upstreamCalls returns the number of a daemon's calls for customers' tokens, or 0 if it is
+// unknown.
 func upstreamCalls(socket string) (n int64) {
 	nc, err := net.Dial("unix", socket)
 	if err != nil {

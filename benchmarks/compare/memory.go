@@ -13,10 +13,10 @@ import (
 
 const mb = 1 << 20
 
-// settle is how long a server is left alone before its memory is looked at.
+// settle is the pause before a server's memory is measured.
 const settle = 2 * time.Second
 
-// memory measures what credentials cost: memory, start, and doing nothing.
+// memory measures the memory, the start and the idle load of credentials.
 func (c *comparison) memory(ctx context.Context) error {
 	numbers := rig.Pick(&c.Rig, []int{10, 1000, 10_000, 100_000}, []int{10, 100_000})
 	for _, n := range numbers {
@@ -93,11 +93,10 @@ func (c *comparison) weigh(ctx context.Context, s *rig.State) error {
 	return nil
 }
 
-// weight is what a server has shown in several starts.
+// weight holds the results of several starts of a server.
 type weight struct{ starts, private, resident []float64 }
 
-// add takes the time to the first answer and the memory of a server that has just been started, and
-// stops it.
+// add measures the time to the first answer and the memory of a new server, and stops the server.
 func (w *weight) add(p *rig.Process, request, want string) error {
 	if err := p.Answered(request, want); err != nil {
 		return err
@@ -112,7 +111,7 @@ func (w *weight) add(p *rig.Process, request, want string) error {
 
 func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-// idle measures what a daemon uses that nobody asks.
+// idle measures the load of a daemon without requests.
 func (c *comparison) idle(s *rig.State) error {
 	p, err := c.Serve(s)
 	if err != nil {

@@ -8,6 +8,6 @@ import (
 )
 
 func main() {
-	fmt.Fprintln(os.Stderr, "compare: it wants Linux: processors to pin to, and what /proc tells of a process")
+	fmt.Fprintln(os.Stderr, "compare: needs Linux, to bind processes to processors and to read /proc")
 	os.Exit(1)
 }

@@ -19,33 +19,33 @@ import (
 )
 
 const (
-	// crowd is how many credentials are due at once.
+	// crowd is the number of credentials that are due at once.
 	crowd = 10_000
 
-	// The first of them ends this long after they were written, and the last one so much later.
-	// After a start nobody counts as having asked for them: the engine looks again after half of
-	// what each has left, and by then the load has asked for all. So they are due 20 to 50 s after
-	// the start, with 20 to 50 s left.
+	// The first credential expires outageDue after the write, the last one outageOver later. After
+	// a start no credential counts as used, and the engine looks again after half of the remaining
+	// lifetime, when the load has read all of them. So refreshes are due 20 to 50 s after the
+	// start, with 20 to 50 s left.
 	outageDue, outageOver = 40 * time.Second, time.Minute
 
-	// outageLasts is how long after the start WeChat is back: some have been tried in vain by then.
+	// outageLasts is when WeChat is back after the start. Some refreshes have failed by then.
 	outageLasts = 24 * time.Second
 
-	// outageLooks is how long is looked on, unless all have been refreshed before: until the end of
-	// the last one, had it not been. The engine goes no faster than it must.
+	// outageLooks is the limit for the observation: until the last value would expire. It ends
+	// earlier when all values have been refreshed. The engine is no faster than necessary.
 	outageLooks = 105 * time.Second
 
-	// outageWindow is over how long latency is taken at a time.
+	// outageWindow is the length of a latency window.
 	outageWindow = 5 * time.Second
 
-	// outageBusy is how many refreshes make a window one of those while refreshes go on: less than
-	// half of what the engine's slowest pace would make in it.
+	// outageBusy is the minimum number of refreshes in a counted window: less than half of what the
+	// engine's slowest pace would make.
 	outageBusy = 100
 )
 
-// outage has WeChat stand still while 10 000 credentials are due within a minute, then come back.
-// It compares the latency of reads meanwhile with that before, and counts the calls, those that
-// were refreshed, and those that had ended before.
+// outage stops WeChat while 10 000 credentials become due within a minute, then starts it again. It
+// compares the latency of reads with the latency before, and counts calls, refreshed values, and
+// values that expired first.
 func (c *comparison) outage(ctx context.Context) error {
 	calm, err := c.NewState(ctx, "calm", crowd, "")
 	if err != nil {
@@ -97,23 +97,22 @@ func (c *comparison) outage(ctx context.Context) error {
 		fmt.Sprintf("%.0f us, calm %.0f us: medians of windows of %s, of the %d in which there were refreshes; in the worst %.0f and %.0f us; %d read, %d refused",
 			during.p99, before.p99, outageWindow, during.windows, during.worst, before.worst, during.read, during.refused))
 	c.Rows.AtLeast("the same: refreshed", float64(refreshed), crowd, crowd, "",
-		fmt.Sprintf("%d had ended before; %.0f s without WeChat, %d calls in all, at most %d within a second", ended, outageLasts.Seconds(), calls.Total, calls.Fastest))
-	// What the engine allows itself: 32 calls at once, and 24 of them by its schedule when it is in
-	// a hurry.
-	c.Rows.AtMost("the same: calls upstream at once", float64(calls.AtOnce), 32, 24, "", "as WeChat has counted them")
+		fmt.Sprintf("%d expired first; %.0f s without WeChat, %d calls in all, at most %d within a second", ended, outageLasts.Seconds(), calls.Total, calls.Fastest))
+	// The engine's limits: 32 concurrent calls, of which 24 by its schedule when many values are
+	// about to expire.
+	c.Rows.AtMost("the same: calls upstream at once", float64(calls.AtOnce), 32, 24, "", "counted by WeChat")
 	return nil
 }
 
-// shots is the latency of reads over some time: of each window that counts, the median and the
-// worst.
+// shots is the latency of reads over some time: the median and the worst of the counted windows.
 type shots struct {
 	windows       int
 	p99, worst    float64
 	read, refused int64 // in all
 }
 
-// shots reads for so long, or until all have been refreshed, of which told knows; only windows in
-// which some were count then. Without it every window counts.
+// shots reads for span, or until told reports that all values have been refreshed. With told, only
+// windows with enough refreshes count.
 func (c *comparison) shots(ctx context.Context, p *rig.Process, s *rig.State, span time.Duration, told *follower) (all shots, err error) {
 	var windows []float64
 	for end := time.Now().Add(span); time.Now().Before(end) && (told == nil || told.refreshed.Load() < crowd); {
@@ -131,27 +130,27 @@ func (c *comparison) shots(ctx context.Context, p *rig.Process, s *rig.State, sp
 		}
 	}
 	if len(windows) == 0 {
-		return all, errors.New("nothing was refreshed while latency was taken")
+		return all, errors.New("no value was refreshed while latency was measured")
 	}
 	all.windows, all.worst = len(windows), slices.Max(windows)
 	all.p99 = rig.Median(windows)
 	return all, nil
 }
 
-// platformPrefix is how the names of benchmarks/fill begin.
+// platformPrefix is the prefix of the names of benchmarks/fill.
 const platformPrefix = "open_platform/"
 
-// follower is a WATCH of access tokens.
+// follower watches access tokens by WATCH.
 type follower struct {
 	nc      net.Conn
 	running sync.WaitGroup
-	fresh   map[string]bool // which have been refreshed
-	expired map[string]bool // which have ended
+	fresh   map[string]bool // refreshed names
+	expired map[string]bool // expired names
 
-	refreshed atomic.Int64 // how many of fresh there are
+	refreshed atomic.Int64 // length of fresh
 }
 
-// follow watches what is under prefix, and returns when the list with which that begins has come.
+// follow watches the names under prefix. It returns when the first list has arrived.
 func follow(socket, prefix string) (*follower, error) {
 	nc, err := net.Dial("unix", socket)
 	if err != nil {
@@ -184,13 +183,13 @@ func (f *follower) begin(lines *bufio.Scanner, prefix string) error {
 	}
 	for range n {
 		if !lines.Scan() {
-			return errors.Join(errors.New("the list of WATCH is not whole"), lines.Err())
+			return errors.Join(errors.New("the list of WATCH is incomplete"), lines.Err())
 		}
 	}
 	return nil
 }
 
-// note takes note of a change.
+// note records a change.
 func (f *follower) note(line string) {
 	fields := strings.Fields(line)
 	if len(fields) < 3 || !strings.HasSuffix(fields[1], "/access_token") {
@@ -205,7 +204,7 @@ func (f *follower) note(line string) {
 	}
 }
 
-// stop ends the watch and returns how many have been refreshed, and how many had ended.
+// stop ends the watch and returns the number of refreshed and of expired names.
 func (f *follower) stop() (refreshed, ended int) {
 	_ = f.nc.Close()
 	f.running.Wait()

@@ -12,7 +12,7 @@ import (
 	"tokend/benchmarks/rig"
 )
 
-// contender is a server that takes its turns.
+// contender is a server in the comparison.
 type contender struct {
 	name    string
 	dialect string
@@ -22,7 +22,7 @@ type contender struct {
 // results are shots by load, server and turn.
 type results map[string]map[string][]rig.Shot
 
-// turns has all contenders carry all loads in turns, each turn in another order.
+// turns runs all loads on all contenders in turns, each turn in another order.
 func (c *comparison) turns(ctx context.Context, n int, seconds string, s *rig.State, all []contender, loads []rig.Shape) (results, error) {
 	return inTurns(n, all, loads, func(one contender, l rig.Shape) (rig.Shot, error) {
 		return c.Shoot(ctx, one.process, s, one.dialect, append([]string{"--seconds", seconds, "--warm-up", "200ms"}, l.Args...)...)
@@ -49,7 +49,7 @@ func inTurns(n int, all []contender, loads []rig.Shape, shoot func(contender, ri
 	return r, nil
 }
 
-// ratio is the median of the turns' ratios of a figure of one server to that of another.
+// ratio returns the median, over the turns, of one server's figure divided by another's.
 func (r results) ratio(load, one, other string, of func(rig.Shot) float64) float64 {
 	var ratios []float64
 	for i, a := range r[load][one] {
@@ -60,7 +60,7 @@ func (r results) ratio(load, one, other string, of func(rig.Shot) float64) float
 	return rig.Median(ratios)
 }
 
-// middle is the median of a figure.
+// middle returns the median of a figure.
 func (r results) middle(load, name string, of func(rig.Shot) float64) float64 {
 	var all []float64
 	for _, s := range r[load][name] {
@@ -69,7 +69,7 @@ func (r results) middle(load, name string, of func(rig.Shot) float64) float64 {
 	return rig.Median(all)
 }
 
-// rates says how many requests a second the servers have answered.
+// rates describes the servers' requests per second.
 func (r results) rates(load string, all []contender) string {
 	var words []string
 	for _, one := range all {
@@ -83,7 +83,7 @@ func p99(s rig.Shot) float64  { return s.P99 }
 func cpu(s rig.Shot) float64  { return s.CPU }
 func own(s rig.Shot) float64  { return 100 * s.Own / s.Time }
 
-// contenders starts tokend, Redis and the echo, as far as they are there, over one set of names.
+// contenders starts tokend, Redis and the echo, as far as they are installed, with the same names.
 func (c *comparison) contenders(ctx context.Context, s *rig.State) (all []contender, stop func(), err error) {
 	stop = func() {
 		for _, one := range all {
@@ -120,7 +120,7 @@ func (c *comparison) contenders(ctx context.Context, s *rig.State) (all []conten
 	return all, stop, nil
 }
 
-// socket measures what the socket allows.
+// socket measures throughput, latency and CPU time on the socket.
 func (c *comparison) socket(ctx context.Context) error {
 	s, err := c.NewState(ctx, "socket", 10_000, "")
 	if err != nil {
@@ -148,7 +148,7 @@ func (c *comparison) socket(ctx context.Context) error {
 		times("throughput, 50 connections, 16 together", "50x16", 1.5, 2.0)
 	}
 	if c.echo == "" {
-		c.Rows.Missing("part of the echo reached", errors.New("there is no C compiler"))
+		c.Rows.Missing("part of the echo reached", errors.New("no C compiler is installed"))
 	} else {
 		c.Rows.AtLeast("part of the echo reached, 50 connections", r.ratio("50", "tokend", "echo", rate), 0.75, 0.90, "x",
 			fmt.Sprintf("generator at %.0f %% of a core with the echo, %.0f %% with tokend", r.middle("50", "echo", own), r.middle("50", "tokend", own)))
@@ -165,9 +165,9 @@ func (c *comparison) socket(ctx context.Context) error {
 	return nil
 }
 
-// sweep measures rate and latency over the number of connections, for the plots.
-func (c *comparison) sweep(ctx context.Context) error {
-	s, err := c.NewState(ctx, "sweep", 10_000, "")
+// byConnections measures rate and latency by number of connections, for the plots.
+func (c *comparison) byConnections(ctx context.Context) error {
+	s, err := c.NewState(ctx, "plots", 10_000, "")
 	if err != nil {
 		return err
 	}

@@ -28,10 +28,10 @@ func TestMain(m *testing.M) {
 	os.Exit(status)
 }
 
-// newComparison returns a comparison with all that is installed.
+// newComparison returns a comparison with all installed servers.
 func newComparison(t *testing.T) *comparison {
 	if runtime.NumCPU() < 2 {
-		t.Skip("there is one processor")
+		t.Skip("needs two processors")
 	}
 	t.Chdir("../..")
 	if programs.Dir == "" {
@@ -53,8 +53,8 @@ func newComparison(t *testing.T) *comparison {
 	return &c
 }
 
-// TestTurns has every server that is installed carry a little of each load, so that the comparison
-// still works when it is wanted. It measures nothing.
+// TestTurns runs a little of each load on every installed server, to show that the comparison
+// works. It measures nothing.
 func TestTurns(t *testing.T) {
 	c := newComparison(t)
 	s, err := c.NewState(t.Context(), "s", 20, "")
@@ -86,7 +86,7 @@ func TestTurns(t *testing.T) {
 	}
 }
 
-// TestUpstream holds that a state's WeChat answers its daemon's calls, and that these are seen.
+// TestUpstream holds that a state's WeChat answers its daemon's calls and counts them.
 func TestUpstream(t *testing.T) {
 	c := newComparison(t)
 	address, err := rig.FreeAddress()
@@ -108,7 +108,7 @@ func TestUpstream(t *testing.T) {
 		t.Fatalf("%v: %q", err, names)
 	}
 	if n := upstreamCalls(p.Socket); n != 0 {
-		t.Errorf("%d calls for values that are there", n)
+		t.Errorf("%d calls for cached values", n)
 	}
 	if !p.Answers("REFRESH "+s.First+"\n", "OK ") || upstreamCalls(p.Socket) != 1 {
 		t.Errorf("refreshed: %d calls", upstreamCalls(p.Socket))
@@ -122,12 +122,12 @@ func TestUpstream(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if at, err := unix.Getpriority(unix.PRIO_PROCESS, tid); err == nil && at != 20-rig.WeChatNice { // as the kernel says it: 40 to 1
-			t.Errorf("a thread of WeChat, of %d, does not give way to the load", len(tasks))
+		if at, err := unix.Getpriority(unix.PRIO_PROCESS, tid); err == nil && at != 20-rig.WeChatNice { // the kernel returns 40 to 1
+			t.Errorf("one of WeChat's %d threads has a normal priority", len(tasks))
 		}
 	}
 	// One for the platform's own token, one for the customer's.
 	if got, err := s.Metered(); err != nil || got.Total != 2 || got.Fastest > 2 || got.AtOnce != 1 {
-		t.Errorf("WeChat has counted %+v, %v", got, err)
+		t.Errorf("WeChat counted %+v, %v", got, err)
 	}
 }

@@ -12,9 +12,9 @@ import (
 	"tokend/benchmarks/rig"
 )
 
-// writers compares 64 durable writers: PUTs of customers' grants, each a new value, against SETs of
-// the same size that Redis syncs. tokend does more for each: a grant is synced in its journal, goes
-// to the store, and the one before is kept.
+// writers compares 64 durable writers: PUTs of customers' grants, each with a new value, against
+// SETs of the same size that Redis syncs. tokend does more work: it syncs a grant in its journal,
+// writes it to the store, and keeps the previous one.
 func (c *comparison) writers(ctx context.Context) error {
 	if c.Redis == "" {
 		return rig.ErrNoRedis
@@ -62,7 +62,7 @@ func (c *comparison) writers(ctx context.Context) error {
 		return rate, float64((p.CPU() - before).Microseconds()) / (rate * (seconds + warmUp).Seconds()), nil
 	}
 	var ratios, our, their, ourCPU, theirCPU []float64
-	for range rig.Pick(&c.Rig, 9, 3) { // the disk is what differs most from turn to turn
+	for range rig.Pick(&c.Rig, 9, 3) { // the disk differs most from turn to turn
 		a, aCPU, err := write(ours, generator.Tokend)
 		if err != nil {
 			return err

@@ -4,7 +4,7 @@ package main
 
 import "os"
 
-// orders returns no signals: here WeChat is never away.
+// orders returns no signals: WeChat is always reachable on this system.
 func orders() (signals <-chan os.Signal, stop func()) { return nil, func() {} }
 
 func isAway(os.Signal) bool { return false }

@@ -13,7 +13,7 @@ import (
 	"tokend/daemon/store"
 )
 
-// TestFill holds that the store has what was asked for, and that the configuration is one.
+// TestFill holds that the store has the requested content and that the configuration is valid.
 func TestFill(t *testing.T) {
 	for _, key := range []string{"", "key"} {
 		dir := t.TempDir()
@@ -60,7 +60,7 @@ func TestFill(t *testing.T) {
 				t.Errorf("%s: %d bytes, %s left", c.Name, len(c.Value), left)
 			}
 			if !slices.Contains(names, c.Name) {
-				t.Errorf("%s was not named", c.Name)
+				t.Errorf("the name %s was not printed", c.Name)
 			}
 		}
 		if grants != 450 || tokens != 300 || len(names) != 300 {
@@ -70,7 +70,7 @@ func TestFill(t *testing.T) {
 			t.Fatal(err)
 		}
 		if err := run(t.Context(), args, io.Discard, io.Discard); err == nil {
-			t.Error("filled a state directory that was there")
+			t.Error("an existing state directory was filled")
 		}
 	}
 }

@@ -28,7 +28,7 @@ func main() {
 	}
 }
 
-// errUsage says that the flags make no sense.
+// errUsage reports invalid flags.
 var errUsage = errors.New("wrong usage, see -help")
 
 // options are the flags.
@@ -45,26 +45,26 @@ type options struct {
 func (o *options) parse(args []string, stderr io.Writer) error {
 	f := flag.NewFlagSet("fill", flag.ContinueOnError)
 	f.SetOutput(stderr)
-	f.StringVar(&o.state, "state", "", "the state `directory` to make")
+	f.StringVar(&o.state, "state", "", "the state `directory` to create")
 	f.StringVar(&o.config, "config", "", "the configuration `file` to write")
-	f.StringVar(&o.socket, "socket", "", "the socket's `path` in it; tokend.sock beside the file by default")
-	f.StringVar(&o.key, "key", "", "seal the store with the encryption key in `file`: 64 hex digits, made if there is no such file")
-	f.IntVar(&o.n, "n", 100_000, "how many customers, each with a grant")
-	f.IntVar(&o.used, "used", -1, "how many of them have an access token; all by default")
-	f.IntVar(&o.accounts, "accounts", 0, "how many official accounts besides, each with an access token")
-	f.IntVar(&o.listed, "listed", 0, "how many more customers WeChat lists, with -serve, whose grants are not in the state")
-	f.IntVar(&o.size, "size", 512, "how long a token is, in bytes")
-	f.DurationVar(&o.due, "due", 2*time.Hour, "when the first token ends, from now; at most 2h, and it was fetched so much earlier")
-	f.DurationVar(&o.over, "over", 0, "the time over which the ends are spread from there on")
+	f.StringVar(&o.socket, "socket", "", "the socket's `path` in it (default: tokend.sock in the same directory)")
+	f.StringVar(&o.key, "key", "", "seal the store with the encryption key in `file`: 64 hex digits; the file is created if it does not exist")
+	f.IntVar(&o.n, "n", 100_000, "number of customers, each with a grant")
+	f.IntVar(&o.used, "used", -1, "number of customers with an access token (default: all)")
+	f.IntVar(&o.accounts, "accounts", 0, "number of official accounts, each with an access token")
+	f.IntVar(&o.listed, "listed", 0, "with -serve: number of further customers in WeChat's list, without grants in the state")
+	f.IntVar(&o.size, "size", 512, "size of a token in bytes")
+	f.DurationVar(&o.due, "due", 2*time.Hour, "time until the first token expires; at most 2h")
+	f.DurationVar(&o.over, "over", 0, "time between the expiry of the first and the last token")
 	f.StringVar(&o.upstream, "upstream", "http://127.0.0.1:1", "the `URL` of WeChat in the configuration")
-	f.StringVar(&o.serve, "serve", "", "go on to be that WeChat at `host:port`")
-	f.DurationVar(&o.latency, "latency", 0, "how long each of its answers takes")
-	f.BoolVar(&o.names, "names", false, "print the tokens' names, one a line")
+	f.StringVar(&o.serve, "serve", "", "then run that WeChat at `host:port`")
+	f.DurationVar(&o.latency, "latency", 0, "delay of each answer")
+	f.BoolVar(&o.names, "names", false, "print the tokens' names, one per line")
 	if err := f.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return err
 		}
-		return errUsage // which the flag set has explained
+		return errUsage // the flag set has printed the reason
 	}
 	if o.used < 0 {
 		o.used = o.n
@@ -75,18 +75,18 @@ func (o *options) parse(args []string, stderr io.Writer) error {
 	case o.state == "" || o.config == "":
 		return fmt.Errorf("%w: -state and -config are needed", errUsage)
 	case o.accounts < 0 || o.listed < 0:
-		return fmt.Errorf("%w: -accounts and -listed are not negative", errUsage)
+		return fmt.Errorf("%w: -accounts and -listed must not be negative", errUsage)
 	case o.n < 0 || o.used > o.n:
-		return fmt.Errorf("%w: -n is not negative, and -used is at most -n", errUsage)
+		return fmt.Errorf("%w: -n must not be negative, and -used must be at most -n", errUsage)
 	case o.size < minSize || o.size > maxSize:
-		return fmt.Errorf("%w: -size is %d to %d", errUsage, minSize, maxSize)
+		return fmt.Errorf("%w: -size must be %d to %d", errUsage, minSize, maxSize)
 	case o.due <= 0 || o.over < 0 || o.due+o.over > life:
-		return fmt.Errorf("%w: tokens end within %s from now: see -due and -over", errUsage, life)
+		return fmt.Errorf("%w: tokens must expire within %s: see -due and -over", errUsage, life)
 	}
 	return o.paths()
 }
 
-// paths makes the paths absolute, as the configuration wants them.
+// paths makes the paths absolute, as the configuration requires.
 func (o *options) paths() error {
 	if o.socket == "" {
 		o.socket = filepath.Join(filepath.Dir(o.config), "tokend.sock")
@@ -110,7 +110,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 		return err
 	}
 	began := time.Now()
-	signals, stop := orders() // before anybody can have been told that this runs
+	signals, stop := orders() // before other programs can know that this one runs
 	defer stop()
 	w, err := newWorld(&o)
 	if err != nil {

@@ -9,17 +9,17 @@ import (
 	"time"
 )
 
-// meter counts the calls that come to a WeChat, and has them wait while that is away.
+// meter counts the calls to a WeChat, and makes them wait while WeChat is unreachable.
 type meter struct {
-	wechat http.Handler // set when it is made
+	wechat http.Handler // set at creation
 
-	mu      sync.Mutex    // guards what follows
-	back    chan struct{} // closed when it is back; nil while it is here
-	total   int           // calls
-	running int           // of them
-	most    int           // that were running at once
-	late    []time.Time   // when those came that have come within the last second, the oldest first
-	fastest int           // the most that ever were within a second, wherever it begins
+	mu      sync.Mutex    // guards the following fields
+	back    chan struct{} // closed when WeChat is reachable again; nil while it is reachable
+	total   int           // number of calls
+	running int           // of these, running now
+	most    int           // maximum of running
+	late    []time.Time   // times of the calls of the last second, oldest first
+	fastest int           // maximum number of calls within any second
 }
 
 func (m *meter) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
@@ -31,8 +31,8 @@ func (m *meter) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	m.wechat.ServeHTTP(rw, r)
 }
 
-// setAway takes WeChat away, or gives it back: those whose callers have not left by then are
-// answered at last.
+// setAway makes WeChat unreachable or reachable. When it is reachable again, waiting calls are
+// answered.
 func (m *meter) setAway(away bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -45,8 +45,8 @@ func (m *meter) setAway(away bool) {
 	}
 }
 
-// await waits until WeChat is back, and reports whether the caller is still there. It takes the
-// body first: only then does the server notice that a caller leaves.
+// await waits until WeChat is reachable and reports whether the caller is still connected. It reads
+// the body first: only then does the server notice that the caller disconnects.
 func await(r *http.Request, back <-chan struct{}) bool {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -61,7 +61,7 @@ func await(r *http.Request, back <-chan struct{}) bool {
 	}
 }
 
-// begin counts a call, and returns what it has to wait for: nil for nothing.
+// begin counts a call and returns the channel to wait for, or nil.
 func (m *meter) begin(now time.Time) (back <-chan struct{}) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -82,7 +82,7 @@ func (m *meter) end() {
 	m.running--
 }
 
-// String says what has been counted.
+// String returns the counts.
 func (m *meter) String() string {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -8,8 +8,7 @@ import (
 	"time"
 )
 
-// TestMeter holds that calls are counted, those that are under way together and those within a
-// second of each other.
+// TestMeter holds that calls are counted: in total, at once, and within a second.
 func TestMeter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &meter{wechat: http.HandlerFunc(func(http.ResponseWriter, *http.Request) { time.Sleep(300 * time.Millisecond) })}

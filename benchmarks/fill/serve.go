@@ -5,8 +5,8 @@ import (
 	"os"
 )
 
-// serve is WeChat until ctx ends. A signal may say that it is away: calls are taken then, and not
-// answered before it is back.
+// serve runs WeChat until ctx ends. Signals make it unreachable and reachable: calls during that
+// time are answered afterwards.
 func (w *world) serve(ctx context.Context, signals <-chan os.Signal) {
 	for {
 		select {

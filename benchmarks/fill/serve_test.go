@@ -10,8 +10,7 @@ import (
 	"time"
 )
 
-// TestAway holds that a WeChat which is away leaves calls without an answer, and that it answers
-// when it is back.
+// TestAway holds that an unreachable WeChat answers no call, and answers when it is back.
 func TestAway(t *testing.T) {
 	o := &options{serve: "127.0.0.1:0", size: 64}
 	w, err := newWorld(o)
@@ -43,7 +42,7 @@ func TestAway(t *testing.T) {
 	}
 	w.meter.setAway(true)
 	if err := call(100 * time.Millisecond); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("away: got %v", err)
+		t.Errorf("unreachable: got %v", err)
 	}
 	patient := make(chan error, 1)
 	go func() { patient <- call(time.Minute) }()
@@ -52,7 +51,7 @@ func TestAway(t *testing.T) {
 	}
 	w.meter.setAway(false)
 	if err := <-patient; err != nil {
-		t.Errorf("who has waited for it: %v", err)
+		t.Errorf("a waiting call: %v", err)
 	}
 	if err := call(time.Minute); err != nil {
 		t.Error(err)
@@ -62,7 +61,7 @@ func TestAway(t *testing.T) {
 	}
 }
 
-// count returns how many calls have come.
+// count returns the number of calls.
 func (m *meter) count() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -30,30 +30,30 @@ const (
 	signToken  = "benchmarktoken"
 	aesKey     = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
 
-	// life is that of an authorizer's token.
+	// life is the lifetime of an authorizer's token.
 	life = 2 * time.Hour
 
-	minSize = 16 // what a number needs to be told from another, and some more
+	minSize = 16 // enough digits to make each token different
 	maxSize = 4096
 )
 
-// customer returns the appid of the customer numbered i: as long as WeChat's, and in no order.
+// customer returns the appid of customer i: as long as WeChat's, and in no order.
 func customer(i int) string { return fmt.Sprintf("wx%016x", customerID(i)) }
 
 func customerID(i int) uint64 { return uint64(i+1) * 0x9e3779b97f4a7c15 }
 
 func tokenName(i int) string { return platform + "/" + customer(i) + "/access_token" }
 
-// account returns the appid of the official account numbered i.
+// account returns the appid of official account i.
 func account(i int) string { return fmt.Sprintf("wxa%015x", customerID(i)>>4) }
 
 func accountToken(i int) string { return "official_account/" + account(i) + "/access_token" }
 
 func grantName(i int) string { return platform + "/" + customer(i) + "/refresh_token" }
 
-// world is what the state directory tells of: a WeChat with one platform.
+// world is the content of the state directory: a WeChat with one platform.
 type world struct {
-	wechat *wechattest.WeChat // nil where nobody is to serve it
+	wechat *wechattest.WeChat // nil without -serve
 	server *wechattest.Server
 	meter  *meter // of the calls to server
 	random *rand.Rand
@@ -61,7 +61,7 @@ type world struct {
 	url    string
 }
 
-// newWorld returns the world of o, being served if o wants that.
+// newWorld returns the world of o, with a server if o requires one.
 func newWorld(o *options) (*world, error) {
 	w := &world{random: rand.New(rand.NewPCG(1, 2)), boot: boot.ID(), url: o.upstream}
 	if o.serve == "" {
@@ -89,7 +89,7 @@ func (w *world) close() error {
 	return w.server.Close()
 }
 
-// letters are those of a token.
+// letters are the characters of a token.
 const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 func (w *world) text(size int) secret.Text {
@@ -103,7 +103,7 @@ func (w *world) text(size int) secret.Text {
 	return secret.Text(b)
 }
 
-// ticket returns a component_verify_ticket: one that WeChat knows, if it is there.
+// ticket returns a component_verify_ticket, which WeChat knows if it is served.
 func (w *world) ticket() secret.Text {
 	if w.wechat == nil {
 		return w.text(90)
@@ -111,7 +111,7 @@ func (w *world) ticket() secret.Text {
 	return secret.Text(w.wechat.TicketPush(platformID).Event.Ticket)
 }
 
-// grant returns the refresh token of the customer numbered i.
+// grant returns the refresh token of customer i.
 func (w *world) grant(i int) secret.Text {
 	if w.wechat == nil {
 		return "refreshtoken@@@" + w.text(43)
@@ -119,17 +119,17 @@ func (w *world) grant(i int) secret.Text {
 	return secret.Text(w.wechat.AddCustomer(platformID, customer(i)))
 }
 
-// batch is how many records are written in one step, and atOnce how many steps there are at once:
-// those that wait for a sync share the next.
+// batch is the number of records in one write, and atOnce the number of concurrent writes: writes
+// that wait for a sync share the next one.
 const (
 	batch  = 400
 	atOnce = 8
 )
 
-// fill makes the state directory.
+// fill creates the state directory.
 func (w *world) fill(ctx context.Context, o *options) (err error) {
 	if _, err := os.Lstat(o.state); !errors.Is(err, fs.ErrNotExist) {
-		return errors.Join(fmt.Errorf("%s is there already: name another state directory, or remove it", o.state), err)
+		return errors.Join(fmt.Errorf("%s already exists: name another state directory, or remove it", o.state), err)
 	}
 	key, err := readKey(o.key)
 	if err != nil {
@@ -143,8 +143,8 @@ func (w *world) fill(ctx context.Context, o *options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	// In the order of the keys: whatever comes in another is sorted by the database, again and
-	// again, which takes ten minutes of a million.
+	// In the order of the keys. In another order the database sorts them repeatedly, which takes
+	// ten minutes for a million.
 	order := make([]int, o.n)
 	for i := range order {
 		order[i] = i
@@ -184,7 +184,8 @@ func (w *world) fill(ctx context.Context, o *options) (err error) {
 	return writes.Wait()
 }
 
-// credential returns the record of a value that lives for life and has left of it at the time at.
+// credential returns the record of a value with lifetime life, of which left remains at the time
+// at.
 func (w *world) credential(name string, value secret.Text, at time.Time, left, life time.Duration) record.Record {
 	c := record.Credential{Name: name, Value: value, Boot: w.boot, Life: life}
 	c.Issued = moment(at.Add(left - life))
@@ -196,7 +197,7 @@ func (w *world) credential(name string, value secret.Text, at time.Time, left, l
 	return c.Encode()
 }
 
-// moment returns t as the daemon would have noted it.
+// moment returns t as the daemon would have recorded it.
 func moment(t time.Time) record.Moment {
 	m := record.Moment{Wall: t.Round(0)}
 	if since := boot.Clock(); since != nil {
@@ -205,14 +206,14 @@ func moment(t time.Time) record.Moment {
 	return m
 }
 
-// readKey returns the key in file, and makes one where there is none; nil for no file.
+// readKey returns the key in file, and creates the file if it does not exist; nil for no file.
 func readKey(file string) ([]byte, error) {
 	if file == "" {
 		return nil, nil
 	}
 	text, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
-		text = []byte(strings.Repeat("5eed", 16)) // it keeps nothing that is secret
+		text = []byte(strings.Repeat("5eed", 16)) // it protects no secret
 		err = os.WriteFile(file, text, 0o600)
 	}
 	if err != nil {

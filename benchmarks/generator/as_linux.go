@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// dial is connect without what comes of it.
+// dial connects without waiting for the result.
 func (l *loop) dial(i int32) (fd int, err error) {
 	dial := func() error {
 		var errno unix.Errno
@@ -26,8 +26,8 @@ func (l *loop) dial(i int32) (fd int, err error) {
 	return fd, dial()
 }
 
-// as calls connect as the user uid: what it connects to takes it for that user's. Of the process,
-// only the calling thread is that user meanwhile, and only in effect; it has to be root.
+// as calls connect as the user uid: the server sees that user as the peer. Only the calling thread
+// changes its user, only in effect, and only during the call. It must be root.
 func as(uid uint32, connect func() error) (err error) {
 	runtime.LockOSThread()
 	if err := become(uid); err != nil {
@@ -35,7 +35,7 @@ func as(uid uint32, connect func() error) (err error) {
 		return err
 	}
 	defer func() {
-		if back := become(0); back != nil { // the thread ends with the goroutine, and nobody else is given it
+		if back := become(0); back != nil { // the thread ends with the goroutine and is not reused
 			err = back
 			return
 		}

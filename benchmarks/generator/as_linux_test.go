@@ -11,11 +11,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestAskingAsOthers holds that the users of a plan share its connections, whether these last or
-// are made for each request, and that whoever runs it is itself again then.
+// TestAskingAsOthers holds that the users of a plan share its connections, with and without
+// Reconnect, and that the process has its own user again afterwards.
 func TestAskingAsOthers(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("only root can ask as other users")
+		t.Skip("only root can send requests as other users")
 	}
 	users := []uint32{1, 2, 65534}
 	for _, reconnect := range []bool{false, true} {
@@ -42,11 +42,11 @@ func TestAskingAsOthers(t *testing.T) {
 	}
 	p := Plan{Requests: requests(1), Count: 1, As: users, Portable: true}
 	if err := p.Check(); err == nil {
-		t.Error("goroutines are to ask as others")
+		t.Error("a portable plan with users was accepted")
 	}
 }
 
-// countUsers serves one connection after the other, and counts whose they are in uids until stop
+// countUsers serves one connection after the other and counts their users in uids until stop
 // returns.
 func countUsers(t *testing.T, uids map[uint32]int) (path string, stop func()) {
 	t.Helper()

@@ -4,5 +4,5 @@ package generator
 
 import "errors"
 
-// errBacklog is nothing that connect says: no system but Unix has it for a full backlog.
+// errBacklog never occurs: only Unix reports a full listen queue.
 var errBacklog = errors.New("backlog full")

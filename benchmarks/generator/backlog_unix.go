@@ -4,5 +4,5 @@ package generator
 
 import "syscall"
 
-// errBacklog is how connect says that the server's backlog is full (unix(7)).
+// errBacklog is connect's error for a full listen queue (unix(7)).
 const errBacklog = syscall.EAGAIN

@@ -6,10 +6,10 @@ import (
 	"strconv"
 )
 
-// Dialect is the language that a server speaks.
+// Dialect is the protocol of a server.
 type Dialect int
 
-// The dialects, as in [Dialects].
+// The dialects, in the order of [Dialects].
 const (
 	Tokend Dialect = iota
 	Redis
@@ -21,7 +21,7 @@ var Dialects = []string{"tokend", "redis", "memcached"}
 
 func (d Dialect) String() string { return Dialects[d] }
 
-// ParseDialect returns the dialect of that name.
+// ParseDialect returns the dialect with that name.
 func ParseDialect(name string) (Dialect, bool) {
 	for i, known := range Dialects {
 		if name == known {
@@ -42,8 +42,8 @@ func (d Dialect) AppendGet(b []byte, name string) []byte {
 	return fmt.Appendf(b, "GET %s\n", name)
 }
 
-// AppendSet appends the request that gives a name a value. In tokend's language that is a PUT,
-// which it takes of pushed tickets and grants only.
+// AppendSet appends the request that sets the value of a name. In tokend's protocol that is a PUT,
+// which tokend accepts for pushed tickets and grants only.
 func (d Dialect) AppendSet(b []byte, name, value string) []byte {
 	switch d {
 	case Redis:
@@ -62,17 +62,18 @@ func appendRESP(b []byte, words ...string) []byte {
 	return b
 }
 
-// head is what the first line of a reply, or of a part of one, says.
+// head is the meaning of the first line of a reply, or of a part of one.
 type head struct {
-	skip    int    // bytes that follow and are no line
-	more    bool   // another line follows behind those
-	refused string // why nothing was given; "" if something was
+	skip    int    // bytes that follow and are not a line
+	more    bool   // another line follows after those bytes
+	refused string // why there is no value, or ""
 }
 
-// missing is what a cache that holds nothing under a name is counted under.
+// missing is the reason for a name that is not in a cache.
 const missing = "missing"
 
-// read reads a line, without its end, of a reply of which value says that a value has come.
+// read parses a line without its terminator. value reports whether the reply has already contained
+// a value.
 func (d Dialect) read(line []byte, value bool) (h head, err error) {
 	ok := false
 	switch d {
@@ -141,9 +142,9 @@ func readMemcached(line []byte, value bool) (head, bool) {
 	return head{refused: word(line)}, bytes.Contains(line, []byte("ERROR"))
 }
 
-// size reads the length of a value, and returns how many bytes that is with its line's end.
+// size parses the length of a value and returns it with the length of its terminator.
 func size(b []byte) (int, bool) {
-	const most = 1 << 30 // more is no value of anybody's
+	const most = 1 << 30 // no server has longer values
 	n := 0
 	for _, c := range b {
 		if c < '0' || c > '9' || n > most {
@@ -154,7 +155,7 @@ func size(b []byte) (int, bool) {
 	return n + 2, len(b) > 0
 }
 
-// word returns what stands before the first space, as it may be shown.
+// word returns the text before the first space, in a printable form.
 func word(b []byte) string {
 	w, _, _ := bytes.Cut(b, []byte(" "))
 	for _, c := range w {

@@ -1,32 +1,30 @@
-// Package generator asks a server on a Unix socket the same kind of question over and over, and
-// measures how many answers come and how long each took. It knows how a request and
-// the end of a reply look in three languages (tokend's, RESP and memcached's text protocol) and
-// nothing of what is asked for: no names, no credentials, no flags.
+// Package generator sends requests to a server on a Unix socket and measures the rate of replies
+// and the latency of each. It knows the form of a request and the end of a reply in three protocols
+// (tokend's, RESP and memcached's text protocol). It does not know names, credentials or flags.
 //
-// # What is measured
+// # Measurements
 //
 // In a closed loop (no Rate) each connection sends a batch, waits for all its replies, and sends
-// the next: the server sets the pace, and what comes out is what it can do. The latency of a
-// request counts from the moment its batch was sent.
+// the next: the result is the server's capacity. The latency of a request counts from when its
+// batch was sent.
 //
-// In an open loop (a Rate) requests are due at fixed moments, whether or not earlier ones have been
-// answered. The latency counts from the moment a request was due, not from when a connection was
-// free for it: a server that stands still for a second shows a second, and not one slow request
-// among many fast ones that were never sent.
+// In an open loop (a Rate) requests are due at fixed times, whether or not earlier ones have been
+// answered. Latency counts from when a request was due, not from when a connection was free: a
+// server that stalls for a second shows a second for all requests due in that time.
 //
-// With Reconnect the latency includes connecting, and waiting for the server's backlog.
+// With Reconnect the latency includes connecting, and waiting for the server's listen queue.
 //
-// # So as not to be the limit
+// # Overhead
 //
-// On Linux each thread is one epoll loop over raw system calls: one to receive, one to send, one
-// look at the clock for each event, nothing allocated for a request, latencies counted in a
-// [Histogram] of fixed size. Elsewhere there is a goroutine for each connection, which costs about
-// twice as much. [Result.CPU] is what the generator itself used: at a core per thread, it was the
-// generator that was measured.
+// On Linux each thread is one epoll loop with raw system calls: one to receive, one to send, one
+// look at the clock for each event, no allocation for a request, latencies counted in a [Histogram]
+// of fixed size. On other systems there is a goroutine for each connection, which costs about twice
+// as much. [Result.CPU] is the CPU time of the generator itself: if it is a core per thread, the
+// generator was the limit.
 //
 // # Goroutines
 //
 //	goroutine    started by    waited for by    owns
 //	loop         Run           Run              its connections and its counts (Linux)
-//	connection   Run           Run              one connection (elsewhere)
+//	connection   Run           Run              one connection (other systems)
 package generator

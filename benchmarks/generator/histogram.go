@@ -6,12 +6,12 @@ import (
 	"time"
 )
 
-// fine is how many bits of a latency are told apart: below 128 ns each nanosecond, above it
-// steps of less than 0.8 %.
+// fine is the number of significant bits of a latency: below 128 ns each nanosecond has a bucket,
+// above that buckets are narrower than 0.8 %.
 const fine = 7
 
-// Histogram counts latencies of up to 292 years in buckets, so that recording one is an addition
-// and the whole takes 58 KB however many there are. The zero value is empty. It is not safe for
+// Histogram counts latencies of up to 292 years in buckets. Recording one is an addition, and the
+// size is 58 KB regardless of their number. The zero value is empty. A Histogram is not safe for
 // concurrent use: each loop has its own, and they are merged.
 type Histogram struct {
 	count   uint64
@@ -20,22 +20,22 @@ type Histogram struct {
 	buckets [(64 - fine + 1) << fine]uint64
 }
 
-// bucket returns the bucket of a latency, which is not negative.
+// bucket returns the bucket of a latency, which must not be negative.
 func bucket(d time.Duration) int {
 	v := uint64(d)
 	shift := max(0, bits.Len64(v)-fine-1)
 	return shift<<fine + int(v>>shift)
 }
 
-// highest returns the longest latency that falls into a bucket.
+// highest returns the longest latency in a bucket.
 func highest(b int) time.Duration {
 	shift := max(0, b>>fine-1)
 	v := uint64(b-shift<<fine+1)<<shift - 1
 	return time.Duration(min(v, math.MaxInt64))
 }
 
-// Record counts n requests that took d each. A negative d, which a clock that two threads
-// read can show, counts as 0.
+// Record counts n requests that took d each. A negative d, which clocks of two threads can cause,
+// counts as 0.
 func (h *Histogram) Record(d time.Duration, n int) {
 	d = max(d, 0)
 	h.count += uint64(n)
@@ -44,7 +44,7 @@ func (h *Histogram) Record(d time.Duration, n int) {
 	h.buckets[bucket(d)] += uint64(n)
 }
 
-// Merge adds what o has counted.
+// Merge adds the counts of o.
 func (h *Histogram) Merge(o *Histogram) {
 	h.count += o.count
 	h.sum += o.sum
@@ -54,13 +54,13 @@ func (h *Histogram) Merge(o *Histogram) {
 	}
 }
 
-// Count returns how many were recorded.
+// Count returns the number of recorded latencies.
 func (h *Histogram) Count() int64 { return int64(h.count) }
 
-// Max returns the longest latency, to the nanosecond; 0 for none.
+// Max returns the longest latency, exact to the nanosecond, or 0.
 func (h *Histogram) Max() time.Duration { return h.max }
 
-// Mean returns the mean, to the nanosecond; 0 for none.
+// Mean returns the mean, exact to the nanosecond, or 0.
 func (h *Histogram) Mean() time.Duration {
 	if h.count == 0 {
 		return 0
@@ -68,8 +68,8 @@ func (h *Histogram) Mean() time.Duration {
 	return h.sum / time.Duration(h.count)
 }
 
-// Quantile returns the latency that the part q (0 to 1) of all did not exceed, too high by less
-// than 0.8 %; 0 for none.
+// Quantile returns the latency that the fraction q (0 to 1) did not exceed, too high by less than
+// 0.8 %, or 0.
 func (h *Histogram) Quantile(q float64) time.Duration {
 	rank := max(1, uint64(math.Ceil(q*float64(h.count))))
 	var seen uint64

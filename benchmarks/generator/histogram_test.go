@@ -8,12 +8,12 @@ import (
 	"time"
 )
 
-// TestBuckets holds that buckets lie end to end, and that each is as narrow as is promised.
+// TestBuckets holds that buckets are adjacent and as narrow as documented.
 func TestBuckets(t *testing.T) {
 	var h Histogram
 	next := time.Duration(0) // the shortest latency of the bucket
 	for b := range h.buckets {
-		if next < 0 { // past what a latency can be
+		if next < 0 { // beyond the longest latency
 			break
 		}
 		last := highest(b)
@@ -29,11 +29,11 @@ func TestBuckets(t *testing.T) {
 		next = last + 1
 	}
 	if bucket(math.MaxInt64) >= len(h.buckets) {
-		t.Error("the longest has none")
+		t.Error("the longest latency has no bucket")
 	}
 }
 
-// TestQuantile compares with a sorted list of all.
+// TestQuantile compares quantiles with a sorted list.
 func TestQuantile(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	var a, b Histogram
@@ -65,14 +65,14 @@ func TestQuantile(t *testing.T) {
 	}
 }
 
-func TestHistogramOfNothing(t *testing.T) {
+func TestEmptyHistogram(t *testing.T) {
 	var h Histogram
 	if h.Quantile(0.99) != 0 || h.Mean() != 0 || h.Max() != 0 || h.Count() != 0 {
 		t.Error("not empty")
 	}
 	h.Record(-5, 2)
 	if h.Count() != 2 || h.Max() != 0 || h.Quantile(1) != 0 {
-		t.Errorf("a negative one: %d, max %v", h.Count(), h.Max())
+		t.Errorf("a negative latency: %d, max %v", h.Count(), h.Max())
 	}
 }
 

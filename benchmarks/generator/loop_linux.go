@@ -15,24 +15,24 @@ import (
 
 const haveLoop = true
 
-// loop asks over many connections, one event at a time. It belongs to one thread.
+// loop sends requests over many connections, one event at a time. It belongs to one thread.
 type loop struct {
 	plan  Plan
-	start time.Time    // shared by all loops, so that their moments compare
-	over  *atomic.Bool // set when the run is to end early
-	begun func()       // called when what counts begins
+	start time.Time    // shared by all loops, so that their times compare
+	over  *atomic.Bool // set to end the run early
+	begun func()       // called when the warm-up ends
 	pick  picker
 	pace  pace
 	poll  poller
 	conns []conn
 	free  []int32 // connections without a request, in an open loop
-	again []retry // connections to be made anew, in the order of their times
+	again []retry // connections to reopen, in the order of their times
 
-	ended time.Duration // when nothing is sent any more; 0 for a run that ends by its count
-	left  int64         // requests still to be sent in such a run
-	open  int           // requests that are under way
-	heard time.Duration // when something came last
-	warm  bool          // what is counted came after the warm-up
+	ended time.Duration // when sending ends; 0 for a run with a Count
+	left  int64         // requests left to send in such a run
+	open  int           // requests in flight
+	heard time.Duration // when bytes last arrived
+	warm  bool          // the warm-up is over
 	tally tally
 	in    []byte
 	out   []byte
@@ -40,13 +40,13 @@ type loop struct {
 
 // conn is one connection.
 type conn struct {
-	fd      int           // -1 while there is none
-	sent    time.Duration // since when the latency of what is awaited counts
-	awaited int           // replies
+	fd      int           // -1 without a connection
+	sent    time.Duration // when the latency of the awaited replies starts
+	awaited int           // number of awaited replies
 	replies replies
 }
 
-// retry is a connection that could not be made, or was ended by the server.
+// retry is a connection that failed or that the server closed.
 type retry struct {
 	conn int32
 	at   time.Duration
@@ -89,7 +89,7 @@ func runLoops(ctx context.Context, p Plan) (*Result, error) {
 	return result, errors.Join(errs...)
 }
 
-// newLoop returns a loop with its connections made, unless each request makes its own.
+// newLoop returns a loop with open connections, unless each request opens its own.
 func newLoop(p Plan, over *atomic.Bool) (*loop, error) {
 	l := &loop{plan: p, over: over, conns: make([]conn, p.Connections), left: p.Count, in: make([]byte, 256<<10), begun: func() {}}
 	if p.Duration > 0 {
@@ -136,9 +136,9 @@ func (l *loop) hangUp(c *conn) {
 
 func (l *loop) now() time.Duration { return time.Since(l.start) }
 
-// run asks until the end, and waits for what is under way then.
+// run sends requests until the end, then waits for those in flight.
 func (l *loop) run() error {
-	runtime.LockOSThread() // and never unlocks it: the thread, with what exact does to it, ends
+	runtime.LockOSThread() // never unlocked: the thread, which exact changes, ends
 	exact()
 	if l.plan.Gentle {
 		giveWay()
@@ -175,7 +175,7 @@ func (l *loop) run() error {
 	}
 }
 
-// latest returns when the last of what is under way was sent, or was due.
+// latest returns when the last request in flight was sent or due.
 func (l *loop) latest() time.Duration {
 	var last time.Duration
 	for i := range l.conns {
@@ -186,7 +186,7 @@ func (l *loop) latest() time.Duration {
 	return last
 }
 
-// sending reports whether a request that is due at a moment is still to be sent.
+// sending reports whether a request with that due time must still be sent.
 func (l *loop) sending(due time.Duration) bool {
 	if l.over.Load() {
 		return false
@@ -197,7 +197,7 @@ func (l *loop) sending(due time.Duration) bool {
 	return l.left > 0
 }
 
-// done reports whether all has been sent, and has been answered.
+// done reports whether all requests have been sent and answered.
 func (l *loop) done(now time.Duration) bool {
 	switch {
 	case l.over.Load():
@@ -205,15 +205,14 @@ func (l *loop) done(now time.Duration) bool {
 	case l.plan.Rate == 0:
 		return l.open == 0 && !l.sending(now)
 	case l.ended > 0 && now > l.ended+l.plan.Timeout && l.pace.due < l.ended:
-		// The server has not kept up, and would be asked for as long again.
+		// The server has not kept up, and the remaining requests would take as long again.
 		l.tally.unsent = int64((l.ended - l.pace.due) / max(l.pace.every, 1))
 		l.pace.due = l.ended
 	}
 	return l.open == 0 && !l.sending(l.pace.due)
 }
 
-// turn sends what is due, over connections that are free, and makes those that are to be
-// made anew.
+// turn sends due requests on free connections and reopens connections whose time has come.
 func (l *loop) turn(now time.Duration) error {
 	for len(l.again) > 0 && l.again[0].at <= now {
 		i := l.again[0].conn
@@ -234,7 +233,7 @@ func (l *loop) turn(now time.Duration) error {
 
 // patience returns how long to wait for an event.
 func (l *loop) patience(now time.Duration) time.Duration {
-	wait := 100 * time.Millisecond // how late an end from outside may be noticed
+	wait := 100 * time.Millisecond // how late a canceled ctx may be noticed
 	if len(l.free) > 0 && l.sending(l.pace.due) {
 		wait = min(wait, l.pace.due-now)
 	}
@@ -247,8 +246,8 @@ func (l *loop) patience(now time.Duration) time.Duration {
 	return max(wait, 0)
 }
 
-// ask sends the next batch over a connection, whose latency counts from due, if the run goes
-// on; else the connection rests.
+// ask sends the next batch on a connection, whose latency counts from due, if the run continues.
+// Otherwise the connection stays idle.
 func (l *loop) ask(i int32, due, now time.Duration) error {
 	c := &l.conns[i]
 	n := l.plan.Batch
@@ -264,7 +263,7 @@ func (l *loop) ask(i int32, due, now time.Duration) error {
 	return l.transmit(i, now)
 }
 
-// transmit sends what a connection is to ask; one that is not there is made before.
+// transmit sends a connection's batch, and opens the connection first if necessary.
 func (l *loop) transmit(i int32, now time.Duration) error {
 	c := &l.conns[i]
 	if c.fd < 0 {
@@ -286,7 +285,7 @@ func (l *loop) transmit(i int32, now time.Duration) error {
 	return nil
 }
 
-// reconnect makes a connection; where the server's backlog is full it puts it off.
+// reconnect opens a connection, or schedules a retry if the server's listen queue is full.
 func (l *loop) reconnect(i int32, now time.Duration) (ok bool, err error) {
 	switch err = l.connect(i); {
 	case err == nil:
@@ -298,7 +297,7 @@ func (l *loop) reconnect(i int32, now time.Duration) (ok bool, err error) {
 	return false, err
 }
 
-// resume goes on with a connection that was put off.
+// resume continues with a connection after a retry time.
 func (l *loop) resume(i int32, now time.Duration) error {
 	c := &l.conns[i]
 	if c.awaited > 0 {
@@ -312,7 +311,7 @@ func (l *loop) resume(i int32, now time.Duration) error {
 	return l.next(i, now)
 }
 
-// next has a connection that has nothing to wait for go on.
+// next continues with a connection that awaits no reply.
 func (l *loop) next(i int32, now time.Duration) error {
 	if l.plan.Rate > 0 {
 		l.free = append(l.free, i)
@@ -321,7 +320,7 @@ func (l *loop) next(i int32, now time.Duration) error {
 	return l.ask(i, now, now)
 }
 
-// later puts a connection off.
+// later schedules a retry of a connection.
 func (l *loop) later(i int32, at time.Duration) {
 	place := len(l.again)
 	for place > 0 && l.again[place-1].at > at {
@@ -332,8 +331,7 @@ func (l *loop) later(i int32, at time.Duration) {
 	l.again[place] = retry{i, at}
 }
 
-// receive takes what has come over a connection, and sends what is next. It returns the
-// time, which it has looked at.
+// receive reads from a connection and sends the next batch. It returns the current time.
 func (l *loop) receive(i int32) (now time.Duration, err error) {
 	c := &l.conns[i]
 	n, errno := receive(c.fd, l.in)
@@ -354,7 +352,7 @@ func (l *loop) receive(i int32) (now time.Duration, err error) {
 	if err != nil {
 		return now, err
 	}
-	ended = min(ended, c.awaited) // a server that turns a connection away says so unasked
+	ended = min(ended, c.awaited) // a server that rejects a connection replies without a request
 	if ended == 0 {
 		return now, nil
 	}
@@ -369,21 +367,21 @@ func (l *loop) receive(i int32) (now time.Duration, err error) {
 	return now, l.next(i, now)
 }
 
-// lose gives up a connection that the server has ended, with the replies that were to come
-// by it, and has it made again.
+// lose closes a connection that the server has ended, counts its awaited replies as lost, and
+// schedules a reconnect.
 func (l *loop) lose(i int32, now time.Duration) {
 	c := &l.conns[i]
 	l.hangUp(c)
 	l.tally.lost += int64(c.awaited)
 	l.open -= c.awaited
 	c.awaited = 0
-	if at := slices.Index(l.free, i); at >= 0 { // it was idle
+	if at := slices.Index(l.free, i); at >= 0 { // the connection was idle
 		l.free = slices.Delete(l.free, at, at+1)
 	}
 	l.later(i, now+turnedAway)
 }
 
-// connect makes a connection, or returns [errBacklog].
+// connect opens a connection, or returns [errBacklog].
 func (l *loop) connect(i int32) error {
 	fd, err := l.dial(i)
 	if err != nil {

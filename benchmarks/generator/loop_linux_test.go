@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestLoopAllocates holds that a request costs the loop no allocation: a server that is no
-// Go program of this process answers here, at the other end of a pair of sockets.
+// TestLoopAllocates holds that the loop allocates nothing for a request. The server is the other
+// end of a socket pair, without Go code in this process.
 func TestLoopAllocates(t *testing.T) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -25,7 +25,7 @@ func TestLoopAllocates(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.close()
-	l.plan.Reconnect = false // from here on the connection stays
+	l.plan.Reconnect = false // from here on the connection stays open
 	l.start = time.Now()
 	l.pick = newPicker(plan, 0, 1)
 	l.warm = true
@@ -54,6 +54,6 @@ func TestLoopAllocates(t *testing.T) {
 		}
 	})
 	if allocations != 0 || l.tally.replies != 101 {
-		t.Errorf("%v allocations a request, %d replies", allocations, l.tally.replies)
+		t.Errorf("%v allocations per request, %d replies", allocations, l.tally.replies)
 	}
 }

@@ -6,62 +6,61 @@ import (
 	"time"
 )
 
-// Bounds of a [Plan].
+// Limits of a [Plan].
 const (
-	// MaxConnections keeps below the ports, descriptors and memory of an ordinary host.
+	// MaxConnections stays below the limits of an ordinary host for ports, descriptors and memory.
 	MaxConnections = 65536
 
-	// MaxBatch is how many bytes may be sent at once: less than the kernel takes into an
-	// empty socket (net.core.wmem_default is 208 KiB), so that no send is ever cut.
+	// MaxBatch is the maximum number of bytes in one send: less than the kernel accepts on an empty
+	// socket (net.core.wmem_default is 208 KiB), so that a send is never partial.
 	MaxBatch = 64 << 10
 
-	// MaxRate is one request for each tick of the clock.
+	// MaxRate is one request for each nanosecond.
 	MaxRate = 1e9
 )
 
-// Plan is what is to be asked of whom.
+// Plan describes a run: the server and the requests.
 type Plan struct {
 	Socket  string
 	Dialect Dialect
 
-	// Requests are picked from at random, the same in every run, or, with InTurn, one
-	// after the other and round again.
+	// Requests are chosen at random, the same in every run. With InTurn they are sent in order,
+	// repeatedly.
 	Requests *Requests
 	InTurn   bool
 
-	Connections int  // at once; 0 is 1
-	Batch       int  // requests that a connection sends at once; 0 is 1
+	Connections int  // at once; 0 means 1
+	Batch       int  // requests that a connection sends at once; 0 means 1
 	Reconnect   bool // a new connection for each request
 
 	// The run ends after Duration or after Count requests, whichever is set.
 	Duration time.Duration
 	Count    int64
 
-	// Rate is how many requests are due a second, in all; 0 for a closed loop.
+	// Rate is the total number of requests due per second; 0 means a closed loop.
 	Rate float64
 
 	// WarmUp comes before Duration and is not counted.
 	WarmUp time.Duration
 
-	// Timeout is how long nothing may come while something is awaited; 0 is 5 s.
+	// Timeout is the limit for waiting on a reply; 0 means 5 s.
 	Timeout time.Duration
 
-	// Threads is how many loops share the work; 0 is 1. Where there are no such loops
-	// it is without effect.
+	// Threads is the number of loops; 0 means 1. Without loops it has no effect.
 	Threads int
 
-	// As are the users of this host who ask, by uid: each makes as many of the connections. None:
-	// whoever runs this. It takes root, and such loops.
+	// As are the users, by uid, who send the requests: each opens an equal share of the
+	// connections. If empty, the process's own user sends them. It requires root and loops.
 	As []uint32
 
-	// Gentle has loops give way to whatever else wants their processor. Goroutines do not.
+	// Gentle gives loops a low priority on their processor. Goroutines ignore it.
 	Gentle bool
 
-	// Portable has goroutines do the work where a loop could.
+	// Portable uses goroutines instead of loops.
 	Portable bool
 }
 
-// Check fills in what is left open and says what cannot be. Run does it too.
+// Check sets defaults and returns an error if the plan is impossible. Run calls it too.
 func (p *Plan) Check() error {
 	p.Connections, p.Batch, p.Threads = max(p.Connections, 1), max(p.Batch, 1), max(p.Threads, 1)
 	if p.Timeout == 0 {
@@ -69,29 +68,28 @@ func (p *Plan) Check() error {
 	}
 	switch {
 	case p.Requests == nil || p.Requests.Len() == 0:
-		return errors.New("there is nothing to ask")
+		return errors.New("there are no requests")
 	case (p.Duration > 0) == (p.Count > 0):
-		return errors.New("either a duration or a number of requests is needed")
+		return errors.New("set either a duration or a number of requests")
 	case p.Count > 0 && p.WarmUp > 0:
-		return errors.New("there is no warm-up in a run of so many requests")
+		return errors.New("a run with a number of requests has no warm-up")
 	case p.Connections > MaxConnections:
-		return fmt.Errorf("there may be %d connections at most", MaxConnections)
+		return fmt.Errorf("at most %d connections are possible", MaxConnections)
 	case p.Threads > p.Connections:
 		return errors.New("each thread needs a connection")
 	case p.Batch > 1 && (p.Reconnect || p.Rate > 0):
-		return errors.New("a connection for each request, or a rate, leaves nothing to pipeline")
+		return errors.New("a connection for each request, or a rate, excludes pipelining")
 	case p.Batch*p.Requests.longest() > MaxBatch:
 		return fmt.Errorf("more than %d bytes would be sent at once", MaxBatch)
 	case len(p.As) > 0 && (p.Portable || !haveLoop):
-		return errors.New("only loops can ask as other users")
+		return errors.New("only loops can send requests as other users")
 	case p.Rate < 0 || p.Rate > MaxRate:
 		return errors.New("the rate is out of range")
 	}
 	return nil
 }
 
-// share returns the plan of one of the threads: its part of the connections, the rate and the
-// count.
+// share returns the plan of one thread: its part of the connections, the rate and the count.
 func (p Plan) share(thread int) Plan {
 	part := func(n int64) int64 {
 		t := int64(p.Threads)

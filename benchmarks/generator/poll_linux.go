@@ -9,13 +9,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// poller makes connections to one socket and waits for them to have something. System calls that
-// cannot wait are made without telling Go's scheduler, for it to be told costs a tenth of a
-// request.
+// poller opens connections to one socket and waits for events on them. System calls that cannot
+// block bypass Go's scheduler, which would cost a tenth of a request.
 type poller struct {
 	address unix.RawSockaddrUnix
-	alone   bool  // there is one connection, which needs no epoll
-	only    int32 // that one's descriptor
+	alone   bool  // there is only one connection, which needs no epoll
+	only    int32 // its descriptor
 	epoll   int
 	events  [128]unix.EpollEvent
 }
@@ -55,7 +54,7 @@ func (p *poller) dial() (fd int, errno unix.Errno) {
 	return int(r), 0
 }
 
-// add has a connection reported by its number.
+// add registers a connection under its number.
 func (p *poller) add(fd int, number int32) error {
 	if p.alone {
 		p.only = int32(fd)
@@ -65,12 +64,12 @@ func (p *poller) add(fd int, number int32) error {
 	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(p.epoll, unix.EPOLL_CTL_ADD, fd, &event))
 }
 
-// wait returns what has something, at the latest after patience. The events, whose Fd are numbers,
-// are good until the next call.
+// wait returns the connections with events, after patience at the latest. The Fd of an event is the
+// connection's number. The events are valid until the next call.
 func (p *poller) wait(patience time.Duration) ([]unix.EpollEvent, error) {
 	if p.alone {
 		limit := unix.NsecToTimespec(int64(patience))
-		one := unix.PollFd{Fd: p.only, Events: unix.POLLIN} // a negative one has nothing, ever
+		one := unix.PollFd{Fd: p.only, Events: unix.POLLIN} // a negative one never has events
 		n, _, errno := unix.Syscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&one)), 1, uintptr(unsafe.Pointer(&limit)), 0, 0, 0)
 		p.events[0].Fd = 0
 		return p.come("ppoll", n, errno)
@@ -100,7 +99,7 @@ func (p *poller) come(call string, n uintptr, errno unix.Errno) ([]unix.EpollEve
 	return nil, os.NewSyscallError(call, errno)
 }
 
-// timespec64 is what epoll_pwait2 takes, also where the rest of the system counts time in 32 bits.
+// timespec64 is the argument of epoll_pwait2, also on 32-bit systems.
 type timespec64 struct{ sec, nsec int64 }
 
 func (p *poller) pwait2(call func(trap, a1, a2, a3, a4, a5, a6 uintptr) (r1, r2 uintptr, err unix.Errno), limit *timespec64) (uintptr, unix.Errno) {
@@ -115,15 +114,15 @@ func receive(fd int, b []byte) (int, unix.Errno) {
 	return int(n), errno
 }
 
-// send sends all of b or fails: see [MaxBatch].
+// send sends all of b or fails; see [MaxBatch].
 func send(fd int, b []byte) (int, unix.Errno) {
 	n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)),
 		unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT, 0, 0)
 	return int(n), errno
 }
 
-// exact has the kernel wake this thread at the moment asked for, and not up to 50 us later.
+// exact makes the kernel wake this thread at the requested time, not up to 50 us later.
 func exact() { _ = unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0) }
 
-// giveWay has this thread give way to others: it has a tenth of the weight of one that does not.
+// giveWay gives this thread a tenth of the weight of a normal thread.
 func giveWay() { _ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), 10) }

@@ -15,8 +15,8 @@ import (
 type portable struct {
 	plan  Plan
 	start time.Time
-	left  atomic.Int64 // requests still to be sent, in a run that ends by their number
-	cpu   atomic.Int64 // used before what counts
+	left  atomic.Int64 // requests left to send, in a run with a Count
+	cpu   atomic.Int64 // used before the end of the warm-up
 
 	mu   sync.Mutex // guards pace
 	pace pace
@@ -68,8 +68,8 @@ func runPortable(ctx context.Context, p Plan) (*Result, error) {
 
 func (r *portable) now() time.Duration { return time.Since(r.start) }
 
-// claim takes a batch that is to be sent, and returns how large it is and since when its latency
-// counts. At the end of the run it returns no batch.
+// claim returns the size of the next batch and the start of its latency. At the end of the run it
+// returns 0.
 func (r *portable) claim(ctx context.Context) (n int, due time.Duration) {
 	n = r.plan.Batch
 	if r.plan.Count > 0 {
@@ -99,11 +99,11 @@ func (r *portable) claim(ctx context.Context) (n int, due time.Duration) {
 // worker is one connection and the goroutine that uses it.
 type worker struct {
 	run     *portable
-	conn    net.Conn // nil while there is none
+	conn    net.Conn // nil without a connection
 	pick    picker
 	replies replies
 	tally   tally
-	warm    bool // what is counted came after the warm-up
+	warm    bool // the warm-up is over
 	out, in []byte
 }
 
@@ -114,10 +114,10 @@ func (w *worker) close() {
 	}
 }
 
-// pause is how long to wait before trying again what the server had no room for.
+// pause is the time before a retry when the server's listen queue is full.
 const pause = 100 * time.Microsecond
 
-// connect waits for room in the server's backlog: a Unix socket does not by itself.
+// connect retries while the server's listen queue is full: on a Unix socket, connect does not wait.
 func (w *worker) connect(ctx context.Context) error {
 	var d net.Dialer
 	for since := time.Now(); ; time.Sleep(pause) {
@@ -133,7 +133,7 @@ func (w *worker) connect(ctx context.Context) error {
 	}
 }
 
-// work asks until the run ends.
+// work sends requests until the run ends.
 func (w *worker) work(ctx context.Context) error {
 	w.in = make([]byte, 16<<10)
 	for {
@@ -155,7 +155,7 @@ func (w *worker) work(ctx context.Context) error {
 	}
 }
 
-// ask sends n requests and reads their replies, as many as come.
+// ask sends n requests and reads their replies.
 func (w *worker) ask(ctx context.Context, n int, due time.Duration) error {
 	w.out = w.out[:0]
 	for range n {
@@ -188,19 +188,19 @@ func (w *worker) ask(ctx context.Context, n int, due time.Duration) error {
 	return nil
 }
 
-// lose gives up the connection and n replies that were to come by it.
+// lose closes the connection and counts n replies as lost.
 func (w *worker) lose(n int) {
 	w.tally.lost += int64(n)
 	w.close()
 	time.Sleep(turnedAway)
 }
 
-// turnedAway is how long to wait before a connection that the server has ended is made again.
+// turnedAway is the time before a connection that the server closed is reopened.
 const turnedAway = 10 * time.Millisecond
 
-// read waits for bytes, for as long as the plan says.
+// read waits for bytes, up to the plan's timeout.
 func (w *worker) read(ctx context.Context) (n int, err error) {
-	const tick = 100 * time.Millisecond // how late the end of ctx may be noticed
+	const tick = 100 * time.Millisecond // how late a canceled ctx may be noticed
 	for since := time.Now(); ; {
 		if err := w.conn.SetReadDeadline(time.Now().Add(min(tick, w.run.plan.Timeout))); err != nil {
 			return 0, err

@@ -2,28 +2,28 @@ package generator
 
 import "bytes"
 
-// longestHead is how much of a line that came in pieces is kept: as much as tells what it is. A
-// memcached line has the key in it, of up to 250 bytes, and its length behind.
+// longestHead is the length of the stored beginning of an incomplete line. It is enough to parse
+// the line: a memcached line contains the key, of up to 250 bytes, and the length after it.
 const longestHead = 320
 
-// replies finds the ends of the replies on one connection, in bytes that arrive cut anywhere.
-// Nothing is kept of them but what is needed for that.
+// replies finds the ends of the replies on one connection, in bytes that arrive in arbitrary
+// pieces. It stores only what it needs for that.
 type replies struct {
 	dialect Dialect
-	skip    int  // bytes still to come that are no line
-	more    bool // a line follows behind those
-	value   bool // the reply under way has brought a value
-	kept    int  // how much of line is the beginning of a line
+	skip    int  // bytes left that are not a line
+	more    bool // a line follows after them
+	value   bool // the current reply has contained a value
+	kept    int  // length of the partial line
 	line    [longestHead]byte
 }
 
-// reset makes r ready for a new connection.
+// reset prepares r for a new connection.
 func (r *replies) reset(d Dialect) {
 	r.dialect, r.skip, r.more, r.value, r.kept = d, 0, false, false, 0
 }
 
-// scan looks through what has arrived and returns how many replies end in it. Refusals
-// among them are counted in t.
+// scan scans received bytes and returns the number of replies that end in them. It counts errors
+// among them in t.
 func (r *replies) scan(b []byte, t *tally) (ended int, err error) {
 	for len(b) > 0 {
 		if r.skip > 0 {

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// conversations are replies of each dialect to four requests, of which two were refused.
+// conversations are replies of each dialect to four requests, two of them errors.
 var conversations = []struct {
 	dialect Dialect
 	text    string
@@ -23,7 +23,7 @@ var conversations = []struct {
 		map[string]int64{"missing": 1, "SERVER_ERROR": 1}},
 }
 
-// TestReplies holds that replies are counted alike however they are cut.
+// TestReplies holds that replies are counted correctly however they are cut into pieces.
 func TestReplies(t *testing.T) {
 	for _, c := range conversations {
 		for size := 1; size <= len(c.text); size++ {
@@ -69,7 +69,7 @@ func TestForeignReplies(t *testing.T) {
 	}
 }
 
-// TestWord holds that what a server says is shown only where it is a word.
+// TestWord holds that a server's text is shown unquoted only if it is a word.
 func TestWord(t *testing.T) {
 	for in, want := range map[string]string{"NOT_FOUND - x": "NOT_FOUND", "": "unnamed", "\x1b[2J": `"\x1b[2J"`} {
 		if got := word([]byte(in)); got != want {
@@ -90,7 +90,7 @@ func TestRequests(t *testing.T) {
 	}
 }
 
-// TestPick holds that all requests are asked, in turn or at random, by all loops together.
+// TestPick holds that all requests are sent, in order or at random, by all loops together.
 func TestPick(t *testing.T) {
 	var r Requests
 	for i := range 100 {
@@ -106,11 +106,11 @@ func TestPick(t *testing.T) {
 			}
 		}
 		if len(seen) != 100 {
-			t.Errorf("in turn %t: %d were asked", inTurn, len(seen))
+			t.Errorf("in turn %t: %d were sent", inTurn, len(seen))
 		}
 		for request, n := range seen {
 			if n > 60 || inTurn && n != 30 {
-				t.Errorf("in turn %t: %q was asked %d times", inTurn, request, n)
+				t.Errorf("in turn %t: %q was sent %d times", inTurn, request, n)
 			}
 		}
 	}

@@ -2,15 +2,15 @@ package generator
 
 import "math"
 
-// Requests are the questions that are asked, packed together so that a million of them
-// cost no more than their bytes.
+// Requests holds the requests of a run, packed so that a million of them need little more than
+// their bytes.
 type Requests struct {
 	text []byte
 	ends []uint32
 }
 
-// Add adds a request that was appended to b by one of [Dialect]'s methods. It reports false, and
-// adds nothing, when there are 4 GiB.
+// Add adds a request, which make appends to b with one of [Dialect]'s methods. It returns false,
+// and adds nothing, at 4 GiB.
 func (r *Requests) Add(make func(b []byte) []byte) bool {
 	text := make(r.text)
 	if uint64(len(text)) > math.MaxUint32 {
@@ -21,10 +21,10 @@ func (r *Requests) Add(make func(b []byte) []byte) bool {
 	return true
 }
 
-// Len returns how many there are.
+// Len returns the number of requests.
 func (r *Requests) Len() int { return len(r.ends) }
 
-// at returns a request; it is not to be changed.
+// at returns a request, which must not be changed.
 func (r *Requests) at(i int) []byte {
 	var begin uint32
 	if i > 0 {
@@ -33,7 +33,7 @@ func (r *Requests) at(i int) []byte {
 	return r.text[begin:r.ends[i]]
 }
 
-// longest returns the length of the longest.
+// longest returns the length of the longest request.
 func (r *Requests) longest() int {
 	longest := 0
 	for i := range r.ends {
@@ -42,12 +42,12 @@ func (r *Requests) longest() int {
 	return longest
 }
 
-// picker picks requests: at random, the same in every run, or each in its turn.
+// picker chooses requests: at random, the same in every run, or in order.
 type picker struct {
 	requests *Requests
 	inTurn   bool
-	state    uint64 // of the generator, or the next one
-	step     uint64 // in turn: how many pickers share the requests
+	state    uint64 // of the random generator, or the next request
+	step     uint64 // in order: the number of pickers
 }
 
 func (p *picker) next() []byte {
@@ -57,7 +57,7 @@ func (p *picker) next() []byte {
 		p.state += p.step
 		return p.requests.at(int(i))
 	}
-	// xorshift64*, G. Marsaglia and S. Vigna: enough to spread requests.
+	// xorshift64*, G. Marsaglia and S. Vigna: good enough to spread requests.
 	p.state ^= p.state >> 12
 	p.state ^= p.state << 25
 	p.state ^= p.state >> 27

@@ -2,21 +2,21 @@ package generator
 
 import "time"
 
-// Result is what a run has shown. What was counted came after the warm-up.
+// Result is the result of a run after the warm-up.
 type Result struct {
-	Replies int64 // refusals included
+	Replies int64 // including errors
 	Refused map[string]int64
 	Lost    int64 // requests whose connection ended before the reply
-	Unsent  int64 // requests that were due, and were given up when the server had not kept up with the rate
+	Unsent  int64 // requests that were due but not sent, because the server did not keep up with the rate
 
-	// Latency of each reply, refusals included.
+	// Latency is the latency of each reply, including errors.
 	Latency Histogram
 
 	Elapsed time.Duration // from the first request to the last reply
-	CPU     time.Duration // that this process used meanwhile, user and system; 0 where that cannot be told
+	CPU     time.Duration // of this process in that time, user and system; 0 if unknown
 }
 
-// Rate returns replies per second, 0 for none.
+// Rate returns replies per second, or 0.
 func (r *Result) Rate() float64 {
 	if r.Elapsed <= 0 {
 		return 0
@@ -24,7 +24,7 @@ func (r *Result) Rate() float64 {
 	return float64(r.Replies) / r.Elapsed.Seconds()
 }
 
-// Failed returns how many requests got no answer or a refusal.
+// Failed returns the number of requests without a value.
 func (r *Result) Failed() int64 {
 	n := r.Lost + r.Unsent
 	for _, refused := range r.Refused {
@@ -33,7 +33,7 @@ func (r *Result) Failed() int64 {
 	return n
 }
 
-// Load returns how much of a core this process used.
+// Load returns the used fraction of a core.
 func (r *Result) Load() float64 {
 	if r.Elapsed <= 0 {
 		return 0
@@ -41,14 +41,14 @@ func (r *Result) Load() float64 {
 	return r.CPU.Seconds() / r.Elapsed.Seconds()
 }
 
-// tally is what one loop or goroutine counts. It is its own until it ends.
+// tally is the count of one loop or goroutine, which alone uses it until it ends.
 type tally struct {
 	replies int64
 	refused map[string]int64
 	lost    int64
 	unsent  int64
 	latency Histogram
-	last    time.Duration // when the last reply came
+	last    time.Duration // when the last reply arrived
 }
 
 func (t *tally) refuse(why string) {
@@ -58,14 +58,14 @@ func (t *tally) refuse(why string) {
 	t.refused[why]++
 }
 
-// answered counts n replies that came at now to what was sent at sent.
+// answered counts n replies at now to a batch sent at sent.
 func (t *tally) answered(n int, sent, now time.Duration) {
 	t.replies += int64(n)
 	t.latency.Record(now-sent, n)
 	t.last = now
 }
 
-// addTo adds what was counted to a result.
+// addTo adds the counts to a result.
 func (t *tally) addTo(r *Result) {
 	r.Replies += t.replies
 	r.Lost += t.lost

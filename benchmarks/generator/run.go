@@ -8,19 +8,19 @@ import (
 )
 
 var (
-	// ErrTimeout is that nothing came for [Plan].Timeout while something was awaited.
+	// ErrTimeout means that no reply arrived within [Plan].Timeout.
 	ErrTimeout = errors.New("generator: no answer")
 
-	// ErrConnect is that a connection could not be made; it wraps the reason.
+	// ErrConnect means that a connection failed; it wraps the reason.
 	ErrConnect = errors.New("generator: cannot connect")
 
-	// ErrForeign is a reply that is none in the plan's dialect.
-	ErrForeign = errors.New("generator: what answers does not speak the language of")
+	// ErrForeign means that a reply does not belong to the plan's dialect.
+	ErrForeign = errors.New("generator: the server does not speak the protocol of")
 )
 
-// Run carries out a plan. When it returns, nothing that it started is running and all connections
-// are closed. Refusals are no error of Run's: they are counted. Cancelling ctx ends the run early,
-// with what it has shown so far.
+// Run executes a plan. When it returns, nothing that it started is running and all connections are
+// closed. Error replies are counted and are not an error of Run. Canceling ctx ends the run early,
+// with the results so far.
 func Run(ctx context.Context, p Plan) (*Result, error) {
 	if err := p.Check(); err != nil {
 		return nil, fmt.Errorf("generator: %w", err)
@@ -31,11 +31,11 @@ func Run(ctx context.Context, p Plan) (*Result, error) {
 	return runLoops(ctx, p)
 }
 
-// pace says when requests are due. It is for one goroutine.
+// pace computes when requests are due. It is for one goroutine.
 type pace struct {
 	every time.Duration // 0: as soon as the connection is free
 	due   time.Duration // the next one
-	rest  float64       // what the division of a second leaves, in nanoseconds
+	rest  float64       // remainder of the division of a second, in nanoseconds
 	carry float64
 }
 
@@ -48,7 +48,7 @@ func newPace(rate float64, start time.Duration) pace {
 	return pace{every: every, due: start, rest: exact - float64(every)}
 }
 
-// advance returns when the next request is due, and goes on to the one after it.
+// advance returns when the next request is due and moves on to the one after it.
 func (p *pace) advance() time.Duration {
 	due := p.due
 	p.carry += p.rest

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// server is a server of the test's own, in tokend's language.
+// server is a test server with tokend's protocol.
 type server struct {
 	path     string
 	asked    atomic.Int64
@@ -23,10 +23,10 @@ type server struct {
 	names    sync.Map
 }
 
-// silence is no answer at all.
+// silence means no reply.
 const silence = "silence"
 
-// newServer answers each line by what answer returns; "" closes the connection.
+// newServer replies to each line with the result of answer; "" closes the connection.
 func newServer(t *testing.T, answer func(n int64, line string) string) *server {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "gen") // t.TempDir may be too long for a socket
@@ -82,7 +82,7 @@ func requests(n int) *Requests {
 	return &r
 }
 
-// drivers runs a test over the loop, where there is one, and over goroutines.
+// drivers runs a test with the loop, where available, and with goroutines.
 func drivers(t *testing.T, f func(t *testing.T, run func(Plan) (*Result, error))) {
 	for _, portable := range []bool{false, true} {
 		if !portable && !haveLoop {
@@ -97,8 +97,8 @@ func drivers(t *testing.T, f func(t *testing.T, run func(Plan) (*Result, error))
 	}
 }
 
-// TestCount holds that exactly as much is asked as is said, whatever the shape of the load, and
-// that every reply is counted.
+// TestCount holds that exactly Count requests are sent with any form of load, and that every reply
+// is counted.
 func TestCount(t *testing.T) {
 	for _, tt := range []Plan{
 		{},
@@ -142,7 +142,7 @@ func TestCount(t *testing.T) {
 	}
 }
 
-// TestRefusals holds that refusals are counted by their code, and lost connections made anew.
+// TestRefusals holds that errors are counted by code, and that lost connections are reopened.
 func TestRefusals(t *testing.T) {
 	drivers(t, func(t *testing.T, run func(Plan) (*Result, error)) {
 		s := newServer(t, func(n int64, _ string) string {
@@ -164,8 +164,8 @@ func TestRefusals(t *testing.T) {
 	})
 }
 
-// TestStall holds that in an open loop a server which stands still once shows in the latency of all
-// that was due meanwhile, and not only of what had been sent.
+// TestStall holds that in an open loop a stall of the server shows in the latency of all requests
+// due in that time, not only of those that had been sent.
 func TestStall(t *testing.T) {
 	drivers(t, func(t *testing.T, run func(Plan) (*Result, error)) {
 		const stall, rate = 200 * time.Millisecond, 1000.0
@@ -182,8 +182,8 @@ func TestStall(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// 200 were due while it stood still, the first half of them for more than
-		// half of it; a closed loop would have seen two.
+		// 200 requests were due during the stall, the first half of them for more than half of it.
+		// A closed loop would have counted two.
 		if got := r.Latency.Quantile(0.80); got < stall/2-20*time.Millisecond {
 			t.Errorf("p80 is %v", got)
 		}
@@ -193,7 +193,7 @@ func TestStall(t *testing.T) {
 	})
 }
 
-// TestDuration holds that a run ends by time, and that what came in the warm-up is not counted.
+// TestDuration holds that a run ends by time, and that the warm-up is not counted.
 func TestDuration(t *testing.T) {
 	for _, rate := range []float64{0, 5000} {
 		drivers(t, func(t *testing.T, run func(Plan) (*Result, error)) {
@@ -203,26 +203,26 @@ func TestDuration(t *testing.T) {
 				t.Fatal(err)
 			}
 			if asked := s.asked.Load(); r.Replies == 0 || r.Replies >= asked || r.Latency.Count() != r.Replies {
-				t.Errorf("%d were asked, %d counted", asked, r.Replies)
+				t.Errorf("%d were sent, %d counted", asked, r.Replies)
 			}
 			if r.Elapsed <= 0 || rate > 0 && s.asked.Load() > 1000 {
-				t.Errorf("%v, %d were asked", r.Elapsed, s.asked.Load())
+				t.Errorf("%v, %d were sent", r.Elapsed, s.asked.Load())
 			}
 		})
 	}
 }
 
-// TestSlowServer holds that a rate which is never reached ends all the same.
+// TestSlowServer holds that a run ends even if the server never reaches the rate.
 func TestSlowServer(t *testing.T) {
 	if !haveLoop {
-		t.Skip("goroutines send what was due however late")
+		t.Skip("goroutines send late requests")
 	}
 	s := newServer(t, func(int64, string) string {
 		time.Sleep(time.Millisecond)
 		return ok(0, "")
 	})
 	r, err := Run(t.Context(), Plan{Socket: s.path, Requests: requests(1), Duration: 50 * time.Millisecond, Rate: 1e6, Timeout: 50 * time.Millisecond})
-	if err != nil && !errors.Is(err, ErrTimeout) { // a busy machine may make a millisecond fifty
+	if err != nil && !errors.Is(err, ErrTimeout) { // on a busy machine a millisecond may become fifty
 		t.Fatal(err)
 	}
 	if err == nil && (r.Unsent < 40_000 || r.Failed() != r.Unsent) {
@@ -257,7 +257,7 @@ func TestErrors(t *testing.T) {
 	})
 }
 
-// TestCancel holds that a run ends with its context, with what it has.
+// TestCancel holds that a run ends with its context and returns its results so far.
 func TestCancel(t *testing.T) {
 	for _, portable := range []bool{false, true} {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -281,11 +281,11 @@ func TestCheck(t *testing.T) {
 		plan Plan
 		want string
 	}{
-		{Plan{Count: 1}, "nothing to ask"},
+		{Plan{Count: 1}, "no requests"},
 		{Plan{Requests: some}, "either"},
 		{Plan{Requests: some, Count: 1, Duration: 1}, "either"},
 		{Plan{Requests: some, Count: 1, WarmUp: 1}, "warm-up"},
-		{Plan{Requests: some, Count: 1, Connections: MaxConnections + 1}, "connections at most"},
+		{Plan{Requests: some, Count: 1, Connections: MaxConnections + 1}, "connections are possible"},
 		{Plan{Requests: some, Count: 1, Threads: 2}, "each thread"},
 		{Plan{Requests: some, Count: 1, Batch: 2, Reconnect: true}, "pipeline"},
 		{Plan{Requests: some, Count: 1, Batch: 2, Rate: 1}, "pipeline"},
@@ -308,7 +308,7 @@ func TestPace(t *testing.T) {
 			last = p.advance()
 		}
 		if want := time.Duration(float64(n) / rate * 1e9); (last - want).Abs() > time.Microsecond {
-			t.Errorf("%v a second: request %d is due at %v, want %v", rate, n, last, want)
+			t.Errorf("%v per second: request %d is due at %v, want %v", rate, n, last, want)
 		}
 	}
 }

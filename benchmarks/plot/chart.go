@@ -9,21 +9,21 @@ import (
 	"strings"
 )
 
-// chart is a plot of lines. Its text and axes show on a white ground and on a dark one.
+// chart is a line plot. Its text and axes are readable on light and dark backgrounds.
 type chart struct {
 	Title, X   string // the title names the unit of y
 	LogX, LogY bool
 	lines      []line
 }
 
-// line is one figure of one server. Lines of a server have its colour, and each figure its stroke.
+// line is one figure of one server. The color identifies the server, the stroke the figure.
 type line struct {
 	server, figure string
 	points         [][2]float64
 }
 
-// add adds a point to the line of a server's figure; "" for the only one. What is not above zero
-// was not measured.
+// add adds a point to the line of a server's figure; "" if there is only one figure. Values of zero
+// or less were not measured and are skipped.
 func (c *chart) add(server, figure string, x, y float64) {
 	if x <= 0 || y <= 0 {
 		return
@@ -37,7 +37,7 @@ func (c *chart) add(server, figure string, x, y float64) {
 	c.lines = append(c.lines, line{server, figure, [][2]float64{{x, y}}})
 }
 
-// ranks numbers values in the order in which they come first.
+// ranks numbers values in the order of their first appearance.
 type ranks []string
 
 func (r *ranks) of(value string) int {
@@ -49,7 +49,7 @@ func (r *ranks) of(value string) int {
 	return i
 }
 
-// The drawing, in pixels.
+// Dimensions of the drawing, in pixels.
 const (
 	width, height                    = 720, 400
 	left, right, top, bottom         = 70, 150, 40, 50
@@ -58,19 +58,20 @@ const (
 	textSize                 float64 = 12
 )
 
-// colours are those of the servers, and dashes the strokes of their figures.
+// colours are the colors of the servers, and dashes the strokes of their figures.
 var (
 	colours = []string{"#0969da", "#cf222e", "#2da44e", "#8250df"}
 	dashes  = []string{"none", "7 4", "2 3"}
 )
 
-// axis maps figures to a length.
+// axis maps values to positions.
 type axis struct {
 	low, high float64
 	log       bool
 }
 
-// newAxis returns the axis of all values: from the mark below to the one above, or from zero.
+// newAxis returns an axis for all values. It begins at the mark below the lowest value, or at zero,
+// and ends at the mark above the highest.
 func newAxis(values []float64, log bool) axis {
 	a := axis{low: math.Inf(1), high: math.Inf(-1), log: log}
 	for _, v := range values {
@@ -95,7 +96,8 @@ func newAxis(values []float64, log bool) axis {
 	return a
 }
 
-// step is the distance of marks: 1, 2 or 5 of some decade, so that there are four to ten.
+// step returns the distance of marks: 1, 2 or 5 times a power of ten, so that there are four to
+// ten.
 func (a axis) step() float64 {
 	decade := math.Pow(10, math.Floor(math.Log10(a.high)))
 	for _, part := range []float64{0.1, 0.2, 0.5} {
@@ -106,7 +108,7 @@ func (a axis) step() float64 {
 	return decade
 }
 
-// at returns where a value lies, from 0 to 1.
+// at returns the position of a value, from 0 to 1.
 func (a axis) at(v float64) float64 {
 	if a.log {
 		return math.Log10(v/a.low) / math.Log10(a.high/a.low)
@@ -114,7 +116,7 @@ func (a axis) at(v float64) float64 {
 	return (v - a.low) / (a.high - a.low)
 }
 
-// parts returns 1, 2 and 5 of each decade within the axis, in ascending order.
+// parts returns 1, 2 and 5 times each power of ten within the axis, ascending.
 func (a axis) parts() (all []float64) {
 	for decade := math.Floor(math.Log10(a.low)); ; decade++ {
 		for _, part := range []float64{1, 2, 5} {
@@ -129,12 +131,12 @@ func (a axis) parts() (all []float64) {
 	}
 }
 
-// marks are where the axis is labelled.
+// marks returns the labeled values of the axis.
 func (a axis) marks() (marks []float64) {
 	if a.log {
 		all := a.parts()
 		for _, v := range all {
-			// Of many decades each has one mark.
+			// With many decades, one mark each.
 			if len(all) <= 10 || math.Abs(math.Log10(v)-math.Round(math.Log10(v))) < 1e-9 {
 				marks = append(marks, v)
 			}
@@ -147,7 +149,7 @@ func (a axis) marks() (marks []float64) {
 	return marks
 }
 
-// short writes a mark.
+// short formats a mark.
 func short(v float64) string {
 	switch {
 	case v >= 1e6:
@@ -173,7 +175,7 @@ func (c *chart) svg() []byte {
 	var b bytes.Buffer
 	text := func(x, y float64, anchor, colour, s string, more string) {
 		fmt.Fprintf(&b, `<text x="%.1f" y="%.1f" text-anchor="%s" fill="%s"%s>`, x, y, anchor, colour, more)
-		_ = xml.EscapeText(&b, []byte(s)) // a buffer takes all
+		_ = xml.EscapeText(&b, []byte(s)) // writing to a buffer cannot fail
 		b.WriteString("</text>\n")
 	}
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="sans-serif" font-size="%g">`+"\n", width, height, textSize)

@@ -29,13 +29,13 @@ func TestAxis(t *testing.T) {
 		}
 		for _, v := range tt.values {
 			if at := a.at(v); at < 0 || at > 1 {
-				t.Errorf("%v lies at %v", v, at)
+				t.Errorf("%v is at %v", v, at)
 			}
 		}
 	}
 }
 
-// TestDraw holds that four well-formed drawings come out, each with every server in it.
+// TestDraw holds that the four drawings are well-formed and contain every server.
 func TestDraw(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "in.json")
@@ -68,6 +68,6 @@ func TestDraw(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := draw(file, dir); err == nil {
-		t.Error("nothing was drawn without a word")
+		t.Error("a drawing without data returned no error")
 	}
 }

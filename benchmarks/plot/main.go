@@ -1,9 +1,9 @@
-// Plot draws what benchmarks/compare has measured, as SVG:
+// Plot draws the results of benchmarks/compare as SVG:
 //
 //	go run ./benchmarks/plot docs/benchmarks.json docs
 //
-// writes throughput.svg, latency.svg, memory.svg and start.svg into the directory. It measures
-// nothing and knows nothing of what was measured but its names.
+// writes throughput.svg, latency.svg, memory.svg and start.svg into the directory. It knows only
+// the names of the figures.
 package main
 
 import (
@@ -39,7 +39,7 @@ type measured struct {
 	Credentials []cost `json:"credentials"`
 }
 
-// cost is what a server takes with a number of credentials; what is 0 was not measured.
+// cost is the cost of a number of credentials in a server; 0 means not measured.
 type cost struct {
 	Server      string  `json:"server"`
 	Credentials float64 `json:"credentials"`
@@ -57,7 +57,7 @@ func draw(file, dir string) error {
 		return fmt.Errorf("%s: %w", file, err)
 	}
 	if len(m.Connections) == 0 || len(m.Credentials) == 0 {
-		return errors.New("there is nothing to draw: compare writes it with -out, and with all its parts")
+		return errors.New("no data: run compare with -out and all its parts")
 	}
 	rate := chart{Title: "Answers a second, by connections", X: "connections, one request at a time", LogX: true}
 	latency := chart{Title: "Latency in µs, by connections", X: "connections, one request at a time", LogX: true, LogY: true}

@@ -14,19 +14,19 @@ import (
 	"tokend/benchmarks/generator"
 )
 
-// ErrNoRedis and ErrNoMemcached say that there is nothing to compare with.
+// ErrNoRedis and ErrNoMemcached report that a server for the comparison is missing.
 var (
 	ErrNoRedis     = errors.New("redis-server is not installed (Debian: apt install redis-server)")
 	ErrNoMemcached = errors.New("memcached is not installed (Debian: apt install memcached)")
 )
 
-// FindCaches finds Redis and memcached, as far as they are installed.
+// FindCaches finds Redis and memcached if they are installed.
 func (r *Rig) FindCaches() {
 	r.Redis, _ = exec.LookPath("redis-server")
 	r.Memcached, _ = exec.LookPath("memcached")
 }
 
-// StartRedis starts Redis with further options, and returns when it answers.
+// StartRedis starts Redis with further options and waits until it responds.
 func (r *Rig) StartRedis(name string, options ...string) (*Process, error) {
 	if r.Redis == "" {
 		return nil, ErrNoRedis
@@ -41,20 +41,20 @@ func (r *Rig) StartRedis(name string, options ...string) (*Process, error) {
 	return p, p.Answered("PING\r\n", "+PONG")
 }
 
-// LaunchRedis starts Redis in a directory that is there, and does not wait for it.
+// LaunchRedis starts Redis in an existing directory without waiting for it.
 func (r *Rig) LaunchRedis(name string, options ...string) (*Process, error) {
 	socket := r.Path(name + ".sock")
 	args := append([]string{"--port", "0", "--unixsocket", socket, "--tcp-backlog", "4096", "--maxclients", "20000", "--save", "", "--dir", r.Path(name)}, options...)
 	return Start(ServerCore, socket, r.Redis, args...)
 }
 
-// StartMemcached starts memcached with one thread, and returns when it answers.
+// StartMemcached starts memcached with one thread and waits until it responds.
 func (r *Rig) StartMemcached(name string) (*Process, error) {
 	if r.Memcached == "" {
 		return nil, ErrNoMemcached
 	}
 	socket := r.Path(name + ".sock")
-	// It does not run as root unless it is told to.
+	// memcached runs as root only if told to.
 	p, err := Start(ServerCore, socket, r.Memcached, "-u", "root", "-t", "1", "-s", socket, "-a", "0777", "-c", "20000", "-b", "4096", "-m", "256")
 	if err != nil {
 		return nil, err
@@ -62,7 +62,7 @@ func (r *Rig) StartMemcached(name string) (*Process, error) {
 	return p, p.Answered("version\r\n", "VERSION ")
 }
 
-// FillCache gives a cache a value under each name of a state.
+// FillCache sets a value for each name of a state.
 func FillCache(ctx context.Context, d generator.Dialect, p *Process, s *State) error {
 	f, err := os.Open(s.Names)
 	if err != nil {
@@ -78,7 +78,7 @@ func FillCache(ctx context.Context, d generator.Dialect, p *Process, s *State) e
 		Socket: p.Socket, Dialect: d, Requests: &r, InTurn: true, Count: int64(r.Len()), Batch: 16,
 	})
 	if err == nil && (result.Failed() > 0 || result.Replies != int64(s.N)) {
-		err = fmt.Errorf("%s took %d of %d values", d, result.Replies-result.Failed(), s.N)
+		err = fmt.Errorf("%s stored %d of %d values", d, result.Replies-result.Failed(), s.N)
 	}
 	return err
 }

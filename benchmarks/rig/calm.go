@@ -9,16 +9,16 @@ import (
 	"time"
 )
 
-// Calm tells how quiet the machine was. Whoever shares its processors unseen, as on a host of
-// virtual machines, slows down what is measured, and not all of it alike: between one measurement
-// and the next the same work is done again and again, which takes as long as the quickest time
-// where nobody else is there. Its zero value is ready.
+// Calm measures how quiet the machine was. Invisible users of the same processors, such as other
+// virtual machines, slow measurements down, and not all of them equally. Between measurements Calm
+// repeats the same work: on a quiet machine each repetition takes as long as the fastest. The zero
+// value is ready for use.
 type Calm struct {
 	took []float64 // in nanoseconds
 }
 
-// workItems are sorted in about a millisecond: much of it is branches that nobody foresees and
-// little of it memory, as in a server.
+// workItems are sorted in about a millisecond, with many unpredictable branches and little memory,
+// as in a server.
 const workItems = 1 << 14
 
 // Look does the work once.
@@ -33,12 +33,12 @@ func (c *Calm) Look() {
 	c.took = append(c.took, float64(time.Since(began)))
 }
 
-// String returns "" where there has been no look.
+// String describes the measurements, or returns "" if there are none.
 func (c *Calm) String() string {
 	if len(c.took) == 0 {
 		return ""
 	}
 	quickest, worst := slices.Min(c.took), slices.Max(c.took)
-	return fmt.Sprintf("calm      the same work took %.2f times its quickest, the worst of %d times %.2f; 1.00 is a machine that nobody else uses",
+	return fmt.Sprintf("calm      the same work took %.2f times its quickest, the worst of %d times %.2f; 1.00 is a machine without other users",
 		Median(slices.Clone(c.took))/quickest, len(c.took), worst/quickest)
 }

@@ -16,21 +16,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ServerCore and LoadCore are the processors that servers and the load generator have for
-// themselves.
+// ServerCore and LoadCore are the processors of servers and of the load generator.
 const ServerCore, LoadCore = 0, 1
 
-// pinned says to this program, started again, that it has its processor.
+// pinned marks the restarted program, which runs on its processor.
 const pinned = "TOKEND_COMPARE_PINNED"
 
-// PinSelf puts this program and what it starts on the load generator's processor: it starts itself
-// again there, since threads that run already would stay where they are.
+// PinSelf binds this program and its children to the load generator's processor. It restarts the
+// program there, since running threads would keep their processors.
 func PinSelf() error {
 	if os.Getenv(pinned) != "" {
 		return nil
 	}
 	if runtime.NumCPU() < 2 {
-		return fmt.Errorf("two processors are needed, one for a server and one for the load; there is %d", runtime.NumCPU())
+		return fmt.Errorf("two processors are needed, for a server and for the load; this machine has %d", runtime.NumCPU())
 	}
 	runtime.LockOSThread()
 	if err := Affinity(LoadCore); err != nil {
@@ -43,33 +42,33 @@ func PinSelf() error {
 	return unix.Exec(self, os.Args, append(os.Environ(), pinned+"=1"))
 }
 
-// Affinity binds the calling thread, and what it starts, to processors.
+// Affinity binds the calling thread and its children to processors.
 func Affinity(cores ...int) error {
 	var set unix.CPUSet
 	for _, core := range cores {
 		set.Set(core)
 	}
 	if err := unix.SchedSetaffinity(0, &set); err != nil {
-		return fmt.Errorf("processors %v cannot be had: %w", cores, err)
+		return fmt.Errorf("cannot use processors %v: %w", cores, err)
 	}
 	return nil
 }
 
-// Gently calls f on a thread that gives way to the load: what f reads, it reads with what is left of
-// the generator's processor.
+// Gently calls f on a thread with low priority, so that f uses only the processor time that the
+// generator leaves.
 func Gently(f func()) {
-	runtime.LockOSThread()                                             // and never unlocks it: the thread ends with the goroutine
-	_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), WeChatNice) // it can always be raised
+	runtime.LockOSThread()                                             // never unlocked: the thread ends with the goroutine
+	_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), WeChatNice) // raising is always permitted
 	f()
 }
 
-// WeChatNice is the niceness of a WeChat of ours: it has the load generator's processor, and a
-// tenth of the generator's weight there. The real one has its own, and no read waits for it.
+// WeChatNice is the niceness of our WeChat, which shares the load generator's processor with a
+// tenth of the generator's weight. The real WeChat has its own machine, and no read waits for it.
 const WeChatNice = 10
 
-// GiveWay has all threads of a process give way to the load, and those that they start.
+// GiveWay gives a low priority to all threads of a process, and to those that they start.
 func GiveWay(pid int) error {
-	// Twice, for those that are started meanwhile.
+	// Twice, for threads that start during the first pass.
 	for range 2 {
 		tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
 		if err != nil {
@@ -81,14 +80,14 @@ func GiveWay(pid int) error {
 				return err
 			}
 			if err := unix.Setpriority(unix.PRIO_PROCESS, tid, WeChatNice); err != nil && !errors.Is(err, unix.ESRCH) {
-				return fmt.Errorf("WeChat cannot be made to give way to the load: %w", err)
+				return fmt.Errorf("cannot lower the priority of WeChat: %w", err)
 			}
 		}
 	}
 	return nil
 }
 
-// Machine describes where this runs, a line for each thing.
+// Machine describes this machine, one line for each property.
 func Machine(redis string) []string {
 	var u unix.Utsname
 	kernel := "an unknown kernel"
@@ -96,7 +95,7 @@ func Machine(redis string) []string {
 		kernel = "Linux " + unix.ByteSliceToString(u.Release[:])
 	}
 	var memory unix.Sysinfo_t
-	_ = unix.Sysinfo(&memory) // says 0 where it fails
+	_ = unix.Sysinfo(&memory) // 0 if it fails
 	lines := []string{
 		fmt.Sprintf("machine   %d processors (%s), %d GB", cores(), processor(), (uint64(memory.Totalram)*uint64(memory.Unit)+1<<29)>>30),
 		fmt.Sprintf("kernel    %s", kernel),
@@ -111,7 +110,7 @@ func Machine(redis string) []string {
 	return lines
 }
 
-// cores counts processors, whether or not this program may use them.
+// cores returns the number of processors, including those that this program may not use.
 func cores() int {
 	found, _ := filepath.Glob("/sys/devices/system/cpu/cpu[0-9]*")
 	return max(len(found), runtime.NumCPU())

@@ -19,21 +19,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Process is a server that runs on its processor.
+// Process is a server bound to its processor.
 type Process struct {
 	cmd    *exec.Cmd
 	Socket string
 	begun  time.Time
-	Took   time.Duration // from exec to the first answer that was right
-	log    bytes.Buffer  // of cmd; to be read when ended is closed
+	Took   time.Duration // from exec to the first correct answer
+	log    bytes.Buffer  // of cmd; read it after ended is closed
 	ended  chan struct{}
 }
 
-// Start starts a server that will listen at socket, and does not wait for it.
+// Start starts a server that will listen at socket, without waiting for it.
 func Start(core int, socket, program string, args ...string) (*Process, error) {
 	p := &Process{cmd: exec.Command(program, args...), Socket: socket, ended: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = &p.log, &p.log
-	// The child has the affinity of the thread that starts it.
+	// The child inherits the affinity of the thread that starts it.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	if err := Affinity(core); err != nil {
@@ -45,7 +45,7 @@ func Start(core int, socket, program string, args ...string) (*Process, error) {
 	}
 	go func() { // Stop waits for it
 		defer close(p.ended)
-		_ = p.cmd.Wait() // how it ends is not what is measured
+		_ = p.cmd.Wait() // the exit status does not matter
 	}()
 	if err := Affinity(LoadCore); err != nil {
 		p.Stop()
@@ -62,9 +62,9 @@ func (p *Process) Stop() {
 	<-p.ended
 }
 
-// Answered waits for the first answer that begins as wanted. It asks each half millisecond: less
-// than is told apart here. A server that does not come to it is stopped, and what it has said is in
-// the error.
+// Answered waits for the first answer that begins with want. It retries every half millisecond,
+// which is more exact than the results need. If there is none, it stops the server and returns the
+// server's output in the error.
 func (p *Process) Answered(request, want string) error {
 	limit := time.NewTimer(3 * time.Minute)
 	defer limit.Stop()
@@ -84,7 +84,7 @@ func (p *Process) Answered(request, want string) error {
 	}
 }
 
-// Answers asks once.
+// Answers sends one request.
 func (p *Process) Answers(request, want string) bool {
 	nc, err := net.Dial("unix", p.Socket)
 	if err != nil {
@@ -92,7 +92,7 @@ func (p *Process) Answers(request, want string) bool {
 	}
 	defer nc.Close()
 	got := make([]byte, 4096)
-	_ = nc.SetDeadline(time.Now().Add(30 * time.Second)) // it fails on a closed connection only
+	_ = nc.SetDeadline(time.Now().Add(30 * time.Second)) // fails only on a closed connection
 	if _, err := nc.Write([]byte(request)); err != nil {
 		return false
 	}
@@ -100,7 +100,7 @@ func (p *Process) Answers(request, want string) bool {
 	return err == nil && strings.HasPrefix(string(got[:n]), want)
 }
 
-// Loaded waits until a tokend that answers has read all that it has kept: a list waits for that.
+// Loaded waits until a running tokend has loaded its store: LIST waits for that.
 func (p *Process) Loaded() error {
 	nc, err := net.Dial("unix", p.Socket)
 	if err != nil {
@@ -119,7 +119,7 @@ func (p *Process) Loaded() error {
 	return err
 }
 
-// Wakes returns how often the server's threads have waited for something, and thus have been woken.
+// Wakes returns how often the server's threads have waited, and so have been woken.
 func (p *Process) Wakes() (n int64) {
 	files, err := filepath.Glob(p.proc("task/*/status"))
 	if err != nil {
@@ -140,12 +140,11 @@ func (p *Process) Wakes() (n int64) {
 	return n
 }
 
-// CPU returns the CPU time that the server has used, of all its threads, those that have ended
-// among them. The kernel counts it in nanoseconds; what /proc has of it is hundredths of a second,
-// which is more than some of what is told apart here.
+// CPU returns the CPU time of all the server's threads, including those that have ended. The kernel
+// counts it in nanoseconds. /proc has hundredths of a second, which is too coarse here.
 func (p *Process) CPU() time.Duration {
 	var t unix.Timespec
-	// The clock of a process: its id, complemented, above CPUCLOCK_SCHED (clock_getcpuclockid(3)).
+	// The clock of a process: its complemented id above CPUCLOCK_SCHED (clock_getcpuclockid(3)).
 	const sched = 2
 	if err := unix.ClockGettime(int32(^p.cmd.Process.Pid<<3|sched), &t); err != nil {
 		return 0
@@ -153,7 +152,7 @@ func (p *Process) CPU() time.Duration {
 	return time.Duration(t.Nano())
 }
 
-// Memory returns what is the server's own, and what is resident, in bytes.
+// Memory returns the server's private and resident memory in bytes.
 func (p *Process) Memory() (private, resident int64) {
 	b, err := os.ReadFile(p.proc("smaps_rollup"))
 	if err != nil {

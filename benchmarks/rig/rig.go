@@ -10,22 +10,22 @@ import (
 	"path/filepath"
 )
 
-// Rig is one run of a program that measures.
+// Rig is one run of a measuring program.
 type Rig struct {
 	Quick bool
-	Dir   string // holds sockets, states and logs; the program removes it at the end
+	Dir   string // for sockets, states and logs; the program removes it at the end
 	Calm  Calm
 	Rows  Rows
 
 	Tokend, Fill     string // programs
-	Redis, Memcached string // the same, see FindCaches; empty for what is not installed
+	Redis, Memcached string // programs; empty if not installed, see FindCaches
 }
 
 // Build builds tokend and benchmarks/fill.
 func (r *Rig) Build(ctx context.Context) error {
 	for program, pkg := range map[*string]string{&r.Tokend: "./cmd/tokend", &r.Fill: "./benchmarks/fill"} {
 		*program = r.Path(filepath.Base(pkg))
-		// Without cgo, as make build does it.
+		// Without cgo, as in make build.
 		cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", *program, pkg)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := cmd.CombinedOutput(); err != nil {
@@ -35,11 +35,10 @@ func (r *Rig) Build(ctx context.Context) error {
 	return nil
 }
 
-// Path returns a path for a file of this run.
+// Path returns the path of a file of this run.
 func (r *Rig) Path(name string) string { return filepath.Join(r.Dir, name) }
 
-// Pick returns one of two numbers, turns or seconds: the first for a whole run, the second for a
-// quick one.
+// Pick returns whole, or quick in a quick run.
 func Pick[T any](r *Rig, whole, quick T) T {
 	if r.Quick {
 		return quick

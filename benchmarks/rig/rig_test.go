@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// TestTable holds that each row says rightly whether it has been reached.
+// TestTable holds that each row shows the right verdict.
 func TestTable(t *testing.T) {
 	var r Rows
 	r.AtLeast("a", 1.4, 1.15, 1.35, "x", "")
@@ -42,11 +42,11 @@ h                                     missing  one; two
 	}
 }
 
-// TestProcess holds that what /proc tells is read rightly, of a process that uses CPU and memory.
+// TestProcess checks the readers of /proc with a process that uses CPU and memory.
 func TestProcess(t *testing.T) {
 	p, err := Start(ServerCore, t.TempDir()+"/s", "sh", "-c", "while :; do :; done")
 	if err != nil {
-		t.Skip(err) // there is one processor, or it is another's
+		t.Skip(err) // one processor, or not permitted
 	}
 	defer p.Stop()
 	for since := time.Now(); p.CPU() < 20*time.Millisecond; time.Sleep(10 * time.Millisecond) {
@@ -62,14 +62,14 @@ func TestProcess(t *testing.T) {
 	}
 }
 
-// TestDown holds that a server which does not come up says why.
+// TestDown holds that the error of a server that does not start contains its output.
 func TestDown(t *testing.T) {
 	if runtime.NumCPU() < 2 {
-		t.Skip("there is one processor")
+		t.Skip("needs two processors")
 	}
 	p, err := Start(ServerCore, "nowhere", "sh", "-c", "echo no such luck >&2; exit 1")
 	if err != nil {
-		t.Skip(err) // it is another's
+		t.Skip(err) // not permitted
 	}
 	if err := p.Answered("PING\n", "OK"); err == nil || err.Error() != p.cmd.Path+" does not answer: no such luck" {
 		t.Errorf("got %v", err)

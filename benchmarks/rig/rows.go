@@ -23,7 +23,7 @@ type Row struct {
 	Missing bool    `json:"missing,omitempty"`
 }
 
-// verdict says how a row stands.
+// verdict compares the figure with its limits.
 func (r *Row) verdict() string {
 	ahead := func(goal float64) bool { return r.Below && r.Reached <= goal || !r.Below && r.Reached >= goal }
 	switch {
@@ -72,12 +72,12 @@ func (r *Rows) AtMost(figure string, reached, least, aim float64, unit, note str
 	*r = append(*r, Row{Figure: figure, Reached: reached, Least: least, Aim: aim, Below: true, Unit: unit, Note: note})
 }
 
-// Info adds a figure without a bound.
+// Info adds a figure without a limit.
 func (r *Rows) Info(figure string, reached float64, unit, note string) {
 	r.AtMost(figure, reached, math.NaN(), math.NaN(), unit, note)
 }
 
-// Missing adds what could not be measured.
+// Missing adds a figure that could not be measured.
 func (r *Rows) Missing(figure string, why error) {
 	*r = append(*r, Row{Figure: figure, Missing: true, Note: why.Error()})
 }
@@ -95,7 +95,7 @@ func (r Rows) Print(out io.Writer) error {
 	return t.Flush()
 }
 
-// Median returns the middle one of several, which it sorts; 0 of none.
+// Median sorts its argument and returns the median, or 0.
 func Median(of []float64) float64 {
 	if len(of) == 0 {
 		return 0

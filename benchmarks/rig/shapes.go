@@ -2,13 +2,13 @@
 
 package rig
 
-// Shape is one shape of load.
+// Shape is one form of load.
 type Shape struct {
 	Name string
 	Args []string // of tokend bench
 }
 
-// Shapes are those of the table.
+// Shapes are the loads in the table.
 var Shapes = []Shape{
 	{"50", []string{"--connections", "50"}},
 	{"512", []string{"--connections", "512"}},

@@ -14,7 +14,7 @@ import (
 	"tokend/benchmarks/generator"
 )
 
-// Shot is what one run of tokend bench has shown.
+// Shot is the result of one run of tokend bench.
 type Shot struct {
 	Rate   float64 `json:"per_second"`
 	P50    float64 `json:"p50_us"`
@@ -26,11 +26,11 @@ type Shot struct {
 	Time   float64 `json:"seconds"`
 	Own    float64 `json:"own_cpu_seconds"`
 
-	// CPU is what the server used for a request, in microseconds.
+	// CPU is the server's CPU time for a request, in microseconds.
 	CPU float64 `json:"-"`
 }
 
-// Shoot has tokend bench ask a server.
+// Shoot runs tokend bench against a server.
 func (r *Rig) Shoot(ctx context.Context, p *Process, s *State, dialect string, args ...string) (Shot, error) {
 	cmd := exec.CommandContext(ctx, r.Tokend, append([]string{"bench", "--json", "--target", dialect, "--socket", p.Socket, "--names", s.Names}, args...)...)
 	var out, said bytes.Buffer
@@ -48,15 +48,14 @@ func (r *Rig) Shoot(ctx context.Context, p *Process, s *State, dialect string, a
 	return one.at(p.CPU() - before), nil
 }
 
-// ShootAs carries out a plan for some seconds in this process, which is the one that can ask as
-// other users.
+// ShootAs runs a plan in this process, which alone can send requests as other users.
 func (r *Rig) ShootAs(ctx context.Context, p *Process, plan generator.Plan) (Shot, error) {
 	plan.Socket = p.Socket
 	r.Calm.Look()
 	before := p.CPU()
 	got, err := generator.Run(ctx, plan)
 	if err == nil && got.Failed() > 0 {
-		err = fmt.Errorf("%d of %d requests have failed: %v", got.Failed(), got.Replies, got.Refused)
+		err = fmt.Errorf("%d of %d requests failed: %v", got.Failed(), got.Replies, got.Refused)
 	}
 	if err != nil {
 		return Shot{}, err
@@ -69,7 +68,7 @@ func (r *Rig) ShootAs(ctx context.Context, p *Process, plan generator.Plan) (Sho
 	return one.at(p.CPU() - before), nil
 }
 
-// at returns s of a server that has used so much CPU meanwhile.
+// at returns s with the CPU time used.
 func (s Shot) at(used time.Duration) Shot {
 	if s.Count > 0 {
 		s.CPU = float64(used) / float64(time.Microsecond) / float64(s.Count)

@@ -13,27 +13,27 @@ import (
 	"syscall"
 )
 
-// Size is that of a value, which is what WeChat asks callers to make room for.
+// Size is the size of a value: what WeChat asks callers to reserve.
 const Size = 512
 
-// Away and Back are the signals by which WeChat leaves calls without an answer, and answers again.
+// Away and Back are the signals that make WeChat unreachable and reachable.
 const Away, Back = syscall.SIGUSR1, syscall.SIGUSR2
 
-// Metered is what WeChat has counted of the calls to it.
+// Metered is WeChat's own count of its calls.
 type Metered struct{ Total, Fastest, AtOnce int }
 
 // State is a state directory with its configuration and the names in it.
 type State struct {
 	Config, Socket string
 	Names          string // a file
-	First          string // the first of the names
+	First          string // the first name
 	N              int
-	Upstream       *exec.Cmd     // the WeChat of it, if it has one that runs
-	said           *bufio.Reader // what that says
+	Upstream       *exec.Cmd     // its WeChat, if one runs
+	said           *bufio.Reader // the output of Upstream
 }
 
-// NewState fills a state directory with n customers. With an upstream, at an address, a WeChat
-// goes on to run there, until Close.
+// NewState fills a state directory with n customers. If upstream is an address, a WeChat runs there
+// until Close.
 func (r *Rig) NewState(ctx context.Context, name string, n int, upstream string, args ...string) (*State, error) {
 	s := &State{Config: r.Path(name + ".toml"), Socket: r.Path(name + ".sock"), Names: r.Path(name + ".names"), N: n}
 	out, err := os.Create(s.Names)
@@ -54,7 +54,7 @@ func (r *Rig) NewState(ctx context.Context, name string, n int, upstream string,
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	// It says one line when all is written, or why it is not.
+	// Fill prints one line when all is written, or its error.
 	s.said = bufio.NewReader(said)
 	line, err := s.said.ReadString('\n')
 	if err == nil && !strings.Contains(line, "customers") {
@@ -87,7 +87,7 @@ func (s *State) Close() {
 	}
 }
 
-// Metered ends WeChat and returns what it has counted.
+// Metered stops WeChat and returns its counts.
 func (s *State) Metered() (m Metered, err error) {
 	if err := s.Upstream.Process.Signal(syscall.SIGTERM); err != nil {
 		return m, err
@@ -97,7 +97,7 @@ func (s *State) Metered() (m Metered, err error) {
 		_, err = fmt.Sscanf(line, "fill: %d calls, at most %d within a second, at most %d at once", &m.Total, &m.Fastest, &m.AtOnce)
 	}
 	if err != nil {
-		return m, fmt.Errorf("WeChat does not say what it has counted: %q: %w", line, err)
+		return m, fmt.Errorf("WeChat's counts are missing: %q: %w", line, err)
 	}
 	return m, nil
 }
@@ -111,7 +111,7 @@ func (s *State) Open(tables string) error {
 	return os.WriteFile(s.Config, append([]byte("socket_mode = \"0666\"\n"), append(text, tables...)...), 0o600)
 }
 
-// Serve starts tokend on a state, and returns when it has answered and read all.
+// Serve starts tokend on a state and waits until it has loaded everything.
 func (r *Rig) Serve(s *State) (*Process, error) { return ServeBy(r.Tokend, s) }
 
 // ServeBy is Serve with another tokend.
@@ -130,7 +130,7 @@ func ServeBy(tokend string, s *State) (*Process, error) {
 	return p, nil
 }
 
-// FreeAddress returns an address that nobody listens at.
+// FreeAddress returns an address where nothing listens.
 func FreeAddress() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
