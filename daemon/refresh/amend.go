@@ -138,13 +138,9 @@ func (e *Engine) release(dependants []string) {
 			continue
 		}
 		en.mu.Lock()
-		if en.flight == nil {
-			en.written = false // a flight may write another this moment, and deletes it as it lands
-		}
-		if en.hold != nil && en.gone() == nil {
-			en.hold, en.refresh = nil, now
-			e.tellLocked(en, now, false)
-			e.planLocked(en, now)
+		en.noteNoRecord()
+		if en.hold != nil {
+			e.applyLocked(en, freed{}, now)
 		}
 		en.mu.Unlock()
 	}

@@ -68,11 +68,11 @@ func (ls *customerLists) of(owner string) *customerList {
 	return l
 }
 
-// recoverGrant replaces the grant of f, which WeChat has refused with refusal, by the one that
+// recoverGrant replaces the grant used, which WeChat has refused with refusal, by the one that
 // WeChat lists, and returns the grant to call with. refusal comes back where that is final: a list
 // that was asked for after it has no other.
-func (e *Engine) recoverGrant(f *flight, refusal *fetchers.APIError) (secret.Text, error) {
-	spec, used, at := f.spec, f.grant, e.clock.Now()
+func (e *Engine) recoverGrant(spec *Spec, used secret.Text, refusal *fetchers.APIError) (secret.Text, error) {
+	at := e.clock.Now()
 	way, err := (*e.catalog.Load()).Onboarding(spec.Platform)
 	if err != nil {
 		return "", err

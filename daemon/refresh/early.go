@@ -131,20 +131,6 @@ func (e *Engine) admitEarly(spec *Spec, c *credential) *entry {
 // loading and those who do not wait for it, one is first.
 func (e *Engine) admit(spec *Spec, c *credential) *entry {
 	en := e.newEntry(spec)
-	e.restore(en, c)
+	en.restore(c, e.clock.Now())
 	return e.index.add(en)
-}
-
-// restore gives en, which nobody else has yet, the value c that was kept.
-func (e *Engine) restore(en *entry, c *credential) {
-	en.current.Store(c)
-	en.started = true
-	if p := en.policy(); p.pushed > 0 {
-		// A push that was missed while tokend was down is not overdue yet.
-		en.refresh = e.clock.Now().Add(p.quiet)
-		return
-	}
-	// What came due while tokend was down is due now; the workers bound how many calls that makes
-	// at once, and the pace how many of customers there are in a second.
-	en.refresh = refreshAt(en.policy(), c, en.spread(), c.seen, c.seen > c.issued)
 }

@@ -236,7 +236,7 @@ func (e *Engine) joinRejecting(en *entry, value secret.Text, cause Cause) (f *fl
 		return nil, c, nil
 	}
 	if cause == CauseParent {
-		en.recall().dead = value // until another has landed, or WeChat has repeated this one
+		en.noteDead(value)
 	}
 	f = en.flight
 	if f == nil {

@@ -129,6 +129,25 @@ func (en *entry) dueLocked(now clock.Instant) bool {
 	return en.gone() == nil && en.flight == nil && en.refresh != 0 && en.refresh <= now && !en.policy().perAsk
 }
 
+// attentionLocked returns when there is next something to do about en: a refresh, unless one is
+// under way, or news for the watchers because its value has expired. en.mu is held.
+func (en *entry) attentionLocked(now clock.Instant) clock.Instant {
+	at := never
+	switch {
+	case en.policy().perAsk:
+		// Never fetched ahead: the end of its hold is announced, and nothing else.
+		if h := en.holdLocked(now); h != nil {
+			at = h.until
+		}
+	case en.refresh != 0 && en.flight == nil:
+		at = en.refresh
+	}
+	if c := en.valid(now); c != nil {
+		at = min(at, c.end)
+	}
+	return at
+}
+
 // stateLocked says where the entry stands at now. en.mu is held.
 func (en *entry) stateLocked(now clock.Instant) State {
 	h := en.holdLocked(now)

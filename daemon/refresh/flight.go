@@ -26,11 +26,6 @@ type flight struct {
 	// paid: a rejection was spent on it, of those that are allowed. Guarded by the entry's mu.
 	paid bool
 
-	// spec, parent and grant are what the last call was made by and with, or could not be made
-	// with. Known to the flight alone.
-	spec          *Spec
-	parent, grant secret.Text
-
 	// leave gives back the place of a flight for one request; nil for any other.
 	leave func()
 
@@ -68,10 +63,7 @@ func (e *Engine) startLocked(en *entry, cause Cause) (*flight, error) {
 	if err := e.beginLocked(en, f); err != nil {
 		return nil, err
 	}
-	en.flight = f
-	now := e.clock.Now()
-	e.tellLocked(en, now, false) // a reader may be the first to notice that the value has ended
-	e.planLocked(en, now)
+	e.applyLocked(en, begun{f}, e.clock.Now())
 	return f, nil
 }
 
@@ -107,80 +99,93 @@ func (e *Engine) fly(en *entry, f *flight) {
 		end, _ := e.airborne.take(context.Background(), en.name)
 		defer end()
 	}
-	if err := e.readSpec(en, f); err != nil {
-		e.giveUp(en, f, gone(en.name)) // its account was taken out of the configuration this moment
+	x := &fetch{engine: e, en: en, flight: f}
+	x.run()
+}
+
+// fetch is the work of one flight: what its last call was made by and with, or could not be made
+// with, and what has come of it. It is known to the goroutine of the flight alone.
+type fetch struct {
+	engine *Engine
+	en     *entry
+	flight *flight
+
+	ctx           context.Context // ends its calls
+	spec          *Spec
+	parent, grant secret.Text
+	force         bool
+	got           answer
+	attempt       Attempt
+}
+
+// run fetches and lands.
+func (x *fetch) run() {
+	if err := x.readSpec(); err != nil {
+		x.abandon(0, gone(x.en.name)) // its account was taken out of the configuration this moment
 		return
 	}
-	wall, began := time.Now(), e.clock.Now()
-	got, err := e.fetch(en, f)
-	spec := f.spec
-	a := Attempt{At: wall.UTC(), Cause: f.cause, Took: e.clock.Now().Sub(began)}
+	clock := x.engine.clock
+	wall, began := time.Now(), clock.Now()
+	err := x.request()
+	x.attempt = Attempt{At: wall.UTC(), Cause: x.flight.cause, Took: clock.Now().Sub(began)}
 	switch {
 	case err != nil:
-		e.crash(en, spec, f, a, got, err)
-	case spec.Kind.policy().perAsk:
-		e.hand(en, spec, f, a, got)
+		x.fail(err)
+	case x.spec.Kind.policy().perAsk:
+		x.hand()
 	default:
-		e.land(en, spec, f, a, got)
+		x.land()
 	}
 }
 
-// readSpec makes f go by the configuration in force, or returns why it cannot.
-func (e *Engine) readSpec(en *entry, f *flight) error {
-	spec, err := e.lookup(en.name)
+// readSpec makes x go by the configuration in force, or returns why it cannot.
+func (x *fetch) readSpec() error {
+	spec, err := x.engine.lookup(x.en.name)
 	if err == nil {
-		f.spec = &spec
+		x.spec = &spec
 	}
 	return err
 }
 
-// fetch calls upstream until there is an answer or a reason to stop.
-func (e *Engine) fetch(en *entry, f *flight) (got answer, err error) {
+// request calls upstream until there is an answer or a reason to stop.
+func (x *fetch) request() (err error) {
+	e, spec := x.engine, x.spec
 	defer func() {
 		if r := recover(); r != nil {
-			e.log.Error("a fetcher panicked", "name", en.name, "panic", fmt.Sprintf("%T", r), "stack", string(debug.Stack()))
+			e.log.Error("a fetcher panicked", "name", x.en.name, "panic", fmt.Sprintf("%T", r), "stack", string(debug.Stack()))
 			err = &faultError{errors.New("a fetcher panicked")}
 		}
 	}()
-	ctx, spec := e.base, f.spec
-	p := spec.Kind.policy()
-	if p.rotates {
+	x.ctx = e.base
+	if spec.Kind.policy().rotates {
 		// A stopping daemon lets this one end by its timeout: the answer may
 		// have ended the value that is on disk.
-		ctx = context.WithoutCancel(ctx)
+		x.ctx = context.WithoutCancel(x.ctx)
 	}
-	ask := fetchers.Ask{Force: f.cause == CauseRefresh && p.forcible}
+	x.force = x.flight.cause == CauseRefresh && spec.Kind.policy().forcible
 	if spec.Grant != "" {
 		grant, err := e.live(spec.Grant)
 		if err != nil {
-			return got, err
+			return err
 		}
-		ask.Grant, f.grant = grant.Value, grant.Value
+		x.grant = grant.Value
 	}
-	call := func(parent secret.Text) (err error) {
-		ask.Parent = parent
-		// By the configuration that is in force now, not when the parent was asked for.
-		// What was taken out of it is called as it was.
-		_ = e.readSpec(en, f)
-		f.grant = ask.Grant
-		got, err = e.call(ctx, en, f, ask)
-		return err
+	w := &wants{parent: spec.Parent, tries: quickTries, life: x.en.life(), spread: x.en.spread()}
+	if x.flight.cause == CauseRefresh {
+		w.tries = 1 // an operator sees the error and decides; a forced try has its price
 	}
-	tries := quickTries
-	if f.cause == CauseRefresh {
-		tries = 1 // an operator sees the error and decides; a forced try has its price
-	}
-	w := &wants{parent: spec.Parent, tries: tries, life: en.life(), spread: en.spread()}
-	defer func() { f.parent = w.had }()
-	err = e.ask(ctx, w, call)
+	defer func() { x.parent = w.had }()
+	err = e.ask(x.ctx, w, x.call)
 	refusal, ok := errors.AsType[*fetchers.APIError](err)
 	if !ok || refusal.Reaction != fetchers.GrantRefused || spec.Platform == "" {
-		return got, err
+		return err
 	}
-	if ask.Grant, err = e.recoverGrant(f, refusal); err != nil {
-		return got, err
+	listed, err := e.recoverGrant(x.spec, x.grant, refusal)
+	if err != nil {
+		return err
 	}
-	return got, e.ask(ctx, w, call)
+	x.grant = listed
+	return e.ask(x.ctx, w, x.call)
 }
 
 // wants is what a call needs: the value of parent, "" for none, and, while WeChat is busy, at
@@ -268,34 +273,42 @@ func (e *Engine) pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// call makes one call for en, within the budgets.
-func (e *Engine) call(ctx context.Context, en *entry, f *flight, ask fetchers.Ask) (got answer, err error) {
-	spec := f.spec
+// call makes one call with parent's value, within the budgets. It goes by the configuration that is
+// in force now, not when the parent was asked for. What was taken out of it is called as it was.
+func (x *fetch) call(parent secret.Text) error {
+	_ = x.readSpec()
+	x.got = answer{}
+	e, en, spec := x.engine, x.en, x.spec
 	p := spec.Kind.policy()
-	use := usage{budgets: spec.budgets(), forced: ask.Force, early: f.background() && en.valid(e.clock.Now()) != nil}
-	if ask.Force {
+	use := usage{budgets: spec.budgets(), forced: x.force, early: x.flight.background() && en.valid(e.clock.Now()) != nil}
+	if x.force {
 		use.budgets = slices.Concat(p.budgets, p.forced)
 	}
 	failing, intent, err := e.intend(en, spec, p)
 	if err != nil {
-		return got, err
+		return err
 	}
-	if err := e.charge(ctx, spec, use, intent...); err != nil {
-		return got, err
+	if err := e.charge(x.ctx, spec, use, intent...); err != nil {
+		return err
 	}
-	err = e.slot(ctx, e.host(p, spec.Parent), ownerOf(en.name), f.rank(), failing, func(ctx context.Context) error {
-		if err := e.alive(spec.Parent, ask.Parent); err != nil {
+	ask := fetchers.Ask{Force: x.force, Parent: parent, Grant: x.grant}
+	return e.slot(x.ctx, e.host(p, spec.Parent), ownerOf(en.name), x.flight.rank(), failing, func(ctx context.Context) (err error) {
+		if err := e.alive(spec.Parent, parent); err != nil {
 			return err
 		}
-		sent := e.clock.Now()
-		token, err := spec.Fetcher.Fetch(ctx, ask)
-		if err == nil && sent.Add(token.ExpiresIn) <= e.clock.Now() {
-			err = &lateError{token.ExpiresIn}
-		}
-		got = answer{text: token.Value, life: token.ExpiresIn, sent: sent, grant: ask.Grant, next: token.Grant}
+		x.got, err = e.fetch(ctx, spec, ask)
 		return err
 	})
-	return got, err
+}
+
+// fetch returns what WeChat answers to ask.
+func (e *Engine) fetch(ctx context.Context, spec *Spec, ask fetchers.Ask) (answer, error) {
+	sent := e.clock.Now()
+	token, err := spec.Fetcher.Fetch(ctx, ask)
+	if err == nil && sent.Add(token.ExpiresIn) <= e.clock.Now() {
+		err = &lateError{token.ExpiresIn}
+	}
+	return answer{text: token.Value, life: token.ExpiresIn, sent: sent, grant: ask.Grant, next: token.Grant}, err
 }
 
 // intend returns what is to be written before a call for en is made: the hold that tells the next
@@ -308,15 +321,15 @@ func (e *Engine) intend(en *entry, spec *Spec, p *policy) (failing bool, recs []
 	if en.gone() != nil {
 		return false, nil, en.gone()
 	}
-	failures, quotas := 0, 0
+	failures, quotas := en.hold.failed(), 0
 	if en.hold != nil {
-		failures, quotas = en.hold.failures, en.hold.quotas
+		quotas = en.hold.quotas
 	}
 	now := e.clock.Now()
 	if en.landed && failures == 0 || p.perAsk || en.paused(now) != nil {
 		return failures > 0, nil, nil // or an operator has it called in a hold, which goes on if this run dies
 	}
-	en.written = true
+	en.noteRecord()
 	h := cutShort(failures+1, quotas, en.valid(now) != nil, en.life(), en.spread(), spec.Settings, now)
 	return failures > 0, []record.Record{e.keepHold(en.name, h)}, nil
 }

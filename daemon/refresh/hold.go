@@ -31,6 +31,14 @@ type hold struct {
 // never is the end of a hold that only an event or an operator ends.
 const never = clock.Instant(1<<63 - 1)
 
+// failed returns how many refreshes in a row have failed; none of a nil hold.
+func (h *hold) failed() int {
+	if h == nil {
+		return 0
+	}
+	return h.failures
+}
+
 // personal reports whether somebody must act before a call can succeed, or a
 // quota must run out its time: the state is then Held, not merely Expired.
 func (h *hold) personal() bool { return h.class > fetchers.Retry }

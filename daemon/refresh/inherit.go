@@ -20,7 +20,7 @@ func (e *Engine) inherit(en *entry, spec *Spec) error {
 	if err == nil && r.Value == nil {
 		return nil
 	}
-	en.written = true
+	en.noteRecord()
 	var h record.Hold
 	if err == nil {
 		h, err = record.DecodeHold(r)
@@ -30,8 +30,7 @@ func (e *Engine) inherit(en *entry, spec *Spec) error {
 		return nil
 	}
 	if h.Settings == spec.Settings {
-		en.hold = e.resumed(h, spec)
-		en.refresh = en.hold.until
+		en.resume(e.resumed(h, spec))
 	}
 	return nil
 }
@@ -45,11 +44,9 @@ func (e *Engine) confirm(en *entry, h *hold) {
 	}
 	en.mu.Lock()
 	defer en.mu.Unlock()
-	if en.hold != h || en.gone() != nil {
+	if en.hold != h {
 		return
 	}
-	now := e.clock.Now()
-	en.hold, en.refresh, en.written = nil, now, false
-	e.tellLocked(en, now, false)
-	e.planLocked(en, now)
+	en.noteNoRecord()
+	e.applyLocked(en, freed{}, e.clock.Now())
 }

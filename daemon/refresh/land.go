@@ -10,275 +10,301 @@ import (
 	"tokend/daemon/clock"
 	"tokend/daemon/record"
 	"tokend/fetchers"
+	"tokend/fetchers/secret"
 )
 
 // land takes over an answer: durable, then visible, then known to those who wait. It does so in
 // the turn of the name and of the grant, so that what is on disk and what is
 // visible change in the same order, whatever else goes on.
-func (e *Engine) land(en *entry, spec *Spec, f *flight, a Attempt, got answer) {
-	p := spec.Kind.policy()
-	end := e.landing(en, spec)
+func (x *fetch) land() {
+	e, en := x.engine, x.en
+	end := x.takeTurns()
 	e.dateAgain()
 	before := en.current.Load()
-	after, same := settled(p, before, got)
-	a.Outcome = "ok"
+	after, same := settled(x.spec.Kind.policy(), before, x.got)
+	x.attempt.Outcome = "ok"
 	if same {
-		a.Outcome = "same"
+		x.attempt.Outcome = "same"
 	}
-
-	en.mu.Lock()
-	written, why := en.written, en.gone()
-	en.mu.Unlock()
-	var recs []record.Record
-	if why == nil {
-		// A repetition too: the next run polls on from it.
-		recs = append(recs, e.keep(en.name, spec.Target, after))
+	refused := x.commit(x.records(after)...)
+	if refused != nil {
+		e.log.Error("cannot write a value: it is served from memory and written when that is possible", "name", en.name, "error", refused)
 	}
-	if why == nil && written {
-		recs = append(recs, record.Record{Table: record.Holds, Key: en.name})
-	}
-	err := e.commit(spec.Grant, got, recs)
-	if err != nil {
-		e.log.Error("cannot write a value: it is served from memory and written when that is possible", "name", en.name, "error", err)
-	}
-
 	now := e.clock.Now()
 	en.mu.Lock()
-	if why = en.gone(); why != nil {
-		// It went out of service during the call or the write. A reload then deletes what was
-		// written.
-		en.mu.Unlock()
-		end()
-		f.finish(nil, why)
-		return
+	was := en.hold
+	if c := en.current.Load(); same && c != before {
+		after, _ = settled(x.spec.Kind.policy(), c, x.got) // it has been dated again
 	}
-	failures, was := 0, en.hold
-	if was != nil {
-		failures = was.failures
-	}
-	en.flight, en.hold, en.landed = nil, nil, true
-	en.started, en.outdated = false, false
-	en.volatile = err != nil
-	en.written = written && err != nil
-	if now := en.current.Load(); same && now != before {
-		after, _ = settled(p, now, got) // it has been dated again
-	}
-	en.remember(a)
-	en.past.repeated, en.past.dead = 0, ""
-	if same && f.rejected {
-		en.past.repeated = instantOf(now)
-	}
-	en.current.Store(after)
-	en.refresh = refreshAt(p, after, en.spread(), now, same)
-	if e.reconfigured(spec) && e.bySecret(spec) {
-		en.refresh = now.Add(soonest) // by the secret in force; not at once: see crash
-	}
-	e.tellLocked(en, now, !same)
-	e.planLocked(en, now)
+	gone := e.applyLocked(en, published{
+		value: after, refresh: x.refreshAt(after, now, same), refused: refused != nil, same: same, attempt: x.attempt,
+	}, now)
 	en.mu.Unlock()
 	end()
-	f.finish(after, nil)
-
-	if err != nil {
+	if gone != nil {
+		// It went out of service during the call or the write. A reload then deletes what was
+		// written.
+		x.flight.finish(nil, gone)
+		return
+	}
+	x.flight.finish(after, nil)
+	if refused != nil {
 		e.unsaved.add(en)
 	}
-	e.counts.refreshed(a.Outcome)
-	level := e.log.Info
-	if same {
-		level = e.log.Debug
-	}
-	level("refreshed", "name", en.name, "cause", a.Cause, "outcome", a.Outcome, "took", a.Took.Round(time.Millisecond),
-		"expires_in", after.end.Sub(now).Round(time.Second), "fingerprint", e.mark.of(after.text), "failures_before", failures)
+	e.counts.refreshed(x.attempt.Outcome)
+	x.logSuccess(after, same, was.failed(), now)
 	e.wakeChildren(en.name)
-	e.succeeded(e.host(spec.Kind.policy(), spec.Parent), was)
+	e.succeeded(e.host(x.spec.Kind.policy(), x.spec.Parent), was)
 }
 
-// landing waits for the turn in which a flight lands and returns what ends it. The engine
+// takeTurns waits for the turns in which a flight lands and returns what ends them. The engine
 // goes on being written to while it stops, so nothing cuts this short.
-func (e *Engine) landing(en *entry, spec *Spec) (end func()) {
-	names := []string{en.name}
-	if spec.Grant != "" {
-		names = append(names, spec.Grant)
+func (x *fetch) takeTurns() (end func()) {
+	names := []string{x.en.name}
+	if x.spec.Grant != "" {
+		names = append(names, x.spec.Grant)
 	}
-	end, _ = e.turns.take(context.Background(), names...)
+	end, _ = x.engine.turns.take(context.Background(), names...)
 	return end
 }
 
-// commit makes recs durable and, in the same step, the grant that came with an
+// records returns what is to be written when c becomes the value: none out of service.
+func (x *fetch) records(c *credential) (recs []record.Record) {
+	x.en.mu.Lock()
+	written, gone := x.en.written, x.en.gone()
+	x.en.mu.Unlock()
+	if gone != nil {
+		return nil
+	}
+	// A repetition too: the next run polls on from it.
+	recs = append(recs, x.engine.keep(x.en.name, x.spec.Target, c))
+	if written {
+		recs = append(recs, record.Record{Table: record.Holds, Key: x.en.name})
+	}
+	return recs
+}
+
+// commit makes recs durable and, in the same step, the grant that came with the
 // answer: between the two a crash would lose the one or orphan the other. The store's own
 // bounds apply, not the flight's: what has been fetched must be kept, also by a
 // daemon that is stopping. It is called in the grant's turn.
-func (e *Engine) commit(grant string, got answer, recs []record.Record) error {
-	ctx := context.Background()
-	if grant == "" || got.next == "" || got.next == got.grant {
+func (x *fetch) commit(recs ...record.Record) error {
+	ctx, got := context.Background(), x.got
+	if x.spec.Grant == "" || got.next == "" || got.next == got.grant {
 		if len(recs) == 0 {
 			return nil
 		}
-		return e.cfg.Store.Put(ctx, recs...)
+		return x.engine.cfg.Store.Put(ctx, recs...)
 	}
-	err := e.grants.rotate(ctx, grant, got.grant, got.next, recs)
+	err := x.engine.grants.rotate(ctx, x.spec.Grant, got.grant, got.next, recs)
 	if err != nil {
-		e.unsaved.kick()
+		x.engine.unsaved.kick()
 	}
 	return err
 }
 
+// refreshAt returns when c, which has just come, is refreshed.
+func (x *fetch) refreshAt(c *credential, now clock.Instant, same bool) clock.Instant {
+	if x.engine.reconfigured(x.spec) && x.engine.bySecret(x.spec) {
+		return now.Add(soonest) // by the secret in force; not at once: see failure
+	}
+	return refreshAt(x.spec.Kind.policy(), c, x.en.spread(), now, same)
+}
+
+func (x *fetch) logSuccess(c *credential, same bool, failures int, now clock.Instant) {
+	level := x.engine.log.Info
+	if same {
+		level = x.engine.log.Debug
+	}
+	a := &x.attempt
+	level("refreshed", "name", x.en.name, "cause", a.Cause, "outcome", a.Outcome, "took", a.Took.Round(time.Millisecond),
+		"expires_in", c.end.Sub(now).Round(time.Second), "fingerprint", x.engine.mark.of(c.text), "failures_before", failures)
+}
+
 // hand gives what was fetched for one request to whoever made it, and keeps nothing.
-func (e *Engine) hand(en *entry, spec *Spec, f *flight, a Attempt, got answer) {
-	a.Outcome = "ok"
+func (x *fetch) hand() {
+	e, en := x.engine, x.en
+	x.attempt.Outcome = "ok"
 	en.mu.Lock()
-	var was *hold
-	if en.hold != nil && en.hold.since <= got.sent {
-		was, en.hold = en.hold, nil // a call beside this one may have been refused after it was answered
-	}
-	en.remember(a)
-	if en.gone() == nil {
-		now := e.clock.Now()
-		e.tellLocked(en, now, false)
-		e.planLocked(en, now)
-	}
-	en.mu.Unlock()
-	e.counts.refreshed(a.Outcome)
-	f.finish(&credential{text: got.text, issued: got.sent, end: got.sent.Add(got.life), life: got.life}, nil)
-	e.succeeded(e.host(spec.Kind.policy(), spec.Parent), was)
-}
-
-// crash takes over a failure: what is valid stays served, and what must not be asked
-// again is remembered.
-func (e *Engine) crash(en *entry, spec *Spec, f *flight, a Attempt, got answer, err error) {
-	if of, ok := errors.AsType[*Error](err); e.base.Err() != nil && (errors.Is(err, context.Canceled) || ok && of.Reason == Stopping) {
-		e.giveUp(en, f, stopping())
-		return
-	}
-	if g, ok := errors.AsType[*guardError](err); ok && (g.forced || g.early) {
-		// It says nothing of ordinary calls, of those that cannot wait.
-		e.postpone(en, f, g)
-		return
-	}
-	end := e.landing(en, spec)
-	defer end()
-	if of, ok := err.(*Error); ok {
-		// Itself, not wrapped as a parent's: the customer's grant is gone.
-		en.mu.Lock()
-		if en.gone() == nil {
-			e.dropLocked(en, of)
-		}
-		why := en.gone()
-		en.mu.Unlock()
-		f.finish(nil, why)
-		return
-	}
-	// A value that came too late may have come with a grant that did not.
-	if err := e.commit(spec.Grant, got, nil); err != nil {
-		e.log.Error("cannot write a grant: it is in force in memory and written when that is possible", "name", spec.Grant, "error", err)
-	}
-	superseded := e.superseded(spec, f)
-	now, wall := e.clock.Now(), time.Now()
-	began := now.Add(-a.Took) // a hold that is younger comes from a call beside this one
-
-	en.mu.Lock()
-	failures := 1
+	was := en.hold
+	e.applyLocked(en, answered{sent: x.got.sent, attempt: x.attempt}, e.clock.Now())
 	if en.hold != nil {
-		failures = en.hold.failures
-		if en.hold.since <= began {
-			failures++
-		}
-	}
-	if pe, ok := errors.AsType[*parentError](err); ok && en.paused(now) != nil {
-		// An operator wanted it called in a hold, and it was not: the hold goes on.
-		reply := pe.reply(en.hold.err(now))
-		en.mu.Unlock()
-		e.giveUp(en, f, reply)
-		return
-	}
-	valid := en.valid(now) != nil
-	h, keep := e.holdFor(err, spec, failures, en, valid, now, wall)
-	keep = keep && !spec.Kind.policy().perAsk
-	why := en.gone()
-	// What was refused is not what is configured or in force now: ask again at once.
-	moot := why != nil || e.reconfigured(spec) || superseded && h.reason == Reauth
-	en.written = en.written || keep && !moot
-	en.mu.Unlock()
-	a.Outcome, a.ErrCode, a.RID = h.reason.String(), h.errcode, h.rid
-	if keep && !moot {
-		if err := e.cfg.Store.Put(context.Background(), e.keepHold(en.name, h)); err != nil {
-			e.log.Error("cannot write a hold: it holds for this run", "name", en.name, "error", err)
-		}
-	}
-
-	en.mu.Lock()
-	en.flight, en.landed = nil, true
-	en.started, en.outdated = false, false
-	en.remember(a)
-	en.past.repeated = 0
-	if _, ok := errors.AsType[*parentError](err); ok && f.paid {
-		en.past.rejects.giveBack() // the parent bounds the calls: its error is told, not this bound
-	}
-	switch why = en.gone(); {
-	case why != nil:
-	case moot || e.reconfigured(spec):
-		// Readers ask at once; the schedule a moment later, so that whatever keeps changing
-		// makes no hot loop.
-		en.hold, en.refresh, moot = nil, now.Add(soonest), true
-	case en.hold != nil && en.hold.since > began && en.hold.until > h.until:
-	default:
-		en.hold, en.refresh = h, h.until
-		e.sleepLocked(en, spec.Parent, f.parent, now)
-	}
-	if why == nil {
-		e.tellLocked(en, now, false)
-		e.planLocked(en, now)
+		was = nil // it goes on
 	}
 	en.mu.Unlock()
-	e.counts.refreshed(a.Outcome)
-	switch pe, ok := errors.AsType[*parentError](err); {
-	case why != nil:
-		f.finish(nil, why)
-		return
-	case moot:
-		f.finish(nil, errChanged)
-	case ok:
-		// The parent's own hold says when to come back, not the child's pause.
-		f.finish(nil, pe.reply(h.err(now)))
-	default:
-		f.finish(nil, h.err(now))
-	}
-	e.logFailure(en, h, a, err, valid, now)
+	e.counts.refreshed(x.attempt.Outcome)
+	got := x.got
+	x.flight.finish(&credential{text: got.text, issued: got.sent, end: got.sent.Add(got.life), life: got.life}, nil)
+	e.succeeded(e.host(x.spec.Kind.policy(), x.spec.Parent), was)
 }
 
-// superseded reports whether another grant is in force than the one that the flight was
-// refused with. It is called in the grant's turn.
-func (e *Engine) superseded(spec *Spec, f *flight) bool {
+// fail takes over a failure: what is valid stays served, and what must not be asked
+// again is remembered.
+func (x *fetch) fail(err error) {
+	if x.saysNothing(err) {
+		return
+	}
+	defer x.takeTurns()()
+	if why, ok := err.(*Error); ok {
+		x.drop(why) // itself, not wrapped as a parent's: the customer's grant is gone
+		return
+	}
+	x.keepGrant()
+	v, reply := x.judge(err)
+	if reply != nil {
+		x.abandon(0, reply)
+		return
+	}
+	x.keepHold(v)
+	gone := x.conclude(&v, err)
+	x.engine.counts.refreshed(x.attempt.Outcome)
+	x.flight.finish(nil, v.reply(gone, err))
+	if gone == nil {
+		x.engine.logFailure(x.en, v.hold, x.attempt, err, v.valid, v.now)
+	}
+}
+
+// saysNothing ends a flight whose failure says nothing about WeChat or the credential, and reports
+// whether it is one.
+func (x *fetch) saysNothing(err error) bool {
+	of, own := errors.AsType[*Error](err)
+	g, guarded := errors.AsType[*guardError](err)
+	switch {
+	case x.engine.base.Err() != nil && (errors.Is(err, context.Canceled) || own && of.Reason == Stopping):
+		x.abandon(0, stopping())
+	case guarded && g.early:
+		x.abandon(x.engine.clock.Now().Add(g.reply.RetryAfter), g.reply) // calls that cannot wait go on
+	case guarded && g.forced:
+		x.abandon(0, g.reply) // ordinary calls go on
+	default:
+		return false
+	}
+	return true
+}
+
+// abandon ends the flight as if it had not been. refresh is zero if the next refresh is due as
+// before.
+func (x *fetch) abandon(refresh clock.Instant, reply *Error) {
+	x.en.mu.Lock()
+	x.engine.applyLocked(x.en, abandoned{refresh}, x.engine.clock.Now())
+	x.en.mu.Unlock()
+	x.flight.finish(nil, reply)
+}
+
+// drop takes the entry out of service.
+func (x *fetch) drop(why *Error) {
+	x.en.mu.Lock()
+	if gone := x.en.gone(); gone != nil {
+		why = gone
+	} else {
+		x.engine.dropLocked(x.en, why)
+	}
+	x.en.mu.Unlock()
+	x.flight.finish(nil, why)
+}
+
+// keepGrant stores the grant that came with a value which came too late.
+func (x *fetch) keepGrant() {
+	if err := x.commit(); err != nil {
+		x.engine.log.Error("cannot write a grant: it is in force in memory and written when that is possible", "name", x.spec.Grant, "error", err)
+	}
+}
+
+// verdict is what a failure calls for.
+type verdict struct {
+	hold  *hold
+	now   clock.Instant // of the failure
+	valid bool          // a value is served on
+	keep  bool          // the hold outlives the run
+	moot  bool          // what was refused is not what is configured or in force now: ask again at once
+}
+
+// judge returns what err calls for. If an operator wanted a call in a hold and it could not be made,
+// the hold goes on, and judge returns the reply instead.
+func (x *fetch) judge(err error) (v verdict, reply *Error) {
+	e, en, wall := x.engine, x.en, time.Now()
+	superseded := e.superseded(x.spec, x.grant)
+	v.now = e.clock.Now()
+	en.mu.Lock()
+	defer en.mu.Unlock()
+	if pe, ok := errors.AsType[*parentError](err); ok && en.paused(v.now) != nil {
+		return v, pe.reply(en.hold.err(v.now))
+	}
+	failures := en.hold.failed()
+	if en.hold == nil || en.hold.since <= x.beganBefore(v.now) {
+		failures++ // else it comes from a call beside this one
+	}
+	v.valid = en.valid(v.now) != nil
+	v.hold, v.keep = e.holdFor(err, x.spec, failures, en, v.valid, v.now, wall)
+	v.moot = en.gone() != nil || e.reconfigured(x.spec) || superseded && v.hold.reason == Reauth
+	v.keep = v.keep && !x.spec.Kind.policy().perAsk && !v.moot
+	if v.keep {
+		en.noteRecord()
+	}
+	x.attempt.Outcome, x.attempt.ErrCode, x.attempt.RID = v.hold.reason.String(), v.hold.errcode, v.hold.rid
+	return v, nil
+}
+
+// beganBefore returns when the flight began that has failed at now.
+func (x *fetch) beganBefore(now clock.Instant) clock.Instant { return now.Add(-x.attempt.Took) }
+
+// keepHold writes the hold of v.
+func (x *fetch) keepHold(v verdict) {
+	if !v.keep {
+		return
+	}
+	if err := x.engine.cfg.Store.Put(context.Background(), x.engine.keepHold(x.en.name, v.hold)); err != nil {
+		x.engine.log.Error("cannot write a hold: it holds for this run", "name", x.en.name, "error", err)
+	}
+}
+
+// conclude ends the flight with v, and returns why the entry is out of service, if it is.
+func (x *fetch) conclude(v *verdict, err error) (gone *Error) {
+	e, en := x.engine, x.en
+	en.mu.Lock()
+	defer en.mu.Unlock()
+	ended := failure{hold: v.hold, began: x.beganBefore(v.now), attempt: x.attempt}
+	if v.moot = v.moot || e.reconfigured(x.spec); v.moot {
+		ended.hold = nil
+	}
+	// The parent bounds the calls: its error is told, not this bound.
+	_, parental := errors.AsType[*parentError](err)
+	ended.unpaid = parental && x.flight.paid
+	gone = e.applyLocked(en, ended, v.now)
+	if gone == nil && en.hold == v.hold {
+		e.sleepLocked(en, x.spec.Parent, x.parent, v.now)
+	}
+	return gone
+}
+
+// reply returns what those are told who wait for the flight that has failed with err.
+func (v *verdict) reply(gone *Error, err error) *Error {
+	held := v.hold.err(v.now)
+	switch pe, ok := errors.AsType[*parentError](err); {
+	case gone != nil:
+		return gone
+	case v.moot:
+		return errChanged
+	case ok:
+		return pe.reply(held) // the parent's own hold says when to come back, not the child's pause
+	}
+	return held
+}
+
+// superseded reports whether another grant is in force than used, which was refused. It is called in
+// the grant's turn.
+func (e *Engine) superseded(spec *Spec, used secret.Text) bool {
 	if spec.Grant == "" {
 		return false
 	}
 	grant, err := e.grants.get(spec.Grant)
-	return err == nil && grant.Live() && grant.Value != f.grant
+	return err == nil && grant.Live() && grant.Value != used
 }
 
 // reconfigured reports whether what spec says is not what is configured now.
 func (e *Engine) reconfigured(spec *Spec) bool {
 	now, err := e.lookup(spec.Name)
 	return err != nil || now.Settings != spec.Settings
-}
-
-// giveUp ends a flight that says nothing about WeChat or the credential.
-func (e *Engine) giveUp(en *entry, f *flight, err *Error) {
-	en.mu.Lock()
-	en.flight = nil
-	e.planLocked(en, e.clock.Now())
-	en.mu.Unlock()
-	f.finish(nil, err)
-}
-
-// postpone ends a flight that the guard let not make its call, which holds up no other.
-func (e *Engine) postpone(en *entry, f *flight, g *guardError) {
-	en.mu.Lock()
-	if g.early {
-		en.refresh = e.clock.Now().Add(g.reply.RetryAfter)
-	}
-	en.mu.Unlock()
-	e.giveUp(en, f, g.reply)
 }
 
 func (f *flight) finish(c *credential, err error) {
@@ -343,17 +369,6 @@ func (e *Engine) awaits(spec *Spec, h *hold) bool {
 		return err == nil && parent.Kind.policy().pushed > 0
 	}
 	return false
-}
-
-// tellLocked tells the watchers if the state has changed or, with changed, the
-// value. en.mu is held, so the events of one credential come in order.
-func (e *Engine) tellLocked(en *entry, now clock.Instant, changed bool) {
-	l := en.listingLocked(now)
-	if l.State == en.shown && !changed {
-		return
-	}
-	en.shown = l.State
-	e.watchers.tell(l)
 }
 
 // logFailure logs the first failure of a row and then each doubling, so that an

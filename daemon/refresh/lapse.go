@@ -21,8 +21,7 @@ func (e *Engine) lapse(en *entry, now clock.Instant) bool {
 	}
 	if c := en.valid(now); c != nil {
 		en.mu.Lock()
-		en.refresh = restUntil(c, now)
-		e.planLocked(en, now)
+		e.applyLocked(en, rescheduled{restUntil(c, now)}, now)
 		en.mu.Unlock()
 		return true
 	}

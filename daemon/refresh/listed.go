@@ -75,10 +75,6 @@ func (e *Engine) lift(en *entry, h *host, now Instant) bool {
 	if err != nil || e.host(spec.Kind.policy(), spec.Parent) != h {
 		return false
 	}
-	ended := *en.hold
-	ended.until = now
-	en.hold, en.refresh = &ended, now
-	e.tellLocked(en, now, false)
-	e.planLocked(en, now)
+	e.applyLocked(en, woken{now}, now)
 	return true
 }

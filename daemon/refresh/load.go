@@ -67,9 +67,8 @@ func (e *Engine) planLoaded() int {
 	e.schedule.grow(len(entries))
 	for _, en := range entries {
 		en.mu.Lock()
-		e.wakeLoadedLocked(en, now)
-		en.shown = en.stateLocked(now)
-		e.planLocked(en, now)
+		e.applyLocked(en, passed{}, now)
+		e.sleepLoadedLocked(en, now)
 		en.mu.Unlock()
 	}
 	e.expect(now)
@@ -124,14 +123,14 @@ func (e *Engine) loadHold(h record.Hold) (useless bool) {
 	}
 	en.mu.Lock()
 	defer en.mu.Unlock()
-	en.hold, en.written = e.resumed(h, &spec), true
-	en.refresh = en.hold.until // whatever its value says
+	en.resume(e.resumed(h, &spec))
 	return false
 }
 
-// wakeLoadedLocked lets en ask again if the ticket that it was refused with has been replaced
-// since, and the run before ended before it could say so. Otherwise en sleeps on. en.mu is held.
-func (e *Engine) wakeLoadedLocked(en *entry, now clock.Instant) {
+// sleepLoadedLocked lets en, if it waits for its parent, wait on. It asks again at once if the ticket
+// that it was refused with has been replaced since, and the run before ended before it could wake
+// en. en.mu is held.
+func (e *Engine) sleepLoadedLocked(en *entry, now clock.Instant) {
 	if !en.sleepsLocked() {
 		return
 	}
@@ -146,8 +145,6 @@ func (e *Engine) wakeLoadedLocked(en *entry, now clock.Instant) {
 		return
 	}
 	if c := pe.valid(now); c != nil && c.seen > en.hold.since {
-		woken := *en.hold
-		woken.until = now
-		en.hold, en.refresh = &woken, now
+		e.applyLocked(en, woken{now}, now)
 	}
 }

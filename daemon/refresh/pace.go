@@ -156,8 +156,7 @@ func (e *Engine) queueLocked(en *entry, now clock.Instant) {
 	case c == nil:
 		e.schedule.wait(p.host(), heap, en, behind.Add(time.Duration(now)))
 	case en.unwantedLocked(now):
-		en.refresh = restUntil(c, now)
-		e.planLocked(en, now)
+		e.applyLocked(en, rescheduled{restUntil(c, now)}, now)
 	default:
 		e.schedule.wait(p.host(), heap, en, c.end)
 	}

@@ -11,7 +11,7 @@ import (
 // nil value stands for nothing. Guarded by its entry's mu.
 type past struct {
 	repeated clock.Instant // when WeChat repeated a rejected value; zero for never
-	dead     secret.Text   // the value that WeChat has refused to a child, until a fetch has landed
+	dead     secret.Text   // the value that WeChat has refused to a child, until one is published
 	rejects  allowance
 	gone     *Error   // the entry is out of service, and why; nil while it is in service
 	deeds    []deed   // oldest first

@@ -110,27 +110,21 @@ func (p *push) settle(refused error) (err error) {
 	if p.comes == nil {
 		if p.saves && refused == nil {
 			en.mu.Lock()
-			en.volatile = false
+			en.noteSaved()
 			en.mu.Unlock()
 		}
 		return err
 	}
 	en.mu.Lock()
-	if why := en.gone(); why != nil {
-		en.mu.Unlock()
+	failures := en.hold.failed()
+	why := e.applyLocked(en, published{
+		value: p.comes, refresh: p.now.Add(en.policy().quiet), refused: refused != nil,
+		attempt: Attempt{At: p.wall.UTC(), Cause: CausePush, Outcome: "ok"},
+	}, p.now)
+	en.mu.Unlock()
+	if why != nil {
 		return why // its account was taken out of the configuration this moment
 	}
-	failures := 0
-	if en.hold != nil {
-		failures = en.hold.failures
-	}
-	en.hold, en.volatile = nil, refused != nil
-	en.current.Store(p.comes)
-	en.remember(Attempt{At: p.wall.UTC(), Cause: CausePush, Outcome: "ok"})
-	en.refresh = p.now.Add(en.policy().quiet)
-	e.tellLocked(en, p.now, true)
-	e.planLocked(en, p.now)
-	en.mu.Unlock()
 	if refused != nil {
 		e.unsaved.add(en)
 	}
@@ -203,22 +197,16 @@ func (e *Engine) quiet(en *entry) {
 		en.mu.Unlock()
 		return
 	}
-	failures := 1
-	if en.hold != nil {
-		failures = en.hold.failures + 1
-	}
 	since := "since the start"
 	if c := en.current.Load(); c != nil {
 		since = fmt.Sprintf("for %s", now.Sub(c.seen).Round(time.Minute))
 	}
 	h := &hold{
-		reason: NoTicket, message: "no push " + since, failures: failures,
+		reason: NoTicket, message: "no push " + since, failures: en.hold.failed() + 1,
 		settings: spec.Settings, derived: true, since: now, until: now.Add(nudgeEvery),
 	}
-	en.hold, en.refresh = h, h.until
 	valid := en.valid(now) != nil
-	e.tellLocked(en, now, false)
-	e.planLocked(en, now)
+	e.applyLocked(en, held{h}, now)
 	en.mu.Unlock()
 	e.log.Warn("WeChat has not pushed a ticket for too long", "name", en.name, "quiet", since, "serving", valid)
 	if spec.Nudge == nil || !en.heldBy(h) {
@@ -271,7 +259,7 @@ func (e *Engine) inheritTicket(en *entry) {
 		return
 	}
 	if c := e.alike(e.kept(v)); c.end > e.clock.Now() {
-		e.restore(en, c)
+		en.restore(c, e.clock.Now())
 	}
 }
 
@@ -285,12 +273,10 @@ func (e *Engine) expect(now clock.Instant) {
 			continue
 		}
 		made := e.newEntry(&spec)
-		made.refresh = now.Add(spec.Kind.policy().quiet)
 		e.inheritTicket(made)
 		made.mu.Lock()
 		if e.index.add(made) == made {
-			e.tellLocked(made, now, false)
-			e.planLocked(made, now)
+			e.applyLocked(made, rescheduled{now.Add(spec.Kind.policy().quiet)}, now)
 		}
 		made.mu.Unlock()
 	}

@@ -150,14 +150,7 @@ func (e *Engine) age(en *entry, by time.Duration) bool {
 	if c == nil || !c.walled {
 		return false
 	}
-	c = c.older(by)
-	en.current.Store(c)
-	now := e.clock.Now()
-	if en.hold == nil && en.policy().pushed == 0 {
-		en.refresh = refreshAt(en.policy(), c, en.spread(), c.seen, c.seen > c.issued)
-	}
-	e.tellLocked(en, now, false)
-	e.planLocked(en, now)
+	e.applyLocked(en, redated{c.older(by)}, e.clock.Now())
 	return true
 }
 

@@ -302,8 +302,7 @@ func (e *Engine) install(name string, first *credential, renewed, volatile bool)
 	if first == nil {
 		if en != nil && renewed {
 			en.mu.Lock()
-			en.outdated, en.refresh = true, now
-			e.planLocked(en, now)
+			e.applyLocked(en, regranted{}, now)
 			en.mu.Unlock()
 		}
 		return
@@ -322,17 +321,15 @@ func (e *Engine) install(name string, first *credential, renewed, volatile bool)
 	}
 	en.mu.Lock()
 	defer en.mu.Unlock()
-	if en.flight != nil || en.gone() != nil {
+	if en.flight != nil {
 		return // somebody was quicker, with the same grant
 	}
 	en.touch(now)
-	en.hold, en.written, en.volatile, en.outdated, en.started = nil, false, volatile, false, false
-	en.current.Store(first)
-	en.remember(Attempt{At: time.Now().UTC(), Cause: CausePush, Outcome: "ok"})
-	en.refresh = refreshAt(en.policy(), first, en.spread(), now, false)
-	e.tellLocked(en, now, true)
-	e.planLocked(en, now)
-	if volatile {
+	gone := e.applyLocked(en, published{
+		value: first, refresh: refreshAt(en.policy(), first, en.spread(), now, false), refused: volatile,
+		attempt: Attempt{At: time.Now().UTC(), Cause: CausePush, Outcome: "ok"},
+	}, now)
+	if gone == nil && volatile {
 		e.unsaved.add(en)
 	}
 }

@@ -36,8 +36,7 @@ func (e *Engine) SetCatalog(c Catalog) {
 		case en.class.Swap(e.classes.of(&spec)).settings != spec.Settings:
 			touched = append(touched, en)
 			if now := e.clock.Now(); en.hold == nil && e.bySecret(&spec) {
-				en.refresh = now
-				e.planLocked(en, now)
+				e.applyLocked(en, rescheduled{now}, now)
 			}
 		case en.policy().perAsk, en.hold != nil && en.hold.operators():
 			touched = append(touched, en)
@@ -87,9 +86,7 @@ func (e *Engine) follow(batch []*entry) {
 			stray = append(stray, hold, record.Record{Table: record.Credentials, Key: en.name})
 		case free && en.written:
 			stray, freed = append(stray, hold), append(freed, en)
-			if en.flight == nil {
-				en.written = false // a flight may write another this moment, and deletes it as it lands
-			}
+			en.noteNoRecord()
 		}
 		en.mu.Unlock()
 	}
@@ -97,7 +94,7 @@ func (e *Engine) follow(batch []*entry) {
 		e.log.Error("cannot delete the records of what is not configured any more", "error", err)
 		for _, en := range freed {
 			en.mu.Lock()
-			en.written = true // the next value that is written deletes the record
+			en.noteRecord() // the next value that is written deletes it
 			en.mu.Unlock()
 		}
 	}
@@ -122,28 +119,6 @@ func (e *Engine) followLocked(en *entry) (free bool) {
 	case en.hold.settings == spec.Settings && !en.policy().perAsk && !en.hold.operators(): // the limit of perAsk may have changed
 		return false
 	}
-	now := e.clock.Now()
-	en.hold, en.refresh = nil, now
-	e.tellLocked(en, now, false)
-	e.planLocked(en, now)
+	e.applyLocked(en, freed{}, e.clock.Now())
 	return true
-}
-
-// dropLocked takes en out of service; who still holds on to it is told why. en.mu is held.
-func (e *Engine) dropLocked(en *entry, why *Error) {
-	now := e.clock.Now()
-	if en.gone() == nil {
-		e.unhooked.keep(en) // before another can be made of the name
-	}
-	en.recall().gone = why
-	en.current.Store(nil)
-	en.hold, en.refresh = nil, 0
-	e.planLocked(en, now)
-	e.sleepers.drop(en)
-	e.index.remove(en)
-	state := Expired
-	if en.policy().configured && why == errChanged {
-		state = Idle // it is still listed
-	}
-	e.watchers.tell(Listing{Name: en.name, State: state})
 }

@@ -124,9 +124,9 @@ func (e *Engine) saveValue(en *entry) error {
 		return err
 	}
 	en.mu.Lock()
-	en.volatile = false
-	if ended && en.flight == nil {
-		en.written = false
+	en.noteSaved()
+	if ended {
+		en.noteNoRecord()
 	}
 	en.mu.Unlock()
 	e.log.Info("written: the disk takes values again", "name", en.name)

@@ -9,28 +9,6 @@ import (
 	"tokend/daemon/clock"
 )
 
-// planLocked makes en due when there is next something to do about it: a refresh, unless one is
-// under way, or word to the watchers that its life has ended. en.mu is held.
-func (e *Engine) planLocked(en *entry, now clock.Instant) {
-	at := never
-	switch {
-	case en.policy().perAsk:
-		// Never fetched ahead: the end of its hold is announced, and nothing else.
-		if h := en.holdLocked(now); h != nil {
-			at = h.until
-		}
-	case en.refresh != 0 && en.flight == nil:
-		at = en.refresh
-	}
-	if c := en.valid(now); c != nil {
-		at = min(at, c.end)
-	}
-	if en.gone() != nil {
-		at = never
-	}
-	e.schedule.set(en, at)
-}
-
 // Run loads what New has not, and refreshes what is due until ctx is done. It then starts nothing
 // more, cancels the fetches under way, except those of rotating credentials, which it gives their
 // time to end, and returns when nothing that it or a reader started is running. It is called once.
@@ -105,12 +83,11 @@ func (e *Engine) collect() time.Duration {
 			return wait
 		}
 		en.mu.Lock()
-		e.tellLocked(en, now, false)
-		switch {
-		case !en.dueLocked(now):
-			e.planLocked(en, now)
-		default:
+		if en.dueLocked(now) {
+			e.tellLocked(en, now, false)
 			e.queueLocked(en, now)
+		} else {
+			e.applyLocked(en, passed{}, now)
 		}
 		en.mu.Unlock()
 	}
@@ -123,11 +100,11 @@ func (e *Engine) readyLocked(en *entry, now clock.Instant) bool {
 	if due && h == nil {
 		return true
 	}
-	if due {
-		en.refresh = h.until
-	}
-	if en.flight == nil {
-		e.planLocked(en, now)
+	switch {
+	case due:
+		e.applyLocked(en, rescheduled{h.until}, now)
+	case en.flight == nil:
+		e.applyLocked(en, passed{}, now)
 	}
 	return false
 }

@@ -32,26 +32,20 @@ func (e *Engine) sleepLocked(en *entry, parent string, used secret.Text, now clo
 		return
 	}
 	if c := pe.valid(now); c != nil && c.text != used {
-		woken := *en.hold
-		woken.until = now
-		en.hold, en.refresh = &woken, now.Add(soonest) // not at once: see crash
+		e.applyLocked(en, woken{now.Add(soonest)}, now) // not at once: see failure
 	}
 }
 
 // wakeChildren lets the children that wait for parent, which has recovered, ask again, and the
 // authorization codes that wait for it be exchanged. What is on disk of their holds is left to the
-// next call, which replaces it; a run that finds it looks at the parent (wakeLoadedLocked).
+// next call, which replaces it; a run that finds it looks at the parent (sleepLoadedLocked).
 func (e *Engine) wakeChildren(parent string) {
 	e.codes.wake(parent)
 	now := e.clock.Now()
 	for en := range e.sleepers.take(parent) {
 		en.mu.Lock()
-		if en.sleepsLocked() && en.gone() == nil {
-			h := *en.hold
-			h.until = now
-			en.hold, en.refresh = &h, now
-			e.tellLocked(en, now, false)
-			e.planLocked(en, now)
+		if en.sleepsLocked() {
+			e.applyLocked(en, woken{now}, now)
 		}
 		en.mu.Unlock()
 	}

@@ -1,0 +1,251 @@
+package refresh
+
+import (
+	"tokend/daemon/clock"
+	"tokend/fetchers/secret"
+)
+
+// This file has every assignment to the state of an entry. Events happen to entries in service by
+// applyLocked. The methods at the end are for entries that nobody else has yet, and for what the
+// disk has of an entry, which neither watchers nor the schedule look at.
+
+// event is something that happens to an entry; see the diagram in the package comment.
+type event interface {
+	// change assigns the fields of en, whose mu is held. It reports whether watchers are notified
+	// even if the entry is in the same state as before.
+	change(en *entry, now clock.Instant) (news bool)
+}
+
+// applyLocked lets ev happen to en, notifies the watchers, and plans what the schedule does next
+// about en. If en is out of service, nothing changes: applyLocked returns the reason. en.mu is held.
+func (e *Engine) applyLocked(en *entry, ev event, now clock.Instant) (gone *Error) {
+	if why := en.gone(); why != nil {
+		return why
+	}
+	news := ev.change(en, now)
+	e.tellLocked(en, now, news)
+	e.planLocked(en, now)
+	return nil
+}
+
+// begun is the start of a flight.
+type begun struct{ flight *flight }
+
+func (ev begun) change(en *entry, _ clock.Instant) bool {
+	en.flight = ev.flight
+	return false
+}
+
+// published is the arrival of a value: by the flight of the entry, if it has one, by a push, or
+// with a customer's grant.
+type published struct {
+	value   *credential
+	refresh clock.Instant
+	refused bool // by the disk
+	same    bool // the value is the one that was current
+	attempt Attempt
+}
+
+func (ev published) change(en *entry, now clock.Instant) bool {
+	rejected := en.flight != nil && en.flight.rejected
+	en.landed = en.landed || en.flight != nil
+	en.flight, en.hold, en.refresh = nil, nil, ev.refresh
+	en.started, en.outdated = false, false
+	en.volatile = ev.refused
+	en.written = en.written && ev.refused // else deleted with the same write
+	en.remember(ev.attempt)
+	en.past.repeated, en.past.dead = 0, ""
+	if ev.same && rejected {
+		en.past.repeated = instantOf(now)
+	}
+	en.current.Store(ev.value)
+	return !ev.same
+}
+
+// answered is the end of a flight for one request.
+type answered struct {
+	sent    clock.Instant
+	attempt Attempt
+}
+
+func (ev answered) change(en *entry, _ clock.Instant) bool {
+	if en.hold != nil && en.hold.since <= ev.sent { // else from a call beside, which was refused later
+		en.hold = nil
+	}
+	en.remember(ev.attempt)
+	return false
+}
+
+// failure is the end of a flight that has brought nothing.
+type failure struct {
+	// hold is what it calls for; nil if WeChat has refused what is not configured or in force any
+	// more.
+	hold    *hold
+	began   clock.Instant
+	unpaid  bool // the rejection that it was made for does not count
+	attempt Attempt
+}
+
+func (ev failure) change(en *entry, now clock.Instant) bool {
+	en.flight, en.landed = nil, true
+	en.started, en.outdated = false, false
+	en.remember(ev.attempt)
+	en.past.repeated = 0
+	if ev.unpaid {
+		en.past.rejects.giveBack()
+	}
+	switch h := en.hold; {
+	case ev.hold == nil:
+		// Readers ask at once; the schedule a moment later, so that whatever keeps changing makes
+		// no hot loop.
+		en.hold, en.refresh = nil, now.Add(soonest)
+	case h != nil && h.since > ev.began && h.until > ev.hold.until: // from a call beside, and longer
+	default:
+		en.hold, en.refresh = ev.hold, ev.hold.until
+	}
+	return false
+}
+
+// abandoned is the end of a flight that says nothing about WeChat or the credential. refresh is
+// zero if the next refresh is due as before.
+type abandoned struct{ refresh clock.Instant }
+
+func (ev abandoned) change(en *entry, _ clock.Instant) bool {
+	en.flight = nil
+	if ev.refresh != 0 {
+		en.refresh = ev.refresh
+	}
+	return false
+}
+
+// held is a hold without a flight: no ticket is pushed.
+type held struct{ hold *hold }
+
+func (ev held) change(en *entry, _ clock.Instant) bool {
+	en.hold, en.refresh = ev.hold, ev.hold.until
+	return false
+}
+
+// freed is the end of a hold whose cause is gone: another grant or configuration is in force.
+type freed struct{}
+
+func (freed) change(en *entry, now clock.Instant) bool {
+	en.hold, en.refresh = nil, now
+	return false
+}
+
+// woken is the end of the wait in a hold: its cause may be gone. The failures still count.
+type woken struct{ refresh clock.Instant }
+
+func (ev woken) change(en *entry, now clock.Instant) bool {
+	h := *en.hold
+	h.until = now
+	en.hold, en.refresh = &h, ev.refresh
+	return false
+}
+
+// rescheduled is another time of the next refresh.
+type rescheduled struct{ refresh clock.Instant }
+
+func (ev rescheduled) change(en *entry, _ clock.Instant) bool {
+	en.refresh = ev.refresh
+	return false
+}
+
+// regranted is another grant for a customer's token that is in force: the token is replaced, whether
+// somebody asks for it or not.
+type regranted struct{}
+
+func (regranted) change(en *entry, now clock.Instant) bool {
+	en.outdated, en.refresh = true, now
+	return false
+}
+
+// redated is the same value with other times, because the wall clock was corrected.
+type redated struct{ value *credential }
+
+func (ev redated) change(en *entry, _ clock.Instant) bool {
+	c := ev.value
+	en.current.Store(c)
+	if en.hold == nil && en.policy().pushed == 0 {
+		en.refresh = refreshAt(en.policy(), c, en.spread(), c.seen, c.seen > c.issued)
+	}
+	return false
+}
+
+// passed is time that passes: a value may have expired, a hold ended, a refresh come to be due.
+type passed struct{}
+
+func (passed) change(*entry, clock.Instant) bool { return false }
+
+// tellLocked notifies the watchers if the state has changed or, with news, the value. en.mu is held,
+// so the events of one credential come in order.
+func (e *Engine) tellLocked(en *entry, now clock.Instant, news bool) {
+	l := en.listingLocked(now)
+	if l.State == en.shown && !news {
+		return
+	}
+	en.shown = l.State
+	e.watchers.tell(l)
+}
+
+// planLocked makes en due when there is next something to do about it. en.mu is held.
+func (e *Engine) planLocked(en *entry, now clock.Instant) {
+	e.schedule.set(en, en.attentionLocked(now))
+}
+
+// dropLocked takes en out of service; who still holds on to it is told why. en.mu is held.
+func (e *Engine) dropLocked(en *entry, why *Error) {
+	if en.gone() == nil {
+		e.unhooked.keep(en) // before another can be made of the name
+	}
+	en.recall().gone = why
+	en.current.Store(nil)
+	en.hold, en.refresh = nil, 0
+	e.schedule.set(en, never)
+	e.sleepers.drop(en)
+	e.index.remove(en)
+	state := Expired
+	if en.policy().configured && why == errChanged {
+		state = Idle // it is still listed
+	}
+	e.watchers.tell(Listing{Name: en.name, State: state})
+}
+
+// restore gives en, which nobody else has yet, the value c that was kept.
+func (en *entry) restore(c *credential, now clock.Instant) {
+	en.current.Store(c)
+	en.started = true
+	if p := en.policy(); p.pushed > 0 {
+		// A push that was missed while tokend was down is not overdue yet.
+		en.refresh = now.Add(p.quiet)
+		return
+	}
+	// What came due while tokend was down is due now; the workers bound how many calls that makes
+	// at once, and the pace how many of customers there are in a second.
+	en.refresh = refreshAt(en.policy(), c, en.spread(), c.seen, c.seen > c.issued)
+}
+
+// resume puts en, which is being made or loaded, in the hold that is on disk. en.mu is held, or
+// nobody else has en.
+func (en *entry) resume(h *hold) {
+	en.hold, en.written = h, true
+	en.refresh = h.until // whatever its value says
+}
+
+// noteRecord notes that a record of a hold is, or may be, on disk.
+func (en *entry) noteRecord() { en.written = true }
+
+// noteNoRecord notes that the record of the hold is deleted. A flight may write another this moment,
+// and deletes it as it lands.
+func (en *entry) noteNoRecord() {
+	if en.flight == nil {
+		en.written = false
+	}
+}
+
+// noteSaved notes that the value is on disk.
+func (en *entry) noteSaved() { en.volatile = false }
+
+// noteDead notes that WeChat has refused value to a child, until a fetch has landed.
+func (en *entry) noteDead(value secret.Text) { en.recall().dead = value }
