@@ -3,7 +3,6 @@ package refresh
 import (
 	"cmp"
 	"slices"
-	"strings"
 
 	"tokend/fetchers"
 )
@@ -93,14 +92,4 @@ func (e *Engine) Census() Census {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Reason, b.Reason), cmp.Compare(a.ErrCode, b.ErrCode), cmp.Compare(a.Reaction, b.Reaction))
 	})
 	return c
-}
-
-// ownerOf returns whose customer the credential called name is of: its first two segments.
-func ownerOf(name string) string {
-	family := strings.IndexByte(name, '/') + 1
-	owner := strings.IndexByte(name[family:], '/')
-	if owner < 0 {
-		return name
-	}
-	return name[:family+owner]
 }

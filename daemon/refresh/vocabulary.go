@@ -62,3 +62,5 @@ var (
 	WithUser = vocabulary.WithUser
 	UserOf   = vocabulary.UserOf
 )
+
+func ownerOf(name string) string { return vocabulary.OwnerOf(name) }

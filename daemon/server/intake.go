@@ -16,10 +16,11 @@ func (s *session) put(name, value []byte) action {
 	if next, ok := s.allowed(protocol.VerbPut, name); !ok {
 		return next
 	}
-	if !s.mayWait() {
+	d := credential.Deposit{Name: string(name), Value: secret.Text(value)}
+	if !s.mayWait(credential.OwnerOf(d.Name)) {
 		return more
 	}
-	s.job = job{waits: true, brief: true, deposit: credential.Deposit{Name: string(name), Value: secret.Text(value)}}
+	s.job = job{waits: true, brief: true, deposit: d}
 	return wait
 }
 
@@ -40,7 +41,7 @@ func (s *session) exchange(owner, code []byte) action {
 		return next
 	}
 	owned, given := string(owner), secret.Text(code)
-	return s.wait(func(ctx context.Context) error {
+	return s.wait(owned, func(ctx context.Context) error {
 		customer, err := s.server.cfg.Engine.Exchange(ctx, owned, given)
 		if err != nil {
 			s.done(ctx, protocol.VerbExchange, owned, err)
@@ -64,7 +65,7 @@ func (s *session) push(owner []byte, fields [][]byte) action {
 	}
 	owned := string(owner)
 	signature, timestamp, nonce, encrypt := string(fields[0]), string(fields[1]), string(fields[2]), string(fields[3])
-	return s.wait(func(ctx context.Context) error {
+	return s.wait(owned, func(ctx context.Context) error {
 		err := s.server.cfg.Inbox.Receive(ctx, owned, signature, timestamp, nonce, encrypt)
 		s.done(ctx, protocol.VerbPush, owned, err)
 		if err == nil {
@@ -81,7 +82,7 @@ func (s *session) importPage(owner, offset []byte) action {
 	}
 	owned := string(owner)
 	from, _ := protocol.ParseOffset(offset) // Parse has looked at it
-	return s.wait(func(ctx context.Context) error {
+	return s.wait(owned, func(ctx context.Context) error {
 		page, err := s.server.cfg.Engine.Import(ctx, owned, from)
 		s.done(ctx, protocol.VerbImport, owned, err)
 		if err != nil {

@@ -233,6 +233,45 @@ func TestWaitingIsBounded(t *testing.T) {
 	})
 }
 
+// TestWaitingForOneOwner holds that however many requests of a user wait for one account, the user's
+// requests for others can wait.
+func TestWaitingForOneOwner(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const most, reserve = 20, 2
+		p := &peers{}
+		r := start(t, Config{Limits: Limits{MaxUserWaits: most}, peer: p.of})
+		var waiting []*client
+		asks := func(name string) *client {
+			c := r.dialAs(t, p, alice)
+			c.send("GET " + name + "\n")
+			synctest.Wait()
+			waiting = append(waiting, c)
+			return c
+		}
+		const busy = "ERR BUSY 1 too many requests of this user are waiting"
+		for range most - reserve {
+			asks(cold)
+		}
+		c := asks(cold)
+		c.want(c.line(), busy)
+		for range reserve {
+			asks(authorizer)
+		}
+		c = asks(authorizer)
+		c.want(c.line(), busy)
+		if n := r.users.get(alice).waits.n.Load(); n != most {
+			t.Errorf("%d requests wait, want %d", n, most)
+		}
+		for _, c := range waiting {
+			c.Close()
+		}
+		synctest.Wait()
+		if w := &r.users.get(alice).waits; w.n.Load() != 0 || len(w.of) != 0 {
+			t.Errorf("%d requests of %d owners are counted when none waits", w.n.Load(), len(w.of))
+		}
+	})
+}
+
 // A request that fails by a fault gives back its place.
 func TestWaitingIsGivenBackAfterAPanic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

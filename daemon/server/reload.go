@@ -18,7 +18,7 @@ func (s *session) reload() action {
 		s.fail(errNoReload)
 		return more
 	}
-	return s.wait(func(ctx context.Context) error {
+	return s.wait("", func(ctx context.Context) error {
 		err := refused(s.server.cfg.Reload(ctx))
 		s.done(ctx, protocol.VerbReload, "-", err)
 		if err == nil {

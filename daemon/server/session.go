@@ -70,7 +70,7 @@ type session struct {
 
 	ahead *ahead // what has been looked up for this step; nil for nothing
 
-	held *gauge // what the job holds one of, until it has run; nil for none
+	leave func() // ends what the job is counted in, when it has run; nil for nothing
 
 	tally tally
 }
@@ -203,15 +203,15 @@ func (s *session) hold(g *gauge, limit int) bool {
 	if !g.enter(s.user.bound(limit)) {
 		return false
 	}
-	s.held = g
+	s.leave = g.leave
 	return true
 }
 
 // letGo ends hold.
 func (s *session) letGo() {
-	if s.held != nil {
-		s.held.leave()
-		s.held = nil
+	if s.leave != nil {
+		s.leave()
+		s.leave = nil
 	}
 }
 
@@ -303,23 +303,25 @@ func (s *session) do(run func(flush func() error) error) action {
 	return wait
 }
 
-// wait makes a job of what leaves the peer waiting for as long as waitTimeout allows.
+// wait makes a job of what leaves the peer waiting for owner, for as long as waitTimeout allows.
 // ask appends the answer, or its error is the answer.
-func (s *session) wait(ask func(context.Context) error) action {
-	if !s.mayWait() {
+func (s *session) wait(owner string, ask func(context.Context) error) action {
+	if !s.mayWait(owner) {
 		return more
 	}
 	s.job = job{waits: true, run: func(ctx context.Context, _ func() error) error { return s.waiting(ctx, ask) }}
 	return wait
 }
 
-// mayWait reports whether one more request of the user's may wait; if so, the next job is to be one
-// that does. Otherwise the answer has been given.
-func (s *session) mayWait() bool {
-	if !s.hold(&s.user.waits, s.server.limits.Load().waits) {
+// mayWait reports whether one more request of the user's may wait for owner; if so, the next job is
+// to be one that does. Otherwise the answer has been given.
+func (s *session) mayWait(owner string) bool {
+	w := &s.user.waits
+	if !w.enter(owner, s.user.bound(s.server.limits.Load().waits)) {
 		s.fail(errWaits)
 		return false
 	}
+	s.leave = func() { w.leave(owner) }
 	return true
 }
 

@@ -26,7 +26,7 @@ type user struct {
 	warnings bucket // of lines that say that it was slowed
 	faults   bucket // of lines about faults
 
-	waits   gauge // requests that wait, watches not among them
+	waits   waits
 	watches gauge
 	deaf    gauge // connections that do not read what they are sent
 	long    gauge // connections with a long line under way

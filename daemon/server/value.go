@@ -123,7 +123,7 @@ func (s *session) await(name string, ask func(context.Context, string) (credenti
 
 // awaitThen hands the value that ask returns to answer, or answers with its error.
 func (s *session) awaitThen(name string, ask func(context.Context, string) (credential.Value, error), answer func(credential.Value)) action {
-	return s.wait(func(ctx context.Context) error {
+	return s.wait(credential.OwnerOf(name), func(ctx context.Context) error {
 		v, err := ask(ctx, name)
 		if err == nil {
 			answer(v)
