@@ -17,6 +17,7 @@ import (
 
 	"tokend/daemon/access"
 	"tokend/daemon/boot"
+	"tokend/daemon/catalog"
 	"tokend/daemon/config"
 	"tokend/daemon/credential"
 	"tokend/daemon/footprint"
@@ -77,7 +78,7 @@ type Daemon struct {
 	listeners []net.Listener
 	http      net.Listener // nil: no HTTP
 	web       *web.Server  // nil with http
-	calls     *calls
+	calls     *catalog.Calls
 	throttle  *throttle.Budget // of long work
 	began     time.Time
 	loaded    atomic.Int64 // when file was read, in Unix nanoseconds
@@ -85,7 +86,7 @@ type Daemon struct {
 
 	reload sync.Mutex // serialises Reload; guards file
 	file   *config.Config
-	up     atomic.Pointer[upstream] // replaced by Reload
+	up     atomic.Pointer[catalog.Upstream] // replaced by Reload
 }
 
 // New opens the store and the socket. Nothing runs yet; what cannot work (another
@@ -96,7 +97,7 @@ func New(cfg Config) (*Daemon, error) {
 	if log == nil {
 		log = hclog.NewNullLogger()
 	}
-	d := &Daemon{cfg: cfg, log: log, file: cfg.File, calls: newCalls(), throttle: throttle.New(), began: time.Now()}
+	d := &Daemon{cfg: cfg, log: log, file: cfg.File, calls: catalog.NewCalls(), throttle: throttle.New(), began: time.Now()}
 	d.loaded.Store(d.began.UnixNano())
 	if err := d.open(); err != nil {
 		return nil, errors.Join(err, d.Close())
@@ -139,15 +140,15 @@ func (d *Daemon) open() (err error) {
 	} else {
 		d.listeners = append(slices.Clip(d.listeners), ln)
 	}
-	up := newUpstream(file.Upstream, file.Limits.UpstreamCalls, d.calls, d.log)
+	up := catalog.NewUpstream(file.Upstream, file.Limits.UpstreamCalls, d.calls, d.log)
 	d.up.Store(up)
 	d.engine, err = refresh.New(refresh.Config{
 		Store:    d.store,
-		Catalog:  newCatalog(file, up),
+		Catalog:  catalog.New(file, up),
 		Logger:   d.log.Named("refresh"),
 		Boottime: boot.Clock(),
 		Boot:     boot.ID(),
-		Timeout:  callLimit,
+		Timeout:  catalog.CallLimit,
 		Calls:    file.Limits.UpstreamCalls,
 		Throttle: d.throttle,
 		Ahead:    true,
@@ -156,12 +157,12 @@ func (d *Daemon) open() (err error) {
 		return err
 	}
 	d.inbox = inbox.New(inbox.Config{Engine: d.engine, Logger: d.log.Named("inbox")})
-	pushed, err := owners(file)
+	pushed, err := catalog.Owners(file)
 	if err != nil {
 		return err
 	}
 	d.inbox.SetOwners(pushed)
-	if err := d.engine.Sow(context.Background(), seeds(file)); err != nil {
+	if err := d.engine.Sow(context.Background(), catalog.Seeds(file)); err != nil {
 		return err
 	}
 	if file.HTTP != nil {
@@ -247,7 +248,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 		return nil
 	})
 	began := time.Now()
-	d.log.Info("ready", "socket", d.listeners[0].Addr().String(), "accounts", accounts(d.file), "version", d.cfg.Version)
+	d.log.Info("ready", "socket", d.listeners[0].Addr().String(), "accounts", d.file.Accounts(), "version", d.cfg.Version)
 	if d.cfg.Ready != nil {
 		d.cfg.Ready()
 	}
@@ -274,7 +275,7 @@ func (d *Daemon) Close() error {
 // close gives up what the daemon holds besides its listeners.
 func (d *Daemon) close() error {
 	if up := d.up.Load(); up != nil {
-		up.close()
+		up.Close()
 	}
 	if d.store == nil {
 		return nil
@@ -303,9 +304,9 @@ func rules(tables []config.Access) []access.Rule {
 // view is the engine as the server wants it.
 type view struct {
 	*refresh.Engine
-	calls *calls
+	calls *catalog.Calls
 	inbox *inbox.Inbox
-	up    *atomic.Pointer[upstream]
+	up    *atomic.Pointer[catalog.Upstream]
 
 	logDropped func() int64
 }
@@ -314,7 +315,7 @@ type view struct {
 func (v view) Status(name string) (credential.Status, error) {
 	st, err := v.Engine.Status(name)
 	if err == nil {
-		st.Host = v.up.Load().host(st)
+		st.Host = v.up.Load().Host(st)
 	}
 	return st, err
 }
@@ -327,5 +328,5 @@ func (v view) Watch(prefix string, may func(string) bool) (int, iter.Seq[credent
 // Stats adds the calls of each endpoint, the pushes of each kind and the log's dropped lines.
 func (v view) Stats() []credential.Stat {
 	dropped := credential.Stat{Key: "log_dropped", Value: v.logDropped()}
-	return append(slices.Concat(v.Engine.Stats(), v.calls.stats(), v.inbox.Stats()), dropped)
+	return append(slices.Concat(v.Engine.Stats(), v.calls.Stats(), v.inbox.Stats()), dropped)
 }

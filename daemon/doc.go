@@ -1,6 +1,6 @@
-// Package daemon is what runs: it puts the rooms together (configuration,
-// store, engine, socket, HTTP), says in what order they start and stop, and who waits for
-// whom. It decides nothing about credentials, and parses nothing.
+// Package daemon is the life cycle: it starts the store, the engine, the socket and HTTP, reloads the
+// configuration, makes backups, and stops everything in order. It does not know how a credential is
+// fetched or parsed: see package catalog.
 //
 // # Goroutines
 //

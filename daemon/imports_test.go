@@ -1,7 +1,11 @@
 package daemon
 
 import (
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -31,6 +35,7 @@ var (
 		"tokend/daemon": {
 			"tokend/daemon/access",
 			"tokend/daemon/boot",
+			"tokend/daemon/catalog",
 			"tokend/daemon/config",
 			"tokend/daemon/credential",
 			"tokend/daemon/footprint",
@@ -44,51 +49,60 @@ var (
 			"tokend/daemon/survey",
 			"tokend/daemon/throttle",
 			"tokend/daemon/web",
-			"tokend/fetchers",
-			"tokend/fetchers/secret",
+			"tokend/fetchers", // for TestDaemonOnlySigns' one function
 		},
-		"tokend/daemon/access":         {"tokend/protocol"},
-		"tokend/daemon/boot":           nil,
-		"tokend/daemon/config":         {"tokend/fetchers/secret"},
-		"tokend/daemon/footprint":      nil,
-		"tokend/daemon/inbox":          {"tokend/daemon/credential", "tokend/fetchers", "tokend/fetchers/secret"},
-		"tokend/daemon/logqueue":       nil,
-		"tokend/daemon/metrics":        {"tokend/daemon/credential", "tokend/daemon/survey", "tokend/daemon/throttle"},
-		"tokend/daemon/page":           {"tokend/daemon/credential", "tokend/daemon/survey", "tokend/fetchers"},
-		"tokend/daemon/refresh":        {"tokend/daemon/clock", "tokend/daemon/credential", "tokend/daemon/quota", "tokend/daemon/record", "tokend/daemon/throttle", "tokend/fetchers", "tokend/fetchers/secret"},
-		"tokend/daemon/server":         {"tokend/daemon/access", "tokend/daemon/clock", "tokend/daemon/credential", "tokend/daemon/server/socket", "tokend/daemon/system", "tokend/fetchers/secret", "tokend/protocol"},
-		"tokend/daemon/server/socket":  {"tokend/daemon/access", "tokend/daemon/system"},
-		"tokend/daemon/store":          {"tokend/daemon/record", "tokend/daemon/store/inplace", "tokend/daemon/store/journal", "tokend/daemon/system", "tokend/fetchers/secret"},
-		"tokend/daemon/store/inplace":  nil,
-		"tokend/daemon/store/journal":  {"tokend/daemon/store/inplace", "tokend/daemon/system"},
-		"tokend/daemon/store/memstore": {"tokend/daemon/record"},
-		"tokend/daemon/survey":         {"tokend/daemon/credential", "tokend/daemon/server", "tokend/daemon/store"},
-		"tokend/daemon/system":         nil,
-		"tokend/daemon/web":            {"tokend/daemon/credential"},
+		"tokend/daemon/access": {"tokend/protocol"},
+		"tokend/daemon/boot":   nil,
+		"tokend/daemon/catalog": {
+			"tokend/daemon/config", "tokend/daemon/credential", "tokend/daemon/inbox", "tokend/daemon/quota", "tokend/daemon/refresh",
+			"tokend/fetchers", "tokend/fetchers/secret",
+		},
+		"tokend/daemon/catalog/catalogtest": {"tokend/fetchers/wechattest"},
+		"tokend/daemon/config":              {"tokend/fetchers/secret"},
+		"tokend/daemon/footprint":           nil,
+		"tokend/daemon/inbox":               {"tokend/daemon/credential", "tokend/fetchers", "tokend/fetchers/secret"},
+		"tokend/daemon/logqueue":            nil,
+		"tokend/daemon/metrics":             {"tokend/daemon/credential", "tokend/daemon/survey", "tokend/daemon/throttle"},
+		"tokend/daemon/page":                {"tokend/daemon/credential", "tokend/daemon/survey", "tokend/fetchers"},
+		"tokend/daemon/refresh":             {"tokend/daemon/clock", "tokend/daemon/credential", "tokend/daemon/quota", "tokend/daemon/record", "tokend/daemon/throttle", "tokend/fetchers", "tokend/fetchers/secret"},
+		"tokend/daemon/server":              {"tokend/daemon/access", "tokend/daemon/clock", "tokend/daemon/credential", "tokend/daemon/server/socket", "tokend/daemon/system", "tokend/fetchers/secret", "tokend/protocol"},
+		"tokend/daemon/server/socket":       {"tokend/daemon/access", "tokend/daemon/system"},
+		"tokend/daemon/store":               {"tokend/daemon/record", "tokend/daemon/store/inplace", "tokend/daemon/store/journal", "tokend/daemon/system", "tokend/fetchers/secret"},
+		"tokend/daemon/store/inplace":       nil,
+		"tokend/daemon/store/journal":       {"tokend/daemon/store/inplace", "tokend/daemon/system"},
+		"tokend/daemon/store/memstore":      {"tokend/daemon/record"},
+		"tokend/daemon/survey":              {"tokend/daemon/credential", "tokend/daemon/server", "tokend/daemon/store"},
+		"tokend/daemon/system":              nil,
+		"tokend/daemon/web":                 {"tokend/daemon/credential"},
 	}
 
 	// programs are the command and its benchmarks.
 	programs = []string{"tokend/cmd/...", "tokend/benchmarks/..."}
 
-	// forbidden lists packages that only one other may import. What the command may import, the
+	// forbidden lists packages that only the named ones may import. What the command may import, the
 	// other programs may too.
-	forbidden = []struct{ imported, by string }{
-		{"github.com/dgraph-io/...", "tokend/daemon/store"},
-		{"github.com/pelletier/go-toml/...", "tokend/daemon/config"},
-		{"github.com/prometheus/...", "tokend/daemon/metrics"},
-		{"github.com/spf13/...", "tokend/cmd/..."},
-		{"github.com/coreos/go-systemd/...", "tokend/cmd/..."},
-		{"tokend/cmd/...", "tokend/cmd/..."},
-		{"tokend/daemon", "tokend/cmd/..."},
-		{"tokend/daemon/web", "tokend/daemon"},
-		{"tokend/daemon/metrics", "tokend/daemon"},
-		{"tokend/daemon/page", "tokend/daemon"},
-		{"tokend/daemon/store/memstore", "tokend/daemon/store"}, // and tests
-		{"tokend/fetchers/wechattest", "tokend/cmd/..."},        // and tests
+	forbidden = []struct {
+		imported string
+		by       []string
+	}{
+		{"github.com/dgraph-io/...", []string{"tokend/daemon/store"}},
+		{"github.com/pelletier/go-toml/...", []string{"tokend/daemon/config"}},
+		{"github.com/prometheus/...", []string{"tokend/daemon/metrics"}},
+		{"github.com/spf13/...", []string{"tokend/cmd/..."}},
+		{"github.com/coreos/go-systemd/...", []string{"tokend/cmd/..."}},
+		{"tokend/cmd/...", []string{"tokend/cmd/..."}},
+		{"tokend/daemon/refresh", []string{"tokend/daemon", "tokend/daemon/catalog"}},
+		{"tokend/daemon/catalog/catalogtest", nil}, // tests only
+		{"tokend/daemon", []string{"tokend/cmd/..."}},
+		{"tokend/daemon/web", []string{"tokend/daemon"}},
+		{"tokend/daemon/metrics", []string{"tokend/daemon"}},
+		{"tokend/daemon/page", []string{"tokend/daemon"}},
+		{"tokend/daemon/store/memstore", []string{"tokend/daemon/store"}},                               // and tests
+		{"tokend/fetchers/wechattest", []string{"tokend/cmd/...", "tokend/daemon/catalog/catalogtest"}}, // and tests
 	}
 
 	// socketless packages do not import net.
-	socketless = []string{"tokend/protocol", "tokend/daemon/credential", "tokend/daemon/inbox", "tokend/daemon/quota", "tokend/daemon/refresh", "tokend/daemon/record", "tokend/daemon/clock",
+	socketless = []string{"tokend/protocol", "tokend/daemon/catalog", "tokend/daemon/credential", "tokend/daemon/inbox", "tokend/daemon/quota", "tokend/daemon/refresh", "tokend/daemon/record", "tokend/daemon/clock",
 		"tokend/daemon/store", "tokend/daemon/store/inplace", "tokend/daemon/store/journal", "tokend/daemon/store/memstore"}
 
 	// speakHTTP packages are HTTP clients or servers.
@@ -122,8 +136,9 @@ func TestImports(t *testing.T) {
 				t.Errorf("%s imports %s", pkg, path)
 			}
 			for _, f := range forbidden {
-				if within(f.imported, path) && !within(f.by, pkg) && !within(f.imported, pkg) && !(within("tokend/cmd/...", f.by) && program(pkg)) {
-					t.Errorf("%s imports %s: only %s may", pkg, path, f.by)
+				allowed := slices.ContainsFunc(f.by, func(by string) bool { return within(by, pkg) || within("tokend/cmd/...", by) && program(pkg) })
+				if within(f.imported, path) && !within(f.imported, pkg) && !allowed {
+					t.Errorf("%s imports %s: only %q may", pkg, path, f.by)
 				}
 			}
 			if slices.Contains(socketless, pkg) && within("net/...", path) && path != "net/url" {
@@ -133,6 +148,32 @@ func TestImports(t *testing.T) {
 				t.Errorf("%s imports %s", pkg, path)
 			}
 		}
+	}
+}
+
+// TestDaemonOnlySigns checks that the daemon uses fetchers for signatures alone: how a credential is
+// fetched or parsed is catalog's knowledge.
+func TestDaemonOnlySigns(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range files {
+		if strings.HasSuffix(path, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			if s, ok := n.(*ast.SelectorExpr); ok {
+				if x, ok := s.X.(*ast.Ident); ok && x.Name == "fetchers" && s.Sel.Name != "Sign" {
+					t.Errorf("%s uses fetchers.%s", path, s.Sel.Name)
+				}
+			}
+			return true
+		})
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"tokend/clientlib"
 	"tokend/daemon/boot"
+	"tokend/daemon/catalog/catalogtest"
 	"tokend/daemon/record"
 	"tokend/daemon/store"
 	"tokend/fetchers/secret"
@@ -23,7 +24,7 @@ const (
 app_id = "wxcomponent"
 secret = "component-secret"
 token = "component-signs"
-aes_key = "` + aesKey1 + `"
+aes_key = "` + catalogtest.AESKey1 + `"
 `
 )
 

@@ -11,48 +11,16 @@ import (
 	"time"
 
 	"tokend/clientlib"
+	"tokend/daemon/catalog/catalogtest"
 	"tokend/daemon/config"
 	"tokend/fetchers/wechattest"
 )
 
-const (
-	aesKey1 = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
-	aesKey2 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789abcdefg"
-	aesKey3 = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFG"
-)
-
-// platformsTOML has ownersTOML, and a listener for their pushes.
+// platformsTOML has catalogtest.TOML, and a listener for their pushes.
 const platformsTOML = `
 [http]
 listen = "127.0.0.1:%d"
-` + ownersTOML
-
-// ownersTOML is a third-party platform, and a provider with two suites and a template.
-const ownersTOML = `
-[[open_platform]]
-app_id = "wxcomponent"
-secret = "component-secret"
-token = "component-signs"
-aes_key = "` + aesKey1 + `"
-[[open_work]]
-corp_id = "wwprovider"
-provider_secret = "provider-secret"
-[[open_work.suite]]
-suite_id = "wwsuite1"
-suite_secret = "suite1-secret"
-token = "suite1-signs"
-aes_key = "` + aesKey2 + `"
-[[open_work.suite]]
-suite_id = "wwsuite2"
-suite_secret = "suite2-secret"
-token = "suite2-signs"
-aes_key = "` + aesKey3 + `"
-[[open_work.suite]]
-suite_id = "dktemplate"
-suite_secret = "template-secret"
-token = "template-signs"
-aes_key = "` + aesKey1 + `"
-`
+` + catalogtest.TOML
 
 // platformSite is a site with a WeChat that knows the platforms and calls back.
 type platformSite struct {
@@ -65,22 +33,8 @@ func newPlatformSite(t *testing.T) (*platformSite, *config.Config) {
 	s := newSite(t)
 	port := freePort(t)
 	p := &platformSite{s, fmt.Sprintf("http://127.0.0.1:%d/callback/", port)}
-	addOwners(s.wechat, p.base)
+	catalogtest.AddOwners(s.wechat, p.base)
 	return p, s.config(fmt.Sprintf(platformsTOML, port))
-}
-
-// addOwners adds the platform, the provider and the suites of ownersTOML, which push to callbacks
-// below base.
-func addOwners(w *wechattest.WeChat, base string) {
-	w.AddPlatform("wxcomponent", "component-secret", "component-signs", aesKey1)
-	w.AddProvider("wwprovider", "provider-secret")
-	w.AddSuite("wwprovider", "wwsuite1", "suite1-secret", "suite1-signs", aesKey2)
-	w.AddSuite("wwprovider", "wwsuite2", "suite2-secret", "suite2-signs", aesKey3)
-	w.AddSuite("wwprovider", "dktemplate", "template-secret", "template-signs", aesKey1)
-	w.SetCallback("wxcomponent", base+"open_platform/wxcomponent")
-	for _, id := range []string{"wwsuite1", "wwsuite2", "dktemplate"} {
-		w.SetCallback(id, base+"open_work/"+id)
-	}
 }
 
 // freePort returns a port that was free a moment ago.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"tokend/daemon/catalog"
 	"tokend/daemon/config"
 )
 
@@ -24,20 +25,20 @@ func (d *Daemon) Reload(ctx context.Context, file *config.Config) error {
 	if err := fixed(d.file, file); err != nil {
 		return err
 	}
-	pushed, err := owners(file)
+	pushed, err := catalog.Owners(file)
 	if err != nil {
 		return err
 	}
 	up := d.up.Load()
 	if !up.Equal(file.Upstream) {
 		// Fetches that are under way go on with their connections; what is idle is let go.
-		defer up.close()
-		up = newUpstream(file.Upstream, d.cfg.File.Limits.UpstreamCalls, d.calls, d.log)
+		defer up.Close()
+		up = catalog.NewUpstream(file.Upstream, d.cfg.File.Limits.UpstreamCalls, d.calls, d.log)
 		d.up.Store(up)
 	}
-	d.engine.SetCatalog(newCatalog(file, up))
+	d.engine.SetCatalog(catalog.New(file, up))
 	d.inbox.SetOwners(pushed)
-	if err := d.engine.Sow(context.Background(), seeds(file)); err != nil {
+	if err := d.engine.Sow(context.Background(), catalog.Seeds(file)); err != nil {
 		d.log.Error("a configured grant could not be written: reload again when the disk takes it", "error", err)
 	}
 	d.server.SetRules(rules(file.Access))
@@ -51,7 +52,7 @@ func (d *Daemon) Reload(ctx context.Context, file *config.Config) error {
 	}
 	d.file = file
 	d.loaded.Store(time.Now().UnixNano())
-	d.log.Info("configuration reloaded", "accounts", accounts(file))
+	d.log.Info("configuration reloaded", "accounts", file.Accounts())
 	return nil
 }
 

@@ -3,43 +3,13 @@ package daemon
 import (
 	"io"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
-
-	"tokend/daemon/config"
 )
-
-// TestSpecsByOwner holds that a catalog yields the specs of one owner one after the other, wherever
-// the file has its accounts, and the same that it looks up.
-func TestSpecsByOwner(t *testing.T) {
-	_, file := newPlatformSite(t)
-	for _, app := range []string{"ww1/2", "ww2/1", "ww1/1", "ww2/2"} {
-		corp, agent, _ := strings.Cut(app, "/")
-		file.Work = append(file.Work, config.WorkApp{CorpID: corp, AgentID: agent})
-	}
-	c := newCatalog(file, &upstream{})
-	var owners, specs []string
-	for s := range c.Specs() {
-		if n := len(owners); n == 0 || owners[n-1] != s.Owner {
-			if slices.Contains(owners, s.Owner) {
-				t.Errorf("%s: its owner has been there before", s.Name)
-			}
-			owners = append(owners, s.Owner)
-		}
-		if found, err := c.Lookup(s.Name); err != nil || found.Name != s.Name || found.Account != s.Account {
-			t.Errorf("%s: looked up %+v, %v", s.Name, found, err)
-		}
-		specs = append(specs, s.Name)
-	}
-	if names := slices.Collect(c.Names()); !slices.Equal(names, specs) || len(names) < 12 {
-		t.Errorf("names %q, specs %q", names, specs)
-	}
-}
 
 // TestCredentialMetrics holds that a reload turns the metrics that name credentials off and on
 // again, and that a scrape meanwhile is whole and of one configuration.

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"tokend/clientlib"
+	"tokend/daemon/catalog/catalogtest"
 	"tokend/daemon/config"
 )
 
@@ -67,22 +68,6 @@ func (s *site) withUpstream(weixin []string, work string, timeout time.Duration,
 	file := s.config(accounts)
 	file.Upstream = config.Upstream{WeixinURLs: weixin, WorkURL: work, Timeout: timeout}
 	return file
-}
-
-// TestTimeoutIsTheConfigured holds that no call ends before the longest upstream.timeout that a
-// configuration can have.
-func TestTimeoutIsTheConfigured(t *testing.T) {
-	longest := time.Duration(0)
-	for d := time.Second; ; d += time.Second {
-		file, err := config.Parse("t.toml", fmt.Appendf(nil, "[upstream]\ntimeout = %q\n", d), config.OSEnv())
-		if err != nil {
-			break
-		}
-		longest = file.Upstream.Timeout
-	}
-	if longest < time.Minute || longest >= callLimit {
-		t.Errorf("a configuration can have %v, and the engine ends a call after %v", longest, callLimit)
-	}
 }
 
 // TestDeadKeptConnections holds that kept connections that died unnoticed cost one attempt
@@ -215,9 +200,9 @@ func TestKeyChange(t *testing.T) {
 		next := *file
 		next.OpenPlatforms = append(next.OpenPlatforms[:0:0], next.OpenPlatforms...)
 		p := &next.OpenPlatforms[0]
-		p.Token, p.AESKey = "component-signs-2", aesKey2
+		p.Token, p.AESKey = "component-signs-2", catalogtest.AESKey2
 		if previous {
-			p.PreviousToken, p.PreviousAESKey = "component-signs", aesKey1
+			p.PreviousToken, p.PreviousAESKey = "component-signs", catalogtest.AESKey1
 		}
 		if err := d.Reload(t.Context(), &next); err != nil {
 			t.Fatal(err)
@@ -235,11 +220,11 @@ func TestKeyChange(t *testing.T) {
 	if err := push(); err != nil {
 		t.Errorf("before WeChat's change: %v", err)
 	}
-	s.wechat.AddPlatform("wxcomponent", "component-secret", "component-signs-2", aesKey1)
+	s.wechat.AddPlatform("wxcomponent", "component-secret", "component-signs-2", catalogtest.AESKey1)
 	if err := push(); err != nil {
 		t.Errorf("after the change of the token: %v", err)
 	}
-	s.wechat.AddPlatform("wxcomponent", "component-secret", "component-signs-2", aesKey2)
+	s.wechat.AddPlatform("wxcomponent", "component-secret", "component-signs-2", catalogtest.AESKey2)
 	if err := push(); err != nil {
 		t.Errorf("after the change of both: %v", err)
 	}

@@ -4,8 +4,6 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
-
-	"tokend/daemon/config"
 )
 
 func newCheck(env *environment) *cobra.Command {
@@ -25,21 +23,12 @@ no calls.`,
 			for _, p := range c.Warnings {
 				fmt.Fprintf(env.stderr, "tokend: warning: %s\n", p)
 			}
-			_, err = fmt.Fprintf(env.stdout, "%s: ok: %s\n", file, plural(accounts(c), "account"))
+			_, err = fmt.Fprintf(env.stdout, "%s: ok: %s\n", file, plural(c.Accounts(), "account"))
 			return err
 		},
 	}
 	configFlag(cmd, &file)
 	return cmd
-}
-
-// accounts returns the number of accounts in c: apps, platforms, providers and suites.
-func accounts(c *config.Config) int {
-	n := len(c.OfficialAccounts) + len(c.MiniPrograms) + len(c.OpenPlatforms) + len(c.Work) + len(c.OpenWork)
-	for _, w := range c.OpenWork {
-		n += len(w.Suites)
-	}
-	return n
 }
 
 func plural(n int, word string) string {

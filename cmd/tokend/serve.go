@@ -234,5 +234,5 @@ func split(err error) []error {
 }
 
 func (s *service) summary() string {
-	return fmt.Sprintf("serving %s at %s", plural(accounts(s.config), "account"), s.config.Socket)
+	return fmt.Sprintf("serving %s at %s", plural(s.config.Accounts(), "account"), s.config.Socket)
 }

@@ -160,3 +160,12 @@ type Access struct {
 	Verbs []string // in capitals
 	Line  int
 }
+
+// Accounts returns the number of accounts in c: apps, platforms, providers and suites.
+func (c *Config) Accounts() int {
+	n := len(c.OfficialAccounts) + len(c.MiniPrograms) + len(c.OpenPlatforms) + len(c.Work) + len(c.OpenWork)
+	for _, w := range c.OpenWork {
+		n += len(w.Suites)
+	}
+	return n
+}

@@ -158,7 +158,7 @@ func (t *text) upstream(v *survey.Survey) {
 	for i := range v.Endpoints {
 		e := &v.Endpoints[i]
 		which, sum := label{"endpoint", e.Path}, int64(0)
-		for i, bound := range survey.Buckets {
+		for i, bound := range credential.Buckets {
 			sum += e.Buckets[i]
 			took.part("_bucket", float64(sum), which, label{"le", string(appendFloat(nil, bound.Seconds()))})
 		}

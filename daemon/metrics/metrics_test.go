@@ -89,13 +89,13 @@ func example() survey.Survey {
 			{Account: "official_account/wx0124", Word: "force", Spent: 5, Limit: 20, Window: 24 * time.Hour},
 		}),
 		Refreshes: credential.Refreshes{OK: 30, Same: 4, Failed: 2},
-		Endpoints: []survey.Endpoint{{
+		Endpoints: []credential.Endpoint{{
 			Path: "/cgi-bin/gettoken", OK: 30, Refused: 5, Unreachable: 2, Took: 12500 * time.Millisecond,
-			Codes:   []survey.Code{{ErrCode: 0, N: 1}, {ErrCode: 60020, N: 4}},
-			Buckets: [len(survey.Buckets)]int64{1, 2, 3, 20, 4, 3, 1, 1, 1, 0},
+			Codes:   []credential.Code{{ErrCode: 0, N: 1}, {ErrCode: 60020, N: 4}},
+			Buckets: [len(credential.Buckets)]int64{1, 2, 3, 20, 4, 3, 1, 1, 1, 0},
 		}},
 		Pushes: survey.Pushes{Kinds: []survey.Push{{Kind: "component_verify_ticket", N: 6}}, Failed: 1, Refused: 3, Previous: 2},
-		Hosts: []survey.Host{
+		Hosts: []credential.Host{
 			{API: "weixin", Name: "api.weixin.qq.com"}, {API: "weixin", Name: "api2.weixin.qq.com", Used: true},
 			{API: "work", Name: "qyapi.weixin.qq.com", Used: true},
 		},

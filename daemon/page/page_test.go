@@ -42,8 +42,8 @@ func example() survey.Survey {
 			Holds:     []credential.Holds{{Kind: "authorizer_token", Reason: credential.Refused, ErrCode: 61003, Reaction: fetchers.Reauthorize, N: 9}},
 		},
 		Quotas:    []credential.Quota{{Word: "erroneous calls", Spent: 7, Limit: 1500, Window: time.Hour}},
-		Endpoints: []survey.Endpoint{{Path: "/cgi-bin/gettoken", OK: 3, Refused: 1, Took: time.Second}},
-		Hosts:     []survey.Host{{API: "weixin", Name: "api.test"}, {API: "weixin", Name: "api2.test", Used: true}, {API: "work", Name: "qyapi.test", Used: true}},
+		Endpoints: []credential.Endpoint{{Path: "/cgi-bin/gettoken", OK: 3, Refused: 1, Took: time.Second}},
+		Hosts:     []credential.Host{{API: "weixin", Name: "api.test"}, {API: "weixin", Name: "api2.test", Used: true}, {API: "work", Name: "qyapi.test", Used: true}},
 		Socket:    server.Counts{Reads: 98765, Hits: 98000, Errors: []server.Errors{{Verb: "GET", Code: "DENIED", N: 4}}},
 	}
 }

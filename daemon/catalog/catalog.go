@@ -1,4 +1,4 @@
-package daemon
+package catalog
 
 import (
 	"iter"
@@ -11,11 +11,11 @@ import (
 	"tokend/fetchers"
 )
 
-// catalog is the configuration as the engine wants it: every name that the configured accounts
+// Catalog is the configuration as the engine wants it: every name that the configured accounts
 // give, with how its value is fetched. Customers of platforms and suites are not
 // in it one by one: any well-formed name of one has a spec, and whether there is such a
 // customer is told by its grant. It is immutable.
-type catalog struct {
+type Catalog struct {
 	specs     []refresh.Spec      // those of one owner one after the other
 	byName    map[string]int      // where in specs
 	platforms map[string]platform // by path: open_platform/<appid>, open_work/<suite_id>
@@ -35,10 +35,10 @@ type platform interface {
 	onboarding() refresh.Onboarding
 }
 
-// newCatalog returns the catalog of file, whose calls go to up.
-func newCatalog(file *config.Config, up *upstream) *catalog {
+// New returns the catalog of file, whose calls go to up.
+func New(file *config.Config, up *Upstream) *Catalog {
 	n := specsOf(file)
-	c := &catalog{specs: make([]refresh.Spec, 0, n), byName: make(map[string]int, n), platforms: map[string]platform{}, limits: file.Limits}
+	c := &Catalog{specs: make([]refresh.Spec, 0, n), byName: make(map[string]int, n), platforms: map[string]platform{}, limits: file.Limits}
 	for _, a := range file.OfficialAccounts {
 		o := c.app(a, up)
 		c.add(o.child("jsapi_ticket", refresh.Ticket, fetchers.Ticket{Client: up.weixin, Type: fetchers.JSAPI}))
@@ -82,7 +82,7 @@ func specsOf(file *config.Config) int {
 }
 
 // app adds the access token of an official account or a mini program.
-func (c *catalog) app(a config.App, up *upstream) owner {
+func (c *Catalog) app(a config.App, up *Upstream) owner {
 	o := owner{path: a.Family + "/" + a.AppID, pays: a.Family + "/" + a.AppID, settings: a.Settings()}
 	if a.UseStableAccessToken {
 		c.add(o.root("access_token", refresh.StableToken, fetchers.StableToken{Client: up.weixin, AppID: a.AppID, Secret: a.Secret}))
@@ -92,7 +92,7 @@ func (c *catalog) app(a config.App, up *upstream) owner {
 	return o
 }
 
-func (c *catalog) add(s refresh.Spec) {
+func (c *Catalog) add(s refresh.Spec) {
 	c.byName[s.Name] = len(c.specs)
 	c.specs = append(c.specs, s)
 }
@@ -137,7 +137,7 @@ func (o owner) child(word string, kind refresh.Kind, f refresh.Fetcher) refresh.
 }
 
 // Lookup returns the spec of name.
-func (c *catalog) Lookup(name string) (refresh.Spec, error) {
+func (c *Catalog) Lookup(name string) (refresh.Spec, error) {
 	if i, ok := c.byName[name]; ok {
 		return c.specs[i], nil
 	}
@@ -168,7 +168,7 @@ func splitCustomer(name string) (path, child, word string, ok bool) {
 }
 
 // Names yields every name that the configuration gives.
-func (c *catalog) Names() iter.Seq[string] {
+func (c *Catalog) Names() iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for i := range c.specs {
 			if !yield(c.specs[i].Name) {
@@ -179,7 +179,7 @@ func (c *catalog) Names() iter.Seq[string] {
 }
 
 // Specs yields the specs of Names.
-func (c *catalog) Specs() iter.Seq[*refresh.Spec] {
+func (c *Catalog) Specs() iter.Seq[*refresh.Spec] {
 	return func(yield func(*refresh.Spec) bool) {
 		for i := range c.specs {
 			if !yield(&c.specs[i]) {
@@ -190,10 +190,10 @@ func (c *catalog) Specs() iter.Seq[*refresh.Spec] {
 }
 
 // Pushed returns the names of the pushed tickets.
-func (c *catalog) Pushed() []string { return c.pushed }
+func (c *Catalog) Pushed() []string { return c.pushed }
 
 // Dependants returns the names that live by grant.
-func (c *catalog) Dependants(grant string) []string {
+func (c *Catalog) Dependants(grant string) []string {
 	path, _, word, ok := splitCustomer(grant)
 	p := c.platforms[path]
 	if !ok || p == nil {
@@ -208,18 +208,9 @@ func (c *catalog) Dependants(grant string) []string {
 }
 
 // Onboarding says how owner takes in customers.
-func (c *catalog) Onboarding(owner string) (refresh.Onboarding, error) {
+func (c *Catalog) Onboarding(owner string) (refresh.Onboarding, error) {
 	if p, ok := c.platforms[owner]; ok {
 		return p.onboarding(), nil
 	}
 	return refresh.Onboarding{}, &credential.Error{Reason: credential.NotFound, RetryAfter: credential.Never, Message: "no such platform or suite: " + owner}
-}
-
-// accounts returns how many accounts file names.
-func accounts(file *config.Config) int {
-	n := len(file.OfficialAccounts) + len(file.MiniPrograms) + len(file.Work) + len(file.OpenWork) + len(file.OpenPlatforms)
-	for _, p := range file.OpenWork {
-		n += len(p.Suites)
-	}
-	return n
 }

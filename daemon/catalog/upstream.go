@@ -1,4 +1,4 @@
-package daemon
+package catalog
 
 import (
 	"slices"
@@ -10,25 +10,24 @@ import (
 	"tokend/daemon/config"
 	"tokend/daemon/credential"
 	"tokend/daemon/refresh"
-	"tokend/daemon/survey"
 	"tokend/fetchers"
 )
 
-// callLimit is where the engine ends a call. It is above every upstream.timeout that a
+// CallLimit is where the engine ends a call. It is above every upstream.timeout that a
 // configuration can have, by which the fetchers end theirs.
-const callLimit = 6 * time.Minute
+const CallLimit = 6 * time.Minute
 
-// upstream is WeChat's and WeCom's hosts as one configuration names them.
-type upstream struct {
+// Upstream is WeChat's and WeCom's hosts as one configuration names them.
+type Upstream struct {
 	config.Upstream
 	weixin, work *fetchers.Client
 	log          hclog.Logger // of what comes in their answers, and which hosts are in use
 }
 
-// newUpstream returns the hosts of cfg, to each of which so many calls are made at once.
-func newUpstream(cfg config.Upstream, atOnce int, calls *calls, log hclog.Logger) *upstream {
+// NewUpstream returns the hosts of cfg, to each of which so many calls are made at once.
+func NewUpstream(cfg config.Upstream, atOnce int, calls *Calls, log hclog.Logger) *Upstream {
 	log = log.Named("upstream")
-	return &upstream{
+	return &Upstream{
 		Upstream: cfg,
 		log:      log,
 		weixin: &fetchers.Client{
@@ -39,19 +38,20 @@ func newUpstream(cfg config.Upstream, atOnce int, calls *calls, log hclog.Logger
 	}
 }
 
-func (u *upstream) close() {
+// Close closes idle connections.
+func (u *Upstream) Close() {
 	u.weixin.CloseIdleConnections()
 	u.work.CloseIdleConnections()
 }
 
-// hosts returns all configured hosts and which of them are in use.
-func (u *upstream) hosts() []survey.Host {
-	var all []survey.Host
+// Hosts returns all configured hosts and which of them are in use.
+func (u *Upstream) Hosts() []credential.Host {
+	var all []credential.Host
 	add := func(api string, c *fetchers.Client) {
 		used, names := c.Host(), c.Hosts()
 		for i, name := range names {
 			if slices.Index(names, name) == i { // another may differ only in its path
-				all = append(all, survey.Host{API: api, Name: name, Used: name == used})
+				all = append(all, credential.Host{API: api, Name: name, Used: name == used})
 			}
 		}
 	}
@@ -60,8 +60,8 @@ func (u *upstream) hosts() []survey.Host {
 	return all
 }
 
-// host returns the host that calls for the credential st go to; "" if it is not fetched.
-func (u *upstream) host(st credential.Status) string {
+// Host returns the host that calls for the credential st go to; "" if it is not fetched.
+func (u *Upstream) Host(st credential.Status) string {
 	switch st.Kind {
 	case refresh.VerifyTicket.String(), refresh.SuiteTicket.String(), refresh.RefreshToken.String(), refresh.PermanentCode.String():
 		return ""

@@ -1,4 +1,4 @@
-package daemon
+package catalog
 
 import (
 	"tokend/daemon/config"
@@ -15,14 +15,14 @@ type component struct {
 	token  string // the name of what customers' calls are made with
 }
 
-func newComponent(p config.OpenPlatform, up *upstream) component {
+func newComponent(p config.OpenPlatform, up *Upstream) component {
 	path := "open_platform/" + p.AppID
 	list := lister{fetchers.AuthorizerList{Client: up.weixin, AppID: p.AppID}, path, up.log}
 	return component{p, owner{path: path, pays: path, settings: p.Settings()}, up.weixin, list, path + "/component_access_token"}
 }
 
 // component adds the platform's own credentials, and the way to its customers'.
-func (c *catalog) component(p component) {
+func (c *Catalog) component(p component) {
 	ticket := p.root("component_verify_ticket", refresh.VerifyTicket, nil)
 	ticket.Nudge = fetchers.StartPush{Client: p.client, AppID: p.AppID, Secret: p.Secret}.Start
 	c.add(ticket)

@@ -1,4 +1,4 @@
-package daemon
+package catalog
 
 import (
 	"context"
@@ -14,6 +14,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"tokend/daemon/catalog/catalogtest"
 	"tokend/daemon/config"
 	"tokend/daemon/credential"
 	"tokend/daemon/inbox"
@@ -32,7 +33,7 @@ type virtual struct {
 }
 
 // inVirtualTime runs f in a bubble. The WeChat accepts every account of the configuration, and has
-// the platform and the suites of ownersTOML.
+// the platform and the suites of catalogtest.TOML.
 func inVirtualTime(t *testing.T, settings wechattest.Settings, accounts string, f func(v *virtual)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -44,14 +45,14 @@ func inVirtualTime(t *testing.T, settings wechattest.Settings, accounts string, 
 		settings.Register = true
 		settings.PushTransport = wechattest.HandlerTransport(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { callbacks.ServeHTTP(w, r) }))
 		v := &virtual{t: t, wechat: wechattest.New(settings)}
-		addOwners(v.wechat, "http://tokend/callback/")
-		up := newUpstream(file.Upstream, file.Limits.UpstreamCalls, newCalls(), hclog.NewNullLogger())
+		catalogtest.AddOwners(v.wechat, "http://tokend/callback/")
+		up := NewUpstream(file.Upstream, file.Limits.UpstreamCalls, NewCalls(), hclog.NewNullLogger())
 		up.weixin.Transport, up.work.Transport = v.wechat.Transport(), v.wechat.Transport()
-		v.Engine, err = refresh.New(refresh.Config{Store: new(memstore.Store), Catalog: newCatalog(file, up), Timeout: callLimit})
+		v.Engine, err = refresh.New(refresh.Config{Store: new(memstore.Store), Catalog: New(file, up), Timeout: CallLimit})
 		if err != nil {
 			t.Fatal(err)
 		}
-		pushed, err := owners(file)
+		pushed, err := Owners(file)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -117,7 +118,7 @@ func (v *virtual) pushEvents() {
 // TestSDKTicket: an sdk_ticket is fetched, refreshed, listed, and repaired after its parent died;
 // of an account, and of a platform's customer.
 func TestSDKTicket(t *testing.T) {
-	const accounts = "[[official_account]]\napp_id = \"wxoa\"\nsecret = \"oa-secret\"\n" + ownersTOML
+	const accounts = "[[official_account]]\napp_id = \"wxoa\"\nsecret = \"oa-secret\"\n" + catalogtest.TOML
 	for name, account := range map[string]func(v *virtual) (path, id string){
 		"account": func(*virtual) (string, string) { return "official_account/wxoa", "wxoa" },
 		"customer": func(v *virtual) (string, string) {
@@ -200,7 +201,7 @@ func TestOtherAccounts(t *testing.T) {
 // TestTicketQuotas: the types of an account's tickets are limited apart.
 func TestTicketQuotas(t *testing.T) {
 	settings := wechattest.Settings{Limits: wechattest.Limits{AccountTicketsPerDay: 3}}
-	inVirtualTime(t, settings, accountsTOML, func(v *virtual) {
+	inVirtualTime(t, settings, "[[official_account]]\napp_id = \"wxoa\"\nsecret = \"secret\"\n", func(v *virtual) {
 		words := []string{"jsapi_ticket", "wx_card_ticket", "sdk_ticket"}
 		for i, word := range words {
 			name := "official_account/wxoa/" + word
@@ -221,7 +222,7 @@ func TestTicketQuotas(t *testing.T) {
 // TestExpiredWorkToken: WeCom says of an expired access token that it has expired or that it is
 // invalid. Either way the token is fetched again, once, and the ticket after it.
 func TestExpiredWorkToken(t *testing.T) {
-	const accounts = "[[work]]\ncorp_id = \"wwcorp\"\nagent_id = \"1\"\nsecret = \"app-secret\"\n" + ownersTOML
+	const accounts = "[[work]]\ncorp_id = \"wwcorp\"\nagent_id = \"1\"\nsecret = \"app-secret\"\n" + catalogtest.TOML
 	for _, invalid := range []bool{false, true} {
 		for path, endpoint := range map[string]string{
 			"work/wwcorp/1":                 wechattest.CorpToken,
@@ -284,7 +285,7 @@ func TestExpiredWorkToken(t *testing.T) {
 // its elements come.
 func TestShuffledEvents(t *testing.T) {
 	for seed := range uint64(3) {
-		inVirtualTime(t, wechattest.Settings{Seed: seed + 1}, ownersTOML, func(v *virtual) {
+		inVirtualTime(t, wechattest.Settings{Seed: seed + 1}, catalogtest.TOML, func(v *virtual) {
 			grants := map[string]string{"wxcomponent": "open_platform/wxcomponent", "wwsuite1": "open_work/wwsuite1", "dktemplate": "open_work/dktemplate"}
 			var children []string
 			for i := range 8 {
@@ -330,7 +331,7 @@ func TestShuffledEvents(t *testing.T) {
 // TestNoTokens: the code of an account without API permissions is exchanged once, and costs no grant
 // that is there.
 func TestNoTokens(t *testing.T) {
-	inVirtualTime(t, wechattest.Settings{}, ownersTOML, func(v *virtual) {
+	inVirtualTime(t, wechattest.Settings{}, catalogtest.TOML, func(v *virtual) {
 		const path = "open_platform/wxcomponent/"
 		v.pushTicket("wxcomponent")
 		v.wechat.Authorize("wxcomponent", "wxgranted")

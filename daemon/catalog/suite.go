@@ -1,4 +1,4 @@
-package daemon
+package catalog
 
 import (
 	"strings"
@@ -15,13 +15,13 @@ type suite struct {
 	client *fetchers.Client
 }
 
-func newSuite(s config.Suite, up *upstream) suite {
+func newSuite(s config.Suite, up *Upstream) suite {
 	path := "open_work/" + s.SuiteID
 	return suite{s, owner{path: path, pays: path, settings: s.Settings()}, up.work}
 }
 
 // suite adds the suite's own credentials, and the way to its customers'.
-func (c *catalog) suite(s suite) {
+func (c *Catalog) suite(s suite) {
 	ticket := s.root("suite_ticket", refresh.SuiteTicket, nil)
 	c.add(ticket)
 	c.pushed = append(c.pushed, ticket.Name)

@@ -1,4 +1,4 @@
-package daemon
+package catalog
 
 import (
 	"cmp"
@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"tokend/daemon/credential"
-	"tokend/daemon/survey"
 	"tokend/fetchers"
 )
 
@@ -17,8 +16,8 @@ import (
 // in all, of which an endpoint answers with some ten; what comes beyond is no table of WeChat's.
 const maxCodes = 64
 
-// calls counts the calls to each endpoint. There are some ten of these.
-type calls struct {
+// Calls counts the calls to each endpoint. There are some ten of these.
+type Calls struct {
 	mu     sync.Mutex
 	byPath map[string]*endpoint
 }
@@ -28,13 +27,14 @@ type endpoint struct {
 	ok, refused, failed int64
 	byCode              map[int]int64 // of refused; 0 stands for those beyond maxCodes
 	took                time.Duration // of all
-	buckets             [len(survey.Buckets)]int64
+	buckets             [len(credential.Buckets)]int64
 }
 
-func newCalls() *calls { return &calls{byPath: map[string]*endpoint{}} }
+// NewCalls returns counters at zero.
+func NewCalls() *Calls { return &Calls{byPath: map[string]*endpoint{}} }
 
 // observe counts a call to path that has ended.
-func (c *calls) observe(path string, took time.Duration, err error) {
+func (c *Calls) observe(path string, took time.Duration, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e := c.byPath[path]
@@ -43,7 +43,7 @@ func (c *calls) observe(path string, took time.Duration, err error) {
 		c.byPath[path] = e
 	}
 	e.took += took
-	for i, bound := range survey.Buckets {
+	for i, bound := range credential.Buckets {
 		if took <= bound {
 			e.buckets[i]++
 			break
@@ -64,8 +64,8 @@ func (c *calls) observe(path string, took time.Duration, err error) {
 	}
 }
 
-// stats returns the counts, sorted by key.
-func (c *calls) stats() []credential.Stat {
+// Stats returns the counts, sorted by key.
+func (c *Calls) Stats() []credential.Stat {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var stats []credential.Stat
@@ -79,19 +79,19 @@ func (c *calls) stats() []credential.Stat {
 	return stats
 }
 
-// endpoints returns what has come of all calls, sorted by path.
-func (c *calls) endpoints() []survey.Endpoint {
+// Endpoints returns what has come of all calls, sorted by path.
+func (c *Calls) Endpoints() []credential.Endpoint {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var all []survey.Endpoint
+	var all []credential.Endpoint
 	for path, e := range c.byPath {
-		s := survey.Endpoint{Path: path, OK: e.ok, Refused: e.refused, Unreachable: e.failed, Took: e.took, Buckets: e.buckets}
+		s := credential.Endpoint{Path: path, OK: e.ok, Refused: e.refused, Unreachable: e.failed, Took: e.took, Buckets: e.buckets}
 		for code, n := range e.byCode {
-			s.Codes = append(s.Codes, survey.Code{ErrCode: code, N: n})
+			s.Codes = append(s.Codes, credential.Code{ErrCode: code, N: n})
 		}
-		slices.SortFunc(s.Codes, func(a, b survey.Code) int { return cmp.Compare(a.ErrCode, b.ErrCode) })
+		slices.SortFunc(s.Codes, func(a, b credential.Code) int { return cmp.Compare(a.ErrCode, b.ErrCode) })
 		all = append(all, s)
 	}
-	slices.SortFunc(all, func(a, b survey.Endpoint) int { return strings.Compare(a.Path, b.Path) })
+	slices.SortFunc(all, func(a, b credential.Endpoint) int { return strings.Compare(a.Path, b.Path) })
 	return all
 }

@@ -1,4 +1,4 @@
-package daemon
+package catalog
 
 import (
 	"fmt"
@@ -18,11 +18,11 @@ const (
 	suiteCodeLife     = 10 * time.Minute
 )
 
-// owners returns who is pushed to, as the inbox takes them.
-func owners(file *config.Config) ([]inbox.Owner, error) {
+// Owners returns who is pushed to, as the inbox takes them.
+func Owners(file *config.Config) ([]inbox.Owner, error) {
 	var all []inbox.Owner
 	for _, p := range file.OpenPlatforms {
-		c := newComponent(p, &upstream{})
+		c := newComponent(p, &Upstream{})
 		callback, err := opener(p.Token, p.AESKey, p.PreviousToken, p.PreviousAESKey, p.AppID)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", c.path, err)
@@ -33,7 +33,7 @@ func owners(file *config.Config) ([]inbox.Owner, error) {
 	}
 	for _, w := range file.OpenWork {
 		for _, cfg := range w.Suites {
-			s := newSuite(cfg, &upstream{})
+			s := newSuite(cfg, &Upstream{})
 			// An event may be sealed for the suite or for its provider.
 			open := func(receivers ...string) (*fetchers.Callback, error) {
 				return opener(cfg.Token, cfg.AESKey, cfg.PreviousToken, cfg.PreviousAESKey, receivers...)
@@ -63,18 +63,18 @@ func opener(token, aesKey, previousToken, previousKey secret.Text, receivers ...
 	return c.WithPrevious(previousToken, previousKey)
 }
 
-// seeds returns the grants that file gives.
-func seeds(file *config.Config) []refresh.Seed {
+// Seeds returns the grants that file gives.
+func Seeds(file *config.Config) []refresh.Seed {
 	var all []refresh.Seed
 	for _, p := range file.OpenPlatforms {
-		c := newComponent(p, &upstream{})
+		c := newComponent(p, &Upstream{})
 		for _, a := range p.Authorizers {
 			all = append(all, refresh.Seed{Name: c.grant(a.AppID), Value: a.RefreshToken})
 		}
 	}
 	for _, w := range file.OpenWork {
 		for _, cfg := range w.Suites {
-			s := newSuite(cfg, &upstream{})
+			s := newSuite(cfg, &Upstream{})
 			for _, corp := range cfg.Corps {
 				all = append(all, refresh.Seed{Name: s.grant(corp.CorpID), Value: corp.PermanentCode})
 			}
