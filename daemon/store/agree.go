@@ -11,22 +11,22 @@ import (
 	"tokend/daemon/store/journal"
 )
 
-// To bring journal and database to agree takes reading all of both, at every start, and nearly
-// always they agree. After a clean end that can be told from their ends; the store is then read
-// while they are still being compared, record by record, as far as its reader is content with what
-// the database has. Whatever changes something, and whoever wants to see all there is of what the
-// journal keeps too, waits.
+// At every start, the journal and the database are reconciled, which requires reading all of both.
+// They nearly always agree. After a clean shutdown, the end of the journal and the database's
+// sequence number prove that. The store can then be read while they are compared in the background,
+// as long as the reader needs only what the database has. Writes wait for the comparison, and so
+// does iteration over the tables that the journal also holds.
 
-// accord is the journal's and the database's.
+// accord is the state of the reconciliation of journal and database.
 type accord struct {
-	// reached is closed when the two have been brought to agree, or that has failed: err says why,
-	// and is read-only from then on.
+	// reached is closed when the reconciliation has ended. err is its error and is read-only after
+	// that.
 	reached chan struct{}
 	err     error
 }
 
-// Agree waits until the journal and the database have been brought to agree; see [Config].Ahead. An
-// error other than ctx's says why they cannot be: nothing can be put then.
+// Agree waits until the journal and the database are reconciled; see [Config].Ahead. An error other
+// than ctx's is the reconciliation's. After such an error nothing can be stored.
 func (s *Store) Agree(ctx context.Context) error {
 	select {
 	case <-s.accord.reached:
@@ -36,7 +36,7 @@ func (s *Store) Agree(ctx context.Context) error {
 	}
 }
 
-// agreed waits as Agree does, for as long as the store is not being closed.
+// agreed waits as Agree does, until the store is being closed.
 func (s *Store) agreed() error {
 	select {
 	case <-s.accord.reached:
@@ -51,46 +51,47 @@ func (s *Store) agreed() error {
 	}
 }
 
-// awaits reports whether who reads what is kept under keys with a prefix must wait for the two to
-// agree: the records that the journal keeps too, and that it may have to mend, are among them.
+// awaits reports whether a reader of the keys with a prefix must wait for the reconciliation: the
+// prefix includes records that the journal also holds and that the reconciliation may change.
 func awaits(prefix []byte) bool { return len(prefix) == 0 || tableOf(prefix).Irreplaceable() }
 
-// reconcile brings the journal and the database of o to agree, while the store is being read.
+// reconcile reconciles the journal and the database of o while the store is being read.
 func (s *Store) reconcile(o *opening) {
 	err := o.compare(s.log)
-	if diskFull(err) && s.ballast.spend(0) { // to write a damaged journal anew takes room
+	if diskFull(err) && s.ballast.spend(0) { // rewriting a damaged journal needs disk space
 		err = o.compare(s.log)
 	}
 	s.reach(o, err)
 }
 
-// compare reads the journal and compares it; nothing is left open after an error.
+// compare reads the journal and reconciles it with the database. After an error the journal is
+// closed.
 func (o *opening) compare(log hclog.Logger) error {
 	grants := o.survey()
 	defer grants.end()
 	err := o.openJournal(grants)
 	if err != nil && o.journal != nil {
 		if e := o.journal.Close(); e != nil {
-			log.Warn("what was opened did not close well", "error", plain(e))
+			log.Warn("closing the journal after an error failed", "error", plain(e))
 		}
 		o.journal = nil
 	}
 	return err
 }
 
-// reach takes over what o has come to.
+// reach publishes the result of o.
 func (s *Store) reach(o *opening, err error) {
 	s.journal, s.sequence = o.journal, o.sequence
 	s.applied.Store(o.sequence)
 	if s.accord.err = err; err != nil && !errors.Is(err, ErrClosed) {
-		s.log.Error("the grant journal and the database cannot be brought to agree", "error", plain(err))
+		s.log.Error("the grant journal and the database cannot be reconciled", "error", plain(err))
 	}
 	close(s.accord.reached)
 }
 
-// endedCleanly reports whether what is in the database's directory was left there by Close, before
-// anything is opened: whoever is killed leaves a log. It also returns the last commit that the
-// journal's ends tell of.
+// endedCleanly reports whether the last run ended with Close. It is called before anything is
+// opened. A run that was killed leaves a log of Badger's. endedCleanly also returns the last commit
+// in the journal's first and last frames.
 func (o *opening) endedCleanly() (last uint64, clean bool) {
 	logs, err := filepath.Glob(filepath.Join(o.at.current(), "*.mem"))
 	if err != nil || len(logs) > 0 {
@@ -100,25 +101,25 @@ func (o *opening) endedCleanly() (last uint64, clean bool) {
 	return last, whole && err == nil
 }
 
-// trusts reports whether what the database has is in force for certain, where it ended cleanly and
-// the journal's ends tell of the commit last: nothing is missing, and the journal knows of nothing
-// later, but for what it was given by the database.
+// trusts reports whether the database is certain to be current after a clean shutdown. last is the
+// last commit in the journal's first and last frames. The database is current if it misses no
+// commit and the journal has nothing later, except what the journal received from the database.
 func (o *opening) trusts(last uint64) bool {
 	return o.chosen == 0 && !o.db.made && o.db.missing == 0 && last <= o.db.sequence
 }
 
-// comparisons is after how many records a comparison lets others have the processor, and looks
-// whether it is to go on.
+// comparisons is the number of records after which a comparison yields the processor and checks for
+// Close.
 const comparisons = 256
 
-// breather lets others have the processor from time to time, and ends what is done for a store that
-// is being closed. Its zero value never ends anything.
+// breather yields the processor at intervals, and ends the work when the store is being closed. Its
+// zero value never ends the work.
 type breather struct {
 	closing <-chan struct{}
 	n       int
 }
 
-// breathe returns ErrClosed where there is no more use in going on.
+// breathe returns ErrClosed if the store is being closed.
 func (b *breather) breathe() error {
 	if b.n++; b.n%comparisons != 0 {
 		return nil

@@ -17,10 +17,10 @@ import (
 	"tokend/daemon/store/journal"
 )
 
-// stopper is a log that stands still at a line that has a word, until it is let go.
+// stopper is a log that blocks at a line with a given word until release.
 type stopper struct {
 	word    string
-	reached chan struct{} // closed at the line
+	reached chan struct{} // closed at that line
 	release chan struct{}
 }
 
@@ -32,7 +32,7 @@ func (s *stopper) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// hasAgreed reports whether the journal and the database have been compared.
+// hasAgreed reports whether the reconciliation has ended.
 func (s *Store) hasAgreed() bool {
 	select {
 	case <-s.accord.reached:
@@ -42,8 +42,8 @@ func (s *Store) hasAgreed() bool {
 	}
 }
 
-// damagedJournal makes a store of three grants and a credential, ends it well, and damages the
-// journal where its end does not tell.
+// damagedJournal creates a store of three grants and a credential, closes it, and damages the
+// journal in a place that its end does not reveal.
 func damagedJournal(t *testing.T, c Config) {
 	t.Helper()
 	s := newTestStore(t, c)
@@ -65,10 +65,9 @@ func damagedJournal(t *testing.T, c Config) {
 	}
 }
 
-// TestAStoreIsReadWhileItIsCompared holds that after a clean end records are read at once, and that
-// what changes something, and whoever wants all of what the journal keeps too, waits until the two
-// agree.
-func TestAStoreIsReadWhileItIsCompared(t *testing.T) {
+// TestReadDuringCompare: after a clean shutdown, records are read at once. Writes, and iterations
+// over tables that the journal also has, wait for the reconciliation.
+func TestReadDuringCompare(t *testing.T) {
 	eachKey(t, func(t *testing.T, key []byte) {
 		c := Config{Dir: newStateDir(t), Key: key}
 		damagedJournal(t, c)
@@ -110,7 +109,7 @@ func TestAStoreIsReadWhileItIsCompared(t *testing.T) {
 		}
 		close(stop.release)
 		if early != "" {
-			t.Fatal("before the two agree: " + early)
+			t.Fatal("before the reconciliation:  " + early)
 		}
 		if err := s.Agree(t.Context()); err != nil {
 			t.Fatal(err)
@@ -121,7 +120,7 @@ func TestAStoreIsReadWhileItIsCompared(t *testing.T) {
 		if err := errors.Join(<-put, <-backup, s.Close()); err != nil {
 			t.Error(err)
 		}
-		// The journal has been written anew: it alone has all of them.
+		// The journal has been rewritten and alone has all of them.
 		if err := os.RemoveAll(filepath.Join(c.Dir, "store")); err != nil {
 			t.Fatal(err)
 		}
@@ -130,9 +129,9 @@ func TestAStoreIsReadWhileItIsCompared(t *testing.T) {
 	})
 }
 
-// TestWhatIsInDoubtIsComparedFirst holds that a store is compared before it is read where its end
-// was not clean or the journal is not where the database is.
-func TestWhatIsInDoubtIsComparedFirst(t *testing.T) {
+// TestCompareFirst: a store is compared before it is read if the shutdown was not clean, or if the
+// journal does not match the database.
+func TestCompareFirst(t *testing.T) {
 	for what, spoil := range map[string]func(t *testing.T, dir, before string){
 		"killed": func(t *testing.T, dir, _ string) {
 			killed := crashed(t, key1, 10)
@@ -181,13 +180,13 @@ func TestWhatIsInDoubtIsComparedFirst(t *testing.T) {
 				put(grant(fmt.Sprint("more", i), strings.Repeat("v", journal.MaxPayload/20)))
 			}
 			put(grant("g", "not yet new"))
-			mustPut(t, s, rec("token", "t")) // behind all of that
+			mustPut(t, s, rec("token", "t")) // after all of these
 			s.fillDisk(t, func() {
 				mustPut(t, s, grant("g", "new"))
 				for _, at := range frames {
 					xor(t, place(dir).journal(), at, 1)
 				}
-				// What cannot be read any more is taken from the database, and comes last.
+				// What is unreadable is taken from the database and comes last.
 				if err := errors.Join(s.mendJournal(), s.Close()); err != nil {
 					t.Fatal(err)
 				}
@@ -204,14 +203,14 @@ func TestWhatIsInDoubtIsComparedFirst(t *testing.T) {
 			c.Ahead = true
 			s := newTestStore(t, c)
 			if !s.hasAgreed() {
-				t.Error("it is read before it is compared")
+				t.Error("read before the comparison")
 			}
 			if got, err := s.Get(record.Grants, "g"); what != "killed" && (err != nil || string(got.Value) != "new") {
 				t.Errorf("got %q, %v", got.Value, err)
 			}
 		})
 	}
-	// That it is not for nothing.
+	// A clean shutdown is recognized.
 	c := Config{Dir: newStateDir(t), Key: key1}
 	filled(t, c, grant("g", "new"))
 	o := opening{at: place(c.Dir)}
@@ -219,16 +218,16 @@ func TestWhatIsInDoubtIsComparedFirst(t *testing.T) {
 		t.Fatal(err)
 	}
 	if last, clean := o.endedCleanly(); !clean || last == 0 {
-		t.Errorf("a clean end: got %d, %v", last, clean)
+		t.Errorf("a clean shutdown: got %d, %v", last, clean)
 	}
 }
 
-// TestWhatCannotAgreeTakesNothing holds that a store says why where the journal cannot be brought
-// to agree, takes nothing, and closes.
-func TestWhatCannotAgreeTakesNothing(t *testing.T) {
+// TestAgreeFails: if the reconciliation fails, the store returns the error, accepts nothing, and
+// closes.
+func TestAgreeFails(t *testing.T) {
 	c := Config{Dir: newStateDir(t), Ahead: true}
 	damagedJournal(t, c)
-	// In the way of what is to be written.
+	// A directory under the name of the file to be written.
 	if err := os.MkdirAll(filepath.Join(c.Dir, "grants.journal.new", "x"), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -237,14 +236,14 @@ func TestWhatCannotAgreeTakesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := s.Agree(t.Context()); err == nil {
-		t.Error("it agrees")
+		t.Error("Agree returned no error")
 	}
 	if err := s.Put(t.Context(), rec("a", "b")); err == nil {
 		t.Error("a Put: got no error")
 	}
 	for _, err := range s.All(record.Grants) {
 		if err == nil {
-			t.Error("grants that may be wrong are yielded")
+			t.Error("possibly wrong grants are yielded")
 		}
 	}
 	if got, err := s.Get(record.Credentials, "token"); err != nil || string(got.Value) != "t" {
@@ -255,9 +254,8 @@ func TestWhatCannotAgreeTakesNothing(t *testing.T) {
 	}
 }
 
-// TestCloseEndsTheComparison holds that a store that is closed at once closes, and has lost
-// nothing.
-func TestCloseEndsTheComparison(t *testing.T) {
+// TestCloseDuringCompare: a store that is closed at once closes and loses nothing.
+func TestCloseDuringCompare(t *testing.T) {
 	c := Config{Dir: newStateDir(t)}
 	want := map[string]string{}
 	var many []record.Record

@@ -13,8 +13,7 @@ import (
 	"strings"
 )
 
-// A backup is three lines of text as the header has them, and then the records as they are
-// stored:
+// A backup is three lines of text, as in the header, followed by the records as stored:
 //
 //	tokend backup 1
 //	clear | sealed <hex of a sealed empty value>
@@ -22,21 +21,21 @@ import (
 //	length key length value        for each record, lengths as varints; a key is never empty
 //	0 length end
 //
-// end is stored as a value is, sealed in a sealed backup: the number of the last commit, the number
-// of the records, and the SHA-256 of all bytes before the 0. So a backup that was cut off, or put
-// together from two, is refused.
+// end is stored like a value, sealed in a sealed backup. It has the number of the last commit, the
+// number of records, and the SHA-256 of all bytes before the 0. A backup that was truncated or
+// combined from two backups is therefore rejected.
 
 const backupTitle = "tokend backup 1"
 
-// backupEndKey is what the end of a backup is stored under.
+// backupEndKey is the key that the end of a backup is sealed under.
 var backupEndKey = systemKey("backup end")
 
-// ErrBackup is returned by Restore for what is no backup, or not the whole of one.
-var ErrBackup = errors.New("store: not a whole backup")
+// ErrBackup is returned by Restore if its input is not a complete backup.
+var ErrBackup = errors.New("store: not a complete backup")
 
-// Backup writes all records to w as they stand when it begins; Put goes on meanwhile. Those of a
-// sealed store stay sealed, with the store's key; those of a store in clear are in clear,
-// secrets among them. A backup is whole only if Backup returned nil.
+// Backup writes all records to w, as of the start of the call. Put continues concurrently. Records
+// of a sealed store are written sealed with the store's key. Records of a store in clear, secrets
+// included, are written in clear. The backup is complete only if Backup returns nil.
 func (s *Store) Backup(w io.Writer) error {
 	v, err := s.view(nil)
 	if err != nil {
@@ -80,7 +79,7 @@ func (s *Store) Backup(w io.Writer) error {
 	return out.end(s.sealer, last)
 }
 
-// backupWriter counts and sums what it writes.
+// backupWriter counts the records and hashes the bytes that it writes.
 type backupWriter struct {
 	w     *bufio.Writer
 	sum   hash.Hash
@@ -96,7 +95,7 @@ func (b *backupWriter) Write(p []byte) (int, error) {
 	return b.w.Write(p)
 }
 
-// field writes a length and as many bytes.
+// field writes the length of p and p.
 func (b *backupWriter) field(p []byte) error {
 	if _, err := b.Write(binary.AppendUvarint(nil, uint64(len(p)))); err != nil {
 		return err
@@ -117,7 +116,7 @@ func (b *backupWriter) end(s sealer, last uint64) error {
 	var end []byte
 	end = binary.BigEndian.AppendUint64(end, last)
 	end = binary.BigEndian.AppendUint64(end, b.count)
-	end = b.sum.Sum(end) // of what is before the 0
+	end = b.sum.Sum(end) // of everything before the 0
 	if err := b.field(nil); err != nil {
 		return err
 	}
@@ -127,7 +126,7 @@ func (b *backupWriter) end(s sealer, last uint64) error {
 	return b.w.Flush()
 }
 
-// source is what a backup is read from. It remembers why a read failed.
+// source is the input of a backup. It stores the error of a failed read.
 type source struct {
 	io.Reader
 	failed error
@@ -141,18 +140,18 @@ func (s *source) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// backupReader reads a backup, in clear or sealed with one key.
+// backupReader reads a backup in clear or sealed with one key.
 type backupReader struct {
 	source source
 	r      *bufio.Reader
 	sum    hash.Hash
 	count  uint64
 	sealer sealer
-	last   uint64 // number of the last commit; known once next has returned io.EOF
+	last   uint64 // number of the last commit; valid after next has returned io.EOF
 }
 
-// newBackupReader reads the lines that a backup begins with. s is the key that it must have
-// unless it is in clear and that is accepted.
+// newBackupReader reads the header of a backup. s is the required key. A backup in clear is
+// accepted only with acceptClear or without a key.
 func newBackupReader(r io.Reader, s sealer, acceptClear bool) (*backupReader, error) {
 	b := &backupReader{source: source{Reader: r}, sum: sha256.New(), sealer: s}
 	b.r = bufio.NewReaderSize(&b.source, 64<<10)
@@ -181,9 +180,9 @@ func newBackupReader(r io.Reader, s sealer, acceptClear bool) (*backupReader, er
 	return b, nil
 }
 
-// next returns the next record, with its value in clear and the number that goes with it. It
-// returns io.EOF behind the last one of a whole backup, else ErrBackup. Key and value are the
-// caller's.
+// next returns the next record: its key, its value in clear and its commit number. After the last
+// record it returns io.EOF if the backup is complete, and otherwise ErrBackup. The caller may keep
+// key and value.
 func (b *backupReader) next() (key, value []byte, number uint64, err error) {
 	if next, err := b.r.Peek(1); err == nil && next[0] == 0 {
 		return nil, nil, 0, b.end()
@@ -203,10 +202,10 @@ func (b *backupReader) next() (key, value []byte, number uint64, err error) {
 	return key, value, numberOf(stored), nil
 }
 
-// short returns why a backup ends too early: the error of its source, or ErrBackup.
+// short returns the reason for an early end of a backup: the source's error, or ErrBackup.
 func (b *backupReader) short() error { return cmp.Or(b.source.failed, ErrBackup) }
 
-// field reads a length of at most limit and as many bytes.
+// field reads a length, at most limit, and that many bytes.
 func (b *backupReader) field(limit uint64) ([]byte, error) {
 	n, err := binary.ReadUvarint(b.r)
 	if err != nil || n > limit {
@@ -221,7 +220,7 @@ func (b *backupReader) field(limit uint64) ([]byte, error) {
 	return p, nil
 }
 
-// end checks the end against the sum of all that is before it, and that nothing follows.
+// end verifies the hash of everything before the end, and that nothing follows.
 func (b *backupReader) end() error {
 	sum := b.sum.Sum(nil)
 	if _, err := b.r.Discard(1); err != nil {

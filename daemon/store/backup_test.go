@@ -15,7 +15,7 @@ import (
 	"tokend/daemon/record"
 )
 
-// backedUp returns a backup of a store with grants, credentials and something pending.
+// backedUp returns a backup of a store with grants, credentials and a pending record.
 func backedUp(t *testing.T, key []byte) (backup []byte, grants, credentials map[string]string) {
 	t.Helper()
 	c, grants, credentials := rekeyed(t, key)
@@ -39,7 +39,7 @@ func TestBackupAndRestore(t *testing.T) {
 	}{
 		{"clear", nil, nil},
 		{"sealed", key1, key1},
-		{"clear, sealed as it is restored", nil, key2},
+		{"clear, sealed on restore", nil, key2},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			backup, grants, credentials := backedUp(t, test.of)
@@ -59,7 +59,7 @@ func TestBackupAndRestore(t *testing.T) {
 				t.Errorf("missing: got %d, want 0", missing)
 			}
 			if strings.Contains(said.String(), "[WARN]") || strings.Contains(said.String(), "[ERROR]") {
-				t.Errorf("log: want no complaint, got\n%s", said)
+				t.Errorf("log: want no warning, got\n%s", said)
 			}
 			if err := os.RemoveAll(place(c.Dir).current()); err != nil {
 				t.Fatal(err)
@@ -69,7 +69,7 @@ func TestBackupAndRestore(t *testing.T) {
 	}
 }
 
-func TestABackupIsOfOneMoment(t *testing.T) {
+func TestBackupOfOneMoment(t *testing.T) {
 	s := newTestStore(t, Config{Key: key1})
 	var wg sync.WaitGroup
 	stop := make(chan struct{})
@@ -81,7 +81,7 @@ func TestABackupIsOfOneMoment(t *testing.T) {
 			default:
 			}
 			v := fmt.Sprint(i)
-			// A backup that is not of one moment has them differ.
+			// They differ in a backup that mixes two moments.
 			if err := s.Put(t.Context(), grant("a", v), rec("m", v), grant("z", v)); err != nil {
 				t.Error(err)
 				return
@@ -138,13 +138,13 @@ func TestRestoreRefuses(t *testing.T) {
 		{"no key", nil, sealed, ErrKey},
 		{"a flipped bit", key1, flipped, ErrBackup},
 		{"two in one", key1, append(bytes.Clone(sealed[:len(sealed)/2]), other[len(sealed)/2:]...), ErrBackup},
-		{"something behind it", nil, append(bytes.Clone(clear), 'x'), ErrBackup},
+		{"trailing data", nil, append(bytes.Clone(clear), 'x'), ErrBackup},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			wantRefused(t, test.key, test.backup, test.want)
 		})
 	}
-	t.Run("cut off anywhere", func(t *testing.T) {
+	t.Run("truncated anywhere", func(t *testing.T) {
 		for _, n := range []int{1, 20, 60, 150, len(clear) / 2, len(clear) - 50, len(clear) - 1} {
 			wantRefused(t, nil, clear[:n], ErrBackup)
 			wantRefused(t, key1, sealed[:n], ErrBackup)
@@ -171,7 +171,8 @@ func TestRestoreRefuses(t *testing.T) {
 	})
 }
 
-// TestBackupNumber holds that a backup tells of the last commit, be it in the journal alone.
+// TestBackupNumber: a backup contains the number of the last commit, even if only the journal has
+// that commit.
 func TestBackupNumber(t *testing.T) {
 	s := newTestStore(t, Config{Key: key1})
 	mustPut(t, s, rec("a", "1"))
@@ -194,7 +195,7 @@ func TestBackupNumber(t *testing.T) {
 	}
 }
 
-// wantRefused checks that a backup is refused and nothing of it left behind.
+// wantRefused checks that a backup is rejected and leaves nothing behind.
 func wantRefused(t *testing.T, key, backup []byte, want error) {
 	t.Helper()
 	c := Config{Dir: newStateDir(t), Key: key}
@@ -206,7 +207,7 @@ func wantRefused(t *testing.T, key, backup []byte, want error) {
 	}
 }
 
-func TestAnInterruptedRestore(t *testing.T) {
+func TestRestoreInterrupted(t *testing.T) {
 	backup, grants, credentials := backedUp(t, key1)
 	setUp := func(t *testing.T) (Config, place) {
 		c := Config{Dir: newStateDir(t), Key: key1}
@@ -238,8 +239,8 @@ func TestAnInterruptedRestore(t *testing.T) {
 		log, said := logged()
 		c.Logger = log
 		wantState(t, c, nil, nil, nil)
-		if !strings.Contains(said.String(), "restore it again") {
-			t.Errorf("log: want it said, got\n%s", said)
+		if !strings.Contains(said.String(), "restore the backup again") {
+			t.Errorf("log: want the failed restore, got\n%s", said)
 		}
 	})
 	t.Run("before its journal was made", func(t *testing.T) {
@@ -261,12 +262,12 @@ func TestAnInterruptedRestore(t *testing.T) {
 		}
 		wantState(t, c, grants, nil, credentials)
 		if exists(string(p.restoring())) {
-			t.Error("the place where it was unpacked is left behind")
+			t.Error("restore.tmp is left behind")
 		}
 	})
 }
 
-func TestABackupThatCannotBeWrittenSaysSo(t *testing.T) {
+func TestBackupWriteError(t *testing.T) {
 	c, _, _ := rekeyed(t, nil)
 	s := newTestStore(t, c)
 	r, w := io.Pipe()
@@ -276,8 +277,8 @@ func TestABackupThatCannotBeWrittenSaysSo(t *testing.T) {
 	}
 }
 
-// FuzzRestore reads any bytes as a backup: nothing but a whole one is taken, without a panic
-// and without more memory than the limits allow.
+// FuzzRestore restores any bytes: only a complete backup is accepted, without a panic and within
+// the memory limits.
 func FuzzRestore(f *testing.F) {
 	w := &bytes.Buffer{}
 	out := newBackupWriter(w)
@@ -314,8 +315,8 @@ func FuzzRestore(f *testing.F) {
 	})
 }
 
-// TestRestoreIsMarked holds that a store that was made of a backup says so, and no other does.
-func TestRestoreIsMarked(t *testing.T) {
+// TestRestoreMarked: only a store created from a backup has the mark.
+func TestRestoreMarked(t *testing.T) {
 	marked := func(c Config) bool {
 		t.Helper()
 		s, err := Open(c)
@@ -332,7 +333,7 @@ func TestRestoreIsMarked(t *testing.T) {
 	for name, key := range map[string][]byte{"clear": nil, "sealed": key1} {
 		t.Run(name, func(t *testing.T) {
 			if marked(Config{Dir: newStateDir(t), Key: key}) {
-				t.Error("a new store is taken for a restored one")
+				t.Error("a new store is marked as restored")
 			}
 			backup, _, _ := backedUp(t, key)
 			c := Config{Dir: newStateDir(t), Key: key}
@@ -340,7 +341,7 @@ func TestRestoreIsMarked(t *testing.T) {
 				t.Fatal(err)
 			}
 			if !marked(c) {
-				t.Error("a restored store does not say so")
+				t.Error("a restored store is not marked")
 			}
 		})
 	}

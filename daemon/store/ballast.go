@@ -8,31 +8,29 @@ import (
 	"tokend/daemon/store/journal"
 )
 
-// Badger writes through memory maps, and where the disk is full that kills the process. So
-// commits stop while there still is room for what Badger does in the background; and for
-// opening and closing it, when a disk has filled up altogether, there is a file that can
-// be given up.
+// Badger writes through memory maps, and a full disk then kills the process with SIGBUS. Commits
+// therefore stop while there is still space for Badger's background work. If the disk fills up
+// completely, the ballast file is deleted so that Badger can be opened and closed.
 
 const (
-	// ballastSize is the length of that file: what a memory table is flushed to,
-	// twice, and the first pages of a new log.
+	// ballastSize is the size of the file: twice the flush of a memory table, plus the first pages
+	// of a new log.
 	ballastSize = 8 << 20
 
-	// openRoom is what must be free for Badger to be opened or closed, which is the same
-	// but for the table of what it had in memory.
+	// openRoom is the free space needed to open or close Badger: ballastSize without one flush.
 	openRoom = 6 << 20
 
-	// ballastMargin is what must stay free beside the ballast when it is made on a
-	// disk that is short anyway: two memory tables that are being written to theirs.
+	// ballastMargin is the free space that must remain after the ballast is created on a disk that
+	// is already short of space: the flush of two memory tables.
 	ballastMargin = 4 << 20
 
-	// ballastPiece is how much of it is given up at a time for the journal, and the least by
-	// which it grows again: some hundred grants.
+	// ballastPiece is the amount given up at a time for the journal, enough for some hundred
+	// grants. It is also the minimum by which the ballast grows again.
 	ballastPiece = 256 << 10
 )
 
-// allocate gives f, which has from bytes, a length of to bytes that have their room on the disk,
-// without writing them where the system can do that.
+// allocate extends f from from to to bytes with allocated disk space. It writes zeros only if the
+// system cannot allocate without writing.
 func allocate(f *os.File, from, to int64) error {
 	if err := fallocate(f, to); !errors.Is(err, errors.ErrUnsupported) {
 		return err
@@ -46,15 +44,15 @@ func allocate(f *os.File, from, to int64) error {
 	return nil
 }
 
-// ballast is the path of the file.
+// ballast is the path of the ballast file.
 type ballast string
 
 func newBallast(dir string) ballast { return ballast(filepath.Join(dir, "ballast")) }
 
-// release gives the room back and reports whether there was any.
+// release deletes the ballast and reports whether there was one.
 func (b ballast) release() bool { return os.Remove(string(b)) == nil }
 
-// size is how many bytes can be given up.
+// size is the number of bytes that can be given up.
 func (b ballast) size() int64 {
 	info, err := os.Stat(string(b))
 	if err != nil {
@@ -63,24 +61,25 @@ func (b ballast) size() int64 {
 	return info.Size()
 }
 
-// whole reports whether nothing of it is missing.
+// whole reports whether the ballast has its full size.
 func (b ballast) whole() bool { return b.size() == ballastSize }
 
-// sparse reports whether giving it up gives less than its size.
+// sparse reports whether the ballast uses less disk space than its size.
 func (b ballast) sparse() bool {
 	info, err := os.Stat(string(b))
 	return err == nil && journal.Sparse(info)
 }
 
-// spend gives up a piece if at least floor bytes are left then, and reports whether it has.
+// spend gives up a piece if at least floor bytes remain, and reports whether it did.
 func (b ballast) spend(floor int64) bool {
 	size := b.size() - ballastPiece
 	return size >= floor && os.Truncate(string(b), size) == nil
 }
 
-// restore makes the ballast, or what is missing of it, if there is room for that: beside the
-// reserve, or where that cannot be had anyway, as much as there is. In between it would be what
-// makes the disk full. It returns ErrDiskFull unless the ballast is whole.
+// restore creates the ballast, or extends it to its full size, if there is enough free space. The
+// space must exceed the reserve. If even the reserve is not free, restore takes what is left beyond
+// a margin. In between it takes nothing, because the ballast itself would then fill the disk. It
+// returns ErrDiskFull unless the ballast has its full size.
 func (b ballast) restore(reserve uint64) error {
 	size := b.size()
 	missing := uint64(ballastSize - size)
@@ -91,7 +90,7 @@ func (b ballast) restore(reserve uint64) error {
 	if err != nil {
 		return err
 	}
-	full := faultf(ErrDiskFull, "no room for the ballast")
+	full := faultf(ErrDiskFull, "no space for the ballast")
 	switch {
 	case free >= reserve+missing:
 	case free >= reserve:
@@ -115,8 +114,8 @@ func (b ballast) restore(reserve uint64) error {
 	return nil
 }
 
-// makeRoom returns ErrDiskFull if less than need bytes are free even after
-// the ballast was given up.
+// makeRoom ensures that need bytes are free, by giving up the ballast if necessary, or returns
+// ErrDiskFull.
 func (b ballast) makeRoom(need uint64) error {
 	dir := filepath.Dir(string(b))
 	err := checkSpace(dir, need)
@@ -126,7 +125,7 @@ func (b ballast) makeRoom(need uint64) error {
 	return err
 }
 
-// checkRoom returns ErrDiskFull if there is less free space than a commit needs. The
-// ballast is not spent for that: a disk that fills up takes it within a second, and then the
-// restart lacks it.
+// checkRoom returns ErrDiskFull if there is less free space than a commit needs. It does not give
+// up the ballast: a disk that is filling up would consume it within a second, and the next start
+// would lack it.
 func (s *Store) checkRoom() error { return checkSpace(s.dir, s.reserve.Load()) }

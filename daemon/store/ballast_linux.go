@@ -6,5 +6,5 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// fallocate gives f a length of n bytes that have their room on the disk.
+// fallocate extends f to n bytes with allocated disk space.
 func fallocate(f *os.File, n int64) error { return unix.Fallocate(int(f.Fd()), 0, 0, n) }

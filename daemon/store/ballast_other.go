@@ -7,5 +7,5 @@ import (
 	"os"
 )
 
-// fallocate says that room cannot be reserved without writing.
+// fallocate returns ErrUnsupported: this system cannot allocate space without writing.
 func fallocate(*os.File, int64) error { return errors.ErrUnsupported }

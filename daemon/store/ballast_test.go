@@ -23,11 +23,11 @@ func TestBallast(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Where it would be what makes the disk full, it is not made.
+	// It is not created if that would fill the disk.
 	if err := s.ballast.restore(free - ballastSize/2); !errors.Is(err, ErrDiskFull) || s.ballast.size() > 0 {
 		t.Errorf("got %v; want ErrDiskFull", err)
 	}
-	// Where the disk is full anyway, and where it is far from it, it is.
+	// It is created if the disk is full anyway, and if the disk is far from full.
 	for _, reserve := range []uint64{1 << 62, 1} {
 		if err := s.ballast.restore(reserve); err != nil || !s.ballast.whole() {
 			t.Errorf("reserve %d: %v", reserve, err)
@@ -38,7 +38,7 @@ func TestBallast(t *testing.T) {
 	eventually(t, "the keeper makes it again", s.ballast.whole)
 }
 
-// TestBallastOfSparseCopy starts on a ballast that is a hole, as rsync -S makes it.
+// TestBallastOfSparseCopy starts on a sparse ballast, as rsync -S creates it.
 func TestBallastOfSparseCopy(t *testing.T) {
 	c := Config{Dir: newStateDir(t)}
 	filled(t, c)
@@ -50,19 +50,19 @@ func TestBallastOfSparseCopy(t *testing.T) {
 	}
 	newTestStore(t, c)
 	if !b.whole() || b.sparse() {
-		t.Errorf("whole: %t, sparse: %t; want it on disk", b.whole(), b.sparse())
+		t.Errorf("whole: %t, sparse: %t; want it allocated", b.whole(), b.sparse())
 	}
 }
 
-// What the journal takes of the ballast leaves what a start takes, and is made up for.
-func TestBallastIsSpentInPieces(t *testing.T) {
+// What the journal takes leaves enough for a start, and is restored.
+func TestBallastSpentInPieces(t *testing.T) {
 	dir := newStateDir(t)
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	b := newBallast(dir)
 	if b.spend(openRoom) {
-		t.Error("there was none")
+		t.Error("spend failed")
 	}
 	if err := b.restore(1); err != nil {
 		t.Fatal(err)
@@ -75,6 +75,6 @@ func TestBallastIsSpentInPieces(t *testing.T) {
 		t.Errorf("got %d pieces and %d bytes left, want %d and %d", pieces, b.size(), want, openRoom)
 	}
 	if err := b.restore(1); err != nil || !b.whole() {
-		t.Errorf("not made up for: %v", err)
+		t.Errorf("not restored: %v", err)
 	}
 }

@@ -14,8 +14,8 @@ import (
 	"tokend/daemon/record"
 )
 
-// BenchmarkPut shows what a durable Put costs alone and what grouping makes of many
-// at once: an operation is one Put of one record of 600 bytes.
+// BenchmarkPut measures a durable Put alone and with concurrent writers. An operation is one Put of
+// one record of 600 bytes.
 func BenchmarkPut(b *testing.B) {
 	value := []byte(strings.Repeat("v", 600))
 	for _, writers := range []int{1, 4, 64} {
@@ -46,8 +46,8 @@ func BenchmarkPut(b *testing.B) {
 	}
 }
 
-// BenchmarkOpen shows what a start costs with a hundred thousand records of 600 bytes:
-// Open, and reading them all; and the memory that is then resident.
+// BenchmarkOpen measures a start with a hundred thousand records of 600 bytes: Open, reading them
+// all, and the resident memory afterwards.
 func BenchmarkOpen(b *testing.B) {
 	for _, key := range [][]byte{nil, key1} {
 		c := Config{Dir: newStateDir(b), Key: key}
@@ -80,8 +80,8 @@ func BenchmarkOpen(b *testing.B) {
 	}
 }
 
-// BenchmarkRewrite shows what twenty rewrites of all records leave on disk: while the
-// store is open, and once it is closed.
+// BenchmarkRewrite measures the disk usage after twenty rewrites of all records, with the store
+// open and closed.
 func BenchmarkRewrite(b *testing.B) {
 	const n, rewrites, live = 100_000, 20, 100_000 * 640
 	for b.Loop() {
@@ -100,7 +100,7 @@ func BenchmarkRewrite(b *testing.B) {
 	}
 }
 
-// fill puts n records into the store of c.
+// fill stores n records in the store of c.
 func fill(b *testing.B, c Config, n int) {
 	b.Helper()
 	s, err := Open(c)
@@ -113,7 +113,7 @@ func fill(b *testing.B, c Config, n int) {
 	}
 }
 
-// putMany puts n records of 600 bytes, a hundred at a time.
+// putMany stores n records of 600 bytes, a hundred at a time.
 func putMany(b *testing.B, s *Store, n int) {
 	b.Helper()
 	value := []byte(strings.Repeat("v", 600))
@@ -128,8 +128,7 @@ func putMany(b *testing.B, s *Store, n int) {
 	}
 }
 
-// reportMemory reports what is resident: all, and the part that is this
-// process's own and not the page cache's.
+// reportMemory reports the resident memory: all of it, and the private part without the page cache.
 func reportMemory(b *testing.B) {
 	b.Helper()
 	status, err := os.ReadFile("/proc/self/status")
@@ -147,7 +146,7 @@ func reportMemory(b *testing.B) {
 	}
 }
 
-// onDisk returns how many bytes dir really takes: Badger's logs are sparse.
+// onDisk returns the allocated bytes in dir. Badger's logs are sparse.
 func onDisk(b *testing.B, dir string) (n int64) {
 	b.Helper()
 	entries, err := os.ReadDir(dir)
@@ -156,7 +155,8 @@ func onDisk(b *testing.B, dir string) (n int64) {
 	}
 	for _, e := range entries {
 		var st unix.Stat_t
-		if unix.Stat(filepath.Join(dir, e.Name()), &st) == nil { // Badger deletes files meanwhile
+		// Badger deletes files concurrently.
+		if unix.Stat(filepath.Join(dir, e.Name()), &st) == nil {
 			n += st.Blocks * 512
 		}
 	}

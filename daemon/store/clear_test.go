@@ -12,7 +12,7 @@ import (
 	"tokend/daemon/record"
 )
 
-// sealHere puts the header of a store that is sealed with key1 into the store of c.
+// sealHere writes the header of a store sealed with key1 into the store of c.
 func sealHere(t *testing.T, c Config) {
 	t.Helper()
 	putHeader(t, c, newHeader(mustSealer(t, key1)))
@@ -34,8 +34,7 @@ func putHeader(t *testing.T, c Config, h header) {
 	}
 }
 
-// plantStore puts a database in clear in the place of that of a store, without its header if that
-// is bare.
+// plantStore replaces the database of a store by one in clear, without its header if bare.
 func plantStore(bare bool) func(*testing.T, Config) {
 	return func(t *testing.T, c Config) {
 		other, at := Config{Dir: newStateDir(t)}, place(c.Dir).current()
@@ -51,8 +50,8 @@ func plantStore(bare bool) func(*testing.T, Config) {
 	}
 }
 
-// TestClearRefused has a store that is opened with a key be in clear, wholly or in part: as it was
-// made before there was a key, or as somebody made it who does not have the key.
+// TestClearRefused opens stores that are wholly or partly in clear with a key. They were created
+// before there was a key, or by somebody without the key.
 func TestClearRefused(t *testing.T) {
 	lose := func(names ...string) func(*testing.T, Config) {
 		return func(t *testing.T, c Config) {
@@ -67,7 +66,7 @@ func TestClearRefused(t *testing.T) {
 	clearHeader := func(t *testing.T, c Config) { putHeader(t, c, header{}) }
 	for _, test := range []struct {
 		name      string
-		key       []byte // of the store as it was made
+		key       []byte // of the original store
 		change    func(*testing.T, Config)
 		text      string
 		untouched bool
@@ -116,7 +115,7 @@ func TestClearRefused(t *testing.T) {
 					t.Errorf("with AcceptClear: got %v, want ErrClear", err)
 				}
 				if aside, _ := filepath.Glob(filepath.Join(c.Dir, "*.broken-*")); len(aside) > 0 {
-					t.Errorf("taken for damage: %v", aside)
+					t.Errorf("treated as damage: %v", aside)
 				}
 				return
 			}
@@ -131,14 +130,14 @@ func TestClearRefused(t *testing.T) {
 			wantTable(t, newTestStore(t, c), record.Grants, map[string]string{"g": "1"})
 		})
 	}
-	t.Run("a replaced header is made again", func(t *testing.T) {
+	t.Run("a replaced header is recreated", func(t *testing.T) {
 		c := Config{Dir: newStateDir(t), Key: key1}
 		filled(t, c, rec("a", "1"))
 		clearHeader(t, c)
 		lose(header1)(t, c)
 		reopened(t, c, map[string]string{"a": "1"})
 	})
-	t.Run("a database that is opened again", func(t *testing.T) {
+	t.Run("a reopened database", func(t *testing.T) {
 		s := newTestStore(t, Config{Key: key1})
 		planted := Config{Dir: newStateDir(t)}
 		filled(t, planted, rec("a", "planted"))
@@ -161,7 +160,7 @@ func TestClearRefused(t *testing.T) {
 		}
 		reopened(t, Config{Dir: c.Dir, Key: key2}, map[string]string{"a": "1"})
 	})
-	t.Run("a store that is read while it is compared", func(t *testing.T) {
+	t.Run("a store read during the comparison", func(t *testing.T) {
 		c := Config{Dir: newStateDir(t)}
 		filled(t, c, rec("a", "1"))
 		reopened(t, Config{Dir: c.Dir, Key: key1, AcceptClear: true, Ahead: true}, map[string]string{"a": "1"})
@@ -195,7 +194,7 @@ func TestClearRefused(t *testing.T) {
 	})
 }
 
-// sealOnce seals the store in dir, which is in clear, as tokend rekey --seal does.
+// sealOnce seals the store in clear in dir, as tokend rekey --seal does.
 func sealOnce(dir string) error {
 	return onOneThread(func() error {
 		return Rekey(context.Background(), Config{Dir: dir, Key: key2, AcceptClear: true}, key2)

@@ -9,9 +9,9 @@ import (
 	"tokend/daemon/store/journal"
 )
 
-// commit makes g durable and tells those who wait: the journal first, with what cannot be had
-// again, then the database. Where the journal takes all of it the database follows later; else it
-// takes what is pending with g.
+// commit makes g durable and reports to its callers. Irreplaceable records go to the journal first,
+// then everything goes to the database. If the journal holds the whole group, the database follows
+// later. Otherwise the database commits g together with the pending records.
 func (s *Store) commit(g *group) {
 	trails := s.trails(g)
 	s.sequence++
@@ -32,7 +32,8 @@ func (s *Store) commit(g *group) {
 		s.counts.committed(len(g.puts), 0, err)
 	}
 	if refusal != nil && (err == nil || !errors.Is(refusal, errCrowded)) {
-		s.lag(refusal, err == nil) // not before: the journal is written anew from what the database has
+		// After the commit, because the journal is rewritten from the database.
+		s.lag(refusal, err == nil)
 	}
 	if err == nil || !journaled {
 		g.done(err, err)
@@ -43,12 +44,12 @@ func (s *Store) commit(g *group) {
 	g.done(nil, err)
 }
 
-// errCrowded is why the journal is not given what could not be read: the database, which has to
-// take all that is pending, takes it first.
+// errCrowded is returned if the journal must not take more, because too much is pending. The
+// database then takes everything pending first.
 var errCrowded = errors.New("too much is pending")
 
-// append writes what of g cannot be had again to the journal, in one step, and reports
-// whether it is there, and the error if the journal refused it.
+// append writes the Puts of g that have irreplaceable records to the journal, in one entry. It
+// reports whether the entry is durable, and the error if the journal rejected it.
 func (s *Store) append(g *group, number uint64) (journaled bool, refusal error) {
 	e := journal.Entry{Commit: number, Records: s.kept[:0]}
 	for _, p := range g.puts {
@@ -57,7 +58,7 @@ func (s *Store) append(g *group, number uint64) (journaled bool, refusal error) 
 	if s.kept = e.Records; len(e.Records) == 0 {
 		return false, nil
 	}
-	defer clear(e.Records) // of what is not the committer's
+	defer clear(e.Records) // drop references to the callers' values
 	if s.crowded(0) {
 		return false, errCrowded
 	}
@@ -79,7 +80,7 @@ func (s *Store) append(g *group, number uint64) (journaled bool, refusal error) 
 	return true, nil
 }
 
-// admits returns why the disk is not to be written to by the commit of a number, or nil.
+// admits returns an error if the commit with that number must not be written to the disk.
 func (s *Store) admits(number uint64) error {
 	err := s.checkRoom()
 	if err != nil {
@@ -90,16 +91,15 @@ func (s *Store) admits(number uint64) error {
 	return err
 }
 
-// settled takes note of what became of a commit and returns its error. After one that
-// failed nothing goes to the database until it has been opened anew: Badger ends the process
-// if it is written to after some of its errors, and after others would not find again what
-// comes behind.
+// settled records the result of a commit and returns its error. After a failed commit, the database
+// is not written to until it has been reopened. After some errors Badger ends the process if it is
+// written to. After others it would not find later commits again.
 func (s *Store) settled(err error, number uint64) error {
 	switch {
 	case err == nil:
 		s.applied.Store(number)
 	case errors.Is(err, badger.ErrTxnTooBig):
-		// The limits of newPut and gather are drawn so that this is not reached.
+		// newPut and gather limit sizes so that this does not happen.
 		return fmt.Errorf("%w: %w", ErrTooLarge, err)
 	default:
 		s.mu.Lock()
@@ -115,8 +115,8 @@ func (s *Store) settled(err error, number uint64) error {
 	return err
 }
 
-// shelve keeps for the readers, and for later, what the journal has taken of g and the database
-// has not.
+// shelve adds the records that the journal has, and the database does not, to the pending ones.
+// Readers see them, and the database takes them later.
 func (s *Store) shelve(g *group, number uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -125,7 +125,7 @@ func (s *Store) shelve(g *group, number uint64) {
 	}
 }
 
-// stall takes note that the database does not take what the journal has.
+// stall records that the database rejects pending records.
 func (s *Store) stall(cause error) {
 	s.mu.Lock()
 	first := !s.stalled

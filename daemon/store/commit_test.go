@@ -12,8 +12,7 @@ import (
 	"tokend/daemon/record"
 )
 
-// newIdleStore returns a store whose committer does not run, with room for two records
-// in a group.
+// newIdleStore returns a store without a running committer. Two records fit in a group.
 func newIdleStore() *Store {
 	return &Store{
 		maxBytes: 1060, maxCount: 2, trail: newTrail(),
@@ -23,7 +22,7 @@ func newIdleStore() *Store {
 	}
 }
 
-func TestPutHeedsItsContextWhileItWaits(t *testing.T) {
+func TestQueuedPutCanceled(t *testing.T) {
 	s := newIdleStore()
 	ctx, cancel := context.WithCancel(t.Context())
 	result := make(chan error)
@@ -39,7 +38,7 @@ func TestPutHeedsItsContextWhileItWaits(t *testing.T) {
 	}
 }
 
-func TestPutWaitsOnceItsCommitHasBegun(t *testing.T) {
+func TestTakenPutNotCanceled(t *testing.T) {
 	s := newIdleStore()
 	ctx, cancel := context.WithCancel(t.Context())
 	result := make(chan error)
@@ -53,7 +52,7 @@ func TestPutWaitsOnceItsCommitHasBegun(t *testing.T) {
 	}
 }
 
-func TestGroupsKeepToTheirLimits(t *testing.T) {
+func TestGroupLimits(t *testing.T) {
 	s := newIdleStore()
 	enqueue := func(recs ...record.Record) {
 		p, err := s.newPut(recs)
@@ -86,10 +85,10 @@ func TestGroupsKeepToTheirLimits(t *testing.T) {
 	}
 }
 
-// Who has been woken by the end of a commit, and wants only the processor to be in the next one, is
-// in it.
-func TestAGroupTakesThoseWhoAreAboutToCome(t *testing.T) {
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // with more, who comes and who gathers run at once
+// TestGroupTakesRunnablePuts: a Put whose goroutine is runnable when a commit ends is in the next
+// group.
+func TestGroupTakesRunnablePuts(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // with more, Puts and committer run in parallel
 	s := newIdleStore()
 	s.maxBytes, s.maxCount = 1<<20, 100
 	puts := make([]*put, 5)
@@ -111,7 +110,7 @@ func TestAGroupTakesThoseWhoAreAboutToCome(t *testing.T) {
 	wg.Wait()
 }
 
-func TestAfterAFailedCommitTheDatabaseIsOpenedAnew(t *testing.T) {
+func TestReopenAfterFailedCommit(t *testing.T) {
 	log, said := logged()
 	s := newTestStore(t, Config{Logger: log, Key: key1})
 	mustPut(t, s, rec("a", "1"), grant("g", "1"))
@@ -123,15 +122,15 @@ func TestAfterAFailedCommitTheDatabaseIsOpenedAnew(t *testing.T) {
 	wantTable(t, s, record.Credentials, map[string]string{"a": "3"})
 	wantTable(t, s, record.Grants, map[string]string{"g": "1"})
 	if n := strings.Count(said.String(), "the disk refused a commit"); n != 1 {
-		t.Errorf("log: said %d times, want once", n)
+		t.Errorf("logged %d times, want once", n)
 	}
-	if !strings.Contains(said.String(), "open anew") || s.Missing() != 0 {
+	if !strings.Contains(said.String(), "database has been reopened") || s.Missing() != 0 {
 		t.Errorf("missing %d; log:\n%s", s.Missing(), said)
 	}
 }
 
-// failDatabase makes commits fail from now on, as on a disk that refuses: until the
-// database is opened anew.
+// failDatabase makes commits fail, as on a disk that rejects writes, until the database is
+// reopened.
 func (s *Store) failDatabase(t *testing.T) {
 	t.Helper()
 	s.mu.Lock()
@@ -146,7 +145,7 @@ func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(time.Minute); !is(); {
 		if time.Now().After(deadline) {
-			t.Fatalf("%s: not in a minute", what)
+			t.Fatalf("%s: timeout after a minute", what)
 		}
 		time.Sleep(10 * time.Millisecond)
 	}

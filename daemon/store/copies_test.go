@@ -10,8 +10,8 @@ import (
 	"tokend/daemon/record"
 )
 
-// wantBothCopies checks that the database and the journal of s, as a kill leaves them now, have
-// want each by itself.
+// wantBothCopies checks that the database and the journal of s each have want by itself after a
+// kill.
 func wantBothCopies(t *testing.T, s *Store, want map[string]string) {
 	t.Helper()
 	for name, lost := range map[string]func(place) string{"database": place.current, "journal": place.journal} {
@@ -26,8 +26,8 @@ func wantBothCopies(t *testing.T, s *Store, want map[string]string) {
 	}
 }
 
-// TestCrowdedJournal puts a grant while more is pending than may be: it goes past the journal, and
-// gets there when the database has it.
+// TestCrowdedJournal stores a grant while too much is pending. It bypasses the journal, which gets
+// it after the database.
 func TestCrowdedJournal(t *testing.T) {
 	log, said := logged()
 	s := newTestStore(t, Config{Key: key1, Logger: log})
@@ -37,14 +37,14 @@ func TestCrowdedJournal(t *testing.T) {
 		s.pending.bytes += maxPending
 		s.mu.Unlock()
 		if err := s.Put(t.Context(), grant("refused", "1")); !errors.Is(err, ErrDiskFull) {
-			t.Errorf("got %v, want ErrDiskFull: what is pending has a limit", err)
+			t.Errorf("got %v, want ErrDiskFull: the pending records are limited", err)
 		}
 		s.mu.Lock()
 		s.pending.bytes -= maxPending
 		s.mu.Unlock()
 	})
 	if strings.Contains(said.String(), "the grant journal refused an entry") {
-		t.Error("a full disk was taken for a journal that fails")
+		t.Error("a full disk was treated as a failed journal")
 	}
 	eventually(t, "the database takes what was pending", func() bool { return s.behind() == 0 })
 	s.mu.Lock()
@@ -57,14 +57,14 @@ func TestCrowdedJournal(t *testing.T) {
 	wantBothCopies(t, s, map[string]string{"before": "1", "crowded": "1"})
 }
 
-// TestLaggingGrantInDatabase puts a grant while the journal lacks something: the journal may be
-// replaced by one that is made from the database, so that has it first.
-func TestLaggingGrantInDatabase(t *testing.T) {
+// TestGrantWhileLagging stores a grant while the journal lags. The database gets it first,
+// because the journal may be rewritten from the database.
+func TestGrantWhileLagging(t *testing.T) {
 	s := newTestStore(t, Config{Key: key1})
 	s.lagging.Store(true)
 	mustPut(t, s, grant("g", "1"))
 	if n := s.behind(); n != 0 {
-		t.Errorf("%d records are in the journal alone", n)
+		t.Errorf("%d records are only in the journal", n)
 	}
 	stored, err := s.current.db.stored(recordKey(record.Grants, "g"))
 	if err != nil || len(stored) == 0 {
@@ -72,8 +72,8 @@ func TestLaggingGrantInDatabase(t *testing.T) {
 	}
 }
 
-// TestGrantAfterStall puts a grant when the database, which has refused the one before, takes
-// values again: it gets both at once.
+// TestGrantAfterStall stores a grant when the database accepts writes again after it rejected
+// another grant. The database gets both at once.
 func TestGrantAfterStall(t *testing.T) {
 	s := newTestStore(t, Config{Key: key1})
 	s.fillDisk(t, func() {
@@ -82,12 +82,12 @@ func TestGrantAfterStall(t *testing.T) {
 	})
 	mustPut(t, s, grant("h", "1"))
 	if n := s.behind(); n != 0 {
-		t.Errorf("%d records are in the journal alone", n)
+		t.Errorf("%d records are only in the journal", n)
 	}
 }
 
-// TestGrantWhileDown puts a grant while the database is being opened again: it gets that without
-// another Put.
+// TestGrantWhileDown stores a grant while the database is being reopened. The database gets it
+// without another Put.
 func TestGrantWhileDown(t *testing.T) {
 	log, said := logged()
 	s := newTestStore(t, Config{Key: key1, Logger: log})
@@ -95,17 +95,17 @@ func TestGrantWhileDown(t *testing.T) {
 	s.down = ErrFailed
 	s.mu.Unlock()
 	if !s.Stats().Refusing {
-		t.Error("the database takes nothing, and that is not said")
+		t.Error("Refusing is false although the database accepts nothing")
 	}
 	mustPut(t, s, grant("g", "1"))
 	if !strings.Contains(said.String(), "are written to the journal only") {
-		t.Error("log: want it said that the database lacks it")
+		t.Error("log: want the message that the database lacks it")
 	}
 	s.wake()
 	eventually(t, "the database has it", func() bool { return s.behind() == 0 })
 }
 
-// TestMendOnFullDisk rewrites the journal on a full disk: the ballast gives the room, and is not
+// TestMendOnFullDisk rewrites the journal on a full disk. The ballast provides the space. It is not
 // given up for other errors.
 func TestMendOnFullDisk(t *testing.T) {
 	for _, refusal := range []error{syscall.ENOSPC, syscall.EIO} {
@@ -130,8 +130,8 @@ func TestMendOnFullDisk(t *testing.T) {
 	}
 }
 
-// TestJournalFailsOnce has the journal refuse one entry: who has put it is told when the database
-// and the journal have it.
+// TestJournalFailsOnce: the journal rejects one entry. Put returns when the database and the
+// journal have it.
 func TestJournalFailsOnce(t *testing.T) {
 	for _, operation := range []string{"sync", "write", "truncate"} {
 		t.Run(operation, func(t *testing.T) {
@@ -140,7 +140,8 @@ func TestJournalFailsOnce(t *testing.T) {
 			mustPut(t, s, grant("before", "1"))
 			refusals := []string{operation}
 			if operation == "truncate" {
-				refusals = []string{"sync", "truncate"} // what could not be synced is cut off
+				// An entry that could not be synced is cut off.
+				refusals = []string{"sync", "truncate"}
 			}
 			s.journal.Refuse(func(op string) error {
 				if len(refusals) == 0 || op != refusals[0] {
@@ -151,13 +152,13 @@ func TestJournalFailsOnce(t *testing.T) {
 			})
 			mustPut(t, s, grant("refused", "1"))
 			if s.lagging.Load() || s.journal.Failed() != nil {
-				t.Errorf("lagging: %t, failed: %v; want it written anew", s.lagging.Load(), s.journal.Failed())
+				t.Errorf("lagging: %t, failed: %v; want it rewritten", s.lagging.Load(), s.journal.Failed())
 			}
 			eventually(t, "the database has followed", func() bool { return s.behind() == 0 })
 			wantBothCopies(t, s, map[string]string{"before": "1", "refused": "1"})
 			mustPut(t, s, grant("after", "1"))
 			if n := strings.Count(said.String(), "the grant journal refused an entry"); n != 1 {
-				t.Errorf("said %d times, want once:\n%s", n, said)
+				t.Errorf("logged %d times, want once:\n%s", n, said)
 			}
 		})
 	}

@@ -11,8 +11,8 @@ import (
 	"tokend/daemon/record"
 )
 
-// crashed returns a state directory as a kill leaves it, with n records of 500 bytes
-// whose commits are in a write-ahead log and, behind flushes, in tables.
+// crashed returns a state directory after a kill, with n records of 500 bytes. Their commits are in
+// a write-ahead log, and after flushes in tables.
 func crashed(t *testing.T, key []byte, n int) string {
 	t.Helper()
 	s := newTestStore(t, Config{Key: key})
@@ -24,8 +24,8 @@ func crashed(t *testing.T, key []byte, n int) string {
 	return dir
 }
 
-// copyState copies a state directory but for the ballast; that of a running store is copied
-// as a kill would leave it, since Badger writes through shared memory maps.
+// copyState copies a state directory without the ballast. The copy of a running store is what a
+// kill would leave, because Badger writes through shared memory maps.
 func copyState(t *testing.T, to, from string) {
 	t.Helper()
 	if err := os.Mkdir(to, 0o700); err != nil {
@@ -65,14 +65,14 @@ func globbed(t *testing.T, dir, pattern string) []string {
 	return paths
 }
 
-// flip inverts the byte at a part of the file: 0 the first, 1 behind the last.
+// flip inverts the byte at a fraction of the file: 0 is the first byte, 1 is the end.
 func flip(t *testing.T, path string, part float64) {
 	t.Helper()
 	b, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b = bytes.TrimRight(b, "\x00") // logs are longer than what is in them
+	b = bytes.TrimRight(b, "\x00") // logs are longer than their content
 	n := int64(float64(len(b)) * part)
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
@@ -84,11 +84,11 @@ func flip(t *testing.T, path string, part float64) {
 	}
 }
 
-func TestAFlippedByteInALogIsNoticed(t *testing.T) {
+func TestFlippedLogDetected(t *testing.T) {
 	dir := crashed(t, key1, 100)
 	log, said := logged()
 
-	// Unharmed, the crash costs nothing.
+	// Without damage, the crash loses nothing.
 	whole := newStateDir(t)
 	copyState(t, whole, dir)
 	s := newTestStore(t, Config{Dir: whole, Key: key1, Logger: log})
@@ -121,7 +121,7 @@ func TestAFlippedByteInALogIsNoticed(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeReadIsMovedAside(t *testing.T) {
+func TestUnreadableMovedAside(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		damage func(t *testing.T, dir string)
@@ -156,7 +156,7 @@ func TestWhatCannotBeReadIsMovedAside(t *testing.T) {
 				t.Errorf("moved aside: got %v, %v", aside, err)
 			}
 			if !strings.Contains(said.String(), "[ERROR]") || !strings.Contains(said.String(), "moved_to=") {
-				t.Errorf("log: want an error that names the place, got\n%s", said)
+				t.Errorf("log: want an error with the new path, got\n%s", said)
 			}
 			if err := s.Close(); err != nil {
 				t.Fatal(err)
@@ -167,7 +167,7 @@ func TestWhatCannotBeReadIsMovedAside(t *testing.T) {
 	}
 }
 
-func TestWhatACrashLeavesIsNoDamage(t *testing.T) {
+func TestCrashRemainsNotDamage(t *testing.T) {
 	for _, test := range []struct {
 		name  string
 		leave func(t *testing.T, dir string)
@@ -195,7 +195,7 @@ func TestWhatACrashLeavesIsNoDamage(t *testing.T) {
 	}
 }
 
-func TestALostHeaderForgivesNoWrongKey(t *testing.T) {
+func TestWrongKeyWithoutHeader(t *testing.T) {
 	c := Config{Dir: newStateDir(t), Key: key1}
 	filled(t, c, rec("a", "1"))
 	for _, key := range [][]byte{key2, nil} {
@@ -208,7 +208,7 @@ func TestALostHeaderForgivesNoWrongKey(t *testing.T) {
 	}
 }
 
-func TestASealedRecordStandsForItselfOnly(t *testing.T) {
+func TestSealedRecordMoved(t *testing.T) {
 	s := newTestStore(t, Config{Key: key1})
 	mustPut(t, s, rec("mine", "1"), rec("other", "2"))
 	stored, err := s.current.db.stored(recordKey(record.Credentials, "other"))

@@ -16,35 +16,34 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// database is one Badger directory with its header and its mark. Its owner sees to
-// it that commits do not overlap; reads may.
+// database is one Badger directory with its header and its mark. The caller must not run commits
+// concurrently. Reads may be concurrent.
 type database struct {
 	*badger.DB
 	dir    string
 	log    hclog.Logger
 	sealer sealer // of its records
 	mark   mark
-	wal    wal // where Badger does not sync
+	wal    wal // used where Badger does not sync
 
-	latest latest // what its last commit has left, to be read
+	latest latest // what readers read: the state after the last commit
 
 	sequence uint64 // number of the last commit
-	missing  uint64 // commits that were acknowledged and were not found at open
-	made     bool   // there was none before
+	missing  uint64 // acknowledged commits that were not found at open
+	made     bool   // the database was created at open
 }
 
-// entry is a record as the database sees it: with its value as it is stored. A nil value
-// deletes the key.
+// entry is a record with its stored value. A nil value deletes the key.
 type entry struct{ key, value []byte }
 
-// systemKey returns a key of the store's own; no table's keys begin like it.
+// systemKey returns a key for the store itself. No table's keys start with 0x00.
 func systemKey(name string) []byte { return append([]byte{0}, name...) }
 
 // sequenceKey holds the number of the last commit.
 var sequenceKey = systemKey("sequence")
 
-// openDatabase opens the database in dir, or makes one that is kept as s says. The error
-// wraps errDamaged where there is a database that cannot be read.
+// openDatabase opens the database in dir, or creates one with sealer s. The error wraps errDamaged
+// if the existing database cannot be read.
 func openDatabase(dir string, s sealer, log hclog.Logger) (*database, error) {
 	h, made, err := findHeader(dir, s)
 	lost := errors.Is(err, errBadHeader)
@@ -77,7 +76,7 @@ func openDatabase(dir string, s sealer, log hclog.Logger) (*database, error) {
 		d.wal, err = openWAL(dir)
 	}
 	if err != nil {
-		// What closing says besides is of the same making.
+		// Errors of closing have the same cause.
 		_, _, _ = d.mark.close(), d.wal.close(), db.Close()
 		return nil, diagnose(dir, err)
 	}
@@ -85,8 +84,8 @@ func openDatabase(dir string, s sealer, log hclog.Logger) (*database, error) {
 	return d, nil
 }
 
-// findHeader returns the header of the database in dir, and makes directory and
-// header where there is no database.
+// findHeader returns the header of the database in dir. If there is no database, it creates the
+// directory and the header.
 func findHeader(dir string, s sealer) (h header, made bool, err error) {
 	h, err = readHeader(dir)
 	if !errors.Is(err, errNoHeader) {
@@ -102,11 +101,10 @@ func findHeader(dir string, s sealer) (h header, made bool, err error) {
 	return h, true, errors.Join(writeHeader(dir, h), syncDir(filepath.Dir(dir)))
 }
 
-// openBadger checks the tables in dir and opens Badger. Badger panics on some
-// damage; what it had started by then is left behind, in a directory that is about to
-// be moved aside.
+// openBadger checks the tables in dir and opens Badger. Badger panics on some damage. What it had
+// started by then leaks, but its directory is about to be moved aside.
 func openBadger(dir string, log hclog.Logger) (db *badger.DB, err error) {
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true)) // of its logs, which it reads here
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true)) // for Badger's memory-mapped logs
 	defer func() {
 		if p := recover(); p != nil {
 			db, err = nil, diagnose(dir, fmt.Errorf("badger panicked: %v", p))
@@ -125,22 +123,22 @@ func openBadger(dir string, log hclog.Logger) (db *badger.DB, err error) {
 	return db, nil
 }
 
-// flushLimit is how long awaitFlush waits: a flush is two megabytes.
+// flushLimit bounds awaitFlush. A flush writes two megabytes.
 const flushLimit = 5 * time.Second
 
-// awaitFlush waits until Badger has written to tables what it found in its logs, which it does
-// behind Open's back. Each log but the one in use is gone then.
+// awaitFlush waits until Badger has flushed its old logs to tables, which it does in the background
+// after Open. Then only the current log is left.
 func (d *database) awaitFlush() {
 	for began := time.Now(); time.Since(began) < flushLimit; time.Sleep(2 * time.Millisecond) {
 		if logs, _ := filepath.Glob(filepath.Join(d.dir, "*.mem")); len(logs) <= 1 {
 			return
 		}
 	}
-	d.log.Warn("the logs of the last run are not yet in tables")
+	d.log.Warn("the logs of the last run are not yet flushed to tables")
 }
 
-// restoreHeader makes a lost header again from the sequence record, which every
-// commit writes and which is sealed as all others are.
+// restoreHeader recreates a damaged header. The sequence record, which every commit writes, shows
+// whether the store is sealed and whether the key is right.
 func (d *database) restoreHeader() error {
 	stored, err := d.stored(sequenceKey)
 	if err != nil {
@@ -150,18 +148,18 @@ func (d *database) restoreHeader() error {
 		return errStoreClear
 	}
 	if _, err := d.sealer.open(nil, sequenceKey, stored); err != nil {
-		// Damage would have failed Badger's checksum: it is the key.
+		// Damage would have failed Badger's checksum, so the key is wrong.
 		return faultf(ErrKey, "the encryption_key is missing or not the one that the store was sealed with")
 	}
-	d.log.Warn("the store's header was damaged and has been made again")
+	d.log.Warn("the store's header was damaged and has been recreated")
 	return writeHeader(d.dir, newHeader(d.sealer))
 }
 
-// readSequence compares the number of the last commit with the mark's.
+// readSequence compares the number of the last commit with the mark.
 func (d *database) readSequence() error {
 	stored, err := d.stored(sequenceKey)
 	switch {
-	case errors.Is(err, badger.ErrKeyNotFound): // nothing was ever committed, or all is gone
+	case errors.Is(err, badger.ErrKeyNotFound): // nothing was committed yet, or everything is lost
 	case err != nil:
 		return err
 	default:
@@ -175,17 +173,16 @@ func (d *database) readSequence() error {
 	}
 	d.mark = m
 	if damaged {
-		d.log.Warn("the sequence mark is damaged: the loss of the last commits would go unseen this once", "file", markFile)
+		d.log.Warn("the sequence mark is damaged: a loss of the last commits cannot be detected at this start", "file", markFile)
 	}
 	if last > d.sequence {
-		// Number on from the mark: the gap is then reported until the next
-		// commit, and no longer.
+		// Continue numbering from the mark. The gap is reported until the next commit.
 		d.missing, d.sequence = last-d.sequence, last
 	}
 	return nil
 }
 
-// number opens the sequence record.
+// number decodes the sequence record.
 func (d *database) number(stored []byte) (uint64, error) {
 	b, err := d.sealer.open(nil, sequenceKey, stored)
 	if refusal := d.refuseRecord(stored); refusal != nil {
@@ -197,8 +194,8 @@ func (d *database) number(stored []byte) (uint64, error) {
 	return binary.BigEndian.Uint64(b), nil
 }
 
-// value returns what is kept under key, opened, in the place of dst if that has room: never nil
-// where dst is not. Its error is [badger.ErrKeyNotFound] where there is none; dst is returned then.
+// value returns the opened value under key, appended to dst[:0]. The result is not nil unless dst
+// is nil. The error is [badger.ErrKeyNotFound] if there is none, and the result is then dst.
 func (d *database) value(txn *badger.Txn, key, dst []byte) ([]byte, error) {
 	item, err := txn.Get(key)
 	if err != nil {
@@ -211,7 +208,7 @@ func (d *database) value(txn *badger.Txn, key, dst []byte) ([]byte, error) {
 	return dst, err
 }
 
-// stored returns the value under key as it is kept.
+// stored returns the stored form of the value under key.
 func (d *database) stored(key []byte) ([]byte, error) {
 	txn := d.NewTransaction(false)
 	defer txn.Discard()
@@ -222,11 +219,10 @@ func (d *database) stored(key []byte) ([]byte, error) {
 	return item.ValueCopy(nil)
 }
 
-// commit makes entries, and number as that of the last commit, durable in one
-// transaction.
+// commit makes entries durable in one transaction, together with number as the last commit.
 func (d *database) commit(number uint64, entries []entry) error {
 	if !d.mark.inPlace(d.dir) {
-		return fmt.Errorf("%w: %s was deleted, or moved away, while it was in use", ErrFailed, d.dir)
+		return fmt.Errorf("%w: %s was deleted or moved while in use", ErrFailed, d.dir)
 	}
 	txn := d.NewTransaction(true)
 	defer txn.Discard()
@@ -255,14 +251,14 @@ func (d *database) commit(number uint64, entries []entry) error {
 	d.latest.renew(d.NewTransaction(false))
 	d.sequence = number
 	if err := d.mark.set(number); err != nil {
-		// What was committed is durable all the same.
-		d.log.Warn("the sequence mark was not written: a gap would go unseen", "error", err)
+		// The commit is durable nevertheless.
+		d.log.Warn("the sequence mark was not written: a loss of commits could not be detected", "error", err)
 	}
 	return nil
 }
 
-// bulk commits many entries in as many transactions as it takes. Only the last one, by
-// finish, advances the number of the last commit: a kill before leaves it where it was.
+// bulk commits many entries in as many transactions as necessary. Only the last one, by finish,
+// advances the number of the last commit. A kill before leaves the number unchanged.
 type bulk struct {
 	db       *database
 	maxBytes int
@@ -281,7 +277,7 @@ func (b *bulk) add(e entry) error {
 	return b.addWhole([]entry{e}, len(e.key)+len(e.value)+entryRoom)
 }
 
-// addWhole adds entries of so many bytes to one transaction. It has room for them.
+// addWhole adds entries with a total size of bytes to one transaction. The entries must fit in one.
 func (b *bulk) addWhole(entries []entry, bytes int) error {
 	var err error
 	if b.bytes+bytes > b.maxBytes || len(b.entries)+len(entries) > b.maxCount {
@@ -294,18 +290,17 @@ func (b *bulk) addWhole(entries []entry, bytes int) error {
 
 func (b *bulk) finish(number uint64) error { return b.db.commit(number, b.entries) }
 
-// transaction returns how many bytes, and how many entries, a transaction holds besides the
-// sequence record.
+// transaction returns the maximum bytes and entries of a transaction besides the sequence record.
 func (d *database) transaction() (bytes, count int) {
-	// Badger adds an entry of its own, and wants less than the count.
+	// Badger adds an entry of its own and requires less than the count.
 	return int(d.MaxBatchSize()) - sequenceRoom, int(d.MaxBatchCount()) - 3
 }
 
-// entries yields what is kept under keys with a prefix, opened. Key and value are the
-// caller's until the next step.
+// entries yields the opened entries under keys with a prefix. Key and value are valid until the
+// next step.
 func (d *database) entries(txn *badger.Txn, prefix []byte) iter.Seq2[entry, error] {
 	return func(yield func(entry, error) bool) {
-		value := []byte{} // what is there is never nil
+		value := []byte{} // existing values are never nil
 		for e, err := range d.storedEntries(txn, prefix) {
 			if err == nil {
 				value, err = d.sealer.open(value[:0], e.key, e.value)
@@ -321,13 +316,13 @@ func (d *database) entries(txn *badger.Txn, prefix []byte) iter.Seq2[entry, erro
 	}
 }
 
-// storedEntries yields what is kept under keys with a prefix as it is stored. Key and value
-// are valid until the next step.
+// storedEntries yields the entries under keys with a prefix in stored form. Key and value are valid
+// until the next step.
 func (d *database) storedEntries(txn *badger.Txn, prefix []byte) iter.Seq2[entry, error] {
 	return func(yield func(entry, error) bool) {
 		o := badger.DefaultIteratorOptions
 		o.Prefix = prefix
-		o.PrefetchValues = false // it starts a goroutine for each; inline values need none
+		o.PrefetchValues = false // prefetching starts a goroutine per value; inline values need none
 		it := txn.NewIterator(o)
 		defer it.Close()
 		for it.Rewind(); it.Valid(); it.Next() {
@@ -346,7 +341,7 @@ func (d *database) storedEntries(txn *badger.Txn, prefix []byte) iter.Seq2[entry
 	}
 }
 
-// close ends the database. What was committed is durable before.
+// close closes the database. Commits are durable before.
 func (d *database) close() error {
 	d.latest.end()
 	return errors.Join(d.mark.close(), d.wal.close(), d.Close(), tighten(d.dir))

@@ -10,9 +10,9 @@ import (
 	"tokend/daemon/record"
 )
 
-// TestFilesDeletedUnderTheStore: nothing tells a program that its files have been deleted, and all
-// it writes to them is gone with it. What is acknowledged must not be.
-func TestFilesDeletedUnderTheStore(t *testing.T) {
+// TestFilesDeletedInUse deletes files in use. Writes to them succeed and are lost.
+// Acknowledged records must not be lost.
+func TestFilesDeletedInUse(t *testing.T) {
 	for _, tc := range []struct {
 		name    string
 		deleted string // a pattern in the state directory
@@ -36,7 +36,7 @@ func TestFilesDeletedUnderTheStore(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			// A grant that is acknowledged is in one of the two at least, and a value in the
+			// An acknowledged grant is in the journal or the database, an acknowledged value in the
 			// database.
 			want := map[string]string{"g1": "1"}
 			if s.Put(t.Context(), grant("g2", "2")) == nil {
@@ -53,18 +53,18 @@ func TestFilesDeletedUnderTheStore(t *testing.T) {
 			again := newTestStore(t, c)
 			wantTable(t, again, record.Grants, want)
 			if r, err := again.Get(record.Credentials, "b"); err != nil || string(r.Value) != "1" {
-				t.Errorf("what was put last: got %q, %v", r.Value, err)
+				t.Errorf("the last value: got %q, %v", r.Value, err)
 			}
-			if text := said.String(); !strings.Contains(text, "deleted, or moved away") {
-				t.Errorf("the log does not say so:\n%s", text)
+			if text := said.String(); !strings.Contains(text, "deleted or moved while in use") {
+				t.Errorf("the deletion is not logged:\n%s", text)
 			}
 		})
 	}
 }
 
-// TestStateDirectoryDeletedUnderTheStore: with nowhere to write, nothing is acknowledged, and what
-// another makes in its place is another's.
-func TestStateDirectoryDeletedUnderTheStore(t *testing.T) {
+// TestStateDirectoryDeleted: without its directory, the store acknowledges nothing,
+// and does not write to a directory that another process creates under the same name.
+func TestStateDirectoryDeleted(t *testing.T) {
 	for _, again := range []bool{false, true} {
 		s, err := Open(Config{Dir: newStateDir(t), Key: key1})
 		if err != nil {
@@ -88,17 +88,17 @@ func TestStateDirectoryDeletedUnderTheStore(t *testing.T) {
 		}
 		wantTable(t, s, record.Grants, map[string]string{"g1": "1"})
 		if err := s.Close(); err == nil {
-			t.Error("closed as if nothing had happened")
+			t.Error("Close returned no error")
 		}
 		if entries, _ := os.ReadDir(s.dir); len(entries) != 0 {
-			t.Errorf("made anew in another's place: %v", entries)
+			t.Errorf("written to another's directory: %v", entries)
 		}
 	}
 }
 
-// TestNoJournalIsWrittenInAnothersPlace holds that a journal which wants to be written anew is not,
-// where the state directory is another's by now, and is as soon as the directory is back.
-func TestNoJournalIsWrittenInAnothersPlace(t *testing.T) {
+// TestStateDirectoryReplaced: a journal that needs a rewrite is not written to another's
+// state directory, and is rewritten once its own is back.
+func TestStateDirectoryReplaced(t *testing.T) {
 	s := newTestStore(t, Config{})
 	mustPut(t, s, grant("g", "1"), rec("a", "1"))
 	moved := s.dir + ".moved"
@@ -114,7 +114,7 @@ func TestNoJournalIsWrittenInAnothersPlace(t *testing.T) {
 	k := keeper{rest: stoppedTimer()}
 	s.lagging.Store(true)
 	if s.tendJournal(&k) {
-		t.Error("the journal is said to be well")
+		t.Error("the journal reports no failure")
 	}
 	if b, err := os.ReadFile(place(s.dir).journal()); err != nil || string(b) != "another's" {
 		t.Errorf("another's journal: %.20q, %v", b, err)
@@ -123,6 +123,6 @@ func TestNoJournalIsWrittenInAnothersPlace(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !s.tendJournal(&k) {
-		t.Error("the journal is not well, although the directory is back")
+		t.Error("the journal still fails although the directory is back")
 	}
 }

@@ -12,9 +12,8 @@ import (
 	"tokend/daemon/store/inplace"
 )
 
-// prepareDir makes sure that dir is a directory of mode 0700: made so where it is
-// missing, refused where it is wider. The mode is set after Mkdir, which the umask
-// has a say in.
+// prepareDir ensures that dir is a directory with mode 0700. It creates a missing directory and
+// rejects a wider mode. Chmod follows Mkdir because the umask affects Mkdir.
 func prepareDir(dir string) error {
 	info, err := os.Stat(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -35,8 +34,8 @@ func prepareDir(dir string) error {
 	return nil
 }
 
-// lockDir takes the state directory for this process. The kernel lets go of the
-// lock when the process ends, however it ends; no file is made.
+// lockDir locks the state directory for this process. The kernel releases the lock when the process
+// ends, for whatever reason. No file is created.
 func lockDir(dir string) (*os.File, error) {
 	f, err := os.Open(dir)
 	if err != nil {
@@ -52,18 +51,18 @@ func lockDir(dir string) (*os.File, error) {
 	return f, nil
 }
 
-// inPlace returns why dir is not the directory any more that lock is for, or nil. Another may be
-// another tokend's by now.
+// inPlace returns an error if dir is no longer the locked directory. The name may now belong to
+// another tokend's directory.
 func inPlace(dir string, lock *os.File) error {
 	is, err := inplace.Is(lock, dir)
 	if err == nil && !is {
-		return faultf(ErrFailed, "the state directory %s was deleted, or moved away, while it was in use: put it back, or start tokend again", dir)
+		return faultf(ErrFailed, "the state directory %s was deleted or moved while in use: restore it, or restart tokend", dir)
 	}
 	return err
 }
 
-// removeEmptyLogs deletes the zero-byte logs that a crash leaves between their
-// creation and first write: one makes Badger's Open fail (its issue 2207).
+// removeEmptyLogs deletes empty logs, which a crash leaves between creation and first write. One of
+// them makes Badger's Open fail (Badger issue 2207).
 func removeEmptyLogs(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -86,8 +85,8 @@ func removeEmptyLogs(dir string) error {
 	return nil
 }
 
-// tighten takes from every file in dir what others might do with it. Badger
-// leaves modes to the umask; the directory above keeps others out meanwhile.
+// tighten removes all permissions of other users from every file in dir. Badger leaves modes to the
+// umask. Until then, the mode of the state directory protects the files.
 func tighten(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -96,7 +95,7 @@ func tighten(dir string) error {
 	for _, e := range entries {
 		info, err := e.Info()
 		if errors.Is(err, fs.ErrNotExist) || err == nil && info.Mode().Perm()&0o077 == 0 {
-			continue // Badger deletes files of its own in the background
+			continue // Badger deletes its files in the background
 		}
 		if err != nil {
 			return err

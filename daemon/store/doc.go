@@ -1,25 +1,24 @@
-// Package store keeps records durable before Put returns, sealed where a key is configured, and
-// told apart from a damaged or foreign store when it is opened. They are in Badger, of which it
-// is the only importer; and those that WeChat gives only once are in a journal beside it
-// too. It knows neither what the records mean nor that there is a WeChat, but for which tables
-// are irreplaceable.
+// Package store stores records durably. Put returns after the records are durable. With a key they
+// are sealed. Open detects damaged and foreign stores. The records are in Badger, which only this
+// package imports. Irreplaceable records are also in a journal beside Badger. The package does not
+// know what the records mean. It knows only which tables are irreplaceable.
 //
-// # On disk
+// # Files
 //
-// The state directory is 0700 and holds
+// The state directory has mode 0700 and contains
 //
 //	store/                  the database
 //	store/HEADER            whether the records are sealed, and a check of the key
 //	store/SEQUENCE          the number of the last commit
-//	store/*.mem, *.sst      Badger's
-//	grants.journal          the journal; its format is in package journal
-//	ballast                 room to be given up on a full disk
+//	store/*.mem, *.sst      Badger's files
+//	grants.journal          the journal; package journal defines its format
+//	ballast                 space that can be given up on a full disk
 //	*.broken-<time>         a database or a journal that could not be read
 //	store.new, store.old, grants.journal.next
-//	                        while the key is changed; see below
-//	restore.tmp             while a backup is restored
+//	                        during a change of the key; see below
+//	restore.tmp             during the restore of a backup
 //
-// A record's key in Badger, and what is kept there, is
+// A record's key and value in Badger are
 //
 //	key    table 0x00 key
 //	value  0x01 value                                 in clear
@@ -28,95 +27,106 @@
 //	       0x04 commit[8] nonce[12] ciphertext tag[16]
 //	                                                  irreplaceable, sealed
 //
-// with all before the nonce and the whole key as associated data: a record moved under
-// another name does not open. Keys, which are names, stay in clear. Every commit
-// also writes its number under 0x00 "sequence".
+// The associated data is everything before the nonce and the whole key, so a record that was moved
+// to another key does not open. Keys, which are names, are in clear. Every commit also writes its
+// number under 0x00 "sequence".
 //
 // # The journal
 //
-// A Put with a grant or a code in it is written to the journal first, whole, and is durable then;
-// those that have come together are one entry, which is there as a whole or not at all. The
-// database follows with all that has come meanwhile, begun within a tenth of a second; where it
-// takes long itself, later, so that it has a tenth of the time, but within a second. Many grants
-// cost it one sync, one that is put again and again is written once, and no Put waits for it.
-// Readers see what it has not yet over what it has. It is never overtaken: a Put with nothing in it
-// for the journal reaches the database behind all that was before, or in one commit with it. Each
-// of the two takes one sync. A kill in that time leaves what the journal alone has; the next start
-// brings the database up to it. So a Put succeeds if either takes it: the journal alone while the
-// database is full, failed or being opened anew, the database alone while the journal cannot be
-// written anew. That is tried before the first Put that the journal has refused is acknowledged, so
-// that an error that passes leaves no grant with one copy. Both carry the number of the commit, so
-// at open each record is brought to the newest that either has. A grant that the database does not
-// have is taken from the journal, unless the journal itself says that it was deleted. So a code
-// that was deleted while the journal refused may come back after a crash; WeChat refuses it a
-// second time. Records that can be had again are replayed only where the database has lost nothing:
-// else a superseded token would come back. What the journal holds twice is compacted away in the
-// background. Where it cannot be read then, what it lacks is taken from the database and from what
-// is on its way there.
+// A Put with a grant or a code is written to the journal first, as a whole, and is then durable.
+// Concurrent Puts share one journal entry, which is stored completely or not at all. The database
+// follows with everything that has arrived since, within a tenth of a second. If commits to the
+// database are slow, it follows later, but within a second, so that they take at most a tenth of
+// the time. Many grants then cost the database one sync, a grant that is stored repeatedly is
+// written once, and no such Put waits for the database. Reads overlay pending journal entries on
+// the database.
 //
-// To compare the two takes reading both. Where the last run has ended cleanly and the journal's
-// first frame and its last ones tell of no later commit than the database's, the database has all
-// that is in force, and may be read meanwhile ([Config].Ahead): whoever is killed leaves one of
-// Badger's logs. Everything else is compared before Open returns.
+// The order of Puts is preserved. A Put without records for the journal reaches the database after
+// all earlier Puts, or in one commit with them. Each write to the journal or the database takes one
+// sync. After a kill, pending records are in the journal only, and the next start copies them to
+// the database.
+//
+// A Put succeeds if either the journal or the database takes it. The journal alone suffices while
+// the database is full, failed or being reopened. The database alone suffices while the journal
+// cannot be rewritten. The journal is rewritten before the first Put that it rejected is
+// acknowledged, so after a transient error no grant has only one copy. Both carry the commit
+// number. At open, each record is set to the newest version that either has. A grant that is
+// missing in the database is restored from the journal unless the journal contains its deletion. A
+// code that was deleted while the journal rejected writes may therefore return after a crash;
+// WeChat rejects it the second time. Replaceable records are replayed only if the database has lost
+// nothing. Otherwise a superseded token would return.
+//
+// Superseded journal entries are removed by compaction in the background. If the journal is
+// unreadable at that time, the missing records are taken from the database and from the pending
+// records.
+//
+// Reconciling the two requires reading both. After a clean shutdown the first and the last frames
+// of the journal may show no commit later than the database's last one. The database is then
+// current and can be read during the comparison ([Config].Ahead). A run that was killed leaves a
+// log of Badger's and is recognized by it. In all other cases Open returns after the comparison.
 //
 // # Sealing
 //
-// The keys that seal records and journal are derived from the configured one, so that other
-// files may be sealed with it too. Nonces are random: 2^32 commits of records with one
-// key are safe, and at a hundred a second that is more than a year; at the rate of a host
-// with a hundred thousand credentials, nine.
+// The keys for records and journal are derived from the configured key, so that other files can be
+// sealed with it too. Nonces are random. 2^32 commits with one key are safe. That is more than a
+// year at a hundred commits a second, and nine years at the rate of a host with a hundred thousand
+// credentials.
 //
-// A store whose key changes ([Rekey]), and one in clear that is sealed, is written
-// anew beside the old one, journal included; three renames put it in the old one's place. The
-// database's makes the new key the valid one, and Open finishes what was interrupted between them.
-// The old bytes are gone from every file; that the disk itself still holds them in free blocks is
-// beyond a program's reach. A sealed store is never opened without its key, nor put in clear. With
-// a key, a store, journal or backup in clear is refused: whoever can write files could have made
-// it. [Config.AcceptClear] is the one exception, and takes no store that is in clear only in part.
+// If the key changes ([Rekey]), or a store in clear is to be sealed, the store and
+// the journal are rewritten beside the old ones. Three renames replace the old ones. The rename of
+// the database makes the new key the valid one, and Open finishes an interruption between the
+// renames. The old bytes are then in no file, but a program cannot erase the disk's free blocks. A
+// sealed store is never opened without its key and never converted to clear. With a key, a store,
+// journal or backup in clear is rejected, because anyone with write access could have created it.
+// [Config.AcceptClear] is the one exception, and it rejects a store that is only partly in clear.
 //
-// # What is found out at open
+// # Checks at open
 //
-// Every block of every table is checked. A flipped byte in a write-ahead log makes Badger drop,
-// silently, all that follows in that log; so SEQUENCE names the last commit that was acknowledged,
-// and an older one found in the database says how many are missing ([Store.Missing]). SEQUENCE is
-// written after each commit, and not synced: killing the process loses nothing of it; a power cut
-// may set it back, and then it raises no alarm, because Badger's own log is synced. What it cannot
-// see is a gap in an older log while a younger one is whole, which takes a crash in the
-// milliseconds between the filling of a log and its flush.
+// Every block of every table is checked. After a flipped byte in a write-ahead log, Badger silently
+// drops the rest of that log. SEQUENCE therefore contains the number of the last acknowledged
+// commit. If the database has an older one, the difference is the number of missing commits
+// ([Store.Missing]). SEQUENCE is written after each commit without a sync. A kill loses nothing of
+// it. A power cut may reset it to an older number, which raises no alarm; the commits themselves
+// are safe, because Badger's log is synced. SEQUENCE cannot detect a gap in an older log while a
+// newer one is intact. That requires a crash in the milliseconds between the filling of a log and
+// its flush.
 //
-// # What a disk does
+// # Disk errors
 //
-// Badger writes through memory maps: on a full disk it dies of SIGBUS, which no program survives.
-// Free space is therefore looked at before each commit ([ErrDiskFull]), and the ballast gives the
-// room that opening and closing take. The journal is written plainly, over zeros that lie ahead of
-// its end, and goes on: it takes what the ballast has beyond that room, piece by piece, and is
-// compacted, which gives it back.
+// Badger writes through memory maps. On a full disk it is killed by SIGBUS, which no program
+// survives. The free space is therefore checked before each commit ([ErrDiskFull]), and the ballast
+// provides the space for opening and closing. The journal is written with ordinary writes over
+// zeros allocated in advance, and continues on a full disk: it takes pieces of the ballast, down to
+// the space for opening, and is compacted, which frees space.
 //
-// A disk that refuses is no damage: before the database is opened, closed or given up, a small file
-// is written and made durable beside it. Where that fails, or Badger is refused while it opens,
-// Open says so ([ErrFailed], [ErrDiskFull]) and moves nothing; and a database is left unclosed, as
-// by a kill, because Badger removes tables that its manifest names when the manifest cannot be
-// synced.
+// A disk that rejects writes is not damage. Before the database is opened, closed or given up, a
+// small file is written and synced beside it. If that fails, or if Badger fails to write while it
+// opens, Open returns [ErrFailed] or [ErrDiskFull] and moves nothing. For the same reason a
+// database may be left unclosed, as after a kill: Badger deletes tables that its manifest names if
+// it cannot sync the manifest.
 //
-// A commit that the disk refuses is the last one on that database ([ErrFailed]): Badger keeps going
-// after some errors in ways that lose what follows, and ends the process after others. It is
-// closed, which flushes what it has in memory, and opened anew, again and again until the disk
-// permits; then the journal's part is added, and Put is as before.
+// A commit that the disk rejects is the last one on that database ([ErrFailed]). After some errors
+// Badger continues in ways that lose later commits; after others it ends the process. The database
+// is closed, which flushes its memory, and reopened, repeatedly until the disk permits. Then the
+// pending records of the journal are added, and Put works again.
 //
-// Files that somebody deletes or moves away are written to as before, and gone at the next start.
-// So each commit looks first whether database and journal still have their names. Where the state
-// directory is still there they are made anew, with all the grants that the open files have; where
-// it is not, nothing is acknowledged, and nothing is written in its place, which may be another's.
+// If files are deleted or moved while in use, writes to them still succeed but are lost at the next
+// start. Each commit therefore checks first that the database and the journal still have their
+// names. If the state directory still exists, they are recreated with all grants of the open files.
+// Otherwise nothing is acknowledged, and nothing is written under the old name, which may belong to
+// another process.
 //
-// A panic while opening is taken for damage. Some checks of Badger's own consistency end the
-// process (log.Fatal); none is reached by the damage that the tests here do.
+// A panic during open is treated as damage. Some of Badger's internal checks end the process
+// (log.Fatal). None of the damage in this package's tests triggers them.
 //
 // # Goroutines
 //
 //	commits    started by Open, awaited by Close: takes Puts from the queue, in groups
-//	bringUp    started by commits or Close, awaited by it: writes to the database what the journal has
-//	keep       started by Open, awaited by Close: puts right what commits has found wrong
+//	bringUp    started by commits or Close, awaited by it: writes pending records to the database
+//	keep       started by Open, awaited by Close: repairs what commits found wrong
 //	shut       started by keep or Close to close a database; awaited, with a limit, by both
-//	reconcile  started by Open, awaited by Close: compares journal and database, before commits and keep begin
-//	survey     started by Open or reconcile, awaited by it: reads the journal, while Open opens the database
+//	reconcile  started by Open, awaited by Close: reconciles journal and database, before commits and
+//	           keep begin
+//	survey     started by Open or reconcile, awaited by it: reads the journal while Open opens the
+//	           database
 package store

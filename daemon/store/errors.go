@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// Errors that a caller may branch on. What Open returns wraps one of the first five, or ErrDiskFull
-// or ErrFailed, with a text that is fit to be shown as it is, and has then changed nothing on disk.
+// Errors that a caller may branch on. An error of Open wraps one of the first five, ErrDiskFull or
+// ErrFailed. Its text can be shown to an operator, and Open has changed nothing on disk.
 var (
 	// ErrLocked: another process has the state directory open.
 	ErrLocked = errors.New("store: in use by another process")
@@ -17,43 +17,41 @@ var (
 	// ErrKey: the key is wrong, missing or malformed.
 	ErrKey = errors.New("store: wrong key")
 
-	// ErrClear: the store or the backup is in clear although there is a key: anybody who can write
-	// files may have made it. Config.AcceptClear seals it.
+	// ErrClear: the store or the backup is in clear although there is a key. Anyone with write
+	// access could have created it. Config.AcceptClear seals it.
 	ErrClear = errors.New("store: in clear although a key is configured")
 
-	// ErrVersion: another version of tokend wrote the store, in a form that this one
-	// does not know.
+	// ErrVersion: another version of tokend wrote the store in an unknown format.
 	ErrVersion = errors.New("store: unknown version")
 
-	// ErrMode: others than the owner can read the state directory.
+	// ErrMode: users other than the owner can access the state directory.
 	ErrMode = errors.New("store: state directory is open to others")
 
-	// ErrDiskFull: there is less free space than Badger needs to stay alive.
-	// Nothing was written; the same Put may be tried again later.
+	// ErrDiskFull: there is less free space than Badger needs to survive. Nothing was written. The
+	// same Put may be retried later.
 	ErrDiskFull = errors.New("store: disk full")
 
-	// ErrFailed: the disk refused a commit. What became of that commit is
-	// unknown, and what a later one would write behind it might not be found again;
-	// so all further ones are refused until the store has opened its database anew, which it
-	// does by itself as soon as the disk permits. Until then reads may fail with it too. From Open:
-	// the disk refuses what must be written there; nothing has been moved aside.
+	// ErrFailed: the disk rejected a commit. It is unknown whether that commit is on disk, and
+	// later commits might not be found again. Further commits are therefore rejected until the
+	// store has reopened its database, which it does by itself as soon as the disk permits. Until
+	// then reads may fail with ErrFailed too. From Open: the disk rejects the writes that Open
+	// needs. Nothing was moved aside.
 	ErrFailed = errors.New("store: the disk failed")
 
-	// ErrTooLarge: a record or a Put exceeds what one transaction holds.
+	// ErrTooLarge: a record or a Put exceeds the size of a transaction.
 	ErrTooLarge = errors.New("store: record too large")
 
 	// ErrClosed: the store is closed.
 	ErrClosed = errors.New("store: closed")
 
-	// ErrSealed: a record does not open: it was altered, moved under
-	// another key, or not sealed at all.
+	// ErrSealed: a record does not open. It was altered, moved to another key, or not sealed.
 	ErrSealed = errors.New("store: record cannot be opened")
 
 	// errDamaged marks a database that cannot be read.
 	errDamaged = errors.New("store: damaged")
 )
 
-// fault is an error of a kind whose text stands for itself.
+// fault is an error of a kind with a complete text of its own.
 type fault struct {
 	kind error
 	text string
@@ -66,16 +64,15 @@ func faultf(kind error, format string, args ...any) error {
 	return &fault{kind, fmt.Sprintf(format, args...)}
 }
 
-// surroundings are errors that tell of the host and not of the database: starting
-// over with an empty database would not mend any of them, and would cost what
-// the full one knows.
+// surroundings are errors of the host, not of the database. An empty database would fix none of
+// them and would lose the content of the existing one.
 var surroundings = []error{
 	ErrLocked, ErrKey, ErrClear, ErrVersion, ErrDiskFull, ErrFailed, fs.ErrPermission, syscall.EACCES, syscall.EPERM,
 	syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM,
 }
 
-// diagnose says what err is, which has come of opening the database in dir: unless the surroundings
-// explain it or the disk refuses, the database is damaged.
+// diagnose classifies err, which occurred when opening the database in dir. If neither the
+// surroundings nor a disk that rejects writes explain it, the database is damaged.
 func diagnose(dir string, err error) error {
 	for _, s := range surroundings {
 		if is(err, s) {
@@ -88,11 +85,10 @@ func diagnose(dir string, err error) error {
 	return fmt.Errorf("%w: %s", errDamaged, plain(err))
 }
 
-// passing reports whether err, a refusal or what looks like damage, may be gone at the next
-// attempt.
+// passing reports whether err, an error of the disk or apparent damage, may disappear on a retry.
 func passing(err error) bool { return err != nil && is(err, syscall.EIO) }
 
-// is is errors.Is, also for what Badger has wrapped: it keeps the text of an error only.
+// is is errors.Is, but also recognizes errors that Badger wraps. Badger keeps only an error's text.
 func is(err, target error) bool {
 	errno, ok := target.(syscall.Errno)
 	return errors.Is(err, target) || ok && strings.Contains(err.Error(), errno.Error())

@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-// Badger keeps the text of an error only; a full disk or a lack of descriptors must not be taken
-// for a damaged database all the same.
-func TestSurroundingsAreNoDamage(t *testing.T) {
+// Badger keeps only an error's text. A full disk or a lack of descriptors must still not be treated
+// as a damaged database.
+func TestHostErrorsNotDamage(t *testing.T) {
 	for _, test := range []struct {
 		op    string
 		errno syscall.Errno
@@ -26,7 +26,7 @@ func TestSurroundingsAreNoDamage(t *testing.T) {
 		{"write", syscall.EIO, ErrFailed},
 		{"write", syscall.ENOSPC, ErrDiskFull},
 		{"write", syscall.EDQUOT, ErrDiskFull},
-		{"read", syscall.EIO, errDamaged}, // what was there is lost
+		{"read", syscall.EIO, errDamaged}, // the content is lost
 	} {
 		whole := &os.PathError{Op: test.op, Path: "/var/lib/tokend/store/00001.mem", Err: test.errno}
 		for _, err := range []error{whole, fmt.Errorf("while opening fid: 1 err: %+v\n", whole)} {
@@ -44,9 +44,9 @@ func TestSurroundingsAreNoDamage(t *testing.T) {
 	}
 	damage := errors.New("checksum mismatch")
 	if !errors.Is(diagnose("/", damage), errDamaged) || passing(damage) {
-		t.Error("damage is not taken for it")
+		t.Error("damage is not recognized")
 	}
 	if !passing(diagnose("/", fmt.Errorf("sync: err: %+v", syscall.EIO))) || passing(nil) {
-		t.Error("an error of the disk is not tried again")
+		t.Error("a disk error is not retried")
 	}
 }

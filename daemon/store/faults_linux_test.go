@@ -17,7 +17,7 @@ import (
 	"tokend/daemon/record"
 )
 
-// run runs a command of the system.
+// run runs a command.
 func run(t *testing.T, name string, args ...string) {
 	t.Helper()
 	if out, err := exec.CommandContext(t.Context(), name, args...).CombinedOutput(); err != nil {
@@ -25,9 +25,9 @@ func run(t *testing.T, name string, args ...string) {
 	}
 }
 
-// TestADiskThatRefuses has the disk fail in the ways of a dying controller: what was acknowledged
-// stays, and writing comes back with the disk, without a restart.
-func TestADiskThatRefuses(t *testing.T) {
+// TestDiskRejectsWrites simulates a failing disk controller. Acknowledged records stay, and writes
+// resume with the disk, without a restart.
+func TestDiskRejectsWrites(t *testing.T) {
 	needTools(t, "strace")
 	tests := []struct{ name, calls, when, of string }{
 		{"the database's sync once", "fdatasync", "20", "store/0000[1-9].mem"},
@@ -39,7 +39,7 @@ func TestADiskThatRefuses(t *testing.T) {
 			t.Parallel()
 			dir := newStateDir(t)
 			filled(t, Config{Dir: dir, Key: key1}, grant("grant0", "0"))
-			// The counts are each thread's own.
+			// strace counts per thread.
 			trace := []string{"strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=" + test.calls,
 				"-e", fmt.Sprintf("inject=%s:error=EIO:when=%s", test.calls, test.when)}
 			for n := 1; n < 10 && test.of != ""; n++ {
@@ -52,11 +52,11 @@ func TestADiskThatRefuses(t *testing.T) {
 				if test.of == "grants.journal" {
 					return tokens > enough && grants > enough // the database covers for the journal
 				}
-				// What the database refuses as it follows the journal is refused to nobody.
+				// A rejected drain is not returned to any Put.
 				refused := refusedTokens+refusedGrants > 0 || strings.Contains(w.log.String(), "the disk refused a commit")
 				return refused && tokens > enough && grants > enough
 			})
-			// It goes on at the end.
+			// Writes resume in the end.
 			before, _, _, _ := w.counts()
 			eventually(t, "tokens are written", func() bool { now, _, _, _ := w.counts(); return now > before+20 })
 			w.kill()
@@ -67,9 +67,9 @@ func TestADiskThatRefuses(t *testing.T) {
 	}
 }
 
-// TestAFullDisk fills the disk under a store at work, to the last byte: reads go on, grants are
-// taken by the journal, a restart comes up, and tokens are taken again when there is room.
-func TestAFullDisk(t *testing.T) {
+// TestDiskFull fills the disk under an active store, to the last byte. Reads continue, the journal
+// accepts grants, a restart succeeds, and tokens are accepted again when there is space.
+func TestDiskFull(t *testing.T) {
 	disk := mountTmpfs(t, "64m")
 	dir := filepath.Join(disk, "state")
 	w := startWorker(t, dir)
@@ -84,7 +84,7 @@ func TestAFullDisk(t *testing.T) {
 		t.Errorf("grants taken on the full disk: %d", after-before)
 	}
 
-	// Killed and started again on the full disk.
+	// Killed and restarted on the full disk.
 	w.kill()
 	fillUp(t, filler)
 	again := startWorker(t, dir)
@@ -105,8 +105,8 @@ func TestAFullDisk(t *testing.T) {
 	t.Logf("on the full disk %d grants, after a restart %d; %d tokens refused, %d taken", after-before, grants, refusedTokens, tokens)
 }
 
-// TestBallastLeavesMargin makes the ballast on a disk that is short of space: Badger still has some
-// to flush what it has in memory.
+// TestBallastLeavesMargin creates the ballast on a disk that is short of space. Space for Badger's
+// flushes remains.
 func TestBallastLeavesMargin(t *testing.T) {
 	disk := mountTmpfs(t, "10m")
 	b := newBallast(disk)
@@ -118,7 +118,7 @@ func TestBallastLeavesMargin(t *testing.T) {
 	}
 }
 
-// mountTmpfs mounts a file system of a size in memory for the test, and returns where.
+// mountTmpfs mounts a tmpfs of a size for the test and returns its path.
 func mountTmpfs(t *testing.T, size string) string {
 	t.Helper()
 	needRoot(t)
@@ -134,7 +134,7 @@ func mountTmpfs(t *testing.T, size string) string {
 	return disk
 }
 
-// fillUp makes path as long as the disk permits.
+// fillUp extends path as far as the disk permits.
 func fillUp(t *testing.T, path string) {
 	t.Helper()
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
@@ -149,15 +149,15 @@ func fillUp(t *testing.T, path string) {
 	}
 }
 
-// ext4Shutdown is EXT4_IOC_SHUTDOWN, and ext4NoFlush its flag that nothing more is written, the
-// journal of the file system included: a power cut, but for the disk's own cache.
+// ext4Shutdown is EXT4_IOC_SHUTDOWN. Its flag ext4NoFlush stops all writes, including the file
+// system's journal: a power cut, except for the disk's own cache.
 const (
 	ext4Shutdown = 0x8004587d
 	ext4NoFlush  = 2
 )
 
-// TestPowerCuts cuts the power of a store at work at random instants: what was acknowledged is
-// there afterwards, and the store opens.
+// TestPowerCuts cuts the power of an active store at random instants. Acknowledged records remain,
+// and the store opens.
 func TestPowerCuts(t *testing.T) {
 	device, disk := mountDisk(t)
 	dir := filepath.Join(disk, "state")
@@ -181,22 +181,22 @@ func TestPowerCuts(t *testing.T) {
 		late += more
 	}
 	if tokens < 10*n || grants < 10*n {
-		t.Errorf("only %d tokens and %d grants were acknowledged: the test proves little", tokens, grants)
+		t.Errorf("only %d tokens and %d grants were acknowledged: too few for the test", tokens, grants)
 	}
 	broken, err := filepath.Glob(filepath.Join(dir, "*.broken-*"))
 	if err != nil || len(broken) > 0 {
-		t.Errorf("taken for damage: %v, %v", broken, err)
+		t.Errorf("treated as damage: %v, %v", broken, err)
 	}
 	t.Logf("%d power cuts, %d tokens and %d grants acknowledged, %d of all after the cut", n, tokens, grants, late)
 }
 
-// mountDisk mounts a disk of its own for the test, and returns the device and where it is mounted.
+// mountDisk mounts a loop device for the test and returns the device and its path.
 func mountDisk(t *testing.T) (device, disk string) {
 	t.Helper()
 	needRoot(t)
 	needTools(t, "mkfs.ext4", "mount", "losetup")
 	if testing.Short() {
-		t.Skip("takes a loop device")
+		t.Skip("needs a loop device")
 	}
 	image, disk := filepath.Join(t.TempDir(), "disk"), t.TempDir()
 	if err := os.WriteFile(image, nil, 0o600); err != nil {
@@ -208,13 +208,14 @@ func mountDisk(t *testing.T) (device, disk string) {
 	run(t, "mkfs.ext4", "-q", "-F", image)
 	device = loopDevice(t, image)
 	run(t, "mount", device, disk)
-	t.Cleanup(func() { _ = unix.Unmount(disk, 0) }) // who mounts it otherwise may have left it unmounted
+	// A test that remounts it may have left it unmounted.
+	t.Cleanup(func() { _ = unix.Unmount(disk, 0) })
 	return device, disk
 }
 
-// loopDevice returns a device on image that lasts until the test ends. One that each mount makes
-// for itself goes some time after the mount, and the next mount may get it while it goes: what is
-// read from it then is EIO.
+// loopDevice returns a device on image that lasts until the test ends. A device that mount creates
+// by itself disappears some time after the unmount. The next mount could get it while it
+// disappears, and would read EIO.
 func loopDevice(t *testing.T, image string) string {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), "losetup", "--find", "--show", image).CombinedOutput()
@@ -230,15 +231,15 @@ func loopDevice(t *testing.T, image string) string {
 	return device
 }
 
-// fiFreeze and fiThaw are FIFREEZE and FITHAW of linux/fs.h: between them whatever writes to the
-// file system waits.
+// fiFreeze and fiThaw are FIFREEZE and FITHAW of linux/fs.h. Between them, writers to the file
+// system block.
 const (
 	fiFreeze = 0xc0045877
 	fiThaw   = 0xc0045878
 )
 
-// TestADiskThatHangs holds that who reads does not wait for a commit that the disk keeps waiting.
-func TestADiskThatHangs(t *testing.T) {
+// TestDiskHangs: readers do not wait for a commit that hangs on the disk.
+func TestDiskHangs(t *testing.T) {
 	_, disk := mountDisk(t)
 	s := newTestStore(t, Config{Dir: filepath.Join(disk, "state"), minFree: 1 << 20})
 	for i := range 10 {
@@ -262,7 +263,7 @@ func TestADiskThatHangs(t *testing.T) {
 	go func() { put <- s.Put(t.Context(), rec("fetched0", "2")) }()
 	select {
 	case err := <-put:
-		t.Fatalf("a disk that hangs has taken a value, or refused it: %v", err)
+		t.Fatalf("Put returned on a hanging disk: %v", err)
 	case <-time.After(500 * time.Millisecond):
 	}
 	read := make(chan struct{})
@@ -280,7 +281,7 @@ func TestADiskThatHangs(t *testing.T) {
 	select {
 	case <-read:
 	case <-time.After(5 * time.Second):
-		t.Error("who reads waits for the disk")
+		t.Error("a reader waits for the disk")
 	}
 	thaw()
 	<-read
@@ -292,9 +293,9 @@ func TestADiskThatHangs(t *testing.T) {
 	}
 }
 
-// cutPower makes the file system forget what it has not yet written, and returns when that began. A
-// sync that is under way then may still be told by the kernel that all is well, which no power cut
-// would: what is acknowledged later does not count.
+// cutPower makes the file system drop unwritten data, and returns when that began. The kernel may
+// report a concurrent sync as successful, which a power cut would not. Later acknowledgements
+// therefore do not count.
 func cutPower(t *testing.T, disk string) time.Time {
 	t.Helper()
 	f, err := os.Open(disk)

@@ -7,11 +7,11 @@ import (
 	"testing"
 )
 
-// faults asks for the long rounds, and for all of them: what a short run skips
-// because the host lacks a tool or a right is then a failure.
-var faults = flag.Bool("faults", false, "run the long rounds of faults; what cannot be run fails")
+// faults selects the long tests, and all of them: a test that the host cannot run then fails
+// instead of being skipped.
+var faults = flag.Bool("faults", false, "run the long fault tests; fail those that cannot run")
 
-// rounds returns how often a fault is made: short in an ordinary run, long with -faults.
+// rounds returns the number of rounds: short by default, long with -faults.
 func rounds(short, long int) int {
 	if *faults {
 		return long
@@ -19,16 +19,16 @@ func rounds(short, long int) int {
 	return short
 }
 
-// lacking skips the test, or fails it where nothing may be skipped.
+// lacking skips the test, or fails it with -faults.
 func lacking(t *testing.T, what string) {
 	t.Helper()
 	if *faults {
-		t.Fatalf("not to be had here: %s", what)
+		t.Fatalf("not available here: %s", what)
 	}
-	t.Skipf("not to be had here: %s", what)
+	t.Skipf("not available here: %s", what)
 }
 
-// needTools makes sure that there are all of these commands.
+// needTools requires these commands.
 func needTools(t *testing.T, tools ...string) {
 	t.Helper()
 	for _, tool := range tools {

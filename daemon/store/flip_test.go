@@ -16,26 +16,26 @@ import (
 	"tokend/daemon/record"
 )
 
-var flips = flag.String("flips", "40", "how many single-byte flips TestNoFlipGoesUnseen makes: a number, all, or a part of them such as 1/4")
+var flips = flag.String("flips", "40", "how many single-byte flips TestFlipsDetected makes: a number, all, or a part of them such as 1/4")
 
-// behind is how many bytes behind the content of a file are flipped too: logs are longer than
-// what is in them, and a reader may look there.
+// behind is how many bytes after a file's content are flipped too. Logs are longer than their
+// content, and a reader may look there.
 const behind = 64
 
-// TestNoFlipGoesUnseen flips single bytes anywhere in the state directory of a small store that
-// was killed. Whatever Badger makes of it: the process lives, no record
-// is wrong, no grant is lost, what else is gone is accounted for, and the store goes on.
-func TestNoFlipGoesUnseen(t *testing.T) { newSmallStore(t).flips(t) }
+// TestFlipsDetected flips single bytes anywhere in the state directory of a small killed store.
+// In each case the process survives, no record is wrong, no grant is lost, other losses are
+// accounted for, and the store keeps working.
+func TestFlipsDetected(t *testing.T) { newSmallStore(t).flips(t) }
 
-// TestNoFlipIsReadAhead does the same to a store that was closed, and reads it before journal and
-// database are compared, too.
-func TestNoFlipIsReadAhead(t *testing.T) {
+// TestFlipsNotReadAhead does the same to a store that was closed, and also reads it before the
+// journal and the database are compared.
+func TestFlipsNotReadAhead(t *testing.T) {
 	small := newSmallStore(t)
 	small.dir, small.ahead = small.ended, true
 	small.flips(t)
 }
 
-// flips flips as many bytes as are asked for.
+// flips flips as many bytes as the flag selects.
 func (small smallStore) flips(t *testing.T) {
 	type spot struct {
 		path   string
@@ -79,7 +79,7 @@ func (small smallStore) flips(t *testing.T) {
 	t.Logf("%d of %d bytes: %v", len(spots), total, outcomes)
 }
 
-// wantedFlips returns which of n flips are asked for.
+// wantedFlips returns the range of n flips that the flag selects.
 func wantedFlips(n int) (from, to int, err error) {
 	if *faults || *flips == "all" {
 		return 0, n, nil
@@ -91,16 +91,16 @@ func wantedFlips(n int) (from, to int, err error) {
 	}
 	of, err := strconv.Atoi(parts)
 	if err == nil && (wanted < 1 || wanted > of) {
-		err = fmt.Errorf("there is no part %s", *flips)
+		err = fmt.Errorf("no such part: %s", *flips)
 	}
 	return n * (wanted - 1) / max(of, 1), n * wanted / max(of, 1), err
 }
 
-// smallStore is a store that was killed, and what is in it.
+// smallStore is a killed store and its content.
 type smallStore struct {
 	dir                 string
 	ended               string // the same, closed
-	ahead               bool   // it is read before it has been compared
+	ahead               bool   // read before the comparison
 	grants, credentials map[string]string
 }
 
@@ -108,7 +108,7 @@ func newSmallStore(t *testing.T) smallStore {
 	t.Helper()
 	small := smallStore{ended: newStateDir(t), grants: map[string]string{}, credentials: map[string]string{}}
 	dir := newStateDir(t)
-	for half := range 2 { // the second half stays in the log, the first one is in a table
+	for half := range 2 { // the first half is in a table, the second in the log
 		s, err := Open(Config{Dir: dir, Key: key1})
 		if err != nil {
 			t.Fatal(err)
@@ -133,7 +133,7 @@ func newSmallStore(t *testing.T) smallStore {
 	return small
 }
 
-// flip flips bits of one byte in a copy of the store, opens it and says what came of it.
+// flip flips bits of one byte in a copy of the store, opens the copy and returns the outcome.
 func (small smallStore) flip(t *testing.T, path string, offset int, bits byte) string {
 	t.Helper()
 	log, said := logged()
@@ -153,7 +153,7 @@ func (small smallStore) flip(t *testing.T, path string, offset int, bits byte) s
 		t.Errorf("%s: %v", at, err)
 	}
 	outcome := small.judge(t, at, s, said.String())
-	// It goes on: what is put now is there at the next start.
+	// New records are there at the next start.
 	mustPut(t, s, grant("later", "1"), rec("later", "1"))
 	if err := s.Close(); err != nil {
 		t.Errorf("%s: close: %v", at, err)
@@ -187,8 +187,7 @@ func (small smallStore) glance(t *testing.T, at string, s *Store) {
 	}
 }
 
-// judge checks what a store that was flipped somewhere has left, and that what it lacks was
-// said.
+// judge checks the content of a store with a flipped byte, and that losses were logged.
 func (small smallStore) judge(t *testing.T, at string, s *Store, said string) string {
 	t.Helper()
 	for table, want := range map[record.Table]map[string]string{record.Grants: small.grants, record.Credentials: small.credentials} {
@@ -211,9 +210,9 @@ func (small smallStore) judge(t *testing.T, at string, s *Store, said string) st
 	case len(aside) > 0 && alarmed:
 		return "moved aside"
 	case lost > 0 && alarmed && s.Missing() >= uint64(lost):
-		return "tokens lost, and said"
-	case lost == 0 && alarmed: // what may be missing was a grant, and is back
-		return "no harm, and said"
+		return "tokens lost and logged"
+	case lost == 0 && alarmed: // a grant that was missing has been restored
+		return "no harm, logged"
 	case lost == 0 && s.Missing() == 0 && !strings.Contains(at, "journal at") && !strings.HasPrefix(at, "store/HEADER"):
 		return "no harm"
 	}

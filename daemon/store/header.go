@@ -12,16 +12,15 @@ import (
 	"strings"
 )
 
-// The header stands beside the database rather than inside, because a wrong key
-// must be found out before Badger, which writes as it opens, is let in. It is three
-// lines of text:
+// The header is a file beside Badger's files, because a wrong key must be detected before Badger is
+// opened: Badger writes when it opens. The header is three lines of text:
 //
 //	tokend store 1
 //	clear | sealed <hex of a sealed empty value>
 //	crc32 <hex of the lines above>
 //
-// The sum tells a damaged header from a wrong key. A damaged one is made again from the
-// sequence record, which is sealed like all others.
+// The checksum distinguishes a damaged header from a wrong key. A damaged header is recreated from
+// the sequence record, which is sealed like all others.
 const (
 	headerFile  = "HEADER"
 	headerTitle = "tokend store 1"
@@ -32,12 +31,12 @@ var (
 	errBadHeader = errors.New("store: damaged header")
 )
 
-// headerKey is what the check in the header is sealed under.
+// headerKey is the key that the check in the header is sealed under.
 var headerKey = systemKey("header")
 
-// header says how a database is kept.
+// header describes how a database is stored.
 type header struct {
-	title  string // empty for a database's
+	title  string // empty for a database
 	sealed bool
 	check  []byte // sealed empty value; nil in a clear store
 }
@@ -49,8 +48,7 @@ func newHeader(s sealer) header {
 	return header{sealed: true, check: s.seal(headerKey, nil)}
 }
 
-// admits returns nil if s is the key that the database was sealed with, or none and the
-// database is in clear.
+// admits returns nil if s is the sealer of the database: the right key, or none if it is in clear.
 func (h header) admits(s sealer) error {
 	if !h.sealed {
 		if s.seals() {
@@ -59,10 +57,10 @@ func (h header) admits(s sealer) error {
 		return nil
 	}
 	if !s.seals() {
-		return faultf(ErrKey, "the store is sealed and no encryption_key is configured: configure the key it was sealed with")
+		return faultf(ErrKey, "the store is sealed and no encryption_key is configured: configure the key that it was sealed with")
 	}
 	if _, err := s.open(nil, headerKey, h.check); err != nil {
-		return faultf(ErrKey, "the encryption_key is not the one that the store was sealed with: configure that one")
+		return faultf(ErrKey, "the encryption_key is not the one that the store was sealed with: configure the right key")
 	}
 	return nil
 }
@@ -75,12 +73,12 @@ func (h header) encode() []byte {
 	return summed(cmp.Or(h.title, headerTitle) + "\n" + line + "\n")
 }
 
-// summed returns text with the line that ends a header.
+// summed returns text followed by its checksum line.
 func summed(text string) []byte {
 	return fmt.Appendf(nil, "%scrc32 %08x\n", text, crc32.ChecksumIEEE([]byte(text)))
 }
 
-// decodeHeader is the reverse of encode for a header with a title.
+// decodeHeader is the reverse of encode for a header with the title want.
 func decodeHeader(b []byte, want string) (header, error) {
 	text, sum, found := strings.Cut(string(b), "crc32 ")
 	if !found || sum != fmt.Sprintf("%08x\n", crc32.ChecksumIEEE([]byte(text))) {
@@ -88,8 +86,8 @@ func decodeHeader(b []byte, want string) (header, error) {
 	}
 	title, line, _ := strings.Cut(text, "\n")
 	if title != want {
-		// The sum is right, so this is no damage: it is another version's.
-		return header{}, faultf(ErrVersion, "this was written by another version of tokend, as %.40q and not as %q", title, want)
+		// The checksum is right, so the header is from another version.
+		return header{}, faultf(ErrVersion, "written by another version of tokend: the format is %.40q, want %q", title, want)
 	}
 	if line == "clear\n" {
 		return header{title: want}, nil
@@ -102,8 +100,8 @@ func decodeHeader(b []byte, want string) (header, error) {
 	return header{title: want, sealed: true, check: check}, nil
 }
 
-// readHeader returns the header of the database in dir, errNoHeader if there is
-// none, or errBadHeader.
+// readHeader returns the header of the database in dir. The error is errNoHeader if there is none,
+// or errBadHeader.
 func readHeader(dir string) (header, error) {
 	b, err := os.ReadFile(filepath.Join(dir, headerFile))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -115,7 +113,7 @@ func readHeader(dir string) (header, error) {
 	return decodeHeader(b, headerTitle)
 }
 
-// writeHeader puts h in place durably: written beside, synced, renamed.
+// writeHeader replaces the header durably: it writes a new file, syncs it and renames it.
 func writeHeader(dir string, h header) error {
 	tmp := filepath.Join(dir, headerFile+".tmp")
 	if err := writeSynced(tmp, h.encode()); err != nil {

@@ -12,7 +12,7 @@ import (
 	"tokend/daemon/record"
 )
 
-func TestAJournalThatRefusesLeavesItToTheDatabase(t *testing.T) {
+func TestJournalRejects(t *testing.T) {
 	log, said := logged()
 	c := Config{Dir: newStateDir(t), Logger: log}
 	s := newTestStore(t, c)
@@ -20,10 +20,10 @@ func TestAJournalThatRefusesLeavesItToTheDatabase(t *testing.T) {
 	s.failJournal(t)
 	mustPut(t, s, grant("g", "2"), gone(code("c", "")))
 	wantTable(t, s, record.Grants, map[string]string{"g": "2"})
-	eventually(t, "the journal is written anew", func() bool { return strings.Contains(said.String(), "journal has been written anew") })
+	eventually(t, "the journal is rewritten", func() bool { return strings.Contains(said.String(), "journal has been rewritten") })
 	mustPut(t, s, grant("h", "1"))
 
-	// The journal has it all, the deletion too.
+	// The journal has everything, including the deletion.
 	alone := newStateDir(t)
 	copyState(t, alone, c.Dir)
 	if err := os.RemoveAll(place(alone).current()); err != nil {
@@ -32,8 +32,8 @@ func TestAJournalThatRefusesLeavesItToTheDatabase(t *testing.T) {
 	wantState(t, Config{Dir: alone}, map[string]string{"g": "2", "h": "1"}, map[string]string{}, nil)
 }
 
-// failJournal makes the journal refuse entries from now on: its descriptor becomes one of
-// a device that is always full. It returns when the journal is written anew.
+// failJournal makes the journal reject entries: its descriptor is replaced by one of a device that
+// is always full. failJournal returns when the journal has been rewritten.
 func (s *Store) failJournal(t *testing.T) {
 	t.Helper()
 	full, err := os.OpenFile("/dev/full", os.O_RDWR, 0)
@@ -61,14 +61,14 @@ func (s *Store) failJournal(t *testing.T) {
 	t.Skip("the journal's descriptor cannot be found here")
 }
 
-// The journal is written anew from what the database has taken in the meantime, and not from what
-// it had when the journal refused.
-func TestAJournalWrittenAnewLacksNothing(t *testing.T) {
+// The journal is rewritten from the database's current content, not from its content at the time of
+// the rejection.
+func TestRewrittenJournalComplete(t *testing.T) {
 	for round := range 5 {
 		log, said := logged()
 		c := Config{Dir: newStateDir(t), Logger: log}
 		s := newTestStore(t, c)
-		var many []record.Record // so that the commit takes its time
+		var many []record.Record // so that the commit takes some time
 		want := make(map[string]string)
 		for i := range 200 {
 			k := strconv.Itoa(i)
@@ -79,7 +79,7 @@ func TestAJournalWrittenAnewLacksNothing(t *testing.T) {
 		s.failJournal(t)
 		mustPut(t, s, many...)
 		eventually(t, "the journal is written anew", func() bool {
-			return strings.Contains(said.String(), "journal has been written anew") && !s.lagging.Load()
+			return strings.Contains(said.String(), "journal has been rewritten") && !s.lagging.Load()
 		})
 		alone := newStateDir(t)
 		copyState(t, alone, c.Dir)

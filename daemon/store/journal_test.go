@@ -46,13 +46,13 @@ func eachKey(t *testing.T, f func(t *testing.T, key []byte)) {
 	t.Run("sealed", func(t *testing.T) { f(t, key1) })
 }
 
-func TestGrantsSurviveTheDatabase(t *testing.T) {
+func TestGrantsSurviveDatabaseLoss(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		damage func(t *testing.T, c Config)
 		left   map[string]string // credentials
 	}{
-		{"gone altogether", func(t *testing.T, c Config) {
+		{"removed", func(t *testing.T, c Config) {
 			if err := os.RemoveAll(place(c.Dir).current()); err != nil {
 				t.Fatal(err)
 			}
@@ -63,7 +63,7 @@ func TestGrantsSurviveTheDatabase(t *testing.T) {
 			if err := errors.Join(os.RemoveAll(place(c.Dir).current()), os.Rename(old, place(c.Dir).current())); err != nil {
 				t.Fatal(err)
 			}
-			// Its mark still knows of what it lacks.
+			// Its mark still has the later number.
 			if err := os.Rename(filepath.Join(c.Dir, "mark"), filepath.Join(place(c.Dir).current(), markFile)); err != nil {
 				t.Fatal(err)
 			}
@@ -101,8 +101,8 @@ func TestGrantsSurviveTheDatabase(t *testing.T) {
 				log, said := logged()
 				c.Logger = log
 				wantState(t, c, grants, codes, test.left)
-				if !strings.Contains(said.String(), "they are back") {
-					t.Errorf("log: want it said, got\n%s", said)
+				if !strings.Contains(said.String(), "they have been restored") {
+					t.Errorf("log: want the replay, got\n%s", said)
 				}
 				c.Logger = nil
 				wantState(t, c, grants, codes, test.left)
@@ -111,15 +111,15 @@ func TestGrantsSurviveTheDatabase(t *testing.T) {
 	}
 }
 
-func TestTheDatabaseMakesALostJournalAgain(t *testing.T) {
+func TestJournalRecreated(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		damage func(t *testing.T, path string)
 		said   string
 	}{
-		{"gone", remove, "was not there"},
-		{"emptied", func(t *testing.T, path string) { truncate(t, path, 0) }, "was not there"},
-		{"cut short", func(t *testing.T, path string) { truncate(t, path, 100) }, "could not be read"},
+		{"gone", remove, "was missing"},
+		{"emptied", func(t *testing.T, path string) { truncate(t, path, 0) }, "was missing"},
+		{"cut short", func(t *testing.T, path string) { truncate(t, path, 100) }, "is unreadable"},
 		{"zeroed", func(t *testing.T, path string) {
 			if err := os.WriteFile(path, make([]byte, 500), 0o600); err != nil {
 				t.Fatal(err)
@@ -140,7 +140,7 @@ func TestTheDatabaseMakesALostJournalAgain(t *testing.T) {
 				if !strings.Contains(said.String(), test.said) {
 					t.Errorf("log: want %q, got\n%s", test.said, said)
 				}
-				// Now the journal has to hold by itself.
+				// The journal alone must now suffice.
 				if err := os.RemoveAll(place(c.Dir).current()); err != nil {
 					t.Fatal(err)
 				}
@@ -150,13 +150,13 @@ func TestTheDatabaseMakesALostJournalAgain(t *testing.T) {
 	}
 }
 
-func TestAStoreFromBeforeTheJournal(t *testing.T) {
+func TestStoreWithoutJournal(t *testing.T) {
 	c := Config{Dir: newStateDir(t), Key: key1}
 	s, err := Open(c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	// As it was written then: without a number.
+	// The old format, without a number.
 	k := recordKey(record.Grants, "old")
 	if err := s.current.db.commit(1, []entry{{k, s.sealer.seal(k, []byte("1"))}}); err != nil {
 		t.Fatal(err)
@@ -178,7 +178,7 @@ func TestAStoreFromBeforeTheJournal(t *testing.T) {
 	wantState(t, c, grants, nil, nil)
 }
 
-func TestTheJournalHoldsWhileTheDatabaseCannot(t *testing.T) {
+func TestDatabaseRejects(t *testing.T) {
 	log, said := logged()
 	c := Config{Dir: newStateDir(t), Key: key1, Logger: log}
 	s := newTestStore(t, c)
@@ -189,9 +189,9 @@ func TestTheJournalHoldsWhileTheDatabaseCannot(t *testing.T) {
 		}
 		value := []byte("2")
 		mustPut(t, s, record.Record{Table: record.Grants, Key: "g", Value: value}, rec("a", "3"), rec("b", "3"), gone(code("c", "")))
-		value[0] = 'X' // the caller's again
+		value[0] = 'X' // the caller may reuse it
 
-		// Everything of it is read, and nothing else.
+		// Everything is readable, and nothing else.
 		wantTable(t, s, record.Grants, map[string]string{"g": "2"})
 		wantTable(t, s, record.Credentials, map[string]string{"a": "3", "b": "3"})
 		wantTable(t, s, record.Codes, map[string]string{})
@@ -201,12 +201,12 @@ func TestTheJournalHoldsWhileTheDatabaseCannot(t *testing.T) {
 			}
 		}
 
-		// Killed now, it is all there at the next start.
+		// After a kill now, the next start has everything.
 		killed := newStateDir(t)
 		copyState(t, killed, c.Dir)
 		wantState(t, Config{Dir: killed, Key: key1}, map[string]string{"g": "2"}, nil, map[string]string{"a": "3", "b": "3"})
 	})
-	eventually(t, "the database takes it", func() bool { return strings.Contains(said.String(), "has taken what was in the journal only") })
+	eventually(t, "the database takes it", func() bool { return strings.Contains(said.String(), "has taken the records that only the journal had") })
 	s.mu.Lock()
 	left := len(s.pending.values)
 	s.mu.Unlock()
@@ -216,11 +216,11 @@ func TestTheJournalHoldsWhileTheDatabaseCannot(t *testing.T) {
 	mustPut(t, s, rec("a", "4"))
 	wantTable(t, s, record.Credentials, map[string]string{"a": "4", "b": "3"})
 	if n := strings.Count(said.String(), "are written to the journal only"); n != 1 {
-		t.Errorf("log: said %d times, want once", n)
+		t.Errorf("logged %d times, want once", n)
 	}
 }
 
-func TestTheJournalDoesNotGrowForEver(t *testing.T) {
+func TestJournalBounded(t *testing.T) {
 	s := newTestStore(t, Config{Key: key1})
 	value := strings.Repeat("v", 50_000)
 	for i := range 200 {
@@ -234,10 +234,9 @@ func TestTheJournalDoesNotGrowForEver(t *testing.T) {
 		"g0": value + "196", "g1": value + "197", "g2": value + "198", "g3": value + "199"})
 }
 
-// TestCompactionsRest holds that a journal that has just been compacted may grow, but not for ever.
-// TestLargeJournalCompactedSeldom holds that a journal is compacted when it is twice as long as it
-// was, and not each time some is added.
-func TestLargeJournalCompactedSeldom(t *testing.T) {
+// TestLargeJournalCompactedRarely: a journal is compacted when its size has doubled, not after each
+// addition.
+func TestLargeJournalCompactedRarely(t *testing.T) {
 	s := newTestStore(t, Config{})
 	add := func(bytes int) {
 		for i := range bytes / MaxValue {
@@ -256,7 +255,7 @@ func TestLargeJournalCompactedSeldom(t *testing.T) {
 	}
 }
 
-func TestCompactionsRest(t *testing.T) {
+func TestCompactionPause(t *testing.T) {
 	s := newTestStore(t, Config{})
 	value := strings.Repeat("v", 50_000)
 	grow := func(bytes int) {
@@ -267,7 +266,7 @@ func TestCompactionsRest(t *testing.T) {
 	s.resting.Store(true)
 	grow(restSlack / 2)
 	if size, _ := s.journal.Grown(); size < restSlack/2 {
-		t.Errorf("%d bytes have been appended, and %d are there: it has not rested", restSlack/2, size)
+		t.Errorf("%d bytes have been appended, and %d are there: compacted too early", restSlack/2, size)
 	}
 	grow(restSlack / 2)
 	eventually(t, "it is compacted", func() bool {
@@ -277,7 +276,7 @@ func TestCompactionsRest(t *testing.T) {
 	wantTable(t, s, record.Grants, map[string]string{"g0": value, "g1": value, "g2": value, "g3": value})
 }
 
-func TestAForeignJournalIsRefused(t *testing.T) {
+func TestForeignJournalRejected(t *testing.T) {
 	c := Config{Dir: newStateDir(t), Key: key1}
 	filled(t, c, grant("g", "1"))
 	other := Config{Dir: newStateDir(t), Key: key2}
@@ -296,7 +295,7 @@ func TestAForeignJournalIsRefused(t *testing.T) {
 	wantUntouched(t, c.Dir, before)
 }
 
-func TestAWrongKeyTouchesNothingWithoutADatabase(t *testing.T) {
+func TestWrongKeyWithoutDatabase(t *testing.T) {
 	c := Config{Dir: newStateDir(t), Key: key1}
 	filled(t, c, grant("g", "1"))
 	if err := os.RemoveAll(place(c.Dir).current()); err != nil {
@@ -312,9 +311,9 @@ func TestAWrongKeyTouchesNothingWithoutADatabase(t *testing.T) {
 	wantState(t, c, map[string]string{"g": "1"}, nil, nil)
 }
 
-// TestAJournalDamagedInUse holds that a compaction of a journal that cannot be read any more takes
-// what is missing from the database, and from what is on its way there.
-func TestAJournalDamagedInUse(t *testing.T) {
+// TestJournalDamagedInUse: a compaction of a journal that has become unreadable takes the missing
+// records from the database and from the pending records.
+func TestJournalDamagedInUse(t *testing.T) {
 	eachKey(t, func(t *testing.T, key []byte) {
 		log, said := logged()
 		c := Config{Dir: newStateDir(t), Key: key, Logger: log}
@@ -331,11 +330,11 @@ func TestAJournalDamagedInUse(t *testing.T) {
 		put("trails")
 		end, _ := s.journal.Grown()
 		xor(t, place(c.Dir).journal(), end/2, 1)
-		xor(t, place(c.Dir).journal(), end-1, 1) // of what trails
+		xor(t, place(c.Dir).journal(), end-1, 1) // of the pending record
 		if err := s.mendJournal(); err != nil {
 			t.Fatal(err)
 		}
-		if !strings.Contains(said.String(), "cannot be read any more") {
+		if !strings.Contains(said.String(), "is no longer readable") {
 			t.Errorf("log:\n%s", said)
 		}
 		put("later")
@@ -349,8 +348,8 @@ func TestAJournalDamagedInUse(t *testing.T) {
 	})
 }
 
-// TestDamageOfOldEntry opens a store whose journal is damaged where the database lacks nothing: it
-// is written anew all the same, since nothing is appended to a damaged one.
+// TestDamageOfOldEntry opens a store whose journal is damaged where the database lacks nothing. The
+// journal is still rewritten, because nothing is appended to a damaged one.
 func TestDamageOfOldEntry(t *testing.T) {
 	c := Config{Dir: newStateDir(t), Key: key1}
 	filled(t, c, grant("g", "1"))
@@ -359,14 +358,14 @@ func TestDamageOfOldEntry(t *testing.T) {
 	xor(t, place(c.Dir).journal(), int64(before)-1, 1)
 	s := newTestStore(t, c)
 	if err := s.journal.Failed(); err != nil {
-		t.Errorf("got %v, want it written anew", err)
+		t.Errorf("got %v, want it rewritten", err)
 	}
 	wantTable(t, s, record.Grants, map[string]string{"g": "3"})
 }
 
-// TestAJournalGoesOnLagging holds that what the journal has refused gets there however often it
-// cannot be written anew, and that what was deleted meanwhile is gone from it.
-func TestAJournalGoesOnLagging(t *testing.T) {
+// TestJournalKeepsLagging: records that the journal rejected get there in the end, however often
+// the rewrite fails, and records deleted since are removed from it.
+func TestJournalKeepsLagging(t *testing.T) {
 	log, said := logged()
 	c := Config{Dir: newStateDir(t), Logger: log}
 	s := newTestStore(t, c)
@@ -378,7 +377,7 @@ func TestAJournalGoesOnLagging(t *testing.T) {
 	}
 	remove(t, path)
 	mustPut(t, s, grant("b", "1"), gone(code("used", "")))
-	eventually(t, "it cannot be written anew", func() bool { return strings.Contains(said.String(), "cannot be written anew yet") })
+	eventually(t, "it cannot be rewritten", func() bool { return strings.Contains(said.String(), "cannot be rewritten yet") })
 	if err := os.RemoveAll(inTheWay); err != nil {
 		t.Fatal(err)
 	}
@@ -392,11 +391,11 @@ func TestAJournalGoesOnLagging(t *testing.T) {
 	wantState(t, c, map[string]string{"a": "1", "b": "1"}, map[string]string{}, map[string]string{})
 }
 
-// TestAJournalIsWrittenAnewUnderWay holds that what is put while the journal is written anew with
-// the database's help is in it.
-func TestAJournalIsWrittenAnewUnderWay(t *testing.T) {
+// TestPutDuringRewrite: records stored during a rewrite of the journal from the
+// database are in the new journal.
+func TestPutDuringRewrite(t *testing.T) {
 	s := newTestStore(t, Config{})
-	var had atomic.Int64 // grants that were acknowledged
+	var had atomic.Int64 // acknowledged grants
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	for range 30 {

@@ -9,30 +9,29 @@ import (
 	"tokend/daemon/store/journal"
 )
 
-// The keeper puts right what the committer has found wrong, so that nobody who puts waits for it:
-// it opens the database anew, compacts or rewrites the journal, makes the ballast again. While
-// all is well it sleeps.
+// The keeper repairs what the committer found wrong, so that no Put waits for a repair. It reopens
+// the database, compacts or rewrites the journal, and restores the ballast. Otherwise it sleeps.
 
 const (
-	// firstRetry and lastRetry are how long the keeper waits between two attempts: at
-	// first, and doubling up to it.
+	// The keeper waits firstRetry between the first two attempts, and doubles the wait up to
+	// lastRetry.
 	firstRetry = 250 * time.Millisecond
 	lastRetry  = 5 * time.Second
 
-	// journalSlack is how much is appended to the journal before it is compacted, at the least;
-	// beyond it, as much again as it had after the last compaction. On a disk that has no room to
-	// reserve for it, tightSlack is the least.
+	// A journal is compacted after it has grown by journalSlack, or by its size after the last
+	// compaction if that is more. If the disk has no space to allocate in advance, tightSlack
+	// replaces journalSlack.
 	journalSlack = 1 << 20
 	tightSlack   = 64 << 10
 
-	// Between two compactions passes compactionRest times what the first has taken, so that they
-	// have a tenth of the time, but as long only as no more than restSlack is appended. On a disk
-	// that has no room to reserve they do not rest.
+	// After a compaction, the keeper pauses compactionRest times the compaction's duration, so that
+	// compactions take a tenth of the time. The pause ends early after restSlack bytes. There is no
+	// pause if the disk has no space to allocate in advance.
 	compactionRest = 10
 	restSlack      = 32 << 20
 )
 
-// wake tells the keeper that something wants to be seen to.
+// wake notifies the keeper that there is something to repair.
 func (s *Store) wake() {
 	select {
 	case s.alarm <- struct{}{}:
@@ -40,9 +39,9 @@ func (s *Store) wake() {
 	}
 }
 
-// lag takes note that the journal has refused what the database may have taken. If that has taken
-// it, the journal is written anew at once, so that who has put it is told when both have it; where
-// that fails, the keeper tries again.
+// lag records that the journal rejected an entry. taken reports whether the database took the
+// entry. If so, the journal is rewritten before Put returns, so that the caller is told only when
+// both have the records. If that fails, the keeper retries.
 func (s *Store) lag(cause error, taken bool) {
 	if !s.lagging.Swap(true) {
 		s.log.Error("the grant journal refused an entry: until it has been rewritten, grants are only in the database", "error", cause)
@@ -53,7 +52,7 @@ func (s *Store) lag(cause error, taken bool) {
 	s.wake()
 }
 
-// overgrown reports whether the journal wants a compaction.
+// overgrown reports whether the journal needs a compaction.
 func (s *Store) overgrown() bool {
 	size, since := s.journal.Grown()
 	slack := int64(journalSlack)
@@ -66,7 +65,7 @@ func (s *Store) overgrown() bool {
 	return since > max(slack, size-since)
 }
 
-// keep is the keeper: it runs until Close.
+// keep is the keeper. It runs until Close.
 func (s *Store) keep() {
 	if s.agreed() != nil {
 		return
@@ -94,8 +93,9 @@ func (s *Store) keep() {
 	}
 }
 
-// pause lets time pass before the next attempt, and reports whether it has; Close ends it. The
-// journal is compacted meanwhile: on a full disk there is no other room for the grants to come.
+// pause waits before the next attempt and reports whether the wait ended. Close ends it early. The
+// journal is still compacted during the wait: on a full disk only compaction frees space for new
+// grants.
 func (s *Store) pause(k *keeper, wait time.Duration) bool {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
@@ -106,7 +106,7 @@ func (s *Store) pause(k *keeper, wait time.Duration) bool {
 			return true
 		case <-grown:
 			if !s.tendJournal(k) {
-				grown = nil // with the others
+				grown = nil // retried with the other repairs
 			}
 		case <-k.rest.C:
 			s.resting.Store(false)
@@ -116,21 +116,21 @@ func (s *Store) pause(k *keeper, wait time.Duration) bool {
 	}
 }
 
-// keeper is what the keeper remembers between two attempts.
+// keeper is the keeper's state between attempts.
 type keeper struct {
-	shutting <-chan error // of the database that failed; nil for none
-	attempts int          // that failed, in a row
-	rest     *time.Timer  // until the journal is compacted again
+	shutting <-chan error // the failed database that is still closing; nil if none
+	attempts int          // consecutive failed attempts
+	rest     *time.Timer  // until the next compaction
 }
 
-// say logs a failure, the first of a row and then each time their number has doubled.
+// say logs the first failure of a series, and again whenever their number has doubled.
 func (s *Store) say(k *keeper, what string, err error) {
 	if bits.OnesCount(uint(k.attempts)) == 1 {
 		s.log.Warn(what, "error", err, "attempts", k.attempts)
 	}
 }
 
-// leave waits a little for a database that is still closing.
+// leave waits for a database that is still closing, with a limit.
 func (k *keeper) leave() {
 	if k.shutting == nil {
 		return
@@ -141,7 +141,7 @@ func (k *keeper) leave() {
 	}
 }
 
-// putRight makes one attempt at all that is wrong, and reports whether all is well.
+// putRight attempts all repairs and reports whether everything works.
 func (s *Store) putRight(k *keeper) bool {
 	s.mu.Lock()
 	down, waiting := s.down != nil, s.stalled
@@ -154,7 +154,7 @@ func (s *Store) putRight(k *keeper) bool {
 	}
 	if down {
 		if err := s.reopen(k); err != nil {
-			s.say(k, "the database cannot be opened anew yet", err)
+			s.say(k, "the database cannot be reopened yet", err)
 			well = false
 		}
 	}
@@ -163,7 +163,7 @@ func (s *Store) putRight(k *keeper) bool {
 		case s.retry <- struct{}{}:
 		default:
 		}
-		well = false // until it is seen to be gone
+		well = false // until the committer confirms
 	}
 	well = s.tendJournal(k) && well
 	if err := s.ballast.restore(s.reserve.Load()); err != nil {
@@ -172,18 +172,19 @@ func (s *Store) putRight(k *keeper) bool {
 	return well
 }
 
-// tendJournal writes the journal anew if it wants that, and reports whether it is well.
+// tendJournal compacts or rewrites the journal if necessary, and reports whether the journal is in
+// order.
 func (s *Store) tendJournal(k *keeper) bool {
 	if !s.lagging.Load() && s.journal.Failed() == nil && !s.overgrown() {
 		return true
 	}
 	began := time.Now()
 	err := s.mendJournal()
-	if diskFull(err) && s.ballast.spend(0) { // it gives back more than that
+	if diskFull(err) && s.ballast.spend(0) { // compaction returns more than that
 		err = s.mendJournal()
 	}
 	if err != nil {
-		s.say(k, "the grant journal cannot be written anew yet", err)
+		s.say(k, "the grant journal cannot be rewritten yet", err)
 		return false
 	}
 	s.resting.Store(true)
@@ -191,12 +192,12 @@ func (s *Store) tendJournal(k *keeper) bool {
 	return true
 }
 
-// errReading is why a journal cannot be written anew while the database is closed.
+// errReading is returned if the journal cannot be rewritten because the database is closed.
 var errReading = errors.New("the database is not open")
 
-// mendJournal compacts the journal. One that lags, or cannot be read any more, takes over what only
-// the database has, or what is on its way there; and what it has that the database, which was well
-// all the time, has not, was deleted.
+// mendJournal compacts the journal. A journal that lags, or is unreadable, also gets the records
+// that only the database has, and the pending ones. A record in the journal that the database has
+// taken and no longer has was deleted, and is dropped.
 func (s *Store) mendJournal() error {
 	if err := inPlace(s.dir, s.lock); err != nil {
 		return err
@@ -207,10 +208,10 @@ func (s *Store) mendJournal() error {
 		if !errors.Is(err, journal.ErrDamaged) {
 			return err
 		}
-		s.log.Error("the grant journal cannot be read any more: it is written anew from what is left of it and from the database", "error", plain(err))
+		s.log.Error("the grant journal is no longer readable: rewriting it from its readable entries and the database", "error", plain(err))
 	}
-	// From here on whatever the journal refuses makes it lag again; what it has refused before is
-	// in view.
+	// From here on, an entry that the journal rejects makes it lag again. Earlier ones are in the
+	// view.
 	s.lagging.Store(false)
 	v, err := s.view(nil)
 	if err != nil {
@@ -230,11 +231,11 @@ func (s *Store) mendJournal() error {
 		s.lagging.Store(true)
 		return err
 	}
-	s.log.Info("the grant journal has been written anew")
+	s.log.Info("the grant journal has been rewritten")
 	return nil
 }
 
-// reopen opens the database anew after a commit has failed.
+// reopen reopens the database after a failed commit.
 func (s *Store) reopen(k *keeper) error {
 	if err := s.ballast.makeRoom(openRoom); err != nil {
 		return err
@@ -243,7 +244,7 @@ func (s *Store) reopen(k *keeper) error {
 		return err
 	}
 	if db := s.retire(); db != nil {
-		// Where somebody has deleted it, Badger would try for ever to write its end.
+		// If the directory was deleted, Badger's close would retry its last write forever.
 		if err := os.MkdirAll(db.dir, 0o700); err != nil {
 			return err
 		}
@@ -254,10 +255,10 @@ func (s *Store) reopen(k *keeper) error {
 		case err := <-k.shutting:
 			k.shutting = nil
 			if err != nil {
-				s.log.Warn("the database that failed did not close well", "error", err)
+				s.log.Warn("closing the failed database returned an error", "error", err)
 			}
 		case <-time.After(lastRetry):
-			return errors.New("the database that failed is still closing")
+			return errors.New("the failed database is still closing")
 		case <-s.closing:
 			return ErrClosed
 		}
@@ -274,11 +275,11 @@ func (s *Store) reopen(k *keeper) error {
 	s.current, s.down = &handle{db: db}, nil
 	s.missing += db.missing
 	s.mu.Unlock()
-	s.log.Info("the database is open anew, and takes values again")
+	s.log.Info("the database has been reopened and accepts writes")
 	return nil
 }
 
-// openAnew opens the database as Open does, and gives it what it lacks of the journal.
+// openAnew opens the database as Open does, and adds the records that only the journal has.
 func (s *Store) openAnew() (*database, error) {
 	at := place(s.dir)
 	db, err := openDatabase(at.current(), s.sealer, s.log)

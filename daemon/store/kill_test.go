@@ -16,14 +16,14 @@ import (
 	"tokend/daemon/record"
 )
 
-// childEnv tells a copy of the test program, which is there to be killed, what to do; childDir
-// in which state directory.
+// childEnv tells a copy of the test program, which will be killed, what to do. childDir is its
+// state directory.
 const (
 	childEnv = "TOKEND_TEST_STORE_CHILD"
 	childDir = "TOKEND_TEST_STORE_DIR"
 )
 
-// children are what a child can do. Each prints "ready" when it begins.
+// children are the functions of a child. Each prints "ready" when it begins.
 var children = map[string]func(dir string) error{
 	"put":       putUntilKilled,
 	"rekey":     rekeyOnce,
@@ -46,8 +46,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// openOnce opens a store, reads a record and closes it again: what a start on a bad disk comes to.
-// What it says is the error alone.
+// openOnce opens a store, reads a record and closes it, as a start on a bad disk does. It prints
+// only the error.
 func openOnce(dir string) error {
 	fmt.Println("ready")
 	s, err := Open(Config{Dir: dir, Key: key1})
@@ -62,7 +62,7 @@ func openOnce(dir string) error {
 	return nil
 }
 
-// child returns a command that runs a child, behind a prefix of other commands.
+// child returns a command that runs a child after a prefix of other commands.
 func child(t *testing.T, do, dir string, prefix ...string) *exec.Cmd {
 	t.Helper()
 	args := append(prefix, os.Args[0])
@@ -72,8 +72,8 @@ func child(t *testing.T, do, dir string, prefix ...string) *exec.Cmd {
 	return cmd
 }
 
-// putUntilKilled puts ever higher numbers from several goroutines and prints each
-// one that was acknowledged.
+// putUntilKilled stores increasing numbers from several goroutines and prints each acknowledged
+// one.
 func putUntilKilled(dir string) error {
 	s, err := Open(Config{Dir: dir, Key: key1})
 	if err != nil {
@@ -97,7 +97,7 @@ func putUntilKilled(dir string) error {
 		wg.Go(func() {
 			for i := start; ; i++ {
 				value := fmt.Sprintf("%08d%s", i, strings.Repeat("v", 500))
-				// A token and the grant that came with it: both or neither must be there.
+				// A token and the grant that came with it: both or neither must be stored.
 				err := s.Put(context.Background(), rec(fmt.Sprint(g), value), grant(fmt.Sprint(g), value))
 				if err != nil {
 					errs <- err
@@ -107,7 +107,7 @@ func putUntilKilled(dir string) error {
 				if i%3 > 0 {
 					continue
 				}
-				// A token alone does not overtake the grants before it.
+				// A token alone does not overtake earlier grants.
 				alone := fmt.Sprint("alone", g)
 				if err := s.Put(context.Background(), rec(alone, value)); err != nil {
 					errs <- err
@@ -135,7 +135,7 @@ func TestKill(t *testing.T) {
 		for g, want := range acked {
 			a, b := tokens[g], grants[g]
 			if a != b && !strings.HasPrefix(g, "alone") {
-				t.Errorf("goroutine %s: half a Put is there: %.8s and %.8s", g, a, b)
+				t.Errorf("goroutine %s: a Put was stored partially: %.8s and %.8s", g, a, b)
 			}
 			if len(a) < 8 || a[:8] < fmt.Sprintf("%08d", want) {
 				t.Errorf("goroutine %s: acknowledged %08d, found %.8s", g, want, a)
@@ -149,13 +149,13 @@ func TestKill(t *testing.T) {
 		}
 	}
 	if puts < 50 {
-		t.Errorf("only %d Puts were acknowledged in all: the test proves little", puts)
+		t.Errorf("only %d Puts were acknowledged: too few for the test", puts)
 	}
 	t.Logf("%d acknowledged Puts, none lost", puts)
 }
 
-// killOne runs a child, kills it at a random instant, and records in acked the last
-// number that each of its goroutines had acknowledged. It returns how many there were.
+// killOne runs a child and kills it at a random instant. It records in acked the last number that
+// each goroutine of the child had acknowledged, and returns how many there were.
 func killOne(t *testing.T, dir string, acked map[string]int) int {
 	t.Helper()
 	child := child(t, "put", dir)
@@ -168,10 +168,9 @@ func killOne(t *testing.T, dir string, acked map[string]int) int {
 	}
 	lines := bufio.NewScanner(out)
 	if !lines.Scan() || lines.Text() != "ready" {
-		t.Fatalf("the child said %q", lines.Text())
+		t.Fatalf("the child printed %q", lines.Text())
 	}
-	// After some acknowledgements, which a busy machine takes its time for, and then at any
-	// instant.
+	// After some acknowledgements, which take time on a busy machine, and then at any instant.
 	after := rand.IntN(40)
 	var kill *time.Timer
 	var n int
@@ -185,12 +184,12 @@ func killOne(t *testing.T, dir string, acked map[string]int) int {
 		}
 		var g string
 		var i int
-		// A line that the kill has cut is no acknowledgement.
+		// A truncated line is not an acknowledgement.
 		if _, err := fmt.Sscanf(lines.Text()+"\n", "%s %d\n", &g, &i); err == nil {
 			acked[g] = max(acked[g], i)
 			n++
 		}
 	}
-	_ = child.Wait() // killed: that is what was wanted
+	_ = child.Wait() // killed on purpose
 	return n
 }

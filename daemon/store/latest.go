@@ -6,24 +6,23 @@ import (
 	"github.com/dgraph-io/badger/v4"
 )
 
-// Who begins a transaction of Badger's waits for every commit that is under way then, and so for
-// the disk. Whoever reads from the store wants what was acknowledged before, and no disk that hangs
-// to keep him waiting. So each commit leaves a transaction behind, for those who read until the
-// next one.
+// In Badger, beginning a transaction waits for every commit in progress, and so for the disk. A
+// reader wants only what was acknowledged earlier, and must not wait for a disk that hangs. Each
+// commit therefore leaves a read transaction, which is used until the next commit.
 
-// latest is a database as its last commit has left it. Its zero value wants renew.
+// latest is the state of a database after its last commit. A zero latest needs renew before use.
 type latest struct {
 	mu  sync.Mutex
-	now *reading // nil when there will be no more
+	now *reading // nil after end
 }
 
-// reading is a database as one of its commits has left it.
+// reading is the state of a database after one of its commits.
 type reading struct {
-	txn   *badger.Txn // read-only: nothing in it changes, so that many may read by it at once
-	users int         // and latest itself; guarded by its mu
+	txn   *badger.Txn // read-only, so it may be used concurrently
+	users int         // including latest itself; guarded by latest.mu
 }
 
-// renew takes over txn, which was begun when a commit had ended.
+// renew takes ownership of txn, which was begun after a commit.
 func (l *latest) renew(txn *badger.Txn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -31,7 +30,7 @@ func (l *latest) renew(txn *badger.Txn) {
 	l.now = &reading{txn: txn, users: 1}
 }
 
-// end is for when nobody will enter any more.
+// end releases the transaction. enter must not be called after it.
 func (l *latest) end() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -39,7 +38,7 @@ func (l *latest) end() {
 	l.now = nil
 }
 
-// enter returns what there is to be read, until leave.
+// enter returns the current reading, to be released by leave.
 func (l *latest) enter() *reading {
 	l.mu.Lock()
 	defer l.mu.Unlock()

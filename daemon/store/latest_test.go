@@ -9,10 +9,10 @@ import (
 	"tokend/daemon/record"
 )
 
-// TestAReadingLastsAsLongAsItIsRead holds that who reads has the database as it was when he began,
-// whatever is committed meanwhile, and that what nobody reads any more is given up: Badger would
-// keep for it all that has been replaced since.
-func TestAReadingLastsAsLongAsItIsRead(t *testing.T) {
+// TestReadingLifetime: a reader sees the database as of its start, whatever is
+// committed later. A reading without users is discarded; otherwise Badger would keep everything
+// replaced since.
+func TestReadingLifetime(t *testing.T) {
 	s := newTestStore(t, Config{})
 	l := &s.current.db.latest
 	get := func(r *reading) string {

@@ -7,21 +7,21 @@ import (
 	"syscall"
 )
 
-// limit is what keeps tokend from using its files although the disk works.
+// limit is a limit that prevents tokend from using its files although the disk works.
 type limit struct {
 	errno        syscall.Errno
 	what, remedy string
 }
 
-// limits are in this order because the text of the first contains that of the second, and text is
-// all that Badger keeps of an error.
+// The order of limits matters: the text of the first contains the text of the second, and Badger
+// keeps only an error's text.
 var limits = []limit{
 	{syscall.ENFILE, "this host may open no more files", "raise fs.file-max"},
 	{syscall.EMFILE, "this process may open no more files", "raise its limit (LimitNOFILE=, or ulimit -n)"},
 	{syscall.EFBIG, "this process may not write files of this size", "remove its limit (LimitFSIZE=, or ulimit -f)"},
 }
 
-// limitOf returns the limit that err comes from; nil if it comes from another fault.
+// limitOf returns the limit that caused err, or nil.
 func limitOf(err error) *limit {
 	for i := range limits {
 		if is(err, limits[i].errno) {
@@ -31,8 +31,7 @@ func limitOf(err error) *limit {
 	return nil
 }
 
-// failed returns err, with which a commit ended, as an ErrFailed that does not blame the disk for a
-// limit.
+// failed converts err of a failed commit to an ErrFailed. It does not blame the disk for a limit.
 func failed(err error) error {
 	if l := limitOf(err); l != nil {
 		return faultf(ErrFailed, "store: %s: %s (%s)", l.what, l.remedy, plain(err))
@@ -40,13 +39,14 @@ func failed(err error) error {
 	return fmt.Errorf("%w: %w", ErrFailed, err)
 }
 
-// openFiles is how many descriptors a store needs while it is opened, besides those of its tables.
+// openFiles is how many descriptors a store needs to open, in addition to its tables.
 const openFiles = 16
 
-// checkFiles returns EMFILE if the store in dir cannot have the descriptors that it needs to be
-// opened: at some of its files Badger would end the process.
+// checkFiles returns EMFILE if the store in dir cannot get the descriptors that it needs to open.
+// Without them, Badger would end the process.
 func checkFiles(dir string) (err error) {
-	tables, _ := filepath.Glob(filepath.Join(place(dir).current(), "*.sst")) // errs on its pattern only
+	// Glob fails only for a malformed pattern.
+	tables, _ := filepath.Glob(filepath.Join(place(dir).current(), "*.sst"))
 	for range openFiles + len(tables) {
 		var f *os.File
 		if f, err = os.Open(os.DevNull); err != nil {

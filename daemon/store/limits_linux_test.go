@@ -13,8 +13,8 @@ import (
 	"tokend/daemon/record"
 )
 
-// opens opens the store in dir in a child behind prefix, and returns the one line of its refusal;
-// "" if it was opened.
+// opens opens the store in dir in a child after prefix. It returns the child's one line of error,
+// or "".
 func opens(t *testing.T, dir string, prefix ...string) string {
 	t.Helper()
 	out, err := child(t, "open", dir, prefix...).Output()
@@ -23,26 +23,25 @@ func opens(t *testing.T, dir string, prefix ...string) string {
 	}
 	_, refusal, refused := strings.Cut(string(out), "refused: ")
 	if refused == strings.Contains(string(out), "opened\n") || strings.Count(refusal, "\n") > 1 {
-		t.Fatalf("it said %q, want one refusal of one line or none", out)
+		t.Fatalf("got %q, want one line of error or none", out)
 	}
 	return strings.TrimSuffix(refusal, "\n")
 }
 
-// wantWhole holds that nothing was moved aside in dir, and that everything is there.
+// wantWhole checks that nothing was moved aside in dir and that the content is complete.
 func wantWhole(t *testing.T, c Config, want map[string]string) {
 	t.Helper()
 	if aside, _ := filepath.Glob(filepath.Join(c.Dir, "*.broken-*")); len(aside) > 0 {
-		t.Errorf("taken for damage: %v", aside)
+		t.Errorf("treated as damage: %v", aside)
 	}
 	s := newTestStore(t, c)
 	wantTable(t, s, record.Credentials, want)
 	wantTable(t, s, record.Grants, map[string]string{"g": "1"})
 }
 
-// TestLimitIsNoDiskFault opens stores in processes that may not open as many files, or not write
-// files as large, as it takes. What stops them is named, with a remedy, and it is neither the disk
-// nor the store.
-func TestLimitIsNoDiskFault(t *testing.T) {
+// TestLimitNamed opens stores in processes with too low limits on open files or file size.
+// The error names the limit and a remedy, and blames neither the disk nor the store.
+func TestLimitNamed(t *testing.T) {
 	whole, want := Config{Dir: newStateDir(t), Key: key1}, map[string]string{"a": "1"}
 	filled(t, whole, rec("a", want["a"]), grant("g", "1"))
 	for _, test := range []struct{ limit, values, what, remedy string }{
@@ -57,7 +56,7 @@ func TestLimitIsNoDiskFault(t *testing.T) {
 				refusal := opens(t, c.Dir, "sh", "-c", fmt.Sprintf(`ulimit %s %s; exec "$0"`, test.limit, value))
 				if refusal != "" && (!strings.Contains(refusal, test.what) || !strings.Contains(refusal, test.remedy) ||
 					strings.Contains(refusal, "damaged") || strings.Contains(refusal, "disk")) {
-					t.Errorf("it said %q", refusal)
+					t.Errorf("got %q", refusal)
 				}
 				wantWhole(t, c, want)
 			})
@@ -65,8 +64,8 @@ func TestLimitIsNoDiskFault(t *testing.T) {
 	}
 }
 
-// A commit that a limit prevents is reported as that, whether the error is whole or only its text
-// is left of it.
+// A commit that a limit prevents is reported as such, whether the error is intact or only its text
+// is left.
 func TestCommitPreventedByLimit(t *testing.T) {
 	for _, errno := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.EFBIG} {
 		whole := &os.PathError{Op: "open", Path: "/var/lib/tokend/store/00002.mem", Err: errno}
@@ -75,10 +74,10 @@ func TestCommitPreventedByLimit(t *testing.T) {
 			s := &Store{log: log, alarm: make(chan struct{}, 1)}
 			err := s.settled(failed(cause), 1)
 			if !errors.Is(err, ErrFailed) || s.down == nil {
-				t.Errorf("%v: got %v, and the database goes on", cause, err)
+				t.Errorf("%v: got %v, and the database stays in use", cause, err)
 			}
 			if strings.Contains(err.Error(), "disk") || strings.Contains(said.String(), "disk") || !strings.Contains(said.String(), limitOf(errno).remedy) {
-				t.Errorf("%v: it said %q and %s", cause, err, said)
+				t.Errorf("%v: got %q and %s", cause, err, said)
 			}
 		}
 	}
@@ -87,7 +86,7 @@ func TestCommitPreventedByLimit(t *testing.T) {
 	}
 }
 
-// TestReadOnlyMount opens a store on a file system that is mounted read-only.
+// TestReadOnlyMount opens a store on a read-only file system.
 func TestReadOnlyMount(t *testing.T) {
 	needRoot(t)
 	needTools(t, "unshare", "mount")
@@ -98,16 +97,16 @@ func TestReadOnlyMount(t *testing.T) {
 			refusal := opens(t, dir, "unshare", "--mount", "sh", "-c",
 				fmt.Sprintf(`mount --bind %[1]s %[1]s && mount -o remount,bind,ro %[1]s && exec "$0"`, c.Dir))
 			if !strings.Contains(refusal, "mounted read-only") || !strings.Contains(refusal, "mount it read-write") || !strings.Contains(refusal, dir) {
-				t.Errorf("it said %q", refusal)
+				t.Errorf("got %q", refusal)
 			}
 			wantWhole(t, c, want)
 		})
 	}
 }
 
-// A database that takes long to close is left as a kill leaves it. That is said, and it is no
-// fault.
-func TestSlowCloseIsNoDiskFault(t *testing.T) {
+// A database that takes too long to close is left as after a kill. That is logged and is not an
+// error.
+func TestSlowClose(t *testing.T) {
 	log, said := logged()
 	c := Config{Dir: newStateDir(t), Key: key1, Logger: log}
 	s, err := Open(c)
@@ -120,7 +119,7 @@ func TestSlowCloseIsNoDiskFault(t *testing.T) {
 		t.Errorf("got %v, want no error", err)
 	}
 	if text := said.String(); !strings.Contains(text, "the next start reads its logs") || strings.Contains(text, "disk failed") {
-		t.Errorf("it said\n%s", text)
+		t.Errorf("log:\n%s", text)
 	}
 	if _, err := Open(c); !errors.Is(err, ErrLocked) {
 		t.Errorf("opened again while the database is closing: got %v, want %v", err, ErrLocked)

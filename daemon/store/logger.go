@@ -7,9 +7,8 @@ import (
 	"github.com/hashicorp/go-hclog"
 )
 
-// badgerLogger lets Badger speak through hclog, one step more quietly than it
-// would: what it calls information is of interest to who debugs it only. Badger logs
-// keys and file names, never values.
+// badgerLogger passes Badger's log to hclog, one level lower: Badger's information helps only in
+// debugging. Badger logs keys and file names, never values.
 type badgerLogger struct{ log hclog.Logger }
 
 func (l badgerLogger) Errorf(format string, args ...any)   { l.say(hclog.Error, format, args) }

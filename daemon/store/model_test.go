@@ -16,17 +16,17 @@ import (
 	"tokend/daemon/record"
 )
 
-// modelKey is a key with one writer and many readers. What is put under it is numbered; each
-// modelDeletes-th is a deletion.
+// modelKey is a key with one writer and many readers. Its values are numbered; each modelDeletes-th
+// is a deletion.
 type modelKey struct {
 	table      record.Table
 	key        string
-	begun, had atomic.Int64 // the last number that was tried, and the last that was acknowledged
+	begun, had atomic.Int64 // last number attempted, last acknowledged
 }
 
 const modelDeletes = 7
 
-// next returns what is put under k next.
+// next returns the next record of k.
 func (k *modelKey) next() record.Record {
 	n := k.begun.Add(1)
 	r := record.Record{Table: k.table, Key: k.key}
@@ -36,15 +36,15 @@ func (k *modelKey) next() record.Record {
 	return r
 }
 
-// wrong returns what is wrong with a value that was read when all up to had was acknowledged; ""
-// for nothing.
+// wrong describes what is wrong with a value that was read after had was acknowledged, or returns
+// "".
 func (k *modelKey) wrong(value []byte, had int64) string {
 	begun := k.begun.Load()
 	if value == nil {
-		if begun/modelDeletes*modelDeletes >= had { // 0 is a deletion too: there was nothing
+		if begun/modelDeletes*modelDeletes >= had { // 0 is a deletion: nothing was stored yet
 			return ""
 		}
-		return fmt.Sprintf("%s %s: there is nothing; %d was acknowledged", k.table, k.key, had)
+		return fmt.Sprintf("%s %s: no value although %d was acknowledged", k.table, k.key, had)
 	}
 	var n int64
 	if _, err := fmt.Sscan(string(value), &n); err != nil || n < had || n > begun || n%modelDeletes == 0 {
@@ -53,12 +53,12 @@ func (k *modelKey) wrong(value []byte, had int64) string {
 	return ""
 }
 
-// TestNothingOlderIsRead has many put grants, codes and tokens, alone and together, and delete
-// them, while others read them in every way there is: nobody reads what is older than what was
-// acknowledged before he began. All the while the database fails and is opened anew, follows at any
-// moment, and the journal is compacted and written anew. In the end all is there, and what is
-// irreplaceable is in the journal alone.
-func TestNothingOlderIsRead(t *testing.T) {
+// TestReadsMonotonic has many writers store and delete grants, codes and tokens, alone and
+// together, while readers read them in every way. No reader sees a value older than one
+// acknowledged before the read began. Meanwhile the database fails and is reopened, drains happen
+// at any moment, and the journal is compacted and rewritten. In the end everything is stored, and
+// the irreplaceable records are in the journal alone too.
+func TestReadsMonotonic(t *testing.T) {
 	eachKey(t, func(t *testing.T, key []byte) {
 		const writers, readers = 4, 3
 		log, said := logged()
@@ -93,7 +93,7 @@ func TestNothingOlderIsRead(t *testing.T) {
 		for w := range writers {
 			own := keys[w*len(tables):][:len(tables)]
 			each(w, func(rnd *rand.Rand) error {
-				// Seldom is a token among them, which waits for the database, or alone.
+				// Rarely a token is among them, which waits for the database, or is alone.
 				some := own[:1+rnd.IntN(2)]
 				switch rnd.IntN(40) {
 				case 0:
@@ -177,18 +177,18 @@ func TestNothingOlderIsRead(t *testing.T) {
 		}
 		each(200, func(rnd *rand.Rand) error {
 			pause(rnd, 20*time.Millisecond)
-			s.trail.timer.Reset(0) // the database follows
+			s.trail.timer.Reset(0) // a drain begins
 			s.resting.Store(false)
 			return nil
 		})
 		each(201, func(rnd *rand.Rand) error {
 			pause(rnd, 300*time.Millisecond)
-			s.lag(errors.New("as a disk would say"), rnd.IntN(2) == 0) // the journal is written anew
+			s.lag(errors.New("a disk error"), rnd.IntN(2) == 0) // the journal is rewritten
 			return nil
 		})
 		each(202, func(rnd *rand.Rand) error {
 			pause(rnd, 500*time.Millisecond)
-			// What is committed to a database without its mark fails: it is opened anew.
+			// A commit to a database without its mark fails, and the database is reopened.
 			if err := os.Remove(filepath.Join(place(c.Dir).current(), markFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
 				return err
 			}
@@ -196,7 +196,8 @@ func TestNothingOlderIsRead(t *testing.T) {
 		})
 		wg.Wait()
 		eventually(t, "all is well", func() bool {
-			if s.Put(t.Context(), rec("last", "1")) != nil { // it ends a refusal, which lasts until the next commit
+			// Ends Refusing, which lasts until the next commit.
+			if s.Put(t.Context(), rec("last", "1")) != nil {
 				return false
 			}
 			st := s.Stats()
@@ -205,11 +206,11 @@ func TestNothingOlderIsRead(t *testing.T) {
 		st := s.Stats()
 		for what, n := range map[string]int64{
 			"reads": reads.Load(), "commits": st.Commits, "failures": st.Failed, "entries": st.Journaled,
-			"journals anew":  int64(strings.Count(said.String(), "has been written anew")),
-			"databases anew": int64(strings.Count(said.String(), "open anew")),
+			"rewritten journals": int64(strings.Count(said.String(), "journal has been rewritten")),
+			"reopened databases": int64(strings.Count(said.String(), "database has been reopened")),
 		} {
 			if n == 0 {
-				t.Errorf("there were no %s", what)
+				t.Errorf("no %s", what)
 			}
 		}
 		if err := closed(); err != nil {

@@ -13,13 +13,13 @@ import (
 	"tokend/daemon/store/journal"
 )
 
-// Open opens the store in cfg.Dir, or makes one. It refuses, and leaves untouched, a directory that
-// others can read (ErrMode), a store that another process uses (ErrLocked), one whose key is
-// another (ErrKey), one that a later tokend wrote (ErrVersion), a disk that is full (ErrDiskFull),
-// and one that refuses (ErrFailed). A database that cannot be read is moved aside, said loudly in
-// the log, and replaced by an empty one; what is irreplaceable comes from the journal. A store in
-// clear is refused if a key is given (ErrClear), or sealed with cfg.AcceptClear; one that is sealed
-// with cfg.oldKey is sealed with cfg.Key.
+// Open opens or creates the store in cfg.Dir. It rejects, without changing anything, a directory
+// that other users can read (ErrMode), a store in use by another process (ErrLocked), a wrong key
+// (ErrKey), an unknown version (ErrVersion), a full disk (ErrDiskFull) and a disk that rejects
+// writes (ErrFailed). An unreadable database is moved aside, logged as an error and replaced by an
+// empty one; irreplaceable records come from the journal. If a key is given, a store in clear is
+// rejected (ErrClear), or sealed with cfg.AcceptClear. A store sealed with cfg.oldKey is resealed
+// with cfg.Key.
 func Open(cfg Config) (_ *Store, err error) {
 	o := opening{at: place(cfg.Dir), log: cfg.logger(), ballast: newBallast(cfg.Dir), reserve: cfg.free(), ahead: cfg.Ahead}
 	if err := o.keys(cfg); err != nil {
@@ -27,7 +27,7 @@ func Open(cfg Config) (_ *Store, err error) {
 	}
 	defer func() {
 		if _, worded := errors.AsType[*fault](err); err != nil && !worded && (limitOf(err) != nil || is(err, syscall.EROFS)) {
-			err = refusal(cfg.Dir, err) // whichever step it was
+			err = refusal(cfg.Dir, err) // in any step
 		}
 	}()
 	if err := checkFiles(cfg.Dir); err != nil {
@@ -45,7 +45,7 @@ func Open(cfg Config) (_ *Store, err error) {
 			return
 		}
 		if e := errors.Join(o.close(), lock.Close()); e != nil {
-			o.log.Warn("what was opened did not close well", "error", plain(e))
+			o.log.Warn("closing the store after an error failed", "error", plain(e))
 		}
 	}()
 	if err := o.open(); err != nil {
@@ -66,13 +66,13 @@ func Open(cfg Config) (_ *Store, err error) {
 	s.maxBytes, s.maxCount = o.db.transaction()
 	s.reserve.Store(reserveFor(s.minFree, o.db.dir))
 	if s.checkRoom() != nil {
-		o.db.awaitFlush() // into the room that was made for it, before that goes to the ballast or to others
+		o.db.awaitFlush() // flush before the ballast or another program takes the space
 	}
 	if s.ballast.sparse() {
-		s.ballast.release() // it holds no room; a copy of the state directory may have made it so
+		s.ballast.release() // it reserves no space, for example after a copy of the state directory
 	}
 	if err := s.ballast.restore(s.reserve.Load()); err != nil {
-		o.log.Warn("no ballast could be made yet: a full disk is survived less surely", "error", err)
+		o.log.Warn("the ballast could not be created yet: without it, a full disk may stop tokend", "error", err)
 		s.wake()
 	}
 	if o.trusted {
@@ -86,35 +86,35 @@ func Open(cfg Config) (_ *Store, err error) {
 	return s, nil
 }
 
-// openRetries is how often a database is tried again, after openPause, that gives an error of the
-// disk which may pass.
+// A database is opened again up to openRetries times, after openPause, if the disk returned an
+// error that may be transient.
 const (
 	openRetries = 3
 	openPause   = 500 * time.Millisecond
 )
 
-// opening is a store on its way to being open. What it has opened is in db and journal.
+// opening is a store that is being opened. db and journal are what it has opened.
 type opening struct {
 	at      place
 	log     hclog.Logger
 	ballast ballast
 	reserve uint64
 
-	// sealers are what the store may be sealed with; the first is what it is to be sealed
-	// with. chosen is the one it is sealed with.
+	// sealers are the sealers that the store may use. The first is the wanted one. chosen is the
+	// index of the current one.
 	sealers []sealer
 	chosen  int
 
 	db       *database
 	journal  *journal.Journal
-	sequence uint64 // number of the last commit that either knows of
+	sequence uint64 // number of the last commit in either
 
-	ahead   bool            // Open need not wait for the two to be compared
-	trusted bool            // and does not: what the database has is in force for certain
-	closing <-chan struct{} // ends the comparison; nil: nothing does
+	ahead   bool            // Open need not wait for the comparison
+	trusted bool            // Open does not wait: the database is certain to be current
+	closing <-chan struct{} // ends the comparison; nil if nothing does
 }
 
-// keys makes sealers of the keys of cfg.
+// keys creates the sealers for the keys of cfg.
 func (o *opening) keys(cfg Config) error {
 	wanted, err := newSealer(cfg.Key)
 	if err != nil {
@@ -123,7 +123,7 @@ func (o *opening) keys(cfg Config) error {
 	o.sealers = []sealer{wanted}
 	if cfg.oldKey != nil {
 		if cfg.Key == nil {
-			return faultf(ErrKey, "a sealed store cannot be put in clear: a new key is needed")
+			return faultf(ErrKey, "a sealed store cannot be converted to clear: a new key is required")
 		}
 		old, err := newSealer(cfg.oldKey)
 		if err != nil {
@@ -137,7 +137,7 @@ func (o *opening) keys(cfg Config) error {
 	return nil
 }
 
-// sealer is what the store is sealed with.
+// sealer is the current sealer of the store.
 func (o *opening) sealer() sealer { return o.sealers[o.chosen] }
 
 func (o *opening) close() error {
@@ -151,7 +151,7 @@ func (o *opening) close() error {
 	return errors.Join(errs...)
 }
 
-// open opens database and journal, in that order of steps which lets every refusal come
+// open opens the database and the journal. The order of its steps makes every rejection happen
 // before the first change.
 func (o *opening) open() error {
 	if err := o.at.settle(o.log); err != nil {
@@ -167,7 +167,7 @@ func (o *opening) open() error {
 		last, clean = o.endedCleanly()
 	}
 	if !clean {
-		grants = o.survey() // beside the database
+		grants = o.survey() // concurrently with opening the database
 		defer func() { grants.end() }()
 	}
 	db, err := o.openPatiently()
@@ -175,11 +175,11 @@ func (o *opening) open() error {
 		return storeReplaced(o.at)
 	}
 	if last := len(o.sealers) - 1; errors.Is(err, errStoreClear) && o.chosen != last && !o.sealers[last].seals() {
-		o.chosen = last // found out although header and journal were lost
+		o.chosen = last // detected although header and journal were lost
 		db, err = o.openPatiently()
 	}
 	if errors.Is(err, errDamaged) {
-		// Once more: only where a new database can be made is the old one given up.
+		// Probe again: the old database is given up only if a new one can be created.
 		if err := probe(string(o.at)); err != nil {
 			return err
 		}
@@ -201,7 +201,7 @@ func (o *opening) open() error {
 		return err
 	}
 	if o.db.missing > 0 {
-		o.log.Error("the store has lost commits that were acknowledged: what it holds may be out of date, but for what the journal keeps",
+		o.log.Error("the store has lost acknowledged commits: its records may be outdated, except those in the journal",
 			"dir", string(o.at), "missing", o.db.missing, "last", o.db.sequence)
 	}
 	if o.chosen != 0 {
@@ -210,8 +210,8 @@ func (o *opening) open() error {
 	return nil
 }
 
-// openPatiently opens the database on a disk that takes what is written, and tries again where the
-// disk may think better of it.
+// openPatiently opens the database on a disk that accepts writes, and retries after errors that may
+// be transient.
 func (o *opening) openPatiently() (db *database, err error) {
 	for n := 0; ; n++ {
 		err = o.ballast.makeRoom(openRoom)
@@ -224,13 +224,13 @@ func (o *opening) openPatiently() (db *database, err error) {
 		if !passing(err) || n == openRetries {
 			return db, err
 		}
-		o.log.Warn("the database could not be opened: trying again", "error", err)
+		o.log.Warn("the database could not be opened: retrying", "error", err)
 		time.Sleep(openPause)
 	}
 }
 
-// findKey finds out what the store is sealed with, from its header, or where there is
-// none from the journal, and refuses what neither of the keys opens. known: the header says it.
+// findKey determines the store's sealer from its header, or without a header from the journal. It
+// rejects a store that neither key opens. known reports that the header determined it.
 func (o *opening) findKey() (known bool, err error) {
 	h, err := readHeader(o.at.current())
 	if errors.Is(err, ErrVersion) {
@@ -242,22 +242,22 @@ func (o *opening) findKey() (known bool, err error) {
 		}
 		return true, o.at.settleJournal(o.sealer(), o.log)
 	}
-	// There is none, or it cannot be read; whether that is damage is openDatabase's to say.
+	// The header is missing or unreadable. openDatabase decides whether that is damage.
 	if err := o.choose(); err != nil {
 		return false, err
 	}
 	return false, o.at.settleJournal(o.sealer(), o.log)
 }
 
-// settleJournal finishes the replacement of the journal by one that is sealed otherwise, if a
-// kill has come between that of the database and it, and refuses a journal of another key.
+// settleJournal finishes the replacement of the journal by one with another sealer, if a kill
+// interrupted it after the replacement of the database. It rejects a journal of another key.
 func (p place) settleJournal(s sealer, log hclog.Logger) error {
 	err := journal.Check(p.journal(), s.journal)
 	if errors.Is(err, journal.ErrKey) {
 		if e := journal.Check(p.incomingJournal(), s.journal); e != nil {
 			return p.refuseJournal(s)
 		}
-		log.Info("finishing the change of the key that was interrupted")
+		log.Info("finishing an interrupted change of the key")
 		return errors.Join(os.Rename(p.incomingJournal(), p.journal()), syncDir(string(p)))
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -269,7 +269,7 @@ func (p place) settleJournal(s sealer, log hclog.Logger) error {
 	return nil
 }
 
-// reseal seals the store anew, with the key that is wanted.
+// reseal reseals the store with the wanted key.
 func (o *opening) reseal() error {
 	if o.sealer().seals() {
 		o.log.Warn("the store is sealed with the old key: sealing it with the new one")
@@ -293,7 +293,7 @@ func (o *opening) reseal() error {
 	if o.db, err = openDatabase(o.at.current(), o.sealer(), o.log); err != nil {
 		return err
 	}
-	o.db.missing = missing // the copy is whole, what it was made of was not
+	o.db.missing = missing // the copy is complete, but its source was not
 	grants := o.survey()
 	defer grants.end()
 	return o.openJournal(grants)

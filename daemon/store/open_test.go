@@ -25,7 +25,7 @@ var (
 
 func newStateDir(t testing.TB) string { return filepath.Join(t.TempDir(), "state") }
 
-// reopened opens the store in dir, checks that it holds want, and closes it.
+// reopened opens the store in dir, checks that it contains want, and closes it.
 func reopened(t *testing.T, c Config, want map[string]string) *Store {
 	t.Helper()
 	s, err := Open(c)
@@ -51,7 +51,7 @@ func filled(t *testing.T, c Config, recs ...record.Record) {
 	}
 }
 
-// logged returns a logger at trace level and what it has written.
+// logged returns a logger at trace level and its output.
 func logged() (hclog.Logger, *logBuffer) {
 	var b logBuffer
 	return hclog.New(&hclog.LoggerOptions{Output: &b, Level: hclog.Trace}), &b
@@ -89,7 +89,7 @@ func TestReopen(t *testing.T) {
 }
 
 func TestModes(t *testing.T) {
-	t.Run("made 0700 with files 0600", func(t *testing.T) {
+	t.Run("created 0700 with files 0600", func(t *testing.T) {
 		c := Config{Dir: newStateDir(t)}
 		s := newTestStore(t, c)
 		mustPut(t, s, rec("a", "1"))
@@ -124,7 +124,7 @@ func TestModes(t *testing.T) {
 		}
 		wantUntouched(t, c.Dir, map[string]string{})
 	})
-	t.Run("a file in its place", func(t *testing.T) {
+	t.Run("a file instead of a directory", func(t *testing.T) {
 		c := Config{Dir: newStateDir(t)}
 		if err := os.WriteFile(c.Dir, nil, 0o600); err != nil {
 			t.Fatal(err)
@@ -135,7 +135,7 @@ func TestModes(t *testing.T) {
 	})
 }
 
-func TestASecondStoreIsRefused(t *testing.T) {
+func TestStoreLocked(t *testing.T) {
 	c := Config{Dir: newStateDir(t)}
 	s := newTestStore(t, c)
 	mustPut(t, s, rec("a", "1"))
@@ -204,13 +204,13 @@ func TestClearSealed(t *testing.T) {
 		mustPut(t, s, rec(k, canary+" superseded"), record.Record{Table: record.Holds, Key: k, Value: []byte(canary)})
 		mustPut(t, s, rec(k, want[k]))
 	}
-	// Closed and opened once so that both tables and a log carry the canary.
+	// Closed and opened once, so that tables and a log contain the canary.
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
 	filled(t, c, rec("name000", want["name000"]))
 	if !anyFileHas(t, c.Dir, canary) {
-		t.Fatal("the canary is not in the clear store: the test proves nothing")
+		t.Fatal("the canary is not in the clear store")
 	}
 
 	c.Key, c.AcceptClear = key1, true
@@ -230,7 +230,7 @@ func TestClearSealed(t *testing.T) {
 	}
 }
 
-func TestAnInterruptedReplacementIsSettled(t *testing.T) {
+func TestReplacementInterrupted(t *testing.T) {
 	setUp := func(t *testing.T) (Config, place) {
 		c := Config{Dir: newStateDir(t)}
 		filled(t, c, rec("a", "current"))
@@ -246,12 +246,12 @@ func TestAnInterruptedReplacementIsSettled(t *testing.T) {
 		c, _ := setUp(t)
 		reopened(t, c, map[string]string{"a": "current"})
 	})
-	t.Run("before the first rename, and the current one is gone", func(t *testing.T) {
+	t.Run("before the first rename, without a current one", func(t *testing.T) {
 		c, p := setUp(t)
 		if err := os.RemoveAll(p.current()); err != nil {
 			t.Fatal(err)
 		}
-		reopened(t, c, map[string]string{}) // what is incoming need not be whole
+		reopened(t, c, map[string]string{}) // the incoming one may be incomplete
 	})
 	t.Run("between the renames", func(t *testing.T) {
 		c, p := setUp(t)
@@ -272,7 +272,7 @@ func TestAnInterruptedReplacementIsSettled(t *testing.T) {
 	})
 }
 
-func TestAFullDiskIsSaidAndSurvived(t *testing.T) {
+func TestPutOnFullDisk(t *testing.T) {
 	log, said := logged()
 	s := newTestStore(t, Config{Logger: log})
 	mustPut(t, s, rec("a", "1"))
@@ -286,14 +286,13 @@ func TestAFullDiskIsSaidAndSurvived(t *testing.T) {
 	stalled := s.stalled
 	s.mu.Unlock()
 	if stalled || strings.Contains(said.String(), "are written to the journal only") {
-		t.Errorf("no grant waits for the database; stalled: %t, log:\n%s", stalled, said)
+		t.Errorf("a grant waited for the database; stalled: %t, log:\n%s", stalled, said)
 	}
 	mustPut(t, s, rec("a", "3"))
 	wantTable(t, s, record.Credentials, map[string]string{"a": "3"})
 }
 
-// fillDisk makes the disk full for the committer while f runs; nobody puts
-// meanwhile but f.
+// fillDisk makes the disk full for the committer while f runs. Only f may call Put meanwhile.
 func (s *Store) fillDisk(t *testing.T, f func()) {
 	t.Helper()
 	reserve := s.reserve.Swap(1 << 62)
@@ -301,7 +300,7 @@ func (s *Store) fillDisk(t *testing.T, f func()) {
 	f()
 }
 
-func TestAfterCloseNothingIsWritten(t *testing.T) {
+func TestPutAfterClose(t *testing.T) {
 	s, err := Open(Config{Dir: newStateDir(t)})
 	if err != nil {
 		t.Fatal(err)
@@ -351,7 +350,7 @@ func TestLimits(t *testing.T) {
 			t.Errorf("%s: got %v, want ErrTooLarge", name, err)
 		}
 	}
-	// Refused by itself: in a group it would be refused with the others.
+	// Rejected alone: in a group the others would be rejected too.
 	var tiny []record.Record
 	for i := range s.maxCount + 1 {
 		tiny = append(tiny, record.Record{Table: "t", Key: string(rune(0x100 + i))})

@@ -13,62 +13,63 @@ const (
 	memTable  = 2 << 20
 	threshold = 64 << 10
 
-	// MaxValue is the longest value of a record in bytes. Below threshold even when
-	// sealed, so that every value lies inline and the value log stays empty.
+	// MaxValue is the longest value of a record in bytes. A sealed value of that size is below
+	// threshold, so every value is inline and the value log stays empty.
 	MaxValue = 60 << 10
 
-	// MaxKey is the longest table and key together in bytes.
+	// MaxKey is the longest combination of table and key in bytes.
 	MaxKey = 1 << 10
 )
 
-// badgerSyncs: Badger syncs at each commit, and not wal, which relies on what Linux does.
+// badgerSyncs reports that Badger syncs each commit. On Linux, wal does so instead.
 const badgerSyncs = runtime.GOOS != "linux"
 
-// badgerOptions are Badger's settings for a small store whose every write must last.
-// Its defaults are for large ones whose last second may be lost.
+// badgerOptions returns Badger's settings for a small store whose every write must be durable.
+// Badger's defaults are for large stores that may lose their last second.
 func badgerOptions(dir string, log hclog.Logger) badger.Options {
 	o := badger.DefaultOptions(dir)
 	o.Logger = badgerLogger{log}
 
-	// Off by default: without it, or wal, a power cut takes what was acknowledged.
+	// The default is false. Without a sync by Badger or wal, a power cut loses acknowledged
+	// commits.
 	o.SyncWrites = badgerSyncs
 
-	// Each memory table is an arena of its size, and a log of twice that
-	// on disk. Two suffice for one committer.
+	// Each memory table is an arena of this size in memory and a log of twice the size on disk. One
+	// committer needs two.
 	o.MemTableSize = memTable
 	o.NumMemtables = 2
 
-	// Small tables and few levels: a hundred thousand records are some 60 MB.
+	// Small tables and few levels: a hundred thousand records take about 60 MB.
 	o.BaseTableSize = 2 << 20
 	o.BaseLevelSize = 8 << 20
 	o.MaxLevels = 4
 	o.NumLevelZeroTables = 2
 	o.NumLevelZeroTablesStall = 6
-	o.NumCompactors = 2 // the fewest it accepts
+	o.NumCompactors = 2 // the minimum
 
-	// Credentials are rewritten every two hours: what is dead goes as each level is compacted into
-	// the next. LmaxCompaction would do nothing here: only a third compactor does it.
+	// Credentials are rewritten every two hours. Dead versions are removed when a level is
+	// compacted into the next. LmaxCompaction would have no effect, because it needs a third
+	// compactor.
 	o.CompactL0OnClose = true
 	o.NumVersionsToKeep = 1
 
-	// Values inline need no collection of a value log. Badger keeps an empty log
-	// all the same: as small as it can be. The threshold must be set because the default one
-	// exceeds what a small memory table's transaction holds.
+	// Inline values need no garbage collection of a value log. Badger still creates an empty value
+	// log; this makes it as small as possible. The threshold must be set because the default
+	// exceeds a transaction of a small memory table.
 	o.ValueThreshold = threshold
 	o.ValueLogFileSize = 1 << 20
 	o.ValueLogMaxEntries = math.MaxUint32
 
-	// Records are read once, at start: caches would be memory for nothing, and
-	// what is sealed does not compress.
+	// Records are read once, at start, so caches would waste memory. Sealed values do not compress.
 	o.Compression = options.None
 	o.BlockCacheSize = 0
 	o.IndexCacheSize = 0
 
-	// Blocks are checked by checkTables, all of them and with a result; Badger's
-	// iterators just end at a bad one.
+	// checkTables checks all blocks and reports errors. Badger's iterators just stop at a bad
+	// block.
 	o.ChecksumVerificationMode = options.OnBlockRead
 
-	// One committer: there is nothing to conflict with.
+	// There is one committer, so there are no conflicts.
 	o.DetectConflicts = false
 	o.MetricsEnabled = false // they are global variables
 	return o

@@ -7,27 +7,27 @@ import (
 	"tokend/daemon/store/journal"
 )
 
-// maxPending bounds in bytes what the journal has taken and the database has not: some thirty
-// thousand grants. Beyond it a Put waits for the database, and is refused where that takes nothing.
-// What the database has just taken may be kept beside it for a while: while it is, what waits is no
-// more than trailBytes and a group.
+// maxPending bounds the bytes that the journal has and the database does not: about thirty thousand
+// grants. Beyond it, a Put waits for the database, and fails if the database rejects writes. The
+// records of the last drain may stay in memory as well. While they do, the pending records are at
+// most trailBytes plus one group.
 const maxPending = 16 << 20
 
-// pending is what is durable in the journal only, by key in the database. Readers see it over
-// what the database has. Its zero value is empty; it belongs to who guards it.
+// pending is the set of records that are durable in the journal only, by database key. Readers see
+// them instead of the database's. The zero value is empty. The caller synchronizes access.
 type pending struct {
 	values map[string]pendingValue
 	bytes  int
 	puts   int
 }
 
-// pendingValue is a value and the number of its commit; nil for a deletion.
+// pendingValue is a value and its commit number. A nil value is a deletion.
 type pendingValue struct {
 	value  []byte
 	number uint64
 }
 
-// add takes over the records of one Put.
+// add adds the records of one Put.
 func (p *pending) add(recs []journal.Record, number uint64) {
 	if p.values == nil {
 		p.values = make(map[string]pendingValue)
@@ -36,7 +36,7 @@ func (p *pending) add(recs []journal.Record, number uint64) {
 	for _, r := range recs {
 		v := pendingValue{number: number}
 		if r.Value != nil {
-			v.value = append([]byte{}, r.Value...) // the caller's again when Put returns
+			v.value = append([]byte{}, r.Value...) // a copy: the caller may reuse the value after Put
 		}
 		before, ok := p.values[string(r.Key)]
 		if !ok {
@@ -47,7 +47,7 @@ func (p *pending) add(recs []journal.Record, number uint64) {
 	}
 }
 
-// goUnder takes over what was pending before what is in p.
+// goUnder adds older pending records under those in p.
 func (p *pending) goUnder(before pending) {
 	if p.values == nil {
 		*p = before
@@ -62,13 +62,13 @@ func (p *pending) goUnder(before pending) {
 	p.puts += before.puts
 }
 
-// anyAtHandLocked reports whether anything is at hand. s.mu is held.
+// anyAtHandLocked reports whether any record is in memory. s.mu is held.
 func (s *Store) anyAtHandLocked() bool {
 	return len(s.pending.values)+len(s.leaving.values)+len(s.followed.values) > 0
 }
 
-// atHandLocked returns what is kept in memory under a key, of what the journal has taken, and
-// whether there is something: what the database has is that, or older. s.mu is held.
+// atHandLocked returns the value in memory under a key, taken from the journal's records, and
+// whether there is one. The database has the same value or an older one. s.mu is held.
 func (s *Store) atHandLocked(key []byte) (v pendingValue, ok bool) {
 	for _, p := range [...]*pending{&s.pending, &s.leaving, &s.followed} {
 		if v, ok = p.values[string(key)]; ok {
@@ -78,7 +78,7 @@ func (s *Store) atHandLocked(key []byte) (v pendingValue, ok bool) {
 	return v, ok
 }
 
-// under returns what is pending under keys with a prefix; nil for nothing.
+// under returns the pending values under keys with a prefix, or nil.
 func (p *pending) under(prefix string) map[string]pendingValue {
 	var m map[string]pendingValue
 	for k, v := range p.values {
@@ -92,7 +92,7 @@ func (p *pending) under(prefix string) map[string]pendingValue {
 	return m
 }
 
-// entries returns what is pending as s stores it.
+// entries returns the pending records in stored form.
 func (p *pending) entries(s sealer) []entry {
 	all := make([]entry, 0, len(p.values))
 	for k, v := range p.values {
@@ -109,13 +109,14 @@ func (v pendingValue) entry(key string, s sealer) entry {
 	return e
 }
 
-// tableOf returns the table of a key in the database.
+// tableOf returns the table of a database key.
 func tableOf(key []byte) record.Table {
 	table, _, _ := strings.Cut(string(key), "\x00")
 	return record.Table(table)
 }
 
-// sealRecord returns the stored form of a record: numbered where the journal keeps it too.
+// sealRecord returns the stored form of a record. It includes the commit number if the journal also
+// has the record.
 func (s sealer) sealRecord(key, value []byte, number uint64) []byte {
 	if tableOf(key).Irreplaceable() {
 		return s.sealNumbered(key, value, number)

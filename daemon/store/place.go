@@ -15,9 +15,8 @@ import (
 	"tokend/daemon/store/journal"
 )
 
-// place is a state directory: where its database lies, and how one takes the
-// place of another. The state directory itself is never renamed: its
-// parent belongs to the system.
+// place is a state directory: the paths in it, and the replacement of one database by another. The
+// state directory itself is never renamed, because its parent belongs to the system.
 type place string
 
 func (p place) current() string  { return filepath.Join(string(p), "store") }
@@ -25,12 +24,12 @@ func (p place) incoming() string { return filepath.Join(string(p), "store.new") 
 func (p place) outgoing() string { return filepath.Join(string(p), "store.old") }
 func (p place) journal() string  { return filepath.Join(string(p), "grants.journal") }
 
-// incomingJournal is a journal that goes with the incoming database.
+// incomingJournal is the journal that belongs to the incoming database.
 func (p place) incomingJournal() string { return filepath.Join(string(p), "grants.journal.next") }
 
-// replace puts the incoming database and journal, which are closed and durable, in the
-// place of the current ones. Killed between the first two renames it is finished by
-// settle, killed before the third by settleJournal.
+// replace replaces the current database and journal by the incoming ones, which must be closed and
+// durable. After a kill between the first two renames, settle finishes the replacement. After a
+// kill before the third, settleJournal does.
 func (p place) replace() error {
 	if err := errors.Join(syncDir(p.incoming()), syncDir(string(p))); err != nil {
 		return err
@@ -47,9 +46,8 @@ func (p place) replace() error {
 	return os.RemoveAll(p.outgoing())
 }
 
-// settle finishes a replacement that was interrupted, or forgets one that was
-// not yet complete: the incoming database is whole as soon as the outgoing one has that
-// name.
+// settle finishes an interrupted replacement, or discards an incomplete one. The incoming database
+// is complete once the outgoing one has its name.
 func (p place) settle(log hclog.Logger) error {
 	if err := p.settleRestore(log); err != nil {
 		return err
@@ -67,7 +65,7 @@ func exists(path string) bool {
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
-// aside returns a free name for what is moved out of the way of path.
+// aside returns an unused name to move path to.
 func aside(path string) string {
 	name := path + ".broken-" + time.Now().UTC().Format("20060102T150405Z")
 	for exists(name) {
@@ -76,26 +74,26 @@ func aside(path string) string {
 	return name
 }
 
-// startOver moves a database that cannot be read aside and returns an empty one. Where none can
-// be made, the old one stays in its place.
+// startOver moves an unreadable database aside and returns an empty one. If none can be created,
+// the old one keeps its name.
 func (p place) startOver(s sealer, log hclog.Logger, cause error) (*database, error) {
 	to := aside(p.current())
 	if err := os.Rename(p.current(), to); err != nil {
-		return nil, fmt.Errorf("move aside what cannot be read (%w): %w", cause, err)
+		return nil, fmt.Errorf("move the unreadable database aside (%w): %w", cause, err)
 	}
-	// That the name is durable is seen to where the next database is made.
+	// openDatabase makes the rename durable.
 	db, err := openDatabase(p.current(), s, log)
 	if err != nil {
 		if e := errors.Join(os.RemoveAll(p.current()), os.Rename(to, p.current())); e != nil {
-			log.Error("the store that cannot be read stays where it was moved", "moved_to", to, "error", e)
+			log.Error("the unreadable store remains under its new name", "moved_to", to, "error", e)
 		}
 		return nil, err
 	}
-	log.Error("the store could not be read: it was moved aside, and tokend starts with an empty one and the grants of the journal", "moved_to", to, "error", cause)
+	log.Error("the store is unreadable and was moved aside: starting with an empty store and the grants of the journal", "moved_to", to, "error", cause)
 	return db, nil
 }
 
-// copySealed makes incoming database and journal from the open ones.
+// copySealed creates the incoming database and journal from the open ones.
 func (o *opening) copySealed() (err error) {
 	if err := o.ballast.makeRoom(o.reserve + diskSize(o.db.dir)); err != nil {
 		return err
@@ -114,7 +112,7 @@ func (o *opening) copySealed() (err error) {
 			return fmt.Errorf("%q: %w", e.key, err)
 		}
 		if e.key[0] == sequenceKey[0] {
-			continue // next keeps its own
+			continue // next has its own
 		}
 		key := bytes.Clone(e.key)
 		value, err := o.sealer().open([]byte{}, key, e.value)
@@ -128,20 +126,21 @@ func (o *opening) copySealed() (err error) {
 	if err := b.finish(o.sequence); err != nil {
 		return err
 	}
-	// The database has all that the journal has: they have just been reconciled.
+	// The database and the journal were just reconciled, so the database has every record.
 	return journal.Create(o.at.incomingJournal(), wanted.journal, o.sequence, o.db.lasting(txn, o.log))
 }
 
-// warnOfBroken names what was moved aside before the key changed: nobody seals that.
+// warnOfBroken logs what was moved aside before the key changed, because that stays sealed with the
+// old key.
 func (p place) warnOfBroken(log hclog.Logger) {
 	broken, _ := filepath.Glob(filepath.Join(string(p), "*.broken-*"))
 	if len(broken) > 0 {
-		log.Warn("what was moved aside earlier is not sealed with this key: delete it when it is of no more use",
+		log.Warn("files that were moved aside earlier are not sealed with this key: delete them when they are no longer needed",
 			"paths", strings.Join(broken, " "))
 	}
 }
 
-// diskSize returns the length of all files in dir.
+// diskSize returns the total size of the files in dir.
 func diskSize(dir string) uint64 {
 	var n uint64
 	entries, _ := os.ReadDir(dir)

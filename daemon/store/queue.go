@@ -11,38 +11,36 @@ import (
 	"tokend/daemon/store/journal"
 )
 
-// Badger syncs each transaction by itself, so that many small ones wait in line for
-// the disk. Here one goroutine takes all that have come while the last commit was
-// under way into the next: a Put alone is not delayed, and 64 at once
-// cost one sync.
+// Badger syncs each transaction separately, so many small ones queue for the disk. The committer
+// instead puts everything that arrived during the last commit into the next one. A single Put is
+// not delayed, and 64 concurrent Puts cost one sync.
 
-// queueLength is how many Puts may wait without blocking in the channel; those beyond
-// wait in line to be queued.
+// queueLength is the buffer of the queue. Further Puts block until they are queued.
 const queueLength = 256
 
-// yields is how often the processor is yielded before a group is taken to be whole: once for who
-// brings a request to be handed on, once for whom it is handed to.
+// yields is how often the committer yields the processor before it closes a group: once for the
+// goroutine that receives a request, once for the goroutine that handles it.
 const yields = 2
 
-// entryRoom is what Badger counts for an entry beyond its key and value: two
-// bytes of meta data and ten for the version; and what sealing adds, nine bytes of format and
-// number, a nonce and a tag. A little more, to be safe.
+// entryRoom is Badger's count for an entry beyond key and value, plus the overhead of sealing,
+// rounded up. Badger counts two bytes of metadata and ten of version. Sealing adds nine bytes of
+// format and number, a nonce and a tag.
 const entryRoom = 16 + prefixSize + 28
 
 // put is one call of Put on its way through the committer.
 type put struct {
-	// entries are the records with their values sealed, but for those that are
-	// numbered: the number is the committer's to give.
+	// entries are the sealed records. Numbered ones are not sealed yet, because the committer
+	// assigns the number.
 	entries []entry
 	bytes   int
-	at      int // where entries begin in the group
+	at      int // index of its first entry in the group
 
-	// kept is all the records as the journal takes them; nil if none of them
-	// is irreplaceable. Its values are the caller's.
+	// kept is all records for the journal, or nil if none of them is irreplaceable. Its values
+	// belong to the caller.
 	kept []journal.Record
 
 	state atomic.Uint32 // queued, then taken by the committer or abandoned by the caller
-	done  chan error    // receives one result after the put was taken
+	done  chan error    // receives one result once taken
 }
 
 const (
@@ -51,15 +49,14 @@ const (
 	abandoned
 )
 
-// Put makes all of recs durable, or none of them, before it returns. A nil
-// Value deletes. ctx counts while the Put waits for its turn; once the
-// commit has begun, its result is returned. After ErrDiskFull, ErrTooLarge, ErrClosed or
-// an error of ctx nothing was written; after ErrFailed it is not known. Values are
-// not kept after Put returns.
+// Put makes all of recs durable, or none of them, before it returns. A nil Value deletes. ctx
+// applies while the Put waits in the queue. Once the commit has begun, Put returns the commit's
+// result. After ErrDiskFull, ErrTooLarge, ErrClosed or an error of ctx, nothing was written. After
+// ErrFailed the outcome is unknown. Put does not keep values.
 //
-// A Put with an irreplaceable record is written to the journal first, whole, and succeeds if the
-// journal or the database takes it: the database follows the journal soon, and the other way about
-// as soon as the disk permits.
+// A Put with an irreplaceable record is written to the journal first, as a whole. It succeeds if
+// the journal or the database takes it. The other one follows: the database soon, the journal as
+// soon as the disk permits.
 func (s *Store) Put(ctx context.Context, recs ...record.Record) error {
 	p, err := s.newPut(recs)
 	if err != nil {
@@ -92,7 +89,7 @@ func (s *Store) Put(ctx context.Context, recs ...record.Record) error {
 	return <-p.done
 }
 
-// newPut seals recs, in the caller's goroutine so that many seal at once.
+// newPut seals recs in the caller's goroutine, so that sealing is concurrent.
 func (s *Store) newPut(recs []record.Record) (*put, error) {
 	p := &put{entries: make([]entry, 0, len(recs)), done: make(chan error, 1)}
 	for _, r := range recs {
@@ -124,21 +121,21 @@ func (s *Store) newPut(recs []record.Record) (*put, error) {
 	return p, nil
 }
 
-// commits is the committer: it runs until Close.
+// commits is the committer. It runs until Close.
 func (s *Store) commits() {
 	defer close(s.stopped)
 	defer s.trail.stop()
-	defer func() { _ = s.awaitDrain() }() // what stands against it has been said, and stays pending
+	defer func() { _ = s.awaitDrain() }() // a failure has been logged, and the records stay pending
 	if s.agreed() != nil {
 		return
 	}
-	var next *put // taken from the queue, but too large for the group before
+	var next *put // taken from the queue but too large for the previous group
 	for {
 		if next == nil {
 			select {
 			case next = <-s.queue:
 			case <-s.retry:
-				_ = s.drain() // what stands against it has been said, and stays pending
+				_ = s.drain() // a failure has been logged, and the records stay pending
 				continue
 			case <-s.trail.timer.C:
 				s.due()
@@ -160,14 +157,14 @@ func (s *Store) commits() {
 	}
 }
 
-// group is what goes into one transaction.
+// group is the content of one commit.
 type group struct {
 	puts    []*put
 	entries []entry
 	bytes   int
 }
 
-// sealed returns the entries of g as s stores them in the commit of a number.
+// sealed returns the entries of g in stored form, with the commit number.
 func (g *group) sealed(s sealer, number uint64) []entry {
 	for _, p := range g.puts {
 		for i, r := range p.kept {
@@ -179,8 +176,7 @@ func (g *group) sealed(s sealer, number uint64) []entry {
 	return g.entries
 }
 
-// done tells those who wait: kept is the result of those of whom the journal has all, err of the
-// others.
+// done reports the results to the callers: kept to Puts that the journal has, err to the others.
 func (g *group) done(kept, err error) {
 	for _, p := range g.puts {
 		if p.kept != nil {
@@ -191,8 +187,8 @@ func (g *group) done(kept, err error) {
 	}
 }
 
-// gather fills g with first and all that waits behind it. It returns the put that
-// found no room, or nil.
+// gather fills g with first and the Puts queued behind it. It returns the Put that did not fit, or
+// nil.
 func (s *Store) gather(g *group, first *put) *put {
 	for p := first; ; {
 		if len(g.puts) > 0 && (g.bytes+p.bytes > s.maxBytes || len(g.entries)+len(p.entries) > s.maxCount) {
@@ -210,10 +206,10 @@ func (s *Store) gather(g *group, first *put) *put {
 	}
 }
 
-// following returns the next put of those that wait or are about to; nil where there is none. Who
-// is about to has been woken already, by the request that it brings or by the end of the commit
-// before, and wants but the processor: it gets it now, since a commit costs nearly the same for one
-// and for many. Where nobody else has anything to do, that takes less than a microsecond.
+// following returns the next Put that is queued or about to be, or nil. A Put is about to be queued
+// if its goroutine is runnable: its request has arrived, or the previous commit has just ended. The
+// committer yields to it, because a commit for many costs nearly the same as for one. If no other
+// goroutine is runnable, that takes less than a microsecond.
 func (s *Store) following() *put {
 	for range yields {
 		select {

@@ -11,20 +11,20 @@ import (
 	"tokend/daemon/record"
 )
 
-// Get returns the record of a key; its Value is nil where there is none, and the
-// caller's where there is one. A record that does not open is an error.
+// Get returns the record of a key. Its Value is nil if there is none, and belongs to the caller. A
+// record that does not open is an error.
 func (s *Store) Get(table record.Table, key string) (r record.Record, err error) {
 	for r, err = range s.GetEach(table, []string{key}) {
 		if r.Value != nil {
-			r.Value = append([]byte{}, r.Value...) // what is there is never nil
+			r.Value = append([]byte{}, r.Value...) // existing values are never nil
 		}
 	}
 	return r, err
 }
 
-// GetEach yields what Get returns for each of keys, in their order. They are read as one commit has
-// left the database, which is looked for once. A value is valid until the next step, and not to be
-// changed. Put may be called from within the loop; Close may not: it waits for the loop to end.
+// GetEach yields the result of Get for each of keys, in order, all from the same state of the
+// database. A value is valid until the next step and must not be modified. Put may be called within
+// the loop. Close must not, because it waits for the end of the loop.
 func (s *Store) GetEach(table record.Table, keys []string) iter.Seq2[record.Record, error] {
 	return func(yield func(record.Record, error) bool) {
 		k := recordKey(table, "")
@@ -57,8 +57,8 @@ func (s *Store) GetEach(table record.Table, keys []string) iter.Seq2[record.Reco
 	}
 }
 
-// look returns what is at hand under a prefix and keys, by their place, and what the others are
-// read from: to be closed, with no handle if there are none, or why there is nothing.
+// look returns the values in memory for keys under a prefix, by index, and a reader for the others,
+// to be closed. The reader has no handle if all values are in memory or err is set.
 func (s *Store) look(prefix []byte, keys []string) (from reader, over map[int]pendingValue, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -78,10 +78,10 @@ func (s *Store) look(prefix []byte, keys []string) (from reader, over map[int]pe
 	return from, over, err
 }
 
-// All yields every record of a table as it stood when the iteration began. A
-// record that does not open is yielded by table and key with an error, and the
-// iteration goes on. A value is the caller's until the next step. Put may be called from within
-// the loop; Close may not: it waits for the loop to end.
+// All yields every record of a table, as of the start of the iteration. A record that does not open
+// is yielded with its table, its key and an error, and the iteration continues. A value is valid
+// until the next step. Put may be called within the loop. Close must not, because it waits for the
+// end of the loop.
 func (s *Store) All(table record.Table) iter.Seq2[record.Record, error] {
 	return func(yield func(record.Record, error) bool) {
 		prefix := recordKey(table, "")

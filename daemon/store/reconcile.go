@@ -14,14 +14,14 @@ import (
 	"tokend/daemon/store/journal"
 )
 
-// lastingTables are those whose records the journal keeps too.
+// lastingTables are the tables whose records the journal also has.
 var lastingTables = [...]record.Table{record.Grants, record.Codes}
 
-// openJournal opens the journal that v is of and brings it and the database to the same
-// irreplaceable records: of each key the newest that either has.
+// openJournal opens the journal that v has read, and reconciles the irreplaceable records of the
+// journal and the database: for each key the newest record of either wins.
 func (o *opening) openJournal(v *survey) error {
 	if v.chosen != o.chosen {
-		v = o.survey() // the database has shown that it is kept otherwise than had to be assumed
+		v = o.survey() // the database turned out to have another sealer
 		defer v.end()
 	}
 	j, rep, err := v.open()
@@ -42,9 +42,9 @@ func (o *opening) openJournal(v *survey) error {
 		return fmt.Errorf("replay the grant journal: %w", err)
 	}
 	if rep.Made && numbered {
-		o.log.Error("the grant journal was not there: it is made again from the database", "path", o.at.journal())
+		o.log.Error("the grant journal was missing: it has been recreated from the database", "path", o.at.journal())
 	} else if behind > 0 && !rep.Made {
-		o.log.Error("the grant journal lacked records that the database has: they are added", "records", behind)
+		o.log.Error("the grant journal lacked records of the database: they have been added", "records", behind)
 	}
 	if behind == 0 && j.Failed() == nil {
 		return nil
@@ -52,19 +52,19 @@ func (o *opening) openJournal(v *survey) error {
 	return o.db.compactWith(j, keepLive(o.sequence), o.log)
 }
 
-// saveDamaged says what is wrong with the journal and puts a copy of it aside.
+// saveDamaged logs damage to the journal and keeps a copy of the file.
 func (o *opening) saveDamaged(rep journal.Report) error {
 	if rep.Torn > 0 && !rep.Damaged() {
-		o.log.Warn("the end of the grant journal could not be read: an entry that was never acknowledged, or damage; the database is compared", "bytes", rep.Torn)
+		o.log.Warn("the end of the grant journal is unreadable: an unacknowledged entry, or damage; comparing with the database", "bytes", rep.Torn)
 	}
 	if !rep.Damaged() && o.journal.Failed() == nil {
 		return nil
 	}
 	to := aside(o.at.journal())
 	if err := errors.Join(os.Link(o.at.journal(), to), syncDir(string(o.at))); err != nil {
-		return fmt.Errorf("put the damaged grant journal aside: %w", err)
+		return fmt.Errorf("copy the damaged grant journal: %w", err)
 	}
-	o.log.Error("the grant journal is damaged: a copy was put aside, and it is written anew from what could be read and from the database",
+	o.log.Error("the grant journal is damaged: it was copied, and is rewritten from its readable entries and the database",
 		"copied_to", to, "entries", rep.Entries, "lost", rep.Lost, "foreign", rep.Foreign, "bytes", rep.Skipped+rep.Torn, "error", rep.Err)
 	return nil
 }
@@ -73,13 +73,14 @@ func (o *opening) saveDamaged(rep journal.Report) error {
 type reconciler struct {
 	db      *database
 	journal *journal.Journal
-	index   *journal.Index // what the database is found to have is taken out of it
+	index   *journal.Index // of the journal; compare removes what the database already has
 	log     hclog.Logger
 	breather
 }
 
-// compare goes through the irreplaceable records of the database. It returns of how many the
-// journal has an older one or none, and whether the database knows a journal at all.
+// compare reads the irreplaceable records of the database. It returns how many of them the journal
+// lacks or has in an older version, and whether the database has numbered records, so had a journal
+// before.
 func (r *reconciler) compare() (behind int, numbered bool, err error) {
 	txn := r.db.NewTransaction(false)
 	defer txn.Discard()
@@ -97,9 +98,9 @@ func (r *reconciler) compare() (behind int, numbered bool, err error) {
 			ref, ok := r.index.Get(e.key)
 			switch {
 			case err != nil && (!ok || ref.Deleted):
-				r.log.Error("an irreplaceable record cannot be read, and the journal does not have it", "table", table, "error", err)
+				r.log.Error("an irreplaceable record is unreadable, and the journal does not have it", "table", table, "error", err)
 			case err != nil:
-				r.log.Error("an irreplaceable record cannot be read: the journal has it", "table", table, "error", err)
+				r.log.Error("an irreplaceable record is unreadable: the journal has it", "table", table, "error", err)
 			case !ok || ref.Commit < number:
 				behind++
 				r.index.Remove(e.key)
@@ -111,9 +112,9 @@ func (r *reconciler) compare() (behind int, numbered bool, err error) {
 	return behind, numbered, nil
 }
 
-// replay writes to the database what the journal has and the database lacks; it then has all
-// up to the commit last. What can be had again is replayed too where it is certain
-// that nothing newer has been: else a superseded token would come back.
+// replay copies to the database what only the journal has. The database then has everything up to
+// commit last. Replaceable records are replayed only if the database certainly has nothing newer.
+// Otherwise a superseded token would return.
 func (r *reconciler) replay(last uint64) error {
 	had := r.db.sequence
 	intact := !r.db.made && r.db.missing == 0
@@ -132,7 +133,7 @@ func (r *reconciler) replay(last uint64) error {
 			if rec.Value != nil {
 				next.value = r.db.sealer.sealRecord(next.key, rec.Value, e.Commit)
 			} else if _, err := r.db.stored(next.key); errors.Is(err, badger.ErrKeyNotFound) {
-				continue // gone already
+				continue // already deleted
 			}
 			n++
 			if !intact || e.Commit <= had {
@@ -148,20 +149,19 @@ func (r *reconciler) replay(last uint64) error {
 		return err
 	}
 	if lost > 0 {
-		r.log.Warn("the database lacked records that the grant journal has: they are back", "records", n, "lost", lost)
+		r.log.Warn("the database lacked records of the grant journal: they have been restored", "records", n, "lost", lost)
 	} else {
-		r.log.Info("the database has taken what the last run had written to the grant journal only", "records", n)
+		r.log.Info("the database has taken records from the grant journal", "records", n)
 	}
 	return b.finish(last)
 }
 
-// lacking reports whether there may be something for replay to do, which reads the whole journal
-// once more.
+// lacking reports whether replay may have work to do. replay reads the whole journal again.
 func (r *reconciler) lacking(intact bool) bool {
 	for key, ref := range r.index.All() {
 		if ref.Deleted {
 			if _, err := r.db.stored(key); errors.Is(err, badger.ErrKeyNotFound) {
-				continue // gone already
+				continue // already deleted
 			}
 		}
 		if intact && ref.Commit > r.db.sequence || tableOf(key).Irreplaceable() {
@@ -171,8 +171,8 @@ func (r *reconciler) lacking(intact bool) bool {
 	return false
 }
 
-// lasting yields the irreplaceable records of a database as journal entries. One that
-// cannot be read is left out, and said.
+// lasting yields the irreplaceable records of a database as journal entries. It logs unreadable
+// records and leaves them out.
 func (d *database) lasting(txn *badger.Txn, log hclog.Logger) iter.Seq2[journal.Entry, error] {
 	return func(yield func(journal.Entry, error) bool) {
 		for _, table := range lastingTables {
@@ -182,7 +182,7 @@ func (d *database) lasting(txn *badger.Txn, log hclog.Logger) iter.Seq2[journal.
 					value, err = d.sealer.open([]byte{}, e.key, e.value)
 				}
 				if err != nil {
-					log.Error("an irreplaceable record cannot be read", "table", table, "error", err)
+					log.Error("an irreplaceable record is unreadable", "table", table, "error", err)
 					continue
 				}
 				rec := journal.Record{Key: e.key, Value: value}
@@ -194,15 +194,16 @@ func (d *database) lasting(txn *badger.Txn, log hclog.Logger) iter.Seq2[journal.
 	}
 }
 
-// compactWith rewrites j to what keep wants of it and to what of d is newer.
+// compactWith rewrites j to the records that keep selects and the newer ones of d.
 func (d *database) compactWith(j *journal.Journal, keep func(uint64, journal.Record) bool, log hclog.Logger) error {
 	txn := d.NewTransaction(false)
 	defer txn.Discard()
 	return j.Compact(keep, d.lasting(txn, log))
 }
 
-// keepLive returns what a compaction keeps: all that the database has not yet, and of what it
-// has, up to the commit applied, the irreplaceable records that were not deleted.
+// keepLive returns the filter of a compaction. It keeps everything after the commit applied, which
+// the database does not have yet. Up to applied it keeps the irreplaceable records that were not
+// deleted.
 func keepLive(applied uint64) func(uint64, journal.Record) bool {
 	return func(commit uint64, r journal.Record) bool {
 		return commit > applied || r.Value != nil && tableOf(r.Key).Irreplaceable()

@@ -9,13 +9,13 @@ import (
 	"tokend/daemon/record"
 )
 
-// TestARefusalIsNoDamage opens a store on a disk that takes nothing from some call on: whichever it
-// is, nothing is moved aside or lost, the pushed and the fetched included, and the disk is named.
-func TestARefusalIsNoDamage(t *testing.T) {
+// TestOpenOnRejectingDisk opens a store on a disk that rejects everything from some call on.
+// Whichever call it is, nothing is moved aside or lost, not even replaceable records, and the error
+// names the disk.
+func TestOpenOnRejectingDisk(t *testing.T) {
 	needTools(t, "strace")
 	const syncs = "fsync,fdatasync,msync,sync_file_range"
-	// Made here and not beside the others, whose children inherit a lock for a moment when they are
-	// started.
+	// Created in this process: children of other tests briefly inherit a lock when they start.
 	whole, want := Config{Dir: newStateDir(t), Key: key1}, map[string]string{"a": "1", "b": "2"}
 	filled(t, whole, rec("a", want["a"]))
 	filled(t, whole, rec("b", want["b"]), grant("g", "1"))
@@ -25,7 +25,7 @@ func TestARefusalIsNoDamage(t *testing.T) {
 				t.Parallel()
 				c := Config{Dir: newStateDir(t), Key: key1}
 				copyState(t, c.Dir, whole.Dir)
-				for range 2 { // a second start must not find what the first has broken
+				for range 2 { // a second start must not find damage by the first
 					cmd := child(t, "open", c.Dir, "strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace="+syncs,
 						"-e", fmt.Sprintf("inject=%s:error=%s:when=%d+", syncs, errno, when))
 					out, err := cmd.Output()
@@ -34,16 +34,16 @@ func TestARefusalIsNoDamage(t *testing.T) {
 						t.Fatalf("%v\n%s", err, said)
 					}
 					if strings.Contains(said, "refused: ") == strings.Contains(said, "opened\n") {
-						t.Errorf("it said %q", said)
+						t.Errorf("got %q", said)
 					}
 					if _, refusal, ok := strings.Cut(said, "refused: "); ok {
 						if strings.Count(refusal, "\n") != 1 || !strings.Contains(refusal, "disk") || !strings.Contains(refusal, c.Dir) {
-							t.Errorf("a refusal is one line that names the disk, got\n%s", refusal)
+							t.Errorf("want one line that names the disk, got\n%s", refusal)
 						}
 					}
 				}
 				if aside, _ := filepath.Glob(filepath.Join(c.Dir, "*.broken-*")); len(aside) > 0 {
-					t.Errorf("taken for damage: %v", aside)
+					t.Errorf("treated as damage: %v", aside)
 				}
 				s := newTestStore(t, c)
 				wantTable(t, s, record.Credentials, want)

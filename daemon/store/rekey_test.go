@@ -28,7 +28,7 @@ func onOneThread(f func() error) error {
 	return f()
 }
 
-// rekeyed fills a store for the tests of a change of the key.
+// rekeyed fills a store for tests that change the key.
 func rekeyed(t *testing.T, key []byte) (c Config, grants, credentials map[string]string) {
 	t.Helper()
 	c = Config{Dir: newStateDir(t), Key: key}
@@ -40,7 +40,7 @@ func rekeyed(t *testing.T, key []byte) (c Config, grants, credentials map[string
 		recs = append(recs, grant(k, grants[k]), rec(k, credentials[k]))
 	}
 	filled(t, c, recs...)
-	filled(t, c, recs[:4]...) // something in a log and not in a table
+	filled(t, c, recs[:4]...) // so that a log has records that are not in a table
 	return c, grants, credentials
 }
 
@@ -70,7 +70,7 @@ func TestRekey(t *testing.T) {
 			wantUntouched(t, c.Dir, before)
 			c.Key = key2
 			wantState(t, c, grants, nil, credentials)
-			// The journal has been sealed anew too: it must hold by itself.
+			// The journal has been resealed too: it must suffice alone.
 			if err := os.RemoveAll(place(c.Dir).current()); err != nil {
 				t.Fatal(err)
 			}
@@ -105,15 +105,15 @@ func TestRekeyRefuses(t *testing.T) {
 	wantTable(t, s, record.Credentials, credentials)
 }
 
-// rekeyings are the changes of a key that are killed: the key before, and the child that makes key2
-// of it.
+// rekeyings are the changes of a key that are killed: the child that changes to key2, and the old
+// key.
 var rekeyings = []struct {
 	child string
 	old   []byte
 }{{"rekey", key1}, {"seal", nil}}
 
-// wantEitherKey checks that the store opens with exactly one of key2 and old, whole, and that
-// the change of the key can be finished. It returns which it was.
+// wantEitherKey checks that the complete store opens with exactly one of key2 and old, and that the
+// change can be finished. It returns which key it was.
 func wantEitherKey(t *testing.T, dir string, old []byte, grants, credentials map[string]string) string {
 	t.Helper()
 	c, state := Config{Dir: dir, Key: key2}, "new"
@@ -126,7 +126,7 @@ func wantEitherKey(t *testing.T, dir string, old []byte, grants, credentials map
 		t.Fatal(err)
 	}
 	if !maps.Equal(contents(t, s, record.Grants), grants) || !maps.Equal(contents(t, s, record.Credentials), credentials) || s.Missing() > 0 {
-		t.Errorf("with the %s key the store is not whole", state)
+		t.Errorf("the store with the %s key is incomplete", state)
 	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
@@ -164,16 +164,16 @@ func TestRekeyKilledAtRandom(t *testing.T) {
 	}
 }
 
-// TestRekeyKilledAtEveryStep kills a change of the key at each system call in turn that
-// changes something on disk.
-func TestRekeyKilledAtEveryStep(t *testing.T) {
+// TestRekeyKilledPerStep kills a change of the key at each system call that changes something
+// on disk.
+func TestRekeyKilledPerStep(t *testing.T) {
 	needTools(t, "strace")
 	const calls = "renameat,renameat2,rename,unlinkat,unlink,mkdirat,mkdir,fsync,fdatasync,msync,ftruncate,pwrite64,linkat"
 	for _, r := range rekeyings {
 		t.Run(r.child, func(t *testing.T) {
 			c, grants, credentials := rekeyed(t, r.old)
 			outcomes := map[string]int{}
-			// Without -faults a few, some of them near the end, where the renames are.
+			// Without -faults only a few, some of them near the end, where the renames are.
 			for n := 1; ; n += rounds(15, 1) {
 				dir := newStateDir(t)
 				copyState(t, dir, c.Dir)
@@ -194,7 +194,7 @@ func TestRekeyKilledAtEveryStep(t *testing.T) {
 				}
 			}
 			if outcomes["old"] == 0 || *faults && outcomes["new"] == 0 {
-				t.Errorf("%v: no kill before the change, or none after it: the test proves little", outcomes)
+				t.Errorf("%v: want kills before and after the change", outcomes)
 			}
 			t.Logf("%v", outcomes)
 		})

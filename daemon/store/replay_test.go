@@ -6,7 +6,7 @@ import (
 	"tokend/daemon/record"
 )
 
-// wantAfterKill checks what a start finds in the state of s after a kill now.
+// wantAfterKill checks what a start after a kill finds in the state of s.
 func wantAfterKill(t *testing.T, s *Store, grants, credentials map[string]string) {
 	t.Helper()
 	c := Config{Dir: newStateDir(t), Key: key1}
@@ -16,22 +16,21 @@ func wantAfterKill(t *testing.T, s *Store, grants, credentials map[string]string
 	wantTable(t, again, record.Credentials, credentials)
 }
 
-// TestNoOlderTokenReplayed has a token in the journal that the database has a newer one of: a start
-// after a kill, which brings the database up to the journal, does not bring it back.
+// TestNoOlderTokenReplayed: the journal has an older token than the database. The replay at a start
+// after a kill does not bring it back.
 func TestNoOlderTokenReplayed(t *testing.T) {
 	s := newTestStore(t, Config{Key: key1})
-	mustPut(t, s, grant("g", "1"), rec("a", "1")) // the journal has a, too
-	mustPut(t, s, rec("a", "2"))                  // the database alone, which has all before it then
-	mustPut(t, s, grant("g", "2"))                // the journal alone, for a tenth of a second
+	mustPut(t, s, grant("g", "1"), rec("a", "1")) // the journal has a too
+	mustPut(t, s, rec("a", "2"))                  // only the database, which now has everything before
+	mustPut(t, s, grant("g", "2"))                // only the journal, for a tenth of a second
 	wantAfterKill(t, s, map[string]string{"g": "2"}, map[string]string{"a": "2"})
 }
 
-// TestCompactionKeepsPending compacts a journal that has tokens and a deletion that the database
-// lacks.
+// TestCompactionKeepsPending compacts a journal with tokens and a deletion that the database lacks.
 func TestCompactionKeepsPending(t *testing.T) {
 	s := newTestStore(t, Config{Key: key1})
 	mustPut(t, s, grant("g", "1"), rec("a", "1"), rec("b", "1"))
-	mustPut(t, s, rec("z", "1")) // the database has all of it
+	mustPut(t, s, rec("z", "1")) // the database has everything before
 	mustPut(t, s, grant("g", "2"), rec("a", "2"), record.Record{Table: record.Credentials, Key: "b"})
 	if err := s.mendJournal(); err != nil {
 		t.Fatal(err)

@@ -13,19 +13,19 @@ import (
 	"tokend/daemon/store/journal"
 )
 
-// ErrNotEmpty is returned by Restore where there is a store already.
+// ErrNotEmpty is returned by Restore if the state directory is not empty.
 var ErrNotEmpty = errors.New("store: state directory is not empty")
 
 // restoring is where a backup is unpacked: a state directory within the state directory. Its
-// journal is moved out first and its database after it, so that a kill leaves either nothing that
-// counts, or what settleRestore can finish.
+// journal is moved out first, then its database. After a kill, either nothing counts, or
+// settleRestore can finish.
 func (p place) restoring() place { return place(filepath.Join(string(p), "restore.tmp")) }
 
-// Restore makes the store of cfg from a backup. cfg.Dir must be missing or empty (ErrNotEmpty); it
-// holds all of the backup afterwards, or nothing. A sealed backup needs its key as cfg.Key
-// (ErrKey). One in clear is refused if there is a key (ErrClear), or sealed with cfg.AcceptClear.
-// Tokens in a backup may have been superseded since it was made, and grants too: what WeChat
-// refuses is fetched again, and a customer whose grant has been replaced must authorise again.
+// Restore creates the store of cfg from a backup. cfg.Dir must be missing or empty (ErrNotEmpty).
+// After Restore it contains all of the backup, or nothing. A sealed backup needs its key as cfg.Key
+// (ErrKey). If there is a key, a backup in clear is rejected (ErrClear), or sealed with
+// cfg.AcceptClear. Tokens and grants in a backup may have been superseded since. Tokens that WeChat
+// rejects are fetched again. A customer whose grant was superseded must authorize again.
 func Restore(cfg Config, r io.Reader) (err error) {
 	wanted, err := newSealer(cfg.Key)
 	if err != nil {
@@ -50,7 +50,7 @@ func Restore(cfg Config, r io.Reader) (err error) {
 	if entries, err := os.ReadDir(cfg.Dir); err != nil {
 		return err
 	} else if len(entries) > 0 {
-		return faultf(ErrNotEmpty, "there is something in %s already (%s): a backup is restored into an empty directory", cfg.Dir, entries[0].Name())
+		return faultf(ErrNotEmpty, "%s is not empty (it contains %s): a backup can only be restored into an empty directory", cfg.Dir, entries[0].Name())
 	}
 	if err := checkSpace(cfg.Dir, cfg.free()); err != nil {
 		return err
@@ -61,7 +61,7 @@ func Restore(cfg Config, r io.Reader) (err error) {
 	return at.moveIn()
 }
 
-// unpack makes a state directory of a backup.
+// unpack creates a state directory from a backup.
 func (p place) unpack(in *backupReader, s sealer, log hclog.Logger) (err error) {
 	if err := os.Mkdir(string(p), 0o700); err != nil {
 		return err
@@ -104,7 +104,7 @@ func (p place) unpack(in *backupReader, s sealer, log hclog.Logger) (err error) 
 	return errors.Join(closing.close(), syncDir(p.current()))
 }
 
-// moveIn moves journal and database of the unpacked state directory to where they belong.
+// moveIn moves the journal and the database of the unpacked state directory to their final paths.
 func (p place) moveIn() error {
 	from := p.restoring()
 	if err := errors.Join(os.Rename(from.journal(), p.journal()), syncDir(string(p))); err != nil {
@@ -116,20 +116,20 @@ func (p place) moveIn() error {
 	return os.RemoveAll(string(from))
 }
 
-// settleRestore finishes a Restore that was interrupted, or forgets one that was not yet
-// complete: the backup is whole on disk as soon as its journal has been moved.
+// settleRestore finishes an interrupted Restore, or discards an incomplete one. The backup is
+// complete on disk once its journal has been moved.
 func (p place) settleRestore(log hclog.Logger) error {
 	from := p.restoring()
 	if !exists(string(from)) {
 		return nil
 	}
 	if exists(from.current()) && exists(p.journal()) && !exists(p.current()) && !exists(from.journal()) {
-		log.Info("finishing the restore of a backup that was interrupted")
+		log.Info("finishing the interrupted restore of a backup")
 		if err := errors.Join(os.Rename(from.current(), p.current()), syncDir(string(p))); err != nil {
 			return err
 		}
 	} else if !exists(p.current()) {
-		log.Error("a backup was not restored to its end: nothing of it counts, restore it again")
+		log.Error("the restore of a backup was incomplete and has been discarded: restore the backup again")
 	}
 	return os.RemoveAll(string(from))
 }

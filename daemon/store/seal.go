@@ -11,8 +11,8 @@ import (
 // KeySize is the length of a sealing key in bytes.
 const KeySize = 32
 
-// Formats of a stored value: its first byte. A numbered value carries the number of
-// its commit, which tells whether the journal has a newer one.
+// Formats of a stored value: its first byte. A numbered value contains its commit number, which
+// shows whether the journal has a newer one.
 const (
 	formatClear          = 1 // value
 	formatSealed         = 2 // nonce[12] ciphertext tag[16]
@@ -20,23 +20,22 @@ const (
 	formatNumberedSealed = 4 // commit[8] nonce[12] ciphertext tag[16]
 )
 
-// prefixSize is the length of format and number, the longest that stands before a value.
+// prefixSize is the length of format and number, the longest prefix of a value.
 const prefixSize = 1 + 8
 
-// Labels tie a derived key to its use and version.
+// Labels bind a derived key to its use and version.
 const (
 	recordsLabel = "tokend store 1 records"
 	journalLabel = "tokend store 1 journal"
 )
 
-// sealer turns values into what is stored and back. The zero value keeps them in
-// clear.
+// sealer converts values to stored form and back. The zero value stores them in clear.
 type sealer struct {
 	aead    cipher.AEAD // of records
 	journal cipher.AEAD // of the journal's entries
 }
 
-// newSealer returns the sealer of key; of the clear form where key is nil.
+// newSealer returns the sealer of key. A nil key means in clear.
 func newSealer(key []byte) (s sealer, err error) {
 	if key == nil {
 		return sealer{}, nil
@@ -51,8 +50,7 @@ func newSealer(key []byte) (s sealer, err error) {
 	return s, err
 }
 
-// newAEAD returns AES-256-GCM with random nonces, with a key that is derived from key
-// for one use.
+// newAEAD returns AES-256-GCM with random nonces and a key derived from key for one use.
 func newAEAD(key []byte, label string) (cipher.AEAD, error) {
 	derived, err := hkdf.Key(sha256.New, key, nil, label, KeySize)
 	if err != nil {
@@ -73,12 +71,12 @@ func (s sealer) seal(key, value []byte) []byte {
 	return s.encode([]byte{formatClear, formatSealed}[s.form()], 0, key, value)
 }
 
-// sealNumbered is seal for a value that carries the number of its commit.
+// sealNumbered is seal for a value with its commit number.
 func (s sealer) sealNumbered(key, value []byte, number uint64) []byte {
 	return s.encode([]byte{formatNumberedClear, formatNumberedSealed}[s.form()], number, key, value)
 }
 
-// form is 1 where s seals, else 0.
+// form is 1 if s seals, else 0.
 func (s sealer) form() int {
 	if s.seals() {
 		return 1
@@ -101,8 +99,8 @@ func (s sealer) encode(format byte, number uint64, key, value []byte) []byte {
 	return s.aead.Seal(dst, nil, value, associated(dst, key))
 }
 
-// open appends the value that was stored under key to dst. A store that seals
-// takes nothing in clear: else whoever can write its files could plant values.
+// open appends the value stored under key to dst. A sealed store rejects values in clear. Otherwise
+// anyone with write access to its files could insert values.
 func (s sealer) open(dst, key, stored []byte) ([]byte, error) {
 	prefix, body, sealed, ok := split(stored)
 	switch {
@@ -118,7 +116,7 @@ func (s sealer) open(dst, key, stored []byte) ([]byte, error) {
 	return out, nil
 }
 
-// split cuts a stored value where its format and number end.
+// split splits a stored value after format and number.
 func split(stored []byte) (prefix, body []byte, sealed, ok bool) {
 	if len(stored) == 0 {
 		return nil, nil, false, false
@@ -137,8 +135,8 @@ func split(stored []byte) (prefix, body []byte, sealed, ok bool) {
 	return stored[:n], stored[n:], stored[0] == formatSealed || stored[0] == formatNumberedSealed, true
 }
 
-// numberOf returns the number that a stored value carries; zero where it carries none. It
-// can be believed if the value opens.
+// numberOf returns the commit number of a stored value, or zero if it has none. The number is
+// authentic only if the value opens.
 func numberOf(stored []byte) uint64 {
 	if len(stored) < prefixSize || stored[0] < formatNumberedClear {
 		return 0
@@ -146,8 +144,7 @@ func numberOf(stored []byte) uint64 {
 	return binary.BigEndian.Uint64(stored[1:])
 }
 
-// associated is what a sealed value is bound to: its format, its number if it carries
-// one, and its key.
+// associated returns the associated data of a sealed value: format, number if any, and key.
 func associated(prefix, key []byte) []byte {
 	return append(append(make([]byte, 0, len(prefix)+len(key)), prefix...), key...)
 }

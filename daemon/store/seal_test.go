@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestNumberSealed changes the number of a sealed value: whether the journal has a newer one hangs
-// on it.
+// TestNumberSealed changes the number of a sealed value. The number decides whether the journal has
+// a newer value.
 func TestNumberSealed(t *testing.T) {
 	s, err := newSealer(key1)
 	if err != nil {
@@ -26,8 +26,8 @@ func TestNumberSealed(t *testing.T) {
 	}
 }
 
-// FuzzOpenSealed opens any bytes as a stored value: nothing opens but what was sealed, under its
-// own key and with its own number.
+// FuzzOpenSealed opens any bytes as a stored value. Only sealed values open, with their own key and
+// number.
 func FuzzOpenSealed(f *testing.F) {
 	s, err := newSealer(key1)
 	if err != nil {
@@ -45,7 +45,7 @@ func FuzzOpenSealed(f *testing.F) {
 		if err != nil {
 			return
 		}
-		// Nonces are random: the same value has been sealed in many forms.
+		// Nonces are random, so the same value has many sealed forms.
 		number := numberOf(stored)
 		if !bytes.Equal(key, name) || string(got) != "value" || number != 0 && number != 7 {
 			t.Errorf("%q opened under %q as %q, number %d", stored, key, got, number)

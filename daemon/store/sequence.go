@@ -10,24 +10,24 @@ import (
 	"tokend/daemon/store/inplace"
 )
 
-// mark is the file that names the last commit outside of Badger. It has two
-// slots, written in turn, so that a torn write spoils the older number only:
+// mark is a file outside of Badger with the number of the last commit. It has two slots that are
+// written alternately, so that a torn write destroys only the older number:
 //
 //	slot  number[8] crc32[4], big endian, at offset 0 and 512
 //
-// It is written after the commit, so it never runs ahead of what Badger has made
-// durable, and without a sync, so it costs a microsecond and not a second
-// write to the disk; package documentation says what that leaves open.
+// The mark is written after the commit, so it is never ahead of Badger. It is written without a
+// sync, which costs a microsecond instead of a second write to the disk. The package documentation
+// describes the limits.
 type mark struct{ f *os.File }
 
 const (
 	markFile   = "SEQUENCE"
 	markSize   = 12
-	markStride = 512 // a sector: two slots are never torn together
+	markStride = 512 // one sector, so that two slots are never torn together
 )
 
-// openMark opens the mark in dir and returns the number in it; 0 where there is
-// none that can be read. damaged reports whether one of its slots is neither empty nor whole.
+// openMark opens the mark in dir and returns its number, or 0 if no slot is readable. damaged
+// reports whether a slot is neither empty nor valid.
 func openMark(dir string) (m mark, last uint64, damaged bool, err error) {
 	f, err := os.OpenFile(filepath.Join(dir, markFile), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -56,14 +56,14 @@ func (m mark) set(n uint64) error {
 	return err
 }
 
-// inPlace reports whether the mark is still the one in dir: what is committed to a database that
-// was deleted, or moved away, no restart finds.
+// inPlace reports whether the mark is still the file in dir. A restart would not find commits to a
+// database that was deleted or moved.
 func (m mark) inPlace(dir string) bool {
 	is, err := inplace.Is(m.f, filepath.Join(dir, markFile))
 	return err == nil && is
 }
 
-// close syncs and closes the file. The zero mark has none.
+// close syncs and closes the file. It does nothing for the zero mark.
 func (m mark) close() error {
 	if m.f == nil {
 		return nil

@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// TestMarkTornWrite spoils the mark that was written last: the one before stays.
+// TestMarkTornWrite damages the slot written last: the previous number remains.
 func TestMarkTornWrite(t *testing.T) {
-	for last := uint64(4); last <= 5; last++ { // into either slot
+	for last := uint64(4); last <= 5; last++ { // both slots
 		dir := t.TempDir()
 		m, _, _, err := openMark(dir)
 		if err != nil {

@@ -7,13 +7,13 @@ import (
 	"os"
 )
 
-// snapshotStep is how many bytes of a snapshot are written between two looks at the disk.
+// snapshotStep is how many bytes of a snapshot are written between two checks of the free space.
 const snapshotStep = 1 << 20
 
-// Snapshot makes a backup, as Backup does, in a file of the state directory that has no name and is
-// gone when it is closed. The caller closes it, and reads its size bytes from where it stands. ctx
-// ends the making. The room that commits need is left to them: where there is not enough besides,
-// the error is ErrDiskFull.
+// Snapshot writes a backup, as Backup does, to an unnamed file in the state directory, which
+// disappears when it is closed. The caller reads size bytes from the current offset and closes the
+// file. ctx cancels the writing. Snapshot leaves the space that commits need. If there is not
+// enough beyond that, the error is ErrDiskFull.
 func (s *Store) Snapshot(ctx context.Context) (f *os.File, size int64, err error) {
 	f, err = os.CreateTemp(s.dir, "backup-*.tmp")
 	if err != nil {
@@ -25,7 +25,7 @@ func (s *Store) Snapshot(ctx context.Context) (f *os.File, size int64, err error
 			f = nil
 		}
 	}()
-	// A kill before this leaves an empty file, which harms nobody.
+	// A kill before this leaves a harmless empty file.
 	if err := os.Remove(f.Name()); err != nil {
 		return f, 0, err
 	}
@@ -37,13 +37,13 @@ func (s *Store) Snapshot(ctx context.Context) (f *os.File, size int64, err error
 	return f, w.size, err
 }
 
-// snapshotWriter writes to file as long as ctx lasts and the disk has room.
+// snapshotWriter writes to file until ctx ends or the disk runs out of space.
 type snapshotWriter struct {
 	ctx     context.Context
 	store   *Store
 	file    *os.File
 	size    int64
-	checked int64 // the size up to which there is room
+	checked int64 // the size up to which free space has been checked
 }
 
 func (w *snapshotWriter) Write(p []byte) (int, error) {

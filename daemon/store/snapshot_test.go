@@ -18,7 +18,7 @@ func TestSnapshot(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := names(t, c.Dir); len(got) != len(before) {
-		t.Errorf("it has a name: got %q, want %q", got, before)
+		t.Errorf("the file has a name: got %q, want %q", got, before)
 	}
 	if info, err := f.Stat(); err != nil || info.Mode().Perm() != 0o600 || info.Size() != size {
 		t.Errorf("got %v, %v, want mode 0600 and %d bytes", info, err, size)
@@ -37,16 +37,16 @@ func TestSnapshot(t *testing.T) {
 	wantState(t, to, grants, nil, credentials)
 }
 
-// Where the disk has no room besides what commits need, or nobody waits any more, nothing is left
-// behind and commits go on.
-func TestSnapshotThatFails(t *testing.T) {
+// If the disk has no space beyond the reserve, or the caller has left, nothing remains and commits
+// continue.
+func TestSnapshotFails(t *testing.T) {
 	c, _, _ := rekeyed(t, nil)
 	s := newTestStore(t, c)
 	before := names(t, c.Dir)
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
 	if f, _, err := s.Snapshot(gone); f != nil || !errors.Is(err, context.Canceled) {
-		t.Errorf("nobody waits: got %v", err)
+		t.Errorf("caller gone: got %v", err)
 	}
 	free, err := freeSpace(c.Dir)
 	if err != nil {
@@ -56,7 +56,7 @@ func TestSnapshotThatFails(t *testing.T) {
 	f, _, err := s.Snapshot(t.Context())
 	s.reserve.Store(reserve)
 	if f != nil || !errors.Is(err, ErrDiskFull) {
-		t.Errorf("no room: got %v, want ErrDiskFull", err)
+		t.Errorf("no space: got %v, want ErrDiskFull", err)
 	}
 	if got := names(t, c.Dir); len(got) != len(before) {
 		t.Errorf("left behind: got %q, want %q", got, before)
@@ -64,7 +64,7 @@ func TestSnapshotThatFails(t *testing.T) {
 	mustPut(t, s, grant("after", "it"))
 }
 
-// names returns what lies in dir.
+// names returns the names in dir.
 func names(t *testing.T, dir string) []string {
 	t.Helper()
 	entries, err := os.ReadDir(dir)

@@ -5,34 +5,34 @@ import (
 	"time"
 )
 
-// counts is what the committer has done since the store was opened. The zero value is ready.
+// counts counts the committer's work since Open. The zero value is ready to use.
 type counts struct {
 	commits, puts, failed    atomic.Int64
 	took                     atomic.Int64 // nanoseconds
 	journaled, journalFailed atomic.Int64
 
-	refused atomic.Bool // the last group was not taken
+	refused atomic.Bool // the last commit failed
 }
 
-// Stats is what a store has done since it was opened, and how it is now.
+// Stats is the work of a store since Open, and its current state.
 type Stats struct {
-	Commits int64         // groups of writes that the database has made durable, each by one sync
-	Puts    int64         // what was put in these
-	Failed  int64         // groups that it has not taken
-	Took    time.Duration // what the commits and the failures have taken in all
+	Commits int64         // commits to the database, each with one sync
+	Puts    int64         // Puts in these
+	Failed  int64         // failed commits
+	Took    time.Duration // total time of commits and failures
 
-	Journaled     int64 // groups with something irreplaceable, made durable in the journal as well
-	JournalFailed int64 // those that the journal has not taken
+	Journaled     int64 // groups with irreplaceable records that the journal took
+	JournalFailed int64 // those that the journal rejected
 
-	// Refusing reports that what is put is not, or not wholly, on disk: the last group was not
-	// taken, or the journal wants to be written anew, or the database to be opened anew.
+	// Refusing reports that new records are not, or not in both copies, on disk: the last commit
+	// failed, or the journal must be rewritten, or the database must be reopened.
 	Refusing bool
 
-	Pending int    // records that the journal alone has: for a moment, or while the database refuses them
+	Pending int    // records that only the journal has: for a moment, or while the database rejects writes
 	Missing uint64 // see [Store.Missing]
 }
 
-// Stats returns what has been counted. It waits for nothing on disk.
+// Stats returns the counters. It does not wait for the disk.
 func (s *Store) Stats() Stats {
 	c := &s.counts
 	st := Stats{
@@ -52,7 +52,7 @@ func (s *Store) Stats() Stats {
 	return st
 }
 
-// committed counts a group of puts that has come to err.
+// committed counts a commit of puts with result err.
 func (c *counts) committed(puts int, took time.Duration, err error) {
 	c.took.Add(int64(took))
 	c.refused.Store(err != nil)

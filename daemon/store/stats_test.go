@@ -6,15 +6,15 @@ import (
 	"tokend/daemon/record"
 )
 
-// TestStatsTellOfARefusingDisk holds that commits and failures are counted, and that a disk that
-// refuses shows as long as it does.
-func TestStatsTellOfARefusingDisk(t *testing.T) {
+// TestStatsRefusing: commits and failures are counted, and Refusing lasts as long as the
+// disk rejects writes.
+func TestStatsRefusing(t *testing.T) {
 	s := newTestStore(t, Config{})
 	mustPut(t, s, rec("a", "1"))
 	mustPut(t, s, grant("g", "1"), rec("a", "2"))
 	eventually(t, "the database has followed", func() bool { return s.Stats().Pending == 0 })
 	if got := s.Stats(); got.Commits != 2 || got.Puts != 2 || got.Failed != 0 || got.Journaled != 1 || got.Refusing || got.Took <= 0 {
-		t.Errorf("on a disk that works: got %+v", got)
+		t.Errorf("on a working disk: got %+v", got)
 	}
 	s.fillDisk(t, func() {
 		_ = s.Put(t.Context(), rec("a", "3"))

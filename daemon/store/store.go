@@ -16,40 +16,38 @@ import (
 	"tokend/daemon/store/journal"
 )
 
-// Config is what Open needs.
+// Config configures a store.
 type Config struct {
-	// Dir is the state directory. It is made, with mode 0700, if it is missing.
+	// Dir is the state directory. Open creates it with mode 0700 if it is missing.
 	Dir string
 
-	// Key seals the records: KeySize bytes. Nil keeps them in clear. It is not
-	// kept beyond Open.
+	// Key seals the records. It has KeySize bytes. Nil stores them in clear. Open does not keep it.
 	Key []byte
 
-	// AcceptClear seals with Key what is in clear. Without it, Open and Restore refuse a store, a
-	// journal or a backup in clear if there is a Key (ErrClear).
+	// AcceptClear seals with Key a store or backup that is in clear. Without it, Open and Restore
+	// reject a store, a journal or a backup in clear if there is a Key (ErrClear).
 	AcceptClear bool
 
-	// Ahead makes Open return before the journal and the database have been compared, where the
-	// last run has ended cleanly: Get and All answer, but for All of what the journal keeps too,
-	// which waits as Put does. Agree waits for the end of it, and has the errors that Open has
-	// otherwise.
+	// Ahead lets Open return before the journal and the database have been compared, if the last
+	// run ended cleanly. Get and All then work at once. Put waits for the comparison, and so does
+	// All for tables that the journal also has. Agree waits for it too, and returns the errors that
+	// Open would return otherwise.
 	Ahead bool
 
-	// Logger is told of what a person should know, and of what Badger says. Nil is
-	// silence.
+	// Logger receives what an operator should know, and Badger's log. Nil disables logging.
 	Logger hclog.Logger
 
-	// oldKey is the key that the store may still be sealed with: Rekey seals it again with Key. Nil
-	// stands for none.
+	// oldKey is the key that the store may still be sealed with. Rekey sets it, and the store is
+	// resealed with Key. Nil means none.
 	oldKey []byte
 
-	minFree uint64 // for tests: zero for the constant
+	minFree uint64 // for tests: zero selects the constant
 }
 
-// free returns minFree or what stands for its zero value.
+// free returns minFree or its default.
 func (c Config) free() uint64 { return cmp.Or(c.minFree, leastFree) }
 
-// logger returns Logger or what stands for its zero value.
+// logger returns Logger or its default.
 func (c Config) logger() hclog.Logger {
 	if c.Logger == nil {
 		return hclog.NewNullLogger()
@@ -71,58 +69,59 @@ type Store struct {
 	maxCount   int // entries of one transaction
 
 	accord  accord
-	journal *journal.Journal // set when the accord is reached; nil where it cannot be
+	journal *journal.Journal // set when the accord is reached; nil after a failure
 
 	queue   chan *put
-	retry   chan struct{} // keeper to committer: try again to drain
-	alarm   chan struct{} // to the keeper: something wants to be seen to
-	grown   chan struct{} // to the keeper: the journal wants a compaction, now
+	retry   chan struct{} // keeper to committer: retry the drain
+	alarm   chan struct{} // to the keeper: something needs a repair
+	grown   chan struct{} // to the keeper: the journal needs a compaction
 	closing chan struct{} // closed by Close
 	stopped chan struct{} // closed when the committer has ended
 	wg      sync.WaitGroup
 
 	once     sync.Once // guards closing and closeErr
 	closeErr error
-	late     <-chan error // of a database that Close did not wait for; nil for none
+	late     <-chan error // a database that Close did not wait for; nil if none
 
 	mu      sync.Mutex
 	closed  bool
-	current *handle // nil while the database is being opened anew
-	down    error   // why nothing is written to the database; nil while all is well
+	current *handle // nil while the database is being reopened
+	down    error   // why the database is not written to; nil if it is
 	pending pending
-	leaving pending // on its way to the database; older than what is pending
+	leaving pending // being written to the database; older than pending
 
-	// followed is what the last drain has brought to the database, which has not been written to
-	// since: what has just come is what is asked for, and put anew, next. It is kept until the next
-	// drain, or for as long as one would have waited.
+	// followed is what the last drain wrote to the database, which has not been written to since.
+	// Recent records are the ones most likely to be read or stored again next. They are kept until
+	// the next drain, or for as long as one would have waited.
 	followed pending
 
-	stalled bool // the database does not take what is pending
+	stalled bool // the database rejects pending records
 	missing uint64
 
 	reserve atomic.Uint64 // bytes that must be free for a commit
-	applied atomic.Uint64 // number of the last commit that the database has, and all before it
-	lagging atomic.Bool   // the database has taken what the journal has refused
+	applied atomic.Uint64 // the database has this commit and all before it
+	lagging atomic.Bool   // the database took records that the journal rejected
 	resting atomic.Bool   // the journal has just been compacted
 	counts  counts
 
-	// The committer's, when the accord is reached, and Close's after it has ended.
-	sequence uint64 // number of the last commit that was tried
+	// The fields below belong to the committer once the accord is reached, and to Close after the
+	// committer has ended.
+	sequence uint64 // number of the last commit that was attempted
 	trail    trail
-	draining *drain           // under way; nil for none
+	draining *drain           // in progress; nil if none
 	kept     []journal.Record // reused
 }
 
-// Missing returns how many commits were acknowledged and could not be found when the database
-// was last opened. Where it is not zero, the newest records may be gone and older ones of
-// the same keys in their place; not so those that are irreplaceable, which the journal has.
+// Missing returns how many acknowledged commits were not found when the database was last opened.
+// If it is not zero, the newest records may be missing or outdated. Irreplaceable records are not
+// affected, because the journal has them.
 func (s *Store) Missing() uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.missing
 }
 
-// recordKey returns the key of a record in the database.
+// recordKey returns the database key of a record.
 func recordKey(table record.Table, key string) []byte {
 	b := make([]byte, 0, len(table)+1+len(key))
 	b = append(b, table...)
@@ -130,15 +129,15 @@ func recordKey(table record.Table, key string) []byte {
 	return append(b, key...)
 }
 
-// Close ends the store: a commit that is under way is finished, a Put that waits for one gets
-// ErrClosed. Nothing that Open started is running afterwards, unless the disk is full, refuses what
-// Badger writes at its end or takes very long: then the database is left as a kill would leave it.
-// Closing twice returns the same.
+// Close closes the store. A commit in progress is finished; a Put that waits for one returns
+// ErrClosed. After Close nothing that Open started is running, except if the disk is full, rejects
+// Badger's last writes or is very slow: the database is then left as a kill would leave it. Closing
+// again returns the same result.
 func (s *Store) Close() error {
 	s.once.Do(func() {
 		close(s.closing)
 		s.wg.Wait()
-		_ = s.drain() // what stands against it has been said, and the journal has it
+		_ = s.drain() // a failure has been logged, and the journal has the records
 		s.mu.Lock()
 		s.closed = true
 		s.mu.Unlock()
@@ -146,15 +145,16 @@ func (s *Store) Close() error {
 		if s.journal != nil {
 			s.closeErr = errors.Join(s.closeErr, s.journal.Close())
 		}
-		if s.late == nil { // else the database is still being written to, and the lock ends with the process
+		// Otherwise the database is still being written to, and the lock ends with the process.
+		if s.late == nil {
 			s.closeErr = errors.Join(s.closeErr, s.lock.Close())
 		}
 	})
 	return s.closeErr
 }
 
-// closeLimit is how long Close waits for Badger, which needs some tenths of a second on a
-// disk that works.
+// closeLimit is how long Close waits for Badger, which takes some tenths of a second on a working
+// disk.
 const closeLimit = 15 * time.Second
 
 func (s *Store) closeDatabase() error {
@@ -162,8 +162,8 @@ func (s *Store) closeDatabase() error {
 	if db == nil {
 		return nil
 	}
-	// Badger does harm to its tables where the disk refuses what it writes at its end; without that
-	// end there is nothing that its logs do not have.
+	// Badger damages its tables if the disk rejects its last writes. Without those writes, its logs
+	// still have everything.
 	err := inPlace(s.dir, s.lock)
 	if err == nil {
 		err = s.ballast.makeRoom(openRoom)
@@ -177,37 +177,36 @@ func (s *Store) closeDatabase() error {
 	done := shut(db)
 	select {
 	case err := <-done:
-		// What was given up for it is of more use to the next start.
+		// Restore the ballast: the next start needs it.
 		_ = s.ballast.restore(s.reserve.Load())
 		return err
 	case <-time.After(s.closeLimit):
-		s.log.Warn("the database takes too long to close, stopping without it: the next start reads its logs, and nothing is lost", "waited", s.closeLimit)
+		s.log.Warn("closing the database takes too long: stopping without it; nothing is lost, because the next start reads its logs", "waited", s.closeLimit)
 		s.late = done
 		return nil
 	}
 }
 
 const (
-	// leastFree is how many bytes must be free for a commit: two memory tables, their logs and a few
-	// tables of level zero. The room that Badger's compactions take comes on top.
+	// leastFree is how many bytes must be free for a commit: two memory tables, their logs and some
+	// tables of level zero. compactionRoom is added to it.
 	leastFree = 16 << 20
 
-	// maxCompactionRoom bounds compactionRoom: one compaction rewrites one table
-	// and what it overlaps in the next level, and two run at a time.
+	// maxCompactionRoom bounds compactionRoom. A compaction rewrites one table and those that it
+	// overlaps in the next level, and two run at a time.
 	maxCompactionRoom = 64 << 20
 
-	// sequenceRoom is what a transaction keeps free for the sequence record.
+	// sequenceRoom is the part of a transaction that is left for the sequence record.
 	sequenceRoom = 256
 )
 
 // reserveFor returns how many bytes must be free for a commit to the database in dir.
 func reserveFor(minFree uint64, dir string) uint64 { return minFree + compactionRoom(dir) }
 
-// compactionRoom returns how many bytes compactions in dir may take before they
-// give back as many.
+// compactionRoom returns how many bytes compactions in dir may use temporarily.
 func compactionRoom(dir string) uint64 {
 	var tables uint64
-	entries, _ := os.ReadDir(dir) // no directory, no tables
+	entries, _ := os.ReadDir(dir) // no directory means no tables
 	for _, e := range entries {
 		if info, err := e.Info(); err == nil && strings.HasSuffix(e.Name(), ".sst") {
 			tables += uint64(info.Size())

@@ -32,9 +32,9 @@ func TestStores(t *testing.T) {
 	})
 }
 
-// testStore holds every store to the same behaviour.
+// testStore tests what every store must do.
 func testStore(t *testing.T, open func(*testing.T) refresh.Store) {
-	t.Run("what was put is there, once, in its table only", func(t *testing.T) {
+	t.Run("put and read by table", func(t *testing.T) {
 		s, ctx := open(t), t.Context()
 		mustPut(t, s, rec("a", "1"), rec("b", "2"), record.Record{Table: record.Holds, Key: "a", Value: []byte("hold")})
 		mustPut(t, s, rec("a", "3"))
@@ -45,7 +45,7 @@ func testStore(t *testing.T, open func(*testing.T) refresh.Store) {
 			t.Errorf("Put of nothing: %v", err)
 		}
 	})
-	t.Run("one record is had by its key", func(t *testing.T) {
+	t.Run("get by key", func(t *testing.T) {
 		s := open(t)
 		mustPut(t, s, rec("a", "1"), record.Record{Table: record.Credentials, Key: "empty", Value: []byte{}})
 		for key, want := range map[string]string{"a": "1", "empty": ""} {
@@ -56,11 +56,11 @@ func testStore(t *testing.T, open func(*testing.T) refresh.Store) {
 		}
 		for _, table := range []record.Table{record.Credentials, record.Holds} {
 			if r, err := s.Get(table, "b"); err != nil || r.Value != nil {
-				t.Errorf("Get of what is not in %s: got %q, %v; want nil", table, r.Value, err)
+				t.Errorf("Get of a missing key in %s: got %q, %v; want nil", table, r.Value, err)
 			}
 		}
 	})
-	t.Run("many records are had by their keys, in their order", func(t *testing.T) {
+	t.Run("get many by key, in order", func(t *testing.T) {
 		s := open(t)
 		mustPut(t, s, rec("a", "1"), rec("c", "3"), grant("b", "of another table"), record.Record{Table: record.Credentials, Key: "empty", Value: []byte{}})
 		mustPut(t, s, grant("b", "newer"), grant("d", "1"), gone(grant("d", "")))
@@ -87,17 +87,17 @@ func testStore(t *testing.T, open func(*testing.T) refresh.Store) {
 			break
 		}
 		for range s.GetEach(record.Grants, nil) {
-			t.Error("something was yielded for no keys")
+			t.Error("GetEach without keys yielded a record")
 		}
 	})
-	t.Run("a nil value deletes and an empty one does not", func(t *testing.T) {
+	t.Run("nil deletes, empty does not", func(t *testing.T) {
 		s := open(t)
 		mustPut(t, s, rec("a", "1"), rec("b", "2"))
 		mustPut(t, s, record.Record{Table: record.Credentials, Key: "a"}, record.Record{Table: record.Credentials, Key: "b", Value: []byte{}})
 		mustPut(t, s, record.Record{Table: record.Credentials, Key: "never there"})
 		wantTable(t, s, record.Credentials, map[string]string{"b": ""})
 	})
-	t.Run("values are the caller's on both sides", func(t *testing.T) {
+	t.Run("values are copied", func(t *testing.T) {
 		s := open(t)
 		v := []byte("kept")
 		mustPut(t, s, record.Record{Table: record.Credentials, Key: "a", Value: v})
@@ -117,7 +117,7 @@ func testStore(t *testing.T, open func(*testing.T) refresh.Store) {
 		clear(r.Value)
 		wantTable(t, s, record.Credentials, map[string]string{"a": "kept"})
 	})
-	t.Run("an iteration sees one moment and may put", func(t *testing.T) {
+	t.Run("iteration sees a snapshot and may put", func(t *testing.T) {
 		s := open(t)
 		mustPut(t, s, rec("a", "1"), rec("b", "1"), rec("c", "1"))
 		var n int
@@ -132,11 +132,11 @@ func testStore(t *testing.T, open func(*testing.T) refresh.Store) {
 			t.Errorf("got %d records, want 3", n)
 		}
 		for range s.All(record.Credentials) {
-			break // leaving early holds nothing up
+			break // leaving early blocks nothing
 		}
 		mustPut(t, s, rec("a", "3"))
 	})
-	t.Run("a context that is over puts nothing", func(t *testing.T) {
+	t.Run("a canceled context puts nothing", func(t *testing.T) {
 		s := open(t)
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
@@ -145,7 +145,7 @@ func testStore(t *testing.T, open func(*testing.T) refresh.Store) {
 		}
 		wantTable(t, s, record.Credentials, map[string]string{})
 	})
-	t.Run("many at once", func(t *testing.T) {
+	t.Run("concurrent", func(t *testing.T) {
 		s := open(t)
 		var wg sync.WaitGroup
 		want := make(map[string]string)
@@ -212,8 +212,8 @@ func wantTable(t *testing.T, s refresh.Store, name record.Table, want map[string
 	}
 }
 
-// newTestStore opens a store in a directory of its own unless c names one, and closes it
-// with the test.
+// newTestStore opens a store, in a new directory unless c names one, and closes it at the end of
+// the test.
 func newTestStore(t testing.TB, c Config) *Store {
 	t.Helper()
 	if c.Dir == "" {

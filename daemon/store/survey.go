@@ -6,19 +6,19 @@ import (
 	"tokend/daemon/store/journal"
 )
 
-// survey is a journal being read while the database is opened: both take their time where there are
-// many grants, and nothing is answered before.
+// survey reads the journal while the database is opened. With many grants both take long, and the
+// daemon does not answer before.
 type survey struct {
-	chosen  int // the sealer that it is read with
+	chosen  int // the sealer used for reading
 	reading sync.WaitGroup
 
-	// The reading's; to be looked at when it is done.
+	// The fields below are set by the reading and valid after it.
 	index   *journal.Index
 	scanned *journal.Scanned
 	err     error
 }
 
-// survey begins to read the journal with the sealer that is chosen. It is ended by end.
+// survey starts reading the journal with the chosen sealer. The caller must call end.
 func (o *opening) survey() *survey {
 	v := &survey{chosen: o.chosen, index: journal.NewIndex()}
 	path, aead := o.at.journal(), o.sealer().journal
@@ -32,7 +32,7 @@ func (o *opening) survey() *survey {
 	return v
 }
 
-// open takes the journal into use when it has been read.
+// open opens the journal after the reading.
 func (v *survey) open() (*journal.Journal, journal.Report, error) {
 	v.reading.Wait()
 	if v.err != nil {
@@ -41,10 +41,10 @@ func (v *survey) open() (*journal.Journal, journal.Report, error) {
 	return v.scanned.Open()
 }
 
-// end waits for the reading, and gives up what was not taken into use.
+// end waits for the reading and releases the journal unless open took it.
 func (v *survey) end() {
 	v.reading.Wait()
 	if v.scanned != nil {
-		_ = v.scanned.Close() // it has been read only
+		_ = v.scanned.Close() // it was only read
 	}
 }

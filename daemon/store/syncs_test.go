@@ -13,7 +13,7 @@ import (
 	"tokend/daemon/record"
 )
 
-// syncSteps are what putSteps does, one after the other: how many syncs in sequence each may take.
+// syncSteps are the steps of putSteps: how many syncs in sequence each may take.
 var syncSteps = []struct {
 	name string
 	put  []record.Record
@@ -21,13 +21,13 @@ var syncSteps = []struct {
 }{
 	{"a value", []record.Record{rec("a", "1")}, 1},
 	{"a grant", []record.Record{grant("g", "1")}, 1},
-	{"a value behind a grant", []record.Record{rec("a", "2")}, 1},
+	{"a value after a grant", []record.Record{rec("a", "2")}, 1},
 	{"a grant and a token", []record.Record{grant("g", "2"), rec("a", "3")}, 1},
-	{"another value behind them", []record.Record{rec("b", "1"), {Table: record.Holds, Key: "b"}}, 1},
+	{"another value after them", []record.Record{rec("b", "1"), {Table: record.Holds, Key: "b"}}, 1},
 }
 
-// putSteps carries out syncSteps in a store in dir, and makes a directory before each and after the
-// last.
+// putSteps performs syncSteps in a store in dir. It creates a directory before each step and after
+// the last.
 func putSteps(dir string) error {
 	s, err := Open(Config{Dir: dir, Key: key1})
 	if err != nil {
@@ -39,18 +39,19 @@ func putSteps(dir string) error {
 			return err
 		}
 	}
-	return os.Mkdir(filepath.Join(dir, fmt.Sprint("step", len(syncSteps))), 0o700) // and ends as by a kill
+	// Then ends as by a kill.
+	return os.Mkdir(filepath.Join(dir, fmt.Sprint("step", len(syncSteps))), 0o700)
 }
 
-// TestSyncsPerPut counts the syncs that a Put waits for: on a disk that takes seconds for each, a
-// reader of a value that has still to be fetched waits for all of them.
+// TestSyncsPerPut counts the syncs that a Put waits for. On a disk that takes seconds per sync, a
+// reader that waits for a fetch waits for all of them.
 func TestSyncsPerPut(t *testing.T) {
 	needTools(t, "strace")
 	sync := regexp.MustCompile(`(sync|sync_file_range)\(`)
 	dir := newStateDir(t)
 	filled(t, Config{Dir: dir, Key: key1}, rec("a", "0"))
 	var wrong []string
-	for range 3 { // where the process has to wait for a processor, the database follows by itself in between
+	for range 3 { // on a busy machine a drain may come between
 		copied := newStateDir(t)
 		copyState(t, copied, dir)
 		wrong = nil
@@ -86,9 +87,9 @@ func traceSteps(t *testing.T, dir string) []string {
 	return parts[1 : len(parts)-1]
 }
 
-// TestReplaceIsDurableInSteps holds that each rename of a change of the key is durable before the
-// next one: a power cut between them leaves what Open can finish.
-func TestReplaceIsDurableInSteps(t *testing.T) {
+// TestReplaceDurable: each rename of a change of the key is durable before the next one.
+// After a power cut between them, Open can finish.
+func TestReplaceDurable(t *testing.T) {
 	needTools(t, "strace")
 	c, _, _ := rekeyed(t, key1)
 	out := filepath.Join(t.TempDir(), "trace")

@@ -14,11 +14,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// checkTables reads every block of every table that the manifest names, before
-// Badger is let in: Badger opens tables in goroutines of its own, where the panic that
-// a damaged one causes ends the process, and its iterators end at a bad
-// block as they do at the last one. Tables that the manifest does not name are what
-// a crash left of a flush; Badger deletes them.
+// checkTables reads every block of every table in the manifest before Badger is opened. Badger
+// opens tables in its own goroutines, where a panic caused by damage ends the process. Its
+// iterators stop at a bad block as at the last one. Tables that are not in the manifest are
+// leftovers of a flush that crashed; Badger deletes them.
 func checkTables(dir string) error {
 	f, err := os.Open(filepath.Join(dir, badger.ManifestFilename))
 	if os.IsNotExist(err) {
@@ -45,8 +44,8 @@ func checkTables(dir string) error {
 	return checks.Wait()
 }
 
-// checkTable opens one table as Badger would, and closes it. It reads the file through a
-// mapping, so that the whole of it is never on the heap.
+// checkTable opens one table as Badger would, verifies it and closes it. It maps the file, so that
+// the table is never on the heap.
 func checkTable(dir string, id uint64) (err error) {
 	f, err := os.Open(table.NewFilename(id, dir))
 	if err != nil {
@@ -61,7 +60,8 @@ func checkTable(dir string, id uint64) (err error) {
 	if err != nil {
 		return fmt.Errorf("map %d bytes: %w", info.Size(), err)
 	}
-	// A sector that cannot be read is a fault, which ends the process unless it is a panic.
+	// Reading a bad sector faults. SetPanicOnFault turns the fault into a panic; otherwise it would
+	// end the process.
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if p := recover(); p != nil {

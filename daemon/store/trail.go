@@ -2,43 +2,43 @@ package store
 
 import "time"
 
-// What the journal has taken whole is durable. So the database need not have it at once: it
-// follows, with what many commits have brought in one of its own, and a commit of grants alone
-// waits for one sync instead of two, and for the database not at all. What is put together with
-// something that the journal does not take, or behind it, comes when the database has all that was
-// before: it is never behind but by the last commits, and these the journal has whole.
+// A Put that the journal has taken as a whole is durable, so the database may follow later. A drain
+// writes the records of many commits to the database in one commit. A commit of grants alone waits
+// for one sync instead of two, and never for the database. A Put with other records, and every Put
+// behind it, drains the pending records to the database first or with it. The database is therefore
+// behind only by the last commits, and the journal has all of these.
 
 const (
-	// leastTrail and mostTrail are by how much the database may be behind at the least and at the
-	// most, besides the time that a drain takes. Between them it is trailShare times what the last
-	// drain took, so that the database has a tenth of the time however much comes, and of what is
-	// put again and again but the last.
+	// The database may be behind by leastTrail to mostTrail, plus the time of a drain. Between
+	// these bounds the delay is trailShare times the duration of the last drain. Drains therefore
+	// take at most a tenth of the time, and of a record that is stored repeatedly only the last
+	// version is written.
 	leastTrail = 100 * time.Millisecond
 	mostTrail  = time.Second
 	trailShare = 10
 
-	// trailBytes is with how much it follows at once: what a start after a kill has to bring it up
-	// by is bounded by that.
+	// A drain starts at once if more than trailBytes are pending. That bounds the work of a start
+	// after a kill.
 	trailBytes = 8 << 20
 )
 
-// trail is when the database is to follow. It is the committer's.
+// trail is the delay of the next drain. It belongs to the committer.
 type trail struct {
 	timer *time.Timer
 	set   bool
-	span  time.Duration // from what comes to when the database follows
+	span  time.Duration // from the first pending record to the drain
 }
 
 func newTrail() trail { return trail{timer: stoppedTimer(), span: leastTrail} }
 
-// stoppedTimer returns a timer that has not been set.
+// stoppedTimer returns a timer that is not running.
 func stoppedTimer() *time.Timer {
 	t := time.NewTimer(time.Hour)
 	t.Stop()
 	return t
 }
 
-// start sets the timer, if it is not.
+// start starts the timer unless it is running.
 func (t *trail) start() {
 	if !t.set {
 		t.set = true
@@ -51,23 +51,23 @@ func (t *trail) stop() {
 	t.timer.Stop()
 }
 
-// took takes note of how long a drain took.
+// took records the duration of a drain.
 func (t *trail) took(d time.Duration) { t.span = min(max(trailShare*d, leastTrail), mostTrail) }
 
-// drain is the database being brought up to the journal. One is under way at a time; what comes
-// meanwhile is for the next.
+// drain is one copying of pending records to the database. At most one is in progress. Records that
+// arrive during a drain wait for the next one.
 type drain struct {
-	number  uint64 // of the commit that it makes
-	with    *group // that goes to the database together with what is pending; nil for none
+	number  uint64 // its commit number
+	with    *group // a group that is committed with the pending records; nil if none
 	records int
 	puts    int
-	done    chan error // receives what has become of it
+	done    chan error // receives its result
 
-	took time.Duration // to its end, whenever that is seen; set before done
+	took time.Duration // its duration, whenever done is received; set before done
 }
 
-// trails reports whether the database may follow later with g. Where it is too far behind for that,
-// it is waited for.
+// trails reports whether the database may follow g later. If the database is too far behind, trails
+// waits for a drain.
 func (s *Store) trails(g *group) bool {
 	for _, p := range g.puts {
 		if p.kept == nil {
@@ -78,44 +78,43 @@ func (s *Store) trails(g *group) bool {
 		return false
 	}
 	if s.crowded(g.bytes) {
-		_ = s.drain() // what stands against it has been said, and stays pending
+		_ = s.drain() // a failure has been logged, and the records stay pending
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.down == nil && !s.stalled
 }
 
-// crowded reports whether more is kept in memory for the database than it may be with so many bytes
-// besides.
+// crowded reports whether the pending records plus bytes exceed maxPending.
 func (s *Store) crowded(bytes int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.pending.bytes+s.leaving.bytes+bytes > maxPending
 }
 
-// follow has the database follow now, or sees to it that it will.
+// follow starts a drain now, or schedules one.
 func (s *Store) follow() {
 	s.mu.Lock()
 	left, much := len(s.pending.values)+len(s.followed.values) > 0, s.pending.bytes > trailBytes
 	s.mu.Unlock()
 	switch {
-	case !left || s.draining != nil: // its end looks after what has come meanwhile
+	case !left || s.draining != nil: // the end of the drain handles what has arrived since
 	case much:
-		_ = s.beginDrain(nil) // what stands against it has been said
+		_ = s.beginDrain(nil) // a failure has been logged
 	default:
 		s.trail.start()
 	}
 }
 
-// due has the database follow: the time has come.
+// due starts the scheduled drain.
 func (s *Store) due() {
 	s.trail.stop()
 	if s.draining == nil {
-		_ = s.beginDrain(nil) // what stands against it has been said
+		_ = s.beginDrain(nil) // a failure has been logged
 	}
 }
 
-// drained returns where the end of the drain that is under way is told; nil for none.
+// drained returns the channel with the result of the drain in progress, or nil.
 func (s *Store) drained() <-chan error {
 	if s.draining == nil {
 		return nil
@@ -123,8 +122,8 @@ func (s *Store) drained() <-chan error {
 	return s.draining.done
 }
 
-// drain brings the database up to the journal, and waits for that. What comes then may go there
-// without having been pending.
+// drain writes all pending records to the database and waits. Afterwards the database may be
+// written to directly.
 func (s *Store) drain() error {
 	err := s.awaitDrain()
 	if err == nil {
@@ -139,7 +138,7 @@ func (s *Store) drain() error {
 	return err
 }
 
-// awaitDrain waits for the drain that is under way, if there is one.
+// awaitDrain waits for the drain in progress, if any.
 func (s *Store) awaitDrain() error {
 	if s.draining == nil {
 		return nil
@@ -147,9 +146,9 @@ func (s *Store) awaitDrain() error {
 	return s.endDrain(<-s.draining.done)
 }
 
-// beginDrain has the database brought up to what is pending, if anything is, and to g, if that is
-// not nil, by a goroutine that endDrain or awaitDrain sees the end of. The database is not to be
-// written to before. Of g the number is s.sequence.
+// beginDrain starts a goroutine that writes the pending records to the database, and g with them if
+// g is not nil. endDrain or awaitDrain waits for its end. Until then the database must not be
+// written to. The number of g is s.sequence.
 func (s *Store) beginDrain(g *group) error {
 	s.trail.stop()
 	s.mu.Lock()
@@ -177,7 +176,7 @@ func (s *Store) beginDrain(g *group) error {
 	return nil
 }
 
-// bringUp writes what is leaving to the database, and what goes with it.
+// bringUp writes s.leaving and d.with to the database.
 func (s *Store) bringUp(d *drain) error {
 	if err := s.admits(d.number); err != nil {
 		return err
@@ -185,9 +184,9 @@ func (s *Store) bringUp(d *drain) error {
 	return s.settled(s.drainLeaving(d), d.number)
 }
 
-// drainLeaving writes what is leaving in as few transactions as it takes, and what goes with it in
-// the last of them. Readers go on to see it over what the database has until all of it is there;
-// nobody changes it meanwhile.
+// drainLeaving writes s.leaving in as few transactions as possible, with d.with in the last one.
+// Readers see s.leaving over the database until the database has all of it. s.leaving does not
+// change until then.
 func (s *Store) drainLeaving(d *drain) error {
 	s.mu.Lock()
 	h, p := s.current, s.leaving
@@ -206,7 +205,7 @@ func (s *Store) drainLeaving(d *drain) error {
 	return b.finish(d.number)
 }
 
-// endDrain takes note of what has become of the drain that was under way, and returns err.
+// endDrain records the result of the drain in progress and returns err.
 func (s *Store) endDrain(err error) error {
 	d := s.draining
 	s.draining = nil
@@ -216,21 +215,21 @@ func (s *Store) endDrain(err error) error {
 	case err != nil:
 		s.pending.goUnder(s.leaving)
 	case d.with != nil:
-		s.stalled = false // what has gone with it may be newer than what was leaving
+		s.stalled = false // d.with may be newer than s.leaving
 	default:
 		s.stalled, s.followed = false, s.leaving
 	}
 	s.leaving = pending{}
 	s.mu.Unlock()
 	s.trail.took(d.took)
-	if err == nil || d.with != nil || !stalled { // what goes on being refused is counted once
+	if err == nil || d.with != nil || !stalled { // repeated failures are counted once
 		s.counts.committed(d.puts, d.took, err)
 	}
 	switch {
 	case err != nil && d.records > 0:
 		s.stall(err)
 	case err == nil && stalled:
-		s.log.Info("the database has taken what was in the journal only", "records", d.records)
+		s.log.Info("the database has taken the records that only the journal had", "records", d.records)
 	}
 	return err
 }

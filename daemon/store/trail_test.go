@@ -17,23 +17,23 @@ import (
 	"tokend/daemon/store/journal"
 )
 
-// behind returns how many records the database lacks of what the journal has.
+// behind returns how many records of the journal the database lacks.
 func (s *Store) behind() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.pending.values) + len(s.leaving.values)
 }
 
-// transactions returns how many transactions the database has had.
+// transactions returns the database's number of transactions.
 func (s *Store) transactions() uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.current.db.MaxVersion()
 }
 
-// TestTheDatabaseFollows holds that grants cost a sync of the journal each and one of the database
-// for many, and are read all the while as they were put.
-func TestTheDatabaseFollows(t *testing.T) {
+// TestDatabaseFollows: each grant costs one sync of the journal, and many grants one of the
+// database. They can always be read.
+func TestDatabaseFollows(t *testing.T) {
 	eachKey(t, func(t *testing.T, key []byte) {
 		log, said := logged()
 		c := Config{Dir: newStateDir(t), Key: key, Logger: log}
@@ -59,7 +59,7 @@ func TestTheDatabaseFollows(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		// For each time the trail was due, and for each transaction's worth that came together.
+		// One per interval of the trail, and one per full transaction.
 		most := uint64(time.Since(began)/leastTrail) + uint64(writers*each*700/s.maxBytes) + 2
 		if n := s.transactions() - had; n > most {
 			t.Errorf("%d grants took %d transactions, want at most %d", writers*each, n, most)
@@ -80,17 +80,17 @@ func TestTheDatabaseFollows(t *testing.T) {
 		}
 		defer s.Close()
 		if got := contents(t, s, record.Grants); len(got) != writers+1 || got["last"] != "1" {
-			t.Errorf("%d grants are there, and the last is %q", len(got), got["last"])
+			t.Errorf("got %d grants, the last is %q", len(got), got["last"])
 		}
-		if strings.Contains(said.String(), "journal only") {
-			t.Errorf("a store that was closed was behind:\n%s", said)
+		if strings.Contains(said.String(), "from the grant journal") {
+			t.Errorf("the database of a closed store was behind:\n%s", said)
 		}
 	})
 }
 
-// TestNothingOvertakesAGrant holds that what the journal does not take comes when the database has
-// all that was before.
-func TestNothingOvertakesAGrant(t *testing.T) {
+// TestGrantNotOvertaken: a Put that the journal does not take reaches the database after all
+// earlier ones.
+func TestGrantNotOvertaken(t *testing.T) {
 	s := newTestStore(t, Config{})
 	for i := range 20 {
 		v := fmt.Sprint(i)
@@ -99,7 +99,7 @@ func TestNothingOvertakesAGrant(t *testing.T) {
 		mustPut(t, s, gone(code("c", "")))
 		mustPut(t, s, rec("t", v+" later"))
 		if n := s.behind(); n != 0 {
-			t.Fatalf("the database has a token and lacks %d records from before it", n)
+			t.Fatalf("the database has a token but lacks %d earlier records", n)
 		}
 		wantTable(t, s, record.Grants, map[string]string{"g": v})
 		wantTable(t, s, record.Codes, map[string]string{})
@@ -107,19 +107,18 @@ func TestNothingOvertakesAGrant(t *testing.T) {
 	}
 }
 
-// atHand returns how many records are kept for those who ask again, although the database has them.
+// atHand returns how many records are kept in memory although the database has them.
 func (s *Store) atHand() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.followed.values)
 }
 
-// TestWhatHasFollowedIsKeptForAWhile holds that what was put last is at hand when the database has
-// it, is given up when nothing more comes, and does not outlive what the database is given by
-// another way.
-func TestWhatHasFollowedIsKeptForAWhile(t *testing.T) {
+// TestDrainedKeptInMemory: drained records stay in memory for a while. They are dropped
+// when no more records come, and when the database is written to directly.
+func TestDrainedKeptInMemory(t *testing.T) {
 	s := newTestStore(t, Config{Key: key1})
-	// It is kept for a tenth of a second: who is late puts it again.
+	// They are kept for a tenth of a second. If the test is late, it stores them again.
 	kept := func(recs ...record.Record) {
 		t.Helper()
 		eventually(t, "the database has followed", func() bool {
@@ -137,7 +136,7 @@ func TestWhatHasFollowedIsKeptForAWhile(t *testing.T) {
 		}
 		mustPut(t, s, rec("t", v+" later"))
 		if n := s.atHand(); n != 0 {
-			t.Fatalf("the database has been written to, and %d records are kept from before", n)
+			t.Fatalf("%d records are kept after a direct write to the database", n)
 		}
 		if r, err := s.Get(record.Credentials, "t"); err != nil || string(r.Value) != v+" later" {
 			t.Fatalf("got %q, %v", r.Value, err)
@@ -151,9 +150,9 @@ func TestWhatHasFollowedIsKeptForAWhile(t *testing.T) {
 	}
 }
 
-// TestTheNewestIsAtHand holds that of what is kept in memory under a key who reads gets what came
-// last, be it a deletion.
-func TestTheNewestIsAtHand(t *testing.T) {
+// TestNewestInMemory: of the values in memory under a key, a reader gets the newest, even if it
+// is a deletion.
+func TestNewestInMemory(t *testing.T) {
 	var s Store
 	want := func(number uint64) {
 		t.Helper()
@@ -178,9 +177,8 @@ func TestTheNewestIsAtHand(t *testing.T) {
 	want(1)
 }
 
-// TestTheDatabaseHasATenthOfTheTime holds that the database follows the more seldom the longer it
-// takes, within bounds.
-func TestTheDatabaseHasATenthOfTheTime(t *testing.T) {
+// TestTrailSpan: the longer drains take, the rarer they are, within bounds.
+func TestTrailSpan(t *testing.T) {
 	at := newTrail()
 	for _, test := range []struct{ took, want time.Duration }{
 		{0, leastTrail},
@@ -196,9 +194,9 @@ func TestTheDatabaseHasATenthOfTheTime(t *testing.T) {
 	}
 }
 
-// TestADrainTakesAsLongAsItTakes holds that a committer which has other things to do when a drain
-// has ended does not take that for a disk that is slow.
-func TestADrainTakesAsLongAsItTakes(t *testing.T) {
+// TestDrainDuration: a committer that is busy when a drain ends does not measure a
+// slow disk.
+func TestDrainDuration(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
 		lock, err := lockDir(dir)
@@ -207,7 +205,7 @@ func TestADrainTakesAsLongAsItTakes(t *testing.T) {
 		}
 		defer lock.Close()
 		s := &Store{dir: dir, lock: lock, log: hclog.NewNullLogger(), trail: newTrail()}
-		s.reserve.Store(1 << 62) // the disk is full, and says so at once
+		s.reserve.Store(1 << 62) // the disk is full, and checks fail at once
 		s.pending.add([]journal.Record{{Key: []byte("k"), Value: []byte("v")}}, 1)
 		if err := s.beginDrain(nil); err != nil {
 			t.Fatal(err)
@@ -217,16 +215,15 @@ func TestADrainTakesAsLongAsItTakes(t *testing.T) {
 			t.Fatalf("got %v, want ErrDiskFull", err)
 		}
 		if s.trail.span != leastTrail {
-			t.Errorf("the next one waits for %v, want %v", s.trail.span, leastTrail)
+			t.Errorf("the next drain waits %v, want %v", s.trail.span, leastTrail)
 		}
 		if took := s.Stats().Took; took >= time.Hour {
-			t.Errorf("it is said to have taken %v", took)
+			t.Errorf("the recorded duration is %v", took)
 		}
 	})
 }
 
-// TestOneDrainAtATime holds that a drain that is under way is not joined by another, however much
-// comes.
+// TestOneDrainAtATime: no second drain begins during a drain, however much is pending.
 func TestOneDrainAtATime(t *testing.T) {
 	s := &Store{dir: t.TempDir(), log: hclog.NewNullLogger(), trail: newTrail()}
 	underWay := &drain{done: make(chan error, 1)}
@@ -235,13 +232,13 @@ func TestOneDrainAtATime(t *testing.T) {
 	s.follow()
 	s.due()
 	if s.draining != underWay || len(s.pending.values) != 1 {
-		t.Errorf("another drain was begun: %t, with what was pending: %t", s.draining != underWay, len(s.pending.values) == 0)
+		t.Errorf("another drain was begun: %t, with the pending records: %t", s.draining != underWay, len(s.pending.values) == 0)
 	}
 }
 
-// TestWhatTrailsOutlivesTheDatabase holds that grants that were acknowledged before the database
-// failed, and had not reached it, reach it when it is open anew.
-func TestWhatTrailsOutlivesTheDatabase(t *testing.T) {
+// TestPendingSurviveReopen: grants that were acknowledged before the database failed, and
+// had not reached it, reach it after it is reopened.
+func TestPendingSurviveReopen(t *testing.T) {
 	eachKey(t, func(t *testing.T, key []byte) {
 		log, said := logged()
 		c := Config{Dir: newStateDir(t), Key: key, Logger: log}
@@ -276,9 +273,9 @@ func TestWhatTrailsOutlivesTheDatabase(t *testing.T) {
 	})
 }
 
-// TestATransactionHoldsWhatItIsSaidTo holds that as many records as a transaction may have, and as
-// many bytes, are taken at once.
-func TestATransactionHoldsWhatItIsSaidTo(t *testing.T) {
+// TestTransactionLimits: a Put with the maximum number of records, or of bytes, fits
+// in one transaction.
+func TestTransactionLimits(t *testing.T) {
 	s := newTestStore(t, Config{Key: key1})
 	for _, of := range []func(string, string) record.Record{rec, grant} {
 		var many, large []record.Record
@@ -296,9 +293,9 @@ func TestATransactionHoldsWhatItIsSaidTo(t *testing.T) {
 	}
 }
 
-// TestWhatHasNotLeftGoesUnderWhatCame holds that a drain that has failed gives back what nothing
-// later has replaced, and that its size is known.
-func TestWhatHasNotLeftGoesUnderWhatCame(t *testing.T) {
+// TestGoUnder: a failed drain returns the records that no later one has
+// replaced, and the size is right.
+func TestGoUnder(t *testing.T) {
 	record := func(key, value string) []journal.Record {
 		r := journal.Record{Key: []byte(key)}
 		if value != "" {

@@ -11,21 +11,21 @@ import (
 	"tokend/daemon/store/journal"
 )
 
-// handle is a database and those who read from it. They are counted instead of being
-// given a lock: who reads while he reads would wait for a writer that waits for him.
+// handle is a database and the number of its readers. A read lock would deadlock: a reader that
+// reads again would wait for a writer that waits for the reader.
 type handle struct {
 	db      *database
 	readers sync.WaitGroup // Add is called with Store.mu held, while the handle is current
 }
 
-// reader reads from a database as its last commit has left it; from none where it has no handle.
+// reader reads a database as of its last commit. A reader without a handle reads nothing.
 type reader struct {
 	h *handle
 	*reading
 }
 
-// acquireLocked returns a reader of the current database, to be closed, or why there is none. It
-// waits for nobody. s.mu is held.
+// acquireLocked returns a reader of the current database, to be closed, or the reason why there is
+// none. It does not block. s.mu is held.
 func (s *Store) acquireLocked() (reader, error) {
 	switch {
 	case s.closed:
@@ -42,8 +42,8 @@ func (r reader) close() {
 	r.h.readers.Done()
 }
 
-// retire takes the current database out of use and returns it once nobody reads from
-// it any more; nil where there is none.
+// retire removes the current database and returns it after its last reader has finished, or nil if
+// there is none.
 func (s *Store) retire() *database {
 	s.mu.Lock()
 	h := s.current
@@ -56,23 +56,22 @@ func (s *Store) retire() *database {
 	return h.db
 }
 
-// shut closes db in a goroutine of its own and returns where its result will be. Badger
-// flushes as it closes, and tries for ever what the disk refuses: nobody who must get
-// on waits for it without a limit.
+// shut closes db in a goroutine and returns the channel of the result. Badger flushes when it
+// closes, and retries forever if the disk rejects the flush. Callers must wait with a limit.
 func shut(db *database) <-chan error {
 	done := make(chan error, 1)
 	go func() { done <- db.close() }()
 	return done
 }
 
-// view is a part of a store at one moment: the database, and over it what the journal alone
-// has.
+// view is a part of a store at one moment: the database, overlaid by the records that only the
+// journal has.
 type view struct {
 	reader
 	over map[string]pendingValue
 }
 
-// view returns a view of what is kept under keys with a prefix. It is to be closed.
+// view returns a view of the keys with a prefix. The caller must close it.
 func (s *Store) view(prefix []byte) (view, error) {
 	if awaits(prefix) {
 		if err := s.agreed(); err != nil {
@@ -85,7 +84,8 @@ func (s *Store) view(prefix []byte) (view, error) {
 	if err != nil {
 		return view{}, err
 	}
-	// Both under the lock: what is pending stays so until the database has all of it.
+	// Both are read under the lock: pending records stay pending until the database has all of
+	// them.
 	over := s.leaving.under(string(prefix))
 	if later := s.pending.under(string(prefix)); over == nil {
 		over = later
@@ -95,8 +95,7 @@ func (s *Store) view(prefix []byte) (view, error) {
 	return view{from, over}, nil
 }
 
-// entries yields what is in view under keys with a prefix, opened, as
-// database.entries does.
+// entries yields the opened entries of the view under keys with a prefix, as database.entries does.
 func (v view) entries(prefix []byte) iter.Seq2[entry, error] {
 	return func(yield func(entry, error) bool) {
 		for e, err := range v.h.db.entries(v.txn, prefix) {
@@ -115,8 +114,8 @@ func (v view) entries(prefix []byte) iter.Seq2[entry, error] {
 	}
 }
 
-// lasting yields what a journal is to have of a view of everything: the irreplaceable records of
-// the database, and all that it has not yet.
+// lasting yields what a new journal needs from a view of everything: the irreplaceable records of
+// the database and all pending records.
 func (v view) lasting(log hclog.Logger) iter.Seq2[journal.Entry, error] {
 	return func(yield func(journal.Entry, error) bool) {
 		for e, err := range v.h.db.lasting(v.txn, log) {

@@ -8,13 +8,13 @@ import (
 	"tokend/daemon/store/journal"
 )
 
-// Badger syncs two files at each commit, one after the other: its value log, in which nothing is,
-// since all values are inline, and the log of its memory table. On a slow disk that is twice the
-// wait. On Linux Badger therefore syncs neither (badgerSyncs), and wal syncs the second: fdatasync
-// writes what was changed through a memory map as msync does.
+// At each commit Badger syncs two files in sequence: its value log, which is empty because all
+// values are inline, and the log of its memory table. On a slow disk that doubles the wait. On
+// Linux, Badger therefore syncs neither (badgerSyncs), and wal syncs the log of the memory table.
+// fdatasync writes changes made through a memory map, as msync does.
 
-// wal is the log that the last commit is in: the newest of the files *.mem. A commit is in one log
-// as a whole; Badger begins the next one when that is full. The zero wal has none.
+// wal is the log with the last commit: the newest of the *.mem files. A commit is in one log as a
+// whole. When a log is full, Badger begins the next one. The zero wal has none.
 type wal struct {
 	dir string
 	id  int
@@ -42,16 +42,18 @@ func (w *wal) path(id int) string { return filepath.Join(w.dir, fmt.Sprintf("%05
 
 // sync makes the last commit durable.
 func (w *wal) sync() error {
-	for exists(w.path(w.id + 1)) { // asked first: to try to open it takes a descriptor, and there may be none
+	// exists comes first, because opening takes a descriptor, and there may be none.
+	for exists(w.path(w.id + 1)) {
 		next, err := os.Open(w.path(w.id + 1))
 		if err != nil {
 			return err
 		}
-		if err := syncDir(w.dir); err != nil { // its name; Badger does so at its start only
+		// Make its name durable. Badger does that only when it opens.
+		if err := syncDir(w.dir); err != nil {
 			_ = next.Close()
 			return err
 		}
-		_ = w.f.Close() // of a log that was synced, as far as there is anything in it
+		_ = w.f.Close() // its content has been synced
 		w.id, w.f = w.id+1, next
 	}
 	return journal.Datasync(w.f)

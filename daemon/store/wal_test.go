@@ -12,8 +12,7 @@ import (
 	"tokend/daemon/record"
 )
 
-// TestWALNewest holds that what is synced is the log that the last commit is in, also when Badger
-// has begun others.
+// TestWALNewest: wal syncs the log of the last commit, also after Badger has begun new logs.
 func TestWALNewest(t *testing.T) {
 	if badgerSyncs {
 		t.Skip("Badger syncs by itself")
@@ -28,11 +27,11 @@ func TestWALNewest(t *testing.T) {
 		}
 	}
 	if n := db.wal.id - first; n < 2 {
-		t.Errorf("%d logs were begun: the test proves little", n)
+		t.Errorf("only %d logs were begun", n)
 	}
 }
 
-// TestWALNumbers opens the log of the highest number, which is not the last one by name.
+// TestWALNumbers opens the log with the highest number, which is not the last one by name.
 func TestWALNumbers(t *testing.T) {
 	dir := t.TempDir()
 	for _, id := range []int{7, 99_999, 100_000} {
@@ -49,7 +48,7 @@ func TestWALNumbers(t *testing.T) {
 	}
 }
 
-// putWithoutDescriptors puts values in a store in dir while the process has no descriptor left.
+// putWithoutDescriptors stores values in a store in dir while the process has no free descriptor.
 func putWithoutDescriptors(dir string) error {
 	s, err := Open(Config{Dir: dir, Key: key1})
 	if err != nil {
@@ -58,7 +57,7 @@ func putWithoutDescriptors(dir string) error {
 	fmt.Println("ready")
 	var taken []*os.File
 	for i := range 20 {
-		for { // Badger gives some back as it opens
+		for { // Badger releases some when it opens
 			f, err := os.Open(os.DevNull)
 			if err != nil {
 				break
@@ -78,7 +77,7 @@ func putWithoutDescriptors(dir string) error {
 	return s.Close()
 }
 
-// A commit to a log that has room takes no descriptor.
+// A commit to a log with space takes no descriptor.
 func TestCommitWithoutDescriptors(t *testing.T) {
 	c := Config{Dir: newStateDir(t), Key: key1}
 	filled(t, c, rec("a", "before"))
@@ -93,8 +92,8 @@ func TestCommitWithoutDescriptors(t *testing.T) {
 	wantTable(t, s, record.Grants, map[string]string{"g": "19"})
 }
 
-// putThroughLogs puts values into a store in dir until Badger has begun other logs, and ends as by
-// a kill.
+// putThroughLogs stores values in a store in dir until Badger has begun new logs, and ends as by a
+// kill.
 func putThroughLogs(dir string) error {
 	s, err := Open(Config{Dir: dir, Key: key1})
 	if err != nil {
@@ -109,7 +108,7 @@ func putThroughLogs(dir string) error {
 	return nil
 }
 
-// The name of a log is durable before a commit in it is acknowledged.
+// A log's name is durable before a commit in it is acknowledged.
 func TestLogNameDurable(t *testing.T) {
 	needTools(t, "strace")
 	if badgerSyncs {
@@ -127,13 +126,13 @@ func TestLogNameDurable(t *testing.T) {
 	}
 	logs := strings.Split(string(trace), `.mem", O_RDWR|O_CREAT`)[1:]
 	if len(logs) < 2 {
-		t.Fatalf("%d logs were begun: the test proves nothing", len(logs))
+		t.Fatalf("only %d logs were begun", len(logs))
 	}
 	named := regexp.MustCompile(`fsync\(\d+<` + regexp.QuoteMeta(place(dir).current()) + `>`)
 	synced := regexp.MustCompile(`fdatasync\(\d+<[^>]*\.mem>`)
 	for i, after := range logs {
 		if end := synced.FindStringIndex(after); end != nil && !named.MatchString(after[:end[0]]) {
-			t.Errorf("log %d: a commit was synced and not its name:\n%s", i, after[:end[0]])
+			t.Errorf("log %d: a commit was synced before its log's name:\n%s", i, after[:end[0]])
 		}
 	}
 }

@@ -18,10 +18,9 @@ import (
 	"tokend/daemon/record"
 )
 
-// workUntilKilled is what a daemon does to its store, day in, day out: tokens are fetched and
-// grants rotate, each with a number higher than the one before. What was acknowledged and what
-// was refused is printed line by line, and so is a read that failed. When standard input ends,
-// the store is closed.
+// workUntilKilled does what a daemon does to its store: tokens are fetched and grants rotate, each
+// with a higher number than the previous one. It prints a line for each acknowledged, rejected or
+// failed operation. When standard input ends, it closes the store.
 func workUntilKilled(dir string) error {
 	log := hclog.New(&hclog.LoggerOptions{Output: os.Stderr, Level: hclog.Info})
 	s, err := Open(Config{Dir: dir, Key: key1, Logger: log})
@@ -66,11 +65,11 @@ func workUntilKilled(dir string) error {
 	return err
 }
 
-// worker is a child that works, and what it has said.
+// worker is a child that works, and its output.
 type worker struct {
 	cmd   *exec.Cmd
 	stdin io.Closer
-	done  chan struct{} // closed when it has said its last
+	done  chan struct{} // closed after its last line
 	log   logBuffer
 
 	mu      sync.Mutex
@@ -79,12 +78,11 @@ type worker struct {
 	misread []string
 }
 
-// ack is one acknowledgement: the number, and when the child had it, by the host's clock in
-// nanoseconds.
+// ack is one acknowledgement: the number, and when the child had it, in nanoseconds of the host's
+// clock.
 type ack struct{ n, at int }
 
-// startWorker starts a child on dir, behind a prefix of other commands, and waits until it is
-// ready.
+// startWorker starts a child on dir, after a prefix of other commands, and waits until it is ready.
 func startWorker(t *testing.T, dir string, prefix ...string) *worker {
 	t.Helper()
 	w := &worker{
@@ -106,7 +104,7 @@ func startWorker(t *testing.T, dir string, prefix ...string) *worker {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// A group of its own: a tracer that is killed lets go of the child.
+	// A process group, so that kill reaches the child too: a killed tracer only detaches.
 	w.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := w.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -114,7 +112,7 @@ func startWorker(t *testing.T, dir string, prefix ...string) *worker {
 	lines := bufio.NewScanner(out)
 	if !lines.Scan() || lines.Text() != "ready" {
 		_ = w.cmd.Wait()
-		t.Fatalf("the child said %q", lines.Text())
+		t.Fatalf("the child printed %q", lines.Text())
 	}
 	go func() {
 		defer close(w.done)
@@ -122,7 +120,7 @@ func startWorker(t *testing.T, dir string, prefix ...string) *worker {
 			w.hear(lines.Text())
 		}
 	}()
-	t.Cleanup(w.kill) // before its log is looked at
+	t.Cleanup(w.kill) // before its log is read
 	return w
 }
 
@@ -132,7 +130,7 @@ func (w *worker) hear(line string) {
 	var what, kind string
 	var a ack
 	if _, err := fmt.Sscan(line, &what, &kind, &a.n); err != nil {
-		return // the last line of one that was killed may be cut
+		return // the last line of a killed child may be truncated
 	}
 	switch what {
 	case "acked":
@@ -146,7 +144,7 @@ func (w *worker) hear(line string) {
 	}
 }
 
-// counts returns how many Puts of tokens and of grants were acknowledged and refused.
+// counts returns how many Puts of tokens and of grants were acknowledged and rejected.
 func (w *worker) counts() (tokens, grants, tokensRefused, grantsRefused int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -167,7 +165,7 @@ func (w *worker) counts() (tokens, grants, tokensRefused, grantsRefused int) {
 	return
 }
 
-// kill kills the child, if it lives, and waits for its last word.
+// kill kills the child if it is running, and waits for its last line.
 func (w *worker) kill() {
 	_ = syscall.Kill(-w.cmd.Process.Pid, syscall.SIGKILL)
 	<-w.done
@@ -184,8 +182,8 @@ func (w *worker) end(t *testing.T) {
 	}
 }
 
-// acked returns the highest number of each kind that the child was told is durable before
-// the given time, and how many came after it.
+// acked returns, for each kind, the highest number that was acknowledged before the given time, and
+// how many came later.
 func (w *worker) acked(before time.Time) (highest map[string]int, late int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -202,8 +200,8 @@ func (w *worker) acked(before time.Time) (highest map[string]int, late int) {
 	return highest, late
 }
 
-// wantAcked checks that the store in dir has what the children were told is durable before the
-// given time, or what they tried next, and that nothing was misread.
+// wantAcked checks that the store in dir has what was acknowledged before the given time, or the
+// next attempt, and that no read failed.
 func wantAcked(t *testing.T, dir string, before time.Time, workers ...*worker) {
 	t.Helper()
 	s, err := Open(Config{Dir: dir, Key: key1})

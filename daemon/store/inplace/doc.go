@@ -1,9 +1,9 @@
-// Package inplace tells whether a file that is open is still the one that a path names: what is
-// written to a file that was deleted, or moved away, no restart will find. It knows neither what is
-// in files nor who writes to them.
+// Package inplace reports whether an open file is still the file that a path names. Writes to a
+// file that was deleted or moved are lost at the next start. The package does not know the content
+// or the writers of files.
 //
-// It may be asked before every write. Linux gives the next write to a file whose times somebody has
-// asked for a time of its own (multigrain timestamps, since 6.13), and a file system without a
-// journal then writes the inode at each sync, after the data: one that takes half as long again was
-// measured. So the times are not asked for.
+// The check must be cheap enough for every write. Since Linux 6.13 (multigrain timestamps),
+// querying the times of a file gives its next write a new time stamp. A file system without a
+// journal then writes the inode at each sync, after the data, which made a sync take half as long
+// again in a measurement. The check therefore does not query the times.
 package inplace

@@ -2,7 +2,7 @@ package inplace
 
 import "os"
 
-// Is reports whether path names f. Its error is of f; a path that cannot be looked at names
+// Is reports whether path names f. An error is about f; a path that cannot be examined names
 // nothing.
 func Is(f *os.File, path string) (bool, error) {
 	if is, err := same(f, path); err == nil {

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// same is Is without a look at the times. It fails where a system call does, which older containers
-// refuse.
+// same is Is without querying the times. It fails if a system call fails, as in older containers,
+// which block statx.
 func same(f *os.File, path string) (bool, error) {
 	used, err := identify(int(f.Fd()), "", unix.AT_EMPTY_PATH)
 	runtime.KeepAlive(f)
@@ -24,7 +24,7 @@ func same(f *os.File, path string) (bool, error) {
 	return named == used, err
 }
 
-// identity tells a file from all others that there are at the time.
+// identity identifies a file among all existing ones.
 type identity struct {
 	major, minor uint32
 	inode        uint64

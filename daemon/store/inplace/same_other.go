@@ -7,5 +7,5 @@ import (
 	"os"
 )
 
-// same says that there is no other way than Is has by itself.
+// same returns ErrUnsupported: Is uses its fallback.
 func same(*os.File, string) (bool, error) { return false, errors.ErrUnsupported }

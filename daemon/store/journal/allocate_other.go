@@ -7,5 +7,5 @@ import (
 	"os"
 )
 
-// allocate says that room cannot be reserved here.
+// allocate returns ErrUnsupported: this system cannot reserve space.
 func allocate(*os.File, int64, int64) error { return errors.ErrUnsupported }

@@ -11,12 +11,12 @@ import (
 	"os"
 )
 
-// Compact rewrites the journal to the newest record of each key that keep wants, and to what more
-// yields, unless the journal has the same key from the same commit or a later one. A deletion is a
-// record as others are. An error of more is returned. A nil more is empty, and a journal that has
-// been damaged since it was opened is then not written anew, as ErrDamaged says: with more, that is
-// what can be read of it. Appends go on but for the last step. After an error the journal is what
-// it was, or is failed.
+// Compact rewrites the journal to the newest record of each key that keep selects, and to the
+// entries that more yields, unless the journal has the same key from the same or a later commit.
+// Deletions are records too. An error from more is returned. If more is nil, a journal that was
+// damaged since it was opened is not rewritten, and the error is ErrDamaged. With more, the
+// readable entries are kept. Append continues concurrently, except during the last step. After an
+// error the journal is unchanged or failed.
 func (j *Journal) Compact(keep func(commit uint64, r Record) bool, more iter.Seq2[Entry, error]) error {
 	j.compacting.Lock()
 	defer j.compacting.Unlock()
@@ -38,7 +38,7 @@ func (j *Journal) Compact(keep func(commit uint64, r Record) bool, more iter.Seq
 	}
 	base := w.end
 	if err == nil {
-		// Most of the waiting is done here, before anybody waits for it.
+		// This sync does most of the waiting, before Append has to wait.
 		err = w.sync()
 	}
 	for behind, n := true, 0; err == nil && behind && n < catchUps; n++ {
@@ -56,7 +56,7 @@ func (j *Journal) Compact(keep func(commit uint64, r Record) bool, more iter.Seq
 // newSuffix is added to the name of a journal that is being written.
 const newSuffix = ".new"
 
-// copyLive writes what is to stay of was, and of more, to w.
+// copyLive writes the entries of was and more that are to be kept to w.
 func (j *Journal) copyLive(w *writer, was snapshot, keep func(uint64, Record) bool, more iter.Seq2[Entry, error]) error {
 	index := NewIndex()
 	read := func(visit func(Entry) error) error {
@@ -104,15 +104,15 @@ func (j *Journal) copyLive(w *writer, was snapshot, keep func(uint64, Record) bo
 	return nil
 }
 
-// What is appended while a compaction writes is taken over without keeping Append waiting, as long
-// as it is catchUpFrom bytes and more, and catchUps times at the most: each time there is less.
+// Entries appended during a compaction are copied without blocking Append while they exceed
+// catchUpFrom bytes, at most catchUps times. Each time there are fewer.
 const (
 	catchUps    = 4
 	catchUpFrom = 128 << 10
 )
 
-// catchUp adds to w what was appended since was, which is then of now, and reports whether there
-// was enough for that.
+// catchUp copies to w what was appended since was, and advances was. It reports whether there was
+// enough to copy.
 func (j *Journal) catchUp(w *writer, was *snapshot) (caughtUp bool, err error) {
 	j.mu.Lock()
 	end, next := j.end, j.next
@@ -127,8 +127,8 @@ func (j *Journal) catchUp(w *writer, was *snapshot) (caughtUp bool, err error) {
 	return true, w.sync()
 }
 
-// copyTo adds to w what was appended since was up to an end, where the frame of number next comes:
-// all of it, or it returns an error.
+// copyTo copies to w what was appended since was up to end, where the frame number next begins. It
+// returns an error unless it copied everything.
 func (was snapshot) copyTo(w *writer, end int64, next uint64) error {
 	s, err := scan(was.f, was.end, end, was.next, w.framer.aead, w.write)
 	if err == nil {
@@ -137,8 +137,8 @@ func (was snapshot) copyTo(w *writer, end int64, next uint64) error {
 	return err
 }
 
-// takeOver adds to w what was appended since was, and puts it in its place. base is how long w was
-// before anything was added.
+// takeOver copies to w what was appended since was, and replaces the journal's file by w's. base is
+// the size of w before anything was added.
 func (j *Journal) takeOver(w *writer, was snapshot, base int64) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -156,17 +156,17 @@ func (j *Journal) takeOver(w *writer, was snapshot, base int64) error {
 	if err := os.Rename(w.f.Name(), j.path); err != nil {
 		return err
 	}
-	// From here on the new file is the journal, whatever else fails: but a name that
-	// may come to nothing in a power cut must not take entries.
+	// From here on the new file is the journal, even if syncDir fails. But if a power cut may undo
+	// the rename, the journal must not accept entries.
 	_ = j.f.Close()
 	j.f, j.framer.file, j.next, j.end, j.reserved, j.base = w.f, w.framer.file, w.next, w.end, w.end, base
-	j.last = w.last // it has all that was appended
+	j.last = w.last // w has everything that was appended
 	j.failed = syncDir(j.path)
 	return j.failed
 }
 
-// Create writes a journal at path, in place of any other, that knows of commits up to last and
-// has the given entries. A nil entries is empty. It is durable when Create returns nil.
+// Create writes a journal at path, replacing any other, with last as its latest commit and the
+// given entries. A nil entries is empty. The journal is durable when Create returns nil.
 func Create(path string, aead cipher.AEAD, last uint64, entries iter.Seq2[Entry, error]) error {
 	w, err := create(path+newSuffix, aead)
 	if err != nil {
@@ -217,7 +217,7 @@ func create(path string, aead cipher.AEAD) (*writer, error) {
 // head writes frame 0.
 func (w *writer) head(last uint64) error { return w.write(Entry{Commit: last}) }
 
-// write adds e, numbered anew.
+// write appends e with a new number.
 func (w *writer) write(e Entry) (err error) {
 	e.Number = w.next
 	if w.frame, err = w.framer.append(w.frame[:0], e); err != nil {
@@ -232,10 +232,10 @@ func (w *writer) write(e Entry) (err error) {
 	return nil
 }
 
-// sync makes durable what was written so far.
+// sync makes everything written so far durable.
 func (w *writer) sync() error { return errors.Join(w.buf.Flush(), w.f.Sync()) }
 
-// abandon gives up a file that has not been put in place.
+// abandon deletes the file unless it has become the journal.
 func (w *writer) abandon() error {
 	if _, err := os.Stat(w.f.Name()); err != nil {
 		return nil // renamed: it is in use

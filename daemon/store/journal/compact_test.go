@@ -44,7 +44,7 @@ func TestCompact(t *testing.T) {
 	})
 }
 
-func TestACompactionRemembersTheLastCommit(t *testing.T) {
+func TestCompactKeepsLastCommit(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "j")
 	j, _, _ := mustOpen(t, path, nil)
 	mustAppend(t, j, set(7, "a", "1"), del(8, "a"))
@@ -66,7 +66,7 @@ func TestACompactionRemembersTheLastCommit(t *testing.T) {
 	}
 }
 
-func TestACompactionThatFailsChangesNothing(t *testing.T) {
+func TestCompactFails(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "j")
 	j, _, _ := mustOpen(t, path, nil)
 	mustAppend(t, j, set(1, "a", "1"))
@@ -83,7 +83,7 @@ func TestACompactionThatFailsChangesNothing(t *testing.T) {
 	wantEntries(t, l.String(), "1 a=1; 2 b=2")
 }
 
-func TestAppendsGoOnDuringACompaction(t *testing.T) {
+func TestAppendDuringCompact(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "j")
 	j, _, _ := mustOpen(t, path, newAEAD(t, 1))
 	want := map[string]string{}
@@ -93,7 +93,7 @@ func TestAppendsGoOnDuringACompaction(t *testing.T) {
 	for g := range 4 {
 		wg.Go(func() {
 			for i := range 50 {
-				mu.Lock() // commits do not fall: the caller's promise
+				mu.Lock() // commits must not decrease: the caller's obligation
 				commit++
 				k, v := fmt.Sprint("k", g, "-", i%10), fmt.Sprint(commit)
 				err := j.Append(set(commit, k, v))
@@ -127,9 +127,9 @@ func TestAppendsGoOnDuringACompaction(t *testing.T) {
 	}
 }
 
-// TestACompactionCatchesUp holds that what is appended during a compaction is taken over, be it
-// little or much, and counts as appended since.
-func TestACompactionCatchesUp(t *testing.T) {
+// TestACompactionCatchesUp: entries appended during a compaction, few or many, are copied and count
+// as appended since.
+func TestCompactCatchesUp(t *testing.T) {
 	for _, test := range []struct{ entries, bytes int }{{0, 0}, {3, 10}, {10, catchUpFrom / 4}} {
 		path := filepath.Join(t.TempDir(), "j")
 		j, _, _ := mustOpen(t, path, newAEAD(t, 1))
@@ -165,9 +165,8 @@ func TestACompactionCatchesUp(t *testing.T) {
 	}
 }
 
-// TestACompactionCatchesUpAgainAndAgain holds that nothing is left out, or taken over twice, in
-// however many steps it is.
-func TestACompactionCatchesUpAgainAndAgain(t *testing.T) {
+// TestACompactionCatchesUpAgainAndAgain: nothing is omitted or copied twice, in however many steps.
+func TestCompactCatchesUpRepeatedly(t *testing.T) {
 	eachForm(t, func(t *testing.T, aead cipher.AEAD) {
 		path := filepath.Join(t.TempDir(), "j")
 		j, _, _ := mustOpen(t, path, aead)
@@ -203,11 +202,11 @@ func TestACompactionCatchesUpAgainAndAgain(t *testing.T) {
 	})
 }
 
-// TestACompactionThatCannotReadLosesNothing holds that a journal that was damaged while it was in
-// use is not replaced by what is left of it, but where the rest is had from elsewhere.
-func TestACompactionThatCannotReadLosesNothing(t *testing.T) {
+// TestACompactionThatCannotReadLosesNothing: a journal that was damaged in use is not replaced by
+// its readable part unless the rest comes from elsewhere.
+func TestCompactDamaged(t *testing.T) {
 	eachForm(t, func(t *testing.T, aead cipher.AEAD) {
-		for hit := range 3 { // the frame: the first but for the head, one in the middle, the last
+		for hit := range 3 { // the frame: the first after frame 0, the middle one, the last
 			path, frames := filled(t, aead, 3)
 			j, _, _ := mustOpen(t, path, aead)
 			whole, err := os.ReadFile(path)
@@ -243,14 +242,14 @@ func TestACompactionThatCannotReadLosesNothing(t *testing.T) {
 			}
 			_ = j.Close()
 			if rep.Damaged() || index.count != 3 {
-				t.Errorf("frame %d: %d of 3 are there, %+v", hit+1, index.count, rep)
+				t.Errorf("frame %d: got %d of 3, %+v", hit+1, index.count, rep)
 			}
 		}
 	})
 }
 
-// TestWhatACompactionCannotTakeOver holds the same for what is appended during it.
-func TestWhatACompactionCannotTakeOver(t *testing.T) {
+// TestWhatACompactionCannotTakeOver tests the same for entries appended during a compaction.
+func TestCatchUpDamaged(t *testing.T) {
 	for _, size := range []int{10, 2 * catchUpFrom} {
 		path := filepath.Join(t.TempDir(), "j")
 		j, _, _ := mustOpen(t, path, newAEAD(t, 1))

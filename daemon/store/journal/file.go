@@ -2,15 +2,15 @@ package journal
 
 import "os"
 
-// file is an open journal file. refuse, which tests set, returns why an operation on it fails; nil
-// fails nothing.
+// file is an open journal file. refuse, which tests set, returns the error of an operation; nil
+// lets all succeed.
 type file struct {
 	*os.File
 	refuse func(operation string) error
 }
 
-// Refuse has the operations "write", "truncate" and "sync" on the journal's file, and on the next
-// ones, fail with what f returns, as on a bad disk. It is for tests.
+// Refuse makes the operations "write", "truncate" and "sync" on the journal's files fail with the
+// errors that f returns, as on a bad disk. It is for tests.
 func (j *Journal) Refuse(f func(operation string) error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -26,7 +26,7 @@ func (f *file) refuses(operation string) error {
 
 func (f *file) WriteAt(b []byte, off int64) (int, error) {
 	if err := f.refuses("write"); err != nil {
-		n, _ := f.File.WriteAt(b[:len(b)/2], off) // as a disk does that fills up
+		n, _ := f.File.WriteAt(b[:len(b)/2], off) // as a disk does when it fills up
 		return n, err
 	}
 	return f.File.WriteAt(b, off)
@@ -53,7 +53,7 @@ func (f *file) Sync() error {
 	return f.File.Sync()
 }
 
-// datasync is Sync, but for the times of the file.
+// datasync is Sync without the file's times.
 func (f *file) datasync() error {
 	if err := f.refuses("sync"); err != nil {
 		return err

@@ -10,26 +10,26 @@ import (
 	"slices"
 )
 
-// Entry is a commit, of one Put or of many, as the journal keeps it.
+// Entry is one commit of one or more Puts.
 type Entry struct {
-	// Number is the entry's place in its file; Append sets it.
+	// Number is the entry's position in its file. Append sets it.
 	Number uint64
 
-	// Commit is the number of the commit; it never falls from one entry to the next.
+	// Commit is the number of the commit. It never decreases from one entry to the next.
 	Commit uint64
 
 	Records []Record
 }
 
-// Record is one key and what is kept under it. A nil Value deletes.
+// Record is a key and its value. A nil Value deletes.
 type Record struct{ Key, Value []byte }
 
 const (
 	headerSize = 36
 	sumSize    = 4
 
-	// MaxPayload bounds what a header may announce, so that a damaged one is not
-	// believed. The largest commit of the store is below 400 KiB.
+	// MaxPayload bounds the length in a header, so that a damaged length is not trusted. The
+	// store's largest commit is below 400 KiB.
 	MaxPayload = 512 << 10
 )
 
@@ -39,7 +39,7 @@ const (
 	formatSealed = 2
 )
 
-// Kinds of a record: its first byte.
+// Types of a record: its first byte.
 const (
 	kindDelete = 0
 	kindSet    = 1
@@ -50,7 +50,7 @@ var magic = []byte{0xf4, 'T', 'J', 1}
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// header is what stands before a payload.
+// header precedes a payload.
 type header struct {
 	length uint32
 	file   uint64
@@ -68,7 +68,7 @@ func (h header) append(dst []byte) []byte {
 	return binary.BigEndian.AppendUint32(dst, crc32.Checksum(dst[start:], castagnoli))
 }
 
-// parseHeader returns the header that b begins with, and whether there is one.
+// parseHeader returns the header at the start of b, and whether there is a valid one.
 func parseHeader(b []byte) (h header, ok bool) {
 	if len(b) < headerSize || !bytes.HasPrefix(b, magic) {
 		return h, false
@@ -88,10 +88,10 @@ func parseHeader(b []byte) (h header, ok bool) {
 // size is the length of the whole frame.
 func (h header) size() int { return headerSize + int(h.length) + sumSize }
 
-// errTooLarge is returned for an entry that no frame holds.
+// errTooLarge is returned for an entry that does not fit in a frame.
 var errTooLarge = errors.New("journal: entry too large")
 
-// framer makes frames of one file. A nil aead leaves them in clear.
+// framer encodes frames of one file. With a nil aead they are in clear.
 type framer struct {
 	file  uint64 // the file's random number
 	aead  cipher.AEAD
@@ -120,11 +120,11 @@ func (f *framer) append(dst []byte, e Entry) ([]byte, error) {
 	return binary.BigEndian.AppendUint32(dst, crc32.Checksum(dst[payload:], castagnoli)), nil
 }
 
-// errForeign marks a frame that is whole and does not open.
+// errForeign is returned for a complete frame that does not open.
 var errForeign = errors.New("journal: frame cannot be opened")
 
-// openFrame appends the records of a whole frame whose sums are right to recs. They lie in
-// the frame or in scratch, which is returned grown.
+// openFrame appends the records of a frame with valid sums to recs. They refer to frame or to
+// scratch, which is returned grown.
 func openFrame(recs []Record, frame, scratch []byte, aead cipher.AEAD) (_ []Record, _ []byte, err error) {
 	payload := frame[headerSize : len(frame)-sumSize]
 	switch {
@@ -172,7 +172,7 @@ func appendRecords(dst []byte, recs []Record) []byte {
 	return dst
 }
 
-// parseRecords is the reverse of appendRecords, and appends to recs. The records lie in b.
+// parseRecords is the reverse of appendRecords. It appends to recs. The records refer to b.
 func parseRecords(recs []Record, b []byte) ([]Record, error) {
 	for len(b) > 0 {
 		kind := b[0]
@@ -195,7 +195,7 @@ func parseRecords(recs []Record, b []byte) ([]Record, error) {
 	return recs, nil
 }
 
-// cut takes a length and as many bytes off the front of b. The bytes are never nil.
+// cut splits off a length and that many bytes. The bytes are never nil.
 func cut(b []byte) (field, rest []byte, ok bool) {
 	n, size := binary.Uvarint(b)
 	if size <= 0 || n > uint64(len(b)-size) {

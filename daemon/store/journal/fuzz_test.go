@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// FuzzScan reads any bytes as a journal: it does not panic, accounts for every byte, and what
-// it could read it reads again once that is written anew.
+// FuzzScan reads any bytes as a journal. It does not panic and accounts for every byte. The
+// readable entries are readable again after they have been rewritten.
 func FuzzScan(f *testing.F) {
 	for _, aead := range []cipher.AEAD{nil, newAEAD(f, 1)} {
 		path, at := filled(f, aead, 3)
@@ -38,18 +38,18 @@ func FuzzScan(f *testing.F) {
 		}
 		written := max(int64(len(bytes.TrimRight(b, "\x00"))), s.good)
 		if s.at != int64(len(b)) || s.good+s.rep.Torn != written {
-			t.Errorf("of %d bytes, %d of them not zeros at the end, %d were read, up to %d with %d torn", len(b), written, s.at, s.good, s.rep.Torn)
+			t.Errorf("of %d bytes, %d without trailing zeros, %d were read, up to %d with %d torn", len(b), written, s.at, s.good, s.rep.Torn)
 		}
 		reread, err := scan(bytes.NewReader(anew), 0, int64(len(anew)), 0, forms[sealed], second.visit)
 		if err != nil || reread.rep.Skipped+reread.rep.Torn > 0 || reread.rep.Lost < s.rep.Lost {
-			t.Errorf("written anew: got %+v, %v", reread.rep, err)
+			t.Errorf("rewritten: got %+v, %v", reread.rep, err)
 		}
 		wantEntries(t, second.String(), first.String())
 	})
 }
 
-// FuzzRecords: what is parsed is what was meant, and is written again as it was read
-// but for the lengths' form.
+// FuzzRecords: parsed records are encoded to the bytes that were parsed, except for the form of
+// lengths.
 func FuzzRecords(f *testing.F) {
 	f.Add([]byte{})
 	f.Add(appendRecords(nil, []Record{{[]byte("k"), []byte("v")}, {[]byte("d"), nil}, {[]byte("e"), []byte{}}}))

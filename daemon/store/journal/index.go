@@ -6,28 +6,28 @@ import (
 	"iter"
 )
 
-// Index says which record of a journal is the newest of its key. Make one with NewIndex; fill it in
-// the order of the entries.
+// Index finds the newest record of each key of a journal. Create an Index with NewIndex, and add
+// entries in order.
 //
-// At every start it takes up every grant there is, while nothing is answered yet. So it is a hash
-// table without pointers, which the collector need not look through; and keys and references lie in
-// blocks, so that growing copies none of them.
+// At every start the index takes every grant, before the daemon answers. The index is therefore a
+// hash table without pointers, which the garbage collector need not scan. Keys and references are
+// in blocks, so growth copies neither.
 type Index struct {
 	seed  maphash.Seed
-	slots []uint64    // a power of two, open addressing: high half of the hash, and 1 + the number of the reference; 0 for none
-	refs  []*refBlock // in the order in which their keys came first
-	count int         // references in refs
-	keys  [][]byte    // blocks of keys, one behind the other
+	slots []uint64    // open addressing: high half of the hash, 1 + reference index; 0: empty
+	refs  []*refBlock // in order of first occurrence of the key
+	count int         // number of references in refs
+	keys  [][]byte    // blocks of concatenated keys
 }
 
-// Ref is where the newest record of a key lies.
+// Ref is the position of the newest record of a key.
 type Ref struct {
 	Commit, Number uint64
-	Position       int // among the records of its entry
+	Position       int // index in the records of its entry
 	Deleted        bool
 }
 
-// keptRef is a Ref and where its key lies: length bytes of a block of keys.
+// keptRef is a Ref and the position of its key: length bytes of a block.
 type keptRef struct {
 	commit, number      uint64
 	hash                uint64
@@ -37,11 +37,11 @@ type keptRef struct {
 }
 
 const (
-	// firstSlots is how many slots an index has at first.
+	// firstSlots is the initial number of slots.
 	firstSlots = 1 << 10
 
-	// blockRefs and blockKeys are how many references and how many bytes of keys a block holds. A
-	// longer key has a block to itself.
+	// blockRefs and blockKeys are the capacity of a block: references, and bytes of keys. A longer
+	// key has a block of its own.
 	blockRefs = 512
 	blockKeys = 32 << 10
 )
@@ -53,7 +53,7 @@ func NewIndex() *Index {
 	return &Index{seed: maphash.MakeSeed(), slots: make([]uint64, firstSlots)}
 }
 
-// Add takes note of the records of e.
+// Add adds the records of e.
 func (x *Index) Add(e Entry) {
 	for i, r := range e.Records {
 		hash := maphash.Bytes(x.seed, r.Key)
@@ -76,14 +76,14 @@ func (x *Index) Get(key []byte) (Ref, bool) {
 	return Ref{}, false
 }
 
-// Remove takes key out of x. That it is not there is no error.
+// Remove removes key. It does nothing if there is no key.
 func (x *Index) Remove(key []byte) {
 	if k := x.find(maphash.Bytes(x.seed, key), key); k != nil {
 		k.removed = true
 	}
 }
 
-// All yields the newest record of each key. The key is x's and is not to be changed.
+// All yields the newest record of each key. The caller must not modify the key.
 func (x *Index) All() iter.Seq2[[]byte, Ref] {
 	return func(yield func([]byte, Ref) bool) {
 		for i := range x.count {
@@ -100,7 +100,7 @@ func (x *Index) Newest(e Entry, i int) bool {
 	return ok && ref.Number == e.Number && ref.Position == i
 }
 
-// find returns what is kept of key, also where that was removed; nil for nothing.
+// find returns the reference of key, including a removed one, or nil.
 func (x *Index) find(hash uint64, key []byte) *keptRef {
 	mask := uint64(len(x.slots) - 1)
 	for at := hash & mask; ; at = (at + 1) & mask {
@@ -117,7 +117,7 @@ func (x *Index) find(hash uint64, key []byte) *keptRef {
 	}
 }
 
-// insert adds a key that x does not have, and returns its reference, to be filled.
+// insert adds a key that x does not have, and returns its empty reference.
 func (x *Index) insert(hash uint64, key []byte) *keptRef {
 	if x.count >= len(x.slots)/4*3 {
 		x.slots = make([]uint64, 2*len(x.slots))

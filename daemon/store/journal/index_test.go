@@ -7,9 +7,9 @@ import (
 	"testing"
 )
 
-// TestIndexAgainstMap holds an index to what a map says, over more keys than it has slots and
-// blocks for at first: of each key the newest counts, also where commits come out of order or a key
-// comes back.
+// TestIndexAgainstMap compares an index with a map, with more keys than the initial slots and
+// blocks hold. The newest record of each key wins, even if commits arrive out of order or a key
+// returns after Remove.
 func TestIndexAgainstMap(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	x, want := NewIndex(), map[string]Ref{}
@@ -76,6 +76,6 @@ func TestIndexAgainstMap(t *testing.T) {
 	}
 	check()
 	if x.count <= firstSlots || len(x.keys) < 3 {
-		t.Errorf("%d keys in %d blocks: too few to show growth", x.count, len(x.keys))
+		t.Errorf("%d keys in %d blocks: too few for growth", x.count, len(x.keys))
 	}
 }

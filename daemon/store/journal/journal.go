@@ -12,54 +12,54 @@ import (
 	"golang.org/x/sys/unix"
 
 	"tokend/daemon/store/inplace"
-	_ "tokend/daemon/system" // which says why this cannot be built on other systems
+	_ "tokend/daemon/system" // makes the build fail with a clear error on unsupported systems
 )
 
-// ErrKey is returned by Open and Check for a journal in which no frame opens: it was
-// sealed with another key, or is not sealed as it should be. Nothing has been changed.
+// ErrKey is returned by Open and Check for a journal in which no frame opens: it was sealed with
+// another key, or is not sealed. Nothing has been changed.
 var ErrKey = errors.New("journal: sealed with another key")
 
-// ErrFailed is returned by Append after the disk has refused an earlier one in a way that
-// leaves it open what is on it. A successful Compact ends that.
+// ErrFailed is returned by Append after the disk rejected an earlier Append in a way that leaves
+// its content unknown. A successful Compact clears the failure.
 var ErrFailed = errors.New("journal: the disk failed")
 
-// ErrDamaged is returned by Compact for a journal that was whole when it was opened and cannot be
-// read any more.
+// ErrDamaged is returned by Compact for a journal that was intact when it was opened and is no
+// longer readable.
 var ErrDamaged = errors.New("journal: damaged while it was in use")
 
-// errGone is why nothing is appended to a journal that no restart would find.
-var errGone = errors.New("deleted, or moved away, while it was in use")
+// errGone is why a journal that a restart would not find accepts no entries.
+var errGone = errors.New("deleted or moved while in use")
 
-// errUnread is why nothing is appended to a journal that is damaged.
+// errUnread is why a damaged journal accepts no entries.
 var errUnread = errors.New("damaged, and not yet rewritten")
 
 // ErrClosed is returned after Close.
 var ErrClosed = errors.New("journal: closed")
 
-// Journal is an open journal. Its methods may be called concurrently. What else writes
-// to the file must be kept out by the caller.
+// Journal is an open journal. Its methods may be called concurrently. The caller must keep other
+// writers away from the file.
 type Journal struct {
 	// Set by Open, read-only after.
 	path string
 	aead cipher.AEAD
 
-	compacting sync.Mutex // held during a compaction; before mu
+	compacting sync.Mutex // held during a compaction; locked before mu
 
 	mu       sync.Mutex
 	f        *file // nil once closed
 	framer   framer
 	frame    []byte // reused
 	next     uint64 // number of the next frame
-	last     uint64 // latest commit
-	end      int64  // of the last frame
-	reserved int64  // of the file: from end to here are zeros
-	tight    bool   // there was no room to be reserved
-	yields   bool   // what room there is is a compaction's
-	base     int64  // end of what the last compaction has left
-	failed   error  // why nothing is appended any more; nil while all is well
+	last     uint64 // the latest commit
+	end      int64  // end of the last frame
+	reserved int64  // end of the file: zeros from end to here
+	tight    bool   // no disk space could be reserved
+	yields   bool   // free space is left to a compaction
+	base     int64  // end of the last compaction's output
+	failed   error  // why Append is rejected; nil if it is not
 }
 
-// Open opens the journal at path, or makes one: it is Scan, and Open of what that returns.
+// Open opens or creates the journal at path. It calls Scan and then Scanned.Open.
 func Open(path string, aead cipher.AEAD, visit func(Entry) error) (*Journal, Report, error) {
 	s, err := Scan(path, aead, visit)
 	if err != nil {
@@ -72,14 +72,14 @@ func Open(path string, aead cipher.AEAD, visit func(Entry) error) (*Journal, Rep
 type Scanned struct {
 	path string
 	aead cipher.AEAD
-	f    *os.File // nil where there is no journal
+	f    *os.File // nil if there is no journal
 	scan *scanner
 }
 
-// Scan reads the journal at path and changes nothing; that there is none is no error. A nil aead
-// reads entries in clear; what is sealed must carry its own nonce, as
-// [cipher.NewGCMWithRandomNonce] does. visit, if not nil, is called for each entry in turn and ends
-// the reading by an error; the entry is valid during the call.
+// Scan reads the journal at path without changing it. A missing journal is not an error. With a nil
+// aead it reads entries in clear. A sealed journal needs an aead that generates nonces, such as
+// [cipher.NewGCMWithRandomNonce]. If visit is not nil, Scan calls it for each entry in order, and
+// an error of visit ends the reading. An entry is valid during the call.
 func Scan(path string, aead cipher.AEAD, visit func(Entry) error) (*Scanned, error) {
 	s := &Scanned{path: path, aead: aead}
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
@@ -90,7 +90,7 @@ func Scan(path string, aead cipher.AEAD, visit func(Entry) error) (*Scanned, err
 		return nil, err
 	}
 	if info, e := f.Stat(); e == nil && info.Size() == 0 {
-		_ = f.Close() // a power cut may leave that of a file just made
+		_ = f.Close() // a power cut may leave a new file empty
 		return s, nil
 	}
 	if s.scan, err = scanFile(f, aead, false, visit); err != nil {
@@ -101,7 +101,7 @@ func Scan(path string, aead cipher.AEAD, visit func(Entry) error) (*Scanned, err
 	return s, nil
 }
 
-// Close gives up what has been read.
+// Close releases the file.
 func (s *Scanned) Close() error {
 	if s.f == nil {
 		return nil
@@ -111,8 +111,9 @@ func (s *Scanned) Close() error {
 	return f.Close()
 }
 
-// Open opens the journal, which nobody has written to since it was read, or makes one. A torn end
-// is cut off; a damaged journal is left as it is, and goes on being one until Compact.
+// Open opens the journal, which must not have been written to since it was read, or creates one. It
+// cuts off a torn end. It leaves a damaged journal as it is; the journal then accepts no entries
+// until Compact.
 func (s *Scanned) Open() (_ *Journal, _ Report, err error) {
 	made := s.f == nil
 	if made {
@@ -135,7 +136,7 @@ func (s *Scanned) Open() (_ *Journal, _ Report, err error) {
 	j := &Journal{path: s.path, aead: s.aead, f: &file{File: s.f}, framer: framer{file: s.scan.file, aead: s.aead}, next: s.scan.next, last: rep.Last, end: s.scan.good, base: s.scan.good, reserved: s.scan.at}
 	switch {
 	case rep.Damaged() || s.scan.opened == 0:
-		// Not a byte is written behind what cannot be read.
+		// Nothing is written after unreadable bytes.
 		j.failed = errUnread
 	case rep.Torn > 0:
 		if err := errors.Join(j.cut(), j.f.Sync()); err != nil {
@@ -143,18 +144,18 @@ func (s *Scanned) Open() (_ *Journal, _ Report, err error) {
 		}
 	default:
 		if info, err := j.f.Stat(); err == nil && Sparse(info) {
-			_ = j.cut() // it is written again; else it stays as it is
+			_ = j.cut() // reserve writes the space again; on failure it stays sparse
 		}
 	}
 	if j.failed == nil {
-		j.reserve(0) // before somebody else takes the room
+		j.reserve(0) // before another program takes the space
 	}
-	s.f = nil // it is the journal's
+	s.f = nil // owned by the journal now
 	return j, rep, nil
 }
 
-// Check returns nil if aead opens the journal at path, as far as can be told from the first frame
-// that is whole, ErrKey if it does not, and fs.ErrNotExist where there is none. It changes nothing.
+// Check returns nil if aead opens the journal at path, judged by the first complete frame. It
+// returns ErrKey if not, and fs.ErrNotExist if there is no journal. It changes nothing.
 func Check(path string, aead cipher.AEAD) error {
 	f, err := os.Open(path)
 	if err != nil {
@@ -165,7 +166,7 @@ func Check(path string, aead cipher.AEAD) error {
 	return err
 }
 
-// scanFile scans the whole of f, or up to the first frame that opens.
+// scanFile scans all of f, or only up to the first frame that opens.
 func scanFile(f *os.File, aead cipher.AEAD, first bool, visit func(Entry) error) (*scanner, error) {
 	info, err := f.Stat()
 	if err != nil {
@@ -180,8 +181,8 @@ func scanFile(f *os.File, aead cipher.AEAD, first bool, visit func(Entry) error)
 	return s, err
 }
 
-// Append makes e durable, all of it or nothing, before it returns. After an error it is not
-// read again, except after ErrFailed, where that is not known.
+// Append makes e durable, completely or not at all, before it returns. After an error, e will not
+// be read, except after ErrFailed, where that is unknown.
 func (j *Journal) Append(e Entry) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -203,14 +204,14 @@ func (j *Journal) Append(e Entry) error {
 	j.frame = frame
 	j.reserve(int64(len(frame)))
 	if _, err := j.f.WriteAt(frame, j.end); err != nil {
-		// Nothing was synced: what is there of it is no frame, and goes.
+		// Nothing was synced. The partial frame is cut off.
 		if cut := j.cut(); cut != nil {
 			j.failed = errors.Join(err, cut)
 		}
 		return fmt.Errorf("journal: %w", err)
 	}
 	if err := j.f.datasync(); err != nil {
-		// The kernel may have dropped the pages or may write them yet.
+		// The kernel may have dropped the pages, or may still write them.
 		j.failed = errors.Join(err, j.cut())
 		return fmt.Errorf("%w: %w", ErrFailed, err)
 	}
@@ -232,7 +233,7 @@ func (j *Journal) usable() error {
 	return nil
 }
 
-// inPlace returns why a restart would not find what is written to j.f, or nil. mu is held.
+// inPlace returns why a restart would not find writes to j.f, or nil. mu is held.
 func (j *Journal) inPlace() error {
 	is, err := inplace.Is(j.f.File, j.path)
 	if err == nil && !is {
@@ -248,15 +249,15 @@ func (j *Journal) Failed() error {
 	return j.failed
 }
 
-// Grown returns how long the journal is in bytes, and how much of that has been appended
-// since the last compaction began.
+// Grown returns the size of the journal in bytes, and how much of it was appended since the last
+// compaction began.
 func (j *Journal) Grown() (size, since int64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.end, j.end - j.base
 }
 
-// Read calls visit for each entry that was durable when it began, as Open does.
+// Read calls visit for each entry that was durable when Read began, as Open does.
 func (j *Journal) Read(visit func(Entry) error) error {
 	was, err := j.snapshot()
 	if err != nil {
@@ -267,14 +268,14 @@ func (j *Journal) Read(visit func(Entry) error) error {
 	return err
 }
 
-// snapshot is a journal as it was at one moment.
+// snapshot is the state of a journal at one moment.
 type snapshot struct {
-	f     *os.File // a handle of its own, which a compaction does not take away
-	end   int64    // of what is durable
-	next  uint64   // number of the frame that comes there
+	f     *os.File // a duplicated descriptor, which a compaction does not close
+	end   int64    // end of the durable frames
+	next  uint64   // number of the frame at end
 	last  uint64
 	bad   func(operation string) error // see Refuse
-	sound bool                         // all of that could be read when it was opened, or was written since
+	sound bool                         // everything up to end was readable at open, or has been written since
 }
 
 func (j *Journal) snapshot() (snapshot, error) {
@@ -283,7 +284,7 @@ func (j *Journal) snapshot() (snapshot, error) {
 	if j.f == nil {
 		return snapshot{}, ErrClosed
 	}
-	// Not by its name, under which it may not be any more.
+	// Not opened by name, because the name may be gone.
 	fd, err := unix.FcntlInt(j.f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {
 		return snapshot{}, os.NewSyscallError("dup", err)
@@ -291,8 +292,7 @@ func (j *Journal) snapshot() (snapshot, error) {
 	return snapshot{os.NewFile(uintptr(fd), j.path), j.end, j.next, j.last, j.f.refuse, !errors.Is(j.failed, errUnread)}, nil
 }
 
-// Close ends the journal. What was appended is durable before. Closing twice is no
-// error.
+// Close closes the journal. Appended entries are durable before. Closing twice is not an error.
 func (j *Journal) Close() error {
 	j.compacting.Lock()
 	defer j.compacting.Unlock()
@@ -303,7 +303,7 @@ func (j *Journal) Close() error {
 	}
 	f := j.f
 	if j.failed == nil {
-		_ = j.cut() // it is but shorter to read
+		_ = j.cut() // only makes the file shorter to read
 	}
 	j.f = nil
 	return f.Close()

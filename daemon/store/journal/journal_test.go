@@ -25,7 +25,7 @@ func newAEAD(t testing.TB, key byte) cipher.AEAD {
 	return aead
 }
 
-// eachForm runs f for a journal in clear and for a sealed one.
+// eachForm runs f for a journal in clear and a sealed one.
 func eachForm(t *testing.T, f func(t *testing.T, aead cipher.AEAD)) {
 	t.Run("clear", func(t *testing.T) { f(t, nil) })
 	t.Run("sealed", func(t *testing.T) { f(t, newAEAD(t, 1)) })
@@ -89,7 +89,7 @@ func wantEntries(t *testing.T, got, want string) {
 	}
 }
 
-func TestWhatWasAppendedIsRead(t *testing.T) {
+func TestAppendRead(t *testing.T) {
 	eachForm(t, func(t *testing.T, aead cipher.AEAD) {
 		path := filepath.Join(t.TempDir(), "j")
 		j, rep, got := mustOpen(t, path, aead)
@@ -125,11 +125,11 @@ func TestWhatWasAppendedIsRead(t *testing.T) {
 	})
 }
 
-func TestAnotherKeyIsRefused(t *testing.T) {
+func TestWrongKeyRejected(t *testing.T) {
 	forms := map[string]cipher.AEAD{"clear": nil, "one": newAEAD(t, 1), "two": newAEAD(t, 2)}
 	for made, aead := range forms {
 		path := filepath.Join(t.TempDir(), "j")
-		mustOpen(t, path, aead) // without an entry: frame 0 alone tells
+		mustOpen(t, path, aead) // without an entry: only frame 0 detects a wrong key
 		before, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
@@ -143,13 +143,12 @@ func TestAnotherKeyIsRefused(t *testing.T) {
 		}
 		after, err := os.ReadFile(path)
 		if err != nil || !bytes.Equal(before, after) {
-			t.Errorf("made %s: it was touched (%v)", made, err)
+			t.Errorf("made %s: the file was changed (%v)", made, err)
 		}
 	}
 }
 
-// filled returns a journal of n entries and where each of its frames begins, the end
-// included.
+// filled returns a journal of n entries and the offsets of its frames, including the end.
 func filled(t testing.TB, aead cipher.AEAD, n int) (path string, frames []int64) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "j")
@@ -167,7 +166,7 @@ func filled(t testing.TB, aead cipher.AEAD, n int) (path string, frames []int64)
 	return path, frames
 }
 
-func TestATornEndIsCutOff(t *testing.T) {
+func TestTornEnd(t *testing.T) {
 	eachForm(t, func(t *testing.T, aead cipher.AEAD) {
 		path, frames := filled(t, aead, 3)
 		whole, err := os.ReadFile(path)
@@ -175,7 +174,8 @@ func TestATornEndIsCutOff(t *testing.T) {
 			t.Fatal(err)
 		}
 		for size := frames[3]; size < frames[4]; size++ {
-			for _, zeros := range []int{0, 5, 5000, 3 << 18} { // the room that the journal had, or what a power cut leaves
+			// Reserved space, or what a power cut leaves.
+			for _, zeros := range []int{0, 5, 5000, 3 << 18} {
 				torn := append(bytes.Clone(whole[:size]), make([]byte, zeros)...)
 				if err := os.WriteFile(path, torn, 0o600); err != nil {
 					t.Fatal(err)
@@ -190,7 +190,7 @@ func TestATornEndIsCutOff(t *testing.T) {
 					t.Fatal(err)
 				}
 				if _, rep, got = mustOpen(t, path, aead); rep.Torn != 0 {
-					t.Errorf("cut at %d: still torn after it was cut off", size)
+					t.Errorf("cut at %d: still torn after Open", size)
 				}
 				wantEntries(t, got, "1 k0=v0; 2 k1=v1; 3 k2=again")
 			}
@@ -198,7 +198,7 @@ func TestATornEndIsCutOff(t *testing.T) {
 	})
 }
 
-func TestAFlippedByteCostsItsEntryOnly(t *testing.T) {
+func TestFlippedByte(t *testing.T) {
 	eachForm(t, func(t *testing.T, aead cipher.AEAD) {
 		path, frames := filled(t, aead, 3)
 		whole, err := os.ReadFile(path)
@@ -233,7 +233,7 @@ func TestAFlippedByteCostsItsEntryOnly(t *testing.T) {
 				t.Errorf("byte %d, in frame %d: got %+v", i, hit, rep)
 			}
 			if err := j.Append(set(9, "x", "x")); !errors.Is(err, ErrFailed) {
-				t.Errorf("byte %d: a damaged journal took an entry: %v", i, err)
+				t.Errorf("byte %d: a damaged journal accepted an entry: %v", i, err)
 			}
 			if err := j.Compact(everything, nil); err != nil {
 				t.Fatal(err)
@@ -249,7 +249,7 @@ func TestAFlippedByteCostsItsEntryOnly(t *testing.T) {
 	})
 }
 
-func TestFramesAreBoundToTheirPlace(t *testing.T) {
+func TestFrameMoved(t *testing.T) {
 	aead := newAEAD(t, 1)
 	path, at := filled(t, aead, 4)
 	whole, err := os.ReadFile(path)
@@ -268,7 +268,8 @@ func TestFramesAreBoundToTheirPlace(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	torn := int64(len(bytes.TrimRight(frame(whole, 4), "\x00"))) // zeros at the end of a tag are room
+	// Zeros at the end of a tag look like reserved space.
+	torn := int64(len(bytes.TrimRight(frame(whole, 4), "\x00")))
 	for _, test := range []struct {
 		name  string
 		bytes [][]byte
@@ -277,7 +278,7 @@ func TestFramesAreBoundToTheirPlace(t *testing.T) {
 	}{
 		{"swapped", [][]byte{frame(whole, 0), frame(whole, 2), frame(whole, 1), frame(whole, 3), frame(whole, 4)},
 			"2 k1=v1; 3 k2=v2; 4 k3=v3", Report{Entries: 3, Last: 4, Lost: 1, Foreign: 1, Skipped: at[2] - at[1]}},
-		{"taken out", [][]byte{frame(whole, 0), frame(whole, 1), frame(whole, 3), frame(whole, 4)},
+		{"removed", [][]byte{frame(whole, 0), frame(whole, 1), frame(whole, 3), frame(whole, 4)},
 			"1 k0=v0; 3 k2=v2; 4 k3=v3", Report{Entries: 3, Last: 4, Lost: 1}},
 		{"twice", [][]byte{whole, frame(whole, 4)},
 			"1 k0=v0; 2 k1=v1; 3 k2=v2; 4 k3=v3", Report{Entries: 4, Last: 4, Foreign: 1, Torn: torn}},
@@ -302,7 +303,7 @@ func TestFramesAreBoundToTheirPlace(t *testing.T) {
 func TestTooLarge(t *testing.T) {
 	j, _, _ := mustOpen(t, filepath.Join(t.TempDir(), "j"), nil)
 	if err := j.Append(Entry{Commit: 1, Records: []Record{{[]byte("a"), []byte("1")}, {[]byte("k"), make([]byte, MaxPayload)}}}); err == nil {
-		t.Error("an entry that no frame holds was taken")
+		t.Error("an entry larger than a frame was accepted")
 	}
 	var l told
 	if err := j.Read(l.visit); err != nil || len(l) != 0 {

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// refuse has the next operations on j that are named fail, each once and in this order.
+// refuse makes the next operations on j with these names fail, once each and in this order.
 func refuse(j *Journal, operations ...string) {
 	j.Refuse(func(operation string) error {
 		if len(operations) == 0 || operation != operations[0] {
@@ -21,7 +21,7 @@ func refuse(j *Journal, operations ...string) {
 	})
 }
 
-// wantAfterKill checks what a start finds of j after a kill now: entries, and nothing that is torn.
+// wantAfterKill checks what a start after a kill finds of j: the entries, and no torn end.
 func wantAfterKill(t *testing.T, j *Journal, want string) {
 	t.Helper()
 	b, err := os.ReadFile(j.path)
@@ -39,18 +39,18 @@ func wantAfterKill(t *testing.T, j *Journal, want string) {
 	}
 }
 
-// TestAppendRefused has the disk refuse an entry: it is gone, and the journal takes others only if
-// it is known what is on disk.
+// TestAppendRefused: the disk rejects an entry. The entry is gone, and the journal accepts others
+// only if the content of the disk is known.
 func TestAppendRefused(t *testing.T) {
 	for _, test := range []struct {
 		name    string
 		refused []string
 		failed  bool
 	}{
-		{"half of it is written", []string{"write"}, false},
-		{"half of it is written and stays", []string{"write", "truncate"}, true},
-		{"it is not synced", []string{"sync"}, true},
-		{"it is not synced and stays", []string{"sync", "truncate"}, true},
+		{"half written", []string{"write"}, false},
+		{"half written, not truncated", []string{"write", "truncate"}, true},
+		{"not synced", []string{"sync"}, true},
+		{"not synced, not truncated", []string{"sync", "truncate"}, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			j, _, _ := mustOpen(t, filepath.Join(t.TempDir(), "j"), newAEAD(t, 1))
@@ -83,8 +83,8 @@ func TestAppendRefused(t *testing.T) {
 	}
 }
 
-// TestCompactRefused has the disk refuse each operation of a compaction, during which something is
-// appended: the journal is as it was, and nothing is left beside it.
+// TestCompactRefused rejects each operation of a compaction with a concurrent append. The journal
+// is unchanged, and no other file is left.
 func TestCompactRefused(t *testing.T) {
 	for refused := 1; ; refused++ {
 		j, _, _ := mustOpen(t, filepath.Join(t.TempDir(), "j"), nil)
@@ -111,19 +111,20 @@ func TestCompactRefused(t *testing.T) {
 		mustAppend(t, j, set(3, "c", "3"))
 		wantAfterKill(t, j, "1 a=1; 2 b=2; 3 c=3")
 		if operations < refused {
-			if err != nil || operations < 4 { // a write and a sync, of what it began with and of what was appended
+			// A write and a sync for the copy, and for the appended entries.
+			if err != nil || operations < 4 {
 				t.Errorf("after %d operations: got %v", operations, err)
 			}
 			return
 		}
 		if !errors.Is(err, syscall.EIO) {
-			t.Errorf("operation %d: got %v, want the refusal", refused, err)
+			t.Errorf("operation %d: got %v, want the disk's error", refused, err)
 		}
 	}
 }
 
-// TestFrameLimits reads a frame of the largest payload, and does not believe a header that
-// announces more.
+// TestFrameLimits reads a frame with the largest payload, and does not trust a header with a larger
+// length.
 func TestFrameLimits(t *testing.T) {
 	const overhead = 1 + 1 + 1 + len("k") + 3 // format, kind, length, key, length
 	largest := set(1, "k", strings.Repeat("v", MaxPayload-overhead))
@@ -141,7 +142,7 @@ func TestFrameLimits(t *testing.T) {
 		t.Errorf("the journal has %d bytes: the first entry is not the largest", size)
 	}
 
-	// The frames behind a header that announces too much are read.
+	// Frames after a header with too large a length are read.
 	b, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -160,8 +161,7 @@ func TestFrameLimits(t *testing.T) {
 	}
 }
 
-// TestRecordsRefused parses what no version of this format writes: it is not taken for something
-// else.
+// TestRecordsRefused parses records that no version of this format writes. They are rejected.
 func TestRecordsRefused(t *testing.T) {
 	for name, b := range map[string][]byte{
 		"an unknown kind": {kindSet + 1, 1, 'k'},
@@ -175,12 +175,12 @@ func TestRecordsRefused(t *testing.T) {
 	}
 }
 
-// TestRoomRefused has the disk give no room: what there was of it is given up, for a compaction,
-// and Tight says so until there is room again.
-func TestRoomRefused(t *testing.T) {
+// TestRoomRefused: the disk has no space to reserve. The reserved space is released for a
+// compaction, and Tight reports true until there is space again.
+func TestSpaceRejected(t *testing.T) {
 	j, _, _ := mustOpen(t, filepath.Join(t.TempDir(), "j"), nil)
 	if j.Tight() {
-		t.Error("there is room")
+		t.Error("Tight with free space")
 	}
 	was := fileSize(t, j.path)
 	more := func(operations ...string) {
@@ -199,8 +199,8 @@ func TestRoomRefused(t *testing.T) {
 	}
 }
 
-// TestSeekAcrossBlocks has a frame begin behind as much damage as is looked through at a time, and
-// some bytes less or more.
+// TestSeekAcrossBlocks: a frame begins after as much damage as is scanned at a time, and some bytes
+// less or more.
 func TestSeekAcrossBlocks(t *testing.T) {
 	path, at := filled(t, nil, 2)
 	b, err := os.ReadFile(path)

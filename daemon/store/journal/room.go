@@ -6,24 +6,24 @@ import (
 	"syscall"
 )
 
-// To make durable what makes a file longer, a file system has to write where its bytes lie too, in
-// several writes that wait for each other. So the file is longer than its frames: behind the last
-// one are zeros, over which the next are written, and those alone are then synced. And a full disk
-// still takes some hundred grants.
+// When a file grows, making it durable requires several dependent writes, because the file system
+// must also write block locations. The journal's file is therefore longer than its frames. It ends
+// with zeros, which the next frames overwrite, so that a sync writes only those. It also lets a
+// full disk take some hundred more grants.
 
 const (
-	// A journal is to have as much room as has been appended to it since its last compaction, so
-	// that it is seldom made where much comes, but leastRoom at the least and mostRoom at the most.
-	// Half of it is always there.
+	// A journal reserves as much space as was appended since its last compaction, so that
+	// extensions are rare under load, within leastRoom and mostRoom. At least half of it is always
+	// free.
 	leastRoom = 256 << 10
 	mostRoom  = 2 << 20
 )
 
-// zeros is what room is made of.
+// zeros is the content of reserved space.
 var zeros [64 << 10]byte
 
-// reserve sees to it that there is room for n bytes and some more. Where that cannot be had, the
-// write itself tells. mu is held.
+// reserve ensures space for n bytes and some more. If that fails, the write itself reports it. mu
+// is held.
 func (j *Journal) reserve(n int64) {
 	room := min(max(j.end-j.base, leastRoom), mostRoom)
 	if j.end+n+room/2 <= j.reserved || j.yields {
@@ -36,13 +36,13 @@ func (j *Journal) reserve(n int64) {
 	j.tight = err != nil && j.end+n+leastRoom/2 > j.reserved
 }
 
-// extend makes the room reach up to an offset, or leaves it as it is: what is left of a full disk
-// is for the compaction, which makes more of it. mu is held.
+// extend extends the reserved space up to an offset, or leaves it unchanged on failure: the rest of
+// a full disk is for the compaction, which frees space. mu is held.
 func (j *Journal) extend(to int64) error {
 	was := j.reserved
 	err := allocate(j.f.File, was, to-was)
 	if errors.Is(err, errors.ErrUnsupported) {
-		err = nil // it is seen by trying
+		err = nil // the writes below detect a full disk
 	}
 	for err == nil && j.reserved < to {
 		var wrote int
@@ -55,28 +55,27 @@ func (j *Journal) extend(to int64) error {
 	return err
 }
 
-// Sparse reports whether a file has fewer blocks on disk than its length takes: it is a copy that
-// has holes in the place of zeros.
+// Sparse reports whether a file has fewer blocks on disk than its length needs, as a copy with
+// holes instead of zeros does.
 func Sparse(info fs.FileInfo) bool {
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	return ok && int64(stat.Blocks)*512 < info.Size()
 }
 
-// Tight reports whether the disk had no room left to be reserved for entries to come: a compaction
-// may make some.
+// Tight reports whether the disk had no space left to reserve. A compaction may free some.
 func (j *Journal) Tight() bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.tight
 }
 
-// giveBack gives up the room if the disk has no other, until take: a compaction needs some of it,
-// and makes more.
+// giveBack releases the reserved space if the disk is full, until take. A compaction needs some of
+// it and frees more.
 func (j *Journal) giveBack() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.tight && j.f != nil {
-		_ = j.cut() // the compaction will tell
+		_ = j.cut() // the compaction reports errors
 		j.yields = true
 	}
 }
@@ -88,7 +87,7 @@ func (j *Journal) take() {
 	j.yields = false
 }
 
-// cut makes the file end with the last frame. mu is held.
+// cut truncates the file to the end of the last frame. mu is held.
 func (j *Journal) cut() error {
 	err := j.f.Truncate(j.end)
 	if err == nil {

@@ -8,9 +8,9 @@ import (
 	"testing"
 )
 
-// TestWhatIsAppendedLiesInRoomThatWasThere holds that nearly all appends leave the file as long as
-// it is, that a kill leaves nothing to be cut off, and that a journal that is closed has no room.
-func TestWhatIsAppendedLiesInRoomThatWasThere(t *testing.T) {
+// TestWhatIsAppendedLiesInRoomThatWasThere: nearly all appends leave the file's length unchanged, a
+// kill leaves no torn end, and a closed journal has no reserved space.
+func TestAppendsReuseSpace(t *testing.T) {
 	eachForm(t, func(t *testing.T, aead cipher.AEAD) {
 		path := filepath.Join(t.TempDir(), "j")
 		j, _, _ := mustOpen(t, path, aead)
@@ -48,10 +48,11 @@ func TestWhatIsAppendedLiesInRoomThatWasThere(t *testing.T) {
 	})
 }
 
-// TestRoomIsMadeInTime holds when the file is made longer: when less than half of the room would be
-// left, and while a compaction needs the disk not at all.
-func TestRoomIsMadeInTime(t *testing.T) {
-	const header = headerSize + 1 + sumSize + 1 + 1 + len("k") + 3 // of a frame with one record, and its format, kind and lengths
+// TestRoomIsMadeInTime: the file is extended when less than half of the reserved space would
+// remain, and never during a compaction on a full disk.
+func TestSpaceExtended(t *testing.T) {
+	// A frame with one record: format, kind and lengths.
+	const header = headerSize + 1 + sumSize + 1 + 1 + len("k") + 3
 	for more := range 2 {
 		path := filepath.Join(t.TempDir(), "j")
 		j, _, _ := mustOpen(t, path, nil)
@@ -59,10 +60,10 @@ func TestRoomIsMadeInTime(t *testing.T) {
 		size := was - j.end - leastRoom/2 + int64(more)
 		mustAppend(t, j, Entry{Commit: 1, Records: []Record{{[]byte("k"), make([]byte, size-int64(header))}}})
 		if left := was - j.end; left != leastRoom/2-int64(more) {
-			t.Fatalf("%d bytes would be left, want %d: the test is wrong", left, leastRoom/2-more)
+			t.Fatalf("%d bytes would be left, want %d: the test is broken", left, leastRoom/2-more)
 		}
 		if grew := fileSize(t, path) > was; grew != (more > 0) {
-			t.Errorf("with %d bytes less than half of the room left the file grew: %t", more, grew)
+			t.Errorf("with %d bytes less than half of the space left the file grew: %t", more, grew)
 		}
 	}
 	path := filepath.Join(t.TempDir(), "j")
@@ -78,16 +79,16 @@ func TestRoomIsMadeInTime(t *testing.T) {
 	}
 	mustAppend(t, j, set(2, "k", "v"))
 	if size := fileSize(t, path); size < j.end+leastRoom/2 {
-		t.Errorf("after it the file has %d bytes, %d of frames: want room", size, j.end)
+		t.Errorf("after it the file has %d bytes, %d of frames: want reserved space", size, j.end)
 	}
 }
 
-// TestRoomOfSparseCopy opens a copy that has holes where the journal has room, as rsync -S makes
-// it: the room is on disk again.
-func TestRoomOfSparseCopy(t *testing.T) {
+// TestRoomOfSparseCopy opens a copy with holes instead of reserved space, as rsync -S creates it.
+// The space is allocated again.
+func TestSparseCopyReallocated(t *testing.T) {
 	j, _, _ := mustOpen(t, filepath.Join(t.TempDir(), "journal"), nil)
 	mustAppend(t, j, set(1, "k", "v"))
-	b, err := os.ReadFile(j.path) // as a kill leaves it
+	b, err := os.ReadFile(j.path) // as after a kill
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +109,7 @@ func TestRoomOfSparseCopy(t *testing.T) {
 	_, _, got := mustOpen(t, copied, nil)
 	wantEntries(t, got, "1 k=v")
 	if size := fileSize(t, copied); sparse() || size < leastRoom {
-		t.Errorf("sparse: %t, %d bytes; want room on disk", sparse(), size)
+		t.Errorf("sparse: %t, %d bytes; want allocated space", sparse(), size)
 	}
 }
 

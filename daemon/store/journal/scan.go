@@ -11,31 +11,30 @@ import (
 	"io"
 )
 
-// Report is what reading a journal has brought to light.
+// Report is the result of reading a journal.
 type Report struct {
-	// Made: there was no journal, or an empty file, and a new one was made.
+	// Made: there was no journal, or an empty file, and a new one was created.
 	Made bool
 
-	// Entries counts those that were read. Last is the latest commit that the
-	// journal knows of; zero for none.
+	// Entries counts the entries that were read. Last is the latest commit in the journal, or zero.
 	Entries int
 	Last    uint64
 
-	// Torn is how many bytes behind the last frame were cut off, up to the last that is not zero:
-	// as a kill in the middle of an append leaves them, or damage to the last entries.
+	// Torn is how many bytes after the last frame were cut off, not counting trailing zeros. A kill
+	// during an append leaves them, or damage to the last entries.
 	Torn int64
 
-	// Skipped is how many bytes before that could not be read, Lost how many entries
-	// are missing by their numbers, and Foreign how many are whole but do not open.
+	// Skipped counts the unreadable bytes before that, Lost the missing entries by number, and
+	// Foreign the complete frames that do not open.
 	Skipped int64
 	Lost    uint64
 	Foreign int
 
-	// Err is an error of the disk, at which reading ended; nil for none.
+	// Err is the disk error that ended the reading, or nil.
 	Err error
 }
 
-// Damaged reports whether entries that were acknowledged could not be read.
+// Damaged reports whether acknowledged entries could not be read.
 func (r Report) Damaged() bool {
 	return r.Skipped > 0 || r.Lost > 0 || r.Foreign > 0 || r.Err != nil
 }
@@ -47,21 +46,21 @@ type scanner struct {
 	rep  Report
 
 	at      int64 // offset of the next byte
-	good    int64 // end of the last frame that was read
+	good    int64 // end of the last readable frame
 	skipped int64 // bytes since then
-	written int64 // end of the last of those that is not zero
+	written int64 // end of the last nonzero byte of these
 	scratch []byte
-	recs    []Record // of the entry that is being visited
+	recs    []Record // of the entry being visited
 
 	file    uint64 // of the first frame
-	next    uint64 // number that the next frame should have
-	started bool   // a header has been read
-	opened  int    // frames that were opened, frame 0 included
-	first   bool   // one that opens is enough
+	next    uint64 // expected number of the next frame
+	started bool   // a valid frame has been read
+	opened  int    // number of opened frames, including frame 0
+	first   bool   // stop after the first frame that opens
 }
 
 // newScanner returns a scanner of f between from and to. first is the number of the first frame;
-// from is 0 where it is 0.
+// from is 0 if first is 0.
 func newScanner(f io.ReaderAt, from, to int64, first uint64, aead cipher.AEAD) *scanner {
 	return &scanner{
 		r:    bufio.NewReaderSize(io.NewSectionReader(f, from, to-from), int(min(to-from, headerSize+MaxPayload+sumSize))),
@@ -69,7 +68,8 @@ func newScanner(f io.ReaderAt, from, to int64, first uint64, aead cipher.AEAD) *
 	}
 }
 
-// scan calls visit for each entry of f, as newScanner has it. An entry is valid during its visit.
+// scan calls visit for each entry of f, with newScanner's arguments. An entry is valid during its
+// visit.
 func scan(f io.ReaderAt, from, to int64, first uint64, aead cipher.AEAD, visit func(Entry) error) (*scanner, error) {
 	s := newScanner(f, from, to, first, aead)
 	return s, s.scan(visit)
@@ -93,7 +93,7 @@ func (s *scanner) scan(visit func(Entry) error) error {
 	return nil
 }
 
-// whole returns ErrDamaged unless all frames up to the one of number next were read.
+// whole returns ErrDamaged unless all frames before number next were read.
 func (s *scanner) whole(next uint64) error {
 	if s.rep.Damaged() || s.next != next {
 		return errors.Join(ErrDamaged, s.rep.Err)
@@ -101,7 +101,7 @@ func (s *scanner) whole(next uint64) error {
 	return nil
 }
 
-// frame returns the next entry that can be read; false at the end.
+// frame returns the next readable entry, or false at the end.
 func (s *scanner) frame() (Entry, bool) {
 	for {
 		b, err := s.r.Peek(headerSize)
@@ -116,8 +116,8 @@ func (s *scanner) frame() (Entry, bool) {
 		}
 		frame, err := s.r.Peek(h.size())
 		if err != nil {
-			// The header is right and its payload is not all there. What follows may
-			// still be whole only if the file was cut in the middle: it was not.
+			// The header is valid and the payload is truncated. What follows could be intact only
+			// if the file had been cut in the middle.
 			s.end(err)
 			return Entry{}, false
 		}
@@ -127,7 +127,7 @@ func (s *scanner) frame() (Entry, bool) {
 			continue
 		}
 		if s.started && (h.file != s.file || h.number < s.next) {
-			// Of another file, or a second time: planted.
+			// Of another file, or repeated: inserted by somebody.
 			s.rep.Foreign++
 			s.skip(len(frame))
 			continue
@@ -163,7 +163,7 @@ func (s *scanner) take(h header, size int) {
 	s.good = s.at
 }
 
-// skip passes over n bytes, which have been peeked, that cannot be read.
+// skip skips n peeked, unreadable bytes.
 func (s *scanner) skip(n int) {
 	b, _ := s.r.Peek(n)
 	if last := lastWritten(b); last >= 0 {
@@ -173,7 +173,7 @@ func (s *scanner) skip(n int) {
 	s.skipped += int64(n)
 }
 
-// lastWritten returns where the last byte of b is that is not zero; -1 where all are.
+// lastWritten returns the index of the last nonzero byte of b, or -1.
 func lastWritten(b []byte) int {
 	for len(b) >= 8 && binary.LittleEndian.Uint64(b[len(b)-8:]) == 0 {
 		b = b[:len(b)-8]
@@ -186,22 +186,22 @@ func lastWritten(b []byte) int {
 }
 
 func (s *scanner) discard(n int) {
-	n, _ = s.r.Discard(n) // what was peeked can be discarded
+	n, _ = s.r.Discard(n) // discarding peeked bytes cannot fail
 	s.at += int64(n)
 }
 
-// seek passes over bytes up to the next magic.
+// seek skips bytes up to the next magic.
 func (s *scanner) seek() {
 	s.skip(1)
 	b, _ := s.r.Peek(min(s.r.Size(), 4096))
 	i := bytes.Index(b, magic)
 	if i < 0 {
-		i = max(len(b)-len(magic)+1, 0) // the magic may lie across the edge
+		i = max(len(b)-len(magic)+1, 0) // the magic may span the boundary
 	}
 	s.skip(i)
 }
 
-// end counts what is left behind the last frame.
+// end counts the bytes after the last frame.
 func (s *scanner) end(err error) {
 	for {
 		_, last := s.r.Peek(s.r.Size())
@@ -214,7 +214,7 @@ func (s *scanner) end(err error) {
 	s.rep.Err = notEnd(err)
 }
 
-// notEnd returns err unless it is the end of what is read, or of what can be peeked.
+// notEnd returns err unless it marks the end of the input or of what can be peeked.
 func notEnd(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, bufio.ErrBufferFull) {
 		return nil

@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Datasync makes durable what has been written to f, but for the times of the file.
+// Datasync makes the content written to f durable, without the file's times.
 func Datasync(f *os.File) error {
 	for {
 		err := unix.Fdatasync(int(f.Fd()))

@@ -4,5 +4,5 @@ package journal
 
 import "os"
 
-// Datasync makes durable what has been written to f.
+// Datasync makes the content written to f durable.
 func Datasync(f *os.File) error { return f.Sync() }

@@ -6,12 +6,11 @@ import (
 	"os"
 )
 
-// Tail returns the latest commit that the journal at path knows of, without reading more of it than
-// its ends: what a compaction has written, in whatever order, is of no later commit than the first
-// frame tells of, but for what Compact was given besides; and what was appended since comes in the
-// order of the commits. whole is false where that cannot be told so: there is no journal, or its
-// first bytes or its last ones are not those of a frame that opens. What lies between them may be
-// damaged all the same.
+// Tail returns the latest commit of the journal at path, reading only its start and its end. The
+// first frame contains the latest commit of everything that a compaction wrote, in whatever order,
+// except for entries given to Compact. Entries appended since are in commit order. whole is false
+// if the commit is not certain: there is no journal, or its first or last bytes are not a frame
+// that opens. Frames in between may be damaged nevertheless.
 func Tail(path string, aead cipher.AEAD) (last uint64, whole bool, err error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -25,7 +24,7 @@ func Tail(path string, aead cipher.AEAD) (last uint64, whole bool, err error) {
 	return tail(f, info.Size(), aead)
 }
 
-// tail is Tail of a file of a size.
+// tail is Tail for a file of a given size.
 func tail(f io.ReaderAt, size int64, aead cipher.AEAD) (last uint64, whole bool, err error) {
 	end, err := endOfWritten(f, size)
 	if err != nil {
@@ -36,7 +35,7 @@ func tail(f io.ReaderAt, size int64, aead cipher.AEAD) (last uint64, whole bool,
 	if err := head.scan(nil); err != nil {
 		return 0, false, err
 	}
-	// The last frame lies in it, wherever it begins.
+	// It contains the last frame, wherever that begins.
 	from := max(end-(headerSize+MaxPayload+sumSize), 0)
 	s, err := scan(f, from, size, 0, aead, nil)
 	if err != nil {
@@ -46,10 +45,10 @@ func tail(f io.ReaderAt, size int64, aead cipher.AEAD) (last uint64, whole bool,
 	return max(head.rep.Last, s.rep.Last), whole, nil
 }
 
-// headRoom is more bytes than frame 0 takes, which has no records.
+// headRoom is more than the size of frame 0, which has no records.
 const headRoom = 512
 
-// endOfWritten returns the end of the last byte of f, of a size, that is not zero.
+// endOfWritten returns the offset after the last nonzero byte of f, whose size is given.
 func endOfWritten(f io.ReaderAt, size int64) (int64, error) {
 	b := make([]byte, len(zeros))
 	for size > 0 {

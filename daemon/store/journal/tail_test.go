@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// TestTail holds that the end of a journal tells the last commit, wherever the last frame begins,
-// and that an end which is not whole tells nothing.
+// TestTail: the end of a journal shows the last commit, wherever the last frame begins. A damaged
+// end shows nothing.
 func TestTail(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "journal")
 	if _, whole, err := Tail(path, nil); !os.IsNotExist(err) || whole {
@@ -50,10 +50,9 @@ func TestTail(t *testing.T) {
 	}
 }
 
-// TestTheTailKnowsWhatLiesBeforeIt holds that the end of a journal that a compaction has written
-// tells the last commit also where that is far from the end: what is taken over from elsewhere is
-// written behind it, and may be older.
-func TestTheTailKnowsWhatLiesBeforeIt(t *testing.T) {
+// TestTheTailKnowsWhatLiesBeforeIt: after a compaction the tail shows the last commit even if that
+// commit is far from the end, because entries from elsewhere are written last and may be older.
+func TestTailAfterCompact(t *testing.T) {
 	eachForm(t, func(t *testing.T, aead cipher.AEAD) {
 		path := filepath.Join(t.TempDir(), "j")
 		j, _, _ := mustOpen(t, path, aead)
@@ -86,8 +85,8 @@ func TestTheTailKnowsWhatLiesBeforeIt(t *testing.T) {
 	})
 }
 
-// TestTailWithoutHead has a first frame that is damaged, and behind it a frame that is longer than
-// what is read of the beginning: only the first one knows of the last commit.
+// TestTailWithoutHead has a damaged first frame, followed by a frame longer than the part of the
+// start that Tail reads. Only the first frame shows the last commit.
 func TestTailWithoutHead(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "j")
 	if err := Create(path, nil, 9, func(yield func(Entry, error) bool) {
@@ -106,7 +105,7 @@ func TestTailWithoutHead(t *testing.T) {
 	wantTail(t, path, nil, "damaged", 0, false)
 }
 
-// TestTailForeign has a frame of another journal near the end, in front of a frame that is right.
+// TestTailForeign has a frame of another journal near the end, before a valid frame.
 func TestTailForeign(t *testing.T) {
 	aead := newAEAD(t, 1)
 	path, at := filled(t, aead, 4)
@@ -127,7 +126,7 @@ func TestTailForeign(t *testing.T) {
 	wantTail(t, path, aead, "with a frame of another", 0, false)
 }
 
-// unreadable is a file with a sector that cannot be read.
+// unreadable is a file with a bad sector.
 type unreadable struct {
 	io.ReaderAt
 	sector int64
@@ -140,7 +139,7 @@ func (u unreadable) ReadAt(b []byte, off int64) (int, error) {
 	return u.ReaderAt.ReadAt(b, off)
 }
 
-// TestTailUnreadable has a disk that does not give back all that is near the end.
+// TestTailUnreadable has a bad sector near the end.
 func TestTailUnreadable(t *testing.T) {
 	var b []byte
 	f := framer{file: 1}
@@ -160,13 +159,13 @@ func TestTailUnreadable(t *testing.T) {
 	}
 	for _, sector := range []int64{0, size - MaxPayload + 1000, size - 1} {
 		if _, whole, err := tail(unreadable{bytes.NewReader(b), sector}, size, nil); whole {
-			t.Errorf("the byte at %d of %d cannot be read: got whole, %v", sector, size, err)
+			t.Errorf("byte %d of %d is unreadable: got whole, %v", sector, size, err)
 		}
 	}
 }
 
-// wantTail holds what Tail tells of the journal at path; where it is not whole, the commit does not
-// matter.
+// wantTail checks the result of Tail for the journal at path. The commit does not matter if it is
+// not whole.
 func wantTail(t *testing.T, path string, aead cipher.AEAD, what string, want uint64, wantWhole bool) {
 	t.Helper()
 	last, whole, err := Tail(path, aead)

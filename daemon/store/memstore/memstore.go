@@ -1,7 +1,6 @@
-// Package memstore is a store in memory, for tests of what stands on a store. It
-// behaves as daemon/store does, forgets all at the end of the process, and
-// fails and dawdles when it is told to. It knows no disk and no Badger, and it may be used in
-// a testing/synctest bubble.
+// Package memstore is a store in memory for tests of code that uses a store. It behaves like
+// daemon/store, but forgets everything at the end of the process, and can fail and delay on
+// request. It does not know disks or Badger. It can be used in a testing/synctest bubble.
 package memstore
 
 import (
@@ -15,13 +14,13 @@ import (
 	"tokend/daemon/record"
 )
 
-// Store is a store in memory. The zero value is empty and ready. Its methods may be
-// called concurrently.
+// Store is a store in memory. The zero value is empty and ready to use. Its methods may be called
+// concurrently.
 type Store struct {
 	mu      sync.Mutex
 	records map[id][]byte
 	puts    int
-	failing int // further Puts to fail; negative: all
+	failing int // number of further Puts to fail; negative: all
 	err     error
 	delay   time.Duration
 }
@@ -31,8 +30,8 @@ type id struct {
 	key   string
 }
 
-// Put keeps all of recs, or none of them. A nil Value deletes. During a delay
-// it heeds ctx; then it is one step.
+// Put stores all of recs, or none of them. A nil Value deletes. During a delay it honors ctx; after
+// that it is atomic.
 func (s *Store) Put(ctx context.Context, recs ...record.Record) error {
 	s.mu.Lock()
 	delay := s.delay
@@ -63,20 +62,20 @@ func (s *Store) Put(ctx context.Context, recs ...record.Record) error {
 			delete(s.records, id{r.Table, r.Key})
 			continue
 		}
-		// Not slices.Clone: an empty value is kept as empty, not as nil.
+		// Not slices.Clone: an empty value stays empty, not nil.
 		s.records[id{r.Table, r.Key}] = append([]byte{}, r.Value...)
 	}
 	return nil
 }
 
-// Get returns the record of a key; its Value is nil where there is none.
+// Get returns the record of a key. Its Value is nil if there is none.
 func (s *Store) Get(table record.Table, key string) (record.Record, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return record.Record{Table: table, Key: key, Value: slices.Clone(s.records[id{table, key}])}, nil
 }
 
-// GetEach yields what Get returns for each of keys, in their order.
+// GetEach yields the result of Get for each of keys, in order.
 func (s *Store) GetEach(table record.Table, keys []string) iter.Seq2[record.Record, error] {
 	return func(yield func(record.Record, error) bool) {
 		for _, key := range keys {
@@ -87,8 +86,8 @@ func (s *Store) GetEach(table record.Table, keys []string) iter.Seq2[record.Reco
 	}
 }
 
-// All yields every record of a table as it stood when the iteration began. A value is the
-// caller's until the next step.
+// All yields every record of a table, as of the start of the iteration. A value is valid until the
+// next step.
 func (s *Store) All(table record.Table) iter.Seq2[record.Record, error] {
 	return func(yield func(record.Record, error) bool) {
 		s.mu.Lock()
@@ -100,7 +99,7 @@ func (s *Store) All(table record.Table) iter.Seq2[record.Record, error] {
 			}
 			value := slices.Clone(v)
 			more := yield(record.Record{Table: k.table, Key: k.key, Value: value}, nil)
-			clear(value) // who keeps it beyond its step is to notice
+			clear(value) // exposes callers that keep the value
 			if !more {
 				return
 			}
@@ -108,22 +107,22 @@ func (s *Store) All(table record.Table) iter.Seq2[record.Record, error] {
 	}
 }
 
-// Fail makes the next n Puts that get so far return err and keep nothing; all
-// of them if n is negative, until Fail(0, nil).
+// Fail makes the next n Puts that pass their delay return err and store nothing. A negative n means
+// all of them, until Fail(0, nil).
 func (s *Store) Fail(n int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.failing, s.err = max(n, -1), err
 }
 
-// Delay makes every Put take d longer. Puts dawdle side by side, not in line.
+// Delay makes every Put take d longer. Concurrent Puts are delayed concurrently.
 func (s *Store) Delay(d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.delay = d
 }
 
-// Puts returns how many Puts there have been, failed ones included.
+// Puts returns the number of Puts, including failed ones.
 func (s *Store) Puts() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

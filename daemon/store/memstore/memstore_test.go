@@ -34,7 +34,7 @@ func TestFaults(t *testing.T) {
 			t.Errorf("Puts: got %d, want 3", got)
 		}
 	})
-	t.Run("fail until told otherwise", func(t *testing.T) {
+	t.Run("fail until reset", func(t *testing.T) {
 		var s Store
 		s.Fail(-5, errDisk)
 		for range 10 {
