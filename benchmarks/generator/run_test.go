@@ -287,8 +287,8 @@ func TestCheck(t *testing.T) {
 		{Plan{Requests: some, Count: 1, WarmUp: 1}, "warm-up"},
 		{Plan{Requests: some, Count: 1, Connections: MaxConnections + 1}, "connections are possible"},
 		{Plan{Requests: some, Count: 1, Threads: 2}, "each thread"},
-		{Plan{Requests: some, Count: 1, Batch: 2, Reconnect: true}, "pipeline"},
-		{Plan{Requests: some, Count: 1, Batch: 2, Rate: 1}, "pipeline"},
+		{Plan{Requests: some, Count: 1, Batch: 2, Reconnect: true}, "excludes pipelining"},
+		{Plan{Requests: some, Count: 1, Batch: 2, Rate: 1}, "excludes pipelining"},
 		{Plan{Requests: some, Count: 1, Batch: 5000}, "at once"},
 		{Plan{Requests: some, Count: 1, Rate: -1}, "rate"},
 	} {
