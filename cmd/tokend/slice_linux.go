@@ -7,17 +7,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// slice is how long the kernel lets a thread of the daemon run before another one, in nanoseconds.
-// Its own choice is some milliseconds: for as long the event loop would wait, request after
-// request, while a thread walks through all credentials or collects garbage. It is the shortest
-// that Linux grants.
+// slice is the daemon's scheduler slice in nanoseconds, the shortest that Linux grants. With the
+// default of some milliseconds, the event loop would wait that long for each request while another
+// thread walks through all credentials or collects garbage.
 const slice = 100_000
 
-// shortenSlices asks the kernel for short time slices, for all threads there are and all that they
-// start. Linux grants them from 6.12 on. Others, and a sandbox, ignore it or refuse it: reads then
-// wait longer during long work.
+// shortenSlices requests short scheduler slices for all threads and for those that they start. Linux
+// grants them from 6.12 on. Older kernels and some sandboxes ignore or refuse the request, and reads
+// then wait longer during long work.
 func shortenSlices() {
-	// Twice, for threads that are started meanwhile.
+	// Twice, for threads that start during the first pass.
 	for range 2 {
 		tasks, err := os.ReadDir("/proc/self/task")
 		if err != nil {
