@@ -110,8 +110,8 @@
 //
 // # Long work
 //
-// A walk through all credentials (a list, the beginning of a watch, a census) takes up to a second
-// of a processor. All walks share [Config].Throttle, which bounds what they take together, whoever
+// A walk through all credentials (a list, the beginning of a watch, a census, a reload) takes up to
+// a second of a processor, and so does an import. All walks share [Config].Throttle, which bounds what they take together, whoever
 // asks for them. A walk holds no lock while it is delayed.
 //
 // # Goroutines

@@ -214,7 +214,10 @@ const giveBatch = 64
 // giveAll puts grants in force, giveBatch of them in one write, and returns how many of them were
 // new.
 func (e *Engine) giveAll(ctx context.Context, gifts []gift) (changed int, err error) {
+	work := e.cfg.Throttle.Begin(ctx)
+	defer work.End()
 	for batch := range slices.Chunk(gifts, giveBatch) {
+		work.Pause()
 		amends := make([]*amendment, len(batch))
 		for i, g := range batch {
 			amends[i] = e.gives(g)

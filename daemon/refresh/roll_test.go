@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"tokend/daemon/record"
+	"tokend/daemon/throttle"
 	"tokend/fetchers/secret"
 )
 
@@ -220,27 +221,38 @@ func TestListWhileTheWorldGoesOn(t *testing.T) {
 func BenchmarkList(b *testing.B) {
 	for _, n := range []int{10_000, 100_000, 1_000_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			e, err := New(Config{Store: newGrantsAlone(n), Catalog: specs()})
-			if err != nil {
-				b.Fatal(err)
-			}
-			class := e.classes.of(&Spec{Kind: AuthorizerToken})
-			for i := range n {
-				en := &entry{name: fmt.Sprintf("open_platform/wxbench/wx%016x/access_token", uint64(i+1)*0x9e3779b97f4a7c15)}
-				en.class.Store(class)
-				e.index.add(en)
-			}
+			e := newCrowd(b, n, nil)
 			b.ReportAllocs()
 			for b.Loop() {
-				lines, all := e.List("", nil)
-				for range all {
-					lines--
-				}
-				if lines != 0 {
-					b.Fatal(lines)
-				}
+				listAll(b, e)
 			}
 		})
+	}
+}
+
+// newCrowd returns an engine with n entries and as many grants.
+func newCrowd(t testing.TB, n int, b *throttle.Budget) *Engine {
+	e, err := New(Config{Store: newGrantsAlone(n), Catalog: specs(), Throttle: b})
+	if err != nil {
+		t.Fatal(err)
+	}
+	class := e.classes.of(&Spec{Kind: AuthorizerToken})
+	for i := range n {
+		en := &entry{name: fmt.Sprintf("open_platform/wxbench/wx%016x/access_token", uint64(i+1)*0x9e3779b97f4a7c15)}
+		en.class.Store(class)
+		e.index.add(en)
+	}
+	return e
+}
+
+// listAll makes and walks a list of all there is.
+func listAll(t testing.TB, e *Engine) {
+	lines, all := e.List("", nil)
+	for range all {
+		lines--
+	}
+	if lines != 0 {
+		t.Errorf("%d lines are missing", lines)
 	}
 }
 
