@@ -12,9 +12,9 @@ import (
 // thread walks through all credentials or collects garbage.
 const slice = 100_000
 
-// shortenSlices requests short scheduler slices for all threads and for those that they start. Linux
-// grants them from 6.12 on. Older kernels and some sandboxes ignore or refuse the request, and reads
-// then wait longer during long work.
+// shortenSlices requests short scheduler slices for all threads and for those that they start.
+// Linux grants them from 6.12 on. Older kernels and some sandboxes ignore or refuse the request,
+// and reads then wait longer during long work.
 func shortenSlices() {
 	// Twice, for threads that start during the first pass.
 	for range 2 {
