@@ -58,9 +58,9 @@ const (
 	textSize                 float64 = 12
 )
 
-// colours are the colors of the servers, and dashes the strokes of their figures.
+// colors are those of the servers, and dashes the strokes of their figures.
 var (
-	colours = []string{"#0969da", "#cf222e", "#2da44e", "#8250df"}
+	colors = []string{"#0969da", "#cf222e", "#2da44e", "#8250df"}
 	dashes  = []string{"none", "7 4", "2 3"}
 )
 
@@ -173,8 +173,8 @@ func (c *chart) svg() []byte {
 	py := func(v float64) float64 { return top + innerHeight - y.at(v)*innerHeight }
 
 	var b bytes.Buffer
-	text := func(x, y float64, anchor, colour, s string, more string) {
-		fmt.Fprintf(&b, `<text x="%.1f" y="%.1f" text-anchor="%s" fill="%s"%s>`, x, y, anchor, colour, more)
+	text := func(x, y float64, anchor, color, s string, more string) {
+		fmt.Fprintf(&b, `<text x="%.1f" y="%.1f" text-anchor="%s" fill="%s"%s>`, x, y, anchor, color, more)
 		_ = xml.EscapeText(&b, []byte(s)) // writing to a buffer cannot fail
 		b.WriteString("</text>\n")
 	}
@@ -191,18 +191,18 @@ func (c *chart) svg() []byte {
 	text(left+innerWidth/2, height-10, "middle", ink, c.X, "")
 	var servers, figures ranks
 	for i, l := range c.lines {
-		colour, dash := colours[servers.of(l.server)%len(colours)], dashes[figures.of(l.figure)%len(dashes)]
+		color, dash := colors[servers.of(l.server)%len(colors)], dashes[figures.of(l.figure)%len(dashes)]
 		b.WriteString(`<path d="`)
 		for j, p := range l.points {
 			fmt.Fprintf(&b, "%c%.1f %.1f ", "ML"[min(j, 1)], px(p[0]), py(p[1]))
 		}
-		fmt.Fprintf(&b, `" fill="none" stroke="%s" stroke-width="2" stroke-dasharray="%s"/>`+"\n", colour, dash)
+		fmt.Fprintf(&b, `" fill="none" stroke="%s" stroke-width="2" stroke-dasharray="%s"/>`+"\n", color, dash)
 		for _, p := range l.points {
-			fmt.Fprintf(&b, `<circle cx="%.1f" cy="%.1f" r="3" fill="%s"/>`+"\n", px(p[0]), py(p[1]), colour)
+			fmt.Fprintf(&b, `<circle cx="%.1f" cy="%.1f" r="3" fill="%s"/>`+"\n", px(p[0]), py(p[1]), color)
 		}
 		row := float64(top + 14 + 20*i)
-		fmt.Fprintf(&b, `<path d="M%d %.1f h24" stroke="%s" stroke-width="2" stroke-dasharray="%s"/>`+"\n", left+innerWidth+14, row-4, colour, dash)
-		text(left+innerWidth+44, row, "start", colour, strings.TrimSpace(l.server+" "+l.figure), "")
+		fmt.Fprintf(&b, `<path d="M%d %.1f h24" stroke="%s" stroke-width="2" stroke-dasharray="%s"/>`+"\n", left+innerWidth+14, row-4, color, dash)
+		text(left+innerWidth+44, row, "start", color, strings.TrimSpace(l.server+" "+l.figure), "")
 	}
 	b.WriteString("</svg>\n")
 	return b.Bytes()
