@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"maps"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -18,7 +19,7 @@ type rules struct {
 	bans       []*ban
 	any        *regexp.Regexp // of all bans
 	allowed    []*exception
-	later      map[string]bool // path: whether it has a file
+	later      map[string]bool // entry: whether a file is in it
 	complaints []string
 }
 
@@ -56,6 +57,9 @@ func parseRules(text string) (*rules, error) {
 		case f[0] == "allow" && len(f) == 4:
 			r.allowed = append(r.allowed, &exception{path: f[1], text: f[2]})
 		case f[0] == "later" && len(f) == 2:
+			if _, err := path.Match(f[1], ""); err != nil {
+				return nil, fmt.Errorf("line %d: %w", n, err)
+			}
 			r.later[f[1]] = false
 		default:
 			return nil, fmt.Errorf("line %d: want ban, allow or later and its fields: %q", n, line)
@@ -70,42 +74,51 @@ func parseRules(text string) (*rules, error) {
 }
 
 // check checks one file.
-func (r *rules) check(path string, content []byte) {
-	for dir := range r.later {
-		if path == dir || strings.HasPrefix(path, dir+"/") {
-			r.later[dir] = true
-			return
+func (r *rules) check(name string, content []byte) {
+	isLater := false
+	for entry := range r.later {
+		if isIn(entry, name) {
+			r.later[entry], isLater = true, true
 		}
 	}
-	for _, p := range passages(path, content) {
-		r.words(path, p)
+	if isLater {
+		return
+	}
+	for _, p := range passages(name, content) {
+		r.words(name, p)
 		for i, line := range p.lines {
 			if width := widthOf(line); p.wrapped && width > maxWidth {
-				r.complain(path, p.first+i, "%d characters: wrap at %d", width, maxWidth)
+				r.complain(name, p.first+i, "%d characters: wrap at %d", width, maxWidth)
 			}
 		}
 	}
 }
 
+// isIn reports whether entry is the file name, a directory that contains it, or a pattern for it.
+func isIn(entry, name string) bool {
+	match, _ := path.Match(entry, name) // parseRules has checked the pattern
+	return match || strings.HasPrefix(name, entry+"/")
+}
+
 // words reports the banned words of p.
-func (r *rules) words(path string, p passage) {
+func (r *rules) words(name string, p passage) {
 	text := p.text()
 	if !r.any.MatchString(text) {
 		return
 	}
 	for _, b := range r.bans {
 		for _, at := range b.pattern.FindAllStringIndex(text, -1) {
-			if !r.isAllowed(path, text, at) {
-				r.complain(path, p.lineOf(at[0]), "%q: %s", text[at[0]:at[1]], b.instead)
+			if !r.isAllowed(name, text, at) {
+				r.complain(name, p.lineOf(at[0]), "%q: %s", text[at[0]:at[1]], b.instead)
 			}
 		}
 	}
 }
 
 // isAllowed reports whether the words at are part of an exception.
-func (r *rules) isAllowed(path, text string, at []int) bool {
+func (r *rules) isAllowed(name, text string, at []int) bool {
 	for _, e := range r.allowed {
-		if path != e.path {
+		if name != e.path {
 			continue
 		}
 		for from := 0; ; {
@@ -124,8 +137,8 @@ func (r *rules) isAllowed(path, text string, at []int) bool {
 	return false
 }
 
-func (r *rules) complain(path string, line int, format string, args ...any) {
-	r.complaints = append(r.complaints, fmt.Sprintf("%s:%d: %s", path, line, fmt.Sprintf(format, args...)))
+func (r *rules) complain(name string, line int, format string, args ...any) {
+	r.complaints = append(r.complaints, fmt.Sprintf("%s:%d: %s", name, line, fmt.Sprintf(format, args...)))
 }
 
 // unused returns a complaint for each exception and path of words.txt that matched nothing.
@@ -135,9 +148,9 @@ func (r *rules) unused() (complaints []string) {
 			complaints = append(complaints, fmt.Sprintf("%s: %s does not need this: %q", list, e.path, e.text))
 		}
 	}
-	for _, path := range slices.Sorted(maps.Keys(r.later)) {
-		if !r.later[path] {
-			complaints = append(complaints, fmt.Sprintf("%s: no file is in %s", list, path))
+	for _, entry := range slices.Sorted(maps.Keys(r.later)) {
+		if !r.later[entry] {
+			complaints = append(complaints, fmt.Sprintf("%s: no file is in %s", list, entry))
 		}
 	}
 	return complaints

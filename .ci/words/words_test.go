@@ -10,7 +10,8 @@ const testRules = "ban\tanew\tagain\n" +
 	"ban\tlies in\tis in\n" +
 	"ban\tpegs?\tattachment\n" +
 	"allow\tallowed.go\ta tent peg\ta real one\n" +
-	"later\tlater\n"
+	"later\tlater\n" +
+	"later\tpart/*.go\n"
 
 func complaints(t *testing.T, path, content string) []string {
 	t.Helper()
@@ -57,6 +58,8 @@ func TestCheck(t *testing.T) {
 		{"beside an exception", "allowed.go", pkg + "// A peg, and a tent peg.\n", `allowed.go:3: "peg": attachment`},
 		{"the same elsewhere", "a.go", pkg + "// It is a tent peg.\n", `a.go:3: "peg": attachment`},
 		{"later", "later/a.go", pkg + "// Start anew.\n", ""},
+		{"a pattern for later", "part/a.go", pkg + "// Start anew.\n", ""},
+		{"not in the pattern", "part/sub/a.go", pkg + "// Start anew.\n", `part/sub/a.go:3: "anew": again`},
 		{"not later", "later.go", pkg + "// Start anew.\n", `later.go:3: "anew": again`},
 	} {
 		if got := strings.Join(complaints(t, tt.path, tt.content), "\n"); got != tt.want {
@@ -70,19 +73,20 @@ func TestUnusedRules(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := list + `: allowed.go does not need this: "a tent peg"` + "\n" + list + ": no file is in later"
+	want := list + `: allowed.go does not need this: "a tent peg"` + "\n" + list + ": no file is in later\n" + list + ": no file is in part/*.go"
 	if got := strings.Join(r.unused(), "\n"); got != want {
 		t.Errorf("\n got: %s\nwant: %s", got, want)
 	}
 	r.check("allowed.go", []byte("package p // a tent peg\n"))
 	r.check("later/a.md", []byte("anew\n"))
+	r.check("part/a.go", []byte("package p\n"))
 	if got := append(r.unused(), r.complaints...); len(got) > 0 {
 		t.Errorf("got %q", got)
 	}
 }
 
 func TestRules(t *testing.T) {
-	for _, text := range []string{"", "ban\tanew\n", "ban\t(\tx\n", "forbid\tanew\tagain\n", "ban\tanew\tagain\nallow\ta.go\tanew\n"} {
+	for _, text := range []string{"", "ban\tanew\n", "ban\t(\tx\n", "forbid\tanew\tagain\n", "ban\tanew\tagain\nallow\ta.go\tanew\n", "ban\tanew\tagain\nlater\t[\n"} {
 		if _, err := parseRules(text); err == nil {
 			t.Errorf("%q was accepted", text)
 		}
