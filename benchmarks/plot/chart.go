@@ -61,7 +61,7 @@ const (
 // colors are those of the servers, and dashes the strokes of their figures.
 var (
 	colors = []string{"#0969da", "#cf222e", "#2da44e", "#8250df"}
-	dashes  = []string{"none", "7 4", "2 3"}
+	dashes = []string{"none", "7 4", "2 3"}
 )
 
 // axis maps values to positions.
