@@ -150,3 +150,49 @@ func (b *hostBacklog) needs(now clock.Instant) float64 {
 
 // samples is of how many values a sample is, about.
 const samples = 1 << 14
+
+// behind is added to the instants of those that wait for the pace with nothing left to lose: they
+// come after all whose values still live, first come first served.
+const behind = never / 2
+
+// demand is how many of those that wait end when, in steps of demandStep from now on.
+type demand [120]int
+
+// demandStep is that of a demand, which reaches ten minutes ahead: the longest lead. What lives
+// longer is in no hurry.
+const demandStep = 5 * time.Second
+
+// add counts n that have left of their life.
+func (d *demand) add(left time.Duration, n int) {
+	if i := left / demandStep; left >= 0 && i < time.Duration(len(d)) {
+		d[i] += n
+	}
+}
+
+// rate returns how many a second are enough for each to have its turn before its end, if those that
+// end soonest go first.
+func (d *demand) rate() (most float64) {
+	sum := 0
+	for i, n := range d {
+		sum += n
+		// By the beginning of the step, or a second from now.
+		most = max(most, float64(sum)/max(time.Duration(i)*demandStep, time.Second).Seconds())
+	}
+	return most
+}
+
+// hosts is how many hosts WeChat has: what the schedule does at the one does not wait for the
+// other.
+const (
+	weixinHost = iota
+	wecomHost
+	hosts
+)
+
+// host returns the number of the host that what the schedule refreshes is asked of.
+func (p *policy) host() int {
+	if p.wecom {
+		return wecomHost
+	}
+	return weixinHost
+}

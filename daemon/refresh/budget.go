@@ -114,21 +114,3 @@ func (e *Engine) saveBudgets() error {
 	}
 	return nil
 }
-
-// guard returns the error of a limit of tokend's own, which why names, and which is over after
-// wait.
-func guard(why string, wait time.Duration) *Error {
-	return &Error{Reason: Limited, RetryAfter: wait, Message: "no call made: " + why}
-}
-
-// overspent returns the error of a call that a budget has no room for.
-func overspent(r *quota.Refusal) *Error { return guard(r.Why, r.Wait) }
-
-// guardError says that tokend's own guard forbade the call.
-type guardError struct {
-	reply  *Error
-	forced bool // by the guard of forced refreshes, which says nothing of ordinary ones
-	early  bool // it can wait, and says nothing of calls that cannot
-}
-
-func (e *guardError) Error() string { return e.reply.Message }

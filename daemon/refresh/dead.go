@@ -1,8 +1,6 @@
 package refresh
 
 import (
-	"errors"
-
 	"tokend/daemon/clock"
 	"tokend/fetchers/secret"
 )
@@ -11,9 +9,6 @@ import (
 // The parent is then replaced. Until that has succeeded no other call is made with the value: each
 // would be refused like the first, and WeCom blocks an address for calls that it refuses. The same
 // holds for a value that has ended while a call waited.
-
-// errDeadParent says that no call was made, because the parent's value has ended or been refused.
-var errDeadParent = errors.New("the parent's value has expired or was rejected")
 
 // alive returns errDeadParent if value is known to be a dead value of parent. A caller that has
 // waited for a slot checks the value again before its call.

@@ -1,7 +1,6 @@
 package refresh
 
 import (
-	"hash/fnv"
 	"time"
 
 	"tokend/daemon/clock"
@@ -39,19 +38,6 @@ const (
 	// first of a new one after which the new one's age still counts as known.
 	known = 2 * time.Minute
 )
-
-// spread maps a name to a number in [0, 1), always the same for the same name,
-// so that a restart reshuffles nothing and tests repeat.
-func spread(name string) float64 {
-	h := fnv.New64a()
-	_, _ = h.Write([]byte(name))
-	// FNV leaves the high bits of similar names alike: mix before taking 53 bits.
-	x := h.Sum64()
-	x ^= x >> 33
-	x *= 0xff51afd7ed558ccd
-	x ^= x >> 33
-	return float64(x>>11) / (1 << 53)
-}
 
 // shrink returns d, or a quarter of life where that is shorter.
 func shrink(d, life time.Duration) time.Duration { return min(d, life/4) }
@@ -121,4 +107,33 @@ func refreshAt(p *policy, c *credential, spread float64, now clock.Instant, repe
 	}
 	at = min(at, c.end)
 	return max(at, now.Add(soonest))
+}
+
+// restLeast is how little of a life is left when it is not looked at any more before its end. After
+// a start, in which nobody counts as having wanted anything, that is how long whoever uses a value
+// has had to say so.
+const restLeast = 5 * time.Second
+
+// restUntil returns when to look again whether somebody wants c, which is due and which nobody has
+// wanted: a few times before its end, each after half of what is left, so that whoever comes back
+// late, or comes anew to a value that an earlier run has left, need not wait at the end.
+func restUntil(c *credential, now clock.Instant) clock.Instant {
+	left := c.end.Sub(now)
+	if left <= shrink(restLeast, c.life) {
+		return c.end
+	}
+	return now.Add(left / 2)
+}
+
+// unasked reports whether nobody has wanted the credential since its value came, but for the one it
+// was fetched for; or, without a value, for as long as one would have lived. Who wanted a value in
+// an earlier run is not known, and it counts as not wanted since: a restart prolongs no use that
+// has ended.
+func (en *entry) unasked(now clock.Instant) bool {
+	asked := en.lastAsked()
+	c := en.current.Load()
+	if c == nil {
+		return now.Sub(asked) >= 2*time.Hour
+	}
+	return asked == 0 || asked.Sub(c.issued) < shrink(time.Minute, c.life)
 }

@@ -365,10 +365,6 @@ func (e *Engine) introduce(made *entry, spec *Spec, catalog *Catalog) *entry {
 	return en
 }
 
-func writeOnly() *Error {
-	return &Error{Reason: Denied, RetryAfter: Never, Message: "write-only"}
-}
-
 func (e *Engine) newEntry(spec *Spec) *entry {
 	en := &entry{name: spec.Name}
 	en.class.Store(e.classes.of(spec))

@@ -1,6 +1,8 @@
 package refresh
 
 import (
+	"context"
+	"hash/fnv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -206,4 +208,96 @@ const latelyAsked = 10 * time.Minute
 // unit earlier; zero where none has.
 func (en *entry) lastAsked() clock.Instant {
 	return clock.Instant(en.asked.Load()) * clock.Instant(askedUnit)
+}
+
+// flight is the one fetch of a credential that is under way. Everybody who
+// wants the credential waits for the same flight; nobody's leaving ends it.
+type flight struct {
+	cause Cause
+
+	// rejected: somebody waits who has rejected the current value. Guarded by the
+	// entry's mu.
+	rejected bool
+
+	// paid: a rejection was spent on it, of those that are allowed. Guarded by the entry's mu.
+	paid bool
+
+	// leave gives back the place of a flight for one request; nil for any other.
+	leave func()
+
+	// done is closed when the flight has landed; cred and err are set before
+	// and read-only after.
+	done chan struct{}
+	cred *credential
+	err  error
+}
+
+// background reports whether the flight was begun for nobody in particular.
+func (f *flight) background() bool { return f.cause == CauseSchedule || f.cause == CauseStart }
+
+// wait returns what the flight brought, or ctx's error if that ends first.
+func (f *flight) wait(ctx context.Context) (*credential, error) {
+	select {
+	case <-f.done:
+		return f.cred, f.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (f *flight) finish(c *credential, err error) {
+	f.cred, f.err = c, err
+	close(f.done)
+}
+
+// instantOf guards against the zero instant, which stands for "not at all".
+func instantOf(i clock.Instant) clock.Instant { return max(i, 1) }
+
+// spread maps a name to a number in [0, 1), always the same for the same name,
+// so that a restart reshuffles nothing and tests repeat.
+func spread(name string) float64 {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(name))
+	// FNV leaves the high bits of similar names alike: mix before taking 53 bits.
+	x := h.Sum64()
+	x ^= x >> 33
+	x *= 0xff51afd7ed558ccd
+	x ^= x >> 33
+	return float64(x>>11) / (1 << 53)
+}
+
+// class is what an entry must know at all times of how its credential is configured. All customers
+// of a platform share one.
+type class struct {
+	kind     Kind
+	settings string // as in Spec
+	target   string // as in Spec
+}
+
+// classes are those there are. Its zero value is ready.
+type classes struct {
+	mu  sync.Mutex
+	all map[class]*class
+}
+
+// of returns the class of spec, the same for all that are alike.
+func (cs *classes) of(spec *Spec) *class {
+	c := class{spec.Kind, spec.Settings, spec.Target}
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if have := cs.all[c]; have != nil {
+		return have
+	}
+	if cs.all == nil {
+		cs.all = map[class]*class{}
+	}
+	cs.all[c] = &c
+	return &c
+}
+
+// forget lets go of the classes of a configuration that is in force no more; entries keep theirs.
+func (cs *classes) forget() {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	cs.all = nil
 }

@@ -8,36 +8,10 @@ import (
 	"slices"
 	"time"
 
-	"tokend/daemon/clock"
 	"tokend/daemon/record"
 	"tokend/fetchers"
 	"tokend/fetchers/secret"
 )
-
-// flight is the one fetch of a credential that is under way. Everybody who
-// wants the credential waits for the same flight; nobody's leaving ends it.
-type flight struct {
-	cause Cause
-
-	// rejected: somebody waits who has rejected the current value. Guarded by the
-	// entry's mu.
-	rejected bool
-
-	// paid: a rejection was spent on it, of those that are allowed. Guarded by the entry's mu.
-	paid bool
-
-	// leave gives back the place of a flight for one request; nil for any other.
-	leave func()
-
-	// done is closed when the flight has landed; cred and err are set before
-	// and read-only after.
-	done chan struct{}
-	cred *credential
-	err  error
-}
-
-// background reports whether the flight was begun for nobody in particular.
-func (f *flight) background() bool { return f.cause == CauseSchedule || f.cause == CauseStart }
 
 // rank is that of its calls. Who joins a flight of the schedule later waits as it does.
 func (f *flight) rank() rank {
@@ -45,16 +19,6 @@ func (f *flight) rank() rank {
 		return patient
 	}
 	return awaited
-}
-
-// wait returns what the flight brought, or ctx's error if that ends first.
-func (f *flight) wait(ctx context.Context) (*credential, error) {
-	select {
-	case <-f.done:
-		return f.cred, f.err
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
 }
 
 // startLocked starts a flight for en, which has none. en.mu is held.
@@ -79,14 +43,6 @@ func (e *Engine) beginLocked(en *entry, f *flight) error {
 	}
 	e.flights.Go(func() { e.fly(en, f) })
 	return nil
-}
-
-func gone(name string) *Error {
-	return &Error{Reason: NotFound, RetryAfter: Never, Message: fmt.Sprintf("%s is not configured any more", name)}
-}
-
-func stopping() *Error {
-	return &Error{Reason: Stopping, RetryAfter: time.Second, Message: "tokend is stopping"}
 }
 
 // fly fetches and lands.
@@ -333,38 +289,3 @@ func (e *Engine) intend(en *entry, spec *Spec, p *policy) (failing bool, recs []
 	h := cutShort(failures+1, quotas, en.valid(now) != nil, en.life(), en.spread(), spec.Settings, now)
 	return failures > 0, []record.Record{e.keepHold(en.name, h)}, nil
 }
-
-// parentError says that a parent cannot be had. The child makes no call then, and needs
-// no hold of its own: it asks its parent again, which knows its own.
-type parentError struct {
-	parent string
-	err    error
-}
-
-func (e *parentError) Error() string { return fmt.Sprintf("%s: %v", e.parent, e.err) }
-func (e *parentError) Unwrap() error { return e.err }
-
-// reply returns what a reader of the child is told: the parent's own word, where it has one.
-func (e *parentError) reply(otherwise *Error) *Error {
-	if of, ok := errors.AsType[*Error](e.err); ok {
-		return of
-	}
-	return otherwise
-}
-
-// faultError says that the fault is tokend's own: its disk's, or in its code. It is for the log; a
-// peer is told no more than that.
-type faultError struct{ err error }
-
-func (e *faultError) Error() string { return e.err.Error() }
-func (e *faultError) Unwrap() error { return e.err }
-
-// lateError says that the answer was dead when it arrived.
-type lateError struct{ life time.Duration }
-
-func (e *lateError) Error() string {
-	return fmt.Sprintf("answered a value that lives %s, less than the call took", e.life)
-}
-
-// instantOf guards against the zero instant, which stands for "not at all".
-func instantOf(i clock.Instant) clock.Instant { return max(i, 1) }

@@ -8,22 +8,6 @@ import (
 	"tokend/fetchers"
 )
 
-// hosts is how many hosts WeChat has: what the schedule does at the one does not wait for the
-// other.
-const (
-	weixinHost = iota
-	wecomHost
-	hosts
-)
-
-// host returns the number of the host that what the schedule refreshes is asked of.
-func (p *policy) host() int {
-	if p.wecom {
-		return wecomHost
-	}
-	return weixinHost
-}
-
 // hostQueue is what the schedule has to do at one host, beside the backlog. It is dispatch's alone.
 type hostQueue struct {
 	host   int

@@ -307,11 +307,6 @@ func (e *Engine) reconfigured(spec *Spec) bool {
 	return err != nil || now.Settings != spec.Settings
 }
 
-func (f *flight) finish(c *credential, err error) {
-	f.cred, f.err = c, err
-	close(f.done)
-}
-
 // holdFor returns the hold that err calls for, and whether it is kept over
 // restarts. en.mu is held.
 func (e *Engine) holdFor(err error, spec *Spec, failures int, en *entry, valid bool, now clock.Instant, wall time.Time) (h *hold, keep bool) {
@@ -395,14 +390,4 @@ func (e *Engine) logFailure(en *entry, h *hold, a Attempt, err error, valid bool
 		return
 	}
 	e.log.Warn("refresh failed", kv...)
-}
-
-// said returns, for a line of the log that shows err, what WeChat said where err shows tokend's own
-// words instead: support asks for it.
-func said(err error) []any {
-	api, ok := errors.AsType[*fetchers.APIError](err)
-	if !ok || api.Errmsg == "" || api.Errmsg == api.Msg {
-		return nil
-	}
-	return []any{"errmsg", api.Errmsg}
 }

@@ -1,6 +1,7 @@
 package refresh
 
 import (
+	"container/list"
 	"context"
 	"slices"
 	"sync"
@@ -8,6 +9,139 @@ import (
 
 	"tokend/daemon/clock"
 )
+
+// ring is owners that are served round robin, each with what it has waiting. An owner is a value
+// that can be compared. The zero value is ready.
+type ring[T any] struct {
+	order list.List // of *member[T], the next to be served first
+	by    map[any]*list.Element
+}
+
+type member[T any] struct {
+	owner   any
+	waiting T
+}
+
+// join returns what owner has waiting. A new owner is served last.
+func (r *ring[T]) join(owner any) *T {
+	if have := r.find(owner); have != nil {
+		return have
+	}
+	if r.by == nil {
+		r.by = map[any]*list.Element{}
+	}
+	m := &member[T]{owner: owner}
+	r.by[owner] = r.order.PushBack(m)
+	return &m.waiting
+}
+
+// find returns what owner has waiting; nil if it is not in the ring.
+func (r *ring[T]) find(owner any) *T {
+	if at := r.by[owner]; at != nil {
+		return &at.Value.(*member[T]).waiting
+	}
+	return nil
+}
+
+// leave takes owner out.
+func (r *ring[T]) leave(owner any) {
+	if at := r.by[owner]; at != nil {
+		r.order.Remove(at)
+		delete(r.by, owner)
+	}
+}
+
+// next returns the first owner that fits, which is served last from now on; a nil waiting if none
+// does.
+func (r *ring[T]) next(fits func(owner any, waiting *T) bool) (owner any, waiting *T) {
+	for at := r.order.Front(); at != nil; at = at.Next() {
+		if m := at.Value.(*member[T]); fits(m.owner, &m.waiting) {
+			r.order.MoveToBack(at)
+			return m.owner, &m.waiting
+		}
+	}
+	return nil, nil
+}
+
+// all yields the owners in order. The current one may be taken out.
+func (r *ring[T]) all(yield func(owner any, waiting *T) bool) {
+	for at := r.order.Front(); at != nil; {
+		m, next := at.Value.(*member[T]), at.Next()
+		if !yield(m.owner, &m.waiting) {
+			return
+		}
+		at = next
+	}
+}
+
+// places is which owner has how many of the places at a host. With one owner's calls hanging, the
+// others must find a place: no owner has more than share of them, and the last spare ones are for
+// owners that have none. An owner is whose the credential is, see ownerOf: all customers of a
+// platform are one.
+type places struct {
+	limit int // how many there are
+	share int // the most for one owner
+	spare int
+
+	// taken does not count what an owner has above a share that was lowered: other owners do not
+	// wait for that.
+	taken int
+	of    map[any]int // by owner; those that have one at least
+}
+
+// division returns the share of one owner and the spare places, of so many places.
+type division func(limit int) (share, spare int)
+
+// halves lets no owner have more than half of the places at a host.
+func halves(limit int) (share, spare int) { return max(1, limit/2), limit / 8 }
+
+// undivided lets an owner have all.
+func undivided(limit int) (share, spare int) { return limit, 0 }
+
+// open reports whether there is a place for owner.
+func (p *places) open(owner any) bool {
+	switch have := p.of[owner]; {
+	case have >= p.share:
+		return false
+	case have == 0:
+		return p.taken < p.limit
+	}
+	return p.taken < p.limit-p.spare
+}
+
+// full reports whether there is no place for any owner.
+func (p *places) full() bool { return p.taken >= p.limit }
+
+// take takes a place for owner; there is one.
+func (p *places) take(owner any) {
+	if p.of == nil {
+		p.of = map[any]int{}
+	}
+	p.of[owner]++
+	p.taken++
+}
+
+// give gives back a place of owner.
+func (p *places) give(owner any) {
+	have := p.of[owner]
+	if have <= p.share {
+		p.taken--
+	}
+	if have == 1 {
+		delete(p.of, owner)
+		return
+	}
+	p.of[owner] = have - 1
+}
+
+// resize changes how many places there are.
+func (p *places) resize(limit int, by division) {
+	p.limit, p.taken = limit, 0
+	p.share, p.spare = by(limit)
+	for _, have := range p.of {
+		p.taken += min(have, p.share)
+	}
+}
 
 // widenEvery is how long a limiter that was narrowed waits before it lets one more call in.
 const widenEvery = 30 * time.Second

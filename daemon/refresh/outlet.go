@@ -98,11 +98,6 @@ func (o *outlet) unprobe() {
 	o.probed = 0
 }
 
-// outletError says that no call was made, or that the one that was made has caused the hold.
-type outletError struct{ hold *hold }
-
-func (e *outletError) Error() string { return e.hold.message }
-
 // outletOwner returns the owner of an outlet by its key; "" where key is a credential's name.
 func outletOwner(key string) string {
 	owner, _, _ := strings.Cut(key, "#")

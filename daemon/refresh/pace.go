@@ -114,36 +114,6 @@ func gapOf(every time.Duration, n int) time.Duration {
 	return min(time.Second/paceFloor, max(every, 0)/time.Duration(paceRoom*n))
 }
 
-// behind is added to the instants of those that wait for the pace with nothing left to lose: they
-// come after all whose values still live, first come first served.
-const behind = never / 2
-
-// demand is how many of those that wait end when, in steps of demandStep from now on.
-type demand [120]int
-
-// demandStep is that of a demand, which reaches ten minutes ahead: the longest lead. What lives
-// longer is in no hurry.
-const demandStep = 5 * time.Second
-
-// add counts n that have left of their life.
-func (d *demand) add(left time.Duration, n int) {
-	if i := left / demandStep; left >= 0 && i < time.Duration(len(d)) {
-		d[i] += n
-	}
-}
-
-// rate returns how many a second are enough for each to have its turn before its end, if those that
-// end soonest go first.
-func (d *demand) rate() (most float64) {
-	sum := 0
-	for i, n := range d {
-		sum += n
-		// By the beginning of the step, or a second from now.
-		most = max(most, float64(sum)/max(time.Duration(i)*demandStep, time.Second).Seconds())
-	}
-	return most
-}
-
 // queueLocked lets en, which is due, wait to be refreshed: of one owner, those whose values expire
 // soonest go first. A customer's that nobody wants makes no call, and does not wait for one while
 // its value lives. en.mu is held.

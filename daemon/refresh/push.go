@@ -281,12 +281,3 @@ func (e *Engine) expect(now clock.Instant) {
 		made.mu.Unlock()
 	}
 }
-
-// nextPush is after how long it is worth looking for a ticket again. A push comes every ten
-// minutes.
-const nextPush = time.Minute
-
-// noTicket is the error of a ticket that has not been pushed, or has expired.
-func noTicket(name string) *Error {
-	return &Error{Reason: NoTicket, RetryAfter: nextPush, Message: name + " has not been pushed, or has expired"}
-}

@@ -11,13 +11,6 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// sleepsLocked reports whether en waits for its parent, not for time or a person. en.mu
-// is held.
-func (en *entry) sleepsLocked() bool {
-	h := en.hold
-	return h != nil && (h.derived || h.reason == NoTicket) && en.policy().pushed == 0
-}
-
 // sleepLocked notes that en waits for its parent, unless the parent has come by another value
 // than used, the one that the call was made with ("" for none): then it need not wait. The
 // parent publishes its value before it wakes who sleeps, so that one of the two sees

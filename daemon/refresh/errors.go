@@ -1,0 +1,106 @@
+package refresh
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"tokend/daemon/quota"
+	"tokend/fetchers"
+)
+
+// errChanged is what those are told who held on to what has just lapsed or has been replaced: to
+// look the name up again.
+var errChanged = &Error{Reason: Busy, RetryAfter: 1, Message: "changed this moment: ask again"}
+
+// errDeadParent says that no call was made, because the parent's value has ended or been refused.
+var errDeadParent = errors.New("the parent's value has expired or was rejected")
+
+func gone(name string) *Error {
+	return &Error{Reason: NotFound, RetryAfter: Never, Message: fmt.Sprintf("%s is not configured any more", name)}
+}
+
+func stopping() *Error {
+	return &Error{Reason: Stopping, RetryAfter: time.Second, Message: "tokend is stopping"}
+}
+
+func writeOnly() *Error {
+	return &Error{Reason: Denied, RetryAfter: Never, Message: "write-only"}
+}
+
+// nextPush is after how long it is worth looking for a ticket again. A push comes every ten
+// minutes.
+const nextPush = time.Minute
+
+// noTicket is the error of a ticket that has not been pushed, or has expired.
+func noTicket(name string) *Error {
+	return &Error{Reason: NoTicket, RetryAfter: nextPush, Message: name + " has not been pushed, or has expired"}
+}
+
+// guard returns the error of a limit of tokend's own, which why names, and which is over after
+// wait.
+func guard(why string, wait time.Duration) *Error {
+	return &Error{Reason: Limited, RetryAfter: wait, Message: "no call made: " + why}
+}
+
+// overspent returns the error of a call that a budget has no room for.
+func overspent(r *quota.Refusal) *Error { return guard(r.Why, r.Wait) }
+
+// guardError says that tokend's own guard forbade the call.
+type guardError struct {
+	reply  *Error
+	forced bool // by the guard of forced refreshes, which says nothing of ordinary ones
+	early  bool // it can wait, and says nothing of calls that cannot
+}
+
+func (e *guardError) Error() string { return e.reply.Message }
+
+// parentError says that a parent cannot be had. The child makes no call then, and needs
+// no hold of its own: it asks its parent again, which knows its own.
+type parentError struct {
+	parent string
+	err    error
+}
+
+func (e *parentError) Error() string { return fmt.Sprintf("%s: %v", e.parent, e.err) }
+func (e *parentError) Unwrap() error { return e.err }
+
+// reply returns what a reader of the child is told: the parent's own word, where it has one.
+func (e *parentError) reply(otherwise *Error) *Error {
+	if of, ok := errors.AsType[*Error](e.err); ok {
+		return of
+	}
+	return otherwise
+}
+
+// faultError says that the fault is tokend's own: its disk's, or in its code. It is for the log; a
+// peer is told no more than that.
+type faultError struct{ err error }
+
+func (e *faultError) Error() string { return e.err.Error() }
+func (e *faultError) Unwrap() error { return e.err }
+
+// lateError says that the answer was dead when it arrived.
+type lateError struct{ life time.Duration }
+
+func (e *lateError) Error() string {
+	return fmt.Sprintf("answered a value that lives %s, less than the call took", e.life)
+}
+
+// outletError says that no call was made, or that the one that was made has caused the hold.
+type outletError struct{ hold *hold }
+
+func (e *outletError) Error() string { return e.hold.message }
+
+// ownFault is what there is to tell a peer of a fault of tokend's own.
+const ownFault = "a fault of tokend's own: its log says more"
+
+// said returns, for a line of the log that shows err, what WeChat said where err shows tokend's own
+// words instead: support asks for it.
+func said(err error) []any {
+	api, ok := errors.AsType[*fetchers.APIError](err)
+	if !ok || api.Errmsg == "" || api.Errmsg == api.Msg {
+		return nil
+	}
+	return []any{"errmsg", api.Errmsg}
+}
