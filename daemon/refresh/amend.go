@@ -2,10 +2,83 @@ package refresh
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
 	"slices"
+	"time"
 
 	"tokend/daemon/record"
 )
+
+// change is one thing that changes what stands under names, on disk and in memory: a grant that is
+// given or taken back, a ticket that is pushed. It is carried out once, and its methods are called
+// in this order, in the turns of its names.
+type change interface {
+	// names appends the names whose turns it takes.
+	names(to []string) []string
+
+	// needs returns the name of the grant that prepare is to be told of; "" for none.
+	needs() string
+
+	// prepare returns what is to be written, nothing if that is on disk already. After an error
+	// there is nothing more to be done.
+	prepare(standing) ([]record.Record, error)
+
+	// settle makes visible what is durable, or does what is to be done where it is not: refused
+	// says why. It returns how the change has ended.
+	settle(refused error) error
+}
+
+// namesOf is how many names most changes take: those of a grant and of what lives by it.
+const namesOf = 4
+
+// carryOut carries out changes: what they write, they write at once, and it is durable before it is
+// visible. Nobody else changes what stands under their names meanwhile. It returns how each has
+// ended: what is wrong with the one is no matter of the others.
+func (e *Engine) carryOut(ctx context.Context, all ...change) []error {
+	errs := make([]error, len(all))
+	names := make([]string, 0, namesOf*len(all))
+	for _, c := range all {
+		names = c.names(names)
+	}
+	end, err := e.turns.take(ctx, names...)
+	if err != nil {
+		for i := range errs {
+			errs[i] = err
+		}
+		return errs
+	}
+	defer end()
+	needs := make([]string, len(all))
+	for i, c := range all {
+		needs[i] = c.needs()
+	}
+	parts := make([][]record.Record, len(all))
+	for i, s := range e.grants.stand(needs) {
+		parts[i], errs[i] = all[i].prepare(s)
+	}
+	refused := e.write(ctx, slices.Concat(parts...))
+	for i, c := range all {
+		if errs[i] != nil {
+			continue
+		}
+		why := refused
+		if why != nil && (len(parts[i]) == 0 || len(all) > 1 && ctx.Err() == nil) {
+			why = e.write(ctx, parts[i]) // it may have been another's fault: too much for one commit, say
+		}
+		errs[i] = c.settle(why)
+	}
+	return errs
+}
+
+// write writes recs, if there are any.
+func (e *Engine) write(ctx context.Context, recs []record.Record) error {
+	if len(recs) == 0 {
+		return nil
+	}
+	return e.cfg.Store.Put(ctx, recs...)
+}
 
 // amendment is a change to a grant, with all that follows from it on disk and in memory.
 type amendment struct {
@@ -144,4 +217,136 @@ func (e *Engine) release(dependants []string) {
 		}
 		en.mu.Unlock()
 	}
+}
+
+// outlast returns what do returns, or ctx's error as soon as ctx has ended: once a commit has
+// begun, a disk that hangs keeps its result for as long as it likes, and no caller has to wait for
+// that. do goes on then, what it changes is changed, and the engine's end waits for it.
+func (e *Engine) outlast(ctx context.Context, do func() error) error {
+	ended := make(chan error, 1)
+	e.life.Lock()
+	if e.stopped {
+		e.life.Unlock()
+		return stopping()
+	}
+	e.flights.Go(func() { ended <- e.faultless(do) })
+	e.life.Unlock()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-ended: // both have come at once
+		return err
+	default:
+		return ctx.Err()
+	}
+}
+
+// faultless returns what do returns. A fault of do is logged, and an error.
+func (e *Engine) faultless(do func() error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			e.log.Error("a submitted value was not stored because of a fault in tokend", "panic", fmt.Sprintf("%T", r), "stack", string(debug.Stack()))
+			err = &faultError{errors.New("a fault in tokend")}
+		}
+	}()
+	return do()
+}
+
+// gift is a grant to be put in force.
+type gift struct {
+	name string
+	next record.Generation
+
+	// unless has the grants that stay as they are, because they have changed since next was read;
+	// nil for none.
+	unless *changed
+}
+
+// giveBatch is how many grants are written at once: with the holds that they end they stay far
+// below what a commit may hold.
+const giveBatch = 64
+
+// giveAll puts grants in force, giveBatch of them in one write, and returns how many of them were
+// new.
+func (e *Engine) giveAll(ctx context.Context, gifts []gift) (changed int, err error) {
+	work := e.cfg.Throttle.Begin(ctx)
+	defer work.End()
+	for batch := range slices.Chunk(gifts, giveBatch) {
+		work.Pause()
+		amends := make([]*amendment, len(batch))
+		for i, g := range batch {
+			amends[i] = e.gives(g)
+		}
+		err := e.amend(ctx, amends...)
+		for _, a := range amends {
+			if a.err == nil && a.applies {
+				changed++
+			}
+		}
+		if err != nil {
+			return changed, err
+		}
+	}
+	return changed, nil
+}
+
+// gives returns the amendment that makes g.
+func (e *Engine) gives(g gift) *amendment {
+	a := &amendment{grant: g.name, frees: true}
+	// Whoever puts the same grant again wants it tried again.
+	again := g.next.Source == fromPut
+	a.apply = func(grant *record.Grant) bool {
+		if g.unless.has(g.name) {
+			return false
+		}
+		if grant.Live() && grant.Value == g.next.Value {
+			a.again = again
+			return false
+		}
+		readmit(grant, g.next, time.Now())
+		return true
+	}
+	a.then = func() {
+		e.log.Info("grant stored", "name", g.name, "source", g.next.Source)
+		e.watchers.tell(Listing{Name: g.name, State: Fresh})
+	}
+	return a
+}
+
+// Revoke takes a grant out of force: the customer has taken it back at the time at. What
+// lives by it is gone at once, and all of it durably when Revoke returns nil. A
+// revocation that is older than the grant is history and changes nothing.
+func (e *Engine) Revoke(ctx context.Context, grant string, at time.Time) error {
+	if err := e.ready(ctx); err != nil {
+		return err
+	}
+	now := time.Now()
+	at = believed(at, now)
+	a := &amendment{grant: grant, ends: true}
+	a.apply = func(g *record.Grant) bool {
+		// Recorded also where there is no grant yet: the message may have overtaken the
+		// exchange of the authorization that it ends.
+		// WeChat tells whole seconds: within one, what comes last counts.
+		if outranks(authorised(g).Truncate(time.Second), at, now) || g.Revoked.Equal(at) || outranks(g.Revoked, at, now) {
+			return false
+		}
+		g.Revoked = at
+		return true
+	}
+	a.then = func() {
+		why := &Error{Reason: Reauth, RetryAfter: Never, Message: "the customer has just taken the authorization back: an authorization is needed"}
+		for _, name := range a.dependants {
+			if en := e.index.get(name); en != nil {
+				en.mu.Lock()
+				e.dropLocked(en, why)
+				en.mu.Unlock()
+			}
+		}
+		e.watchers.tell(Listing{Name: grant, State: Held})
+		e.log.Warn("authorization taken back by the customer", "name", grant)
+	}
+	return e.outlast(ctx, func() error { return e.amend(ctx, a) })
 }

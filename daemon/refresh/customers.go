@@ -3,6 +3,8 @@ package refresh
 import (
 	"context"
 	"errors"
+	"fmt"
+	"hash/maphash"
 	"maps"
 	"sync"
 	"time"
@@ -192,4 +194,134 @@ func (e *Engine) readPage(ctx context.Context, o *outlet, way *Onboarding, offse
 		err = e.holdOutlet(o, way.Parent, err)
 	}
 	return page, err
+}
+
+// emptyPause is how long to wait before an empty page in the middle of a list is asked for again.
+const emptyPause = time.Second
+
+// Import brings in one page of owner's customers as WeChat lists them. It asks with the owner's own
+// credential and makes one call, a few where WeChat answers an empty page. A grant that has changed
+// while the page was read stays. The last page is an error if the customers of all pages are fewer
+// than WeChat counts.
+func (e *Engine) Import(ctx context.Context, owner string, offset int) (ImportPage, error) {
+	if err := e.ready(ctx); err != nil {
+		return ImportPage{}, err
+	}
+	way, err := (*e.catalog.Load()).Onboarding(owner)
+	if err != nil {
+		return ImportPage{}, err
+	}
+	if way.Lister == nil {
+		return ImportPage{}, &Error{Reason: Unfit, RetryAfter: Never, Message: "WeChat has no list of the customers of " + owner}
+	}
+	ctx, end := e.untilStop(ctx)
+	defer end()
+	changed, end := e.grants.watch()
+	defer end()
+	asked := time.Now()
+	page, err := e.importPage(ctx, owner, &way, offset)
+	if err != nil {
+		return ImportPage{}, e.importError(err)
+	}
+	p := ImportPage{Total: page.Total}
+	var gifts []gift
+	for _, a := range page.Authorizers {
+		if a.RefreshToken == "" {
+			continue // its code was never exchanged: there is nothing to keep
+		}
+		gifts = append(gifts, gift{way.Grant(a.AppID), record.Generation{Value: a.RefreshToken, At: asked, Source: fromList}, changed})
+	}
+	kept := 0
+	err = e.outlast(ctx, func() (err error) {
+		kept, err = e.giveAll(ctx, gifts)
+		return err
+	})
+	if err != nil {
+		return p, err
+	}
+	p.Kept = kept
+	var seen, missing int
+	if p.Next, seen, missing = e.walks.note(owner, offset, page); missing > 0 {
+		return p, &Error{Reason: Unreachable, RetryAfter: listFresh,
+			Message: fmt.Sprintf("%d of %d customers are missing: WeChat has listed %d", missing, page.Total, seen)}
+	}
+	return p, nil
+}
+
+// importPage returns the page at offset. An empty one before the end of the list is asked for
+// again.
+func (e *Engine) importPage(ctx context.Context, owner string, way *Onboarding, offset int) (page fetchers.AuthorizerPage, err error) {
+	o := e.outlets.of(owner, listings)
+	for idle := 1; ; idle++ {
+		page, err = e.readPage(ctx, o, way, offset)
+		if err != nil || page.Len() > 0 || offset >= page.Total || idle == idlePages {
+			return page, err
+		}
+		if !e.pause(ctx, emptyPause) {
+			return page, ctx.Err()
+		}
+	}
+}
+
+// importError returns err, which ended a call for a page, as an *Error.
+func (e *Engine) importError(err error) error {
+	if of, ok := errors.AsType[*Error](err); ok {
+		return of
+	}
+	if g, ok := errors.AsType[*guardError](err); ok {
+		return g.reply
+	}
+	if e.base.Err() != nil {
+		return stopping()
+	}
+	now := e.clock.Now()
+	if oe, ok := errors.AsType[*outletError](err); ok {
+		return oe.hold.err(now)
+	}
+	return failed(err, 1, 0, false, 0, now).err(now)
+}
+
+// walk is an import of all pages of a list, one after another: which customers they had. A
+// list that shifts while it is read shows some twice and others not at all.
+type walk struct {
+	from     int // the offset of the first page
+	at, next int // the offsets of the last page and of the next one
+	seen     map[uint64]struct{}
+	idle     int // how many of the last pages had nobody new
+}
+
+// walks are those that have not come to their end, by owner. Its zero value is ready.
+type walks struct {
+	mu   sync.Mutex
+	of   map[string]*walk
+	seed maphash.Seed
+}
+
+// note takes note of a page at offset of owner's list, and returns how many customers were seen and
+// how many are missing if this was the last page; else next is the offset of the next one. Pages
+// that have nobody new come to an end, whatever total the list states.
+func (ws *walks) note(owner string, offset int, page fetchers.AuthorizerPage) (next, seen, missing int) {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	if ws.of == nil {
+		ws.of, ws.seed = map[string]*walk{}, maphash.MakeSeed()
+	}
+	w := ws.of[owner]
+	if w == nil || offset != w.next && offset != w.at {
+		w = &walk{from: offset, seen: map[uint64]struct{}{}}
+		ws.of[owner] = w
+	}
+	w.at, w.next = offset, offset+page.Len()
+	had := len(w.seen)
+	for _, a := range page.Authorizers {
+		w.seen[maphash.String(ws.seed, a.AppID)] = struct{}{}
+	}
+	if w.idle++; len(w.seen) > had || len(page.Skipped) > 0 {
+		w.idle = 0
+	}
+	if page.Len() > 0 && w.next < page.Total && w.idle < idlePages {
+		return w.next, len(w.seen), 0
+	}
+	delete(ws.of, owner)
+	return 0, len(w.seen), max(page.Total-w.from-len(w.seen), 0)
 }

@@ -7,48 +7,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tokend/daemon/clock"
+	"tokend/daemon/record"
 )
-
-// Run loads what New has not, and refreshes what is due until ctx is done. It then starts nothing
-// more, cancels the fetches under way, except those of rotating credentials, which it gives their
-// time to end, and returns when nothing that it or a reader started is running. It is called once.
-func (e *Engine) Run(ctx context.Context) error {
-	if !e.isLoaded() && !e.load(ctx) {
-		e.halt()
-		e.watchers.close()
-		return nil
-	}
-	var g errgroup.Group
-	g.Go(func() error {
-		e.dispatch(ctx, &g)
-		return nil
-	})
-	g.Go(func() error {
-		e.save(ctx)
-		return nil
-	})
-	g.Go(func() error {
-		e.sweep(ctx)
-		e.redate(ctx)
-		return nil
-	})
-	e.resume()
-	<-ctx.Done()
-	e.halt()
-	e.flights.Wait()
-	err := g.Wait()
-	e.saveAll()
-	e.watchers.close()
-	return err
-}
-
-// halt lets nothing more begin, and cancels what may be.
-func (e *Engine) halt() {
-	e.life.Lock()
-	e.stopped = true
-	e.life.Unlock()
-	e.cancel()
-}
 
 // dispatch begins what is due, in workers of g: see [Engine.work].
 func (e *Engine) dispatch(ctx context.Context, g *errgroup.Group) {
@@ -145,4 +105,37 @@ func (e *Engine) renew(en *entry) ending {
 	}
 	<-f.done
 	return en.tells(f.err)
+}
+
+// lapse lets a customer's credential go that nobody has asked for in its whole life, and reports
+// whether there is nothing to refresh. While its value lives it stays; then it takes no
+// memory and no place on the disk. A hold stays on disk: the next who asks is to be
+// told, not WeChat.
+func (e *Engine) lapse(en *entry, now clock.Instant) bool {
+	if !en.unasked(now) {
+		return false
+	}
+	if c := en.valid(now); c != nil {
+		en.mu.Lock()
+		e.applyLocked(en, rescheduled{restUntil(c, now)}, now)
+		en.mu.Unlock()
+		return true
+	}
+	end, err := e.turns.take(e.base, en.name)
+	if err != nil {
+		return true // the engine is stopping
+	}
+	defer end()
+	en.mu.Lock()
+	if en.gone() != nil || en.flight != nil || !en.unasked(now) {
+		en.mu.Unlock()
+		return en.gone() != nil
+	}
+	e.dropLocked(en, errChanged)
+	en.mu.Unlock()
+	// Whoever asks now makes an entry anew, which writes when this turn has ended.
+	if err := e.forget([]record.Record{{Table: record.Credentials, Key: en.name}}); err != nil {
+		e.log.Error("cannot delete the record of a lapsed credential", "name", en.name, "error", err)
+	}
+	return true
 }

@@ -5,9 +5,9 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"golang.org/x/sync/errgroup"
 
 	"tokend/daemon/clock"
 	"tokend/daemon/quota"
@@ -197,193 +197,84 @@ func (e *Engine) Refresh(ctx context.Context, name string) (Value, error) {
 	}
 }
 
-// repeatedFor is how long a value that WeChat repeated to a rejection is not asked for
-// again because of one.
-const repeatedFor = time.Minute
-
-func (e *Engine) replace(ctx context.Context, name string, value secret.Text, cause Cause) (*credential, error) {
-	for {
-		en, err := e.entry(name)
-		if err != nil {
-			return nil, err
-		}
-		f, c, err := e.joinRejecting(en, value, cause)
-		switch {
-		case c != nil:
-			return c, nil
-		case f != nil:
-			c, err = f.wait(ctx)
-		case err == nil:
-			return e.obtain(ctx, name, cause)
-		}
-		if ctx.Err() != nil || !errors.Is(err, errChanged) {
-			return c, err
-		}
+// Run loads what New has not, and refreshes what is due until ctx is done. It then starts nothing
+// more, cancels the fetches under way, except those of rotating credentials, which it gives their
+// time to end, and returns when nothing that it or a reader started is running. It is called once.
+func (e *Engine) Run(ctx context.Context) error {
+	if !e.isLoaded() && !e.load(ctx) {
+		e.halt()
+		e.watchers.close()
+		return nil
 	}
+	var g errgroup.Group
+	g.Go(func() error {
+		e.dispatch(ctx, &g)
+		return nil
+	})
+	g.Go(func() error {
+		e.save(ctx)
+		return nil
+	})
+	g.Go(func() error {
+		e.sweep(ctx)
+		e.redate(ctx)
+		return nil
+	})
+	e.resume()
+	<-ctx.Done()
+	e.halt()
+	e.flights.Wait()
+	err := g.Wait()
+	e.saveAll()
+	e.watchers.close()
+	return err
 }
 
-// joinRejecting returns the flight that replaces value; or value's credential itself, if WeChat has
-// just repeated it; or why no call is made. All nil: value is not the current one.
-func (e *Engine) joinRejecting(en *entry, value secret.Text, cause Cause) (f *flight, c *credential, err error) {
-	en.mu.Lock()
-	defer en.mu.Unlock()
-	now := e.clock.Now()
-	c = en.valid(now)
-	if c == nil || c.text != value {
-		return nil, nil, nil
-	}
-	if en.repeatedLocked(now) {
-		return nil, c, nil
-	}
-	if cause == CauseParent {
-		en.noteDead(value)
-	}
-	f = en.flight
-	if f == nil {
-		if en.policy().pushed > 0 {
-			return nil, nil, noTicket(en.name)
-		}
-		if h := en.paused(now); h != nil {
-			return nil, nil, h.err(now)
-		}
-		if wait := en.recall().rejects.take(now); wait > 0 {
-			return nil, nil, guard("of one credential, one value a minute is replaced after the first few", wait)
-		}
-		if f, err = e.startLocked(en, cause); err != nil {
-			return nil, nil, err
-		}
-		f.paid = true
-	}
-	f.rejected = true
-	return f, nil, nil
+// halt lets nothing more begin, and cancels what may be.
+func (e *Engine) halt() {
+	e.life.Lock()
+	e.stopped = true
+	e.life.Unlock()
+	e.cancel()
 }
 
-// obtain returns a credential of name that is valid now, and fetches it if need be.
-func (e *Engine) obtain(ctx context.Context, name string, cause Cause) (*credential, error) {
-	for {
-		en, err := e.entry(name)
-		if err != nil {
-			return nil, err
-		}
-		now := e.Now()
+// RejectCached is Reject where that makes no call: a value other than the rejected one is valid, or
+// WeChat has repeated this one within the last minute. It reports false where Reject has to decide.
+// It never blocks and never allocates.
+func (e *Engine) RejectCached(name, value []byte) (Value, bool) {
+	if !e.isLoaded() {
+		return Value{}, false
+	}
+	en := e.index.find(name)
+	if en == nil {
+		return Value{}, false
+	}
+	now := e.Now()
+	c := en.valid(now)
+	switch {
+	case c == nil:
+		return Value{}, false
+	case c.text != secret.Text(value):
 		en.touch(now)
-		if c := en.valid(now); c != nil {
-			return c, nil
-		}
-		var c *credential
-		if en.policy().perAsk {
-			c, err = e.fetchAlone(ctx, en, cause)
-		} else {
-			c, err = e.share(ctx, en, cause)
-		}
-		if ctx.Err() != nil || !errors.Is(err, errChanged) {
-			return c, err
-		}
+	case !en.hasRepeated(c, now):
+		return Value{}, false
 	}
+	e.counts.rejects.Add(1)
+	return Value{Text: c.text, TTL: c.end.Sub(now), Peg: &en.peg}, true
 }
 
-// share waits for the one flight of en, which it joins or starts.
-func (e *Engine) share(ctx context.Context, en *entry, cause Cause) (*credential, error) {
-	f, c, err := e.join(en, cause)
-	if f != nil {
-		c, err = f.wait(ctx)
-	}
-	return c, e.orExpected(en, err)
-}
-
-// join returns the flight that is under way for en, or starts one; or the credential that
-// has become valid meanwhile; or the reason why no call is made.
-func (e *Engine) join(en *entry, cause Cause) (f *flight, c *credential, err error) {
-	en.mu.Lock()
-	defer en.mu.Unlock()
-	now := e.clock.Now()
-	if c := en.valid(now); c != nil {
-		return nil, c, nil
-	}
-	if f := en.flight; f != nil {
-		return f, nil, nil
-	}
-	if en.policy().pushed > 0 {
-		return nil, nil, noTicket(en.name)
-	}
-	if h := en.paused(now); h != nil {
-		return nil, nil, h.err(now)
-	}
-	f, err = e.startLocked(en, cause)
-	return f, nil, err
-}
-
-// entry returns the entry of name and makes it if the catalog knows the name.
-func (e *Engine) entry(name string) (*entry, error) {
-	if en := e.index.get(name); en != nil {
-		return en, nil
-	}
-	catalog := e.catalog.Load()
-	spec, err := (*catalog).Lookup(name)
-	if err != nil {
-		return nil, err
-	}
-	if spec.Kind.policy().grant {
-		return nil, writeOnly()
-	}
-	made := e.newEntry(&spec)
-	if err := e.inherit(made, &spec); err != nil {
-		return nil, err
-	}
-	h := made.hold
-	en := e.introduce(made, &spec, catalog)
-	if en == made && h != nil {
-		e.confirm(en, h)
-	}
-	return en, nil
-}
-
-// introduce returns the entry of made's name in the index: made, unless there is one. spec is as
-// catalog says.
-func (e *Engine) introduce(made *entry, spec *Spec, catalog *Catalog) *entry {
-	made.mu.Lock() // nobody has its value before what hung at the one before it hangs here
-	en := e.index.add(made)
-	if en != made {
-		made.mu.Unlock()
-		en.mu.Lock()
+// hasRepeated reports whether c is current and WeChat has just repeated it. It does not wait for
+// en.mu: it reports false while another goroutine holds it.
+func (en *entry) hasRepeated(c *credential, now Instant) bool {
+	if !en.mu.TryLock() {
+		return false
 	}
 	defer en.mu.Unlock()
-	if en == made {
-		if en.sleepsLocked() {
-			e.sleepers.add(spec.Parent, en)
-		}
-		e.tellLocked(en, e.clock.Now(), false)
-	}
-	if e.catalog.Load() != catalog {
-		// The configuration changed in between, and the change may have
-		// missed this entry.
-		e.followLocked(en)
-	}
-	if en == made && en.gone() == nil {
-		e.unhooked.hook(en)
-	}
-	return en
+	return en.current.Load() == c && en.repeatedLocked(now)
 }
 
-func (e *Engine) newEntry(spec *Spec) *entry {
-	en := &entry{name: spec.Name}
-	en.class.Store(e.classes.of(spec))
-	return en
-}
-
-// lookup returns how name is fetched by the configuration in force. Its error is an *Error.
-func (e *Engine) lookup(name string) (Spec, error) { return (*e.catalog.Load()).Lookup(name) }
-
-// value returns what a reader gets of c, which is name's; the zero Value for nil.
-func (e *Engine) value(name string, c *credential) Value {
-	if c == nil {
-		return Value{}
-	}
-	// A life that ran out on the way here is shown as its last instant: it was
-	// valid when the flight landed.
-	v := Value{Text: c.text, TTL: max(c.end.Sub(e.clock.Now()), 1)}
-	if en := e.index.get(name); en != nil {
-		v.Peg = &en.peg
-	}
-	return v
+// repeatedLocked reports whether WeChat has just repeated a rejected value. en.mu is held.
+func (en *entry) repeatedLocked(now Instant) bool {
+	p := en.past
+	return p != nil && p.repeated != 0 && now.Sub(p.repeated) < repeatedFor
 }

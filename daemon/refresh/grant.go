@@ -197,102 +197,6 @@ func (e *Engine) saveGrant(ctx context.Context, name string) error {
 	return nil
 }
 
-// gift is a grant to be put in force.
-type gift struct {
-	name string
-	next record.Generation
-
-	// unless has the grants that stay as they are, because they have changed since next was read;
-	// nil for none.
-	unless *changed
-}
-
-// giveBatch is how many grants are written at once: with the holds that they end they stay far
-// below what a commit may hold.
-const giveBatch = 64
-
-// giveAll puts grants in force, giveBatch of them in one write, and returns how many of them were
-// new.
-func (e *Engine) giveAll(ctx context.Context, gifts []gift) (changed int, err error) {
-	work := e.cfg.Throttle.Begin(ctx)
-	defer work.End()
-	for batch := range slices.Chunk(gifts, giveBatch) {
-		work.Pause()
-		amends := make([]*amendment, len(batch))
-		for i, g := range batch {
-			amends[i] = e.gives(g)
-		}
-		err := e.amend(ctx, amends...)
-		for _, a := range amends {
-			if a.err == nil && a.applies {
-				changed++
-			}
-		}
-		if err != nil {
-			return changed, err
-		}
-	}
-	return changed, nil
-}
-
-// gives returns the amendment that makes g.
-func (e *Engine) gives(g gift) *amendment {
-	a := &amendment{grant: g.name, frees: true}
-	// Whoever puts the same grant again wants it tried again.
-	again := g.next.Source == fromPut
-	a.apply = func(grant *record.Grant) bool {
-		if g.unless.has(g.name) {
-			return false
-		}
-		if grant.Live() && grant.Value == g.next.Value {
-			a.again = again
-			return false
-		}
-		readmit(grant, g.next, time.Now())
-		return true
-	}
-	a.then = func() {
-		e.log.Info("grant stored", "name", g.name, "source", g.next.Source)
-		e.watchers.tell(Listing{Name: g.name, State: Fresh})
-	}
-	return a
-}
-
-// Revoke takes a grant out of force: the customer has taken it back at the time at. What
-// lives by it is gone at once, and all of it durably when Revoke returns nil. A
-// revocation that is older than the grant is history and changes nothing.
-func (e *Engine) Revoke(ctx context.Context, grant string, at time.Time) error {
-	if err := e.ready(ctx); err != nil {
-		return err
-	}
-	now := time.Now()
-	at = believed(at, now)
-	a := &amendment{grant: grant, ends: true}
-	a.apply = func(g *record.Grant) bool {
-		// Recorded also where there is no grant yet: the message may have overtaken the
-		// exchange of the authorization that it ends.
-		// WeChat tells whole seconds: within one, what comes last counts.
-		if outranks(authorised(g).Truncate(time.Second), at, now) || g.Revoked.Equal(at) || outranks(g.Revoked, at, now) {
-			return false
-		}
-		g.Revoked = at
-		return true
-	}
-	a.then = func() {
-		why := &Error{Reason: Reauth, RetryAfter: Never, Message: "the customer has just taken the authorization back: an authorization is needed"}
-		for _, name := range a.dependants {
-			if en := e.index.get(name); en != nil {
-				en.mu.Lock()
-				e.dropLocked(en, why)
-				en.mu.Unlock()
-			}
-		}
-		e.watchers.tell(Listing{Name: grant, State: Held})
-		e.log.Warn("authorization taken back by the customer", "name", grant)
-	}
-	return e.outlast(ctx, func() error { return e.amend(ctx, a) })
-}
-
 // readmit makes next the value in force of g, whose customer has given it anew. Where it ends a
 // revocation it is dated after that, also if WeChat's clock, by which the revocation is dated, is
 // ahead of the host's or shows the same second still: the message that told of it may be repeated,
@@ -384,4 +288,43 @@ func (g *grants) status(spec Spec, m mark) (Status, error) {
 		s.LastError = "taken back by the customer"
 	}
 	return s, nil
+}
+
+// changed is the names of the grants that have changed since it was made.
+type changed struct {
+	grants *grants
+	names  map[string]struct{} // guarded by the mu of grants
+}
+
+// watch returns the grants that will have changed from now on, until end.
+func (g *grants) watch() (c *changed, end func()) {
+	c = &changed{g, map[string]struct{}{}}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.watches == nil {
+		g.watches = map[*changed]struct{}{}
+	}
+	g.watches[c] = struct{}{}
+	return c, func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		delete(g.watches, c)
+	}
+}
+
+// has reports whether the grant called name is one of c's. A nil c has none.
+func (c *changed) has(name string) bool {
+	if c == nil {
+		return false
+	}
+	c.grants.mu.Lock()
+	defer c.grants.mu.Unlock()
+	_, ok := c.names[name]
+	return ok
+}
+
+func (g *grants) noteLocked(name string) {
+	for c := range g.watches {
+		c.names[name] = struct{}{}
+	}
 }

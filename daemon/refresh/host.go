@@ -3,10 +3,13 @@ package refresh
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync/atomic"
 	"time"
 
+	"tokend/daemon/clock"
 	"tokend/daemon/quota"
+	"tokend/daemon/record"
 	"tokend/fetchers"
 )
 
@@ -115,4 +118,182 @@ func (e *Engine) blame(h *host) {
 		e.unsaved.kick()
 		e.log.Error("cannot write how many calls were faulty: counting in memory", "error", err)
 	}
+}
+
+// day is the window of a quota that WeChat counts by the day.
+const day = quota.Day
+
+// payer returns whose calls b counts spec's with.
+func payer(b *quota.Budget, spec *Spec) string { return b.Payer(spec.Account, spec.Owner) }
+
+// quotaNear is how many of each hundred calls that tokend allows itself in a day are near WeChat's
+// quota.
+const quotaNear = 90
+
+// spentToday reports whether so many calls for spec have been made in WeChat's day that its
+// quota may be spent.
+func (e *Engine) spentToday(spec *Spec, now clock.Instant, wall time.Time) bool {
+	midnight := now.Add(untilMidnight(wall) - day)
+	for _, b := range spec.Kind.policy().budgets {
+		if b.Window == day && e.ledger.Get(b.Key(payer(&b, spec))).Since(midnight)*100 >= b.Limit*quotaNear {
+			return true
+		}
+	}
+	return false
+}
+
+// usage is what a call takes out of which budgets.
+type usage struct {
+	budgets []quota.Budget
+	forced  bool // by an operator who wants a new value
+	early   bool // nobody waits for it, and what it is to replace is valid
+}
+
+// charge takes one call out of every budget, durably and together with recs, before the call
+// is made, whether it will succeed or not: a crash in between costs one call of
+// the budget and never one beyond it. Its error is a *guardError where there is none left. Where
+// the disk refuses the call goes on, because that must not stop tokens, as long as there is
+// some to spare.
+func (e *Engine) charge(ctx context.Context, spec *Spec, use usage, recs ...record.Record) error {
+	if len(use.budgets) == 0 && len(recs) == 0 {
+		return nil
+	}
+	keys := make([]string, len(use.budgets))
+	for i, b := range use.budgets {
+		keys[i] = b.Key(payer(&b, spec))
+	}
+	if refusal := e.ledger.Charge(use.budgets, keys, e.clock.Now()); refusal != nil {
+		return &guardError{reply: overspent(refusal), forced: use.forced}
+	}
+	if err := e.writeBudgets(ctx, keys, recs...); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if refusal := e.ledger.Lose(use.budgets, keys, use.early, e.clock.Now()); refusal != nil {
+			return &guardError{reply: overspent(refusal), forced: use.forced, early: use.early}
+		}
+		e.log.Error("cannot write that a call is made: counting in memory", "name", spec.Name, "error", err)
+		if len(use.budgets) > 0 {
+			e.unsaved.kick()
+		}
+	}
+	if idle := e.ledger.Sweep(e.clock.Now()); len(idle) > 0 {
+		if err := e.forgetBudgets(ctx, idle); err != nil {
+			e.log.Error("cannot delete budgets that are full again", "error", err)
+		}
+	}
+	return nil
+}
+
+// writeBudgets writes what is spent under keys, as it stands when it is this call's turn to
+// write, together with recs.
+func (e *Engine) writeBudgets(ctx context.Context, keys []string, recs ...record.Record) error {
+	names := slices.Clip(keys)
+	for _, r := range recs {
+		names = append(names, r.Key)
+	}
+	end, err := e.turns.take(ctx, names...)
+	if err != nil {
+		return err
+	}
+	defer end()
+	recs = slices.Clip(recs)
+	for _, key := range keys {
+		if t := e.ledger.Get(key); len(t.Slices) > 0 {
+			recs = append(recs, e.keepTally(key, t))
+		}
+	}
+	if err := e.cfg.Store.Put(ctx, recs...); err != nil {
+		return err
+	}
+	e.ledger.Counted(keys)
+	return nil
+}
+
+// forgetBudgets deletes the records under keys that still count nothing.
+func (e *Engine) forgetBudgets(ctx context.Context, keys []string) error {
+	return e.sweepTable(ctx, record.Budgets, keys, func(key string) bool { return len(e.ledger.Get(key).Slices) == 0 })
+}
+
+// saveBudgets writes what was spent while the disk refused.
+func (e *Engine) saveBudgets() error {
+	for batch := range slices.Chunk(e.ledger.Uncounted(), forgetBatch) {
+		if err := e.writeBudgets(context.Background(), batch); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// This file ends the holds of an address that WeChat did not list. The operator who lists it does
+// so for many accounts at once. Each account has a list of its own, so that only the success of one
+// that was refused before tells something of the others.
+
+// liftEvery is how often a success may end the holds of others: where the address changes from call
+// to call, or is on some lists only, each ended hold is one more call that is refused.
+const liftEvery = time.Minute
+
+// restarted takes the addresses to be listed: an operator restarts tokend after a fix, too.
+func (e *Engine) restarted() {
+	now := int64(instantOf(e.clock.Now()))
+	e.weixin.listed.Store(now)
+	e.wecom.listed.Store(now)
+}
+
+// lifted reports whether h, which was kept of spec, has been ended while it was not in memory.
+func (e *Engine) lifted(h *hold, spec *Spec) bool {
+	since, reloaded := int64(h.since), e.reloaded.Load()
+	return h.operators() && reloaded != 0 && since <= reloaded ||
+		h.class == fetchers.AddressRefused && since <= e.host(spec.Kind.policy(), spec.Parent).listed.Load()
+}
+
+// succeeded takes note that a call at h has succeeded; the one before it for the same thing has
+// caused was, nil for nothing. If that was refused because of the address, the other holds of the
+// kind at the host end. What was held is refreshed at the pace of what is due.
+func (e *Engine) succeeded(h *host, was *hold) {
+	if was == nil || was.class != fetchers.AddressRefused {
+		return
+	}
+	last, now := h.lifted.Load(), e.clock.Now()
+	if last != 0 && int64(now)-last < int64(liftEvery) || !h.lifted.CompareAndSwap(last, int64(instantOf(now))) {
+		return
+	}
+	e.liftOutlets(func(h *hold) bool { return h.class == fetchers.AddressRefused })
+	h.listed.Store(int64(now))
+	n := 0
+	e.index.each(func(en *entry) bool {
+		if e.lift(en, h, now) {
+			n++
+		}
+		return true
+	})
+	if n > 0 {
+		e.log.Info("WeChat accepts this host's address now: ended the holds of other credentials", "credentials", n)
+	}
+}
+
+// shorten makes h end when a success at at may end holds again, if h is an address's that was
+// refused less than liftEvery after one has done so: the operator may be completing the lists one
+// by one.
+func (h *hold) shorten(at *host) {
+	last := at.lifted.Load()
+	if next := Instant(last).Add(liftEvery); h.class == fetchers.AddressRefused && last != 0 && h.since < next {
+		h.until = min(h.until, next)
+	}
+}
+
+// lift ends the hold of en if it is one of an address that was refused by h, and reports whether it
+// was.
+func (e *Engine) lift(en *entry, h *host, now Instant) bool {
+	en.mu.Lock()
+	defer en.mu.Unlock()
+	if en.hold == nil || en.hold.class != fetchers.AddressRefused || en.paused(now) == nil || en.gone() != nil {
+		return false
+	}
+	spec, err := e.lookup(en.name)
+	if err != nil || e.host(spec.Kind.policy(), spec.Parent) != h {
+		return false
+	}
+	e.applyLocked(en, woken{now}, now)
+	return true
 }

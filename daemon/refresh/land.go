@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/bits"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"tokend/daemon/clock"
@@ -390,4 +391,21 @@ func (e *Engine) logFailure(en *entry, h *hold, a Attempt, err error, valid bool
 		return
 	}
 	e.log.Warn("refresh failed", kv...)
+}
+
+// counts is what the engine has done since it was made.
+type counts struct {
+	fetches, rejects, renewed, repeated, failed atomic.Int64
+}
+
+// refreshed counts a refresh by its outcome.
+func (c *counts) refreshed(outcome string) {
+	switch outcome {
+	case "ok":
+		c.renewed.Add(1)
+	case "same":
+		c.repeated.Add(1)
+	default:
+		c.failed.Add(1)
+	}
 }

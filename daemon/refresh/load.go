@@ -2,8 +2,12 @@ package refresh
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"hash/maphash"
+	"runtime"
 	"slices"
+	"sync"
 	"time"
 
 	"tokend/daemon/clock"
@@ -127,24 +131,197 @@ func (e *Engine) loadHold(h record.Hold) (useless bool) {
 	return false
 }
 
-// sleepLoadedLocked lets en, if it waits for its parent, wait on. It asks again at once if the ticket
-// that it was refused with has been replaced since, and the run before ended before it could wake
-// en. en.mu is held.
-func (e *Engine) sleepLoadedLocked(en *entry, now clock.Instant) {
-	if !en.sleepsLocked() {
-		return
+// loading is the way of the values from the store into entries. It goes on in two goroutines,
+// because much waits for it: the one reads, the other makes entries of what it is handed. A large
+// platform's records are read in one pass, and nothing is kept of them that an entry does not need.
+// An entry is served as soon as it is made, so none is that might have to be taken back.
+type loading struct {
+	e     *Engine
+	ctx   context.Context
+	now   clock.Instant
+	limit time.Time // no record has been written later than this, unless the wall clock was set
+	read  chan []keptValue
+
+	// The reader's, until it has ended.
+	turned  bool    // a value was written later than limit
+	foreign []dated // what was written in another boot
+	errs    []error
+
+	// The maker's, until it has ended. usable are the hashes of the names of the grants that can be
+	// used, and of those that cannot be read. Of a million names no two have the same, but for one
+	// case in 30 million. open are the values that cannot be judged before all are read.
+	seed       maphash.Seed
+	usable     map[uint64]struct{}
+	open       []keptValue
+	useless    []string        // keys of values that have ended
+	misleading []record.Record // that must not be found again
+	faults     []error
+}
+
+// keptValue is a value that was kept.
+type keptValue struct {
+	name    string
+	target  string
+	c       *credential
+	doubted bool // it is only as alive as the wall clock is right
+}
+
+const (
+	// handful is how many values the reader hands over at a time. After each, those who wait for a
+	// processor get it: who reads meanwhile has but a millisecond to wait.
+	handful = 512
+
+	// ahead is how many handfuls it may be ahead: it begins while the grants are still being read,
+	// and what waits is what there will be in entries anyway.
+	ahead = 64
+)
+
+// readValues makes an entry of every value that was kept and is of use, but for those that decide
+// judges. limit is about now. When ctx ends it stops where it is.
+func (e *Engine) readValues(ctx context.Context, limit time.Time) *loading {
+	l := &loading{e: e, ctx: ctx, now: e.clock.Now(), limit: limit, read: make(chan []keptValue, ahead)}
+	var making sync.WaitGroup
+	making.Go(l.make)
+	l.readAll()
+	making.Wait()
+	l.errs = append(l.errs, l.faults...)
+	return l
+}
+
+// readAll hands over what the store has kept of values.
+func (l *loading) readAll() {
+	defer close(l.read)
+	var next []keptValue
+	for r, err := range l.e.cfg.Store.All(record.Credentials) {
+		var v record.Credential
+		if err == nil {
+			v, err = record.DecodeCredential(r)
+		}
+		if err != nil {
+			l.errs = append(l.errs, fmt.Errorf("%s %s: %w", record.Credentials, r.Key, err))
+			continue
+		}
+		doubted := l.e.doubts(v)
+		if doubted && l.e.cfg.Boot != "" {
+			l.foreign = append(l.foreign, dated{record.Credentials, v.Name})
+		}
+		l.turned = l.turned || v.Issued.Wall.After(l.limit) || v.Seen.Wall.After(l.limit)
+		if next == nil {
+			next = make([]keptValue, 0, handful)
+		}
+		if next = append(next, keptValue{v.Name, v.Target, l.e.alike(l.e.kept(v)), doubted}); len(next) < handful {
+			continue
+		}
+		if !l.pause() {
+			return
+		}
+		l.read <- next
+		next = nil
 	}
-	spec, err := e.lookup(en.name)
+	l.read <- next
+}
+
+// pause lets others have the processor, and reports whether the loading is to go on.
+func (l *loading) pause() bool {
+	runtime.Gosched()
+	return l.ctx.Err() == nil
+}
+
+// make makes entries of what is handed over.
+func (l *loading) make() {
+	l.readGrants()
+	for values := range l.read {
+		if !l.pause() {
+			continue // to the end, for the reader's sake
+		}
+		for _, v := range values {
+			l.take(v, false)
+		}
+	}
+}
+
+// decide judges what was left open, when it is known whether the wall clock was turned back.
+func (l *loading) decide() {
+	for _, v := range l.open {
+		if v.doubted && l.e.turned {
+			v.c.end = min(v.c.end, l.now)
+		}
+		l.take(v, true)
+	}
+	l.open = nil
+}
+
+// readGrants finds out which grants can be used.
+func (l *loading) readGrants() {
+	l.seed, l.usable = maphash.MakeSeed(), map[uint64]struct{}{}
+	n := 0
+	for r, err := range l.e.cfg.Store.All(record.Grants) {
+		live := false
+		if err == nil {
+			live, err = record.LiveGrant(r)
+		}
+		// What lives by one that cannot be read is served to its end: it may be good.
+		if live || err != nil {
+			l.usable[maphash.String(l.seed, r.Key)] = struct{}{}
+		}
+		if n++; n%handful == 0 && !l.pause() {
+			return
+		}
+	}
+}
+
+// take takes over a value, or takes note that it is of no use, or cannot be judged yet. turned: it
+// is known whether the wall clock was turned back.
+func (l *loading) take(v keptValue, turned bool) {
+	spec, err := l.e.lookup(v.name)
 	if err != nil {
+		if of, ok := errors.AsType[*Error](err); !ok {
+			l.faults = append(l.faults, err)
+		} else if of.Reason == NotFound && (v.c.pushed == nil || v.c.end <= l.now) {
+			l.discard(v) // a ticket that lives is there again with its account, see inheritTicket
+		}
 		return
 	}
-	parent := spec.Parent
-	e.sleepers.add(parent, en)
-	pe := e.index.get(parent)
-	if pe == nil {
+	if _, ok := l.usable[maphash.String(l.seed, spec.Grant)]; !ok && spec.Grant != "" {
+		l.discard(v)
 		return
 	}
-	if c := pe.valid(now); c != nil && c.seen > en.hold.since {
-		e.applyLocked(en, woken{now}, now)
+	if v.target != spec.Target || l.e.maybeDead(&spec) {
+		l.misleading = append(l.misleading, record.Record{Table: record.Credentials, Key: v.name})
+		return
 	}
+	if v.c.end > l.now && (turned || !v.doubted) {
+		l.e.admit(&spec, v.c)
+		return
+	}
+	switch p := spec.Kind.policy(); {
+	case !v.doubted && p.lapses, turned && p.lapses:
+		// Nobody has asked while it lived, or tokend was down: fetched when
+		// somebody asks.
+		l.discard(v)
+	case !turned:
+		l.open = append(l.open, v)
+	case l.e.turned && p.pushed == 0:
+		// If WeChat answers it again it counts as met for the first time.
+		l.discard(v)
+	default:
+		l.e.admit(&spec, v.c)
+	}
+}
+
+// maybeDead reports whether what was kept of spec may be dead although it has not ended: the store
+// was made of a backup, and a fetch since then has ended what is in it.
+func (e *Engine) maybeDead(spec *Spec) bool { return e.restored && spec.Kind.policy().rotates }
+
+// discard takes note that the record of v is of no use. One that has ended is so for ever, and
+// deleted in time. Before anybody is answered goes what the next start might take for good, if this
+// run does not live to delete it: what lives and must not be served, and what is not believed
+// because of the wall clock. So does a ticket: of an account that is not configured, no entry tells
+// whether it is still the one that was found.
+func (l *loading) discard(v keptValue) {
+	if v.c.end > l.now || v.doubted && l.e.turned || v.c.pushed != nil {
+		l.misleading = append(l.misleading, record.Record{Table: record.Credentials, Key: v.name})
+		return
+	}
+	l.useless = append(l.useless, v.name)
 }

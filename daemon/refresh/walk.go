@@ -1,53 +1,193 @@
 package refresh
 
 import (
-	"hash/maphash"
-	"sync"
+	"cmp"
+	"context"
+	"iter"
+	"slices"
+	"time"
 
-	"tokend/fetchers"
+	"tokend/daemon/clock"
+	"tokend/daemon/quota"
+	"tokend/daemon/throttle"
 )
 
-// walk is an import of all pages of a list, one after another: which customers they had. A
-// list that shifts while it is read shows some twice and others not at all.
-type walk struct {
-	from     int // the offset of the first page
-	at, next int // the offsets of the last page and of the next one
-	seen     map[uint64]struct{}
-	idle     int // how many of the last pages had nobody new
+// Walk is one caller's walks through what the configuration gives, one after the other. All are
+// through the same configuration, and end early when its context does: the caller has to look.
+// Customers' credentials are not among what they yield, however many there are. What is yielded is
+// valid until the next step, and of each credential a bit is all that is held.
+type Walk struct {
+	engine  *Engine
+	catalog Catalog
+	work    *throttle.Work
+	now     clock.Instant
+	wall    time.Time // at now
+	asked   flags     // credentials in their order; nil before the first walk
 }
 
-// walks are those that have not come to their end, by owner. Its zero value is ready.
-type walks struct {
-	mu   sync.Mutex
-	of   map[string]*walk
-	seed maphash.Seed
+// Walk begins walks of a caller that calls Rest after the last, until ctx ends.
+func (e *Engine) Walk(ctx context.Context) *Walk {
+	w := &Walk{engine: e, catalog: *e.catalog.Load(), work: e.cfg.Throttle.Begin(ctx), now: e.clock.Now()}
+	w.wall = e.clock.Wall(w.now).UTC()
+	return w
 }
 
-// note takes note of a page at offset of owner's list, and returns how many customers were seen and
-// how many are missing if this was the last page; else next is the offset of the next one. Pages
-// that have nobody new come to an end, whatever total the list states.
-func (ws *walks) note(owner string, offset int, page fetchers.AuthorizerPage) (next, seen, missing int) {
-	ws.mu.Lock()
-	defer ws.mu.Unlock()
-	if ws.of == nil {
-		ws.of, ws.seed = map[string]*walk{}, maphash.MakeSeed()
+// Rest lets others go on, for a caller that is about to wait for something, or has done.
+func (w *Walk) Rest() { w.work.Rest() }
+
+// Standings yields how each credential is. One that a reload has removed meanwhile is left out, and
+// one that nobody had asked for in the first walk counts as such in all.
+func (w *Walk) Standings(yield func(*Standing) bool) {
+	first, i := w.asked == nil, 0
+	var s Standing
+	for spec := range w.catalog.Specs() {
+		var en *entry
+		if first || w.asked.has(i) {
+			en = w.engine.index.get(spec.Name)
+		}
+		if first {
+			w.asked.add(i, en != nil)
+		}
+		i++
+		if !w.work.Step() || summarize(&s, spec, en, w.now, w.wall) && !yield(&s) {
+			if first {
+				w.asked = nil // not all have been met
+			}
+			return
+		}
 	}
-	w := ws.of[owner]
-	if w == nil || offset != w.next && offset != w.at {
-		w = &walk{from: offset, seen: map[uint64]struct{}{}}
-		ws.of[owner] = w
+}
+
+// summarize sets s to how en is, nil if nobody has asked for it, at now, which the wall clock calls wall.
+// It reports whether there is such a credential still.
+func summarize(s *Standing, spec *Spec, en *entry, now clock.Instant, wall time.Time) bool {
+	*s = Standing{Name: spec.Name, Kind: spec.Kind.String(), Durable: true}
+	if en == nil {
+		s.State = unasked(spec.Kind)
+		return true
 	}
-	w.at, w.next = offset, offset+page.Len()
-	had := len(w.seen)
-	for _, a := range page.Authorizers {
-		w.seen[maphash.String(ws.seed, a.AppID)] = struct{}{}
+	at := func(i clock.Instant) time.Time { return wall.Add(i.Sub(now)) }
+	en.mu.Lock()
+	defer en.mu.Unlock()
+	if en.gone() != nil {
+		return false
 	}
-	if w.idle++; len(w.seen) > had || len(page.Skipped) > 0 {
-		w.idle = 0
+	s.State, s.Durable = en.stateLocked(now), !en.volatile
+	if c := en.current.Load(); c != nil {
+		s.FetchedAt, s.ExpiresAt = at(c.issued), at(c.end)
 	}
-	if page.Len() > 0 && w.next < page.Total && w.idle < idlePages {
-		return w.next, len(w.seen), 0
+	if next := en.nextLocked(now); next != 0 {
+		s.NextRefresh = at(next)
 	}
-	delete(ws.of, owner)
-	return 0, len(w.seen), max(page.Total-w.from-len(w.seen), 0)
+	if h := en.holdLocked(now); h != nil {
+		s.ErrCode, s.Failures = h.errcode, h.failures
+	}
+	return true
+}
+
+// unasked returns the state of a credential that nobody has asked for.
+func unasked(k Kind) State {
+	if k.policy().pushed > 0 {
+		return Waiting
+	}
+	return Idle
+}
+
+// flags is a set of small numbers. Its zero value is empty.
+type flags []uint64
+
+// add adds i, which comes after all that were asked about, if it is to be in.
+func (b *flags) add(i int, in bool) {
+	if i/64 == len(*b) {
+		*b = append(*b, 0)
+	}
+	if in {
+		(*b)[i/64] |= 1 << (i % 64)
+	}
+}
+
+func (b flags) has(i int) bool { return i/64 < len(b) && b[i/64]&(1<<(i%64)) != 0 }
+
+// Quotas returns the budgets of the configured accounts, and WeCom's of faulty calls, sorted by
+// account and word. Those of customers are not among them.
+func (e *Engine) Quotas() (all []Quota) {
+	w := e.Walk(e.base)
+	defer w.Rest()
+	for q := range w.Quotas(true) {
+		all = append(all, *q)
+	}
+	slices.SortFunc(all, func(a, b Quota) int { return cmp.Or(cmp.Compare(a.Account, b.Account), cmp.Compare(a.Word, b.Word)) })
+	return all
+}
+
+// Quotas yields the same, account by account. Spent is zero unless it is counted, which is most of
+// the work.
+func (w *Walk) Quotas(counted bool) iter.Seq[*Quota] {
+	return func(yield func(*Quota) bool) {
+		var (
+			once once
+			q    Quota
+			key  []byte
+		)
+		one := func(b *quota.Budget, spec *Spec) bool {
+			if !once.first(b, spec) {
+				return true
+			}
+			q = Quota{Account: payer(b, spec), Word: b.Word, Limit: b.Limit, Window: b.Window}
+			if counted {
+				key = b.AppendKey(key[:0], payer(b, spec))
+				q.Spent = w.engine.ledger.Total(key, w.now)
+			}
+			return yield(&q)
+		}
+		for spec := range w.catalog.Specs() {
+			if !w.work.Step() {
+				return
+			}
+			p := spec.Kind.policy()
+			if p.wecom && !one(w.engine.wecom.faults, spec) {
+				return
+			}
+			for _, some := range [...][]quota.Budget{spec.budgets(), p.forced} {
+				for i := range some {
+					if !one(&some[i], spec) {
+						return
+					}
+				}
+			}
+		}
+	}
+}
+
+// once tells which budgets have been met before in a walk through the specs of a catalog. It
+// remembers those that several names of the owner it is at may share. Its zero value is ready.
+type once struct {
+	hosts  []string // words
+	owner  string
+	shared []payment // of owner
+}
+
+// payment is who pays for what.
+type payment struct{ payer, word string }
+
+// first reports whether what b counts of spec is met for the first time.
+func (o *once) first(b *quota.Budget, spec *Spec) bool {
+	whose := payer(b, spec)
+	switch {
+	case whose == spec.Name: // nobody else's
+		return true
+	case b.Scope == quota.PerHost:
+		if slices.Contains(o.hosts, b.Word) {
+			return false
+		}
+		o.hosts = append(o.hosts, b.Word)
+		return true
+	case o.owner != spec.Owner:
+		o.owner, o.shared = spec.Owner, o.shared[:0]
+	}
+	if slices.Contains(o.shared, payment{whose, b.Word}) {
+		return false
+	}
+	o.shared = append(o.shared, payment{whose, b.Word})
+	return true
 }

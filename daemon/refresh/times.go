@@ -1,6 +1,10 @@
 package refresh
 
 import (
+	"context"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"tokend/daemon/clock"
@@ -218,4 +222,169 @@ func (e *Engine) keptExchange(r record.Record) (*exchange, error) {
 		next:  min(e.instant(c.Next, c.Boot), e.clock.Now().Add(longestWait)),
 		until: instantOf(e.instant(c.Until, c.Boot)),
 	}, nil
+}
+
+// turnedBack reports whether a hold or a budget was written later than limit, which is about now:
+// the wall clock has been set back, by how much nobody knows. For values see loading.
+func turnedBack(limit time.Time, holds []record.Hold, budgets []record.Budget) bool {
+	late := func(m record.Moment) bool { return m.Wall.After(limit) }
+	return slices.ContainsFunc(holds, func(h record.Hold) bool { return late(h.Since) }) ||
+		slices.ContainsFunc(budgets, func(b record.Budget) bool {
+			return slices.ContainsFunc(b.Slices, func(s record.Slice) bool { return late(s.First) || late(s.Last) })
+		})
+}
+
+// dated is a record that tells when.
+type dated struct {
+	table record.Table
+	key   string
+}
+
+// elsewhere returns the holds and budgets that were written in another boot. For values see
+// loading.
+func (e *Engine) elsewhere(holds []record.Hold, budgets []record.Budget) (all []dated) {
+	if e.cfg.Boot == "" {
+		return nil // nothing will tell this run's records from them
+	}
+	for _, h := range holds {
+		if h.Boot != e.cfg.Boot {
+			all = append(all, dated{record.Holds, h.Name})
+		}
+	}
+	for _, b := range budgets {
+		if b.Boot != e.cfg.Boot {
+			all = append(all, dated{record.Budgets, b.Key})
+		}
+	}
+	return all
+}
+
+// redate writes what was written in another boot anew, by the clock of this one: a restart then
+// does not take its times from a wall clock that may be set meanwhile. It goes on beside everything
+// else, since a start does not wait for it.
+func (e *Engine) redate(ctx context.Context) {
+	defer func() { e.foreign = nil }()
+	for batch := range slices.Chunk(e.foreign, forgetBatch) {
+		names := make([]string, len(batch))
+		for i, d := range batch {
+			names[i] = d.key
+		}
+		end, err := e.turns.take(ctx, names...)
+		if err != nil {
+			return
+		}
+		var recs []record.Record
+		for _, d := range batch {
+			if r, err := e.cfg.Store.Get(d.table, d.key); err == nil && r.Value != nil {
+				recs = append(recs, e.here(r)...)
+			}
+		}
+		if len(recs) > 0 {
+			err = e.cfg.Store.Put(ctx, recs...)
+		}
+		end()
+		if err != nil {
+			e.log.Warn("cannot date records by this boot's clock: a restart goes by the wall clock", "error", err)
+			return
+		}
+	}
+}
+
+// here returns r as it would be written now, nothing where it was written in this boot.
+func (e *Engine) here(r record.Record) []record.Record {
+	switch r.Table {
+	case record.Credentials:
+		if c, err := record.DecodeCredential(r); err == nil && c.Boot != e.cfg.Boot {
+			return []record.Record{e.keep(c.Name, c.Target, e.kept(c))}
+		}
+	case record.Holds:
+		if h, err := record.DecodeHold(r); err == nil && h.Boot != e.cfg.Boot {
+			return []record.Record{e.keepHold(h.Name, e.keptHold(h))}
+		}
+	case record.Budgets:
+		if b, err := record.DecodeBudget(r); err == nil && b.Boot != e.cfg.Boot {
+			return []record.Record{e.keepTally(b.Key, e.keptTally(b))}
+		}
+	}
+	return nil
+}
+
+// dating is how the values of another boot were dated: by the wall clock. A host without a clock
+// that runs while it is off begins with a wall clock that is hours behind, and sets it when it has
+// reached a time server.
+type dating struct {
+	some atomic.Bool  // there are or were such values
+	lead atomic.Int64 // of the wall clock over the time since boot, by which they are dated now
+	mu   sync.Mutex   // held while they are dated again
+}
+
+// setForward is by how much the wall clock must have been set forward for values to be dated again.
+const setForward = time.Second
+
+// late returns by how much the wall clock has been set forward since the values were dated; zero if
+// not at all, or by too little.
+func (e *Engine) late() time.Duration {
+	by := e.clock.Lead() - time.Duration(e.dating.lead.Load())
+	if by < setForward {
+		return 0 // nothing lives longer because the clock was set back
+	}
+	return by
+}
+
+// dateAgain dates the values of another boot again if the wall clock has been set forward since:
+// they are older by as much, and may be dead. It returns when that is done, whoever does it. No
+// entry's mu may be held.
+func (e *Engine) dateAgain() {
+	if !e.dating.some.Load() || e.late() == 0 || !e.isLoaded() {
+		return
+	}
+	e.dating.mu.Lock()
+	defer e.dating.mu.Unlock()
+	by := e.late()
+	if by == 0 {
+		return
+	}
+	n := 0
+	for en := range e.index.each {
+		if e.age(en, by) {
+			n++
+		}
+	}
+	e.dating.lead.Add(int64(by))
+	e.log.Warn("the wall clock was set forward: the ages of values from before the reboot were corrected", "by", by.Round(time.Second), "values", n)
+}
+
+// age makes the value of en older by by if it was dated by the wall clock, and reports whether it
+// was.
+func (e *Engine) age(en *entry, by time.Duration) bool {
+	en.mu.Lock()
+	defer en.mu.Unlock()
+	c := en.current.Load()
+	if c == nil || !c.walled {
+		return false
+	}
+	e.applyLocked(en, redated{c.older(by)}, e.clock.Now())
+	return true
+}
+
+// older returns c as older by by.
+func (c *credential) older(by time.Duration) *credential {
+	older := *c
+	for _, i := range []*clock.Instant{&older.issued, &older.seen, &older.end} {
+		*i = i.Add(-by)
+	}
+	if c.overdue != 0 {
+		older.overdue = nonzero(c.overdue.Add(-by))
+	}
+	return &older
+}
+
+// alike returns c, which has just been read, dated by the wall clock as all other values are: it
+// may have been set since then. What sets them right sets c right, too.
+func (e *Engine) alike(c *credential) *credential {
+	by := time.Duration(e.dating.lead.Load()) - e.clock.Lead()
+	if !c.walled || by.Abs() < setForward {
+		return c
+	}
+	return c.older(by)
 }
