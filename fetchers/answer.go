@@ -6,15 +6,14 @@ import (
 	"strconv"
 )
 
-// readAnswer reads the answer to q with read, unless it is a refusal or none at all.
+// readAnswer reads the answer to q with read, unless it is a rejection or not an answer.
 //
-// WeChat refuses with HTTP 200 and an errcode. Whatever has another status comes
-// from something in between, so it is a passing fault even where it carries
-// an errcode: taking a gateway's word for "wrong secret" would stop a sound
-// account for an hour.
+// WeChat rejects calls with HTTP 200 and an errcode. Any other status comes from an intermediary,
+// so it is a transient fault even if it carries an errcode: a gateway's "wrong secret" would stop a
+// working account for an hour.
 //
-// The answer to a call that spends a code is also read where something about it is wrong: nobody
-// gets the grant in it a second time.
+// The answer to a call that uses up a code is also read if something else in it is wrong, because
+// the grant in it is never sent again.
 func readAnswer[T any](q call, status int, body []byte, read func(object) (T, error)) (T, error) {
 	var none T
 	o, err := parseObject(body)
@@ -49,7 +48,7 @@ func readAnswer[T any](q call, status int, body []byte, read func(object) (T, er
 	return answer, nil
 }
 
-// token reads the credential that q asks for.
+// token reads the credential that q fetches.
 func (q *call) token(o object) (Token, error) {
 	value, err := o.value(q.field)
 	if err != nil {
@@ -62,10 +61,10 @@ func (q *call) token(o object) (Token, error) {
 	return Token{Value: value, ExpiresIn: life}, nil
 }
 
-// statusError says that an answer had an HTTP status that none of WeChat's has.
+// statusError reports an HTTP status that WeChat does not use.
 type statusError struct {
 	status  int
-	errcode int // that came with it; zero for none
+	errcode int // errcode in the same answer; zero if none
 }
 
 func (e *statusError) Error() string {
@@ -76,12 +75,12 @@ func (e *statusError) Error() string {
 	return text
 }
 
-// nonsense is the error for an answer that is none.
+// nonsense returns the error for an invalid answer.
 func (q *call) nonsense(err error) error {
 	return &TransportError{Endpoint: q.path, Sent: true, Err: err}
 }
 
-// refusal is the error for an errcode.
+// refusal returns the error for an errcode.
 func (q *call) refusal(code int, errmsg string) error {
 	msg := q.scrubber().text(errmsg)
 	e := &APIError{Endpoint: q.path, Code: code, RID: ridOf(msg), IP: addressOf(msg)}

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// What the golden answers, being whole JSON files, cannot hold.
+// Answers that the golden files, which are whole JSON files, cannot contain.
 func TestNonsense(t *testing.T) {
 	const good = `{"access_token":"a","expires_in":7200}`
 	tests := []struct {
@@ -22,8 +22,8 @@ func TestNonsense(t *testing.T) {
 		{"nothing", 200, "", "the answer is empty"},
 		{"blanks", 200, " \r\n", "the answer is empty"},
 		{"a web page", 200, "<!doctype html><title>502</title>", "the answer is a web page, not JSON"},
-		{"half a JSON", 200, good[:20], "the answer is not JSON, or cut short"},
-		{"JSON and more", 200, good + good, "the answer is not JSON, or cut short"},
+		{"truncated JSON", 200, good[:20], "the answer is not JSON or is truncated"},
+		{"JSON and more", 200, good + good, "the answer is not JSON or is truncated"},
 		{"an array", 200, "[" + good + "]", "the answer is not a JSON object"},
 		{"null", 200, "null", "the answer is not a JSON object"},
 		{"an empty object", 200, "{}", "the answer has no access_token"},
@@ -35,15 +35,15 @@ func TestNonsense(t *testing.T) {
 		{"201", 201, good, "HTTP 201"},
 		{"errcode of another type", 200, `{"errcode":true}`, "errcode is not a whole number"},
 		{"errcode with a fraction", 200, `{"errcode":40013.5}`, "errcode is not a whole number"},
-		{"errcode beyond all bounds", 200, `{"errcode":1e300}`, "errcode is not a whole number"},
+		{"errcode out of range", 200, `{"errcode":1e300}`, "errcode is not a whole number"},
 		{"errcode empty", 200, `{"errcode":""}`, "errcode is not a whole number"},
-		{"token not text", 200, `{"access_token":7,"expires_in":7200}`, "access_token is not text"},
+		{"token not a string", 200, `{"access_token":7,"expires_in":7200}`, "access_token is not a string"},
 		{"token null", 200, `{"access_token":null,"expires_in":7200}`, "the answer has no access_token"},
-		{"token by another key", 200, `{"Access_Token":"a","expires_in":7200}`, "the answer has no access_token"},
-		{"token with a space", 200, `{"access_token":"a b","expires_in":7200}`, "access_token holds characters that no credential has"},
-		{"token with a newline", 200, `{"access_token":"a\nb","expires_in":7200}`, "access_token holds characters that no credential has"},
-		{"token with NUL", 200, `{"access_token":"a\u0000","expires_in":7200}`, "access_token holds characters that no credential has"},
-		{"token not ASCII", 200, `{"access_token":"中","expires_in":7200}`, "access_token holds characters that no credential has"},
+		{"token under another key", 200, `{"Access_Token":"a","expires_in":7200}`, "the answer has no access_token"},
+		{"token with a space", 200, `{"access_token":"a b","expires_in":7200}`, "access_token contains invalid characters"},
+		{"token with a newline", 200, `{"access_token":"a\nb","expires_in":7200}`, "access_token contains invalid characters"},
+		{"token with NUL", 200, `{"access_token":"a\u0000","expires_in":7200}`, "access_token contains invalid characters"},
+		{"token not ASCII", 200, `{"access_token":"中","expires_in":7200}`, "access_token contains invalid characters"},
 		{"token too long", 200, `{"access_token":"` + strings.Repeat("a", maxValue+1) + `","expires_in":7200}`, "access_token is longer than 4096 bytes"},
 	}
 	for _, tt := range tests {
@@ -101,7 +101,7 @@ func (e *endless) Read(p []byte) (int, error) {
 
 func (e *endless) Close() error { e.closed++; return nil }
 
-func TestHugeAnswerIsGivenUp(t *testing.T) {
+func TestHugeAnswer(t *testing.T) {
 	for _, length := range []int64{-1, 100 << 20} {
 		body := new(endless)
 		c := &Client{Transport: roundTripFunc(func(r *http.Request) (*http.Response, error) {
@@ -117,8 +117,8 @@ func TestHugeAnswerIsGivenUp(t *testing.T) {
 	}
 }
 
-// TestLargestAnswer holds that an answer may have maxBody bytes, whatever length it states, and
-// that the stated length takes no memory before the bytes arrive.
+// TestLargestAnswer: an answer may have maxBody bytes, whatever length it announces. The announced
+// length takes no memory before the bytes arrive.
 func TestLargestAnswer(t *testing.T) {
 	for _, test := range []struct {
 		name   string

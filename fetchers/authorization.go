@@ -9,31 +9,31 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// Authorization is what an authorization code was exchanged for.
+// Authorization is the result of the exchange of an authorization code.
 type Authorization struct {
-	// Child is the customer: the authorizer's appid, or the corp's id. It is a valid
-	// segment of a credential name.
+	// Child is the customer: the authorizer's appid or the corp's ID. It is a valid segment of a
+	// credential name.
 	Child string
 
 	// Grant is the refresh token or permanent code, never empty.
 	Grant secret.Text
 
-	// Token is the customer's first token; nil where none came with the grant. A token
-	// unfit to be one counts as none: another can be fetched with the grant, and
-	// the code cannot be exchanged again.
+	// Token is the customer's first token, or nil if the answer had none. An invalid token counts
+	// as none: the grant can fetch another, but the code cannot be exchanged again.
 	Token *Token
 }
 
-// QueryAuth exchanges the authorization code of a third-party platform by
+// QueryAuth exchanges an authorization code of a third-party platform with
 // /cgi-bin/component/api_query_auth.
 type QueryAuth struct {
 	Client *Client
-	AppID  string // the platform's own
+	AppID  string // the platform's appid
 }
 
-// Exchange makes one call, with the component_access_token as parent. A code can be exchanged once:
-// after a [*TransportError] that was Sent it may be used up. WeChat gives no tokens of an account
-// that has no API permissions: that is an [*APIError] with errcode 0, and the code is used up.
+// Exchange makes one call, with the component_access_token as parent. A code can be exchanged once.
+// After a [*TransportError] with Sent it may be used up. For an account without API permissions,
+// WeChat returns no tokens: the error is then an [*APIError] with errcode 0, and the code is used
+// up.
 func (e QueryAuth) Exchange(ctx context.Context, parent, code secret.Text) (Authorization, error) {
 	q := componentCall("api_query_auth", "authorizer_access_token", parent, struct {
 		AppID string `json:"component_appid"`
@@ -57,18 +57,18 @@ func (e QueryAuth) Exchange(ctx context.Context, parent, code secret.Text) (Auth
 
 // PermanentCode exchanges the auth_code of a WeCom suite for a permanent code.
 //
-// Ordinary suites use /cgi-bin/service/v2/get_permanent_code, which WeCom recommends
-// as the faster; no token comes with it. Templates for custom development, whose ids begin
-// with "dk", use /cgi-bin/service/get_permanent_code, the only one that is documented for them.
+// Ordinary suites use /cgi-bin/service/v2/get_permanent_code, which WeCom recommends because it is
+// faster. It returns no token. Templates for custom development, whose IDs start with "dk", use
+// /cgi-bin/service/get_permanent_code, the only endpoint documented for them.
 type PermanentCode struct {
 	Client  *Client
 	SuiteID string
 }
 
-// Exchange makes one call, with the suite_access_token as parent; a second one, to the
-// older path, where a gateway in between has no newer (HTTP 404): there the code
-// has met nobody yet. A code can be exchanged once: after any other [*TransportError]
-// that was Sent it may be used up.
+// Exchange makes one call, with the suite_access_token as parent. If an intermediary answers HTTP
+// 404 because it does not know the newer path, Exchange makes a second call to the older one: the
+// code has not been used then. A code can be exchanged once. After any other [*TransportError] with
+// Sent it may be used up.
 func (e PermanentCode) Exchange(ctx context.Context, parent, code secret.Text) (Authorization, error) {
 	const v1, v2 = "/cgi-bin/service/get_permanent_code", "/cgi-bin/service/v2/get_permanent_code"
 	if strings.HasPrefix(e.SuiteID, "dk") {
@@ -89,8 +89,8 @@ func (e PermanentCode) exchange(ctx context.Context, path string, parent, code s
 	q.with = append(q.with, code)
 	q.effect = spends
 	q.field = "access_token"
-	// "exceed min length 64": here the code is the only parameter that can
-	// break a constraint, and whoever handed it in should hear of it.
+	// "exceed min length 64": the code is the only parameter here that can violate a constraint, so
+	// the error is reported to whoever supplied the code.
 	q.special = map[int]Reaction{40058: CodeRefused}
 	return do(ctx, e.Client, q, func(o object) (Authorization, error) {
 		corp, err := o.object("auth_corp_info")
@@ -101,8 +101,8 @@ func (e PermanentCode) exchange(ctx context.Context, path string, parent, code s
 	})
 }
 
-// authorization reads the grant, and a token if there is one, in o, and in whose the
-// customer's id.
+// authorization reads the grant, and the token if there is one, from o, and the customer's ID from
+// whose.
 func authorization(q call, o, whose object, id, grant string) (Authorization, error) {
 	var a Authorization
 	var err error

@@ -9,23 +9,23 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// MaxPage is how many authorizers WeChat lists in one call (more: 40170).
+// MaxPage is the largest number of authorizers that WeChat lists in one call (beyond it: 40170).
 const MaxPage = 500
 
 // AuthorizerPage is one page of a platform's customers.
 type AuthorizerPage struct {
-	// Total is how many customers there are on all pages.
+	// Total is the number of customers on all pages.
 	Total int
 
-	// Authorizers are those that could be read.
+	// Authorizers are the readable entries.
 	Authorizers []ListedAuthorizer
 
-	// Skipped says of each that could not what is wrong with it. The texts hold nothing of the
-	// answer. Whoever is not found in a list with such entries may be one of them.
+	// Skipped has an error for each unreadable entry. The errors contain nothing of the answer. A
+	// customer that is missing in a list with such entries may be one of them.
 	Skipped []error
 }
 
-// Len is how many entries of the list the page had.
+// Len is the number of entries in the page.
 func (p AuthorizerPage) Len() int { return len(p.Authorizers) + len(p.Skipped) }
 
 // ListedAuthorizer is one customer of a platform as WeChat lists it.
@@ -36,21 +36,21 @@ type ListedAuthorizer struct {
 	// RefreshToken is empty for a customer whose code was never exchanged.
 	RefreshToken secret.Text
 
-	// AuthTime is when the customer authorized the platform; zero where WeChat does not
-	// say, or says nothing that is a time.
+	// AuthTime is when the customer authorized the platform. It is zero if WeChat's answer has no
+	// valid time.
 	AuthTime time.Time
 }
 
-// AuthorizerList lists the accounts that have authorized a third-party platform, with
-// their refresh tokens, by /cgi-bin/component/api_get_authorizer_list. It is the one place
-// where a lost refresh token can be had again.
+// AuthorizerList lists the accounts that have authorized a third-party platform, with their refresh
+// tokens, using /cgi-bin/component/api_get_authorizer_list. No other endpoint returns a lost
+// refresh token.
 type AuthorizerList struct {
 	Client *Client
-	AppID  string // the platform's own
+	AppID  string // the platform's appid
 }
 
-// Page makes one call, with the component_access_token as parent. It lists at most
-// count authorizers, 1 to [MaxPage], from offset on.
+// Page makes one call, with the component_access_token as parent. It lists at most count
+// authorizers, 1 to [MaxPage], starting at offset.
 func (l AuthorizerList) Page(ctx context.Context, parent secret.Text, offset, count int) (AuthorizerPage, error) {
 	q := componentCall("api_get_authorizer_list", "", parent, struct {
 		AppID  string `json:"component_appid"`
@@ -60,12 +60,12 @@ func (l AuthorizerList) Page(ctx context.Context, parent secret.Text, offset, co
 	q.effect = repeats
 	if offset < 0 || count < 1 || count > MaxPage {
 		return AuthorizerPage{}, &TransportError{Endpoint: q.path,
-			Err: fmt.Errorf("a page has 1 to %d authorizers, from 0 on", MaxPage)}
+			Err: fmt.Errorf("a page has 1 to %d authorizers and an offset of at least 0", MaxPage)}
 	}
 	return do(ctx, l.Client, q, authorizerPage)
 }
 
-// authorizerPage reads a page. One that is cut short is not read at all: whoever is not found in
+// authorizerPage reads a page. A truncated page is rejected, because a customer that is missing in
 // the list counts as having left.
 func authorizerPage(o object) (AuthorizerPage, error) {
 	total, err := o.count("total_count")

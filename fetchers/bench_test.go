@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// BenchmarkFetch makes a customer's call, and reads an answer as large as WeChat's, over a
-// transport that costs nothing of its own.
+// BenchmarkFetch makes a customer's call and reads an answer of WeChat's size over a transport
+// without cost.
 func BenchmarkFetch(b *testing.B) {
 	body := `{"authorizer_access_token":"` + strings.Repeat("a", 512) + `","expires_in":7200,"authorizer_refresh_token":"refreshtoken@@@` + strings.Repeat("b", 43) + `"}`
 	read := strings.NewReader(body)

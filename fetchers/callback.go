@@ -15,58 +15,54 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// Why a callback is refused. The texts are fit for a peer: they hold nothing of
-// the message, of the signing token or of the key. Errors of [Callback.Open],
-// [ParseEnvelope] and [ParseEvent] are one of them for errors.Is.
+// Reasons to reject a callback. The texts are safe to show to a peer: they contain nothing of the
+// message, the signing token or the key. An error of [Callback.Open], [ParseEnvelope] or
+// [ParseEvent] matches one of them with errors.Is.
 var (
-	// ErrSignature: the message was not signed with our token, or was changed on its
-	// way.
+	// ErrSignature: the message was not signed with the owner's token, or was modified in transit.
 	ErrSignature = errors.New("the signature is wrong")
 
-	// ErrReceiver: the message is genuine, and meant for somebody else who shares
-	// token and key with us.
+	// ErrReceiver: the message is genuine but addressed to another owner with the same token and
+	// key.
 	ErrReceiver = errors.New("the message is for another receiver")
 
-	// ErrMalformed: the message is not what WeChat sends.
+	// ErrMalformed: WeChat does not send such messages.
 	ErrMalformed = errors.New("the message is malformed")
 )
 
-// Bounds of a callback. WeChat sends a time of 10 digits, a nonce of 9 or 10 and, of
-// what concerns credentials, less than 4 KiB; the bounds are where a line or body of
-// tokend's ends long before.
+// Bounds of a callback. WeChat sends a time of 10 digits and a nonce of 9 or 10. Its credential
+// events have less than 4 KiB. tokend's limits on lines and bodies apply well before these bounds.
 const (
 	maxParameter = 128
 	maxEncrypt   = 1 << 20
 )
 
 const (
-	aesKeyLength = 43 // of an EncodingAESKey: 32 bytes in base64, without the "="
-	padBlock     = 32 // PKCS#7 counts in blocks of 32 here, though AES has blocks of 16
+	aesKeyLength = 43 // an EncodingAESKey: 32 bytes in base64 without the "="
+	padBlock     = 32 // PKCS#7 pads to multiples of 32 here, although AES has blocks of 16
 	prefixLength = 16 // random bytes before the message
 	headerLength = prefixLength + 4
 )
 
-// Callback opens what WeChat and WeCom push to one owner: a third-party platform or a
-// suite, which has a signing token and a key of its own. It is immutable; its
-// methods may be called concurrently.
+// Callback opens the pushes of WeChat and WeCom to one owner: a third-party platform or a suite,
+// with its own signing token and key. It is immutable, and its methods may be called concurrently.
 type Callback struct {
 	token secret.Text
 	callbackKey
 	receivers []string
 
-	// What was in force before; "" and nil for none.
+	// The previous secrets; "" and nil if there are none.
 	previousToken secret.Text
 	previousKey   *callbackKey
 }
 
-// NewCallback returns a Callback for the signing token and the EncodingAESKey of an
-// owner, as its console shows them. Receivers are the ids that a message may be for:
-// the component's appid; or the suite's id and the provider's corpid, which the
-// verification of a URL carries. The empty id, which individual developers' apps have,
-// is allowed only if it is listed.
+// NewCallback returns a Callback for the signing token and the EncodingAESKey of an owner, as shown
+// in its console. receivers are the IDs that a message may be addressed to: the component's appid,
+// or the suite's ID and the provider's corpid, which the verification of a URL contains. The empty
+// ID, as in apps of individual developers, is allowed only if it is listed.
 //
-// Blanks around the key are ignored. The two bits that are to spare in its last
-// character may be set: the vendor's own sample key has them.
+// Spaces around the key are ignored. The two unused bits of its last character may be set, as in
+// the vendor's own sample key.
 func NewCallback(token, aesKey secret.Text, receivers ...string) (*Callback, error) {
 	if strings.TrimSpace(string(token)) == "" {
 		return nil, errors.New("the callback token is empty")
@@ -81,30 +77,29 @@ func NewCallback(token, aesKey secret.Text, receivers ...string) (*Callback, err
 	return &Callback{token: token, callbackKey: key, receivers: slices.Clone(receivers)}, nil
 }
 
-// Format shows whom the callback is for, and nothing else with any verb: package fmt does
-// not ask unexported fields how they want to be shown, not even those of package secret.
+// Format prints the receivers and nothing else, with any verb. Package fmt does not call formatting
+// methods on unexported fields, not even those of package secret.
 func (c Callback) Format(f fmt.State, _ rune) {
 	_, _ = fmt.Fprintf(f, "callback for %q", c.receivers)
 }
 
-// Open verifies and decrypts one message and returns it with the id that it is for, one
-// of the receivers. The signature is msg_signature: the parameter called signature does
-// not cover the message. All four are as they came, after the unescaping of a query;
-// encrypt is the Encrypt of the body or, where a URL is verified, echostr.
+// Open verifies and decrypts one message. It returns the message and its receiver, one of the
+// callback's receivers. signature is msg_signature; the parameter called signature does not cover
+// the message. All four parameters are as received, after unescaping the query. encrypt is the
+// Encrypt of the body, or echostr if a URL is verified.
 //
-// Nothing of encrypt is looked at before the signature is found right. A
-// message may come again, and late: there is no memory and no clock here. With an
-// [ErrReceiver] comes the receiver, for the log, where it can be an id; there is never a
-// message beside an error.
+// Open does not examine encrypt before the signature is verified. It has no replay cache and no
+// clock, so a message may come again and late. With [ErrReceiver] it returns the receiver, for the
+// log, if that can be an ID. It never returns a message with an error.
 func (c *Callback) Open(signature, timestamp, nonce, encrypt string) (plain []byte, receiver string, err error) {
 	plain, receiver, _, err = c.OpenEither(signature, timestamp, nonce, encrypt)
 	return plain, receiver, err
 }
 
-// CheckParameters refuses parameters that WeChat sends with no message, for a caller that has not
-// read the message yet. Without a time, a nonce or a SHA-1 in lower-case hexadecimal the signature
-// is wrong. A time that is no number, and a nonce that is not printable ASCII, is malformed.
-// [Callback.Open] takes parameters as they are.
+// CheckParameters rejects parameters that WeChat never sends, before the message is read. Without a
+// time, a nonce and a SHA-1 in lower-case hexadecimal, the error is ErrSignature. A time that is
+// not a number, or a nonce that is not printable ASCII, is ErrMalformed. [Callback.Open] does not
+// check this.
 func CheckParameters(signature, timestamp, nonce string) error {
 	switch {
 	case len(signature) != hex.EncodedLen(sha1.Size) || strings.Trim(signature, "0123456789abcdef") != "", timestamp == "", nonce == "":
@@ -124,7 +119,7 @@ func (c *Callback) sign(timestamp, nonce, encrypt string) string {
 	return signatureOf(c.token, timestamp, nonce, encrypt)
 }
 
-// signatureOf returns the msg_signature of a message that is signed with token.
+// signatureOf returns the msg_signature of a message signed with token.
 func signatureOf(token secret.Text, timestamp, nonce, encrypt string) string {
 	parts := []string{string(token), timestamp, nonce, encrypt}
 	slices.Sort(parts) // bytewise
@@ -132,14 +127,14 @@ func signatureOf(token secret.Text, timestamp, nonce, encrypt string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// decrypt opens a ciphertext whose signature was right. What is inside,
+// decrypt opens a ciphertext after its signature was verified. The content,
 //
 //	random (16 bytes) | length (4, big endian) | message | receiver | padding
 //
-// may still be anything: whoever knows the token can sign. So nothing is
-// believed, and every fault has the same text, which tells a forger nothing of the padding.
+// is not trusted, because everybody who knows the token can sign. All faults have the same text,
+// which reveals nothing about the padding.
 func (k callbackKey) decrypt(encrypt string) (plain []byte, receiver string, err error) {
-	fault := fmt.Errorf("%w: it does not decrypt", ErrMalformed)
+	fault := fmt.Errorf("%w: decryption failed", ErrMalformed)
 	text, err := base64.StdEncoding.DecodeString(encrypt)
 	if err != nil || len(text) == 0 || len(text)%aes.BlockSize != 0 {
 		return nil, "", fault
@@ -159,8 +154,7 @@ func (k callbackKey) decrypt(encrypt string) (plain []byte, receiver string, err
 	if len(text) < headerLength {
 		return nil, "", fault
 	}
-	// Compared before it is added to anything, and in 64 bits: in 32 the sum of
-	// header and length wraps.
+	// Compare before adding, and in 64 bits: in 32 bits the sum of header and length can overflow.
 	length := uint64(binary.BigEndian.Uint32(text[prefixLength:headerLength]))
 	text = text[headerLength:]
 	if length > uint64(len(text)) {

@@ -13,8 +13,8 @@ import (
 	"unicode/utf8"
 )
 
-// FuzzOpenCallback opens what a stranger sends, what somebody sends who knows the
-// signing token, and what somebody sends who knows the key as well.
+// FuzzOpenCallback opens messages of a stranger, of somebody who knows the signing token, and of
+// somebody who also knows the key.
 func FuzzOpenCallback(f *testing.F) {
 	for _, v := range vectors() {
 		f.Add(v.signature, v.timestamp, v.nonce, v.encrypt, layout(uint32(len(v.plain)), v.plain+v.receiver))
@@ -25,7 +25,7 @@ func FuzzOpenCallback(f *testing.F) {
 	c := suiteCallback(f)
 	f.Fuzz(func(t *testing.T, signature, timestamp, nonce, sent string, blocks []byte) {
 		if _, _, err := c.Open(signature, timestamp, nonce, sent); err == nil && signature != c.sign(timestamp, nonce, sent) {
-			t.Errorf("took the signature %q", signature)
+			t.Errorf("accepted the signature %q", signature)
 		}
 		opens(t, c, timestamp, nonce, sent)
 		opens(t, c, timestamp, nonce, encrypt(c, blocks[:len(blocks)/aes.BlockSize*aes.BlockSize]))
@@ -33,7 +33,7 @@ func FuzzOpenCallback(f *testing.F) {
 	})
 }
 
-// opens opens sent under a right signature, and checks what comes of it.
+// opens opens sent with a correct signature and checks the result.
 func opens(t *testing.T, c *Callback, timestamp, nonce, sent string) {
 	t.Helper()
 	plain, receiver, err := c.Open(c.sign(timestamp, nonce, sent), timestamp, nonce, sent)
@@ -44,12 +44,12 @@ func opens(t *testing.T, c *Callback, timestamp, nonce, sent string) {
 		return
 	}
 	if receiver != suiteID && receiver != providerID {
-		t.Errorf("took a message for %q", receiver)
+		t.Errorf("accepted a message for %q", receiver)
 	}
-	// The reverse of what was done: the message must be where its length says.
+	// The reverse operation: the message must be where its length says.
 	raw, err := base64.StdEncoding.DecodeString(sent)
 	if err != nil || len(raw) < headerLength+len(plain)+len(receiver)+1 {
-		t.Fatalf("%d bytes gave a message of %d", len(raw), len(plain))
+		t.Fatalf("%d bytes contained a message of %d", len(raw), len(plain))
 	}
 	again := binary.BigEndian.AppendUint32(nil, uint32(len(plain)))
 	again = append(append(again, plain...), receiver...)
@@ -58,14 +58,14 @@ func opens(t *testing.T, c *Callback, timestamp, nonce, sent string) {
 		t.Fatalf("%d bytes of padding", pad)
 	}
 	again = append(again, bytes.Repeat([]byte{byte(pad)}, pad)...)
-	// The first block is whatever it is; those behind it depend on it only by chaining.
+	// The first block is arbitrary. Later blocks depend on it only by chaining.
 	was := decrypted(t, c, raw)
 	if !bytes.Equal(was[prefixLength:], again) {
-		t.Errorf("a message was made of other bytes:\n got %x\nfrom %x", again, was[prefixLength:])
+		t.Errorf("the message has other bytes:\n got %x\nfrom %x", again, was[prefixLength:])
 	}
 }
 
-// decrypted is CBC by the book.
+// decrypted is a textbook CBC decryption.
 func decrypted(t *testing.T, c *Callback, raw []byte) []byte {
 	t.Helper()
 	plain := make([]byte, len(raw))
@@ -96,11 +96,11 @@ func FuzzParseEnvelope(f *testing.F) {
 		}
 		for _, id := range []string{e.ToUserName, e.AppID} {
 			if id != "" && !validID(id) {
-				t.Errorf("took the id %q", id)
+				t.Errorf("accepted the ID %q", id)
 			}
 		}
 		if e.Encrypt == "" || len(e.Encrypt) > len(body) || e.Encrypt != strings.TrimSpace(e.Encrypt) {
-			t.Errorf("took the ciphertext %q", e.Encrypt)
+			t.Errorf("accepted the ciphertext %q", e.Encrypt)
 		}
 	})
 }
@@ -125,27 +125,27 @@ func FuzzParseEvent(f *testing.F) {
 		}
 		for _, id := range []string{e.Owner, e.Child} {
 			if id != "" && !validID(id) {
-				t.Errorf("took the id %q", id)
+				t.Errorf("accepted the ID %q", id)
 			}
 		}
 		for _, v := range []string{string(e.Ticket), string(e.Code)} {
 			if v != "" && wrongValue(v) != "" {
-				t.Errorf("took the value %q", v)
+				t.Errorf("accepted the value %q", v)
 			}
 		}
 		if len(e.Kind) > maxID || !utf8.ValidString(e.Kind) || strings.ContainsFunc(e.Kind, func(r rune) bool { return r == ' ' || !unicode.IsPrint(r) }) {
-			t.Errorf("took the kind %q", e.Kind)
+			t.Errorf("accepted the kind %q", e.Kind)
 		}
 		if e.Ticket != "" && e.Code != "" || e.Code == "" && !e.CodeExpires.IsZero() {
 			t.Errorf("an event of two kinds: %s", shown(e))
 		}
 		for _, at := range []int{e.Time.UTC().Year(), e.CodeExpires.UTC().Year()} {
-			if at > 10032 { // the year 9999 and 1e9 seconds
-				t.Errorf("took the year %d", at)
+			if at > 10032 { // the year 9999 plus 1e9 seconds
+				t.Errorf("accepted the year %d", at)
 			}
 		}
 		if _, known := kindOf(e.Kind); known && e.Owner == "" {
-			t.Errorf("nobody's event: %s", shown(e))
+			t.Errorf("an event without owner: %s", shown(e))
 		}
 	})
 }

@@ -16,17 +16,17 @@ import (
 // callbackKey is an EncodingAESKey.
 type callbackKey struct {
 	block cipher.Block
-	iv    []byte // half of the key
+	iv    []byte // the first half of the key
 }
 
 func newCallbackKey(aesKey secret.Text) (callbackKey, error) {
 	text := strings.TrimSpace(string(aesKey))
 	if len(text) != aesKeyLength {
-		return callbackKey{}, fmt.Errorf("the EncodingAESKey has %d characters and not %d", len(text), aesKeyLength)
+		return callbackKey{}, fmt.Errorf("the EncodingAESKey has %d characters, want %d", len(text), aesKeyLength)
 	}
 	key, err := base64.RawStdEncoding.DecodeString(text)
-	if err != nil || len(key) != 32 { // shorter where line breaks were among the 43
-		return callbackKey{}, errors.New("the EncodingAESKey has characters that none has")
+	if err != nil || len(key) != 32 { // shorter if the 43 characters include line breaks
+		return callbackKey{}, errors.New("the EncodingAESKey has invalid characters")
 	}
 	block, err := aes.NewCipher(key)
 	if err != nil {
@@ -35,9 +35,9 @@ func newCallbackKey(aesKey secret.Text) (callbackKey, error) {
 	return callbackKey{block, key[:aes.BlockSize]}, nil
 }
 
-// WithPrevious returns a copy of c that also accepts the token and the EncodingAESKey that were in
-// force before a change in WeChat's console. A message may be signed with either token and
-// encrypted with either key. An empty one stands for none.
+// WithPrevious returns a copy of c that also accepts the token and the EncodingAESKey from before a
+// change in WeChat's console. A message may be signed with either token and encrypted with either
+// key. An empty one means none.
 func (c *Callback) WithPrevious(token, aesKey secret.Text) (*Callback, error) {
 	both := *c
 	both.previousToken, both.previousKey = token, nil
@@ -51,8 +51,8 @@ func (c *Callback) WithPrevious(token, aesKey secret.Text) (*Callback, error) {
 	return &both, nil
 }
 
-// OpenEither is [Callback.Open]. It also reports whether the message could be opened only with the
-// token or the key of [Callback.WithPrevious].
+// OpenEither is [Callback.Open]. It also reports whether only the token or the key of
+// [Callback.WithPrevious] could open the message.
 func (c *Callback) OpenEither(signature, timestamp, nonce, encrypt string) (plain []byte, receiver string, previous bool, err error) {
 	if len(timestamp) > maxParameter || len(nonce) > maxParameter || len(encrypt) > maxEncrypt {
 		return nil, "", false, fmt.Errorf("%w: a parameter is too long", ErrMalformed)
@@ -68,8 +68,7 @@ func (c *Callback) OpenEither(signature, timestamp, nonce, encrypt string) (plai
 	if err == nil || c.previousKey == nil {
 		return plain, receiver, previous, err
 	}
-	// What the wrong key makes of a message may be padded right by accident, but it names no
-	// receiver.
+	// A wrong key may produce valid padding by accident, but not a receiver.
 	earlier, who, fault := c.openWith(*c.previousKey, encrypt)
 	if fault == nil || who != "" {
 		return earlier, who, true, fault
@@ -77,13 +76,13 @@ func (c *Callback) OpenEither(signature, timestamp, nonce, encrypt string) (plai
 	return nil, receiver, previous, err
 }
 
-// signed reports whether signature is that of a message by token.
+// signed reports whether signature is the signature of a message by token.
 func signed(token secret.Text, signature, timestamp, nonce, encrypt string) bool {
 	want := signatureOf(token, timestamp, nonce, encrypt)
 	return subtle.ConstantTimeCompare([]byte(signature), []byte(want)) == 1
 }
 
-// openWith decrypts a message whose signature was right, and checks its receiver.
+// openWith decrypts a message after its signature was verified, and checks its receiver.
 func (c *Callback) openWith(key callbackKey, encrypt string) (plain []byte, receiver string, err error) {
 	plain, receiver, err = key.decrypt(encrypt)
 	if err != nil {

@@ -14,8 +14,8 @@ const (
 	oldKey   = secret.Text("abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG")
 )
 
-// TestPreviousSecrets holds that each of the current and the previous token signs, and each of the
-// keys encrypts, in every combination, and that nothing else does.
+// TestPreviousSecrets: the current and the previous token, and the current and the previous key,
+// are accepted in every combination, and nothing else is.
 func TestPreviousSecrets(t *testing.T) {
 	const message = "<xml/>"
 	current := suiteCallback(t)
@@ -24,7 +24,7 @@ func TestPreviousSecrets(t *testing.T) {
 	keys := map[string]*Callback{"current": current, "previous": mustCallback(t, oldToken, oldKey, suiteID), "other": stranger}
 	for _, test := range []struct {
 		name       string
-		token, key secret.Text // previous ones
+		token, key secret.Text // the previous ones
 	}{
 		{"both", oldToken, oldKey},
 		{"token", oldToken, ""},
@@ -55,14 +55,14 @@ func TestPreviousSecrets(t *testing.T) {
 					t.Errorf("%s: %s token, %s key: got %q for %q, previous %v", test.name, signer, sealer, plain, receiver, previous)
 				}
 				if err != nil && plain != nil {
-					t.Errorf("%s: %s token, %s key: a message beside an error", test.name, signer, sealer)
+					t.Errorf("%s: %s token, %s key: a message with an error", test.name, signer, sealer)
 				}
 			}
 		}
 	}
 }
 
-// TestPreviousKeyReceiver holds that the receiver is checked under the previous key too.
+// TestPreviousKeyReceiver: the receiver is also checked with the previous key.
 func TestPreviousKeyReceiver(t *testing.T) {
 	c, err := suiteCallback(t).WithPrevious("", oldKey)
 	if err != nil {
@@ -85,7 +85,7 @@ func TestWithPrevious(t *testing.T) {
 		t.Fatal(err)
 	}
 	if c.previousToken != "" || c.previousKey != nil {
-		t.Error("the original was changed")
+		t.Error("the original was modified")
 	}
 	shown := fmt.Sprintf("%v %+v %#v %x %v %#v", with, with, with, with, *with, *with)
 	for _, s := range []string{string(oldToken), string(oldKey), string(suiteToken), "105, 183"} {

@@ -14,11 +14,10 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// Vectors that were made with another implementation (Python, and Node for the
-// WeCom one), for keys of this project's own.
+// Vectors made with other implementations (Python, and Node for WeCom) for keys of this project.
 const (
 	componentToken = secret.Text("selfTok1")
-	componentKey   = secret.Text("tokendSelfMadeKey0000000000000000000000001Z") // its spare bits are set
+	componentKey   = secret.Text("tokendSelfMadeKey0000000000000000000000001Z") // its unused bits are set
 	componentID    = "wxaaaabbbbcccc0001"
 
 	suiteToken = secret.Text("selfTok2")
@@ -27,7 +26,7 @@ const (
 	providerID = "wwprovidercorp01"
 )
 
-// vector is one message as it is pushed, and what is in it.
+// vector is a pushed message and its content.
 type vector struct {
 	name                        string
 	callback                    func(testing.TB) *Callback
@@ -51,8 +50,8 @@ func vectors() []vector {
 	}
 }
 
-// fullPad is vector D, which has no signature: a message that fills its blocks, so that
-// a whole block of padding follows.
+// fullPad is vector D, which has no signature: a message that fills its blocks, so that a whole
+// block of padding follows.
 const fullPad = "d14mYgwDeenWvvJEHBm/xfHW7U8GHgsODc7kc8oJYygLNF4DR0y+a4YH9jW15AmHYucYxE+IJi29/SPq8Y8FNrnPhaQ3eZ9NfMQGDycMKp4W+eIt+e90/26HspstK/tW"
 
 func mustCallback(t testing.TB, token, key secret.Text, receivers ...string) *Callback {
@@ -72,14 +71,14 @@ func suiteCallback(t testing.TB) *Callback {
 	return mustCallback(t, suiteToken, suiteKey, suiteID, providerID)
 }
 
-// encrypt encrypts whole blocks as they are: what a forger could make who has the key.
+// encrypt encrypts whole blocks as given, as a forger with the key could.
 func encrypt(c *Callback, blocks []byte) string {
 	text := bytes.Clone(blocks)
 	cipher.NewCBCEncrypter(c.block, c.iv).CryptBlocks(text, text)
 	return base64.StdEncoding.EncodeToString(text)
 }
 
-// layout is the inside of a ciphertext: 16 bytes, a length, and the rest, padded.
+// layout is the content of a ciphertext: 16 bytes, a length, and the rest, padded.
 func layout(length uint32, rest string) []byte {
 	b := binary.BigEndian.AppendUint32([]byte("0123456789abcdef"), length)
 	return padded(append(b, rest...))
@@ -119,13 +118,13 @@ func TestCheckParameters(t *testing.T) {
 		{"a short signature", right[1:], "1", "n", ErrSignature},
 		{"a long signature", right + "0", "1", "n", ErrSignature},
 		{"a signature in capitals", strings.ToUpper(right), "1", "n", ErrSignature},
-		{"a signature with another character inside", right[:20] + "g" + right[21:], "1", "n", ErrSignature},
+		{"a signature with an invalid character", right[:20] + "g" + right[21:], "1", "n", ErrSignature},
 		{"no time", right, "", "n", ErrSignature},
-		{"a time that is no number", right, "17e8", "n", ErrMalformed},
+		{"a time that is not a number", right, "17e8", "n", ErrMalformed},
 		{"a negative time", right, "-1", "n", ErrMalformed},
 		{"a long time", right, strings.Repeat("1", 129), "n", ErrMalformed},
 		{"no nonce", right, "1", "", ErrSignature},
-		{"a nonce with a blank", right, "1", "a b", ErrMalformed},
+		{"a nonce with a space", right, "1", "a b", ErrMalformed},
 		{"a nonce with a control character", right, "1", "a\x00b", ErrMalformed},
 		{"a nonce that is not ASCII", right, "1", "随机", ErrMalformed},
 		{"a long nonce", right, "1", strings.Repeat("n", 129), ErrMalformed},
@@ -136,13 +135,13 @@ func TestCheckParameters(t *testing.T) {
 	}
 }
 
-func TestSignatureIsOfAllAndOfNothingElse(t *testing.T) {
-	// The plain signature that comes beside msg_signature; it does not cover the message.
+func TestSignatureCoverage(t *testing.T) {
+	// The plain signature beside msg_signature, which does not cover the message.
 	const short = "e16755f439d849f77683aba293d81cacbc73891e"
 	v := vectors()[0]
 	tests := []struct{ name, signature, timestamp, nonce, encrypt string }{
 		{"none", "", v.timestamp, v.nonce, v.encrypt},
-		{"the one that does not cover the message", short, v.timestamp, v.nonce, v.encrypt},
+		{"the signature that does not cover the message", short, v.timestamp, v.nonce, v.encrypt},
 		{"cut", v.signature[:39], v.timestamp, v.nonce, v.encrypt},
 		{"longer", v.signature + "0", v.timestamp, v.nonce, v.encrypt},
 		{"one digit changed", "4" + v.signature[1:], v.timestamp, v.nonce, v.encrypt},
@@ -199,18 +198,19 @@ func TestReceivers(t *testing.T) {
 	}
 }
 
-// Whoever knows the token can sign, so what is inside is as hostile as what is outside.
+// Everybody who knows the token can sign, so the content is as untrusted as the envelope.
 func TestHostileCiphertexts(t *testing.T) {
 	c := suiteCallback(t)
 	const rest = "message" + providerID
-	pad := func(n int, with ...byte) []byte { // 32 bytes that end in n bytes of padding, as with says
+	// pad returns 32 bytes that end in n bytes of padding, overwritten by with.
+	pad := func(n int, with ...byte) []byte {
 		b := bytes.Repeat([]byte{'x'}, 32)
 		copy(b[32-n:], bytes.Repeat([]byte{byte(n)}, n))
 		copy(b[32-len(with):], with)
 		return b
 	}
 	good := encrypt(c, layout(7, rest))
-	inside := layout(7, rest)[:headerLength+len(rest)] // 43 bytes, so that 21 are missing
+	inside := layout(7, rest)[:headerLength+len(rest)] // 43 bytes, 21 less than 64
 	raw, err := base64.StdEncoding.DecodeString(good)
 	if err != nil {
 		t.Fatal(err)
@@ -222,20 +222,20 @@ func TestHostileCiphertexts(t *testing.T) {
 		{"base64 of nothing", "===="},
 		{"half a block", base64.StdEncoding.EncodeToString(raw[:8])},
 		{"a block and a half", base64.StdEncoding.EncodeToString(raw[:24])},
-		{"cut short by a block", base64.StdEncoding.EncodeToString(raw[:len(raw)-16])},
+		{"truncated by a block", base64.StdEncoding.EncodeToString(raw[:len(raw)-16])},
 		{"one byte more", base64.StdEncoding.EncodeToString(append(bytes.Clone(raw), 0))},
-		{"padding 0 behind what is good", encrypt(c, append(append(bytes.Clone(inside), bytes.Repeat([]byte{'x'}, 20)...), 0))},
-		{"padding 53 behind what is good", encrypt(c, append(bytes.Clone(inside), bytes.Repeat([]byte{53}, 53)...))},
+		{"padding 0 after valid data", encrypt(c, append(append(bytes.Clone(inside), bytes.Repeat([]byte{'x'}, 20)...), 0))},
+		{"padding 53 after valid data", encrypt(c, append(bytes.Clone(inside), bytes.Repeat([]byte{53}, 53)...))},
 		{"padding 255", encrypt(c, pad(0, 255))},
-		{"padding beyond the beginning", encrypt(c, bytes.Repeat([]byte{17}, 16))},
-		{"padding of which one is unlike", encrypt(c, append(append(bytes.Clone(inside), 20), bytes.Repeat([]byte{21}, 20)...))},
+		{"padding longer than the text", encrypt(c, bytes.Repeat([]byte{17}, 16))},
+		{"inconsistent padding", encrypt(c, append(append(bytes.Clone(inside), 20), bytes.Repeat([]byte{21}, 20)...))},
 		{"padding and nothing else", encrypt(c, bytes.Repeat([]byte{32}, 32))},
-		{"no room for a length", encrypt(c, pad(13))},
+		{"too short for a length", encrypt(c, pad(13))},
 		{"length one too long", encrypt(c, layout(uint32(len(rest)+1), rest))},
 		{"length 2^31", encrypt(c, layout(1<<31, rest))},
 		{"length 2^32-1", encrypt(c, layout(1<<32-1, rest))},
-		{"length 2^32-20, which wraps to 0", encrypt(c, layout(1<<32-20, rest))},
-		{"length 2^32-13, which wraps into the message", encrypt(c, layout(1<<32-13, rest))},
+		{"length 2^32-20, which overflows to 0", encrypt(c, layout(1<<32-20, rest))},
+		{"length 2^32-13, which overflows into the message", encrypt(c, layout(1<<32-13, rest))},
 	}
 	for _, tt := range tests {
 		plain, receiver, err := c.Open(c.sign("1", "2", tt.encrypt), "1", "2", tt.encrypt)
@@ -243,15 +243,15 @@ func TestHostileCiphertexts(t *testing.T) {
 			t.Errorf("%s: got %q for %q, %v", tt.name, plain, receiver, err)
 			continue
 		}
-		if want := "the message is malformed: it does not decrypt"; err.Error() != want {
-			t.Errorf("%s: the text tells more than another: %s", tt.name, err)
+		if want := "the message is malformed: decryption failed"; err.Error() != want {
+			t.Errorf("%s: the text differs from the others: %s", tt.name, err)
 		}
 	}
-	// The same tools make what is good, or the table above would show nothing.
+	// The same helpers produce a valid message; otherwise the table would show nothing.
 	if plain, _, err := c.Open(c.sign("1", "2", good), "1", "2", good); err != nil || string(plain) != "message" {
 		t.Errorf("got %q, %v", plain, err)
 	}
-	whole := encrypt(c, layout(uint32(len(rest)), rest)) // a message that leaves no receiver
+	whole := encrypt(c, layout(uint32(len(rest)), rest)) // a message without a receiver
 	if _, _, err := c.Open(c.sign("1", "2", whole), "1", "2", whole); !errors.Is(err, ErrReceiver) {
 		t.Errorf("no receiver: got %v", err)
 	}
@@ -269,7 +269,7 @@ func TestLongParameters(t *testing.T) {
 	}
 	longest := strings.Repeat("1", maxParameter)
 	if _, _, err := c.Open(c.sign(longest, longest, fullPad), longest, longest, fullPad); err != nil {
-		t.Errorf("the longest that is allowed: got %v", err)
+		t.Errorf("the longest allowed: got %v", err)
 	}
 }
 
@@ -283,16 +283,16 @@ func TestNewCallback(t *testing.T) {
 		want      string
 	}{
 		{"good", "t", key, []string{"a"}, ""},
-		{"spare bits set", "t", string(componentKey), []string{"a"}, ""},
-		{"blanks around the key", "t", " " + key + "\r\n", []string{"a"}, ""},
+		{"unused bits set", "t", string(componentKey), []string{"a"}, ""},
+		{"spaces around the key", "t", " " + key + "\r\n", []string{"a"}, ""},
 		{"the empty receiver", "t", key, []string{""}, ""},
 		{"no token", "", key, []string{"a"}, "the callback token is empty"},
 		{"a blank token", " ", key, []string{"a"}, "the callback token is empty"},
-		{"no key", "t", "", []string{"a"}, "the EncodingAESKey has 0 characters and not 43"},
-		{"a short key", "t", key[:42], []string{"a"}, "the EncodingAESKey has 42 characters and not 43"},
-		{"a key with its =", "t", key + "=", []string{"a"}, "the EncodingAESKey has 44 characters and not 43"},
-		{"a key that is none", "t", "-" + key[1:], []string{"a"}, "the EncodingAESKey has characters that none has"},
-		{"a key with a line break", "t", key[:20] + "\n" + key[21:], []string{"a"}, "the EncodingAESKey has characters that none has"},
+		{"no key", "t", "", []string{"a"}, "the EncodingAESKey has 0 characters, want 43"},
+		{"a short key", "t", key[:42], []string{"a"}, "the EncodingAESKey has 42 characters, want 43"},
+		{"a key with =", "t", key + "=", []string{"a"}, "the EncodingAESKey has 44 characters, want 43"},
+		{"an invalid key", "t", "-" + key[1:], []string{"a"}, "the EncodingAESKey has invalid characters"},
+		{"a key with a line break", "t", key[:20] + "\n" + key[21:], []string{"a"}, "the EncodingAESKey has invalid characters"},
 		{"no receiver", "t", key, nil, "a callback needs a receiver"},
 	}
 	for _, tt := range tests {
@@ -303,12 +303,12 @@ func TestNewCallback(t *testing.T) {
 	}
 }
 
-// Both keys must be what the vectors' author made of them, spare bits or not.
+// Both keys must match the results of the vectors' author, with and without the unused bits.
 func TestKeys(t *testing.T) {
 	for _, tt := range []struct{ key, want string }{
 		{string(componentKey), "b6891e9dd49e95f31a75e29ecb4d34d3"},
 		{string(suiteKey), hex.EncodeToString([]byte("fake-suite-key-f"))},
-		{string(componentKey[:42]) + "Y", "b6891e9dd49e95f31a75e29ecb4d34d3"}, // its neighbour, without the spare bits
+		{string(componentKey[:42]) + "Y", "b6891e9dd49e95f31a75e29ecb4d34d3"}, // the same key without the unused bits
 	} {
 		c := mustCallback(t, "t", secret.Text(tt.key), "a")
 		if got := hex.EncodeToString(c.iv); got != tt.want {
@@ -317,7 +317,7 @@ func TestKeys(t *testing.T) {
 	}
 }
 
-func TestCallbackShowsNothing(t *testing.T) {
+func TestCallbackFormat(t *testing.T) {
 	c := componentCallback(t)
 	key := []byte("\xb6\x89\x1e\x9d")
 	shown := fmt.Sprintf("%v %+v %#v %x %v %+v %#v %x", c, c, c, c, *c, *c, *c, *c)

@@ -14,8 +14,8 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// checkQuiet fails when err, or anything that it wraps, shows what was sent: a
-// canary in any of the forms that it takes on its way, or a query.
+// checkQuiet fails if err, or an error that it wraps, shows what was sent: a canary in any of its
+// forms, or a query.
 func checkQuiet(t *testing.T, err error) {
 	t.Helper()
 	var shown []string
@@ -42,13 +42,13 @@ func checkQuiet(t *testing.T, err error) {
 	}
 }
 
-// echo repeats all of a request: the worst that a gateway can do.
+// echo returns everything in a request, the worst that a gateway can do.
 func echo(r *http.Request) string {
 	body, _ := io.ReadAll(r.Body)
 	return strings.ReplaceAll(r.URL.RawQuery+" "+r.URL.Query().Encode(), "=", ": ") + " " + string(body)
 }
 
-func TestNoErrorShowsWhatWasSent(t *testing.T) {
+func TestErrorsWithoutSecrets(t *testing.T) {
 	quote := func(s string) string { b, _ := json.Marshal(s); return string(b) }
 	transports := map[string]roundTripFunc{
 		"errmsg repeats the request": func(r *http.Request) (*http.Response, error) {
@@ -95,8 +95,8 @@ func TestNoErrorShowsWhatWasSent(t *testing.T) {
 	}
 }
 
-// A status line that is none is shown by net/http, as it came.
-func TestBrokenStatusLineIsQuiet(t *testing.T) {
+// net/http prints a malformed status line as received.
+func TestBrokenStatusLine(t *testing.T) {
 	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		conn, _, err := http.NewResponseController(w).Hijack()
 		if err != nil {

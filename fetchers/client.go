@@ -20,60 +20,55 @@ import (
 )
 
 const (
-	// defaultTimeout is EasyWeChat's, and long against the 0.1 s that WeChat
-	// usually takes.
+	// defaultTimeout is EasyWeChat's default. WeChat usually takes 0.1 s.
 	defaultTimeout = 5 * time.Second
 
-	// maxBody bounds what is read of one answer. A token's answer has less
-	// than 1 KiB, a page of 500 authorizers about 100 KiB.
+	// maxBody bounds the size of an answer. An answer with a token has less than 1 KiB, a page of
+	// 500 authorizers about 100 KiB.
 	maxBody = 1 << 20
 
 	defaultCalls = 32
 )
 
-// Client makes the calls of any number of fetchers to one host. The zero value
-// calls WeChat itself. Its fields must not be changed after the first call,
-// and it must not be copied after it; its methods may be called concurrently.
+// Client makes the calls of any number of fetchers to one host. The zero value calls WeChat itself.
+// Its fields must not be changed, and it must not be copied, after the first call. Its methods may
+// be called concurrently.
 type Client struct {
-	// URL is where the API is, such as "http://127.0.0.1:8712"; a path in it
-	// is put before each endpoint's. Empty stands for WeChat's or
-	// WeCom's own host, whichever the endpoint belongs to.
+	// URL is the base URL of the API, such as "http://127.0.0.1:8712". Its path, if any, precedes
+	// the path of each endpoint. Empty means WeChat's or WeCom's own host, depending on the
+	// endpoint.
 	URL string
 
-	// Fallbacks are further base URLs of the same API, in order. A call that could not be sent, or
-	// one that is safe to repeat and was not answered in time, puts the next one in use. The
-	// first, URL, is tried again after 5 minutes; if it did not answer a request in time, then only
-	// by a call that is safe to repeat. An errcode never changes the host.
+	// Fallbacks are further base URLs of the same API, in order. The Client switches to the next
+	// one if a call could not be sent, or if a repeatable call was not answered in time. The first
+	// one, URL, is tried again after 5 minutes. If URL did not answer a request in time, only a
+	// repeatable call tries it. An errcode never changes the host.
 	Fallbacks []string
 
-	// Transport carries the calls; nil stands for a transport of the
-	// Client's own. That one speaks HTTP/1.1, because a single HTTP/2
-	// connection that has gone dead would take every call with it, and
-	// uses no proxy, whatever the environment says: WeChat lists the
-	// addresses that may call, and a proxy inherited by accident would change
-	// ours. Redirects are never followed, with any Transport: a
-	// secret would travel along.
+	// Transport carries the calls. Nil means a transport of the Client's own, with HTTP/1.1,
+	// because a single dead HTTP/2 connection would fail all calls. It ignores proxies from the
+	// environment: WeChat has a list of addresses that may call, and an unintended proxy would
+	// change the address. Redirects are never followed with any Transport, because they would
+	// receive the secret.
 	//
-	// A Transport honours the context of a request while its answer's body is
-	// being read, as [http.Transport] does.
+	// A Transport must honor the context of a request while the body of its answer is read, as
+	// [http.Transport] does.
 	Transport http.RoundTripper
 
-	// Timeout bounds one call from the first byte to the last; zero
-	// stands for 5 s. The caller's context may end it sooner.
+	// Timeout bounds one call including its answer. Zero means 5 s. The caller's context may end
+	// the call sooner.
 	Timeout time.Duration
 
-	// Calls is how many calls are made to a host together, at most; zero stands for 32. The Client
-	// does not enforce it, it keeps as many connections for the next calls. With fewer, each of a
-	// burst of refreshes that ends while others wait would cost another a connection, and with it a
-	// handshake.
+	// Calls is the maximum number of concurrent calls to a host. Zero means 32. The Client does not
+	// enforce it, but keeps that many idle connections. With fewer, calls in a burst would have to
+	// open new connections, each with a handshake.
 	Calls int
 
-	// Observe, if not nil, is told of each call when it has ended: its
-	// path, how long it took, and its error. It is not told of what failed
-	// before a connection was sought.
+	// Observe, if not nil, is called after each call with its path, duration and error. It is not
+	// called for calls that failed before a connection was requested.
 	Observe func(endpoint string, took time.Duration, err error)
 
-	// Moved, if not nil, is called when another host than before is in use and has answered.
+	// Moved, if not nil, is called when a newly selected host has answered.
 	Moved func(from, to string)
 
 	once  sync.Once
@@ -81,9 +76,8 @@ type Client struct {
 	hosts hosts
 }
 
-// CloseIdleConnections closes the idle connections of the Client's own
-// transport. Call it when no more calls will be made. A Transport that was
-// handed in is its owner's to close.
+// CloseIdleConnections closes the idle connections of the Client's own transport. Call it after the
+// last call. It does not close a Transport supplied by the caller.
 func (c *Client) CloseIdleConnections() { c.ownTransport().CloseIdleConnections() }
 
 func (c *Client) ownTransport() *http.Transport {
@@ -93,9 +87,8 @@ func (c *Client) ownTransport() *http.Transport {
 		c.own = &http.Transport{
 			Protocols:           protocols,
 			MaxIdleConnsPerHost: cmp.Or(c.Calls, defaultCalls),
-			// Below the keep-alive time that web servers commonly have
-			// (60 s and more), so that an idle connection is dropped by us
-			// before it is dropped under a call of ours.
+			// Less than the usual keep-alive time of web servers (60 s and more), so that the
+			// Client closes an idle connection before the server closes it during a call.
 			IdleConnTimeout:        30 * time.Second,
 			MaxResponseHeaderBytes: 64 << 10,
 			DisableCompression:     true,
@@ -126,24 +119,23 @@ type call struct {
 	query url.Values
 	body  any // of a POST, sent as JSON; nil makes a GET
 
-	// with is what the call is made with beside the account's secret: a token, a
-	// pushed ticket, a grant, a code. Without any one of them no call is made.
+	// with are the values that the call needs besides the account's secret: a token, a pushed
+	// ticket, a grant, a code. If one of them is empty, no call is made.
 	with []secret.Text
 
-	// child says that a token is among them, whose death an errcode may tell.
+	// child reports that with contains a token, which an errcode may report as dead.
 	child bool
 
-	// effect is what a second request would do.
+	// effect is the effect of a second identical request.
 	effect effect
 
-	// own is the account's secret, where the call carries one.
+	// own is the account's secret, if the call contains it.
 	own secret.Text
 
-	// field is the word under which the answer carries the credential.
+	// field is the key of the credential in the answer.
 	field string
 
-	// special is what errcodes call for at this endpoint where that is not
-	// what they call for on the whole platform.
+	// special are the errcodes whose reaction at this endpoint differs from the platform's.
 	special map[int]Reaction
 }
 
@@ -152,8 +144,8 @@ func (c *Client) token(ctx context.Context, q call) (Token, error) {
 	return do(ctx, c, q, q.token)
 }
 
-// do makes the call q, and reads its answer with read, whose errors say that
-// what came is no answer.
+// do makes the call q and reads its answer with read. An error of read means that the answer is
+// invalid.
 func do[T any](ctx context.Context, c *Client, q call, read func(object) (T, error)) (T, error) {
 	var none T
 	host := c.hosts.pick(q.effect)
@@ -178,20 +170,20 @@ func do[T any](ctx context.Context, c *Client, q call, read func(object) (T, err
 	return answer, err
 }
 
-// request builds the HTTP request of q to base. Its errors hold nothing of q's values.
+// request builds the HTTP request of q to base. Its errors contain none of q's values.
 func (c *Client) request(ctx context.Context, q call, base string) (*http.Request, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	if slices.Contains(q.with, "") {
-		return nil, errors.New("a credential to call with is missing")
+		return nil, errors.New("a required credential is missing")
 	}
 	if base == "" {
 		base = q.platform.host()
 	}
 	u, err := url.Parse(base)
 	if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") {
-		return nil, errors.New("the base URL is not one of http or https") // url.Error would print it
+		return nil, errors.New("the base URL is not an http or https URL") // url.Error would contain the URL
 	}
 	u.Path = strings.TrimSuffix(u.Path, "/") + q.path
 	u.RawQuery = q.query.Encode()
@@ -199,12 +191,11 @@ func (c *Client) request(ctx context.Context, q call, base string) (*http.Reques
 	if q.body == nil {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 		if err != nil {
-			return nil, errors.New("the base URL cannot be called")
+			return nil, errors.New("the base URL is invalid")
 		}
-		// net/http repeats a GET by itself when a kept connection dies under it
-		// after the request was written, and WeChat would make two tokens of
-		// that. It cannot repeat what has a body that it cannot rewind; an
-		// empty one is probed first and not sent.
+		// If a reused connection dies after the request was written, net/http repeats a GET by
+		// itself, and WeChat would issue two tokens. It does not repeat a request with a body that
+		// it cannot rewind. An empty body is detected and not sent.
 		req.Body = io.NopCloser(strings.NewReader(""))
 		req.Header.Set("User-Agent", "tokend")
 		return req, nil
@@ -215,15 +206,14 @@ func (c *Client) request(ctx context.Context, q call, base string) (*http.Reques
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, u.String(), bytes.NewReader(body))
 	if err != nil {
-		return nil, errors.New("the base URL cannot be called")
+		return nil, errors.New("the base URL is invalid")
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("User-Agent", "tokend")
 	return req, nil
 }
 
-// exchange sends req, which is q's and goes to host, and returns what comes back, as far as it
-// came.
+// exchange sends req, the request of q to host, and returns as much of the answer as arrived.
 func (c *Client) exchange(req *http.Request, q call, host int) (body []byte, status int, err error) {
 	patience := req.Context()
 	ctx, cancel := context.WithTimeout(patience, c.timeout())
@@ -248,18 +238,16 @@ func (c *Client) exchange(req *http.Request, q call, host int) (body []byte, sta
 	default:
 		fault.Err = q.scrubber().error(err)
 	}
-	if !errors.Is(fault.Err, context.Canceled) { // then it tells nothing of the host
+	if !errors.Is(fault.Err, context.Canceled) { // otherwise the error says nothing about the host
 		fault.Repeat = c.failed(failure{host, q.effect, sent, reused, errors.Is(fault.Err, context.DeadlineExceeded)})
 	}
 	return body, status, fault
 }
 
-// roundTrip makes one HTTP exchange. It holds at most maxBody bytes of whatever
-// comes, and gives up the connection where more would come. With an error it returns what came
-// before it.
+// roundTrip makes one HTTP exchange. It reads at most maxBody bytes, and closes the connection if
+// there are more. With an error it returns the bytes before the error.
 func (c *Client) roundTrip(req *http.Request) (body []byte, status int, err error) {
-	// RoundTrip and not http.Client: no redirects, no cookies, and no
-	// *url.Error with the query in it.
+	// RoundTrip instead of http.Client: no redirects, no cookies, and no *url.Error with the query.
 	resp, err := c.transport().RoundTrip(req)
 	if err != nil {
 		return nil, 0, err
@@ -269,12 +257,12 @@ func (c *Client) roundTrip(req *http.Request) (body []byte, status int, err erro
 	return body, resp.StatusCode, err
 }
 
-// usualBody is what an answer has whose length is not told: most have less.
+// usualBody is the buffer for an answer of unknown length. Most answers are shorter.
 const usualBody = 1 << 10
 
-// readBody reads to the end of r, and fails if that is beyond maxBody bytes. It makes room at once
-// for the length that is told, less than none for none, and for the read that finds the end. With
-// an error it returns what came before it.
+// readBody reads r to the end, and fails beyond maxBody bytes. told is the announced length,
+// negative if unknown. The buffer has space for it and for the read that finds the end. With an
+// error readBody returns the bytes before the error.
 func readBody(r io.Reader, told int64) ([]byte, error) {
 	if told < 0 || told > maxBody {
 		told = usualBody
@@ -290,7 +278,7 @@ func readBody(r io.Reader, told int64) ([]byte, error) {
 
 var errTooLarge = fmt.Errorf("the answer is larger than %d bytes", maxBody)
 
-// reach tells how far a request got.
+// reach records how far a request got.
 type reach struct {
 	mu                      sync.Mutex // the hooks may run on the transport's goroutines
 	sought, reached, reused bool
@@ -303,9 +291,9 @@ func (r *reach) trace() *httptrace.ClientTrace {
 	}
 }
 
-// far reports whether WeChat may have seen the request, and whether on a connection that had
-// carried another. Only a transport that sought a connection and got none (name, address, TLS) has
-// surely sent nothing; one that tells nothing may have sent all.
+// far reports whether WeChat may have received the request, and whether on a reused connection. The
+// request was certainly not sent if the transport requested a connection and got none (name,
+// address, TLS). A transport that reports nothing may have sent it.
 func (r *reach) far() (sent, reused bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

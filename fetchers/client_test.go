@@ -19,7 +19,7 @@ import (
 
 const goodAnswer = `{"access_token":"tok-01","expires_in":7200}`
 
-// serve starts an HTTP server of h on loopback and returns a client of it.
+// serve starts an HTTP server with h on loopback and returns a client for it.
 func serve(t *testing.T, h http.HandlerFunc) *Client {
 	t.Helper()
 	s := httptest.NewServer(h)
@@ -46,12 +46,11 @@ func TestOverLoopback(t *testing.T) {
 	}
 }
 
-// TestConnectionsAreKept holds that calls which are made together find the connections of those
-// before them: to WeChat each new one is a handshake of TLS, which costs more than all else of a
-// call.
-func TestConnectionsAreKept(t *testing.T) {
+// TestConnectionsReused: concurrent calls reuse the connections of previous ones. For WeChat, a
+// new connection needs a TLS handshake, which costs more than the rest of a call.
+func TestConnectionsReused(t *testing.T) {
 	var made, come atomic.Int32
-	all := make(chan struct{}) // closed when as many calls have come as are made together
+	all := make(chan struct{}) // closed when all concurrent calls have arrived
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		if come.Add(1) == defaultCalls {
 			close(all)
@@ -86,8 +85,8 @@ func TestConnectionsAreKept(t *testing.T) {
 	}
 }
 
-// A server that takes a request on a kept connection and dies without an answer: net/http
-// would send a GET again, and WeChat would have made two tokens.
+// A server reads a request on a reused connection and closes it without an answer. net/http would
+// repeat a GET, and WeChat would issue two tokens.
 func TestOneFetchIsOneRequest(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -134,7 +133,7 @@ func TestOneFetchIsOneRequest(t *testing.T) {
 	}
 }
 
-func TestRedirectIsNotFollowed(t *testing.T) {
+func TestRedirectNotFollowed(t *testing.T) {
 	var elsewhere atomic.Int32
 	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/elsewhere" {
@@ -162,7 +161,7 @@ func TestHugeAnswerOverLoopback(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	if n := <-wrote; n >= 100<<20 {
-		t.Errorf("all of the %d bytes were taken", n)
+		t.Errorf("read all %d bytes", n)
 	}
 }
 
@@ -192,7 +191,7 @@ func TestTimeouts(t *testing.T) {
 			{"caller's deadline", &Client{Transport: waits}, short, time.Second, context.DeadlineExceeded, "context deadline exceeded"},
 			{"default timeout", &Client{Transport: waits}, t.Context(), 5 * time.Second, context.DeadlineExceeded, "no answer within 5s"},
 			{"own timeout", &Client{Transport: waits, Timeout: 300 * time.Millisecond}, t.Context(), 300 * time.Millisecond, context.DeadlineExceeded, "no answer within 300ms"},
-			{"a body that never ends", &Client{Transport: drips}, t.Context(), 5 * time.Second, context.DeadlineExceeded, "no answer within 5s"},
+			{"an endless body", &Client{Transport: drips}, t.Context(), 5 * time.Second, context.DeadlineExceeded, "no answer within 5s"},
 		}
 		for _, tt := range tests {
 			start := time.Now()
@@ -209,7 +208,7 @@ func TestTimeouts(t *testing.T) {
 	})
 }
 
-// dripping gives a byte a second for as long as the request lives.
+// dripping returns a byte a second as long as the request lives.
 type dripping struct{ ctx context.Context }
 
 func (d dripping) Read(p []byte) (int, error) {
@@ -225,7 +224,7 @@ func (d dripping) Read(p []byte) (int, error) {
 func TestSent(t *testing.T) {
 	refused := closedPort(t)
 	tlsServer := httptest.NewUnstartedServer(http.NotFoundHandler())
-	tlsServer.Config.ErrorLog = log.New(io.Discard, "", 0) // the handshake that fails is meant to
+	tlsServer.Config.ErrorLog = log.New(io.Discard, "", 0) // one handshake fails on purpose
 	tlsServer.StartTLS()
 	defer tlsServer.Close()
 	hangs := serve(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
@@ -242,11 +241,11 @@ func TestSent(t *testing.T) {
 	}{
 		{"nothing listens", &Client{URL: "http://" + refused}, t.Context(), false},
 		{"no such host", &Client{URL: "http://host.invalid"}, t.Context(), false},
-		{"certificate of a stranger", &Client{URL: tlsServer.URL}, t.Context(), false},
-		{"the caller had left before", hangs, cancelled, false},
+		{"untrusted certificate", &Client{URL: tlsServer.URL}, t.Context(), false},
+		{"canceled before the call", hangs, cancelled, false},
 		{"no answer in time", hangs, t.Context(), true},
 		{"connection cut", cut, t.Context(), true},
-		{"a transport that tells nothing", &Client{Transport: roundTripFunc(func(*http.Request) (*http.Response, error) {
+		{"a transport without trace", &Client{Transport: roundTripFunc(func(*http.Request) (*http.Response, error) {
 			return nil, io.EOF
 		})}, t.Context(), true},
 	}
@@ -262,7 +261,7 @@ func TestSent(t *testing.T) {
 	}
 }
 
-// closedPort returns an address of loopback at which nothing listens.
+// closedPort returns a loopback address without a listener.
 func closedPort(t *testing.T) string {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -288,7 +287,7 @@ func TestObserve(t *testing.T) {
 	_, _ = token(c).Fetch(t.Context(), Ask{})
 	answer = `{"errcode":40013,"errmsg":"invalid appid"}`
 	_, _ = token(c).Fetch(t.Context(), Ask{})
-	_, _ = Ticket{Client: c}.Fetch(t.Context(), Ask{}) // no parent: no call
+	_, _ = Ticket{Client: c}.Fetch(t.Context(), Ask{}) // no parent, so no call
 	if len(paths) != 2 || paths[0] != "/cgi-bin/token" || errs[0] != nil {
 		t.Fatalf("got %q, %v", paths, errs)
 	}

@@ -1,71 +1,71 @@
-// Package fetchers asks WeChat and WeCom for credentials. Each fetcher is a
-// small struct with one method, Fetch, that makes one call and says what came
-// of it: a [Token], an [*APIError] when WeChat refused, or a
-// [*TransportError] when WeChat could not be reached or answered nonsense. Authorization
-// codes are exchanged, and customers listed, in the same way. The other direction is
-// here too: [Callback] opens what WeChat pushes, and [ParseEvent] reads it.
+// Package fetchers fetches credentials from WeChat and WeCom. Each fetcher is a small struct with a
+// method Fetch, which makes one call. The result is a [Token], an [*APIError] if WeChat rejected
+// the call, or a [*TransportError] if WeChat was unreachable or its answer was invalid. The
+// exchange of authorization codes and the list of customers work in the same way. The package also
+// handles the other direction: [Callback] opens WeChat's pushes, and [ParseEvent] parses them.
 //
-// The package knows the API: paths, parameters, errcodes and what each of them
-// calls for. It knows no socket, no storage and no schedule: it never retries,
-// never caches and never waits; whoever calls it decides when to ask again.
-// A fetcher that needs another credential (a ticket needs a token, a customer's
-// token needs what the customer gave) is handed its value in [Ask] and does not know
-// where it came from.
+// The package knows the API: paths, parameters, errcodes and the reaction to each of them. It does
+// not know sockets, storage or the schedule. It never retries, caches or waits; the caller decides
+// when to call again. A fetcher may need another credential: a ticket needs a token, and a
+// customer's token needs the customer's grant. The caller passes the value in [Ask].
 //
-// Fetchers are built around a [Client], of which one for each host is enough;
-// it is the one field that must be set. Their methods may be called concurrently.
+// Fetchers share a [Client]. One for each host is enough. Client is the only field that must be
+// set. Their methods may be called concurrently.
 //
 // # Hosts and connections
 //
-// A [Client] may have several hosts of one API and uses one of them. It leaves that host if a call
-// could not be sent to it, or if a call that returns the same value again was not answered in time.
-// If a connection that was reused fails, it closes all idle ones. It never makes a call twice:
-// [TransportError].Repeat says how often the caller may, which has budgets and deadlines to keep.
+// A [Client] may have several hosts of one API and uses one of them. It switches to another host if
+// a call could not be sent, or if a repeatable call was not answered in time. If a reused
+// connection fails, it closes all idle ones. It never makes a call twice. [TransportError].Repeat
+// is how often the caller may repeat the call within its budgets and deadlines.
 //
-// # What is an answer
+// # Valid answers
 //
-// WeChat refuses with HTTP 200 and an errcode; whether a success carries errcode 0
-// differs by endpoint. So a call was refused if there is an errcode other than 0, has
-// succeeded if there is a credential with a believable expires_in, and is a
-// TransportError in every other case: another HTTP status (even with an errcode,
-// which then comes from something in between), a page, half a JSON, two different credentials
-// under one key, more than 1 MiB, an empty credential, one with characters that belong in none, an
-// expires_in that is missing, not positive, not whole, or beyond [MaxLife]. Numbers may
-// come as texts.
+// WeChat rejects calls with HTTP 200 and an errcode. Whether a success has errcode 0 depends on the
+// endpoint. An answer with an errcode other than 0 is therefore a rejection. An answer with a
+// credential and a plausible expires_in is a success. Everything else is a TransportError:
 //
-// WeChat does not escape what users typed, so an answer need not be well-formed. Values that are
-// used are read strictly; everything beside them may be malformed, also an errmsg beside an
+//   - another HTTP status, even with an errcode, which then comes from an intermediary;
+//   - a web page, truncated JSON, or more than 1 MiB;
+//   - two different credentials under one key;
+//   - a credential that is empty or has invalid characters;
+//   - an expires_in that is missing, not positive, not whole, or beyond [MaxLife].
+//
+// Numbers may be strings.
+//
+// WeChat does not escape text that users typed, so an answer need not be well-formed. Values that
+// are needed are parsed strictly. Everything else may be malformed, including an errmsg beside an
 // errcode.
 //
-// What an errcode calls for is its [Reaction], read by platform and by what the
-// call was made with.
+// The reaction to an errcode is its [Reaction]. It depends on the platform and on the values that
+// the call was made with.
 //
-// A grant that came beside something unfit is kept, because its code is spent: an
-// [Authorization] without a Token, and whatever can be read of an answer that broke off, or has
-// another HTTP status. A page of customers that broke off is no answer, because whoever is missing
-// from it counts as having left; malformed entries of a page are skipped.
+// A grant in a partly invalid answer is kept, because its code is used up. It is returned as an
+// [Authorization] without a Token, or read from an answer that is truncated or has another HTTP
+// status. A truncated page of customers is rejected, because missing customers count as having
+// left. Malformed entries of a page are skipped.
 //
 // # Pushed messages
 //
-// A message comes with a query and an XML body, and goes through three steps, of which
-// each believes nothing of the one before:
+// A message is a query and an XML body. It is processed in three steps, and no step trusts the
+// previous one:
 //
 //	envelope, err := fetchers.ParseEnvelope(body)
 //	plain, receiver, err := callback.Open(msgSignature, timestamp, nonce, envelope.Encrypt)
 //	event, err := fetchers.ParseEvent(plain)
 //
-// The signature is compared in constant time and before anything is decrypted. After it, a message
-// is still bounded and checked like a stranger's, since whoever knows the signing token could have
-// signed it; and it must be for a receiver of the owner's. The elements that a message's kind has
-// are read strictly; everything else in it may be malformed, since users typed some of it. Whether
-// an event is new is for the caller to know: WeChat pushes twice, late and out of order.
+// The signature is verified in constant time and before decryption. The message is still bounded
+// and checked after that, because everybody who knows the signing token could have signed it. It
+// must be addressed to one of the owner's receivers. The elements that its kind needs are parsed
+// strictly. Everything else may be malformed, because users typed parts of it. The caller
+// determines whether an event is new: WeChat's pushes arrive twice, late and out of order.
 //
 // # Secrets
 //
-// WeChat's API carries secrets and tokens in URLs and bodies. No error of this package contains the
-// URL of a call, its query, its body or a secret. An errcode that is known has words of this
-// package's own, for whoever asked; [APIError].Errmsg is for the log. Texts from outside (errmsg,
-// and what net/http quotes of a broken answer) are cut to printable characters and a bounded
-// length, and the values that were sent, parts of 12 bytes or more of them, and what these become
-// when they are escaped, are taken out. Redirects are not followed.
+// WeChat's API has secrets and tokens in URLs and bodies. No error of this package contains the URL
+// of a call, its query, its body or a secret. Known errcodes have texts of this package, which can
+// be shown to clients. [APIError].Errmsg is for the log. Texts from outside, such as errmsg and
+// parts of a broken answer in errors of net/http, are reduced to printable characters and a bounded
+// length. Values that were sent are removed from them, including parts of at least 12 bytes,
+// escaped or not. Redirects are not followed.
 package fetchers

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestDownstreamReactions has the errcodes that mean something else here than at other endpoints:
-// the call has no secret, and its parameters are configured.
+// TestDownstreamReactions tests the errcodes whose meaning differs at this endpoint: the call has
+// no secret, and its parameters come from the configuration.
 func TestDownstreamReactions(t *testing.T) {
 	for code, want := range map[int]Reaction{
 		40001: ParentDead, 40014: ParentDead, 42001: ParentDead, 42009: ParentDead,

@@ -1,17 +1,15 @@
 package fetchers
 
-// Envelope is the outside of a pushed message: the ciphertext, and whom it is
-// addressed to. The address is not signed and proves nothing; the receiver
-// that [Callback.Open] returns does.
+// Envelope is the outside of a pushed message: the ciphertext and the addressee. The addressee is
+// not signed and must not be trusted; the receiver returned by [Callback.Open] is authentic.
 type Envelope struct {
-	ToUserName string // WeCom: the suite, or the provider; empty where there is none
-	AppID      string // Open Platform: the component; likewise
+	ToUserName string // WeCom: the suite or the provider; empty if missing
+	AppID      string // Open Platform: the component; empty if missing
 	Encrypt    string // for [Callback.Open], never empty
 }
 
-// ParseEnvelope reads the XML body of a push. What is wrong with Encrypt is an
-// [ErrMalformed]; an address that is no account's id is left out, and everything else may be
-// malformed.
+// ParseEnvelope parses the XML body of a push. A fault in Encrypt is an [ErrMalformed]. An
+// addressee that is not a valid ID is omitted. Everything else may be malformed.
 func ParseEnvelope(body []byte) (Envelope, error) {
 	m, err := readXML(body, "ToUserName", "AppId", "Encrypt")
 	if err != nil {

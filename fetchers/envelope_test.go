@@ -17,26 +17,26 @@ func TestParseEnvelope(t *testing.T) {
 			Envelope{AppID: "wxc", Encrypt: "abc"}},
 		{"WeCom", "<xml><ToUserName><![CDATA[wws]]></ToUserName><Encrypt><![CDATA[a+/=]]></Encrypt><AgentID><![CDATA[]]></AgentID></xml>",
 			Envelope{ToUserName: "wws", Encrypt: "a+/="}},
-		{"blanks and lines", " \n<xml>\n <ToUserName> <![CDATA[wws]]>\n</ToUserName>\r\n<Encrypt>\n abc </Encrypt> </xml>\n",
+		{"spaces and newlines", " \n<xml>\n <ToUserName> <![CDATA[wws]]>\n</ToUserName>\r\n<Encrypt>\n abc </Encrypt> </xml>\n",
 			Envelope{ToUserName: "wws", Encrypt: "abc"}},
-		{"nothing but what matters", "<xml><Encrypt>abc</Encrypt></xml>", Envelope{Encrypt: "abc"}},
-		{"empty ids", "<xml><ToUserName/><AppId></AppId><Encrypt>abc</Encrypt></xml>", Envelope{Encrypt: "abc"}},
+		{"minimal", "<xml><Encrypt>abc</Encrypt></xml>", Envelope{Encrypt: "abc"}},
+		{"empty IDs", "<xml><ToUserName/><AppId></AppId><Encrypt>abc</Encrypt></xml>", Envelope{Encrypt: "abc"}},
 		{"an XML declaration", `<?xml version="1.0" encoding="UTF-8"?><xml><Encrypt>abc</Encrypt></xml>`, Envelope{Encrypt: "abc"}},
-		{"entities of XML's own", "<xml><Encrypt>a&#43;b&#x2f;</Encrypt></xml>", Envelope{Encrypt: "a+b/"}},
+		{"predefined and numeric entities", "<xml><Encrypt>a&#43;b&#x2f;</Encrypt></xml>", Envelope{Encrypt: "a+b/"}},
 		{"CDATA in parts", "<xml><Encrypt><![CDATA[ab]]><![CDATA[c]]></Encrypt></xml>", Envelope{Encrypt: "abc"}},
-		{"strange children, twice", "<xml><A><Encrypt>no</Encrypt></A><A/><Encrypt>abc</Encrypt></xml>", Envelope{Encrypt: "abc"}},
+		{"unknown children, twice", "<xml><A><Encrypt>no</Encrypt></A><A/><Encrypt>abc</Encrypt></xml>", Envelope{Encrypt: "abc"}},
 		{"attributes", `<xml a="b"><Encrypt c="d">abc</Encrypt></xml>`, Envelope{Encrypt: "abc"}},
 		{"another namespace", `<xml><a:Encrypt xmlns:a="urn:a">no</a:Encrypt><Encrypt>abc</Encrypt></xml>`, Envelope{Encrypt: "abc"}},
 		{"tags in an attribute", `<xml a='>"'><b c="/>"/><Encrypt e='>'>abc</Encrypt></xml>`, Envelope{Encrypt: "abc"}},
 		{"a byte order mark", "\ufeff<xml><Encrypt>abc</Encrypt></xml>", Envelope{Encrypt: "abc"}},
 		{"a trailing NUL", "<xml><Encrypt>abc</Encrypt></xml>\x00", Envelope{Encrypt: "abc"}},
-		{"text around it", "{}<xml>&<Encrypt>abc</Encrypt>\x02</xml>]]>", Envelope{Encrypt: "abc"}},
-		{"without its end", "<xml><Encrypt>abc</Encrypt>", Envelope{Encrypt: "abc"}},
+		{"surrounding text", "{}<xml>&<Encrypt>abc</Encrypt>\x02</xml>]]>", Envelope{Encrypt: "abc"}},
+		{"without end tag", "<xml><Encrypt>abc</Encrypt>", Envelope{Encrypt: "abc"}},
 		{"another encoding", `<?xml version="1.0" encoding="GBK"?><xml><Encrypt>abc</Encrypt></xml>`, Envelope{Encrypt: "abc"}},
 		{"comments", "<!-- <xml> --><xml><!-- <Encrypt>abd</Encrypt> --><Encrypt>abc</Encrypt></xml><!---->", Envelope{Encrypt: "abc"}},
 		{"instructions", `<?php <xml> ?><xml><?xml version="1.0"?><Encrypt>abc</Encrypt></xml>`, Envelope{Encrypt: "abc"}},
 		{"Encrypt twice", "<xml><Encrypt>abc</Encrypt><Encrypt/><Encrypt><![CDATA[abc]]></Encrypt></xml>", Envelope{Encrypt: "abc"}},
-		{"addresses that are none", "<xml><ToUserName>../wws</ToUserName><AppId>a<b/></AppId><Encrypt>abc</Encrypt></xml>", Envelope{Encrypt: "abc"}},
+		{"invalid addresses", "<xml><ToUserName>../wws</ToUserName><AppId>a<b/></AppId><Encrypt>abc</Encrypt></xml>", Envelope{Encrypt: "abc"}},
 		{"a long address", "<xml><AppId>" + strings.Repeat("a", 65) + "</AppId><Encrypt>abc</Encrypt></xml>", Envelope{Encrypt: "abc"}},
 		{"deep", "<xml>" + strings.Repeat("<a>", maxElements-2) + strings.Repeat("</a>", maxElements-2) + "<Encrypt>abc</Encrypt></xml>",
 			Envelope{Encrypt: "abc"}},
@@ -51,29 +51,29 @@ func TestParseEnvelope(t *testing.T) {
 
 func TestHostileXML(t *testing.T) {
 	const good = "<xml><Encrypt>abc</Encrypt></xml>"
-	const strange, root, many = "Encrypt contains invalid characters", "its root is not one <xml>", "it has too many elements"
+	const strange, root, many = "Encrypt contains invalid characters", "it must have exactly one root element <xml>", "it has too many elements"
 	tests := []struct{ name, body, want string }{
 		{"nothing", "", root},
 		{"blanks", " \n", root},
 		{"text", "abc", root},
 		{"JSON", `{"Encrypt":"abc"}`, root},
-		{"half of it", good[:20], "Encrypt has no end tag"},
-		{"wrong ends", "<xml><Encrypt>abc</xml></Encrypt>", "Encrypt has no end tag"},
-		{"two of them", good + good, root},
+		{"truncated", good[:20], "Encrypt has no end tag"},
+		{"wrong order of end tags", "<xml><Encrypt>abc</xml></Encrypt>", "Encrypt has no end tag"},
+		{"two roots", good + good, root},
 		{"another root", "<XML><Encrypt>abc</Encrypt></XML>", root},
 		{"DOCTYPE", "<!DOCTYPE xml>" + good, "it has a DOCTYPE"},
 		{"DOCTYPE with an entity", `<!DOCTYPE xml [<!ENTITY x SYSTEM "file:///etc/passwd">]><xml><Encrypt>&x;</Encrypt></xml>`, "it has a DOCTYPE"},
 		{"DOCTYPE of a thousand laughs", `<!DOCTYPE xml [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]><xml><Encrypt>&b;</Encrypt></xml>`, "it has a DOCTYPE"},
 		{"DOCTYPE within", "<xml><!DOCTYPE xml><Encrypt>abc</Encrypt></xml>", "it has a DOCTYPE"},
-		{"an entity of nobody's", "<xml><Encrypt>&x;</Encrypt></xml>", strange},
+		{"an unknown entity", "<xml><Encrypt>&x;</Encrypt></xml>", strange},
 		{"a bare &", "<xml><Encrypt>a&b</Encrypt></xml>", strange},
 		{"a bare <", "<xml><Encrypt>a<</Encrypt></xml>", strange},
 		{"a bare end of CDATA", "<xml><Encrypt>a]]></Encrypt></xml>", strange},
-		{"half a CDATA", "<xml><Encrypt><![CDATA[abc</Encrypt></xml>", strange},
+		{"truncated CDATA", "<xml><Encrypt><![CDATA[abc</Encrypt></xml>", strange},
 		{"a comment", "<xml><Encrypt>a<!-- -->bc</Encrypt></xml>", strange},
 		{"an instruction", "<xml><Encrypt>a<?b?>c</Encrypt></xml>", strange},
-		{"an end of something else", "<xml><Encrypt>a</b>c</Encrypt></xml>", strange},
-		{"Encrypt twice", "<xml><Encrypt>abc</Encrypt><Encrypt>abd</Encrypt></xml>", "Encrypt comes twice, with different values"},
+		{"an unrelated end tag", "<xml><Encrypt>a</b>c</Encrypt></xml>", strange},
+		{"Encrypt twice", "<xml><Encrypt>abc</Encrypt><Encrypt>abd</Encrypt></xml>", "Encrypt occurs twice with different values"},
 		{"Encrypt with children", "<xml><Encrypt>a<b>b</b>c</Encrypt></xml>", "Encrypt contains elements"},
 		{"Encrypt with a child without its end", "<xml><Encrypt>a<b>c</Encrypt></xml>", "Encrypt contains elements"},
 		{"no Encrypt", "<xml><ToUserName>wws</ToUserName></xml>", "it is not encrypted"},
@@ -88,7 +88,7 @@ func TestHostileXML(t *testing.T) {
 		{"a number beyond Unicode", "<xml><Encrypt>a&#x110000;</Encrypt></xml>", strange},
 		{"deep", strings.Repeat("<xml>", 1e5), many},
 		{"wide", "<xml>" + strings.Repeat("<a/>", maxElements) + "</xml>", many},
-		{"many that are no tags", "<xml><Encrypt>abc</Encrypt>" + strings.Repeat("<", maxLooks) + "</xml>", many},
+		{"many that are not tags", "<xml><Encrypt>abc</Encrypt>" + strings.Repeat("<", maxLooks) + "</xml>", many},
 		{"large", "<xml><Encrypt>" + strings.Repeat("A", maxXML) + "</Encrypt></xml>", "it is too large"},
 		{"an endless name", "<" + strings.Repeat("x", maxXML-1), root},
 		{"an endless attribute", `<xml a="` + strings.Repeat("x", maxXML/2), root},
@@ -106,8 +106,8 @@ func TestHostileXML(t *testing.T) {
 	}
 }
 
-// A broken message takes time in proportion to its length: a stranger can send one.
-func TestBrokenXMLIsReadOnce(t *testing.T) {
+// A broken message must take time linear in its length, because a stranger can send one.
+func TestBrokenXMLLinear(t *testing.T) {
 	for _, part := range []string{"<", "<a", "<a ", "<a'", `<a"'`, `"`, "<a/>", "</a>", "</d>", "<![CDATA[", "<!--", "<?", "<!", "&", "]]>", "-->", "\r", "<![CDATA[]]>", "\x00"} {
 		for _, body := range []string{"<xml>", "<xml><Encrypt>", "<xml a='", strings.Repeat("<b>", maxElements-2), strings.Repeat("<b>", maxElements/2) + strings.Repeat("<c>", maxElements/2-1)} {
 			body += strings.Repeat(part, (maxXML-len(body))/len(part))

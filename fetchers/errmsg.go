@@ -6,10 +6,10 @@ import (
 	"unicode/utf8"
 )
 
-// maxErrmsg bounds, in bytes, any text of an error that came from outside.
+// maxErrmsg bounds the bytes of outside text in an error.
 const maxErrmsg = 300
 
-// cut returns at most n bytes of s, ending with a whole character.
+// cut returns at most n bytes of s, without splitting a character.
 func cut(s string, n int) string {
 	if len(s) <= n {
 		return s
@@ -20,8 +20,8 @@ func cut(s string, n int) string {
 	return s[:n]
 }
 
-// ridOf returns what WeChat's support asks for: "rid: 5f0a...-..." of the Official
-// Account side, else the text in "hint: [...]", WeCom's.
+// ridOf returns the ID that WeChat's support asks for: "rid: 5f0a...-..." on the Official Account
+// side, or the text in WeCom's "hint: [...]".
 func ridOf(msg string) string {
 	if _, rest, ok := strings.Cut(msg, "rid:"); ok {
 		if id := word(rest, "-"); id != "" {
@@ -36,8 +36,8 @@ func ridOf(msg string) string {
 	return hint
 }
 
-// addressOf returns the caller's address as msg names it: "invalid ip 192.0.2.1
-// ipv6 ...", "requestIP: 192.0.2.1", "from ip: 192.0.2.1".
+// addressOf returns the caller's address named in msg: "invalid ip 192.0.2.1 ipv6 ...", "requestIP:
+// 192.0.2.1", "from ip: 192.0.2.1".
 func addressOf(msg string) string {
 	for _, before := range []string{"invalid ip", "requestIP:", "from ip:"} {
 		_, rest, ok := strings.Cut(msg, before)
@@ -51,8 +51,8 @@ func addressOf(msg string) string {
 	return ""
 }
 
-// word returns the letters, digits and characters of more at the beginning of s,
-// after spaces; or "" where they are more than 64, which no id and no address has.
+// word returns the letters, digits and characters of more at the start of s, after spaces. It
+// returns "" if there are more than 64, which no ID or address has.
 func word(s, more string) string {
 	s = strings.TrimLeft(s, " ")
 	end := strings.IndexFunc(s, func(r rune) bool {

@@ -47,7 +47,7 @@ func TestAddress(t *testing.T) {
 	}
 }
 
-func TestErrmsgIsCleaned(t *testing.T) {
+func TestErrmsgCleaned(t *testing.T) {
 	q := call{own: canarySecret, with: []secret.Text{"abc"}}
 	tests := []struct{ in, want string }{
 		{"two\nlines\tand\x00more", "two lines and more"},
@@ -64,16 +64,16 @@ func TestErrmsgIsCleaned(t *testing.T) {
 	}
 }
 
-func TestOneSentValueBeginsAnother(t *testing.T) {
+func TestSentValueIsPrefix(t *testing.T) {
 	q := call{own: "prefix", with: []secret.Text{"prefix-and-more"}}
 	if got := q.scrubber().text("a prefix-and-more b prefix"); strings.Contains(got, "more") || strings.Contains(got, "prefix") {
 		t.Errorf("got %q", got)
 	}
 }
 
-func TestLongErrmsgIsCutAfterCleaning(t *testing.T) {
+func TestLongErrmsg(t *testing.T) {
 	q := call{own: canarySecret}
-	// The secret lies across the cut; cutting first would leave its beginning.
+	// The secret spans the limit. Cutting first would leave its beginning.
 	e := q.refusal(40013, strings.Repeat("中", 98)+string(canarySecret)+strings.Repeat("x", 500)).(*APIError)
 	if n := len(e.Errmsg); n > maxErrmsg || n < maxErrmsg-utf8.UTFMax || !utf8.ValidString(e.Errmsg) || strings.Contains(e.Errmsg, "can") {
 		t.Errorf("got %d bytes: %q", n, e.Errmsg)

@@ -5,47 +5,45 @@ import (
 	"time"
 )
 
-// Reaction is what an errcode calls for. The same number means different
-// things on the Official Account side and on WeCom's, so a Reaction is decided here,
-// where platform and endpoint are known, and acted on by the caller.
+// Reaction is the action that an errcode calls for. The same number has different meanings on the
+// Official Account side and on WeCom. The Reaction is therefore decided here, where platform and
+// endpoint are known, and the caller acts on it.
 type Reaction uint8
 
 // Reactions, after the classes of WeChat's error tables.
 const (
-	// Retry: a passing fault (system busy). Ask again shortly, a few times.
+	// Retry: a transient fault (system busy). Call again soon, a few times.
 	Retry Reaction = iota + 1
 
-	// ParentDead: the credential that the call was made with is dead.
-	// Refresh it once, ask again once.
+	// ParentDead: the credential that the call was made with is dead. Refresh it once and call
+	// again once.
 	ParentDead
 
-	// NewTicket: the pushed ticket is expired or unknown. Wait for the next
-	// push.
+	// NewTicket: the pushed ticket is expired or unknown. Wait for the next push.
 	NewTicket
 
-	// Reauthorize: the customer's authorization is gone. Stop until it is
-	// given again.
+	// Reauthorize: the customer's authorization is gone. Stop until the customer authorizes again.
 	Reauthorize
 
-	// Misconfigured: wrong for good until a person changes something: a
-	// secret, an appid, a permission.
+	// Misconfigured: a permanent error until an operator changes a secret, an appid or a
+	// permission.
 	Misconfigured
 
-	// AddressRefused: this host's address is not listed with WeChat.
-	// [APIError].IP says which, where WeChat told.
+	// AddressRefused: this host's address is not in WeChat's allowlist. [APIError].IP is the
+	// address, if WeChat's answer names it.
 	AddressRefused
 
-	// QuotaDay: a quota is spent, the day's or a shorter one: WeChat does not tell which.
+	// QuotaDay: a quota is used up, daily or shorter. WeChat's answer does not tell which.
 	QuotaDay
 
 	// QuotaMinute: too many calls within a minute (or an hour, on WeCom).
 	QuotaMinute
 
-	// Malformed: the request itself was wrong: a defect of tokend.
+	// Malformed: the request itself was wrong, a bug in tokend.
 	Malformed
 
-	// GrantRefused: WeChat does not take the customer's grant. Read it again from where
-	// WeChat lists it, once; if that does not help it is Reauthorize.
+	// GrantRefused: WeChat rejects the customer's grant. Read it again once from WeChat's list of
+	// customers. If that does not help, it is Reauthorize.
 	GrantRefused
 
 	// CodeRefused: the authorization code is used up, expired or unknown. Drop it.
@@ -81,40 +79,39 @@ func (r Reaction) String() string {
 	return "Reaction(" + strconv.Itoa(int(r)) + ")"
 }
 
-// APIError is a refusal by WeChat: an answer that was understood and carries an
-// errcode other than 0, or has errcode 0 and nothing of what was asked for.
+// APIError is a rejection by WeChat: a valid answer with an errcode other than 0, or with errcode 0
+// and without the requested data.
 type APIError struct {
 	// Endpoint is the path of the call, without host and query.
 	Endpoint string
 
-	// Code is errcode; 0 for an answer that is no error in itself.
+	// Code is errcode, or 0.
 	Code int
 
-	// Msg says what Code means, with IP where that is what was refused, and RID. Of a code whose
-	// meaning is not known it is errmsg: printable, at most 300 bytes, without any value that was
-	// sent.
+	// Msg is the meaning of Code, with IP if the address was rejected, and with RID. For an unknown
+	// code Msg is errmsg: printable, at most 300 bytes, and without any value that was sent.
 	Msg string
 
-	// Errmsg is errmsg, bounded and cleaned like Msg of an unknown code. It is for the log:
-	// WeChat's support asks for what it says of the request, and peers are shown Msg.
+	// Errmsg is errmsg, bounded and cleaned as in Msg. It is for the log, because WeChat's support
+	// asks for it. Clients are shown Msg.
 	Errmsg string
 
-	// RID is what WeChat's support asks for: the rid of errmsg on the
-	// Official Account side, the hint on WeCom's; empty where there is none.
+	// RID is the ID that WeChat's support asks for: the rid in errmsg on the Official Account side,
+	// the hint on WeCom. It is empty if there is none.
 	RID string
 
-	// IP is the caller's address as WeChat saw it, where errmsg names it.
+	// IP is the caller's address as seen by WeChat, if errmsg names it.
 	IP string
 
-	// Reaction is what the code calls for at this endpoint.
+	// Reaction is the reaction to the code at this endpoint.
 	Reaction Reaction
 
-	// Pause is how long the vendor says to stay away (89506, 89507);
-	// zero where the Reaction alone decides.
+	// Pause is the wait that the vendor requires (89506, 89507). Zero means that the Reaction
+	// decides.
 	Pause time.Duration
 }
 
-// Error returns "errcode=<code> <errmsg>". The text goes to peers as it is.
+// Error returns "errcode=<code> <errmsg>". The text is shown to clients unchanged.
 func (e *APIError) Error() string {
 	s := "errcode=" + strconv.Itoa(e.Code)
 	if e.Msg != "" {
@@ -123,26 +120,25 @@ func (e *APIError) Error() string {
 	return s
 }
 
-// TransportError says that WeChat could not be reached, or that its answer was
-// no answer: not JSON, cut short, too large, without a token, without a
-// believable expires_in.
+// TransportError reports that WeChat was unreachable or that its answer was invalid: not JSON,
+// truncated, too large, without a token, or without a plausible expires_in.
 type TransportError struct {
 	// Endpoint is the path of the call, without host and query.
 	Endpoint string
 
-	// Sent reports whether WeChat may have acted on the request. A rotating
-	// token may then have been replaced although no answer arrived.
+	// Sent reports whether WeChat may have received the request. A rotating token may then have
+	// been replaced although no answer arrived.
 	Sent bool
 
-	// Repeat is how often the call may be repeated at once, counted from its first attempt; zero
-	// for not at all. It is positive where the fault was that of a connection or of a host, there
-	// is another one to try, and a second request does no harm: none was sent before, or the
-	// endpoint returns the same value again.
+	// Repeat is how often the call may be repeated immediately, counted from its first attempt;
+	// zero means not at all. It is positive if the fault was that of a connection or a host, if
+	// there is another one to try, and if a second request is harmless: the first was not sent, or
+	// the endpoint repeats its value.
 	Repeat int
 
-	// Err is the cause, never nil. It holds no URL and nothing that was sent. It is
-	// context.DeadlineExceeded or context.Canceled for errors.Is where the
-	// caller's patience, or the [Client]'s, ran out.
+	// Err is the cause and never nil. It contains no URL and no value that was sent. It matches
+	// context.DeadlineExceeded or context.Canceled with errors.Is if the time of the caller or of
+	// the [Client] ran out.
 	Err error
 }
 

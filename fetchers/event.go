@@ -9,65 +9,65 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// Kinds of events that concern credentials, as WeChat writes them in InfoType.
+// Kinds of events about credentials, as in InfoType.
 const (
 	// Open Platform.
 	EventVerifyTicket     = "component_verify_ticket"
 	EventAuthorized       = "authorized"
-	EventUpdateAuthorized = "updateauthorized" // the permission set was changed; a new code
+	EventUpdateAuthorized = "updateauthorized" // the permissions changed; contains a new code
 	EventUnauthorized     = "unauthorized"
-	EventFastRegister     = "notify_third_fasteregister" // sic; a mini program made for a customer
+	EventFastRegister     = "notify_third_fasteregister" // sic; a mini program created for a customer
 
 	// WeCom.
 	EventSuiteTicket        = "suite_ticket"
 	EventCreateAuth         = "create_auth"
-	EventChangeAuth         = "change_auth" // the tokens stay valid
+	EventChangeAuth         = "change_auth" // tokens stay valid
 	EventCancelAuth         = "cancel_auth"
 	EventResetPermanentCode = "reset_permanent_code"
 )
 
-// Event is a pushed message that was opened. Fields that its kind does not have are
-// empty. Of a kind that is not among the constants only Kind, Owner and Time are read.
+// Event is a pushed message after decryption. Fields that its kind lacks are empty. For kinds other
+// than the constants, only Kind, Owner and Time are set.
 type Event struct {
-	// Kind is the message's InfoType: printable, at most 64 bytes; empty where it has
-	// none, as messages have that are no events of an owner's.
+	// Kind is the message's InfoType: printable, at most 64 bytes. It is empty if the message has
+	// none, which means that the message is not an event of an owner.
 	Kind string
 
-	// Owner is AppId or SuiteId. The receiver of the message is what is certain;
-	// an Owner that differs makes the event foreign.
+	// Owner is AppId or SuiteId. It is less reliable than the receiver of the message. If they
+	// differ, the event belongs to another owner.
 	Owner string
 
-	// Time is when WeChat made the event; zero where it does not say.
+	// Time is WeChat's time of the event, or zero if the message has none.
 	Time time.Time
 
 	// Ticket is the component_verify_ticket or suite_ticket.
 	Ticket secret.Text
 
-	// Child is the customer: AuthorizerAppid or AuthCorpId. Events of WeCom that bring a
-	// code do not name it.
+	// Child is the customer: AuthorizerAppid or AuthCorpId. WeCom's events with a code do not
+	// contain it.
 	Child string
 
-	// Code is the authorization code to exchange; empty in a [EventFastRegister]
-	// that tells of a failure.
+	// Code is the authorization code to exchange. It is empty in an [EventFastRegister] that
+	// reports a failure.
 	Code secret.Text
 
-	// CodeExpires is when Code ends; zero where the message does not say, and it is
-	// no kind whose codes have a documented life.
+	// CodeExpires is when Code expires. It is zero if the message does not contain it and the kind
+	// has no documented lifetime.
 	CodeExpires time.Time
 }
 
-// workCodeLife is how long an auth_code of WeCom lives
+// workCodeLife is the lifetime of a WeCom auth_code
 // (developer.work.weixin.qq.com/document/path/90603, as of November 2026).
 const workCodeLife = 10 * time.Minute
 
-// eventKind says what an event of one kind carries, and under which names.
+// eventKind lists the elements of an event of one kind.
 type eventKind struct {
 	owner string // AppId or SuiteId
 	time  string // CreateTime or TimeStamp
 
-	ticket, child, code string // names; "" where the kind has none
+	ticket, child, code string // element names; "" if the kind has none
 
-	// What must be there. A ticket always must, where there is one.
+	// Required elements. A ticket is always required.
 	needChild, needCode bool
 }
 
@@ -88,17 +88,17 @@ func kindOf(infoType string) (eventKind, bool) {
 	case EventCancelAuth:
 		return eventKind{owner: "SuiteId", time: "TimeStamp", child: "AuthCorpId", needChild: true}, true
 	}
-	// notify_third_fasteregister, and the variants for trial mini programs,
-	// which the vendor spells notify_third_fastregisterbetaapp and so on.
+	// notify_third_fasteregister and the variants for trial mini programs, which the vendor spells
+	// notify_third_fastregisterbetaapp and so on.
 	if strings.HasPrefix(infoType, "notify_third_fast") {
 		return eventKind{owner: "AppId", time: "CreateTime", child: "appid", code: "auth_code"}, true
 	}
 	return eventKind{}, false
 }
 
-// ParseEvent reads a message that [Callback.Open] has opened. A message of a kind that is
-// not known is no error. One that lacks what its kind has, or has there what cannot be an
-// id or a credential, is an [ErrMalformed]. What its kind does not have may be malformed.
+// ParseEvent parses a message that [Callback.Open] has opened. An unknown kind is not an error. A
+// message that lacks an element of its kind, or has an invalid ID or credential in it, is an
+// [ErrMalformed]. Elements that its kind does not have may be malformed.
 func ParseEvent(plain []byte) (Event, error) {
 	m, err := readXML(plain, "InfoType", "AppId", "SuiteId", "CreateTime", "TimeStamp",
 		"ComponentVerifyTicket", "SuiteTicket",
@@ -140,7 +140,7 @@ func ParseEvent(plain []byte) (Event, error) {
 		case err != nil:
 			return Event{}, err
 		case status != "0":
-			return e, nil // nothing came of it, so there is nothing to exchange
+			return e, nil // the registration failed, so there is nothing to exchange
 		}
 	}
 	if m.has(k.code) || k.needCode {
@@ -152,8 +152,8 @@ func ParseEvent(plain []byte) (Event, error) {
 	return e, nil
 }
 
-// unknownEvent is an event of which there is nothing to know but that it came. It
-// never fails: WeChat must hear that it has arrived, or takes us for broken.
+// unknownEvent returns an event of an unknown kind. It never fails, because an unacknowledged push
+// makes WeChat treat this endpoint as broken.
 func unknownEvent(m message) Event {
 	e := Event{Kind: printable(m.readable("InfoType"))}
 	for _, owner := range []string{m.readable("AppId"), m.readable("SuiteId")} {
@@ -167,9 +167,9 @@ func unknownEvent(m message) Event {
 	return e
 }
 
-// codeExpires returns when a code ends that was made at made. The vendor's page calls
-// AuthorizationCodeExpiredTime seconds, and others read it as a time: one is small, the
-// other is not.
+// codeExpires returns the expiry of a code created at made. The vendor's page describes
+// AuthorizationCodeExpiredTime as seconds; other implementations read it as a time. Small numbers
+// are seconds, large ones a time.
 func codeExpires(k eventKind, made time.Time, expired string) time.Time {
 	if k.owner == "SuiteId" {
 		if made.IsZero() {
@@ -189,8 +189,7 @@ func codeExpires(k eventKind, made time.Time, expired string) time.Time {
 	return made.Add(time.Duration(n) * time.Second)
 }
 
-// unixTime reads a time in Unix seconds, or returns the zero time: what came is of use
-// without it.
+// unixTime parses a time in Unix seconds, or returns the zero time: the event is useful without it.
 func unixTime(s string) time.Time {
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil || n <= 0 || n > maxCount {
@@ -199,7 +198,7 @@ func unixTime(s string) time.Time {
 	return time.Unix(n, 0)
 }
 
-// printable returns at most maxID bytes of s, in which nothing disturbs a log.
+// printable returns at most maxID bytes of s, safe for a log.
 func printable(s string) string {
 	return cut(strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) || r == ' ' {

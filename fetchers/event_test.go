@@ -23,26 +23,26 @@ func TestParseEvent(t *testing.T) {
 	}{
 		{"component_verify_ticket", component + "<InfoType>component_verify_ticket</InfoType><ComponentVerifyTicket>ticket@@@1</ComponentVerifyTicket>",
 			Event{Kind: EventVerifyTicket, Owner: "wxc", Time: at(1700000000), Ticket: "ticket@@@1"}},
-		{"component_verify_ticket, as CDATA, with blanks", "\n<AppId><![CDATA[wxc]]></AppId>\n<CreateTime> 1700000000 </CreateTime>\n" +
+		{"component_verify_ticket, as CDATA, with spaces", "\n<AppId><![CDATA[wxc]]></AppId>\n<CreateTime> 1700000000 </CreateTime>\n" +
 			"<InfoType> <![CDATA[component_verify_ticket]]></InfoType><ComponentVerifyTicket> <![CDATA[ ticket@@@1 ]]> </ComponentVerifyTicket>",
 			Event{Kind: EventVerifyTicket, Owner: "wxc", Time: at(1700000000), Ticket: "ticket@@@1"}},
 		{"without a time", "<AppId>wxc</AppId><InfoType>component_verify_ticket</InfoType><ComponentVerifyTicket>t</ComponentVerifyTicket>",
 			Event{Kind: EventVerifyTicket, Owner: "wxc", Ticket: "t"}},
-		{"with a time that is none", "<AppId>wxc</AppId><CreateTime>now</CreateTime><InfoType>component_verify_ticket</InfoType><ComponentVerifyTicket>t</ComponentVerifyTicket>",
+		{"with an invalid time", "<AppId>wxc</AppId><CreateTime>now</CreateTime><InfoType>component_verify_ticket</InfoType><ComponentVerifyTicket>t</ComponentVerifyTicket>",
 			Event{Kind: EventVerifyTicket, Owner: "wxc", Ticket: "t"}},
-		{"with a time beyond all times", "<AppId>wxc</AppId><CreateTime>9223372036854775807</CreateTime><InfoType>component_verify_ticket</InfoType><ComponentVerifyTicket>t</ComponentVerifyTicket>",
+		{"with a time out of range", "<AppId>wxc</AppId><CreateTime>9223372036854775807</CreateTime><InfoType>component_verify_ticket</InfoType><ComponentVerifyTicket>t</ComponentVerifyTicket>",
 			Event{Kind: EventVerifyTicket, Owner: "wxc", Ticket: "t"}},
 		{"with WeCom's time", "<AppId>wxc</AppId><TimeStamp>1700000000</TimeStamp><InfoType>component_verify_ticket</InfoType><ComponentVerifyTicket>t</ComponentVerifyTicket>",
 			Event{Kind: EventVerifyTicket, Owner: "wxc", Ticket: "t"}},
-		{"authorized, the end as a time", authorized("<AuthorizationCodeExpiredTime>1700003600</AuthorizationCodeExpiredTime><PreAuthCode>preauthcode@@@Y</PreAuthCode>"),
+		{"authorized, expiry as a time", authorized("<AuthorizationCodeExpiredTime>1700003600</AuthorizationCodeExpiredTime><PreAuthCode>preauthcode@@@Y</PreAuthCode>"),
 			Event{Kind: EventAuthorized, Owner: "wxc", Time: at(1700000000), Child: "wxa", Code: "queryauthcode@@@X", CodeExpires: at(1700003600)}},
-		{"authorized, the end in seconds", authorized("<AuthorizationCodeExpiredTime>3600</AuthorizationCodeExpiredTime>"),
+		{"authorized, expiry in seconds", authorized("<AuthorizationCodeExpiredTime>3600</AuthorizationCodeExpiredTime>"),
 			Event{Kind: EventAuthorized, Owner: "wxc", Time: at(1700000000), Child: "wxa", Code: "queryauthcode@@@X", CodeExpires: at(1700003600)}},
-		{"authorized, no end", authorized(""),
+		{"authorized, no expiry", authorized(""),
 			Event{Kind: EventAuthorized, Owner: "wxc", Time: at(1700000000), Child: "wxa", Code: "queryauthcode@@@X"}},
-		{"authorized, an end that is none", authorized("<AuthorizationCodeExpiredTime>-5</AuthorizationCodeExpiredTime>"),
+		{"authorized, invalid expiry", authorized("<AuthorizationCodeExpiredTime>-5</AuthorizationCodeExpiredTime>"),
 			Event{Kind: EventAuthorized, Owner: "wxc", Time: at(1700000000), Child: "wxa", Code: "queryauthcode@@@X"}},
-		{"authorized, seconds of an unknown time", "<AppId>wxc</AppId><InfoType>authorized</InfoType><AuthorizationCode>c</AuthorizationCode><AuthorizationCodeExpiredTime>600</AuthorizationCodeExpiredTime>",
+		{"authorized, seconds without a time", "<AppId>wxc</AppId><InfoType>authorized</InfoType><AuthorizationCode>c</AuthorizationCode><AuthorizationCodeExpiredTime>600</AuthorizationCodeExpiredTime>",
 			Event{Kind: EventAuthorized, Owner: "wxc", Code: "c"}},
 		{"updateauthorized", strings.Replace(authorized(""), "authorized</Info", "updateauthorized</Info", 1),
 			Event{Kind: EventUpdateAuthorized, Owner: "wxc", Time: at(1700000000), Child: "wxa", Code: "queryauthcode@@@X"}},
@@ -50,9 +50,9 @@ func TestParseEvent(t *testing.T) {
 			Event{Kind: EventUnauthorized, Owner: "wxc", Time: at(1700000000), Child: "wxa"}},
 		{"notify_third_fasteregister", component + "<InfoType>notify_third_fasteregister</InfoType><appid>wxm</appid><status>0</status><auth_code>code</auth_code><msg>OK</msg><info><name>企业</name><code>91</code></info>",
 			Event{Kind: EventFastRegister, Owner: "wxc", Time: at(1700000000), Child: "wxm", Code: "code"}},
-		{"its failure", component + "<InfoType>notify_third_fasteregister</InfoType><appid></appid><status>101</status><auth_code>code</auth_code><msg>no</msg><info><name>企业</name></info>",
+		{"fast registration, failed", component + "<InfoType>notify_third_fasteregister</InfoType><appid></appid><status>101</status><auth_code>code</auth_code><msg>no</msg><info><name>企业</name></info>",
 			Event{Kind: EventFastRegister, Owner: "wxc", Time: at(1700000000)}},
-		{"its beta", component + "<InfoType>notify_third_fastregisterbetaapp</InfoType><appid>wxm</appid><status>0</status><info><unique_id>1</unique_id></info>",
+		{"fast registration, beta", component + "<InfoType>notify_third_fastregisterbetaapp</InfoType><appid>wxm</appid><status>0</status><info><unique_id>1</unique_id></info>",
 			Event{Kind: "notify_third_fastregisterbetaapp", Owner: "wxc", Time: at(1700000000), Child: "wxm"}},
 
 		{"suite_ticket", suite + "<InfoType> <![CDATA[suite_ticket]]></InfoType><SuiteTicket><![CDATA[t]]></SuiteTicket>",
@@ -68,11 +68,11 @@ func TestParseEvent(t *testing.T) {
 		{"cancel_auth", suite + "<InfoType>cancel_auth</InfoType><AuthCorpId><![CDATA[wwa]]></AuthCorpId>",
 			Event{Kind: EventCancelAuth, Owner: "wws", Time: at(1700000000), Child: "wwa"}},
 
-		{"an unknown kind of WeCom's", suite + "<InfoType>change_contact</InfoType><AuthCorpId>not an id</AuthCorpId><AuthCode>no code</AuthCode>",
+		{"an unknown kind of WeCom", suite + "<InfoType>change_contact</InfoType><AuthCorpId>not an id</AuthCorpId><AuthCode>no code</AuthCode>",
 			Event{Kind: "change_contact", Owner: "wws", Time: at(1700000000)}},
-		{"an unknown kind of a component's", component + "<InfoType>something_new</InfoType>",
+		{"an unknown kind of a component", component + "<InfoType>something_new</InfoType>",
 			Event{Kind: "something_new", Owner: "wxc", Time: at(1700000000)}},
-		{"a known kind in another case", component + "<InfoType>Authorized</InfoType>",
+		{"a known kind in upper case", component + "<InfoType>Authorized</InfoType>",
 			Event{Kind: "Authorized", Owner: "wxc", Time: at(1700000000)}},
 		{"a kind unfit for a log", "<AppId>a b</AppId><InfoType>new\nline\u202e" + strings.Repeat("x", 100) + "</InfoType>",
 			Event{Kind: "new?line?" + strings.Repeat("x", 55)}},
@@ -88,7 +88,7 @@ func TestParseEvent(t *testing.T) {
 	}
 }
 
-// TestSuiteEventOrder: the elements of a suite's event may come in any order.
+// TestSuiteEventOrder: the elements of a suite's event may have any order.
 func TestSuiteEventOrder(t *testing.T) {
 	const owner, stamp, code, corp, state = "<SuiteId><![CDATA[wws]]></SuiteId>", "<TimeStamp>1700000000</TimeStamp>",
 		"<AuthCode><![CDATA[code]]></AuthCode>", "<AuthCorpId><![CDATA[wwa]]></AuthCorpId>", "<State><![CDATA[s]]></State>"
@@ -118,7 +118,7 @@ func TestSuiteEventOrder(t *testing.T) {
 	}
 }
 
-// permutations yields every order of all, in one slice.
+// permutations yields every order of all, in one reused slice.
 func permutations(all []string) iter.Seq[[]string] {
 	return func(yield func([]string) bool) {
 		var place func(k int) bool
@@ -140,7 +140,7 @@ func permutations(all []string) iter.Seq[[]string] {
 	}
 }
 
-// shown shows all of an event, for which a test has its reasons.
+// shown returns all of an event, including secrets, for test failures.
 func shown(e Event) string {
 	return fmt.Sprintf("%q of %q at %v: ticket %q, child %q, code %q until %v",
 		e.Kind, e.Owner, e.Time, string(e.Ticket), e.Child, string(e.Code), e.CodeExpires)
@@ -150,25 +150,25 @@ func TestMalformedEvents(t *testing.T) {
 	tests := []struct{ kind, inner, want string }{
 		{"component_verify_ticket", "<AppId>wxc</AppId>", "ComponentVerifyTicket is empty"},
 		{"component_verify_ticket", "<AppId>wxc</AppId><ComponentVerifyTicket> </ComponentVerifyTicket>", "ComponentVerifyTicket is empty"},
-		{"component_verify_ticket", "<AppId>wxc</AppId><ComponentVerifyTicket>a b</ComponentVerifyTicket>", "ComponentVerifyTicket holds characters that no credential has"},
-		{"component_verify_ticket", "<AppId>wxc</AppId><ComponentVerifyTicket>a\nb</ComponentVerifyTicket>", "ComponentVerifyTicket holds characters that no credential has"},
+		{"component_verify_ticket", "<AppId>wxc</AppId><ComponentVerifyTicket>a b</ComponentVerifyTicket>", "ComponentVerifyTicket contains invalid characters"},
+		{"component_verify_ticket", "<AppId>wxc</AppId><ComponentVerifyTicket>a\nb</ComponentVerifyTicket>", "ComponentVerifyTicket contains invalid characters"},
 		{"component_verify_ticket", "<AppId>wxc</AppId><ComponentVerifyTicket>" + strings.Repeat("t", maxValue+1) + "</ComponentVerifyTicket>",
 			"ComponentVerifyTicket is longer than 4096 bytes"},
 		{"component_verify_ticket", "<AppId>wxc</AppId><SuiteTicket>t</SuiteTicket>", "ComponentVerifyTicket is empty"},
-		{"component_verify_ticket", "<ComponentVerifyTicket>t</ComponentVerifyTicket>", "AppId is no account's id"},
-		{"component_verify_ticket", "<SuiteId>wxc</SuiteId><ComponentVerifyTicket>t</ComponentVerifyTicket>", "AppId is no account's id"},
-		{"component_verify_ticket", "<AppId>wx/c</AppId><ComponentVerifyTicket>t</ComponentVerifyTicket>", "AppId is no account's id"},
-		{"component_verify_ticket", "<AppId>wxc</AppId><AppId>wxd</AppId><ComponentVerifyTicket>t</ComponentVerifyTicket>", "AppId comes twice, with different values"},
+		{"component_verify_ticket", "<ComponentVerifyTicket>t</ComponentVerifyTicket>", "AppId is not a valid ID"},
+		{"component_verify_ticket", "<SuiteId>wxc</SuiteId><ComponentVerifyTicket>t</ComponentVerifyTicket>", "AppId is not a valid ID"},
+		{"component_verify_ticket", "<AppId>wx/c</AppId><ComponentVerifyTicket>t</ComponentVerifyTicket>", "AppId is not a valid ID"},
+		{"component_verify_ticket", "<AppId>wxc</AppId><AppId>wxd</AppId><ComponentVerifyTicket>t</ComponentVerifyTicket>", "AppId occurs twice with different values"},
 		{"authorized", "<AppId>wxc</AppId><AuthorizerAppid>wxa</AuthorizerAppid>", "AuthorizationCode is empty"},
-		{"authorized", "<AppId>wxc</AppId><AuthorizerAppid>a b</AuthorizerAppid><AuthorizationCode>c</AuthorizationCode>", "AuthorizerAppid is no account's id"},
-		{"unauthorized", "<AppId>wxc</AppId>", "AuthorizerAppid is no account's id"},
-		{"unauthorized", "<AppId>wxc</AppId><AuthorizerAppid>" + strings.Repeat("a", 65) + "</AuthorizerAppid>", "AuthorizerAppid is no account's id"},
-		{"notify_third_fasteregister", "<AppId>wxc</AppId><status>0</status><auth_code>a b</auth_code>", "auth_code holds characters that no credential has"},
+		{"authorized", "<AppId>wxc</AppId><AuthorizerAppid>a b</AuthorizerAppid><AuthorizationCode>c</AuthorizationCode>", "AuthorizerAppid is not a valid ID"},
+		{"unauthorized", "<AppId>wxc</AppId>", "AuthorizerAppid is not a valid ID"},
+		{"unauthorized", "<AppId>wxc</AppId><AuthorizerAppid>" + strings.Repeat("a", 65) + "</AuthorizerAppid>", "AuthorizerAppid is not a valid ID"},
+		{"notify_third_fasteregister", "<AppId>wxc</AppId><status>0</status><auth_code>a b</auth_code>", "auth_code contains invalid characters"},
 		{"suite_ticket", "<SuiteId>wws</SuiteId>", "SuiteTicket is empty"},
-		{"suite_ticket", "<AppId>wws</AppId><SuiteTicket>t</SuiteTicket>", "SuiteId is no account's id"},
+		{"suite_ticket", "<AppId>wws</AppId><SuiteTicket>t</SuiteTicket>", "SuiteId is not a valid ID"},
 		{"create_auth", "<SuiteId>wws</SuiteId>", "AuthCode is empty"},
-		{"reset_permanent_code", "<SuiteId>wws</SuiteId><AuthCode>中</AuthCode>", "AuthCode holds characters that no credential has"},
-		{"cancel_auth", "<SuiteId>wws</SuiteId>", "AuthCorpId is no account's id"},
+		{"reset_permanent_code", "<SuiteId>wws</SuiteId><AuthCode>中</AuthCode>", "AuthCode contains invalid characters"},
+		{"cancel_auth", "<SuiteId>wws</SuiteId>", "AuthCorpId is not a valid ID"},
 	}
 	for _, tt := range tests {
 		got, err := ParseEvent([]byte("<xml><InfoType>" + tt.kind + "</InfoType>" + tt.inner + "</xml>"))
@@ -185,8 +185,8 @@ func TestMalformedEvents(t *testing.T) {
 	}
 }
 
-// From the wire to the event, as the vectors have it.
-func TestEventsOfVectors(t *testing.T) {
+// From the wire to the event, with the vectors.
+func TestVectorEvents(t *testing.T) {
 	want := map[string]Event{
 		componentID: {Kind: EventVerifyTicket, Owner: componentID, Time: at(1700000000), Ticket: "ticket@@@selfmade-0001"},
 		suiteID:     {Kind: EventSuiteTicket, Owner: suiteID, Time: at(1700000200), Ticket: "suiteticket-selfmade-0001"},
@@ -215,7 +215,7 @@ func TestEventsOfVectors(t *testing.T) {
 	}
 }
 
-func TestEventShowsNoSecret(t *testing.T) {
+func TestEventFormat(t *testing.T) {
 	e := Event{Kind: EventAuthorized, Ticket: "canary-ticket", Code: "canary-code"}
 	if text := fmt.Sprintf("%v %+v %#v", e, e, e); strings.Contains(text, "canary") {
 		t.Errorf("shows %s", text)

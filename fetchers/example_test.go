@@ -12,7 +12,7 @@ import (
 func Example() {
 	w := wechattest.New(wechattest.Settings{})
 	w.AddAccount("wx0123", "its-secret")
-	client := &fetchers.Client{Transport: w.Transport()} // without a Transport it calls WeChat
+	client := &fetchers.Client{Transport: w.Transport()} // without a Transport, it calls WeChat
 
 	ctx := context.Background()
 	token, err := fetchers.StableToken{Client: client, AppID: "wx0123", Secret: "its-secret"}.Fetch(ctx, fetchers.Ask{})

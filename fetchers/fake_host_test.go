@@ -13,13 +13,13 @@ import (
 	"time"
 )
 
-// conduct is what a fakeHost does with a connection or a request.
+// conduct is the behavior of a fakeHost for a connection or a request.
 type conduct int
 
 const (
 	answers     conduct = iota
-	refuses             // the connection
-	unreachable         // no answer to the connection
+	refuses             // rejects the connection
+	unreachable         // does not answer the connection
 	hangs               // reads the request and does not answer
 	cuts                // reads the request and closes
 	errcodes            // answers with an errcode
@@ -96,12 +96,12 @@ func (h *fakeHost) serve(n int, conn net.Conn) {
 		case errcodes:
 			body = `{"errcode":-1,"errmsg":"system error"}`
 		}
-		time.Sleep(100 * time.Millisecond) // so that calls made together have a connection each
+		time.Sleep(100 * time.Millisecond) // so that concurrent calls have a connection each
 		_, _ = fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
 	}
 }
 
-// hostsIn returns a client of hosts named 1.test, 2.test and so on. The test runs in a bubble.
+// hostsIn returns a client of hosts named 1.test, 2.test and so on, in a bubble.
 func hostsIn(t *testing.T, n int) (*Client, []*fakeHost) {
 	t.Helper()
 	all := make([]*fakeHost, n)

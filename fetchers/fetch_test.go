@@ -15,15 +15,14 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// Values that no error may show; special characters give them other forms in
-// queries and in JSON.
+// Values that no error may show. Special characters give them other forms in queries and in JSON.
 const (
 	canarySecret = secret.Text("canary/Secret+1&<2>")
 	canaryParent = secret.Text("canary-Parent=%41_3")
 	canaryGrant  = secret.Text(`canary"Grant\\+4~`)
 )
 
-// fetcher is what the engine wants of every kind.
+// fetcher is the engine's view of every kind.
 type fetcher interface {
 	Fetch(context.Context, Ask) (Token, error)
 }
@@ -57,19 +56,19 @@ func answering(status int, body io.Reader) roundTripFunc {
 	}
 }
 
-// kind is one fetcher with what it must send.
+// kind is a fetcher and the request that it must send.
 type kind struct {
 	name   string
 	make   func(*Client) fetcher
-	field  string // the credential's word in the answer
+	field  string // the credential's key in the answer
 	method string
 	url    string // without the query
 	query  url.Values
 	body   map[string]any
-	answer string // what WeChat answers; made of field where empty
-	want   Token  // what it is read as; value-1 for 7200 s where zero
+	answer string // WeChat's answer; derived from field if empty
+	want   Token  // the result; value-1 for 7200 s if zero
 	force  bool
-	child  bool // made with a token or pushed ticket
+	child  bool // made with a token or a pushed ticket
 	grant  bool // made with a grant or a code
 	work   bool
 }
@@ -202,7 +201,7 @@ func TestBaseURL(t *testing.T) {
 	}
 }
 
-func TestWithoutItsCredentialsACallIsNotSent(t *testing.T) {
+func TestMissingCredential(t *testing.T) {
 	c := &Client{Transport: roundTripFunc(func(*http.Request) (*http.Response, error) {
 		t.Error("a call was made")
 		return nil, io.EOF

@@ -14,7 +14,7 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// FuzzDecodeAnswer reads any body as an answer to a call that carried secrets.
+// FuzzDecodeAnswer reads any body as an answer to a call with secrets.
 func FuzzDecodeAnswer(f *testing.F) {
 	for _, name := range goldenFiles(f) {
 		body, err := os.ReadFile(filepath.Join(goldenDir, name+".json"))
@@ -42,13 +42,13 @@ func FuzzDecodeAnswer(f *testing.F) {
 					t.Errorf("status %d gives a life of %v", status, tok.ExpiresIn)
 				}
 				if v := string(tok.Value); v == "" || len(v) > maxValue || strings.ContainsFunc(v, func(r rune) bool { return r <= ' ' || r > '~' }) {
-					t.Errorf("took the value %q", v)
+					t.Errorf("accepted the value %q", v)
 				}
 				checkValue(t, body, q.field, string(tok.Value))
 				continue
 			}
 			if tok != (Token{}) {
-				t.Error("a token beside an error")
+				t.Error("a token with an error")
 			}
 			if text := err.Error(); strings.Contains(text, string(canarySecret)) || strings.Contains(text, string(canaryParent)) {
 				t.Errorf("an error shows what was sent: %s", text)
@@ -73,8 +73,8 @@ func FuzzDecodeAnswer(f *testing.F) {
 	})
 }
 
-// checkObject holds that the members of an object are those that encoding/json finds in it; and
-// that they are the same where nothing but control characters keeps it from being well-formed.
+// checkObject: the members of an object are among those that encoding/json finds. They are the same
+// if the object is malformed only because of control characters.
 func checkObject(t *testing.T, body []byte) {
 	t.Helper()
 	if !json.Valid(spaced(body)) || bytes.TrimSpace(spaced(body))[0] != '{' {
@@ -95,7 +95,7 @@ func checkObject(t *testing.T, body []byte) {
 		case len(rest) > 0 && rest[0].key == key && string(spaced(rest[0].value)) == string(value):
 			checkText(t, rest[0].value)
 			rest = rest[1:]
-		case json.Valid(body): // else the key may have control characters
+		case json.Valid(body): // otherwise the key may have control characters
 			t.Fatalf("of %q\n got %q\nwant %q: %q", body, got.members, key, value)
 		}
 	}
@@ -104,7 +104,7 @@ func checkObject(t *testing.T, body []byte) {
 	}
 }
 
-// spaced returns b with spaces in place of control characters.
+// spaced returns b with spaces instead of control characters.
 func spaced(b []byte) []byte {
 	b = bytes.Clone(b)
 	for i, c := range b {
@@ -115,7 +115,7 @@ func spaced(b []byte) []byte {
 	return b
 }
 
-// checkText holds that a text is read as encoding/json reads it.
+// checkText: a string is decoded as encoding/json does.
 func checkText(t *testing.T, raw []byte) {
 	t.Helper()
 	var text string
@@ -125,8 +125,8 @@ func checkText(t *testing.T, raw []byte) {
 	}
 }
 
-// checkValue holds that a credential is the one that encoding/json finds in a well-formed answer,
-// and that of another it is as it came.
+// checkValue: a credential from a well-formed answer is the one that encoding/json finds. From any
+// other answer it is a part of the body.
 func checkValue(t *testing.T, body []byte, field, got string) {
 	t.Helper()
 	var want map[string]json.RawMessage

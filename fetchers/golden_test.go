@@ -13,14 +13,14 @@ import (
 
 const goldenDir = "../testdata/wechat"
 
-// golden is what an answer in testdata/wechat must be read as.
+// golden is the expected result of an answer in testdata/wechat.
 type golden struct {
 	file string
-	kind string // of kinds; "access token" when empty
+	kind string // a name of kinds; "access token" if empty
 	life time.Duration
-	want Token    // compared whole when not zero
-	api  APIError // without Endpoint and Msg; compared when Code is not 0
-	text string   // in the error's text; a nonsense answer when the rest is zero
+	want Token    // compared as a whole if not zero
+	api  APIError // without Endpoint and Msg; compared if Code is not 0
+	text string   // a part of the error; an invalid answer if the rest is zero
 }
 
 func goldens() []golden {
@@ -137,7 +137,7 @@ func goldens() []golden {
 	}
 }
 
-// goldenCorp is what comes of a corp's permanent code without a token.
+// goldenCorp is the result of a corp's permanent code without a token.
 var goldenCorp = Token{
 	Value: "wpSelfMadeCorp0001",
 	Grant: "selfMadePermanentCode-0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_-",
@@ -166,7 +166,7 @@ func TestGoldenAnswers(t *testing.T) {
 		})
 	}
 	if len(unused) > 0 {
-		t.Errorf("answers that no test reads: %q", unused)
+		t.Errorf("untested answers: %q", unused)
 	}
 }
 
@@ -204,21 +204,21 @@ func (g golden) check(t *testing.T, k kind, got Token, err error) {
 		}
 	}
 	if err != nil && got != (Token{}) {
-		t.Error("a token beside an error")
+		t.Error("a token with an error")
 	}
 }
 
-// goldenFiles returns the names of the golden answers, of which there are some.
+// goldenFiles returns the names of the golden answers, at least one.
 func goldenFiles(t testing.TB) []string {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(goldenDir, "*.json"))
-	odd, _ := filepath.Glob(filepath.Join(goldenDir, "odd", "*.json")) // the pattern is sound
+	odd, _ := filepath.Glob(filepath.Join(goldenDir, "odd", "*.json")) // the pattern is valid
 	if err != nil || len(files) == 0 || len(odd) == 0 {
 		t.Fatalf("no golden answers in %s: %v", goldenDir, err)
 	}
 	files = append(files, odd...)
 	for i, f := range files {
-		f, _ = filepath.Rel(goldenDir, f) // it is in there
+		f, _ = filepath.Rel(goldenDir, f) // always below goldenDir
 		files[i] = strings.TrimSuffix(filepath.ToSlash(f), ".json")
 	}
 	return files

@@ -6,35 +6,36 @@ import (
 	"time"
 )
 
-// effect is what a second request does for a call whose first one may have arrived.
+// effect is the effect of a second request if the first one may have arrived.
 type effect uint8
 
 const (
-	// replaces: it makes another value and ends the first one. Nothing that was sent is repeated.
-	// This is the zero value: a call is safe to repeat only if its fetcher says that it is.
+	// replaces: it creates another value and ends the first one. A request that was sent is not
+	// repeated. This is the zero value, so a call is repeatable only if its fetcher declares it.
 	replaces effect = iota
 
 	// repeats: it returns the same value again.
 	repeats
 
-	// spends: it uses a code that can be used once.
+	// spends: it uses up a single-use code.
 	spends
 )
 
-// firstHostPause is how long a host that worked is used before the first one is tried again.
+// firstHostPause is how long a fallback host is used before the first host is tried again.
 const firstHostPause = 5 * time.Minute
 
-// hosts is which of a [Client]'s hosts is in use. The zero value uses the first.
+// hosts selects one of a [Client]'s hosts. The zero value selects the first.
 type hosts struct {
 	mu       sync.Mutex
 	current  int
-	reported int       // the last host that was in use and has answered
-	tried    time.Time // when the first was last tried while another was in use, or left
-	hung     bool      // the first took a request then and did not answer it in time
+	reported int       // the last selected host that has answered
+	tried    time.Time // when the first was last tried while another was selected, or deselected
+	hung     bool      // the first host did not answer a request in time then
 }
 
 // pick returns the index of the host for a call with effect e. One call in firstHostPause tries the
-// first host. A code is not spent on that, nor is a value replaced at a host that hung.
+// first host. Calls that use up a code do not try it, nor do calls that replace a value if the
+// first host hung.
 func (h *hosts) pick(e effect) int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -46,8 +47,9 @@ func (h *hosts) pick(e effect) int {
 	return 0
 }
 
-// worked notes that host i has answered a call that began at began. The first is in use again if
-// that was after it was left. It reports which host was in use before, if i is another one.
+// worked records that host i answered a call begun at began. It selects the first host again if the
+// call began after that host was deselected. It returns the previously reported host, and whether
+// the host changed.
 func (h *hosts) worked(i int, began time.Time) (before int, moved bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -61,8 +63,8 @@ func (h *hosts) worked(i int, began time.Time) (before int, moved bool) {
 	return before, h.reported != before
 }
 
-// lost notes that host i, of n, was not reached, or hung. If leave is set, the next one is in use
-// from then on, unless another call has left i already.
+// lost records that host i, of n, was unreachable or hung. If leave is set, the next host is
+// selected, unless another call has already deselected i.
 func (h *hosts) lost(i, n int, hung, leave bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -74,7 +76,7 @@ func (h *hosts) lost(i, n int, hung, leave bool) {
 	}
 }
 
-// base returns the base URL of host i; "" stands for the platform's own host.
+// base returns the base URL of host i; "" means the platform's own host.
 func (c *Client) base(i int) string {
 	if i == 0 {
 		return c.URL
@@ -82,8 +84,8 @@ func (c *Client) base(i int) string {
 	return c.Fallbacks[i-1]
 }
 
-// Host returns the host that calls go to, with its port if the URL has one; empty if the Client
-// has no URL.
+// Host returns the host in use, with its port if the URL has one. It is empty if the Client has no
+// URL.
 func (c *Client) Host() string { return c.hostOf(c.inUse()) }
 
 // Hosts returns all hosts of the Client in the order in which they are tried.
@@ -108,27 +110,27 @@ func (c *Client) hostOf(i int) string {
 	return ""
 }
 
-// answered notes that host i has answered a call that began at began.
+// answered records that host i answered a call begun at began.
 func (c *Client) answered(i int, began time.Time) {
 	if before, moved := c.hosts.worked(i, began); moved && c.Moved != nil {
 		c.Moved(c.hostOf(before), c.hostOf(i))
 	}
 }
 
-// failure is how a call failed on its way.
+// failure describes a failed call.
 type failure struct {
 	host     int
 	effect   effect
 	sent     bool // WeChat may have received the request
-	reused   bool // on a connection that had carried a call before
+	reused   bool // on a reused connection
 	timedOut bool
 }
 
-// failed does what f calls for and returns how often the call may be repeated because of it.
+// failed handles f and returns how often the call may be repeated because of it.
 //
-// A host is left if it could not be reached, or did not answer a call in time that is safe to
-// repeat. A connection that was reused may have died unnoticed, with all others that are kept:
-// they are closed, so that the next calls find out on new ones.
+// Another host is selected if the current one was unreachable, or did not answer a repeatable call
+// in time. A reused connection may have died unnoticed, together with all other idle ones. These
+// are closed, so that the next calls use new connections.
 func (c *Client) failed(f failure) int {
 	if f.sent && f.reused {
 		c.CloseIdleConnections()

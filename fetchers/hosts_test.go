@@ -15,7 +15,7 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// repeatedly makes a call as the engine does, and returns how many attempts there were.
+// repeatedly makes a call as the engine does, and returns the number of attempts.
 func repeatedly(fetch func() error) (attempts int, err error) {
 	for {
 		attempts++
@@ -40,7 +40,7 @@ func rotatingToken(t *testing.T, c *Client) func() error {
 	}
 }
 
-// together makes n calls at once and returns the first error.
+// together makes n calls concurrently and returns the first error.
 func together(n int, f func() error) error {
 	errs := make([]error, n)
 	var calls sync.WaitGroup
@@ -51,8 +51,8 @@ func together(n int, f func() error) error {
 	return errors.Join(errs...)
 }
 
-// TestDeadConnections holds that connections that died unnoticed cost one attempt together, not one
-// each, and that only calls that repeat their answer are repeated.
+// TestDeadConnections: connections that died unnoticed cost one attempt altogether, and only
+// repeatable calls are repeated.
 func TestDeadConnections(t *testing.T) {
 	const kept = 24
 	for name, dead := range map[string]conduct{"timeout": hangs, "reset": cuts} {
@@ -93,7 +93,7 @@ func TestDeadConnections(t *testing.T) {
 					t.Errorf("the next: %d attempts, %v; want 1", n, err)
 				}
 
-				// A host that takes new connections and answers none is asked twice, not for ever.
+				// A host that accepts connections and never answers gets two attempts.
 				die()
 				hosts[0].always(dead)
 				if n, err := repeatedly(corpToken(t, c)); n != 2 || err == nil {
@@ -107,8 +107,7 @@ func TestDeadConnections(t *testing.T) {
 	}
 }
 
-// TestNewConnectionTimeout holds that a timeout on a new connection tells nothing of those that are
-// kept.
+// TestNewConnectionTimeout: a timeout on a new connection does not close idle ones.
 func TestNewConnectionTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, hosts := hostsIn(t, 1)
@@ -130,7 +129,7 @@ func TestNewConnectionTimeout(t *testing.T) {
 	})
 }
 
-// TestCallerLeaves holds that a caller that leaves says nothing of the host.
+// TestCallerLeaves: a canceled call has no effect on the host.
 func TestCallerLeaves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, hosts := hostsIn(t, 2)
@@ -150,13 +149,13 @@ func TestCallerLeaves(t *testing.T) {
 			t.Error(err)
 		}
 		if now, _ := hosts[0].counts(); now != before {
-			t.Error("the connections that were idle were closed")
+			t.Error("idle connections were closed")
 		}
 	})
 }
 
-// TestNextHost holds when the next host is tried: only if nothing was sent, or a call that repeats
-// its answer was not answered in time.
+// TestNextHost: the next host is tried only if nothing was sent, or if a repeatable call was not
+// answered in time.
 func TestNextHost(t *testing.T) {
 	exchange := func(t *testing.T, c *Client) func() error {
 		return func() error {
@@ -204,7 +203,7 @@ func TestNextHost(t *testing.T) {
 				_, second := hosts[1].counts()
 				_, third := hosts[2].counts()
 				if third != 0 {
-					t.Error("the third host was asked")
+					t.Error("the third host was called")
 				}
 				if !test.next {
 					if second != 0 || err == nil || len(moves) != 0 || c.Host() != "1.test" {
@@ -220,7 +219,7 @@ func TestNextHost(t *testing.T) {
 	}
 }
 
-// TestAllHostsUnreachable holds that each host is tried once for a call.
+// TestAllHostsUnreachable: each host is tried once per call.
 func TestAllHostsUnreachable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, hosts := hostsIn(t, 5)
@@ -240,12 +239,12 @@ func TestAllHostsUnreachable(t *testing.T) {
 		}
 		hosts[2].always(answers)
 		if _, err := repeatedly(rotatingToken(t, c)); err != nil || !slices.Equal(moves, []string{"1.test 3.test"}) {
-			t.Errorf("%v, moves %q; want one, to the host that answers", err, moves)
+			t.Errorf("%v, moves %q; want one, to the working host", err, moves)
 		}
 	})
 }
 
-// TestManyCallsMoveOnce holds that calls that fail together do not skip hosts.
+// TestManyCallsMoveOnce: calls that fail together do not skip hosts.
 func TestManyCallsMoveOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, hosts := hostsIn(t, 3)
@@ -261,8 +260,7 @@ func TestManyCallsMoveOnce(t *testing.T) {
 	})
 }
 
-// TestFirstHostAgain holds that the host that worked stays in use, and that one call every 5
-// minutes tries the first.
+// TestFirstHostAgain: the working host stays in use, and one call every 5 minutes tries the first.
 func TestFirstHostAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, hosts := hostsIn(t, 3)
@@ -277,7 +275,7 @@ func TestFirstHostAgain(t *testing.T) {
 		}
 		fetch()
 		hosts[1].always(answers)
-		for range 11 { // at once, and every minute for 10 minutes
+		for range 11 { // now, and every minute for 10 minutes
 			fetch()
 			time.Sleep(time.Minute)
 		}
@@ -289,7 +287,7 @@ func TestFirstHostAgain(t *testing.T) {
 		before := tries(0)
 		_, _ = QueryAuth{Client: c, AppID: "wx01"}.Exchange(t.Context(), "parent", "code")
 		if tries(0) != before || c.Host() != "3.test" {
-			t.Error("a code was spent on the host that did not work")
+			t.Error("a code was used on the failed host")
 		}
 		if err := together(10, rotatingToken(t, c)); err != nil {
 			t.Error(err)
@@ -300,10 +298,9 @@ func TestFirstHostAgain(t *testing.T) {
 	})
 }
 
-// TestHungHostRisksNoValue holds that the first host, if it took a request and did not answer, is
-// tried again only by a call that repeats its answer: the answer of another would be lost, and with
-// it a value that may be a customer's grant.
-func TestHungHostRisksNoValue(t *testing.T) {
+// TestHungHost: a first host that hung is tried again only by a repeatable call.
+// Otherwise the answer, and with it a value or a customer's grant, could be lost.
+func TestHungHost(t *testing.T) {
 	for name, left := range map[string]conduct{"left because it hung": hangs, "hung when it was tried again": refuses} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -336,8 +333,8 @@ func TestHungHostRisksNoValue(t *testing.T) {
 	}
 }
 
-// TestLateAnswer holds that the answer to a call that began before the first host was left does not
-// put that host in use again.
+// TestLateAnswer: an answer to a call begun before the first host was deselected does not select it
+// again.
 func TestLateAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, hosts := hostsIn(t, 2)
@@ -360,8 +357,8 @@ func TestLateAnswer(t *testing.T) {
 	})
 }
 
-// TestRepeatingEndpoints lists what may be repeated after a request was sent: an endpoint of
-// another kind would make a second value, or use up a code.
+// TestRepeatingEndpoints lists the calls that may be repeated after they were sent. Repeating
+// another one would create a second value or use up a code.
 func TestRepeatingEndpoints(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		want := map[string]bool{
@@ -413,7 +410,7 @@ func TestRepeatingEndpoints(t *testing.T) {
 		}
 		for path := range got {
 			if _, known := want[path]; !known {
-				t.Errorf("%s: say whether it may be repeated", path)
+				t.Errorf("%s: missing in the list of repeatable calls", path)
 			}
 		}
 	})

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestQueryAuthWithoutTokens: what WeChat answers for an account that has no API permissions is
-// final, and says so.
+// TestQueryAuthWithoutTokens: WeChat's answer for an account without API permissions is a final
+// error with a clear text.
 func TestQueryAuthWithoutTokens(t *testing.T) {
 	for _, tc := range []struct {
 		name, answer string
@@ -19,7 +19,7 @@ func TestQueryAuthWithoutTokens(t *testing.T) {
 		{"null tokens", `{"authorization_info":{"authorizer_appid":"wxcustomer","authorizer_refresh_token":null}}`, true},
 		{"an access token alone", `{"authorization_info":{"authorizer_appid":"wxcustomer","authorizer_access_token":"t","expires_in":7200}}`, true},
 		{"nobody's", `{"authorization_info":{"func_info":[]}}`, false},
-		{"cut short", `{"authorization_info":{"authorizer_appid":"wxcustomer","func_info":[]`, false},
+		{"truncated", `{"authorization_info":{"authorizer_appid":"wxcustomer","func_info":[]`, false},
 		{"a refresh token of a wrong type", `{"authorization_info":{"authorizer_appid":"wxcustomer","authorizer_refresh_token":7}}`, false},
 		{"nothing", `{}`, false},
 	} {

@@ -15,21 +15,19 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// maxCount is far beyond any number of customers, and beyond any time in seconds
-// that a calendar of four digits has (the end of the year 9999).
+// maxCount exceeds any number of customers. It is the end of the year 9999 in Unix seconds.
 const maxCount = 253402300799
 
-// object is a JSON object: its members as they came, by their exact keys. encoding/json would let
-// "Access_Token" stand for "access_token".
+// object is a JSON object: its members in order, by exact key. encoding/json would accept
+// "Access_Token" for "access_token".
 //
-// Of a key that comes more than once the last value counts, unless that is null. Two
-// different credentials, or ids, under one key are an error: nobody knows which of them WeChat
-// meant.
+// If a key occurs more than once, the last value counts unless it is null. Two different
+// credentials or IDs under one key are an error, because it is unknown which one is right.
 type object struct {
 	members []member
 
-	// whole is false where the object was cut short, or another one follows it. Members behind its
-	// end count too: a text that was not escaped may have ended it.
+	// whole is false if the object was truncated or another object follows it. Members after its
+	// end count too: an unescaped text may have caused that end.
 	whole bool
 }
 
@@ -38,11 +36,11 @@ type member struct {
 	value json.RawMessage
 }
 
-// errBroken is the error for an answer of which something is missing.
-var errBroken = errors.New("the answer is not JSON, or cut short")
+// errBroken is the error for a truncated answer.
+var errBroken = errors.New("the answer is not JSON or is truncated")
 
-// parseObject reads the members of one JSON object, and an object that is not whole as far as it
-// can be read.
+// parseObject parses the members of one JSON object. It parses a truncated object as far as
+// possible.
 func parseObject(body []byte) (object, error) {
 	body = skipMark(body)
 	switch {
@@ -57,7 +55,7 @@ func parseObject(body []byte) (object, error) {
 	return object{members, whole}, nil
 }
 
-// all returns the values under key that are not null.
+// all returns the non-null values under key.
 func (o object) all(key string) iter.Seq[json.RawMessage] {
 	return func(yield func(json.RawMessage) bool) {
 		for _, m := range o.members {
@@ -68,7 +66,7 @@ func (o object) all(key string) iter.Seq[json.RawMessage] {
 	}
 }
 
-// last returns the value that counts under key; nil where there is none.
+// last returns the value of key that counts, or nil.
 func (o object) last(key string) (value json.RawMessage) {
 	for v := range o.all(key) {
 		value = v
@@ -76,24 +74,24 @@ func (o object) last(key string) (value json.RawMessage) {
 	return value
 }
 
-// has reports whether key is there and not null.
+// has reports whether key has a value other than null.
 func (o object) has(key string) bool { return o.last(key) != nil }
 
-// errcode returns the answer's errcode, or 0 where it has none: not every
-// endpoint says 0 on success.
+// errcode returns the answer's errcode, or 0 if there is none: not every endpoint returns 0 on
+// success.
 func (o object) errcode() (int, error) {
 	if !o.has("errcode") {
 		return 0, nil
 	}
 	n, err := number(o.last("errcode"))
-	// Seven digits are the most that the vendor's tables have.
+	// The vendor's tables have at most seven digits.
 	if err != nil || n != math.Trunc(n) || math.Abs(n) > 1e9 {
 		return 0, errors.New("errcode is not a whole number")
 	}
 	return int(n), nil
 }
 
-// errmsg returns the answer's errmsg, as well as it can be read, or "" where it is no text.
+// errmsg returns the answer's errmsg as far as it is readable, or "" if it is not a string.
 func (o object) errmsg() string {
 	raw := o.last("errmsg")
 	if len(raw) < 2 || raw[0] != '"' {
@@ -123,7 +121,7 @@ func (o object) value(key string) (secret.Text, error) {
 	return secret.Text(s), nil
 }
 
-// valueIfAny is value, or "" where there is none under key.
+// valueIfAny is value, but returns "" if there is no value.
 func (o object) valueIfAny(key string) (secret.Text, error) {
 	if !o.has(key) {
 		return "", nil
@@ -134,25 +132,25 @@ func (o object) valueIfAny(key string) (secret.Text, error) {
 	return o.value(key)
 }
 
-// lacks reports whether there is no text under key, or an empty one.
+// lacks reports whether there is no string under key, or an empty one.
 func (o object) lacks(key string) bool {
 	s, err := o.text(key)
 	return !o.has(key) || err == nil && s == ""
 }
 
-// id returns the id of an account under key.
+// id returns the account ID under key.
 func (o object) id(key string) (string, error) {
 	s, err := o.text(key)
 	if err != nil {
 		return "", err
 	}
 	if !validID(s) {
-		return "", fmt.Errorf("%s is no account's id", key)
+		return "", fmt.Errorf("%s is not a valid ID", key)
 	}
 	return s, nil
 }
 
-// text returns the one text under key; an empty one beside another does not count.
+// text returns the string under key. An empty string beside another one is ignored.
 func (o object) text(key string) (string, error) {
 	if !o.has(key) {
 		return "", fmt.Errorf("the answer has no %s", key)
@@ -161,17 +159,17 @@ func (o object) text(key string) (string, error) {
 	for raw := range o.all(key) {
 		s, err := unquote(raw)
 		if err != nil {
-			return "", fmt.Errorf("%s is not text", key)
+			return "", fmt.Errorf("%s is not a string", key)
 		}
 		if text != "" && s != "" && s != text {
-			return "", fmt.Errorf("%s comes twice, with different values", key)
+			return "", fmt.Errorf("%s occurs twice with different values", key)
 		}
 		text = cmp.Or(s, text)
 	}
 	return text, nil
 }
 
-// object returns the object under key; of several, all of their members.
+// object returns the object under key. If there are several, it has the members of all.
 func (o object) object(key string) (object, error) {
 	if !o.has(key) {
 		return object{}, fmt.Errorf("the answer has no %s", key)
@@ -188,7 +186,7 @@ func (o object) object(key string) (object, error) {
 	return all, nil
 }
 
-// count returns the whole number, not negative, under key.
+// count returns the non-negative whole number under key.
 func (o object) count(key string) (int64, error) {
 	if !o.has(key) {
 		return 0, fmt.Errorf("the answer has no %s", key)
@@ -219,8 +217,8 @@ func (o object) life() (time.Duration, error) {
 	return time.Duration(n) * time.Second, nil
 }
 
-// number reads a JSON number, or a string that holds one. Beyond 2^53 it is
-// not exact, and infinite where it overflows.
+// number parses a JSON number, or a string with one. Beyond 2^53 it is not exact, and on overflow
+// infinite.
 func number(raw json.RawMessage) (float64, error) {
 	text := string(raw)
 	if len(raw) > 0 && raw[0] == '"' {
@@ -232,7 +230,7 @@ func number(raw json.RawMessage) (float64, error) {
 			return 0, errors.New("is empty")
 		}
 	}
-	// JSON's own grammar, since ParseFloat takes "0x10", "1_0" and "inf" too.
+	// JSON's grammar, because ParseFloat also accepts "0x10", "1_0" and "inf".
 	if text == "" || (text[0] != '-' && (text[0] < '0' || text[0] > '9')) || !json.Valid([]byte(text)) {
 		return 0, errors.New("is not a number")
 	}

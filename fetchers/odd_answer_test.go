@@ -9,8 +9,7 @@ import (
 	"time"
 )
 
-// oddAnswers are the answers in testdata/wechat/odd, which are no well-formed JSON, or are odd
-// otherwise.
+// oddAnswers are the answers in testdata/wechat/odd, which are malformed JSON or otherwise odd.
 func oddAnswers() []golden {
 	const full = 7200 * time.Second
 	const code, list = "permanent code", "authorizer list"
@@ -43,31 +42,31 @@ func oddAnswers() []golden {
 		{file: "odd/grant_garbage_behind", kind: code, want: goldenCorp},
 		{file: "odd/grant_answer_behind", kind: code, want: goldenCorp},
 		{file: "odd/grant_cut_short", kind: code, want: goldenCorp},
-		{file: "odd/grant_cut_short_in_the_code", kind: code, text: "cut short"},
-		{file: "odd/grant_cut_short_in_the_corp", kind: code, text: "cut short"},
+		{file: "odd/grant_cut_short_in_the_code", kind: code, text: "is truncated"},
+		{file: "odd/grant_cut_short_in_the_corp", kind: code, text: "is truncated"},
 		{file: "odd/grant_without_last_brace", kind: code, want: goldenCorp},
 		{file: "odd/grant_twice_alike", kind: code, want: goldenCorp},
 		{file: "odd/grant_twice_differently_written", kind: code, want: goldenCorp},
 		{file: "odd/grant_twice_one_empty", kind: code, want: goldenCorp},
-		{file: "odd/grant_twice", kind: code, text: "permanent_code comes twice, with different values"},
-		{file: "odd/grant_corp_twice", kind: code, text: "corpid comes twice, with different values"},
+		{file: "odd/grant_twice", kind: code, text: "permanent_code occurs twice with different values"},
+		{file: "odd/grant_corp_twice", kind: code, text: "corpid occurs twice with different values"},
 		{file: "odd/grant_corp_info_twice", kind: code, want: goldenCorp},
-		{file: "odd/grant_two_corp_infos", kind: code, text: "corpid comes twice, with different values"},
-		{file: "odd/grant_ended_by_a_text", kind: code, text: "permanent_code comes twice, with different values"},
+		{file: "odd/grant_two_corp_infos", kind: code, text: "corpid occurs twice with different values"},
+		{file: "odd/grant_ended_by_a_text", kind: code, text: "permanent_code occurs twice with different values"},
 		{file: "odd/grant_names_twice", kind: code, want: goldenCorp},
 		{file: "odd/grant_keys_in_other_case", kind: code, want: goldenCorp},
 		{file: "odd/grant_errcode_as_text", kind: code, want: goldenCorp},
 		{file: "odd/grant_errcode_odd", kind: code, want: goldenCorp},
 		{file: "odd/grant_errcode_missing", kind: code, want: goldenCorp},
 		{file: "odd/grant_beside_an_errcode", kind: code, api: APIError{Code: 40078, Reaction: CodeRefused}},
-		{file: "odd/grant_code_with_control_character", kind: code, text: "permanent_code is not text"},
-		{file: "odd/grant_code_with_nul_escaped", kind: code, text: "permanent_code holds characters that no credential has"},
-		{file: "odd/grant_code_not_text", kind: code, text: "permanent_code is not text"},
+		{file: "odd/grant_code_with_control_character", kind: code, text: "permanent_code is not a string"},
+		{file: "odd/grant_code_with_nul_escaped", kind: code, text: "permanent_code contains invalid characters"},
+		{file: "odd/grant_code_not_text", kind: code, text: "permanent_code is not a string"},
 
 		{file: "odd/query_auth_odd_functions", kind: "query auth", want: query},
 		{file: "odd/query_auth_cut_short", kind: "query auth", want: query},
 		{file: "odd/query_auth_life_odd", kind: "query auth", want: tokenless},
-		{file: "odd/query_auth_info_twice", kind: "query auth", text: "authorizer_refresh_token comes twice, with different values"},
+		{file: "odd/query_auth_info_twice", kind: "query auth", text: "authorizer_refresh_token occurs twice with different values"},
 
 		{file: "odd/token_bom", want: token},
 		{file: "odd/token_backslash_at_end", want: token},
@@ -75,18 +74,18 @@ func oddAnswers() []golden {
 		{file: "odd/token_garbage_behind", want: token},
 		{file: "odd/token_control_character_beside", want: token},
 		{file: "odd/token_twice_alike", want: token},
-		{file: "odd/token_twice", text: "access_token comes twice, with different values"},
+		{file: "odd/token_twice", text: "access_token occurs twice with different values"},
 		{file: "odd/token_life_twice", want: Token{Value: "token-1", ExpiresIn: time.Minute}},
-		{file: "odd/token_with_control_character", text: "access_token is not text"},
-		{file: "odd/token_with_raw_quote", text: "access_token is not text"},
-		{file: "odd/token_cut_short", text: "cut short"},
-		{file: "odd/token_life_cut_short", text: "cut short"},
+		{file: "odd/token_with_control_character", text: "access_token is not a string"},
+		{file: "odd/token_with_raw_quote", text: "access_token is not a string"},
+		{file: "odd/token_cut_short", text: "is truncated"},
+		{file: "odd/token_life_cut_short", text: "is truncated"},
 		{file: "odd/token_in_other_case", want: token},
 		{file: "odd/token_life_huge", text: "over 30 days"},
 
 		{file: "odd/token_control_character_beside", kind: "downstream token", want: token},
-		{file: "odd/token_twice", kind: "downstream token", text: "access_token comes twice, with different values"},
-		{file: "odd/token_cut_short", kind: "downstream token", text: "cut short"},
+		{file: "odd/token_twice", kind: "downstream token", text: "access_token occurs twice with different values"},
+		{file: "odd/token_cut_short", kind: "downstream token", text: "is truncated"},
 		{file: "odd/token_life_huge", kind: "downstream token", text: "over 30 days"},
 
 		{file: "odd/refused_errmsg_control_character", api: traced},
@@ -97,7 +96,7 @@ func oddAnswers() []golden {
 		{file: "odd/refused_errmsg_invalid_utf8", api: invalid},
 		{file: "odd/refused_errmsg_not_text", api: invalid},
 		{file: "odd/refused_cut_short", api: invalid},
-		{file: "odd/refused_errcode_cut_short", text: "cut short"},
+		{file: "odd/refused_errcode_cut_short", text: "is truncated"},
 		{file: "odd/refused_errcode_as_text", api: invalid},
 		{file: "odd/refused_errcode_as_float", api: invalid},
 		{file: "odd/refused_errcode_twice", api: invalid},
@@ -106,13 +105,13 @@ func oddAnswers() []golden {
 			Value: "wx1 refresh-1 2019 wx5 refresh-5 0001 wx8 refresh-8 2023 "}},
 		{file: "odd/authorizer_list_brackets", kind: list, want: Token{ExpiresIn: 6,
 			Value: "wx2 refresh-2 2019 wx4 refresh-4 2023 wx5 refresh-5 2023 "}},
-		{file: "odd/authorizer_list_cut_short", kind: list, text: "cut short"},
+		{file: "odd/authorizer_list_cut_short", kind: list, text: "is truncated"},
 		{file: "odd/authorizer_list_without_its_end", kind: list, text: "list is not a list"},
 	}
 }
 
-// A grant is read from whatever part of an answer arrived, because its code is spent.
-func TestGrantInHalfAnAnswer(t *testing.T) {
+// A grant is read from any part of an answer that arrived, because its code is used up.
+func TestGrantInTruncatedAnswer(t *testing.T) {
 	const whole = `{"permanent_code":"permanent-1","auth_corp_info":{"corpid":"wwa","corp_name":"`
 	broken := func(err error) roundTripFunc {
 		return answering(200, io.MultiReader(strings.NewReader(whole), failing{err}))
@@ -123,7 +122,7 @@ func TestGrantInHalfAnAnswer(t *testing.T) {
 		"too large":           answering(200, io.MultiReader(strings.NewReader(whole), new(endless))),
 		"status of a gateway": answering(502, strings.NewReader(whole+`A"}}`)),
 		"deep":                answering(200, strings.NewReader(whole+`A"},"x":`+strings.Repeat("[{\"a\":", 1e5))),
-		"too large, and says so": func(r *http.Request) (*http.Response, error) {
+		"too large, announced": func(r *http.Request) (*http.Response, error) {
 			answer, err := answering(200, io.MultiReader(strings.NewReader(whole), new(endless)))(r)
 			answer.ContentLength = 2 * maxBody
 			return answer, err
@@ -138,8 +137,8 @@ func TestGrantInHalfAnAnswer(t *testing.T) {
 	}
 }
 
-// What could not be read of an answer that broke off is the fault of transport that it was.
-func TestHalfAnAnswerWithoutAGrant(t *testing.T) {
+// If nothing can be read from a truncated answer, the error is the transport's.
+func TestTruncatedAnswer(t *testing.T) {
 	for _, body := range []string{`{"permanent_code":"perm`, `{"permanent_code":"permanent-1","auth_corp_info":{"corpid":"ww`, `{"errcode":40078,"errmsg":"`, ""} {
 		transport := answering(200, io.MultiReader(strings.NewReader(body), failing{io.ErrUnexpectedEOF}))
 		got, err := PermanentCode{Client: &Client{Transport: transport}, SuiteID: "wws"}.Exchange(t.Context(), canaryParent, canaryGrant)
@@ -152,11 +151,11 @@ func TestHalfAnAnswerWithoutAGrant(t *testing.T) {
 func TestSkippedEntries(t *testing.T) {
 	for _, tt := range []struct{ entry, want string }{
 		{`7`, "the answer is not a JSON object"},
-		{`{"authorizer_appid":"wxa","refresh_token":"r"`, "the answer is not JSON, or cut short"},
+		{`{"authorizer_appid":"wxa","refresh_token":"r"`, "the answer is not JSON or is truncated"},
 		{`{"refresh_token":"r"}`, "the answer has no authorizer_appid"},
-		{`{"authorizer_appid":"a b"}`, "authorizer_appid is no account's id"},
-		{`{"authorizer_appid":"wxa","refresh_token":"\n"}`, "refresh_token holds characters that no credential has"},
-		{`{"authorizer_appid":"wxa","refresh_token":"a","refresh_token":"b"}`, "refresh_token comes twice, with different values"},
+		{`{"authorizer_appid":"a b"}`, "authorizer_appid is not a valid ID"},
+		{`{"authorizer_appid":"wxa","refresh_token":"\n"}`, "refresh_token contains invalid characters"},
+		{`{"authorizer_appid":"wxa","refresh_token":"a","refresh_token":"b"}`, "refresh_token occurs twice with different values"},
 	} {
 		list := `{"total_count":2,"list":[{"authorizer_appid":"wxb"},` + tt.entry + `]}`
 		page, err := AuthorizerList{Client: &Client{Transport: answering(200, strings.NewReader(list))}}.Page(t.Context(), "token", 0, MaxPage)
@@ -170,8 +169,8 @@ func TestSkippedEntries(t *testing.T) {
 	}
 }
 
-// A broken answer takes time in proportion to its length.
-func TestBrokenAnswersAreReadOnce(t *testing.T) {
+// A broken answer must take time linear in its length.
+func TestBrokenAnswersLinear(t *testing.T) {
 	for _, part := range []string{`{"a":[`, `]}`, `[}`, `{]`, `" `, `"`, `"\`, `\",`, `"a":`, `,`, `"a":"b",`, `,{`, `[},{`, `",a`, `"} `, `} `, `[[[]`, `"a" `} {
 		start := time.Now()
 		_, err := parseObject([]byte("{" + strings.Repeat(part, maxBody/len(part))))

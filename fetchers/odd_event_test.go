@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestOddEvents reads the messages in testdata/wechat/odd, which are no well-formed XML, or are odd
-// otherwise.
+// TestOddEvents reads the messages in testdata/wechat/odd, which are malformed XML or otherwise
+// odd.
 func TestOddEvents(t *testing.T) {
 	created := Event{Kind: EventCreateAuth, Owner: "wwsuite", Time: at(1700000000), Code: "CODE", CodeExpires: at(1700000600)}
 	want := map[string]Event{}
@@ -29,7 +29,7 @@ func TestOddEvents(t *testing.T) {
 
 	const strange = " contains invalid characters"
 	for name, why := range map[string]string{
-		"code_twice":             "AuthCode comes twice, with different values",
+		"code_twice":             "AuthCode occurs twice with different values",
 		"code_nested":            "AuthCode contains elements",
 		"code_control_character": "AuthCode" + strange,
 		"code_half_character":    "AuthCode" + strange,
@@ -37,10 +37,10 @@ func TestOddEvents(t *testing.T) {
 		"code_ampersand":         "AuthCode" + strange,
 		"code_without_an_end":    "AuthCode has no end tag",
 		"kind_control_character": "InfoType" + strange,
-		"kind_twice":             "InfoType comes twice, with different values",
-		"owner_twice":            "SuiteId comes twice, with different values",
-		"time_twice":             "TimeStamp comes twice, with different values",
-		"in_two_roots":           "its root is not one <xml>",
+		"kind_twice":             "InfoType occurs twice with different values",
+		"owner_twice":            "SuiteId occurs twice with different values",
+		"time_twice":             "TimeStamp occurs twice with different values",
+		"in_two_roots":           "it must have exactly one root element <xml>",
 	} {
 		wrong["create_auth_"+name] = why
 	}
@@ -65,11 +65,11 @@ func TestOddEvents(t *testing.T) {
 		}
 	}
 	if len(unused) > 0 {
-		t.Errorf("messages that no test reads: %q", unused)
+		t.Errorf("untested messages: %q", unused)
 	}
 }
 
-// oddEventFiles returns the names of the odd messages, of which there are some.
+// oddEventFiles returns the names of the odd messages, at least one.
 func oddEventFiles(t testing.TB) []string {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(goldenDir, "odd", "*.xml"))

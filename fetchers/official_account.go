@@ -7,11 +7,10 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// StableToken fetches the access_token of an official account or a mini program
-// by /cgi-bin/stable_token. Asking again answers the same token with the life
-// that remains of it, and the next token in its last five minutes; it is
-// safe to ask twice. [Ask].Force asks for a new token at once, which WeChat
-// allows 20 times a day and 30 s apart.
+// StableToken fetches the access_token of an official account or a mini program with
+// /cgi-bin/stable_token. A repeated call returns the same token with its remaining lifetime, and
+// the next token in its last five minutes. It is safe to repeat. [Ask].Force requests a new token
+// at once, which WeChat allows 20 times a day and 30 s apart.
 type StableToken struct {
 	Client *Client
 	AppID  string
@@ -38,10 +37,9 @@ func (f StableToken) Fetch(ctx context.Context, ask Ask) (Token, error) {
 	})
 }
 
-// AccessToken fetches the access_token of an official account or a mini program
-// by /cgi-bin/token. Every call makes a new token, and the one before it lives five more
-// minutes. Those tokens and the ones of [StableToken] know nothing of each
-// other.
+// AccessToken fetches the access_token of an official account or a mini program with
+// /cgi-bin/token. Every call creates a new token, and the previous one stays valid for five
+// minutes. These tokens and those of [StableToken] are independent.
 type AccessToken struct {
 	Client *Client
 	AppID  string
@@ -62,8 +60,7 @@ func (f AccessToken) Fetch(ctx context.Context, _ Ask) (Token, error) {
 	})
 }
 
-// TicketType is which ticket of an official account is meant; the words are
-// WeChat's.
+// TicketType selects a ticket of an official account. The values are WeChat's.
 type TicketType string
 
 // Ticket types.
@@ -77,12 +74,12 @@ const (
 	SDK TicketType = "2"
 )
 
-// Ticket fetches a ticket of an official account by /cgi-bin/ticket/getticket, with
-// the account's access_token as [Ask].Parent. Asking again answers the same ticket
-// for two hours, and always says that it lives for 7200 s.
+// Ticket fetches a ticket of an official account with /cgi-bin/ticket/getticket. [Ask].Parent is
+// the account's access_token. A repeated call returns the same ticket for two hours, always with an
+// expires_in of 7200.
 type Ticket struct {
 	Client *Client
-	Type   TicketType // empty stands for JSAPI
+	Type   TicketType // empty means JSAPI
 }
 
 // Fetch makes one call.

@@ -7,13 +7,13 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// ComponentToken fetches the component_access_token of a third-party platform by
-// /cgi-bin/component/api_component_token, with the newest component_verify_ticket as
-// [Ask].Parent. Every call makes a new token, and the one before it lives five more
-// minutes. A ticket that is refused once stays refused.
+// ComponentToken fetches the component_access_token of a third-party platform with
+// /cgi-bin/component/api_component_token. [Ask].Parent is the newest component_verify_ticket. Every
+// call creates a new token, and the previous one stays valid for five minutes. A ticket that was
+// rejected once stays invalid.
 type ComponentToken struct {
 	Client *Client
-	AppID  string // the platform's own, component_appid
+	AppID  string // the platform's component_appid
 	Secret secret.Text
 }
 
@@ -32,9 +32,9 @@ func (f ComponentToken) Fetch(ctx context.Context, ask Ask) (Token, error) {
 	})
 }
 
-// PreAuthCode fetches a pre_auth_code, which begins one authorization, by
-// /cgi-bin/component/api_create_preauthcode, with the component_access_token as
-// [Ask].Parent. It is nothing to keep: the next authorization needs another.
+// PreAuthCode fetches a pre_auth_code, which starts one authorization, with
+// /cgi-bin/component/api_create_preauthcode. [Ask].Parent is the component_access_token. The code
+// must not be cached, because each authorization needs its own.
 type PreAuthCode struct {
 	Client *Client
 	AppID  string
@@ -47,10 +47,10 @@ func (f PreAuthCode) Fetch(ctx context.Context, ask Ask) (Token, error) {
 	}{f.AppID}))
 }
 
-// AuthorizerToken fetches the access_token of an account that has authorized a
-// platform, by /cgi-bin/component/api_authorizer_token, with the component_access_token
-// as [Ask].Parent and the account's refresh token as [Ask].Grant. [Token].Grant is the
-// refresh token that came back, most often the same.
+// AuthorizerToken fetches the access_token of an account that has authorized a platform, with
+// /cgi-bin/component/api_authorizer_token. [Ask].Parent is the component_access_token, and
+// [Ask].Grant the account's refresh token. [Token].Grant is the refresh token in the answer,
+// usually the same.
 type AuthorizerToken struct {
 	Client          *Client
 	AppID           string
@@ -65,9 +65,9 @@ func (f AuthorizerToken) Fetch(ctx context.Context, ask Ask) (Token, error) {
 		RefreshToken    string `json:"authorizer_refresh_token"`
 	}{f.AppID, f.AuthorizerAppID, string(ask.Grant)})
 	q.with = append(q.with, ask.Grant)
-	// The platform's staff advise each time to look into the list before the
-	// customer is troubled: 61023 (refresh token invalid) may be a
-	// replacement that was lost, and 61003 (not authorized) was seen for accounts that are.
+	// The platform's staff recommend checking the list of customers before asking the customer:
+	// 61023 (refresh token invalid) may mean that a replacement was lost, and 61003 (not
+	// authorized) has been returned for authorized accounts.
 	q.special = map[int]Reaction{61003: GrantRefused, 61023: GrantRefused}
 	return do(ctx, f.Client, q, func(o object) (Token, error) {
 		t, err := q.token(o)
@@ -82,36 +82,35 @@ func (f AuthorizerToken) Fetch(ctx context.Context, ask Ask) (Token, error) {
 	})
 }
 
-// StartPush asks WeChat to push component_verify_tickets again, by
-// /cgi-bin/component/api_start_push_ticket. It is answered alike whether the pushes had
-// stopped or not, and brings no ticket by itself.
+// StartPush asks WeChat to resume pushing component_verify_tickets, with
+// /cgi-bin/component/api_start_push_ticket. The answer is the same whether the pushes had stopped
+// or not, and does not contain a ticket.
 type StartPush struct {
 	Client *Client
 	AppID  string
 	Secret secret.Text
 }
 
-// Start makes one call. Its errors are those of a fetch.
+// Start makes one call. Its errors are those of Fetch.
 func (s StartPush) Start(ctx context.Context) error {
 	_, err := do(ctx, s.Client, call{
 		path: "/cgi-bin/component/api_start_push_ticket",
 		body: struct {
 			AppID  string `json:"component_appid"`
-			Secret string `json:"component_secret"` // component_appsecret everywhere else
+			Secret string `json:"component_secret"` // component_appsecret at all other endpoints
 		}{s.AppID, string(s.Secret)},
 		own:    s.Secret,
 		effect: repeats,
 	}, func(o object) (struct{}, error) {
-		// Nothing but errcode 0 tells success from an answer of someone else.
+		// Only errcode 0 distinguishes a success from an intermediary's answer.
 		_, err := o.count("errcode")
 		return struct{}{}, err
 	})
 	return err
 }
 
-// componentCall is a call that is made with a component_access_token. Newer pages of the
-// vendor's call the parameter access_token; both are taken, and the older is what
-// every SDK sends.
+// componentCall returns a call with a component_access_token. Newer pages of the vendor call the
+// parameter access_token. Both names work, and all SDKs send the older one.
 func componentCall(name, field string, token secret.Text, body any) call {
 	return call{
 		path:  "/cgi-bin/component/" + name,

@@ -6,12 +6,12 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// ProviderToken fetches the provider_access_token of a WeCom service provider by
-// /cgi-bin/service/get_provider_token. Asking again answers the same token
-// until its end; asking often is intercepted.
+// ProviderToken fetches the provider_access_token of a WeCom service provider with
+// /cgi-bin/service/get_provider_token. A repeated call returns the same token until it expires.
+// WeCom blocks frequent calls.
 type ProviderToken struct {
 	Client *Client
-	CorpID string // the provider's own
+	CorpID string // the provider's corpid
 	Secret secret.Text
 }
 

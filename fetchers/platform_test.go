@@ -14,12 +14,12 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// fetchFunc lets what is no fetcher be tested as one.
+// fetchFunc makes a function a fetcher.
 type fetchFunc func(context.Context, Ask) (Token, error)
 
 func (f fetchFunc) Fetch(ctx context.Context, ask Ask) (Token, error) { return f(ctx, ask) }
 
-// exchanging is an exchange whose result reads: whose, for what, with a token or not.
+// exchanging is an exchange with a textual result: customer, grant, and whether there was a token.
 func exchanging(exchange func(context.Context, secret.Text, secret.Text) (Authorization, error)) fetcher {
 	return fetchFunc(func(ctx context.Context, ask Ask) (Token, error) {
 		a, err := exchange(ctx, ask.Parent, ask.Grant)
@@ -53,7 +53,7 @@ func listing(l AuthorizerList) fetcher {
 	})
 }
 
-// platformKinds are the fetchers of platforms and providers, and what else they call.
+// platformKinds are the fetchers and other calls of platforms and providers.
 func platformKinds() []kind {
 	const component, service = "https://api.weixin.qq.com/cgi-bin/component/", "https://qyapi.weixin.qq.com/cgi-bin/service/"
 	s, p, g := string(canarySecret), string(canaryParent), string(canaryGrant)
@@ -117,8 +117,8 @@ func platformKinds() []kind {
 	}
 }
 
-// paths returns a transport that answers by the path, 404 where there is nothing and 502
-// where the answer is empty; and the paths that were called.
+// paths returns a transport that answers by path: 404 for unknown ones, and 502 if the answer is
+// empty. It also returns the called paths.
 func paths(answers map[string]string) (roundTripFunc, *[]string) {
 	var called []string
 	return func(r *http.Request) (*http.Response, error) {
@@ -134,7 +134,7 @@ func paths(answers map[string]string) (roundTripFunc, *[]string) {
 	}, &called
 }
 
-func TestPermanentCodeByTheOlderPath(t *testing.T) {
+func TestPermanentCodePaths(t *testing.T) {
 	const (
 		v1   = "/cgi-bin/service/get_permanent_code"
 		v2   = "/cgi-bin/service/v2/get_permanent_code"
@@ -147,14 +147,14 @@ func TestPermanentCodeByTheOlderPath(t *testing.T) {
 		called  []string
 		good    bool
 	}{
-		{"both there", "wws", map[string]string{v1: good, v2: good}, []string{v2}, true},
-		{"the newer is not", "wws", map[string]string{v1: good}, []string{v2, v1}, true},
-		{"neither is", "wws", nil, []string{v2, v1}, false},
-		{"the newer refuses", "wws", map[string]string{v1: good, v2: `{"errcode":40078}`}, []string{v2}, false},
-		{"something between fails", "wws", map[string]string{v1: good, v2: ""}, []string{v2}, false},
-		{"the newer answers nonsense", "wws", map[string]string{v1: good, v2: "{}"}, []string{v2}, false},
+		{"both exist", "wws", map[string]string{v1: good, v2: good}, []string{v2}, true},
+		{"only the older exists", "wws", map[string]string{v1: good}, []string{v2, v1}, true},
+		{"neither exists", "wws", nil, []string{v2, v1}, false},
+		{"the newer rejects", "wws", map[string]string{v1: good, v2: `{"errcode":40078}`}, []string{v2}, false},
+		{"an intermediary fails", "wws", map[string]string{v1: good, v2: ""}, []string{v2}, false},
+		{"invalid answer of the newer", "wws", map[string]string{v1: good, v2: "{}"}, []string{v2}, false},
 		{"a template", "dks", map[string]string{v1: good, v2: good}, []string{v1}, true},
-		{"a template, nothing there", "dks", map[string]string{v2: good}, []string{v1}, false},
+		{"a template, no older path", "dks", map[string]string{v2: good}, []string{v1}, false},
 	}
 	for _, tt := range tests {
 		transport, called := paths(tt.answers)
@@ -169,18 +169,18 @@ func TestPermanentCodeByTheOlderPath(t *testing.T) {
 	}
 }
 
-// A grant that has come must not be lost because of what came beside it: the code is spent.
-func TestTokenBesideAGrant(t *testing.T) {
+// A grant must not be lost because of other values in the answer: its code is used up.
+func TestTokenWithGrant(t *testing.T) {
 	tests := []struct {
 		name, with string
 		want       *Token
 	}{
 		{"none", ``, nil},
 		{"one", `,"access_token":"a","expires_in":60`, &Token{Value: "a", ExpiresIn: time.Minute}},
-		{"without a life", `,"access_token":"a"`, nil},
-		{"with an absurd life", `,"access_token":"a","expires_in":1e12`, nil},
+		{"without expires_in", `,"access_token":"a"`, nil},
+		{"with an absurd expires_in", `,"access_token":"a","expires_in":1e12`, nil},
 		{"empty", `,"access_token":"","expires_in":7200`, nil},
-		{"that none can be", `,"access_token":"a b","expires_in":7200`, nil},
+		{"with a malformed token", `,"access_token":"a b","expires_in":7200`, nil},
 	}
 	for _, tt := range tests {
 		c := &Client{Transport: answering(200, strings.NewReader(
@@ -192,7 +192,7 @@ func TestTokenBesideAGrant(t *testing.T) {
 	}
 }
 
-func TestReplacementOfAGrant(t *testing.T) {
+func TestGrantReplaced(t *testing.T) {
 	tests := []struct {
 		name, with string
 		want       secret.Text
@@ -202,8 +202,8 @@ func TestReplacementOfAGrant(t *testing.T) {
 		{"none", ``, "", ""},
 		{"null", `,"authorizer_refresh_token":null`, "", ""},
 		{"empty", `,"authorizer_refresh_token":""`, "", ""},
-		{"not text", `,"authorizer_refresh_token":7`, "", "authorizer_refresh_token is not text"},
-		{"blank", `,"authorizer_refresh_token":" "`, "", "authorizer_refresh_token holds characters that no credential has"},
+		{"not a string", `,"authorizer_refresh_token":7`, "", "authorizer_refresh_token is not a string"},
+		{"blank", `,"authorizer_refresh_token":" "`, "", "authorizer_refresh_token contains invalid characters"},
 	}
 	for _, tt := range tests {
 		c := &Client{Transport: answering(200, strings.NewReader(`{"authorizer_access_token":"a","expires_in":7200`+tt.with+`}`))}
@@ -220,7 +220,7 @@ func TestReplacementOfAGrant(t *testing.T) {
 	}
 }
 
-func TestNonsenseOfPlatforms(t *testing.T) {
+func TestPlatformNonsense(t *testing.T) {
 	byName := map[string]kind{}
 	for _, k := range platformKinds() {
 		byName[k.name] = k
@@ -229,15 +229,15 @@ func TestNonsenseOfPlatforms(t *testing.T) {
 		{"query auth", `{}`, "the answer has no authorization_info"},
 		{"query auth", `{"authorization_info":[]}`, "in authorization_info: the answer is not a JSON object"},
 		{"query auth", `{"authorization_info":{}}`, "the answer has no authorizer_appid"},
-		{"query auth", `{"authorization_info":{"authorizer_appid":"a/b","authorizer_refresh_token":"r"}}`, "authorizer_appid is no account's id"},
-		{"query auth", `{"authorization_info":{"authorizer_appid":"","authorizer_refresh_token":"r"}}`, "authorizer_appid is no account's id"},
-		{"query auth", `{"authorization_info":{"authorizer_appid":"` + strings.Repeat("a", 65) + `","authorizer_refresh_token":"r"}}`, "authorizer_appid is no account's id"},
-		{"query auth", `{"authorization_info":{"authorizer_appid":"wxa","authorizer_refresh_token":"r s"}}`, "authorizer_refresh_token holds characters that no credential has"},
+		{"query auth", `{"authorization_info":{"authorizer_appid":"a/b","authorizer_refresh_token":"r"}}`, "authorizer_appid is not a valid ID"},
+		{"query auth", `{"authorization_info":{"authorizer_appid":"","authorizer_refresh_token":"r"}}`, "authorizer_appid is not a valid ID"},
+		{"query auth", `{"authorization_info":{"authorizer_appid":"` + strings.Repeat("a", 65) + `","authorizer_refresh_token":"r"}}`, "authorizer_appid is not a valid ID"},
+		{"query auth", `{"authorization_info":{"authorizer_appid":"wxa","authorizer_refresh_token":"r s"}}`, "authorizer_refresh_token contains invalid characters"},
 		{"query auth", `{"authorization_info":{"authorizer_appid":"wxa","authorizer_appid":"wxb","authorizer_refresh_token":"r"}}`,
-			"authorizer_appid comes twice, with different values"},
+			"authorizer_appid occurs twice with different values"},
 		{"permanent code", `{"permanent_code":"p"}`, "the answer has no auth_corp_info"},
-		{"permanent code", `{"permanent_code":"p","auth_corp_info":{"corpid":7}}`, "corpid is not text"},
-		{"permanent code", `{"permanent_code":"p q","auth_corp_info":{"corpid":"wwa"}}`, "permanent_code holds characters that no credential has"},
+		{"permanent code", `{"permanent_code":"p","auth_corp_info":{"corpid":7}}`, "corpid is not a string"},
+		{"permanent code", `{"permanent_code":"p q","auth_corp_info":{"corpid":"wwa"}}`, "permanent_code contains invalid characters"},
 		{"authorizer list", `{}`, "the answer has no total_count"},
 		{"authorizer list", `{"total_count":-1,"list":[]}`, "total_count is not a whole number"},
 		{"authorizer list", `{"total_count":1.5,"list":[]}`, "total_count is not a whole number"},
@@ -263,7 +263,7 @@ func TestNonsenseOfPlatforms(t *testing.T) {
 	}
 }
 
-func TestListOfNobody(t *testing.T) {
+func TestEmptyList(t *testing.T) {
 	for _, answer := range []string{`{"total_count":0}`, `{"total_count":0,"list":null}`, `{"total_count":0,"list":[]}`, `{"total_count":"9","list":[]}`} {
 		page, err := AuthorizerList{Client: &Client{Transport: answering(200, strings.NewReader(answer))}}.Page(t.Context(), "token", 9, 1)
 		if err != nil || len(page.Authorizers) != 0 {
@@ -272,7 +272,7 @@ func TestListOfNobody(t *testing.T) {
 	}
 }
 
-func TestPageOutOfBoundsIsNotSent(t *testing.T) {
+func TestPageBounds(t *testing.T) {
 	transport, called := paths(nil)
 	l := AuthorizerList{Client: &Client{Transport: transport}}
 	for _, at := range [][2]int{{-1, 1}, {0, 0}, {0, -1}, {0, MaxPage + 1}} {
@@ -286,8 +286,8 @@ func TestPageOutOfBoundsIsNotSent(t *testing.T) {
 	}
 }
 
-// The reactions of whole calls: what an endpoint makes of a code.
-func TestReactionsOfPlatforms(t *testing.T) {
+// The reactions of whole calls: how an endpoint interprets a code.
+func TestPlatformReactions(t *testing.T) {
 	byName := map[string]kind{}
 	for _, k := range kinds() {
 		byName[k.name] = k

@@ -2,8 +2,7 @@ package fetchers
 
 import "time"
 
-// platform is whose API is called. The same errcode means different things on
-// the two.
+// platform is the vendor's API. The same errcode has different meanings on the two.
 type platform uint8
 
 const (
@@ -11,7 +10,7 @@ const (
 	wecom                  // WeCom: qyapi.weixin.qq.com
 )
 
-// host is where the platform's API is.
+// host is the base URL of the platform's API.
 func (p platform) host() string {
 	if p == wecom {
 		return "https://qyapi.weixin.qq.com"
@@ -19,14 +18,13 @@ func (p platform) host() string {
 	return "https://api.weixin.qq.com"
 }
 
-// reaction says what errcode calls for in answer to q, and how long the vendor
-// says to stay away, where it says so.
+// reaction returns the reaction to errcode in answer to q, and the wait that the vendor requires,
+// if any.
 //
-// Two things beside the platform decide. An endpoint may have its own meaning for a
-// code. A code that speaks of a dead token
-// means the parent where the call was made with one, and the account's own
-// secret where it was not: 40001 is a wrong secret at /cgi-bin/token, and a token that is
-// not the latest at /cgi-bin/ticket/getticket.
+// Besides the platform, two things decide. An endpoint may have its own meaning for a code. A code
+// that reports a dead token means the parent if the call had one, and otherwise the account's own
+// secret: 40001 is a wrong secret at /cgi-bin/token, and a superseded token at
+// /cgi-bin/ticket/getticket.
 func (q *call) reaction(errcode int) (Reaction, time.Duration) {
 	r, special := q.special[errcode]
 	switch {
@@ -42,18 +40,17 @@ func (q *call) reaction(errcode int) (Reaction, time.Duration) {
 	return r, pause(q.platform, errcode)
 }
 
-// weixinReaction is the table of Official Accounts, Mini Programs and the Open
-// Platform: the errcodes on WeChat's page of each endpoint (developers.weixin.qq.com/doc, as of
-// November 2026), and the tables of WxJava of January 2025, which follow WeChat's.
-// docs/errcodes.md says what tokend does about each.
+// weixinReaction is the table of Official Accounts, Mini Programs and the Open Platform. Its
+// sources are WeChat's page of each endpoint (developers.weixin.qq.com/doc, as of November 2026)
+// and the tables of WxJava of January 2025, which follow WeChat's. docs/errcodes.md describes what
+// tokend does about each errcode.
 //
-// A code that is in no table calls for what a wrong setting calls for: a long
-// hold that ends by itself, and is shown to a person meanwhile. Anything quicker
-// could spend a quota on a refusal that will not change.
+// An unknown code is treated as a wrong setting: a long hold that ends by itself and is shown to
+// operators. A faster retry could use up a quota on a permanent error.
 func weixinReaction(errcode int) Reaction {
 	switch errcode {
 	case -1, // system busy
-		45033: // too many calls at once; the limit on cards that it stands for elsewhere is nothing to an endpoint that gives tokens or tickets
+		45033: // too many concurrent calls; its other meaning, a limit on cards, does not apply here
 		return Retry
 
 	case 40001, // access_token invalid or not the latest; without a token: wrong secret
@@ -75,14 +72,14 @@ func weixinReaction(errcode int) Reaction {
 		61010: // authorization code expired
 		return CodeRefused
 
-	case 40164, // address not listed
+	case 40164, // address not in the allowlist
 		45035,                             // likewise, on some products
-		61004,                             // likewise, for components; the newest guide says it of accounts too
-		89501, 89502, 89503, 89504, 89505, // the administrator is asked about this address
-		89506, 89507: // the administrator has refused it
+		61004,                             // likewise, for components; newest guide: also accounts
+		89501, 89502, 89503, 89504, 89505, // the administrator must confirm this address
+		89506, 89507: // the administrator has rejected it
 		return AddressRefused
 
-	case 45009: // a quota of the endpoint; errmsg names the day's also where it is not spent
+	case 45009: // a quota of the endpoint; errmsg may name the daily one wrongly
 		return QuotaDay
 	case 45011: // too many calls this minute
 		return QuotaMinute
@@ -91,11 +88,11 @@ func weixinReaction(errcode int) Reaction {
 		40089,                      // platform id: not seen on token endpoints
 		40170,                      // count over the limit
 		41001, 41002, 41004, 41018, // access_token, appid, secret, component_appid missing
-		43001, 43002, 43003, // GET, POST, HTTPS needed
+		43001, 43002, 43003, // GET, POST, HTTPS required
 		44002,               // empty body
 		47001,               // body is not JSON
-		61008, 61012, 61013, // repeated key; option's name; its value
-		61014, 61015, // the component's token where the account's belongs, and the reverse
+		61008, 61012, 61013, // repeated key; option name; option value
+		61014, 61015, // the component's token instead of the account's, and vice versa
 		76003, 76021, 76022: // cgi_path of quota/get
 		return Malformed
 
@@ -104,10 +101,10 @@ func weixinReaction(errcode int) Reaction {
 		40243,        // secret frozen
 		48001, 48004, // API not granted; banned
 		48006,        // no clear_quota left this month
-		48017,        // a retired address of WeChat's: a hosts file, or stale DNS
-		50002, 50004, // account closed; punished
+		48017,        // a retired address of WeChat: a hosts file, or stale DNS
+		50002, 50004, // account closed; penalized
 		61000, 61001, 61011, // not this component
-		61007, 61016, 61017, // permission set not granted, or to be confirmed
+		61007, 61016, 61017, // permission set not granted, or not confirmed
 		61024,               // a component's appid at /cgi-bin/token
 		61028, 61029, 61030: // component unpublished
 		return Misconfigured
@@ -122,7 +119,7 @@ func wecomReaction(errcode int) Reaction {
 	switch errcode {
 	case -1, // system busy
 		6000,  // data version conflict
-		45033: // too many calls at once
+		45033: // too many concurrent calls
 		return Retry
 
 	case 40014, // access_token invalid
@@ -138,46 +135,46 @@ func wecomReaction(errcode int) Reaction {
 		return CodeRefused
 
 	case 40084, // permanent_code
-		48004: // authorization never given, or cancelled
+		48004: // authorization never given, or canceled
 		return Reauthorize
 
 	case 60020: // address not trusted; the token stays valid
 		return AddressRefused
 
-	case 45009: // a minute's or an hour's limit; errmsg does not say which
+	case 45009: // a limit per minute or hour; errmsg does not tell which
 		return QuotaMinute
 
-	case 40058, // a parameter breaks its constraint
-		40077, 42007, // pre_auth_code invalid, expired: made anew for each ask
+	case 40058, // a parameter violates a constraint
+		40077, 42007, // pre_auth_code invalid, expired: each request fetches a new one
 		41001, 41002, 41004, // access_token, corpid, secret missing
 		41021, 41022, 41023, 41024, 41025, // suite_id, its token, ticket, secret, permanent_code missing
-		43001, 43002, 43003, // GET, POST, HTTPS needed
+		43001, 43002, 43003, // GET, POST, HTTPS required
 		44002, // empty body
 		47001, // body is not JSON
 		91040: // ticket type
 		return Malformed
 
-	case 40001, // secret: never a token, unlike on the other platform
+	case 40001, // secret; never a token, unlike on the other platform
 		40013,               // corpid
 		40056,               // agentid
 		40080, 40083, 40086, // suite_secret, suite_id, third-party appid
 		40091,                      // secret of another corp
-		48002, 48003, 48005, 50001, // API not granted; another suite's token; API retired; domain not trusted
+		48002, 48003, 48005, 50001, // API not granted; wrong suite's token; API retired; domain untrusted
 		50003,           // app disabled
-		301002,          // no right to this app
+		301002,          // no permission for this app
 		710000, 2000002: // no such corp
 		return Misconfigured
 	}
 	return Misconfigured
 }
 
-// pause is how long the vendor itself says to stay away.
+// pause returns the wait that the vendor requires.
 func pause(p platform, errcode int) time.Duration {
 	if p != weixin {
 		return 0
 	}
 	switch errcode {
-	case 89506: // the administrator has refused this address more than once
+	case 89506: // the administrator has rejected this address more than once
 		return 24 * time.Hour
 	case 89507: // once
 		return time.Hour

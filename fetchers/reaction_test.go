@@ -25,7 +25,7 @@ func TestReactions(t *testing.T) {
 		{"wrong secret", stable, 40001, Misconfigured},
 		{"token not the latest", ticket, 40001, ParentDead},
 		{"wrong secret", corp, 40001, Misconfigured},
-		{"wrong secret, even of a child", agent, 40001, Misconfigured},
+		{"wrong secret, even for a child", agent, 40001, Misconfigured},
 		{"token of another account", ticket, 40014, ParentDead},
 		{"no token was sent", token, 40014, Misconfigured},
 		{"token invalid", agent, 40014, ParentDead},
@@ -35,7 +35,7 @@ func TestReactions(t *testing.T) {
 		{"no token was sent", corp, 42001, Misconfigured},
 		{"component token expired", ticket, 42006, ParentDead},
 
-		// The same number on the two platforms.
+		// The same number on both platforms.
 		{"card size", ticket, 40082, Misconfigured},
 		{"suite or provider token invalid", agent, 40082, ParentDead},
 		{"suite or provider token invalid", provider, 40082, Misconfigured},
@@ -71,7 +71,7 @@ func TestReactions(t *testing.T) {
 		{"busy", corp, -1, Retry},
 		{"a quota, whatever errmsg says", token, 45009, QuotaDay},
 		{"a quota, whatever errmsg says", stable, 45009, QuotaDay},
-		{"a minute's or an hour's limit", agent, 45009, QuotaMinute},
+		{"a limit per minute or hour", agent, 45009, QuotaMinute},
 		{"address", token, 40164, AddressRefused},
 		{"address", token, 61004, AddressRefused},
 		{"address", token, 45035, AddressRefused},
@@ -84,8 +84,8 @@ func TestReactions(t *testing.T) {
 		{"appid missing", stable, 41002, Malformed},
 		{"not JSON", provider, 47001, Malformed},
 		{"ticket type", agent, 91040, Malformed},
-		{"in no table", token, 123456, Misconfigured},
-		{"in no table", corp, -7, Misconfigured},
+		{"unknown", token, 123456, Misconfigured},
+		{"unknown", corp, -7, Misconfigured},
 	}
 	for _, tt := range tests {
 		if got, _ := tt.call.reaction(tt.code); got != tt.want {
@@ -113,7 +113,7 @@ func TestPause(t *testing.T) {
 	}
 }
 
-func TestEveryReactionHasAWord(t *testing.T) {
+func TestReactionString(t *testing.T) {
 	seen := map[string]bool{}
 	for r := Retry; r <= CodeRefused+1; r++ {
 		word := r.String()

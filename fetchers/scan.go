@@ -7,12 +7,12 @@ import (
 	"unicode/utf8"
 )
 
-// The functions here find the values in JSON that may be broken: WeChat puts what users typed into
-// an answer without escaping it. JSON that is well-formed is read as encoding/json reads it. In
-// JSON that is not, damage is confined to the value that has it; whoever uses a value parses it
+// These functions find the values in JSON that may be broken: WeChat inserts text that users typed
+// into an answer without escaping it. Well-formed JSON is parsed as encoding/json does. In
+// malformed JSON, damage is confined to the value that contains it. Callers parse the values
 // strictly.
 
-// skipBlanks returns b without the space, and the control characters, that it begins with.
+// skipBlanks returns b without leading spaces and control characters.
 func skipBlanks(b []byte) []byte {
 	for len(b) > 0 && b[0] <= ' ' {
 		b = b[1:]
@@ -20,7 +20,7 @@ func skipBlanks(b []byte) []byte {
 	return b
 }
 
-// skipMark returns b without the blanks and byte order marks that it begins with.
+// skipMark returns b without leading blanks and byte order marks.
 func skipMark(b []byte) []byte {
 	for {
 		b = skipBlanks(b)
@@ -32,10 +32,9 @@ func skipMark(b []byte) []byte {
 	}
 }
 
-// cutMembers cuts b, the inside of a JSON object and what follows it, into members. What is no
-// member is left out; so is a last value that b ends in, unless it is an object, which may have
-// members that are complete. whole is false where b ends before the object does, or another one
-// follows.
+// cutMembers splits b, the inside of a JSON object and what follows it, into members. Everything
+// else is omitted, and so is a truncated last value, unless it is an object, which may have
+// complete members. whole is false if b ends before the object does, or if another object follows.
 func cutMembers(b []byte) (members []member, whole bool) {
 	members = make([]member, 0, usualMembers)
 	for closed := false; ; {
@@ -64,11 +63,11 @@ func cutMembers(b []byte) (members []member, whole bool) {
 	}
 }
 
-// usualMembers is how many members an answer has at most, nearly always.
+// usualMembers is the number of members that an answer rarely exceeds.
 const usualMembers = 8
 
-// cutKey cuts the key of a member, and the colon, from b; ok is false, and all of b is left, where
-// it does not begin with these.
+// cutKey splits the key of a member and the colon off b. If b does not start with these, ok is
+// false and all of b is left.
 func cutKey(b []byte) (key string, after []byte, ok bool) {
 	if b[0] != '"' {
 		return "", b, false
@@ -85,8 +84,8 @@ func cutKey(b []byte) (key string, after []byte, ok bool) {
 	return key, skipBlanks(after[1:]), err == nil
 }
 
-// cutElements cuts b, a JSON array, into its elements. closed is false where b is none, or ends
-// before the array does.
+// cutElements splits b, a JSON array, into its elements. closed is false if b is not an array or is
+// truncated.
 func cutElements(b []byte) (elements []json.RawMessage, closed bool) {
 	if len(b) == 0 || b[0] != '[' {
 		return nil, false
@@ -109,22 +108,22 @@ func cutElements(b []byte) (elements []json.RawMessage, closed bool) {
 	}
 }
 
-// cutValue cuts b before the comma that follows the value that it begins with, or before the closer
-// of the object or array that the value is in. whole is false where b ends first.
+// cutValue splits b before the comma that follows its first value, or before the closer of the
+// enclosing object or array. whole is false if b ends first.
 //
-// A bracket that closes what was not opened belongs to the value; one that closes what was opened
-// also closes all that was opened since. An object in an array ends where the next one begins, and
-// one brace too many behind it does not end the object that the array is in.
+// A bracket that closes nothing belongs to the value. One that closes something also closes
+// everything opened since. An object in an array ends where the next object begins. A surplus brace
+// after it does not end the object that contains the array.
 func cutValue(b []byte, closer byte) (value, after []byte, whole bool) {
-	var open []byte       // the closers of what is open
-	var braces, lists int // how many of each kind are among them
+	var open []byte       // the closers of everything open
+	var braces, lists int // number of each kind in open
 	count := func(closer byte) *int {
 		if closer == '}' {
 			return &braces
 		}
 		return &lists
 	}
-	last := byte(0) // before i, blanks apart
+	last := byte(0) // the last byte before i, except blanks
 	for i := 0; i < len(b); i++ {
 		before := last
 		if b[i] > ' ' {
@@ -162,16 +161,17 @@ func cutValue(b []byte, closer byte) (value, after []byte, whole bool) {
 	return b, nil, false
 }
 
-// beginsObject reports whether b begins with a comma and an object, which is no member of another.
+// beginsObject reports whether b starts with a comma and an object, which cannot be a member of
+// another object.
 func beginsObject(b []byte) bool {
 	b, ok := bytes.CutPrefix(skipBlanks(b), []byte(","))
 	return ok && bytes.HasPrefix(skipBlanks(b), []byte("{"))
 }
 
-// textEnd returns where the text that b begins with, a key or a value, has its closing quote, or
-// -1. A quote before something that cannot follow a text is part of it: it was not escaped. A quote
-// behind a backslash is the end where the next member would be torn otherwise: the backslash was
-// not escaped.
+// textEnd returns the index of the closing quote of the string, a key or a value, at the start of
+// b, or -1. A quote before something that cannot follow a string is part of the string: it was not
+// escaped. A quote after a backslash ends the string if the next member would be torn otherwise:
+// the backslash was not escaped.
 func textEnd(b []byte, key bool) int {
 	for i := 1; i < len(b); i++ {
 		switch b[i] {
@@ -189,8 +189,8 @@ func textEnd(b []byte, key bool) int {
 	return -1
 }
 
-// canEnd reports whether a text, a key or a value, can end before b. In JSON that is well-formed,
-// every text can.
+// canEnd reports whether a string, a key or a value, can end before b. In well-formed JSON, every
+// string can.
 func canEnd(b []byte, key bool) bool {
 	b = skipBlanks(b)
 	if len(b) == 0 {
@@ -207,8 +207,8 @@ func canEnd(b []byte, key bool) bool {
 	return false
 }
 
-// beginsWord reports whether b begins with a word, of any script, that is neither a value nor a key
-// without quotes.
+// beginsWord reports whether b starts with a word, of any script, that is neither a value nor an
+// unquoted key.
 func beginsWord(b []byte) bool {
 	n := 0
 	for n < len(b) && (b[n]|0x20 >= 'a' && b[n]|0x20 <= 'z' || b[n] >= utf8.RuneSelf || b[n] == '_') {
@@ -224,14 +224,14 @@ func beginsWord(b []byte) bool {
 	return true
 }
 
-// tears reports whether b begins with the end of a value and a quote with which no text can end, so
-// that one begins with it; or has nothing but the ends of objects and arrays.
+// tears reports whether b starts with the end of a value and a quote that cannot end a string, so
+// that it must begin one. It also reports true if only the ends of objects and arrays are left.
 func tears(b []byte) bool {
 	rest := bytes.TrimLeft(b, " \t\r\n,]}")
 	return len(rest) < len(b) && (len(rest) == 0 || rest[0] == '"' && !canEnd(rest[1:], true))
 }
 
-// trimBlanks returns b, capped, without the blanks that it ends with.
+// trimBlanks returns b, capped, without trailing blanks.
 func trimBlanks(b []byte) []byte {
 	for len(b) > 0 && b[len(b)-1] <= ' ' {
 		b = b[:len(b)-1]
@@ -239,7 +239,7 @@ func trimBlanks(b []byte) []byte {
 	return b[:len(b):len(b)]
 }
 
-// unquote returns the text that raw stands for, or an error where it is no well-formed text.
+// unquote decodes the JSON string raw, or returns an error if it is malformed.
 func unquote(raw []byte) (string, error) {
 	if len(raw) < 2 || raw[0] != '"' || raw[len(raw)-1] != '"' {
 		return "", errNoText

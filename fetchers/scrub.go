@@ -14,23 +14,22 @@ import (
 )
 
 const (
-	// minEcho is the length in bytes from which a part of a value that was sent is taken out of a
-	// text.
+	// minEcho is the length in bytes from which a part of a sent value is removed from a text.
 	minEcho = 12
 
-	// maxScrub is how many bytes of a text are looked at: what is shown of it is much shorter.
+	// maxScrub is how many bytes of a text are examined. Much less is shown.
 	maxScrub = 8 << 10
 
-	// maxEscapes is how often a text can have been escaped, one way around another.
+	// maxEscapes is how many nested escapes are undone.
 	maxEscapes = 8
 )
 
-// scrubber takes what a call has sent out of texts that came back: a gateway's
-// error page, a broken status line and an errmsg may all repeat the request, or a part of it,
-// escaped for a URL, for JSON, for HTML, or for several of them.
+// scrubber removes values that a call has sent from texts that came back. A gateway's error page, a
+// broken status line and an errmsg may repeat the request or a part of it, escaped for a URL, for
+// JSON, for HTML, or for several of them.
 type scrubber struct {
-	parts  map[string]struct{} // of the values that were sent
-	widths []int               // how long these are
+	parts  map[string]struct{} // of the sent values
+	widths []int               // their lengths
 }
 
 func (q *call) scrubber() scrubber {
@@ -52,9 +51,9 @@ func (q *call) scrubber() scrubber {
 	return s
 }
 
-// text returns t on one line, printable, at most maxScrub bytes of it, and without anything that
-// was sent. Characters are replaced before values are looked for, so that nothing unprintable can
-// part a value and leave it readable.
+// text returns t as one printable line of at most maxScrub bytes, without anything that was sent.
+// Characters are replaced before values are searched, so that an unprintable character cannot split
+// a value and leave it readable.
 func (s scrubber) text(t string) string {
 	t = strings.TrimSpace(strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {
@@ -62,7 +61,7 @@ func (s scrubber) text(t string) string {
 		}
 		return ' '
 	}, cut(t, maxScrub)))
-	sent := make([]bool, len(t)+1) // which bytes of t were; the last is none
+	sent := make([]bool, len(t)+1) // whether a byte of t was sent; the last is false
 	for bare := range peel(t) {
 		for _, n := range s.widths {
 			for i := range max(len(bare.text)-n+1, 0) {
@@ -86,18 +85,17 @@ func (s scrubber) text(t string) string {
 	return clean.String()
 }
 
-// error returns an error that has of err's text what is fit to be shown, and
-// nothing of err itself: whatever it wraps could be printed by someone who
-// unwraps it.
+// error returns an error with the cleaned text of err. It does not wrap err, because whatever err
+// wraps could be printed after unwrapping.
 func (s scrubber) error(err error) error {
-	if ue, ok := errors.AsType[*url.Error](err); ok { // of a Transport that wraps an http.Client
+	if ue, ok := errors.AsType[*url.Error](err); ok { // from a Transport that wraps an http.Client
 		err = ue.Err
 	}
 	return errors.New(cut(s.text(err.Error()), maxErrmsg))
 }
 
-// bareText is a text without blanks and some of its escapes, in small letters. The byte at i stands
-// for what is in the text between from[i] and to[i].
+// bareText is a text in lower case without blanks and with some escapes undone. Byte i corresponds
+// to the text between from[i] and to[i].
 type bareText struct {
 	text     []byte
 	from, to []int
@@ -115,9 +113,9 @@ func (b *bareText) add(from, to int, text ...byte) {
 	}
 }
 
-// peel returns t without blanks; then without its escapes; then without those that this brings to
-// light, and so on. An escaped text becomes the text itself in one of these steps, or both become
-// the same.
+// peel yields t without blanks, then with its escapes undone, then with the escapes undone that
+// this revealed, and so on. In one of these steps an escaped text becomes the text itself, or both
+// become the same.
 func peel(t string) iter.Seq[bareText] {
 	return func(yield func(bareText) bool) {
 		var b bareText
@@ -142,7 +140,7 @@ func peel(t string) iter.Seq[bareText] {
 	}
 }
 
-// unescape returns what the first n bytes of b, an escape or a single byte, stand for.
+// unescape returns the meaning of the first n bytes of b, an escape or a single byte.
 func unescape(b []byte) (n int, text []byte) {
 	switch b[0] {
 	case '%':
@@ -177,7 +175,7 @@ func unescape(b []byte) (n int, text []byte) {
 	return 1, b[:1]
 }
 
-// hexRune returns the character whose number is in the n hexadecimal digits of b from i on.
+// hexRune returns the character with the number in the n hexadecimal digits of b from i.
 func hexRune(b []byte, i, n int) (rune, bool) {
 	if len(b) < i+n {
 		return 0, false

@@ -13,7 +13,7 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// Escapes that a text gets on its way, and some more.
+// Escapes that a text may get on its way, and some more.
 var escapes = map[string]func(string) string{
 	"query":            url.QueryEscape,
 	"path":             url.PathEscape,
@@ -88,7 +88,7 @@ func TestEchoedParts(t *testing.T) {
 	}
 }
 
-func TestOtherTextIsKept(t *testing.T) {
+func TestOtherTextUnchanged(t *testing.T) {
 	q := call{own: canarySecret, with: []secret.Text{canaryParent}}
 	for _, text := range []string{
 		"", "invalid appsecret rid: 6553f100-0a1b2c3d-4e5f6071", "100 % of 10 %zz &c. &nbsp; \\q \\u00", "系统繁忙 %E7%B3", "&#x110000; &#0;", `\`, "%", "&",
@@ -99,7 +99,7 @@ func TestOtherTextIsKept(t *testing.T) {
 	}
 }
 
-func TestLongTextIsScrubbedInTime(t *testing.T) {
+func TestScrubLinear(t *testing.T) {
 	long := secret.Text(strings.Repeat("ab%25", maxValue/5))
 	q := call{own: long, with: []secret.Text{long[1:], long[2:]}}
 	for _, part := range []string{"a", "%", "%25", "%2525", "&", "&amp;", "&amp", `\`, `\u0025`, "ab%25", "\x00", "中"} {

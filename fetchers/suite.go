@@ -7,9 +7,9 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// SuiteToken fetches the suite_access_token of a WeCom suite by
-// /cgi-bin/service/get_suite_token, with the newest suite_ticket as [Ask].Parent. Asking
-// again answers the same token for two hours, with a newer ticket too.
+// SuiteToken fetches the suite_access_token of a WeCom suite with /cgi-bin/service/get_suite_token.
+// [Ask].Parent is the newest suite_ticket. A repeated call returns the same token for two hours,
+// even with a newer ticket.
 type SuiteToken struct {
 	Client  *Client
 	SuiteID string
@@ -33,9 +33,9 @@ func (f SuiteToken) Fetch(ctx context.Context, ask Ask) (Token, error) {
 	})
 }
 
-// SuitePreAuthCode fetches a pre_auth_code, which begins one installation, by
-// /cgi-bin/service/get_pre_auth_code, with the suite_access_token as [Ask].Parent. It is
-// nothing to keep: the next installation needs another.
+// SuitePreAuthCode fetches a pre_auth_code, which starts one installation, with
+// /cgi-bin/service/get_pre_auth_code. [Ask].Parent is the suite_access_token. The code must not be
+// cached, because each installation needs its own.
 type SuitePreAuthCode struct {
 	Client *Client
 }
@@ -47,12 +47,12 @@ func (f SuitePreAuthCode) Fetch(ctx context.Context, ask Ask) (Token, error) {
 	return f.Client.token(ctx, q)
 }
 
-// AuthCorpToken fetches the access_token of a corp that has installed a suite, by
-// /cgi-bin/service/get_corp_token, with the suite_access_token as [Ask].Parent and
-// the corp's permanent code as [Ask].Grant.
+// AuthCorpToken fetches the access_token of a corp that has installed a suite, with
+// /cgi-bin/service/get_corp_token. [Ask].Parent is the suite_access_token, and [Ask].Grant the
+// corp's permanent code.
 type AuthCorpToken struct {
 	Client *Client
-	CorpID string // the customer's, as this provider was told it
+	CorpID string // the customer's, as WeCom reports it to this provider
 }
 
 // Fetch makes one call.
@@ -68,9 +68,9 @@ func (f AuthCorpToken) Fetch(ctx context.Context, ask Ask) (Token, error) {
 	return f.Client.token(ctx, q)
 }
 
-// CustomAppToken fetches the access_token of an app that a provider develops for one
-// corp (a template, whose id begins with "dk"), by /cgi-bin/gettoken: the
-// permanent code, [Ask].Grant, is the app's secret, and there is no parent.
+// CustomAppToken fetches the access_token of an app that a provider develops for one corp (a
+// template, whose ID starts with "dk"), with /cgi-bin/gettoken. The permanent code, [Ask].Grant, is
+// the app's secret. There is no parent.
 type CustomAppToken struct {
 	Client *Client
 	CorpID string // the customer's
@@ -85,13 +85,13 @@ func (f CustomAppToken) Fetch(ctx context.Context, ask Ask) (Token, error) {
 		with:     []secret.Text{ask.Grant},
 		effect:   repeats,
 		field:    "access_token",
-		// Where the secret is the customer's grant, a wrong one (40001), or one of
-		// another corp (40091), is nothing that a setting could mend.
+		// Where the secret is the customer's grant, no setting can fix a wrong one (40001) or one
+		// of another corp (40091).
 		special: map[int]Reaction{40001: Reauthorize, 40091: Reauthorize},
 	})
 }
 
-// suiteCall is a call that is made with a suite_access_token.
+// suiteCall returns a call with a suite_access_token.
 func suiteCall(path string, token secret.Text) call {
 	return call{
 		platform: wecom,

@@ -2,12 +2,11 @@ package fetchers
 
 import "fmt"
 
-// maxValue is the longest credential that is believed. WeChat documents 512
-// bytes at most.
+// maxValue is the longest plausible credential. WeChat documents at most 512 bytes.
 const maxValue = 4096
 
-// wrongValue returns what keeps s from being a credential, or "". The text follows
-// the name of the thing, and holds nothing of s.
+// wrongValue returns why s is not a credential, or "". The text follows the credential's name and
+// contains nothing of s.
 func wrongValue(s string) string {
 	switch {
 	case s == "":
@@ -17,18 +16,17 @@ func wrongValue(s string) string {
 	}
 	for i := range len(s) {
 		if s[i] <= ' ' || s[i] > '~' {
-			return " holds characters that no credential has"
+			return " contains invalid characters"
 		}
 	}
 	return ""
 }
 
-// maxID is the longest segment that a credential's name may have.
+// maxID is the longest segment of a credential's name.
 const maxID = 64
 
-// validID reports whether s can be the id of an account, a corp or a suite. Ids
-// become segments of names, and nothing that came from outside may make a name of
-// another shape.
+// validID reports whether s can be the ID of an account, a corp or a suite. IDs become segments of
+// names, and input from outside must not create a malformed name.
 func validID(s string) bool {
 	if s == "" || len(s) > maxID {
 		return false

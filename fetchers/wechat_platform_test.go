@@ -18,7 +18,7 @@ const (
 	suiteKey     = "ZmFrZS1zdWl0ZS1rZXktZm9yLXRva2VuZC10ZXN0cz0"
 )
 
-// platform is a third-party platform and a suite at a WeChat in process.
+// platform is a third-party platform and a suite at an in-process WeChat.
 type platform struct {
 	w *wechattest.WeChat
 	c *fetchers.Client
@@ -51,7 +51,7 @@ func (p platform) suiteToken(t *testing.T, suite, suiteSecret string) secret.Tex
 	return must(t, fetchers.SuiteToken{Client: p.c, SuiteID: suite, Secret: secret.Text(suiteSecret)}.Fetch, p.ticket(t, suite)).Value
 }
 
-// wants fails unless err is a refusal with that errcode and reaction.
+// wants fails unless err is an APIError with that errcode and reaction.
 func wants(t *testing.T, what string, err error, code int, r fetchers.Reaction) {
 	t.Helper()
 	e, ok := errors.AsType[*fetchers.APIError](err)
@@ -60,8 +60,8 @@ func wants(t *testing.T, what string, err error, code int, r fetchers.Reaction) 
 	}
 }
 
-// The third-party platform of the Open Platform, from its ticket to a customer's ticket.
-func TestOpenPlatformOfAWeChat(t *testing.T) {
+// The third-party platform, from its ticket to a customer's ticket.
+func TestWeChatOpenPlatform(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPlatform(wechattest.Settings{})
 		parent := p.componentToken(t)
@@ -132,7 +132,7 @@ func TestComponentTokenRefused(t *testing.T) {
 	})
 }
 
-func TestReplacementsOfAWeChat(t *testing.T) {
+func TestWeChatReplacements(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
 		settings wechattest.Settings
@@ -155,12 +155,12 @@ func TestReplacementsOfAWeChat(t *testing.T) {
 			t.Errorf("%s: got it wrong", tt.name)
 		}
 		if got.Grant != "" && string(got.Grant) != p.w.CurrentGrant("wxc", "wxa") {
-			t.Errorf("%s: WeChat regards another as current", tt.name)
+			t.Errorf("%s: WeChat considers another one current", tt.name)
 		}
 	}
 }
 
-func TestListOfAWeChat(t *testing.T) {
+func TestWeChatList(t *testing.T) {
 	for _, empty := range []bool{false, true} {
 		p := newPlatform(wechattest.Settings{ListSaysEmpty: empty})
 		parent := p.componentToken(t)
@@ -183,7 +183,7 @@ func TestListOfAWeChat(t *testing.T) {
 			for _, a := range page.Authorizers {
 				got[a.AppID] = a.RefreshToken
 				if a.AuthTime.IsZero() {
-					t.Errorf("%s authorized at no time", a.AppID)
+					t.Errorf("%s has no authorization time", a.AppID)
 				}
 			}
 		}
@@ -199,7 +199,7 @@ func TestListOfAWeChat(t *testing.T) {
 }
 
 // The suite of a WeCom provider, from its ticket to a customer's tickets.
-func TestSuiteOfAWeChat(t *testing.T) {
+func TestWeChatSuite(t *testing.T) {
 	for _, silent := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			p := newPlatform(wechattest.Settings{SuitesSayNoErrcode: silent})
@@ -213,7 +213,7 @@ func TestSuiteOfAWeChat(t *testing.T) {
 				t.Fatalf("got %+v, %v", a, err)
 			}
 			if p.w.Calls(wechattest.PermanentCodeV2) != 1 || p.w.Calls(wechattest.PermanentCode) != 0 {
-				t.Error("an ordinary suite's code was exchanged by the older path")
+				t.Error("an ordinary suite used the older path")
 			}
 			_, err = exchange.Exchange(t.Context(), parent, code)
 			wants(t, "a code that is spent", err, 40078, fetchers.CodeRefused)
@@ -263,8 +263,8 @@ func TestSuiteTokenRefused(t *testing.T) {
 	})
 }
 
-// A template's app: its permanent code is its secret.
-func TestTemplateOfAWeChat(t *testing.T) {
+// A template's app, whose permanent code is its secret.
+func TestWeChatTemplate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPlatform(wechattest.Settings{})
 		parent := p.suiteToken(t, "dks", "template-secret")
@@ -287,7 +287,7 @@ func TestTemplateOfAWeChat(t *testing.T) {
 		must(t, f, fetchers.Ask{Grant: b.Grant})
 		_, err = f(t.Context(), fetchers.Ask{Grant: a.Grant})
 		if e, ok := errors.AsType[*fetchers.APIError](err); !ok || e.Reaction != fetchers.Reauthorize {
-			t.Errorf("the permanent code before: got %v", err)
+			t.Errorf("the previous permanent code: got %v", err)
 		}
 	})
 }

@@ -13,7 +13,7 @@ import (
 	"tokend/fetchers/wechattest"
 )
 
-// callback is the opening side of an owner's pushes.
+// callback returns the receiving side of an owner's pushes.
 func callback(t *testing.T, owner string) *fetchers.Callback {
 	t.Helper()
 	token, key, receivers := "selfTok2", suiteKey, []string{"wws", "wwprovider"}
@@ -30,7 +30,7 @@ func callback(t *testing.T, owner string) *fetchers.Callback {
 	return c
 }
 
-// open goes all the way from a push to its event.
+// open processes a push to its event.
 func open(t *testing.T, owner string, p wechattest.Push) (fetchers.Event, error) {
 	t.Helper()
 	envelope, err := fetchers.ParseEnvelope(p.Body)
@@ -51,8 +51,8 @@ func open(t *testing.T, owner string, p wechattest.Push) (fetchers.Event, error)
 	return fetchers.ParseEvent(plain)
 }
 
-// Every event, as pushed in every way in which WeChat may write it.
-func TestEventsOfAWeChat(t *testing.T) {
+// Every event, in every form that WeChat may use.
+func TestWeChatEvents(t *testing.T) {
 	events := map[string][]wechattest.Event{
 		"wxc": {
 			{Kind: "component_verify_ticket", Ticket: "ticket@@@1"},
@@ -74,11 +74,11 @@ func TestEventsOfAWeChat(t *testing.T) {
 	quirks := map[string]wechattest.Quirks{
 		"as usual":        {},
 		"without CDATA":   {NoCDATA: true},
-		"with blanks":     {Blanks: true},
+		"with spaces":     {Blanks: true},
 		"shuffled":        {Shuffled: true},
-		"all of it":       {NoCDATA: true, Blanks: true, Shuffled: true, RelativeExpiry: true},
+		"everything":      {NoCDATA: true, Blanks: true, Shuffled: true, RelativeExpiry: true},
 		"relative expiry": {RelativeExpiry: true},
-		"of an hour ago":  {Age: time.Hour},
+		"one hour old":    {Age: time.Hour},
 	}
 	for name, q := range quirks {
 		for owner, list := range events {
@@ -101,7 +101,7 @@ func TestEventsOfAWeChat(t *testing.T) {
 	}
 }
 
-func TestForeignPushesOfAWeChat(t *testing.T) {
+func TestWeChatForeignPushes(t *testing.T) {
 	tests := []struct {
 		name   string
 		quirks wechattest.Quirks
@@ -131,10 +131,10 @@ func TestForeignPushesOfAWeChat(t *testing.T) {
 	}
 }
 
-func TestVerificationOfAWeChat(t *testing.T) {
+func TestWeChatVerification(t *testing.T) {
 	p := newPlatform(wechattest.Settings{})
 	q, echo := p.w.Verification("wws")
-	// As a handler gets it: escaped, and parsed again.
+	// As a handler receives it: escaped and parsed again.
 	r, err := http.NewRequest(http.MethodGet, "http://callback.test/?"+q.Encode(), nil)
 	if err != nil {
 		t.Fatal(err)

@@ -12,7 +12,7 @@ import (
 	"tokend/fetchers/wechattest"
 )
 
-// fetch is what each of these tests fetches with.
+// fetch is a fetcher's Fetch method.
 type fetch func(context.Context, fetchers.Ask) (fetchers.Token, error)
 
 func newWeChat(s wechattest.Settings) (*wechattest.WeChat, *fetchers.Client) {
@@ -33,7 +33,7 @@ func must(t *testing.T, f fetch, ask fetchers.Ask) fetchers.Token {
 	return tok
 }
 
-func TestEveryKindOfAWeChat(t *testing.T) {
+func TestWeChatKinds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, c := newWeChat(wechattest.Settings{})
 		stable := fetchers.StableToken{Client: c, AppID: "wx01", Secret: "secret-1"}.Fetch
@@ -41,7 +41,7 @@ func TestEveryKindOfAWeChat(t *testing.T) {
 		tests := []struct {
 			name   string
 			fetch  fetch
-			parent fetch // nil for what has none
+			parent fetch // nil if there is none
 		}{
 			{"stable token", stable, nil},
 			{"access token", fetchers.AccessToken{Client: c, AppID: "wx01", Secret: "secret-1"}.Fetch, nil},
@@ -65,7 +65,7 @@ func TestEveryKindOfAWeChat(t *testing.T) {
 				t.Errorf("%s: got a life of %v, %v", tt.name, got.ExpiresIn, err)
 			}
 			if other := seen[got.Value]; other != "" {
-				t.Errorf("%s and %s are one", tt.name, other)
+				t.Errorf("%s and %s are the same", tt.name, other)
 			}
 			seen[got.Value] = tt.name
 			if tt.parent == nil {
@@ -80,7 +80,7 @@ func TestEveryKindOfAWeChat(t *testing.T) {
 	})
 }
 
-func TestForceOfAWeChat(t *testing.T) {
+func TestWeChatForce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, c := newWeChat(wechattest.Settings{})
 		f := fetchers.StableToken{Client: c, AppID: "wx01", Secret: "secret-1"}.Fetch
@@ -94,7 +94,7 @@ func TestForceOfAWeChat(t *testing.T) {
 	})
 }
 
-func TestFaultsOfAWeChat(t *testing.T) {
+func TestWeChatFaults(t *testing.T) {
 	api := func(code int, r fetchers.Reaction) func(error) bool {
 		return func(err error) bool {
 			e, ok := errors.AsType[*fetchers.APIError](err)
@@ -114,19 +114,19 @@ func TestFaultsOfAWeChat(t *testing.T) {
 		want  func(error) bool
 		took  time.Duration
 	}{
-		{name: "away", away: true, want: transport(false)},
+		{name: "unreachable", away: true, want: transport(false)},
 		{name: "cut", fault: wechattest.Fault{Cut: true}, want: transport(true)},
 		{name: "lost", fault: wechattest.Fault{Lost: true}, want: transport(true)},
 		{name: "hangs", fault: wechattest.Fault{Hang: true}, want: transport(true), took: 5 * time.Second},
 		{name: "slow", fault: wechattest.Fault{Delay: time.Minute}, want: transport(true), took: 5 * time.Second},
 		{name: "502", fault: wechattest.Fault{Status: 502}, want: transport(true)},
 		{name: "web page", fault: wechattest.Fault{Body: wechattest.HTML}, want: transport(true)},
-		{name: "cut short", fault: wechattest.Fault{Body: wechattest.Truncated}, want: transport(true)},
+		{name: "truncated", fault: wechattest.Fault{Body: wechattest.Truncated}, want: transport(true)},
 		{name: "empty", fault: wechattest.Fault{Body: wechattest.Empty}, want: transport(true)},
 		{name: "huge", fault: wechattest.Fault{Body: wechattest.Huge}, want: transport(true)},
 		{name: "no value", fault: wechattest.Fault{NoValue: true}, want: transport(true)},
-		{name: "no life", fault: wechattest.Fault{ExpiresIn: wechattest.Omit}, want: transport(true)},
-		{name: "endless life", fault: wechattest.Fault{ExpiresIn: "1e12"}, want: transport(true)},
+		{name: "no expires_in", fault: wechattest.Fault{ExpiresIn: wechattest.Omit}, want: transport(true)},
+		{name: "absurd expires_in", fault: wechattest.Fault{ExpiresIn: "1e12"}, want: transport(true)},
 		{name: "busy", fault: wechattest.Fault{Code: -1}, want: api(-1, fetchers.Retry)},
 		{name: "quota", fault: wechattest.Fault{Code: 45009}, want: api(45009, fetchers.QuotaDay)},
 		{name: "address", fault: wechattest.Fault{Code: 40164}, want: func(err error) bool {
@@ -151,8 +151,8 @@ func TestFaultsOfAWeChat(t *testing.T) {
 	}
 }
 
-// A stable token and its successor, over a day: what the engine builds upon.
-func TestADayOfAStableToken(t *testing.T) {
+// A stable token and its successors over a day, as the engine expects them.
+func TestStableTokenDay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, c := newWeChat(wechattest.Settings{})
 		f := fetchers.StableToken{Client: c, AppID: "wx01", Secret: "secret-1"}.Fetch

@@ -2,8 +2,8 @@ package fetchers
 
 import "cmp"
 
-// words returns what an errcode means, for the codes whose meaning is known; "" for others. Peers
-// are shown this instead of errmsg, which may repeat what was sent.
+// words returns the meaning of an errcode, or "" if it is unknown. Clients are shown this instead
+// of errmsg, which may repeat what was sent.
 func words(p platform, errcode int) string {
 	own := weixinWords
 	if p == wecom {
@@ -12,7 +12,7 @@ func words(p platform, errcode int) string {
 	return cmp.Or(own[errcode], commonWords[errcode])
 }
 
-// commonWords are those of codes that mean the same on both platforms.
+// commonWords are the codes with the same meaning on both platforms.
 var commonWords = map[int]string{
 	-1:    "system busy",
 	40014: "invalid access_token",
@@ -27,7 +27,7 @@ var commonWords = map[int]string{
 	47001: "malformed request body",
 }
 
-// weixinWords are those of Official Accounts, Mini Programs and the Open Platform.
+// weixinWords are the codes of Official Accounts, Mini Programs and the Open Platform.
 var weixinWords = map[int]string{
 	40001: "invalid secret, or access_token not the latest",
 	40002: "invalid grant_type",
@@ -84,7 +84,7 @@ var weixinWords = map[int]string{
 	89507: "IP address refused by the administrator",
 }
 
-// wecomWords are those of WeCom.
+// wecomWords are the codes of WeCom.
 var wecomWords = map[int]string{
 	6000:    "data version conflict",
 	40001:   "invalid secret",

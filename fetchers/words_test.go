@@ -15,7 +15,7 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// handled returns the errcodes in the table of reactions of a platform.
+// handled returns the errcodes in a platform's table of reactions.
 func handled(t *testing.T, p platform) map[int]bool {
 	t.Helper()
 	file, err := parser.ParseFile(gotoken.NewFileSet(), "reaction.go", nil, 0)
@@ -42,26 +42,26 @@ func handled(t *testing.T, p platform) map[int]bool {
 	return known
 }
 
-// Every errcode in the tables of reactions has words, and only those.
-func TestErrcodesHaveWords(t *testing.T) {
+// Exactly the errcodes in the tables of reactions have a text.
+func TestErrcodeTexts(t *testing.T) {
 	for p, own := range map[platform]map[int]string{weixin: weixinWords, wecom: wecomWords} {
 		known := handled(t, p)
 		for code := range known {
 			if words(p, code) == "" {
-				t.Errorf("%s: %d has no words", p.host(), code)
+				t.Errorf("%s: %d has no text", p.host(), code)
 			}
 		}
 		for code := range own {
 			if !known[code] {
-				t.Errorf("%s: %d has words and no reaction", p.host(), code)
+				t.Errorf("%s: %d has a text but no reaction", p.host(), code)
 			}
 		}
 	}
 }
 
-// TestErrcodesDocumented compares docs/errcodes.md, in every language that it is in, with the
-// tables: the errcodes of each host, in English their words, and that two errcodes have the same
-// reaction on the page if they have it in the code.
+// TestErrcodesDocumented compares docs/errcodes.md, in every language, with the tables: the
+// errcodes of each host, their English texts, and that two errcodes have the same reaction on the
+// page exactly if they do in the code.
 func TestErrcodesDocumented(t *testing.T) {
 	react := map[platform]func(int) Reaction{weixin: weixinReaction, wecom: wecomReaction}
 	row := regexp.MustCompile("^\\| `(-?[0-9]+)` \\| ([^|]+) \\| \\[[^|]+\\]\\(#([^)]+)\\) \\|$")
@@ -134,7 +134,7 @@ func codeOf(t *testing.T, e ast.Expr) int {
 	return sign * n
 }
 
-func TestPeersAreShownOwnWords(t *testing.T) {
+func TestMsgForClients(t *testing.T) {
 	const trace = "6553f100-0a1b2c3d-4e5f6074"
 	for _, tt := range []struct {
 		platform     platform
@@ -162,7 +162,7 @@ func TestPeersAreShownOwnWords(t *testing.T) {
 		if !ok || e.Error() != tt.want || strings.Contains(e.Error(), "canary") {
 			t.Errorf("%d %s:\n got %v\nwant %s", tt.code, tt.errmsg, err, tt.want)
 		}
-		// The log has all of it that was not sent.
+		// The log has everything except sent values.
 		if said := strings.NewReplacer("\n", " ", string(canarySecret), secret.Redacted).Replace(tt.errmsg); e.Errmsg != said {
 			t.Errorf("%d %s:\n for the log %s", tt.code, tt.errmsg, e.Errmsg)
 		}

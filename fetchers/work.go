@@ -7,9 +7,9 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// CorpToken fetches the access_token of one app of a corp by /cgi-bin/gettoken.
-// The app is told by its secret; two apps of a corp have two tokens. Asking
-// again answers the same token until its end, and nothing makes it answer another.
+// CorpToken fetches the access_token of one app of a corp with /cgi-bin/gettoken. The secret
+// identifies the app; two apps of a corp have two tokens. A repeated call returns the same token
+// until it expires, and no parameter changes that.
 type CorpToken struct {
 	Client *Client
 	CorpID string
@@ -28,9 +28,9 @@ func (f CorpToken) Fetch(ctx context.Context, _ Ask) (Token, error) {
 	})
 }
 
-// CorpTicket fetches the jsapi_ticket of a corp, which signs wx.config, by
-// /cgi-bin/get_jsapi_ticket, with an app's access_token as [Ask].Parent. WeCom allows
-// 100 calls an hour to an app and 400 to a corp.
+// CorpTicket fetches the jsapi_ticket of a corp, which signs wx.config, with
+// /cgi-bin/get_jsapi_ticket. [Ask].Parent is an app's access_token. WeCom allows 100 calls an hour
+// per app and 400 per corp.
 type CorpTicket struct {
 	Client *Client
 }
@@ -48,10 +48,9 @@ func (f CorpTicket) Fetch(ctx context.Context, ask Ask) (Token, error) {
 	})
 }
 
-// AgentTicket fetches the ticket of one app, which signs wx.agentConfig, by
-// /cgi-bin/ticket/get, with that app's own access_token as [Ask].Parent: the
-// ticket of another app is refused in the page. WeCom's limits are those of
-// [CorpTicket].
+// AgentTicket fetches the ticket of one app, which signs wx.agentConfig, with /cgi-bin/ticket/get.
+// [Ask].Parent is the access_token of the same app: WeChat's script rejects the ticket of another
+// app. WeCom's limits are those of [CorpTicket].
 type AgentTicket struct {
 	Client *Client
 }

@@ -11,24 +11,23 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// Bounds of an XML body. WeChat's have some twenty elements; events about members and
+// Bounds of an XML body. WeChat's messages have about twenty elements. Events about members and
 // customers, which are skipped, have more.
 const (
 	maxXML      = 1 << 20
 	maxElements = 10000
 )
 
-// message is what the named children of a root element <xml> hold.
+// message is the content of the named children of a root element <xml>.
 type message map[string]content
 
-// content is the text of an element, trimmed, or why it cannot be used.
+// content is the trimmed text of an element, or why it is unusable.
 type content struct {
 	text  string
 	wrong string
 }
 
-// text returns the text under name, "" where there is none. What is wrong with it is an
-// ErrMalformed.
+// text returns the text under name, or "". A fault in it is an ErrMalformed.
 func (m message) text(name string) (string, error) {
 	c := m[name]
 	if c.wrong != "" {
@@ -37,17 +36,17 @@ func (m message) text(name string) (string, error) {
 	return c.text, nil
 }
 
-// readable returns the text under name, "" where there is none that can be read.
+// readable returns the text under name, or "" if there is no valid one.
 func (m message) readable(name string) string { return m[name].text }
 
-// has reports whether there is anything under name.
+// has reports whether there is any content under name.
 func (m message) has(name string) bool { return m[name] != content{} }
 
-// id returns the id of an account under name.
+// id returns the account ID under name.
 func (m message) id(name string) (string, error) {
 	s, err := m.text(name)
 	if err == nil && !validID(s) {
-		return "", malformed(name + " is no account's id")
+		return "", malformed(name + " is not a valid ID")
 	}
 	return s, err
 }
@@ -64,12 +63,12 @@ func (m message) value(name string) (secret.Text, error) {
 	return secret.Text(s), nil
 }
 
-// readXML reads those children of the root element <xml> that are named.
+// readXML reads the named children of the root element <xml>.
 //
-// It is strict with their contents, which are text, CDATA and XML's own entities, and tolerates
-// everything else: WeChat copies what users typed into a message. Elements that are not named, and
-// whatever is between elements, may be malformed, in any encoding, and without their ends. Errors
-// are ErrMalformed and hold nothing of body.
+// It is strict with their content, which is text, CDATA and XML's predefined entities, and
+// tolerates everything else: WeChat copies text that users typed into a message. Other elements,
+// and everything between elements, may be malformed, in any encoding and without end tags. Errors
+// are ErrMalformed and contain nothing of body.
 func readXML(body []byte, names ...string) (message, error) {
 	if len(body) > maxXML {
 		return nil, malformed("it is too large")
@@ -79,14 +78,14 @@ func readXML(body []byte, names ...string) (message, error) {
 		return nil, err
 	}
 	if len(tags) == 0 || string(tags[0].name(body)) != "xml" {
-		return nil, malformed("its root is not one <xml>")
+		return nil, malformed("it must have exactly one root element <xml>")
 	}
 	last := int(tags[0].end)
 	if last < 0 {
-		last = len(tags) - 1 // a root without its end has all that follows
+		last = len(tags) - 1 // a root without end tag contains everything that follows
 	}
 	if slices.ContainsFunc(tags[last+1:], func(t tag) bool { return string(t.name(body)) == "xml" }) {
-		return nil, malformed("its root is not one <xml>")
+		return nil, malformed("it must have exactly one root element <xml>")
 	}
 	m := message{}
 	for i := 1; i <= last; i++ {
@@ -94,24 +93,24 @@ func readXML(body []byte, names ...string) (message, error) {
 		if name := string(t.name(body)); slices.Contains(names, name) {
 			m.add(name, textOf(body, tags, i))
 		}
-		i = max(i, int(t.end)) // what follows one without its end is beside it
+		i = max(i, int(t.end)) // what follows an element without end tag is its sibling
 	}
 	return m, nil
 }
 
-// add adds an element. One without text does not count beside another.
+// add adds an element. An empty one beside another is ignored.
 func (m message) add(name string, c content) {
 	switch had := m[name]; {
 	case had == content{}:
 		m[name] = c
 	case had != c && c != content{}:
-		m[name] = content{wrong: " comes twice, with different values"}
+		m[name] = content{wrong: " occurs twice with different values"}
 	}
 }
 
 func malformed(why string) error { return fmt.Errorf("%w: %s", ErrMalformed, why) }
 
-// textOf returns what is in the element that the tag at i begins.
+// textOf returns the content of the element whose start tag is at i.
 func textOf(body []byte, tags []tag, i int) content {
 	t := tags[i]
 	switch {
@@ -129,8 +128,7 @@ func textOf(body []byte, tags []tag, i int) content {
 	return content{text: text}
 }
 
-// xmlText returns the text that raw, the inside of an element without children, stands for,
-// trimmed.
+// xmlText decodes and trims raw, the inside of an element without children.
 func xmlText(raw []byte) (string, bool) {
 	if bytes.IndexByte(raw, '\r') >= 0 {
 		raw = bytes.ReplaceAll(raw, []byte("\r\n"), []byte("\n"))
@@ -172,7 +170,7 @@ func xmlText(raw []byte) (string, bool) {
 	return string(bytes.TrimSpace(text)), true
 }
 
-// entityRune returns the character that an entity of XML's own stands for.
+// entityRune returns the character of an XML entity.
 func entityRune(name string) (rune, bool) {
 	switch name {
 	case "amp":
@@ -197,7 +195,7 @@ func entityRune(name string) (rune, bool) {
 	return rune(n), true
 }
 
-// isXML reports whether r is a character that XML allows.
+// isXML reports whether XML allows r.
 func isXML(r rune) bool {
 	return r == '\t' || r == '\n' || r == '\r' || r >= ' ' && r != '\ufffe' && r != '\uffff'
 }

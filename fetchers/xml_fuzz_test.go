@@ -13,8 +13,8 @@ import (
 	"testing"
 )
 
-// FuzzReadXML reads any body, and holds that a well-formed one is read as encoding/xml reads it;
-// also where something malformed has been put into an element that is not used.
+// FuzzReadXML reads any body. A well-formed one is read as encoding/xml does, even with a malformed
+// element that is not used.
 func FuzzReadXML(f *testing.F) {
 	for _, name := range oddEventFiles(f) {
 		body, err := os.ReadFile(filepath.Join(goldenDir, "odd", name+".xml"))
@@ -42,7 +42,7 @@ func FuzzReadXML(f *testing.F) {
 			return
 		}
 		check(t, got, err, want)
-		// The same with an odd element before the end of the root, which is the last end tag.
+		// The same with an odd element before the root's end tag, which is the last one.
 		at := bytes.LastIndex(body, []byte("</xml"))
 		if at < 0 || bytes.Contains(body[at:], []byte("]]>")) || bytes.Contains(body[at:], []byte("-->")) {
 			return
@@ -76,8 +76,8 @@ func check(t *testing.T, got message, err error, want map[string]string) {
 	}
 }
 
-// strictXML reads what readXML reads with encoding/xml; ok is false where that finds anything that
-// is not plain.
+// strictXML reads with encoding/xml what readXML reads. ok is false if the body has anything
+// unusual.
 func strictXML(body []byte, names ...string) (found map[string]string, ok bool) {
 	found = map[string]string{}
 	d := xml.NewDecoder(bytes.NewReader(body))
@@ -100,7 +100,7 @@ func strictXML(body []byte, names ...string) (found map[string]string, ok bool) 
 			case elements > maxElements, name != "", t.Name.Local == "xml" && depth == 1 && roots > 0, depth == 1 && t.Name.Local != "xml":
 				return nil, false
 			case slices.ContainsFunc(t.Attr, func(a xml.Attr) bool { return a.Name.Local == "xmlns" || a.Name.Space == "xmlns" }):
-				return nil, false // namespaces are not read
+				return nil, false // namespaces are not supported
 			case depth == 1:
 				roots++
 			case depth == 2 && t.Name.Space == "" && slices.Contains(names, t.Name.Local):

@@ -2,20 +2,20 @@ package fetchers
 
 import "bytes"
 
-// maxSearch bounds how many start tags are looked at for all end tags. Where all is in order it is
-// one for each.
+// maxSearch bounds the start tags examined for all end tags together. In a well-formed body it is
+// one each.
 const maxSearch = 10 * maxElements
 
-// maxLooks bounds how many < outside of CDATA and comments are looked at. Elements have two each.
+// maxLooks bounds the < examined outside of CDATA and comments. Elements have two each.
 const maxLooks = 4 * maxElements
 
-// tag is a tag of an XML body. Strangers can send many, so it is small.
+// tag is a tag of an XML body. It is small because strangers can send many.
 type tag struct {
-	from, to         int32 // where it is in the body
+	from, to         int32 // position in the body
 	nameFrom, nameTo int32
 
-	// end is, of an element, the index of its end tag; its own for an element without one, <a/>;
-	// noEnd for one that lacks it; and isEnd for an end tag.
+	// end is the index of an element's end tag: its own index for <a/>, noEnd if the end tag is
+	// missing, and isEnd for an end tag.
 	end int32
 }
 
@@ -28,13 +28,14 @@ func (t tag) name(body []byte) []byte { return body[t.nameFrom:t.nameTo] }
 
 var cdata, cdataEnd, comment, instruction = []byte("<![CDATA["), []byte("]]>"), []byte("<!--"), []byte("<?")
 
-// cutTags returns the tags of an XML body, in order. What is no tag is text: a bare <, a comment or
-// CDATA without its end. An end tag without a start is left out; one that ends an element also ends
-// those inside it that have no end. The last one that can ends the root: others are text.
+// cutTags returns the tags of an XML body, in order. Everything else is text: a bare <, and a
+// comment or CDATA without its end. An end tag without a start tag is omitted. One that ends an
+// element also ends the open elements inside it. The last possible end tag ends the root; others
+// are text.
 func cutTags(body []byte) ([]tag, error) {
 	var tags []tag
-	var open []int32                    // the elements without an end so far
-	var brackets, dashes, marks lastEnd // of CDATA, comments and instructions
+	var open []int32                    // open elements
+	var brackets, dashes, marks lastEnd // for CDATA, comments and instructions
 	elements, searched, looked := 0, 0, 0
 	for at := 0; ; {
 		n := bytes.IndexByte(body[at:], '<')
@@ -96,10 +97,10 @@ func cutTags(body []byte) ([]tag, error) {
 	}
 }
 
-// lastEnd remembers that there is no more of an end, so that it is looked for once.
+// lastEnd remembers that an end mark does not occur again, so that it is searched for only once.
 type lastEnd struct{ gone bool }
 
-// past returns the place behind the next mark in body from at on, or at where there is none.
+// past returns the position after the next mark in body from at, or at if there is none.
 func (e *lastEnd) past(body []byte, at int, mark []byte) int {
 	if e.gone {
 		return at
@@ -112,8 +113,7 @@ func (e *lastEnd) past(body []byte, at int, mark []byte) int {
 	return at + n + len(mark)
 }
 
-// cutTag returns the tag that begins with the < at at. Values of attributes may have a > in them,
-// but no <.
+// cutTag returns the tag that starts with the < at at. Attribute values may contain > but not <.
 func cutTag(body []byte, at int) (t tag, ok bool) {
 	b := body[at:]
 	if n := bytes.IndexByte(b[1:], '<'); n >= 0 {
@@ -146,7 +146,7 @@ func cutTag(body []byte, at int) (t tag, ok bool) {
 	return t, false
 }
 
-// beginsName reports whether the name of an element can begin with c.
+// beginsName reports whether an element's name can start with c.
 func beginsName(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '_' || c == ':' || c >= 0x80
 }

@@ -1,7 +1,6 @@
-// Package secret holds text that must not be printed by accident: app secrets,
-// tokens, tickets and grants. It hides the text from every formatting verb,
-// from log libraries and from encoders. It does not encrypt anything, and it
-// does not wipe memory.
+// Package secret defines text that must not be printed by accident: app secrets, tokens, tickets
+// and grants. The text is hidden from every formatting verb, from log libraries and from encoders.
+// The package does not encrypt and does not wipe memory.
 package secret
 
 import (
@@ -10,13 +9,12 @@ import (
 	"log/slog"
 )
 
-// Redacted is what a non-empty [Text] shows instead of itself.
+// Redacted is printed instead of a non-empty [Text].
 const Redacted = "REDACTED"
 
-// Text is a secret. Convert it with string(t) at the one place that really
-// needs the bytes: the request that is sent, the reply that is written. The zero
-// value is "no secret" and prints as an empty string, so that a missing
-// secret can be told from a hidden one.
+// Text is a secret. Convert it with string(t) only where the bytes are needed: in the request that
+// is sent or the reply that is written. The zero value means "no secret" and prints as an empty
+// string, so that a missing secret differs from a hidden one.
 type Text string
 
 func (t Text) shown() string {
@@ -29,11 +27,10 @@ func (t Text) shown() string {
 // String returns [Redacted], or "" for the empty secret.
 func (t Text) String() string { return t.shown() }
 
-// GoString serves %#v.
+// GoString implements %#v.
 func (t Text) GoString() string { return fmt.Sprintf("%q", t.shown()) }
 
-// Format serves every verb there is, %x and %d among them, which would
-// otherwise reach the bytes.
+// Format implements every verb, including %x and %d, which would otherwise print the bytes.
 func (t Text) Format(f fmt.State, verb rune) {
 	if verb == 'q' || f.Flag('#') {
 		_, _ = io.WriteString(f, t.GoString())
@@ -42,8 +39,8 @@ func (t Text) Format(f fmt.State, verb rune) {
 	_, _ = io.WriteString(f, t.shown())
 }
 
-// LogValue serves log/slog.
+// LogValue implements log/slog.
 func (t Text) LogValue() slog.Value { return slog.StringValue(t.shown()) }
 
-// MarshalText serves encoding/json and its like, hclog's JSON form among them.
+// MarshalText is used by encoding/json and similar encoders, including hclog's JSON format.
 func (t Text) MarshalText() ([]byte, error) { return []byte(t.shown()), nil }

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-func TestNothingPrintsASecret(t *testing.T) {
+func TestTextNotPrinted(t *testing.T) {
 	const canary = "canary-7f3a"
 	type account struct {
 		AppID  string
