@@ -24,6 +24,7 @@ import (
 	"tokend/daemon/inbox"
 	"tokend/daemon/refresh"
 	"tokend/daemon/server"
+	"tokend/daemon/server/descriptors"
 	"tokend/daemon/server/socket"
 	"tokend/daemon/store"
 	"tokend/daemon/throttle"
@@ -186,7 +187,7 @@ func (d *Daemon) open() (err error) {
 	if d.http != nil {
 		d.web = d.newWeb()
 	}
-	return server.CheckDescriptors(len(d.listeners))
+	return descriptors.Check(len(d.listeners))
 }
 
 // audit returns where the server's audit goes; nil for its own log.

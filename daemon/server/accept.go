@@ -6,6 +6,8 @@ import (
 	"net"
 	"syscall"
 	"time"
+
+	"tokend/daemon/server/descriptors"
 )
 
 // Pauses after a failed accept, as in net/http: doubled from the first to the last.
@@ -19,7 +21,7 @@ const (
 // the connections that are open go on, and their ends make room. It says so once, not at each try.
 // The zero value is ready.
 type accepting struct {
-	spares *spares
+	spares *descriptors.Reserve
 	pause  time.Duration // the last one
 	short  bool          // it has been said that there are too few of something
 }
@@ -27,15 +29,15 @@ type accepting struct {
 // succeeded takes note that a connection has been accepted, and been judged.
 func (a *accepting) succeeded() {
 	a.pause = 0
-	a.short = a.short && !a.spares.refill()
+	a.short = a.short && !a.spares.Refill()
 }
 
 // failed returns how long to wait before trying again after err, and whether the log has to be told
 // of it.
 func (a *accepting) failed(err error) (pause time.Duration, say bool) {
 	say, a.short = !a.short, true
-	a.spares.lookAgain()
-	if exhausted(err) && a.spares.release() {
+	a.spares.Recheck()
+	if descriptors.Exhausted(err) && a.spares.Release() {
 		return 0, say
 	}
 	a.pause = min(max(2*a.pause, firstPause), lastPause)
@@ -44,7 +46,7 @@ func (a *accepting) failed(err error) (pause time.Duration, say bool) {
 
 // accept hands the connections of ln to admit until ctx ends or ln is closed, which is
 // no error.
-func (s *Server) accept(ctx context.Context, ln net.Listener, spares *spares, admit func(net.Conn)) error {
+func (s *Server) accept(ctx context.Context, ln net.Listener, spares *descriptors.Reserve, admit func(net.Conn)) error {
 	how := accepting{spares: spares}
 	for {
 		nc, err := ln.Accept()

@@ -2,25 +2,21 @@ package server
 
 import (
 	"errors"
-	"os"
 
-	"golang.org/x/sys/unix"
+	"tokend/daemon/server/epoll"
+	"tokend/daemon/server/socket"
 )
 
 // accept takes connections out of the listener's queue, as many as one turn allows, and answers at
 // once what they have sent already: a client that connects for one request has sent it by then.
 func (l *loop) accept() {
 	for range acceptTurn {
-		fd, err := accept(l.listener)
-		if err != nil && err != unix.EAGAIN && len(l.poll.leaving) > 0 {
-			l.poll.closeAll() // there may be too few descriptors
-			fd, err = accept(l.listener)
-		}
+		fd, err := l.acceptor.Accept()
 		switch {
 		case err == nil:
 			l.admit(fd)
 			l.accepting.succeeded()
-		case err == unix.EAGAIN:
+		case err == epoll.ErrAgain:
 			return
 		case l.refused(err):
 			return
@@ -32,7 +28,7 @@ func (l *loop) accept() {
 // accepts no more, for a while or for good.
 func (l *loop) refused(err error) bool {
 	if !passing(err) {
-		l.fail(os.NewSyscallError("accept", err))
+		l.fail(err)
 		return true
 	}
 	pause, say := l.accepting.failed(err)
@@ -40,7 +36,7 @@ func (l *loop) refused(err error) bool {
 		l.start(func() { l.server.cannotAccept(err) })
 	}
 	if pause > 0 {
-		_ = l.poll.remove(l.listener) // or it would go on to tell of those who knock
+		l.acceptor.Pause() // or it would go on to tell of those who knock
 		l.acceptAt = l.now() + pause
 	}
 	return pause > 0
@@ -50,13 +46,13 @@ func (l *loop) refused(err error) bool {
 func (l *loop) fail(err error) {
 	l.err = err
 	l.cancel()
-	_ = l.poll.remove(l.listener)
+	l.acceptor.Pause()
 }
 
 // acceptAgain ends the pause after a failure.
 func (l *loop) acceptAgain() {
 	l.acceptAt = 0
-	if err := l.poll.add(l.listener, unix.EPOLLIN); err != nil {
+	if err := l.acceptor.Resume(); err != nil {
 		l.refused(err)
 		return
 	}
@@ -67,10 +63,15 @@ func (l *loop) acceptAgain() {
 func (l *loop) admit(fd int) {
 	s := l.server
 	m := l.newMember(fd)
-	at, err := s.judge(&m.wire, l.accepting.spares, l.mayOust)
+	peer, err := l.peerOf(&m.wire)
+	if err != nil {
+		l.notKnown(m, err)
+		return
+	}
+	at, err := s.judge(peer, l.accepting.spares.Free(fd), l.accepting.spares, l.mayOust)
 	if at.ousted != nil {
 		uid := at.ousted.session.user.uid
-		l.end(l.members[descriptorOf(at.ousted.nc)], errOusted)
+		l.end(l.members[socket.Descriptor(at.ousted.nc)], errOusted)
 		if s.maySayFull() {
 			l.start(func() { s.sayFull(uid) })
 		}
@@ -88,18 +89,21 @@ func (l *loop) admit(fd int) {
 			l.start(s.saySpent)
 		}
 		dismissBriefly(&m.wire)
-		l.poll.closeAll() // a spare has the place
-		l.accepting.spares.refill()
-	default:
-		l.start(func() { s.notKnown(err) })
-		_ = m.wire.Close()
+		l.poll.CloseAll() // a spare has the place
+		l.accepting.spares.Refill()
 	}
+}
+
+// notKnown refuses m, whose peer is not known.
+func (l *loop) notKnown(m *member, err error) {
+	l.start(func() { l.server.notKnown(err) })
+	_ = m.wire.Close()
 }
 
 // mayOust reports whether c, which is idle, can be closed: it is one of l's, and has sent nothing.
 func (l *loop) mayOust(c *conn) bool {
-	w, ok := c.nc.(*wire)
-	return ok && w.poll == l.poll && quiet(w)
+	w, ok := c.nc.(*epoll.Wire)
+	return ok && w.Of(l.poll) && socket.Quiet(w)
 }
 
 // welcome answers what m has sent by now, and then waits for more.
@@ -119,7 +123,7 @@ func (l *loop) welcome(m *member) {
 // idles reports whether m is still a member, nothing is under way for it, and the poller does not
 // know of it.
 func (l *loop) idles(m *member) bool {
-	return l.members[m.wire.fd] == m && !m.inSet && !m.paused && m.batch == nil
+	return l.members[m.wire.Descriptor()] == m && !m.wire.Watched() && !m.paused && m.batch == nil
 }
 
 // revisit looks once more at those who came in the last turn and were answered: most of those that
@@ -151,7 +155,7 @@ func (l *loop) newMember(fd int) *member {
 	} else {
 		m = new(member)
 	}
-	m.wire.fd, m.wire.poll = fd, l.poll
+	m.wire.Open(l.poll, fd)
 	return m
 }
 
@@ -161,20 +165,21 @@ func (l *loop) take(m *member, at seat) {
 	m.spares, m.fresh = at.spares, true
 	m.conn.server, m.conn.nc, m.conn.session, m.conn.borrowed = l.server, &m.wire, &m.session, true
 	if l.server.cfg.peer == nil {
-		m.session.late = &m.wire
+		m.session.late = m
 	}
 	m.alarm.of = m
-	for len(l.members) <= m.wire.fd {
+	fd := m.wire.Descriptor()
+	for len(l.members) <= fd {
 		l.members = append(l.members, nil)
 	}
-	l.members[m.wire.fd] = m
+	l.members[fd] = m
 	l.open++
 }
 
 // end closes m. err says why, see ordinary.
 func (l *loop) end(m *member, err error) {
 	s := l.server
-	l.members[m.wire.fd] = nil
+	l.members[m.wire.Descriptor()] = nil
 	l.open--
 	l.alarms.drop(&m.alarm)
 	m.conn.close()

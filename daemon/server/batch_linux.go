@@ -5,9 +5,8 @@ import (
 	"errors"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"tokend/daemon/credential"
+	"tokend/daemon/server/epoll"
 	"tokend/protocol"
 )
 
@@ -56,7 +55,7 @@ type batch struct {
 
 // gather takes m, whose session wants to wait for a PUT, into the batch that goes next.
 func (l *loop) gather(m *member) {
-	if !m.inSet && !l.enlist(m, readable) { // or nobody would hear of its going
+	if !m.wire.Watched() && !l.enlist(m, epoll.Readable) { // or nobody would hear of its going
 		return
 	}
 	l.busy(m)
@@ -88,7 +87,7 @@ func (l *loop) dispatch() bool {
 	if bs.next == nil {
 		return false
 	}
-	if bs.underway >= underway && l.listener >= 0 {
+	if bs.underway >= underway && !l.stopping {
 		now := l.now()
 		if bs.gathered == 0 {
 			bs.gathered = now
@@ -133,14 +132,13 @@ func (bs *batches) overdue() (time.Duration, bool) { return bs.gathered + lookAf
 // disturbed is what becomes of an event of a member whose PUT waits. If its peer has sent more,
 // that can wait. If it has gone, nobody waits for the PUT any more; and where that is so of all in
 // its batch, the batch gives up too.
-func (l *loop) disturbed(m *member, events uint32) {
+func (l *loop) disturbed(m *member, events epoll.Events) {
 	m.masked = true
-	if events&(unix.EPOLLHUP|unix.EPOLLERR) == 0 {
-		_ = l.poll.set(m.wire.fd, unix.EPOLLONESHOT) // it cannot fail, but for a member that is known not to be one
+	if !events.Closed() {
+		_ = m.wire.Watch(epoll.Closed) // it cannot fail, since the poller knows of it
 		return
 	}
-	_ = l.poll.remove(m.wire.fd)
-	m.inSet = false
+	m.wire.Unwatch()
 	m.batch.here--
 	if m.batch != l.batches.next { // to which others may come yet
 		m.batch.desert()
@@ -204,7 +202,7 @@ func (l *loop) giveBack(b *batch) (waits bool) {
 	}
 	l.mu.Unlock()
 	if first {
-		l.poll.wake()
+		l.poll.Wake()
 	}
 	return waits
 }
@@ -239,8 +237,8 @@ func (l *loop) takeBatches() {
 
 // conclude writes what has become of m's PUT, and goes on with what m has sent behind it.
 func (l *loop) conclude(m *member) {
-	if m.masked && m.inSet {
-		if !l.enlist(m, readable) {
+	if m.masked && m.wire.Watched() {
+		if !l.enlist(m, epoll.Readable) {
 			return
 		}
 	}
@@ -252,9 +250,9 @@ func (l *loop) conclude(m *member) {
 	} else {
 		m.session.out = protocol.AppendOK(m.session.out)
 	}
-	fd := m.wire.fd
+	fd := m.wire.Descriptor()
 	l.goOn(m, m.conn.in.bytes())
-	if l.listener < 0 && l.members[fd] == m && !m.lent && !m.paused && m.batch == nil { // stopping
+	if l.stopping && l.members[fd] == m && !m.lent && !m.paused && m.batch == nil { // stopping
 		l.end(m, nil)
 	}
 }

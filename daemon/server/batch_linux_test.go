@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tokend/daemon/credential"
+	"tokend/daemon/server/epoll"
 	"tokend/daemon/server/socket"
 	"tokend/fetchers/secret"
 )
@@ -309,11 +310,11 @@ func TestPutsOverTime(t *testing.T) {
 // TestNoMoreWaitThanAreUnderWay holds that what a disk that hangs has made of goroutines, each with
 // a batch, goes when it is in order.
 func TestNoMoreWaitThanAreUnderWay(t *testing.T) {
-	poll, err := newPoller()
+	poll, err := epoll.New()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer poll.close()
+	defer poll.Close()
 	l := &loop{poll: poll, batches: newBatches()}
 	for i := range 2 * underway {
 		if waits := l.giveBack(&batch{loop: l}); waits != (i < underway) {

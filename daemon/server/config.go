@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"tokend/daemon/access"
+	"tokend/daemon/server/socket"
 	"tokend/fetchers/secret"
 )
 
@@ -107,7 +108,7 @@ func (c Config) complete() Config {
 
 func (c *Config) peerOf(nc net.Conn) (access.Peer, error) {
 	if c.peer == nil {
-		return kernelPeer(nc)
+		return socket.Peer(nc)
 	}
 	return c.peer(nc)
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"tokend/daemon/access"
+	"tokend/daemon/server/socket"
 )
 
 // What is read of a peer that has been refused, so that it gets to read why: a close
@@ -338,10 +339,10 @@ func (c *conn) readToEnd(last bool) bool {
 		c.readErr = err
 	}
 	switch nc := c.nc.(type) {
-	case interface{ awaitHangup() bool }:
-		return nc.awaitHangup()
+	case interface{ AwaitHangup() bool }:
+		return nc.AwaitHangup()
 	case syscall.Conn:
-		return awaitHangup(nc)
+		return socket.AwaitHangup(nc)
 	}
 	return c.readErr != nil // such a connection cannot be half-closed
 }

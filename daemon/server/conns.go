@@ -43,8 +43,8 @@ func (cs *conns) cut() int {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	for c := range cs.all {
-		if nc, ok := c.nc.(interface{ abort() }); ok {
-			nc.abort() // whoever owns it closes it: the number of its descriptor may be another's by now
+		if nc, ok := c.nc.(interface{ Abort() }); ok {
+			nc.Abort() // whoever owns it closes it: the number of its descriptor may be another's by now
 			continue
 		}
 		_ = c.nc.Close()

@@ -49,7 +49,7 @@
 //
 // Root and the daemon's own user are operators: none of this binds them, and their connections take
 // nobody's place. Of the process's descriptors a quarter is left to them and to the rest of the
-// daemon, and the last 24 (spares.go) whatever the numbers say: 8 of these are for operators, and
+// daemon, and the last 24 (package descriptors) whatever the numbers say: 8 of these are for operators, and
 // with 16 the daemon fetches and stores while connections have all the others. At the very end four
 // more operators are served, in the place of spares held for that, and whoever comes then is
 // answered BUSY. Should all descriptors be in use all the same, a spare is given up to see whose

@@ -1,12 +1,8 @@
 package server
 
 import (
-	"io"
-	"os"
-
-	"golang.org/x/sys/unix"
-
 	"tokend/daemon/clock"
+	"tokend/daemon/server/epoll"
 )
 
 // The bounds of a group. Of 8, 16, 32 and 64 members a request took the less of the processor the
@@ -54,18 +50,15 @@ func (g *group) expect(ready int) { g.most = min(max(ready/turnGroups, 1), group
 
 // receive reads what the peer of m has sent, of which events tell. m has nothing unconsumed. It
 // reads once: whoever has sent more has to wait until others have had their turn.
-func (l *loop) receive(m *member, events uint32) {
+func (l *loop) receive(m *member, events epoll.Events) {
 	g := &l.group
 	room := g.in[g.used : g.used+smallBuffer]
-	n, err := receive(m.wire.fd, room)
+	n, err := m.wire.Receive(room)
 	switch {
-	case err == unix.EAGAIN:
+	case err == epoll.ErrAgain:
 		return
 	case err != nil:
-		l.end(m, os.NewSyscallError("recv", err))
-		return
-	case n == 0:
-		l.end(m, io.EOF)
+		l.end(m, err)
 		return
 	case !l.lookAgain(m, n == len(room), events):
 		return

@@ -3,7 +3,7 @@ package server
 import (
 	"errors"
 
-	"golang.org/x/sys/unix"
+	"tokend/daemon/server/epoll"
 )
 
 // How members change hands. The loop does not touch one that is lent, but to pass on what the
@@ -30,10 +30,10 @@ func (l *loop) lendTo(m *member, f func() error) {
 	l.busy(m)
 	l.alarms.drop(&m.alarm)
 	m.paused = false
-	if !l.enlist(m, unix.EPOLLONESHOT) { // until it asks for more than that
+	if !l.enlist(m, epoll.Closed) { // until it asks for more than that
 		return
 	}
-	m.wire.lend()
+	m.wire.Lend()
 	m.lent, m.kept = true, true
 	l.lent++
 	l.start(func() {
@@ -43,7 +43,7 @@ func (l *loop) lendTo(m *member, f func() error) {
 		first := len(l.returned) == 1
 		l.mu.Unlock()
 		if first {
-			l.poll.wake()
+			l.poll.Wake()
 		}
 	})
 }
@@ -60,9 +60,9 @@ func (l *loop) takeBack() {
 		switch {
 		case !errors.Is(r.err, errIdle):
 			l.end(r.m, r.err)
-		case l.listener < 0: // stopping
+		case l.stopping:
 			l.end(r.m, nil)
-		case l.enlist(r.m, readable):
+		case l.enlist(r.m, epoll.Readable):
 			l.listen(r.m)
 		}
 	}

@@ -8,11 +8,12 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
+	"tokend/daemon/server/descriptors"
+	"tokend/daemon/server/epoll"
 	"tokend/daemon/server/socket"
-
-	"golang.org/x/sys/unix"
 )
 
 // loop serves all connections of one listener on one goroutine, by one epoll(7), level-triggered:
@@ -31,12 +32,13 @@ type loop struct {
 	cancel func()       // ends ctx, when the listener has failed for good
 	conns  *conns       // those that are lent
 	start  func(func()) // starts a goroutine that Serve waits for
-	poll   *poller
+	poll   *epoll.Poller
 	began  time.Time // the zero of now
 
 	// Only run touches what follows.
 
-	listener  int // descriptor; -1 when the loop accepts no more
+	acceptor  *epoll.Acceptor
+	stopping  bool // the loop accepts no more, and the acceptor is closed
 	accepting accepting
 	acceptAt  time.Duration // when to accept again after a failure; 0 for no such time
 	fresh     []*member     // accepted in the last turn, and answered
@@ -47,7 +49,7 @@ type loop struct {
 	batches   batches
 	idle      []*member // ended, to be used again
 	rooms     [][]byte  // of smallBuffer bytes, to be used again
-	events    [events]unix.EpollEvent
+	events    [events]epoll.Event
 	group     group
 	ahead     ahead             // of the group
 	in        [smallBuffer]byte // for one that is read by itself
@@ -94,16 +96,17 @@ func newLoop(s *Server, ln net.Listener) (*loop, error) {
 	if err != nil {
 		return nil, err
 	}
-	poll, err := newPoller()
+	poll, err := epoll.New()
 	if err != nil {
-		return nil, errors.Join(err, unix.Close(fd))
+		return nil, errors.Join(err, syscall.Close(fd))
 	}
-	if err := poll.add(fd, unix.EPOLLIN); err != nil {
-		poll.close()
-		return nil, errors.Join(err, unix.Close(fd))
+	acceptor, err := poll.Acceptor(fd)
+	if err != nil {
+		poll.Close()
+		return nil, errors.Join(err, syscall.Close(fd))
 	}
 	own.Release()
-	return &loop{server: s, accepting: accepting{spares: newSpares()}, poll: poll, began: time.Now(), listener: fd, batches: newBatches()}, nil
+	return &loop{server: s, accepting: accepting{spares: descriptors.NewReserve()}, poll: poll, began: time.Now(), acceptor: acceptor, batches: newBatches()}, nil
 }
 
 // now is the time by which alarms are set. It is never 0.
@@ -112,10 +115,10 @@ func (l *loop) now() time.Duration { return time.Since(l.began) + 1 }
 // run serves until ctx ends and the last member has gone. It returns an error only if the listener
 // has failed for good.
 func (l *loop) run() error {
-	defer l.accepting.spares.close()
+	defer l.accepting.spares.Close()
 	defer close(l.batches.hands)
 	for {
-		n := l.poll.wait(l.events[:], l.timeout())
+		n := l.poll.Wait(l.events[:], l.timeout())
 		lent := l.lent
 		l.turn(l.events[:n])
 		l.ring()
@@ -123,7 +126,7 @@ func (l *loop) run() error {
 		if ended {
 			l.stop()
 		}
-		l.poll.closeAll()
+		l.poll.CloseAll()
 		if ended && l.open == 0 {
 			return l.err
 		}
@@ -134,23 +137,23 @@ func (l *loop) run() error {
 }
 
 // turn does what events call for.
-func (l *loop) turn(events []unix.EpollEvent) {
+func (l *loop) turn(events []epoll.Event) {
 	knocked := false
 	l.group.expect(len(events))
 	for i := range events {
-		switch ev := &events[i]; int(ev.Fd) {
-		case l.listener:
-			if ev.Events&(unix.EPOLLHUP|unix.EPOLLERR) != 0 { // shut down; accept would say EAGAIN for ever
-				l.fail(os.NewSyscallError("accept", unix.EINVAL))
+		ev := &events[i]
+		switch fd := ev.Descriptor(); {
+		case fd == l.acceptor.Descriptor() && !l.stopping:
+			if ev.Events().Closed() { // shut down; accept would say EAGAIN for ever
+				l.fail(os.NewSyscallError("accept", syscall.EINVAL))
 			} else {
 				knocked = true
 			}
-		case l.poll.wakeFD:
-			l.poll.woken()
+		case l.poll.Woken(fd):
 			l.takeBack()
 			l.takeBatches()
 		default:
-			l.happened(int(ev.Fd), ev.Events)
+			l.happened(fd, ev.Events())
 		}
 	}
 	l.answerGroup()
@@ -162,14 +165,14 @@ func (l *loop) turn(events []unix.EpollEvent) {
 
 func (l *loop) wake() {
 	l.ended.Store(true)
-	l.poll.wake()
+	l.poll.Wake()
 }
 
 // close is not for run, since whoever gives a member back wakes the poller a moment after.
-func (l *loop) close() { l.poll.close() }
+func (l *loop) close() { l.poll.Close() }
 
-// timeout is how many milliseconds it is until something is due; less than none for for ever.
-func (l *loop) timeout() int {
+// timeout is how long it is until something is due; less than none for for ever.
+func (l *loop) timeout() time.Duration {
 	if len(l.fresh) > 0 {
 		return 0
 	}
@@ -183,18 +186,18 @@ func (l *loop) timeout() int {
 	if !set {
 		return -1
 	}
-	return int(min(max(0, due-l.now()+time.Millisecond-1), time.Hour) / time.Millisecond)
+	return max(0, due-l.now())
 }
 
 // happened does what an event of a member calls for. One that comes too late, after the member has
 // ended and its descriptor has become another's, does no harm: there is nothing to read, or nothing
 // has changed.
-func (l *loop) happened(fd int, events uint32) {
+func (l *loop) happened(fd int, events epoll.Events) {
 	m := l.members[fd]
 	switch {
 	case m == nil:
 	case m.lent:
-		m.wire.happened()
+		m.wire.Happened()
 	case m.batch != nil:
 		l.disturbed(m, events)
 	case m.paused:
@@ -211,7 +214,7 @@ func (l *loop) guard(m *member, f func(*member)) {
 	defer func() {
 		if fault := recover(); fault != nil {
 			l.server.report(fault)
-			if l.members[m.wire.fd] == m && !m.lent {
+			if l.members[m.wire.Descriptor()] == m && !m.lent {
 				l.end(m, errBroken)
 			}
 		}
@@ -239,12 +242,11 @@ func (l *loop) ring() {
 
 // stop ends the members that have nothing to wait for; of those that are lent, conns takes care.
 func (l *loop) stop() {
-	if l.listener < 0 {
+	if l.stopping {
 		return
 	}
-	_ = l.poll.remove(l.listener)
-	_ = unix.Close(l.listener)
-	l.listener, l.acceptAt = -1, 0
+	l.acceptor.Close()
+	l.stopping, l.acceptAt = true, 0
 	for _, m := range l.members {
 		switch {
 		case m == nil || m.lent || m.batch != nil:

@@ -298,7 +298,7 @@ func TestLoopConnectsAllocateNothing(t *testing.T) {
 func TestLoopStopsInTheMiddle(t *testing.T) { overBoth(t, tryLoopStopsInTheMiddle) }
 
 func tryLoopStopsInTheMiddle(t *testing.T, d driver) {
-	descriptors := func() int {
+	openFiles := func() int {
 		all, err := os.ReadDir("/proc/self/fd")
 		if err != nil {
 			t.Skip("no /proc")
@@ -337,11 +337,11 @@ func tryLoopStopsInTheMiddle(t *testing.T, d driver) {
 			t.Errorf("%d connections are counted when Serve has returned", n)
 		}
 		if i == 0 { // what is made once for good has been
-			goroutines, fds = runtime.NumGoroutine(), descriptors()
+			goroutines, fds = runtime.NumGoroutine(), openFiles()
 		}
 	}
 	eventually(t, "no goroutine is left", func() bool { return runtime.NumGoroutine() <= goroutines })
-	eventually(t, "no descriptor is left", func() bool { return descriptors() <= fds })
+	eventually(t, "no descriptor is left", func() bool { return openFiles() <= fds })
 }
 
 // A listener that fails for good ends Serve with that error, and the connections in good order.

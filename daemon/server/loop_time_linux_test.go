@@ -227,13 +227,14 @@ func TestGroupsAreAskedForLate(t *testing.T) {
 	}
 	defer unix.Close(fds[1])
 	defer unix.Close(fds[0])
-	w := &wire{fd: fds[0]}
-	peer, err := kernelPeer(w)
+	m := new(member)
+	m.wire.Open(nil, fds[0])
+	peer, err := (&loop{server: New(Config{Engine: newFakeEngine()})}).peerOf(&m.wire)
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := sessionOf(New(Config{Engine: newFakeEngine()}), peer)
-	s.late = w
+	s.late = m
 	s.renewRights()
 	s.server.SetRules([]access.Rule{{UIDs: []uint32{1}, Names: []string{"*"}, Verbs: []string{"GET"}}})
 	if s.renewRights(); s.late == nil || s.peer.Groups != nil {

@@ -1,22 +1,21 @@
 package server
 
 import (
-	"io"
-	"os"
-
-	"golang.org/x/sys/unix"
+	"tokend/daemon/access"
+	"tokend/daemon/server/descriptors"
+	"tokend/daemon/server/epoll"
+	"tokend/daemon/server/socket"
 )
 
 // member is a connection of an event loop: what a goroutine of its own would have had, but for the
 // goroutine and the buffers. A member that waits for its peer to ask owns neither.
 type member struct {
 	conn    conn // its nc is wire
-	wire    wire
+	wire    epoll.Wire
 	session session // conn's
 	alarm   alarm
-	spares  *spares // see seat
+	spares  *descriptors.Reserve // see seat
 
-	inSet  bool // the poller knows of it
 	lent   bool // to a goroutine
 	paused bool // the user has asked too much: nothing is read until the alarm
 	turned bool // there is no room for it: it is told so, and that is all
@@ -27,14 +26,21 @@ type member struct {
 	masked bool   // the poller tells at most of the peer's going
 }
 
-// readable is what the poller tells of a member that waits for its peer to ask: that something has
-// come, or that nothing more will, each once. To be told until all has been read would have the
-// kernel look at each member twice, for 4 % of a request. See lookAgain.
-const readable = unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET
+// peerOf asks the kernel who is at the other end of w, but for its groups: a client that connects
+// for one request should not have to pay for what few rules want to know.
+func (l *loop) peerOf(w *epoll.Wire) (access.Peer, error) {
+	if l.server.cfg.peer != nil {
+		return l.server.cfg.peer(w)
+	}
+	return socket.User(w.Descriptor())
+}
+
+// groups asks for the peer's groups. The kernel remembers for as long as the connection lasts.
+func (m *member) groups() ([]uint32, error) { return socket.Groups(m.wire.Descriptor()) }
 
 // attend reads what the peer has sent, of which events tell, and answers it. It reads once: whoever
 // has sent more has to wait until others have had their turn.
-func (l *loop) attend(m *member, events uint32) {
+func (l *loop) attend(m *member, events epoll.Events) {
 	c := &m.conn
 	if !c.admitLong() {
 		c.session.failNone(errLong)
@@ -46,13 +52,11 @@ func (l *loop) attend(m *member, events uint32) {
 	if begun {
 		room = c.in.room()
 	}
-	n, err := receive(m.wire.fd, room)
+	n, err := m.wire.Receive(room)
 	switch {
-	case err == unix.EAGAIN:
+	case err == epoll.ErrAgain:
 	case err != nil:
-		l.end(m, os.NewSyscallError("recv", err))
-	case n == 0:
-		l.end(m, io.EOF)
+		l.end(m, err)
 	case !l.lookAgain(m, n == len(room), events):
 	case begun:
 		c.in.add(n)
@@ -66,12 +70,12 @@ func (l *loop) attend(m *member, events uint32) {
 // where there may be something that it has told of already: a read that has filled its room may
 // have left some, and the end of all may have come with the last of it. It returns false if that
 // has ended m.
-func (l *loop) lookAgain(m *member, filled bool, events uint32) bool {
+func (l *loop) lookAgain(m *member, filled bool, events epoll.Events) bool {
 	m.fresh = m.fresh && !filled // there is more to it than one request
-	if !m.inSet || !filled && events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) == 0 {
+	if !m.wire.Watched() || !filled && !events.Ended() {
 		return true
 	}
-	return l.enlist(m, readable)
+	return l.enlist(m, epoll.Readable)
 }
 
 // answer answers the requests in b, which are those of m's own buffer, if it has any, or have just
@@ -148,10 +152,10 @@ func (l *loop) write(m *member) (all bool, err error) {
 // send sends out, which is replies of m's, as far as the kernel takes it. What is left becomes m's
 // own, for the goroutine that waits until the peer reads.
 func (l *loop) send(m *member, out []byte) (all bool, err error) {
-	n, err := send(m.wire.fd, out)
+	n, err := m.wire.Send(out)
 	switch {
 	case err != nil:
-		return false, os.NewSyscallError("send", err)
+		return false, err
 	case n < len(out):
 		l.keep(m, out[n:])
 	}
@@ -191,11 +195,11 @@ func (l *loop) listen(m *member) {
 		l.rest(m)
 	}
 	switch {
-	case m.inSet:
+	case m.wire.Watched():
 	case m.fresh:
 		l.fresh = append(l.fresh, m)
 	default:
-		l.enlist(m, readable)
+		l.enlist(m, epoll.Readable)
 	}
 }
 
@@ -213,20 +217,13 @@ func (l *loop) busy(m *member) {
 	}
 }
 
-// enlist has the poller tell of events of m. It fails only where the kernel has no memory left, or
-// too many are waited for (epoll(7), max_user_watches).
-func (l *loop) enlist(m *member, events uint32) bool {
-	var err error
-	if m.inSet {
-		err = l.poll.set(m.wire.fd, events)
-	} else {
-		err = l.poll.add(m.wire.fd, events)
-	}
-	if err != nil {
-		l.end(m, os.NewSyscallError("epoll_ctl", err))
+// enlist has the poller tell of events of m. If that fails, it ends m and returns false.
+func (l *loop) enlist(m *member, events epoll.Events) bool {
+	if err := m.wire.Watch(events); err != nil {
+		l.end(m, err)
 		return false
 	}
-	m.inSet, m.fresh = true, false
+	m.fresh = false
 	return true
 }
 
@@ -251,11 +248,7 @@ func (l *loop) resume(m *member) {
 
 // interrupt is what becomes of an event of a member that is paused: the peer has sent more, or is
 // gone. The poller would tell of it again and again.
-func (l *loop) interrupt(m *member) {
-	if l.poll.remove(m.wire.fd) == nil {
-		m.inSet = false
-	}
-}
+func (l *loop) interrupt(m *member) { m.wire.Unwatch() }
 
 // getRoom gives c a buffer, and giveRoom takes it back: who sends so fast that lines are torn does
 // not need a new one each time.

@@ -3,11 +3,7 @@ package server
 import (
 	"cmp"
 	"errors"
-	"net"
 	"slices"
-	"syscall"
-
-	"golang.org/x/sys/unix"
 )
 
 // When there is no room for a connection, the user with the most connections gives up one that is
@@ -115,24 +111,4 @@ func (us *users) oustLocked(u *user, may func(*conn) bool) *conn {
 		}
 	}
 	return nil
-}
-
-// quiet reports whether the peer of nc has sent nothing that has not been read, as far as can be
-// told.
-func quiet(nc net.Conn) bool {
-	still := true
-	look := func(fd uintptr) {
-		fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-		n, err := unix.Poll(fds, 0)
-		still = err == nil && (n == 0 || fds[0].Revents&unix.POLLHUP != 0) // one that is gone asks for nothing
-	}
-	switch nc := nc.(type) {
-	case interface{ descriptor() int }:
-		look(uintptr(nc.descriptor()))
-	case syscall.Conn:
-		if raw, err := nc.SyscallConn(); err == nil {
-			_ = raw.Control(look)
-		}
-	}
-	return still
 }

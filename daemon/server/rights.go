@@ -1,12 +1,9 @@
 package server
 
 import (
-	"net"
-
 	"github.com/hashicorp/go-hclog"
 
 	"tokend/daemon/access"
-	"tokend/daemon/server/socket"
 	"tokend/protocol"
 )
 
@@ -101,13 +98,4 @@ func (u *user) rightsOf(rules *access.Rules, p access.Peer) *access.Rights {
 		u.decided.Store(d)
 	}
 	return d.rights
-}
-
-// kernelPeer returns the process at the other end of nc, as the kernel knows it. The peer of a
-// connection of an event loop has no groups yet; see session.late.
-func kernelPeer(nc net.Conn) (access.Peer, error) {
-	if own, ok := nc.(interface{ peer() (access.Peer, error) }); ok {
-		return own.peer()
-	}
-	return socket.Peer(nc)
 }

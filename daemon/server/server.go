@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tokend/daemon/access"
+	"tokend/daemon/server/descriptors"
 	"tokend/daemon/server/socket"
 	"tokend/protocol"
 )
@@ -155,8 +156,8 @@ type goroutines struct {
 }
 
 func (g *goroutines) run() error {
-	spares := newSpares()
-	defer spares.close()
+	spares := descriptors.NewReserve()
+	defer spares.Close()
 	return g.server.accept(g.ctx, g.ln, spares, func(nc net.Conn) { g.server.admit(g.ctx, nc, g.conns, spares, g.start) })
 }
 
@@ -181,8 +182,14 @@ func (s *Server) dismiss(conns *conns, handled <-chan struct{}) {
 // admit decides whether a connection that has been accepted is served, and starts that. It does so
 // before the next one is accepted, so that what is refused never holds more than a descriptor or
 // two however fast it comes; nothing that it does waits for anybody.
-func (s *Server) admit(ctx context.Context, nc net.Conn, conns *conns, spares *spares, start func(func())) {
-	seat, err := s.judge(nc, spares, func(c *conn) bool { return !c.borrowed && quiet(c.nc) })
+func (s *Server) admit(ctx context.Context, nc net.Conn, conns *conns, spares *descriptors.Reserve, start func(func())) {
+	peer, err := s.cfg.peerOf(nc)
+	if err != nil {
+		s.notKnown(err)
+		_ = nc.Close()
+		return
+	}
+	seat, err := s.judge(peer, spares.Free(socket.Descriptor(nc)), spares, func(c *conn) bool { return !c.borrowed && socket.Quiet(c.nc) })
 	if seat.ousted != nil {
 		_ = seat.ousted.nc.Close() // which ends its read
 		if s.maySayFull() {
@@ -208,10 +215,7 @@ func (s *Server) admit(ctx context.Context, nc net.Conn, conns *conns, spares *s
 			s.saySpent()
 		}
 		dismissBriefly(nc)
-		spares.refill()
-	default:
-		s.notKnown(err)
-		_ = nc.Close()
+		spares.Refill()
 	}
 }
 
@@ -223,20 +227,15 @@ func (s *Server) notKnown(err error) {
 type seat struct {
 	peer   access.Peer
 	user   *user
-	spares *spares // whose place it has; nil for none
-	ousted *conn   // has lost its place to it, and is to be closed; nil for none
+	spares *descriptors.Reserve // whose place it has; nil for none
+	ousted *conn                // has lost its place to it, and is to be closed; nil for none
 }
 
-// judge decides whether nc is served. If it is, the seat is taken until leave. Otherwise the error
-// is errTooMany, or errSpent, or says why its peer is not known. may says which connections can be
-// closed for it.
-func (s *Server) judge(nc net.Conn, spares *spares, may func(*conn) bool) (seat, error) {
-	peer, err := s.cfg.peerOf(nc)
-	if err != nil {
-		return seat{}, err
-	}
-	left := spares.left(descriptorOf(nc))
-	if left < ownFiles+operatorFiles {
+// judge decides whether a connection of peer is served, where left descriptors are free. If it is,
+// the seat is taken until leave. Otherwise the error is errTooMany or errSpent. may says which
+// connections can be closed for it.
+func (s *Server) judge(peer access.Peer, left int, spares *descriptors.Reserve, may func(*conn) bool) (seat, error) {
+	if left < descriptors.Daemon+descriptors.Operators {
 		may = nil // it would be refused all the same
 	}
 	u, ousted, ok := s.users.enter(peer.UID, s.limits.Load().room, may)
@@ -244,16 +243,16 @@ func (s *Server) judge(nc net.Conn, spares *spares, may func(*conn) bool) (seat,
 	switch {
 	case !ok:
 		u.stats.failed(0, errTooMany.Code)
-		if left < ownFiles+operatorFiles {
+		if left < descriptors.Daemon+descriptors.Operators {
 			return at, errSpent
 		}
 		return at, errTooMany
 	case !u.operator:
-		ok = left >= ownFiles+operatorFiles && spares.refill() // the spares are for operators
-	case left >= ownFiles:
-		spares.refill()
+		ok = left >= descriptors.Daemon+descriptors.Operators && spares.Refill() // the spares are for operators
+	case left >= descriptors.Daemon:
+		spares.Refill()
 	default:
-		if ok = spares.lend(); ok {
+		if ok = spares.Lend(); ok {
 			at.spares = spares
 		}
 	}
@@ -276,7 +275,7 @@ func (s *Server) maySaySpent(err error) bool {
 }
 
 func (s *Server) saySpent() {
-	s.log.Warn("connections are refused, too few descriptors are left: raise the limit (LimitNOFILE=)", "limit", descriptors())
+	s.log.Warn("connections are refused, too few descriptors are left: raise the limit (LimitNOFILE=)", "limit", descriptors.Limit())
 }
 
 // maySayFull reports whether the log is to say that there is no room for connections.
@@ -290,7 +289,7 @@ func (s *Server) sayFull(uid uint32) {
 // leave ends what judge has begun. c is the connection.
 func (s *Server) leave(at seat, c *conn) {
 	if at.spares != nil {
-		at.spares.leave()
+		at.spares.Return()
 	}
 	s.users.leave(at.user, c)
 	s.open.Add(-1)

@@ -18,6 +18,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"tokend/daemon/access"
+	"tokend/daemon/server/descriptors"
 	"tokend/fetchers/secret"
 )
 
@@ -157,7 +158,7 @@ func TestStopWhileOutOfDescriptors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t, Config{})
 		c := r.ln.dial(t)
-		for range 12 + spareFiles {
+		for range 12 + descriptors.Spares {
 			r.ln.errs <- syscall.ENFILE
 		}
 		time.Sleep(2 * time.Second) // in the middle of a pause

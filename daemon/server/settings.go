@@ -3,6 +3,8 @@ package server
 import (
 	"cmp"
 	"time"
+
+	"tokend/daemon/server/descriptors"
 )
 
 // Limits are what an operator may change. The zero value of a field is that of [DefaultLimits].
@@ -56,10 +58,10 @@ const maxRation = 64
 func (s *Server) SetLimits(l Limits) {
 	rate := newRate(cmp.Or(l.UserRate, DefaultLimits.UserRate))
 	most := cmp.Or(l.MaxConns, DefaultLimits.MaxConns)
-	room := roomFor(most)
+	room := descriptors.Room(most)
 	if room < most && most > DefaultLimits.MaxConns {
 		s.log.Warn("the process has too few descriptors for max_connections: raise the limit (LimitNOFILE=)",
-			"max_connections", most, "possible", room, "descriptors", descriptors())
+			"max_connections", most, "possible", room, "descriptors", descriptors.Limit())
 	}
 	s.limits.Store(&settings{
 		room:   room,

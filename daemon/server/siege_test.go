@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"tokend/daemon/server/descriptors"
 	"tokend/daemon/server/socket"
 	"tokend/fetchers"
 )
@@ -164,7 +165,7 @@ func trySiegeWithoutDescriptors(t *testing.T, d driver) {
 		t.Errorf("a user is answered %q, want %q", got, crowded)
 	}
 	var roots []*client
-	for range spareFiles {
+	for range descriptors.Spares {
 		c := dialSocket(t, path)
 		c.want(c.ask("PING"), "OK PONG")
 		roots = append(roots, c)
@@ -235,7 +236,7 @@ func TestSiegeOfDroppedConnections(t *testing.T) { overBoth(t, trySiegeOfDropped
 
 func trySiegeOfDroppedConnections(t *testing.T, d driver) {
 	path, s, engine := d.startSocket(t, Config{peer: eachAnother()})
-	descriptors := func() int {
+	openFiles := func() int {
 		all, err := os.ReadDir("/proc/self/fd")
 		if err != nil {
 			t.Skip("no /proc")
@@ -244,7 +245,7 @@ func trySiegeOfDroppedConnections(t *testing.T, d driver) {
 	}
 	roundTrips(t, path, 100)
 	eventually(t, "all are closed", func() bool { return s.open.Load() == 0 })
-	fds, goroutines, before := descriptors(), runtime.NumGoroutine(), inUse()
+	fds, goroutines, before := openFiles(), runtime.NumGoroutine(), inUse()
 	for i := range size(2000, 10_000) {
 		nc, err := dialPatiently(path)
 		if err != nil {
@@ -266,7 +267,7 @@ func trySiegeOfDroppedConnections(t *testing.T, d driver) {
 	eventually(t, "all are closed", func() bool { return s.open.Load() == 0 })
 	eventually(t, "nobody waits", func() bool { _, now := engine.waiters(); return now == 0 })
 	eventually(t, "no goroutine is left", func() bool { return runtime.NumGoroutine() <= goroutines })
-	eventually(t, "no descriptor is left", func() bool { return descriptors() <= fds })
+	eventually(t, "no descriptor is left", func() bool { return openFiles() <= fds })
 	after := inUse()
 	t.Logf("%d KB in use before, %d KB after", before>>10, after>>10)
 	if after > before+16<<20 {

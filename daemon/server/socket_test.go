@@ -342,7 +342,7 @@ func TestSocketPeer(t *testing.T) { overBoth(t, trySocketPeer) }
 func trySocketPeer(t *testing.T, d driver) {
 	got := make(chan access.Peer, 1)
 	path, _, _ := d.startSocket(t, Config{peer: func(nc net.Conn) (access.Peer, error) {
-		p, err := kernelPeer(nc)
+		p, err := socket.Peer(nc)
 		got <- p
 		return p, err
 	}})

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"math"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -138,14 +137,5 @@ func TestManyUsers(t *testing.T) {
 	}
 	if total := us.total(); total.reads.Load() != n+1 || total.connections.Load() != n+1 {
 		t.Errorf("%d reads on %d connections are counted, want %d", total.reads.Load(), total.connections.Load(), n+1)
-	}
-}
-
-func TestRoomLeavesDescriptors(t *testing.T) {
-	if got := roomFor(10); got != 10 {
-		t.Errorf("room for 10\n got %d\nwant 10", got)
-	}
-	if got := roomFor(math.MaxInt); got == math.MaxInt || got < 1 {
-		t.Errorf("room for any number: got %d", got)
 	}
 }

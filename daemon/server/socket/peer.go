@@ -10,19 +10,11 @@ import (
 
 // Peer returns the process at the other end of nc, with its groups. It fails on anything but a Unix
 // socket: an unknown peer is not served.
-func Peer(nc net.Conn) (access.Peer, error) {
-	uc, ok := nc.(*net.UnixConn)
-	if !ok {
-		return access.Peer{}, fmt.Errorf("peer of a %T is not known", nc)
+func Peer(nc net.Conn) (peer access.Peer, err error) {
+	err = fmt.Errorf("peer of a %T is not known", nc)
+	switch nc.(type) {
+	case *net.UnixConn, interface{ Descriptor() int }:
+		control(nc, func(fd uintptr) { peer, err = peerOf(int(fd)) })
 	}
-	raw, err := uc.SyscallConn()
-	if err != nil {
-		return access.Peer{}, err
-	}
-	var peer access.Peer
-	var peerErr error
-	if err := raw.Control(func(fd uintptr) { peer, peerErr = peerOf(int(fd)) }); err != nil {
-		return access.Peer{}, err
-	}
-	return peer, peerErr
+	return peer, err
 }

@@ -1,0 +1,103 @@
+package descriptors
+
+import (
+	"math"
+	"os"
+	"sync/atomic"
+)
+
+// The descriptors that connections of users cannot have.
+const (
+	// Daemon is how many the daemon needs beyond those that it has open while idle: a log file, a
+	// table and a manifest of the store and one file of the journal during a compaction (6), four
+	// calls to WeChat and two DNS queries (6), a backup (2), a file in /proc for the audit log, and
+	// one to spare. A daemon that can neither fetch nor store does not serve anyone for long.
+	Daemon = 16
+
+	// Operators is how many are kept for operators' connections.
+	Operators = 8
+
+	// Spares is how many connections of operators can be served when the process has no other
+	// descriptor left.
+	Spares = 4
+)
+
+// Reserve is the spare descriptors of one acceptor. It opens /dev/null, to have something to close:
+// if the process has no descriptor left, accept fails, the connection stays in the queue, and its
+// user is unknown. After a spare is released, the connection can be accepted. If its user is an
+// operator, the connection keeps the descriptor. Otherwise it is closed, and Refill takes the
+// descriptor back.
+type Reserve struct {
+	files []*os.File
+	lent  atomic.Int32 // spares that connections use
+
+	// The system allocates the lowest free descriptor, so a new one tells how many are in use. The
+	// limit can be changed from outside (prlimit(1)). Free reads it again when a descriptor is
+	// higher than any before.
+	limit, highest int
+}
+
+// NewReserve returns a Reserve with as many spares as the process has descriptors for.
+func NewReserve() *Reserve {
+	r := &Reserve{}
+	r.Refill()
+	return r
+}
+
+// Refill opens spares until there are enough, and reports whether there are.
+func (r *Reserve) Refill() bool {
+	for len(r.files)+int(r.lent.Load()) < Spares {
+		f, err := os.Open(os.DevNull)
+		if err != nil {
+			return false
+		}
+		r.files = append(r.files, f)
+	}
+	return true
+}
+
+// Release closes a spare, and reports whether there was one.
+func (r *Reserve) Release() bool {
+	n := len(r.files)
+	if n == 0 {
+		return false
+	}
+	_ = r.files[n-1].Close()
+	r.files = r.files[:n-1]
+	return true
+}
+
+// Lend lets a connection use a spare until Return. It reports whether there was one.
+func (r *Reserve) Lend() bool {
+	if r.lent.Load() >= Spares {
+		return false
+	}
+	if r.lent.Add(1)+int32(len(r.files)) > Spares { // no spare was released to accept the connection
+		r.Release()
+	}
+	return true
+}
+
+// Return ends Lend. Any goroutine may call it.
+func (r *Reserve) Return() { r.lent.Add(-1) }
+
+// Close closes all spares.
+func (r *Reserve) Close() {
+	for r.Release() {
+	}
+}
+
+// Free returns how many descriptors are free after fd has been allocated. A negative fd is none:
+// the result is unlimited.
+func (r *Reserve) Free(fd int) int {
+	if fd < 0 {
+		return math.MaxInt
+	}
+	if fd > r.highest || r.limit == 0 {
+		r.limit, r.highest = Limit(), fd
+	}
+	return r.limit - 1 - fd
+}
+
+// Recheck makes Free read the limit again.
+func (r *Reserve) Recheck() { r.limit = 0 }
