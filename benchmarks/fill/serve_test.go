@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// TestAway holds that an unreachable WeChat answers no call, and answers when it is back.
-func TestAway(t *testing.T) {
+// TestSetAway holds that an unreachable WeChat answers no call, and answers when it is back.
+func TestSetAway(t *testing.T) {
 	o := &options{serve: "127.0.0.1:0", size: 64}
 	w, err := newWorld(o)
 	if err != nil {

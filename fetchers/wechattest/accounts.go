@@ -6,21 +6,21 @@ import (
 	"time"
 )
 
-// account is whoever fetches: an official account or mini program, an app of a
-// corp, a service provider, a platform or suite, a customer of these.
+// account is a caller: an official account or mini program, a corp's app, a service provider, a
+// platform or suite, or a customer of one of these.
 type account struct {
-	// id is how calls are counted; see [Call.Account].
+	// id identifies the account in counts; see [Call.Account].
 	id   string
-	corp string // of WeCom
+	corp string // on WeCom
 
-	owner *owner // of a platform or a suite: itself
-	grant *grant // of a customer: what it has given
+	owner *owner // of a platform or a suite: the owner itself
+	grant *grant // of a customer: its grant
 
-	secret string    // a customer has none
-	frozen bool      // official accounts: the secret was frozen in the console
-	forced time.Time // when a forced refresh last had an effect
+	secret string    // customers have none
+	frozen bool      // official accounts: the secret is frozen in the console
+	forced time.Time // time of the last effective forced refresh
 
-	shares map[share]*account // of an app: the downstream corps that it is shared with
+	shares map[share]*account // of an app: the downstream corps that share it
 
 	lines map[universe]*line
 }
@@ -34,7 +34,7 @@ func (a *account) line(u universe) *line {
 	return l
 }
 
-// accounts are all of them, by the ids that calls carry.
+// accounts are all accounts, by the IDs that calls contain.
 type accounts struct {
 	official  map[string]*account            // by appid
 	apps      map[string]map[string]*account // by corpid and agentid
@@ -51,7 +51,7 @@ func newAccounts() accounts {
 	}
 }
 
-// app returns the app of a corp that has the secret, or nil.
+// app returns the app of a corp with the secret, or nil.
 func (as accounts) app(corpid, secret string) *account {
 	for _, a := range as.apps[corpid] {
 		if a.secret == secret {
@@ -61,7 +61,7 @@ func (as accounts) app(corpid, secret string) *account {
 	return nil
 }
 
-// byID returns the accounts that have the id, in whatever family.
+// byID returns the accounts with the ID, of all types.
 func (as accounts) byID(id string) []*account {
 	var found []*account
 	for _, m := range []map[string]*account{as.official, as.providers} {
@@ -101,8 +101,8 @@ func put[K comparable](m map[K]*account, key K, a account) *account {
 	return &a
 }
 
-// AddAccount adds an official account or a mini program. Of one that is there
-// already it changes the secret; its tokens live on.
+// AddAccount adds an official account or a mini program. For an existing one it changes the secret;
+// its tokens stay valid.
 func (w *WeChat) AddAccount(appid, secret string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -113,8 +113,8 @@ func (w *WeChat) addAccount(appid, secret string) *account {
 	return put(w.accounts.official, appid, account{id: appid, secret: secret})
 }
 
-// AddApp adds an app of a corp, whose calls are counted as those of
-// "corpid/agentid". Of one that is there already it changes the secret; its tokens live on.
+// AddApp adds an app of a corp. Its calls are counted for "corpid/agentid". For an existing one
+// AddApp changes the secret; its tokens stay valid.
 func (w *WeChat) AddApp(corpid, agentid, secret string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -130,8 +130,8 @@ func (w *WeChat) addApp(corpid, agentid, secret string) *account {
 	return put(apps, agentid, account{id: corpid + "/" + agentid, corp: corpid, secret: secret})
 }
 
-// registerApp makes an app of whoever calls with an unknown secret. The call
-// does not say an agentid, so the apps are numbered.
+// registerApp creates an app for a call with an unknown secret. The call does not contain an
+// agentid, so the apps are numbered.
 func (w *WeChat) registerApp(corpid, secret string) *account {
 	for n := len(w.accounts.apps[corpid]) + 1; ; n++ {
 		agentid := "app" + strconv.Itoa(n)
@@ -141,8 +141,8 @@ func (w *WeChat) registerApp(corpid, secret string) *account {
 	}
 }
 
-// AddProvider adds a service provider of WeCom. Of one that is there already
-// it changes the secret; its tokens live on.
+// AddProvider adds a service provider of WeCom. For an existing one it changes the secret; its
+// tokens stay valid.
 func (w *WeChat) AddProvider(corpid, secret string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -153,8 +153,8 @@ func (w *WeChat) addProvider(corpid, secret string) *account {
 	return put(w.accounts.providers, corpid, account{id: corpid, corp: corpid, secret: secret})
 }
 
-// SetFrozen freezes the secret of an official account (errcode 40243 for both
-// its tokens), or thaws it. The real WeChat takes ten minutes over it.
+// SetFrozen freezes or unfreezes the secret of an official account (errcode 40243 for both its
+// tokens). The real WeChat takes ten minutes for that.
 func (w *WeChat) SetFrozen(appid string, frozen bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -20,34 +20,34 @@ const (
 	wecom                  // qyapi.weixin.qq.com
 )
 
-// answer is what an endpoint says.
+// answer is the answer of an endpoint.
 type answer struct {
 	code int    // errcode
-	msg  string // errmsg before it is decorated
+	msg  string // errmsg before decorate
 
-	in    string // the member in which all that follows stands; empty: at the top
-	field string // the credential's word; empty: there is none
+	in    string // the member that contains the fields below; empty: the top level
+	field string // the credential's key; empty: there is none
 	value string
-	life  string // expires_in as JSON; empty: not said
-	zero  bool   // says errcode 0 beside the credential
-	quiet bool   // says no errcode, though there is no credential
-	more  string // more members, as JSON, after all else
+	life  string // expires_in as JSON; empty: omitted
+	zero  bool   // includes errcode 0 with the credential
+	quiet bool   // omits errcode although there is no credential
+	more  string // further members, as JSON, at the end
 
-	grantField string // the word of a grant that comes with it; empty: none does
+	grantField string // the key of a grant; empty: there is none
 	grant      string
 
-	issued bool // a new value was made
+	issued bool // a new value was issued
 }
 
-// refuse answers an errcode with the vendor's words for it.
+// refuse returns an errcode with the vendor's text.
 func refuse(p platform, code int) answer { return answer{code: code, msg: words(p, code)} }
 
-// give answers a credential that is said to live for life seconds.
+// give returns a credential with life as its expires_in.
 func give(field string, i *issue, life int64, zero bool) answer {
 	return answer{field: field, value: i.value, life: strconv.FormatInt(life, 10), zero: zero}
 }
 
-// json returns the answer as it is written.
+// json returns the encoded answer.
 func (a answer) json() []byte {
 	var top, rest members
 	if a.code != 0 || a.zero || a.field+a.grantField+a.in == "" && !a.quiet {
@@ -78,7 +78,7 @@ func (a answer) json() []byte {
 	return []byte(top.json())
 }
 
-// members are those of a JSON object, each as it is written.
+// members are the encoded members of a JSON object.
 type members []string
 
 func (m *members) add(key, value string) { *m = append(*m, quoted(key)+":"+value) }
@@ -86,11 +86,11 @@ func (m *members) add(key, value string) { *m = append(*m, quoted(key)+":"+value
 func (m members) json() string { return "{" + strings.Join(m, ",") + "}" }
 
 func quoted(s string) string {
-	b, _ := json.Marshal(s) // of a string it cannot fail
+	b, _ := json.Marshal(s) // cannot fail for a string
 	return string(b)
 }
 
-// decorate puts around a refusal's words what each platform puts there.
+// decorate adds to an error's text what each platform adds.
 func (w *WeChat) decorate(p platform, a answer, now time.Time) answer {
 	if a.code == 0 {
 		return a
@@ -111,16 +111,16 @@ func (w *WeChat) decorate(p platform, a answer, now time.Time) answer {
 	return a
 }
 
-// reply is what goes over the wire, if anything does.
+// reply is an HTTP response or a cut connection.
 type reply struct {
 	status int
 	header http.Header
 	body   []byte
-	blanks int64 // that many spaces follow the body
-	cut    bool  // the connection ends instead
+	blanks int64 // number of spaces after the body
+	cut    bool  // the connection is closed instead
 }
 
-// reader returns the whole body.
+// reader returns the complete body.
 func (r reply) reader() io.Reader {
 	if r.blanks == 0 {
 		return bytes.NewReader(r.body)
@@ -137,7 +137,7 @@ func (blanks) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// page is the answer of a gateway before WeChat.
+// page returns a gateway's answer.
 func page(status int) reply {
 	h := http.Header{"Content-Type": {"text/html"}}
 	title := fmt.Sprintf("%d %s", status, http.StatusText(status))

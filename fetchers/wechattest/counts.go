@@ -2,33 +2,32 @@ package wechattest
 
 import "time"
 
-// Call is one call as it went. It holds no secret and no token.
+// Call is one completed call. It contains no secret and no token.
 type Call struct {
-	At       time.Time // when it came
+	At       time.Time // when it arrived
 	Took     time.Duration
 	Endpoint string // its path
 
-	// Account is who called: an appid, a "corpid/agentid", a provider's corpid, a
-	// platform's appid or a suite's id, a customer as "appid/authorizer appid" or
-	// "suite/corpid", a downstream corp as "corpid/agentid/downstream"; an id that is not known, as it came; or empty where
-	// a token does not say whose it is.
+	// Account is the caller: an appid, a "corpid/agentid", a provider's corpid, a platform's appid
+	// or a suite's ID, a customer as "appid/authorizer appid" or "suite/corpid", or a downstream
+	// corp as "corpid/agentid/downstream". An unknown ID is kept as received. Account is empty if
+	// an unknown token does not show its owner.
 	Account string
 
 	ErrCode int
 
-	// Issued says that the call made a new token or ticket.
+	// Issued reports that the call issued a new token or ticket.
 	Issued bool
 
-	// Trouble says what a [Fault] made of the call: "HTTP 502", "cut",
-	// "answer lost"; empty where it was answered as WeChat answers.
+	// Trouble is the effect of a [Fault]: "HTTP 502", "cut", "answer lost". It is empty for an
+	// ordinary answer.
 	Trouble string
 }
 
-// counted is what calls are counted by. The type tells the tickets of one
-// endpoint apart.
+// counted is the key that calls are counted by. typ distinguishes the tickets of one endpoint.
 type counted struct{ endpoint, account, typ string }
 
-// counts are the calls so far.
+// counts are the counters of calls.
 type counts struct {
 	total   int
 	calls   map[counted]int
@@ -53,15 +52,15 @@ func (c *counts) end(k counted) {
 	}
 }
 
-// Total returns how many calls came, refused ones included. What is turned away
-// while WeChat is away is not counted.
+// Total returns the number of calls, including rejected ones. Connections refused by
+// [WeChat.SetAway] are not counted.
 func (w *WeChat) Total() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.counts.total
 }
 
-// Calls returns how many calls came to an endpoint.
+// Calls returns the number of calls to an endpoint.
 func (w *WeChat) Calls(endpoint string) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -74,7 +73,7 @@ func (w *WeChat) Calls(endpoint string) int {
 	return n
 }
 
-// CallsFor returns how many of them an account made; see [Call.Account].
+// CallsFor returns the number of calls to an endpoint by an account; see [Call.Account].
 func (w *WeChat) CallsFor(endpoint, account string) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -87,8 +86,8 @@ func (w *WeChat) CallsFor(endpoint, account string) int {
 	return n
 }
 
-// MaxConcurrent returns how many calls for one credential (an account's, at
-// an endpoint, of one ticket type) were ever under way at once.
+// MaxConcurrent returns the maximum number of concurrent calls for one credential: an account, an
+// endpoint and a ticket type.
 func (w *WeChat) MaxConcurrent(endpoint, account string) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -77,7 +77,7 @@ func TestMaxConcurrent(t *testing.T) {
 	})
 }
 
-func TestUnknownPathsAreNotCounted(t *testing.T) {
+func TestUnknownPathsNotCounted(t *testing.T) {
 	c := newCaller(t, Settings{})
 	resp, err := c.Client().Get("https://wechat.test/cgi-bin/user/info?access_token=x")
 	if err != nil {

@@ -12,34 +12,33 @@ import (
 )
 
 const (
-	// maxAnswer bounds what is read of an answer to a push.
+	// maxAnswer is how much of the answer to a push is read.
 	maxAnswer = 4 << 10
 
-	// maxDeliveries is how many deliveries are remembered.
+	// maxDeliveries is how many deliveries are kept.
 	maxDeliveries = 10_000
 
 	// verifyLimit is how long WeCom waits for the answer to its GET.
 	verifyLimit = time.Second
 )
 
-// Delivery is one try of a push as it went. It holds no ticket and no code.
+// Delivery is one attempt to deliver a push. It contains no ticket and no code.
 type Delivery struct {
 	At     time.Time
 	Took   time.Duration
 	Owner  string
 	Kind   string // the event's
 	Try    int    // from 1
-	Status int    // HTTP's; 0 where no answer came
-	Body   string // the answer, its first 4 KiB
+	Status int    // HTTP status; 0 without an answer
+	Body   string // the first 4 KiB of the answer
 
-	// Err is nil where the answer was as it must be: HTTP 200, and exactly
-	// "success", in time.
+	// Err is nil if the answer was correct: HTTP 200 with exactly "success", in time.
 	Err error
 }
 
-// SetCallback sets the URL that an owner's pushes go to, such as
-// "http://127.0.0.1:8711/callback"; empty stands for none, which it is at first. It does not
-// verify it. It panics if there is no such owner.
+// SetCallback sets the URL that an owner's pushes go to, such as "http://127.0.0.1:8711/callback".
+// Empty, the default, means none. SetCallback does not verify the URL. It panics if there is no
+// such owner.
 func (w *WeChat) SetCallback(owner, url string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -47,18 +46,17 @@ func (w *WeChat) SetCallback(owner, url string) {
 	w.wakePushes()
 }
 
-// Deliveries returns the tries of pushes so far, oldest first, the last 10 000 of them.
+// Deliveries returns the last 10 000 attempts to deliver pushes, oldest first.
 func (w *WeChat) Deliveries() []Delivery {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return append([]Delivery(nil), w.deliveries...)
 }
 
-// Send sends a push to its owner's callback, and returns the last try of it when it has
-// been taken or given up. WeChat waits 5 s for an answer, and 1 s for
-// that to an authorization event of WeCom. A try that ends without an answer, or with another
-// HTTP status than 200, is followed by another at once, byte for byte the same; see
-// [Settings.PushTries]. It panics if there is no such owner.
+// Send sends a push to its owner's callback until it is accepted or given up, and returns the last
+// attempt. WeChat waits 5 s for an answer, WeCom 1 s for the answer to an authorization event.
+// After an attempt without an answer, or with an HTTP status other than 200, the same bytes are
+// sent again immediately; see [Settings.PushTries]. Send panics if there is no such owner.
 func (w *WeChat) Send(ctx context.Context, owner string, p Push) Delivery {
 	w.mu.Lock()
 	o := w.owner(owner)
@@ -84,7 +82,7 @@ func (w *WeChat) Send(ctx context.Context, owner string, p Push) Delivery {
 	return d
 }
 
-// try sends a push once and records how that went.
+// try sends a push once and records the result.
 func (w *WeChat) try(ctx context.Context, d *Delivery, callback string, p Push) {
 	ctx, cancel := context.WithTimeout(ctx, cmp.Or(p.limit, 5*time.Second))
 	defer cancel()
@@ -99,7 +97,7 @@ func (w *WeChat) try(ctx context.Context, d *Delivery, callback string, p Push) 
 	case d.Status != http.StatusOK:
 		d.Err = fmt.Errorf("the callback answered HTTP %d", d.Status)
 	case d.Body != "success":
-		d.Err = errors.New("the callback answered something else than success")
+		d.Err = errors.New("the callback did not answer success")
 	default:
 		d.Err = nil
 	}
@@ -116,8 +114,8 @@ func (w *WeChat) try(ctx context.Context, d *Delivery, callback string, p Push) 
 	}
 }
 
-// roundTrip makes one call of a callback. It follows no redirection. An answer that does
-// not end in time is none.
+// roundTrip makes one call to a callback. It does not follow redirects. An answer that does not end
+// in time is an error.
 func (w *WeChat) roundTrip(r *http.Request) (status int, body string, err error) {
 	resp, err := w.set.PushTransport.RoundTrip(r)
 	if err != nil {
@@ -131,8 +129,8 @@ func (w *WeChat) roundTrip(r *http.Request) (status int, body string, err error)
 	return resp.StatusCode, b.String(), nil
 }
 
-// VerifyCallback asks a suite's callback whether it is the provider's, as WeCom does
-// when the callback is entered in its console; nil is yes. It panics if there is no such suite.
+// VerifyCallback verifies a suite's callback URL, as WeCom does when it is entered in the console;
+// nil means that the URL is the provider's. It panics if there is no such suite.
 func (w *WeChat) VerifyCallback(ctx context.Context, suite string) error {
 	query, echo := w.Verification(suite)
 	w.mu.Lock()
@@ -150,7 +148,7 @@ func (w *WeChat) VerifyCallback(ctx context.Context, suite string) error {
 	case status != http.StatusOK:
 		return fmt.Errorf("the callback answered HTTP %d", status)
 	case body != echo:
-		return errors.New("the callback answered something else than the echo")
+		return errors.New("the callback did not answer the echo")
 	}
 	return nil
 }

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// consumer is the other side of a callback: it keeps what came, and answers as it is told.
+// consumer is the receiver of a callback. It records pushes, and answers as configured.
 type consumer struct {
 	answer func(w http.ResponseWriter, r *http.Request) // nil: success
 
@@ -38,7 +38,7 @@ func (c *consumer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, "success")
 }
 
-// count returns how many pushes came to a path.
+// count returns the number of pushes to a path.
 func (c *consumer) count(path string) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -51,7 +51,7 @@ func (c *consumer) count(path string) int {
 	return n
 }
 
-// pushed runs f in virtual time with callbacks of two owners at a consumer.
+// pushed runs f in virtual time with the callbacks of two owners at a consumer.
 func pushed(t *testing.T, s Settings, answer http.HandlerFunc, f func(c caller, to *consumer)) {
 	synctest.Test(t, func(t *testing.T) {
 		to := &consumer{answer: answer}
@@ -72,7 +72,7 @@ func slow(d time.Duration) http.HandlerFunc {
 	}
 }
 
-func TestAnswersToPushes(t *testing.T) {
+func TestPushAnswers(t *testing.T) {
 	text := func(s string) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, s) }
 	}
@@ -85,12 +85,12 @@ func TestAnswersToPushes(t *testing.T) {
 		answer http.HandlerFunc
 		ok     bool
 		tries  int
-		took   time.Duration // of the last
+		took   time.Duration // of the last attempt
 		status int
 		body   string
 	}{
 		{"success", "wxplatform", event, nil, true, 1, 0, 200, "success"},
-		{"with a line end", "wxplatform", event, text("success\n"), false, 1, 0, 200, "success\n"},
+		{"with a newline", "wxplatform", event, text("success\n"), false, 1, 0, 200, "success\n"},
 		{"nothing", "wwsuite", event, text(""), false, 1, 0, 200, ""},
 		{"forbidden", "wxplatform", event, status(403), false, 1, 0, 403, ""},
 		{"forbidden", "wwsuite", event, status(403), false, 3, 0, 403, ""},
@@ -121,7 +121,7 @@ func TestAnswersToPushes(t *testing.T) {
 	}
 }
 
-func TestErrorsOfDeliveries(t *testing.T) {
+func TestDeliveryErrors(t *testing.T) {
 	pushed(t, Settings{PushTries: 2}, slow(time.Hour), func(c caller, _ *consumer) {
 		if d := c.Send(c.t.Context(), "wxplatform", c.TicketPush("wxplatform")); !errors.Is(d.Err, context.DeadlineExceeded) || d.Try != 2 {
 			t.Errorf("got %+v", d)
@@ -129,7 +129,7 @@ func TestErrorsOfDeliveries(t *testing.T) {
 		ctx, cancel := context.WithTimeout(c.t.Context(), time.Second)
 		defer cancel()
 		if d := c.Send(ctx, "wwsuite", c.TicketPush("wwsuite")); d.Err == nil || d.Try != 1 || d.Took != time.Second {
-			t.Errorf("a sender that stops: got %+v", d)
+			t.Errorf("a canceled sender: got %+v", d)
 		}
 	})
 	pushed(t, Settings{}, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, func(c caller, _ *consumer) {
@@ -168,7 +168,7 @@ func TestVerifyCallback(t *testing.T) {
 	}
 }
 
-func TestPushesOverASocket(t *testing.T) {
+func TestPushOverSocket(t *testing.T) {
 	to := &consumer{}
 	s := httptest.NewServer(to)
 	defer s.Close()

@@ -1,18 +1,17 @@
-// Package wechattest is a WeChat in process, as net/http/httptest is a web
-// server in process: it issues the tokens and tickets of official accounts, mini
-// programs, WeCom apps, third-party platforms, service providers and their customers by the
-// rules of the real one, and pushes what the real one pushes, so
-// that a program can be tested against those rules without an account. It knows nothing of
-// tokend, and nothing of the business APIs.
+// Package wechattest is an in-process WeChat, as net/http/httptest is an in-process web server. It
+// issues the tokens and tickets of official accounts, mini programs, WeCom apps, third-party
+// platforms, service providers and their customers by the rules of the real WeChat, and sends the
+// same pushes. A program can be tested against these rules without an account. The package does not
+// know tokend or the business APIs.
 //
 // # Use
 //
-// Make a [WeChat] with [New], add accounts, and call it in one of three ways:
+// Create a [WeChat] with [New], add accounts, and call it in one of three ways:
 //
-//   - through [WeChat.Client] or [WeChat.Transport]: no socket, in the caller's
-//     own goroutine, and in virtual time inside a testing/synctest bubble;
+//   - through [WeChat.Client] or [WeChat.Transport]: no socket, in the caller's goroutine, and in
+//     virtual time inside a testing/synctest bubble;
 //   - through [WeChat.Start], which serves on a loopback port;
-//   - as an [http.Handler] in a server of your own.
+//   - as an [http.Handler] in another server.
 //
 // A test then looks like this:
 //
@@ -24,77 +23,74 @@
 //		t.Errorf("%d calls for one token", n)
 //	}
 //
-// One WeChat plays both api.weixin.qq.com and qyapi.weixin.qq.com; their paths
-// do not collide, but for the probe, which tells them apart by the token.
+// One WeChat serves both api.weixin.qq.com and qyapi.weixin.qq.com. Their paths differ, except for
+// the probe, which tells the hosts apart by the token.
 //
-// # What it does as WeChat does
+// # Rules
 //
-//   - /cgi-bin/token makes a new token at each call; the one before it lives five more
-//     minutes, and only the newest two live at all. 2000 calls a day.
-//   - /cgi-bin/stable_token repeats its token with the life that remains of it,
-//     and in the last five minutes gives the next one, both being valid. A
-//     forced refresh makes a new one, at most every 30 s and 20 times a day.
-//     Its tokens and those of /cgi-bin/token do not touch each other.
-//   - /cgi-bin/ticket/getticket repeats its ticket for two hours and says every time that it
-//     has 7200 s left. Each type (jsapi, wx_card, 2) has its own ticket, lifetime and quota.
-//   - /cgi-bin/gettoken, /cgi-bin/service/get_provider_token and WeCom's tickets
-//     repeat their value until its end. 100 tickets an hour for an app, 400 for
-//     a corp; 2000 refusals within an hour block the corp for an hour.
-//   - /cgi-bin/corpgroup/corp/gettoken gives the token of a downstream corp, for the token of an app
-//     that is shared with it: see [WeChat.AddDownstream]. 10 000 calls a minute for a corp.
-//   - component_access_token rotates as /cgi-bin/token does; it is had for a pushed ticket
-//     that is at most 12 h old. Authorizers' tokens rotate likewise; the refresh token
-//     stays the same, unless [Settings.RotateRefreshTokens] says otherwise.
-//   - suite_access_token and customers' corp tokens repeat; a suite_ticket is good for 30
-//     minutes, and a newer one makes no newer token. Of a template ("dk...") the permanent
-//     code is the secret of an app at /cgi-bin/gettoken.
-//   - An authorization code serves once and not for long. Who authorizes again after it has
-//     ended gives another grant.
-//   - Refusals are HTTP 200 with errcode and errmsg, worded, decorated (rid, hint,
-//     from ip) and put in the order of the real ones.
-//   - /cgi-bin/get_api_domain_ip says whether a token is alive (the probe).
+//   - /cgi-bin/token issues a new token for each call. The previous one stays valid for five
+//     minutes, and at most the newest two are valid. 2000 calls a day.
+//   - /cgi-bin/stable_token repeats its token with the remaining lifetime. In the last five minutes
+//     it returns the next token, and both are valid. A forced refresh issues a new one, at most
+//     every 30 s and 20 times a day. These tokens and those of /cgi-bin/token are independent.
+//   - /cgi-bin/ticket/getticket repeats its ticket for two hours, always with an expires_in of
+//     7200. Each type (jsapi, wx_card, 2) has its own ticket, lifetime and quota.
+//   - /cgi-bin/gettoken, /cgi-bin/service/get_provider_token and WeCom's tickets repeat their value
+//     until it expires. 100 tickets an hour per app, 400 per corp. After 2000 errors within an
+//     hour, the corp is blocked for an hour.
+//   - /cgi-bin/corpgroup/corp/gettoken returns the token of a downstream corp, given the token of
+//     an app that is shared with it; see [WeChat.AddDownstream]. 10 000 calls a minute per corp.
+//   - component_access_token rotates as /cgi-bin/token does. It needs a pushed ticket that is at
+//     most 12 h old. Authorizers' tokens rotate likewise. The refresh token stays the same unless
+//     [Settings.RotateRefreshTokens] is set.
+//   - suite_access_token and customers' corp tokens repeat. A suite_ticket is valid for 30 minutes,
+//     and a newer ticket does not cause a newer token. The permanent code of a template ("dk...")
+//     is the secret of an app at /cgi-bin/gettoken.
+//   - An authorization code can be used once and expires soon. A customer that authorizes again
+//     after a revocation gives a new grant.
+//   - Errors are HTTP 200 with errcode and errmsg. Their text, decoration (rid, hint, from ip) and
+//     order of checks are those of the real WeChat.
+//   - /cgi-bin/get_api_domain_ip reports whether a token is valid (the probe).
 //
-// Where nobody knows what WeChat does, the comment says so, or [Settings]
-// has a switch.
+// Where WeChat's behavior is unknown, a comment says so, or [Settings] has an option.
 //
 // # Platforms, suites and their customers
 //
-// [WeChat.AddPlatform] and [WeChat.AddSuite] add an owner; [WeChat.Authorize],
-// [WeChat.UpdateAuthorized], [WeChat.ResetPermanentCode] and [WeChat.Unauthorize] are its
-// customers' doings, [WeChat.AddCustomer] is one of long ago, and [WeChat.CurrentGrant] says what
-// WeChat regards as a customer's refresh token or permanent code now.
+// [WeChat.AddPlatform] and [WeChat.AddSuite] add an owner. [WeChat.Authorize],
+// [WeChat.UpdateAuthorized], [WeChat.ResetPermanentCode] and [WeChat.Unauthorize] are actions of
+// its customers. [WeChat.AddCustomer] adds an old customer. [WeChat.CurrentGrant] returns a
+// customer's current refresh token or permanent code.
 //
-// A push, signed and encrypted as the real ones, is had in two ways. [WeChat.TicketPush] and
-// [WeChat.EventPush] return it as material for whatever the test does with it:
+// Pushes are signed and encrypted like real ones. [WeChat.TicketPush] and [WeChat.EventPush] return
+// a push for the test to use:
 //
 //	p := w.TicketPush("wwsuite")
 //	r, err := p.Request(ctx, "http://callback.test/")   // as HTTP, or
 //	line := fmt.Sprintln(p.MsgSignature, p.Timestamp, p.Nonce, p.Encrypt)
 //
-// And with [WeChat.SetCallback] they are sent: tickets every ten minutes and events as they
-// happen by [WeChat.RunPushes], the events alone by [WeChat.Flush], any push by
-// [WeChat.Send]. [WeChat.Deliveries] tells how the callback took them: anything but "success" in
-// time is a failure. [Settings.PushTransport] with [HandlerTransport] calls a handler
-// in place of a socket. [WeChat.SetQuirks] makes pushes late, doubled, foreign or wrong, and
-// [WeChat.VerifyCallback] is WeCom's GET.
+// After [WeChat.SetCallback], pushes can be sent: [WeChat.RunPushes] sends tickets every ten
+// minutes and events as they happen, [WeChat.Flush] sends only the events, and [WeChat.Send] sends
+// any push. [WeChat.Deliveries] returns the results: any answer but "success" in time is a failure.
+// [Settings.PushTransport] with [HandlerTransport] calls a handler without a socket.
+// [WeChat.SetQuirks] makes pushes late, duplicate, foreign or wrong. [WeChat.VerifyCallback] sends
+// WeCom's GET.
 //
 // # Time
 //
-// Two hours is long for a demonstration: [Settings.Lifetime] shortens the life of whatever is
-// issued, and the overlap, the spacing of forced refreshes, the lives of pushed tickets and codes
-// and the time between pushes shrink in proportion; refresh tokens and permanent codes have no end.
-// Quotas keep their minutes, hours and days, callbacks their seconds; time stamps in pushes are
-// whole seconds. Time is read from package time.
+// Two hours are long for a demonstration. [Settings.Lifetime] shortens the lifetime of everything
+// issued. The overlap, the spacing of forced refreshes, the lifetimes of pushed tickets and codes,
+// and the time between pushes shrink in proportion. Refresh tokens and permanent codes do not
+// expire. Quotas keep their minutes, hours and days, and callbacks their seconds. Time stamps in
+// pushes are whole seconds. The clock is package time's.
 //
 // # Faults
 //
-// [WeChat.Inject] makes calls fail as calls fail in the field: busy for a while,
-// refused, slow, cut, answered with a web page, or carried out and the answer
-// lost. [WeChat.SetAway] takes WeChat away altogether.
+// [WeChat.Inject] makes calls fail as in production: busy for a while, rejected, slow, cut,
+// answered with a web page, or performed with the answer lost. [WeChat.SetAway] makes WeChat
+// unreachable.
 //
 // # Counts
 //
-// Every call is counted by endpoint and account, so that a test can say what
-// something cost: [WeChat.Calls], [WeChat.CallsFor], [WeChat.MaxConcurrent], and
-// [Settings.OnCall] to see each as it ends.
+// Every call is counted by endpoint and account, so that a test can check the cost of an operation:
+// [WeChat.Calls], [WeChat.CallsFor], [WeChat.MaxConcurrent]. [Settings.OnCall] observes each call.
 package wechattest

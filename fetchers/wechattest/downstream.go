@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// share is an app of a corp as a downstream corp has it.
+// share is the sharing of a corp's app with a downstream corp.
 type share struct {
 	corp     string // the downstream corp
 	agent    int    // the app's agentid there
@@ -28,8 +28,8 @@ func downstreamEndpoints() map[string]endpoint {
 	}
 }
 
-// downstreamToken gives the token of a corp that the calling app is shared with. It repeats the
-// token until its end, as WeCom's other endpoints do. Neither that nor the errcodes of wrong
+// downstreamToken returns the token of a corp that the calling app is shared with. It repeats the
+// token until it expires, as WeCom's other endpoints do. Neither that nor the errcodes for wrong
 // parameters are documented.
 func (w *WeChat) downstreamToken(r *request) answer {
 	a, no := w.bearer(wecom, r)
@@ -49,7 +49,7 @@ func (w *WeChat) downstreamToken(r *request) answer {
 		return refuse(wecom, 44002)
 	case r.body == nil:
 		return refuse(wecom, 47001)
-	case a.secret == "": // of a suite's customer, or of a downstream corp
+	case a.secret == "": // a suite's customer, or a downstream corp
 		return refuse(wecom, 48002)
 	case s.corp == "":
 		return refuse(wecom, 41002)
@@ -68,7 +68,7 @@ func (w *WeChat) downstreamToken(r *request) answer {
 	return give("access_token", i, w.workLife(i, r.now), true)
 }
 
-// sharedWith reports whether the app is shared with a corp, in whatever way.
+// sharedWith reports whether the app is shared with a corp, whatever the agentid and type.
 func (a *account) sharedWith(corp string) bool {
 	for s := range a.shares {
 		if s.corp == corp {
@@ -78,10 +78,10 @@ func (a *account) sharedWith(corp string) bool {
 	return false
 }
 
-// AddDownstream shares the app "corpid/agentid", which is there, with a downstream corp, in which
-// the app has the agentid agent: business is the business_type, 0 for linked corps (企业互联), 1
-// for upstream and downstream (上下游). Calls for its token are counted as those of
-// "corpid/agentid/downstream". It panics if there is no such app.
+// AddDownstream shares the existing app "corpid/agentid" with a downstream corp, in which the app
+// has the agentid agent. business is the business_type: 0 for linked corps (企业互联), 1 for upstream
+// and downstream (上下游). Calls for its token are counted for "corpid/agentid/downstream". It panics
+// if there is no such app.
 func (w *WeChat) AddDownstream(corpid, agentid, downstream string, agent, business int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -99,8 +99,8 @@ func (w *WeChat) addShare(app *account, s share) *account {
 	return put(app.shares, s, account{id: app.id + "/" + s.corp, corp: s.corp})
 }
 
-// RemoveDownstream ends what [WeChat.AddDownstream] began: calls are refused, and so are the tokens
-// that they have brought.
+// RemoveDownstream reverses [WeChat.AddDownstream]: later calls fail, and the tokens issued before
+// become invalid.
 func (w *WeChat) RemoveDownstream(corpid, agentid, downstream string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// downstream calls for the token of a downstream corp, agentid as JSON has it.
+// downstream requests the token of a downstream corp. agent and business are JSON.
 func (c caller) downstream(parent, corp, agent, business string) said {
 	c.t.Helper()
 	return c.do("POST", DownstreamToken+"?access_token="+parent, fmt.Sprintf(`{"corpid":%q,"business_type":%s,"agentid":%s}`, corp, business, agent))
@@ -39,15 +39,15 @@ func TestDownstreamArguments(t *testing.T) {
 			{"no body", c.do("POST", path, ""), 44002},
 			{"no JSON", c.do("POST", path, "corpid=wwdown"), 47001},
 			{"no corp", c.do("POST", path, `{"agentid":5}`), 41002},
-			{"agentid as text", c.downstream(app, "wwdown", `"5"`, "1"), 40056},
+			{"agentid as a string", c.downstream(app, "wwdown", `"5"`, "1"), 40056},
 			{"no agentid", c.do("POST", path, `{"corpid":"wwdown","business_type":1}`), 40056},
 			{"business_type 2", c.downstream(app, "wwdown", "5", "2"), 40035},
-			{"business_type as text", c.downstream(app, "wwdown", "5", `"1"`), 40035},
+			{"business_type as a string", c.downstream(app, "wwdown", "5", `"1"`), 40035},
 			{"business_type of another", c.downstream(app, "wwdown", "5", "0"), 301002},
 			{"agentid of another", c.downstream(app, "wwdown", "6", "1"), 301002},
 			{"a corp of another app's", c.downstream(c.corpToken("app-secret-2").Access, "wwother", "5", "0"), 40013},
 			{"no such corp", c.downstream(app, "wwnobody", "5", "1"), 40013},
-			{"business_type left out", c.do("POST", path, `{"corpid":"wwother","agentid":5}`), 0},
+			{"business_type omitted", c.do("POST", path, `{"corpid":"wwother","agentid":5}`), 0},
 		} {
 			if tt.got.ErrCode != tt.want {
 				t.Errorf("%s: got errcode %d, want %d", tt.name, tt.got.ErrCode, tt.want)
@@ -68,13 +68,13 @@ func TestDownstreamTokens(t *testing.T) {
 		time.Sleep(2*time.Hour - time.Minute)
 		one = c.corpToken("app-secret-1").Access
 		if got := c.downstream(one, "wwdown", "5", "1"); got.Access != a.Access || got.ExpiresIn != 60 {
-			t.Errorf("a minute before the end: another token, or %d s left", got.ExpiresIn)
+			t.Errorf("a minute before expiry: another token, or %d s left", got.ExpiresIn)
 		}
 		time.Sleep(time.Minute)
 		one = c.corpToken("app-secret-1").Access
 		b := c.downstream(one, "wwdown", "5", "1")
 		if c.alive(a.Access, 42001); b.Access == a.Access {
-			t.Error("the token is repeated past its end")
+			t.Error("the token is repeated after its expiry")
 		}
 		if n := c.CallsFor(DownstreamToken, "ww01/1000001/wwdown"); n != 3 {
 			t.Errorf("%d calls are counted, want 3", n)
@@ -109,7 +109,7 @@ func TestDownstreamPerMinute(t *testing.T) {
 	})
 }
 
-func TestDownstreamRegisters(t *testing.T) {
+func TestDownstreamRegister(t *testing.T) {
 	bubble(t, Settings{Register: true}, func(c caller) {
 		app := c.corpToken("app-secret-1").Access
 		a, b := c.downstream(app, "wwnew", "5", "1"), c.downstream(app, "wwnew2", "5", "0")

@@ -42,14 +42,14 @@ const (
 type endpoint struct {
 	post bool
 
-	// platform says whose rules the call goes by.
+	// platform returns whose rules apply to the call.
 	platform func(w *WeChat, r *request) platform
 
-	// caller says who calls, as far as that can be told: an account's id, or
-	// whatever id the call carries.
+	// caller returns the caller as far as it is known: an account's ID, or whatever ID the call
+	// contains.
 	caller func(w *WeChat, r *request) string
 
-	// act does what the endpoint does.
+	// act performs the call.
 	act func(w *WeChat, r *request) answer
 }
 
@@ -57,22 +57,22 @@ func always(p platform) func(*WeChat, *request) platform {
 	return func(*WeChat, *request) platform { return p }
 }
 
-// request is one call, read.
+// request is one parsed call.
 type request struct {
 	path, method, host string
 	query              url.Values
-	body               map[string]any // nil where it is not a JSON object
+	body               map[string]any // nil if the body is not a JSON object
 	empty              bool           // there is no body
-	now                time.Time      // when it is acted on
+	now                time.Time      // when the call is performed
 }
 
-// maxRequest bounds the body that is read of a call.
+// maxRequest bounds the body of a call.
 const maxRequest = 1 << 20
 
 func read(r *http.Request) (*request, error) {
 	q := &request{path: r.URL.Path, method: r.Method, host: r.Host, query: r.URL.Query(), empty: true}
 	if q.host == "" {
-		q.host = r.URL.Host // of a request that no server has read
+		q.host = r.URL.Host // of a request that no server has parsed
 	}
 	if r.Body == nil {
 		return q, nil
@@ -85,23 +85,24 @@ func read(r *http.Request) (*request, error) {
 		return nil, errors.New("the request is too large")
 	}
 	q.empty = len(b) == 0
-	_ = json.Unmarshal(b, &q.body) // what is no object is a nil map, and endpoints refuse it
+	// Anything but an object leaves a nil map, and endpoints reject it.
+	_ = json.Unmarshal(b, &q.body)
 	return q, nil
 }
 
-// get returns a text of the body.
+// get returns a string in the body.
 func (r *request) get(key string) string {
 	s, _ := r.body[key].(string)
 	return s
 }
 
-// whole returns a whole number of the body.
+// whole returns a whole number in the body.
 func (r *request) whole(key string) (int, bool) {
 	f, ok := r.body[key].(float64)
 	return int(f), ok && f == float64(int(f))
 }
 
-// refuseMethod returns the answer to a call by the wrong method.
+// refuseMethod returns the answer to a call with the wrong method.
 func (e endpoint) refuseMethod(p platform, method string) (answer, bool) {
 	switch {
 	case e.post && method != http.MethodPost:
@@ -112,12 +113,12 @@ func (e endpoint) refuseMethod(p platform, method string) (answer, bool) {
 	return answer{}, false
 }
 
-// tokenCodes are what is said to a call whose token opens nothing.
+// tokenCodes are the errcodes for calls with an invalid token.
 type tokenCodes struct{ missing, unknown, expired int }
 
-// held returns the live value that a call carries, if its universe is one that
-// opens, or the errcode of a call without one. That does not say which: a token of
-// the other platform, a ticket, and nonsense are all unknown, and so is what died before its end.
+// held returns the valid value in a call if opens accepts its universe, or an errcode. The errcode
+// does not tell details: a token of the other platform, a ticket, nonsense, and a value that died
+// before its expiry are all unknown.
 func (w *WeChat) held(value string, opens func(universe) bool, c tokenCodes, now time.Time) (*issue, int) {
 	i := w.issued.byValue[value]
 	switch {
@@ -133,8 +134,8 @@ func (w *WeChat) held(value string, opens func(universe) bool, c tokenCodes, now
 	return nil, c.expired
 }
 
-// bearer returns the account whose live access token the call carries, or the
-// answer to a call without one.
+// bearer returns the account of the valid access token in the call, or the answer to a call without
+// one.
 func (w *WeChat) bearer(p platform, r *request) (*account, answer) {
 	codes := tokenCodes{missing: 41001, unknown: 40001, expired: 42001}
 	if p == wecom {
@@ -151,7 +152,7 @@ func (w *WeChat) bearer(p platform, r *request) (*account, answer) {
 	return i.account, answer{}
 }
 
-// bearerID says whose token the call carries, dead or alive.
+// bearerID returns the owner of the token in the call, valid or not.
 func bearerID(w *WeChat, r *request) string {
 	if i := w.issued.byValue[r.query.Get("access_token")]; i != nil {
 		return i.account.id
@@ -159,8 +160,8 @@ func bearerID(w *WeChat, r *request) string {
 	return ""
 }
 
-// corp returns whose the refusals of a call are: the corp that it names, or that its
-// caller belongs to; of a suite's customer it is the suite.
+// corp returns the corp that an error of the call counts against: the corp that the call names or
+// that its caller belongs to. For a suite's customer it is the suite.
 func (r *request) corp(caller string) string {
 	first, _, _ := strings.Cut(caller, "/")
 	return cmp.Or(r.query.Get("corpid"), first)

@@ -8,53 +8,52 @@ import (
 	"time"
 )
 
-// Omit, as [Fault.ExpiresIn], leaves expires_in out.
+// Omit, as [Fault.ExpiresIn], omits expires_in.
 const Omit = "omit"
 
-// HugeBody is how long the body of a [Huge] answer is, in bytes.
+// HugeBody is the length of the body of a [Huge] answer in bytes.
 const HugeBody = 100 << 20
 
-// Body is what becomes of an answer's body.
+// Body is a modification of an answer's body.
 type Body uint8
 
-// Bodies.
+// Values of [Body].
 const (
-	Whole     Body = iota // as it is
-	Truncated             // its first half
+	Whole     Body = iota // unchanged
+	Truncated             // the first half
 	HTML                  // a web page instead
 	Empty                 // nothing instead
-	Huge                  // HugeBody bytes: itself, and blanks
+	Huge                  // HugeBody bytes: the answer and spaces
 )
 
-// Fault is something that goes wrong. Which calls it befalls is said by the first
-// three fields, when and how by the others, which may be combined. The zero
-// Fault befalls every call and does nothing to it.
+// Fault is a fault of calls. The first three fields select the calls, and the others define the
+// effect. They may be combined. The zero Fault selects every call and has no effect.
 type Fault struct {
 	Endpoint string // a path; empty for every endpoint
 	Account  string // as [Call.Account]; empty for every account
-	Times    int    // how many calls; 0 until it is cleared
+	Times    int    // number of calls; 0 until it is cleared
 
-	// Delay passes before anything else happens.
+	// Delay comes before any other effect.
 	Delay time.Duration
 
-	// These happen instead of the call, the first that is set.
+	// These replace the call; the first one that is set applies.
 	Cut    bool   // the connection is cut
-	Status int    // a gateway answers this HTTP status with a page
-	Code   int    // WeChat refuses with this errcode
+	Status int    // a gateway answers with this HTTP status and a page
+	Code   int    // WeChat answers with this errcode
 	Msg    string // and this errmsg, undecorated; empty for the usual one
 
-	// These happen after the call was carried out: a token has been made.
+	// These apply after the call was performed, so a token has been issued.
 	Lost      bool   // the connection is cut before the answer
-	Hang      bool   // the answer never comes; the caller's patience ends it
+	Hang      bool   // no answer; the caller's deadline ends the call
 	ExpiresIn string // expires_in is this JSON: 0, "7200" in quotes, 1e12; or Omit
-	NoValue   bool   // the credential is an empty text
-	NoGrant   bool   // the refresh token or permanent code is an empty text
-	NoTokens  bool   // api_query_auth leaves both tokens out: the account has no API permissions
+	NoValue   bool   // the credential is an empty string
+	NoGrant   bool   // the refresh token or permanent code is an empty string
+	NoTokens  bool   // api_query_auth omits both tokens: the account has no API permissions
 	Body      Body
 }
 
-// trouble says in a word what f does to a call, and "" where the answer only says
-// something else.
+// trouble describes in a word what f does to a call, or returns "" if f only changes the answer's
+// content.
 func (f Fault) trouble() string {
 	switch {
 	case f.Cut:
@@ -71,14 +70,14 @@ func (f Fault) trouble() string {
 	return [...]string{"", "answer cut short", "web page", "empty answer", "huge answer"}[f.Body]
 }
 
-// injected is a fault that is in force.
+// injected is an active fault.
 type injected struct {
 	Fault
 	left int
 }
 
-// Inject puts a fault in force, and returns a function that takes it back. Of
-// several that befall a call the one that was injected first does.
+// Inject activates a fault and returns a function that removes it. If several faults select a call,
+// the one injected first applies.
 func (w *WeChat) Inject(f Fault) (clear func()) {
 	in := &injected{f, f.Times}
 	w.mu.Lock()
@@ -91,16 +90,15 @@ func (w *WeChat) Inject(f Fault) (clear func()) {
 	}
 }
 
-// ClearFaults takes every fault back.
+// ClearFaults removes all faults.
 func (w *WeChat) ClearFaults() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.faults = nil
 }
 
-// SetAway takes WeChat away, or gives it back. While it is away nothing is
-// answered: [WeChat.Transport] refuses the connection, and over a socket, whose
-// port must be kept, the connection is cut. Nor does it push anything.
+// SetAway makes WeChat unreachable, or reachable again. While it is unreachable, [WeChat.Transport]
+// refuses connections. A [Server] keeps its port and cuts connections. Nothing is pushed.
 func (w *WeChat) SetAway(away bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -118,7 +116,7 @@ func (w *WeChat) drop(in *injected) {
 	w.faults = slices.DeleteFunc(w.faults, func(f *injected) bool { return f == in })
 }
 
-// fault returns what befalls a call.
+// fault returns the fault that applies to a call.
 func (w *WeChat) fault(endpoint, account string) Fault {
 	for _, in := range w.faults {
 		if in.Endpoint != "" && in.Endpoint != endpoint || in.Account != "" && in.Account != account {
@@ -134,7 +132,7 @@ func (w *WeChat) fault(endpoint, account string) Fault {
 	return Fault{}
 }
 
-// instead returns what is answered without carrying out the call, if f says so.
+// instead returns the answer that replaces the call, if f has one.
 func (f Fault) instead(p platform) (answer, bool) {
 	if f.Code == 0 {
 		return answer{}, false
@@ -142,7 +140,7 @@ func (f Fault) instead(p platform) (answer, bool) {
 	return answer{code: f.Code, msg: cmp.Or(f.Msg, words(p, f.Code))}, true
 }
 
-// falsify changes what a successful answer says.
+// falsify changes the content of a successful answer.
 func (f Fault) falsify(a answer) answer {
 	switch f.ExpiresIn {
 	case "":
@@ -163,7 +161,7 @@ func (f Fault) falsify(a answer) answer {
 	return a
 }
 
-// spoil changes the answer on the wire.
+// spoil changes the encoded answer.
 func (f Fault) spoil(r reply) reply {
 	switch f.Body {
 	case Truncated:

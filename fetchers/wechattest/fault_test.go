@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// raw makes one call for a token and returns whatever comes.
+// raw requests a token and returns the raw answer.
 func (c caller) raw(ctx context.Context) (status int, body string, err error) {
 	req, err := http.NewRequestWithContext(ctx, "GET", "https://wechat.test"+Token+"?grant_type=client_credential&appid=wx01&secret=secret-1", nil)
 	if err != nil {
@@ -42,7 +42,7 @@ func TestFaultsOnTheWire(t *testing.T) {
 		{"a gateway", Fault{Status: 502}, 502, "<html>", "502 Bad Gateway", false},
 		{"expires_in missing", Fault{ExpiresIn: Omit}, 200, whole, `"}`, true},
 		{"expires_in 0", Fault{ExpiresIn: "0"}, 200, whole, `,"expires_in":0}`, true},
-		{"expires_in as text", Fault{ExpiresIn: `"7200"`}, 200, whole, `,"expires_in":"7200"}`, true},
+		{"expires_in as a string", Fault{ExpiresIn: `"7200"`}, 200, whole, `,"expires_in":"7200"}`, true},
 		{"expires_in 1e12", Fault{ExpiresIn: "1e12"}, 200, whole, `,"expires_in":1e12}`, true},
 		{"no value", Fault{NoValue: true}, 200, `{"access_token":"",`, `"expires_in":7200}`, true},
 		{"web page", Fault{Body: HTML}, 200, "<html>", "200 OK", true},
@@ -87,7 +87,7 @@ func TestBodies(t *testing.T) {
 	}
 }
 
-func TestConnectionsThatEnd(t *testing.T) {
+func TestConnectionFaults(t *testing.T) {
 	tests := []struct {
 		name   string
 		fault  Fault
@@ -123,7 +123,7 @@ func TestConnectionsThatEnd(t *testing.T) {
 	}
 }
 
-func TestAway(t *testing.T) {
+func TestSetAway(t *testing.T) {
 	c := newCaller(t, Settings{})
 	c.SetAway(true)
 	if _, _, err := c.raw(t.Context()); !errors.Is(err, syscall.ECONNREFUSED) {
@@ -136,7 +136,7 @@ func TestAway(t *testing.T) {
 	}
 }
 
-func TestWhomAFaultBefalls(t *testing.T) {
+func TestFaultSelection(t *testing.T) {
 	c := newCaller(t, Settings{})
 	c.Inject(Fault{Endpoint: Token, Code: -1, Times: 2})
 	second := c.Inject(Fault{Account: "ww01/1000001", Code: 60020})

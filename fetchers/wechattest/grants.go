@@ -5,37 +5,36 @@ import (
 	"time"
 )
 
-// grant is what a customer has given to an owner.
+// grant is a customer's authorization of an owner.
 type grant struct {
 	owner   *owner
 	child   string // the customer: an authorizer's appid, a corpid
 	account *account
 
-	current string    // refresh token or permanent code; empty: the customer has taken it back
-	before  string    // the refresh token that current replaced; empty: none that is still taken
-	ends    time.Time // of before
-	next    string    // what a reset will make current; empty: there was none
+	current string    // refresh token or permanent code; empty: revoked
+	before  string    // the refresh token replaced by current; empty: none is accepted
+	ends    time.Time // when before expires
+	next    string    // becomes current after a reset; empty: there was no reset
 
-	codes     []*issue // codes that can be exchanged for it
+	codes     []*issue // codes that can be exchanged for the grant
 	given     time.Time
-	exchanged bool // once, since it was given
-	hidden    bool // the list counts it and does not show it
+	exchanged bool // at least once since it was given
+	hidden    bool // the list counts it but does not show it
 }
 
-// takes reports whether a refresh token is good.
+// takes reports whether a refresh token is accepted.
 func (g *grant) takes(refreshToken string, now time.Time) bool {
 	return refreshToken != "" && (refreshToken == g.current || refreshToken == g.before && now.Before(g.ends))
 }
 
-// replace makes another refresh token the current one, and lets the one before
-// be taken for overlap.
+// replace makes another refresh token the current one. The previous one is accepted for overlap.
 func (g *grant) replace(refreshToken string, now time.Time, overlap time.Duration) {
 	g.before, g.ends = g.current, now.Add(overlap)
 	g.current = refreshToken
 }
 
-// consent makes child a customer of o. Who is one already keeps its grant, as in
-// practice; who has come back gets another.
+// consent makes child a customer of o. An existing customer keeps its grant, as in practice; a
+// returning one gets a new grant.
 func (w *WeChat) consent(o *owner, child string, now time.Time) *grant {
 	g := o.grants[child]
 	if g == nil {
@@ -66,8 +65,8 @@ func (w *WeChat) newCode(g *grant, now time.Time) string {
 	return i.value
 }
 
-// redeem exchanges a code, which it uses up, for the grant behind it, or returns
-// the errcode for one that is unknown, used or another owner's, or over.
+// redeem exchanges a code for its grant and uses the code up. It returns an errcode for a code that
+// is unknown, used, another owner's, or expired.
 func (w *WeChat) redeem(o *owner, code string, unknown, expired int, now time.Time) (*grant, int) {
 	i := w.issued.byValue[code]
 	switch {
@@ -87,8 +86,7 @@ func (w *WeChat) redeem(o *owner, code string, unknown, expired int, now time.Ti
 	return g, 0
 }
 
-// customer returns the grant of an owner's customer, or nil where there is
-// none or it was taken back.
+// customer returns the grant of an owner's customer, or nil if there is none or it was revoked.
 func (w *WeChat) customer(owner, child string) *grant {
 	if g := w.owner(owner).grants[child]; g != nil && g.current != "" {
 		return g
@@ -97,10 +95,10 @@ func (w *WeChat) customer(owner, child string) *grant {
 }
 
 // Authorize makes child, an appid or a corpid, a customer of a platform or suite, as its
-// administrator does by consenting, and returns the code for the grant that the browser
-// brings back. It queues the event that tells of it, authorized or create_auth, where
-// the owner has a callback. Whoever has authorized already keeps the grant; whoever comes
-// back after [WeChat.Unauthorize] gives another. It panics if there is no such owner.
+// administrator does by consenting. It returns the code that the browser's redirect contains. If
+// the owner has a callback, it queues the event authorized or create_auth. An existing customer
+// keeps its grant. A customer that returns after [WeChat.Unauthorize] gives a new one. Authorize
+// panics if there is no such owner.
 func (w *WeChat) Authorize(owner, child string) (code string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -116,9 +114,9 @@ func (w *WeChat) Authorize(owner, child string) (code string) {
 	return code
 }
 
-// AddCustomer makes child a customer of long ago: its code was exchanged, no event tells
-// of it. It returns the grant, a refresh token or permanent code, for a
-// configuration. It panics if there is no such owner.
+// AddCustomer makes child an old customer, whose code was exchanged earlier and for which there is
+// no event. It returns the grant, a refresh token or permanent code, for a configuration. It panics
+// if there is no such owner.
 func (w *WeChat) AddCustomer(owner, child string) (grant string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -127,8 +125,8 @@ func (w *WeChat) AddCustomer(owner, child string) (grant string) {
 	return g.current
 }
 
-// Hide leaves a customer out of the pages of its platform's list, which counts it all the same. It
-// panics if there is no such owner.
+// Hide omits a customer from the pages of its platform's list, which still counts it. It panics if
+// there is no such owner.
 func (w *WeChat) Hide(owner, child string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -137,9 +135,9 @@ func (w *WeChat) Hide(owner, child string) {
 	}
 }
 
-// Unauthorize takes a customer's grant back: its tokens, tickets and codes end at
-// once, and unauthorized or cancel_auth is queued. It does nothing to who is no
-// customer, and panics if there is no such owner.
+// Unauthorize revokes a customer's grant. The customer's tokens, tickets and codes become invalid,
+// and unauthorized or cancel_auth is queued. It does nothing if child is not a customer, and panics
+// if there is no such owner.
 func (w *WeChat) Unauthorize(owner, child string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -160,9 +158,9 @@ func (w *WeChat) Unauthorize(owner, child string) {
 	w.enqueue(g.owner, Event{Kind: kind, Child: child}, now)
 }
 
-// UpdateAuthorized is a customer changing what it permits: of a platform it queues
-// updateauthorized and returns its new code, of a suite it queues change_auth, which has none.
-// It does nothing to who is no customer, and panics if there is no such owner.
+// UpdateAuthorized changes a customer's permissions. For a platform it queues updateauthorized and
+// returns its new code. For a suite it queues change_auth, which has no code. It does nothing if
+// child is not a customer, and panics if there is no such owner.
 func (w *WeChat) UpdateAuthorized(owner, child string) (code string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -180,10 +178,10 @@ func (w *WeChat) UpdateAuthorized(owner, child string) (code string) {
 	return code
 }
 
-// ResetPermanentCode is the provider asking for the secret of a custom-developed app
-// again: it queues reset_permanent_code and returns its code, whose exchange ends the old
-// permanent code, if [Settings.ResetKills] has not done so. It does nothing to who
-// is no customer, and panics if there is no such owner.
+// ResetPermanentCode resets the secret of a custom-developed app, as its provider can. It queues
+// reset_permanent_code and returns its code. The exchange of the code invalidates the old permanent
+// code, unless [Settings.ResetKills] has already done so. It does nothing if corpid is not a
+// customer, and panics if there is no such owner.
 func (w *WeChat) ResetPermanentCode(suite, corpid string) (code string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -201,8 +199,8 @@ func (w *WeChat) ResetPermanentCode(suite, corpid string) (code string) {
 	return code
 }
 
-// CurrentGrant returns the refresh token or permanent code that WeChat regards as a
-// customer's current one; empty where there is none. It panics if there is no such owner.
+// CurrentGrant returns a customer's current refresh token or permanent code, or "" if there is
+// none. It panics if there is no such owner.
 func (w *WeChat) CurrentGrant(owner, child string) string {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -11,10 +11,10 @@ import (
 	"syscall"
 )
 
-// HandlerTransport returns a transport that calls h directly, whatever the URL's host: as
-// [Settings.PushTransport] it carries pushes to a program's handler without a
-// socket, in the sender's goroutine, and so in virtual time inside a testing/synctest bubble. An
-// answer that comes after the request's context has ended is none.
+// HandlerTransport returns a transport that calls h directly, whatever the URL's host. As
+// [Settings.PushTransport] it delivers pushes to a program's handler without a socket, in the
+// sender's goroutine, and so in virtual time inside a testing/synctest bubble. An answer after the
+// end of the request's context is discarded.
 func HandlerTransport(h http.Handler) http.RoundTripper { return handlerTransport{h} }
 
 type handlerTransport struct{ h http.Handler }
@@ -56,7 +56,7 @@ func (t handlerTransport) RoundTrip(r *http.Request) (resp *http.Response, err e
 	}, nil
 }
 
-// served returns a request as a server reads it.
+// served returns a request as a server would parse it.
 func served(r *http.Request) *http.Request {
 	s := r.Clone(r.Context())
 	s.RequestURI = r.URL.RequestURI()
@@ -71,11 +71,11 @@ func served(r *http.Request) *http.Request {
 	return s
 }
 
-// recorder keeps what a handler answers.
+// recorder records a handler's answer.
 type recorder struct {
 	header http.Header
-	sent   http.Header // as it was when it was written
-	status int         // 0 before that
+	sent   http.Header // as of WriteHeader
+	status int         // 0 before WriteHeader
 	body   bytes.Buffer
 }
 

@@ -8,23 +8,22 @@ import (
 	"time"
 )
 
-// Event is what a push tells. Which fields a kind has is WeChat's to say; the others
-// are not sent.
+// Event is the content of a push. Its kind determines which fields are sent.
 type Event struct {
-	Kind string // InfoType; one that is not known is sent with no more than it
+	Kind string // InfoType; an unknown one is sent without other fields
 
-	Ticket string // of component_verify_ticket and suite_ticket
-	Child  string // the customer: of all but tickets, create_auth and reset_permanent_code
+	Ticket string // in component_verify_ticket and suite_ticket
+	Child  string // the customer; not in tickets, create_auth, reset_permanent_code
 	Code   string // authorized, updateauthorized, notify_third_fasteregister, create_auth, reset_permanent_code
-	State  string // create_auth, change_auth; empty: not sent
-	Status int    // notify_third_fasteregister: 0 for success, without which there is no code
+	State  string // create_auth, change_auth; empty: omitted
+	Status int    // notify_third_fasteregister: 0 for success; otherwise there is no code
 }
 
-// element is one of a message.
+// element is an element of a message.
 type element struct {
 	name, text string
-	number     bool // never as CDATA
-	raw        bool // always as CDATA, whatever it is
+	number     bool // never CDATA
+	raw        bool // always CDATA, unescaped
 	inner      []element
 }
 
@@ -40,7 +39,7 @@ func number(name string, n int64) element {
 	return element{name: name, text: strconv.FormatInt(n, 10), number: true}
 }
 
-// platformMessage is an event of a platform. preAuthCode and codeEnds go with a code.
+// platformMessage returns an event of a platform. preAuthCode and codeEnds accompany a code.
 func platformMessage(appid string, e Event, at time.Time, preAuthCode string, codeEnds int64) []element {
 	m := texts("AppId", appid)
 	m = append(m, number("CreateTime", at.Unix()))
@@ -66,7 +65,7 @@ func platformMessage(appid string, e Event, at time.Time, preAuthCode string, co
 	return m
 }
 
-// suiteMessage is an event of a suite.
+// suiteMessage returns an event of a suite.
 func suiteMessage(suiteID string, e Event, at time.Time) []element {
 	m := texts("SuiteId", suiteID, "InfoType", e.Kind)
 	m = append(m, number("TimeStamp", at.Unix()))
@@ -84,7 +83,7 @@ func suiteMessage(suiteID string, e Event, at time.Time) []element {
 	return m
 }
 
-// xmlText writes a message.
+// xmlText encodes a message.
 func xmlText(m []element, q Quirks) []byte {
 	var b bytes.Buffer
 	writeElement(&b, element{name: "xml", inner: m}, q)
@@ -115,7 +114,7 @@ func writeText(b *bytes.Buffer, e element, q Quirks) {
 	case e.number:
 		b.WriteString(e.text)
 	case !e.raw && (q.NoCDATA || strings.Contains(e.text, "]]>")):
-		_ = xml.EscapeText(b, []byte(e.text)) // into a buffer it cannot fail
+		_ = xml.EscapeText(b, []byte(e.text)) // cannot fail for a buffer
 	default:
 		b.WriteString("<![CDATA[" + e.text + "]]>")
 	}

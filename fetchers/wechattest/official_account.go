@@ -23,8 +23,8 @@ func officialAccountEndpoints() map[string]endpoint {
 	}
 }
 
-// official returns the account that the arguments name and prove, or the answer
-// to wrong ones. WeChat looks at them in this order.
+// official returns the account that the arguments identify and authenticate, or the answer to wrong
+// ones. WeChat checks them in this order.
 func (w *WeChat) official(appid, grantType, secret string) (*account, answer) {
 	if appid == "" {
 		return nil, refuse(weixin, 41002)
@@ -63,7 +63,7 @@ func (w *WeChat) token(r *request) answer {
 }
 
 func (w *WeChat) stableToken(r *request) answer {
-	// A body that is no JSON, a form above all, is one without an appid.
+	// A body that is not JSON, such as a form, has no appid.
 	a, no := w.official(r.get("appid"), r.get("grant_type"), r.get("secret"))
 	if a == nil {
 		return no
@@ -77,8 +77,8 @@ func (w *WeChat) stableToken(r *request) answer {
 		return refuse(weixin, 45009)
 	}
 	var i *issue
-	// "Closer than 30 s: will not refresh" is read as: answers as an ordinary call
-	// does, and does not count. What is beyond the day's 20 is not documented.
+	// "Closer than 30 s: will not refresh" is interpreted as an ordinary call that does not count.
+	// The answer beyond 20 a day is not documented.
 	if force, _ := r.body["force_refresh"].(bool); force && r.now.Sub(a.forced) >= w.set.ForceSpacing {
 		if !w.spend(quotaKey{"force_refresh", a.id, day}, w.set.Limits.ForcesPerDay, r.now) {
 			return refuse(weixin, 45009)
@@ -111,7 +111,7 @@ func (w *WeChat) ticket(r *request) answer {
 	case "2":
 		u = sdkTickets
 	default:
-		return refuse(weixin, 40097) // which code it is, is not documented
+		return refuse(weixin, 40097) // the real errcode is not documented
 	}
 	if !w.spend(quotaKey{string(u), a.id, day}, w.set.Limits.AccountTicketsPerDay, r.now) {
 		return refuse(weixin, 45009)

@@ -31,7 +31,7 @@ func TestTokenRotates(t *testing.T) {
 	})
 }
 
-func TestOnlyTheNewestTwoTokensLive(t *testing.T) {
+func TestNewestTwoTokensValid(t *testing.T) {
 	bubble(t, Settings{}, func(c caller) {
 		a, b, d := c.token(), c.token(), c.token()
 		c.alive(a.Access, 40001)
@@ -48,23 +48,23 @@ func TestEnds(t *testing.T) {
 		}
 		second := c.token().Access
 		if got, want := time.Until(c.Ends(first)), 5*time.Minute; got != want {
-			t.Errorf("of a token that was replaced: got %v, want %v", got, want)
+			t.Errorf("a replaced token: got %v, want %v", got, want)
 		}
 		c.Kill(second)
 		if got := time.Until(c.Ends(second)); got != 0 {
-			t.Errorf("of a token that was killed: got %v, want 0", got)
+			t.Errorf("a killed token: got %v, want 0", got)
 		}
 		time.Sleep(3 * time.Hour)
 		if got, want := time.Until(c.Ends(second)), -3*time.Hour; got != want {
 			t.Errorf("of the same, later: got %v, want %v", got, want)
 		}
 		if got := c.Ends("made up"); !got.IsZero() {
-			t.Errorf("of what was never issued: got %v", got)
+			t.Errorf("never issued: got %v", got)
 		}
 	})
 }
 
-func TestStableTokenRepeatsAndRollsOver(t *testing.T) {
+func TestStableTokenRepeats(t *testing.T) {
 	bubble(t, Settings{}, func(c caller) {
 		a := c.stable(false)
 		if a.ExpiresIn != 7200 {
@@ -88,7 +88,7 @@ func TestStableTokenRepeatsAndRollsOver(t *testing.T) {
 	})
 }
 
-func TestStableAndRotatingTokensDoNotTouch(t *testing.T) {
+func TestStableAndRotatingIndependent(t *testing.T) {
 	bubble(t, Settings{}, func(c caller) {
 		s, r := c.stable(false), c.token()
 		for range 3 {
@@ -99,7 +99,7 @@ func TestStableAndRotatingTokensDoNotTouch(t *testing.T) {
 		c.alive(s.Access, 0)
 		c.alive(r.Access, 40001)
 		if got := c.token(); c.stable(false).Access == got.Access {
-			t.Error("one token in both")
+			t.Error("both have the same token")
 		}
 	})
 }
@@ -121,7 +121,7 @@ func TestForcedRefresh(t *testing.T) {
 		if d.Access == b.Access {
 			t.Error("a forced refresh after 30 s made no new token")
 		}
-		c.alive(a.Access, 40001) // the second forced refresh kills it
+		c.alive(a.Access, 40001) // the second forced refresh invalidates it
 		c.alive(b.Access, 0)
 		for range 18 {
 			time.Sleep(30 * time.Second)
@@ -150,12 +150,12 @@ func TestTicketTypes(t *testing.T) {
 		}
 		types := []string{"jsapi", "wx_card", "2"}
 		first := map[string]string{}
-		for _, typ := range types { // half an hour apart, and so are their ends
+		for _, typ := range types { // half an hour apart, so they expire apart
 			first[typ] = get(typ).Ticket
 			time.Sleep(30 * time.Minute)
 		}
 		if len(first[types[2]]) == 0 || first[types[0]] == first[types[1]] || first[types[1]] == first[types[2]] || first[types[0]] == first[types[2]] {
-			t.Errorf("two types have one ticket: %q", first)
+			t.Errorf("two types have the same ticket: %q", first)
 		}
 		time.Sleep(30 * time.Minute)
 		for i, typ := range types {
@@ -170,7 +170,7 @@ func TestTicketTypes(t *testing.T) {
 	})
 }
 
-func TestTicketAlwaysSays7200(t *testing.T) {
+func TestTicketExpiresIn(t *testing.T) {
 	bubble(t, Settings{}, func(c caller) {
 		get := func(typ string) said {
 			return c.get(Ticket + "?access_token=" + c.stable(false).Access + "&type=" + typ)
@@ -181,7 +181,7 @@ func TestTicketAlwaysSays7200(t *testing.T) {
 		}
 		time.Sleep(2*time.Hour - 1)
 		if b := get("jsapi"); b.Ticket != a.Ticket || b.ExpiresIn != 7200 {
-			t.Errorf("shortly before its end: another ticket, or %d s left", b.ExpiresIn)
+			t.Errorf("shortly before expiry: another ticket, or %d s left", b.ExpiresIn)
 		}
 		time.Sleep(time.Nanosecond)
 		if b := get("jsapi"); b.Ticket == a.Ticket {

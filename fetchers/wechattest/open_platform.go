@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// maxListed is how many authorizers a page of the list may have.
+// maxListed is the largest page of the list.
 const maxListed = 500
 
 func openPlatformEndpoints() map[string]endpoint {
@@ -25,8 +25,8 @@ func openPlatformEndpoints() map[string]endpoint {
 	}
 }
 
-// platformBySecret returns the platform that the body names and proves, or the answer
-// to a wrong one. What is no JSON names none.
+// platformBySecret returns the platform that the body identifies and authenticates, or the answer
+// to a wrong one. A body that is not JSON has no appid.
 func (w *WeChat) platformBySecret(r *request, secretField string) (*owner, answer) {
 	appid, secret := r.get("component_appid"), r.get(secretField)
 	o := w.accounts.platform(appid)
@@ -47,9 +47,8 @@ func (w *WeChat) platformBySecret(r *request, secretField string) (*owner, answe
 	return o, answer{}
 }
 
-// platformByToken returns the platform whose live token the call carries and which its body
-// names, or the answer to another call. Pages old and new name the token
-// differently.
+// platformByToken returns the platform of the valid token in the call, which the body must name, or
+// the answer to another call. The token's parameter has two names, an old and a new one.
 func (w *WeChat) platformByToken(r *request) (*owner, answer) {
 	value := cmp.Or(r.query.Get("component_access_token"), r.query.Get("access_token"))
 	if i := w.issued.byValue[value]; i != nil && i.universe != componentTokens && i.live(r.now) {
@@ -115,7 +114,7 @@ func (w *WeChat) queryAuth(r *request) answer {
 	return a
 }
 
-// authorizer answers a new token of a customer's, and its refresh token.
+// authorizer returns a new token of a customer and its refresh token.
 func (w *WeChat) authorizer(g *grant, r *request) answer {
 	i := w.rotate(g.account, authorizerTokens, r.now, w.set.Overlap)
 	a := give("authorizer_access_token", i, i.left(r.now), false)
@@ -159,7 +158,7 @@ func (w *WeChat) authorizerList(r *request) answer {
 	case count > maxListed:
 		return refuse(weixin, 40170)
 	case !hasOffset || !hasCount || offset < 0 || count <= 0:
-		return refuse(weixin, 40097) // which code it is, is not documented
+		return refuse(weixin, 40097) // the real errcode is not documented
 	}
 	total := 0
 	var page []string
@@ -175,7 +174,7 @@ func (w *WeChat) authorizerList(r *request) answer {
 	return answer{quiet: true, more: `"total_count":` + strconv.Itoa(total) + `,"list":[` + strings.Join(page, ",") + `]`}
 }
 
-// listed is a customer in the list.
+// listed returns a customer's entry in the list.
 func (w *WeChat) listed(g *grant) string {
 	var m members
 	m.add("authorizer_appid", quoted(g.child))
@@ -189,10 +188,9 @@ func (w *WeChat) listed(g *grant) string {
 	return m.json()
 }
 
-// startPush starts tickets that have been stopped. It sends none by itself: the next
-// comes in its time.
+// startPush resumes stopped tickets. It does not send one: the next ticket comes at its usual time.
 func (w *WeChat) startPush(r *request) answer {
-	o, no := w.platformBySecret(r, "component_secret") // elsewhere it is component_appsecret
+	o, no := w.platformBySecret(r, "component_secret") // component_appsecret at other endpoints
 	if o == nil {
 		return no
 	}

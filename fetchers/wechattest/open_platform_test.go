@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// post calls an endpoint with a body of pairs.
+// post calls an endpoint with a body of key-value pairs.
 func (c caller) post(pathQuery string, pairs ...any) said {
 	c.t.Helper()
 	m := map[string]any{}
@@ -58,11 +58,11 @@ func TestComponentTokenRotates(t *testing.T) {
 			t.Errorf("got ticket %s, answer %s", ticket, a.raw)
 		}
 		time.Sleep(time.Minute)
-		b := c.componentTokenBy(ticket) // a ticket serves many times
+		b := c.componentTokenBy(ticket) // a ticket can be used repeatedly
 		if a.Component == b.Component {
 			t.Error("the same token twice")
 		}
-		c.alive(a.Component, 0) // the probe takes it
+		c.alive(a.Component, 0) // the probe accepts it
 		time.Sleep(5 * time.Minute)
 		c.alive(a.Component, 40001)
 		c.alive(b.Component, 0)
@@ -71,7 +71,7 @@ func TestComponentTokenRotates(t *testing.T) {
 	})
 }
 
-func TestComponentTicketsLiveTwelveHours(t *testing.T) {
+func TestComponentTicketLifetime(t *testing.T) {
 	bubble(t, Settings{}, func(c caller) {
 		old := c.TicketPush("wxplatform").Event.Ticket
 		time.Sleep(time.Hour)
@@ -152,7 +152,7 @@ func TestPlatformRefusals(t *testing.T) {
 	c.component()
 }
 
-func TestEitherNameOfTheComponentToken(t *testing.T) {
+func TestComponentTokenParameter(t *testing.T) {
 	c := newCaller(t, Settings{})
 	token := c.component()
 	a := c.post(PreAuthCode+"?component_access_token="+token, "component_appid", "wxplatform")
@@ -173,9 +173,9 @@ func TestAuthorization(t *testing.T) {
 			t.Fatalf("got %s", got.raw)
 		}
 		c.alive(in.Authorizer, 0)
-		c.isCode(c.queryAuth(token, code), 61009) // it serves once
+		c.isCode(c.queryAuth(token, code), 61009) // it can be used once
 
-		// The account's tickets are had with its token.
+		// The account's tickets need its token.
 		ticket := c.get(Ticket + "?type=jsapi&access_token=" + in.Authorizer)
 		if ticket.Ticket == "" || c.CallsFor(Ticket, "wxplatform/wxA") != 1 {
 			t.Errorf("got %s, %d calls counted", ticket.raw, c.CallsFor(Ticket, "wxplatform/wxA"))
@@ -218,7 +218,7 @@ func TestUnauthorize(t *testing.T) {
 		c.Unauthorize("wxplatform", "wxA")
 		c.alive(first.Authorizer, 40001)
 		if c.Valid(ticket) || c.CurrentGrant("wxplatform", "wxA") != "" {
-			t.Error("something of the customer lives on")
+			t.Error("a value of the customer is still valid")
 		}
 		c.isCode(c.authorizer(token, "wxA", first.Refresh), 61003)
 		c.isCode(c.queryAuth(token, code), 61009)
@@ -227,7 +227,7 @@ func TestUnauthorize(t *testing.T) {
 		}
 		c.alive(other.Authorizer, 0)
 		if c.UpdateAuthorized("wxplatform", "wxA") != "" {
-			t.Error("who is no customer changed its permissions")
+			t.Error("a non-customer changed its permissions")
 		}
 
 		back := c.queryAuth(token, c.Authorize("wxplatform", "wxA")).Info
@@ -253,19 +253,19 @@ func TestRotatingRefreshTokens(t *testing.T) {
 		}
 		time.Sleep(5*time.Minute - 1)
 		if b := c.authorizer(token, "wxA", first); b.Refresh != a.Refresh || b.Authorizer == "" {
-			t.Errorf("the old refresh token within its grace: got %s", b.raw)
+			t.Errorf("the old refresh token within the overlap: got %s", b.raw)
 		}
 		time.Sleep(time.Nanosecond)
 		c.isCode(c.authorizer(token, "wxA", first), 61023)
 		b := c.authorizer(token, "wxA", a.Refresh)
 		d := c.authorizer(token, "wxA", b.Refresh)
-		c.isCode(c.authorizer(token, "wxA", a.Refresh), 61023) // only the newest two are taken
+		c.isCode(c.authorizer(token, "wxA", a.Refresh), 61023) // only the newest two are accepted
 		c.isCode(c.authorizer(token, "wxA", b.Refresh), 0)
 		if l := c.list(token, 0, 1); *l.List[0].Refresh != d.Refresh {
-			t.Errorf("the list says another than the current one")
+			t.Errorf("the list does not have the current one")
 		}
 
-		// An answer that is lost has rotated all the same.
+		// A call whose answer is lost has rotated the token.
 		before := c.CurrentGrant("wxplatform", "wxA")
 		c.Inject(Fault{Endpoint: AuthorizerToken, Account: "wxplatform/wxA", Lost: true, Times: 1})
 		if _, err := c.Client().Post("https://wechat.test"+AuthorizerToken+"?component_access_token="+token, "",
@@ -335,7 +335,7 @@ func TestAuthorizerList(t *testing.T) {
 	}
 }
 
-func TestCallsOfPlatformsAreCounted(t *testing.T) {
+func TestPlatformCalls(t *testing.T) {
 	c := newCaller(t, Settings{})
 	token := c.component()
 	c.authorizer(token, "wxA", c.AddCustomer("wxplatform", "wxA"))

@@ -8,8 +8,8 @@ func probeEndpoints() map[string]endpoint {
 	}
 }
 
-// probed says which of the two hosts, which both have this path, is meant: by the token,
-// by the host's name, or by what the token looks like.
+// probed returns which of the two hosts, which both have this path, is meant. It decides by the
+// token, by the host's name, or by the token's form.
 func (w *WeChat) probed(r *request) platform {
 	value := r.query.Get("access_token")
 	if i := w.issued.byValue[value]; i != nil {
@@ -27,12 +27,12 @@ func (w *WeChat) probed(r *request) platform {
 	return wecom
 }
 
-// probe is a business API that every token opens and that costs nothing.
+// probe is a free business API that accepts every token.
 func (w *WeChat) probe(r *request) answer {
 	p := w.probed(r)
 	a, no := w.bearer(p, r)
 	if a == nil {
-		no.more = `"ip_list":[]` // a refusal carries the field too
+		no.more = `"ip_list":[]` // errors have the field too
 		return no
 	}
 	return answer{more: `"ip_list":["192.0.2.1"]`}

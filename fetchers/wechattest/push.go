@@ -11,57 +11,56 @@ import (
 	"time"
 )
 
-// Quirks are ways in which an owner's pushes differ from the usual ones: all of those that
-// are made after [WeChat.SetQuirks]. The zero Quirks are none.
+// Quirks modify all pushes of an owner that are created after [WeChat.SetQuirks]. The zero Quirks
+// modify nothing.
 type Quirks struct {
-	// Age is by how much a message's own time stamp lies in the past, and with it
-	// the beginning of a ticket's life: a straggler that newer ones have overtaken.
+	// Age is the age of a message's own time stamp and of its ticket: the push is late, and newer
+	// ones have overtaken it.
 	Age time.Duration
 
-	BadSignature  bool   // msg_signature is not that of the push
-	Receiver      string // the receiver id within the cipher; empty for the owner's
-	EmptyReceiver bool   // it is empty, as for an individual developer's
-	Owner         string // the AppId or SuiteId that it is for; empty for the owner's
+	BadSignature  bool   // msg_signature does not match
+	Receiver      string // the receiver ID inside the ciphertext; empty for the owner's
+	EmptyReceiver bool   // the receiver ID is empty, as for an individual developer
+	Owner         string // the AppId or SuiteId of the event; empty for the owner's
 
-	NoCDATA        bool // texts are escaped
-	Blanks         bool // blanks and line breaks around values
-	Shuffled       bool // elements in another order each time, by [Settings.Seed]; the envelope's too
-	RelativeExpiry bool // AuthorizationCodeExpiredTime is seconds from now, as the page says
+	NoCDATA        bool // texts are escaped instead
+	Blanks         bool // spaces and line breaks around values
+	Shuffled       bool // elements in varying order, by [Settings.Seed]; in the envelope too
+	RelativeExpiry bool // AuthorizationCodeExpiredTime is in seconds from now, as documented
 
-	// Typed is what users have typed. WeChat does not escape it: it comes as it is in ExtraInfo of
-	// create_auth, and in corp_name of the answer to an auth_code. Empty for the usual name, and no
-	// ExtraInfo.
+	// Typed is text that users typed, which WeChat does not escape. It is in the ExtraInfo of
+	// create_auth, and in corp_name of the answer to an auth_code. Empty means the usual name and
+	// no ExtraInfo.
 	Typed string
 
 	Duplicate    bool // RunPushes and Flush send each push twice
-	RedirectOnly bool // Authorize tells of a suite's customer by the redirect alone
+	RedirectOnly bool // Authorize reports a suite's customer only by the redirect
 
-	blankKind bool // before the kind of a WeCom event, as in the vendor's sample
+	blankKind bool // a space before the kind of a WeCom event, as in the vendor's sample
 }
 
-// SetQuirks makes an owner's pushes differ from now on. It panics if there is no such owner.
+// SetQuirks sets the quirks of an owner's future pushes. It panics if there is no such owner.
 func (w *WeChat) SetQuirks(owner string, q Quirks) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.owner(owner).quirks = q
 }
 
-// Push is one push, ready to be sent by whatever way.
+// Push is one push, ready to be sent.
 type Push struct {
 	Query url.Values // of the callback's URL
 	Body  []byte     // the XML envelope
 
-	// What proves and carries it, from the two above.
+	// The parameters of Query and Encrypt of Body.
 	MsgSignature, Timestamp, Nonce, Encrypt string
 
-	Event Event  // what it tells
-	Plain []byte // what was encrypted
+	Event Event  // the content
+	Plain []byte // the plain text
 
 	limit time.Duration // how long WeChat waits for the answer
 }
 
-// Request returns the push as the request that WeChat makes of it. What callback
-// already has as its query is kept.
+// Request returns the push as WeChat's HTTP request. An existing query of callback is kept.
 func (p Push) Request(ctx context.Context, callback string) (*http.Request, error) {
 	r, err := newRequest(ctx, http.MethodPost, callback, p.Query, p.Body)
 	if err == nil {
@@ -82,9 +81,8 @@ func newRequest(ctx context.Context, method, callback string, query url.Values, 
 	return http.NewRequestWithContext(ctx, method, u.String(), bytes.NewReader(body))
 }
 
-// TicketPush makes a platform or suite a ticket, component_verify_ticket or suite_ticket, that is
-// good from now on, and returns the push of it without sending it. It panics if there is no such
-// owner.
+// TicketPush issues a ticket for a platform or suite, component_verify_ticket or suite_ticket,
+// valid from now. It returns the push without sending it. It panics if there is no such owner.
 func (w *WeChat) TicketPush(owner string) Push {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -100,16 +98,15 @@ func (w *WeChat) ticketPush(o *owner, now time.Time) Push {
 	return w.push(o, e, now)
 }
 
-// EventPush returns the push of an event of an owner's without sending it. It changes
-// nothing: for what the event tells of see [WeChat.Authorize] and its neighbours. It
-// panics if there is no such owner.
+// EventPush returns the push of an owner's event without sending it. It changes no state; see
+// [WeChat.Authorize] and similar methods for that. It panics if there is no such owner.
 func (w *WeChat) EventPush(owner string, e Event) Push {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.push(w.owner(owner), e, time.Now())
 }
 
-// push makes a push of o's by its quirks.
+// push creates a push of o with its quirks.
 func (w *WeChat) push(o *owner, e Event, now time.Time) Push {
 	q := o.quirks
 	q.blankKind = o.suite && !q.NoCDATA
@@ -152,7 +149,7 @@ func (w *WeChat) push(o *owner, e Event, now time.Time) Push {
 	return p
 }
 
-// order puts the elements of a message into the order that q says.
+// order puts the elements of a message in the order that q requires.
 func (w *WeChat) order(m []element, q Quirks) {
 	if q.Shuffled {
 		w.rand.Shuffle(len(m), func(i, j int) { m[i], m[j] = m[j], m[i] })
@@ -175,8 +172,8 @@ func (w *WeChat) sealed(o *owner, msg []byte, receiver string, now time.Time) Pu
 	return p
 }
 
-// preAuthCodeOf is the pre_auth_code that a consent names: the latest that the
-// platform has fetched, or, since there must have been one, one made up.
+// preAuthCodeOf returns the pre_auth_code for a consent: the latest one that the platform fetched,
+// or an invented one.
 func (w *WeChat) preAuthCodeOf(o *owner) string {
 	if o.preAuthCode == "" {
 		o.preAuthCode = w.text(componentPreAuthCodes)
@@ -184,7 +181,7 @@ func (w *WeChat) preAuthCodeOf(o *owner) string {
 	return o.preAuthCode
 }
 
-// codeEnds is AuthorizationCodeExpiredTime: a point in time unless q says otherwise.
+// codeEnds returns AuthorizationCodeExpiredTime: a time unless q requires seconds.
 func (w *WeChat) codeEnds(code string, q Quirks, now time.Time) int64 {
 	ends := now.Add(authorizationCodes.life(w.set.Lifetime))
 	if i := w.issued.byValue[code]; i != nil {
@@ -196,16 +193,15 @@ func (w *WeChat) codeEnds(code string, q Quirks, now time.Time) int64 {
 	return ends.Unix()
 }
 
-// Verification makes the GET by which WeCom asks a suite's callback whether it is the
-// provider's: its query, and the text that must be the whole answer. The receiver id within is
-// the provider's corpid, and not the suite's. A platform has no such
-// check. It panics if there is no such suite.
+// Verification returns WeCom's GET to verify a suite's callback URL: its query, and the text that
+// must be the whole answer. The receiver is the provider's corpid, not the suite. Platforms are not
+// verified. It panics if there is no such suite.
 func (w *WeChat) Verification(suite string) (query url.Values, echo string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	o := w.owner(suite)
 	if !o.suite {
-		panic("wechattest: " + suite + " is no suite")
+		panic("wechattest: " + suite + " is not a suite")
 	}
 	echo = strconv.FormatUint(1e18+w.rand.Uint64N(8e18), 10)
 	p := w.sealed(o, []byte(echo), cmp.Or(o.quirks.Receiver, o.provider), time.Now())
@@ -214,8 +210,8 @@ func (w *WeChat) Verification(suite string) (query url.Values, echo string) {
 	}, echo
 }
 
-// QueueEvent queues an event of an owner's, as WeChat's other doings would. It is lost where
-// the owner has no callback. It panics if there is no such owner.
+// QueueEvent queues an event of an owner, as other actions do. The event is lost if the owner has
+// no callback. It panics if there is no such owner.
 func (w *WeChat) QueueEvent(owner string, e Event) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -12,10 +12,10 @@ import (
 	"time"
 )
 
-// envelope is a push's body, read.
+// envelope is a push's decoded body.
 type envelope struct{ AppId, ToUserName, Encrypt string }
 
-// opened is the message within, read.
+// opened is the decoded message inside.
 type opened struct {
 	AppId, SuiteId, InfoType                 string
 	CreateTime, TimeStamp                    int64
@@ -29,7 +29,7 @@ type opened struct {
 	Name                                     string `xml:"info>name"`
 }
 
-// read opens a push, holding it to the rules that every push obeys.
+// read opens a push and checks the rules that every push obeys.
 func (c caller) read(p Push, token, key string) (m opened, receiver string) {
 	c.t.Helper()
 	var e envelope
@@ -80,7 +80,7 @@ func TestTicketPush(t *testing.T) {
 			t.Errorf("body %s", p.Body)
 		}
 		if !c.Valid(p.Event.Ticket) || c.TicketPush("wwsuite").Event.Ticket == p.Event.Ticket {
-			t.Error("a ticket that is not valid, or twice the same")
+			t.Error("an invalid ticket, or the same one twice")
 		}
 	})
 }
@@ -179,7 +179,7 @@ func TestQuirks(t *testing.T) {
 	})
 }
 
-// TestShuffledBySeed: both the message and its envelope come in other orders, the same ones for the
+// TestShuffledBySeed: the message and its envelope have varying orders, which are the same for the
 // same seed.
 func TestShuffledBySeed(t *testing.T) {
 	orders := func(seed uint64) (all []string) {
@@ -201,10 +201,10 @@ func TestShuffledBySeed(t *testing.T) {
 		t.Errorf("the envelope has %d orders", len(envelopes))
 	}
 	if !slices.Equal(first, orders(1)) {
-		t.Error("two runs with one seed differ")
+		t.Error("two runs with the same seed differ")
 	}
 	if slices.Equal(first, orders(2)) {
-		t.Error("two seeds make one order")
+		t.Error("two seeds give the same order")
 	}
 }
 
@@ -245,6 +245,6 @@ func TestChangedKeys(t *testing.T) {
 	c.AddPlatform("wxplatform", "platform-secret", "newTok", testKeyB)
 	c.isCode(c.componentTokenBy(ticket), 0)
 	if c.CurrentGrant("wxplatform", "wxA") != grant {
-		t.Error("the customer is gone")
+		t.Error("the customer is missing")
 	}
 }

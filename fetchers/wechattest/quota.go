@@ -4,24 +4,24 @@ import "time"
 
 const day = 24 * time.Hour
 
-// shanghai is where WeChat's day ends; a fixed zone, since China has no summer
-// time and a host may have no zone files.
+// shanghai is the time zone of WeChat's day. It is a fixed zone, because China has no summer time
+// and a host may have no zone files.
 func shanghai() *time.Location { return time.FixedZone("CST", 8*60*60) }
 
-// quotaKey is what is counted, of whom, and for how long.
+// quotaKey identifies a quota: the operation, the account and the period.
 type quotaKey struct {
 	what, whom string
 	span       time.Duration
 }
 
-// quota is a count within a span of time that began with its first call or, of a
-// day, at midnight.
+// quota is a count within a period that began with its first call, or at midnight if the period is
+// a day.
 type quota struct {
 	since time.Time
 	n     int
 }
 
-// begin starts the span anew where it is over.
+// begin starts a new period if the old one has ended.
 func (q *quota) begin(span time.Duration, now time.Time) {
 	if now.Sub(q.since) < span {
 		return
@@ -43,9 +43,8 @@ func (w *WeChat) quota(k quotaKey, now time.Time) *quota {
 	return q
 }
 
-// spend counts one call and reports whether it is within limit. The first call
-// beyond a minute's or an hour's limit blocks for that long again, as
-// WeCom's penalties do.
+// spend counts one call and reports whether it is within limit. The first call beyond a limit per
+// minute or hour blocks for that period, as WeCom's penalties do.
 func (w *WeChat) spend(k quotaKey, limit int, now time.Time) bool {
 	if limit < 0 {
 		return true
@@ -60,15 +59,14 @@ func (w *WeChat) spend(k quotaKey, limit int, now time.Time) bool {
 
 func errorsOf(corp string) quotaKey { return quotaKey{"refusals", corp, time.Hour} }
 
-// blocked reports whether so many calls of a corp were refused that none is
-// served.
+// blocked reports whether so many calls of a corp failed that all are rejected.
 func (w *WeChat) blocked(corp string, now time.Time) bool {
 	limit := w.set.Limits.ErrorsPerHour
 	return limit >= 0 && w.quota(errorsOf(corp), now).n >= limit
 }
 
-// refused counts a refusal of a corp's call; the one that reaches the limit begins
-// an hour's block.
+// refused counts an error of a corp's call. The one that reaches the limit starts a block of an
+// hour.
 func (w *WeChat) refused(corp string, now time.Time) {
 	q := w.quota(errorsOf(corp), now)
 	q.n++

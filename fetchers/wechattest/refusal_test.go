@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-func TestArgumentsAreCheckedInOrder(t *testing.T) {
+func TestArgumentOrder(t *testing.T) {
 	tests := []struct {
 		method, pathQuery, body string
 		want                    int
@@ -46,14 +46,14 @@ func TestArgumentsAreCheckedInOrder(t *testing.T) {
 	c.isCode(c.get(AgentTicket+"?access_token="+work+"&type=jsapi"), 91040)
 }
 
-func TestErrmsgLooksReal(t *testing.T) {
+func TestErrmsg(t *testing.T) {
 	c := newCaller(t, Settings{ClientIP: "192.0.2.44"})
 	const (
 		rid  = ` rid: [0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{8}$`
 		hint = `, hint: \[\d+_\d+_[0-9a-f]{12}\], from ip: 192\.0\.2\.44, more info at https://open\.work\.weixin\.qq\.com/devtool/query\?e=`
 	)
 	tests := []struct {
-		fault int // injected; 0 where the call is refused of itself
+		fault int // injected; 0 if the call fails by itself
 		call  func() said
 		want  string
 	}{
@@ -96,7 +96,7 @@ func TestTokensPerDay(t *testing.T) {
 		}
 		c.isCode(c.token(), 45009)
 		c.isCode(c.stable(false), 0)
-		// A bubble begins at midnight UTC: eight in the morning in Shanghai.
+		// A bubble starts at midnight UTC, eight in the morning in Shanghai.
 		time.Sleep(16*time.Hour - 1)
 		c.isCode(c.token(), 45009)
 		time.Sleep(time.Nanosecond)
@@ -112,7 +112,7 @@ func TestStablePerMinute(t *testing.T) {
 		c.isCode(c.stable(false), 45009)
 		time.Sleep(50 * time.Second)
 		c.isCode(c.stable(false), 45009)
-		time.Sleep(10 * time.Second) // a minute after the first refusal
+		time.Sleep(10 * time.Second) // a minute after the first error
 		c.isCode(c.stable(false), 0)
 	})
 }
@@ -136,7 +136,7 @@ func TestTicketsPerHour(t *testing.T) {
 	})
 }
 
-func TestManyErrorsBlockACorp(t *testing.T) {
+func TestErrorsBlockCorp(t *testing.T) {
 	bubble(t, Settings{}, func(c caller) {
 		for range 2000 {
 			c.isCode(c.corpToken("wrong"), 40001)

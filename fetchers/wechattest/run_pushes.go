@@ -8,22 +8,20 @@ import (
 	"time"
 )
 
-// maxFailures is after how many failed pushes in a row a platform gets none for a
-// while. WeChat says "several".
+// maxFailures is how many consecutive failed pushes pause a platform. WeChat documents "several".
 const maxFailures = 3
 
-// ticketEvery is how far apart tickets are: ten minutes of two hours.
+// ticketEvery is the interval between tickets: ten minutes for a lifetime of two hours.
 func (w *WeChat) ticketEvery() time.Duration { return w.set.Lifetime / 12 }
 
-// pause is how long a platform that failed gets no pushes: a minute of two hours.
+// pause is how long a failed platform gets no pushes: a minute for a lifetime of two hours.
 func (w *WeChat) pause() time.Duration { return w.set.Lifetime / 120 }
 
-// RunPushes pushes until ctx ends: a ticket to each owner that has a callback, at
-// once and then ten minutes apart (a twelfth of [Settings.Lifetime]), and each
-// event as it is queued. An owner's pushes follow one another in order; one that is slow does not
-// hold up another's. After three failures in a row a platform gets nothing for a minute.
-// When RunPushes returns, nothing of it is running; what is under way is cut off. Nothing is
-// pushed while WeChat is away.
+// RunPushes pushes until ctx ends. It sends a ticket to each owner with a callback, immediately and
+// then every ten minutes (a twelfth of [Settings.Lifetime]), and each event as it is queued. An
+// owner's pushes are sent in order. A slow owner does not delay others. After three consecutive
+// failures a platform gets nothing for a minute. When RunPushes returns, nothing that it started is
+// running, and pushes in progress are cut off. Nothing is pushed while WeChat is unreachable.
 func (w *WeChat) RunPushes(ctx context.Context) {
 	var senders sync.WaitGroup
 	defer senders.Wait()
@@ -34,14 +32,14 @@ func (w *WeChat) RunPushes(ctx context.Context) {
 				w.drain(ctx, o)
 				w.mu.Lock()
 				defer w.mu.Unlock()
-				w.wakePushes() // it may have been paused, or have got more meanwhile
+				w.wakePushes() // it may have been paused or have got new pushes
 			})
 		}
 		w.sleep(ctx, time.Until(next))
 	}
 }
 
-// sleep ends after d, with ctx, or when there is something to look at.
+// sleep returns after d, when ctx ends, or on wakePushes.
 func (w *WeChat) sleep(ctx context.Context, d time.Duration) {
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -52,16 +50,16 @@ func (w *WeChat) sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
-// wakePushes makes RunPushes look again. It is called with mu held.
+// wakePushes wakes RunPushes. mu is held.
 func (w *WeChat) wakePushes() {
 	select {
 	case w.wake <- struct{}{}:
-	default: // it will look anyway
+	default: // it is already going to wake
 	}
 }
 
-// due queues the tickets that are due, takes the owners that have something to send and are
-// not being sent to, and returns when to look again.
+// due queues the tickets that are due. It returns the owners that have something to send and no
+// sender, and when to call due again.
 func (w *WeChat) due(now time.Time) (ready []*owner, next time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -100,8 +98,8 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// Flush sends what is queued and returns when it is sent, for a test that does without
-// [WeChat.RunPushes]. What waits for a pause to end stays queued.
+// Flush sends the queued pushes and returns when they have been sent, for tests without
+// [WeChat.RunPushes]. Pushes of a paused owner stay queued.
 func (w *WeChat) Flush(ctx context.Context) {
 	w.mu.Lock()
 	var ready []*owner
@@ -117,7 +115,7 @@ func (w *WeChat) Flush(ctx context.Context) {
 	}
 }
 
-// drain sends what o has queued. The caller has set o.sending, which it takes back.
+// drain sends the queue of o. The caller has set o.sending, and drain clears it.
 func (w *WeChat) drain(ctx context.Context, o *owner) {
 	for {
 		p, twice, ok := w.nextPush(ctx, o)
@@ -131,7 +129,7 @@ func (w *WeChat) drain(ctx context.Context, o *owner) {
 	}
 }
 
-// nextPush takes the next push out of o's queue; with none to send now it ends the sending.
+// nextPush removes the next push from o's queue. If there is none to send now, it clears o.sending.
 func (w *WeChat) nextPush(ctx context.Context, o *owner) (p Push, twice, ok bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -143,7 +141,7 @@ func (w *WeChat) nextPush(ctx context.Context, o *owner) (p Push, twice, ok bool
 	return p, o.quirks.Duplicate, true
 }
 
-// settle draws the consequence of a push that was taken or given up. WeCom has none.
+// settle applies the consequences of a push that was accepted or given up. WeCom has none.
 func (w *WeChat) settle(o *owner, d Delivery) {
 	switch {
 	case o.suite:

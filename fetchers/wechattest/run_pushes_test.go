@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// run runs RunPushes beside f, and waits for its end.
+// run runs RunPushes during f and waits for its end.
 func (c caller) run(f func()) {
 	ctx, cancel := context.WithCancel(c.t.Context())
 	ended := make(chan struct{})
@@ -29,7 +29,7 @@ func kinds(ds []Delivery, owner string) (kinds []string) {
 	return kinds
 }
 
-func TestTicketsComeEveryTenMinutes(t *testing.T) {
+func TestTicketInterval(t *testing.T) {
 	pushed(t, Settings{}, nil, func(c caller, to *consumer) {
 		c.run(func() {
 			time.Sleep(time.Hour - 1)
@@ -39,12 +39,12 @@ func TestTicketsComeEveryTenMinutes(t *testing.T) {
 			c.SetAway(true)
 			time.Sleep(time.Hour)
 			if n := to.count("/wwsuite"); n != 6 {
-				t.Errorf("WeChat being away: %d tickets", n)
+				t.Errorf("unreachable: %d tickets", n)
 			}
 			c.SetAway(false)
 			synctest.Wait()
 			if n := to.count("/wwsuite"); n != 7 {
-				t.Errorf("WeChat being back: %d tickets", n)
+				t.Errorf("reachable again: %d tickets", n)
 			}
 			c.SetCallback("wwsuite", "")
 			time.Sleep(time.Hour - 1)
@@ -54,13 +54,13 @@ func TestTicketsComeEveryTenMinutes(t *testing.T) {
 			c.SetCallback("wwsuite2", "http://callback.test/wwsuite2")
 			synctest.Wait()
 			if n := to.count("/wwsuite2"); n != 1 {
-				t.Errorf("a callback that is set: %d tickets", n)
+				t.Errorf("after SetCallback: %d tickets", n)
 			}
 		})
 	})
 }
 
-func TestTicketsKeepTheProportion(t *testing.T) {
+func TestTicketIntervalScaled(t *testing.T) {
 	pushed(t, Settings{Lifetime: 12 * time.Second}, nil, func(c caller, to *consumer) {
 		c.run(func() {
 			time.Sleep(10*time.Second - 1)
@@ -105,14 +105,14 @@ func TestStartPush(t *testing.T) {
 	})
 }
 
-func TestEventsAreQueuedInOrder(t *testing.T) {
+func TestEventOrder(t *testing.T) {
 	pushed(t, Settings{}, nil, func(c caller, _ *consumer) {
 		c.SetTicketPushes("wxplatform", false)
 		c.SetTicketPushes("wwsuite", false)
 		c.Authorize("wxplatform", "wxA")
 		c.UpdateAuthorized("wxplatform", "wxA")
 		c.Unauthorize("wxplatform", "wxA")
-		c.Unauthorize("wxplatform", "wxA") // who is none any more
+		c.Unauthorize("wxplatform", "wxA") // no longer a customer
 		c.Authorize("wxother", "wxA")      // which has no callback
 		c.QueueEvent("wxplatform", Event{Kind: "something_new"})
 		c.Authorize("wwsuite", "wwA")
@@ -122,7 +122,7 @@ func TestEventsAreQueuedInOrder(t *testing.T) {
 		c.AddCustomer("wwsuite", "wwB")
 		c.SetQuirks("wwsuite", Quirks{RedirectOnly: true})
 		if c.Authorize("wwsuite", "wwC") == "" {
-			t.Error("no code by the redirect")
+			t.Error("no code in the redirect")
 		}
 		c.run(synctest.Wait)
 		platform := []string{"authorized", "updateauthorized", "unauthorized", "something_new"}
@@ -136,7 +136,7 @@ func TestEventsAreQueuedInOrder(t *testing.T) {
 	})
 }
 
-func TestASlowCallbackHoldsUpNobodyElse(t *testing.T) {
+func TestSlowCallback(t *testing.T) {
 	hang := func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/wwsuite" {
 			<-r.Context().Done()
@@ -147,25 +147,26 @@ func TestASlowCallbackHoldsUpNobodyElse(t *testing.T) {
 	pushed(t, Settings{}, hang, func(c caller, to *consumer) {
 		start := time.Now()
 		c.run(func() {
-			synctest.Wait() // the tickets are on their way
+			synctest.Wait() // the tickets are being sent
 			c.Authorize("wxplatform", "wxA")
 			c.Authorize("wwsuite", "wwA")
 			synctest.Wait()
 			if n := to.count("/wxplatform"); n != 2 {
 				t.Errorf("the platform got %d pushes", n)
 			}
-			time.Sleep(16*time.Second + time.Second/2) // the ticket's three tries take 5 s each, the event's 1 s
+			// The ticket's three attempts take 5 s each, the event's 1 s.
+			time.Sleep(16*time.Second + time.Second/2)
 			if n := to.count("/wwsuite"); n != 5 {
-				t.Errorf("the suite got %d tries", n)
+				t.Errorf("the suite got %d attempts", n)
 			}
 		})
 		if d := time.Since(start); d != 16*time.Second+time.Second/2 {
-			t.Errorf("RunPushes ended after %v: what was under way was not cut off", d)
+			t.Errorf("RunPushes ended after %v: pushes in progress were not cut off", d)
 		}
 	})
 }
 
-func TestFailuresPauseAPlatform(t *testing.T) {
+func TestFailuresPausePlatform(t *testing.T) {
 	bad := func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(500) }
 	pushed(t, Settings{PushTries: 1}, bad, func(c caller, to *consumer) {
 		c.SetTicketPushes("wxplatform", false)

@@ -13,14 +13,14 @@ import (
 	"strings"
 )
 
-// padBlock is what pushes are padded to: 32 bytes, not the 16 of AES.
+// padBlock is the block size of the padding: 32 bytes, not AES's 16.
 const padBlock = 32
 
-// ErrAESKey is for an EncodingAESKey that is not 43 characters of base64.
+// ErrAESKey is returned for an EncodingAESKey that is not 43 characters of base64.
 var ErrAESKey = errors.New("wechattest: an EncodingAESKey has 43 characters of base64")
 
-// aesKey decodes an EncodingAESKey. Its last character carries four bits; the two that are
-// spare may be set, as they are in the vendor's own sample.
+// aesKey decodes an EncodingAESKey. Its last character has four significant bits. The two unused
+// ones may be set, as in the vendor's own sample.
 func aesKey(encoded string) (key [32]byte, err error) {
 	b, err := base64.StdEncoding.DecodeString(encoded + "=")
 	if err != nil || len(b) != len(key) {
@@ -37,9 +37,9 @@ func mustKey(encoded string) [32]byte {
 	return key
 }
 
-// Seal encrypts a push as both platforms do, and returns the text of its Encrypt, or of
-// echostr: base64 of AES-256-CBC of random, the message's length in four bytes, the
-// message, and the receiver's id. The error is [ErrAESKey].
+// Seal encrypts a push as both platforms do, and returns its Encrypt or echostr: base64 of
+// AES-256-CBC of random, the message's length in four bytes, the message, and the receiver's ID.
+// The error is [ErrAESKey].
 func Seal(encodingAESKey string, random [16]byte, msg []byte, receiver string) (encrypt string, err error) {
 	key, err := aesKey(encodingAESKey)
 	if err != nil {
@@ -58,15 +58,15 @@ func seal(key [32]byte, random [16]byte, msg []byte, receiver string) string {
 
 	block, err := aes.NewCipher(key[:])
 	if err != nil {
-		panic(err) // 32 bytes are a key
+		panic(err) // cannot fail for 32 bytes
 	}
 	cipher.NewCBCEncrypter(block, key[:aes.BlockSize]).CryptBlocks(b, b)
 	return base64.StdEncoding.EncodeToString(b)
 }
 
-// Signature signs a push: hex SHA-1 of the sorted texts one behind the other. A
-// msg_signature is of token, timestamp, nonce and encrypt; the signature beside it, which a
-// platform's pushes have too and which says nothing of the body, of the first three.
+// Signature signs a push: the SHA-1, in hexadecimal, of the sorted and concatenated texts. A
+// msg_signature covers token, timestamp, nonce and encrypt. The parameter signature in a platform's
+// pushes covers the first three, and not the body.
 func Signature(token string, of ...string) string {
 	texts := append([]string{token}, of...)
 	slices.Sort(texts)

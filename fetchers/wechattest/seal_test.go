@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// open undoes seal, for tests of what was sealed.
+// open reverses seal.
 func open(t *testing.T, encodedKey, encrypt string) (msg, receiver string) {
 	t.Helper()
 	key := mustKey(encodedKey)
@@ -38,12 +38,12 @@ const (
 	vectorSuite  = `<xml><SuiteId><![CDATA[ww0000000000suite1]]></SuiteId><InfoType> <![CDATA[suite_ticket]]></InfoType><TimeStamp>1700000200</TimeStamp><SuiteTicket><![CDATA[suiteticket-selfmade-0001]]></SuiteTicket></xml>`
 )
 
-// vectors are made by other programs than this one.
+// The vectors were made with other programs.
 var vectors = []struct {
 	name, key, random, msg, receiver string
 	encrypt                          string
 
-	token, timestamp, nonce, signature string // token is empty where it is not signed
+	token, timestamp, nonce, signature string // token is empty if there is no signature
 }{
 	{"a platform's ticket", testKeyA, "0123456789abcdef", vectorTicket, "wxaaaabbbbcccc0001",
 		"l1FkQe8DysPLUazd+vrPOOpTYuGeGURpnvCVqAVzLqHK2jnjmsC/LDoJulnXkGK0GIYVo6+l5+gOGbbqq96IqXgVcnwRKyNibwXcPni9ObDzjHwRqZls/XEb8P62Q7qjhhGAjIEzv53R1nvhOrsFLSlgM+gLAjE9FzLK4LKYNTv4Ehvwo3vMGBadx2FEfgkp3X/NjQ0Uv1Z6rsCHHUHzwjLAiBM1y8YodS4cTs7Pl3ru5RhkmtQwsJOiDlc1aiIU+cBjVTvLjLhz1SlNAyck1afKrDOsBm0ImAKekXhH6rbmMNSh1cUjLY20/oJmB3TdSdHx/rPKHTTc9lyGDeSmrh1g+ax9wgC6V6V+seUsB0xkADEBOdG2PLDF5omb/KnH",
@@ -77,7 +77,7 @@ func TestSeal(t *testing.T) {
 	}
 }
 
-func TestMessagesAreTheVectors(t *testing.T) {
+func TestMessageVectors(t *testing.T) {
 	ticket := Event{Kind: "component_verify_ticket", Ticket: "ticket@@@selfmade-0001"}
 	got := string(xmlText(platformMessage("wxaaaabbbbcccc0001", ticket, time.Unix(1700000000, 0), "", 0), Quirks{}))
 	if got != vectorTicket {

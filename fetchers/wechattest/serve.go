@@ -6,8 +6,7 @@ import (
 	"time"
 )
 
-// serve answers one call. It returns early, with a cut connection, when the
-// request's context ends.
+// serve answers one call. When the request's context ends, it returns early with a cut connection.
 func (w *WeChat) serve(r *http.Request) reply {
 	e, ok := w.endpoints[r.URL.Path]
 	if !ok {
@@ -38,7 +37,7 @@ func (w *WeChat) serve(r *http.Request) reply {
 	return rep
 }
 
-// carryOut does what the call asks for, and to it what the fault says.
+// carryOut performs the call and applies the fault.
 func (w *WeChat) carryOut(ctx context.Context, e endpoint, q *request, p platform, f Fault, caller string) (reply, answer) {
 	cut := reply{cut: true}
 	if f.Delay > 0 && !wait(ctx, f.Delay) {
@@ -62,7 +61,7 @@ func (w *WeChat) carryOut(ctx context.Context, e endpoint, q *request, p platfor
 	return f.spoil(a.wire(p)), a
 }
 
-// act decides what is answered, as of now.
+// act determines the answer, as of now.
 func (w *WeChat) act(e endpoint, q *request, p platform, f Fault, caller string) answer {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -87,7 +86,7 @@ func (w *WeChat) act(e endpoint, q *request, p platform, f Fault, caller string)
 	return w.decorate(p, a, q.now)
 }
 
-// wait lets d pass and reports whether the caller was still there.
+// wait waits for d and reports whether ctx is still alive.
 func wait(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()

@@ -21,15 +21,14 @@ func (w *WeChat) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	}
 	maps.Copy(rw.Header(), rep.header)
 	rw.WriteHeader(rep.status)
-	_, _ = io.Copy(rw, rep.reader()) // a caller that has gone is its own loss
+	_, _ = io.Copy(rw, rep.reader()) // an error means that the caller has gone
 }
 
-// connKey is under which a [Server] keeps the connection in the context of its
-// requests.
+// connKey is the key of a [Server]'s connection in the context of its requests.
 type connKey struct{}
 
-// abort cuts the connection: with a reset where it is a [Server]'s own, and else
-// as [http.ErrAbortHandler] does.
+// abort cuts the connection: with a reset if it belongs to a [Server], and otherwise with
+// [http.ErrAbortHandler].
 func abort(ctx context.Context) {
 	if tcp, ok := ctx.Value(connKey{}).(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0)
@@ -37,21 +36,21 @@ func abort(ctx context.Context) {
 	panic(http.ErrAbortHandler)
 }
 
-// Server is a [WeChat] behind a port.
+// Server serves a [WeChat] on a port.
 type Server struct {
-	// URL is where it is served, such as "http://127.0.0.1:40123".
+	// URL is the base URL, such as "http://127.0.0.1:40123".
 	URL string
 
 	http    *http.Server
-	cancel  context.CancelFunc // ends what handlers wait for
+	cancel  context.CancelFunc // ends the waits of handlers
 	running sync.WaitGroup     // Serve, and the connections
 }
 
-// Start serves w on a TCP address; empty stands for a free port of loopback. Call
-// [Server.Close] when done.
+// Start serves w on a TCP address; empty means a free loopback port. The caller must call
+// [Server.Close].
 func (w *WeChat) Start(addr string) (*Server, error) { return w.StartHandler(addr, w) }
 
-// StartHandler is [WeChat.Start] with a handler that hands on to w what is not its own.
+// StartHandler is [WeChat.Start] with a handler that forwards other requests to w.
 func (w *WeChat) StartHandler(addr string, h http.Handler) (*Server, error) {
 	if addr == "" {
 		addr = "127.0.0.1:0"
@@ -73,8 +72,8 @@ func (w *WeChat) StartHandler(addr string, h http.Handler) (*Server, error) {
 	return s, nil
 }
 
-// track counts a connection from before its goroutine is started, while Serve
-// is running, to the end of that goroutine.
+// track counts a connection from before the start of its goroutine, while Serve is running, to the
+// goroutine's end.
 func (s *Server) track(_ net.Conn, state http.ConnState) {
 	switch state {
 	case http.StateNew:
@@ -84,8 +83,8 @@ func (s *Server) track(_ net.Conn, state http.ConnState) {
 	}
 }
 
-// Close stops serving: it cuts the connections and waits for what it has
-// started. The WeChat keeps its tokens, and may be started again.
+// Close stops serving: it closes the connections and waits for everything that it started. The
+// WeChat keeps its tokens and may be started again.
 func (s *Server) Close() error {
 	s.cancel()
 	err := s.http.Close()

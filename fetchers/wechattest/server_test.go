@@ -35,17 +35,17 @@ func TestServer(t *testing.T) {
 	}
 
 	c.Inject(Fault{Cut: true, Times: 1})
-	transport.CloseIdleConnections() // of a kept connection net/http would repeat the GET
+	transport.CloseIdleConnections() // on a reused connection, net/http would repeat the GET
 	if _, err := get(); !errors.Is(err, syscall.ECONNRESET) {
 		t.Errorf("cut: got %v", err)
 	}
 	c.SetAway(true)
 	if _, err := get(); err == nil {
-		t.Error("away: got an answer")
+		t.Error("unreachable: got an answer")
 	}
 	c.SetAway(false)
 
-	// Close ends what is waiting, and returns when it has ended.
+	// Close ends waiting calls and returns when they have ended.
 	for len(ended) > 0 {
 		<-ended
 	}
@@ -71,13 +71,13 @@ func TestServer(t *testing.T) {
 	}
 }
 
-func TestServerTakesAnAddress(t *testing.T) {
+func TestServerAddress(t *testing.T) {
 	s, err := New(Settings{}).Start("127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.Close()
 	if _, err := New(Settings{}).Start(s.URL[len("http://"):]); err == nil {
-		t.Error("two servers at one address")
+		t.Error("two servers on one address")
 	}
 }

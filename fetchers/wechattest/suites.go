@@ -2,7 +2,7 @@ package wechattest
 
 import "cmp"
 
-// minAuthCode is the least length of an auth_code.
+// minAuthCode is the minimum length of an auth_code.
 const minAuthCode = 64
 
 func suiteEndpoints() map[string]endpoint {
@@ -50,8 +50,8 @@ func suiteEndpoints() map[string]endpoint {
 	}
 }
 
-// suiteByToken returns the suite whose live token the call carries, or the answer to
-// a call without one.
+// suiteByToken returns the suite of the valid token in the call, or the answer to a call without
+// one.
 func (w *WeChat) suiteByToken(r *request) (*owner, answer) {
 	i, code := w.held(r.query.Get("suite_access_token"), func(u universe) bool { return u == suiteTokens },
 		tokenCodes{missing: 41022, unknown: 40082, expired: 42009}, r.now)
@@ -86,7 +86,7 @@ func (w *WeChat) suiteToken(r *request) answer {
 	if t == nil || t.universe != suiteTickets || t.account != o.account || !t.live(r.now) {
 		return refuse(wecom, 40085)
 	}
-	// A newer ticket makes no newer token.
+	// A newer ticket does not cause a newer token.
 	i := w.repeat(o.account, suiteTokens, r.now, 0)
 	return give("suite_access_token", i, w.workLife(i, r.now), !w.set.SuitesSayNoErrcode)
 }
@@ -100,8 +100,7 @@ func (w *WeChat) suitePreAuthCode(r *request) answer {
 	return give("pre_auth_code", i, i.left(r.now), true)
 }
 
-// exchange returns the grant that the call's auth_code stands for, or the answer to
-// a wrong call.
+// exchange returns the grant for the call's auth_code, or the answer to a wrong call.
 func (w *WeChat) exchange(r *request) (*grant, answer) {
 	o, no := w.suiteByToken(r)
 	if o == nil {
@@ -118,7 +117,7 @@ func (w *WeChat) exchange(r *request) (*grant, answer) {
 	return g, answer{}
 }
 
-// corpInfo is the part of the answer that says whose the permanent code is.
+// corpInfo is the part of the answer that identifies the customer.
 func corpInfo(g *grant) string {
 	return `"auth_corp_info":{"corpid":` + quoted(g.child) + `,"corp_name":"` + cmp.Or(g.owner.quirks.Typed, "Customer") + `"},` +
 		`"auth_user_info":{"userid":"admin","open_userid":"admin","name":"Admin","avatar":""}`
@@ -161,7 +160,7 @@ func (w *WeChat) authCorpToken(r *request) answer {
 	case code == "":
 		return refuse(wecom, 41025)
 	case o.custom():
-		return refuse(wecom, 48002) // which code it is, is not documented
+		return refuse(wecom, 48002) // the real errcode is not documented
 	case g == nil || g.current == "":
 		return refuse(wecom, 48004)
 	case code != g.current:

@@ -47,7 +47,7 @@ func TestSuiteTokenRepeats(t *testing.T) {
 		time.Sleep(90 * time.Minute)
 		c.isCode(c.get(SuitePreAuthCode+"?suite_access_token="+a.Suite), 42009)
 		if b := c.suite("wwsuite", "suite-secret"); b == a.Suite {
-			t.Error("the same token after its end")
+			t.Error("the same token after its expiry")
 		}
 	})
 }
@@ -89,7 +89,7 @@ func TestSuiteRefusals(t *testing.T) {
 		{"GET", SuitePreAuthCode + "?suite_access_token=x", "", 40082},
 		{"POST", with(PermanentCode), `{"auth_code":"short"}`, 40058},
 		{"POST", with(PermanentCode), `{"auth_code":"` + long + `"}`, 40078},
-		{"POST", with(PermanentCodeV2), `{"auth_code":"` + used + `"}`, 40078}, // another suite's
+		{"POST", with(PermanentCodeV2), `{"auth_code":"` + used + `"}`, 40078}, // of another suite
 		{"POST", PermanentCodeV2, `{"auth_code":"` + used + `"}`, 41022},
 		{"POST", with(AuthCorpToken), `{"permanent_code":"x"}`, 41002},
 		{"POST", with(AuthCorpToken), `{"auth_corpid":"wwA"}`, 41025},
@@ -152,13 +152,13 @@ func TestPermanentCodes(t *testing.T) {
 	})
 }
 
-func TestSuitesOfOneCorpShareNothing(t *testing.T) {
+func TestSuitesIndependent(t *testing.T) {
 	c := newCaller(t, Settings{})
 	one, two := c.AddCustomer("wwsuite", "wwA"), c.AddCustomer("wwsuite2", "wwA")
 	a := c.authCorp(c.suite("wwsuite", "suite-secret"), "wwA", one).Access
 	b := c.authCorp(c.suite("wwsuite2", "suite-secret-2"), "wwA", two).Access
 	if one == two || a == b || a == "" || b == "" {
-		t.Error("they share something")
+		t.Error("they share a value")
 	}
 	c.isCode(c.authCorp(c.suite("wwsuite", "suite-secret"), "wwA", two), 40084)
 	c.Unauthorize("wwsuite", "wwA")
@@ -188,7 +188,7 @@ func TestCustomApps(t *testing.T) {
 			if n := c.CallsFor(CorpToken, "dktemplate/wwA"); n != 1 {
 				t.Errorf("counted %d calls", n)
 			}
-			c.isCode(getToken("wrong"), 40001) // and registers nobody
+			c.isCode(getToken("wrong"), 40001) // and registers no app
 
 			reset := c.ResetPermanentCode("dktemplate", "wwA")
 			want := 0
@@ -201,7 +201,7 @@ func TestCustomApps(t *testing.T) {
 			}
 			next := c.permanent(PermanentCodeV2, token, reset).Permanent
 			if next == got.Permanent || next != c.CurrentGrant("dktemplate", "wwA") {
-				t.Error("a reset without another code")
+				t.Error("a reset without a new code")
 			}
 			c.isCode(getToken(got.Permanent), 40001)
 			c.isCode(getToken(next), 0)
@@ -210,13 +210,13 @@ func TestCustomApps(t *testing.T) {
 			c.isCode(getToken(next), 40001)
 			c.alive(a.Access, 40014)
 			if c.ResetPermanentCode("dktemplate", "wwA") != "" || c.UpdateAuthorized("dktemplate", "wwA") != "" {
-				t.Error("a code for who is no customer")
+				t.Error("a code for a non-customer")
 			}
 		})
 	}
 }
 
-func TestRefusalsOfACorpReachItsCustomApp(t *testing.T) {
+func TestBlockReachesCustomApp(t *testing.T) {
 	c := newCaller(t, Settings{Limits: Limits{ErrorsPerHour: 3}})
 	secret := c.AddCustomer("dktemplate", "wwA")
 	c.isCode(c.get(CorpToken+"?corpid=wwA&corpsecret="+secret), 0)
@@ -226,7 +226,7 @@ func TestRefusalsOfACorpReachItsCustomApp(t *testing.T) {
 	c.isCode(c.get(CorpToken+"?corpid=wwA&corpsecret="+secret), 45009)
 }
 
-func TestFaultsOfSuites(t *testing.T) {
+func TestSuiteFaults(t *testing.T) {
 	var seen []Call
 	c := newCaller(t, Settings{OnCall: func(c Call) { seen = append(seen, c) }})
 	token, code := c.suite("wwsuite", "suite-secret"), c.Authorize("wwsuite", "wwA")
@@ -246,7 +246,7 @@ func TestFaultsOfSuites(t *testing.T) {
 	}
 }
 
-func TestOwnersThatAreNot(t *testing.T) {
+func TestUnknownOwner(t *testing.T) {
 	c := newCaller(t, Settings{})
 	for name, f := range map[string]func(){
 		"authorize":                  func() { c.Authorize("wx99", "wxA") },

@@ -2,8 +2,8 @@ package wechattest
 
 import "time"
 
-// universe is one of the sequences in which an account's values follow each
-// other; values of different universes do not touch each other.
+// universe is a sequence of an account's values in which each replaces the previous one. Values of
+// different universes are independent.
 type universe string
 
 const (
@@ -34,8 +34,7 @@ const (
 	downstreamTokens universe = "access_token by corpgroup/corp/gettoken"
 )
 
-// shape is what values of the universe look like: sizes as observed, where
-// anybody has written them down.
+// shape returns the form of the values of u. Sizes are as observed, if published anywhere.
 func (u universe) shape() (prefix string, size int, alphabet string) {
 	const urlSafe = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 	switch u {
@@ -53,26 +52,26 @@ func (u universe) shape() (prefix string, size int, alphabet string) {
 		return "refreshtoken@@@", 58, urlSafe
 	case appTokens, authCorpTokens, downstreamTokens:
 		return "", 214, urlSafe
-	case providerTokens, suiteTokens, authCodes: // of an auth_code 64 at the least
+	case providerTokens, suiteTokens, authCodes: // an auth_code has at least 64
 		return "", 128, urlSafe
 	case suiteTickets, suitePreAuthCodes:
 		return "", 64, urlSafe
 	case permanentCodes:
-		return "", 43, urlSafe // as other app secrets
+		return "", 43, urlSafe // like other app secrets
 	case agentTickets:
 		return "", 32, "0123456789abcdef"
 	}
 	return "", 86, urlSafe
 }
 
-// life is how long values of the universe live, by the lifetime of a token: the
-// proportions are those of the documented figures.
+// life returns the lifetime of the values of u, given the lifetime of a token. The proportions are
+// those of the documented figures.
 func (u universe) life(token time.Duration) time.Duration {
 	switch u {
 	case componentTickets:
 		return 6 * token // 12 h
 	case authorizationCodes:
-		return token / 2 // 1 h; assumed, nobody says
+		return token / 2 // 1 h; assumed, because it is not documented
 	case suiteTickets:
 		return token / 4 // 30 min
 	case componentPreAuthCodes:
@@ -85,8 +84,8 @@ func (u universe) life(token time.Duration) time.Duration {
 	return token
 }
 
-// access reports whether values of the universe open the business APIs, and of
-// which platform. A component_access_token opens few of them, the probe among these.
+// access reports whether the business APIs accept values of u, and on which platform. Few APIs
+// accept a component_access_token; the probe is one of them.
 func (u universe) access() (p platform, ok bool) {
 	switch u {
 	case rotatingTokens, stableTokens, componentTokens, authorizerTokens:
@@ -97,42 +96,41 @@ func (u universe) access() (p platform, ok bool) {
 	return 0, false
 }
 
-// issue is one value that was issued.
+// issue is one issued value.
 type issue struct {
 	value    string
 	account  *account
 	universe universe
 	made     time.Time
 	ends     time.Time // by its lifetime
-	dies     time.Time // before that, because it was replaced or killed; zero if it was not
+	dies     time.Time // earlier, because it was replaced or killed; zero if not
 }
 
 func (i *issue) live(now time.Time) bool {
 	return now.Before(i.ends) && (i.dies.IsZero() || now.Before(i.dies))
 }
 
-// killBy makes i die at t, unless it dies before.
+// killBy makes i invalid at t, unless it already is by then.
 func (i *issue) killBy(t time.Time) {
 	if i != nil && (i.dies.IsZero() || t.Before(i.dies)) {
 		i.dies = t
 	}
 }
 
-// left returns the life that remains, as expires_in says it: whole seconds, and
-// 1 where less is left.
+// left returns the remaining lifetime as in expires_in: whole seconds, and 1 for less than one.
 func (i *issue) left(now time.Time) int64 {
 	return max(1, int64(i.ends.Sub(now)/time.Second))
 }
 
-// line is where a universe of an account stands.
+// line is the state of an account's universe.
 type line struct{ newest, before *issue }
 
-// ledger remembers what was issued, for a lifetime after its end: long enough to call
-// a token expired rather than unknown.
+// ledger remembers issued values for one lifetime after their expiry, so that they are reported as
+// expired rather than unknown.
 type ledger struct {
 	byValue map[string]*issue
-	inOrder []*issue // of issue; one that lives long keeps those behind it a while longer
-	n       int      // how many there ever were
+	inOrder []*issue // in order of issue; a long-lived value keeps later ones a while longer
+	n       int      // number of values ever issued
 }
 
 func (l *ledger) add(i *issue, keep time.Duration) {
@@ -146,7 +144,7 @@ func (l *ledger) add(i *issue, keep time.Duration) {
 	}
 }
 
-// text makes up a value of u.
+// text generates a value of u.
 func (w *WeChat) text(u universe) string {
 	prefix, size, alphabet := u.shape()
 	if w.valueSize > 0 {
@@ -159,15 +157,14 @@ func (w *WeChat) text(u universe) string {
 	return string(value)
 }
 
-// issue makes a value of u that stands for itself: a pushed ticket or a code.
+// issue issues an independent value of u: a pushed ticket or a code.
 func (w *WeChat) issue(a *account, u universe, made time.Time) *issue {
 	i := &issue{value: w.text(u), account: a, universe: u, made: made, ends: made.Add(u.life(w.set.Lifetime))}
 	w.issued.add(i, w.set.Lifetime)
 	return i
 }
 
-// make issues the next value of a's universe u. What the values before it become is
-// the caller's to say.
+// make issues the next value of a's universe u. The caller handles the previous values.
 func (w *WeChat) make(a *account, u universe, now time.Time) *issue {
 	i := w.issue(a, u, now)
 	l := a.line(u)
@@ -175,9 +172,8 @@ func (w *WeChat) make(a *account, u universe, now time.Time) *issue {
 	return i
 }
 
-// rotate issues a new value and lets the one before it live for overlap. The one
-// before that dies: how many generations live is not documented, and two is
-// what a client can rely on.
+// rotate issues a new value. The previous one stays valid for overlap, and the one before becomes
+// invalid. How many generations are valid is not documented; clients can rely on two.
 func (w *WeChat) rotate(a *account, u universe, now time.Time, overlap time.Duration) *issue {
 	l := a.line(u)
 	l.before.killBy(now)
@@ -185,8 +181,8 @@ func (w *WeChat) rotate(a *account, u universe, now time.Time, overlap time.Dura
 	return w.make(a, u, now)
 }
 
-// repeat answers the newest value of a's universe u while more than ahead is
-// left of it, and else a new one, which lets the one before it live to its end.
+// repeat returns the newest value of a's universe u while more than ahead remains, and otherwise a
+// new one. The previous one stays valid until it expires.
 func (w *WeChat) repeat(a *account, u universe, now time.Time, ahead time.Duration) *issue {
 	if i := a.line(u).newest; i != nil && i.live(now) && i.ends.Sub(now) > ahead {
 		return i
@@ -194,8 +190,7 @@ func (w *WeChat) repeat(a *account, u universe, now time.Time, ahead time.Durati
 	return w.make(a, u, now)
 }
 
-// Valid reports whether value is a token or ticket that WeChat would accept
-// now.
+// Valid reports whether WeChat would accept the token or ticket value now.
 func (w *WeChat) Valid(value string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -203,9 +198,9 @@ func (w *WeChat) Valid(value string) bool {
 	return i != nil && i.live(time.Now())
 }
 
-// Ends returns when the life of a token or ticket ends, or has ended: by its lifetime, or because
-// it was replaced or killed. It is zero for what WeChat never issued, or has forgotten. By it a
-// test can say of a value that arrived now whether it was good when it was asked for.
+// Ends returns when a token or ticket expires or expired: by its lifetime, or because it was
+// replaced or killed. It is zero for a value that WeChat never issued or has forgotten. With Ends,
+// a test can check whether a value that arrived now was valid when it was requested.
 func (w *WeChat) Ends(value string) time.Time {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -219,25 +214,25 @@ func (w *WeChat) Ends(value string) time.Time {
 	return i.ends
 }
 
-// SetValueSize makes whatever is issued from now on n bytes long; 0 gives it back its usual size,
-// and too few are 16 behind what its kind begins with. WeCom's documentation allows 512.
+// SetValueSize sets the length in bytes of values issued from now on. 0 restores the usual length.
+// The minimum is the prefix of the kind plus 16. WeCom's documentation allows 512.
 func (w *WeChat) SetValueSize(n int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.valueSize = n
 }
 
-// Kill ends the life of one value now, as WeCom does at times "for operational reasons".
-// The next call gets another.
+// Kill makes one value invalid now, as WeCom sometimes does "for operational reasons". The next
+// call returns another.
 func (w *WeChat) Kill(value string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.issued.byValue[value].killBy(time.Now())
 }
 
-// KillAll ends the life of every token and ticket now that an account has fetched: an
-// appid, a "corpid/agentid", a provider's corpid, a suite, or a customer or downstream corp as
-// [Call.Account] has it. What was pushed to it lives on, and so does what its customers fetched.
+// KillAll makes every token and ticket invalid that an account has fetched: an appid, a
+// "corpid/agentid", a provider's corpid, a suite, or a customer or downstream corp as in
+// [Call.Account]. Values pushed to it and values fetched by its customers stay valid.
 func (w *WeChat) KillAll(account string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -247,7 +242,7 @@ func (w *WeChat) KillAll(account string) {
 	}
 }
 
-// kill ends the life of all that a has fetched.
+// kill makes everything invalid that a has fetched.
 func (a *account) kill(now time.Time) {
 	for _, l := range a.lines {
 		l.newest.killBy(now)

@@ -10,13 +10,12 @@ import (
 	"syscall"
 )
 
-// Transport returns a transport that calls w directly, whatever the URL's host:
-// without a socket, in the caller's goroutine, and so in virtual time inside a
-// testing/synctest bubble. It ends a call when the request's context ends, and
-// reports to [httptrace] whether a connection was had.
+// Transport returns a transport that calls w directly, whatever the URL's host: without a socket,
+// in the caller's goroutine, and so in virtual time inside a testing/synctest bubble. It ends a
+// call when the request's context ends, and reports to [httptrace] whether there was a connection.
 func (w *WeChat) Transport() http.RoundTripper { return transport{w} }
 
-// Client returns an HTTP client on [WeChat.Transport].
+// Client returns an HTTP client with [WeChat.Transport].
 func (w *WeChat) Client() *http.Client { return &http.Client{Transport: w.Transport()} }
 
 type transport struct{ w *WeChat }

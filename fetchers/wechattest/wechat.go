@@ -8,108 +8,105 @@ import (
 	"time"
 )
 
-// Settings shape a [WeChat]. The zero value is WeChat as documented.
+// Settings configure a [WeChat]. The zero value is WeChat as documented.
 type Settings struct {
-	// Lifetime is how long tokens and tickets live; zero stands for two hours.
-	// At least a second, since expires_in has no smaller unit.
+	// Lifetime is the lifetime of tokens and tickets. Zero means two hours. The minimum is a
+	// second, the unit of expires_in.
 	Lifetime time.Duration
 
-	// Overlap is how long a replaced token of an official account lives on;
-	// zero stands for 1/24 of Lifetime: five minutes of two hours.
+	// Overlap is how long a replaced token of an official account stays valid. Zero means 1/24 of
+	// Lifetime: five minutes for two hours.
 	Overlap time.Duration
 
-	// ForceSpacing is how far apart forced refreshes must be to have an
-	// effect; zero stands for 1/240 of Lifetime: 30 s of two hours.
+	// ForceSpacing is the minimum interval between effective forced refreshes. Zero means 1/240 of
+	// Lifetime: 30 s for two hours.
 	ForceSpacing time.Duration
 
 	// Limits are the quotas.
 	Limits Limits
 
-	// ClientIP is the address that refusals name as the caller's; empty stands
-	// for 192.0.2.1.
+	// ClientIP is the caller's address in errors. Empty means 192.0.2.1.
 	ClientIP string
 
-	// ForceKills makes a forced refresh end the token before it at once. The
-	// documentation can be read both ways; by default it lives for Overlap.
+	// ForceKills makes a forced refresh invalidate the previous token at once. The documentation is
+	// ambiguous. By default the token stays valid for Overlap.
 	ForceKills bool
 
-	// WorkSaysFullLife makes WeCom say the full lifetime each time it repeats a
-	// value, as official account tickets do. What WeCom says is not documented; by
-	// default it says what remains.
+	// WorkSaysFullLife makes WeCom return the full lifetime each time it repeats a value, as for
+	// official account tickets. WeCom's behavior is not documented. By default it returns the
+	// remaining lifetime.
 	WorkSaysFullLife bool
 
-	// ExpiredIsInvalid makes WeCom answer 40014 (invalid access_token) for an access token that has
-	// expired. By default it answers 42001; the documentation names both.
+	// ExpiredIsInvalid makes WeCom answer 40014 (invalid access_token) for an expired access token.
+	// By default it answers 42001. The documentation mentions both.
 	ExpiredIsInvalid bool
 
-	// RotateRefreshTokens makes api_authorizer_token answer another refresh token
-	// each time; the one before it is taken for Overlap more, and answered with
-	// the current one. By default the same one comes back, as in practice.
+	// RotateRefreshTokens makes api_authorizer_token return a new refresh token each time. The
+	// previous one is accepted for Overlap, and answered with the current one. By default the same
+	// one is returned, as in practice.
 	RotateRefreshTokens bool
 
-	// EmptyRefreshTokens makes api_authorizer_token answer an empty refresh token.
+	// EmptyRefreshTokens makes api_authorizer_token return an empty refresh token.
 	EmptyRefreshTokens bool
 
-	// ListSaysEmpty makes api_get_authorizer_list say an empty refresh_token, and
-	// not leave it out, for a customer whose code was never exchanged.
+	// ListSaysEmpty makes api_get_authorizer_list return an empty refresh_token for a customer
+	// whose code was never exchanged, instead of omitting it.
 	ListSaysEmpty bool
 
-	// SuitesSayNoErrcode makes get_suite_token and get_corp_token leave errcode 0
-	// out, as they are said to do "for historical reasons".
+	// SuitesSayNoErrcode makes get_suite_token and get_corp_token omit errcode 0, as documented
+	// "for historical reasons".
 	SuitesSayNoErrcode bool
 
-	// ResetKills makes reset_permanent_code end the old permanent code at once.
-	// When it ends is not documented; by default when the new one is fetched.
+	// ResetKills makes reset_permanent_code invalidate the old permanent code at once. The moment
+	// is not documented. By default it is the exchange of the new code.
 	ResetKills bool
 
-	// Register makes an account of whoever calls for a token with an unknown
-	// id: the secret of the first call is its secret. An unknown secret
-	// of a corp makes another app of that corp, and a call for an unknown downstream corp shares the
-	// app with it. Platforms and suites are not made so: a call does not say how to push to them.
+	// Register creates an account for every call for a token with an unknown ID; the secret of the
+	// first call becomes its secret. An unknown secret of a corp creates another app of that corp.
+	// A call for an unknown downstream corp shares the app with it. Platforms and suites are not
+	// created this way, because a call does not contain their push settings.
 	Register bool
 
-	// Seed makes the issued values the same in each run; zero makes them
-	// different.
+	// Seed makes the issued values the same in each run. Zero makes them different.
 	Seed uint64
 
-	// OnCall, if not nil, is told of each call as it ends, from the goroutine
-	// that serves it. It may use the WeChat.
+	// OnCall, if not nil, is called after each call, by the goroutine that serves it. It may use
+	// the WeChat.
 	OnCall func(Call)
 
-	// PushTransport carries pushes to callbacks; nil stands for one that makes a
-	// connection for each. See [HandlerTransport] for tests without a socket.
+	// PushTransport carries pushes to callbacks. Nil means a transport with a new connection for
+	// each push. See [HandlerTransport] for tests without a socket.
 	PushTransport http.RoundTripper
 
-	// PushTries is how many times a push is sent that is not answered, or not with HTTP
-	// 200; zero stands for 3 of WeCom's, as documented, and for 1 of a
-	// platform's, of which nobody knows. Never is it sent again after
-	// another answer.
+	// PushTries is how often a push is sent if it is not answered, or not with HTTP 200. Zero means
+	// 3 for WeCom, as documented, and 1 for a platform, whose behavior is unknown. After any other
+	// answer it is not sent again.
 	PushTries int
 
-	// OnPush, if not nil, is told of each try of a push as it ends, from the
-	// goroutine that sends it. It may use the WeChat.
+	// OnPush, if not nil, is called after each attempt of a push, by the goroutine that sends it.
+	// It may use the WeChat.
 	OnPush func(Delivery)
 }
 
-// Limits are WeChat's quotas; zero stands for the figure that is documented, a negative
-// number for none. A day ends at midnight in Shanghai.
+// Limits are WeChat's quotas. Zero means the documented figure, a negative number no limit. A day
+// ends at midnight in Shanghai.
 type Limits struct {
-	TokensPerDay       int // calls of /cgi-bin/token for one appid: 2000
-	StablePerMinute    int // calls of /cgi-bin/stable_token for one appid: 10 000
+	TokensPerDay       int // calls of /cgi-bin/token per appid: 2000
+	StablePerMinute    int // calls of /cgi-bin/stable_token per appid: 10 000
 	StablePerDay       int // likewise: 500 000
-	ForcesPerDay       int // forced refreshes of one appid that had an effect: 20
-	TicketsPerHour     int // WeCom tickets of one app: 100
-	CorpTicketsPerHour int // WeCom tickets of one corp: 400
-	ErrorsPerHour      int // refusals to one corp before all its calls are blocked: 2000
+	ForcesPerDay       int // effective forced refreshes per appid: 20
+	TicketsPerHour     int // WeCom tickets per app: 100
+	CorpTicketsPerHour int // WeCom tickets per corp: 400
+	ErrorsPerHour      int // errors of a corp before all its calls are blocked: 2000
 
-	DownstreamPerMinute int // calls for tokens of downstream corps by one corp: 10 000, as for each API
+	DownstreamPerMinute int // calls for tokens of downstream corps per corp: 10 000, as for each API
 
-	// AccountTicketsPerDay is for calls of getticket of one type for one account. WeChat calls the
-	// quota "very limited" and publishes no figure: zero stands for none.
+	// AccountTicketsPerDay limits calls of getticket of one type per account. WeChat calls the
+	// quota "very limited" and publishes no figure. Zero means no limit.
 	AccountTicketsPerDay int
 }
 
-// withDefaults returns s with every zero replaced by what it stands for.
+// withDefaults returns s with its defaults.
 func (s Settings) withDefaults() Settings {
 	or := func(p *int, n int) {
 		if *p == 0 {
@@ -133,7 +130,7 @@ func (s Settings) withDefaults() Settings {
 		s.Seed = rand.Uint64()
 	}
 	if s.PushTransport == nil {
-		// Without connections to keep there is nobody to close them.
+		// Without idle connections, nobody has to close them.
 		s.PushTransport = &http.Transport{DisableKeepAlives: true}
 	}
 	or(&s.Limits.TokensPerDay, 2000)
@@ -148,8 +145,8 @@ func (s Settings) withDefaults() Settings {
 	return s
 }
 
-// WeChat is a WeChat of one's own. Make one with [New]. Its methods may be
-// called concurrently, while it is being called too.
+// WeChat is an in-process WeChat. Create a WeChat with [New]. Its methods may be called
+// concurrently, also during calls to it.
 type WeChat struct {
 	set       Settings            // read-only after New
 	endpoints map[string]endpoint // by path; read-only after New
@@ -164,9 +161,9 @@ type WeChat struct {
 	counts   counts
 
 	deliveries []Delivery
-	wake       chan struct{} // a token tells RunPushes to look again
+	wake       chan struct{} // a token makes RunPushes look again
 
-	// valueSize is the size of values to come; 0 for the usual.
+	// valueSize is the size of future values; 0 means the usual one.
 	valueSize int
 }
 

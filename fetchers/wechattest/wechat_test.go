@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// said is an answer, read.
+// said is a decoded answer.
 type said struct {
 	ErrCode   int      `json:"errcode"`
 	ErrMsg    string   `json:"errmsg"`
@@ -52,7 +52,7 @@ type listing struct {
 
 // Keys of the platforms and suites of these tests.
 const (
-	testKeyA = "tokendSelfMadeKey0000000000000000000000001Z" // with spare bits
+	testKeyA = "tokendSelfMadeKey0000000000000000000000001Z" // with unused bits set
 	testKeyB = "ZmFrZS1zdWl0ZS1rZXktZm9yLXRva2VuZC10ZXN0cz0"
 )
 
@@ -119,7 +119,7 @@ func (c caller) corpToken(app string) said {
 	return c.get(CorpToken + "?corpid=ww01&corpsecret=" + app)
 }
 
-// alive fails the test unless the probe answers want for the token.
+// alive fails unless the probe answers want for the token.
 func (c caller) alive(token string, want int) {
 	c.t.Helper()
 	if got := c.get(Probe + "?access_token=" + token); got.ErrCode != want || got.IPList == nil {
@@ -157,12 +157,12 @@ func TestShortLives(t *testing.T) {
 		s := c.stable(false)
 		time.Sleep(22500 * time.Millisecond)
 		if got := c.stable(false); got.Access != s.Access || got.ExpiresIn != 1 {
-			t.Errorf("1.5 s before its end: another token, or %d s left", got.ExpiresIn)
+			t.Errorf("1.5 s before expiry: another token, or %d s left", got.ExpiresIn)
 		}
 	})
 }
 
-func TestWhatIsLongOverIsForgotten(t *testing.T) {
+func TestLedgerBounded(t *testing.T) {
 	bubble(t, Settings{Lifetime: time.Minute}, func(c caller) {
 		first := c.stable(false).Access
 		for range 100 {
@@ -178,7 +178,7 @@ func TestWhatIsLongOverIsForgotten(t *testing.T) {
 
 func TestSeed(t *testing.T) {
 	seen := map[string]int{}
-	for _, seed := range []uint64{1, 1, 2, 0, 0} { // 0 is a different one each time
+	for _, seed := range []uint64{1, 1, 2, 0, 0} { // 0 is different each time
 		seen[newCaller(t, Settings{Seed: seed}).stable(false).Access]++
 	}
 	if len(seen) != 4 {
@@ -195,7 +195,7 @@ func TestRegister(t *testing.T) {
 			t.Error("two secrets of a corp are not two apps")
 		}
 		if n := c.CallsFor(CorpToken, "ww99/app2"); n != 0 {
-			t.Errorf("a first call is counted for an app that was not there: %d", n)
+			t.Errorf("the first call is counted for a nonexistent app: %d", n)
 		}
 		c.get(CorpToken + "?corpid=ww99&corpsecret=b")
 		if n := c.CallsFor(CorpToken, "ww99/app2"); n != 1 {

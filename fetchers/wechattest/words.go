@@ -2,8 +2,8 @@ package wechattest
 
 import "cmp"
 
-// words is errmsg for the codes that this package answers of itself, and the
-// likeliest to be injected.
+// words returns errmsg for the codes that this package returns by itself, and the codes most likely
+// to be injected.
 func words(p platform, code int) string {
 	own := weixinWords
 	if p == wecom {
@@ -113,7 +113,7 @@ func wecomWords(code int) string {
 	case 40080:
 		return "invalid suite_secret"
 	case 40082:
-		return "invalid suite_acccess_token or provider_access_token" // so it is spelt
+		return "invalid suite_acccess_token or provider_access_token" // the vendor's spelling
 	case 40083:
 		return "invalid suite_id"
 	case 40084:

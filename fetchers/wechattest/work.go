@@ -32,7 +32,7 @@ func workEndpoints() map[string]endpoint {
 	}
 }
 
-// workLife is what WeCom says of a value that it gives.
+// workLife returns the expires_in of a WeCom value.
 func (w *WeChat) workLife(i *issue, now time.Time) int64 {
 	if w.set.WorkSaysFullLife {
 		return int64(w.set.Lifetime / time.Second)
@@ -52,7 +52,7 @@ func (w *WeChat) corpToken(r *request) answer {
 	customer := w.accounts.customizes(corpid)
 	switch {
 	case a != nil:
-	case w.set.Register && !customer: // of one it may be a permanent code that has ended
+	case w.set.Register && !customer: // for a customer, it may be a revoked permanent code
 		a = w.registerApp(corpid, secret)
 	case w.accounts.apps[corpid] == nil && !customer:
 		return refuse(wecom, 40013)
@@ -71,8 +71,8 @@ func (w *WeChat) workTicket(r *request, u universe) answer {
 	if u == agentTickets && r.query.Get("type") != "agent_config" {
 		return refuse(wecom, 91040)
 	}
-	// Both are counted whatever comes of the other. Whether the two kinds of
-	// ticket share a count is not documented; here each has its own.
+	// Both are counted independently. Whether the two kinds of ticket share a count is not
+	// documented; here they do not.
 	app := w.spend(quotaKey{r.path, a.id, time.Hour}, w.set.Limits.TicketsPerHour, r.now)
 	corp := w.spend(quotaKey{r.path, a.corp, time.Hour}, w.set.Limits.CorpTicketsPerHour, r.now)
 	if !app || !corp {

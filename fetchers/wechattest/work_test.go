@@ -15,7 +15,7 @@ func TestExpiredIsInvalid(t *testing.T) {
 	})
 }
 
-func TestWorkRepeatsUntilTheEnd(t *testing.T) {
+func TestWorkRepeats(t *testing.T) {
 	for _, full := range []bool{false, true} {
 		bubble(t, Settings{WorkSaysFullLife: full}, func(c caller) {
 			token := c.corpToken("app-secret-1")
@@ -54,7 +54,7 @@ func TestWorkRepeatsUntilTheEnd(t *testing.T) {
 	}
 }
 
-func TestAppsOfOneCorpShareNothing(t *testing.T) {
+func TestAppsIndependent(t *testing.T) {
 	bubble(t, Settings{}, func(c caller) {
 		seen := map[string]bool{}
 		for _, secret := range []string{"app-secret-1", "app-secret-2"} {
@@ -80,7 +80,7 @@ func TestEarlyDeath(t *testing.T) {
 		if b == a {
 			t.Error("gettoken repeats a dead token")
 		}
-		c.Kill("never issued") // is nothing
+		c.Kill("never issued") // ignored
 
 		s, r := c.stable(false).Access, c.token().Access
 		c.KillAll("wx01")
@@ -92,7 +92,7 @@ func TestEarlyDeath(t *testing.T) {
 	})
 }
 
-func TestTokensByWhichNothingOpens(t *testing.T) {
+func TestInvalidTokens(t *testing.T) {
 	bubble(t, Settings{}, func(c caller) {
 		oa, work := c.stable(false).Access, c.corpToken("app-secret-1").Access
 		ticket := c.get(Ticket + "?type=jsapi&access_token=" + oa).Ticket
