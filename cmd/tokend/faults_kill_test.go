@@ -265,10 +265,10 @@ func lost(c wechattest.Call, kills []time.Time) bool {
 	})
 }
 
-// TestKillUnderLoad sends SIGKILL to the daemon at random instants, also during its start, while
-// programs read rotating and repeating tokens, put rotating grants, tickets and codes, and exchange
-// codes. After each kill every acknowledged value exists and every served value is valid. WeChat
-// gets no more calls than without the kills, except for the calls that died with a process.
+// TestKillUnderLoad sends SIGKILL to the daemon at random instants, also during its start. Programs
+// read rotating and repeating tokens, put rotating grants, tickets and codes, and exchange codes.
+// After each kill every acknowledged value exists and every served value is valid. WeChat gets no
+// more calls than without the kills, except for the calls that died with a process.
 func TestKillUnderLoad(t *testing.T) {
 	t.Parallel()
 	s := newFaultSite(t, 6*time.Second)

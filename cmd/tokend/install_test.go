@@ -11,8 +11,7 @@ import (
 )
 
 // TestInstall holds that `make install` installs exactly the files that the READMEs and the man
-// page name, that the unit starts the installed program, and that `make uninstall` leaves other
-// files alone.
+// page name. The unit starts the installed program, and `make uninstall` leaves other files alone.
 func TestInstall(t *testing.T) {
 	if _, err := exec.LookPath("make"); err != nil {
 		t.Skip("make is not installed")

@@ -169,7 +169,7 @@ echo $token;
 }
 
 // TestPHPReconnects holds that the README's function retries once if the connection closes before
-// the reply, except for requests that must not be repeated, and that its errors name the socket.
+// the reply, except for requests that must not be repeated. Its errors name the socket.
 func TestPHPReconnects(t *testing.T) {
 	t.Parallel()
 	e := examplesFor(t, &site{conf: sandbox.Configuration{Dir: t.TempDir()}})
