@@ -170,6 +170,9 @@ func (w *world) fill(ctx context.Context, o *options) (err error) {
 	}
 	for i := range o.accounts {
 		put(w.credential(accountToken(i), w.text(o.size), made, o.due, life))
+		if w.wechat != nil {
+			w.wechat.AddAccount(account(i), secretText)
+		}
 	}
 	for _, i := range order {
 		grant := record.Generation{Value: w.grant(i), At: made.Add(-24 * time.Hour), Source: "put"}

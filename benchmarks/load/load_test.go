@@ -50,6 +50,12 @@ func TestDisturbances(t *testing.T) {
 	if c, err := l.cost(t.Context(), all[0], func(b []byte, name string) []byte { return fmt.Appendf(b, "REJECT %s stale\n", name) }); err != nil || c <= 0 {
 		t.Errorf("reject: %v, %v", c, err)
 	}
+	if n, err := allocated(t.Context(), all[0]); err != nil || n <= 0 {
+		t.Errorf("a scrape: %v bytes were allocated, %v", n, err)
+	}
+	if err := fetchAll(t.Context(), all[0].Socket, "official_account/"); err != nil {
+		t.Errorf("what is there cannot be fetched: %v", err)
+	}
 	var r reads
 	if err := l.turn(t.Context(), all[0], &r, connector); err != nil {
 		t.Fatal(err)

@@ -39,6 +39,8 @@ var scenarios = []scenario{
 	{"watch", "reads beside 20 first WATCHes of 140 000 names", (*load).watch},
 	{"list", "reads beside a LIST of 140 000 names each second", (*load).list},
 	{"scrape", "reads beside a scrape of 10 000 accounts each second", (*load).scrape},
+	{"metrics", "what a scrape of 10 000 accounts takes", (*load).metrics},
+	{"memory", "memory a minute after 10 000 fetches", (*load).memory},
 	{"import", "reads beside an import of customers", (*load).imports},
 	{"reload", "reads beside reloads of 10 000 accounts", (*load).reload},
 	{"scale", "reloads of 30 000 accounts and of 10 000", (*load).scale},
