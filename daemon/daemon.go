@@ -146,6 +146,7 @@ func (d *Daemon) open() (err error) {
 	d.engine, err = refresh.New(refresh.Config{
 		Store:    d.store,
 		Catalog:  catalog.New(file, up),
+		Hosts:    catalog.Hosts(d.up.Load),
 		Logger:   d.log.Named("refresh"),
 		Boottime: boot.Clock(),
 		Boot:     boot.ID(),
@@ -172,7 +173,7 @@ func (d *Daemon) open() (err error) {
 		}
 	}
 	d.server = server.New(server.Config{
-		Engine:  view{d.engine, d.calls, d.inbox, &d.up, d.logDropped},
+		Engine:  view{d.engine, d.calls, d.inbox, d.logDropped},
 		Sign:    fetchers.Sign,
 		Inbox:   d.inbox,
 		Backup:  d.backup,
@@ -307,18 +308,8 @@ type view struct {
 	*refresh.Engine
 	calls *catalog.Calls
 	inbox *inbox.Inbox
-	up    *atomic.Pointer[catalog.Upstream]
 
 	logDropped func() int64
-}
-
-// Status adds the host that is in use.
-func (v view) Status(name string) (credential.Status, error) {
-	st, err := v.Engine.Status(name)
-	if err == nil {
-		st.Host = v.up.Load().Host(st)
-	}
-	return st, err
 }
 
 // Watch returns the engine's watch as the server's interface.

@@ -24,6 +24,7 @@ var (
 		"tokend/fetchers/wechattest":   {"tokend/fetchers", "tokend/fetchers/secret"},
 		"tokend/daemon/clock":          nil,
 		"tokend/daemon/credential":     {"tokend/fetchers", "tokend/fetchers/secret"},
+		"tokend/daemon/policy":         {"tokend/daemon/quota"},
 		"tokend/daemon/quota":          {"tokend/daemon/clock"},
 		"tokend/daemon/record":         {"tokend/fetchers/secret"},
 		"tokend/daemon/throttle":       nil,
@@ -55,7 +56,7 @@ var (
 		"tokend/daemon/access": {"tokend/protocol"},
 		"tokend/daemon/boot":   nil,
 		"tokend/daemon/catalog": {
-			"tokend/daemon/config", "tokend/daemon/credential", "tokend/daemon/inbox", "tokend/daemon/quota", "tokend/daemon/refresh",
+			"tokend/daemon/config", "tokend/daemon/credential", "tokend/daemon/inbox", "tokend/daemon/policy", "tokend/daemon/refresh",
 			"tokend/fetchers", "tokend/fetchers/secret",
 		},
 		"tokend/daemon/catalog/catalogtest": {"tokend/fetchers/wechattest"},
@@ -65,7 +66,7 @@ var (
 		"tokend/daemon/logqueue":            nil,
 		"tokend/daemon/metrics":             {"tokend/daemon/credential", "tokend/daemon/survey", "tokend/daemon/throttle"},
 		"tokend/daemon/page":                {"tokend/daemon/credential", "tokend/daemon/survey", "tokend/fetchers"},
-		"tokend/daemon/refresh":             {"tokend/daemon/clock", "tokend/daemon/credential", "tokend/daemon/quota", "tokend/daemon/record", "tokend/daemon/throttle", "tokend/fetchers", "tokend/fetchers/secret"},
+		"tokend/daemon/refresh":             {"tokend/daemon/clock", "tokend/daemon/credential", "tokend/daemon/policy", "tokend/daemon/quota", "tokend/daemon/record", "tokend/daemon/throttle", "tokend/fetchers", "tokend/fetchers/secret"},
 		"tokend/daemon/server":              {"tokend/daemon/access", "tokend/daemon/clock", "tokend/daemon/credential", "tokend/daemon/server/descriptors", "tokend/daemon/server/epoll", "tokend/daemon/server/socket", "tokend/fetchers/secret", "tokend/protocol"},
 		"tokend/daemon/server/descriptors":  nil,
 		"tokend/daemon/server/epoll":        nil,
@@ -105,7 +106,7 @@ var (
 	}
 
 	// socketless packages do not import net.
-	socketless = []string{"tokend/protocol", "tokend/daemon/catalog", "tokend/daemon/credential", "tokend/daemon/inbox", "tokend/daemon/quota", "tokend/daemon/refresh", "tokend/daemon/record", "tokend/daemon/clock",
+	socketless = []string{"tokend/protocol", "tokend/daemon/catalog", "tokend/daemon/credential", "tokend/daemon/inbox", "tokend/daemon/policy", "tokend/daemon/quota", "tokend/daemon/refresh", "tokend/daemon/record", "tokend/daemon/clock",
 		"tokend/daemon/store", "tokend/daemon/store/inplace", "tokend/daemon/store/journal", "tokend/daemon/store/memstore"}
 
 	// callless packages make no system calls of their own: sessions do not know how bytes arrive.

@@ -7,6 +7,7 @@ import (
 
 	"tokend/daemon/config"
 	"tokend/daemon/credential"
+	"tokend/daemon/policy"
 	"tokend/daemon/refresh"
 	"tokend/fetchers"
 )
@@ -41,9 +42,9 @@ func New(file *config.Config, up *Upstream) *Catalog {
 	c := &Catalog{specs: make([]refresh.Spec, 0, n), byName: make(map[string]int, n), platforms: map[string]platform{}, limits: file.Limits}
 	for _, a := range file.OfficialAccounts {
 		o := c.app(a, up)
-		c.add(o.child("jsapi_ticket", refresh.Ticket, fetchers.Ticket{Client: up.weixin, Type: fetchers.JSAPI}))
-		c.add(o.child("wx_card_ticket", refresh.Ticket, fetchers.Ticket{Client: up.weixin, Type: fetchers.WXCard}))
-		c.add(o.child("sdk_ticket", refresh.Ticket, fetchers.Ticket{Client: up.weixin, Type: fetchers.SDK}))
+		c.add(o.child("jsapi_ticket", policy.Ticket, fetchers.Ticket{Client: up.weixin, Type: fetchers.JSAPI}))
+		c.add(o.child("wx_card_ticket", policy.Ticket, fetchers.Ticket{Client: up.weixin, Type: fetchers.WXCard}))
+		c.add(o.child("sdk_ticket", policy.Ticket, fetchers.Ticket{Client: up.weixin, Type: fetchers.SDK}))
 	}
 	for _, a := range file.MiniPrograms {
 		c.app(a, up)
@@ -52,20 +53,20 @@ func New(file *config.Config, up *Upstream) *Catalog {
 	apps := slices.Clone(file.Work)
 	slices.SortStableFunc(apps, func(a, b config.WorkApp) int { return strings.Compare(a.CorpID, b.CorpID) })
 	for _, a := range apps {
-		o := owner{path: "work/" + a.CorpID + "/" + a.AgentID, pays: "work/" + a.CorpID, settings: a.Settings()}
-		c.add(o.root("access_token", refresh.CorpToken, fetchers.CorpToken{Client: up.work, CorpID: a.CorpID, Secret: a.Secret}))
-		c.add(o.child("jsapi_ticket", refresh.CorpTicket, fetchers.CorpTicket{Client: up.work}))
-		c.add(o.child("agent_config_ticket", refresh.CorpTicket, fetchers.AgentTicket{Client: up.work}))
+		o := owner{host: workHost, path: "work/" + a.CorpID + "/" + a.AgentID, pays: "work/" + a.CorpID, settings: a.Settings()}
+		c.add(o.root("access_token", policy.CorpToken, fetchers.CorpToken{Client: up.work, CorpID: a.CorpID, Secret: a.Secret}))
+		c.add(o.child("jsapi_ticket", policy.CorpTicket, fetchers.CorpTicket{Client: up.work}))
+		c.add(o.child("agent_config_ticket", policy.CorpTicket, fetchers.AgentTicket{Client: up.work}))
 		for _, d := range a.Downstream {
-			s := o.child(d.CorpID+"/access_token", refresh.DownstreamToken,
+			s := o.child(d.CorpID+"/access_token", policy.DownstreamToken,
 				fetchers.DownstreamToken{Client: up.work, CorpID: d.CorpID, AgentID: d.AgentID, BusinessType: d.BusinessType})
 			s.Settings, s.Target = a.DownstreamSettings(d), d.Target()
 			c.add(s)
 		}
 	}
 	for _, p := range file.OpenWork {
-		o := owner{path: "open_work/" + p.CorpID, pays: "open_work/" + p.CorpID, settings: p.Settings()}
-		c.add(o.root("provider_access_token", refresh.ProviderToken, fetchers.ProviderToken{Client: up.work, CorpID: p.CorpID, Secret: p.ProviderSecret}))
+		o := owner{host: workHost, path: "open_work/" + p.CorpID, pays: "open_work/" + p.CorpID, settings: p.Settings()}
+		c.add(o.root("provider_access_token", policy.ProviderToken, fetchers.ProviderToken{Client: up.work, CorpID: p.CorpID, Secret: p.ProviderSecret}))
 		for _, s := range p.Suites {
 			c.suite(newSuite(s, up))
 		}
@@ -83,11 +84,11 @@ func specsOf(file *config.Config) int {
 
 // app adds the access token of an official account or a mini program.
 func (c *Catalog) app(a config.App, up *Upstream) owner {
-	o := owner{path: a.Family + "/" + a.AppID, pays: a.Family + "/" + a.AppID, settings: a.Settings()}
+	o := owner{host: weixinHost, path: a.Family + "/" + a.AppID, pays: a.Family + "/" + a.AppID, settings: a.Settings()}
 	if a.UseStableAccessToken {
-		c.add(o.root("access_token", refresh.StableToken, fetchers.StableToken{Client: up.weixin, AppID: a.AppID, Secret: a.Secret}))
+		c.add(o.root("access_token", policy.StableToken, fetchers.StableToken{Client: up.weixin, AppID: a.AppID, Secret: a.Secret}))
 	} else {
-		c.add(o.root("access_token", refresh.RotatingToken, fetchers.AccessToken{Client: up.weixin, AppID: a.AppID, Secret: a.Secret}))
+		c.add(o.root("access_token", policy.RotatingToken, fetchers.AccessToken{Client: up.weixin, AppID: a.AppID, Secret: a.Secret}))
 	}
 	return o
 }
@@ -99,6 +100,7 @@ func (c *Catalog) add(s refresh.Spec) {
 
 // owner is the account that credentials belong to.
 type owner struct {
+	host     int    // where its calls go
 	path     string // the name without its last segment
 	pays     string // whose quota is shared by several accounts: the corp of an app
 	settings string
@@ -116,10 +118,11 @@ func (o owner) name(word string) string {
 }
 
 // root returns the spec of a credential that needs no other.
-func (o owner) root(word string, kind refresh.Kind, f refresh.Fetcher) refresh.Spec {
+func (o owner) root(word string, p *policy.Policy, f refresh.Fetcher) refresh.Spec {
 	return refresh.Spec{
 		Name:     o.name(word),
-		Kind:     kind,
+		Policy:   p,
+		Host:     o.host,
 		Account:  o.path,
 		Owner:    o.pays,
 		Settings: o.settings,
@@ -129,8 +132,8 @@ func (o owner) root(word string, kind refresh.Kind, f refresh.Fetcher) refresh.S
 
 // child returns the spec of a credential that is fetched with the owner's access token. Its
 // budget is its own: the two tickets of one account are counted apart upstream.
-func (o owner) child(word string, kind refresh.Kind, f refresh.Fetcher) refresh.Spec {
-	s := o.root(word, kind, f)
+func (o owner) child(word string, p *policy.Policy, f refresh.Fetcher) refresh.Spec {
+	s := o.root(word, p, f)
 	s.Parent = o.path + "/access_token"
 	s.Account = s.Name
 	return s

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"tokend/daemon/config"
+	"tokend/daemon/policy"
 	"tokend/daemon/refresh"
 	"tokend/fetchers"
 )
@@ -17,18 +18,18 @@ type suite struct {
 
 func newSuite(s config.Suite, up *Upstream) suite {
 	path := "open_work/" + s.SuiteID
-	return suite{s, owner{path: path, pays: path, settings: s.Settings()}, up.work}
+	return suite{s, owner{host: workHost, path: path, pays: path, settings: s.Settings()}, up.work}
 }
 
 // suite adds the suite's own credentials, and the way to its customers'.
 func (c *Catalog) suite(s suite) {
-	ticket := s.root("suite_ticket", refresh.SuiteTicket, nil)
+	ticket := s.root("suite_ticket", policy.SuiteTicket, nil)
 	c.add(ticket)
 	c.pushed = append(c.pushed, ticket.Name)
-	token := s.root("suite_access_token", refresh.SuiteToken, fetchers.SuiteToken{Client: s.client, SuiteID: s.SuiteID, Secret: s.SuiteSecret})
+	token := s.root("suite_access_token", policy.SuiteToken, fetchers.SuiteToken{Client: s.client, SuiteID: s.SuiteID, Secret: s.SuiteSecret})
 	token.Parent = ticket.Name
 	c.add(token)
-	code := s.root("pre_auth_code", refresh.PreAuthCode, fetchers.SuitePreAuthCode{Client: s.client})
+	code := s.root("pre_auth_code", policy.PreAuthCode, fetchers.SuitePreAuthCode{Client: s.client})
 	code.Parent, code.PerHour = token.Name, c.limits.PreAuthCodesPerHour
 	c.add(code)
 	c.platforms[s.path] = s
@@ -44,22 +45,22 @@ func (s suite) grant(child string) string { return s.path + "/" + child + "/perm
 
 func (s suite) customer(name, child, word string) (refresh.Spec, bool) {
 	path := name[:len(name)-len(word)-1]
-	o := owner{path: path, pays: path, settings: s.settings, whole: name}
+	o := owner{host: s.host, path: path, pays: path, settings: s.settings, whole: name}
 	var spec refresh.Spec
 	switch word {
 	case "access_token":
 		if s.template() {
-			spec = o.root(word, refresh.AuthCorpToken, fetchers.CustomAppToken{Client: s.client, CorpID: child})
+			spec = o.root(word, policy.AuthCorpToken, fetchers.CustomAppToken{Client: s.client, CorpID: child})
 			break
 		}
-		spec = o.root(word, refresh.AuthCorpToken, fetchers.AuthCorpToken{Client: s.client, CorpID: child})
+		spec = o.root(word, policy.AuthCorpToken, fetchers.AuthCorpToken{Client: s.client, CorpID: child})
 		spec.Parent = s.token()
 	case "jsapi_ticket":
-		spec = o.child(word, refresh.AuthCorpTicket, fetchers.CorpTicket{Client: s.client})
+		spec = o.child(word, policy.AuthCorpTicket, fetchers.CorpTicket{Client: s.client})
 	case "agent_config_ticket":
-		spec = o.child(word, refresh.AuthCorpTicket, fetchers.AgentTicket{Client: s.client})
+		spec = o.child(word, policy.AuthCorpTicket, fetchers.AgentTicket{Client: s.client})
 	case "permanent_code":
-		return o.root(word, refresh.PermanentCode, nil), true
+		return o.root(word, policy.PermanentCode, nil), true
 	default:
 		return spec, false
 	}

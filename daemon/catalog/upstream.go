@@ -2,20 +2,33 @@ package catalog
 
 import (
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 
 	"tokend/daemon/config"
 	"tokend/daemon/credential"
-	"tokend/daemon/refresh"
+	"tokend/daemon/policy"
 	"tokend/fetchers"
 )
 
 // CallLimit is where the engine ends a call. It is above every upstream.timeout that a
 // configuration can have, by which the fetchers end theirs.
 const CallLimit = 6 * time.Minute
+
+// The hosts' numbers, as specs have them.
+const (
+	weixinHost = iota
+	workHost
+)
+
+// Hosts describes the hosts to the engine. up returns the upstream in force, which a reload replaces.
+func Hosts(up func() *Upstream) []policy.Host {
+	weixin, work := policy.Weixin, policy.WeCom
+	weixin.Name = func() string { return up().weixin.Host() }
+	work.Name = func() string { return up().work.Host() }
+	return []policy.Host{weixinHost: weixin, workHost: work}
+}
 
 // Upstream is WeChat's and WeCom's hosts as one configuration names them.
 type Upstream struct {
@@ -58,16 +71,4 @@ func (u *Upstream) Hosts() []credential.Host {
 	add("weixin", u.weixin)
 	add("work", u.work)
 	return all
-}
-
-// Host returns the host that calls for the credential st go to; "" if it is not fetched.
-func (u *Upstream) Host(st credential.Status) string {
-	switch st.Kind {
-	case refresh.VerifyTicket.String(), refresh.SuiteTicket.String(), refresh.RefreshToken.String(), refresh.PermanentCode.String():
-		return ""
-	}
-	if strings.HasPrefix(st.Name, "work/") || strings.HasPrefix(st.Name, "open_work/") {
-		return u.work.Host()
-	}
-	return u.weixin.Host()
 }

@@ -71,7 +71,7 @@ type Status struct {
 	Reaction fetchers.Reaction
 	Derived  bool
 
-	// Host is the host that its calls go to.
+	// Host is the host that its calls go to; empty for what is not fetched.
 	Host string
 
 	// Address is this host's address as WeChat named it when it refused it.

@@ -8,6 +8,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"tokend/daemon/clock"
+	"tokend/daemon/policy"
 	"tokend/daemon/record"
 	"tokend/daemon/throttle"
 	"tokend/fetchers"
@@ -103,7 +104,12 @@ type Lister interface {
 // Spec is how a credential is fetched.
 type Spec struct {
 	Name string
-	Kind Kind
+
+	// Policy is how it is refreshed. All credentials of a kind have the same one.
+	Policy *policy.Policy
+
+	// Host is where its calls go: an index of [Config].Hosts.
+	Host int
 
 	// Parent is the name of the credential that the call is made with;
 	// empty where there is none.
@@ -146,6 +152,9 @@ type Config struct {
 	Store   Store
 	Catalog Catalog
 
+	// Hosts are what the specs of Catalog refer to by number; none stands for one without limits.
+	Hosts []policy.Host
+
 	// Logger receives what happens; nil for nothing.
 	Logger hclog.Logger
 
@@ -155,7 +164,7 @@ type Config struct {
 	Boottime func() time.Duration
 	Boot     string
 
-	// Calls is how many calls are in flight at most to each of WeChat's two hosts, those that readers
+	// Calls is how many calls are in flight at most to each of Hosts, those that readers
 	// wait for included; zero for 32. The schedule has 8 of them, and up to three quarters of Calls
 	// where these do not reach the rate that is needed. One owner has half of Calls at most.
 	Calls int
@@ -172,6 +181,13 @@ type Config struct {
 	Ahead bool
 
 	atFirst int // for tests: how many calls the schedule has at first; zero for 8
+}
+
+func (c *Config) hosts() []policy.Host {
+	if len(c.Hosts) == 0 {
+		return make([]policy.Host, 1)
+	}
+	return c.Hosts
 }
 
 func (c *Config) workers() int { return min(orDefault(c.atFirst, 8), c.calls()) }

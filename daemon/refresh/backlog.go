@@ -180,19 +180,3 @@ func (d *demand) rate() (most float64) {
 	}
 	return most
 }
-
-// hosts is how many hosts WeChat has: what the schedule does at the one does not wait for the
-// other.
-const (
-	weixinHost = iota
-	wecomHost
-	hosts
-)
-
-// host returns the number of the host that what the schedule refreshes is asked of.
-func (p *policy) host() int {
-	if p.wecom {
-		return wecomHost
-	}
-	return weixinHost
-}

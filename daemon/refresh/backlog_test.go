@@ -20,7 +20,7 @@ func TestBacklogOrder(t *testing.T) {
 	}
 	for seed := range uint64(20) {
 		random := rand.New(rand.NewPCG(seed, 11))
-		s, waits := newSchedule(), map[*entry]wait{}
+		s, waits := newSchedule(2), map[*entry]wait{}
 		all := make([]*entry, 60)
 		for i := range all {
 			all[i] = &entry{name: fmt.Sprintf("open_platform/wx%d/%d/access_token", i%7, i)}
@@ -59,7 +59,7 @@ func TestBacklogOrder(t *testing.T) {
 			case 2:
 				full := fmt.Sprintf("open_platform/wx%d", random.IntN(7))
 				unpaced := random.IntN(2) == 0
-				got := s.release(weixinHost, func(owner any) bool { return owner != full }, unpaced, false, now)
+				got := s.release(oneHost, func(owner any) bool { return owner != full }, unpaced, false, now)
 				var want *entry
 				for x, w := range waits {
 					owner := ownerOf(x.name)
@@ -82,13 +82,13 @@ func TestBacklogOrder(t *testing.T) {
 				w := wait{now.Add(time.Duration(random.IntN(200)) * time.Millisecond), random.IntN(2)}
 				s.dropLocked(en)
 				take(en)
-				s.wait(weixinHost, w.heap, en, w.end)
+				s.wait(oneHost, w.heap, en, w.end)
 				if waits[en] = w; served[ownerOf(en.name)] == 0 {
 					served[ownerOf(en.name)] = n
 				}
 			}
-			if s.len() != len(waits) || s.waits(weixinHost) != (len(waits) > 0) || len(s.backlogs[weixinHost].owners.by) != len(served) {
-				t.Fatalf("seed %d: %d wait, want %d; %d owners, want %d", seed, s.len(), len(waits), len(s.backlogs[weixinHost].owners.by), len(served))
+			if s.len() != len(waits) || s.waits(oneHost) != (len(waits) > 0) || len(s.backlogs[oneHost].owners.by) != len(served) {
+				t.Fatalf("seed %d: %d wait, want %d; %d owners, want %d", seed, s.len(), len(waits), len(s.backlogs[oneHost].owners.by), len(served))
 			}
 		}
 	}
@@ -98,14 +98,14 @@ func TestBacklogOrder(t *testing.T) {
 // owners, and what has expired only if somebody has wanted it lately.
 func TestNeeds(t *testing.T) {
 	const now = clock.Instant(10 * time.Hour)
-	s := newSchedule()
+	s := newSchedule(2)
 	waits := func(name string, heap int, asked, end clock.Instant) {
 		en := &entry{name: name}
 		en.current.Store(&credential{life: 2 * time.Hour})
 		if en.touch(asked); asked == 0 {
 			en.asked.Store(0)
 		}
-		s.wait(weixinHost, heap, en, end)
+		s.wait(oneHost, heap, en, end)
 	}
 	in := func(d time.Duration) clock.Instant { return now.Add(d) }
 	for i, step := range []struct {
@@ -123,7 +123,7 @@ func TestNeeds(t *testing.T) {
 		{customer("wxb", "access_token"), pacedDue, in(-time.Minute), behind + now, 2},
 	} {
 		waits(step.name, step.heap, step.asked, step.end)
-		if got := s.needs(weixinHost, now); got != step.want {
+		if got := s.needs(oneHost, now); got != step.want {
 			t.Errorf("step %d: got %v a second, want %v", i, got, step.want)
 		}
 	}
@@ -132,15 +132,15 @@ func TestNeeds(t *testing.T) {
 // TestNeedsSampled holds that the needed rate of very many is about right.
 func TestNeedsSampled(t *testing.T) {
 	const now, n = clock.Instant(time.Hour), 5 * samples
-	s := newSchedule()
+	s := newSchedule(2)
 	for i := range n {
 		en := &entry{name: fmt.Sprintf("open_platform/wx%d/%d/access_token", i%100, i)}
 		if i%10 == 0 {
 			en.name = fmt.Sprintf("official_account/wx%d/access_token", i) // an owner of one
 		}
-		s.wait(weixinHost, pacedDue, en, now.Add(100*time.Second+time.Duration(i)))
+		s.wait(oneHost, pacedDue, en, now.Add(100*time.Second+time.Duration(i)))
 	}
-	if got := s.needs(weixinHost, now); got < n/100*0.99 || got > n/100*1.01 {
+	if got := s.needs(oneHost, now); got < n/100*0.99 || got > n/100*1.01 {
 		t.Errorf("got %v a second, want %d", got, n/100)
 	}
 }

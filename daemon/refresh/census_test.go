@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"tokend/daemon/policy"
 	"tokend/daemon/record"
 	"tokend/daemon/store/memstore"
 	"tokend/fetchers"
@@ -23,8 +24,8 @@ func TestOverviewIsOfTheConfiguration(t *testing.T) {
 		wrong := &upstream{answer: func(context.Context, fetchers.Ask, int) (fetchers.Token, error) {
 			return fetchers.Token{}, refusal(40125, fetchers.Misconfigured)
 		}}
-		c[app] = Spec{Name: app, Kind: StableToken, Account: app, Fetcher: fresh(2 * time.Hour)}
-		c[app2] = Spec{Name: app2, Kind: StableToken, Account: app2, Fetcher: wrong}
+		c[app] = Spec{Name: app, Policy: policy.StableToken, Account: app, Fetcher: fresh(2 * time.Hour)}
+		c[app2] = Spec{Name: app2, Policy: policy.StableToken, Account: app2, Fetcher: wrong}
 		r := start(t, Config{Catalog: c})
 		r.mustGet(app)
 		_, err := r.get(app2)
@@ -75,7 +76,7 @@ func TestCensusCountsCustomers(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	e, err := New(Config{Store: &d, Catalog: newPlatform(children...).catalog()})
+	e, err := New(Config{Hosts: bothHosts, Store: &d, Catalog: newPlatform(children...).catalog()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +84,7 @@ func TestCensusCountsCustomers(t *testing.T) {
 	if len(got.Customers) != 1 || len(got.Holds) != 0 {
 		t.Fatalf("got %+v, want a single line", got)
 	}
-	want := Crowd{Platform: platform, Kind: AuthorizerToken.String()}
+	want := Crowd{Platform: platform, Kind: policy.AuthorizerToken.Word}
 	want.States[Fresh] = n
 	if got.Customers[0] != want {
 		t.Errorf("got  %+v\nwant %+v", got.Customers[0], want)
@@ -125,7 +126,7 @@ func TestCensusCountsHolds(t *testing.T) {
 func TestQuotasTellWhatIsSpent(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		up := fresh(2 * time.Hour)
-		r := start(t, Config{Catalog: specs(Spec{Name: app, Kind: StableToken, Fetcher: up}, Spec{Name: tick, Kind: Ticket, Parent: app, Fetcher: fresh(2 * time.Hour)})})
+		r := start(t, Config{Catalog: specs(Spec{Name: app, Policy: policy.StableToken, Fetcher: up}, Spec{Name: tick, Policy: policy.Ticket, Parent: app, Fetcher: fresh(2 * time.Hour)})})
 		r.mustGet(tick)
 		for range 2 {
 			if _, err := r.Refresh(t.Context(), app); err != nil {
@@ -151,11 +152,11 @@ func TestQuotasTellWhatIsSpent(t *testing.T) {
 func BenchmarkCensus(b *testing.B) {
 	for _, n := range []int{10_000, 100_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			e, err := New(Config{Store: newDisk(), Catalog: specs()})
+			e, err := New(Config{Hosts: bothHosts, Store: newDisk(), Catalog: specs()})
 			if err != nil {
 				b.Fatal(err)
 			}
-			spec := Spec{Kind: AuthorizerToken}
+			spec := Spec{Policy: policy.AuthorizerToken}
 			for i := range n {
 				spec.Name = customer(fmt.Sprintf("wx%016x", i), "access_token")
 				en := e.newEntry(&spec)

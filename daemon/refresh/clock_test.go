@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/policy"
 	"tokend/daemon/record"
 	"tokend/fetchers"
 )
@@ -38,7 +39,7 @@ func (m *mortalToken) dead(value string) bool {
 func stables(n int, up Fetcher) []Spec {
 	all := corps(n, up)
 	for i := range all {
-		all[i].Kind = StableToken
+		all[i].Policy = policy.StableToken
 	}
 	return all
 }

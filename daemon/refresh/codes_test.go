@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/policy"
 	"tokend/daemon/record"
 	"tokend/fetchers"
 	"tokend/fetchers/secret"
@@ -40,7 +41,7 @@ func (r *rig) mustAccept(child, code string, life time.Duration) {
 }
 
 func TestReloadResumesCodes(t *testing.T) {
-	without := specs(Spec{Name: app, Kind: StableToken, Fetcher: fresh(2 * time.Hour)})
+	without := specs(Spec{Name: app, Policy: policy.StableToken, Fetcher: fresh(2 * time.Hour)})
 	for _, how := range []string{"absent at the start", "taken out and put back"} {
 		t.Run(how, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/policy"
 	"tokend/daemon/record"
 	"tokend/fetchers"
 )
@@ -63,10 +64,10 @@ func TestACrashLoopAsksNoMoreThanOneRun(t *testing.T) {
 	}
 	// How old the first value is when the loop begins.
 	ages := []time.Duration{0, 2*time.Hour - 4*time.Minute, 2*time.Hour - 10*time.Second, 3 * time.Hour}
-	for _, kind := range []Kind{StableToken, RotatingToken, Ticket, CorpTicket} {
+	for _, kind := range []*policy.Policy{policy.StableToken, policy.RotatingToken, policy.Ticket, policy.CorpTicket} {
 		for _, w := range worlds {
 			for _, age := range ages {
-				if w.name == "repeating" && kind == RotatingToken {
+				if w.name == "repeating" && kind == policy.RotatingToken {
 					continue // which never repeats
 				}
 				for _, life := range []time.Duration{10 * time.Second, time.Minute} {
@@ -87,13 +88,13 @@ type answerFunc = func(ctx context.Context, ask fetchers.Ask, n int) (fetchers.T
 // crashLoop returns how many calls are made for a credential whose first value has the given age,
 // in a time in which a hundred engines live life each, as it comes, and are killed; or one engine,
 // in the same time.
-func crashLoop(t *testing.T, kind Kind, answer answerFunc, age, life time.Duration, kill bool) (calls int) {
+func crashLoop(t *testing.T, kind *policy.Policy, answer answerFunc, age, life time.Duration, kill bool) (calls int) {
 	synctest.Test(t, func(t *testing.T) {
 		up := &upstream{answer: func(context.Context, fetchers.Ask, int) (fetchers.Token, error) {
 			return token("first", 2*time.Hour), nil
 		}}
 		d := newDisk()
-		cfg := Config{Catalog: specs(Spec{Name: app, Kind: kind, Fetcher: up}), Timeout: 5 * time.Second}
+		cfg := Config{Catalog: specs(Spec{Name: app, Policy: kind, Fetcher: up}), Timeout: 5 * time.Second}
 		cfg.Store = d
 		r := start(t, cfg)
 		r.mustGet(app)

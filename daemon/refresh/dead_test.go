@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/policy"
 	"tokend/fetchers"
 	"tokend/fetchers/secret"
 )
@@ -297,9 +298,9 @@ func TestEndedParentNotUsed(t *testing.T) {
 					return token("other", time.Hour), nil
 				})
 				r := start(t, Config{Calls: 1, Catalog: specs(
-					Spec{Name: app, Kind: StableToken, Fetcher: parent},
-					Spec{Name: tick, Kind: Ticket, Parent: app, Fetcher: child},
-					Spec{Name: app2, Kind: StableToken, Fetcher: other})})
+					Spec{Name: app, Policy: policy.StableToken, Fetcher: parent},
+					Spec{Name: tick, Policy: policy.Ticket, Parent: app, Fetcher: child},
+					Spec{Name: app2, Policy: policy.StableToken, Fetcher: other})})
 				r.mustGet(app)
 				time.Sleep(time.Minute - 500*time.Millisecond)
 				var wg sync.WaitGroup

@@ -14,7 +14,7 @@ import (
 func (e *Engine) dispatch(ctx context.Context, g *errgroup.Group) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	qs := newHostQueues(e.cfg.scheduled(), e.cfg.calls())
+	qs := newHostQueues(len(e.hosts), e.cfg.scheduled(), e.cfg.calls())
 	for {
 		wait := e.collect()
 		for i := range qs.of {
@@ -79,9 +79,9 @@ func (e *Engine) renew(en *entry) ending {
 		return endedIdle
 	}
 	p := en.policy()
-	if p.pushed > 0 || p.lapses && !en.outdated {
+	if p.Pushed > 0 || p.Lapses && !en.outdated {
 		en.mu.Unlock()
-		if p.pushed > 0 {
+		if p.Pushed > 0 {
 			e.quiet(en)
 			return endedIdle
 		}

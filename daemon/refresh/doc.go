@@ -15,7 +15,7 @@
 //
 // # Kinds
 //
-// How a kind is renewed is a row of the table in kind.go; when, is decided by the pure
+// How a kind is renewed is a [policy.Policy], which comes with its specs; when, is decided by the pure
 // functions of due.go; what a failure calls for, by those of hold.go. Pushed tickets have no
 // flights: Push puts them in. What is fetched for each request (pre_auth_code) has flights of its
 // own, at most four at once; nothing is stored and nothing is fetched ahead (perask.go).

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/policy"
 	"tokend/daemon/record"
 	"tokend/fetchers"
 	"tokend/fetchers/secret"
@@ -44,9 +45,9 @@ func newDownstreams(names ...string) *downstreams {
 }
 
 func (d *downstreams) catalog() catalog {
-	c := specs(Spec{Name: corpApp, Kind: CorpToken, Fetcher: d.app})
+	c := specs(Spec{Name: corpApp, Policy: policy.CorpToken, Fetcher: d.app})
 	for _, name := range d.names {
-		c[name] = Spec{Name: name, Kind: DownstreamToken, Parent: corpApp, Account: name, Owner: "work/ww1",
+		c[name] = Spec{Name: name, Policy: policy.DownstreamToken, Parent: corpApp, Account: name, Owner: "work/ww1",
 			Settings: d.settings, Target: d.target, Fetcher: d.token}
 	}
 	return c

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tokend/daemon/clock"
+	"tokend/daemon/policy"
 	"tokend/fetchers"
 	"tokend/fetchers/secret"
 )
@@ -62,7 +63,7 @@ type answer struct {
 // settled returns what stands after WeChat has given an answer,
 // where before is what stood until then, nil for nothing.
 // same reports that the value was a repetition.
-func settled(p *policy, before *credential, got answer) (after *credential, same bool) {
+func settled(p *policy.Policy, before *credential, got answer) (after *credential, same bool) {
 	if before != nil && before.text == got.text {
 		c := *before
 		c.seen = got.sent
@@ -86,7 +87,7 @@ func settled(p *policy, before *credential, got answer) (after *credential, same
 		end:    got.sent.Add(got.life),
 		life:   got.life,
 	}
-	if p.firstSeen {
+	if p.FirstSeen {
 		c.aged = before == nil || got.sent.Sub(before.seen) > known
 	}
 	return c, false
@@ -94,8 +95,8 @@ func settled(p *policy, before *credential, got answer) (after *credential, same
 
 // refreshAt returns when c is to be asked for again, where the last answer
 // came at now and repeated reports that it was the same value as before.
-func refreshAt(p *policy, c *credential, spread float64, now clock.Instant, repeated bool) clock.Instant {
-	lead := shrink(p.lead, c.life)
+func refreshAt(p *policy.Policy, c *credential, spread float64, now clock.Instant, repeated bool) clock.Instant {
+	lead := shrink(p.Lead, c.life)
 	at := c.end.Add(-lead + time.Duration(spread*float64(min(time.Minute, lead/5))))
 	if c.overdue != 0 {
 		at = c.end.Add(-min(pollPast, c.end.Sub(c.seen)/4))

@@ -52,7 +52,7 @@ func (e *Engine) early(ctx context.Context, name string) (*credential, error) {
 	if err != nil {
 		return nil, err
 	}
-	if spec.Kind.policy().grant {
+	if spec.Policy.Grant {
 		return nil, writeOnly()
 	}
 	if c := e.pull(&spec); c != nil {

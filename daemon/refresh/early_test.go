@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/policy"
 	"tokend/daemon/record"
 	"tokend/fetchers"
 	"tokend/fetchers/secret"
@@ -352,7 +353,7 @@ func TestClockTurnedBackFoundAnywhere(t *testing.T) {
 				if err := d.Put(t.Context(), r, kept.Encode(), ticket.Encode()); err != nil {
 					t.Fatal(err)
 				}
-				account := Spec{Name: app, Account: app, Kind: StableToken, Fetcher: up}
+				account := Spec{Name: app, Account: app, Policy: policy.StableToken, Fetcher: up}
 				r := start(t, Config{Store: d, Catalog: specs(account), Boot: thisBoot, Boottime: bootedNow()})
 				_, served := r.Cached([]byte(app))
 				time.Sleep(time.Minute)

@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/policy"
 	"tokend/fetchers"
 )
 
@@ -21,15 +22,15 @@ var eventful = map[string]error{
 // TestNoEndlessHold: where no such event can come, the refusal is retried seldom, and a reload or a
 // refresh ends the hold.
 func TestNoEndlessHold(t *testing.T) {
-	for _, kind := range []Kind{StableToken, Ticket, CorpToken, CorpTicket, ProviderToken, PreAuthCode} {
+	for _, kind := range []*policy.Policy{policy.StableToken, policy.Ticket, policy.CorpToken, policy.CorpTicket, policy.ProviderToken, policy.PreAuthCode} {
 		for name, refused := range eventful {
 			t.Run(kind.String()+"/"+name, func(t *testing.T) {
 				bubble(t, func(t *testing.T) {
 					up := &upstream{answer: func(context.Context, fetchers.Ask, int) (fetchers.Token, error) {
 						return fetchers.Token{}, refused
 					}}
-					parent := Spec{Name: app, Kind: StableToken, Fetcher: fresh(2 * time.Hour)}
-					held := Spec{Name: tick, Kind: kind, Parent: app, Fetcher: up}
+					parent := Spec{Name: app, Policy: policy.StableToken, Fetcher: fresh(2 * time.Hour)}
+					held := Spec{Name: tick, Policy: kind, Parent: app, Fetcher: up}
 					r := start(t, Config{Catalog: specs(parent, held)})
 					_, err := r.get(tick)
 					if e := mustReason(t, err, Refused); e.RetryAfter != 5*time.Minute {
@@ -65,7 +66,7 @@ func TestEndlessHoldOnDisk(t *testing.T) {
 		}
 		r.stop()
 		up := fresh(time.Hour)
-		r = start(t, Config{Store: d, Catalog: specs(Spec{Name: app, Kind: StableToken, Fetcher: up})})
+		r = start(t, Config{Store: d, Catalog: specs(Spec{Name: app, Policy: policy.StableToken, Fetcher: up})})
 		_, err := r.get(app)
 		if e := mustReason(t, err, Refused); e.RetryAfter != 5*time.Minute {
 			t.Errorf("retry after: got %v, want 5m", e.RetryAfter)

@@ -3,6 +3,7 @@ package refresh
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 
@@ -19,11 +20,11 @@ import (
 // Run; its other methods may be called concurrently as soon as it is made.
 type Engine struct {
 	// Set by New, read-only after.
-	cfg           Config
-	log           hclog.Logger
-	clock         *clock.Clock
-	mark          mark
-	weixin, wecom host
+	cfg   Config
+	log   hclog.Logger
+	clock *clock.Clock
+	mark  mark
+	hosts []*host
 
 	// Set by load, read-only after.
 	restored bool // the store was made of a backup
@@ -72,6 +73,9 @@ func New(cfg Config) (*Engine, error) {
 	if cfg.Store == nil || cfg.Catalog == nil {
 		return nil, errors.New("refresh: Config needs Store and Catalog")
 	}
+	if n := len(cfg.Hosts); n > mostHosts {
+		return nil, fmt.Errorf("refresh: Config has %d hosts, at most %d are possible", n, mostHosts)
+	}
 	cfg.Store = newRare(cfg.Store)
 	log := cfg.Logger
 	if log == nil {
@@ -87,9 +91,9 @@ func New(cfg Config) (*Engine, error) {
 
 		loaded: make(chan struct{}),
 	}
-	e.weixin, e.wecom = newHosts(cfg.calls())
+	e.hosts = newHosts(cfg.hosts(), cfg.calls())
 	e.restarted()
-	e.schedule = newSchedule()
+	e.schedule = newSchedule(len(e.hosts))
 	e.dating.lead.Store(int64(e.clock.Lead()))
 	e.catalog.Store(&cfg.Catalog)
 	e.base, e.cancel = context.WithCancel(context.Background())
@@ -171,12 +175,12 @@ func (e *Engine) Refresh(ctx context.Context, name string) (Value, error) {
 			return Value{}, err
 		}
 		p := en.policy()
-		if p.pushed > 0 {
+		if p.Pushed > 0 {
 			return Value{}, noTicket(name)
 		}
 		var c *credential
 		mine := true
-		if p.perAsk {
+		if p.PerAsk {
 			c, err = e.fetchAlone(ctx, en, CauseRefresh)
 		} else {
 			en.mu.Lock()

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/policy"
 	"tokend/daemon/record"
 	"tokend/fetchers"
 )
@@ -17,7 +18,7 @@ import (
 func TestADayOfRotatingTokensIsFetchedAheadAndNeverInALoop(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		up := fresh(2 * time.Hour)
-		r := start(t, Config{Catalog: specs(Spec{Name: app, Kind: RotatingToken, Fetcher: up})})
+		r := start(t, Config{Catalog: specs(Spec{Name: app, Policy: policy.RotatingToken, Fetcher: up})})
 		r.mustGet(app)
 		for range 24 * 60 {
 			time.Sleep(time.Minute)
@@ -61,7 +62,7 @@ func repeating(life, overlap time.Duration, alwaysFull bool) *upstream {
 func TestAStableTokenIsPickedUpWithinAMinuteOfItsChange(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		up := repeating(2*time.Hour, 5*time.Minute, false)
-		r := start(t, Config{Catalog: specs(Spec{Name: app, Kind: StableToken, Fetcher: up})})
+		r := start(t, Config{Catalog: specs(Spec{Name: app, Policy: policy.StableToken, Fetcher: up})})
 		began := time.Now()
 		first := r.mustGet(app)
 		time.Sleep(time.Until(began.Add(2*time.Hour - 5*time.Minute)))
@@ -83,7 +84,7 @@ func TestAStableTokenIsPickedUpWithinAMinuteOfItsChange(t *testing.T) {
 func TestARepeatedValueDoesNotLiveLonger(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		up := repeating(2*time.Hour, 0, true) // a ticket: always says 7200
-		r := start(t, Config{Catalog: specs(Spec{Name: tick, Kind: Ticket, Fetcher: up})})
+		r := start(t, Config{Catalog: specs(Spec{Name: tick, Policy: policy.Ticket, Fetcher: up})})
 		began := time.Now()
 		first := r.mustGet(tick)
 		s, _ := r.Status(tick)
@@ -108,13 +109,13 @@ func TestARepeatedValueDoesNotLiveLonger(t *testing.T) {
 }
 
 func TestAValueRepeatedPastItsEndIsServedForAMinuteAtATime(t *testing.T) {
-	for kind, most := range map[Kind]int{Ticket: 80, CorpTicket: 80, StableToken: 80} {
+	for kind, most := range map[*policy.Policy]int{policy.Ticket: 80, policy.CorpTicket: 80, policy.StableToken: 80} {
 		bubble(t, func(t *testing.T) {
 			up := &upstream{answer: func(context.Context, fetchers.Ask, int) (fetchers.Token, error) {
 				time.Sleep(200 * time.Millisecond)
 				return token("same", 2*time.Hour), nil
 			}}
-			r := start(t, Config{Catalog: specs(Spec{Name: tick, Kind: kind, Account: "app", Owner: "corp", Fetcher: up})})
+			r := start(t, Config{Catalog: specs(Spec{Name: tick, Policy: kind, Account: "app", Owner: "corp", Fetcher: up})})
 			r.mustGet(tick)
 			time.Sleep(2*time.Hour + time.Second)
 			up.mu.Lock()
@@ -145,8 +146,8 @@ func TestTwoHundredReadersMakeOneCall(t *testing.T) {
 		}}
 		other := fresh(time.Hour)
 		r := start(t, Config{Catalog: specs(
-			Spec{Name: app, Kind: StableToken, Fetcher: slow},
-			Spec{Name: app2, Kind: StableToken, Fetcher: other})})
+			Spec{Name: app, Policy: policy.StableToken, Fetcher: slow},
+			Spec{Name: app2, Policy: policy.StableToken, Fetcher: other})})
 		began := time.Now()
 		var wg sync.WaitGroup
 		impatient, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -182,7 +183,7 @@ func TestTwoHundredReadersMakeOneCall(t *testing.T) {
 func TestAnOutageIsServedThroughToTheEndAndNotBeyond(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		up := fresh(2 * time.Hour)
-		r := start(t, Config{Catalog: specs(Spec{Name: app, Kind: StableToken, Fetcher: up})})
+		r := start(t, Config{Catalog: specs(Spec{Name: app, Policy: policy.StableToken, Fetcher: up})})
 		began := time.Now()
 		r.mustGet(app)
 		up.answers(func(context.Context, fetchers.Ask, int) (fetchers.Token, error) { return fetchers.Token{}, away() })
@@ -228,7 +229,7 @@ func TestForcedRefreshesAreKeptWithinTheirQuota(t *testing.T) {
 			return token(fmt.Sprintf("tok-%d", n), time.Hour), nil
 		}}
 		d := newDisk()
-		cfg := Config{Store: d, Catalog: specs(Spec{Name: app, Kind: StableToken, Fetcher: up})}
+		cfg := Config{Store: d, Catalog: specs(Spec{Name: app, Policy: policy.StableToken, Fetcher: up})}
 		r := start(t, cfg)
 		_, _ = r.Refresh(t.Context(), app)
 		time.Sleep(29 * time.Second)
@@ -256,12 +257,12 @@ func TestForcedRefreshesAreKeptWithinTheirQuota(t *testing.T) {
 
 func TestShortLivesMakeNoHotLoop(t *testing.T) {
 	for _, life := range []time.Duration{time.Second, 2 * time.Second, 6 * time.Second, time.Minute} {
-		for _, kind := range []Kind{RotatingToken, StableToken, Ticket} {
+		for _, kind := range []*policy.Policy{policy.RotatingToken, policy.StableToken, policy.Ticket} {
 			t.Run(fmt.Sprint(life, " ", kind), func(t *testing.T) {
 				bubble(t, func(t *testing.T) {
 					up := fresh(life)
 					same := &upstream{answer: func(context.Context, fetchers.Ask, int) (fetchers.Token, error) { return token("same", life), nil }}
-					c := specs(Spec{Name: app, Kind: kind, Fetcher: up}, Spec{Name: app2, Kind: kind, Fetcher: same})
+					c := specs(Spec{Name: app, Policy: kind, Fetcher: up}, Spec{Name: app2, Policy: kind, Fetcher: same})
 					// No budget hides a loop.
 					for name, s := range c {
 						s.Account = name
@@ -289,7 +290,7 @@ func TestAnAnswerThatIsDeadOnArrivalIsAFailure(t *testing.T) {
 			time.Sleep(2 * time.Second)
 			return token("x", time.Second), nil
 		}}
-		r := start(t, Config{Catalog: specs(Spec{Name: app, Kind: StableToken, Fetcher: up})})
+		r := start(t, Config{Catalog: specs(Spec{Name: app, Policy: policy.StableToken, Fetcher: up})})
 		_, err := r.get(app)
 		mustReason(t, err, Unreachable)
 	})
@@ -300,7 +301,7 @@ func TestSuspendEndsLivesAndAWallClockDoesNot(t *testing.T) {
 		host := &clocks{booted: time.Now().Add(-time.Hour)}
 		up := fresh(2 * time.Hour)
 		r := start(t, Config{
-			Catalog:  specs(Spec{Name: app, Kind: StableToken, Fetcher: up}),
+			Catalog:  specs(Spec{Name: app, Policy: policy.StableToken, Fetcher: up}),
 			Boottime: host.boottime, Boot: "b1",
 		})
 		r.mustGet(app)
@@ -335,8 +336,8 @@ func TestStoppingWaitsForARotatingFetchAndForNothingElse(t *testing.T) {
 		}
 		d := newDisk()
 		r := start(t, Config{Store: d, Catalog: specs(
-			Spec{Name: app, Kind: RotatingToken, Fetcher: slow()},
-			Spec{Name: app2, Kind: StableToken, Fetcher: slow()})})
+			Spec{Name: app, Policy: policy.RotatingToken, Fetcher: slow()},
+			Spec{Name: app2, Policy: policy.StableToken, Fetcher: slow()})})
 		errs := make(chan error, 2)
 		go func() { _, err := r.get(app2); errs <- err }()
 		go func() { _, _ = r.get(app) }()
@@ -363,8 +364,8 @@ func TestARemovedAccountIsForgottenAndTheOthersAreNotTouched(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		up, other := fresh(time.Hour), fresh(time.Hour)
 		d := newDisk()
-		keep := Spec{Name: app2, Kind: StableToken, Fetcher: other, Settings: "s"}
-		r := start(t, Config{Store: d, Catalog: specs(Spec{Name: app, Kind: StableToken, Fetcher: up}, keep)})
+		keep := Spec{Name: app2, Policy: policy.StableToken, Fetcher: other, Settings: "s"}
+		r := start(t, Config{Store: d, Catalog: specs(Spec{Name: app, Policy: policy.StableToken, Fetcher: up}, keep)})
 		r.mustGet(app)
 		r.mustGet(app2)
 		r.SetCatalog(specs(keep))

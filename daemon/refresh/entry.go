@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tokend/daemon/clock"
+	"tokend/daemon/policy"
 	"tokend/fetchers"
 	"tokend/fetchers/secret"
 )
@@ -87,7 +88,7 @@ type entry struct {
 }
 
 // policy returns how the kind of en is renewed.
-func (en *entry) policy() *policy { return en.class.Load().kind.policy() }
+func (en *entry) policy() *policy.Policy { return en.class.Load().policy }
 
 // spread returns the name's spread. It is worked out when it is needed, a few times in an hour.
 func (en *entry) spread() float64 { return spread(en.name) }
@@ -112,7 +113,7 @@ func (en *entry) paused(now clock.Instant) *hold {
 // is fetched for each request a hold tells no more once it has ended: nobody tries again until
 // somebody asks. en.mu is held.
 func (en *entry) holdLocked(now clock.Instant) *hold {
-	if h := en.hold; h != nil && (now < h.until || !en.policy().perAsk) {
+	if h := en.hold; h != nil && (now < h.until || !en.policy().PerAsk) {
 		return h
 	}
 	return nil
@@ -121,7 +122,7 @@ func (en *entry) holdLocked(now clock.Instant) *hold {
 // nextLocked returns when the schedule refreshes en next, now at the earliest; zero for not of
 // itself. en.mu is held.
 func (en *entry) nextLocked(now clock.Instant) clock.Instant {
-	if en.refresh == 0 || en.refresh == never || en.policy().perAsk {
+	if en.refresh == 0 || en.refresh == never || en.policy().PerAsk {
 		return 0
 	}
 	return max(en.refresh, now)
@@ -129,7 +130,7 @@ func (en *entry) nextLocked(now clock.Instant) clock.Instant {
 
 // dueLocked reports whether the schedule is to refresh en at now. en.mu is held.
 func (en *entry) dueLocked(now clock.Instant) bool {
-	return en.gone() == nil && en.flight == nil && en.refresh != 0 && en.refresh <= now && !en.policy().perAsk
+	return en.gone() == nil && en.flight == nil && en.refresh != 0 && en.refresh <= now && !en.policy().PerAsk
 }
 
 // attentionLocked returns when there is next something to do about en: a refresh, unless one is
@@ -137,7 +138,7 @@ func (en *entry) dueLocked(now clock.Instant) bool {
 func (en *entry) attentionLocked(now clock.Instant) clock.Instant {
 	at := never
 	switch {
-	case en.policy().perAsk:
+	case en.policy().PerAsk:
 		// Never fetched ahead: the end of its hold is announced, and nothing else.
 		if h := en.holdLocked(now); h != nil {
 			at = h.until
@@ -159,11 +160,11 @@ func (en *entry) stateLocked(now clock.Instant) State {
 		return Fresh
 	case en.valid(now) != nil:
 		return Stale
-	case en.policy().pushed > 0, h != nil && h.reason == NoTicket:
+	case en.policy().Pushed > 0, h != nil && h.reason == NoTicket:
 		return Waiting
 	case h != nil && h.personal():
 		return Held
-	case h == nil && en.policy().perAsk:
+	case h == nil && en.policy().PerAsk:
 		return Idle
 	case h == nil && en.current.Load() == nil && en.past.attempts() == 0:
 		return Idle
@@ -270,7 +271,8 @@ func spread(name string) float64 {
 // class is what an entry must know at all times of how its credential is configured. All customers
 // of a platform share one.
 type class struct {
-	kind     Kind
+	policy   *policy.Policy
+	host     int    // as in Spec
 	settings string // as in Spec
 	target   string // as in Spec
 }
@@ -283,7 +285,7 @@ type classes struct {
 
 // of returns the class of spec, the same for all that are alike.
 func (cs *classes) of(spec *Spec) *class {
-	c := class{spec.Kind, spec.Settings, spec.Target}
+	c := class{spec.Policy, spec.Host, spec.Settings, spec.Target}
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	if have := cs.all[c]; have != nil {

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"tokend/daemon/policy"
 	"tokend/daemon/record"
 	"tokend/fetchers"
 	"tokend/fetchers/secret"
@@ -60,12 +61,12 @@ func (w *site) has(t *testing.T, s Spec, left time.Duration) string {
 // platform adds a platform and n customers, whose values have from least to most left; 0 for none.
 func (w *site) platform(t *testing.T, owner string, n int, least, most time.Duration) (names []string) {
 	t.Helper()
-	parent, own, customers := "component_access_token", ComponentToken, AuthorizerToken
+	parent, own, customers := "component_access_token", policy.ComponentToken, policy.AuthorizerToken
 	if owner[:len("open_work")] == "open_work" {
-		parent, own, customers = "suite_access_token", SuiteToken, AuthCorpToken
+		parent, own, customers = "suite_access_token", policy.SuiteToken, policy.AuthCorpToken
 	}
-	parent = w.has(t, Spec{Name: owner + "/" + parent, Kind: own}, day)
-	w.has(t, Spec{Name: owner + "/pre_auth_code", Kind: PreAuthCode, Parent: parent}, 0)
+	parent = w.has(t, Spec{Name: owner + "/" + parent, Policy: own}, day)
+	w.has(t, Spec{Name: owner + "/pre_auth_code", Policy: policy.PreAuthCode, Parent: parent}, 0)
 	w.has(t, Spec{Name: owner + "/*", Fetcher: way{
 		Parent: parent,
 		Grant:  func(c string) string { return owner + "/" + c + "/refresh_token" },
@@ -79,11 +80,11 @@ func (w *site) platform(t *testing.T, owner string, n int, least, most time.Dura
 	for i := range n {
 		left := least + (most-least)*time.Duration(i)/time.Duration(n)
 		child := fmt.Sprintf("wx%d", i)
-		names = append(names, w.has(t, Spec{Name: owner + "/" + child + "/access_token", Kind: customers, Parent: parent}, left))
+		names = append(names, w.has(t, Spec{Name: owner + "/" + child + "/access_token", Policy: customers, Parent: parent}, left))
 	}
 	for _, c := range []string{"new1", "new2"} {
-		w.has(t, Spec{Name: owner + "/" + c + "/refresh_token", Kind: RefreshToken, Fetcher: way{}}, 0)
-		w.has(t, Spec{Name: owner + "/" + c + "/access_token", Kind: customers, Parent: parent}, 0)
+		w.has(t, Spec{Name: owner + "/" + c + "/refresh_token", Policy: policy.RefreshToken, Fetcher: way{}}, 0)
+		w.has(t, Spec{Name: owner + "/" + c + "/access_token", Policy: customers, Parent: parent}, 0)
 	}
 	return names
 }
@@ -91,7 +92,7 @@ func (w *site) platform(t *testing.T, owner string, n int, least, most time.Dura
 // start runs an engine over the site. Readers want all that is stored.
 func (w *site) start(t *testing.T) *Engine {
 	t.Helper()
-	e, err := New(Config{Store: w.disk, Catalog: specs(w.all...)})
+	e, err := New(Config{Hosts: bothHosts, Store: w.disk, Catalog: specs(w.all...)})
 	if err != nil {
 		t.Fatal(err)
 	}

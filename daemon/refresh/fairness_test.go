@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/policy"
 	"tokend/fetchers/secret"
 )
 
@@ -16,14 +17,14 @@ type neighbors struct {
 	name           string
 	hanging, other string // platforms
 	account        string // name of an account's token, with %d
-	kind           Kind
+	kind           *policy.Policy
 	accountHangs   bool
 }
 
 var allNeighbors = []neighbors{
-	{"a platform", "open_platform/wxa", "open_platform/wxb", "official_account/wx%d/access_token", StableToken, false},
-	{"a suite", "open_work/tja", "open_work/tjb", "work/ww%d/7/access_token", CorpToken, false},
-	{"a corp", "work/wwa", "open_work/tjb", "work/ww%d/7/access_token", CorpToken, true},
+	{"a platform", "open_platform/wxa", "open_platform/wxb", "official_account/wx%d/access_token", policy.StableToken, false},
+	{"a suite", "open_work/tja", "open_work/tjb", "work/ww%d/7/access_token", policy.CorpToken, false},
+	{"a corp", "work/wwa", "open_work/tjb", "work/ww%d/7/access_token", policy.CorpToken, true},
 }
 
 // site returns a WeChat of n, with customers whose values have from least to most left, and the
@@ -35,14 +36,14 @@ func (n *neighbors) site(t *testing.T, least, most time.Duration) (w *site, hang
 	if n.accountHangs {
 		for i := range customers {
 			left := least + (most-least)*time.Duration(i)/customers
-			hanging = append(hanging, w.has(t, Spec{Name: fmt.Sprintf("%s/%d/access_token", n.hanging, i), Kind: n.kind}, sooner(left)))
+			hanging = append(hanging, w.has(t, Spec{Name: fmt.Sprintf("%s/%d/access_token", n.hanging, i), Policy: n.kind}, sooner(left)))
 		}
 	} else {
 		hanging = w.platform(t, n.hanging, customers, sooner(least), sooner(most))
 	}
 	other = w.platform(t, n.other, customers, least, most)
 	for i := range 3 {
-		account = append(account, w.has(t, Spec{Name: fmt.Sprintf(n.account, i), Kind: n.kind}, most))
+		account = append(account, w.has(t, Spec{Name: fmt.Sprintf(n.account, i), Policy: n.kind}, most))
 	}
 	return w, hanging, other, account
 }
@@ -143,7 +144,7 @@ func TestReaderBesideHangingRefreshes(t *testing.T) {
 				w := newSite()
 				w.platform(t, owner, 300, time.Minute, 2*time.Minute)
 				for i := range w.all {
-					if s := &w.all[i]; s.Kind == AuthorizerToken || s.Kind == AuthCorpToken {
+					if s := &w.all[i]; s.Policy == policy.AuthorizerToken || s.Policy == policy.AuthCorpToken {
 						s.Fetcher = siteFetcher{w, "hanging/endpoint"}
 					}
 				}
@@ -197,7 +198,7 @@ func TestScheduleBesideHangingOwners(t *testing.T) {
 			w.answer(owner, forever)
 		}
 		other := w.platform(t, "open_platform/wxb", 300, least, most)
-		account := w.has(t, Spec{Name: app, Kind: StableToken}, most)
+		account := w.has(t, Spec{Name: app, Policy: policy.StableToken}, most)
 		w.start(t)
 		time.Sleep(20 * time.Minute)
 		w.mustNotExpire(t, other, []string{account})
@@ -258,7 +259,7 @@ func TestSlowWeChat(t *testing.T) {
 					for i := range n {
 						name := fmt.Sprintf("official_account/wx%d/access_token", i)
 						w.answer(ownerOf(name), latency)
-						w.has(t, Spec{Name: name, Kind: StableToken}, tc.left)
+						w.has(t, Spec{Name: name, Policy: policy.StableToken}, tc.left)
 					}
 				}
 				all := len(w.ends)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"tokend/daemon/policy"
 	"tokend/daemon/record"
 	"tokend/daemon/store/memstore"
 	"tokend/fetchers"
@@ -94,11 +95,36 @@ func away() error {
 	return &fetchers.TransportError{Endpoint: "/cgi-bin/token", Err: errors.New("connection refused")}
 }
 
+// The hosts of an engine.
+const (
+	oneHost = iota
+	otherHost
+)
+
+var bothHosts = []policy.Host{oneHost: policy.Weixin, otherHost: policy.WeCom}
+
+// preAuthCodes is how many calls an hour there are for what is fetched for each request.
+var preAuthCodes = policy.PreAuthCode.Budgets[0].Limit
+
 // catalog is a fixed set of specs.
 type catalog map[string]Spec
 
+// host returns where the calls of s go.
+func (c catalog) host(s Spec) int {
+	switch s.Policy {
+	case policy.PreAuthCode:
+		if parent, ok := c[s.Parent]; ok {
+			return c.host(parent)
+		}
+	case policy.CorpToken, policy.CorpTicket, policy.DownstreamToken, policy.ProviderToken, policy.SuiteToken, policy.AuthCorpToken, policy.AuthCorpTicket:
+		return otherHost
+	}
+	return oneHost
+}
+
 func (c catalog) Lookup(name string) (Spec, error) {
 	if s, ok := c[name]; ok {
+		s.Host = c.host(s)
 		return s, nil
 	}
 	return Spec{}, &Error{Reason: NotFound, RetryAfter: Never, Message: "no such credential"}
@@ -107,7 +133,7 @@ func (c catalog) Lookup(name string) (Spec, error) {
 func (c catalog) Names() iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for name, s := range c {
-			if _, ok := s.Fetcher.(way); !ok && s.Grant == "" && !s.Kind.policy().grant && !yield(name) {
+			if _, ok := s.Fetcher.(way); !ok && s.Grant == "" && !s.Policy.Grant && !yield(name) {
 				return
 			}
 		}
@@ -118,6 +144,7 @@ func (c catalog) Specs() iter.Seq[*Spec] {
 	return func(yield func(*Spec) bool) {
 		for _, name := range slices.Sorted(c.Names()) {
 			s := c[name]
+			s.Host = c.host(s)
 			if !yield(&s) {
 				return
 			}
@@ -128,7 +155,7 @@ func (c catalog) Specs() iter.Seq[*Spec] {
 func (c catalog) Pushed() []string {
 	var names []string
 	for name, s := range c {
-		if s.Kind.policy().pushed > 0 {
+		if s.Policy != nil && s.Policy.Pushed > 0 {
 			names = append(names, name)
 		}
 	}
@@ -228,6 +255,9 @@ func start(t *testing.T, cfg Config) *rig {
 	t.Helper()
 	if cfg.Store == nil {
 		cfg.Store = newDisk()
+	}
+	if cfg.Hosts == nil {
+		cfg.Hosts = bothHosts
 	}
 	var mu sync.Mutex
 	var log strings.Builder

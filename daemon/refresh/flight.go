@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"tokend/daemon/policy"
 	"tokend/daemon/record"
 	"tokend/fetchers"
 	"tokend/fetchers/secret"
@@ -87,7 +88,7 @@ func (x *fetch) run() {
 	switch {
 	case err != nil:
 		x.fail(err)
-	case x.spec.Kind.policy().perAsk:
+	case x.spec.Policy.PerAsk:
 		x.hand()
 	default:
 		x.land()
@@ -113,12 +114,12 @@ func (x *fetch) request() (err error) {
 		}
 	}()
 	x.ctx = e.base
-	if spec.Kind.policy().rotates {
+	if spec.Policy.Rotates {
 		// A stopping daemon lets this one end by its timeout: the answer may
 		// have ended the value that is on disk.
 		x.ctx = context.WithoutCancel(x.ctx)
 	}
-	x.force = x.flight.cause == CauseRefresh && spec.Kind.policy().forcible
+	x.force = x.flight.cause == CauseRefresh && spec.Policy.Forcible
 	if spec.Grant != "" {
 		grant, err := e.live(spec.Grant)
 		if err != nil {
@@ -235,10 +236,10 @@ func (x *fetch) call(parent secret.Text) error {
 	_ = x.readSpec()
 	x.got = answer{}
 	e, en, spec := x.engine, x.en, x.spec
-	p := spec.Kind.policy()
+	p := spec.Policy
 	use := usage{budgets: spec.budgets(), forced: x.force, early: x.flight.background() && en.valid(e.clock.Now()) != nil}
 	if x.force {
-		use.budgets = slices.Concat(p.budgets, p.forced)
+		use.budgets = slices.Concat(p.Budgets, p.Forced)
 	}
 	failing, intent, err := e.intend(en, spec, p)
 	if err != nil {
@@ -248,7 +249,7 @@ func (x *fetch) call(parent secret.Text) error {
 		return err
 	}
 	ask := fetchers.Ask{Force: x.force, Parent: parent, Grant: x.grant}
-	return e.slot(x.ctx, e.host(p, spec.Parent), ownerOf(en.name), x.flight.rank(), failing, func(ctx context.Context) (err error) {
+	return e.slot(x.ctx, e.host(spec), ownerOf(en.name), x.flight.rank(), failing, func(ctx context.Context) (err error) {
 		if err := e.alive(spec.Parent, parent); err != nil {
 			return err
 		}
@@ -271,7 +272,7 @@ func (e *Engine) fetch(ctx context.Context, spec *Spec, ask fetchers.Ask) (answe
 // run that this one died in it. After a call of this run that succeeded there is none: the next
 // run's first is one more at most. failing reports that the last call failed. The error is that
 // en went out of service before the call.
-func (e *Engine) intend(en *entry, spec *Spec, p *policy) (failing bool, recs []record.Record, err error) {
+func (e *Engine) intend(en *entry, spec *Spec, p *policy.Policy) (failing bool, recs []record.Record, err error) {
 	en.mu.Lock()
 	defer en.mu.Unlock()
 	if en.gone() != nil {
@@ -282,7 +283,7 @@ func (e *Engine) intend(en *entry, spec *Spec, p *policy) (failing bool, recs []
 		quotas = en.hold.quotas
 	}
 	now := e.clock.Now()
-	if en.landed && failures == 0 || p.perAsk || en.paused(now) != nil {
+	if en.landed && failures == 0 || p.PerAsk || en.paused(now) != nil {
 		return failures > 0, nil, nil // or an operator has it called in a hold, which goes on if this run dies
 	}
 	en.noteRecord()

@@ -278,7 +278,7 @@ func (g *grants) status(spec Spec, m mark) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
-	s := Status{Listing: Listing{Name: spec.Name}, Kind: spec.Kind.String(), Durable: !g.lacks(spec.Name), Source: grant.Source}
+	s := Status{Listing: Listing{Name: spec.Name}, Kind: spec.Policy.Word, Durable: !g.lacks(spec.Name), Source: grant.Source}
 	if grant.Value != "" {
 		s.State, s.FetchedAt, s.Generations = Fresh, grant.At.UTC(), 1+len(grant.Earlier)
 		s.Fingerprint = m.of(grant.Value)

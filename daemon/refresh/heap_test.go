@@ -17,7 +17,7 @@ import (
 func TestScheduleGivesTheEarliest(t *testing.T) {
 	for seed := range uint64(50) {
 		random := rand.New(rand.NewPCG(seed, 7))
-		s, want := newSchedule(), map[*entry]clock.Instant{}
+		s, want := newSchedule(2), map[*entry]clock.Instant{}
 		all := make([]*entry, 1+random.IntN(60))
 		for i := range all {
 			all[i] = &entry{name: fmt.Sprint(i)}
@@ -63,7 +63,7 @@ func anyOwner(any) bool { return true }
 // however it is moved, and that the one of most need is released first.
 func TestOneHeapPerEntry(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 7))
-	s, waits, comes := newSchedule(), map[*entry]clock.Instant{}, map[*entry]clock.Instant{}
+	s, waits, comes := newSchedule(2), map[*entry]clock.Instant{}, map[*entry]clock.Instant{}
 	all := make([]*entry, 40)
 	for i := range all {
 		all[i] = &entry{name: fmt.Sprint(platform, "/", i)}
@@ -72,7 +72,7 @@ func TestOneHeapPerEntry(t *testing.T) {
 		en, at := all[random.IntN(len(all))], clock.Instant(1+random.IntN(100))
 		switch random.IntN(4) {
 		case 0:
-			s.wait(wecomHost, pacedDue, en, at)
+			s.wait(otherHost, pacedDue, en, at)
 			delete(comes, en)
 			waits[en] = at
 		case 1:
@@ -88,14 +88,14 @@ func TestOneHeapPerEntry(t *testing.T) {
 			for _, end := range waits {
 				first = min(first, end)
 			}
-			en := s.release(wecomHost, anyOwner, false, false, 0)
+			en := s.release(otherHost, anyOwner, false, false, 0)
 			if (en == nil) != (len(waits) == 0) || en != nil && waits[en] != first {
 				t.Fatalf("released %v, of which the need is %d; want the need %d", en, waits[en], first)
 			}
 			delete(waits, en)
 		}
-		if s.backlogs[wecomHost].len != len(waits) || len(s.coming.slots) != len(comes) || s.len() != len(waits)+len(comes) || s.waits(wecomHost) != (len(waits) > 0) {
-			t.Fatalf("%d wait and %d come, want %d and %d", s.backlogs[wecomHost].len, len(s.coming.slots), len(waits), len(comes))
+		if s.backlogs[otherHost].len != len(waits) || len(s.coming.slots) != len(comes) || s.len() != len(waits)+len(comes) || s.waits(otherHost) != (len(waits) > 0) {
+			t.Fatalf("%d wait and %d come, want %d and %d", s.backlogs[otherHost].len, len(s.coming.slots), len(waits), len(comes))
 		}
 	}
 }
@@ -104,15 +104,15 @@ func TestOneHeapPerEntry(t *testing.T) {
 // after those that somebody has, and before those that have ended.
 func TestYield(t *testing.T) {
 	const now = clock.Instant(time.Hour)
-	s := newSchedule()
+	s := newSchedule(2)
 	waits := func(name string, asked, end clock.Instant) {
 		en := &entry{name: customer(name, "access_token")}
 		en.current.Store(&credential{life: 2 * time.Hour})
 		en.touch(asked)
-		s.wait(weixinHost, pacedDue, en, end)
+		s.wait(oneHost, pacedDue, en, end)
 	}
 	released := func(short bool) string {
-		if en := s.release(weixinHost, anyOwner, false, short, now); en != nil {
+		if en := s.release(oneHost, anyOwner, false, short, now); en != nil {
 			return strings.Split(en.name, "/")[2]
 		}
 		return ""
@@ -132,7 +132,7 @@ func TestYield(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
-	if s.waits(weixinHost) || s.len() != 0 {
+	if s.waits(oneHost) || s.len() != 0 {
 		t.Errorf("%d are left", s.len())
 	}
 }
@@ -160,7 +160,7 @@ func TestCost(t *testing.T) {
 func BenchmarkSchedule(b *testing.B) {
 	for _, n := range []int{10_000, 1_000_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			s := newSchedule()
+			s := newSchedule(2)
 			s.grow(n)
 			random := rand.New(rand.NewPCG(1, 2))
 			for range n {

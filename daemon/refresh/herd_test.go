@@ -155,7 +155,7 @@ func restHerd(t *testing.T, life time.Duration, ages []time.Duration, accounts .
 	all := p.catalog()
 	maps.Copy(all, specs(accounts...))
 	var err error
-	if h.Engine, err = New(Config{Store: d, Catalog: all}); err != nil {
+	if h.Engine, err = New(Config{Hosts: bothHosts, Store: d, Catalog: all}); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range h.names {

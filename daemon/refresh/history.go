@@ -64,7 +64,7 @@ func (en *entry) gone() *Error {
 // remember adds a to the past of en. en.mu is held.
 func (en *entry) remember(a Attempt) {
 	limit := remembered
-	if en.policy().lapses {
+	if en.policy().Lapses {
 		limit = rememberedCustomer
 	}
 	p := en.recall()

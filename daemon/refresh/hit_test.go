@@ -4,10 +4,11 @@ import (
 	"fmt"
 	"testing"
 	"time"
+	"tokend/daemon/policy"
 )
 
 func TestAHitDoesNotAllocate(t *testing.T) {
-	e, err := New(Config{Store: newDisk(), Catalog: specs(Spec{Name: app, Kind: StableToken, Fetcher: fresh(time.Hour)})})
+	e, err := New(Config{Hosts: bothHosts, Store: newDisk(), Catalog: specs(Spec{Name: app, Policy: policy.StableToken, Fetcher: fresh(time.Hour)})})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,9 +31,9 @@ func TestCachedAllIsCached(t *testing.T) {
 	var all []Spec
 	for i := range 3*abreast + 1 {
 		life := time.Duration(1+i%2) * time.Hour
-		all = append(all, Spec{Name: fmt.Sprintf("mini_program/wx%d/access_token", i), Kind: StableToken, Fetcher: fresh(life)})
+		all = append(all, Spec{Name: fmt.Sprintf("mini_program/wx%d/access_token", i), Policy: policy.StableToken, Fetcher: fresh(life)})
 	}
-	e, err := New(Config{Store: newDisk(), Catalog: specs(all...)})
+	e, err := New(Config{Hosts: bothHosts, Store: newDisk(), Catalog: specs(all...)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +72,7 @@ func TestCachedAllIsCached(t *testing.T) {
 }
 
 func BenchmarkCached(b *testing.B) {
-	e, err := New(Config{Store: newDisk(), Catalog: specs(Spec{Name: app, Kind: StableToken, Fetcher: fresh(time.Hour)})})
+	e, err := New(Config{Hosts: bothHosts, Store: newDisk(), Catalog: specs(Spec{Name: app, Policy: policy.StableToken, Fetcher: fresh(time.Hour)})})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/policy"
 	"tokend/daemon/record"
 	"tokend/fetchers"
 )
@@ -17,7 +18,7 @@ func TestAMistakeIsAskedSeldomAndRememberedOverRestarts(t *testing.T) {
 			return fetchers.Token{}, refusal(40125, fetchers.Misconfigured)
 		}}
 		d := newDisk()
-		spec := Spec{Name: app, Kind: StableToken, Fetcher: up, Settings: "secret-1"}
+		spec := Spec{Name: app, Policy: policy.StableToken, Fetcher: up, Settings: "secret-1"}
 		r := start(t, Config{Store: d, Catalog: specs(spec)})
 		for range 100 {
 			_, err := r.get(app)
@@ -68,7 +69,7 @@ func TestAnOperatorsRefreshLeavesAHold(t *testing.T) {
 			}
 			return token("ok", time.Hour), nil
 		}}
-		r := start(t, Config{Catalog: specs(Spec{Name: app, Kind: CorpToken, Fetcher: up})})
+		r := start(t, Config{Catalog: specs(Spec{Name: app, Policy: policy.CorpToken, Fetcher: up})})
 		_, err := r.get(app)
 		mustReason(t, err, Refused)
 		v, err := r.Refresh(t.Context(), app)
@@ -87,7 +88,7 @@ func TestBusyIsRetriedBriefly(t *testing.T) {
 			}
 			return token("ok", time.Hour), nil
 		}}
-		r := start(t, Config{Catalog: specs(Spec{Name: app, Kind: CorpToken, Fetcher: up})})
+		r := start(t, Config{Catalog: specs(Spec{Name: app, Policy: policy.CorpToken, Fetcher: up})})
 		if got := r.mustGet(app); got != "ok" {
 			t.Errorf("got %s", got)
 		}
@@ -108,7 +109,7 @@ func TestBusyIsRetriedBriefly(t *testing.T) {
 // TestALimitOfTokendsOwnIsCalledByItsName: "too soon" and "too many" call for different things.
 func TestALimitOfTokendsOwnIsCalledByItsName(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		r := start(t, Config{Catalog: specs(Spec{Name: app, Kind: StableToken, Fetcher: fresh(2 * time.Hour)})})
+		r := start(t, Config{Catalog: specs(Spec{Name: app, Policy: policy.StableToken, Fetcher: fresh(2 * time.Hour)})})
 		for n := range 21 {
 			_, err := r.Refresh(t.Context(), app)
 			want := "no call made: forced refreshes of a stable_token are 30 s apart"
@@ -134,7 +135,7 @@ func TestAnOperatorsFailedAttemptLeavesTheHoldAsItWas(t *testing.T) {
 			return fetchers.Token{}, refusal(40013, fetchers.Misconfigured)
 		}}
 		r := start(t, Config{Catalog: specs(
-			Spec{Name: app, Kind: StableToken, Fetcher: parent}, Spec{Name: tick, Kind: Ticket, Parent: app, Fetcher: up})})
+			Spec{Name: app, Policy: policy.StableToken, Fetcher: parent}, Spec{Name: tick, Policy: policy.Ticket, Parent: app, Fetcher: up})})
 		for range 5 { // so that the hold is one of an hour
 			_, err := r.Refresh(t.Context(), tick)
 			mustReason(t, err, Refused)

@@ -8,58 +8,45 @@ import (
 	"time"
 
 	"tokend/daemon/clock"
+	"tokend/daemon/policy"
 	"tokend/daemon/quota"
 	"tokend/daemon/record"
 	"tokend/fetchers"
 )
 
-// host is one of WeChat's two hosts: what a call has to heed because of where it goes, whatever
-// it is for. That the one hangs keeps nobody from the other.
+// host is one of the hosts: what a call has to heed because of where it goes, whatever it is for.
+// That the one hangs keeps nobody from the others.
 type host struct {
+	policy.Host
 	*limiter
-
-	// faults is the guard before what the host does to a caller whose calls are often wrong;
-	// nil where it does nothing.
-	faults *quota.Budget
 
 	// listed is when the host's address was last taken to be on WeChat's lists, and lifted when a
 	// success has last ended holds because of it: instants, zero for never. See listed.go.
 	listed, lifted atomic.Int64
 }
 
-// "2000 erroneous calls in one hour: blocked for one hour", of the host's address and thus of
-// all accounts. Whoever failed the last time is stopped at two thirds of tokend's own
-// limit, so that a wrong secret with a thousand customers does not stop those in order.
-const (
-	faultsLimit   = 1500
-	faultsFailing = 1000
-	faultsSpare   = 400 // the rest is for calls that are under way when they come to be known
-)
-
-// crowded is WeCom's errcode for too many calls at once. It is the one errcode known here
-// by its number: what it calls for is what [fetchers.Retry] says, only with fewer at once.
-const crowded = 45033
-
-func newHosts(calls int) (weixin, wecom host) {
-	faults := &quota.Budget{Word: "erroneous calls", Calls: "calls that WeCom refuses", Window: time.Hour, Limit: faultsLimit, Spare: faultsSpare, Scope: quota.PerHost}
+// newHosts returns the hosts of all, to each of which so many calls are made at once.
+func newHosts(all []policy.Host, calls int) []*host {
 	// A host that is narrowed has two places at least: an owner whose calls hang leaves one to the
 	// others.
 	const least = 2
-	return host{limiter: newLimiter(calls, least, halves)}, host{limiter: newLimiter(calls, least, halves), faults: faults}
+	hosts := make([]*host, len(all))
+	for i, h := range all {
+		hosts[i] = &host{Host: h, limiter: newLimiter(calls, least, halves)}
+	}
+	return hosts
 }
 
-// host returns where the calls of p go, which are made with parent: a kind that both hosts have
-// goes to its parent's.
-func (e *Engine) host(p *policy, parent string) *host {
-	if p.perAsk || p == &policies[0] {
-		if spec, err := (*e.catalog.Load()).Lookup(parent); err == nil {
-			p = spec.Kind.policy()
-		}
+// host returns where the calls of spec go.
+func (e *Engine) host(spec *Spec) *host { return e.hosts[spec.Host] }
+
+// hostOf returns where the calls go that are made with the credential called parent.
+func (e *Engine) hostOf(parent string) *host {
+	spec, err := e.lookup(parent)
+	if err != nil {
+		return e.hosts[0]
 	}
-	if p.wecom {
-		return &e.wecom
-	}
-	return &e.weixin
+	return e.host(&spec)
 }
 
 // slot runs f, which makes a call to h for owner, within the bounds on calls at once, on faulty
@@ -77,7 +64,7 @@ func (e *Engine) slot(ctx context.Context, h *host, owner string, r rank, failin
 	}
 	defer func() {
 		api, ok := errors.AsType[*fetchers.APIError](err)
-		h.leave(e.clock.Now(), owner, round, ok && h.faults != nil && api.Code == crowded)
+		h.leave(e.clock.Now(), owner, round, ok && api.Code == h.Crowded && h.Crowded != 0)
 	}()
 	if refusal := e.faulty(h, failing); refusal != nil {
 		return refusal
@@ -87,7 +74,7 @@ func (e *Engine) slot(ctx context.Context, h *host, owner string, r rank, failin
 	if err = f(ctx); !errors.Is(err, errDeadParent) {
 		e.counts.fetches.Add(1)
 	}
-	if _, ok := errors.AsType[*fetchers.APIError](err); ok && h.faults != nil {
+	if _, ok := errors.AsType[*fetchers.APIError](err); ok && h.Faults != nil {
 		e.blame(h)
 	}
 	return err
@@ -95,12 +82,12 @@ func (e *Engine) slot(ctx context.Context, h *host, owner string, r rank, failin
 
 // faulty returns the error of a caller whose call might be one faulty call too many.
 func (e *Engine) faulty(h *host, failing bool) error {
-	if h.faults == nil {
+	if h.Faults == nil {
 		return nil
 	}
-	b := *h.faults
+	b := *h.Faults
 	if failing {
-		b.Limit = faultsFailing
+		b.Limit = h.Failing
 	}
 	if wait := e.ledger.Wait(b, b.Key(""), e.clock.Now()); wait > 0 {
 		return &guardError{reply: overspent(b.Refuse(wait))}
@@ -111,10 +98,10 @@ func (e *Engine) faulty(h *host, failing bool) error {
 // blame counts a faulty call. It is counted after the fact, and written only then, because calls
 // that succeed are the rule: a kill in between forgets those that were under way.
 func (e *Engine) blame(h *host) {
-	key := h.faults.Key("")
-	e.ledger.Spend(*h.faults, key, e.clock.Now())
+	key := h.Faults.Key("")
+	e.ledger.Spend(*h.Faults, key, e.clock.Now())
 	if err := e.writeBudgets(context.Background(), []string{key}); err != nil {
-		e.ledger.Forfeit(*h.faults, key, e.clock.Now())
+		e.ledger.Forfeit(*h.Faults, key, e.clock.Now())
 		e.unsaved.kick()
 		e.log.Error("cannot write how many calls were faulty: counting in memory", "error", err)
 	}
@@ -134,7 +121,7 @@ const quotaNear = 90
 // quota may be spent.
 func (e *Engine) spentToday(spec *Spec, now clock.Instant, wall time.Time) bool {
 	midnight := now.Add(untilMidnight(wall) - day)
-	for _, b := range spec.Kind.policy().budgets {
+	for _, b := range spec.Policy.Budgets {
 		if b.Window == day && e.ledger.Get(b.Key(payer(&b, spec))).Since(midnight)*100 >= b.Limit*quotaNear {
 			return true
 		}
@@ -236,15 +223,16 @@ const liftEvery = time.Minute
 // restarted takes the addresses to be listed: an operator restarts tokend after a fix, too.
 func (e *Engine) restarted() {
 	now := int64(instantOf(e.clock.Now()))
-	e.weixin.listed.Store(now)
-	e.wecom.listed.Store(now)
+	for _, h := range e.hosts {
+		h.listed.Store(now)
+	}
 }
 
 // lifted reports whether h, which was kept of spec, has been ended while it was not in memory.
 func (e *Engine) lifted(h *hold, spec *Spec) bool {
 	since, reloaded := int64(h.since), e.reloaded.Load()
 	return h.operators() && reloaded != 0 && since <= reloaded ||
-		h.class == fetchers.AddressRefused && since <= e.host(spec.Kind.policy(), spec.Parent).listed.Load()
+		h.class == fetchers.AddressRefused && since <= e.host(spec).listed.Load()
 }
 
 // succeeded takes note that a call at h has succeeded; the one before it for the same thing has
@@ -291,7 +279,7 @@ func (e *Engine) lift(en *entry, h *host, now Instant) bool {
 		return false
 	}
 	spec, err := e.lookup(en.name)
-	if err != nil || e.host(spec.Kind.policy(), spec.Parent) != h {
+	if err != nil || e.host(&spec) != h {
 		return false
 	}
 	e.applyLocked(en, woken{now}, now)

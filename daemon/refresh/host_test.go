@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/policy"
 	"tokend/fetchers"
 )
 
@@ -18,7 +19,7 @@ import (
 func corps(n int, up Fetcher) []Spec {
 	all := make([]Spec, n)
 	for i := range all {
-		all[i] = Spec{Name: fmt.Sprintf("work/ww%d/7/access_token", i), Kind: CorpToken, Fetcher: up}
+		all[i] = Spec{Name: fmt.Sprintf("work/ww%d/7/access_token", i), Policy: policy.CorpToken, Fetcher: up}
 	}
 	return all
 }
@@ -46,8 +47,8 @@ func TestFaultyCallsStayBelowWeComsBlock(t *testing.T) {
 		all := corps(2500, wrong)
 		names := all[:]
 		all = append(all,
-			Spec{Name: corp, Kind: CorpToken, Fetcher: right},
-			Spec{Name: app, Kind: StableToken, Fetcher: weixin})
+			Spec{Name: corp, Policy: policy.CorpToken, Fetcher: right},
+			Spec{Name: app, Policy: policy.StableToken, Fetcher: weixin})
 		d := newDisk()
 		r := start(t, Config{Store: d, Catalog: specs(all...)})
 		limited := 0
@@ -79,7 +80,7 @@ func TestThoseInOrderGoOnWhenManyFail(t *testing.T) {
 			return fetchers.Token{}, refusal(-1, fetchers.Retry)
 		}}
 		right := fresh(10 * time.Minute)
-		all := append(corps(300, wrong), Spec{Name: corp, Kind: CorpToken, Fetcher: right})
+		all := append(corps(300, wrong), Spec{Name: corp, Policy: policy.CorpToken, Fetcher: right})
 		r := start(t, Config{Catalog: specs(all...)})
 		for range 6 * 60 {
 			for _, s := range all[:300] {
@@ -112,7 +113,7 @@ func TestTooManyCallsAtOnceBecomeFewer(t *testing.T) {
 				mu.Lock()
 				refusals = append(refusals, time.Now())
 				mu.Unlock()
-				return fetchers.Token{}, refusal(crowded, fetchers.Retry)
+				return fetchers.Token{}, refusal(policy.WeCom.Crowded, fetchers.Retry)
 			}
 			return token(fmt.Sprintf("tok-%d", n), 2*time.Hour), nil
 		}}
@@ -168,15 +169,15 @@ func TestFaultyCallsOnRefusingDisk(t *testing.T) {
 		for _, s := range all {
 			_, _ = r.get(s.Name)
 		}
-		if n := wrong.count(); n < faultsSpare/2 || n > faultsSpare {
-			t.Errorf("calls that were not counted: got %d, want half of %d at least and all at most", n, faultsSpare)
+		if n := wrong.count(); n < policy.WeCom.Faults.Spare/2 || n > policy.WeCom.Faults.Spare {
+			t.Errorf("calls that were not counted: got %d, want half of %d at least and all at most", n, policy.WeCom.Faults.Spare)
 		}
 		d.fail(nil)
 		time.Sleep(2 * saveEvery)
 		synctest.Wait()
 		next := start(t, Config{Store: d, Catalog: specs()})
 		spent := 0
-		for _, s := range next.ledger.Get(next.wecom.faults.Key("")).Slices {
+		for _, s := range next.ledger.Get(policy.WeCom.Faults.Key("")).Slices {
 			spent += s.Calls
 		}
 		if spent != wrong.count() {

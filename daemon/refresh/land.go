@@ -22,7 +22,7 @@ func (x *fetch) land() {
 	end := x.takeTurns()
 	e.dateAgain()
 	before := en.current.Load()
-	after, same := settled(x.spec.Kind.policy(), before, x.got)
+	after, same := settled(x.spec.Policy, before, x.got)
 	x.attempt.Outcome = "ok"
 	if same {
 		x.attempt.Outcome = "same"
@@ -35,7 +35,7 @@ func (x *fetch) land() {
 	en.mu.Lock()
 	was := en.hold
 	if c := en.current.Load(); same && c != before {
-		after, _ = settled(x.spec.Kind.policy(), c, x.got) // it has been dated again
+		after, _ = settled(x.spec.Policy, c, x.got) // it has been dated again
 	}
 	gone := e.applyLocked(en, published{
 		value: after, refresh: x.refreshAt(after, now, same), refused: refused != nil, same: same, attempt: x.attempt,
@@ -55,7 +55,7 @@ func (x *fetch) land() {
 	e.counts.refreshed(x.attempt.Outcome)
 	x.logSuccess(after, same, was.failed(), now)
 	e.wakeChildren(en.name)
-	e.succeeded(e.host(x.spec.Kind.policy(), x.spec.Parent), was)
+	e.succeeded(e.host(x.spec), was)
 }
 
 // takeTurns waits for the turns in which a flight lands and returns what ends them. The engine
@@ -109,7 +109,7 @@ func (x *fetch) refreshAt(c *credential, now clock.Instant, same bool) clock.Ins
 	if x.engine.reconfigured(x.spec) && x.engine.bySecret(x.spec) {
 		return now.Add(soonest) // by the secret in force; not at once: see failure
 	}
-	return refreshAt(x.spec.Kind.policy(), c, x.en.spread(), now, same)
+	return refreshAt(x.spec.Policy, c, x.en.spread(), now, same)
 }
 
 func (x *fetch) logSuccess(c *credential, same bool, failures int, now clock.Instant) {
@@ -136,7 +136,7 @@ func (x *fetch) hand() {
 	e.counts.refreshed(x.attempt.Outcome)
 	got := x.got
 	x.flight.finish(&credential{text: got.text, issued: got.sent, end: got.sent.Add(got.life), life: got.life}, nil)
-	e.succeeded(e.host(x.spec.Kind.policy(), x.spec.Parent), was)
+	e.succeeded(e.host(x.spec), was)
 }
 
 // fail takes over a failure: what is valid stays served, and what must not be asked
@@ -238,7 +238,7 @@ func (x *fetch) judge(err error) (v verdict, reply *Error) {
 	v.valid = en.valid(v.now) != nil
 	v.hold, v.keep = e.holdFor(err, x.spec, failures, en, v.valid, v.now, wall)
 	v.moot = en.gone() != nil || e.reconfigured(x.spec) || superseded && v.hold.reason == Reauth
-	v.keep = v.keep && !x.spec.Kind.policy().perAsk && !v.moot
+	v.keep = v.keep && !x.spec.Policy.PerAsk && !v.moot
 	if v.keep {
 		en.noteRecord()
 	}
@@ -340,10 +340,10 @@ func (e *Engine) holdFor(err error, spec *Spec, failures int, en *entry, valid b
 	if c := en.current.Load(); c != nil {
 		life = c.life
 	}
-	h = failed(err, failures, life, spec.Kind.policy().rotates && valid, en.spread(), now)
+	h = failed(err, failures, life, spec.Policy.Rotates && valid, en.spread(), now)
 	h.settings = spec.Settings
 	h.count(quotas)
-	h.shorten(e.host(spec.Kind.policy(), spec.Parent))
+	h.shorten(e.host(spec))
 	switch {
 	case h.until == never && !e.awaits(spec, h):
 		h.toOperator()
@@ -362,7 +362,7 @@ func (e *Engine) awaits(spec *Spec, h *hold) bool {
 		return spec.Grant != ""
 	case NoTicket:
 		parent, err := e.lookup(spec.Parent)
-		return err == nil && parent.Kind.policy().pushed > 0
+		return err == nil && parent.Policy.Pushed > 0
 	}
 	return false
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"tokend/daemon/policy"
 	"tokend/fetchers/secret"
 )
 
@@ -28,7 +29,7 @@ func TestReloadLinear(t *testing.T) {
 			var all []Spec
 			for i := range n {
 				name := fmt.Sprintf("official_account/wx%d/access_token", i)
-				all = append(all, Spec{Name: name, Kind: StableToken, Settings: settings, Fetcher: fresh(2 * time.Hour)})
+				all = append(all, Spec{Name: name, Policy: policy.StableToken, Settings: settings, Fetcher: fresh(2 * time.Hour)})
 			}
 			return &counting{catalog: specs(all...)}
 		}
@@ -92,16 +93,16 @@ func TestSeedsWrittenTogether(t *testing.T) {
 // host has no place: that happens at each answer while very many accounts are due.
 func TestFullHostConstant(t *testing.T) {
 	quickest := func(n int) time.Duration {
-		e, err := New(Config{Store: newDisk(), Catalog: specs()})
+		e, err := New(Config{Hosts: bothHosts, Store: newDisk(), Catalog: specs()})
 		if err != nil {
 			t.Fatal(err)
 		}
 		for i := range n {
-			en := e.newEntry(&Spec{Name: fmt.Sprintf("official_account/wx%d/access_token", i), Kind: StableToken})
-			e.schedule.wait(weixinHost, ownDue, en, never)
+			en := e.newEntry(&Spec{Name: fmt.Sprintf("official_account/wx%d/access_token", i), Policy: policy.StableToken})
+			e.schedule.wait(oneHost, ownDue, en, never)
 		}
-		qs := newHostQueues(e.cfg.scheduled(), e.cfg.calls())
-		q := &qs.of[weixinHost]
+		qs := newHostQueues(len(e.hosts), e.cfg.scheduled(), e.cfg.calls())
+		q := &qs.of[oneHost]
 		for i := range e.cfg.scheduled() {
 			q.places.take(i)
 		}

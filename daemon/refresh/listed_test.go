@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/policy"
 	"tokend/daemon/record"
 	"tokend/fetchers"
 	"tokend/fetchers/secret"
@@ -38,9 +39,9 @@ func account(i int) string { return fmt.Sprintf("official_account/wx%d/access_to
 
 // catalog is of so many accounts at one host, and of an app at the other.
 func (o *office) catalog(other Fetcher) catalog {
-	all := []Spec{{Name: corp, Kind: CorpToken, Fetcher: other}}
+	all := []Spec{{Name: corp, Policy: policy.CorpToken, Fetcher: other}}
 	for i := range offices {
-		all = append(all, Spec{Name: account(i), Kind: StableToken, Fetcher: o})
+		all = append(all, Spec{Name: account(i), Policy: policy.StableToken, Fetcher: o})
 	}
 	return specs(all...)
 }
@@ -119,7 +120,7 @@ func TestAddressListedTwice(t *testing.T) {
 		}
 		c := p.catalog()
 		for i := range offices {
-			s := Spec{Name: account(i), Kind: StableToken, Fetcher: o, Account: account(i), Owner: account(i)}
+			s := Spec{Name: account(i), Policy: policy.StableToken, Fetcher: o, Account: account(i), Owner: account(i)}
 			if i == 0 {
 				s.Fetcher = first
 			}
@@ -219,12 +220,12 @@ func TestAddressOnSomeLists(t *testing.T) {
 		o := newOffice()
 		never, flaky := newOffice(), newOffice()
 		o.unlisted.Store(false)
-		all := []Spec{{Name: "official_account/never/access_token", Kind: StableToken, Fetcher: never}}
+		all := []Spec{{Name: "official_account/never/access_token", Policy: policy.StableToken, Fetcher: never}}
 		for i := range offices {
-			all = append(all, Spec{Name: account(i), Kind: StableToken, Fetcher: o})
+			all = append(all, Spec{Name: account(i), Policy: policy.StableToken, Fetcher: o})
 		}
 		for i := range 5 {
-			all = append(all, Spec{Name: fmt.Sprintf("official_account/flaky%d/access_token", i), Kind: RotatingToken, Fetcher: flaky})
+			all = append(all, Spec{Name: fmt.Sprintf("official_account/flaky%d/access_token", i), Policy: policy.RotatingToken, Fetcher: flaky})
 		}
 		r := start(t, Config{Catalog: specs(all...)})
 		calls := func() int {

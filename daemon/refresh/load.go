@@ -115,10 +115,10 @@ func (e *Engine) loadHold(h record.Hold) (useless bool) {
 		return e.loadOutlet(h)
 	}
 	spec, err := (*e.catalog.Load()).Lookup(h.Name)
-	if err != nil || spec.Settings != h.Settings || spec.Kind.policy().perAsk {
+	if err != nil || spec.Settings != h.Settings || spec.Policy.PerAsk {
 		return true
 	}
-	if p := spec.Kind.policy(); p.lapses && !p.configured && e.index.get(h.Name) == nil {
+	if p := spec.Policy; p.Lapses && !p.Configured && e.index.get(h.Name) == nil {
 		return false // read when somebody asks; see inherit
 	}
 	en, err := e.entry(h.Name)
@@ -294,14 +294,14 @@ func (l *loading) take(v keptValue, turned bool) {
 		l.e.admit(&spec, v.c)
 		return
 	}
-	switch p := spec.Kind.policy(); {
-	case !v.doubted && p.lapses, turned && p.lapses:
+	switch p := spec.Policy; {
+	case !v.doubted && p.Lapses, turned && p.Lapses:
 		// Nobody has asked while it lived, or tokend was down: fetched when
 		// somebody asks.
 		l.discard(v)
 	case !turned:
 		l.open = append(l.open, v)
-	case l.e.turned && p.pushed == 0:
+	case l.e.turned && p.Pushed == 0:
 		// If WeChat answers it again it counts as met for the first time.
 		l.discard(v)
 	default:
@@ -311,7 +311,7 @@ func (l *loading) take(v keptValue, turned bool) {
 
 // maybeDead reports whether what was kept of spec may be dead although it has not ended: the store
 // was made of a backup, and a fetch since then has ended what is in it.
-func (e *Engine) maybeDead(spec *Spec) bool { return e.restored && spec.Kind.policy().rotates }
+func (e *Engine) maybeDead(spec *Spec) bool { return e.restored && spec.Policy.Rotates }
 
 // discard takes note that the record of v is of no use. One that has ended is so for ever, and
 // deleted in time. Before anybody is answered goes what the next start might take for good, if this

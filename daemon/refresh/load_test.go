@@ -68,7 +68,7 @@ func BenchmarkLoad(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	cfg := Config{Store: &d, Catalog: newPlatform(children...).catalog()}
+	cfg := Config{Hosts: bothHosts, Store: &d, Catalog: newPlatform(children...).catalog()}
 	b.ReportAllocs()
 	for b.Loop() {
 		e, err := New(cfg)

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"tokend/daemon/policy"
 	"tokend/daemon/record"
 )
 
@@ -18,7 +19,7 @@ func TestFingerprintsTellNothingWithoutTheStore(t *testing.T) {
 		up := fresh(2 * time.Hour)
 		of := func(d *disk) (*rig, string) {
 			t.Helper()
-			r := start(t, Config{Store: d, Catalog: specs(Spec{Name: app, Kind: StableToken, Fetcher: up})})
+			r := start(t, Config{Store: d, Catalog: specs(Spec{Name: app, Policy: policy.StableToken, Fetcher: up})})
 			r.mustGet(app)
 			s, err := r.Status(app)
 			if err != nil || s.Fingerprint == "" {

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/policy"
 	"tokend/daemon/record"
 	"tokend/fetchers"
 	"tokend/fetchers/secret"
@@ -183,9 +184,9 @@ func TestCodeWaitsForGuard(t *testing.T) {
 		name := func(child, word string) string { return suite + "/" + child + "/" + word }
 		var calls atomic.Int32
 		r := start(t, Config{Catalog: specs(
-			Spec{Name: ticketName, Kind: SuiteTicket},
-			Spec{Name: suiteName, Kind: SuiteToken, Parent: ticketName, Fetcher: fresh(2 * time.Hour)},
-			Spec{Name: name("c", "permanent_code"), Kind: PermanentCode},
+			Spec{Name: ticketName, Policy: policy.SuiteTicket},
+			Spec{Name: suiteName, Policy: policy.SuiteToken, Parent: ticketName, Fetcher: fresh(2 * time.Hour)},
+			Spec{Name: name("c", "permanent_code"), Policy: policy.PermanentCode},
 			Spec{Name: suite + "/*", Fetcher: way{
 				Parent: suiteName,
 				Grant:  func(c string) string { return name(c, "permanent_code") },
@@ -198,8 +199,8 @@ func TestCodeWaitsForGuard(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.mustGet(suiteName)
-		for range faultsLimit {
-			r.ledger.Spend(*r.wecom.faults, r.wecom.faults.Key(""), r.Now())
+		for range policy.WeCom.Faults.Limit {
+			r.ledger.Spend(*policy.WeCom.Faults, policy.WeCom.Faults.Key(""), r.Now())
 		}
 		time.Sleep(50 * time.Minute)
 		if err := r.Accept(t.Context(), suite, "code", time.Now(), time.Now().Add(20*time.Minute)); err != nil {

@@ -56,12 +56,12 @@ func (w *world) judge(l *life, name string, v Value, err error, start int, missi
 		w.violate("%s: read %s for %v, which dies in %v", name, string(v.Text), v.TTL, is.end-now)
 	case is.gen < start:
 		w.violate("%s: read %s after #%d", name, string(v.Text), start)
-	case t.kind.policy().perAsk && is.read:
+	case t.kind.PerAsk && is.read:
 		w.violate("%s: %s was handed out twice", name, string(v.Text))
 	}
 	t.seen = max(t.seen, is.gen)
 	is.read = true
-	if !t.kind.policy().perAsk {
+	if !t.kind.PerAsk {
 		t.valid = now + v.TTL
 		if now-t.answered < 2*modelDawdle {
 			t.valid = min(t.valid, t.ended)
@@ -110,7 +110,7 @@ func (w *world) reborn() {
 			t.unlisted = max(t.unlisted, t.wasUnlisted) // the record of its hold may be there still
 		}
 		t.wasUnlisted = 0
-		if w.life.rough || w.life.killed && w.life.end-t.told < 2*modelDawdle || t.kind.policy().perAsk {
+		if w.life.rough || w.life.killed && w.life.end-t.told < 2*modelDawdle || t.kind.PerAsk {
 			t.lift() // it may not have come to be written, or never is
 		}
 		if t.class == fetchers.AddressRefused {

@@ -97,7 +97,7 @@ func (m *model) push(ctx context.Context, e *Engine, name string, at time.Time, 
 	value := fmt.Sprintf("%s#%d", name, n)
 	m.w.mu.Lock()
 	t := m.w.names[name]
-	life := t.kind.policy().pushed
+	life := t.kind.Pushed
 	// The engine believes a message's own time if it is off by no more than the tolerance.
 	end := m.w.now() + life
 	if age := time.Since(at); age <= tolerance {
@@ -202,7 +202,7 @@ func (w *world) reconfigured(account string, gone bool) {
 		// Also where the last call says otherwise: a flight that tries again has the hold of
 		// before.
 		t.quotas = 0
-		if t.kind.policy().perAsk || t.class == fetchers.Misconfigured || t.class == fetchers.AddressRefused {
+		if t.kind.PerAsk || t.class == fetchers.Misconfigured || t.class == fetchers.AddressRefused {
 			t.lift() // a reload ends it
 		}
 		if accountOf(name) != account {

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/policy"
 	"tokend/daemon/record"
 )
 
@@ -86,27 +87,27 @@ func newModel(seed uint64) *model {
 func (m *model) catalog(l *life) catalog {
 	fetcher := func(name string) source { return source{m.w, l, name} }
 	all := []Spec{
-		{Name: app, Kind: StableToken}, {Name: tick, Kind: Ticket, Parent: app},
-		{Name: app2, Kind: RotatingToken},
-		{Name: corp, Kind: CorpToken}, {Name: corpTick, Kind: CorpTicket, Parent: corp},
-		{Name: verify, Kind: VerifyTicket, Nudge: func(context.Context) error { return nil }},
-		{Name: component, Kind: ComponentToken, Parent: verify},
-		{Name: preAuth, Kind: PreAuthCode, Parent: component, PerHour: modelAsks},
-		{Name: suiteTicket, Kind: SuiteTicket},
-		{Name: suiteToken, Kind: SuiteToken, Parent: suiteTicket},
+		{Name: app, Policy: policy.StableToken}, {Name: tick, Policy: policy.Ticket, Parent: app},
+		{Name: app2, Policy: policy.RotatingToken},
+		{Name: corp, Policy: policy.CorpToken}, {Name: corpTick, Policy: policy.CorpTicket, Parent: corp},
+		{Name: verify, Policy: policy.VerifyTicket, Nudge: func(context.Context) error { return nil }},
+		{Name: component, Policy: policy.ComponentToken, Parent: verify},
+		{Name: preAuth, Policy: policy.PreAuthCode, Parent: component, PerHour: modelAsks},
+		{Name: suiteTicket, Policy: policy.SuiteTicket},
+		{Name: suiteToken, Policy: policy.SuiteToken, Parent: suiteTicket},
 	}
 	for c, word := range customers {
-		kind, grantKind, parent := AuthorizerToken, RefreshToken, component
+		kind, grantKind, parent := policy.AuthorizerToken, policy.RefreshToken, component
 		if word == "permanent_code" {
-			kind, grantKind, parent = AuthCorpToken, PermanentCode, suiteToken
+			kind, grantKind, parent = policy.AuthCorpToken, policy.PermanentCode, suiteToken
 		}
 		grant := c + "/" + word
-		token := Spec{Name: c + "/access_token", Kind: kind, Parent: parent, Grant: grant}
-		if kind == AuthorizerToken {
+		token := Spec{Name: c + "/access_token", Policy: kind, Parent: parent, Grant: grant}
+		if kind == policy.AuthorizerToken {
 			token.Platform, token.Child = platform, strings.TrimPrefix(c, platform+"/")
-			all = append(all, Spec{Name: c + "/jsapi_ticket", Kind: AuthorizerTicket, Parent: token.Name, Grant: grant})
+			all = append(all, Spec{Name: c + "/jsapi_ticket", Policy: policy.AuthorizerTicket, Parent: token.Name, Grant: grant})
 		}
-		all = append(all, token, Spec{Name: grant, Kind: grantKind})
+		all = append(all, token, Spec{Name: grant, Policy: grantKind})
 	}
 	for owner, parent := range map[string]string{platform: component, suite: suiteToken} {
 		w := way{
@@ -125,13 +126,13 @@ func (m *model) catalog(l *life) catalog {
 	defer m.w.mu.Unlock()
 	for _, s := range all {
 		if t := m.w.names[s.Name]; t != nil {
-			t.kind = s.Kind
+			t.kind = s.Policy
 		}
 		account := accountOf(s.Name)
 		if m.missing[account] {
 			continue
 		}
-		if s.Fetcher == nil && s.Kind.policy().pushed == 0 && !s.Kind.policy().grant {
+		if s.Fetcher == nil && s.Policy.Pushed == 0 && !s.Policy.Grant {
 			s.Fetcher = fetcher(s.Name)
 		}
 		s.Account, s.Owner, s.Settings = s.Name, account, m.settings[account]
@@ -221,7 +222,7 @@ func (m *model) start() {
 	pace := []time.Duration{0, time.Millisecond, time.Second, 5 * time.Second}[loading.IntN(4)]
 	m.handle = &mortalDisk{disk: m.disk, w: m.w, l: l, left: -1, pace: pace}
 	e, err := New(Config{
-		Store: m.handle, Catalog: m.catalog(l), Timeout: 15 * time.Second,
+		Store: m.handle, Catalog: m.catalog(l), Hosts: bothHosts, Timeout: 15 * time.Second,
 		Boottime: m.w.boottime, Boot: m.w.bootID(),
 		Ahead: true,
 	})

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"tokend/daemon/policy"
 	"tokend/fetchers"
 	"tokend/fetchers/secret"
 )
@@ -20,7 +21,7 @@ type life struct {
 // truth is what WeChat knows of a credential.
 type truth struct {
 	name     string
-	kind     Kind
+	kind     *policy.Policy
 	calls    int
 	underway int
 	value    *issued

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"tokend/daemon/policy"
 	"tokend/fetchers"
 	"tokend/fetchers/secret"
 )
@@ -106,18 +107,18 @@ func (w *world) serve(t *truth, ask fetchers.Ask, r *rand.Rand) (fetchers.Token,
 			return fetchers.Token{}, refusal(61023, fetchers.GrantRefused)
 		}
 	}
-	p := t.kind.policy()
+	p := t.kind
 	life := []time.Duration{2 * time.Hour, 2 * time.Hour, 2 * time.Hour, 30 * time.Minute, time.Minute, 6 * time.Second}[r.IntN(6)]
-	if p.perAsk {
+	if p.PerAsk {
 		life = 10 * time.Minute
 	}
 	v := t.value
-	lead := min(p.lead, life/4)
-	if v == nil || p.rotates || p.perAsk || ask.Force || now >= v.dies-lead {
+	lead := min(p.Lead, life/4)
+	if v == nil || p.Rotates || p.PerAsk || ask.Force || now >= v.dies-lead {
 		gen := 1
 		if v != nil {
 			gen = v.gen + 1
-			if p.rotates || ask.Force {
+			if p.Rotates || ask.Force {
 				v.dies = min(v.dies, now+5*time.Minute)
 			}
 		}
@@ -126,7 +127,7 @@ func (w *world) serve(t *truth, ask fetchers.Ask, r *rand.Rand) (fetchers.Token,
 		t.values[fmt.Sprintf("%s#%d", t.name, gen)] = v
 	}
 	tok := token(fmt.Sprintf("%s#%d", t.name, v.gen), v.dies-now)
-	if g := w.grants[customerOf(t.name)]; t.kind == AuthorizerToken && grantGen(ask.Grant) == g.gen && r.IntN(2) == 0 {
+	if g := w.grants[customerOf(t.name)]; t.kind == policy.AuthorizerToken && grantGen(ask.Grant) == g.gen && r.IntN(2) == 0 {
 		g.gen++
 		g.before = now + 5*time.Minute
 		tok.Grant = grantValue(customerOf(t.name), g.gen)
@@ -145,7 +146,7 @@ func (w *world) fault(t *truth, ask fetchers.Ask, r *rand.Rand) error {
 	case 4:
 		return refusal(-1, fetchers.Retry)
 	case 5:
-		return refusal(crowded, fetchers.Retry)
+		return refusal(policy.WeCom.Crowded, fetchers.Retry)
 	case 6:
 		if ask.Parent != "" {
 			return refusal(40001, fetchers.ParentDead)
@@ -158,7 +159,7 @@ func (w *world) fault(t *truth, ask fetchers.Ask, r *rand.Rand) error {
 	case 9:
 		return refusal(45011, fetchers.QuotaMinute)
 	case 10:
-		if t.kind == ComponentToken || t.kind == SuiteToken {
+		if t.kind == policy.ComponentToken || t.kind == policy.SuiteToken {
 			return refusal(61006, fetchers.NewTicket)
 		}
 		return refusal(47001, fetchers.Malformed)
@@ -195,7 +196,7 @@ func (s source) Exchange(ctx context.Context, parent, code secret.Text) (fetcher
 	g := w.grants[customer]
 	w.note("%s exchanged for %s!%d", string(code), customer, g.gen)
 	auth := fetchers.Authorization{Child: customer[strings.LastIndexByte(customer, '/')+1:], Grant: grantValue(customer, g.gen)}
-	if t := w.names[customer+"/access_token"]; t.kind == AuthorizerToken {
+	if t := w.names[customer+"/access_token"]; t.kind == policy.AuthorizerToken {
 		gen := 1
 		if t.value != nil {
 			gen = t.value.gen + 1

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"tokend/daemon/policy"
 	"tokend/daemon/quota"
 	"tokend/fetchers"
 )
@@ -103,7 +104,7 @@ func (w *world) listing() {
 
 // arrives judges a call as it comes. mu is held.
 func (w *world) arrives(t *truth, ask fetchers.Ask) {
-	switch perAsk := t.kind.policy().perAsk; {
+	switch perAsk := t.kind.PerAsk; {
 	case !perAsk && t.underway > 0:
 		w.violate("%s: two calls at once", t.name)
 	case perAsk && t.underway >= asksAtOnce:
@@ -119,11 +120,11 @@ func (w *world) arrives(t *truth, ask fetchers.Ask) {
 }
 
 // quotas is what WeChat counts, by kind.
-var quotas = map[Kind]quota.Budget{
+var quotas = map[*policy.Policy]quota.Budget{
 	// That of tickets is tokend's own.
-	Ticket: {Window: time.Hour, Limit: 95}, AuthorizerTicket: {Window: time.Hour, Limit: 95},
-	CorpTicket: {Window: time.Hour, Limit: 100}, RotatingToken: {Window: day, Limit: 2000},
-	PreAuthCode: {Window: time.Hour, Limit: modelAsks + modelAsks/10},
+	policy.Ticket: {Window: time.Hour, Limit: 95}, policy.AuthorizerTicket: {Window: time.Hour, Limit: 95},
+	policy.CorpTicket: {Window: time.Hour, Limit: 100}, policy.RotatingToken: {Window: day, Limit: 2000},
+	policy.PreAuthCode: {Window: time.Hour, Limit: modelAsks + modelAsks/10},
 }
 
 const (
@@ -182,7 +183,7 @@ func (w *world) tell(t *truth, c arrival, err error) error {
 				hold = 5 * time.Minute
 			}
 		case fetchers.QuotaMinute, fetchers.QuotaDay:
-			if counts && !t.kind.policy().perAsk { // of those beside each other one counts
+			if counts && !t.kind.PerAsk { // of those beside each other one counts
 				t.quotas++
 			}
 			hold = min(time.Minute<<min(max(t.quotas-1, 0), 6), time.Hour)
@@ -194,7 +195,7 @@ func (w *world) tell(t *truth, c arrival, err error) error {
 	}
 	if counts && !errors.Is(err, context.Canceled) {
 		t.held, t.told, t.heldWhy, t.refusedWith = w.now()+hold, w.now(), err.Error(), with
-		if t.kind.policy().perAsk {
+		if t.kind.PerAsk {
 			t.free = w.now() + modelAskLasts // others are under way beside it
 		}
 		if ok {

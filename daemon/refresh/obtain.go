@@ -25,7 +25,7 @@ func (e *Engine) obtain(ctx context.Context, name string, cause Cause) (*credent
 			return c, nil
 		}
 		var c *credential
-		if en.policy().perAsk {
+		if en.policy().PerAsk {
 			c, err = e.fetchAlone(ctx, en, cause)
 		} else {
 			c, err = e.share(ctx, en, cause)
@@ -57,7 +57,7 @@ func (e *Engine) join(en *entry, cause Cause) (f *flight, c *credential, err err
 	if f := en.flight; f != nil {
 		return f, nil, nil
 	}
-	if en.policy().pushed > 0 {
+	if en.policy().Pushed > 0 {
 		return nil, nil, noTicket(en.name)
 	}
 	if h := en.paused(now); h != nil {
@@ -110,7 +110,7 @@ func (e *Engine) joinRejecting(en *entry, value secret.Text, cause Cause) (f *fl
 	}
 	f = en.flight
 	if f == nil {
-		if en.policy().pushed > 0 {
+		if en.policy().Pushed > 0 {
 			return nil, nil, noTicket(en.name)
 		}
 		if h := en.paused(now); h != nil {
@@ -138,7 +138,7 @@ func (e *Engine) entry(name string) (*entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	if spec.Kind.policy().grant {
+	if spec.Policy.Grant {
 		return nil, writeOnly()
 	}
 	made := e.newEntry(&spec)
@@ -207,14 +207,14 @@ func (e *Engine) value(name string, c *credential) Value {
 // customer's grant none is made, so that made-up names cost no memory. A pushed ticket is what was
 // kept of it.
 func (e *Engine) inherit(en *entry, spec *Spec) error {
-	if spec.Kind.policy().pushed > 0 {
+	if spec.Policy.Pushed > 0 {
 		e.inheritTicket(en)
 	}
 	if spec.Grant != "" {
 		if _, err := e.live(spec.Grant); err != nil {
 			return err
 		}
-	} else if !spec.Kind.policy().lapses {
+	} else if !spec.Policy.Lapses {
 		return nil
 	}
 	r, err := e.cfg.Store.Get(record.Holds, spec.Name)
@@ -256,23 +256,16 @@ func (e *Engine) confirm(en *entry, h *hold) {
 // shared flight, no refresh ahead and no hold on disk. What bounds their calls is a budget per
 // hour and a queue for each of them. Users share both.
 
-const (
-	// asksAtOnce is how many calls for one such credential are in flight at most.
-	asksAtOnce = 4
-
-	// asksPerHour is how many calls for it there are in an hour, unless Spec.PerHour says
-	// otherwise. WeChat publishes no quota. A code is needed once for each customer that
-	// authorizes.
-	asksPerHour = 600
-)
+// asksAtOnce is how many calls for one such credential are in flight at most.
+const asksAtOnce = 4
 
 // budgets returns what each call for s is charged to.
 func (s *Spec) budgets() []quota.Budget {
-	p := s.Kind.policy()
-	if !p.perAsk || s.PerHour == 0 {
-		return p.budgets
+	p := s.Policy
+	if !p.PerAsk || s.PerHour == 0 {
+		return p.Budgets
 	}
-	b := p.budgets[0]
+	b := p.Budgets[0]
 	b.Limit, b.Spare = s.PerHour, max(s.PerHour/10, 1)
 	return []quota.Budget{b}
 }

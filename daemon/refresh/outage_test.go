@@ -13,6 +13,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"tokend/daemon/policy"
 	"tokend/fetchers"
 )
 
@@ -90,12 +91,12 @@ func TestAllAreDueInOneMinuteAfterAnOutage(t *testing.T) {
 		c := &crowdOf{life: 10 * time.Minute, latency: 50 * time.Millisecond, calls: map[string]*quotaOf{}}
 		var all []Spec
 		for i := range crowd {
-			kind := StableToken
+			kind := policy.StableToken
 			if i%2 == 1 {
-				kind = RotatingToken // 2000 a day
+				kind = policy.RotatingToken // 2000 a day
 			}
 			name := fmt.Sprintf("official_account/wx%d/access_token", i)
-			all = append(all, Spec{Name: name, Kind: kind, Fetcher: c.of(name)})
+			all = append(all, Spec{Name: name, Policy: kind, Fetcher: c.of(name)})
 		}
 		r := start(t, Config{Catalog: specs(all...), atFirst: workers, Calls: calls, Logger: hclog.NewNullLogger()})
 		var wg sync.WaitGroup

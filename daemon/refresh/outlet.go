@@ -133,7 +133,7 @@ func (e *Engine) through(ctx context.Context, o *outlet, way *Onboarding, urgent
 		if h := o.paused(e.settings(way.Parent), e.clock.Now(), urgent); h != nil {
 			return &outletError{h}
 		}
-		host := e.host(&policies[0], way.Parent)
+		host := e.hostOf(way.Parent)
 		err = e.slot(ctx, host, outletOwner(o.key), awaited, false, func(ctx context.Context) error {
 			if err := e.alive(way.Parent, parent); err != nil {
 				return err
@@ -187,7 +187,7 @@ func (e *Engine) holdOutlet(o *outlet, parent string, err error) error {
 	h = failed(err, failures, 0, false, spread(o.key), now)
 	h.settings = settings
 	h.count(quotas)
-	h.shorten(e.host(&policies[0], parent))
+	h.shorten(e.hostOf(parent))
 	o.hold = h
 	o.mu.Unlock()
 	e.log.Warn("an endpoint is paused for all customers", append([]any{"endpoint", o.key, "reason", h.reason.String(),

@@ -121,24 +121,24 @@ func gapOf(every time.Duration, n int) time.Duration {
 // soonest go first. A customer's that nobody wants makes no call, and does not wait for one while
 // its value lives. en.mu is held.
 func (e *Engine) queueLocked(en *entry, now clock.Instant) {
-	heap, p := ownDue, en.policy()
-	if p.lapses {
+	heap, host := ownDue, en.class.Load().host
+	if en.policy().Lapses {
 		heap = pacedDue
 	}
 	switch c := en.valid(now); {
 	case c == nil:
-		e.schedule.wait(p.host(), heap, en, behind.Add(time.Duration(now)))
+		e.schedule.wait(host, heap, en, behind.Add(time.Duration(now)))
 	case en.unwantedLocked(now):
 		e.applyLocked(en, rescheduled{restUntil(c, now)}, now)
 	default:
-		e.schedule.wait(p.host(), heap, en, c.end)
+		e.schedule.wait(host, heap, en, c.end)
 	}
 }
 
 // unwantedLocked reports whether a customer's credential lapses instead of being refreshed. en.mu
 // is held.
 func (en *entry) unwantedLocked(now clock.Instant) bool {
-	return en.policy().lapses && !en.outdated && en.unasked(now)
+	return en.policy().Lapses && !en.outdated && en.unasked(now)
 }
 
 // gap returns how long the schedule begins no other paced refresh after that of en: none if it
@@ -165,7 +165,7 @@ type hostQueue struct {
 
 // hostQueues is those of all hosts.
 type hostQueues struct {
-	of   [hosts]hostQueue
+	of   []hostQueue // by the host's number
 	done chan landed // has room for all that may be in flight
 }
 
@@ -185,11 +185,11 @@ const (
 	endedBadly
 )
 
-// newHostQueues returns the queues of a schedule that may have most refreshes in flight at each
-// host. One owner has at most one less than its share of all calls to the host: the last place is
+// newHostQueues returns the queues of a schedule that may have most refreshes in flight at each of
+// so many hosts. One owner has at most one less than its share of all calls to the host: the last place is
 // for calls that clients wait for.
-func newHostQueues(most, calls int) *hostQueues {
-	qs := &hostQueues{done: make(chan landed, hosts*most)}
+func newHostQueues(hosts, most, calls int) *hostQueues {
+	qs := &hostQueues{of: make([]hostQueue, hosts), done: make(chan landed, hosts*most)}
 	for i := range qs.of {
 		qs.of[i].host = i
 		qs.of[i].places.resize(most, func(limit int) (share, spare int) {

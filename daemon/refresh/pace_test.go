@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tokend/daemon/clock"
+	"tokend/daemon/policy"
 )
 
 var faults = flag.Bool("faults", false, "run the outages with very many customers, too")
@@ -22,7 +23,7 @@ func TestVeryManyDueAtOnceAreFetchedAtAPace(t *testing.T) {
 		const n, life = crowd, 2 * time.Hour
 		const most = n * time.Second / paceFloor * 5 / 2
 		own := fresh(life)
-		h := newHerd(t, life, ageing(n, life, most/20, most), Spec{Name: app, Kind: StableToken, Fetcher: own})
+		h := newHerd(t, life, ageing(n, life, most/20, most), Spec{Name: app, Policy: policy.StableToken, Fetcher: own})
 		synctest.Wait()
 		if own.count() != 1 {
 			t.Errorf("an account's own credential waits for those of customers")
@@ -338,7 +339,7 @@ func TestThePaceFollowsTheAnswers(t *testing.T) {
 func TestValuelessWaitInOrder(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform("wxa", "wxb", "wxc")
-		e, err := New(Config{Store: newDisk(), Catalog: p.catalog()})
+		e, err := New(Config{Hosts: bothHosts, Store: newDisk(), Catalog: p.catalog()})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -357,7 +358,7 @@ func TestValuelessWaitInOrder(t *testing.T) {
 		queue("wxb", 0, 1)
 		queue("wxc", clock.Instant(time.Hour), 3)
 		for _, want := range []string{"wxc", "wxb", "wxa"} {
-			if en := e.schedule.release(weixinHost, anyOwner, false, false, 4); en == nil || en.name != customer(want, "access_token") {
+			if en := e.schedule.release(oneHost, anyOwner, false, false, 4); en == nil || en.name != customer(want, "access_token") {
 				t.Errorf("got %v, want %s", en, want)
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/policy"
 	"tokend/fetchers"
 )
 
@@ -35,8 +36,8 @@ func TestADeadParentIsRefreshedOnceAndTheChildAskedOnceMore(t *testing.T) {
 					return fetchers.Token{}, refusal(40001, fetchers.ParentDead)
 				}}
 				r := start(t, Config{Catalog: specs(
-					Spec{Name: app, Kind: StableToken, Fetcher: parent},
-					Spec{Name: tick, Kind: Ticket, Parent: app, Fetcher: child})})
+					Spec{Name: app, Policy: policy.StableToken, Fetcher: parent},
+					Spec{Name: tick, Policy: policy.Ticket, Parent: app, Fetcher: child})})
 				_, err := r.get(tick)
 				if tc.heal != (err == nil) {
 					t.Errorf("got %v", err)
@@ -60,8 +61,8 @@ func TestAChildAnswersItsParentsErrorWithoutACall(t *testing.T) {
 		}}
 		child := fresh(time.Hour)
 		r := start(t, Config{Catalog: specs(
-			Spec{Name: app, Kind: StableToken, Fetcher: parent},
-			Spec{Name: tick, Kind: Ticket, Parent: app, Fetcher: child})})
+			Spec{Name: app, Policy: policy.StableToken, Fetcher: parent},
+			Spec{Name: tick, Policy: policy.Ticket, Parent: app, Fetcher: child})})
 		for range 50 {
 			_, err := r.get(tick)
 			if e := mustReason(t, err, Refused); e.RetryAfter <= 4*time.Minute-time.Minute {

@@ -7,14 +7,15 @@ import (
 	"time"
 
 	"tokend/daemon/clock"
+	"tokend/daemon/policy"
 )
 
 // TestPastRemembersTheLast holds that an attempt is told as it was noted, to the millisecond, and
 // that the oldest are forgotten with what belongs to them.
 func TestPastRemembersTheLast(t *testing.T) {
-	for kind, limit := range map[Kind]int{StableToken: remembered, AuthorizerToken: rememberedCustomer} {
+	for kind, limit := range map[*policy.Policy]int{policy.StableToken: remembered, policy.AuthorizerToken: rememberedCustomer} {
 		en := &entry{name: "a"}
-		en.class.Store(&class{kind: kind})
+		en.class.Store(&class{policy: kind})
 		if h := en.past.history(); len(h) != 0 {
 			t.Errorf("got %v before anything has happened", h)
 		}

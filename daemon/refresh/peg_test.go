@@ -5,6 +5,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"tokend/daemon/policy"
 )
 
 // hung is what a test hangs on a peg.
@@ -39,8 +40,8 @@ func (r *rig) pegOf(name string) *Peg {
 
 func TestWhatHangsGoesWithTheAccount(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		one := Spec{Name: app, Kind: StableToken, Fetcher: fresh(2 * time.Hour)}
-		other := Spec{Name: tick, Kind: StableToken, Fetcher: fresh(2 * time.Hour)}
+		one := Spec{Name: app, Policy: policy.StableToken, Fetcher: fresh(2 * time.Hour)}
+		other := Spec{Name: tick, Policy: policy.StableToken, Fetcher: fresh(2 * time.Hour)}
 		r := start(t, Config{Catalog: specs(one, other)})
 		before, unread := r.pegOf(app), r.pegOf(tick)
 		h := hang(t, before)
@@ -108,9 +109,9 @@ func TestWhatHangsOutlivesALapse(t *testing.T) {
 func TestHangingMeetsGoing(t *testing.T) {
 	var all []Spec
 	for i := range 8 {
-		all = append(all, Spec{Name: fmt.Sprint("official_account/wx", i, "/access_token"), Kind: StableToken, Fetcher: fresh(2 * time.Hour)})
+		all = append(all, Spec{Name: fmt.Sprint("official_account/wx", i, "/access_token"), Policy: policy.StableToken, Fetcher: fresh(2 * time.Hour)})
 	}
-	e, err := New(Config{Store: newDisk(), Catalog: specs(all...)})
+	e, err := New(Config{Hosts: bothHosts, Store: newDisk(), Catalog: specs(all...)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -147,7 +147,7 @@ func TestPerRequestBudget(t *testing.T) {
 			}
 		}
 		r.mustPush("ticket", time.Now())
-		for i := range asksPerHour {
+		for i := range preAuthCodes {
 			if i%2 == 0 {
 				r.mustGet(preAuth)
 			} else if _, err := r.Reject(t.Context(), preAuth, "code"); err != nil {
@@ -161,18 +161,18 @@ func TestPerRequestBudget(t *testing.T) {
 		r.stop()
 		r = start(t, Config{Store: d, Catalog: p.catalog()})
 		refused()
-		r.SetCatalog(limited(asksPerHour + 10))
+		r.SetCatalog(limited(preAuthCodes + 10))
 		for range 10 {
 			r.mustGet(preAuth)
 		}
 		refused()
-		r.SetCatalog(limited(asksPerHour / 2))
+		r.SetCatalog(limited(preAuthCodes / 2))
 		refused()
-		if n := p.code.count(); n != asksPerHour+10 {
-			t.Errorf("%d calls, want %d", n, asksPerHour+10)
+		if n := p.code.count(); n != preAuthCodes+10 {
+			t.Errorf("%d calls, want %d", n, preAuthCodes+10)
 		}
 		for _, q := range r.Quotas() {
-			if q.Account == preAuth && (q.Spent != asksPerHour+10 || q.Limit != asksPerHour/2) {
+			if q.Account == preAuth && (q.Spent != preAuthCodes+10 || q.Limit != preAuthCodes/2) {
 				t.Errorf("quota: %+v", q)
 			}
 		}
@@ -200,9 +200,9 @@ func TestPerRequestBudgetShared(t *testing.T) {
 			}
 			return served
 		}
-		const part = asksPerHour / 10
-		if n := ask("flood", 700); n != asksPerHour-part {
-			t.Errorf("one user got %d, want %d", n, asksPerHour-part)
+		part := preAuthCodes / 10
+		if n := ask("flood", 700); n != preAuthCodes-part {
+			t.Errorf("one user got %d, want %d", n, preAuthCodes-part)
 		}
 		if n := ask("other", part/2); n != part/2 {
 			t.Errorf("another user got %d, want %d", n, part/2)
@@ -213,8 +213,8 @@ func TestPerRequestBudgetShared(t *testing.T) {
 		if n := ask("third", 100); n != part/2 {
 			t.Errorf("a third user got %d, want %d", n, part/2)
 		}
-		if n := p.code.count(); n != asksPerHour {
-			t.Errorf("%d calls, want %d", n, asksPerHour)
+		if n := p.code.count(); n != preAuthCodes {
+			t.Errorf("%d calls, want %d", n, preAuthCodes)
 		}
 		time.Sleep(time.Hour + time.Minute)
 		if ask("fourth", 1) != 1 {

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"tokend/daemon/policy"
 	"tokend/fetchers"
 	"tokend/fetchers/secret"
 )
@@ -81,9 +82,9 @@ func (p *platformOf) catalog() catalog {
 		lister, listed = p.list, platform
 	}
 	all := []Spec{
-		{Name: verify, Kind: VerifyTicket, Nudge: func(context.Context) error { p.nudges.Add(1); return nil }},
-		{Name: component, Kind: ComponentToken, Parent: verify, Fetcher: p.component},
-		{Name: preAuth, Kind: PreAuthCode, Parent: component, Fetcher: p.code},
+		{Name: verify, Policy: policy.VerifyTicket, Nudge: func(context.Context) error { p.nudges.Add(1); return nil }},
+		{Name: component, Policy: policy.ComponentToken, Parent: verify, Fetcher: p.component},
+		{Name: preAuth, Policy: policy.PreAuthCode, Parent: component, Fetcher: p.code},
 		{Name: platform + "/*", Fetcher: way{
 			Parent:    component,
 			Grant:     func(c string) string { return customer(c, "refresh_token") },
@@ -93,9 +94,9 @@ func (p *platformOf) catalog() catalog {
 	for _, c := range p.children {
 		grant := customer(c, "refresh_token")
 		all = append(all,
-			Spec{Name: grant, Kind: RefreshToken},
-			Spec{Name: customer(c, "access_token"), Kind: AuthorizerToken, Parent: component, Grant: grant, Fetcher: p.token, Platform: listed, Child: c},
-			Spec{Name: customer(c, "jsapi_ticket"), Kind: AuthorizerTicket, Parent: customer(c, "access_token"), Grant: grant, Fetcher: p.ticket})
+			Spec{Name: grant, Policy: policy.RefreshToken},
+			Spec{Name: customer(c, "access_token"), Policy: policy.AuthorizerToken, Parent: component, Grant: grant, Fetcher: p.token, Platform: listed, Child: c},
+			Spec{Name: customer(c, "jsapi_ticket"), Policy: policy.AuthorizerTicket, Parent: customer(c, "access_token"), Grant: grant, Fetcher: p.ticket})
 	}
 	return specs(all...)
 }

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"tokend/daemon/clock"
-	"tokend/daemon/quota"
+	"tokend/daemon/policy"
 	"tokend/daemon/record"
 	"tokend/fetchers"
 	"tokend/fetchers/secret"
@@ -76,12 +76,11 @@ func (p *push) prepare(standing) ([]record.Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	policy := en.policy()
-	if policy.pushed == 0 {
+	if en.policy().Pushed == 0 {
 		return nil, &Error{Reason: Unfit, RetryAfter: Never, Message: p.name + " is not pushed"}
 	}
 	p.en, p.now = en, e.clock.Now()
-	before, comes := en.current.Load(), ticket(policy, p.value, p.at, p.wall, p.came)
+	before, comes := en.current.Load(), ticket(en.policy(), p.value, p.at, p.wall, p.came)
 	if p.byHand && before != nil && outranks(before.stamp(), comes.stamp(), p.wall) {
 		// WeChat's clock, by which that is dated, is ahead.
 		comes.pushed.stamp = before.stamp()
@@ -119,7 +118,7 @@ func (p *push) settle(refused error) (err error) {
 	en.mu.Lock()
 	failures := en.hold.failed()
 	why := e.applyLocked(en, published{
-		value: p.comes, refresh: p.now.Add(en.policy().quiet), refused: refused != nil,
+		value: p.comes, refresh: p.now.Add(en.policy().Quiet), refused: refused != nil,
 		attempt: Attempt{At: p.wall.UTC(), Cause: CausePush, Outcome: "ok"},
 	}, p.now)
 	en.mu.Unlock()
@@ -142,7 +141,7 @@ func (p *push) after() {
 }
 
 // ticket returns what a push at now, which says that it is of the time at, makes of value.
-func ticket(p *policy, value secret.Text, at, wall time.Time, now clock.Instant) *credential {
+func ticket(p *policy.Policy, value secret.Text, at, wall time.Time, now clock.Instant) *credential {
 	stamp, issued := undated, now
 	if !at.IsZero() {
 		stamp = believed(at, wall)
@@ -151,7 +150,7 @@ func ticket(p *policy, value secret.Text, at, wall time.Time, now clock.Instant)
 		issued = now.Add(-age)
 	}
 	return &credential{
-		text: value, issued: issued, seen: now, end: issued.Add(p.pushed), life: p.pushed,
+		text: value, issued: issued, seen: now, end: issued.Add(p.Pushed), life: p.Pushed,
 		pushed: &pushed{stamp: stamp.Round(0)},
 	}
 }
@@ -182,9 +181,6 @@ var undated = time.Unix(1, 0)
 // nudgeEvery is how often WeChat is asked to push again: "at most hourly".
 const nudgeEvery = time.Hour
 
-// nudgeBudgets keep to that over restarts.
-var nudgeBudgets = []quota.Budget{{Word: "start push", Calls: "calls of api_start_push_ticket", Window: nudgeEvery, Limit: 1}}
-
 // quiet takes note that no push has come for too long, says so, and asks WeChat to push
 // where it can be asked. A push that comes before it has done so makes it unnecessary.
 func (e *Engine) quiet(en *entry) {
@@ -213,12 +209,12 @@ func (e *Engine) quiet(en *entry) {
 	if spec.Nudge == nil || !en.heldBy(h) {
 		return
 	}
-	if err := e.charge(e.base, &spec, usage{budgets: nudgeBudgets}); err != nil {
+	if err := e.charge(e.base, &spec, usage{budgets: spec.Policy.Nudges}); err != nil {
 		return // asked less than an hour ago, maybe by an earlier run
 	}
 	asked := false
 	for attempt := 1; ; attempt++ {
-		err = e.slot(e.base, &e.weixin, ownerOf(en.name), patient, false, func(ctx context.Context) error {
+		err = e.slot(e.base, e.host(&spec), ownerOf(en.name), patient, false, func(ctx context.Context) error {
 			if asked = en.heldBy(h); !asked {
 				return nil // a push has come while this waited for its slot
 			}
@@ -277,7 +273,7 @@ func (e *Engine) expect(now clock.Instant) {
 		e.inheritTicket(made)
 		made.mu.Lock()
 		if e.index.add(made) == made {
-			e.applyLocked(made, rescheduled{now.Add(spec.Kind.policy().quiet)}, now)
+			e.applyLocked(made, rescheduled{now.Add(spec.Policy.Quiet)}, now)
 		}
 		made.mu.Unlock()
 	}
@@ -331,10 +327,10 @@ func (e *Engine) takes(d Deposit, at time.Time) (change, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch p := spec.Kind.policy(); {
-	case p.pushed > 0:
+	switch p := spec.Policy; {
+	case p.Pushed > 0:
 		return e.puts(d.Name, d.Value), nil
-	case p.grant:
+	case p.Grant:
 		a := e.gives(gift{name: d.Name, next: record.Generation{Value: d.Value, At: at, Source: fromPut}})
 		a.engine = e
 		return a, nil

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/policy"
 	"tokend/fetchers"
 )
 
@@ -263,7 +264,7 @@ func TestPushAlarmDecidedAgain(t *testing.T) {
 				return token("tok", 2*time.Hour), nil
 			}}
 			c := p.catalog()
-			c[app] = Spec{Name: app, Account: app, Owner: app, Kind: StableToken, Fetcher: busy}
+			c[app] = Spec{Name: app, Account: app, Owner: app, Policy: policy.StableToken, Fetcher: busy}
 			r := start(t, Config{Catalog: c, Calls: 1, Timeout: time.Hour})
 			r.mustPush("ticket", time.Now())
 			go func() { _, _ = r.get(app) }()

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"tokend/daemon/policy"
 	"tokend/fetchers"
 )
 
@@ -23,12 +24,12 @@ func quotaOn(on *atomic.Bool) *upstream {
 // TestQuotaPause: 45009 pauses a minute, then twice as long each time, an hour at most, for kinds
 // with a budget of the day and without. A success resets the pause, a restart does not.
 func TestQuotaPause(t *testing.T) {
-	for _, kind := range []Kind{StableToken, RotatingToken, Ticket, CorpToken} {
+	for _, kind := range []*policy.Policy{policy.StableToken, policy.RotatingToken, policy.Ticket, policy.CorpToken} {
 		t.Run(kind.String(), func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				var on atomic.Bool
 				on.Store(true)
-				cfg := Config{Store: newDisk(), Catalog: specs(Spec{Name: app, Kind: kind, Fetcher: quotaOn(&on)})}
+				cfg := Config{Store: newDisk(), Catalog: specs(Spec{Name: app, Policy: kind, Fetcher: quotaOn(&on)})}
 				r := start(t, cfg)
 				var got []time.Duration
 				for n := range 8 {
@@ -64,7 +65,7 @@ func TestQuotaAfterOutage(t *testing.T) {
 		up := &upstream{answer: func(context.Context, fetchers.Ask, int) (fetchers.Token, error) {
 			return fetchers.Token{}, away()
 		}}
-		r := start(t, Config{Catalog: specs(Spec{Name: app, Kind: StableToken, Fetcher: up})})
+		r := start(t, Config{Catalog: specs(Spec{Name: app, Policy: policy.StableToken, Fetcher: up})})
 		_, err := r.get(app)
 		mustReason(t, err, Unreachable)
 		time.Sleep(time.Hour)
@@ -109,22 +110,22 @@ func TestDayQuota(t *testing.T) {
 	const near = 1710 // of the 1900 that tokend allows itself
 	for _, tc := range []struct {
 		name  string
-		kind  Kind
+		kind  *policy.Policy
 		calls int
 		code  int
 		begin time.Duration // of the calls; a bubble begins at midnight UTC, 08:00 in Shanghai
 		wait  time.Duration // from then on
 		pause time.Duration
 	}{
-		{"nearly spent", RotatingToken, near, 45009, 0, 0, 16 * time.Hour},
-		{"not nearly", RotatingToken, near - 1, 45009, 0, 0, time.Minute},
-		{"yesterday", RotatingToken, near, 45009, 15 * time.Hour, 90 * time.Minute, time.Minute},
-		{"just after midnight", RotatingToken, near, 45009, 16 * time.Hour, 0, 24 * time.Hour},
-		{"just before midnight", RotatingToken, near, 45009, 16*time.Hour - 100*time.Millisecond, 0, time.Minute},
-		{"in the hour of midnight", RotatingToken, near, 45009, 15*time.Hour + 30*time.Minute, 45 * time.Minute, time.Minute},
-		{"a minute's quota", RotatingToken, near, 45011, 0, 0, time.Minute},
-		{"no quota of the day", CorpToken, near, 45009, 0, 0, time.Minute},
-		{"a quota of the hour", Ticket, 72, 45009, 0, 0, time.Minute},
+		{"nearly spent", policy.RotatingToken, near, 45009, 0, 0, 16 * time.Hour},
+		{"not nearly", policy.RotatingToken, near - 1, 45009, 0, 0, time.Minute},
+		{"yesterday", policy.RotatingToken, near, 45009, 15 * time.Hour, 90 * time.Minute, time.Minute},
+		{"just after midnight", policy.RotatingToken, near, 45009, 16 * time.Hour, 0, 24 * time.Hour},
+		{"just before midnight", policy.RotatingToken, near, 45009, 16*time.Hour - 100*time.Millisecond, 0, time.Minute},
+		{"in the hour of midnight", policy.RotatingToken, near, 45009, 15*time.Hour + 30*time.Minute, 45 * time.Minute, time.Minute},
+		{"a minute's quota", policy.RotatingToken, near, 45011, 0, 0, time.Minute},
+		{"no quota of the day", policy.CorpToken, near, 45009, 0, 0, time.Minute},
+		{"a quota of the hour", policy.Ticket, 72, 45009, 0, 0, time.Minute},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
@@ -138,7 +139,7 @@ func TestDayQuota(t *testing.T) {
 						return answer(ctx, ask, n)
 					})
 				}
-				r := start(t, Config{Catalog: specs(Spec{Name: app, Kind: tc.kind, Fetcher: up})})
+				r := start(t, Config{Catalog: specs(Spec{Name: app, Policy: tc.kind, Fetcher: up})})
 				time.Sleep(tc.begin)
 				for range tc.calls - 1 { // and the one that is refused
 					if _, err := r.Refresh(t.Context(), app); err != nil {
@@ -171,7 +172,7 @@ func TestDayQuota(t *testing.T) {
 func TestForcedRefreshQuota(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var on atomic.Bool
-		r := start(t, Config{Catalog: specs(Spec{Name: app, Kind: StableToken, Fetcher: quotaOn(&on)})})
+		r := start(t, Config{Catalog: specs(Spec{Name: app, Policy: policy.StableToken, Fetcher: quotaOn(&on)})})
 		for n := range 20 {
 			on.Store(n == 19)
 			_, err := r.Refresh(t.Context(), app)

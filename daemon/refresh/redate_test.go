@@ -73,7 +73,7 @@ func newLateHost(t *testing.T, off time.Duration) *lateHost {
 }
 
 func (h *lateHost) config() Config {
-	return Config{Store: h.disk, Catalog: h.p.catalog(), Boot: h.boot, Boottime: h.boottime}
+	return Config{Hosts: bothHosts, Store: h.disk, Catalog: h.p.catalog(), Boot: h.boot, Boottime: h.boottime}
 }
 
 // engine returns an engine that nobody runs: what it does not do at once it never does.

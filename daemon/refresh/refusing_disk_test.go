@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/policy"
 	"tokend/daemon/record"
 	"tokend/fetchers"
 	"tokend/fetchers/secret"
@@ -205,7 +206,7 @@ func TestPuttingWhatIsInForceIsDurableOrAnError(t *testing.T) {
 func TestDurableThenVisible(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		d := newDisk()
-		r := start(t, Config{Store: d, Catalog: specs(Spec{Name: app, Kind: StableToken, Fetcher: fresh(time.Hour)})})
+		r := start(t, Config{Store: d, Catalog: specs(Spec{Name: app, Policy: policy.StableToken, Fetcher: fresh(time.Hour)})})
 		d.gate = make(chan struct{})
 		got := make(chan string)
 		go func() { got <- r.mustGet(app) }()
@@ -227,7 +228,7 @@ func TestADiskThatRefusesStopsNoToken(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		d := newDisk()
 		d.fail(errors.New("no space left"))
-		r := start(t, Config{Store: d, Catalog: specs(Spec{Name: app, Kind: RotatingToken, Fetcher: fresh(time.Hour)})})
+		r := start(t, Config{Store: d, Catalog: specs(Spec{Name: app, Policy: policy.RotatingToken, Fetcher: fresh(time.Hour)})})
 		r.mustGet(app)
 		if s, _ := r.Status(app); s.Durable {
 			t.Error("Durable: got true, want false")
@@ -270,7 +271,7 @@ func TestAPushedTicketThatTheDiskRefusesIsInForce(t *testing.T) {
 			}
 			return token(fmt.Sprintf("tok-%d", n), 10*time.Minute), nil
 		}}
-		all := specs(Spec{Name: suiteTicket, Kind: SuiteTicket}, Spec{Name: suiteToken, Kind: SuiteToken, Parent: suiteTicket, Fetcher: tokens})
+		all := specs(Spec{Name: suiteTicket, Policy: policy.SuiteTicket}, Spec{Name: suiteToken, Policy: policy.SuiteToken, Parent: suiteTicket, Fetcher: tokens})
 		r := start(t, Config{Store: d, Catalog: all})
 		push := func(n int, at time.Time) error {
 			return r.Push(t.Context(), suiteTicket, secret.Text(fmt.Sprint("ticket-", n)), at)

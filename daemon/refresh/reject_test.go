@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"tokend/daemon/policy"
 	"tokend/fetchers"
 	"tokend/fetchers/secret"
 )
@@ -15,7 +16,7 @@ import (
 func TestARejectedValueIsReplacedOnce(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		up := fresh(2 * time.Hour)
-		r := start(t, Config{Catalog: specs(Spec{Name: app, Kind: RotatingToken, Fetcher: up})})
+		r := start(t, Config{Catalog: specs(Spec{Name: app, Policy: policy.RotatingToken, Fetcher: up})})
 		r.mustGet(app)
 		var wg sync.WaitGroup
 		for range 100 {
@@ -39,7 +40,7 @@ func TestARejectedValueIsReplacedOnce(t *testing.T) {
 func TestAValueRepeatedToARejectionIsNotAskedForAgainForAMinute(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		up := repeating(2*time.Hour, 0, false)
-		r := start(t, Config{Catalog: specs(Spec{Name: app, Kind: CorpToken, Fetcher: up})})
+		r := start(t, Config{Catalog: specs(Spec{Name: app, Policy: policy.CorpToken, Fetcher: up})})
 		r.mustGet(app)
 		for range 30 {
 			v, err := r.Reject(t.Context(), app, "tok-1")
@@ -68,8 +69,8 @@ func TestRejectCached(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		up, same := fresh(2*time.Hour), repeating(2*time.Hour, 0, false)
 		r := start(t, Config{Catalog: specs(
-			Spec{Name: app, Kind: RotatingToken, Fetcher: up},
-			Spec{Name: corpApp, Kind: CorpToken, Fetcher: same},
+			Spec{Name: app, Policy: policy.RotatingToken, Fetcher: up},
+			Spec{Name: corpApp, Policy: policy.CorpToken, Fetcher: same},
 		)})
 		rejects := func() int64 { return r.counts.rejects.Load() }
 		answers := func(what, name, rejected, want string) {
@@ -151,7 +152,7 @@ func TestRejectCachedWaitsForLoading(t *testing.T) {
 }
 
 func TestRejectCachedDoesNotAllocate(t *testing.T) {
-	e, err := New(Config{Store: newDisk(), Catalog: specs(Spec{Name: app, Kind: StableToken, Fetcher: fresh(time.Hour)})})
+	e, err := New(Config{Hosts: bothHosts, Store: newDisk(), Catalog: specs(Spec{Name: app, Policy: policy.StableToken, Fetcher: fresh(time.Hour)})})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,7 +172,7 @@ func TestRejectCachedDoesNotAllocate(t *testing.T) {
 func TestAFailedReplacementIsAnErrorAndLeavesTheValue(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		up := fresh(2 * time.Hour)
-		r := start(t, Config{Catalog: specs(Spec{Name: app, Kind: StableToken, Fetcher: up})})
+		r := start(t, Config{Catalog: specs(Spec{Name: app, Policy: policy.StableToken, Fetcher: up})})
 		r.mustGet(app)
 		up.answers(func(context.Context, fetchers.Ask, int) (fetchers.Token, error) { return fetchers.Token{}, away() })
 		for range 100 {
@@ -191,7 +192,7 @@ func TestAFailedReplacementIsAnErrorAndLeavesTheValue(t *testing.T) {
 func TestAClientThatRejectsEverythingIsStopped(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		up := fresh(2 * time.Hour)
-		r := start(t, Config{Catalog: specs(Spec{Name: app, Kind: RotatingToken, Fetcher: up})})
+		r := start(t, Config{Catalog: specs(Spec{Name: app, Policy: policy.RotatingToken, Fetcher: up})})
 		v := r.mustGet(app)
 		limited := 0
 		for range 3600 {
@@ -225,7 +226,7 @@ func TestARejectionNeverForces(t *testing.T) {
 			}
 			return token("same", 2*time.Hour), nil
 		}}
-		r := start(t, Config{Catalog: specs(Spec{Name: app, Kind: StableToken, Fetcher: up})})
+		r := start(t, Config{Catalog: specs(Spec{Name: app, Policy: policy.StableToken, Fetcher: up})})
 		for range 24 * 60 {
 			v := r.mustGet(app)
 			if got, err := r.Reject(t.Context(), app, secret.Text(v)); err == nil && string(got.Text) != v {

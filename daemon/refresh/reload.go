@@ -44,7 +44,7 @@ func (e *Engine) SetCatalog(c Catalog) {
 			if now := e.clock.Now(); en.hold == nil && e.bySecret(&spec) {
 				e.applyLocked(en, rescheduled{now}, now)
 			}
-		case en.policy().perAsk, en.hold != nil && en.hold.operators():
+		case en.policy().PerAsk, en.hold != nil && en.hold.operators():
 			touched = append(touched, en)
 		}
 		en.mu.Unlock()
@@ -60,14 +60,14 @@ func (e *Engine) SetCatalog(c Catalog) {
 
 // bySecret reports whether the calls for spec are made with the secret of its account.
 func (e *Engine) bySecret(spec *Spec) bool {
-	if p := spec.Kind.policy(); spec.Grant != "" || p.pushed > 0 || p.perAsk || p.grant {
+	if p := spec.Policy; spec.Grant != "" || p.Pushed > 0 || p.PerAsk || p.Grant {
 		return false
 	}
 	if spec.Parent == "" {
 		return true
 	}
 	parent, err := e.lookup(spec.Parent)
-	return err == nil && parent.Kind.policy().pushed > 0
+	return err == nil && parent.Policy.Pushed > 0
 }
 
 // follow makes what is on disk follow the configuration, and with it the entries that
@@ -86,7 +86,7 @@ func (e *Engine) follow(batch []*entry) {
 		hold := record.Record{Table: record.Holds, Key: en.name}
 		free := en.gone() == nil && e.followLocked(en)
 		switch {
-		case en.gone() != nil && en.policy().pushed > 0:
+		case en.gone() != nil && en.policy().Pushed > 0:
 			stray = append(stray, hold) // the ticket is kept for as long as it lives: nobody can ask for it
 		case en.gone() != nil:
 			stray = append(stray, hold, record.Record{Table: record.Credentials, Key: en.name})
@@ -122,7 +122,7 @@ func (e *Engine) followLocked(en *entry) (free bool) {
 	switch {
 	case en.hold == nil:
 		return true
-	case en.hold.settings == spec.Settings && !en.policy().perAsk && !en.hold.operators(): // the limit of perAsk may have changed
+	case en.hold.settings == spec.Settings && !en.policy().PerAsk && !en.hold.operators(): // the limit of perAsk may have changed
 		return false
 	}
 	e.applyLocked(en, freed{}, e.clock.Now())

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/policy"
 	"tokend/daemon/record"
 	"tokend/fetchers"
 )
@@ -25,8 +26,8 @@ func TestACallIsMadeByTheConfigurationInForce(t *testing.T) {
 		}}
 		after := fresh(2 * time.Hour)
 		of := func(up *upstream, settings string) catalog {
-			return specs(Spec{Name: app, Kind: StableToken, Fetcher: parent},
-				Spec{Name: tick, Kind: Ticket, Parent: app, Settings: settings, Fetcher: up})
+			return specs(Spec{Name: app, Policy: policy.StableToken, Fetcher: parent},
+				Spec{Name: tick, Policy: policy.Ticket, Parent: app, Settings: settings, Fetcher: up})
 		}
 		r := start(t, Config{Catalog: of(before, "wrong")})
 		done := make(chan error)
@@ -70,9 +71,9 @@ func TestChangedSecretTriedAtOnce(t *testing.T) {
 				s.Settings = settings
 				c[name] = s
 			}
-			c[app] = Spec{Name: app, Account: app, Kind: StableToken, Fetcher: stable, Settings: settings}
-			c[tick] = Spec{Name: tick, Account: tick, Kind: Ticket, Parent: app, Fetcher: child, Settings: settings}
-			c[app2] = Spec{Name: app2, Account: app2, Kind: StableToken, Fetcher: idle, Settings: settings}
+			c[app] = Spec{Name: app, Account: app, Policy: policy.StableToken, Fetcher: stable, Settings: settings}
+			c[tick] = Spec{Name: tick, Account: tick, Policy: policy.Ticket, Parent: app, Fetcher: child, Settings: settings}
+			c[app2] = Spec{Name: app2, Account: app2, Policy: policy.StableToken, Fetcher: idle, Settings: settings}
 			return c
 		}
 		r := start(t, Config{Catalog: with("v1")})
@@ -147,7 +148,7 @@ func TestReloadDuringLookup(t *testing.T) {
 	t.Run("removed", func(t *testing.T) {
 		bubble(t, func(t *testing.T) {
 			up := fresh(2 * time.Hour)
-			c := &changing{catalog: specs(Spec{Name: app, Kind: StableToken, Fetcher: up})}
+			c := &changing{catalog: specs(Spec{Name: app, Policy: policy.StableToken, Fetcher: up})}
 			r := start(t, Config{Catalog: c})
 			made(r, c, specs())
 			if r.index.get(app) != nil || up.count() != 0 {
@@ -159,7 +160,7 @@ func TestReloadDuringLookup(t *testing.T) {
 		bubble(t, func(t *testing.T) {
 			before, after := fresh(2*time.Hour), fresh(2*time.Hour)
 			of := func(settings string, up *upstream) catalog {
-				return specs(Spec{Name: app, Kind: StableToken, Settings: settings, Fetcher: up})
+				return specs(Spec{Name: app, Policy: policy.StableToken, Settings: settings, Fetcher: up})
 			}
 			c := &changing{catalog: of("v1", before)}
 			r := start(t, Config{Catalog: c})
@@ -178,7 +179,7 @@ func TestReloadDuringLookup(t *testing.T) {
 func TestReloadKeepsNewHold(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		of := func(settings string, fails error) catalog {
-			return specs(Spec{Name: app, Kind: StableToken, Settings: settings, Fetcher: &upstream{answer: func(context.Context, fetchers.Ask, int) (fetchers.Token, error) {
+			return specs(Spec{Name: app, Policy: policy.StableToken, Settings: settings, Fetcher: &upstream{answer: func(context.Context, fetchers.Ask, int) (fetchers.Token, error) {
 				return token("tok", time.Hour), fails
 			}}})
 		}
@@ -216,7 +217,7 @@ func TestReloadDuringWrite(t *testing.T) {
 				return fetchers.Token{}, refusal(40125, fetchers.Misconfigured)
 			}}
 			of := func(settings string, up *upstream) catalog {
-				return specs(Spec{Name: app, Kind: StableToken, Settings: settings, Fetcher: up})
+				return specs(Spec{Name: app, Policy: policy.StableToken, Settings: settings, Fetcher: up})
 			}
 			d := newDisk()
 			r := start(t, Config{Store: d, Catalog: of("wrong", wrong)})
@@ -237,7 +238,7 @@ func TestReloadDuringWrite(t *testing.T) {
 	t.Run("of a value, removed", func(t *testing.T) {
 		bubble(t, func(t *testing.T) {
 			d := newDisk()
-			r := start(t, Config{Store: d, Catalog: specs(Spec{Name: app, Kind: StableToken, Fetcher: fresh(2 * time.Hour)})})
+			r := start(t, Config{Store: d, Catalog: specs(Spec{Name: app, Policy: policy.StableToken, Fetcher: fresh(2 * time.Hour)})})
 			_, _, w := r.Watch(app, nil)
 			defer w.Close()
 			d.gate = make(chan struct{})
@@ -277,7 +278,7 @@ func TestGrantsOfWhatIsNotConfiguredAreNotListed(t *testing.T) {
 			}
 		}
 		want(2)
-		r.SetCatalog(specs(Spec{Name: app, Kind: StableToken, Fetcher: fresh(2 * time.Hour)}))
+		r.SetCatalog(specs(Spec{Name: app, Policy: policy.StableToken, Fetcher: fresh(2 * time.Hour)}))
 		want(0)
 		r.SetCatalog(p.catalog())
 		want(2)
@@ -292,7 +293,7 @@ func TestReloadOnRefusingDisk(t *testing.T) {
 		up.answers(func(context.Context, fetchers.Ask, int) (fetchers.Token, error) {
 			return fetchers.Token{}, refusal(40125, fetchers.Misconfigured)
 		})
-		cfg := Config{Store: d, Catalog: specs(Spec{Name: app, Kind: StableToken, Fetcher: up})}
+		cfg := Config{Store: d, Catalog: specs(Spec{Name: app, Policy: policy.StableToken, Fetcher: up})}
 		r := start(t, cfg)
 		_, err := r.get(app)
 		mustReason(t, err, Refused)

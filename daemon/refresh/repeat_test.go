@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/policy"
 	"tokend/fetchers"
 	"tokend/fetchers/secret"
 )
@@ -39,7 +40,7 @@ func TestLostCallRepeated(t *testing.T) {
 					}
 					return token("tok", time.Hour), nil
 				}}
-				r := start(t, Config{Catalog: specs(Spec{Name: app, Kind: StableToken, Fetcher: up})})
+				r := start(t, Config{Catalog: specs(Spec{Name: app, Policy: policy.StableToken, Fetcher: up})})
 				began := time.Now()
 				_, err := r.get(app)
 				if (err == nil) != (test.failures == 0) || up.count() != test.calls || time.Since(began) != 0 {
@@ -59,8 +60,8 @@ func TestRepeatedCallIsCharged(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		up := &upstream{answer: func(context.Context, fetchers.Ask, int) (fetchers.Token, error) { return fetchers.Token{}, lost(1) }}
 		r := start(t, Config{Catalog: specs(
-			Spec{Name: app, Kind: StableToken, Fetcher: fresh(2 * time.Hour)},
-			Spec{Name: tick, Kind: Ticket, Parent: app, Fetcher: up})})
+			Spec{Name: app, Policy: policy.StableToken, Fetcher: fresh(2 * time.Hour)},
+			Spec{Name: tick, Policy: policy.Ticket, Parent: app, Fetcher: up})})
 		for range 39 {
 			_, _ = r.Refresh(t.Context(), tick)
 		}
@@ -82,8 +83,8 @@ func TestAnsweredCallIsNotReportedLost(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		up := &upstream{answer: func(context.Context, fetchers.Ask, int) (fetchers.Token, error) { return fetchers.Token{}, lost(0) }}
 		r := start(t, Config{Catalog: specs(
-			Spec{Name: app, Kind: StableToken, Fetcher: fresh(2 * time.Hour)},
-			Spec{Name: tick, Kind: Ticket, Parent: app, Fetcher: up})})
+			Spec{Name: app, Policy: policy.StableToken, Fetcher: fresh(2 * time.Hour)},
+			Spec{Name: tick, Policy: policy.Ticket, Parent: app, Fetcher: up})})
 		const room = 2
 		for range 80 - room {
 			_, _ = r.Refresh(t.Context(), tick)
@@ -107,7 +108,7 @@ func TestAnsweredCallIsNotReportedLost(t *testing.T) {
 func TestForcedCallIsNotRepeatedTooSoon(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		up := &upstream{answer: func(context.Context, fetchers.Ask, int) (fetchers.Token, error) { return fetchers.Token{}, lost(1) }}
-		r := start(t, Config{Catalog: specs(Spec{Name: app, Kind: StableToken, Fetcher: up})})
+		r := start(t, Config{Catalog: specs(Spec{Name: app, Policy: policy.StableToken, Fetcher: up})})
 		_, err := r.Refresh(t.Context(), app)
 		mustReason(t, err, Unreachable)
 		if n := up.count(); n != 1 {
@@ -130,7 +131,7 @@ func TestRepeatedCallHasItsOwnTime(t *testing.T) {
 			}
 			return token("tok", time.Hour), nil
 		}}
-		r := start(t, Config{Timeout: 3 * time.Second, Catalog: specs(Spec{Name: app, Kind: StableToken, Fetcher: up})})
+		r := start(t, Config{Timeout: 3 * time.Second, Catalog: specs(Spec{Name: app, Policy: policy.StableToken, Fetcher: up})})
 		r.mustGet(app)
 	})
 }
@@ -148,7 +149,7 @@ func TestStopEndsRepetitions(t *testing.T) {
 		}
 		up := &upstream{answer: func(context.Context, fetchers.Ask, int) (fetchers.Token, error) { return fetchers.Token{}, slow() }}
 		c := p.catalog()
-		c[app] = Spec{Name: app, Account: app, Owner: app, Kind: RotatingToken, Fetcher: up}
+		c[app] = Spec{Name: app, Account: app, Owner: app, Policy: policy.RotatingToken, Fetcher: up}
 		r := start(t, Config{Catalog: c})
 		r.mustPush("ticket", time.Now())
 		r.mustGet(component)
@@ -206,7 +207,7 @@ func TestUnsentNudgeRepeated(t *testing.T) {
 					}
 					return &fetchers.TransportError{Endpoint: "/x", Sent: test.sent, Repeat: 2, Err: errors.New("connection lost")}
 				}
-				r := start(t, Config{Catalog: specs(Spec{Name: verify, Kind: VerifyTicket, Nudge: nudge})})
+				r := start(t, Config{Catalog: specs(Spec{Name: verify, Policy: policy.VerifyTicket, Nudge: nudge})})
 				r.mustPush("ticket", time.Now())
 				time.Sleep(31 * time.Minute)
 				synctest.Wait()

@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 
+	"tokend/daemon/policy"
 	"tokend/fetchers"
 )
 
@@ -20,7 +21,7 @@ func (e *Engine) Status(name string) (Status, error) {
 		if err != nil {
 			return Status{}, err
 		}
-		if spec.Kind.policy().grant {
+		if spec.Policy.Grant {
 			return e.grants.status(spec, e.mark)
 		}
 		en = e.newEntry(&spec)
@@ -41,7 +42,10 @@ func (e *Engine) Status(name string) (Status, error) {
 // statusLocked returns all there is to say of en, which is spec's. en.mu is held.
 func (e *Engine) statusLocked(en *entry, spec *Spec) Status {
 	now := e.clock.Now()
-	s := Status{Listing: en.listingLocked(now), Kind: spec.Kind.String(), Pushed: spec.Kind.policy().pushed > 0, Parent: spec.Parent, Durable: !en.volatile, Peg: &en.peg}
+	s := Status{Listing: en.listingLocked(now), Kind: spec.Policy.Word, Pushed: spec.Policy.Pushed > 0, Parent: spec.Parent, Durable: !en.volatile, Peg: &en.peg}
+	if name := e.host(spec).Name; name != nil && spec.Fetcher != nil {
+		s.Host = name()
+	}
 	if c := en.current.Load(); c != nil {
 		s.FetchedAt = e.clock.Wall(c.issued).UTC()
 		s.ExpiresAt = e.clock.Wall(c.end).UTC()
@@ -147,11 +151,11 @@ func (e *Engine) Overview() []Status {
 // for each credential, and holds up no reader.
 func (e *Engine) Census() Census {
 	type flock struct {
-		kind     Kind
+		kind     *policy.Policy
 		platform string
 	}
 	type cause struct {
-		kind    Kind
+		kind    *policy.Policy
 		reason  Reason
 		errcode int
 		class   fetchers.Reaction
@@ -168,9 +172,9 @@ func (e *Engine) Census() Census {
 			en.mu.Unlock()
 			continue
 		}
-		state, h, kind := en.stateLocked(now), en.hold, en.class.Load().kind
+		state, h, kind := en.stateLocked(now), en.hold, en.policy()
 		en.mu.Unlock()
-		if p := kind.policy(); p.lapses && !p.configured {
+		if kind.Lapses && !kind.Configured {
 			f := flock{kind, ownerOf(en.name)}
 			states := crowds[f]
 			if states == nil {

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/policy"
 	"tokend/fetchers"
 )
 
@@ -16,7 +17,7 @@ func TestARestartServesWhatIsValidWithoutACall(t *testing.T) {
 		d := newDisk()
 		var all []Spec
 		for i := range 100 {
-			all = append(all, Spec{Name: fmt.Sprintf("work/ww1/%d/access_token", i), Kind: StableToken, Fetcher: up})
+			all = append(all, Spec{Name: fmt.Sprintf("work/ww1/%d/access_token", i), Policy: policy.StableToken, Fetcher: up})
 		}
 		r := start(t, Config{Store: d, Catalog: specs(all...)})
 		want := map[string]string{}
@@ -45,7 +46,7 @@ func TestExpiredOverARestartIsFetchedAtAPace(t *testing.T) {
 		d := newDisk()
 		var all []Spec
 		for i := range 200 {
-			all = append(all, Spec{Name: fmt.Sprintf("work/ww1/%d/access_token", i), Kind: CorpToken, Fetcher: up})
+			all = append(all, Spec{Name: fmt.Sprintf("work/ww1/%d/access_token", i), Policy: policy.CorpToken, Fetcher: up})
 		}
 		r := start(t, Config{Store: d, Catalog: specs(all...)})
 		for _, s := range all {

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/policy"
 	"tokend/daemon/record"
 )
 
@@ -20,8 +21,8 @@ func TestRestoredTokensFetchedAgain(t *testing.T) {
 		p, d, boottime := newPlatform("wxa"), newDisk(), bootedNow()
 		stable, rotating := fresh(2*time.Hour), fresh(2*time.Hour)
 		c := p.catalog()
-		c[app] = Spec{Name: app, Account: app, Owner: app, Kind: StableToken, Fetcher: stable}
-		c[app2] = Spec{Name: app2, Account: app2, Owner: app2, Kind: RotatingToken, Fetcher: rotating}
+		c[app] = Spec{Name: app, Account: app, Owner: app, Policy: policy.StableToken, Fetcher: stable}
+		c[app2] = Spec{Name: app2, Account: app2, Owner: app2, Policy: policy.RotatingToken, Fetcher: rotating}
 		cfg := Config{Store: d, Catalog: c, Boot: thisBoot, Boottime: boottime}
 		r := start(t, cfg)
 		r.mustPut(customer("wxa", "refresh_token"), "refresh")

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"tokend/daemon/policy"
 	"tokend/daemon/record"
 	"tokend/daemon/throttle"
 	"tokend/fetchers/secret"
@@ -163,11 +164,11 @@ func TestListIsWhatThereIs(t *testing.T) {
 // TestListWhileTheWorldGoesOn: entries come and go while lists are made and walked. Each has as
 // many lines as was said, in order, and none twice; and who was there all the while is in it.
 func TestListWhileTheWorldGoesOn(t *testing.T) {
-	e, err := New(Config{Store: newDisk(), Catalog: specs()})
+	e, err := New(Config{Hosts: bothHosts, Store: newDisk(), Catalog: specs()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	class := e.classes.of(&Spec{Kind: StableToken})
+	class := e.classes.of(&Spec{Policy: policy.StableToken})
 	add := func(i int) *entry {
 		en := &entry{name: fmt.Sprintf("official_account/wx%d/access_token", i)}
 		en.class.Store(class)
@@ -232,11 +233,11 @@ func BenchmarkList(b *testing.B) {
 
 // newCrowd returns an engine with n entries and as many grants.
 func newCrowd(t testing.TB, n int, b *throttle.Budget) *Engine {
-	e, err := New(Config{Store: newGrantsAlone(n), Catalog: specs(), Throttle: b})
+	e, err := New(Config{Hosts: bothHosts, Store: newGrantsAlone(n), Catalog: specs(), Throttle: b})
 	if err != nil {
 		t.Fatal(err)
 	}
-	class := e.classes.of(&Spec{Kind: AuthorizerToken})
+	class := e.classes.of(&Spec{Policy: policy.AuthorizerToken})
 	for i := range n {
 		en := &entry{name: fmt.Sprintf("open_platform/wxbench/wx%016x/access_token", uint64(i+1)*0x9e3779b97f4a7c15)}
 		en.class.Store(class)

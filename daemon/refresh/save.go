@@ -224,5 +224,5 @@ func (e *Engine) holdMoot(name string) bool {
 		return !e.outlets.holds(name)
 	}
 	spec, err := e.lookup(name)
-	return err != nil || spec.Settings != h.Settings || spec.Kind.policy().perAsk
+	return err != nil || spec.Settings != h.Settings || spec.Policy.PerAsk
 }

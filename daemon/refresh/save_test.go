@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/policy"
 	"tokend/daemon/record"
 	"tokend/fetchers"
 	"tokend/fetchers/secret"
@@ -27,7 +28,7 @@ func TestSavedValueEndsItsHold(t *testing.T) {
 					return token("tok", 2*time.Hour), nil
 				}}
 				d := &refusing{disk: newDisk(), pick: has(record.Credentials)}
-				r := start(t, Config{Store: d, Catalog: specs(Spec{Name: app, Kind: CorpToken, Fetcher: up})})
+				r := start(t, Config{Store: d, Catalog: specs(Spec{Name: app, Policy: policy.CorpToken, Fetcher: up})})
 				_, err := r.get(app)
 				mustReason(t, err, Refused)
 				bad = false
@@ -105,7 +106,7 @@ func TestRefusedSavedLater(t *testing.T) {
 					return got, nil
 				})
 				c := p.catalog()
-				c[app] = Spec{Name: app, Account: app, Owner: app, Kind: RotatingToken, Fetcher: fresh(2 * time.Hour)}
+				c[app] = Spec{Name: app, Account: app, Owner: app, Policy: policy.RotatingToken, Fetcher: fresh(2 * time.Hour)}
 				d := &refusing{disk: newDisk(), pick: has(tc.table)}
 				r := start(t, Config{Store: d, Catalog: c})
 				r.mustPush("ticket", time.Now())

@@ -16,20 +16,23 @@ const longestNap = 10 * time.Second
 type schedule struct {
 	mu       sync.Mutex
 	coming   heap
-	backlogs [hosts]hostBacklog
+	backlogs []hostBacklog // by the host's number
 	// kick is a level trigger: the earliest due time may have changed.
 	kick chan struct{}
 }
 
 // heapNumbers is more than there are kinds of heaps: the place of an entry is that in its heap,
 // counted from one, times this, plus the number of its heap: zero for the coming ones.
-const heapNumbers = 8
+const heapNumbers = 64
+
+// mostHosts is how many hosts that leaves room for.
+const mostHosts = (heapNumbers - 1) / dueHeaps
 
 // heapNumber returns the number of a heap of one owner at host.
 func heapNumber(host, heap int) int { return 1 + host*dueHeaps + heap }
 
-func newSchedule() *schedule {
-	return &schedule{kick: make(chan struct{}, 1)}
+func newSchedule(hosts int) *schedule {
+	return &schedule{backlogs: make([]hostBacklog, hosts), kick: make(chan struct{}, 1)}
 }
 
 // grow makes room for n entries more.

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"tokend/daemon/policy"
 	"tokend/fetchers"
 )
 
@@ -18,9 +19,9 @@ func TestStandings(t *testing.T) {
 		wrong := &upstream{answer: func(context.Context, fetchers.Ask, int) (fetchers.Token, error) {
 			return fetchers.Token{}, refusal(40125, fetchers.Misconfigured)
 		}}
-		c[app] = Spec{Name: app, Kind: StableToken, Account: app, Fetcher: fresh(2 * time.Hour)}
-		c[app2] = Spec{Name: app2, Kind: StableToken, Account: app2, Fetcher: wrong}
-		c[tick] = Spec{Name: tick, Kind: Ticket, Parent: app, Fetcher: fresh(2 * time.Hour)}
+		c[app] = Spec{Name: app, Policy: policy.StableToken, Account: app, Fetcher: fresh(2 * time.Hour)}
+		c[app2] = Spec{Name: app2, Policy: policy.StableToken, Account: app2, Fetcher: wrong}
+		c[tick] = Spec{Name: tick, Policy: policy.Ticket, Parent: app, Fetcher: fresh(2 * time.Hour)}
 		r := start(t, Config{Catalog: c})
 		r.mustGet(app)
 		_, err := r.get(app2)
@@ -66,7 +67,7 @@ func TestSharedQuotaOnce(t *testing.T) {
 			for _, agent := range []string{"/1", "/2"} {
 				for _, ticket := range []string{"/agent_config_ticket", "/jsapi_ticket"} {
 					name := corp + agent + ticket
-					c[name] = Spec{Name: name, Kind: CorpTicket, Account: name, Owner: corp, Fetcher: fresh(2 * time.Hour)}
+					c[name] = Spec{Name: name, Policy: policy.CorpTicket, Account: name, Owner: corp, Fetcher: fresh(2 * time.Hour)}
 				}
 			}
 		}
@@ -83,7 +84,7 @@ func TestSharedQuotaOnce(t *testing.T) {
 		if len(spent) != 8+2+1 || spent["work/ww2#ticket"] != 1 || spent["work/ww1#ticket"] != 0 || spent["work/ww2/1/jsapi_ticket#ticket"] != 1 {
 			t.Errorf("got %v", spent)
 		}
-		if _, ok := spent["#"+r.wecom.faults.Word]; !ok {
+		if _, ok := spent["#"+policy.WeCom.Faults.Word]; !ok {
 			t.Errorf("WeCom's is not there: %v", spent)
 		}
 	})

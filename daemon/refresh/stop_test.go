@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/policy"
 	"tokend/fetchers"
 	"tokend/fetchers/secret"
 )
@@ -76,10 +77,10 @@ func TestStopWithHungUpstream(t *testing.T) {
 					away := c[platform+"/*"].Fetcher.(way)
 					away.Lister = stuckLister{h}
 					c[platform+"/*"] = Spec{Name: platform + "/*", Fetcher: away}
-					for _, kind := range []Kind{StableToken, RotatingToken} {
+					for _, kind := range []*policy.Policy{policy.StableToken, policy.RotatingToken} {
 						for i := range 10 {
-							name := fmt.Sprintf("official_account/wx%d-%d/access_token", kind, i)
-							c[name] = Spec{Name: name, Kind: kind, Account: name, Owner: name, Fetcher: &upstream{answer: func(ctx context.Context, _ fetchers.Ask, _ int) (fetchers.Token, error) {
+							name := fmt.Sprintf("official_account/wx-%s-%d/access_token", kind, i)
+							c[name] = Spec{Name: name, Policy: kind, Account: name, Owner: name, Fetcher: &upstream{answer: func(ctx context.Context, _ fetchers.Ask, _ int) (fetchers.Token, error) {
 								return fetchers.Token{}, h.call(ctx, kind.String())
 							}}}
 						}
@@ -126,7 +127,7 @@ func TestStopWithHungUpstream(t *testing.T) {
 					synctest.Wait()
 					h.mu.Lock()
 					defer h.mu.Unlock()
-					for _, what := range []string{"nudge", "list", "customer", "code", "exchange", StableToken.String(), RotatingToken.String()} {
+					for _, what := range []string{"nudge", "list", "customer", "code", "exchange", policy.StableToken.String(), policy.RotatingToken.String()} {
 						if h.calls[what] == 0 && calls > 0 && tc.ends == nil {
 							t.Errorf("%s: no call", what)
 						}

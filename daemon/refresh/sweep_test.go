@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/policy"
 	"tokend/daemon/quota"
 	"tokend/daemon/record"
 )
@@ -141,8 +142,8 @@ func TestAMootHoldIsDeletedUnlessAnotherHasBegun(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		d, up := newDisk(), fresh(2*time.Hour)
 		of := func(settings string) catalog {
-			return specs(Spec{Name: app, Kind: StableToken, Settings: settings, Fetcher: up},
-				Spec{Name: tick, Kind: Ticket, Parent: app, Settings: settings, Fetcher: up})
+			return specs(Spec{Name: app, Policy: policy.StableToken, Settings: settings, Fetcher: up},
+				Spec{Name: tick, Policy: policy.Ticket, Parent: app, Settings: settings, Fetcher: up})
 		}
 		hold := func(name, settings string) record.Record {
 			return record.Hold{Name: name, Settings: settings, Reason: uint8(Refused), ErrCode: 40125, Message: "no"}.Encode()
@@ -150,7 +151,7 @@ func TestAMootHoldIsDeletedUnlessAnotherHasBegun(t *testing.T) {
 		if err := d.Put(context.Background(), hold(app, "before"), hold(tick, "before")); err != nil {
 			t.Fatal(err)
 		}
-		e, err := New(Config{Store: d, Catalog: of("after")})
+		e, err := New(Config{Hosts: bothHosts, Store: d, Catalog: of("after")})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -171,7 +172,7 @@ func TestIdleBudgetsForgotten(t *testing.T) {
 		d := newDisk()
 		r := start(t, Config{Store: d, Catalog: specs()})
 		charge := func(account string) {
-			if err := r.charge(t.Context(), &Spec{Account: account}, usage{budgets: ticketBudgets}); err != nil {
+			if err := r.charge(t.Context(), &Spec{Account: account}, usage{budgets: policy.Ticket.Budgets}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -180,7 +181,7 @@ func TestIdleBudgetsForgotten(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		charge("counts")
-		time.Sleep(ticketBudgets[0].Window - time.Minute)
+		time.Sleep(policy.Ticket.Budgets[0].Window - time.Minute)
 		charge("last")
 		want := []string{"counts#ticket", "last#ticket"}
 		if n := d.count(t, record.Budgets); n != len(want) || !d.has(record.Budgets, want[0]) || !d.has(record.Budgets, want[1]) {

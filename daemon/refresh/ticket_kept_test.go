@@ -5,12 +5,13 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/policy"
 	"tokend/daemon/record"
 )
 
 // without is the configuration in which the platform is not.
 func without() catalog {
-	return specs(Spec{Name: app, Kind: StableToken, Fetcher: fresh(2 * time.Hour)})
+	return specs(Spec{Name: app, Policy: policy.StableToken, Fetcher: fresh(2 * time.Hour)})
 }
 
 // TestAPushedTicketOutlivesAReloadWithoutItsAccount holds that of an account that is taken out of

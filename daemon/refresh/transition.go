@@ -169,7 +169,7 @@ type redated struct{ value *credential }
 func (ev redated) change(en *entry, _ clock.Instant) bool {
 	c := ev.value
 	en.current.Store(c)
-	if en.hold == nil && en.policy().pushed == 0 {
+	if en.hold == nil && en.policy().Pushed == 0 {
 		en.refresh = refreshAt(en.policy(), c, en.spread(), c.seen, c.seen > c.issued)
 	}
 	return false
@@ -208,7 +208,7 @@ func (e *Engine) dropLocked(en *entry, why *Error) {
 	e.sleepers.drop(en)
 	e.index.remove(en)
 	state := Expired
-	if en.policy().configured && why == errChanged {
+	if en.policy().Configured && why == errChanged {
 		state = Idle // it is still listed
 	}
 	e.watchers.tell(Listing{Name: en.name, State: state})
@@ -218,9 +218,9 @@ func (e *Engine) dropLocked(en *entry, why *Error) {
 func (en *entry) restore(c *credential, now clock.Instant) {
 	en.current.Store(c)
 	en.started = true
-	if p := en.policy(); p.pushed > 0 {
+	if p := en.policy(); p.Pushed > 0 {
 		// A push that was missed while tokend was down is not overdue yet.
-		en.refresh = now.Add(p.quiet)
+		en.refresh = now.Add(p.Quiet)
 		return
 	}
 	// What came due while tokend was down is due now; the workers bound how many calls that makes
@@ -256,7 +256,7 @@ func (en *entry) noteDead(value secret.Text) { en.recall().dead = value }
 // is held.
 func (en *entry) sleepsLocked() bool {
 	h := en.hold
-	return h != nil && (h.derived || h.reason == NoTicket) && en.policy().pushed == 0
+	return h != nil && (h.derived || h.reason == NoTicket) && en.policy().Pushed == 0
 }
 
 // sleepers is the credentials that wait for their parent to recover, by the parent's name: they

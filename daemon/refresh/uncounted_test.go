@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/policy"
 	"tokend/fetchers"
 )
 
@@ -18,7 +19,7 @@ func TestCallsThatTheDiskRefusesToCountStayWithinTheQuota(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		up := fresh(30 * time.Second) // more looks than there is room for
 		d := newDisk()
-		cfg := Config{Catalog: specs(Spec{Name: app, Kind: CorpTicket, Account: "app", Owner: "corp", Fetcher: up})}
+		cfg := Config{Catalog: specs(Spec{Name: app, Policy: policy.CorpTicket, Account: "app", Owner: "corp", Fetcher: up})}
 		live := func(length time.Duration) (served int) {
 			handle := &killable{disk: d}
 			cfg.Store = handle
@@ -49,12 +50,12 @@ func TestCallsThatTheDiskRefusesToCountStayWithinTheQuota(t *testing.T) {
 }
 
 func TestADiskThatRefusesToCountKeepsTokensComing(t *testing.T) {
-	ups := map[Kind]*upstream{RotatingToken: fresh(2 * time.Hour), Ticket: repeating(2*time.Hour, 0, true), CorpTicket: repeating(2*time.Hour, 0, true)}
+	ups := map[*policy.Policy]*upstream{policy.RotatingToken: fresh(2 * time.Hour), policy.Ticket: repeating(2*time.Hour, 0, true), policy.CorpTicket: repeating(2*time.Hour, 0, true)}
 	for kind, up := range ups {
 		t.Run(kind.String(), func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				d := newDisk()
-				r := start(t, Config{Store: d, Catalog: specs(Spec{Name: app, Kind: kind, Fetcher: up})})
+				r := start(t, Config{Store: d, Catalog: specs(Spec{Name: app, Policy: kind, Fetcher: up})})
 				d.fail(errors.New("no space left"))
 				for range 24 * 60 {
 					r.mustGet(app)
@@ -84,7 +85,7 @@ func TestAForcedRefreshThatCannotBeCountedIsNotMade(t *testing.T) {
 			return token("tok", time.Hour), nil
 		}}
 		d := newDisk()
-		r := start(t, Config{Store: d, Catalog: specs(Spec{Name: app, Kind: StableToken, Fetcher: up})})
+		r := start(t, Config{Store: d, Catalog: specs(Spec{Name: app, Policy: policy.StableToken, Fetcher: up})})
 		r.mustGet(app)
 		d.fail(errors.New("no space left"))
 		for range 3 {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tokend/daemon/clock"
+	"tokend/daemon/policy"
 	"tokend/daemon/quota"
 	"tokend/daemon/throttle"
 )
@@ -61,9 +62,9 @@ func (w *Walk) Standings(yield func(*Standing) bool) {
 // summarize sets s to how en is, nil if nobody has asked for it, at now, which the wall clock calls wall.
 // It reports whether there is such a credential still.
 func summarize(s *Standing, spec *Spec, en *entry, now clock.Instant, wall time.Time) bool {
-	*s = Standing{Name: spec.Name, Kind: spec.Kind.String(), Durable: true}
+	*s = Standing{Name: spec.Name, Kind: spec.Policy.Word, Durable: true}
 	if en == nil {
-		s.State = unasked(spec.Kind)
+		s.State = unasked(spec.Policy)
 		return true
 	}
 	at := func(i clock.Instant) time.Time { return wall.Add(i.Sub(now)) }
@@ -86,8 +87,8 @@ func summarize(s *Standing, spec *Spec, en *entry, now clock.Instant, wall time.
 }
 
 // unasked returns the state of a credential that nobody has asked for.
-func unasked(k Kind) State {
-	if k.policy().pushed > 0 {
+func unasked(p *policy.Policy) State {
+	if p.Pushed > 0 {
 		return Waiting
 	}
 	return Idle
@@ -108,7 +109,7 @@ func (b *flags) add(i int, in bool) {
 
 func (b flags) has(i int) bool { return i/64 < len(b) && b[i/64]&(1<<(i%64)) != 0 }
 
-// Quotas returns the budgets of the configured accounts, and WeCom's of faulty calls, sorted by
+// Quotas returns the budgets of the configured accounts, and the hosts' of faulty calls, sorted by
 // account and word. Those of customers are not among them.
 func (e *Engine) Quotas() (all []Quota) {
 	w := e.Walk(e.base)
@@ -144,11 +145,11 @@ func (w *Walk) Quotas(counted bool) iter.Seq[*Quota] {
 			if !w.work.Step() {
 				return
 			}
-			p := spec.Kind.policy()
-			if p.wecom && !one(w.engine.wecom.faults, spec) {
+			p := spec.Policy
+			if faults := w.engine.host(spec).Faults; faults != nil && !one(faults, spec) {
 				return
 			}
-			for _, some := range [...][]quota.Budget{spec.budgets(), p.forced} {
+			for _, some := range [...][]quota.Budget{spec.budgets(), p.Forced} {
 				for i := range some {
 					if !one(&some[i], spec) {
 						return

@@ -10,13 +10,14 @@ import (
 	"testing"
 	"time"
 
+	"tokend/daemon/policy"
 	"tokend/fetchers"
 )
 
 func TestWatchersHearOfEveryChangeInOrder(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		up := fresh(2 * time.Hour)
-		r := start(t, Config{Catalog: specs(Spec{Name: app, Kind: StableToken, Fetcher: up}, Spec{Name: "work/ww1/1/access_token", Kind: CorpToken, Fetcher: fresh(time.Hour)})})
+		r := start(t, Config{Catalog: specs(Spec{Name: app, Policy: policy.StableToken, Fetcher: up}, Spec{Name: "work/ww1/1/access_token", Policy: policy.CorpToken, Fetcher: fresh(time.Hour)})})
 		n, all, w := r.Watch("official", nil)
 		defer w.Close()
 		if list := slices.Collect(all); n != 1 || len(list) != 1 || list[0].State != Idle {

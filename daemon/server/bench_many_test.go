@@ -12,6 +12,7 @@ import (
 	"tokend/daemon/access"
 	"tokend/daemon/clock"
 	"tokend/daemon/credential"
+	"tokend/daemon/policy"
 	"tokend/daemon/refresh"
 	"tokend/daemon/store/memstore"
 	"tokend/fetchers"
@@ -22,7 +23,7 @@ import (
 type anyApp struct{ refresh.Catalog }
 
 func (a anyApp) Lookup(name string) (refresh.Spec, error) {
-	return refresh.Spec{Name: name, Kind: refresh.StableToken, Account: name, Owner: name, Fetcher: a}, nil
+	return refresh.Spec{Name: name, Policy: policy.StableToken, Account: name, Owner: name, Fetcher: a}, nil
 }
 
 func (anyApp) Names() iter.Seq[string] { return func(func(string) bool) {} }
