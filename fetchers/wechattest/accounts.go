@@ -22,16 +22,16 @@ type account struct {
 
 	shares map[share]*account // of an app: the downstream corps that share it
 
-	lines map[universe]*line
+	sequences map[universe]*sequence
 }
 
-func (a *account) line(u universe) *line {
-	l := a.lines[u]
-	if l == nil {
-		l = new(line)
-		a.lines[u] = l
+func (a *account) sequence(u universe) *sequence {
+	s := a.sequences[u]
+	if s == nil {
+		s = new(sequence)
+		a.sequences[u] = s
 	}
-	return l
+	return s
 }
 
 // accounts are all accounts, by the IDs that calls contain.
@@ -96,7 +96,7 @@ func put[K comparable](m map[K]*account, key K, a account) *account {
 		old.secret = a.secret
 		return old
 	}
-	a.lines = map[universe]*line{}
+	a.sequences = map[universe]*sequence{}
 	m[key] = &a
 	return &a
 }

@@ -39,7 +39,7 @@ func (w *WeChat) consent(o *owner, child string, now time.Time) *grant {
 	g := o.grants[child]
 	if g == nil {
 		g = &grant{owner: o, child: child}
-		g.account = &account{id: o.account.id + "/" + child, grant: g, lines: map[universe]*line{}}
+		g.account = &account{id: o.account.id + "/" + child, grant: g, sequences: map[universe]*sequence{}}
 		o.grants[child] = g
 		o.customers = append(o.customers, g)
 	}

@@ -105,7 +105,7 @@ func (w *WeChat) addOwner(id, secret string, o owner) {
 		old.provider, old.token, old.key = o.provider, o.token, o.key
 		return
 	}
-	o.account = &account{id: id, secret: secret, owner: &o, lines: map[universe]*line{}}
+	o.account = &account{id: id, secret: secret, owner: &o, sequences: map[universe]*sequence{}}
 	o.grants = map[string]*grant{}
 	w.accounts.owners[id] = &o
 }

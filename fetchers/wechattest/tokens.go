@@ -122,8 +122,8 @@ func (i *issue) left(now time.Time) int64 {
 	return max(1, int64(i.ends.Sub(now)/time.Second))
 }
 
-// line is the state of an account's universe.
-type line struct{ newest, before *issue }
+// sequence is the state of an account's universe.
+type sequence struct{ newest, before *issue }
 
 // ledger remembers issued values for one lifetime after their expiry, so that they are reported as
 // expired rather than unknown.
@@ -167,24 +167,24 @@ func (w *WeChat) issue(a *account, u universe, made time.Time) *issue {
 // make issues the next value of a's universe u. The caller handles the previous values.
 func (w *WeChat) make(a *account, u universe, now time.Time) *issue {
 	i := w.issue(a, u, now)
-	l := a.line(u)
-	l.newest, l.before = i, l.newest
+	s := a.sequence(u)
+	s.newest, s.before = i, s.newest
 	return i
 }
 
 // rotate issues a new value. The previous one stays valid for overlap, and the one before becomes
 // invalid. How many generations are valid is not documented; clients can rely on two.
 func (w *WeChat) rotate(a *account, u universe, now time.Time, overlap time.Duration) *issue {
-	l := a.line(u)
-	l.before.killBy(now)
-	l.newest.killBy(now.Add(overlap))
+	s := a.sequence(u)
+	s.before.killBy(now)
+	s.newest.killBy(now.Add(overlap))
 	return w.make(a, u, now)
 }
 
 // repeat returns the newest value of a's universe u while more than ahead remains, and otherwise a
 // new one. The previous one stays valid until it expires.
 func (w *WeChat) repeat(a *account, u universe, now time.Time, ahead time.Duration) *issue {
-	if i := a.line(u).newest; i != nil && i.live(now) && i.ends.Sub(now) > ahead {
+	if i := a.sequence(u).newest; i != nil && i.live(now) && i.ends.Sub(now) > ahead {
 		return i
 	}
 	return w.make(a, u, now)
@@ -244,8 +244,8 @@ func (w *WeChat) KillAll(account string) {
 
 // kill makes everything invalid that a has fetched.
 func (a *account) kill(now time.Time) {
-	for _, l := range a.lines {
-		l.newest.killBy(now)
-		l.before.killBy(now)
+	for _, s := range a.sequences {
+		s.newest.killBy(now)
+		s.before.killBy(now)
 	}
 }
