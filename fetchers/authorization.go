@@ -90,7 +90,7 @@ func (e PermanentCode) exchange(ctx context.Context, path string, parent, code s
 	q.effect = spends
 	q.field = "access_token"
 	// "exceed min length 64": the code is the only parameter here that can violate a constraint, so
-	// the error is reported to whoever supplied the code.
+	// the error is reported to the caller that supplied the code.
 	q.special = map[int]Reaction{40058: CodeRefused}
 	return do(ctx, e.Client, q, func(o object) (Authorization, error) {
 		corp, err := o.object("auth_corp_info")

@@ -125,8 +125,8 @@ func checkText(t *testing.T, raw []byte) {
 	}
 }
 
-// checkValue: a credential from a well-formed answer is the one that encoding/json finds. From any
-// other answer it is a part of the body.
+// checkValue: a credential from a well-formed answer is the value that encoding/json finds. From
+// any other answer it is a part of the body.
 func checkValue(t *testing.T, body []byte, field, got string) {
 	t.Helper()
 	var want map[string]json.RawMessage

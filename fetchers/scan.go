@@ -111,7 +111,7 @@ func cutElements(b []byte) (elements []json.RawMessage, closed bool) {
 // cutValue splits b before the comma that follows its first value, or before the closer of the
 // enclosing object or array. whole is false if b ends first.
 //
-// A bracket that closes nothing belongs to the value. One that closes something also closes
+// A bracket that closes nothing belongs to the value. A bracket that closes something also closes
 // everything opened since. An object in an array ends where the next object begins. A surplus brace
 // after it does not end the object that contains the array.
 func cutValue(b []byte, closer byte) (value, after []byte, whole bool) {

@@ -29,8 +29,8 @@ func (t tag) name(body []byte) []byte { return body[t.nameFrom:t.nameTo] }
 var cdata, cdataEnd, comment, instruction = []byte("<![CDATA["), []byte("]]>"), []byte("<!--"), []byte("<?")
 
 // cutTags returns the tags of an XML body, in order. Everything else is text: a bare <, and a
-// comment or CDATA without its end. An end tag without a start tag is omitted. One that ends an
-// element also ends the open elements inside it. The last possible end tag ends the root; others
+// comment or CDATA without its end. An end tag without a start tag is omitted. An end tag of
+// an element also ends the open elements inside it. The last possible end tag ends the root; others
 // are text.
 func cutTags(body []byte) ([]tag, error) {
 	var tags []tag

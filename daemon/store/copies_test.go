@@ -122,9 +122,9 @@ func TestMendOnFullDisk(t *testing.T) {
 			return refusal
 		})
 		s.lagging.Store(true)
-		mended := s.tendJournal(&keeper{rest: stoppedTimer()})
-		if full := refusal == syscall.ENOSPC; mended != full || s.ballast.whole() == full {
-			t.Errorf("%v: mended: %t, ballast whole: %t", refusal, mended, s.ballast.whole())
+		rewritten := s.tendJournal(&keeper{rest: stoppedTimer()})
+		if full := refusal == syscall.ENOSPC; rewritten != full || s.ballast.whole() == full {
+			t.Errorf("%v: rewritten: %t, ballast whole: %t", refusal, rewritten, s.ballast.whole())
 		}
 		s.journal.Refuse(nil)
 	}

@@ -149,7 +149,7 @@ func (d *database) restoreHeader() error {
 	}
 	if _, err := d.sealer.open(nil, sequenceKey, stored); err != nil {
 		// Damage would have failed Badger's checksum, so the key is wrong.
-		return faultf(ErrKey, "the encryption_key is missing or not the one that the store was sealed with")
+		return faultf(ErrKey, "the encryption_key is missing or is not the key that the store was sealed with")
 	}
 	d.log.Warn("the store's header was damaged and has been recreated")
 	return writeHeader(d.dir, newHeader(d.sealer))

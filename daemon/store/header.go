@@ -60,7 +60,7 @@ func (h header) admits(s sealer) error {
 		return faultf(ErrKey, "the store is sealed and no encryption_key is configured: configure the key that it was sealed with")
 	}
 	if _, err := s.open(nil, headerKey, h.check); err != nil {
-		return faultf(ErrKey, "the encryption_key is not the one that the store was sealed with: configure the right key")
+		return faultf(ErrKey, "the encryption_key is not the key that the store was sealed with: configure the right key")
 	}
 	return nil
 }

@@ -78,7 +78,7 @@ func TestRewrittenJournalComplete(t *testing.T) {
 		mustPut(t, s, grant("0", "old"))
 		s.failJournal(t)
 		mustPut(t, s, many...)
-		eventually(t, "the journal is written anew", func() bool {
+		eventually(t, "the journal is rewritten", func() bool {
 			return strings.Contains(said.String(), "journal has been rewritten") && !s.lagging.Load()
 		})
 		alone := newStateDir(t)

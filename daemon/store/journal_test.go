@@ -381,7 +381,7 @@ func TestJournalKeepsLagging(t *testing.T) {
 	if err := os.RemoveAll(inTheWay); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "it is written anew", func() bool { return !s.lagging.Load() && s.journal.Failed() == nil })
+	eventually(t, "it is rewritten", func() bool { return !s.lagging.Load() && s.journal.Failed() == nil })
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}

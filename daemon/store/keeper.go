@@ -40,8 +40,8 @@ func (s *Store) wake() {
 }
 
 // lag records that the journal rejected an entry. taken reports whether the database took the
-// entry. If so, the journal is rewritten before Put returns, so that the caller is told only when
-// both have the records. If that fails, the keeper retries.
+// entry. If so, the journal is rewritten before Put returns, so that both have the records when Put
+// succeeds. If the rewrite fails, the keeper retries.
 func (s *Store) lag(cause error, taken bool) {
 	if !s.lagging.Swap(true) {
 		s.log.Error("the grant journal refused an entry: until it has been rewritten, grants are only in the database", "error", cause)

@@ -54,10 +54,10 @@ func (k *modelKey) wrong(value []byte, had int64) string {
 }
 
 // TestReadsMonotonic has many writers store and delete grants, codes and tokens, alone and
-// together, while readers read them in every way. No reader sees a value older than one
-// acknowledged before the read began. Meanwhile the database fails and is reopened, drains happen
-// at any moment, and the journal is compacted and rewritten. In the end everything is stored, and
-// the irreplaceable records are in the journal alone too.
+// together, while readers read them in every way. No reader sees a value older than the last one
+// acknowledged before the read began. During the test the database fails and is reopened, drains
+// happen at any moment, and the journal is compacted and rewritten. In the end everything is
+// stored, and the irreplaceable records are in the journal alone too.
 func TestReadsMonotonic(t *testing.T) {
 	eachKey(t, func(t *testing.T, key []byte) {
 		const writers, readers = 4, 3

@@ -160,7 +160,7 @@ func TestKeys(t *testing.T) {
 		key  []byte
 		want string
 	}{
-		{"wrong", key2, "not the one"},
+		{"wrong", key2, "not the key"},
 		{"missing", nil, "no encryption_key is configured"},
 		{"short", key1[:16], "has 16 bytes, want 32"},
 	} {
@@ -292,7 +292,8 @@ func TestPutOnFullDisk(t *testing.T) {
 	wantTable(t, s, record.Credentials, map[string]string{"a": "3"})
 }
 
-// fillDisk makes the disk full for the committer while f runs. Only f may call Put meanwhile.
+// fillDisk makes the disk full for the committer while f runs. Only f may call Put during that
+// time.
 func (s *Store) fillDisk(t *testing.T, f func()) {
 	t.Helper()
 	reserve := s.reserve.Swap(1 << 62)

@@ -113,8 +113,9 @@ func (cs *conns) add(nc net.Conn) (c *conn, crowded bool) {
 	return c, crowded
 }
 
-// evictLocked closes one connection: of the source with the most connections, the one that has owed
-// a complete request for the longest time. It reports whether there was one.
+// evictLocked closes one connection of the source with the most connections. It picks the
+// connection that has owed a complete request for the longest time. It reports whether there was
+// one.
 func (cs *conns) evictLocked() bool {
 	held := make(map[netip.Prefix]int)
 	for c := range cs.all {

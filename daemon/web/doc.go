@@ -47,8 +47,8 @@
 // # Strangers
 //
 // The listener may face the internet, or a reverse proxy that all connections come from. One bound
-// therefore covers all connections. When the bound is reached, a new connection replaces another:
-// of the address with the most connections, the one that has owed a complete request for the
+// therefore covers all connections. When the bound is reached, a new connection replaces one
+// of the address with the most connections: the connection that has owed a complete request for the
 // longest time. A genuine push arrives in milliseconds and is never the slowest, and a flood from
 // one address evicts only its own connections. A connection whose request has arrived completely is
 // not evicted. Headers, bodies, answers and idle periods have time limits. At most eight bodies

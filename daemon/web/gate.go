@@ -71,8 +71,8 @@ func (s *Server) unseenBy(c *conn, remote, local netip.AddrPort) refusal {
 // keep tokend busy reading the table.
 const lookupPause = 9
 
-// identify looks up the user of connection c, once. The user is the one who opened the socket,
-// whoever uses it later.
+// identify looks up the user of connection c, once. The kernel reports the user who opened
+// the socket, even if another process uses it later.
 func (s *Server) identify(c *conn, remote, local netip.AddrPort) error {
 	if c == nil || c.looked.Load() {
 		return nil

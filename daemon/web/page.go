@@ -20,7 +20,7 @@ type Ask struct {
 type View struct {
 	Type     string // its Content-Type
 	Language string // its Content-Language; "" if it has none
-	Policy   string // its Content-Security-Policy; "" for one that forbids everything
+	Policy   string // its Content-Security-Policy; "" forbids everything
 	Body     []byte
 
 	// Write, if not nil, writes the body instead of Body, for bodies too large for memory. It is

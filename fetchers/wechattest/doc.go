@@ -52,7 +52,7 @@
 //     order of checks are those of the real WeChat.
 //   - /cgi-bin/get_api_domain_ip reports whether a token is valid (the probe).
 //
-// Where WeChat's behavior is unknown, a comment says so, or [Settings] has an option.
+// Where WeChat's behavior is unknown, a comment notes it, or [Settings] has an option.
 //
 // # Platforms, suites and their customers
 //

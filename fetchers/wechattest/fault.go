@@ -36,7 +36,7 @@ type Fault struct {
 	// Delay comes before any other effect.
 	Delay time.Duration
 
-	// These replace the call; the first one that is set applies.
+	// These replace the call; the first field that is set applies.
 	Cut    bool   // the connection is cut
 	Status int    // a gateway answers with this HTTP status and a page
 	Code   int    // WeChat answers with this errcode

@@ -172,8 +172,8 @@ func (w *WeChat) sealed(o *owner, msg []byte, receiver string, now time.Time) Pu
 	return p
 }
 
-// preAuthCodeOf returns the pre_auth_code for a consent: the latest one that the platform fetched,
-// or an invented one.
+// preAuthCodeOf returns the pre_auth_code for a consent: the latest code that the platform
+// fetched, or an invented code.
 func (w *WeChat) preAuthCodeOf(o *owner) string {
 	if o.preAuthCode == "" {
 		o.preAuthCode = w.text(componentPreAuthCodes)

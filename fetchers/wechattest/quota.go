@@ -65,8 +65,8 @@ func (w *WeChat) blocked(corp string, now time.Time) bool {
 	return limit >= 0 && w.quota(errorsOf(corp), now).n >= limit
 }
 
-// refused counts an error of a corp's call. The one that reaches the limit starts a block of an
-// hour.
+// refused counts an error of a corp's call. The error that reaches the limit starts a block of
+// an hour.
 func (w *WeChat) refused(corp string, now time.Time) {
 	q := w.quota(errorsOf(corp), now)
 	q.n++
