@@ -5,6 +5,8 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+
+	"tokend/daemon/throttle"
 )
 
 // shards is over how many tables the index spreads its names: one that grows holds up
@@ -121,9 +123,10 @@ func (x *index) all() []*entry {
 }
 
 // count returns how many entries have names that begin with prefix. It may be wrong by what is
-// being added.
-func (x *index) count(prefix string) (n int) {
+// being added. It is part of work.
+func (x *index) count(prefix string, work *throttle.Work) (n int) {
 	for i := range x.shards {
+		work.Pause()
 		n += x.shards[i].count(prefix)
 	}
 	return n

@@ -70,7 +70,7 @@ func TestIndexIsAMap(t *testing.T) {
 				alike++
 			}
 		}
-		if n := x.count("work/ww1"); n != alike {
+		if n := x.count("work/ww1", nil); n != alike {
 			t.Errorf("got %d that begin alike, want %d", n, alike)
 		}
 		if x.get("") != nil || x.find([]byte{0}) == nil && x.get("\x00") != nil {

@@ -51,11 +51,12 @@ func (e *Engine) roll(prefix string, may func(name string) bool) *roll {
 	r := &roll{clock: e.clock, work: e.cfg.Throttle.Begin(e.base)}
 	// First what the catalog knows besides: whoever is asked for meanwhile is among the entries.
 	for name := range (*e.catalog.Load()).Names() {
+		r.work.Step()
 		if strings.HasPrefix(name, prefix) && e.index.get(name) == nil && may(name) {
 			r.others = append(r.others, Listing{Name: name, State: Idle})
 		}
 	}
-	r.entries = make([]ranked, 0, e.index.count(prefix))
+	r.entries = make([]ranked, 0, e.index.count(prefix, r.work))
 	for en := range e.index.each {
 		r.work.Step()
 		if !strings.HasPrefix(en.name, prefix) || !may(en.name) {
@@ -79,7 +80,10 @@ func (e *Engine) roll(prefix string, may func(name string) bool) *roll {
 			r.others = append(r.others, Listing{Name: name, State: state})
 		}
 	}
-	slices.SortFunc(r.others, func(a, b Listing) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(r.others, func(a, b Listing) int {
+		r.work.Step()
+		return strings.Compare(a.Name, b.Name)
+	})
 	sortByName(r.entries, len(prefix), func() { r.work.Step() })
 	// One that has gone and come back meanwhile stands there twice.
 	r.entries = slices.CompactFunc(r.entries, func(a, b ranked) bool { return a.key == b.key && a.en.name == b.en.name })

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
-	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"tokend/daemon/clock"
 	"tokend/daemon/quota"
 	"tokend/daemon/record"
+	"tokend/daemon/throttle"
 )
 
 // load makes an entry of everything that the store has kept and the catalog knows, and reports
@@ -223,7 +223,7 @@ func (l *loading) readAll() {
 
 // pause lets others have the processor, and reports whether the loading is to go on.
 func (l *loading) pause() bool {
-	runtime.Gosched()
+	throttle.Yield()
 	return l.ctx.Err() == nil
 }
 

@@ -96,7 +96,10 @@ func (e *Engine) Stats() []Stat {
 	}
 	var states [StateCount]int64
 	now, undurable := e.clock.Now(), len(e.grants.refused())
+	work := e.cfg.Throttle.Begin(e.base)
+	defer work.End()
 	for en := range e.index.each {
+		work.Step()
 		en.mu.Lock()
 		states[en.stateLocked(now)]++
 		if en.volatile {

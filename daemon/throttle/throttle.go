@@ -2,7 +2,6 @@ package throttle
 
 import (
 	"context"
-	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -25,7 +24,7 @@ const (
 	most = 5 * slice
 
 	// stepsPerLook is how many steps, of a microsecond or less, are between two looks at the clock.
-	// At each look, threads that wait for a processor get one, see yield.
+	// At each look, threads that wait for a processor get one, see Yield.
 	stepsPerLook = 64
 )
 
@@ -147,7 +146,7 @@ func (w *Work) Pause() (more bool) {
 	}
 	worked := time.Since(w.began)
 	if worked < w.allowed {
-		yield()
+		Yield()
 		return true
 	}
 	more = w.wait(worked)
@@ -186,7 +185,7 @@ func (w *Work) wait(worked time.Duration) bool {
 	d := b.forLocked(w, now)
 	if d == 0 {
 		b.mu.Unlock()
-		runtime.Gosched() // whoever waits for a processor has waited long enough
+		Yield() // whoever waits for a processor has waited long enough
 		b.mu.Lock()
 		d = b.forLocked(w, time.Now())
 	}

@@ -2,6 +2,4 @@
 
 package throttle
 
-import "runtime"
-
-func yield() { runtime.Gosched() }
+func yieldThread() {}
