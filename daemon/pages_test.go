@@ -128,6 +128,9 @@ func TestPagesOfARealDaemon(t *testing.T) {
 			t.Errorf("who may not see a page is told %q", text)
 		}
 	}
+	if strings.Contains(scrape, "not allow to access") {
+		t.Error("the metrics show WeChat's errmsg")
+	}
 	for name, text := range map[string]string{"the metrics": scrape, "the page": english, "the Chinese page": chinese} {
 		if strings.Contains(text, "wxcustomer") {
 			t.Errorf("%s names a customer", name)

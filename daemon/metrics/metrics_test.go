@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"iter"
 	"os"
+	"reflect"
 	"regexp"
 	"runtime"
 	"slices"
@@ -263,6 +264,51 @@ func TestSeriesDoNotGrowWithCustomers(t *testing.T) {
 	}
 	if one, million := count(1), count(1_000_000); one != million || one == 0 {
 		t.Errorf("series: %d of one customer, %d of a million", one, million)
+	}
+}
+
+// TestForeignTextIsNoLabel checks that no text from outside becomes a label: WeChat's errmsg, an
+// address that WeChat named, or a fingerprint. Text fields that example leaves empty count as
+// foreign, so that the test covers fields added later.
+func TestForeignTextIsNoLabel(t *testing.T) {
+	const foreign = "not allow to access"
+	v, all := example(), standings()
+	v.Credentials = []credential.Status{{Listing: credential.Listing{Name: all[0].Name}, Kind: all[0].Kind, ErrCode: 60020, Failures: 3}}
+	for _, part := range []any{all, v.Credentials, &v.Census, v.Endpoints, v.Hosts, &v.Pushes} {
+		fillEmpty(reflect.ValueOf(part), foreign)
+	}
+	if c := v.Credentials[0]; c.LastError != foreign || c.Address != foreign || c.Fingerprint != foreign {
+		t.Fatalf("fields are not filled: %+v", c)
+	}
+	v.Standings = slices.Values(all)
+	for _, v.Named = range []bool{true, false} {
+		for line := range strings.Lines(scrape(t, v)) {
+			if strings.Contains(line, foreign) {
+				t.Errorf("named %v: got %s", v.Named, line)
+			}
+		}
+	}
+}
+
+// fillEmpty sets every empty string in v to text.
+func fillEmpty(v reflect.Value, text string) {
+	switch v.Kind() {
+	case reflect.String:
+		if v.Len() == 0 && v.CanSet() {
+			v.SetString(text)
+		}
+	case reflect.Pointer:
+		if !v.IsNil() {
+			fillEmpty(v.Elem(), text)
+		}
+	case reflect.Slice, reflect.Array:
+		for i := range v.Len() {
+			fillEmpty(v.Index(i), text)
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			fillEmpty(v.Field(i), text)
+		}
 	}
 }
 
