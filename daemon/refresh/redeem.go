@@ -65,7 +65,7 @@ func (e *Engine) over(x *exchange, way *Onboarding, err error) bool {
 			e.log.Error("a customer's grant cannot be written: it is in force in memory and written when that is possible", "name", x.name, "error", err)
 			return true
 		}
-		e.log.Info("customer authorised", "name", x.name)
+		e.log.Info("customer authorized", "name", x.name)
 		if promised {
 			e.dropCode(x) // also if it was promised while the grant was written
 		}
