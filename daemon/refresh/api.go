@@ -9,6 +9,7 @@ import (
 
 	"tokend/daemon/clock"
 	"tokend/daemon/policy"
+	"tokend/daemon/quota"
 	"tokend/daemon/record"
 	"tokend/daemon/throttle"
 	"tokend/fetchers"
@@ -204,3 +205,6 @@ func orDefault[T int | time.Duration](v, zero T) T {
 	}
 	return v
 }
+
+// day is the window of a quota that WeChat counts by the day.
+const day = quota.Day

@@ -127,6 +127,57 @@
 //	           or SetCatalog
 //	outlast    whoever hands in       Run            the writing of what is handed in, though nobody may wait for it any more
 //
+// # Files
+//
+// A file uses definitions of its own layer and of those before it, but for the type Engine. In
+// reading order:
+//
+//	what callers give and get
+//		api.go          Config, and the interfaces of the store and the catalog
+//		vocabulary.go   the words of package credential
+//	state
+//		errors.go       errors of the engine's own
+//		entry.go        an entry: value, hold, flight
+//		history.go      what has happened to an entry in this run
+//		index.go        entries by name
+//		schedule.go     entries by the time of the next refresh
+//		backlog.go      entries whose refresh is due, by owner
+//		limiter.go      calls in flight, by owner
+//		watch.go        subscriptions to changes
+//		lock.go         locks by name
+//		fingerprint.go  fingerprints of values
+//	decisions
+//		due.go          every margin, interval and pause
+//	transition
+//		transition.go   events of an entry
+//	work
+//		obtain.go       readers: join a flight or start one
+//		flight.go       calls of a flight
+//		land.go         end of a flight
+//		parent.go       children of a value that is refused or missing
+//		host.go         bounds of a host: places, budgets, address list
+//		outlet.go       endpoints that the customers of an owner share
+//		push.go         tickets and grants that are pushed or put
+//		grant.go        customers' grants
+//		amend.go        changes of several names
+//		code.go         authorization codes
+//		redeem.go       the exchange of a code
+//		promise.go      codes that WeChat was told have arrived
+//		customers.go    WeChat's lists of customers
+//		times.go        values and holds on disk, by the clock of a boot
+//		rare.go
+//		save.go         what the disk has refused, and unused records
+//		early.go        reads while the store is being loaded
+//		load.go         from the store to entries
+//		pace.go         how fast the schedule refreshes
+//		dispatch.go     the schedule at work
+//		reload.go       another configuration
+//	entry points
+//		engine.go       New, Run, Get, Reject, Refresh
+//		list.go         List, Watch
+//		report.go       Status, History, Stats, Census
+//		walk.go         walks for metrics
+//
 // # Locks
 //
 // In this order, each held for a few instructions unless it says otherwise:

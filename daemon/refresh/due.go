@@ -42,9 +42,6 @@ const (
 	known = 2 * time.Minute
 )
 
-// shrink returns d, or a quarter of life where that is shorter.
-func shrink(d, life time.Duration) time.Duration { return min(d, life/4) }
-
 // jittered returns d plus up to half of it again, by the spread of a name.
 func jittered(d time.Duration, spread float64) time.Duration {
 	return d + time.Duration(float64(d)*spread/2)

@@ -111,14 +111,6 @@ func New(cfg Config) (*Engine, error) {
 	return e, nil
 }
 
-// Now returns the present instant. It never allocates, and blocks only when the wall clock has been
-// set forward since the start, while the values that were dated by it are dated again.
-func (e *Engine) Now() Instant {
-	now := e.clock.Now()
-	e.dateAgain()
-	return now
-}
-
 // Cached returns the value of name if one is valid at now, which is what Now has returned a moment
 // before. To look at the clock takes longer than to look up a name, so whoever answers many
 // requests at once looks at it once, and again whenever time may have passed. It never blocks and
@@ -275,10 +267,4 @@ func (en *entry) hasRepeated(c *credential, now Instant) bool {
 	}
 	defer en.mu.Unlock()
 	return en.current.Load() == c && en.repeatedLocked(now)
-}
-
-// repeatedLocked reports whether WeChat has just repeated a rejected value. en.mu is held.
-func (en *entry) repeatedLocked(now Instant) bool {
-	p := en.past
-	return p != nil && p.repeated != 0 && now.Sub(p.repeated) < repeatedFor
 }

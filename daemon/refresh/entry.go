@@ -357,3 +357,6 @@ func (h *hold) err(now clock.Instant) *Error {
 	}
 	return &Error{Reason: h.reason, RetryAfter: after, Message: h.message}
 }
+
+// shrink returns d, or a quarter of life where that is shorter.
+func shrink(d, life time.Duration) time.Duration { return min(d, life/4) }

@@ -290,3 +290,21 @@ func (e *Engine) intend(en *entry, spec *Spec, p *policy.Policy) (failing bool, 
 	h := cutShort(failures+1, quotas, en.valid(now) != nil, en.life(), en.spread(), spec.Settings, now)
 	return failures > 0, []record.Record{e.keepHold(en.name, h)}, nil
 }
+
+// reconfigured reports whether what spec says is not what is configured now.
+func (e *Engine) reconfigured(spec *Spec) bool {
+	now, err := e.lookup(spec.Name)
+	return err != nil || now.Settings != spec.Settings
+}
+
+// bySecret reports whether the calls for spec are made with the secret of its account.
+func (e *Engine) bySecret(spec *Spec) bool {
+	if p := spec.Policy; spec.Grant != "" || p.Pushed > 0 || p.PerAsk || p.Grant {
+		return false
+	}
+	if spec.Parent == "" {
+		return true
+	}
+	parent, err := e.lookup(spec.Parent)
+	return err == nil && parent.Policy.Pushed > 0
+}

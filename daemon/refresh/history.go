@@ -1,6 +1,7 @@
 package refresh
 
 import (
+	"sync/atomic"
 	"time"
 
 	"tokend/daemon/clock"
@@ -150,3 +151,30 @@ func (a *allowance) take(now clock.Instant) time.Duration {
 
 // giveBack takes back one that was spent on nothing.
 func (a *allowance) giveBack() { a.spent = max(a.spent-1, 0) }
+
+// repeatedFor is how long a value that WeChat repeated to a rejection is not asked for
+// again because of one.
+const repeatedFor = time.Minute
+
+// repeatedLocked reports whether WeChat has just repeated a rejected value. en.mu is held.
+func (en *entry) repeatedLocked(now Instant) bool {
+	p := en.past
+	return p != nil && p.repeated != 0 && now.Sub(p.repeated) < repeatedFor
+}
+
+// counts is what the engine has done since it was made.
+type counts struct {
+	fetches, rejects, renewed, repeated, failed atomic.Int64
+}
+
+// refreshed counts a refresh by its outcome.
+func (c *counts) refreshed(outcome string) {
+	switch outcome {
+	case "ok":
+		c.renewed.Add(1)
+	case "same":
+		c.repeated.Add(1)
+	default:
+		c.failed.Add(1)
+	}
+}

@@ -107,9 +107,6 @@ func (e *Engine) blame(h *host) {
 	}
 }
 
-// day is the window of a quota that WeChat counts by the day.
-const day = quota.Day
-
 // payer returns whose calls b counts spec's with.
 func payer(b *quota.Budget, spec *Spec) string { return b.Payer(spec.Account, spec.Owner) }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"math/bits"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"tokend/daemon/clock"
@@ -302,12 +301,6 @@ func (e *Engine) superseded(spec *Spec, used secret.Text) bool {
 	return err == nil && grant.Live() && grant.Value != used
 }
 
-// reconfigured reports whether what spec says is not what is configured now.
-func (e *Engine) reconfigured(spec *Spec) bool {
-	now, err := e.lookup(spec.Name)
-	return err != nil || now.Settings != spec.Settings
-}
-
 // holdFor returns the hold that err calls for, and whether it is kept over
 // restarts. en.mu is held.
 func (e *Engine) holdFor(err error, spec *Spec, failures int, en *entry, valid bool, now clock.Instant, wall time.Time) (h *hold, keep bool) {
@@ -391,21 +384,4 @@ func (e *Engine) logFailure(en *entry, h *hold, a Attempt, err error, valid bool
 		return
 	}
 	e.log.Warn("refresh failed", kv...)
-}
-
-// counts is what the engine has done since it was made.
-type counts struct {
-	fetches, rejects, renewed, repeated, failed atomic.Int64
-}
-
-// refreshed counts a refresh by its outcome.
-func (c *counts) refreshed(outcome string) {
-	switch outcome {
-	case "ok":
-		c.renewed.Add(1)
-	case "same":
-		c.repeated.Add(1)
-	default:
-		c.failed.Add(1)
-	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"sync"
-	"time"
 
 	"tokend/daemon/clock"
 	"tokend/daemon/quota"
@@ -66,10 +65,6 @@ func (e *Engine) join(en *entry, cause Cause) (f *flight, c *credential, err err
 	f, err = e.startLocked(en, cause)
 	return f, nil, err
 }
-
-// repeatedFor is how long a value that WeChat repeated to a rejection is not asked for
-// again because of one.
-const repeatedFor = time.Minute
 
 func (e *Engine) replace(ctx context.Context, name string, value secret.Text, cause Cause) (*credential, error) {
 	for {

@@ -58,18 +58,6 @@ func (e *Engine) SetCatalog(c Catalog) {
 	e.resume()
 }
 
-// bySecret reports whether the calls for spec are made with the secret of its account.
-func (e *Engine) bySecret(spec *Spec) bool {
-	if p := spec.Policy; spec.Grant != "" || p.Pushed > 0 || p.PerAsk || p.Grant {
-		return false
-	}
-	if spec.Parent == "" {
-		return true
-	}
-	parent, err := e.lookup(spec.Parent)
-	return err == nil && parent.Policy.Pushed > 0
-}
-
 // follow makes what is on disk follow the configuration, and with it the entries that
 // have changed and stay.
 func (e *Engine) follow(batch []*entry) {

@@ -388,3 +388,11 @@ func (e *Engine) alike(c *credential) *credential {
 	}
 	return c.older(by)
 }
+
+// Now returns the present instant. It never allocates, and blocks only when the wall clock has been
+// set forward since the start, while the values that were dated by it are dated again.
+func (e *Engine) Now() Instant {
+	now := e.clock.Now()
+	e.dateAgain()
+	return now
+}
