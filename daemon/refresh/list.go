@@ -1,7 +1,6 @@
 package refresh
 
 import (
-	"encoding/binary"
 	"iter"
 	"math"
 	"slices"
@@ -15,11 +14,11 @@ import (
 // all), and yields them sorted by name: what has been asked for, and what the catalog knows
 // besides. Which they are is settled when it returns; how each of them is, when it is yielded. It
 // is for one walk, in which the caller may take its time: a million entries and as many grants take
-// 32 MB meanwhile.
+// 24 MB meanwhile.
 func (e *Engine) List(prefix string, may func(name string) bool) (n int, all iter.Seq[Listing]) {
 	e.awaitLoaded()
-	r := e.roll(prefix, may)
-	return r.len(), r.all
+	s := e.snapshot(prefix, may)
+	return s.len(), s.all
 }
 
 // Watch returns what there is under prefix, as List does, and a subscription to every change after
@@ -31,34 +30,34 @@ func (e *Engine) Watch(prefix string, may func(name string) bool) (n int, all it
 	return n, all, w
 }
 
-// roll is which credentials there were under a prefix, to be walked in the order of their names
-// while the world goes on. A large platform has as many grants as entries, or more, and they are on
-// disk: of an entry the roll has 16 bytes, of a grant those of its name that tell it from the one
-// before, and nobody who changes something waits for whoever walks.
-type roll struct {
+// snapshot is the credentials that were under a prefix, for a walk in the order of their names. A
+// large platform has as many grants as entries, or more, and they are on disk. An entry takes 8
+// bytes of the snapshot, a grant those bytes of its name that differ from the name before. The walk
+// blocks nobody who changes a credential.
+type snapshot struct {
 	clock   *clock.Clock
 	work    *throttle.Work
-	entries []ranked
-	grants  terse
+	entries []*entry
+	grants  nameList
 	others  []Listing // what is in neither: sorted by name
 }
 
-// roll returns what there is under prefix, of what may be shown.
-func (e *Engine) roll(prefix string, may func(name string) bool) *roll {
+// snapshot returns what is under prefix and may be shown.
+func (e *Engine) snapshot(prefix string, may func(name string) bool) *snapshot {
 	if may == nil {
 		may = func(string) bool { return true }
 	}
-	r := &roll{clock: e.clock, work: e.cfg.Throttle.Begin(e.base)}
+	s := &snapshot{clock: e.clock, work: e.cfg.Throttle.Begin(e.base)}
 	// First what the catalog knows besides: whoever is asked for meanwhile is among the entries.
 	for name := range (*e.catalog.Load()).Names() {
-		r.work.Step()
+		s.work.Step()
 		if strings.HasPrefix(name, prefix) && e.index.get(name) == nil && may(name) {
-			r.others = append(r.others, Listing{Name: name, State: Idle})
+			s.others = append(s.others, Listing{Name: name, State: Idle})
 		}
 	}
-	r.entries = make([]ranked, 0, e.index.count(prefix, r.work))
+	s.entries = make([]*entry, 0, e.index.count(prefix, s.work))
 	for en := range e.index.each {
-		r.work.Step()
+		s.work.Step()
 		if !strings.HasPrefix(en.name, prefix) || !may(en.name) {
 			continue
 		}
@@ -66,28 +65,28 @@ func (e *Engine) roll(prefix string, may func(name string) bool) *roll {
 		gone := en.gone() != nil
 		en.mu.Unlock()
 		if !gone {
-			r.entries = append(r.entries, ranked{en: en})
+			s.entries = append(s.entries, en)
 		}
 	}
-	r.others = slices.DeleteFunc(r.others, func(l Listing) bool {
+	s.others = slices.DeleteFunc(s.others, func(l Listing) bool {
 		en := e.index.get(l.Name)
-		return en != nil && slices.ContainsFunc(r.entries, func(x ranked) bool { return x.en == en })
+		return en != nil && slices.Contains(s.entries, en)
 	})
 	configured := accounts{catalog: *e.catalog.Load()}
 	for name, state := range e.grants.each(prefix) {
-		r.work.Step()
-		if configured.has(name) && may(name) && !r.grants.add(name, state) {
-			r.others = append(r.others, Listing{Name: name, State: state})
+		s.work.Step()
+		if configured.has(name) && may(name) && !s.grants.add(name, state) {
+			s.others = append(s.others, Listing{Name: name, State: state})
 		}
 	}
-	slices.SortFunc(r.others, func(a, b Listing) int {
-		r.work.Step()
+	slices.SortFunc(s.others, func(a, b Listing) int {
+		s.work.Step()
 		return strings.Compare(a.Name, b.Name)
 	})
-	sortByName(r.entries, len(prefix), func() { r.work.Step() })
-	// One that has gone and come back meanwhile stands there twice.
-	r.entries = slices.CompactFunc(r.entries, func(a, b ranked) bool { return a.key == b.key && a.en.name == b.en.name })
-	return r
+	sortByName(s.entries, func() { s.work.Step() })
+	// An entry that was dropped and made again during the walk is in there twice.
+	s.entries = slices.CompactFunc(s.entries, func(a, b *entry) bool { return a.name == b.name })
+	return s
 }
 
 // accounts tells whose credentials there are. It looks up each account of a row once.
@@ -109,43 +108,43 @@ func (a *accounts) has(name string) bool {
 }
 
 // len returns how many all yields.
-func (r *roll) len() int { return len(r.entries) + r.grants.n + len(r.others) }
+func (s *snapshot) len() int { return len(s.entries) + s.grants.n + len(s.others) }
 
 // sameMoment is how many entries are yielded as they are at one look at the clock.
 const sameMoment = 256
 
 // all yields them in the order of their names, each as it is at that moment.
-func (r *roll) all(yield func(Listing) bool) {
-	defer r.work.End()
-	grants, others := r.grants.reader(), r.others
+func (s *snapshot) all(yield func(Listing) bool) {
+	defer s.work.End()
+	grants, others := s.grants.reader(), s.others
 	grant, more := grants.next()
-	now := r.clock.Now()
-	for i, x := range r.entries {
+	now := s.clock.Now()
+	for i, en := range s.entries {
 		if i%sameMoment == 0 {
-			now = r.clock.Now()
+			now = s.clock.Now()
 		}
-		for more && grant.Name < x.en.name || len(others) > 0 && others[0].Name < x.en.name {
-			if r.work.Step(); !next(&grants, &grant, &more, &others, yield) {
+		for more && grant.Name < en.name || len(others) > 0 && others[0].Name < en.name {
+			if s.work.Step(); !next(&grants, &grant, &more, &others, yield) {
 				return
 			}
 		}
-		r.work.Step()
-		x.en.mu.Lock()
-		l := x.en.listingLocked(now)
-		x.en.mu.Unlock()
+		s.work.Step()
+		en.mu.Lock()
+		l := en.listingLocked(now)
+		en.mu.Unlock()
 		if !yield(l) {
 			return
 		}
 	}
 	for more || len(others) > 0 {
-		if r.work.Step(); !next(&grants, &grant, &more, &others, yield) {
+		if s.work.Step(); !next(&grants, &grant, &more, &others, yield) {
 			return
 		}
 	}
 }
 
 // next yields the first of a grant and of others, one of which there is.
-func next(grants *terseReader, grant *Listing, more *bool, others *[]Listing, yield func(Listing) bool) bool {
+func next(grants *nameReader, grant *Listing, more *bool, others *[]Listing, yield func(Listing) bool) bool {
 	if rest := *others; len(rest) > 0 && (!*more || rest[0].Name < grant.Name) {
 		*others = rest[1:]
 		return yield(rest[0])
@@ -155,94 +154,27 @@ func next(grants *terseReader, grant *Listing, more *bool, others *[]Listing, yi
 	return yield(l)
 }
 
-// ranked is an entry and eight bytes of its name, by which it is sorted: those behind what all have
-// in common.
-type ranked struct {
-	key uint64
-	en  *entry
-}
+// compares is how many comparisons of two names are as much work as a step.
+const compares = 16
 
-// sortByName sorts entries by their names, of which the first depth bytes are equal. It reads each
-// name once or twice, not at each comparison: of a million they lie all over the memory. It calls
-// step now and then.
-func sortByName(all []ranked, depth int, step func()) {
-	if len(all) < 2 || depth > len(all[0].en.name) {
-		return // the same name, in the latter case
-	}
-	depth += common(all, depth, step)
-	for i := range all {
-		step()
-		all[i].key = keyAt(all[i].en.name, depth)
-	}
+// sortByName sorts entries by their names and calls step now and then.
+func sortByName(all []*entry, step func()) {
 	compared := 0
-	slices.SortFunc(all, func(a, b ranked) int {
+	slices.SortFunc(all, func(a, b *entry) int {
 		if compared++; compared%compares == 0 {
 			step()
 		}
-		switch {
-		case a.key < b.key:
-			return -1
-		case a.key > b.key:
-			return 1
-		}
-		return 0
+		return strings.Compare(a.name, b.name)
 	})
-	for from := 0; from < len(all); {
-		to := from + 1
-		for to < len(all) && all[to].key == all[from].key {
-			to++
-		}
-		sortByName(all[from:to], depth+keyBytes, step)
-		from = to
-	}
 }
 
-const (
-	// keyBytes is how many bytes of a name a key has.
-	keyBytes = 8
-
-	// compares is how many comparisons of two keys are as much work as a step.
-	compares = 64
-)
-
-// keyAt returns the bytes of name from depth on as a number; what lacks is as zero bytes, which no
-// name has.
-func keyAt(name string, depth int) uint64 {
-	var b [keyBytes]byte
-	if depth < len(name) {
-		copy(b[:], name[depth:])
-	}
-	return binary.BigEndian.Uint64(b[:])
-}
-
-// common returns how many bytes the names of all have in common from depth on.
-func common(all []ranked, depth int, step func()) int {
-	first := all[0].en.name[min(depth, len(all[0].en.name)):]
-	n := len(first)
-	for _, x := range all[1:] {
-		step()
-		name := x.en.name[min(depth, len(x.en.name)):]
-		n = min(n, len(name))
-		for k := range n {
-			if name[k] != first[k] {
-				n = k
-				break
-			}
-		}
-		if n == 0 {
-			break
-		}
-	}
-	return n
-}
-
-// terse is names with a state each, in their order, each as what it has not in common with the one
+// nameList is names with a state each, in their order, each as what it has not in common with the one
 // before:
 //
 //	state, bytes in common at the beginning, bytes in common at the end, bytes between them, the bytes
 //
 // Each of the four numbers is a byte: a name has at most 255.
-type terse struct {
+type nameList struct {
 	blocks [][]byte // full ones, and the last
 	last   string
 	n      int
@@ -252,7 +184,7 @@ type terse struct {
 const blockSize = 64 << 10
 
 // add adds name, which comes after the one before, or reports that it does not.
-func (t *terse) add(name string, state State) bool {
+func (t *nameList) add(name string, state State) bool {
 	if t.n > 0 && name <= t.last || len(name) > math.MaxUint8 {
 		return false
 	}
@@ -275,17 +207,17 @@ func (t *terse) add(name string, state State) bool {
 	return true
 }
 
-func (t *terse) reader() terseReader { return terseReader{blocks: t.blocks} }
+func (t *nameList) reader() nameReader { return nameReader{blocks: t.blocks} }
 
-// terseReader reads a terse.
-type terseReader struct {
+// nameReader reads a nameList.
+type nameReader struct {
 	blocks [][]byte
 	at     int
 	last   string
 }
 
 // next returns the next name and its state, and whether there was one.
-func (r *terseReader) next() (Listing, bool) {
+func (r *nameReader) next() (Listing, bool) {
 	for len(r.blocks) > 0 && r.at == len(r.blocks[0]) {
 		r.blocks, r.at = r.blocks[1:], 0
 	}

@@ -31,27 +31,27 @@ func TestSortByName(t *testing.T) {
 	for seed := range uint64(200) {
 		random := rand.New(rand.NewPCG(seed, 1))
 		var want []string
-		var all []ranked
+		var all []*entry
 		for range random.IntN(400) {
 			name := someName(random) // the same one again, sometimes
 			want = append(want, "x/"+name)
-			all = append(all, ranked{en: &entry{name: "x/" + name}})
+			all = append(all, &entry{name: "x/" + name})
 		}
 		slices.Sort(want)
-		sortByName(all, len("x/"), func() {})
-		for i, x := range all {
-			if x.en.name != want[i] {
-				t.Fatalf("seed %d: place %d has %s, want %s", seed, i, x.en.name, want[i])
+		sortByName(all, func() {})
+		for i, en := range all {
+			if en.name != want[i] {
+				t.Fatalf("seed %d: place %d has %s, want %s", seed, i, en.name, want[i])
 			}
 		}
 	}
 }
 
-// TestTerseKeepsNames holds that what is added comes back, and that what is out of order is
+// TestNameList holds that what is added comes back, and that what is out of order is
 // refused.
-func TestTerseKeepsNames(t *testing.T) {
+func TestNameList(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 1))
-	var all terse
+	var all nameList
 	var want []Listing
 	last := ""
 	for range 30_000 {
