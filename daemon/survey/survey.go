@@ -22,14 +22,14 @@ type Survey struct {
 	// Only the status page gets them and Quotas.
 	Credentials []credential.Status
 
-	// Standings yields the same credentials with fewer fields, and EachQuota yields Quotas, with
-	// Spent if counted is set. Each can be walked several times. Rest is called before a wait and
-	// after the last walk. Only metrics get them.
+	// Standings yields the same credentials with fewer fields. EachQuota yields Quotas, with Spent
+	// if counted is set. Both can be iterated repeatedly. Rest must be called before a wait and
+	// after the last iteration. Only metrics get these fields.
 	Standings iter.Seq[*credential.Standing]
 	EachQuota func(counted bool) iter.Seq[*credential.Quota]
 	Rest      func()
 
-	// Named: metrics name credentials and accounts one by one.
+	// Named reports that metrics name each credential and account.
 	Named bool
 
 	// Census may be older than the rest: by seconds with ten thousand customers, by half a minute
@@ -49,8 +49,8 @@ type Survey struct {
 
 // Pushes counts WeChat's pushes.
 type Pushes struct {
-	Kinds   []Push // authentic pushes, sorted by kind
-	Failed  int64  // genuine pushes, sorted by kind
+	Kinds   []Push // genuine pushes, sorted by kind
+	Failed  int64  // pushes of Kinds that could not be stored
 	Refused int64  // malformed, or with a wrong signature or receiver
 
 	// Previous is the number of Kinds' pushes that only the previous token or key could open.
