@@ -260,15 +260,15 @@ func (c *Client) roundTrip(req *http.Request) (body []byte, status int, err erro
 // usualBody is the buffer for an answer of unknown length. Most answers are shorter.
 const usualBody = 1 << 10
 
-// readBody reads r to the end, and fails beyond maxBody bytes. told is the announced length,
+// readBody reads r to the end, and fails beyond maxBody bytes. announced is the announced length,
 // negative if unknown. The buffer has space for it and for the read that finds the end. With an
 // error readBody returns the bytes before the error.
-func readBody(r io.Reader, told int64) ([]byte, error) {
-	if told < 0 || told > maxBody {
-		told = usualBody
+func readBody(r io.Reader, announced int64) ([]byte, error) {
+	if announced < 0 || announced > maxBody {
+		announced = usualBody
 	}
 	var body bytes.Buffer
-	body.Grow(int(told) + bytes.MinRead)
+	body.Grow(int(announced) + bytes.MinRead)
 	_, err := body.ReadFrom(io.LimitReader(r, maxBody+1))
 	if err == nil && body.Len() > maxBody {
 		err = errTooLarge

@@ -108,13 +108,13 @@ func TestWeChatFaults(t *testing.T) {
 		}
 	}
 	tests := []struct {
-		name  string
-		fault wechattest.Fault
-		away  bool
-		want  func(error) bool
-		took  time.Duration
+		name        string
+		fault       wechattest.Fault
+		unreachable bool
+		want        func(error) bool
+		took        time.Duration
 	}{
-		{name: "unreachable", away: true, want: transport(false)},
+		{name: "unreachable", unreachable: true, want: transport(false)},
 		{name: "cut", fault: wechattest.Fault{Cut: true}, want: transport(true)},
 		{name: "lost", fault: wechattest.Fault{Lost: true}, want: transport(true)},
 		{name: "hangs", fault: wechattest.Fault{Hang: true}, want: transport(true), took: 5 * time.Second},
@@ -140,7 +140,7 @@ func TestWeChatFaults(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w, c := newWeChat(wechattest.Settings{})
 				w.Inject(tt.fault)
-				w.SetAway(tt.away)
+				w.SetAway(tt.unreachable)
 				start := time.Now()
 				_, err := fetchers.AccessToken{Client: c, AppID: "wx01", Secret: "secret-1"}.Fetch(t.Context(), fetchers.Ask{})
 				if !tt.want(err) || time.Since(start) != tt.took {

@@ -49,13 +49,13 @@ func cutTags(body []byte) ([]tag, error) {
 		}
 		switch {
 		case bytes.HasPrefix(rest, cdata):
-			at = brackets.past(body, at+len(cdata), cdataEnd)
+			at = brackets.after(body, at+len(cdata), cdataEnd)
 			continue
 		case bytes.HasPrefix(rest, comment):
-			at = dashes.past(body, at+len(comment), []byte("-->"))
+			at = dashes.after(body, at+len(comment), []byte("-->"))
 			continue
 		case bytes.HasPrefix(rest, instruction):
-			at = marks.past(body, at+len(instruction), []byte("?>"))
+			at = marks.after(body, at+len(instruction), []byte("?>"))
 			continue
 		case len(open) < 2 && bytes.HasPrefix(rest, []byte("<!DOCTYPE")):
 			return nil, malformed("it has a DOCTYPE")
@@ -100,8 +100,8 @@ func cutTags(body []byte) ([]tag, error) {
 // lastEnd remembers that an end mark does not occur again, so that it is searched for only once.
 type lastEnd struct{ gone bool }
 
-// past returns the position after the next mark in body from at, or at if there is none.
-func (e *lastEnd) past(body []byte, at int, mark []byte) int {
+// after returns the position after the next mark in body from at, or at if there is none.
+func (e *lastEnd) after(body []byte, at int, mark []byte) int {
 	if e.gone {
 		return at
 	}

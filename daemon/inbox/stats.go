@@ -23,9 +23,9 @@ type counts struct {
 
 	previous atomic.Int64 // opened only by the previous token or key
 
-	mu    sync.Mutex
-	kinds map[string]int64
-	told  map[string]time.Time // by owner: time of the last warning about its previous token or key
+	mu     sync.Mutex
+	kinds  map[string]int64
+	warned map[string]time.Time // by owner: time of the last warning about its previous token or key
 }
 
 // previousPause is the time between two warnings about the previous token or key of one owner.
@@ -38,13 +38,13 @@ func (b *Inbox) previous(o *Owner) {
 	c.previous.Add(1)
 	c.mu.Lock()
 	now := time.Now()
-	last, told := c.told[o.Path]
-	due := !told || now.Sub(last) >= previousPause
-	if due && c.told == nil {
-		c.told = make(map[string]time.Time)
+	last, warned := c.warned[o.Path]
+	due := !warned || now.Sub(last) >= previousPause
+	if due && c.warned == nil {
+		c.warned = make(map[string]time.Time)
 	}
 	if due {
-		c.told[o.Path] = now
+		c.warned[o.Path] = now
 	}
 	c.mu.Unlock()
 	if due {

@@ -77,9 +77,9 @@ const grantVersion = 1
 
 // Encode returns the record of g.
 func (g Grant) Encode() Record {
-	size := grantRoom + len(g.Seed) + g.room()
+	size := grantOverhead + len(g.Seed) + g.encodedSize()
 	for i := range g.Earlier {
-		size += g.Earlier[i].room()
+		size += g.Earlier[i].encodedSize()
 	}
 	e := make(encoder, 0, size)
 	e = append(e, grantVersion)
@@ -93,12 +93,12 @@ func (g Grant) Encode() Record {
 	return Record{Table: Grants, Key: g.Name, Value: e}
 }
 
-// grantRoom is the encoded size of a grant without seed and values: version, time, length and
+// grantOverhead is the encoded size of a grant without seed and values: version, time, length and
 // count.
-const grantRoom = 1 + 3*binary.MaxVarintLen64
+const grantOverhead = 1 + 3*binary.MaxVarintLen64
 
-// room is the encoded size of x or slightly more.
-func (x *Generation) room() int { return len(x.Value) + len(x.Source) + 3*binary.MaxVarintLen64 }
+// encodedSize is the size of x in a record, or slightly more.
+func (x *Generation) encodedSize() int { return len(x.Value) + len(x.Source) + 3*binary.MaxVarintLen64 }
 
 func (e *encoder) generation(x *Generation) {
 	e.text(string(x.Value))

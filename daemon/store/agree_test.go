@@ -187,7 +187,7 @@ func TestCompareFirst(t *testing.T) {
 					xor(t, place(dir).journal(), at, 1)
 				}
 				// What is unreadable is taken from the database and comes last.
-				if err := errors.Join(s.mendJournal(), s.Close()); err != nil {
+				if err := errors.Join(s.rewriteJournal(), s.Close()); err != nil {
 					t.Fatal(err)
 				}
 			})

@@ -17,8 +17,8 @@ const (
 	// of a new log.
 	ballastSize = 8 << 20
 
-	// openRoom is the free space needed to open or close Badger: ballastSize without one flush.
-	openRoom = 6 << 20
+	// openSpace is the free space needed to open or close Badger: ballastSize without one flush.
+	openSpace = 6 << 20
 
 	// ballastMargin is the free space that must remain after the ballast is created on a disk that
 	// is already short of space: the flush of two memory tables.
@@ -114,9 +114,9 @@ func (b ballast) restore(reserve uint64) error {
 	return nil
 }
 
-// makeRoom ensures that need bytes are free, by giving up the ballast if necessary, or returns
+// ensureSpace ensures that need bytes are free, by giving up the ballast if necessary, or returns
 // ErrDiskFull.
-func (b ballast) makeRoom(need uint64) error {
+func (b ballast) ensureSpace(need uint64) error {
 	dir := filepath.Dir(string(b))
 	err := checkSpace(dir, need)
 	if errors.Is(err, ErrDiskFull) && b.release() {
@@ -125,7 +125,7 @@ func (b ballast) makeRoom(need uint64) error {
 	return err
 }
 
-// checkRoom returns ErrDiskFull if there is less free space than a commit needs. It does not give
-// up the ballast: a disk that is filling up would consume it within a second, and the next start
-// would lack it.
-func (s *Store) checkRoom() error { return checkSpace(s.dir, s.reserve.Load()) }
+// checkReserve returns ErrDiskFull if there is less free space than a commit needs. It does not
+// give up the ballast: a disk that is filling up would consume it within a second, and the next
+// start would lack it.
+func (s *Store) checkReserve() error { return checkSpace(s.dir, s.reserve.Load()) }

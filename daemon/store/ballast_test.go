@@ -13,10 +13,10 @@ func TestBallast(t *testing.T) {
 	if err != nil || info.Size() != ballastSize || info.Mode().Perm() != 0o600 {
 		t.Fatalf("got %+v, %v", info, err)
 	}
-	if err := s.ballast.makeRoom(1); err != nil || !s.ballast.whole() {
+	if err := s.ballast.ensureSpace(1); err != nil || !s.ballast.whole() {
 		t.Errorf("given up without need: %v", err)
 	}
-	if err := s.ballast.makeRoom(1 << 62); !errors.Is(err, ErrDiskFull) || s.ballast.size() > 0 {
+	if err := s.ballast.ensureSpace(1 << 62); !errors.Is(err, ErrDiskFull) || s.ballast.size() > 0 {
 		t.Errorf("got %v; want ErrDiskFull, and the ballast given up", err)
 	}
 	free, err := freeSpace(c.Dir)
@@ -61,18 +61,18 @@ func TestBallastSpentInPieces(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := newBallast(dir)
-	if b.spend(openRoom) {
+	if b.spend(openSpace) {
 		t.Error("spend failed")
 	}
 	if err := b.restore(1); err != nil {
 		t.Fatal(err)
 	}
 	pieces := 0
-	for b.spend(openRoom) {
+	for b.spend(openSpace) {
 		pieces++
 	}
-	if want := (ballastSize - openRoom) / ballastPiece; pieces != want || b.size() != openRoom {
-		t.Errorf("got %d pieces and %d bytes left, want %d and %d", pieces, b.size(), want, openRoom)
+	if want := (ballastSize - openSpace) / ballastPiece; pieces != want || b.size() != openSpace {
+		t.Errorf("got %d pieces and %d bytes left, want %d and %d", pieces, b.size(), want, openSpace)
 	}
 	if err := b.restore(1); err != nil || !b.whole() {
 		t.Errorf("not restored: %v", err)

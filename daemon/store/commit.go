@@ -63,7 +63,7 @@ func (s *Store) append(g *group, number uint64) (journaled bool, refusal error) 
 		return false, errCrowded
 	}
 	err := s.journal.Append(e)
-	if diskFull(err) && s.ballast.spend(openRoom) {
+	if diskFull(err) && s.ballast.spend(openSpace) {
 		err = s.journal.Append(e)
 	}
 	if err != nil {
@@ -82,7 +82,7 @@ func (s *Store) append(g *group, number uint64) (journaled bool, refusal error) 
 
 // admits returns an error if the commit with that number must not be written to the disk.
 func (s *Store) admits(number uint64) error {
-	err := s.checkRoom()
+	err := s.checkReserve()
 	if err != nil {
 		if gone := inPlace(s.dir, s.lock); gone != nil {
 			return s.settled(gone, number)

@@ -105,9 +105,9 @@ func TestGrantWhileDown(t *testing.T) {
 	eventually(t, "the database has it", func() bool { return s.behind() == 0 })
 }
 
-// TestMendOnFullDisk rewrites the journal on a full disk. The ballast provides the space. It is not
-// given up for other errors.
-func TestMendOnFullDisk(t *testing.T) {
+// TestRewriteOnFullDisk rewrites the journal on a full disk. The ballast provides the space. It is
+// not given up for other errors.
+func TestRewriteOnFullDisk(t *testing.T) {
 	for _, refusal := range []error{syscall.ENOSPC, syscall.EIO} {
 		s := newTestStore(t, Config{Key: key1})
 		mustPut(t, s, grant("g", "1"))
@@ -122,7 +122,7 @@ func TestMendOnFullDisk(t *testing.T) {
 			return refusal
 		})
 		s.lagging.Store(true)
-		rewritten := s.tendJournal(&keeper{rest: stoppedTimer()})
+		rewritten := s.maintainJournal(&keeper{rest: stoppedTimer()})
 		if full := refusal == syscall.ENOSPC; rewritten != full || s.ballast.whole() == full {
 			t.Errorf("%v: rewritten: %t, ballast whole: %t", refusal, rewritten, s.ballast.whole())
 		}

@@ -274,7 +274,7 @@ func newBulk(db *database) *bulk {
 }
 
 func (b *bulk) add(e entry) error {
-	return b.addWhole([]entry{e}, len(e.key)+len(e.value)+entryRoom)
+	return b.addWhole([]entry{e}, len(e.key)+len(e.value)+entryOverhead)
 }
 
 // addWhole adds entries with a total size of bytes to one transaction. The entries must fit in one.
@@ -293,7 +293,7 @@ func (b *bulk) finish(number uint64) error { return b.db.commit(number, b.entrie
 // transaction returns the maximum bytes and entries of a transaction besides the sequence record.
 func (d *database) transaction() (bytes, count int) {
 	// Badger adds an entry of its own and requires less than the count.
-	return int(d.MaxBatchSize()) - sequenceRoom, int(d.MaxBatchCount()) - 3
+	return int(d.MaxBatchSize()) - sequenceOverhead, int(d.MaxBatchCount()) - 3
 }
 
 // entries yields the opened entries under keys with a prefix. Key and value are valid until the

@@ -113,7 +113,7 @@ func TestStateDirectoryReplaced(t *testing.T) {
 	}
 	k := keeper{rest: stoppedTimer()}
 	s.lagging.Store(true)
-	if s.tendJournal(&k) {
+	if s.maintainJournal(&k) {
 		t.Error("the journal reports no failure")
 	}
 	if b, err := os.ReadFile(place(s.dir).journal()); err != nil || string(b) != "another's" {
@@ -122,7 +122,7 @@ func TestStateDirectoryReplaced(t *testing.T) {
 	if err := errors.Join(os.RemoveAll(s.dir), os.Rename(moved, s.dir)); err != nil {
 		t.Fatal(err)
 	}
-	if !s.tendJournal(&k) {
+	if !s.maintainJournal(&k) {
 		t.Error("the journal still fails although the directory is back")
 	}
 }

@@ -244,7 +244,7 @@ func TestLargeJournalCompactedRarely(t *testing.T) {
 		}
 	}
 	add(3 * journalSlack)
-	if err := s.mendJournal(); err != nil {
+	if err := s.rewriteJournal(); err != nil {
 		t.Fatal(err)
 	}
 	add(2 * journalSlack)
@@ -331,7 +331,7 @@ func TestJournalDamagedInUse(t *testing.T) {
 		end, _ := s.journal.Grown()
 		xor(t, place(c.Dir).journal(), end/2, 1)
 		xor(t, place(c.Dir).journal(), end-1, 1) // of the pending record
-		if err := s.mendJournal(); err != nil {
+		if err := s.rewriteJournal(); err != nil {
 			t.Fatal(err)
 		}
 		if !strings.Contains(said.String(), "is no longer readable") {
@@ -408,7 +408,7 @@ func TestPutDuringRewrite(t *testing.T) {
 			}
 		})
 		s.lagging.Store(true)
-		if err := s.mendJournal(); err != nil {
+		if err := s.rewriteJournal(); err != nil {
 			t.Fatal(err)
 		}
 		acknowledged := had.Load()

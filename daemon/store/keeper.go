@@ -45,7 +45,7 @@ func (s *Store) wake() {
 func (s *Store) lag(cause error, taken bool) {
 	if !s.lagging.Swap(true) {
 		s.log.Error("the grant journal refused an entry: until it has been rewritten, grants are only in the database", "error", cause)
-		if taken && s.mendJournal() == nil {
+		if taken && s.rewriteJournal() == nil {
 			return
 		}
 	}
@@ -83,7 +83,7 @@ func (s *Store) keep() {
 		case <-s.closing:
 			return
 		}
-		for !s.putRight(&k) {
+		for !s.repair(&k) {
 			if !s.pause(&k, wait) {
 				return
 			}
@@ -105,7 +105,7 @@ func (s *Store) pause(k *keeper, wait time.Duration) bool {
 		case <-timer.C:
 			return true
 		case <-grown:
-			if !s.tendJournal(k) {
+			if !s.maintainJournal(k) {
 				grown = nil // retried with the other repairs
 			}
 		case <-k.rest.C:
@@ -141,8 +141,8 @@ func (k *keeper) leave() {
 	}
 }
 
-// putRight attempts all repairs and reports whether everything works.
-func (s *Store) putRight(k *keeper) bool {
+// repair attempts all repairs and reports whether everything works.
+func (s *Store) repair(k *keeper) bool {
 	s.mu.Lock()
 	down, waiting := s.down != nil, s.stalled
 	s.mu.Unlock()
@@ -165,23 +165,23 @@ func (s *Store) putRight(k *keeper) bool {
 		}
 		well = false // until the committer confirms
 	}
-	well = s.tendJournal(k) && well
+	well = s.maintainJournal(k) && well
 	if err := s.ballast.restore(s.reserve.Load()); err != nil {
 		well = false
 	}
 	return well
 }
 
-// tendJournal compacts or rewrites the journal if necessary, and reports whether the journal is in
-// order.
-func (s *Store) tendJournal(k *keeper) bool {
+// maintainJournal compacts or rewrites the journal if necessary, and reports whether the journal is
+// in order.
+func (s *Store) maintainJournal(k *keeper) bool {
 	if !s.lagging.Load() && s.journal.Failed() == nil && !s.overgrown() {
 		return true
 	}
 	began := time.Now()
-	err := s.mendJournal()
+	err := s.rewriteJournal()
 	if diskFull(err) && s.ballast.spend(0) { // compaction returns more than that
-		err = s.mendJournal()
+		err = s.rewriteJournal()
 	}
 	if err != nil {
 		s.say(k, "the grant journal cannot be rewritten yet", err)
@@ -195,10 +195,10 @@ func (s *Store) tendJournal(k *keeper) bool {
 // errReading is returned if the journal cannot be rewritten because the database is closed.
 var errReading = errors.New("the database is not open")
 
-// mendJournal compacts the journal. A journal that lags, or is unreadable, also gets the records
+// rewriteJournal compacts the journal. A journal that lags, or is unreadable, also gets the records
 // that only the database has, and the pending ones. A record in the journal that the database has
 // taken and no longer has was deleted, and is dropped.
-func (s *Store) mendJournal() error {
+func (s *Store) rewriteJournal() error {
 	if err := inPlace(s.dir, s.lock); err != nil {
 		return err
 	}
@@ -237,7 +237,7 @@ func (s *Store) mendJournal() error {
 
 // reopen reopens the database after a failed commit.
 func (s *Store) reopen(k *keeper) error {
-	if err := s.ballast.makeRoom(openRoom); err != nil {
+	if err := s.ballast.ensureSpace(openSpace); err != nil {
 		return err
 	}
 	if err := probe(s.dir); err != nil {
@@ -263,12 +263,12 @@ func (s *Store) reopen(k *keeper) error {
 			return ErrClosed
 		}
 	}
-	db, err := s.openAnew()
+	db, err := s.reopenDatabase()
 	if err != nil {
 		return err
 	}
 	s.reserve.Store(reserveFor(s.minFree, db.dir))
-	if s.checkRoom() != nil {
+	if s.checkReserve() != nil {
 		db.awaitFlush()
 	}
 	s.mu.Lock()
@@ -279,8 +279,8 @@ func (s *Store) reopen(k *keeper) error {
 	return nil
 }
 
-// openAnew opens the database as Open does, and adds the records that only the journal has.
-func (s *Store) openAnew() (*database, error) {
+// reopenDatabase opens the database as Open does, and adds the records that only the journal has.
+func (s *Store) reopenDatabase() (*database, error) {
 	at := place(s.dir)
 	db, err := openDatabase(at.current(), s.sealer, s.log)
 	if errors.Is(err, errDamaged) && !passing(err) && probe(s.dir) == nil {

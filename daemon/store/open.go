@@ -65,7 +65,7 @@ func Open(cfg Config) (_ *Store, err error) {
 	}
 	s.maxBytes, s.maxCount = o.db.transaction()
 	s.reserve.Store(reserveFor(s.minFree, o.db.dir))
-	if s.checkRoom() != nil {
+	if s.checkReserve() != nil {
 		o.db.awaitFlush() // flush before the ballast or another program takes the space
 	}
 	if s.ballast.sparse() {
@@ -214,7 +214,7 @@ func (o *opening) open() error {
 // be transient.
 func (o *opening) openPatiently() (db *database, err error) {
 	for n := 0; ; n++ {
-		err = o.ballast.makeRoom(openRoom)
+		err = o.ballast.ensureSpace(openSpace)
 		if err == nil {
 			err = probe(string(o.at))
 		}

@@ -47,8 +47,8 @@ func (p *pending) add(recs []journal.Record, number uint64) {
 	}
 }
 
-// goUnder adds older pending records under those in p.
-func (p *pending) goUnder(before pending) {
+// addOlder adds older pending records under those in p.
+func (p *pending) addOlder(before pending) {
 	if p.values == nil {
 		*p = before
 		return
@@ -62,14 +62,14 @@ func (p *pending) goUnder(before pending) {
 	p.puts += before.puts
 }
 
-// anyAtHandLocked reports whether any record is in memory. s.mu is held.
-func (s *Store) anyAtHandLocked() bool {
+// anyInMemoryLocked reports whether any record is in memory. s.mu is held.
+func (s *Store) anyInMemoryLocked() bool {
 	return len(s.pending.values)+len(s.leaving.values)+len(s.followed.values) > 0
 }
 
-// atHandLocked returns the value in memory under a key, taken from the journal's records, and
+// inMemoryLocked returns the value in memory under a key, taken from the journal's records, and
 // whether there is one. The database has the same value or an older one. s.mu is held.
-func (s *Store) atHandLocked(key []byte) (v pendingValue, ok bool) {
+func (s *Store) inMemoryLocked(key []byte) (v pendingValue, ok bool) {
 	for _, p := range [...]*pending{&s.pending, &s.leaving, &s.followed} {
 		if v, ok = p.values[string(key)]; ok {
 			break

@@ -95,7 +95,7 @@ func (p place) startOver(s sealer, log hclog.Logger, cause error) (*database, er
 
 // copySealed creates the incoming database and journal from the open ones.
 func (o *opening) copySealed() (err error) {
-	if err := o.ballast.makeRoom(o.reserve + diskSize(o.db.dir)); err != nil {
+	if err := o.ballast.ensureSpace(o.reserve + diskSize(o.db.dir)); err != nil {
 		return err
 	}
 	wanted := o.sealers[0]

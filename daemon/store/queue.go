@@ -22,10 +22,10 @@ const queueLength = 256
 // goroutine that receives a request, once for the goroutine that handles it.
 const yields = 2
 
-// entryRoom is Badger's count for an entry beyond key and value, plus the overhead of sealing,
+// entryOverhead is Badger's count for an entry beyond key and value, plus the overhead of sealing,
 // rounded up. Badger counts two bytes of metadata and ten of version. Sealing adds nine bytes of
 // format and number, a nonce and a tag.
-const entryRoom = 16 + prefixSize + 28
+const entryOverhead = 16 + prefixSize + 28
 
 // put is one call of Put on its way through the committer.
 type put struct {
@@ -108,7 +108,7 @@ func (s *Store) newPut(recs []record.Record) (*put, error) {
 			p.kept = make([]journal.Record, 0, len(recs))
 		}
 		p.entries = append(p.entries, e)
-		p.bytes += len(e.key) + len(r.Value) + entryRoom
+		p.bytes += len(e.key) + len(r.Value) + entryOverhead
 	}
 	if p.kept != nil {
 		for i, r := range recs {

@@ -63,9 +63,9 @@ func (s *Store) look(prefix []byte, keys []string) (from reader, over map[int]pe
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	k := bytes.Clone(prefix)
-	for i := 0; i < len(keys) && s.anyAtHandLocked() && !s.closed; i++ {
+	for i := 0; i < len(keys) && s.anyInMemoryLocked() && !s.closed; i++ {
 		k = append(k[:len(prefix)], keys[i]...)
-		if v, ok := s.atHandLocked(k); ok {
+		if v, ok := s.inMemoryLocked(k); ok {
 			if over == nil {
 				over = make(map[int]pendingValue)
 			}

@@ -32,7 +32,7 @@ func TestCompactionKeepsPending(t *testing.T) {
 	mustPut(t, s, grant("g", "1"), rec("a", "1"), rec("b", "1"))
 	mustPut(t, s, rec("z", "1")) // the database has everything before
 	mustPut(t, s, grant("g", "2"), rec("a", "2"), record.Record{Table: record.Credentials, Key: "b"})
-	if err := s.mendJournal(); err != nil {
+	if err := s.rewriteJournal(); err != nil {
 		t.Fatal(err)
 	}
 	wantAfterKill(t, s, map[string]string{"g": "2"}, map[string]string{"a": "2", "z": "1"})

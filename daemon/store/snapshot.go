@@ -51,11 +51,11 @@ func (w *snapshotWriter) Write(p []byte) (int, error) {
 		return 0, err
 	}
 	if end := w.size + int64(len(p)); end > w.checked {
-		room := int64(len(p)) + snapshotStep
-		if err := checkSpace(w.store.dir, w.store.reserve.Load()+uint64(room)); err != nil {
+		space := int64(len(p)) + snapshotStep
+		if err := checkSpace(w.store.dir, w.store.reserve.Load()+uint64(space)); err != nil {
 			return 0, err
 		}
-		w.checked = w.size + room
+		w.checked = w.size + space
 	}
 	n, err := w.file.Write(p)
 	w.size += int64(n)

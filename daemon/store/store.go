@@ -166,7 +166,7 @@ func (s *Store) closeDatabase() error {
 	// still have everything.
 	err := inPlace(s.dir, s.lock)
 	if err == nil {
-		err = s.ballast.makeRoom(openRoom)
+		err = s.ballast.ensureSpace(openSpace)
 	}
 	if err == nil {
 		err = probe(s.dir)
@@ -189,22 +189,22 @@ func (s *Store) closeDatabase() error {
 
 const (
 	// leastFree is how many bytes must be free for a commit: two memory tables, their logs and some
-	// tables of level zero. compactionRoom is added to it.
+	// tables of level zero. compactionSpace is added to it.
 	leastFree = 16 << 20
 
-	// maxCompactionRoom bounds compactionRoom. A compaction rewrites one table and those that it
+	// maxCompactionSpace bounds compactionSpace. A compaction rewrites one table and those that it
 	// overlaps in the next level, and two run at a time.
-	maxCompactionRoom = 64 << 20
+	maxCompactionSpace = 64 << 20
 
-	// sequenceRoom is the part of a transaction that is left for the sequence record.
-	sequenceRoom = 256
+	// sequenceOverhead is the part of a transaction that is left for the sequence record.
+	sequenceOverhead = 256
 )
 
 // reserveFor returns how many bytes must be free for a commit to the database in dir.
-func reserveFor(minFree uint64, dir string) uint64 { return minFree + compactionRoom(dir) }
+func reserveFor(minFree uint64, dir string) uint64 { return minFree + compactionSpace(dir) }
 
-// compactionRoom returns how many bytes compactions in dir may use temporarily.
-func compactionRoom(dir string) uint64 {
+// compactionSpace returns how many bytes compactions in dir may use temporarily.
+func compactionSpace(dir string) uint64 {
 	var tables uint64
 	entries, _ := os.ReadDir(dir) // no directory means no tables
 	for _, e := range entries {
@@ -212,5 +212,5 @@ func compactionRoom(dir string) uint64 {
 			tables += uint64(info.Size())
 		}
 	}
-	return min(tables/2, maxCompactionRoom)
+	return min(tables/2, maxCompactionSpace)
 }

@@ -213,7 +213,7 @@ func (s *Store) endDrain(err error) error {
 	stalled := s.stalled
 	switch {
 	case err != nil:
-		s.pending.goUnder(s.leaving)
+		s.pending.addOlder(s.leaving)
 	case d.with != nil:
 		s.stalled = false // d.with may be newer than s.leaving
 	default:

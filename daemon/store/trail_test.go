@@ -158,7 +158,7 @@ func TestNewestInMemory(t *testing.T) {
 		t.Helper()
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if v, ok := s.atHandLocked([]byte("k")); v.number != number || ok != (number > 0) {
+		if v, ok := s.inMemoryLocked([]byte("k")); v.number != number || ok != (number > 0) {
 			t.Errorf("got %d, %v, want %d", v.number, ok, number)
 		}
 	}
@@ -285,7 +285,7 @@ func TestTransactionLimits(t *testing.T) {
 		mustPut(t, s, many...)
 		for left := s.maxBytes; left > 2000; {
 			r := of(fmt.Sprint("large", left), strings.Repeat("v", min(left-1000, 50_000)))
-			left -= len(recordKey(r.Table, r.Key)) + len(r.Value) + entryRoom
+			left -= len(recordKey(r.Table, r.Key)) + len(r.Value) + entryOverhead
 			large = append(large, r)
 		}
 		mustPut(t, s, large...)
@@ -293,9 +293,9 @@ func TestTransactionLimits(t *testing.T) {
 	}
 }
 
-// TestGoUnder: a failed drain returns the records that no later one has
+// TestAddOlder: a failed drain returns the records that no later one has
 // replaced, and the size is right.
-func TestGoUnder(t *testing.T) {
+func TestAddOlder(t *testing.T) {
 	record := func(key, value string) []journal.Record {
 		r := journal.Record{Key: []byte(key)}
 		if value != "" {
@@ -313,12 +313,12 @@ func TestGoUnder(t *testing.T) {
 		p.add(record("a", "new"), 4)
 		p.add(record("d", ""), 5)
 	}
-	after.goUnder(before)
+	after.addOlder(before)
 	if !reflect.DeepEqual(after, whole) {
 		t.Errorf("got  %+v\nwant %+v", after, whole)
 	}
 	var none pending
-	none.goUnder(before)
+	none.addOlder(before)
 	if !reflect.DeepEqual(none, before) {
 		t.Errorf("got  %+v\nwant %+v", none, before)
 	}

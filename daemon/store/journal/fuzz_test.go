@@ -27,10 +27,10 @@ func FuzzScan(f *testing.F) {
 	forms := map[bool]cipher.AEAD{true: newAEAD(f, 1), false: nil}
 	f.Fuzz(func(t *testing.T, b []byte, sealed bool) {
 		var first, second told
-		var anew []byte
+		var rewritten []byte
 		again := framer{file: 1, aead: forms[sealed]}
 		s, err := scan(bytes.NewReader(b), 0, int64(len(b)), 0, forms[sealed], func(e Entry) (err error) {
-			anew, err = again.append(anew, e)
+			rewritten, err = again.append(rewritten, e)
 			return errors.Join(err, first.visit(e))
 		})
 		if err != nil || s.rep.Err != nil {
@@ -40,7 +40,7 @@ func FuzzScan(f *testing.F) {
 		if s.at != int64(len(b)) || s.good+s.rep.Torn != written {
 			t.Errorf("of %d bytes, %d without trailing zeros, %d were read, up to %d with %d torn", len(b), written, s.at, s.good, s.rep.Torn)
 		}
-		reread, err := scan(bytes.NewReader(anew), 0, int64(len(anew)), 0, forms[sealed], second.visit)
+		reread, err := scan(bytes.NewReader(rewritten), 0, int64(len(rewritten)), 0, forms[sealed], second.visit)
 		if err != nil || reread.rep.Skipped+reread.rep.Torn > 0 || reread.rep.Lost < s.rep.Lost {
 			t.Errorf("rewritten: got %+v, %v", reread.rep, err)
 		}

@@ -13,10 +13,10 @@ import (
 
 const (
 	// A journal reserves as much space as was appended since its last compaction, so that
-	// extensions are rare under load, within leastRoom and mostRoom. At least half of it is always
-	// free.
-	leastRoom = 256 << 10
-	mostRoom  = 2 << 20
+	// extensions are rare under load, within leastSpace and mostSpace. At least half of it is
+	// always free.
+	leastSpace = 256 << 10
+	mostSpace  = 2 << 20
 )
 
 // zeros is the content of reserved space.
@@ -25,15 +25,15 @@ var zeros [64 << 10]byte
 // reserve ensures space for n bytes and some more. If that fails, the write itself reports it. mu
 // is held.
 func (j *Journal) reserve(n int64) {
-	room := min(max(j.end-j.base, leastRoom), mostRoom)
-	if j.end+n+room/2 <= j.reserved || j.yields {
+	space := min(max(j.end-j.base, leastSpace), mostSpace)
+	if j.end+n+space/2 <= j.reserved || j.yields {
 		return
 	}
-	err := j.extend(j.end + n + room)
-	if err != nil && room > leastRoom && j.end+n+leastRoom/2 > j.reserved {
-		err = j.extend(j.end + n + leastRoom)
+	err := j.extend(j.end + n + space)
+	if err != nil && space > leastSpace && j.end+n+leastSpace/2 > j.reserved {
+		err = j.extend(j.end + n + leastSpace)
 	}
-	j.tight = err != nil && j.end+n+leastRoom/2 > j.reserved
+	j.tight = err != nil && j.end+n+leastSpace/2 > j.reserved
 }
 
 // extend extends the reserved space up to an offset, or leaves it unchanged on failure: the rest of

@@ -24,7 +24,7 @@ func TestAppendsReuseSpace(t *testing.T) {
 				grew++
 			}
 		}
-		if end, _ := j.Grown(); grew == 0 || grew > 30 || length-end > 2*mostRoom {
+		if end, _ := j.Grown(); grew == 0 || grew > 30 || length-end > 2*mostSpace {
 			t.Errorf("the file grew %d times in %d appends, to %d bytes with %d of frames", grew, appends, length, end)
 		}
 		left, err := os.ReadFile(path)
@@ -57,10 +57,10 @@ func TestSpaceExtended(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "j")
 		j, _, _ := mustOpen(t, path, nil)
 		was := fileSize(t, path)
-		size := was - j.end - leastRoom/2 + int64(more)
+		size := was - j.end - leastSpace/2 + int64(more)
 		mustAppend(t, j, Entry{Commit: 1, Records: []Record{{[]byte("k"), make([]byte, size-int64(header))}}})
-		if left := was - j.end; left != leastRoom/2-int64(more) {
-			t.Fatalf("%d bytes would be left, want %d: the test is broken", left, leastRoom/2-more)
+		if left := was - j.end; left != leastSpace/2-int64(more) {
+			t.Fatalf("%d bytes would be left, want %d: the test is broken", left, leastSpace/2-more)
 		}
 		if grew := fileSize(t, path) > was; grew != (more > 0) {
 			t.Errorf("with %d bytes less than half of the space left the file grew: %t", more, grew)
@@ -78,7 +78,7 @@ func TestSpaceExtended(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustAppend(t, j, set(2, "k", "v"))
-	if size := fileSize(t, path); size < j.end+leastRoom/2 {
+	if size := fileSize(t, path); size < j.end+leastSpace/2 {
 		t.Errorf("after it the file has %d bytes, %d of frames: want reserved space", size, j.end)
 	}
 }
@@ -108,7 +108,7 @@ func TestSparseCopyReallocated(t *testing.T) {
 	}
 	_, _, got := mustOpen(t, copied, nil)
 	wantEntries(t, got, "1 k=v")
-	if size := fileSize(t, copied); sparse() || size < leastRoom {
+	if size := fileSize(t, copied); sparse() || size < leastSpace {
 		t.Errorf("sparse: %t, %d bytes; want allocated space", sparse(), size)
 	}
 }

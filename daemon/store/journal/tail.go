@@ -30,7 +30,7 @@ func tail(f io.ReaderAt, size int64, aead cipher.AEAD) (last uint64, whole bool,
 	if err != nil {
 		return 0, false, err
 	}
-	head := newScanner(f, 0, min(size, headRoom), 0, aead)
+	head := newScanner(f, 0, min(size, headSize), 0, aead)
 	head.first = true
 	if err := head.scan(nil); err != nil {
 		return 0, false, err
@@ -45,8 +45,8 @@ func tail(f io.ReaderAt, size int64, aead cipher.AEAD) (last uint64, whole bool,
 	return max(head.rep.Last, s.rep.Last), whole, nil
 }
 
-// headRoom is more than the size of frame 0, which has no records.
-const headRoom = 512
+// headSize is more than the size of frame 0, which has no records.
+const headSize = 512
 
 // endOfWritten returns the offset after the last nonzero byte of f, whose size is given.
 func endOfWritten(f io.ReaderAt, size int64) (int64, error) {

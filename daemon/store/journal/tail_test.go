@@ -90,7 +90,7 @@ func TestTailAfterCompact(t *testing.T) {
 func TestTailWithoutHead(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "j")
 	if err := Create(path, nil, 9, func(yield func(Entry, error) bool) {
-		_ = yield(set(1, "a", strings.Repeat("v", 2*headRoom)), nil) && yield(set(2, "b", strings.Repeat("v", MaxPayload-100)), nil)
+		_ = yield(set(1, "a", strings.Repeat("v", 2*headSize)), nil) && yield(set(2, "b", strings.Repeat("v", MaxPayload-100)), nil)
 	}); err != nil {
 		t.Fatal(err)
 	}
