@@ -7,14 +7,15 @@ import (
 	"strings"
 )
 
-// verbs are those of docs/protocol.md.
+// verbs are the protocol's verbs. See docs/protocol.md.
 var verbs = []string{
 	"PING", "VERSION", "GET", "REJECT", "REFRESH", "PUT", "EXCHANGE", "PUSH", "IMPORT", "SIGN",
 	"LIST", "STATUS", "HISTORY", "STATS", "WATCH", "BACKUP", "RELOAD", "QUIT",
 }
 
-// ungrantable are the verbs that no rule may name, and why: neither is of some names.
-var ungrantable = map[string]string{"BACKUP": "it holds every name", "RELOAD": "it changes the rules"}
+// ungrantable are the verbs that no rule may grant, with the reason: a rule's name patterns cannot
+// restrict them.
+var ungrantable = map[string]string{"BACKUP": "a backup contains every credential", "RELOAD": "a reload changes the rules"}
 
 func (t *table) access() []Access {
 	var rules []Access
@@ -34,8 +35,8 @@ func (t *table) access() []Access {
 	return rules
 }
 
-// ids returns the ids of an optional array of users or groups. Digits that are nobody's
-// name are an id themselves, for hosts whose users are not known by name.
+// ids returns the ids of an optional array of users or groups. An element of digits that is not a
+// name is an id, for hosts whose user database lacks the user.
 func (t *table) ids(key, what string, lookup func(string) (uint32, error)) []uint32 {
 	names, lines := t.texts(key, false)
 	var out []uint32
@@ -66,14 +67,14 @@ func unknown(err error) bool {
 	return u || g
 }
 
-// patterns returns a required array of patterns of names.
+// patterns returns a required array of name patterns.
 func (t *table) patterns(key string) []string {
 	patterns, lines := t.texts(key, true)
 	for i, p := range patterns {
 		if p == "" || len(p) > 255 || strings.ContainsFunc(p, func(c rune) bool {
 			return c > '~' || !nameByte(byte(c)) && c != '/' && c != '*'
 		}) {
-			t.reportf(lines[i], "%s%s: %q must be a name, in which * stands for any characters", t.title, key, clip(p))
+			t.reportf(lines[i], "%s%s: %q must be a name, in which * matches any characters", t.title, key, clip(p))
 		} else if why := futile(p); why != "" {
 			t.warnf(lines[i], "%s%s: %q matches no name%s", t.title, key, clip(p), why)
 		}
@@ -81,11 +82,10 @@ func (t *table) patterns(key string) []string {
 	return patterns
 }
 
-// families begin the names of credentials, as listed in docs/configuration.md.
+// families are the first segments of credential names, as listed in docs/configuration.md.
 var families = []string{"official_account", "mini_program", "open_platform", "work", "open_work"}
 
-// futile says why no name of a credential can match pattern, "" where one can: a rule that grants
-// nothing is found out by whoever is refused.
+// futile returns why no credential's name can match pattern, or "" if one can.
 func futile(pattern string) string {
 	literal, _, star := strings.Cut(pattern, "*")
 	family, _, whole := strings.Cut(literal, "/")
@@ -94,7 +94,7 @@ func futile(pattern string) string {
 		!whole && star && !slices.ContainsFunc(families, func(f string) bool { return strings.HasPrefix(f, literal) }):
 		return didYouMean(family, families)
 	case !star && strings.Count(pattern, "/") < 2:
-		return ": a pattern is of whole names, so all that begin so are " + strings.TrimSuffix(pattern, "/") + "/*"
+		return ": a pattern matches whole names; use " + strings.TrimSuffix(pattern, "/") + "/*"
 	}
 	return ""
 }
@@ -108,7 +108,7 @@ func (t *table) verbs(key string) []string {
 			t.reportf(lines[i], "%s%s: unknown verb %q%s", t.title, key, clip(w), didYouMean(words[i], verbs))
 		}
 		if why, ok := ungrantable[words[i]]; ok {
-			t.reportf(lines[i], "%s%s: %s cannot be granted: %s, and is for root and tokend's own user", t.title, key, words[i], why)
+			t.reportf(lines[i], "%s%s: %s cannot be granted: %s; only root and tokend's own user may use it", t.title, key, words[i], why)
 		}
 	}
 	return words

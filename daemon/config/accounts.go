@@ -5,11 +5,11 @@ import (
 	"strings"
 )
 
-// seen tells whether an account has been configured before.
+// seen is the accounts read so far, to find duplicates.
 type seen map[string]int // line, by id
 
-// twice reports a problem if the account of t, as its ids name it, is there already. An
-// empty id has been reported for what it is.
+// twice reports a problem if an account with the same ids was read before. It ignores empty ids:
+// they have been reported.
 func (s seen) twice(t *table, ids ...string) {
 	id := strings.Join(ids, "/")
 	if strings.HasPrefix(id, "/") || strings.HasSuffix(id, "/") || id == "" {
@@ -87,8 +87,8 @@ func (t *table) openPlatforms(u Upstream) []OpenPlatform {
 	return platforms
 }
 
-// openWork reads the providers. Their corp ids and the ids of all their suites
-// share one place in names, open_work/<id>/..., so none may be there twice.
+// openWork reads the providers. A provider's corp id and a suite's id are both the second segment
+// of a name, open_work/<id>/..., so they must all differ.
 func (t *table) openWork(u Upstream) []OpenWork {
 	var providers []OpenWork
 	known := make(seen)

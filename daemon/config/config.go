@@ -10,10 +10,10 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// DefaultFile is where the configuration lies unless another file is named.
+// DefaultFile is the path of the configuration unless the command line names another.
 const DefaultFile = "/etc/tokend/tokend.toml"
 
-// Config is a complete configuration. It is not changed after Load has returned it.
+// Config is a complete configuration. It must not be modified.
 type Config struct {
 	File string
 
@@ -21,7 +21,7 @@ type Config struct {
 	SocketMode fs.FileMode
 	StateDir   string // absolute
 
-	// EncryptionKey is 32 bytes, or empty: then the store is kept in clear.
+	// EncryptionKey is 32 bytes. If it is empty, the store is not encrypted.
 	EncryptionKey secret.Text
 
 	LogLevel  string // trace, debug, info, warn or error
@@ -37,11 +37,10 @@ type Config struct {
 	Work             []WorkApp
 	OpenWork         []OpenWork
 
-	// Access are the rules of who may do what; none stands for the default in
-	// docs/configuration.md, which is not the same as rules that grant nothing.
+	// Access are the access rules. Without rules the default in docs/configuration.md applies.
 	Access []Access
 
-	// Warnings are what is allowed and probably not meant.
+	// Warnings are settings that are valid and probably mistakes.
 	Warnings []Problem
 }
 
@@ -49,19 +48,20 @@ type Config struct {
 type HTTP struct {
 	Listen string // host:port
 
-	// Monitors are from where metrics and the status page may be seen besides this host.
+	// Monitors are the networks, in addition to this host, that may fetch metrics and the status
+	// page.
 	Monitors []netip.Prefix
 
-	// CredentialMetrics: metrics name credentials and accounts one by one. Otherwise they are
-	// counted.
+	// CredentialMetrics reports whether metrics have a series for each configured credential and
+	// account. Totals are always there.
 	CredentialMetrics bool
 	Line              int
 }
 
-// Upstream is where WeChat is.
+// Upstream configures the calls to WeChat and WeCom.
 type Upstream struct {
-	WeixinURLs []string      // at least one, in the order in which they are tried; no slash at the end
-	WorkURL    string        // no slash at the end
+	WeixinURLs []string      // at least one, in order of preference; without a trailing slash
+	WorkURL    string        // without a trailing slash
 	Timeout    time.Duration // of one call; positive
 }
 
@@ -70,7 +70,7 @@ func (u Upstream) Equal(v Upstream) bool {
 	return slices.Equal(u.WeixinURLs, v.WeixinURLs) && u.WorkURL == v.WorkURL && u.Timeout == v.Timeout
 }
 
-// weixin is the URLs as one field of a digest.
+// weixin returns the WeChat URLs as one field of a digest.
 func (u Upstream) weixin() string { return strings.Join(u.WeixinURLs, " ") }
 
 // App is an official account or a mini program.
@@ -79,26 +79,27 @@ type App struct {
 	AppID  string
 	Secret secret.Text
 
-	// UseStableAccessToken chooses /cgi-bin/stable_token over /cgi-bin/token, whose
-	// tokens kill each other.
+	// UseStableAccessToken selects /cgi-bin/stable_token instead of /cgi-bin/token. A token from
+	// /cgi-bin/token invalidates the previous one.
 	UseStableAccessToken bool
 	Line                 int
 
 	upstream string
 }
 
-// WorkApp is one app of one corp of WeCom.
+// WorkApp is one app of a WeCom corp.
 type WorkApp struct {
 	CorpID     string
 	AgentID    string
 	Secret     secret.Text
-	Downstream []Downstream // the corps that it is shared with
+	Downstream []Downstream // the corps that share the app
 	Line       int
 
 	upstream string
 }
 
-// OpenPlatform is a third-party platform, with authorizers whose grants are seeded.
+// OpenPlatform is a third-party platform. Authorizers are the customers whose grants the
+// configuration supplies.
 type OpenPlatform struct {
 	AppID       string
 	Secret      secret.Text
@@ -107,7 +108,8 @@ type OpenPlatform struct {
 	Authorizers []Authorizer
 	Line        int
 
-	// The ones before a change in WeChat's console, which callbacks may still use; empty for none.
+	// The token and key before a change in WeChat's console. Callbacks may still use them. Empty
+	// for none.
 	PreviousToken, PreviousAESKey secret.Text
 
 	upstream string
@@ -139,7 +141,7 @@ type Suite struct {
 	Corps       []Corp
 	Line        int
 
-	// As those of an [OpenPlatform].
+	// See [OpenPlatform].
 	PreviousToken, PreviousAESKey secret.Text
 
 	upstream string
@@ -152,11 +154,11 @@ type Corp struct {
 	Line          int
 }
 
-// Access is a rule: whoever has one of the ids may use the verbs on the names.
+// Access is a rule: users with one of the ids may use the verbs on the names.
 type Access struct {
 	UIDs  []uint32
 	GIDs  []uint32
-	Names []string // patterns; * stands for any characters, / too
+	Names []string // patterns; * matches any characters, including /
 	Verbs []string // in capitals
 	Line  int
 }

@@ -11,23 +11,23 @@ import (
 	"github.com/pelletier/go-toml/v2/unstable"
 )
 
-// document is a TOML file: what it says, and on which line.
+// document is the values of a TOML file and the line of each key.
 type document struct {
 	values map[string]any
 	lines  map[string]int // by path
 }
 
-// A path names a key or an array's element by the keys and indices that lead to it,
-// each behind pathMark, which is no part of any key that is of interest.
+// A path identifies a key or an array's element by its keys and indices, each preceded by pathMark.
+// No key that tokend knows contains pathMark.
 const pathMark = "\x1f"
 
 func join(path, key string) string      { return path + pathMark + key }
 func element(path string, i int) string { return path + pathMark + "#" + strconv.Itoa(i) }
 
-// parse reads a TOML file. Its problem is the first place that is not TOML.
+// parse reads a TOML file. The problem is the first syntax error.
 func parse(data []byte) (document, *Problem) {
 	d := document{values: make(map[string]any)}
-	data = bytes.TrimPrefix(data, []byte("\ufeff")) // some editors put it before what they write
+	data = bytes.TrimPrefix(data, []byte("\ufeff")) // some editors write a byte order mark
 	if err := toml.Unmarshal(data, &d.values); err != nil {
 		p := Problem{Message: "not TOML"}
 		if de, ok := errors.AsType[*toml.DecodeError](err); ok {
@@ -48,8 +48,8 @@ func parse(data []byte) (document, *Problem) {
 	return d, nil
 }
 
-// withoutQuotes keeps a parser's message and drops what it quotes of the file, which
-// may be a secret that lacks its quotation marks.
+// withoutQuotes removes quotations of the file from a parser's message. They may be a secret
+// without its quotation marks.
 func withoutQuotes(msg string) string {
 	var b strings.Builder
 	for {
@@ -71,7 +71,7 @@ type walker struct {
 	data   []byte
 	breaks []int // offsets of line breaks, ascending
 	lines  map[string]int
-	counts map[string]int // of the tables in an array, by path
+	counts map[string]int // number of tables in an array so far, by path
 }
 
 func (w *walker) walk() {
@@ -88,7 +88,7 @@ func (w *walker) walk() {
 	}
 }
 
-// header returns the path of the table that e begins.
+// header returns the path of the table that e starts.
 func (w *walker) header(e *unstable.Node) string {
 	path := ""
 	for k := e.Key(); k.Next(); {
@@ -98,7 +98,7 @@ func (w *walker) header(e *unstable.Node) string {
 		if last && e.Kind == unstable.ArrayTable {
 			w.counts[path]++
 		}
-		// Below an array of tables, keys belong to its latest table.
+		// Keys below an array of tables belong to its last table.
 		if n := w.counts[path]; n > 0 {
 			path = element(path, n-1)
 			w.note(path, k.Node())
@@ -134,7 +134,7 @@ func (w *walker) value(path string, v *unstable.Node) {
 	}
 }
 
-// note records where path is first seen.
+// note records the line where path first occurs.
 func (w *walker) note(path string, n *unstable.Node) {
 	if _, seen := w.lines[path]; !seen {
 		w.lines[path] = w.lineAt(n)

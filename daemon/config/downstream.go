@@ -2,21 +2,21 @@ package config
 
 import "strconv"
 
-// Downstream is a corp that an app is shared with by its upstream corp.
+// Downstream is a corp that an upstream corp shares its app with.
 type Downstream struct {
 	CorpID       string
-	AgentID      int64 // the app's in the downstream corp
+	AgentID      int64 // of the app in the downstream corp
 	BusinessType int   // 0: linked corps (企业互联), 1: upstream and downstream (上下游)
 	Line         int
 }
 
-// Target returns what a fetch of the token is for beyond the corp: another of these has another
-// token.
+// Target returns the parameters of the token's fetch except the corp. If they change, the token
+// changes.
 func (d Downstream) Target() string {
 	return strconv.FormatInt(d.AgentID, 10) + "/" + strconv.Itoa(d.BusinessType)
 }
 
-// downstream reads the downstream corps of an app of the corp called upstream.
+// downstream reads the downstream corps of an app. upstream is the app's own corp.
 func (t *table) downstream(upstream string) []Downstream {
 	var corps []Downstream
 	known := make(seen)
@@ -32,7 +32,7 @@ func (t *table) downstream(upstream string) []Downstream {
 	return corps
 }
 
-// agent returns a required agentid that WeCom takes as a number only.
+// agent returns a required agentid. WeCom accepts numbers only here.
 func (t *table) agent(key string) int64 {
 	v, ok := t.require(key)
 	if !ok {

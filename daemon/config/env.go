@@ -12,17 +12,16 @@ import (
 	"syscall"
 )
 
-// Env is all that Load takes from the system it runs on. Every field must be set
-// but CredentialsDirectory; [OSEnv] sets them.
+// Env is everything that Load reads from the operating system. All fields but CredentialsDirectory
+// are required. [OSEnv] sets them.
 type Env struct {
 	// LookupEnv returns an environment variable and whether it is set.
 	LookupEnv func(name string) (string, bool)
 
-	// CredentialsDirectory holds systemd's credentials; empty where there are
-	// none.
+	// CredentialsDirectory contains systemd's credentials; empty if there are none.
 	CredentialsDirectory string
 
-	// Open opens a file for reading. It does not wait for the writer of a pipe.
+	// Open opens a file for reading. It must not wait for the writer of a pipe.
 	Open func(path string) (fs.File, error)
 
 	// User and Group return the id of a name.
@@ -30,7 +29,7 @@ type Env struct {
 	Group func(name string) (uint32, error)
 }
 
-// OSEnv returns the system's own.
+// OSEnv returns the Env of the operating system.
 func OSEnv() Env {
 	return Env{
 		LookupEnv:            os.LookupEnv,
@@ -66,22 +65,22 @@ func id(s string) (uint32, error) {
 }
 
 const (
-	// maxFile is the longest configuration file that is read, in bytes: 30 000 accounts of the
-	// longest kind, a suite with four secrets in files, take 13 MB. More is a mistake or a device.
+	// maxFile is the maximum size of a configuration file, in bytes. 30 000 accounts of the longest
+	// kind, a suite with four secrets in files, take 13 MB. A larger file is a mistake or a device.
 	maxFile = 16 << 20
 
-	// maxSecret is the longest secret, in bytes. WeChat's longest, a refresh
-	// token, is documented with 128 and seen with 512.
+	// maxSecret is the maximum length of a secret, in bytes. WeChat's longest secret is a refresh
+	// token. WeChat documents 128 bytes, and 512 bytes have been seen.
 	maxSecret = 4096
 )
 
-// tooLongError is the error of a file that is longer than so many bytes.
+// tooLongError is the error for a file that exceeds the limit of this many bytes.
 type tooLongError int64
 
 func (e tooLongError) Error() string { return fmt.Sprintf("is longer than %d bytes", int64(e)) }
 
-// read returns the content of f, at most limit bytes of it, and closes f. For a longer file its
-// error is a tooLongError, and the info is returned with it.
+// read returns the content of f and closes f. If f has more than limit bytes, the error is a
+// tooLongError, and read still returns the FileInfo.
 func read(f fs.File, limit int64) ([]byte, fs.FileInfo, error) {
 	defer f.Close()
 	info, err := f.Stat()

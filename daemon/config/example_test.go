@@ -9,8 +9,8 @@ import (
 
 const example = "../../systemd/tokend.toml"
 
-// TestExample holds that the file which is shipped is right as it is, and also
-// with everything in it switched on.
+// TestExample checks that the shipped file is valid, both unchanged and with all its settings
+// uncommented.
 func TestExample(t *testing.T) {
 	b, err := os.ReadFile(example)
 	if err != nil {
@@ -21,7 +21,7 @@ func TestExample(t *testing.T) {
 		t.Fatalf("as shipped:\n%v", err)
 	}
 
-	// What is switched off begins with "#" and no space.
+	// Settings that are commented out begin with "#" and no space.
 	text := regexp.MustCompile(`(?m)^#(\S)`).ReplaceAllString(string(b), "$1")
 	c, err := Parse("tokend.toml", []byte(text), env)
 	if err != nil {

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// FuzzParse holds that no file makes Parse panic, that every problem has a line of the
-// file, in order, on one line of text, and that nothing read from elsewhere is shown.
+// FuzzParse checks that no file makes Parse panic. Problems must be sorted by line and have one
+// line of text each. Secrets from other sources must not be shown.
 func FuzzParse(f *testing.F) {
 	paths, err := filepath.Glob(filepath.Join(golden, "*", "*.toml"))
 	if err != nil || len(paths) == 0 {

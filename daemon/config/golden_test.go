@@ -16,12 +16,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "rewrite the golden files")
 
 const golden = "../../testdata/config"
 
-// newTestEnv returns a system with a few files, variables, credentials and users. All its secrets
-// begin like canary.
+// newTestEnv returns an Env with a few files, variables, credentials and users. All its secrets
+// begin with "canary", except keys.
 func newTestEnv(t testing.TB) Env {
 	t.Helper()
 	files := fstest.MapFS{
@@ -83,8 +83,8 @@ func newTestEnv(t testing.TB) Env {
 	}
 }
 
-// TestGolden reads every file in testdata/config: the good ones into what lies beside
-// them as JSON, the bad ones into the messages that lie beside them.
+// TestGolden parses every file in testdata/config. It compares the Config of a good file, as JSON,
+// and the messages of a bad file with the golden files beside them.
 func TestGolden(t *testing.T) {
 	for kind, least := range map[string]int{"good": 5, "bad": 10} {
 		paths, err := filepath.Glob(filepath.Join(golden, kind, "*.toml"))
@@ -112,7 +112,7 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// dump shows a Config as JSON.
+// dump returns c as JSON.
 func dump(t *testing.T, c *Config) string {
 	t.Helper()
 	b, err := json.MarshalIndent(c, "", "  ")
@@ -142,8 +142,8 @@ func wantGolden(t *testing.T, path, got string) {
 	}
 }
 
-// TestSecretsArrive holds that what is redacted in the golden files was read.
-func TestSecretsArrive(t *testing.T) {
+// TestSecretsRead checks the secrets that are redacted in the golden files.
+func TestSecretsRead(t *testing.T) {
 	data, err := os.ReadFile(filepath.Join(golden, "good", "secrets.toml"))
 	if err != nil {
 		t.Fatal(err)

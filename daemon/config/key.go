@@ -7,9 +7,9 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// ReadKey reads an encryption key from where no configuration names it yet, by the rules of
-// encryption_key: how is "file", "env" or "credential", and where the path or the name. Warnings
-// are as those of a [Config]. Neither they nor the error hold anything of the key.
+// ReadKey reads an encryption key that no configuration names yet, by the rules of encryption_key.
+// how is "file", "env" or "credential"; where is the path or the name. Neither the warnings nor the
+// error contain any part of the key.
 func ReadKey(how, where string, env Env) (key secret.Text, warnings []Problem, err error) {
 	r := &reader{file: how, env: env}
 	t := &table{reader: r, values: map[string]any{how: where}}
@@ -20,9 +20,9 @@ func ReadKey(how, where string, env Env) (key secret.Text, warnings []Problem, e
 	return key, r.warnings, err
 }
 
-// parseKey returns the key that raw is: 32 bytes, or as many in hex.
+// parseKey decodes a key: 32 bytes, or their 64 hex digits.
 func parseKey(raw []byte) (secret.Text, error) {
-	// A line break may be the last of 32 random bytes: only what is too long loses it.
+	// The last of 32 random bytes may be a line break. Remove one only from longer input.
 	if len(raw) == keyBytes {
 		return secret.Text(raw), nil
 	}

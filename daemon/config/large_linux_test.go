@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestLoadLinear holds that the cost of an account does not depend on how many there are. Secrets
-// are not read here.
+// TestLoadLinear checks that the cost per account does not depend on the number of accounts. It
+// reads no secrets.
 func TestLoadLinear(t *testing.T) {
 	env := OSEnv()
 	env.Open = func(string) (fs.File, error) { return nil, errors.New("no secrets here") }
@@ -25,7 +25,8 @@ func TestLoadLinear(t *testing.T) {
 			t.Errorf("got %.1f for each of 200 accounts and %.1f for each of 4000", few, many)
 		}
 	})
-	// Comparing each with each takes 400 times as long for 20 times as many; the bound is between.
+	// For 20 times as many accounts, linear work takes 20 times as long, quadratic work 400 times.
+	// The bound is in between.
 	for name, work := range map[string]func(n int) func(){
 		"doubts": func(n int) func() {
 			c := new(Config)
@@ -47,14 +48,14 @@ func TestLoadLinear(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			few, many := least(work(500)), least(work(10_000))
 			if many > 100*few {
-				t.Errorf("500 took %v of a processor and 10000 took %v", few, many)
+				t.Errorf("processor time: %v for 500, %v for 10000", few, many)
 			}
 		})
 	}
 }
 
-// least returns the least processor time that f takes in a few attempts. Unlike the time on the
-// clock it does not depend on what else the machine does.
+// least returns the shortest processor time of a few calls of f. Unlike wall clock time, processor
+// time does not depend on other load.
 func least(f func()) time.Duration {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -67,7 +68,7 @@ func least(f func()) time.Duration {
 	return shortest
 }
 
-// threadTime returns how much processor time this thread has used.
+// threadTime returns the processor time that this thread has used.
 func threadTime() time.Duration {
 	var t unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &t); err != nil {

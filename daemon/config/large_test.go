@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// largeTOML returns a configuration of n accounts, official accounts and mini programs in turn, each
-// with its secret in a file called secret.
+// largeTOML returns a configuration of n accounts, alternately official accounts and mini programs.
+// The file secret contains the secret of all of them.
 func largeTOML(n int, secret string) []byte {
 	var b bytes.Buffer
 	for i := range n {
@@ -21,7 +21,7 @@ func largeTOML(n int, secret string) []byte {
 	return b.Bytes()
 }
 
-// writeFile returns the path of a new file with that content.
+// writeFile creates a file and returns its path.
 func writeFile(tb testing.TB, name string, content []byte) string {
 	path := filepath.Join(tb.TempDir(), name)
 	if err := os.WriteFile(path, content, 0o600); err != nil {
@@ -67,7 +67,7 @@ func TestLongestFile(t *testing.T) {
 	})
 }
 
-// BenchmarkLoad reports how many times as long 30 000 accounts take as 10 000.
+// BenchmarkLoad reports the ratio of the times for 30 000 and 10 000 accounts.
 func BenchmarkLoad(b *testing.B) {
 	var before time.Duration
 	for _, n := range []int{10_000, 30_000} {

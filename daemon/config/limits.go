@@ -2,50 +2,49 @@ package config
 
 import "time"
 
-// Limits are tokend's own limits. All of them are positive but IdleTimeout.
+// Limits are tokend's own limits. All are positive, except that IdleTimeout may be zero.
 type Limits struct {
-	// MaxConnections is how many connections may be open at once.
+	// MaxConnections is the number of connections that may be open at once.
 	MaxConnections int
 
-	// RequestsPerSecond is how many requests of one user are answered in a second.
+	// RequestsPerSecond is the rate of requests per user.
 	RequestsPerSecond int
 
-	// WaitingRequests is how many requests of one user may wait at once.
+	// WaitingRequests is the number of requests of one user that may wait at once.
 	WaitingRequests int
 
-	// IdleTimeout closes a connection on which nothing has been asked for so long; zero for never.
+	// IdleTimeout is the time without a request after which a connection is closed; zero for never.
 	IdleTimeout time.Duration
 
-	// UpstreamCalls is how many calls are in flight to one of WeChat's hosts, at least 2.
+	// UpstreamCalls is the number of concurrent calls to one host of WeChat; at least 2.
 	UpstreamCalls int
 
-	// PreAuthCodesPerHour is how many calls an hour there are at most for the pre_auth_code of one
-	// platform or suite.
+	// PreAuthCodesPerHour is the number of calls per hour for the pre_auth_code of one platform or
+	// suite.
 	PreAuthCodesPerHour int
 }
 
 // The bounds of the limits.
 const (
-	// mostConnections is how many descriptors a process has at most, unless fs.nr_open was raised.
+	// mostConnections is the kernel's default limit of descriptors per process (fs.nr_open).
 	mostConnections = 1 << 20
 
-	// mostRequests is more than one event loop answers, pipelined.
+	// mostRequests is more than one event loop can answer, even pipelined.
 	mostRequests = 10_000_000
 
-	// mostWaiting is mostConnections, as one request of a connection waits.
+	// mostWaiting equals mostConnections because a connection has one waiting request at most.
 	mostWaiting = mostConnections
 
-	// leastIdle is the shortest pause between two requests after which a client may lose its
-	// connection: a shorter one would cost busy clients a connection for each request. What is idle
-	// for longer than mostIdle is not missed.
+	// A timeout below leastIdle would make busy clients reconnect for each request. A connection
+	// that is idle for mostIdle is not used anymore.
 	leastIdle, mostIdle = time.Second, 24 * time.Hour
 
-	// leastCalls leaves a call to the others when those of one account or platform hang, which has
-	// half of the calls. Each call has a connection of its own, of which mostCalls are more than
-	// WeChat answers at once: WeCom refuses with errcode 45033 before.
+	// leastCalls is 2 because calls for one account or platform may take up half of the calls when
+	// they hang. Each call has its own connection. mostCalls exceeds the concurrency that WeChat
+	// allows: WeCom refuses earlier, with errcode 45033.
 	leastCalls, mostCalls = 2, 256
 
-	// mostPreAuthCodes is 280 calls a second, more than the four that are in flight at most can be.
+	// mostPreAuthCodes is 280 calls per second, more than four concurrent calls can reach.
 	mostPreAuthCodes = 1_000_000
 )
 

@@ -6,8 +6,8 @@ import (
 	"io/fs"
 )
 
-// Load reads the configuration in file. Its error is [Problems], all there are, or
-// says that the file cannot be read.
+// Load reads the configuration in file. The error is [Problems], with all problems, or the reason
+// why the file cannot be read.
 func Load(file string, env Env) (*Config, error) {
 	f, err := env.Open(file)
 	if err != nil {
@@ -24,7 +24,7 @@ func Load(file string, env Env) (*Config, error) {
 	return decode(file, data, info.Mode(), env)
 }
 
-// sizeOf returns the size of a file that is longer than maxFile. A device or a pipe does not tell.
+// sizeOf returns the size of a file that is longer than maxFile. A device or a pipe has no size.
 func sizeOf(info fs.FileInfo) string {
 	if !info.Mode().IsRegular() {
 		return fmt.Sprintf("more than %d bytes", maxFile)
@@ -32,7 +32,7 @@ func sizeOf(info fs.FileInfo) string {
 	return fmt.Sprintf("%d bytes", info.Size())
 }
 
-// Parse is Load of a file whose content is data.
+// Parse is like [Load] for a file with the content data.
 func Parse(file string, data []byte, env Env) (*Config, error) {
 	return decode(file, data, 0, env)
 }
@@ -57,7 +57,7 @@ func decode(file string, data []byte, mode fs.FileMode, env Env) (*Config, error
 	return c, nil
 }
 
-// config reads the top of the file and all below it.
+// config reads the top-level table and everything below it.
 func (r *reader) config() *Config {
 	t := &table{reader: r, values: r.doc.values}
 	c := &Config{
@@ -83,7 +83,7 @@ func (r *reader) config() *Config {
 	return c
 }
 
-// doubts warns of what is allowed and probably not meant.
+// doubts warns about settings that are valid and probably mistakes.
 func (r *reader) doubts(c *Config) {
 	if len(c.OfficialAccounts)+len(c.MiniPrograms)+len(c.OpenPlatforms)+len(c.Work)+len(c.OpenWork) == 0 && len(r.problems) == 0 {
 		r.warnf(0, "configures no account")
@@ -94,7 +94,7 @@ func (r *reader) doubts(c *Config) {
 	}
 	for _, m := range c.MiniPrograms {
 		if line, both := official[m.AppID]; both && m.AppID != "" {
-			r.warnf(m.Line, "[[mini_program]] %s is also an [[official_account]] (line %d): an appid is one or the other, and what is fetched for one may end the token of the other", m.AppID, line)
+			r.warnf(m.Line, "[[mini_program]] %s is also an [[official_account]] (line %d): an appid is one or the other, and a fetch for one may invalidate the other's token", m.AppID, line)
 		}
 	}
 }

@@ -87,12 +87,12 @@ func TestLoad(t *testing.T) {
 	})
 }
 
-// TestSettings holds that a digest changes with every setting that a fetch depends
-// on, with nothing else, and is the same in another process.
+// TestSettings checks that a digest depends on exactly the settings that a fetch depends on, and is
+// the same in another process.
 func TestSettings(t *testing.T) {
 	base := App{Family: "official_account", AppID: "wx1", Secret: "s", UseStableAccessToken: true, Line: 1, upstream: "https://u"}
 	if got, want := base.Settings(), "5f1ae8988318114b"; got != want {
-		t.Errorf("digest: got %s, want %s: holds in existing stores would be forgotten", got, want)
+		t.Errorf("digest: got %s, want %s: holds in existing stores would be lost", got, want)
 	}
 	moved := base
 	moved.Line = 7
@@ -120,7 +120,7 @@ func TestSettings(t *testing.T) {
 		differs(what, a.Settings())
 	}
 	differs("a work app", WorkApp{CorpID: "wx1", AgentID: "s"}.Settings())
-	differs("its sister", WorkApp{CorpID: "wx1", AgentID: "t"}.Settings())
+	differs("another work app", WorkApp{CorpID: "wx1", AgentID: "t"}.Settings())
 	differs("a provider", OpenWork{CorpID: "wx1", ProviderSecret: "s"}.Settings())
 	differs("a platform", OpenPlatform{AppID: "wx1", Secret: "s"}.Settings())
 	differs("a suite", Suite{SuiteID: "wx1", SuiteSecret: "s"}.Settings())
@@ -138,13 +138,13 @@ func TestDidYouMean(t *testing.T) {
 		}
 	}
 	if got := didYouMean("xylophone", []string{"socket", "state_dir"}); got != "" {
-		t.Errorf("far from all: got %q, want nothing", got)
+		t.Errorf("no similar word: got %q, want nothing", got)
 	}
 }
 
-// TestAPastedKeyLosesItsBlanks: what is copied from a console often brings some along, and a key
-// with them decrypts nothing.
-func TestAPastedKeyLosesItsBlanks(t *testing.T) {
+// TestAESKeyTrimmed checks that blanks around an aes_key are removed. They are often copied from
+// WeChat's console.
+func TestAESKeyTrimmed(t *testing.T) {
 	const key = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
 	c, err := Parse("tokend.toml", []byte("[[open_platform]]\napp_id = 'wx1'\nsecret = 's'\ntoken = 't'\naes_key = \" "+key+"\\t\"\n"), newTestEnv(t))
 	if err != nil {
@@ -155,7 +155,7 @@ func TestAPastedKeyLosesItsBlanks(t *testing.T) {
 	}
 }
 
-// TestSameHost holds which URLs of a list count as the same host.
+// TestSameHost checks which URLs of a list count as the same host.
 func TestSameHost(t *testing.T) {
 	for _, test := range []struct {
 		a, b string
@@ -176,7 +176,7 @@ func TestSameHost(t *testing.T) {
 	}
 }
 
-// TestUpstreamEqual holds that every setting of the upstream counts, and the order of the hosts.
+// TestUpstreamEqual checks that every setting and the order of the hosts are compared.
 func TestUpstreamEqual(t *testing.T) {
 	of := func() Upstream { return Upstream{[]string{"https://a", "https://b"}, "https://c", time.Second} }
 	for name, change := range map[string]func(*Upstream){
@@ -188,7 +188,7 @@ func TestUpstreamEqual(t *testing.T) {
 		u := of()
 		change(&u)
 		if u.Equal(of()) || !of().Equal(of()) {
-			t.Errorf("%s: taken for the same", name)
+			t.Errorf("%s: not compared", name)
 		}
 	}
 }

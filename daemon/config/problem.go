@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// Problem is one thing wrong with a file, or one warning. It holds no secret.
+// Problem is one mistake in a file, or one warning. It contains no secret.
 type Problem struct {
 	File    string
-	Line    int // from 1; 0 where it concerns no line in particular
+	Line    int // from 1; 0 if the problem concerns no particular line
 	Message string
 }
 
@@ -25,8 +25,7 @@ func (p Problem) String() string {
 // Error returns the same as String.
 func (p Problem) Error() string { return p.String() }
 
-// Problems are all that is wrong with a file, in the order of their lines; never
-// empty.
+// Problems are all mistakes in a file, sorted by line; never empty.
 type Problems []Problem
 
 // Error returns one line for each problem.

@@ -16,15 +16,15 @@ import (
 	"testing"
 )
 
-// setting is a key of a table, as the example or the reference has it.
+// setting is a key of a table in the example or the reference.
 type setting struct {
-	table, key string // the table is "" at the top
+	table, key string // table is "" at the top level
 }
 
-// shown is the example with everything in it switched on.
+// shown is the example with all its settings uncommented.
 type shown struct {
 	lines []string
-	at    map[setting]int // index of the first line of each
+	at    map[setting]int // index of the first line of each setting
 }
 
 func loadShown(t *testing.T) shown {
@@ -48,7 +48,7 @@ func loadShown(t *testing.T) shown {
 	return s
 }
 
-// with returns the configuration that the example is with another line in place of that of a key.
+// with parses the example with the line of a key replaced.
 func (s shown) with(t *testing.T, at setting, line string, env Env) (*Config, error) {
 	t.Helper()
 	lines := append([]string(nil), s.lines...)
@@ -56,8 +56,8 @@ func (s shown) with(t *testing.T, at setting, line string, env Env) (*Config, er
 	return Parse("tokend.toml", []byte(strings.Join(lines, "\n")), env)
 }
 
-// keysRead returns the keys that the package reads: the texts that its calls hand to parameters of
-// the name key.
+// keysRead returns the keys that the package reads: the literals that are passed to parameters
+// named key.
 func keysRead(t *testing.T) map[string]bool {
 	t.Helper()
 	var files []*ast.File
@@ -115,8 +115,8 @@ func keysRead(t *testing.T) map[string]bool {
 	return keys
 }
 
-// TestReference compares docs/configuration.md, in every language that it is in, with the example
-// and with the code: the keys, and the default of each.
+// TestReference compares the keys and defaults in docs/configuration.md, in every language, with
+// the example and the code.
 func TestReference(t *testing.T) {
 	example, env := loadShown(t), newTestEnv(t)
 	named := map[string]bool{}
@@ -147,7 +147,7 @@ func TestReference(t *testing.T) {
 			t.Fatal(err)
 		}
 		if size := fmt.Sprintf("%d MiB", maxFile>>20); !strings.Contains(string(b), size) {
-			t.Errorf("%s lacks the greatest size of the file, %s", page, size)
+			t.Errorf("%s lacks the maximum size of the file, %s", page, size)
 		}
 		defaults := documented(string(b))
 		for s := range example.at {
@@ -180,8 +180,8 @@ func TestReference(t *testing.T) {
 	}
 }
 
-// documented returns the defaults that a reference gives: the third cell of each row, under a
-// heading that names the table, or none.
+// documented returns the defaults in a reference: the third cell of each row. The heading above the
+// rows names the table, or no table for the top level.
 func documented(text string) map[setting]string {
 	defaults := map[setting]string{}
 	heading, row := regexp.MustCompile("^#+ .*?(?:`(\\[+[a-z_.]+\\]+)`)?$"), regexp.MustCompile("^\\| `([a-z_]+)` \\|[^|]*\\| ([^|]*) \\|[^|]*\\|$")

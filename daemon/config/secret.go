@@ -16,10 +16,10 @@ import (
 // keyBytes is the length of an encryption key.
 const keyBytes = 32
 
-// secret returns a required secret of WeChat's.
+// secret returns a required secret from WeChat.
 func (t *table) secret(key string) secret.Text { return t.secretOf(key, "") }
 
-// secretOf is secret, without what of cutset stands at either end.
+// secretOf is like secret, without leading and trailing characters of cutset.
 func (t *table) secretOf(key, cutset string) secret.Text {
 	v, ok := t.require(key)
 	if !ok {
@@ -38,15 +38,14 @@ func (t *table) secretOf(key, cutset string) secret.Text {
 		t.problemf(key, "is longer than %d bytes", maxSecret)
 		return ""
 	case strings.ContainsFunc(s, func(c rune) bool { return c <= ' ' || c > '~' }):
-		t.problemf(key, "holds a character that no secret has: a space, a line break or one beyond ASCII")
+		t.problemf(key, "contains a space, a line break or another character that no secret has")
 		return ""
 	}
 	return secret.Text(s)
 }
 
-// aesKey returns a required EncodingAESKey: the base64 form of 32 bytes without its "=".
-// The two bits that are to spare at its end are nobody's business, and what is copied from
-// WeChat's console often brings a blank along.
+// aesKey returns a required EncodingAESKey: the base64 form of 32 bytes without its "=". It ignores
+// the two unused bits at the end, and blanks, which are often copied from WeChat's console.
 func (t *table) aesKey(key string) secret.Text {
 	s := t.secretOf(key, " \t")
 	if s == "" {
@@ -59,8 +58,7 @@ func (t *table) aesKey(key string) secret.Text {
 	return s
 }
 
-// previous returns the optional token and EncodingAESKey that were in force before token and
-// aesKey.
+// previous returns the optional token and EncodingAESKey that token and aesKey have replaced.
 func (t *table) previous(token, aesKey secret.Text) (previousToken, previousKey secret.Text) {
 	if _, ok := t.lookup("previous_token"); ok {
 		if previousToken = t.secret("previous_token"); previousToken != "" && previousToken == token {
@@ -75,15 +73,15 @@ func (t *table) previous(token, aesKey secret.Text) (previousToken, previousKey 
 	return previousToken, previousKey
 }
 
-// sameKey reports whether two valid EncodingAESKeys are one key: they may differ in the bits to
-// spare.
+// sameKey reports whether two valid EncodingAESKeys are the same key. They may differ in the unused
+// bits.
 func sameKey(a, b secret.Text) bool {
 	x, errA := base64.RawStdEncoding.DecodeString(string(a))
 	y, errB := base64.RawStdEncoding.DecodeString(string(b))
 	return errA == nil && errB == nil && bytes.Equal(x, y)
 }
 
-// encryptionKey returns the optional key of the store: 32 bytes, or as many in hex.
+// encryptionKey returns the optional key of the store: 32 bytes, or their 64 hex digits.
 func (t *table) encryptionKey(key string) secret.Text {
 	v, ok := t.lookup(key)
 	if !ok {
@@ -100,7 +98,7 @@ func (t *table) encryptionKey(key string) secret.Text {
 	return k
 }
 
-// secretBytes returns what v holds or refers to, as it lies there.
+// secretBytes returns the unmodified content of v, or of the source that v refers to.
 func (t *table) secretBytes(key string, v any) ([]byte, bool) {
 	switch v := v.(type) {
 	case string:
@@ -118,10 +116,10 @@ func (t *table) secretBytes(key string, v any) ([]byte, bool) {
 	return nil, false
 }
 
-// errReference says what a reference must look like.
+// errReference is the error for a malformed reference.
 var errReference = errors.New(`the table must have exactly one of file, env and credential, with a string that is not empty`)
 
-// reference reads the secret that t refers to. Its error holds nothing of it.
+// reference reads the secret that t refers to. The error contains no part of the secret.
 func (t *table) reference() ([]byte, error) {
 	if len(t.values) != 1 {
 		return nil, errReference
@@ -149,7 +147,7 @@ func (t *table) fromFile(path string) ([]byte, error) {
 	}
 	f, err := t.env.Open(path)
 	if err != nil {
-		return nil, err // names the path
+		return nil, err // contains the path
 	}
 	info, err := f.Stat()
 	if err == nil && !info.Mode().IsRegular() {
@@ -174,8 +172,8 @@ func (t *table) fromEnv(name string) ([]byte, error) {
 	return []byte(s), nil
 }
 
-// fromCredential reads a credential of systemd's through an os.Root, so that a name
-// cannot lead out of their directory.
+// fromCredential reads one of systemd's credentials through an os.Root, so that a name cannot lead
+// out of the directory.
 func (t *table) fromCredential(name string) ([]byte, error) {
 	dir := t.env.CredentialsDirectory
 	if dir == "" {
@@ -197,7 +195,7 @@ func (t *table) fromCredential(name string) ([]byte, error) {
 	return b, nil
 }
 
-// withoutPath drops a path that the message has already.
+// withoutPath removes a path that the message already contains.
 func withoutPath(err error) error {
 	if pe, ok := errors.AsType[*fs.PathError](err); ok {
 		return pe.Err
@@ -205,7 +203,7 @@ func withoutPath(err error) error {
 	return err
 }
 
-// withoutLineBreak cuts the one line break that editors put at the end of a file.
+// withoutLineBreak removes the line break that editors add at the end of a file.
 func withoutLineBreak(b []byte) string {
 	return strings.TrimSuffix(strings.TrimSuffix(string(b), "\n"), "\r")
 }

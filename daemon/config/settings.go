@@ -12,13 +12,12 @@ import (
 )
 
 const (
-	// maxSocket is the longest path of a Unix socket: 108 bytes of sun_path on
-	// Linux (unix(7)), one for the zero at its end.
+	// maxSocket is the maximum length of a Unix socket's path: Linux's sun_path has 108 bytes,
+	// including the terminating zero (unix(7)).
 	maxSocket = 107
 
-	// maxTimeout is the longest time for one call upstream: a rotating
-	// token overlaps its successor for five minutes, and a call that takes
-	// longer has outlived what it was made for.
+	// maxTimeout is the maximum timeout of one upstream call. A replaced token stays valid for five
+	// minutes, so that a longer call could not prevent an outage.
 	maxTimeout = 5 * time.Minute
 )
 
@@ -40,7 +39,7 @@ func (t *table) socket(key string) string {
 	return s
 }
 
-// mode returns an optional file mode, which is written in octal digits.
+// mode returns an optional file mode, written in octal digits.
 func (t *table) mode(key string, otherwise fs.FileMode) fs.FileMode {
 	v, ok := t.lookup(key)
 	if !ok {
@@ -107,13 +106,13 @@ func (t *table) upstream() Upstream {
 	}
 }
 
-// url returns an optional URL of a host, without a slash at its end.
+// url returns an optional URL of a host, without a trailing slash.
 func (t *table) url(key, otherwise string) string {
 	s, _ := t.hostURL(key, t.text(key, otherwise), t.lineOf(key), otherwise)
 	return s
 }
 
-// urls returns an optional URL, or an array of different ones, as [table.url] does.
+// urls is like [table.url], and also accepts an array of different URLs.
 func (t *table) urls(key, otherwise string) []string {
 	switch v := t.values[key].(type) {
 	case []any:
@@ -141,7 +140,7 @@ func (t *table) urls(key, otherwise string) []string {
 	return all
 }
 
-// canonical returns a form of s, a valid URL, that is the same for every way to write it.
+// canonical returns the canonical form of s, a valid URL.
 func canonical(s string) string {
 	u, err := url.Parse(s)
 	if err != nil {
@@ -154,18 +153,18 @@ func canonical(s string) string {
 	return u.Scheme + "://" + host + u.Path
 }
 
-// hostURL returns s, which is on line, as the URL of a host without a slash at its end. If it is
-// none, it reports a problem and returns otherwise.
+// hostURL returns s as the URL of a host without a trailing slash. If s is invalid, hostURL reports
+// a problem on line and returns otherwise.
 func (t *table) hostURL(key, s string, line int, otherwise string) (string, bool) {
 	u, err := url.Parse(s)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" ||
 		u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
-		// Not quoted: what is wrong with it may be a password.
-		t.reportf(line, "%s%s must be http:// or https://, a host, and nothing behind but a path, such as %q", t.title, key, otherwise)
+		// s is not quoted, because it may contain a password.
+		t.reportf(line, "%s%s must be http:// or https:// and a host, optionally with a path, such as %q", t.title, key, otherwise)
 		return otherwise, false
 	}
 	if u.Scheme == "http" && !loopback(u.Hostname()) {
-		t.warnf(line, "%s%s: secrets go to %s unencrypted", t.title, key, u.Host)
+		t.warnf(line, "%s%s: secrets are sent to %s unencrypted", t.title, key, u.Host)
 	}
 	return strings.TrimRight(s, "/"), true
 }

@@ -2,8 +2,8 @@ package config
 
 import "fmt"
 
-// didYouMean returns a hint at the word nearest to s, or nothing where none is
-// near: one change in three characters, and two in a short word.
+// didYouMean returns a hint at the word most similar to s, or nothing if no word is similar enough.
+// One change per three characters is, and two changes in a short word.
 func didYouMean(s string, words []string) string {
 	best, least := "", max(2, len(s)/3)+1
 	if len(s) > 64 {
@@ -20,8 +20,7 @@ func didYouMean(s string, words []string) string {
 	return fmt.Sprintf(", did you mean %q?", best)
 }
 
-// distance returns how many bytes must be inserted, removed or replaced to make
-// a into b (Levenshtein's distance).
+// distance returns the Levenshtein distance between a and b, in bytes.
 func distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

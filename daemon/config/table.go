@@ -8,14 +8,14 @@ import (
 	"unicode"
 )
 
-// reader gathers what is wrong with a file while its tables are read.
+// reader collects problems and warnings while the tables of a file are read.
 type reader struct {
 	file     string
 	doc      document
 	env      Env
 	problems []Problem
 	warnings []Problem
-	inline   bool // a secret stands in the file itself
+	inline   bool // the file itself contains a secret
 }
 
 func (r *reader) reportf(line int, format string, args ...any) {
@@ -26,8 +26,8 @@ func (r *reader) warnf(line int, format string, args ...any) {
 	r.warnings = append(r.warnings, Problem{r.file, line, printable(fmt.Sprintf(format, args...))})
 }
 
-// printable keeps a message on one line and off the terminal's controls: paths
-// and names in it are the file's, and are not quoted everywhere.
+// printable replaces line breaks and control characters in a message. Messages contain unquoted
+// paths and names from the file.
 func printable(s string) string {
 	return strings.Map(func(c rune) rune {
 		if unicode.IsPrint(c) {
@@ -37,19 +37,18 @@ func printable(s string) string {
 	}, s)
 }
 
-// table is one table of the file while it is read. Each accessor makes its key
-// known; done reports the keys that are left over. An accessor that has reported a
-// problem returns its default.
+// table reads one table of the file. Each accessor marks its key as known, and done reports the
+// unknown keys. An accessor that reports a problem returns its default.
 type table struct {
 	*reader
 	path   string
-	title  string // "[upstream] ", "[[work]] "; empty at the top
+	title  string // "[upstream] ", "[[work]] "; empty at the top level
 	line   int
 	values map[string]any
 	known  []string
 }
 
-// problemf reports a problem with a key, in a sentence that the key begins.
+// problemf reports a problem with a key. The message starts with the key.
 func (t *table) problemf(key, format string, args ...any) {
 	t.reportf(t.lineOf(key), "%s%s %s", t.title, key, fmt.Sprintf(format, args...))
 }
@@ -68,7 +67,7 @@ func (t *table) lookup(key string) (any, bool) {
 	return v, ok
 }
 
-// require returns the value of a key that must be there.
+// require returns the value of a required key.
 func (t *table) require(key string) (any, bool) {
 	v, ok := t.lookup(key)
 	if !ok {
@@ -77,7 +76,7 @@ func (t *table) require(key string) (any, bool) {
 	return v, ok
 }
 
-// as reports whether v is a T, and a problem where it is not.
+// as returns v as a T, or reports a problem.
 func as[T any](t *table, key string, v any, example string) (T, bool) {
 	x, ok := v.(T)
 	if !ok {
@@ -96,7 +95,7 @@ func (t *table) text(key, otherwise string) string {
 	return otherwise
 }
 
-// word returns an optional string that is one of a few.
+// word returns an optional string that must be one of words.
 func (t *table) word(key, otherwise string, words ...string) string {
 	s := t.text(key, otherwise)
 	if !slices.Contains(words, s) {
@@ -106,7 +105,7 @@ func (t *table) word(key, otherwise string, words ...string) string {
 	return s
 }
 
-// id returns a required string that can be a segment of a name.
+// id returns a required string that is a valid segment of a name.
 func (t *table) id(key string) string {
 	v, ok := t.require(key)
 	if !ok {
@@ -120,7 +119,7 @@ func (t *table) id(key string) string {
 	return s
 }
 
-// flag returns an optional truth.
+// flag returns an optional boolean.
 func (t *table) flag(key string, otherwise bool) bool {
 	if v, ok := t.lookup(key); ok {
 		if b, ok := as[bool](t, key, v, "true or false"); ok {
@@ -130,7 +129,7 @@ func (t *table) flag(key string, otherwise bool) bool {
 	return otherwise
 }
 
-// count returns an optional whole number from least to most.
+// count returns an optional integer from least to most.
 func (t *table) count(key string, otherwise, least, most int) int {
 	v, ok := t.lookup(key)
 	if !ok {
@@ -147,7 +146,7 @@ func (t *table) count(key string, otherwise, least, most int) int {
 	return int(n)
 }
 
-// duration returns an optional time above zero and up to most.
+// duration returns an optional positive duration up to most.
 func (t *table) duration(key string, otherwise, most time.Duration) time.Duration {
 	d, text, ok := t.span(key)
 	if ok && (d <= 0 || d > most) {
@@ -160,7 +159,7 @@ func (t *table) duration(key string, otherwise, most time.Duration) time.Duratio
 	return d
 }
 
-// timeout returns an optional time from least to most, or zero, which is the default.
+// timeout returns an optional duration from least to most. Zero is allowed, and the default.
 func (t *table) timeout(key string, least, most time.Duration) time.Duration {
 	d, text, ok := t.span(key)
 	if ok && d != 0 && (d < least || d > most) {
@@ -170,7 +169,7 @@ func (t *table) timeout(key string, least, most time.Duration) time.Duration {
 	return d
 }
 
-// span returns the time that a key has, and how it is written.
+// span returns the duration of a key, and its text.
 func (t *table) span(key string) (d time.Duration, text string, ok bool) {
 	v, ok := t.lookup(key)
 	if !ok {
@@ -187,8 +186,7 @@ func (t *table) span(key string) (d time.Duration, text string, ok bool) {
 	return d, text, true
 }
 
-// texts returns an array of strings and the line of each; required ones must
-// have an element.
+// texts returns an array of strings and the line of each element. The array must not be empty.
 func (t *table) texts(key string, required bool) (texts []string, lines []int) {
 	v, ok := t.lookup(key)
 	if !ok {
@@ -226,8 +224,8 @@ func (t *table) table(key string) *table {
 	return &table{reader: t.reader, path: join(t.path, key), title: "[" + key + "] ", line: t.lineOf(key), values: values}
 }
 
-// tables returns the tables of a key that may be there any number of times. prefix
-// is what the key is below, as a file has it: "open_work.".
+// tables returns the tables of an array of tables. prefix is the path of the parent table in the
+// file's notation: "open_work.".
 func (t *table) tables(prefix, key string) []*table {
 	v, ok := t.lookup(key)
 	if !ok {
@@ -250,7 +248,7 @@ func (t *table) tables(prefix, key string) []*table {
 	return ts
 }
 
-// done reports the keys that nobody has asked for.
+// done reports the keys that no accessor has read.
 func (t *table) done() {
 	var unknown []string
 	for key := range t.values {
@@ -264,7 +262,7 @@ func (t *table) done() {
 	}
 }
 
-// typeName says in TOML's words what v is.
+// typeName returns TOML's name for the type of v.
 func typeName(v any) string {
 	switch v.(type) {
 	case string:
@@ -284,7 +282,7 @@ func typeName(v any) string {
 	}
 }
 
-// validSegment reports whether s can be a segment of a credential's name, by the grammar in
+// validSegment reports whether s is a valid segment of a credential's name. See the grammar in
 // docs/protocol.md.
 func validSegment(s string) bool {
 	if len(s) < 1 || len(s) > 64 {
@@ -303,7 +301,7 @@ func nameByte(c byte) bool {
 		c == '.' || c == '_' || c == '@' || c == '-'
 }
 
-// clip shortens what a message quotes.
+// clip shortens a quotation in a message.
 func clip(s string) string {
 	if len(s) > 80 {
 		return s[:80] + "..."

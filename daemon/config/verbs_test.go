@@ -7,8 +7,8 @@ import (
 	"tokend/protocol"
 )
 
-// A rule can grant every verb of the protocol, and no other word.
-func TestVerbsAreTheProtocols(t *testing.T) {
+// TestVerbsComplete checks that rules accept exactly the protocol's verbs.
+func TestVerbsComplete(t *testing.T) {
 	var want []string
 	for _, v := range protocol.Verbs() {
 		want = append(want, v.String())
@@ -18,12 +18,12 @@ func TestVerbsAreTheProtocols(t *testing.T) {
 	}
 }
 
-// But for those that no names can bound: who writes one into a rule is told.
-func TestOperatorsVerbsCannotBeGranted(t *testing.T) {
+// TestUngrantableVerbs checks that a rule with an operator's verb is an error.
+func TestUngrantableVerbs(t *testing.T) {
 	env := Env{User: func(string) (uint32, error) { return 33, nil }}
 	_, err := Parse("f", []byte("[[access]]\nusers = [\"www-data\"]\nnames = [\"*\"]\nverbs = [\"GET\", \"backup\", \"RELOAD\"]\n"), env)
-	const want = "f:4: [[access]] verbs: BACKUP cannot be granted: it holds every name, and is for root and tokend's own user\n" +
-		"f:4: [[access]] verbs: RELOAD cannot be granted: it changes the rules, and is for root and tokend's own user"
+	const want = "f:4: [[access]] verbs: BACKUP cannot be granted: a backup contains every credential; only root and tokend's own user may use it\n" +
+		"f:4: [[access]] verbs: RELOAD cannot be granted: a reload changes the rules; only root and tokend's own user may use it"
 	if err == nil || err.Error() != want {
 		t.Errorf("\n got: %v\nwant: %s", err, want)
 	}
