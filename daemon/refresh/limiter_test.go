@@ -160,6 +160,17 @@ func TestLimiterRoundRobin(t *testing.T) {
 	})
 }
 
+// counted returns how many places are counted as taken, and how many of them owners have within their
+// share.
+func (l *limiter) counted() (got, want int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, have := range l.places.of {
+		want += min(have, l.places.share)
+	}
+	return l.places.taken, want
+}
+
 // TestLimiterBounds enters, cancels, leaves and narrows at random: the bounds hold at all times,
 // nobody is forgotten, and nothing is left in the end.
 func TestLimiterBounds(t *testing.T) {
@@ -194,6 +205,9 @@ func TestLimiterBounds(t *testing.T) {
 					all++
 					if flying[owner] > most/2 || all > most {
 						t.Errorf("seed %d: %d calls for one owner, %d for all", seed, flying[owner], all)
+					}
+					if got, want := l.counted(); got != want {
+						t.Errorf("seed %d: %d places are counted as taken, want %d", seed, got, want)
 					}
 					mu.Unlock()
 					time.Sleep(time.Duration(holds) * time.Millisecond)
