@@ -84,8 +84,8 @@ type Status struct {
 	// Durable is false while a value is served that the disk has refused.
 	Durable bool
 
-	// Peg is that of the credential's values; nil for a grant.
-	Peg *Peg
+	// Readers counts the reads of the credential; nil for a grant.
+	Readers *Readers
 }
 
 // Standing is the part of a [Status] that metrics need: numbers, times and words of a small set.

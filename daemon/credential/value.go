@@ -14,9 +14,9 @@ type Value struct {
 	// TTL is how long the value is still valid; always positive.
 	TTL time.Duration
 
-	// Peg is the credential's, for whoever serves it. It is nil with no Text, and where the
-	// credential has gone this moment.
-	Peg *Peg
+	// Readers counts the reads of the credential. It is nil without a Text, and if the credential
+	// has just been removed.
+	Readers *Readers
 }
 
 // Deposit is a value to be stored under a name: a pushed ticket, valid from now, or a grant.

@@ -35,14 +35,14 @@ func TestOverviewIsOfTheConfiguration(t *testing.T) {
 		var names []string
 		for _, s := range r.Overview() {
 			names = append(names, s.Name)
-			if s.Peg != nil {
-				t.Errorf("%s: its peg is handed out", s.Name)
+			if s.Readers != nil {
+				t.Errorf("%s: its readers are handed out", s.Name)
 			}
 			want, err := r.Status(s.Name)
 			if err != nil {
 				t.Fatal(err)
 			}
-			want.Peg = nil
+			want.Readers = nil
 			if s != want {
 				t.Errorf("%s:\ngot  %+v\nwant %+v", s.Name, s, want)
 			}

@@ -140,6 +140,7 @@
 //		entry.go        an entry: value, hold, flight
 //		history.go      what has happened to an entry in this run
 //		index.go        entries by name
+//		dropped.go      the readers of entries out of service
 //		schedule.go     entries by the time of the next refresh
 //		backlog.go      entries whose refresh is due, by owner
 //		limiter.go      calls in flight, by owner
@@ -188,5 +189,5 @@
 //	turns      by name: while the disk is written; never while the network is used
 //	codes.mu, then Engine.life
 //	entry.mu   then Engine.life
-//	schedule.mu, unhooked.mu, watchers.mu, sleepers.mu, index shards, ledger.mu, grants.mu, limiter.mu, asks.mu, outlets.mu (then outlet.mu)
+//	schedule.mu, dropped.mu, watchers.mu, sleepers.mu, index shards, ledger.mu, grants.mu, limiter.mu, asks.mu, outlets.mu (then outlet.mu)
 package refresh

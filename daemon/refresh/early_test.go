@@ -147,19 +147,19 @@ func TestAReadWhileLoadingIsOneOfTheEntry(t *testing.T) {
 		children := keep(t, d, all...)
 		d.walk = make(chan struct{})
 		r := start(t, Config{Store: d, Catalog: newPlatform(children...).catalog(), Boot: thisBoot, Boottime: bootedNow(), Ahead: true})
-		pegs := map[string]*Peg{}
+		readers := map[string]*Readers{}
 		for i, child := range children {
 			name := customer(child, "access_token")
 			v, err := r.Get(t.Context(), name)
-			if err != nil || string(v.Text) != "kept-"+child || v.Peg == nil {
+			if err != nil || string(v.Text) != "kept-"+child || v.Readers == nil {
 				t.Fatalf("%s: got %q, %v", child, string(v.Text), err)
 			}
 			if i%3 == 0 {
-				if again, ok := r.Cached([]byte(name)); !ok || again.Peg != v.Peg {
-					t.Errorf("%s: read again: %v, on the same peg: %v", child, ok, again.Peg == v.Peg)
+				if again, ok := r.Cached([]byte(name)); !ok || again.Readers != v.Readers {
+					t.Errorf("%s: read again: %v, the same readers: %v", child, ok, again.Readers == v.Readers)
 				}
 			}
-			pegs[name] = v.Peg
+			readers[name] = v.Readers
 			if i%2 == 0 {
 				d.walk <- struct{}{} // the loading goes on beside it
 			}
@@ -169,9 +169,9 @@ func TestAReadWhileLoadingIsOneOfTheEntry(t *testing.T) {
 		if n := r.index.len(); n != len(children)+1 { // and the ticket that is waited for
 			t.Errorf("got %d entries, want %d", n, len(children)+1)
 		}
-		for name, peg := range pegs {
+		for name, counted := range readers {
 			en := r.index.get(name)
-			if &en.peg != peg {
+			if &en.readers != counted {
 				t.Errorf("%s: loaded as another", name)
 			}
 			if en.unasked(r.Now()) {

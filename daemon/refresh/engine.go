@@ -44,7 +44,7 @@ type Engine struct {
 	ledger   *quota.Ledger
 	sleepers sleepers
 	watchers watchers
-	unhooked unhooked
+	dropped  dropped
 	counts   counts
 	unsaved  unsaved
 	classes  classes
@@ -125,7 +125,7 @@ func (e *Engine) Cached(name []byte, now Instant) (Value, bool) {
 		return Value{}, false
 	}
 	en.touch(now)
-	return Value{Text: c.text, TTL: c.end.Sub(now), Peg: &en.peg}, true
+	return Value{Text: c.text, TTL: c.end.Sub(now), Readers: &en.readers}, true
 }
 
 // Get returns a value of name that is valid now. Where there is none it waits for
@@ -256,7 +256,7 @@ func (e *Engine) RejectCached(name, value []byte) (Value, bool) {
 		return Value{}, false
 	}
 	e.counts.rejects.Add(1)
-	return Value{Text: c.text, TTL: c.end.Sub(now), Peg: &en.peg}, true
+	return Value{Text: c.text, TTL: c.end.Sub(now), Readers: &en.readers}, true
 }
 
 // hasRepeated reports whether c is current and WeChat has just repeated it. It does not wait for

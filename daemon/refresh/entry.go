@@ -60,8 +60,8 @@ type entry struct {
 	// not. Written with mu held, in the turn of the name.
 	current atomic.Pointer[credential]
 
-	// peg is for whoever serves the credential.
-	peg Peg
+	// readers is counted by the server.
+	readers Readers
 
 	// asked is when a reader of this run last wanted it, in units of askedUnit, zero for never; see
 	// touch.

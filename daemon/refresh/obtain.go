@@ -170,7 +170,7 @@ func (e *Engine) introduce(made *entry, spec *Spec, catalog *Catalog) *entry {
 		e.followLocked(en)
 	}
 	if en == made && en.gone() == nil {
-		e.unhooked.hook(en)
+		e.dropped.restore(en)
 	}
 	return en
 }
@@ -193,7 +193,7 @@ func (e *Engine) value(name string, c *credential) Value {
 	// valid when the flight landed.
 	v := Value{Text: c.text, TTL: max(c.end.Sub(e.clock.Now()), 1)}
 	if en := e.index.get(name); en != nil {
-		v.Peg = &en.peg
+		v.Readers = &en.readers
 	}
 	return v
 }

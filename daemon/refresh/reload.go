@@ -53,7 +53,7 @@ func (e *Engine) SetCatalog(c Catalog) {
 		e.follow(batch)
 		work.Pause()
 	}
-	e.unhooked.forget(func(name string) bool { _, err := c.Lookup(name); return err != nil })
+	e.dropped.forget(func(name string) bool { _, err := c.Lookup(name); return err != nil })
 	e.expect(e.clock.Now())
 	e.resume()
 }

@@ -28,7 +28,7 @@ func (e *Engine) Status(name string) (Status, error) {
 		if err := e.inherit(en, &spec); err != nil {
 			return Status{}, err
 		}
-		e.unhooked.hook(en)
+		e.dropped.restore(en)
 	}
 	spec, err := e.lookup(name)
 	if err != nil {
@@ -42,7 +42,7 @@ func (e *Engine) Status(name string) (Status, error) {
 // statusLocked returns all there is to say of en, which is spec's. en.mu is held.
 func (e *Engine) statusLocked(en *entry, spec *Spec) Status {
 	now := e.clock.Now()
-	s := Status{Listing: en.listingLocked(now), Kind: spec.Policy.Word, Pushed: spec.Policy.Pushed > 0, Parent: spec.Parent, Durable: !en.volatile, Peg: &en.peg}
+	s := Status{Listing: en.listingLocked(now), Kind: spec.Policy.Word, Pushed: spec.Policy.Pushed > 0, Parent: spec.Parent, Durable: !en.volatile, Readers: &en.readers}
 	if name := e.host(spec).Name; name != nil && spec.Fetcher != nil {
 		s.Host = name()
 	}
@@ -121,7 +121,7 @@ func (e *Engine) Stats() []Stat {
 
 // Overview returns all there is to say of what the configuration gives, sorted by name; that of
 // customers is not among it, however many there are: see [Engine.Census]. Nothing is made by it,
-// and the pegs are nil. It takes some microseconds for each credential.
+// and Readers are nil. It takes some microseconds for each credential.
 func (e *Engine) Overview() []Status {
 	catalog := *e.catalog.Load()
 	names := slices.Sorted(catalog.Names()) // and not what is made of them, which is twenty times as large
@@ -143,7 +143,7 @@ func (e *Engine) Overview() []Status {
 		s := e.statusLocked(en, &spec)
 		en.mu.Unlock()
 		if !gone { // by a reload, this moment
-			s.Peg = nil
+			s.Readers = nil
 			all = append(all, s)
 		}
 	}

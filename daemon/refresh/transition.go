@@ -199,7 +199,7 @@ func (e *Engine) planLocked(en *entry, now clock.Instant) {
 // dropLocked takes en out of service; who still holds on to it is told why. en.mu is held.
 func (e *Engine) dropLocked(en *entry, why *Error) {
 	if en.gone() == nil {
-		e.unhooked.keep(en) // before another can be made of the name
+		e.dropped.keep(en) // before another entry can be made of the name
 	}
 	en.recall().gone = why
 	en.current.Store(nil)

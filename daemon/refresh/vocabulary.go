@@ -11,10 +11,9 @@ type (
 	Deposit    = vocabulary.Deposit
 	Error      = vocabulary.Error
 	Holds      = vocabulary.Holds
-	Hung       = vocabulary.Hung
 	ImportPage = vocabulary.ImportPage
 	Listing    = vocabulary.Listing
-	Peg        = vocabulary.Peg
+	Readers    = vocabulary.Readers
 	Quota      = vocabulary.Quota
 	Reason     = vocabulary.Reason
 	Refreshes  = vocabulary.Refreshes

@@ -30,7 +30,7 @@ func (e staticEngine) CachedAll(names [][]byte, now clock.Instant, values []cred
 
 // newStaticEngine's value has the 512 bytes that WeChat asks callers to make room for.
 func newStaticEngine() staticEngine {
-	return staticEngine{value: credential.Value{Text: secret.Text(strings.Repeat("v", 512)), TTL: 7000 * 1e9, Peg: new(credential.Peg)}}
+	return staticEngine{value: credential.Value{Text: secret.Text(strings.Repeat("v", 512)), TTL: 7000 * 1e9, Readers: new(credential.Readers)}}
 }
 
 const benchRequest = "GET " + token + "\n"

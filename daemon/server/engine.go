@@ -19,8 +19,7 @@ type Engine interface {
 
 	// Cached returns the value of name if one is held that is valid at now, which Now has
 	// returned a moment before. It never blocks, never allocates, and keeps nothing of name, which
-	// may be any bytes: there is no value under what is no name. On the Peg of
-	// a value, or of a Status, nothing hangs but what the server has hung there.
+	// may be any bytes: there is no value under what is no name.
 	Cached(name []byte, now clock.Instant) (credential.Value, bool)
 
 	// CachedAll is Cached for several names. values, of which there are as many, become theirs: one

@@ -39,11 +39,11 @@ type fakeEngine struct {
 }
 
 type fakeCred struct {
-	kind  string
-	state credential.State
-	value secret.Text
-	end   time.Time
-	peg   credential.Peg
+	kind    string
+	state   credential.State
+	value   secret.Text
+	end     time.Time
+	readers credential.Readers
 }
 
 // fetched is how a fetch ends.
@@ -122,7 +122,7 @@ func (e *fakeEngine) Cached(name []byte, now clock.Instant) (credential.Value, b
 	if c == nil || !c.end.After(at) {
 		return credential.Value{}, false
 	}
-	return credential.Value{Text: c.value, TTL: c.end.Sub(at), Peg: &c.peg}, true
+	return credential.Value{Text: c.value, TTL: c.end.Sub(at), Readers: &c.readers}, true
 }
 
 func (e *fakeEngine) CachedAll(names [][]byte, now clock.Instant, values []credential.Value) {
@@ -175,12 +175,12 @@ func (e *fakeEngine) fetch(ctx context.Context, name string, forced bool) (crede
 		case c.kind == "grant":
 			return credential.Value{}, errWriteOnly
 		case !forced && c.end.After(e.now()):
-			return credential.Value{Text: c.value, TTL: c.end.Sub(e.now()), Peg: &c.peg}, nil
+			return credential.Value{Text: c.value, TTL: c.end.Sub(e.now()), Readers: &c.readers}, nil
 		case f.err != nil:
 			return credential.Value{}, f.err
 		case f.value != "":
 			e.landLocked(name, f)
-			return credential.Value{Text: c.value, TTL: c.end.Sub(e.now()), Peg: &c.peg}, nil
+			return credential.Value{Text: c.value, TTL: c.end.Sub(e.now()), Readers: &c.readers}, nil
 		}
 		e.mu.Unlock()
 		var err error
@@ -339,7 +339,7 @@ func (e *fakeEngine) Status(name string) (credential.Status, error) {
 	if c == nil {
 		return credential.Status{}, errNoSuch
 	}
-	st := credential.Status{Listing: e.listingLocked(name), Kind: c.kind, Durable: true, Peg: &c.peg}
+	st := credential.Status{Listing: e.listingLocked(name), Kind: c.kind, Durable: true, Readers: &c.readers}
 	if name == token {
 		now := e.now()
 		st.FetchedAt, st.ExpiresAt, st.NextRefresh = now, c.end, now.Add(110*time.Minute)

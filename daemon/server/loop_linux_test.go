@@ -92,7 +92,7 @@ func tryLoopLendsAndTakesBack(t *testing.T, d driver) {
 	if reads, hits, waits := u.stats.reads.Load(), u.stats.hits.Load(), u.stats.waits.Load(); reads != n/3*4 || hits != n/3*3 || waits != n/3 {
 		t.Errorf("%d reads, %d hits and %d waits are counted, want %d, %d and %d", reads, hits, waits, n/3*4, n/3*3, n/3)
 	}
-	if got, want := usedBy(s, token), fmt.Sprintf("%d=%d", uint32(alice), n/3*3); got != want {
+	if got, want := readersOf(s, token), fmt.Sprintf("%d=%d", uint32(alice), n/3*3); got != want {
 		t.Errorf("used by\n got %s\nwant %s", got, want)
 	}
 }

@@ -30,17 +30,17 @@ type Server struct {
 	log   hclog.Logger
 	began time.Time // the zero of clock
 
-	rules   atomic.Pointer[access.Rules]
-	limits  atomic.Pointer[settings]
-	users   users
-	usage   usage
-	audit   audit
-	outs    sync.Pool     // of *[]byte, empty: room for replies
-	backups gauge         // being made or sent
-	open    atomic.Int64  // connections being served, operators' among them
-	spent   bucket        // of lines that say that descriptors are running out
-	full    bucket        // of lines that say that the socket is full
-	faults  atomic.Uint32 // the number of the last fault: what ties a reply to the log
+	rules    atomic.Pointer[access.Rules]
+	limits   atomic.Pointer[settings]
+	users    users
+	audit    audit
+	outs     sync.Pool     // of *[]byte, empty: room for replies
+	backups  gauge         // being made or sent
+	counters gauge         // of readers, that the server has added to credentials
+	open     atomic.Int64  // connections being served, operators' among them
+	spent    bucket        // of lines that say that descriptors are running out
+	full     bucket        // of lines that say that the socket is full
+	faults   atomic.Uint32 // the number of the last fault: what ties a reply to the log
 
 	reports bucket // of lines about faults, of all users together
 

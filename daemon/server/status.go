@@ -45,7 +45,7 @@ func (s *session) describe(name string) {
 		{"hold_until", holdUntil(st)},
 		{"fingerprint", st.Fingerprint},
 		{"durable", yesNo(st.Durable)},
-		{"used_by", describe(st.Peg, &s.server.audit.names)},
+		{"used_by", usedBy(st.Readers, &s.server.audit.names)},
 		{"source", st.Source},
 		{"generations", some(st.Generations)},
 		{"host", st.Host},

@@ -10,70 +10,30 @@ import (
 	"tokend/daemon/credential"
 )
 
-// usedBy is who has been given name, of an s over a fakeEngine.
-func usedBy(s *Server, name string) string {
+// readersOf returns who has read name, for an s over a fakeEngine.
+func readersOf(s *Server, name string) string {
 	st, _ := s.cfg.Engine.Status(name)
-	return describe(st.Peg, &s.audit.names)
+	return usedBy(st.Readers, &s.audit.names)
 }
 
-// Hostile numbers of names and uids: what is counted of them is bounded.
-func TestUsageIsBounded(t *testing.T) {
-	var u usage
-	var ns names
-	var peg credential.Peg
-	for uid := range uint32(10_000) {
-		u.of(&peg, 4_000_000_000+uid).n.Add(1)
-	}
-	if n := peg.Load().(*readers).len(); n != maxReaders+1 || u.n != n {
-		t.Errorf("%d counters of one credential, %d in all, want %d", n, u.n, maxReaders+1)
-	}
-	if got, want := describe(&peg, &ns), fmt.Sprintf("others=%d,", 10_000-maxReaders); !strings.HasPrefix(got, want) {
-		t.Errorf("\n got %.100q\nwant %q at its beginning", got, want)
-	}
-	u.n = maxCounters - 100
-	pegs := make([]credential.Peg, 1000)
-	for i := range pegs {
-		u.of(&pegs[i], 1).n.Add(1)
-		u.of(&pegs[0], uint32(1+i)).n.Add(1)
-	}
-	if u.n != maxCounters {
-		t.Errorf("%d counters, want %d", u.n, maxCounters)
-	}
-	counted := pegs[0].Load().(*readers).len()
-	for i := range pegs[1:] {
-		if pegs[1+i].Load() != nil {
-			counted++
+func TestCountersBounded(t *testing.T) {
+	s := New(Config{Engine: newFakeEngine()})
+	s.counters.n.Store(maxCounters - 1)
+	var first, second credential.Readers
+	for range 2 {
+		for uid := range uint32(3) {
+			sessionOf(s, access.Peer{UID: 4_000_000_000 + uid}).count(credential.Value{Readers: &first})
 		}
+		sessionOf(s, access.Peer{UID: 4_000_000_000}).count(credential.Value{Readers: &second})
 	}
-	if counted != 100 {
-		t.Errorf("%d counters are new, want 100", counted)
-	}
-	if got := u.rest.n.Load(); got == 0 {
-		t.Error("nothing is counted together")
-	}
-	if got := describe(&pegs[999], &ns); got != "" {
-		t.Errorf("of what has no counter\n got %q\nwant nothing", got)
-	}
-	// What goes makes room.
-	peg.Load().Gone()
-	if u.n != maxCounters-maxReaders-1 {
-		t.Errorf("%d counters when %d have gone, want %d", u.n, maxReaders+1, maxCounters-maxReaders-1)
-	}
-	u.of(&pegs[999], 4_000_000_007).n.Add(3)
-	if got, want := describe(&pegs[999], &ns), "4000000007=3"; got != want {
+	if got, want := usedBy(&first, &s.audit.names), "4000000000=2"; got != want {
 		t.Errorf("\n got %q\nwant %q", got, want)
 	}
-	// One who meets it only now takes none of that room, which nobody would give back.
-	n := u.n
-	pegs[999].Load().Gone()
-	if u.of(&pegs[999], 8); u.n != n-1 {
-		t.Errorf("%d counters, want %d", u.n, n-1)
+	if got := usedBy(&second, &s.audit.names); got != "" {
+		t.Errorf("beyond the bound\n got %q\nwant nothing", got)
 	}
-	// And what comes after it begins anew.
-	var again credential.Peg
-	u.of(&again, 4_000_000_000).n.Add(1)
-	if got, want := describe(&again, &ns), "4000000000=1"; got != want {
-		t.Errorf("\n got %q\nwant %q", got, want)
+	if n := s.counters.n.Load(); n != maxCounters {
+		t.Errorf("%d counters, want %d", n, maxCounters)
 	}
 }
 
@@ -102,11 +62,11 @@ func TestUsageIsExact(t *testing.T) {
 	each := sessions / users * rounds
 	want := fmt.Sprintf("4000000000=%d,4000000001=%d,4000000002=%d,4000000003=%d", each, each, each, each)
 	for _, name := range names {
-		if got := usedBy(srv, name); got != want {
+		if got := readersOf(srv, name); got != want {
 			t.Errorf("used_by of %s\n got %q\nwant %q", name, got, want)
 		}
 	}
-	if srv.usage.n != users*len(names) || srv.usage.rest.n.Load() != 0 {
-		t.Errorf("%d counters and %d reads without, want %d and none", srv.usage.n, srv.usage.rest.n.Load(), users*len(names))
+	if n := srv.counters.n.Load(); n != int32(users*len(names)) {
+		t.Errorf("%d counters, want %d", n, users*len(names))
 	}
 }

@@ -141,8 +141,6 @@ func (s *session) give(v credential.Value) {
 	}
 }
 
-func (s *session) count(v credential.Value) { s.server.usage.of(v.Peg, s.peer.UID).n.Add(1) }
-
 // nonceLength is that of the examples in WeChat's JS-SDK documentation; any would do.
 const nonceLength = 16
 
