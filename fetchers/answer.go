@@ -8,12 +8,12 @@ import (
 
 // readAnswer reads the answer to q with read, unless it is a rejection or not an answer.
 //
-// WeChat rejects calls with HTTP 200 and an errcode. Any other status comes from an intermediary,
-// so it is a transient fault even if it carries an errcode: a gateway's "wrong secret" would stop a
-// working account for an hour.
+// WeChat rejects calls with HTTP 200 and an errcode. Any other status comes from an intermediary
+// and is a transient fault, even if it carries an errcode. A gateway's "wrong secret" must not stop
+// a working account for an hour.
 //
-// The answer to a call that uses up a code is also read if something else in it is wrong, because
-// the grant in it is never sent again.
+// The answer to a call that uses up a code is read even if something else in it is wrong: WeChat
+// never sends the grant again.
 func readAnswer[T any](q call, status int, body []byte, read func(object) (T, error)) (T, error) {
 	var none T
 	o, err := parseObject(body)

@@ -65,10 +65,10 @@ type PermanentCode struct {
 	SuiteID string
 }
 
-// Exchange makes one call, with the suite_access_token as parent. If an intermediary answers HTTP
-// 404 because it does not know the newer path, Exchange makes a second call to the older one: the
-// code has not been used then. A code can be exchanged once. After any other [*TransportError] with
-// Sent it may be used up.
+// Exchange makes one call, with the suite_access_token as parent. If an intermediary does not know
+// the newer path and answers HTTP 404, Exchange calls the older one. The code has not been used
+// then. A code can be exchanged once. After any other [*TransportError] with Sent it may be used
+// up.
 func (e PermanentCode) Exchange(ctx context.Context, parent, code secret.Text) (Authorization, error) {
 	const v1, v2 = "/cgi-bin/service/get_permanent_code", "/cgi-bin/service/v2/get_permanent_code"
 	if strings.HasPrefix(e.SuiteID, "dk") {
@@ -89,8 +89,8 @@ func (e PermanentCode) exchange(ctx context.Context, path string, parent, code s
 	q.with = append(q.with, code)
 	q.effect = spends
 	q.field = "access_token"
-	// "exceed min length 64": the code is the only parameter here that can violate a constraint, so
-	// the error is reported to the caller that supplied the code.
+	// "exceed min length 64": the code is the only parameter here that can violate a constraint.
+	// The caller that supplied the code gets the error.
 	q.special = map[int]Reaction{40058: CodeRefused}
 	return do(ctx, e.Client, q, func(o object) (Authorization, error) {
 		corp, err := o.object("auth_corp_info")

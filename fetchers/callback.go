@@ -58,8 +58,8 @@ type Callback struct {
 
 // NewCallback returns a Callback for the signing token and the EncodingAESKey of an owner, as shown
 // in its console. receivers are the IDs that a message may be addressed to: the component's appid,
-// or the suite's ID and the provider's corpid, which the verification of a URL contains. The empty
-// ID, as in apps of individual developers, is allowed only if it is listed.
+// or the suite's ID and the provider's corpid. The corpid is the receiver in the verification of a
+// URL. The empty ID, as in apps of individual developers, is allowed only if it is listed.
 //
 // Spaces around the key are ignored. The two unused bits of its last character may be set, as in
 // the vendor's own sample key.

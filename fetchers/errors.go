@@ -131,9 +131,9 @@ type TransportError struct {
 	Sent bool
 
 	// Repeat is how often the call may be repeated immediately, counted from its first attempt;
-	// zero means not at all. It is positive if the fault was that of a connection or a host, if
-	// there is another one to try, and if a second request is harmless: the first was not sent, or
-	// the endpoint repeats its value.
+	// zero means not at all. It is positive if a connection or a host failed, if there is another
+	// one to try, and if a second request is harmless. A second request is harmless if the first
+	// was not sent, or if the endpoint repeats its value.
 	Repeat int
 
 	// Err is the cause and never nil. It contains no URL and no value that was sent. It matches

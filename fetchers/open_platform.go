@@ -65,9 +65,9 @@ func (f AuthorizerToken) Fetch(ctx context.Context, ask Ask) (Token, error) {
 		RefreshToken    string `json:"authorizer_refresh_token"`
 	}{f.AppID, f.AuthorizerAppID, string(ask.Grant)})
 	q.with = append(q.with, ask.Grant)
-	// The platform's staff recommend checking the list of customers before asking the customer:
-	// 61023 (refresh token invalid) may mean that a replacement was lost, and 61003 (not
-	// authorized) has been returned for authorized accounts.
+	// The platform's staff recommend checking the list of customers before asking the customer.
+	// 61023 (refresh token invalid) may mean that a replacement was lost. 61003 (not authorized)
+	// has been returned for authorized accounts.
 	q.special = map[int]Reaction{61003: GrantRefused, 61023: GrantRefused}
 	return do(ctx, f.Client, q, func(o object) (Token, error) {
 		t, err := q.token(o)

@@ -23,7 +23,7 @@ func (p platform) host() string {
 //
 // Besides the platform, two things decide. An endpoint may have its own meaning for a code. A code
 // that reports a dead token means the parent if the call had one, and otherwise the account's own
-// secret: 40001 is a wrong secret at /cgi-bin/token, and a superseded token at
+// secret. For example, 40001 is a wrong secret at /cgi-bin/token, and a superseded token at
 // /cgi-bin/ticket/getticket.
 func (q *call) reaction(errcode int) (Reaction, time.Duration) {
 	r, special := q.special[errcode]

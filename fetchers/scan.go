@@ -33,8 +33,9 @@ func skipMark(b []byte) []byte {
 }
 
 // cutMembers splits b, the inside of a JSON object and what follows it, into members. Everything
-// else is omitted, and so is a truncated last value, unless it is an object, which may have
-// complete members. whole is false if b ends before the object does, or if another object follows.
+// else is omitted, and so is a truncated last value. A truncated object is kept, because it may
+// have complete members. whole is false if b ends before the object does, or if another object
+// follows.
 func cutMembers(b []byte) (members []member, whole bool) {
 	members = make([]member, 0, usualMembers)
 	for closed := false; ; {

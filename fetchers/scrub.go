@@ -25,8 +25,8 @@ const (
 )
 
 // scrubber removes values that a call has sent from texts that came back. A gateway's error page, a
-// broken status line and an errmsg may repeat the request or a part of it, escaped for a URL, for
-// JSON, for HTML, or for several of them.
+// broken status line and an errmsg may repeat the request or a part of it. The text may be escaped
+// for a URL, for JSON, for HTML, or for several of them.
 type scrubber struct {
 	parts  map[string]struct{} // of the sent values
 	widths []int               // their lengths

@@ -60,7 +60,7 @@ func TestErrcodeTexts(t *testing.T) {
 }
 
 // TestErrcodesDocumented compares docs/errcodes.md, in every language, with the tables: the
-// errcodes of each host, their English texts, and that two errcodes have the same reaction on the
+// errcodes of each host and their English texts. Two errcodes must have the same reaction on the
 // page exactly if they do in the code.
 func TestErrcodesDocumented(t *testing.T) {
 	react := map[platform]func(int) Reaction{weixin: weixinReaction, wecom: wecomReaction}

@@ -4,8 +4,8 @@
 // Go's monotonic clock stops while the host is suspended, and the wall clock jumps when an operator
 // sets it. A token's expiry is affected by neither. An [Instant] therefore counts from boot,
 // suspend included (CLOCK_BOOTTIME). Reading that clock costs a system call. [Clock.Now] reads the
-// two cheap clocks and reads CLOCK_BOOTTIME only when their difference has changed, which means
-// that the host was suspended or that the wall clock was set.
+// two cheap clocks. It reads CLOCK_BOOTTIME only when their difference has changed: the host was
+// suspended or the wall clock was set.
 package clock
 
 import (

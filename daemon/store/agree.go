@@ -51,8 +51,8 @@ func (s *Store) agreed() error {
 	}
 }
 
-// awaits reports whether a reader of the keys with a prefix must wait for the reconciliation: the
-// prefix includes records that the journal also holds and that the reconciliation may change.
+// awaits reports whether a reader of the keys with a prefix must wait for the reconciliation. The
+// reconciliation may change records that the journal also holds.
 func awaits(prefix []byte) bool { return len(prefix) == 0 || tableOf(prefix).Irreplaceable() }
 
 // reconcile reconciles the journal and the database of o while the store is being read.

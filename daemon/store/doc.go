@@ -96,8 +96,8 @@
 // Badger writes through memory maps. On a full disk it is killed by SIGBUS, which no program
 // survives. The free space is therefore checked before each commit ([ErrDiskFull]), and the ballast
 // provides the space for opening and closing. The journal is written with ordinary writes over
-// zeros allocated in advance, and continues on a full disk: it takes pieces of the ballast, down to
-// the space for opening, and is compacted, which frees space.
+// zeros allocated in advance. It continues on a full disk: it takes pieces of the ballast, down to
+// the space for opening, and compaction frees space.
 //
 // A disk that rejects writes is not damage. Before the database is opened, closed or given up, a
 // small file is written and synced beside it. If that fails, or if Badger fails to write while it

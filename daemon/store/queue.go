@@ -19,7 +19,7 @@ import (
 const queueLength = 256
 
 // yields is how often the committer yields the processor before it closes a group: once for the
-// goroutine that receives a request, once for the goroutine that handles it.
+// goroutine that receives a request, once for its handler.
 const yields = 2
 
 // entryOverhead is Badger's count for an entry beyond key and value, plus the overhead of sealing,

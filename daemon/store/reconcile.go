@@ -17,7 +17,7 @@ import (
 // lastingTables are the tables whose records the journal also has.
 var lastingTables = [...]record.Table{record.Grants, record.Codes}
 
-// openJournal opens the journal that v has read, and reconciles the irreplaceable records of the
+// openJournal opens the journal that v has read. It reconciles the irreplaceable records of the
 // journal and the database: for each key the newest record of either wins.
 func (o *opening) openJournal(v *survey) error {
 	if v.chosen != o.chosen {

@@ -24,7 +24,7 @@ type Stats struct {
 	Journaled     int64 // groups with irreplaceable records that the journal took
 	JournalFailed int64 // those that the journal rejected
 
-	// Refusing reports that new records are not, or not in both copies, on disk: the last commit
+	// Refusing reports that new records are not on disk, or not in both copies. The last commit
 	// failed, or the journal must be rewritten, or the database must be reopened.
 	Refusing bool
 

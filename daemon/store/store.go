@@ -130,9 +130,9 @@ func recordKey(table record.Table, key string) []byte {
 }
 
 // Close closes the store. A commit in progress is finished; a Put that waits for one returns
-// ErrClosed. After Close nothing that Open started is running, except if the disk is full, rejects
-// Badger's last writes or is very slow: the database is then left as a kill would leave it. Closing
-// again returns the same result.
+// ErrClosed. After Close nothing that Open started is running. The exception is a disk that is
+// full, rejects Badger's last writes or is very slow: the database is then left as a kill would
+// leave it. Closing again returns the same result.
 func (s *Store) Close() error {
 	s.once.Do(func() {
 		close(s.closing)

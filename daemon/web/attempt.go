@@ -40,9 +40,9 @@ func (s *Server) attempt(places chan struct{}, f func() error) error {
 	}
 }
 
-// guard runs f and converts a panic to errFault. It logs the text of a runtime error, and of any
-// other panic value only the type: the value might contain a push. net/http would log the value
-// itself.
+// guard runs f and converts a panic to errFault. It logs the text of a runtime error. Of any other
+// panic value it logs only the type, because the value might contain a push. net/http would log the
+// value itself.
 func (s *Server) guard(f func() error) (err error) {
 	defer func() {
 		fault := recover()

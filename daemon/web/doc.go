@@ -13,15 +13,15 @@
 //	GET  a page                                      the page, for clients that may see it
 //
 // A stored push is answered 200 with exactly "success". A verification is answered with its
-// decrypted text. Any other answer is a rejection, whose body never contains "success": 400
-// malformed, 403 signature or receiver, 404 unknown owner or path, 405 method, 413 over 1 MiB, 500
-// internal error, 503 not stored, so that WeChat resends the push.
+// decrypted text. Any other answer is a rejection, whose body never contains "success". The
+// statuses are 400 malformed, 403 signature or receiver, 404 unknown owner or path, 405 method, 413
+// over 1 MiB, 500 internal error, and 503 not stored. WeChat resends a push after 503.
 //
 // # Answers within a second
 //
 // WeCom waits 1000 ms for an answer. The Open Platform stops pushing for a while after several late
-// answers. A handler therefore waits for the inbox for at most answerTimeout and then answers 503,
-// even if the call hangs: a write to disk can block longer than any context. The abandoned call
+// answers. A handler therefore waits for the inbox for at most answerTimeout and then answers 503.
+// The call may hang: a write to disk can block longer than any context. The abandoned call
 // continues in one of a bounded number of slots. The server waits for abandoned calls when it
 // stops.
 //
@@ -47,12 +47,12 @@
 // # Strangers
 //
 // The listener may face the internet, or a reverse proxy that all connections come from. One bound
-// therefore covers all connections. When the bound is reached, a new connection replaces one
-// of the address with the most connections: the connection that has owed a complete request for the
-// longest time. A genuine push arrives in milliseconds and is never the slowest, and a flood from
-// one address evicts only its own connections. A connection whose request has arrived completely is
-// not evicted. Headers, bodies, answers and idle periods have time limits. At most eight bodies
-// over 32 KiB are in memory at once; no genuine push is that large.
+// therefore covers all connections. When the bound is reached, a new connection replaces a
+// connection of the address with the most connections. The connection that has owed a complete
+// request for the longest time is closed. A genuine push arrives in milliseconds and is never the
+// slowest, and a flood from one address evicts only its own connections. A connection whose request
+// has arrived completely is not evicted. Headers, bodies, answers and idle periods have time
+// limits. At most eight bodies over 32 KiB are in memory at once; no genuine push is that large.
 //
 // A push with a malformed signature, time or nonce is rejected before its body is read. Bodies over
 // 8 KiB that are not genuine may use one fiftieth of a processor per source, and one tenth for all

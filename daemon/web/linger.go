@@ -16,8 +16,8 @@ const (
 // linger discards the rest of the body of r after an answer that did not wait for it, as refuse
 // sends. If a connection is closed while its peer still sends, the kernel resets it. A peer that
 // writes its whole request before it reads would then lose the answer. net/http also lingers, but
-// does not read, and not for requests with "Connection: close", which nginx sets on every forwarded
-// request.
+// it does not read. It does not linger for requests with "Connection: close", which nginx sets on
+// every forwarded request.
 func linger(w http.ResponseWriter, r *http.Request) {
 	// No body, or the client withholds it until asked.
 	if r.ContentLength == 0 || r.Header.Get("Expect") != "" {

@@ -1,8 +1,8 @@
 // Package wechattest is an in-process WeChat, as net/http/httptest is an in-process web server. It
 // issues the tokens and tickets of official accounts, mini programs, WeCom apps, third-party
-// platforms, service providers and their customers by the rules of the real WeChat, and sends the
-// same pushes. A program can be tested against these rules without an account. The package does not
-// know tokend or the business APIs.
+// platforms, service providers and their customers. It follows the rules of the real WeChat and
+// sends the same pushes. A program can be tested against these rules without an account. The
+// package does not know tokend or the business APIs.
 //
 // # Use
 //

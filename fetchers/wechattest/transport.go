@@ -10,9 +10,10 @@ import (
 	"syscall"
 )
 
-// Transport returns a transport that calls w directly, whatever the URL's host: without a socket,
-// in the caller's goroutine, and so in virtual time inside a testing/synctest bubble. It ends a
-// call when the request's context ends, and reports to [httptrace] whether there was a connection.
+// Transport returns a transport that calls w directly, whatever the URL's host. It needs no socket
+// and runs in the caller's goroutine, and so in virtual time inside a testing/synctest bubble. It
+// ends a call when the request's context ends, and reports to [httptrace] whether there was a
+// connection.
 func (w *WeChat) Transport() http.RoundTripper { return transport{w} }
 
 // Client returns an HTTP client with [WeChat.Transport].

@@ -4,6 +4,6 @@
 //
 // The check must be cheap enough for every write. Since Linux 6.13 (multigrain timestamps),
 // querying the times of a file gives its next write a new time stamp. A file system without a
-// journal then writes the inode at each sync, after the data, which made a sync take half as long
-// again in a measurement. The check therefore does not query the times.
+// journal then writes the inode at each sync, after the data. In a measurement, a sync took half as
+// long again. The check therefore does not query the times.
 package inplace

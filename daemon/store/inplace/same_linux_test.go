@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestTheTimesAreNotAskedFor checks that statx works on this system. Is would work without it, but
+// TestStatxWithoutTimes checks that statx works on this system. Is would work without it, but
 // later syncs would be slower.
 func TestStatxWithoutTimes(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "file")

@@ -12,11 +12,11 @@ import (
 )
 
 // Compact rewrites the journal to the newest record of each key that keep selects, and to the
-// entries that more yields, unless the journal has the same key from the same or a later commit.
-// Deletions are records too. An error from more is returned. If more is nil, a journal that was
-// damaged since it was opened is not rewritten, and the error is ErrDamaged. With more, the
-// readable entries are kept. Append continues concurrently, except during the last step. After an
-// error the journal is unchanged or failed.
+// entries that more yields. Entries of more are omitted if the journal has the same key from the
+// same or a later commit. Deletions are records too. An error from more is returned. If more is
+// nil, a journal that was damaged since it was opened is not rewritten, and the error is
+// ErrDamaged. With more, the readable entries are kept. Append continues concurrently, except
+// during the last step. After an error the journal is unchanged or failed.
 func (j *Journal) Compact(keep func(commit uint64, r Record) bool, more iter.Seq2[Entry, error]) error {
 	j.compacting.Lock()
 	defer j.compacting.Unlock()

@@ -127,7 +127,7 @@ func TestAppendDuringCompact(t *testing.T) {
 	}
 }
 
-// TestACompactionCatchesUp: entries appended during a compaction, few or many, are copied and count
+// TestCompactCatchesUp: entries appended during a compaction, few or many, are copied and count
 // as appended since.
 func TestCompactCatchesUp(t *testing.T) {
 	for _, test := range []struct{ entries, bytes int }{{0, 0}, {3, 10}, {10, catchUpFrom / 4}} {
@@ -165,7 +165,7 @@ func TestCompactCatchesUp(t *testing.T) {
 	}
 }
 
-// TestACompactionCatchesUpAgainAndAgain: nothing is omitted or copied twice, in however many steps.
+// TestCompactCatchesUpRepeatedly: nothing is omitted or copied twice, in however many steps.
 func TestCompactCatchesUpRepeatedly(t *testing.T) {
 	eachForm(t, func(t *testing.T, aead cipher.AEAD) {
 		path := filepath.Join(t.TempDir(), "j")
@@ -202,7 +202,7 @@ func TestCompactCatchesUpRepeatedly(t *testing.T) {
 	})
 }
 
-// TestACompactionThatCannotReadLosesNothing: a journal that was damaged in use is not replaced by
+// TestCompactDamaged: a journal that was damaged in use is not replaced by
 // its readable part unless the rest comes from elsewhere.
 func TestCompactDamaged(t *testing.T) {
 	eachForm(t, func(t *testing.T, aead cipher.AEAD) {
@@ -248,7 +248,7 @@ func TestCompactDamaged(t *testing.T) {
 	})
 }
 
-// TestWhatACompactionCannotTakeOver tests the same for entries appended during a compaction.
+// TestCatchUpDamaged tests the same for entries appended during a compaction.
 func TestCatchUpDamaged(t *testing.T) {
 	for _, size := range []int{10, 2 * catchUpFrom} {
 		path := filepath.Join(t.TempDir(), "j")

@@ -175,7 +175,7 @@ func TestRecordsRefused(t *testing.T) {
 	}
 }
 
-// TestRoomRefused: the disk has no space to reserve. The reserved space is released for a
+// TestSpaceRejected: the disk has no space to reserve. The reserved space is released for a
 // compaction, and Tight reports true until there is space again.
 func TestSpaceRejected(t *testing.T) {
 	j, _, _ := mustOpen(t, filepath.Join(t.TempDir(), "j"), nil)

@@ -36,8 +36,8 @@ func (j *Journal) reserve(n int64) {
 	j.tight = err != nil && j.end+n+leastSpace/2 > j.reserved
 }
 
-// extend extends the reserved space up to an offset, or leaves it unchanged on failure: the rest of
-// a full disk is for the compaction, which frees space. mu is held.
+// extend extends the reserved space up to an offset. On failure it leaves the space unchanged: the
+// rest of a full disk is for the compaction, which frees space. mu is held.
 func (j *Journal) extend(to int64) error {
 	was := j.reserved
 	err := allocate(j.f.File, was, to-was)

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestWhatIsAppendedLiesInRoomThatWasThere: nearly all appends leave the file's length unchanged, a
+// TestAppendsReuseSpace: nearly all appends leave the file's length unchanged, a
 // kill leaves no torn end, and a closed journal has no reserved space.
 func TestAppendsReuseSpace(t *testing.T) {
 	eachForm(t, func(t *testing.T, aead cipher.AEAD) {
@@ -48,7 +48,7 @@ func TestAppendsReuseSpace(t *testing.T) {
 	})
 }
 
-// TestRoomIsMadeInTime: the file is extended when less than half of the reserved space would
+// TestSpaceExtended: the file is extended when less than half of the reserved space would
 // remain, and never during a compaction on a full disk.
 func TestSpaceExtended(t *testing.T) {
 	// A frame with one record: format, kind and lengths.
@@ -83,8 +83,8 @@ func TestSpaceExtended(t *testing.T) {
 	}
 }
 
-// TestRoomOfSparseCopy opens a copy with holes instead of reserved space, as rsync -S creates it.
-// The space is allocated again.
+// TestSparseCopyReallocated opens a copy with holes instead of reserved space, as rsync -S creates
+// it. The space is allocated again.
 func TestSparseCopyReallocated(t *testing.T) {
 	j, _, _ := mustOpen(t, filepath.Join(t.TempDir(), "journal"), nil)
 	mustAppend(t, j, set(1, "k", "v"))

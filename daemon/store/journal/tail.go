@@ -9,8 +9,8 @@ import (
 // Tail returns the latest commit of the journal at path, reading only its start and its end. The
 // first frame contains the latest commit of everything that a compaction wrote, in whatever order,
 // except for entries given to Compact. Entries appended since are in commit order. whole is false
-// if the commit is not certain: there is no journal, or its first or last bytes are not a frame
-// that opens. Frames in between may be damaged nevertheless.
+// if the commit is not certain. That is the case if there is no journal, or if its first or last
+// bytes are not a frame that opens. Frames in between may be damaged nevertheless.
 func Tail(path string, aead cipher.AEAD) (last uint64, whole bool, err error) {
 	f, err := os.Open(path)
 	if err != nil {

@@ -50,8 +50,8 @@ func TestTail(t *testing.T) {
 	}
 }
 
-// TestTheTailKnowsWhatLiesBeforeIt: after a compaction the tail shows the last commit even if that
-// commit is far from the end, because entries from elsewhere are written last and may be older.
+// TestTailAfterCompact: after a compaction the tail shows the last commit even if that commit is
+// far from the end. Entries from elsewhere are written last and may be older.
 func TestTailAfterCompact(t *testing.T) {
 	eachForm(t, func(t *testing.T, aead cipher.AEAD) {
 		path := filepath.Join(t.TempDir(), "j")
