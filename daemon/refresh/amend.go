@@ -42,7 +42,7 @@ func (e *Engine) carryOut(ctx context.Context, all ...change) []error {
 	for _, c := range all {
 		names = c.names(names)
 	}
-	end, err := e.turns.take(ctx, names...)
+	end, err := e.locks.take(ctx, names...)
 	if err != nil {
 		for i := range errs {
 			errs[i] = err
@@ -213,7 +213,7 @@ func (e *Engine) release(dependants []string) {
 		en.mu.Lock()
 		en.noteNoRecord()
 		if en.hold != nil {
-			e.applyLocked(en, freed{}, now)
+			e.applyLocked(en, holdDropped{}, now)
 		}
 		en.mu.Unlock()
 	}
@@ -262,7 +262,7 @@ type gift struct {
 
 	// unless has the grants that stay as they are, because they have changed since next was read;
 	// nil for none.
-	unless *changed
+	unless *grantWatch
 }
 
 // giveBatch is how many grants are written at once: with the holds that they end they stay far

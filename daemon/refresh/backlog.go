@@ -9,15 +9,15 @@ import (
 // hostBacklog is the refreshes at one host that are due and have not begun. Owners are served round
 // robin; of one owner's, those go first whose values expire soonest. It is guarded by schedule.mu.
 type hostBacklog struct {
-	owners ring[due]
+	owners ring[ownerBacklog]
 	len    int
 
 	soonest clock.Instant // when to look for values that have expired while their entries wait
 	ended   []*entry      // theirs, which were found and are to be taken
 }
 
-// due is the backlog of one owner.
-type due [dueHeaps]heap
+// ownerBacklog is the backlog of one owner.
+type ownerBacklog [dueHeaps]entryHeap
 
 // The heaps of an owner.
 const (
@@ -47,7 +47,7 @@ func (b *hostBacklog) drop(number int, en *entry, i int) {
 	b.dropped(owner, d)
 }
 
-func (b *hostBacklog) dropped(owner any, d *due) {
+func (b *hostBacklog) dropped(owner any, d *ownerBacklog) {
 	b.len--
 	if len(d[ownDue].slots)+len(d[pacedDue].slots)+len(d[yieldedDue].slots) == 0 {
 		b.owners.leave(owner)
@@ -92,7 +92,7 @@ func (b *hostBacklog) findExpired(now clock.Instant) {
 // credentials of accounts go first, which are few; unpaced means no others. Where there is no time
 // for all, customers' that nobody has wanted lately yield to those that somebody has.
 func (b *hostBacklog) release(room func(owner any) bool, unpaced, short bool, now clock.Instant) *entry {
-	owner, d := b.owners.next(func(owner any, d *due) bool { return len(d[ownDue].slots) > 0 && room(owner) })
+	owner, d := b.owners.next(func(owner any, d *ownerBacklog) bool { return len(d[ownDue].slots) > 0 && room(owner) })
 	if d != nil {
 		en := d[ownDue].first()
 		b.dropped(owner, d)
@@ -101,7 +101,7 @@ func (b *hostBacklog) release(room func(owner any) bool, unpaced, short bool, no
 	if unpaced {
 		return nil
 	}
-	owner, d = b.owners.next(func(owner any, d *due) bool {
+	owner, d = b.owners.next(func(owner any, d *ownerBacklog) bool {
 		return len(d[pacedDue].slots)+len(d[yieldedDue].slots) > 0 && room(owner)
 	})
 	if d == nil {
@@ -113,7 +113,7 @@ func (b *hostBacklog) release(room func(owner any) bool, unpaced, short bool, no
 }
 
 // release takes out the customer's entry of most need; there is one.
-func (d *due) release(short bool, now clock.Instant) *entry {
+func (d *ownerBacklog) release(short bool, now clock.Instant) *entry {
 	w, y := &d[pacedDue], &d[yieldedDue]
 	if short {
 		for range yieldAtOnce {

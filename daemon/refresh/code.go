@@ -67,7 +67,7 @@ type exchange struct {
 
 	// pause is why it is not being tried just now; nil while it is. tried is closed when the try
 	// ends.
-	pause *pause
+	pause *retryPause
 	tried chan struct{}
 
 	// What it has come to; set before ended. Where the disk has refused the
@@ -80,14 +80,14 @@ type exchange struct {
 	forget clock.Instant // when it need not be remembered any more, once it is exchanged
 }
 
-// pause is the time between two tries.
-type pause struct {
+// retryPause is the time between two tries.
+type retryPause struct {
 	told *Error
 	over clock.Instant // never: told says the same at all times
 }
 
 // err returns what there is to tell at now.
-func (p *pause) err(now clock.Instant) *Error {
+func (p *retryPause) err(now clock.Instant) *Error {
 	told := *p.told
 	if p.over != never {
 		told.RetryAfter = max(p.over.Sub(now), time.Second)
@@ -334,7 +334,7 @@ func (cs *codes) retireLocked(now clock.Instant) (recs []record.Record) {
 
 // loadSpent takes over which codes were exchanged.
 func (e *Engine) loadSpent() {
-	kept, errs := all(e.cfg.Store, record.Exchanged, e.keptSpent)
+	kept, errs := readTable(e.cfg.Store, record.Exchanged, e.keptSpent)
 	for _, err := range errs {
 		e.log.Error("cannot read the record of an exchanged authorization code: the code is treated as new", "error", err)
 	}

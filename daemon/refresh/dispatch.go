@@ -47,7 +47,7 @@ func (e *Engine) collect() time.Duration {
 			e.tellLocked(en, now, false)
 			e.queueLocked(en, now)
 		} else {
-			e.applyLocked(en, passed{}, now)
+			e.applyLocked(en, timePassed{}, now)
 		}
 		en.mu.Unlock()
 	}
@@ -62,9 +62,9 @@ func (e *Engine) readyLocked(en *entry, now clock.Instant) bool {
 	}
 	switch {
 	case due:
-		e.applyLocked(en, rescheduled{h.until}, now)
+		e.applyLocked(en, refreshMoved{h.until}, now)
 	case en.flight == nil:
-		e.applyLocked(en, passed{}, now)
+		e.applyLocked(en, timePassed{}, now)
 	}
 	return false
 }
@@ -117,11 +117,11 @@ func (e *Engine) lapse(en *entry, now clock.Instant) bool {
 	}
 	if c := en.valid(now); c != nil {
 		en.mu.Lock()
-		e.applyLocked(en, rescheduled{restUntil(c, now)}, now)
+		e.applyLocked(en, refreshMoved{restUntil(c, now)}, now)
 		en.mu.Unlock()
 		return true
 	}
-	end, err := e.turns.take(e.base, en.name)
+	end, err := e.locks.take(e.base, en.name)
 	if err != nil {
 		return true // the engine is stopping
 	}

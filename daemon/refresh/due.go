@@ -37,9 +37,9 @@ const (
 	// readers not to wait, and late enough for an hour of it to stay within the quotas of tickets.
 	pollPast = 5 * time.Second
 
-	// known is the longest gap between the last sight of an old value and the
+	// knownGap is the longest gap between the last sight of an old value and the
 	// first of a new one after which the new one's age still counts as known.
-	known = 2 * time.Minute
+	knownGap = 2 * time.Minute
 )
 
 // jittered returns d plus up to half of it again, by the spread of a name.
@@ -57,10 +57,10 @@ type answer struct {
 	next  secret.Text // the one that came with the answer, "" for none
 }
 
-// settled returns what stands after WeChat has given an answer,
+// settle returns what stands after WeChat has given an answer,
 // where before is what stood until then, nil for nothing.
 // same reports that the value was a repetition.
-func settled(p *policy.Policy, before *credential, got answer) (after *credential, same bool) {
+func settle(p *policy.Policy, before *credential, got answer) (after *credential, same bool) {
 	if before != nil && before.text == got.text {
 		c := *before
 		c.seen = got.sent
@@ -85,7 +85,7 @@ func settled(p *policy.Policy, before *credential, got answer) (after *credentia
 		life:   got.life,
 	}
 	if p.FirstSeen {
-		c.aged = before == nil || got.sent.Sub(before.seen) > known
+		c.aged = before == nil || got.sent.Sub(before.seen) > knownGap
 	}
 	return c, false
 }

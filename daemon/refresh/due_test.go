@@ -24,8 +24,8 @@ func TestHowLongAnAnswerIsBelieved(t *testing.T) {
 		{"the first value of a stable token", policy.StableToken, nil, answer{text: "new", life: time.Hour, sent: 5}, hour + 5, false, false},
 		{"the first value of a ticket may be old", policy.Ticket, nil, answer{text: "new", life: time.Hour, sent: 5}, hour + 5, false, true},
 		{"a ticket that changed between two looks", policy.Ticket, &credential{text: "old", seen: hour, end: 2 * hour}, answer{text: "new", life: time.Hour, sent: hour + clock.Instant(time.Minute)}, 2*hour + clock.Instant(time.Minute), false, false},
-		{"a ticket that changed in two minutes", policy.Ticket, &credential{text: "old", seen: hour, end: 2 * hour}, answer{text: "new", life: time.Hour, sent: hour.Add(known)}, 2*hour + clock.Instant(known), false, false},
-		{"a ticket that changed in more", policy.Ticket, &credential{text: "old", seen: hour, end: 2 * hour}, answer{text: "new", life: time.Hour, sent: hour.Add(known + 1)}, 2*hour + clock.Instant(known) + 1, false, true},
+		{"a ticket that changed in two minutes", policy.Ticket, &credential{text: "old", seen: hour, end: 2 * hour}, answer{text: "new", life: time.Hour, sent: hour.Add(knownGap)}, 2*hour + clock.Instant(knownGap), false, false},
+		{"a ticket that changed in more", policy.Ticket, &credential{text: "old", seen: hour, end: 2 * hour}, answer{text: "new", life: time.Hour, sent: hour.Add(knownGap + 1)}, 2*hour + clock.Instant(knownGap) + 1, false, true},
 		{"a repetition does not move the end later", policy.Ticket, old, answer{text: "old", life: 2 * time.Hour, sent: hour}, 2 * hour, true, false},
 		{"a repetition that dies sooner does", policy.StableToken, old, answer{text: "old", life: 5 * time.Minute, sent: hour}, hour + clock.Instant(5*time.Minute), true, false},
 		{"at the end: a second", policy.Ticket, old, answer{text: "old", life: 2 * time.Hour, sent: 2 * hour}, 2*hour + clock.Instant(time.Second), true, false},
@@ -36,7 +36,7 @@ func TestHowLongAnAnswerIsBelieved(t *testing.T) {
 		{"past the end with a short life: a quarter", policy.Ticket, old, answer{text: "old", life: 6 * time.Second, sent: 3 * hour}, 3*hour + clock.Instant(1500*time.Millisecond), true, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			c, same := settled(tc.kind, tc.before, tc.got)
+			c, same := settle(tc.kind, tc.before, tc.got)
 			if c.end != tc.end || same != tc.same || c.aged != tc.aged {
 				t.Errorf("got end %v, same %v, aged %v; want %v, %v, %v", time.Duration(c.end), same, c.aged, time.Duration(tc.end), tc.same, tc.aged)
 			}
@@ -68,7 +68,7 @@ func TestWhenAValueIsAskedForAgain(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			c := &credential{end: clock.Instant(tc.life), life: tc.life, aged: tc.aged}
 			for i := range 100 {
-				s := spread(fmt.Sprintf("official_account/wx%d/access_token", i))
+				s := spreadOf(fmt.Sprintf("official_account/wx%d/access_token", i))
 				if s < 0 || s >= 1 {
 					t.Fatalf("spread: got %v", s)
 				}

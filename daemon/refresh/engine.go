@@ -24,7 +24,7 @@ type Engine struct {
 	log   hclog.Logger
 	clock *clock.Clock
 	mark  mark
-	hosts []*host
+	hosts []*hostState
 
 	// Set by load, read-only after.
 	restored bool // the store was made of a backup
@@ -32,7 +32,7 @@ type Engine struct {
 	loaded  chan struct{} // closed when all that was kept is in force
 	turned  bool          // the wall clock stood before what was on disk
 	foreign []dated       // what an earlier boot has written; until it is written anew
-	stray   stray         // what is of no use; until it is deleted
+	stray   unusedRecords         // what is of no use; until it is deleted
 
 	pulls  gate // open until the loading ends; see pull
 	dating dating
@@ -46,17 +46,17 @@ type Engine struct {
 	watchers watchers
 	dropped  dropped
 	counts   counts
-	unsaved  unsaved
+	unsaved  unsavedValues
 	classes  classes
-	grants   grants
+	grants   grantStore
 	codes    codes
 	asks     asks
 	shares   quota.Shares
 	outlets  outlets
 	lists    customerLists
 	walks    walks
-	turns    turns // by name: who changes what stands under it
-	airborne turns // by name: who calls for it
+	locks    nameLocks // by name: who changes what stands under it
+	calling nameLocks // by name: who calls for it
 
 	base   context.Context // the engine's own: what a flight runs under, whoever asked for it
 	cancel context.CancelFunc

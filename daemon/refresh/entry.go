@@ -54,7 +54,7 @@ type entry struct {
 	name string
 
 	// class is replaced when the configuration changes.
-	class atomic.Pointer[class]
+	class atomic.Pointer[configClass]
 
 	// current is what readers see: nil, or the last value that became durable, valid or
 	// not. Written with mu held, in the turn of the name.
@@ -74,7 +74,7 @@ type entry struct {
 	mu       sync.Mutex // guards what follows; taken before the schedule's and the watchers' locks
 	flight   *flight    // the one fetch under way, nil for none
 	hold     *hold      // why no call is made before its end; nil for none
-	past     *past      // what has happened to it in this run; nil for nothing
+	history     *history      // what has happened to it in this run; nil for nothing
 	refresh  clock.Instant
 	written  bool  // there is a record of a hold on disk
 	landed   bool  // a call has come to an end in this run
@@ -91,7 +91,7 @@ type entry struct {
 func (en *entry) policy() *policy.Policy { return en.class.Load().policy }
 
 // spread returns the name's spread. It is worked out when it is needed, a few times in an hour.
-func (en *entry) spread() float64 { return spread(en.name) }
+func (en *entry) spread() float64 { return spreadOf(en.name) }
 
 // valid returns the current credential if it lives at now.
 func (en *entry) valid(now clock.Instant) *credential {
@@ -166,7 +166,7 @@ func (en *entry) stateLocked(now clock.Instant) State {
 		return Held
 	case h == nil && en.policy().PerAsk:
 		return Idle
-	case h == nil && en.current.Load() == nil && en.past.attempts() == 0:
+	case h == nil && en.current.Load() == nil && en.history.count() == 0:
 		return Idle
 	}
 	return Expired
@@ -255,9 +255,9 @@ func (f *flight) finish(c *credential, err error) {
 // instantOf guards against the zero instant, which stands for "not at all".
 func instantOf(i clock.Instant) clock.Instant { return max(i, 1) }
 
-// spread maps a name to a number in [0, 1), always the same for the same name,
+// spreadOf maps a name to a number in [0, 1), always the same for the same name,
 // so that a restart reshuffles nothing and tests repeat.
-func spread(name string) float64 {
+func spreadOf(name string) float64 {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(name))
 	// FNV leaves the high bits of similar names alike: mix before taking 53 bits.
@@ -268,9 +268,9 @@ func spread(name string) float64 {
 	return float64(x>>11) / (1 << 53)
 }
 
-// class is what an entry must know at all times of how its credential is configured. All customers
+// configClass is what an entry must know at all times of how its credential is configured. All customers
 // of a platform share one.
-type class struct {
+type configClass struct {
 	policy   *policy.Policy
 	host     int    // as in Spec
 	settings string // as in Spec
@@ -280,19 +280,19 @@ type class struct {
 // classes are those there are. Its zero value is ready.
 type classes struct {
 	mu  sync.Mutex
-	all map[class]*class
+	all map[configClass]*configClass
 }
 
 // of returns the class of spec, the same for all that are alike.
-func (cs *classes) of(spec *Spec) *class {
-	c := class{spec.Policy, spec.Host, spec.Settings, spec.Target}
+func (cs *classes) of(spec *Spec) *configClass {
+	c := configClass{spec.Policy, spec.Host, spec.Settings, spec.Target}
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	if have := cs.all[c]; have != nil {
 		return have
 	}
 	if cs.all == nil {
-		cs.all = map[class]*class{}
+		cs.all = map[configClass]*configClass{}
 	}
 	cs.all[c] = &c
 	return &c

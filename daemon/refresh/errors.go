@@ -16,7 +16,7 @@ var errChanged = &Error{Reason: Busy, RetryAfter: 1, Message: "changed this mome
 // errDeadParent says that no call was made, because the parent's value has ended or been refused.
 var errDeadParent = errors.New("the parent's value has expired or was rejected")
 
-func gone(name string) *Error {
+func unconfigured(name string) *Error {
 	return &Error{Reason: NotFound, RetryAfter: Never, Message: fmt.Sprintf("%s is not configured any more", name)}
 }
 

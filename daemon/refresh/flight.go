@@ -28,7 +28,7 @@ func (e *Engine) startLocked(en *entry, cause Cause) (*flight, error) {
 	if err := e.beginLocked(en, f); err != nil {
 		return nil, err
 	}
-	e.applyLocked(en, begun{f}, e.clock.Now())
+	e.applyLocked(en, flightStarted{f}, e.clock.Now())
 	return f, nil
 }
 
@@ -53,7 +53,7 @@ func (e *Engine) fly(en *entry, f *flight) {
 	} else {
 		// An entry of the same name may have gone out of service with its fetch still under
 		// way: one call for a credential at a time, whoever it is made for.
-		end, _ := e.airborne.take(context.Background(), en.name)
+		end, _ := e.calling.take(context.Background(), en.name)
 		defer end()
 	}
 	x := &fetch{engine: e, en: en, flight: f}
@@ -78,7 +78,7 @@ type fetch struct {
 // run fetches and lands.
 func (x *fetch) run() {
 	if err := x.readSpec(); err != nil {
-		x.abandon(0, gone(x.en.name)) // its account was taken out of the configuration this moment
+		x.abandon(0, unconfigured(x.en.name)) // its account was taken out of the configuration this moment
 		return
 	}
 	clock := x.engine.clock

@@ -24,10 +24,10 @@ const (
 	fromList     = "list"
 )
 
-// grants keeps what customers gave once. They stay on disk, not in memory: a
+// grantStore keeps what customers gave once. They stay on disk, not in memory: a
 // platform may have a million customers of whom a thousand are served. What changes a grant
 // is done in the turn of its name. Its zero value wants a store.
-type grants struct {
+type grantStore struct {
 	store Store
 
 	// unsaved are grants that the disk has refused, by name: they are in force all
@@ -35,7 +35,7 @@ type grants struct {
 	mu      sync.Mutex
 	unsaved map[string]unsavedGrant
 
-	watches map[*changed]struct{} // one for each page of a list that is being read
+	watches map[*grantWatch]struct{} // one for each page of a list that is being read
 }
 
 // unsavedGrant is a grant that the disk has refused, and what is to be written with it.
@@ -45,7 +45,7 @@ type unsavedGrant struct {
 }
 
 // get returns the grant called name; its zero value where there is none.
-func (g *grants) get(name string) (record.Grant, error) {
+func (g *grantStore) get(name string) (record.Grant, error) {
 	s := g.stand([]string{name})[0]
 	return s.Grant, s.err
 }
@@ -57,15 +57,15 @@ type standing struct {
 }
 
 // stand returns how the grants called names stand; none for an empty name.
-func (g *grants) stand(names []string) []standing {
+func (g *grantStore) stand(names []string) []standing {
 	all := make([]standing, len(names))
-	stored, places := make([]string, 0, len(names)), make([]int, 0, len(names))
+	stored, at := make([]string, 0, len(names)), make([]int, 0, len(names))
 	g.mu.Lock()
 	for i, name := range names {
 		if unsaved, ok := g.unsaved[name]; ok {
 			all[i].Grant = unsaved.Grant
 		} else if name != "" {
-			stored, places = append(stored, name), append(places, i)
+			stored, at = append(stored, name), append(at, i)
 		}
 	}
 	g.mu.Unlock()
@@ -74,7 +74,7 @@ func (g *grants) stand(names []string) []standing {
 	}
 	n := 0
 	for r, err := range g.store.GetEach(record.Grants, stored) {
-		s := &all[places[n]]
+		s := &all[at[n]]
 		s.Name = stored[n]
 		if err == nil && r.Value != nil {
 			s.Grant, err = record.DecodeGrant(r)
@@ -89,7 +89,7 @@ func (g *grants) stand(names []string) []standing {
 
 // hold puts a grant that the disk has refused in force; recs, which tell of it, are written with
 // it.
-func (g *grants) hold(grant record.Grant, recs ...record.Record) {
+func (g *grantStore) hold(grant record.Grant, recs ...record.Record) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.unsaved == nil {
@@ -101,14 +101,14 @@ func (g *grants) hold(grant record.Grant, recs ...record.Record) {
 
 // owed returns what the disk still lacks of the grant called name: to be written with
 // the next of its values.
-func (g *grants) owed(name string) []record.Record {
+func (g *grantStore) owed(name string) []record.Record {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.unsaved[name].with
 }
 
 // lacks reports whether the disk lacks the grant called name as it is in force.
-func (g *grants) lacks(name string) bool {
+func (g *grantStore) lacks(name string) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	_, ok := g.unsaved[name]
@@ -116,7 +116,7 @@ func (g *grants) lacks(name string) bool {
 }
 
 // taken notes that the disk has taken the grant called name.
-func (g *grants) taken(name string) {
+func (g *grantStore) taken(name string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	delete(g.unsaved, name)
@@ -124,7 +124,7 @@ func (g *grants) taken(name string) {
 }
 
 // refused returns the names of the grants that the disk has refused.
-func (g *grants) refused() []string {
+func (g *grantStore) refused() []string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return slices.Collect(maps.Keys(g.unsaved))
@@ -132,7 +132,7 @@ func (g *grants) refused() []string {
 
 // live returns the grant called name, or the *Error that says that the customer must
 // authorise.
-func (g *grants) live(name string) (record.Grant, error) {
+func (g *grantStore) live(name string) (record.Grant, error) {
 	grant, err := g.get(name)
 	if err != nil {
 		return grant, err
@@ -151,7 +151,7 @@ func (g *grants) live(name string) (record.Grant, error) {
 // used, the one that the call was made with. A grant that has been given meanwhile is
 // newer and stays, with next behind it. What the disk refuses is in force all the same
 // until it takes it: WeChat may regard used as dead. It is called in the grant's turn.
-func (g *grants) rotate(ctx context.Context, name string, used, next secret.Text, recs []record.Record) error {
+func (g *grantStore) rotate(ctx context.Context, name string, used, next secret.Text, recs []record.Record) error {
 	grant, unreadable := g.get(name)
 	if unreadable != nil {
 		// It was readable when the call was made, so used is what it held.
@@ -179,7 +179,7 @@ func (g *grants) rotate(ctx context.Context, name string, used, next secret.Text
 
 // saveGrant tries to write the grant called name, which the disk has refused. nil: it is on disk.
 func (e *Engine) saveGrant(ctx context.Context, name string) error {
-	end, err := e.turns.take(ctx, name)
+	end, err := e.locks.take(ctx, name)
 	if err != nil {
 		return err
 	}
@@ -255,7 +255,7 @@ const tolerance = 10 * time.Minute
 
 // each yields the grants under prefix, in no order. A grant that was taken back is
 // listed as held: only the customer can end that.
-func (g *grants) each(prefix string) iter.Seq2[string, State] {
+func (g *grantStore) each(prefix string) iter.Seq2[string, State] {
 	return func(yield func(string, State) bool) {
 		for r, err := range g.store.All(record.Grants) {
 			if err != nil || !strings.HasPrefix(r.Key, prefix) {
@@ -273,7 +273,7 @@ func (g *grants) each(prefix string) iter.Seq2[string, State] {
 }
 
 // status returns all there is to say of a grant but its value.
-func (g *grants) status(spec Spec, m mark) (Status, error) {
+func (g *grantStore) status(spec Spec, m mark) (Status, error) {
 	grant, err := g.get(spec.Name)
 	if err != nil {
 		return Status{}, err
@@ -290,19 +290,19 @@ func (g *grants) status(spec Spec, m mark) (Status, error) {
 	return s, nil
 }
 
-// changed is the names of the grants that have changed since it was made.
-type changed struct {
-	grants *grants
+// grantWatch is the names of the grants that have changed since it was made.
+type grantWatch struct {
+	grants *grantStore
 	names  map[string]struct{} // guarded by the mu of grants
 }
 
 // watch returns the grants that will have changed from now on, until end.
-func (g *grants) watch() (c *changed, end func()) {
-	c = &changed{g, map[string]struct{}{}}
+func (g *grantStore) watch() (c *grantWatch, end func()) {
+	c = &grantWatch{g, map[string]struct{}{}}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.watches == nil {
-		g.watches = map[*changed]struct{}{}
+		g.watches = map[*grantWatch]struct{}{}
 	}
 	g.watches[c] = struct{}{}
 	return c, func() {
@@ -313,7 +313,7 @@ func (g *grants) watch() (c *changed, end func()) {
 }
 
 // has reports whether the grant called name is one of c's. A nil c has none.
-func (c *changed) has(name string) bool {
+func (c *grantWatch) has(name string) bool {
 	if c == nil {
 		return false
 	}
@@ -323,7 +323,7 @@ func (c *changed) has(name string) bool {
 	return ok
 }
 
-func (g *grants) noteLocked(name string) {
+func (g *grantStore) noteLocked(name string) {
 	for c := range g.watches {
 		c.names[name] = struct{}{}
 	}

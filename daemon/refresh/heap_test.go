@@ -151,7 +151,7 @@ func TestCost(t *testing.T) {
 	if n := unsafe.Sizeof(slot{}); n != 16 {
 		t.Errorf("a slot takes %d bytes", n)
 	}
-	if n := unsafe.Sizeof(deed{}); n != 24 {
+	if n := unsafe.Sizeof(pastAttempt{}); n != 24 {
 		t.Errorf("a deed takes %d bytes", n)
 	}
 }

@@ -8,19 +8,19 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// past is what has happened to a credential in this run that is not told by where it stands. Its
+// history is what has happened to a credential in this run that is not told by where it stands. Its
 // nil value stands for nothing. Guarded by its entry's mu.
-type past struct {
+type history struct {
 	repeated clock.Instant // when WeChat repeated a rejected value; zero for never
 	dead     secret.Text   // the value that WeChat has refused to a child, until one is published
-	rejects  allowance
+	rejections  allowance
 	gone     *Error   // the entry is out of service, and why; nil while it is in service
-	deeds    []deed   // oldest first
+	attempts    []pastAttempt   // oldest first
 	rids     []string // WeChat's ids of failed requests, oldest first: the deeds with hasRID set
 }
 
-// deed is an Attempt as it is remembered: with nothing in it that points anywhere.
-type deed struct {
+// pastAttempt is an Attempt as it is remembered: with nothing in it that points anywhere.
+type pastAttempt struct {
 	at      int64  // the wall clock's nanoseconds
 	took    uint32 // milliseconds
 	errcode int32
@@ -45,46 +45,46 @@ const (
 	rememberedCustomer = 8
 )
 
-// recall returns the past of en to be added to. en.mu is held.
-func (en *entry) recall() *past {
-	if en.past == nil {
-		en.past = new(past)
+// newHistory returns the past of en to be added to. en.mu is held.
+func (en *entry) newHistory() *history {
+	if en.history == nil {
+		en.history = new(history)
 	}
-	return en.past
+	return en.history
 }
 
 // gone returns why en is out of service; nil while it is in service. Few ever are, so it is kept
 // where few entries have anything. en.mu is held.
 func (en *entry) gone() *Error {
-	if en.past == nil {
+	if en.history == nil {
 		return nil
 	}
-	return en.past.gone
+	return en.history.gone
 }
 
-// remember adds a to the past of en. en.mu is held.
-func (en *entry) remember(a Attempt) {
+// addAttempt adds a to the past of en. en.mu is held.
+func (en *entry) addAttempt(a Attempt) {
 	limit := remembered
 	if en.policy().Lapses {
 		limit = rememberedCustomer
 	}
-	p := en.recall()
-	d := deed{
+	p := en.newHistory()
+	d := pastAttempt{
 		at: a.At.UnixNano(), took: uint32(min(a.Took.Milliseconds(), 1<<32-1)),
 		errcode: int32(a.ErrCode), cause: a.Cause, outcome: outcomeOf(a.Outcome), hasRID: a.RID != "",
 	}
 	if d.hasRID {
 		p.rids = append(p.rids, a.RID)
 	}
-	if len(p.deeds) < limit {
-		p.deeds = append(p.deeds, d)
+	if len(p.attempts) < limit {
+		p.attempts = append(p.attempts, d)
 		return
 	}
-	if p.deeds[0].hasRID {
+	if p.attempts[0].hasRID {
 		p.rids = append(p.rids[:0], p.rids[1:]...)
 	}
-	copy(p.deeds, p.deeds[1:])
-	p.deeds[len(p.deeds)-1] = d
+	copy(p.attempts, p.attempts[1:])
+	p.attempts[len(p.attempts)-1] = d
 }
 
 func outcomeOf(word string) uint8 {
@@ -96,22 +96,22 @@ func outcomeOf(word string) uint8 {
 	return 2 // Internal
 }
 
-// attempts returns how many refreshes are remembered.
-func (p *past) attempts() int {
+// count returns how many refreshes are remembered.
+func (p *history) count() int {
 	if p == nil {
 		return 0
 	}
-	return len(p.deeds)
+	return len(p.attempts)
 }
 
-// history returns what is remembered, newest first.
-func (p *past) history() []Attempt {
+// newestFirst returns what is remembered, newest first.
+func (p *history) newestFirst() []Attempt {
 	if p == nil {
 		return nil
 	}
-	all := make([]Attempt, len(p.deeds))
+	all := make([]Attempt, len(p.attempts))
 	rids := p.rids
-	for i, d := range p.deeds {
+	for i, d := range p.attempts {
 		a := Attempt{
 			At: time.Unix(0, d.at).UTC(), Cause: d.cause, Outcome: outcomes[d.outcome],
 			ErrCode: int(d.errcode), Took: time.Duration(d.took) * time.Millisecond,
@@ -158,7 +158,7 @@ const repeatedFor = time.Minute
 
 // repeatedLocked reports whether WeChat has just repeated a rejected value. en.mu is held.
 func (en *entry) repeatedLocked(now Instant) bool {
-	p := en.past
+	p := en.history
 	return p != nil && p.repeated != 0 && now.Sub(p.repeated) < repeatedFor
 }
 

@@ -14,9 +14,9 @@ import (
 	"tokend/fetchers"
 )
 
-// host is one of the hosts: what a call has to heed because of where it goes, whatever it is for.
+// hostState is one of the hosts: what a call has to heed because of where it goes, whatever it is for.
 // That the one hangs keeps nobody from the others.
-type host struct {
+type hostState struct {
 	policy.Host
 	*limiter
 
@@ -26,22 +26,22 @@ type host struct {
 }
 
 // newHosts returns the hosts of all, to each of which so many calls are made at once.
-func newHosts(all []policy.Host, calls int) []*host {
+func newHosts(all []policy.Host, calls int) []*hostState {
 	// A host that is narrowed has two places at least: an owner whose calls hang leaves one to the
 	// others.
 	const least = 2
-	hosts := make([]*host, len(all))
+	hosts := make([]*hostState, len(all))
 	for i, h := range all {
-		hosts[i] = &host{Host: h, limiter: newLimiter(calls, least, halves)}
+		hosts[i] = &hostState{Host: h, limiter: newLimiter(calls, least, halves)}
 	}
 	return hosts
 }
 
 // host returns where the calls of spec go.
-func (e *Engine) host(spec *Spec) *host { return e.hosts[spec.Host] }
+func (e *Engine) host(spec *Spec) *hostState { return e.hosts[spec.Host] }
 
 // hostOf returns where the calls go that are made with the credential called parent.
-func (e *Engine) hostOf(parent string) *host {
+func (e *Engine) hostOf(parent string) *hostState {
 	spec, err := e.lookup(parent)
 	if err != nil {
 		return e.hosts[0]
@@ -52,7 +52,7 @@ func (e *Engine) hostOf(parent string) *host {
 // slot runs f, which makes a call to h for owner, within the bounds on calls at once, on faulty
 // calls and on their time. Once f has begun, ctx alone ends it; before, a stop of the engine does
 // too. failing reports that the last such call failed.
-func (e *Engine) slot(ctx context.Context, h *host, owner string, r rank, failing bool, f func(ctx context.Context) error) (err error) {
+func (e *Engine) slot(ctx context.Context, h *hostState, owner string, r rank, failing bool, f func(ctx context.Context) error) (err error) {
 	if err := e.base.Err(); err != nil {
 		return err
 	}
@@ -81,7 +81,7 @@ func (e *Engine) slot(ctx context.Context, h *host, owner string, r rank, failin
 }
 
 // faulty returns the error of a caller whose call might be one faulty call too many.
-func (e *Engine) faulty(h *host, failing bool) error {
+func (e *Engine) faulty(h *hostState, failing bool) error {
 	if h.Faults == nil {
 		return nil
 	}
@@ -97,7 +97,7 @@ func (e *Engine) faulty(h *host, failing bool) error {
 
 // blame counts a faulty call. It is counted after the fact, and written only then, because calls
 // that succeed are the rule: a kill in between forgets those that were under way.
-func (e *Engine) blame(h *host) {
+func (e *Engine) blame(h *hostState) {
 	key := h.Faults.Key("")
 	e.ledger.Spend(*h.Faults, key, e.clock.Now())
 	if err := e.writeBudgets(context.Background(), []string{key}); err != nil {
@@ -176,7 +176,7 @@ func (e *Engine) writeBudgets(ctx context.Context, keys []string, recs ...record
 	for _, r := range recs {
 		names = append(names, r.Key)
 	}
-	end, err := e.turns.take(ctx, names...)
+	end, err := e.locks.take(ctx, names...)
 	if err != nil {
 		return err
 	}
@@ -235,7 +235,7 @@ func (e *Engine) lifted(h *hold, spec *Spec) bool {
 // succeeded takes note that a call at h has succeeded; the one before it for the same thing has
 // caused was, nil for nothing. If that was refused because of the address, the other holds of the
 // kind at the host end. What was held is refreshed at the pace of what is due.
-func (e *Engine) succeeded(h *host, was *hold) {
+func (e *Engine) succeeded(h *hostState, was *hold) {
 	if was == nil || was.class != fetchers.AddressRefused {
 		return
 	}
@@ -260,7 +260,7 @@ func (e *Engine) succeeded(h *host, was *hold) {
 // shorten makes h end when a success at at may end holds again, if h is an address's that was
 // refused less than liftEvery after one has done so: the operator may be completing the lists one
 // by one.
-func (h *hold) shorten(at *host) {
+func (h *hold) shorten(at *hostState) {
 	last := at.lifted.Load()
 	if next := Instant(last).Add(liftEvery); h.class == fetchers.AddressRefused && last != 0 && h.since < next {
 		h.until = min(h.until, next)
@@ -269,7 +269,7 @@ func (h *hold) shorten(at *host) {
 
 // lift ends the hold of en if it is one of an address that was refused by h, and reports whether it
 // was.
-func (e *Engine) lift(en *entry, h *host, now Instant) bool {
+func (e *Engine) lift(en *entry, h *hostState, now Instant) bool {
 	en.mu.Lock()
 	defer en.mu.Unlock()
 	if en.hold == nil || en.hold.class != fetchers.AddressRefused || en.paused(now) == nil || en.gone() != nil {
@@ -279,6 +279,6 @@ func (e *Engine) lift(en *entry, h *host, now Instant) bool {
 	if err != nil || e.host(&spec) != h {
 		return false
 	}
-	e.applyLocked(en, woken{now}, now)
+	e.applyLocked(en, holdEnded{now}, now)
 	return true
 }

@@ -18,10 +18,10 @@ import (
 // visible change in the same order, whatever else goes on.
 func (x *fetch) land() {
 	e, en := x.engine, x.en
-	end := x.takeTurns()
+	end := x.lock()
 	e.dateAgain()
 	before := en.current.Load()
-	after, same := settled(x.spec.Policy, before, x.got)
+	after, same := settle(x.spec.Policy, before, x.got)
 	x.attempt.Outcome = "ok"
 	if same {
 		x.attempt.Outcome = "same"
@@ -34,9 +34,9 @@ func (x *fetch) land() {
 	en.mu.Lock()
 	was := en.hold
 	if c := en.current.Load(); same && c != before {
-		after, _ = settled(x.spec.Policy, c, x.got) // it has been dated again
+		after, _ = settle(x.spec.Policy, c, x.got) // it has been dated again
 	}
-	gone := e.applyLocked(en, published{
+	gone := e.applyLocked(en, valuePublished{
 		value: after, refresh: x.refreshAt(after, now, same), refused: refused != nil, same: same, attempt: x.attempt,
 	}, now)
 	en.mu.Unlock()
@@ -57,14 +57,14 @@ func (x *fetch) land() {
 	e.succeeded(e.host(x.spec), was)
 }
 
-// takeTurns waits for the turns in which a flight lands and returns what ends them. The engine
+// lock waits for the turns in which a flight lands and returns what ends them. The engine
 // goes on being written to while it stops, so nothing cuts this short.
-func (x *fetch) takeTurns() (end func()) {
+func (x *fetch) lock() (end func()) {
 	names := []string{x.en.name}
 	if x.spec.Grant != "" {
 		names = append(names, x.spec.Grant)
 	}
-	end, _ = x.engine.turns.take(context.Background(), names...)
+	end, _ = x.engine.locks.take(context.Background(), names...)
 	return end
 }
 
@@ -127,7 +127,7 @@ func (x *fetch) hand() {
 	x.attempt.Outcome = "ok"
 	en.mu.Lock()
 	was := en.hold
-	e.applyLocked(en, answered{sent: x.got.sent, attempt: x.attempt}, e.clock.Now())
+	e.applyLocked(en, requestAnswered{sent: x.got.sent, attempt: x.attempt}, e.clock.Now())
 	if en.hold != nil {
 		was = nil // it goes on
 	}
@@ -144,7 +144,7 @@ func (x *fetch) fail(err error) {
 	if x.saysNothing(err) {
 		return
 	}
-	defer x.takeTurns()()
+	defer x.lock()()
 	if why, ok := err.(*Error); ok {
 		x.drop(why) // itself, not wrapped as a parent's: the customer's grant is gone
 		return
@@ -186,7 +186,7 @@ func (x *fetch) saysNothing(err error) bool {
 // before.
 func (x *fetch) abandon(refresh clock.Instant, reply *Error) {
 	x.en.mu.Lock()
-	x.engine.applyLocked(x.en, abandoned{refresh}, x.engine.clock.Now())
+	x.engine.applyLocked(x.en, flightAbandoned{refresh}, x.engine.clock.Now())
 	x.en.mu.Unlock()
 	x.flight.finish(nil, reply)
 }
@@ -263,7 +263,7 @@ func (x *fetch) conclude(v *verdict, err error) (gone *Error) {
 	e, en := x.engine, x.en
 	en.mu.Lock()
 	defer en.mu.Unlock()
-	ended := failure{hold: v.hold, began: x.beganBefore(v.now), attempt: x.attempt}
+	ended := flightFailed{hold: v.hold, began: x.beganBefore(v.now), attempt: x.attempt}
 	if v.moot = v.moot || e.reconfigured(x.spec); v.moot {
 		ended.hold = nil
 	}

@@ -47,40 +47,48 @@ func (emptyImporter) Import(path string) (*types.Package, error) {
 	return p, nil
 }
 
-// TestLayers holds that a file uses no definition of a higher layer, but the Engine and its fields.
-func TestLayers(t *testing.T) {
-	layer := layers(t)
-	set := gotoken.NewFileSet()
+// check type-checks the files of the package, tests excluded, as far as that goes without those that
+// it imports.
+func check(t *testing.T) (set *gotoken.FileSet, pkg *types.Package, info *types.Info, files []string) {
+	t.Helper()
+	set = gotoken.NewFileSet()
 	names, err := filepath.Glob("*.go")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var files []*ast.File
+	var parsed []*ast.File
 	for _, name := range names {
 		if strings.HasSuffix(name, "_test.go") || name == "doc.go" {
 			continue
-		}
-		if _, ok := layer[name]; !ok {
-			t.Errorf("%s is not in the list of doc.go", name)
 		}
 		file, err := parser.ParseFile(set, name, nil, parser.SkipObjectResolution)
 		if err != nil {
 			t.Fatal(err)
 		}
-		files = append(files, file)
+		files, parsed = append(files, name), append(parsed, file)
+	}
+	info = &types.Info{Uses: map[*ast.Ident]types.Object{}, Defs: map[*ast.Ident]types.Object{}}
+	config := types.Config{Importer: emptyImporter{}, Error: func(error) {}} // of what is imported
+	pkg, _ = config.Check("tokend/daemon/refresh", set, parsed, info)
+	return set, pkg, info, files
+}
+
+// TestLayers holds that a file uses no definition of a higher layer, but the Engine and its fields.
+func TestLayers(t *testing.T) {
+	layer := layers(t)
+	set, pkg, info, files := check(t)
+	for _, name := range files {
+		if _, ok := layer[name]; !ok {
+			t.Errorf("%s is not in the list of doc.go", name)
+		}
 	}
 	if len(files) != len(layer) {
 		t.Errorf("doc.go lists %d files, there are %d", len(layer), len(files))
 	}
-	info := &types.Info{Uses: map[*ast.Ident]types.Object{}}
-	config := types.Config{Importer: emptyImporter{}, Error: func(error) {}} // of what is imported
-	pkg, _ := config.Check("tokend/daemon/refresh", set, files, info)
 	uses := 0
 	for id, object := range info.Uses {
-		_, isField := object.(*types.Var)
-		global := object.Parent() == pkg.Scope()
-		_, isFunc := object.(*types.Func)
-		if object.Pkg() != pkg || !global && (isField || !isFunc) || object.Name() == "Engine" {
+		_, isMethod := object.(*types.Func)
+		if object.Pkg() != pkg || object.Parent() != pkg.Scope() && !isMethod || object.Name() == "Engine" {
 			continue
 		}
 		uses++
@@ -91,5 +99,19 @@ func TestLayers(t *testing.T) {
 	}
 	if uses < 1000 {
 		t.Errorf("found %d uses of definitions only", uses)
+	}
+}
+
+// TestNoShadows holds that no local variable has the name of a definition of the package.
+func TestNoShadows(t *testing.T) {
+	set, pkg, info, _ := check(t)
+	for id, object := range info.Defs {
+		v, ok := object.(*types.Var)
+		if !ok || v.IsField() || v.Parent() == pkg.Scope() {
+			continue
+		}
+		if pkg.Scope().Lookup(id.Name) != nil {
+			t.Errorf("%s: the variable %s shadows a definition", set.Position(id.Pos()), id.Name)
+		}
 	}
 }

@@ -124,7 +124,7 @@ func (s *snapshot) all(yield func(Listing) bool) {
 			now = s.clock.Now()
 		}
 		for more && grant.Name < en.name || len(others) > 0 && others[0].Name < en.name {
-			if s.work.Step(); !next(&grants, &grant, &more, &others, yield) {
+			if s.work.Step(); !yieldNext(&grants, &grant, &more, &others, yield) {
 				return
 			}
 		}
@@ -137,14 +137,14 @@ func (s *snapshot) all(yield func(Listing) bool) {
 		}
 	}
 	for more || len(others) > 0 {
-		if s.work.Step(); !next(&grants, &grant, &more, &others, yield) {
+		if s.work.Step(); !yieldNext(&grants, &grant, &more, &others, yield) {
 			return
 		}
 	}
 }
 
-// next yields the first of a grant and of others, one of which there is.
-func next(grants *nameReader, grant *Listing, more *bool, others *[]Listing, yield func(Listing) bool) bool {
+// yieldNext yields the first of a grant and of others, one of which there is.
+func yieldNext(grants *nameReader, grant *Listing, more *bool, others *[]Listing, yield func(Listing) bool) bool {
 	if rest := *others; len(rest) > 0 && (!*more || rest[0].Name < grant.Name) {
 		*others = rest[1:]
 		return yield(rest[0])

@@ -191,7 +191,7 @@ func TestListWhileTheWorldGoesOn(t *testing.T) {
 			if en := add(stay + random.IntN(move)); random.IntN(2) == 0 {
 				e.index.remove(en)
 				en.mu.Lock()
-				en.recall().gone = errChanged
+				en.newHistory().gone = errChanged
 				en.mu.Unlock()
 			}
 		}

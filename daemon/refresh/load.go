@@ -20,8 +20,8 @@ import (
 // goes on, entries may be made beside it; see early.
 func (e *Engine) load(ctx context.Context) (whole bool) {
 	began := time.Now()
-	holds, errs := all(e.cfg.Store, record.Holds, record.DecodeHold)
-	budgets, berrs := all(e.cfg.Store, record.Budgets, record.DecodeBudget)
+	holds, errs := readTable(e.cfg.Store, record.Holds, record.DecodeHold)
+	budgets, berrs := readTable(e.cfg.Store, record.Budgets, record.DecodeBudget)
 	limit := began.Add(slack)
 	e.turned = turnedBack(limit, holds, budgets)
 	l := e.readValues(ctx, limit)
@@ -34,7 +34,7 @@ func (e *Engine) load(ctx context.Context) (whole bool) {
 	}
 	l.decide()
 	errs = slices.Concat(l.errs, errs, berrs)
-	e.stray = stray{values: l.useless, budgets: e.loadBudgets(budgets)}
+	e.stray = unusedRecords{values: l.useless, budgets: e.loadBudgets(budgets)}
 	for _, h := range holds {
 		if e.loadHold(h) {
 			e.stray.holds = append(e.stray.holds, h.Name)
@@ -71,7 +71,7 @@ func (e *Engine) planLoaded() int {
 	e.schedule.grow(len(entries))
 	for _, en := range entries {
 		en.mu.Lock()
-		e.applyLocked(en, passed{}, now)
+		e.applyLocked(en, timePassed{}, now)
 		e.sleepLoadedLocked(en, now)
 		en.mu.Unlock()
 	}
@@ -79,8 +79,8 @@ func (e *Engine) planLoaded() int {
 	return len(entries)
 }
 
-// all returns the records of table, decoded, and what could not be.
-func all[T any](store Store, table record.Table, decode func(record.Record) (T, error)) (ts []T, errs []error) {
+// readTable returns the records of table, decoded, and what could not be.
+func readTable[T any](store Store, table record.Table, decode func(record.Record) (T, error)) (ts []T, errs []error) {
 	for r, err := range store.All(table) {
 		var t T
 		if err == nil {

@@ -6,10 +6,10 @@ import (
 	"sync"
 )
 
-// turns lets one at a time change what stands under a name, on disk and in memory alike, so
+// nameLocks lets one at a time change what stands under a name, on disk and in memory alike, so
 // that the two change in the same order. Unlike a mutex a turn may be held
 // while the disk is written. Its zero value is ready.
-type turns struct {
+type nameLocks struct {
 	mu    sync.Mutex
 	taken map[string]chan struct{} // closed when the turn ends; nil where nobody waits for that
 }
@@ -17,7 +17,7 @@ type turns struct {
 // take waits for the turns of all names and returns what ends them, or ctx's error. Who needs
 // several takes them in one call, never one while holding another. names may hold one twice, and
 // are not to be changed before the end.
-func (t *turns) take(ctx context.Context, names ...string) (end func(), err error) {
+func (t *nameLocks) take(ctx context.Context, names ...string) (end func(), err error) {
 	if t.takeAll(names) {
 		return func() { t.end(names) }, nil
 	}
@@ -40,7 +40,7 @@ func (t *turns) take(ctx context.Context, names ...string) (end func(), err erro
 
 // takeAll takes the turns of names if all of them are free, as nearly always, and reports whether
 // they were.
-func (t *turns) takeAll(names []string) bool {
+func (t *nameLocks) takeAll(names []string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, name := range names {
@@ -59,7 +59,7 @@ func (t *turns) takeAll(names []string) bool {
 
 // takeFree takes the turns of names from the one at have on, up to one that is not free. It returns
 // how many are had then, and what is closed when that one may be; nil if all are had.
-func (t *turns) takeFree(names []string, have int) (int, chan struct{}) {
+func (t *nameLocks) takeFree(names []string, have int) (int, chan struct{}) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for ; have < len(names); have++ {
@@ -76,7 +76,7 @@ func (t *turns) takeFree(names []string, have int) (int, chan struct{}) {
 	return have, nil
 }
 
-func (t *turns) end(names []string) {
+func (t *nameLocks) end(names []string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, name := range names {

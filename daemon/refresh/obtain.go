@@ -111,7 +111,7 @@ func (e *Engine) joinRejecting(en *entry, value secret.Text, cause Cause) (f *fl
 		if h := en.paused(now); h != nil {
 			return nil, nil, h.err(now)
 		}
-		if wait := en.recall().rejects.take(now); wait > 0 {
+		if wait := en.newHistory().rejections.take(now); wait > 0 {
 			return nil, nil, guard("of one credential, one value a minute is replaced after the first few", wait)
 		}
 		if f, err = e.startLocked(en, cause); err != nil {
@@ -244,7 +244,7 @@ func (e *Engine) confirm(en *entry, h *hold) {
 		return
 	}
 	en.noteNoRecord()
-	e.applyLocked(en, freed{}, e.clock.Now())
+	e.applyLocked(en, holdDropped{}, e.clock.Now())
 }
 
 // This file is about credentials that are fetched for each request (pre_auth_code). They have no

@@ -122,7 +122,7 @@ func (e *Engine) loadOutlet(h record.Hold) (unused bool) {
 // engine no call begins. urgent: later will be too late, so that it may be asked in a hold too,
 // once in a while.
 func (e *Engine) through(ctx context.Context, o *outlet, way *Onboarding, urgent bool, do func(ctx context.Context, parent secret.Text) error) error {
-	w := &wants{parent: way.Parent, tries: quickTries, life: day, spread: spread(o.key)}
+	w := &wants{parent: way.Parent, tries: quickTries, life: day, spread: spreadOf(o.key)}
 	return e.ask(ctx, w, func(parent secret.Text) error {
 		round, err := o.limiter.enter(ctx, nil, awaited)
 		if err != nil {
@@ -184,7 +184,7 @@ func (e *Engine) holdOutlet(o *outlet, parent string, err error) error {
 		}
 		failures, quotas = h.failures+1, h.quotas
 	}
-	h = failed(err, failures, 0, false, spread(o.key), now)
+	h = failed(err, failures, 0, false, spreadOf(o.key), now)
 	h.settings = settings
 	h.count(quotas)
 	h.shorten(e.hostOf(parent))
@@ -232,7 +232,7 @@ func (e *Engine) liftOutlets(ends func(*hold) bool) {
 
 // writeOutlet writes the hold of o, or deletes its record.
 func (e *Engine) writeOutlet(o *outlet) {
-	end, _ := e.turns.take(context.Background(), o.key)
+	end, _ := e.locks.take(context.Background(), o.key)
 	defer end()
 	o.mu.Lock()
 	r := record.Record{Table: record.Holds, Key: o.key}

@@ -129,7 +129,7 @@ func (e *Engine) queueLocked(en *entry, now clock.Instant) {
 	case c == nil:
 		e.schedule.wait(host, heap, en, behind.Add(time.Duration(now)))
 	case en.unwantedLocked(now):
-		e.applyLocked(en, rescheduled{restUntil(c, now)}, now)
+		e.applyLocked(en, refreshMoved{restUntil(c, now)}, now)
 	default:
 		e.schedule.wait(host, heap, en, c.end)
 	}

@@ -27,7 +27,7 @@ func (en *entry) dead(value secret.Text, now clock.Instant) bool {
 	if c := en.current.Load(); c != nil && c.text == value && c.end <= now {
 		return true
 	}
-	return en.past != nil && en.past.dead != "" && en.past.dead == value
+	return en.history != nil && en.history.dead != "" && en.history.dead == value
 }
 
 // usable reports whether parent has a value that a call can be made with.
@@ -55,7 +55,7 @@ func (e *Engine) sleepLocked(en *entry, parent string, used secret.Text, now clo
 		return
 	}
 	if c := pe.valid(now); c != nil && c.text != used {
-		e.applyLocked(en, woken{now.Add(soonest)}, now) // not at once: see failure
+		e.applyLocked(en, holdEnded{now.Add(soonest)}, now) // not at once: see failure
 	}
 }
 
@@ -68,7 +68,7 @@ func (e *Engine) wakeChildren(parent string) {
 	for en := range e.sleepers.take(parent) {
 		en.mu.Lock()
 		if en.sleepsLocked() {
-			e.applyLocked(en, woken{now}, now)
+			e.applyLocked(en, holdEnded{now}, now)
 		}
 		en.mu.Unlock()
 	}
@@ -92,6 +92,6 @@ func (e *Engine) sleepLoadedLocked(en *entry, now clock.Instant) {
 		return
 	}
 	if c := pe.valid(now); c != nil && c.seen > en.hold.since {
-		e.applyLocked(en, woken{now}, now)
+		e.applyLocked(en, holdEnded{now}, now)
 	}
 }

@@ -15,8 +15,8 @@ import (
 func TestPastRemembersTheLast(t *testing.T) {
 	for kind, limit := range map[*policy.Policy]int{policy.StableToken: remembered, policy.AuthorizerToken: rememberedCustomer} {
 		en := &entry{name: "a"}
-		en.class.Store(&class{policy: kind})
-		if h := en.past.history(); len(h) != 0 {
+		en.class.Store(&configClass{policy: kind})
+		if h := en.history.newestFirst(); len(h) != 0 {
 			t.Errorf("got %v before anything has happened", h)
 		}
 		var want []Attempt
@@ -26,10 +26,10 @@ func TestPastRemembersTheLast(t *testing.T) {
 			if i%3 == 0 {
 				a.ErrCode, a.RID = 40001+i, fmt.Sprint("rid-", i)
 			}
-			en.remember(a)
+			en.addAttempt(a)
 			want = slices.Insert(want, 0, a)
 			want = want[:min(len(want), limit)]
-			if got := en.past.history(); !slices.Equal(got, want) {
+			if got := en.history.newestFirst(); !slices.Equal(got, want) {
 				t.Fatalf("kind %v, %d attempts:\ngot  %v\nwant %v", kind, i+1, got, want)
 			}
 		}

@@ -194,7 +194,7 @@ func (e *Engine) forgetCodes(settled []record.Record, fields ...any) {
 // resume takes up the codes that are promised and not known: those of an earlier run, and those of
 // an owner that was not configured. It deletes the records of those that are settled.
 func (e *Engine) resume() {
-	kept, errs := all(e.cfg.Store, record.Codes, e.keptExchange)
+	kept, errs := readTable(e.cfg.Store, record.Codes, e.keptExchange)
 	for _, err := range errs {
 		e.log.Error("cannot read an authorization code: the customer must authorise again", "error", err)
 	}

@@ -117,7 +117,7 @@ func (p *push) settle(refused error) (err error) {
 	}
 	en.mu.Lock()
 	failures := en.hold.failed()
-	why := e.applyLocked(en, published{
+	why := e.applyLocked(en, valuePublished{
 		value: p.comes, refresh: p.now.Add(en.policy().Quiet), refused: refused != nil,
 		attempt: Attempt{At: p.wall.UTC(), Cause: CausePush, Outcome: "ok"},
 	}, p.now)
@@ -203,7 +203,7 @@ func (e *Engine) quiet(en *entry) {
 		settings: spec.Settings, derived: true, since: now, until: now.Add(nudgeEvery),
 	}
 	valid := en.valid(now) != nil
-	e.applyLocked(en, held{h}, now)
+	e.applyLocked(en, ticketMissing{h}, now)
 	en.mu.Unlock()
 	e.log.Warn("WeChat has not pushed a ticket for too long", "name", en.name, "quiet", since, "serving", valid)
 	if spec.Nudge == nil || !en.heldBy(h) {
@@ -273,7 +273,7 @@ func (e *Engine) expect(now clock.Instant) {
 		e.inheritTicket(made)
 		made.mu.Lock()
 		if e.index.add(made) == made {
-			e.applyLocked(made, rescheduled{now.Add(spec.Policy.Quiet)}, now)
+			e.applyLocked(made, refreshMoved{now.Add(spec.Policy.Quiet)}, now)
 		}
 		made.mu.Unlock()
 	}

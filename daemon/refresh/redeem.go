@@ -84,7 +84,7 @@ func (e *Engine) over(x *exchange, way *Onboarding, err error) bool {
 	if ends {
 		e.codes.endLocked(x)
 	} else {
-		x.pause = &pause{told, x.next}
+		x.pause = &retryPause{told, x.next}
 		if told.RetryAfter == Never {
 			x.pause.over = never
 		}
@@ -178,14 +178,14 @@ func (e *Engine) pauseOn(x *exchange) {
 	e.codes.mu.Lock()
 	defer e.codes.mu.Unlock()
 	x.next = x.inTimeLocked(x.next, now)
-	x.pause = &pause{told, x.next}
+	x.pause = &retryPause{told, x.next}
 	close(x.tried)
 }
 
 // trying notes that x is being tried, and when it may be again if the daemon dies in it.
 func (e *Engine) trying(x *exchange) {
 	x.tries++
-	x.next = e.clock.Now().Add(backoff(x.tries, 0, false, spread(x.key)))
+	x.next = e.clock.Now().Add(backoff(x.tries, 0, false, spreadOf(x.key)))
 }
 
 // misfortune says what a failed exchange calls for: what is told to who asked for it, how long to
@@ -206,7 +206,7 @@ func (e *Engine) misfortune(x *exchange, way *Onboarding, err error) (told *Erro
 		told = oe.hold.err(now)
 		return told, oe.hold.class, max(told.RetryAfter, time.Second), true
 	}
-	h := failed(err, x.tries, 0, false, spread(x.key), now)
+	h := failed(err, x.tries, 0, false, spreadOf(x.key), now)
 	switch h.class {
 	case 0, fetchers.Retry, fetchers.ParentDead:
 		passing = true
@@ -244,7 +244,7 @@ func (e *Engine) redeemOnce(x *exchange, way *Onboarding) error {
 // one step; then it puts them in force. What the disk refuses is in force all the same: the code
 // has been used up, and nothing else is left of the customer's authorization. A grant that has
 // changed since the call and is of a later authorization stays, with this one behind it.
-func (e *Engine) adopt(ctx context.Context, x *exchange, way *Onboarding, auth fetchers.Authorization, sent clock.Instant, changed *changed) error {
+func (e *Engine) adopt(ctx context.Context, x *exchange, way *Onboarding, auth fetchers.Authorization, sent clock.Instant, changed *grantWatch) error {
 	token := way.Token(auth.Child)
 	var first *credential
 	if auth.Token != nil {
@@ -302,7 +302,7 @@ func (e *Engine) install(name string, first *credential, renewed, volatile bool)
 	if first == nil {
 		if en != nil && renewed {
 			en.mu.Lock()
-			e.applyLocked(en, regranted{}, now)
+			e.applyLocked(en, grantReplaced{}, now)
 			en.mu.Unlock()
 		}
 		return
@@ -325,7 +325,7 @@ func (e *Engine) install(name string, first *credential, renewed, volatile bool)
 		return // somebody was quicker, with the same grant
 	}
 	en.touch(now)
-	gone := e.applyLocked(en, published{
+	gone := e.applyLocked(en, valuePublished{
 		value: first, refresh: refreshAt(en.policy(), first, en.spread(), now, false), refused: volatile,
 		attempt: Attempt{At: time.Now().UTC(), Cause: CausePush, Outcome: "ok"},
 	}, now)

@@ -35,14 +35,14 @@ func (e *Engine) SetCatalog(c Catalog) {
 		switch {
 		case err != nil:
 			// At once, whatever the disk is at: nothing of an account that is gone is served.
-			e.dropLocked(en, gone(en.name))
+			e.dropLocked(en, unconfigured(en.name))
 			touched = append(touched, en)
 		case en.class.Load().target != spec.Target:
 			touched = append(touched, en) // another credential by the same name: follow drops this one
 		case en.class.Swap(e.classes.of(&spec)).settings != spec.Settings:
 			touched = append(touched, en)
 			if now := e.clock.Now(); en.hold == nil && e.bySecret(&spec) {
-				e.applyLocked(en, rescheduled{now}, now)
+				e.applyLocked(en, refreshMoved{now}, now)
 			}
 		case en.policy().PerAsk, en.hold != nil && en.hold.operators():
 			touched = append(touched, en)
@@ -65,21 +65,21 @@ func (e *Engine) follow(batch []*entry) {
 	for i, en := range batch {
 		names[i] = en.name
 	}
-	end, _ := e.turns.take(context.Background(), names...)
+	end, _ := e.locks.take(context.Background(), names...)
 	defer end()
 	var stray []record.Record
 	var freed []*entry
 	for _, en := range batch {
 		en.mu.Lock()
-		hold := record.Record{Table: record.Holds, Key: en.name}
+		deletion := record.Record{Table: record.Holds, Key: en.name}
 		free := en.gone() == nil && e.followLocked(en)
 		switch {
 		case en.gone() != nil && en.policy().Pushed > 0:
-			stray = append(stray, hold) // the ticket is kept for as long as it lives: nobody can ask for it
+			stray = append(stray, deletion) // the ticket is kept for as long as it lives: nobody can ask for it
 		case en.gone() != nil:
-			stray = append(stray, hold, record.Record{Table: record.Credentials, Key: en.name})
+			stray = append(stray, deletion, record.Record{Table: record.Credentials, Key: en.name})
 		case free && en.written:
-			stray, freed = append(stray, hold), append(freed, en)
+			stray, freed = append(stray, deletion), append(freed, en)
 			en.noteNoRecord()
 		}
 		en.mu.Unlock()
@@ -99,7 +99,7 @@ func (e *Engine) follow(batch []*entry) {
 func (e *Engine) followLocked(en *entry) (free bool) {
 	spec, err := (*e.catalog.Load()).Lookup(en.name)
 	if err != nil {
-		e.dropLocked(en, gone(en.name))
+		e.dropLocked(en, unconfigured(en.name))
 		return true
 	}
 	if en.class.Load().target != spec.Target {
@@ -113,7 +113,7 @@ func (e *Engine) followLocked(en *entry) (free bool) {
 	case en.hold.settings == spec.Settings && !en.policy().PerAsk && !en.hold.operators(): // the limit of perAsk may have changed
 		return false
 	}
-	e.applyLocked(en, freed{}, e.clock.Now())
+	e.applyLocked(en, holdDropped{}, e.clock.Now())
 	return true
 }
 

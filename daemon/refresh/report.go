@@ -77,7 +77,7 @@ func (e *Engine) History(name string) ([]Attempt, error) {
 	}
 	en.mu.Lock()
 	defer en.mu.Unlock()
-	return en.past.history(), nil
+	return en.history.newestFirst(), nil
 }
 
 // Refreshes returns how many refreshes there were since the engine was made.

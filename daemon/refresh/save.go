@@ -14,15 +14,15 @@ import (
 // saveEvery is how often a disk that has refused a value is tried again.
 const saveEvery = 5 * time.Second
 
-// unsaved is the entries whose value is served although the disk has refused it.
+// unsavedValues is the entries whose value is served although the disk has refused it.
 // Its zero value is ready.
-type unsaved struct {
+type unsavedValues struct {
 	mu      sync.Mutex
 	entries map[*entry]struct{}
 	trigger chan struct{} // made on first use; a level trigger
 }
 
-func (u *unsaved) add(en *entry) {
+func (u *unsavedValues) add(en *entry) {
 	u.mu.Lock()
 	if u.entries == nil {
 		u.entries = map[*entry]struct{}{}
@@ -33,14 +33,14 @@ func (u *unsaved) add(en *entry) {
 }
 
 // kick makes the engine write soon what the disk has refused.
-func (u *unsaved) kick() {
+func (u *unsavedValues) kick() {
 	select {
 	case u.kicked() <- struct{}{}:
 	default:
 	}
 }
 
-func (u *unsaved) kicked() chan struct{} {
+func (u *unsavedValues) kicked() chan struct{} {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.trigger == nil {
@@ -50,7 +50,7 @@ func (u *unsaved) kicked() chan struct{} {
 }
 
 // take returns the entries and forgets them.
-func (u *unsaved) take() []*entry {
+func (u *unsavedValues) take() []*entry {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	all := make([]*entry, 0, len(u.entries))
@@ -109,7 +109,7 @@ func (e *Engine) saveAll() {
 
 // saveValue writes the value of en that the disk has refused, unless it has got a later one.
 func (e *Engine) saveValue(en *entry) error {
-	end, _ := e.turns.take(context.Background(), en.name)
+	end, _ := e.locks.take(context.Background(), en.name)
 	defer end()
 	en.mu.Lock()
 	c := en.current.Load()
@@ -156,10 +156,10 @@ func (e *Engine) writeAll(recs []record.Record) error {
 	return errors.Join(errs...)
 }
 
-// stray is what the loading has found to be of no use any more, and what the next start would find
+// unusedRecords is what the loading has found to be of no use any more, and what the next start would find
 // to be of no use just as well. After a night without tokend that may be a record of every
 // customer.
-type stray struct {
+type unusedRecords struct {
 	values, holds, budgets []string // keys; the values have ended
 }
 
@@ -167,7 +167,7 @@ type stray struct {
 // everything else, since nobody has to wait for it; what a stop leaves, the next start finds again.
 func (e *Engine) sweep(ctx context.Context) {
 	s := e.stray
-	e.stray = stray{}
+	e.stray = unusedRecords{}
 	err := errors.Join(
 		e.sweepTable(ctx, record.Credentials, s.values, e.valueless),
 		e.sweepTable(ctx, record.Holds, s.holds, e.holdMoot),
@@ -181,7 +181,7 @@ func (e *Engine) sweep(ctx context.Context) {
 // that they are.
 func (e *Engine) sweepTable(ctx context.Context, table record.Table, keys []string, useless func(key string) bool) error {
 	for batch := range slices.Chunk(keys, forgetBatch) {
-		end, err := e.turns.take(ctx, batch...)
+		end, err := e.locks.take(ctx, batch...)
 		if err != nil {
 			return err
 		}

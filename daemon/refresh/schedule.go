@@ -15,7 +15,7 @@ const longestNap = 10 * time.Second
 // place or for the [pace] of its host. An entry is in one heap at most.
 type schedule struct {
 	mu       sync.Mutex
-	coming   heap
+	coming   entryHeap
 	backlogs []hostBacklog // by the host's number
 	// kick is a level trigger: the earliest due time may have changed.
 	kick chan struct{}
@@ -140,10 +140,10 @@ func (s *schedule) needs(host int, now clock.Instant) float64 {
 	return s.backlogs[host].needs(now)
 }
 
-// heap is entries by when they are due, earliest first. A credential costs one
+// entryHeap is entries by when they are due, earliest first. A credential costs one
 // slot of 16 bytes, not a goroutine or a timer. Each slot has four below it: half as many
 // levels as with two, and the four lie in one cache line.
-type heap struct {
+type entryHeap struct {
 	slots  []slot
 	number int32 // see heapNumber
 }
@@ -155,13 +155,13 @@ type slot struct {
 }
 
 // add puts in x, which stands nowhere.
-func (h *heap) add(x slot) {
+func (h *entryHeap) add(x slot) {
 	h.slots = append(h.slots, slot{})
 	h.up(len(h.slots)-1, x)
 }
 
 // first takes out the earliest; there is one.
-func (h *heap) first() *entry {
+func (h *entryHeap) first() *entry {
 	en := h.slots[0].en
 	h.remove(0)
 	return en
@@ -169,7 +169,7 @@ func (h *heap) first() *entry {
 
 // firstOf is first, of a heap that is filled by bursts: it lets go of its array with the last of
 // one.
-func (h *heap) firstOf() *entry {
+func (h *entryHeap) firstOf() *entry {
 	en := h.first()
 	if len(h.slots) == 0 {
 		h.slots = nil
@@ -178,11 +178,11 @@ func (h *heap) firstOf() *entry {
 }
 
 // leads reports whether en is the earliest.
-func (h *heap) leads(en *entry) bool { return len(h.slots) > 0 && h.slots[0].en == en }
+func (h *entryHeap) leads(en *entry) bool { return len(h.slots) > 0 && h.slots[0].en == en }
 
 // sample adds one in every of those that stand here to d, but for the first skip; it returns how
 // many of the next heap are to be skipped.
-func (h *heap) sample(d *demand, now clock.Instant, every, skip int) int {
+func (h *entryHeap) sample(d *demand, now clock.Instant, every, skip int) int {
 	i := skip
 	for ; i < len(h.slots); i += every {
 		switch x := h.slots[i]; {
@@ -196,7 +196,7 @@ func (h *heap) sample(d *demand, now clock.Instant, every, skip int) int {
 }
 
 // remove takes out what stands at i.
-func (h *heap) remove(i int) {
+func (h *entryHeap) remove(i int) {
 	h.slots[i].en.place = 0
 	n := len(h.slots) - 1
 	last := h.slots[n]
@@ -213,13 +213,13 @@ func (h *heap) remove(i int) {
 }
 
 // put puts x at i.
-func (h *heap) put(i int, x slot) {
+func (h *entryHeap) put(i int, x slot) {
 	h.slots[i] = x
 	x.en.place = int32(i+1)*heapNumbers + h.number
 }
 
 // up puts x, for which there is a gap at i, there or above.
-func (h *heap) up(i int, x slot) {
+func (h *entryHeap) up(i int, x slot) {
 	for i > 0 {
 		parent := (i - 1) / 4
 		if h.slots[parent].due <= x.due {
@@ -232,7 +232,7 @@ func (h *heap) up(i int, x slot) {
 }
 
 // down puts x, for which there is a gap at i, there or below.
-func (h *heap) down(i int, x slot) {
+func (h *entryHeap) down(i int, x slot) {
 	for {
 		least := 4*i + 1
 		if least >= len(h.slots) {

@@ -269,7 +269,7 @@ func (e *Engine) redate(ctx context.Context) {
 		for i, d := range batch {
 			names[i] = d.key
 		}
-		end, err := e.turns.take(ctx, names...)
+		end, err := e.locks.take(ctx, names...)
 		if err != nil {
 			return
 		}
@@ -363,7 +363,7 @@ func (e *Engine) age(en *entry, by time.Duration) bool {
 	if c == nil || !c.walled {
 		return false
 	}
-	e.applyLocked(en, redated{c.older(by)}, e.clock.Now())
+	e.applyLocked(en, valueRedated{c.older(by)}, e.clock.Now())
 	return true
 }
 

@@ -30,17 +30,17 @@ func (e *Engine) applyLocked(en *entry, ev event, now clock.Instant) (gone *Erro
 	return nil
 }
 
-// begun is the start of a flight.
-type begun struct{ flight *flight }
+// flightStarted is the start of a flight.
+type flightStarted struct{ flight *flight }
 
-func (ev begun) change(en *entry, _ clock.Instant) bool {
+func (ev flightStarted) change(en *entry, _ clock.Instant) bool {
 	en.flight = ev.flight
 	return false
 }
 
-// published is the arrival of a value: by the flight of the entry, if it has one, by a push, or
+// valuePublished is the arrival of a value: by the flight of the entry, if it has one, by a push, or
 // with a customer's grant.
-type published struct {
+type valuePublished struct {
 	value   *credential
 	refresh clock.Instant
 	refused bool // by the disk
@@ -48,38 +48,38 @@ type published struct {
 	attempt Attempt
 }
 
-func (ev published) change(en *entry, now clock.Instant) bool {
+func (ev valuePublished) change(en *entry, now clock.Instant) bool {
 	rejected := en.flight != nil && en.flight.rejected
 	en.landed = en.landed || en.flight != nil
 	en.flight, en.hold, en.refresh = nil, nil, ev.refresh
 	en.started, en.outdated = false, false
 	en.volatile = ev.refused
 	en.written = en.written && ev.refused // else deleted with the same write
-	en.remember(ev.attempt)
-	en.past.repeated, en.past.dead = 0, ""
+	en.addAttempt(ev.attempt)
+	en.history.repeated, en.history.dead = 0, ""
 	if ev.same && rejected {
-		en.past.repeated = instantOf(now)
+		en.history.repeated = instantOf(now)
 	}
 	en.current.Store(ev.value)
 	return !ev.same
 }
 
-// answered is the end of a flight for one request.
-type answered struct {
+// requestAnswered is the end of a flight for one request.
+type requestAnswered struct {
 	sent    clock.Instant
 	attempt Attempt
 }
 
-func (ev answered) change(en *entry, _ clock.Instant) bool {
+func (ev requestAnswered) change(en *entry, _ clock.Instant) bool {
 	if en.hold != nil && en.hold.since <= ev.sent { // else from a call beside, which was refused later
 		en.hold = nil
 	}
-	en.remember(ev.attempt)
+	en.addAttempt(ev.attempt)
 	return false
 }
 
-// failure is the end of a flight that has brought nothing.
-type failure struct {
+// flightFailed is the end of a flight that has brought nothing.
+type flightFailed struct {
 	// hold is what it calls for; nil if WeChat has refused what is not configured or in force any
 	// more.
 	hold    *hold
@@ -88,13 +88,13 @@ type failure struct {
 	attempt Attempt
 }
 
-func (ev failure) change(en *entry, now clock.Instant) bool {
+func (ev flightFailed) change(en *entry, now clock.Instant) bool {
 	en.flight, en.landed = nil, true
 	en.started, en.outdated = false, false
-	en.remember(ev.attempt)
-	en.past.repeated = 0
+	en.addAttempt(ev.attempt)
+	en.history.repeated = 0
 	if ev.unpaid {
-		en.past.rejects.giveBack()
+		en.history.rejections.giveBack()
 	}
 	switch h := en.hold; {
 	case ev.hold == nil:
@@ -108,11 +108,11 @@ func (ev failure) change(en *entry, now clock.Instant) bool {
 	return false
 }
 
-// abandoned is the end of a flight that says nothing about WeChat or the credential. refresh is
+// flightAbandoned is the end of a flight that says nothing about WeChat or the credential. refresh is
 // zero if the next refresh is due as before.
-type abandoned struct{ refresh clock.Instant }
+type flightAbandoned struct{ refresh clock.Instant }
 
-func (ev abandoned) change(en *entry, _ clock.Instant) bool {
+func (ev flightAbandoned) change(en *entry, _ clock.Instant) bool {
 	en.flight = nil
 	if ev.refresh != 0 {
 		en.refresh = ev.refresh
@@ -120,53 +120,53 @@ func (ev abandoned) change(en *entry, _ clock.Instant) bool {
 	return false
 }
 
-// held is a hold without a flight: no ticket is pushed.
-type held struct{ hold *hold }
+// ticketMissing is a hold without a flight: no ticket is pushed.
+type ticketMissing struct{ hold *hold }
 
-func (ev held) change(en *entry, _ clock.Instant) bool {
+func (ev ticketMissing) change(en *entry, _ clock.Instant) bool {
 	en.hold, en.refresh = ev.hold, ev.hold.until
 	return false
 }
 
-// freed is the end of a hold whose cause is gone: another grant or configuration is in force.
-type freed struct{}
+// holdDropped is the end of a hold whose cause is gone: another grant or configuration is in force.
+type holdDropped struct{}
 
-func (freed) change(en *entry, now clock.Instant) bool {
+func (holdDropped) change(en *entry, now clock.Instant) bool {
 	en.hold, en.refresh = nil, now
 	return false
 }
 
-// woken is the end of the wait in a hold: its cause may be gone. The failures still count.
-type woken struct{ refresh clock.Instant }
+// holdEnded is the end of the wait in a hold: its cause may be gone. The failures still count.
+type holdEnded struct{ refresh clock.Instant }
 
-func (ev woken) change(en *entry, now clock.Instant) bool {
+func (ev holdEnded) change(en *entry, now clock.Instant) bool {
 	h := *en.hold
 	h.until = now
 	en.hold, en.refresh = &h, ev.refresh
 	return false
 }
 
-// rescheduled is another time of the next refresh.
-type rescheduled struct{ refresh clock.Instant }
+// refreshMoved is another time of the next refresh.
+type refreshMoved struct{ refresh clock.Instant }
 
-func (ev rescheduled) change(en *entry, _ clock.Instant) bool {
+func (ev refreshMoved) change(en *entry, _ clock.Instant) bool {
 	en.refresh = ev.refresh
 	return false
 }
 
-// regranted is another grant for a customer's token that is in force: the token is replaced, whether
+// grantReplaced is another grant for a customer's token that is in force: the token is replaced, whether
 // somebody asks for it or not.
-type regranted struct{}
+type grantReplaced struct{}
 
-func (regranted) change(en *entry, now clock.Instant) bool {
+func (grantReplaced) change(en *entry, now clock.Instant) bool {
 	en.outdated, en.refresh = true, now
 	return false
 }
 
-// redated is the same value with other times, because the wall clock was corrected.
-type redated struct{ value *credential }
+// valueRedated is the same value with other times, because the wall clock was corrected.
+type valueRedated struct{ value *credential }
 
-func (ev redated) change(en *entry, _ clock.Instant) bool {
+func (ev valueRedated) change(en *entry, _ clock.Instant) bool {
 	c := ev.value
 	en.current.Store(c)
 	if en.hold == nil && en.policy().Pushed == 0 {
@@ -175,10 +175,10 @@ func (ev redated) change(en *entry, _ clock.Instant) bool {
 	return false
 }
 
-// passed is time that passes: a value may have expired, a hold ended, a refresh come to be due.
-type passed struct{}
+// timePassed is time that passes: a value may have expired, a hold ended, a refresh come to be due.
+type timePassed struct{}
 
-func (passed) change(*entry, clock.Instant) bool { return false }
+func (timePassed) change(*entry, clock.Instant) bool { return false }
 
 // tellLocked notifies the watchers if the state has changed or, with news, the value. en.mu is held,
 // so the events of one credential come in order.
@@ -201,7 +201,7 @@ func (e *Engine) dropLocked(en *entry, why *Error) {
 	if en.gone() == nil {
 		e.dropped.keep(en) // before another entry can be made of the name
 	}
-	en.recall().gone = why
+	en.newHistory().gone = why
 	en.current.Store(nil)
 	en.hold, en.refresh = nil, 0
 	e.schedule.set(en, never)
@@ -250,7 +250,7 @@ func (en *entry) noteNoRecord() {
 func (en *entry) noteSaved() { en.volatile = false }
 
 // noteDead notes that WeChat has refused value to a child, until a fetch has landed.
-func (en *entry) noteDead(value secret.Text) { en.recall().dead = value }
+func (en *entry) noteDead(value secret.Text) { en.newHistory().dead = value }
 
 // sleepsLocked reports whether en waits for its parent, not for time or a person. en.mu
 // is held.

@@ -17,7 +17,7 @@ import (
 func TestTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const names, takers, each = 6, 40, 50
-		var turns turns
+		var turns nameLocks
 		var holders [names]atomic.Int32
 		var wg sync.WaitGroup
 		for taker := range takers {
@@ -59,7 +59,7 @@ func TestTurns(t *testing.T) {
 // TestATurnThatIsGivenUp holds that who stops waiting has taken nothing.
 func TestATurnThatIsGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var turns turns
+		var turns nameLocks
 		end, err := turns.take(t.Context(), "b")
 		if err != nil {
 			t.Fatal(err)

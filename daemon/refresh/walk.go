@@ -126,7 +126,7 @@ func (e *Engine) Quotas() (all []Quota) {
 func (w *Walk) Quotas(counted bool) iter.Seq[*Quota] {
 	return func(yield func(*Quota) bool) {
 		var (
-			once once
+			once metBudgets
 			q    Quota
 			key  []byte
 		)
@@ -160,9 +160,9 @@ func (w *Walk) Quotas(counted bool) iter.Seq[*Quota] {
 	}
 }
 
-// once tells which budgets have been met before in a walk through the specs of a catalog. It
+// metBudgets tells which budgets have been met before in a walk through the specs of a catalog. It
 // remembers those that several names of the owner it is at may share. Its zero value is ready.
-type once struct {
+type metBudgets struct {
 	hosts  []string // words
 	owner  string
 	shared []payment // of owner
@@ -172,7 +172,7 @@ type once struct {
 type payment struct{ payer, word string }
 
 // first reports whether what b counts of spec is met for the first time.
-func (o *once) first(b *quota.Budget, spec *Spec) bool {
+func (o *metBudgets) first(b *quota.Budget, spec *Spec) bool {
 	whose := payer(b, spec)
 	switch {
 	case whose == spec.Name: // nobody else's
