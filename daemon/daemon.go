@@ -164,7 +164,7 @@ func (d *Daemon) open() (err error) {
 		return err
 	}
 	d.inbox.SetOwners(pushed)
-	if err := d.engine.Sow(context.Background(), catalog.Seeds(file)); err != nil {
+	if err := d.engine.ApplySeeds(context.Background(), catalog.Seeds(file)); err != nil {
 		return err
 	}
 	if file.HTTP != nil {

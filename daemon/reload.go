@@ -38,7 +38,7 @@ func (d *Daemon) Reload(ctx context.Context, file *config.Config) error {
 	}
 	d.engine.SetCatalog(catalog.New(file, up))
 	d.inbox.SetOwners(pushed)
-	if err := d.engine.Sow(context.Background(), catalog.Seeds(file)); err != nil {
+	if err := d.engine.ApplySeeds(context.Background(), catalog.Seeds(file)); err != nil {
 		d.log.Error("a configured grant could not be written: reload again when the disk takes it", "error", err)
 	}
 	d.server.SetRules(rules(file.Access))

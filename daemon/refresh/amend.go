@@ -13,9 +13,9 @@ import (
 
 // change is one thing that changes what stands under names, on disk and in memory: a grant that is
 // given or taken back, a ticket that is pushed. It is carried out once, and its methods are called
-// in this order, in the turns of its names.
+// in this order, with its names locked.
 type change interface {
-	// names appends the names whose turns it takes.
+	// names appends the names that are locked for it.
 	names(to []string) []string
 
 	// needs returns the name of the grant that prepare is to be told of; "" for none.
@@ -23,7 +23,7 @@ type change interface {
 
 	// prepare returns what is to be written, nothing if that is on disk already. After an error
 	// there is nothing more to be done.
-	prepare(standing) ([]record.Record, error)
+	prepare(storedGrant) ([]record.Record, error)
 
 	// settle makes visible what is durable, or does what is to be done where it is not: refused
 	// says why. It returns how the change has ended.
@@ -42,7 +42,7 @@ func (e *Engine) carryOut(ctx context.Context, all ...change) []error {
 	for _, c := range all {
 		names = c.names(names)
 	}
-	end, err := e.locks.take(ctx, names...)
+	end, err := e.locks.lock(ctx, names...)
 	if err != nil {
 		for i := range errs {
 			errs[i] = err
@@ -55,7 +55,7 @@ func (e *Engine) carryOut(ctx context.Context, all ...change) []error {
 		needs[i] = c.needs()
 	}
 	parts := make([][]record.Record, len(all))
-	for i, s := range e.grants.stand(needs) {
+	for i, s := range e.grants.read(needs) {
 		parts[i], errs[i] = all[i].prepare(s)
 	}
 	refused := e.write(ctx, slices.Concat(parts...))
@@ -87,7 +87,7 @@ type amendment struct {
 	concerns string                   // a name besides those that live by the grant, "" for none
 	apply    func(*record.Grant) bool // changes the grant, or reports that nothing is to be changed
 	with     []record.Record          // written with the grant; apply may set it
-	then     func()                   // follows when the grant is durable, in its turn
+	then     func()                   // follows when the grant is durable, with its name locked
 
 	// frees: what lives by the grant may ask again; its holds end. ends: what lives by it is
 	// gone, its values too.
@@ -140,7 +140,7 @@ func (a *amendment) names(to []string) []string {
 
 func (a *amendment) needs() string { return a.grant }
 
-func (a *amendment) prepare(s standing) (recs []record.Record, err error) {
+func (a *amendment) prepare(s storedGrant) (recs []record.Record, err error) {
 	return a.engine.prepare(a, s)
 }
 
@@ -166,7 +166,7 @@ func (a *amendment) settle(refused error) error {
 }
 
 // prepare applies a to its grant as it stands and returns what is to be written then.
-func (e *Engine) prepare(a *amendment, s standing) (recs []record.Record, err error) {
+func (e *Engine) prepare(a *amendment, s storedGrant) (recs []record.Record, err error) {
 	a.after = s.Grant
 	switch {
 	case s.err != nil && a.stubborn:
@@ -255,8 +255,8 @@ func (e *Engine) faultless(do func() error) (err error) {
 	return do()
 }
 
-// gift is a grant to be put in force.
-type gift struct {
+// givenGrant is a grant to be put in force.
+type givenGrant struct {
 	name string
 	next record.Generation
 
@@ -271,14 +271,14 @@ const giveBatch = 64
 
 // giveAll puts grants in force, giveBatch of them in one write, and returns how many of them were
 // new.
-func (e *Engine) giveAll(ctx context.Context, gifts []gift) (changed int, err error) {
+func (e *Engine) giveAll(ctx context.Context, gifts []givenGrant) (changed int, err error) {
 	work := e.cfg.Throttle.Begin(ctx)
 	defer work.End()
 	for batch := range slices.Chunk(gifts, giveBatch) {
 		work.Pause()
 		amends := make([]*amendment, len(batch))
 		for i, g := range batch {
-			amends[i] = e.gives(g)
+			amends[i] = e.amendmentOf(g)
 		}
 		err := e.amend(ctx, amends...)
 		for _, a := range amends {
@@ -293,8 +293,8 @@ func (e *Engine) giveAll(ctx context.Context, gifts []gift) (changed int, err er
 	return changed, nil
 }
 
-// gives returns the amendment that makes g.
-func (e *Engine) gives(g gift) *amendment {
+// amendmentOf returns the amendment that makes g.
+func (e *Engine) amendmentOf(g givenGrant) *amendment {
 	a := &amendment{grant: g.name, frees: true}
 	// Whoever puts the same grant again wants it tried again.
 	again := g.next.Source == fromPut

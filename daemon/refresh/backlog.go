@@ -169,7 +169,7 @@ func (d *demand) add(left time.Duration, n int) {
 	}
 }
 
-// rate returns how many a second are enough for each to have its turn before its end, if those that
+// rate returns how many a second are enough for each to begin before its end, if those that
 // end soonest go first.
 func (d *demand) rate() (most float64) {
 	sum := 0

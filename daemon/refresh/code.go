@@ -28,11 +28,11 @@ type codes struct {
 	// spent are those that were exchanged, oldest first: see spent.go.
 	spent []*exchange
 
-	// orphans are those that wait for their parent to have a value, or for their outlet to be free,
+	// waiting are those that wait for their parent to have a value, or for their endpoint to be free,
 	// by its name.
-	orphans map[string]map[*exchange]chan struct{}
+	waiting map[string]map[*exchange]chan struct{}
 
-	stray atomic.Bool // the disk has refused to delete the record of a settled code
+	undeleted atomic.Bool // the disk has refused to delete the record of a settled code
 }
 
 // codesKnown bounds how many exchanged codes are remembered, and how many codes in all unless more
@@ -48,7 +48,7 @@ type exchange struct {
 
 	// tries is how often it was tried, earlier runs included, and next when it may be tried again;
 	// noted: the coming try is counted already; waits: what the last one lacked, a parent or an
-	// outlet, by name. Known to its own goroutine alone.
+	// endpoint, by name. Known to its own goroutine alone.
 	tries int
 	next  clock.Instant
 	noted bool
@@ -182,7 +182,7 @@ func (e *Engine) register(x *exchange) (*exchange, error) {
 		return nil, err
 	}
 	if x.key == "" {
-		x.key = e.mark.code(x.owner, x.value)
+		x.key = e.fingerprints.code(x.owner, x.value)
 	}
 	x.tried = make(chan struct{})
 	e.codes.mu.Lock()
@@ -265,19 +265,19 @@ func (cs *codes) endLocked(x *exchange) {
 	cs.unexpectLocked(x)
 }
 
-// await returns what is closed when what is called name, a parent or an outlet, may be used again.
+// await returns what is closed when what is called name, a parent or an endpoint, may be used again.
 // Whoever waits forgoes it in the end.
 func (cs *codes) await(name string, x *exchange) <-chan struct{} {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	if cs.orphans == nil {
-		cs.orphans = map[string]map[*exchange]chan struct{}{}
+	if cs.waiting == nil {
+		cs.waiting = map[string]map[*exchange]chan struct{}{}
 	}
-	if cs.orphans[name] == nil {
-		cs.orphans[name] = map[*exchange]chan struct{}{}
+	if cs.waiting[name] == nil {
+		cs.waiting[name] = map[*exchange]chan struct{}{}
 	}
 	woken := make(chan struct{})
-	cs.orphans[name][x] = woken
+	cs.waiting[name][x] = woken
 	return woken
 }
 
@@ -285,17 +285,17 @@ func (cs *codes) await(name string, x *exchange) <-chan struct{} {
 func (cs *codes) forgo(name string, x *exchange) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	delete(cs.orphans[name], x)
+	delete(cs.waiting[name], x)
 }
 
 // wake wakes those that wait for what is called name.
 func (cs *codes) wake(name string) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	for _, woken := range cs.orphans[name] {
+	for _, woken := range cs.waiting[name] {
 		close(woken)
 	}
-	delete(cs.orphans, name)
+	delete(cs.waiting, name)
 }
 
 // This file is about codes that were exchanged. Each is remembered for an hour, over restarts too:
@@ -346,12 +346,12 @@ func (e *Engine) loadSpent() {
 	})
 	e.codes.mu.Lock()
 	e.codes.spent = kept
-	stray := e.codes.retireLocked(e.clock.Now())
+	retired := e.codes.retireLocked(e.clock.Now())
 	for _, x := range e.codes.spent {
 		e.codes.rememberLocked(x)
 	}
 	e.codes.mu.Unlock()
-	if err := e.forget(stray); err != nil {
+	if err := e.deleteRecords(retired); err != nil {
 		e.log.Error("cannot delete the records of authorization codes exchanged long ago", "error", err)
 	}
 }

@@ -206,7 +206,7 @@ func TestRecordOfExchangedCode(t *testing.T) {
 		if err := r.Accept(t.Context(), platform, "code-of-wxa", time.Now(), time.Now().Add(time.Hour)); err != nil {
 			t.Fatal(err)
 		}
-		code, _ := d.Get(record.Codes, r.mark.code(platform, "code-of-wxa"))
+		code, _ := d.Get(record.Codes, r.fingerprints.code(platform, "code-of-wxa"))
 		r.mustPush("ticket", time.Now())
 		time.Sleep(time.Minute)
 		r.stop()
@@ -240,7 +240,7 @@ func TestExchangedCodesBounded(t *testing.T) {
 		if n := d.count(t, record.Exchanged); n != codesKnown {
 			t.Errorf("remembered: got %d, want %d", n, codesKnown)
 		}
-		if d.has(record.Exchanged, r.mark.code(platform, "code-of-wx0")) || !d.has(record.Exchanged, r.mark.code(platform, secret.Text(fmt.Sprintf("code-of-wx%d", codesKnown+9)))) {
+		if d.has(record.Exchanged, r.fingerprints.code(platform, "code-of-wx0")) || !d.has(record.Exchanged, r.fingerprints.code(platform, secret.Text(fmt.Sprintf("code-of-wx%d", codesKnown+9)))) {
 			t.Error("not the oldest went")
 		}
 		for r := range d.All(record.Exchanged) {

@@ -30,7 +30,7 @@ const listPage = 500
 // customerList is WeChat's list of an owner's customers as it was read last, the last resort for a
 // lost grant.
 type customerList struct {
-	turn chan struct{} // holds a token while nobody reads or writes what follows
+	lock chan struct{} // holds a token while nobody reads or writes what follows
 
 	asked  clock.Instant // before the first page was asked for; zero for never
 	wall   time.Time     // the same moment
@@ -63,8 +63,8 @@ func (ls *customerLists) of(owner string) *customerList {
 		if ls.all == nil {
 			ls.all = map[string]*customerList{}
 		}
-		l = &customerList{turn: make(chan struct{}, 1), refused: map[string]refusedGrant{}}
-		l.turn <- struct{}{}
+		l = &customerList{lock: make(chan struct{}, 1), refused: map[string]refusedGrant{}}
+		l.lock <- struct{}{}
 		ls.all[owner] = l
 	}
 	return l
@@ -83,8 +83,8 @@ func (e *Engine) recoverGrant(spec *Spec, used secret.Text, refusal *fetchers.AP
 	defer end()
 	l := e.lists.of(spec.Platform)
 	select {
-	case <-l.turn:
-		defer func() { l.turn <- struct{}{} }()
+	case <-l.lock:
+		defer func() { l.lock <- struct{}{} }()
 	case <-ctx.Done():
 		return "", ctx.Err()
 	}
@@ -121,14 +121,14 @@ func (e *Engine) recoverGrant(spec *Spec, used secret.Text, refusal *fetchers.AP
 // notYet returns what a refusal calls for that may not be final: WeChat's list tells, when it may
 // be read again.
 func notYet(refusal *fetchers.APIError, now, again clock.Instant) error {
-	return &outletError{&hold{reason: Refused, class: fetchers.Retry, errcode: refusal.Code, message: refusal.Error(),
+	return &endpointError{&hold{reason: Refused, class: fetchers.Retry, errcode: refusal.Code, message: refusal.Error(),
 		rid: refusal.RID, since: now, until: again}}
 }
 
 // takeListed puts next in force in place of used, and returns the grant that is in force then:
 // another, if used has been replaced in the time of the reading.
 func (e *Engine) takeListed(name string, used secret.Text, next record.Generation) (secret.Text, error) {
-	a := e.gives(gift{name: name, next: next})
+	a := e.amendmentOf(givenGrant{name: name, next: next})
 	apply := a.apply
 	a.apply = func(g *record.Grant) bool { return g.Live() && g.Value == used && apply(g) }
 	if err := e.amend(context.Background(), a); err != nil {
@@ -153,9 +153,9 @@ func knows(g *record.Grant, value secret.Text) bool {
 }
 
 // readList reads all pages of owner's list into l, each in a slot of its own. A failure is
-// remembered: nobody asks for the list before the hold ends. l's turn is held.
+// remembered: nobody asks for the list before the hold ends. l is locked.
 func (e *Engine) readList(ctx context.Context, l *customerList, owner string, way *Onboarding) error {
-	o := e.outlets.of(owner, listings)
+	o := e.endpoints.of(owner, listings)
 	asked, wall := instantOf(e.clock.Now()), time.Now()
 	tokens := map[string]secret.Text{}
 	total, skipped := 0, 0
@@ -183,7 +183,7 @@ func (e *Engine) readList(ctx context.Context, l *customerList, owner string, wa
 
 // readPage makes one call for a page of a list. ctx ends with the engine. What says nothing of the
 // owner is remembered too: a list is asked for on behalf of all customers.
-func (e *Engine) readPage(ctx context.Context, o *outlet, way *Onboarding, offset int) (page fetchers.AuthorizerPage, err error) {
+func (e *Engine) readPage(ctx context.Context, o *endpoint, way *Onboarding, offset int) (page fetchers.AuthorizerPage, err error) {
 	err = e.through(ctx, o, way, false, func(ctx context.Context, parent secret.Text) (err error) {
 		page, err = way.Lister.Page(ctx, parent, offset, listPage)
 		return err
@@ -191,7 +191,7 @@ func (e *Engine) readPage(ctx context.Context, o *outlet, way *Onboarding, offse
 	_, api := errors.AsType[*fetchers.APIError](err)
 	_, transport := errors.AsType[*fetchers.TransportError](err)
 	if (api || transport) && ctx.Err() == nil && e.base.Err() == nil {
-		err = e.holdOutlet(o, way.Parent, err)
+		err = e.holdEndpoint(o, way.Parent, err)
 	}
 	return page, err
 }
@@ -224,12 +224,12 @@ func (e *Engine) Import(ctx context.Context, owner string, offset int) (ImportPa
 		return ImportPage{}, e.importError(err)
 	}
 	p := ImportPage{Total: page.Total}
-	var gifts []gift
+	var gifts []givenGrant
 	for _, a := range page.Authorizers {
 		if a.RefreshToken == "" {
 			continue // its code was never exchanged: there is nothing to keep
 		}
-		gifts = append(gifts, gift{way.Grant(a.AppID), record.Generation{Value: a.RefreshToken, At: asked, Source: fromList}, changed})
+		gifts = append(gifts, givenGrant{way.Grant(a.AppID), record.Generation{Value: a.RefreshToken, At: asked, Source: fromList}, changed})
 	}
 	kept := 0
 	err = e.outlast(ctx, func() (err error) {
@@ -251,7 +251,7 @@ func (e *Engine) Import(ctx context.Context, owner string, offset int) (ImportPa
 // importPage returns the page at offset. An empty one before the end of the list is asked for
 // again.
 func (e *Engine) importPage(ctx context.Context, owner string, way *Onboarding, offset int) (page fetchers.AuthorizerPage, err error) {
-	o := e.outlets.of(owner, listings)
+	o := e.endpoints.of(owner, listings)
 	for idle := 1; ; idle++ {
 		page, err = e.readPage(ctx, o, way, offset)
 		if err != nil || page.Len() > 0 || offset >= page.Total || idle == idlePages {
@@ -275,7 +275,7 @@ func (e *Engine) importError(err error) error {
 		return stopping()
 	}
 	now := e.clock.Now()
-	if oe, ok := errors.AsType[*outletError](err); ok {
+	if oe, ok := errors.AsType[*endpointError](err); ok {
 		return oe.hold.err(now)
 	}
 	return failed(err, 1, 0, false, 0, now).err(now)

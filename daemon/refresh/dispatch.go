@@ -104,7 +104,7 @@ func (e *Engine) renew(en *entry) ending {
 		return endedIdle
 	}
 	<-f.done
-	return en.tells(f.err)
+	return en.hostOutcome(f.err)
 }
 
 // lapse lets a customer's credential go that nobody has asked for in its whole life, and reports
@@ -121,7 +121,7 @@ func (e *Engine) lapse(en *entry, now clock.Instant) bool {
 		en.mu.Unlock()
 		return true
 	}
-	end, err := e.locks.take(e.base, en.name)
+	end, err := e.locks.lock(e.base, en.name)
 	if err != nil {
 		return true // the engine is stopping
 	}
@@ -133,8 +133,8 @@ func (e *Engine) lapse(en *entry, now clock.Instant) bool {
 	}
 	e.dropLocked(en, errChanged)
 	en.mu.Unlock()
-	// Whoever asks now makes an entry anew, which writes when this turn has ended.
-	if err := e.forget([]record.Record{{Table: record.Credentials, Key: en.name}}); err != nil {
+	// A reader that asks now makes another entry, which writes when the name is unlocked.
+	if err := e.deleteRecords([]record.Record{{Table: record.Credentials, Key: en.name}}); err != nil {
 		e.log.Error("cannot delete the record of a lapsed credential", "name", en.name, "error", err)
 	}
 	return true

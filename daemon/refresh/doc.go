@@ -1,131 +1,140 @@
-// Package refresh is the engine: it holds every credential that is being used,
-// answers readers from memory, fetches each credential once for all
-// who want it, refreshes it ahead of its end, keeps what customers gave once, and remembers what
-// must not be asked again. It knows kinds of credentials and how each is
-// renewed; it knows no socket, no database and nothing of WeChat beyond that.
+// Package refresh is the engine: it caches credentials, serves readers from memory, fetches each
+// credential at most once at a time, refreshes it before it expires, and stores customers' grants.
+// It does not know sockets, databases, WeChat's API, or which kinds of credentials there are: a
+// [Spec] has its policy and its host as values.
 //
 // # Entries and flights
 //
-// A credential that has been asked for is an entry. Readers load its value, an immutable struct, by
-// one atomic pointer. Whatever changes it is a flight: one fetch, of which an entry has at most
-// one, whoever wanted it: a reader, the schedule, a rejection, an operator, a child. Everybody who
-// wants the credential waits for the same flight with a deadline of their own; nobody's leaving
-// ends it. A flight lands in this order: the store has the answer, the entry shows it, those who
-// wait get it, the watchers are told, the next due time is set.
+// An entry is a credential that has been requested. Readers load its value through one atomic
+// pointer. A flight is one fetch. An entry has at most one flight at a time; a reader, the
+// schedule, a rejection, an operator or a child credential can start it. All waiters share it, each
+// with its own deadline. A flight continues when its waiters leave.
 //
-// # Kinds
+// A flight lands in this order: write to the store, publish the value, notify the watchers, set the
+// next refresh time, release the waiters.
 //
-// How a kind is renewed is a [policy.Policy], which comes with its specs; when, is decided by the pure
-// functions of due.go; what a failure calls for, by those of hold.go. Pushed tickets have no
-// flights: Push puts them in. What is fetched for each request (pre_auth_code) has flights of its
-// own, at most four at once; nothing is stored and nothing is fetched ahead (perask.go).
+// A hold is the reason why an entry is not fetched, and the time until when. An entry changes by
+// events (transition.go) alone. Each event also notifies the watchers and plans the next refresh:
 //
-// Whoever serves credentials may hang what it keeps of one at its entry (peg.go); the engine does
-// not know what that is, and tells it when the account is gone.
+//	            flightStarted                 flightFailed
+//	  ready ------------------> in flight ------------------> held
+//	  ^  ^                       |    ^                       |  |
+//	  |  |    valuePublished     |    |     flightStarted     |  |
+//	  |  +-----------------------+    +-----------------------+  |
+//	  |       flightAbandoned      (its time is over, or an      |
+//	  |                             operator asks)               |
+//	  |                                                          |
+//	  +----------------------------------------------------------+
+//	    holdDropped: another grant or configuration is in force
+//	    valuePublished: by a push, or with a customer's grant
+//
+//	ticketMissing    ready to held: no ticket was pushed for too long
+//	holdEnded        the hold's time is over now: its cause may be gone; its failures still count
+//	refreshMoved     another time of the next refresh
+//	grantReplaced    refresh now: another grant of the customer is in force
+//	valueRedated     the wall clock was corrected
+//	timePassed       a value has expired, or a hold's time is over
+//	requestAnswered  a request has got its own value; see below
+//
+// An entry is made on the first request, or from the store (restore, resume). dropLocked takes it
+// out of service in every state: if it is not configured any more, if the grant is revoked, or if
+// nobody has asked for a customer's credential in its whole life.
+//
+// A ready entry is fresh, idle or expired in the words of STATUS; a held one stale, held, waiting
+// or expired. What is fetched for each request has no flight of the entry's: each request has its
+// own, at most four at once. Nothing of it is stored or fetched ahead.
 //
 // # Loading
 //
-// What the store has kept is made into entries by New, or with [Config].Ahead by Run, while readers
-// ask already: with a million credentials that takes seconds, at every start. An entry stands in
-// the index as soon as it is made, and is read as ever. Who asks for one that is not there yet is
-// answered from its own record (early.go), if that was written in this boot, lives, and its grant
-// can be used: the loading will come to the same. Nothing that might have to be taken back is
-// served before all is read: the wall clock may have been turned back, and any record may be the
-// one that tells. Everybody else waits for the end of the loading, and nothing is due before it.
+// New makes entries of the stored records, or Run does with [Config].Ahead, while readers ask. With
+// a million credentials that takes seconds. An entry is readable as soon as it is made. A reader
+// that asks for one that is not made yet is answered from its own record (early.go), if the record
+// was written in this boot, has not expired, and its grant can be used. All other readers wait for
+// the end of the loading, and nothing is refreshed before: any record may show that the wall clock
+// was set back, and then values of an earlier boot must not be served.
 //
 // # Grants and customers
 //
-// A grant stays on disk and is read when it is used; memory follows the customers in use, not those
-// that are known. A customer's credential that nobody asks for in its whole life lapses: no entry,
-// no record, no call until somebody asks again; a restart does not count as asking. What replaces a
-// grant is written together with what came with it. If the answers to two calls cross, the grant of
-// the later authorization stays in force. Of an account that is taken out of the configuration
-// nothing is served. Its customers' grants and its pushed tickets, which nobody can ask for, stay
-// on disk, tickets until they end, and are there again with it.
+// Grants stay on disk and are read when they are used, so memory depends on the customers in use. A
+// customer's credential that nobody asks for in its whole life lapses: entry and record are
+// deleted, and no call is made until somebody asks again. A restart does not count as asking. A
+// grant is written together with the value that came with it. If the answers to two calls cross,
+// the grant of the later authorization stays in force. When an account is taken out of the
+// configuration, nothing of it is served. Its customers' grants stay on disk, and its pushed
+// tickets until they expire, and are used again when the account is configured again.
 //
-// What is due of customers is fetched at a pace: after a start or an outage, with very many due at
-// once, there are no more calls in a second to each of WeChat's hosts than twice what those in
-// memory need to stay fresh, or 50 if that is more. Of each owner's, those values come first that
-// expire soonest. Where values would expire before their refresh, or have expired and readers still
-// ask for them, the pace rises to as much as that takes, 300 at most, doubling from second to
-// second as WeChat answers. Where not even that is enough, those go first that readers have asked
-// for lately. While nothing but failures comes back it falls to 5. Calls that a reader waits for
-// are never paced. Accounts' own credentials go before customers', and are paced only where they
-// need more than the first 8 places.
+// Refreshes of customers' credentials are paced (pace.go): after a start or an outage, no more
+// calls a second go to each host than twice what those in memory need to stay fresh, or 50 if that
+// is more. Of one owner, those values go first that expire soonest. If values would expire before
+// their refresh, the pace rises as needed, to 300 at most, doubling each second as WeChat answers.
+// If even that is not enough, values that readers have asked for lately go first. While only
+// failures come back, the pace falls to 5. Calls that a reader waits for are never paced. Accounts'
+// own credentials go before customers', and are paced only if they need more than the first 8
+// places.
 //
 // # Fairness
 //
-// There are 32 places for calls to each of WeChat's hosts, and 24 for refreshes of the schedule. An
-// owner has at most half of the 32, and its refreshes at most one less: the last place is for calls
-// that clients wait for. An owner is a platform or suite with all its customers, an official
-// account, or a corp. The last eighth of the places is for owners that have none. Owners that wait
-// are served round robin, so one whose calls hang keeps no other from the host (places.go). This
-// also bounds a healthy owner that is alone at a host to 16 calls. A bound that depended on how an
-// owner's calls go would have to be wrong once, for as long as a call may hang, before it helps.
-// Calls that readers wait for enter before those of the schedule (limiter.go).
+// There are 32 places for calls to each host, and 24 for refreshes of the schedule. An owner is a
+// platform or suite with all its customers, an official account, or a corp. An owner has at most
+// half of the 32, as a reader's and as the schedule's, so one whose calls hang blocks no other. The
+// last eighth is for owners that have no place. Waiting owners are served round robin. The bound
+// also holds for a healthy owner that is alone at a host: a bound that depended on how its calls go
+// would be wrong for as long as a call may hang. Calls that readers wait for enter before those of
+// the schedule (limiter.go).
 //
-// The schedule begins with 8 places. It goes up to 24 when these do not reach the rate that is
-// needed, because WeChat is slow (hostqueue.go). If WeCom answers that there are too many calls at
-// once, the places of its host are halved, to 2 at least; what an owner still has above its new
-// half does not count against the others.
-//
-// # Turns
-//
-// What stands under a name, on disk and in memory, is changed in the turn of the name: by
-// a flight that lands, a push, a grant given or taken back, a changed configuration, a
-// lapse. So the two change in the same order, and what is read from disk at the next
-// start is what was visible last. What takes several turns takes them in one step.
+// The schedule begins with 8 places. It uses up to 24 when 8 do not reach the rate that is needed,
+// because WeChat is slow. If WeCom answers that there are too many calls at once, the places of its
+// host are halved, to 2 at least; what an owner still has above its new half does not count against
+// the others.
 //
 // # Calls
 //
-// A call is charged to its budgets durably before it is made, together with a note that it is being
-// made if it is a credential's first in this run or the one before has failed: whatever kills the
-// daemon then, the next run knows how often it was tried. While the disk refuses to count, calls go
-// on within what each budget has to spare between tokend's limit and WeChat's, those that can wait
-// after those that cannot. WeChat's two hosts are kept apart, so that one that hangs keeps nobody
-// from the other. WeCom's blocks an address for its faulty calls, so these are counted too. A
-// parent's value that WeChat has refused to a child is used for no other call until a fetch of the
-// parent has landed (dead.go). A rejection never forces a new stable_token: the value that WeChat
-// repeats is served on, as the protocol promises, and only an operator's refresh spends one of the
-// twenty a day.
+// A call is charged to its budgets durably before it is made. If it is the first one of a
+// credential in this run, or follows a failure, a hold is written with the charge: after a crash
+// the next run knows how often the credential was tried. While the disk refuses to count, calls
+// continue within what each budget has to spare between tokend's limit and WeChat's; background
+// calls yield to waiting clients. WeCom blocks an address for faulty calls, so these are counted
+// too. A parent's value that WeChat has refused to a child is used for no other call until the
+// parent was fetched (parent.go). A rejection never forces a new stable_token: a repeated value is
+// served on, as the protocol promises. Only an operator's refresh spends one of the twenty a day.
 //
-// # A disk that refuses
+// # A disk that refuses writes
 //
-// What has been fetched, pushed or exchanged is in force all the same, from memory, and written as
-// soon as the disk takes it; whoever handed it in is told that it is not durable, and what
-// comes again is acknowledged only when it is. A fault of the disk is told to peers as tokend's own
-// ([Internal]), without a word of where; the log has it. Over a kill on such a disk no grant can be
-// kept that the journal has not, and nothing holds a crash loop on it to the calls of
-// one run.
+// What was fetched, pushed or exchanged is in force in memory, and written as soon as the disk
+// takes it. Whoever submitted it gets an error, and a repetition is acknowledged when it is
+// durable. Peers see a fault of the disk as tokend's own ([Internal]) without details; the log has
+// them. If tokend is killed while the disk refuses writes, a grant that the journal does not have
+// is lost, and a crash loop spends more than the calls of one run.
 //
 // # Time
 //
-// Lives, pauses and budgets are measured by [clock.Clock], which suspend does not stop and nobody
-// can set. The wall clock serves for what outlives a boot, for the end of WeChat's day when the
-// day's quota is spent by tokend's own count too, and for showing. A wall clock that has been set
-// over a boot makes nothing live longer or be held longer than it was to be; one that stands before
-// the newest record makes every value be fetched anew. Set forward over a boot, it cannot be told
-// from a host that was off for so long. If it is set forward later in this boot, the values of the
-// boot before are dated again by it at once.
+// Lives, pauses and budgets are measured by [clock.Clock], which nobody can set, and which counts
+// the time that the host is suspended. The wall clock is used for what outlives a boot, for the end
+// of WeChat's day, and for display. If it was set over a boot, no value lives longer and no hold is
+// longer than before; if it is earlier than the newest record, every value is fetched again. If it
+// was set forward over a boot, that looks like a host that was off. If it is set forward later in a
+// boot, the values of the boot before are corrected at once.
 //
 // # Long work
 //
-// A walk through all credentials (a list, the beginning of a watch, a census, a reload) takes up to
-// a second of a processor, and so does an import. All walks share [Config].Throttle, which bounds what they take together, whoever
-// asks for them. A walk holds no lock while it is delayed.
+// A walk through all credentials (a list, the beginning of a watch, a census) takes up to a few
+// seconds of a processor. All walks share [Config].Throttle, which bounds them together. A walk
+// holds no lock while it is delayed.
 //
 // # Goroutines
 //
 //	goroutine  started by             waited for by  owns
-//	loading    New or Run             the same       entries that are being made; nobody else changes any meanwhile
+//	loading    New or Run             the same       entries that are being made
 //	dispatch   Run                    Run            what is due, and the pace at each host
 //	worker     dispatch               Run            one scheduled refresh
 //	save       Run                    Run            values that the disk has refused
-//	sweep      Run                    Run            records of no use, until they are deleted; of an earlier boot, until they are written anew
-//	flight     whoever finds no other Run            the fetch and landing of one entry
-//	exchange   Exchange, Accept, Run, Run            the way of one authorization code
+//	deletion   Run                    Run            unused records until they are deleted, and
+//	                                                 records of an earlier boot until rewritten
+//	flight     the first that asks    Run            fetch and landing of one entry
+//	exchange   Exchange, Accept, Run, Run            the tries of one authorization code
 //	           or SetCatalog
-//	outlast    whoever hands in       Run            the writing of what is handed in, though nobody may wait for it any more
+//	outlast    Put, Push, Revoke, ... Run            the write of what was submitted, though its
+//	                                                 caller may have left
 //
 // # Files
 //
@@ -147,6 +156,7 @@
 //		watch.go        subscriptions to changes
 //		lock.go         locks by name
 //		fingerprint.go  fingerprints of values
+//		filter.go       names that may have a hold on disk
 //	decisions
 //		due.go          every margin, interval and pause
 //	transition
@@ -157,7 +167,7 @@
 //		land.go         end of a flight
 //		parent.go       children of a value that is refused or missing
 //		host.go         bounds of a host: places, budgets, address list
-//		outlet.go       endpoints that the customers of an owner share
+//		endpoint.go       endpoints that the customers of an owner share
 //		push.go         tickets and grants that are pushed or put
 //		grant.go        customers' grants
 //		amend.go        changes of several names
@@ -166,7 +176,6 @@
 //		promise.go      codes that WeChat was told have arrived
 //		customers.go    WeChat's lists of customers
 //		times.go        values and holds on disk, by the clock of a boot
-//		rare.go
 //		save.go         what the disk has refused, and unused records
 //		early.go        reads while the store is being loaded
 //		load.go         from the store to entries
@@ -181,13 +190,16 @@
 //
 // # Locks
 //
-// In this order, each held for a few instructions unless it says otherwise:
+// In this order, each held for a few instructions unless noted otherwise:
 //
-//	dating.mu  while values are dated again; before entry.mu
-//	airborne   by name: while a call is made and lands
-//	customerList.turn  by owner: while its pages are read
-//	turns      by name: while the disk is written; never while the network is used
+//	dating.mu  while values are corrected; before entry.mu
+//	Engine.calling  by name: while a call is made and lands
+//	customerList.lock  by owner: while its pages are read
+//	Engine.locks  by name: while the disk is written; never while the network is used. What is
+//	    stored under a name, on disk and in memory, changes with the name locked: both change in
+//	    the same order
 //	codes.mu, then Engine.life
-//	entry.mu   then Engine.life
-//	schedule.mu, dropped.mu, watchers.mu, sleepers.mu, index shards, ledger.mu, grants.mu, limiter.mu, asks.mu, outlets.mu (then outlet.mu)
+//	entry.mu, then Engine.life
+//	schedule.mu, watchers.mu, sleepers.mu, index shards, ledger.mu, grantStore.mu, limiter.mu,
+//	    asks.mu, endpoints.mu (then endpoint.mu)
 package refresh

@@ -73,7 +73,7 @@ func settle(p *policy.Policy, before *credential, got answer) (after *credential
 				c.overdue = before.end
 			}
 			past := max(got.sent.Sub(c.overdue), soonest)
-			c.end = got.sent.Add(shrink(min(pastEnd, past), got.life))
+			c.end = got.sent.Add(atMostQuarter(min(pastEnd, past), got.life))
 		}
 		return &c, true
 	}
@@ -93,17 +93,17 @@ func settle(p *policy.Policy, before *credential, got answer) (after *credential
 // refreshAt returns when c is to be asked for again, where the last answer
 // came at now and repeated reports that it was the same value as before.
 func refreshAt(p *policy.Policy, c *credential, spread float64, now clock.Instant, repeated bool) clock.Instant {
-	lead := shrink(p.Lead, c.life)
+	lead := atMostQuarter(p.Lead, c.life)
 	at := c.end.Add(-lead + time.Duration(spread*float64(min(time.Minute, lead/5))))
 	if c.overdue != 0 {
 		at = c.end.Add(-min(pollPast, c.end.Sub(c.seen)/4))
 		return max(at, now.Add(soonest))
 	}
-	if c.aged && shrink(pollAged, c.life) == pollAged {
+	if c.aged && atMostQuarter(pollAged, c.life) == pollAged {
 		at = min(at, now.Add(jittered(pollAged, spread)))
 	}
 	if repeated {
-		at = max(at, now.Add(shrink(jittered(pollEvery, spread), c.life)))
+		at = max(at, now.Add(atMostQuarter(jittered(pollEvery, spread), c.life)))
 	}
 	at = min(at, c.end)
 	return max(at, now.Add(soonest))
@@ -119,7 +119,7 @@ const restLeast = 5 * time.Second
 // late, or comes anew to a value that an earlier run has left, need not wait at the end.
 func restUntil(c *credential, now clock.Instant) clock.Instant {
 	left := c.end.Sub(now)
-	if left <= shrink(restLeast, c.life) {
+	if left <= atMostQuarter(restLeast, c.life) {
 		return c.end
 	}
 	return now.Add(left / 2)
@@ -135,7 +135,7 @@ func (en *entry) unasked(now clock.Instant) bool {
 	if c == nil {
 		return now.Sub(asked) >= 2*time.Hour
 	}
-	return asked == 0 || asked.Sub(c.issued) < shrink(time.Minute, c.life)
+	return asked == 0 || asked.Sub(c.issued) < atMostQuarter(time.Minute, c.life)
 }
 
 // failed returns the hold that err alone calls for at now, when failures refreshes
@@ -220,7 +220,7 @@ func cutShort(failures, quotas int, valid bool, life time.Duration, spread float
 	pause := 2 * jittered(30*time.Second, spread)
 	switch {
 	case valid:
-		pause = max(shrink(pause, life), soonest)
+		pause = max(atMostQuarter(pause, life), soonest)
 	case failures == 1:
 		pause = 0
 	case failures <= quickTries+1:
@@ -246,7 +246,7 @@ func backoff(failures int, life time.Duration, careful bool, spread float64) tim
 		d = doubled(time.Second, failures, long)
 	}
 	if life > 0 {
-		d = max(shrink(d, life), soonest)
+		d = max(atMostQuarter(d, life), soonest)
 	}
 	return d
 }

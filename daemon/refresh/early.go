@@ -55,17 +55,17 @@ func (e *Engine) early(ctx context.Context, name string) (*credential, error) {
 	if spec.Policy.Grant {
 		return nil, writeOnly()
 	}
-	if c := e.pull(&spec); c != nil {
+	if c := e.readEarly(&spec); c != nil {
 		return c, nil
 	}
 	return nil, e.ready(ctx)
 }
 
-// pull makes an entry of the one record of spec that was kept, unless the loading has done so, and
+// readEarly makes an entry of the one record of spec that was kept, unless the loading has done so, and
 // returns its value; nil where it is not certain to be in force: it is not there, has ended, cannot
 // be read; was dated by the wall clock, which may have been turned back; or lives by a grant that
 // cannot be used or read. What becomes of it then is the loading's to say.
-func (e *Engine) pull(spec *Spec) *credential {
+func (e *Engine) readEarly(spec *Spec) *credential {
 	en := e.index.get(spec.Name)
 	if en == nil && e.maybeDead(spec) {
 		return nil
@@ -119,9 +119,9 @@ func (g *gate) shut() {
 
 // admitEarly is admit for a reader; nil where the loading has come to its end since.
 func (e *Engine) admitEarly(spec *Spec, c *credential) *entry {
-	e.pulls.mu.Lock()
-	defer e.pulls.mu.Unlock()
-	if e.pulls.over {
+	e.earlyReads.mu.Lock()
+	defer e.earlyReads.mu.Unlock()
+	if e.earlyReads.over {
 		return nil
 	}
 	return e.admit(spec, c)

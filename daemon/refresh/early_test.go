@@ -279,7 +279,7 @@ func TestAStopEndsTheLoading(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		d := newDisk()
 		var all []keptCustomer
-		for i := range 2 * handful {
+		for i := range 2 * loadBatch {
 			all = append(all, keptCustomer{child: fmt.Sprint("wx", i), boot: thisBoot, left: time.Hour})
 		}
 		all = append(all, keptCustomer{child: "over", boot: thisBoot, left: -time.Hour})
@@ -297,7 +297,7 @@ func TestAStopEndsTheLoading(t *testing.T) {
 		go func() { r.List("", nil); close(listed) }()
 		synctest.Wait()
 		r.end()
-		for range handful {
+		for range loadBatch {
 			d.walk <- struct{}{}
 		}
 		r.stop()

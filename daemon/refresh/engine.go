@@ -20,11 +20,11 @@ import (
 // Run; its other methods may be called concurrently as soon as it is made.
 type Engine struct {
 	// Set by New, read-only after.
-	cfg   Config
-	log   hclog.Logger
-	clock *clock.Clock
-	mark  mark
-	hosts []*hostState
+	cfg          Config
+	log          hclog.Logger
+	clock        *clock.Clock
+	fingerprints fingerprinter
+	hosts        []*hostState
 
 	// Set by load, read-only after.
 	restored bool // the store was made of a backup
@@ -32,31 +32,31 @@ type Engine struct {
 	loaded  chan struct{} // closed when all that was kept is in force
 	turned  bool          // the wall clock stood before what was on disk
 	foreign []dated       // what an earlier boot has written; until it is written anew
-	stray   unusedRecords         // what is of no use; until it is deleted
+	unused  unusedRecords // what is of no use; until it is deleted
 
-	pulls  gate // open until the loading ends; see pull
-	dating dating
+	earlyReads gate // open until the loading ends; see pull
+	dating     dating
 
-	catalog  atomic.Pointer[Catalog]
-	reloaded atomic.Int64 // when catalog was last replaced, an instant; zero for never
-	index    *index
-	schedule *schedule
-	ledger   *quota.Ledger
-	sleepers sleepers
-	watchers watchers
-	dropped  dropped
-	counts   counts
-	unsaved  unsavedValues
-	classes  classes
-	grants   grantStore
-	codes    codes
-	asks     asks
-	shares   quota.Shares
-	outlets  outlets
-	lists    customerLists
-	walks    walks
-	locks    nameLocks // by name: who changes what stands under it
-	calling nameLocks // by name: who calls for it
+	catalog   atomic.Pointer[Catalog]
+	reloaded  atomic.Int64 // when catalog was last replaced, an instant; zero for never
+	index     *index
+	schedule  *schedule
+	ledger    *quota.Ledger
+	sleepers  sleepers
+	watchers  watchers
+	dropped   dropped
+	counts    counts
+	unsaved   unsavedValues
+	classes   classes
+	grants    grantStore
+	codes     codes
+	asks      asks
+	shares    quota.Shares
+	endpoints endpoints
+	lists     customerLists
+	walks     walks
+	locks     nameLocks // by name: who changes what stands under it
+	calling   nameLocks // by name: who calls for it
 
 	base   context.Context // the engine's own: what a flight runs under, whoever asked for it
 	cancel context.CancelFunc
@@ -76,7 +76,7 @@ func New(cfg Config) (*Engine, error) {
 	if n := len(cfg.Hosts); n > mostHosts {
 		return nil, fmt.Errorf("refresh: Config has %d hosts, at most %d are possible", n, mostHosts)
 	}
-	cfg.Store = newRare(cfg.Store)
+	cfg.Store = newHoldFilter(cfg.Store)
 	log := cfg.Logger
 	if log == nil {
 		log = hclog.NewNullLogger()
@@ -99,7 +99,7 @@ func New(cfg Config) (*Engine, error) {
 	e.base, e.cancel = context.WithCancel(context.Background())
 	e.grants.store = cfg.Store
 	var err error
-	if e.mark, err = newMark(cfg.Store); err != nil {
+	if e.fingerprints, err = newFingerprinter(cfg.Store); err != nil {
 		log.Error("cannot keep the key of fingerprints: those of this run compare with no others", "error", err)
 	}
 	if r, err := cfg.Store.Get(record.Keys, record.Restored); err == nil && r.Value != nil {
@@ -212,7 +212,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		return nil
 	})
 	g.Go(func() error {
-		e.sweep(ctx)
+		e.deleteUnused(ctx)
 		e.redate(ctx)
 		return nil
 	})

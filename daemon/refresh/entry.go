@@ -25,9 +25,9 @@ type credential struct {
 	// where it has not.
 	overdue clock.Instant
 
-	pushed *pushed // how it came, if it was pushed; nil for what is fetched
-	aged   bool    // it may be older than issued says
-	walled bool    // its times are as right as the wall clock was; see dateAgain
+	pushed      *pushed // how it came, if it was pushed; nil for what is fetched
+	aged        bool    // it may be older than issued says
+	byWallClock bool    // its times are as right as the wall clock was; see dateAgain
 }
 
 // pushed is what a pushed value has besides.
@@ -57,7 +57,7 @@ type entry struct {
 	class atomic.Pointer[configClass]
 
 	// current is what readers see: nil, or the last value that became durable, valid or
-	// not. Written with mu held, in the turn of the name.
+	// not. Written with mu held and the name locked.
 	current atomic.Pointer[credential]
 
 	// readers is counted by the server.
@@ -74,7 +74,7 @@ type entry struct {
 	mu       sync.Mutex // guards what follows; taken before the schedule's and the watchers' locks
 	flight   *flight    // the one fetch under way, nil for none
 	hold     *hold      // why no call is made before its end; nil for none
-	history     *history      // what has happened to it in this run; nil for nothing
+	history  *history   // what has happened to it in this run; nil for nothing
 	refresh  clock.Instant
 	written  bool  // there is a record of a hold on disk
 	landed   bool  // a call has come to an end in this run
@@ -199,7 +199,7 @@ func (en *entry) lately(now clock.Instant) bool {
 		life = c.life
 	}
 	asked := en.lastAsked()
-	return asked != 0 && now.Sub(asked) < shrink(latelyAsked, life)
+	return asked != 0 && now.Sub(asked) < atMostQuarter(latelyAsked, life)
 }
 
 // latelyAsked is how long ago a reader has wanted what is being used now: the longest lead, so that
@@ -358,5 +358,5 @@ func (h *hold) err(now clock.Instant) *Error {
 	return &Error{Reason: h.reason, RetryAfter: after, Message: h.message}
 }
 
-// shrink returns d, or a quarter of life where that is shorter.
-func shrink(d, life time.Duration) time.Duration { return min(d, life/4) }
+// atMostQuarter returns d, or a quarter of life where that is shorter.
+func atMostQuarter(d, life time.Duration) time.Duration { return min(d, life/4) }

@@ -87,10 +87,10 @@ func (e *lateError) Error() string {
 	return fmt.Sprintf("answered a value that lives %s, less than the call took", e.life)
 }
 
-// outletError says that no call was made, or that the one that was made has caused the hold.
-type outletError struct{ hold *hold }
+// endpointError says that no call was made, or that the one that was made has caused the hold.
+type endpointError struct{ hold *hold }
 
-func (e *outletError) Error() string { return e.hold.message }
+func (e *endpointError) Error() string { return e.hold.message }
 
 // ownFault is what there is to tell a peer of a fault of tokend's own.
 const ownFault = "a fault of tokend's own: its log says more"

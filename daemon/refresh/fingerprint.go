@@ -11,32 +11,32 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// mark makes fingerprints: texts that tell two values apart without showing either. They are keyed
+// fingerprinter makes fingerprints: texts that tell two values apart without showing either. They are keyed
 // by random bytes of the store's own, so that one from a log can be checked against a value only
 // where the store is.
-type mark [32]byte
+type fingerprinter [32]byte
 
-// markName is the key's name among the store's own.
-const markName = "fingerprint"
+// fingerprintKey is the key's name among the store's own.
+const fingerprintKey = "fingerprint"
 
-// newMark returns the mark of store, and makes one if there is none. A mark that cannot be
+// newFingerprinter returns the mark of store, and makes one if there is none. A mark that cannot be
 // kept is good for this run; err then says why.
-func newMark(store Store) (m mark, err error) {
-	r, err := store.Get(record.Keys, markName)
+func newFingerprinter(store Store) (m fingerprinter, err error) {
+	r, err := store.Get(record.Keys, fingerprintKey)
 	if err == nil && r.Value != nil {
 		var k record.Key
 		if k, err = record.DecodeKey(r); err == nil && len(k.Bytes) == len(m) {
-			return mark(k.Bytes), nil
+			return fingerprinter(k.Bytes), nil
 		}
 	}
 	_, _ = rand.Read(m[:]) // never fails: see its documentation
 	if err != nil {
 		return m, err
 	}
-	return m, store.Put(context.Background(), record.Key{Name: markName, Bytes: m[:]}.Encode())
+	return m, store.Put(context.Background(), record.Key{Name: fingerprintKey, Bytes: m[:]}.Encode())
 }
 
-func (m mark) sum(word string, parts ...string) []byte {
+func (m fingerprinter) sum(word string, parts ...string) []byte {
 	h := hmac.New(sha256.New, m[:])
 	h.Write([]byte(word))
 	for _, p := range parts {
@@ -48,12 +48,12 @@ func (m mark) sum(word string, parts ...string) []byte {
 
 // of returns the fingerprint of value: 48 bits, the same for the same value as long as the
 // store lives.
-func (m mark) of(value secret.Text) string {
+func (m fingerprinter) of(value secret.Text) string {
 	return hex.EncodeToString(m.sum("value", string(value))[:6])
 }
 
 // code returns the key under which an authorization code is kept: it tells codes apart
 // without showing them.
-func (m mark) code(owner string, code secret.Text) string {
+func (m fingerprinter) code(owner string, code secret.Text) string {
 	return hex.EncodeToString(m.sum("code", owner, string(code))[:16])
 }

@@ -53,7 +53,7 @@ func (e *Engine) fly(en *entry, f *flight) {
 	} else {
 		// An entry of the same name may have gone out of service with its fetch still under
 		// way: one call for a credential at a time, whoever it is made for.
-		end, _ := e.calling.take(context.Background(), en.name)
+		end, _ := e.calling.lock(context.Background(), en.name)
 		defer end()
 	}
 	x := &fetch{engine: e, en: en, flight: f}
@@ -89,7 +89,7 @@ func (x *fetch) run() {
 	case err != nil:
 		x.fail(err)
 	case x.spec.Policy.PerAsk:
-		x.hand()
+		x.handOver()
 	default:
 		x.land()
 	}
@@ -200,7 +200,7 @@ func (e *Engine) ask(ctx context.Context, w *wants, do func(parent secret.Text) 
 			w.had, replaced, before = next.text, true, nil
 			try--
 		case refused && api.Reaction == fetchers.Retry && try < w.tries:
-			if !e.pause(e.base, shrink(jittered(doubled(time.Second, try, time.Minute), w.spread), w.life)) {
+			if !e.pause(e.base, atMostQuarter(jittered(doubled(time.Second, try, time.Minute), w.spread), w.life)) {
 				return err
 			}
 			before = nil

@@ -26,7 +26,7 @@ const (
 
 // grantStore keeps what customers gave once. They stay on disk, not in memory: a
 // platform may have a million customers of whom a thousand are served. What changes a grant
-// is done in the turn of its name. Its zero value wants a store.
+// is done with its name locked. Its zero value needs a store.
 type grantStore struct {
 	store Store
 
@@ -46,19 +46,19 @@ type unsavedGrant struct {
 
 // get returns the grant called name; its zero value where there is none.
 func (g *grantStore) get(name string) (record.Grant, error) {
-	s := g.stand([]string{name})[0]
+	s := g.read([]string{name})[0]
 	return s.Grant, s.err
 }
 
-// standing is a grant as it stands, or why that cannot be told. Its zero value is of no grant.
-type standing struct {
+// storedGrant is a grant as it stands, or why that cannot be told. Its zero value is of no grant.
+type storedGrant struct {
 	record.Grant
 	err error
 }
 
-// stand returns how the grants called names stand; none for an empty name.
-func (g *grantStore) stand(names []string) []standing {
-	all := make([]standing, len(names))
+// read returns how the grants called names stand; none for an empty name.
+func (g *grantStore) read(names []string) []storedGrant {
+	all := make([]storedGrant, len(names))
 	stored, at := make([]string, 0, len(names)), make([]int, 0, len(names))
 	g.mu.Lock()
 	for i, name := range names {
@@ -150,7 +150,7 @@ func (g *grantStore) live(name string) (record.Grant, error) {
 // rotate writes recs and, in the same step, next as the grant called name in place of
 // used, the one that the call was made with. A grant that has been given meanwhile is
 // newer and stays, with next behind it. What the disk refuses is in force all the same
-// until it takes it: WeChat may regard used as dead. It is called in the grant's turn.
+// until it takes it: WeChat may regard used as dead. The grant's name is locked.
 func (g *grantStore) rotate(ctx context.Context, name string, used, next secret.Text, recs []record.Record) error {
 	grant, unreadable := g.get(name)
 	if unreadable != nil {
@@ -179,7 +179,7 @@ func (g *grantStore) rotate(ctx context.Context, name string, used, next secret.
 
 // saveGrant tries to write the grant called name, which the disk has refused. nil: it is on disk.
 func (e *Engine) saveGrant(ctx context.Context, name string) error {
-	end, err := e.locks.take(ctx, name)
+	end, err := e.locks.lock(ctx, name)
 	if err != nil {
 		return err
 	}
@@ -273,7 +273,7 @@ func (g *grantStore) each(prefix string) iter.Seq2[string, State] {
 }
 
 // status returns all there is to say of a grant but its value.
-func (g *grantStore) status(spec Spec, m mark) (Status, error) {
+func (g *grantStore) status(spec Spec, m fingerprinter) (Status, error) {
 	grant, err := g.get(spec.Name)
 	if err != nil {
 		return Status{}, err

@@ -205,7 +205,7 @@ func TestConfiguredGrantsSeedAndNeverOverwrite(t *testing.T) {
 		grant := customer("wxa", "refresh_token")
 		sow := func(value secret.Text) {
 			t.Helper()
-			if err := r.Sow(t.Context(), []Seed{{grant, value}}); err != nil {
+			if err := r.ApplySeeds(t.Context(), []Seed{{grant, value}}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -236,7 +236,7 @@ func TestAConfiguredGrantThatWasRefusedIsNotTriedAtEveryStart(t *testing.T) {
 		d := newDisk()
 		for range 10 {
 			r := start(t, Config{Store: d, Catalog: p.catalog()})
-			if err := r.Sow(t.Context(), []Seed{{customer("wxa", "refresh_token"), "seeded"}}); err != nil {
+			if err := r.ApplySeeds(t.Context(), []Seed{{customer("wxa", "refresh_token"), "seeded"}}); err != nil {
 				t.Fatal(err)
 			}
 			r.mustPush("ticket", time.Now())

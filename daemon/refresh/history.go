@@ -11,12 +11,12 @@ import (
 // history is what has happened to a credential in this run that is not told by where it stands. Its
 // nil value stands for nothing. Guarded by its entry's mu.
 type history struct {
-	repeated clock.Instant // when WeChat repeated a rejected value; zero for never
-	dead     secret.Text   // the value that WeChat has refused to a child, until one is published
-	rejections  allowance
-	gone     *Error   // the entry is out of service, and why; nil while it is in service
-	attempts    []pastAttempt   // oldest first
-	rids     []string // WeChat's ids of failed requests, oldest first: the deeds with hasRID set
+	repeated   clock.Instant // when WeChat repeated a rejected value; zero for never
+	dead       secret.Text   // the value that WeChat has refused to a child, until one is published
+	rejections allowance
+	gone       *Error        // the entry is out of service, and why; nil while it is in service
+	attempts   []pastAttempt // oldest first
+	rids       []string      // WeChat's ids of failed requests, oldest first: the attempts with hasRID set
 }
 
 // pastAttempt is an Attempt as it is remembered: with nothing in it that points anywhere.

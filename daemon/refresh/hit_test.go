@@ -29,7 +29,7 @@ func TestAHitDoesNotAllocate(t *testing.T) {
 // asked for, or are none.
 func TestCachedAllIsCached(t *testing.T) {
 	var all []Spec
-	for i := range 3*abreast + 1 {
+	for i := range 3*batchSize + 1 {
 		life := time.Duration(1+i%2) * time.Hour
 		all = append(all, Spec{Name: fmt.Sprintf("mini_program/wx%d/access_token", i), Policy: policy.StableToken, Fetcher: fresh(life)})
 	}

@@ -218,7 +218,7 @@ func TestNoteOfCallDeleted(t *testing.T) {
 				r.mustPut(customer("wxa", "refresh_token"), "refresh")
 				_, err := r.get(name)
 				of := mustReason(t, err, Unreachable)
-				end, _ := r.locks.take(t.Context(), name)
+				end, _ := r.locks.lock(t.Context(), name)
 				go ends(r, c)
 				synctest.Wait()
 				time.Sleep(of.RetryAfter + time.Second)

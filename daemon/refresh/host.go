@@ -75,7 +75,7 @@ func (e *Engine) slot(ctx context.Context, h *hostState, owner string, r rank, f
 		e.counts.fetches.Add(1)
 	}
 	if _, ok := errors.AsType[*fetchers.APIError](err); ok && h.Faults != nil {
-		e.blame(h)
+		e.countFault(h)
 	}
 	return err
 }
@@ -95,9 +95,9 @@ func (e *Engine) faulty(h *hostState, failing bool) error {
 	return nil
 }
 
-// blame counts a faulty call. It is counted after the fact, and written only then, because calls
+// countFault counts a faulty call. It is counted after the fact, and written only then, because calls
 // that succeed are the rule: a kill in between forgets those that were under way.
-func (e *Engine) blame(h *hostState) {
+func (e *Engine) countFault(h *hostState) {
 	key := h.Faults.Key("")
 	e.ledger.Spend(*h.Faults, key, e.clock.Now())
 	if err := e.writeBudgets(context.Background(), []string{key}); err != nil {
@@ -169,14 +169,14 @@ func (e *Engine) charge(ctx context.Context, spec *Spec, use usage, recs ...reco
 	return nil
 }
 
-// writeBudgets writes what is spent under keys, as it stands when it is this call's turn to
-// write, together with recs.
+// writeBudgets writes what is spent under keys, as it is when the keys are locked, together
+// with recs.
 func (e *Engine) writeBudgets(ctx context.Context, keys []string, recs ...record.Record) error {
 	names := slices.Clip(keys)
 	for _, r := range recs {
 		names = append(names, r.Key)
 	}
-	end, err := e.locks.take(ctx, names...)
+	end, err := e.locks.lock(ctx, names...)
 	if err != nil {
 		return err
 	}
@@ -196,7 +196,7 @@ func (e *Engine) writeBudgets(ctx context.Context, keys []string, recs ...record
 
 // forgetBudgets deletes the records under keys that still count nothing.
 func (e *Engine) forgetBudgets(ctx context.Context, keys []string) error {
-	return e.sweepTable(ctx, record.Budgets, keys, func(key string) bool { return len(e.ledger.Get(key).Slices) == 0 })
+	return e.deleteEach(ctx, record.Budgets, keys, func(key string) bool { return len(e.ledger.Get(key).Slices) == 0 })
 }
 
 // saveBudgets writes what was spent while the disk refused.
@@ -243,7 +243,7 @@ func (e *Engine) succeeded(h *hostState, was *hold) {
 	if last != 0 && int64(now)-last < int64(liftEvery) || !h.lifted.CompareAndSwap(last, int64(instantOf(now))) {
 		return
 	}
-	e.liftOutlets(func(h *hold) bool { return h.class == fetchers.AddressRefused })
+	e.liftEndpoints(func(h *hold) bool { return h.class == fetchers.AddressRefused })
 	h.listed.Store(int64(now))
 	n := 0
 	e.index.each(func(en *entry) bool {

@@ -216,9 +216,9 @@ func (s *shard) rebuild(x *index) {
 	s.slots.Store(&fresh)
 }
 
-// abreast is how many names are looked up at once. A processor has some ten to twenty questions to
+// batchSize is how many names are looked up at once. A processor has some ten to twenty questions to
 // the memory open at a time.
-const abreast = 16
+const batchSize = 16
 
 // CachedAll is [Engine.Cached] for several names: values, which is as long, becomes theirs. Where
 // none is held that is valid at now, the TTL is 0. Where there are more credentials than the
@@ -226,55 +226,55 @@ const abreast = 16
 // after another; here the names wait together.
 func (e *Engine) CachedAll(names [][]byte, now Instant, values []Value) {
 	for len(names) > 0 {
-		n := min(len(names), abreast)
-		e.cachedAbreast(names[:n], now, values[:n])
+		n := min(len(names), batchSize)
+		e.cachedBatch(names[:n], now, values[:n])
 		names, values = names[n:], values[n:]
 	}
 }
 
-// cachedAbreast is CachedAll for at most abreast names. Each of its loops asks the memory for what
+// cachedBatch is CachedAll for at most batchSize names. Each of its loops asks the memory for what
 // the next one needs.
-func (e *Engine) cachedAbreast(names [][]byte, now Instant, values []Value) {
-	var entries [abreast]*entry
-	e.index.findAbreast(names, &entries)
-	var held [abreast]*credential
+func (e *Engine) cachedBatch(names [][]byte, now Instant, values []Value) {
+	var entries [batchSize]*entry
+	e.index.findBatch(names, &entries)
+	var held [batchSize]*credential
 	for i := range names {
-		if en := entries[i%abreast]; en != nil {
-			held[i%abreast] = en.current.Load()
+		if en := entries[i%batchSize]; en != nil {
+			held[i%batchSize] = en.current.Load()
 		}
 	}
 	for i := range names {
-		c := held[i%abreast]
+		c := held[i%batchSize]
 		if c == nil || now >= c.end {
 			values[i] = Value{}
 			continue
 		}
-		en := entries[i%abreast]
+		en := entries[i%batchSize]
 		en.touch(now)
 		values[i] = Value{Text: c.text, TTL: c.end.Sub(now), Readers: &en.readers}
 	}
 }
 
-// findAbreast is find for at most abreast names.
-func (x *index) findAbreast(names [][]byte, found *[abreast]*entry) {
-	var hashes [abreast]uint64
+// findBatch is find for at most batchSize names.
+func (x *index) findBatch(names [][]byte, found *[batchSize]*entry) {
+	var hashes [batchSize]uint64
 	for i, name := range names {
 		hash := maphash.Bytes(x.seed, name)
-		hashes[i%abreast] = hash
+		hashes[i%batchSize] = hash
 		s, h := x.place(hash)
 		if slots := s.load(); len(slots) > 0 {
-			found[i%abreast] = slots[h&uint64(len(slots)-1)].Load()
+			found[i%batchSize] = slots[h&uint64(len(slots)-1)].Load()
 		}
 	}
 	for i := range names {
-		_, h := x.place(hashes[i%abreast])
-		if en := found[i%abreast]; en != nil && en.hash != uint16(h) {
-			found[i%abreast] = x.like(hashes[i%abreast])
+		_, h := x.place(hashes[i%batchSize])
+		if en := found[i%batchSize]; en != nil && en.hash != uint16(h) {
+			found[i%batchSize] = x.like(hashes[i%batchSize])
 		}
 	}
 	for i, name := range names {
-		if en := found[i%abreast]; en != nil && en.name != string(name) {
-			found[i%abreast] = x.find(name)
+		if en := found[i%batchSize]; en != nil && en.name != string(name) {
+			found[i%batchSize] = x.find(name)
 		}
 	}
 }

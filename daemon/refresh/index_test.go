@@ -40,14 +40,14 @@ func TestIndexIsAMap(t *testing.T) {
 				t.Errorf("%s: got %p and %p, want %p", name, got, find, want[name])
 			}
 		}
-		for i := 0; i < names; i += abreast - 1 { // not all at once, and some that are nobody's
+		for i := 0; i < names; i += batchSize - 1 { // not all at once, and some that are nobody's
 			var batch [][]byte
-			for k := range abreast - 1 {
+			for k := range batchSize - 1 {
 				batch = append(batch, fmt.Appendf(nil, "work/ww%d/1/access_token", i+k))
 			}
 			batch = append(batch, nil)
-			var found [abreast]*entry
-			x.findAbreast(batch, &found)
+			var found [batchSize]*entry
+			x.findBatch(batch, &found)
 			for k, name := range batch {
 				if found[k] != want[string(name)] {
 					t.Errorf("%s abreast: got %p, want %p", name, found[k], want[string(name)])

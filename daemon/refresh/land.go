@@ -13,9 +13,8 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// land takes over an answer: durable, then visible, then known to those who wait. It does so in
-// the turn of the name and of the grant, so that what is on disk and what is
-// visible change in the same order, whatever else goes on.
+// land takes over an answer: durable, then visible, then known to those who wait. It does so with
+// the names of the entry and of the grant locked, so that disk and memory change in the same order.
 func (x *fetch) land() {
 	e, en := x.engine, x.en
 	end := x.lock()
@@ -57,14 +56,14 @@ func (x *fetch) land() {
 	e.succeeded(e.host(x.spec), was)
 }
 
-// lock waits for the turns in which a flight lands and returns what ends them. The engine
-// goes on being written to while it stops, so nothing cuts this short.
+// lock locks the names of the entry and of its grant, and returns what unlocks them. A stop of the
+// engine does not cut this short: what was fetched is written.
 func (x *fetch) lock() (end func()) {
 	names := []string{x.en.name}
 	if x.spec.Grant != "" {
 		names = append(names, x.spec.Grant)
 	}
-	end, _ = x.engine.locks.take(context.Background(), names...)
+	end, _ = x.engine.locks.lock(context.Background(), names...)
 	return end
 }
 
@@ -87,7 +86,7 @@ func (x *fetch) records(c *credential) (recs []record.Record) {
 // commit makes recs durable and, in the same step, the grant that came with the
 // answer: between the two a crash would lose the one or orphan the other. The store's own
 // bounds apply, not the flight's: what has been fetched must be kept, also by a
-// daemon that is stopping. It is called in the grant's turn.
+// daemon that is stopping. The grant's name is locked.
 func (x *fetch) commit(recs ...record.Record) error {
 	ctx, got := context.Background(), x.got
 	if x.spec.Grant == "" || got.next == "" || got.next == got.grant {
@@ -118,11 +117,11 @@ func (x *fetch) logSuccess(c *credential, same bool, failures int, now clock.Ins
 	}
 	a := &x.attempt
 	level("refreshed", "name", x.en.name, "cause", a.Cause, "outcome", a.Outcome, "took", a.Took.Round(time.Millisecond),
-		"expires_in", c.end.Sub(now).Round(time.Second), "fingerprint", x.engine.mark.of(c.text), "failures_before", failures)
+		"expires_in", c.end.Sub(now).Round(time.Second), "fingerprint", x.engine.fingerprints.of(c.text), "failures_before", failures)
 }
 
-// hand gives what was fetched for one request to whoever made it, and keeps nothing.
-func (x *fetch) hand() {
+// handOver gives what was fetched for one request to whoever made it, and keeps nothing.
+func (x *fetch) handOver() {
 	e, en := x.engine, x.en
 	x.attempt.Outcome = "ok"
 	en.mu.Lock()
@@ -291,8 +290,8 @@ func (v *verdict) reply(gone *Error, err error) *Error {
 	return held
 }
 
-// superseded reports whether another grant is in force than used, which was refused. It is called in
-// the grant's turn.
+// superseded reports whether another grant is in force than used, which was refused. The
+// grant's name is locked.
 func (e *Engine) superseded(spec *Spec, used secret.Text) bool {
 	if spec.Grant == "" {
 		return false
@@ -317,10 +316,10 @@ func (e *Engine) holdFor(err error, spec *Spec, failures int, en *entry, valid b
 		}
 		// Asked again of itself, without a call while the parent is held; a parent
 		// that recovers wakes it sooner.
-		h.until = now.Add(max(shrink(5*time.Minute, en.life()), soonest))
+		h.until = now.Add(max(atMostQuarter(5*time.Minute, en.life()), soonest))
 		return h, false
 	}
-	if oe, ok := errors.AsType[*outletError](err); ok {
+	if oe, ok := errors.AsType[*endpointError](err); ok {
 		h := *oe.hold // why a refused grant cannot be read again yet
 		h.failures, h.quotas, h.settings, h.since = failures, quotas, spec.Settings, now
 		return &h, true

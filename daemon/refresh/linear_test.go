@@ -73,7 +73,7 @@ func TestSeedsWrittenTogether(t *testing.T) {
 		r := start(t, Config{Store: d, Catalog: newPlatform(children...).catalog()})
 		before := d.Puts()
 		for _, want := range []int{n/giveBatch + 1, 0} {
-			if err := r.Sow(t.Context(), seeds); err != nil {
+			if err := r.ApplySeeds(t.Context(), seeds); err != nil {
 				t.Fatal(err)
 			}
 			if puts := d.Puts() - before; puts > want {

@@ -34,21 +34,21 @@ func (e *Engine) load(ctx context.Context) (whole bool) {
 	}
 	l.decide()
 	errs = slices.Concat(l.errs, errs, berrs)
-	e.stray = unusedRecords{values: l.useless, budgets: e.loadBudgets(budgets)}
+	e.unused = unusedRecords{values: l.useless, budgets: e.loadBudgets(budgets)}
 	for _, h := range holds {
 		if e.loadHold(h) {
-			e.stray.holds = append(e.stray.holds, h.Name)
+			e.unused.holds = append(e.unused.holds, h.Name)
 		}
 	}
-	e.pulls.shut()
+	e.earlyReads.shut()
 	n := e.planLoaded()
 	e.foreign = append(l.foreign, e.elsewhere(holds, budgets)...)
 	if e.restored {
 		e.log.Info("a backup was restored: tokens that WeChat may have replaced since then are fetched again", "tokens", len(l.misleading))
 	}
-	err := e.forget(l.misleading)
+	err := e.deleteRecords(l.misleading)
 	if err == nil && e.restored {
-		err = e.forget([]record.Record{{Table: record.Keys, Key: record.Restored}})
+		err = e.deleteRecords([]record.Record{{Table: record.Keys, Key: record.Restored}})
 	}
 	if err != nil {
 		errs = append(errs, err)
@@ -111,8 +111,8 @@ func (e *Engine) loadBudgets(budgets []record.Budget) (useless []string) {
 
 // loadHold takes over a hold, and reports whether it is of no use.
 func (e *Engine) loadHold(h record.Hold) (useless bool) {
-	if outletOwner(h.Name) != "" {
-		return e.loadOutlet(h)
+	if endpointOwner(h.Name) != "" {
+		return e.loadEndpoint(h)
 	}
 	spec, err := (*e.catalog.Load()).Lookup(h.Name)
 	if err != nil || spec.Settings != h.Settings || spec.Policy.PerAsk {
@@ -167,19 +167,19 @@ type keptValue struct {
 }
 
 const (
-	// handful is how many values the reader hands over at a time. After each, those who wait for a
+	// loadBatch is how many values the reader hands over at a time. After each, those who wait for a
 	// processor get it: who reads meanwhile has but a millisecond to wait.
-	handful = 512
+	loadBatch = 512
 
-	// ahead is how many handfuls it may be ahead: it begins while the grants are still being read,
+	// loadAhead is how many handfuls it may be ahead: it begins while the grants are still being read,
 	// and what waits is what there will be in entries anyway.
-	ahead = 64
+	loadAhead = 64
 )
 
 // readValues makes an entry of every value that was kept and is of use, but for those that decide
 // judges. limit is about now. When ctx ends it stops where it is.
 func (e *Engine) readValues(ctx context.Context, limit time.Time) *loading {
-	l := &loading{e: e, ctx: ctx, now: e.clock.Now(), limit: limit, read: make(chan []keptValue, ahead)}
+	l := &loading{e: e, ctx: ctx, now: e.clock.Now(), limit: limit, read: make(chan []keptValue, loadAhead)}
 	var making sync.WaitGroup
 	making.Go(l.make)
 	l.readAll()
@@ -207,9 +207,9 @@ func (l *loading) readAll() {
 		}
 		l.turned = l.turned || v.Issued.Wall.After(l.limit) || v.Seen.Wall.After(l.limit)
 		if next == nil {
-			next = make([]keptValue, 0, handful)
+			next = make([]keptValue, 0, loadBatch)
 		}
-		if next = append(next, keptValue{v.Name, v.Target, l.e.alike(l.e.kept(v)), doubted}); len(next) < handful {
+		if next = append(next, keptValue{v.Name, v.Target, l.e.alike(l.e.kept(v)), doubted}); len(next) < loadBatch {
 			continue
 		}
 		if !l.pause() {
@@ -264,7 +264,7 @@ func (l *loading) readGrants() {
 		if live || err != nil {
 			l.usable[maphash.String(l.seed, r.Key)] = struct{}{}
 		}
-		if n++; n%handful == 0 && !l.pause() {
+		if n++; n%loadBatch == 0 && !l.pause() {
 			return
 		}
 	}

@@ -6,83 +6,83 @@ import (
 	"sync"
 )
 
-// nameLocks lets one at a time change what stands under a name, on disk and in memory alike, so
-// that the two change in the same order. Unlike a mutex a turn may be held
-// while the disk is written. Its zero value is ready.
+// nameLocks is one lock for each name. Who holds it changes what is stored under the name, on disk
+// and in memory, so that both change in the same order. A lock may be held while the disk is
+// written. The zero value is ready.
 type nameLocks struct {
-	mu    sync.Mutex
-	taken map[string]chan struct{} // closed when the turn ends; nil where nobody waits for that
+	mu   sync.Mutex
+	held map[string]chan struct{} // closed on unlock; nil if nobody waits
 }
 
-// take waits for the turns of all names and returns what ends them, or ctx's error. Who needs
-// several takes them in one call, never one while holding another. names may hold one twice, and
-// are not to be changed before the end.
-func (t *nameLocks) take(ctx context.Context, names ...string) (end func(), err error) {
-	if t.takeAll(names) {
-		return func() { t.end(names) }, nil
+// lock locks all names and returns what unlocks them, or ctx's error. A caller that needs several
+// locks takes them in one call, never one while it holds another. A name may be in names twice. The
+// caller does not change names before it unlocks them.
+func (t *nameLocks) lock(ctx context.Context, names ...string) (unlock func(), err error) {
+	if t.tryLock(names) {
+		return func() { t.unlock(names) }, nil
 	}
-	// Everybody who holds some and waits for others takes them in the same order, so that no two
-	// wait for each other.
+	// All callers that hold some and wait for others lock in the same order, so that no two wait for
+	// each other.
 	names = slices.Compact(slices.Sorted(slices.Values(names)))
 	for have := 0; ; {
 		var before chan struct{}
-		if have, before = t.takeFree(names, have); before == nil {
-			return func() { t.end(names) }, nil
+		if have, before = t.lockFree(names, have); before == nil {
+			return func() { t.unlock(names) }, nil
 		}
 		select {
 		case <-before:
 		case <-ctx.Done():
-			t.end(names[:have])
+			t.unlock(names[:have])
 			return nil, ctx.Err()
 		}
 	}
 }
 
-// takeAll takes the turns of names if all of them are free, as nearly always, and reports whether
-// they were.
-func (t *nameLocks) takeAll(names []string) bool {
+// tryLock locks names if all of them are free, as they nearly always are, and reports whether they
+// were.
+func (t *nameLocks) tryLock(names []string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, name := range names {
-		if _, taken := t.taken[name]; taken {
+		if _, taken := t.held[name]; taken {
 			return false
 		}
 	}
-	if t.taken == nil {
-		t.taken = map[string]chan struct{}{}
+	if t.held == nil {
+		t.held = map[string]chan struct{}{}
 	}
 	for _, name := range names {
-		t.taken[name] = nil
+		t.held[name] = nil
 	}
 	return true
 }
 
-// takeFree takes the turns of names from the one at have on, up to one that is not free. It returns
-// how many are had then, and what is closed when that one may be; nil if all are had.
-func (t *nameLocks) takeFree(names []string, have int) (int, chan struct{}) {
+// lockFree locks names from the one at have on, up to one that is not free. It returns how many are
+// locked then, and a channel that is closed when that one is unlocked; nil if all are locked.
+func (t *nameLocks) lockFree(names []string, have int) (int, chan struct{}) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for ; have < len(names); have++ {
-		before, taken := t.taken[names[have]]
+		before, taken := t.held[names[have]]
 		if taken {
 			if before == nil {
 				before = make(chan struct{})
-				t.taken[names[have]] = before
+				t.held[names[have]] = before
 			}
 			return have, before
 		}
-		t.taken[names[have]] = nil
+		t.held[names[have]] = nil
 	}
 	return have, nil
 }
 
-func (t *nameLocks) end(names []string) {
+func (t *nameLocks) unlock(names []string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, name := range names {
-		if waits := t.taken[name]; waits != nil {
+		if waits := t.held[name]; waits != nil {
 			close(waits)
 		}
-		delete(t.taken, name)
+		delete(t.held, name)
 	}
 }

@@ -52,14 +52,14 @@ func TestFingerprintsTellNothingWithoutTheStore(t *testing.T) {
 
 func TestAMarkThatCannotBeReadIsReplacedForThisRunOnly(t *testing.T) {
 	d := newDisk()
-	if err := d.Put(t.Context(), record.Record{Table: record.Keys, Key: markName, Value: []byte{99}}); err != nil {
+	if err := d.Put(t.Context(), record.Record{Table: record.Keys, Key: fingerprintKey, Value: []byte{99}}); err != nil {
 		t.Fatal(err)
 	}
-	m, err := newMark(d)
-	if err == nil || m == (mark{}) {
-		t.Errorf("got error %v, and a mark of zeros: %v", err, m == (mark{}))
+	m, err := newFingerprinter(d)
+	if err == nil || m == (fingerprinter{}) {
+		t.Errorf("got error %v, and a mark of zeros: %v", err, m == (fingerprinter{}))
 	}
-	if r, _ := d.Get(record.Keys, markName); len(r.Value) != 1 {
+	if r, _ := d.Get(record.Keys, fingerprintKey); len(r.Value) != 1 {
 		t.Error("what a newer version has written was overwritten")
 	}
 }
@@ -68,10 +68,10 @@ func TestAMarkThatCannotBeReadIsReplacedForThisRunOnly(t *testing.T) {
 // over an upgrade.
 func TestMarkOfAnEarlierVersion(t *testing.T) {
 	d := newDisk()
-	if err := d.Put(t.Context(), record.Key{Name: markName, Bytes: bytes.Repeat([]byte{7}, 32)}.Encode()); err != nil {
+	if err := d.Put(t.Context(), record.Key{Name: fingerprintKey, Bytes: bytes.Repeat([]byte{7}, 32)}.Encode()); err != nil {
 		t.Fatal(err)
 	}
-	m, err := newMark(d)
+	m, err := newFingerprinter(d)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -75,11 +75,11 @@ func newModel(seed uint64) *model {
 		m.w.grants[c] = &grantTruth{}
 	}
 	// Whose keys come from chance: pauses depend on them.
-	key := make([]byte, len(mark{}))
+	key := make([]byte, len(fingerprinter{}))
 	for i := range key {
 		key[i] = byte(r.IntN(256))
 	}
-	_ = m.disk.Store.Put(context.Background(), record.Key{Name: markName, Bytes: key}.Encode())
+	_ = m.disk.Store.Put(context.Background(), record.Key{Name: fingerprintKey, Bytes: key}.Encode())
 	return m
 }
 

@@ -151,7 +151,7 @@ func (e *Engine) entry(name string) (*entry, error) {
 // introduce returns the entry of made's name in the index: made, unless there is one. spec is as
 // catalog says.
 func (e *Engine) introduce(made *entry, spec *Spec, catalog *Catalog) *entry {
-	made.mu.Lock() // nobody has its value before what hung at the one before it hangs here
+	made.mu.Lock() // nobody gets its value before the readers are counted as before
 	en := e.index.add(made)
 	if en != made {
 		made.mu.Unlock()

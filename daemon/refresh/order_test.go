@@ -98,7 +98,7 @@ func TestConfiguredGrantAfterRevocation(t *testing.T) {
 		grant := customer("wxa", "refresh_token")
 		sow := func(value secret.Text) {
 			t.Helper()
-			if err := r.Sow(t.Context(), []Seed{{grant, value}}); err != nil {
+			if err := r.ApplySeeds(t.Context(), []Seed{{grant, value}}); err != nil {
 				t.Fatal(err)
 			}
 		}

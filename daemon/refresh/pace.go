@@ -261,9 +261,9 @@ func (e *Engine) launch(g *errgroup.Group, qs *hostQueues, q *hostQueue, en *ent
 	})
 }
 
-// tells returns what a refresh of en, which has ended with err, tells of the host: what WeChat says
+// hostOutcome returns what a refresh of en, which has ended with err, tells of the host: what WeChat says
 // of one customer tells nothing of it, and neither does a parent that cannot be had.
-func (en *entry) tells(err error) ending {
+func (en *entry) hostOutcome(err error) ending {
 	if err == nil {
 		return endedWell
 	}

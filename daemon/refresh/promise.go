@@ -184,9 +184,9 @@ func (e *Engine) dropCode(x *exchange) {
 // forgetCodes deletes the records of settled codes, later if the disk refuses now. A refusal is
 // logged with fields.
 func (e *Engine) forgetCodes(settled []record.Record, fields ...any) {
-	if err := e.forget(settled); err != nil {
+	if err := e.deleteRecords(settled); err != nil {
 		e.log.Error("cannot delete the records of settled authorization codes, retrying", append(fields, "error", err)...)
-		e.codes.stray.Store(true)
+		e.codes.undeleted.Store(true)
 		e.unsaved.kick()
 	}
 }

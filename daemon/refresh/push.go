@@ -70,7 +70,7 @@ func (p *push) names(to []string) []string { return append(to, p.name) }
 
 func (p *push) needs() string { return "" }
 
-func (p *push) prepare(standing) ([]record.Record, error) {
+func (p *push) prepare(storedGrant) ([]record.Record, error) {
 	e := p.engine
 	en, err := e.entry(p.name)
 	if err != nil {
@@ -129,11 +129,11 @@ func (p *push) settle(refused error) (err error) {
 		e.unsaved.add(en)
 	}
 	p.changed = true
-	e.log.Info("ticket pushed", "name", p.name, "expires_in", p.comes.end.Sub(p.now).Round(time.Second), "fingerprint", e.mark.of(p.value), "failures_before", failures, "durable", refused == nil)
+	e.log.Info("ticket pushed", "name", p.name, "expires_in", p.comes.end.Sub(p.now).Round(time.Second), "fingerprint", e.fingerprints.of(p.value), "failures_before", failures, "durable", refused == nil)
 	return err
 }
 
-// after does what follows from p and takes turns of its own.
+// after does what follows from p and locks other names.
 func (p *push) after() {
 	if p.changed {
 		p.engine.wakeChildren(p.name)
@@ -331,7 +331,7 @@ func (e *Engine) takes(d Deposit, at time.Time) (change, error) {
 	case p.Pushed > 0:
 		return e.puts(d.Name, d.Value), nil
 	case p.Grant:
-		a := e.gives(gift{name: d.Name, next: record.Generation{Value: d.Value, At: at, Source: fromPut}})
+		a := e.amendmentOf(givenGrant{name: d.Name, next: record.Generation{Value: d.Value, At: at, Source: fromPut}})
 		a.engine = e
 		return a, nil
 	}

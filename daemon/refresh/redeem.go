@@ -26,7 +26,7 @@ func (e *Engine) redeem(x *exchange) {
 			}
 			continue
 		}
-		if e.over(x, &way, e.redeemOnce(x, &way)) {
+		if e.endTry(x, &way, e.redeemOnce(x, &way)) {
 			return
 		}
 	}
@@ -53,8 +53,8 @@ func (e *Engine) conclude(x *exchange, why error) {
 	e.codes.endLocked(x)
 }
 
-// over takes over how a try of x has ended, and reports whether it was the last.
-func (e *Engine) over(x *exchange, way *Onboarding, err error) bool {
+// endTry takes over how a try of x has ended, and reports whether it was the last.
+func (e *Engine) endTry(x *exchange, way *Onboarding, err error) bool {
 	if x.name != "" {
 		e.codes.mu.Lock()
 		x.err, x.unsaved = err, err != nil
@@ -71,7 +71,7 @@ func (e *Engine) over(x *exchange, way *Onboarding, err error) bool {
 		}
 		return true
 	}
-	told, class, wait, passing := e.misfortune(x, way, err)
+	told, class, wait, passing := e.classify(x, way, err)
 	e.log.Warn("an authorization code could not be exchanged", append([]any{"owner", x.owner, "reason", told.Reason.String(),
 		"error", told.Message, "tries", x.tries}, said(err)...)...)
 	now, stopped := e.clock.Now(), e.base.Err() != nil
@@ -137,9 +137,9 @@ func (e *Engine) tryAgain(x *exchange) bool {
 	if x.waits != "" {
 		woken = e.codes.await(x.waits, x)
 		defer e.codes.forgo(x.waits, x)
-		// A parent publishes its value before it wakes who waits, an outlet that it is free: one of
+		// A parent publishes its value before it wakes who waits, an endpoint that it is free: one of
 		// the two is seen.
-		if e.usable(x.waits) || outletOwner(x.waits) != "" && !e.outlets.holds(x.waits) {
+		if e.usable(x.waits) || endpointOwner(x.waits) != "" && !e.endpoints.holds(x.waits) {
 			wait = min(wait, soonest)
 		}
 	}
@@ -171,7 +171,7 @@ func (e *Engine) pauseOn(x *exchange) {
 	now := e.clock.Now()
 	told := &Error{Reason: Unreachable, Message: "the authorization code could not be exchanged yet"}
 	if way, err := (*e.catalog.Load()).Onboarding(x.owner); err == nil {
-		if h := e.outlets.of(x.owner, exchanges).paused(e.settings(way.Parent), now, false); h != nil {
+		if h := e.endpoints.of(x.owner, exchanges).paused(e.settings(way.Parent), now, false); h != nil {
 			x.waits, x.next, told = x.owner+exchanges, h.until, h.err(now)
 		}
 	}
@@ -188,9 +188,9 @@ func (e *Engine) trying(x *exchange) {
 	x.next = e.clock.Now().Add(backoff(x.tries, 0, false, spreadOf(x.key)))
 }
 
-// misfortune says what a failed exchange calls for: what is told to who asked for it, how long to
+// classify says what a failed exchange calls for: what is told to who asked for it, how long to
 // wait with the next try, and whether waiting can help.
-func (e *Engine) misfortune(x *exchange, way *Onboarding, err error) (told *Error, class fetchers.Reaction, wait time.Duration, passing bool) {
+func (e *Engine) classify(x *exchange, way *Onboarding, err error) (told *Error, class fetchers.Reaction, wait time.Duration, passing bool) {
 	now := e.clock.Now()
 	if of, ok := errors.AsType[*Error](err); ok {
 		// The parent's trouble: it knows when it asks again, and no call is made before. It may be
@@ -201,7 +201,7 @@ func (e *Engine) misfortune(x *exchange, way *Onboarding, err error) (told *Erro
 	if g, ok := errors.AsType[*guardError](err); ok {
 		return g.reply, 0, g.reply.RetryAfter, true
 	}
-	if oe, ok := errors.AsType[*outletError](err); ok {
+	if oe, ok := errors.AsType[*endpointError](err); ok {
 		x.waits = x.owner + exchanges
 		told = oe.hold.err(now)
 		return told, oe.hold.class, max(told.RetryAfter, time.Second), true
@@ -226,7 +226,7 @@ func (e *Engine) redeemOnce(x *exchange, way *Onboarding) error {
 	sent := e.clock.Now()
 	changed, end := e.grants.watch()
 	defer func() { end() }()
-	o := e.outlets.of(x.owner, exchanges)
+	o := e.endpoints.of(x.owner, exchanges)
 	err := e.through(ctx, o, way, e.urgent(x), func(ctx context.Context, parent secret.Text) (err error) {
 		end() // of a call before, or of the waiting for this one
 		changed, end = e.grants.watch()
@@ -295,7 +295,7 @@ func (e *Engine) adopt(ctx context.Context, x *exchange, way *Onboarding, auth f
 
 // install puts a customer's first token in force, in place of whatever was known under the
 // name. Without one, a known token is fetched anew if its grant has changed. volatile: the disk has
-// refused it. It is called in the name's turn.
+// refused it. The name is locked.
 func (e *Engine) install(name string, first *credential, renewed, volatile bool) {
 	now := e.clock.Now()
 	en := e.index.get(name)

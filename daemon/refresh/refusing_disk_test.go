@@ -136,7 +136,7 @@ func TestAPromisedCodeOnADiskThatRefusesKeepsTheGrant(t *testing.T) {
 		if g, err := r2.grants.live(customer("wxa", "refresh_token")); err != nil || g.Value != "refresh-of-wxa" || g.Source != "event" {
 			t.Errorf("after a kill: source %q, %v", g.Source, err)
 		}
-		if d.has(record.Codes, r.mark.code(platform, "code-of-wxa")) {
+		if d.has(record.Codes, r.fingerprints.code(platform, "code-of-wxa")) {
 			t.Error("the code is still on disk")
 		}
 	})

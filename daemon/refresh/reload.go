@@ -24,7 +24,7 @@ func (e *Engine) SetCatalog(c Catalog) {
 	e.reloaded.Store(int64(e.clock.Now()))
 	e.catalog.Store(&c)
 	e.classes.forget()
-	e.liftOutlets((*hold).operators)
+	e.liftEndpoints((*hold).operators)
 	var touched []*entry
 	work := e.cfg.Throttle.Begin(e.base)
 	defer work.End()
@@ -65,9 +65,9 @@ func (e *Engine) follow(batch []*entry) {
 	for i, en := range batch {
 		names[i] = en.name
 	}
-	end, _ := e.locks.take(context.Background(), names...)
+	end, _ := e.locks.lock(context.Background(), names...)
 	defer end()
-	var stray []record.Record
+	var unused []record.Record
 	var freed []*entry
 	for _, en := range batch {
 		en.mu.Lock()
@@ -75,16 +75,16 @@ func (e *Engine) follow(batch []*entry) {
 		free := en.gone() == nil && e.followLocked(en)
 		switch {
 		case en.gone() != nil && en.policy().Pushed > 0:
-			stray = append(stray, deletion) // the ticket is kept for as long as it lives: nobody can ask for it
+			unused = append(unused, deletion) // the ticket is kept for as long as it lives: nobody can ask for it
 		case en.gone() != nil:
-			stray = append(stray, deletion, record.Record{Table: record.Credentials, Key: en.name})
+			unused = append(unused, deletion, record.Record{Table: record.Credentials, Key: en.name})
 		case free && en.written:
-			stray, freed = append(stray, deletion), append(freed, en)
+			unused, freed = append(unused, deletion), append(freed, en)
 			en.noteNoRecord()
 		}
 		en.mu.Unlock()
 	}
-	if err := e.forget(stray); err != nil {
+	if err := e.deleteRecords(unused); err != nil {
 		e.log.Error("cannot delete the records of what is not configured any more", "error", err)
 		for _, en := range freed {
 			en.mu.Lock()
@@ -123,10 +123,10 @@ type Seed struct {
 	Value secret.Text
 }
 
-// Sow puts the grants of the configuration in force where there are none yet, giveBatch of them in
+// ApplySeeds puts the grants of the configuration in force where there are none yet, giveBatch of them in
 // one write. A grant that was learned since is never overwritten; one that came from the
 // configuration follows it.
-func (e *Engine) Sow(ctx context.Context, seeds []Seed) error {
+func (e *Engine) ApplySeeds(ctx context.Context, seeds []Seed) error {
 	var work *throttle.Work
 	if e.isLoaded() { // else nobody is being answered yet
 		work = e.cfg.Throttle.Begin(ctx)
@@ -135,7 +135,7 @@ func (e *Engine) Sow(ctx context.Context, seeds []Seed) error {
 	for batch := range slices.Chunk(seeds, giveBatch) {
 		amends := make([]*amendment, len(batch))
 		for i, s := range batch {
-			amends[i] = e.sows(s)
+			amends[i] = e.seeds(s)
 		}
 		if err := e.amend(ctx, amends...); err != nil {
 			first := slices.IndexFunc(amends, func(a *amendment) bool { return a.err != nil })
@@ -146,8 +146,8 @@ func (e *Engine) Sow(ctx context.Context, seeds []Seed) error {
 	return nil
 }
 
-// sows returns the amendment that puts s in force.
-func (e *Engine) sows(s Seed) *amendment {
+// seeds returns the amendment that puts s in force.
+func (e *Engine) seeds(s Seed) *amendment {
 	sum := sha256.Sum256([]byte("tokend seed\x00" + string(s.Value)))
 	digest := hex.EncodeToString(sum[:8])
 	kept := false

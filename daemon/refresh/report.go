@@ -22,7 +22,7 @@ func (e *Engine) Status(name string) (Status, error) {
 			return Status{}, err
 		}
 		if spec.Policy.Grant {
-			return e.grants.status(spec, e.mark)
+			return e.grants.status(spec, e.fingerprints)
 		}
 		en = e.newEntry(&spec)
 		if err := e.inherit(en, &spec); err != nil {
@@ -49,7 +49,7 @@ func (e *Engine) statusLocked(en *entry, spec *Spec) Status {
 	if c := en.current.Load(); c != nil {
 		s.FetchedAt = e.clock.Wall(c.issued).UTC()
 		s.ExpiresAt = e.clock.Wall(c.end).UTC()
-		s.Fingerprint = e.mark.of(c.text)
+		s.Fingerprint = e.fingerprints.of(c.text)
 	}
 	if next := en.nextLocked(now); next != 0 {
 		s.NextRefresh = e.clock.Wall(next).UTC()

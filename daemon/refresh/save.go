@@ -97,7 +97,7 @@ func (e *Engine) saveAll() {
 	if err := e.saveBudgets(); err != nil {
 		e.unsaved.kick()
 	}
-	if e.codes.stray.Swap(false) {
+	if e.codes.undeleted.Swap(false) {
 		e.resume()
 	}
 	for _, en := range e.unsaved.take() {
@@ -109,7 +109,7 @@ func (e *Engine) saveAll() {
 
 // saveValue writes the value of en that the disk has refused, unless it has got a later one.
 func (e *Engine) saveValue(en *entry) error {
-	end, _ := e.locks.take(context.Background(), en.name)
+	end, _ := e.locks.lock(context.Background(), en.name)
 	defer end()
 	en.mu.Lock()
 	c := en.current.Load()
@@ -139,8 +139,8 @@ func (e *Engine) saveValue(en *entry) error {
 // forgetBatch is how many records are deleted at once.
 const forgetBatch = 256
 
-// forget deletes records. Where several may be about one name it is called in the name's turn.
-func (e *Engine) forget(stray []record.Record) error {
+// deleteRecords deletes records. Where several may be about one name it is called in the name's turn.
+func (e *Engine) deleteRecords(stray []record.Record) error {
 	if err := e.writeAll(stray); err != nil {
 		return fmt.Errorf("delete what is of no use any more: %w", err)
 	}
@@ -163,25 +163,25 @@ type unusedRecords struct {
 	values, holds, budgets []string // keys; the values have ended
 }
 
-// sweep deletes what the loading has found to be of no use and what still is. It goes on beside
+// deleteUnused deletes what the loading has found to be of no use and what still is. It goes on beside
 // everything else, since nobody has to wait for it; what a stop leaves, the next start finds again.
-func (e *Engine) sweep(ctx context.Context) {
-	s := e.stray
-	e.stray = unusedRecords{}
+func (e *Engine) deleteUnused(ctx context.Context) {
+	s := e.unused
+	e.unused = unusedRecords{}
 	err := errors.Join(
-		e.sweepTable(ctx, record.Credentials, s.values, e.valueless),
-		e.sweepTable(ctx, record.Holds, s.holds, e.holdMoot),
+		e.deleteEach(ctx, record.Credentials, s.values, e.valueless),
+		e.deleteEach(ctx, record.Holds, s.holds, e.holdMoot),
 		e.forgetBudgets(ctx, s.budgets))
 	if err != nil && ctx.Err() == nil {
 		e.log.Error("cannot delete what is of no use any more: the next start does", "error", err)
 	}
 }
 
-// sweepTable deletes the records under keys of which useless, called in the turn of each, reports
+// deleteEach deletes the records under keys of which useless, called in the turn of each, reports
 // that they are.
-func (e *Engine) sweepTable(ctx context.Context, table record.Table, keys []string, useless func(key string) bool) error {
+func (e *Engine) deleteEach(ctx context.Context, table record.Table, keys []string, useless func(key string) bool) error {
 	for batch := range slices.Chunk(keys, forgetBatch) {
-		end, err := e.locks.take(ctx, batch...)
+		end, err := e.locks.lock(ctx, batch...)
 		if err != nil {
 			return err
 		}
@@ -220,8 +220,8 @@ func (e *Engine) holdMoot(name string) bool {
 	if err != nil {
 		return false
 	}
-	if outletOwner(name) != "" {
-		return !e.outlets.holds(name)
+	if endpointOwner(name) != "" {
+		return !e.endpoints.holds(name)
 	}
 	spec, err := e.lookup(name)
 	return err != nil || spec.Settings != h.Settings || spec.Policy.PerAsk

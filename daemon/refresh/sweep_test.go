@@ -158,7 +158,7 @@ func TestAMootHoldIsDeletedUnlessAnotherHasBegun(t *testing.T) {
 		if err := d.Put(context.Background(), hold(tick, "after")); err != nil { // since then
 			t.Fatal(err)
 		}
-		e.sweep(context.Background())
+		e.deleteUnused(context.Background())
 		if d.has(record.Holds, app) || !d.has(record.Holds, tick) {
 			t.Errorf("the moot hold is kept: %t, the other one: %t, want only the other", d.has(record.Holds, app), d.has(record.Holds, tick))
 		}

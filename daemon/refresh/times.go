@@ -59,7 +59,7 @@ func (e *Engine) keep(name, target string, c *credential) record.Record {
 		End:    e.moment(c.end),
 		Life:   c.life,
 		Aged:   c.aged,
-		Walled: c.walled,
+		Walled: c.byWallClock,
 		Target: target,
 	}
 	if p := c.pushed; p != nil {
@@ -83,15 +83,15 @@ func (e *Engine) kept(r record.Credential) *credential {
 		return i
 	}
 	c := &credential{
-		text:   r.Value,
-		issued: min(at(r.Issued), now),
-		seen:   min(at(r.Seen), now),
-		end:    min(at(r.End), now.Add(r.End.Since-r.Seen.Since)),
-		life:   r.Life,
-		aged:   r.Aged,
-		walled: r.Walled || e.doubts(r),
+		text:        r.Value,
+		issued:      min(at(r.Issued), now),
+		seen:        min(at(r.Seen), now),
+		end:         min(at(r.End), now.Add(r.End.Since-r.Seen.Since)),
+		life:        r.Life,
+		aged:        r.Aged,
+		byWallClock: r.Walled || e.doubts(r),
 	}
-	if c.walled {
+	if c.byWallClock {
 		e.dating.some.Store(true)
 	}
 	if !r.Stamp.IsZero() || r.Previous != "" {
@@ -269,7 +269,7 @@ func (e *Engine) redate(ctx context.Context) {
 		for i, d := range batch {
 			names[i] = d.key
 		}
-		end, err := e.locks.take(ctx, names...)
+		end, err := e.locks.lock(ctx, names...)
 		if err != nil {
 			return
 		}
@@ -360,7 +360,7 @@ func (e *Engine) age(en *entry, by time.Duration) bool {
 	en.mu.Lock()
 	defer en.mu.Unlock()
 	c := en.current.Load()
-	if c == nil || !c.walled {
+	if c == nil || !c.byWallClock {
 		return false
 	}
 	e.applyLocked(en, valueRedated{c.older(by)}, e.clock.Now())
@@ -383,7 +383,7 @@ func (c *credential) older(by time.Duration) *credential {
 // may have been set since then. What sets them right sets c right, too.
 func (e *Engine) alike(c *credential) *credential {
 	by := time.Duration(e.dating.lead.Load()) - e.clock.Lead()
-	if !c.walled || by.Abs() < setForward {
+	if !c.byWallClock || by.Abs() < setForward {
 		return c
 	}
 	return c.older(by)

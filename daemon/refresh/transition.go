@@ -7,9 +7,9 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// This file has every assignment to the state of an entry. Events happen to entries in service by
-// applyLocked. The methods at the end are for entries that nobody else has yet, and for what the
-// disk has of an entry, which neither watchers nor the schedule look at.
+// This file has every assignment to the state of an entry. Entries in service change by events: see
+// applyLocked. The methods at the end are for entries that are not in the index yet, and for flags
+// about the disk, which concern neither watchers nor the schedule.
 
 // event is something that happens to an entry; see the diagram in the package comment.
 type event interface {

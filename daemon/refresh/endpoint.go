@@ -15,10 +15,10 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// outlet is an endpoint that all customers of an owner share: the exchange of codes, or the
+// endpoint is an endpoint that all customers of an owner share: the exchange of codes, or the
 // customer list. A quota is the owner's, so after a refusal one hold stops every code or page, in
 // this run and the next.
-type outlet struct {
+type endpoint struct {
 	key     string   // the owner, '#' and the endpoint: of the hold's record, and in no credential name
 	limiter *limiter // few calls are in flight when the first refusal arrives
 
@@ -34,33 +34,33 @@ const (
 	listings  = "#list"
 )
 
-// outletCalls is how many calls are in flight at most at one outlet.
-const outletCalls = 8
+// endpointCalls is how many calls are in flight at most at one endpoint.
+const endpointCalls = 8
 
-// outlets are those that were used, by key. Its zero value is ready.
-type outlets struct {
+// endpoints are those that were used, by key. Its zero value is ready.
+type endpoints struct {
 	mu  sync.Mutex
-	all map[string]*outlet
+	all map[string]*endpoint
 }
 
-// of returns the outlet of owner, which is configured, and endpoint.
-func (os *outlets) of(owner, endpoint string) *outlet {
+// of returns the endpoint with suffix of owner, which is configured.
+func (os *endpoints) of(owner, suffix string) *endpoint {
 	os.mu.Lock()
 	defer os.mu.Unlock()
-	key := owner + endpoint
+	key := owner + suffix
 	o := os.all[key]
 	if o == nil {
 		if os.all == nil {
-			os.all = map[string]*outlet{}
+			os.all = map[string]*endpoint{}
 		}
-		o = &outlet{key: key, limiter: newLimiter(outletCalls, 1, undivided)}
+		o = &endpoint{key: key, limiter: newLimiter(endpointCalls, 1, undivided)}
 		os.all[key] = o
 	}
 	return o
 }
 
-// holds reports whether the outlet called key holds calls up, or did so last.
-func (os *outlets) holds(key string) bool {
+// holds reports whether the endpoint called key holds calls up, or did so last.
+func (os *endpoints) holds(key string) bool {
 	os.mu.Lock()
 	defer os.mu.Unlock()
 	o := os.all[key]
@@ -73,7 +73,7 @@ func (os *outlets) holds(key string) bool {
 }
 
 // paused returns the hold that forbids a call at now by the settings in force; nil for none.
-func (o *outlet) paused(settings string, now clock.Instant, urgent bool) *hold {
+func (o *endpoint) paused(settings string, now clock.Instant, urgent bool) *hold {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	h := o.hold
@@ -87,19 +87,19 @@ func (o *outlet) paused(settings string, now clock.Instant, urgent bool) *hold {
 	return h
 }
 
-// probeEvery is how often an outlet is asked in a hold, on behalf of codes whose time is running
+// probeEvery is how often an endpoint is asked in a hold, on behalf of codes whose time is running
 // out.
 const probeEvery = time.Minute
 
 // unprobe forgets that o was asked in a hold: no answer has come.
-func (o *outlet) unprobe() {
+func (o *endpoint) unprobe() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.probed = 0
 }
 
-// outletOwner returns the owner of an outlet by its key; "" where key is a credential's name.
-func outletOwner(key string) string {
+// endpointOwner returns the owner of an endpoint by its key; "" where key is a credential's name.
+func endpointOwner(key string) string {
 	owner, _, _ := strings.Cut(key, "#")
 	if owner == key {
 		return ""
@@ -107,21 +107,21 @@ func outletOwner(key string) string {
 	return owner
 }
 
-// loadOutlet takes over the hold of an outlet, and reports whether its record is unused. That of an
+// loadEndpoint takes over the hold of an endpoint, and reports whether its record is unused. That of an
 // address does not outlive a run.
-func (e *Engine) loadOutlet(h record.Hold) (unused bool) {
-	owner := outletOwner(h.Name)
+func (e *Engine) loadEndpoint(h record.Hold) (unused bool) {
+	owner := endpointOwner(h.Name)
 	if _, err := (*e.catalog.Load()).Onboarding(owner); err != nil || fetchers.Reaction(h.Cause) == fetchers.AddressRefused {
 		return true
 	}
-	e.outlets.of(owner, h.Name[len(owner):]).hold = e.keptHold(h)
+	e.endpoints.of(owner, h.Name[len(owner):]).hold = e.keptHold(h)
 	return false
 }
 
 // through does what asks o with the value of way's parent, unless o is held. After a stop of the
 // engine no call begins. urgent: later will be too late, so that it may be asked in a hold too,
 // once in a while.
-func (e *Engine) through(ctx context.Context, o *outlet, way *Onboarding, urgent bool, do func(ctx context.Context, parent secret.Text) error) error {
+func (e *Engine) through(ctx context.Context, o *endpoint, way *Onboarding, urgent bool, do func(ctx context.Context, parent secret.Text) error) error {
 	w := &wants{parent: way.Parent, tries: quickTries, life: day, spread: spreadOf(o.key)}
 	return e.ask(ctx, w, func(parent secret.Text) error {
 		round, err := o.limiter.enter(ctx, nil, awaited)
@@ -131,10 +131,10 @@ func (e *Engine) through(ctx context.Context, o *outlet, way *Onboarding, urgent
 		crowded := false
 		defer func() { o.limiter.leave(e.clock.Now(), nil, round, crowded) }()
 		if h := o.paused(e.settings(way.Parent), e.clock.Now(), urgent); h != nil {
-			return &outletError{h}
+			return &endpointError{h}
 		}
 		host := e.hostOf(way.Parent)
-		err = e.slot(ctx, host, outletOwner(o.key), awaited, false, func(ctx context.Context) error {
+		err = e.slot(ctx, host, endpointOwner(o.key), awaited, false, func(ctx context.Context) error {
 			if err := e.alive(way.Parent, parent); err != nil {
 				return err
 			}
@@ -147,9 +147,9 @@ func (e *Engine) through(ctx context.Context, o *outlet, way *Onboarding, urgent
 			o.unprobe()
 		case refused && (api.Reaction == fetchers.QuotaDay || api.Reaction == fetchers.QuotaMinute || api.Reaction == fetchers.AddressRefused):
 			crowded = true // when the hold is over, fewer find out whether the cause is
-			return e.holdOutlet(o, way.Parent, err)
+			return e.holdEndpoint(o, way.Parent, err)
 		case err == nil, refused && api.Reaction == fetchers.CodeRefused:
-			e.succeeded(host, e.freeOutlet(o))
+			e.succeeded(host, e.freeEndpoint(o))
 		}
 		return err
 	})
@@ -171,16 +171,16 @@ func (e *Engine) settings(name string) string {
 	return spec.Settings
 }
 
-// holdOutlet remembers that o has failed with err, and returns it as the hold's. Of calls that fail
+// holdEndpoint remembers that o has failed with err, and returns it as the hold's. Of calls that fail
 // together the first one counts.
-func (e *Engine) holdOutlet(o *outlet, parent string, err error) error {
+func (e *Engine) holdEndpoint(o *endpoint, parent string, err error) error {
 	now, settings := e.clock.Now(), e.settings(parent)
 	o.mu.Lock()
 	h, failures, quotas := o.hold, 1, 0
 	if h != nil && h.settings == settings {
 		if now < h.until {
 			o.mu.Unlock()
-			return &outletError{h}
+			return &endpointError{h}
 		}
 		failures, quotas = h.failures+1, h.quotas
 	}
@@ -192,30 +192,30 @@ func (e *Engine) holdOutlet(o *outlet, parent string, err error) error {
 	o.mu.Unlock()
 	e.log.Warn("an endpoint is paused for all customers", append([]any{"endpoint", o.key, "reason", h.reason.String(),
 		"error", h.message, "pause", h.until.Sub(now).Round(time.Second)}, said(err)...)...)
-	e.writeOutlet(o)
-	return &outletError{h}
+	e.writeEndpoint(o)
+	return &endpointError{h}
 }
 
-// freeOutlet notes that o has answered, and returns the hold that this ends; nil for none.
-func (e *Engine) freeOutlet(o *outlet) *hold {
+// freeEndpoint notes that o has answered, and returns the hold that this ends; nil for none.
+func (e *Engine) freeEndpoint(o *endpoint) *hold {
 	o.mu.Lock()
 	was := o.hold
 	o.hold = nil
 	o.mu.Unlock()
 	if was != nil {
 		o.limiter.widen()
-		e.writeOutlet(o)
+		e.writeEndpoint(o)
 		e.codes.wake(o.key)
 	}
 	return was
 }
 
-// liftOutlets ends the holds of outlets of which ends says so, and lets whoever waits for them try
+// liftEndpoints ends the holds of endpoints of which ends says so, and lets whoever waits for them try
 // again.
-func (e *Engine) liftOutlets(ends func(*hold) bool) {
-	e.outlets.mu.Lock()
-	all := slices.Collect(maps.Values(e.outlets.all))
-	e.outlets.mu.Unlock()
+func (e *Engine) liftEndpoints(ends func(*hold) bool) {
+	e.endpoints.mu.Lock()
+	all := slices.Collect(maps.Values(e.endpoints.all))
+	e.endpoints.mu.Unlock()
 	for _, o := range all {
 		o.mu.Lock()
 		lifted := o.hold != nil && ends(o.hold)
@@ -224,15 +224,15 @@ func (e *Engine) liftOutlets(ends func(*hold) bool) {
 		}
 		o.mu.Unlock()
 		if lifted {
-			e.writeOutlet(o)
+			e.writeEndpoint(o)
 			e.codes.wake(o.key)
 		}
 	}
 }
 
-// writeOutlet writes the hold of o, or deletes its record.
-func (e *Engine) writeOutlet(o *outlet) {
-	end, _ := e.locks.take(context.Background(), o.key)
+// writeEndpoint writes the hold of o, or deletes its record.
+func (e *Engine) writeEndpoint(o *endpoint) {
+	end, _ := e.locks.lock(context.Background(), o.key)
 	defer end()
 	o.mu.Lock()
 	r := record.Record{Table: record.Holds, Key: o.key}

@@ -31,7 +31,7 @@ func TestTurns(t *testing.T) {
 						have[n] = true
 						want = append(want, fmt.Sprint("name", n))
 					}
-					end, err := turns.take(t.Context(), want...)
+					end, err := turns.lock(t.Context(), want...)
 					if err != nil {
 						t.Error(err)
 						return
@@ -50,8 +50,8 @@ func TestTurns(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		if len(turns.taken) != 0 {
-			t.Errorf("left: %v", turns.taken)
+		if len(turns.held) != 0 {
+			t.Errorf("left: %v", turns.held)
 		}
 	})
 }
@@ -60,23 +60,23 @@ func TestTurns(t *testing.T) {
 func TestATurnThatIsGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var turns nameLocks
-		end, err := turns.take(t.Context(), "b")
+		end, err := turns.lock(t.Context(), "b")
 		if err != nil {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if _, err := turns.take(ctx, "c", "b", "a"); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := turns.lock(ctx, "c", "b", "a"); !errors.Is(err, context.DeadlineExceeded) {
 			t.Fatalf("got %v", err)
 		}
-		free, err := turns.take(t.Context(), "a", "c", "a")
+		free, err := turns.lock(t.Context(), "a", "c", "a")
 		if err != nil {
 			t.Fatal(err)
 		}
 		free()
 		end()
-		if len(turns.taken) != 0 {
-			t.Errorf("left: %v", turns.taken)
+		if len(turns.held) != 0 {
+			t.Errorf("left: %v", turns.held)
 		}
 	})
 }

@@ -85,7 +85,7 @@ func TestQuotaOfExchanges(t *testing.T) {
 				r.mustAccept(child, "code-of-"+child, time.Hour)
 			}
 			time.Sleep(49 * time.Minute)
-			if n := calls(); n > 3*outletCalls {
+			if n := calls(); n > 3*endpointCalls {
 				t.Errorf("calls in 49 minutes: got %d", n)
 			}
 			time.Sleep(11*time.Minute + 10*time.Second)
@@ -124,7 +124,7 @@ func TestQuotaOfExchanges(t *testing.T) {
 					t.Fatalf("customer %d: %v", i, err)
 				}
 			}
-			if n := calls(); n > 21+outletCalls+1 {
+			if n := calls(); n > 21+endpointCalls+1 {
 				t.Errorf("calls: got %d", n)
 			}
 		})
@@ -151,29 +151,29 @@ func TestOutletHold(t *testing.T) {
 		failed := func(what string, wantCalls, wantFailures int) {
 			t.Helper()
 			synctest.Wait()
-			if h := r.outlets.of(platform, exchanges).hold; calls() != wantCalls || h == nil || h.failures != wantFailures {
+			if h := r.endpoints.of(platform, exchanges).hold; calls() != wantCalls || h == nil || h.failures != wantFailures {
 				t.Errorf("%s: %d calls, hold %+v; want %d calls, %d failures", what, calls(), h, wantCalls, wantFailures)
 			}
 		}
 		exchange := func(code string) { _, _ = r.Exchange(t.Context(), platform, secret.Text(code)) }
 		var all sync.WaitGroup
-		for i := range outletCalls {
+		for i := range endpointCalls {
 			all.Go(func() { exchange(fmt.Sprint("code-", i)) })
 		}
 		all.Wait()
-		failed("together", outletCalls, 1)
+		failed("together", endpointCalls, 1)
 		time.Sleep(time.Hour)
 		exchange("code-of-wxa")
-		failed("after the hold", outletCalls+1, 2)
+		failed("after the hold", endpointCalls+1, 2)
 		exchange("code-of-wxb")
-		failed("in the hold", outletCalls+1, 2)
+		failed("in the hold", endpointCalls+1, 2)
 		r.SetCatalog(with("v2"))
 		exchange("code-of-wxb")
-		failed("with another secret", outletCalls+2, 1)
+		failed("with another secret", endpointCalls+2, 1)
 		time.Sleep(time.Hour)
 		err = refusal(61009, fetchers.CodeRefused)
 		exchange("code-of-wxc")
-		if r.outlets.holds(platform+exchanges) || d.has(record.Holds, platform+exchanges) {
+		if r.endpoints.holds(platform+exchanges) || d.has(record.Holds, platform+exchanges) {
 			t.Error("the hold has not ended")
 		}
 	})

@@ -9,36 +9,36 @@ import (
 	"tokend/daemon/record"
 )
 
-// rare is a store that knows without looking that it has no hold of a name. Hardly any credential
+// holdFilter is a store that knows without looking that it has no hold of a name. Hardly any credential
 // has one, and whoever puts a customer's grant wants those of all that lives by it gone. It keeps
 // one bit for each of rareBits hashes of names, set where a hold has been read or written and never
 // taken back: so it looks in vain for some, and overlooks none.
-type rare struct {
+type holdFilter struct {
 	Store
 	seed  maphash.Seed
-	held  [rareBits / 64]atomic.Uint64
+	held  [filterBits / 64]atomic.Uint64
 	known atomic.Bool // held has all that were there before this run
 }
 
-// rareBits take 8 KiB. With a thousand holds, one name in 65 is looked for in vain.
-const rareBits = 1 << 16
+// filterBits take 8 KiB. With a thousand holds, one name in 65 is looked for in vain.
+const filterBits = 1 << 16
 
-// newRare returns a rare of s, which looks for every name until All has yielded all holds.
-func newRare(s Store) *rare { return &rare{Store: s, seed: maphash.MakeSeed()} }
+// newHoldFilter returns a filter of s, which looks for every name until All has yielded all holds.
+func newHoldFilter(s Store) *holdFilter { return &holdFilter{Store: s, seed: maphash.MakeSeed()} }
 
 // bit returns where the bit of a name is, and the bit.
-func (r *rare) bit(name string) (word *atomic.Uint64, bit uint64) {
-	h := maphash.String(r.seed, name) % rareBits
+func (r *holdFilter) bit(name string) (word *atomic.Uint64, bit uint64) {
+	h := maphash.String(r.seed, name) % filterBits
 	return &r.held[h/64], 1 << (h % 64)
 }
 
-func (r *rare) note(name string) {
+func (r *holdFilter) note(name string) {
 	word, bit := r.bit(name)
 	word.Or(bit)
 }
 
 // Put notes which holds there may be from now on.
-func (r *rare) Put(ctx context.Context, recs ...record.Record) error {
+func (r *holdFilter) Put(ctx context.Context, recs ...record.Record) error {
 	for i := range recs {
 		if recs[i].Table == record.Holds && recs[i].Value != nil {
 			r.note(recs[i].Key)
@@ -48,7 +48,7 @@ func (r *rare) Put(ctx context.Context, recs ...record.Record) error {
 }
 
 // Get looks for a hold only where there may be one.
-func (r *rare) Get(table record.Table, key string) (record.Record, error) {
+func (r *holdFilter) Get(table record.Table, key string) (record.Record, error) {
 	if table == record.Holds && r.known.Load() {
 		if word, bit := r.bit(key); word.Load()&bit == 0 {
 			return record.Record{Table: table, Key: key}, nil
@@ -58,7 +58,7 @@ func (r *rare) Get(table record.Table, key string) (record.Record, error) {
 }
 
 // All notes which holds there are.
-func (r *rare) All(table record.Table) iter.Seq2[record.Record, error] {
+func (r *holdFilter) All(table record.Table) iter.Seq2[record.Record, error] {
 	all := r.Store.All(table)
 	if table != record.Holds {
 		return all

@@ -42,7 +42,7 @@ func TestNoHoldIsOverlooked(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	r := newRare(s)
+	r := newHoldFilter(s)
 	found := func(from, to int) (n int) {
 		for i := from; i < to; i++ {
 			h, err := r.Get(record.Holds, of(i).Key)
