@@ -40,9 +40,10 @@
 // out of service in every state: if it is not configured any more, if the grant is revoked, or if
 // nobody has asked for a customer's credential in its whole life.
 //
-// A ready entry is fresh, idle or expired in the words of STATUS; a held one stale, held, waiting
-// or expired. What is fetched for each request has no flight of the entry's: each request has its
-// own, at most four at once. Nothing of it is stored or fetched ahead.
+// An entry in flight keeps its hold until the flight lands. In the words of STATUS, an entry without
+// a hold is fresh, idle or expired, and with one stale, held or expired; waiting, if it has no value
+// and waits for a push. What is fetched for each request has no flight of the entry's: each request
+// has its own, at most four at once. Nothing of it is stored or fetched ahead.
 //
 // # Loading
 //
