@@ -161,7 +161,8 @@ func (l *loop) newMember(fd int) *member {
 
 // take makes m one of the members.
 func (l *loop) take(m *member, at seat) {
-	m.session = session{server: l.server, peer: at.peer, user: at.user}
+	m.session = session{}
+	m.session.init(l.server, at.peer, at.user)
 	m.spares, m.fresh = at.spares, true
 	m.conn.server, m.conn.nc, m.conn.session, m.conn.borrowed = l.server, &m.wire, &m.session, true
 	if l.server.cfg.peer == nil {

@@ -1,11 +1,6 @@
 package server
 
-import (
-	"bytes"
-
-	"tokend/daemon/credential"
-	"tokend/protocol"
-)
+import "tokend/daemon/credential"
 
 // aheadSize is how many values are looked up before they are handed out.
 const aheadSize = 32
@@ -40,17 +35,16 @@ func (a *ahead) take(name []byte) (v credential.Value, ok bool) {
 // not.
 func (s *session) lookAhead(in []byte, a *ahead) {
 	s.renewRights()
+	if !s.chosen {
+		s.chooseCodec(in)
+	}
 	for a.n < aheadSize {
-		line, rest, err := protocol.CutLine(in)
+		_, name, size, err := s.codec.cut(in)
 		if err != nil {
 			return
 		}
-		in = rest
-		name, ok := bytes.CutPrefix(line, getWord)
-		if !ok || len(name) == 0 {
-			continue
-		}
-		if s.mayGet(name) {
+		in = in[size:]
+		if len(name) > 0 && s.mayGet(name) {
 			a.names[a.n] = name
 			a.n++
 		}

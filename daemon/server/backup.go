@@ -61,14 +61,14 @@ var errUnread = errors.New("read the backup")
 // sendPieces writes the count and the pieces of what from has, which is size bytes, each as soon
 // as it is there. Its error is errUnread or that of the connection.
 func (s *session) sendPieces(from io.Reader, size int64, flush func() error) error {
-	s.out = protocol.AppendCount(s.out, int((size+protocol.MaxPiece-1)/protocol.MaxPiece))
-	piece := make([]byte, protocol.MaxPiece)
+	s.out = s.codec.count(s.out, int((size+maxPiece-1)/maxPiece))
+	piece := make([]byte, maxPiece)
 	for left := size; left > 0; left -= int64(len(piece)) {
-		piece = piece[:min(left, protocol.MaxPiece)]
+		piece = piece[:min(left, maxPiece)]
 		if _, err := io.ReadFull(from, piece); err != nil {
 			return errors.Join(errUnread, err)
 		}
-		s.out = protocol.AppendPiece(s.out, piece)
+		s.out = s.codec.piece(s.out, piece)
 		if err := flush(); err != nil {
 			return err
 		}

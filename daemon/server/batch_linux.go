@@ -248,7 +248,7 @@ func (l *loop) conclude(m *member) {
 	if refusal != nil {
 		m.session.out = append(m.session.out, refusal...)
 	} else {
-		m.session.out = protocol.AppendOK(m.session.out)
+		m.session.out = m.session.codec.ok(m.session.out)
 	}
 	fd := m.wire.Descriptor()
 	l.goOn(m, m.conn.in.bytes())

@@ -1,7 +1,5 @@
 package server
 
-import "tokend/protocol"
-
 // smallBuffer is what an idle connection keeps to read into: some 150 requests
 // of an ordinary length at once.
 const smallBuffer = 4 << 10
@@ -48,11 +46,10 @@ func (b *buffer) spare() []byte {
 }
 
 // room is spare, but grows rather than return nothing. A buffer that holds
-// [protocol.MaxLine] bytes has no room: either they hold a line or they are
-// none.
+// maxRequest bytes has no room: they hold a request, or are none.
 func (b *buffer) room() []byte {
-	if b.spare(); b.end == len(b.b) && len(b.b) < protocol.MaxLine {
-		grown := make([]byte, min(max(2*len(b.b), smallBuffer), protocol.MaxLine))
+	if b.spare(); b.end == len(b.b) && len(b.b) < maxRequest {
+		grown := make([]byte, min(max(2*len(b.b), smallBuffer), maxRequest))
 		copy(grown, b.b[:b.end])
 		b.b = grown
 	}

@@ -67,6 +67,9 @@ type Config struct {
 
 	lineTimeout, writeTimeout, waitTimeout, gracePeriod time.Duration
 
+	// codec returns the codec for a connection's first byte; nil for the protocol's.
+	codec func(first byte) codec
+
 	// noLoop makes a goroutine of every connection, where an event loop could serve them.
 	noLoop bool
 }

@@ -25,6 +25,12 @@
 // all that one step answers, or one group of a loop, since nothing in them waits; behind a job it
 // is looked at again, and for each value that has less than a second left.
 //
+// # Wire formats
+//
+// A session does not know how requests and replies look: a codec cuts requests out of the bytes,
+// parses them, and appends replies (codec.go). The first byte of a connection selects the codec.
+// There is one, for the lines of the protocol (lines.go).
+//
 // # One user does not starve another
 //
 // The unit of fairness is the uid, together with the uids that are subordinate to it (subuid.go):

@@ -30,7 +30,7 @@ func (s *session) store(ctx context.Context, d credential.Deposit) error {
 		err := s.server.cfg.Engine.Put(ctx, d.Name, d.Value)
 		s.done(ctx, protocol.VerbPut, d.Name, err)
 		if err == nil {
-			s.out = protocol.AppendOK(s.out)
+			s.out = s.codec.ok(s.out)
 		}
 		return err
 	})
@@ -48,7 +48,7 @@ func (s *session) exchange(owner, code []byte) action {
 			return ofOwner(err)
 		}
 		s.done(ctx, protocol.VerbExchange, customer, nil)
-		s.out = protocol.AppendCustomer(s.out, customer)
+		s.out = s.codec.customer(s.out, customer)
 		return nil
 	})
 }
@@ -69,7 +69,7 @@ func (s *session) push(owner []byte, fields [][]byte) action {
 		err := s.server.cfg.Inbox.Receive(ctx, owned, signature, timestamp, nonce, encrypt)
 		s.done(ctx, protocol.VerbPush, owned, err)
 		if err == nil {
-			s.out = protocol.AppendOK(s.out)
+			s.out = s.codec.ok(s.out)
 		}
 		return ofOwner(err)
 	})
@@ -88,7 +88,7 @@ func (s *session) importPage(owner, offset []byte) action {
 		if err != nil {
 			return ofOwner(err)
 		}
-		s.out = protocol.AppendImportPage(s.out, protocol.ImportPage{Total: page.Total, Kept: page.Kept, Next: page.Next})
+		s.out = s.codec.page(s.out, page)
 		return nil
 	})
 }

@@ -19,7 +19,7 @@ func (s *session) list(prefix []byte) action {
 	}
 	under := string(prefix)
 	if !s.rights.MayListUnder(protocol.VerbList, under) {
-		s.out = protocol.AppendCount(s.out, 0)
+		s.out = s.codec.count(s.out, 0)
 		return more
 	}
 	s.job = s.whole(job{run: func(ctx context.Context, flush func() error) error {
@@ -73,14 +73,14 @@ func (s *session) listing(v protocol.Verb, list func(may func(name string) bool)
 	s.timed(lookCost, func() {
 		n, all = list(func(name string) bool { return s.rights.MayList(v, name) })
 	})
-	s.out = protocol.AppendCount(s.out, n)
+	s.out = s.codec.count(s.out, n)
 	for l := range all {
 		if len(s.out) >= maxOut {
 			if err := flush(); err != nil {
 				return err
 			}
 		}
-		s.out = protocol.AppendListing(s.out, l.Name, l.State.String(), l.TTL)
+		s.out = s.codec.listing(s.out, l)
 	}
 	return nil
 }
@@ -137,7 +137,7 @@ func (s *session) tell(ctx context.Context, prefix string, granted bool, w Watch
 			}
 			s.renewRights() // the rules may change at any time
 			if s.rights.MayList(protocol.VerbWatch, l.Name) {
-				s.out = protocol.AppendChanged(s.out, l.Name, l.State.String(), l.TTL)
+				s.out = s.codec.change(s.out, l)
 			}
 			if len(s.out) >= maxOut {
 				if err := flush(); err != nil {

@@ -22,7 +22,7 @@ func (s *session) reload() action {
 		err := refused(s.server.cfg.Reload(ctx))
 		s.done(ctx, protocol.VerbReload, "-", err)
 		if err == nil {
-			s.out = protocol.AppendOK(s.out)
+			s.out = s.codec.ok(s.out)
 		}
 		return err
 	})

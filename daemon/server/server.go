@@ -19,7 +19,6 @@ import (
 	"tokend/daemon/access"
 	"tokend/daemon/server/descriptors"
 	"tokend/daemon/server/socket"
-	"tokend/protocol"
 )
 
 // Server answers requests on connections. Make one with New. Its methods may be
@@ -364,7 +363,7 @@ func (s *Server) turnAway(c *conn) error {
 	if c.session.mayNote(&c.session.user.denials, denialLines) {
 		c.session.note(hclog.Warn, connect, "-", string(errTooMany.Code))
 	}
-	c.session.out = protocol.AppendError(nil, errTooMany)
+	c.session.out = crowdedReply()
 	err := c.flush()
 	if err == nil {
 		c.linger()
@@ -379,6 +378,6 @@ const briefly = 10 * time.Millisecond
 // dismissBriefly tells the peer that there is no room, if that takes no time, and closes.
 func dismissBriefly(nc net.Conn) {
 	_ = nc.SetWriteDeadline(time.Now().Add(briefly))
-	_, _ = nc.Write(protocol.AppendError(nil, errTooMany))
+	_, _ = nc.Write(crowdedReply())
 	_ = nc.Close()
 }

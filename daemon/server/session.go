@@ -1,7 +1,6 @@
 package server
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"math"
@@ -45,7 +44,11 @@ type session struct {
 	// job is what has to be run when step has returned wait.
 	job job
 
-	request protocol.Request // here, and not on the stack, so that it is made once
+	codec  codec // the line protocol until the first byte has chosen
+	lines  lines // here, so that the codec of most sessions is made with the session
+	chosen bool  // codec has been chosen
+
+	verb protocol.Verb // of the request that is being answered; 0 for what is no request
 
 	rules   *access.Rules // that rights were decided by
 	rights  *access.Rights
@@ -110,7 +113,14 @@ var (
 // newSession returns the session of peer, which is one of u's. The caller calls close at its
 // end.
 func newSession(s *Server, peer access.Peer, u *user) *session {
-	return &session{server: s, peer: peer, user: u}
+	session := new(session)
+	session.init(s, peer, u)
+	return session
+}
+
+// init makes s, which is zero, the session of peer.
+func (s *session) init(server *Server, peer access.Peer, u *user) {
+	s.server, s.peer, s.user, s.codec = server, peer, u, &s.lines
 }
 
 // close gives back what the session holds of its user's. It is not used any more then.
@@ -147,13 +157,16 @@ func (s *session) step(in []byte) (n int, next action) { return s.stepAt(in, 0) 
 func (s *session) stepAt(in []byte, now clock.Instant) (n int, next action) {
 	s.renewRights()
 	s.now = now
-	for next == more && len(in) > n {
+	if !s.chosen {
+		s.chooseCodec(in)
+	}
+	for codec := s.codec; next == more && len(in) > n; {
 		if len(s.out) >= maxOut {
 			next = flush
 			break
 		}
-		line, rest, err := protocol.CutLine(in[n:])
-		if errors.Is(err, protocol.ErrIncomplete) {
+		request, name, size, err := codec.cut(in[n:])
+		if err == errIncomplete {
 			break
 		}
 		if err != nil {
@@ -166,14 +179,21 @@ func (s *session) stepAt(in []byte, now clock.Instant) (n int, next action) {
 			break
 		}
 		s.allowance--
-		if next = s.answer(line); next == slow { // it is answered when it is paid for
+		if next = s.answer(request, name); next == slow { // it is answered when it is paid for
 			s.allowance++
 			break
 		}
-		n = len(in) - len(rest)
+		n += size
 	}
 	s.tally.add(&s.user.stats)
 	return n, next
+}
+
+// chooseCodec chooses the codec by the first byte in in, if there is one.
+func (s *session) chooseCodec(in []byte) {
+	if len(in) > 0 {
+		s.codec, s.chosen = s.server.codecOf(in[0], &s.lines), true
+	}
 }
 
 // draw draws the next ration of requests, and reports whether it may be used at once.
@@ -216,60 +236,57 @@ func (s *session) letGo() {
 }
 
 // answer answers one request. It returns slow where that has to wait until the user may ask again.
-func (s *session) answer(line []byte) action {
-	if name, ok := bytes.CutPrefix(line, getWord); ok && s.hit(name) {
+func (s *session) answer(request, name []byte) action {
+	if name != nil && s.hit(name) {
 		return more // unparsed: that is most of what a hit costs
 	}
-	if len(line) > longText {
-		return s.answerLong(line)
+	if len(request) > longText {
+		return s.answerLong(request)
 	}
-	return s.answerAny(line)
+	return s.codec.answer(s, request)
 }
 
-// answerAny answers one request, at whatever cost. A new verb is a line here and a method.
-func (s *session) answerAny(line []byte) action {
-	r := &s.request
-	if err := r.Parse(line); err != nil {
-		s.failNone(err)
-		return more
-	}
-	if looks(r.Verb) && !s.afford(lookCost) {
+// call answers one request, which is a verb with the arguments that it takes; those that may be
+// left out are nil. A new verb is a line here and a method.
+func (s *session) call(v protocol.Verb, args [][]byte) action {
+	if looks(v) && !s.afford(lookCost) {
 		return slow
 	}
-	if r.Verb != protocol.VerbGet { // which get counts
-		s.user.stats.asked[r.Verb].Add(1)
+	s.verb = v
+	if v != protocol.VerbGet { // which get counts
+		s.user.stats.asked[v].Add(1)
 	}
-	switch r.Verb {
+	switch v {
 	case protocol.VerbPing:
 		return s.ping()
 	case protocol.VerbVersion:
 		return s.version()
 	case protocol.VerbGet:
-		return s.get(r.Args[0])
+		return s.get(args[0])
 	case protocol.VerbReject:
-		return s.reject(r.Args[0], r.Args[1])
+		return s.reject(args[0], args[1])
 	case protocol.VerbRefresh:
-		return s.refresh(r.Args[0])
+		return s.refresh(args[0])
 	case protocol.VerbPut:
-		return s.put(r.Args[0], r.Args[1])
+		return s.put(args[0], args[1])
 	case protocol.VerbExchange:
-		return s.exchange(r.Args[0], r.Args[1])
+		return s.exchange(args[0], args[1])
 	case protocol.VerbPush:
-		return s.push(r.Args[0], r.Args[1:])
+		return s.push(args[0], args[1:])
 	case protocol.VerbImport:
-		return s.importPage(r.Args[0], r.Args[1])
+		return s.importPage(args[0], args[1])
 	case protocol.VerbSign:
-		return s.sign(r.Args[0], r.Args[1])
+		return s.sign(args[0], args[1])
 	case protocol.VerbList:
-		return s.list(r.Args[0])
+		return s.list(args[0])
 	case protocol.VerbStatus:
-		return s.status(r.Args[0])
+		return s.status(args[0])
 	case protocol.VerbHistory:
-		return s.history(r.Args[0])
+		return s.history(args[0])
 	case protocol.VerbStats:
 		return s.stats()
 	case protocol.VerbWatch:
-		return s.watch(r.Args[0])
+		return s.watch(args[0])
 	case protocol.VerbBackup:
 		return s.backup()
 	case protocol.VerbReload:
@@ -277,22 +294,22 @@ func (s *session) answerAny(line []byte) action {
 	case protocol.VerbQuit:
 		return s.quit()
 	}
-	s.fail(errors.New("no method for " + r.Verb.String()))
+	s.fail(errors.New("no method for " + v.String()))
 	return more
 }
 
 func (s *session) ping() action {
-	s.out = protocol.AppendPong(s.out)
+	s.out = s.codec.pong(s.out)
 	return more
 }
 
 func (s *session) version() action {
-	s.out = protocol.AppendVersion(s.out, s.server.cfg.Version)
+	s.out = s.codec.version(s.out, s.server.cfg.Version)
 	return more
 }
 
 func (s *session) quit() action {
-	s.out = protocol.AppendOK(s.out)
+	s.out = s.codec.ok(s.out)
 	return end
 }
 
@@ -349,7 +366,7 @@ func (s *session) waiting(ctx context.Context, ask func(context.Context) error) 
 
 // failNone answers err to what is no request.
 func (s *session) failNone(err error) {
-	s.request.Verb = 0
+	s.verb = 0
 	s.fail(err)
 }
 
@@ -360,6 +377,6 @@ func (s *session) fail(err error) {
 	if e == errInternal {
 		e = &protocol.Error{Code: e.Code, RetryAfter: e.RetryAfter, Message: "internal error, see the log for request " + s.reportFault(err)}
 	}
-	s.user.stats.failed(s.request.Verb, e.Code)
-	s.out = protocol.AppendError(s.out, e)
+	s.user.stats.failed(s.verb, e.Code)
+	s.out = s.codec.fail(s.out, e)
 }

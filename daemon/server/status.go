@@ -50,9 +50,9 @@ func (s *session) describe(name string) {
 		{"generations", some(st.Generations)},
 		{"host", st.Host},
 	}
-	s.out = protocol.AppendCount(s.out, len(pairs))
+	s.out = s.codec.count(s.out, len(pairs))
 	for _, p := range pairs {
-		s.out = protocol.AppendPair(s.out, p[0], p[1])
+		s.out = s.codec.pair(s.out, p[0], p[1])
 	}
 }
 
@@ -75,20 +75,9 @@ func (s *session) recount(name string) {
 		s.fail(err)
 		return
 	}
-	s.out = protocol.AppendCount(s.out, len(attempts))
+	s.out = s.codec.count(s.out, len(attempts))
 	for _, a := range attempts {
-		s.out = protocol.AppendAttempt(s.out, attempt(a))
-	}
-}
-
-func attempt(a credential.Attempt) protocol.Attempt {
-	return protocol.Attempt{
-		Time:    a.At,
-		Cause:   a.Cause.String(),
-		Outcome: a.Outcome,
-		ErrCode: a.ErrCode,
-		RID:     a.RID,
-		Took:    a.Took,
+		s.out = s.codec.attempt(s.out, a)
 	}
 }
 

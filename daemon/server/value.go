@@ -27,9 +27,6 @@ func (s *session) get(name []byte) action {
 	return s.await(string(name), s.server.cfg.Engine.Get)
 }
 
-// getWord is how nearly every request begins.
-var getWord = []byte("GET ")
-
 // hit answers a GET of name if the peer may have its value and one is cached, and reports whether
 // it has. This is the way that nearly every request goes: no allocation, no job. name may be any
 // bytes: a name under which a value is cached is well-formed.
@@ -135,7 +132,7 @@ func (s *session) awaitThen(name string, ask func(context.Context, string) (cred
 // give answers with v and counts who was given it.
 func (s *session) give(v credential.Value) {
 	s.count(v)
-	s.out = protocol.AppendValue(s.out, v.TTL, string(v.Text))
+	s.out = s.codec.value(s.out, v.TTL, string(v.Text))
 	if len(v.Text) > longText {
 		s.payFor(len(v.Text))
 	}
@@ -156,7 +153,7 @@ func (s *session) sign(name, url []byte) action {
 	page := string(url)
 	answer := func(v credential.Value) {
 		nonce, now := rand.Text()[:nonceLength], time.Now().Unix()
-		s.out = protocol.AppendSignature(s.out, now, nonce, s.server.cfg.Sign(v.Text, nonce, now, page))
+		s.out = s.codec.signature(s.out, now, nonce, s.server.cfg.Sign(v.Text, nonce, now, page))
 	}
 	s.tally.reads++
 	if v, ok := s.cached(name); ok {

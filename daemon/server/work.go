@@ -35,7 +35,7 @@ const (
 
 // workRate is how much work there is for a user, in microseconds. The burst is what the longest
 // line costs.
-var workRate = rate{each: workShare * time.Microsecond, burst: int(protocol.MaxLine * byteCost / time.Microsecond)}
+var workRate = rate{each: workShare * time.Microsecond, burst: int(maxRequest * byteCost / time.Microsecond)}
 
 // afford reports whether the user can pay for d of work, and pays. If not, the request has to wait:
 // it is paid for then.
@@ -69,13 +69,13 @@ func (s *session) timed(paid time.Duration, f func()) {
 	}
 }
 
-// answerLong is answerAny for a long line.
-func (s *session) answerLong(line []byte) (next action) {
-	cost := time.Duration(len(line)) * byteCost
+// answerLong answers a long request.
+func (s *session) answerLong(request []byte) (next action) {
+	cost := time.Duration(len(request)) * byteCost
 	if !s.afford(cost) {
 		return slow
 	}
-	s.timed(cost, func() { next = s.answerAny(line) })
+	s.timed(cost, func() { next = s.codec.answer(s, request) })
 	return next
 }
 
