@@ -10,9 +10,9 @@ import (
 	"testing"
 )
 
-// TestConfigFieldsSet holds that each exported field of each Config is set outside its package: what
-// only tests set is not exported, or is a constant. The configuration file's own Config is read, not
-// set.
+// TestConfigFieldsSet checks that each exported field of each Config is set outside its package. A
+// field that only tests set should be unexported, or a constant. The Config of package config is
+// excepted.
 func TestConfigFieldsSet(t *testing.T) {
 	fields := map[string][]string{} // by package
 	set := map[string]bool{}        // package.field
@@ -40,7 +40,7 @@ func TestConfigFieldsSet(t *testing.T) {
 					for _, e := range n.Elts {
 						set[of.X.(*ast.Ident).Name+"."+e.(*ast.KeyValueExpr).Key.(*ast.Ident).Name] = true
 					}
-				case *ast.SelectorExpr: // the command sets these by flags, such as &s.cfg.Seed
+				case *ast.SelectorExpr: // set by the command's flags, such as &s.cfg.Seed
 					if name == "main" {
 						set["store."+n.Sel.Name], set["sandbox."+n.Sel.Name] = true, true
 					}
@@ -59,7 +59,7 @@ func TestConfigFieldsSet(t *testing.T) {
 	for pkg, names := range fields {
 		for _, name := range names {
 			if !set[pkg+"."+name] {
-				t.Errorf("%s.Config.%s is not set by anyone", pkg, name)
+				t.Errorf("%s.Config.%s is never set", pkg, name)
 			}
 		}
 	}

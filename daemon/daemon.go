@@ -32,42 +32,41 @@ import (
 	"tokend/fetchers"
 )
 
-// Config is what a daemon is made of. File is required.
+// Config configures a [Daemon]. File is required.
 type Config struct {
 	// File is the configuration.
 	File *config.Config
 
-	// Logger receives what happens; nil for nothing. No secret ever reaches it.
+	// Logger receives log lines, without secrets; nil for none.
 	Logger hclog.Logger
 
-	// Audit, if not nil, receives the audit in place of Logger.
+	// Audit, if not nil, receives the audit log in place of Logger.
 	Audit hclog.Logger
 
-	// LogDropped, if not nil, returns how many lines of the log have been dropped.
+	// LogDropped, if not nil, returns the number of log lines dropped.
 	LogDropped func() int64
 
-	// Version is what VERSION answers.
+	// Version is the reply to VERSION.
 	Version string
 
-	// Listeners are sockets that somebody else has bound, such as systemd: they are closed
-	// on stop and their files left alone. Empty: the daemon listens at the configured path.
+	// Listeners are sockets that another process has bound, such as systemd. The daemon closes them
+	// on stop and does not remove their files. If empty, the daemon listens at the configured path.
 	Listeners []net.Listener
 
-	// Subuids is the file of the host's subordinate uids, see [server.Config]; "" for none. It is
-	// read again by each reload.
+	// Subuids is the file of the host's subordinate uids, see [server.Config]; "" for none. Each
+	// reload reads it again.
 	Subuids string
 
-	// Reload, if not nil, is called for each RELOAD: it reads the configuration again and hands it
-	// to [Daemon.Reload]. Its error is shown to operators, in a line. Nil: RELOAD is refused.
+	// Reload, if not nil, is called for each RELOAD. It must read the configuration and call
+	// [Daemon.Reload]. Operators see its error as one line. If nil, RELOAD is refused.
 	Reload func(context.Context) error
 
-	// Ready, if not nil, is called once, when requests are being answered;
-	// Stopping once, when a stop has begun.
+	// Ready, if not nil, is called once when the daemon answers requests. Stopping, if not nil, is
+	// called once when a stop has begun.
 	Ready, Stopping func()
 }
 
-// Daemon keeps credentials and answers for them. Make one with [New]; it lives until
-// Run returns.
+// Daemon is a running tokend. Make one with [New].
 type Daemon struct {
 	// Set by New, read-only after.
 	cfg       Config
@@ -83,16 +82,16 @@ type Daemon struct {
 	throttle  *throttle.Budget // of long work
 	began     time.Time
 	loaded    atomic.Int64 // when file was read, in Unix nanoseconds
-	named     atomic.Bool  // metrics name credentials and accounts one by one
+	named     atomic.Bool  // metrics have series for each credential and account
 
-	reload sync.Mutex // serialises Reload; guards file
+	reload sync.Mutex // serializes Reload; guards file
 	file   *config.Config
 	up     atomic.Pointer[catalog.Upstream] // replaced by Reload
 }
 
-// New opens the store and the socket. Nothing runs yet; what cannot work (another
-// daemon, a foreign file at the socket's path, a wrong key, a state directory
-// that others can read) is its error, and nothing has been touched then.
+// New opens the store and the socket. It does not answer requests yet. It returns an error, and
+// changes nothing, if another daemon runs, a foreign file is at the socket's path, the key is
+// wrong, or other users can read the state directory.
 func New(cfg Config) (*Daemon, error) {
 	log := cfg.Logger
 	if log == nil {
@@ -108,9 +107,9 @@ func New(cfg Config) (*Daemon, error) {
 
 func (d *Daemon) open() (err error) {
 	file := d.cfg.File
-	// The socket is looked at first: a second daemon is then told so by the first one's socket, not
-	// by its lock on the store. It is made when the store is open, so that a wrong key leaves even
-	// a stale one alone.
+	// Check the socket first, so that a second daemon fails because of the socket and not because
+	// of the lock on the store. Bind it only once the store is open, so that a wrong key does not
+	// remove a stale socket.
 	for _, ln := range d.cfg.Listeners {
 		d.listeners = append(d.listeners, socket.Adopt(ln))
 	}
@@ -119,7 +118,7 @@ func (d *Daemon) open() (err error) {
 			return err
 		}
 	}
-	var key []byte // nil keeps the store in clear
+	var key []byte // nil: the store is not encrypted
 	if file.EncryptionKey != "" {
 		key = []byte(file.EncryptionKey)
 	}
@@ -134,10 +133,10 @@ func (d *Daemon) open() (err error) {
 		}
 		d.listeners = []net.Listener{ln}
 	}
-	// A way in that no flood of connections to the shared socket fills: its queue in the kernel is
-	// its own. Without it the shared one still has places for operators.
+	// A flood of the shared socket cannot fill the kernel's queue of the operators' socket. Without
+	// the operators' socket, the shared socket still reserves connections for operators.
 	if ln, err := socket.Listen(OperatorSocket(file.StateDir), 0o600); err != nil {
-		d.log.Warn("operators have no socket of their own", "error", err)
+		d.log.Warn("cannot open the operators' socket", "error", err)
 	} else {
 		d.listeners = append(slices.Clip(d.listeners), ln)
 	}
@@ -191,7 +190,7 @@ func (d *Daemon) open() (err error) {
 	return descriptors.Check(len(d.listeners))
 }
 
-// audit returns where the server's audit goes; nil for its own log.
+// audit returns the logger of the server's audit; nil for the server's own log.
 func (d *Daemon) audit() hclog.Logger {
 	if d.cfg.Audit == nil {
 		return nil
@@ -199,7 +198,7 @@ func (d *Daemon) audit() hclog.Logger {
 	return d.cfg.Audit.Named("server")
 }
 
-// logDropped returns how many lines of the log have been dropped.
+// logDropped returns the number of log lines dropped.
 func (d *Daemon) logDropped() int64 {
 	if d.cfg.LogDropped == nil {
 		return 0
@@ -207,15 +206,14 @@ func (d *Daemon) logDropped() int64 {
 	return d.cfg.LogDropped()
 }
 
-// OperatorSocket returns where root and the daemon's own user have a socket to themselves: in the
-// state directory, which nobody else can enter.
+// OperatorSocket returns the path of the socket for root and the daemon's own user. It is in the
+// state directory, which other users cannot enter.
 func OperatorSocket(stateDir string) string { return filepath.Join(stateDir, "operator.sock") }
 
-// Run answers requests and refreshes credentials until ctx is done, and returns nil then. When
-// it returns, nothing it started is running and the store is closed. It is called
-// once.
+// Run answers requests and refreshes credentials until ctx is done, and then returns nil. When Run
+// returns, all its goroutines have ended and the store is closed. It must be called once only.
 func (d *Daemon) Run(ctx context.Context) error {
-	// The engine outlives the socket: a request that is under way at the stop needs it.
+	// The engine outlives the socket, because requests in flight during a stop need it.
 	engineCtx, stopEngine := context.WithCancel(context.WithoutCancel(ctx))
 	var engine errgroup.Group
 	engine.Go(func() error { return d.engine.Run(engineCtx) })
@@ -243,7 +241,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	}
 	sockets.Go(func() error {
 		<-socketsCtx.Done()
-		d.throttle.Lift() // what is under way ends as soon as it can
+		d.throttle.Lift() // long work in flight finishes at full speed
 		if d.cfg.Stopping != nil {
 			d.cfg.Stopping()
 		}
@@ -262,7 +260,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	return err
 }
 
-// Close gives up a daemon that was never run.
+// Close releases a daemon whose Run was never called.
 func (d *Daemon) Close() error {
 	var errs []error
 	for _, ln := range d.listeners {
@@ -274,7 +272,7 @@ func (d *Daemon) Close() error {
 	return errors.Join(append(errs, d.close())...)
 }
 
-// close gives up what the daemon holds besides its listeners.
+// close closes everything except the listeners.
 func (d *Daemon) close() error {
 	if up := d.up.Load(); up != nil {
 		up.Close()
@@ -294,7 +292,7 @@ func limits(file *config.Config) server.Limits {
 	return server.Limits{MaxConns: l.MaxConnections, UserRate: l.RequestsPerSecond, MaxUserWaits: l.WaitingRequests, IdleTimeout: l.IdleTimeout}
 }
 
-// rules returns the access rules as the server takes them.
+// rules converts access rules for the server.
 func rules(tables []config.Access) []access.Rule {
 	var rs []access.Rule
 	for _, a := range tables {
@@ -303,7 +301,7 @@ func rules(tables []config.Access) []access.Rule {
 	return rs
 }
 
-// view is the engine as the server wants it.
+// view adapts the engine to the server's interface.
 type view struct {
 	*refresh.Engine
 	calls *catalog.Calls
@@ -312,12 +310,12 @@ type view struct {
 	logDropped func() int64
 }
 
-// Watch returns the engine's watch as the server's interface.
+// Watch adapts the result of the engine's method.
 func (v view) Watch(prefix string, may func(string) bool) (int, iter.Seq[credential.Listing], server.Watch) {
 	return v.Engine.Watch(prefix, may)
 }
 
-// Stats adds the calls of each endpoint, the pushes of each kind and the log's dropped lines.
+// Stats adds counters of calls per endpoint, pushes per kind and dropped log lines.
 func (v view) Stats() []credential.Stat {
 	dropped := credential.Stat{Key: "log_dropped", Value: v.logDropped()}
 	return append(slices.Concat(v.Engine.Stats(), v.calls.Stats(), v.inbox.Stats()), dropped)

@@ -22,7 +22,7 @@ import (
 	"tokend/fetchers/wechattest"
 )
 
-// site is a WeChat, a directory, and the daemons that are run there.
+// site is a fake WeChat and a directory in which tests run daemons.
 type site struct {
 	t      *testing.T
 	wechat *wechattest.WeChat
@@ -32,7 +32,7 @@ type site struct {
 	client *clientlib.Client
 }
 
-// logBuffer is everything that was logged, at trace.
+// logBuffer is the log at level trace.
 type logBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -52,8 +52,8 @@ func (l *logBuffer) String() string {
 
 const secretCanary = "canary5ecret"
 
-// accountsTOML is one account of each family, and two apps of one corp, which are shared with the
-// same downstream corp; an official account and a mini program share their appid.
+// accountsTOML has accounts of several families. Two apps of one corp are shared with the same
+// downstream corp.
 const accountsTOML = `
 [[official_account]]
 app_id = "wxoa"
@@ -111,13 +111,13 @@ func (s *site) config(accounts string) *config.Config {
 	return c
 }
 
-// running is a daemon that runs.
+// running is a running daemon.
 type running struct {
 	*Daemon
 	stop func()
 }
 
-// start runs a daemon, at listeners if there are any and else at the path that file gives.
+// start runs a daemon on listeners, or at file's path if there are none.
 func (s *site) start(file *config.Config, listeners ...net.Listener) *running {
 	s.t.Helper()
 	ready := make(chan struct{})
@@ -125,7 +125,7 @@ func (s *site) start(file *config.Config, listeners ...net.Listener) *running {
 		File:      file,
 		Logger:    hclog.New(&hclog.LoggerOptions{Level: hclog.Trace, Output: s.log}),
 		Version:   "test",
-		Subuids:   filepath.Join(s.dir, "subuid"), // which few tests have
+		Subuids:   filepath.Join(s.dir, "subuid"), // few tests create this file
 		Listeners: listeners,
 		Ready:     func() { close(ready) },
 	})
@@ -180,7 +180,7 @@ func (s *site) readAll() map[string]string {
 	return got
 }
 
-func TestEveryKindIsServedAndNoTwoShareAnEntry(t *testing.T) {
+func TestKindsHaveOwnEntries(t *testing.T) {
 	s := newSite(t)
 	s.start(s.config(accountsTOML))
 	values := s.readAll()
@@ -199,11 +199,11 @@ func TestEveryKindIsServedAndNoTwoShareAnEntry(t *testing.T) {
 	}
 	s.readAll()
 	if n := s.wechat.Total(); n != len(everything) {
-		t.Errorf("calls after a second reading: got %d, want no more", n)
+		t.Errorf("calls after reading again: got %d, want no more", n)
 	}
 }
 
-func TestARestartMakesNoCall(t *testing.T) {
+func TestRestartMakesNoCall(t *testing.T) {
 	s := newSite(t)
 	d := s.start(s.config(accountsTOML))
 	before := s.readAll()
@@ -222,7 +222,7 @@ func TestARestartMakesNoCall(t *testing.T) {
 	}
 }
 
-func TestASecondDaemonIsRefusedAndTheFirstGoesOn(t *testing.T) {
+func TestSecondDaemonRefused(t *testing.T) {
 	s := newSite(t)
 	file := s.config(accountsTOML)
 	s.start(file)
@@ -240,7 +240,7 @@ func TestASecondDaemonIsRefusedAndTheFirstGoesOn(t *testing.T) {
 	s.readAll()
 }
 
-// flooded is a listener whose queue in the kernel is full and stays full: nobody accepts.
+// flooded is a listener whose queue in the kernel stays full, because Accept never accepts.
 type flooded struct {
 	*net.UnixListener
 	closed chan struct{}
@@ -257,7 +257,7 @@ func (f *flooded) Close() error {
 	return f.UnixListener.Close()
 }
 
-// flood returns a listener at path with as many connections as its queue holds.
+// flood returns a listener at path whose queue is full.
 func flood(t *testing.T, path string) *flooded {
 	t.Helper()
 	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
@@ -285,8 +285,8 @@ func flood(t *testing.T, path string) *flooded {
 	return nil
 }
 
-// While nobody gets through to the shared socket, operators are served at their own.
-func TestOperatorsHaveASocketOfTheirOwn(t *testing.T) {
+// TestOperatorSocket checks that operators are served while the shared socket is flooded.
+func TestOperatorSocket(t *testing.T) {
 	s := newSite(t)
 	file := s.config(accountsTOML)
 	d := s.start(file, flood(t, file.Socket))
@@ -313,7 +313,7 @@ func TestOperatorsHaveASocketOfTheirOwn(t *testing.T) {
 	}
 }
 
-func TestReloadTouchesOnlyWhatChanged(t *testing.T) {
+func TestReloadChangedAccountsOnly(t *testing.T) {
 	s := newSite(t)
 	d := s.start(s.config(accountsTOML))
 	before := s.readAll()
@@ -368,7 +368,7 @@ func TestReloadReadsSubuids(t *testing.T) {
 	}
 }
 
-func TestAMendedSecretIsAskedAtOnce(t *testing.T) {
+func TestCorrectedSecretFetchedAtOnce(t *testing.T) {
 	s := newSite(t)
 	s.wechat.AddAccount("wxoa", "right")
 	const account = "[[official_account]]\napp_id = \"wxoa\"\nsecret = \"%s\"\n"
@@ -390,9 +390,9 @@ func TestAMendedSecretIsAskedAtOnce(t *testing.T) {
 	}
 }
 
-// TestNothingSecretIsLogged does what a daemon meets with in a bad week, and looks for what
-// must not be seen in a log that is as chatty as it gets.
-func TestNothingSecretIsLogged(t *testing.T) {
+// TestNoSecretLogged causes many kinds of failures, and searches the log at level trace for
+// secrets and values.
+func TestNoSecretLogged(t *testing.T) {
 	s := newSite(t)
 	d := s.start(s.config(accountsTOML))
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
@@ -443,7 +443,7 @@ func TestNothingSecretIsLogged(t *testing.T) {
 
 	log := s.log.String()
 	if !strings.Contains(log, "refresh failed") || !strings.Contains(told.String(), "UPSTREAM") {
-		t.Fatalf("the test met with no failure:\n%s\n%s", log, told.String())
+		t.Fatalf("the test caused no failure:\n%s\n%s", log, told.String())
 	}
 	for where, text := range map[string]string{"log": log, "replies": told.String()} {
 		if i := strings.Index(text, secretCanary); i >= 0 {

@@ -11,8 +11,8 @@ import (
 	"tokend/clientlib"
 )
 
-// TestDownstreamReload: a reload adds and removes downstream corps, and serves nothing that was
-// fetched for another agentid or business_type. All that a client can ask shows them.
+// TestDownstreamReload checks that a reload adds and removes downstream corps. A value that was
+// fetched for another agentid or business_type must not be served. Every read verb is checked.
 func TestDownstreamReload(t *testing.T) {
 	s := newSite(t)
 	accounts := func(downstream string) string {
@@ -29,7 +29,7 @@ func TestDownstreamReload(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := get("wwtwo"); !errors.Is(err, clientlib.ErrNotFound) {
-		t.Errorf("one that is not configured: got %v, want NOT_FOUND", err)
+		t.Errorf("a corp that is not configured: got %v, want NOT_FOUND", err)
 	}
 	reload := func(downstream string) {
 		t.Helper()
@@ -40,21 +40,21 @@ func TestDownstreamReload(t *testing.T) {
 	calls := s.wechat.Total()
 	reload(one + ", " + two)
 	if got, err := get("wwone"); got != before || s.wechat.Total() != calls {
-		t.Errorf("the one that stays: another value, or %v, after %d calls", err, s.wechat.Total()-calls)
+		t.Errorf("the unchanged corp: another value, or %v, after %d calls", err, s.wechat.Total()-calls)
 	}
 	if got, err := get("wwtwo"); err != nil || got == before {
-		t.Errorf("the one that is new: the value of the other, or %v", err)
+		t.Errorf("the added corp: the value of the other, or %v", err)
 	}
 	for _, changed := range []string{strings.Replace(one, `"7"`, `"8"`, 1), strings.Replace(one, `"7"`, `"7", business_type = 1`, 1)} {
 		reload(changed)
 		got, err := get("wwone")
 		if err != nil || got == before {
-			t.Errorf("%s: the value of before, or %v", changed, err)
+			t.Errorf("%s: the value from before the reload, or %v", changed, err)
 		}
 		before = got
 	}
 	if _, err := get("wwtwo"); !errors.Is(err, clientlib.ErrNotFound) {
-		t.Errorf("the one that is gone: got %v, want NOT_FOUND", err)
+		t.Errorf("the removed corp: got %v, want NOT_FOUND", err)
 	}
 
 	const name = "work/wwcorp/1/wwone/access_token"

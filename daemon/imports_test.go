@@ -30,8 +30,8 @@ var (
 		"tokend/daemon/throttle":       nil,
 	}
 
-	// internal packages may import any library and the packages of this module that are listed. They
-	// are all packages that are not in standardOnly, except the programs, which may import any.
+	// internal packages may import any library and the listed packages of this module. They are all
+	// packages that are not in standardOnly, except the programs, which may import any.
 	internal = map[string][]string{
 		"tokend/daemon": {
 			"tokend/daemon/access",
@@ -83,8 +83,8 @@ var (
 	// programs are the command and its benchmarks.
 	programs = []string{"tokend/cmd/...", "tokend/benchmarks/..."}
 
-	// forbidden lists packages that only the named ones may import. What the command may import, the
-	// other programs may too.
+	// forbidden lists packages that only the named packages may import. The other programs may
+	// import whatever the command may.
 	forbidden = []struct {
 		imported string
 		by       []string
@@ -161,8 +161,8 @@ func TestImports(t *testing.T) {
 	}
 }
 
-// TestDaemonOnlySigns checks that the daemon uses fetchers for signatures alone: how a credential is
-// fetched or parsed is catalog's knowledge.
+// TestDaemonOnlySigns checks that the daemon uses fetchers for signatures only. Package catalog
+// knows how a credential is fetched and parsed.
 func TestDaemonOnlySigns(t *testing.T) {
 	files, err := filepath.Glob("*.go")
 	if err != nil {
@@ -220,8 +220,8 @@ func imports(t *testing.T, args ...string) map[string][]string {
 	return all
 }
 
-// standard reports whether a package is in the standard library. Paths of other modules begin with a
-// host name, and those of this module with its name.
+// standard reports whether a package is in the standard library. Paths of other modules begin with
+// a host name, and paths of this module with its name.
 func standard(path string) bool {
 	first, _, _ := strings.Cut(path, "/")
 	return first != "tokend" && !strings.Contains(first, ".")

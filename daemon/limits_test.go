@@ -13,7 +13,7 @@ import (
 	"tokend/daemon/server"
 )
 
-// TestLimits holds that the server has each limit of a configuration, and that both have the same
+// TestLimits checks that the server gets each limit of a configuration, and that both have the same
 // defaults.
 func TestLimits(t *testing.T) {
 	const account = "[[mini_program]]\napp_id = \"wx1\"\nsecret = \"s\"\n"
@@ -35,8 +35,8 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// TestUpstreamCalls holds that as many calls are in flight as the configuration says, from a start
-// on; a reload with another number says so.
+// TestUpstreamCalls checks that upstream_calls limits the calls in flight after a start, and that a
+// reload with another number warns.
 func TestUpstreamCalls(t *testing.T) {
 	var mu sync.Mutex
 	now, most := 0, 0
@@ -76,14 +76,14 @@ func TestUpstreamCalls(t *testing.T) {
 	if err := d.Reload(t.Context(), few); err != nil {
 		t.Fatal(err)
 	}
-	const says = "upstream_calls changes at the next start"
-	if strings.Contains(s.log.String(), says) {
-		t.Error("a reload without a change warns of one")
+	const warning = "upstream_calls takes effect after a restart"
+	if strings.Contains(s.log.String(), warning) {
+		t.Error("a reload without a change logs the warning")
 	}
 	if err := d.Reload(t.Context(), s.config(accounts.String())); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(s.log.String(), says) {
-		t.Errorf("a reload does not say that %s", says)
+	if !strings.Contains(s.log.String(), warning) {
+		t.Errorf("a reload does not log %q", warning)
 	}
 }

@@ -28,8 +28,8 @@ aes_key = "` + catalogtest.AESKey1 + `"
 `
 )
 
-// leave leaves n customers on the disk as a run of this boot would, the last of whom has taken the
-// authorization back.
+// leave stores n customers as an earlier run since the boot would. The last customer has withdrawn
+// the authorization.
 func (s *site) leave(n int) {
 	s.t.Helper()
 	st, err := store.Open(store.Config{Dir: filepath.Join(s.dir, "state")})
@@ -67,10 +67,10 @@ func (s *site) leave(n int) {
 	}
 }
 
-// TestManyAreServedFromTheFirstMoment holds that a daemon with many customers serves each of them
-// as soon as it is ready, and nobody who must not be, whatever it has loaded by then; also when it
-// was stopped at once the time before.
-func TestManyAreServedFromTheFirstMoment(t *testing.T) {
+// TestServedWhileLoading checks that a daemon with many customers serves every authorized customer,
+// and no other, as soon as it is ready. Loading may still be in progress, and the previous run may
+// have been stopped while loading.
+func TestServedWhileLoading(t *testing.T) {
 	s := newSite(t)
 	const n = 3000
 	s.leave(n)
@@ -89,11 +89,11 @@ func TestManyAreServedFromTheFirstMoment(t *testing.T) {
 		}
 		gone := fmt.Sprintf("%s/wx%d/access_token", manyPlatform, n-1)
 		if _, err := s.client.Get(t.Context(), gone); !errors.Is(err, clientlib.ErrReauth) {
-			t.Errorf("an authorization that was taken back: got %v", err)
+			t.Errorf("a withdrawn authorization: got %v", err)
 		}
 		asking.Wait()
 		d.stop()
-		s.start(s.config(manyTOML)).stop() // in the middle of its loading
+		s.start(s.config(manyTOML)).stop() // while loading
 	}
 	d := s.start(s.config(manyTOML))
 	all, err := s.client.List(context.Background(), manyPlatform+"/wx")
@@ -102,13 +102,13 @@ func TestManyAreServedFromTheFirstMoment(t *testing.T) {
 	}
 	d.stop()
 	if calls := s.wechat.Total(); calls > 0 {
-		t.Errorf("%d calls were made for what was there", calls)
+		t.Errorf("got %d calls, want 0", calls)
 	}
 }
 
-// TestAReloadBeforeTheLoadingIsGivenUp holds that a reload, which waits for the loading, waits no
-// longer than who asks for it does, and that nothing of it is in force then.
-func TestAReloadBeforeTheLoadingIsGivenUp(t *testing.T) {
+// TestReloadWhileLoadingCanceled checks that a reload that waits for loading ends with its context
+// and changes nothing.
+func TestReloadWhileLoadingCanceled(t *testing.T) {
 	s := newSite(t)
 	file := s.config(manyTOML)
 	d, err := New(Config{File: file})

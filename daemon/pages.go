@@ -18,8 +18,8 @@ import (
 	"tokend/daemon/web"
 )
 
-// newWeb returns what answers HTTP: callbacks, and pages that say how d stands. They are made when
-// somebody looks, and nothing is made of them before the first listener there is.
+// newWeb returns the HTTP server for callbacks, metrics and the status page. Pages are made per
+// request.
 func (d *Daemon) newWeb() *web.Server {
 	s := &surveyor{Daemon: d}
 	scrape, status := metrics.New(s.measure), page.New(s.overview)
@@ -45,13 +45,13 @@ func (d *Daemon) newWeb() *web.Server {
 	return server
 }
 
-// setPages has the pages as h wants them.
+// setPages applies the settings of h to the pages.
 func (d *Daemon) setPages(server *web.Server, h *config.HTTP) {
 	server.SetMonitors(h.Monitors)
 	d.named.Store(h.CredentialMetrics)
 }
 
-// surveyor looks at a daemon that runs.
+// surveyor makes surveys of a running daemon.
 type surveyor struct {
 	*Daemon
 
@@ -61,21 +61,21 @@ type surveyor struct {
 	took    time.Duration
 }
 
-// censusPause returns how long a census that took so long is good for. Whoever asks, and however
-// often, it takes a thousandth of a processor, and besides evicts from its caches what readers
-// need; and it is no older than half a minute unless it would then take a hundredth.
+// censusPause returns how long a census is reused, from the time that making it took. Censuses take
+// at most 0.1 % of a processor, because they also evict readers' data from the caches. A census is
+// at most 30 s old, unless that would take more than 1 %.
 func censusPause(took time.Duration) time.Duration {
 	return max(100*took, min(1000*took, 30*time.Second))
 }
 
-// overview returns how everything stands.
+// overview returns a complete survey for the status page.
 func (s *surveyor) overview() survey.Survey {
 	v := s.look()
 	v.Credentials, v.Quotas = s.engine.Overview(), s.engine.Quotas()
 	return v
 }
 
-// measure returns the same with what there are very many of to be walked through, until ctx ends.
+// measure returns a survey for metrics. Its iterators walk credentials and quotas until ctx ends.
 func (s *surveyor) measure(ctx context.Context) survey.Survey {
 	v := s.look()
 	v.Named = s.named.Load()
@@ -84,7 +84,7 @@ func (s *surveyor) measure(ctx context.Context) survey.Survey {
 	return v
 }
 
-// look returns how everything stands that there are few of.
+// look returns the parts of a survey whose size does not depend on the number of accounts.
 func (s *surveyor) look() survey.Survey {
 	v := survey.Survey{
 		Version:    s.cfg.Version,
@@ -108,7 +108,7 @@ func (s *surveyor) look() survey.Survey {
 	return v
 }
 
-// pushes returns what WeChat has pushed.
+// pushes returns the counters of WeChat's pushes.
 func (s *surveyor) pushes() (p survey.Pushes) {
 	kinds := map[string]int64{}
 	for _, stat := range s.inbox.Stats() {
@@ -129,8 +129,8 @@ func (s *surveyor) pushes() (p survey.Pushes) {
 	return p
 }
 
-// plainKind returns the kind of a push if it is a word as WeChat's are, and "other" for what else a
-// message may call itself.
+// plainKind returns kind if it looks like WeChat's words, and "other" for any other text that a
+// message contains.
 func plainKind(kind string) string {
 	if kind == "" || len(kind) > 64 || strings.ContainsFunc(kind, func(c rune) bool {
 		return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '_' && c != '-' && c != '.'
@@ -140,7 +140,7 @@ func plainKind(kind string) string {
 	return kind
 }
 
-// count returns a census that is not too old.
+// count returns a recent census.
 func (s *surveyor) count() credential.Census {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -152,8 +152,8 @@ func (s *surveyor) count() credential.Census {
 	return s.census
 }
 
-// maySeePages reports whether the user uid of this host may see the status page and the metrics: it
-// can open the socket, which shows it the same.
+// maySeePages reports whether the user uid of this host may see the status page and the metrics. A
+// user may if the socket would show the user the same.
 func (d *Daemon) maySeePages(uid uint32) bool {
 	if uid == 0 || uid == uint32(os.Geteuid()) {
 		return true

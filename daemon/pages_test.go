@@ -18,8 +18,7 @@ import (
 	"tokend/fetchers/wechattest"
 )
 
-// fetchPage returns a page of a daemon that runs. A machine that is busy with other tests may keep
-// it waiting for its turn.
+// fetchPage returns a page of a running daemon. It retries 503, which a busy machine can cause.
 func fetchPage(t *testing.T, base, path, language string) string {
 	t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); ; {
@@ -43,7 +42,7 @@ func fetchPage(t *testing.T, base, path, language string) string {
 	}
 }
 
-// fetchUnseen returns what somebody is told whose request was passed on.
+// fetchUnseen returns the reply to a forwarded request, which must be 403.
 func fetchUnseen(t *testing.T, base, language string) string {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, base+"/", nil)
@@ -64,10 +63,10 @@ func fetchUnseen(t *testing.T, base, language string) string {
 	return string(body)
 }
 
-// TestPagesOfARealDaemon holds that metrics and the status page show what has happened, in both
-// languages, that customers are counted and not named, and that no secret, token, ticket or grant
-// is in them in any disguise.
-func TestPagesOfARealDaemon(t *testing.T) {
+// TestPages checks the metrics and the status page of a real daemon, in both languages. They count
+// customers and do not name them. They contain no secret, token, ticket or grant, in clear or
+// encoded.
+func TestPages(t *testing.T) {
 	s, file := newPlatformSite(t)
 	d := s.start(file)
 	http := "http://" + d.http.Addr().String()
@@ -88,7 +87,7 @@ func TestPagesOfARealDaemon(t *testing.T) {
 	defer clear()
 	s.pushTicket("wwsuite1")
 	if _, err := s.client.Get(t.Context(), "open_work/wwsuite1/suite_access_token"); err == nil {
-		t.Fatal("the fault did not come about")
+		t.Fatal("the fault did not occur")
 	}
 
 	scrape := fetchPage(t, http, "/metrics", "")
@@ -125,7 +124,7 @@ func TestPagesOfARealDaemon(t *testing.T) {
 	}
 	for language, want := range map[string]string{"en": "The log has the reason", "zh-CN": "处理办法见日志"} {
 		if text := fetchUnseen(t, http, language); !strings.HasPrefix(text, "Forbidden\n") || !strings.Contains(text, want) || strings.Contains(text, "tokend") {
-			t.Errorf("who may not see a page is told %q", text)
+			t.Errorf("a forwarded request got %q", text)
 		}
 	}
 	if strings.Contains(scrape, "not allow to access") {
@@ -145,8 +144,8 @@ func TestPagesOfARealDaemon(t *testing.T) {
 	}
 }
 
-// TestScrapesDuringReloads holds that whoever looks while accounts come and go, and are fetched,
-// sees one configuration or the other.
+// TestScrapesDuringReloads checks that pages show one configuration or the other while reloads add
+// and remove accounts.
 func TestScrapesDuringReloads(t *testing.T) {
 	s, file := newPlatformSite(t)
 	d := s.start(file)
@@ -171,7 +170,7 @@ func TestScrapesDuringReloads(t *testing.T) {
 				}
 				body, err := io.ReadAll(resp.Body)
 				_ = resp.Body.Close()
-				// A machine that is busy with other tests may keep a page waiting for its turn.
+				// A busy machine can cause 503.
 				if err != nil || resp.StatusCode != 200 && resp.StatusCode != 503 {
 					t.Errorf("%s: %d, %v: %.200s", path, resp.StatusCode, err, body)
 					return
@@ -193,35 +192,34 @@ func TestScrapesDuringReloads(t *testing.T) {
 	readers.Wait()
 }
 
-// TestACensusIsNotTakenTooOften holds that looks in quick succession share one census.
-func TestACensusIsNotTakenTooOften(t *testing.T) {
+// TestCensusReused checks that surveys in quick succession share one census.
+func TestCensusReused(t *testing.T) {
 	s, file := newPlatformSite(t)
 	d := s.start(file)
 	v := &surveyor{Daemon: d.Daemon}
 	v.look()
 	first := v.counted
-	v.took = time.Hour // as with more customers than there are
+	v.took = time.Hour // as with very many customers
 	v.look()
 	if v.counted != first {
-		t.Error("another census was taken within an hour of one that took an hour")
+		t.Error("a census that took an hour was not reused within the hour")
 	}
 	v.took = 0
 	v.look()
 	if v.counted == first {
-		t.Error("no other census was taken")
+		t.Error("an old census was reused")
 	}
 	for took, want := range map[time.Duration]time.Duration{
 		time.Millisecond: time.Second, 30 * time.Millisecond: 30 * time.Second, 200 * time.Millisecond: 30 * time.Second, time.Second: 100 * time.Second,
 	} {
 		if got := censusPause(took); got != want {
-			t.Errorf("a census that took %v is good for %v, want %v", took, got, want)
+			t.Errorf("a census that took %v is reused for %v, want %v", took, got, want)
 		}
 	}
 }
 
-// TestKindsThatAreNoWordsAreOthers holds that what a message calls itself becomes no label unless
-// it is a word.
-func TestKindsThatAreNoWordsAreOthers(t *testing.T) {
+// TestPlainKind checks that a push's kind becomes a label only if it looks like WeChat's words.
+func TestPlainKind(t *testing.T) {
 	for kind, want := range map[string]string{
 		"component_verify_ticket": "component_verify_ticket", "-": "-", "": "other", "\xff": "other", "a b": "other", "授权": "other", strings.Repeat("x", 65): "other",
 	} {
@@ -231,9 +229,9 @@ func TestKindsThatAreNoWordsAreOthers(t *testing.T) {
 	}
 }
 
-// TestWhoOversees holds that a page is for whom the socket would tell the same: who can open it,
-// and has LIST, STATUS and STATS on every name where there are rules, as they are at the moment.
-func TestWhoOversees(t *testing.T) {
+// TestMaySeePages checks that a user may see the pages if the user can connect to the socket and
+// the current rules, if any, grant LIST, STATUS and STATS on every name.
+func TestMaySeePages(t *testing.T) {
 	const known, other = 4_000_000_001, 4_000_000_002 // users without groups
 	s, file := newPlatformSite(t)
 	rules := func(names ...string) []config.Access {
@@ -265,10 +263,10 @@ func TestWhoOversees(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := d.maySeePages(known); got != test.known {
-			t.Errorf("%s: the one: got %v, want %v", test.name, got, test.known)
+			t.Errorf("%s: known user: got %v, want %v", test.name, got, test.known)
 		}
 		if got := d.maySeePages(other); got != test.other {
-			t.Errorf("%s: another: got %v, want %v", test.name, got, test.other)
+			t.Errorf("%s: other user: got %v, want %v", test.name, got, test.other)
 		}
 		if !d.maySeePages(0) || !d.maySeePages(uint32(os.Geteuid())) {
 			t.Errorf("%s: root or the daemon's own user sees nothing", test.name)

@@ -16,13 +16,13 @@ import (
 	"tokend/fetchers/wechattest"
 )
 
-// platformsTOML has catalogtest.TOML, and a listener for their pushes.
+// platformsTOML is catalogtest.TOML with a listener for pushes.
 const platformsTOML = `
 [http]
 listen = "127.0.0.1:%d"
 ` + catalogtest.TOML
 
-// platformSite is a site with a WeChat that knows the platforms and calls back.
+// platformSite is a site whose WeChat knows the platforms and sends callbacks.
 type platformSite struct {
 	*site
 	base string // of the callbacks
@@ -48,7 +48,7 @@ func freePort(t *testing.T) int {
 	return ln.Addr().(*net.TCPAddr).Port
 }
 
-// pushTicket sends owner's ticket over HTTP, as WeChat does.
+// pushTicket pushes owner's ticket over HTTP, as WeChat does.
 func (s *platformSite) pushTicket(owner string) {
 	s.t.Helper()
 	if d := s.wechat.Send(s.t.Context(), owner, s.wechat.TicketPush(owner)); d.Err != nil || d.Status != 200 || d.Body != "success" {
@@ -72,7 +72,7 @@ func (s *platformSite) wantError(name string, want error) {
 	}
 }
 
-// eventually tries f until it is true; events are acted on after they are answered.
+// eventually retries f until it returns true. The daemon answers events before it acts on them.
 func (s *platformSite) eventually(what string, f func() bool) {
 	s.t.Helper()
 	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
@@ -83,8 +83,8 @@ func (s *platformSite) eventually(what string, f func() bool) {
 	s.t.Errorf("%s: not within 10 s", what)
 }
 
-// TestTheFlowOfAServiceProvider is every step of EasyWeChat's OpenWork page, over the socket.
-func TestTheFlowOfAServiceProvider(t *testing.T) {
+// TestServiceProviderFlow does every step of EasyWeChat's OpenWork page over the socket.
+func TestServiceProviderFlow(t *testing.T) {
 	s, file := newPlatformSite(t)
 	d := s.start(file)
 	ctx := t.Context()
@@ -102,7 +102,7 @@ func TestTheFlowOfAServiceProvider(t *testing.T) {
 	for _, suite := range []string{"wwsuite1", "wwsuite2"} {
 		tokens[suite] = s.get("open_work/" + suite + "/suite_access_token")
 		if a, b := s.get("open_work/"+suite+"/pre_auth_code"), s.get("open_work/"+suite+"/pre_auth_code"); a == b {
-			t.Errorf("%s: two asks got one pre_auth_code", suite)
+			t.Errorf("%s: two requests got the same pre_auth_code", suite)
 		}
 		for _, corp := range []string{"wwcorp1", "wwcorp2"} {
 			s.wantError("open_work/"+suite+"/"+corp+"/access_token", clientlib.ErrReauth)
@@ -143,8 +143,8 @@ func TestTheFlowOfAServiceProvider(t *testing.T) {
 	}
 }
 
-// TestTheFlowOfAThirdPartyPlatform is what the platform's web site does.
-func TestTheFlowOfAThirdPartyPlatform(t *testing.T) {
+// TestPlatformFlow does what the web site of a third-party platform does.
+func TestPlatformFlow(t *testing.T) {
 	t.Parallel()
 	s, file := newPlatformSite(t)
 	s.start(file)
@@ -158,7 +158,7 @@ func TestTheFlowOfAThirdPartyPlatform(t *testing.T) {
 	}
 	s.get("open_platform/wxcomponent/component_access_token")
 
-	// A customer that the old database knew.
+	// A customer whose grant comes from an old database.
 	grant := s.wechat.AddCustomer("wxcomponent", "wxold")
 	if err := s.client.Put(ctx, "open_platform/wxcomponent/wxold/refresh_token", clientlib.Secret(grant)); err != nil {
 		t.Fatal(err)
@@ -168,7 +168,7 @@ func TestTheFlowOfAThirdPartyPlatform(t *testing.T) {
 	}
 	s.get("open_platform/wxcomponent/wxold/jsapi_ticket")
 
-	// A new one: the authorization event alone is enough.
+	// A new customer. The authorization event is enough.
 	s.wantError(customer+"/access_token", clientlib.ErrReauth)
 	s.wechat.Authorize("wxcomponent", "wxcustomer")
 	s.wechat.Flush(ctx)
@@ -183,8 +183,8 @@ func TestTheFlowOfAThirdPartyPlatform(t *testing.T) {
 		t.Errorf("SIGN: %v", err)
 	}
 
-	// It takes the authorization back, and gives it again.
-	time.Sleep(1100 * time.Millisecond) // WeChat's events tell time in seconds
+	// The customer withdraws the authorization, then authorizes again.
+	time.Sleep(1100 * time.Millisecond) // WeChat's events have times in seconds
 	s.wechat.Unauthorize("wxcomponent", "wxcustomer")
 	s.wechat.Flush(ctx)
 	calls := s.wechat.Total()
@@ -194,7 +194,7 @@ func TestTheFlowOfAThirdPartyPlatform(t *testing.T) {
 		s.wantError(customer+"/sdk_ticket", clientlib.ErrReauth)
 	}
 	if n := s.wechat.Total() - calls; n != 0 {
-		t.Errorf("calls for a customer who is gone: %d", n)
+		t.Errorf("calls for a customer without authorization: %d", n)
 	}
 	s.get("open_platform/wxcomponent/wxold/access_token")
 	time.Sleep(1100 * time.Millisecond)
@@ -205,7 +205,7 @@ func TestTheFlowOfAThirdPartyPlatform(t *testing.T) {
 		return err == nil
 	})
 	if v := s.get(customer + "/access_token"); v == first || !s.wechat.Valid(v) {
-		t.Error("after the return an old value is served")
+		t.Error("an old value is served after the second authorization")
 	}
 	for _, d := range s.wechat.Deliveries() {
 		if d.Body != "success" {
@@ -214,7 +214,7 @@ func TestTheFlowOfAThirdPartyPlatform(t *testing.T) {
 	}
 }
 
-func TestATemplatesPermanentCodeIsASecretOfItsOwn(t *testing.T) {
+func TestTemplatePermanentCodeIsSecret(t *testing.T) {
 	s, file := newPlatformSite(t)
 	s.start(file)
 	s.pushTicket("dktemplate")
@@ -236,7 +236,7 @@ func TestATemplatesPermanentCodeIsASecretOfItsOwn(t *testing.T) {
 	s.eventually("a token by the new code", func() bool { return s.wechat.Calls(wechattest.CorpToken) == 2 })
 }
 
-func TestCallbacksAreAnsweredWhileEveryExchangeHangs(t *testing.T) {
+func TestCallbacksAnsweredDuringSlowExchanges(t *testing.T) {
 	t.Parallel()
 	s, file := newPlatformSite(t)
 	file.Upstream.Timeout = 5 * time.Second
@@ -252,9 +252,8 @@ func TestCallbacksAreAnsweredWhileEveryExchangeHangs(t *testing.T) {
 	s.wechat.Flush(ctx)
 	s.pushTicket("wxcomponent")
 	for _, d := range s.wechat.Deliveries() {
-		// WeChat wants a second; a busy test machine gets three, and the exchange takes
-		// five. That the handler itself keeps to the second is held in virtual time by
-		// the tests of package web.
+		// WeChat requires an answer within 1 s. A busy test machine gets 3 s, and the exchange
+		// takes 5 s. Tests of package web check the limit of 1 s in virtual time.
 		if d.Body != "success" || d.Took > 3*time.Second {
 			t.Errorf("answered %d %q after %v", d.Status, d.Body, d.Took)
 		}
@@ -270,7 +269,7 @@ func TestWeComVerifiesTheAddress(t *testing.T) {
 	}
 }
 
-func TestForeignAndForgedPushesChangeNothing(t *testing.T) {
+func TestForgedPushesIgnored(t *testing.T) {
 	s, file := newPlatformSite(t)
 	s.start(file)
 	s.pushTicket("wxcomponent")
@@ -288,11 +287,11 @@ func TestForeignAndForgedPushesChangeNothing(t *testing.T) {
 		t.Error("the stored ticket has changed")
 	}
 	if n := s.wechat.Total(); n != 0 {
-		t.Errorf("calls because of pushes: %d", n)
+		t.Errorf("calls caused by pushes: %d", n)
 	}
 }
 
-func TestImportBringsInThePlatformsCustomers(t *testing.T) {
+func TestImport(t *testing.T) {
 	s, file := newPlatformSite(t)
 	s.start(file)
 	s.pushTicket("wxcomponent")
@@ -325,8 +324,9 @@ func TestImportBringsInThePlatformsCustomers(t *testing.T) {
 	s.get("open_platform/wxcomponent/wx0777/access_token")
 }
 
-// Users type what they like, and WeChat does not escape it.
-func TestTypedTextCostsNoGrant(t *testing.T) {
+// TestUnescapedTextCostsNoGrant checks that a grant survives text that a user typed and WeChat does
+// not escape.
+func TestUnescapedTextCostsNoGrant(t *testing.T) {
 	s, file := newPlatformSite(t)
 	s.start(file)
 	s.pushTicket("wwsuite1")

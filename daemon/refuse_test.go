@@ -16,7 +16,7 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// look returns every file under dir: its content, or what else it is, and when it was written.
+// look returns the content or type, and the modification time, of every file under dir.
 func (s *site) look() map[string]string {
 	s.t.Helper()
 	got := map[string]string{}
@@ -42,9 +42,9 @@ func (s *site) look() map[string]string {
 	return got
 }
 
-// What cannot work is refused before anything is touched: the socket file that a kill has left
-// included.
-func TestAWrongKeyTouchesNothing(t *testing.T) {
+// TestWrongKeyChangesNothing checks that New with a wrong key changes no file, including a socket
+// file that a killed daemon left.
+func TestWrongKeyChangesNothing(t *testing.T) {
 	s := newSite(t)
 	with := func(key string) *config.Config {
 		c := s.config(accountsTOML)
@@ -66,22 +66,22 @@ func TestAWrongKeyTouchesNothing(t *testing.T) {
 		if after := s.look(); !maps.Equal(after, before) {
 			for path := range before {
 				if after[path] != before[path] {
-					t.Errorf("%s was touched", path)
+					t.Errorf("%s has changed", path)
 				}
 			}
 		}
 	}
-	// With the right one it comes up at the same socket.
+	// With the right key a daemon starts at the same socket.
 	s.start(with(right))
 	if err := s.client.Ping(t.Context()); err != nil {
 		t.Error(err)
 	}
 	if _, err := New(Config{File: with(wrong)}); !errors.Is(err, socket.ErrRunning) {
-		t.Errorf("a second one, with a wrong key: got %v, want ErrRunning", err)
+		t.Errorf("a second daemon with a wrong key: got %v, want ErrRunning", err)
 	}
 }
 
-// stale leaves a socket file at path as a kill does.
+// stale creates a socket file at path, as a killed daemon leaves it.
 func stale(t *testing.T, path string) {
 	t.Helper()
 	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})

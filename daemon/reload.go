@@ -10,17 +10,17 @@ import (
 	"tokend/daemon/config"
 )
 
-// Reload puts another configuration in force. Accounts that it does not change are neither
-// fetched again nor interrupted. What only a restart can change (the socket, the state
-// directory, the key) is refused as a whole, every such setting named; the old
-// configuration stays then. It waits until what was kept has been loaded, which ctx may end.
+// Reload applies another configuration. Accounts that have not changed are neither fetched again
+// nor interrupted. If file changes a setting that needs a restart (the socket, the state directory,
+// the key), Reload changes nothing and its error names all of them. Reload waits until the store
+// has been loaded or ctx ends.
 func (d *Daemon) Reload(ctx context.Context, file *config.Config) error {
 	d.reload.Lock()
 	defer d.reload.Unlock()
 	select {
 	case <-d.engine.Loaded():
 	case <-ctx.Done():
-		return fmt.Errorf("reload, while what was kept is being loaded: %w", ctx.Err())
+		return fmt.Errorf("reload: waiting for the store to be loaded: %w", ctx.Err())
 	}
 	if err := fixed(d.file, file); err != nil {
 		return err
@@ -31,7 +31,7 @@ func (d *Daemon) Reload(ctx context.Context, file *config.Config) error {
 	}
 	up := d.up.Load()
 	if !up.Equal(file.Upstream) {
-		// Fetches that are under way go on with their connections; what is idle is let go.
+		// Fetches in flight keep their connections. Close closes idle connections.
 		defer up.Close()
 		up = catalog.NewUpstream(file.Upstream, d.cfg.File.Limits.UpstreamCalls, d.calls, d.log)
 		d.up.Store(up)
@@ -39,12 +39,12 @@ func (d *Daemon) Reload(ctx context.Context, file *config.Config) error {
 	d.engine.SetCatalog(catalog.New(file, up))
 	d.inbox.SetOwners(pushed)
 	if err := d.engine.ApplySeeds(context.Background(), catalog.Seeds(file)); err != nil {
-		d.log.Error("a configured grant could not be written: reload again when the disk takes it", "error", err)
+		d.log.Error("cannot store a configured grant: reload again when the disk accepts writes", "error", err)
 	}
 	d.server.SetRules(rules(file.Access))
 	d.server.SetLimits(limits(file))
 	if file.Limits.UpstreamCalls != d.cfg.File.Limits.UpstreamCalls {
-		d.log.Warn("upstream_calls changes at the next start")
+		d.log.Warn("upstream_calls takes effect after a restart")
 	}
 	d.server.ReadSubuids()
 	if d.web != nil {
@@ -56,12 +56,12 @@ func (d *Daemon) Reload(ctx context.Context, file *config.Config) error {
 	return nil
 }
 
-// fixed returns what differs between before and after and cannot be changed while running.
+// fixed returns an error if after changes a setting that needs a restart.
 func fixed(before, after *config.Config) error {
 	var errs []error
 	refuse := func(differs bool, key string) {
 		if differs {
-			errs = append(errs, fmt.Errorf("%s cannot change while tokend runs: restart it", key))
+			errs = append(errs, fmt.Errorf("%s cannot change while tokend runs: restart tokend", key))
 		}
 	}
 	refuse(before.Socket != after.Socket, "socket")

@@ -11,8 +11,8 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-// TestCredentialMetrics holds that a reload turns the metrics that name credentials off and on
-// again, and that a scrape meanwhile is whole and of one configuration.
+// TestCredentialMetrics checks that a reload turns metrics per credential off and on. A scrape
+// during a reload must be complete and show one configuration.
 func TestCredentialMetrics(t *testing.T) {
 	s, file := newPlatformSite(t)
 	d := s.start(file)
@@ -69,7 +69,7 @@ func TestCredentialMetrics(t *testing.T) {
 	readers.Wait()
 }
 
-// TestScrapeHead holds that HEAD tells the type of the metrics.
+// TestScrapeHead checks that HEAD returns the content type of the metrics.
 func TestScrapeHead(t *testing.T) {
 	s, file := newPlatformSite(t)
 	base := "http://" + s.start(file).http.Addr().String()

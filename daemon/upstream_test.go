@@ -19,13 +19,13 @@ import (
 	"tokend/daemon/config"
 )
 
-// conduit is a host in front of the site's WeChat. What it does to a request depends on the number
-// of the connection, which counts from 1.
+// conduit is a reverse proxy in front of the site's WeChat. Its behavior depends on the number of a
+// connection, counted from 1.
 type conduit struct {
 	*httptest.Server
 	conns, requests atomic.Int32
-	dead            atomic.Int32 // connections up to this one are not answered
-	slow            atomic.Int64 // how long an answer takes
+	dead            atomic.Int32 // connections up to this number get no answer
+	slow            atomic.Int64 // delay of an answer
 }
 
 func newConduit(t *testing.T, to string) *conduit {
@@ -62,7 +62,7 @@ func newConduit(t *testing.T, to string) *conduit {
 	return c
 }
 
-// withUpstream returns the configuration of accounts with other hosts.
+// withUpstream returns a configuration of the accounts with other upstream hosts.
 func (s *site) withUpstream(weixin []string, work string, timeout time.Duration, accounts string) *config.Config {
 	s.t.Helper()
 	file := s.config(accounts)
@@ -70,8 +70,8 @@ func (s *site) withUpstream(weixin []string, work string, timeout time.Duration,
 	return file
 }
 
-// TestDeadKeptConnections holds that kept connections that died unnoticed cost one attempt
-// together, and that no reader is refused and no backoff grows because of them.
+// TestDeadKeptConnections checks that any number of dead idle connections costs one attempt. No
+// reader gets an error and no backoff grows because of them.
 func TestDeadKeptConnections(t *testing.T) {
 	s := newSite(t)
 	c := newConduit(t, s.url)
@@ -111,7 +111,7 @@ func TestDeadKeptConnections(t *testing.T) {
 	}
 }
 
-// status returns what STATUS says of name.
+// status returns the STATUS of name.
 func (s *site) status(name string) map[string]string {
 	s.t.Helper()
 	pairs, err := s.client.Status(s.t.Context(), name)
@@ -125,9 +125,9 @@ func (s *site) status(name string) map[string]string {
 	return all
 }
 
-// TestNextHostInUse holds that a host that cannot be reached costs no reader an error, that a quota
-// counts over all hosts, and that status, metrics and the page say which host is in use, also after
-// a reload.
+// TestNextHostInUse checks that an unreachable host causes no error for a reader, and that a quota
+// counts calls to all hosts. Status, metrics and the page must show the host in use, also after a
+// reload.
 func TestNextHostInUse(t *testing.T) {
 	s := newSite(t)
 	second := newConduit(t, s.url)
@@ -168,12 +168,12 @@ func TestNextHostInUse(t *testing.T) {
 		}
 	}
 	if !strings.Contains(page, "hosts in use: "+host(second.URL)) || strings.Contains(page, host(closed.URL)) {
-		t.Error("the page does not say which host is in use")
+		t.Error("the page does not show the host in use")
 	}
 	if log := s.log.String(); strings.Count(log, "calls go to another WeChat host") != 1 || !strings.Contains(log, "to="+host(second.URL)) {
-		t.Error("the log does not say once that another host is in use")
+		t.Error("the change of host is not logged exactly once")
 	}
-	// 1900 calls of /cgi-bin/token within a day: the attempt that reached no host is one of them.
+	// The budget of /cgi-bin/token is 1900 calls a day. The attempt that reached no host counts.
 	for _, q := range d.engine.Quotas() {
 		if q.Account == "official_account/wxrotating" && q.Spent != 2 {
 			t.Errorf("%d calls were counted, want 2", q.Spent)
@@ -190,7 +190,7 @@ func TestNextHostInUse(t *testing.T) {
 	}
 }
 
-// TestKeyChange holds that pushes are accepted on both sides of a change of token and key, once the
+// TestKeyChange checks that pushes are accepted before and after a change of token and key, if the
 // previous ones are configured.
 func TestKeyChange(t *testing.T) {
 	s, file := newPlatformSite(t)
@@ -214,7 +214,7 @@ func TestKeyChange(t *testing.T) {
 	}
 	change(false)
 	if err := push(); err == nil {
-		t.Error("the old secrets are accepted though they are not configured")
+		t.Error("previous secrets that are not configured are accepted")
 	}
 	change(true)
 	if err := push(); err != nil {
@@ -230,6 +230,6 @@ func TestKeyChange(t *testing.T) {
 	}
 	stats, err := s.client.Stats(t.Context())
 	if err != nil || !slices.Contains(stats, clientlib.Pair{Key: "pushes_previous", Value: "2"}) {
-		t.Errorf("pushes by the previous secrets: got %v, %v, want 2", stats, err)
+		t.Errorf("pushes with the previous secrets: got %v, %v, want 2", stats, err)
 	}
 }

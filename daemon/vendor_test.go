@@ -177,7 +177,7 @@ func sell(t *testing.T, file *config.Config) (v *vendor, of view, stop func()) {
 	}
 }
 
-// kill replaces the token by one that tokend has not.
+// kill replaces the token by a token that tokend does not know.
 func (v *vendor) kill() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -228,8 +228,8 @@ func TestThirdVendor(t *testing.T) {
 	}
 }
 
-// TestThirdVendorLimits: the vendor's errcode for too many calls and its limit of refused calls hold
-// for its host. Metrics and the status page show them.
+// TestThirdVendorLimits: the vendor's errcode for too many calls and its limit of refused calls
+// apply to its host. Metrics and the status page show them.
 func TestThirdVendorLimits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		file, err := config.Parse("test.toml", []byte(accountsTOML), config.OSEnv())
