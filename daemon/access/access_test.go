@@ -69,9 +69,9 @@ func TestAccess(t *testing.T) {
 		{rules, Peer{UID: www}, protocol.VerbGet, workToken, yes},
 		{rules, Peer{UID: www}, protocol.VerbGet, "work/ww01234/1/access_token", hidden},
 		{rules, Peer{UID: stranger}, protocol.VerbGet, token, hidden},
-		{rules, Peer{UID: stranger, GID: www}, protocol.VerbGet, token, hidden}, // a uid is no gid
+		{rules, Peer{UID: stranger, GID: www}, protocol.VerbGet, token, hidden}, // a uid is not a gid
 
-		// By group: the first and the supplementary ones alike.
+		// Primary and supplementary groups.
 		{rules, Peer{UID: stranger, GID: webGroup}, protocol.VerbSign, ticket, yes},
 		{rules, Peer{UID: stranger, Groups: []uint32{7, webGroup}}, protocol.VerbSign, ticket, yes},
 		{rules, Peer{UID: stranger, Groups: []uint32{7, webGroup + 1}}, protocol.VerbSign, ticket, hidden},
@@ -103,7 +103,7 @@ func TestAccess(t *testing.T) {
 	}
 }
 
-// An owner is matched as owner/* would be.
+// TestAccessToOwners checks that an owner matches like the name owner/*.
 func TestAccessToOwners(t *testing.T) {
 	const (
 		self     = 990
@@ -117,7 +117,7 @@ func TestAccessToOwners(t *testing.T) {
 	rules := []Rule{
 		{UIDs: []uint32{www}, Names: []string{"open_platform/*"}, Verbs: []string{"GET", "PUSH"}},
 		{UIDs: []uint32{shop}, Names: []string{platform + "/*"}, Verbs: []string{"EXCHANGE", "PUSH", "IMPORT"}},
-		// Not all that is beneath the owner, so not the owner.
+		// Not every name under the owner, so not the owner.
 		{UIDs: []uint32{partial}, Names: []string{platform + "/wx*", platform + "/*/access_token", "*/refresh_token", platform, platform + "/"},
 			Verbs: []string{"EXCHANGE", "PUSH", "IMPORT", "PUT"}},
 	}

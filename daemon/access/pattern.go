@@ -2,14 +2,14 @@ package access
 
 import "strings"
 
-// pattern is a pattern of whole names, in which * stands for any characters, none and '/' among
-// them, and every other byte for itself. It is taken apart once, since it is held against the name
-// of every request: most patterns have one star, and a name is then told by its two ends.
+// pattern matches whole names. A * matches any characters, including none and '/'. Every other byte
+// matches itself. A pattern is split in advance, because it is matched for every request. Most
+// patterns have one star, and comparing both ends is enough.
 type pattern struct {
 	text string
-	head string // what stands before the first star; all of it where there is none
-	tail string // what stands behind the last star
-	rest string // what stands between these two, from star to star; "" for no star
+	head string // before the first star; all of text without a star
+	tail string // after the last star
+	rest string // from the first star to the last, inclusive; "" without a star
 }
 
 func newPattern(text string) pattern {
@@ -21,8 +21,8 @@ func newPattern(text string) pattern {
 	return p
 }
 
-// matches reports whether name matches p. It does not allocate. Its time is at most the product of
-// the lengths, and for one star at most their sum.
+// matches reports whether name matches p. It does not allocate. The time is at most proportional to
+// the product of the lengths, and with one star to their sum.
 func matches[T string | []byte](p *pattern, name T) bool {
 	inner := len(name) - len(p.head) - len(p.tail)
 	switch {
@@ -36,11 +36,11 @@ func matches[T string | []byte](p *pattern, name T) bool {
 	return p.rest == "*" || match(p.rest, name[len(p.head):len(p.head)+inner])
 }
 
-// match reports whether name matches text, a pattern. A failed match only ever goes back to the
-// last star, since an earlier one could not do better.
+// match reports whether name matches the pattern text. After a mismatch it backtracks to the last
+// star only: an earlier star could not succeed where the last one fails.
 func match[T string | []byte](text string, name T) bool {
 	p, n := 0, 0
-	star, resume := -1, 0 // the last star, and where its text ends so far
+	star, resume := -1, 0 // the last star, and the end of the text that it matches so far
 	for n < len(name) {
 		switch {
 		case p < len(text) && text[p] == '*':

@@ -30,8 +30,8 @@ func TestMatch(t *testing.T) {
 		{"a*b*c", "a-b-b-c", true},
 		{"a*b*c", "a-c-b", false},
 		{"a*b*c", "abc", true},
-		{"a*b*b*c", "a-b-c", false}, // each letter of the name is one of the pattern's
-		{"ab*ba", "aba", false},     // and its ends do not overlap
+		{"a*b*b*c", "a-b-c", false}, // a letter of the name matches one letter of the pattern only
+		{"ab*ba", "aba", false},     // head and tail must not overlap
 		{"ab*ba", "abba", true},
 		{"a*bc", "abcbc", true},
 		{"**", "x", true},
@@ -50,7 +50,7 @@ func TestMatch(t *testing.T) {
 	}
 }
 
-// FuzzMatch compares matches with the obvious, exponential definition of the same.
+// FuzzMatch compares matches with a simple, exponential implementation.
 func FuzzMatch(f *testing.F) {
 	f.Add("official_account/*", "official_account/wx/access_token")
 	f.Add("a*b*c", "a-b-b-c")
@@ -76,8 +76,8 @@ func plainMatch(pattern, name string) bool {
 	return name != "" && name[0] == pattern[0] && plainMatch(pattern[1:], name[1:])
 }
 
-// BenchmarkMay is what access rules add to a request: those of a host with some users, the name's
-// the last of them.
+// BenchmarkMay measures what access rules add to a request on a host with several users. The last
+// rule matches.
 func BenchmarkMay(b *testing.B) {
 	rules := []Rule{
 		{UIDs: []uint32{1001}, Names: []string{"work/*", "official_account/*/jsapi_ticket"}, Verbs: []string{"GET", "REJECT"}},

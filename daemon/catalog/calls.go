@@ -12,28 +12,28 @@ import (
 	"tokend/fetchers"
 )
 
-// maxCodes bounds how many errcodes are counted by number for one endpoint. WeChat has some hundred
-// in all, of which an endpoint answers with some ten; what comes beyond is no table of WeChat's.
+// maxCodes is the maximum number of errcodes that are counted separately for one endpoint. WeChat
+// documents a few hundred, of which an endpoint returns about ten.
 const maxCodes = 64
 
-// Calls counts the calls to each endpoint. There are some ten of these.
+// Calls counts the calls to each endpoint. There are about ten endpoints.
 type Calls struct {
 	mu     sync.Mutex
 	byPath map[string]*endpoint
 }
 
-// endpoint is what has come of the calls to one path.
+// endpoint counts the calls to one path.
 type endpoint struct {
 	ok, refused, failed int64
-	byCode              map[int]int64 // of refused; 0 stands for those beyond maxCodes
-	took                time.Duration // of all
+	byCode              map[int]int64 // of refused; 0 collects the errcodes beyond maxCodes
+	took                time.Duration // of all calls
 	buckets             [len(credential.Buckets)]int64
 }
 
 // NewCalls returns counters at zero.
 func NewCalls() *Calls { return &Calls{byPath: map[string]*endpoint{}} }
 
-// observe counts a call to path that has ended.
+// observe counts a finished call to path.
 func (c *Calls) observe(path string, took time.Duration, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -79,7 +79,7 @@ func (c *Calls) Stats() []credential.Stat {
 	return stats
 }
 
-// Endpoints returns what has come of all calls, sorted by path.
+// Endpoints returns the counters of all endpoints, sorted by path.
 func (c *Calls) Endpoints() []credential.Endpoint {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -7,9 +7,9 @@ import (
 	"tokend/fetchers"
 )
 
-// TestCallsAreCounted holds what becomes of a call that WeChat answers, refuses, or does not
-// answer, and that errcodes beyond any table of WeChat's are counted together.
-func TestCallsAreCounted(t *testing.T) {
+// TestCallsCounted checks that answered, refused and failed calls are counted. Errcodes beyond the
+// maximum number are counted together.
+func TestCallsCounted(t *testing.T) {
 	c := NewCalls()
 	c.observe("/a", 7*time.Millisecond, nil)
 	c.observe("/a", 10*time.Millisecond, &fetchers.APIError{Code: 40001})
@@ -26,7 +26,7 @@ func TestCallsAreCounted(t *testing.T) {
 		sum += n
 	}
 	if sum != 2 {
-		t.Errorf("in the buckets: got %d, want the two that were not beyond the last", sum)
+		t.Errorf("in the buckets: got %d, want the two calls below the last bound", sum)
 	}
 	if len(b.Codes) != maxCodes+1 || b.Codes[0].ErrCode != 0 || b.Codes[0].N != 100-maxCodes || b.Buckets[1] != 100 {
 		t.Errorf("got %d errcodes, the first %+v", len(b.Codes), b.Codes[0])

@@ -12,25 +12,25 @@ import (
 	"tokend/fetchers"
 )
 
-// Catalog is the configuration as the engine wants it: every name that the configured accounts
-// give, with how its value is fetched. Customers of platforms and suites are not
-// in it one by one: any well-formed name of one has a spec, and whether there is such a
-// customer is told by its grant. It is immutable.
+// Catalog maps every name of the configured accounts to a spec, which tells the engine how to fetch
+// the value. It does not list customers of platforms and suites. Any well-formed name of a customer
+// has a spec, and a stored grant tells whether the customer exists. A Catalog is immutable.
 type Catalog struct {
-	specs     []refresh.Spec      // those of one owner one after the other
-	byName    map[string]int      // where in specs
+	specs     []refresh.Spec      // specs of one owner are adjacent
+	byName    map[string]int      // index into specs
 	platforms map[string]platform // by path: open_platform/<appid>, open_work/<suite_id>
-	pushed    []string            // names of their tickets
+	pushed    []string            // names of the platforms' tickets
 	limits    config.Limits
 }
 
-// platform is what has customers.
+// platform is a platform or suite. It has customers.
 type platform interface {
-	// customer returns the spec of the credential called name: the word of the customer child. It
-	// returns false for a word that is none.
+	// customer returns the spec of the customer child's credential called name, whose last segment
+	// is word. It returns false for an unknown word.
 	customer(name, child, word string) (refresh.Spec, bool)
 
-	// dependants returns the words of what lives by a customer's grant, in a slice of the caller's.
+	// dependants returns the words of the credentials that depend on a customer's grant. The caller
+	// may modify the slice.
 	dependants() []string
 
 	onboarding() refresh.Onboarding
@@ -49,7 +49,7 @@ func New(file *config.Config, up *Upstream) *Catalog {
 	for _, a := range file.MiniPrograms {
 		c.app(a, up)
 	}
-	// The apps of a corp, which share a quota, may be anywhere in the file.
+	// The apps of a corp share a quota and must be adjacent. In the file they may be anywhere.
 	apps := slices.Clone(file.Work)
 	slices.SortStableFunc(apps, func(a, b config.WorkApp) int { return strings.Compare(a.CorpID, b.CorpID) })
 	for _, a := range apps {
@@ -77,7 +77,7 @@ func New(file *config.Config, up *Upstream) *Catalog {
 	return c
 }
 
-// specsOf returns about how many names file gives.
+// specsOf returns the approximate number of specs for file.
 func specsOf(file *config.Config) int {
 	return 4*len(file.OfficialAccounts) + len(file.MiniPrograms) + 3*len(file.Work) + 3*len(file.OpenPlatforms) + 4*len(file.OpenWork)
 }
@@ -100,13 +100,13 @@ func (c *Catalog) add(s refresh.Spec) {
 
 // owner is the account that credentials belong to.
 type owner struct {
-	host     int    // where its calls go
-	path     string // the name without its last segment
-	pays     string // whose quota is shared by several accounts: the corp of an app
+	host     int    // the host of its calls
+	path     string // the names without their last segment
+	pays     string // the owner whose quota several accounts share: the corp of an app
 	settings string
 
-	// whole is the name of the one credential that it is made for; empty where it is made for all.
-	// The engine keeps it, and there may be a million.
+	// whole is the full name if the owner is made for one credential, and otherwise empty. It saves
+	// a copy: the engine stores the name, and there may be a million customers.
 	whole string
 }
 
@@ -117,7 +117,7 @@ func (o owner) name(word string) string {
 	return o.path + "/" + word
 }
 
-// root returns the spec of a credential that needs no other.
+// root returns the spec of a credential without a parent.
 func (o owner) root(word string, p *policy.Policy, f refresh.Fetcher) refresh.Spec {
 	return refresh.Spec{
 		Name:     o.name(word),
@@ -130,8 +130,8 @@ func (o owner) root(word string, p *policy.Policy, f refresh.Fetcher) refresh.Sp
 	}
 }
 
-// child returns the spec of a credential that is fetched with the owner's access token. Its
-// budget is its own: the two tickets of one account are counted apart upstream.
+// child returns the spec of a credential that is fetched with the owner's access token. It has its
+// own budget, because WeChat counts the types of an account's tickets separately.
 func (o owner) child(word string, p *policy.Policy, f refresh.Fetcher) refresh.Spec {
 	s := o.root(word, p, f)
 	s.Parent = o.path + "/access_token"
@@ -154,7 +154,7 @@ func (c *Catalog) Lookup(name string) (refresh.Spec, error) {
 	return refresh.Spec{}, &credential.Error{Reason: credential.NotFound, RetryAfter: credential.Never, Message: "no such credential: " + name}
 }
 
-// splitCustomer takes the name of a customer's credential apart.
+// splitCustomer splits the name of a customer's credential.
 func splitCustomer(name string) (path, child, word string, ok bool) {
 	family := strings.IndexByte(name, '/')
 	if family < 0 {
@@ -166,11 +166,11 @@ func splitCustomer(name string) (path, child, word string, ok bool) {
 		return "", "", "", false
 	}
 	child, word, ok = strings.Cut(rest[owner+1:], "/")
-	// Cut out of name, not put together: a start looks up every customer's name.
+	// path is a substring of name and not concatenated, because a start looks up every customer.
 	return name[:family+1+owner], child, word, ok && !strings.Contains(word, "/")
 }
 
-// Names yields every name that the configuration gives.
+// Names yields every name of the configured accounts.
 func (c *Catalog) Names() iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for i := range c.specs {
@@ -195,7 +195,7 @@ func (c *Catalog) Specs() iter.Seq[*refresh.Spec] {
 // Pushed returns the names of the pushed tickets.
 func (c *Catalog) Pushed() []string { return c.pushed }
 
-// Dependants returns the names that live by grant.
+// Dependants returns the names of the credentials that depend on grant.
 func (c *Catalog) Dependants(grant string) []string {
 	path, _, word, ok := splitCustomer(grant)
 	p := c.platforms[path]
@@ -210,7 +210,7 @@ func (c *Catalog) Dependants(grant string) []string {
 	return names
 }
 
-// Onboarding says how owner takes in customers.
+// Onboarding returns how owner adds customers.
 func (c *Catalog) Onboarding(owner string) (refresh.Onboarding, error) {
 	if p, ok := c.platforms[owner]; ok {
 		return p.onboarding(), nil

@@ -10,8 +10,8 @@ import (
 	"tokend/daemon/config"
 )
 
-// TestSpecsByOwner holds that a catalog yields the specs of one owner one after the other, wherever
-// the file has its accounts, and the same that it looks up.
+// TestSpecsByOwner checks that the specs of one owner are adjacent, wherever the file has its
+// accounts, and that Lookup returns the same specs.
 func TestSpecsByOwner(t *testing.T) {
 	file, err := config.Parse("test.toml", []byte(catalogtest.TOML), config.OSEnv())
 	if err != nil {
@@ -26,7 +26,7 @@ func TestSpecsByOwner(t *testing.T) {
 	for s := range c.Specs() {
 		if n := len(owners); n == 0 || owners[n-1] != s.Owner {
 			if slices.Contains(owners, s.Owner) {
-				t.Errorf("%s: its owner has been there before", s.Name)
+				t.Errorf("%s: not adjacent to its owner's other specs", s.Name)
 			}
 			owners = append(owners, s.Owner)
 		}
@@ -40,9 +40,9 @@ func TestSpecsByOwner(t *testing.T) {
 	}
 }
 
-// TestTimeoutIsTheConfigured holds that no call ends before the longest upstream.timeout that a
+// TestCallLimit checks that the engine's limit exceeds the longest upstream.timeout that a
 // configuration can have.
-func TestTimeoutIsTheConfigured(t *testing.T) {
+func TestCallLimit(t *testing.T) {
 	longest := time.Duration(0)
 	for d := time.Second; ; d += time.Second {
 		file, err := config.Parse("t.toml", fmt.Appendf(nil, "[upstream]\ntimeout = %q\n", d), config.OSEnv())
@@ -52,6 +52,6 @@ func TestTimeoutIsTheConfigured(t *testing.T) {
 		longest = file.Upstream.Timeout
 	}
 	if longest < time.Minute || longest >= CallLimit {
-		t.Errorf("a configuration can have %v, and the engine ends a call after %v", longest, CallLimit)
+		t.Errorf("the longest timeout is %v, and the engine ends a call after %v", longest, CallLimit)
 	}
 }

@@ -13,7 +13,7 @@ type component struct {
 	owner
 	client *fetchers.Client
 	list   refresh.Lister
-	token  string // the name of what customers' calls are made with
+	token  string // the name of the token that customers' calls use
 }
 
 func newComponent(p config.OpenPlatform, up *Upstream) component {
@@ -22,7 +22,7 @@ func newComponent(p config.OpenPlatform, up *Upstream) component {
 	return component{p, owner{host: weixinHost, path: path, pays: path, settings: p.Settings()}, up.weixin, list, path + "/component_access_token"}
 }
 
-// component adds the platform's own credentials, and the way to its customers'.
+// component adds the platform's own credentials, and registers the platform for its customers'.
 func (c *Catalog) component(p component) {
 	ticket := p.root("component_verify_ticket", policy.VerifyTicket, nil)
 	ticket.Nudge = fetchers.StartPush{Client: p.client, AppID: p.AppID, Secret: p.Secret}.Start

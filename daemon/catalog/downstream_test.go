@@ -12,7 +12,7 @@ import (
 	"tokend/fetchers/wechattest"
 )
 
-// downstreamTOML is two apps of a corp with 40 downstream corps each, the same ones.
+// downstreamTOML is two apps of a corp, shared with the same 40 downstream corps.
 func downstreamTOML() string {
 	var b strings.Builder
 	for agent := range 2 {
@@ -28,9 +28,9 @@ func downstreamName(agent, i int) string {
 	return fmt.Sprintf("work/wwcorp/%d/wwdown%d/access_token", agent, i)
 }
 
-// TestDownstream: the tokens of downstream corps are fetched, refreshed while they are used, left
-// to lapse when they are not, and repaired after the app's token died, which is fetched once then.
-// No two share a value.
+// TestDownstream: the tokens of downstream corps are fetched, refreshed while they are used, and
+// expire when they are not. After the app's token died, they are repaired and the app's token is
+// fetched once. No two share a value.
 func TestDownstream(t *testing.T) {
 	for _, full := range []bool{false, true} {
 		inVirtualTime(t, wechattest.Settings{WorkSaysFullLife: full}, downstreamTOML(), func(v *virtual) {
@@ -42,7 +42,8 @@ func TestDownstream(t *testing.T) {
 					name := downstreamName(agent, i)
 					c, err := v.Get(context.Background(), name)
 					value := string(c.Text)
-					// WeCom's seconds are whole: in the last one it may repeat a value that has less.
+					// WeCom counts whole seconds. In the last second it may repeat an expired
+					// value.
 					if dead := time.Since(v.wechat.Ends(value)); err != nil || dead > time.Second {
 						t.Fatalf("GET %s: a value that ended %v ago, or %v", name, dead, err)
 					}
@@ -101,8 +102,8 @@ func TestDownstream(t *testing.T) {
 	}
 }
 
-// TestDownstreamRefused: what WeCom refuses because of the configuration is held, and the app's
-// token is not blamed.
+// TestDownstreamRefused: a token that WeCom refuses because of the configuration is held, and the
+// app's token is not fetched again.
 func TestDownstreamRefused(t *testing.T) {
 	const accounts = "[[work]]\ncorp_id = \"wwcorp\"\nagent_id = \"1\"\nsecret = \"secret\"\n" +
 		"downstream = [{ corp_id = \"wwdown\", agent_id = \"7\" }, { corp_id = \"wwother\", agent_id = \"7\" }]\n"
@@ -123,8 +124,7 @@ func TestDownstreamRefused(t *testing.T) {
 	})
 }
 
-// TestFiveSegments: of all names of five segments there are only those of configured downstream
-// corps.
+// TestFiveSegments: a name of five segments exists only for a configured downstream corp.
 func TestFiveSegments(t *testing.T) {
 	inVirtualTime(t, wechattest.Settings{}, downstreamTOML()+catalogtest.TOML, func(v *virtual) {
 		v.wechat.AddApp("wwcorp", "1", "secret-1")

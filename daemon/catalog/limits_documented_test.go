@@ -30,8 +30,8 @@ secret = "s"
 downstream = [{ corp_id = "wwdown", agent_id = "5" }]
 `
 
-// TestLimitsDocumented holds that docs/errcodes.md, in every language that it is in, has a row with
-// the limit and the hours of every budget, except of the one that is configured.
+// TestLimitsDocumented checks that docs/errcodes.md, in every language, has a row with the limit
+// and the hours of every budget, except the configured one.
 func TestLimitsDocumented(t *testing.T) {
 	file, err := config.Parse("test.toml", []byte(everyFamily+catalogtest.TOML), config.OSEnv())
 	if err != nil {

@@ -24,7 +24,7 @@ func TestMalformedEntriesLogged(t *testing.T) {
 	}
 }
 
-// skipping is a page of which some entries cannot be read.
+// skipping is a page with malformed entries.
 type skipping struct{}
 
 func (skipping) Page(context.Context, secret.Text, int, int) (fetchers.AuthorizerPage, error) {

@@ -11,14 +11,14 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// How long authorization codes are of use: an hour is assumed of the Open Platform, which does
-// not say; WeCom says ten minutes.
+// The lifetime of authorization codes. WeCom documents ten minutes. The Open Platform documents
+// none, and tokend assumes one hour.
 const (
 	componentCodeLife = time.Hour
 	suiteCodeLife     = 10 * time.Minute
 )
 
-// Owners returns who is pushed to, as the inbox takes them.
+// Owners returns the receivers of pushes for the inbox.
 func Owners(file *config.Config) ([]inbox.Owner, error) {
 	var all []inbox.Owner
 	for _, p := range file.OpenPlatforms {
@@ -34,7 +34,7 @@ func Owners(file *config.Config) ([]inbox.Owner, error) {
 	for _, w := range file.OpenWork {
 		for _, cfg := range w.Suites {
 			s := newSuite(cfg, &Upstream{})
-			// An event may be sealed for the suite or for its provider.
+			// An event may be encrypted for the suite or for its provider.
 			open := func(receivers ...string) (*fetchers.Callback, error) {
 				return opener(cfg.Token, cfg.AESKey, cfg.PreviousToken, cfg.PreviousAESKey, receivers...)
 			}
@@ -54,7 +54,7 @@ func Owners(file *config.Config) ([]inbox.Owner, error) {
 	return all, nil
 }
 
-// opener returns what opens the callbacks of an owner by its current secrets or the previous ones.
+// opener returns a Callback that opens pushes with an owner's current or previous secrets.
 func opener(token, aesKey, previousToken, previousKey secret.Text, receivers ...string) (*fetchers.Callback, error) {
 	c, err := fetchers.NewCallback(token, aesKey, receivers...)
 	if err != nil {
@@ -63,7 +63,7 @@ func opener(token, aesKey, previousToken, previousKey secret.Text, receivers ...
 	return c.WithPrevious(previousToken, previousKey)
 }
 
-// Seeds returns the grants that file gives.
+// Seeds returns the grants in file.
 func Seeds(file *config.Config) []refresh.Seed {
 	var all []refresh.Seed
 	for _, p := range file.OpenPlatforms {

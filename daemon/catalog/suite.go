@@ -9,7 +9,7 @@ import (
 	"tokend/fetchers"
 )
 
-// suite is an app that a service provider of WeCom offers to corps.
+// suite is an app that a WeCom service provider offers to corps.
 type suite struct {
 	config.Suite
 	owner
@@ -21,7 +21,7 @@ func newSuite(s config.Suite, up *Upstream) suite {
 	return suite{s, owner{host: workHost, path: path, pays: path, settings: s.Settings()}, up.work}
 }
 
-// suite adds the suite's own credentials, and the way to its customers'.
+// suite adds the suite's own credentials, and registers the suite for its customers'.
 func (c *Catalog) suite(s suite) {
 	ticket := s.root("suite_ticket", policy.SuiteTicket, nil)
 	c.add(ticket)
@@ -35,8 +35,8 @@ func (c *Catalog) suite(s suite) {
 	c.platforms[s.path] = s
 }
 
-// template reports whether the suite is a template for custom development: its
-// customers' permanent code is then the secret of an app of their own.
+// template reports whether the suite is a template for custom development. A customer's permanent
+// code is then the secret of the customer's own app.
 func (s suite) template() bool { return strings.HasPrefix(s.SuiteID, "dk") }
 
 func (s suite) token() string { return s.path + "/suite_access_token" }

@@ -12,17 +12,18 @@ import (
 	"tokend/fetchers"
 )
 
-// CallLimit is where the engine ends a call. It is above every upstream.timeout that a
-// configuration can have, by which the fetchers end theirs.
+// CallLimit is the time after which the engine ends a call. It exceeds every valid
+// upstream.timeout, which the fetchers enforce.
 const CallLimit = 6 * time.Minute
 
-// The hosts' numbers, as specs have them.
+// The hosts' indices in [Hosts], which specs use.
 const (
 	weixinHost = iota
 	workHost
 )
 
-// Hosts describes the hosts to the engine. up returns the upstream in force, which a reload replaces.
+// Hosts describes the hosts to the engine. up returns the current upstream, which a reload
+// replaces.
 func Hosts(up func() *Upstream) []policy.Host {
 	weixin, work := policy.Weixin, policy.WeCom
 	weixin.Name = func() string { return up().weixin.Host() }
@@ -30,14 +31,14 @@ func Hosts(up func() *Upstream) []policy.Host {
 	return []policy.Host{weixinHost: weixin, workHost: work}
 }
 
-// Upstream is WeChat's and WeCom's hosts as one configuration names them.
+// Upstream is the WeChat and WeCom hosts of one configuration.
 type Upstream struct {
 	config.Upstream
 	weixin, work *fetchers.Client
-	log          hclog.Logger // of what comes in their answers, and which hosts are in use
+	log          hclog.Logger // for malformed answers and changes of the host in use
 }
 
-// NewUpstream returns the hosts of cfg, to each of which so many calls are made at once.
+// NewUpstream returns the hosts of cfg. atOnce is the number of concurrent calls to each host.
 func NewUpstream(cfg config.Upstream, atOnce int, calls *Calls, log hclog.Logger) *Upstream {
 	log = log.Named("upstream")
 	return &Upstream{
@@ -57,7 +58,7 @@ func (u *Upstream) Close() {
 	u.work.CloseIdleConnections()
 }
 
-// Hosts returns all configured hosts and which of them are in use.
+// Hosts returns all configured hosts, and marks those in use.
 func (u *Upstream) Hosts() []credential.Host {
 	var all []credential.Host
 	add := func(api string, c *fetchers.Client) {

@@ -24,16 +24,16 @@ import (
 	"tokend/fetchers/wechattest"
 )
 
-// virtual is the engine with the catalog of a configuration, and a WeChat beside it that pushes to
-// the handler of callbacks. It has no socket and no disk, so that hours pass in virtual time.
+// virtual is the engine with the catalog of a configuration, and a fake WeChat that pushes to the
+// callback handler. It has no socket and no disk, so that it runs in virtual time.
 type virtual struct {
 	*refresh.Engine
 	t      *testing.T
 	wechat *wechattest.WeChat
 }
 
-// inVirtualTime runs f in a bubble. The WeChat accepts every account of the configuration, and has
-// the platform and the suites of catalogtest.TOML.
+// inVirtualTime runs f in a synctest bubble. The fake WeChat accepts every account of the
+// configuration, and has the platform and the suites of catalogtest.TOML.
 func inVirtualTime(t *testing.T, settings wechattest.Settings, accounts string, f func(v *virtual)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -85,7 +85,7 @@ func (v *virtual) get(name string) string {
 	return string(c.Text)
 }
 
-// wantReason holds that name is refused with that reason.
+// wantReason checks that GET fails with the reason want.
 func (v *virtual) wantReason(name string, want credential.Reason) {
 	v.t.Helper()
 	_, err := v.Get(context.Background(), name)
@@ -94,7 +94,7 @@ func (v *virtual) wantReason(name string, want credential.Reason) {
 	}
 }
 
-// pushTicket sends the ticket of a platform or suite.
+// pushTicket pushes the ticket of a platform or suite.
 func (v *virtual) pushTicket(id string) {
 	v.t.Helper()
 	if d := v.wechat.Send(context.Background(), id, v.wechat.TicketPush(id)); d.Err != nil {
@@ -102,7 +102,7 @@ func (v *virtual) pushTicket(id string) {
 	}
 }
 
-// pushEvents sends what has happened, and returns when it has been acted on.
+// pushEvents pushes all pending events, and returns when the daemon has acted on them.
 func (v *virtual) pushEvents() {
 	v.t.Helper()
 	before := len(v.wechat.Deliveries())
@@ -115,8 +115,8 @@ func (v *virtual) pushEvents() {
 	time.Sleep(5 * time.Second)
 }
 
-// TestSDKTicket: an sdk_ticket is fetched, refreshed, listed, and repaired after its parent died;
-// of an account, and of a platform's customer.
+// TestSDKTicket: an sdk_ticket of an account, or of a platform's customer, is fetched, refreshed,
+// listed, and repaired after its parent died.
 func TestSDKTicket(t *testing.T) {
 	const accounts = "[[official_account]]\napp_id = \"wxoa\"\nsecret = \"oa-secret\"\n" + catalogtest.TOML
 	for name, account := range map[string]func(v *virtual) (path, id string){
@@ -138,7 +138,7 @@ func TestSDKTicket(t *testing.T) {
 					time.Sleep(time.Minute)
 				}
 				if n := len(values); n < 5 {
-					t.Errorf("values in 8.5 h: got %d, want one for each 2 h", n)
+					t.Errorf("values in 8.5 h: got %d, want one every 2 h", n)
 				}
 				states := map[string]credential.State{}
 				_, list := v.List(path, func(string) bool { return true })
@@ -161,15 +161,15 @@ func TestSDKTicket(t *testing.T) {
 				}
 				v.get(ticket)
 				if n := v.wechat.CallsFor(wechattest.Ticket, id) - calls; n != 2 {
-					t.Errorf("calls after the parent's death: got %d, want a refused one and another", n)
+					t.Errorf("calls after the parent's death: got %d, want a refused call and a retry", n)
 				}
 			})
 		})
 	}
 }
 
-// TestOtherAccounts: accounts with a token of the same endpoint are configured as a mini program,
-// WeCom's other secrets with a word as agent_id. None of them shares a value.
+// TestOtherAccounts: other types of accounts with the same token endpoint are configured as a mini
+// program. WeCom's other secrets are configured with a word as agent_id. No two share a value.
 func TestOtherAccounts(t *testing.T) {
 	var accounts strings.Builder
 	var names []string
@@ -198,7 +198,7 @@ func TestOtherAccounts(t *testing.T) {
 	})
 }
 
-// TestTicketQuotas: the types of an account's tickets are limited apart.
+// TestTicketQuotas: each type of an account's tickets has its own budget.
 func TestTicketQuotas(t *testing.T) {
 	settings := wechattest.Settings{Limits: wechattest.Limits{AccountTicketsPerDay: 3}}
 	inVirtualTime(t, settings, "[[official_account]]\napp_id = \"wxoa\"\nsecret = \"secret\"\n", func(v *virtual) {
@@ -214,13 +214,13 @@ func TestTicketQuotas(t *testing.T) {
 			if e, ok := errors.AsType[*credential.Error](err); !ok || e.Reason != credential.Limited {
 				t.Errorf("%s beyond its quota: got %v, want LIMITED", word, err)
 			}
-			v.get(name) // which WeChat's refusal does not end
+			v.get(name) // WeChat's refusal does not invalidate the value
 		}
 	})
 }
 
-// TestExpiredWorkToken: WeCom says of an expired access token that it has expired or that it is
-// invalid. Either way the token is fetched again, once, and the ticket after it.
+// TestExpiredWorkToken: WeCom answers an expired access token with an errcode for "expired" or for
+// "invalid". In both cases tokend fetches the token once, and then the ticket.
 func TestExpiredWorkToken(t *testing.T) {
 	const accounts = "[[work]]\ncorp_id = \"wwcorp\"\nagent_id = \"1\"\nsecret = \"app-secret\"\n" + catalogtest.TOML
 	for _, invalid := range []bool{false, true} {
@@ -245,7 +245,7 @@ func TestExpiredWorkToken(t *testing.T) {
 						v.wechat.Authorize(owner, corp)
 						v.pushEvents()
 					}
-					// tokend believes in three hours, and after two the token ends.
+					// WeCom promises three hours, and the token expires after two.
 					clearFault := v.wechat.Inject(wechattest.Fault{Endpoint: endpoint, ExpiresIn: "10800"})
 					first := v.get(path + "/access_token")
 					for range 12 {
@@ -281,8 +281,8 @@ func TestExpiredWorkToken(t *testing.T) {
 	}
 }
 
-// TestShuffledEvents: every event of a suite and of a platform does what it says, in whatever order
-// its elements come.
+// TestShuffledEvents: every event of a suite and of a platform has its effect, whatever the order
+// of its elements.
 func TestShuffledEvents(t *testing.T) {
 	for seed := range uint64(3) {
 		inVirtualTime(t, wechattest.Settings{Seed: seed + 1}, catalogtest.TOML, func(v *virtual) {
@@ -313,7 +313,7 @@ func TestShuffledEvents(t *testing.T) {
 				}
 			})
 			if n := v.wechat.Calls(wechattest.PermanentCode); n != 2*len(children) {
-				t.Errorf("codes of the template exchanged: got %d, want two of each corp's", n)
+				t.Errorf("codes of the template exchanged: got %d, want two for each corp", n)
 			}
 			each(func(id, _, token string) {
 				v.get(token)
@@ -328,8 +328,8 @@ func TestShuffledEvents(t *testing.T) {
 	}
 }
 
-// TestNoTokens: the code of an account without API permissions is exchanged once, and costs no grant
-// that is there.
+// TestNoTokens: the code of an account without API permissions is exchanged once, and does not
+// affect a stored grant.
 func TestNoTokens(t *testing.T) {
 	inVirtualTime(t, wechattest.Settings{}, catalogtest.TOML, func(v *virtual) {
 		const path = "open_platform/wxcomponent/"

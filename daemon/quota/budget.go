@@ -22,8 +22,8 @@ const (
 
 // Budget is a quota of WeChat, or tokend's own limit below it: at most Limit calls within any
 // window, wherever it begins. WeChat's own windows begin at a full minute, hour or day of a clock
-// that is not documented. A sliding window keeps within all of them, and setting the wall clock does
-// not refill it.
+// that is not documented. A sliding window keeps within all of them, and setting the wall clock
+// does not refill it.
 type Budget struct {
 	Word   string // names it in keys
 	Calls  string // names what it counts in messages, in the plural

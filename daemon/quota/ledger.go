@@ -14,7 +14,7 @@ type Ledger struct {
 	mu    sync.Mutex
 	spent map[string]Tally
 	lost  map[string]Tally // what the disk has refused to count of spent; by the same keys
-	clean int              // the number of tallies that the last sweep left
+	clean int              // the number of tallies after the last Sweep
 }
 
 // NewLedger returns a ledger without calls. retry is how often the caller repeats a write that the
@@ -30,8 +30,8 @@ func (l *Ledger) Restore(spent map[string]Tally) {
 	l.spent = spent
 }
 
-// Wait returns how long until a call fits into b under key: into the rest of its limit, and into its
-// spare calls if the disk has refused to count the last ones.
+// Wait returns how long until a call fits into b under key: into the rest of its limit, and into
+// its spare calls if the disk has refused to count the last ones.
 func (l *Ledger) Wait(b Budget, key string, now clock.Instant) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -56,8 +56,8 @@ func (l *Ledger) spend(b Budget, key string, now clock.Instant) {
 	l.spent[key] = t.with(now)
 }
 
-// Charge takes one call out of every budget, counted under the key of the same index. If one budget
-// has no room for it, Charge takes nothing and returns the refusal.
+// Charge takes one call out of every budget, counted under the key of the same index. If the call
+// exceeds one budget, Charge takes nothing and returns the refusal.
 func (l *Ledger) Charge(budgets []Budget, keys []string, now clock.Instant) *Refusal {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -92,11 +92,11 @@ func (l *Ledger) Total(key []byte, now clock.Instant) int {
 	return t.Live(now).Calls()
 }
 
-// SweepFrom is the least number of tallies that a sweep looks through.
+// SweepFrom is the number of tallies below which Sweep does nothing.
 const SweepFrom = 1024
 
-// Sweep deletes the tallies without calls and returns their keys. It looks only if there are twice
-// as many tallies as the last sweep left.
+// Sweep deletes the tallies without calls and returns their keys. It does nothing until there are
+// twice as many tallies as after the last Sweep.
 func (l *Ledger) Sweep(now clock.Instant) (idle []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -13,8 +13,8 @@ import (
 // at returns the instant d after the first.
 func at(d time.Duration) clock.Instant { return clock.Instant(0).Add(d) }
 
-// TestUncountedGap: the first half of the spare calls is at once for calls that cannot wait. All
-// others are spread over the window, counted from the last.
+// TestUncountedGap: half of the spare calls are available at once to calls that cannot wait. All
+// others are spread over the window, counted from the last uncounted call.
 func TestUncountedGap(t *testing.T) {
 	b := Budget{Window: time.Hour, Limit: 80, Spare: 20}
 	const gap = 6 * time.Minute
@@ -28,7 +28,7 @@ func TestUncountedGap(t *testing.T) {
 	for _, tc := range []struct {
 		lost  int
 		early bool
-		after time.Duration // since the last of them
+		after time.Duration // since the last uncounted call
 		want  time.Duration
 	}{
 		{0, false, 0, 0}, {0, true, 0, 0},
@@ -43,7 +43,7 @@ func TestUncountedGap(t *testing.T) {
 	}
 }
 
-// TestChargeAllOrNone: a call that does not fit into one budget is taken out of none.
+// TestChargeAllOrNone: a call that exceeds one budget is charged to none.
 func TestChargeAllOrNone(t *testing.T) {
 	budgets := []Budget{
 		{Word: "app", Calls: "fetches of an app", Window: time.Hour, Limit: 10},
@@ -74,7 +74,8 @@ func TestChargeAllOrNone(t *testing.T) {
 	}
 }
 
-// TestLostCallTakenBack: a call that the disk cannot count and no spare is left for is not charged.
+// TestLostCallTakenBack: a call that the disk refuses to count is not charged when no spare call is
+// left.
 func TestLostCallTakenBack(t *testing.T) {
 	budgets, keys := []Budget{{Word: "app", Window: time.Hour, Limit: 10}}, []string{"work/corp/1#app"}
 	l := NewLedger(5 * time.Second)

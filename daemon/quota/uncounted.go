@@ -7,10 +7,10 @@ import (
 	"tokend/daemon/clock"
 )
 
-// This file is about calls that the disk has refused to count. If the run that makes them is killed,
-// the next run does not know them and would spend the budget again. So they are limited to a part of
-// the budget of their own: the spare calls between tokend's limit and WeChat's. This bounds one
-// kill; it does not bound many kills on a disk that refuses all writes.
+// This file is about calls that the disk has refused to count. If the run that makes them is
+// killed, the next run does not know them and would spend the budget again. So they are limited to
+// a part of the budget of their own: the spare calls between tokend's limit and WeChat's. This
+// bounds one kill; it does not bound many kills on a disk that refuses all writes.
 
 // uncounted returns how long until another uncounted call may be made; lost is those of the last
 // window. Half of the spare calls are for calls that cannot wait and, spread over the window, for
@@ -35,8 +35,8 @@ func (l *Ledger) uncounted(b *Budget, lost Tally, early bool, now clock.Instant)
 }
 
 // Lose records that the disk has refused to count a call that was just charged. early: nobody waits
-// for the call. If one of the budgets has no spare calls left, Lose takes the charge back and returns
-// the refusal.
+// for the call. If one of the budgets has no spare calls left, Lose takes the charge back and
+// returns the refusal.
 func (l *Ledger) Lose(budgets []Budget, keys []string, early bool, now clock.Instant) *Refusal {
 	l.mu.Lock()
 	defer l.mu.Unlock()
