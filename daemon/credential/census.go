@@ -19,11 +19,12 @@ type Holds struct {
 	Kind     string
 	Reason   Reason
 	ErrCode  int               // WeChat's; 0 if it sent none
-	Reaction fetchers.Reaction // what ErrCode calls for; zero likewise
+	Reaction fetchers.Reaction // the reaction to ErrCode; zero if WeChat sent none
 	N        int
 }
 
-// Acts reports whether somebody must act, or a quota be renewed, before a call can succeed.
+// Acts reports whether a call can succeed only after an operator or a customer acts, or a quota is
+// renewed.
 func (h Holds) Acts() bool { return h.Reaction > fetchers.Retry }
 
 // Census counts the credentials in memory. Its size depends on the number of platforms, kinds and
@@ -35,8 +36,8 @@ type Census struct {
 
 // Quota is a budget of calls for one account.
 type Quota struct {
-	Account string // whose it is: an owner, or the name of a ticket; "" for all of a host
-	Word    string // which it is
+	Account string // an owner, or the name of a ticket; "" for all calls to a host
+	Word    string // the name of the budget
 	Spent   int    // calls within the last Window
 	Limit   int
 	Window  time.Duration

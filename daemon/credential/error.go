@@ -38,14 +38,14 @@ func (r Reason) String() string {
 	return fmt.Sprintf("Reason(%d)", r)
 }
 
-// Never is the RetryAfter of an error that does not pass by itself.
+// Never is the RetryAfter of an error that does not end by itself.
 const Never time.Duration = -1
 
 // Error is why a credential is unavailable.
 type Error struct {
 	Reason Reason
 
-	// RetryAfter is when another request may succeed; Never if somebody must act first.
+	// RetryAfter is the time until a request may succeed; Never if an operator must act first.
 	RetryAfter time.Duration
 
 	// Message may be shown to a peer: it contains no secret and no newline.

@@ -52,21 +52,21 @@ type Status struct {
 	Pushed      bool // by WeChat, and never fetched: NextRefresh is when tokend warns that pushes have stopped
 
 	// HoldUntil is when the engine calls WeChat again by itself after a failure; zero if only an
-	// event or an operator ends the hold. Held reports that somebody must act before a call can
-	// succeed.
+	// event or an operator ends the hold. Held reports that an operator or a customer must act
+	// before a call can succeed.
 	HoldUntil time.Time
 	Held      bool
 	LastError string
 
-	// Source and Generations are of a grant: where its value came from, and how many of its values
-	// are stored, including the one in force: 5 at most.
+	// Source and Generations are set for a grant: the origin of its value, and the number of stored
+	// values, including the current one (at most 5).
 	Source      string
 	Generations int
 	ErrorAt     time.Time
 	ErrCode     int
 
-	// Reason and Reaction explain LastError. Reaction is what ErrCode calls for, and zero if WeChat
-	// sent no errcode. Derived: the error is the parent's.
+	// Reason and Reaction explain LastError. Reaction is the reaction to ErrCode, and zero if
+	// WeChat sent no errcode. Derived reports that the error is the parent's.
 	Reason   Reason
 	Reaction fetchers.Reaction
 	Derived  bool
@@ -74,7 +74,7 @@ type Status struct {
 	// Host is the host that its calls go to; empty for what is not fetched.
 	Host string
 
-	// Address is this host's address as WeChat named it when it refused it.
+	// Address is this host's IP address, if WeChat named it when refusing a call.
 	Address  string
 	Failures int // refreshes that failed since the last success
 

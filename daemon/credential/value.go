@@ -34,9 +34,9 @@ type ImportPage struct {
 
 type userKey struct{}
 
-// WithUser returns a context whose requests are made for user. Waiting users are served round robin,
-// and no user may spend a quota that all share. The engine only compares user to others. A context
-// without one counts as that of the user nil, who may spend all of it.
+// WithUser returns a context whose requests are made for user. Waiting users are served round
+// robin, and no user may spend a quota that all share. The engine only compares user to others. A
+// context without one counts as that of the user nil, who may spend all of it.
 func WithUser(ctx context.Context, user any) context.Context {
 	return context.WithValue(ctx, userKey{}, user)
 }
