@@ -14,7 +14,7 @@ type Ledger struct {
 	mu    sync.Mutex
 	spent map[string]Tally
 	lost  map[string]Tally // what the disk has refused to count of spent; by the same keys
-	clean int              // the number of tallies after the last Sweep
+	clean int              // the number of tallies after the last Prune
 }
 
 // NewLedger returns a ledger without calls. retry is how often the caller repeats a write that the
@@ -92,15 +92,15 @@ func (l *Ledger) Total(key []byte, now clock.Instant) int {
 	return t.Live(now).Calls()
 }
 
-// SweepFrom is the number of tallies below which Sweep does nothing.
-const SweepFrom = 1024
+// PruneFrom is the number of tallies below which Prune does nothing.
+const PruneFrom = 1024
 
-// Sweep deletes the tallies without calls and returns their keys. It does nothing until there are
-// twice as many tallies as after the last Sweep.
-func (l *Ledger) Sweep(now clock.Instant) (idle []string) {
+// Prune deletes the tallies without calls and returns their keys. It does nothing until there are
+// twice as many tallies as after the last Prune.
+func (l *Ledger) Prune(now clock.Instant) (idle []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.spent) < max(SweepFrom, 2*l.clean) {
+	if len(l.spent) < max(PruneFrom, 2*l.clean) {
 		return nil
 	}
 	for key, t := range l.spent {

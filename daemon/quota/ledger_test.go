@@ -91,18 +91,18 @@ func TestLostCallTakenBack(t *testing.T) {
 	}
 }
 
-// TestIdleTalliesSwept: tallies are deleted once their window is over, and no earlier.
-func TestIdleTalliesSwept(t *testing.T) {
+// TestIdleTalliesPruned: tallies are deleted once their window is over, and no earlier.
+func TestIdleTalliesPruned(t *testing.T) {
 	b, l := Budget{Word: "ticket", Window: time.Hour, Limit: 80}, NewLedger(time.Second)
 	spend := func(payer string, after time.Duration) []string {
 		l.Spend(b, b.Key(payer), at(after))
-		return l.Sweep(at(after))
+		return l.Prune(at(after))
 	}
-	for i := range SweepFrom - 2 {
+	for i := range PruneFrom - 2 {
 		spend(fmt.Sprint("idle-", i), 0)
 	}
 	spend("counts", time.Minute)
-	if idle := spend("last", time.Hour); len(idle) != SweepFrom-2 || slices.Contains(idle, "counts#ticket") {
+	if idle := spend("last", time.Hour); len(idle) != PruneFrom-2 || slices.Contains(idle, "counts#ticket") {
 		t.Errorf("deleted %d tallies, want those of the first minute", len(idle))
 	}
 	if got, want := slices.Sorted(maps.Keys(l.spent)), []string{"counts#ticket", "last#ticket"}; !slices.Equal(got, want) {

@@ -161,7 +161,7 @@ func (e *Engine) charge(ctx context.Context, spec *Spec, use usage, recs ...reco
 			e.unsaved.kick()
 		}
 	}
-	if idle := e.ledger.Sweep(e.clock.Now()); len(idle) > 0 {
+	if idle := e.ledger.Prune(e.clock.Now()); len(idle) > 0 {
 		if err := e.forgetBudgets(ctx, idle); err != nil {
 			e.log.Error("cannot delete budgets that are full again", "error", err)
 		}

@@ -176,7 +176,7 @@ func TestIdleBudgetsForgotten(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		for i := range quota.SweepFrom - 2 {
+		for i := range quota.PruneFrom - 2 {
 			charge(fmt.Sprint("idle-", i))
 		}
 		time.Sleep(time.Minute)
