@@ -7,7 +7,7 @@ import (
 )
 
 var (
-	// Enough for an hour of looks at a ticket that WeChat goes on repeating past its end.
+	// Enough for an hour of looks at a ticket that WeChat continues repeating past its end.
 	ticketBudgets = []quota.Budget{{Word: "ticket", Calls: "fetches of tickets of an account", Window: time.Hour, Limit: 80, Spare: 15}}
 
 	corpTicketBudgets = []quota.Budget{
@@ -96,8 +96,8 @@ var (
 
 	// PreAuthCode: pre_auth_code, of a platform or a suite.
 	//
-	// WeChat publishes no quota. A code is needed once for each customer that authorizes. PerHour of
-	// the configuration replaces the limit.
+	// WeChat publishes no quota. A code is needed once for each customer that authorizes. PerHour
+	// of the configuration replaces the limit.
 	PreAuthCode = &Policy{Word: "pre_auth_code", PerAsk: true,
 		Budgets: []quota.Budget{{Word: "pre_auth_code", Calls: "pre_auth_codes", Window: time.Hour, Limit: 600, Spare: 60}}}
 
