@@ -6,18 +6,18 @@ import (
 	"time"
 )
 
-// every is how often the decision is made again: often enough that a burst of refreshes, which
-// begins with fifty a second, is seen before it is at its fastest. It takes some microseconds.
+// every is the interval between two decisions. A burst starts with 50 refreshes per second and is
+// noticed before it is at its fastest. A decision takes a few microseconds.
 const every = 2 * time.Second
 
-// Keep gives back what loading has left behind, and holds the process small until ctx is done.
+// Keep releases the memory that loading needed, and limits the process's memory until ctx is done.
 func Keep(ctx context.Context) {
 	if operator() {
 		return
 	}
-	debug.FreeOSMemory() // collects first, so that what lives is known
+	debug.FreeOSMemory() // also runs a collection, so that the live bytes are known
 	_, _, made := look()
-	p := policy{percent: 100} // Go's own
+	p := policy{percent: 100} // Go's default
 	decide := func(passed time.Duration) {
 		held, live, all := look()
 		if p.decide(live, all-made, passed) {

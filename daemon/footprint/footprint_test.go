@@ -9,21 +9,21 @@ import (
 	"time"
 )
 
-// TestKeepEnds holds that it lives no longer than its context, and that it decides again and again.
+// TestKeepEnds checks that Keep ends with its context.
 func TestKeepEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*every+time.Second)
 		defer cancel()
 		Keep(ctx)
 		if ctx.Err() == nil {
-			t.Error("it ended before its context")
+			t.Error("Keep ended before its context")
 		}
 	})
 }
 
-// TestLoadHasRoom holds that the garbage of a configuration has room while it is loaded, that a
-// decision meanwhile waits for the end, and that the decided percentage is in force then.
-func TestLoadHasRoom(t *testing.T) {
+// TestLoadHeadroom checks that the percentage is at least loadPercent while a configuration is
+// loaded. A decision made while loading takes effect at the end.
+func TestLoadHeadroom(t *testing.T) {
 	t.Setenv("GOGC", "")
 	defer debug.SetGCPercent(debug.SetGCPercent(100))
 	inForce := func() int {
@@ -58,15 +58,15 @@ func TestLoadHasRoom(t *testing.T) {
 	want("an operator has decided", 14)
 }
 
-// TestBurstGivenBack holds that what a burst has left behind is given back within a minute, though
-// no collection is due.
+// TestBurstGivenBack checks that memory is returned within a minute after a burst, even if no
+// collection is due.
 func TestBurstGivenBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, stop := context.WithTimeout(t.Context(), time.Hour)
 		done := make(chan struct{})
 		go func() { defer close(done); Keep(ctx) }()
 		lives := make([]byte, 16*mib)
-		time.Sleep(every / 2) // when it is not looking
+		time.Sleep(every / 2) // between two decisions
 		runtime.GC()
 		for range 20 * mib / len(page) {
 			garbage = make([]byte, len(page))
@@ -76,7 +76,7 @@ func TestBurstGivenBack(t *testing.T) {
 		time.Sleep(time.Minute)
 		after, live, _ := look()
 		if burst < live+4*mib || after > live+live/4 {
-			t.Errorf("%d bytes were held after a burst, and %d a minute later, of which %d live", burst, after, live)
+			t.Errorf("got %d bytes after a burst, and %d a minute later, of which %d live", burst, after, live)
 		}
 		runtime.KeepAlive(lives)
 		stop()
@@ -84,7 +84,7 @@ func TestBurstGivenBack(t *testing.T) {
 	})
 }
 
-// garbage is what a test allocates last.
+// garbage keeps a test's last allocation alive.
 var (
 	garbage []byte
 	page    [4 << 10]byte

@@ -6,49 +6,48 @@ import (
 )
 
 const (
-	// leastRoom is that for some hundred refreshes, each of which makes about 30 kB of garbage.
+	// leastRoom is enough for a few hundred refreshes. Each makes about 30 kB of garbage.
 	leastRoom = 8 << 20
 
 	// square divides live²: see the package's documentation.
 	square = 1 << 30
 
-	// apart is how long a collection and the next are apart at least, as long as mostRoom is enough
-	// for that. A collection of ten thousand credentials takes some 7 ms in which reads wait
-	// longer: once a second that is nearly the hundredth part of them, and the p99 is theirs.
+	// apart is the minimum time between two collections, as far as mostRoom allows. A collection of
+	// 10 000 credentials takes about 7 ms and delays reads. One per second would delay nearly 1 %
+	// of all reads and determine the p99.
 	apart = 4 * time.Second
 
-	// mostRoom is the most that a burst of refreshes is given, and mostTimes how many times live
-	// that may be: 250 a second, at which the schedule goes when it is in a hurry, make 30 MB in
-	// that time. Where little is live a collection is soon over, and room is not worth having.
+	// mostRoom limits the headroom of a burst, and mostTimes its ratio to live. The schedule makes
+	// at most 250 refreshes per second, which make 30 MB of garbage within apart. If little is
+	// live, a collection is short and headroom gains little.
 	mostRoom  = 32 << 20
 	mostTimes = 3
 
-	// calm is for how long less room must have been enough before there is less.
+	// calm is how long less headroom must have been enough before it is reduced.
 	calm = 30 * time.Second
 
-	// mass is the room that a burst wants at least whose end is worth giving memory back: that of
-	// some ten refreshes a second.
+	// mass is the headroom of the smallest burst after which memory is returned: about ten
+	// refreshes per second.
 	mass = 2 << 20
 )
 
-// policy is for how many percent of live garbage may gather, as of late.
+// policy decides the garbage collector's percentage from recent measurements.
 type policy struct {
 	percent int
 
-	burst uint64        // room that there is because garbage comes fast
-	less  uint64        // the most that was wanted while it was less than that
-	since time.Duration // for how long it was
+	burst uint64        // headroom for the recent rate of garbage
+	less  uint64        // the largest headroom needed while it was below burst
+	since time.Duration // how long it has been below burst
 
-	made   uint64        // allocated since the room was last worked out
-	passed time.Duration // since then
+	made   uint64        // bytes allocated since the last call of room
+	passed time.Duration // time since then
 
-	over bool // a burst has ended, and nothing has been given back since
+	over bool // a burst has ended, and no memory has been returned since
 }
 
-// decide takes note that live bytes are in use, and that so many have been allocated within the
-// time that has passed, and reports whether percent is another now. To set it stops the world for a
-// moment, which what is nearly the same is not worth. How fast garbage comes is measured over every;
-// live counts at once.
+// decide updates percent and reports whether percent has changed. live is the bytes in use; made is
+// the bytes allocated within passed. A small change is ignored, because setting the percentage
+// stops the world for a moment. The rate of garbage is measured over every; live counts at once.
 func (p *policy) decide(live, made uint64, passed time.Duration) bool {
 	p.made += made
 	if p.passed += passed; p.passed >= every {
@@ -63,8 +62,8 @@ func (p *policy) decide(live, made uint64, passed time.Duration) bool {
 	return true
 }
 
-// pause returns when to decide again. In a burst what lives may double within every, and a percent
-// that was right before it would let twice as much garbage gather as there is room for.
+// pause returns the time until the next decision. In a burst live may double within every, and an
+// old percentage would allow twice the intended garbage.
 func (p *policy) pause() time.Duration {
 	if p.burst > leastRoom {
 		return every / 10
@@ -72,8 +71,8 @@ func (p *policy) pause() time.Duration {
 	return every
 }
 
-// room works out how much the garbage of late wants: more at once, and less when that has been
-// enough for a while.
+// room updates the headroom for the recent rate of garbage. It raises the headroom at once, and
+// reduces it after calm.
 func (p *policy) room(made uint64, passed time.Duration) {
 	wanted := uint64(min(float64(made)*float64(apart)/float64(passed), mostRoom))
 	if wanted >= p.burst {
@@ -87,16 +86,15 @@ func (p *policy) room(made uint64, passed time.Duration) {
 	}
 }
 
-// giveBack reports, once after each burst, whether to give memory back where live bytes of those
-// held are in use. A process that holds little more than it uses would collect for nothing.
+// giveBack reports, once after each burst, whether to return memory to the operating system. If
+// held is only a little more than live, a collection would gain nothing.
 func (p *policy) giveBack(live, held uint64) bool {
 	over := p.over
 	p.over = false
 	return over && held > live+max(live/4, mass)
 }
 
-// percentFor returns for how many percent of live garbage may gather, if a burst wants so much
-// room.
+// percentFor returns the percentage for live bytes in use and the headroom burst.
 func percentFor(live, burst uint64) int {
 	if live == 0 {
 		return 100
@@ -106,8 +104,8 @@ func percentFor(live, burst uint64) int {
 	return max(1, int(room*100/live))
 }
 
-// look returns how many bytes of memory the heap holds, how many of them the last collection has
-// found to be in use, and how many have been allocated so far.
+// look returns the bytes that the heap holds, the bytes that the last collection found in use, and
+// the bytes allocated since the start of the process.
 func look() (held, live, made uint64) {
 	s := []metrics.Sample{
 		{Name: "/gc/heap/live:bytes"}, {Name: "/gc/heap/allocs:bytes"},

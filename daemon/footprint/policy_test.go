@@ -29,13 +29,13 @@ func TestPercentFor(t *testing.T) {
 		{800 * mib, 32 * mib, 78},
 	} {
 		if got := percentFor(tc.live, tc.burst); got != tc.want {
-			t.Errorf("%d MiB, a burst that wants %d MiB: got %d %%, want %d", tc.live/mib, tc.burst/mib, got, tc.want)
+			t.Errorf("%d MiB, a burst of %d MiB: got %d %%, want %d", tc.live/mib, tc.burst/mib, got, tc.want)
 		}
 	}
 }
 
-// TestBurst holds that a burst has its room at once, and that it is taken back when it has not been
-// wanted for a while.
+// TestBurst checks that a burst gets its headroom at once, and loses it when it has not been needed
+// for a while.
 func TestBurst(t *testing.T) {
 	const live = 64 * mib
 	p := policy{percent: 100}
@@ -54,7 +54,7 @@ func TestBurst(t *testing.T) {
 	step("a burst", 10*mib, 1, 31)
 	step("a larger one", 100*mib, 1, 50)
 	step("a pause", 0, few/2, 50)
-	step("it goes on", 100*mib, 1, 50)
+	step("it continues", 100*mib, 1, 50)
 	step("another pause", 0, few-1, 50)
 	step("the end", 0, 1, 12)
 	step("a smaller burst", 6*mib, 1, 18)
@@ -62,30 +62,30 @@ func TestBurst(t *testing.T) {
 	step("back to the smaller", 6*mib, few, 18)
 }
 
-// TestAlike holds that the world is not stopped for what is nearly the same.
-func TestAlike(t *testing.T) {
+// TestSmallChangeIgnored checks that a small change of the percentage does not stop the world.
+func TestSmallChangeIgnored(t *testing.T) {
 	p := policy{percent: 100}
 	if !p.decide(80*mib, 0, every) || p.percent != 10 {
 		t.Fatalf("got %d %%, want 10", p.percent)
 	}
 	if p.decide(76*mib, 0, every) || !p.decide(64*mib, 0, every) || p.decide(64*mib, 0, every) {
-		t.Errorf("it was decided anew for nearly the same, or not for another: %d %%", p.percent)
+		t.Errorf("a small change was applied, or a large one was not: %d %%", p.percent)
 	}
 }
 
-// TestLook holds that what is allocated is seen, and what is in use after a collection.
+// TestLook checks that allocated bytes are measured, and live bytes after a collection.
 func TestLook(t *testing.T) {
 	_, _, before := look()
 	made := make([]byte, 8*mib)
-	runtime.GC() // before the first one nothing is said to be in use
+	runtime.GC() // before the first collection, live is zero
 	held, live, after := look()
 	if after-before < uint64(len(made)) || live == 0 || held < live {
-		t.Errorf("%d bytes were allocated, and %d are said to be; %d live of %d", len(made), after-before, live, held)
+		t.Errorf("allocated %d bytes, measured %d; %d live of %d", len(made), after-before, live, held)
 	}
 }
 
-// TestLiveCountsAtOnce holds that a burst in which what lives grows gets no more room for it: the
-// percent falls before the rate of garbage is measured again.
+// TestLiveCountsAtOnce checks that headroom does not grow with live data in a burst: the percentage
+// falls before the rate of garbage is measured again.
 func TestLiveCountsAtOnce(t *testing.T) {
 	p := policy{percent: 100}
 	p.decide(4*mib, 64*mib, every)
@@ -95,13 +95,12 @@ func TestLiveCountsAtOnce(t *testing.T) {
 	for _, live := range []uint64{8, 16, 32} {
 		p.decide(live*mib, 6*mib, p.pause())
 		if room := uint64(p.percent) * live * mib / 100; room > max(mostRoom, leastRoom) {
-			t.Errorf("%d MiB live: got %d %%, room for %d MiB", live, p.percent, room/mib)
+			t.Errorf("%d MiB live: got %d %%, headroom of %d MiB", live, p.percent, room/mib)
 		}
 	}
 }
 
-// TestGiveBack holds when memory is given back: once after a burst, and not where little of it
-// would be.
+// TestGiveBack checks that memory is returned once after a burst, and not if it would be little.
 func TestGiveBack(t *testing.T) {
 	const live, full, spare = 16 * mib, 60 * mib, 19 * mib
 	for _, tc := range []struct {
@@ -113,7 +112,7 @@ func TestGiveBack(t *testing.T) {
 		{"a mass fetch", 64 * mib, 0, full, true},
 		{"a small one", mib, 0, full, true},
 		{"a few refreshes", mib / 2, 0, full, false},
-		{"it goes on", 2 * mib, mib + mib/2, full, false},
+		{"it continues", 2 * mib, mib + mib/2, full, false},
 		{"little to give", 64 * mib, 0, spare, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -127,7 +126,7 @@ func TestGiveBack(t *testing.T) {
 				}
 			}
 			if want := map[bool]int{true: 1}[tc.want]; given != want {
-				t.Errorf("given back %d times, want %d", given, want)
+				t.Errorf("returned %d times, want %d", given, want)
 			}
 		})
 	}

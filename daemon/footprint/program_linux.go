@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// reclaimProgram lets go of the pages of the program's own file: its code and its constants, of
-// which a start runs and reads what is never needed again. They stay in the page cache, and what is
-// needed is there again at the first touch, sixteen pages at once, without a disk.
+// reclaimProgram releases the pages of the program's own file: code and constants, many of which
+// only a start needs. The pages stay in the page cache. When a page is used again, the kernel maps
+// it and its neighbors, sixteen pages at once, without reading the disk.
 func reclaimProgram() {
 	program, err := os.Readlink("/proc/self/exe")
 	if err != nil {
@@ -30,9 +30,9 @@ func reclaimProgram() {
 // mapping is a part of the address space.
 type mapping struct{ from, to uintptr }
 
-// untouched returns where smaps, as in proc(5), says that a file is mapped read-only and that each
-// page is still as it is in the file. Where one has been changed all the same, by a loader that has
-// moved the program or by a debugger, letting go of it would undo that.
+// untouched returns the read-only mappings of a file, from smaps (see proc(5)), whose pages are all
+// unmodified. A loader that relocates the program, or a debugger, modifies pages. Releasing them
+// would undo the change.
 func untouched(smaps io.Reader, path string) (all []mapping) {
 	var m mapping
 	ok := false
@@ -40,7 +40,7 @@ func untouched(smaps io.Reader, path string) (all []mapping) {
 		line := lines.Text()
 		key, value, _ := strings.Cut(line, ":")
 		switch {
-		case strings.Contains(key, "-"): // of an address, which no field's name has
+		case strings.Contains(key, "-"): // an address range; names of fields have no "-"
 			fields := strings.SplitN(line, " ", 3)
 			from, to, _ := strings.Cut(fields[0], "-")
 			var e1, e2 error

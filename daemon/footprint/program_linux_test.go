@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestUntouched holds which parts of the address space are let go of.
+// TestUntouched checks which mappings are released.
 func TestUntouched(t *testing.T) {
 	const smaps = `00400000-00b00000 r-xp 00000000 fe:00 99                         /usr/bin/tokend
 Size:               7168 kB
@@ -42,7 +42,7 @@ Anonymous:             0 kB
 	}
 }
 
-// TestReclaimProgram holds that the program's own pages are let go of, and that it runs on.
+// TestReclaimProgram checks that the program's own pages are released and the program still runs.
 func TestReclaimProgram(t *testing.T) {
 	before := programPages(t)
 	reclaimProgram()
@@ -53,7 +53,7 @@ func TestReclaimProgram(t *testing.T) {
 	}
 }
 
-// programPages returns how many kB of this program's file are in its memory.
+// programPages returns the resident size of this program's file, in kB.
 func programPages(t *testing.T) (kB int) {
 	t.Helper()
 	b, err := os.ReadFile("/proc/self/smaps")

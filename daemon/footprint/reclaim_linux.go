@@ -9,15 +9,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// reclaim asks the kernel to take back the pages of mapped files: what was read once, at the start,
-// stands in the page cache and is counted as this process's.
+// reclaim asks the kernel to reclaim pages of mapped files. The start has read them once, and the
+// kernel counts them as this process's memory although they are in the page cache.
 func reclaim() {
 	reclaimTables()
 	reclaimProgram()
 }
 
-// reclaimTables lets go of a database's. The advice harms no memory, whatever is mapped there by
-// the time it is given.
+// reclaimTables releases the pages of the database's tables. The advice is harmless, even if
+// another file has been mapped at the address since.
 func reclaimTables() {
 	f, err := os.Open("/proc/self/maps")
 	if err != nil {
@@ -26,13 +26,14 @@ func reclaimTables() {
 	defer f.Close()
 	for lines := bufio.NewScanner(f); lines.Scan(); {
 		if from, to, ok := mappedTable(lines.Text()); ok {
-			// A kernel before 5.4 does not know it, and nothing is lost.
+			// A kernel before 5.4 does not know the advice and ignores the call.
 			_, _, _ = unix.Syscall(unix.SYS_MADVISE, from, to-from, unix.MADV_PAGEOUT)
 		}
 	}
 }
 
-// mappedTable returns where a line of /proc/self/maps says that a file of a database is mapped.
+// mappedTable returns the address range of a line of /proc/self/maps if the line is of a database's
+// table.
 func mappedTable(line string) (from, to uintptr, ok bool) {
 	if !strings.HasSuffix(line, ".sst") {
 		return 0, 0, false

@@ -2,5 +2,5 @@
 
 package footprint
 
-// reclaim does nothing: the system takes back what it needs.
+// reclaim does nothing. The operating system reclaims pages when it needs memory.
 func reclaim() {}

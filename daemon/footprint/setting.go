@@ -6,23 +6,23 @@ import (
 	"sync"
 )
 
-// loadPercent is for how many percent of live garbage may gather while a configuration is loaded:
-// as much as in a burst of refreshes. To load accounts makes 1.6 times as much garbage as lives, at
-// any number of them, so one reload costs one collection at most. In the room of a calm daemon, 8
-// MiB, the number of collections would grow with the accounts, as each one's cost does.
+// loadPercent is the minimum percentage while a configuration is loaded: the same as in a burst of
+// refreshes. Loading makes 1.6 times as much garbage as there is live data, whatever the number of
+// accounts, so a reload costs at most one collection. With the usual headroom of 8 MiB, the number
+// of collections would grow with the accounts, and so would the cost of each.
 const loadPercent = 100 * mostTimes
 
-// setting is for how many percent of live garbage may gather. The process has one.
+// setting is the garbage collector's percentage. The process has one.
 type setting struct {
 	mu      sync.Mutex
 	decided int // by the policy; zero before its first decision
-	loads   int // configurations that are being loaded
-	inForce int // zero for Go's own
+	loads   int // number of configurations being loaded
+	inForce int // zero for Go's default
 }
 
 var gc setting
 
-// decide puts percent in force; at least loadPercent, while a configuration is being loaded.
+// decide sets percent, or loadPercent if that is more and a configuration is being loaded.
 func (s *setting) decide(percent int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -30,7 +30,7 @@ func (s *setting) decide(percent int) {
 	s.settleLocked()
 }
 
-// Load makes room for the garbage of a configuration that is being loaded, until end is called.
+// Load raises the percentage while a configuration is loaded, until end is called.
 func Load() (end func()) {
 	if operator() {
 		return func() {}
@@ -51,11 +51,11 @@ func (s *setting) settleLocked() {
 	if s.loads > 0 {
 		percent = max(percent, loadPercent)
 	}
-	if percent != 0 && percent != s.inForce { // to set it stops the world for a moment
+	if percent != 0 && percent != s.inForce { // setting it stops the world for a moment
 		debug.SetGCPercent(percent)
 		s.inForce = percent
 	}
 }
 
-// operator reports whether an operator has decided.
+// operator reports whether the operator has set GOGC.
 func operator() bool { return os.Getenv("GOGC") != "" }

@@ -1,18 +1,18 @@
 // Package throttle bounds the processor time of long work, such as walks through all credentials,
-// so that requests which take microseconds do not wait behind it. It knows nothing but time: not
-// what the work is, who wants it, or what waits meanwhile.
+// so that requests of microseconds do not wait behind it. It does not know what the work is, who
+// requested it, or what waits for it.
 //
 // # One budget
 //
-// A process has one [Budget]. All long work takes slices of a millisecond from it, one at a time, in
-// the order in which it asks. After each slice there is a pause of the same length, so all long work
-// together takes half of a processor at most, however many clients want some at once. A limit for
-// each of them would not do: twenty lists of a large platform would take ten processors.
+// A process has one [Budget]. Long work gets slices of 1 ms from it, one at a time, in the order of
+// arrival. A pause of the same length follows each slice. So all long work together uses at most
+// half of a processor, whatever the number of clients. A limit per client would not be enough:
+// twenty lists of a large platform would use ten processors.
 //
-// Within a slice, work lets other threads have the processor every few dozen microseconds. A request
-// that comes on the only free processor waits for no longer than that.
+// Within a slice, work yields the processor to other threads every few dozen microseconds. A
+// request on the only free processor waits at most that long.
 //
-// The beginning of each [Work] is not delayed, so a small list costs no more than it did. Work that
-// waits during its slice, for a lock or for a slow client, loses the slice after five milliseconds,
-// unless it has given it back ([Work.Rest]).
+// The start of each [Work] is not delayed, so a small list costs nothing extra. Work that blocks
+// during its slice, on a lock or a slow client, loses the slice after 5 ms. [Work.Rest] returns the
+// slice earlier.
 package throttle

@@ -8,33 +8,33 @@ import (
 )
 
 const (
-	// slice is how long work goes on between two pauses. A shorter one spends more on the pauses:
-	// timers are exact to a millisecond.
+	// slice is the time that work runs between two pauses. Timers have a resolution of 1 ms, so
+	// shorter slices would spend more time in pauses.
 	slice = time.Millisecond
 
-	// share is how much time passes for each piece of work: two for half of a processor.
+	// share is the ratio of elapsed time to work time: 2 for half of a processor.
 	share = 2
 
-	// free is how long work goes on before its first slice, for which it queues. It is that of some
-	// hundred lines of a list.
+	// free is the time that work runs before it queues for its first slice. A few hundred lines of
+	// a list take this long.
 	free = slice / 4
 
-	// most is how long a slice lasts at most. What has taken longer has waited, for a lock or for
-	// whoever reads, or its thread for a processor: the next slice begins then.
+	// most is the maximum length of a slice. Work that takes longer was blocked by a lock or a slow
+	// reader, or its thread waited for a processor. The next slice begins then.
 	most = 5 * slice
 
-	// stepsPerLook is how many steps, of a microsecond or less, are between two looks at the clock.
-	// At each look, threads that wait for a processor get one, see Yield.
+	// stepsPerLook is the number of steps, of up to 1 us each, between two checks of the clock.
+	// Each check also yields the processor, see Yield.
 	stepsPerLook = 64
 )
 
-// Budget is processor time that all long work shares. Its methods may be called concurrently. A nil
-// Budget delays nothing.
+// Budget is the processor time that all long work shares. Its methods may be called concurrently. A
+// nil Budget delays nothing.
 type Budget struct {
-	mu      sync.Mutex // guards what follows
-	queue   []*Work    // waits for a slice, in this order
+	mu      sync.Mutex // guards the fields below
+	queue   []*Work    // work that waits for a slice, in order
 	current *Work      // has the slice; nil for none
-	until   time.Time  // when current loses it
+	until   time.Time  // when current loses the slice
 	next    time.Time  // when the next slice may begin
 	lifted  bool
 }
@@ -42,7 +42,7 @@ type Budget struct {
 // New returns a budget of half of a processor.
 func New() *Budget { return new(Budget) }
 
-// Lift ends all delays, for a process that stops: what is under way ends as soon as it can.
+// Lift ends all delays, so that work in flight finishes quickly when the process stops.
 func (b *Budget) Lift() {
 	if b == nil {
 		return
@@ -55,7 +55,7 @@ func (b *Budget) Lift() {
 	}
 }
 
-// Begin begins long work, which ends with ctx at the latest.
+// Begin starts long work. The work ends with ctx at the latest.
 func (b *Budget) Begin(ctx context.Context) *Work {
 	if b == nil {
 		return nil
@@ -63,27 +63,27 @@ func (b *Budget) Begin(ctx context.Context) *Work {
 	return &Work{budget: b, ctx: ctx, began: time.Now(), allowed: free, wake: make(chan struct{}, 1)}
 }
 
-// forLocked returns how long w waits until the next look at the budget, unless it is woken before;
-// zero for not at all. w is in the queue.
+// forLocked returns how long w sleeps before it checks the budget again, unless it is woken
+// earlier. Zero means that w gets the slice. w is in the queue.
 func (b *Budget) forLocked(w *Work, now time.Time) time.Duration {
 	switch {
 	case b.lifted:
 		return 0
 	case b.queue[0] != w:
-		return time.Hour // it is woken when it is the first
+		return time.Hour // w is woken when it is the first
 	case b.current != nil && now.Before(b.until):
 		return b.until.Sub(now)
 	}
 	return max(0, b.next.Sub(now))
 }
 
-// takeLocked gives w, which is in the queue, the slice.
+// takeLocked removes w from the queue and gives it the slice.
 func (b *Budget) takeLocked(w *Work, now time.Time) {
 	b.dropLocked(w)
 	b.current, b.until = w, now.Add(most)
 }
 
-// dropLocked takes w out of the queue, and wakes the first of those behind it.
+// dropLocked removes w from the queue. If w was the first, dropLocked wakes the next.
 func (b *Budget) dropLocked(w *Work) {
 	i := slices.Index(b.queue, w)
 	b.queue = slices.Delete(b.queue, i, i+1)
@@ -92,11 +92,11 @@ func (b *Budget) dropLocked(w *Work) {
 	}
 }
 
-// leaveLocked ends the slice of w, in which it has worked for so long.
+// leaveLocked ends the slice of w. worked is the time that w has used.
 func (b *Budget) leaveLocked(w *Work, now time.Time, worked time.Duration) {
 	if b.current == w {
 		b.current = nil
-	} else { // it is at its beginning, or has lost the slice
+	} else { // w is in its free time, or has lost the slice
 		worked = min(worked, slice)
 	}
 	if b.next.Before(now) {
@@ -106,7 +106,7 @@ func (b *Budget) leaveLocked(w *Work, now time.Time, worked time.Duration) {
 	b.wakeLocked()
 }
 
-// wakeLocked has the first in the queue look again.
+// wakeLocked makes the first in the queue check the budget again.
 func (b *Budget) wakeLocked() {
 	if len(b.queue) > 0 {
 		b.queue[0].wakeUp()
@@ -118,16 +118,16 @@ type Work struct {
 	budget  *Budget
 	ctx     context.Context
 	steps   int
-	began   time.Time     // of the slice
-	allowed time.Duration // how long the slice is
+	began   time.Time     // start of the slice
+	allowed time.Duration // length of the slice
 	wake    chan struct{} // a level trigger: the budget has changed
 }
 
-// Step is called between two steps of a microsecond or less. It returns at once unless the slice
-// has been used up; otherwise when the next one begins. It reports whether to go on: not when the
-// work's ctx has ended, of which it takes note at the end of a slice.
+// Step must be called between two steps of up to 1 us each. It returns at once while the slice
+// lasts, and otherwise when the next slice begins. It returns false if the work's ctx has ended,
+// which it checks at the end of a slice only.
 //
-// Whoever calls it holds no lock.
+// The caller must not hold a lock.
 func (w *Work) Step() (more bool) {
 	if w == nil {
 		return true
@@ -138,8 +138,8 @@ func (w *Work) Step() (more bool) {
 	return w.Pause()
 }
 
-// Pause is Step for a step of many microseconds: it looks at the clock at once, and lets other
-// threads have the processor.
+// Pause is like [Work.Step] after a step of many microseconds. Each call checks the clock and
+// yields the processor.
 func (w *Work) Pause() (more bool) {
 	if w == nil {
 		return true
@@ -154,8 +154,8 @@ func (w *Work) Pause() (more bool) {
 	return more
 }
 
-// Rest gives back what is left of the slice, for work that is about to wait for something else,
-// such as a client that reads. The next step waits for another slice.
+// Rest returns the rest of the slice. Work calls it before it waits for something else, such as a
+// client. The next step waits for another slice.
 func (w *Work) Rest() {
 	if w == nil || w.allowed == free {
 		return
@@ -169,11 +169,11 @@ func (w *Work) Rest() {
 	w.began, w.allowed = now, 0
 }
 
-// End is called when the work is done. Without it, others wait until the slice is lost.
+// End ends the work. Without End, other work waits until the slice is lost.
 func (w *Work) End() { w.Rest() }
 
-// wait ends the slice, in which w has worked for so long, waits for another, and reports whether
-// ctx has not ended by then.
+// wait ends the slice and waits for another. worked is the time that w has used. wait returns false
+// if ctx has ended.
 func (w *Work) wait(worked time.Duration) bool {
 	b, now := w.budget, time.Now()
 	b.mu.Lock()
@@ -185,7 +185,7 @@ func (w *Work) wait(worked time.Duration) bool {
 	d := b.forLocked(w, now)
 	if d == 0 {
 		b.mu.Unlock()
-		Yield() // whoever waits for a processor has waited long enough
+		Yield() // other threads have waited for a whole slice
 		b.mu.Lock()
 		d = b.forLocked(w, time.Now())
 	}

@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// step is how long a step of a test takes. In virtual time it takes no processor, so that nothing
-// but the budget bounds how many go on at once.
+// step is the length of a test's step. In virtual time a step uses no processor, so only the budget
+// limits how many run at once.
 const step = time.Microsecond
 
-// work does n steps, and returns how long that took.
+// work does n steps and returns the time.
 func work(b *Budget, n int) time.Duration {
 	began := time.Now()
 	w := b.Begin(context.Background())
@@ -24,8 +24,7 @@ func work(b *Budget, n int) time.Duration {
 	return time.Since(began)
 }
 
-// TestShare holds that all work together takes half of a processor, however much there is at once,
-// and that all have an equal part of it.
+// TestShare checks that all work together uses half of a processor, in equal parts.
 func TestShare(t *testing.T) {
 	for _, at := range []int{1, 2, 20} {
 		synctest.Test(t, func(t *testing.T) {
@@ -40,14 +39,14 @@ func TestShare(t *testing.T) {
 			want := time.Duration(at) * each * share
 			for _, d := range took {
 				if d < want-want/10-3*slice || d > want+want/5 {
-					t.Errorf("%d at once: one took %v of %v", at, d, want)
+					t.Errorf("%d at once: got %v, want %v", at, d, want)
 				}
 			}
 		})
 	}
 }
 
-// TestOneSlice holds that after the beginnings one slice goes on at a time.
+// TestOneSlice checks that one slice runs at a time, after the free time of each work.
 func TestOneSlice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := New()
@@ -77,7 +76,7 @@ func TestOneSlice(t *testing.T) {
 	})
 }
 
-// TestShortAtOnce holds that short work is not delayed by long work.
+// TestShortAtOnce checks that long work does not delay short work.
 func TestShortAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := New()
@@ -93,7 +92,7 @@ func TestShortAtOnce(t *testing.T) {
 	})
 }
 
-// TestIdleNotSaved holds that time in which there was no work is not made up for by more of it.
+// TestIdleNotSaved checks that idle time does not allow more work later.
 func TestIdleNotSaved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := New()
@@ -104,7 +103,7 @@ func TestIdleNotSaved(t *testing.T) {
 	})
 }
 
-// slow does work that waits a second in its middle, after it has called before.
+// slow does work that calls before and then blocks for 1 s halfway.
 func slow(b *Budget, before func(*Work)) {
 	w := b.Begin(context.Background())
 	defer w.End()
@@ -118,8 +117,8 @@ func slow(b *Budget, before func(*Work)) {
 	}
 }
 
-// TestWait holds that work which waits, for a lock or for its reader, delays others by no more than
-// a slice that is lost, and not at all if it says so.
+// TestWait checks that work that blocks delays other work by at most one lost slice, and not at all
+// after Rest.
 func TestWait(t *testing.T) {
 	for _, test := range []struct {
 		name   string
@@ -142,8 +141,8 @@ func TestWait(t *testing.T) {
 	}
 }
 
-// TestEnd holds that work whose context ends, or whose budget is lifted, waits no longer, and lets
-// those behind it go on.
+// TestEnd checks that work stops waiting when its context ends or the budget is lifted, and that
+// the work behind it continues.
 func TestEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := New()
@@ -162,7 +161,7 @@ func TestEnd(t *testing.T) {
 			}
 		})
 		if w.Pause() || time.Since(began) != time.Second {
-			t.Errorf("went on after %v", time.Since(began))
+			t.Errorf("continued after %v", time.Since(began))
 		}
 		time.Sleep(time.Second)
 		b.Lift()
@@ -170,7 +169,7 @@ func TestEnd(t *testing.T) {
 	})
 }
 
-// TestNil holds that nothing is delayed without a budget.
+// TestNil checks that a nil budget delays nothing.
 func TestNil(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b *Budget

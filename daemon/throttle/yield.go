@@ -2,9 +2,9 @@ package throttle
 
 import "runtime"
 
-// Yield lets other goroutines and other threads have the processor, if they wait for it. Without it
-// the kernel lets a thread go on for some milliseconds, however short a time the other would take.
-// Work does so by itself; what is not bounded otherwise calls it every now and then.
+// Yield yields the processor to waiting goroutines and threads. Without it the kernel lets a thread
+// run for some milliseconds, even if the waiting thread needs microseconds. Work calls Yield by
+// itself. Other long loops should call it from time to time.
 func Yield() {
 	runtime.Gosched()
 	yieldThread()
