@@ -17,7 +17,7 @@ func Keep(ctx context.Context) {
 	}
 	debug.FreeOSMemory() // also runs a collection, so that the live bytes are known
 	_, _, made := look()
-	p := policy{percent: 100} // Go's default
+	p := policy{percent: standard}
 	decide := func(passed time.Duration) {
 		held, live, all := look()
 		if p.decide(live, all-made, passed) {

@@ -89,3 +89,15 @@ var (
 	garbage []byte
 	page    [4 << 10]byte
 )
+
+// TestLoadEnds checks that the percentage of a load ends with it, also before the first decision: a
+// small daemon may never make one.
+func TestLoadEnds(t *testing.T) {
+	t.Setenv("GOGC", "")
+	defer debug.SetGCPercent(debug.SetGCPercent(100))
+	gc = setting{}
+	Load()()
+	if got := debug.SetGCPercent(100); got != 100 {
+		t.Errorf("after a load: got %d %%, want 100", got)
+	}
+}

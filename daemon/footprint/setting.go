@@ -1,6 +1,7 @@
 package footprint
 
 import (
+	"cmp"
 	"os"
 	"runtime/debug"
 	"sync"
@@ -11,6 +12,9 @@ import (
 // accounts, so a reload costs at most one collection. With the usual headroom of 8 MiB, the number
 // of collections would grow with the accounts, and so would the cost of each.
 const loadPercent = 100 * mostTimes
+
+// standard is Go's default percentage.
+const standard = 100
 
 // setting is the garbage collector's percentage. The process has one.
 type setting struct {
@@ -47,11 +51,11 @@ func (s *setting) add(loads int) {
 }
 
 func (s *setting) settleLocked() {
-	percent := s.decided
+	percent := cmp.Or(s.decided, standard)
 	if s.loads > 0 {
 		percent = max(percent, loadPercent)
 	}
-	if percent != 0 && percent != s.inForce { // setting it stops the world for a moment
+	if percent != cmp.Or(s.inForce, standard) { // setting it stops the world for a moment
 		debug.SetGCPercent(percent)
 		s.inForce = percent
 	}
