@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"tokend/daemon/credential"
 	"tokend/daemon/record"
 )
 
@@ -311,7 +312,7 @@ func (e *Engine) amendmentOf(g givenGrant) *amendment {
 	}
 	a.then = func() {
 		e.log.Info("grant stored", "name", g.name, "source", g.next.Source)
-		e.watchers.tell(Listing{Name: g.name, State: Fresh})
+		e.watchers.tell(credential.Listing{Name: g.name, State: credential.Fresh})
 	}
 	return a
 }
@@ -337,7 +338,7 @@ func (e *Engine) Revoke(ctx context.Context, grant string, at time.Time) error {
 		return true
 	}
 	a.then = func() {
-		why := &Error{Reason: Reauth, RetryAfter: Never, Message: "the customer has just taken the authorization back: an authorization is needed"}
+		why := &credential.Error{Reason: credential.Reauth, RetryAfter: credential.Never, Message: "the customer has just taken the authorization back: an authorization is needed"}
 		for _, name := range a.dependants {
 			if en := e.index.get(name); en != nil {
 				en.mu.Lock()
@@ -345,7 +346,7 @@ func (e *Engine) Revoke(ctx context.Context, grant string, at time.Time) error {
 				en.mu.Unlock()
 			}
 		}
-		e.watchers.tell(Listing{Name: grant, State: Held})
+		e.watchers.tell(credential.Listing{Name: grant, State: credential.Held})
 		e.log.Warn("authorization taken back by the customer", "name", grant)
 	}
 	return e.outlast(ctx, func() error { return e.amend(ctx, a) })

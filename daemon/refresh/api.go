@@ -52,7 +52,7 @@ type Store interface {
 // Catalog says which credentials there are. It is immutable: a changed
 // configuration is another catalog.
 type Catalog interface {
-	// Lookup returns the spec of name. Its error is an *Error: NotFound for a name
+	// Lookup returns the spec of name. Its error is a *credential.Error: NotFound for a name
 	// that no account of the configuration gives.
 	Lookup(name string) (Spec, error)
 
@@ -71,7 +71,7 @@ type Catalog interface {
 	// Dependants returns the names that live by a grant.
 	Dependants(grant string) []string
 
-	// Onboarding says how owner takes in customers. Its error is an *Error.
+	// Onboarding says how owner takes in customers. Its error is a *credential.Error.
 	Onboarding(owner string) (Onboarding, error)
 }
 

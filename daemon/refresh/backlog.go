@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"tokend/daemon/clock"
+	"tokend/daemon/credential"
 )
 
 // hostBacklog is the refreshes at one host that are due and have not begun. Owners are served round
@@ -29,7 +30,7 @@ const (
 
 // add lets en wait in the given heap of its owner until its value expires at the instant end.
 func (b *hostBacklog) add(number int, en *entry, end clock.Instant) {
-	h := &b.owners.join(ownerOf(en.name))[(number-1)%dueHeaps]
+	h := &b.owners.join(credential.OwnerOf(en.name))[(number-1)%dueHeaps]
 	h.number = int32(number)
 	h.add(slot{end, en})
 	if b.len == 0 {
@@ -41,7 +42,7 @@ func (b *hostBacklog) add(number int, en *entry, end clock.Instant) {
 
 // drop takes out en, which is at i in the given heap of its owner.
 func (b *hostBacklog) drop(number int, en *entry, i int) {
-	owner := ownerOf(en.name)
+	owner := credential.OwnerOf(en.name)
 	d := b.owners.find(owner)
 	d[(number-1)%dueHeaps].remove(i)
 	b.dropped(owner, d)

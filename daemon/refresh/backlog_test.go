@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tokend/daemon/clock"
+	"tokend/daemon/credential"
 )
 
 // TestBacklogOrder compares a backlog with a plain search, over refreshes that are added, moved,
@@ -30,11 +31,11 @@ func TestBacklogOrder(t *testing.T) {
 		take := func(en *entry) {
 			delete(waits, en)
 			for other := range waits {
-				if ownerOf(other.name) == ownerOf(en.name) {
+				if credential.OwnerOf(other.name) == credential.OwnerOf(en.name) {
 					return
 				}
 			}
-			delete(served, ownerOf(en.name))
+			delete(served, credential.OwnerOf(en.name))
 		}
 		for range 2000 {
 			n++
@@ -62,20 +63,20 @@ func TestBacklogOrder(t *testing.T) {
 				got := s.release(oneHost, func(owner any) bool { return owner != full }, unpaced, false, now)
 				var want *entry
 				for x, w := range waits {
-					owner := ownerOf(x.name)
+					owner := credential.OwnerOf(x.name)
 					switch {
 					case owner == full, unpaced && w.heap != ownDue:
 					case want == nil, w.heap < waits[want].heap,
-						w.heap == waits[want].heap && served[owner] < served[ownerOf(want.name)],
-						w.heap == waits[want].heap && owner == ownerOf(want.name) && w.end < waits[want].end:
+						w.heap == waits[want].heap && served[owner] < served[credential.OwnerOf(want.name)],
+						w.heap == waits[want].heap && owner == credential.OwnerOf(want.name) && w.end < waits[want].end:
 						want = x
 					}
 				}
-				if (got == nil) != (want == nil) || got != nil && (ownerOf(got.name) != ownerOf(want.name) || waits[got] != waits[want]) {
+				if (got == nil) != (want == nil) || got != nil && (credential.OwnerOf(got.name) != credential.OwnerOf(want.name) || waits[got] != waits[want]) {
 					t.Fatalf("seed %d: released %v, want %v", seed, got, want)
 				}
 				if got != nil {
-					served[ownerOf(got.name)] = n
+					served[credential.OwnerOf(got.name)] = n
 					take(got)
 				}
 			default:
@@ -83,8 +84,8 @@ func TestBacklogOrder(t *testing.T) {
 				s.dropLocked(en)
 				take(en)
 				s.wait(oneHost, w.heap, en, w.end)
-				if waits[en] = w; served[ownerOf(en.name)] == 0 {
-					served[ownerOf(en.name)] = n
+				if waits[en] = w; served[credential.OwnerOf(en.name)] == 0 {
+					served[credential.OwnerOf(en.name)] = n
 				}
 			}
 			if s.len() != len(waits) || s.waits(oneHost) != (len(waits) > 0) || len(s.backlogs[oneHost].owners.by) != len(served) {
@@ -101,7 +102,7 @@ func TestNeeds(t *testing.T) {
 	s := newSchedule(2)
 	waits := func(name string, heap int, asked, end clock.Instant) {
 		en := &entry{name: name}
-		en.current.Store(&credential{life: 2 * time.Hour})
+		en.current.Store(&cached{life: 2 * time.Hour})
 		if en.touch(asked); asked == 0 {
 			en.asked.Store(0)
 		}

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"tokend/daemon/credential"
 	"tokend/daemon/policy"
 	"tokend/daemon/record"
 	"tokend/daemon/store/memstore"
@@ -29,7 +30,7 @@ func TestOverviewIsOfTheConfiguration(t *testing.T) {
 		r := start(t, Config{Catalog: c})
 		r.mustGet(app)
 		_, err := r.get(app2)
-		mustReason(t, err, Refused)
+		mustReason(t, err, credential.Refused)
 		entries := r.index.len()
 
 		var names []string
@@ -84,8 +85,8 @@ func TestCensusCountsCustomers(t *testing.T) {
 	if len(got.Customers) != 1 || len(got.Holds) != 0 {
 		t.Fatalf("got %+v, want a single line", got)
 	}
-	want := Crowd{Platform: platform, Kind: policy.AuthorizerToken.Word}
-	want.States[Fresh] = n
+	want := credential.Crowd{Platform: platform, Kind: policy.AuthorizerToken.Word}
+	want.States[credential.Fresh] = n
 	if got.Customers[0] != want {
 		t.Errorf("got  %+v\nwant %+v", got.Customers[0], want)
 	}
@@ -103,9 +104,9 @@ func TestCensusCountsHolds(t *testing.T) {
 		for _, child := range p.children {
 			r.mustPut(customer(child, "refresh_token"), "refresh")
 			_, err := r.get(customer(child, "access_token"))
-			mustReason(t, err, Refused)
+			mustReason(t, err, credential.Refused)
 		}
-		want := []Holds{{Kind: "authorizer_token", Reason: Refused, ErrCode: 61004, Reaction: fetchers.AddressRefused, N: 2}}
+		want := []credential.Holds{{Kind: "authorizer_token", Reason: credential.Refused, ErrCode: 61004, Reaction: fetchers.AddressRefused, N: 2}}
 		if got := r.Census().Holds; !slices.Equal(got, want) {
 			t.Errorf("got  %+v\nwant %+v", got, want)
 		}
@@ -134,7 +135,7 @@ func TestQuotasTellWhatIsSpent(t *testing.T) {
 			}
 			time.Sleep(30 * time.Second)
 		}
-		want := []Quota{
+		want := []credential.Quota{
 			{Account: app, Word: "force", Spent: 2, Limit: 20, Window: 24 * time.Hour},
 			{Account: tick, Word: "ticket", Spent: 1, Limit: 80, Window: time.Hour},
 		}
@@ -160,11 +161,11 @@ func BenchmarkCensus(b *testing.B) {
 			for i := range n {
 				spec.Name = customer(fmt.Sprintf("wx%016x", i), "access_token")
 				en := e.newEntry(&spec)
-				en.current.Store(&credential{text: secret.Text("t"), end: never})
+				en.current.Store(&cached{text: secret.Text("t"), end: never})
 				e.index.add(en)
 			}
 			for b.Loop() {
-				if c := e.Census(); c.Customers[0].States[Fresh] != n {
+				if c := e.Census(); c.Customers[0].States[credential.Fresh] != n {
 					b.Fatal(c)
 				}
 			}

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/credential"
 	"tokend/daemon/record"
 	"tokend/fetchers/secret"
 )
@@ -46,9 +47,9 @@ func has(table record.Table) func([]record.Record) bool {
 // TestBatchRefused holds that changes that are written together and refused are tried one by one,
 // that one alone is not tried again, and that one that has nothing to write is refused nothing.
 func TestBatchRefused(t *testing.T) {
-	deposits := func(children ...string) (all []Deposit) {
+	deposits := func(children ...string) (all []credential.Deposit) {
 		for _, c := range children {
-			all = append(all, Deposit{Name: customer(c, "refresh_token"), Value: secret.Text("refresh-of-" + c)})
+			all = append(all, credential.Deposit{Name: customer(c, "refresh_token"), Value: secret.Text("refresh-of-" + c)})
 		}
 		return all
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tokend/daemon/clock"
+	"tokend/daemon/credential"
 	"tokend/daemon/record"
 	"tokend/fetchers/secret"
 )
@@ -82,12 +83,12 @@ type exchange struct {
 
 // retryPause is the time between two tries.
 type retryPause struct {
-	told *Error
+	told *credential.Error
 	over clock.Instant // never: told says the same at all times
 }
 
 // err returns what there is to tell at now.
-func (p *retryPause) err(now clock.Instant) *Error {
+func (p *retryPause) err(now clock.Instant) *credential.Error {
 	told := *p.told
 	if p.over != never {
 		told.RetryAfter = max(p.over.Sub(now), time.Second)
@@ -128,7 +129,7 @@ func (e *Engine) Exchange(ctx context.Context, owner string, code secret.Text) (
 
 // look returns how x stands: why it is not being tried, or what is closed when there is news; both
 // nil when it is over.
-func (cs *codes) look(x *exchange, now clock.Instant) (told *Error, news <-chan struct{}) {
+func (cs *codes) look(x *exchange, now clock.Instant) (told *credential.Error, news <-chan struct{}) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	switch {

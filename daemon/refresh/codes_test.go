@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/credential"
 	"tokend/daemon/policy"
 	"tokend/daemon/record"
 	"tokend/fetchers"
@@ -269,12 +270,12 @@ func TestRevocationOutranksHeldCode(t *testing.T) {
 		r.mustAccept("wxa", "code-of-wxa", time.Hour)
 		time.Sleep(time.Second)
 		_, err := r.get(customer("wxa", "access_token"))
-		mustReason(t, err, Limited)
+		mustReason(t, err, credential.Limited)
 		if err := r.Revoke(t.Context(), customer("wxa", "refresh_token"), time.Now()); err != nil {
 			t.Fatal(err)
 		}
 		_, err = r.get(customer("wxa", "access_token"))
-		mustReason(t, err, Reauth)
+		mustReason(t, err, credential.Reauth)
 	})
 }
 
@@ -339,12 +340,12 @@ func TestCodeWithoutGrant(t *testing.T) {
 			time.Sleep(10 * time.Minute)
 			r.mustAccept("wxa", "code-of-wxa", time.Hour)
 			_, err := r.Exchange(t.Context(), platform, "code-of-wxa")
-			if of := mustReason(t, err, Refused); of.RetryAfter != Never || of.Message != refused.Error() {
+			if of := mustReason(t, err, credential.Refused); of.RetryAfter != credential.Never || of.Message != refused.Error() {
 				t.Errorf("told %q, %v", of.Message, of.RetryAfter)
 			}
 		}
 		_, err := r.get(customer("wxa", "access_token"))
-		mustReason(t, err, Reauth)
+		mustReason(t, err, credential.Reauth)
 		if calls() != 1 || d.count(t, record.Codes)+d.count(t, record.Exchanged)+d.count(t, record.Grants) != 0 {
 			t.Errorf("%d calls, on disk: %d codes, %d exchanged, %d grants", calls(), d.count(t, record.Codes), d.count(t, record.Exchanged), d.count(t, record.Grants))
 		}
@@ -370,10 +371,10 @@ func TestTwoCodesOfOneCustomer(t *testing.T) {
 		r.mustAccept("wxa", "bad", time.Hour)
 		synctest.Wait()
 		_, err := r.get(customer("wxa", "access_token"))
-		mustReason(t, err, Unreachable)
+		mustReason(t, err, credential.Unreachable)
 		time.Sleep(2 * time.Hour)
 		_, err = r.get(customer("wxa", "access_token"))
-		mustReason(t, err, Reauth)
+		mustReason(t, err, credential.Reauth)
 		if len(r.codes.coming) != 0 {
 			t.Error("still expected")
 		}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tokend/daemon/clock"
+	"tokend/daemon/credential"
 	"tokend/daemon/record"
 	"tokend/fetchers"
 	"tokend/fetchers/secret"
@@ -121,7 +122,7 @@ func (e *Engine) recoverGrant(spec *Spec, used secret.Text, refusal *fetchers.AP
 // notYet returns what a refusal calls for that may not be final: WeChat's list tells, when it may
 // be read again.
 func notYet(refusal *fetchers.APIError, now, again clock.Instant) error {
-	return &endpointError{&hold{reason: Refused, class: fetchers.Retry, errcode: refusal.Code, message: refusal.Error(),
+	return &endpointError{&hold{reason: credential.Refused, class: fetchers.Retry, errcode: refusal.Code, message: refusal.Error(),
 		rid: refusal.RID, since: now, until: again}}
 }
 
@@ -203,16 +204,16 @@ const emptyPause = time.Second
 // credential and makes one call, a few where WeChat answers an empty page. A grant that has changed
 // while the page was read stays. The last page is an error if the customers of all pages are fewer
 // than WeChat counts.
-func (e *Engine) Import(ctx context.Context, owner string, offset int) (ImportPage, error) {
+func (e *Engine) Import(ctx context.Context, owner string, offset int) (credential.ImportPage, error) {
 	if err := e.ready(ctx); err != nil {
-		return ImportPage{}, err
+		return credential.ImportPage{}, err
 	}
 	way, err := (*e.catalog.Load()).Onboarding(owner)
 	if err != nil {
-		return ImportPage{}, err
+		return credential.ImportPage{}, err
 	}
 	if way.Lister == nil {
-		return ImportPage{}, &Error{Reason: Unfit, RetryAfter: Never, Message: "WeChat has no list of the customers of " + owner}
+		return credential.ImportPage{}, &credential.Error{Reason: credential.Unfit, RetryAfter: credential.Never, Message: "WeChat has no list of the customers of " + owner}
 	}
 	ctx, end := e.untilStop(ctx)
 	defer end()
@@ -221,9 +222,9 @@ func (e *Engine) Import(ctx context.Context, owner string, offset int) (ImportPa
 	asked := time.Now()
 	page, err := e.importPage(ctx, owner, &way, offset)
 	if err != nil {
-		return ImportPage{}, e.importError(err)
+		return credential.ImportPage{}, e.importError(err)
 	}
-	p := ImportPage{Total: page.Total}
+	p := credential.ImportPage{Total: page.Total}
 	var gifts []givenGrant
 	for _, a := range page.Authorizers {
 		if a.RefreshToken == "" {
@@ -242,7 +243,7 @@ func (e *Engine) Import(ctx context.Context, owner string, offset int) (ImportPa
 	p.Kept = kept
 	var seen, missing int
 	if p.Next, seen, missing = e.walks.note(owner, offset, page); missing > 0 {
-		return p, &Error{Reason: Unreachable, RetryAfter: listFresh,
+		return p, &credential.Error{Reason: credential.Unreachable, RetryAfter: listFresh,
 			Message: fmt.Sprintf("%d of %d customers are missing: WeChat has listed %d", missing, page.Total, seen)}
 	}
 	return p, nil
@@ -263,9 +264,9 @@ func (e *Engine) importPage(ctx context.Context, owner string, way *Onboarding, 
 	}
 }
 
-// importError returns err, which ended a call for a page, as an *Error.
+// importError returns err, which ended a call for a page, as a *credential.Error.
 func (e *Engine) importError(err error) error {
-	if of, ok := errors.AsType[*Error](err); ok {
+	if of, ok := errors.AsType[*credential.Error](err); ok {
 		return of
 	}
 	if g, ok := errors.AsType[*guardError](err); ok {

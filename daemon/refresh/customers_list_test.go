@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/credential"
 	"tokend/daemon/record"
 	"tokend/fetchers"
 	"tokend/fetchers/secret"
@@ -88,7 +89,7 @@ func TestRememberedListNotFinal(t *testing.T) {
 		time.Sleep(20 * time.Second)
 		l.set("wxb", "b2")
 		_, err := r.get(customer("wxb", "access_token"))
-		if of := mustReason(t, err, Refused); of.RetryAfter <= 0 || of.RetryAfter > listFresh {
+		if of := mustReason(t, err, credential.Refused); of.RetryAfter <= 0 || of.RetryAfter > listFresh {
 			t.Errorf("retry after %v, want when the list may be read again", of.RetryAfter)
 		}
 		time.Sleep(listFresh)
@@ -114,7 +115,7 @@ func TestListOfBeforeOverwritesNothing(t *testing.T) {
 		time.Sleep(time.Second)
 		r.mustPut(customer("wxb", "refresh_token"), "b2")
 		_, err := r.get(customer("wxb", "access_token"))
-		mustReason(t, err, Refused)
+		mustReason(t, err, credential.Refused)
 		if g, _ := r.grants.get(customer("wxb", "refresh_token")); g.Value != "b2" {
 			t.Errorf("in force: %q", string(g.Value))
 		}
@@ -127,8 +128,8 @@ func TestListThatLacksCustomersNotFinal(t *testing.T) {
 	for _, tc := range []struct {
 		name       string
 		lack, skip int
-		want       Reason
-	}{{"whole", 0, 0, Reauth}, {"not whole", 1, 0, Refused}, {"malformed entries", 0, 1, Refused}} {
+		want       credential.Reason
+	}{{"whole", 0, 0, credential.Reauth}, {"not whole", 1, 0, credential.Refused}, {"malformed entries", 0, 1, credential.Refused}} {
 		t.Run(tc.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				l := newListing(map[string]secret.Text{"wxb": "b1"}, "wxa", "wxb")
@@ -195,7 +196,7 @@ func TestListFailureRemembered(t *testing.T) {
 				for _, c := range l.children {
 					r.mustPut(customer(c, "refresh_token"), "old")
 					wg.Go(func() {
-						if _, err := r.get(customer(c, "access_token")); reason(err) == 0 || reason(err) == Reauth {
+						if _, err := r.get(customer(c, "access_token")); reason(err) == 0 || reason(err) == credential.Reauth {
 							t.Errorf("%s: got %v", c, err)
 						}
 					})
@@ -205,7 +206,7 @@ func TestListFailureRemembered(t *testing.T) {
 					t.Errorf("pages: got %d, want 1", len(l.asked))
 				}
 				_, again := r.Import(t.Context(), platform, 0)
-				if of, ok := again.(*Error); !ok || of.RetryAfter <= 0 || len(l.asked) != 1 {
+				if of, ok := again.(*credential.Error); !ok || of.RetryAfter <= 0 || len(l.asked) != 1 {
 					t.Errorf("import: got %v after %d pages", again, len(l.asked))
 				}
 				r.stop()
@@ -258,7 +259,7 @@ func TestGrantGivenWhileListIsRead(t *testing.T) {
 				<-done
 				time.Sleep(5 * time.Second)
 				got, err := r.get(customer("wxa", "access_token"))
-				if got != tc.want || tc.want == "" && reason(err) != Reauth {
+				if got != tc.want || tc.want == "" && reason(err) != credential.Reauth {
 					t.Errorf("got %q, %v", got, err)
 				}
 				if g, _ := r.grants.get(customer("wxa", "refresh_token")); g.Value == "a1" {
@@ -280,7 +281,7 @@ func TestListFinalForRefusalsBefore(t *testing.T) {
 		for _, c := range l.children {
 			r.mustPut(customer(c, "refresh_token"), "old")
 			wg.Go(func() {
-				if _, err := r.get(customer(c, "access_token")); reason(err) != Reauth {
+				if _, err := r.get(customer(c, "access_token")); reason(err) != credential.Reauth {
 					t.Errorf("%s: got %v", c, err)
 				}
 			})
@@ -317,7 +318,7 @@ func TestRevocationOutranksListReadBefore(t *testing.T) {
 					t.Fatal(err)
 				}
 				_, err := r.get(customer("wxa", "access_token"))
-				mustReason(t, err, Reauth)
+				mustReason(t, err, credential.Reauth)
 			})
 		})
 	}
@@ -345,7 +346,7 @@ func TestListDuringRefusal(t *testing.T) {
 		time.Sleep(time.Second)
 		r.mustGet(customer("wxa", "access_token"))
 		l.set("wxb", "b2")
-		mustReason(t, <-refused, Refused)
+		mustReason(t, <-refused, credential.Refused)
 		time.Sleep(listFresh + time.Second)
 		if got := r.mustGet(customer("wxb", "access_token")); got != "by-b2" || len(l.asked) != 2 {
 			t.Errorf("got %s after %d readings", got, len(l.asked))
@@ -381,7 +382,7 @@ func TestDeadGrantsShareLists(t *testing.T) {
 		time.Sleep(5 * time.Minute)
 		for _, child := range children {
 			_, err := r.get(customer(child, "access_token"))
-			mustReason(t, err, Reauth)
+			mustReason(t, err, credential.Reauth)
 		}
 		if len(l.asked) != 2 || len(r.lists.of(platform).refused) != 0 {
 			t.Errorf("%d readings, %d refused grants remembered", len(l.asked), len(r.lists.of(platform).refused))

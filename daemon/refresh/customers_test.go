@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/credential"
 	"tokend/daemon/record"
 	"tokend/fetchers"
 	"tokend/fetchers/secret"
@@ -53,13 +54,13 @@ func TestMadeUpCustomersCostNothing(t *testing.T) {
 			for _, word := range []string{"access_token", "jsapi_ticket"} {
 				name := customer(c, word)
 				_, err := r.get(name)
-				mustReason(t, err, Reauth)
+				mustReason(t, err, credential.Reauth)
 				_, err = r.Reject(t.Context(), name, "value")
-				mustReason(t, err, Reauth)
+				mustReason(t, err, credential.Reauth)
 				_, err = r.Refresh(t.Context(), name)
-				mustReason(t, err, Reauth)
+				mustReason(t, err, credential.Reauth)
 				_, err = r.Status(name)
-				mustReason(t, err, Reauth)
+				mustReason(t, err, credential.Reauth)
 			}
 		}
 		if n := len(r.index.all()) - entries; n != 0 {
@@ -167,7 +168,7 @@ func TestAPreAuthCodeIsForOneAsk(t *testing.T) {
 		calls := p.code.count()
 		for range 5 {
 			_, err := r.get(preAuth)
-			mustReason(t, err, Refused)
+			mustReason(t, err, credential.Refused)
 		}
 		if n := p.code.count() - calls; n != 1 {
 			t.Errorf("calls in a hold: got %d, want 1", n)
@@ -208,7 +209,7 @@ func TestImportBringsInEveryCustomerOfTheList(t *testing.T) {
 		if kept != total-507 || pages != 2 {
 			t.Errorf("kept %d grants on %d pages after the first, want %d on 2", kept, pages, total-507)
 		}
-		if of := mustReason(t, missing, Unreachable); !strings.HasPrefix(of.Message, "500 of 1203 customers are missing") {
+		if of := mustReason(t, missing, credential.Unreachable); !strings.HasPrefix(of.Message, "500 of 1203 customers are missing") {
 			t.Errorf("told %q", of.Message)
 		}
 		if n, _ := r.List(platform+"/wx", nil); n != total-507 {
@@ -223,19 +224,19 @@ func TestAPreAuthCodeLeavesItsCredentialIdle(t *testing.T) {
 		r := start(t, Config{Catalog: p.catalog()})
 		r.mustPush("ticket", time.Now())
 		_, _, w := r.Watch(preAuth, nil)
-		r.mustState(preAuth, Idle)
+		r.mustState(preAuth, credential.Idle)
 		r.mustGet(preAuth)
-		r.mustState(preAuth, Idle)
+		r.mustState(preAuth, credential.Idle)
 		_, all := r.List(preAuth, nil)
 		for l := range all {
-			if l.State != Idle {
+			if l.State != credential.Idle {
 				t.Errorf("listed as %s", l.State)
 			}
 		}
 		synctest.Wait()
 		told, _ := w.Take()
 		for _, l := range told {
-			if l.State != Idle {
+			if l.State != credential.Idle {
 				t.Errorf("watchers were told %s", l.State)
 			}
 		}

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/credential"
 	"tokend/daemon/policy"
 	"tokend/fetchers"
 	"tokend/fetchers/secret"
@@ -75,7 +76,7 @@ func TestDeadParentHeld(t *testing.T) {
 			r := p.held(t)
 			for range 1000 {
 				_, err := r.get(customer("wxa", "access_token"))
-				e := mustReason(t, err, Refused)
+				e := mustReason(t, err, credential.Refused)
 				if e.Message != "errcode=40125 no" || e.RetryAfter <= 0 {
 					t.Fatalf("got %q after %v, want the parent's error and seconds", e.Message, e.RetryAfter)
 				}
@@ -94,7 +95,7 @@ func TestDeadParentHeld(t *testing.T) {
 			p := newDeadPlatform("wxa")
 			r := p.held(t)
 			_, err := r.get(customer("wxa", "access_token"))
-			mustReason(t, err, Refused)
+			mustReason(t, err, credential.Refused)
 			p.dead.Store(false)
 			time.Sleep(6 * time.Minute) // the hold of five ends, and the parent wakes its child
 			if _, ok := r.Cached([]byte(customer("wxa", "access_token"))); !ok || p.token.count() != 2 {
@@ -117,7 +118,7 @@ func TestDeadParentHeld(t *testing.T) {
 			for _, c := range children {
 				wg.Go(func() {
 					_, err := r.get(customer(c, "access_token"))
-					if reason(err) != Refused {
+					if reason(err) != credential.Refused {
 						t.Errorf("%s: got %v", c, err)
 					}
 				})
@@ -158,7 +159,7 @@ func TestDeadParentHeld(t *testing.T) {
 			r := p.held(t)
 			for n := range 100 {
 				_, err := r.Exchange(t.Context(), platform, secret.Text(fmt.Sprint("code-", n)))
-				if e := mustReason(t, err, Refused); e.Message != "errcode=40125 no" {
+				if e := mustReason(t, err, credential.Refused); e.Message != "errcode=40125 no" {
 					t.Fatalf("got %q, want the parent's error", e.Message)
 				}
 			}
@@ -171,7 +172,7 @@ func TestDeadParentHeld(t *testing.T) {
 			r := p.held(t)
 			for range 100 {
 				_, err := r.Import(t.Context(), platform, 0)
-				mustReason(t, err, Refused)
+				mustReason(t, err, credential.Refused)
 			}
 			if n := p.pages.Load(); n != 1 {
 				t.Errorf("calls for 100 pages: got %d, want 1", n)
@@ -189,7 +190,7 @@ func TestDeadParentHeld(t *testing.T) {
 			r := p.held(t)
 			for range 100 {
 				_, err := r.get(customer("wxa", "access_token"))
-				mustReason(t, err, Refused)
+				mustReason(t, err, credential.Refused)
 			}
 			if n, m := p.recovered.Load(), p.token.count(); n != 1 || m != 1 {
 				t.Errorf("got %d calls of the list and %d of the token, want 1 of each", n, m)
@@ -220,7 +221,7 @@ func TestDeadGrandparentHeld(t *testing.T) {
 			_, read := r.get(customer("wxa", "jsapi_ticket"))
 			_, rejected := r.Reject(t.Context(), name, secret.Text(value))
 			for _, err := range []error{read, rejected} {
-				if e := mustReason(t, err, Refused); e.Message != "errcode=40125 no" || e.RetryAfter <= 4*time.Minute {
+				if e := mustReason(t, err, credential.Refused); e.Message != "errcode=40125 no" || e.RetryAfter <= 4*time.Minute {
 					t.Fatalf("got %q after %v, want the held one's error and seconds", e.Message, e.RetryAfter)
 				}
 			}
@@ -241,7 +242,7 @@ func TestDeadParentUnreachable(t *testing.T) {
 		})
 		for range 600 {
 			_, err := r.get(customer("wxa", "access_token"))
-			if e, ok := err.(*Error); !ok || e.Reason != Unreachable && e.Reason != Limited || e.RetryAfter < 0 {
+			if e, ok := err.(*credential.Error); !ok || e.Reason != credential.Unreachable && e.Reason != credential.Limited || e.RetryAfter < 0 {
 				t.Fatalf("got %v, want the parent's error", err)
 			}
 			time.Sleep(100 * time.Millisecond)
@@ -258,7 +259,7 @@ func TestDeadParentRepeated(t *testing.T) {
 		p := newDeadPlatform("wxa", "wxb")
 		r := p.held(t)
 		_, err := r.get(customer("wxa", "access_token"))
-		mustReason(t, err, Refused)
+		mustReason(t, err, credential.Refused)
 		p.dead.Store(false)
 		p.component.answers(func(context.Context, fetchers.Ask, int) (fetchers.Token, error) {
 			return token("component-1", time.Hour), nil
@@ -309,7 +310,7 @@ func TestEndedParentNotUsed(t *testing.T) {
 					synctest.Wait() // it has the only slot
 				}
 				_, err := r.get(tick)
-				if e := mustReason(t, err, Refused); e.Message != "errcode=40125 no" || e.RetryAfter <= 0 {
+				if e := mustReason(t, err, credential.Refused); e.Message != "errcode=40125 no" || e.RetryAfter <= 0 {
 					t.Errorf("got %q after %v, want the parent's error and seconds", e.Message, e.RetryAfter)
 				}
 				if n := child.count(); n != c.calls {
@@ -374,7 +375,7 @@ func TestRepeatedParentNotDead(t *testing.T) {
 		}
 		for range 10 {
 			_, err := r.get(customer("wxa", "access_token"))
-			mustReason(t, err, Refused)
+			mustReason(t, err, credential.Refused)
 		}
 		r.mustGet(customer("wxb", "access_token"))
 		if n := p.token.count(); n != 2 {

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tokend/daemon/clock"
+	"tokend/daemon/credential"
 	"tokend/daemon/record"
 )
 
@@ -94,9 +95,9 @@ func (e *Engine) renew(en *entry) ending {
 			return endedIdle
 		}
 	}
-	cause := CauseSchedule
+	cause := credential.CauseSchedule
 	if en.started {
-		cause = CauseStart
+		cause = credential.CauseStart
 	}
 	f, err := e.startLocked(en, cause)
 	en.mu.Unlock()

@@ -103,9 +103,9 @@
 //
 // What was fetched, pushed or exchanged is in force in memory, and written as soon as the disk
 // takes it. Whoever submitted it gets an error, and a repetition is acknowledged when it is
-// durable. Peers see a fault of the disk as tokend's own ([Internal]) without details; the log has
-// them. If tokend is killed while the disk refuses writes, a grant that the journal does not have
-// is lost, and a crash loop spends more than the calls of one run.
+// durable. Peers see a fault of the disk as tokend's own ([credential.Internal]) without details;
+// the log has them. If tokend is killed while the disk refuses writes, a grant that the journal does
+// not have is lost, and a crash loop spends more than the calls of one run.
 //
 // # Time
 //
@@ -144,7 +144,6 @@
 //
 //	what callers give and get
 //		api.go          Config, and the interfaces of the store and the catalog
-//		vocabulary.go   the words of package credential
 //	state
 //		errors.go       errors of the engine's own
 //		entry.go        an entry: value, hold, flight

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/credential"
 	"tokend/daemon/policy"
 	"tokend/daemon/record"
 	"tokend/fetchers"
@@ -113,11 +114,11 @@ func TestDownstreamLapses(t *testing.T) {
 			t.Error("its value is still on disk")
 		}
 		told, _ := w.Take()
-		if len(told) == 0 || told[len(told)-1].State != Idle || r.listed(down) != "idle" {
+		if len(told) == 0 || told[len(told)-1].State != credential.Idle || r.listed(down) != "idle" {
 			t.Errorf("watchers were told %v, and it is listed as %s; want idle", told, r.listed(down))
 		}
 		r.mustGet(down)
-		r.mustState(down, Fresh)
+		r.mustState(down, credential.Fresh)
 	})
 }
 
@@ -132,7 +133,7 @@ func TestDownstreamHoldKept(t *testing.T) {
 		for run := range 5 {
 			for range 10 {
 				_, err := r.get(down)
-				mustReason(t, err, Refused)
+				mustReason(t, err, credential.Refused)
 			}
 			r.stop()
 			r = d.start(t, store)
@@ -146,7 +147,7 @@ func TestDownstreamHoldKept(t *testing.T) {
 		d.settings = "2"
 		r.SetCatalog(d.catalog())
 		_, err := r.get(down)
-		if mustReason(t, err, Refused); d.token.count() != 2 {
+		if mustReason(t, err, credential.Refused); d.token.count() != 2 {
 			t.Errorf("%d calls after a change of the configuration, want 2", d.token.count())
 		}
 
@@ -154,7 +155,7 @@ func TestDownstreamHoldKept(t *testing.T) {
 		if store.has(record.Credentials, down) || r.index.get(down) != nil {
 			t.Error("it has not lapsed")
 		}
-		r.mustState(down, Held)
+		r.mustState(down, credential.Held)
 		d.token.answers(func(context.Context, fetchers.Ask, int) (fetchers.Token, error) { return token("a", time.Hour), nil })
 		r.mustGet(down)
 		if store.has(record.Holds, down) {
@@ -353,7 +354,9 @@ func TestDownstreamIsNoCustomer(t *testing.T) {
 		if c := r.Census().Customers; len(c) != 0 {
 			t.Errorf("customers: got %v", c)
 		}
-		if all := r.Overview(); !slices.ContainsFunc(all, func(s Status) bool { return s.Name == down && s.Parent == corpApp && s.Kind == "downstream_token" }) {
+		if all := r.Overview(); !slices.ContainsFunc(all, func(s credential.Status) bool {
+			return s.Name == down && s.Parent == corpApp && s.Kind == "downstream_token"
+		}) {
 			t.Errorf("overview: got %v", all)
 		}
 	})

@@ -1,25 +1,28 @@
 package refresh
 
-import "sync"
+import (
+	"sync"
+	"tokend/daemon/credential"
+)
 
 // dropped has the readers of entries that are out of service, by name. A customer's credential that
 // lapses and is requested again continues its counters. The zero value is ready.
 type dropped struct {
 	mu     sync.Mutex
-	byName map[string]*Readers
+	byName map[string]*credential.Readers
 }
 
 // keep takes the readers of en, which goes out of service. A read of en that adds the first counter
 // at the same time may not be counted.
 func (d *dropped) keep(en *entry) {
-	readers := new(Readers)
+	readers := new(credential.Readers)
 	if !readers.Continue(&en.readers) {
 		return
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.byName == nil {
-		d.byName = make(map[string]*Readers)
+		d.byName = make(map[string]*credential.Readers)
 	}
 	d.byName[en.name] = readers
 }

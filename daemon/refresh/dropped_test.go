@@ -3,11 +3,12 @@ package refresh
 import (
 	"testing"
 	"time"
+	"tokend/daemon/credential"
 	"tokend/daemon/policy"
 )
 
 // readersOf reads name as a client does, and returns its readers.
-func (r *rig) readersOf(name string) *Readers {
+func (r *rig) readersOf(name string) *credential.Readers {
 	r.t.Helper()
 	if v, ok := r.Cached([]byte(name)); ok {
 		return v.Readers
@@ -27,7 +28,7 @@ func (r *rig) wantReads(name string, n int64) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	for _, counted := range []*Readers{readers, s.Readers} {
+	for _, counted := range []*credential.Readers{readers, s.Readers} {
 		var got int64
 		for _, c := range counted.List() {
 			got += c.Reads

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tokend/daemon/clock"
+	"tokend/daemon/credential"
 	"tokend/daemon/policy"
 	"tokend/fetchers"
 	"tokend/fetchers/secret"
@@ -60,7 +61,7 @@ type answer struct {
 // settle returns what stands after WeChat has given an answer,
 // where before is what stood until then, nil for nothing.
 // same reports that the value was a repetition.
-func settle(p *policy.Policy, before *credential, got answer) (after *credential, same bool) {
+func settle(p *policy.Policy, before *cached, got answer) (after *cached, same bool) {
 	if before != nil && before.text == got.text {
 		c := *before
 		c.seen = got.sent
@@ -77,7 +78,7 @@ func settle(p *policy.Policy, before *credential, got answer) (after *credential
 		}
 		return &c, true
 	}
-	c := &credential{
+	c := &cached{
 		text:   got.text,
 		issued: got.sent,
 		seen:   got.sent,
@@ -92,7 +93,7 @@ func settle(p *policy.Policy, before *credential, got answer) (after *credential
 
 // refreshAt returns when c is to be asked for again, where the last answer
 // came at now and repeated reports that it was the same value as before.
-func refreshAt(p *policy.Policy, c *credential, spread float64, now clock.Instant, repeated bool) clock.Instant {
+func refreshAt(p *policy.Policy, c *cached, spread float64, now clock.Instant, repeated bool) clock.Instant {
 	lead := atMostQuarter(p.Lead, c.life)
 	at := c.end.Add(-lead + time.Duration(spread*float64(min(time.Minute, lead/5))))
 	if c.overdue != 0 {
@@ -117,7 +118,7 @@ const restLeast = 5 * time.Second
 // restUntil returns when to look again whether somebody wants c, which is due and which nobody has
 // wanted: a few times before its end, each after half of what is left, so that whoever comes back
 // late, or comes anew to a value that an earlier run has left, need not wait at the end.
-func restUntil(c *credential, now clock.Instant) clock.Instant {
+func restUntil(c *cached, now clock.Instant) clock.Instant {
 	left := c.end.Sub(now)
 	if left <= atMostQuarter(restLeast, c.life) {
 		return c.end
@@ -145,9 +146,9 @@ func failed(err error, failures int, life time.Duration, careful bool, spread fl
 	h := &hold{failures: failures, since: now}
 	api, ok := errors.AsType[*fetchers.APIError](err)
 	if !ok {
-		h.reason, h.message = Unreachable, err.Error()
+		h.reason, h.message = credential.Unreachable, err.Error()
 		if _, own := errors.AsType[*faultError](err); own {
-			h.reason, h.message = Internal, ownFault
+			h.reason, h.message = credential.Internal, ownFault
 		}
 		if t, ok := errors.AsType[*fetchers.TransportError](err); !ok || !t.Sent {
 			careful = false
@@ -155,24 +156,24 @@ func failed(err error, failures int, life time.Duration, careful bool, spread fl
 		h.until = now.Add(backoff(failures, life, careful, spread))
 		return h
 	}
-	h.reason, h.class = Refused, api.Reaction
+	h.reason, h.class = credential.Refused, api.Reaction
 	h.errcode, h.message, h.rid, h.address = api.Code, api.Error(), api.RID, api.IP
 	switch api.Reaction {
 	case fetchers.Retry:
 		h.until = now.Add(backoff(max(failures, quickTries+1), life, careful, spread))
 	case fetchers.QuotaDay, fetchers.QuotaMinute:
 		// The two have an errcode in common.
-		h.reason, h.class = Limited, fetchers.QuotaMinute
+		h.reason, h.class = credential.Limited, fetchers.QuotaMinute
 		h.count(failures - 1)
 	case fetchers.AddressRefused:
 		h.until = now.Add(max(5*time.Minute, api.Pause))
 	case fetchers.Reauthorize, fetchers.GrantRefused:
-		h.reason = Reauth
+		h.reason = credential.Reauth
 		h.until = never
 	case fetchers.CodeRefused:
 		h.until = never
 	case fetchers.NewTicket:
-		h.reason = NoTicket
+		h.reason = credential.NoTicket
 		h.until = never
 	default:
 		h.until = now.Add(max(seldom(failures), api.Pause))
@@ -191,7 +192,7 @@ func quotaPause(refusals int) time.Duration { return doubled(time.Minute, refusa
 // that they call for if it is one.
 func (h *hold) count(before int) {
 	h.quotas = before
-	if h.reason == Limited {
+	if h.reason == credential.Limited {
 		h.quotas++
 		h.until = h.since.Add(quotaPause(h.quotas))
 	}
@@ -207,7 +208,7 @@ func (h *hold) untilTomorrow(wall time.Time, spread float64) {
 // toOperator makes h one that an operator ends, because no event does that h waits for: a
 // customer's authorization where there is no customer, or a ticket where none is pushed.
 func (h *hold) toOperator() {
-	h.reason, h.class = Refused, fetchers.Misconfigured
+	h.reason, h.class = credential.Refused, fetchers.Misconfigured
 	h.until = h.since.Add(seldom(h.failures))
 }
 
@@ -227,7 +228,7 @@ func cutShort(failures, quotas int, valid bool, life time.Duration, spread float
 		pause = doubled(time.Second, failures-1, pause)
 	}
 	return &hold{
-		reason: Unreachable, message: "tokend ended while the last call was under way",
+		reason: credential.Unreachable, message: "tokend ended while the last call was under way",
 		failures: failures, quotas: quotas, settings: settings, since: now, until: now.Add(pause),
 	}
 }

@@ -11,11 +11,11 @@ import (
 
 func TestHowLongAnAnswerIsBelieved(t *testing.T) {
 	const hour = clock.Instant(time.Hour)
-	old := &credential{text: "old", issued: 0, seen: 0, end: 2 * hour, life: 2 * time.Hour}
+	old := &cached{text: "old", issued: 0, seen: 0, end: 2 * hour, life: 2 * time.Hour}
 	for _, tc := range []struct {
 		name   string
 		kind   *policy.Policy
-		before *credential
+		before *cached
 		got    answer
 		end    clock.Instant
 		same   bool
@@ -23,16 +23,16 @@ func TestHowLongAnAnswerIsBelieved(t *testing.T) {
 	}{
 		{"the first value of a stable token", policy.StableToken, nil, answer{text: "new", life: time.Hour, sent: 5}, hour + 5, false, false},
 		{"the first value of a ticket may be old", policy.Ticket, nil, answer{text: "new", life: time.Hour, sent: 5}, hour + 5, false, true},
-		{"a ticket that changed between two looks", policy.Ticket, &credential{text: "old", seen: hour, end: 2 * hour}, answer{text: "new", life: time.Hour, sent: hour + clock.Instant(time.Minute)}, 2*hour + clock.Instant(time.Minute), false, false},
-		{"a ticket that changed in two minutes", policy.Ticket, &credential{text: "old", seen: hour, end: 2 * hour}, answer{text: "new", life: time.Hour, sent: hour.Add(knownGap)}, 2*hour + clock.Instant(knownGap), false, false},
-		{"a ticket that changed in more", policy.Ticket, &credential{text: "old", seen: hour, end: 2 * hour}, answer{text: "new", life: time.Hour, sent: hour.Add(knownGap + 1)}, 2*hour + clock.Instant(knownGap) + 1, false, true},
+		{"a ticket that changed between two looks", policy.Ticket, &cached{text: "old", seen: hour, end: 2 * hour}, answer{text: "new", life: time.Hour, sent: hour + clock.Instant(time.Minute)}, 2*hour + clock.Instant(time.Minute), false, false},
+		{"a ticket that changed in two minutes", policy.Ticket, &cached{text: "old", seen: hour, end: 2 * hour}, answer{text: "new", life: time.Hour, sent: hour.Add(knownGap)}, 2*hour + clock.Instant(knownGap), false, false},
+		{"a ticket that changed in more", policy.Ticket, &cached{text: "old", seen: hour, end: 2 * hour}, answer{text: "new", life: time.Hour, sent: hour.Add(knownGap + 1)}, 2*hour + clock.Instant(knownGap) + 1, false, true},
 		{"a repetition does not move the end later", policy.Ticket, old, answer{text: "old", life: 2 * time.Hour, sent: hour}, 2 * hour, true, false},
 		{"a repetition that dies sooner does", policy.StableToken, old, answer{text: "old", life: 5 * time.Minute, sent: hour}, hour + clock.Instant(5*time.Minute), true, false},
 		{"at the end: a second", policy.Ticket, old, answer{text: "old", life: 2 * time.Hour, sent: 2 * hour}, 2*hour + clock.Instant(time.Second), true, false},
 		{"a moment past the end: a second", policy.Ticket, old, answer{text: "old", life: 2 * time.Hour, sent: 2*hour + 1}, 2*hour + 1 + clock.Instant(time.Second), true, false},
 		{"20 s past the end: 20 s", policy.Ticket, old, answer{text: "old", life: 2 * time.Hour, sent: 2*hour + clock.Instant(20*time.Second)}, 2*hour + clock.Instant(40*time.Second), true, false},
 		{"an hour past the end: a minute", policy.Ticket, old, answer{text: "old", life: 2 * time.Hour, sent: 3 * hour}, 3*hour + clock.Instant(time.Minute), true, false},
-		{"and within that minute, a minute again", policy.Ticket, &credential{text: "old", seen: 3 * hour, end: 3*hour + clock.Instant(time.Minute), life: 2 * time.Hour, overdue: 2 * hour}, answer{text: "old", life: 2 * time.Hour, sent: 3*hour + clock.Instant(50*time.Second)}, 3*hour + clock.Instant(110*time.Second), true, false},
+		{"and within that minute, a minute again", policy.Ticket, &cached{text: "old", seen: 3 * hour, end: 3*hour + clock.Instant(time.Minute), life: 2 * time.Hour, overdue: 2 * hour}, answer{text: "old", life: 2 * time.Hour, sent: 3*hour + clock.Instant(50*time.Second)}, 3*hour + clock.Instant(110*time.Second), true, false},
 		{"past the end with a short life: a quarter", policy.Ticket, old, answer{text: "old", life: 6 * time.Second, sent: 3 * hour}, 3*hour + clock.Instant(1500*time.Millisecond), true, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -66,7 +66,7 @@ func TestWhenAValueIsAskedForAgain(t *testing.T) {
 		{"one second", policy.RotatingToken, time.Second, 0, false, false, time.Second, time.Second},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			c := &credential{end: clock.Instant(tc.life), life: tc.life, aged: tc.aged}
+			c := &cached{end: clock.Instant(tc.life), life: tc.life, aged: tc.aged}
 			for i := range 100 {
 				s := spreadOf(fmt.Sprintf("official_account/wx%d/access_token", i))
 				if s < 0 || s >= 1 {

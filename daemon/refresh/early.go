@@ -21,8 +21,8 @@ func (e *Engine) isLoaded() bool {
 	}
 }
 
-// ready waits until all that was kept is in force. Its error is ctx's, or an *Error: the engine
-// stops before.
+// ready waits until all that was kept is in force. Its error is ctx's, or a *credential.Error: the
+// engine stops before.
 func (e *Engine) ready(ctx context.Context) error {
 	if e.isLoaded() {
 		e.dateAgain()
@@ -47,7 +47,7 @@ func (e *Engine) Loaded() <-chan struct{} { return e.loaded }
 // early returns the credential of name that was kept, as long as the loading has not come to its
 // end, if there is one that is in force for certain. Both nil: the loading has ended, and tells. A
 // name that there is not is refused at once, as it is afterwards.
-func (e *Engine) early(ctx context.Context, name string) (*credential, error) {
+func (e *Engine) early(ctx context.Context, name string) (*cached, error) {
 	spec, err := e.lookup(name)
 	if err != nil {
 		return nil, err
@@ -65,7 +65,7 @@ func (e *Engine) early(ctx context.Context, name string) (*credential, error) {
 // returns its value; nil where it is not certain to be in force: it is not there, has ended, cannot
 // be read; was dated by the wall clock, which may have been turned back; or lives by a grant that
 // cannot be used or read. What becomes of it then is the loading's to say.
-func (e *Engine) readEarly(spec *Spec) *credential {
+func (e *Engine) readEarly(spec *Spec) *cached {
 	en := e.index.get(spec.Name)
 	if en == nil && e.maybeDead(spec) {
 		return nil
@@ -118,7 +118,7 @@ func (g *gate) shut() {
 }
 
 // admitEarly is admit for a reader; nil where the loading has come to its end since.
-func (e *Engine) admitEarly(spec *Spec, c *credential) *entry {
+func (e *Engine) admitEarly(spec *Spec, c *cached) *entry {
 	e.earlyReads.mu.Lock()
 	defer e.earlyReads.mu.Unlock()
 	if e.earlyReads.over {
@@ -129,7 +129,7 @@ func (e *Engine) admitEarly(spec *Spec, c *credential) *entry {
 
 // admit returns the entry of spec, which is made with the value c unless there is one: of the
 // loading and those who do not wait for it, one is first.
-func (e *Engine) admit(spec *Spec, c *credential) *entry {
+func (e *Engine) admit(spec *Spec, c *cached) *entry {
 	en := e.newEntry(spec)
 	en.restore(c, e.clock.Now())
 	return e.index.add(en)

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/credential"
 	"tokend/daemon/policy"
 	"tokend/daemon/record"
 	"tokend/fetchers"
@@ -111,7 +112,7 @@ func TestReadsWhileLoading(t *testing.T) {
 				got[a[0]], atOnce[a[0]] = a[1], true
 			}
 			if ahead {
-				if _, err := r.get(customer("fresh", "refresh_token")); reason(err) != Denied {
+				if _, err := r.get(customer("fresh", "refresh_token")); reason(err) != credential.Denied {
 					t.Errorf("a grant: got %v, want it denied", err)
 				}
 				close(d.walk)
@@ -147,7 +148,7 @@ func TestAReadWhileLoadingIsOneOfTheEntry(t *testing.T) {
 		children := keep(t, d, all...)
 		d.walk = make(chan struct{})
 		r := start(t, Config{Store: d, Catalog: newPlatform(children...).catalog(), Boot: thisBoot, Boottime: bootedNow(), Ahead: true})
-		readers := map[string]*Readers{}
+		readers := map[string]*credential.Readers{}
 		for i, child := range children {
 			name := customer(child, "access_token")
 			v, err := r.Get(t.Context(), name)
@@ -301,7 +302,7 @@ func TestAStopEndsTheLoading(t *testing.T) {
 			d.walk <- struct{}{}
 		}
 		r.stop()
-		mustReason(t, <-read, Stopping)
+		mustReason(t, <-read, credential.Stopping)
 		<-listed
 		if r.isLoaded() || !d.has(record.Credentials, over) {
 			t.Error("a loading that did not come to its end is taken for whole")

@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/credential"
 	"tokend/daemon/policy"
 	"tokend/fetchers"
 )
@@ -33,7 +34,7 @@ func TestNoEndlessHold(t *testing.T) {
 					held := Spec{Name: tick, Policy: kind, Parent: app, Fetcher: up}
 					r := start(t, Config{Catalog: specs(parent, held)})
 					_, err := r.get(tick)
-					if e := mustReason(t, err, Refused); e.RetryAfter != 5*time.Minute {
+					if e := mustReason(t, err, credential.Refused); e.RetryAfter != 5*time.Minute {
 						t.Errorf("retry after: got %v, want 5m", e.RetryAfter)
 					}
 					for range 24 * 60 {
@@ -45,7 +46,7 @@ func TestNoEndlessHold(t *testing.T) {
 					}
 					up.answers(fresh(time.Hour).answer)
 					_, err = r.get(tick)
-					mustReason(t, err, Refused)
+					mustReason(t, err, credential.Refused)
 					r.SetCatalog(specs(parent, held))
 					r.mustGet(tick)
 				})
@@ -59,7 +60,7 @@ func TestEndlessHoldOnDisk(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		d := newDisk()
 		r := start(t, Config{Store: d, Catalog: specs()})
-		kept := r.keepHold(app, &hold{reason: Reauth, class: fetchers.Reauthorize, errcode: 42007, message: "errcode=42007 no",
+		kept := r.keepHold(app, &hold{reason: credential.Reauth, class: fetchers.Reauthorize, errcode: 42007, message: "errcode=42007 no",
 			failures: 1, since: r.Now(), until: never})
 		if err := d.Put(t.Context(), kept); err != nil {
 			t.Fatal(err)
@@ -68,7 +69,7 @@ func TestEndlessHoldOnDisk(t *testing.T) {
 		up := fresh(time.Hour)
 		r = start(t, Config{Store: d, Catalog: specs(Spec{Name: app, Policy: policy.StableToken, Fetcher: up})})
 		_, err := r.get(app)
-		if e := mustReason(t, err, Refused); e.RetryAfter != 5*time.Minute {
+		if e := mustReason(t, err, credential.Refused); e.RetryAfter != 5*time.Minute {
 			t.Errorf("retry after: got %v, want 5m", e.RetryAfter)
 		}
 		time.Sleep(5*time.Minute + time.Second)
@@ -86,14 +87,14 @@ func TestHoldUntilEvent(t *testing.T) {
 		refuse  func(p *platformOf) *upstream
 		refusal error
 		asked   string
-		want    Reason
+		want    credential.Reason
 		event   func(r *rig)
 	}{
-		{"grant", func(p *platformOf) *upstream { return p.token }, eventful["reauthorize"], customer("wxa", "access_token"), Reauth,
+		{"grant", func(p *platformOf) *upstream { return p.token }, eventful["reauthorize"], customer("wxa", "access_token"), credential.Reauth,
 			func(r *rig) { r.mustPut(customer("wxa", "refresh_token"), "another") }},
-		{"ticket of a grant", func(p *platformOf) *upstream { return p.ticket }, eventful["reauthorize"], customer("wxa", "jsapi_ticket"), Reauth,
+		{"ticket of a grant", func(p *platformOf) *upstream { return p.ticket }, eventful["reauthorize"], customer("wxa", "jsapi_ticket"), credential.Reauth,
 			func(r *rig) { r.mustPut(customer("wxa", "refresh_token"), "another") }},
-		{"pushed ticket", func(p *platformOf) *upstream { return p.component }, eventful["new ticket"], component, NoTicket,
+		{"pushed ticket", func(p *platformOf) *upstream { return p.component }, eventful["new ticket"], component, credential.NoTicket,
 			func(r *rig) { r.mustPush("another", time.Now()) }},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/credential"
 	"tokend/daemon/record"
 	"tokend/fetchers"
 	"tokend/fetchers/secret"
@@ -32,7 +33,7 @@ func TestQuotaOfExchanges(t *testing.T) {
 			r.mustPush("ticket", time.Now())
 			for i := range 500 {
 				_, err := r.Exchange(t.Context(), platform, secret.Text(fmt.Sprint("code-", i)))
-				of := mustReason(t, err, Limited)
+				of := mustReason(t, err, credential.Limited)
 				if of.RetryAfter <= 0 || of.RetryAfter > time.Minute || of.Message != spent.Error() {
 					t.Fatalf("told %q, %v", of.Message, of.RetryAfter)
 				}
@@ -40,7 +41,7 @@ func TestQuotaOfExchanges(t *testing.T) {
 			r.stop()
 			r = start(t, Config{Store: d, Catalog: p.catalog()})
 			_, err := r.Exchange(t.Context(), platform, "code-of-wxa")
-			mustReason(t, err, Limited)
+			mustReason(t, err, credential.Limited)
 			if calls() != 1 {
 				t.Errorf("calls: got %d, want 1", calls())
 			}
@@ -217,15 +218,15 @@ func TestHeldCodeAnswersAtOnce(t *testing.T) {
 		name    string
 		err     error // of the exchange
 		parent  error // of the parent
-		want    Reason
+		want    credential.Reason
 		restart bool
 	}{
-		{"quota", refusal(45009, fetchers.QuotaMinute), nil, Limited, false},
-		{"quota after a restart", refusal(45009, fetchers.QuotaMinute), nil, Limited, true},
-		{"address", refusal(61004, fetchers.AddressRefused), nil, Refused, false},
-		{"unreachable", away(), nil, Unreachable, false},
-		{"unreachable after a restart", away(), nil, Unreachable, true},
-		{"parent", nil, refusal(40125, fetchers.Misconfigured), Refused, false},
+		{"quota", refusal(45009, fetchers.QuotaMinute), nil, credential.Limited, false},
+		{"quota after a restart", refusal(45009, fetchers.QuotaMinute), nil, credential.Limited, true},
+		{"address", refusal(61004, fetchers.AddressRefused), nil, credential.Refused, false},
+		{"unreachable", away(), nil, credential.Unreachable, false},
+		{"unreachable after a restart", away(), nil, credential.Unreachable, true},
+		{"parent", nil, refusal(40125, fetchers.Misconfigured), credential.Refused, false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
@@ -324,7 +325,7 @@ func TestHoldSecondsAfterRestart(t *testing.T) {
 		for range 2 {
 			for _, code := range []secret.Text{"code-of-wxa", "another"} {
 				_, err := r.Exchange(t.Context(), platform, code)
-				told = append(told, mustReason(t, err, Limited).RetryAfter)
+				told = append(told, mustReason(t, err, credential.Limited).RetryAfter)
 			}
 			r.stop()
 			r = start(t, Config{Store: d, Catalog: p.catalog()})
@@ -386,22 +387,22 @@ func TestReauthorizationHeld(t *testing.T) {
 		names := []string{customer("wxa", "access_token"), customer("wxa", "jsapi_ticket")}
 		for _, name := range names {
 			_, err := r.get(name)
-			mustReason(t, err, Reauth)
+			mustReason(t, err, credential.Reauth)
 		}
 		r.mustAccept("wxa", "code-of-wxa", 10*time.Minute)
 		synctest.Wait()
 		_, err := r.Exchange(t.Context(), platform, "code-of-wxa")
-		want := mustReason(t, err, Limited)
+		want := mustReason(t, err, credential.Limited)
 		for _, name := range names {
 			_, err := r.get(name)
-			if of := mustReason(t, err, Limited); of.RetryAfter != want.RetryAfter || of.Message != want.Message {
+			if of := mustReason(t, err, credential.Limited); of.RetryAfter != want.RetryAfter || of.Message != want.Message {
 				t.Errorf("%s: told %q, %v; EXCHANGE %q, %v", name, of.Message, of.RetryAfter, want.Message, want.RetryAfter)
 			}
 		}
 		time.Sleep(11 * time.Minute)
 		for _, name := range names {
 			_, err := r.get(name)
-			mustReason(t, err, Reauth)
+			mustReason(t, err, credential.Reauth)
 		}
 	})
 }

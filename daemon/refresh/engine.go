@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tokend/daemon/clock"
+	"tokend/daemon/credential"
 	"tokend/daemon/quota"
 	"tokend/daemon/record"
 	"tokend/fetchers/secret"
@@ -115,29 +116,29 @@ func New(cfg Config) (*Engine, error) {
 // before. To look at the clock takes longer than to look up a name, so whoever answers many
 // requests at once looks at it once, and again whenever time may have passed. It never blocks and
 // never allocates.
-func (e *Engine) Cached(name []byte, now Instant) (Value, bool) {
+func (e *Engine) Cached(name []byte, now Instant) (credential.Value, bool) {
 	en := e.index.find(name)
 	if en == nil {
-		return Value{}, false
+		return credential.Value{}, false
 	}
 	c := en.valid(now)
 	if c == nil {
-		return Value{}, false
+		return credential.Value{}, false
 	}
 	en.touch(now)
-	return Value{Text: c.text, TTL: c.end.Sub(now), Readers: &en.readers}, true
+	return credential.Value{Text: c.text, TTL: c.end.Sub(now), Readers: &en.readers}, true
 }
 
 // Get returns a value of name that is valid now. Where there is none it waits for
 // the one fetch that all who ask share; ctx bounds the waiting, not the
-// fetch. Its error is an *Error, or ctx's.
-func (e *Engine) Get(ctx context.Context, name string) (Value, error) {
+// fetch. Its error is a *credential.Error, or ctx's.
+func (e *Engine) Get(ctx context.Context, name string) (credential.Value, error) {
 	if !e.isLoaded() {
 		if c, err := e.early(ctx, name); c != nil || err != nil {
 			return e.value(name, c), err
 		}
 	}
-	c, err := e.obtain(ctx, name, CauseRead)
+	c, err := e.obtain(ctx, name, credential.CauseRead)
 	return e.value(name, c), err
 }
 
@@ -146,40 +147,40 @@ func (e *Engine) Get(ctx context.Context, name string) (Value, error) {
 // made. WeChat may answer the very value again: it is then
 // returned and served on, and for a minute a rejection of it makes no call. After a
 // failure the value stays served to others.
-func (e *Engine) Reject(ctx context.Context, name string, value secret.Text) (Value, error) {
+func (e *Engine) Reject(ctx context.Context, name string, value secret.Text) (credential.Value, error) {
 	if err := e.ready(ctx); err != nil {
-		return Value{}, err
+		return credential.Value{}, err
 	}
 	e.counts.rejects.Add(1)
-	c, err := e.replace(ctx, name, value, CauseReject)
+	c, err := e.replace(ctx, name, value, credential.CauseReject)
 	return e.value(name, c), err
 }
 
 // Refresh fetches name unconditionally, out of a hold too. Where the kind can be
 // forced, it is.
-func (e *Engine) Refresh(ctx context.Context, name string) (Value, error) {
+func (e *Engine) Refresh(ctx context.Context, name string) (credential.Value, error) {
 	if err := e.ready(ctx); err != nil {
-		return Value{}, err
+		return credential.Value{}, err
 	}
 	for {
 		en, err := e.entry(name)
 		if err != nil {
-			return Value{}, err
+			return credential.Value{}, err
 		}
 		p := en.policy()
 		if p.Pushed > 0 {
-			return Value{}, noTicket(name)
+			return credential.Value{}, noTicket(name)
 		}
-		var c *credential
+		var c *cached
 		mine := true
 		if p.PerAsk {
-			c, err = e.fetchAlone(ctx, en, CauseRefresh)
+			c, err = e.fetchAlone(ctx, en, credential.CauseRefresh)
 		} else {
 			en.mu.Lock()
 			f := en.flight
-			mine = f == nil || f.cause == CauseRefresh
+			mine = f == nil || f.cause == credential.CauseRefresh
 			if f == nil {
-				f, err = e.startLocked(en, CauseRefresh)
+				f, err = e.startLocked(en, credential.CauseRefresh)
 			}
 			en.mu.Unlock()
 			if err == nil {
@@ -237,31 +238,31 @@ func (e *Engine) halt() {
 // RejectCached is Reject where that makes no call: a value other than the rejected one is valid, or
 // WeChat has repeated this one within the last minute. It reports false where Reject has to decide.
 // It never blocks and never allocates.
-func (e *Engine) RejectCached(name, value []byte) (Value, bool) {
+func (e *Engine) RejectCached(name, value []byte) (credential.Value, bool) {
 	if !e.isLoaded() {
-		return Value{}, false
+		return credential.Value{}, false
 	}
 	en := e.index.find(name)
 	if en == nil {
-		return Value{}, false
+		return credential.Value{}, false
 	}
 	now := e.Now()
 	c := en.valid(now)
 	switch {
 	case c == nil:
-		return Value{}, false
+		return credential.Value{}, false
 	case c.text != secret.Text(value):
 		en.touch(now)
 	case !en.hasRepeated(c, now):
-		return Value{}, false
+		return credential.Value{}, false
 	}
 	e.counts.rejects.Add(1)
-	return Value{Text: c.text, TTL: c.end.Sub(now), Readers: &en.readers}, true
+	return credential.Value{Text: c.text, TTL: c.end.Sub(now), Readers: &en.readers}, true
 }
 
 // hasRepeated reports whether c is current and WeChat has just repeated it. It does not wait for
 // en.mu: it reports false while another goroutine holds it.
-func (en *entry) hasRepeated(c *credential, now Instant) bool {
+func (en *entry) hasRepeated(c *cached, now Instant) bool {
 	if !en.mu.TryLock() {
 		return false
 	}

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/credential"
 	"tokend/daemon/policy"
 	"tokend/daemon/record"
 	"tokend/fetchers"
@@ -191,14 +192,14 @@ func TestAnOutageIsServedThroughToTheEndAndNotBeyond(t *testing.T) {
 		if got := r.mustGet(app); got != "tok-1" {
 			t.Errorf("got %s, want tok-1", got)
 		}
-		r.mustState(app, Stale)
+		r.mustState(app, credential.Stale)
 		time.Sleep(time.Nanosecond)
 		_, err := r.get(app)
-		e := mustReason(t, err, Unreachable)
+		e := mustReason(t, err, credential.Unreachable)
 		if e.RetryAfter <= 0 || e.RetryAfter > time.Minute {
 			t.Errorf("retry after: got %v", e.RetryAfter)
 		}
-		r.mustState(app, Expired)
+		r.mustState(app, credential.Expired)
 		time.Sleep(10 * time.Hour)
 		synctest.Wait()
 		if n := up.count(); n > 10*3600/30+20 {
@@ -212,7 +213,7 @@ func TestAnOutageIsServedThroughToTheEndAndNotBeyond(t *testing.T) {
 		if v, ok := r.Cached([]byte(app)); !ok || v.Text != "back" {
 			t.Errorf("a minute after the outage: got %q, %v", string(v.Text), ok)
 		}
-		r.mustState(app, Fresh)
+		r.mustState(app, credential.Fresh)
 	})
 }
 
@@ -234,7 +235,7 @@ func TestForcedRefreshesAreKeptWithinTheirQuota(t *testing.T) {
 		_, _ = r.Refresh(t.Context(), app)
 		time.Sleep(29 * time.Second)
 		_, err := r.Refresh(t.Context(), app)
-		if e := mustReason(t, err, Limited); e.RetryAfter != time.Second {
+		if e := mustReason(t, err, credential.Limited); e.RetryAfter != time.Second {
 			t.Errorf("retry after: got %v, want 1s", e.RetryAfter)
 		}
 		for range 30 {
@@ -249,7 +250,7 @@ func TestForcedRefreshesAreKeptWithinTheirQuota(t *testing.T) {
 			t.Errorf("forced refreshes: got %d, want 20", forced)
 		}
 		time.Sleep(24 * time.Hour)
-		if _, err := r.Refresh(t.Context(), app); reason(err) == Limited {
+		if _, err := r.Refresh(t.Context(), app); reason(err) == credential.Limited {
 			t.Errorf("the next day: %v", err)
 		}
 	})
@@ -292,7 +293,7 @@ func TestAnAnswerThatIsDeadOnArrivalIsAFailure(t *testing.T) {
 		}}
 		r := start(t, Config{Catalog: specs(Spec{Name: app, Policy: policy.StableToken, Fetcher: up})})
 		_, err := r.get(app)
-		mustReason(t, err, Unreachable)
+		mustReason(t, err, credential.Unreachable)
 	})
 }
 
@@ -344,7 +345,7 @@ func TestStoppingWaitsForARotatingFetchAndForNothingElse(t *testing.T) {
 		time.Sleep(time.Second)
 		began := time.Now()
 		r.end()
-		mustReason(t, <-errs, Stopping)
+		mustReason(t, <-errs, credential.Stopping)
 		if d := time.Since(began); d > 0 {
 			t.Errorf("the repeating fetch held the stop up for %v", d)
 		}
@@ -356,7 +357,7 @@ func TestStoppingWaitsForARotatingFetchAndForNothingElse(t *testing.T) {
 			t.Error("the rotated value was lost")
 		}
 		_, err := r.get(app2)
-		mustReason(t, err, Stopping)
+		mustReason(t, err, credential.Stopping)
 	})
 }
 
@@ -370,7 +371,7 @@ func TestARemovedAccountIsForgottenAndTheOthersAreNotTouched(t *testing.T) {
 		r.mustGet(app2)
 		r.SetCatalog(specs(keep))
 		_, err := r.get(app)
-		mustReason(t, err, NotFound)
+		mustReason(t, err, credential.NotFound)
 		if d.has(record.Credentials, app) {
 			t.Error("the token of a removed account is still on disk")
 		}

@@ -8,13 +8,14 @@ import (
 	"time"
 
 	"tokend/daemon/clock"
+	"tokend/daemon/credential"
 	"tokend/daemon/policy"
 	"tokend/fetchers"
 	"tokend/fetchers/secret"
 )
 
-// credential is a value and its life. It is immutable once it is published.
-type credential struct {
+// cached is a value and its life. It is immutable once it is published.
+type cached struct {
 	text   secret.Text
 	issued clock.Instant // before the request that first brought it was sent
 	seen   clock.Instant // the same of the last request that brought it
@@ -37,7 +38,7 @@ type pushed struct {
 }
 
 // stamp returns a pushed value's own time; zero for what is fetched.
-func (c *credential) stamp() time.Time {
+func (c *cached) stamp() time.Time {
 	if c.pushed == nil {
 		return time.Time{}
 	}
@@ -58,10 +59,10 @@ type entry struct {
 
 	// current is what readers see: nil, or the last value that became durable, valid or
 	// not. Written with mu held and the name locked.
-	current atomic.Pointer[credential]
+	current atomic.Pointer[cached]
 
 	// readers is counted by the server.
-	readers Readers
+	readers credential.Readers
 
 	// asked is when a reader of this run last wanted it, in units of askedUnit, zero for never; see
 	// touch.
@@ -76,12 +77,12 @@ type entry struct {
 	hold     *hold      // why no call is made before its end; nil for none
 	history  *history   // what has happened to it in this run; nil for nothing
 	refresh  clock.Instant
-	written  bool  // there is a record of a hold on disk
-	landed   bool  // a call has come to an end in this run
-	started  bool  // loaded from the store and not refreshed since
-	outdated bool  // its grant has changed: to be replaced whether it is asked for or not
-	volatile bool  // the value is served but not on disk
-	shown    State // what watchers were told last
+	written  bool             // there is a record of a hold on disk
+	landed   bool             // a call has come to an end in this run
+	started  bool             // loaded from the store and not refreshed since
+	outdated bool             // its grant has changed: to be replaced whether it is asked for or not
+	volatile bool             // the value is served but not on disk
+	shown    credential.State // what watchers were told last
 
 	// hash is set by the index, when the entry is added: the low bits of its name's.
 	hash uint16
@@ -94,7 +95,7 @@ func (en *entry) policy() *policy.Policy { return en.class.Load().policy }
 func (en *entry) spread() float64 { return spreadOf(en.name) }
 
 // valid returns the current credential if it lives at now.
-func (en *entry) valid(now clock.Instant) *credential {
+func (en *entry) valid(now clock.Instant) *cached {
 	if c := en.current.Load(); c != nil && now < c.end {
 		return c
 	}
@@ -153,28 +154,28 @@ func (en *entry) attentionLocked(now clock.Instant) clock.Instant {
 }
 
 // stateLocked says where the entry stands at now. en.mu is held.
-func (en *entry) stateLocked(now clock.Instant) State {
+func (en *entry) stateLocked(now clock.Instant) credential.State {
 	h := en.holdLocked(now)
 	switch {
 	case en.valid(now) != nil && h == nil:
-		return Fresh
+		return credential.Fresh
 	case en.valid(now) != nil:
-		return Stale
-	case en.policy().Pushed > 0, h != nil && h.reason == NoTicket:
-		return Waiting
+		return credential.Stale
+	case en.policy().Pushed > 0, h != nil && h.reason == credential.NoTicket:
+		return credential.Waiting
 	case h != nil && h.personal():
-		return Held
+		return credential.Held
 	case h == nil && en.policy().PerAsk:
-		return Idle
+		return credential.Idle
 	case h == nil && en.current.Load() == nil && en.history.count() == 0:
-		return Idle
+		return credential.Idle
 	}
-	return Expired
+	return credential.Expired
 }
 
 // listing returns the entry's line at now. en.mu is held.
-func (en *entry) listingLocked(now clock.Instant) Listing {
-	l := Listing{Name: en.name, State: en.stateLocked(now)}
+func (en *entry) listingLocked(now clock.Instant) credential.Listing {
+	l := credential.Listing{Name: en.name, State: en.stateLocked(now)}
 	if c := en.valid(now); c != nil {
 		l.TTL = c.end.Sub(now)
 	}
@@ -215,7 +216,7 @@ func (en *entry) lastAsked() clock.Instant {
 // flight is the one fetch of a credential that is under way. Everybody who
 // wants the credential waits for the same flight; nobody's leaving ends it.
 type flight struct {
-	cause Cause
+	cause credential.Cause
 
 	// rejected: somebody waits who has rejected the current value. Guarded by the
 	// entry's mu.
@@ -230,15 +231,17 @@ type flight struct {
 	// done is closed when the flight has landed; cred and err are set before
 	// and read-only after.
 	done chan struct{}
-	cred *credential
+	cred *cached
 	err  error
 }
 
 // background reports whether the flight was begun for nobody in particular.
-func (f *flight) background() bool { return f.cause == CauseSchedule || f.cause == CauseStart }
+func (f *flight) background() bool {
+	return f.cause == credential.CauseSchedule || f.cause == credential.CauseStart
+}
 
 // wait returns what the flight brought, or ctx's error if that ends first.
-func (f *flight) wait(ctx context.Context) (*credential, error) {
+func (f *flight) wait(ctx context.Context) (*cached, error) {
 	select {
 	case <-f.done:
 		return f.cred, f.err
@@ -247,7 +250,7 @@ func (f *flight) wait(ctx context.Context) (*credential, error) {
 	}
 }
 
-func (f *flight) finish(c *credential, err error) {
+func (f *flight) finish(c *cached, err error) {
 	f.cred, f.err = c, err
 	close(f.done)
 }
@@ -310,7 +313,7 @@ func (cs *classes) forget() {
 // person; both are remembered over restarts, so that a crash loop asks no more
 // than one run would.
 type hold struct {
-	reason   Reason
+	reason   credential.Reason
 	class    fetchers.Reaction // 0 for a fault of transport
 	errcode  int
 	message  string
@@ -347,15 +350,15 @@ func (h *hold) operators() bool {
 }
 
 // err returns the hold as an error for a reader at now.
-func (h *hold) err(now clock.Instant) *Error {
-	after := Never
+func (h *hold) err(now clock.Instant) *credential.Error {
+	after := credential.Never
 	switch {
 	case h.until != never:
 		after = max(h.until.Sub(now), 0)
-	case h.reason == NoTicket:
+	case h.reason == credential.NoTicket:
 		after = nextPush // it ends the hold, and comes without anybody's doing
 	}
-	return &Error{Reason: h.reason, RetryAfter: after, Message: h.message}
+	return &credential.Error{Reason: h.reason, RetryAfter: after, Message: h.message}
 }
 
 // atMostQuarter returns d, or a quarter of life where that is shorter.

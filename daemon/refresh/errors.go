@@ -5,27 +5,28 @@ import (
 	"fmt"
 	"time"
 
+	"tokend/daemon/credential"
 	"tokend/daemon/quota"
 	"tokend/fetchers"
 )
 
 // errChanged is what those are told who held on to what has just lapsed or has been replaced: to
 // look the name up again.
-var errChanged = &Error{Reason: Busy, RetryAfter: 1, Message: "changed this moment: ask again"}
+var errChanged = &credential.Error{Reason: credential.Busy, RetryAfter: 1, Message: "changed this moment: ask again"}
 
 // errDeadParent says that no call was made, because the parent's value has ended or been refused.
 var errDeadParent = errors.New("the parent's value has expired or was rejected")
 
-func unconfigured(name string) *Error {
-	return &Error{Reason: NotFound, RetryAfter: Never, Message: fmt.Sprintf("%s is not configured any more", name)}
+func unconfigured(name string) *credential.Error {
+	return &credential.Error{Reason: credential.NotFound, RetryAfter: credential.Never, Message: fmt.Sprintf("%s is not configured any more", name)}
 }
 
-func stopping() *Error {
-	return &Error{Reason: Stopping, RetryAfter: time.Second, Message: "tokend is stopping"}
+func stopping() *credential.Error {
+	return &credential.Error{Reason: credential.Stopping, RetryAfter: time.Second, Message: "tokend is stopping"}
 }
 
-func writeOnly() *Error {
-	return &Error{Reason: Denied, RetryAfter: Never, Message: "write-only"}
+func writeOnly() *credential.Error {
+	return &credential.Error{Reason: credential.Denied, RetryAfter: credential.Never, Message: "write-only"}
 }
 
 // nextPush is after how long it is worth looking for a ticket again. A push comes every ten
@@ -33,22 +34,22 @@ func writeOnly() *Error {
 const nextPush = time.Minute
 
 // noTicket is the error of a ticket that has not been pushed, or has expired.
-func noTicket(name string) *Error {
-	return &Error{Reason: NoTicket, RetryAfter: nextPush, Message: name + " has not been pushed, or has expired"}
+func noTicket(name string) *credential.Error {
+	return &credential.Error{Reason: credential.NoTicket, RetryAfter: nextPush, Message: name + " has not been pushed, or has expired"}
 }
 
 // guard returns the error of a limit of tokend's own, which why names, and which is over after
 // wait.
-func guard(why string, wait time.Duration) *Error {
-	return &Error{Reason: Limited, RetryAfter: wait, Message: "no call made: " + why}
+func guard(why string, wait time.Duration) *credential.Error {
+	return &credential.Error{Reason: credential.Limited, RetryAfter: wait, Message: "no call made: " + why}
 }
 
 // overspent returns the error of a call that a budget has no room for.
-func overspent(r *quota.Refusal) *Error { return guard(r.Why, r.Wait) }
+func overspent(r *quota.Refusal) *credential.Error { return guard(r.Why, r.Wait) }
 
 // guardError says that tokend's own guard forbade the call.
 type guardError struct {
-	reply  *Error
+	reply  *credential.Error
 	forced bool // by the guard of forced refreshes, which says nothing of ordinary ones
 	early  bool // it can wait, and says nothing of calls that cannot
 }
@@ -66,8 +67,8 @@ func (e *parentError) Error() string { return fmt.Sprintf("%s: %v", e.parent, e.
 func (e *parentError) Unwrap() error { return e.err }
 
 // reply returns what a reader of the child is told: the parent's own word, where it has one.
-func (e *parentError) reply(otherwise *Error) *Error {
-	if of, ok := errors.AsType[*Error](e.err); ok {
+func (e *parentError) reply(otherwise *credential.Error) *credential.Error {
+	if of, ok := errors.AsType[*credential.Error](e.err); ok {
 		return of
 	}
 	return otherwise

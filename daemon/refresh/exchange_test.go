@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/credential"
 	"tokend/daemon/record"
 	"tokend/fetchers"
 	"tokend/fetchers/secret"
@@ -30,7 +31,7 @@ func TestARefusedCodeIsNotSentAgain(t *testing.T) {
 			}
 			synctest.Wait()
 			_, err := r.Exchange(t.Context(), platform, "nonsense")
-			mustReason(t, err, Refused)
+			mustReason(t, err, credential.Refused)
 		}
 		if calls != 1 {
 			t.Errorf("calls: got %d, want 1", calls)
@@ -43,13 +44,13 @@ func TestAnExchangeTellsWhatItsParentTells(t *testing.T) {
 	for _, tc := range []struct {
 		name string
 		err  error
-		want Reason
+		want credential.Reason
 		min  time.Duration
 	}{
-		{"a mistake", refusal(40125, fetchers.Misconfigured), Refused, 4 * time.Minute},
-		{"a ticket that is refused", refusal(61006, fetchers.NewTicket), NoTicket, nextPush},
-		{"a quota", refusal(45009, fetchers.QuotaDay), Limited, 59 * time.Second},
-		{"nobody there", away(), Unreachable, time.Second},
+		{"a mistake", refusal(40125, fetchers.Misconfigured), credential.Refused, 4 * time.Minute},
+		{"a ticket that is refused", refusal(61006, fetchers.NewTicket), credential.NoTicket, nextPush},
+		{"a quota", refusal(45009, fetchers.QuotaDay), credential.Limited, 59 * time.Second},
+		{"nobody there", away(), credential.Unreachable, time.Second},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
@@ -108,7 +109,7 @@ func TestOneCodeIsExchangedOnce(t *testing.T) {
 			t.Errorf("first token: got %s after %d calls", got, p.token.count())
 		}
 		_, err := r.Exchange(t.Context(), platform, "nonsense")
-		mustReason(t, err, Refused)
+		mustReason(t, err, credential.Refused)
 	})
 }
 

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"tokend/daemon/credential"
 	"tokend/daemon/policy"
 	"tokend/daemon/record"
 	"tokend/fetchers"
@@ -148,7 +149,7 @@ type siteFetcher struct {
 
 func (f siteFetcher) Fetch(ctx context.Context, _ fetchers.Ask) (fetchers.Token, error) {
 	w := f.site
-	if err := w.call(ctx, ownerOf(f.name)); err != nil {
+	if err := w.call(ctx, credential.OwnerOf(f.name)); err != nil {
 		return fetchers.Token{}, err
 	}
 	w.mu.Lock()

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/credential"
 	"tokend/daemon/policy"
 	"tokend/fetchers/secret"
 )
@@ -97,7 +98,7 @@ func TestColdReaderBesideHangingOwner(t *testing.T) {
 				}
 				if !n.accountHangs {
 					for i := range 20 {
-						flood(func() { _, _ = r.Get(WithUser(ctx, i), n.hanging+"/pre_auth_code") })
+						flood(func() { _, _ = r.Get(credential.WithUser(ctx, i), n.hanging+"/pre_auth_code") })
 						flood(func() { _, _ = r.Exchange(ctx, n.hanging, secret.Text(fmt.Sprint("wx", i))) })
 						flood(func() { _, _ = r.Import(ctx, n.hanging, i) })
 					}
@@ -258,7 +259,7 @@ func TestSlowWeChat(t *testing.T) {
 				if tc.owners == 0 {
 					for i := range n {
 						name := fmt.Sprintf("official_account/wx%d/access_token", i)
-						w.answer(ownerOf(name), latency)
+						w.answer(credential.OwnerOf(name), latency)
 						w.has(t, Spec{Name: name, Policy: policy.StableToken}, tc.left)
 					}
 				}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"tokend/daemon/credential"
 	"tokend/daemon/policy"
 	"tokend/daemon/record"
 	"tokend/daemon/store/memstore"
@@ -127,7 +128,7 @@ func (c catalog) Lookup(name string) (Spec, error) {
 		s.Host = c.host(s)
 		return s, nil
 	}
-	return Spec{}, &Error{Reason: NotFound, RetryAfter: Never, Message: "no such credential"}
+	return Spec{}, &credential.Error{Reason: credential.NotFound, RetryAfter: credential.Never, Message: "no such credential"}
 }
 
 func (c catalog) Names() iter.Seq[string] {
@@ -176,7 +177,7 @@ func (c catalog) Onboarding(owner string) (Onboarding, error) {
 	if way, ok := c[owner+"/*"].Fetcher.(way); ok {
 		return Onboarding(way), nil
 	}
-	return Onboarding{}, &Error{Reason: NotFound, RetryAfter: Never, Message: "no such owner"}
+	return Onboarding{}, &credential.Error{Reason: credential.NotFound, RetryAfter: credential.Never, Message: "no such owner"}
 }
 
 // way hides an Onboarding in a Spec of a catalog.
@@ -248,7 +249,7 @@ type rig struct {
 }
 
 // Cached is what a reader who asks for one thing gets.
-func (r *rig) Cached(name []byte) (Value, bool) { return r.Engine.Cached(name, r.Now()) }
+func (r *rig) Cached(name []byte) (credential.Value, bool) { return r.Engine.Cached(name, r.Now()) }
 
 // start runs an engine until the test ends or stop is called. Inside a bubble only.
 func start(t *testing.T, cfg Config) *rig {
@@ -315,7 +316,7 @@ func (r *rig) mustGet(name string) string {
 	return v
 }
 
-func (r *rig) mustState(name string, want State) {
+func (r *rig) mustState(name string, want credential.State) {
 	r.t.Helper()
 	s, err := r.Status(name)
 	if err != nil {
@@ -326,20 +327,20 @@ func (r *rig) mustState(name string, want State) {
 	}
 }
 
-// reason returns the reason of an *Error, 0 for none.
-func reason(err error) Reason {
-	if e, ok := errors.AsType[*Error](err); ok {
+// reason returns the reason of a *credential.Error, 0 for none.
+func reason(err error) credential.Reason {
+	if e, ok := errors.AsType[*credential.Error](err); ok {
 		return e.Reason
 	}
 	return 0
 }
 
-func mustReason(t *testing.T, err error, want Reason) *Error {
+func mustReason(t *testing.T, err error, want credential.Reason) *credential.Error {
 	t.Helper()
 	if reason(err) != want {
 		t.Fatalf("got error %v, want one of reason %s", err, want)
 	}
-	e, _ := errors.AsType[*Error](err)
+	e, _ := errors.AsType[*credential.Error](err)
 	return e
 }
 

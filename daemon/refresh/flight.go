@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"tokend/daemon/credential"
 	"tokend/daemon/policy"
 	"tokend/daemon/record"
 	"tokend/fetchers"
@@ -23,7 +24,7 @@ func (f *flight) rank() rank {
 }
 
 // startLocked starts a flight for en, which has none. en.mu is held.
-func (e *Engine) startLocked(en *entry, cause Cause) (*flight, error) {
+func (e *Engine) startLocked(en *entry, cause credential.Cause) (*flight, error) {
 	f := &flight{cause: cause, done: make(chan struct{})}
 	if err := e.beginLocked(en, f); err != nil {
 		return nil, err
@@ -72,7 +73,7 @@ type fetch struct {
 	parent, grant secret.Text
 	force         bool
 	got           answer
-	attempt       Attempt
+	attempt       credential.Attempt
 }
 
 // run fetches and lands.
@@ -84,7 +85,7 @@ func (x *fetch) run() {
 	clock := x.engine.clock
 	wall, began := time.Now(), clock.Now()
 	err := x.request()
-	x.attempt = Attempt{At: wall.UTC(), Cause: x.flight.cause, Took: clock.Now().Sub(began)}
+	x.attempt = credential.Attempt{At: wall.UTC(), Cause: x.flight.cause, Took: clock.Now().Sub(began)}
 	switch {
 	case err != nil:
 		x.fail(err)
@@ -119,7 +120,7 @@ func (x *fetch) request() (err error) {
 		// have ended the value that is on disk.
 		x.ctx = context.WithoutCancel(x.ctx)
 	}
-	x.force = x.flight.cause == CauseRefresh && spec.Policy.Forcible
+	x.force = x.flight.cause == credential.CauseRefresh && spec.Policy.Forcible
 	if spec.Grant != "" {
 		grant, err := e.live(spec.Grant)
 		if err != nil {
@@ -128,7 +129,7 @@ func (x *fetch) request() (err error) {
 		x.grant = grant.Value
 	}
 	w := &wants{parent: spec.Parent, tries: quickTries, life: x.en.life(), spread: x.en.spread()}
-	if x.flight.cause == CauseRefresh {
+	if x.flight.cause == credential.CauseRefresh {
 		w.tries = 1 // an operator sees the error and decides; a forced try has its price
 	}
 	defer func() { x.parent = w.had }()
@@ -165,7 +166,7 @@ type wants struct {
 func (e *Engine) ask(ctx context.Context, w *wants, do func(parent secret.Text) error) error {
 	w.had = ""
 	if w.parent != "" {
-		c, err := e.obtain(ctx, w.parent, CauseParent)
+		c, err := e.obtain(ctx, w.parent, credential.CauseParent)
 		if err != nil {
 			return &parentError{w.parent, err}
 		}
@@ -189,7 +190,7 @@ func (e *Engine) ask(ctx context.Context, w *wants, do func(parent secret.Text) 
 			before = err
 			try--
 		case known, refused && api.Reaction == fetchers.ParentDead && w.parent != "" && !replaced:
-			next, perr := e.replace(ctx, w.parent, w.had, CauseParent)
+			next, perr := e.replace(ctx, w.parent, w.had, credential.CauseParent)
 			if perr != nil {
 				return &parentError{w.parent, perr}
 			}
@@ -249,7 +250,7 @@ func (x *fetch) call(parent secret.Text) error {
 		return err
 	}
 	ask := fetchers.Ask{Force: x.force, Parent: parent, Grant: x.grant}
-	return e.slot(x.ctx, e.host(spec), ownerOf(en.name), x.flight.rank(), failing, func(ctx context.Context) (err error) {
+	return e.slot(x.ctx, e.host(spec), credential.OwnerOf(en.name), x.flight.rank(), failing, func(ctx context.Context) (err error) {
 		if err := e.alive(spec.Parent, parent); err != nil {
 			return err
 		}

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"tokend/daemon/credential"
 	"tokend/daemon/record"
 	"tokend/fetchers/secret"
 )
@@ -130,7 +131,7 @@ func (g *grantStore) refused() []string {
 	return slices.Collect(maps.Keys(g.unsaved))
 }
 
-// live returns the grant called name, or the *Error that says that the customer must
+// live returns the grant called name, or the *credential.Error that says that the customer must
 // authorise.
 func (g *grantStore) live(name string) (record.Grant, error) {
 	grant, err := g.get(name)
@@ -142,7 +143,7 @@ func (g *grantStore) live(name string) (record.Grant, error) {
 		if !grant.Revoked.IsZero() {
 			why = "the customer has taken the authorization back at " + grant.Revoked.UTC().Format(time.RFC3339)
 		}
-		return grant, &Error{Reason: Reauth, RetryAfter: Never, Message: why + ": an authorization is needed"}
+		return grant, &credential.Error{Reason: credential.Reauth, RetryAfter: credential.Never, Message: why + ": an authorization is needed"}
 	}
 	return grant, nil
 }
@@ -255,15 +256,15 @@ const tolerance = 10 * time.Minute
 
 // each yields the grants under prefix, in no order. A grant that was taken back is
 // listed as held: only the customer can end that.
-func (g *grantStore) each(prefix string) iter.Seq2[string, State] {
-	return func(yield func(string, State) bool) {
+func (g *grantStore) each(prefix string) iter.Seq2[string, credential.State] {
+	return func(yield func(string, credential.State) bool) {
 		for r, err := range g.store.All(record.Grants) {
 			if err != nil || !strings.HasPrefix(r.Key, prefix) {
 				continue
 			}
-			state := Fresh
+			state := credential.Fresh
 			if live, err := record.LiveGrant(r); err == nil && !live {
-				state = Held
+				state = credential.Held
 			}
 			if !yield(r.Key, state) {
 				return
@@ -273,18 +274,18 @@ func (g *grantStore) each(prefix string) iter.Seq2[string, State] {
 }
 
 // status returns all there is to say of a grant but its value.
-func (g *grantStore) status(spec Spec, m fingerprinter) (Status, error) {
+func (g *grantStore) status(spec Spec, m fingerprinter) (credential.Status, error) {
 	grant, err := g.get(spec.Name)
 	if err != nil {
-		return Status{}, err
+		return credential.Status{}, err
 	}
-	s := Status{Listing: Listing{Name: spec.Name}, Kind: spec.Policy.Word, Durable: !g.lacks(spec.Name), Source: grant.Source}
+	s := credential.Status{Listing: credential.Listing{Name: spec.Name}, Kind: spec.Policy.Word, Durable: !g.lacks(spec.Name), Source: grant.Source}
 	if grant.Value != "" {
-		s.State, s.FetchedAt, s.Generations = Fresh, grant.At.UTC(), 1+len(grant.Earlier)
+		s.State, s.FetchedAt, s.Generations = credential.Fresh, grant.At.UTC(), 1+len(grant.Earlier)
 		s.Fingerprint = m.of(grant.Value)
 	}
 	if !grant.Revoked.IsZero() {
-		s.State, s.Held, s.ErrorAt = Held, true, grant.Revoked.UTC()
+		s.State, s.Held, s.ErrorAt = credential.Held, true, grant.Revoked.UTC()
 		s.LastError = "taken back by the customer"
 	}
 	return s, nil

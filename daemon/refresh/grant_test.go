@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/credential"
 	"tokend/daemon/record"
 	"tokend/fetchers"
 	"tokend/fetchers/secret"
@@ -35,7 +36,7 @@ func TestACustomersGrantIsUsedKeptAndNeverShown(t *testing.T) {
 		r := start(t, Config{Store: d, Catalog: p.catalog()})
 		r.mustPush("ticket", time.Now())
 		_, err := r.get(customer("wxa", "access_token"))
-		mustReason(t, err, Reauth)
+		mustReason(t, err, credential.Reauth)
 		r.mustPut(customer("wxa", "refresh_token"), "refresh-0")
 		for range 4 {
 			r.mustGet(customer("wxa", "access_token"))
@@ -49,12 +50,12 @@ func TestACustomersGrantIsUsedKeptAndNeverShown(t *testing.T) {
 			t.Errorf("grants used: got %s, want %s", got, want)
 		}
 		_, err = r.get(customer("wxa", "refresh_token"))
-		mustReason(t, err, Denied)
+		mustReason(t, err, credential.Denied)
 		_, err = r.Reject(t.Context(), customer("wxa", "refresh_token"), "refresh-5")
-		mustReason(t, err, Denied)
+		mustReason(t, err, credential.Denied)
 		_, err = r.get(customer("wxb", "access_token"))
-		mustReason(t, err, Reauth)
-		if s, err := r.Status(customer("wxa", "refresh_token")); err != nil || s.State != Fresh || s.Generations < 3 || s.Source != fromRotation {
+		mustReason(t, err, credential.Reauth)
+		if s, err := r.Status(customer("wxa", "refresh_token")); err != nil || s.State != credential.Fresh || s.Generations < 3 || s.Source != fromRotation {
 			t.Errorf("status: got %+v, %v", s, err)
 		}
 	})
@@ -65,13 +66,13 @@ func TestARefusedGrantIsReadAgainOnce(t *testing.T) {
 		name   string
 		listed secret.Text
 		err    error
-		want   Reason // 0: recovered
+		want   credential.Reason // 0: recovered
 		lists  int
 	}{
 		{"the list has another", "good", nil, 0, 1},
-		{"the list has the same", "bad", nil, Reauth, 1},
-		{"the list does not have the customer", "", nil, Reauth, 1},
-		{"the list cannot be had", "", away(), Unreachable, 1},
+		{"the list has the same", "bad", nil, credential.Reauth, 1},
+		{"the list does not have the customer", "", nil, credential.Reauth, 1},
+		{"the list cannot be had", "", away(), credential.Unreachable, 1},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
@@ -97,14 +98,14 @@ func TestARefusedGrantIsReadAgainOnce(t *testing.T) {
 				if lists != tc.lists {
 					t.Errorf("list calls: got %d, want %d", lists, tc.lists)
 				}
-				if tc.want != Reauth {
+				if tc.want != credential.Reauth {
 					return
 				}
 				// Remembered over a restart, and ended by another grant.
 				r.stop()
 				r = start(t, Config{Store: d, Catalog: p.catalog()})
 				_, err := r.get(customer("wxa", "access_token"))
-				mustReason(t, err, Reauth)
+				mustReason(t, err, credential.Reauth)
 				if lists != 1 || p.token.count() != 1 {
 					t.Errorf("after a restart: %d lists, %d calls", lists, p.token.count())
 				}
@@ -241,7 +242,7 @@ func TestAConfiguredGrantThatWasRefusedIsNotTriedAtEveryStart(t *testing.T) {
 			}
 			r.mustPush("ticket", time.Now())
 			_, err := r.get(customer("wxa", "access_token"))
-			mustReason(t, err, Reauth)
+			mustReason(t, err, credential.Reauth)
 			r.stop()
 		}
 		if n := p.token.count(); n != 1 {

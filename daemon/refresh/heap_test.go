@@ -107,7 +107,7 @@ func TestYield(t *testing.T) {
 	s := newSchedule(2)
 	waits := func(name string, asked, end clock.Instant) {
 		en := &entry{name: customer(name, "access_token")}
-		en.current.Store(&credential{life: 2 * time.Hour})
+		en.current.Store(&cached{life: 2 * time.Hour})
 		en.touch(asked)
 		s.wait(oneHost, pacedDue, en, end)
 	}
@@ -145,7 +145,7 @@ func TestCost(t *testing.T) {
 	if n := unsafe.Sizeof(entry{}); n != 96 {
 		t.Errorf("an entry takes %d bytes", n)
 	}
-	if n := unsafe.Sizeof(credential{}); n > 80 {
+	if n := unsafe.Sizeof(cached{}); n > 80 {
 		t.Errorf("a credential takes %d bytes", n)
 	}
 	if n := unsafe.Sizeof(slot{}); n != 16 {

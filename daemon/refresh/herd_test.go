@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"tokend/daemon/credential"
 	"tokend/daemon/record"
 	"tokend/fetchers"
 	"tokend/fetchers/secret"
@@ -83,7 +84,7 @@ func (h *herd) mustGrowSlowly(t *testing.T) {
 }
 
 // Cached is the engine's, at this moment.
-func (h *herd) Cached(name []byte) (Value, bool) { return h.Engine.Cached(name, h.Now()) }
+func (h *herd) Cached(name []byte) (credential.Value, bool) { return h.Engine.Cached(name, h.Now()) }
 
 type call struct {
 	name string

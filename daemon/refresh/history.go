@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tokend/daemon/clock"
+	"tokend/daemon/credential"
 	"tokend/fetchers/secret"
 )
 
@@ -14,9 +15,9 @@ type history struct {
 	repeated   clock.Instant // when WeChat repeated a rejected value; zero for never
 	dead       secret.Text   // the value that WeChat has refused to a child, until one is published
 	rejections allowance
-	gone       *Error        // the entry is out of service, and why; nil while it is in service
-	attempts   []pastAttempt // oldest first
-	rids       []string      // WeChat's ids of failed requests, oldest first: the attempts with hasRID set
+	gone       *credential.Error // the entry is out of service, and why; nil while it is in service
+	attempts   []pastAttempt     // oldest first
+	rids       []string          // WeChat's ids of failed requests, oldest first: the attempts with hasRID set
 }
 
 // pastAttempt is an Attempt as it is remembered: with nothing in it that points anywhere.
@@ -24,7 +25,7 @@ type pastAttempt struct {
 	at      int64  // the wall clock's nanoseconds
 	took    uint32 // milliseconds
 	errcode int32
-	cause   Cause
+	cause   credential.Cause
 	outcome uint8 // an index of outcomes
 	hasRID  bool
 }
@@ -32,8 +33,8 @@ type pastAttempt struct {
 // outcomes are the words of Attempt's Outcome, the reasons' behind the first two.
 var outcomes = func() []string {
 	words := []string{"ok", "same"}
-	for r := range ReasonCount {
-		words = append(words, Reason(r).String())
+	for r := range credential.ReasonCount {
+		words = append(words, credential.Reason(r).String())
 	}
 	return words
 }()
@@ -55,7 +56,7 @@ func (en *entry) newHistory() *history {
 
 // gone returns why en is out of service; nil while it is in service. Few ever are, so it is kept
 // where few entries have anything. en.mu is held.
-func (en *entry) gone() *Error {
+func (en *entry) gone() *credential.Error {
 	if en.history == nil {
 		return nil
 	}
@@ -63,7 +64,7 @@ func (en *entry) gone() *Error {
 }
 
 // addAttempt adds a to the past of en. en.mu is held.
-func (en *entry) addAttempt(a Attempt) {
+func (en *entry) addAttempt(a credential.Attempt) {
 	limit := remembered
 	if en.policy().Lapses {
 		limit = rememberedCustomer
@@ -105,14 +106,14 @@ func (p *history) count() int {
 }
 
 // newestFirst returns what is remembered, newest first.
-func (p *history) newestFirst() []Attempt {
+func (p *history) newestFirst() []credential.Attempt {
 	if p == nil {
 		return nil
 	}
-	all := make([]Attempt, len(p.attempts))
+	all := make([]credential.Attempt, len(p.attempts))
 	rids := p.rids
 	for i, d := range p.attempts {
-		a := Attempt{
+		a := credential.Attempt{
 			At: time.Unix(0, d.at).UTC(), Cause: d.cause, Outcome: outcomes[d.outcome],
 			ErrCode: int(d.errcode), Took: time.Duration(d.took) * time.Millisecond,
 		}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tokend/daemon/clock"
+	"tokend/daemon/credential"
 	"tokend/daemon/policy"
 )
 
@@ -19,10 +20,10 @@ func TestPastRemembersTheLast(t *testing.T) {
 		if h := en.history.newestFirst(); len(h) != 0 {
 			t.Errorf("got %v before anything has happened", h)
 		}
-		var want []Attempt
+		var want []credential.Attempt
 		at := time.Date(2026, 3, 1, 12, 0, 0, 5, time.UTC)
 		for i := range 40 {
-			a := Attempt{At: at.Add(time.Duration(i) * time.Hour), Cause: Cause(1 + i%7), Outcome: outcomes[i%len(outcomes)], Took: time.Duration(i) * time.Millisecond}
+			a := credential.Attempt{At: at.Add(time.Duration(i) * time.Hour), Cause: credential.Cause(1 + i%7), Outcome: outcomes[i%len(outcomes)], Took: time.Duration(i) * time.Millisecond}
 			if i%3 == 0 {
 				a.ErrCode, a.RID = 40001+i, fmt.Sprint("rid-", i)
 			}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 	"time"
+	"tokend/daemon/credential"
 	"tokend/daemon/policy"
 )
 
@@ -47,9 +48,9 @@ func TestCachedAllIsCached(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	values := make([]Value, len(names))
+	values := make([]credential.Value, len(names))
 	for i := range values {
-		values[i] = Value{Text: "of before", TTL: time.Hour}
+		values[i] = credential.Value{Text: "of before", TTL: time.Hour}
 	}
 	now := e.Now().Add(90 * time.Minute)
 	e.CachedAll(names, now, values)

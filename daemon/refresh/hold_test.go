@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/credential"
 	"tokend/daemon/policy"
 	"tokend/daemon/record"
 	"tokend/fetchers"
@@ -22,7 +23,7 @@ func TestAMistakeIsAskedSeldomAndRememberedOverRestarts(t *testing.T) {
 		r := start(t, Config{Store: d, Catalog: specs(spec)})
 		for range 100 {
 			_, err := r.get(app)
-			e := mustReason(t, err, Refused)
+			e := mustReason(t, err, credential.Refused)
 			if want := up.count(); want != 1 {
 				t.Fatalf("calls: got %d, want 1", want)
 			}
@@ -30,13 +31,13 @@ func TestAMistakeIsAskedSeldomAndRememberedOverRestarts(t *testing.T) {
 				t.Fatalf("retry after: got %v", e.RetryAfter)
 			}
 		}
-		r.mustState(app, Held)
+		r.mustState(app, credential.Held)
 		for range 100 { // a crash loop
 			r.stop()
 			time.Sleep(time.Second)
 			r = start(t, Config{Store: d, Catalog: specs(spec)})
 			_, err := r.get(app)
-			mustReason(t, err, Refused)
+			mustReason(t, err, credential.Refused)
 		}
 		if n := up.count(); n != 1 {
 			t.Errorf("calls after 100 restarts: got %d, want 1", n)
@@ -71,12 +72,12 @@ func TestAnOperatorsRefreshLeavesAHold(t *testing.T) {
 		}}
 		r := start(t, Config{Catalog: specs(Spec{Name: app, Policy: policy.CorpToken, Fetcher: up})})
 		_, err := r.get(app)
-		mustReason(t, err, Refused)
+		mustReason(t, err, credential.Refused)
 		v, err := r.Refresh(t.Context(), app)
 		if err != nil || v.Text != "ok" {
 			t.Fatalf("got %q, %v", string(v.Text), err)
 		}
-		r.mustState(app, Fresh)
+		r.mustState(app, credential.Fresh)
 	})
 }
 
@@ -99,7 +100,7 @@ func TestBusyIsRetriedBriefly(t *testing.T) {
 			return fetchers.Token{}, refusal(-1, fetchers.Retry)
 		})
 		_, err := r.Reject(t.Context(), app, "ok")
-		mustReason(t, err, Refused)
+		mustReason(t, err, credential.Refused)
 		if n := up.count(); n != 6 {
 			t.Errorf("calls: got %d, want 6: three tries, then a pause", n)
 		}
@@ -118,7 +119,7 @@ func TestALimitOfTokendsOwnIsCalledByItsName(t *testing.T) {
 			} else if err == nil {
 				_, err = r.Refresh(t.Context(), app)
 			}
-			if e := mustReason(t, err, Limited); e.Message != want {
+			if e := mustReason(t, err, credential.Limited); e.Message != want {
 				t.Fatalf("refresh %d: got %q, want %q", n+1, e.Message, want)
 			}
 			time.Sleep(30 * time.Second)
@@ -138,14 +139,14 @@ func TestAnOperatorsFailedAttemptLeavesTheHoldAsItWas(t *testing.T) {
 			Spec{Name: app, Policy: policy.StableToken, Fetcher: parent}, Spec{Name: tick, Policy: policy.Ticket, Parent: app, Fetcher: up})})
 		for range 5 { // so that the hold is one of an hour
 			_, err := r.Refresh(t.Context(), tick)
-			mustReason(t, err, Refused)
+			mustReason(t, err, credential.Refused)
 		}
 		parent.answers(func(context.Context, fetchers.Ask, int) (fetchers.Token, error) { return fetchers.Token{}, away() })
 		time.Sleep(2 * time.Minute) // the parent's value ends
 		_, err := r.Refresh(t.Context(), tick)
-		mustReason(t, err, Unreachable)
+		mustReason(t, err, credential.Unreachable)
 		_, err = r.get(tick)
-		if e := mustReason(t, err, Refused); e.RetryAfter < 50*time.Minute {
+		if e := mustReason(t, err, credential.Refused); e.RetryAfter < 50*time.Minute {
 			t.Errorf("retry after: got %v, want what is left of an hour", e.RetryAfter)
 		}
 		parent.answers(fresh(time.Hour).answer)
@@ -217,7 +218,7 @@ func TestNoteOfCallDeleted(t *testing.T) {
 				r.mustPush("ticket", time.Now())
 				r.mustPut(customer("wxa", "refresh_token"), "refresh")
 				_, err := r.get(name)
-				of := mustReason(t, err, Unreachable)
+				of := mustReason(t, err, credential.Unreachable)
 				end, _ := r.locks.lock(t.Context(), name)
 				go ends(r, c)
 				synctest.Wait()
@@ -226,7 +227,7 @@ func TestNoteOfCallDeleted(t *testing.T) {
 				synctest.Wait()
 				end()
 				time.Sleep(time.Second)
-				r.mustState(name, Fresh)
+				r.mustState(name, credential.Fresh)
 				if d.has(record.Holds, name) {
 					t.Error("the note is still on disk")
 				}

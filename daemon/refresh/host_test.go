@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/credential"
 	"tokend/daemon/policy"
 	"tokend/fetchers"
 )
@@ -58,7 +59,7 @@ func TestFaultyCallsStayBelowWeComsBlock(t *testing.T) {
 				r = start(t, Config{Store: d, Catalog: specs(all...)})
 			}
 			for i := range 200 {
-				if _, err := r.get(names[(minute*200+i)%len(names)].Name); reason(err) == Limited {
+				if _, err := r.get(names[(minute*200+i)%len(names)].Name); reason(err) == credential.Limited {
 					limited++
 				}
 			}
@@ -150,8 +151,8 @@ func TestTooManyCallsAtOnceBecomeFewer(t *testing.T) {
 	})
 }
 
-func mustError(err error) (*Error, bool) {
-	of, ok := err.(*Error)
+func mustError(err error) (*credential.Error, bool) {
+	of, ok := err.(*credential.Error)
 	return of, ok
 }
 

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/credential"
 	"tokend/fetchers"
 	"tokend/fetchers/secret"
 )
@@ -88,7 +89,7 @@ func TestImportCountsCustomers(t *testing.T) {
 						page, err := r.Import(t.Context(), platform, offset)
 						kept += page.Kept
 						if err != nil {
-							told = mustReason(t, err, Unreachable).Message
+							told = mustReason(t, err, credential.Unreachable).Message
 						}
 						if offset = page.Next; offset == 0 || pages > 100 {
 							break
@@ -120,7 +121,7 @@ func TestImportGoesOn(t *testing.T) {
 			}
 		}
 		_, err := r.Import(t.Context(), platform, 500)
-		if of := mustReason(t, err, Unreachable); !strings.HasPrefix(of.Message, "1 of 1000") {
+		if of := mustReason(t, err, credential.Unreachable); !strings.HasPrefix(of.Message, "1 of 1000") {
 			t.Errorf("told %q", of.Message)
 		}
 	})
@@ -153,7 +154,7 @@ func TestImportOverwritesNoNewerGrant(t *testing.T) {
 					r.mustPut(grant, "first")
 					r.mustGet(customer("wxa", "access_token"))
 					time.Sleep(10 * time.Second)
-					done := make(chan ImportPage)
+					done := make(chan credential.ImportPage)
 					go func() {
 						page, err := r.Import(context.Background(), platform, 0)
 						if err != nil {

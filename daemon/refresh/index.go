@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"tokend/daemon/credential"
 	"tokend/daemon/throttle"
 )
 
@@ -224,7 +225,7 @@ const batchSize = 16
 // none is held that is valid at now, the TTL is 0. Where there are more credentials than the
 // processor's caches hold, to look up a name is to wait for the memory four or five times, one
 // after another; here the names wait together.
-func (e *Engine) CachedAll(names [][]byte, now Instant, values []Value) {
+func (e *Engine) CachedAll(names [][]byte, now Instant, values []credential.Value) {
 	for len(names) > 0 {
 		n := min(len(names), batchSize)
 		e.cachedBatch(names[:n], now, values[:n])
@@ -234,10 +235,10 @@ func (e *Engine) CachedAll(names [][]byte, now Instant, values []Value) {
 
 // cachedBatch is CachedAll for at most batchSize names. Each of its loops asks the memory for what
 // the next one needs.
-func (e *Engine) cachedBatch(names [][]byte, now Instant, values []Value) {
+func (e *Engine) cachedBatch(names [][]byte, now Instant, values []credential.Value) {
 	var entries [batchSize]*entry
 	e.index.findBatch(names, &entries)
-	var held [batchSize]*credential
+	var held [batchSize]*cached
 	for i := range names {
 		if en := entries[i%batchSize]; en != nil {
 			held[i%batchSize] = en.current.Load()
@@ -246,12 +247,12 @@ func (e *Engine) cachedBatch(names [][]byte, now Instant, values []Value) {
 	for i := range names {
 		c := held[i%batchSize]
 		if c == nil || now >= c.end {
-			values[i] = Value{}
+			values[i] = credential.Value{}
 			continue
 		}
 		en := entries[i%batchSize]
 		en.touch(now)
-		values[i] = Value{Text: c.text, TTL: c.end.Sub(now), Readers: &en.readers}
+		values[i] = credential.Value{Text: c.text, TTL: c.end.Sub(now), Readers: &en.readers}
 	}
 }
 

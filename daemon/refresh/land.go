@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tokend/daemon/clock"
+	"tokend/daemon/credential"
 	"tokend/daemon/record"
 	"tokend/fetchers"
 	"tokend/fetchers/secret"
@@ -68,7 +69,7 @@ func (x *fetch) lock() (end func()) {
 }
 
 // records returns what is to be written when c becomes the value: none out of service.
-func (x *fetch) records(c *credential) (recs []record.Record) {
+func (x *fetch) records(c *cached) (recs []record.Record) {
 	x.en.mu.Lock()
 	written, gone := x.en.written, x.en.gone()
 	x.en.mu.Unlock()
@@ -103,14 +104,14 @@ func (x *fetch) commit(recs ...record.Record) error {
 }
 
 // refreshAt returns when c, which has just come, is refreshed.
-func (x *fetch) refreshAt(c *credential, now clock.Instant, same bool) clock.Instant {
+func (x *fetch) refreshAt(c *cached, now clock.Instant, same bool) clock.Instant {
 	if x.engine.reconfigured(x.spec) && x.engine.bySecret(x.spec) {
 		return now.Add(soonest) // by the secret in force; not at once: see failure
 	}
 	return refreshAt(x.spec.Policy, c, x.en.spread(), now, same)
 }
 
-func (x *fetch) logSuccess(c *credential, same bool, failures int, now clock.Instant) {
+func (x *fetch) logSuccess(c *cached, same bool, failures int, now clock.Instant) {
 	level := x.engine.log.Info
 	if same {
 		level = x.engine.log.Debug
@@ -133,7 +134,7 @@ func (x *fetch) handOver() {
 	en.mu.Unlock()
 	e.counts.refreshed(x.attempt.Outcome)
 	got := x.got
-	x.flight.finish(&credential{text: got.text, issued: got.sent, end: got.sent.Add(got.life), life: got.life}, nil)
+	x.flight.finish(&cached{text: got.text, issued: got.sent, end: got.sent.Add(got.life), life: got.life}, nil)
 	e.succeeded(e.host(x.spec), was)
 }
 
@@ -144,7 +145,7 @@ func (x *fetch) fail(err error) {
 		return
 	}
 	defer x.lock()()
-	if why, ok := err.(*Error); ok {
+	if why, ok := err.(*credential.Error); ok {
 		x.drop(why) // itself, not wrapped as a parent's: the customer's grant is gone
 		return
 	}
@@ -166,10 +167,10 @@ func (x *fetch) fail(err error) {
 // saysNothing ends a flight whose failure says nothing about WeChat or the credential, and reports
 // whether it is one.
 func (x *fetch) saysNothing(err error) bool {
-	of, own := errors.AsType[*Error](err)
+	of, own := errors.AsType[*credential.Error](err)
 	g, guarded := errors.AsType[*guardError](err)
 	switch {
-	case x.engine.base.Err() != nil && (errors.Is(err, context.Canceled) || own && of.Reason == Stopping):
+	case x.engine.base.Err() != nil && (errors.Is(err, context.Canceled) || own && of.Reason == credential.Stopping):
 		x.abandon(0, stopping())
 	case guarded && g.early:
 		x.abandon(x.engine.clock.Now().Add(g.reply.RetryAfter), g.reply) // calls that cannot wait go on
@@ -183,7 +184,7 @@ func (x *fetch) saysNothing(err error) bool {
 
 // abandon ends the flight as if it had not been. refresh is zero if the next refresh is due as
 // before.
-func (x *fetch) abandon(refresh clock.Instant, reply *Error) {
+func (x *fetch) abandon(refresh clock.Instant, reply *credential.Error) {
 	x.en.mu.Lock()
 	x.engine.applyLocked(x.en, flightAbandoned{refresh}, x.engine.clock.Now())
 	x.en.mu.Unlock()
@@ -191,7 +192,7 @@ func (x *fetch) abandon(refresh clock.Instant, reply *Error) {
 }
 
 // drop takes the entry out of service.
-func (x *fetch) drop(why *Error) {
+func (x *fetch) drop(why *credential.Error) {
 	x.en.mu.Lock()
 	if gone := x.en.gone(); gone != nil {
 		why = gone
@@ -220,7 +221,7 @@ type verdict struct {
 
 // judge returns what err calls for. If an operator wanted a call in a hold and it could not be made,
 // the hold goes on, and judge returns the reply instead.
-func (x *fetch) judge(err error) (v verdict, reply *Error) {
+func (x *fetch) judge(err error) (v verdict, reply *credential.Error) {
 	e, en, wall := x.engine, x.en, time.Now()
 	superseded := e.superseded(x.spec, x.grant)
 	v.now = e.clock.Now()
@@ -235,7 +236,7 @@ func (x *fetch) judge(err error) (v verdict, reply *Error) {
 	}
 	v.valid = en.valid(v.now) != nil
 	v.hold, v.keep = e.holdFor(err, x.spec, failures, en, v.valid, v.now, wall)
-	v.moot = en.gone() != nil || e.reconfigured(x.spec) || superseded && v.hold.reason == Reauth
+	v.moot = en.gone() != nil || e.reconfigured(x.spec) || superseded && v.hold.reason == credential.Reauth
 	v.keep = v.keep && !x.spec.Policy.PerAsk && !v.moot
 	if v.keep {
 		en.noteRecord()
@@ -258,7 +259,7 @@ func (x *fetch) keepHold(v verdict) {
 }
 
 // conclude ends the flight with v, and returns why the entry is out of service, if it is.
-func (x *fetch) conclude(v *verdict, err error) (gone *Error) {
+func (x *fetch) conclude(v *verdict, err error) (gone *credential.Error) {
 	e, en := x.engine, x.en
 	en.mu.Lock()
 	defer en.mu.Unlock()
@@ -277,7 +278,7 @@ func (x *fetch) conclude(v *verdict, err error) (gone *Error) {
 }
 
 // reply returns what those are told who wait for the flight that has failed with err.
-func (v *verdict) reply(gone *Error, err error) *Error {
+func (v *verdict) reply(gone *credential.Error, err error) *credential.Error {
 	held := v.hold.err(v.now)
 	switch pe, ok := errors.AsType[*parentError](err); {
 	case gone != nil:
@@ -308,11 +309,11 @@ func (e *Engine) holdFor(err error, spec *Spec, failures int, en *entry, valid b
 		quotas = en.hold.quotas
 	}
 	if pe, ok := errors.AsType[*parentError](err); ok {
-		h := &hold{reason: Unreachable, message: pe.Error(), failures: failures, quotas: quotas, settings: spec.Settings, since: now, derived: true}
-		if of, ok := errors.AsType[*Error](pe.err); ok {
+		h := &hold{reason: credential.Unreachable, message: pe.Error(), failures: failures, quotas: quotas, settings: spec.Settings, since: now, derived: true}
+		if of, ok := errors.AsType[*credential.Error](pe.err); ok {
 			h.reason, h.message = of.Reason, of.Message
 		} else if _, own := errors.AsType[*faultError](pe.err); own {
-			h.reason, h.message = Internal, ownFault
+			h.reason, h.message = credential.Internal, ownFault
 		}
 		// Asked again of itself, without a call while the parent is held; a parent
 		// that recovers wakes it sooner.
@@ -339,20 +340,20 @@ func (e *Engine) holdFor(err error, spec *Spec, failures int, en *entry, valid b
 	switch {
 	case h.until == never && !e.awaits(spec, h):
 		h.toOperator()
-	case h.reason == Limited:
+	case h.reason == credential.Limited:
 		if api, ok := errors.AsType[*fetchers.APIError](err); ok && api.Reaction == fetchers.QuotaDay && e.spentToday(spec, now, wall) {
 			h.untilTomorrow(wall, en.spread())
 		}
 	}
-	return h, h.reason != Internal
+	return h, h.reason != credential.Internal
 }
 
 // awaits reports whether something may come by itself that ends h, which no time does.
 func (e *Engine) awaits(spec *Spec, h *hold) bool {
 	switch h.reason {
-	case Reauth:
+	case credential.Reauth:
 		return spec.Grant != ""
-	case NoTicket:
+	case credential.NoTicket:
 		parent, err := e.lookup(spec.Parent)
 		return err == nil && parent.Policy.Pushed > 0
 	}
@@ -361,12 +362,12 @@ func (e *Engine) awaits(spec *Spec, h *hold) bool {
 
 // logFailure logs the first failure of a row and then each doubling, so that an
 // outage of a night is a dozen lines and not a thousand.
-func (e *Engine) logFailure(en *entry, h *hold, a Attempt, err error, valid bool, now clock.Instant) {
+func (e *Engine) logFailure(en *entry, h *hold, a credential.Attempt, err error, valid bool, now clock.Instant) {
 	if bits.OnesCount(uint(h.failures)) != 1 {
 		return
 	}
 	message := h.message
-	if h.reason == Internal {
+	if h.reason == credential.Internal {
 		message = err.Error()
 	}
 	kv := []any{"name", en.name, "cause", a.Cause, "reason", strings.ToUpper(h.reason.String()), "error", message,

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"tokend/daemon/clock"
+	"tokend/daemon/credential"
 	"tokend/daemon/throttle"
 )
 
@@ -15,7 +16,7 @@ import (
 // besides. Which they are is settled when it returns; how each of them is, when it is yielded. It
 // is for one walk, in which the caller may take its time: a million entries and as many grants take
 // 24 MB meanwhile.
-func (e *Engine) List(prefix string, may func(name string) bool) (n int, all iter.Seq[Listing]) {
+func (e *Engine) List(prefix string, may func(name string) bool) (n int, all iter.Seq[credential.Listing]) {
 	e.awaitLoaded()
 	s := e.snapshot(prefix, may)
 	return s.len(), s.all
@@ -23,7 +24,7 @@ func (e *Engine) List(prefix string, may func(name string) bool) (n int, all ite
 
 // Watch returns what there is under prefix, as List does, and a subscription to every change after
 // it. A change that happens before a credential is yielded may be in both.
-func (e *Engine) Watch(prefix string, may func(name string) bool) (n int, all iter.Seq[Listing], w *Watch) {
+func (e *Engine) Watch(prefix string, may func(name string) bool) (n int, all iter.Seq[credential.Listing], w *Watch) {
 	e.awaitLoaded()
 	w = e.watchers.add(prefix, e.index.len())
 	n, all = e.List(prefix, may)
@@ -39,7 +40,7 @@ type snapshot struct {
 	work    *throttle.Work
 	entries []*entry
 	grants  nameList
-	others  []Listing // what is in neither: sorted by name
+	others  []credential.Listing // what is in neither: sorted by name
 }
 
 // snapshot returns what is under prefix and may be shown.
@@ -52,7 +53,7 @@ func (e *Engine) snapshot(prefix string, may func(name string) bool) *snapshot {
 	for name := range (*e.catalog.Load()).Names() {
 		s.work.Step()
 		if strings.HasPrefix(name, prefix) && e.index.get(name) == nil && may(name) {
-			s.others = append(s.others, Listing{Name: name, State: Idle})
+			s.others = append(s.others, credential.Listing{Name: name, State: credential.Idle})
 		}
 	}
 	s.entries = make([]*entry, 0, e.index.count(prefix, s.work))
@@ -68,7 +69,7 @@ func (e *Engine) snapshot(prefix string, may func(name string) bool) *snapshot {
 			s.entries = append(s.entries, en)
 		}
 	}
-	s.others = slices.DeleteFunc(s.others, func(l Listing) bool {
+	s.others = slices.DeleteFunc(s.others, func(l credential.Listing) bool {
 		en := e.index.get(l.Name)
 		return en != nil && slices.Contains(s.entries, en)
 	})
@@ -76,10 +77,10 @@ func (e *Engine) snapshot(prefix string, may func(name string) bool) *snapshot {
 	for name, state := range e.grants.each(prefix) {
 		s.work.Step()
 		if configured.has(name) && may(name) && !s.grants.add(name, state) {
-			s.others = append(s.others, Listing{Name: name, State: state})
+			s.others = append(s.others, credential.Listing{Name: name, State: state})
 		}
 	}
-	slices.SortFunc(s.others, func(a, b Listing) int {
+	slices.SortFunc(s.others, func(a, b credential.Listing) int {
 		s.work.Step()
 		return strings.Compare(a.Name, b.Name)
 	})
@@ -100,7 +101,7 @@ type accounts struct {
 // not keeps its grants, of which nobody is told.
 func (a *accounts) has(name string) bool {
 	if a.last == "" || !strings.HasPrefix(name, a.last) {
-		owner := ownerOf(name)
+		owner := credential.OwnerOf(name)
 		_, err := a.catalog.Onboarding(owner)
 		a.last, a.known = owner+"/", err == nil
 	}
@@ -114,7 +115,7 @@ func (s *snapshot) len() int { return len(s.entries) + s.grants.n + len(s.others
 const sameMoment = 256
 
 // all yields them in the order of their names, each as it is at that moment.
-func (s *snapshot) all(yield func(Listing) bool) {
+func (s *snapshot) all(yield func(credential.Listing) bool) {
 	defer s.work.End()
 	grants, others := s.grants.reader(), s.others
 	grant, more := grants.next()
@@ -144,7 +145,7 @@ func (s *snapshot) all(yield func(Listing) bool) {
 }
 
 // yieldNext yields the first of a grant and of others, one of which there is.
-func yieldNext(grants *nameReader, grant *Listing, more *bool, others *[]Listing, yield func(Listing) bool) bool {
+func yieldNext(grants *nameReader, grant *credential.Listing, more *bool, others *[]credential.Listing, yield func(credential.Listing) bool) bool {
 	if rest := *others; len(rest) > 0 && (!*more || rest[0].Name < grant.Name) {
 		*others = rest[1:]
 		return yield(rest[0])
@@ -184,7 +185,7 @@ type nameList struct {
 const blockSize = 64 << 10
 
 // add adds name, which comes after the one before, or reports that it does not.
-func (t *nameList) add(name string, state State) bool {
+func (t *nameList) add(name string, state credential.State) bool {
 	if t.n > 0 && name <= t.last || len(name) > math.MaxUint8 {
 		return false
 	}
@@ -217,16 +218,16 @@ type nameReader struct {
 }
 
 // next returns the next name and its state, and whether there was one.
-func (r *nameReader) next() (Listing, bool) {
+func (r *nameReader) next() (credential.Listing, bool) {
 	for len(r.blocks) > 0 && r.at == len(r.blocks[0]) {
 		r.blocks, r.at = r.blocks[1:], 0
 	}
 	if len(r.blocks) == 0 {
-		return Listing{}, false
+		return credential.Listing{}, false
 	}
 	b := r.blocks[0][r.at:]
-	state, head, tail, between := State(b[0]), int(b[1]), int(b[2]), int(b[3])
+	state, head, tail, between := credential.State(b[0]), int(b[1]), int(b[2]), int(b[3])
 	r.last = r.last[:head] + string(b[4:4+between]) + r.last[len(r.last)-tail:]
 	r.at += 4 + between
-	return Listing{Name: r.last, State: state}, true
+	return credential.Listing{Name: r.last, State: state}, true
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"tokend/daemon/credential"
 	"tokend/daemon/policy"
 	"tokend/daemon/record"
 	"tokend/daemon/throttle"
@@ -52,19 +53,19 @@ func TestSortByName(t *testing.T) {
 func TestNameList(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 1))
 	var all nameList
-	var want []Listing
+	var want []credential.Listing
 	last := ""
 	for range 30_000 {
 		name := fmt.Sprintf("%s%05d/%s", last[:min(len(last), random.IntN(20))], random.IntN(100_000), someName(random))
 		name = name[:min(len(name), 255)]
-		state := State(random.IntN(StateCount))
+		state := credential.State(random.IntN(credential.StateCount))
 		if added := all.add(name, state); added != (name > last) {
 			t.Fatalf("%s after %s: added %v", name, last, added)
 		} else if added {
-			want, last = append(want, Listing{Name: name, State: state}), name
+			want, last = append(want, credential.Listing{Name: name, State: state}), name
 		}
 	}
-	if all.add(strings.Repeat("~", 256), Fresh) {
+	if all.add(strings.Repeat("~", 256), credential.Fresh) {
 		t.Error("a name of 256 bytes was taken")
 	}
 	for r, i := all.reader(), 0; ; i++ {
@@ -144,7 +145,7 @@ func TestListIsWhatThereIs(t *testing.T) {
 					var got []string
 					for l := range all {
 						got = append(got, l.Name)
-						if strings.HasSuffix(l.Name, "_token") && l.State != Fresh {
+						if strings.HasSuffix(l.Name, "_token") && l.State != credential.Fresh {
 							t.Errorf("%s is %s", l.Name, l.State)
 						}
 					}

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/credential"
 	"tokend/daemon/policy"
 	"tokend/daemon/record"
 	"tokend/fetchers"
@@ -69,10 +70,10 @@ func TestAddressListed(t *testing.T) {
 				cfg := Config{Store: newDisk(), Catalog: o.catalog(other), Boot: thisBoot, Boottime: bootedNow()}
 				r := start(t, cfg)
 				_, err := r.get(corp)
-				mustReason(t, err, Refused)
+				mustReason(t, err, credential.Refused)
 				for i := range offices {
 					_, err := r.get(account(i))
-					mustReason(t, err, Refused)
+					mustReason(t, err, credential.Refused)
 				}
 				o.unlisted.Store(false)
 				before := o.count()
@@ -134,7 +135,7 @@ func TestAddressListedTwice(t *testing.T) {
 				_, _ = r.get(account(i))
 			}
 			_, err := r.Exchange(t.Context(), platform, "code-of-wxa")
-			mustReason(t, err, Refused)
+			mustReason(t, err, credential.Refused)
 		}
 		fix := func(o *office, i int) {
 			t.Helper()
@@ -183,7 +184,7 @@ func TestAddressListedForCustomers(t *testing.T) {
 		for _, c := range children {
 			r.mustPut(customer(c, "refresh_token"), "refresh-"+c)
 			_, err := r.get(customer(c, "access_token"))
-			mustReason(t, err, Refused)
+			mustReason(t, err, credential.Refused)
 		}
 		lapsed := customer("wx0", "access_token")
 		en := r.index.get(lapsed)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tokend/daemon/clock"
+	"tokend/daemon/credential"
 	"tokend/daemon/quota"
 	"tokend/daemon/record"
 	"tokend/daemon/throttle"
@@ -162,7 +163,7 @@ type loading struct {
 type keptValue struct {
 	name    string
 	target  string
-	c       *credential
+	c       *cached
 	doubted bool // it is only as alive as the wall clock is right
 }
 
@@ -275,9 +276,9 @@ func (l *loading) readGrants() {
 func (l *loading) take(v keptValue, turned bool) {
 	spec, err := l.e.lookup(v.name)
 	if err != nil {
-		if of, ok := errors.AsType[*Error](err); !ok {
+		if of, ok := errors.AsType[*credential.Error](err); !ok {
 			l.faults = append(l.faults, err)
-		} else if of.Reason == NotFound && (v.c.pushed == nil || v.c.end <= l.now) {
+		} else if of.Reason == credential.NotFound && (v.c.pushed == nil || v.c.end <= l.now) {
 			l.discard(v) // a ticket that lives is there again with its account, see inheritTicket
 		}
 		return

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/credential"
 	"tokend/daemon/policy"
 	"tokend/daemon/record"
 	"tokend/fetchers"
@@ -208,7 +209,7 @@ func TestCodeWaitsForGuard(t *testing.T) {
 		}
 		synctest.Wait()
 		_, err := r.Exchange(t.Context(), suite, "code")
-		if of := mustReason(t, err, Limited); of.RetryAfter <= 9*time.Minute || of.RetryAfter > 10*time.Minute || calls.Load() != 0 {
+		if of := mustReason(t, err, credential.Limited); of.RetryAfter <= 9*time.Minute || of.RetryAfter > 10*time.Minute || calls.Load() != 0 {
 			t.Errorf("told %v after %d calls", of.RetryAfter, calls.Load())
 		}
 		time.Sleep(11 * time.Minute)
@@ -238,7 +239,7 @@ func TestEventBehindExchange(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err := r.get(customer("wxa", "access_token"))
-		mustReason(t, err, Unreachable)
+		mustReason(t, err, credential.Unreachable)
 		if err := <-done; err != nil {
 			t.Fatal(err)
 		}
@@ -260,14 +261,14 @@ func TestAcceptBehindFailedExchange(t *testing.T) {
 		go func() { r.mustAccept("wxa", "code-of-wxa", time.Hour); close(accepted) }()
 		time.Sleep(time.Second)
 		_, err := r.Exchange(t.Context(), platform, "code-of-wxa")
-		mustReason(t, err, Unreachable)
+		mustReason(t, err, credential.Unreachable)
 		<-accepted
 		d.delay.Store(0)
 		time.Sleep(1500 * time.Millisecond)
 		n := calls()
 		for range 3 {
 			_, err := r.Exchange(t.Context(), platform, "code-of-wxa")
-			mustReason(t, err, Unreachable)
+			mustReason(t, err, credential.Unreachable)
 		}
 		if n != 2 || calls() != n {
 			t.Errorf("calls: got %d, then %d; want 2", n, calls())
@@ -312,7 +313,7 @@ func TestRefusedPromiseForgotten(t *testing.T) {
 		}
 		d.fail(nil)
 		_, err := r.get(customer("wxa", "access_token"))
-		mustReason(t, err, Reauth)
+		mustReason(t, err, credential.Reauth)
 		r.mustAccept("wxa", "code-of-wxa", time.Hour)
 		synctest.Wait()
 		r.mustGet(customer("wxa", "access_token"))

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/credential"
 	"tokend/daemon/record"
 	"tokend/fetchers"
 )
@@ -35,7 +36,7 @@ func (w *world) look(name string) int {
 }
 
 // judge holds what a reader got to what is true.
-func (w *world) judge(l *life, name string, v Value, err error, start int, missing bool) {
+func (w *world) judge(l *life, name string, v credential.Value, err error, start int, missing bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err != nil || l.killed {
@@ -224,11 +225,11 @@ func (m *model) check(name string) {
 	start := m.w.look(name)
 	m.w.asks(name)
 	v, err := m.Get(ctx, name)
-	if e, ok := errors.AsType[*Error](err); ok && e.Reason == Refused && 0 < e.RetryAfter && e.RetryAfter <= listFresh {
+	if e, ok := errors.AsType[*credential.Error](err); ok && e.Reason == credential.Refused && 0 < e.RetryAfter && e.RetryAfter <= listFresh {
 		time.Sleep(e.RetryAfter) // the customer list has just been read for another
 		v, err = m.Get(ctx, name)
 	}
-	if e, ok := errors.AsType[*Error](err); ok && e.Reason == Limited {
+	if e, ok := errors.AsType[*credential.Error](err); ok && e.Reason == credential.Limited {
 		// WeChat's quotas are over by now: the pauses are an hour at most.
 		if !strings.HasPrefix(e.Message, "no call made: ") {
 			m.w.violateNow("%s: still paused for %v: %v", name, e.RetryAfter, err)
@@ -236,7 +237,7 @@ func (m *model) check(name string) {
 		m.w.freeNow(name, 1)
 		v, err = m.Refresh(ctx, name)
 		m.w.freeNow(name, -1)
-		if reason(err) == Limited {
+		if reason(err) == credential.Limited {
 			return // twenty a day
 		}
 	}
@@ -250,7 +251,7 @@ func (m *model) check(name string) {
 		r, _ := m.disk.Get(record.Grants, c+"/"+customers[c])
 		kept, _ := record.DecodeGrant(r)
 		if g := m.w.grants[c]; !g.authorised || !kept.Live() || grantGen(kept.Value) != g.gen {
-			if reason(err) != Reauth {
+			if reason(err) != credential.Reauth {
 				m.w.violate("%s: %v, want REAUTH", name, err)
 			}
 			return

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"tokend/daemon/credential"
 	"tokend/fetchers"
 	"tokend/fetchers/secret"
 )
@@ -15,7 +16,7 @@ func (m *model) op(s step) func() {
 	e, l := m.Engine, m.w.life
 	m.made++
 	n := m.made
-	ctx, cancel := context.WithTimeout(WithUser(context.Background(), s.arg%3), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(credential.WithUser(context.Background(), s.arg%3), 2*time.Minute)
 	run := func(f func() error) func() {
 		return func() {
 			defer cancel()
@@ -26,7 +27,7 @@ func (m *model) op(s step) func() {
 			}
 		}
 	}
-	read := func(name string, f func() (Value, error)) func() {
+	read := func(name string, f func() (credential.Value, error)) func() {
 		m.reads++
 		return run(func() error {
 			start, before, changes := m.w.look(name), m.gone(name), m.changed()
@@ -39,16 +40,16 @@ func (m *model) op(s step) func() {
 	}
 	switch s.verb {
 	case "get":
-		return read(s.name, func() (Value, error) { return e.Get(ctx, s.name) })
+		return read(s.name, func() (credential.Value, error) { return e.Get(ctx, s.name) })
 	case "reject":
-		return read(s.name, func() (Value, error) {
+		return read(s.name, func() (credential.Value, error) {
 			v, _ := e.Cached([]byte(s.name), e.Now())
 			return e.Reject(ctx, s.name, v.Text)
 		})
 	case "reject old":
-		return read(s.name, func() (Value, error) { return e.Reject(ctx, s.name, secret.Text(s.name+"#0")) })
+		return read(s.name, func() (credential.Value, error) { return e.Reject(ctx, s.name, secret.Text(s.name+"#0")) })
 	case "refresh":
-		return read(s.name, func() (Value, error) {
+		return read(s.name, func() (credential.Value, error) {
 			m.w.freeNow(s.name, 1)
 			defer m.w.freeNow(s.name, -1)
 			return e.Refresh(ctx, s.name)

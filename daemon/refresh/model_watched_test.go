@@ -2,18 +2,19 @@ package refresh
 
 import (
 	"sync"
+	"tokend/daemon/credential"
 )
 
 // watched is somebody who watches everything.
 type watched struct {
 	mu      sync.Mutex
-	state   map[string]State
+	state   map[string]credential.State
 	changed map[string]bool
 	done    chan struct{}
 }
 
 func watchAll(e *Engine) *watched {
-	s := &watched{state: map[string]State{}, changed: map[string]bool{}, done: make(chan struct{})}
+	s := &watched{state: map[string]credential.State{}, changed: map[string]bool{}, done: make(chan struct{})}
 	go func() {
 		defer close(s.done)
 		_, list, w := e.Watch("", nil) // which waits until all is loaded
@@ -24,7 +25,7 @@ func watchAll(e *Engine) *watched {
 		s.mu.Unlock()
 		for more := true; more; {
 			<-w.Ready()
-			var told []Listing
+			var told []credential.Listing
 			told, more = w.Take()
 			s.mu.Lock()
 			for _, l := range told {
@@ -46,7 +47,7 @@ func (s *watched) check(m *model) {
 	for name, told := range s.state {
 		st, err := m.Status(name)
 		// What is let go is told as expired, and what then comes back begins as idle.
-		gone := told == Expired && (m.index.get(name) == nil || st.State == Idle)
+		gone := told == credential.Expired && (m.index.get(name) == nil || st.State == credential.Idle)
 		if err != nil || !s.changed[name] || st.State == told || gone {
 			continue
 		}

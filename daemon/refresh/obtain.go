@@ -6,13 +6,14 @@ import (
 	"sync"
 
 	"tokend/daemon/clock"
+	"tokend/daemon/credential"
 	"tokend/daemon/quota"
 	"tokend/daemon/record"
 	"tokend/fetchers/secret"
 )
 
 // obtain returns a credential of name that is valid now, and fetches it if need be.
-func (e *Engine) obtain(ctx context.Context, name string, cause Cause) (*credential, error) {
+func (e *Engine) obtain(ctx context.Context, name string, cause credential.Cause) (*cached, error) {
 	for {
 		en, err := e.entry(name)
 		if err != nil {
@@ -23,7 +24,7 @@ func (e *Engine) obtain(ctx context.Context, name string, cause Cause) (*credent
 		if c := en.valid(now); c != nil {
 			return c, nil
 		}
-		var c *credential
+		var c *cached
 		if en.policy().PerAsk {
 			c, err = e.fetchAlone(ctx, en, cause)
 		} else {
@@ -36,7 +37,7 @@ func (e *Engine) obtain(ctx context.Context, name string, cause Cause) (*credent
 }
 
 // share waits for the one flight of en, which it joins or starts.
-func (e *Engine) share(ctx context.Context, en *entry, cause Cause) (*credential, error) {
+func (e *Engine) share(ctx context.Context, en *entry, cause credential.Cause) (*cached, error) {
 	f, c, err := e.join(en, cause)
 	if f != nil {
 		c, err = f.wait(ctx)
@@ -46,7 +47,7 @@ func (e *Engine) share(ctx context.Context, en *entry, cause Cause) (*credential
 
 // join returns the flight that is under way for en, or starts one; or the credential that
 // has become valid meanwhile; or the reason why no call is made.
-func (e *Engine) join(en *entry, cause Cause) (f *flight, c *credential, err error) {
+func (e *Engine) join(en *entry, cause credential.Cause) (f *flight, c *cached, err error) {
 	en.mu.Lock()
 	defer en.mu.Unlock()
 	now := e.clock.Now()
@@ -66,7 +67,7 @@ func (e *Engine) join(en *entry, cause Cause) (f *flight, c *credential, err err
 	return f, nil, err
 }
 
-func (e *Engine) replace(ctx context.Context, name string, value secret.Text, cause Cause) (*credential, error) {
+func (e *Engine) replace(ctx context.Context, name string, value secret.Text, cause credential.Cause) (*cached, error) {
 	for {
 		en, err := e.entry(name)
 		if err != nil {
@@ -89,7 +90,7 @@ func (e *Engine) replace(ctx context.Context, name string, value secret.Text, ca
 
 // joinRejecting returns the flight that replaces value; or value's credential itself, if WeChat has
 // just repeated it; or why no call is made. All nil: value is not the current one.
-func (e *Engine) joinRejecting(en *entry, value secret.Text, cause Cause) (f *flight, c *credential, err error) {
+func (e *Engine) joinRejecting(en *entry, value secret.Text, cause credential.Cause) (f *flight, c *cached, err error) {
 	en.mu.Lock()
 	defer en.mu.Unlock()
 	now := e.clock.Now()
@@ -100,7 +101,7 @@ func (e *Engine) joinRejecting(en *entry, value secret.Text, cause Cause) (f *fl
 	if en.repeatedLocked(now) {
 		return nil, c, nil
 	}
-	if cause == CauseParent {
+	if cause == credential.CauseParent {
 		en.noteDead(value)
 	}
 	f = en.flight
@@ -181,17 +182,18 @@ func (e *Engine) newEntry(spec *Spec) *entry {
 	return en
 }
 
-// lookup returns how name is fetched by the configuration in force. Its error is an *Error.
+// lookup returns how name is fetched by the configuration in force. Its error is a
+// *credential.Error.
 func (e *Engine) lookup(name string) (Spec, error) { return (*e.catalog.Load()).Lookup(name) }
 
 // value returns what a reader gets of c, which is name's; the zero Value for nil.
-func (e *Engine) value(name string, c *credential) Value {
+func (e *Engine) value(name string, c *cached) credential.Value {
 	if c == nil {
-		return Value{}
+		return credential.Value{}
 	}
 	// A life that ran out on the way here is shown as its last instant: it was
 	// valid when the flight landed.
-	v := Value{Text: c.text, TTL: max(c.end.Sub(e.clock.Now()), 1)}
+	v := credential.Value{Text: c.text, TTL: max(c.end.Sub(e.clock.Now()), 1)}
 	if en := e.index.get(name); en != nil {
 		v.Readers = &en.readers
 	}
@@ -276,8 +278,8 @@ func (e *Engine) takeShare(spec *Spec, user any, now clock.Instant) error {
 
 // fetchAlone fetches en for one request. It waits for a place in the queue; ctx bounds the wait,
 // not the fetch.
-func (e *Engine) fetchAlone(ctx context.Context, en *entry, cause Cause) (*credential, error) {
-	user := UserOf(ctx)
+func (e *Engine) fetchAlone(ctx context.Context, en *entry, cause credential.Cause) (*cached, error) {
+	user := credential.UserOf(ctx)
 	if err := e.enterAsks(ctx, en.name, user); err != nil {
 		return nil, err
 	}
@@ -306,7 +308,7 @@ func (e *Engine) startAlone(en *entry, user any, f *flight) (*flight, error) {
 	en.mu.Lock()
 	defer en.mu.Unlock()
 	now := e.clock.Now()
-	if h := en.paused(now); h != nil && f.cause != CauseRefresh {
+	if h := en.paused(now); h != nil && f.cause != credential.CauseRefresh {
 		return nil, h.err(now)
 	}
 	if spec, err := e.lookup(en.name); err == nil { // else the flight says so

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/credential"
 	"tokend/daemon/record"
 	"tokend/fetchers"
 	"tokend/fetchers/secret"
@@ -75,7 +76,7 @@ func TestAuthorizationOrder(t *testing.T) {
 					t.Fatal(err)
 				}
 				_, err := r.get(customer("wxa", "access_token"))
-				mustReason(t, err, Reauth)
+				mustReason(t, err, credential.Reauth)
 			})
 		})
 	}
@@ -177,7 +178,7 @@ func TestAnswersOvertakeEachOther(t *testing.T) {
 				}
 				v, err := r.get(customer("wxa", "access_token"))
 				if tc.revoked {
-					mustReason(t, err, Reauth)
+					mustReason(t, err, credential.Reauth)
 				} else if want := "by-" + string(tc.want); v != want && v != strings.Replace(string(tc.want), "grant", "first", 1) {
 					t.Errorf("served: %s, %v; want a token of %s", v, err, tc.want)
 				}

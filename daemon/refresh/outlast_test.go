@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/credential"
 	"tokend/fetchers"
 )
 
@@ -18,12 +19,12 @@ func TestHungDiskKeepsNoCaller(t *testing.T) {
 		"put of a ticket": func(ctx context.Context, r *rig) error { return r.Put(ctx, verify, "t2") },
 		"put of a grant":  func(ctx context.Context, r *rig) error { return r.Put(ctx, customer("wxa", "refresh_token"), "g2") },
 		"put of many": func(ctx context.Context, r *rig) error {
-			errs := r.PutAll(ctx, []Deposit{
+			errs := r.PutAll(ctx, []credential.Deposit{
 				{Name: verify, Value: "t2"},
 				{Name: customer("wxa", "refresh_token"), Value: "g2"},
 				{Name: "no/such/name", Value: "v"},
 			})
-			if of, ok := errors.AsType[*Error](errs[2]); !ok || of.Reason != NotFound {
+			if of, ok := errors.AsType[*credential.Error](errs[2]); !ok || of.Reason != credential.NotFound {
 				t.Errorf("a name that does not exist: got %v", errs[2])
 			}
 			return errors.Join(errs[:2]...)

@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tokend/daemon/clock"
+	"tokend/daemon/credential"
 	"tokend/fetchers"
 )
 
@@ -186,8 +187,8 @@ const (
 )
 
 // newHostQueues returns the queues of a schedule that may have most refreshes in flight at each of
-// so many hosts. One owner has at most one less than its share of all calls to the host: the last place is
-// for calls that clients wait for.
+// so many hosts. One owner has at most one less than its share of all calls to the host: the last
+// place is for calls that clients wait for.
 func newHostQueues(hosts, most, calls int) *hostQueues {
 	qs := &hostQueues{of: make([]hostQueue, hosts), done: make(chan landed, hosts*most)}
 	for i := range qs.of {
@@ -253,7 +254,7 @@ func (e *Engine) work(g *errgroup.Group, qs *hostQueues, q *hostQueue) time.Dura
 
 // launch begins the refresh of en.
 func (e *Engine) launch(g *errgroup.Group, qs *hostQueues, q *hostQueue, en *entry) {
-	owner := ownerOf(en.name)
+	owner := credential.OwnerOf(en.name)
 	q.places.take(owner)
 	g.Go(func() error {
 		qs.done <- landed{q.host, owner, e.renew(en)}
@@ -272,7 +273,7 @@ func (en *entry) hostOutcome(err error) ending {
 	switch h := en.hold; {
 	case h == nil || h.derived:
 		return endedIdle
-	case h.class == 0 && h.reason == Unreachable,
+	case h.class == 0 && h.reason == credential.Unreachable,
 		h.class == fetchers.Retry, h.class == fetchers.QuotaMinute, h.class == fetchers.AddressRefused:
 		return endedBadly
 	}

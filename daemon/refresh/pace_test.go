@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tokend/daemon/clock"
+	"tokend/daemon/credential"
 	"tokend/daemon/policy"
 )
 
@@ -241,7 +242,7 @@ func TestWhoWaitsForThePaceIsSeenToEnd(t *testing.T) {
 		ended := 0
 		told, _ := w.Take()
 		for _, l := range told {
-			if l.State == Expired && strings.HasSuffix(l.Name, "/access_token") {
+			if l.State == credential.Expired && strings.HasSuffix(l.Name, "/access_token") {
 				ended++
 			}
 		}
@@ -347,7 +348,7 @@ func TestValuelessWaitInOrder(t *testing.T) {
 			spec, _ := e.lookup(customer(child, "access_token"))
 			en := e.newEntry(&spec)
 			if end != 0 {
-				en.current.Store(&credential{text: "tok", end: end, life: time.Hour})
+				en.current.Store(&cached{text: "tok", end: end, life: time.Hour})
 				en.outdated = true // it is refreshed, whether it is wanted or not
 			}
 			en.mu.Lock()

@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/credential"
 	"tokend/daemon/policy"
 	"tokend/fetchers"
 )
@@ -65,7 +66,7 @@ func TestAChildAnswersItsParentsErrorWithoutACall(t *testing.T) {
 			Spec{Name: tick, Policy: policy.Ticket, Parent: app, Fetcher: child})})
 		for range 50 {
 			_, err := r.get(tick)
-			if e := mustReason(t, err, Refused); e.RetryAfter <= 4*time.Minute-time.Minute {
+			if e := mustReason(t, err, credential.Refused); e.RetryAfter <= 4*time.Minute-time.Minute {
 				t.Fatalf("retry after: got %v, want the parent's", e.RetryAfter)
 			}
 			time.Sleep(time.Second)

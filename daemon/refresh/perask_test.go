@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/credential"
 	"tokend/daemon/record"
 	"tokend/fetchers"
 )
@@ -51,9 +52,9 @@ func TestPerRequestNotScheduled(t *testing.T) {
 					t.Error("its hold is on disk")
 				}
 				quiet()
-				r.mustState(preAuth, Idle)
+				r.mustState(preAuth, credential.Idle)
 				r.stop()
-				old := record.Hold{Name: preAuth, Reason: uint8(Refused), Message: "no", Failures: 3,
+				old := record.Hold{Name: preAuth, Reason: uint8(credential.Refused), Message: "no", Failures: 3,
 					Since: record.Moment{Wall: time.Now()}, Until: record.Moment{Wall: time.Now().Add(time.Hour)}}
 				if err := d.Put(t.Context(), old.Encode()); err != nil {
 					t.Fatal(err)
@@ -71,12 +72,12 @@ func TestPerRequestNotScheduled(t *testing.T) {
 // TestPerRequestHold holds that a refusal is remembered while it lasts, that its end is announced,
 // and that calls beside each other that fail count as one failure.
 func TestPerRequestHold(t *testing.T) {
-	for name, told := range map[string][]State{"the longest first": {Held, Idle}, "the longest last": {Expired, Held, Idle}} {
+	for name, told := range map[string][]credential.State{"the longest first": {credential.Held, credential.Idle}, "the longest last": {credential.Expired, credential.Held, credential.Idle}} {
 		t.Run(name, func(t *testing.T) { perRequestHold(t, told) })
 	}
 }
 
-func perRequestHold(t *testing.T, states []State) {
+func perRequestHold(t *testing.T, states []credential.State) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform()
 		r := start(t, Config{Catalog: p.catalog()})
@@ -85,7 +86,7 @@ func perRequestHold(t *testing.T, states []State) {
 		_, _, w := r.Watch(preAuth, nil)
 		defer w.Close()
 		refusals := []error{refusal(48001, fetchers.Misconfigured), refusal(-1, fetchers.Retry)} // a shorter hold
-		if states[0] != Held {
+		if states[0] != credential.Held {
 			slices.Reverse(refusals)
 		}
 		p.code.answers(func(_ context.Context, _ fetchers.Ask, n int) (fetchers.Token, error) {
@@ -97,23 +98,23 @@ func perRequestHold(t *testing.T, states []State) {
 		})
 		var all sync.WaitGroup
 		for i := range 3 {
-			all.Go(func() { _, _ = r.Refresh(WithUser(t.Context(), i), preAuth) })
+			all.Go(func() { _, _ = r.Refresh(credential.WithUser(t.Context(), i), preAuth) })
 		}
 		all.Wait()
 		s, _ := r.Status(preAuth)
-		if s.State != Held || s.ErrCode != 48001 || s.Failures != 1 {
+		if s.State != credential.Held || s.ErrCode != 48001 || s.Failures != 1 {
 			t.Errorf("got %s, errcode %d, %d failures; want held by the longest of one moment", s.State, s.ErrCode, s.Failures)
 		}
 		_, err := r.get(preAuth)
-		if of := mustReason(t, err, Refused); of.RetryAfter <= 4*time.Minute {
+		if of := mustReason(t, err, credential.Refused); of.RetryAfter <= 4*time.Minute {
 			t.Errorf("retry after %v", of.RetryAfter)
 		}
 		if n := p.code.count(); n != 3 {
 			t.Errorf("%d calls, want none in the hold", n)
 		}
 		time.Sleep(time.Hour)
-		r.mustState(preAuth, Idle)
-		var told []State
+		r.mustState(preAuth, credential.Idle)
+		var told []credential.State
 		for _, l := range drain(t, w) {
 			told = append(told, l.State)
 		}
@@ -141,7 +142,7 @@ func TestPerRequestBudget(t *testing.T) {
 			t.Helper()
 			for range 100 {
 				_, err := r.get(preAuth)
-				if of := mustReason(t, err, Limited); of.RetryAfter <= 0 || of.RetryAfter > time.Hour {
+				if of := mustReason(t, err, credential.Limited); of.RetryAfter <= 0 || of.RetryAfter > time.Hour {
 					t.Fatalf("retry after %v", of.RetryAfter)
 				}
 			}
@@ -155,7 +156,7 @@ func TestPerRequestBudget(t *testing.T) {
 			}
 		}
 		refused()
-		if _, err := r.Refresh(t.Context(), preAuth); reason(err) != Limited {
+		if _, err := r.Refresh(t.Context(), preAuth); reason(err) != credential.Limited {
 			t.Errorf("an operator's refresh: %v", err)
 		}
 		r.stop()
@@ -191,10 +192,10 @@ func TestPerRequestBudgetShared(t *testing.T) {
 		ask := func(user any, n int) (served int) {
 			t.Helper()
 			for range n {
-				_, err := r.Get(WithUser(t.Context(), user), preAuth)
+				_, err := r.Get(credential.WithUser(t.Context(), user), preAuth)
 				if err == nil {
 					served++
-				} else if of := mustReason(t, err, Limited); of.RetryAfter <= 0 || of.RetryAfter > time.Hour {
+				} else if of := mustReason(t, err, credential.Limited); of.RetryAfter <= 0 || of.RetryAfter > time.Hour {
 					t.Fatalf("retry after %v", of.RetryAfter)
 				}
 			}
@@ -238,7 +239,7 @@ func TestPerRequestFair(t *testing.T) {
 		r.mustGet(component)
 		ask := func(user any) time.Duration {
 			began := time.Now()
-			if _, err := r.Get(WithUser(t.Context(), user), preAuth); err != nil {
+			if _, err := r.Get(credential.WithUser(t.Context(), user), preAuth); err != nil {
 				t.Error(err)
 			}
 			return time.Since(began)
@@ -314,8 +315,8 @@ func TestPerRequestLeaving(t *testing.T) {
 		r.mustBeNoQueue()
 		for i := range 20 {
 			all.Go(func() {
-				_, err := r.Refresh(WithUser(t.Context(), i), preAuth)
-				mustReason(t, err, Stopping)
+				_, err := r.Refresh(credential.WithUser(t.Context(), i), preAuth)
+				mustReason(t, err, credential.Stopping)
 			})
 		}
 		synctest.Wait()

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tokend/daemon/clock"
+	"tokend/daemon/credential"
 	"tokend/daemon/record"
 	"tokend/fetchers/secret"
 )
@@ -121,10 +122,10 @@ func (e *Engine) acknowledge(ctx context.Context, x *exchange) error {
 	return e.outcome(ctx, x)
 }
 
-// live returns the grant called name, or the *Error that says what it waits for.
+// live returns the grant called name, or the *credential.Error that says what it waits for.
 func (e *Engine) live(name string) (record.Grant, error) {
 	grant, err := e.grants.live(name)
-	if of, ok := err.(*Error); ok && of.Reason == Reauth {
+	if of, ok := err.(*credential.Error); ok && of.Reason == credential.Reauth {
 		if told := e.expected(name, grant.Revoked); told != nil {
 			err = told
 		}
@@ -134,7 +135,7 @@ func (e *Engine) live(name string) (record.Grant, error) {
 
 // expected returns why the grant called name is not there yet, if a code that was given after
 // revoked is to bring it; nil where none is.
-func (e *Engine) expected(name string, revoked time.Time) *Error {
+func (e *Engine) expected(name string, revoked time.Time) *credential.Error {
 	e.codes.mu.Lock()
 	defer e.codes.mu.Unlock()
 	now := time.Now()
@@ -145,7 +146,7 @@ func (e *Engine) expected(name string, revoked time.Time) *Error {
 		case x.pause != nil:
 			return x.pause.err(e.clock.Now())
 		}
-		return &Error{Reason: Unreachable, RetryAfter: time.Second, Message: "the customer's authorization is being exchanged"}
+		return &credential.Error{Reason: credential.Unreachable, RetryAfter: time.Second, Message: "the customer's authorization is being exchanged"}
 	}
 	return nil
 }
@@ -153,7 +154,7 @@ func (e *Engine) expected(name string, revoked time.Time) *Error {
 // orExpected returns err, or what a pending code waits for if err says that the customer of en must
 // authorize.
 func (e *Engine) orExpected(en *entry, err error) error {
-	if of, ok := err.(*Error); !ok || of.Reason != Reauth {
+	if of, ok := err.(*credential.Error); !ok || of.Reason != credential.Reauth {
 		return err
 	}
 	spec, unknown := e.lookup(en.name)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tokend/daemon/clock"
+	"tokend/daemon/credential"
 	"tokend/daemon/policy"
 	"tokend/daemon/record"
 	"tokend/fetchers"
@@ -48,8 +49,8 @@ type push struct {
 	// Set by prepare.
 	en    *entry
 	now   clock.Instant
-	comes *credential // in place of the one in force; nil where that stays
-	saves bool        // what is in force is not on disk yet
+	comes *cached // in place of the one in force; nil where that stays
+	saves bool    // what is in force is not on disk yet
 
 	changed bool
 }
@@ -77,7 +78,7 @@ func (p *push) prepare(storedGrant) ([]record.Record, error) {
 		return nil, err
 	}
 	if en.policy().Pushed == 0 {
-		return nil, &Error{Reason: Unfit, RetryAfter: Never, Message: p.name + " is not pushed"}
+		return nil, &credential.Error{Reason: credential.Unfit, RetryAfter: credential.Never, Message: p.name + " is not pushed"}
 	}
 	p.en, p.now = en, e.clock.Now()
 	before, comes := en.current.Load(), ticket(en.policy(), p.value, p.at, p.wall, p.came)
@@ -119,7 +120,7 @@ func (p *push) settle(refused error) (err error) {
 	failures := en.hold.failed()
 	why := e.applyLocked(en, valuePublished{
 		value: p.comes, refresh: p.now.Add(en.policy().Quiet), refused: refused != nil,
-		attempt: Attempt{At: p.wall.UTC(), Cause: CausePush, Outcome: "ok"},
+		attempt: credential.Attempt{At: p.wall.UTC(), Cause: credential.CausePush, Outcome: "ok"},
 	}, p.now)
 	en.mu.Unlock()
 	if why != nil {
@@ -141,7 +142,7 @@ func (p *push) after() {
 }
 
 // ticket returns what a push at now, which says that it is of the time at, makes of value.
-func ticket(p *policy.Policy, value secret.Text, at, wall time.Time, now clock.Instant) *credential {
+func ticket(p *policy.Policy, value secret.Text, at, wall time.Time, now clock.Instant) *cached {
 	stamp, issued := undated, now
 	if !at.IsZero() {
 		stamp = believed(at, wall)
@@ -149,7 +150,7 @@ func ticket(p *policy.Policy, value secret.Text, at, wall time.Time, now clock.I
 	if age := wall.Sub(stamp); age <= tolerance {
 		issued = now.Add(-age)
 	}
-	return &credential{
+	return &cached{
 		text: value, issued: issued, seen: now, end: issued.Add(p.Pushed), life: p.Pushed,
 		pushed: &pushed{stamp: stamp.Round(0)},
 	}
@@ -160,7 +161,7 @@ func ticket(p *policy.Policy, value secret.Text, at, wall time.Time, now clock.I
 // true ones until then. Within the tolerance it stands: WeChat's clock may be ahead, and orders
 // WeChat's pushes all the same. Stamps are compared by whole seconds, as WeChat writes them: what
 // was put has a finer one.
-func (c *credential) supersedes(before *credential, wall time.Time, now clock.Instant) bool {
+func (c *cached) supersedes(before *cached, wall time.Time, now clock.Instant) bool {
 	stood, comes := before.stamp().Truncate(time.Second), c.stamp().Truncate(time.Second)
 	switch {
 	case stood.Sub(wall) > tolerance:
@@ -199,7 +200,7 @@ func (e *Engine) quiet(en *entry) {
 		since = fmt.Sprintf("for %s", now.Sub(c.seen).Round(time.Minute))
 	}
 	h := &hold{
-		reason: NoTicket, message: "no push " + since, failures: en.hold.failed() + 1,
+		reason: credential.NoTicket, message: "no push " + since, failures: en.hold.failed() + 1,
 		settings: spec.Settings, derived: true, since: now, until: now.Add(nudgeEvery),
 	}
 	valid := en.valid(now) != nil
@@ -214,7 +215,7 @@ func (e *Engine) quiet(en *entry) {
 	}
 	asked := false
 	for attempt := 1; ; attempt++ {
-		err = e.slot(e.base, e.host(&spec), ownerOf(en.name), patient, false, func(ctx context.Context) error {
+		err = e.slot(e.base, e.host(&spec), credential.OwnerOf(en.name), patient, false, func(ctx context.Context) error {
 			if asked = en.heldBy(h); !asked {
 				return nil // a push has come while this waited for its slot
 			}
@@ -280,15 +281,15 @@ func (e *Engine) expect(now clock.Instant) {
 }
 
 // Put stores what is handed in under name. It is durable when Put returns nil. Its error is an
-// *Error where the name does not take what is handed in.
+// *credential.Error where the name does not take what is handed in.
 func (e *Engine) Put(ctx context.Context, name string, value secret.Text) error {
-	return e.PutAll(ctx, []Deposit{{Name: name, Value: value}})[0]
+	return e.PutAll(ctx, []credential.Deposit{{Name: name, Value: value}})[0]
 }
 
 // PutAll is Put for each of all, in their order where they are of one name: what can be, is written
 // at once, so that many cost the disk little more than one. The error at i is that of all[i]; what
 // is wrong with one is no matter of the others.
-func (e *Engine) PutAll(ctx context.Context, all []Deposit) []error {
+func (e *Engine) PutAll(ctx context.Context, all []credential.Deposit) []error {
 	errs := make([]error, len(all))
 	takes := make([]change, len(all))
 	left := make([]int, 0, len(all))
@@ -322,7 +323,7 @@ func (e *Engine) PutAll(ctx context.Context, all []Deposit) []error {
 }
 
 // takes returns the change that d makes at the time at.
-func (e *Engine) takes(d Deposit, at time.Time) (change, error) {
+func (e *Engine) takes(d credential.Deposit, at time.Time) (change, error) {
 	spec, err := e.lookup(d.Name)
 	if err != nil {
 		return nil, err
@@ -335,12 +336,12 @@ func (e *Engine) takes(d Deposit, at time.Time) (change, error) {
 		a.engine = e
 		return a, nil
 	}
-	return nil, &Error{Reason: Unfit, RetryAfter: Never, Message: d.Name + " is fetched from WeChat: only pushed tickets and grants can be put"}
+	return nil, &credential.Error{Reason: credential.Unfit, RetryAfter: credential.Never, Message: d.Name + " is fetched from WeChat: only pushed tickets and grants can be put"}
 }
 
 // putSome carries out those of takes that left tells, giveBatch at most and none of them of the
 // same name as another, and returns which are left.
-func (e *Engine) putSome(ctx context.Context, all []Deposit, takes []change, left []int, errs []error) (still []int) {
+func (e *Engine) putSome(ctx context.Context, all []credential.Deposit, takes []change, left []int, errs []error) (still []int) {
 	names := make(map[string]struct{}, min(len(left), giveBatch))
 	now, which := make([]change, 0, len(left)), make([]int, 0, len(left))
 	for _, i := range left {

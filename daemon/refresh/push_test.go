@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/credential"
 	"tokend/daemon/policy"
 	"tokend/fetchers"
 )
@@ -112,7 +113,7 @@ func TestUndatedPush(t *testing.T) {
 			}
 		}
 		time.Sleep(time.Hour)
-		r.mustState(verify, Waiting)
+		r.mustState(verify, credential.Waiting)
 		r.mustPush("third", none)
 		want("third", 12*time.Hour)
 		r.mustPut(verify, "by-hand")
@@ -173,10 +174,10 @@ func TestAnAskThatWaitedForATicketGoesOnWhenItComes(t *testing.T) {
 		d := newDisk()
 		r := start(t, Config{Store: d, Catalog: p.catalog()})
 		r.mustPut(customer("wxa", "refresh_token"), "refresh")
-		r.mustState(verify, Waiting)
+		r.mustState(verify, credential.Waiting)
 		for range 20 {
 			_, err := r.get(customer("wxa", "access_token"))
-			mustReason(t, err, NoTicket)
+			mustReason(t, err, credential.NoTicket)
 			time.Sleep(time.Second)
 		}
 		if n := p.component.count() + p.token.count(); n != 0 {
@@ -213,7 +214,7 @@ func TestATicketExpiresAndItsAbsenceIsSaidAndMended(t *testing.T) {
 		r.mustPush("ticket", time.Now())
 		time.Sleep(31 * time.Minute)
 		synctest.Wait()
-		r.mustState(verify, Stale)
+		r.mustState(verify, credential.Stale)
 		if n := p.nudges.Load(); n != 1 {
 			t.Errorf("after half an hour without a push: WeChat was asked %d times, want once", n)
 		}
@@ -223,13 +224,13 @@ func TestATicketExpiresAndItsAbsenceIsSaidAndMended(t *testing.T) {
 		}
 		time.Sleep(9 * time.Hour)
 		_, err := r.get(verify)
-		mustReason(t, err, NoTicket)
-		r.mustState(verify, Waiting)
+		mustReason(t, err, credential.NoTicket)
+		r.mustState(verify, credential.Waiting)
 		if !strings.Contains(r.log(), "not pushed a ticket for too long") {
 			t.Error("the log does not say so")
 		}
 		r.mustPush("next", time.Now())
-		r.mustState(verify, Fresh)
+		r.mustState(verify, credential.Fresh)
 	})
 }
 
@@ -245,7 +246,7 @@ func TestPushAlarmDecidedAgain(t *testing.T) {
 			time.Sleep(30*time.Minute - time.Second)
 			r.mustPush("next", time.Now()) // renew has found en due, and has given up its lock
 			r.quiet(en)
-			r.mustState(verify, Fresh)
+			r.mustState(verify, credential.Fresh)
 			s, _ := r.Status(verify)
 			if n := p.nudges.Load(); n != 0 || s.LastError != "" || strings.Contains(r.log(), "too long") {
 				t.Errorf("asked %d times, last error %q, want no alarm", n, s.LastError)
@@ -270,7 +271,7 @@ func TestPushAlarmDecidedAgain(t *testing.T) {
 			go func() { _, _ = r.get(app) }()
 			time.Sleep(31 * time.Minute)
 			synctest.Wait()
-			r.mustState(verify, Stale)
+			r.mustState(verify, credential.Stale)
 			r.mustPush("next", time.Now())
 			close(free)
 			synctest.Wait()
@@ -296,7 +297,7 @@ func TestARefusedTicketIsNotSentTwice(t *testing.T) {
 		for range 5 {
 			for range 10 {
 				_, err := r.get(component)
-				mustReason(t, err, NoTicket)
+				mustReason(t, err, credential.NoTicket)
 			}
 			r.stop()
 			r = start(t, Config{Store: d, Catalog: p.catalog()})

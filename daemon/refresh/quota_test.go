@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"tokend/daemon/credential"
 	"tokend/daemon/policy"
 	"tokend/fetchers"
 )
@@ -34,7 +35,7 @@ func TestQuotaPause(t *testing.T) {
 				var got []time.Duration
 				for n := range 8 {
 					_, err := r.get(app)
-					wait := mustReason(t, err, Limited).RetryAfter
+					wait := mustReason(t, err, credential.Limited).RetryAfter
 					got = append(got, wait)
 					if n == 3 {
 						r.stop()
@@ -51,7 +52,7 @@ func TestQuotaPause(t *testing.T) {
 				r.mustGet(app)
 				on.Store(true)
 				_, err := r.Reject(t.Context(), app, "tok")
-				if e := mustReason(t, err, Limited); e.RetryAfter != m {
+				if e := mustReason(t, err, credential.Limited); e.RetryAfter != m {
 					t.Errorf("after a success: got a pause of %v, want a minute", e.RetryAfter)
 				}
 			})
@@ -67,14 +68,14 @@ func TestQuotaAfterOutage(t *testing.T) {
 		}}
 		r := start(t, Config{Catalog: specs(Spec{Name: app, Policy: policy.StableToken, Fetcher: up})})
 		_, err := r.get(app)
-		mustReason(t, err, Unreachable)
+		mustReason(t, err, credential.Unreachable)
 		time.Sleep(time.Hour)
 		var on atomic.Bool
 		on.Store(true)
 		up.answers(quotaOn(&on).answer)
 		time.Sleep(time.Minute)
 		_, err = r.get(app)
-		if e := mustReason(t, err, Limited); e.RetryAfter > time.Minute {
+		if e := mustReason(t, err, credential.Limited); e.RetryAfter > time.Minute {
 			t.Errorf("got a pause of %v, want a minute at most", e.RetryAfter)
 		}
 	})
@@ -90,13 +91,13 @@ func TestListQuotaAfterOutage(t *testing.T) {
 		r.mustPush("ticket", time.Now())
 		for range 10 {
 			_, err := r.Import(t.Context(), platform, 0)
-			mustReason(t, err, Unreachable)
+			mustReason(t, err, credential.Unreachable)
 			time.Sleep(time.Minute)
 		}
 		failure = refusal(45009, fetchers.QuotaDay)
 		for _, want := range []time.Duration{time.Minute, 2 * time.Minute, 4 * time.Minute} {
 			_, err := r.Import(t.Context(), platform, 0)
-			if e := mustReason(t, err, Limited); e.RetryAfter != want {
+			if e := mustReason(t, err, credential.Limited); e.RetryAfter != want {
 				t.Errorf("got a pause of %v, want %v", e.RetryAfter, want)
 			}
 			time.Sleep(want)
@@ -154,7 +155,7 @@ func TestDayQuota(t *testing.T) {
 				}
 				on.Store(true)
 				_, err := r.Reject(t.Context(), app, "tok")
-				e := mustReason(t, err, Limited)
+				e := mustReason(t, err, credential.Limited)
 				if e.RetryAfter < tc.pause || e.RetryAfter > tc.pause+time.Minute {
 					t.Fatalf("got a pause of %v, want %v", e.RetryAfter, tc.pause)
 				}
@@ -177,7 +178,7 @@ func TestForcedRefreshQuota(t *testing.T) {
 			on.Store(n == 19)
 			_, err := r.Refresh(t.Context(), app)
 			if on.Load() {
-				if e := mustReason(t, err, Limited); e.RetryAfter > time.Minute {
+				if e := mustReason(t, err, credential.Limited); e.RetryAfter > time.Minute {
 					t.Errorf("got a pause of %v, want a minute", e.RetryAfter)
 				}
 			} else if err != nil {

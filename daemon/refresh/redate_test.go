@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/credential"
 	"tokend/daemon/record"
 	"tokend/fetchers"
 )
@@ -109,8 +110,8 @@ func TestWallClockSetAfterBoot(t *testing.T) {
 			r.mustServe(nobodyKnows)
 			h.set(3 * time.Hour)
 			r.mustServe(dead)
-			r.mustState(verify, Fresh)
-			r.mustState(name, Expired)
+			r.mustState(verify, credential.Fresh)
+			r.mustState(name, credential.Expired)
 		},
 		"bit by bit": func(t *testing.T, h *lateHost) {
 			r := h.engine(t)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tokend/daemon/clock"
+	"tokend/daemon/credential"
 	"tokend/daemon/record"
 	"tokend/fetchers"
 	"tokend/fetchers/secret"
@@ -85,7 +86,7 @@ func (e *Engine) endTry(x *exchange, way *Onboarding, err error) bool {
 		e.codes.endLocked(x)
 	} else {
 		x.pause = &retryPause{told, x.next}
-		if told.RetryAfter == Never {
+		if told.RetryAfter == credential.Never {
 			x.pause.over = never
 		}
 		close(x.tried)
@@ -169,7 +170,7 @@ func (e *Engine) tryAgain(x *exchange) bool {
 // pauseOn makes x wait on, as in an earlier run.
 func (e *Engine) pauseOn(x *exchange) {
 	now := e.clock.Now()
-	told := &Error{Reason: Unreachable, Message: "the authorization code could not be exchanged yet"}
+	told := &credential.Error{Reason: credential.Unreachable, Message: "the authorization code could not be exchanged yet"}
 	if way, err := (*e.catalog.Load()).Onboarding(x.owner); err == nil {
 		if h := e.endpoints.of(x.owner, exchanges).paused(e.settings(way.Parent), now, false); h != nil {
 			x.waits, x.next, told = x.owner+exchanges, h.until, h.err(now)
@@ -190,9 +191,9 @@ func (e *Engine) trying(x *exchange) {
 
 // classify says what a failed exchange calls for: what is told to who asked for it, how long to
 // wait with the next try, and whether waiting can help.
-func (e *Engine) classify(x *exchange, way *Onboarding, err error) (told *Error, class fetchers.Reaction, wait time.Duration, passing bool) {
+func (e *Engine) classify(x *exchange, way *Onboarding, err error) (told *credential.Error, class fetchers.Reaction, wait time.Duration, passing bool) {
 	now := e.clock.Now()
-	if of, ok := errors.AsType[*Error](err); ok {
+	if of, ok := errors.AsType[*credential.Error](err); ok {
 		// The parent's trouble: it knows when it asks again, and no call is made before. It may be
 		// over sooner, and then wakes x.
 		x.waits = way.Parent
@@ -211,11 +212,11 @@ func (e *Engine) classify(x *exchange, way *Onboarding, err error) (told *Error,
 	case 0, fetchers.Retry, fetchers.ParentDead:
 		passing = true
 	}
-	wait = Never
+	wait = credential.Never
 	if passing && h.until != never {
 		wait = max(h.until.Sub(now), time.Second)
 	}
-	return &Error{Reason: h.reason, RetryAfter: wait, Message: h.message}, h.class, wait, passing
+	return &credential.Error{Reason: h.reason, RetryAfter: wait, Message: h.message}, h.class, wait, passing
 }
 
 // redeemOnce exchanges x once and keeps what comes of it.
@@ -246,9 +247,9 @@ func (e *Engine) redeemOnce(x *exchange, way *Onboarding) error {
 // changed since the call and is of a later authorization stays, with this one behind it.
 func (e *Engine) adopt(ctx context.Context, x *exchange, way *Onboarding, auth fetchers.Authorization, sent clock.Instant, changed *grantWatch) error {
 	token := way.Token(auth.Child)
-	var first *credential
+	var first *cached
 	if auth.Token != nil {
-		first = &credential{text: auth.Token.Value, issued: sent, seen: sent, end: sent.Add(auth.Token.ExpiresIn), life: auth.Token.ExpiresIn}
+		first = &cached{text: auth.Token.Value, issued: sent, seen: sent, end: sent.Add(auth.Token.ExpiresIn), life: auth.Token.ExpiresIn}
 	}
 	given, promised := e.codes.given(x)
 	next := record.Generation{Value: auth.Grant, At: given, Source: fromExchange}
@@ -281,7 +282,7 @@ func (e *Engine) adopt(ctx context.Context, x *exchange, way *Onboarding, auth f
 	a.then = func() {
 		if a.after.Live() {
 			e.install(token, first, renewed, a.refused != nil)
-			e.watchers.tell(Listing{Name: a.grant, State: Fresh})
+			e.watchers.tell(credential.Listing{Name: a.grant, State: credential.Fresh})
 		}
 	}
 	err := e.amend(ctx, a)
@@ -296,7 +297,7 @@ func (e *Engine) adopt(ctx context.Context, x *exchange, way *Onboarding, auth f
 // install puts a customer's first token in force, in place of whatever was known under the
 // name. Without one, a known token is fetched anew if its grant has changed. volatile: the disk has
 // refused it. The name is locked.
-func (e *Engine) install(name string, first *credential, renewed, volatile bool) {
+func (e *Engine) install(name string, first *cached, renewed, volatile bool) {
 	now := e.clock.Now()
 	en := e.index.get(name)
 	if first == nil {
@@ -327,7 +328,7 @@ func (e *Engine) install(name string, first *credential, renewed, volatile bool)
 	en.touch(now)
 	gone := e.applyLocked(en, valuePublished{
 		value: first, refresh: refreshAt(en.policy(), first, en.spread(), now, false), refused: volatile,
-		attempt: Attempt{At: time.Now().UTC(), Cause: CausePush, Outcome: "ok"},
+		attempt: credential.Attempt{At: time.Now().UTC(), Cause: credential.CausePush, Outcome: "ok"},
 	}, now)
 	if gone == nil && volatile {
 		e.unsaved.add(en)

@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/credential"
 	"tokend/daemon/policy"
 	"tokend/daemon/record"
 	"tokend/fetchers"
@@ -70,7 +71,7 @@ func TestAnExchangeOnADiskThatRefusesKeepsTheGrant(t *testing.T) {
 			refuse(errPath)
 			for range 2 { // whoever asks again does not use the code up again
 				_, err := r.Exchange(t.Context(), platform, "code-of-wxa")
-				if of, ok := errors.AsType[*Error](err); err == nil || ok && of.Reason != Internal {
+				if of, ok := errors.AsType[*credential.Error](err); err == nil || ok && of.Reason != credential.Internal {
 					t.Errorf("reads %v: got %v, want a fault of the daemon's own", reads, err)
 				}
 			}
@@ -156,8 +157,8 @@ func TestAReadThatTheDiskRefusesSaysNothingOfIt(t *testing.T) {
 		d.refuseReads(errPath)
 		time.Sleep(time.Hour)
 		_, err := r.get(name)
-		of, ok := errors.AsType[*Error](err)
-		if !ok || of.Reason != Internal || strings.Contains(of.Message, "/") {
+		of, ok := errors.AsType[*credential.Error](err)
+		if !ok || of.Reason != credential.Internal || strings.Contains(of.Message, "/") {
 			t.Errorf("got %v, want a fault of the daemon's own, and nothing of a path", err)
 		}
 		if s, _ := r.Status(name); strings.Contains(s.LastError, "/var") {

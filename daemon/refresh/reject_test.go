@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"tokend/daemon/credential"
 	"tokend/daemon/policy"
 	"tokend/fetchers"
 	"tokend/fetchers/secret"
@@ -177,12 +178,12 @@ func TestAFailedReplacementIsAnErrorAndLeavesTheValue(t *testing.T) {
 		up.answers(func(context.Context, fetchers.Ask, int) (fetchers.Token, error) { return fetchers.Token{}, away() })
 		for range 100 {
 			_, err := r.Reject(t.Context(), app, "tok-1")
-			mustReason(t, err, Unreachable)
+			mustReason(t, err, credential.Unreachable)
 		}
 		if got := r.mustGet(app); got != "tok-1" {
 			t.Errorf("got %s, want tok-1", got)
 		}
-		r.mustState(app, Stale)
+		r.mustState(app, credential.Stale)
 		if n := up.count(); n != 2 {
 			t.Errorf("calls: got %d, want 2: the error is remembered", n)
 		}
@@ -200,7 +201,7 @@ func TestAClientThatRejectsEverythingIsStopped(t *testing.T) {
 			if err == nil {
 				v = string(got.Text)
 			} else {
-				mustReason(t, err, Limited)
+				mustReason(t, err, credential.Limited)
 				limited++
 			}
 			time.Sleep(time.Second)
@@ -244,6 +245,6 @@ func TestARejectionNeverForces(t *testing.T) {
 			time.Sleep(30 * time.Second)
 		}
 		_, err := r.Refresh(t.Context(), app)
-		mustReason(t, err, Limited)
+		mustReason(t, err, credential.Limited)
 	})
 }

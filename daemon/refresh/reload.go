@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"tokend/daemon/credential"
 	"tokend/daemon/record"
 	"tokend/daemon/throttle"
 	"tokend/fetchers/secret"
@@ -169,7 +170,7 @@ func (e *Engine) seeds(s Seed) *amendment {
 			e.log.Warn("the configured grant is not used: a newer one has been learned", "name", s.Name)
 			return
 		}
-		e.watchers.tell(Listing{Name: s.Name, State: Fresh})
+		e.watchers.tell(credential.Listing{Name: s.Name, State: credential.Fresh})
 	}
 	return a
 }

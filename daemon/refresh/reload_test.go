@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/credential"
 	"tokend/daemon/policy"
 	"tokend/daemon/record"
 	"tokend/fetchers"
@@ -84,7 +85,7 @@ func TestChangedSecretTriedAtOnce(t *testing.T) {
 		calls := func() [5]int {
 			return [5]int{stable.count(), p.component.count(), child.count(), p.token.count(), idle.count()}
 		}
-		reload := func(settings string, want [5]int, state State) {
+		reload := func(settings string, want [5]int, state credential.State) {
 			t.Helper()
 			before := calls()
 			r.SetCatalog(with(settings))
@@ -104,16 +105,16 @@ func TestChangedSecretTriedAtOnce(t *testing.T) {
 				r.mustState(name, state)
 			}
 		}
-		reload("v1", [5]int{}, Fresh)
+		reload("v1", [5]int{}, credential.Fresh)
 		right.Store(false)
-		reload("v2", [5]int{1, 1}, Stale)
+		reload("v2", [5]int{1, 1}, credential.Stale)
 		right.Store(true)
-		reload("v3", [5]int{1, 1}, Fresh)
+		reload("v3", [5]int{1, 1}, credential.Fresh)
 		// A fetch that is under way is one by the secret of before.
 		go func() { _, _ = r.Refresh(t.Context(), app) }()
 		synctest.Wait()
 		right.Store(false)
-		reload("v4", [5]int{1, 1}, Stale)
+		reload("v4", [5]int{1, 1}, credential.Stale)
 		if s, _ := r.Status(app); s.ErrCode != 40125 {
 			t.Errorf("errcode %d", s.ErrCode)
 		}
@@ -189,10 +190,10 @@ func TestReloadKeepsNewHold(t *testing.T) {
 		c := &changing{catalog: of("v2", away())}
 		c.change = func() {
 			_, err := r.Refresh(t.Context(), app)
-			mustReason(t, err, Unreachable)
+			mustReason(t, err, credential.Unreachable)
 		}
 		r.SetCatalog(c)
-		r.mustState(app, Stale)
+		r.mustState(app, credential.Stale)
 		if !d.has(record.Holds, app) {
 			t.Error("the hold is not on disk: a restart makes a call at once")
 		}
@@ -247,7 +248,7 @@ func TestReloadDuringWrite(t *testing.T) {
 			d.gate <- struct{}{} // the note that a call is made
 			reload(d, r, specs())
 			done.Wait()
-			if told := drain(t, w); len(told) == 0 || told[len(told)-1].State != Expired {
+			if told := drain(t, w); len(told) == 0 || told[len(told)-1].State != credential.Expired {
 				t.Errorf("watchers were told %v, want expired last", told)
 			}
 			if d.has(record.Credentials, app) || d.has(record.Holds, app) {
@@ -296,7 +297,7 @@ func TestReloadOnRefusingDisk(t *testing.T) {
 		cfg := Config{Store: d, Catalog: specs(Spec{Name: app, Policy: policy.StableToken, Fetcher: up})}
 		r := start(t, cfg)
 		_, err := r.get(app)
-		mustReason(t, err, Refused)
+		mustReason(t, err, credential.Refused)
 		up.answers(func(_ context.Context, _ fetchers.Ask, n int) (fetchers.Token, error) {
 			return token(fmt.Sprint("tok-", n), time.Minute), nil
 		})

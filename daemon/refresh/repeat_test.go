@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/credential"
 	"tokend/daemon/policy"
 	"tokend/fetchers"
 	"tokend/fetchers/secret"
@@ -67,7 +68,7 @@ func TestRepeatedCallIsCharged(t *testing.T) {
 		}
 		up.answers(func(context.Context, fetchers.Ask, int) (fetchers.Token, error) { return fetchers.Token{}, lost(9) })
 		// The last one finds no room for its repetitions, and says what became of its call.
-		for _, want := range []Reason{Unreachable, Limited} {
+		for _, want := range []credential.Reason{credential.Unreachable, credential.Limited} {
 			_, err := r.Refresh(t.Context(), tick)
 			mustReason(t, err, want)
 		}
@@ -96,7 +97,7 @@ func TestAnsweredCallIsNotReportedLost(t *testing.T) {
 			return fetchers.Token{}, refusal(40001, fetchers.ParentDead)
 		})
 		_, err := r.Refresh(t.Context(), tick)
-		mustReason(t, err, Limited)
+		mustReason(t, err, credential.Limited)
 		if n := up.count(); n != 80 {
 			t.Errorf("%d calls, want the 80 of an hour", n)
 		}
@@ -110,7 +111,7 @@ func TestForcedCallIsNotRepeatedTooSoon(t *testing.T) {
 		up := &upstream{answer: func(context.Context, fetchers.Ask, int) (fetchers.Token, error) { return fetchers.Token{}, lost(1) }}
 		r := start(t, Config{Catalog: specs(Spec{Name: app, Policy: policy.StableToken, Fetcher: up})})
 		_, err := r.Refresh(t.Context(), app)
-		mustReason(t, err, Unreachable)
+		mustReason(t, err, credential.Unreachable)
 		if n := up.count(); n != 1 {
 			t.Errorf("%d calls, want 1", n)
 		}

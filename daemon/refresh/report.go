@@ -5,34 +5,35 @@ import (
 	"context"
 	"slices"
 
+	"tokend/daemon/credential"
 	"tokend/daemon/policy"
 	"tokend/fetchers"
 )
 
-// Status returns all there is to say of name. Its error is an *Error.
-func (e *Engine) Status(name string) (Status, error) {
+// Status returns all there is to say of name. Its error is a *credential.Error.
+func (e *Engine) Status(name string) (credential.Status, error) {
 	if err := e.ready(context.Background()); err != nil {
-		return Status{}, err
+		return credential.Status{}, err
 	}
 	en := e.index.get(name)
 	if en == nil {
 		// Asking how a credential is does not count as asking for it.
 		spec, err := (*e.catalog.Load()).Lookup(name)
 		if err != nil {
-			return Status{}, err
+			return credential.Status{}, err
 		}
 		if spec.Policy.Grant {
 			return e.grants.status(spec, e.fingerprints)
 		}
 		en = e.newEntry(&spec)
 		if err := e.inherit(en, &spec); err != nil {
-			return Status{}, err
+			return credential.Status{}, err
 		}
 		e.dropped.restore(en)
 	}
 	spec, err := e.lookup(name)
 	if err != nil {
-		return Status{}, err
+		return credential.Status{}, err
 	}
 	en.mu.Lock()
 	defer en.mu.Unlock()
@@ -40,9 +41,9 @@ func (e *Engine) Status(name string) (Status, error) {
 }
 
 // statusLocked returns all there is to say of en, which is spec's. en.mu is held.
-func (e *Engine) statusLocked(en *entry, spec *Spec) Status {
+func (e *Engine) statusLocked(en *entry, spec *Spec) credential.Status {
 	now := e.clock.Now()
-	s := Status{Listing: en.listingLocked(now), Kind: spec.Policy.Word, Pushed: spec.Policy.Pushed > 0, Parent: spec.Parent, Durable: !en.volatile, Readers: &en.readers}
+	s := credential.Status{Listing: en.listingLocked(now), Kind: spec.Policy.Word, Pushed: spec.Policy.Pushed > 0, Parent: spec.Parent, Durable: !en.volatile, Readers: &en.readers}
 	if name := e.host(spec).Name; name != nil && spec.Fetcher != nil {
 		s.Host = name()
 	}
@@ -65,8 +66,8 @@ func (e *Engine) statusLocked(en *entry, spec *Spec) Status {
 	return s
 }
 
-// History returns the last refreshes of name, newest first. Its error is an *Error.
-func (e *Engine) History(name string) ([]Attempt, error) {
+// History returns the last refreshes of name, newest first. Its error is a *credential.Error.
+func (e *Engine) History(name string) ([]credential.Attempt, error) {
 	if err := e.ready(context.Background()); err != nil {
 		return nil, err
 	}
@@ -81,20 +82,20 @@ func (e *Engine) History(name string) ([]Attempt, error) {
 }
 
 // Refreshes returns how many refreshes there were since the engine was made.
-func (e *Engine) Refreshes() Refreshes {
-	return Refreshes{OK: e.counts.renewed.Load(), Same: e.counts.repeated.Load(), Failed: e.counts.failed.Load()}
+func (e *Engine) Refreshes() credential.Refreshes {
+	return credential.Refreshes{OK: e.counts.renewed.Load(), Same: e.counts.repeated.Load(), Failed: e.counts.failed.Load()}
 }
 
 // Stats returns the engine's counters and how many credentials stand where.
-func (e *Engine) Stats() []Stat {
+func (e *Engine) Stats() []credential.Stat {
 	e.awaitLoaded()
-	stats := []Stat{
+	stats := []credential.Stat{
 		{Key: "calls", Value: e.counts.fetches.Load()},
 		{Key: "refreshes:ok", Value: e.counts.renewed.Load()},
 		{Key: "refreshes:same", Value: e.counts.repeated.Load()},
 		{Key: "refreshes:failed", Value: e.counts.failed.Load()},
 	}
-	var states [StateCount]int64
+	var states [credential.StateCount]int64
 	now, undurable := e.clock.Now(), len(e.grants.refused())
 	work := e.cfg.Throttle.Begin(e.base)
 	defer work.End()
@@ -108,24 +109,24 @@ func (e *Engine) Stats() []Stat {
 		en.mu.Unlock()
 	}
 	if undurable > 0 {
-		stats = append(stats, Stat{Key: "undurable", Value: int64(undurable)})
+		stats = append(stats, credential.Stat{Key: "undurable", Value: int64(undurable)})
 	}
 	for s, n := range states {
-		if State(s) != Idle {
-			stats = append(stats, Stat{Key: "credentials:" + State(s).String(), Value: n})
+		if credential.State(s) != credential.Idle {
+			stats = append(stats, credential.Stat{Key: "credentials:" + credential.State(s).String(), Value: n})
 		}
 	}
-	slices.SortFunc(stats, func(a, b Stat) int { return cmp.Compare(a.Key, b.Key) })
+	slices.SortFunc(stats, func(a, b credential.Stat) int { return cmp.Compare(a.Key, b.Key) })
 	return stats
 }
 
 // Overview returns all there is to say of what the configuration gives, sorted by name; that of
 // customers is not among it, however many there are: see [Engine.Census]. Nothing is made by it,
 // and Readers are nil. It takes some microseconds for each credential.
-func (e *Engine) Overview() []Status {
+func (e *Engine) Overview() []credential.Status {
 	catalog := *e.catalog.Load()
 	names := slices.Sorted(catalog.Names()) // and not what is made of them, which is twenty times as large
-	all := make([]Status, 0, len(names))
+	all := make([]credential.Status, 0, len(names))
 	work := e.cfg.Throttle.Begin(e.base)
 	defer work.End()
 	for _, name := range names {
@@ -152,18 +153,18 @@ func (e *Engine) Overview() []Status {
 
 // Census walks through all there is in memory and counts it. It takes some tenths of a microsecond
 // for each credential, and holds up no reader.
-func (e *Engine) Census() Census {
+func (e *Engine) Census() credential.Census {
 	type flock struct {
 		kind     *policy.Policy
 		platform string
 	}
 	type cause struct {
 		kind    *policy.Policy
-		reason  Reason
+		reason  credential.Reason
 		errcode int
 		class   fetchers.Reaction
 	}
-	crowds := map[flock]*[StateCount]int{}
+	crowds := map[flock]*[credential.StateCount]int{}
 	holds := map[cause]int{}
 	now := e.clock.Now()
 	work := e.cfg.Throttle.Begin(e.base)
@@ -178,10 +179,10 @@ func (e *Engine) Census() Census {
 		state, h, kind := en.stateLocked(now), en.hold, en.policy()
 		en.mu.Unlock()
 		if kind.Lapses && !kind.Configured {
-			f := flock{kind, ownerOf(en.name)}
+			f := flock{kind, credential.OwnerOf(en.name)}
 			states := crowds[f]
 			if states == nil {
-				states = new([StateCount]int)
+				states = new([credential.StateCount]int)
 				crowds[f] = states
 			}
 			states[state]++
@@ -190,17 +191,17 @@ func (e *Engine) Census() Census {
 			holds[cause{kind, h.reason, h.errcode, h.class}]++
 		}
 	}
-	var c Census
+	var c credential.Census
 	for f, states := range crowds {
-		c.Customers = append(c.Customers, Crowd{Platform: f.platform, Kind: f.kind.String(), States: *states})
+		c.Customers = append(c.Customers, credential.Crowd{Platform: f.platform, Kind: f.kind.String(), States: *states})
 	}
 	for h, n := range holds {
-		c.Holds = append(c.Holds, Holds{Kind: h.kind.String(), Reason: h.reason, ErrCode: h.errcode, Reaction: h.class, N: n})
+		c.Holds = append(c.Holds, credential.Holds{Kind: h.kind.String(), Reason: h.reason, ErrCode: h.errcode, Reaction: h.class, N: n})
 	}
-	slices.SortFunc(c.Customers, func(a, b Crowd) int {
+	slices.SortFunc(c.Customers, func(a, b credential.Crowd) int {
 		return cmp.Or(cmp.Compare(a.Platform, b.Platform), cmp.Compare(a.Kind, b.Kind))
 	})
-	slices.SortFunc(c.Holds, func(a, b Holds) int {
+	slices.SortFunc(c.Holds, func(a, b credential.Holds) int {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Reason, b.Reason), cmp.Compare(a.ErrCode, b.ErrCode), cmp.Compare(a.Reaction, b.Reaction))
 	})
 	return c

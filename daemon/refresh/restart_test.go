@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/credential"
 	"tokend/daemon/policy"
 	"tokend/fetchers"
 )
@@ -72,7 +73,7 @@ func TestExpiredOverARestartIsFetchedAtAPace(t *testing.T) {
 			t.Errorf("calls at once: got %d, want 8 at most", up.most)
 		}
 		h, _ := r.History(all[0].Name)
-		if len(h) != 1 || h[0].Cause != CauseStart {
+		if len(h) != 1 || h[0].Cause != credential.CauseStart {
 			t.Errorf("history: got %+v, want one refresh caused by the start", h)
 		}
 	})

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/credential"
 	"tokend/daemon/record"
 	"tokend/fetchers"
 	"tokend/fetchers/secret"
@@ -35,7 +36,7 @@ func TestARevokedCustomerIsGoneAtOnceAndComesBackClean(t *testing.T) {
 					t.Errorf("%s of a revoked customer is served", word)
 				}
 				_, err := r.get(customer("wxa", word))
-				mustReason(t, err, Reauth)
+				mustReason(t, err, credential.Reauth)
 			}
 			r.mustGet(customer("wxb", "jsapi_ticket"))
 		}
@@ -88,7 +89,7 @@ func TestARevocationOutrunsTheExchangeOfWhatItEnds(t *testing.T) {
 		}
 		time.Sleep(5 * time.Second)
 		_, err := r.get(customer("wxa", "access_token"))
-		mustReason(t, err, Reauth)
+		mustReason(t, err, credential.Reauth)
 	})
 }
 
@@ -111,12 +112,12 @@ func TestARevocationOutrunsAFetchThatIsUnderWay(t *testing.T) {
 		if err := r.Revoke(t.Context(), customer("wxa", "refresh_token"), time.Now()); err != nil {
 			t.Fatal(err)
 		}
-		mustReason(t, <-errs, Reauth)
+		mustReason(t, <-errs, credential.Reauth)
 		if d.has(record.Credentials, customer("wxa", "access_token")) {
 			t.Error("the token of a revoked customer is on disk")
 		}
 		_, err := r.get(customer("wxa", "access_token"))
-		mustReason(t, err, Reauth)
+		mustReason(t, err, credential.Reauth)
 	})
 }
 
@@ -145,7 +146,7 @@ func TestARevocationWithinTheSecondOfAnAuthorization(t *testing.T) {
 					t.Fatal(err)
 				}
 				_, err := r.get(customer("wxa", "access_token"))
-				if got := reason(err) == Reauth; got != tc.revoked {
+				if got := reason(err) == credential.Reauth; got != tc.revoked {
 					t.Errorf("revoked: got %v, want %v", got, tc.revoked)
 				}
 				// Whoever hands a grant in after that means it.
@@ -191,7 +192,7 @@ func TestARepeatedRevocationIsHarmless(t *testing.T) {
 					}
 					revoke()
 					_, err := r.get(customer("wxa", "access_token"))
-					mustReason(t, err, Reauth)
+					mustReason(t, err, credential.Reauth)
 					time.Sleep(300 * time.Millisecond)
 					if err := comeBack(r); err != nil {
 						t.Fatal(err)
@@ -204,7 +205,7 @@ func TestARepeatedRevocationIsHarmless(t *testing.T) {
 					revoked = time.Now().Add(ahead).Truncate(time.Second)
 					revoke()
 					_, err = r.get(customer("wxa", "access_token"))
-					mustReason(t, err, Reauth)
+					mustReason(t, err, credential.Reauth)
 				})
 			})
 		}

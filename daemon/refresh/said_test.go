@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"tokend/daemon/credential"
 	"tokend/fetchers"
 	"tokend/fetchers/secret"
 )
@@ -36,7 +37,7 @@ func TestLogHasErrmsg(t *testing.T) {
 			"an authorization code could not be exchanged": exchanged,
 			"an endpoint is paused for all customers":      imported,
 		} {
-			if of := mustReason(t, err, Refused); of.Message != "errcode=40125 no" {
+			if of := mustReason(t, err, credential.Refused); of.Message != "errcode=40125 no" {
 				t.Errorf("%s: told %q", line, of.Message)
 			}
 			if !logs(r, line, `error="errcode=40125 no"`, `errmsg="`+errmsg+`"`) {

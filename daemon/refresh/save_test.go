@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/credential"
 	"tokend/daemon/policy"
 	"tokend/daemon/record"
 	"tokend/fetchers"
@@ -30,7 +31,7 @@ func TestSavedValueEndsItsHold(t *testing.T) {
 				d := &refusing{disk: newDisk(), pick: has(record.Credentials)}
 				r := start(t, Config{Store: d, Catalog: specs(Spec{Name: app, Policy: policy.CorpToken, Fetcher: up})})
 				_, err := r.get(app)
-				mustReason(t, err, Refused)
+				mustReason(t, err, credential.Refused)
 				bad = false
 				d.left.Store(1)
 				if _, err := r.Refresh(t.Context(), app); err != nil {

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/credential"
 	"tokend/daemon/record"
 	"tokend/fetchers"
 )
@@ -132,12 +133,12 @@ func TestInheritedHoldConfirmed(t *testing.T) {
 		r.mustPush("ticket", time.Now())
 		r.mustPut(grant, "old")
 		_, err := r.get(name)
-		mustReason(t, err, Reauth)
+		mustReason(t, err, credential.Reauth)
 		r.stop()
 		s := &stalled{disk: d, table: record.Holds, goOn: make(chan struct{}), stalls: make(chan struct{})}
 		r = start(t, Config{Store: s, Catalog: p.catalog()})
 		_, err = r.get(name)
-		mustReason(t, err, Reauth)
+		mustReason(t, err, credential.Reauth)
 		r.stop()
 		r = start(t, Config{Store: s, Catalog: p.catalog()})
 		s.reads.Store(true)
@@ -149,7 +150,7 @@ func TestInheritedHoldConfirmed(t *testing.T) {
 		if err := <-read; err != nil {
 			t.Error(err)
 		}
-		r.mustState(name, Fresh)
+		r.mustState(name, credential.Fresh)
 	})
 }
 
@@ -168,7 +169,7 @@ func TestEntryOfARemovedAccount(t *testing.T) {
 		<-s.stalls
 		r.SetCatalog(without())
 		close(s.goOn)
-		mustReason(t, <-read, NotFound)
+		mustReason(t, <-read, credential.NotFound)
 		if r.index.get(name) != nil {
 			t.Error("it has an entry")
 		}

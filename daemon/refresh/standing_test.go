@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"tokend/daemon/credential"
 	"tokend/daemon/policy"
 	"tokend/fetchers"
 )
@@ -25,7 +26,7 @@ func TestStandings(t *testing.T) {
 		r := start(t, Config{Catalog: c})
 		r.mustGet(app)
 		_, err := r.get(app2)
-		mustReason(t, err, Refused)
+		mustReason(t, err, credential.Refused)
 		entries := r.index.len()
 
 		w := r.Walk(t.Context())
@@ -34,12 +35,12 @@ func TestStandings(t *testing.T) {
 			statuses := r.Overview()
 			n := 0
 			for got := range w.Standings {
-				i := slices.IndexFunc(statuses, func(s Status) bool { return s.Name == got.Name })
+				i := slices.IndexFunc(statuses, func(s credential.Status) bool { return s.Name == got.Name })
 				if i < 0 {
 					t.Fatalf("%s is not configured", got.Name)
 				}
 				s := statuses[i]
-				want := Standing{
+				want := credential.Standing{
 					Name: s.Name, Kind: s.Kind, State: s.State, FetchedAt: s.FetchedAt, ExpiresAt: s.ExpiresAt,
 					NextRefresh: s.NextRefresh, ErrCode: s.ErrCode, Failures: s.Failures, Durable: s.Durable,
 				}

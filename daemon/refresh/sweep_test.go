@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/credential"
 	"tokend/daemon/policy"
 	"tokend/daemon/quota"
 	"tokend/daemon/record"
@@ -146,7 +147,7 @@ func TestAMootHoldIsDeletedUnlessAnotherHasBegun(t *testing.T) {
 				Spec{Name: tick, Policy: policy.Ticket, Parent: app, Settings: settings, Fetcher: up})
 		}
 		hold := func(name, settings string) record.Record {
-			return record.Hold{Name: name, Settings: settings, Reason: uint8(Refused), ErrCode: 40125, Message: "no"}.Encode()
+			return record.Hold{Name: name, Settings: settings, Reason: uint8(credential.Refused), ErrCode: 40125, Message: "no"}.Encode()
 		}
 		if err := d.Put(context.Background(), hold(app, "before"), hold(tick, "before")); err != nil {
 			t.Fatal(err)

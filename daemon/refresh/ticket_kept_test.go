@@ -5,6 +5,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/credential"
 	"tokend/daemon/policy"
 	"tokend/daemon/record"
 )
@@ -28,7 +29,7 @@ func TestAPushedTicketOutlivesAReloadWithoutItsAccount(t *testing.T) {
 		time.Sleep(time.Hour)
 		r.SetCatalog(without())
 		_, err := r.get(verify)
-		mustReason(t, err, NotFound)
+		mustReason(t, err, credential.NotFound)
 		if n, _ := r.List(platform, nil); n > 0 {
 			t.Errorf("%d of the platform's are listed", n)
 		}
@@ -83,7 +84,7 @@ func TestAPushedTicketOutlivesAStartWithoutItsAccount(t *testing.T) {
 		r.SetCatalog(p.catalog())
 		synctest.Wait()
 		_, err := r.get(verify)
-		mustReason(t, err, NoTicket)
+		mustReason(t, err, credential.NoTicket)
 		r.stop()
 		run(without()).stop()
 		if d.has(record.Credentials, verify) {
@@ -107,6 +108,6 @@ func TestAKeptTicketIsNotBelievedWhenTheClockWasTurnedBack(t *testing.T) {
 		r := start(t, Config{Store: d, Catalog: without(), Boot: thisBoot, Boottime: bootedNow()})
 		r.SetCatalog(p.catalog())
 		_, err := r.get(verify)
-		mustReason(t, err, NoTicket)
+		mustReason(t, err, credential.NoTicket)
 	})
 }

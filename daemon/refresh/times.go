@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tokend/daemon/clock"
+	"tokend/daemon/credential"
 	"tokend/daemon/quota"
 	"tokend/daemon/record"
 	"tokend/fetchers"
@@ -49,7 +50,7 @@ func (e *Engine) past(m record.Moment, boot string) clock.Instant {
 }
 
 // keep returns the durable form of c.
-func (e *Engine) keep(name, target string, c *credential) record.Record {
+func (e *Engine) keep(name, target string, c *cached) record.Record {
 	r := record.Credential{
 		Name:   name,
 		Value:  c.text,
@@ -73,7 +74,7 @@ func (e *Engine) keep(name, target string, c *credential) record.Record {
 
 // kept is the reverse of keep. Where the wall clock has been turned back since, what was kept in
 // another boot cannot be trusted to be alive.
-func (e *Engine) kept(r record.Credential) *credential {
+func (e *Engine) kept(r record.Credential) *cached {
 	now := e.clock.Now()
 	at := func(m record.Moment) clock.Instant {
 		i := e.instant(m, r.Boot)
@@ -82,7 +83,7 @@ func (e *Engine) kept(r record.Credential) *credential {
 		}
 		return i
 	}
-	c := &credential{
+	c := &cached{
 		text:        r.Value,
 		issued:      min(at(r.Issued), now),
 		seen:        min(at(r.Seen), now),
@@ -139,7 +140,7 @@ func (e *Engine) keepHold(name string, h *hold) record.Record {
 // keptHold is the reverse of keepHold.
 func (e *Engine) keptHold(r record.Hold) *hold {
 	h := &hold{
-		reason:   Reason(r.Reason),
+		reason:   credential.Reason(r.Reason),
 		class:    fetchers.Reaction(r.Cause),
 		errcode:  r.ErrCode,
 		message:  r.Message,
@@ -368,7 +369,7 @@ func (e *Engine) age(en *entry, by time.Duration) bool {
 }
 
 // older returns c as older by by.
-func (c *credential) older(by time.Duration) *credential {
+func (c *cached) older(by time.Duration) *cached {
 	older := *c
 	for _, i := range []*clock.Instant{&older.issued, &older.seen, &older.end} {
 		*i = i.Add(-by)
@@ -381,7 +382,7 @@ func (c *credential) older(by time.Duration) *credential {
 
 // alike returns c, which has just been read, dated by the wall clock as all other values are: it
 // may have been set since then. What sets them right sets c right, too.
-func (e *Engine) alike(c *credential) *credential {
+func (e *Engine) alike(c *cached) *cached {
 	by := time.Duration(e.dating.lead.Load()) - e.clock.Lead()
 	if !c.byWallClock || by.Abs() < setForward {
 		return c

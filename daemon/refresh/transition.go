@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"tokend/daemon/clock"
+	"tokend/daemon/credential"
 	"tokend/fetchers/secret"
 )
 
@@ -20,7 +21,7 @@ type event interface {
 
 // applyLocked lets ev happen to en, notifies the watchers, and plans what the schedule does next
 // about en. If en is out of service, nothing changes: applyLocked returns the reason. en.mu is held.
-func (e *Engine) applyLocked(en *entry, ev event, now clock.Instant) (gone *Error) {
+func (e *Engine) applyLocked(en *entry, ev event, now clock.Instant) (gone *credential.Error) {
 	if why := en.gone(); why != nil {
 		return why
 	}
@@ -41,11 +42,11 @@ func (ev flightStarted) change(en *entry, _ clock.Instant) bool {
 // valuePublished is the arrival of a value: by the flight of the entry, if it has one, by a push, or
 // with a customer's grant.
 type valuePublished struct {
-	value   *credential
+	value   *cached
 	refresh clock.Instant
 	refused bool // by the disk
 	same    bool // the value is the one that was current
-	attempt Attempt
+	attempt credential.Attempt
 }
 
 func (ev valuePublished) change(en *entry, now clock.Instant) bool {
@@ -67,7 +68,7 @@ func (ev valuePublished) change(en *entry, now clock.Instant) bool {
 // requestAnswered is the end of a flight for one request.
 type requestAnswered struct {
 	sent    clock.Instant
-	attempt Attempt
+	attempt credential.Attempt
 }
 
 func (ev requestAnswered) change(en *entry, _ clock.Instant) bool {
@@ -85,7 +86,7 @@ type flightFailed struct {
 	hold    *hold
 	began   clock.Instant
 	unpaid  bool // the rejection that it was made for does not count
-	attempt Attempt
+	attempt credential.Attempt
 }
 
 func (ev flightFailed) change(en *entry, now clock.Instant) bool {
@@ -164,7 +165,7 @@ func (grantReplaced) change(en *entry, now clock.Instant) bool {
 }
 
 // valueRedated is the same value with other times, because the wall clock was corrected.
-type valueRedated struct{ value *credential }
+type valueRedated struct{ value *cached }
 
 func (ev valueRedated) change(en *entry, _ clock.Instant) bool {
 	c := ev.value
@@ -197,7 +198,7 @@ func (e *Engine) planLocked(en *entry, now clock.Instant) {
 }
 
 // dropLocked takes en out of service; who still holds on to it is told why. en.mu is held.
-func (e *Engine) dropLocked(en *entry, why *Error) {
+func (e *Engine) dropLocked(en *entry, why *credential.Error) {
 	if en.gone() == nil {
 		e.dropped.keep(en) // before another entry can be made of the name
 	}
@@ -207,15 +208,15 @@ func (e *Engine) dropLocked(en *entry, why *Error) {
 	e.schedule.set(en, never)
 	e.sleepers.drop(en)
 	e.index.remove(en)
-	state := Expired
+	state := credential.Expired
 	if en.policy().Configured && why == errChanged {
-		state = Idle // it is still listed
+		state = credential.Idle // it is still listed
 	}
-	e.watchers.tell(Listing{Name: en.name, State: state})
+	e.watchers.tell(credential.Listing{Name: en.name, State: state})
 }
 
 // restore gives en, which nobody else has yet, the value c that was kept.
-func (en *entry) restore(c *credential, now clock.Instant) {
+func (en *entry) restore(c *cached, now clock.Instant) {
 	en.current.Store(c)
 	en.started = true
 	if p := en.policy(); p.Pushed > 0 {
@@ -256,7 +257,7 @@ func (en *entry) noteDead(value secret.Text) { en.newHistory().dead = value }
 // is held.
 func (en *entry) sleepsLocked() bool {
 	h := en.hold
-	return h != nil && (h.derived || h.reason == NoTicket) && en.policy().Pushed == 0
+	return h != nil && (h.derived || h.reason == credential.NoTicket) && en.policy().Pushed == 0
 }
 
 // sleepers is the credentials that wait for their parent to recover, by the parent's name: they

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/credential"
 	"tokend/daemon/policy"
 	"tokend/fetchers"
 )
@@ -28,7 +29,7 @@ func TestCallsThatTheDiskRefusesToCountStayWithinTheQuota(t *testing.T) {
 				if _, err := r.get(app); err == nil {
 					served++
 				} else {
-					mustReason(t, err, Limited)
+					mustReason(t, err, credential.Limited)
 				}
 			}
 			handle.killed.Store(true)
@@ -90,7 +91,7 @@ func TestAForcedRefreshThatCannotBeCountedIsNotMade(t *testing.T) {
 		d.fail(errors.New("no space left"))
 		for range 3 {
 			_, err := r.Refresh(t.Context(), app)
-			mustReason(t, err, Limited)
+			mustReason(t, err, credential.Limited)
 			if got := r.mustGet(app); got != "tok" {
 				t.Errorf("got %s", got)
 			}

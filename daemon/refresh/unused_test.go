@@ -95,7 +95,7 @@ func TestRestUntil(t *testing.T) {
 		{12 * time.Second, 3 * time.Second, 3 * time.Second},
 	} {
 		now := Instant(time.Hour)
-		c := &credential{life: tc.life, end: now.Add(tc.left)}
+		c := &cached{life: tc.life, end: now.Add(tc.left)}
 		if got := restUntil(c, now).Sub(now); got != tc.want {
 			t.Errorf("%v left of %v: looked at in %v, want %v", tc.left, tc.life, got, tc.want)
 		}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tokend/daemon/clock"
+	"tokend/daemon/credential"
 	"tokend/daemon/policy"
 	"tokend/daemon/quota"
 	"tokend/daemon/throttle"
@@ -38,9 +39,9 @@ func (w *Walk) Rest() { w.work.Rest() }
 
 // Standings yields how each credential is. One that a reload has removed meanwhile is left out, and
 // one that nobody had asked for in the first walk counts as such in all.
-func (w *Walk) Standings(yield func(*Standing) bool) {
+func (w *Walk) Standings(yield func(*credential.Standing) bool) {
 	first, i := w.asked == nil, 0
-	var s Standing
+	var s credential.Standing
 	for spec := range w.catalog.Specs() {
 		var en *entry
 		if first || w.asked.has(i) {
@@ -61,8 +62,8 @@ func (w *Walk) Standings(yield func(*Standing) bool) {
 
 // summarize sets s to how en is, nil if nobody has asked for it, at now, which the wall clock calls wall.
 // It reports whether there is such a credential still.
-func summarize(s *Standing, spec *Spec, en *entry, now clock.Instant, wall time.Time) bool {
-	*s = Standing{Name: spec.Name, Kind: spec.Policy.Word, Durable: true}
+func summarize(s *credential.Standing, spec *Spec, en *entry, now clock.Instant, wall time.Time) bool {
+	*s = credential.Standing{Name: spec.Name, Kind: spec.Policy.Word, Durable: true}
 	if en == nil {
 		s.State = unasked(spec.Policy)
 		return true
@@ -87,11 +88,11 @@ func summarize(s *Standing, spec *Spec, en *entry, now clock.Instant, wall time.
 }
 
 // unasked returns the state of a credential that nobody has asked for.
-func unasked(p *policy.Policy) State {
+func unasked(p *policy.Policy) credential.State {
 	if p.Pushed > 0 {
-		return Waiting
+		return credential.Waiting
 	}
-	return Idle
+	return credential.Idle
 }
 
 // flags is a set of small numbers. Its zero value is empty.
@@ -111,30 +112,32 @@ func (b flags) has(i int) bool { return i/64 < len(b) && b[i/64]&(1<<(i%64)) != 
 
 // Quotas returns the budgets of the configured accounts, and the hosts' of faulty calls, sorted by
 // account and word. Those of customers are not among them.
-func (e *Engine) Quotas() (all []Quota) {
+func (e *Engine) Quotas() (all []credential.Quota) {
 	w := e.Walk(e.base)
 	defer w.Rest()
 	for q := range w.Quotas(true) {
 		all = append(all, *q)
 	}
-	slices.SortFunc(all, func(a, b Quota) int { return cmp.Or(cmp.Compare(a.Account, b.Account), cmp.Compare(a.Word, b.Word)) })
+	slices.SortFunc(all, func(a, b credential.Quota) int {
+		return cmp.Or(cmp.Compare(a.Account, b.Account), cmp.Compare(a.Word, b.Word))
+	})
 	return all
 }
 
 // Quotas yields the same, account by account. Spent is zero unless it is counted, which is most of
 // the work.
-func (w *Walk) Quotas(counted bool) iter.Seq[*Quota] {
-	return func(yield func(*Quota) bool) {
+func (w *Walk) Quotas(counted bool) iter.Seq[*credential.Quota] {
+	return func(yield func(*credential.Quota) bool) {
 		var (
 			once metBudgets
-			q    Quota
+			q    credential.Quota
 			key  []byte
 		)
 		one := func(b *quota.Budget, spec *Spec) bool {
 			if !once.first(b, spec) {
 				return true
 			}
-			q = Quota{Account: payer(b, spec), Word: b.Word, Limit: b.Limit, Window: b.Window}
+			q = credential.Quota{Account: payer(b, spec), Word: b.Word, Limit: b.Limit, Window: b.Window}
 			if counted {
 				key = b.AppendKey(key[:0], payer(b, spec))
 				q.Spent = w.engine.ledger.Total(key, w.now)

@@ -3,6 +3,7 @@ package refresh
 import (
 	"strings"
 	"sync"
+	"tokend/daemon/credential"
 )
 
 // All watchers read one list of events, each from where it has come to, so that what waits takes
@@ -24,7 +25,7 @@ const takeMost = 1024
 // piece is events in a row. Nobody but who has not taken them points to a piece, so those that all
 // have taken are garbage.
 type piece struct {
-	events [64]Listing
+	events [64]credential.Listing
 	n      int // events there are
 	next   *piece
 }
@@ -46,7 +47,7 @@ type Watch struct {
 // Take returns what has happened since the last one, in order, and whether more may come: not after
 // Close, when the watcher was too slow for what happens, and when the engine stops. Of very much it
 // returns a part; Ready receives again at once then.
-func (w *Watch) Take() (events []Listing, more bool) {
+func (w *Watch) Take() (events []credential.Listing, more bool) {
 	w.of.mu.Lock()
 	defer w.of.mu.Unlock()
 	for looked := 0; w.behind > 0 && looked < takeMost; looked++ {
@@ -61,7 +62,7 @@ func (w *Watch) Take() (events []Listing, more bool) {
 }
 
 // nextLocked returns the next event that w has not looked at, which there is.
-func (w *Watch) nextLocked() *Listing {
+func (w *Watch) nextLocked() *credential.Listing {
 	if w.taken == len(w.at.events) {
 		w.at, w.taken = w.at.next, 0
 	}
@@ -128,7 +129,7 @@ func (ws *watchers) dropLocked(w *Watch) {
 
 // tell sends l to whoever watches its name, and closes who cannot take it: a slow
 // watcher that lost an event would believe in a dead value.
-func (ws *watchers) tell(l Listing) {
+func (ws *watchers) tell(l credential.Listing) {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
 	if len(ws.all) == 0 {

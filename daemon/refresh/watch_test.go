@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"tokend/daemon/credential"
 	"tokend/daemon/policy"
 	"tokend/fetchers"
 )
@@ -20,12 +21,12 @@ func TestWatchersHearOfEveryChangeInOrder(t *testing.T) {
 		r := start(t, Config{Catalog: specs(Spec{Name: app, Policy: policy.StableToken, Fetcher: up}, Spec{Name: "work/ww1/1/access_token", Policy: policy.CorpToken, Fetcher: fresh(time.Hour)})})
 		n, all, w := r.Watch("official", nil)
 		defer w.Close()
-		if list := slices.Collect(all); n != 1 || len(list) != 1 || list[0].State != Idle {
+		if list := slices.Collect(all); n != 1 || len(list) != 1 || list[0].State != credential.Idle {
 			t.Fatalf("snapshot: got %d: %+v", n, list)
 		}
 		r.mustGet("work/ww1/1/access_token")
 		r.mustGet(app)
-		expect := func(want State) {
+		expect := func(want credential.State) {
 			t.Helper()
 			select {
 			case <-w.Ready():
@@ -36,12 +37,12 @@ func TestWatchersHearOfEveryChangeInOrder(t *testing.T) {
 				t.Errorf("no event, want %s", want)
 			}
 		}
-		expect(Fresh)
+		expect(credential.Fresh)
 		up.answers(func(context.Context, fetchers.Ask, int) (fetchers.Token, error) { return fetchers.Token{}, away() })
-		expect(Stale)
-		expect(Expired)
+		expect(credential.Stale)
+		expect(credential.Expired)
 		up.answers(func(context.Context, fetchers.Ask, int) (fetchers.Token, error) { return token("back", time.Hour), nil })
-		expect(Fresh)
+		expect(credential.Fresh)
 	})
 }
 
@@ -51,7 +52,7 @@ func TestSlowWatcherIsClosed(t *testing.T) {
 			var ws watchers
 			w := ws.add("", credentials)
 			for range most + more {
-				ws.tell(Listing{Name: "x"})
+				ws.tell(credential.Listing{Name: "x"})
 			}
 			if got, want := len(drain(t, w)), most*(1-more); got != want || len(ws.all) != 1-more {
 				t.Errorf("%d credentials, %d events: got %d of them, %d watchers are left", credentials, most+more, got, len(ws.all))
@@ -62,7 +63,7 @@ func TestSlowWatcherIsClosed(t *testing.T) {
 }
 
 // drain takes what waits for w, in pieces of a bounded size.
-func drain(t *testing.T, w *Watch) (all []Listing) {
+func drain(t *testing.T, w *Watch) (all []credential.Listing) {
 	t.Helper()
 	for {
 		select {
@@ -113,7 +114,7 @@ func TestWatchersTakeEachTheirs(t *testing.T) {
 			}
 		default:
 			name := fmt.Sprintf("%s/%d", []string{"a", "ab", "b", "c"}[random.IntN(4)], i)
-			ws.tell(Listing{Name: name})
+			ws.tell(credential.Listing{Name: name})
 			for _, w := range all {
 				if strings.HasPrefix(name, w.prefix) {
 					w.want = append(w.want, name)
@@ -124,7 +125,7 @@ func TestWatchersTakeEachTheirs(t *testing.T) {
 	ws.close() // what waits is still theirs
 	for _, w := range all {
 		for more := true; more; {
-			var events []Listing
+			var events []credential.Listing
 			events, more = w.Take()
 			for _, l := range events {
 				w.got = append(w.got, l.Name)
@@ -153,7 +154,7 @@ func TestSlowWatchersShareTheirBacklog(t *testing.T) {
 	}
 	all[0].Take()
 	for range 62_500 {
-		ws.tell(Listing{Name: "x"})
+		ws.tell(credential.Listing{Name: "x"})
 	}
 	if n := inUse() - before; n > 8<<20 {
 		t.Errorf("%d watchers that are behind take %d KB", len(all), n>>10)
@@ -166,7 +167,7 @@ func TestSlowWatchersShareTheirBacklog(t *testing.T) {
 			w.Close()
 		}
 	}
-	ws.tell(Listing{Name: "x"}) // which is one too many for the others
+	ws.tell(credential.Listing{Name: "x"}) // which is one too many for the others
 	if n := inUse() - before; n > 1<<20 || len(ws.all) > 0 {
 		t.Errorf("%d watchers that are gone take %d KB, %d are left", len(all), n>>10, len(ws.all))
 	}
