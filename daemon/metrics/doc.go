@@ -1,24 +1,22 @@
-// Package metrics says how a daemon stands in the words of Prometheus. It knows the names, the
-// labels and the text that is scraped; it knows no HTTP, and of the daemon nothing but a
-// [survey.Survey], which it asks for when somebody scrapes: nothing is counted here, and between
-// two scrapes nothing happens.
+// Package metrics writes a [survey.Survey] of a daemon in Prometheus' text format. It knows the
+// names, labels and help texts of the metrics. It has no counters of its own, and does nothing
+// between scrapes. It does not know HTTP or the rest of the daemon.
 //
-// # How many series
+// # Number of series
 //
-// Labels are what the configuration names (credentials, accounts, platforms) and what WeChat's and
-// tokend's own tables have (kinds, states, endpoints, errcodes, verbs, codes). A customer is none
-// of them, nor is a user of the host: a platform has as many series with a million customers as
-// with one. A configured account has some twenty, unless accounts are not to be named: then they
-// are counted.
+// A label is a name in the configuration (credential, account, platform) or a word of a fixed set
+// (kind, state, endpoint, errcode, verb, code). Customers and users of the host are not labels, so
+// the number of series does not depend on the number of customers. A configured account has about
+// twenty series, or none if credential_metrics is off. Totals are always written.
 //
 // # Streaming
 //
-// A scrape is written as it is made, in chunks: nothing is held of its size. All lines of a metric
-// stand together in the format, so there is one walk through the credentials for each metric that
-// names them, and two lines of a credential may tell of different moments.
+// A scrape is written in chunks while it is made, so its memory does not depend on its size. The
+// format requires all lines of a metric together. So each metric with a series per credential takes
+// a walk through the credentials, and two lines of a credential may show different moments.
 //
-// # What is no label
+// # Foreign text
 //
-// No value, no fingerprint, and no text that came from elsewhere: an errcode is a label, its errmsg
-// is not.
+// Values, fingerprints and text from outside are not labels. An errcode is a label, its errmsg is
+// not.
 package metrics

@@ -10,7 +10,7 @@ import (
 	"tokend/daemon/survey"
 )
 
-// survey writes a daemon as it stood at one moment.
+// survey writes all metrics of v.
 func (t *text) survey(v *survey.Survey) {
 	t.daemon(v)
 	t.credentials(v)
@@ -23,18 +23,18 @@ func (t *text) survey(v *survey.Survey) {
 }
 
 func (t *text) daemon(v *survey.Survey) {
-	t.gauge("build_info", "1; which tokend this is.").add(1, label{"goversion", runtime.Version()}, label{"version", v.Version})
-	t.gauge("config_loaded_timestamp_seconds", "When the configuration in force was read.").timestamp(v.Loaded)
+	t.gauge("build_info", "1, with the version of tokend.").add(1, label{"goversion", runtime.Version()}, label{"version", v.Version})
+	t.gauge("config_loaded_timestamp_seconds", "When the current configuration was read.").timestamp(v.Loaded)
 	t.counter("log_dropped_total", "Log lines dropped because the reader of the log was too slow or had exited.").count(v.LogDropped)
-	t.gauge("loading", "1 while what was kept is being read after a start: credentials are not all counted yet.").add(number(v.Loading))
+	t.gauge("loading", "1 while tokend reads its store after a start: counts are incomplete then.").add(number(v.Loading))
 }
 
-// credentials writes how the configured credentials stand, one by one if they are to be named, and
-// counted. All lines of a metric stand together, so there is one walk through the credentials for
-// each that names them; for none that the first has found to be empty.
+// credentials writes the series of configured credentials, if they are named, and the totals. Each
+// metric takes a walk through the credentials. Metrics that the first walk has found empty are
+// skipped.
 func (t *text) credentials(v *survey.Survey) {
 	var sum totals
-	states := t.gauge("credential_state", "1 for the state that a configured credential is in.")
+	states := t.gauge("credential_state", "1 for the current state of a configured credential.")
 	each(t, v.Standings, func(c *credential.Standing) {
 		sum.add(c)
 		if v.Named {
@@ -47,7 +47,7 @@ func (t *text) credentials(v *survey.Survey) {
 	t.totals(&sum)
 }
 
-// named writes what there is to say of configured credentials one by one besides their states.
+// named writes the series of configured credentials, except their states.
 func (t *text) named(all iter.Seq[*credential.Standing], sum *totals) {
 	when := func(f *family, some bool, of func(*credential.Standing) time.Time) {
 		if !some {
@@ -59,14 +59,14 @@ func (t *text) named(all iter.Seq[*credential.Standing], sum *totals) {
 			}
 		})
 	}
-	when(t.gauge("credential_expiry_timestamp_seconds", "When the newest value of a configured credential ends or has ended."),
+	when(t.gauge("credential_expiry_timestamp_seconds", "When the newest value of a configured credential expires or expired."),
 		sum.valued, func(c *credential.Standing) time.Time { return c.ExpiresAt })
 	when(t.gauge("credential_fetched_timestamp_seconds", "When the newest value of a configured credential was fetched or pushed."),
 		sum.valued, func(c *credential.Standing) time.Time { return c.FetchedAt })
 	when(t.gauge("credential_next_refresh_timestamp_seconds", "When a configured credential is refreshed next."),
 		sum.scheduled, func(c *credential.Standing) time.Time { return c.NextRefresh })
 	if len(sum.failing) > 0 {
-		failures := t.gauge("credential_failures", "Refreshes of a configured credential that have failed since one that has not, with WeChat's last errcode.")
+		failures := t.gauge("credential_failures", "Failed refreshes of a configured credential since the last success, with the last errcode.")
 		each(t, all, func(c *credential.Standing) {
 			if c.Failures > 0 {
 				failures.count(int64(c.Failures), label{"errcode", errcode(c.ErrCode, "none")}, label{"kind", c.Kind}, label{"name", c.Name})
@@ -74,7 +74,7 @@ func (t *text) named(all iter.Seq[*credential.Standing], sum *totals) {
 		})
 	}
 	if sum.undurable {
-		undurable := t.gauge("credential_undurable", "1 for a configured credential whose value is served and not on disk.")
+		undurable := t.gauge("credential_undurable", "1 for a configured credential whose value is served from memory and not on disk.")
 		each(t, all, func(c *credential.Standing) {
 			if !c.Durable {
 				undurable.count(1, label{"kind", c.Kind}, label{"name", c.Name})
@@ -83,15 +83,15 @@ func (t *text) named(all iter.Seq[*credential.Standing], sum *totals) {
 	}
 }
 
-// crowds writes what is counted and not named one by one.
+// crowds writes the totals that include customers' credentials.
 func (t *text) crowds(v *survey.Survey) {
-	customers := t.gauge("customer_credentials", "Credentials of a platform's or a suite's customers that are in memory, by state.")
+	customers := t.gauge("customer_credentials", "Credentials of a platform's or a suite's customers in memory, by state.")
 	for _, c := range v.Census.Customers {
 		for state, n := range c.States {
 			customers.add(float64(n), label{"kind", c.Kind}, label{"platform", c.Platform}, label{"state", credential.State(state).String()})
 		}
 	}
-	holds := t.gauge("holds", "Credentials, customers' among them, that are not asked for just now, by why; action says whether somebody must act, or a quota run out its time.")
+	holds := t.gauge("holds", "Held credentials, including customers', by reason; action is yes if an operator or customer must act, or a quota must recover.")
 	for _, h := range v.Census.Holds {
 		acts := "no"
 		if h.Acts() {
@@ -101,11 +101,11 @@ func (t *text) crowds(v *survey.Survey) {
 	}
 }
 
-// quotas writes the budgets, those of accounts one by one if they are to be named, and the one of
-// each sort of which the most is spent.
+// quotas writes the budgets, per account if accounts are named, and the most spent budget of each
+// kind.
 func (t *text) quotas(v *survey.Survey) {
 	var most mostSpent
-	spent := t.gauge("budget_spent", "Calls within the last window that a budget of a configured account has paid for.")
+	spent := t.gauge("budget_spent", "Calls within the last window that count against a budget of a configured account.")
 	each(t, v.EachQuota(true), func(q *credential.Quota) {
 		most.add(q)
 		if named(v, q) {
@@ -121,21 +121,21 @@ func (t *text) quotas(v *survey.Survey) {
 	}
 	write(t.gauge("budget_limit", "Calls that a budget allows within a window."),
 		func(q *credential.Quota) int64 { return int64(q.Limit) })
-	write(t.gauge("budget_window_seconds", "How long the window of a budget is."),
+	write(t.gauge("budget_window_seconds", "The length of a budget's window."),
 		func(q *credential.Quota) int64 { return int64(q.Window / time.Second) })
-	ratio := t.gauge("budget_most_spent_ratio", "The largest part of a budget that is spent, of all accounts.")
+	ratio := t.gauge("budget_most_spent_ratio", "The largest spent part of a budget among all accounts, 0 to 1.")
 	for _, m := range most {
 		ratio.add(m.ratio, label{"budget", m.word})
 	}
 }
 
-// upstream writes what has come of the calls to WeChat.
+// upstream writes the metrics of refreshes and of calls to WeChat.
 func (t *text) upstream(v *survey.Survey) {
-	refreshes := t.counter("refreshes_total", "Refreshes, by what they brought: another value (ok), the one that was held (same), an error (failed).")
+	refreshes := t.counter("refreshes_total", "Refreshes by outcome: another value (ok), the cached value (same), an error (failed).")
 	refreshes.count(v.Refreshes.OK, label{"outcome", "ok"})
 	refreshes.count(v.Refreshes.Same, label{"outcome", "same"})
 	refreshes.count(v.Refreshes.Failed, label{"outcome", "failed"})
-	calls := t.counter("upstream_calls_total", "Calls to WeChat, by what came: an answer (ok), an errcode (refused), no answer or nonsense (unreachable).")
+	calls := t.counter("upstream_calls_total", "Calls to WeChat by result: success (ok), an errcode (refused), no valid response (unreachable).")
 	for i := range v.Endpoints {
 		e := &v.Endpoints[i]
 		which := label{"endpoint", e.Path}
@@ -143,18 +143,18 @@ func (t *text) upstream(v *survey.Survey) {
 		calls.count(e.Refused, which, label{"result", "refused"})
 		calls.count(e.Unreachable, which, label{"result", "unreachable"})
 	}
-	refusals := t.counter("upstream_refusals_total", "Errcodes that WeChat has answered with; other stands for those beyond the first 64 of an endpoint.")
+	refusals := t.counter("upstream_refusals_total", "Errcodes from WeChat; other counts those beyond the first 64 of an endpoint.")
 	for i := range v.Endpoints {
 		e := &v.Endpoints[i]
 		for _, c := range e.Codes {
 			refusals.count(c.N, label{"endpoint", e.Path}, label{"errcode", errcode(c.ErrCode, "other")})
 		}
 	}
-	hosts := t.gauge("upstream_host_in_use", "1 for the host that calls go to, 0 for the others that are configured.")
+	hosts := t.gauge("upstream_host_in_use", "1 for the host that calls go to, 0 for the other configured hosts.")
 	for _, h := range v.Hosts {
 		hosts.add(number(h.Used), label{"api", h.API}, label{"host", h.Name})
 	}
-	took := t.family("upstream_call_duration_seconds", "histogram", "How long calls to WeChat took.")
+	took := t.family("upstream_call_duration_seconds", "histogram", "The duration of calls to WeChat.")
 	for i := range v.Endpoints {
 		e := &v.Endpoints[i]
 		which, sum := label{"endpoint", e.Path}, int64(0)
@@ -168,28 +168,28 @@ func (t *text) upstream(v *survey.Survey) {
 	}
 }
 
-// pushes writes what WeChat has sent by itself.
+// pushes writes the metrics of WeChat's pushes.
 func (t *text) pushes(v *survey.Survey) {
-	genuine := t.counter("pushes_total", "Genuine messages that WeChat has pushed.")
+	genuine := t.counter("pushes_total", "Genuine pushes from WeChat.")
 	for _, p := range v.Pushes.Kinds {
 		genuine.count(p.N, label{"kind", p.Kind})
 	}
-	t.counter("pushes_failed_total", "Genuine messages that WeChat has pushed and that could not be kept.").count(v.Pushes.Failed)
-	t.counter("pushes_previous_total", "Genuine messages that only the previous token or key has opened.").count(v.Pushes.Previous)
-	t.counter("pushes_refused_total", "Pushes that were malformed, or not signed or addressed as they have to be.").count(v.Pushes.Refused)
+	t.counter("pushes_failed_total", "Genuine pushes that could not be stored.").count(v.Pushes.Failed)
+	t.counter("pushes_previous_total", "Genuine pushes that only the previous token or key opened.").count(v.Pushes.Previous)
+	t.counter("pushes_refused_total", "Pushes with a wrong form, signature or receiver.").count(v.Pushes.Refused)
 }
 
-// socket writes what has been asked over the socket.
+// socket writes the metrics of connections and requests.
 func (t *text) socket(v *survey.Survey) {
 	c := &v.Socket
-	t.gauge("connections", "Connections to the socket.").add(float64(c.Open))
-	t.counter("connections_total", "Connections to the socket that were accepted, those turned away among them.").count(c.Connections)
-	t.counter("connections_turned_away_total", "Connections to the socket for which there was no room.").count(c.TurnedAway)
+	t.gauge("connections", "Open connections to the socket.").add(float64(c.Open))
+	t.counter("connections_total", "Connections to the socket, including refused ones.").count(c.Connections)
+	t.counter("connections_turned_away_total", "Connections to the socket that were refused because a limit was reached.").count(c.TurnedAway)
 	requests := t.counter("requests_total", "Requests.")
 	for _, r := range c.Requests {
 		requests.count(r.N, label{"verb", r.Verb})
 	}
-	failed := t.counter("request_errors_total", "Requests that were answered with an error; verb none stands for what was no request, and connections turned away.")
+	failed := t.counter("request_errors_total", "Error replies; the verb is none for malformed requests and refused connections.")
 	for _, e := range c.Errors {
 		verb := e.Verb
 		if verb == "" {
@@ -197,32 +197,32 @@ func (t *text) socket(v *survey.Survey) {
 		}
 		failed.count(e.N, label{"code", e.Code}, label{"verb", verb})
 	}
-	t.counter("reads_total", "GET and SIGN that were granted.").count(c.Reads)
-	t.counter("read_hits_total", "GET and SIGN that were answered from memory.").count(c.Hits)
-	t.counter("read_waits_total", "GET and SIGN that had to wait.").count(c.Waits)
-	t.counter("slowed_total", "Pauses because a user of this host asked too much.").count(c.Slowed)
-	t.counter("audit_dropped_total", "Lines left out of the audit because there were too many.").count(c.Unaudited)
+	t.counter("reads_total", "Allowed GET and SIGN requests.").count(c.Reads)
+	t.counter("read_hits_total", "GET and SIGN requests that were answered from memory.").count(c.Hits)
+	t.counter("read_waits_total", "GET and SIGN requests that had to wait.").count(c.Waits)
+	t.counter("slowed_total", "Pauses because a user of this host sent too many requests.").count(c.Slowed)
+	t.counter("audit_dropped_total", "Audit lines omitted because there were too many.").count(c.Unaudited)
 }
 
-// store writes how the disk does.
+// store writes the metrics of the disk.
 func (t *text) store(v *survey.Survey) {
 	st := &v.Store
 	t.counter("store_writes_total", "Writes that the database has made durable.").count(st.Puts)
-	took := t.family("store_commit_duration_seconds", "summary", "How long the database took to make groups of writes durable, by one sync each, or to fail to.")
+	took := t.family("store_commit_duration_seconds", "summary", "The duration of the database's commits, each with one sync, successful or not.")
 	took.part("_sum", st.Took.Seconds())
 	took.part("_count", float64(st.Commits+st.Failed))
-	t.counter("store_commits_failed_total", "Groups of writes that the database has not taken.").count(st.Failed)
+	t.counter("store_commits_failed_total", "Commits of the database that failed.").count(st.Failed)
 	t.counter("store_journal_appends_total", "Entries that the grant journal has made durable.").count(st.Journaled)
-	t.counter("store_journal_failed_total", "Entries that the grant journal has not taken.").count(st.JournalFailed)
-	t.gauge("store_refusing", "1 while the disk does not take what is to be written: what is fetched is served from memory.").add(number(st.Refusing))
-	t.gauge("store_pending_records", "Records that the grant journal has and the database not yet.").add(float64(st.Pending))
-	t.gauge("store_missing_commits", "Acknowledged commits that the database had lost when it was opened.").add(float64(st.Missing))
+	t.counter("store_journal_failed_total", "Entries that the grant journal could not write.").count(st.JournalFailed)
+	t.gauge("store_refusing", "1 while the disk refuses writes: fetched values are served from memory.").add(number(st.Refusing))
+	t.gauge("store_pending_records", "Records in the grant journal that are not in the database yet.").add(float64(st.Pending))
+	t.gauge("store_missing_commits", "Committed writes that the database had lost when it was opened.").add(float64(st.Missing))
 }
 
-// named reports whether q is to be named. WeCom's, which is no account's, always is.
+// named reports whether q is written as a series of its own. A budget of a whole host always is.
 func named(v *survey.Survey, q *credential.Quota) bool { return v.Named || q.Account == "" }
 
-// errcode is the label of an errcode, or of its absence.
+// errcode returns the label of an errcode; absent for 0.
 func errcode(n int, absent string) string {
 	if n == 0 {
 		return absent

@@ -13,29 +13,29 @@ import (
 	"tokend/daemon/survey"
 )
 
-// Metrics is what can be scraped of a daemon. Make one with [New]; its methods may be called
-// concurrently.
+// Metrics writes the metrics of a daemon and its process. Make one with [New]. Its methods may be
+// called concurrently.
 type Metrics struct {
 	look    func(context.Context) survey.Survey
 	process *prometheus.Registry
 }
 
-// New returns the metrics of the daemon that look looks at, once for each scrape, and of the
-// process that this is part of.
+// New returns Metrics that call look for a survey of the daemon, once per scrape.
 func New(look func(context.Context) survey.Survey) *Metrics {
 	m := &Metrics{look: look, process: prometheus.NewRegistry()}
 	m.process.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
-// format is the text format, which every version of Prometheus reads.
+// format is the text format, which every version of Prometheus can read.
 var format = expfmt.NewFormat(expfmt.TypeTextPlain)
 
-// ContentType is what the format of a scrape is called.
+// ContentType is the MIME type of a scrape.
 var ContentType = string(format)
 
-// Scrape looks at the daemon, and returns what writes all metrics as text, once. Both errors are
-// faults, and the end of ctx is one: what has been written by then is not to be taken for all.
+// Scrape makes a survey of the daemon, and returns a function that writes all metrics as text. The
+// function must be called once. If it returns an error, which includes the end of ctx, the output
+// is incomplete.
 func (m *Metrics) Scrape(ctx context.Context) (write func(io.Writer) error, err error) {
 	v := m.look(ctx)
 	families, err := m.process.Gather()
@@ -54,7 +54,7 @@ func (m *Metrics) Scrape(ctx context.Context) (write func(io.Writer) error, err 
 		}
 		t.b = process.Bytes()
 		t.survey(&v)
-		if err := ctx.Err(); err != nil { // the credentials may not have been all
+		if err := ctx.Err(); err != nil { // the walks may have ended early
 			return fmt.Errorf("write metrics: %w", err)
 		}
 		if t.flush(); t.err != nil {

@@ -28,12 +28,12 @@ import (
 	"tokend/fetchers"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "rewrite the golden files")
 
-// at is when the daemon of the tests is looked at.
+// at is the time of the tests' surveys.
 var at = time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
 
-// standings are credentials of each sort.
+// standings returns credentials of several kinds and states.
 func standings() []*credential.Standing {
 	return []*credential.Standing{
 		{
@@ -56,7 +56,7 @@ func standings() []*credential.Standing {
 	}
 }
 
-// quotas returns what yields all.
+// quotas returns an EachQuota that yields all.
 func quotas(all []credential.Quota) func(counted bool) iter.Seq[*credential.Quota] {
 	return func(counted bool) iter.Seq[*credential.Quota] {
 		return func(yield func(*credential.Quota) bool) {
@@ -72,7 +72,7 @@ func quotas(all []credential.Quota) func(counted bool) iter.Seq[*credential.Quot
 	}
 }
 
-// example is a daemon with one of everything.
+// example is a survey with at least one sample of every metric.
 func example() survey.Survey {
 	return survey.Survey{
 		Version: "1.2.3",
@@ -110,12 +110,12 @@ func example() survey.Survey {
 	}
 }
 
-// looking returns what looks at the same daemon each time.
+// looking returns a look function that always returns v.
 func looking(v survey.Survey) func(context.Context) survey.Survey {
 	return func(context.Context) survey.Survey { return v }
 }
 
-// scrape returns all metrics of a daemon as they are scraped.
+// scrape returns the scrape of v.
 func scrape(t testing.TB, v survey.Survey) string {
 	t.Helper()
 	var b strings.Builder
@@ -129,9 +129,9 @@ func scrape(t testing.TB, v survey.Survey) string {
 	return b.String()
 }
 
-// TestScrapeIsAsAgreed holds the names, labels and help of all metrics to a golden file: dashboards
-// and alerts are written against them.
-func TestScrapeIsAsAgreed(t *testing.T) {
+// TestScrapeGolden compares the names, labels and help texts of all metrics with a golden file.
+// Users' dashboards and alerts depend on them.
+func TestScrapeGolden(t *testing.T) {
 	if want := "text/plain; version=0.0.4; charset=utf-8"; !strings.HasPrefix(ContentType, want) {
 		t.Errorf("content type: got %q, want %q", ContentType, want)
 	}
@@ -162,9 +162,7 @@ func TestScrapeIsAsAgreed(t *testing.T) {
 	}
 }
 
-// TestLint holds the metrics to the conventions of Prometheus and to what its library, which reads
-// them here, makes of them; and to what it does not look for: that no sample is there twice, and
-// that all of a metric stand together.
+// TestLint checks the metrics with Prometheus' parser and linter, and with wellFormed.
 func TestLint(t *testing.T) {
 	for _, named := range []bool{true, false} {
 		v := example()
@@ -183,8 +181,8 @@ func TestLint(t *testing.T) {
 	}
 }
 
-// wellFormed reports what the library that reads text does not look for: a sample that is there
-// twice, and a metric whose lines do not stand together. It returns how many samples each has.
+// wellFormed reports faults that Prometheus' parser accepts: duplicate samples, and lines of a
+// metric that are not adjacent. It returns the number of samples of each metric.
 func wellFormed(t *testing.T, text string) map[string]int {
 	t.Helper()
 	parser := expfmt.NewTextParser(model.UTF8Validation)
@@ -206,19 +204,18 @@ func wellFormed(t *testing.T, text string) map[string]int {
 		if !strings.HasPrefix(line, "#") {
 			key = line[:strings.LastIndexByte(line, ' ')]
 			if !strings.HasPrefix(line, family) {
-				t.Errorf("%q stands in %s", line, family)
+				t.Errorf("%q is among the lines of %s", line, family)
 			}
 		}
 		if seen[key] {
-			t.Errorf("%q is there twice", key)
+			t.Errorf("%q is a duplicate", key)
 		}
 		seen[key] = true
 	}
 	return samples
 }
 
-// TestText holds that what is written is read as what was meant, by the library that others read it
-// with.
+// TestText checks that Prometheus' parser reads the written names, labels and values.
 func TestText(t *testing.T) {
 	values := []string{"", "plain", `a "quoted" one`, `back\slash`, "two\nlines", `\n is no line's end`, "微信", `ends in \`}
 	var b bytes.Buffer
@@ -228,7 +225,7 @@ func TestText(t *testing.T) {
 		f.add(float64(i)+0.25, label{"a", value}, label{"b", "x"})
 	}
 	all.counter("none_total", "Nothing of it is written.")
-	const large = 1<<53 + 1 // which is no float
+	const large = 1<<53 + 1 // not representable as a float
 	all.counter("n_total", "Help.").count(large)
 	all.flush()
 	if !strings.HasSuffix(b.String(), "\ntokend_n_total 9007199254740993\n") || strings.Contains(b.String(), "none") {
@@ -250,11 +247,11 @@ func TestText(t *testing.T) {
 	}
 	f.add(1, label{"a", "\xff"}, label{"b", "x"})
 	if all.err == nil {
-		t.Error("a label that is no UTF-8 is written")
+		t.Error("a label that is not UTF-8 is written")
 	}
 }
 
-// TestSeriesDoNotGrowWithCustomers holds that a million customers make as many series as one.
+// TestSeriesDoNotGrowWithCustomers checks that a million customers make as many series as one.
 func TestSeriesDoNotGrowWithCustomers(t *testing.T) {
 	count := func(customers int) int {
 		v := example()
@@ -312,15 +309,14 @@ func fillEmpty(v reflect.Value, text string) {
 	}
 }
 
-// TestAFaultIsOfTheScrape holds that a fault while the daemon is looked at comes to whoever
-// scrapes, who can contain it, and not to a goroutine of the library's, where it would end the
-// process; and that a label which cannot be one is an error and no fault.
-func TestAFaultIsOfTheScrape(t *testing.T) {
+// TestFaultInCaller checks that a panic in look reaches the caller of Scrape, which can recover. In
+// a goroutine of the library it would end the process. An invalid label is an error.
+func TestFaultInCaller(t *testing.T) {
 	m := New(func(context.Context) survey.Survey { panic("a fault") })
 	func() {
 		defer func() {
 			if recover() == nil {
-				t.Error("the fault did not come here")
+				t.Error("the panic did not reach the caller")
 			}
 		}()
 		_, _ = m.Scrape(t.Context())
@@ -333,12 +329,12 @@ func TestAFaultIsOfTheScrape(t *testing.T) {
 	}
 	var b strings.Builder
 	if err := write(&b); err == nil || b.Len() > 0 {
-		t.Errorf("got %d bytes and error %v, want an error alone", b.Len(), err)
+		t.Errorf("got %d bytes and error %v, want an error only", b.Len(), err)
 	}
 }
 
-// TestMetricsDocumented holds that docs/monitoring.md, in every language that it is in, has every
-// metric with its type and labels, and that every metric that a text or an example names exists.
+// TestMetricsDocumented checks that docs/monitoring.md, in every language, has every metric with
+// its type and labels. Every metric that a document or an example names must exist.
 func TestMetricsDocumented(t *testing.T) {
 	b, err := os.ReadFile("testdata/scrape.prom")
 	if err != nil {
@@ -379,7 +375,7 @@ func TestMetricsDocumented(t *testing.T) {
 	}
 }
 
-// labelsOf returns the labels of a metric, in order and without le, as a cell of a table.
+// labelsOf returns the labels of a metric as a cell of a table, sorted and without le.
 func labelsOf(scrape, name string) string {
 	sample := regexp.MustCompile(`(?m)^` + name + `(?:_bucket|_count)?\{(.*)\} `).FindStringSubmatch(scrape)
 	if sample == nil {
@@ -395,8 +391,8 @@ func labelsOf(scrape, name string) string {
 	return strings.Join(cell, ", ") + " "
 }
 
-// TestAlertsDocumented holds that docs/monitoring.md, in every language that it is in, has every
-// alert of the example and its severity, and no other.
+// TestAlertsDocumented checks that docs/monitoring.md, in every language, has exactly the alerts of
+// the example, with their severities.
 func TestAlertsDocumented(t *testing.T) {
 	rules, err := os.ReadFile("../../docs/tokend.rules.yml")
 	if err != nil {

@@ -18,8 +18,7 @@ import (
 	"tokend/daemon/survey"
 )
 
-// many is a daemon with so many accounts: of each a token that was fetched, a ticket, and a budget
-// of both.
+// many is a survey of many accounts. Each has a fetched token, an idle ticket and a budget of both.
 func many(accounts int, named bool) survey.Survey {
 	v := example()
 	v.Named = named
@@ -50,8 +49,8 @@ func many(accounts int, named bool) survey.Survey {
 	return v
 }
 
-// TestSizes holds that any number of accounts is scraped whole and well-formed, and named or not as
-// is wanted.
+// TestSizes checks that scrapes of any number of accounts, named or not, are complete and
+// well-formed.
 func TestSizes(t *testing.T) {
 	for _, accounts := range []int{0, 1, 10_000} {
 		for _, named := range []bool{true, false} {
@@ -86,7 +85,7 @@ func TestSizes(t *testing.T) {
 	}
 }
 
-// TestUnnamed holds that nothing names an account where accounts are not to be named.
+// TestUnnamed checks that no line names an account if Named is false.
 func TestUnnamed(t *testing.T) {
 	v := example()
 	v.Named = false
@@ -97,8 +96,8 @@ func TestUnnamed(t *testing.T) {
 	}
 }
 
-// TestBoundedMemory holds that a scrape allocates no more for many accounts than for few, and that
-// it holds no more than a chunk.
+// TestBoundedMemory checks that a scrape's allocations do not depend on the number of accounts, and
+// that it buffers at most a chunk.
 func TestBoundedMemory(t *testing.T) {
 	allocated := func(n int) uint64 {
 		v := example()
@@ -119,18 +118,18 @@ func TestBoundedMemory(t *testing.T) {
 		}
 		return after.TotalAlloc - before.TotalAlloc
 	}
-	allocated(10) // what is made once
+	allocated(10) // includes allocations that are made once
 	if few, many := allocated(10), allocated(10_000); many > few+8<<10 {
 		t.Errorf("%d bytes for 10 credentials, %d for 10 000", few, many)
 	}
 }
 
-// largest notes how much is written at once.
+// largest records the size of the largest write.
 type largest struct{ n int }
 
 func (l *largest) Write(p []byte) (int, error) { l.n = max(l.n, len(p)); return len(p), nil }
 
-// failing takes so many writes.
+// failing accepts left writes and then fails.
 type failing struct{ left int }
 
 var errGone = errors.New("the client has gone")
@@ -142,8 +141,8 @@ func (f *failing) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestEnds holds that a scrape whose client has gone, or whose time is up, ends soon and with an
-// error, wherever it is.
+// TestEnds checks that a scrape ends soon, with an error, after a failed write or the end of its
+// context.
 func TestEnds(t *testing.T) {
 	v := many(10_000, true)
 	walked, standings := 0, v.Standings
@@ -171,7 +170,7 @@ func TestEnds(t *testing.T) {
 	}
 	cancel()
 	if err := write(io.Discard); !errors.Is(err, context.Canceled) {
-		t.Errorf("a scrape whose time is up: got %v", err)
+		t.Errorf("context ended: got %v", err)
 	}
 }
 
@@ -189,13 +188,13 @@ func BenchmarkScrape(b *testing.B) {
 	}
 }
 
-// slowly takes long for each write.
+// slowly delays each write.
 type slowly struct{}
 
 func (slowly) Write(p []byte) (int, error) { time.Sleep(time.Second); return len(p), nil }
 
-// TestRestForSlowClients holds that others go on while a slow client is waited for, and that a quick
-// one causes no pauses.
+// TestRestForSlowClients checks that a scrape rests while it waits for a slow client, and does not
+// for a quick one.
 func TestRestForSlowClients(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, test := range []struct {

@@ -9,36 +9,35 @@ import (
 	"unicode/utf8"
 )
 
-// text is metrics in the words of Prometheus' text format, version 0.0.4. They are written as they
-// come: nothing is made of a sample but its line, and no more lines are held than fit into a chunk.
-// A library that keeps each as an object, sorts them and holds them against each other takes twenty
-// times as long, and tokend may have a hundred thousand of them; what it would find is held by the
-// tests, which read what is written here with that library.
+// text writes metrics in Prometheus' text format, version 0.0.4. It buffers at most one chunk of
+// lines. Prometheus' library would make an object of each sample, sort and compare them, which
+// takes twenty times as long. tokend may have 100 000 samples. The tests check the output with that
+// library.
 //
 // Make one with [newText].
 type text struct {
 	w    io.Writer
 	rest func() // called before a write that may take long
-	slow bool   // the last write did
-	b    []byte // what has not been written to w yet
-	err  error  // the first fault: what cannot be written, or w's
+	slow bool   // the last write took long
+	b    []byte // lines not yet written to w
+	err  error  // the first error: of w, or an invalid label
 }
 
-// chunk is how much is written to w at once.
+// chunk is the size of a write to w, in bytes.
 const chunk = 64 << 10
 
-// spare is room for the last line of a chunk: it is written when it is full.
+// spare is the buffer's capacity beyond chunk, for the last line of a chunk, in bytes.
 const spare = 2 << 10
 
-// quick is how long a write takes at most where the client keeps up. To rest before each of those
-// would take a quarter more of processor time.
+// quick is the maximum time of a write to a client that keeps up. A rest before each such write
+// would use a quarter more processor time.
 const quick = time.Millisecond
 
 func newText(w io.Writer, rest func()) *text {
 	return &text{w: w, rest: rest, b: make([]byte, 0, chunk+spare)}
 }
 
-// flush writes what there is to w.
+// flush writes the buffer to w.
 func (t *text) flush() {
 	if len(t.b) > 0 && t.err == nil {
 		if t.slow {
@@ -51,7 +50,7 @@ func (t *text) flush() {
 	t.b = t.b[:0]
 }
 
-// each calls f with what all yields, until there is a fault.
+// each calls f with the elements of all, until there is an error.
 func each[T any](t *text, all iter.Seq[T], f func(T)) {
 	for v := range all {
 		if t.err != nil {
@@ -61,8 +60,8 @@ func each[T any](t *text, all iter.Seq[T], f func(T)) {
 	}
 }
 
-// family is the samples of one metric, which stand together. Nothing is written of a family without
-// any.
+// family writes the samples of one metric, which must be adjacent. A family without samples writes
+// nothing.
 type family struct {
 	of               *text
 	name, kind, help string
@@ -80,17 +79,17 @@ func (t *text) family(name, kind, help string) *family {
 // label is one label of a sample.
 type label struct{ name, value string }
 
-// add adds a sample. A family's samples have the same labels, in the same order, and no two have
-// the same values of them.
+// add adds a sample. All samples of a family must have the same labels in the same order, and no
+// two the same values of all labels.
 func (f *family) add(value float64, labels ...label) { f.part("", value, labels...) }
 
-// count is add for what is counted, which a float could not always hold.
+// count is like add for an integer, which may exceed the precision of a float.
 func (f *family) count(n int64, labels ...label) {
 	f.begin("", labels)
 	f.of.b = append(strconv.AppendInt(f.of.b, n, 10), '\n')
 }
 
-// part adds one of the samples that make up a histogram or a summary.
+// part adds one sample of a histogram or a summary.
 func (f *family) part(suffix string, value float64, labels ...label) {
 	f.begin(suffix, labels)
 	f.of.b = append(appendFloat(f.of.b, value), '\n')
@@ -120,7 +119,7 @@ func (f *family) begin(suffix string, labels []label) {
 			continue
 		}
 		if !utf8.ValidString(l.value) && f.of.err == nil {
-			f.of.err = fmt.Errorf("%s: label %s is %q, which is no UTF-8", f.name, l.name, l.value)
+			f.of.err = fmt.Errorf("%s: label %s is %q, which is not UTF-8", f.name, l.name, l.value)
 		}
 		b = append(appendEscaped(b, l.value, true), '"')
 	}
@@ -130,14 +129,13 @@ func (f *family) begin(suffix string, labels []label) {
 	f.of.b = append(b, ' ')
 }
 
-// timestamp adds a sample that is a time, to a millisecond.
+// timestamp adds a sample that is a time, with a resolution of 1 ms.
 func (f *family) timestamp(t time.Time, labels ...label) {
 	f.begin("", labels)
 	f.of.b = append(appendSeconds(f.of.b, t.UnixMilli()), '\n')
 }
 
-// appendSeconds appends milliseconds as seconds. It takes a third of the time that the shortest
-// text of a float takes.
+// appendSeconds appends milliseconds as seconds. It takes a third of the time of appendFloat.
 func appendSeconds(b []byte, ms int64) []byte {
 	if ms < 0 {
 		return appendFloat(b, float64(ms)/1000)
@@ -149,11 +147,11 @@ func appendSeconds(b []byte, ms int64) []byte {
 	return b
 }
 
-// appendFloat appends v as the format has it.
+// appendFloat appends v in the format's notation.
 func appendFloat(b []byte, v float64) []byte { return strconv.AppendFloat(b, v, 'g', -1, 64) }
 
-// plain reports whether s is printable ASCII of which nothing is to be escaped. It looks at all of s
-// without a branch: scrapes spend much of their time here.
+// plain reports whether s is printable ASCII that needs no escapes. It checks all bytes without a
+// branch, because scrapes spend much of their time here.
 func plain(s string) bool {
 	var odd byte
 	for i := range len(s) {
@@ -162,7 +160,7 @@ func plain(s string) bool {
 	return odd == 0
 }
 
-// oddities has 1 for the bytes that are not plain.
+// oddities is 1 for bytes that are not plain.
 var oddities = func() (odd [256]byte) {
 	for c := range odd {
 		if c < ' ' || c >= utf8.RuneSelf || c == '"' || c == '\\' {
@@ -172,7 +170,7 @@ var oddities = func() (odd [256]byte) {
 	return odd
 }()
 
-// appendEscaped appends s as a label's value, which is quoted, or as a help.
+// appendEscaped appends s as a label's value (quoted) or as a help text.
 func appendEscaped(b []byte, s string, quoted bool) []byte {
 	for i := range len(s) {
 		switch c := s[i]; {

@@ -10,33 +10,33 @@ import (
 	"tokend/daemon/credential"
 )
 
-// totals is what is counted of the configured credentials. It has as many numbers as there are
-// families, kinds and errcodes, however many credentials there are. Its zero value is ready.
+// totals counts the configured credentials. Its size depends on the number of families, kinds and
+// errcodes, and not on the number of credentials. Its zero value is ready.
 type totals struct {
-	states  map[herd]*[credential.StateCount]int
+	states  map[group]*[credential.StateCount]int
 	failing map[failure]int
-	ends    map[herd]time.Time // when the first of the failing ends or has ended
+	ends    map[group]time.Time // the earliest expiry of a failing credential
 
-	valued, scheduled, undurable bool // there is one
+	valued, scheduled, undurable bool // whether a credential has a value, is scheduled, is undurable
 
-	last  herd // whose states are in count: those of one account are mostly of few
+	last  group // the group of count, a cache of the last lookup
 	count *[credential.StateCount]int
 }
 
-// herd is the credentials that are counted together.
-type herd struct{ family, kind string }
+// group is a set of credentials that are counted together.
+type group struct{ family, kind string }
 
-// failure is why some of a herd have failed.
+// failure is an errcode of a group's credentials.
 type failure struct {
-	herd
+	group
 	errcode int
 }
 
 func (s *totals) add(c *credential.Standing) {
 	family, _, _ := strings.Cut(c.Name, "/")
-	h := herd{family, c.Kind}
+	h := group{family, c.Kind}
 	if s.states == nil {
-		s.states, s.failing, s.ends = map[herd]*[credential.StateCount]int{}, map[failure]int{}, map[herd]time.Time{}
+		s.states, s.failing, s.ends = map[group]*[credential.StateCount]int{}, map[failure]int{}, map[group]time.Time{}
 	}
 	if s.count == nil || s.last != h {
 		if s.last, s.count = h, s.states[h]; s.count == nil {
@@ -57,31 +57,31 @@ func (s *totals) add(c *credential.Standing) {
 	}
 }
 
-func compareHerds(a, b herd) int {
+func compareGroups(a, b group) int {
 	return cmp.Or(cmp.Compare(a.family, b.family), cmp.Compare(a.kind, b.kind))
 }
 
 // totals writes s.
 func (t *text) totals(s *totals) {
-	all := t.gauge("credentials", "Configured credentials, by state.")
-	for _, h := range slices.SortedFunc(maps.Keys(s.states), compareHerds) {
+	all := t.gauge("credentials", "The number of configured credentials, by state.")
+	for _, h := range slices.SortedFunc(maps.Keys(s.states), compareGroups) {
 		for state, n := range s.states[h] {
 			all.count(int64(n), label{"family", h.family}, label{"kind", h.kind}, label{"state", credential.State(state).String()})
 		}
 	}
-	failing := t.gauge("credentials_failing", "Configured credentials whose last refresh has failed, by WeChat's errcode.")
+	failing := t.gauge("credentials_failing", "The number of configured credentials whose last refresh failed, by errcode.")
 	for _, f := range slices.SortedFunc(maps.Keys(s.failing), func(a, b failure) int {
-		return cmp.Or(compareHerds(a.herd, b.herd), cmp.Compare(a.errcode, b.errcode))
+		return cmp.Or(compareGroups(a.group, b.group), cmp.Compare(a.errcode, b.errcode))
 	}) {
 		failing.count(int64(s.failing[f]), label{"errcode", errcode(f.errcode, "none")}, label{"family", f.family}, label{"kind", f.kind})
 	}
-	ends := t.gauge("credentials_failing_expiry_timestamp_seconds", "When the first of these ends or has ended.")
-	for _, h := range slices.SortedFunc(maps.Keys(s.ends), compareHerds) {
+	ends := t.gauge("credentials_failing_expiry_timestamp_seconds", "When the first of the failing credentials expires or expired.")
+	for _, h := range slices.SortedFunc(maps.Keys(s.ends), compareGroups) {
 		ends.timestamp(s.ends[h], label{"family", h.family}, label{"kind", h.kind})
 	}
 }
 
-// mostSpent is how much of each sort of budget is spent where it is the most.
+// mostSpent is the largest spent ratio of each kind of budget.
 type mostSpent []struct {
 	word  string
 	ratio float64
