@@ -27,7 +27,7 @@ func (e *Engine) SetCatalog(c Catalog) {
 	e.classes.forget()
 	e.liftEndpoints((*hold).operators)
 	var touched []*entry
-	work := e.cfg.Throttle.Begin(e.base)
+	work := e.cfg.Throttle.BeginUrgent(e.base)
 	defer work.End()
 	for _, en := range e.index.all() {
 		work.Step()
@@ -130,7 +130,7 @@ type Seed struct {
 func (e *Engine) ApplySeeds(ctx context.Context, seeds []Seed) error {
 	var work *throttle.Work
 	if e.isLoaded() { // else nobody is being answered yet
-		work = e.cfg.Throttle.Begin(ctx)
+		work = e.cfg.Throttle.BeginUrgent(ctx)
 		defer work.End()
 	}
 	for batch := range slices.Chunk(seeds, giveBatch) {

@@ -32,7 +32,7 @@ const (
 // nil Budget delays nothing.
 type Budget struct {
 	mu      sync.Mutex // guards the fields below
-	queue   []*Work    // work that waits for a slice, in order
+	queue   []*Work    // work that waits for a slice: urgent work, then other work, each in order
 	current *Work      // has the slice; nil for none
 	until   time.Time  // when current loses the slice
 	next    time.Time  // when the next slice may begin
@@ -61,6 +61,25 @@ func (b *Budget) Begin(ctx context.Context) *Work {
 		return nil
 	}
 	return &Work{budget: b, ctx: ctx, began: time.Now(), allowed: free, wake: make(chan struct{}, 1)}
+}
+
+// BeginUrgent is like [Budget.Begin] for work of which the process does one at a time. It gets its
+// slices before all other work.
+func (b *Budget) BeginUrgent(ctx context.Context) *Work {
+	w := b.Begin(ctx)
+	if w != nil {
+		w.urgent = true
+	}
+	return w
+}
+
+// enqueueLocked adds w to the queue.
+func (b *Budget) enqueueLocked(w *Work) {
+	i := slices.IndexFunc(b.queue, func(other *Work) bool { return w.urgent && !other.urgent })
+	if i < 0 {
+		i = len(b.queue)
+	}
+	b.queue = slices.Insert(b.queue, i, w)
 }
 
 // forLocked returns how long w sleeps before it checks the budget again, unless it is woken
@@ -117,6 +136,7 @@ func (b *Budget) wakeLocked() {
 type Work struct {
 	budget  *Budget
 	ctx     context.Context
+	urgent  bool
 	steps   int
 	began   time.Time     // start of the slice
 	allowed time.Duration // length of the slice
@@ -181,7 +201,7 @@ func (w *Work) wait(worked time.Duration) bool {
 	if w.allowed > 0 {
 		b.leaveLocked(w, now, worked)
 	}
-	b.queue = append(b.queue, w)
+	b.enqueueLocked(w)
 	d := b.forLocked(w, now)
 	if d == 0 {
 		b.mu.Unlock()

@@ -169,12 +169,36 @@ func TestEnd(t *testing.T) {
 	})
 }
 
+// TestUrgentFirst checks that urgent work does not wait for the other work in the queue.
+func TestUrgentFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := New()
+		var others sync.WaitGroup
+		for range 100 {
+			others.Go(func() { work(b, 2000) })
+		}
+		time.Sleep(50 * time.Millisecond)
+		const steps = 20_000
+		began := time.Now()
+		w := b.BeginUrgent(t.Context())
+		for range steps {
+			time.Sleep(step)
+			w.Step()
+		}
+		w.End()
+		if took := time.Since(began); took > share*steps*step+10*slice {
+			t.Errorf("%v of work took %v", steps*step, took)
+		}
+		others.Wait()
+	})
+}
+
 // TestNil checks that a nil budget delays nothing.
 func TestNil(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b *Budget
 		b.Lift()
-		if took := work(b, 10_000); took != 10_000*step || !b.Begin(t.Context()).Pause() {
+		if took := work(b, 10_000); took != 10_000*step || !b.Begin(t.Context()).Pause() || !b.BeginUrgent(t.Context()).Pause() {
 			t.Errorf("%v", took)
 		}
 	})
