@@ -80,7 +80,7 @@ func (s *surveyor) measure(ctx context.Context) survey.Survey {
 	v := s.look()
 	v.Named = s.named.Load()
 	w := s.engine.Walk(ctx)
-	v.Standings, v.EachQuota, v.Rest = w.Standings, w.Quotas, w.Rest
+	v.Summaries, v.EachQuota, v.Rest = w.Summaries, w.Quotas, w.Rest
 	return v
 }
 

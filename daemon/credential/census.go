@@ -6,9 +6,9 @@ import (
 	"tokend/fetchers"
 )
 
-// Crowd is the number of requested credentials of one kind, by state, of the customers of one
+// CustomerStates counts, by state, the requested credentials of one kind of the customers of one
 // platform or suite.
-type Crowd struct {
+type CustomerStates struct {
 	Platform string // the owner: open_platform/<component_appid>, open_work/<suite_id>
 	Kind     string
 	States   [StateCount]int // by State
@@ -30,8 +30,8 @@ func (h Holds) Acts() bool { return h.Reaction > fetchers.Retry }
 // Census counts the credentials in memory. Its size depends on the number of platforms, kinds and
 // errcodes only.
 type Census struct {
-	Customers []Crowd // sorted by platform and kind
-	Holds     []Holds // of customers' credentials and the accounts' own; sorted by kind, reason and errcode
+	Customers []CustomerStates // sorted by platform and kind
+	Holds     []Holds          // of customers' credentials and the accounts' own; sorted by kind, reason and errcode
 }
 
 // Quota is a budget of calls for one account.

@@ -88,9 +88,9 @@ type Status struct {
 	Readers *Readers
 }
 
-// Standing is the part of a [Status] that metrics need: numbers, times and words of a small set.
+// Summary is the part of a [Status] that metrics need: numbers, times and words of a small set.
 // Zero times mean "none".
-type Standing struct {
+type Summary struct {
 	Name        string
 	Kind        string
 	State       State

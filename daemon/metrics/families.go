@@ -14,7 +14,7 @@ import (
 func (t *text) survey(v *survey.Survey) {
 	t.daemon(v)
 	t.credentials(v)
-	t.crowds(v)
+	t.customers(v)
 	t.quotas(v)
 	t.upstream(v)
 	t.pushes(v)
@@ -35,39 +35,39 @@ func (t *text) daemon(v *survey.Survey) {
 func (t *text) credentials(v *survey.Survey) {
 	var sum totals
 	states := t.gauge("credential_state", "1 for the current state of a configured credential.")
-	each(t, v.Standings, func(c *credential.Standing) {
+	each(t, v.Summaries, func(c *credential.Summary) {
 		sum.add(c)
 		if v.Named {
 			states.count(1, label{"kind", c.Kind}, label{"name", c.Name}, label{"state", c.State.String()})
 		}
 	})
 	if v.Named {
-		t.named(v.Standings, &sum)
+		t.named(v.Summaries, &sum)
 	}
 	t.totals(&sum)
 }
 
 // named writes the series of configured credentials, except their states.
-func (t *text) named(all iter.Seq[*credential.Standing], sum *totals) {
-	when := func(f *family, some bool, of func(*credential.Standing) time.Time) {
+func (t *text) named(all iter.Seq[*credential.Summary], sum *totals) {
+	when := func(f *family, some bool, of func(*credential.Summary) time.Time) {
 		if !some {
 			return
 		}
-		each(t, all, func(c *credential.Standing) {
+		each(t, all, func(c *credential.Summary) {
 			if at := of(c); !at.IsZero() {
 				f.timestamp(at, label{"kind", c.Kind}, label{"name", c.Name})
 			}
 		})
 	}
 	when(t.gauge("credential_expiry_timestamp_seconds", "When the newest value of a configured credential expires or expired."),
-		sum.valued, func(c *credential.Standing) time.Time { return c.ExpiresAt })
+		sum.valued, func(c *credential.Summary) time.Time { return c.ExpiresAt })
 	when(t.gauge("credential_fetched_timestamp_seconds", "When the newest value of a configured credential was fetched or pushed."),
-		sum.valued, func(c *credential.Standing) time.Time { return c.FetchedAt })
+		sum.valued, func(c *credential.Summary) time.Time { return c.FetchedAt })
 	when(t.gauge("credential_next_refresh_timestamp_seconds", "When a configured credential is refreshed next."),
-		sum.scheduled, func(c *credential.Standing) time.Time { return c.NextRefresh })
+		sum.scheduled, func(c *credential.Summary) time.Time { return c.NextRefresh })
 	if len(sum.failing) > 0 {
 		failures := t.gauge("credential_failures", "Failed refreshes of a configured credential since the last success, with the last errcode.")
-		each(t, all, func(c *credential.Standing) {
+		each(t, all, func(c *credential.Summary) {
 			if c.Failures > 0 {
 				failures.count(int64(c.Failures), label{"errcode", errcode(c.ErrCode, "none")}, label{"kind", c.Kind}, label{"name", c.Name})
 			}
@@ -75,7 +75,7 @@ func (t *text) named(all iter.Seq[*credential.Standing], sum *totals) {
 	}
 	if sum.undurable {
 		undurable := t.gauge("credential_undurable", "1 for a configured credential whose value is served from memory and not on disk.")
-		each(t, all, func(c *credential.Standing) {
+		each(t, all, func(c *credential.Summary) {
 			if !c.Durable {
 				undurable.count(1, label{"kind", c.Kind}, label{"name", c.Name})
 			}
@@ -83,8 +83,8 @@ func (t *text) named(all iter.Seq[*credential.Standing], sum *totals) {
 	}
 }
 
-// crowds writes the totals that include customers' credentials.
-func (t *text) crowds(v *survey.Survey) {
+// customers writes the totals that include customers' credentials.
+func (t *text) customers(v *survey.Survey) {
 	customers := t.gauge("customer_credentials", "Credentials of a platform's or a suite's customers in memory, by state.")
 	for _, c := range v.Census.Customers {
 		for state, n := range c.States {

@@ -33,9 +33,9 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 // at is the time of the tests' surveys.
 var at = time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
 
-// standings returns credentials of several kinds and states.
-func standings() []*credential.Standing {
-	return []*credential.Standing{
+// summaries returns credentials of several kinds and states.
+func summaries() []*credential.Summary {
+	return []*credential.Summary{
 		{
 			Name: "official_account/wx0123/access_token", Kind: "stable_token", State: credential.Fresh,
 			FetchedAt: at.Add(-time.Hour), ExpiresAt: at.Add(time.Hour), NextRefresh: at.Add(55*time.Minute + 7*time.Millisecond), Durable: true,
@@ -77,11 +77,11 @@ func example() survey.Survey {
 	return survey.Survey{
 		Version: "1.2.3",
 		At:      at, Began: at.Add(-time.Hour), Loaded: at.Add(-time.Minute),
-		Standings: slices.Values(standings()),
+		Summaries: slices.Values(summaries()),
 		Named:     true,
 		Rest:      func() {},
 		Census: credential.Census{
-			Customers: []credential.Crowd{{Platform: "open_platform/wxcomponent", Kind: "authorizer_token", States: [credential.StateCount]int{0, 90_000, 5, 9_900, 0, 95}}},
+			Customers: []credential.CustomerStates{{Platform: "open_platform/wxcomponent", Kind: "authorizer_token", States: [credential.StateCount]int{0, 90_000, 5, 9_900, 0, 95}}},
 			Holds:     []credential.Holds{{Kind: "authorizer_token", Reason: credential.Refused, ErrCode: 61004, Reaction: fetchers.AddressRefused, N: 95}, {Kind: "corp_token", Reason: credential.Unreachable, N: 1}},
 		},
 		EachQuota: quotas([]credential.Quota{
@@ -269,7 +269,7 @@ func TestSeriesDoNotGrowWithCustomers(t *testing.T) {
 // foreign, so that the test covers fields added later.
 func TestForeignTextIsNoLabel(t *testing.T) {
 	const foreign = "not allow to access"
-	v, all := example(), standings()
+	v, all := example(), summaries()
 	v.Credentials = []credential.Status{{Listing: credential.Listing{Name: all[0].Name}, Kind: all[0].Kind, ErrCode: 60020, Failures: 3}}
 	for _, part := range []any{all, v.Credentials, &v.Census, v.Endpoints, v.Hosts, &v.Pushes} {
 		fillEmpty(reflect.ValueOf(part), foreign)
@@ -277,7 +277,7 @@ func TestForeignTextIsNoLabel(t *testing.T) {
 	if c := v.Credentials[0]; c.LastError != foreign || c.Address != foreign || c.Fingerprint != foreign {
 		t.Fatalf("fields are not filled: %+v", c)
 	}
-	v.Standings = slices.Values(all)
+	v.Summaries = slices.Values(all)
 	for _, v.Named = range []bool{true, false} {
 		for line := range strings.Lines(scrape(t, v)) {
 			if strings.Contains(line, foreign) {

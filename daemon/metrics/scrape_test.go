@@ -22,14 +22,14 @@ import (
 func many(accounts int, named bool) survey.Survey {
 	v := example()
 	v.Named = named
-	v.Standings = func(yield func(*credential.Standing) bool) {
+	v.Summaries = func(yield func(*credential.Summary) bool) {
 		for i := range accounts {
 			owner := "official_account/wx" + strconv.Itoa(i)
-			token := credential.Standing{
+			token := credential.Summary{
 				Name: owner + "/access_token", Kind: "stable_token", State: credential.Fresh, Durable: true,
 				FetchedAt: at, ExpiresAt: at.Add(time.Hour), NextRefresh: at.Add(time.Minute),
 			}
-			ticket := credential.Standing{Name: owner + "/jsapi_ticket", Kind: "ticket", Durable: true}
+			ticket := credential.Summary{Name: owner + "/jsapi_ticket", Kind: "ticket", Durable: true}
 			if !yield(&token) || !yield(&ticket) {
 				return
 			}
@@ -101,7 +101,7 @@ func TestUnnamed(t *testing.T) {
 func TestBoundedMemory(t *testing.T) {
 	allocated := func(n int) uint64 {
 		v := example()
-		v.Standings = slices.Values(slices.Repeat(standings()[:1], n))
+		v.Summaries = slices.Values(slices.Repeat(summaries()[:1], n))
 		budgets := slices.Repeat([]*credential.Quota{{Account: "official_account/wx0123", Word: "force", Limit: 20}}, n)
 		v.EachQuota = func(bool) iter.Seq[*credential.Quota] { return slices.Values(budgets) }
 		write, err := New(looking(v)).Scrape(t.Context())
@@ -145,9 +145,9 @@ func (f *failing) Write(p []byte) (int, error) {
 // context.
 func TestEnds(t *testing.T) {
 	v := many(10_000, true)
-	walked, standings := 0, v.Standings
-	v.Standings = func(yield func(*credential.Standing) bool) {
-		for s := range standings {
+	walked, summaries := 0, v.Summaries
+	v.Summaries = func(yield func(*credential.Summary) bool) {
+		for s := range summaries {
 			if walked++; !yield(s) {
 				return
 			}

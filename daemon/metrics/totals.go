@@ -32,7 +32,7 @@ type failure struct {
 	errcode int
 }
 
-func (s *totals) add(c *credential.Standing) {
+func (s *totals) add(c *credential.Summary) {
 	family, _, _ := strings.Cut(c.Name, "/")
 	h := group{family, c.Kind}
 	if s.states == nil {

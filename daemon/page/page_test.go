@@ -38,7 +38,7 @@ func example() survey.Survey {
 			},
 		},
 		Census: credential.Census{
-			Customers: []credential.Crowd{{Platform: "open_platform/wxcomponent", Kind: "authorizer_token", States: [credential.StateCount]int{0, 1_234_567, 0, 8, 0, 9}}},
+			Customers: []credential.CustomerStates{{Platform: "open_platform/wxcomponent", Kind: "authorizer_token", States: [credential.StateCount]int{0, 1_234_567, 0, 8, 0, 9}}},
 			Holds:     []credential.Holds{{Kind: "authorizer_token", Reason: credential.Refused, ErrCode: 61003, Reaction: fetchers.Reauthorize, N: 9}},
 		},
 		Quotas:    []credential.Quota{{Word: "erroneous calls", Spent: 7, Limit: 1500, Window: time.Hour}},

@@ -104,7 +104,7 @@ func (w *words) of(v *survey.Survey) *view {
 	}
 	p.Bad = w.troubles(v)
 	p.Good = len(p.Bad) == 0 && !p.Refusing
-	w.crowds(p, v)
+	w.customers(p, v)
 	w.numbers(p, v)
 	return p
 }
@@ -198,8 +198,8 @@ func (w *words) troubles(v *survey.Survey) []row {
 	return rows
 }
 
-// crowds fills in the counts of customers' credentials, the holds and the quotas.
-func (w *words) crowds(p *view, v *survey.Survey) {
+// customers fills in the counts of customers' credentials, the holds and the quotas.
+func (w *words) customers(p *view, v *survey.Survey) {
 	for _, c := range v.Census.Customers {
 		shown := crowd{Platform: c.Platform, Kind: c.Kind}
 		for state, n := range c.States {
@@ -211,7 +211,7 @@ func (w *words) crowds(p *view, v *survey.Survey) {
 		p.Crowds = append(p.Crowds, shown)
 	}
 	for _, h := range v.Census.Holds {
-		if !slices.ContainsFunc(v.Census.Customers, func(c credential.Crowd) bool { return c.Kind == h.Kind }) {
+		if !slices.ContainsFunc(v.Census.Customers, func(c credential.CustomerStates) bool { return c.Kind == h.Kind }) {
 			continue // configured credentials have rows of their own
 		}
 		p.Held = append(p.Held, held{h.Kind, grouped(int64(h.N)), w.why(h), w.remedy(h.Reason, h.Reaction, "NAME")})

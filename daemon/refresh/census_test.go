@@ -85,7 +85,7 @@ func TestCensusCountsCustomers(t *testing.T) {
 	if len(got.Customers) != 1 || len(got.Holds) != 0 {
 		t.Fatalf("got %+v, want a single line", got)
 	}
-	want := credential.Crowd{Platform: platform, Kind: policy.AuthorizerToken.Word}
+	want := credential.CustomerStates{Platform: platform, Kind: policy.AuthorizerToken.Word}
 	want.States[credential.Fresh] = n
 	if got.Customers[0] != want {
 		t.Errorf("got  %+v\nwant %+v", got.Customers[0], want)

@@ -154,7 +154,7 @@ func (e *Engine) Overview() []credential.Status {
 // Census walks through all there is in memory and counts it. It takes some tenths of a microsecond
 // for each credential, and holds up no reader.
 func (e *Engine) Census() credential.Census {
-	type flock struct {
+	type group struct {
 		kind     *policy.Policy
 		platform string
 	}
@@ -164,7 +164,7 @@ func (e *Engine) Census() credential.Census {
 		errcode int
 		class   fetchers.Reaction
 	}
-	crowds := map[flock]*[credential.StateCount]int{}
+	customers := map[group]*[credential.StateCount]int{}
 	holds := map[cause]int{}
 	now := e.clock.Now()
 	work := e.cfg.Throttle.Begin(e.base)
@@ -179,11 +179,11 @@ func (e *Engine) Census() credential.Census {
 		state, h, kind := en.stateLocked(now), en.hold, en.policy()
 		en.mu.Unlock()
 		if kind.Lapses && !kind.Configured {
-			f := flock{kind, credential.OwnerOf(en.name)}
-			states := crowds[f]
+			f := group{kind, credential.OwnerOf(en.name)}
+			states := customers[f]
 			if states == nil {
 				states = new([credential.StateCount]int)
-				crowds[f] = states
+				customers[f] = states
 			}
 			states[state]++
 		}
@@ -192,13 +192,13 @@ func (e *Engine) Census() credential.Census {
 		}
 	}
 	var c credential.Census
-	for f, states := range crowds {
-		c.Customers = append(c.Customers, credential.Crowd{Platform: f.platform, Kind: f.kind.String(), States: *states})
+	for f, states := range customers {
+		c.Customers = append(c.Customers, credential.CustomerStates{Platform: f.platform, Kind: f.kind.String(), States: *states})
 	}
 	for h, n := range holds {
 		c.Holds = append(c.Holds, credential.Holds{Kind: h.kind.String(), Reason: h.reason, ErrCode: h.errcode, Reaction: h.class, N: n})
 	}
-	slices.SortFunc(c.Customers, func(a, b credential.Crowd) int {
+	slices.SortFunc(c.Customers, func(a, b credential.CustomerStates) int {
 		return cmp.Or(cmp.Compare(a.Platform, b.Platform), cmp.Compare(a.Kind, b.Kind))
 	})
 	slices.SortFunc(c.Holds, func(a, b credential.Holds) int {

@@ -37,11 +37,11 @@ func (e *Engine) Walk(ctx context.Context) *Walk {
 // Rest lets others go on, for a caller that is about to wait for something, or has done.
 func (w *Walk) Rest() { w.work.Rest() }
 
-// Standings yields how each credential is. One that a reload has removed meanwhile is left out, and
+// Summaries yields how each credential is. One that a reload has removed meanwhile is left out, and
 // one that nobody had asked for in the first walk counts as such in all.
-func (w *Walk) Standings(yield func(*credential.Standing) bool) {
+func (w *Walk) Summaries(yield func(*credential.Summary) bool) {
 	first, i := w.asked == nil, 0
-	var s credential.Standing
+	var s credential.Summary
 	for spec := range w.catalog.Specs() {
 		var en *entry
 		if first || w.asked.has(i) {
@@ -62,8 +62,8 @@ func (w *Walk) Standings(yield func(*credential.Standing) bool) {
 
 // summarize sets s to how en is, nil if nobody has asked for it, at now, which the wall clock calls wall.
 // It reports whether there is such a credential still.
-func summarize(s *credential.Standing, spec *Spec, en *entry, now clock.Instant, wall time.Time) bool {
-	*s = credential.Standing{Name: spec.Name, Kind: spec.Policy.Word, Durable: true}
+func summarize(s *credential.Summary, spec *Spec, en *entry, now clock.Instant, wall time.Time) bool {
+	*s = credential.Summary{Name: spec.Name, Kind: spec.Policy.Word, Durable: true}
 	if en == nil {
 		s.State = unasked(spec.Policy)
 		return true

@@ -22,10 +22,10 @@ type Survey struct {
 	// Only the status page gets them and Quotas.
 	Credentials []credential.Status
 
-	// Standings yields the same credentials with fewer fields. EachQuota yields Quotas, with Spent
+	// Summaries yields the same credentials with fewer fields. EachQuota yields Quotas, with Spent
 	// if counted is set. Both can be iterated repeatedly. Rest must be called before a wait and
 	// after the last iteration. Only metrics get these fields.
-	Standings iter.Seq[*credential.Standing]
+	Summaries iter.Seq[*credential.Summary]
 	EachQuota func(counted bool) iter.Seq[*credential.Quota]
 	Rest      func()
 

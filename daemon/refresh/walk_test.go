@@ -11,9 +11,9 @@ import (
 	"tokend/fetchers"
 )
 
-// TestStandings holds that a walk through the configured credentials tells what their statuses do,
+// TestSummaries holds that a walk through the configured credentials tells what their statuses do,
 // as often as it is made, and makes no entry.
-func TestStandings(t *testing.T) {
+func TestSummaries(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform("wxa")
 		c := p.catalog()
@@ -34,13 +34,13 @@ func TestStandings(t *testing.T) {
 		for range 3 {
 			statuses := r.Overview()
 			n := 0
-			for got := range w.Standings {
+			for got := range w.Summaries {
 				i := slices.IndexFunc(statuses, func(s credential.Status) bool { return s.Name == got.Name })
 				if i < 0 {
 					t.Fatalf("%s is not configured", got.Name)
 				}
 				s := statuses[i]
-				want := credential.Standing{
+				want := credential.Summary{
 					Name: s.Name, Kind: s.Kind, State: s.State, FetchedAt: s.FetchedAt, ExpiresAt: s.ExpiresAt,
 					NextRefresh: s.NextRefresh, ErrCode: s.ErrCode, Failures: s.Failures, Durable: s.Durable,
 				}
