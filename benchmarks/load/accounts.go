@@ -12,18 +12,18 @@ import (
 	"time"
 )
 
-// accounts is a configuration with as many official accounts, which is what a scrape names one by
-// one and a reload looks at.
+// accounts is a configuration with many official accounts. A scrape has series for each account,
+// and a reload compares each.
 var accounts = world{accounts: 10_000, http: true}
 
-// scrape has somebody scrape once a second, where Prometheus does once in fifteen.
+// scrape scrapes once per second. Prometheus scrapes every 15 s.
 func (l *load) scrape(ctx context.Context) error {
 	return l.beside(ctx, "scrape", fmt.Sprintf("a scrape of %d accounts each second", accounts.accounts), accounts,
 		counted(time.Second, scrapeOnce))
 }
 
-// scrapeOnce reads all metrics with a few system calls: the transport of net/http would do so on
-// threads that do not give way.
+// scrapeOnce reads all metrics with a few system calls. The transport of net/http would use threads
+// of normal priority.
 func scrapeOnce(ctx context.Context, d daemon) error {
 	nc, err := net.Dial("tcp", d.monitor)
 	if err != nil {
@@ -40,7 +40,7 @@ func scrapeOnce(ctx context.Context, d daemon) error {
 		return err
 	}
 	if !strings.HasPrefix(string(b[:n]), "HTTP/1.1 200 ") {
-		return fmt.Errorf("a scrape was answered %.32q", b[:n])
+		return fmt.Errorf("scrape: got %.32q", b[:n])
 	}
 	for {
 		if _, err := nc.Read(b); errors.Is(err, io.EOF) {
@@ -51,7 +51,7 @@ func scrapeOnce(ctx context.Context, d daemon) error {
 	}
 }
 
-// reload has the configuration read again, one reload after another.
+// reload reloads the configuration repeatedly, without pauses.
 func (l *load) reload(ctx context.Context) error {
 	return l.beside(ctx, "reload", fmt.Sprintf("reloads of %d accounts", accounts.accounts), accounts,
 		counted(0, reloadOnce))

@@ -13,28 +13,28 @@ import (
 	"tokend/benchmarks/rig"
 )
 
-// The bounds of reads beside something else.
+// The bounds of reads beside other work.
 const (
-	mostRatio, aimRatio = 5, 3   // of their p99 to that of the calm daemon
-	mostPause, aimPause = 20, 10 // how long the slowest waits, in milliseconds
+	mostRatio, aimRatio = 5, 3   // p99 of disturbed reads to p99 of calm reads
+	mostPause, aimPause = 20, 10 // the slowest read, in milliseconds
 )
 
-// daemon is a daemon that runs, of one side.
+// daemon is a running daemon of one side.
 type daemon struct {
 	*rig.Process
 	state   *rig.State
-	monitor string // the address of its HTTP, "" for none
+	monitor string // the address of its HTTP listener, "" for none
 }
 
-// world is what a daemon is to have.
+// world describes the accounts of a daemon.
 type world struct {
 	customers int  // each with a token and a grant
 	accounts  int  // official accounts, each with a token
 	listed    int  // customers that only WeChat knows
-	http      bool // with metrics
+	http      bool // whether metrics are served
 }
 
-// launch starts a daemon of each side, each with a world of its own.
+// launch starts a daemon of each side, each with its own state.
 func (l *load) launch(ctx context.Context, name string, w world) (all []daemon, stop func(), err error) {
 	stop = func() {
 		for _, d := range all {
@@ -82,16 +82,16 @@ func (l *load) start(ctx context.Context, s side, name string, w world) (d daemo
 	return d, err
 }
 
-// disturbance does something with d until ctx ends, and returns how often it has.
+// disturbance sends requests to d until ctx ends, and returns their number.
 type disturbance func(ctx context.Context, d daemon) (times int, err error)
 
-// reads are those of one side, a figure for each turn.
+// reads are the reads of one side, with one shot per round.
 type reads struct {
 	calm, busy []rig.Shot
-	times      int // how often it was disturbed
+	times      int // number of disturbing requests
 }
 
-// ratio is the median of the turns' ratios of p99.
+// ratio returns the median of the rounds' ratios of p99.
 func (r *reads) ratio() float64 {
 	var all []float64
 	for i, b := range r.busy {
@@ -100,7 +100,7 @@ func (r *reads) ratio() float64 {
 	return rig.Median(all)
 }
 
-// middle is the median of a figure, and worst the largest one.
+// middle returns the median of a figure, and worst its maximum.
 func middle(shots []rig.Shot, of func(rig.Shot) float64) float64 {
 	return rig.Median(figures(shots, of))
 }
@@ -120,8 +120,8 @@ func p50(s rig.Shot) float64       { return s.P50 }
 func p99(s rig.Shot) float64       { return s.P99 }
 func longestMS(s rig.Shot) float64 { return s.Max / 1000 }
 
-// beside measures reads of daemons with a world each, while disturb goes on and while it does not,
-// in turns, and adds the rows of what.
+// beside measures reads of each side's daemon, alternately with and without disturb, and adds the
+// rows of what.
 func (l *load) beside(ctx context.Context, name, what string, w world, disturb disturbance) error {
 	all, stop, err := l.launch(ctx, name, w)
 	if err != nil {
@@ -143,15 +143,15 @@ func (l *load) beside(ctx context.Context, name, what string, w world, disturb d
 }
 
 const (
-	// settle is how long a daemon is left alone after its start.
+	// settle is the pause after the start of a daemon.
 	settle = 2 * time.Second
 
-	// warmUp is how long reads go on before they count, and begins how long after their generator is
-	// started the disturbance begins: it is to be counted from its first moment on.
+	// warmUp is the time of reads that are not counted. begins is the time from the start of the
+	// reads' generator to the disturbance, so that the whole disturbance is counted.
 	warmUp, begins = 400 * time.Millisecond, 600 * time.Millisecond
 )
 
-// turn takes a calm shot of d and a disturbed one.
+// turn takes a calm and a disturbed shot of d.
 func (l *load) turn(ctx context.Context, d daemon, r *reads, disturb disturbance) error {
 	calm, err := l.shot(ctx, d)
 	if err != nil {
@@ -170,7 +170,7 @@ func (l *load) turn(ctx context.Context, d daemon, r *reads, disturb disturbance
 		}
 		times, err := disturb(disturbed, d)
 		if disturbed.Err() != nil {
-			err = nil // however it takes its end
+			err = nil // caused by the end of ctx
 		}
 		done <- outcome{times, err}
 	}()
@@ -184,12 +184,12 @@ func (l *load) turn(ctx context.Context, d daemon, r *reads, disturb disturbance
 	return nil
 }
 
-// shot reads for some seconds.
+// shot measures reads for a few seconds.
 func (l *load) shot(ctx context.Context, d daemon) (rig.Shot, error) {
 	s, err := l.Shoot(ctx, d.Process, d.state, "tokend", "--connections", "50", "--rate", "20000", "--timeout", "30s",
 		"--warm-up", warmUp.String(), "--seconds", l.seconds)
 	if err == nil && s.Failed > 0 {
-		err = fmt.Errorf("%d of %d reads have failed", s.Failed, s.Count)
+		err = fmt.Errorf("%d of %d reads failed", s.Failed, s.Count)
 	}
 	return s, err
 }
@@ -201,7 +201,7 @@ func (l *load) report(what string, sides []reads) {
 		r, name := &sides[i], l.sides[i].name
 		ratios = append(ratios, fmt.Sprintf("%s %.1fx: p50 %.0f us, p99 %.0f us, calm %.0f and %.0f us; %d times",
 			name, r.ratio(), middle(r.busy, p50), middle(r.busy, p99), middle(r.calm, p50), middle(r.calm, p99), r.times))
-		pauses = append(pauses, fmt.Sprintf("%s %.1f ms, median of turns %.1f, calm %.1f ms",
+		pauses = append(pauses, fmt.Sprintf("%s %.1f ms, median of rounds %.1f, calm %.1f ms",
 			name, worst(r.busy, longestMS), middle(r.busy, longestMS), worst(r.calm, longestMS)))
 	}
 	l.Rows.AtMost("p99 of reads, "+what, sides[0].ratio(), mostRatio, aimRatio, "x", strings.Join(ratios, "; "))

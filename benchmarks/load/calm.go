@@ -10,7 +10,7 @@ import (
 	"tokend/benchmarks/rig"
 )
 
-// calm measures reads of daemons that do nothing else.
+// calm measures reads of daemons that do no other work.
 func (l *load) calm(ctx context.Context) error {
 	all, stop, err := l.launch(ctx, "calm", world{customers: 10_000})
 	if err != nil {

@@ -1,18 +1,18 @@
-// Load measures how long reads wait while tokend does something else: lists, watches, scrapes,
-// imports, reloads, writes. Each of these scenarios compares the reads with those of the same daemon
-// a moment before, when it did nothing else, and prints what was reached beside the project's bound.
+// Load measures how long reads wait while tokend does other work: lists, watches, scrapes, imports,
+// reloads, writes. Each scenario compares these reads with reads of the same idle daemon a moment
+// earlier, and prints the result beside the project's bound.
 //
 //	make bench-load                                  all scenarios
 //	go run ./benchmarks/load -only list,scrape       some of them
-//	go run ./benchmarks/load -before bin/old         another tokend beside this one, in turns
+//	go run ./benchmarks/load -before bin/old         also another tokend, alternately
 //
-// The daemon has one processor, the load has the other. Reads are an open loop of 20 000 GETs a
-// second. What goes on besides comes from threads that give way to the reads' generator, so that a
-// read that is late was late in the daemon. Each turn measures every daemon, calm and disturbed; a
-// ratio is taken within a turn, and the median of the turns is what counts.
+// The daemon has one processor, and the load has the other. Reads are an open loop of 20 000 GETs
+// per second. Other requests come from threads with a lower priority than the reads' generator, so
+// that a late read was late in the daemon. Each round measures every daemon, calm and disturbed. A
+// ratio compares figures of one round. The result is the median of the rounds.
 //
-// Two scenarios measure REJECTs of values that are no longer current: what each costs the server,
-// and how many page views of PHP programs that makes beside phpredis.
+// Two scenarios measure REJECTs of values that are no longer current: the cost per REJECT for the
+// server, and the page views of PHP programs compared with phpredis.
 //
-// A scenario is a file here and a line in the list of main.go.
+// A scenario is a file in this directory and an entry in the list in main.go.
 package main

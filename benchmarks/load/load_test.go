@@ -15,11 +15,10 @@ import (
 	"tokend/benchmarks/rig"
 )
 
-// TestDisturbances has each scenario disturb a small daemon, so that it still works when it is
-// wanted. It measures nothing.
+// TestDisturbances checks that each scenario works, on a small daemon. It measures nothing.
 func TestDisturbances(t *testing.T) {
 	if runtime.NumCPU() < 2 {
-		t.Skip("there is one processor")
+		t.Skip("needs two processors")
 	}
 	t.Chdir("../..")
 	dir, err := os.MkdirTemp("", "load") // t.TempDir may be too long for a socket
@@ -51,10 +50,10 @@ func TestDisturbances(t *testing.T) {
 		t.Errorf("reject: %v, %v", c, err)
 	}
 	if n, err := allocated(t.Context(), all[0]); err != nil || n <= 0 {
-		t.Errorf("a scrape: %v bytes were allocated, %v", n, err)
+		t.Errorf("a scrape: got %v bytes allocated, %v", n, err)
 	}
 	if err := fetchAll(t.Context(), all[0].Socket, "official_account/"); err != nil {
-		t.Errorf("what is there cannot be fetched: %v", err)
+		t.Errorf("fetching all tokens: %v", err)
 	}
 	var r reads
 	if err := l.turn(t.Context(), all[0], &r, connector); err != nil {

@@ -27,7 +27,7 @@ func main() {
 	}
 }
 
-// scenario is one thing that is measured. What it reaches it adds to the rows.
+// scenario is one measurement. It adds its results to the rows.
 type scenario struct {
 	name  string
 	about string
@@ -35,11 +35,11 @@ type scenario struct {
 }
 
 var scenarios = []scenario{
-	{"calm", "reads beside nothing", (*load).calm},
+	{"calm", "reads without other work", (*load).calm},
 	{"watch", "reads beside 20 first WATCHes of 140 000 names", (*load).watch},
 	{"list", "reads beside a LIST of 140 000 names each second", (*load).list},
 	{"scrape", "reads beside a scrape of 10 000 accounts each second", (*load).scrape},
-	{"metrics", "what a scrape of 10 000 accounts takes", (*load).metrics},
+	{"metrics", "the cost of a scrape of 10 000 accounts", (*load).metrics},
 	{"memory", "memory a minute after 10 000 fetches", (*load).memory},
 	{"import", "reads beside an import of customers", (*load).imports},
 	{"reload", "reads beside reloads of 10 000 accounts", (*load).reload},
@@ -47,7 +47,7 @@ var scenarios = []scenario{
 	{"put", "reads beside 64 connections that write", (*load).put},
 	{"connect", "reads beside connections for one request each", (*load).connect},
 	{"rows", "reads at full speed, beside those of -before", (*load).rows},
-	{"reject", "what a REJECT of a stale value costs beside a hit", (*load).reject},
+	{"reject", "the cost of a REJECT of a stale value, relative to a hit", (*load).reject},
 	{"php", "page views of 8 PHP workers, beside phpredis", (*load).php},
 }
 
@@ -58,10 +58,10 @@ type load struct {
 
 	sides   []side
 	turns   int
-	seconds string // that a shot takes
+	seconds string // the length of a shot
 }
 
-// side is a tokend that is measured. The first is the one of this source.
+// side is a tokend binary to be measured. The first is built from this source.
 type side struct {
 	name    string
 	program string
@@ -71,9 +71,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	l := &load{stdout: stdout, stderr: stderr}
 	f := flag.NewFlagSet("load", flag.ContinueOnError)
 	f.SetOutput(stderr)
-	f.BoolVar(&l.Quick, "quick", false, "fewer and shorter turns")
+	f.BoolVar(&l.Quick, "quick", false, "fewer and shorter rounds")
 	only := f.String("only", "", "a `list`, with commas, of the scenarios to run: "+names())
-	before := f.String("before", "", "another tokend `binary`, which takes turns with the one of this source")
+	before := f.String("before", "", "another tokend `binary`, measured alternately with the tokend of this source")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
@@ -119,7 +119,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	return nil
 }
 
-// longest is how long a scenario may take.
+// longest is the time limit of a scenario.
 const longest = 10 * time.Minute
 
 func (l *load) measure(ctx context.Context, s scenario) error {
@@ -144,7 +144,7 @@ func choose(list string) (chosen []scenario, err error) {
 	for name := range strings.SplitSeq(list, ",") {
 		i := slices.IndexFunc(scenarios, func(s scenario) bool { return s.name == name })
 		if i < 0 {
-			return nil, fmt.Errorf("there is no scenario %q: there are %s", name, names())
+			return nil, fmt.Errorf("no scenario %q; scenarios: %s", name, names())
 		}
 		chosen = append(chosen, scenarios[i])
 	}

@@ -19,22 +19,21 @@ import (
 )
 
 const (
-	// fetched is how many credentials are fetched at once, from a WeChat that takes as long as the
-	// real one, and calmAfter how long the daemon has to give back what that took. It is left alone as
-	// long after a restart.
+	// fetched is the number of credentials that are fetched in a burst. latency is that of the real
+	// WeChat. calmAfter is the pause before memory is measured, after the burst and after a
+	// restart.
 	fetched   = 10_000
 	latency   = "100ms"
 	calmAfter = time.Minute
 
-	// The bounds of the memory then, to that after a restart.
+	// The bounds of the ratio of the memory after a burst to the memory after a restart.
 	mostKept, aimKept = 1.3, 1.2
 
-	// mostScrape and aimScrape bound the processor time of a scrape, in milliseconds.
+	// mostScrape and aimScrape are the bounds of the processor time of a scrape, in milliseconds.
 	mostScrape, aimScrape = 50, 40
 )
 
-// memory measures what is left of a fetch of many credentials: those of accounts, and those of
-// customers.
+// memory measures the memory after fetches of many credentials, of accounts and of customers.
 func (l *load) memory(ctx context.Context) error {
 	n := strconv.Itoa(fetched)
 	if err := l.kept(ctx, "accounts", "official_account/", "-n", "1", "-accounts", n); err != nil || l.Quick {
@@ -43,8 +42,8 @@ func (l *load) memory(ctx context.Context) error {
 	return l.kept(ctx, "customers", "open_platform/", "-n", n, "-used", "1")
 }
 
-// kept measures the memory of daemons whose tokens have all ended, after all have been fetched, and
-// after a restart.
+// kept measures the memory of daemons whose tokens have all expired: once after all tokens have
+// been fetched, and once after a restart.
 func (l *load) kept(ctx context.Context, what, prefix string, args ...string) error {
 	states := make([]*rig.State, len(l.sides))
 	for i, s := range l.sides {
@@ -58,7 +57,7 @@ func (l *load) kept(ctx context.Context, what, prefix string, args ...string) er
 		}
 		defer states[i].Close()
 	}
-	time.Sleep(time.Second) // until all have ended
+	time.Sleep(time.Second) // until all tokens have expired
 	after, err := l.weigh(states, func(s *rig.State) error { return fetchAll(ctx, s.Socket, prefix) }, calmAfter)
 	if err != nil {
 		return err
@@ -76,8 +75,8 @@ func (l *load) kept(ctx context.Context, what, prefix string, args ...string) er
 	return nil
 }
 
-// weigh starts a daemon of each side, does something with each, and returns the memory of each when
-// all have been left alone for a while.
+// weigh starts a daemon of each side, calls do for each, and returns the memory of each after a
+// pause.
 func (l *load) weigh(states []*rig.State, do func(*rig.State) error, pause time.Duration) (private []int64, err error) {
 	var all []*rig.Process
 	defer func() {
@@ -107,7 +106,7 @@ func (l *load) weigh(states []*rig.State, do func(*rig.State) error, pause time.
 	return private, nil
 }
 
-// fetchAll has the access tokens under a prefix fetched, as fast as WeChat answers.
+// fetchAll fetches the access tokens under prefix as fast as WeChat answers.
 func fetchAll(ctx context.Context, socket, prefix string) error {
 	names, err := tokensUnder(socket, prefix)
 	if err != nil {
@@ -138,8 +137,8 @@ func fetchAll(ctx context.Context, socket, prefix string) error {
 	return group.Wait()
 }
 
-// tokensUnder returns the names of the access tokens under a prefix, those of customers who have a
-// grant and no token yet among them.
+// tokensUnder returns the names of the access tokens under prefix. It includes customers that have
+// a grant and no token yet.
 func tokensUnder(socket, prefix string) ([]string, error) {
 	nc, err := net.Dial("unix", socket)
 	if err != nil {
@@ -156,7 +155,7 @@ func tokensUnder(socket, prefix string) ([]string, error) {
 	}
 	n, err := strconv.Atoi(strings.TrimSpace(strings.TrimPrefix(line, "OK ")))
 	if err != nil {
-		return nil, fmt.Errorf("LIST was answered %q", line)
+		return nil, fmt.Errorf("LIST: got %q", line)
 	}
 	seen := map[string]bool{}
 	var names []string
@@ -177,7 +176,7 @@ func tokensUnder(socket, prefix string) ([]string, error) {
 	return names, nil
 }
 
-// metrics measures what a scrape takes.
+// metrics measures the processor time and the allocations of a scrape.
 func (l *load) metrics(ctx context.Context) error {
 	all, stop, err := l.launch(ctx, "metrics", accounts)
 	if err != nil {
@@ -199,7 +198,7 @@ func (l *load) metrics(ctx context.Context) error {
 			}
 			used[i] = append(used[i], float64(d.CPU()-began)/float64(time.Millisecond))
 			made[i] = append(made[i], after-before)
-			time.Sleep(100 * time.Millisecond) // a look at who scrapes is taken a tenth of the time
+			time.Sleep(100 * time.Millisecond) // tokend limits its look-ups of scraping users
 		}
 	}
 	var times, sizes []string
@@ -213,8 +212,8 @@ func (l *load) metrics(ctx context.Context) error {
 	return nil
 }
 
-// allocated scrapes d, and returns what it says to have allocated so far, in bytes. One that is busy
-// says so, and is asked again.
+// allocated scrapes d and returns the bytes that d has allocated since its start. It retries while
+// d answers 503.
 func allocated(ctx context.Context, d daemon) (n float64, err error) {
 	for range 10 {
 		if n, err = allocatedOnce(ctx, d); !errors.Is(err, errBusy) {
@@ -225,7 +224,7 @@ func allocated(ctx context.Context, d daemon) (n float64, err error) {
 	return n, err
 }
 
-var errBusy = errors.New("a scrape was answered 503")
+var errBusy = errors.New("scrape: got 503")
 
 func allocatedOnce(ctx context.Context, d daemon) (float64, error) {
 	nc, err := net.Dial("tcp", d.monitor)
@@ -241,7 +240,7 @@ func allocatedOnce(ctx context.Context, d daemon) (float64, error) {
 	for {
 		line, err := r.ReadString('\n')
 		if err != nil {
-			return 0, fmt.Errorf("a scrape tells of no allocations: %w", err)
+			return 0, fmt.Errorf("scrape without go_memstats_alloc_bytes_total: %w", err)
 		}
 		if strings.HasPrefix(line, "HTTP/1.1 503 ") {
 			return 0, errBusy

@@ -8,6 +8,6 @@ import (
 )
 
 func main() {
-	fmt.Fprintln(os.Stderr, "load: it wants Linux: processors to pin to, and what /proc tells of a process")
+	fmt.Fprintln(os.Stderr, "load: requires Linux, for processor affinity and /proc")
 	os.Exit(1)
 }

@@ -18,14 +18,15 @@ import (
 )
 
 const (
-	// workers is how many PHP processes view pages at once.
+	// workers is the number of concurrent PHP processes.
 	workers = 8
 
-	// views is the program of each. It takes the kind of the server, its socket, a name and seconds.
+	// views is the program of a worker. Its arguments are the kind of the server, its socket, a
+	// name and a number of seconds.
 	views = "benchmarks/load/views.php"
 )
 
-// The bounds of page views with tokend, over those with Redis.
+// The bounds of the ratio of page views with tokend to page views with Redis.
 const leastViews, aimViews = 1.0, 1.1
 
 var (
@@ -33,8 +34,9 @@ var (
 	errNoPHPRedis = errors.New("php has no extension redis (Debian: apt install php-redis)")
 )
 
-// php measures page views of PHP workers. Each view makes a connection, as under FPM without
-// persistent ones. It asks tokend for a token and rejects another value; it asks Redis twice.
+// php measures page views of PHP workers. Each view opens a connection, as PHP-FPM does without
+// persistent connections. With tokend a view reads a token and rejects another value. With Redis it
+// reads a value twice.
 func (l *load) php(ctx context.Context) error {
 	php, err := exec.LookPath("php")
 	if err != nil {
@@ -90,15 +92,15 @@ func (l *load) php(ctx context.Context) error {
 	return nil
 }
 
-// site is what pages are viewed with.
+// site is a server that page views use.
 type site struct {
 	name, kind string
 	daemon     daemon
-	rates      []float64 // views a second, a figure for each turn
+	rates      []float64 // views per second, one figure per round
 }
 
-// view has all workers view pages, and returns how many they view a second. They run on both
-// processors, as beside a server on a host.
+// view runs all workers and returns their page views per second. The workers use both processors,
+// as on a web server.
 func (l *load) view(ctx context.Context, php string, s site) (float64, error) {
 	seconds, err := strconv.ParseFloat(l.seconds, 64)
 	if err != nil {

@@ -13,11 +13,11 @@ import (
 	"tokend/benchmarks/rig"
 )
 
-// The bounds of what a REJECT of a value that is no longer current costs beside a hit. Its request
-// is eight times as long.
+// The bounds of the cost of a REJECT of a value that is no longer current, relative to a hit. The
+// request is eight times as long.
 const mostReject, aimReject = 1.5, 1.3
 
-// reject measures what a REJECT of a value that is no longer current costs the server.
+// reject measures the server's cost of a REJECT of a value that is no longer current.
 func (l *load) reject(ctx context.Context) error {
 	all, stop, err := l.launch(ctx, "reject", world{customers: 1000})
 	if err != nil {
@@ -51,8 +51,8 @@ func (l *load) reject(ctx context.Context) error {
 	return nil
 }
 
-// cost returns what d uses for a request, in microseconds, when 50 connections ask for all of its
-// credentials.
+// cost returns d's processor time per request, in microseconds, with 50 connections that request
+// all of its credentials.
 func (l *load) cost(ctx context.Context, d daemon, request func(b []byte, name string) []byte) (float64, error) {
 	names, err := namesOf(d)
 	if err != nil {
@@ -76,7 +76,7 @@ func namesOf(d daemon) ([]string, error) {
 	return strings.Fields(string(b)), err
 }
 
-// inTurns does something with each of n, in turns, each turn in another order.
+// inTurns calls do for each of n sides in each round, in a different order each round.
 func (l *load) inTurns(n int, do func(at int) error) error {
 	for turn := range l.turns {
 		for i := range n {

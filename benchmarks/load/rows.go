@@ -11,10 +11,11 @@ import (
 	"tokend/benchmarks/rig"
 )
 
-// rows compares what both tokends can do at most, for the shapes of load of benchmarks/compare.
+// rows compares the maximum throughput of both tokends, for the shapes of load of
+// benchmarks/compare.
 func (l *load) rows(ctx context.Context) error {
 	if len(l.sides) < 2 {
-		return errors.New("there is no tokend to compare with: -before")
+		return errors.New("rows needs another tokend to compare with: -before")
 	}
 	all, stop, err := l.launch(ctx, "rows", world{customers: 10_000})
 	if err != nil {

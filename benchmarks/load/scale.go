@@ -11,14 +11,14 @@ import (
 	"tokend/benchmarks/rig"
 )
 
-// few and many are the accounts of two daemons. A reload of many may take little more of a processor
-// than three times what it takes of few.
+// few and many are the numbers of accounts of two daemons. A reload of many should take little more
+// than three times the processor time of a reload of few.
 const (
 	few, many           = 10_000, 30_000
 	mostScale, aimScale = 3.3, 3.1
 )
 
-// reloaded is what reloads have taken: of a processor, and on the clock.
+// reloaded is the processor time and the wall clock time of reloads.
 type reloaded struct{ used, took []time.Duration }
 
 func (r *reloaded) reload(ctx context.Context, d daemon) error {
@@ -30,8 +30,8 @@ func (r *reloaded) reload(ctx context.Context, d daemon) error {
 	return nil
 }
 
-// typical returns the median, in milliseconds. The shortest would be one without a collection, of
-// which there is about one in a reload.
+// typical returns the median, in milliseconds. The minimum would be a reload without a garbage
+// collection, and a reload usually has one.
 func typical(of []time.Duration) float64 {
 	all := make([]float64, len(of))
 	for i, d := range of {
@@ -40,7 +40,7 @@ func typical(of []time.Duration) float64 {
 	return rig.Median(all)
 }
 
-// scale has few and many accounts reloaded, in turns.
+// scale reloads few and many accounts alternately.
 func (l *load) scale(ctx context.Context) error {
 	smaller, stop, err := l.launch(ctx, "few", world{accounts: few})
 	if err != nil {

@@ -1,5 +1,6 @@
 <?php
-// Page views, one after another, for SECONDS: each makes a connection and asks twice. Prints how many.
+// Makes page views for SECONDS and prints their number. Each view opens a connection and sends two
+// requests.
 [, $server, $socket, $name, $seconds] = $argv;
 $stale = str_repeat('u', 512);
 $end = microtime(true) + (float) $seconds;

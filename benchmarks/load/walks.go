@@ -19,10 +19,10 @@ import (
 // crowd is a platform with 140 000 names: a token and a grant of each customer.
 var crowd = world{customers: 70_000}
 
-// watchers is how many clients begin to watch at once, as after a restart of them all.
+// watchers is the number of clients that start to watch at once, as after a restart of all clients.
 const watchers = 20
 
-// watch has clients take the list with which a WATCH begins, all at once, and again and again.
+// watch makes clients read the initial list of a WATCH, all at once, repeatedly.
 func (l *load) watch(ctx context.Context) error {
 	return l.beside(ctx, "watch", fmt.Sprintf("%d first WATCHes of %d names at once", watchers, 2*crowd.customers), crowd,
 		func(ctx context.Context, d daemon) (times int, err error) {
@@ -47,7 +47,7 @@ func watchOnce(ctx context.Context, d daemon) error {
 	return err
 }
 
-// list has one client list everything once a second.
+// list makes one client list everything once per second.
 func (l *load) list(ctx context.Context) error {
 	return l.beside(ctx, "list", fmt.Sprintf("LIST of %d names each second", 2*crowd.customers), crowd,
 		counted(time.Second, listOnce))
@@ -58,8 +58,8 @@ func listOnce(ctx context.Context, d daemon) error {
 	return err
 }
 
-// counted returns the disturbance that does something once in each span, zero for without a pause,
-// gently.
+// counted returns a disturbance that calls do once per span, at a low priority. A span of zero
+// means without pauses.
 func counted(span time.Duration, do func(ctx context.Context, d daemon) error) disturbance {
 	return func(ctx context.Context, d daemon) (times int, err error) {
 		done := make(chan struct{})
@@ -80,7 +80,7 @@ func counted(span time.Duration, do func(ctx context.Context, d daemon) error) d
 	}
 }
 
-// repeat does something once in each span until ctx ends.
+// repeat calls do once per span until ctx ends.
 func repeat(ctx context.Context, span time.Duration, do func() error) error {
 	for ctx.Err() == nil {
 		next := time.After(span)
@@ -98,8 +98,8 @@ func repeat(ctx context.Context, span time.Duration, do func() error) error {
 	return nil
 }
 
-// ask sends a request over a connection of its own, reads the reply, and returns its first line.
-// With lines there are as many behind it as it says.
+// ask sends a request over a new connection, reads the reply, and returns its first line. If lines
+// is set, the first line contains the number of lines that follow.
 func ask(ctx context.Context, d daemon, request string, lines bool) (first string, err error) {
 	nc, err := net.Dial("unix", d.Socket)
 	if err != nil {

@@ -13,12 +13,13 @@ import (
 	"tokend/benchmarks/generator"
 )
 
-// imports brings in a platform's customers. Those are new: there are more than a run gets to.
+// imports imports a platform's customers. There are more customers than a run can import, so all
+// are new.
 func (l *load) imports(ctx context.Context) error {
 	return l.beside(ctx, "import", "an import of customers", world{customers: 10_000, listed: 200_000}, counted(0, importer()))
 }
 
-// importer returns what imports the next page of a daemon's customers.
+// importer returns a function that imports the next page of a daemon's customers.
 func importer() func(ctx context.Context, d daemon) error {
 	next := map[string]int{} // by socket
 	return func(ctx context.Context, d daemon) error {
@@ -28,9 +29,9 @@ func importer() func(ctx context.Context, d daemon) error {
 		}
 		fields := strings.Fields(line)
 		if len(fields) != 4 {
-			return fmt.Errorf("IMPORT was answered %q", line)
+			return fmt.Errorf("IMPORT: got %q", line)
 		}
-		next[d.Socket] = 0 // after the last page, where the next is "-"
+		next[d.Socket] = 0 // after the last page, whose next is "-"
 		if fields[3] != "-" {
 			next[d.Socket], err = strconv.Atoi(fields[3])
 		}
@@ -44,17 +45,17 @@ func platformOf(d daemon) string {
 	return rest[:strings.LastIndex(rest, "/")]
 }
 
-// put has 64 connections write grants as fast as they are answered.
+// put makes 64 connections write grants as fast as tokend answers.
 func (l *load) put(ctx context.Context) error {
 	return l.beside(ctx, "put", "64 connections that PUT at full speed", world{customers: 10_000}, writer(100_000))
 }
 
-// writer returns the disturbance that writes n values under a tenth as many names, and again. No
-// value is that of the write before it under the same name.
+// writer returns a disturbance that repeatedly writes n values to n/10 names. Two consecutive
+// writes to a name have different values.
 func writer(n int) disturbance {
 	var r generator.Requests
 	return func(ctx context.Context, d daemon) (int, error) {
-		for i := r.Len(); i < n; i++ { // the first time
+		for i := r.Len(); i < n; i++ { // first call only
 			name := fmt.Sprintf("%s/wxwriter%06d/refresh_token", platformOf(d), i%(n/10))
 			r.Add(func(b []byte) []byte {
 				return generator.Tokend.AppendSet(b, name, fmt.Sprintf("refreshtoken@@@%030d-%06d", 0, i))
@@ -64,10 +65,10 @@ func writer(n int) disturbance {
 	}
 }
 
-// connectRate is how many clients connect in a second, for one read each.
+// connectRate is the number of clients per second that connect for one read each.
 const connectRate = 5000
 
-// connect has clients connect for one read.
+// connect makes clients connect for one read each.
 func (l *load) connect(ctx context.Context) error {
 	return l.beside(ctx, "connect", fmt.Sprintf("%d connections a second for one read each", connectRate), world{customers: 10_000}, connector)
 }
@@ -78,7 +79,7 @@ func connector(ctx context.Context, d daemon) (int, error) {
 	return generate(ctx, d, generator.Plan{Requests: &r, Connections: 50, Reconnect: true, Rate: connectRate})
 }
 
-// generate carries out a plan until ctx ends.
+// generate runs a plan until ctx ends.
 func generate(ctx context.Context, d daemon, p generator.Plan) (int, error) {
 	p.Socket, p.Dialect, p.Gentle, p.Duration = d.Socket, generator.Tokend, true, time.Hour
 	result, err := generator.Run(ctx, p)
