@@ -130,10 +130,10 @@ func (l *load) beside(ctx context.Context, name, what string, w world, disturb d
 	defer stop()
 	time.Sleep(settle)
 	sides := make([]reads, len(all))
-	for turn := range l.turns {
+	for round := range l.rounds {
 		for i := range all {
-			at := (i + turn) % len(all)
-			if err := l.turn(ctx, all[at], &sides[at], disturb); err != nil {
+			at := (i + round) % len(all)
+			if err := l.round(ctx, all[at], &sides[at], disturb); err != nil {
 				return fmt.Errorf("%s: %w", l.sides[at].name, err)
 			}
 		}
@@ -151,8 +151,8 @@ const (
 	warmUp, begins = 400 * time.Millisecond, 600 * time.Millisecond
 )
 
-// turn takes a calm and a disturbed shot of d.
-func (l *load) turn(ctx context.Context, d daemon, r *reads, disturb disturbance) error {
+// round takes a calm and a disturbed shot of d.
+func (l *load) round(ctx context.Context, d daemon, r *reads, disturb disturbance) error {
 	calm, err := l.shot(ctx, d)
 	if err != nil {
 		return err

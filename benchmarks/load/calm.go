@@ -19,7 +19,7 @@ func (l *load) calm(ctx context.Context) error {
 	defer stop()
 	time.Sleep(settle)
 	shots := make([][]rig.Shot, len(all))
-	for range l.turns {
+	for range l.rounds {
 		for i, d := range all {
 			s, err := l.shot(ctx, d)
 			if err != nil {

@@ -26,7 +26,7 @@ func TestDisturbances(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	l := &load{Rig: rig.Rig{Dir: dir}, stdout: io.Discard, stderr: io.Discard, turns: 1, seconds: "0.1"}
+	l := &load{Rig: rig.Rig{Dir: dir}, stdout: io.Discard, stderr: io.Discard, rounds: 1, seconds: "0.1"}
 	if err := l.Build(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +56,7 @@ func TestDisturbances(t *testing.T) {
 		t.Errorf("fetching all tokens: %v", err)
 	}
 	var r reads
-	if err := l.turn(t.Context(), all[0], &r, connector); err != nil {
+	if err := l.round(t.Context(), all[0], &r, connector); err != nil {
 		t.Fatal(err)
 	}
 	if len(r.calm) != 1 || len(r.busy) != 1 || r.ratio() <= 0 {

@@ -57,7 +57,7 @@ type load struct {
 	stdout, stderr io.Writer
 
 	sides   []side
-	turns   int
+	rounds  int
 	seconds string // the length of a shot
 }
 
@@ -91,7 +91,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	if err := l.Build(ctx); err != nil {
 		return err
 	}
-	l.turns, l.seconds = rig.Pick(&l.Rig, 5, 2), rig.Pick(&l.Rig, "4", "2")
+	l.rounds, l.seconds = rig.Pick(&l.Rig, 5, 2), rig.Pick(&l.Rig, "4", "2")
 	l.sides = []side{{"tokend", l.Tokend}}
 	if *before != "" {
 		l.sides = append(l.sides, side{"before", *before})

@@ -185,7 +185,7 @@ func (l *load) metrics(ctx context.Context) error {
 	defer stop()
 	time.Sleep(settle)
 	used, made := make([][]float64, len(all)), make([][]float64, len(all))
-	for range 2 * l.turns {
+	for range 2 * l.rounds {
 		for i, d := range all {
 			before, err := allocated(ctx, d)
 			if err != nil {

@@ -64,7 +64,7 @@ func (l *load) php(ctx context.Context) error {
 		sites = append(sites, site{name: l.sides[i].name, kind: "tokend", daemon: d})
 	}
 	sites = append(sites, site{name: "redis", kind: "redis", daemon: daemon{Process: redis, state: all[0].state}})
-	err = l.inTurns(len(sites), func(at int) error {
+	err = l.inRounds(len(sites), func(at int) error {
 		n, err := l.view(ctx, php, sites[at])
 		sites[at].rates = append(sites[at].rates, n)
 		return err
@@ -76,8 +76,8 @@ func (l *load) php(ctx context.Context) error {
 	var reached, notes []string
 	over := func(s site) float64 {
 		var ratios []float64
-		for turn, n := range s.rates {
-			ratios = append(ratios, n/theirs[turn])
+		for round, n := range s.rates {
+			ratios = append(ratios, n/theirs[round])
 		}
 		return rig.Median(ratios)
 	}

@@ -27,7 +27,7 @@ func (l *load) reject(ctx context.Context) error {
 	time.Sleep(settle)
 	costs := make([]struct{ hits, rejects, ratios []float64 }, len(all))
 	stale := strings.Repeat("u", rig.Size)
-	err = l.inTurns(len(all), func(at int) error {
+	err = l.inRounds(len(all), func(at int) error {
 		hit, err := l.cost(ctx, all[at], generator.Tokend.AppendGet)
 		if err != nil {
 			return err
@@ -76,11 +76,11 @@ func namesOf(d daemon) ([]string, error) {
 	return strings.Fields(string(b)), err
 }
 
-// inTurns calls do for each of n sides in each round, in a different order each round.
-func (l *load) inTurns(n int, do func(at int) error) error {
-	for turn := range l.turns {
+// inRounds calls do for each of n sides in each round, in a different order each round.
+func (l *load) inRounds(n int, do func(at int) error) error {
+	for round := range l.rounds {
 		for i := range n {
-			if err := do((i + turn) % n); err != nil {
+			if err := do((i + round) % n); err != nil {
 				return err
 			}
 		}

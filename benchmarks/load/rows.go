@@ -25,7 +25,7 @@ func (l *load) rows(ctx context.Context) error {
 	time.Sleep(settle)
 	for _, shape := range rig.Shapes {
 		shots := make([][]rig.Shot, len(all))
-		err := l.inTurns(len(all), func(at int) error {
+		err := l.inRounds(len(all), func(at int) error {
 			s, err := l.Shoot(ctx, all[at].Process, all[at].state, "tokend", append([]string{"--seconds", "1", "--warm-up", "200ms"}, shape.Args...)...)
 			shots[at] = append(shots[at], s)
 			return err
@@ -34,9 +34,9 @@ func (l *load) rows(ctx context.Context) error {
 			return err
 		}
 		var ratios, cpu []float64
-		for turn, s := range shots[0] {
-			ratios = append(ratios, s.Rate/shots[1][turn].Rate)
-			cpu = append(cpu, s.CPU/shots[1][turn].CPU)
+		for round, s := range shots[0] {
+			ratios = append(ratios, s.Rate/shots[1][round].Rate)
+			cpu = append(cpu, s.CPU/shots[1][round].CPU)
 		}
 		rate := func(s rig.Shot) float64 { return s.Rate / 1000 }
 		l.Rows.AtLeast("replies against "+l.sides[1].name+", "+shape.Name, rig.Median(ratios), 0.95, 1, "x",

@@ -56,7 +56,7 @@ func (l *load) scale(ctx context.Context) error {
 	ratios, notes := make([]float64, len(l.sides)), make([]string, len(l.sides))
 	for i, side := range l.sides {
 		var short, long reloaded
-		for range 4 * l.turns {
+		for range 4 * l.rounds {
 			if err := short.reload(ctx, smaller[i]); err != nil {
 				return fmt.Errorf("%s: %w", side.name, err)
 			}
