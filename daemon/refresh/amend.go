@@ -12,14 +12,14 @@ import (
 	"tokend/daemon/record"
 )
 
-// change is one thing that changes what stands under names, on disk and in memory: a grant that is
-// given or taken back, a ticket that is pushed. It is carried out once, and its methods are called
-// in this order, with its names locked.
+// change is one thing that changes what is stored under names, on disk and in memory: a grant that
+// is given or taken back, a ticket that is pushed. It is carried out once, and its methods are
+// called in this order, with its names locked.
 type change interface {
 	// names appends the names that are locked for it.
 	names(to []string) []string
 
-	// needs returns the name of the grant that prepare is to be told of; "" for none.
+	// needs returns the name of the grant that prepare receives; "" for none.
 	needs() string
 
 	// prepare returns what is to be written, nothing if that is on disk already. After an error
@@ -35,7 +35,7 @@ type change interface {
 const namesOf = 4
 
 // carryOut carries out changes: what they write, they write at once, and it is durable before it is
-// visible. Nobody else changes what stands under their names meanwhile. It returns how each has
+// visible. The names stay locked until then. It returns how each has
 // ended: what is wrong with the one is no matter of the others.
 func (e *Engine) carryOut(ctx context.Context, all ...change) []error {
 	errs := make([]error, len(all))
@@ -83,7 +83,7 @@ func (e *Engine) write(ctx context.Context, recs []record.Record) error {
 
 // amendment is a change to a grant, with all that follows from it on disk and in memory.
 type amendment struct {
-	// Set by who asks for it.
+	// Set by the caller.
 	grant    string
 	concerns string                   // a name besides those that live by the grant, "" for none
 	apply    func(*record.Grant) bool // changes the grant, or reports that nothing is to be changed
@@ -109,10 +109,10 @@ type amendment struct {
 	err        error // how it has ended
 }
 
-// amend makes changes to grants: all in one write, and durable before they are visible. Nobody else
-// changes the grants or what lives by them meanwhile. Where the disk refuses one, nothing has
-// changed about it, unless it is stubborn. It returns the first error, if there is one; each
-// amendment has its own.
+// amend makes changes to grants: all in one write, and durable before they are visible. The names
+// of the grants and of their dependants are locked. Where the disk refuses one, nothing has changed
+// about it, unless it is stubborn. It returns the first error, if there is one; each amendment has
+// its own.
 func (e *Engine) amend(ctx context.Context, all ...*amendment) error {
 	changes := make([]change, len(all))
 	for i, a := range all {
@@ -171,7 +171,7 @@ func (e *Engine) prepare(a *amendment, s storedGrant) (recs []record.Record, err
 	a.after = s.Grant
 	switch {
 	case s.err != nil && a.stubborn:
-		// What is there cannot be read; what has come must not be lost over it.
+		// The stored grant is unreadable. The new one must not be lost because of that.
 		e.log.Error("cannot read a grant: another is put in its place", "name", a.grant, "error", s.err)
 		a.after = record.Grant{Name: a.grant}
 	case s.err != nil:
@@ -222,7 +222,7 @@ func (e *Engine) release(dependants []string) {
 
 // outlast returns what do returns, or ctx's error as soon as ctx has ended: once a commit has
 // begun, a disk that hangs keeps its result for as long as it likes, and no caller has to wait for
-// that. do goes on then, what it changes is changed, and the engine's end waits for it.
+// that. do continues then, its changes take effect, and the engine's end waits for it.
 func (e *Engine) outlast(ctx context.Context, do func() error) error {
 	ended := make(chan error, 1)
 	e.life.Lock()
@@ -297,7 +297,7 @@ func (e *Engine) giveAll(ctx context.Context, gifts []givenGrant) (changed int, 
 // amendmentOf returns the amendment that makes g.
 func (e *Engine) amendmentOf(g givenGrant) *amendment {
 	a := &amendment{grant: g.name, frees: true}
-	// Whoever puts the same grant again wants it tried again.
+	// A client that puts the same grant again wants it tried again.
 	again := g.next.Source == fromPut
 	a.apply = func(grant *record.Grant) bool {
 		if g.unless.has(g.name) {

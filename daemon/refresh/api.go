@@ -44,7 +44,7 @@ type Store interface {
 	GetEach(table record.Table, keys []string) iter.Seq2[record.Record, error]
 
 	// All yields every record of a table, in no particular order. A record that
-	// cannot be read is yielded with an error, and the iteration goes on. A value
+	// cannot be read is yielded with an error, and the iteration continues. A value
 	// is the caller's until the next step.
 	All(table record.Table) iter.Seq2[record.Record, error]
 }
@@ -177,7 +177,7 @@ type Config struct {
 	Throttle *throttle.Budget
 
 	// Ahead makes New return before what the store has kept is loaded: Run loads it. Until that is
-	// done Get serves what can be told to be in force from its own record, and everything else
+	// done Get serves what is certainly in force by its own record, and everything else
 	// waits. Without it New loads.
 	Ahead bool
 

@@ -29,8 +29,8 @@ type codes struct {
 	// spent are those that were exchanged, oldest first: see spent.go.
 	spent []*exchange
 
-	// waiting are those that wait for their parent to have a value, or for their endpoint to be free,
-	// by its name.
+	// waiting are those that wait for their parent to have a value, or for their endpoint to be
+	// free, by its name.
 	waiting map[string]map[*exchange]chan struct{}
 
 	undeleted atomic.Bool // the disk has refused to delete the record of a settled code
@@ -57,10 +57,10 @@ type exchange struct {
 
 	// What follows is guarded by codes.mu.
 
-	at    time.Time // the event's time, or when the code was handed in
+	at    time.Time // the event's time, or when the code was submitted
 	grant string    // what it is to bring; "" where no message has named the customer
 
-	// until is when the code is of no use any more, if WeChat was told that it has arrived: it
+	// until is when the code expires, if its arrival was acknowledged to WeChat: it
 	// is tried until then, over restarts too. Zero: somebody waits who can try
 	// again. started: it has a goroutine. ended: no further try will be made.
 	until          clock.Instant
@@ -71,8 +71,7 @@ type exchange struct {
 	pause *retryPause
 	tried chan struct{}
 
-	// What it has come to; set before ended. Where the disk has refused the
-	// grant, unsaved says so: it is in force, and not yet what was asked for.
+	// The result; set before ended. unsaved: the grant is in force, but the disk has refused it.
 	name    string
 	unsaved bool
 	err     error
@@ -98,8 +97,8 @@ func (p *retryPause) err(now clock.Instant) *credential.Error {
 
 // Exchange turns an authorization code into a grant of owner's and returns the name owner/child.
 // The grant is durable then, and the customer's token can be asked for. A code that is being
-// exchanged, or just has been, is not sent a second time; one that waits for its next try is
-// answered with why, at once. ctx bounds the waiting, not the exchange.
+// exchanged, or just has been, is not sent a second time. A code that waits for its next try is
+// answered at once, with the reason. ctx bounds the waiting, not the exchange.
 func (e *Engine) Exchange(ctx context.Context, owner string, code secret.Text) (name string, err error) {
 	if err := e.ready(ctx); err != nil {
 		return "", err
@@ -160,7 +159,7 @@ func (e *Engine) outcome(ctx context.Context, x *exchange) error {
 	return nil
 }
 
-// settledLocked reports whether x has come to a grant, or is known never to. codes.mu is held.
+// settledLocked reports whether x has brought a grant, or never will. codes.mu is held.
 func (x *exchange) settledLocked() bool {
 	return x.ended && (x.err == nil || x.unsaved || x.useless)
 }
@@ -241,8 +240,8 @@ func (cs *codes) unexpectLocked(x *exchange) {
 	delete(cs.coming, x.grant)
 }
 
-// given returns when the customer gave x's authorization, and whether WeChat was told that its code
-// has arrived.
+// given returns when the customer gave x's authorization, and whether the arrival of
+// its code was acknowledged to WeChat.
 func (cs *codes) given(x *exchange) (at time.Time, promised bool) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
@@ -257,7 +256,7 @@ func (cs *codes) brought(x *exchange, name, grant string) {
 	x.name, x.grant = name, grant
 }
 
-// endLocked ends x, which has come to what is set in it. mu is held.
+// endLocked ends x, whose result is set. mu is held.
 func (cs *codes) endLocked(x *exchange) {
 	if x.pause == nil {
 		close(x.tried)
@@ -266,8 +265,8 @@ func (cs *codes) endLocked(x *exchange) {
 	cs.unexpectLocked(x)
 }
 
-// await returns what is closed when what is called name, a parent or an endpoint, may be used again.
-// Whoever waits forgoes it in the end.
+// await returns what is closed when what is called name, a parent or an endpoint, may be used
+// again. Callers that wait call forgo in the end.
 func (cs *codes) await(name string, x *exchange) <-chan struct{} {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
@@ -300,8 +299,8 @@ func (cs *codes) wake(name string) {
 }
 
 // This file is about codes that were exchanged. Each is remembered for an hour, over restarts too:
-// whoever comes with it is told the customer. WeChat would refuse it, and nobody could tell that
-// from a code that never was one.
+// a client that submits it again gets the customer's name. WeChat would refuse it, and nobody could
+// tell that from a code that never was one.
 
 // spentFor is how long an exchanged code is remembered over restarts: as long as WeChat's codes
 // live.

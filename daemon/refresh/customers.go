@@ -71,7 +71,7 @@ func (ls *customerLists) of(owner string) *customerList {
 	return l
 }
 
-// recoverGrant replaces the grant used, which WeChat has refused with refusal, by the one that
+// recoverGrant replaces the grant used, which WeChat has refused with refusal, by the grant that
 // WeChat lists, and returns the grant to call with. refusal comes back where that is final: a list
 // that was asked for after it has no other.
 func (e *Engine) recoverGrant(spec *Spec, used secret.Text, refusal *fetchers.APIError) (secret.Text, error) {
@@ -136,7 +136,7 @@ func (e *Engine) takeListed(name string, used secret.Text, next record.Generatio
 		return "", &faultError{err}
 	}
 	if a.applies {
-		e.log.Warn("a refused grant was replaced by the one that WeChat lists", "name", name)
+		e.log.Warn("a refused grant was replaced by the grant in WeChat's list", "name", name)
 		return next.Value, nil
 	}
 	grant, err := e.live(name)
@@ -291,7 +291,7 @@ type walk struct {
 	idle     int // how many of the last pages had nobody new
 }
 
-// walks are those that have not come to their end, by owner. Its zero value is ready.
+// walks are the unfinished ones, by owner. Its zero value is ready.
 type walks struct {
 	mu   sync.Mutex
 	of   map[string]*walk
@@ -300,7 +300,7 @@ type walks struct {
 
 // note takes note of a page at offset of owner's list, and returns how many customers were seen and
 // how many are missing if this was the last page; else next is the offset of the next one. Pages
-// that have nobody new come to an end, whatever total the list states.
+// that have nobody new end it, whatever total the list states.
 func (ws *walks) note(owner string, offset int, page fetchers.AuthorizerPage) (next, seen, missing int) {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()

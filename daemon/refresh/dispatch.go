@@ -110,8 +110,8 @@ func (e *Engine) renew(en *entry) ending {
 
 // lapse lets a customer's credential go that nobody has asked for in its whole life, and reports
 // whether there is nothing to refresh. While its value lives it stays; then it takes no
-// memory and no place on the disk. A hold stays on disk: the next who asks is to be
-// told, not WeChat.
+// memory and no place on the disk. A hold stays on disk: it answers the next
+// reader without a call.
 func (e *Engine) lapse(en *entry, now clock.Instant) bool {
 	if !en.unasked(now) {
 		return false

@@ -40,16 +40,16 @@
 // out of service in every state: if it is not configured any more, if the grant is revoked, or if
 // nobody has asked for a customer's credential in its whole life.
 //
-// An entry in flight keeps its hold until the flight lands. In the words of STATUS, an entry without
-// a hold is fresh, idle or expired, and with one stale, held or expired; waiting, if it has no value
-// and waits for a push. What is fetched for each request has no flight of the entry's: each request
-// has its own, at most four at once. Nothing of it is stored or fetched ahead.
+// An entry in flight keeps its hold until the flight lands. In the words of STATUS, an entry
+// without a hold is fresh, idle or expired, and with one stale, held or expired; waiting, if it has
+// no value and waits for a push. What is fetched for each request has no flight of the entry's:
+// each request has its own, at most four at once. Nothing of it is stored or fetched ahead.
 //
 // # Loading
 //
 // New makes entries of the stored records, or Run does with [Config].Ahead, while readers ask. With
-// a million credentials that takes seconds. An entry is readable as soon as it is made. A reader
-// that asks for one that is not made yet is answered from its own record (early.go), if the record
+// a million credentials that takes seconds. An entry is readable as soon as it is made. A reader of
+// a credential without an entry is answered from its own record (early.go), if the record
 // was written in this boot, has not expired, and its grant can be used. All other readers wait for
 // the end of the loading, and nothing is refreshed before: any record may show that the wall clock
 // was set back, and then values of an earlier boot must not be served.
@@ -102,10 +102,10 @@
 // # A disk that refuses writes
 //
 // What was fetched, pushed or exchanged is in force in memory, and written as soon as the disk
-// takes it. Whoever submitted it gets an error, and a repetition is acknowledged when it is
-// durable. Peers see a fault of the disk as tokend's own ([credential.Internal]) without details;
-// the log has them. If tokend is killed while the disk refuses writes, a grant that the journal does
-// not have is lost, and a crash loop spends more than the calls of one run.
+// takes it. The submitter gets an error, and a repetition is acknowledged when it is durable. Peers
+// see a fault of the disk as tokend's own ([credential.Internal]) without details; the log has
+// them. If tokend is killed while the disk refuses writes, a grant that the journal does not have
+// is lost, and a crash loop spends more than the calls of one run.
 //
 // # Time
 //

@@ -30,7 +30,7 @@ const (
 	pollAged = 10 * time.Minute
 
 	// pastEnd is how long a value is served that WeChat repeats after its
-	// recorded end: it is valid, because WeChat has just said so, but not for
+	// recorded end: it is valid, because WeChat has just repeated it, but not for
 	// long.
 	pastEnd = time.Minute
 
@@ -54,8 +54,8 @@ type answer struct {
 	life time.Duration
 	sent clock.Instant
 
-	grant secret.Text // the one that the call was made with
-	next  secret.Text // the one that came with the answer, "" for none
+	grant secret.Text // that the call was made with
+	next  secret.Text // that came with the answer, "" for none
 }
 
 // settle returns what stands after WeChat has given an answer,
@@ -68,7 +68,7 @@ func settle(p *policy.Policy, before *cached, got answer) (after *cached, same b
 		if c.overdue == 0 && got.sent < before.end {
 			c.end = min(before.end, got.sent.Add(got.life))
 		} else {
-			// Trust grows with how long WeChat has stood by the value past its end:
+			// Trust grows with how long WeChat has repeated the value past its end:
 			// the first repetition may have met its last moment.
 			if c.overdue == 0 {
 				c.overdue = before.end
@@ -111,13 +111,13 @@ func refreshAt(p *policy.Policy, c *cached, spread float64, now clock.Instant, r
 }
 
 // restLeast is how little of a life is left when it is not looked at any more before its end. After
-// a start, in which nobody counts as having wanted anything, that is how long whoever uses a value
-// has had to say so.
+// a start, in which nobody counts as having wanted anything, that is how long clients have had to
+// ask for a value.
 const restLeast = 5 * time.Second
 
 // restUntil returns when to look again whether somebody wants c, which is due and which nobody has
-// wanted: a few times before its end, each after half of what is left, so that whoever comes back
-// late, or comes anew to a value that an earlier run has left, need not wait at the end.
+// wanted: a few times before its end, each after half of what is left, so that a client that
+// comes back late, or first asks for a value of an earlier run, need not wait at the end.
 func restUntil(c *cached, now clock.Instant) clock.Instant {
 	left := c.end.Sub(now)
 	if left <= atMostQuarter(restLeast, c.life) {
@@ -205,7 +205,7 @@ func (h *hold) untilTomorrow(wall time.Time, spread float64) {
 	h.until = h.since.Add(max(untilMidnight(wall)+time.Duration(spread*float64(time.Minute)), time.Minute))
 }
 
-// toOperator makes h one that an operator ends, because no event does that h waits for: a
+// toOperator lets an operator end h, because no event does that h waits for: a
 // customer's authorization where there is no customer, or a ticket where none is pushed.
 func (h *hold) toOperator() {
 	h.reason, h.class = credential.Refused, fetchers.Misconfigured

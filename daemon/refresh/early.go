@@ -8,8 +8,8 @@ import (
 )
 
 // This file is what can be had while the engine is still loading. A large platform's records take
-// seconds, at every start, and most who ask in that time ask for what is valid: its own record says
-// so. Whatever else there is to know waits until all is known.
+// seconds, at every start, and most clients ask for what is valid by its own record. Whatever else
+// there is to know waits until all is known.
 
 // isLoaded reports whether all that was kept is in force.
 func (e *Engine) isLoaded() bool {
@@ -44,8 +44,8 @@ func (e *Engine) awaitLoaded() { _ = e.ready(context.Background()) }
 // Loaded returns a channel that is closed when all that was kept is in force.
 func (e *Engine) Loaded() <-chan struct{} { return e.loaded }
 
-// early returns the credential of name that was kept, as long as the loading has not come to its
-// end, if there is one that is in force for certain. Both nil: the loading has ended, and tells. A
+// early returns the credential of name that was kept, until the loading has ended, if
+// it is certainly in force. Both nil: the loading has ended. A
 // name that there is not is refused at once, as it is afterwards.
 func (e *Engine) early(ctx context.Context, name string) (*cached, error) {
 	spec, err := e.lookup(name)
@@ -61,10 +61,10 @@ func (e *Engine) early(ctx context.Context, name string) (*cached, error) {
 	return nil, e.ready(ctx)
 }
 
-// readEarly makes an entry of the one record of spec that was kept, unless the loading has done so, and
-// returns its value; nil where it is not certain to be in force: it is not there, has ended, cannot
-// be read; was dated by the wall clock, which may have been turned back; or lives by a grant that
-// cannot be used or read. What becomes of it then is the loading's to say.
+// readEarly makes an entry of the one record of spec that was kept, unless the loading has done so,
+// and returns its value; nil where it is not certain to be in force: it is not there, has ended,
+// cannot be read; was dated by the wall clock, which may have been turned back; or lives by a grant
+// that cannot be used or read. What becomes of it then is the loading's to say.
 func (e *Engine) readEarly(spec *Spec) *cached {
 	en := e.index.get(spec.Name)
 	if en == nil && e.maybeDead(spec) {
@@ -117,7 +117,7 @@ func (g *gate) shut() {
 	g.over = true
 }
 
-// admitEarly is admit for a reader; nil where the loading has come to its end since.
+// admitEarly is admit for a reader; nil if the loading has ended since.
 func (e *Engine) admitEarly(spec *Spec, c *cached) *entry {
 	e.earlyReads.mu.Lock()
 	defer e.earlyReads.mu.Unlock()

@@ -107,8 +107,8 @@ func endpointOwner(key string) string {
 	return owner
 }
 
-// loadEndpoint takes over the hold of an endpoint, and reports whether its record is unused. That of an
-// address does not outlive a run.
+// loadEndpoint takes over the hold of an endpoint, and reports whether its record is unused. That
+// of an address does not outlive a run.
 func (e *Engine) loadEndpoint(h record.Hold) (unused bool) {
 	owner := endpointOwner(h.Name)
 	if _, err := (*e.catalog.Load()).Onboarding(owner); err != nil || fetchers.Reaction(h.Cause) == fetchers.AddressRefused {
@@ -171,8 +171,8 @@ func (e *Engine) settings(name string) string {
 	return spec.Settings
 }
 
-// holdEndpoint remembers that o has failed with err, and returns it as the hold's. Of calls that fail
-// together the first one counts.
+// holdEndpoint remembers that o has failed with err, and returns it as the hold's. Of calls that
+// fail together the first one counts.
 func (e *Engine) holdEndpoint(o *endpoint, parent string, err error) error {
 	now, settings := e.clock.Now(), e.settings(parent)
 	o.mu.Lock()
@@ -210,8 +210,8 @@ func (e *Engine) freeEndpoint(o *endpoint) *hold {
 	return was
 }
 
-// liftEndpoints ends the holds of endpoints of which ends says so, and lets whoever waits for them try
-// again.
+// liftEndpoints ends the holds of endpoints for which ends returns true, and wakes the codes that
+// wait for them.
 func (e *Engine) liftEndpoints(ends func(*hold) bool) {
 	e.endpoints.mu.Lock()
 	all := slices.Collect(maps.Values(e.endpoints.all))

@@ -31,9 +31,9 @@ type Engine struct {
 	restored bool // the store was made of a backup
 
 	loaded  chan struct{} // closed when all that was kept is in force
-	turned  bool          // the wall clock stood before what was on disk
-	foreign []dated       // what an earlier boot has written; until it is written anew
-	unused  unusedRecords // what is of no use; until it is deleted
+	turned  bool          // the wall clock was earlier than records on disk
+	foreign []dated       // what an earlier boot has written; until it is rewritten
+	unused  unusedRecords // until they are deleted
 
 	earlyReads gate // open until the loading ends; see pull
 	dating     dating
@@ -56,10 +56,10 @@ type Engine struct {
 	endpoints endpoints
 	lists     customerLists
 	walks     walks
-	locks     nameLocks // by name: who changes what stands under it
+	locks     nameLocks // by name: changes of what is stored under it
 	calling   nameLocks // by name: who calls for it
 
-	base   context.Context // the engine's own: what a flight runs under, whoever asked for it
+	base   context.Context // the engine's own: what flights run under
 	cancel context.CancelFunc
 
 	life    sync.Mutex // guards what follows
@@ -113,7 +113,7 @@ func New(cfg Config) (*Engine, error) {
 }
 
 // Cached returns the value of name if one is valid at now, which is what Now has returned a moment
-// before. To look at the clock takes longer than to look up a name, so whoever answers many
+// before. To look at the clock takes longer than to look up a name, so a caller that answers many
 // requests at once looks at it once, and again whenever time may have passed. It never blocks and
 // never allocates.
 func (e *Engine) Cached(name []byte, now Instant) (credential.Value, bool) {
@@ -130,7 +130,7 @@ func (e *Engine) Cached(name []byte, now Instant) (credential.Value, bool) {
 }
 
 // Get returns a value of name that is valid now. Where there is none it waits for
-// the one fetch that all who ask share; ctx bounds the waiting, not the
+// the one fetch that all callers share; ctx bounds the waiting, not the
 // fetch. Its error is a *credential.Error, or ctx's.
 func (e *Engine) Get(ctx context.Context, name string) (credential.Value, error) {
 	if !e.isLoaded() {
@@ -143,7 +143,7 @@ func (e *Engine) Get(ctx context.Context, name string) (credential.Value, error)
 }
 
 // Reject says that WeChat has refused value. If it is still the current one it is replaced,
-// once for all who say so; otherwise the current one is returned and no call is
+// once for all that reject it; otherwise the current one is returned and no call is
 // made. WeChat may answer the very value again: it is then
 // returned and served on, and for a minute a rejection of it makes no call. After a
 // failure the value stays served to others.

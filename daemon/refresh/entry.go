@@ -78,11 +78,11 @@ type entry struct {
 	history  *history   // what has happened to it in this run; nil for nothing
 	refresh  clock.Instant
 	written  bool             // there is a record of a hold on disk
-	landed   bool             // a call has come to an end in this run
+	landed   bool             // a call has ended in this run
 	started  bool             // loaded from the store and not refreshed since
 	outdated bool             // its grant has changed: to be replaced whether it is asked for or not
 	volatile bool             // the value is served but not on disk
-	shown    credential.State // what watchers were told last
+	shown    credential.State // the state that watchers were last notified of
 
 	// hash is set by the index, when the entry is added: the low bits of its name's.
 	hash uint16
@@ -153,7 +153,7 @@ func (en *entry) attentionLocked(now clock.Instant) clock.Instant {
 	return at
 }
 
-// stateLocked says where the entry stands at now. en.mu is held.
+// stateLocked returns the state of the entry at now. en.mu is held.
 func (en *entry) stateLocked(now clock.Instant) credential.State {
 	h := en.holdLocked(now)
 	switch {
@@ -271,8 +271,8 @@ func spreadOf(name string) float64 {
 	return float64(x>>11) / (1 << 53)
 }
 
-// configClass is what an entry must know at all times of how its credential is configured. All customers
-// of a platform share one.
+// configClass is what an entry must know at all times of how its credential is configured. All
+// customers of a platform share one.
 type configClass struct {
 	policy   *policy.Policy
 	host     int    // as in Spec

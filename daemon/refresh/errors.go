@@ -10,8 +10,8 @@ import (
 	"tokend/fetchers"
 )
 
-// errChanged is what those are told who held on to what has just lapsed or has been replaced: to
-// look the name up again.
+// errChanged tells callers that the entry has just lapsed or been replaced, and that they look the
+// name up again.
 var errChanged = &credential.Error{Reason: credential.Busy, RetryAfter: 1, Message: "changed this moment: ask again"}
 
 // errDeadParent says that no call was made, because the parent's value has ended or been refused.
@@ -66,7 +66,7 @@ type parentError struct {
 func (e *parentError) Error() string { return fmt.Sprintf("%s: %v", e.parent, e.err) }
 func (e *parentError) Unwrap() error { return e.err }
 
-// reply returns what a reader of the child is told: the parent's own word, where it has one.
+// reply returns the error for readers of the child: the parent's own, if there is one.
 func (e *parentError) reply(otherwise *credential.Error) *credential.Error {
 	if of, ok := errors.AsType[*credential.Error](e.err); ok {
 		return of
@@ -74,8 +74,8 @@ func (e *parentError) reply(otherwise *credential.Error) *credential.Error {
 	return otherwise
 }
 
-// faultError says that the fault is tokend's own: its disk's, or in its code. It is for the log; a
-// peer is told no more than that.
+// faultError says that the fault is tokend's own: its disk's, or in its code. It is for the log;
+// peers see no details.
 type faultError struct{ err error }
 
 func (e *faultError) Error() string { return e.err.Error() }
@@ -88,7 +88,7 @@ func (e *lateError) Error() string {
 	return fmt.Sprintf("answered a value that lives %s, less than the call took", e.life)
 }
 
-// endpointError says that no call was made, or that the one that was made has caused the hold.
+// endpointError says that no call was made, or that the call has caused the hold.
 type endpointError struct{ hold *hold }
 
 func (e *endpointError) Error() string { return e.hold.message }

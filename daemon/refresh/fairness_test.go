@@ -136,8 +136,8 @@ func TestColdReaderBesideHangingOwner(t *testing.T) {
 }
 
 // TestReaderBesideHangingRefreshes holds that the schedule leaves a place to readers of the owner
-// whose refreshes hang: it takes them for many customers at once, and WeChat's endpoints fail one by
-// one.
+// whose refreshes hang: it takes them for many customers at once, and WeChat's endpoints fail one
+// by one.
 func TestReaderBesideHangingRefreshes(t *testing.T) {
 	for _, owner := range []string{"open_platform/wxa", "open_work/tja"} {
 		t.Run(owner, func(t *testing.T) {

@@ -11,9 +11,9 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// fingerprinter makes fingerprints: texts that tell two values apart without showing either. They are keyed
-// by random bytes of the store's own, so that one from a log can be checked against a value only
-// where the store is.
+// fingerprinter makes fingerprints: texts that tell two values apart without showing either. They
+// are keyed by random bytes of the store's own, so that one from a log can be checked against a
+// value only where the store is.
 type fingerprinter [32]byte
 
 // fingerprintKey is the key's name among the store's own.

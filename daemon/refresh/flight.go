@@ -53,7 +53,7 @@ func (e *Engine) fly(en *entry, f *flight) {
 		defer f.leave()
 	} else {
 		// An entry of the same name may have gone out of service with its fetch still under
-		// way: one call for a credential at a time, whoever it is made for.
+		// way: one call for a credential at a time.
 		end, _ := e.calling.lock(context.Background(), en.name)
 		defer end()
 	}
@@ -96,7 +96,7 @@ func (x *fetch) run() {
 	}
 }
 
-// readSpec makes x go by the configuration in force, or returns why it cannot.
+// readSpec reads the configuration in force, or returns why it cannot.
 func (x *fetch) readSpec() error {
 	spec, err := x.engine.lookup(x.en.name)
 	if err == nil {
@@ -158,7 +158,7 @@ type wants struct {
 }
 
 // ask does what wants w. If WeChat says that the parent is dead, it is refreshed once and the call
-// made once more; if WeChat is busy, the call is made again after a pause. A call that failed with
+// repeated; if WeChat is busy, the call is made again after a pause. A call that failed with
 // its connection or host is repeated at once as often as its fetcher allows: each time with a slot,
 // a timeout and a charge to the budgets of its own. A stopping engine makes no further call. A
 // value of the parent that has ended, or that WeChat has refused to another, is not tried: it is
@@ -195,7 +195,7 @@ func (e *Engine) ask(ctx context.Context, w *wants, do func(parent secret.Text) 
 				return &parentError{w.parent, perr}
 			}
 			if next.text == w.had && !known {
-				// WeChat stands by the value it has just refused: asking on would loop.
+				// WeChat repeats the value that it has just refused: another try would loop.
 				return err
 			}
 			w.had, replaced, before = next.text, true, nil
@@ -231,7 +231,7 @@ func (e *Engine) pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// call makes one call with parent's value, within the budgets. It goes by the configuration that is
+// call makes one call with parent's value, within the budgets. It uses the configuration that is
 // in force now, not when the parent was asked for. What was taken out of it is called as it was.
 func (x *fetch) call(parent secret.Text) error {
 	_ = x.readSpec()
@@ -285,7 +285,7 @@ func (e *Engine) intend(en *entry, spec *Spec, p *policy.Policy) (failing bool, 
 	}
 	now := e.clock.Now()
 	if en.landed && failures == 0 || p.PerAsk || en.paused(now) != nil {
-		return failures > 0, nil, nil // or an operator has it called in a hold, which goes on if this run dies
+		return failures > 0, nil, nil // or an operator has it called in a hold, which continues if this run dies
 	}
 	en.noteRecord()
 	h := cutShort(failures+1, quotas, en.valid(now) != nil, en.life(), en.spread(), spec.Settings, now)

@@ -51,7 +51,7 @@ func (g *grantStore) get(name string) (record.Grant, error) {
 	return s.Grant, s.err
 }
 
-// storedGrant is a grant as it stands, or why that cannot be told. Its zero value is of no grant.
+// storedGrant is a grant in force, or why it is unknown. Its zero value is of no grant.
 type storedGrant struct {
 	record.Grant
 	err error
@@ -149,7 +149,7 @@ func (g *grantStore) live(name string) (record.Grant, error) {
 }
 
 // rotate writes recs and, in the same step, next as the grant called name in place of
-// used, the one that the call was made with. A grant that has been given meanwhile is
+// used, with which the call was made. A grant that was given during the call is
 // newer and stays, with next behind it. What the disk refuses is in force all the same
 // until it takes it: WeChat may regard used as dead. The grant's name is locked.
 func (g *grantStore) rotate(ctx context.Context, name string, used, next secret.Text, recs []record.Record) error {
@@ -198,7 +198,7 @@ func (e *Engine) saveGrant(ctx context.Context, name string) error {
 	return nil
 }
 
-// readmit makes next the value in force of g, whose customer has given it anew. Where it ends a
+// readmit makes next the value in force of g, whose customer has authorized again. Where it ends a
 // revocation it is dated after that, also if WeChat's clock, by which the revocation is dated, is
 // ahead of the host's or shows the same second still: the message that told of it may be repeated,
 // and is history.

@@ -152,7 +152,7 @@ func TestCost(t *testing.T) {
 		t.Errorf("a slot takes %d bytes", n)
 	}
 	if n := unsafe.Sizeof(pastAttempt{}); n != 24 {
-		t.Errorf("a deed takes %d bytes", n)
+		t.Errorf("an attempt takes %d bytes", n)
 	}
 }
 

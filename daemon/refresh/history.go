@@ -150,7 +150,7 @@ func (a *allowance) take(now clock.Instant) time.Duration {
 	return 0
 }
 
-// giveBack takes back one that was spent on nothing.
+// giveBack takes back a rejection that caused no call.
 func (a *allowance) giveBack() { a.spent = max(a.spent-1, 0) }
 
 // repeatedFor is how long a value that WeChat repeated to a rejection is not asked for

@@ -14,8 +14,8 @@ import (
 	"tokend/fetchers"
 )
 
-// hostState is one of the hosts: what a call has to heed because of where it goes, whatever it is for.
-// That the one hangs keeps nobody from the others.
+// hostState is one of the hosts: what a call has to heed because of where it goes, whatever it is
+// for. That the one hangs keeps nobody from the others.
 type hostState struct {
 	policy.Host
 	*limiter
@@ -95,8 +95,8 @@ func (e *Engine) faulty(h *hostState, failing bool) error {
 	return nil
 }
 
-// countFault counts a faulty call. It is counted after the fact, and written only then, because calls
-// that succeed are the rule: a kill in between forgets those that were under way.
+// countFault counts a faulty call. It is counted after the fact, and written only then, because
+// calls that succeed are the rule: a kill in between forgets those that were under way.
 func (e *Engine) countFault(h *hostState) {
 	key := h.Faults.Key("")
 	e.ledger.Spend(*h.Faults, key, e.clock.Now())
@@ -133,11 +133,10 @@ type usage struct {
 	early   bool // nobody waits for it, and what it is to replace is valid
 }
 
-// charge takes one call out of every budget, durably and together with recs, before the call
-// is made, whether it will succeed or not: a crash in between costs one call of
-// the budget and never one beyond it. Its error is a *guardError where there is none left. Where
-// the disk refuses the call goes on, because that must not stop tokens, as long as there is
-// some to spare.
+// charge takes one call out of every budget, durably and together with recs, before the call is
+// made, whether it will succeed or not: a crash in between costs one call of the budget and never
+// one beyond it. Its error is a *guardError where there is none left. Where the disk refuses the
+// call is made all the same, because that must not stop tokens, as long as there is some to spare.
 func (e *Engine) charge(ctx context.Context, spec *Spec, use usage, recs ...record.Record) error {
 	if len(use.budgets) == 0 && len(recs) == 0 {
 		return nil
@@ -210,8 +209,8 @@ func (e *Engine) saveBudgets() error {
 }
 
 // This file ends the holds of an address that WeChat did not list. The operator who lists it does
-// so for many accounts at once. Each account has a list of its own, so that only the success of one
-// that was refused before tells something of the others.
+// so for many accounts at once. Each account has a list of its own, so that only a success after
+// a refusal says something about the others.
 
 // liftEvery is how often a success may end the holds of others: where the address changes from call
 // to call, or is on some lists only, each ended hold is one more call that is refused.

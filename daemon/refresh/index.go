@@ -10,8 +10,8 @@ import (
 	"tokend/daemon/throttle"
 )
 
-// shards is over how many tables the index spreads its names: one that grows holds up
-// those only who want to add to it, and is a small part of all.
+// shards is over how many tables the index spreads its names: a table that grows
+// blocks only additions to it, and is a small part of all.
 const shards = 256
 
 // index finds entries by name. Reading takes no lock and allocates nothing. Names are not kept
@@ -21,7 +21,7 @@ type index struct {
 	shards [shards]shard
 }
 
-// shard is one of the tables. Whoever changes it holds mu.
+// shard is one of the tables. It is changed with mu held.
 type shard struct {
 	mu    sync.Mutex
 	slots atomic.Pointer[[]atomic.Pointer[entry]] // a power of two of them
@@ -63,7 +63,7 @@ func (x *index) get(name string) *entry {
 	return nil
 }
 
-// add stores en unless the name is there already, and returns what is there.
+// add stores en unless the name has an entry, and returns the entry of the name.
 func (x *index) add(en *entry) *entry {
 	s, h := x.place(maphash.String(x.seed, en.name))
 	s.mu.Lock()
@@ -80,7 +80,7 @@ func (x *index) add(en *entry) *entry {
 	return en
 }
 
-// remove takes en out, unless another entry stands in its place.
+// remove takes en out, unless the name has another entry.
 func (x *index) remove(en *entry) {
 	s, h := x.place(maphash.String(x.seed, en.name))
 	s.mu.Lock()
@@ -194,7 +194,7 @@ func (s *shard) insert(h uint64, en *entry) {
 }
 
 // rebuild makes room: a table of twice as many slots as there are entries at least, without those
-// removed. Readers go on in the old one meanwhile. s.mu is held.
+// removed. Readers use the old table until then. s.mu is held.
 func (s *shard) rebuild(x *index) {
 	all := s.appendTo(make([]*entry, 0, s.live), "")
 	size := 4
@@ -217,8 +217,8 @@ func (s *shard) rebuild(x *index) {
 	s.slots.Store(&fresh)
 }
 
-// batchSize is how many names are looked up at once. A processor has some ten to twenty questions to
-// the memory open at a time.
+// batchSize is how many names are looked up at once. A processor has some ten to twenty questions
+// to the memory open at a time.
 const batchSize = 16
 
 // CachedAll is [Engine.Cached] for several names: values, which is as long, becomes theirs. Where

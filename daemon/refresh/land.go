@@ -121,7 +121,7 @@ func (x *fetch) logSuccess(c *cached, same bool, failures int, now clock.Instant
 		"expires_in", c.end.Sub(now).Round(time.Second), "fingerprint", x.engine.fingerprints.of(c.text), "failures_before", failures)
 }
 
-// handOver gives what was fetched for one request to whoever made it, and keeps nothing.
+// handOver gives what was fetched for one request to its caller, and keeps nothing.
 func (x *fetch) handOver() {
 	e, en := x.engine, x.en
 	x.attempt.Outcome = "ok"
@@ -129,7 +129,7 @@ func (x *fetch) handOver() {
 	was := en.hold
 	e.applyLocked(en, requestAnswered{sent: x.got.sent, attempt: x.attempt}, e.clock.Now())
 	if en.hold != nil {
-		was = nil // it goes on
+		was = nil // it continues
 	}
 	en.mu.Unlock()
 	e.counts.refreshed(x.attempt.Outcome)
@@ -173,9 +173,9 @@ func (x *fetch) saysNothing(err error) bool {
 	case x.engine.base.Err() != nil && (errors.Is(err, context.Canceled) || own && of.Reason == credential.Stopping):
 		x.abandon(0, stopping())
 	case guarded && g.early:
-		x.abandon(x.engine.clock.Now().Add(g.reply.RetryAfter), g.reply) // calls that cannot wait go on
+		x.abandon(x.engine.clock.Now().Add(g.reply.RetryAfter), g.reply) // calls that cannot wait continue
 	case guarded && g.forced:
-		x.abandon(0, g.reply) // ordinary calls go on
+		x.abandon(0, g.reply) // ordinary calls continue
 	default:
 		return false
 	}
@@ -219,8 +219,8 @@ type verdict struct {
 	moot  bool          // what was refused is not what is configured or in force now: ask again at once
 }
 
-// judge returns what err calls for. If an operator wanted a call in a hold and it could not be made,
-// the hold goes on, and judge returns the reply instead.
+// judge returns what err calls for. If an operator wanted a call in a hold and it could not be
+// made, the hold continues, and judge returns the reply instead.
 func (x *fetch) judge(err error) (v verdict, reply *credential.Error) {
 	e, en, wall := x.engine, x.en, time.Now()
 	superseded := e.superseded(x.spec, x.grant)
@@ -267,7 +267,7 @@ func (x *fetch) conclude(v *verdict, err error) (gone *credential.Error) {
 	if v.moot = v.moot || e.reconfigured(x.spec); v.moot {
 		ended.hold = nil
 	}
-	// The parent bounds the calls: its error is told, not this bound.
+	// The parent bounds the calls, so its error is returned, not this bound.
 	_, parental := errors.AsType[*parentError](err)
 	ended.unpaid = parental && x.flight.paid
 	gone = e.applyLocked(en, ended, v.now)
@@ -277,7 +277,7 @@ func (x *fetch) conclude(v *verdict, err error) (gone *credential.Error) {
 	return gone
 }
 
-// reply returns what those are told who wait for the flight that has failed with err.
+// reply returns the error for the waiters of the flight that has failed with err.
 func (v *verdict) reply(gone *credential.Error, err error) *credential.Error {
 	held := v.hold.err(v.now)
 	switch pe, ok := errors.AsType[*parentError](err); {

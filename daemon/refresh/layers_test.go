@@ -47,8 +47,8 @@ func (emptyImporter) Import(path string) (*types.Package, error) {
 	return p, nil
 }
 
-// check type-checks the files of the package, tests excluded, as far as that goes without those that
-// it imports.
+// check type-checks the files of the package, tests excluded, as far as that goes without those
+// that it imports.
 func check(t *testing.T) (set *gotoken.FileSet, pkg *types.Package, info *types.Info, files []string) {
 	t.Helper()
 	set = gotoken.NewFileSet()

@@ -160,8 +160,8 @@ func TestLimiterRoundRobin(t *testing.T) {
 	})
 }
 
-// counted returns how many places are counted as taken, and how many of them owners have within their
-// share.
+// counted returns how many places are counted as taken, and how many of them owners have within
+// their share.
 func (l *limiter) counted() (got, want int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

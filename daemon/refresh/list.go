@@ -15,7 +15,7 @@ import (
 // all), and yields them sorted by name: what has been asked for, and what the catalog knows
 // besides. Which they are is settled when it returns; how each of them is, when it is yielded. It
 // is for one walk, in which the caller may take its time: a million entries and as many grants take
-// 24 MB meanwhile.
+// 24 MB.
 func (e *Engine) List(prefix string, may func(name string) bool) (n int, all iter.Seq[credential.Listing]) {
 	e.awaitLoaded()
 	s := e.snapshot(prefix, may)
@@ -49,7 +49,8 @@ func (e *Engine) snapshot(prefix string, may func(name string) bool) *snapshot {
 		may = func(string) bool { return true }
 	}
 	s := &snapshot{clock: e.clock, work: e.cfg.Throttle.Begin(e.base)}
-	// First what the catalog knows besides: whoever is asked for meanwhile is among the entries.
+	// First what the catalog knows besides: a credential that is requested during the walk has an
+	// entry.
 	for name := range (*e.catalog.Load()).Names() {
 		s.work.Step()
 		if strings.HasPrefix(name, prefix) && e.index.get(name) == nil && may(name) {
@@ -97,8 +98,8 @@ type accounts struct {
 	known   bool
 }
 
-// has reports whether the account that the grant called name belongs to is configured. One that is
-// not keeps its grants, of which nobody is told.
+// has reports whether the account that the grant called name belongs to is configured. Another
+// account keeps its grants, which are not listed.
 func (a *accounts) has(name string) bool {
 	if a.last == "" || !strings.HasPrefix(name, a.last) {
 		owner := credential.OwnerOf(name)
@@ -169,8 +170,8 @@ func sortByName(all []*entry, step func()) {
 	})
 }
 
-// nameList is names with a state each, in their order, each as what it has not in common with the one
-// before:
+// nameList is names with a state each, in their order, each as what it has not in common with the
+// one before:
 //
 //	state, bytes in common at the beginning, bytes in common at the end, bytes between them, the bytes
 //

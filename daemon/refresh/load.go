@@ -17,8 +17,8 @@ import (
 )
 
 // load makes an entry of everything that the store has kept and the catalog knows, and reports
-// whether it came to that: ctx may end before. What cannot be read is logged and left out. While it
-// goes on, entries may be made beside it; see early.
+// whether that was completed before ctx ended. What cannot be read is logged and left out. Readers
+// may make entries during that; see early.
 func (e *Engine) load(ctx context.Context) (whole bool) {
 	began := time.Now()
 	holds, errs := readTable(e.cfg.Store, record.Holds, record.DecodeHold)
@@ -31,7 +31,7 @@ func (e *Engine) load(ctx context.Context) (whole bool) {
 	}
 	e.turned = e.turned || l.turned
 	if e.turned {
-		e.log.Warn("the wall clock stands before what was written last: every value is fetched anew")
+		e.log.Warn("the wall clock is earlier than the newest record: every value is fetched again")
 	}
 	l.decide()
 	errs = slices.Concat(l.errs, errs, berrs)
@@ -110,7 +110,7 @@ func (e *Engine) loadBudgets(budgets []record.Budget) (useless []string) {
 	return useless
 }
 
-// loadHold takes over a hold, and reports whether it is of no use.
+// loadHold takes over a hold, and reports whether its record is unused.
 func (e *Engine) loadHold(h record.Hold) (useless bool) {
 	if endpointOwner(h.Name) != "" {
 		return e.loadEndpoint(h)
@@ -132,7 +132,7 @@ func (e *Engine) loadHold(h record.Hold) (useless bool) {
 	return false
 }
 
-// loading is the way of the values from the store into entries. It goes on in two goroutines,
+// loading makes entries of the stored values. It runs in two goroutines,
 // because much waits for it: the one reads, the other makes entries of what it is handed. A large
 // platform's records are read in one pass, and nothing is kept of them that an entry does not need.
 // An entry is served as soon as it is made, so none is that might have to be taken back.
@@ -168,16 +168,16 @@ type keptValue struct {
 }
 
 const (
-	// loadBatch is how many values the reader hands over at a time. After each, those who wait for a
-	// processor get it: who reads meanwhile has but a millisecond to wait.
+	// loadBatch is how many values the reader hands over at a time. After each, those who wait for
+	// a processor get it: a reader waits for a millisecond at most.
 	loadBatch = 512
 
-	// loadAhead is how many handfuls it may be ahead: it begins while the grants are still being read,
-	// and what waits is what there will be in entries anyway.
+	// loadAhead is how many handfuls it may be ahead: it begins while the grants are still being
+	// read, and what waits is what there will be in entries anyway.
 	loadAhead = 64
 )
 
-// readValues makes an entry of every value that was kept and is of use, but for those that decide
+// readValues makes an entry of every stored value that is needed, but for those that decide
 // judges. limit is about now. When ctx ends it stops where it is.
 func (e *Engine) readValues(ctx context.Context, limit time.Time) *loading {
 	l := &loading{e: e, ctx: ctx, now: e.clock.Now(), limit: limit, read: make(chan []keptValue, loadAhead)}
@@ -222,7 +222,7 @@ func (l *loading) readAll() {
 	l.read <- next
 }
 
-// pause lets others have the processor, and reports whether the loading is to go on.
+// pause lets others have the processor, and reports whether the loading continues.
 func (l *loading) pause() bool {
 	throttle.Yield()
 	return l.ctx.Err() == nil
@@ -261,7 +261,7 @@ func (l *loading) readGrants() {
 		if err == nil {
 			live, err = record.LiveGrant(r)
 		}
-		// What lives by one that cannot be read is served to its end: it may be good.
+		// The values of an unreadable grant are served until they expire: it may be good.
 		if live || err != nil {
 			l.usable[maphash.String(l.seed, r.Key)] = struct{}{}
 		}
@@ -271,8 +271,8 @@ func (l *loading) readGrants() {
 	}
 }
 
-// take takes over a value, or takes note that it is of no use, or cannot be judged yet. turned: it
-// is known whether the wall clock was turned back.
+// take takes over a value, or notes that its record is unused, or that it cannot be judged yet.
+// turned: it is known whether the wall clock was turned back.
 func (l *loading) take(v keptValue, turned bool) {
 	spec, err := l.e.lookup(v.name)
 	if err != nil {
@@ -314,11 +314,11 @@ func (l *loading) take(v keptValue, turned bool) {
 // was made of a backup, and a fetch since then has ended what is in it.
 func (e *Engine) maybeDead(spec *Spec) bool { return e.restored && spec.Policy.Rotates }
 
-// discard takes note that the record of v is of no use. One that has ended is so for ever, and
+// discard notes that the record of v is unused. If v has ended it stays so, and the record is
 // deleted in time. Before anybody is answered goes what the next start might take for good, if this
 // run does not live to delete it: what lives and must not be served, and what is not believed
 // because of the wall clock. So does a ticket: of an account that is not configured, no entry tells
-// whether it is still the one that was found.
+// whether it is still the same.
 func (l *loading) discard(v keptValue) {
 	if v.c.end > l.now || v.doubted && l.e.turned || v.c.pushed != nil {
 		l.misleading = append(l.misleading, record.Record{Table: record.Credentials, Key: v.name})

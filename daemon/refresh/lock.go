@@ -21,8 +21,8 @@ func (t *nameLocks) lock(ctx context.Context, names ...string) (unlock func(), e
 	if t.tryLock(names) {
 		return func() { t.unlock(names) }, nil
 	}
-	// All callers that hold some and wait for others lock in the same order, so that no two wait for
-	// each other.
+	// All callers that hold some and wait for others lock in the same order, so that no two wait
+	// for each other.
 	names = slices.Compact(slices.Sorted(slices.Values(names)))
 	for have := 0; ; {
 		var before chan struct{}
@@ -57,7 +57,7 @@ func (t *nameLocks) tryLock(names []string) bool {
 	return true
 }
 
-// lockFree locks names from the one at have on, up to one that is not free. It returns how many are
+// lockFree locks names from index have on, up to a name that is not free. It returns how many are
 // locked then, and a channel that is closed when that one is unlocked; nil if all are locked.
 func (t *nameLocks) lockFree(names []string, have int) (int, chan struct{}) {
 	t.mu.Lock()

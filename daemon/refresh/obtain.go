@@ -46,7 +46,7 @@ func (e *Engine) share(ctx context.Context, en *entry, cause credential.Cause) (
 }
 
 // join returns the flight that is under way for en, or starts one; or the credential that
-// has become valid meanwhile; or the reason why no call is made.
+// has just become valid; or the reason why no call is made.
 func (e *Engine) join(en *entry, cause credential.Cause) (f *flight, c *cached, err error) {
 	en.mu.Lock()
 	defer en.mu.Unlock()
@@ -311,7 +311,7 @@ func (e *Engine) startAlone(en *entry, user any, f *flight) (*flight, error) {
 	if h := en.paused(now); h != nil && f.cause != credential.CauseRefresh {
 		return nil, h.err(now)
 	}
-	if spec, err := e.lookup(en.name); err == nil { // else the flight says so
+	if spec, err := e.lookup(en.name); err == nil { // else the flight reports it
 		if err := e.takeShare(&spec, user, now); err != nil {
 			return nil, err
 		}

@@ -33,12 +33,11 @@ const (
 	paceCeiling = 300
 
 	// paceMargin is how much faster it goes than it takes for the last of those to come just in
-	// time: calls fail, others come to be due meanwhile, and what has been away once may be away
-	// again.
+	// time: calls fail, others become due, and a host that was down may be down again.
 	paceMargin = 2
 
 	// paceGrowth is how many times as many begin within a second as WeChat has answered well in the
-	// one before, if those are more than the floor: a host that has been away, or is at its limit,
+	// one before, if those are more than the floor: a host that was down, or is at its limit,
 	// is not met with all that has gathered, and from the floor to the ceiling takes three seconds.
 	paceGrowth = 2
 
@@ -47,8 +46,8 @@ const (
 	paceFailing = 8
 
 	// paceProbe is how many begin within a second while nothing but failures comes back: enough to
-	// notice within a second that an outage has ended, in which whoever is tried is not tried again
-	// for half a minute.
+	// notice within a second that an outage has ended, in which a credential that was tried is not
+	// tried again for half a minute.
 	paceProbe = 5
 
 	// usualLife is that of a credential of which none has come yet; WeChat's are all of it.
@@ -103,7 +102,7 @@ func (p *pace) look(now clock.Instant, first float64, needs func() float64) {
 // wanted returns how many refreshes a second there should be, if WeChat answers that fast.
 func (p *pace) wanted() float64 { return min(max(p.need*paceMargin, paceFloor), paceCeiling) }
 
-// gap returns how long no other begins after one that comes round every so often, of n.
+// gap returns how long no other begins after a credential that is refreshed every so often, of n.
 func (p *pace) gap(every time.Duration, n int) time.Duration {
 	return max(min(gapOf(every, n), perSecond(p.wanted())), perSecond(p.most))
 }
@@ -215,7 +214,7 @@ func (qs *hostQueues) landed(x landed) {
 }
 
 // work begins what q may begin now, each refresh in a worker of g, and returns how long it may
-// begin nothing more unless a refresh ends or something comes to be due: longestNap at most. An
+// begin nothing more unless a refresh ends or something becomes due: longestNap at most. An
 // account's own credential takes one of the first places at once. Customers' credentials take
 // places at the pace; so does everything where the first places are not enough.
 func (e *Engine) work(g *errgroup.Group, qs *hostQueues, q *hostQueue) time.Duration {
@@ -262,8 +261,8 @@ func (e *Engine) launch(g *errgroup.Group, qs *hostQueues, q *hostQueue, en *ent
 	})
 }
 
-// hostOutcome returns what a refresh of en, which has ended with err, tells of the host: what WeChat says
-// of one customer tells nothing of it, and neither does a parent that cannot be had.
+// hostOutcome returns what a refresh of en, which has ended with err, tells of the host: what
+// WeChat says of one customer tells nothing of it, and neither does a parent that cannot be had.
 func (en *entry) hostOutcome(err error) ending {
 	if err == nil {
 		return endedWell

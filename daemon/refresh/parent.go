@@ -42,7 +42,7 @@ func (e *Engine) usable(parent string) bool {
 }
 
 // sleepLocked notes that en waits for its parent, unless the parent has come by another value
-// than used, the one that the call was made with ("" for none): then it need not wait. The
+// than used, with which the call was made ("" for none): then it need not wait. The
 // parent publishes its value before it wakes who sleeps, so that one of the two sees
 // the other. en.mu is held.
 func (e *Engine) sleepLocked(en *entry, parent string, used secret.Text, now clock.Instant) {
@@ -74,9 +74,9 @@ func (e *Engine) wakeChildren(parent string) {
 	}
 }
 
-// sleepLoadedLocked lets en, if it waits for its parent, wait on. It asks again at once if the ticket
-// that it was refused with has been replaced since, and the run before ended before it could wake
-// en. en.mu is held.
+// sleepLoadedLocked lets en, if it waits for its parent, wait on. It asks again at once if the
+// ticket that it was refused with has been replaced since, and the run before ended before it could
+// wake en. en.mu is held.
 func (e *Engine) sleepLoadedLocked(en *entry, now clock.Instant) {
 	if !en.sleepsLocked() {
 		return

@@ -12,18 +12,18 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// This file is about codes that WeChat has sent and been told to have arrived: it does not send
-// them again, so each has a record until it is settled.
+// This file is about codes that WeChat has sent and whose arrival was acknowledged: WeChat does not
+// send them again, so each has a record until it is settled.
 
-// Accept takes on an authorization code that WeChat has sent at the time at and that is
-// of use until until. It returns when the code is on disk; the exchange follows, is
-// tried again after passing faults, and goes on after a restart.
+// Accept takes an authorization code that WeChat has sent at the time at and that expires
+// at until. It returns when the code is on disk; the exchange follows, is
+// tried again after passing faults, and continues after a restart.
 func (e *Engine) Accept(ctx context.Context, owner string, code secret.Text, at, until time.Time) error {
 	return e.AcceptFrom(ctx, owner, "", code, at, until)
 }
 
 // AcceptFrom is Accept of a code whose message names the customer, child. Until the code is
-// exchanged, whoever asks for the customer's credentials is told what it waits for.
+// exchanged, requests for the customer's credentials fail with the reason why it waits.
 func (e *Engine) AcceptFrom(ctx context.Context, owner, child string, code secret.Text, at, until time.Time) error {
 	if err := e.ready(ctx); err != nil {
 		return err
@@ -38,7 +38,7 @@ func (e *Engine) AcceptFrom(ctx context.Context, owner, child string, code secre
 	}
 	e.trying(made)
 	note := *made
-	// Known before there is a record of it: whoever comes with the same code meets this exchange.
+	// Known before there is a record of it: the same code from another client meets this exchange.
 	x, err := e.register(made)
 	if err != nil {
 		return err
@@ -214,7 +214,7 @@ func (e *Engine) resume() {
 	e.forgetCodes(useless)
 }
 
-// takeUp goes on with x, of whose code made is on disk, and reports whether that is of use.
+// takeUp continues x, of whose code made is on disk, and reports whether the record is needed.
 func (e *Engine) takeUp(x, made *exchange) (useful bool) {
 	e.codes.mu.Lock()
 	defer e.codes.mu.Unlock()

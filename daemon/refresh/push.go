@@ -55,7 +55,7 @@ type push struct {
 	changed bool
 }
 
-// puts returns the push of what is handed in now, and is stamped so.
+// puts returns the push of a value that a client puts now, stamped so.
 func (e *Engine) puts(name string, value secret.Text) *push {
 	p := e.pushes(name, value, time.Now())
 	p.byHand = true
@@ -182,7 +182,7 @@ var undated = time.Unix(1, 0)
 // nudgeEvery is how often WeChat is asked to push again: "at most hourly".
 const nudgeEvery = time.Hour
 
-// quiet takes note that no push has come for too long, says so, and asks WeChat to push
+// quiet notes and logs that no push has come for too long, and asks WeChat to push
 // where it can be asked. A push that comes before it has done so makes it unnecessary.
 func (e *Engine) quiet(en *entry) {
 	spec, err := e.lookup(en.name)
@@ -280,8 +280,8 @@ func (e *Engine) expect(now clock.Instant) {
 	}
 }
 
-// Put stores what is handed in under name. It is durable when Put returns nil. Its error is an
-// *credential.Error where the name does not take what is handed in.
+// Put stores value under name. It is durable when Put returns nil. Its error is an
+// *credential.Error where the name does not take such a value.
 func (e *Engine) Put(ctx context.Context, name string, value secret.Text) error {
 	return e.PutAll(ctx, []credential.Deposit{{Name: name, Value: value}})[0]
 }

@@ -138,8 +138,8 @@ func (e *Engine) tryAgain(x *exchange) bool {
 	if x.waits != "" {
 		woken = e.codes.await(x.waits, x)
 		defer e.codes.forgo(x.waits, x)
-		// A parent publishes its value before it wakes who waits, an endpoint that it is free: one of
-		// the two is seen.
+		// A parent publishes its value before it wakes who waits, an endpoint that it is free: one
+		// of the two is seen.
 		if e.usable(x.waits) || endpointOwner(x.waits) != "" && !e.endpoints.holds(x.waits) {
 			wait = min(wait, soonest)
 		}
@@ -189,7 +189,7 @@ func (e *Engine) trying(x *exchange) {
 	x.next = e.clock.Now().Add(backoff(x.tries, 0, false, spreadOf(x.key)))
 }
 
-// classify says what a failed exchange calls for: what is told to who asked for it, how long to
+// classify returns what a failed exchange calls for: the error for its callers, how long to
 // wait with the next try, and whether waiting can help.
 func (e *Engine) classify(x *exchange, way *Onboarding, err error) (told *credential.Error, class fetchers.Reaction, wait time.Duration, passing bool) {
 	now := e.clock.Now()
@@ -294,8 +294,8 @@ func (e *Engine) adopt(ctx context.Context, x *exchange, way *Onboarding, auth f
 	return err
 }
 
-// install puts a customer's first token in force, in place of whatever was known under the
-// name. Without one, a known token is fetched anew if its grant has changed. volatile: the disk has
+// install puts a customer's first token in force, in place of whatever was known under the name.
+// Without one, a known token is fetched again if its grant has changed. volatile: the disk has
 // refused it. The name is locked.
 func (e *Engine) install(name string, first *cached, renewed, volatile bool) {
 	now := e.clock.Now()

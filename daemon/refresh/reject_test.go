@@ -63,8 +63,8 @@ func TestAValueRepeatedToARejectionIsNotAskedForAgainForAMinute(t *testing.T) {
 	})
 }
 
-// TestRejectCached: where RejectCached answers, Reject would have answered alike and without a call;
-// where that takes a call, or has to wait, it does not answer.
+// TestRejectCached: where RejectCached answers, Reject would have answered alike and without a
+// call; where that takes a call, or has to wait, it does not answer.
 func TestRejectCached(t *testing.T) {
 	const corpApp = "work/ww1/1000002/access_token"
 	bubble(t, func(t *testing.T) {

@@ -124,9 +124,9 @@ type Seed struct {
 	Value secret.Text
 }
 
-// ApplySeeds puts the grants of the configuration in force where there are none yet, giveBatch of them in
-// one write. A grant that was learned since is never overwritten; one that came from the
-// configuration follows it.
+// ApplySeeds puts the grants of the configuration in force where there are none yet, giveBatch of
+// them in one write. A grant that was learned since is never overwritten; a grant that came from
+// the configuration follows it.
 func (e *Engine) ApplySeeds(ctx context.Context, seeds []Seed) error {
 	var work *throttle.Work
 	if e.isLoaded() { // else nobody is being answered yet

@@ -139,10 +139,11 @@ func (e *Engine) saveValue(en *entry) error {
 // forgetBatch is how many records are deleted at once.
 const forgetBatch = 256
 
-// deleteRecords deletes records. Where several may be about one name it is called in the name's turn.
+// deleteRecords deletes records. Where several may be about one name it is called in the name's
+// turn.
 func (e *Engine) deleteRecords(stray []record.Record) error {
 	if err := e.writeAll(stray); err != nil {
-		return fmt.Errorf("delete what is of no use any more: %w", err)
+		return fmt.Errorf("delete unused records: %w", err)
 	}
 	return nil
 }
@@ -156,15 +157,15 @@ func (e *Engine) writeAll(recs []record.Record) error {
 	return errors.Join(errs...)
 }
 
-// unusedRecords is what the loading has found to be of no use any more, and what the next start would find
-// to be of no use just as well. After a night without tokend that may be a record of every
-// customer.
+// unusedRecords is the records that the loading has found to be unused, as the next start would
+// too. After a night without tokend that may be a record of every customer.
 type unusedRecords struct {
 	values, holds, budgets []string // keys; the values have ended
 }
 
-// deleteUnused deletes what the loading has found to be of no use and what still is. It goes on beside
-// everything else, since nobody has to wait for it; what a stop leaves, the next start finds again.
+// deleteUnused deletes the records that the loading has found unused and that still are. It runs
+// beside everything else, since nobody has to wait for it; what a stop leaves, the next start finds
+// again.
 func (e *Engine) deleteUnused(ctx context.Context) {
 	s := e.unused
 	e.unused = unusedRecords{}
@@ -173,7 +174,7 @@ func (e *Engine) deleteUnused(ctx context.Context) {
 		e.deleteEach(ctx, record.Holds, s.holds, e.holdMoot),
 		e.forgetBudgets(ctx, s.budgets))
 	if err != nil && ctx.Err() == nil {
-		e.log.Error("cannot delete what is of no use any more: the next start does", "error", err)
+		e.log.Error("cannot delete unused records: the next start does", "error", err)
 	}
 }
 

@@ -94,7 +94,7 @@ func (s *schedule) dropLocked(en *entry) {
 	s.backlogs[(number-1)/dueHeaps].drop(number, en, i)
 }
 
-// next takes out an entry that is due at now, or one that waited until its value has expired. With
+// next takes out an entry that is due at now, or has waited until its value expired. With
 // none it returns how long it is until there is one, longestNap at most.
 func (s *schedule) next(now clock.Instant) (*entry, time.Duration) {
 	s.mu.Lock()
@@ -142,7 +142,7 @@ func (s *schedule) needs(host int, now clock.Instant) float64 {
 
 // entryHeap is entries by when they are due, earliest first. A credential costs one
 // slot of 16 bytes, not a goroutine or a timer. Each slot has four below it: half as many
-// levels as with two, and the four lie in one cache line.
+// levels as with two, and the four share a cache line.
 type entryHeap struct {
 	slots  []slot
 	number int32 // see heapNumber
@@ -195,7 +195,7 @@ func (h *entryHeap) sample(d *demand, now clock.Instant, every, skip int) int {
 	return i - len(h.slots)
 }
 
-// remove takes out what stands at i.
+// remove takes out the slot at i.
 func (h *entryHeap) remove(i int) {
 	h.slots[i].en.place = 0
 	n := len(h.slots) - 1

@@ -16,7 +16,7 @@ import (
 
 // This file translates between the engine's clock, which counts from boot, and what is kept
 // on disk. Within one boot the kept instant decides. Of another boot only the wall clock
-// tells, and somebody may have set it meanwhile: nothing then lives longer than
+// tells, and somebody may have set it: nothing then lives longer than
 // it had left, and nothing is held longer than it was to be.
 
 // slack is how far the wall clock may have been set back over a boot before what was kept is
@@ -79,7 +79,7 @@ func (e *Engine) kept(r record.Credential) *cached {
 	at := func(m record.Moment) clock.Instant {
 		i := e.instant(m, r.Boot)
 		if r.Walled {
-			i = min(i, e.clock.At(m.Wall)) // it may have been set forward since i was told by it
+			i = min(i, e.clock.At(m.Wall)) // it may have been set forward since then
 		}
 		return i
 	}
@@ -107,7 +107,7 @@ func (e *Engine) kept(r record.Credential) *cached {
 	return c
 }
 
-// nonzero returns i, or the instant beside it where i is the one that stands for none.
+// nonzero returns i, or the next instant if i is zero, which stands for none.
 func nonzero(i clock.Instant) clock.Instant {
 	if i == 0 {
 		return 1
@@ -260,8 +260,8 @@ func (e *Engine) elsewhere(holds []record.Hold, budgets []record.Budget) (all []
 	return all
 }
 
-// redate writes what was written in another boot anew, by the clock of this one: a restart then
-// does not take its times from a wall clock that may be set meanwhile. It goes on beside everything
+// redate rewrites what was written in another boot, by the clock of this one: a restart then
+// does not take its times from a wall clock that may have been set. It runs beside everything
 // else, since a start does not wait for it.
 func (e *Engine) redate(ctx context.Context) {
 	defer func() { e.foreign = nil }()
@@ -285,7 +285,7 @@ func (e *Engine) redate(ctx context.Context) {
 		}
 		end()
 		if err != nil {
-			e.log.Warn("cannot date records by this boot's clock: a restart goes by the wall clock", "error", err)
+			e.log.Warn("cannot date records by this boot's clock: a restart uses the wall clock", "error", err)
 			return
 		}
 	}
@@ -333,8 +333,8 @@ func (e *Engine) late() time.Duration {
 }
 
 // dateAgain dates the values of another boot again if the wall clock has been set forward since:
-// they are older by as much, and may be dead. It returns when that is done, whoever does it. No
-// entry's mu may be held.
+// they are older by as much, and may be dead. It returns when that is done, by this or another
+// call. No entry's mu may be held.
 func (e *Engine) dateAgain() {
 	if !e.dating.some.Load() || e.late() == 0 || !e.isLoaded() {
 		return

@@ -20,7 +20,8 @@ type event interface {
 }
 
 // applyLocked lets ev happen to en, notifies the watchers, and plans what the schedule does next
-// about en. If en is out of service, nothing changes: applyLocked returns the reason. en.mu is held.
+// about en. If en is out of service, nothing changes: applyLocked returns the reason. en.mu is
+// held.
 func (e *Engine) applyLocked(en *entry, ev event, now clock.Instant) (gone *credential.Error) {
 	if why := en.gone(); why != nil {
 		return why
@@ -39,13 +40,13 @@ func (ev flightStarted) change(en *entry, _ clock.Instant) bool {
 	return false
 }
 
-// valuePublished is the arrival of a value: by the flight of the entry, if it has one, by a push, or
-// with a customer's grant.
+// valuePublished is the arrival of a value: by the flight of the entry, if it has one, by a push,
+// or with a customer's grant.
 type valuePublished struct {
 	value   *cached
 	refresh clock.Instant
 	refused bool // by the disk
-	same    bool // the value is the one that was current
+	same    bool // the value was current already
 	attempt credential.Attempt
 }
 
@@ -109,8 +110,8 @@ func (ev flightFailed) change(en *entry, now clock.Instant) bool {
 	return false
 }
 
-// flightAbandoned is the end of a flight that says nothing about WeChat or the credential. refresh is
-// zero if the next refresh is due as before.
+// flightAbandoned is the end of a flight that says nothing about WeChat or the credential. refresh
+// is zero if the next refresh is due as before.
 type flightAbandoned struct{ refresh clock.Instant }
 
 func (ev flightAbandoned) change(en *entry, _ clock.Instant) bool {
@@ -155,8 +156,8 @@ func (ev refreshMoved) change(en *entry, _ clock.Instant) bool {
 	return false
 }
 
-// grantReplaced is another grant for a customer's token that is in force: the token is replaced, whether
-// somebody asks for it or not.
+// grantReplaced is another grant for a customer's token that is in force: the token is replaced,
+// whether somebody asks for it or not.
 type grantReplaced struct{}
 
 func (grantReplaced) change(en *entry, now clock.Instant) bool {
@@ -176,13 +177,13 @@ func (ev valueRedated) change(en *entry, _ clock.Instant) bool {
 	return false
 }
 
-// timePassed is time that passes: a value may have expired, a hold ended, a refresh come to be due.
+// timePassed is time that passes: a value may have expired, a hold ended, a refresh become due.
 type timePassed struct{}
 
 func (timePassed) change(*entry, clock.Instant) bool { return false }
 
-// tellLocked notifies the watchers if the state has changed or, with news, the value. en.mu is held,
-// so the events of one credential come in order.
+// tellLocked notifies the watchers if the state has changed or, with news, the value. en.mu is
+// held, so the events of one credential come in order.
 func (e *Engine) tellLocked(en *entry, now clock.Instant, news bool) {
 	l := en.listingLocked(now)
 	if l.State == en.shown && !news {
@@ -197,7 +198,7 @@ func (e *Engine) planLocked(en *entry, now clock.Instant) {
 	e.schedule.set(en, en.attentionLocked(now))
 }
 
-// dropLocked takes en out of service; who still holds on to it is told why. en.mu is held.
+// dropLocked takes en out of service, because of why. en.mu is held.
 func (e *Engine) dropLocked(en *entry, why *credential.Error) {
 	if en.gone() == nil {
 		e.dropped.keep(en) // before another entry can be made of the name
@@ -239,8 +240,8 @@ func (en *entry) resume(h *hold) {
 // noteRecord notes that a record of a hold is, or may be, on disk.
 func (en *entry) noteRecord() { en.written = true }
 
-// noteNoRecord notes that the record of the hold is deleted. A flight may write another this moment,
-// and deletes it as it lands.
+// noteNoRecord notes that the record of the hold is deleted. A flight may write another this
+// moment, and deletes it as it lands.
 func (en *entry) noteNoRecord() {
 	if en.flight == nil {
 		en.written = false
@@ -261,8 +262,8 @@ func (en *entry) sleepsLocked() bool {
 }
 
 // sleepers is the credentials that wait for their parent to recover, by the parent's name: they
-// are found without looking through all there are. Who sleeps may have been woken by something else
-// meanwhile. Its zero value is ready.
+// are found without looking through all there are. Another event may have
+// woken them already. Its zero value is ready.
 type sleepers struct {
 	mu    sync.Mutex
 	of    map[string]map[*entry]struct{}

@@ -34,11 +34,11 @@ func (e *Engine) Walk(ctx context.Context) *Walk {
 	return w
 }
 
-// Rest lets others go on, for a caller that is about to wait for something, or has done.
+// Rest lets others continue, for a caller that is about to wait for something, or has done.
 func (w *Walk) Rest() { w.work.Rest() }
 
-// Summaries yields how each credential is. One that a reload has removed meanwhile is left out, and
-// one that nobody had asked for in the first walk counts as such in all.
+// Summaries yields how each credential is. A credential that a reload has just removed is left out.
+// If nobody had asked for it in the first walk, that counts for all walks.
 func (w *Walk) Summaries(yield func(*credential.Summary) bool) {
 	first, i := w.asked == nil, 0
 	var s credential.Summary
@@ -60,8 +60,8 @@ func (w *Walk) Summaries(yield func(*credential.Summary) bool) {
 	}
 }
 
-// summarize sets s to how en is, nil if nobody has asked for it, at now, which the wall clock calls wall.
-// It reports whether there is such a credential still.
+// summarize sets s to how en is, nil if nobody has asked for it, at now, which the wall clock calls
+// wall. It reports whether there is such a credential still.
 func summarize(s *credential.Summary, spec *Spec, en *entry, now clock.Instant, wall time.Time) bool {
 	*s = credential.Summary{Name: spec.Name, Kind: spec.Policy.Word, Durable: true}
 	if en == nil {

@@ -6,19 +6,19 @@ import (
 	"tokend/daemon/credential"
 )
 
-// All watchers read one list of events, each from where it has come to, so that what waits takes
+// All watchers read one list of events, each from its own place, so that waiting events take
 // room once, however many are behind. Who is too far behind is closed.
 //
 // backlog is how far that is, in events: enough for a burst in which every credential of a large
 // site changes at a start. Where there are many more, the list that a watch begins with takes its
-// time, and more happens meanwhile: one event for each backlogShare of them. That is 0.6 MB at the
+// time, and more happens during it: one event for each backlogShare of them. That is 0.6 MB at the
 // least, and 2.5 MB with a million.
 const (
 	backlog      = 16 << 10
 	backlogShare = 16
 )
 
-// takeMost is how many events are looked at in one Take: whoever watches one name does not keep the
+// takeMost is how many events are looked at in one Take: a watcher of one name does not keep the
 // lock for a whole backlog.
 const takeMost = 1024
 
@@ -127,7 +127,7 @@ func (ws *watchers) dropLocked(w *Watch) {
 	}
 }
 
-// tell sends l to whoever watches its name, and closes who cannot take it: a slow
+// tell sends l to the watchers of its name, and closes those that cannot take it: a slow
 // watcher that lost an event would believe in a dead value.
 func (ws *watchers) tell(l credential.Listing) {
 	ws.mu.Lock()
