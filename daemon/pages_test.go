@@ -110,7 +110,7 @@ func TestPages(t *testing.T) {
 		`process_start_time_seconds .*`,
 	} {
 		if !regexp.MustCompile(`(?m)^` + want + `$`).MatchString(scrape) {
-			t.Errorf("there is no %s", want)
+			t.Errorf("missing: %s", want)
 		}
 	}
 	english, chinese := fetchPage(t, http, "/", "en"), fetchPage(t, http, "/status", "zh-CN")

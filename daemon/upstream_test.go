@@ -164,7 +164,7 @@ func TestNextHostInUse(t *testing.T) {
 		fmt.Sprintf(`tokend_upstream_host_in_use{api="work",host="%s"} 1`, host(s.url)),
 	} {
 		if !strings.Contains(metrics, want+"\n") {
-			t.Errorf("there is no %s", want)
+			t.Errorf("missing: %s", want)
 		}
 	}
 	if !strings.Contains(page, "hosts in use: "+host(second.URL)) || strings.Contains(page, host(closed.URL)) {

@@ -32,14 +32,14 @@ import (
 	"github.com/hashicorp/go-hclog"
 )
 
-// The errcodes of a vendor of neither of WeChat's hosts.
+// The errcodes of a third vendor.
 const (
 	vendorDeadToken = 7001
 	vendorCrowded   = 7002
 	vendorNo        = 7003
 )
 
-// vendor is a third vendor with a token, and coupons that are fetched with it.
+// vendor is a third vendor with a token, and coupons that are fetched with the token.
 type vendor struct {
 	*catalog.Catalog // of the others
 	host             int
@@ -154,7 +154,8 @@ func (v *vendor) coupon(_ context.Context, ask fetchers.Ask) (fetchers.Token, er
 	return fetchers.Token{Value: "coupon", ExpiresIn: time.Hour}, nil
 }
 
-// sell returns an engine with the vendor beside the accounts of a configuration, and what ends it.
+// sell returns an engine with the vendor and the accounts of a configuration, and a function that
+// stops it.
 func sell(t *testing.T, file *config.Config) (v *vendor, of view, stop func()) {
 	t.Helper()
 	calls := catalog.NewCalls()
@@ -184,8 +185,8 @@ func (v *vendor) kill() {
 	v.tokens++
 }
 
-// answer has calls for coupons refused with code, zero for not, and returns how many were in flight
-// together until then.
+// answer makes the vendor refuse calls for coupons with code; zero for success. It returns the
+// maximum number of concurrent calls until then.
 func (v *vendor) answer(code int) (most int) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -193,8 +194,8 @@ func (v *vendor) answer(code int) (most int) {
 	return most
 }
 
-// TestThirdVendor: a vendor with a host, policies and errcodes of its own is served as the others
-// are, by its values in the catalog alone. A token that the vendor calls dead is replaced once.
+// TestThirdVendor: a vendor with its own host, policies and errcodes needs values in the catalog
+// only. A token that the vendor calls dead is replaced once.
 func TestThirdVendor(t *testing.T) {
 	s := newSite(t)
 	v, of, stop := sell(t, s.config(accountsTOML))

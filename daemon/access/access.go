@@ -8,11 +8,11 @@ import (
 // of its users and groups.
 type Rule struct {
 	// UIDs and GIDs are the peers that the rule is for: a peer with one of UIDs, or in one of GIDs,
-	// including supplementary groups. If both are empty, the rule is for nobody.
+	// including supplementary groups. If both are empty, the rule applies to no peer.
 	UIDs []uint32
 	GIDs []uint32
 
-	// Names are patterns of whole names. * stands for any characters, including '/'.
+	// Names are patterns of whole names. * matches any characters, including '/'.
 	Names []string
 
 	// Verbs are the protocol's words in upper case. A word without a verb of this version grants

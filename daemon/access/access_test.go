@@ -29,7 +29,7 @@ func TestAccess(t *testing.T) {
 		{GIDs: []uint32{webGroup}, Names: []string{"*/jsapi_ticket"}, Verbs: []string{"SIGN", "STATS", "PUT"}},
 		{UIDs: []uint32{shop}, GIDs: []uint32{webGroup}, Names: []string{"*"}, Verbs: []string{"LIST"}},
 		{UIDs: []uint32{shop}, Names: []string{"official_account/wxshop/*"}, Verbs: []string{"GET", "REFRESH"}},
-		{Names: []string{"*"}, Verbs: []string{"GET"}}, // for nobody
+		{Names: []string{"*"}, Verbs: []string{"GET"}}, // applies to no peer
 	}
 	const (
 		yes    = "granted"

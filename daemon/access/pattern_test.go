@@ -36,7 +36,7 @@ func TestMatch(t *testing.T) {
 		{"a*bc", "abcbc", true},
 		{"**", "x", true},
 		{"WORK/*", "work/ww0123/1000002/access_token", false}, // names are case-sensitive
-		{"work/?", "work/1", false},                           // ? is no wildcard
+		{"work/?", "work/1", false},                           // ? is not a wildcard
 		{"work/[a]", "work/a", false},
 	}
 	for _, tt := range tests {

@@ -39,13 +39,13 @@ func (r *Rights) Everywhere(v protocol.Verb) bool { return r.everywhere.has(v) }
 // name.
 func (r *Rights) Anywhere(v protocol.Verb) bool { return r.anywhere.has(v) }
 
-// None reports whether there are rules and none of them is for the peer.
+// None reports whether there are rules and none of them applies to the peer.
 func (r *Rights) None() bool { return r.anywhere == verbsOfAll }
 
-// May reports whether the peer may use v on name, and whether it may know that name exists. What is
-// invisible is not granted. The answer depends on the rules and the name alone, never on whether
-// there is such a credential: neither the reply nor its time distinguishes a hidden name from an
-// unknown one.
+// May reports whether the peer may use v on name, and whether the peer may know that name exists.
+// Nothing is granted on an invisible name. The result depends on the rules and the name only, and
+// not on whether the credential exists: neither the reply nor its time distinguishes a hidden name
+// from an unknown name.
 func (r *Rights) May(v protocol.Verb, name []byte) (granted, visible bool) {
 	if r.everywhere.has(v) {
 		return true, true

@@ -71,7 +71,7 @@ type Status struct {
 	Reaction fetchers.Reaction
 	Derived  bool
 
-	// Host is the host that its calls go to; empty for what is not fetched.
+	// Host is the host of its calls; empty for a credential that is not fetched.
 	Host string
 
 	// Address is this host's IP address, if WeChat named it when refusing a call.

@@ -157,7 +157,7 @@ func TestScrapeGolden(t *testing.T) {
 	}
 	for _, name := range []string{"go_goroutines", "go_memstats_heap_alloc_bytes", "process_resident_memory_bytes", "process_start_time_seconds"} {
 		if runtime.GOOS == "linux" && !strings.Contains(body, "\n"+name+" ") {
-			t.Errorf("there is no %s", name)
+			t.Errorf("missing: %s", name)
 		}
 	}
 }
@@ -217,7 +217,7 @@ func wellFormed(t *testing.T, text string) map[string]int {
 
 // TestText checks that Prometheus' parser reads the written names, labels and values.
 func TestText(t *testing.T) {
-	values := []string{"", "plain", `a "quoted" one`, `back\slash`, "two\nlines", `\n is no line's end`, "微信", `ends in \`}
+	values := []string{"", "plain", `a "quoted" word`, `back\slash`, "two\nlines", `\n is not a line break`, "微信", `ends in \`}
 	var b bytes.Buffer
 	all := newText(&b, func() {})
 	f := all.gauge("f", "Help with a \\ and\ntwo \"lines\".")
@@ -356,7 +356,7 @@ func TestMetricsDocumented(t *testing.T) {
 		text, _ := read(file)
 		for _, name := range named.FindAllString(text, -1) {
 			if name != "tokend_" && !strings.Contains(golden, "# TYPE "+name+" ") {
-				t.Errorf("%s: there is no %s", file, name)
+				t.Errorf("%s: missing: %s", file, name)
 			}
 		}
 	}

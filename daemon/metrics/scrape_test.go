@@ -79,7 +79,7 @@ func TestSizes(t *testing.T) {
 			}
 			fresh := fmt.Sprintf("\ntokend_credentials{family=\"official_account\",kind=\"stable_token\",state=\"fresh\"} %d\n", accounts)
 			if strings.Contains(text, fresh) != (accounts > 0) {
-				t.Errorf("%d accounts, named %v: there is no %s", accounts, named, fresh)
+				t.Errorf("%d accounts, named %v: missing: %s", accounts, named, fresh)
 			}
 		}
 	}

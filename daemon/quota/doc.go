@@ -5,6 +5,6 @@
 // makes them durable and reports what the disk has refused, so that uncounted calls stay within a
 // reserve of their own.
 //
-// Times are instants of a clock that suspend does not stop and nobody can set. The package does not
-// know credentials, the store or the log.
+// Times are instants of a clock that suspend does not stop and that cannot be set. The package does
+// not know credentials, the store or the log.
 package quota

@@ -34,8 +34,8 @@ func (l *Ledger) uncounted(b *Budget, lost Tally, early bool, now clock.Instant)
 	return max(w, gap-now.Sub(lost.Slices[len(lost.Slices)-1].Last))
 }
 
-// Lose records that the disk has refused to count a call that was just charged. early: nobody waits
-// for the call. If one of the budgets has no spare calls left, Lose takes the charge back and
+// Lose records that the disk has refused to count a call that was just charged. early: no client
+// waits for the call. If one of the budgets has no spare calls left, Lose takes the charge back and
 // returns the refusal.
 func (l *Ledger) Lose(budgets []Budget, keys []string, early bool, now clock.Instant) *Refusal {
 	l.mu.Lock()

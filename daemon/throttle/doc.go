@@ -9,8 +9,8 @@
 // half of a processor, whatever the number of clients. A limit per client would not be enough:
 // twenty lists of a large platform would use ten processors.
 //
-// A reload gets its slices before all other work ([Budget.BeginUrgent]): a hundred lists do not delay
-// the removal of an account or of a user's rights.
+// A reload gets its slices before all other work ([Budget.BeginUrgent]): a hundred lists do not
+// delay the removal of an account or of a user's rights.
 //
 // Within a slice, work yields the processor to other threads every few dozen microseconds. A
 // request on the only free processor waits at most that long.

@@ -1,5 +1,5 @@
-// Package catalogtest has a configuration of owners that WeChat pushes to, and adds the same owners
-// to a test WeChat. It is for tests of the catalog and of the daemon.
+// Package catalogtest has a configuration of owners that receive pushes, and adds the same owners
+// to a fake WeChat. Tests of the catalog and of the daemon use it.
 package catalogtest
 
 import "tokend/fetchers/wechattest"
