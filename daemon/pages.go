@@ -80,7 +80,7 @@ func (s *surveyor) measure(ctx context.Context) survey.Survey {
 	v := s.look()
 	v.Named = s.named.Load()
 	w := s.engine.Walk(ctx)
-	v.Summaries, v.EachQuota, v.Rest = w.Summaries, w.Quotas, w.Rest
+	v.Summaries, v.Asked, v.EachQuota, v.Rest = w.Summaries, w.Asked, w.Quotas, w.Rest
 	return v
 }
 

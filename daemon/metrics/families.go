@@ -42,12 +42,13 @@ func (t *text) credentials(v *survey.Survey) {
 		}
 	})
 	if v.Named {
-		t.named(v.Summaries, &sum)
+		t.named(v.Asked, &sum)
 	}
 	t.totals(&sum)
 }
 
-// named writes the series of configured credentials, except their states.
+// named writes the series of configured credentials, except their states. Credentials that were
+// never requested have none.
 func (t *text) named(all iter.Seq[*credential.Summary], sum *totals) {
 	when := func(f *family, some bool, of func(*credential.Summary) time.Time) {
 		if !some {

@@ -78,6 +78,7 @@ func example() survey.Survey {
 		Version: "1.2.3",
 		At:      at, Began: at.Add(-time.Hour), Loaded: at.Add(-time.Minute),
 		Summaries: slices.Values(summaries()),
+		Asked:     slices.Values(summaries()),
 		Named:     true,
 		Rest:      func() {},
 		Census: credential.Census{
@@ -217,7 +218,7 @@ func wellFormed(t *testing.T, text string) map[string]int {
 
 // TestText checks that Prometheus' parser reads the written names, labels and values.
 func TestText(t *testing.T) {
-	values := []string{"", "plain", `a "quoted" word`, `back\slash`, "two\nlines", `\n is not a line break`, "微信", `ends in \`}
+	values := []string{"", "plain", "long enough for more than one word", `a long one with a "quote"`, `a long one with a \slash`, "a long one\nwith a line", "一个长长的名字", "ends in seven\x7f", `a "quoted" word`, `back\slash`, "two\nlines", `\n is not a line break`, "微信", `ends in \`}
 	var b bytes.Buffer
 	all := newText(&b, func() {})
 	f := all.gauge("f", "Help with a \\ and\ntwo \"lines\".")
@@ -277,7 +278,7 @@ func TestForeignTextIsNoLabel(t *testing.T) {
 	if c := v.Credentials[0]; c.LastError != foreign || c.Address != foreign || c.Fingerprint != foreign {
 		t.Fatalf("fields are not filled: %+v", c)
 	}
-	v.Summaries = slices.Values(all)
+	v.Summaries, v.Asked = slices.Values(all), slices.Values(all)
 	for _, v.Named = range []bool{true, false} {
 		for line := range strings.Lines(scrape(t, v)) {
 			if strings.Contains(line, foreign) {

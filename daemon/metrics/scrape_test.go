@@ -35,6 +35,7 @@ func many(accounts int, named bool) survey.Survey {
 			}
 		}
 	}
+	v.Asked = v.Summaries
 	v.EachQuota = func(bool) iter.Seq[*credential.Quota] {
 		return func(yield func(*credential.Quota) bool) {
 			for i := range accounts {
@@ -102,6 +103,7 @@ func TestBoundedMemory(t *testing.T) {
 	allocated := func(n int) uint64 {
 		v := example()
 		v.Summaries = slices.Values(slices.Repeat(summaries()[:1], n))
+		v.Asked = v.Summaries
 		budgets := slices.Repeat([]*credential.Quota{{Account: "official_account/wx0123", Word: "force", Limit: 20}}, n)
 		v.EachQuota = func(bool) iter.Seq[*credential.Quota] { return slices.Values(budgets) }
 		write, err := New(looking(v)).Scrape(t.Context())

@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"encoding/binary"
 	"fmt"
 	"io"
 	"iter"
@@ -114,14 +115,14 @@ func (f *family) begin(suffix string, labels []label) {
 			between = '{'
 		}
 		b = append(append(append(b, between), l.name...), `="`...)
-		if plain(l.value) { // nearly always
-			b = append(append(b, l.value...), '"')
-			continue
+		from := len(b)
+		if b = append(b, l.value...); !plain(b[from:]) {
+			if !utf8.ValidString(l.value) && f.of.err == nil {
+				f.of.err = fmt.Errorf("%s: label %s is %q, which is not UTF-8", f.name, l.name, l.value)
+			}
+			b = appendEscaped(b[:from], l.value, true)
 		}
-		if !utf8.ValidString(l.value) && f.of.err == nil {
-			f.of.err = fmt.Errorf("%s: label %s is %q, which is not UTF-8", f.name, l.name, l.value)
-		}
-		b = append(appendEscaped(b, l.value, true), '"')
+		b = append(b, '"')
 	}
 	if len(labels) > 0 {
 		b = append(b, '}')
@@ -150,14 +151,22 @@ func appendSeconds(b []byte, ms int64) []byte {
 // appendFloat appends v in the format's notation.
 func appendFloat(b []byte, v float64) []byte { return strconv.AppendFloat(b, v, 'g', -1, 64) }
 
-// plain reports whether s is printable ASCII that needs no escapes. It checks all bytes without a
-// branch, because scrapes spend much of their time here.
-func plain(s string) bool {
-	var odd byte
-	for i := range len(s) {
-		odd |= oddities[s[i]]
+// plain reports whether s is printable ASCII that needs no escapes. It checks eight bytes at once,
+// because scrapes spend much of their time here.
+func plain(s []byte) bool {
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	var odd uint64
+	for ; len(s) >= 8; s = s[8:] {
+		x := binary.LittleEndian.Uint64(s)
+		quote, slash := x^('"'*ones), x^('\\'*ones)
+		// The top bit of a byte is set if the byte is not ASCII, or less than what was subtracted.
+		odd |= x | (x-' '*ones)&^x | (quote-ones)&^quote | (slash-ones)&^slash
 	}
-	return odd == 0
+	rest := byte(0)
+	for _, c := range s {
+		rest |= oddities[c]
+	}
+	return odd&tops == 0 && rest == 0
 }
 
 // oddities is 1 for bytes that are not plain.

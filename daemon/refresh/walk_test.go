@@ -49,6 +49,15 @@ func TestSummaries(t *testing.T) {
 				}
 				n++
 			}
+			asked := map[string]credential.Summary{}
+			for s := range w.Asked {
+				asked[s.Name] = *s
+			}
+			for s := range w.Summaries {
+				if got, ok := asked[s.Name]; ok && got != *s || !ok && *s != (credential.Summary{Name: s.Name, Kind: s.Kind, State: s.State, Durable: true}) {
+					t.Errorf("asked for:\ngot  %+v\nwant %+v", got, *s)
+				}
+			}
 			if n != len(statuses) || n < 5 {
 				t.Errorf("got %d, want %d", n, len(statuses))
 			}
