@@ -304,8 +304,8 @@ func fillEmpty(v reflect.Value, text string) {
 			fillEmpty(v.Index(i), text)
 		}
 	case reflect.Struct:
-		for i := range v.NumField() {
-			fillEmpty(v.Field(i), text)
+		for _, field := range v.Fields() {
+			fillEmpty(field, text)
 		}
 	}
 }
