@@ -148,8 +148,7 @@
 //		errors.go       errors of the engine's own
 //		entry.go        an entry: value, hold, flight
 //		history.go      what has happened to an entry in this run
-//		index.go        entries by name
-//		dropped.go      the readers of entries out of service
+//		index.go        entries by name, and readers of dropped entries
 //		schedule.go     entries by the time of the next refresh
 //		backlog.go      entries whose refresh is due, by owner
 //		limiter.go      calls in flight, by owner
@@ -167,13 +166,13 @@
 //		land.go         end of a flight
 //		parent.go       children of a value that is refused or missing
 //		host.go         bounds of a host: places, budgets, address list
-//		endpoint.go       endpoints that the customers of an owner share
+//		endpoint.go     endpoints that the customers of an owner share
 //		push.go         tickets and grants that are pushed or put
 //		grant.go        customers' grants
 //		amend.go        changes of several names
 //		code.go         authorization codes
 //		redeem.go       the exchange of a code
-//		promise.go      codes that WeChat was told have arrived
+//		promise.go      codes whose arrival was acknowledged to WeChat
 //		customers.go    WeChat's lists of customers
 //		times.go        values and holds on disk, by the clock of a boot
 //		save.go         what the disk has refused, and unused records

@@ -44,14 +44,7 @@ func (e *Engine) load(ctx context.Context) (whole bool) {
 	e.earlyReads.shut()
 	n := e.planLoaded()
 	e.foreign = append(l.foreign, e.elsewhere(holds, budgets)...)
-	if e.restored {
-		e.log.Info("a backup was restored: tokens that WeChat may have replaced since then are fetched again", "tokens", len(l.misleading))
-	}
-	err := e.deleteRecords(l.misleading)
-	if err == nil && e.restored {
-		err = e.deleteRecords([]record.Record{{Table: record.Keys, Key: record.Restored}})
-	}
-	if err != nil {
+	if err := e.deleteMisleading(l.misleading); err != nil {
 		errs = append(errs, err)
 	}
 	for _, err := range errs {
@@ -63,6 +56,19 @@ func (e *Engine) load(ctx context.Context) (whole bool) {
 		e.log.Info("loaded", "credentials", n, "took", time.Since(began).Round(time.Millisecond))
 	}
 	return true
+}
+
+// deleteMisleading deletes records that the next start must not find, and with them the note that the
+// store was made of a backup.
+func (e *Engine) deleteMisleading(misleading []record.Record) error {
+	if e.restored {
+		e.log.Info("a backup was restored: tokens that WeChat may have replaced since then are fetched again", "tokens", len(misleading))
+	}
+	err := e.deleteRecords(misleading)
+	if err != nil || !e.restored {
+		return err
+	}
+	return e.deleteRecords([]record.Record{{Table: record.Keys, Key: record.Restored}})
 }
 
 // planLoaded makes what was loaded due, and returns how many credentials that are.
