@@ -23,9 +23,9 @@ type Survey struct {
 	Credentials []credential.Status
 
 	// Summaries yields the same credentials with fewer fields. Asked then yields those that have
-	// been requested: the others have no times and no failures. EachQuota yields Quotas, with Spent
-	// if counted is set. All can be iterated repeatedly. Rest must be called before a wait and after
-	// the last iteration. Only metrics get these fields.
+	// been requested: the others have no times and no failures. EachQuota yields Quotas, with
+	// Spent if counted is set. All can be iterated repeatedly. Rest must be called before a wait
+	// and after the last iteration. Only metrics get these fields.
 	Summaries iter.Seq[*credential.Summary]
 	Asked     iter.Seq[*credential.Summary]
 	EachQuota func(counted bool) iter.Seq[*credential.Quota]
