@@ -10,30 +10,28 @@ import (
 	"tokend/daemon/server/descriptors"
 )
 
-// Pauses after a failed accept, as in net/http: doubled from the first to the last.
+// Pauses after a failed accept, doubled from the first to the last, as in net/http.
 const (
 	firstPause = 5 * time.Millisecond
 	lastPause  = time.Second
 )
 
-// accepting is what one who accepts connections remembers of how that went. When descriptors run
-// out it goes on with the spares; when those have run out, or memory has, it waits and tries again:
-// the connections that are open go on, and their ends make room. It says so once, not at each try.
-// The zero value is ready.
+// accepting is the state of an acceptor after failures. When descriptors run out, it uses the
+// spares. When these or memory run out, it waits and retries: connections that end free what is
+// needed. The failure is logged once, not at each retry. The zero value is ready.
 type accepting struct {
 	spares *descriptors.Reserve
 	pause  time.Duration // the last one
-	short  bool          // it has been said that there are too few of something
+	short  bool          // the failure has been logged
 }
 
-// succeeded takes note that a connection has been accepted, and been judged.
+// succeeded records that a connection has been accepted and admitted or refused.
 func (a *accepting) succeeded() {
 	a.pause = 0
 	a.short = a.short && !a.spares.Refill()
 }
 
-// failed returns how long to wait before trying again after err, and whether the log has to be told
-// of it.
+// failed returns how long to wait before the next try after err, and whether to log err.
 func (a *accepting) failed(err error) (pause time.Duration, say bool) {
 	say, a.short = !a.short, true
 	a.spares.Recheck()
@@ -44,8 +42,8 @@ func (a *accepting) failed(err error) (pause time.Duration, say bool) {
 	return a.pause, say
 }
 
-// accept hands the connections of ln to admit until ctx ends or ln is closed, which is
-// no error.
+// accept passes the connections of ln to admit until ctx ends or ln is closed, which is not an
+// error.
 func (s *Server) accept(ctx context.Context, ln net.Listener, spares *descriptors.Reserve, admit func(net.Conn)) error {
 	how := accepting{spares: spares}
 	for {
@@ -71,10 +69,10 @@ func (s *Server) accept(ctx context.Context, ln net.Listener, spares *descriptor
 }
 
 func (s *Server) cannotAccept(err error) {
-	s.log.Warn("cannot accept connections, trying again", "error", err)
+	s.log.Warn("cannot accept connections, retrying", "error", err)
 }
 
-// passing reports whether an accept that failed with err may succeed later.
+// passing reports whether accept may succeed later after it has failed with err.
 func passing(err error) bool {
 	for _, errno := range []syscall.Errno{
 		syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED, syscall.EINTR,

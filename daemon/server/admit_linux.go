@@ -7,10 +7,10 @@ import (
 	"tokend/daemon/server/socket"
 )
 
-// accept takes connections out of the listener's queue, as many as one turn allows, and answers at
-// once what they have sent already: a client that connects for one request has sent it by then.
+// accept accepts up to acceptMost connections, and answers at once the requests that they have
+// sent: a client that connects for one request has usually sent it by then.
 func (l *loop) accept() {
-	for range acceptTurn {
+	for range acceptMost {
 		fd, err := l.acceptor.Accept()
 		switch {
 		case err == nil:
@@ -24,8 +24,8 @@ func (l *loop) accept() {
 	}
 }
 
-// refused is what becomes of an accept that has failed with err. It reports whether the loop
-// accepts no more, for a while or for good.
+// refused handles an accept that has failed with err. It reports whether the loop stops accepting,
+// for a while or for good.
 func (l *loop) refused(err error) bool {
 	if !passing(err) {
 		l.fail(err)
@@ -36,13 +36,13 @@ func (l *loop) refused(err error) bool {
 		l.start(func() { l.server.cannotAccept(err) })
 	}
 	if pause > 0 {
-		l.acceptor.Pause() // or it would go on to tell of those who knock
+		l.acceptor.Pause() // or it would report pending connections at each wait
 		l.acceptAt = l.now() + pause
 	}
 	return pause > 0
 }
 
-// fail ends the loop, in good order: the listener has failed for good.
+// fail ends the loop after its connections: the listener has failed for good.
 func (l *loop) fail(err error) {
 	l.err = err
 	l.cancel()
@@ -68,10 +68,10 @@ func (l *loop) admit(fd int) {
 		l.notKnown(m, err)
 		return
 	}
-	at, err := s.judge(peer, l.accepting.spares.Free(fd), l.accepting.spares, l.mayOust)
-	if at.ousted != nil {
-		uid := at.ousted.session.user.uid
-		l.end(l.members[socket.Descriptor(at.ousted.nc)], errOusted)
+	at, err := s.judge(peer, l.accepting.spares.Free(fd), l.accepting.spares, l.mayEvict)
+	if at.evicted != nil {
+		uid := at.evicted.session.user.uid
+		l.end(l.members[socket.Descriptor(at.evicted.nc)], errEvicted)
 		if s.maySayFull() {
 			l.start(func() { s.sayFull(uid) })
 		}
@@ -89,24 +89,24 @@ func (l *loop) admit(fd int) {
 			l.start(s.saySpent)
 		}
 		dismissBriefly(&m.wire)
-		l.poll.CloseAll() // a spare has the place
+		l.poll.CloseAll() // a spare takes the descriptor
 		l.accepting.spares.Refill()
 	}
 }
 
-// notKnown refuses m, whose peer is not known.
+// notKnown refuses m, because its peer is not known.
 func (l *loop) notKnown(m *member, err error) {
 	l.start(func() { l.server.notKnown(err) })
 	_ = m.wire.Close()
 }
 
-// mayOust reports whether c, which is idle, can be closed: it is one of l's, and has sent nothing.
-func (l *loop) mayOust(c *conn) bool {
+// mayEvict reports whether c, which is idle, can be closed: it is l's own, and has sent nothing.
+func (l *loop) mayEvict(c *conn) bool {
 	w, ok := c.nc.(*epoll.Wire)
 	return ok && w.Of(l.poll) && socket.Quiet(w)
 }
 
-// welcome answers what m has sent by now, and then waits for more.
+// welcome answers the requests that m has sent, and then waits for more.
 func (l *loop) welcome(m *member) {
 	if next := m.session.greet(); next != more {
 		l.lend(m, next)
@@ -114,25 +114,24 @@ func (l *loop) welcome(m *member) {
 	}
 	answered := len(l.fresh)
 	l.attend(m, 0)
-	if l.idles(m) && len(l.fresh) == answered { // it has not asked yet, and may take its time
+	if l.idles(m) && len(l.fresh) == answered { // it has sent no request yet
 		m.fresh = false
 		l.listen(m)
 	}
 }
 
-// idles reports whether m is still a member, nothing is under way for it, and the poller does not
-// know of it.
+// idles reports whether m is still a member, has no request in progress, and is not watched.
 func (l *loop) idles(m *member) bool {
 	return l.members[m.wire.Descriptor()] == m && !m.wire.Watched() && !m.paused && m.batch == nil
 }
 
-// revisit looks once more at those who came in the last turn and were answered: most of those that
-// connect for one request have closed by now, and the poller never has to hear of them. That is a
-// tenth of what such a client costs, where there are others to serve meanwhile.
+// revisit reads again from the members that were accepted and answered in the last round. Clients
+// that connect for one request have closed by now, and the poller never has to watch them. That
+// saves a tenth of the cost of such a client while there are others to serve.
 func (l *loop) revisit() {
 	for i, m := range l.fresh {
 		l.fresh[i] = nil
-		if !m.fresh || !l.idles(m) { // it has ended; it may even be another connection's
+		if !m.fresh || !l.idles(m) { // it has ended, and may have been reused
 			continue
 		}
 		m.fresh = false
@@ -146,7 +145,7 @@ func (l *loop) revisit() {
 	l.fresh = l.fresh[:0]
 }
 
-// newMember returns a member that is none yet: its descriptor is all that it has.
+// newMember returns a member with a descriptor and nothing else. It is not added yet.
 func (l *loop) newMember(fd int) *member {
 	var m *member
 	if n := len(l.idle); n > 0 {
@@ -159,8 +158,8 @@ func (l *loop) newMember(fd int) *member {
 	return m
 }
 
-// take makes m one of the members.
-func (l *loop) take(m *member, at seat) {
+// take adds m to the members.
+func (l *loop) take(m *member, at admission) {
 	m.session = session{}
 	m.session.init(l.server, at.peer, at.user)
 	m.spares, m.fresh = at.spares, true
@@ -177,7 +176,7 @@ func (l *loop) take(m *member, at seat) {
 	l.open++
 }
 
-// end closes m. err says why, see ordinary.
+// end closes m. err is the reason, see ordinary.
 func (l *loop) end(m *member, err error) {
 	s := l.server
 	l.members[m.wire.Descriptor()] = nil
@@ -187,7 +186,7 @@ func (l *loop) end(m *member, err error) {
 	if m.turned {
 		s.turnaways.Add(-1)
 	} else {
-		s.leave(seat{user: m.session.user, spares: m.spares}, &m.conn)
+		s.leave(admission{user: m.session.user, spares: m.spares}, &m.conn)
 	}
 	s.closed(&m.conn, err)
 	if !m.kept && len(l.idle) < idleKept {

@@ -2,21 +2,20 @@ package server
 
 import "time"
 
-// alarm is when something is to be done about a connection of an event loop. It belongs to one set
-// of alarms; the zero value is not set.
+// alarm is a timeout of a member. It belongs to one set of alarms. The zero value is not set.
 type alarm struct {
 	due   time.Duration // by the loop's clock; 0 for never
-	key   time.Duration // what it is sorted by: due, or earlier
-	place int           // in the heap, counted from 1; 0 for not in it
+	key   time.Duration // the sort key: due, or earlier
+	place int           // index in the heap plus 1; 0 for not in it
 	of    *member
 }
 
-// alarms are a heap of alarms, the earliest first. One that is put off stays where it is until its
-// old time comes, and one that is taken back until its connection ends: most are put off again and
-// again, or never needed, and that costs nothing.
+// alarms are a heap of alarms, the earliest first. A postponed alarm stays in its place until its
+// old time, and a cancelled one until its member ends. Most alarms are postponed repeatedly or
+// cancelled, and that costs nothing.
 type alarms []*alarm
 
-// set makes a due at the time due, which is not 0.
+// set makes a due at due, which is not 0.
 func (as *alarms) set(a *alarm, due time.Duration) {
 	a.due = due
 	switch {
@@ -31,7 +30,7 @@ func (as *alarms) set(a *alarm, due time.Duration) {
 	}
 }
 
-// drop takes a out, if it is in.
+// drop removes a, if it is in the heap.
 func (as *alarms) drop(a *alarm) {
 	if a.place == 0 {
 		return
@@ -48,14 +47,14 @@ func (as *alarms) drop(a *alarm) {
 	a.place, a.due = 0, 0
 }
 
-// next returns an alarm that is due at now and takes it out; nil for none.
+// next removes and returns an alarm that is due at now; nil for none.
 func (as *alarms) next(now time.Duration) *alarm {
 	for len(*as) > 0 {
 		first := (*as)[0]
 		switch {
 		case first.key > now:
 			return nil
-		case first.due > now: // it has been put off
+		case first.due > now: // it has been postponed
 			first.key = first.due
 			as.down(first)
 			continue
@@ -69,7 +68,7 @@ func (as *alarms) next(now time.Duration) *alarm {
 	return nil
 }
 
-// first returns when next may have something to return; false for never.
+// first returns when next may return an alarm; false for never.
 func (as alarms) first() (time.Duration, bool) {
 	if len(as) == 0 {
 		return 0, false

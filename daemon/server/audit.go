@@ -9,42 +9,42 @@ import (
 	"tokend/protocol"
 )
 
-// audit is the log of who has done, or was kept from doing, what changes something: one
-// line for each, with the constant phrase "audit" and the keys
+// audit logs the requests that change something, and those that were refused. Each line has the
+// message "audit" and the keys
 //
 //	verb     the protocol's, or CONNECT
 //	name     the credential or the owner; "-" for none
-//	uid      who the kernel says it was
-//	user     the name of that uid, or the number again
-//	pid      the process that connected; 0 where the system does not tell
-//	unit     its systemd unit; "-" where that is not known
-//	outcome  "ok", the code of the error that was answered, "gone" where the peer had left before
-//	         the outcome was known, or, for CONNECT, "no_rule"
-//	unsaid   how many lines of this user were left out before this one; absent for none
+//	uid      of the peer, from the kernel
+//	user     the name of that uid, or the number
+//	pid      of the process that connected; 0 if the system does not report it
+//	unit     its systemd unit; "-" if unknown
+//	outcome  "ok", the code of the error that was answered, "gone" if the peer had closed before
+//	         the outcome was known, or "no_rule" for CONNECT
+//	unsaid   number of this user's lines that were omitted before this one; absent for none
 //
-// Never a value, a code, a message or an error's text. What was done is logged at level info,
-// what was refused at warn. Lines of what anybody can do at will are bounded for each user, so that
-// the log is no amplifier; what has been left out is counted, in STATS too.
+// No line has a value, a code, a message or an error's text. Successful requests are logged at
+// level info, others at warn. Lines about requests that any user can repeat are limited for each
+// user. STATS counts the omitted ones.
 type audit struct {
 	log   hclog.Logger
 	lines bucket // of all users together
 	names names
 }
 
-// What the audit says of what happens before there is a request.
+// The audit line of a peer without any right, before its first request.
 const (
 	connect = "CONNECT" // the verb
-	noRule  = "no_rule" // the outcome for a peer that no rule says anything of
+	noRule  = "no_rule" // the outcome for a peer that no rule matches
 )
 
-// done notes that v of name, which ctx bounded, ended with err, as far as there may be a line.
+// done logs that v of name, which ctx bounded, ended with err, unless the line is omitted.
 func (s *session) done(ctx context.Context, v protocol.Verb, name string, err error) {
 	if err == nil && always(v) || s.mayNote(&s.user.acts, actLines) {
 		s.noteEnd(ctx, v, name, err)
 	}
 }
 
-// noteEnd is done where there may be a line.
+// noteEnd is done without a limit.
 func (s *session) noteEnd(ctx context.Context, v protocol.Verb, name string, err error) {
 	switch {
 	case err == nil:
@@ -56,8 +56,8 @@ func (s *session) noteEnd(ctx context.Context, v protocol.Verb, name string, err
 	}
 }
 
-// always reports whether every v that succeeds is noted. These are an operator's, or granted to
-// few, and each has cost a call or a write to disk: they cannot flood anything.
+// always reports whether every successful v is logged. These verbs are for operators, or granted to
+// few users, and each costs a call or a write to disk: they cannot flood the log.
 func always(v protocol.Verb) bool {
 	switch v {
 	case protocol.VerbRefresh, protocol.VerbPut, protocol.VerbExchange, protocol.VerbImport, protocol.VerbBackup,
@@ -67,7 +67,7 @@ func always(v protocol.Verb) bool {
 	return false
 }
 
-// mayNote takes from b and from what all users share; what it refuses, it counts.
+// mayNote takes a line from b and from the allowance that all users share. It counts omitted lines.
 func (s *session) mayNote(b *bucket, r rate) bool {
 	may := s.user.unsaid.allow(s.server.clock(), b, r, &s.server.audit.lines)
 	if !may {
@@ -76,11 +76,10 @@ func (s *session) mayNote(b *bucket, r rate) bool {
 	return may
 }
 
-// note writes the line. It asks the system who the peer is, which may take its time: call it
-// in a job.
+// note writes a line. It is called in a job, because looking up the user and the unit may be slow.
 func (s *session) note(level hclog.Level, verb, name, outcome string) {
 	if level < s.server.audit.log.GetLevel() {
-		return // nobody hears of it
+		return // do not look up the unit for nothing
 	}
 	if s.unit == "" {
 		s.unit = unitOf(s.peer)
@@ -90,8 +89,8 @@ func (s *session) note(level hclog.Level, verb, name, outcome string) {
 	s.server.audit.log.Log(level, "audit", s.user.unsaid.tell(args)...)
 }
 
-// greet notes a peer that has connected without any right: there are rules, and none is for it.
-// Next is what the driver is to do first.
+// greet logs a peer that has connected without any right: there are rules, and none matches it.
+// next is what the driver is to do first.
 func (s *session) greet() (next action) {
 	s.renewRights()
 	if !s.rights.None() || !s.mayNote(&s.user.denials, denialLines) {

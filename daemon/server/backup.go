@@ -10,8 +10,7 @@ import (
 	"tokend/protocol"
 )
 
-// backup hands out all that is kept. It is for operators, whatever the rules say: what it holds
-// cannot be bounded by names.
+// backup answers with a backup of the whole store. Rules cannot grant it: rules are about names.
 func (s *session) backup() action {
 	if !s.rights.Everywhere(protocol.VerbBackup) {
 		return s.deny(protocol.VerbBackup)
@@ -26,7 +25,7 @@ func (s *session) sendBackup(ctx context.Context, flush func() error) error {
 		s.fail(errNoBackup)
 		return nil
 	}
-	if !server.backups.enter(1) { // each takes its size of the disk
+	if !server.backups.enter(1) { // each takes as much of the disk as the store
 		s.fail(errBackups)
 		return nil
 	}
@@ -44,8 +43,8 @@ func (s *session) sendBackup(ctx context.Context, flush func() error) error {
 	err = s.sendPieces(from, size, flush)
 	switch {
 	case errors.Is(err, errUnread):
-		// The peer has been told how much there is, and sees that it is not all.
-		server.log.Error("a backup could not be read back", "error", err)
+		// The peer has received the number of pieces, and sees that some are missing.
+		server.log.Error("cannot read a backup", "error", err)
 		s.done(ctx, protocol.VerbBackup, "-", err)
 	case err != nil:
 		s.note(hclog.Warn, protocol.VerbBackup.String(), "-", "gone")
@@ -55,11 +54,11 @@ func (s *session) sendBackup(ctx context.Context, flush func() error) error {
 	return err
 }
 
-// errUnread is a backup that could not be read again.
+// errUnread says that a backup could not be read.
 var errUnread = errors.New("read the backup")
 
-// sendPieces writes the count and the pieces of what from has, which is size bytes, each as soon
-// as it is there. Its error is errUnread or that of the connection.
+// sendPieces writes the number of pieces and the pieces of from, which has size bytes. Its error is
+// errUnread, or that of the connection.
 func (s *session) sendPieces(from io.Reader, size int64, flush func() error) error {
 	s.out = s.codec.count(s.out, int((size+maxPiece-1)/maxPiece))
 	piece := make([]byte, maxPiece)

@@ -10,52 +10,51 @@ import (
 	"tokend/protocol"
 )
 
-// PUTs wait for the disk, and for hardly anything else. So an event loop does not lend their
-// members one by one: all PUTs that have come in a turn are a batch, which one goroutine hands to
-// the engine at once and gives back at once. To the disk many cost little more than one, and so
-// they do to the loop.
+// PUTs wait for the disk, and for hardly anything else. So an event loop does not lend each of
+// their members: all PUTs of a round are a batch, which one goroutine passes to the engine at once.
+// For the disk and for the loop, many PUTs cost little more than one.
 
-// underway is how many batches there are at most as long as the disk is in order: while one is
-// being synced, the next are made ready, to be synced together. Those that come meanwhile gather.
-// With four, 64 writers on one processor had a tenth more done than with two, with six or eight no
-// more than with four. Whoever has gathered for lookAfter is not kept waiting for a batch that
-// hangs.
+// underway is how many batches are in progress at most while the disk is healthy: while one is
+// being synced, the next are prepared, to be synced together. PUTs that arrive during that time
+// form another batch. With four, 64 writers on one processor stored a tenth more than with two; six
+// and eight were no better. A batch that has waited for lookAfter does not wait longer for a batch
+// that hangs.
 const underway = 4
 
-// batches are those of a loop.
+// batches are the batches of a loop.
 type batches struct {
-	next     *batch        // gathers; nil for none
-	gathered time.Duration // since when next could have gone but for those under way; 0 where it does not wait
+	next     *batch        // is being filled; nil for none
+	gathered time.Duration // since when next waits for others to end; 0 if it does not wait
 	underway int
-	spare    []*batch // to be used again
+	spare    []*batch // to be reused
 
-	// hands takes a batch to a goroutine that has no other: its stack has grown to what a batch
-	// needs already.
+	// hands passes a batch to a goroutine that has finished another one: its stack has already
+	// grown to the size that a batch needs.
 	hands chan *batch
 
-	// Guarded by the loop's mu.
-	idle int // goroutines that wait for hands, and have nothing in it
+	// The loop's mu guards the fields below.
+	idle int // goroutines that receive from hands, less the batches in it
 	done []*batch
 }
 
 func newBatches() batches { return batches{hands: make(chan *batch, underway)} }
 
-// batch is PUTs that go to the engine together. Its members are the goroutine's from run on, until
-// they are given back; but for their wires, of which the goroutine knows nothing.
+// batch is PUTs that are passed to the engine together. From run on, its members belong to the
+// goroutine until it returns them, except for their wires.
 type batch struct {
 	loop     *loop
 	ctx      context.Context
 	cancel   context.CancelCauseFunc
 	members  []*member
 	deposits []credential.Deposit
-	errs     []error // what has become of each; nil by a fault of tokend's
+	errs     []error // of each deposit; a nil slice after a panic
 
-	here int // members whose peers are not known to have gone; the loop's
+	here int // members whose peers have not closed; used by the loop
 }
 
-// gather takes m, whose session wants to wait for a PUT, into the batch that goes next.
+// gather adds m, whose session has a PUT as its job, to the next batch.
 func (l *loop) gather(m *member) {
-	if !m.wire.Watched() && !l.enlist(m, epoll.Readable) { // or nobody would hear of its going
+	if !m.wire.Watched() && !l.enlist(m, epoll.Readable) { // or a close of its peer would not be reported
 		return
 	}
 	l.busy(m)
@@ -80,8 +79,8 @@ func (l *loop) newBatch() *batch {
 	return b
 }
 
-// dispatch has a goroutine do what has gathered, and reports whether it has. It is called at the
-// end of each turn.
+// dispatch starts the next batch, and reports whether it has. It is called at the end of each
+// round.
 func (l *loop) dispatch() bool {
 	bs := &l.batches
 	if bs.next == nil {
@@ -114,8 +113,8 @@ func (l *loop) dispatch() bool {
 	return true
 }
 
-// work does b, and what it is handed then, until the loop has ended or as many as are underway wait
-// to be handed one.
+// work runs b and then further batches, until the loop has ended or enough other goroutines wait
+// for batches.
 func (l *loop) work(b *batch) {
 	for more := true; more; {
 		b.run()
@@ -126,26 +125,26 @@ func (l *loop) work(b *batch) {
 	}
 }
 
-// overdue returns when what has gathered is not to wait any longer; false where nothing waits.
+// overdue returns when the next batch must not wait any longer; false if none waits.
 func (bs *batches) overdue() (time.Duration, bool) { return bs.gathered + lookAfter, bs.gathered != 0 }
 
-// disturbed is what becomes of an event of a member whose PUT waits. If its peer has sent more,
-// that can wait. If it has gone, nobody waits for the PUT any more; and where that is so of all in
-// its batch, the batch gives up too.
+// disturbed handles an event of a member whose PUT waits. If its peer has sent more, that waits
+// too. If its peer has closed, the PUT is no longer needed. If that is so of all members of a
+// batch, the batch is given up.
 func (l *loop) disturbed(m *member, events epoll.Events) {
 	m.masked = true
 	if !events.Closed() {
-		_ = m.wire.Watch(epoll.Closed) // it cannot fail, since the poller knows of it
+		_ = m.wire.Watch(epoll.Closed) // it cannot fail for a watched descriptor
 		return
 	}
 	m.wire.Unwatch()
 	m.batch.here--
-	if m.batch != l.batches.next { // to which others may come yet
+	if m.batch != l.batches.next { // others may still join that
 		m.batch.desert()
 	}
 }
 
-// run hands b to the engine.
+// run passes b to the engine.
 func (b *batch) run() {
 	defer func() {
 		for _, m := range b.members {
@@ -153,7 +152,7 @@ func (b *batch) run() {
 		}
 	}()
 	defer b.loop.server.recover()
-	if b.ctx.Err() != nil { // stopping: nothing is begun that nobody will wait for
+	if b.ctx.Err() != nil { // stopping: nothing new is started
 		errs := make([]error, len(b.members))
 		for i := range errs {
 			errs[i] = b.ctx.Err()
@@ -166,8 +165,7 @@ func (b *batch) run() {
 	b.note(b.loop.server.cfg.Engine.PutAll(ctx, b.deposits))
 }
 
-// note notes what has become of each PUT, and prepares the answers to those that have failed. Both
-// may write to a log.
+// note logs the result of each PUT, and prepares the replies of those that have failed.
 func (b *batch) note(errs []error) {
 	for i, m := range b.members {
 		s := &m.session
@@ -179,19 +177,18 @@ func (b *batch) note(errs []error) {
 	b.errs = errs
 }
 
-// desert has b given up if all peers have gone. Nobody may come to b any more: they would be taken
-// for gone too.
+// desert gives b up if all its peers have closed. No member may be added afterwards.
 func (b *batch) desert() {
 	if b.here == 0 {
 		b.cancel(errGone)
 	}
 }
 
-// deserted reports whether all peers have gone.
+// deserted reports whether all peers have closed.
 func (b *batch) deserted() bool { return errors.Is(context.Cause(b.ctx), errGone) }
 
-// giveBack hands b back to the loop, and reports whether whoever has done it is to wait for
-// another.
+// giveBack returns b to the loop, and reports whether the calling goroutine is to wait for another
+// batch.
 func (l *loop) giveBack(b *batch) (waits bool) {
 	bs := &l.batches
 	l.mu.Lock()
@@ -207,7 +204,7 @@ func (l *loop) giveBack(b *batch) (waits bool) {
 	return waits
 }
 
-// takeBatches takes back the batches that are done, and answers.
+// takeBatches answers the batches that have been returned.
 func (l *loop) takeBatches() {
 	l.mu.Lock()
 	all := l.batches.done
@@ -235,7 +232,7 @@ func (l *loop) takeBatches() {
 	}
 }
 
-// conclude writes what has become of m's PUT, and goes on with what m has sent behind it.
+// conclude answers m's PUT, and continues with the requests behind it.
 func (l *loop) conclude(m *member) {
 	if m.masked && m.wire.Watched() {
 		if !l.enlist(m, epoll.Readable) {

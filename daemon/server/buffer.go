@@ -1,11 +1,11 @@
 package server
 
-// smallBuffer is what an idle connection keeps to read into: some 150 requests
-// of an ordinary length at once.
+// smallBuffer is the size in bytes of an idle connection's buffer: about 150 requests of ordinary
+// length.
 const smallBuffer = 4 << 10
 
-// buffer holds what has been received and not yet consumed. The zero value is empty and
-// owns no memory.
+// buffer has the bytes that have arrived and are not yet consumed. The zero value is empty and owns
+// no memory.
 type buffer struct {
 	b     []byte
 	start int // b[start:end] is unconsumed
@@ -16,8 +16,7 @@ func (b *buffer) bytes() []byte { return b.b[b.start:b.end] }
 
 func (b *buffer) len() int { return b.end - b.start }
 
-// skip consumes n bytes. A buffer that had to grow is let go as soon as it is
-// empty.
+// skip consumes n bytes. A buffer that has grown is released as soon as it is empty.
 func (b *buffer) skip(n int) {
 	b.start += n
 	if b.start == b.end {
@@ -28,15 +27,14 @@ func (b *buffer) skip(n int) {
 	}
 }
 
-// small reports whether b has no more room than what an idle connection keeps.
+// small reports whether b is no larger than the buffer of an idle connection.
 func (b *buffer) small() bool { return len(b.b) <= smallBuffer }
 
-// crowded reports whether b holds so much that a small buffer has no room for more.
+// crowded reports whether b has more than a small buffer can hold.
 func (b *buffer) crowded() bool { return b.len() >= smallBuffer }
 
-// spare returns the room that is left without growing, which may be none. Whoever
-// writes n bytes into it calls add(n) next. What bytes returned before is no longer
-// valid.
+// spare returns the free part of b, which may be empty. After the caller has written n bytes there,
+// it calls add(n). The result of an earlier call of bytes is no longer valid.
 func (b *buffer) spare() []byte {
 	if b.start > 0 {
 		b.end = copy(b.b, b.bytes())

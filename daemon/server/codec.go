@@ -20,8 +20,8 @@ type codec interface {
 	// other error is a *protocol.Error: it is answered, and the connection is closed.
 	cut(in []byte) (request, name []byte, size int, err error)
 
-	// answer parses a request and calls the session's method for it, which is call for a verb of the
-	// protocol. It returns what that returns. A request that is not valid is answered by failNone.
+	// answer parses a request and calls the session's method for it: call for a verb of the
+	// protocol. It returns the result of that. It answers an invalid request by failNone.
 	answer(s *session, request []byte) action
 
 	replies

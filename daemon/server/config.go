@@ -14,54 +14,51 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// Config is what a [Server] is made of. Engine and Sign are needed; every other
-// field's zero value is the default that it names.
+// Config configures a [Server]. Engine and Sign are required. The zero value of any other field is
+// the default that its comment names.
 type Config struct {
 	Engine Engine
 
-	// Sign makes the signature of a page's url with a ticket: the answer to
-	// SIGN. timestamp is in Unix seconds.
+	// Sign signs a page's url with a ticket, for SIGN. timestamp is in Unix seconds.
 	Sign func(ticket secret.Text, nonce string, timestamp int64, url string) string
 
-	// Inbox receives what PUSH passes on; nil has no owner at all, and PUSH is
-	// answered NOT_FOUND.
+	// Inbox receives the messages of PUSH. If nil, PUSH is answered NOT_FOUND.
 	Inbox Inbox
 
-	// Backup makes a backup of all that is kept, sealed, and returns it with its size in bytes: the
-	// answer to BACKUP. ctx ends the making. The server closes what it is
-	// given. Errors are as those of [Engine]. Nil: BACKUP is answered NOT_FOUND.
+	// Backup makes a sealed backup of the store, for BACKUP, and returns it with its size in bytes.
+	// The server closes it. If ctx ends, Backup stops. Errors are those of [Engine]. If nil, BACKUP
+	// is answered NOT_FOUND.
 	Backup func(ctx context.Context) (b io.ReadCloser, size int64, err error)
 
-	// Reload puts the configuration in force as it is now: the answer to RELOAD. Its error says
-	// what is wrong with that, in a line without a secret; nothing has changed then. Nil: RELOAD is
-	// answered NOT_FOUND.
+	// Reload reloads the configuration, for RELOAD. If it returns an error, nothing has changed.
+	// The error says what is wrong, in a line without a secret. If nil, RELOAD is answered
+	// NOT_FOUND.
 	Reload func(ctx context.Context) error
 
-	// Logger is where connections that end badly and faults are reported, and, named
-	// "audit", who has done or was refused what; nil for nowhere. No value and no ticket
-	// ever reaches it.
+	// Logger gets failed connections, faults, and the audit log under the name "audit". Nil
+	// discards them. No value and no ticket is logged.
 	Logger hclog.Logger
 
-	// Audit, if not nil, receives what is named "audit" in place of Logger.
+	// Audit, if not nil, gets the audit log instead of Logger.
 	Audit hclog.Logger
 
-	// Version is the daemon's, for VERSION; "" is shown as "-".
+	// Version is the daemon's version, for VERSION; "" is shown as "-".
 	Version string
 
-	// Rules are the [[access]] rules. None: everybody who can open the socket may read.
+	// Rules are the [[access]] rules. Without rules, every user that can open the socket may read.
 	Rules []access.Rule
 
-	// Subuids is a file in the form of subuid(5), as /etc/subuid. The uids of a range count as the
-	// user that the range belongs to wherever something is limited for each user. It need not
-	// exist; "" stands for none.
+	// Subuids is a file in the format of subuid(5), such as /etc/subuid. The limits for each user
+	// count the uids of a range as the user that owns the range. The file need not exist; "" is
+	// none.
 	Subuids string
 
-	// Limits are those that an operator may change. See [Server.SetLimits].
+	// Limits are the limits that an operator can change. See [Server.SetLimits].
 	Limits Limits
 
-	// What follows is for tests: the zero values are what a daemon has.
+	// The fields below are for tests. Their zero values are the defaults.
 
-	// peer says who is at the other end of a connection; nil asks the kernel, which answers for
+	// peer returns the peer of a connection. If nil, the kernel is asked, which knows the peers of
 	// Unix sockets only.
 	peer func(net.Conn) (access.Peer, error)
 
@@ -70,31 +67,30 @@ type Config struct {
 	// codec returns the codec for a connection's first byte; nil for the protocol's.
 	codec func(first byte) codec
 
-	// noLoop makes a goroutine of every connection, where an event loop could serve them.
+	// noLoop serves each connection by a goroutine even if an event loop could serve them.
 	noLoop bool
 }
 
-// How long a connection may take, if nothing is the matter with its peer.
+// Timeouts of connections.
 const (
-	// lineTimeout is how long a request that has been begun may take to arrive whole. A line of
-	// 64 KiB takes a millisecond.
+	// lineTimeout is how long a request may take from its first byte to its last. A request of 64
+	// KiB takes a millisecond.
 	lineTimeout = 30 * time.Second
 
-	// writeTimeout is how long a peer may read nothing at all of what it is being sent before it is
-	// taken to have stopped reading. One that reads a little in every such span may take as long as
-	// it likes.
+	// writeTimeout is how long a peer may read none of its replies before it is closed. A peer that
+	// reads a little within each such time may take as long as it likes.
 	writeTimeout = 10 * time.Second
 
 	// waitTimeout is how long a request may wait for a fetch before it is answered UNAVAILABLE: six
-	// times the timeout of a call, and less than clients wait, 35 s. The fetch goes on.
+	// times the timeout of a call, and less than the 35 s that clients wait. The fetch continues.
 	waitTimeout = 30 * time.Second
 
-	// gracePeriod is how long connections may take to end when the server is stopped. Systemd waits
-	// for 90 s, of which calls of rotating credentials may use up most.
+	// gracePeriod is how long connections may take to end when the server stops. Systemd waits for
+	// 90 s. Calls for rotating credentials may use up most of that.
 	gracePeriod = 5 * time.Second
 )
 
-// complete returns c with what a daemon has in place of zero values.
+// complete returns c with the defaults in place of zero values.
 func (c Config) complete() Config {
 	if c.Logger == nil {
 		c.Logger = hclog.NewNullLogger()

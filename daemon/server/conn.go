@@ -14,50 +14,50 @@ import (
 	"tokend/daemon/server/socket"
 )
 
-// What is read of a peer that has been refused, so that it gets to read why: a close
-// with unread bytes would reset it while it still writes.
+// How much is read from a peer that has been refused. If its bytes stayed unread, close would reset
+// the connection, and the peer could not read why it was refused.
 const (
 	lingerBytes = 1 << 20
 	lingerTime  = time.Second
 )
 
-// lastWords is how much is read of what ends a watch, such as a QUIT, and for the same reason: what
-// is left of it would make a reset of the end.
+// lastWords is how many bytes are read of a request that ends a watch, such as QUIT, for the same
+// reason.
 const lastWords = 512
 
-// conn drives one session over one connection, on one goroutine: it reads, steps,
-// writes, and runs jobs. A connection of an event loop is driven so while it has to wait.
+// conn drives one session over one connection, on one goroutine: it reads, steps, writes, and runs
+// jobs. A connection of an event loop is driven by its conn while it is lent.
 type conn struct {
 	server  *Server
 	nc      net.Conn
 	session *session
 	in      buffer
 
-	// out is the room that the session's replies gather in: lent by the server
-	// while there is something to answer, so that idle connections own none. Nil otherwise.
+	// out is the buffer of the session's replies. It is taken from the server's pool while there is
+	// a request to answer. Idle connections have none.
 	out *[]byte
 
-	// readErr is the end of the peer's sending, met while a job waited.
+	// readErr is a read error that lookOut met while a job waited.
 	readErr error
 
-	// deadline is what the read deadline was last set for.
+	// deadline is the purpose of the current read deadline.
 	deadline deadline
 
 	place place
 
-	long bool // in may be large
+	long bool // the user's gauge of long requests counts this connection
 
-	borrowed bool // from an event loop, which reads what comes next
-	warn     bool // the log is to say that the user is slowed
+	borrowed bool // from an event loop, which does the next read
+	warn     bool // pause is to log that the user is slowed
 
 	mu    sync.Mutex // guards the read deadline between serve and wake
-	awake bool       // the read deadline stays in the past
+	awake bool       // every read ends at once
 }
 
-// errIdle says that a borrowed connection can be given back.
-var errIdle = errors.New("nothing to do but to read")
+// errIdle says that a borrowed connection can be returned.
+var errIdle = errors.New("only a read is left")
 
-// deadline is what a connection's read deadline stands for.
+// deadline is the purpose of a connection's read deadline.
 type deadline uint8
 
 const (
@@ -70,7 +70,7 @@ func newConn(s *Server, nc net.Conn, peer access.Peer, u *user) *conn {
 	return &conn{server: s, nc: nc, session: newSession(s, peer, u)}
 }
 
-// close closes the connection and gives back what it holds of its user's.
+// close closes the connection and returns what it holds of its user's shares.
 func (c *conn) close() {
 	if c.long {
 		c.session.user.long.leave()
@@ -79,9 +79,9 @@ func (c *conn) close() {
 	_ = c.nc.Close()
 }
 
-// serve answers requests until the peer has none left, or there is an error, or ctx
-// ends. next is what is to be done first: more at the beginning. Its error says why it ended (see
-// ordinary); errIdle, that a borrowed connection has nothing to do but to read.
+// serve answers requests until the peer sends no more, an error occurs, or ctx ends. It begins with
+// next. Its error is the reason, see ordinary. It is errIdle if a borrowed connection has nothing
+// left to do but to read.
 func (c *conn) serve(ctx context.Context, next action) error {
 	for {
 		err := c.act(ctx, next)
@@ -104,7 +104,7 @@ func (c *conn) serve(ctx context.Context, next action) error {
 	}
 }
 
-// act does what the session wants done.
+// act does what the session has requested.
 func (c *conn) act(ctx context.Context, next action) error {
 	if next == wait {
 		return c.run(ctx)
@@ -123,16 +123,16 @@ func (c *conn) act(ctx context.Context, next action) error {
 	return nil
 }
 
-// consumed takes note that n bytes have been consumed.
+// consumed records that n bytes have been consumed.
 func (c *conn) consumed(n int) {
 	c.releaseLong()
 	if n > 0 && c.deadline == lineDeadline {
-		c.deadline = idleDeadline // that line has ended; another one may have begun
+		c.deadline = idleDeadline // that request has ended; another one may have begun
 	}
 }
 
-// pause lets the time pass that the user has to wait for its turn. Nothing is read of the peer
-// meanwhile, so that it waits too.
+// pause waits until the user's allowance has refilled. Nothing is read from the peer during that
+// time, so the peer waits too.
 func (c *conn) pause(ctx context.Context) {
 	if c.warn || c.mayWarn() {
 		c.warn = false
@@ -141,10 +141,10 @@ func (c *conn) pause(ctx context.Context) {
 	sleep(ctx, c.session.takeDelay())
 }
 
-// mayWarn reports whether the log is to say that the user is slowed.
+// mayWarn reports whether to log that the user is slowed.
 func (c *conn) mayWarn() bool { return c.session.user.warnings.allow(c.server.clock(), warnLines) }
 
-// read waits for bytes and takes what there is.
+// read waits for bytes and reads what has arrived.
 func (c *conn) read() error {
 	if c.readErr != nil {
 		return c.readErr
@@ -161,17 +161,16 @@ func (c *conn) read() error {
 	}
 	n, err := c.nc.Read(c.in.room())
 	if !c.server.users.busy(c) {
-		return errOusted
+		return errEvicted
 	}
 	c.in.add(n)
 	if n > 0 {
-		return nil // an error comes back with the next read
+		return nil // the next read returns the error again
 	}
 	return err
 }
 
-// setDeadline bounds how long the next read may take: a line that has been begun has
-// so long in all, however many reads bring it.
+// setDeadline sets the deadline of the next read. All reads of one request share one deadline.
 func (c *conn) setDeadline() {
 	cfg, idle := &c.server.cfg, c.server.limits.Load().idle
 	switch {
@@ -189,7 +188,7 @@ func (c *conn) setDeadline() {
 	}
 }
 
-// admitLong asks for leave before the buffer has to grow.
+// admitLong reports whether the buffer may grow, if it has to.
 func (c *conn) admitLong() bool {
 	if !c.long && c.in.crowded() {
 		u := c.session.user
@@ -199,7 +198,7 @@ func (c *conn) admitLong() bool {
 	return true
 }
 
-// releaseLong ends admitLong when the buffer is small again.
+// releaseLong ends admitLong once the buffer is small again.
 func (c *conn) releaseLong() {
 	if c.long && c.in.small() {
 		c.session.user.long.leave()
@@ -207,10 +206,9 @@ func (c *conn) releaseLong() {
 	}
 }
 
-// flush writes the replies that have gathered, and gives back the room they took. A peer that
-// reads is waited for, however slowly it does; one that has read nothing for
-// writeTimeout is an error, and one that has read nothing for deafAfter is if there
-// are many such of its user.
+// flush writes the replies, and returns their buffer to the pool. A peer may read as slowly as it
+// likes. It is an error if the peer has read nothing for writeTimeout, or for deafAfter if its user
+// has many such connections.
 func (c *conn) flush() error {
 	out := c.session.out
 	defer c.giveBack()
@@ -243,8 +241,8 @@ func (c *conn) flush() error {
 	return nil
 }
 
-// borrow makes room for replies if there is something to answer. A job may have made its
-// own.
+// borrow takes a buffer for replies from the pool if there is something to answer. A job may have
+// made its own.
 func (c *conn) borrow() {
 	if c.session.out == nil && c.in.len() > 0 {
 		c.out = c.server.outs.Get().(*[]byte)
@@ -252,8 +250,8 @@ func (c *conn) borrow() {
 	}
 }
 
-// giveBack ends borrow. The room that a job made for itself is left to the collector,
-// and so is what one huge reply took.
+// giveBack ends borrow. A buffer that a job has made, or that a huge reply has grown, is left to
+// the garbage collector.
 func (c *conn) giveBack() {
 	if c.out != nil && cap(c.session.out) <= 2*maxOut {
 		*c.out = c.session.out[:0]
@@ -262,7 +260,7 @@ func (c *conn) giveBack() {
 	c.out, c.session.out = nil, nil
 }
 
-// run runs the session's job. While one waits, the peer is looked out for.
+// run runs the session's job. While it waits, the conn watches for a peer that closes.
 func (c *conn) run(ctx context.Context) error {
 	job := c.session.takeJob()
 	if !job.waits {
@@ -278,14 +276,13 @@ func (c *conn) run(ctx context.Context) error {
 	return c.session.perform(ctx, job, c.flush)
 }
 
-// lookAfter is how long a brief job has before the peer is looked out for: more than a disk that is
-// in order takes, and less than anybody notices.
+// lookAfter is how long a brief job may take before the conn watches for a peer that closes: longer
+// than a healthy disk takes, and too short for a person to notice.
 const lookAfter = 10 * time.Millisecond
 
-// lookOut calls gone when the peer of j goes away; if it has nothing more to say, also when it says
-// something. For a brief job it does so from lookAfter on. What the peer says meanwhile is kept, as
-// far as there is room. The caller calls stop before it touches the connection's reading side
-// again.
+// lookOut calls gone when the peer closes, and for a last job also when the peer sends anything.
+// For a brief job it starts after lookAfter. Bytes that arrive are buffered, as far as the buffer
+// is free. The caller calls stop before it uses the connection's reading side again.
 func (c *conn) lookOut(gone func(), j job) (stop func()) {
 	var wg sync.WaitGroup
 	c.setReadDeadline(time.Time{})
@@ -294,7 +291,7 @@ func (c *conn) lookOut(gone func(), j job) (stop func()) {
 			gone()
 		}
 	}
-	notYet := func() bool { return false } // ends what has not begun
+	notYet := func() bool { return false } // reports whether look has not begun, and cancels it
 	if j.brief {
 		wg.Add(1)
 		notYet = time.AfterFunc(lookAfter, func() {
@@ -314,8 +311,8 @@ func (c *conn) lookOut(gone func(), j job) (stop func()) {
 	}
 }
 
-// readToEnd reads until the peer is gone, and reports whether it is. It returns false
-// when the read deadline passes, and where it cannot tell.
+// readToEnd reads until the peer has closed, and reports whether it has. It returns false when the
+// read deadline passes, and if it cannot know.
 func (c *conn) readToEnd(last bool) bool {
 	for c.readErr == nil {
 		if last && c.in.len() > 0 {
@@ -323,10 +320,10 @@ func (c *conn) readToEnd(last bool) bool {
 		}
 		room := c.in.spare()
 		if len(room) == 0 && last {
-			room = make([]byte, lastWords) // whatever it is, it ends the session
+			room = make([]byte, lastWords) // any byte ends the session
 		}
 		if len(room) == 0 {
-			break // the rest stays with the kernel until the job is done
+			break // the rest stays in the kernel until the job has ended
 		}
 		n, err := c.nc.Read(room)
 		if last && n > 0 {
@@ -347,7 +344,7 @@ func (c *conn) readToEnd(last bool) bool {
 	return c.readErr != nil // such a connection cannot be half-closed
 }
 
-// linger reads on for a little while, and throws away what it reads.
+// linger reads for a short time, and discards what it reads.
 func (c *conn) linger() {
 	if half, ok := c.nc.(interface{ CloseWrite() error }); ok {
 		_ = half.CloseWrite()
@@ -363,12 +360,11 @@ func (c *conn) linger() {
 	}
 }
 
-// longAgo is a deadline that has passed: it ends a read that is under way and every
-// read to come.
+// longAgo is a deadline that has passed: it ends the current read and every further one.
 var longAgo = time.Unix(1, 0)
 
-// wake ends the read that the connection is in, and every further one, for good. What
-// has been read is still answered.
+// wake ends the current read and every further one, for good. Requests that have been read are
+// still answered.
 func (c *conn) wake() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -376,7 +372,7 @@ func (c *conn) wake() {
 	_ = c.nc.SetReadDeadline(longAgo)
 }
 
-// setReadDeadline fails on a closed connection only; the next read says so too.
+// setReadDeadline can fail on a closed connection only. The next read reports that.
 func (c *conn) setReadDeadline(t time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -385,8 +381,8 @@ func (c *conn) setReadDeadline(t time.Time) {
 	}
 }
 
-// ordinary reports whether err is how connections end that nobody has to hear of.
+// ordinary reports whether err is an end of a connection that needs no attention.
 func ordinary(err error) bool {
-	return err == nil || errors.Is(err, errOusted) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrClosedPipe) || errors.Is(err, net.ErrClosed) ||
+	return err == nil || errors.Is(err, errEvicted) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrClosedPipe) || errors.Is(err, net.ErrClosed) ||
 		errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }

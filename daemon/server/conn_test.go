@@ -148,7 +148,7 @@ func TestWaitTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t, Config{waitTimeout: 30 * time.Second})
 		c := r.ln.dial(t)
-		d := took(func() { c.want(c.ask("GET %s", cold), "ERR UNAVAILABLE 1 not done in time; what was begun goes on") })
+		d := took(func() { c.want(c.ask("GET %s", cold), "ERR UNAVAILABLE 1 timed out; the operation continues") })
 		if d != 30*time.Second {
 			t.Errorf("answered after %s, want 30s", d)
 		}

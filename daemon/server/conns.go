@@ -9,7 +9,7 @@ type conns struct {
 	stopping bool
 }
 
-// add takes c in. One that comes when the others have been woken is woken too.
+// add adds c. After stop, it wakes c.
 func (cs *conns) add(c *conn) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
@@ -28,7 +28,7 @@ func (cs *conns) remove(c *conn) {
 	delete(cs.all, c)
 }
 
-// stop wakes every connection, and every one that is still to be added.
+// stop wakes every connection, also those that are added later.
 func (cs *conns) stop() {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
@@ -38,13 +38,13 @@ func (cs *conns) stop() {
 	}
 }
 
-// cut closes what is left and returns how many that were.
+// cut closes the connections that are left and returns how many there were.
 func (cs *conns) cut() int {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	for c := range cs.all {
 		if nc, ok := c.nc.(interface{ Abort() }); ok {
-			nc.Abort() // whoever owns it closes it: the number of its descriptor may be another's by now
+			nc.Abort() // its owner closes it: its descriptor may be another connection's by now
 			continue
 		}
 		_ = c.nc.Close()

@@ -5,23 +5,23 @@ import (
 	"tokend/protocol"
 )
 
-// Counts is what the server has done since it was made, for all users together, and what it holds
-// now. All but Open only grow.
+// Counts are the server's counters since it was made, for all users together, and the number of
+// open connections.
 type Counts struct {
 	Open        int64 // connections now
-	Connections int64 // accepted, those turned away among them
+	Connections int64 // accepted, refused ones included
 	TurnedAway  int64
 	Reads       int64 // GET and SIGN that were granted
 	Hits        int64 // of these, answered from memory
-	Waits       int64 // of these, those that had to wait
-	Slowed      int64 // pauses because a user asked too much
-	Unaudited   int64 // audit lines left out
+	Waits       int64 // of these, without a valid cached value
+	Slowed      int64 // pauses because of UserRate
+	Unaudited   int64 // audit lines omitted
 
 	Requests []Requests // one for each verb
-	Errors   []Errors   // those that there were
+	Errors   []Errors   // those that are not 0
 }
 
-// Requests is how often a verb was asked for.
+// Requests is how often a verb was requested.
 type Requests struct {
 	Verb string
 	N    int64
@@ -29,12 +29,12 @@ type Requests struct {
 
 // Errors is how often a request was answered with a code.
 type Errors struct {
-	Verb string // "" for what was no request: a line that was none, a connection turned away
+	Verb string // "" for an invalid request or a refused connection
 	Code string
 	N    int64
 }
 
-// Counts returns what has been counted. It takes some microseconds for each user of the host.
+// Counts returns the counters. It takes some microseconds for each user of the host.
 func (s *Server) Counts() Counts {
 	all := s.users.total()
 	c := Counts{

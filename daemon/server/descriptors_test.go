@@ -14,7 +14,7 @@ func TestLastDescriptors(t *testing.T) {
 	s := New(Config{Engine: newFakeEngine()})
 	spares := descriptors.NewReserve()
 	defer spares.Close()
-	judge := func(uid uint32, free int, want error) seat {
+	judge := func(uid uint32, free int, want error) admission {
 		t.Helper()
 		at, err := s.judge(access.Peer{UID: uid}, free, spares, nil)
 		if !errors.Is(err, want) {
@@ -28,7 +28,7 @@ func TestLastDescriptors(t *testing.T) {
 	if at := judge(0, descriptors.Daemon, nil); at.spares != nil {
 		t.Error("an operator uses a spare while there is a descriptor for it")
 	}
-	var last []seat
+	var last []admission
 	for i := range descriptors.Spares {
 		last = append(last, judge(0, descriptors.Daemon-1-i, nil))
 		if !spares.Refill() {

@@ -11,7 +11,7 @@ import (
 	"tokend/protocol"
 )
 
-// Answers that the server gives of itself. They are shared and never written to.
+// Errors of the server itself. They are shared and never modified.
 var (
 	errNotFound  = &protocol.Error{Code: protocol.NotFound, RetryAfter: protocol.Never, Message: "no such credential"}
 	errNoOwner   = &protocol.Error{Code: protocol.NotFound, RetryAfter: protocol.Never, Message: "no such owner"}
@@ -29,7 +29,7 @@ var (
 	errInternal = &protocol.Error{Code: protocol.Internal, RetryAfter: protocol.Never, Message: "internal error"}
 )
 
-// codes are the words of the protocol for the engine's reasons.
+// codes are the protocol's codes for the engine's reasons.
 var codes = map[credential.Reason]protocol.Code{
 	credential.NotFound:    protocol.NotFound,
 	credential.NoTicket:    protocol.Waiting,
@@ -43,8 +43,8 @@ var codes = map[credential.Reason]protocol.Code{
 	credential.Unfit:       protocol.BadRequest,
 }
 
-// codeOf is the one place where an error becomes an answer. What it does not know
-// is errInternal, which says nothing.
+// codeOf is the only function that turns an error into a reply. An unknown error becomes
+// errInternal, which has no details.
 func codeOf(err error) *protocol.Error {
 	if e, ok := errors.AsType[*protocol.Error](err); ok {
 		return e
@@ -55,24 +55,23 @@ func codeOf(err error) *protocol.Error {
 		case !known:
 			return errInternal
 		case code == protocol.NotFound:
-			return errNotFound // in the words for what is hidden, to the letter
+			return errNotFound // the same reply as for a hidden name
 		}
 		return &protocol.Error{Code: code, RetryAfter: max(e.RetryAfter, protocol.Never), Message: e.Message}
 	}
 	switch {
 	case errors.Is(err, context.Canceled):
-		// By a stop; or by the peer's going away, and then nobody reads this.
+		// The server stops. Or the peer has closed, and does not read this.
 		return errStopping
 	case errors.Is(err, context.DeadlineExceeded):
-		return &protocol.Error{Code: protocol.Unavailable, RetryAfter: time.Second, Message: "not done in time; what was begun goes on"}
+		return &protocol.Error{Code: protocol.Unavailable, RetryAfter: time.Second, Message: "timed out; the operation continues"}
 	}
 	return errInternal
 }
 
-// reportFault writes a fault to the log, and returns the number under which it stands there. Where
-// there are too many of the same user's it writes none, since a disk that refuses would be made to
-// do so by whoever asks again and again; the number is that of the last one written then, and the
-// next one says how many are missing.
+// reportFault logs a fault, and returns the number of the log line. A user can cause any number of
+// faults while the disk refuses writes, so the lines are limited. If the line is omitted, the
+// number is that of the last one, and the next line says how many were omitted.
 func (s *session) reportFault(err error) (id string) {
 	u := s.user
 	if !u.unreported.allow(s.server.clock(), &u.faults, faultLines, &s.server.reports) {

@@ -203,7 +203,7 @@ func tryLoopReadsAreFilled(t *testing.T, d driver) {
 func TestGroupAnswersBeforeAllAreLookedUp(t *testing.T) {
 	path, _, _, hold, goOn := byLoop.startHeldUp(t)
 	var clients []*client
-	for range 2 * turnGroups {
+	for range 2 * roundGroups {
 		c := dialSocket(t, path)
 		for range 2 { // after the second the poller knows of it, see revisit
 			c.want(c.ask("PING"), "OK PONG")
@@ -244,7 +244,7 @@ func TestGroupLooksAtTheClockNearAnEnd(t *testing.T) {
 		c    *client
 		text string
 	}{{before, "GET " + slows + "\n"}, {c, "GET " + last + "\n"}}
-	for len(asks) < 2*turnGroups { // so that the first two are one group
+	for len(asks) < 2*roundGroups { // so that the first two are one group
 		other := dialSocket(t, path)
 		other.want(other.ask("PING"), "OK PONG")
 		asks = append(asks, struct {

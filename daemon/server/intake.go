@@ -9,8 +9,8 @@ import (
 	"tokend/protocol"
 )
 
-// The verbs that hand something in. What they carry (a grant, a code, a message) is as
-// secret as any value: it goes to the engine or the inbox, and nowhere else.
+// The verbs that submit a value: a grant, a code or a message. It is as secret as any credential,
+// and is passed to the engine or the inbox only.
 
 func (s *session) put(name, value []byte) action {
 	if next, ok := s.allowed(protocol.VerbPut, name); !ok {
@@ -53,8 +53,8 @@ func (s *session) exchange(owner, code []byte) action {
 	})
 }
 
-// push passes a callback on. fields are its signature, time stamp, nonce and text. What it
-// was, the inbox logs, as it does for the other way in.
+// push passes a callback to the inbox, which logs it. fields are its signature, timestamp, nonce
+// and text.
 func (s *session) push(owner []byte, fields [][]byte) action {
 	if next, ok := s.allowedOwner(protocol.VerbPush, owner); !ok {
 		return next
@@ -75,13 +75,13 @@ func (s *session) push(owner []byte, fields [][]byte) action {
 	})
 }
 
-// importPage takes in one page of an owner's customers.
+// importPage imports one page of an owner's customers.
 func (s *session) importPage(owner, offset []byte) action {
 	if next, ok := s.allowedOwner(protocol.VerbImport, owner); !ok {
 		return next
 	}
 	owned := string(owner)
-	from, _ := protocol.ParseOffset(offset) // Parse has looked at it
+	from, _ := protocol.ParseOffset(offset) // Parse has checked it
 	return s.wait(owned, func(ctx context.Context) error {
 		page, err := s.server.cfg.Engine.Import(ctx, owned, from)
 		s.done(ctx, protocol.VerbImport, owned, err)
@@ -93,8 +93,7 @@ func (s *session) importPage(owner, offset []byte) action {
 	})
 }
 
-// ofOwner puts the error for an owner that does not exist into the words for one that may
-// not be seen.
+// ofOwner replaces the error for an owner that does not exist by that for a hidden one.
 func ofOwner(err error) error {
 	if e, ok := errors.AsType[*credential.Error](err); ok && e.Reason == credential.NotFound {
 		return errNoOwner

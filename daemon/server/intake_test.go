@@ -165,7 +165,7 @@ func TestPutThatTakesTooLong(t *testing.T) {
 		r := start(t, Config{Engine: &slowTaker{}, waitTimeout: 30 * time.Second})
 		c := r.ln.dial(t)
 		d := took(func() {
-			c.want(c.ask("PUT %s v", aGrant), "ERR UNAVAILABLE 1 not done in time; what was begun goes on")
+			c.want(c.ask("PUT %s v", aGrant), "ERR UNAVAILABLE 1 timed out; the operation continues")
 		})
 		if d != 30*time.Second {
 			t.Errorf("answered after %s, want 30s", d)

@@ -6,18 +6,17 @@ import (
 	"tokend/daemon/server/epoll"
 )
 
-// How members change hands. The loop does not touch one that is lent, but to pass on what the
-// poller tells of it; the goroutine that has it does not close it, but gives it back with the word
-// that it is over.
+// This file lends members to goroutines. The loop only passes on the events of a member that is
+// lent. The goroutine does not close the member, but returns it with the reason.
 
-// lend has a goroutine do what the session of m wants next, and all that follows from it until
-// there is nothing to do but to read.
+// lend starts a goroutine that does what the session of m wants next, and drives m until only a
+// read is left.
 func (l *loop) lend(m *member, next action) {
 	c := &m.conn
 	l.lendTo(m, func() error { return c.serve(l.ctx, next) })
 }
 
-// lendWith is lend with the replies that m's session has appended to nothing.
+// lendWith is lend for a session whose replies are in no buffer of the loop's.
 func (l *loop) lendWith(m *member, next action) {
 	out := m.session.out
 	m.session.out = nil
@@ -25,12 +24,12 @@ func (l *loop) lendWith(m *member, next action) {
 	l.lend(m, next)
 }
 
-// lendTo has a goroutine do f. m ends with f, unless that returns errIdle.
+// lendTo starts a goroutine that calls f. m ends with f, unless f returns errIdle.
 func (l *loop) lendTo(m *member, f func() error) {
 	l.busy(m)
 	l.alarms.drop(&m.alarm)
 	m.paused = false
-	if !l.enlist(m, epoll.Closed) { // until it asks for more than that
+	if !l.enlist(m, epoll.Closed) { // until the Wire asks for more events
 		return
 	}
 	m.wire.Lend()
@@ -48,7 +47,7 @@ func (l *loop) lendTo(m *member, f func() error) {
 	})
 }
 
-// takeBack takes the members that have come back.
+// takeBack continues with the members that have been returned.
 func (l *loop) takeBack() {
 	l.mu.Lock()
 	all := l.returned

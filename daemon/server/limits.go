@@ -7,30 +7,30 @@ import (
 )
 
 // What one user may have at once, besides connections and waiting requests (see [Limits]). Each
-// bounds memory that a request can make the daemon hold; operators are not bound.
+// limit bounds the memory that requests can occupy. None applies to operators.
 const (
-	// userWatches bounds watches: the engine looks at each of them at every change.
+	// userWatches bounds watches: the engine checks each of them at every change.
 	userWatches = 256
 
-	// userLists bounds requests that walk through all there is: each holds a roll of
-	// all of it, 4 MB with 100 000 credentials, until it has been written.
+	// userLists bounds requests that walk through all credentials: each holds a list of them, 4 MB
+	// with 100 000 credentials, until it has been written.
 	userLists = 4
 
-	// userDeaf bounds connections that have stopped reading: each holds some 100 KB of
-	// replies here and twice that in the kernel until writeTimeout ends it.
+	// userDeaf bounds connections that have stopped reading: until writeTimeout, each holds some
+	// 100 KB of replies here and twice that in the kernel.
 	userDeaf = 64
 
-	// userLong bounds connections with a line under way that does not fit in 4 KiB, for
-	// which there is a buffer of up to 64 KiB until lineTimeout ends it.
+	// userLong bounds connections with an incomplete request of more than 4 KiB: until lineTimeout,
+	// each has a buffer of up to 64 KiB.
 	userLong = 64
 )
 
-// faultLines is how many lines there may be about a user's faults: whoever can ask again and again
-// while the disk refuses would write as many. All users together are bound by allLines.
+// faultLines limits the log lines about a user's faults: while the disk refuses writes, each
+// request would log one. allLines limits those of all users together.
 var faultLines = rate{each: time.Second, burst: 60}
 
-// How many audit lines there may be of what anybody can do as often as they like. What only
-// operators may do unless a rule says otherwise is never left out when it was done.
+// Limits of audit lines about requests that any user can repeat. A successful request that is for
+// operators, unless a rule grants it, is always logged.
 var (
 	actLines    = rate{each: time.Second, burst: 60}             // for each user
 	denialLines = rate{each: 10 * time.Second, burst: 20}        // for each user
@@ -38,23 +38,23 @@ var (
 	warnLines   = rate{each: time.Minute, burst: 1}              // for each user, or cause
 )
 
-// deafAfter is how long a peer may read nothing before it counts as one that has stopped
-// reading. One that works empties what the kernel holds for it in less.
+// deafAfter is the time without a read after which a peer is counted in userDeaf. A healthy peer
+// empties the kernel's buffer in less.
 const deafAfter = 100 * time.Millisecond
 
 // rate is how fast an allowance refills, and how much it holds.
 type rate struct {
-	each  time.Duration // until there is one more
+	each  time.Duration // for one unit
 	burst int
 }
 
-// bucket is an allowance that refills with time. It is full at first. Its one number is when, by
-// the server's clock, it will be full but for its burst: the generic cell rate algorithm, which
-// needs no lock and no timer.
+// bucket is an allowance that refills with time. It begins full. It is the generic cell rate
+// algorithm, which needs neither a lock nor a timer: due is its theoretical arrival time, by the
+// server's clock.
 type bucket struct{ due atomic.Int64 }
 
-// take takes n, whether or not there are so many, and returns how long it will be until
-// there would have been. Those who wait for it wait in the order in which they took.
+// take takes n, even if the bucket has fewer, and returns how long the caller must wait before it
+// uses them. Callers wait in the order of their calls.
 func (b *bucket) take(now time.Duration, r rate, n int) (wait time.Duration) {
 	for {
 		old := b.due.Load()
@@ -65,7 +65,7 @@ func (b *bucket) take(now time.Duration, r rate, n int) (wait time.Duration) {
 	}
 }
 
-// allow takes one if there is one.
+// allow takes one, if the bucket has one.
 func (b *bucket) allow(now time.Duration, r rate) bool {
 	for {
 		old := b.due.Load()
@@ -79,12 +79,12 @@ func (b *bucket) allow(now time.Duration, r rate) bool {
 	}
 }
 
-// omitted is the lines of a user's that a log was spared since the last one written. Its zero value
-// is none.
+// omitted counts a user's log lines that were omitted since the last written one. The zero value is
+// none.
 type omitted struct{ n atomic.Int64 }
 
-// allow takes a line from own, which refills by r, and from all, which all users share. What it
-// refuses, it counts.
+// allow takes one from own, which refills by r, and one from all, which all users share. If either
+// is empty, it counts an omitted line.
 func (o *omitted) allow(now time.Duration, own *bucket, r rate, all *bucket) bool {
 	if own.allow(now, r) && all.allow(now, allLines) {
 		return true
@@ -93,7 +93,7 @@ func (o *omitted) allow(now time.Duration, own *bucket, r rate, all *bucket) boo
 	return false
 }
 
-// tell appends to what a line says how many were left out before it, if any were.
+// tell appends to a line how many were omitted before it, if any.
 func (o *omitted) tell(args []any) []any {
 	if n := o.n.Swap(0); n > 0 {
 		args = append(args, "unsaid", n)
@@ -101,7 +101,7 @@ func (o *omitted) tell(args []any) []any {
 	return args
 }
 
-// giveBack gives back n of what was taken.
+// giveBack returns n units that take has taken.
 func (b *bucket) giveBack(r rate, n int) { b.due.Add(-int64(r.each) * int64(n)) }
 
 func (r rate) after(due int64, now time.Duration, n int) int64 {
@@ -109,10 +109,10 @@ func (r rate) after(due int64, now time.Duration, n int) int64 {
 	return max(due, full) + int64(r.each)*int64(n)
 }
 
-// gauge counts what is held now.
+// gauge counts what is in progress.
 type gauge struct{ n atomic.Int32 }
 
-// enter holds one more, unless there are limit.
+// enter counts one more, unless there are limit.
 func (g *gauge) enter(limit int32) bool {
 	if g.n.Add(1) > limit {
 		g.n.Add(-1)

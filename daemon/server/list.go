@@ -12,7 +12,7 @@ import (
 	"tokend/protocol"
 )
 
-// list answers with what the peer may see. A list of any length is written in pieces.
+// list answers with the names that the peer may see. A long list is written in parts.
 func (s *session) list(prefix []byte) action {
 	if s.mayNotList(protocol.VerbList) {
 		return s.deny(protocol.VerbList)
@@ -32,14 +32,13 @@ func (s *session) list(prefix []byte) action {
 	return wait
 }
 
-// mayNotList reports whether v is denied: the peer sees names, and v is granted on none of them. To
-// a peer that sees no name at all nothing is denied: there is nothing to list.
+// mayNotList reports whether v is denied: the peer sees names, and v is granted on none of them. A
+// peer that sees no name is not denied v: it gets an empty list.
 func (s *session) mayNotList(v protocol.Verb) bool {
 	return !s.rights.Anywhere(v) && !s.rights.None()
 }
 
-// walk calls f, which holds a list of all there is, when there is a place for it among those of
-// its user.
+// walk calls f, which holds a list of all credentials, once fewer than userLists of its user do.
 func (s *session) walk(ctx context.Context, flush func() error, f func() error) error {
 	if s.user.operator {
 		return f()
@@ -66,7 +65,7 @@ func (s *session) walk(ctx context.Context, flush func() error, f func() error) 
 	return f()
 }
 
-// listing writes the count and the lines of what of all that list returns may be shown to v.
+// listing writes the count and the listings of the names on which v is granted.
 func (s *session) listing(v protocol.Verb, list func(may func(name string) bool) (int, iter.Seq[credential.Listing]), flush func() error) error {
 	var n int
 	var all iter.Seq[credential.Listing]
@@ -85,10 +84,10 @@ func (s *session) listing(v protocol.Verb, list func(may func(name string) bool)
 	return nil
 }
 
-// watch answers as list does and goes on to tell of changes until the peer goes away or says
-// something, the daemon stops, the peer may not watch any longer, or is too slow for what happens.
-// It ends by closing the connection: a watcher that has missed a change must not believe that
-// nothing happened.
+// watch answers as list does, and then sends changes. It ends when the peer closes or sends
+// anything, when the daemon stops, when the right ends, or when the peer reads too slowly. It ends
+// by closing the connection: a watcher that has missed a change must not believe that nothing has
+// changed.
 func (s *session) watch(prefix []byte) action {
 	if s.mayNotList(protocol.VerbWatch) {
 		return s.deny(protocol.VerbWatch)
@@ -109,7 +108,7 @@ func (s *session) watch(prefix []byte) action {
 			}, flush)
 		})
 		if w == nil {
-			return cmp.Or(err, errOver) // no place among those who list: it has been told so
+			return cmp.Or(err, errOver) // walk has answered that the user has too many lists
 		}
 		defer w.Close()
 		if err != nil {
@@ -120,9 +119,9 @@ func (s *session) watch(prefix []byte) action {
 	return wait
 }
 
-// tell writes changes as they come; those that come together go out together. granted says that the
-// peer may watch something under prefix, as far as names go. Where other rules take that away, tell
-// says so and ends: the watch would stay silent for good.
+// tell writes changes, those that are pending in one write. granted says that WATCH is granted
+// under prefix. If new rules revoke that, tell answers DENIED and ends: the watch would stay
+// silent.
 func (s *session) tell(ctx context.Context, prefix string, granted bool, w Watch, flush func() error) error {
 	for {
 		s.renewRights()
@@ -160,7 +159,7 @@ func (s *session) tell(ctx context.Context, prefix string, granted bool, w Watch
 	}
 }
 
-// endWatch tells the peer that it may watch no longer, and the audit too.
+// endWatch answers DENIED, and logs it in the audit log.
 func (s *session) endWatch() error {
 	e := denied(protocol.VerbWatch)
 	if s.mayNote(&s.user.denials, denialLines) {

@@ -5,10 +5,9 @@ import (
 	"errors"
 )
 
-// whole makes j wait until the engine has loaded all that was kept, of which it tells. That takes
-// seconds with a million credentials, and a stop, the peer's going away or waitTimeout
-// ends the waiting. The peer's user pays for none of it, and what j holds a place of it takes
-// afterwards.
+// whole makes j, which reports on all credentials, wait until the engine has loaded the store. That
+// takes seconds with a million credentials. A stop, a close by the peer, or waitTimeout ends the
+// wait. The wait is not charged to the user, and j counts as a list only afterwards.
 func (s *session) whole(j job) job {
 	loaded := s.server.cfg.Engine.Loaded()
 	select {
@@ -39,7 +38,7 @@ func (s *session) whole(j job) job {
 	return waits
 }
 
-// doWhole is do for what tells of all there is.
+// doWhole is do for a report on all credentials.
 func (s *session) doWhole(run func(flush func() error) error) action {
 	next := s.do(run)
 	s.job = s.whole(s.job)

@@ -85,7 +85,7 @@ func TestPatienceWithTheLoadingEnds(t *testing.T) {
 		time.AfterFunc(time.Hour, func() { close(e.loading) })
 		d := took(func() {
 			for request, c := range asking {
-				c.want(c.line(), "ERR UNAVAILABLE 1 not done in time; what was begun goes on")
+				c.want(c.line(), "ERR UNAVAILABLE 1 timed out; the operation continues")
 				if request == "WATCH" {
 					c.want(c.rest(), "")
 				} else {

@@ -16,54 +16,52 @@ import (
 	"tokend/daemon/server/socket"
 )
 
-// loop serves all connections of one listener on one goroutine, by one epoll(7), level-triggered:
-// each event is one read, and all that came with it is answered by one write. Whatever may have to
-// wait is not for the loop: the connection is lent to a goroutine, which drives it as every
-// connection is driven where there is no loop, and comes back when there is nothing to do but to
-// read. Such are a request whose answer is not cached, a peer that does not read what it is sent, a
-// connection that ends with a word, and a log to be written to.
+// loop serves all connections of one listener on one goroutine: it reads once for each event, and
+// answers all requests of that read by one write. It never waits. If a connection may have to wait,
+// the loop lends it to a goroutine, which drives it by its conn and returns it when only a read is
+// left. That happens for a request whose value is not cached, for a peer that does not read its
+// replies, for a refused connection, and for a log line.
 //
-// What one member can make the others wait for is bounded: one read of 4 KiB and its answers at
-// each turn. Members that have sent more take turns, since the poller tells of them in the order in
-// which it looked at them last.
+// A member delays the others by no more than one read of 4 KiB and the replies to it. Members that
+// have sent more are served in order: the poller reports those first that were served longest ago.
 type loop struct {
 	server *Server
 	ctx    context.Context
-	cancel func()       // ends ctx, when the listener has failed for good
-	conns  *conns       // those that are lent
+	cancel func()       // ends ctx, if the listener fails for good
+	conns  *conns       // lent ones
 	start  func(func()) // starts a goroutine that Serve waits for
 	poll   *epoll.Poller
 	began  time.Time // the zero of now
 
-	// Only run touches what follows.
+	// Only run uses the fields below.
 
 	acceptor  *epoll.Acceptor
 	stopping  bool // the loop accepts no more, and the acceptor is closed
 	accepting accepting
-	acceptAt  time.Duration // when to accept again after a failure; 0 for no such time
-	fresh     []*member     // accepted in the last turn, and answered
+	acceptAt  time.Duration // when to accept again after a failure; 0 for none
+	fresh     []*member     // accepted and answered in the last round
 	members   []*member     // by descriptor
-	open      int           // how many there are
-	lent      int           // how many of them are lent
+	open      int           // number of members
+	lent      int           // number of members that are lent
 	alarms    alarms
 	batches   batches
-	idle      []*member // ended, to be used again
-	rooms     [][]byte  // of smallBuffer bytes, to be used again
+	idle      []*member // ended, to be reused
+	buffers   [][]byte  // buffers of smallBuffer bytes, to be reused
 	events    [events]epoll.Event
 	group     group
 	ahead     ahead             // of the group
-	in        [smallBuffer]byte // for one that is read by itself
-	out       []byte            // replies of the group, or of one that is by itself
+	in        [smallBuffer]byte // of a member that is read outside a group
+	out       []byte            // replies of the group, or of one member
 	err       error             // why the listener has failed for good
 
-	// Goroutines hand over what follows, and wake the poller.
+	// Other goroutines set the fields below, and wake the poller.
 
 	mu       sync.Mutex
 	returned []returned
 	ended    atomic.Bool
 }
 
-// returned is a member that comes back from the goroutine it was lent to, and how that ended.
+// returned is a member that a goroutine has returned, with the result of the loan.
 type returned struct {
 	m   *member
 	err error
@@ -71,16 +69,16 @@ type returned struct {
 
 // The loop's bounds.
 const (
-	events     = 256 // taken from the poller at a time
-	acceptTurn = 32  // connections accepted in one turn
-	idleKept   = 64  // members and rooms kept to be used again
+	events     = 256 // taken from the poller at once
+	acceptMost = 32  // connections accepted in one round
+	idleKept   = 64  // members and buffers kept for reuse
 )
 
-// loop returns what serves ln by an event loop, see carrier; nil where that cannot be.
+// loop returns an event loop for ln, nil if ln or the system does not allow one.
 func (s *Server) loop(ctx context.Context, stop func(), ln net.Listener, conns *conns, start func(func())) carrier {
 	l, err := newLoop(s, ln)
 	if err != nil {
-		s.log.Debug("no event loop: a goroutine for each connection", "error", err)
+		s.log.Debug("no event loop: using a goroutine for each connection", "error", err)
 		return nil
 	}
 	l.ctx, l.cancel, l.conns, l.start = ctx, stop, conns, start
@@ -90,7 +88,7 @@ func (s *Server) loop(ctx context.Context, stop func(), ln net.Listener, conns *
 func newLoop(s *Server, ln net.Listener) (*loop, error) {
 	own, ok := ln.(*socket.Listener)
 	if !ok {
-		return nil, errors.New("not a socket of this package's")
+		return nil, errors.New("not a socket of package socket")
 	}
 	fd, err := own.Duplicate()
 	if err != nil {
@@ -109,10 +107,10 @@ func newLoop(s *Server, ln net.Listener) (*loop, error) {
 	return &loop{server: s, accepting: accepting{spares: descriptors.NewReserve()}, poll: poll, began: time.Now(), acceptor: acceptor, batches: newBatches()}, nil
 }
 
-// now is the time by which alarms are set. It is never 0.
+// now is the time that alarms use. It is never 0.
 func (l *loop) now() time.Duration { return time.Since(l.began) + 1 }
 
-// run serves until ctx ends and the last member has gone. It returns an error only if the listener
+// run serves until ctx ends and the last member has ended. It returns an error only if the listener
 // has failed for good.
 func (l *loop) run() error {
 	defer l.accepting.spares.Close()
@@ -120,8 +118,8 @@ func (l *loop) run() error {
 	for {
 		n := l.poll.Wait(l.events[:], l.timeout())
 		lent := l.lent
-		l.turn(l.events[:n])
-		l.ring()
+		l.handle(l.events[:n])
+		l.runAlarms()
 		ended := l.ended.Load()
 		if ended {
 			l.stop()
@@ -131,23 +129,23 @@ func (l *loop) run() error {
 			return l.err
 		}
 		if l.dispatch() || l.lent > lent {
-			runtime.Gosched() // they begin now: the kernel would not know that they could
+			runtime.Gosched() // so that they start now
 		}
 	}
 }
 
-// turn does what events call for.
-func (l *loop) turn(events []epoll.Event) {
-	knocked := false
+// handle handles events.
+func (l *loop) handle(events []epoll.Event) {
+	pending := false
 	l.group.expect(len(events))
 	for i := range events {
 		ev := &events[i]
 		switch fd := ev.Descriptor(); {
 		case fd == l.acceptor.Descriptor() && !l.stopping:
-			if ev.Events().Closed() { // shut down; accept would say EAGAIN for ever
+			if ev.Events().Closed() { // shut down: accept would return EAGAIN forever
 				l.fail(os.NewSyscallError("accept", syscall.EINVAL))
 			} else {
-				knocked = true
+				pending = true
 			}
 		case l.poll.Woken(fd):
 			l.takeBack()
@@ -158,7 +156,7 @@ func (l *loop) turn(events []epoll.Event) {
 	}
 	l.answerGroup()
 	l.revisit()
-	if knocked {
+	if pending {
 		l.accept()
 	}
 }
@@ -168,10 +166,10 @@ func (l *loop) wake() {
 	l.poll.Wake()
 }
 
-// close is not for run, since whoever gives a member back wakes the poller a moment after.
+// close is called after run: a goroutine that returns a member wakes the poller afterwards.
 func (l *loop) close() { l.poll.Close() }
 
-// timeout is how long it is until something is due; less than none for for ever.
+// timeout returns how long Wait may wait; a negative result is forever.
 func (l *loop) timeout() time.Duration {
 	if len(l.fresh) > 0 {
 		return 0
@@ -189,9 +187,9 @@ func (l *loop) timeout() time.Duration {
 	return max(0, due-l.now())
 }
 
-// happened does what an event of a member calls for. One that comes too late, after the member has
-// ended and its descriptor has become another's, does no harm: there is nothing to read, or nothing
-// has changed.
+// happened handles an event of a member. An event that is reported after the member has ended may
+// be taken for one of the next member with this descriptor. That does no harm: there is nothing to
+// read.
 func (l *loop) happened(fd int, events epoll.Events) {
 	m := l.members[fd]
 	switch {
@@ -209,7 +207,7 @@ func (l *loop) happened(fd int, events epoll.Events) {
 	}
 }
 
-// guard does f for m. A fault of f ends m and nobody else.
+// guard calls f for m. A panic of f ends m, and no other member.
 func (l *loop) guard(m *member, f func(*member)) {
 	defer func() {
 		if fault := recover(); fault != nil {
@@ -222,10 +220,10 @@ func (l *loop) guard(m *member, f func(*member)) {
 	f(m)
 }
 
-// ring does what is due.
-func (l *loop) ring() {
+// runAlarms handles the alarms that are due.
+func (l *loop) runAlarms() {
 	if len(l.alarms) == 0 && l.acceptAt == 0 {
-		return // nearly always: not worth a look at the clock
+		return // nearly always, without reading the clock
 	}
 	now := l.now()
 	if l.acceptAt != 0 && l.acceptAt <= now {
@@ -240,7 +238,7 @@ func (l *loop) ring() {
 	}
 }
 
-// stop ends the members that have nothing to wait for; of those that are lent, conns takes care.
+// stop ends the members that are not waiting. conns.stop wakes those that are lent.
 func (l *loop) stop() {
 	if l.stopping {
 		return
@@ -252,7 +250,7 @@ func (l *loop) stop() {
 		case m == nil || m.lent || m.batch != nil:
 		case m.paused:
 			m.paused = false
-			l.lend(m, slow) // what has been read is answered, and that without delay
+			l.lend(m, slow) // what has been read is answered without delay
 		default:
 			l.end(m, nil)
 		}

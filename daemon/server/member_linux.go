@@ -7,27 +7,27 @@ import (
 	"tokend/daemon/server/socket"
 )
 
-// member is a connection of an event loop: what a goroutine of its own would have had, but for the
-// goroutine and the buffers. A member that waits for its peer to ask owns neither.
+// member is a connection of an event loop. While it waits for a request, it has neither a goroutine
+// nor a buffer.
 type member struct {
 	conn    conn // its nc is wire
 	wire    epoll.Wire
 	session session // conn's
 	alarm   alarm
-	spares  *descriptors.Reserve // see seat
+	spares  *descriptors.Reserve // see admission
 
 	lent   bool // to a goroutine
-	paused bool // the user has asked too much: nothing is read until the alarm
-	turned bool // there is no room for it: it is told so, and that is all
-	fresh  bool // it has not been looked at twice, and the poller need not hear of it before
-	kept   bool // it has been lent once, and is not made another connection's
+	paused bool // the user has exceeded its allowance: nothing is read until the alarm
+	turned bool // it is over the limit: it gets BUSY and is closed
+	fresh  bool // it has not been read twice, and is not watched before
+	kept   bool // it has been lent once, and is not reused
 
-	batch  *batch // that its PUT is in; nil for none
-	masked bool   // the poller tells at most of the peer's going
+	batch  *batch // of its PUT; nil for none
+	masked bool   // the poller reports at most that the peer has closed
 }
 
-// peerOf asks the kernel who is at the other end of w, but for its groups: a client that connects
-// for one request should not have to pay for what few rules want to know.
+// peerOf asks the kernel which process is at the other end of w, without its groups: few rules need
+// them, and the call would delay clients that connect for one request.
 func (l *loop) peerOf(w *epoll.Wire) (access.Peer, error) {
 	if l.server.cfg.peer != nil {
 		return l.server.cfg.peer(w)
@@ -35,11 +35,11 @@ func (l *loop) peerOf(w *epoll.Wire) (access.Peer, error) {
 	return socket.User(w.Descriptor())
 }
 
-// groups asks for the peer's groups. The kernel remembers for as long as the connection lasts.
+// groups returns the peer's groups. The kernel keeps them as long as the connection lasts.
 func (m *member) groups() ([]uint32, error) { return socket.Groups(m.wire.Descriptor()) }
 
-// attend reads what the peer has sent, of which events tell, and answers it. It reads once: whoever
-// has sent more has to wait until others have had their turn.
+// attend reads what the peer has sent, and answers it. events is what the poller has reported. It
+// reads once: the rest waits until the other members have been served.
 func (l *loop) attend(m *member, events epoll.Events) {
 	c := &m.conn
 	if !c.admitLong() {
@@ -66,33 +66,30 @@ func (l *loop) attend(m *member, events epoll.Events) {
 	}
 }
 
-// lookAgain is called when something has been read of m. It has the poller tell of m once more
-// where there may be something that it has told of already: a read that has filled its room may
-// have left some, and the end of all may have come with the last of it. It returns false if that
-// has ended m.
+// lookAgain is called after a read from m. The poller reports each event once. So m is watched
+// again if more may be pending: the read may have filled its buffer, or the end may have arrived
+// together with the last bytes. It returns false if that has ended m.
 func (l *loop) lookAgain(m *member, filled bool, events epoll.Events) bool {
-	m.fresh = m.fresh && !filled // there is more to it than one request
+	m.fresh = m.fresh && !filled // it has sent more than one request
 	if !m.wire.Watched() || !filled && !events.Ended() {
 		return true
 	}
 	return l.enlist(m, epoll.Readable)
 }
 
-// answer answers the requests in b, which are those of m's own buffer, if it has any, or have just
-// been read.
+// answer answers the requests in b, which is m's own buffer, or what has just been read.
 func (l *loop) answer(m *member, b []byte) {
 	m.session.out = l.out[:0]
 	l.goOn(m, b)
 }
 
-// goOn is answer behind replies that the session has already appended to what was the loop's
-// buffer.
+// goOn is answer after replies that the session has already appended to the loop's buffer.
 func (l *loop) goOn(m *member, b []byte) {
 	n, next := m.session.step(b)
 	l.settle(m, l.consume(m, b, n), next)
 }
 
-// consume takes note that n bytes of b have been consumed, and returns what is left.
+// consume records that n bytes of b have been consumed, and returns the rest.
 func (l *loop) consume(m *member, b []byte, n int) []byte {
 	c := &m.conn
 	b = b[n:]
@@ -104,8 +101,8 @@ func (l *loop) consume(m *member, b []byte, n int) []byte {
 	return b
 }
 
-// settle writes m's replies and does what its session wants next. b is what the session has left,
-// in m's own buffer or in one of the loop's.
+// settle writes m's replies and does what its session wants next. b is what the session has not
+// consumed, in m's own buffer or in one of the loop's.
 func (l *loop) settle(m *member, b []byte, next action) {
 	c := &m.conn
 	own := c.in.len() > 0
@@ -118,7 +115,7 @@ func (l *loop) settle(m *member, b []byte, next action) {
 		written, err = l.write(m)
 	}
 	if !own && len(b) > 0 {
-		l.getRoom(c)
+		l.takeBuffer(c)
 		c.in.add(copy(c.in.room(), b))
 	}
 	switch {
@@ -139,8 +136,7 @@ func (l *loop) settle(m *member, b []byte, next action) {
 	}
 }
 
-// write writes the replies that have gathered in the loop's buffer, as far as the kernel takes
-// them, see send.
+// write writes the replies in the loop's buffer as far as the kernel takes them, see send.
 func (l *loop) write(m *member) (all bool, err error) {
 	out := m.session.out
 	m.session.out = nil
@@ -149,8 +145,8 @@ func (l *loop) write(m *member) (all bool, err error) {
 	return all, err
 }
 
-// send sends out, which is replies of m's, as far as the kernel takes it. What is left becomes m's
-// own, for the goroutine that waits until the peer reads.
+// send sends out, which is m's replies, as far as the kernel takes them. The rest is copied to m,
+// for the goroutine that waits until the peer reads.
 func (l *loop) send(m *member, out []byte) (all bool, err error) {
 	n, err := m.wire.Send(out)
 	switch {
@@ -162,20 +158,20 @@ func (l *loop) send(m *member, out []byte) (all bool, err error) {
 	return n == len(out), nil
 }
 
-// emptied makes out, whose replies have been sent, the loop's buffer.
+// emptied makes out the loop's buffer again, after its replies have been sent.
 func (l *loop) emptied(out []byte) {
 	if l.out = out[:0]; cap(out) > 2*maxOut {
-		l.out = nil // what one huge reply took is left to the collector
+		l.out = nil // a buffer of one huge reply is left to the garbage collector
 	}
 }
 
-// keep gives m replies of its own, to be written when the peer reads.
+// keep copies replies to m, to be written when the peer reads.
 func (l *loop) keep(m *member, out []byte) {
 	m.conn.out = l.server.outs.Get().(*[]byte)
 	m.session.out = append((*m.conn.out)[:0], out...)
 }
 
-// listen waits for m to ask.
+// listen waits for a request of m.
 func (l *loop) listen(m *member) {
 	c, cfg, idle := &m.conn, &l.server.cfg, l.server.limits.Load().idle
 	switch {
@@ -203,9 +199,9 @@ func (l *loop) listen(m *member) {
 	}
 }
 
-// rest takes note that m has nothing under way, and busy that it has.
+// rest records that m is idle, and busy that it is not.
 func (l *loop) rest(m *member) {
-	l.giveRoom(&m.conn)
+	l.releaseBuffer(&m.conn)
 	if !m.conn.place.idle {
 		l.server.users.idle(&m.conn)
 	}
@@ -217,7 +213,7 @@ func (l *loop) busy(m *member) {
 	}
 }
 
-// enlist has the poller tell of events of m. If that fails, it ends m and returns false.
+// enlist makes the poller report events of m. If that fails, it ends m and returns false.
 func (l *loop) enlist(m *member, events epoll.Events) bool {
 	if err := m.wire.Watch(events); err != nil {
 		l.end(m, err)
@@ -227,11 +223,11 @@ func (l *loop) enlist(m *member, events epoll.Events) bool {
 	return true
 }
 
-// pause lets the time pass that m's user has to wait for its turn.
+// pause waits until the allowance of m's user has refilled.
 func (l *loop) pause(m *member) {
 	if m.conn.mayWarn() {
 		m.conn.warn = true
-		l.lend(m, slow) // a log may make who writes to it wait
+		l.lend(m, slow) // writing to a log may wait
 		return
 	}
 	l.busy(m)
@@ -246,22 +242,22 @@ func (l *loop) resume(m *member) {
 	l.answer(m, m.conn.in.bytes())
 }
 
-// interrupt is what becomes of an event of a member that is paused: the peer has sent more, or is
-// gone. The poller would tell of it again and again.
+// interrupt handles an event of a paused member: the peer has sent more, or has closed. Until the
+// pause ends, no event of it is needed.
 func (l *loop) interrupt(m *member) { m.wire.Unwatch() }
 
-// getRoom gives c a buffer, and giveRoom takes it back: who sends so fast that lines are torn does
-// not need a new one each time.
-func (l *loop) getRoom(c *conn) {
-	if n := len(l.rooms); n > 0 && c.in.b == nil {
-		c.in.b = l.rooms[n-1]
-		l.rooms = l.rooms[:n-1]
+// takeBuffer gives c a buffer, and releaseBuffer takes it back, so that a peer whose requests
+// arrive in parts does not need a new one each time.
+func (l *loop) takeBuffer(c *conn) {
+	if n := len(l.buffers); n > 0 && c.in.b == nil {
+		c.in.b = l.buffers[n-1]
+		l.buffers = l.buffers[:n-1]
 	}
 }
 
-func (l *loop) giveRoom(c *conn) {
-	if len(c.in.b) == smallBuffer && len(l.rooms) < idleKept {
-		l.rooms = append(l.rooms, c.in.b)
+func (l *loop) releaseBuffer(c *conn) {
+	if len(c.in.b) == smallBuffer && len(l.buffers) < idleKept {
+		l.buffers = append(l.buffers, c.in.b)
 	}
 	c.in = buffer{}
 }

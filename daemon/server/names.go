@@ -8,22 +8,21 @@ import (
 	"time"
 )
 
-// What names remembers, and for how long. A directory service may take its time for each
-// question, and is asked by anybody's request.
+// How many names are cached, and for how long. A directory service may be slow, and any user's
+// request can cause a lookup.
 const (
 	maxNames  = 1024
 	namesLive = time.Minute
 )
 
-// names are the names of users, by uid. The zero value is ready.
+// names caches the names of users, by uid. The zero value is ready.
 type names struct {
 	mu   sync.Mutex
 	all  map[uint32]string
-	till time.Time // when all is out of date
+	till time.Time // when all expires
 }
 
-// of returns the name of uid, or its number where it has none that can stand in a
-// reply.
+// of returns the name of uid, or the number if it has no name that a reply can contain.
 func (ns *names) of(uid uint32) string {
 	ns.mu.Lock()
 	if ns.all == nil || len(ns.all) >= maxNames || time.Now().After(ns.till) {
@@ -34,7 +33,7 @@ func (ns *names) of(uid uint32) string {
 	if ok {
 		return name
 	}
-	name = userName(uid) // not under the lock: nobody waits for another's answer
+	name = userName(uid) // without the lock, so that no other lookup waits
 	ns.mu.Lock()
 	defer ns.mu.Unlock()
 	ns.all[uid] = name

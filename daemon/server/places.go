@@ -6,22 +6,22 @@ import (
 	"slices"
 )
 
-// When there is no room for a connection, the user with the most connections gives up one that is
-// idle: the one that has been so for longest. Its client sees a close between two requests, as
-// after a restart of the daemon, and connects again when it has something to ask. So nobody keeps
-// others out by connections that do nothing, however many users they are made of.
+// If the limit of connections is reached, a new connection replaces an idle one of the user with
+// the most connections, which has been idle for longest. Its client sees a close between two
+// requests, as after a restart of the daemon, and reconnects for the next request. So no user locks
+// others out by idle connections, and a group of users does not either.
 
-// place is a connection's place among those of its user. Its fields are guarded by users.mu.
+// place is a connection's state in the list of its user's idle connections. users.mu guards it.
 type place struct {
-	prev, next *conn // of the user's idle ones
-	idle       bool  // among them; what drives the connection may look without the lock
-	lost       bool  // to another connection: it is closed, and counted no more
+	prev, next *conn // in the list
+	idle       bool  // in the list; the driver may read it without the lock
+	lost       bool  // replaced: it is being closed, and no longer counted
 }
 
-// errOusted is how a connection ends that has lost its place.
-var errOusted = errors.New("closed for another connection")
+// errEvicted ends a connection that another one replaces.
+var errEvicted = errors.New("closed for another connection")
 
-// idlers are a user's idle connections, in the order in which they have become so.
+// idlers are a user's idle connections; the first has been idle for longest.
 type idlers struct{ first, last *conn }
 
 func (is *idlers) add(c *conn) {
@@ -50,8 +50,8 @@ func (is *idlers) remove(c *conn) {
 	p.idle, p.prev, p.next = false, nil, nil
 }
 
-// idle takes note that c has nothing under way: no request, no part of one, no watch. Its place may
-// be lost from now on.
+// idle records that c has nothing in progress: no request, no part of a request, no watch. Another
+// connection may replace c from now on.
 func (us *users) idle(c *conn) {
 	u := c.session.user
 	if u.operator {
@@ -64,7 +64,7 @@ func (us *users) idle(c *conn) {
 	}
 }
 
-// busy ends idle. It returns false if the place is lost.
+// busy ends idle. It returns false if c has been replaced.
 func (us *users) busy(c *conn) bool {
 	if c.session.user.operator {
 		return true
@@ -77,15 +77,15 @@ func (us *users) busy(c *conn) bool {
 	return !c.place.lost
 }
 
-// lookedAt is how many idle connections of a user may turn out not to be before another user is
-// looked at.
+// lookedAt is how many connections of a user are checked: some may have received a request that has
+// not been read.
 const lookedAt = 32
 
-// oustLocked takes the place of an idle connection that may says can be closed for one more of u,
-// and returns it: of the user with the most connections that has one. A user without a connection
-// takes that of anybody, any other one only that of a user who has more, and still as many when it
-// is closed; so two users do not take turns. It returns nil where there is none. us.mu is held.
-func (us *users) oustLocked(u *user, may func(*conn) bool) *conn {
+// evictLocked replaces an idle connection by one more of u, and returns the replaced one: that of
+// the user with the most connections. may reports whether it can be closed. If u has connections,
+// the other user must have at least two more, so that two users do not replace each other's
+// repeatedly. It returns nil if there is no such connection. us.mu is held.
+func (us *users) evictLocked(u *user, may func(*conn) bool) *conn {
 	least := u.conns + 2
 	if u.conns == 0 {
 		least = 1
@@ -104,7 +104,7 @@ func (us *users) oustLocked(u *user, may func(*conn) bool) *conn {
 				v.idlers.remove(c)
 				c.place.lost = true
 				us.leaveLocked(v)
-				v.stats.ousted.Add(1)
+				v.stats.evicted.Add(1)
 				return c
 			}
 			looked++

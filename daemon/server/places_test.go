@@ -58,10 +58,10 @@ func tryIdleMakesRoom(t *testing.T, d driver) {
 		c.want(c.ask("PING"), "OK PONG")
 	}
 	eventually(t, "8 and root's are open", func() bool { return s.open.Load() == 9 })
-	if n := s.users.total().ousted.Load(); n != 3 {
+	if n := s.users.total().evicted.Load(); n != 3 {
 		t.Errorf("%d closed connections are counted, want 3", n)
 	}
-	if n := strings.Count(log.String(), "the socket is full"); n != 1 {
+	if n := strings.Count(log.String(), "too many connections: closing idle ones"); n != 1 {
 		t.Errorf("%d lines in the log about it, want 1:\n%s", n, log.String())
 	}
 }

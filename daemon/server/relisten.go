@@ -8,9 +8,9 @@ import (
 	"tokend/daemon/server/socket"
 )
 
-// serveAgain serves ln until ctx ends, or until the socket file of ln has been deleted and created
-// again. g serves the new listener then. Connections to the old one end as they do when the server
-// stops.
+// serveAgain serves ln until ctx ends, or until the socket file of ln has been deleted and
+// recreated. Then g serves the new listener, and connections to the old one end as they do when the
+// server stops.
 func (s *Server) serveAgain(ctx context.Context, g *errgroup.Group, ln *socket.Listener) error {
 	own, replaced := context.WithCancel(ctx)
 	defer replaced()

@@ -8,8 +8,8 @@ import (
 	"tokend/protocol"
 )
 
-// reload puts the configuration in force as it is now. It is for operators, whatever the rules say:
-// who could change the rules by it needs none.
+// reload reloads the configuration. Rules cannot grant it: a user that could change the rules by it
+// would need no other right.
 func (s *session) reload() action {
 	if !s.rights.Everywhere(protocol.VerbReload) {
 		return s.deny(protocol.VerbReload)
@@ -28,11 +28,11 @@ func (s *session) reload() action {
 	})
 }
 
-// refused says of a configuration what is wrong with it, which holds no secret and is told to
-// operators only.
+// refused returns what is wrong with a configuration. Operators alone see that, and it contains no
+// secret.
 func refused(err error) error {
 	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return err // nothing is wrong with it: there was no time for it
+		return err // the configuration may be valid: there was no time
 	}
 	return &protocol.Error{Code: protocol.BadRequest, RetryAfter: protocol.Never, Message: "the old configuration stays: " + strings.ReplaceAll(err.Error(), "\n", "; ")}
 }

@@ -7,10 +7,10 @@ import (
 	"tokend/protocol"
 )
 
-// This file is what a session's peer may do, and how it is told what it may not.
+// This file decides what a session's peer may do, and answers requests that are denied.
 
-// renewRights decides what the peer may do, once for the connection, and once more
-// after the rules have changed.
+// renewRights decides what the peer may do, once for the connection, and again after the rules have
+// changed.
 func (s *session) renewRights() {
 	rules := s.server.rules.Load()
 	if rules == s.rules {
@@ -18,8 +18,8 @@ func (s *session) renewRights() {
 	}
 	if rules.NeedGroups() && s.late != nil {
 		groups, err := s.late.groups()
-		if err != nil { // the rules for its uid hold all the same
-			s.server.log.Warn("the groups of a peer are not known", "uid", s.peer.UID, "pid", s.peer.PID, "error", err)
+		if err != nil { // rules for its uid still apply
+			s.server.log.Warn("groups of a peer unknown", "uid", s.peer.UID, "pid", s.peer.PID, "error", err)
 		}
 		s.peer.Groups, s.late = groups, nil
 	}
@@ -31,8 +31,8 @@ func (s *session) mayGet(name []byte) bool {
 	return s.rights.Everywhere(protocol.VerbGet) || s.rights.MayLike(&s.granted, protocol.VerbGet, name)
 }
 
-// allowed reports whether the peer may use v on name, and answers if it may not: next is what
-// the driver is to do then.
+// allowed reports whether the peer may use v on name. If not, it answers; next is what the driver
+// is to do then.
 func (s *session) allowed(v protocol.Verb, name []byte) (next action, ok bool) {
 	granted, visible := s.rights.May(v, name)
 	if granted {
@@ -50,9 +50,9 @@ func (s *session) allowedOwner(v protocol.Verb, owner []byte) (next action, ok b
 	return s.refuse(v, owner, visible, errNoOwner), false
 }
 
-// refuse answers with hidden, or says that v is not granted on what may be seen. The audit
-// says which it was; the peer cannot tell, from the time it takes either, since nothing is
-// looked up.
+// refuse answers with hidden, or with DENIED if name is visible. The audit log has which it was.
+// For a hidden name nothing is looked up, so the time of the reply does not reveal whether it
+// exists.
 func (s *session) refuse(v protocol.Verb, name []byte, visible bool, hidden *protocol.Error) action {
 	e := hidden
 	if visible {
@@ -70,27 +70,27 @@ func (s *session) refuse(v protocol.Verb, name []byte, visible bool, hidden *pro
 	})
 }
 
-// deny refuses a verb that goes without a name.
+// deny refuses a verb without a name.
 func (s *session) deny(v protocol.Verb) action {
 	return s.refuse(v, []byte("-"), true, nil)
 }
 
-// denied is the answer to who may see, but not use v.
+// denied is the error for a peer that may not use v.
 func denied(v protocol.Verb) *protocol.Error {
 	return &protocol.Error{Code: protocol.Denied, RetryAfter: protocol.Never,
 		Message: v.String() + " is not granted to this user"}
 }
 
-// decision is the rights of a peer under some rules.
+// decision is the rights of a peer under one set of rules.
 type decision struct {
 	by     *access.Rules
 	peer   access.Peer
 	rights *access.Rights
 }
 
-// rightsOf returns what p, which is u's, may do. It decides again only where the answer may have
+// rightsOf returns what p, a peer of u, may do. It decides again only if the result may have
 // changed: a client that connects for one request does not wait for it, and the connections of a
-// user share one answer.
+// user share one decision.
 func (u *user) rightsOf(rules *access.Rules, p access.Peer) *access.Rights {
 	d := u.decided.Load()
 	if d == nil || d.by != rules || !rules.Same(d.peer, p) {

@@ -21,8 +21,8 @@ import (
 	"tokend/daemon/server/socket"
 )
 
-// Server answers requests on connections. Make one with New. Its methods may be
-// called concurrently.
+// Server answers requests on connections. Make one with New. Its methods may be called
+// concurrently.
 type Server struct {
 	// Set by New, read-only after.
 	cfg   Config
@@ -33,17 +33,17 @@ type Server struct {
 	limits   atomic.Pointer[settings]
 	users    users
 	audit    audit
-	outs     sync.Pool     // of *[]byte, empty: room for replies
+	outs     sync.Pool     // of *[]byte, empty: buffers for replies
 	backups  gauge         // being made or sent
 	counters gauge         // of readers, that the server has added to credentials
 	open     atomic.Int64  // connections being served, operators' among them
-	spent    bucket        // of lines that say that descriptors are running out
-	full     bucket        // of lines that say that the socket is full
+	spent    bucket        // of log lines about missing descriptors
+	full     bucket        // of log lines about too many connections
 	faults   atomic.Uint32 // the number of the last fault: what ties a reply to the log
 
-	reports bucket // of lines about faults, of all users together
+	reports bucket // of log lines about faults, of all users together
 
-	// turnaways are connections that are being told, at leisure, that there are too many.
+	// turnaways counts the refused connections that are read until their peers have read why.
 	turnaways atomic.Int64
 }
 
@@ -61,34 +61,32 @@ func New(cfg Config) *Server {
 	return s
 }
 
-// SetRules puts other access rules into force: for new connections, and for the next
-// request of each that is open.
+// SetRules replaces the access rules, for new connections and for the next request of open ones.
 func (s *Server) SetRules(rules []access.Rule) {
 	if old := s.rules.Swap(access.Compile(s.users.self, rules)); old != nil {
 		old.Replace()
 	}
 }
 
-// epoch is what clock shows when the server is made: longer than any bucket takes to fill, so
-// that all are full.
+// epoch is the clock's time when the server is made. It is longer than any bucket takes to fill, so
+// all are full.
 const epoch = time.Hour
 
-// clock is the time that allowances are counted by. It is steady, and stands still while the
-// machine sleeps.
+// clock returns the time that allowances are based on. It is monotonic, and stops while the machine
+// sleeps.
 func (s *Server) clock() time.Duration { return time.Since(s.began) }
 
-// Serve answers requests on the connections of ln until ctx ends; it closes ln.
-// Then idle connections are closed at once, what is under way is answered (see
-// the package's documentation), and Serve returns nil. It returns an error
-// only if ln fails for good. When it returns, no request is being served and nothing that
-// it started is running. It may be called for several listeners at once.
+// Serve answers requests on the connections of ln until ctx ends. Then it closes ln and idle
+// connections, answers the requests in progress (see the package's documentation), and returns nil.
+// It returns an error only if ln fails for good. When it returns, nothing that it started is
+// running. It may be called for several listeners at once.
 //
 // A socket file of [socket.Listen] that is deleted or renamed is created again within seconds.
 //
-// On Linux, a [socket.Listener] is served by an event loop, which makes system calls
-// that Go's scheduler does not hear of: where GOMAXPROCS is 1, all else waits for a busy loop until
-// it is preempted. Give it 4, on a single processor too: the loop, a walk through all credentials and
-// the garbage collector then never wait for one another but for the processor itself.
+// On Linux, an event loop serves a [socket.Listener]. Go's scheduler does not know of its system
+// calls. If GOMAXPROCS is 1, all other goroutines wait for a busy loop until it is preempted. Set
+// GOMAXPROCS to 4, on a single processor too: the loop, a walk through all credentials and the
+// garbage collector then wait only for the processor.
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	own, ok := ln.(*socket.Listener)
 	if !ok || !own.Removable() {
@@ -99,7 +97,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	return g.Wait()
 }
 
-// serve is Serve for ln alone.
+// serve is Serve without [socket.Listener.Recreate].
 func (s *Server) serve(ctx context.Context, ln net.Listener) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -124,18 +122,18 @@ func (s *Server) serve(ctx context.Context, ln net.Listener) error {
 
 // carrier serves the connections of one listener.
 type carrier interface {
-	// run serves until ctx ends. Its error is why the listener has failed for good.
+	// run serves until ctx ends. It returns an error if the listener has failed for good.
 	run() error
 
-	// wake says that ctx has ended and that the listener is closed.
+	// wake is called after ctx has ended and the listener has been closed.
 	wake()
 
-	// close is called when nothing is running any more that the carrier has started.
+	// close is called when nothing that the carrier has started is running.
 	close()
 }
 
-// carrier returns an event loop where the system and ln have what it needs, and otherwise a
-// goroutine for each connection. stop ends ctx.
+// carrier returns an event loop if the system and ln allow one, and otherwise a goroutine for each
+// connection. stop ends ctx.
 func (s *Server) carrier(ctx context.Context, stop func(), ln net.Listener, conns *conns, start func(func())) carrier {
 	if !s.cfg.noLoop {
 		if l := s.loop(ctx, stop, ln, conns, start); l != nil {
@@ -145,7 +143,7 @@ func (s *Server) carrier(ctx context.Context, stop func(), ln net.Listener, conn
 	return &goroutines{s, ctx, ln, conns, start}
 }
 
-// goroutines has one for each connection.
+// goroutines is a carrier with a goroutine for each connection.
 type goroutines struct {
 	server *Server
 	ctx    context.Context
@@ -163,8 +161,8 @@ func (g *goroutines) run() error {
 func (g *goroutines) wake()  {}
 func (g *goroutines) close() {}
 
-// dismiss ends the connections: it wakes those that wait for requests, and cuts what is
-// left after the grace period.
+// dismiss ends the connections: it wakes those that wait for requests, and cuts those that are left
+// after the grace period.
 func (s *Server) dismiss(conns *conns, handled <-chan struct{}) {
 	conns.stop()
 	grace := time.NewTimer(s.cfg.gracePeriod)
@@ -178,9 +176,9 @@ func (s *Server) dismiss(conns *conns, handled <-chan struct{}) {
 	}
 }
 
-// admit decides whether a connection that has been accepted is served, and starts that. It does so
-// before the next one is accepted, so that what is refused never holds more than a descriptor or
-// two however fast it comes; nothing that it does waits for anybody.
+// admit decides whether an accepted connection is served, and starts serving it. The next
+// connection is accepted afterwards, so refused ones never hold more than a descriptor or two.
+// admit does not wait.
 func (s *Server) admit(ctx context.Context, nc net.Conn, conns *conns, spares *descriptors.Reserve, start func(func())) {
 	peer, err := s.cfg.peerOf(nc)
 	if err != nil {
@@ -188,24 +186,24 @@ func (s *Server) admit(ctx context.Context, nc net.Conn, conns *conns, spares *d
 		_ = nc.Close()
 		return
 	}
-	seat, err := s.judge(peer, spares.Free(socket.Descriptor(nc)), spares, func(c *conn) bool { return !c.borrowed && socket.Quiet(c.nc) })
-	if seat.ousted != nil {
-		_ = seat.ousted.nc.Close() // which ends its read
+	at, err := s.judge(peer, spares.Free(socket.Descriptor(nc)), spares, func(c *conn) bool { return !c.borrowed && socket.Quiet(c.nc) })
+	if at.evicted != nil {
+		_ = at.evicted.nc.Close() // which ends its read
 		if s.maySayFull() {
-			s.sayFull(seat.ousted.session.user.uid)
+			s.sayFull(at.evicted.session.user.uid)
 		}
 	}
 	switch {
 	case err == nil:
 		start(func() {
-			c := newConn(s, nc, seat.peer, seat.user)
-			defer s.leave(seat, c)
+			c := newConn(s, nc, at.peer, at.user)
+			defer s.leave(at, c)
 			s.handle(ctx, c, conns)
 		})
 	case errors.Is(err, errTooMany) && s.mayTurnAway():
 		start(func() {
 			defer s.turnaways.Add(-1)
-			c := newConn(s, nc, seat.peer, seat.user)
+			c := newConn(s, nc, at.peer, at.user)
 			defer c.close()
 			s.closed(c, s.host(c, conns, func() error { return s.turnAway(c) }))
 		})
@@ -219,26 +217,26 @@ func (s *Server) admit(ctx context.Context, nc net.Conn, conns *conns, spares *d
 }
 
 func (s *Server) notKnown(err error) {
-	s.log.Warn("connection refused: its peer is not known", "error", err)
+	s.log.Warn("connection refused: peer unknown", "error", err)
 }
 
-// seat is a connection's place among those that are served.
-type seat struct {
-	peer   access.Peer
-	user   *user
-	spares *descriptors.Reserve // whose place it has; nil for none
-	ousted *conn                // has lost its place to it, and is to be closed; nil for none
+// admission is the decision to serve a connection.
+type admission struct {
+	peer    access.Peer
+	user    *user
+	spares  *descriptors.Reserve // whose spare it uses; nil for none
+	evicted *conn                // an idle connection to be closed for it; nil for none
 }
 
-// judge decides whether a connection of peer is served, where left descriptors are free. If it is,
-// the seat is taken until leave. Otherwise the error is errTooMany or errSpent. may says which
-// connections can be closed for it.
-func (s *Server) judge(peer access.Peer, left int, spares *descriptors.Reserve, may func(*conn) bool) (seat, error) {
+// judge decides whether a connection of peer is served while left descriptors are free. If it is,
+// the caller calls leave at its end. Otherwise the error is errTooMany or errSpent. may reports
+// whether an idle connection can be closed for it.
+func (s *Server) judge(peer access.Peer, left int, spares *descriptors.Reserve, may func(*conn) bool) (admission, error) {
 	if left < descriptors.Daemon+descriptors.Operators {
-		may = nil // it would be refused all the same
+		may = nil // it will be refused anyway
 	}
-	u, ousted, ok := s.users.enter(peer.UID, s.limits.Load().room, may)
-	at := seat{peer: peer, user: u, ousted: ousted}
+	u, evicted, ok := s.users.enter(peer.UID, s.limits.Load().room, may)
+	at := admission{peer: peer, user: u, evicted: evicted}
 	switch {
 	case !ok:
 		u.stats.failed(0, errTooMany.Code)
@@ -264,29 +262,28 @@ func (s *Server) judge(peer access.Peer, left int, spares *descriptors.Reserve, 
 	return at, nil
 }
 
-// errSpent says that the descriptors that are left are for others: for operators, or for the daemon
-// itself.
+// errSpent says that the descriptors that are left are kept for operators or for the daemon itself.
 var errSpent = errors.New("too few descriptors")
 
-// maySaySpent reports whether the log is to say that connections are refused because of err.
+// maySaySpent reports whether to log that connections are refused because of err.
 func (s *Server) maySaySpent(err error) bool {
 	return errors.Is(err, errSpent) && s.spent.allow(s.clock(), warnLines)
 }
 
 func (s *Server) saySpent() {
-	s.log.Warn("connections are refused, too few descriptors are left: raise the limit (LimitNOFILE=)", "limit", descriptors.Limit())
+	s.log.Warn("connections refused: too few descriptors left; raise the limit (LimitNOFILE=)", "limit", descriptors.Limit())
 }
 
-// maySayFull reports whether the log is to say that there is no room for connections.
+// maySayFull reports whether to log that the limit of connections has been reached.
 func (s *Server) maySayFull() bool { return s.full.allow(s.clock(), warnLines) }
 
-// sayFull names the user whose connection has been closed.
+// sayFull logs the user whose connection has been closed.
 func (s *Server) sayFull(uid uint32) {
-	s.log.Warn("the socket is full: closing idle connections of the user with the most connections", "uid", uid, "limit", s.limits.Load().room)
+	s.log.Warn("too many connections: closing idle ones of the user with the most", "uid", uid, "limit", s.limits.Load().room)
 }
 
-// leave ends what judge has begun. c is the connection.
-func (s *Server) leave(at seat, c *conn) {
+// leave ends an admission. c is the connection.
+func (s *Server) leave(at admission, c *conn) {
 	if at.spares != nil {
 		at.spares.Return()
 	}
@@ -300,10 +297,10 @@ func (s *Server) handle(ctx context.Context, c *conn, conns *conns) {
 	s.closed(c, s.host(c, conns, func() error { return c.serve(ctx, c.session.greet()) }))
 }
 
-// errBroken is how a connection ends by a fault of tokend's. It has been logged.
-var errBroken = errors.New("a fault of tokend's")
+// errBroken ends a connection after a panic, which has been logged.
+var errBroken = errors.New("internal error")
 
-// host runs f for c, which conns knows of meanwhile, and keeps a fault of f to that connection.
+// host runs f for c while c is one of conns. A panic of f ends only that connection.
 func (s *Server) host(c *conn, conns *conns, f func() error) (err error) {
 	defer s.recover()
 	conns.add(c)
@@ -313,43 +310,40 @@ func (s *Server) host(c *conn, conns *conns, f func() error) (err error) {
 	return err
 }
 
-// closed says that c is over, and why.
+// closed logs the end of c, and the reason.
 func (s *Server) closed(c *conn, err error) {
 	peer := &c.session.peer
 	switch {
 	case !ordinary(err):
 		s.log.Debug("connection failed", "uid", peer.UID, "pid", peer.PID, "error", err)
-	case s.log.IsTrace(): // asked first, since a client that connects for each request would pay for the words all the same
+	case s.log.IsTrace(): // checked first, because formatting would slow down clients that connect for each request
 		s.log.Trace("connection closed", "uid", peer.UID, "pid", peer.PID, "error", err)
 	}
 }
 
-// recover is to be deferred: it logs the fault that ends a connection, and keeps it to that
-// connection.
+// recover is deferred: it logs a panic that ends a connection.
 func (s *Server) recover() {
 	if fault := recover(); fault != nil {
 		s.report(fault)
 	}
 }
 
-// report logs a fault. Of what was thrown only the runtime's own words are logged, and the type
-// of anything else, which might hold a value. The stack holds addresses, not the texts that are at
-// them.
+// report logs a panic. It logs a runtime error's text. Of anything else it logs only the type,
+// because the text might contain a value. The stack contains addresses, and not the texts at them.
 func (s *Server) report(fault any) {
 	what := fmt.Sprintf("%T", fault)
 	if err, ok := fault.(runtime.Error); ok {
 		what = err.Error()
 	}
-	s.log.Error("a connection failed by a fault of tokend's", "panic", what, "stack", string(debug.Stack()))
+	s.log.Error("connection failed: internal error", "panic", what, "stack", string(debug.Stack()))
 }
 
-// maxTurnaways bounds how many connections for which there is no room are waited for until they
-// have said what they had to say. Others are told in a hurry: one that is still writing may
-// learn of it by a broken pipe.
+// maxTurnaways bounds the refused connections that are read until their peers have read why. Others
+// are closed at once: a peer that is still writing may get a broken pipe instead of the reply.
 const maxTurnaways = 64
 
-// mayTurnAway reports whether one more may be waited for. Whoever is told so takes one from
-// turnaways in the end.
+// mayTurnAway reports whether one more refused connection may be read. If so, the caller decrements
+// turnaways at the end.
 func (s *Server) mayTurnAway() bool {
 	if s.turnaways.Add(1) > maxTurnaways {
 		s.turnaways.Add(-1)
@@ -358,7 +352,7 @@ func (s *Server) mayTurnAway() bool {
 	return true
 }
 
-// turnAway answers BUSY to whatever the peer of c is about to ask.
+// turnAway answers BUSY before the peer of c has sent a request.
 func (s *Server) turnAway(c *conn) error {
 	if c.session.mayNote(&c.session.user.denials, denialLines) {
 		c.session.note(hclog.Warn, connect, "-", string(errTooMany.Code))
@@ -371,11 +365,11 @@ func (s *Server) turnAway(c *conn) error {
 	return err
 }
 
-// briefly is how long a peer that is sent away in a hurry may take to be told. A socket that was
-// connected just now takes a line at once; other transports may not.
+// briefly is how long writing the reply to a refused connection may take. A new socket takes a line
+// at once; other transports may not.
 const briefly = 10 * time.Millisecond
 
-// dismissBriefly tells the peer that there is no room, if that takes no time, and closes.
+// dismissBriefly answers BUSY, if that takes no time, and closes.
 func dismissBriefly(nc net.Conn) {
 	_ = nc.SetWriteDeadline(time.Now().Add(briefly))
 	_, _ = nc.Write(crowdedReply())

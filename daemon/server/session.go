@@ -12,106 +12,102 @@ import (
 	"tokend/protocol"
 )
 
-// maxOut is how many bytes of replies gather before they are written although more
-// requests are at hand. One reply may go beyond it.
+// maxOut is how many bytes of replies are buffered before they are written, although more requests
+// are pending. A single reply may exceed it.
 const maxOut = 64 << 10
 
-// action is what a session wants its driver to do next. Whatever it is, the driver
-// may write what has gathered in out at any time between two steps.
+// action is what a session wants its driver to do next. The driver may also write out at any time
+// between two steps.
 type action uint8
 
 const (
 	more   action = iota // write out, read more, step again
 	flush                // write out, step again
-	slow                 // write out, let takeDelay pass, step again
+	slow                 // write out, sleep for takeDelay, step again
 	wait                 // run the job, step again
 	end                  // write out, close
-	refuse               // write out, then let the peer finish what it is saying before closing
+	refuse               // write out, read on for a while, close
 )
 
-// session is what one connection does with bytes: a machine that is handed what has
-// been received and appends replies to out. It never reads, writes or waits;
-// whoever drives it does, and calls it from one goroutine at a time.
+// session is the state machine of one connection: it is given bytes that have arrived, and appends
+// replies to out. It never reads, writes or waits. Its driver does, and calls it from one goroutine
+// at a time.
 type session struct {
 	server *Server
 	peer   access.Peer
 	user   *user  // of peer
-	unit   string // peer's systemd unit, for the audit; "" until it has been asked for
+	unit   string // the peer's systemd unit, for the audit log; "" until it is needed
 
-	// out is replies that are not yet written. The driver empties it.
+	// out has the replies that are not yet written. The driver empties it.
 	out []byte
 
-	// job is what has to be run when step has returned wait.
+	// job is to be run after step has returned wait.
 	job job
 
 	codec  codec // the line protocol until the first byte has chosen
 	lines  lines // here, so that the codec of most sessions is made with the session
 	chosen bool  // codec has been chosen
 
-	verb protocol.Verb // of the request that is being answered; 0 for what is no request
+	verb protocol.Verb // of the request that is being answered; 0 for an invalid one
 
-	rules   *access.Rules // that rights were decided by
+	rules   *access.Rules // that rights are based on
 	rights  *access.Rights
-	granted int // which of rights' grants has granted the last name; a guess, see mayGet
+	granted int // which grant has matched the last name; a hint, see mayGet
 
-	// late tells peer's groups, which are asked for when there is a rule for groups; nil where peer
-	// has them already.
+	// late returns the peer's groups, once a rule needs them; nil if peer has them already.
 	late interface{ groups() ([]uint32, error) }
 
-	// allowance is how many requests may be answered before more has to be drawn from the
-	// user's. delay is how long it is until what was drawn last may be used.
+	// allowance is how many requests may be answered before draw takes more from the user's
+	// allowance. delay is how long the session must wait before it uses what draw took.
 	allowance int
 	delay     time.Duration
 
-	paid   bool          // the request that waits has been paid for, see afford
-	paidAt time.Duration // when the last long value will have been, by the server's clock
+	paid   bool          // the request that waits is paid for, see afford
+	paidAt time.Duration // when the last long value is paid for, by the server's clock
 
-	// now is what cached goes by; 0 where the clock has to be looked at. It is good for one step:
-	// nothing in it waits, but between two steps any time may pass, unless the driver knows better
+	// now is the time by which cached decides; 0 if the clock must be read. It holds for one step,
+	// in which nothing waits. Any time may pass between two steps, unless the driver knows the time
 	// (stepAt).
 	now clock.Instant
 
-	ahead *ahead // what has been looked up for this step; nil for nothing
+	ahead *ahead // values that have been looked up for this step; nil for none
 
-	leave func() // ends what the job is counted in, when it has run; nil for nothing
+	leave func() // removes the job from a count after it has run; nil for none
 
 	tally tally
 }
 
-// job is a request that may have to wait. While it runs, the session is its own.
+// job is a request that may have to wait. While it runs, it owns the session.
 type job struct {
-	// run appends the reply to the session's out; flush writes what there is of it. An error
-	// means that the connection is over. Nil where the job is to store deposit.
+	// run appends the reply to the session's out; flush writes what is in out so far. An error ends
+	// the connection. Nil if the job is to store deposit.
 	run func(ctx context.Context, flush func() error) error
 
-	// deposit is what a PUT hands in. A driver that has several at once may hand them to the engine
-	// together.
+	// deposit is the value of a PUT. A driver may pass several deposits to the engine at once.
 	deposit credential.Deposit
 
-	// waits says that run may wait for long, and gives up when ctx ends: the
-	// driver writes what the peer is still owed first, and ends ctx when the
-	// peer goes away.
+	// waits says that run may wait for long, and gives up when ctx ends. The driver writes out
+	// first, and ends ctx when the peer closes.
 	waits bool
 
-	// last says that the connection is the job's from now on: ctx also ends when the
-	// peer sends anything at all.
+	// last says that the connection ends with the job: ctx also ends when the peer sends
+	// anything.
 	last bool
 
-	// brief says that run waits for the disk alone, unless something is wrong: to find out that the
-	// peer goes away meanwhile would cost more than it is worth.
+	// brief says that run normally waits for the disk alone. Watching for a peer that closes during
+	// that time would cost more than it saves.
 	brief bool
 }
 
 var (
-	// errOver is what a job returns whose connection is to be closed in good order.
-	errOver = errors.New("nothing more to say")
+	// errOver is returned by a job whose connection is to be closed without an error.
+	errOver = errors.New("no more replies")
 
-	// errGone is the cause of a job's ctx that has ended because the peer went away.
-	errGone = errors.New("the peer is gone")
+	// errGone is the cause of a job's ctx that has ended because the peer closed.
+	errGone = errors.New("the peer has closed")
 )
 
-// newSession returns the session of peer, which is one of u's. The caller calls close at its
-// end.
+// newSession returns the session of peer, which is one of u. The caller calls close at the end.
 func newSession(s *Server, peer access.Peer, u *user) *session {
 	session := new(session)
 	session.init(s, peer, u)
@@ -123,7 +119,7 @@ func (s *session) init(server *Server, peer access.Peer, u *user) {
 	s.server, s.peer, s.user, s.codec = server, peer, u, &s.lines
 }
 
-// close gives back what the session holds of its user's. It is not used any more then.
+// close returns the unused allowance to the user. The session is not used afterwards.
 func (s *session) close() {
 	s.letGo()
 	if s.allowance > 0 && !s.user.operator {
@@ -132,7 +128,7 @@ func (s *session) close() {
 	}
 }
 
-// perform does j.
+// perform runs j.
 func (s *session) perform(ctx context.Context, j job, flush func() error) error {
 	if j.run == nil {
 		return s.store(ctx, j.deposit)
@@ -140,20 +136,18 @@ func (s *session) perform(ctx context.Context, j job, flush func() error) error 
 	return j.run(ctx, flush)
 }
 
-// takeJob returns the job that step has asked for, and lets go of it.
+// takeJob returns the job that step has requested, and clears it.
 func (s *session) takeJob() job {
 	j := s.job
 	s.job = job{}
 	return j
 }
 
-// step answers the whole lines at the beginning of in, up to the first that has to wait, and
-// returns how many bytes it consumed and what is to be done next. It keeps nothing
-// of in.
+// step answers the whole requests at the beginning of in, up to the first that has to wait. It
+// returns how many bytes it has consumed and what to do next. It keeps nothing of in.
 func (s *session) step(in []byte) (n int, next action) { return s.stepAt(in, 0) }
 
-// stepAt is step for a driver that has looked at the engine's clock a moment before; 0 where it has
-// not.
+// stepAt is step for a driver that has just read the engine's clock; 0 if it has not.
 func (s *session) stepAt(in []byte, now clock.Instant) (n int, next action) {
 	s.renewRights()
 	s.now = now
@@ -179,7 +173,7 @@ func (s *session) stepAt(in []byte, now clock.Instant) (n int, next action) {
 			break
 		}
 		s.allowance--
-		if next = s.answer(request, name); next == slow { // it is answered when it is paid for
+		if next = s.answer(request, name); next == slow { // it is answered once it is paid for
 			s.allowance++
 			break
 		}
@@ -196,7 +190,7 @@ func (s *session) chooseCodec(in []byte) {
 	}
 }
 
-// draw draws the next ration of requests, and reports whether it may be used at once.
+// draw takes requests from the user's allowance, and reports whether they may be used at once.
 func (s *session) draw() bool {
 	if s.user.operator {
 		s.allowance = math.MaxInt
@@ -218,7 +212,7 @@ func (s *session) takeDelay() time.Duration {
 	return d
 }
 
-// hold makes the next job hold one of g until it has run, unless limit are held.
+// hold makes g count the next job until it has run, unless g has reached limit.
 func (s *session) hold(g *gauge, limit int) bool {
 	if !g.enter(s.user.bound(limit)) {
 		return false
@@ -235,10 +229,10 @@ func (s *session) letGo() {
 	}
 }
 
-// answer answers one request. It returns slow where that has to wait until the user may ask again.
+// answer answers one request. It returns slow if the request must wait for the user's allowance.
 func (s *session) answer(request, name []byte) action {
 	if name != nil && s.hit(name) {
-		return more // unparsed: that is most of what a hit costs
+		return more // without parsing, which would be most of what a hit costs
 	}
 	if len(request) > longText {
 		return s.answerLong(request)
@@ -246,14 +240,14 @@ func (s *session) answer(request, name []byte) action {
 	return s.codec.answer(s, request)
 }
 
-// call answers one request, which is a verb with the arguments that it takes; those that may be
-// left out are nil. A new verb is a line here and a method.
+// call answers one request: a verb with its arguments. Optional arguments may be nil. A new verb is
+// a case here and a method.
 func (s *session) call(v protocol.Verb, args [][]byte) action {
 	if looks(v) && !s.afford(lookCost) {
 		return slow
 	}
 	s.verb = v
-	if v != protocol.VerbGet { // which get counts
+	if v != protocol.VerbGet { // get counts it
 		s.user.stats.asked[v].Add(1)
 	}
 	switch v {
@@ -313,15 +307,15 @@ func (s *session) quit() action {
 	return end
 }
 
-// do makes a job of what does not wait for others but may take its time: it
-// asks the system, walks through much, or writes more than fits in out.
+// do makes a job of run, which may take its time without waiting: it makes system calls, walks
+// through many credentials, or writes more than fits in out.
 func (s *session) do(run func(flush func() error) error) action {
 	s.job = job{run: func(_ context.Context, flush func() error) error { return run(flush) }}
 	return wait
 }
 
-// wait makes a job of what leaves the peer waiting for owner, for as long as waitTimeout allows.
-// ask appends the answer, or its error is the answer.
+// wait makes a job of ask, which may wait for owner as long as waitTimeout. ask appends the reply,
+// or its error is the reply.
 func (s *session) wait(owner string, ask func(context.Context) error) action {
 	if !s.mayWait(owner) {
 		return more
@@ -330,8 +324,8 @@ func (s *session) wait(owner string, ask func(context.Context) error) action {
 	return wait
 }
 
-// mayWait reports whether one more request of the user's may wait for owner; if so, the next job is
-// to be one that does. Otherwise the answer has been given.
+// mayWait reports whether one more request of the user may wait for owner. If so, the caller makes
+// a job that does. Otherwise mayWait has answered the request.
 func (s *session) mayWait(owner string) bool {
 	w := &s.user.waits
 	if !w.enter(owner, s.user.bound(s.server.limits.Load().waits)) {
@@ -345,13 +339,13 @@ func (s *session) mayWait(owner string) bool {
 // waiting runs ask, see wait.
 func (s *session) waiting(ctx context.Context, ask func(context.Context) error) error {
 	defer s.letGo()
-	if ctx.Err() != nil { // stopping: nothing is begun that nobody will wait for
+	if ctx.Err() != nil { // stopping: nothing new is started
 		s.fail(ctx.Err())
 		return nil
 	}
 	bounded, cancel := context.WithTimeout(ctx, s.server.cfg.waitTimeout)
 	defer cancel()
-	if !s.user.operator { // nothing is kept from operators for others
+	if !s.user.operator { // operators need no share of their own
 		bounded = credential.WithUser(bounded, s.user)
 	}
 	switch err := ask(bounded); {
@@ -364,14 +358,13 @@ func (s *session) waiting(ctx context.Context, ask func(context.Context) error) 
 	return nil
 }
 
-// failNone answers err to what is no request.
+// failNone answers err to an invalid request.
 func (s *session) failNone(err error) {
 	s.verb = 0
 	s.fail(err)
 }
 
-// fail answers err. A fault goes to the log, and the peer is told where to find it
-// there.
+// fail answers err. A fault is logged, and the reply has the number of the log line.
 func (s *session) fail(err error) {
 	e := codeOf(err)
 	if e == errInternal {

@@ -432,7 +432,7 @@ func TestErrorCodes(t *testing.T) {
 		{&credential.Error{Reason: credential.Unfit, RetryAfter: credential.Never, Message: "m"}, "ERR BAD_REQUEST - m\n"},
 		{fmt.Errorf("wrapped: %w", &credential.Error{Reason: credential.Busy, Message: "m"}), "ERR BUSY 0 m\n"},
 		{&credential.Error{Reason: 99, Message: "m"}, "ERR INTERNAL - internal error\n"},
-		{context.DeadlineExceeded, "ERR UNAVAILABLE 1 not done in time; what was begun goes on\n"},
+		{context.DeadlineExceeded, "ERR UNAVAILABLE 1 timed out; the operation continues\n"},
 		{context.Canceled, "ERR SHUTDOWN 1 the daemon is stopping\n"},
 		{errFault, "ERR INTERNAL - internal error\n"},
 	}

@@ -7,60 +7,59 @@ import (
 	"tokend/daemon/server/descriptors"
 )
 
-// Limits are what an operator may change. The zero value of a field is that of [DefaultLimits].
+// Limits can be changed by an operator. A zero field stands for that of [DefaultLimits].
 type Limits struct {
-	// MaxConns is how many connections may be open at once, and at most three quarters of the
-	// process's descriptors, or all but 24. One user may have as many as are free, and so no more
-	// than half; the last sixteenth is for users with few. Further ones are answered BUSY and
-	// closed. Those of root and of the daemon's own user are not counted; nor do the limits that
-	// follow bind them.
+	// MaxConns bounds the open connections. It is reduced to three quarters of the process's
+	// descriptors, or to all but 24. One user may have as many as are free, and so no more than
+	// half. The last sixteenth is for users with few connections. Further connections are answered
+	// BUSY and closed. No limit applies to root and the daemon's own user, and their connections
+	// are not counted.
 	MaxConns int
 
 	// UserRate is how many requests of one user are answered in a second, on all its connections
-	// together. What goes beyond the rate, and beyond what has not been used of the last second's,
-	// is slowed: the connection is not read until its turn comes.
+	// together. Up to one second's requests can be saved. Further requests are delayed: the
+	// connection is not read until the allowance has refilled.
 	UserRate int
 
-	// MaxUserWaits is how many requests of one user may wait for fetches at once. Further ones are
-	// answered BUSY.
+	// MaxUserWaits is how many requests of one user may wait for fetches at once. Further requests
+	// are answered BUSY.
 	MaxUserWaits int
 
-	// IdleTimeout closes a connection on which nothing has been asked for so long; zero stands for
-	// never. A process that dies is noticed at once without it, since the kernel closes its
-	// sockets.
+	// IdleTimeout closes a connection without a request for that long; zero means never. It is not
+	// needed for processes that die: the kernel closes their sockets.
 	IdleTimeout time.Duration
 }
 
-// DefaultLimits are those without a configuration.
+// DefaultLimits are the limits without a configuration.
 //
-// 100000 requests are a third of a second of one processor where each is its own read and write
-// (3.3 us), and a twentieth where they are pipelined. PHP that connects for each request is not
-// able to make as many on a whole machine of two.
+// 100000 requests take a third of a second of one processor if each is a read and a write (3.3 us),
+// and a twentieth if they are pipelined. PHP scripts that connect for each request cannot send as
+// many from two processors.
 var DefaultLimits = Limits{MaxConns: 8192, UserRate: 100_000, MaxUserWaits: 1024}
 
-// settings are Limits as they are used.
+// settings are Limits in the form that is used.
 type settings struct {
-	room   int  // connections that may be open, operators' not counted
+	room   int  // limit of connections, operators' not counted
 	pace   rate // of a user's requests
-	ration int  // how many of them a session draws at once
+	ration int  // how many of them a session takes at once
 	waits  int
 	idle   time.Duration
 }
 
-// maxRation is how many requests' worth of its user's allowance a session draws at most at once, so
-// that a request costs a subtraction and not an atomic operation that all connections of a user
-// meet at. What is left of it at the end is given back. Of a small allowance it draws less, so that
-// 256 connections have a ration each within a second.
+// maxRation is the most that a session takes from its user's allowance at once. So a request costs
+// a subtraction, and not an atomic operation on memory that all connections of a user share. The
+// rest is returned at the end. The ration of a small allowance is smaller, so that 256 connections
+// have one each within a second.
 const maxRation = 64
 
-// SetLimits puts other limits in force. A connection that is open stays open; the idle timeout holds
-// for it from its next request on.
+// SetLimits replaces the limits. Open connections stay open. A new idle timeout applies to them
+// after their next request.
 func (s *Server) SetLimits(l Limits) {
 	rate := newRate(cmp.Or(l.UserRate, DefaultLimits.UserRate))
 	most := cmp.Or(l.MaxConns, DefaultLimits.MaxConns)
 	room := descriptors.Room(most)
 	if room < most && most > DefaultLimits.MaxConns {
-		s.log.Warn("the process has too few descriptors for max_connections: raise the limit (LimitNOFILE=)",
+		s.log.Warn("too few descriptors for max_connections: raise the limit (LimitNOFILE=)",
 			"max_connections", most, "possible", room, "descriptors", descriptors.Limit())
 	}
 	s.limits.Store(&settings{
@@ -72,5 +71,5 @@ func (s *Server) SetLimits(l Limits) {
 	})
 }
 
-// newRate returns the rate of n in a second.
+// newRate returns the rate of n per second.
 func newRate(n int) rate { return rate{each: max(1, time.Second/time.Duration(n)), burst: n} }

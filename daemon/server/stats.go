@@ -9,40 +9,39 @@ import (
 	"tokend/protocol"
 )
 
-// stats are what has been done, by one user or by several, since the server was made.
+// stats are counters of one user, or of several, since the server was made.
 type stats struct {
-	connections atomic.Int64 // accepted, those turned away among them
-	turnedAway  atomic.Int64 // of these, those for which there was no room
+	connections atomic.Int64 // accepted, refused ones included
+	turnedAway  atomic.Int64 // of these, refused by BUSY
 	reads       atomic.Int64 // GET and SIGN that were granted
 	hits        atomic.Int64 // of these, answered from memory
-	waits       atomic.Int64 // of these, those for which no valid value was held
+	waits       atomic.Int64 // of these, without a valid cached value
 	rejects     atomic.Int64 // REJECT that were granted
-	ousted      atomic.Int64 // idle connections closed to make room for others
-	slowed      atomic.Int64 // pauses between requests, since there were too many
-	unaudited   atomic.Int64 // audit lines left out, since there were too many
+	evicted     atomic.Int64 // idle connections closed for others
+	slowed      atomic.Int64 // pauses because of UserRate
+	unaudited   atomic.Int64 // audit lines omitted
 
 	signed atomic.Int64 // of hits, those that were a SIGN
 
-	// asked is how often each verb was asked for; of GET only what was not a hit, so that a hit is
-	// counted once.
+	// asked is how often each verb was requested; of GET without hits, so that a hit is counted
+	// once.
 	asked [verbCount]atomic.Int64
 
-	// errors are by the verb that was asked for, 0 where there was none, and by the code's place in
-	// protocol.Codes, the last for others.
+	// errors are by verb, 0 for none, and by the code's index in protocol.Codes, the last for other
+	// codes.
 	errors [verbCount][16]atomic.Int64
 }
 
 // verbCount is one more than there are verbs: no request has the zero verb.
 const verbCount = int(protocol.VerbQuit) + 1
 
-// tally is what one session has counted since it last told stats: plain numbers, so
-// that a batch of requests costs one atomic addition for each counter and not one for each
-// request.
+// tally is what a session has counted since it last added to stats. These are plain numbers: many
+// requests cost one atomic addition for each counter.
 type tally struct {
 	reads, hits, signed int64
 }
 
-// add tells s, and empties t.
+// add adds t to s, and empties t.
 func (t *tally) add(s *stats) {
 	if t.reads != 0 {
 		s.reads.Add(t.reads)
@@ -56,7 +55,7 @@ func (t *tally) add(s *stats) {
 	*t = tally{}
 }
 
-// failed counts an answer to verb; 0 stands for what is no request.
+// failed counts an error in answer to verb; 0 is for an invalid request.
 func (s *stats) failed(verb protocol.Verb, code protocol.Code) {
 	i := slices.Index(protocol.Codes(), code)
 	if i < 0 || i >= len(s.errors[0]) {
@@ -65,7 +64,7 @@ func (s *stats) failed(verb protocol.Verb, code protocol.Code) {
 	s.errors[verb][i].Add(1)
 }
 
-// failures returns how many answers had the code at place i.
+// failures returns how many errors had the code at index i.
 func (s *stats) failures(i int) (n int64) {
 	for verb := range s.errors {
 		n += s.errors[verb][i].Load()
@@ -73,7 +72,7 @@ func (s *stats) failures(i int) (n int64) {
 	return n
 }
 
-// merge adds what other counts.
+// merge adds other to s.
 func (s *stats) merge(other *stats) {
 	s.signed.Add(other.signed.Load()) // before the hits that they are of
 	for _, pair := range [...][2]*atomic.Int64{
@@ -83,7 +82,7 @@ func (s *stats) merge(other *stats) {
 		{&s.hits, &other.hits},
 		{&s.waits, &other.waits},
 		{&s.rejects, &other.rejects},
-		{&s.ousted, &other.ousted},
+		{&s.evicted, &other.evicted},
 		{&s.slowed, &other.slowed},
 		{&s.unaudited, &other.unaudited},
 	} {
@@ -99,8 +98,7 @@ func (s *stats) merge(other *stats) {
 	}
 }
 
-// list returns the counters. What is no part of ordinary days is in it only where it has
-// occurred.
+// list returns the counters. Those of unusual events are included only if they are not 0.
 func (s *stats) list() []credential.Stat {
 	all := []credential.Stat{
 		{Key: "connections", Value: s.connections.Load()},
@@ -114,7 +112,7 @@ func (s *stats) list() []credential.Stat {
 			all = append(all, credential.Stat{Key: key, Value: n})
 		}
 	}
-	occurred("closed_idle", s.ousted.Load())
+	occurred("closed_idle", s.evicted.Load())
 	occurred("turned_away", s.turnedAway.Load())
 	occurred("slowed", s.slowed.Load())
 	occurred("unaudited", s.unaudited.Load())
@@ -124,9 +122,9 @@ func (s *stats) list() []credential.Stat {
 	return all
 }
 
-// stats answers with the engine's counters and the server's, sorted by key. The engine's, and
-// what others do, tell of credentials that the peer may not see: unless STATS is granted
-// to it on every name, it is told what its own user has done.
+// stats answers with the engine's counters and the server's, sorted by key. The engine's counters,
+// and those of other users, reveal credentials that the peer may not see. So unless STATS is
+// granted on every name, the reply has only the counters of the peer's user.
 func (s *session) stats() action {
 	if !s.rights.Anywhere(protocol.VerbStats) {
 		return s.deny(protocol.VerbStats)

@@ -8,8 +8,8 @@ import (
 	"tokend/protocol"
 )
 
-// status answers with everything there is to say of a credential but its value. Every key
-// is always there, in this order; "-" stands for none. New keys come at the end.
+// status answers with all about a credential except its value. Every key is present, in this order;
+// "-" means none. New keys are appended.
 func (s *session) status(name []byte) action {
 	if next, ok := s.allowed(protocol.VerbStatus, name); !ok {
 		return next
@@ -81,7 +81,7 @@ func (s *session) recount(name string) {
 	}
 }
 
-// ttl is whole seconds, rounded as in the reply to GET; "" where there is no valid value.
+// ttl returns whole seconds, rounded as in the reply to GET; "" for no valid value.
 func ttl(d time.Duration) string {
 	if d <= 0 {
 		return ""
@@ -96,8 +96,8 @@ func moment(t time.Time) string {
 	return t.UTC().Format(time.RFC3339)
 }
 
-// holdUntil is when WeChat is asked again of itself; "action" where it is not, since that
-// would be of no use before somebody acts; "" where there is no hold.
+// holdUntil returns when the next call to WeChat is made; "action" if none is made before an
+// operator acts; "" if there is no hold.
 func holdUntil(st credential.Status) string {
 	if st.Held && st.HoldUntil.IsZero() {
 		return "action"
@@ -105,8 +105,8 @@ func holdUntil(st credential.Status) string {
 	return moment(st.HoldUntil)
 }
 
-// some is "" for 0: an errcode of 0 is WeChat's word for success, and a grant has at least
-// one generation.
+// some returns n, and "" for 0: an errcode of 0 is success, and a grant has at least one
+// generation.
 func some(n int) string {
 	if n == 0 {
 		return ""

@@ -13,18 +13,18 @@ import (
 	"github.com/hashicorp/go-hclog"
 )
 
-// Users of a host may have ranges of subordinate uids (subuid(5)), 65536 each, and become any of
-// them in a user namespace. All uids of a user are one user, or the limits for each user would be
-// none. What a peer may do is still decided by its own uid.
+// A user of a host may have ranges of subordinate uids (subuid(5)), 65536 each, and use any of them
+// in a user namespace. The limits for each user count all of them as one user. Rights are still
+// those of the peer's own uid.
 
-// subordinate is uids that count as one user.
+// subordinate is a range of uids that count as one user.
 type subordinate struct {
 	first, last uint32
 	user        uint32
 }
 
-// ReadSubuids reads the file that Config.Subuids names, for connections that come from now on. What
-// it says before is forgotten; a line that is malformed is left out.
+// ReadSubuids reads the file that Config.Subuids names, for new connections. It replaces what was
+// read before, and ignores malformed lines.
 func (s *Server) ReadSubuids() {
 	if s.cfg.Subuids == "" {
 		return
@@ -35,11 +35,11 @@ func (s *Server) ReadSubuids() {
 		level = hclog.Debug // most hosts without containers have none
 	}
 	if err != nil {
-		s.log.Log(level, "no ranges of subordinate uids are known, each uid counts as a user", "error", err)
+		s.log.Log(level, "no ranges of subordinate uids known: each uid counts as a user", "error", err)
 	}
 	all, malformed := parseSubuids(string(text), lookupUser)
 	if len(malformed) > 0 {
-		s.log.Warn("malformed lines of subordinate uids are ignored", "file", s.cfg.Subuids, "first_line", malformed[0], "lines", len(malformed))
+		s.log.Warn("ignoring malformed lines of subordinate uids", "file", s.cfg.Subuids, "first_line", malformed[0], "lines", len(malformed))
 	}
 	s.users.setSubordinates(all)
 }
@@ -55,8 +55,8 @@ func lookupUser(name string) (uint32, bool) {
 }
 
 // parseSubuids returns the ranges in text, in the form of subuid(5), sorted and without overlap,
-// and the numbers of the lines that are malformed. A range belongs to the user that it names, by
-// login name or by number; where there is no such user, to the first uid in it.
+// and the numbers of malformed lines. A range belongs to the user that it names, by login name or
+// by number. If there is no such user, the range belongs to its first uid.
 func parseSubuids(text string, lookup func(name string) (uint32, bool)) (all []subordinate, malformed []int) {
 	for i, line := range strings.Split(text, "\n") {
 		line = strings.TrimSpace(line)
@@ -109,8 +109,8 @@ func (us *users) setSubordinates(all []subordinate) {
 	us.subordinates = all
 }
 
-// ownerLocked returns the uid of the user that uid counts as. An operator is itself, and nobody
-// else is an operator: the uids that root has given to containers are as foreign as any. us.mu is
+// ownerLocked returns the uid of the user that uid counts as. No subordinate uid counts as an
+// operator: uids that root has assigned to containers have no more rights than others. us.mu is
 // held.
 func (us *users) ownerLocked(uid uint32) uint32 {
 	if us.operator(uid) {

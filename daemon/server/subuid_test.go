@@ -129,8 +129,8 @@ func TestSubuidsAreReadAgain(t *testing.T) {
 		one       bool
 	}{
 		{"1000:200000:10\n", "", false},
-		{"1000:100000:10\nmalformed\n", "[WARN]  malformed lines of subordinate uids are ignored", true},
-		{"", "[DEBUG] no ranges of subordinate uids are known", false},
+		{"1000:100000:10\nmalformed\n", "[WARN]  ignoring malformed lines of subordinate uids", true},
+		{"", "[DEBUG] no ranges of subordinate uids known", false},
 	} {
 		if step.text == "" {
 			if err := os.Remove(path); err != nil {

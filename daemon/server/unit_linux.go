@@ -9,29 +9,29 @@ import (
 	"tokend/daemon/access"
 )
 
-// maxProcFile bounds what is read of a file in /proc.
+// maxProcFile bounds how many bytes of a file in /proc are read.
 const maxProcFile = 16 << 10
 
-// unitOf returns the systemd unit that the process of p runs in, or "-" where it cannot be
-// known: the process is gone, it is none of systemd's, or the daemon does not see
-// other users' processes (ProtectProc=invisible). A number that has been given to a process
-// of another user meanwhile is found out; one given to the same user's may not be.
+// unitOf returns the systemd unit of p's process, or "-" if it cannot be known: the process has
+// exited, it does not run under systemd, or the daemon cannot see other users' processes
+// (ProtectProc=invisible). A pid that another user's process has reused is detected. A pid that a
+// process of the same user has reused may not be.
 func unitOf(p access.Peer) string {
 	if p.PID <= 0 {
 		return "-"
 	}
 	dir := "/proc/" + strconv.Itoa(int(p.PID))
-	cgroup := procFile(dir + "/cgroup") // before the status, which says whose it was
+	cgroup := procFile(dir + "/cgroup") // before the status, which verifies the uid
 	return unitFrom(cgroup, procFile(dir+"/status"), p.UID)
 }
 
-// unitFrom reads the unit out of a process's control groups, if its status says that it is uid's.
+// unitFrom returns the unit in a process's control groups, if its status has uid.
 func unitFrom(cgroup, status string, uid uint32) string {
 	if effective, ok := effectiveUID(status); !ok || effective != uid {
 		return "-"
 	}
 	for line := range strings.Lines(cgroup) {
-		// hierarchy:controllers:path; systemd's is 0, or, before cgroup 2, the one of its name.
+		// hierarchy:controllers:path; systemd's is 0, or has its name before cgroup 2.
 		f := strings.SplitN(strings.TrimSuffix(line, "\n"), ":", 3)
 		if len(f) == 3 && (f[0] == "0" || f[1] == "name=systemd") {
 			if unit := unitIn(f[2]); unit != "" {
@@ -42,7 +42,7 @@ func unitFrom(cgroup, status string, uid uint32) string {
 	return "-"
 }
 
-// procFile returns the file at path as far as it can be read.
+// procFile returns what can be read of the file at path.
 func procFile(path string) string {
 	f, err := os.Open(path)
 	if err != nil {
@@ -53,7 +53,7 @@ func procFile(path string) string {
 	return string(b)
 }
 
-// effectiveUID returns the second number of the line Uid: of a process's status.
+// effectiveUID returns the second number in the line "Uid:" of a process's status.
 func effectiveUID(status string) (uint32, bool) {
 	for line := range strings.Lines(status) {
 		if f := strings.Fields(line); len(f) >= 3 && f[0] == "Uid:" {
@@ -64,8 +64,8 @@ func effectiveUID(status string) (uint32, bool) {
 	return 0, false
 }
 
-// unitIn returns the unit whose control group path is, or is beneath: the first part that is
-// no slice, as in /system.slice/php8.2-fpm.service or /user.slice/user-33.slice/session-1.scope.
+// unitIn returns the unit of a control group: the first element of path that is not a slice, as in
+// /system.slice/php8.2-fpm.service or /user.slice/user-33.slice/session-1.scope.
 func unitIn(path string) string {
 	for part := range strings.SplitSeq(path, "/") {
 		switch {
@@ -79,8 +79,8 @@ func unitIn(path string) string {
 	return ""
 }
 
-// isUnit reports whether s is the name of a service or a scope, the two kinds that have
-// processes (systemd.unit(5)). Whoever may make control groups may name them at will.
+// isUnit reports whether s is the name of a service or a scope, the two kinds of units that have
+// processes (systemd.unit(5)). A user that can create control groups can choose any name.
 func isUnit(s string) bool {
 	return len(s) <= 255 && (strings.HasSuffix(s, ".service") || strings.HasSuffix(s, ".scope")) &&
 		!strings.ContainsFunc(s, func(r rune) bool {

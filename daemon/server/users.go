@@ -6,58 +6,57 @@ import (
 	"sync/atomic"
 )
 
-// user is what all connections of one uid have in common, and of the uids that are subordinate to
-// it: what they hold, what they may still ask for, and what they have done. It is the unit of
-// fairness, since it is the one thing about a peer that the peer cannot make more of.
+// user is what all connections of one uid, and of its subordinate uids, share: what they hold,
+// their allowances and their counters. It is the unit of fairness, because a peer cannot get
+// another one.
 type user struct {
 	uid uint32
 
-	// operator says that it is root or the daemon's own user, whom no limit binds: they
-	// can stop the daemon, so there is nothing to protect it from.
+	// operator says that it is root or the daemon's own user. No limit applies to operators: they
+	// could stop the daemon anyway.
 	operator bool
 
 	conns  int    // connections being served; guarded by users.mu
-	idlers idlers // those of them that are idle; guarded by users.mu
+	idlers idlers // idle connections; guarded by users.mu
 
 	pace     bucket // of requests
-	work     bucket // of what long ones cost
-	acts     bucket // of audit lines about what was done
-	denials  bucket // of audit lines about what was refused
-	warnings bucket // of lines that say that it was slowed
-	faults   bucket // of lines about faults
+	work     bucket // of the processor time of long requests
+	acts     bucket // of audit lines about successful requests
+	denials  bucket // of audit lines about refused requests
+	warnings bucket // of log lines about slowed requests
+	faults   bucket // of log lines about faults
 
 	waits   waits
 	watches gauge
-	deaf    gauge // connections that do not read what they are sent
-	long    gauge // connections with a long line under way
+	deaf    gauge // connections that do not read their replies
+	long    gauge // connections with a long request in progress
 
-	// lists lets in those that walk through all there is.
+	// lists bounds the requests that walk through all credentials.
 	lists chan struct{}
 
-	decided atomic.Pointer[decision] // what the last of its peers whom that was asked for may do; nil for none
+	decided atomic.Pointer[decision] // the rights of its last peer; nil for none
 
-	unsaid     omitted       // of the audit
-	unreported omitted       // about faults
+	unsaid     omitted       // audit lines
+	unreported omitted       // log lines about faults
 	fault      atomic.Uint32 // the number of the last fault written to the log; 0 for none
 	stats      stats
 }
 
-// users are the users that have connections, and some that had. The zero value knows none.
+// users are the users that have connections, and some that had. The zero value is empty.
 type users struct {
 	self uint32 // the daemon's own uid; set by New, read-only after
 
 	mu      sync.Mutex
 	all     map[uint32]*user // by the uid of ownerLocked
-	sweepAt int              // the size of all at which those without connections are let go
-	open    int              // connections of those who are no operators
-	gone    stats            // what those have done who were let go
+	sweepAt int              // the size of all at which users without connections are removed
+	open    int              // connections, operators' not counted
+	gone    stats            // of the removed users
 
-	subordinates []subordinate // sorted, none with a uid of another
+	subordinates []subordinate // sorted, without overlap
 }
 
-// fewUsers is how many users are remembered without a look at whether they still have
-// connections. An ordinary host has some tens; a range of subordinate uids that the host does not
-// know of is 65536.
+// fewUsers is how many users are kept without checking whether they have connections. An ordinary
+// host has some tens. A range of subordinate uids, which the host may not know, has 65536.
 const fewUsers = 1024
 
 // get returns the user of uid.
@@ -83,10 +82,9 @@ func (us *users) getLocked(uid uint32) *user {
 	return u
 }
 
-// sweepLocked lets go of users without connections. What they have done stays counted; their
-// allowances are full again when they come back, which gains nobody anything who
-// has so many uids. It looks at all again only when there are twice as many as it has left, so
-// that its cost stays small for each user that comes.
+// sweepLocked removes users without connections, and keeps their counters. Their allowances are
+// full when they return: a user with so many uids gains nothing by that. The next call is made when
+// there are twice as many users as it has left, so its cost for each new user is small.
 func (us *users) sweepLocked() {
 	maps.DeleteFunc(us.all, func(_ uint32, u *user) bool {
 		if u.conns > 0 {
@@ -98,28 +96,26 @@ func (us *users) sweepLocked() {
 	us.sweepAt = max(fewUsers, 2*len(us.all))
 }
 
-// The last places are for users with few connections, since others may fill the rest with
-// connections that are not idle, such as watches. They are 1 of lastShare places. A user has few
-// connections if it has less than 1 of fewShare of the last places; none is few.
+// The last connections are kept for users with few connections, because the others may all be busy,
+// such as watches. They are 1 of lastShare of the limit. A user has few connections if it has less
+// than 1 of fewShare of the last ones.
 const (
 	lastShare = 16
 	fewShare  = 64
 )
 
-// fullLocked reports whether there is no room for one more connection of u among limit. us.mu is
-// held.
+// fullLocked reports whether limit does not allow one more connection of u. us.mu is held.
 func (us *users) fullLocked(u *user, limit int) bool {
 	free, last := limit-us.open, limit/lastShare
 	return u.conns >= free || free <= last && u.conns >= max(1, last/fewShare)
 }
 
-// enter takes in a connection of uid. There is no room for it when as many as limit are open, or
-// when its user has as many as are free: so one user alone gets half of limit, two get a third
-// each. The last places are for users with few connections. Where there is no room it takes the
-// place of an idle one, which enter returns and which the caller closes, see oustLocked; nil for
-// may is for none. It reports false if there is no such place either. An operator's connections
-// need no room and take none.
-func (us *users) enter(uid uint32, limit int, may func(*conn) bool) (u *user, ousted *conn, ok bool) {
+// enter counts a connection of uid, if the limit allows it. A user may have as many as are free: so
+// one user alone gets half of limit, two get a third each. The last ones are for users with few
+// connections. Beyond that, the connection replaces an idle one, which enter returns and the caller
+// closes, see evictLocked; if may is nil, it replaces none. enter returns false if the connection
+// is refused. The limit does not count operators' connections.
+func (us *users) enter(uid uint32, limit int, may func(*conn) bool) (u *user, evicted *conn, ok bool) {
 	us.mu.Lock()
 	defer us.mu.Unlock()
 	u = us.getLocked(uid)
@@ -127,9 +123,9 @@ func (us *users) enter(uid uint32, limit int, may func(*conn) bool) (u *user, ou
 	if !u.operator {
 		if us.fullLocked(u, limit) {
 			if may != nil {
-				ousted = us.oustLocked(u, may)
+				evicted = us.evictLocked(u, may)
 			}
-			if ousted == nil {
+			if evicted == nil {
 				u.stats.turnedAway.Add(1)
 				return u, nil, false
 			}
@@ -137,10 +133,10 @@ func (us *users) enter(uid uint32, limit int, may func(*conn) bool) (u *user, ou
 		us.open++
 	}
 	u.conns++
-	return u, ousted, true
+	return u, evicted, true
 }
 
-// leave ends enter. c is the connection, if it has come to be one; nil otherwise.
+// leave ends enter. c is the connection, nil if it was refused afterwards.
 func (us *users) leave(u *user, c *conn) {
 	us.mu.Lock()
 	defer us.mu.Unlock()
@@ -161,7 +157,7 @@ func (us *users) leaveLocked(u *user) {
 	}
 }
 
-// total returns what all have done together.
+// total returns the sum of all users' counters.
 func (us *users) total() *stats {
 	us.mu.Lock()
 	defer us.mu.Unlock()

@@ -11,7 +11,7 @@ import (
 	"tokend/protocol"
 )
 
-// The verbs that answer with a value, or with what is made of one.
+// The verbs that answer with a value, or with a signature made of one.
 
 // get answers a GET that has been parsed.
 func (s *session) get(name []byte) action {
@@ -27,9 +27,8 @@ func (s *session) get(name []byte) action {
 	return s.await(string(name), s.server.cfg.Engine.Get)
 }
 
-// hit answers a GET of name if the peer may have its value and one is cached, and reports whether
-// it has. This is the way that nearly every request goes: no allocation, no job. name may be any
-// bytes: a name under which a value is cached is well-formed.
+// hit answers a GET of name if the peer may have the value and it is cached, and reports whether it
+// has. Nearly every request takes this path: no allocation, no job. name may be any bytes.
 func (s *session) hit(name []byte) bool {
 	if s.ahead != nil {
 		if v, ok := s.ahead.take(name); ok {
@@ -47,21 +46,20 @@ func (s *session) hit(name []byte) bool {
 	return ok
 }
 
-// giveHit answers with v, which was cached.
+// giveHit answers with v, which is cached.
 func (s *session) giveHit(v credential.Value) {
 	s.tally.reads++
 	s.tally.hits++
 	s.give(v)
 }
 
-// nearEnd is how close a value may come to its end before the clock is looked at for each reader:
-// longer than anything but a stop of the whole machine lies between a look at the clock and the
-// reply.
+// nearEnd is the TTL below which the clock is read for each reader. It is longer than the time
+// between reading the clock and the reply, unless the whole machine stops.
 const nearEnd = time.Second
 
-// cached returns the value of name if one is held that is valid now. The clock is looked at once
-// for all requests that a step answers, or a turn of an event loop: to do so for each would take
-// half as long again as the rest. For a value that is about to end it is looked at anew.
+// cached returns the cached value of name if it is valid now. The clock is read once for all
+// requests of a step, or of a group of an event loop: reading it for each would take half as long
+// again as all the rest. It is read again for a value that is about to expire.
 func (s *session) cached(name []byte) (credential.Value, bool) {
 	e := s.server.cfg.Engine
 	if s.now == 0 {
@@ -75,11 +73,11 @@ func (s *session) cached(name []byte) (credential.Value, bool) {
 	return v, ok
 }
 
-// reject answers at once where that takes no fetch: a program that learns from WeChat of a dead
-// token rejects it once for each of its processes, and all but the first are told the new one. A
-// line of the audit may have to wait for the disk, so a request that writes one is a job.
+// reject answers at once if no fetch is needed: when WeChat reports a dead token, each process of a
+// program rejects it, and all but the first get the new one. Writing a line to the audit log may
+// wait for the disk, so a request that writes one is a job.
 //
-// value is as secret as what is answered.
+// value is as secret as the reply.
 func (s *session) reject(name, value []byte) action {
 	if next, ok := s.allowed(protocol.VerbReject, name); !ok {
 		return next
@@ -113,12 +111,12 @@ func (s *session) refresh(name []byte) action {
 	})
 }
 
-// await answers with the value that ask returns.
+// await answers with the value that ask returns, which is that of name.
 func (s *session) await(name string, ask func(context.Context, string) (credential.Value, error)) action {
 	return s.awaitThen(name, ask, s.give)
 }
 
-// awaitThen hands the value that ask returns to answer, or answers with its error.
+// awaitThen passes the value that ask returns to answer, or answers with its error.
 func (s *session) awaitThen(name string, ask func(context.Context, string) (credential.Value, error), answer func(credential.Value)) action {
 	return s.wait(credential.OwnerOf(name), func(ctx context.Context) error {
 		v, err := ask(ctx, name)
@@ -129,7 +127,7 @@ func (s *session) awaitThen(name string, ask func(context.Context, string) (cred
 	})
 }
 
-// give answers with v and counts who was given it.
+// give answers with v and counts the read.
 func (s *session) give(v credential.Value) {
 	s.count(v)
 	s.out = s.codec.value(s.out, v.TTL, string(v.Text))
@@ -138,10 +136,10 @@ func (s *session) give(v credential.Value) {
 	}
 }
 
-// nonceLength is that of the examples in WeChat's JS-SDK documentation; any would do.
+// nonceLength is that of the examples in WeChat's JS-SDK documentation. WeChat prescribes none.
 const nonceLength = 16
 
-// sign makes a signature with a ticket that never leaves the daemon.
+// sign signs with a ticket. The ticket never leaves the daemon.
 func (s *session) sign(name, url []byte) action {
 	if next, ok := s.allowed(protocol.VerbSign, name); !ok {
 		return next
@@ -170,8 +168,8 @@ func (s *session) sign(name, url []byte) action {
 	})
 }
 
-// signs reports whether name's credential is one that the JS-SDK signs with. A wx_card_ticket and an
-// sdk_ticket sign other fields.
+// signs reports whether the JS-SDK signs with name's credential. A wx_card_ticket and an sdk_ticket
+// sign other fields.
 func signs(name string) bool {
 	switch name[strings.LastIndexByte(name, '/')+1:] {
 	case "jsapi_ticket", "agent_config_ticket":

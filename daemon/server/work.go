@@ -6,39 +6,38 @@ import (
 	"tokend/protocol"
 )
 
-// An ordinary request costs some microseconds, and the rate of requests bounds what a user takes of
-// the processor. A long line, a long value and a look at all credentials cost as much as a hundred
-// requests, and other users would wait behind each. So users pay for these, by bytes and by time,
-// from an allowance of its own: it is a fourth of a processor, in pieces of a fraction of a
-// millisecond. Nothing is refused; a request that is not paid for waits, and so does what its peer
-// has sent behind it.
+// An ordinary request costs some microseconds, and the rate of requests bounds a user's share of
+// the processor. A long request, a long value and a walk through all credentials cost as much as a
+// hundred requests, and other users would wait for each. So these are charged by bytes and by time
+// to another allowance of the user: a fourth of a processor, in parts of a fraction of a
+// millisecond. Nothing is refused. A request that the allowance does not cover waits, and so do the
+// requests behind it.
 
 const (
-	// longText is the size in bytes up to which a line or a value costs no more than any request.
-	// Ordinary values and page addresses are shorter.
+	// longText is the size in bytes up to which a request or a value is not charged. Ordinary
+	// values and page addresses are shorter.
 	longText = 1 << 10
 
-	// byteCost is what a byte of a long text costs: the most that any verb takes, which is SIGN
-	// with its hash.
+	// byteCost is the time for a byte of a long text: that of SIGN, which hashes the text. Other
+	// verbs take less.
 	byteCost = 4 * time.Nanosecond
 
-	// lookCost is what a look at credentials costs at least.
+	// lookCost is the minimum charge for a walk through credentials.
 	lookCost = 20 * time.Microsecond
 
-	// maxTimed is the most time that is charged for one request. A span beyond it says that the
-	// machine slept, and not what the request cost.
+	// maxTimed is the maximum charge for one request. If more time has passed, the machine has
+	// slept.
 	maxTimed = 100 * time.Millisecond
 
-	// workShare is how much time passes, at least, for each piece of work on a user's behalf.
+	// workShare is the inverse of the share of a processor that a user gets.
 	workShare = 4
 )
 
-// workRate is how much work there is for a user, in microseconds. The burst is what the longest
-// line costs.
+// workRate is a user's allowance in microseconds. The burst is the cost of the longest request.
 var workRate = rate{each: workShare * time.Microsecond, burst: int(maxRequest * byteCost / time.Microsecond)}
 
-// afford reports whether the user can pay for d of work, and pays. If not, the request has to wait:
-// it is paid for then.
+// afford charges d of work to the user, and reports whether the allowance covers it. If not, the
+// request waits, and is then paid for.
 func (s *session) afford(d time.Duration) bool {
 	if s.paid {
 		s.paid = false
@@ -52,7 +51,7 @@ func (s *session) afford(d time.Duration) bool {
 	return false
 }
 
-// work makes the user pay for d of work, and returns how long it is until there is so much for it.
+// work charges d of work to the user, and returns how long it takes until the allowance covers it.
 func (s *session) work(d time.Duration) (wait time.Duration) {
 	if s.user.operator {
 		return 0
@@ -60,7 +59,7 @@ func (s *session) work(d time.Duration) (wait time.Duration) {
 	return s.user.work.take(s.server.clock(), workRate, int(d/time.Microsecond))
 }
 
-// timed does f, which has been paid for with paid, and makes the user pay for the time beyond it.
+// timed calls f, for which paid has been charged, and charges the time that f takes beyond that.
 func (s *session) timed(paid time.Duration, f func()) {
 	began := time.Now()
 	f()
@@ -79,7 +78,7 @@ func (s *session) answerLong(request []byte) (next action) {
 	return next
 }
 
-// looks reports whether v looks at more than one value that is held.
+// looks reports whether v looks at more than a cached value.
 func looks(v protocol.Verb) bool {
 	switch v {
 	case protocol.VerbList, protocol.VerbWatch, protocol.VerbStatus, protocol.VerbHistory, protocol.VerbStats:
@@ -88,8 +87,8 @@ func looks(v protocol.Verb) bool {
 	return false
 }
 
-// payFor makes the user pay for a value that has been given out. If that is more than there was,
-// the session's next request waits: draw sees to it.
+// payFor charges a value that has been served. If the allowance does not cover it, draw makes the
+// next request wait.
 func (s *session) payFor(value int) {
 	wait := s.work(time.Duration(value) * byteCost)
 	if wait == 0 {

@@ -9,6 +9,6 @@
 //
 // A loop is one goroutine. It owns the Poller, the Acceptor and all Wires, and closes them. It may
 // lend a Wire to another goroutine, which uses the Wire as a [net.Conn] and may wait in it. While
-// the Wire is lent, the loop calls nothing but Happened. Poller.Wake and Wire.Abort may be called by
-// any goroutine.
+// the Wire is lent, the loop calls nothing but Happened. Any goroutine may call Poller.Wake and
+// Wire.Abort.
 package epoll

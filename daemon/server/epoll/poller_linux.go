@@ -66,8 +66,8 @@ type Events uint32
 
 const (
 	// Readable is reported when bytes arrive and when the peer shuts down its sending side, each
-	// once. To be told until all has been read would make the kernel look at each connection twice,
-	// which is 4 % of a request.
+	// once. Level-triggered events would make the kernel look at each connection twice, which is 4
+	// % of a request.
 	Readable Events = unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET
 
 	// Closed is reported once, when the peer has closed.
@@ -85,13 +85,13 @@ func (e Events) Ended() bool { return e&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOL
 const yieldEvery = 5 * time.Millisecond
 
 // Wait waits for events, for at most timeout, without limit if timeout is negative. It returns how
-// many it has stored in events. Go's scheduler is told only if nothing is pending, so that other
-// goroutines get the processor.
+// many it has stored in events. Go's scheduler learns of the wait only if nothing is pending, so
+// that other goroutines get the processor.
 //
-// Before Wait blocks it yields, if it last yielded more than yieldEvery ago. Go's scheduler preempts
-// a goroutine that has not yielded for 10 ms: it takes the P from the loop in each wait, and its
-// monitor looks every 20 us for such a wait. That costs a fifth of the requests of one connection,
-// half of those of four, and at 2000 requests a second a third of the CPU time.
+// Before Wait blocks it yields, if the last yield was more than yieldEvery ago. Go's scheduler
+// preempts a goroutine that has not yielded for 10 ms: it takes the P from the loop in each wait,
+// and its monitor looks every 20 us for such a wait. That costs a fifth of the requests of one
+// connection, half of those of four, and at 2000 requests a second a third of the CPU time.
 func (p *Poller) Wait(events []Event, timeout time.Duration) int {
 	n, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.fd), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), 0, 0, 0)
 	if n == 0 && errno == 0 && timeout != 0 {

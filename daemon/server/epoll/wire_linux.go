@@ -184,8 +184,8 @@ func (w *Wire) Write(b []byte) (sent int, err error) {
 	}
 }
 
-// AwaitHangup waits until the peer has closed its socket. A peer that has only shut down its sending
-// side does not count. It returns false when the read deadline passes.
+// AwaitHangup waits until the peer has closed its socket. A shutdown of its sending side does not
+// count. It returns false when the read deadline passes.
 func (w *Wire) AwaitHangup() bool {
 	for !w.expired(&w.reading) {
 		fds := []unix.PollFd{{Fd: int32(w.fd)}}

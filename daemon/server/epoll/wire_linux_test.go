@@ -109,7 +109,7 @@ func TestWireDeadline(t *testing.T) {
 	}
 }
 
-// TestWireHangup distinguishes a peer that has closed from one that has shut down its sending side.
+// TestWireHangup distinguishes a close from a shutdown of the sending side.
 func TestWireHangup(t *testing.T) {
 	w, peer := lent(t)
 	if err := unix.Shutdown(peer, unix.SHUT_WR); err != nil {

@@ -4,6 +4,6 @@ package socket
 
 import "syscall"
 
-// AwaitHangup cannot distinguish a peer that has closed from one that has only shut down its sending
-// side. It assumes the latter, so a request that was sent is answered.
+// AwaitHangup cannot distinguish a close from a shutdown of the sending side. It assumes the
+// latter, so a request that was sent is answered.
 func AwaitHangup(syscall.Conn) bool { return false }

@@ -10,7 +10,7 @@ import (
 	"sync"
 )
 
-// maxPath is the size in bytes of sockaddr_un.sun_path on Linux, less the terminating NUL (unix(7)).
+// maxPath is the size in bytes of sockaddr_un.sun_path on Linux without the final NUL (unix(7)).
 const maxPath = 107
 
 // Listener is a listening Unix socket. Make one with [Listen] or [Adopt].
@@ -28,7 +28,7 @@ type Listener struct {
 // it. Anything else at path is left untouched, and is an error: [ErrRunning] where a daemon
 // answers.
 //
-// Closing the listener removes the socket file, if it is still the one that Listen made.
+// Closing the listener removes the socket file, if it is still the file that Listen made.
 func Listen(path string, mode fs.FileMode) (*Listener, error) {
 	if len(path) > maxPath {
 		return nil, tooLong(path)
@@ -86,7 +86,7 @@ func (l *Listener) Close() error {
 	return l.err
 }
 
-// remove removes the socket file, if it is the one that Listen made.
+// remove removes the socket file, if it is the file that Listen made.
 func (l *Listener) remove() error {
 	if l.path == "" {
 		return nil
