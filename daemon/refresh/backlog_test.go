@@ -13,7 +13,7 @@ import (
 
 // TestBacklogOrder compares a backlog with a plain search, over refreshes that are added, moved,
 // taken out and released, and owners that have no room now and then: the owner that was served
-// least recently goes first, and of its values the one that expires soonest.
+// least recently goes first, and of its values the first to expire.
 func TestBacklogOrder(t *testing.T) {
 	type wait struct {
 		end  clock.Instant

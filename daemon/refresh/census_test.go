@@ -117,7 +117,7 @@ func TestCensusCountsHolds(t *testing.T) {
 			}
 		}
 		if got := r.Census().Holds; len(got) != 0 {
-			t.Errorf("after the mend: got %+v, want none", got)
+			t.Errorf("after the fix: got %+v, want none", got)
 		}
 	})
 }

@@ -45,7 +45,7 @@ func has(table record.Table) func([]record.Record) bool {
 }
 
 // TestBatchRefused holds that changes that are written together and refused are tried one by one,
-// that one alone is not tried again, and that one that has nothing to write is refused nothing.
+// that a single change is not tried again, and that a change without records is not refused.
 func TestBatchRefused(t *testing.T) {
 	deposits := func(children ...string) (all []credential.Deposit) {
 		for _, c := range children {
@@ -129,7 +129,7 @@ func TestOwedGrantOverwritesNoValue(t *testing.T) {
 			t.Error("the grant has not been written since")
 		}
 		if later, _ := d.Get(record.Credentials, name); string(later.Value) != string(c.Value) || len(c.Value) == 0 {
-			t.Error("the value on disk is not the one that was written last")
+			t.Error("the value on disk is not what was written last")
 		}
 	})
 }

@@ -45,7 +45,7 @@ func stables(n int, up Fetcher) []Spec {
 }
 
 // shifted returns a copy of d that looks as if the wall clock had been by further when it was
-// written: to whoever starts on it, the clock has been set back by as much since.
+// written: an engine that starts on it finds the clock set back by as much.
 func shifted(d *disk, by time.Duration) *disk {
 	to := newDisk()
 	for _, table := range []record.Table{record.Credentials, record.Holds, record.Budgets, record.Grants, record.Codes} {

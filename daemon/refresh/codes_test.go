@@ -16,7 +16,7 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// counted counts the calls of p's exchange, and lets them fail while fails says so.
+// counted counts the calls of p's exchange, and lets them fail while fails is set.
 func (p *platformOf) counted(fails func() error) (calls func() int) {
 	var mu sync.Mutex
 	n, inner := 0, p.exchange

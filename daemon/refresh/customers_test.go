@@ -69,7 +69,7 @@ func TestMadeUpCustomersCostNothing(t *testing.T) {
 		if n := r.counts.fetches.Load() - calls; n != 0 {
 			t.Errorf("calls: %d", n)
 		}
-		// One that was made and dropped at once would have been announced.
+		// An entry that was made and dropped at once would have been announced.
 		if told, _ := w.Take(); len(told) != 0 {
 			t.Errorf("changes: %v and %d more", told[0], len(told)-1)
 		}
@@ -237,7 +237,7 @@ func TestAPreAuthCodeLeavesItsCredentialIdle(t *testing.T) {
 		told, _ := w.Take()
 		for _, l := range told {
 			if l.State != credential.Idle {
-				t.Errorf("watchers were told %s", l.State)
+				t.Errorf("watchers were notified of %s", l.State)
 			}
 		}
 	})

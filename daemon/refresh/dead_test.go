@@ -202,8 +202,8 @@ func TestDeadParentHeld(t *testing.T) {
 }
 
 // TestDeadGrandparentHeld: a value that is dead and cannot be replaced, because its own parent is
-// dead and held, is not used again either. Readers of its children, and those who reject it, are
-// told the error of the one that is held.
+// dead and held, is not used again either. Readers of its children, and clients that reject it,
+// get the error of the held parent.
 func TestDeadGrandparentHeld(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newDeadPlatform("wxa")
@@ -272,8 +272,8 @@ func TestDeadParentRepeated(t *testing.T) {
 	})
 }
 
-// TestEndedParentNotUsed: a call that waits is not made with a value of the parent that has ended
-// meanwhile.
+// TestEndedParentNotUsed: a call that waits is not made with a value of the parent that has expired
+// since.
 func TestEndedParentNotUsed(t *testing.T) {
 	for name, c := range map[string]struct {
 		busy  bool // WeChat is, and the call is repeated after the end

@@ -115,7 +115,7 @@ func TestDownstreamLapses(t *testing.T) {
 		}
 		told, _ := w.Take()
 		if len(told) == 0 || told[len(told)-1].State != credential.Idle || r.listed(down) != "idle" {
-			t.Errorf("watchers were told %v, and it is listed as %s; want idle", told, r.listed(down))
+			t.Errorf("watchers were notified of %v, and it is listed as %s; want idle", told, r.listed(down))
 		}
 		r.mustGet(down)
 		r.mustState(down, credential.Fresh)
@@ -278,8 +278,8 @@ func TestTargetChanged(t *testing.T) {
 	}
 }
 
-// TestTargetChangedInFlight: what a call brings that was made before the change is served to nobody
-// who asks after it.
+// TestTargetChangedInFlight: what a call brings that was made before the change is served to no
+// reader after it.
 func TestTargetChangedInFlight(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		d, store := newDownstreams(down), newDisk()

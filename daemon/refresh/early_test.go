@@ -162,7 +162,7 @@ func TestAReadWhileLoadingIsOneOfTheEntry(t *testing.T) {
 			}
 			readers[name] = v.Readers
 			if i%2 == 0 {
-				d.walk <- struct{}{} // the loading goes on beside it
+				d.walk <- struct{}{} // the loading continues
 			}
 		}
 		close(d.walk)
@@ -305,12 +305,12 @@ func TestAStopEndsTheLoading(t *testing.T) {
 		mustReason(t, <-read, credential.Stopping)
 		<-listed
 		if r.isLoaded() || !d.has(record.Credentials, over) {
-			t.Error("a loading that did not come to its end is taken for whole")
+			t.Error("an interrupted loading counts as complete")
 		}
 	})
 }
 
-// TestLoadingFindsTheClockTurnedBack holds that a wall clock that stands before what was written
+// TestLoadingFindsTheClockTurnedBack holds that a wall clock that is earlier than what was written
 // last is found out wherever that is, that nothing is served by it before, and that values of this
 // boot are not touched by it.
 func TestLoadingFindsTheClockTurnedBack(t *testing.T) {

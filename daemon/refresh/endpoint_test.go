@@ -133,7 +133,8 @@ func TestQuotaOfExchanges(t *testing.T) {
 }
 
 // TestOutletHold holds that calls that fail together count as one failure, that a call with another
-// secret is made in the hold and counted anew, and that WeChat's refusal of a code ends the hold.
+// secret is made in the hold and counted from one, and that WeChat's refusal of a code ends the
+// hold.
 func TestOutletHold(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p, d := newPlatform(), newDisk()
@@ -211,8 +212,8 @@ func TestProbesInHold(t *testing.T) {
 	})
 }
 
-// TestHeldCodeAnswersAtOnce: with its hold's error and seconds, to whoever comes with the code or
-// asks for the customer.
+// TestHeldCodeAnswersAtOnce: with its hold's error and seconds, to a client that submits the code
+// or asks for the customer.
 func TestHeldCodeAnswersAtOnce(t *testing.T) {
 	for _, tc := range []struct {
 		name    string
@@ -372,8 +373,8 @@ func TestUnansweredLastTry(t *testing.T) {
 	})
 }
 
-// TestReauthorizationHeld: a customer whose grant is dead and who has authorized again is told what
-// the code waits for.
+// TestReauthorizationHeld: a customer whose grant is dead and who has authorized again: readers get
+// what the code waits for.
 func TestReauthorizationHeld(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform("wxa")

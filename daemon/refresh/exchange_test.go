@@ -39,7 +39,8 @@ func TestARefusedCodeIsNotSentAgain(t *testing.T) {
 	})
 }
 
-// TestAnExchangeTellsWhatItsParentTells: a code is of no use before the platform has a token again.
+// TestAnExchangeTellsWhatItsParentTells: no code is exchanged before the platform has a token
+// again.
 func TestAnExchangeTellsWhatItsParentTells(t *testing.T) {
 	for _, tc := range []struct {
 		name string
@@ -133,14 +134,14 @@ func TestAPromisedCodeIsExchangedWhateverHappens(t *testing.T) {
 		r.stop()
 		down = false
 		r = start(t, Config{Store: d, Catalog: p.catalog()})
-		time.Sleep(time.Minute) // the pause between two tries goes on over the restart
+		time.Sleep(time.Minute) // the pause between two tries continues over the restart
 		if got := r.mustGet(customer("wxa", "access_token")); got != "first-wxa" {
 			t.Errorf("got %s", got)
 		}
 		for range d.All(record.Codes) {
 			t.Error("the code is still on disk")
 		}
-		// A code that is refused for good, and one that runs out of time, are let go.
+		// A code that is refused for good, or has expired, is forgotten.
 		down = true
 		for _, code := range []secret.Text{"bad", "code-of-wxa-2"} {
 			if err := r.Accept(t.Context(), platform, code, time.Now(), time.Now().Add(10*time.Minute)); err != nil {

@@ -207,7 +207,7 @@ func TestScheduleBesideHangingOwners(t *testing.T) {
 	})
 }
 
-// TestOutageBesideHangingOwner holds the same after an outage in which everything came to be due:
+// TestOutageBesideHangingOwner holds the same after an outage in which everything became due:
 // WeChat answers again, but not the calls for one owner.
 func TestOutageBesideHangingOwner(t *testing.T) {
 	for _, n := range allNeighbors {

@@ -248,7 +248,7 @@ type rig struct {
 	stop func()             // the same, and waits for it
 }
 
-// Cached is what a reader who asks for one thing gets.
+// Cached is what a reader of one credential gets.
 func (r *rig) Cached(name []byte) (credential.Value, bool) { return r.Engine.Cached(name, r.Now()) }
 
 // start runs an engine until the test ends or stop is called. Inside a bubble only.

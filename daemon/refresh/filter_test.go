@@ -9,7 +9,7 @@ import (
 	"tokend/daemon/record"
 )
 
-// lookedAt counts who looks, and fails all at once if it is told to.
+// lookedAt counts who looks, and fails all at once if fails is set.
 type lookedAt struct {
 	*disk
 	looks int

@@ -301,7 +301,7 @@ func TestNoKillLosesAGrant(t *testing.T) {
 	}
 }
 
-// mortal is a disk whose daemon is killed at a Put: nothing of it is written, and whoever
+// mortal is a disk whose daemon is killed at a Put: nothing of it is written, and a caller that
 // called it goes no further until the test is over.
 type mortal struct {
 	disk

@@ -51,7 +51,7 @@ func TestScheduleGivesTheEarliest(t *testing.T) {
 		}
 		for i, x := range s.coming.slots {
 			if want[x.en] != x.due || int(x.en.place) != (i+1)*heapNumbers {
-				t.Errorf("seed %d: %s is due at %d, want %d; stands at %d, says %d", seed, x.en.name, x.due, want[x.en], (i+1)*heapNumbers, x.en.place)
+				t.Errorf("seed %d: %s is due at %d, want %d; is at %d, has %d", seed, x.en.name, x.due, want[x.en], (i+1)*heapNumbers, x.en.place)
 			}
 		}
 	}

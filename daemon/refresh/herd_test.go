@@ -33,8 +33,8 @@ type herd struct {
 	most    int                  // at once
 }
 
-// late returns how many had their turn when their value had ended, and fails for who had none or
-// two.
+// late returns how many were fetched after their value had expired, and fails for those that were
+// not fetched, or twice.
 func (h *herd) late(t *testing.T) (n int) {
 	t.Helper()
 	h.mu.Lock()

@@ -11,7 +11,7 @@ import (
 	"tokend/daemon/policy"
 )
 
-// TestPastRemembersTheLast holds that an attempt is told as it was noted, to the millisecond, and
+// TestPastRemembersTheLast holds that an attempt is returned as noted, to the millisecond, and
 // that the oldest are forgotten with what belongs to them.
 func TestPastRemembersTheLast(t *testing.T) {
 	for kind, limit := range map[*policy.Policy]int{policy.StableToken: remembered, policy.AuthorizerToken: rememberedCustomer} {
@@ -37,8 +37,8 @@ func TestPastRemembersTheLast(t *testing.T) {
 	}
 }
 
-// TestRejectAllowance: five at once, then one a minute; who asks too soon is told the rest of the
-// minute.
+// TestRejectAllowance: five at once, then one a minute; a rejection that is too early gets the
+// rest of the minute.
 func TestRejectAllowance(t *testing.T) {
 	var a allowance
 	now := clock.Instant(time.Hour)

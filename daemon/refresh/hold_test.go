@@ -54,7 +54,7 @@ func TestAMistakeIsAskedSeldomAndRememberedOverRestarts(t *testing.T) {
 			t.Errorf("got %s", got)
 		}
 		if n := up.count() - before; n != 1 {
-			t.Errorf("calls after the mend: got %d, want 1", n)
+			t.Errorf("calls after the fix: got %d, want 1", n)
 		}
 		if d.has(record.Holds, app) {
 			t.Error("the hold is still on disk")
@@ -180,7 +180,7 @@ func TestFailurePauses(t *testing.T) {
 		{"many refusals by a quota", refusal(45009, fetchers.QuotaDay), 30, false, time.Hour},
 		{"address", refusal(40164, fetchers.AddressRefused), 9, false, 5 * time.Minute},
 		{"mistake", refusal(40125, fetchers.Misconfigured), 1, false, 5 * time.Minute},
-		{"mistake again and again", refusal(40125, fetchers.Misconfigured), 30, false, time.Hour},
+		{"repeated mistake", refusal(40125, fetchers.Misconfigured), 30, false, time.Hour},
 		{"pause of WeChat's", &fetchers.APIError{Code: 89506, Reaction: fetchers.AddressRefused, Pause: day}, 1, false, day},
 	} {
 		h := failed(tc.err, tc.failures, 0, tc.careful, 2./3, 100)

@@ -70,7 +70,7 @@ func TestFaultyCallsStayBelowWeComsBlock(t *testing.T) {
 			t.Errorf("faulty calls within an hour: got %d, want 1000 to 1500", n)
 		}
 		if limited == 0 {
-			t.Error("nobody was told that the quota is spent")
+			t.Error("no caller got the error of the spent quota")
 		}
 	})
 }

@@ -105,7 +105,7 @@ func TestImportCountsCustomers(t *testing.T) {
 	}
 }
 
-// TestImportGoesOn: an import that was interrupted goes on with what it has seen.
+// TestImportGoesOn: an interrupted import continues with what it has seen.
 func TestImportGoesOn(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform()

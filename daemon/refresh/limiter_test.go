@@ -23,7 +23,7 @@ func TestAwaitedEntersFirst(t *testing.T) {
 			t.Fatal(err)
 		}
 		var all sync.WaitGroup
-		var order []string // by whoever is in
+		var order []string // of entering
 		wait := func(name string, r rank) (giveUp func()) {
 			ctx, cancel := context.WithCancel(t.Context())
 			all.Go(func() {
@@ -109,7 +109,7 @@ func TestLimiterHangingOwners(t *testing.T) {
 }
 
 // TestLimiterNarrowedBesideHangingOwner holds that while one owner's calls hang, another owner
-// finds a place however far the host is narrowed meanwhile.
+// finds a place however far the host is narrowed.
 func TestLimiterNarrowedBesideHangingOwner(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		l := newLimiter(32, 2, halves)

@@ -93,7 +93,7 @@ func (d inOrder) All(table record.Table) iter.Seq2[record.Record, error] {
 			all = append(all, r)
 		}
 		slices.SortFunc(all, func(a, b record.Record) int { return strings.Compare(a.Key, b.Key) })
-		if n := len(all); n > 2 { // one that the database has not yet comes last
+		if n := len(all); n > 2 { // a grant that is not in the database yet comes last
 			all = append(slices.Delete(slices.Clone(all), n/2, n/2+1), all[n/2])
 		}
 		for _, r := range all {
@@ -156,14 +156,14 @@ func TestListIsWhatThereIs(t *testing.T) {
 			}
 			_, all := r.List("", nil)
 			for range all {
-				break // whoever walks may stop
+				break // a walk may stop
 			}
 		})
 	}
 }
 
 // TestListWhileTheWorldGoesOn: entries come and go while lists are made and walked. Each has as
-// many lines as was said, in order, and none twice; and who was there all the while is in it.
+// many lines as announced, in order, and none twice; and what existed all the while is in it.
 func TestListWhileTheWorldGoesOn(t *testing.T) {
 	e, err := New(Config{Hosts: bothHosts, Store: newDisk(), Catalog: specs()})
 	if err != nil {

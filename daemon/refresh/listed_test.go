@@ -189,7 +189,7 @@ func TestAddressListedForCustomers(t *testing.T) {
 		lapsed := customer("wx0", "access_token")
 		en := r.index.get(lapsed)
 		en.mu.Lock()
-		r.dropLocked(en, errChanged) // as one that nobody has asked for
+		r.dropLocked(en, errChanged) // like a credential that nobody has asked for
 		en.mu.Unlock()
 		if !d.has(record.Holds, lapsed) {
 			t.Fatal("the hold is not on disk")

@@ -58,8 +58,8 @@ func (e *Engine) load(ctx context.Context) (whole bool) {
 	return true
 }
 
-// deleteMisleading deletes records that the next start must not find, and with them the note that the
-// store was made of a backup.
+// deleteMisleading deletes records that the next start must not find, and with them the note that
+// the store was made of a backup.
 func (e *Engine) deleteMisleading(misleading []record.Record) error {
 	if e.restored {
 		e.log.Info("a backup was restored: tokens that WeChat may have replaced since then are fetched again", "tokens", len(misleading))

@@ -12,8 +12,8 @@ import (
 	"tokend/daemon/record"
 )
 
-// TestFingerprintsTellNothingWithoutTheStore: a token is long, but whoever has one from elsewhere
-// must not be able to look for it in a log.
+// TestFingerprintsTellNothingWithoutTheStore: a token is long, but a person that has one from
+// elsewhere must not be able to look for it in a log.
 func TestFingerprintsTellNothingWithoutTheStore(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		up := fresh(2 * time.Hour)

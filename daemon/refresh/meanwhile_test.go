@@ -170,7 +170,7 @@ func TestFreeEndpointBeforeCodeWaits(t *testing.T) {
 		r.mustAccept("wxa", "code-of-wxa", time.Hour)
 		time.Sleep(2 * time.Second)
 		listed.Store(true)
-		r.SetCatalog(c) // the address is listed, and the operator says so
+		r.SetCatalog(c) // the address is listed, and the operator reloads
 		time.Sleep(3*time.Second + soonest + 6*time.Second)
 		if got := r.mustGet(customer("wxa", "access_token")); got != "first-wxa" {
 			t.Errorf("got %s", got)

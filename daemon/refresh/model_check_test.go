@@ -99,7 +99,7 @@ func (m *model) probe() {
 	}
 }
 
-// reborn notes that an engine begins where another has ended, by a kill or because it was told to.
+// reborn notes that an engine begins where another has ended, by a kill or a stop.
 // mu is not held.
 func (w *world) reborn() {
 	w.mu.Lock()
@@ -112,7 +112,7 @@ func (w *world) reborn() {
 		}
 		t.wasUnlisted = 0
 		if w.life.rough || w.life.killed && w.life.end-t.told < 2*modelDawdle || t.kind.PerAsk {
-			t.lift() // it may not have come to be written, or never is
+			t.lift() // it may not have been written, or never is
 		}
 		if t.class == fetchers.AddressRefused {
 			t.lift() // a restart ends it
@@ -163,7 +163,7 @@ func (m *model) endLife() {
 	m.w.reborn()
 }
 
-// checkGrants compares the grants on disk with those that must be there: what was said to be
+// checkGrants compares the grants on disk with those that must be there: what was acknowledged as
 // durable and, if everything has been written, what WeChat has said.
 func (m *model) checkGrants(orderly bool) {
 	m.w.mu.Lock()
@@ -179,7 +179,7 @@ func (m *model) checkGrants(orderly bool) {
 			newest = max(newest, grantGen(e.Value))
 		}
 		if newest < g.acked {
-			m.w.violate("%s: grant !%d is on disk, and !%d was said to be", c, newest, g.acked)
+			m.w.violate("%s: grant !%d is on disk, and !%d was acknowledged", c, newest, g.acked)
 		}
 		if orderly && max(grantGen(kept.Value), 0) < g.delivered {
 			m.w.violate("%s: grant %s is on disk, and !%d was given", c, string(kept.Value), g.delivered)

@@ -16,7 +16,7 @@ func (w *world) uses(value secret.Text) {
 }
 
 // kills notes that the engine learns that a parent's value is dead. Shortly after an answer of the
-// parent the engine need not believe it: WeChat may have stood by the value, or the call is the
+// parent the engine need not believe it: WeChat may have repeated the value, or the call is the
 // second after the first was answered likewise. mu is held.
 func (w *world) kills(value secret.Text) {
 	name, gen, _ := strings.Cut(string(value), "#")

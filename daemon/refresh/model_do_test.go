@@ -93,7 +93,7 @@ func (w *world) freeNow(name string, n int) {
 	w.names[name].freed += n
 }
 
-// push hands in the nth ticket, of the time at.
+// push submits the nth ticket, of the time at.
 func (m *model) push(ctx context.Context, e *Engine, name string, at time.Time, n int) error {
 	value := fmt.Sprintf("%s#%d", name, n)
 	m.w.mu.Lock()
@@ -110,7 +110,7 @@ func (m *model) push(ctx context.Context, e *Engine, name string, at time.Time, 
 	return e.Push(ctx, name, secret.Text(value), at)
 }
 
-// put hands in the grant that WeChat regards as current.
+// put submits the grant that WeChat regards as current.
 func (m *model) put(ctx context.Context, e *Engine, l *life, customer string) error {
 	m.w.mu.Lock()
 	g := m.w.grants[customer]
@@ -218,8 +218,8 @@ func (w *world) reconfigured(account string, gone bool) {
 	}
 }
 
-// reboot boots the host. Its wall clock, which did not see the suspends, is put right: to the
-// engine, which has only that clock to go by then, more time has passed than has.
+// reboot boots the host. Its wall clock, which did not see the suspends, is corrected: to the
+// engine, which has only that clock then, more time has passed than has.
 func (w *world) reboot() {
 	w.mu.Lock()
 	defer w.mu.Unlock()

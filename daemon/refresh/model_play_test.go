@@ -343,7 +343,7 @@ func (m *model) do(s step, wait bool) {
 		return
 	case "suspend":
 		if m.redated(); m.dead() {
-			return // the next life goes by the wall clock, which does not see it here
+			return // the next life uses the wall clock, which does not see it here
 		}
 		m.w.mu.Lock()
 		m.w.drift += time.Duration(s.arg%200) * time.Minute

@@ -131,7 +131,7 @@ type step struct {
 	verb
 	name  string // the credential
 	arg   int
-	async bool // goes on while later steps are played
+	async bool // continues while later steps are played
 	wait  time.Duration
 }
 

@@ -27,9 +27,9 @@ type truth struct {
 	value    *issued
 	values   map[string]*issued
 
-	// What the engine has been told: no call before held, unless with something else than
-	// refusedWith, if that is set. It was told at told; before free it may think otherwise, because
-	// something else is under way that ends holds. freed counts an operator's doings.
+	// What WeChat has answered the engine: no call before held, unless with something else than
+	// refusedWith, if that is set. It was answered at told; before free it may think otherwise,
+	// because something else is under way that ends holds. freed counts an operator's doings.
 	held, told, free time.Duration
 	heldWhy          string
 	refusedWith      string
@@ -49,7 +49,7 @@ type truth struct {
 	// fetched for each request.
 	asked time.Time
 
-	// What readers have got: a value of the generation seen, and one that lives until valid. An
+	// What readers have got: a value of the generation seen, and a value that lives until valid. An
 	// answer at answered may make it less.
 	seen            int
 	valid           time.Duration
@@ -62,7 +62,7 @@ func (t *truth) lift() { t.held, t.quotas = 0, 0 }
 // issued is a value that WeChat has given out.
 type issued struct {
 	gen  int
-	read bool // by whoever it was fetched for; noted for what is fetched for each request
+	read bool // by the reader that it was fetched for; noted for what is fetched for each request
 	dies time.Duration
 	end  time.Duration // dies, as far as the engine can know: an answer that was lost may have ended it
 }
@@ -73,7 +73,7 @@ type grantTruth struct {
 	authorised bool
 	before     time.Duration // until when the grant before is taken, too
 
-	delivered int  // the newest that this life of the engine was told
+	delivered int  // the newest that this life of the engine has received
 	acked     int  // the newest that the engine has said to be durable
 	revoked   bool // the engine has said that it knows
 	changing  int  // authorizations under way

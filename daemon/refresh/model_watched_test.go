@@ -40,13 +40,13 @@ func watchAll(e *Engine) *watched {
 // wait returns when the engine has ended the watch.
 func (s *watched) wait() { <-s.done }
 
-// check compares what the watcher was told with what is.
+// check compares the watcher's events with the state.
 func (s *watched) check(m *model) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for name, told := range s.state {
 		st, err := m.Status(name)
-		// What is let go is told as expired, and what then comes back begins as idle.
+		// A dropped credential is announced as expired, and begins as idle when it is back.
 		gone := told == credential.Expired && (m.index.get(name) == nil || st.State == credential.Idle)
 		if err != nil || !s.changed[name] || st.State == told || gone {
 			continue

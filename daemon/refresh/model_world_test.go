@@ -80,7 +80,7 @@ func (w *world) chance(what string, n int) *rand.Rand {
 // answer notes that the engine gets an answer that lives for life, which it counts from before the
 // call. mu is held.
 func (w *world) answer(t *truth, came, life time.Duration) {
-	if t.unlisted != 0 && came >= t.unlisted { // not of a call beside the one that was refused
+	if t.unlisted != 0 && came >= t.unlisted { // not of a call beside the refused one
 		w.listing()
 		t.unlisted, t.wasUnlisted = 0, t.unlisted
 	}

@@ -116,7 +116,7 @@ func TestConfiguredGrantAfterRevocation(t *testing.T) {
 }
 
 // TestAnswersOvertakeEachOther: of two authorizations whose answers cross, the later one is used.
-// What was handed in while an older code was in flight stays.
+// A grant that was put while an older code was in flight stays.
 func TestAnswersOvertakeEachOther(t *testing.T) {
 	grant := customer("wxa", "refresh_token")
 	for _, tc := range []struct {

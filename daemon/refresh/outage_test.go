@@ -23,7 +23,7 @@ type quotaOf struct {
 	served int // answers with a value
 }
 
-// crowdOf is a WeChat with many accounts that all fall due in the same minute. It may be away.
+// crowdOf is a WeChat with many accounts that all fall due in the same minute. It may be down.
 type crowdOf struct {
 	mu      sync.Mutex
 	away    bool

@@ -11,8 +11,8 @@ import (
 	"tokend/fetchers"
 )
 
-// A disk that hangs keeps nobody who has stopped waiting. What was begun is done when the disk goes
-// on, and the engine's end waits for it.
+// A disk that hangs keeps nobody who has stopped waiting. What was begun is done when the disk
+// continues, and the engine's end waits for it.
 func TestHungDiskKeepsNoCaller(t *testing.T) {
 	now := time.Now()
 	for name, call := range map[string]func(ctx context.Context, r *rig) error{

@@ -32,7 +32,7 @@ func TestVeryManyDueAtOnceAreFetchedAtAPace(t *testing.T) {
 		time.Sleep(n*time.Second/paceFloor + time.Second)
 		synctest.Wait()
 		if late := h.late(t); late > 0 {
-			t.Errorf("%d values ended before their turn", late)
+			t.Errorf("%d values expired before their refresh", late)
 		}
 		var last time.Time
 		for i, c := range h.calls {
@@ -40,7 +40,7 @@ func TestVeryManyDueAtOnceAreFetchedAtAPace(t *testing.T) {
 				t.Fatalf("call %d: more than %d within a second", i, paceFloor)
 			}
 			if h.end[c.name].Before(last) {
-				t.Fatalf("call %d: for a value that ends before one that was fetched earlier", i)
+				t.Fatalf("call %d: for a value that expires before another that was fetched earlier", i)
 			}
 			last = h.end[c.name]
 		}
@@ -59,7 +59,7 @@ func TestThePaceRisesWhereThereIsLittleTime(t *testing.T) {
 		time.Sleep(most)
 		synctest.Wait()
 		if late := h.late(t); late > 0 {
-			t.Errorf("%d of %d values ended before their turn", late, n)
+			t.Errorf("%d of %d values expired before their refresh", late, n)
 		}
 		h.mustGrowSlowly(t)
 		if h.most > h.cfg.calls()/2 {
@@ -68,7 +68,7 @@ func TestThePaceRisesWhereThereIsLittleTime(t *testing.T) {
 	})
 }
 
-// TestReadersDoNotWaitForThePace: there is no time for all. Whoever asks for what has ended has it
+// TestReadersDoNotWaitForThePace: there is no time for all. A reader of an expired value has it
 // fetched at once, and nobody's is fetched twice.
 func TestReadersDoNotWaitForThePace(t *testing.T) {
 	bubble(t, func(t *testing.T) {
@@ -140,14 +140,14 @@ func TestWhatIsAskedForGoesFirst(t *testing.T) {
 
 // TestAnOutageThatAllFallDueIn: all are in use and fall due within the first minute of an outage.
 // WeChat is asked seldom in it, and not stormed when it is back. Those that still have time have
-// their turn before their end, and all have it as soon as the floor of the pace lets them, or
-// sooner if their time is short.
+// been refreshed before their end, and all are refreshed as soon as the floor of the pace lets
+// them, or sooner if their time is short.
 func TestAnOutageThatAllFallDueIn(t *testing.T) {
 	for _, tc := range []struct {
 		n      int
 		outage time.Duration
 		late   int // at most; all where they end in the outage
-		rate   int // a second, from when WeChat is back until all have had their turn
+		rate   int // a second, from when WeChat is back until all are refreshed
 	}{
 		{crowd, 5 * time.Minute, 0, paceFloor},
 		{crowd, 30 * time.Minute, crowd, paceFloor},
@@ -180,14 +180,14 @@ func TestAnOutageThatAllFallDueIn(t *testing.T) {
 				time.Sleep(max(lead, time.Duration(tc.n)*time.Second/paceFloor) + time.Minute)
 				synctest.Wait()
 				if late := h.late(t); late > tc.late {
-					t.Errorf("%d of %d values ended before their turn, want %d at most", late, tc.n, tc.late)
+					t.Errorf("%d of %d values expired before their refresh, want %d at most", late, tc.n, tc.late)
 				} else {
-					t.Logf("%d calls in the outage; %d of %d values ended before their turn; calls in the first seconds after it: %v",
+					t.Logf("%d calls in the outage; %d of %d values expired before their refresh; calls in the first seconds after it: %v",
 						asked, late, tc.n, h.seconds()[:8])
 				}
 				took, most := h.calls[len(h.calls)-1].at.Sub(back), time.Duration(tc.n/tc.rate+5)*time.Second // and some until the floor is reached again
 				if took > most {
-					t.Errorf("the last had its turn %v after the outage, want %v at most", took, most)
+					t.Errorf("the last was refreshed %v after the outage, want %v at most", took, most)
 				}
 				h.mustGrowSlowly(t)
 				if h.most > h.cfg.calls()/2 {
@@ -228,7 +228,8 @@ func TestThePaceIsEnough(t *testing.T) {
 	})
 }
 
-// TestWhoWaitsForThePaceIsSeenToEnd: watchers are told of a value that ends before its turn comes.
+// TestWhoWaitsForThePaceIsSeenToEnd: watchers are notified of a value that expires before its
+// refresh.
 func TestWhoWaitsForThePaceIsSeenToEnd(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		ages := make([]time.Duration, 1000)
@@ -247,7 +248,7 @@ func TestWhoWaitsForThePaceIsSeenToEnd(t *testing.T) {
 			}
 		}
 		if ended < len(ages)-paceFloor-1 || ended == len(ages) {
-			t.Errorf("%d ends were told of, want those of %d but for %d", ended, len(ages), paceFloor)
+			t.Errorf("%d ends were announced, want those of %d but for %d", ended, len(ages), paceFloor)
 		}
 	})
 }
@@ -314,7 +315,7 @@ func TestThePaceFollowsTheAnswers(t *testing.T) {
 		{time.Second, 90, 0, true, 150, 180, true},     // no more than 90 are answered
 		{time.Second, 180, 20, false, 150, 360, false}, // few fail
 		{time.Second, 180, 40, false, 150, 50, true},   // many do
-		{time.Second, 0, 0, false, 150, 50, true},      // nothing is known anew
+		{time.Second, 0, 0, false, 150, 50, true},      // nothing is known again
 		{time.Second, 0, 50, false, 10, 25, false},     // nothing but failures
 		{time.Second, 0, 25, false, 10, 12.5, false},   //
 		{time.Second, 0, 12, false, 10, 6.25, true},    //

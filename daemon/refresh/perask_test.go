@@ -119,7 +119,7 @@ func perRequestHold(t *testing.T, states []credential.State) {
 			told = append(told, l.State)
 		}
 		if !slices.Equal(told, states) {
-			t.Errorf("watchers were told %v, want %v", told, states)
+			t.Errorf("watchers were notified of %v, want %v", told, states)
 		}
 		r.mustGet(preAuth)
 	})
@@ -183,7 +183,7 @@ func TestPerRequestBudget(t *testing.T) {
 }
 
 // TestPerRequestBudgetShared holds that no user can use up the budget: a tenth is left for those
-// who have made fewer calls, and whoever is refused holds nobody up.
+// who have made fewer calls, and a refused user blocks nobody.
 func TestPerRequestBudgetShared(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform()
@@ -285,7 +285,7 @@ func (r *rig) mustBeNoQueue() {
 	}
 }
 
-// TestPerRequestLeaving holds that whoever gives up waiting holds no place, and that a stop ends
+// TestPerRequestLeaving holds that a caller that stops waiting holds no place, and that a stop ends
 // all waits.
 func TestPerRequestLeaving(t *testing.T) {
 	bubble(t, func(t *testing.T) {

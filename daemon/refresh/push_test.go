@@ -54,7 +54,7 @@ func TestTheNewestPushedTicketIsKept(t *testing.T) {
 }
 
 // TestWhatIsHandedInReplacesATicketOfWeChatsFastClock: WeChat's clock may be ahead of the host's by
-// minutes, and what an operator is told to be kept must not be passed over for that.
+// minutes, and a ticket that is acknowledged to an operator must not be passed over for that.
 func TestWhatIsHandedInReplacesATicketOfWeChatsFastClock(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform()
@@ -64,11 +64,11 @@ func TestWhatIsHandedInReplacesATicketOfWeChatsFastClock(t *testing.T) {
 		r.mustPut(verify, "by-hand")
 		v, err := r.Get(t.Context(), verify)
 		if err != nil || v.Text != "by-hand" || v.TTL != 12*time.Hour {
-			t.Errorf("got %q for %v, %v; want what was handed in, for 12h", string(v.Text), v.TTL, err)
+			t.Errorf("got %q for %v, %v; want what was put, for 12h", string(v.Text), v.TTL, err)
 		}
 		r.mustPush("straggler", time.Now().Add(time.Minute))
 		if got := r.mustGet(verify); got != "by-hand" {
-			t.Errorf("got %s: it is older than what was handed in", got)
+			t.Errorf("got %s: it is older than what was put", got)
 		}
 		r.stop()
 		r = start(t, Config{Store: d, Catalog: p.catalog()})
@@ -227,7 +227,7 @@ func TestATicketExpiresAndItsAbsenceIsSaidAndMended(t *testing.T) {
 		mustReason(t, err, credential.NoTicket)
 		r.mustState(verify, credential.Waiting)
 		if !strings.Contains(r.log(), "not pushed a ticket for too long") {
-			t.Error("the log does not say so")
+			t.Error("the log does not have it")
 		}
 		r.mustPush("next", time.Now())
 		r.mustState(verify, credential.Fresh)

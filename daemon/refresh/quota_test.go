@@ -142,7 +142,7 @@ func TestDayQuota(t *testing.T) {
 				}
 				r := start(t, Config{Catalog: specs(Spec{Name: app, Policy: tc.kind, Fetcher: up})})
 				time.Sleep(tc.begin)
-				for range tc.calls - 1 { // and the one that is refused
+				for range tc.calls - 1 { // and the refused call
 					if _, err := r.Refresh(t.Context(), app); err != nil {
 						t.Fatal(err)
 					}

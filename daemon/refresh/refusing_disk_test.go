@@ -19,7 +19,7 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// deaf is a disk that can refuse reads too, as a database does that is being opened anew.
+// deaf is a disk that can refuse reads too, as a database does that is being reopened.
 type deaf struct {
 	*disk
 	err atomic.Pointer[error]
@@ -69,7 +69,7 @@ func TestAnExchangeOnADiskThatRefusesKeepsTheGrant(t *testing.T) {
 				}
 			}
 			refuse(errPath)
-			for range 2 { // whoever asks again does not use the code up again
+			for range 2 { // another request does not use the code up again
 				_, err := r.Exchange(t.Context(), platform, "code-of-wxa")
 				if of, ok := errors.AsType[*credential.Error](err); err == nil || ok && of.Reason != credential.Internal {
 					t.Errorf("reads %v: got %v, want a fault of the daemon's own", reads, err)
@@ -174,7 +174,7 @@ func TestAReadThatTheDiskRefusesSaysNothingOfIt(t *testing.T) {
 }
 
 // TestPuttingWhatIsInForceIsDurableOrAnError: a grant that the disk has refused is in force, and
-// putting it once more promises more than that.
+// putting it again promises more than that.
 func TestPuttingWhatIsInForceIsDurableOrAnError(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform("wxa")

@@ -108,7 +108,7 @@ func TestRejectCached(t *testing.T) {
 		time.Sleep(time.Minute)
 		r.RejectCached([]byte(app), []byte("tok-1"))
 		if r.index.get(app).lastAsked() == before {
-			t.Error("whoever rejects a stale value does not count as a reader")
+			t.Error("a client that rejects a stale value does not count as a reader")
 		}
 
 		r.mustGet(corpApp)

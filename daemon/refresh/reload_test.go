@@ -249,7 +249,7 @@ func TestReloadDuringWrite(t *testing.T) {
 			reload(d, r, specs())
 			done.Wait()
 			if told := drain(t, w); len(told) == 0 || told[len(told)-1].State != credential.Expired {
-				t.Errorf("watchers were told %v, want expired last", told)
+				t.Errorf("watchers were notified of %v, want expired last", told)
 			}
 			if d.has(record.Credentials, app) || d.has(record.Holds, app) {
 				t.Error("a record of it is on disk")

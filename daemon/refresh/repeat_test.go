@@ -105,7 +105,7 @@ func TestAnsweredCallIsNotReportedLost(t *testing.T) {
 }
 
 // TestForcedCallIsNotRepeatedTooSoon holds that a forced refresh is not repeated before its quota
-// allows, and that the operator is told what became of it.
+// allows, and that the operator gets the result.
 func TestForcedCallIsNotRepeatedTooSoon(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		up := &upstream{answer: func(context.Context, fetchers.Ask, int) (fetchers.Token, error) { return fetchers.Token{}, lost(1) }}

@@ -25,7 +25,7 @@ func TestARestartServesWhatIsValidWithoutACall(t *testing.T) {
 		for _, s := range all {
 			want[s.Name] = r.mustGet(s.Name)
 		}
-		// Nothing is told to the first engine: a kill is no stop.
+		// The first engine is not stopped: a kill is no stop.
 		calls := up.count()
 		time.Sleep(time.Hour)
 		r2 := start(t, Config{Store: d, Catalog: specs(all...)})

@@ -122,7 +122,7 @@ func TestARevocationOutrunsAFetchThatIsUnderWay(t *testing.T) {
 }
 
 // TestARevocationWithinTheSecondOfAnAuthorization: WeChat tells whole seconds, and a grant that was
-// handed in has a finer time.
+// put has a finer time.
 func TestARevocationWithinTheSecondOfAnAuthorization(t *testing.T) {
 	for _, tc := range []struct {
 		name    string
@@ -149,7 +149,7 @@ func TestARevocationWithinTheSecondOfAnAuthorization(t *testing.T) {
 				if got := reason(err) == credential.Reauth; got != tc.revoked {
 					t.Errorf("revoked: got %v, want %v", got, tc.revoked)
 				}
-				// Whoever hands a grant in after that means it.
+				// A grant that is put after that counts.
 				r.mustPut(customer("wxa", "refresh_token"), "refresh-2")
 				r.mustGet(customer("wxa", "access_token"))
 			})
@@ -158,7 +158,7 @@ func TestARevocationWithinTheSecondOfAnAuthorization(t *testing.T) {
 }
 
 // TestARepeatedRevocationIsHarmless: WeChat repeats a message that was answered too late, and its
-// clock may be ahead of the host's. A customer who has come back meanwhile must not be turned away
+// clock may be ahead of the host's. A customer who has come back since must not be turned away
 // by it.
 func TestARepeatedRevocationIsHarmless(t *testing.T) {
 	for _, ahead := range []time.Duration{0, time.Second, 5 * time.Minute} {
@@ -200,7 +200,7 @@ func TestARepeatedRevocationIsHarmless(t *testing.T) {
 					r.mustGet(customer("wxa", "access_token"))
 					revoke()
 					r.mustGet(customer("wxa", "access_token"))
-					// The customer goes once more.
+					// The customer goes again.
 					time.Sleep(2 * time.Second)
 					revoked = time.Now().Add(ahead).Truncate(time.Second)
 					revoke()

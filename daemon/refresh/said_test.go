@@ -11,8 +11,8 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// TestLogHasErrmsg holds that the log has WeChat's own text beside tokend's words, and that nobody
-// else is told of it.
+// TestLogHasErrmsg holds that the log has WeChat's own text beside tokend's words, and that no
+// reply has it.
 func TestLogHasErrmsg(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const errmsg = "invalid credential, hint: [1700000000123456789], from ip: 192.0.2.9, more info at x"

@@ -14,7 +14,7 @@ import (
 	"tokend/fetchers"
 )
 
-// stalled is a store whose next read of one table returns when go on says so.
+// stalled is a store whose next read of one table returns when the test lets it.
 type stalled struct {
 	*disk
 	table  record.Table

@@ -56,7 +56,7 @@ func (d reluctant) Put(ctx context.Context, recs ...record.Record) error {
 }
 
 // TestNobodyWaitsForWhatIsDeleted holds that a start which finds much that has lapsed has loaded
-// before that is deleted; and that what is fetched meanwhile is deleted neither by the step that is
+// before that is deleted; and that what is fetched during it is deleted neither by the step that is
 // being written nor by a later one.
 func TestNobodyWaitsForWhatIsDeleted(t *testing.T) {
 	bubble(t, func(t *testing.T) {
@@ -137,8 +137,8 @@ func TestAStopEndsTheDeleting(t *testing.T) {
 	})
 }
 
-// TestAMootHoldIsDeletedUnlessAnotherHasBegun holds that of holds the one in force is told from the
-// one that was found.
+// TestAMootHoldIsDeletedUnlessAnotherHasBegun holds that the hold in force is not taken for the
+// hold that was found.
 func TestAMootHoldIsDeletedUnlessAnotherHasBegun(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		d, up := newDisk(), fresh(2*time.Hour)

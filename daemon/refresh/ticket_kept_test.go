@@ -54,8 +54,8 @@ func TestAPushedTicketOutlivesAReloadWithoutItsAccount(t *testing.T) {
 	})
 }
 
-// TestAPushedTicketOutlivesAStartWithoutItsAccount is the same over restarts; and what has ended
-// meanwhile is deleted.
+// TestAPushedTicketOutlivesAStartWithoutItsAccount is the same over restarts; and what has
+// expired since is deleted.
 func TestAPushedTicketOutlivesAStartWithoutItsAccount(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p, d, boottime := newPlatform("wxa"), newDisk(), bootedNow()

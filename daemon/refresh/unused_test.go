@@ -69,7 +69,7 @@ func TestAStartShortlyBeforeTheEnd(t *testing.T) {
 			time.Sleep(time.Second)
 		}
 		if late := h.late(t); late > 0 {
-			t.Errorf("%d values ended before their turn", late)
+			t.Errorf("%d values expired before their refresh", late)
 		}
 	})
 }

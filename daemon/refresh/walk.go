@@ -25,8 +25,8 @@ type Walk struct {
 	now     clock.Instant
 	wall    time.Time // at now
 
-	// asked is the credentials that somebody had asked for in the last walk through all. A pointer to
-	// each is all that a Walk holds, and the configuration bounds how many there are.
+	// asked is the credentials that somebody had asked for in the last walk through all. A pointer
+	// to each is all that a Walk holds, and the configuration bounds how many there are.
 	asked []*entry
 }
 
@@ -41,7 +41,7 @@ func (e *Engine) Walk(ctx context.Context) *Walk {
 // step for each, yielding would double the processor time of a walk.
 const atOnce = 8
 
-// step counts the credential numbered i, and reports whether to go on.
+// step counts the credential numbered i, and reports whether to continue.
 func (w *Walk) step(i int) bool { return i%atOnce != 0 || w.work.Step() }
 
 // Rest lets others continue, for a caller that is about to wait for something, or has done.
