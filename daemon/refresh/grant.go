@@ -12,6 +12,7 @@ import (
 
 	"tokend/daemon/credential"
 	"tokend/daemon/record"
+	"tokend/daemon/throttle"
 	"tokend/fetchers/secret"
 )
 
@@ -255,10 +256,11 @@ func authorised(g *record.Grant) time.Time {
 const tolerance = 10 * time.Minute
 
 // each yields the grants under prefix, in no order. A grant that was taken back is
-// listed as held: only the customer can end that.
-func (g *grantStore) each(prefix string) iter.Seq2[string, credential.State] {
+// listed as held: only the customer can end that. Each record that is read is a step of work.
+func (g *grantStore) each(prefix string, work *throttle.Work) iter.Seq2[string, credential.State] {
 	return func(yield func(string, credential.State) bool) {
 		for r, err := range g.store.All(record.Grants) {
+			work.Step()
 			if err != nil || !strings.HasPrefix(r.Key, prefix) {
 				continue
 			}

@@ -75,8 +75,7 @@ func (e *Engine) snapshot(prefix string, may func(name string) bool) *snapshot {
 		return en != nil && slices.Contains(s.entries, en)
 	})
 	configured := accounts{catalog: *e.catalog.Load()}
-	for name, state := range e.grants.each(prefix) {
-		s.work.Step()
+	for name, state := range e.grants.each(prefix, s.work) {
 		if configured.has(name) && may(name) && !s.grants.add(name, state) {
 			s.others = append(s.others, credential.Listing{Name: name, State: state})
 		}

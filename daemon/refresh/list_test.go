@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"tokend/daemon/credential"
@@ -278,6 +279,37 @@ func (g *grantsAlone) All(table record.Table) iter.Seq2[record.Record, error] {
 	return func(yield func(record.Record, error) bool) {
 		for _, r := range g.grants {
 			if table != record.Grants || !yield(r, nil) {
+				return
+			}
+		}
+	}
+}
+
+// TestOtherGrantsThrottled checks that a list shares the budget of long work also for the grants
+// that are not under its prefix.
+func TestOtherGrantsThrottled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const n = 20_000
+		e, err := New(Config{Hosts: bothHosts, Store: &slowGrants{newGrantsAlone(n)}, Catalog: specs(), Throttle: throttle.New()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		e.List("work/", nil)
+		if took := time.Since(began); took < n*time.Microsecond*3/2 {
+			t.Errorf("%v of work took %v", n*time.Microsecond, took)
+		}
+	})
+}
+
+// slowGrants takes a microsecond to read a record.
+type slowGrants struct{ *grantsAlone }
+
+func (g *slowGrants) All(table record.Table) iter.Seq2[record.Record, error] {
+	return func(yield func(record.Record, error) bool) {
+		for r, err := range g.grantsAlone.All(table) {
+			time.Sleep(time.Microsecond)
+			if !yield(r, err) {
 				return
 			}
 		}
