@@ -21,7 +21,7 @@ type hostState struct {
 	*limiter
 
 	// listed is when the host's address was last taken to be on WeChat's lists, and lifted when a
-	// success has last ended holds because of it: instants, zero for never. See listed.go.
+	// success has last ended holds because of it: instants, zero for never. See succeeded.
 	listed, lifted atomic.Int64
 }
 

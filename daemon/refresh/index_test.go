@@ -50,7 +50,7 @@ func TestIndexIsAMap(t *testing.T) {
 			x.findBatch(batch, &found)
 			for k, name := range batch {
 				if found[k] != want[string(name)] {
-					t.Errorf("%s abreast: got %p, want %p", name, found[k], want[string(name)])
+					t.Errorf("%s in a batch: got %p, want %p", name, found[k], want[string(name)])
 				}
 			}
 		}
