@@ -16,6 +16,7 @@ type reader struct {
 	uid  uint32
 	rest bool // the counter is that of all uids without one; always the last that is added
 	n    atomic.Int64
+	all  *atomic.Int32 // the number of counters, this one included
 	prev *reader
 }
 
@@ -31,8 +32,8 @@ func (r *Readers) Count(uid uint32) bool {
 }
 
 // Add adds a counter of uid if there is none, and reports whether it has. After maxReaders, the
-// counter is that of all other uids.
-func (r *Readers) Add(uid uint32) bool {
+// counter is that of all other uids. The caller has counted it in all, until [Readers.Release].
+func (r *Readers) Add(uid uint32, all *atomic.Int32) bool {
 	for {
 		last, n := r.last.Load(), 0
 		for c := last; c != nil; c = c.prev {
@@ -41,7 +42,7 @@ func (r *Readers) Add(uid uint32) bool {
 			}
 			n++
 		}
-		if r.last.CompareAndSwap(last, &reader{uid: uid, rest: n == maxReaders, prev: last}) {
+		if r.last.CompareAndSwap(last, &reader{uid: uid, rest: n == maxReaders, all: all, prev: last}) {
 			return true
 		}
 	}
@@ -53,6 +54,14 @@ func (r *Readers) Continue(before *Readers) bool {
 	last := before.last.Load()
 	r.last.CompareAndSwap(nil, last)
 	return last != nil
+}
+
+// Release takes the counters out of the number of them. It is called once, when the credential is
+// gone.
+func (r *Readers) Release() {
+	for c := r.last.Load(); c != nil; c = c.prev {
+		c.all.Add(-1)
+	}
 }
 
 // Reader is how often a uid has read a credential.

@@ -2,6 +2,7 @@ package credential
 
 import (
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -11,7 +12,7 @@ func TestReadersBounded(t *testing.T) {
 	const uids = 10_000
 	for uid := range uint32(uids) {
 		if !r.Count(uid) {
-			r.Add(uid)
+			r.Add(uid, new(atomic.Int32))
 			r.Count(uid)
 		}
 	}
@@ -31,7 +32,7 @@ func TestReadersBounded(t *testing.T) {
 	if want := int64(uids - maxReaders); rest != want {
 		t.Errorf("%d reads of all other uids, want %d", rest, want)
 	}
-	if r.Add(0) || r.Add(uids) {
+	if r.Add(0, nil) || r.Add(uids, nil) {
 		t.Error("a second counter of one uid")
 	}
 }
@@ -45,7 +46,7 @@ func TestReadersConcurrent(t *testing.T) {
 		wg.Go(func() {
 			for i := range uids * rounds {
 				if uid := uint32(i % uids); !r.Count(uid) {
-					r.Add(uid)
+					r.Add(uid, new(atomic.Int32))
 					r.Count(uid)
 				}
 			}
@@ -65,7 +66,7 @@ func TestReadersConcurrent(t *testing.T) {
 
 func TestReadersContinue(t *testing.T) {
 	var before, after Readers
-	before.Add(1)
+	before.Add(1, new(atomic.Int32))
 	before.Count(1)
 	after.Continue(&before)
 	if !after.Count(1) {

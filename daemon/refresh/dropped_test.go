@@ -1,6 +1,7 @@
 package refresh
 
 import (
+	"sync/atomic"
 	"testing"
 	"time"
 	"tokend/daemon/credential"
@@ -20,6 +21,9 @@ func (r *rig) readersOf(name string) *credential.Readers {
 	return v.Readers
 }
 
+// counters is the number of counters of readers.
+var counters atomic.Int32
+
 // wantReads checks that uid 1 has read name n times, and reads it again.
 func (r *rig) wantReads(name string, n int64) {
 	r.t.Helper()
@@ -37,12 +41,15 @@ func (r *rig) wantReads(name string, n int64) {
 			r.t.Errorf("%d reads of %s, want %d", got, name, n)
 		}
 	}
-	readers.Add(1)
+	if readers.Add(1, &counters) {
+		counters.Add(1)
+	}
 	readers.Count(1)
 }
 
 func TestReadersEndWithTheAccount(t *testing.T) {
 	bubble(t, func(t *testing.T) {
+		counters.Store(0)
 		one := Spec{Name: app, Policy: policy.StableToken, Fetcher: fresh(2 * time.Hour)}
 		r := start(t, Config{Catalog: specs(one)})
 		for n := range int64(3) { // a reload that changes nothing, and new values
@@ -51,6 +58,9 @@ func TestReadersEndWithTheAccount(t *testing.T) {
 			time.Sleep(3 * time.Hour)
 		}
 		r.SetCatalog(specs())
+		if n := counters.Load(); n != 0 {
+			t.Errorf("%d counters of a removed account, want 0", n)
+		}
 		r.SetCatalog(specs(one))
 		r.wantReads(app, 0)
 	})

@@ -328,8 +328,9 @@ func (d *dropped) restore(en *entry) {
 func (d *dropped) forget(unknown func(name string) bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for name := range d.byName {
+	for name, readers := range d.byName {
 		if unknown(name) {
+			readers.Release()
 			delete(d.byName, name)
 		}
 	}

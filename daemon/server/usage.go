@@ -25,7 +25,7 @@ func (s *Server) firstRead(readers *credential.Readers, uid uint32) {
 	if !s.counters.enter(maxCounters) {
 		return
 	}
-	if !readers.Add(uid) { // another session has added it
+	if !readers.Add(uid, &s.counters.n) { // another session has added it
 		s.counters.leave()
 	}
 	readers.Count(uid)
