@@ -68,7 +68,7 @@ var (
 		"tokend/daemon/page":                {"tokend/daemon/credential", "tokend/daemon/survey", "tokend/fetchers"},
 		"tokend/daemon/refresh":             {"tokend/daemon/clock", "tokend/daemon/credential", "tokend/daemon/policy", "tokend/daemon/quota", "tokend/daemon/record", "tokend/daemon/throttle", "tokend/fetchers", "tokend/fetchers/secret"},
 		"tokend/daemon/server":              {"tokend/daemon/access", "tokend/daemon/clock", "tokend/daemon/credential", "tokend/daemon/server/descriptors", "tokend/daemon/server/epoll", "tokend/daemon/server/socket", "tokend/fetchers/secret", "tokend/protocol"},
-		"tokend/daemon/server/descriptors":  nil,
+		"tokend/daemon/server/descriptors":  {"tokend/daemon/system"},
 		"tokend/daemon/server/epoll":        nil,
 		"tokend/daemon/server/socket":       {"tokend/daemon/access", "tokend/daemon/system"},
 		"tokend/daemon/store":               {"tokend/daemon/record", "tokend/daemon/store/inplace", "tokend/daemon/store/journal", "tokend/daemon/system", "tokend/fetchers/secret"},

@@ -6,6 +6,8 @@ import (
 	"math"
 	"os"
 	"syscall"
+
+	_ "tokend/daemon/system" // which says why this cannot be built on other systems
 )
 
 // Limit returns how many descriptors the process may have open.
