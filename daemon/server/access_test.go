@@ -62,13 +62,13 @@ func TestAccessOfVerbsWithoutName(t *testing.T) {
 	}
 }
 
-// A hidden credential and one that does not exist are answered alike, to the byte, by every
-// verb, and the engine is asked for neither.
+// TestHiddenLooksLikeUnknown checks that every verb answers the same bytes for a hidden name and
+// for an unknown one, without a call of the engine.
 func TestHiddenLooksLikeUnknown(t *testing.T) {
 	rules := []access.Rule{{UIDs: []uint32{guest}, Names: []string{"official_account/*"}, Verbs: []string{"GET", "LIST", "WATCH"}}}
 	for _, verb := range []string{"GET %s", "REJECT %s v", "REFRESH %s", "PUT %s v", "SIGN %s https://example.com/", "STATUS %s", "HISTORY %s", "LIST %s"} {
 		ask := func(name string) string {
-			// No engine: whoever asks it panics. LIST does ask.
+			// No engine: a call panics. LIST makes one.
 			cfg := Config{Rules: rules}
 			if verb == "LIST %s" {
 				cfg.Engine = newFakeEngine()
@@ -95,7 +95,7 @@ func TestHiddenLooksLikeUnknown(t *testing.T) {
 			t.Errorf("%s\n hidden %q\nunknown %q", verb, hidden, unknown)
 		}
 	}
-	// A grant that may be seen is write-only; one that may not is none.
+	// A visible grant is write-only. A hidden grant does not exist.
 	for name, want := range map[string]string{
 		aGrant: "ERR DENIED - write-only\n",
 		"open_work/wwsuite/wwcorp/permanent_code": "ERR NOT_FOUND - no such credential\n",
@@ -118,8 +118,8 @@ func TestHiddenLooksLikeUnknown(t *testing.T) {
 	}
 }
 
-// What the peers of one user may do is decided once, and anew where something else may come of it:
-// by other rules, or in other groups where a rule is for groups.
+// TestRightsAreDecidedOnce checks that the rights of a user's peers are decided again only if the
+// result may differ: for other rules, and for other groups if a rule is for groups.
 func TestRightsAreDecidedOnce(t *testing.T) {
 	byUser := []access.Rule{{UIDs: []uint32{guest}, Names: []string{"official_account/*"}, Verbs: []string{"GET"}}}
 	byGroup := append(byUser, access.Rule{GIDs: []uint32{500}, Names: []string{"work/*"}, Verbs: []string{"GET"}})
@@ -133,12 +133,12 @@ func TestRightsAreDecidedOnce(t *testing.T) {
 	alone, inGroup, ofGroup := access.Peer{UID: guest, PID: 1}, access.Peer{UID: guest, PID: 2, Groups: []uint32{500}}, access.Peer{UID: guest, GID: 500}
 	first := rightsOf(alone)
 	if rightsOf(inGroup) != first || rightsOf(ofGroup) != first {
-		t.Error("rules for users alone: decided anew for another peer of the same user")
+		t.Error("rules for users alone: decided again for another peer of the same user")
 	}
-	for name, rules := range map[string][]access.Rule{"the same rules once more": byUser, "rules for a group": byGroup} {
+	for name, rules := range map[string][]access.Rule{"the same rules again": byUser, "rules for a group": byGroup} {
 		srv.SetRules(rules)
 		if rightsOf(alone) == first {
-			t.Errorf("%s: not decided anew", name)
+			t.Errorf("%s: not decided again", name)
 		}
 	}
 	srv.SetRules(byGroup)
@@ -153,7 +153,7 @@ func TestRightsAreDecidedOnce(t *testing.T) {
 		}
 	}
 	if a, b := rightsOf(inGroup), rightsOf(inGroup); a != b {
-		t.Error("rules for groups: decided anew for a peer in the same ones")
+		t.Error("rules for groups: decided again for a peer in the same groups")
 	}
 	s := newSession(srv, inGroup, u)
 	if n := testing.AllocsPerRun(100, func() { s.rules = nil; s.renewRights() }); n != 0 {
@@ -163,7 +163,7 @@ func TestRightsAreDecidedOnce(t *testing.T) {
 
 // A session that remembers which grant was the last to give may GET what the rights say, whatever
 // was asked before, and after the rules have changed too.
-func TestMayGetRemembersNothingButAGuess(t *testing.T) {
+func TestMayGetKeepsOnlyAHint(t *testing.T) {
 	many := []access.Rule{
 		{UIDs: []uint32{guest}, Names: []string{"work/*"}, Verbs: []string{"STATUS"}},
 		{UIDs: []uint32{guest}, Names: []string{"mini_program/*", "official_account/*/jsapi_ticket"}, Verbs: []string{"GET"}},

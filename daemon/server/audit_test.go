@@ -92,7 +92,7 @@ func TestAudit(t *testing.T) {
 			t.Errorf("\n got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 		}
 		if text := log.String(); strings.Contains(text, "canary") && !onlyFault(text) {
-			t.Errorf("a value stands in the log:\n%s", text)
+			t.Errorf("the log contains a value:\n%s", text)
 		}
 	})
 }
@@ -103,7 +103,7 @@ func onlyFault(text string) bool {
 	return !strings.Contains(strings.ReplaceAll(text, errFault.Error(), ""), "canary")
 }
 
-// A peer that leaves before the outcome is known is said to have left.
+// A peer that closes before the outcome is known is logged as gone.
 func TestAuditOfWhoIsGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log syncBuffer
@@ -153,7 +153,7 @@ func TestAuditIsNoAmplifier(t *testing.T) {
 			missing += unsaid
 		}
 		if want := 2*n - denialLines.burst - actLines.burst; missing != want {
-			t.Errorf("%d lines are said to be missing, want %d", missing, want)
+			t.Errorf("%d lines are reported as omitted, want %d", missing, want)
 		}
 		if got := lines[len(lines)-1]; strings.Contains(got, "unsaid") {
 			t.Errorf("said twice: %s", got)
@@ -175,7 +175,7 @@ func TestAuditIsNoAmplifier(t *testing.T) {
 }
 
 // Nor do ten thousand users together.
-func TestAuditIsNoAmplifierForMany(t *testing.T) {
+func TestAuditBoundedForAllUsers(t *testing.T) {
 	var log syncBuffer
 	s := New(Config{Engine: newFakeEngine(), Logger: testLogger(&log)})
 	for uid := range uint32(10_000) {

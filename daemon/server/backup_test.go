@@ -119,7 +119,7 @@ func TestBackupThatFails(t *testing.T) {
 }
 
 // What cannot be read to its end is cut off, so that nobody takes it for the whole.
-func TestBackupThatCannotBeReadBack(t *testing.T) {
+func TestBackupUnreadable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log syncBuffer
 		closed := false
@@ -153,8 +153,8 @@ func (c closer) Close() error {
 	return nil
 }
 
-// One at a time; the second one is told so, and finds the place free when the first has ended, be
-// it that its peer went away.
+// TestBackupsOneAtATime checks that a second backup gets BUSY until the first has ended, also by a
+// close of its peer.
 func TestBackupsOneAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log syncBuffer

@@ -143,10 +143,10 @@ func tryManyPuts(t *testing.T, d driver) {
 	}
 }
 
-// TestPeersThatGoDuringTheirPuts holds that nobody goes on waiting for a PUT that nobody waits for.
-func TestPeersThatGoDuringTheirPuts(t *testing.T) { overBoth(t, tryPeersThatGoDuringTheirPuts) }
+// TestPutsGivenUp checks that a batch is given up when all its peers have closed.
+func TestPutsGivenUp(t *testing.T) { overBoth(t, tryPutsGivenUp) }
 
-func tryPeersThatGoDuringTheirPuts(t *testing.T, d driver) {
+func tryPutsGivenUp(t *testing.T, d driver) {
 	path, s, e := d.startGated(t)
 	for i, behind := range []string{"", "PING\n", strings.Repeat("PING\n", smallBuffer)} {
 		c := dialSocket(t, path)
@@ -182,15 +182,15 @@ func tryBatchesThatHang(t *testing.T, d driver) {
 	}
 }
 
-// TestPeersThatGoBeforeTheirPuts holds that whoever comes to a batch that all others have left,
-// before anybody has begun it, has its PUT done and answered.
-func TestPeersThatGoBeforeTheirPuts(t *testing.T) { overBoth(t, tryPeersThatGoBeforeTheirPuts) }
+// TestPutJoinsAbandonedBatch checks that a PUT is stored and answered if all other peers of its
+// batch have closed before the batch starts.
+func TestPutJoinsAbandonedBatch(t *testing.T) { overBoth(t, tryPutJoinsAbandonedBatch) }
 
-func tryPeersThatGoBeforeTheirPuts(t *testing.T, d driver) {
+func tryPutJoinsAbandonedBatch(t *testing.T, d driver) {
 	path, s, e := d.startGated(t)
 	stay := fillBatches(t, path, e)
 	other := dialSocket(t, path)
-	for range 20 { // whoever is kept from the processor for lookAfter comes too late, now and then
+	for range 20 { // on a busy machine, a PUT may arrive after lookAfter
 		next := dialSocket(t, path)
 		next.want(next.ask("PING"), "OK PONG")
 		gone := dialSocket(t, path)
@@ -209,13 +209,13 @@ func tryPeersThatGoBeforeTheirPuts(t *testing.T, d driver) {
 	eventually(t, "those that have gone are closed", func() bool { return s.open.Load() == int64(len(stay)+1) })
 }
 
-// TestPeersThatAllGoBeforeTheirPuts holds that a PUT is not begun when nobody waits for it any
+// TestPutsAllGivenUp holds that a PUT is not begun when nobody waits for it any
 // more, be it after the batch that it is in has waited for others.
-func TestPeersThatAllGoBeforeTheirPuts(t *testing.T) {
+func TestPutsAllGivenUp(t *testing.T) {
 	path, s, e := byLoop.startGated(t)
 	hangs := fillBatches(t, path, e)
 	other := dialSocket(t, path)
-	for range 3 { // whoever is kept from the processor for lookAfter comes too late, now and then
+	for range 3 { // on a busy machine, a PUT may arrive after lookAfter
 		gone := dialSocket(t, path)
 		gone.want(gone.ask("PING"), "OK PONG")
 		gone.send(putLine("wxgone"))
@@ -248,8 +248,8 @@ func tryAFaultInAPut(t *testing.T, d driver) {
 	}
 }
 
-// TestStopDuringPuts holds that those that wait are told, whether or not they have been begun, and
-// that what has been done is.
+// TestStopDuringPuts checks that a stop answers the PUTs that wait, started or not, and that stored
+// PUTs are answered OK.
 func TestStopDuringPuts(t *testing.T) { overBoth(t, tryStopDuringPuts) }
 
 func tryStopDuringPuts(t *testing.T, d driver) {
@@ -307,9 +307,9 @@ func TestPutsOverTime(t *testing.T) {
 	}
 }
 
-// TestNoMoreWaitThanAreUnderWay holds that what a disk that hangs has made of goroutines, each with
-// a batch, goes when it is in order.
-func TestNoMoreWaitThanAreUnderWay(t *testing.T) {
+// TestIdleWorkersBounded checks that goroutines end which were started for batches while the disk
+// hung.
+func TestIdleWorkersBounded(t *testing.T) {
 	poll, err := epoll.New()
 	if err != nil {
 		t.Fatal(err)

@@ -52,7 +52,7 @@ func BenchmarkSessionHit(b *testing.B) {
 }
 
 // BenchmarkSessionReject is BenchmarkSessionHit for the REJECT of a value that has been replaced,
-// and for that of one that WeChat repeats.
+// and of a value that WeChat repeats.
 func BenchmarkSessionReject(b *testing.B) {
 	for name, rejected := range map[string]string{"replaced": strings.Repeat("u", 512), "repeated": strings.Repeat("v", 512)} {
 		b.Run(name, func(b *testing.B) {

@@ -16,8 +16,8 @@ import (
 )
 
 // frames is a codec for tests. A frame is its length in two bytes, big-endian, and so many bytes.
-// "PING" is answered by a frame "PONG", and "GET" with a name by a frame with the value, or with the
-// code of an error after a "!". It knows nothing else.
+// The reply to "PING" is "PONG". The reply to "GET" with a name is the value, or "!" and the code
+// of an error. There are no other requests.
 type frames struct{ replies }
 
 const framesByte = 0 // the first byte of a short frame

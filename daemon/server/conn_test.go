@@ -156,7 +156,7 @@ func TestWaitTimeout(t *testing.T) {
 	})
 }
 
-func TestPeerThatGoesAwayWhileItWaits(t *testing.T) {
+func TestPeerClosesWhileWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t, Config{})
 		c := r.ln.dial(t)
@@ -190,7 +190,7 @@ func (stuckPut) Put(ctx context.Context, _ string, _ secret.Text) error {
 }
 
 // A PUT is over in a millisecond or two, and its peer is looked out for only if it is not.
-func TestPeerThatGoesAwayDuringAPut(t *testing.T) {
+func TestPeerClosesDuringPut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t, Config{Engine: stuckPut{newFakeEngine()}})
 		c := r.ln.dial(t)
@@ -230,7 +230,7 @@ func TestRequestsBehindOneThatWaits(t *testing.T) {
 	})
 }
 
-func TestEndOfInputInTheMiddleOfALine(t *testing.T) {
+func TestEndInsideALine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t, Config{})
 		c := r.ln.dial(t)
@@ -245,7 +245,7 @@ func TestEndOfInputInTheMiddleOfALine(t *testing.T) {
 	})
 }
 
-func TestOverlongLineIsAnsweredAndClosed(t *testing.T) {
+func TestOverlongLine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t, Config{})
 		c := r.ln.dial(t)
@@ -384,7 +384,7 @@ func TestWatch(t *testing.T) {
 					c := r.ln.dial(t)
 					c.want(c.ask("%s", strings.TrimSpace("WATCH "+tt.prefix)), fmt.Sprintf("OK %d", tt.lines))
 					c.lines(tt.lines)
-					r.SetRules(tt.before) // the same once more
+					r.SetRules(tt.before) // the same again
 					r.engine.mu.Lock()
 					r.engine.landLocked(workToken, fetched{ttl: time.Minute, value: "seen"})
 					r.engine.mu.Unlock()

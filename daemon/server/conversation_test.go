@@ -22,7 +22,7 @@ func loadConversations(t *testing.T) []conversation.Conversation {
 	return all
 }
 
-// guest is the uid of an ordinary user: one that runs no tests.
+// guest is the uid of an ordinary user, which runs no tests.
 const guest = 4_000_000_000
 
 // guestRules are those of testdata/conversations/README.md.

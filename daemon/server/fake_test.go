@@ -16,14 +16,14 @@ import (
 	"tokend/protocol"
 )
 
-// fakeEngine is the engine that testdata/conversations/README.md describes: a few
-// credentials, and fetches that end as they are told to, or not at all.
+// fakeEngine is the engine that testdata/conversations/README.md describes: a few credentials, and
+// fetches that end as tell says, or never.
 type fakeEngine struct {
 	mu      sync.Mutex
 	at      *time.Time
 	creds   map[string]*fakeCred
 	script  map[string]fetched
-	told    chan struct{} // closed and made anew when script changes
+	told    chan struct{} // closed and replaced when script changes
 	watches map[*fakeWatch]struct{}
 
 	gets    int // calls of Get that had to wait, or would have
@@ -212,7 +212,7 @@ func (e *fakeEngine) Put(_ context.Context, name string, value secret.Text) erro
 	default:
 		e.landLocked(name, fetched{ttl: 12 * time.Hour, value: value})
 	}
-	close(e.told) // whoever waits for a ticket goes on
+	close(e.told) // requests that wait for a ticket continue
 	e.told = make(chan struct{})
 	return nil
 }

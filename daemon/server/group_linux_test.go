@@ -16,7 +16,7 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// heldUp is an engine that holds up whoever asks for gate: an event loop with all that it serves.
+// heldUp is an engine that blocks reads of gate, and so an event loop with all its connections.
 type heldUp struct {
 	*fakeEngine
 	asked, on chan struct{}
@@ -54,8 +54,8 @@ func (e *heldUp) CachedAll(names [][]byte, now clock.Instant, values []credentia
 	cachedEach(e, names, now, values)
 }
 
-// startHeldUp serves by a clock that stands still, and returns what has the server find all at once
-// what is sent between the two: hold holds it up, and goOn lets it go on.
+// startHeldUp starts a server with a constant clock. The server reads at once what clients send
+// between hold, which blocks it, and goOn, which ends that.
 func (d driver) startHeldUp(t *testing.T) (path string, s *Server, e *fakeEngine, hold, goOn func()) {
 	t.Helper()
 	at := time.Now()
@@ -76,8 +76,8 @@ func (d driver) startHeldUp(t *testing.T) (path string, s *Server, e *fakeEngine
 	return path, s, held.fakeEngine, hold, goOn
 }
 
-// Those who ask in the same turn get each their own replies, whatever the others ask for and
-// whatever becomes of them.
+// TestGroupAnswersEachItsOwn checks that the members of a group get their own replies, whatever the
+// others request and however they end.
 func TestGroupAnswersEachItsOwn(t *testing.T) { overBoth(t, tryGroupAnswersEachItsOwn) }
 
 func tryGroupAnswersEachItsOwn(t *testing.T, d driver) {
@@ -138,11 +138,11 @@ func tryGroupAnswersEachItsOwn(t *testing.T, d driver) {
 		}
 	}
 	talking.Wait()
-	eventually(t, "all have ended but the one that held it up", func() bool { return s.open.Load() == 1 })
+	eventually(t, "all others have ended", func() bool { return s.open.Load() == 1 })
 }
 
-// What has come together with the end of what a peer sends is answered, and the end is noticed:
-// nothing else will come to say so.
+// TestGroupNoticesEnds checks that requests which arrive together with the end are answered, and
+// that the end is noticed: the poller reports it once.
 func TestGroupNoticesEnds(t *testing.T) { overBoth(t, tryGroupNoticesEnds) }
 
 func tryGroupNoticesEnds(t *testing.T, d driver) {
@@ -171,7 +171,7 @@ func tryGroupNoticesEnds(t *testing.T, d driver) {
 			t.Errorf("client %d is not answered", i)
 		}
 	}
-	eventually(t, "all have ended but the one that held it up", func() bool { return s.open.Load() == 1 })
+	eventually(t, "all others have ended", func() bool { return s.open.Load() == 1 })
 }
 
 // Reads that are filled to the last byte lose nothing of what is behind them, and wait for nothing
@@ -198,9 +198,9 @@ func tryLoopReadsAreFilled(t *testing.T, d driver) {
 	c.want(c.ask("PING"), "OK PONG")
 }
 
-// TestGroupAnswersBeforeAllAreLookedUp: of a few that ask at once the first have their replies while
-// the loop is busy with the others.
-func TestGroupAnswersBeforeAllAreLookedUp(t *testing.T) {
+// TestGroupsAnswerInOrder checks that the first of a few ready members have their
+// replies while the loop handles the others.
+func TestGroupsAnswerInOrder(t *testing.T) {
 	path, _, _, hold, goOn := byLoop.startHeldUp(t)
 	var clients []*client
 	for range 2 * roundGroups {
@@ -226,9 +226,9 @@ func TestGroupAnswersBeforeAllAreLookedUp(t *testing.T) {
 	}
 }
 
-// A value that ends before its turn comes is not handed out by a look at the clock that was for
-// others.
-func TestGroupLooksAtTheClockNearAnEnd(t *testing.T) {
+// TestGroupClockNearExpiry checks that a value which expires while a group is answered is
+// not served by the time that was read for the group.
+func TestGroupClockNearExpiry(t *testing.T) {
 	path, _, engine, hold, goOn := byLoop.startHeldUp(t)
 	const last = "a/last/c"
 	engine.mu.Lock()
@@ -265,7 +265,7 @@ func TestGroupLooksAtTheClockNearAnEnd(t *testing.T) {
 
 // What a peer may not see is not looked up with the rest either: the time that would take tells of
 // it.
-func TestGroupLooksUpWhatIsGranted(t *testing.T) {
+func TestGroupLookupNeedsRight(t *testing.T) {
 	engine := &countingEngine{asked: map[string]int{}, first: map[string]int{}}
 	path := testSocket(t)
 	ln, err := socket.Listen(path, 0o666)

@@ -23,8 +23,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// This test's binary, started again, plays peers that have to be processes of their own: other
-// users', ones that are stopped, a daemon without descriptors.
+// The test binary starts itself for peers that must be processes: peers of other users, stopped
+// processes, a daemon without descriptors.
 
 const roleEnv = "TOKEND_TEST_ROLE"
 
@@ -132,7 +132,7 @@ func (h *helper) line() string {
 	return strings.TrimSuffix(line, "\n")
 }
 
-// tell lets the helper go on.
+// tell makes the helper continue.
 func (h *helper) tell() {
 	h.t.Helper()
 	if _, err := io.WriteString(h.in, "\n"); err != nil {
@@ -215,8 +215,8 @@ func isAgain(err error) bool {
 	return ok && strings.Contains(e.Err.Error(), syscall.EAGAIN.Error())
 }
 
-// playHold opens n connections and does with each what makes it cost most, prints how many of
-// them the server has not closed, and keeps them until it is told to go on.
+// playHold opens n connections and makes each as expensive as possible. It prints how many of them
+// the server has not closed, and keeps them until tell is called.
 func playHold(path, how string, n int) error {
 	cost := map[string]string{
 		"idle": "",
@@ -251,8 +251,8 @@ func playHold(path, how string, n int) error {
 // pollRDHUP says that the other end has shut down its sending side. Only Linux has it.
 const pollRDHUP = 0x2000
 
-// hungUp reports whether the other end of nc has closed it, or will say no more; it reads nothing
-// of what has been said.
+// hungUp reports whether the other end of nc has closed it, or will send nothing more. It reads
+// nothing.
 func hungUp(nc net.Conn) (hup bool) {
 	raw, err := nc.(*net.UnixConn).SyscallConn()
 	if err != nil {
@@ -350,7 +350,7 @@ func playTime(path string, n int) error {
 	return nil
 }
 
-// playServe is a daemon that has used up its descriptors until it is told to give them back.
+// playServe is a daemon that uses up its descriptors, and closes them when tell is called.
 func playServe(path string, d driver) error {
 	limit := syscall.Rlimit{Cur: 64, Max: 64}
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
@@ -390,6 +390,6 @@ func playServe(path string, d driver) error {
 	for _, f := range burnt {
 		f.Close()
 	}
-	fmt.Println("mended")
+	fmt.Println("restored")
 	return <-done
 }

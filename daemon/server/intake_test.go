@@ -71,8 +71,8 @@ func TestWhatIsHandedInArrives(t *testing.T) {
 	}
 }
 
-// However it ends, nothing of what was handed in is answered or logged.
-func TestWhatIsHandedInIsNotShown(t *testing.T) {
+// TestSubmittedNotShown checks that no reply and no log line contains a submitted value.
+func TestSubmittedNotShown(t *testing.T) {
 	const canary = "c4n4ry"
 	const canarySignature = "c4fec4fe2c3d4e5f60718293a4b5c6d7e8f90123"
 	lines := "PUT " + aGrant + " " + canary + "\n" +
@@ -113,8 +113,8 @@ func TestWhatIsHandedInIsNotShown(t *testing.T) {
 	}
 }
 
-// Who has handed in a grant stands in the log.
-func TestHandingInIsLogged(t *testing.T) {
+// TestSubmittersLogged checks that the audit log has the user that submitted a grant.
+func TestSubmittersLogged(t *testing.T) {
 	var log bytes.Buffer
 	e := &taker{}
 	s := sessionOf(New(Config{Engine: e, Logger: testLogger(&log)}), access.Peer{UID: 0, PID: 4711})
@@ -127,8 +127,8 @@ func TestHandingInIsLogged(t *testing.T) {
 	log.Reset()
 	e.err = errors.New("no room on the disk")
 	drive(t, s, []byte("PUT "+aGrant+" v\n"))
-	if strings.Contains(log.String(), "handed in") {
-		t.Errorf("what was not taken is said to be:\n%s", &log)
+	if strings.Contains(log.String(), "outcome=ok") {
+		t.Errorf("a refused value is logged as stored:\n%s", &log)
 	}
 }
 
@@ -140,7 +140,7 @@ func TestPushWithoutInbox(t *testing.T) {
 	}
 }
 
-// A GET that waits for a ticket goes on when another connection puts it.
+// A GET that waits for a ticket is answered when another connection puts the ticket.
 func TestPutEndsWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t, Config{})
@@ -186,8 +186,8 @@ func TestStatusOfGrantsAndHolds(t *testing.T) {
 	}{
 		{"nothing", credential.Status{}, "\nhold_until -\n"},
 		{"a hold that time ends", credential.Status{HoldUntil: at}, "\nhold_until 2026-01-02T03:04:05Z\n"},
-		{"one that somebody may end sooner", credential.Status{HoldUntil: at, Held: true}, "\nhold_until 2026-01-02T03:04:05Z\n"},
-		{"one that only somebody ends", credential.Status{Held: true}, "\nhold_until action\n"},
+		{"a hold that an operator may end sooner", credential.Status{HoldUntil: at, Held: true}, "\nhold_until 2026-01-02T03:04:05Z\n"},
+		{"a hold that only an operator ends", credential.Status{Held: true}, "\nhold_until action\n"},
 		{"no grant", credential.Status{}, "\nsource -\ngenerations -\n"},
 		{"a grant", credential.Status{Source: "exchange", Generations: 3}, "\nsource exchange\ngenerations 3\n"},
 	} {

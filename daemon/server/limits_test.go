@@ -59,8 +59,8 @@ func TestConnectionsAreShared(t *testing.T) {
 				n++
 			}
 		}
-		// 16 free: half. 8 free: half of what alice has left, and so on; the last place is left to
-		// whoever has none.
+		// 16 free: half. 8 free: half of what alice has left, and so on. The last one is for a user
+		// without connections.
 		for i, want := range []int{8, 4, 2, 1, 1, 0} {
 			if got := served(alice + uint32(i)); got != want {
 				t.Errorf("user %d\n got %d connections\nwant %d", i, got, want)
@@ -76,7 +76,8 @@ func TestConnectionsAreShared(t *testing.T) {
 	})
 }
 
-// A user who asks too much waits, and is refused nothing; nobody else waits, root least of all.
+// TestRequestsAreSlowed checks that a user beyond its rate waits and gets no errors, and that other
+// users and root do not wait.
 func TestRequestsAreSlowed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &peers{}
@@ -233,8 +234,8 @@ func TestWaitingIsBounded(t *testing.T) {
 	})
 }
 
-// TestWaitingForOneOwner holds that however many requests of a user wait for one account, the user's
-// requests for others can wait.
+// TestWaitingForOneOwner checks that a user's requests for other accounts can wait, however many of
+// its requests wait for one account.
 func TestWaitingForOneOwner(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const most, reserve = 20, 2
@@ -273,7 +274,7 @@ func TestWaitingForOneOwner(t *testing.T) {
 }
 
 // A request that fails by a fault gives back its place.
-func TestWaitingIsGivenBackAfterAPanic(t *testing.T) {
+func TestWaitingReleasedAfterPanic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &peers{next: alice}
 		r := start(t, Config{Engine: panicEngine{}, peer: p.of})
@@ -290,7 +291,7 @@ func TestWaitingIsGivenBackAfterAPanic(t *testing.T) {
 	})
 }
 
-// panicEngine holds nothing, and fails whoever asks for more.
+// panicEngine has no values, and panics in any other call.
 type panicEngine struct{ Engine }
 
 func (panicEngine) Now() clock.Instant { return 1 }
@@ -331,7 +332,7 @@ func TestListsAreBounded(t *testing.T) {
 		p := &peers{}
 		r := start(t, Config{peer: p.of, Engine: hugeEngine{n: 10_000}, writeTimeout: time.Hour, waitTimeout: 30 * time.Second})
 		var slow []*client
-		for range userLists { // who ask, and do not read
+		for range userLists { // connections that do not read
 			c := r.dialAs(t, p, alice)
 			c.send("LIST\n")
 			slow = append(slow, c)

@@ -32,10 +32,9 @@ func loadingServer(t *testing.T, cfg Config) (*running, *fakeEngine, map[string]
 	return r, e, asking
 }
 
-// TestWhatTellsOfAllWaitsForTheLoading holds that nobody who asks for what is held waits for those
-// who ask for all, and that these are answered when the engine has loaded; not even a user who may
-// have few lists at once holds one meanwhile.
-func TestWhatTellsOfAllWaitsForTheLoading(t *testing.T) {
+// TestListsWaitForLoading checks that reports on all credentials are answered when the engine has
+// loaded, that reads do not wait for them, and that they do not count as lists before.
+func TestListsWaitForLoading(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, e, asking := loadingServer(t, Config{peer: as(guest)})
 		time.Sleep(4 * time.Second)
@@ -53,8 +52,8 @@ func TestWhatTellsOfAllWaitsForTheLoading(t *testing.T) {
 	})
 }
 
-// TestAStopWaitsForNoLoading holds that who waits for the loading is told of a stop at once.
-func TestAStopWaitsForNoLoading(t *testing.T) {
+// TestStopWhileLoading checks that a stop answers the requests that wait for the loading at once.
+func TestStopWhileLoading(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, e, asking := loadingServer(t, Config{})
 		synctest.Wait()
@@ -77,9 +76,9 @@ func TestAStopWaitsForNoLoading(t *testing.T) {
 	})
 }
 
-// TestPatienceWithTheLoadingEnds holds that a loading that takes longer than any request may wait
-// is said so, and that a watch which cannot begin gives its place back.
-func TestPatienceWithTheLoadingEnds(t *testing.T) {
+// TestLoadingTimeout checks the reply if the loading takes longer than waitTimeout, and that a
+// watch which cannot begin is no longer counted.
+func TestLoadingTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, e, asking := loadingServer(t, Config{peer: as(guest), waitTimeout: 3 * time.Second})
 		time.AfterFunc(time.Hour, func() { close(e.loading) })

@@ -97,8 +97,8 @@ func tryLoopLendsAndTakesBack(t *testing.T, d driver) {
 	}
 }
 
-// A peer that reads slowly gets all of its replies, in order; what is held for it meanwhile is
-// bounded, and others do not wait for it.
+// TestLoopSlowConsumer checks that a peer that reads slowly gets all its replies, in order, that
+// its buffers are bounded, and that other peers do not wait.
 func TestLoopSlowConsumer(t *testing.T) { overBoth(t, tryLoopSlowConsumer) }
 
 func tryLoopSlowConsumer(t *testing.T, d driver) {
@@ -130,7 +130,7 @@ func tryLoopSlowConsumer(t *testing.T, d driver) {
 	slow.want(slow.ask("PING"), "OK PONG")
 }
 
-// 8192 connections are served, and one that waits for its peer to ask owns next to nothing.
+// TestLoopManyConnections serves 8192 connections, and measures the memory of an idle one.
 func TestLoopManyConnections(t *testing.T) {
 	n := 8192
 	if testing.Short() {
@@ -196,8 +196,8 @@ func (e *countingEngine) CachedAll(names [][]byte, now clock.Instant, values []c
 	cachedEach(e, names, now, values)
 }
 
-// Whoever has sent much takes turns with those who have sent little: all had sent before the server
-// looked at the first. One of them has hung up by then, and is answered as well as that goes.
+// TestLoopTakesTurns checks that peers which have sent much do not delay those that have sent
+// little. All have sent before the server reads from the first, and one has closed by then.
 func TestLoopTakesTurns(t *testing.T) {
 	engine := &countingEngine{asked: map[string]int{}, first: map[string]int{}}
 	path := testSocket(t)

@@ -16,8 +16,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A user who asks too much is slowed to its rate, each connection as much as the other, and refused
-// nothing; nobody else is.
+// TestLoopSlows checks that a user beyond its rate is slowed to its rate, all its connections
+// alike, and gets no errors. Other users are not slowed.
 func TestLoopSlows(t *testing.T) { overBoth(t, tryLoopSlows) }
 
 func tryLoopSlows(t *testing.T, d driver) {
@@ -81,8 +81,8 @@ func tryLoopStopEndsAPause(t *testing.T, d driver) {
 	}
 }
 
-// While a connection is paused, or one that is lent has nothing to do, what its peer does costs no
-// processor time, and neither does a peer that is gone.
+// TestLoopDoesNotSpin checks that events of a paused connection, of a lent idle one, and of a peer
+// that has closed cost no processor time.
 func TestLoopDoesNotSpin(t *testing.T) {
 	p := &turning{} // root, which is not slowed, at first
 	path, s, engine := byLoop.startSocket(t, Config{Limits: Limits{UserRate: 4 * maxRation}, peer: p.of, waitTimeout: time.Minute})
@@ -126,8 +126,8 @@ func TestLoopDoesNotSpin(t *testing.T) {
 	}
 }
 
-// A line that is begun and not ended ends its connection, however much of it comes in between. It
-// ends no other: not one that is idle, nor one that always has half a line under way and ends each.
+// TestLoopLineTimeout checks that an incomplete line ends its connection, however many parts
+// arrive. Idle connections stay, and so do those that complete each line.
 func TestLoopLineTimeout(t *testing.T) { overBoth(t, tryLoopLineTimeout) }
 
 func tryLoopLineTimeout(t *testing.T, d driver) {
@@ -289,7 +289,7 @@ func TestAlarms(t *testing.T) {
 		}
 		for _, at := range due {
 			if at <= now {
-				t.Fatalf("one that is due at %d has not rung at %d", at, now)
+				t.Fatalf("an alarm that is due at %d has not been returned at %d", at, now)
 			}
 		}
 	}

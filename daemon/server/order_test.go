@@ -16,10 +16,10 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// A model of what a connection owes: the replies to its requests, each the one that belongs to it,
-// in order, and nothing else, whatever else goes on. Connections of several users, some of them
-// slowed, send random requests in pieces of random length, many at once; fetches end when they
-// like; some connections hang up or half-close in the middle.
+// TestRepliesKeepTheirOrder checks that each connection gets the replies to its requests, in order,
+// and nothing else. Connections of several users, some of them slowed, send random requests in
+// parts of random length, many at once. Fetches end at random times. Some connections close or
+// half-close before the end.
 func TestRepliesKeepTheirOrder(t *testing.T) {
 	seeds := 60
 	if testing.Short() {
@@ -78,7 +78,7 @@ type stage struct {
 	dialAs func(uid uint32) *client
 }
 
-// turning is who connects next, for servers that accept while the test goes on.
+// turning is the uid of the next peer, for servers that accept while the test runs.
 type turning struct{ next atomic.Uint32 }
 
 func (p *turning) of(net.Conn) (access.Peer, error) { return access.Peer{UID: p.next.Load()}, nil }

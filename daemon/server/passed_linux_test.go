@@ -11,9 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestDescriptorsAreRefused holds that a peer which passes descriptors is told so by the kernel,
-// over a socket of tokend's own and over one that it was handed, and is served as ever with what it
-// sends without.
+// TestDescriptorsAreRefused checks that the kernel refuses descriptors that a peer passes, on a
+// socket of [socket.Listen] and on an adopted one, and that the peer's other requests are answered.
 func TestDescriptorsAreRefused(t *testing.T) {
 	overBoth(t, func(t *testing.T, d driver) {
 		path, _, _ := d.startSocket(t, Config{})

@@ -8,7 +8,8 @@ import (
 	"tokend/daemon/access"
 )
 
-// Neither has one whose request waits for the disk, nor one that is paused, anything to give up.
+// TestWaitingKeepsItsPlace checks that a connection whose request waits for the disk, and a paused
+// one, are not replaced.
 func TestWaitingKeepsItsPlace(t *testing.T) { overBoth(t, tryWaitingKeepsItsPlace) }
 
 func tryWaitingKeepsItsPlace(t *testing.T, d driver) {

@@ -9,8 +9,9 @@ import (
 	"time"
 )
 
-// When there is no room, the user with the most connections gives up the one that has been idle for
-// longest. Its client reads the end, and nothing else. A user who has as many is turned away.
+// TestIdleMakesRoom checks that a new connection replaces that of the user with the most
+// connections which has been idle for longest. Its client reads the end, and nothing else. A user
+// with as many connections is refused.
 func TestIdleMakesRoom(t *testing.T) { overBoth(t, tryIdleMakesRoom) }
 
 func tryIdleMakesRoom(t *testing.T, d driver) {
@@ -66,8 +67,8 @@ func tryIdleMakesRoom(t *testing.T, d driver) {
 	}
 }
 
-// Users with one connection each have no more than their share; but whoever has none gets a place
-// all the same, that of the first of them.
+// TestIdleMakesRoomAmongEquals checks that a user without connections replaces another user's only
+// one, and that a user with one does not.
 func TestIdleMakesRoomAmongEquals(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &peers{}
@@ -120,7 +121,7 @@ func tryBusyKeepsItsPlace(t *testing.T, d driver) {
 			last := dialSocket(t, path)
 			last.want(last.ask("PING")+"\n", crowded)
 
-			// One ends what it had under way, and is the one that is closed.
+			// One request ends, and its connection is closed.
 			switch {
 			case strings.HasPrefix(what, "GET"):
 				engine.tell(cold, fetched{ttl: time.Hour, value: "v"})

@@ -138,7 +138,7 @@ func trySocketStrangersLearnNothing(t *testing.T, d driver) {
 		}
 		for _, secret := range []string{"tok-", "wwcorp", workToken, aGrant, "open_platform/wxcomponent"} {
 			if strings.Contains(got, secret) {
-				t.Errorf("uid %d is told of %q:\n%s", uid, secret, got)
+				t.Errorf("uid %d sees %q:\n%s", uid, secret, got)
 			}
 		}
 		if n := strings.Count(got, "\n"); n < 50 {
@@ -163,7 +163,7 @@ func trySocketStrangersLearnNothing(t *testing.T, d driver) {
 	}
 }
 
-// The whole way: who has done what stands in the log by name.
+// TestSocketAuditOfRealUsers checks that the audit log has the names of real users.
 func TestSocketAuditOfRealUsers(t *testing.T) { overBoth(t, trySocketAuditOfRealUsers) }
 
 func trySocketAuditOfRealUsers(t *testing.T, d driver) {
@@ -189,6 +189,6 @@ func trySocketAuditOfRealUsers(t *testing.T, d driver) {
 		}
 	}
 	if strings.Contains(text, "canary") {
-		t.Errorf("a value stands in the log:\n%s", text)
+		t.Errorf("the log contains a value:\n%s", text)
 	}
 }

@@ -63,7 +63,7 @@ func TestSocketFileReplaced(t *testing.T) {
 	if err := errors.Join(os.Remove(path), os.WriteFile(path, []byte("foreign"), 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "it is said", func() bool { return strings.Count(log.String(), "another file is in its place") > 0 })
+	eventually(t, "it is logged", func() bool { return strings.Count(log.String(), "another file is in its place") > 0 })
 	if b, err := os.ReadFile(path); string(b) != "foreign" {
 		t.Errorf("got %q, %v", b, err)
 	}
@@ -72,6 +72,6 @@ func TestSocketFileReplaced(t *testing.T) {
 	}
 	eventually(t, "it answers", func() bool { return answers(path) })
 	if n := strings.Count(log.String(), "another file is in its place"); n != 1 {
-		t.Errorf("it was said %d times", n)
+		t.Errorf("it was logged %d times", n)
 	}
 }

@@ -22,8 +22,8 @@ func reloadOnce() func(context.Context) error {
 	}
 }
 
-// Root and the daemon's own user reload, and nobody else, whatever the rules say. Who it was stands
-// in the log, and what was wrong in one line.
+// TestReload checks that only root and the daemon's own user can reload, whatever the rules are.
+// The audit log has the user, and an error is one line.
 func TestReload(t *testing.T) {
 	const alice = 1201
 	all := []access.Rule{{UIDs: []uint32{alice}, Names: []string{"*"}, Verbs: []string{"RELOAD", "GET"}}}

@@ -22,7 +22,7 @@ func tryRulesChangeUnderLoad(t *testing.T, d driver) {
 	shut := []access.Rule{{UIDs: []uint32{guest}, Names: []string{"work/*"}, Verbs: []string{"GET", "LIST"}}}
 	s.SetRules(shut)
 
-	// Those who ask on and on, and may be answered either way.
+	// These clients send requests all the time. Either reply is right.
 	var asking sync.WaitGroup
 	stop := make(chan struct{})
 	for range 4 {
@@ -47,7 +47,7 @@ func tryRulesChangeUnderLoad(t *testing.T, d driver) {
 			}
 		})
 	}
-	// Those who ask when it is known which rules are in force.
+	// These send requests while the rules do not change.
 	c := dialSocket(t, path)
 	for end := time.Now().Add(300 * time.Millisecond); time.Now().Before(end); {
 		s.SetRules(open)
@@ -98,7 +98,7 @@ func answerOfEither(t *testing.T, c *client) bool {
 
 // What is hidden is not so much as looked for: a list that the rules leave nothing of asks for
 // none.
-func TestListOfWhatIsHiddenLooksForNothing(t *testing.T) {
+func TestHiddenListWithoutLookup(t *testing.T) {
 	rules := []access.Rule{{UIDs: []uint32{guest}, Names: []string{"official_account/wx*/jsapi_ticket", "work/ww1/2/access_token"}, Verbs: []string{"LIST"}}}
 	for prefix, asks := range map[string]bool{
 		"open_platform/":                 false,

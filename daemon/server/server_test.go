@@ -22,8 +22,8 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// 200 clients wait for one credential; others are answered meanwhile, and all 200 get the
-// value when it comes.
+// TestManyWaitOthersAreServed checks that other clients are answered while 200 wait for one
+// credential, and that all 200 get the value when it is fetched.
 func TestManyWaitOthersAreServed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t, Config{})
@@ -53,7 +53,7 @@ func TestManyWaitOthersAreServed(t *testing.T) {
 	})
 }
 
-func TestStopAnswersWhatIsUnderWay(t *testing.T) {
+func TestStopAnswersPending(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t, Config{})
 		idle, waiting, half := r.ln.dial(t), r.ln.dial(t), r.ln.dial(t)
@@ -176,7 +176,7 @@ func TestStopWhileOutOfDescriptors(t *testing.T) {
 	})
 }
 
-func TestServeReturnsWhatCannotBeMended(t *testing.T) {
+func TestServeReturnsFatalError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ln := newPipeListener()
 		done := make(chan error, 1)
@@ -213,7 +213,7 @@ func TestPanicDropsItsConnectionOnly(t *testing.T) {
 	})
 }
 
-// A panic inside a job must not leave the lookout behind: the bubble would say so.
+// A panic inside a job must not leave the lookout behind: the bubble would fail.
 func TestPanicInAJob(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t, Config{Sign: func(secret.Text, string, int64, string) string { panic("canary") }})
@@ -228,7 +228,7 @@ func TestPanicInAJob(t *testing.T) {
 	})
 }
 
-func TestFaultIsFoundInTheLogByItsNumber(t *testing.T) {
+func TestFaultNumberInLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
 		r := start(t, Config{Logger: testLogger(&log)})
@@ -251,8 +251,8 @@ func TestFaultIsFoundInTheLogByItsNumber(t *testing.T) {
 	})
 }
 
-// Who meets one fault after another makes the log grow by some lines and no more: each answer names
-// one that is there, and the next line says how many are not.
+// TestManyFaultsAreSomeLines checks that many faults of a user log few lines. Each reply has the
+// number of a line in the log, and the next line has the number of omitted ones.
 func TestManyFaultsAreSomeLines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer

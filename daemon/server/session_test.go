@@ -67,7 +67,7 @@ func drive(t testing.TB, s *session, pieces ...[]byte) (written string, last act
 const script = "PING\r\nget " + token + "\nVERSION\nLIST work/\nGET " + workToken + "\n\nNOSUCH\nSTATUS " + token + "\nGET a/b/c\nQUIT\n"
 
 // Wherever the bytes are cut, the answer is the same.
-func TestSessionAnswersAreIndependentOfHowBytesArrive(t *testing.T) {
+func TestSessionIndependentOfReads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := newTestSession(t)
 		want, _ := drive(t, s, []byte(script))
@@ -87,9 +87,9 @@ func TestSessionAnswersAreIndependentOfHowBytesArrive(t *testing.T) {
 	})
 }
 
-// TestSessionAnswersAHitAlikeHoweverItIsAskedFor: the short way of a hit and the long one of
+// TestSessionHitForms: the short way of a hit and the long one of
 // everything else differ in nothing that anybody sees.
-func TestSessionAnswersAHitAlikeHoweverItIsAskedFor(t *testing.T) {
+func TestSessionHitForms(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const value = "OK 7200 tok-01\n"
 		for _, c := range []struct{ line, want string }{
@@ -155,8 +155,8 @@ func TestSessionGetHitDoesNotAllocate(t *testing.T) {
 	}
 }
 
-// TestRejectStaleInLoop: where another value is current, a REJECT is answered as a hit is, without a
-// job. Only those that the audit has a line for are jobs.
+// TestRejectStaleInLoop checks that a REJECT of a replaced value is answered without a job, unless
+// it is logged in the audit log.
 func TestRejectStaleInLoop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log syncBuffer
@@ -203,7 +203,7 @@ func TestRejectStaleInLoop(t *testing.T) {
 	})
 }
 
-func TestSessionLooksAtTheClockOnceAStep(t *testing.T) {
+func TestSessionClockOncePerStep(t *testing.T) {
 	s, engine := newTestSession(t)
 	batch := []byte(strings.Repeat("GET "+token+"\nSIGN "+ticket+" https://example.com/\n", 8))
 	for want := 1; want <= 2; want++ {
@@ -226,7 +226,7 @@ func (e timeTakingEngine) List(prefix string, may func(string) bool) (int, iter.
 
 // However long a request takes, those behind it, which arrived with it, are answered with what is
 // valid then.
-func TestSessionServesNothingThatEndedInABatch(t *testing.T) {
+func TestSessionExpiryInBatch(t *testing.T) {
 	for _, ask := range []string{"GET " + workToken, "SIGN work/ww0123/1000002/jsapi_ticket https://example.com/"} {
 		synctest.Test(t, func(t *testing.T) {
 			engine := newFakeEngine()

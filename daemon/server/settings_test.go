@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// TestSmallRate holds that a small allowance is used up one by one, not drawn by whoever asks first.
+// TestSmallRate checks that one session does not take all of a small allowance at once.
 func TestSmallRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &peers{}

@@ -65,8 +65,8 @@ func logTrips(t *testing.T, what string, all []time.Duration) {
 	t.Logf("%s: median %s, 99 of 100 within %s, worst %s", what, all[len(all)/2], all[len(all)*99/100], all[len(all)-1])
 }
 
-// 5000 connections of one user that hang, on a server that has room for 2000: half of the room is
-// the user's, the rest is turned away, and root and another user are served as before.
+// TestSiegeOfHangingConnections opens 5000 connections of one user that hang, with a limit of 2000.
+// The user gets half of the limit, the rest is refused, and root and another user are served.
 func TestSiegeOfHangingConnections(t *testing.T) { overBoth(t, trySiegeOfHangingConnections) }
 
 func trySiegeOfHangingConnections(t *testing.T, d driver) {
@@ -96,9 +96,10 @@ func trySiegeOfHangingConnections(t *testing.T, d driver) {
 	}
 }
 
-// Two processes that connect and hang up as fast as they can keep the kernel's queue of the
-// socket full, and one asks as fast as it is answered. Whoever tries again gets through; root, at a
-// socket of its own that the same server serves, does not even notice the queue.
+// TestSiegeOfFloods has two processes that connect and close as fast as they can, which keeps the
+// kernel's queue of the socket full, and a third that sends requests as fast as it is answered. A
+// client that retries gets through. Root has a socket of its own on the same server, without a full
+// queue.
 func TestSiegeOfFloods(t *testing.T) { overBoth(t, trySiegeOfFloods) }
 
 func trySiegeOfFloods(t *testing.T, d driver) {
@@ -150,8 +151,8 @@ func trySiegeOfFloods(t *testing.T, d driver) {
 	}
 }
 
-// All descriptors of the process are in use: root is served all the same, others are told so,
-// and when there are descriptors again, everybody is.
+// TestSiegeWithoutDescriptors uses up all descriptors of a process: root is served, and other users
+// get BUSY until there are descriptors again.
 func TestSiegeWithoutDescriptors(t *testing.T) { overBoth(t, trySiegeWithoutDescriptors) }
 
 func trySiegeWithoutDescriptors(t *testing.T, d driver) {
@@ -177,7 +178,7 @@ func trySiegeWithoutDescriptors(t *testing.T, d driver) {
 	roots[0].Close()
 	waiting.want(waiting.line(), "OK PONG")
 	daemon.tell()
-	if got := daemon.line(); got != "mended" {
+	if got := daemon.line(); got != "restored" {
 		t.Fatalf("got %q", got)
 	}
 	eventually(t, "a user is served again", func() bool { return askAs(t, path, "PING", account(65534)) == "OK PONG" })
@@ -215,8 +216,7 @@ func trySiegeOfAStoppedClient(t *testing.T, d driver) {
 		if s.open.Load() == 0 {
 			return true
 		}
-		// It may have been stopped when it had been told all it had asked. That costs nobody
-		// anything, and the connection stays.
+		// It may have been stopped after it had read all its replies. Then the connection stays.
 		time.Sleep(600 * time.Millisecond)
 		if s.open.Load() > 0 {
 			signal(syscall.SIGCONT)

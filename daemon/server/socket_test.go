@@ -135,9 +135,9 @@ func trySocketHalfClosed(t *testing.T, d driver) {
 	}
 }
 
-func TestSocketPeerGoneWhileItWaits(t *testing.T) { overBoth(t, trySocketPeerGoneWhileItWaits) }
+func TestSocketPeerClosesWhileWaiting(t *testing.T) { overBoth(t, trySocketPeerClosesWhileWaiting) }
 
-func trySocketPeerGoneWhileItWaits(t *testing.T, d driver) {
+func trySocketPeerClosesWhileWaiting(t *testing.T, d driver) {
 	for _, how := range []string{"closed", "half-closed, then closed", "with replies unread", "with its buffer full"} {
 		t.Run(how, func(t *testing.T) {
 			path, s, engine := d.startSocket(t, Config{})
@@ -168,11 +168,11 @@ func trySocketPeerGoneWhileItWaits(t *testing.T, d driver) {
 	}
 }
 
-func TestSocketHalfClosedWatcherIsStillTold(t *testing.T) {
-	overBoth(t, trySocketHalfClosedWatcherIsStillTold)
+func TestSocketHalfClosedWatcher(t *testing.T) {
+	overBoth(t, trySocketHalfClosedWatcher)
 }
 
-func trySocketHalfClosedWatcherIsStillTold(t *testing.T, d driver) {
+func trySocketHalfClosedWatcher(t *testing.T, d driver) {
 	if runtime.GOOS != "linux" {
 		t.Skip("only Linux tells the two apart")
 	}
@@ -193,7 +193,7 @@ func trySocketHalfClosedWatcherIsStillTold(t *testing.T, d driver) {
 }
 
 // Whatever a watcher says ends the watch, QUIT too, whenever it says it.
-func TestSocketWatcherThatSpeaksIsClosed(t *testing.T) {
+func TestSocketWatcherSends(t *testing.T) {
 	overBoth(t, func(t *testing.T, d driver) {
 		path, s, _ := d.startSocket(t, Config{})
 		for _, said := range []string{"QUIT\n", "PING\n", "x"} {

@@ -94,7 +94,7 @@ func TestSubuidsFillNothing(t *testing.T) {
 	})
 }
 
-// What a peer may do is decided by its own uid, whoever it counts as.
+// TestSubuidsHaveNoRights checks that rights depend on the peer's own uid, not on its user's.
 func TestSubuidsHaveNoRights(t *testing.T) {
 	const owner, subordinate = 1000, 100_000
 	rules := []access.Rule{{UIDs: []uint32{owner}, Names: []string{"*"}, Verbs: []string{"GET"}}}

@@ -66,7 +66,7 @@ func TestLongRequestsAreCharged(t *testing.T) {
 				if n := r.users.get(alice).stats.slowed.Load(); n == 0 {
 					t.Error("no pause is counted")
 				}
-				// A user who asks for something long now and then does not wait.
+				// A user that sends few long requests does not wait.
 				time.Sleep(time.Second)
 				if d := took(func() { all[0].ask("%s", request) }); d != 0 {
 					t.Errorf("after a rest: %s, want no time", d)

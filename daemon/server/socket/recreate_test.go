@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// TestListenLike checks that a recreated file has the permissions that an operator gave the old one.
+// TestListenLike checks that a recreated file has the permissions that an operator gave the old
+// one.
 func TestListenLike(t *testing.T) {
 	path, group := testPath(t), os.Getegid()
 	if os.Geteuid() == 0 {

@@ -203,7 +203,7 @@ func TestCloseLeavesASuccessorsFile(t *testing.T) {
 		t.Errorf("Close: %v", err)
 	}
 	if err := first.Close(); err != nil {
-		t.Errorf("Close once more: %v", err)
+		t.Errorf("second Close: %v", err)
 	}
 	nc, err := net.Dial("unix", path)
 	if err != nil {
