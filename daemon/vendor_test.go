@@ -272,7 +272,7 @@ func TestThirdVendorLimits(t *testing.T) {
 		var metric bytes.Buffer
 		write, err := metrics.New(func(ctx context.Context) survey.Survey {
 			w := e.Walk(ctx)
-			return survey.Survey{Named: true, Summaries: w.Summaries, EachQuota: w.Quotas, Rest: w.Rest, Census: e.Census()}
+			return survey.Survey{Named: true, Summaries: w.Summaries, Asked: w.Asked, EachQuota: w.Quotas, Rest: w.Rest, Census: e.Census()}
 		}).Scrape(t.Context())
 		if err == nil {
 			err = write(&metric)
