@@ -53,7 +53,7 @@ var (
 			"tokend/daemon/web",
 			"tokend/fetchers", // for TestDaemonOnlySigns' one function
 		},
-		"tokend/daemon/access": {"tokend/protocol"},
+		"tokend/daemon/access": {"tokend/daemon/system", "tokend/protocol"},
 		"tokend/daemon/boot":   nil,
 		"tokend/daemon/catalog": {
 			"tokend/daemon/config", "tokend/daemon/credential", "tokend/daemon/inbox", "tokend/daemon/policy", "tokend/daemon/refresh",

@@ -4,6 +4,7 @@ import (
 	"os"
 	"syscall"
 
+	_ "tokend/daemon/system" // which says why this cannot be built on other systems
 	"tokend/protocol"
 )
 
