@@ -68,7 +68,7 @@ func (l *loop) admit(fd int) {
 		l.notKnown(m, err)
 		return
 	}
-	at, err := s.judge(peer, l.accepting.spares.Free(fd), l.accepting.spares, l.mayEvict)
+	at, err := s.decide(peer, l.accepting.spares.Free(fd), l.accepting.spares, l.mayEvict)
 	if at.evicted != nil {
 		uid := at.evicted.session.user.uid
 		l.end(l.members[socket.Descriptor(at.evicted.nc)], errEvicted)
@@ -80,10 +80,10 @@ func (l *loop) admit(fd int) {
 	case err == nil:
 		l.take(m, at)
 		l.guard(m, l.welcome)
-	case errors.Is(err, errTooMany) && s.mayTurnAway():
-		m.turned = true
+	case errors.Is(err, errTooMany) && s.mayRefuseBusy():
+		m.refused = true
 		l.take(m, at)
-		l.lendTo(m, func() error { return s.turnAway(&m.conn) })
+		l.lendTo(m, func() error { return s.refuseBusy(&m.conn) })
 	case errors.Is(err, errTooMany), errors.Is(err, errSpent):
 		if s.maySaySpent(err) {
 			l.start(s.saySpent)
@@ -183,8 +183,8 @@ func (l *loop) end(m *member, err error) {
 	l.open--
 	l.alarms.drop(&m.alarm)
 	m.conn.close()
-	if m.turned {
-		s.turnaways.Add(-1)
+	if m.refused {
+		s.refusing.Add(-1)
 	} else {
 		s.leave(admission{user: m.session.user, spares: m.spares}, &m.conn)
 	}

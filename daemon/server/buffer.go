@@ -43,9 +43,9 @@ func (b *buffer) spare() []byte {
 	return b.b[b.end:]
 }
 
-// room is spare, but grows rather than return nothing. A buffer that holds
-// maxRequest bytes has no room: they hold a request, or are none.
-func (b *buffer) room() []byte {
+// free is spare, but grows b rather than return nothing. A buffer that holds
+// maxRequest bytes is full: they hold a request, or are none.
+func (b *buffer) free() []byte {
 	if b.spare(); b.end == len(b.b) && len(b.b) < maxRequest {
 		grown := make([]byte, min(max(2*len(b.b), smallBuffer), maxRequest))
 		copy(grown, b.b[:b.end])

@@ -159,7 +159,7 @@ func (c *conn) read() error {
 	if c.in.len() == 0 {
 		c.server.users.idle(c)
 	}
-	n, err := c.nc.Read(c.in.room())
+	n, err := c.nc.Read(c.in.free())
 	if !c.server.users.busy(c) {
 		return errEvicted
 	}
@@ -318,14 +318,14 @@ func (c *conn) readToEnd(last bool) bool {
 		if last && c.in.len() > 0 {
 			return true
 		}
-		room := c.in.spare()
-		if len(room) == 0 && last {
-			room = make([]byte, lastWords) // any byte ends the session
+		buf := c.in.spare()
+		if len(buf) == 0 && last {
+			buf = make([]byte, lastWords) // any byte ends the session
 		}
-		if len(room) == 0 {
+		if len(buf) == 0 {
 			break // the rest stays in the kernel until the job has ended
 		}
-		n, err := c.nc.Read(room)
+		n, err := c.nc.Read(buf)
 		if last && n > 0 {
 			return true
 		}

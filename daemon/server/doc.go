@@ -42,7 +42,7 @@
 //
 //	connections        as many as are free: half of MaxConns for one user, a third each for two. A
 //	                   few of the last sixteenth are for each user. Beyond its share, a connection
-//	                   replaces an idle one of the user with the most (places.go), or gets BUSY.
+//	                   replaces an idle one of the user with the most (evict.go), or gets BUSY.
 //	requests           UserRate a second. Beyond it, the connection is read later. Nothing is
 //	                   refused.
 //	long work          a fourth of a processor. Beyond it, the request and those behind it wait.

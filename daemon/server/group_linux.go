@@ -52,18 +52,18 @@ func (g *group) expect(ready int) { g.most = min(max(ready/roundGroups, 1), grou
 // unconsumed bytes. It reads once: the rest waits until the other members have been served.
 func (l *loop) receive(m *member, events epoll.Events) {
 	g := &l.group
-	room := g.in[g.used : g.used+smallBuffer]
-	n, err := m.wire.Receive(room)
+	buf := g.in[g.used : g.used+smallBuffer]
+	n, err := m.wire.Receive(buf)
 	switch {
 	case err == epoll.ErrAgain:
 		return
 	case err != nil:
 		l.end(m, err)
 		return
-	case !l.lookAgain(m, n == len(room), events):
+	case !l.lookAgain(m, n == len(buf), events):
 		return
 	}
-	g.all[g.n] = arrival{m: m, in: room[:n]}
+	g.all[g.n] = arrival{m: m, in: buf[:n]}
 	g.n++
 	g.used += (n + cacheLine - 1) &^ (cacheLine - 1)
 	if g.n >= g.most || len(g.in)-g.used < smallBuffer {

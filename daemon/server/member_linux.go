@@ -16,11 +16,11 @@ type member struct {
 	alarm   alarm
 	spares  *descriptors.Reserve // see admission
 
-	lent   bool // to a goroutine
-	paused bool // the user has exceeded its allowance: nothing is read until the alarm
-	turned bool // it is over the limit: it gets BUSY and is closed
-	fresh  bool // it has not been read twice, and is not watched before
-	kept   bool // it has been lent once, and is not reused
+	lent    bool // to a goroutine
+	paused  bool // the user has exceeded its allowance: nothing is read until the alarm
+	refused bool // it is over the limit: it gets BUSY and is closed
+	fresh   bool // it has not been read twice, and is not watched before
+	kept    bool // it has been lent once, and is not reused
 
 	batch  *batch // of its PUT; nil for none
 	masked bool   // the poller reports at most that the peer has closed
@@ -47,22 +47,22 @@ func (l *loop) attend(m *member, events epoll.Events) {
 		l.lendWith(m, refuse)
 		return
 	}
-	room := l.in[:]
+	buf := l.in[:]
 	begun := c.in.len() > 0
 	if begun {
-		room = c.in.room()
+		buf = c.in.free()
 	}
-	n, err := m.wire.Receive(room)
+	n, err := m.wire.Receive(buf)
 	switch {
 	case err == epoll.ErrAgain:
 	case err != nil:
 		l.end(m, err)
-	case !l.lookAgain(m, n == len(room), events):
+	case !l.lookAgain(m, n == len(buf), events):
 	case begun:
 		c.in.add(n)
 		l.answer(m, c.in.bytes())
 	default:
-		l.answer(m, room[:n])
+		l.answer(m, buf[:n])
 	}
 }
 
@@ -116,7 +116,7 @@ func (l *loop) settle(m *member, b []byte, next action) {
 	}
 	if !own && len(b) > 0 {
 		l.takeBuffer(c)
-		c.in.add(copy(c.in.room(), b))
+		c.in.add(copy(c.in.free(), b))
 	}
 	switch {
 	case err != nil:

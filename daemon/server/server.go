@@ -43,8 +43,8 @@ type Server struct {
 
 	reports bucket // of log lines about faults, of all users together
 
-	// turnaways counts the refused connections that are read until their peers have read why.
-	turnaways atomic.Int64
+	// refusing counts the refused connections that are read until their peers have read why.
+	refusing atomic.Int64
 }
 
 // New returns a server that asks cfg.Engine.
@@ -186,7 +186,7 @@ func (s *Server) admit(ctx context.Context, nc net.Conn, conns *conns, spares *d
 		_ = nc.Close()
 		return
 	}
-	at, err := s.judge(peer, spares.Free(socket.Descriptor(nc)), spares, func(c *conn) bool { return !c.borrowed && socket.Quiet(c.nc) })
+	at, err := s.decide(peer, spares.Free(socket.Descriptor(nc)), spares, func(c *conn) bool { return !c.borrowed && socket.Quiet(c.nc) })
 	if at.evicted != nil {
 		_ = at.evicted.nc.Close() // which ends its read
 		if s.maySayFull() {
@@ -200,12 +200,12 @@ func (s *Server) admit(ctx context.Context, nc net.Conn, conns *conns, spares *d
 			defer s.leave(at, c)
 			s.handle(ctx, c, conns)
 		})
-	case errors.Is(err, errTooMany) && s.mayTurnAway():
+	case errors.Is(err, errTooMany) && s.mayRefuseBusy():
 		start(func() {
-			defer s.turnaways.Add(-1)
+			defer s.refusing.Add(-1)
 			c := newConn(s, nc, at.peer, at.user)
 			defer c.close()
-			s.closed(c, s.host(c, conns, func() error { return s.turnAway(c) }))
+			s.closed(c, s.host(c, conns, func() error { return s.refuseBusy(c) }))
 		})
 	case errors.Is(err, errTooMany), errors.Is(err, errSpent):
 		if s.maySaySpent(err) {
@@ -228,14 +228,14 @@ type admission struct {
 	evicted *conn                // an idle connection to be closed for it; nil for none
 }
 
-// judge decides whether a connection of peer is served while left descriptors are free. If it is,
+// decide decides whether a connection of peer is served while left descriptors are free. If it is,
 // the caller calls leave at its end. Otherwise the error is errTooMany or errSpent. may reports
 // whether an idle connection can be closed for it.
-func (s *Server) judge(peer access.Peer, left int, spares *descriptors.Reserve, may func(*conn) bool) (admission, error) {
+func (s *Server) decide(peer access.Peer, left int, spares *descriptors.Reserve, may func(*conn) bool) (admission, error) {
 	if left < descriptors.Daemon+descriptors.Operators {
 		may = nil // it will be refused anyway
 	}
-	u, evicted, ok := s.users.enter(peer.UID, s.limits.Load().room, may)
+	u, evicted, ok := s.users.enter(peer.UID, s.limits.Load().conns, may)
 	at := admission{peer: peer, user: u, evicted: evicted}
 	switch {
 	case !ok:
@@ -279,7 +279,7 @@ func (s *Server) maySayFull() bool { return s.full.allow(s.clock(), warnLines) }
 
 // sayFull logs the user whose connection has been closed.
 func (s *Server) sayFull(uid uint32) {
-	s.log.Warn("too many connections: closing idle ones of the user with the most", "uid", uid, "limit", s.limits.Load().room)
+	s.log.Warn("too many connections: closing idle ones of the user with the most", "uid", uid, "limit", s.limits.Load().conns)
 }
 
 // leave ends an admission. c is the connection.
@@ -338,22 +338,22 @@ func (s *Server) report(fault any) {
 	s.log.Error("connection failed: internal error", "panic", what, "stack", string(debug.Stack()))
 }
 
-// maxTurnaways bounds the refused connections that are read until their peers have read why. Others
+// maxRefusing bounds the refused connections that are read until their peers have read why. Others
 // are closed at once: a peer that is still writing may get a broken pipe instead of the reply.
-const maxTurnaways = 64
+const maxRefusing = 64
 
-// mayTurnAway reports whether one more refused connection may be read. If so, the caller decrements
-// turnaways at the end.
-func (s *Server) mayTurnAway() bool {
-	if s.turnaways.Add(1) > maxTurnaways {
-		s.turnaways.Add(-1)
+// mayRefuseBusy reports whether one more refused connection may be read. If so, the caller
+// decrements refusing at the end.
+func (s *Server) mayRefuseBusy() bool {
+	if s.refusing.Add(1) > maxRefusing {
+		s.refusing.Add(-1)
 		return false
 	}
 	return true
 }
 
-// turnAway answers BUSY before the peer of c has sent a request.
-func (s *Server) turnAway(c *conn) error {
+// refuseBusy answers BUSY before the peer of c has sent a request.
+func (s *Server) refuseBusy(c *conn) error {
 	if c.session.mayNote(&c.session.user.denials, denialLines) {
 		c.session.note(hclog.Warn, connect, "-", string(errTooMany.Code))
 	}

@@ -39,7 +39,7 @@ var DefaultLimits = Limits{MaxConns: 8192, UserRate: 100_000, MaxUserWaits: 1024
 
 // settings are Limits in the form that is used.
 type settings struct {
-	room   int  // limit of connections, operators' not counted
+	conns  int  // limit of connections, operators' not counted
 	pace   rate // of a user's requests
 	ration int  // how many of them a session takes at once
 	waits  int
@@ -57,13 +57,13 @@ const maxRation = 64
 func (s *Server) SetLimits(l Limits) {
 	rate := newRate(cmp.Or(l.UserRate, DefaultLimits.UserRate))
 	most := cmp.Or(l.MaxConns, DefaultLimits.MaxConns)
-	room := descriptors.Room(most)
-	if room < most && most > DefaultLimits.MaxConns {
+	possible := descriptors.Room(most)
+	if possible < most && most > DefaultLimits.MaxConns {
 		s.log.Warn("too few descriptors for max_connections: raise the limit (LimitNOFILE=)",
-			"max_connections", most, "possible", room, "descriptors", descriptors.Limit())
+			"max_connections", most, "possible", possible, "descriptors", descriptors.Limit())
 	}
 	s.limits.Store(&settings{
-		room:   room,
+		conns:  possible,
 		pace:   rate,
 		ration: min(max(rate.burst/256, 1), maxRation),
 		waits:  cmp.Or(l.MaxUserWaits, DefaultLimits.MaxUserWaits),
