@@ -27,8 +27,7 @@ type codec interface {
 	replies
 }
 
-// replies append a reply, or a part of one, to dst. What a session has counted is what follows: n
-// listings, pairs, attempts or pieces.
+// replies append a reply, or a part of one, to dst.
 type replies interface {
 	value(dst []byte, ttl time.Duration, value string) []byte // GET, REJECT, REFRESH
 	signature(dst []byte, timestamp int64, nonce, signature string) []byte
@@ -38,12 +37,15 @@ type replies interface {
 	customer(dst []byte, name string) []byte // EXCHANGE
 	page(dst []byte, p credential.ImportPage) []byte
 
+	// count is followed by n listings, attempts or pieces, and pairs by n pairs or counters.
 	count(dst []byte, n int) []byte
 	listing(dst []byte, l credential.Listing) []byte
-	pair(dst []byte, key, value string) []byte // STATUS
-	counter(dst []byte, s credential.Stat) []byte
 	attempt(dst []byte, a credential.Attempt) []byte
 	piece(dst, b []byte) []byte // BACKUP, at most maxPiece bytes
+
+	pairs(dst []byte, n int) []byte
+	pair(dst []byte, key, value string) []byte    // STATUS
+	counter(dst []byte, s credential.Stat) []byte // STATS
 
 	// change is sent without a request, after a WATCH.
 	change(dst []byte, l credential.Listing) []byte

@@ -70,6 +70,7 @@ func (*lines) page(dst []byte, p credential.ImportPage) []byte {
 }
 
 func (*lines) count(dst []byte, n int) []byte { return protocol.AppendCount(dst, n) }
+func (*lines) pairs(dst []byte, n int) []byte { return protocol.AppendCount(dst, n) }
 
 func (*lines) listing(dst []byte, l credential.Listing) []byte {
 	return protocol.AppendListing(dst, l.Name, l.State.String(), l.TTL)

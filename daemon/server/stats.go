@@ -147,7 +147,7 @@ func (s *session) stats() action {
 // counters answers with all, sorted by key.
 func (s *session) counters(all []credential.Stat) {
 	slices.SortFunc(all, func(a, b credential.Stat) int { return cmp.Compare(a.Key, b.Key) })
-	s.out = s.codec.count(s.out, len(all))
+	s.out = s.codec.pairs(s.out, len(all))
 	for _, stat := range all {
 		s.out = s.codec.counter(s.out, stat)
 	}

@@ -50,7 +50,7 @@ func (s *session) describe(name string) {
 		{"generations", some(st.Generations)},
 		{"host", st.Host},
 	}
-	s.out = s.codec.count(s.out, len(pairs))
+	s.out = s.codec.pairs(s.out, len(pairs))
 	for _, p := range pairs {
 		s.out = s.codec.pair(s.out, p[0], p[1])
 	}
