@@ -15,6 +15,23 @@ const (
 	aGrant    = platform + "/wxauthorizer/refresh_token"
 )
 
+// The outcomes of May and MayOwn.
+const (
+	yes    = "granted"
+	denied = "denied"
+	hidden = "hidden"
+)
+
+func outcome(granted, visible bool) string {
+	switch {
+	case granted:
+		return yes
+	case visible:
+		return denied
+	}
+	return hidden
+}
+
 func TestAccess(t *testing.T) {
 	const (
 		self     = 990
@@ -31,11 +48,6 @@ func TestAccess(t *testing.T) {
 		{UIDs: []uint32{shop}, Names: []string{"official_account/wxshop/*"}, Verbs: []string{"GET", "REFRESH"}},
 		{Names: []string{"*"}, Verbs: []string{"GET"}}, // applies to no peer
 	}
-	const (
-		yes    = "granted"
-		denied = "denied"
-		hidden = "hidden"
-	)
 	tests := []struct {
 		rules []Rule
 		peer  Peer
@@ -87,14 +99,7 @@ func TestAccess(t *testing.T) {
 	for _, tt := range tests {
 		r := Compile(self, tt.rules).Of(tt.peer)
 		granted, visible := r.May(tt.verb, []byte(tt.name))
-		got := hidden
-		if visible {
-			got = denied
-		}
-		if granted {
-			got = yes
-		}
-		if got != tt.want {
+		if got := outcome(granted, visible); got != tt.want {
 			t.Errorf("%+v, %s %s (%d rules)\n got %s\nwant %s", tt.peer, tt.verb, tt.name, len(tt.rules), got, tt.want)
 		}
 		if granted && !visible {
@@ -121,11 +126,6 @@ func TestAccessToOwners(t *testing.T) {
 		{UIDs: []uint32{partial}, Names: []string{platform + "/wx*", platform + "/*/access_token", "*/refresh_token", platform, platform + "/"},
 			Verbs: []string{"EXCHANGE", "PUSH", "IMPORT", "PUT"}},
 	}
-	const (
-		yes    = "granted"
-		denied = "denied"
-		hidden = "hidden"
-	)
 	for _, tt := range []struct {
 		rules []Rule
 		uid   uint32
@@ -153,14 +153,7 @@ func TestAccessToOwners(t *testing.T) {
 		{rules, stranger, protocol.VerbPush, platform, hidden},
 	} {
 		granted, visible := Compile(self, tt.rules).Of(Peer{UID: tt.uid}).MayOwn(tt.verb, []byte(tt.owner))
-		got := hidden
-		if visible {
-			got = denied
-		}
-		if granted {
-			got = yes
-		}
-		if got != tt.want {
+		if got := outcome(granted, visible); got != tt.want {
 			t.Errorf("uid %d, %s %s (%d rules)\n got %s\nwant %s", tt.uid, tt.verb, tt.owner, len(tt.rules), got, tt.want)
 		}
 	}

@@ -46,14 +46,15 @@ func (l *Ledger) Wait(b Budget, key string, now clock.Instant) time.Duration {
 func (l *Ledger) Spend(b Budget, key string, now clock.Instant) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.spend(b, key, now)
+	count(l.spent, b, key, now)
 }
 
-// spend is Spend with mu held.
-func (l *Ledger) spend(b Budget, key string, now clock.Instant) {
-	t := l.spent[key].Live(now)
+// count adds a call of b at now to the tally under key in one of the ledger's maps, whose lock is
+// held.
+func count(tallies map[string]Tally, b Budget, key string, now clock.Instant) {
+	t := tallies[key].Live(now)
 	t.Window = b.Window
-	l.spent[key] = t.with(now)
+	tallies[key] = t.with(now)
 }
 
 // Charge takes one call out of every budget, counted under the key of the same index. If the call
@@ -72,7 +73,7 @@ func (l *Ledger) Charge(budgets []Budget, keys []string, now clock.Instant) *Ref
 		}
 	}
 	for i, b := range budgets {
-		l.spend(b, keys[i], now)
+		count(l.spent, b, keys[i], now)
 	}
 	return nil
 }

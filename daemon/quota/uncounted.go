@@ -53,7 +53,7 @@ func (l *Ledger) Lose(budgets []Budget, keys []string, early bool, now clock.Ins
 		}
 	}
 	for i, b := range budgets {
-		l.lose(b, keys[i], now)
+		count(l.lost, b, keys[i], now)
 	}
 	return nil
 }
@@ -63,14 +63,7 @@ func (l *Ledger) Lose(budgets []Budget, keys []string, early bool, now clock.Ins
 func (l *Ledger) Forfeit(b Budget, key string, now clock.Instant) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.lose(b, key, now)
-}
-
-// lose is Forfeit with mu held.
-func (l *Ledger) lose(b Budget, key string, now clock.Instant) {
-	t := l.lost[key].Live(now)
-	t.Window = b.Window
-	l.lost[key] = t.with(now)
+	count(l.lost, b, key, now)
 }
 
 // Counted records that the calls under keys are on disk.
