@@ -96,7 +96,7 @@
 // continue within what each budget has to spare between tokend's limit and WeChat's; background
 // calls yield to waiting clients. WeCom blocks an address for faulty calls, so these are counted
 // too. A parent's value that WeChat has refused to a child is used for no other call until the
-// parent was fetched (parent.go). A rejection never forces a new stable_token: a repeated value is
+// parent was fetched (flight.go). A rejection never forces a new stable_token: a repeated value is
 // served on, as the protocol promises. Only an operator's refresh spends one of the twenty a day.
 //
 // # A disk that refuses writes
@@ -162,9 +162,8 @@
 //		transition.go   events of an entry
 //	work
 //		obtain.go       readers: join a flight or start one
-//		flight.go       calls of a flight
+//		flight.go       calls of a flight, and children of a refused or missing value
 //		land.go         end of a flight
-//		parent.go       children of a value that is refused or missing
 //		host.go         bounds of a host: places, budgets, address list
 //		endpoint.go     endpoints that the customers of an owner share
 //		push.go         tickets and grants that are pushed or put
@@ -184,8 +183,7 @@
 //	entry points
 //		engine.go       New, Run, Get, Reject, Refresh
 //		list.go         List, Watch
-//		report.go       Status, History, Stats, Census
-//		walk.go         walks for metrics
+//		report.go       Status, History, Stats, Census, and walks for metrics
 //
 // # Locks
 //

@@ -3,10 +3,15 @@ package refresh
 import (
 	"cmp"
 	"context"
+	"iter"
 	"slices"
+	"time"
 
+	"tokend/daemon/clock"
 	"tokend/daemon/credential"
 	"tokend/daemon/policy"
+	"tokend/daemon/quota"
+	"tokend/daemon/throttle"
 	"tokend/fetchers"
 )
 
@@ -205,4 +210,185 @@ func (e *Engine) Census() credential.Census {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Reason, b.Reason), cmp.Compare(a.ErrCode, b.ErrCode), cmp.Compare(a.Reaction, b.Reaction))
 	})
 	return c
+}
+
+// Walk is one caller's walks through what the configuration gives, one after the other. All are
+// through the same configuration, and end early when its context does: the caller has to look.
+// Customers' credentials are not among what they yield, however many there are. What is yielded is
+// valid until the next step.
+type Walk struct {
+	engine  *Engine
+	catalog Catalog
+	work    *throttle.Work
+	now     clock.Instant
+	wall    time.Time // at now
+
+	// asked is the credentials that somebody had asked for in the last walk through all. A pointer
+	// to each is all that a Walk holds, and the configuration bounds how many there are.
+	asked []*entry
+}
+
+// Walk begins walks of a caller that calls Rest after the last, until ctx ends.
+func (e *Engine) Walk(ctx context.Context) *Walk {
+	w := &Walk{engine: e, catalog: *e.catalog.Load(), work: e.cfg.Throttle.Begin(ctx), now: e.clock.Now()}
+	w.wall = e.clock.Wall(w.now).UTC()
+	return w
+}
+
+// atOnce is the number of credentials in one step of the budget. Each takes 0.1 to 0.2 us. With one
+// step for each, yielding would double the processor time of a walk.
+const atOnce = 8
+
+// step counts the credential numbered i, and reports whether to continue.
+func (w *Walk) step(i int) bool { return i%atOnce != 0 || w.work.Step() }
+
+// Rest lets others continue, for a caller that is about to wait for something, or has done.
+func (w *Walk) Rest() { w.work.Rest() }
+
+// Summaries yields how each credential is. A credential that a reload has just removed is left out.
+func (w *Walk) Summaries(yield func(*credential.Summary) bool) {
+	var s credential.Summary
+	i := 0
+	w.asked = w.asked[:0]
+	for spec := range w.catalog.Specs() {
+		if i++; !w.step(i) {
+			return
+		}
+		en := w.engine.index.get(spec.Name)
+		if en == nil {
+			s = credential.Summary{Name: spec.Name, Kind: spec.Policy.Word, State: unasked(spec.Policy), Durable: true}
+		} else {
+			w.asked = append(w.asked, en)
+		}
+		if (en == nil || w.summarize(&s, en)) && !yield(&s) {
+			return
+		}
+	}
+}
+
+// Asked yields the credentials of the last Summaries that have been requested. The others have no
+// value, no failures and no next refresh.
+func (w *Walk) Asked(yield func(*credential.Summary) bool) {
+	var s credential.Summary
+	for i, en := range w.asked {
+		if !w.step(i) || w.summarize(&s, en) && !yield(&s) {
+			return
+		}
+	}
+}
+
+// summarize sets s to how en is, and reports whether it is in service.
+func (w *Walk) summarize(s *credential.Summary, en *entry) bool {
+	at := func(i clock.Instant) time.Time { return w.wall.Add(i.Sub(w.now)) }
+	en.mu.Lock()
+	defer en.mu.Unlock()
+	if en.gone() != nil {
+		return false
+	}
+	*s = credential.Summary{Name: en.name, Kind: en.policy().Word, State: en.stateLocked(w.now), Durable: !en.volatile}
+	if c := en.current.Load(); c != nil {
+		s.FetchedAt, s.ExpiresAt = at(c.issued), at(c.end)
+	}
+	if next := en.nextLocked(w.now); next != 0 {
+		s.NextRefresh = at(next)
+	}
+	if h := en.holdLocked(w.now); h != nil {
+		s.ErrCode, s.Failures = h.errcode, h.failures
+	}
+	return true
+}
+
+// unasked returns the state of a credential that nobody has asked for.
+func unasked(p *policy.Policy) credential.State {
+	if p.Pushed > 0 {
+		return credential.Waiting
+	}
+	return credential.Idle
+}
+
+// Quotas returns the budgets of the configured accounts, and the hosts' of faulty calls, sorted by
+// account and word. Those of customers are not among them.
+func (e *Engine) Quotas() (all []credential.Quota) {
+	w := e.Walk(e.base)
+	defer w.Rest()
+	for q := range w.Quotas(true) {
+		all = append(all, *q)
+	}
+	slices.SortFunc(all, func(a, b credential.Quota) int {
+		return cmp.Or(cmp.Compare(a.Account, b.Account), cmp.Compare(a.Word, b.Word))
+	})
+	return all
+}
+
+// Quotas yields the same, account by account. Spent is zero unless it is counted, which is most of
+// the work.
+func (w *Walk) Quotas(counted bool) iter.Seq[*credential.Quota] {
+	return func(yield func(*credential.Quota) bool) {
+		var (
+			once metBudgets
+			q    credential.Quota
+			key  []byte
+		)
+		one := func(b *quota.Budget, spec *Spec) bool {
+			if !once.first(b, spec) {
+				return true
+			}
+			q = credential.Quota{Account: payer(b, spec), Word: b.Word, Limit: b.Limit, Window: b.Window}
+			if counted {
+				key = b.AppendKey(key[:0], payer(b, spec))
+				q.Spent = w.engine.ledger.Total(key, w.now)
+			}
+			return yield(&q)
+		}
+		i := 0
+		for spec := range w.catalog.Specs() {
+			if i++; !w.step(i) {
+				return
+			}
+			p := spec.Policy
+			if faults := w.engine.host(spec).Faults; faults != nil && !one(faults, spec) {
+				return
+			}
+			for _, some := range [...][]quota.Budget{spec.budgets(), p.Forced} {
+				for i := range some {
+					if !one(&some[i], spec) {
+						return
+					}
+				}
+			}
+		}
+	}
+}
+
+// metBudgets tells which budgets have been met before in a walk through the specs of a catalog. It
+// remembers those that several names of the owner it is at may share. Its zero value is ready.
+type metBudgets struct {
+	hosts  []string // words
+	owner  string
+	shared []payment // of owner
+}
+
+// payment is who pays for what.
+type payment struct{ payer, word string }
+
+// first reports whether what b counts of spec is met for the first time.
+func (o *metBudgets) first(b *quota.Budget, spec *Spec) bool {
+	whose := payer(b, spec)
+	switch {
+	case whose == spec.Name: // nobody else's
+		return true
+	case b.Scope == quota.PerHost:
+		if slices.Contains(o.hosts, b.Word) {
+			return false
+		}
+		o.hosts = append(o.hosts, b.Word)
+		return true
+	case o.owner != spec.Owner:
+		o.owner, o.shared = spec.Owner, o.shared[:0]
+	}
+	if slices.Contains(o.shared, payment{whose, b.Word}) {
+		return false
+	}
+	o.shared = append(o.shared, payment{whose, b.Word})
+	return true
 }
