@@ -153,9 +153,7 @@
 //		backlog.go      entries whose refresh is due, by owner
 //		limiter.go      calls in flight, by owner
 //		watch.go        subscriptions to changes
-//		lock.go         locks by name
-//		fingerprint.go  fingerprints of values
-//		filter.go       names that may have a hold on disk
+//		store.go        names that may have a hold on disk, locks by name, and fingerprints
 //	decisions
 //		due.go          every margin, interval and pause
 //	transition
