@@ -11,9 +11,9 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// This file decides when: it holds every margin and interval of the engine as
-// pure functions of the facts. Each margin shrinks with a short life, to a quarter of it
-// at most.
+// This file decides when: it holds every margin and interval of the engine as pure functions of the
+// facts, and the pace of the schedule. Each margin shrinks with a short life, to a quarter of it at
+// most.
 
 const (
 	// soonest is the shortest pause between two background calls for one
@@ -272,4 +272,110 @@ func untilMidnight(t time.Time) time.Duration {
 	t = t.In(zone)
 	y, m, d := t.Date()
 	return time.Date(y, m, d+1, 0, 0, 0, 0, zone).Sub(t)
+}
+
+// The schedule's refreshes of customers' credentials are paced. The places bound how many calls are
+// in flight, but a host that answers quickly is then called as often as it can answer: after a
+// start or an outage, with very many due at once, that would be a hundred thousand calls in a
+// minute. Where there is little time the pace rises, so that what waits is refreshed before it
+// expires if WeChat answers that fast; where there is too little, what readers ask for goes first.
+// Calls that a reader waits for are never paced. The accounts' own credentials, which are few, are
+// paced only where they take more than the first places.
+const (
+	// paceFloor is how many refreshes of customers the schedule begins within a second if no more
+	// are needed: 3000 a minute, of the 20 000 that WeCom allows an address for one API.
+	paceFloor = 50
+
+	// paceRoom is how many times the pace is what those in memory need to stay fresh. With two-hour
+	// tokens a million of them have about 300 a second: below the 333 that WeCom's 1 200 000 an
+	// hour are, which it allows the address of a suite for one API.
+	paceRoom = 2
+
+	// paceCeiling is how many it begins within a second where those that wait would end otherwise:
+	// 18 000 a minute, and 1 080 000 an hour, of what WeCom allows.
+	paceCeiling = 300
+
+	// paceMargin is how much faster it goes than it takes for the last of those to come just in
+	// time: calls fail, others become due, and a host that was down may be down again.
+	paceMargin = 2
+
+	// paceGrowth is how many times as many begin within a second as WeChat has answered well in the
+	// one before, if those are more than the floor: a host that was down, or is at its limit,
+	// is not met with all that has gathered, and from the floor to the ceiling takes three seconds.
+	paceGrowth = 2
+
+	// paceFailing is which part of the answers may be failures: with more of them there is no hurry
+	// that helps.
+	paceFailing = 8
+
+	// paceProbe is how many begin within a second while nothing but failures comes back: enough to
+	// notice within a second that an outage has ended, in which a credential that was tried is not
+	// tried again for half a minute.
+	paceProbe = 5
+
+	// usualLife is that of a credential of which none has come yet; WeChat's are all of it.
+	usualLife = 2 * time.Hour
+)
+
+// pace is when the schedule may begin the next refresh of a customer's credential at one host.
+// Nothing is saved up: two never begin closer together than the first one's gap. It is dispatch's
+// alone.
+type pace struct {
+	free clock.Instant // when the next may begin
+
+	looked    clock.Instant // when what follows was found out, at most a second ago while somebody waits
+	need      float64       // refreshes a second for all that wait to be in time
+	most      float64       // a second, as WeChat answers
+	short     bool          // there is no time for all
+	more      bool          // in the second before, the first places were not enough
+	good, bad int           // answers since then
+	full      bool          // since then a refresh has waited for a place
+}
+
+// look finds out, once a second, how fast those that wait should be refreshed and how fast they can
+// be. first is which part the first places are of those that are taken.
+func (p *pace) look(now clock.Instant, first float64, needs func() float64) {
+	since := now.Sub(p.looked)
+	if p.looked != 0 && since < time.Second {
+		return
+	}
+	reached := float64(p.good) / max(since, time.Second).Seconds()
+	known := p.looked != 0 && since < longestNap
+	switch {
+	case !known:
+		p.most = paceFloor // nothing is known, or nothing any more
+	case p.good == 0 && p.bad == 0: // calls are under way, or were not needed
+	case p.good == 0:
+		p.most = max(p.most/paceGrowth, paceProbe)
+	case p.bad*paceFailing > p.good:
+		p.most = paceFloor
+	default:
+		p.most = max(paceGrowth*reached, paceFloor)
+	}
+	can := p.most
+	if p.full {
+		can = reached
+	}
+	p.need = needs()
+	p.short = p.need > min(can, paceCeiling)
+	p.more = known && (p.full || first < 1) && reached*first < p.wanted()
+	p.looked, p.good, p.bad, p.full = instantOf(now), 0, 0, false
+}
+
+// wanted returns how many refreshes a second there should be, if WeChat answers that fast.
+func (p *pace) wanted() float64 { return min(max(p.need*paceMargin, paceFloor), paceCeiling) }
+
+// gap returns how long no other begins after a credential that is refreshed every so often, of n.
+func (p *pace) gap(every time.Duration, n int) time.Duration {
+	return max(min(gapOf(every, n), perSecond(p.wanted())), perSecond(p.most))
+}
+
+// perSecond returns the gap between so many a second.
+func perSecond(rate float64) time.Duration { return time.Duration(float64(time.Second) / rate) }
+
+// gapOf returns the gap after one of n that is refreshed every so often. If each of n is charged
+// for as long as it took to come round, and paceRoom times n go into that, they need one part in
+// paceRoom of all time, however different their lives are.
+func gapOf(every time.Duration, n int) time.Duration {
+	return min(time.Second/paceFloor, max(every, 0)/time.Duration(paceRoom*n))
 }
