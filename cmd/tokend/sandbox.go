@@ -28,7 +28,8 @@ errcodes follow WeChat's rules.
 
 As soon as tokend listens, the sandbox pushes signed and encrypted tickets and events to the
 platform and the suites: tickets at WeChat's interval, one customer's authorization at the start,
-and other events by command. The sandbox lists the commands.
+and other events by command. Further commands make WeChat refuse a token, act as a business API and
+count the calls. The sandbox lists the commands.
 
 A --fault makes calls fail as WeChat's calls fail. It is a comma-separated list of
 ` + sandbox.FaultWords + `

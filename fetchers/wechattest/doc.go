@@ -50,7 +50,8 @@
 //     after a revocation gives a new grant.
 //   - Errors are HTTP 200 with errcode and errmsg. Their text, decoration (rid, hint, from ip) and
 //     order of checks are those of the real WeChat.
-//   - /cgi-bin/get_api_domain_ip reports whether a token is valid (the probe).
+//   - /cgi-bin/get_api_domain_ip reports whether a token is valid (the probe). [WeChat.Business]
+//     checks tokens for a handler of any other business API.
 //
 // Where WeChat's behavior is unknown, a comment notes it, or [Settings] has an option.
 //

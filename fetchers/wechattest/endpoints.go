@@ -129,14 +129,13 @@ func (w *WeChat) held(value string, opens func(universe) bool, c tokenCodes, now
 	case i.live(now):
 		return i, 0
 	case !i.dies.IsZero() && i.dies.Before(i.ends):
-		return nil, c.unknown
+		return nil, cmp.Or(i.code, c.unknown)
 	}
 	return nil, c.expired
 }
 
-// bearer returns the account of the valid access token in the call, or the answer to a call without
-// one.
-func (w *WeChat) bearer(p platform, r *request) (*account, answer) {
+// accessCodes returns the errcodes for calls with an invalid access token.
+func (w *WeChat) accessCodes(p platform) tokenCodes {
 	codes := tokenCodes{missing: 41001, unknown: 40001, expired: 42001}
 	if p == wecom {
 		codes.unknown = 40014
@@ -144,8 +143,14 @@ func (w *WeChat) bearer(p platform, r *request) (*account, answer) {
 			codes.expired = 40014
 		}
 	}
+	return codes
+}
+
+// bearer returns the account of the valid access token in the call, or the answer to a call without
+// one.
+func (w *WeChat) bearer(p platform, r *request) (*account, answer) {
 	opens := func(u universe) bool { of, ok := u.access(); return ok && of == p }
-	i, code := w.held(r.query.Get("access_token"), opens, codes, r.now)
+	i, code := w.held(r.query.Get("access_token"), opens, w.accessCodes(p), r.now)
 	if code != 0 {
 		return nil, refuse(p, code)
 	}

@@ -56,8 +56,7 @@ func (w *WeChat) platformByToken(r *request) (*owner, answer) {
 			return nil, refuse(weixin, 61014)
 		}
 	}
-	i, code := w.held(value, func(u universe) bool { return u == componentTokens },
-		tokenCodes{missing: 41001, unknown: 40001, expired: 42001}, r.now)
+	i, code := w.held(value, func(u universe) bool { return u == componentTokens }, w.accessCodes(weixin), r.now)
 	if code != 0 {
 		return nil, refuse(weixin, code)
 	}

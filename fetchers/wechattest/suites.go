@@ -50,11 +50,13 @@ func suiteEndpoints() map[string]endpoint {
 	}
 }
 
+// suiteCodes are the errcodes for calls with an invalid suite_access_token.
+var suiteCodes = tokenCodes{missing: 41022, unknown: 40082, expired: 42009}
+
 // suiteByToken returns the suite of the valid token in the call, or the answer to a call without
 // one.
 func (w *WeChat) suiteByToken(r *request) (*owner, answer) {
-	i, code := w.held(r.query.Get("suite_access_token"), func(u universe) bool { return u == suiteTokens },
-		tokenCodes{missing: 41022, unknown: 40082, expired: 42009}, r.now)
+	i, code := w.held(r.query.Get("suite_access_token"), func(u universe) bool { return u == suiteTokens }, suiteCodes, r.now)
 	if code != 0 {
 		return nil, refuse(wecom, code)
 	}

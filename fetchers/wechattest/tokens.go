@@ -96,6 +96,21 @@ func (u universe) access() (p platform, ok bool) {
 	return 0, false
 }
 
+// word returns the name of the values of u in WeChat's API.
+func (u universe) word() string {
+	switch u {
+	case rotatingTokens, stableTokens, appTokens, authorizerTokens, authCorpTokens, downstreamTokens:
+		return "access_token"
+	case corpTickets:
+		return "jsapi_ticket"
+	case suiteTokens:
+		return "suite_access_token"
+	case componentPreAuthCodes, suitePreAuthCodes:
+		return "pre_auth_code"
+	}
+	return string(u)
+}
+
 // issue is one issued value.
 type issue struct {
 	value    string
@@ -104,6 +119,7 @@ type issue struct {
 	made     time.Time
 	ends     time.Time // by its lifetime
 	dies     time.Time // earlier, because it was replaced or killed; zero if not
+	code     int       // errcode for calls with it once it is dead; 0: the usual one
 }
 
 func (i *issue) live(now time.Time) bool {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -92,6 +93,14 @@ func (c *calls) summary() error {
 	t := tabwriter.NewWriter(c.w, 0, 0, 3, ' ', 0)
 	fmt.Fprintf(t, "\ncalls in all\t\t%d\n", c.total)
 	fmt.Fprintf(t, "pushes in all\t\t%d\n", c.pushes)
+	for _, l := range c.sorted() {
+		fmt.Fprintf(t, "%s\t%s\t%d\n", l.endpoint, l.account, c.count[l])
+	}
+	return t.Flush()
+}
+
+// sorted returns the lines of the summary in order. The caller holds c.mu.
+func (c *calls) sorted() []line {
 	lines := make([]line, 0, len(c.count))
 	for l := range c.count {
 		lines = append(lines, l)
@@ -99,8 +108,18 @@ func (c *calls) summary() error {
 	slices.SortFunc(lines, func(a, b line) int {
 		return cmp.Or(cmp.Compare(a.endpoint, b.endpoint), cmp.Compare(a.account, b.account))
 	})
-	for _, l := range lines {
-		fmt.Fprintf(t, "%s\t%s\t%d\n", l.endpoint, l.account, c.count[l])
+	return lines
+}
+
+// serve answers the total number of calls, and a line "<endpoint> <account> <calls>" for each
+// endpoint and account. It leaves out pushes.
+func (c *calls) serve(w http.ResponseWriter, _ *http.Request) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, _ = fmt.Fprintf(w, "total %d\n", c.total) // the caller may have gone
+	for _, l := range c.sorted() {
+		if strings.HasPrefix(l.endpoint, "/") {
+			_, _ = fmt.Fprintf(w, "%s %s %d\n", l.endpoint, l.account, c.count[l])
+		}
 	}
-	return t.Flush()
 }

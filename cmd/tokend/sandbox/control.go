@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 
 	"tokend/fetchers/wechattest"
@@ -66,10 +67,26 @@ func verify(w *wechattest.WeChat, r *http.Request, owner, _ string) (string, err
 // handler serves the controls and WeChat.
 func (s *Sandbox) handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET "+controls+"{$}", s.help)
-	for _, c := range allControls() {
-		mux.HandleFunc("POST "+controls+c.word, func(w http.ResponseWriter, r *http.Request) { s.control(w, r, c) })
+	handle := func(word string, h http.Handler, methods ...string) {
+		mux.HandleFunc(controls+word, func(w http.ResponseWriter, r *http.Request) {
+			if !slices.Contains(methods, r.Method) {
+				w.Header().Set("Allow", strings.Join(methods, ", "))
+				http.Error(w, "use "+strings.Join(methods, " or "), http.StatusMethodNotAllowed)
+				return
+			}
+			h.ServeHTTP(w, r)
+		})
 	}
+	for _, c := range allControls() {
+		handle(c.word, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.control(w, r, c) }), http.MethodPost)
+	}
+	handle("kill", http.HandlerFunc(s.kill), http.MethodPost)
+	handle("echo", s.wechat.Business(http.HandlerFunc(echo)), http.MethodGet, http.MethodPost)
+	handle("calls", http.HandlerFunc(s.calls.serve), http.MethodGet)
+	handle("{$}", http.HandlerFunc(s.help), http.MethodGet)
+	mux.HandleFunc(controls, func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "unknown command: GET "+controls+" lists the commands", http.StatusNotFound)
+	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, controls) {
 			mux.ServeHTTP(w, r)
@@ -154,5 +171,8 @@ func (s *Sandbox) Controls() []string {
 		}
 		lines = append(lines, fmt.Sprintf("curl -X POST '%s%s%s?%s'   # %s", s.URL, controls, c.word, query, c.help))
 	}
-	return lines
+	return append(lines,
+		fmt.Sprintf("curl '%s%secho?access_token=TOKEN'   # a business API: checks the token and describes the request; &bytes=N, &slow=1", s.URL, controls),
+		fmt.Sprintf("curl -X POST '%s%skill?name=%s'   # from now on WeChat refuses the current value; &errcode=40014", s.URL, controls, Accounts()[0].Names()[0]),
+		fmt.Sprintf("curl '%s%scalls'   # the number of calls so far, by endpoint and account", s.URL, controls))
 }

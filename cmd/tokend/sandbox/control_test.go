@@ -151,7 +151,7 @@ func TestControls(t *testing.T) {
 	if status, answer := post(t, base+"push-ticket?owner=wxsandboxplatform"); status != 502 || !strings.Contains(answer, "an answer other than success") {
 		t.Errorf("got %d %q", status, answer)
 	}
-	if got := call(t, base+"unauthorize"+customer); got != "Method Not Allowed\n" {
+	if got := call(t, base+"unauthorize"+customer); got != "use POST\n" {
 		t.Errorf("GET: got %q", got)
 	}
 	stop()
@@ -168,13 +168,14 @@ func TestControlsAreShown(t *testing.T) {
 	var out screen
 	s, _ := start(t, Config{Out: &out, Callback: p.address()})
 	out.wait(t, "push of create_auth ", 2)
+	token := fetch(t, s, wechattest.Token+"?grant_type=client_credential&appid=wxsandboxofficial&secret="+Accounts()[0].Secret, "access_token")
 	help := call(t, s.URL+controls)
 	for _, line := range s.Controls() {
 		if !strings.Contains(help, line+"\n") {
 			t.Errorf("not in the help: %s", line)
 		}
 	}
-	if got, want := strings.Count(help, "\n"), len(allControls()); got != want {
+	if got, want := strings.Count(help, "\n"), len(allControls())+3; got != want {
 		t.Errorf("lines: got %d, want %d", got, want)
 	}
 	for line := range strings.Lines(help) {
@@ -182,6 +183,12 @@ func TestControlsAreShown(t *testing.T) {
 		url, _, ok := strings.Cut(rest, "'")
 		if !ok {
 			t.Fatalf("no URL in %s", line)
+		}
+		if !strings.HasPrefix(line, "curl -X POST ") {
+			if answer := call(t, strings.Replace(url, "TOKEN", token, 1)); !strings.Contains(answer, `"errcode":0`) && !strings.HasPrefix(answer, "total ") {
+				t.Errorf("%s: got %s", url, answer)
+			}
+			continue
 		}
 		status, answer := post(t, url)
 		if status != 200 && !strings.Contains(url, "verify") { // this web server does not echo

@@ -70,6 +70,7 @@ type Sandbox struct {
 	wechat   *wechattest.WeChat
 	server   *wechattest.Server
 	calls    *calls
+	any      bool // accepts unknown accounts
 
 	welcomed sync.Map // ids of owners whose customer has authorized
 }
@@ -85,7 +86,7 @@ func Start(cfg Config) (*Sandbox, error) {
 	} else if !local && !cfg.Remote {
 		return nil, fmt.Errorf("%s: %w", listen, ErrNotLoopback)
 	}
-	s := &Sandbox{callback: cmp.Or(cfg.Callback, DefaultCallback), owners: Owners(), calls: newCalls(cfg.Out)}
+	s := &Sandbox{callback: cmp.Or(cfg.Callback, DefaultCallback), owners: Owners(), calls: newCalls(cfg.Out), any: cfg.AnyAccount}
 	s.wechat = wechattest.New(wechattest.Settings{
 		Lifetime:         cfg.Lifetime,
 		Register:         cfg.AnyAccount,
