@@ -76,8 +76,7 @@ type Daemon struct {
 	server    *server.Server
 	inbox     *inbox.Inbox
 	listeners []net.Listener
-	http      net.Listener // nil: no HTTP
-	web       *web.Server  // nil with http
+	http      endpoint
 	calls     *catalog.Calls
 	throttle  *throttle.Budget // of long work
 	began     time.Time
@@ -166,11 +165,6 @@ func (d *Daemon) open() (err error) {
 	if err := d.engine.ApplySeeds(context.Background(), catalog.Seeds(file)); err != nil {
 		return err
 	}
-	if file.HTTP != nil {
-		if d.http, err = web.Listen(file.HTTP.Listen); err != nil {
-			return err
-		}
-	}
 	d.server = server.New(server.Config{
 		Engine:  view{d.engine, d.calls, d.inbox, d.logDropped},
 		Sign:    fetchers.Sign,
@@ -184,9 +178,11 @@ func (d *Daemon) open() (err error) {
 		Subuids: d.cfg.Subuids,
 		Limits:  limits(file),
 	})
-	if d.http != nil {
-		d.web = d.newWeb()
+	http, err := d.http.prepare(listen(file), func() *web.Server { return d.newWeb(file.HTTP) })
+	if err != nil {
+		return err
 	}
+	http.apply()
 	return descriptors.Check(len(d.listeners))
 }
 
@@ -236,9 +232,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	for _, ln := range d.listeners {
 		sockets.Go(func() error { return d.server.Serve(socketsCtx, ln) })
 	}
-	if d.http != nil {
-		sockets.Go(func() error { return d.web.Serve(socketsCtx, d.http) })
-	}
+	sockets.Go(func() error { return d.http.run(socketsCtx) })
 	sockets.Go(func() error {
 		<-socketsCtx.Done()
 		d.throttle.Lift() // long work in flight finishes at full speed
@@ -266,9 +260,7 @@ func (d *Daemon) Close() error {
 	for _, ln := range d.listeners {
 		errs = append(errs, ln.Close())
 	}
-	if d.http != nil {
-		errs = append(errs, d.http.Close())
-	}
+	d.http.close()
 	return errors.Join(append(errs, d.close())...)
 }
 

@@ -20,7 +20,7 @@ import (
 
 // newWeb returns the HTTP server for callbacks, metrics and the status page. Pages are made per
 // request.
-func (d *Daemon) newWeb() *web.Server {
+func (d *Daemon) newWeb(h *config.HTTP) *web.Server {
 	s := &surveyor{Daemon: d}
 	scrape, status := metrics.New(s.measure), page.New(s.overview)
 	show := func(_ context.Context, ask web.Ask) (web.View, error) {
@@ -41,7 +41,7 @@ func (d *Daemon) newWeb() *web.Server {
 		Unseen: func(ask web.Ask) (language, text string) { return page.Unseen(ask.Language, ask.Accept) },
 		Logger: d.log.Named("web"),
 	})
-	d.setPages(server, d.file.HTTP)
+	d.setPages(server, h)
 	return server
 }
 

@@ -69,7 +69,7 @@ func fetchUnseen(t *testing.T, base, language string) string {
 func TestPages(t *testing.T) {
 	s, file := newPlatformSite(t)
 	d := s.start(file)
-	http := "http://" + d.http.Addr().String()
+	http := "http://" + d.http.addr().String()
 	s.pushTicket("wxcomponent")
 	canaries := []string{"component-secret", "component-signs", "provider-secret", "suite1-secret", "suite1-signs", "template-secret", catalogtest.AESKey1, catalogtest.AESKey2, catalogtest.AESKey3}
 	canaries = append(canaries, s.get("open_platform/wxcomponent/component_verify_ticket"), s.get("open_platform/wxcomponent/component_access_token"),
@@ -149,7 +149,7 @@ func TestPages(t *testing.T) {
 func TestScrapesDuringReloads(t *testing.T) {
 	s, file := newPlatformSite(t)
 	d := s.start(file)
-	base := "http://" + d.http.Addr().String()
+	base := "http://" + d.http.addr().String()
 	more := s.config(fmt.Sprintf(platformsTOML, freePort(t)) + accountsTOML[:strings.Index(accountsTOML, "[[open_work]]")])
 	more.HTTP = file.HTTP
 	more.Upstream = file.Upstream

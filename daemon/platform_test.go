@@ -73,7 +73,7 @@ func (s *platformSite) wantError(name string, want error) {
 }
 
 // eventually retries f until it returns true. The daemon answers events before it acts on them.
-func (s *platformSite) eventually(what string, f func() bool) {
+func (s *site) eventually(what string, f func() bool) {
 	s.t.Helper()
 	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		if f() {

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,12 +9,14 @@ import (
 
 	"tokend/daemon/catalog"
 	"tokend/daemon/config"
+	"tokend/daemon/web"
 )
 
 // Reload applies another configuration. Accounts that have not changed are neither fetched again
 // nor interrupted. If file changes a setting that needs a restart (the socket, the state directory,
-// the key), Reload changes nothing and its error names all of them. Reload waits until the store
-// has been loaded or ctx ends.
+// the key), Reload changes nothing and its error names all of them. If the new address of an HTTP
+// listener cannot be bound, Reload changes nothing either. Reload waits until the store has been
+// loaded or ctx ends.
 func (d *Daemon) Reload(ctx context.Context, file *config.Config) error {
 	d.reload.Lock()
 	defer d.reload.Unlock()
@@ -26,6 +29,10 @@ func (d *Daemon) Reload(ctx context.Context, file *config.Config) error {
 		return err
 	}
 	pushed, err := catalog.Owners(file)
+	if err != nil {
+		return err
+	}
+	http, err := d.http.prepare(listen(file), func() *web.Server { return d.newWeb(file.HTTP) })
 	if err != nil {
 		return err
 	}
@@ -47,9 +54,10 @@ func (d *Daemon) Reload(ctx context.Context, file *config.Config) error {
 		d.log.Warn("upstream_calls takes effect after a restart")
 	}
 	d.server.ReadSubuids()
-	if d.web != nil {
-		d.setPages(d.web, file.HTTP)
+	if http.apply() {
+		d.log.Info("listening for HTTP", "address", cmp.Or(listen(file), "none"))
 	}
+	d.http.update(func(server *web.Server) { d.setPages(server, file.HTTP) })
 	d.file = file
 	d.loaded.Store(time.Now().UnixNano())
 	d.log.Info("configuration reloaded", "accounts", file.Accounts())
@@ -67,12 +75,11 @@ func fixed(before, after *config.Config) error {
 	refuse(before.Socket != after.Socket, "socket")
 	refuse(before.SocketMode != after.SocketMode, "socket_mode")
 	refuse(before.StateDir != after.StateDir, "state_dir")
-	refuse(listen(before) != listen(after), "[http] listen")
 	refuse(before.EncryptionKey != after.EncryptionKey, "encryption_key")
 	return errors.Join(errs...)
 }
 
-// listen returns the address of the HTTP listener, "" for none.
+// listen returns the address of the listener for HTTP, "" for none.
 func listen(file *config.Config) string {
 	if file.HTTP == nil {
 		return ""

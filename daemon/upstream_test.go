@@ -156,7 +156,7 @@ func TestNextHostInUse(t *testing.T) {
 	if s.status(token)["failures"] != "0" {
 		t.Error("the unreachable host counts as a failure")
 	}
-	base := "http://" + d.http.Addr().String()
+	base := "http://" + d.http.addr().String()
 	metrics, page := fetchPage(t, base, "/metrics", ""), fetchPage(t, base, "/", "en")
 	for _, want := range []string{
 		fmt.Sprintf(`tokend_upstream_host_in_use{api="weixin",host="%s"} 0`, host(closed.URL)),
