@@ -12,7 +12,9 @@ import (
 
 	"tokend/daemon/policy"
 	"tokend/daemon/quota"
+	"tokend/daemon/record"
 	"tokend/fetchers"
+	"tokend/fetchers/secret"
 )
 
 // world is what the engine of a model run lives in: WeChat, a disk, a clock. It knows the
@@ -213,5 +215,90 @@ func (w *world) freeing(customer string) {
 			t.free = max(t.free, w.now()+2*modelDawdle)
 			t.lift()
 		}
+	}
+}
+
+// uses judges that a call is made with a parent's value. mu is held.
+func (w *world) uses(value secret.Text) {
+	name, _, _ := strings.Cut(string(value), "#")
+	if t := w.names[name]; t != nil && t.dead == string(value) && w.now() > t.died {
+		w.violate("%s: used again %v after WeChat has refused it as dead", t.dead, w.now()-t.died)
+	}
+}
+
+// kills notes that the engine learns that a parent's value is dead. Shortly after an answer of the
+// parent the engine need not believe it: WeChat may have repeated the value, or the call is the
+// second after the first was answered likewise. mu is held.
+func (w *world) kills(value secret.Text) {
+	name, gen, _ := strings.Cut(string(value), "#")
+	t := w.names[name]
+	if t == nil || t.value == nil || grantGen(secret.Text("!"+gen)) != t.value.gen || w.now()-t.answered < 2*time.Minute {
+		return
+	}
+	t.dead, t.died = string(value), w.now()
+}
+
+// setBack makes everything on disk look as if the wall clock had been set back since, to the time
+// by before the newest of it.
+func setBack(d *disk, by time.Duration) {
+	var newest time.Time
+	for r := range d.All(record.Credentials) {
+		if c, err := record.DecodeCredential(r); err == nil && c.Seen.Wall.After(newest) {
+			newest = c.Seen.Wall
+		}
+	}
+	if !newest.IsZero() {
+		by += time.Since(newest)
+	}
+	for _, table := range []record.Table{record.Credentials, record.Holds, record.Budgets, record.Grants, record.Codes} {
+		for r := range d.All(table) {
+			_ = d.Store.Put(context.Background(), later(r, by))
+		}
+	}
+}
+
+// later returns r as if the wall clock had been by further when it was written.
+func later(r record.Record, by time.Duration) record.Record {
+	move := func(ms ...*record.Moment) {
+		for _, m := range ms {
+			if !m.Wall.IsZero() {
+				m.Wall = m.Wall.Add(by)
+			}
+		}
+	}
+	at := func(ts ...*time.Time) {
+		for _, t := range ts {
+			if !t.IsZero() {
+				*t = t.Add(by)
+			}
+		}
+	}
+	switch r.Table {
+	case record.Credentials:
+		c, _ := record.DecodeCredential(r)
+		move(&c.Issued, &c.Seen, &c.End)
+		at(&c.Stamp)
+		return c.Encode()
+	case record.Holds:
+		h, _ := record.DecodeHold(r)
+		move(&h.Since, &h.Until)
+		return h.Encode()
+	case record.Budgets:
+		b, _ := record.DecodeBudget(r)
+		for i := range b.Slices {
+			move(&b.Slices[i].First, &b.Slices[i].Last)
+		}
+		return b.Encode()
+	case record.Grants:
+		g, _ := record.DecodeGrant(r)
+		at(&g.At) // Revoked is WeChat's
+		for i := range g.Earlier {
+			at(&g.Earlier[i].At)
+		}
+		return g.Encode()
+	default:
+		c, _ := record.DecodeCode(r)
+		move(&c.Until, &c.Next) // At is WeChat's
+		return c.Encode(r.Key)
 	}
 }
