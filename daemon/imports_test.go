@@ -54,6 +54,7 @@ var (
 			"tokend/fetchers", // for TestDaemonOnlySigns' one function
 		},
 		"tokend/daemon/access": {"tokend/daemon/system", "tokend/protocol"},
+		"tokend/daemon/advice": {"tokend/daemon/credential", "tokend/fetchers"},
 		"tokend/daemon/boot":   nil,
 		"tokend/daemon/catalog": {
 			"tokend/daemon/config", "tokend/daemon/credential", "tokend/daemon/inbox", "tokend/daemon/policy", "tokend/daemon/refresh",
@@ -65,7 +66,7 @@ var (
 		"tokend/daemon/inbox":               {"tokend/daemon/credential", "tokend/fetchers", "tokend/fetchers/secret"},
 		"tokend/daemon/logqueue":            nil,
 		"tokend/daemon/metrics":             {"tokend/daemon/credential", "tokend/daemon/survey", "tokend/daemon/throttle"},
-		"tokend/daemon/page":                {"tokend/daemon/credential", "tokend/daemon/survey", "tokend/fetchers"},
+		"tokend/daemon/page":                {"tokend/daemon/advice", "tokend/daemon/credential", "tokend/daemon/survey"},
 		"tokend/daemon/refresh":             {"tokend/daemon/clock", "tokend/daemon/credential", "tokend/daemon/policy", "tokend/daemon/quota", "tokend/daemon/record", "tokend/daemon/throttle", "tokend/fetchers", "tokend/fetchers/secret"},
 		"tokend/daemon/server":              {"tokend/daemon/access", "tokend/daemon/clock", "tokend/daemon/credential", "tokend/daemon/server/descriptors", "tokend/daemon/server/epoll", "tokend/daemon/server/socket", "tokend/fetchers/secret", "tokend/protocol"},
 		"tokend/daemon/server/descriptors":  {"tokend/daemon/system"},

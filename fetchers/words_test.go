@@ -44,11 +44,11 @@ func handled(t *testing.T, p platform) map[int]bool {
 
 // Exactly the errcodes in the tables of reactions have a text.
 func TestErrcodeTexts(t *testing.T) {
-	for p, own := range map[platform]map[int]string{weixin: weixinWords, wecom: wecomWords} {
+	for p, own := range map[platform]map[int]text{weixin: weixinWords, wecom: wecomWords} {
 		known := handled(t, p)
 		for code := range known {
-			if words(p, code) == "" {
-				t.Errorf("%s: %d has no text", p.host(), code)
+			if m := meaning(p, code); m.english == "" || m.chinese == "" {
+				t.Errorf("%s: %d has no text: %+v", p.host(), code, m)
 			}
 		}
 		for code := range own {
@@ -60,7 +60,7 @@ func TestErrcodeTexts(t *testing.T) {
 }
 
 // TestErrcodesDocumented compares docs/errcodes.md, in every language, with the tables: the
-// errcodes of each host and their English texts. Two errcodes must have the same reaction on the
+// errcodes of each host and their texts. Two errcodes must have the same reaction on the
 // page exactly if they do in the code.
 func TestErrcodesDocumented(t *testing.T) {
 	react := map[platform]func(int) Reaction{weixin: weixinReaction, wecom: wecomReaction}
@@ -89,7 +89,11 @@ func TestErrcodesDocumented(t *testing.T) {
 				t.Fatal(err)
 			}
 			shown[p][code] = true
-			if want := words(p, code); !strings.Contains(page, "/zh/") && m[2] != want {
+			english, want := Meaning(p == wecom, code)
+			if !strings.Contains(page, "/zh/") {
+				want = english
+			}
+			if m[2] != want {
 				t.Errorf("%s: %s %d: %q, want %q", page, p.host(), code, m[2], want)
 			}
 			r := react[p](code)

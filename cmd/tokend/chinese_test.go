@@ -75,7 +75,7 @@ func chineseTexts(t *testing.T) map[string]string {
 	span := regexp.MustCompile(`%s(\p{Han})`) // a verb that ends in a Chinese word
 	literals := 0
 	var names []string
-	for _, dir := range []string{"daemon/page", "cmd/tokend/demo"} {
+	for _, dir := range []string{"daemon/advice", "daemon/page", "fetchers", "cmd/tokend/demo"} {
 		found, err := filepath.Glob(filepath.Join(repository, dir, "*.go"))
 		if err != nil {
 			t.Fatal(err)

@@ -6,5 +6,5 @@
 // What needs attention comes first, each item with what to do about it. Every configured credential
 // has a line. Customers' credentials are only counted. The page shows fingerprints, not values.
 //
-// The texts of both languages are in words.go. The advice about errors is in advice.go.
+// The texts of both languages are in words.go. The advice about errors is in package advice.
 package page

@@ -126,7 +126,7 @@ func table(name string) (family, id, word string) {
 func (w *words) row(c *credential.Status, now time.Time) row {
 	r := row{
 		Name: c.Name, Word: path.Base(c.Name), State: c.State.String(), StateText: w.States[c.State.String()],
-		Fingerprint: c.Fingerprint, Error: c.LastError, Advice: w.advise(c), Lost: !c.Durable,
+		Fingerprint: c.Fingerprint, Error: c.LastError, Advice: w.Language.About(c).String(), Lost: !c.Durable,
 	}
 	if c.TTL > 0 {
 		r.Left = w.span(c.TTL)
@@ -214,7 +214,7 @@ func (w *words) customers(p *view, v *survey.Survey) {
 		if !slices.ContainsFunc(v.Census.Customers, func(c credential.CustomerStates) bool { return c.Kind == h.Kind }) {
 			continue // configured credentials have rows of their own
 		}
-		p.Held = append(p.Held, held{h.Kind, grouped(int64(h.N)), w.why(h), w.remedy(h.Reason, h.Reaction, "NAME")})
+		p.Held = append(p.Held, held{h.Kind, grouped(int64(h.N)), w.why(h), w.remedy(h)})
 	}
 	for _, q := range v.Quotas {
 		if q.Spent == 0 {
