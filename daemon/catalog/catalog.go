@@ -16,11 +16,18 @@ import (
 // the value. It does not list customers of platforms and suites. Any well-formed name of a customer
 // has a spec, and a stored grant tells whether the customer exists. A Catalog is immutable.
 type Catalog struct {
-	specs     []refresh.Spec      // specs of one owner are adjacent
-	byName    map[string]int      // index into specs
-	platforms map[string]platform // by path: open_platform/<appid>, open_work/<suite_id>
-	pushed    []string            // names of the platforms' tickets
+	groups    []group                  // those of one owner are adjacent
+	accounts  map[string]int           // by path: index into groups
+	others    map[string]*refresh.Spec // by name: credentials that no account of a family has
+	platforms map[string]platform      // by path: open_platform/<appid>, open_work/<suite_id>
+	pushed    []string                 // names of the platforms' tickets
 	limits    config.Limits
+}
+
+// group is an account of a family, or nothing, and other credentials.
+type group struct {
+	account
+	others []*refresh.Spec
 }
 
 // platform is a platform or suite. It has customers.
@@ -38,27 +45,30 @@ type platform interface {
 
 // New returns the catalog of file, whose calls go to up.
 func New(file *config.Config, up *Upstream) *Catalog {
-	n := specsOf(file)
-	c := &Catalog{specs: make([]refresh.Spec, 0, n), byName: make(map[string]int, n), platforms: map[string]platform{}, limits: file.Limits}
+	n := len(file.OfficialAccounts) + len(file.MiniPrograms) + len(file.Work)
+	c := &Catalog{
+		groups:    make([]group, 0, n+len(file.OpenWork)+len(file.OpenPlatforms)),
+		accounts:  make(map[string]int, n),
+		others:    map[string]*refresh.Spec{},
+		platforms: map[string]platform{},
+		limits:    file.Limits,
+	}
+	of := newFamilies(up)
 	for _, a := range file.OfficialAccounts {
-		o := c.app(a, up)
-		c.add(o.child("jsapi_ticket", policy.Ticket, fetchers.Ticket{Client: up.weixin, Type: fetchers.JSAPI}))
-		c.add(o.child("wx_card_ticket", policy.Ticket, fetchers.Ticket{Client: up.weixin, Type: fetchers.WXCard}))
-		c.add(o.child("sdk_ticket", policy.Ticket, fetchers.Ticket{Client: up.weixin, Type: fetchers.SDK}))
+		c.app(a, of.official, of.rotatingOfficial, up)
 	}
 	for _, a := range file.MiniPrograms {
-		c.app(a, up)
+		c.app(a, of.mini, of.rotatingMini, up)
 	}
 	// The apps of a corp share a quota and must be adjacent. In the file they may be anywhere.
 	apps := slices.Clone(file.Work)
 	slices.SortStableFunc(apps, func(a, b config.WorkApp) int { return strings.Compare(a.CorpID, b.CorpID) })
 	for _, a := range apps {
-		o := owner{host: workHost, path: "work/" + a.CorpID + "/" + a.AgentID, pays: "work/" + a.CorpID, settings: a.Settings()}
-		c.add(o.root("access_token", policy.CorpToken, fetchers.CorpToken{Client: up.work, CorpID: a.CorpID, Secret: a.Secret}))
-		c.add(o.child("jsapi_ticket", policy.CorpTicket, fetchers.CorpTicket{Client: up.work}))
-		c.add(o.child("agent_config_ticket", policy.CorpTicket, fetchers.AgentTicket{Client: up.work}))
+		path := "work/" + a.CorpID + "/" + a.AgentID
+		app := newAccount(of.work, path, a.Settings(), fetchers.CorpToken{Client: up.work, CorpID: a.CorpID, Secret: a.Secret})
+		c.account(app)
 		for _, d := range a.Downstream {
-			s := o.child(d.CorpID+"/access_token", policy.DownstreamToken,
+			s := app.owner(path+"/"+d.CorpID+tokenWord).child("", policy.DownstreamToken,
 				fetchers.DownstreamToken{Client: up.work, CorpID: d.CorpID, AgentID: d.AgentID, BusinessType: d.BusinessType})
 			s.Settings, s.Target = a.DownstreamSettings(d), d.Target()
 			c.add(s)
@@ -77,25 +87,31 @@ func New(file *config.Config, up *Upstream) *Catalog {
 	return c
 }
 
-// specsOf returns the approximate number of specs for file.
-func specsOf(file *config.Config) int {
-	return 4*len(file.OfficialAccounts) + len(file.MiniPrograms) + 3*len(file.Work) + 3*len(file.OpenPlatforms) + 4*len(file.OpenWork)
-}
-
-// app adds the access token of an official account or a mini program.
-func (c *Catalog) app(a config.App, up *Upstream) owner {
-	o := owner{host: weixinHost, path: a.Family + "/" + a.AppID, pays: a.Family + "/" + a.AppID, settings: a.Settings()}
+// app adds an official account or a mini program.
+func (c *Catalog) app(a config.App, stable, rotating *family, up *Upstream) {
+	path := a.Family + "/" + a.AppID
 	if a.UseStableAccessToken {
-		c.add(o.root("access_token", policy.StableToken, fetchers.StableToken{Client: up.weixin, AppID: a.AppID, Secret: a.Secret}))
+		c.account(newAccount(stable, path, a.Settings(), fetchers.StableToken{Client: up.weixin, AppID: a.AppID, Secret: a.Secret}))
 	} else {
-		c.add(o.root("access_token", policy.RotatingToken, fetchers.AccessToken{Client: up.weixin, AppID: a.AppID, Secret: a.Secret}))
+		c.account(newAccount(rotating, path, a.Settings(), fetchers.AccessToken{Client: up.weixin, AppID: a.AppID, Secret: a.Secret}))
 	}
-	return o
 }
 
+// account adds a.
+func (c *Catalog) account(a account) {
+	c.accounts[a.names[:a.path]] = len(c.groups)
+	c.groups = append(c.groups, group{account: a})
+}
+
+// add adds a credential that no account of a family has. It belongs to the owner of the account
+// that was added last, or to another owner.
 func (c *Catalog) add(s refresh.Spec) {
-	c.byName[s.Name] = len(c.specs)
-	c.specs = append(c.specs, s)
+	if len(c.groups) == 0 {
+		c.groups = append(c.groups, group{})
+	}
+	last := &c.groups[len(c.groups)-1]
+	last.others = append(last.others, &s)
+	c.others[s.Name] = &s
 }
 
 // owner is the account that credentials belong to.
@@ -108,6 +124,9 @@ type owner struct {
 	// whole is the full name if the owner is made for one credential, and otherwise empty. It saves
 	// a copy: the engine stores the name, and there may be a million customers.
 	whole string
+
+	// token is the name of the access token; "" for the usual one under path.
+	token string
 }
 
 func (o owner) name(word string) string {
@@ -134,22 +153,32 @@ func (o owner) root(word string, p *policy.Policy, f refresh.Fetcher) refresh.Sp
 // own budget, because WeChat counts the types of an account's tickets separately.
 func (o owner) child(word string, p *policy.Policy, f refresh.Fetcher) refresh.Spec {
 	s := o.root(word, p, f)
-	s.Parent = o.path + "/access_token"
+	if s.Parent = o.token; s.Parent == "" {
+		s.Parent = o.path + tokenWord
+	}
 	s.Account = s.Name
 	return s
 }
 
 // Lookup returns the spec of name.
 func (c *Catalog) Lookup(name string) (refresh.Spec, error) {
-	if i, ok := c.byName[name]; ok {
-		return c.specs[i], nil
-	}
 	if path, child, word, ok := splitCustomer(name); ok {
 		if p, ok := c.platforms[path]; ok {
 			if s, ok := p.customer(name, child, word); ok {
 				return s, nil
 			}
 		}
+	}
+	if i, ok := c.accounts[name[:max(strings.LastIndexByte(name, '/'), 0)]]; ok {
+		a := &c.groups[i].account
+		for own, t := range a.each {
+			if own == name {
+				return a.spec(name, t), nil
+			}
+		}
+	}
+	if s := c.others[name]; s != nil {
+		return *s, nil
 	}
 	return refresh.Spec{}, &credential.Error{Reason: credential.NotFound, RetryAfter: credential.Never, Message: "no such credential: " + name}
 }
@@ -173,8 +202,8 @@ func splitCustomer(name string) (path, child, word string, ok bool) {
 // Names yields every name of the configured accounts.
 func (c *Catalog) Names() iter.Seq[string] {
 	return func(yield func(string) bool) {
-		for i := range c.specs {
-			if !yield(c.specs[i].Name) {
+		for s := range c.Specs() {
+			if !yield(s.Name) {
 				return
 			}
 		}
@@ -184,9 +213,20 @@ func (c *Catalog) Names() iter.Seq[string] {
 // Specs yields the specs of Names.
 func (c *Catalog) Specs() iter.Seq[*refresh.Spec] {
 	return func(yield func(*refresh.Spec) bool) {
-		for i := range c.specs {
-			if !yield(&c.specs[i]) {
-				return
+		var s refresh.Spec
+		for i := range c.groups {
+			g := &c.groups[i]
+			if g.family != nil {
+				for name, t := range g.each {
+					if s = g.spec(name, t); !yield(&s) {
+						return
+					}
+				}
+			}
+			for _, s := range g.others {
+				if !yield(s) {
+					return
+				}
 			}
 		}
 	}

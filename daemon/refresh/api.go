@@ -61,7 +61,7 @@ type Catalog interface {
 	Names() iter.Seq[string]
 
 	// Specs yields what Lookup returns for each of Names, in the same order each time, and those of
-	// one Owner one after the other. Nobody changes it.
+	// one Owner one after the other. It is valid until the next step. Nobody changes it.
 	Specs() iter.Seq[*Spec]
 
 	// Pushed returns the names among them of tickets that WeChat pushes. They are few, and a start
