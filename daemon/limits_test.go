@@ -40,12 +40,20 @@ func TestLimits(t *testing.T) {
 func TestUpstreamCalls(t *testing.T) {
 	var mu sync.Mutex
 	now, most := 0, 0
-	wechat := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	full := make(chan struct{}) // closed when so many calls were in flight as are expected
+	wechat := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		mu.Lock()
 		now++
+		if now == 3 && most < 3 {
+			close(full)
+		}
 		most = max(most, now)
 		mu.Unlock()
-		time.Sleep(50 * time.Millisecond)
+		select {
+		case <-full:
+		case <-r.Context().Done():
+		}
+		time.Sleep(50 * time.Millisecond) // for a fourth call
 		mu.Lock()
 		now--
 		mu.Unlock()

@@ -228,7 +228,7 @@ func TestSent(t *testing.T) {
 	tlsServer.StartTLS()
 	defer tlsServer.Close()
 	hangs := serve(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
-	hangs.Timeout = 50 * time.Millisecond
+	hangs.Timeout = 500 * time.Millisecond
 	cut := serve(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -174,7 +174,7 @@ func TestBrokenAnswersLinear(t *testing.T) {
 	for _, part := range []string{`{"a":[`, `]}`, `[}`, `{]`, `" `, `"`, `"\`, `\",`, `"a":`, `,`, `"a":"b",`, `,{`, `[},{`, `",a`, `"} `, `} `, `[[[]`, `"a" `} {
 		start := time.Now()
 		_, err := parseObject([]byte("{" + strings.Repeat(part, maxBody/len(part))))
-		if took := time.Since(start); err != nil || took > time.Second {
+		if took := time.Since(start); err != nil || took > 10*time.Second { // of 0.05 s; quadratic time is minutes
 			t.Errorf("%s: %v after %v", part, err, took)
 		}
 	}

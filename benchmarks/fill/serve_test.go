@@ -22,9 +22,7 @@ func TestSetAway(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	call := func(within time.Duration) error {
-		ctx, cancel := context.WithTimeout(t.Context(), within)
-		defer cancel()
+	call := func(ctx context.Context) error {
 		r, err := http.NewRequestWithContext(ctx, http.MethodPost, w.url+"/cgi-bin/component/api_component_token", strings.NewReader("{}"))
 		if err != nil {
 			return err
@@ -37,23 +35,30 @@ func TestSetAway(t *testing.T) {
 		return errors.Join(err, resp.Body.Close())
 	}
 	defer http.DefaultClient.CloseIdleConnections()
-	if err := call(time.Minute); err != nil {
+	if err := call(t.Context()); err != nil {
 		t.Error(err)
 	}
 	w.meter.setAway(true)
-	if err := call(100 * time.Millisecond); !errors.Is(err, context.DeadlineExceeded) {
+	waiting := func(ctx context.Context, calls int) <-chan error {
+		end := make(chan error, 1)
+		go func() { end <- call(ctx) }()
+		for w.meter.count() < calls {
+			time.Sleep(time.Millisecond)
+		}
+		return end
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	impatient := waiting(ctx, 2)
+	cancel()
+	if err := <-impatient; !errors.Is(err, context.Canceled) {
 		t.Errorf("unreachable: got %v", err)
 	}
-	patient := make(chan error, 1)
-	go func() { patient <- call(time.Minute) }()
-	for w.meter.count() < 3 {
-		time.Sleep(time.Millisecond)
-	}
+	patient := waiting(t.Context(), 3)
 	w.meter.setAway(false)
 	if err := <-patient; err != nil {
 		t.Errorf("a waiting call: %v", err)
 	}
-	if err := call(time.Minute); err != nil {
+	if err := call(t.Context()); err != nil {
 		t.Error(err)
 	}
 	if got := w.meter.count(); got != 4 {

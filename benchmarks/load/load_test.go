@@ -40,11 +40,15 @@ func TestDisturbances(t *testing.T) {
 		"watch": counted(0, watchOnce), "list": counted(time.Second, listOnce), "scrape": counted(0, scrapeOnce), "reload": counted(0, reloadOnce),
 		"import": counted(0, importer()), "put": writer(100), "connect": connector,
 	} {
-		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-		if n, err := disturb(ctx, all[0]); err != nil || n == 0 {
+		n, err := 0, error(nil)
+		for span := 100 * time.Millisecond; n == 0 && err == nil && span < time.Minute; span *= 4 {
+			ctx, cancel := context.WithTimeout(t.Context(), span)
+			n, err = disturb(ctx, all[0])
+			cancel()
+		}
+		if err != nil || n == 0 {
 			t.Errorf("%s: %d times, %v", name, n, err)
 		}
-		cancel()
 	}
 	if c, err := l.cost(t.Context(), all[0], func(b []byte, name string) []byte { return fmt.Appendf(b, "REJECT %s stale\n", name) }); err != nil || c <= 0 {
 		t.Errorf("reject: %v, %v", c, err)

@@ -285,6 +285,29 @@ func (g *grantsAlone) All(table record.Table) iter.Seq2[record.Record, error] {
 	}
 }
 
+// TestListsShare holds that lists at the same time take half of a processor together, not each.
+func TestListsShare(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		const n, lists = 2000, 8
+		e := newCrowd(t, n, throttle.New())
+		began := time.Now()
+		var all sync.WaitGroup
+		for range lists {
+			all.Go(func() {
+				_, lines := e.List("", nil)
+				for range lines {
+					time.Sleep(time.Microsecond)
+				}
+			})
+		}
+		all.Wait()
+		const work = lists * n * time.Microsecond
+		if took := time.Since(began); took < work*3/2 {
+			t.Errorf("%v of work took %v", work, took)
+		}
+	})
+}
+
 // TestOtherGrantsThrottled checks that a list shares the budget of long work also for the grants
 // that are not under its prefix.
 func TestOtherGrantsThrottled(t *testing.T) {

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"io"
 	"strings"
 	"testing"
 
@@ -25,18 +24,11 @@ func tryWaitingKeepsItsPlace(t *testing.T, d driver) {
 			defer func() { <-done }()
 			defer stop()
 			defer close(e.gate)
-			for i, uid := range []uint32{alice, alice, bob, carol} {
-				p.next.Store(uid)
-				c, what := dialSocket(t, path), "PI"
-				if uid == alice {
-					what = tt.request
-				}
-				eventually(t, "it is idle", func() bool { return s.open.Load() == int64(i+1) && idle(s, uid) == 1 })
-				if _, err := io.WriteString(c.Conn, what); err != nil {
-					t.Fatal(err)
-				}
-				eventually(t, "it is busy", func() bool { return idle(s, uid) == 0 })
+			for range 2 {
+				p.busy(t, s, path, alice, tt.request)
 			}
+			p.busy(t, s, path, bob, "PI")
+			p.busy(t, s, path, carol, "PI")
 			p.next.Store(carol + 1)
 			last := dialSocket(t, path)
 			last.want(last.ask("PING")+"\n", crowded)

@@ -98,25 +98,11 @@ func tryBusyKeepsItsPlace(t *testing.T, d driver) {
 		t.Run(fmt.Sprintf("%q", what), func(t *testing.T) {
 			p := &turning{}
 			path, s, engine := d.startSocket(t, Config{Limits: Limits{MaxConns: 4}, peer: p.of})
-			p.next.Store(alice)
-			var all []*client
-			for range 2 {
-				c := dialSocket(t, path)
-				if _, err := io.WriteString(c.Conn, what); err != nil {
-					t.Fatal(err)
-				}
-				all = append(all, c)
-			}
-			eventually(t, "both are busy", func() bool { return idle(s, alice) == 0 && s.open.Load() == 2 })
+			all := []*client{p.busy(t, s, path, alice, what), p.busy(t, s, path, alice, what)}
 			all[0].begun(t, what)
 			all[1].begun(t, what)
-			for i := range uint32(2) {
-				p.next.Store(bob + i)
-				c := dialSocket(t, path)
-				c.want(c.ask("PING"), "OK PONG")
-				c.send("PI")
-			}
-			eventually(t, "all are busy", func() bool { return idle(s, bob) == 0 && idle(s, carol) == 0 })
+			p.busy(t, s, path, bob, "PI")
+			p.busy(t, s, path, carol, "PI")
 			p.next.Store(carol + 1)
 			last := dialSocket(t, path)
 			last.want(last.ask("PING")+"\n", crowded)
@@ -148,6 +134,21 @@ func (c *client) begun(t *testing.T, what string) {
 	case strings.HasPrefix(what, "PING"):
 		c.want(c.line(), "OK PONG")
 	}
+}
+
+// busy connects as uid and sends what, which begins a request. It returns when the server has read
+// that. No other connection of uid is idle.
+func (p *turning) busy(t *testing.T, s *Server, path string, uid uint32, what string) *client {
+	t.Helper()
+	p.next.Store(uid)
+	before := s.open.Load()
+	c := dialSocket(t, path)
+	eventually(t, "it is idle", func() bool { return s.open.Load() == before+1 && idle(s, uid) == 1 })
+	if _, err := io.WriteString(c.Conn, what); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it is busy", func() bool { return idle(s, uid) == 0 })
+	return c
 }
 
 // open returns how many connections u has.

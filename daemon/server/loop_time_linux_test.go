@@ -128,10 +128,13 @@ func TestLoopDoesNotSpin(t *testing.T) {
 
 // TestLoopLineTimeout checks that an incomplete line ends its connection, however many parts
 // arrive. Idle connections stay, and so do those that complete each line.
-func TestLoopLineTimeout(t *testing.T) { overBoth(t, tryLoopLineTimeout) }
+func TestLoopLineTimeout(t *testing.T) {
+	t.Parallel()
+	overBoth(t, tryLoopLineTimeout)
+}
 
 func tryLoopLineTimeout(t *testing.T, d driver) {
-	const timeout = 300 * time.Millisecond
+	const timeout = time.Second
 	path, _, _ := d.startSocket(t, Config{lineTimeout: timeout})
 	idle, half, steady := dialSocket(t, path), dialSocket(t, path), dialSocket(t, path)
 	for _, c := range []*client{idle, half, steady} {
@@ -147,7 +150,7 @@ func tryLoopLineTimeout(t *testing.T, d driver) {
 		}
 		_ = say(steady, "NG\nPI")
 		steady.want(steady.line(), "OK PONG")
-		time.Sleep(timeout / 10)
+		time.Sleep(timeout / 50)
 	}
 	if took == 0 || took < timeout {
 		t.Errorf("closed after %s, want %s", took, timeout)
@@ -170,7 +173,7 @@ func TestLoopIdleTimeout(t *testing.T) {
 }
 
 func tryLoopIdleTimeout(t *testing.T, d driver) {
-	const timeout = 400 * time.Millisecond
+	const timeout = 2 * time.Second
 	path, _, engine := d.startSocket(t, Config{Limits: Limits{IdleTimeout: timeout}})
 	idle, waits := dialSocket(t, path), dialSocket(t, path)
 	waits.send("GET " + cold + "\n")

@@ -32,10 +32,13 @@ func TestSmallRate(t *testing.T) {
 
 // TestSetLimits holds that limits that are set while connections are open hold for these too, and
 // hold no more when others are set.
-func TestSetLimits(t *testing.T) { overBoth(t, trySetLimits) }
+func TestSetLimits(t *testing.T) {
+	t.Parallel()
+	overBoth(t, trySetLimits)
+}
 
 func trySetLimits(t *testing.T, d driver) {
-	const idle = 300 * time.Millisecond
+	const idle = time.Second
 	path, s, engine := d.startSocket(t, Config{peer: as(alice)})
 	first, second := dialSocket(t, path), dialSocket(t, path)
 	first.want(first.ask("PING"), "OK PONG")

@@ -143,8 +143,8 @@ func trySiegeOfFloods(t *testing.T, d driver) {
 		float64(u.stats.connections.Load()-connected)/seconds, float64(u.stats.reads.Load()-read)/seconds)
 	logTrips(t, "root, in the flood", shared)
 	logTrips(t, "root, beside the flood", alone)
-	if worst := alone[len(alone)-1]; worst > 2*time.Second {
-		t.Errorf("root waits %s at its own socket", worst)
+	if usual := alone[len(alone)/2]; usual > 100*time.Millisecond { // 50 us
+		t.Errorf("root waits %s at its own socket", usual)
 	}
 	for _, h := range floods {
 		h.end()
