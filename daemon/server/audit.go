@@ -20,7 +20,7 @@ import (
 //	unit     its systemd unit; "-" if unknown
 //	outcome  "ok", the code of the error that was answered, "gone" if the peer had closed before
 //	         the outcome was known, or "no_rule" for CONNECT
-//	unsaid   number of this user's lines that were omitted before this one; absent for none
+//	omitted  number of this user's lines that were omitted before this one; absent for none
 //
 // No line has a value, a code, a message or an error's text. Successful requests are logged at
 // level info, others at warn. Lines about requests that any user can repeat are limited for each
@@ -69,7 +69,7 @@ func always(v protocol.Verb) bool {
 
 // mayNote takes a line from b and from the allowance that all users share. It counts omitted lines.
 func (s *session) mayNote(b *bucket, r rate) bool {
-	may := s.user.unsaid.allow(s.server.clock(), b, r, &s.server.audit.lines)
+	may := s.user.unaudited.allow(s.server.clock(), b, r, &s.server.audit.lines)
 	if !may {
 		s.user.stats.unaudited.Add(1)
 	}
@@ -86,7 +86,7 @@ func (s *session) note(level hclog.Level, verb, name, outcome string) {
 	}
 	args := []any{"verb", verb, "name", name, "uid", s.peer.UID, "user", s.server.audit.names.of(s.peer.UID),
 		"pid", s.peer.PID, "unit", s.unit, "outcome", outcome}
-	s.server.audit.log.Log(level, "audit", s.user.unsaid.tell(args)...)
+	s.server.audit.log.Log(level, "audit", s.user.unaudited.tell(args)...)
 }
 
 // greet logs a peer that has connected without any right: there are rules, and none matches it.

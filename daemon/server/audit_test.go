@@ -144,18 +144,18 @@ func TestAuditIsNoAmplifier(t *testing.T) {
 		lines := auditLines(log.String())
 		missing := 0
 		for _, line := range lines {
-			var unsaid int
-			if _, last, ok := strings.Cut(line, " unsaid="); ok {
-				if _, err := fmt.Sscan(last, &unsaid); err != nil {
+			var omitted int
+			if _, last, ok := strings.Cut(line, " omitted="); ok {
+				if _, err := fmt.Sscan(last, &omitted); err != nil {
 					t.Error(err)
 				}
 			}
-			missing += unsaid
+			missing += omitted
 		}
 		if want := 2*n - denialLines.burst - actLines.burst; missing != want {
 			t.Errorf("%d lines are reported as omitted, want %d", missing, want)
 		}
-		if got := lines[len(lines)-1]; strings.Contains(got, "unsaid") {
+		if got := lines[len(lines)-1]; strings.Contains(got, "omitted") {
 			t.Errorf("said twice: %s", got)
 		}
 		root := r.dialAs(t, p, 0)

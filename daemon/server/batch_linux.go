@@ -148,7 +148,7 @@ func (l *loop) disturbed(m *member, events epoll.Events) {
 func (b *batch) run() {
 	defer func() {
 		for _, m := range b.members {
-			m.session.letGo()
+			m.session.release()
 		}
 	}()
 	defer b.loop.server.recover()
@@ -248,7 +248,7 @@ func (l *loop) conclude(m *member) {
 		m.session.out = m.session.codec.ok(m.session.out)
 	}
 	fd := m.wire.Descriptor()
-	l.goOn(m, m.conn.in.bytes())
+	l.proceed(m, m.conn.in.bytes())
 	if l.stopping && l.members[fd] == m && !m.lent && !m.paused && m.batch == nil { // stopping
 		l.end(m, nil)
 	}

@@ -77,7 +77,7 @@ func BenchmarkSessionReject(b *testing.B) {
 				} else if next == wait { // once a second, for the audit; for what is repeated once a minute
 					jobs++
 					s.takeJob()
-					s.letGo()
+					s.release()
 				}
 			}
 			b.ReportMetric(float64(jobs)/float64(b.N), "jobs/op")

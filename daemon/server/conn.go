@@ -43,7 +43,7 @@ type conn struct {
 	// deadline is the purpose of the current read deadline.
 	deadline deadline
 
-	place place
+	idle idleState
 
 	long bool // the user's gauge of long requests counts this connection
 

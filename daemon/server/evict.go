@@ -11,43 +11,43 @@ import (
 // requests, as after a restart of the daemon, and reconnects for the next request. So no user locks
 // others out by idle connections, and a group of users does not either.
 
-// place is a connection's state in the list of its user's idle connections. users.mu guards it.
-type place struct {
+// idleState is a connection's state in the list of its user's idle connections. users.mu guards it.
+type idleState struct {
 	prev, next *conn // in the list
-	idle       bool  // in the list; the driver may read it without the lock
-	lost       bool  // replaced: it is being closed, and no longer counted
+	listed     bool  // in the list; the driver may read it without the lock
+	evicted    bool  // replaced: it is being closed, and no longer counted
 }
 
 // errEvicted ends a connection that another one replaces.
 var errEvicted = errors.New("closed for another connection")
 
-// idlers are a user's idle connections; the first has been idle for longest.
-type idlers struct{ first, last *conn }
+// idleList is a user's idle connections; the first has been idle for longest.
+type idleList struct{ first, last *conn }
 
-func (is *idlers) add(c *conn) {
-	p := &c.place
-	p.idle, p.prev, p.next = true, is.last, nil
-	if is.last == nil {
-		is.first = c
+func (l *idleList) add(c *conn) {
+	p := &c.idle
+	p.listed, p.prev, p.next = true, l.last, nil
+	if l.last == nil {
+		l.first = c
 	} else {
-		is.last.place.next = c
+		l.last.idle.next = c
 	}
-	is.last = c
+	l.last = c
 }
 
-func (is *idlers) remove(c *conn) {
-	p := &c.place
+func (l *idleList) remove(c *conn) {
+	p := &c.idle
 	if p.prev == nil {
-		is.first = p.next
+		l.first = p.next
 	} else {
-		p.prev.place.next = p.next
+		p.prev.idle.next = p.next
 	}
 	if p.next == nil {
-		is.last = p.prev
+		l.last = p.prev
 	} else {
-		p.next.place.prev = p.prev
+		p.next.idle.prev = p.prev
 	}
-	p.idle, p.prev, p.next = false, nil, nil
+	p.listed, p.prev, p.next = false, nil, nil
 }
 
 // idle records that c has nothing in progress: no request, no part of a request, no watch. Another
@@ -59,8 +59,8 @@ func (us *users) idle(c *conn) {
 	}
 	us.mu.Lock()
 	defer us.mu.Unlock()
-	if !c.place.idle && !c.place.lost {
-		u.idlers.add(c)
+	if !c.idle.listed && !c.idle.evicted {
+		u.idle.add(c)
 	}
 }
 
@@ -71,10 +71,10 @@ func (us *users) busy(c *conn) bool {
 	}
 	us.mu.Lock()
 	defer us.mu.Unlock()
-	if c.place.idle {
-		c.session.user.idlers.remove(c)
+	if c.idle.listed {
+		c.session.user.idle.remove(c)
 	}
-	return !c.place.lost
+	return !c.idle.evicted
 }
 
 // lookedAt is how many connections of a user are checked: some may have received a request that has
@@ -92,17 +92,17 @@ func (us *users) evictLocked(u *user, may func(*conn) bool) *conn {
 	}
 	var others []*user
 	for _, v := range us.all {
-		if v != u && v.conns >= least && v.idlers.first != nil {
+		if v != u && v.conns >= least && v.idle.first != nil {
 			others = append(others, v)
 		}
 	}
 	slices.SortFunc(others, func(a, b *user) int { return cmp.Or(cmp.Compare(b.conns, a.conns), cmp.Compare(a.uid, b.uid)) })
 	for _, v := range others {
 		looked := 0
-		for c := v.idlers.first; c != nil && looked < lookedAt; c = c.place.next {
+		for c := v.idle.first; c != nil && looked < lookedAt; c = c.idle.next {
 			if may(c) {
-				v.idlers.remove(c)
-				c.place.lost = true
+				v.idle.remove(c)
+				c.idle.evicted = true
 				us.leaveLocked(v)
 				v.stats.evicted.Add(1)
 				return c

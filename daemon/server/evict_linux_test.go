@@ -15,7 +15,7 @@ func tryWaitingKeepsItsPlace(t *testing.T, d driver) {
 	for name, tt := range map[string]struct {
 		rate    int
 		request string
-	}{"a PUT": {unslowed, putLine("wxhangs")}, "a pause": {1, strings.Repeat("PING\n", 2*maxRation)}} {
+	}{"a PUT": {unslowed, putLine("wxhangs")}, "a pause": {1, strings.Repeat("PING\n", 2*maxQuantum)}} {
 		t.Run(name, func(t *testing.T) {
 			p := &turning{}
 			e := newGatedEngine()

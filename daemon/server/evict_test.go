@@ -163,7 +163,7 @@ func idle(s *Server, uid uint32) (n int) {
 	u := s.users.get(uid)
 	s.users.mu.Lock()
 	defer s.users.mu.Unlock()
-	for c := u.idlers.first; c != nil; c = c.place.next {
+	for c := u.idle.first; c != nil; c = c.idle.next {
 		n++
 	}
 	return n

@@ -55,8 +55,8 @@ func (e *heldUp) CachedAll(names [][]byte, now clock.Instant, values []credentia
 }
 
 // startHeldUp starts a server with a constant clock. The server reads at once what clients send
-// between hold, which blocks it, and goOn, which ends that.
-func (d driver) startHeldUp(t *testing.T) (path string, s *Server, e *fakeEngine, hold, goOn func()) {
+// between hold, which blocks it, and proceed, which ends that.
+func (d driver) startHeldUp(t *testing.T) (path string, s *Server, e *fakeEngine, hold, proceed func()) {
 	t.Helper()
 	at := time.Now()
 	held := &heldUp{fakeEngine: newFakeEngineAt(&at), asked: make(chan struct{}), on: make(chan struct{}), ended: make(chan struct{})}
@@ -66,14 +66,14 @@ func (d driver) startHeldUp(t *testing.T) (path string, s *Server, e *fakeEngine
 		t.Fatal(err)
 	}
 	s = serveUntilEnd(t, Config{Engine: held, peer: as(0), noLoop: d == byGoroutines}, ln)
-	goOn = sync.OnceFunc(func() { close(held.on) })
-	t.Cleanup(goOn)
+	proceed = sync.OnceFunc(func() { close(held.on) })
+	t.Cleanup(proceed)
 	t.Cleanup(func() { close(held.ended) })
 	hold = func() {
 		dialSocket(t, path).send("GET " + gate + "\n")
 		<-held.asked
 	}
-	return path, s, held.fakeEngine, hold, goOn
+	return path, s, held.fakeEngine, hold, proceed
 }
 
 // TestGroupAnswersEachItsOwn checks that the members of a group get their own replies, whatever the
@@ -101,7 +101,7 @@ func tryGroupAnswersEachItsOwn(t *testing.T, d driver) {
 		{"to quit", "GET own\nQUIT\nPING\n", "", "VALUEOK\n"},
 		{"what breaks", "GET own\nGET " + broken + "\n", "", ""},
 	}
-	path, s, engine, hold, goOn := d.startHeldUp(t)
+	path, s, engine, hold, proceed := d.startHeldUp(t)
 	n := 12 * len(kinds) // more than two groups
 	engine.mu.Lock()
 	engine.panics = broken
@@ -124,7 +124,7 @@ func tryGroupAnswersEachItsOwn(t *testing.T, d driver) {
 			t.Fatal(err)
 		}
 	}
-	goOn()
+	proceed()
 	var talking sync.WaitGroup
 	for i, c := range clients {
 		k := kinds[i%len(kinds)]
@@ -146,7 +146,7 @@ func tryGroupAnswersEachItsOwn(t *testing.T, d driver) {
 func TestGroupNoticesEnds(t *testing.T) { overBoth(t, tryGroupNoticesEnds) }
 
 func tryGroupNoticesEnds(t *testing.T, d driver) {
-	path, s, _, hold, goOn := d.startHeldUp(t)
+	path, s, _, hold, proceed := d.startHeldUp(t)
 	var clients []*client
 	for range 3 * groupSize {
 		c := dialSocket(t, path)
@@ -165,7 +165,7 @@ func tryGroupNoticesEnds(t *testing.T, d driver) {
 			_ = c.Conn.(*net.UnixConn).CloseWrite()
 		}
 	}
-	goOn()
+	proceed()
 	for i, c := range clients {
 		if i%2 == 1 && !strings.HasPrefix(c.rest(), "OK PONG\n") {
 			t.Errorf("client %d is not answered", i)
@@ -201,7 +201,7 @@ func tryLoopReadsAreFilled(t *testing.T, d driver) {
 // TestGroupsAnswerInOrder checks that the first of a few ready members have their
 // replies while the loop handles the others.
 func TestGroupsAnswerInOrder(t *testing.T) {
-	path, _, _, hold, goOn := byLoop.startHeldUp(t)
+	path, _, _, hold, proceed := byLoop.startHeldUp(t)
 	var clients []*client
 	for range 2 * roundGroups {
 		c := dialSocket(t, path)
@@ -220,7 +220,7 @@ func TestGroupsAnswerInOrder(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	goOn()
+	proceed()
 	for _, c := range clients[:2] { // the first group
 		c.want(c.line(), "OK PONG")
 	}
@@ -229,7 +229,7 @@ func TestGroupsAnswerInOrder(t *testing.T) {
 // TestGroupClockNearExpiry checks that a value which expires while a group is answered is
 // not served by the time that was read for the group.
 func TestGroupClockNearExpiry(t *testing.T) {
-	path, _, engine, hold, goOn := byLoop.startHeldUp(t)
+	path, _, engine, hold, proceed := byLoop.startHeldUp(t)
 	const last = "a/last/c"
 	engine.mu.Lock()
 	for name, ttl := range map[string]time.Duration{slows: time.Hour, last: slowness} {
@@ -258,7 +258,7 @@ func TestGroupClockNearExpiry(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	goOn()
+	proceed()
 	before.want(before.line(), "OK 3600 old")
 	c.want(c.line(), "OK 3600 new")
 }

@@ -96,7 +96,7 @@ func (o *omitted) allow(now time.Duration, own *bucket, r rate, all *bucket) boo
 // tell appends to a line how many were omitted before it, if any.
 func (o *omitted) tell(args []any) []any {
 	if n := o.n.Swap(0); n > 0 {
-		args = append(args, "unsaid", n)
+		args = append(args, "omitted", n)
 	}
 	return args
 }

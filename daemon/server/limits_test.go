@@ -141,13 +141,13 @@ func TestRequestsAreCountedOverConnections(t *testing.T) {
 			c.Close()
 			synctest.Wait()
 		}
-		// Each draws a ration, and gives back what it has not used.
+		// Each draws a quantum, and gives back what it has not used.
 		if d := took(func() {
-			for range 1000 - maxRation {
+			for range 1000 - maxQuantum {
 				ask()
 			}
 		}); d != 0 {
-			t.Errorf("the first %d requests take %s, want no time", 1000-maxRation, d)
+			t.Errorf("the first %d requests take %s, want no time", 1000-maxQuantum, d)
 		}
 		if d := took(func() {
 			for range 1000 {

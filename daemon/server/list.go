@@ -92,14 +92,14 @@ func (s *session) watch(prefix []byte) action {
 	if s.mayNotList(protocol.VerbWatch) {
 		return s.deny(protocol.VerbWatch)
 	}
-	if !s.hold(&s.user.watches, userWatches) {
+	if !s.acquire(&s.user.watches, userWatches) {
 		s.fail(errWatches)
 		return more
 	}
 	under := string(prefix)
 	granted := s.rights.MayListUnder(protocol.VerbWatch, under)
 	s.job = s.whole(job{waits: true, last: true, run: func(ctx context.Context, flush func() error) error {
-		defer s.letGo()
+		defer s.release()
 		var w Watch
 		err := s.walk(ctx, flush, func() error {
 			return s.listing(protocol.VerbWatch, func(may func(string) bool) (n int, all iter.Seq[credential.Listing]) {

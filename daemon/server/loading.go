@@ -25,7 +25,7 @@ func (s *session) whole(j job) job {
 			return j.run(ctx, flush)
 		case <-patience.Done():
 		}
-		s.letGo()
+		s.release()
 		if errors.Is(context.Cause(ctx), errGone) {
 			return errOver
 		}

@@ -43,7 +43,7 @@ func tryLoopSlows(t *testing.T, d driver) {
 		second.want(second.line(), "OK PONG")
 	}
 	// A second's worth at once, the rest at 1000 a second, but for what the rations make of it.
-	if took, least := time.Since(begin), (2*n-1000-2*maxRation)*time.Millisecond; took < least {
+	if took, least := time.Since(begin), (2*n-1000-2*maxQuantum)*time.Millisecond; took < least {
 		t.Errorf("%d requests at 1000 a second in %s, want at least %s", 2*n, took, least)
 	}
 	if n := strings.Count(log.String(), "are slowed"); n != 1 {
@@ -56,7 +56,7 @@ func TestLoopStopEndsAPause(t *testing.T) { overBoth(t, tryLoopStopEndsAPause) }
 
 func tryLoopStopEndsAPause(t *testing.T, d driver) {
 	path, s, stop, done := d.serveUntilStop(t, Config{Engine: newFakeEngine(), peer: as(alice), Limits: Limits{UserRate: 1}, gracePeriod: time.Minute})
-	const n = 3 * maxRation
+	const n = 3 * maxQuantum
 	var all []*client
 	for i := range int64(3) { // for the first the log is written to, which is no matter of the loop's
 		c := dialSocket(t, path)
@@ -76,7 +76,7 @@ func tryLoopStopEndsAPause(t *testing.T, d driver) {
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
-	if took := time.Since(begin); took > 10*time.Second { // maxRation seconds otherwise
+	if took := time.Since(begin); took > 10*time.Second { // maxQuantum seconds otherwise
 		t.Errorf("a stop takes %s", took)
 	}
 }
@@ -85,7 +85,7 @@ func tryLoopStopEndsAPause(t *testing.T, d driver) {
 // that has closed cost no processor time.
 func TestLoopDoesNotSpin(t *testing.T) {
 	p := &turning{} // root, which is not slowed, at first
-	path, s, engine := byLoop.startSocket(t, Config{Limits: Limits{UserRate: 4 * maxRation}, peer: p.of, waitTimeout: time.Minute})
+	path, s, engine := byLoop.startSocket(t, Config{Limits: Limits{UserRate: 4 * maxQuantum}, peer: p.of, waitTimeout: time.Minute})
 	cpu := func() time.Duration {
 		var all unix.Rusage
 		if err := unix.Getrusage(unix.RUSAGE_SELF, &all); err != nil {
@@ -110,7 +110,7 @@ func TestLoopDoesNotSpin(t *testing.T) {
 		paused = append(paused, c)
 	}
 	for _, c := range paused { // each is paused ten times, for a second
-		c.send(strings.Repeat("PING\n", 10*maxRation))
+		c.send(strings.Repeat("PING\n", 10*maxQuantum))
 	}
 	eventually(t, "they are slowed", func() bool { return s.users.get(alice).stats.slowed.Load() >= 4 })
 	for _, c := range paused {

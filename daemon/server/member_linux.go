@@ -80,11 +80,11 @@ func (l *loop) lookAgain(m *member, filled bool, events epoll.Events) bool {
 // answer answers the requests in b, which is m's own buffer, or what has just been read.
 func (l *loop) answer(m *member, b []byte) {
 	m.session.out = l.out[:0]
-	l.goOn(m, b)
+	l.proceed(m, b)
 }
 
-// goOn is answer after replies that the session has already appended to the loop's buffer.
-func (l *loop) goOn(m *member, b []byte) {
+// proceed is answer after replies that the session has already appended to the loop's buffer.
+func (l *loop) proceed(m *member, b []byte) {
 	n, next := m.session.step(b)
 	l.settle(m, l.consume(m, b, n), next)
 }
@@ -202,13 +202,13 @@ func (l *loop) listen(m *member) {
 // rest records that m is idle, and busy that it is not.
 func (l *loop) rest(m *member) {
 	l.releaseBuffer(&m.conn)
-	if !m.conn.place.idle {
+	if !m.conn.idle.listed {
 		l.server.users.idle(&m.conn)
 	}
 }
 
 func (l *loop) busy(m *member) {
-	if m.conn.place.idle {
+	if m.conn.idle.listed {
 		l.server.users.busy(&m.conn)
 	}
 }

@@ -278,7 +278,7 @@ func TestManyFaultsAreSomeLines(t *testing.T) {
 		}
 		time.Sleep(faultLines.each)
 		c.ask("GET %s", cold)
-		if want := fmt.Sprintf("unsaid=%d\n", asked-faultLines.burst); !strings.HasSuffix(log.String(), want) {
+		if want := fmt.Sprintf("omitted=%d\n", asked-faultLines.burst); !strings.HasSuffix(log.String(), want) {
 			t.Errorf("want %q at the end of\n%s", want, log.String()[max(0, log.Len()-400):])
 		}
 	})

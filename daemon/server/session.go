@@ -121,7 +121,7 @@ func (s *session) init(server *Server, peer access.Peer, u *user) {
 
 // close returns the unused allowance to the user. The session is not used afterwards.
 func (s *session) close() {
-	s.letGo()
+	s.release()
 	if s.allowance > 0 && !s.user.operator {
 		s.user.pace.giveBack(s.server.limits.Load().pace, s.allowance)
 		s.allowance = 0
@@ -197,8 +197,8 @@ func (s *session) draw() bool {
 		return true
 	}
 	limits, now := s.server.limits.Load(), s.server.clock()
-	s.allowance = limits.ration
-	s.delay = max(s.paidAt-now, s.user.pace.take(now, limits.pace, limits.ration))
+	s.allowance = limits.quantum
+	s.delay = max(s.paidAt-now, s.user.pace.take(now, limits.pace, limits.quantum))
 	if s.delay > 0 {
 		s.user.stats.slowed.Add(1)
 	}
@@ -212,8 +212,8 @@ func (s *session) takeDelay() time.Duration {
 	return d
 }
 
-// hold makes g count the next job until it has run, unless g has reached limit.
-func (s *session) hold(g *gauge, limit int) bool {
+// acquire makes g count the next job until it has run, unless g has reached limit.
+func (s *session) acquire(g *gauge, limit int) bool {
 	if !g.enter(s.user.bound(limit)) {
 		return false
 	}
@@ -221,8 +221,8 @@ func (s *session) hold(g *gauge, limit int) bool {
 	return true
 }
 
-// letGo ends hold.
-func (s *session) letGo() {
+// release ends what acquire or mayWait began.
+func (s *session) release() {
 	if s.leave != nil {
 		s.leave()
 		s.leave = nil
@@ -338,7 +338,7 @@ func (s *session) mayWait(owner string) bool {
 
 // waiting runs ask, see wait.
 func (s *session) waiting(ctx context.Context, ask func(context.Context) error) error {
-	defer s.letGo()
+	defer s.release()
 	if ctx.Err() != nil { // stopping: nothing new is started
 		s.fail(ctx.Err())
 		return nil

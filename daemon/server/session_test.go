@@ -193,7 +193,7 @@ func TestRejectStaleInLoop(t *testing.T) {
 			t.Errorf("a REJECT of the current value wants %v, want a job", next)
 		}
 		s.takeJob()
-		s.letGo()
+		s.release()
 
 		// What is not granted is not answered.
 		s.server.SetRules([]access.Rule{{UIDs: []uint32{alice}, Names: []string{token}, Verbs: []string{"GET"}}})

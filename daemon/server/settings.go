@@ -39,18 +39,18 @@ var DefaultLimits = Limits{MaxConns: 8192, UserRate: 100_000, MaxUserWaits: 1024
 
 // settings are Limits in the form that is used.
 type settings struct {
-	conns  int  // limit of connections, operators' not counted
-	pace   rate // of a user's requests
-	ration int  // how many of them a session takes at once
-	waits  int
-	idle   time.Duration
+	conns   int  // limit of connections, operators' not counted
+	pace    rate // of a user's requests
+	quantum int  // how many of them a session takes at once
+	waits   int
+	idle    time.Duration
 }
 
-// maxRation is the most that a session takes from its user's allowance at once. So a request costs
+// maxQuantum is the most that a session takes from its user's allowance at once. So a request costs
 // a subtraction, and not an atomic operation on memory that all connections of a user share. The
-// rest is returned at the end. The ration of a small allowance is smaller, so that 256 connections
+// rest is returned at the end. The quantum of a small allowance is smaller, so that 256 connections
 // have one each within a second.
-const maxRation = 64
+const maxQuantum = 64
 
 // SetLimits replaces the limits. Open connections stay open. A new idle timeout applies to them
 // after their next request.
@@ -63,11 +63,11 @@ func (s *Server) SetLimits(l Limits) {
 			"max_connections", most, "possible", possible, "descriptors", descriptors.Limit())
 	}
 	s.limits.Store(&settings{
-		conns:  possible,
-		pace:   rate,
-		ration: min(max(rate.burst/256, 1), maxRation),
-		waits:  cmp.Or(l.MaxUserWaits, DefaultLimits.MaxUserWaits),
-		idle:   l.IdleTimeout,
+		conns:   possible,
+		pace:    rate,
+		quantum: min(max(rate.burst/256, 1), maxQuantum),
+		waits:   cmp.Or(l.MaxUserWaits, DefaultLimits.MaxUserWaits),
+		idle:    l.IdleTimeout,
 	})
 }
 

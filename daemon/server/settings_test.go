@@ -60,7 +60,7 @@ func trySetLimits(t *testing.T, d driver) {
 	for range 400 {
 		first.want(first.line(), "OK PONG")
 	}
-	// 200 at once, and a ration that was drawn before.
+	// 200 at once, and a quantum that was drawn before.
 	if took := time.Since(begin); took < 600*time.Millisecond {
 		t.Errorf("400 requests at 200 a second took %s", took)
 	}

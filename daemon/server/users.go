@@ -16,8 +16,8 @@ type user struct {
 	// could stop the daemon anyway.
 	operator bool
 
-	conns  int    // connections being served; guarded by users.mu
-	idlers idlers // idle connections; guarded by users.mu
+	conns int      // connections being served; guarded by users.mu
+	idle  idleList // idle connections; guarded by users.mu
 
 	pace     bucket // of requests
 	work     bucket // of the processor time of long requests
@@ -36,7 +36,7 @@ type user struct {
 
 	decided atomic.Pointer[decision] // the rights of its last peer; nil for none
 
-	unsaid     omitted       // audit lines
+	unaudited  omitted       // audit lines
 	unreported omitted       // log lines about faults
 	fault      atomic.Uint32 // the number of the last fault written to the log; 0 for none
 	stats      stats
@@ -142,10 +142,10 @@ func (us *users) leave(u *user, c *conn) {
 	defer us.mu.Unlock()
 	switch {
 	case c == nil:
-	case c.place.lost:
+	case c.idle.evicted:
 		return
-	case c.place.idle:
-		u.idlers.remove(c)
+	case c.idle.listed:
+		u.idle.remove(c)
 	}
 	us.leaveLocked(u)
 }
