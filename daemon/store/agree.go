@@ -17,8 +17,8 @@ import (
 // as long as the reader needs only what the database has. Writes wait for the comparison, and so
 // does iteration over the tables that the journal also holds.
 
-// accord is the state of the reconciliation of journal and database.
-type accord struct {
+// reconciliation is the state of the reconciliation of journal and database.
+type reconciliation struct {
 	// reached is closed when the reconciliation has ended. err is its error and is read-only after
 	// that.
 	reached chan struct{}
@@ -29,8 +29,8 @@ type accord struct {
 // than ctx's is the reconciliation's. After such an error nothing can be stored.
 func (s *Store) Agree(ctx context.Context) error {
 	select {
-	case <-s.accord.reached:
-		return s.accord.err
+	case <-s.reconciliation.reached:
+		return s.reconciliation.err
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -39,13 +39,13 @@ func (s *Store) Agree(ctx context.Context) error {
 // agreed waits as Agree does, until the store is being closed.
 func (s *Store) agreed() error {
 	select {
-	case <-s.accord.reached:
-		return s.accord.err
+	case <-s.reconciliation.reached:
+		return s.reconciliation.err
 	default:
 	}
 	select {
-	case <-s.accord.reached:
-		return s.accord.err
+	case <-s.reconciliation.reached:
+		return s.reconciliation.err
 	case <-s.closing:
 		return ErrClosed
 	}
@@ -83,10 +83,10 @@ func (o *opening) compare(log hclog.Logger) error {
 func (s *Store) reach(o *opening, err error) {
 	s.journal, s.sequence = o.journal, o.sequence
 	s.applied.Store(o.sequence)
-	if s.accord.err = err; err != nil && !errors.Is(err, ErrClosed) {
+	if s.reconciliation.err = err; err != nil && !errors.Is(err, ErrClosed) {
 		s.log.Error("the grant journal and the database cannot be reconciled", "error", plain(err))
 	}
-	close(s.accord.reached)
+	close(s.reconciliation.reached)
 }
 
 // endedCleanly reports whether the last run ended with Close. It is called before anything is
@@ -112,15 +112,15 @@ func (o *opening) trusts(last uint64) bool {
 // Close.
 const comparisons = 256
 
-// breather yields the processor at intervals, and ends the work when the store is being closed. Its
+// yielder yields the processor at intervals, and ends the work when the store is being closed. Its
 // zero value never ends the work.
-type breather struct {
+type yielder struct {
 	closing <-chan struct{}
 	n       int
 }
 
-// breathe returns ErrClosed if the store is being closed.
-func (b *breather) breathe() error {
+// yield returns ErrClosed if the store is being closed.
+func (b *yielder) yield() error {
 	if b.n++; b.n%comparisons != 0 {
 		return nil
 	}

@@ -35,7 +35,7 @@ func (s *stopper) Write(p []byte) (int, error) {
 // hasAgreed reports whether the reconciliation has ended.
 func (s *Store) hasAgreed() bool {
 	select {
-	case <-s.accord.reached:
+	case <-s.reconciliation.reached:
 		return true
 	default:
 		return false
@@ -184,7 +184,7 @@ func TestCompareFirst(t *testing.T) {
 			s.fillDisk(t, func() {
 				mustPut(t, s, grant("g", "new"))
 				for _, at := range frames {
-					xor(t, place(dir).journal(), at, 1)
+					xor(t, stateDir(dir).journal(), at, 1)
 				}
 				// What is unreadable is taken from the database and comes last.
 				if err := errors.Join(s.rewriteJournal(), s.Close()); err != nil {
@@ -213,7 +213,7 @@ func TestCompareFirst(t *testing.T) {
 	// A clean shutdown is recognized.
 	c := Config{Dir: newStateDir(t), Key: key1}
 	filled(t, c, grant("g", "new"))
-	o := opening{at: place(c.Dir)}
+	o := opening{at: stateDir(c.Dir)}
 	if err := o.keys(c); err != nil {
 		t.Fatal(err)
 	}

@@ -61,7 +61,7 @@ func TestBackupAndRestore(t *testing.T) {
 			if strings.Contains(said.String(), "[WARN]") || strings.Contains(said.String(), "[ERROR]") {
 				t.Errorf("log: want no warning, got\n%s", said)
 			}
-			if err := os.RemoveAll(place(c.Dir).current()); err != nil {
+			if err := os.RemoveAll(stateDir(c.Dir).current()); err != nil {
 				t.Fatal(err)
 			}
 			wantState(t, c, grants, nil, nil) // from the journal
@@ -209,7 +209,7 @@ func wantRefused(t *testing.T, key, backup []byte, want error) {
 
 func TestRestoreInterrupted(t *testing.T) {
 	backup, grants, credentials := backedUp(t, key1)
-	setUp := func(t *testing.T) (Config, place) {
+	setUp := func(t *testing.T) (Config, stateDir) {
 		c := Config{Dir: newStateDir(t), Key: key1}
 		if err := prepareDir(c.Dir); err != nil {
 			t.Fatal(err)
@@ -222,10 +222,10 @@ func TestRestoreInterrupted(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := place(c.Dir).restoring().unpack(in, seal, c.logger()); err != nil {
+		if err := stateDir(c.Dir).restoring().unpack(in, seal, c.logger()); err != nil {
 			t.Fatal(err)
 		}
-		return c, place(c.Dir)
+		return c, stateDir(c.Dir)
 	}
 	t.Run("before anything was moved", func(t *testing.T) {
 		c, _ := setUp(t)

@@ -92,11 +92,11 @@ func BenchmarkRewrite(b *testing.B) {
 		for range rewrites {
 			putMany(b, s, n)
 		}
-		b.ReportMetric(float64(onDisk(b, place(s.dir).current()))/live, "open/live")
+		b.ReportMetric(float64(onDisk(b, stateDir(s.dir).current()))/live, "open/live")
 		if err := s.Close(); err != nil {
 			b.Fatal(err)
 		}
-		b.ReportMetric(float64(onDisk(b, place(s.dir).current()))/live, "closed/live")
+		b.ReportMetric(float64(onDisk(b, stateDir(s.dir).current()))/live, "closed/live")
 	}
 }
 

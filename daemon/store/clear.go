@@ -39,7 +39,7 @@ func headerReplaced(dir, what string) error {
 }
 
 // storeReplaced returns the error for a database in clear beside a sealed journal.
-func storeReplaced(at place) error {
+func storeReplaced(at stateDir) error {
 	return faultf(ErrClear, "the grant journal %s is sealed, but the store is in clear: the store was replaced; move %s away, and tokend rebuilds the store from the journal",
 		at.journal(), at.current())
 }
@@ -60,7 +60,7 @@ func (o *opening) choose() error {
 }
 
 // refuseJournal returns the error for a journal that does not open with s, the store's sealer.
-func (p place) refuseJournal(s sealer) error {
+func (p stateDir) refuseJournal(s sealer) error {
 	if s.seals() && journal.Check(p.journal(), nil) == nil {
 		return faultf(ErrClear, "the grant journal %s is in clear, but the store is sealed: the journal was replaced; move it away, and tokend rebuilds it from the store", p.journal())
 	}

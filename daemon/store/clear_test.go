@@ -29,7 +29,7 @@ func mustSealer(t *testing.T, key []byte) sealer {
 
 func putHeader(t *testing.T, c Config, h header) {
 	t.Helper()
-	if err := writeHeader(place(c.Dir).current(), h); err != nil {
+	if err := writeHeader(stateDir(c.Dir).current(), h); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -37,9 +37,9 @@ func putHeader(t *testing.T, c Config, h header) {
 // plantStore replaces the database of a store by one in clear, without its header if bare.
 func plantStore(bare bool) func(*testing.T, Config) {
 	return func(t *testing.T, c Config) {
-		other, at := Config{Dir: newStateDir(t)}, place(c.Dir).current()
+		other, at := Config{Dir: newStateDir(t)}, stateDir(c.Dir).current()
 		filled(t, other, rec("a", "planted"), grant("g", "planted"))
-		if err := errors.Join(os.RemoveAll(at), os.Rename(place(other.Dir).current(), at)); err != nil {
+		if err := errors.Join(os.RemoveAll(at), os.Rename(stateDir(other.Dir).current(), at)); err != nil {
 			t.Fatal(err)
 		}
 		if bare {
@@ -88,7 +88,7 @@ func TestClearRefused(t *testing.T) {
 		{"the journal of a sealed store", key1, func(t *testing.T, c Config) {
 			other := Config{Dir: newStateDir(t)}
 			filled(t, other, grant("g", "planted"))
-			if err := os.Rename(place(other.Dir).journal(), place(c.Dir).journal()); err != nil {
+			if err := os.Rename(stateDir(other.Dir).journal(), stateDir(c.Dir).journal()); err != nil {
 				t.Fatal(err)
 			}
 		}, "grants.journal", true, false},
@@ -141,7 +141,7 @@ func TestClearRefused(t *testing.T) {
 		s := newTestStore(t, Config{Key: key1})
 		planted := Config{Dir: newStateDir(t)}
 		filled(t, planted, rec("a", "planted"))
-		if _, err := openDatabase(place(planted.Dir).current(), s.sealer, s.log); !errors.Is(err, ErrClear) {
+		if _, err := openDatabase(stateDir(planted.Dir).current(), s.sealer, s.log); !errors.Is(err, ErrClear) {
 			t.Errorf("got %v, want ErrClear", err)
 		}
 	})

@@ -13,13 +13,13 @@ import (
 // then everything goes to the database. If the journal holds the whole group, the database follows
 // later. Otherwise the database commits g together with the pending records.
 func (s *Store) commit(g *group) {
-	trails := s.trails(g)
+	follows := s.mayFollow(g)
 	s.sequence++
 	journaled, refusal := s.append(g, s.sequence)
-	if trails && journaled {
-		s.shelve(g, s.sequence)
+	if follows && journaled {
+		s.addPending(g, s.sequence)
 		g.done(nil, nil)
-		s.follow()
+		s.scheduleDrain()
 		return
 	}
 	err := s.awaitDrain()
@@ -33,13 +33,13 @@ func (s *Store) commit(g *group) {
 	}
 	if refusal != nil && (err == nil || !errors.Is(refusal, errCrowded)) {
 		// After the commit, because the journal is rewritten from the database.
-		s.lag(refusal, err == nil)
+		s.journalRejected(refusal, err == nil)
 	}
 	if err == nil || !journaled {
 		g.done(err, err)
 		return
 	}
-	s.shelve(g, s.sequence)
+	s.addPending(g, s.sequence)
 	s.stall(err)
 	g.done(nil, err)
 }
@@ -115,9 +115,9 @@ func (s *Store) settled(err error, number uint64) error {
 	return err
 }
 
-// shelve adds the records that the journal has, and the database does not, to the pending ones.
+// addPending adds the records that the journal has, and the database does not, to the pending ones.
 // Readers see them, and the database takes them later.
-func (s *Store) shelve(g *group, number uint64) {
+func (s *Store) addPending(g *group, number uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, p := range g.puts {

@@ -15,7 +15,7 @@ import (
 // newIdleStore returns a store without a running committer. Two records fit in a group.
 func newIdleStore() *Store {
 	return &Store{
-		maxBytes: 1060, maxCount: 2, trail: newTrail(),
+		maxBytes: 1060, maxCount: 2, drainTimer: newDrainTimer(),
 		queue:   make(chan *put, 10),
 		closing: make(chan struct{}),
 		stopped: make(chan struct{}),

@@ -14,10 +14,10 @@ import (
 // kill.
 func wantBothCopies(t *testing.T, s *Store, want map[string]string) {
 	t.Helper()
-	for name, lost := range map[string]func(place) string{"database": place.current, "journal": place.journal} {
+	for name, lost := range map[string]func(stateDir) string{"database": stateDir.current, "journal": stateDir.journal} {
 		c := Config{Dir: newStateDir(t), Key: key1}
 		copyState(t, c.Dir, s.dir)
-		if err := os.RemoveAll(lost(place(c.Dir))); err != nil {
+		if err := os.RemoveAll(lost(stateDir(c.Dir))); err != nil {
 			t.Fatal(err)
 		}
 		if got := contents(t, newTestStore(t, c), record.Grants); len(got) != len(want) {

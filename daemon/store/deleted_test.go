@@ -108,7 +108,7 @@ func TestStateDirectoryReplaced(t *testing.T) {
 	if err := os.Mkdir(s.dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(place(s.dir).journal(), []byte("another's"), 0o600); err != nil {
+	if err := os.WriteFile(stateDir(s.dir).journal(), []byte("another's"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	k := keeper{rest: stoppedTimer()}
@@ -116,7 +116,7 @@ func TestStateDirectoryReplaced(t *testing.T) {
 	if s.maintainJournal(&k) {
 		t.Error("the journal reports no failure")
 	}
-	if b, err := os.ReadFile(place(s.dir).journal()); err != nil || string(b) != "another's" {
+	if b, err := os.ReadFile(stateDir(s.dir).journal()); err != nil || string(b) != "another's" {
 		t.Errorf("another's journal: %.20q, %v", b, err)
 	}
 	if err := errors.Join(os.RemoveAll(s.dir), os.Rename(moved, s.dir)); err != nil {

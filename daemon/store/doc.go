@@ -122,7 +122,7 @@
 // # Goroutines
 //
 //	commits    started by Open, awaited by Close: takes Puts from the queue, in groups
-//	bringUp    started by commits or Close, awaited by it: writes pending records to the database
+//	runDrain   started by commits or Close, awaited by it: writes pending records to the database
 //	keep       started by Open, awaited by Close: repairs what commits found wrong
 //	shut       started by keep or Close to close a database; awaited, with a limit, by both
 //	reconcile  started by Open, awaited by Close: reconciles journal and database, before commits and

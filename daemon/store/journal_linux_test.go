@@ -26,7 +26,7 @@ func TestJournalRejects(t *testing.T) {
 	// The journal has everything, including the deletion.
 	alone := newStateDir(t)
 	copyState(t, alone, c.Dir)
-	if err := os.RemoveAll(place(alone).current()); err != nil {
+	if err := os.RemoveAll(stateDir(alone).current()); err != nil {
 		t.Fatal(err)
 	}
 	wantState(t, Config{Dir: alone}, map[string]string{"g": "2", "h": "1"}, map[string]string{}, nil)
@@ -46,7 +46,7 @@ func (s *Store) failJournal(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, path := range descriptors {
-		if to, _ := os.Readlink(path); to != place(s.dir).journal() {
+		if to, _ := os.Readlink(path); to != stateDir(s.dir).journal() {
 			continue
 		}
 		fd, err := strconv.Atoi(filepath.Base(path))
@@ -83,7 +83,7 @@ func TestRewrittenJournalComplete(t *testing.T) {
 		})
 		alone := newStateDir(t)
 		copyState(t, alone, c.Dir)
-		if err := os.RemoveAll(place(alone).current()); err != nil {
+		if err := os.RemoveAll(stateDir(alone).current()); err != nil {
 			t.Fatal(err)
 		}
 		other := newTestStore(t, Config{Dir: alone})

@@ -53,18 +53,18 @@ func TestGrantsSurviveDatabaseLoss(t *testing.T) {
 		left   map[string]string // credentials
 	}{
 		{"removed", func(t *testing.T, c Config) {
-			if err := os.RemoveAll(place(c.Dir).current()); err != nil {
+			if err := os.RemoveAll(stateDir(c.Dir).current()); err != nil {
 				t.Fatal(err)
 			}
 		}, map[string]string{}},
 		{"a flipped table", func(t *testing.T, c Config) { flip(t, globbed(t, c.Dir, "*.sst")[0], 0.5) }, map[string]string{}},
 		{"an older state of it", func(t *testing.T, c Config) {
-			old := place(c.Dir).current() + ".before"
-			if err := errors.Join(os.RemoveAll(place(c.Dir).current()), os.Rename(old, place(c.Dir).current())); err != nil {
+			old := stateDir(c.Dir).current() + ".before"
+			if err := errors.Join(os.RemoveAll(stateDir(c.Dir).current()), os.Rename(old, stateDir(c.Dir).current())); err != nil {
 				t.Fatal(err)
 			}
 			// Its mark still has the later number.
-			if err := os.Rename(filepath.Join(c.Dir, "mark"), filepath.Join(place(c.Dir).current(), markFile)); err != nil {
+			if err := os.Rename(filepath.Join(c.Dir, "mark"), filepath.Join(stateDir(c.Dir).current(), markFile)); err != nil {
 				t.Fatal(err)
 			}
 		}, map[string]string{"token": "superseded"}},
@@ -73,8 +73,8 @@ func TestGrantsSurviveDatabaseLoss(t *testing.T) {
 			eachKey(t, func(t *testing.T, key []byte) {
 				c := Config{Dir: newStateDir(t), Key: key}
 				filled(t, c, grant("kept", "1"), grant("rotated", "1"), code("used", "c"), rec("token", "superseded"))
-				old := place(c.Dir).current() + ".before"
-				if err := os.CopyFS(old, os.DirFS(place(c.Dir).current())); err != nil {
+				old := stateDir(c.Dir).current() + ".before"
+				if err := os.CopyFS(old, os.DirFS(stateDir(c.Dir).current())); err != nil {
 					t.Fatal(err)
 				}
 				s, err := Open(c)
@@ -87,7 +87,7 @@ func TestGrantsSurviveDatabaseLoss(t *testing.T) {
 				if err := s.Close(); err != nil {
 					t.Fatal(err)
 				}
-				mark, err := os.ReadFile(filepath.Join(place(c.Dir).current(), markFile))
+				mark, err := os.ReadFile(filepath.Join(stateDir(c.Dir).current(), markFile))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -132,7 +132,7 @@ func TestJournalRecreated(t *testing.T) {
 				c := Config{Dir: newStateDir(t), Key: key}
 				filled(t, c, grant("g1", "1"))
 				filled(t, c, grant("g2", "2"), grant("g1", "3"))
-				test.damage(t, place(c.Dir).journal())
+				test.damage(t, stateDir(c.Dir).journal())
 				log, said := logged()
 				c.Logger = log
 				grants := map[string]string{"g1": "3", "g2": "2"}
@@ -141,7 +141,7 @@ func TestJournalRecreated(t *testing.T) {
 					t.Errorf("log: want %q, got\n%s", test.said, said)
 				}
 				// The journal alone must now suffice.
-				if err := os.RemoveAll(place(c.Dir).current()); err != nil {
+				if err := os.RemoveAll(stateDir(c.Dir).current()); err != nil {
 					t.Fatal(err)
 				}
 				wantState(t, c, grants, nil, nil)
@@ -164,7 +164,7 @@ func TestStoreWithoutJournal(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	remove(t, place(c.Dir).journal())
+	remove(t, stateDir(c.Dir).journal())
 	log, said := logged()
 	c.Logger = log
 	grants := map[string]string{"old": "1"}
@@ -172,7 +172,7 @@ func TestStoreWithoutJournal(t *testing.T) {
 	if strings.Contains(said.String(), "[ERROR]") {
 		t.Errorf("log: want no alarm, got\n%s", said)
 	}
-	if err := os.RemoveAll(place(c.Dir).current()); err != nil {
+	if err := os.RemoveAll(stateDir(c.Dir).current()); err != nil {
 		t.Fatal(err)
 	}
 	wantState(t, c, grants, nil, nil)
@@ -281,11 +281,11 @@ func TestForeignJournalRejected(t *testing.T) {
 	filled(t, c, grant("g", "1"))
 	other := Config{Dir: newStateDir(t), Key: key2}
 	filled(t, other, grant("g", "planted"))
-	b, err := os.ReadFile(place(other.Dir).journal())
+	b, err := os.ReadFile(stateDir(other.Dir).journal())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(place(c.Dir).journal(), b, 0o600); err != nil {
+	if err := os.WriteFile(stateDir(c.Dir).journal(), b, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	before := files(t, c.Dir)
@@ -298,7 +298,7 @@ func TestForeignJournalRejected(t *testing.T) {
 func TestWrongKeyWithoutDatabase(t *testing.T) {
 	c := Config{Dir: newStateDir(t), Key: key1}
 	filled(t, c, grant("g", "1"))
-	if err := os.RemoveAll(place(c.Dir).current()); err != nil {
+	if err := os.RemoveAll(stateDir(c.Dir).current()); err != nil {
 		t.Fatal(err)
 	}
 	before := files(t, c.Dir)
@@ -327,10 +327,10 @@ func TestJournalDamagedInUse(t *testing.T) {
 			put(fmt.Sprint("g", i))
 		}
 		eventually(t, "the database has followed", func() bool { return s.behind() == 0 })
-		put("trails")
+		put("follows")
 		end, _ := s.journal.Grown()
-		xor(t, place(c.Dir).journal(), end/2, 1)
-		xor(t, place(c.Dir).journal(), end-1, 1) // of the pending record
+		xor(t, stateDir(c.Dir).journal(), end/2, 1)
+		xor(t, stateDir(c.Dir).journal(), end-1, 1) // of the pending record
 		if err := s.rewriteJournal(); err != nil {
 			t.Fatal(err)
 		}
@@ -341,7 +341,7 @@ func TestJournalDamagedInUse(t *testing.T) {
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.RemoveAll(place(c.Dir).current()); err != nil {
+		if err := os.RemoveAll(stateDir(c.Dir).current()); err != nil {
 			t.Fatal(err)
 		}
 		wantState(t, c, grants, map[string]string{}, map[string]string{})
@@ -353,9 +353,9 @@ func TestJournalDamagedInUse(t *testing.T) {
 func TestDamageOfOldEntry(t *testing.T) {
 	c := Config{Dir: newStateDir(t), Key: key1}
 	filled(t, c, grant("g", "1"))
-	before := len(files(t, c.Dir)[place(c.Dir).journal()])
+	before := len(files(t, c.Dir)[stateDir(c.Dir).journal()])
 	filled(t, c, grant("g", "2"), grant("g", "3"))
-	xor(t, place(c.Dir).journal(), int64(before)-1, 1)
+	xor(t, stateDir(c.Dir).journal(), int64(before)-1, 1)
 	s := newTestStore(t, c)
 	if err := s.journal.Failed(); err != nil {
 		t.Errorf("got %v, want it rewritten", err)
@@ -370,7 +370,7 @@ func TestJournalKeepsLagging(t *testing.T) {
 	c := Config{Dir: newStateDir(t), Logger: log}
 	s := newTestStore(t, c)
 	mustPut(t, s, grant("a", "1"), code("used", "1"))
-	path := place(c.Dir).journal()
+	path := stateDir(c.Dir).journal()
 	inTheWay := path + ".new"
 	if err := os.MkdirAll(filepath.Join(inTheWay, "x"), 0o700); err != nil {
 		t.Fatal(err)
@@ -385,7 +385,7 @@ func TestJournalKeepsLagging(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.RemoveAll(place(c.Dir).current()); err != nil {
+	if err := os.RemoveAll(stateDir(c.Dir).current()); err != nil {
 		t.Fatal(err)
 	}
 	wantState(t, c, map[string]string{"a": "1", "b": "1"}, map[string]string{}, map[string]string{})

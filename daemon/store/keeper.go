@@ -39,10 +39,10 @@ func (s *Store) wake() {
 	}
 }
 
-// lag records that the journal rejected an entry. taken reports whether the database took the
-// entry. If so, the journal is rewritten before Put returns, so that both have the records when Put
-// succeeds. If the rewrite fails, the keeper retries.
-func (s *Store) lag(cause error, taken bool) {
+// journalRejected records that the journal rejected an entry. taken reports whether the database
+// took the entry. If so, the journal is rewritten before Put returns, so that both have the records
+// when Put succeeds. If the rewrite fails, the keeper retries.
+func (s *Store) journalRejected(cause error, taken bool) {
 	if !s.lagging.Swap(true) {
 		s.log.Error("the grant journal refused an entry: until it has been rewritten, grants are only in the database", "error", cause)
 		if taken && s.rewriteJournal() == nil {
@@ -281,7 +281,7 @@ func (s *Store) reopen(k *keeper) error {
 
 // reopenDatabase opens the database as Open does, and adds the records that only the journal has.
 func (s *Store) reopenDatabase() (*database, error) {
-	at := place(s.dir)
+	at := stateDir(s.dir)
 	db, err := openDatabase(at.current(), s.sealer, s.log)
 	if errors.Is(err, errDamaged) && !passing(err) && probe(s.dir) == nil {
 		db, err = at.startOver(s.sealer, s.log, err)

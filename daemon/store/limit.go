@@ -46,7 +46,7 @@ const openFiles = 16
 // Without them, Badger would end the process.
 func checkFiles(dir string) (err error) {
 	// Glob fails only for a malformed pattern.
-	tables, _ := filepath.Glob(filepath.Join(place(dir).current(), "*.sst"))
+	tables, _ := filepath.Glob(filepath.Join(stateDir(dir).current(), "*.sst"))
 	for range openFiles + len(tables) {
 		var f *os.File
 		if f, err = os.Open(os.DevNull); err != nil {

@@ -177,19 +177,19 @@ func TestReadsMonotonic(t *testing.T) {
 		}
 		each(200, func(rnd *rand.Rand) error {
 			pause(rnd, 20*time.Millisecond)
-			s.trail.timer.Reset(0) // a drain begins
+			s.drainTimer.timer.Reset(0) // a drain begins
 			s.resting.Store(false)
 			return nil
 		})
 		each(201, func(rnd *rand.Rand) error {
 			pause(rnd, 300*time.Millisecond)
-			s.lag(errors.New("a disk error"), rnd.IntN(2) == 0) // the journal is rewritten
+			s.journalRejected(errors.New("a disk error"), rnd.IntN(2) == 0) // the journal is rewritten
 			return nil
 		})
 		each(202, func(rnd *rand.Rand) error {
 			pause(rnd, 500*time.Millisecond)
 			// A commit to a database without its mark fails, and the database is reopened.
-			if err := os.Remove(filepath.Join(place(c.Dir).current(), markFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			if err := os.Remove(filepath.Join(stateDir(c.Dir).current(), markFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
 				return err
 			}
 			return nil
@@ -239,7 +239,7 @@ func TestReadsMonotonic(t *testing.T) {
 			}
 		}
 		left("after a start", tables[:]...)
-		if err := os.RemoveAll(place(c.Dir).current()); err != nil {
+		if err := os.RemoveAll(stateDir(c.Dir).current()); err != nil {
 			t.Fatal(err)
 		}
 		left("in the journal", record.Grants, record.Codes)

@@ -21,7 +21,7 @@ import (
 // a key is given, a store in clear is rejected (ErrClear), or sealed with cfg.AcceptClear. A store
 // sealed with cfg.oldKey is resealed with cfg.Key.
 func Open(cfg Config) (_ *Store, err error) {
-	o := opening{at: place(cfg.Dir), log: cfg.logger(), ballast: newBallast(cfg.Dir), reserve: cfg.free(), ahead: cfg.Ahead}
+	o := opening{at: stateDir(cfg.Dir), log: cfg.logger(), ballast: newBallast(cfg.Dir), reserve: cfg.free(), ahead: cfg.Ahead}
 	if err := o.keys(cfg); err != nil {
 		return nil, err
 	}
@@ -53,15 +53,15 @@ func Open(cfg Config) (_ *Store, err error) {
 	}
 	s := &Store{
 		dir: cfg.Dir, minFree: cfg.free(), closeLimit: closeLimit, log: o.log, lock: lock, sealer: o.sealer(),
-		ballast: o.ballast, accord: accord{reached: make(chan struct{})},
+		ballast: o.ballast, reconciliation: reconciliation{reached: make(chan struct{})},
 		current: &handle{db: o.db}, missing: o.db.missing,
-		queue:   make(chan *put, queueLength),
-		retry:   make(chan struct{}, 1),
-		alarm:   make(chan struct{}, 1),
-		grown:   make(chan struct{}, 1),
-		closing: make(chan struct{}),
-		stopped: make(chan struct{}),
-		trail:   newTrail(),
+		queue:      make(chan *put, queueLength),
+		retry:      make(chan struct{}, 1),
+		alarm:      make(chan struct{}, 1),
+		grown:      make(chan struct{}, 1),
+		closing:    make(chan struct{}),
+		stopped:    make(chan struct{}),
+		drainTimer: newDrainTimer(),
 	}
 	s.maxBytes, s.maxCount = o.db.transaction()
 	s.reserve.Store(reserveFor(s.minFree, o.db.dir))
@@ -95,7 +95,7 @@ const (
 
 // opening is a store that is being opened. db and journal are what it has opened.
 type opening struct {
-	at      place
+	at      stateDir
 	log     hclog.Logger
 	ballast ballast
 	reserve uint64
@@ -251,7 +251,7 @@ func (o *opening) findKey() (known bool, err error) {
 
 // settleJournal finishes the replacement of the journal by one with another sealer, if a kill
 // interrupted it after the replacement of the database. It rejects a journal of another key.
-func (p place) settleJournal(s sealer, log hclog.Logger) error {
+func (p stateDir) settleJournal(s sealer, log hclog.Logger) error {
 	err := journal.Check(p.journal(), s.journal)
 	if errors.Is(err, journal.ErrKey) {
 		if e := journal.Check(p.incomingJournal(), s.journal); e != nil {

@@ -231,13 +231,13 @@ func TestClearSealed(t *testing.T) {
 }
 
 func TestReplacementInterrupted(t *testing.T) {
-	setUp := func(t *testing.T) (Config, place) {
+	setUp := func(t *testing.T) (Config, stateDir) {
 		c := Config{Dir: newStateDir(t)}
 		filled(t, c, rec("a", "current"))
 		incoming := Config{Dir: newStateDir(t)}
 		filled(t, incoming, rec("a", "incoming"))
-		p := place(c.Dir)
-		if err := os.CopyFS(p.incoming(), os.DirFS(place(incoming.Dir).current())); err != nil {
+		p := stateDir(c.Dir)
+		if err := os.CopyFS(p.incoming(), os.DirFS(stateDir(incoming.Dir).current())); err != nil {
 			t.Fatal(err)
 		}
 		return c, p

@@ -10,7 +10,7 @@ import (
 // maxPending bounds the bytes that the journal has and the database does not: about thirty thousand
 // grants. Beyond it, a Put waits for the database, and fails if the database rejects writes. The
 // records of the last drain may stay in memory as well. While they do, the pending records are at
-// most trailBytes plus one group.
+// most drainBytes plus one group.
 const maxPending = 16 << 20
 
 // pending is the set of records that are durable in the journal only, by database key. Readers see

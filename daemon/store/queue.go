@@ -124,7 +124,7 @@ func (s *Store) newPut(recs []record.Record) (*put, error) {
 // commits is the committer. It runs until Close.
 func (s *Store) commits() {
 	defer close(s.stopped)
-	defer s.trail.stop()
+	defer s.drainTimer.stop()
 	defer func() { _ = s.awaitDrain() }() // a failure has been logged, and the records stay pending
 	if s.agreed() != nil {
 		return
@@ -137,12 +137,12 @@ func (s *Store) commits() {
 			case <-s.retry:
 				_ = s.drain() // a failure has been logged, and the records stay pending
 				continue
-			case <-s.trail.timer.C:
-				s.due()
+			case <-s.drainTimer.timer.C:
+				s.startDrain()
 				continue
 			case err := <-s.drained():
 				if s.endDrain(err) == nil {
-					s.follow()
+					s.scheduleDrain()
 				}
 				continue
 			case <-s.closing:

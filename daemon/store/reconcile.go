@@ -33,7 +33,7 @@ func (o *opening) openJournal(v *survey) error {
 	if err := o.saveDamaged(rep); err != nil {
 		return err
 	}
-	r := reconciler{db: o.db, journal: j, index: v.index, log: o.log, breather: breather{closing: o.closing}}
+	r := reconciler{db: o.db, journal: j, index: v.index, log: o.log, yielder: yielder{closing: o.closing}}
 	behind, numbered, err := r.compare()
 	if err != nil {
 		return err
@@ -75,7 +75,7 @@ type reconciler struct {
 	journal *journal.Journal
 	index   *journal.Index // of the journal; compare removes what the database already has
 	log     hclog.Logger
-	breather
+	yielder
 }
 
 // compare reads the irreplaceable records of the database. It returns how many of them the journal
@@ -87,7 +87,7 @@ func (r *reconciler) compare() (behind int, numbered bool, err error) {
 	var scratch []byte
 	for _, table := range lastingTables {
 		for e, err := range r.db.storedEntries(txn, recordKey(table, "")) {
-			if err := r.breathe(); err != nil {
+			if err := r.yield(); err != nil {
 				return 0, false, err
 			}
 			number := numberOf(e.value)

@@ -71,7 +71,7 @@ func TestRekey(t *testing.T) {
 			c.Key = key2
 			wantState(t, c, grants, nil, credentials)
 			// The journal has been resealed too: it must suffice alone.
-			if err := os.RemoveAll(place(c.Dir).current()); err != nil {
+			if err := os.RemoveAll(stateDir(c.Dir).current()); err != nil {
 				t.Fatal(err)
 			}
 			wantState(t, c, grants, nil, nil)

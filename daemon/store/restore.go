@@ -19,7 +19,7 @@ var ErrNotEmpty = errors.New("store: state directory is not empty")
 // restoring is where a backup is unpacked: a state directory within the state directory. Its
 // journal is moved out first, then its database. After a kill, either nothing counts, or
 // settleRestore can finish.
-func (p place) restoring() place { return place(filepath.Join(string(p), "restore.tmp")) }
+func (p stateDir) restoring() stateDir { return stateDir(filepath.Join(string(p), "restore.tmp")) }
 
 // Restore creates the store of cfg from a backup. cfg.Dir must be missing or empty (ErrNotEmpty).
 // After Restore it contains all of the backup, or nothing. A sealed backup needs its key as cfg.Key
@@ -43,7 +43,7 @@ func Restore(cfg Config, r io.Reader) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
-	at := place(cfg.Dir)
+	at := stateDir(cfg.Dir)
 	if err := at.settleRestore(cfg.logger()); err != nil {
 		return err
 	}
@@ -62,7 +62,7 @@ func Restore(cfg Config, r io.Reader) (err error) {
 }
 
 // unpack creates a state directory from a backup.
-func (p place) unpack(in *backupReader, s sealer, log hclog.Logger) (err error) {
+func (p stateDir) unpack(in *backupReader, s sealer, log hclog.Logger) (err error) {
 	if err := os.Mkdir(string(p), 0o700); err != nil {
 		return err
 	}
@@ -105,7 +105,7 @@ func (p place) unpack(in *backupReader, s sealer, log hclog.Logger) (err error) 
 }
 
 // moveIn moves the journal and the database of the unpacked state directory to their final paths.
-func (p place) moveIn() error {
+func (p stateDir) moveIn() error {
 	from := p.restoring()
 	if err := errors.Join(os.Rename(from.journal(), p.journal()), syncDir(string(p))); err != nil {
 		return err
@@ -118,7 +118,7 @@ func (p place) moveIn() error {
 
 // settleRestore finishes an interrupted Restore, or discards an incomplete one. The backup is
 // complete on disk once its journal has been moved.
-func (p place) settleRestore(log hclog.Logger) error {
+func (p stateDir) settleRestore(log hclog.Logger) error {
 	from := p.restoring()
 	if !exists(string(from)) {
 		return nil

@@ -68,8 +68,8 @@ type Store struct {
 	maxBytes   int // of one transaction
 	maxCount   int // entries of one transaction
 
-	accord  accord
-	journal *journal.Journal // set when the accord is reached; nil after a failure
+	reconciliation reconciliation
+	journal        *journal.Journal // set when the accord is reached; nil after a failure
 
 	queue   chan *put
 	retry   chan struct{} // keeper to committer: retry the drain
@@ -106,10 +106,10 @@ type Store struct {
 
 	// The fields below belong to the committer once the accord is reached, and to Close after the
 	// committer has ended.
-	sequence uint64 // number of the last commit that was attempted
-	trail    trail
-	draining *drain           // in progress; nil if none
-	kept     []journal.Record // reused
+	sequence   uint64 // number of the last commit that was attempted
+	drainTimer drainTimer
+	draining   *drain           // in progress; nil if none
+	kept       []journal.Record // reused
 }
 
 // Missing returns how many acknowledged commits were not found when the database was last opened.

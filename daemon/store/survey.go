@@ -22,11 +22,11 @@ type survey struct {
 func (o *opening) survey() *survey {
 	v := &survey{chosen: o.chosen, index: journal.NewIndex()}
 	path, aead := o.at.journal(), o.sealer().journal
-	b := breather{closing: o.closing}
+	b := yielder{closing: o.closing}
 	v.reading.Go(func() {
 		v.scanned, v.err = journal.Scan(path, aead, func(e journal.Entry) error {
 			v.index.Add(e)
-			return b.breathe()
+			return b.yield()
 		})
 	})
 	return v

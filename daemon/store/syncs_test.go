@@ -102,7 +102,7 @@ func TestReplaceDurable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	at := place(c.Dir)
+	at := stateDir(c.Dir)
 	calls := string(trace)
 	for _, step := range [][2]string{{at.current(), at.outgoing()}, {at.incoming(), at.current()}, {at.incomingJournal(), at.journal()}} {
 		rename := regexp.MustCompile(`rename[^\n]*"` + regexp.QuoteMeta(step[0]) + `"[^\n]*"` + regexp.QuoteMeta(step[1]) + `"[^\n]*\n`)

@@ -128,7 +128,7 @@ func TestLogNameDurable(t *testing.T) {
 	if len(logs) < 2 {
 		t.Fatalf("only %d logs were begun", len(logs))
 	}
-	named := regexp.MustCompile(`fsync\(\d+<` + regexp.QuoteMeta(place(dir).current()) + `>`)
+	named := regexp.MustCompile(`fsync\(\d+<` + regexp.QuoteMeta(stateDir(dir).current()) + `>`)
 	synced := regexp.MustCompile(`fdatasync\(\d+<[^>]*\.mem>`)
 	for i, after := range logs {
 		if end := synced.FindStringIndex(after); end != nil && !named.MatchString(after[:end[0]]) {

@@ -59,8 +59,8 @@ func TestDatabaseFollows(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		// One per interval of the trail, and one per full transaction.
-		most := uint64(time.Since(began)/leastTrail) + uint64(writers*each*700/s.maxBytes) + 2
+		// One per interval of the timer, and one per full transaction.
+		most := uint64(time.Since(began)/leastDrainDelay) + uint64(writers*each*700/s.maxBytes) + 2
 		if n := s.transactions() - had; n > most {
 			t.Errorf("%d grants took %d transactions, want at most %d", writers*each, n, most)
 		}
@@ -179,17 +179,17 @@ func TestNewestInMemory(t *testing.T) {
 
 // TestTrailSpan: the longer drains take, the rarer they are, within bounds.
 func TestTrailSpan(t *testing.T) {
-	at := newTrail()
+	at := newDrainTimer()
 	for _, test := range []struct{ took, want time.Duration }{
-		{0, leastTrail},
-		{leastTrail / 20, leastTrail},
-		{leastTrail / 5, 2 * leastTrail},
-		{mostTrail / 10, mostTrail},
-		{time.Minute, mostTrail},
-		{time.Millisecond, leastTrail},
+		{0, leastDrainDelay},
+		{leastDrainDelay / 20, leastDrainDelay},
+		{leastDrainDelay / 5, 2 * leastDrainDelay},
+		{mostDrainDelay / 10, mostDrainDelay},
+		{time.Minute, mostDrainDelay},
+		{time.Millisecond, leastDrainDelay},
 	} {
-		if at.took(test.took); at.span != test.want {
-			t.Errorf("after %v: got %v, want %v", test.took, at.span, test.want)
+		if at.took(test.took); at.delay != test.want {
+			t.Errorf("after %v: got %v, want %v", test.took, at.delay, test.want)
 		}
 	}
 }
@@ -204,7 +204,7 @@ func TestDrainDuration(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer lock.Close()
-		s := &Store{dir: dir, lock: lock, log: hclog.NewNullLogger(), trail: newTrail()}
+		s := &Store{dir: dir, lock: lock, log: hclog.NewNullLogger(), drainTimer: newDrainTimer()}
 		s.reserve.Store(1 << 62) // the disk is full, and checks fail at once
 		s.pending.add([]journal.Record{{Key: []byte("k"), Value: []byte("v")}}, 1)
 		if err := s.beginDrain(nil); err != nil {
@@ -214,8 +214,8 @@ func TestDrainDuration(t *testing.T) {
 		if err := s.awaitDrain(); !errors.Is(err, ErrDiskFull) {
 			t.Fatalf("got %v, want ErrDiskFull", err)
 		}
-		if s.trail.span != leastTrail {
-			t.Errorf("the next drain waits %v, want %v", s.trail.span, leastTrail)
+		if s.drainTimer.delay != leastDrainDelay {
+			t.Errorf("the next drain waits %v, want %v", s.drainTimer.delay, leastDrainDelay)
 		}
 		if took := s.Stats().Took; took >= time.Hour {
 			t.Errorf("the recorded duration is %v", took)
@@ -225,12 +225,12 @@ func TestDrainDuration(t *testing.T) {
 
 // TestOneDrainAtATime: no second drain begins during a drain, however much is pending.
 func TestOneDrainAtATime(t *testing.T) {
-	s := &Store{dir: t.TempDir(), log: hclog.NewNullLogger(), trail: newTrail()}
+	s := &Store{dir: t.TempDir(), log: hclog.NewNullLogger(), drainTimer: newDrainTimer()}
 	underWay := &drain{done: make(chan error, 1)}
 	s.draining = underWay
-	s.pending.add([]journal.Record{{Key: []byte("k"), Value: make([]byte, trailBytes+1)}}, 1)
-	s.follow()
-	s.due()
+	s.pending.add([]journal.Record{{Key: []byte("k"), Value: make([]byte, drainBytes+1)}}, 1)
+	s.scheduleDrain()
+	s.startDrain()
 	if s.draining != underWay || len(s.pending.values) != 1 {
 		t.Errorf("another drain was begun: %t, with the pending records: %t", s.draining != underWay, len(s.pending.values) == 0)
 	}

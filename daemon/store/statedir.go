@@ -15,22 +15,22 @@ import (
 	"tokend/daemon/store/journal"
 )
 
-// place is a state directory: the paths in it, and the replacement of one database by another. The
-// state directory itself is never renamed, because its parent belongs to the system.
-type place string
+// stateDir is a state directory: the paths in it, and the replacement of one database by another.
+// The state directory itself is never renamed, because its parent belongs to the system.
+type stateDir string
 
-func (p place) current() string  { return filepath.Join(string(p), "store") }
-func (p place) incoming() string { return filepath.Join(string(p), "store.new") }
-func (p place) outgoing() string { return filepath.Join(string(p), "store.old") }
-func (p place) journal() string  { return filepath.Join(string(p), "grants.journal") }
+func (p stateDir) current() string  { return filepath.Join(string(p), "store") }
+func (p stateDir) incoming() string { return filepath.Join(string(p), "store.new") }
+func (p stateDir) outgoing() string { return filepath.Join(string(p), "store.old") }
+func (p stateDir) journal() string  { return filepath.Join(string(p), "grants.journal") }
 
 // incomingJournal is the journal that belongs to the incoming database.
-func (p place) incomingJournal() string { return filepath.Join(string(p), "grants.journal.next") }
+func (p stateDir) incomingJournal() string { return filepath.Join(string(p), "grants.journal.next") }
 
 // replace replaces the current database and journal by the incoming ones, which must be closed and
 // durable. After a kill between the first two renames, settle finishes the replacement. After a
 // kill before the third, settleJournal does.
-func (p place) replace() error {
+func (p stateDir) replace() error {
 	if err := errors.Join(syncDir(p.incoming()), syncDir(string(p))); err != nil {
 		return err
 	}
@@ -48,7 +48,7 @@ func (p place) replace() error {
 
 // settle finishes an interrupted replacement, or discards an incomplete one. The incoming database
 // is complete once the outgoing one has its name.
-func (p place) settle(log hclog.Logger) error {
+func (p stateDir) settle(log hclog.Logger) error {
 	if err := p.settleRestore(log); err != nil {
 		return err
 	}
@@ -76,7 +76,7 @@ func aside(path string) string {
 
 // startOver moves an unreadable database aside and returns an empty one. If none can be created,
 // the old one keeps its name.
-func (p place) startOver(s sealer, log hclog.Logger, cause error) (*database, error) {
+func (p stateDir) startOver(s sealer, log hclog.Logger, cause error) (*database, error) {
 	to := aside(p.current())
 	if err := os.Rename(p.current(), to); err != nil {
 		return nil, fmt.Errorf("move the unreadable database aside (%w): %w", cause, err)
@@ -132,7 +132,7 @@ func (o *opening) copySealed() (err error) {
 
 // warnOfBroken logs what was moved aside before the key changed, because that stays sealed with the
 // old key.
-func (p place) warnOfBroken(log hclog.Logger) {
+func (p stateDir) warnOfBroken(log hclog.Logger) {
 	broken, _ := filepath.Glob(filepath.Join(string(p), "*.broken-*"))
 	if len(broken) > 0 {
 		log.Warn("files that were moved aside earlier are not sealed with this key: delete them when they are no longer needed",

@@ -9,27 +9,27 @@ import "time"
 // behind only by the last commits, and the journal has all of these.
 
 const (
-	// The database may be behind by leastTrail to mostTrail, plus the time of a drain. Between
-	// these bounds the delay is trailShare times the duration of the last drain. Drains therefore
-	// take at most a tenth of the time, and of a record that is stored repeatedly only the last
-	// version is written.
-	leastTrail = 100 * time.Millisecond
-	mostTrail  = time.Second
-	trailShare = 10
+	// The database may be behind by leastDrainDelay to mostDrainDelay, plus the time of a drain.
+	// Between these bounds the delay is drainShare times the duration of the last drain. Drains
+	// therefore take at most a tenth of the time, and of a record that is stored repeatedly only
+	// the last version is written.
+	leastDrainDelay = 100 * time.Millisecond
+	mostDrainDelay  = time.Second
+	drainShare      = 10
 
-	// A drain starts at once if more than trailBytes are pending. That bounds the work of a start
+	// A drain starts at once if more than drainBytes are pending. That bounds the work of a start
 	// after a kill.
-	trailBytes = 8 << 20
+	drainBytes = 8 << 20
 )
 
-// trail is the delay of the next drain. It belongs to the committer.
-type trail struct {
+// drainTimer starts the next drain. It belongs to the committer.
+type drainTimer struct {
 	timer *time.Timer
 	set   bool
-	span  time.Duration // from the first pending record to the drain
+	delay time.Duration // from the first pending record to the drain
 }
 
-func newTrail() trail { return trail{timer: stoppedTimer(), span: leastTrail} }
+func newDrainTimer() drainTimer { return drainTimer{timer: stoppedTimer(), delay: leastDrainDelay} }
 
 // stoppedTimer returns a timer that is not running.
 func stoppedTimer() *time.Timer {
@@ -39,20 +39,22 @@ func stoppedTimer() *time.Timer {
 }
 
 // start starts the timer unless it is running.
-func (t *trail) start() {
+func (t *drainTimer) start() {
 	if !t.set {
 		t.set = true
-		t.timer.Reset(t.span)
+		t.timer.Reset(t.delay)
 	}
 }
 
-func (t *trail) stop() {
+func (t *drainTimer) stop() {
 	t.set = false
 	t.timer.Stop()
 }
 
 // took records the duration of a drain.
-func (t *trail) took(d time.Duration) { t.span = min(max(trailShare*d, leastTrail), mostTrail) }
+func (t *drainTimer) took(d time.Duration) {
+	t.delay = min(max(drainShare*d, leastDrainDelay), mostDrainDelay)
+}
 
 // drain is one copying of pending records to the database. At most one is in progress. Records that
 // arrive during a drain wait for the next one.
@@ -66,9 +68,9 @@ type drain struct {
 	took time.Duration // its duration, whenever done is received; set before done
 }
 
-// trails reports whether the database may follow g later. If the database is too far behind, trails
-// waits for a drain.
-func (s *Store) trails(g *group) bool {
+// mayFollow reports whether the database may follow g later. If the database is too far behind,
+// mayFollow waits for a drain.
+func (s *Store) mayFollow(g *group) bool {
 	for _, p := range g.puts {
 		if p.kept == nil {
 			return false
@@ -92,23 +94,23 @@ func (s *Store) crowded(bytes int) bool {
 	return s.pending.bytes+s.leaving.bytes+bytes > maxPending
 }
 
-// follow starts a drain now, or schedules one.
-func (s *Store) follow() {
+// scheduleDrain starts a drain now, or schedules one.
+func (s *Store) scheduleDrain() {
 	s.mu.Lock()
-	left, much := len(s.pending.values)+len(s.followed.values) > 0, s.pending.bytes > trailBytes
+	left, much := len(s.pending.values)+len(s.followed.values) > 0, s.pending.bytes > drainBytes
 	s.mu.Unlock()
 	switch {
 	case !left || s.draining != nil: // the end of the drain handles what has arrived since
 	case much:
 		_ = s.beginDrain(nil) // a failure has been logged
 	default:
-		s.trail.start()
+		s.drainTimer.start()
 	}
 }
 
-// due starts the scheduled drain.
-func (s *Store) due() {
-	s.trail.stop()
+// startDrain starts the scheduled drain.
+func (s *Store) startDrain() {
+	s.drainTimer.stop()
 	if s.draining == nil {
 		_ = s.beginDrain(nil) // a failure has been logged
 	}
@@ -150,7 +152,7 @@ func (s *Store) awaitDrain() error {
 // g is not nil. endDrain or awaitDrain waits for its end. Until then the database must not be
 // written to. The number of g is s.sequence.
 func (s *Store) beginDrain(g *group) error {
-	s.trail.stop()
+	s.drainTimer.stop()
 	s.mu.Lock()
 	s.followed = pending{}
 	if s.down != nil || len(s.pending.values) == 0 && g == nil {
@@ -169,15 +171,15 @@ func (s *Store) beginDrain(g *group) error {
 	s.draining = d
 	began := time.Now()
 	go func() {
-		err := s.bringUp(d)
+		err := s.runDrain(d)
 		d.took = time.Since(began)
 		d.done <- err
 	}()
 	return nil
 }
 
-// bringUp writes s.leaving and d.with to the database.
-func (s *Store) bringUp(d *drain) error {
+// runDrain writes s.leaving and d.with to the database.
+func (s *Store) runDrain(d *drain) error {
 	if err := s.admits(d.number); err != nil {
 		return err
 	}
@@ -221,7 +223,7 @@ func (s *Store) endDrain(err error) error {
 	}
 	s.leaving = pending{}
 	s.mu.Unlock()
-	s.trail.took(d.took)
+	s.drainTimer.took(d.took)
 	if err == nil || d.with != nil || !stalled { // repeated failures are counted once
 		s.counts.committed(d.puts, d.took, err)
 	}
