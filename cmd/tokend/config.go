@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -18,6 +19,25 @@ type configError struct {
 
 func (e *configError) Error() string { return e.err.Error() }
 func (e *configError) Unwrap() error { return e.err }
+
+// text returns the problems for a terminal: each one's line of the file is below it.
+func (e *configError) text() string {
+	problems, ok := errors.AsType[config.Problems](e.err)
+	if !ok {
+		return e.Error()
+	}
+	var b strings.Builder
+	for _, p := range problems {
+		b.WriteString(p.String() + "\n")
+		for line := range strings.Lines(p.Excerpt) {
+			b.WriteString(excerptIndent + strings.TrimSuffix(line, "\n") + "\n")
+		}
+	}
+	return b.String()
+}
+
+// excerptIndent begins a line of an excerpt, which report does not prefix with the program's name.
+const excerptIndent = "    "
 
 func (e *configError) hint() string {
 	if errors.Is(e.err, fs.ErrNotExist) {

@@ -87,6 +87,9 @@ func message(err error) string {
 	if refusal, ok := errors.AsType[*protocol.Error](err); ok {
 		return string(refusal.Code) + ": " + refusal.Message
 	}
+	if c, ok := errors.AsType[*configError](err); ok {
+		return c.text()
+	}
 	text := strings.TrimPrefix(err.Error(), "clientlib: ")
 	if _, ok := errors.AsType[*hintedError](err); ok {
 		return text

@@ -49,7 +49,9 @@ func report(w io.Writer, err error) {
 		return
 	}
 	for line := range strings.Lines(message(err)) {
-		if line = strings.TrimSpace(line); line != "" { // some libraries end their texts with a newline
+		if strings.HasPrefix(line, excerptIndent) {
+			fmt.Fprint(w, line)
+		} else if line = strings.TrimSpace(line); line != "" { // some libraries end their texts with a newline
 			fmt.Fprintf(w, "tokend: %s\n", line)
 		}
 	}

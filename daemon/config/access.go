@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"os/user"
 	"slices"
@@ -16,6 +17,15 @@ var verbs = []string{
 // ungrantable are the verbs that no rule may grant, with the reason: a rule's name patterns cannot
 // restrict them.
 var ungrantable = map[string]string{"BACKUP": "a backup contains every credential", "RELOAD": "a reload changes the rules"}
+
+// grantable returns the verbs that a rule can usefully contain: not the ungrantable ones, and not
+// those that are always allowed.
+func grantable() []string {
+	return slices.DeleteFunc(slices.Clone(verbs), func(v string) bool {
+		_, never := ungrantable[v]
+		return never || v == "PING" || v == "VERSION" || v == "QUIT"
+	})
+}
 
 func (t *table) access() []Access {
 	var rules []Access
@@ -105,7 +115,8 @@ func (t *table) verbs(key string) []string {
 	for i, w := range words {
 		words[i] = strings.ToUpper(w)
 		if !slices.Contains(verbs, words[i]) {
-			t.reportf(lines[i], "%s%s: unknown verb %q%s", t.title, key, clip(w), didYouMean(words[i], verbs))
+			advice := cmp.Or(didYouMean(words[i], grantable()), ": the verbs are "+strings.Join(grantable(), " "))
+			t.reportf(lines[i], "%s%s: unknown verb %q%s", t.title, key, clip(w), advice)
 		}
 		if why, ok := ungrantable[words[i]]; ok {
 			t.reportf(lines[i], "%s%s: %s cannot be granted: %s; only root and tokend's own user may use it", t.title, key, words[i], why)

@@ -31,8 +31,8 @@ func parse(data []byte) (document, *Problem) {
 	if err := toml.Unmarshal(data, &d.values); err != nil {
 		p := Problem{Message: "not TOML"}
 		if de, ok := errors.AsType[*toml.DecodeError](err); ok {
-			p.Line, _ = de.Position()
-			p.Message += ": " + withoutQuotes(strings.TrimPrefix(de.Error(), "toml: "))
+			line, column := de.Position()
+			p = mistake(data, line, column, de.Error())
 		}
 		return d, &p
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strconv"
 )
 
 // Load reads the configuration in file. The error is [Problems], with all problems, or the reason
@@ -87,6 +88,14 @@ func (r *reader) config() *Config {
 func (r *reader) doubts(c *Config) {
 	if len(c.OfficialAccounts)+len(c.MiniPrograms)+len(c.OpenPlatforms)+len(c.Work)+len(c.OpenWork) == 0 && len(r.problems) == 0 {
 		r.warnf(0, "configures no account")
+	}
+	if len(c.Access) == 0 && c.SocketMode&0o002 != 0 {
+		r.warnf(r.doc.lines[join("", "socket_mode")], "socket_mode %04o: every user of this host can read every credential: write [[access]] rules, or set 0660", uint32(c.SocketMode))
+	}
+	for _, w := range c.Work {
+		if _, err := strconv.ParseUint(w.AgentID, 10, 64); err != nil && w.AgentID != "" && len(r.problems) == 0 {
+			r.warnf(w.Line, "[[work]] agent_id %q is no number: an app's AgentId in WeCom's console is one, such as 1000002; a word is right only for a secret without an app, such as contact sync", clip(w.AgentID))
+		}
 	}
 	official := make(map[string]int, len(c.OfficialAccounts)) // line, by appid
 	for _, o := range c.OfficialAccounts {

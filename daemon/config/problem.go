@@ -12,6 +12,10 @@ type Problem struct {
 	File    string
 	Line    int // from 1; 0 if the problem concerns no particular line
 	Message string
+
+	// Excerpt is the line with its values replaced, and a line with a caret below it. It is "" for
+	// problems whose message needs none.
+	Excerpt string `json:",omitempty"`
 }
 
 // String returns "file:line: message".

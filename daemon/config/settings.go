@@ -67,11 +67,20 @@ func (t *table) http() *HTTP {
 		return nil
 	}
 	listen := h.text("listen", "")
-	_, port, err := net.SplitHostPort(listen)
+	host, port, err := net.SplitHostPort(listen)
 	if _, e := strconv.ParseUint(port, 10, 16); err != nil || e != nil {
 		h.problemf("listen", "%q must be an address and a port, such as \"127.0.0.1:8711\"", clip(listen))
+	} else {
+		h.exposed("listen", host)
 	}
 	return &HTTP{Listen: listen, Monitors: h.networks("monitors"), CredentialMetrics: h.flag("credential_metrics", true), Line: h.line}
+}
+
+// exposed warns if other hosts can reach a listener at host.
+func (t *table) exposed(key, host string) {
+	if !loopback(host) {
+		t.warnf(t.lineOf(key), "%s%s: other hosts can connect without encryption: listen on 127.0.0.1, behind a web server with TLS", t.title, key)
+	}
 }
 
 // networks returns an optional array of addresses and networks.

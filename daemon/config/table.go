@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -19,11 +20,11 @@ type reader struct {
 }
 
 func (r *reader) reportf(line int, format string, args ...any) {
-	r.problems = append(r.problems, Problem{r.file, line, printable(fmt.Sprintf(format, args...))})
+	r.problems = append(r.problems, Problem{File: r.file, Line: line, Message: printable(fmt.Sprintf(format, args...))})
 }
 
 func (r *reader) warnf(line int, format string, args ...any) {
-	r.warnings = append(r.warnings, Problem{r.file, line, printable(fmt.Sprintf(format, args...))})
+	r.warnings = append(r.warnings, Problem{File: r.file, Line: line, Message: printable(fmt.Sprintf(format, args...))})
 }
 
 // printable replaces line breaks and control characters in a message. Messages contain unquoted
@@ -248,6 +249,12 @@ func (t *table) tables(prefix, key string) []*table {
 	return ts
 }
 
+// Keys of the top level, and of its tables that occur once.
+var (
+	topLevel = []string{"socket", "socket_mode", "state_dir", "encryption_key", "log_level", "log_format"}
+	sections = []string{"http", "limits", "upstream"}
+)
+
 // done reports the keys that no accessor has read.
 func (t *table) done() {
 	var unknown []string
@@ -257,9 +264,23 @@ func (t *table) done() {
 		}
 	}
 	slices.Sort(unknown)
+	unset := slices.DeleteFunc(slices.Clone(t.known), func(key string) bool { _, set := t.values[key]; return set })
 	for _, key := range unknown {
-		t.reportf(t.lineOf(key), "%sunknown key %q%s", t.title, clip(key), didYouMean(key, t.known))
+		advice := cmp.Or(didYouMean(key, unset), t.elsewhere(key), didYouMean(key, t.known))
+		t.reportf(t.lineOf(key), "%sunknown key %q%s", t.title, clip(key), advice)
 	}
+}
+
+// elsewhere says where a key belongs that t does not have. TOML's keys belong to the last header
+// above them, so a key of the top level is often written below one.
+func (t *table) elsewhere(key string) string {
+	switch {
+	case t.title != "" && slices.Contains(topLevel, key):
+		return ": it belongs at the top of the file, above the first [...]"
+	case t.title != "" && slices.Contains(sections, key):
+		return ": it is a section of its own, [" + key + "]"
+	}
+	return ""
 }
 
 // typeName returns TOML's name for the type of v.
