@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tokend/daemon/credential"
+	"tokend/daemon/record"
 	"tokend/daemon/store"
 )
 
@@ -27,4 +28,32 @@ func (d *Daemon) backup(ctx context.Context) (io.ReadCloser, int64, error) {
 		return nil, 0, err
 	}
 	return f, size, nil
+}
+
+// backedUp records that a complete backup was sent. The time survives restarts.
+func (d *Daemon) backedUp() {
+	now := time.Now()
+	d.saved.Store(now.Unix())
+	ctx, cancel := context.WithTimeout(context.Background(), backupTimeLimit)
+	defer cancel()
+	if err := d.store.Put(ctx, record.BackupTime(now)); err != nil {
+		d.log.Warn("cannot store the time of the backup", "error", err)
+	}
+}
+
+// backupTimeLimit bounds the wait for the disk after a backup.
+const backupTimeLimit = 10 * time.Second
+
+// readBackupTime reads what backedUp has recorded. The time is for monitoring only, so an
+// unreadable record counts as no backup.
+func (d *Daemon) readBackupTime() {
+	r, err := d.store.Get(record.Keys, record.LastBackup)
+	if err != nil || r.Value == nil {
+		return
+	}
+	if at, err := record.DecodeBackupTime(r); err == nil {
+		d.saved.Store(at.Unix())
+	} else {
+		d.log.Warn("cannot read the time of the last backup", "error", err)
+	}
 }

@@ -82,6 +82,7 @@ type Daemon struct {
 	began     time.Time
 	loaded    atomic.Int64 // when file was read, in Unix nanoseconds
 	named     atomic.Bool  // metrics have series for each credential and account
+	saved     atomic.Int64 // when the last complete backup was sent, in Unix seconds; 0 for never
 
 	reload sync.Mutex // serializes Reload; guards file
 	file   *config.Config
@@ -125,6 +126,7 @@ func (d *Daemon) open() (err error) {
 	if err != nil {
 		return err
 	}
+	d.readBackupTime()
 	if len(d.listeners) == 0 {
 		ln, err := socket.Listen(file.Socket, file.SocketMode)
 		if err != nil {
@@ -166,10 +168,11 @@ func (d *Daemon) open() (err error) {
 		return err
 	}
 	d.server = server.New(server.Config{
-		Engine:  view{d.engine, d.calls, d.inbox, d.logDropped},
+		Engine:  view{d.engine, d},
 		Sign:    fetchers.Sign,
 		Inbox:   d.inbox,
 		Backup:  d.backup,
+		Sent:    d.backedUp,
 		Reload:  d.cfg.Reload,
 		Logger:  d.log.Named("server"),
 		Audit:   d.audit(),
@@ -296,10 +299,7 @@ func rules(tables []config.Access) []access.Rule {
 // view adapts the engine to the server's interface.
 type view struct {
 	*refresh.Engine
-	calls *catalog.Calls
-	inbox *inbox.Inbox
-
-	logDropped func() int64
+	daemon *Daemon
 }
 
 // Watch adapts the result of the engine's method.
@@ -307,8 +307,23 @@ func (v view) Watch(prefix string, may func(string) bool) (int, iter.Seq[credent
 	return v.Engine.Watch(prefix, may)
 }
 
-// Stats adds counters of calls per endpoint, pushes per kind and dropped log lines.
+// Status adds the refused pushes of a pushed ticket.
+func (v view) Status(name string) (credential.Status, error) {
+	st, err := v.Engine.Status(name)
+	if err == nil && st.Pushed {
+		refused := v.daemon.inbox.Refused(credential.OwnerOf(name))
+		st.Refused = &refused
+	}
+	return st, err
+}
+
+// Stats adds counters of calls per endpoint, pushes per kind and dropped log lines, and the times
+// of the start and the last backup.
 func (v view) Stats() []credential.Stat {
-	dropped := credential.Stat{Key: "log_dropped", Value: v.logDropped()}
-	return append(slices.Concat(v.Engine.Stats(), v.calls.Stats(), v.inbox.Stats()), dropped)
+	d := v.daemon
+	own := []credential.Stat{{Key: "log_dropped", Value: d.logDropped()}, {Key: "started", Value: d.began.Unix()}}
+	if at := d.saved.Load(); at != 0 {
+		own = append(own, credential.Stat{Key: "last_backup", Value: at})
+	}
+	return slices.Concat(v.Engine.Stats(), d.calls.Stats(), d.inbox.Stats(), own)
 }

@@ -169,7 +169,7 @@ func sell(t *testing.T, file *config.Config) (v *vendor, of view, stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- e.Run(ctx) }()
-	return v, view{e, calls, inbox.New(inbox.Config{Engine: e}), func() int64 { return 0 }}, func() {
+	return v, view{e, &Daemon{calls: calls, inbox: inbox.New(inbox.Config{Engine: e})}}, func() {
 		cancel()
 		if err := <-done; err != nil {
 			t.Error(err)
@@ -200,7 +200,7 @@ func TestThirdVendor(t *testing.T) {
 	s := newSite(t)
 	v, of, stop := sell(t, s.config(accountsTOML))
 	defer stop()
-	srv := server.New(server.Config{Engine: of, Inbox: of.inbox})
+	srv := server.New(server.Config{Engine: of, Inbox: of.daemon.inbox})
 	ln, err := net.Listen("unix", filepath.Join(s.dir, "s"))
 	if err != nil {
 		t.Fatal(err)

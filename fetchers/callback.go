@@ -26,6 +26,10 @@ var (
 	// key.
 	ErrReceiver = errors.New("the message is for another receiver")
 
+	// ErrKey: the message was signed with the owner's token and not encrypted with its key. It is
+	// also an ErrMalformed. The text is the same for every fault of a decryption.
+	ErrKey = fmt.Errorf("%w: decryption failed", ErrMalformed)
+
 	// ErrMalformed: WeChat does not send such messages.
 	ErrMalformed = errors.New("the message is malformed")
 )
@@ -134,31 +138,30 @@ func signatureOf(token secret.Text, timestamp, nonce, encrypt string) string {
 // is not trusted, because everybody who knows the token can sign. All faults have the same text,
 // which reveals nothing about the padding.
 func (k callbackKey) decrypt(encrypt string) (plain []byte, receiver string, err error) {
-	fault := fmt.Errorf("%w: decryption failed", ErrMalformed)
 	text, err := base64.StdEncoding.DecodeString(encrypt)
 	if err != nil || len(text) == 0 || len(text)%aes.BlockSize != 0 {
-		return nil, "", fault
+		return nil, "", ErrKey
 	}
 	cipher.NewCBCDecrypter(k.block, k.iv).CryptBlocks(text, text)
 
 	pad := int(text[len(text)-1])
 	if pad < 1 || pad > padBlock || pad > len(text) {
-		return nil, "", fault
+		return nil, "", ErrKey
 	}
 	for _, b := range text[len(text)-pad:] {
 		if int(b) != pad {
-			return nil, "", fault
+			return nil, "", ErrKey
 		}
 	}
 	text = text[:len(text)-pad]
 	if len(text) < headerLength {
-		return nil, "", fault
+		return nil, "", ErrKey
 	}
 	// Compare before adding, and in 64 bits: in 32 bits the sum of header and length can overflow.
 	length := uint64(binary.BigEndian.Uint32(text[prefixLength:headerLength]))
 	text = text[headerLength:]
 	if length > uint64(len(text)) {
-		return nil, "", fault
+		return nil, "", ErrKey
 	}
 	return text[:length:length], string(text[length:]), nil
 }

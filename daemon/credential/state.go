@@ -84,6 +84,9 @@ type Status struct {
 	// Durable is false while a value is served that the disk has refused.
 	Durable bool
 
+	// Refused counts the pushes to the owner of a pushed ticket that were refused; nil for others.
+	Refused *Refusals
+
 	// Readers counts the reads of the credential; nil for a grant.
 	Readers *Readers
 }

@@ -23,9 +23,12 @@ var (
 	errLate    = &credential.Error{Reason: credential.Busy, RetryAfter: time.Second, Message: "not stored in time"}
 )
 
-// refused counts a rejected push and converts err to an error for a peer.
-func (b *Inbox) refused(err error) error {
-	b.counts.refused.Add(1)
+// refused counts a rejected push to owner and converts err to an error for a peer.
+func (b *Inbox) refused(owner string, err error) error {
+	if b.owner(owner) == nil {
+		owner = "" // a stranger may send any: they share one count
+	}
+	b.counts.refuse(owner, refusalOf(err))
 	if _, ok := errors.AsType[*credential.Error](err); ok {
 		return err
 	}
@@ -34,6 +37,21 @@ func (b *Inbox) refused(err error) error {
 		reason = credential.Denied
 	}
 	return &credential.Error{Reason: reason, RetryAfter: credential.Never, Message: err.Error()}
+}
+
+// refusalOf returns why a push was rejected with err.
+func refusalOf(err error) credential.Refusal {
+	switch {
+	case errors.Is(err, errUnknown):
+		return credential.WrongOwner
+	case errors.Is(err, errForeign), errors.Is(err, fetchers.ErrReceiver):
+		return credential.WrongReceiver
+	case errors.Is(err, fetchers.ErrSignature):
+		return credential.WrongSignature
+	case errors.Is(err, fetchers.ErrKey):
+		return credential.WrongKey
+	}
+	return credential.WrongForm
 }
 
 // act processes a genuine event. The event is stored even if its sender stops waiting, because the

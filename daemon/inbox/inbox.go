@@ -106,19 +106,19 @@ func (b *Inbox) Knows(owner string) (known, verified bool) {
 func (b *Inbox) Receive(ctx context.Context, owner, signature, timestamp, nonce, encrypt string) error {
 	o := b.owner(owner)
 	if o == nil {
-		return b.refused(errUnknown)
+		return b.refused(owner, errUnknown)
 	}
 	plain, _, previous, err := o.Callback.OpenEither(signature, timestamp, nonce, encrypt)
 	if err != nil {
-		return b.refused(err)
+		return b.refused(owner, err)
 	}
 	event, err := fetchers.ParseEvent(plain)
 	if err != nil {
-		return b.refused(err)
+		return b.refused(owner, err)
 	}
 	// Messages of unknown kinds need not name their owner, because they have no effect.
 	if event.Owner != "" && event.Owner != o.id() {
-		return b.refused(errForeign)
+		return b.refused(owner, errForeign)
 	}
 	if previous {
 		b.previous(o)
@@ -126,10 +126,10 @@ func (b *Inbox) Receive(ctx context.Context, owner, signature, timestamp, nonce,
 	return b.act(ctx, o, event)
 }
 
-// Check rejects malformed parameters of a push before its body is read.
-func (b *Inbox) Check(signature, timestamp, nonce string) error {
+// Check rejects malformed parameters of a push to owner before its body is read.
+func (b *Inbox) Check(owner, signature, timestamp, nonce string) error {
 	if err := fetchers.CheckParameters(signature, timestamp, nonce); err != nil {
-		return b.refused(err)
+		return b.refused(owner, err)
 	}
 	return nil
 }
@@ -138,11 +138,11 @@ func (b *Inbox) Check(signature, timestamp, nonce string) error {
 // Envelope is like [Inbox.Receive]. It does not keep body.
 func (b *Inbox) Envelope(ctx context.Context, owner, signature, timestamp, nonce string, body []byte) error {
 	if b.owner(owner) == nil {
-		return b.refused(errUnknown)
+		return b.refused(owner, errUnknown)
 	}
 	envelope, err := fetchers.ParseEnvelope(body)
 	if err != nil {
-		return b.refused(err)
+		return b.refused(owner, err)
 	}
 	return b.Receive(ctx, owner, signature, timestamp, nonce, envelope.Encrypt)
 }

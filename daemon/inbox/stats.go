@@ -18,13 +18,15 @@ const otherKinds = "other"
 
 // counts counts the pushes since New. The zero value is ready to use.
 type counts struct {
-	refused atomic.Int64 // wrong signature, receiver, owner or format
-	failed  atomic.Int64 // genuine but not stored
+	failed atomic.Int64 // genuine but not stored
 
 	previous atomic.Int64 // opened only by the previous token or key
 
-	mu     sync.Mutex
-	kinds  map[string]int64
+	mu    sync.Mutex
+	kinds map[string]int64
+
+	refused map[string]*credential.Refusals // by owner; "" for owners that are not configured
+
 	warned map[string]time.Time // by owner: time of the last warning about its previous token or key
 }
 
@@ -67,14 +69,61 @@ func (c *counts) push(kind string) (novel bool) {
 	return c.kinds[kind] == 1
 }
 
+// refuse counts a refused push to owner, which is known or "".
+func (c *counts) refuse(owner string, why credential.Refusal) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	of := c.refused[owner]
+	if of == nil {
+		if c.refused == nil {
+			c.refused = make(map[string]*credential.Refusals)
+		}
+		of = new(credential.Refusals)
+		c.refused[owner] = of
+	}
+	of.Add(why, time.Now())
+}
+
+// Refused returns how many pushes to owner were refused.
+func (b *Inbox) Refused(owner string) credential.Refusals {
+	b.counts.mu.Lock()
+	defer b.counts.mu.Unlock()
+	if of := b.counts.refused[owner]; of != nil {
+		return *of
+	}
+	return credential.Refusals{}
+}
+
+// Refusals returns how many pushes were refused, whoever their owner is.
+func (b *Inbox) Refusals() (all credential.Refusals) {
+	b.counts.mu.Lock()
+	defer b.counts.mu.Unlock()
+	for _, of := range b.counts.refused {
+		for why, n := range of.N {
+			all.N[why] += n
+		}
+		if of.Last.After(all.Last) {
+			all.Last = of.Last
+		}
+	}
+	return all
+}
+
 // Stats returns the counters, sorted by key: pushes:<kind> for each kind received, pushes_failed
-// and pushes_previous among these, and pushes_refused.
+// and pushes_previous among these, pushes_refused, and
+// pushes_refused:<why> for each cause that occurred.
 func (b *Inbox) Stats() []credential.Stat {
 	c := &b.counts
 	all := []credential.Stat{
 		{Key: "pushes_failed", Value: c.failed.Load()},
 		{Key: "pushes_previous", Value: c.previous.Load()},
-		{Key: "pushes_refused", Value: c.refused.Load()},
+	}
+	refused := b.Refusals()
+	all = append(all, credential.Stat{Key: "pushes_refused", Value: refused.Total()})
+	for why, n := range refused.N {
+		if n > 0 {
+			all = append(all, credential.Stat{Key: "pushes_refused:" + credential.Refusal(why).String(), Value: n})
+		}
 	}
 	c.mu.Lock()
 	for kind, n := range c.kinds {

@@ -14,14 +14,14 @@ const maxEcho = 256
 func (b *Inbox) Verify(owner, signature, timestamp, nonce, echo string) ([]byte, error) {
 	o := b.owner(owner)
 	if o == nil || o.Verify == nil {
-		return nil, b.refused(errUnknown)
+		return nil, b.refused(owner, errUnknown)
 	}
 	plain, _, err := o.Verify.Open(signature, timestamp, nonce, echo)
 	if err == nil && !echoable(plain) {
 		err = fmt.Errorf("%w: not a verification", fetchers.ErrMalformed)
 	}
 	if err != nil {
-		return nil, b.refused(err)
+		return nil, b.refused(owner, err)
 	}
 	b.log.Info("callback URL verified", "owner", o.Path)
 	return plain, nil

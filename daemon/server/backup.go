@@ -50,6 +50,9 @@ func (s *session) sendBackup(ctx context.Context, flush func() error) error {
 		s.note(hclog.Warn, protocol.VerbBackup.String(), "-", "gone")
 	default:
 		s.done(ctx, protocol.VerbBackup, "-", nil)
+		if server.cfg.Sent != nil {
+			server.cfg.Sent()
+		}
 	}
 	return err
 }

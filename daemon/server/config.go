@@ -30,6 +30,9 @@ type Config struct {
 	// is answered NOT_FOUND.
 	Backup func(ctx context.Context) (b io.ReadCloser, size int64, err error)
 
+	// Sent, if not nil, is called after a backup was sent completely.
+	Sent func()
+
 	// Reload reloads the configuration, for RELOAD. If it returns an error, nothing has changed.
 	// The error says what is wrong, in a line without a secret. If nil, RELOAD is answered
 	// NOT_FOUND.

@@ -13,7 +13,7 @@ var ofAll = map[string]string{
 	"LIST":             "OK 7",
 	"WATCH":            "OK 7",
 	"STATS":            "OK ",
-	"STATUS " + token:  "OK 20",
+	"STATUS " + token:  "OK 23",
 	"HISTORY " + token: "OK 3",
 }
 

@@ -64,8 +64,8 @@ func tryLoopLendsAndTakesBack(t *testing.T, d driver) {
 	c := dialSocket(t, path)
 	const n = 300
 	status := func() {
-		c.want(c.line(), "OK 20")
-		c.lines(20)
+		c.want(c.line(), "OK 23")
+		c.lines(23)
 	}
 	for i := range n {
 		switch i % 3 {

@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"time"
 
+	"tokend/daemon/advice"
 	"tokend/daemon/credential"
 	"tokend/protocol"
 )
@@ -49,11 +50,40 @@ func (s *session) describe(name string) {
 		{"source", st.Source},
 		{"generations", some(st.Generations)},
 		{"host", st.Host},
+		{"advice", string(advice.Of(&st))},
+		{"pushes_refused", refusals(st.Refused)},
+		{"refused_at", refusedAt(st.Refused)},
 	}
 	s.out = s.codec.pairs(s.out, len(pairs))
 	for _, p := range pairs {
 		s.out = s.codec.pair(s.out, p[0], p[1])
 	}
+}
+
+// refusals returns how many pushes were refused for each cause: "signature=3,key=1".
+func refusals(r *credential.Refusals) string {
+	if r == nil {
+		return ""
+	}
+	var b []byte
+	for why, n := range r.N {
+		if n == 0 {
+			continue
+		}
+		if len(b) > 0 {
+			b = append(b, ',')
+		}
+		b = append(append(b, credential.Refusal(why).String()...), '=')
+		b = strconv.AppendInt(b, n, 10)
+	}
+	return string(b)
+}
+
+func refusedAt(r *credential.Refusals) string {
+	if r == nil {
+		return ""
+	}
+	return moment(r.Last)
 }
 
 // history answers with the last refreshes of a credential, newest first.

@@ -43,7 +43,7 @@ func (s *Server) push(w http.ResponseWriter, r *http.Request, owner string) {
 	}
 	signature, timestamp, nonce := q.Get("msg_signature"), q.Get("timestamp"), q.Get("nonce")
 	// Check before waiting for the body.
-	if err := s.cfg.Inbox.Check(signature, timestamp, nonce); err != nil {
+	if err := s.cfg.Inbox.Check(owner, signature, timestamp, nonce); err != nil {
 		s.refuse(w, r, owner, refusalOf(err))
 		return
 	}

@@ -18,7 +18,7 @@ type Inbox interface {
 
 	// Check cheaply rejects query parameters that no push has: a malformed signature, time or
 	// nonce.
-	Check(signature, timestamp, nonce string) error
+	Check(owner, signature, timestamp, nonce string) error
 
 	// Envelope processes the body of a push with its query parameters. When Envelope returns nil,
 	// the content of the push is durable. Envelope does not keep body.

@@ -34,7 +34,7 @@ func (f *fakeInbox) Knows(owner string) (known, verified bool) {
 	return owner == platform || owner == suite, owner == suite
 }
 
-func (f *fakeInbox) Check(signature, timestamp, nonce string) error {
+func (f *fakeInbox) Check(_, signature, timestamp, nonce string) error {
 	if signature == "" || timestamp == "" || nonce == "" {
 		return &credential.Error{Reason: credential.Denied, RetryAfter: credential.Never, Message: "wrong signature"}
 	}
