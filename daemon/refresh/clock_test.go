@@ -59,9 +59,9 @@ func shifted(d *disk, by time.Duration) *disk {
 	return to
 }
 
-// TestClocksThatAreSetOverARestart starts an engine on what another has left, after its wall clock
+// TestClockSetOverRestart starts an engine on what another has left, after its wall clock
 // was set: in the same boot, which makes no difference, and in another.
-func TestClocksThatAreSetOverARestart(t *testing.T) {
+func TestClockSetOverRestart(t *testing.T) {
 	const n = 200
 	for _, tc := range []struct {
 		name   string
@@ -136,8 +136,8 @@ func TestClocksThatAreSetOverARestart(t *testing.T) {
 	}
 }
 
-// TestASuspendIsNoStorm wakes a host after a night, with every value dead.
-func TestASuspendIsNoStorm(t *testing.T) {
+// TestSuspendNoBurst wakes a host after a night, with every value dead.
+func TestSuspendNoBurst(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const n = 300
 		began := time.Now()

@@ -76,9 +76,9 @@ func TestReloadResumesCodes(t *testing.T) {
 	}
 }
 
-// TestCodeRecordGoesWithItsCode: an event and an EXCHANGE of one code, in whatever order their
+// TestCodeRecordDeleted: an event and an EXCHANGE of one code, in whatever order their
 // writes and calls end.
-func TestCodeRecordGoesWithItsCode(t *testing.T) {
+func TestCodeRecordDeleted(t *testing.T) {
 	for _, tc := range []struct {
 		name  string
 		fails error // of the call

@@ -34,10 +34,10 @@ func (d *killable) Put(ctx context.Context, recs ...record.Record) error {
 // crashes is how often an engine is killed in a crash loop.
 const crashes = 100
 
-// TestACrashLoopAsksNoMoreThanOneRun holds an engine that dies repeatedly, at moments
+// TestCrashLoopCalls holds an engine that dies repeatedly, at moments
 // that chance has it, to the calls of an engine that lives through the same time with the
 // same readers.
-func TestACrashLoopAsksNoMoreThanOneRun(t *testing.T) {
+func TestCrashLoopCalls(t *testing.T) {
 	refused := func(code int, r fetchers.Reaction) answerFunc {
 		return func(context.Context, fetchers.Ask, int) (fetchers.Token, error) {
 			return fetchers.Token{}, refusal(code, r)

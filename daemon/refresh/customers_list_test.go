@@ -103,8 +103,8 @@ func TestRememberedListNotFinal(t *testing.T) {
 	})
 }
 
-// TestListOfBeforeOverwritesNothing: what a remembered list says may be what was in force before.
-func TestListOfBeforeOverwritesNothing(t *testing.T) {
+// TestOldListOverwritesNothing: what a remembered list says may be what was in force before.
+func TestOldListOverwritesNothing(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		l := newListing(map[string]secret.Text{"wxa": "a1", "wxb": "b1"}, "wxa", "wxb")
 		r := start(t, Config{Catalog: l.catalog()})
@@ -122,9 +122,9 @@ func TestListOfBeforeOverwritesNothing(t *testing.T) {
 	})
 }
 
-// TestListThatLacksCustomersNotFinal: who is not in a list that is not whole may still be a
+// TestIncompleteListNotFinal: who is not in a list that is not whole may still be a
 // customer.
-func TestListThatLacksCustomersNotFinal(t *testing.T) {
+func TestIncompleteListNotFinal(t *testing.T) {
 	for _, tc := range []struct {
 		name       string
 		lack, skip int

@@ -16,7 +16,7 @@ import (
 	"tokend/fetchers/secret"
 )
 
-func TestTheChildOfAHeldCustomerWaitsInPeace(t *testing.T) {
+func TestChildOfHeldCustomer(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform("wxa")
 		r := start(t, Config{Catalog: p.catalog()})
@@ -36,7 +36,7 @@ func TestTheChildOfAHeldCustomerWaitsInPeace(t *testing.T) {
 	})
 }
 
-func TestMadeUpCustomersCostNothing(t *testing.T) {
+func TestUnknownCustomersCostNothing(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var children []string
 		for i := range 1000 {
@@ -79,7 +79,7 @@ func TestMadeUpCustomersCostNothing(t *testing.T) {
 	})
 }
 
-func TestUseDecidesWhichCustomersAreRefreshed(t *testing.T) {
+func TestOnlyUsedCustomersRefreshed(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var children []string
 		for i := range 2000 {
@@ -132,7 +132,7 @@ func TestUseDecidesWhichCustomersAreRefreshed(t *testing.T) {
 	})
 }
 
-func TestAPreAuthCodeIsForOneAsk(t *testing.T) {
+func TestPreAuthCodePerRequest(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform()
 		d := newDisk()
@@ -176,7 +176,7 @@ func TestAPreAuthCodeIsForOneAsk(t *testing.T) {
 	})
 }
 
-func TestImportBringsInEveryCustomerOfTheList(t *testing.T) {
+func TestImportWholeList(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform()
 		const total = 1203
@@ -218,7 +218,7 @@ func TestImportBringsInEveryCustomerOfTheList(t *testing.T) {
 	})
 }
 
-func TestAPreAuthCodeLeavesItsCredentialIdle(t *testing.T) {
+func TestPreAuthCodeIdle(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform()
 		r := start(t, Config{Catalog: p.catalog()})

@@ -9,7 +9,7 @@ import (
 	"tokend/daemon/policy"
 )
 
-func TestHowLongAnAnswerIsBelieved(t *testing.T) {
+func TestSettle(t *testing.T) {
 	const hour = clock.Instant(time.Hour)
 	old := &cached{text: "old", issued: 0, seen: 0, end: 2 * hour, life: 2 * time.Hour}
 	for _, tc := range []struct {
@@ -44,7 +44,7 @@ func TestHowLongAnAnswerIsBelieved(t *testing.T) {
 	}
 }
 
-func TestWhenAValueIsAskedForAgain(t *testing.T) {
+func TestRefreshAt(t *testing.T) {
 	for _, tc := range []struct {
 		name     string
 		kind     *policy.Policy

@@ -136,9 +136,9 @@ func TestReadsWhileLoading(t *testing.T) {
 	})
 }
 
-// TestAReadWhileLoadingIsOneOfTheEntry holds that what is read ahead of the loading is no other
+// TestEarlyReadSharesEntry holds that what is read ahead of the loading is no other
 // credential than the loaded one: what hangs at it and when it was asked for stay.
-func TestAReadWhileLoadingIsOneOfTheEntry(t *testing.T) {
+func TestEarlyReadSharesEntry(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		d := newDisk()
 		var all []keptCustomer
@@ -274,9 +274,9 @@ func TestVerbsWaitForTheLoading(t *testing.T) {
 	}
 }
 
-// TestAStopEndsTheLoading holds that a stop waits for no loading, and that nobody who waits for it
+// TestStopWhileLoading holds that a stop waits for no loading, and that nobody who waits for it
 // is left behind.
-func TestAStopEndsTheLoading(t *testing.T) {
+func TestStopWhileLoading(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		d := newDisk()
 		var all []keptCustomer
@@ -310,10 +310,10 @@ func TestAStopEndsTheLoading(t *testing.T) {
 	})
 }
 
-// TestLoadingFindsTheClockTurnedBack holds that a wall clock that is earlier than what was written
+// TestClockTurnedBackWhileLoading holds that a wall clock that is earlier than what was written
 // last is found out wherever that is, that nothing is served by it before, and that values of this
 // boot are not touched by it.
-func TestLoadingFindsTheClockTurnedBack(t *testing.T) {
+func TestClockTurnedBackWhileLoading(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		d := newDisk()
 		keep(t, d, keptCustomer{child: "here", boot: thisBoot, left: time.Hour}, keptCustomer{child: "before", boot: "boot-1", left: time.Hour},

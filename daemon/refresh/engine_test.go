@@ -16,7 +16,7 @@ import (
 	"tokend/fetchers"
 )
 
-func TestADayOfRotatingTokensIsFetchedAheadAndNeverInALoop(t *testing.T) {
+func TestRotatingTokenDay(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		up := fresh(2 * time.Hour)
 		r := start(t, Config{Catalog: specs(Spec{Name: app, Policy: policy.RotatingToken, Fetcher: up})})
@@ -60,7 +60,7 @@ func repeating(life, overlap time.Duration, alwaysFull bool) *upstream {
 	}}
 }
 
-func TestAStableTokenIsPickedUpWithinAMinuteOfItsChange(t *testing.T) {
+func TestStableTokenChange(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		up := repeating(2*time.Hour, 5*time.Minute, false)
 		r := start(t, Config{Catalog: specs(Spec{Name: app, Policy: policy.StableToken, Fetcher: up})})
@@ -82,7 +82,7 @@ func TestAStableTokenIsPickedUpWithinAMinuteOfItsChange(t *testing.T) {
 	})
 }
 
-func TestARepeatedValueDoesNotLiveLonger(t *testing.T) {
+func TestRepeatedValueLife(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		up := repeating(2*time.Hour, 0, true) // a ticket: always says 7200
 		r := start(t, Config{Catalog: specs(Spec{Name: tick, Policy: policy.Ticket, Fetcher: up})})
@@ -109,7 +109,7 @@ func TestARepeatedValueDoesNotLiveLonger(t *testing.T) {
 	})
 }
 
-func TestAValueRepeatedPastItsEndIsServedForAMinuteAtATime(t *testing.T) {
+func TestRepeatedPastExpiry(t *testing.T) {
 	for kind, most := range map[*policy.Policy]int{policy.Ticket: 80, policy.CorpTicket: 80, policy.StableToken: 80} {
 		bubble(t, func(t *testing.T) {
 			up := &upstream{answer: func(context.Context, fetchers.Ask, int) (fetchers.Token, error) {
@@ -139,7 +139,7 @@ func TestAValueRepeatedPastItsEndIsServedForAMinuteAtATime(t *testing.T) {
 	}
 }
 
-func TestTwoHundredReadersMakeOneCall(t *testing.T) {
+func TestReadersShareOneCall(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		slow := &upstream{answer: func(ctx context.Context, _ fetchers.Ask, n int) (fetchers.Token, error) {
 			time.Sleep(2 * time.Second)
@@ -181,7 +181,7 @@ func TestTwoHundredReadersMakeOneCall(t *testing.T) {
 	})
 }
 
-func TestAnOutageIsServedThroughToTheEndAndNotBeyond(t *testing.T) {
+func TestOutageServedUntilExpiry(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		up := fresh(2 * time.Hour)
 		r := start(t, Config{Catalog: specs(Spec{Name: app, Policy: policy.StableToken, Fetcher: up})})
@@ -217,7 +217,7 @@ func TestAnOutageIsServedThroughToTheEndAndNotBeyond(t *testing.T) {
 	})
 }
 
-func TestForcedRefreshesAreKeptWithinTheirQuota(t *testing.T) {
+func TestForcedRefreshesBounded(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		forced := 0
 		up := &upstream{answer: func(_ context.Context, ask fetchers.Ask, n int) (fetchers.Token, error) {
@@ -285,7 +285,7 @@ func TestShortLivesMakeNoHotLoop(t *testing.T) {
 	}
 }
 
-func TestAnAnswerThatIsDeadOnArrivalIsAFailure(t *testing.T) {
+func TestDeadOnArrival(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		up := &upstream{answer: func(context.Context, fetchers.Ask, int) (fetchers.Token, error) {
 			time.Sleep(2 * time.Second)
@@ -297,7 +297,7 @@ func TestAnAnswerThatIsDeadOnArrivalIsAFailure(t *testing.T) {
 	})
 }
 
-func TestSuspendEndsLivesAndAWallClockDoesNot(t *testing.T) {
+func TestSuspendEndsLives(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		host := &clocks{booted: time.Now().Add(-time.Hour)}
 		up := fresh(2 * time.Hour)
@@ -323,7 +323,7 @@ func TestSuspendEndsLivesAndAWallClockDoesNot(t *testing.T) {
 	})
 }
 
-func TestStoppingWaitsForARotatingFetchAndForNothingElse(t *testing.T) {
+func TestStopWaitsForRotation(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		slow := func() *upstream {
 			return &upstream{answer: func(ctx context.Context, _ fetchers.Ask, _ int) (fetchers.Token, error) {
@@ -361,7 +361,7 @@ func TestStoppingWaitsForARotatingFetchAndForNothingElse(t *testing.T) {
 	})
 }
 
-func TestARemovedAccountIsForgottenAndTheOthersAreNotTouched(t *testing.T) {
+func TestAccountRemoved(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		up, other := fresh(time.Hour), fresh(time.Hour)
 		d := newDisk()

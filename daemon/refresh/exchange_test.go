@@ -14,7 +14,7 @@ import (
 	"tokend/fetchers/secret"
 )
 
-func TestARefusedCodeIsNotSentAgain(t *testing.T) {
+func TestRefusedCodeNotRepeated(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform("wxa")
 		calls := 0
@@ -39,9 +39,9 @@ func TestARefusedCodeIsNotSentAgain(t *testing.T) {
 	})
 }
 
-// TestAnExchangeTellsWhatItsParentTells: no code is exchanged before the platform has a token
+// TestExchangeReportsParent: no code is exchanged before the platform has a token
 // again.
-func TestAnExchangeTellsWhatItsParentTells(t *testing.T) {
+func TestExchangeReportsParent(t *testing.T) {
 	for _, tc := range []struct {
 		name string
 		err  error
@@ -75,7 +75,7 @@ func TestAnExchangeTellsWhatItsParentTells(t *testing.T) {
 	}
 }
 
-func TestOneCodeIsExchangedOnce(t *testing.T) {
+func TestCodeExchangedOnce(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform("wxa")
 		calls := 0
@@ -114,7 +114,7 @@ func TestOneCodeIsExchangedOnce(t *testing.T) {
 	})
 }
 
-func TestAPromisedCodeIsExchangedWhateverHappens(t *testing.T) {
+func TestPromisedCodeExchanged(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform("wxa")
 		inner, down := p.exchange, true
@@ -182,7 +182,7 @@ func TestAcceptIsDurableOrAnError(t *testing.T) {
 	})
 }
 
-func TestACodeThatWaitsForATicketIsExchangedWhenOneComes(t *testing.T) {
+func TestCodeWaitsForTicket(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform("wxa")
 		r := start(t, Config{Catalog: p.catalog()})

@@ -15,7 +15,7 @@ import (
 	"tokend/fetchers/secret"
 )
 
-func TestACustomersGrantIsUsedKeptAndNeverShown(t *testing.T) {
+func TestGrantStoredNotShown(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform("wxa", "wxb")
 		n := 0
@@ -61,7 +61,7 @@ func TestACustomersGrantIsUsedKeptAndNeverShown(t *testing.T) {
 	})
 }
 
-func TestARefusedGrantIsReadAgainOnce(t *testing.T) {
+func TestRefusedGrantRereadOnce(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
 		listed secret.Text
@@ -144,7 +144,7 @@ func TestGrantReplacedDuringCall(t *testing.T) {
 	})
 }
 
-func TestARotatedGrantSurvivesADiskThatRefuses(t *testing.T) {
+func TestRotatedGrantOnRefusingDisk(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform("wxa")
 		current := "refresh-0"
@@ -176,7 +176,7 @@ func TestARotatedGrantSurvivesADiskThatRefuses(t *testing.T) {
 	})
 }
 
-func TestAChangedGrantReplacesItsTokenAtOnce(t *testing.T) {
+func TestChangedGrantReplacesToken(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform("wxa")
 		p.exchange = func(_ context.Context, _, code secret.Text) (fetchers.Authorization, error) {
@@ -199,7 +199,7 @@ func TestAChangedGrantReplacesItsTokenAtOnce(t *testing.T) {
 	})
 }
 
-func TestConfiguredGrantsSeedAndNeverOverwrite(t *testing.T) {
+func TestSeedsOverwriteNothing(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform("wxa")
 		r := start(t, Config{Catalog: p.catalog()})
@@ -228,7 +228,7 @@ func TestConfiguredGrantsSeedAndNeverOverwrite(t *testing.T) {
 	})
 }
 
-func TestAConfiguredGrantThatWasRefusedIsNotTriedAtEveryStart(t *testing.T) {
+func TestRefusedSeedNotRetried(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform("wxa")
 		p.token.answers(func(context.Context, fetchers.Ask, int) (fetchers.Token, error) {
@@ -251,10 +251,10 @@ func TestAConfiguredGrantThatWasRefusedIsNotTriedAtEveryStart(t *testing.T) {
 	})
 }
 
-// TestNoKillLosesAGrant plays a WeChat that replaces the refresh token at every call and
+// TestKillLosesNoGrant plays a WeChat that replaces the refresh token at every call and
 // lets the old one live five minutes, and kills the daemon at each of the moments at which
 // something is written.
-func TestNoKillLosesAGrant(t *testing.T) {
+func TestKillLosesNoGrant(t *testing.T) {
 	for at := range 40 {
 		bubble(t, func(t *testing.T) {
 			p := newPlatform("wxa")

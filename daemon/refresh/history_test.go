@@ -11,9 +11,9 @@ import (
 	"tokend/daemon/policy"
 )
 
-// TestPastRemembersTheLast holds that an attempt is returned as noted, to the millisecond, and
+// TestHistoryKeepsLatest holds that an attempt is returned as noted, to the millisecond, and
 // that the oldest are forgotten with what belongs to them.
-func TestPastRemembersTheLast(t *testing.T) {
+func TestHistoryKeepsLatest(t *testing.T) {
 	for kind, limit := range map[*policy.Policy]int{policy.StableToken: remembered, policy.AuthorizerToken: rememberedCustomer} {
 		en := &entry{name: "a"}
 		en.class.Store(&configClass{policy: kind})

@@ -8,7 +8,7 @@ import (
 	"tokend/daemon/policy"
 )
 
-func TestAHitDoesNotAllocate(t *testing.T) {
+func TestHitAllocatesNothing(t *testing.T) {
 	e, err := New(Config{Hosts: bothHosts, Store: newDisk(), Catalog: specs(Spec{Name: app, Policy: policy.StableToken, Fetcher: fresh(time.Hour)})})
 	if err != nil {
 		t.Fatal(err)

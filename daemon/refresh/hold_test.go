@@ -13,7 +13,7 @@ import (
 	"tokend/fetchers"
 )
 
-func TestAMistakeIsAskedSeldomAndRememberedOverRestarts(t *testing.T) {
+func TestMistakeRetriedRarely(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		up := &upstream{answer: func(context.Context, fetchers.Ask, int) (fetchers.Token, error) {
 			return fetchers.Token{}, refusal(40125, fetchers.Misconfigured)
@@ -62,7 +62,7 @@ func TestAMistakeIsAskedSeldomAndRememberedOverRestarts(t *testing.T) {
 	})
 }
 
-func TestAnOperatorsRefreshLeavesAHold(t *testing.T) {
+func TestRefreshEndsHold(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		up := &upstream{answer: func(_ context.Context, _ fetchers.Ask, n int) (fetchers.Token, error) {
 			if n == 1 {
@@ -107,8 +107,8 @@ func TestBusyIsRetriedBriefly(t *testing.T) {
 	})
 }
 
-// TestALimitOfTokendsOwnIsCalledByItsName: "too soon" and "too many" call for different things.
-func TestALimitOfTokendsOwnIsCalledByItsName(t *testing.T) {
+// TestOwnLimitNamed: "too soon" and "too many" call for different things.
+func TestOwnLimitNamed(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := start(t, Config{Catalog: specs(Spec{Name: app, Policy: policy.StableToken, Fetcher: fresh(2 * time.Hour)})})
 		for n := range 21 {
@@ -127,9 +127,9 @@ func TestALimitOfTokendsOwnIsCalledByItsName(t *testing.T) {
 	})
 }
 
-// TestAnOperatorsFailedAttemptLeavesTheHoldAsItWas: the parent could not be had, so nothing was
+// TestFailedRefreshKeepsHold: the parent could not be had, so nothing was
 // asked and nothing learned.
-func TestAnOperatorsFailedAttemptLeavesTheHoldAsItWas(t *testing.T) {
+func TestFailedRefreshKeepsHold(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		parent := fresh(time.Minute)
 		up := &upstream{answer: func(context.Context, fetchers.Ask, int) (fetchers.Token, error) {

@@ -75,7 +75,7 @@ func TestFaultyCallsStayBelowWeComsBlock(t *testing.T) {
 	})
 }
 
-func TestThoseInOrderGoOnWhenManyFail(t *testing.T) {
+func TestHealthyAmongFailing(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		wrong := &upstream{answer: func(context.Context, fetchers.Ask, int) (fetchers.Token, error) {
 			return fetchers.Token{}, refusal(-1, fetchers.Retry)
@@ -97,8 +97,8 @@ func TestThoseInOrderGoOnWhenManyFail(t *testing.T) {
 	})
 }
 
-// TestTooManyCallsAtOnceBecomeFewer: 45033 says that there are too many at once, of the address.
-func TestTooManyCallsAtOnceBecomeFewer(t *testing.T) {
+// TestCrowdedHostNarrowed: 45033 says that there are too many at once, of the address.
+func TestCrowdedHostNarrowed(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const bearable = 6
 		var now, most, refused atomic.Int32

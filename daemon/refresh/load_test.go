@@ -16,9 +16,9 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// TestLoadServesWhatAGrantStandsBehind holds that a customer's value is served after a restart
+// TestLoadNeedsGrant holds that a customer's value is served after a restart
 // where its grant can be used, and where nobody can tell; and that it is gone where the grant is.
-func TestLoadServesWhatAGrantStandsBehind(t *testing.T) {
+func TestLoadNeedsGrant(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		now := time.Now()
 		moment := func(after time.Duration) record.Moment { return record.Moment{Wall: now.Add(after), Since: after} }
@@ -87,7 +87,7 @@ func BenchmarkLoad(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/entry")
 }
 
-func TestARestartServesWhatIsValidWithoutACall(t *testing.T) {
+func TestRestartServesWithoutCall(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		up := fresh(2 * time.Hour)
 		d := newDisk()
@@ -116,7 +116,7 @@ func TestARestartServesWhatIsValidWithoutACall(t *testing.T) {
 	})
 }
 
-func TestExpiredOverARestartIsFetchedAtAPace(t *testing.T) {
+func TestExpiredOverRestartPaced(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		up := fresh(2 * time.Hour)
 		d := newDisk()

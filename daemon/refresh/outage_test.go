@@ -82,10 +82,10 @@ func (c *crowdOf) reset() {
 	c.total, c.most = 0, 0
 }
 
-// TestAllAreDueInOneMinuteAfterAnOutage: the tokens of many customers fall due within one minute,
+// TestDueWithinMinuteAfterOutage: the tokens of many customers fall due within one minute,
 // of an outage that then ends. Calls stay within the workers and the quotas, none is made twice,
 // readers of what is valid never wait, and all is fresh again.
-func TestAllAreDueInOneMinuteAfterAnOutage(t *testing.T) {
+func TestDueWithinMinuteAfterOutage(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const workers, calls = 16, 24
 		c := &crowdOf{life: 10 * time.Minute, latency: 50 * time.Millisecond, calls: map[string]*quotaOf{}}

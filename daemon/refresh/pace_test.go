@@ -16,10 +16,10 @@ import (
 
 var faults = flag.Bool("faults", false, "run the outages with very many customers, too")
 
-// TestVeryManyDueAtOnceAreFetchedAtAPace: after a start everybody's value is due. Where there is
+// TestManyDuePaced: after a start everybody's value is due. Where there is
 // time the schedule never calls more often than the pace, for those first whose values end soonest;
 // the accounts' own credentials do not wait for it, and in the end all are fresh.
-func TestVeryManyDueAtOnceAreFetchedAtAPace(t *testing.T) {
+func TestManyDuePaced(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const n, life = crowd, 2 * time.Hour
 		const most = n * time.Second / paceFloor * 5 / 2
@@ -47,9 +47,9 @@ func TestVeryManyDueAtOnceAreFetchedAtAPace(t *testing.T) {
 	})
 }
 
-// TestThePaceRisesWhereThereIsLittleTime: all have so little left that the floor would let most of
+// TestPaceRises: all have so little left that the floor would let most of
 // them end. It rises step by step as WeChat answers, and all are refreshed in time.
-func TestThePaceRisesWhereThereIsLittleTime(t *testing.T) {
+func TestPaceRises(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const n, life = crowd, 2 * time.Hour
 		const most = n * time.Second / paceCeiling * 3 / 2
@@ -68,9 +68,9 @@ func TestThePaceRisesWhereThereIsLittleTime(t *testing.T) {
 	})
 }
 
-// TestReadersDoNotWaitForThePace: there is no time for all. A reader of an expired value has it
+// TestReadersNotPaced: there is no time for all. A reader of an expired value has it
 // fetched at once, and nobody's is fetched twice.
-func TestReadersDoNotWaitForThePace(t *testing.T) {
+func TestReadersNotPaced(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const n, life = crowd, 2 * time.Hour
 		const most = n * time.Second / paceCeiling / 4
@@ -99,9 +99,9 @@ func TestReadersDoNotWaitForThePace(t *testing.T) {
 	})
 }
 
-// TestWhatIsAskedForGoesFirst: there is no time for all before they end. Those that are being asked
+// TestRequestedGoFirst: there is no time for all before they end. Those that are being asked
 // for are refreshed in time, and those that were asked for earlier in their lives yield to them.
-func TestWhatIsAskedForGoesFirst(t *testing.T) {
+func TestRequestedGoFirst(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const n, life = crowd, crowd * time.Second / 100
 		h := newHerd(t, life, ageing(n, life, life*5/8, life*5/8+1)) // and all are asked for now
@@ -138,11 +138,11 @@ func TestWhatIsAskedForGoesFirst(t *testing.T) {
 	})
 }
 
-// TestAnOutageThatAllFallDueIn: all are in use and fall due within the first minute of an outage.
+// TestAllDueInOutage: all are in use and fall due within the first minute of an outage.
 // WeChat is asked seldom in it, and not stormed when it is back. Those that still have time have
 // been refreshed before their end, and all are refreshed as soon as the floor of the pace lets
 // them, or sooner if their time is short.
-func TestAnOutageThatAllFallDueIn(t *testing.T) {
+func TestAllDueInOutage(t *testing.T) {
 	for _, tc := range []struct {
 		n      int
 		outage time.Duration
@@ -198,9 +198,9 @@ func TestAnOutageThatAllFallDueIn(t *testing.T) {
 	}
 }
 
-// TestThePaceIsEnough: however many are in use and however short their lives, no reader waits
+// TestPaceSuffices: however many are in use and however short their lives, no reader waits
 // because of the pace.
-func TestThePaceIsEnough(t *testing.T) {
+func TestPaceSuffices(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const n, life = crowd, crowd * time.Second / 100 // more than 100 calls a second are needed
 		ages := make([]time.Duration, n)
@@ -228,9 +228,9 @@ func TestThePaceIsEnough(t *testing.T) {
 	})
 }
 
-// TestWhoWaitsForThePaceIsSeenToEnd: watchers are notified of a value that expires before its
+// TestExpiryWhilePaced: watchers are notified of a value that expires before its
 // refresh.
-func TestWhoWaitsForThePaceIsSeenToEnd(t *testing.T) {
+func TestExpiryWhilePaced(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		ages := make([]time.Duration, 1000)
 		for i := range ages {
@@ -297,8 +297,8 @@ func TestDemand(t *testing.T) {
 	}
 }
 
-// TestThePaceFollowsTheAnswers looks at a pace once a second.
-func TestThePaceFollowsTheAnswers(t *testing.T) {
+// TestPaceFollowsAnswers looks at a pace once a second.
+func TestPaceFollowsAnswers(t *testing.T) {
 	p := &pace{}
 	now := clock.Instant(1)
 	for i, step := range []struct {

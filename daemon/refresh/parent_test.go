@@ -11,7 +11,7 @@ import (
 	"tokend/fetchers"
 )
 
-func TestADeadParentIsRefreshedOnceAndTheChildAskedOnceMore(t *testing.T) {
+func TestDeadParentRefreshedOnce(t *testing.T) {
 	for _, tc := range []struct {
 		name              string
 		heal              bool // the second parent is accepted
@@ -55,7 +55,7 @@ func TestADeadParentIsRefreshedOnceAndTheChildAskedOnceMore(t *testing.T) {
 	}
 }
 
-func TestAChildAnswersItsParentsErrorWithoutACall(t *testing.T) {
+func TestChildReportsParentError(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		parent := &upstream{answer: func(context.Context, fetchers.Ask, int) (fetchers.Token, error) {
 			return fetchers.Token{}, refusal(40125, fetchers.Misconfigured)

@@ -13,7 +13,7 @@ import (
 	"tokend/fetchers"
 )
 
-func TestTheNewestPushedTicketIsKept(t *testing.T) {
+func TestNewestTicketKept(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
 		pushes []string // value@seconds relative to now
@@ -53,9 +53,9 @@ func TestTheNewestPushedTicketIsKept(t *testing.T) {
 	}
 }
 
-// TestWhatIsHandedInReplacesATicketOfWeChatsFastClock: WeChat's clock may be ahead of the host's by
+// TestPutReplacesFutureTicket: WeChat's clock may be ahead of the host's by
 // minutes, and a ticket that is acknowledged to an operator must not be passed over for that.
-func TestWhatIsHandedInReplacesATicketOfWeChatsFastClock(t *testing.T) {
+func TestPutReplacesFutureTicket(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform()
 		d := newDisk()
@@ -168,7 +168,7 @@ func TestTicketFromAhead(t *testing.T) {
 	})
 }
 
-func TestAnAskThatWaitedForATicketGoesOnWhenItComes(t *testing.T) {
+func TestRequestWaitsForTicket(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform("wxa")
 		d := newDisk()
@@ -207,7 +207,7 @@ func TestAnAskThatWaitedForATicketGoesOnWhenItComes(t *testing.T) {
 	})
 }
 
-func TestATicketExpiresAndItsAbsenceIsSaidAndMended(t *testing.T) {
+func TestTicketExpires(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform()
 		r := start(t, Config{Catalog: p.catalog()})
@@ -282,7 +282,7 @@ func TestPushAlarmDecidedAgain(t *testing.T) {
 	})
 }
 
-func TestARefusedTicketIsNotSentTwice(t *testing.T) {
+func TestRefusedTicketNotRepeated(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform()
 		p.component.answers(func(_ context.Context, ask fetchers.Ask, _ int) (fetchers.Token, error) {

@@ -252,9 +252,9 @@ func TestWallClockSetAfterBoot(t *testing.T) {
 	}
 }
 
-// TestNothingToDateAgain holds that setting the wall clock forward changes and logs nothing where
+// TestNothingToRedate holds that setting the wall clock forward changes and logs nothing where
 // no value is of the boot before.
-func TestNothingToDateAgain(t *testing.T) {
+func TestNothingToRedate(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := &lateHost{disk: newDisk(), p: newPlatform(), boot: "boot-1"}
 		h.booted = time.Now()

@@ -54,7 +54,7 @@ func (d *deaf) refuseReads(err error) {
 // errPath is what a disk says, with a path that is nobody's business.
 var errPath = &os.PathError{Op: "open", Path: "/var/lib/tokend/000001.vlog", Err: errors.New("input/output error")}
 
-func TestAnExchangeOnADiskThatRefusesKeepsTheGrant(t *testing.T) {
+func TestExchangeOnRefusingDisk(t *testing.T) {
 	for _, reads := range []bool{true, false} {
 		bubble(t, func(t *testing.T) {
 			p := newPlatform("wxa")
@@ -105,7 +105,7 @@ func TestAnExchangeOnADiskThatRefusesKeepsTheGrant(t *testing.T) {
 	}
 }
 
-func TestAPromisedCodeOnADiskThatRefusesKeepsTheGrant(t *testing.T) {
+func TestPromisedCodeOnRefusingDisk(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform("wxa")
 		d := newDisk()
@@ -143,7 +143,7 @@ func TestAPromisedCodeOnADiskThatRefusesKeepsTheGrant(t *testing.T) {
 	})
 }
 
-func TestAReadThatTheDiskRefusesSaysNothingOfIt(t *testing.T) {
+func TestReadOnRefusingDisk(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform("wxa")
 		d := &deaf{disk: newDisk()}
@@ -173,9 +173,9 @@ func TestAReadThatTheDiskRefusesSaysNothingOfIt(t *testing.T) {
 	})
 }
 
-// TestPuttingWhatIsInForceIsDurableOrAnError: a grant that the disk has refused is in force, and
+// TestRepeatedPutDurable: a grant that the disk has refused is in force, and
 // putting it again promises more than that.
-func TestPuttingWhatIsInForceIsDurableOrAnError(t *testing.T) {
+func TestRepeatedPutDurable(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform("wxa")
 		d := newDisk()
@@ -225,7 +225,7 @@ func TestDurableThenVisible(t *testing.T) {
 	})
 }
 
-func TestADiskThatRefusesStopsNoToken(t *testing.T) {
+func TestTokensOnRefusingDisk(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		d := newDisk()
 		d.fail(errors.New("no space left"))
@@ -261,9 +261,9 @@ func TestADiskThatRefusesStopsNoToken(t *testing.T) {
 	})
 }
 
-// TestAPushedTicketThatTheDiskRefusesIsInForce: a suite ticket lives for half an hour, and nobody
+// TestTicketOnRefusingDisk: a suite ticket lives for half an hour, and nobody
 // can ask for the next.
-func TestAPushedTicketThatTheDiskRefusesIsInForce(t *testing.T) {
+func TestTicketOnRefusingDisk(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		d := newDisk()
 		tokens := &upstream{answer: func(_ context.Context, ask fetchers.Ask, n int) (fetchers.Token, error) {
@@ -319,7 +319,7 @@ func TestAPushedTicketThatTheDiskRefusesIsInForce(t *testing.T) {
 	})
 }
 
-func TestThousandsOfGrantsThatTheDiskRefusesAreFewLines(t *testing.T) {
+func TestManyRefusedGrantsFewLines(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var children []string
 		for i := range 200 {

@@ -14,7 +14,7 @@ import (
 	"tokend/fetchers/secret"
 )
 
-func TestARejectedValueIsReplacedOnce(t *testing.T) {
+func TestRejectedReplacedOnce(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		up := fresh(2 * time.Hour)
 		r := start(t, Config{Catalog: specs(Spec{Name: app, Policy: policy.RotatingToken, Fetcher: up})})
@@ -38,7 +38,7 @@ func TestARejectedValueIsReplacedOnce(t *testing.T) {
 	})
 }
 
-func TestAValueRepeatedToARejectionIsNotAskedForAgainForAMinute(t *testing.T) {
+func TestRepeatedRejectedRests(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		up := repeating(2*time.Hour, 0, false)
 		r := start(t, Config{Catalog: specs(Spec{Name: app, Policy: policy.CorpToken, Fetcher: up})})
@@ -152,7 +152,7 @@ func TestRejectCachedWaitsForLoading(t *testing.T) {
 	})
 }
 
-func TestRejectCachedDoesNotAllocate(t *testing.T) {
+func TestRejectCachedAllocatesNothing(t *testing.T) {
 	e, err := New(Config{Hosts: bothHosts, Store: newDisk(), Catalog: specs(Spec{Name: app, Policy: policy.StableToken, Fetcher: fresh(time.Hour)})})
 	if err != nil {
 		t.Fatal(err)
@@ -170,7 +170,7 @@ func TestRejectCachedDoesNotAllocate(t *testing.T) {
 	}
 }
 
-func TestAFailedReplacementIsAnErrorAndLeavesTheValue(t *testing.T) {
+func TestFailedReplacementKeepsValue(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		up := fresh(2 * time.Hour)
 		r := start(t, Config{Catalog: specs(Spec{Name: app, Policy: policy.StableToken, Fetcher: up})})
@@ -190,7 +190,7 @@ func TestAFailedReplacementIsAnErrorAndLeavesTheValue(t *testing.T) {
 	})
 }
 
-func TestAClientThatRejectsEverythingIsStopped(t *testing.T) {
+func TestRejectionsLimited(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		up := fresh(2 * time.Hour)
 		r := start(t, Config{Catalog: specs(Spec{Name: app, Policy: policy.RotatingToken, Fetcher: up})})
@@ -215,9 +215,9 @@ func TestAClientThatRejectsEverythingIsStopped(t *testing.T) {
 	})
 }
 
-// TestARejectionNeverForces: twenty forced refreshes a day are an operator's, and a program that
+// TestRejectionNeverForces: twenty forced refreshes a day are an operator's, and a program that
 // rejects all it gets would spend them in ten minutes.
-func TestARejectionNeverForces(t *testing.T) {
+func TestRejectionNeverForces(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		forced := 0
 		up := &upstream{answer: func(_ context.Context, ask fetchers.Ask, n int) (fetchers.Token, error) {

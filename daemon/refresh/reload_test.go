@@ -15,8 +15,8 @@ import (
 	"tokend/fetchers"
 )
 
-// TestACallIsMadeByTheConfigurationInForce changes a secret while the parent is being asked for.
-func TestACallIsMadeByTheConfigurationInForce(t *testing.T) {
+// TestCallUsesCurrentConfiguration changes a secret while the parent is being asked for.
+func TestCallUsesCurrentConfiguration(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		parent := &upstream{answer: func(context.Context, fetchers.Ask, int) (fetchers.Token, error) {
 			time.Sleep(5 * time.Second)
@@ -258,10 +258,10 @@ func TestReloadDuringWrite(t *testing.T) {
 	})
 }
 
-// TestGrantsOfWhatIsNotConfiguredAreNotListed: of an account that was taken out of the
+// TestUnconfiguredGrantsNotListed: of an account that was taken out of the
 // configuration nothing is to be seen, by whatever verb; its customers' grants are kept, and back
 // with it.
-func TestGrantsOfWhatIsNotConfiguredAreNotListed(t *testing.T) {
+func TestUnconfiguredGrantsNotListed(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform("wxa", "wxb")
 		r := start(t, Config{Catalog: p.catalog()})

@@ -15,10 +15,10 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// TestOverviewIsOfTheConfiguration holds that the overview has every configured name and no
+// TestOverview holds that the overview has every configured name and no
 // customer's, says what STATUS would, and that looking makes nothing: no entry, and nobody who has
 // asked.
-func TestOverviewIsOfTheConfiguration(t *testing.T) {
+func TestOverview(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform("wxa", "wxb")
 		c := p.catalog()

@@ -13,7 +13,7 @@ import (
 	"tokend/fetchers/secret"
 )
 
-func TestARevokedCustomerIsGoneAtOnceAndComesBackClean(t *testing.T) {
+func TestRevokedCustomerReturns(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform("wxa", "wxb")
 		d := newDisk()
@@ -70,7 +70,7 @@ func TestARevokedCustomerIsGoneAtOnceAndComesBackClean(t *testing.T) {
 	})
 }
 
-func TestARevocationOutrunsTheExchangeOfWhatItEnds(t *testing.T) {
+func TestRevocationDuringExchange(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform("wxa")
 		inner := p.exchange
@@ -93,7 +93,7 @@ func TestARevocationOutrunsTheExchangeOfWhatItEnds(t *testing.T) {
 	})
 }
 
-func TestARevocationOutrunsAFetchThatIsUnderWay(t *testing.T) {
+func TestRevocationDuringFetch(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform("wxa")
 		p.token.answers(func(context.Context, fetchers.Ask, int) (fetchers.Token, error) {
@@ -121,9 +121,9 @@ func TestARevocationOutrunsAFetchThatIsUnderWay(t *testing.T) {
 	})
 }
 
-// TestARevocationWithinTheSecondOfAnAuthorization: WeChat tells whole seconds, and a grant that was
+// TestRevocationInSameSecond: WeChat tells whole seconds, and a grant that was
 // put has a finer time.
-func TestARevocationWithinTheSecondOfAnAuthorization(t *testing.T) {
+func TestRevocationInSameSecond(t *testing.T) {
 	for _, tc := range []struct {
 		name    string
 		later   time.Duration // of the revocation after the second of the grant
@@ -157,10 +157,10 @@ func TestARevocationWithinTheSecondOfAnAuthorization(t *testing.T) {
 	}
 }
 
-// TestARepeatedRevocationIsHarmless: WeChat repeats a message that was answered too late, and its
+// TestRepeatedRevocation: WeChat repeats a message that was answered too late, and its
 // clock may be ahead of the host's. A customer who has come back since must not be turned away
 // by it.
-func TestARepeatedRevocationIsHarmless(t *testing.T) {
+func TestRepeatedRevocation(t *testing.T) {
 	for _, ahead := range []time.Duration{0, time.Second, 5 * time.Minute} {
 		for name, comeBack := range map[string]func(r *rig) error{
 			"by a PUT": func(r *rig) error {
@@ -212,9 +212,9 @@ func TestARepeatedRevocationIsHarmless(t *testing.T) {
 	}
 }
 
-// TestARevocationOfLongAgoIsHistoryAfterManyRotations: of a grant that WeChat replaces with each
+// TestOldRevocation: of a grant that WeChat replaces with each
 // token, the value that the customer gave is not among those that are kept for long.
-func TestARevocationOfLongAgoIsHistoryAfterManyRotations(t *testing.T) {
+func TestOldRevocation(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform("wxa")
 		p.token.answers(func(_ context.Context, _ fetchers.Ask, n int) (fetchers.Token, error) {

@@ -176,9 +176,9 @@ func TestExpiredWantedAreHurried(t *testing.T) {
 	})
 }
 
-// TestScheduleGivesTheEarliest compares the schedule with a plain search, over entries that are put
+// TestScheduleEarliestFirst compares the schedule with a plain search, over entries that are put
 // in, moved and taken out.
-func TestScheduleGivesTheEarliest(t *testing.T) {
+func TestScheduleEarliestFirst(t *testing.T) {
 	for seed := range uint64(50) {
 		random := rand.New(rand.NewPCG(seed, 7))
 		s, want := newSchedule(2), map[*entry]clock.Instant{}

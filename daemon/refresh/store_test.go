@@ -41,9 +41,9 @@ func (s *lookedAt) All(table record.Table) iter.Seq2[record.Record, error] {
 	}
 }
 
-// TestNoHoldIsOverlooked holds that a hold is found whenever it was written, and that where there
+// TestHoldFilter holds that a hold is found whenever it was written, and that where there
 // is none nobody looks.
-func TestNoHoldIsOverlooked(t *testing.T) {
+func TestHoldFilter(t *testing.T) {
 	of := func(i int) record.Record {
 		return record.Record{Table: record.Holds, Key: fmt.Sprintf("name-%d", i), Value: []byte{byte(i)}}
 	}
@@ -101,9 +101,9 @@ func TestNoHoldIsOverlooked(t *testing.T) {
 	}
 }
 
-// TestTurns has many take the turns of several names, in any order and some of them twice: no two
-// have the same name at once, and nobody waits for ever.
-func TestTurns(t *testing.T) {
+// TestNameLocks locks several names from many goroutines, in any order and some of them twice: no
+// two hold the same name at once, and nobody waits for ever.
+func TestNameLocks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const names, takers, each = 6, 40, 50
 		var turns nameLocks
@@ -145,8 +145,8 @@ func TestTurns(t *testing.T) {
 	})
 }
 
-// TestATurnThatIsGivenUp holds that who stops waiting has taken nothing.
-func TestATurnThatIsGivenUp(t *testing.T) {
+// TestNameLockGivenUp holds that a caller that stops waiting holds no lock.
+func TestNameLockGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var turns nameLocks
 		end, err := turns.lock(t.Context(), "b")
@@ -170,9 +170,9 @@ func TestATurnThatIsGivenUp(t *testing.T) {
 	})
 }
 
-// TestFingerprintsTellNothingWithoutTheStore: a token is long, but a person that has one from
+// TestFingerprintsNeedTheStore: a token is long, but a person that has one from
 // elsewhere must not be able to look for it in a log.
-func TestFingerprintsTellNothingWithoutTheStore(t *testing.T) {
+func TestFingerprintsNeedTheStore(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		up := fresh(2 * time.Hour)
 		of := func(d *disk) (*rig, string) {
@@ -208,7 +208,7 @@ func TestFingerprintsTellNothingWithoutTheStore(t *testing.T) {
 	})
 }
 
-func TestAMarkThatCannotBeReadIsReplacedForThisRunOnly(t *testing.T) {
+func TestUnreadableFingerprintKey(t *testing.T) {
 	d := newDisk()
 	if err := d.Put(t.Context(), record.Record{Table: record.Keys, Key: fingerprintKey, Value: []byte{99}}); err != nil {
 		t.Fatal(err)
@@ -222,9 +222,9 @@ func TestAMarkThatCannotBeReadIsReplacedForThisRunOnly(t *testing.T) {
 	}
 }
 
-// TestMarkOfAnEarlierVersion holds that a stored key keeps its fingerprints and the keys of codes
-// over an upgrade.
-func TestMarkOfAnEarlierVersion(t *testing.T) {
+// TestFingerprintKeyOfEarlierVersion holds that a stored key keeps its fingerprints and the keys of
+// codes over an upgrade.
+func TestFingerprintKeyOfEarlierVersion(t *testing.T) {
 	d := newDisk()
 	if err := d.Put(t.Context(), record.Key{Name: fingerprintKey, Bytes: bytes.Repeat([]byte{7}, 32)}.Encode()); err != nil {
 		t.Fatal(err)

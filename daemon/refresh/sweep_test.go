@@ -55,10 +55,10 @@ func (d reluctant) Put(ctx context.Context, recs ...record.Record) error {
 	return d.disk.Put(ctx, recs...)
 }
 
-// TestNobodyWaitsForWhatIsDeleted holds that a start which finds much that has lapsed has loaded
+// TestDeletionDelaysNobody holds that a start which finds much that has lapsed has loaded
 // before that is deleted; and that what is fetched during it is deleted neither by the step that is
 // being written nor by a later one.
-func TestNobodyWaitsForWhatIsDeleted(t *testing.T) {
+func TestDeletionDelaysNobody(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		d := newDisk()
 		p, names := lapsed(t, d, 2*forgetBatch+1)
@@ -110,9 +110,9 @@ func TestNobodyWaitsForWhatIsDeleted(t *testing.T) {
 	})
 }
 
-// TestAStopEndsTheDeleting holds that a stop waits for no more than the step that is being written,
+// TestStopWhileDeleting holds that a stop waits for no more than the step that is being written,
 // and that the next start deletes the rest.
-func TestAStopEndsTheDeleting(t *testing.T) {
+func TestStopWhileDeleting(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		d := newDisk()
 		p, names := lapsed(t, d, 3*forgetBatch)
@@ -137,9 +137,9 @@ func TestAStopEndsTheDeleting(t *testing.T) {
 	})
 }
 
-// TestAMootHoldIsDeletedUnlessAnotherHasBegun holds that the hold in force is not taken for the
+// TestMootHoldDeleted holds that the hold in force is not taken for the
 // hold that was found.
-func TestAMootHoldIsDeletedUnlessAnotherHasBegun(t *testing.T) {
+func TestMootHoldDeleted(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		d, up := newDisk(), fresh(2*time.Hour)
 		of := func(settings string) catalog {

@@ -15,10 +15,10 @@ func without() catalog {
 	return specs(Spec{Name: app, Policy: policy.StableToken, Fetcher: fresh(2 * time.Hour)})
 }
 
-// TestAPushedTicketOutlivesAReloadWithoutItsAccount holds that of an account that is taken out of
+// TestTicketOutlivesReload holds that of an account that is taken out of
 // the configuration nothing is served, and that its ticket, which nobody can ask for, is there
 // again with it: its customers need not wait for the next push.
-func TestAPushedTicketOutlivesAReloadWithoutItsAccount(t *testing.T) {
+func TestTicketOutlivesReload(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p, d := newPlatform("wxa"), newDisk()
 		r := start(t, Config{Store: d, Catalog: p.catalog()})
@@ -54,9 +54,9 @@ func TestAPushedTicketOutlivesAReloadWithoutItsAccount(t *testing.T) {
 	})
 }
 
-// TestAPushedTicketOutlivesAStartWithoutItsAccount is the same over restarts; and what has
+// TestTicketOutlivesStart is the same over restarts; and what has
 // expired since is deleted.
-func TestAPushedTicketOutlivesAStartWithoutItsAccount(t *testing.T) {
+func TestTicketOutlivesStart(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p, d, boottime := newPlatform("wxa"), newDisk(), bootedNow()
 		run := func(c catalog) *rig {
@@ -93,9 +93,9 @@ func TestAPushedTicketOutlivesAStartWithoutItsAccount(t *testing.T) {
 	})
 }
 
-// TestAKeptTicketIsNotBelievedWhenTheClockWasTurnedBack holds that the ticket of an account that is
+// TestStoredTicketClockTurnedBack holds that the ticket of an account that is
 // configured again is served by the same rules as one of an account that always was.
-func TestAKeptTicketIsNotBelievedWhenTheClockWasTurnedBack(t *testing.T) {
+func TestStoredTicketClockTurnedBack(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p, d := newPlatform(), newDisk()
 		at := time.Now().Add(6 * time.Hour) // by the wall clock of the boot before

@@ -12,10 +12,10 @@ import (
 	"tokend/fetchers"
 )
 
-// TestCallsThatTheDiskRefusesToCountStayWithinTheQuota kills an engine after hours in which its
+// TestUncountedCallsWithinQuota kills an engine after hours in which its
 // disk has refused to count its calls, and holds all the calls of it and its heir to WeChat's
 // quota.
-func TestCallsThatTheDiskRefusesToCountStayWithinTheQuota(t *testing.T) {
+func TestUncountedCallsWithinQuota(t *testing.T) {
 	const quota = 100 // "100 calls an hour for each app"
 	bubble(t, func(t *testing.T) {
 		up := fresh(30 * time.Second) // more looks than there is room for
@@ -50,7 +50,7 @@ func TestCallsThatTheDiskRefusesToCountStayWithinTheQuota(t *testing.T) {
 	})
 }
 
-func TestADiskThatRefusesToCountKeepsTokensComing(t *testing.T) {
+func TestTokensWhileUncounted(t *testing.T) {
 	ups := map[*policy.Policy]*upstream{policy.RotatingToken: fresh(2 * time.Hour), policy.Ticket: repeating(2*time.Hour, 0, true), policy.CorpTicket: repeating(2*time.Hour, 0, true)}
 	for kind, up := range ups {
 		t.Run(kind.String(), func(t *testing.T) {
@@ -77,7 +77,7 @@ func TestADiskThatRefusesToCountKeepsTokensComing(t *testing.T) {
 	}
 }
 
-func TestAForcedRefreshThatCannotBeCountedIsNotMade(t *testing.T) {
+func TestForcedRefreshUncounted(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		up := &upstream{answer: func(_ context.Context, ask fetchers.Ask, _ int) (fetchers.Token, error) {
 			if ask.Force {

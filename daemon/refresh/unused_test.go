@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// TestARestartProlongsNoUse: what nobody asks for after a restart is not refreshed because of it,
+// TestRestartIsNoUse: what nobody asks for after a restart is not refreshed because of it,
 // whenever in its life and however often tokend is restarted; what is asked for is there all the
 // time.
-func TestARestartProlongsNoUse(t *testing.T) {
+func TestRestartIsNoUse(t *testing.T) {
 	for name, restarts := range map[string][]int{ // in minutes
 		"in mid-life": {60},
 		"when due":    {115},
@@ -50,9 +50,9 @@ func TestARestartProlongsNoUse(t *testing.T) {
 	}
 }
 
-// TestAStartShortlyBeforeTheEnd: nobody counts as having wanted anything before it. Who reads a
+// TestStartShortlyBeforeExpiry: nobody counts as having wanted anything before it. Who reads a
 // value that has less than a minute left is noticed in time.
-func TestAStartShortlyBeforeTheEnd(t *testing.T) {
+func TestStartShortlyBeforeExpiry(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const life = 2 * time.Hour
 		h := restHerd(t, life, ageing(400, life, 15*time.Second, 70*time.Second))
@@ -74,8 +74,8 @@ func TestAStartShortlyBeforeTheEnd(t *testing.T) {
 	})
 }
 
-// TestAReadInTheFirstMomentCounts: the clock may be at its beginning.
-func TestAReadInTheFirstMomentCounts(t *testing.T) {
+// TestFirstReadCounts: the clock may be at its beginning.
+func TestFirstReadCounts(t *testing.T) {
 	en := &entry{}
 	en.touch(0)
 	if en.lastAsked() == 0 {

@@ -15,7 +15,7 @@ import (
 	"tokend/fetchers"
 )
 
-func TestWatchersHearOfEveryChangeInOrder(t *testing.T) {
+func TestWatchersInOrder(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		up := fresh(2 * time.Hour)
 		r := start(t, Config{Catalog: specs(Spec{Name: app, Policy: policy.StableToken, Fetcher: up}, Spec{Name: "work/ww1/1/access_token", Policy: policy.CorpToken, Fetcher: fresh(time.Hour)})})

@@ -230,10 +230,10 @@ func TestPutsAllGivenUp(t *testing.T) {
 	}
 }
 
-// TestAFaultInAPut holds that it ends the connections that it is of, and no others.
-func TestAFaultInAPut(t *testing.T) { overBoth(t, tryAFaultInAPut) }
+// TestFaultInPut holds that it ends the connections that it is of, and no others.
+func TestFaultInPut(t *testing.T) { overBoth(t, tryFaultInPut) }
 
-func tryAFaultInAPut(t *testing.T, d driver) {
+func tryFaultInPut(t *testing.T, d driver) {
 	path, s, e := d.startGated(t)
 	close(e.gate)
 	other := dialSocket(t, path)

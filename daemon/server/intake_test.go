@@ -48,7 +48,7 @@ func (e *taker) Receive(_ context.Context, owner, signature, timestamp, nonce, e
 }
 
 // Every field arrives where it belongs, byte for byte, up to the longest there is.
-func TestWhatIsHandedInArrives(t *testing.T) {
+func TestFieldsArrive(t *testing.T) {
 	long := strings.Repeat("Q+/=", protocol.MaxEncrypt/4)
 	for _, tt := range []struct{ line, taken, answer string }{
 		{"PUT " + aGrant + " refresh@@@01", "put " + aGrant + " refresh@@@01", "OK\n"},

@@ -46,7 +46,7 @@ func TestRepliesKeepTheirOrder(t *testing.T) {
 }
 
 // The same on real sockets, where everything goes 200 times as fast.
-func TestRepliesKeepTheirOrderOnASocket(t *testing.T) {
+func TestReplyOrderOnSocket(t *testing.T) {
 	overBoth(t, func(t *testing.T, d driver) {
 		for seed := range uint64(size(10, 500)) {
 			t.Run(fmt.Sprint(seed), func(t *testing.T) {

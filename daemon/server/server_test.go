@@ -251,9 +251,9 @@ func TestFaultNumberInLog(t *testing.T) {
 	})
 }
 
-// TestManyFaultsAreSomeLines checks that many faults of a user log few lines. Each reply has the
+// TestManyFaultsFewLines checks that many faults of a user log few lines. Each reply has the
 // number of a line in the log, and the next line has the number of omitted ones.
-func TestManyFaultsAreSomeLines(t *testing.T) {
+func TestManyFaultsFewLines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
 		p := &peers{}

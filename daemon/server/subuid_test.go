@@ -44,7 +44,7 @@ func TestParseSubuids(t *testing.T) {
 
 // The uids of a range are their owner, in every limit. An operator is nobody's subordinate, and no
 // operator's range has an operator's freedom.
-func TestSubordinatesAreTheirOwner(t *testing.T) {
+func TestSubordinatesShareLimits(t *testing.T) {
 	us := &users{self: 990}
 	us.setSubordinates([]subordinate{{0, 99, 1000}, {985, 999, 1000}, {100_000, 165_535, 1000}, {200_000, 200_009, 0}, {300_000, 300_009, 990}})
 	for _, tt := range []struct {

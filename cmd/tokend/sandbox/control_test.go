@@ -78,9 +78,9 @@ func (s *screen) wait(t *testing.T, text string, n int) {
 	}
 }
 
-// TestCustomersComeByThemselves holds that each owner gets a ticket and then the authorization of
+// TestCustomersAuthorizeAtStart holds that each owner gets a ticket and then the authorization of
 // its customer.
-func TestCustomersComeByThemselves(t *testing.T) {
+func TestCustomersAuthorizeAtStart(t *testing.T) {
 	p := newWeb(t)
 	var out screen
 	s, stop := start(t, Config{Out: &out, Callback: p.address()})
