@@ -1,6 +1,7 @@
 package refresh
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -53,18 +54,19 @@ func (e *Engine) hostOf(parent string) *hostState {
 // calls and on their time. Once f has begun, ctx alone ends it; before, a stop of the engine does
 // too. failing reports that the last such call failed.
 func (e *Engine) slot(ctx context.Context, h *hostState, owner string, r rank, failing bool, f func(ctx context.Context) error) (err error) {
-	if err := e.base.Err(); err != nil {
+	if err := cmp.Or(e.base.Err(), ctx.Err()); err != nil {
 		return err
 	}
-	waiting, end := e.untilStop(ctx)
-	defer end()
-	round, err := h.enter(waiting, owner, r)
-	if err != nil {
-		return err
+	var whose any = owner
+	round, ok := h.try(whose)
+	if !ok {
+		if round, err = e.awaitPlace(ctx, h, whose, r); err != nil {
+			return err
+		}
 	}
 	defer func() {
 		api, ok := errors.AsType[*fetchers.APIError](err)
-		h.leave(e.clock.Now(), owner, round, ok && api.Code == h.Crowded && h.Crowded != 0)
+		h.leave(e.clock.Now(), whose, round, ok && api.Code == h.Crowded && h.Crowded != 0)
 	}()
 	if refusal := e.faulty(h, failing); refusal != nil {
 		return refusal
@@ -78,6 +80,13 @@ func (e *Engine) slot(ctx context.Context, h *hostState, owner string, r rank, f
 		e.countFault(h)
 	}
 	return err
+}
+
+// awaitPlace waits for a place at h until ctx or the engine ends.
+func (e *Engine) awaitPlace(ctx context.Context, h *hostState, owner any, r rank) (round int, err error) {
+	waiting, end := e.untilStop(ctx)
+	defer end()
+	return h.enter(waiting, owner, r)
 }
 
 // faulty returns the error of a caller whose call might be one faulty call too many.

@@ -176,8 +176,20 @@ const (
 	patient             // the schedule makes it
 )
 
-// enter waits for a place for a call of owner's. Each caller that entered leaves, with the round
-// that it entered in.
+// try enters for a call of owner's if there is a place for owner, and reports whether there was.
+// Then no call of owner's waits: it would have been let in before. Each caller that entered leaves,
+// with the round that it entered in.
+func (l *limiter) try(owner any) (round int, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.places.open(owner) {
+		return 0, false
+	}
+	l.places.take(owner)
+	return l.round, true
+}
+
+// enter is try, but waits for a place.
 func (l *limiter) enter(ctx context.Context, owner any, r rank) (round int, err error) {
 	place := make(chan struct{})
 	l.mu.Lock()
