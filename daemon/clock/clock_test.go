@@ -172,13 +172,13 @@ func TestStaleReadingNotPublished(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHost(t)
 		inner := h.c.boottime
-		read, goOn := make(chan struct{}), make(chan struct{})
+		read, resume := make(chan struct{}), make(chan struct{})
 		var stalls atomic.Bool
 		h.c.boottime = func() time.Duration {
 			at := inner()
 			if stalls.CompareAndSwap(true, false) {
 				close(read)
-				<-goOn
+				<-resume
 			}
 			return at
 		}
@@ -190,7 +190,7 @@ func TestStaleReadingNotPublished(t *testing.T) {
 		h.suspend(time.Hour)
 		h.mustPass(began, time.Hour)
 		newest := h.c.last.Load()
-		close(goOn)
+		close(resume)
 		<-done
 		if h.c.last.Load() != newest {
 			t.Error("the older reading was published over the newer one")

@@ -102,7 +102,7 @@ func TestDeadParentHeld(t *testing.T) {
 				t.Errorf("%d calls, a value: %v; want 2 and one", p.token.count(), ok)
 			}
 		},
-		"herd": func(t *testing.T) {
+		"many customers": func(t *testing.T) {
 			var children []string
 			for i := range 500 {
 				children = append(children, fmt.Sprint("wx", i))

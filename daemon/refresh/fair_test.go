@@ -100,7 +100,7 @@ func (w *site) start(t *testing.T) *Engine {
 	for name := range w.ends {
 		e.Cached([]byte(name), e.Now())
 	}
-	(&herd{Engine: e}).run(t)
+	(&busyPlatform{Engine: e}).run(t)
 	return e
 }
 

@@ -24,7 +24,7 @@ func TestManyDuePaced(t *testing.T) {
 		const n, life = crowd, 2 * time.Hour
 		const most = n * time.Second / paceFloor * 5 / 2
 		own := fresh(life)
-		h := newHerd(t, life, ageing(n, life, most/20, most), Spec{Name: app, Policy: policy.StableToken, Fetcher: own})
+		h := newBusyPlatform(t, life, ageing(n, life, most/20, most), Spec{Name: app, Policy: policy.StableToken, Fetcher: own})
 		synctest.Wait()
 		if own.count() != 1 {
 			t.Errorf("an account's own credential waits for those of customers")
@@ -53,7 +53,7 @@ func TestPaceRises(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const n, life = crowd, 2 * time.Hour
 		const most = n * time.Second / paceCeiling * 3 / 2
-		h := restHerd(t, life, ageing(n, life, most/4, most))
+		h := makeBusyPlatform(t, life, ageing(n, life, most/4, most))
 		h.latency = 50 * time.Millisecond // 8 workers would be too few
 		h.run(t)
 		time.Sleep(most)
@@ -74,7 +74,7 @@ func TestReadersNotPaced(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const n, life = crowd, 2 * time.Hour
 		const most = n * time.Second / paceCeiling / 4
-		h := newHerd(t, life, ageing(n, life, most/10, most))
+		h := newBusyPlatform(t, life, ageing(n, life, most/10, most))
 		time.Sleep(most)
 		for _, name := range h.names {
 			if _, ok := h.Cached([]byte(name)); ok {
@@ -104,8 +104,8 @@ func TestReadersNotPaced(t *testing.T) {
 func TestRequestedGoFirst(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const n, life = crowd, crowd * time.Second / 100
-		h := newHerd(t, life, ageing(n, life, life*5/8, life*5/8+1)) // and all are asked for now
-		time.Sleep(life * 5 / 16)                                    // they are not due before a quarter of their life is left
+		h := newBusyPlatform(t, life, ageing(n, life, life*5/8, life*5/8+1)) // and all are asked for now
+		time.Sleep(life * 5 / 16)                                            // they are not due before a quarter of their life is left
 		asked := map[string]bool{}
 		for i, name := range h.names {
 			if i%4 == 0 {
@@ -162,7 +162,7 @@ func TestAllDueInOutage(t *testing.T) {
 		t.Run(fmt.Sprint(tc.n, " ", tc.outage), func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				const life, lead = 2 * time.Hour, 10 * time.Minute
-				h := restHerd(t, life, ageing(tc.n, life, lead, lead+time.Minute))
+				h := makeBusyPlatform(t, life, ageing(tc.n, life, lead, lead+time.Minute))
 				h.latency, h.away = 50*time.Millisecond, true
 				h.run(t)
 				time.Sleep(tc.outage)
@@ -208,7 +208,7 @@ func TestPaceSuffices(t *testing.T) {
 		for i := range ages {
 			ages[i] = time.Duration(random.Int64N(int64(life * 3 / 4)))
 		}
-		h := newHerd(t, life, ages)
+		h := newBusyPlatform(t, life, ages)
 		for range 20 {
 			time.Sleep(life / 4)
 			for _, name := range h.names {
@@ -236,7 +236,7 @@ func TestExpiryWhilePaced(t *testing.T) {
 		for i := range ages {
 			ages[i] = 2*time.Hour - time.Second
 		}
-		h := newHerd(t, 2*time.Hour, ages)
+		h := newBusyPlatform(t, 2*time.Hour, ages)
 		_, _, w := h.Watch(platform+"/wx", nil)
 		time.Sleep(time.Second)
 		synctest.Wait()

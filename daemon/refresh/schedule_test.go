@@ -154,7 +154,7 @@ func TestNeedsSampled(t *testing.T) {
 func TestExpiredWantedAreHurried(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const n = crowd / 2
-		h := restHerd(t, 2*time.Hour, ageing(n, 2*time.Hour, time.Second, 2*time.Second))
+		h := makeBusyPlatform(t, 2*time.Hour, ageing(n, 2*time.Hour, time.Second, 2*time.Second))
 		h.away = true
 		h.run(t)
 		time.Sleep(time.Minute)

@@ -19,14 +19,14 @@ type stalled struct {
 	*disk
 	table  record.Table
 	reads  atomic.Bool // the next read is to stall; it does when this is false again
-	goOn   chan struct{}
+	resume chan struct{}
 	stalls chan struct{}
 }
 
 func (s *stalled) stall(table record.Table) {
 	if table == s.table && s.reads.CompareAndSwap(true, false) {
 		close(s.stalls)
-		<-s.goOn
+		<-s.resume
 	}
 }
 
@@ -61,7 +61,7 @@ func TestEarlyReadNotRevived(t *testing.T) {
 					d := newDisk()
 					keep(t, d, keptCustomer{child: "wxa", boot: thisBoot, left: time.Hour})
 					d.walk = make(chan struct{})
-					s := &stalled{disk: d, table: table, goOn: make(chan struct{}), stalls: make(chan struct{})}
+					s := &stalled{disk: d, table: table, resume: make(chan struct{}), stalls: make(chan struct{})}
 					r := start(t, Config{Store: s, Catalog: newPlatform("wxa").catalog(), Boot: thisBoot, Boottime: bootedNow(), Ahead: true})
 					synctest.Wait() // the loading has read the grants
 					s.reads.Store(true)
@@ -73,7 +73,7 @@ func TestEarlyReadNotRevived(t *testing.T) {
 					if err := do(r); err != nil {
 						t.Fatal(err)
 					}
-					close(s.goOn)
+					close(s.resume)
 					if err := <-read; (err == nil) != (what == "nothing") {
 						t.Errorf("the reader got %v", err)
 					}
@@ -97,7 +97,7 @@ func TestEarlyReadExpired(t *testing.T) {
 				d := newDisk()
 				keep(t, d, keptCustomer{child: "wxa", boot: thisBoot, left: time.Minute})
 				d.walk = make(chan struct{})
-				s := &stalled{disk: d, table: table, goOn: make(chan struct{}), stalls: make(chan struct{})}
+				s := &stalled{disk: d, table: table, resume: make(chan struct{}), stalls: make(chan struct{})}
 				r := start(t, Config{Store: s, Catalog: newPlatform("wxa").catalog(), Boot: thisBoot, Boottime: bootedNow(), Ahead: true})
 				synctest.Wait() // the loading has read the grants
 				s.reads.Store(true)
@@ -105,7 +105,7 @@ func TestEarlyReadExpired(t *testing.T) {
 				go func() { v, _ := r.get(customer("wxa", "access_token")); read <- v }()
 				<-s.stalls
 				time.Sleep(2 * time.Minute)
-				close(s.goOn)
+				close(s.resume)
 				synctest.Wait()
 				close(d.walk)
 				if v := <-read; v != "" {
@@ -135,7 +135,7 @@ func TestInheritedHoldConfirmed(t *testing.T) {
 		_, err := r.get(name)
 		mustReason(t, err, credential.Reauth)
 		r.stop()
-		s := &stalled{disk: d, table: record.Holds, goOn: make(chan struct{}), stalls: make(chan struct{})}
+		s := &stalled{disk: d, table: record.Holds, resume: make(chan struct{}), stalls: make(chan struct{})}
 		r = start(t, Config{Store: s, Catalog: p.catalog()})
 		_, err = r.get(name)
 		mustReason(t, err, credential.Reauth)
@@ -146,7 +146,7 @@ func TestInheritedHoldConfirmed(t *testing.T) {
 		go func() { _, err := r.get(name); read <- err }()
 		<-s.stalls
 		r.mustPut(grant, "new")
-		close(s.goOn)
+		close(s.resume)
 		if err := <-read; err != nil {
 			t.Error(err)
 		}
@@ -159,7 +159,7 @@ func TestInheritedHoldConfirmed(t *testing.T) {
 func TestEntryOfARemovedAccount(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		name := customer("wxa", "access_token")
-		s := &stalled{disk: newDisk(), table: record.Grants, goOn: make(chan struct{}), stalls: make(chan struct{})}
+		s := &stalled{disk: newDisk(), table: record.Grants, resume: make(chan struct{}), stalls: make(chan struct{})}
 		keep(t, s.disk, keptCustomer{child: "wxa", none: true})
 		r := start(t, Config{Store: s, Catalog: newPlatform("wxa").catalog()})
 		synctest.Wait()
@@ -168,7 +168,7 @@ func TestEntryOfARemovedAccount(t *testing.T) {
 		go func() { _, err := r.get(name); read <- err }()
 		<-s.stalls
 		r.SetCatalog(without())
-		close(s.goOn)
+		close(s.resume)
 		mustReason(t, <-read, credential.NotFound)
 		if r.index.get(name) != nil {
 			t.Error("it has an entry")

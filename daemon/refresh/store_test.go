@@ -106,7 +106,7 @@ func TestHoldFilter(t *testing.T) {
 func TestNameLocks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const names, takers, each = 6, 40, 50
-		var turns nameLocks
+		var locks nameLocks
 		var holders [names]atomic.Int32
 		var wg sync.WaitGroup
 		for taker := range takers {
@@ -120,7 +120,7 @@ func TestNameLocks(t *testing.T) {
 						have[n] = true
 						want = append(want, fmt.Sprint("name", n))
 					}
-					end, err := turns.lock(t.Context(), want...)
+					end, err := locks.lock(t.Context(), want...)
 					if err != nil {
 						t.Error(err)
 						return
@@ -139,8 +139,8 @@ func TestNameLocks(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		if len(turns.held) != 0 {
-			t.Errorf("left: %v", turns.held)
+		if len(locks.held) != 0 {
+			t.Errorf("left: %v", locks.held)
 		}
 	})
 }
@@ -148,24 +148,24 @@ func TestNameLocks(t *testing.T) {
 // TestNameLockGivenUp holds that a caller that stops waiting holds no lock.
 func TestNameLockGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var turns nameLocks
-		end, err := turns.lock(t.Context(), "b")
+		var locks nameLocks
+		end, err := locks.lock(t.Context(), "b")
 		if err != nil {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if _, err := turns.lock(ctx, "c", "b", "a"); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := locks.lock(ctx, "c", "b", "a"); !errors.Is(err, context.DeadlineExceeded) {
 			t.Fatalf("got %v", err)
 		}
-		free, err := turns.lock(t.Context(), "a", "c", "a")
+		free, err := locks.lock(t.Context(), "a", "c", "a")
 		if err != nil {
 			t.Fatal(err)
 		}
 		free()
 		end()
-		if len(turns.held) != 0 {
-			t.Errorf("left: %v", turns.held)
+		if len(locks.held) != 0 {
+			t.Errorf("left: %v", locks.held)
 		}
 	})
 }

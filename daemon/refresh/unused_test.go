@@ -55,7 +55,7 @@ func TestRestartIsNoUse(t *testing.T) {
 func TestStartShortlyBeforeExpiry(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const life = 2 * time.Hour
-		h := restHerd(t, life, ageing(400, life, 15*time.Second, 70*time.Second))
+		h := makeBusyPlatform(t, life, ageing(400, life, 15*time.Second, 70*time.Second))
 		for _, name := range h.names {
 			h.index.get(name).asked.Store(0)
 		}

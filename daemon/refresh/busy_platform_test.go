@@ -15,9 +15,9 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// herd is a platform with many customers that are all in use, over a WeChat that notes who was
-// fetched when.
-type herd struct {
+// busyPlatform is a platform with many customers that are all in use, over a WeChat that notes who
+// was fetched when.
+type busyPlatform struct {
 	*Engine
 	names []string
 
@@ -35,7 +35,7 @@ type herd struct {
 
 // late returns how many were fetched after their value had expired, and fails for those that were
 // not fetched, or twice.
-func (h *herd) late(t *testing.T) (n int) {
+func (h *busyPlatform) late(t *testing.T) (n int) {
 	t.Helper()
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -56,7 +56,7 @@ func (h *herd) late(t *testing.T) (n int) {
 }
 
 // seconds returns how many calls were answered in each second from the first one on.
-func (h *herd) seconds() (counts []int) {
+func (h *busyPlatform) seconds() (counts []int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, c := range h.calls {
@@ -71,7 +71,7 @@ func (h *herd) seconds() (counts []int) {
 
 // mustGrowSlowly fails if there were more calls in a second than the pace allows after the one
 // before.
-func (h *herd) mustGrowSlowly(t *testing.T) {
+func (h *busyPlatform) mustGrowSlowly(t *testing.T) {
 	t.Helper()
 	before := 0
 	for i, n := range h.seconds() {
@@ -84,27 +84,29 @@ func (h *herd) mustGrowSlowly(t *testing.T) {
 }
 
 // Cached is the engine's, at this moment.
-func (h *herd) Cached(name []byte) (credential.Value, bool) { return h.Engine.Cached(name, h.Now()) }
+func (h *busyPlatform) Cached(name []byte) (credential.Value, bool) {
+	return h.Engine.Cached(name, h.Now())
+}
 
 type call struct {
 	name string
 	at   time.Time
 }
 
-// newHerd makes an engine and runs it.
-func newHerd(t *testing.T, life time.Duration, ages []time.Duration, accounts ...Spec) *herd {
+// newBusyPlatform makes an engine and runs it.
+func newBusyPlatform(t *testing.T, life time.Duration, ages []time.Duration, accounts ...Spec) *busyPlatform {
 	t.Helper()
-	h := restHerd(t, life, ages, accounts...)
+	h := makeBusyPlatform(t, life, ages, accounts...)
 	h.run(t)
 	return h
 }
 
-// restHerd makes an engine over a disk with a customer for each of ages, which says how long ago
-// its value of the given life was fetched. All are in use. accounts are due accounts of tokend's
-// own.
-func restHerd(t *testing.T, life time.Duration, ages []time.Duration, accounts ...Spec) *herd {
+// makeBusyPlatform makes an engine over a disk with a customer for each of ages, which says how
+// long ago its value of the given life was fetched. All are in use. accounts are due accounts of
+// tokend's own.
+func makeBusyPlatform(t *testing.T, life time.Duration, ages []time.Duration, accounts ...Spec) *busyPlatform {
 	t.Helper()
-	h := &herd{end: map[string]time.Time{}, read: map[string]bool{}, waits: map[string]int{}}
+	h := &busyPlatform{end: map[string]time.Time{}, read: map[string]bool{}, waits: map[string]int{}}
 	now := time.Now()
 	kept := func(name string, age, life time.Duration) record.Record {
 		issued := record.Moment{Wall: now.Add(-age), Since: day - age}
@@ -166,7 +168,7 @@ func restHerd(t *testing.T, life time.Duration, ages []time.Duration, accounts .
 }
 
 // run runs the engine until the test ends.
-func (h *herd) run(t *testing.T) {
+func (h *busyPlatform) run(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- h.Run(ctx) }()
