@@ -11,10 +11,10 @@ import (
 	"tokend/daemon/web"
 )
 
-// endpoint is an HTTP listener that a reload can open, move and close. A reload calls prepare, which
-// binds the new address, and then apply or undo of the [move]. So it can still be refused after it
-// has bound. The zero value is an endpoint without a listener. Only one goroutine calls prepare and
-// the methods of moves.
+// endpoint is an HTTP listener that a reload can open, move and close. A reload calls prepare,
+// which binds the new address, and then apply or undo of the [move]. So a reload can still be
+// refused after it has bound. The zero value is an endpoint without a listener. Only one goroutine
+// calls prepare and the methods of moves.
 type endpoint struct {
 	mu      sync.Mutex
 	current *listening       // nil: no listener

@@ -9,9 +9,9 @@ import (
 // excerptWidth is the maximum number of characters of a line that are shown.
 const excerptWidth = 90
 
-// excerpt returns a line of the file and, below it, a caret at the byte column. Values are replaced
-// by dots, because a line with a mistake may contain a secret anywhere: only words that are keys are
-// shown, and only where a key can be.
+// excerpt returns a line of the file and, below it, a caret at the byte column. A line with a
+// mistake may contain a secret anywhere. So everything is replaced by dots, except punctuation, and
+// words that are keys where a key can be.
 func excerpt(line string, column int) string {
 	var shown []rune
 	caret := -1

@@ -65,7 +65,7 @@ type Config struct {
 	// Unix sockets only.
 	peer func(net.Conn) (access.Peer, error)
 
-	lineTimeout, writeTimeout, waitTimeout, gracePeriod time.Duration
+	lineTimeout, writeTimeout, waitTimeout, silentGrace, gracePeriod time.Duration
 
 	// codec returns the codec for a connection's first byte; nil for the protocol's.
 	codec func(first byte) codec
@@ -88,6 +88,10 @@ const (
 	// times the timeout of a call, and less than the 35 s that clients wait. The fetch continues.
 	waitTimeout = 30 * time.Second
 
+	// silentGrace is how long a connection that has sent no request yet may still send one when the
+	// server stops. Its peer has usually connected in the same moment, and is about to write.
+	silentGrace = 100 * time.Millisecond
+
 	// gracePeriod is how long connections may take to end when the server stops. Systemd waits for
 	// 90 s. Calls for rotating credentials may use up most of that.
 	gracePeriod = 5 * time.Second
@@ -104,6 +108,7 @@ func (c Config) complete() Config {
 	c.lineTimeout = cmp.Or(c.lineTimeout, lineTimeout)
 	c.writeTimeout = cmp.Or(c.writeTimeout, writeTimeout)
 	c.waitTimeout = cmp.Or(c.waitTimeout, waitTimeout)
+	c.silentGrace = cmp.Or(c.silentGrace, silentGrace)
 	c.gracePeriod = cmp.Or(c.gracePeriod, gracePeriod)
 	return c
 }

@@ -50,8 +50,10 @@ type conn struct {
 	borrowed bool // from an event loop, which does the next read
 	warn     bool // pause is to log that the user is slowed
 
+	served bool // the first request has been consumed; set by the owner, under mu
+
 	mu    sync.Mutex // guards the read deadline between serve and wake
-	awake bool       // every read ends at once
+	awake bool       // the server stops
 }
 
 // errIdle says that a borrowed connection can be returned.
@@ -126,6 +128,9 @@ func (c *conn) act(ctx context.Context, next action) error {
 // consumed records that n bytes have been consumed.
 func (c *conn) consumed(n int) {
 	c.releaseLong()
+	if n > 0 && !c.served {
+		c.began()
+	}
 	if n > 0 && c.deadline == lineDeadline {
 		c.deadline = idleDeadline // that request has ended; another one may have begun
 	}
@@ -363,13 +368,27 @@ func (c *conn) linger() {
 // longAgo is a deadline that has passed: it ends the current read and every further one.
 var longAgo = time.Unix(1, 0)
 
-// wake ends the current read and every further one, for good. Requests that have been read are
-// still answered.
+// wake ends the current read and every further one, for good: at once, or after silentGrace while
+// the first request has not arrived. Requests that have been read are still answered.
 func (c *conn) wake() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.awake = true
-	_ = c.nc.SetReadDeadline(longAgo)
+	if c.served {
+		_ = c.nc.SetReadDeadline(longAgo)
+	} else {
+		_ = c.nc.SetReadDeadline(time.Now().Add(c.server.cfg.silentGrace))
+	}
+}
+
+// began records that the first request has been consumed.
+func (c *conn) began() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.served = true
+	if c.awake {
+		_ = c.nc.SetReadDeadline(longAgo)
+	}
 }
 
 // setReadDeadline can fail on a closed connection only. The next read reports that.

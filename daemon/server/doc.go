@@ -106,9 +106,10 @@
 // Since Linux 6.16 the kernel refuses descriptors that a peer passes (SCM_RIGHTS). An older one
 // drops them; in a loop, bytes behind them may wait until the peer sends more.
 //
-// When Serve is stopped, it accepts no more connections and closes idle ones. Requests that have
-// been read are answered, with SHUTDOWN if they would have to wait. Watches are closed. Connections
-// that remain after gracePeriod are cut.
+// When Serve is stopped, it accepts no more connections and closes idle ones. A connection that has
+// sent no request yet may send one within 100 ms, because its peer has probably just connected.
+// Requests that have been read are answered, with SHUTDOWN if they would have to wait. Watches are
+// closed. Connections that remain after gracePeriod are cut.
 //
 // # Goroutines
 //

@@ -238,7 +238,8 @@ func (l *loop) runAlarms() {
 	}
 }
 
-// stop ends the members that are not waiting. conns.stop wakes those that are lent.
+// stop ends the members that are not waiting, after what they have sent is answered. Those that
+// have sent no request yet have silentGrace. conns.stop wakes those that are lent.
 func (l *loop) stop() {
 	if l.stopping {
 		return
@@ -252,7 +253,26 @@ func (l *loop) stop() {
 			m.paused = false
 			l.lend(m, slow) // what has been read is answered without delay
 		default:
-			l.end(m, nil)
+			l.alarms.set(&m.alarm, l.now()+l.server.cfg.silentGrace)
+			l.guard(m, l.lastRead)
 		}
 	}
+}
+
+// lastRead answers what m has sent while the loop stops: closing a connection with unread bytes
+// would reset it.
+func (l *loop) lastRead(m *member) {
+	l.attend(m, 0)
+	if l.members[m.wire.Descriptor()] == m && !m.lent && !m.paused && m.batch == nil {
+		l.depart(m)
+	}
+}
+
+// depart ends m while the loop stops, unless m is still to send its first request. It reports
+// whether m has ended.
+func (l *loop) depart(m *member) bool {
+	if m.conn.served {
+		l.end(m, nil)
+	}
+	return m.conn.served
 }

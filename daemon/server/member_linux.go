@@ -173,8 +173,12 @@ func (l *loop) keep(m *member, out []byte) {
 
 // listen waits for a request of m.
 func (l *loop) listen(m *member) {
+	if l.stopping && l.depart(m) {
+		return
+	}
 	c, cfg, idle := &m.conn, &l.server.cfg, l.server.limits.Load().idle
 	switch {
+	case l.stopping: // the alarm is stop's
 	case c.in.len() > 0:
 		l.busy(m)
 		if c.deadline != lineDeadline {
