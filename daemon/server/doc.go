@@ -70,7 +70,7 @@
 // # Audit
 //
 // The log named "audit" says who has changed something, and who was refused (audit.go). Reads are
-// counted for each credential and shown by STATUS (usage.go). Both are bounded whatever peers do.
+// counted for each credential and shown by STATUS (value.go). Both are bounded whatever peers do.
 // So are log lines about faults (errors.go): with a disk that refuses writes, each request would
 // log one.
 //

@@ -1,7 +1,10 @@
 package server
 
 import (
+	"cmp"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"tokend/daemon/advice"
@@ -149,4 +152,30 @@ func yesNo(b bool) string {
 		return "yes"
 	}
 	return "no"
+}
+
+// usedBy returns the users that have read a credential, as www-data=120,root=3, the most frequent
+// first; "" for none.
+func usedBy(readers *credential.Readers, names *names) string {
+	if readers == nil {
+		return ""
+	}
+	all := readers.List()
+	slices.SortFunc(all, func(a, b credential.Reader) int {
+		return cmp.Or(cmp.Compare(b.Reads, a.Reads), cmp.Compare(a.UID, b.UID))
+	})
+	var b strings.Builder
+	for i, r := range all {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		if r.Rest {
+			b.WriteString("others")
+		} else {
+			b.WriteString(names.of(r.UID))
+		}
+		b.WriteByte('=')
+		b.WriteString(strconv.FormatInt(r.Reads, 10))
+	}
+	return b.String()
 }

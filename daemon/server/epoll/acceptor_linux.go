@@ -2,6 +2,7 @@ package epoll
 
 import (
 	"os"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -48,4 +49,10 @@ func (a *Acceptor) Resume() error {
 func (a *Acceptor) Close() {
 	a.Pause()
 	_ = unix.Close(a.fd)
+}
+
+// accept returns the next connection in the queue of fd.
+func accept(fd int) (int, error) {
+	n, _, errno := syscall.RawSyscall6(unix.SYS_ACCEPT4, uintptr(fd), 0, 0, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
+	return int(n), errnoErr(errno)
 }

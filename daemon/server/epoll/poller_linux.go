@@ -153,3 +153,14 @@ func (p *Poller) CloseAll() {
 	}
 	p.closing = p.closing[:0]
 }
+
+// closeSocket closes fd. A Unix socket does not linger.
+func closeSocket(fd int) { _, _, _ = syscall.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0) }
+
+// errnoErr returns errno as an error, nil for 0.
+func errnoErr(errno syscall.Errno) error {
+	if errno == 0 {
+		return nil
+	}
+	return errno
+}

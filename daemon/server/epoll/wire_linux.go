@@ -5,7 +5,9 @@ import (
 	"net"
 	"os"
 	"sync"
+	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -236,3 +238,41 @@ func (w *Wire) Close() error {
 
 func (w *Wire) LocalAddr() net.Addr  { return &net.UnixAddr{Net: "unix"} }
 func (w *Wire) RemoteAddr() net.Addr { return &net.UnixAddr{Net: "unix"} }
+
+// ErrAgain says that nothing is pending.
+var ErrAgain error = unix.EAGAIN
+
+// receive reads into b, which is not empty. It returns 0 and no error if the peer will send nothing
+// more. Like send, it never waits, because the descriptors of a loop are non-blocking.
+func receive(fd int, b []byte) (int, error) {
+	for {
+		n, _, errno := syscall.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), 0, 0, 0)
+		switch errno {
+		case 0:
+			raceReceived()
+			return int(n), nil
+		case unix.EINTR:
+		default:
+			return 0, errno
+		}
+	}
+}
+
+// send writes as much of b as the kernel takes, and returns how much that is. EAGAIN is not an
+// error.
+func send(fd int, b []byte) (sent int, err error) {
+	raceSending()
+	for sent < len(b) {
+		n, _, errno := syscall.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&b[sent])), uintptr(len(b)-sent), unix.MSG_NOSIGNAL, 0, 0)
+		switch errno {
+		case 0:
+			sent += int(n)
+		case unix.EINTR:
+		case unix.EAGAIN:
+			return sent, nil
+		default:
+			return sent, errno
+		}
+	}
+	return sent, nil
+}
