@@ -76,12 +76,15 @@ type Daemon struct {
 	server    *server.Server
 	inbox     *inbox.Inbox
 	listeners []net.Listener
-	http      endpoint
+	http      endpoint // of callbacks
+	pages     endpoint
 	calls     *catalog.Calls
 	throttle  *throttle.Budget // of long work
 	began     time.Time
 	loaded    atomic.Int64 // when file was read, in Unix nanoseconds
 	named     atomic.Bool  // metrics have series for each credential and account
+	monitors  atomic.Pointer[web.Monitors]
+	running   atomic.Bool  // Run has begun, and no stop has
 	saved     atomic.Int64 // when the last complete backup was sent, in Unix seconds; 0 for never
 
 	reload sync.Mutex // serializes Reload; guards file
@@ -181,11 +184,12 @@ func (d *Daemon) open() (err error) {
 		Subuids: d.cfg.Subuids,
 		Limits:  limits(file),
 	})
-	http, err := d.http.prepare(listen(file), func() *web.Server { return d.newWeb(file.HTTP) })
+	d.setPages(file.Pages)
+	moves, err := d.prepare(file)
 	if err != nil {
 		return err
 	}
-	http.apply()
+	moves.apply()
 	return descriptors.Check(len(d.listeners))
 }
 
@@ -236,8 +240,11 @@ func (d *Daemon) Run(ctx context.Context) error {
 		sockets.Go(func() error { return d.server.Serve(socketsCtx, ln) })
 	}
 	sockets.Go(func() error { return d.http.run(socketsCtx) })
+	sockets.Go(func() error { return d.pages.run(socketsCtx) })
+	d.running.Store(true)
 	sockets.Go(func() error {
 		<-socketsCtx.Done()
+		d.running.Store(false)
 		d.throttle.Lift() // long work in flight finishes at full speed
 		if d.cfg.Stopping != nil {
 			d.cfg.Stopping()
@@ -264,6 +271,7 @@ func (d *Daemon) Close() error {
 		errs = append(errs, ln.Close())
 	}
 	d.http.close()
+	d.pages.close()
 	return errors.Join(append(errs, d.close())...)
 }
 

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"net"
+	"strings"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
 
+	"tokend/daemon/server/socket"
 	"tokend/daemon/web"
 )
 
@@ -22,6 +24,18 @@ type endpoint struct {
 	ended   bool             // run has returned or returns soon
 }
 
+// pagesMode lets every user connect to the Unix socket of the pages. The peer's rights decide what
+// the user sees.
+const pagesMode = 0o666
+
+// listen binds an address: host:port, or "unix:" and a path.
+func listen(addr string) (net.Listener, error) {
+	if path, unix := strings.CutPrefix(addr, "unix:"); unix {
+		return socket.Listen(path, pagesMode)
+	}
+	return web.Listen(addr)
+}
+
 // listening is one listener of an endpoint. It has a server of its own, because a [web.Server]
 // serves once.
 type listening struct {
@@ -33,7 +47,7 @@ type listening struct {
 }
 
 func newListening(addr string, server func() *web.Server) (*listening, error) {
-	ln, err := web.Listen(addr)
+	ln, err := listen(addr)
 	if err != nil {
 		return nil, err
 	}
@@ -146,6 +160,14 @@ func (m move) apply() bool {
 	}
 	m.endpoint.replace(m.new)
 	return true
+}
+
+// address returns the new address for the log.
+func (m move) address() string {
+	if m.new == nil {
+		return "none"
+	}
+	return m.new.addr
 }
 
 // undo makes the endpoint continue at the old address. Its error is that the address is in use.

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"maps"
+	"net"
 	"os"
 	"slices"
 	"strings"
@@ -14,13 +15,18 @@ import (
 	"tokend/daemon/credential"
 	"tokend/daemon/metrics"
 	"tokend/daemon/page"
+	"tokend/daemon/server/socket"
 	"tokend/daemon/survey"
 	"tokend/daemon/web"
 )
 
-// newWeb returns the HTTP server for callbacks, metrics and the status page. Pages are made per
-// request.
-func (d *Daemon) newWeb(h *config.HTTP) *web.Server {
+// newCallbacks returns the HTTP server for callbacks.
+func (d *Daemon) newCallbacks() *web.Server {
+	return web.New(web.Config{Inbox: d.inbox, Ready: d.ready, Logger: d.log.Named("web")})
+}
+
+// newPages returns the HTTP server for metrics and the status page. Pages are made per request.
+func (d *Daemon) newPages() *web.Server {
 	s := &surveyor{Daemon: d}
 	scrape, status := metrics.New(s.measure), page.New(s.overview)
 	show := func(_ context.Context, ask web.Ask) (web.View, error) {
@@ -28,7 +34,6 @@ func (d *Daemon) newWeb(h *config.HTTP) *web.Server {
 		return web.View{Type: page.Type, Language: language, Policy: status.Policy(), Body: body}, err
 	}
 	server := web.New(web.Config{
-		Inbox: d.inbox,
 		Pages: map[string]web.Page{
 			"/":       show,
 			"/status": show,
@@ -37,18 +42,34 @@ func (d *Daemon) newWeb(h *config.HTTP) *web.Server {
 				return web.View{Type: metrics.ContentType, Write: write}, err
 			},
 		},
-		Sees:   d.maySeePages,
+		Sees:   func(uid uint32) bool { return d.maySeePages(access.PeerOf(uid)) },
+		Admits: d.admits,
+		Ready:  d.ready,
 		Unseen: func(ask web.Ask) (language, text string) { return page.Unseen(ask.Language, ask.Accept) },
 		Logger: d.log.Named("web"),
 	})
-	d.setPages(server, h)
+	server.SetMonitors(*d.monitors.Load())
 	return server
 }
 
-// setPages applies the settings of h to the pages.
-func (d *Daemon) setPages(server *web.Server, h *config.HTTP) {
-	server.SetMonitors(h.Monitors)
-	d.named.Store(h.CredentialMetrics)
+// setPages applies the settings of p, nil for no pages, to the current and the next pages.
+func (d *Daemon) setPages(p *config.Pages) {
+	if p == nil {
+		p = new(config.Pages)
+	}
+	d.monitors.Store((*web.Monitors)(&p.Monitors))
+	d.named.Store(p.CredentialMetrics)
+	d.pages.update(func(server *web.Server) { server.SetMonitors(p.Monitors) })
+}
+
+// ready reports whether the store is open and loaded, and the engine runs.
+func (d *Daemon) ready() bool {
+	select {
+	case <-d.engine.Loaded():
+		return d.running.Load()
+	default:
+		return false
+	}
 }
 
 // surveyor makes surveys of a running daemon.
@@ -152,12 +173,17 @@ func (s *surveyor) count() credential.Census {
 	return s.census
 }
 
-// maySeePages reports whether the user uid of this host may see the status page and the metrics. A
-// user may if the socket would show the user the same.
-func (d *Daemon) maySeePages(uid uint32) bool {
-	if uid == 0 || uid == uint32(os.Geteuid()) {
+// maySeePages reports whether a user of this host may see the status page and the metrics. A user
+// may if the socket would show the user the same.
+func (d *Daemon) maySeePages(peer access.Peer) bool {
+	if peer.UID == 0 || peer.UID == uint32(os.Geteuid()) {
 		return true
 	}
-	peer := access.PeerOf(uid)
 	return d.server.RightsOf(peer).MaySeePages() && access.MayConnect(d.listeners[0].Addr().String(), peer)
+}
+
+// admits is maySeePages for the peer of a connection over a Unix socket.
+func (d *Daemon) admits(nc net.Conn) (uid uint32, ok bool, err error) {
+	peer, err := socket.Peer(nc)
+	return peer.UID, err == nil && d.maySeePages(peer), err
 }

@@ -13,9 +13,11 @@ import (
 	"testing"
 	"time"
 
+	"tokend/daemon/access"
 	"tokend/daemon/catalog/catalogtest"
 	"tokend/daemon/config"
 	"tokend/fetchers/wechattest"
+	"tokend/protocol"
 )
 
 // fetchPage returns a page of a running daemon. It retries 503, which a busy machine can cause.
@@ -69,7 +71,7 @@ func fetchUnseen(t *testing.T, base, language string) string {
 func TestPages(t *testing.T) {
 	s, file := newPlatformSite(t)
 	d := s.start(file)
-	http := "http://" + d.http.addr().String()
+	http := "http://" + d.pages.addr().String()
 	s.pushTicket("wxcomponent")
 	canaries := []string{"component-secret", "component-signs", "provider-secret", "suite1-secret", "suite1-signs", "template-secret", catalogtest.AESKey1, catalogtest.AESKey2, catalogtest.AESKey3}
 	canaries = append(canaries, s.get("open_platform/wxcomponent/component_verify_ticket"), s.get("open_platform/wxcomponent/component_access_token"),
@@ -149,9 +151,9 @@ func TestPages(t *testing.T) {
 func TestScrapesDuringReloads(t *testing.T) {
 	s, file := newPlatformSite(t)
 	d := s.start(file)
-	base := "http://" + d.http.addr().String()
+	base := "http://" + d.pages.addr().String()
 	more := s.config(fmt.Sprintf(platformsTOML, freePort(t)) + accountsTOML[:strings.Index(accountsTOML, "[[open_work]]")])
-	more.HTTP = file.HTTP
+	more.HTTP, more.Pages = file.HTTP, file.Pages
 	more.Upstream = file.Upstream
 	stop := make(chan struct{})
 	var readers sync.WaitGroup
@@ -229,8 +231,9 @@ func TestPlainKind(t *testing.T) {
 	}
 }
 
-// TestMaySeePages checks that a user may see the pages if the user can connect to the socket and
-// the current rules, if any, grant LIST, STATUS and STATS on every name.
+// TestMaySeePages checks that a user may see the pages if the user can connect to the socket,
+// through all directories above it, and the current rules, if any, grant LIST, STATUS and STATS on
+// every name. Such a user need not have a right to read a value.
 func TestMaySeePages(t *testing.T) {
 	const known, other = 4_000_000_001, 4_000_000_002 // users without groups
 	s, file := newPlatformSite(t)
@@ -248,28 +251,36 @@ func TestMaySeePages(t *testing.T) {
 	}
 	for _, test := range []struct {
 		name         string
-		mode         os.FileMode
+		dir, mode    os.FileMode
 		access       []config.Access
 		known, other bool
 	}{
-		{"a socket of some, no rules", 0o660, nil, false, false},
-		{"a socket of all, no rules", 0o666, nil, true, true},
-		{"a socket of all, a rule for one", 0o666, rules("*"), true, false},
-		{"a socket of some, a rule for one who is not among them", 0o660, rules("*"), false, false},
-		{"a rule for some names", 0o666, rules("open_platform/*", "open_work/*"), false, false},
+		{"a socket of some, no rules", 0o755, 0o660, nil, false, false},
+		{"a socket of all, no rules", 0o755, 0o666, nil, true, true},
+		{"a socket of all in a private directory, no rules", 0o700, 0o666, nil, false, false},
+		{"a socket of all, a rule for one", 0o755, 0o666, rules("*"), true, false},
+		{"a socket of some, a rule for one who is not among them", 0o755, 0o660, rules("*"), false, false},
+		{"a rule for some names", 0o755, 0o666, rules("open_platform/*", "open_work/*"), false, false},
 	} {
+		if err := os.Chmod(s.dir, test.dir); err != nil {
+			t.Fatal(err)
+		}
 		reloaded(test.access)
 		if err := os.Chmod(file.Socket, test.mode); err != nil {
 			t.Fatal(err)
 		}
-		if got := d.maySeePages(known); got != test.known {
+		if got := d.maySeePages(access.PeerOf(known)); got != test.known {
 			t.Errorf("%s: known user: got %v, want %v", test.name, got, test.known)
 		}
-		if got := d.maySeePages(other); got != test.other {
+		if got := d.maySeePages(access.PeerOf(other)); got != test.other {
 			t.Errorf("%s: other user: got %v, want %v", test.name, got, test.other)
 		}
-		if !d.maySeePages(0) || !d.maySeePages(uint32(os.Geteuid())) {
+		if !d.maySeePages(access.Peer{}) || !d.maySeePages(access.Peer{UID: uint32(os.Geteuid())}) {
 			t.Errorf("%s: root or the daemon's own user sees nothing", test.name)
+		}
+		granted, _ := d.server.RightsOf(access.PeerOf(known)).May(protocol.VerbGet, []byte("open_work/wwprovider/provider_access_token"))
+		if test.access != nil && granted {
+			t.Errorf("%s: a user with the rights for the pages may read values", test.name)
 		}
 	}
 }

@@ -16,10 +16,13 @@ import (
 	"tokend/fetchers/wechattest"
 )
 
-// platformsTOML is catalogtest.TOML with a listener for pushes.
+// platformsTOML is catalogtest.TOML with listeners for pushes and pages.
 const platformsTOML = `
 [http]
 listen = "127.0.0.1:%d"
+
+[pages]
+listen = "127.0.0.1:0"
 ` + catalogtest.TOML
 
 // platformSite is a site whose WeChat knows the platforms and sends callbacks.

@@ -1,15 +1,15 @@
 package daemon
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
+
 	"tokend/daemon/catalog"
 	"tokend/daemon/config"
-	"tokend/daemon/web"
 )
 
 // Reload applies another configuration. Accounts that have not changed are neither fetched again
@@ -32,7 +32,7 @@ func (d *Daemon) Reload(ctx context.Context, file *config.Config) error {
 	if err != nil {
 		return err
 	}
-	http, err := d.http.prepare(listen(file), func() *web.Server { return d.newWeb(file.HTTP) })
+	moves, err := d.prepare(file)
 	if err != nil {
 		return err
 	}
@@ -54,10 +54,8 @@ func (d *Daemon) Reload(ctx context.Context, file *config.Config) error {
 		d.log.Warn("upstream_calls takes effect after a restart")
 	}
 	d.server.ReadSubuids()
-	if http.apply() {
-		d.log.Info("listening for HTTP", "address", cmp.Or(listen(file), "none"))
-	}
-	d.http.update(func(server *web.Server) { d.setPages(server, file.HTTP) })
+	d.setPages(file.Pages)
+	moves.apply()
 	d.file = file
 	d.loaded.Store(time.Now().UnixNano())
 	d.log.Info("configuration reloaded", "accounts", file.Accounts())
@@ -79,10 +77,38 @@ func fixed(before, after *config.Config) error {
 	return errors.Join(errs...)
 }
 
-// listen returns the address of the listener for HTTP, "" for none.
-func listen(file *config.Config) string {
-	if file.HTTP == nil {
-		return ""
+// moves are changes of the addresses of both endpoints that have been prepared.
+type moves struct {
+	http, pages move
+	log         hclog.Logger
+}
+
+// prepare binds the addresses in file. If it fails, the endpoints continue at the old addresses.
+func (d *Daemon) prepare(file *config.Config) (moves, error) {
+	m := moves{log: d.log}
+	var callbacks, pages string
+	if file.HTTP != nil {
+		callbacks = file.HTTP.Listen
 	}
-	return file.HTTP.Listen
+	if file.Pages != nil {
+		pages = file.Pages.Listen
+	}
+	var err error
+	if m.http, err = d.http.prepare(callbacks, d.newCallbacks); err != nil {
+		return m, fmt.Errorf("[http] listen: %w", err)
+	}
+	if m.pages, err = d.pages.prepare(pages, d.newPages); err != nil {
+		return m, errors.Join(fmt.Errorf("[pages] listen: %w", err), m.http.undo())
+	}
+	return m, nil
+}
+
+// apply makes the endpoints serve at the new addresses.
+func (m moves) apply() {
+	if m.http.apply() {
+		m.log.Info("listening for callbacks", "address", m.http.address())
+	}
+	if m.pages.apply() {
+		m.log.Info("listening for pages", "address", m.pages.address())
+	}
 }

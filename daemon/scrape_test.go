@@ -16,7 +16,7 @@ import (
 func TestCredentialMetrics(t *testing.T) {
 	s, file := newPlatformSite(t)
 	d := s.start(file)
-	base := "http://" + d.http.addr().String()
+	base := "http://" + d.pages.addr().String()
 	scrape := func() map[string]int {
 		var parser = expfmt.NewTextParser(model.UTF8Validation)
 		families, err := parser.TextToMetricFamilies(strings.NewReader(fetchPage(t, base, "/metrics", "")))
@@ -51,9 +51,9 @@ func TestCredentialMetrics(t *testing.T) {
 		})
 	}
 	for i := range 10 {
-		next, pages := *file, *file.HTTP
+		next, pages := *file, *file.Pages
 		pages.CredentialMetrics = i%2 == 1
-		next.HTTP = &pages
+		next.Pages = &pages
 		if err := d.Reload(t.Context(), &next); err != nil {
 			t.Fatal(err)
 		}
@@ -72,7 +72,7 @@ func TestCredentialMetrics(t *testing.T) {
 // TestScrapeHead checks that HEAD returns the content type of the metrics.
 func TestScrapeHead(t *testing.T) {
 	s, file := newPlatformSite(t)
-	base := "http://" + s.start(file).http.addr().String()
+	base := "http://" + s.start(file).pages.addr().String()
 	resp, err := http.Head(base + "/metrics")
 	if err != nil {
 		t.Fatal(err)

@@ -132,7 +132,7 @@ func TestNextHostInUse(t *testing.T) {
 	s := newSite(t)
 	second := newConduit(t, s.url)
 	const token, ticket = "official_account/wxrotating/access_token", "official_account/wxoa/jsapi_ticket"
-	accounts := fmt.Sprintf("%s\n[http]\nlisten = \"127.0.0.1:%d\"\n", accountsTOML, freePort(t))
+	accounts := accountsTOML + "\n[pages]\nlisten = \"127.0.0.1:0\"\n"
 	closed := newConduit(t, s.url)
 	closed.Close()
 	file := s.withUpstream([]string{closed.URL, second.URL}, s.url, time.Second, accounts)
@@ -156,7 +156,7 @@ func TestNextHostInUse(t *testing.T) {
 	if s.status(token)["failures"] != "0" {
 		t.Error("the unreachable host counts as a failure")
 	}
-	base := "http://" + d.http.addr().String()
+	base := "http://" + d.pages.addr().String()
 	metrics, page := fetchPage(t, base, "/metrics", ""), fetchPage(t, base, "/", "en")
 	for _, want := range []string{
 		fmt.Sprintf(`tokend_upstream_host_in_use{api="weixin",host="%s"} 0`, host(closed.URL)),

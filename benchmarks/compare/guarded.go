@@ -162,7 +162,7 @@ func (c *comparison) guard(ctx context.Context, name string, g guards, names []s
 	}
 	var tables strings.Builder
 	if g.http {
-		fmt.Fprintf(&tables, "\n[http]\nlisten = %q\n", address)
+		fmt.Fprintf(&tables, "\n[pages]\nlisten = %q\n", address)
 	}
 	if g.rules {
 		for _, patterns := range []string{`"work/*", "official_account/*/jsapi_ticket"`, `"mini_program/*"`, `"open_platform/*/access_token"`} {

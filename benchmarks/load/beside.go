@@ -70,7 +70,7 @@ func (l *load) start(ctx context.Context, s side, name string, w world) (d daemo
 	}
 	if w.http {
 		if d.monitor, err = rig.FreeAddress(); err == nil {
-			err = d.state.Open(fmt.Sprintf("\n[http]\nlisten = %q\n", d.monitor))
+			err = d.state.Open(fmt.Sprintf("\n[pages]\nlisten = %q\n", d.monitor))
 		}
 	}
 	if err == nil {

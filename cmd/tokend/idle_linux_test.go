@@ -62,7 +62,7 @@ func wakes(t *testing.T, pid int) (n int) {
 func TestIdle(t *testing.T) {
 	s := newSiteOf(t, wechattest.Settings{})
 	s.conf.LogLevel = "warn"
-	s.configure("", "\n[http]\nlisten = \"127.0.0.1:0\"\n")
+	s.configure("", "\n[http]\nlisten = \"127.0.0.1:0\"\n[pages]\nlisten = \"127.0.0.1:0\"\n")
 	s.serve()
 	s.everything()
 	alone := exec.Command("ticking")

@@ -2,6 +2,7 @@ package access
 
 import (
 	"os"
+	"path/filepath"
 	"syscall"
 
 	_ "tokend/daemon/system" // which says why this cannot be built on other systems
@@ -14,22 +15,42 @@ func (r *Rights) MaySeePages() bool {
 	return r.Everywhere(protocol.VerbList) && r.Everywhere(protocol.VerbStatus) && r.Everywhere(protocol.VerbStats)
 }
 
-// MayConnect reports whether p may connect to the Unix socket at path, by the owner, the group and
-// the mode of the file.
+// MayConnect reports whether p may connect to the Unix socket at path: write to the file and search
+// all directories above it, by their owners, groups and modes. A symbolic link in path needs the
+// directories above its target too.
 func MayConnect(path string, p Peer) bool {
+	const search, write = 1, 2
+	target, err := filepath.EvalSymlinks(path)
+	if err != nil || !may(target, write, p) {
+		return false
+	}
+	for _, file := range []string{path, target} {
+		for dir := filepath.Dir(file); ; dir = filepath.Dir(dir) {
+			if !may(dir, search, p) {
+				return false
+			}
+			if dir == filepath.Dir(dir) {
+				break
+			}
+		}
+	}
+	return true
+}
+
+// may reports whether a file gives p a permission, a bit of "others". For owner and group it is
+// their bit.
+func may(path string, bit os.FileMode, p Peer) bool {
 	info, err := os.Stat(path)
 	if err != nil {
 		return false
 	}
-	uid, gid := ownership(info)
-	const owner, group, others = 0o200, 0o020, 0o002
-	switch {
+	switch uid, gid := ownership(info); {
 	case uid == p.UID:
-		return info.Mode()&owner != 0
+		bit <<= 6
 	case p.In(gid):
-		return info.Mode()&group != 0
+		bit <<= 3
 	}
-	return info.Mode()&others != 0
+	return info.Mode()&bit != 0
 }
 
 // ownership returns the owner and the group of a file.

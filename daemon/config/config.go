@@ -27,7 +27,8 @@ type Config struct {
 	LogLevel  string // trace, debug, info, warn or error
 	LogFormat string // text or json
 
-	HTTP     *HTTP // nil: no listener
+	HTTP     *HTTP  // nil: no listener
+	Pages    *Pages // nil: no listener
 	Limits   Limits
 	Upstream Upstream
 
@@ -44,12 +45,18 @@ type Config struct {
 	Warnings []Problem
 }
 
-// HTTP is the optional listener for callbacks, metrics and the status page.
+// HTTP is the optional listener for callbacks.
 type HTTP struct {
 	Listen string // host:port
+	Line   int
+}
 
-	// Monitors are the networks, in addition to this host, that may fetch metrics and the status
-	// page.
+// Pages is the optional listener for the status page and metrics.
+type Pages struct {
+	Listen string // host:port, or "unix:" and an absolute path
+
+	// Monitors are the networks whose users may see the pages, besides the users of this host with
+	// the rights.
 	Monitors []netip.Prefix
 
 	// CredentialMetrics reports whether metrics have a series for each configured credential and

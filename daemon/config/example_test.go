@@ -30,7 +30,7 @@ func TestExample(t *testing.T) {
 	if len(c.Warnings) != 0 {
 		t.Errorf("all switched on: %v", c.Warnings)
 	}
-	if len(c.OfficialAccounts) == 0 || len(c.MiniPrograms) == 0 || len(c.Work) == 0 || len(c.OpenWork) == 0 || len(c.Access) == 0 || c.EncryptionKey == "" || c.HTTP == nil ||
+	if len(c.OfficialAccounts) == 0 || len(c.MiniPrograms) == 0 || len(c.Work) == 0 || len(c.OpenWork) == 0 || len(c.Access) == 0 || c.EncryptionKey == "" || c.HTTP == nil || c.Pages == nil ||
 		len(c.OpenPlatforms) == 0 || len(c.OpenPlatforms[0].Authorizers) == 0 || len(c.OpenWork[0].Suites) == 0 || len(c.OpenWork[0].Suites[0].Corps) == 0 {
 		t.Errorf("all switched on: something is missing: %+v", c)
 	}

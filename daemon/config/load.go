@@ -71,6 +71,7 @@ func (r *reader) config() *Config {
 		LogFormat:     t.word("log_format", "text", "text", "json"),
 	}
 	c.HTTP = t.http()
+	c.Pages = t.pages(c)
 	c.Limits = t.limits()
 	c.Upstream = t.upstream()
 	c.OfficialAccounts = t.apps("official_account", c.Upstream)

@@ -28,7 +28,7 @@ func TestLoad(t *testing.T) {
 			t.Fatal(err)
 		}
 		if c.Socket != "/run/tokend/tokend.sock" || c.SocketMode != 0o660 || c.StateDir != "/var/lib/tokend" ||
-			c.EncryptionKey != "" || c.LogLevel != "info" || c.LogFormat != "text" || c.HTTP != nil ||
+			c.EncryptionKey != "" || c.LogLevel != "info" || c.LogFormat != "text" || c.HTTP != nil || c.Pages != nil ||
 			!c.Upstream.Equal(Upstream{[]string{"https://api.weixin.qq.com"}, "https://qyapi.weixin.qq.com", 5 * time.Second}) ||
 			!c.OfficialAccounts[0].UseStableAccessToken || len(c.Access) != 0 || len(c.Warnings) != 0 {
 			t.Errorf("got %+v", c)

@@ -63,17 +63,56 @@ func (t *table) http() *HTTP {
 		return nil
 	}
 	defer h.done()
+	h.moved("monitors", "pages")
+	h.moved("credential_metrics", "pages")
 	if _, ok := h.require("listen"); !ok {
 		return nil
 	}
 	listen := h.text("listen", "")
-	host, port, err := net.SplitHostPort(listen)
-	if _, e := strconv.ParseUint(port, 10, 16); err != nil || e != nil {
+	if host, ok := hostOf(listen); !ok {
 		h.problemf("listen", "%q must be an address and a port, such as \"127.0.0.1:8711\"", clip(listen))
 	} else {
 		h.exposed("listen", host)
 	}
-	return &HTTP{Listen: listen, Monitors: h.networks("monitors"), CredentialMetrics: h.flag("credential_metrics", true), Line: h.line}
+	return &HTTP{Listen: listen, Line: h.line}
+}
+
+// unixPrefix begins the address of a Unix socket.
+const unixPrefix = "unix:"
+
+// pages returns the optional listener for pages. Its address must differ from the others of c.
+func (t *table) pages(c *Config) *Pages {
+	p := t.table("pages")
+	if p == nil {
+		return nil
+	}
+	defer p.done()
+	if _, ok := p.require("listen"); !ok {
+		return nil
+	}
+	listen := p.text("listen", "")
+	path, unix := strings.CutPrefix(listen, unixPrefix)
+	_, tcp := hostOf(listen)
+	switch {
+	case unix && (!filepath.IsAbs(path) || strings.ContainsRune(path, 0)):
+		p.problemf("listen", "%q must be \"unix:\" and an absolute path, such as \"unix:/run/tokend/pages.sock\"", clip(listen))
+	case unix && len(path) > maxSocket:
+		p.problemf("listen", "has a path of %d bytes; the path of a Unix socket has at most %d", len(path), maxSocket)
+	case unix && filepath.Clean(path) == c.Socket:
+		p.problemf("listen", "is the path of socket: the pages need a socket of their own")
+	case !unix && !tcp:
+		p.problemf("listen", "%q must be an address and a port, such as \"127.0.0.1:8710\", or a Unix socket, such as \"unix:/run/tokend/pages.sock\"", clip(listen))
+	case c.HTTP != nil && listen == c.HTTP.Listen && !strings.HasSuffix(listen, ":0"): // 0 is any free port
+		p.problemf("listen", "is the address of [http] listen: the pages need an address of their own")
+	}
+	return &Pages{Listen: listen, Monitors: p.networks("monitors"), CredentialMetrics: p.flag("credential_metrics", true), Line: p.line}
+}
+
+// hostOf returns the host of an address with a port number.
+func hostOf(addr string) (host string, ok bool) {
+	host, port, err := net.SplitHostPort(addr)
+	_, e := strconv.ParseUint(port, 10, 16)
+	return host, err == nil && e == nil
 }
 
 // exposed warns if other hosts can reach a listener at host.

@@ -77,6 +77,13 @@ func (t *table) require(key string) (any, bool) {
 	return v, ok
 }
 
+// moved reports a key that now belongs to the table other.
+func (t *table) moved(key, other string) {
+	if _, ok := t.lookup(key); ok {
+		t.problemf(key, "has moved to [%s], which serves the status page and metrics at its own listen address", other)
+	}
+}
+
 // as returns v as a T, or reports a problem.
 func as[T any](t *table, key string, v any, example string) (T, bool) {
 	x, ok := v.(T)

@@ -3,6 +3,7 @@ package web
 import (
 	"cmp"
 	"context"
+	"net"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -28,17 +29,26 @@ type Inbox interface {
 	Verify(owner, signature, timestamp, nonce, echo string) ([]byte, error)
 }
 
-// Config configures a [Server]. Inbox is required.
+// Config configures a [Server]. A server has an Inbox, Pages or both.
 type Config struct {
+	// Inbox receives the pushes. If Inbox is nil, there are no callback URLs.
 	Inbox Inbox
 
-	// Pages are the pages by path. They are shown to users that Sees allows and to the monitors;
-	// see [Server.SetMonitors].
+	// Pages are the pages by path. They are shown to users that Sees or Admits allows and to the
+	// monitors; see [Server.SetMonitors].
 	Pages map[string]Page
 
-	// Sees reports whether the user of this host with that uid may see the pages. Nil allows every
-	// user. Sees may be called concurrently.
+	// Sees reports whether the user of this host with that uid, the owner of a TCP connection, may
+	// see the pages. Nil allows every user. Sees may be called concurrently.
 	Sees func(uid uint32) bool
+
+	// Admits reports whether the peer of a connection over a Unix socket may see the pages, and the
+	// peer's uid. Nil allows every peer. Admits may be called concurrently.
+	Admits func(nc net.Conn) (uid uint32, ok bool, err error)
+
+	// Ready reports whether the daemon can answer its clients. Nil means always. Ready may be
+	// called concurrently.
+	Ready func() bool
 
 	// Unseen returns a text for clients that may not see the pages, and its language. The text is
 	// the same whatever the reason: the clients may be strangers, and the log has the reason. If

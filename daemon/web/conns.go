@@ -46,9 +46,10 @@ type conn struct {
 
 	begun atomic.Bool // the first byte of the expected request has arrived
 
-	looked atomic.Bool // uid and known have been looked up and no longer change
-	uid    uint32      // the user who owns the peer's socket
-	known  bool        // uid is valid
+	// Owned by the connection's goroutine.
+	looked  bool   // uid and unknown have been looked up and no longer change
+	uid     uint32 // the user who owns the peer's socket
+	unknown error  // why uid is not known
 
 	// Guarded by conns.mu.
 	since  time.Time // the latest of: accepted, became idle, request began
@@ -229,6 +230,10 @@ func (c *conn) keep() {
 	defer c.conns.mu.Unlock()
 	c.kept = true
 }
+
+// unix reports whether c is a connection over a Unix socket. A nil c, as in a test of a handler, is
+// not.
+func (c *conn) unix() bool { return c != nil && c.LocalAddr().Network() == "unix" }
 
 // from returns the source of c. For a nil c, as in a test of a handler, it returns the zero Prefix.
 func (c *conn) from() netip.Prefix {

@@ -1,7 +1,8 @@
-// Package web is the optional HTTP listener: the callback URLs of WeChat and WeCom, /healthz, and
-// pages about the daemon. It knows paths, methods, statuses, who may see a page, and how much of
-// this host a stranger may use. It does not know cryptography, events, storage or the schedule: an
-// [Inbox] processes the pushes, and its error decides the status. The content of a [Page] is
+// Package web has the optional HTTP listeners: the callback URLs of WeChat and WeCom, and pages
+// about the daemon. Each has a [Server] of its own, so that a web server that forwards callbacks
+// cannot show a page. The package knows paths, methods, statuses, who may see a page, and how much
+// of this host a stranger may use. It does not know cryptography, events, storage or the schedule:
+// an [Inbox] processes the pushes, and its error decides the status. The content of a [Page] is
 // opaque.
 //
 // # Routes
@@ -10,6 +11,7 @@
 //	POST /callback/open_work/<suite_id>              a push
 //	GET  /callback/open_work/<suite_id>              WeCom verifies the URL
 //	GET  /healthz                                    200 and "ok"
+//	GET  /readyz                                     200 and "ok", or 503
 //	GET  a page                                      the page, for clients that may see it
 //
 // A stored push is answered 200 with exactly "success". A verification is answered with its
@@ -27,15 +29,13 @@
 //
 // # Access to pages
 //
-// Callback URLs must be open to everybody, and a web server in front of the listener may forward
-// more than intended. Pages contain no secrets, but they name accounts and their problems.
-// Strangers must not see them, nor users of this host who cannot get the same information over the
-// socket. A page is shown
+// Pages contain no secrets, but they name accounts and their problems. Strangers must not see them,
+// nor users of this host who cannot get the same information over the socket. A page is shown
 //
-//   - over a loopback connection of a user whom [Config].Sees allows. The user comes from the
-//     kernel's table of connections, which is read once per connection and for at most a tenth of
-//     the time;
-//   - to the configured addresses (see [Monitors]);
+//   - over a loopback connection of a user whom [Config].Sees allows. The kernel reports who owns a
+//     connection, once per connection (NETLINK_SOCK_DIAG);
+//   - over a Unix socket to a peer whom [Config].Admits allows;
+//   - to the configured addresses (see [Monitors]), which may be loopback addresses;
 //   - in no case if the request shows signs of forwarding (listed in gate.go) or its host is not
 //     an address.
 //

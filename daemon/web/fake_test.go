@@ -95,6 +95,7 @@ func (l *log) String() string {
 }
 
 // newTestServer returns a server in front of inbox, and its log.
+// A nil inbox is a server without callback URLs.
 func newTestServer(t testing.TB, cfg Config, inbox Inbox) (*Server, *log) {
 	t.Helper()
 	out := new(log)

@@ -7,10 +7,10 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"time"
 )
 
-// Monitors are the networks, besides this host's loopback, from which the pages may be seen.
+// Monitors are the networks from which the pages may be seen by any user. They may contain loopback
+// addresses: all users of this host then see the pages.
 type Monitors []netip.Prefix
 
 // forwarding are the header fields that proxies add to forwarded requests.
@@ -18,33 +18,35 @@ var forwarding = []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X
 
 // unseen returns the rejection of r for a page. Its status is 0 if the client may see the page.
 //
-// Callbacks must be open to everybody, so a web server in front of this listener may forward more
-// than intended. Each sign of that is enough to reject: a forwarding header; a host that is not an
-// address; HTTP/1.0, which nginx uses for forwarded requests by default; a connection of a user who
-// may not see the pages, such as a web server's user under access rules. The check of the host also
-// stops DNS rebinding: a foreign page in a browser on this host whose name resolves to this
-// address.
+// A web server on this host may have rights at the socket, and may forward strangers' requests to
+// this listener by mistake. Each sign of that is enough to reject: a forwarding header; a host that
+// is not an address; HTTP/1.0, which nginx uses for forwarded requests by default. The check of the
+// host also stops DNS rebinding: a foreign page in a browser on this host whose name resolves to
+// this address.
 func (s *Server) unseen(r *http.Request) refusal {
 	for _, field := range forwarding {
 		if _, ok := r.Header[field]; ok {
 			return forbidden("forwarded by a proxy (" + field + "): connect to tokend directly")
 		}
 	}
+	c := connOf(r.Context())
 	switch remote, local, ok := ends(r); {
 	case r.ProtoMajor == 1 && r.ProtoMinor == 0:
 		return forbidden("HTTP/1.0, which proxies use: use HTTP/1.1")
 	case !addressed(r.Host):
 		return forbidden("the requested host is neither an IP address nor localhost: use the IP address")
+	case c.unix():
+		return s.unseenByPeer(c)
 	case !ok:
 		return forbidden("unknown client address")
 	case s.monitor(remote.Addr()):
 		return refusal{}
 	case !remote.Addr().IsLoopback():
-		return forbidden("not from this host: to allow this address, add it to monitors under [http]")
+		return forbidden("not from this host: to allow this address, add it to monitors under [pages]")
 	case s.cfg.Sees == nil:
 		return refusal{}
 	default:
-		return s.unseenBy(connOf(r.Context()), remote, local)
+		return s.unseenBy(c, remote, local)
 	}
 }
 
@@ -52,39 +54,42 @@ func forbidden(reason string) refusal {
 	return refusal{status: http.StatusForbidden, reason: reason, page: true}
 }
 
-// unseenBy is unseen for a user of this host, the owner of connection c.
-func (s *Server) unseenBy(c *conn, remote, local netip.AddrPort) refusal {
-	if err := s.identify(c, remote, local); err != nil {
-		return refusalOf(err)
+// unseenByPeer is unseen for the peer of c, a connection over a Unix socket.
+func (s *Server) unseenByPeer(c *conn) refusal {
+	if s.cfg.Admits == nil {
+		return refusal{}
 	}
-	switch {
-	case c == nil || !c.known:
-		return forbidden("the kernel does not report the user of the connection")
-	case !s.cfg.Sees(c.uid):
-		return forbidden(fmt.Sprintf("user %d cannot get this over the socket: it needs permission to open the socket, and LIST, STATUS and STATS on *", c.uid))
+	switch uid, ok, err := s.cfg.Admits(c.Conn); {
+	case err != nil:
+		return forbidden("the kernel does not report the user of the connection: " + err.Error())
+	case !ok:
+		return forbiddenTo(uid)
 	}
 	return refusal{}
 }
 
-// lookupPause is the pause after a lookup, as a multiple of the lookup's duration. The kernel's
-// table has a line for each connection of the host. A client that reconnects repeatedly must not
-// keep tokend busy reading the table.
-const lookupPause = 9
-
-// identify looks up the user of connection c, once. The kernel reports the user who opened
-// the socket, even if another process uses it later.
-func (s *Server) identify(c *conn, remote, local netip.AddrPort) error {
-	if c == nil || c.looked.Load() {
-		return nil
+// unseenBy is unseen for a user of this host, the owner of the TCP connection c. The kernel reports
+// the user who opened the socket, even if another process uses it later.
+func (s *Server) unseenBy(c *conn, remote, local netip.AddrPort) refusal {
+	if c == nil {
+		return forbidden("unknown client")
 	}
-	return s.attempt(s.lookups, func() error {
-		time.Sleep(time.Until(s.lookAgain))
-		began := time.Now()
-		c.uid, c.known = s.userOf(remote, local)
-		c.looked.Store(true)
-		s.lookAgain = time.Now().Add(lookupPause * time.Since(began))
-		return nil
-	})
+	if !c.looked {
+		c.uid, c.unknown = s.userOf(remote, local)
+		c.looked = true
+	}
+	switch {
+	case c.unknown != nil:
+		return forbidden("the kernel does not report the user of the connection: " + c.unknown.Error())
+	case !s.cfg.Sees(c.uid):
+		return forbiddenTo(c.uid)
+	}
+	return refusal{}
+}
+
+// forbiddenTo returns the rejection for a user of this host without the rights.
+func forbiddenTo(uid uint32) refusal {
+	return forbidden(fmt.Sprintf("user %d cannot get this over the socket: it needs permission to open the socket, and LIST, STATUS and STATS on *", uid))
 }
 
 // monitor reports whether a is one of the configured monitors.

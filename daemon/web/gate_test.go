@@ -37,6 +37,7 @@ func from(remote string, r *http.Request) *http.Request {
 // of forwarding.
 func TestPageAccess(t *testing.T) {
 	const here, monitor, there = "127.0.0.1:40000", "192.0.2.7:40000", "198.51.100.1:40000"
+	const monitorHere = "127.0.0.9:40000"
 	header := func(key, value string) func(*http.Request) {
 		return func(r *http.Request) { r.Header.Set(key, value) }
 	}
@@ -54,6 +55,7 @@ func TestPageAccess(t *testing.T) {
 		{"this host by an address without a port", here, host("127.0.0.1"), 200},
 		{"a monitor", monitor, host("203.0.113.5:8711"), 200},
 		{"another of the monitors' network", "[2001:db8:1::7]:40000", host("[2001:db8::1]:8711"), 200},
+		{"a monitor of this host, whatever its user", monitorHere, nil, 200},
 		{"a stranger", there, nil, 403},
 		{"a neighbour of the monitor", "192.0.2.8:40000", nil, 403},
 		{"a stranger with a forged header", there, header("X-Forwarded-For", "127.0.0.1"), 403},
@@ -73,8 +75,12 @@ func TestPageAccess(t *testing.T) {
 		{"an invalid address", "@", nil, 403},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			s, log := newTestServer(t, Config{Pages: testPages(plainPage), Unseen: testUnseen}, new(fakeInbox))
-			s.SetMonitors(Monitors{netip.MustParsePrefix("192.0.2.7/32"), netip.MustParsePrefix("2001:db8:1::/64")})
+			cfg := Config{Pages: testPages(plainPage), Unseen: testUnseen}
+			if test.remote == monitorHere {
+				cfg.Sees = func(uint32) bool { return false }
+			}
+			s, log := newTestServer(t, cfg, new(fakeInbox))
+			s.SetMonitors(Monitors{netip.MustParsePrefix("127.0.0.9/32"), netip.MustParsePrefix("192.0.2.7/32"), netip.MustParsePrefix("2001:db8:1::/64")})
 			for path := range s.cfg.Pages {
 				r := from(test.remote, httptest.NewRequest("GET", "http://127.0.0.1:8711"+path, nil))
 				r.Header.Set("Accept-Language", "fr")

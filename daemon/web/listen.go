@@ -14,11 +14,11 @@ func Listen(addr string) (net.Listener, error) {
 	case err == nil:
 		return ln, nil
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fmt.Errorf("http: address in use: %s", addr)
+		return nil, fmt.Errorf("address in use: %s", addr)
 	case errors.Is(err, syscall.EACCES):
-		return nil, fmt.Errorf("http: no permission to listen on %s: ports below 1024 require privileges", addr)
+		return nil, fmt.Errorf("no permission to listen on %s: ports below 1024 require privileges", addr)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return nil, fmt.Errorf("http: not an address of this host: %s", addr)
+		return nil, fmt.Errorf("not an address of this host: %s", addr)
 	}
-	return nil, fmt.Errorf("http: %w", err)
+	return nil, err
 }

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -87,49 +86,6 @@ func TestSlowPages(t *testing.T) {
 		close(release)
 		if err := <-stopped; err != nil {
 			t.Error(err)
-		}
-	})
-}
-
-// TestLookupsPaced: a client that reconnects repeatedly makes the daemon read the
-// kernel's table at most a tenth of the time, one lookup at a time. A request that waits too long
-// gets 503.
-func TestLookupsPaced(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s, _ := newTestServer(t, Config{Pages: map[string]Page{"/metrics": plainPage}, Sees: func(uid uint32) bool { return uid == 7 }}, new(fakeInbox))
-		var looks []time.Time
-		s.userOf = func(_, _ netip.AddrPort) (uint32, bool) {
-			looks = append(looks, time.Now()) // one at a time
-			time.Sleep(20 * time.Millisecond)
-			return 7, true
-		}
-		l := newPipeListener()
-		ctx, stop := context.WithCancel(t.Context())
-		stopped := make(chan error, 1)
-		go func() { stopped <- s.Serve(ctx, hereListener{l}) }()
-		var mu sync.Mutex
-		answers := map[int]int{}
-		var clients sync.WaitGroup
-		for range 20 {
-			clients.Go(func() {
-				status := fetch(t, l)
-				mu.Lock()
-				defer mu.Unlock()
-				answers[status]++
-			})
-		}
-		clients.Wait()
-		stop()
-		if err := <-stopped; err != nil {
-			t.Error(err)
-		}
-		for i := 1; i < len(looks); i++ {
-			if gap := looks[i].Sub(looks[i-1]); gap < 200*time.Millisecond {
-				t.Errorf("two lookups within %v", gap)
-			}
-		}
-		if answers[200] != 5 || answers[503] != 15 {
-			t.Errorf("answers: got %v, want 5 looked up within 0.95 s and 15 not", answers)
 		}
 	})
 }

@@ -60,6 +60,8 @@ func TestAnswers(t *testing.T) {
 		{"health", "GET", "/healthz", "", 200, "ok", ""},
 		{"HEAD of health", "HEAD", "/healthz", "", 200, "", ""},
 		{"POST to health", "POST", "/healthz", "", 405, "", "GET, HEAD"},
+		{"readiness", "GET", "/readyz", "", 200, "ok", ""},
+		{"POST to readiness", "POST", "/readyz", "", 405, "", "GET, HEAD"},
 		{"the root", "GET", "/", "", 404, "", ""},
 		{"an unknown path", "GET", "/metrics", "", 404, "", ""},
 		{"a path below health", "GET", "/healthz/", "", 404, "", ""},
@@ -88,6 +90,19 @@ func TestAnswers(t *testing.T) {
 				t.Errorf("acknowledged: %v; pushes kept: %d", acknowledged, inbox.kept())
 			}
 		})
+	}
+}
+
+// TestHealth: without an inbox there are no callback URLs, and Ready decides about /readyz only.
+func TestHealth(t *testing.T) {
+	s, _ := newTestServer(t, Config{Ready: func() bool { return false }}, nil)
+	for path, want := range map[string]int{"/healthz": 200, "/readyz": 503, "/callback/" + suite: 404, "/callback/": 404} {
+		if w := ask(s, "GET", path, ""); w.Code != want {
+			t.Errorf("%s: got %d, want %d", path, w.Code, want)
+		}
+	}
+	if w := ask(s, "GET", "/readyz", ""); w.Body.String() != "not ready" {
+		t.Errorf("got %q", w.Body)
 	}
 }
 

@@ -29,12 +29,10 @@ type Server struct {
 	attempts chan struct{}  // a slot for each active call of the inbox
 	views    chan struct{}  // a slot for each page being rendered
 	streams  chan struct{}  // a slot for each page being written while it is rendered
-	lookups  chan struct{}  // the one slot for a lookup of a connection's user
-	work     sync.WaitGroup // active calls, pages and lookups
+	work     sync.WaitGroup // active calls and pages
 
-	monitors  atomic.Pointer[Monitors]
-	userOf    func(remote, local netip.AddrPort) (uid uint32, ok bool)
-	lookAgain time.Time // earliest next lookup; owned by the holder of the slot in lookups
+	monitors atomic.Pointer[Monitors]
+	userOf   func(remote, local netip.AddrPort) (uid uint32, err error)
 }
 
 // New returns a server that passes pushes to cfg.Inbox.
@@ -47,12 +45,11 @@ func New(cfg Config) *Server {
 		attempts: make(chan struct{}, maxAttempts),
 		views:    make(chan struct{}, maxViews),
 		streams:  make(chan struct{}, maxStreams),
-		lookups:  make(chan struct{}, 1),
 		userOf:   userOf,
 	}
 }
 
-// SetMonitors sets the addresses besides this host from which the pages may be seen; nil for none.
+// SetMonitors sets the addresses from which the pages may be seen by any user; nil for none.
 // The server keeps m.
 func (s *Server) SetMonitors(m Monitors) { s.monitors.Store(&m) }
 

@@ -21,6 +21,12 @@ func serveTCP(t *testing.T, s *Server) (addr string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	serveOn(t, s, ln)
+	return ln.Addr().String()
+}
+
+// serveOn runs s on ln until the test ends.
+func serveOn(t *testing.T, s *Server, ln net.Listener) {
 	ctx, cancel := context.WithCancel(context.Background())
 	result := make(chan error, 1)
 	go func() { result <- s.Serve(ctx, ln) }()
@@ -30,7 +36,6 @@ func serveTCP(t *testing.T, s *Server) (addr string) {
 			t.Errorf("Serve: %v", err)
 		}
 	})
-	return ln.Addr().String()
 }
 
 func dial(t *testing.T, addr string) *net.TCPConn {
@@ -264,9 +269,9 @@ func TestListenErrors(t *testing.T) {
 	}
 	defer ln.Close()
 	for addr, want := range map[string]string{
-		ln.Addr().String(): "http: address in use: " + ln.Addr().String(),
-		"192.0.2.1:8711":   "http: not an address of this host: 192.0.2.1:8711",
-		"127.0.0.1":        "http: listen tcp: address 127.0.0.1: missing port in address",
+		ln.Addr().String(): "address in use: " + ln.Addr().String(),
+		"192.0.2.1:8711":   "not an address of this host: 192.0.2.1:8711",
+		"127.0.0.1":        "listen tcp: address 127.0.0.1: missing port in address",
 	} {
 		other, err := Listen(addr)
 		if err == nil {

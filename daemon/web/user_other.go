@@ -2,8 +2,13 @@
 
 package web
 
-import "net/netip"
+import (
+	"errors"
+	"net/netip"
+)
 
 // userOf cannot look up users on this system. Where Sees decides, only configured monitors see the
-// pages.
-func userOf(remote, local netip.AddrPort) (uid uint32, ok bool) { return 0, false }
+// pages over TCP.
+func userOf(remote, local netip.AddrPort) (uid uint32, err error) {
+	return 0, errors.New("not implemented on this system")
+}
