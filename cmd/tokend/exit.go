@@ -85,6 +85,9 @@ func message(err error) string {
 		}
 	}
 	if refusal, ok := errors.AsType[*protocol.Error](err); ok {
+		if refusal.Message == notStarting {
+			return notStarting
+		}
 		return string(refusal.Code) + ": " + refusal.Message
 	}
 	if c, ok := errors.AsType[*configError](err); ok {

@@ -17,6 +17,9 @@ type environment struct {
 	stdout io.Writer
 	stderr io.Writer
 
+	// sockets are systemd's sockets; nil except in serve.
+	sockets *unstarted
+
 	// finish, if not nil, is called after the last error has been written: it ends serve's log.
 	finish func()
 }
@@ -25,6 +28,9 @@ type environment struct {
 // when the command should stop.
 func run(ctx context.Context, args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer) int {
 	env := &environment{getenv: getenv, stdin: stdin, stdout: stdout, stderr: stderr}
+	if len(args) > 0 && args[0] == "serve" {
+		env.sockets = holdSockets()
+	}
 	root := newRoot(env)
 	root.InitDefaultHelpCmd()
 	if help, _, err := root.Find([]string{"help"}); err == nil {
@@ -40,7 +46,20 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdin i
 	if env.finish != nil {
 		env.finish()
 	}
+	if err != nil {
+		env.sockets.refuse(ctx, retryAfterStart(err))
+	}
 	return status(err)
+}
+
+// retryAfterStart returns when a client may ask again after a start has failed with err. Mistakes in
+// the configuration or the command line need an operator. After other errors systemd starts the
+// daemon again.
+func retryAfterStart(err error) string {
+	if status(err) == exitUsage {
+		return "-"
+	}
+	return "1"
 }
 
 // report writes err, one line for each mistake, and a hint.

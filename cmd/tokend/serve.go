@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/signal"
 	"runtime"
@@ -73,6 +74,7 @@ func (s *service) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	s.env.sockets.started()
 	// Warnings come after open, so that an error of the start is the only line.
 	s.warn(s.config)
 	if unsafe != nil {
@@ -123,9 +125,12 @@ func (s *service) load(ctx context.Context) (*config.Config, error) {
 
 // open creates the daemon and returns the path of its socket.
 func (s *service) open() (path string, err error) {
-	listeners, err := inherited()
-	if err != nil {
-		return "", err
+	var listeners []net.Listener
+	if held := s.env.sockets; held != nil {
+		if held.err != nil {
+			return "", held.err
+		}
+		listeners = held.listeners
 	}
 	path = s.config.Socket
 	if len(listeners) > 0 {
