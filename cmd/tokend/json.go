@@ -20,7 +20,7 @@ type object []member
 
 type member struct {
 	key   string
-	value any // string, int64 or nil
+	value any // string, int64, bool, an object, a list or nil
 }
 
 // MarshalJSON implements json.Marshaler.

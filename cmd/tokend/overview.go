@@ -3,55 +3,109 @@ package main
 import (
 	"cmp"
 	"context"
-	"fmt"
-	"maps"
+	"errors"
 	"path"
 	"slices"
 	"strings"
 
 	"tokend/clientlib"
+	"tokend/daemon/advice"
 )
 
 // attention is the states that need an operator, most urgent first: no value for an unknown time,
 // no value for a known time, an aging value.
 var attention = []string{"held", "expired", "waiting", "stale"}
 
-// shownAtMost is the maximum number of credentials that an overview shows. If more need attention,
-// most have the same cause.
-const shownAtMost = 10
+// Bounds of an overview. If more credentials need attention, most have the same cause.
+const (
+	examined     = 200 // credentials in trouble whose cause is asked for, in a text
+	namesOfCause = 4   // names that a text shows for one cause
+	causesShown  = 10  // causes that a text shows
+	shownAlone   = 30  // credentials that a text shows one by one; more are counted
+)
 
-// overview shows the state of the daemon.
-func (a *asker) overview(ctx context.Context, c *clientlib.Client, asJSON bool) error {
-	version, err := c.Version(ctx)
-	if err != nil {
-		return err
+// overview is the state of a daemon.
+type overview struct {
+	version string
+	socket  string
+	stats   []clientlib.Pair
+	count   map[string]int64
+	all     []clientlib.Listing
+
+	causes  []cause
+	unasked []clientlib.Listing // in trouble, but not examined
+	revoked map[string]int      // grants that customers have revoked, by owner
+
+	// each is the status of all credentials, if they are few; nil otherwise.
+	each map[string]details
+}
+
+// details is the status of a credential, by key. Values that are "-" are left out.
+type details map[string]string
+
+// cause is credentials that are in trouble for one reason.
+type cause struct {
+	state string
+	first details // the status of the first of names
+	ttls  []clientlib.Listing
+	also  []string // names that are unavailable because of these
+
+	pairs [][]clientlib.Pair // the status of each, for JSON
+}
+
+// errAttention is the error of a status that shows trouble. It has been shown, so it has no text.
+var errAttention = errors.New("")
+
+// gather asks the daemon for an overview. most is the maximum number of credentials in trouble to
+// ask for; 0 for all.
+func (a *asker) gather(ctx context.Context, c *clientlib.Client, most int) (*overview, error) {
+	o := &overview{socket: a.path(), revoked: map[string]int{}}
+	var err error
+	if o.version, err = c.Version(ctx); err != nil {
+		return nil, err
 	}
-	stats, err := c.Stats(ctx)
-	if err != nil {
-		return err
+	if o.stats, err = c.Stats(ctx); err != nil {
+		return nil, err
 	}
-	if asJSON {
-		o := object{{"version", version}}
-		for _, p := range stats {
-			o = append(o, member{p.Key, number(p.Value)})
+	if o.all, err = c.List(ctx, ""); err != nil {
+		return nil, err
+	}
+	o.count = counters(o.stats)
+	if err := o.examine(ctx, c, most); err != nil {
+		return nil, err
+	}
+	if len(o.all) > shownAlone {
+		return o, nil
+	}
+	o.each = map[string]details{}
+	for _, l := range o.all {
+		pairs, err := c.Status(ctx, l.Name)
+		if ofOne(err) {
+			continue
 		}
-		return printJSON(a.env.stdout, []object{o})
+		if err != nil {
+			return nil, err
+		}
+		o.each[l.Name] = detailsOf(pairs)
 	}
-	all, err := c.List(ctx, "")
-	if err != nil {
-		return err
+	return o, nil
+}
+
+// ofOne reports whether err is about one credential, which a reload may have removed.
+func ofOne(err error) bool {
+	_, ok := errors.AsType[*clientlib.Error](err)
+	return ok
+}
+
+// detailsOf returns pairs by key.
+func detailsOf(pairs []clientlib.Pair) details {
+	d := make(details, len(pairs))
+	for _, p := range pairs {
+		if p.Value != "-" {
+			d[p.Key] = p.Value
+		}
 	}
-	w := a.env.stdout
-	fmt.Fprintf(w, "tokend %s at %s\n", version, a.path())
-	fmt.Fprintf(w, "%s\n", byState(all))
-	count := counters(stats)
-	if n := count["undurable"]; n > 0 {
-		fmt.Fprintf(w, "\nthe disk refuses %s: they are served from memory only; see the daemon's log\n", plural(int(n), "value"))
-	}
-	if err := a.needsAttention(ctx, c, all); err != nil {
-		return err
-	}
-	return a.sinceStart(stats, count)
+	return d
 }
 
 // counters returns the stats that are numbers.
@@ -65,62 +119,23 @@ func counters(stats []clientlib.Pair) map[string]int64 {
 	return count
 }
 
-// byState returns the number of credentials in each state: "6 fresh, 1 held".
-func byState(all []clientlib.Listing) string {
-	if len(all) == 0 {
-		return "no credentials: no account is configured, or none is visible to this user"
-	}
-	count := map[string]int{}
-	for _, l := range all {
-		count[l.State]++
-	}
-	var parts []string
-	for _, state := range append([]string{"fresh", "idle"}, attention...) {
-		if n := count[state]; n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", n, state))
-			delete(count, state)
-		}
-	}
-	for state, n := range count { // of a later version
-		parts = append(parts, fmt.Sprintf("%d %s", n, state))
-	}
-	return fmt.Sprintf("%d credentials: %s", len(all), strings.Join(parts, ", "))
-}
-
-// needsAttention shows the credentials that need attention, with the reason.
-func (a *asker) needsAttention(ctx context.Context, c *clientlib.Client, all []clientlib.Listing) error {
-	var bad []clientlib.Listing
-	var gone []string
-	for _, l := range all {
+// troubled returns the credentials that need attention, the most urgent first. Over the years,
+// customers who have revoked their authorization may be many, and most need no attention, so they
+// are only counted.
+func (o *overview) troubled() (bad []clientlib.Listing) {
+	for _, l := range o.all {
 		switch {
 		case !slices.Contains(attention, l.State):
 		case isGrant(l.Name) && l.State == "held":
-			gone = append(gone, l.Name)
+			o.revoked[path.Dir(path.Dir(l.Name))]++
 		default:
 			bad = append(bad, l)
 		}
 	}
-	a.revoked(gone)
-	if len(bad) == 0 {
-		return nil
-	}
 	slices.SortStableFunc(bad, func(a, b clientlib.Listing) int {
 		return cmp.Compare(slices.Index(attention, a.State), slices.Index(attention, b.State))
 	})
-	w := a.env.stdout
-	fmt.Fprintf(w, "\nneeds attention\n")
-	for i, l := range bad {
-		if i == shownAtMost {
-			fmt.Fprintf(w, "  and %d more: tokend list\n", len(bad)-i)
-			break
-		}
-		pairs, err := c.Status(ctx, l.Name)
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(w, "  %s\n    %s\n", l.Name, why(l, pairs))
-	}
-	return nil
+	return bad
 }
 
 // isGrant reports whether name is the name of a grant.
@@ -129,69 +144,88 @@ func isGrant(name string) bool {
 	return word == "refresh_token" || word == "permanent_code"
 }
 
-// revoked shows how many customers of each owner have revoked their authorization. Over the years
-// they may be many, and most need no attention, so they are only counted.
-func (a *asker) revoked(grants []string) {
-	count := map[string]int{}
-	for _, name := range grants {
-		count[path.Dir(path.Dir(name))]++
+// examine finds the causes of trouble. A credential that is unavailable because of its parent
+// belongs to its parent's cause.
+func (o *overview) examine(ctx context.Context, c *clientlib.Client, most int) error {
+	bad := o.troubled()
+	if most > 0 && len(bad) > most {
+		bad, o.unasked = bad[:most], bad[most:]
 	}
-	w := a.env.stdout
-	for i, owner := range slices.Sorted(maps.Keys(count)) {
-		if i == 0 {
-			fmt.Fprintf(w, "\nrevoked authorizations\n")
+	type asked struct {
+		clientlib.Listing
+		pairs   []clientlib.Pair
+		details details
+	}
+	var all []asked
+	at := map[string]int{} // by name, in all
+	for _, l := range bad {
+		pairs, err := c.Status(ctx, l.Name)
+		if ofOne(err) {
+			continue
 		}
-		fmt.Fprintf(w, "  %s: %s; to list them: tokend list %s/\n", owner, plural(count[owner], "customer"), owner)
+		if err != nil {
+			return err
+		}
+		at[l.Name] = len(all)
+		all = append(all, asked{l, pairs, detailsOf(pairs)})
 	}
+	causes := map[string]int{} // by key, in o.causes
+	of := make([]int, len(all))
+	root := func(i int) int {
+		for range 4 { // the longest chain of parents
+			parent, ok := at[all[i].details["parent"]]
+			if !ok || all[i].details["advice"] != string(advice.Parent) && all[i].State != "waiting" {
+				break
+			}
+			i = parent
+		}
+		return i
+	}
+	for i, t := range all {
+		if root(i) != i {
+			continue
+		}
+		key := t.State + " " + t.details.why()
+		k, met := causes[key]
+		if !met {
+			k = len(o.causes)
+			causes[key] = k
+			o.causes = append(o.causes, cause{state: t.State, first: t.details})
+		}
+		of[i] = k
+		o.causes[k].ttls = append(o.causes[k].ttls, t.Listing)
+		o.causes[k].pairs = append(o.causes[k].pairs, t.pairs)
+	}
+	for i, t := range all {
+		if r := root(i); r != i {
+			o.causes[of[r]].also = append(o.causes[of[r]].also, t.Name)
+		}
+	}
+	return nil
 }
 
-// why describes in a line what is wrong with a credential.
-func why(l clientlib.Listing, status []clientlib.Pair) string {
-	parts := []string{l.State}
-	if l.TTL > 0 {
-		parts[0] += ", valid for " + duration(l.TTL)
+// why returns a text that is the same for credentials that are in trouble for one reason: the last
+// error, without the ID of the request.
+func (d details) why() string {
+	text := d["last_error"]
+	if before, _, ok := strings.Cut(text, " rid: "); ok {
+		text = before
 	}
-	for _, p := range status {
-		switch {
-		case p.Value == "-":
-		case p.Key == "last_error":
-			parts[0] += ": " + p.Value
-		case p.Key == "hold_until" && p.Value == "action":
-			parts = append(parts, "no retry until an operator acts")
-		case p.Key == "hold_until":
-			parts = append(parts, "next retry "+forPeople(p))
-		}
+	if d["advice"] == string(advice.Ticket) {
+		return text + d["name"] // each platform has an address of its own in the console
 	}
-	return strings.Join(parts, "; ")
+	return text
 }
 
-// sinceStart shows the most useful counters of the daemon.
-func (a *asker) sinceStart(stats []clientlib.Pair, count map[string]int64) error {
-	w := a.env.stdout
-	fmt.Fprintf(w, "\nsince the daemon started\n")
-	t := newTable(w)
-	t.row("  reads", grouped(count["reads"]), grouped(count["hits"])+" from memory")
-	t.row("  rejects", grouped(count["rejects"]), "")
-	if pushes, refused := pushed(count); pushes+refused > 0 {
-		t.row("  pushes", grouped(pushes+refused), grouped(refused)+" refused")
-	}
-	t.row("  calls upstream", grouped(count["calls"]), "")
-	for _, p := range stats {
-		if path, ok := strings.CutPrefix(p.Key, "calls:"); ok {
-			t.row("    "+path, p.Value, "")
-		}
-	}
-	return t.flush()
+// healthy reports whether nothing needs attention.
+func (o *overview) healthy() bool {
+	return len(o.causes) == 0 && len(o.unasked) == 0 && o.count["undurable"] == 0
 }
 
-// pushed returns the number of genuine pushes that were stored, and of pushes that were not genuine
-// or could not be stored.
-func pushed(count map[string]int64) (taken, refused int64) {
-	for key, n := range count {
-		if strings.HasPrefix(key, "pushes:") {
-			taken += n
-		}
-	}
-	failed := count["pushes_failed"] // also counted by kind
-	return taken - failed, count["pushes_refused"] + failed
+// topic returns what is wrong.
+func (c *cause) topic() advice.Topic { return advice.Topic(c.first["advice"]) }
+
+// advise returns what to do about c, in a language.
+func (c *cause) advise(l advice.Language) advice.Advice {
+	return l.Advise(c.topic(), advice.Subject{Name: c.first["name"], Parent: c.first["parent"], Address: c.first["address"]})
 }

@@ -42,7 +42,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdin i
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
 	// An interrupted command ends even if nothing reads standard error.
-	_, _ = within(ctx, interruptGrace, func() (struct{}, error) { report(env.stderr, err); return struct{}{}, nil })
+	_, _ = within(ctx, interruptGrace, func() (struct{}, error) { report(env, env.stderr, err); return struct{}{}, nil })
 	if env.finish != nil {
 		env.finish()
 	}
@@ -63,7 +63,7 @@ func retryAfterStart(err error) string {
 }
 
 // report writes err, one line for each mistake, and a hint.
-func report(w io.Writer, err error) {
+func report(env *environment, w io.Writer, err error) {
 	if err == nil {
 		return
 	}
@@ -75,7 +75,7 @@ func report(w io.Writer, err error) {
 		}
 	}
 	if h := hint(err); h != "" {
-		fmt.Fprintf(w, "hint: %s\n", h)
+		fmt.Fprintf(w, env.say("hint: %s\n"), h)
 	}
 }
 
@@ -119,7 +119,7 @@ For a demonstration without installation or account:   tokend demo`,
 		}
 	}
 	add("daemon", newServe(env), newCheck(env), newReload(env))
-	add("ask", newGet(env), newReject(env), newRefresh(env), newList(env), newStatus(env), newHistory(env), newWatch(env))
+	add("ask", newGet(env), newReject(env), newRefresh(env), newSign(env), newList(env), newStatus(env), newHistory(env), newWatch(env))
 	add("give", newPut(env), newExchange(env), newImport(env))
 	add("keep", newBackup(env), newRestore(env), newRekey(env))
 	add("try", newSandbox(env), newDemo(env), newBench(env))

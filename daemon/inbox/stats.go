@@ -94,7 +94,7 @@ func (b *Inbox) Refused(owner string) credential.Refusals {
 	return credential.Refusals{}
 }
 
-// Refusals returns how many pushes were refused, whoever their owner is.
+// Refusals returns how many pushes were refused, to all owners together.
 func (b *Inbox) Refusals() (all credential.Refusals) {
 	b.counts.mu.Lock()
 	defer b.counts.mu.Unlock()
