@@ -19,8 +19,8 @@ func pairsOf(pairs []clientlib.Pair, err error) (map[string]string, error) {
 	return m, err
 }
 
-// TestWaitingExplained holds that STATUS of a missing ticket has the refused pushes of its owner, by
-// cause, and STATS the time of the start and the pushes to unknown owners.
+// TestWaitingExplained holds that STATUS of a missing ticket has the refused pushes of its owner by
+// cause, and STATS the time of the start and all refused pushes.
 func TestWaitingExplained(t *testing.T) {
 	s, file := newPlatformSite(t)
 	began := time.Now().Unix()

@@ -18,7 +18,7 @@
 // # Exit status
 //
 //	0   success
-//	1   failure; also UPSTREAM, REAUTH and INTERNAL
+//	1   failure; also UPSTREAM, REAUTH and INTERNAL; status: something needs attention
 //	2   wrong usage or configuration; also BAD_REQUEST
 //	3   NOT_FOUND, DENIED, or no permission to open the socket
 //	4   retry later: WAITING, LIMITED, UNAVAILABLE, BUSY, SHUTDOWN, or the --timeout has passed

@@ -118,7 +118,7 @@ func wrap(text string, width int) (lines []string) {
 	return append(lines, line.String())
 }
 
-// unbroken splits text into pieces that no line break may divide. A piece keeps the space behind it.
+// unbroken splits text into pieces that no line break may divide. A piece keeps its last space.
 func unbroken(text string) (all []string) {
 	var word strings.Builder
 	runes := []rune(text)

@@ -79,7 +79,7 @@ func (a *asker) overview(ctx context.Context, c *clientlib.Client, asJSON bool) 
 	return err
 }
 
-// live shows the overview again and again, until it is interrupted. If the daemon is down, live
+// live shows the overview repeatedly, until it is interrupted. If the daemon is down, live
 // shows that and waits for it.
 func (a *asker) live(cmd *cobra.Command) error {
 	for first := true; ; first = false {
@@ -153,7 +153,7 @@ func (a *asker) status(ctx context.Context, c *clientlib.Client, name string, as
 			stats = nil // not granted: the explanation has less
 		}
 		explainWaiting(a.env, &s, ticket, counters(stats))
-		do = advice.Advice{} // it is what has just been said
+		do = advice.Advice{} // the explanation has it
 	}
 	if do.Text != "" {
 		s.println("")

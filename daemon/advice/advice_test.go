@@ -150,6 +150,26 @@ func TestDocumented(t *testing.T) {
 	}
 }
 
+// TestRefusalsDocumented holds that docs/platforms.md, in every language, has the causes of refused
+// pushes.
+func TestRefusalsDocumented(t *testing.T) {
+	for l, page := range []string{"../../docs/platforms.md", "../../docs/zh/platforms.md"} {
+		b, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for why := range credential.RefusalCount {
+			cause := credential.Refusal(why).String()
+			if row := "\n| `" + cause + "` | " + Language(l).Refusal(cause) + " |\n"; !strings.Contains(string(b), row) {
+				t.Errorf("%s lacks the row%s", page, row)
+			}
+		}
+	}
+	if got := English.Refusal("of a later version"); got != "" {
+		t.Errorf("an unknown cause: %q", got)
+	}
+}
+
 // bare returns text without white space and Markdown's marks.
 func bare(text string) string {
 	return strings.Map(func(c rune) rune {

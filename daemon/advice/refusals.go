@@ -6,7 +6,7 @@ import "tokend/daemon/credential"
 var refusals = [credential.RefusalCount]both{
 	credential.WrongSignature: {
 		"not signed with token: compare token with the Token in the console",
-		"不是用 token 签名：与后台的 Token 核对配置项 token",
+		"不是用配置的 Token 签名：请与后台的 Token 核对",
 	},
 	credential.WrongReceiver: {
 		"for another account: the address in the console of that account is this one's",
@@ -14,7 +14,7 @@ var refusals = [credential.RefusalCount]both{
 	},
 	credential.WrongKey: {
 		"not encrypted with aes_key: compare aes_key with the EncodingAESKey in the console",
-		"不是用 aes_key 加密：与后台的 EncodingAESKey 核对配置项 aes_key",
+		"不是用配置的 aes_key 加密：请与后台的 EncodingAESKey 核对",
 	},
 	credential.WrongForm: {
 		"malformed: not from WeChat, or changed by a proxy",
