@@ -87,8 +87,8 @@ func (c *Client) ownTransport() *http.Transport {
 		c.own = &http.Transport{
 			Protocols:           protocols,
 			MaxIdleConnsPerHost: cmp.Or(c.Calls, defaultCalls),
-			// Less than the usual keep-alive time of web servers (60 s and more), so that the
-			// Client closes an idle connection before the server closes it during a call.
+			// Less than the usual keep-alive time of web servers, 60 s and more. So the Client
+			// closes an idle connection first, and no server closes it during a call.
 			IdleConnTimeout:        30 * time.Second,
 			MaxResponseHeaderBytes: 64 << 10,
 			DisableCompression:     true,

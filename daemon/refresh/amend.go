@@ -331,7 +331,7 @@ func (e *Engine) Revoke(ctx context.Context, grant string, at time.Time) error {
 		// Recorded also where there is no grant yet: the message may have overtaken the
 		// exchange of the authorization that it ends.
 		// WeChat tells whole seconds: within one, what comes last counts.
-		if outranks(authorised(g).Truncate(time.Second), at, now) || g.Revoked.Equal(at) || outranks(g.Revoked, at, now) {
+		if outranks(authorized(g).Truncate(time.Second), at, now) || g.Revoked.Equal(at) || outranks(g.Revoked, at, now) {
 			return false
 		}
 		g.Revoked = at

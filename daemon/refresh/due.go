@@ -20,26 +20,24 @@ const (
 	// credential, whatever its life: a one-second token makes no hot loop.
 	soonest = time.Second
 
-	// pollEvery is how often a value near its end is asked for until it
-	// changes; with the spread of a name it stays below 45 s, so that a change is
-	// picked up within a minute.
+	// pollEvery is the interval of calls for a value near its end, until it changes. With the
+	// spread of a name it is below 45 s, so a change is noticed within a minute.
 	pollEvery = 30 * time.Second
 
-	// pollAged is the same for a value of unknown age, far from its
-	// apparent end: a ticket met for the first time may be up to two hours old.
+	// pollAged is the interval for a value of unknown age, far from its apparent end. A ticket that
+	// is seen for the first time may be two hours old.
 	pollAged = 10 * time.Minute
 
-	// pastEnd is how long a value is served that WeChat repeats after its
-	// recorded end: it is valid, because WeChat has just repeated it, but not for
-	// long.
+	// pastEnd is how long a value is served that WeChat repeats after its recorded end. Such a
+	// value is valid, but not for long.
 	pastEnd = time.Minute
 
-	// pollPast is how long before the end of that minute it is asked for again: soon enough for
-	// readers not to wait, and late enough for an hour of it to stay within the quotas of tickets.
+	// pollPast is how long before the end of that minute the next call is made. Readers need not
+	// wait, and an hour of such calls stays within the quotas of tickets.
 	pollPast = 5 * time.Second
 
-	// knownGap is the longest gap between the last sight of an old value and the
-	// first of a new one after which the new one's age still counts as known.
+	// knownGap bounds the time between the last answer with the old value and the first with the
+	// new one. After a longer gap the age of the new value counts as unknown.
 	knownGap = 2 * time.Minute
 )
 
@@ -91,8 +89,8 @@ func settle(p *policy.Policy, before *cached, got answer) (after *cached, same b
 	return c, false
 }
 
-// refreshAt returns when c is to be asked for again, where the last answer
-// came at now and repeated reports that it was the same value as before.
+// refreshAt returns when c is refreshed next. The last answer came at now. repeated reports that it
+// had the same value as the one before.
 func refreshAt(p *policy.Policy, c *cached, spread float64, now clock.Instant, repeated bool) clock.Instant {
 	lead := atMostQuarter(p.Lead, c.life)
 	at := c.end.Add(-lead + time.Duration(spread*float64(min(time.Minute, lead/5))))
@@ -115,9 +113,9 @@ func refreshAt(p *policy.Policy, c *cached, spread float64, now clock.Instant, r
 // ask for a value.
 const restLeast = 5 * time.Second
 
-// restUntil returns when to look again whether somebody wants c, which is due and which nobody has
-// wanted: a few times before its end, each after half of what is left, so that a client that
-// comes back late, or first asks for a value of an earlier run, need not wait at the end.
+// restUntil returns when to check again whether a client has requested c, which is due and unused.
+// There are a few checks, each after half of the remaining life. So a client that returns late, or
+// first requests a value of an earlier run, need not wait after c has expired.
 func restUntil(c *cached, now clock.Instant) clock.Instant {
 	left := c.end.Sub(now)
 	if left <= atMostQuarter(restLeast, c.life) {
@@ -126,10 +124,9 @@ func restUntil(c *cached, now clock.Instant) clock.Instant {
 	return now.Add(left / 2)
 }
 
-// unasked reports whether nobody has wanted the credential since its value came, but for the one it
-// was fetched for; or, without a value, for as long as one would have lived. Who wanted a value in
-// an earlier run is not known, and it counts as not wanted since: a restart prolongs no use that
-// has ended.
+// unasked reports whether no client has requested the credential since its value came, apart from
+// the request that fetched the value. Without a value, it reports on the time that a value would
+// have lived. Requests of an earlier run are unknown and do not count: a restart prolongs no use.
 func (en *entry) unasked(now clock.Instant) bool {
 	asked := en.lastAsked()
 	c := en.current.Load()
@@ -188,8 +185,8 @@ func seldom(failures int) time.Duration { return doubled(5*time.Minute, failures
 // is over.
 func quotaPause(refusals int) time.Duration { return doubled(time.Minute, refusals, time.Hour) }
 
-// count counts the refusals by a quota in a row, before of them before h, and gives h the pause
-// that they call for if it is one.
+// count counts consecutive refusals by a quota, of which before came before h. If h is one, it gets
+// the pause for that number.
 func (h *hold) count(before int) {
 	h.quotas = before
 	if h.reason == credential.Limited {
@@ -205,18 +202,18 @@ func (h *hold) untilTomorrow(wall time.Time, spread float64) {
 	h.until = h.since.Add(max(untilMidnight(wall)+time.Duration(spread*float64(time.Minute)), time.Minute))
 }
 
-// toOperator lets an operator end h, because no event does that h waits for: a
-// customer's authorization where there is no customer, or a ticket where none is pushed.
+// toOperator makes h one that an operator ends, because no event will: there is no customer to
+// authorize, or no ticket is pushed.
 func (h *hold) toOperator() {
 	h.reason, h.class = credential.Refused, fetchers.Misconfigured
 	h.until = h.since.Add(seldom(h.failures))
 }
 
 // cutShort returns the hold that a run leaves on disk before the first call for a credential, in
-// case it dies in it: without it a crash loop in an outage would call at every start. failures are
-// those in a row, the call that is being made included; what landed in this run or an earlier one
-// replaces it. The first time it holds nothing up; and after a few it holds longer than a run would
-// pause, because it counts from the call's beginning.
+// case it is killed during the call. Without the hold, a crash loop in an outage would call at
+// every start. failures counts consecutive ones, including the call that is being made. The end of
+// the call replaces the hold. The first such hold delays nothing. After a few, a hold lasts longer
+// than a run would pause, because it counts from the beginning of the call.
 func cutShort(failures, quotas int, valid bool, life time.Duration, spread float64, settings string, now clock.Instant) *hold {
 	pause := 2 * jittered(30*time.Second, spread)
 	switch {
@@ -237,9 +234,8 @@ func cutShort(failures, quotas int, valid bool, life time.Duration, spread float
 // tries, then every 30..60 s".
 const quickTries = 3
 
-// backoff returns the pause after a passing fault. careful skips the short pauses:
-// the lost answer to a rotating fetch may have ended the value that is being
-// served, and a second call would end the next.
+// backoff returns the pause after a passing fault. careful skips the short pauses: a lost answer to
+// a rotating fetch may have ended the value that is served, and a second call would end the next.
 func backoff(failures int, life time.Duration, careful bool, spread float64) time.Duration {
 	long := jittered(30*time.Second, spread)
 	d := long
@@ -274,43 +270,42 @@ func untilMidnight(t time.Time) time.Duration {
 	return time.Date(y, m, d+1, 0, 0, 0, 0, zone).Sub(t)
 }
 
-// The schedule's refreshes of customers' credentials are paced. The places bound how many calls are
-// in flight, but a host that answers quickly is then called as often as it can answer: after a
-// start or an outage, with very many due at once, that would be a hundred thousand calls in a
-// minute. Where there is little time the pace rises, so that what waits is refreshed before it
-// expires if WeChat answers that fast; where there is too little, what readers ask for goes first.
-// Calls that a reader waits for are never paced. The accounts' own credentials, which are few, are
-// paced only where they take more than the first places.
+// The schedule's refreshes of customers' credentials are paced. Places bound how many calls are in
+// flight, but not how many calls a quick host receives. After a start or an outage, with very many
+// due at once, there would be a hundred thousand calls in a minute. If time is short the pace
+// rises, so that values are refreshed before they expire if WeChat answers that fast. If that is
+// not enough, values that readers request go first. Calls that a reader waits for are never paced.
+// The accounts' own credentials, which are few, are paced only where they take more than the first
+// places.
 const (
-	// paceFloor is how many refreshes of customers the schedule begins within a second if no more
-	// are needed: 3000 a minute, of the 20 000 that WeCom allows an address for one API.
+	// paceFloor is how many refreshes of customers the schedule begins in a second if no more are
+	// needed. It is 3000 a minute; WeCom allows an address 20 000 for one API.
 	paceFloor = 50
 
-	// paceRoom is how many times the pace is what those in memory need to stay fresh. With two-hour
-	// tokens a million of them have about 300 a second: below the 333 that WeCom's 1 200 000 an
-	// hour are, which it allows the address of a suite for one API.
+	// paceRoom is how many times the pace is what those in memory need to stay fresh. A million
+	// two-hour tokens get about 300 a second. WeCom allows the address of a suite 1 200 000 an hour
+	// for one API, which is 333 a second.
 	paceRoom = 2
 
-	// paceCeiling is how many it begins within a second where those that wait would end otherwise:
-	// 18 000 a minute, and 1 080 000 an hour, of what WeCom allows.
+	// paceCeiling is how many it begins in a second if values would expire otherwise. It is 18 000
+	// a minute and 1 080 000 an hour, within what WeCom allows.
 	paceCeiling = 300
 
-	// paceMargin is how much faster it goes than it takes for the last of those to come just in
-	// time: calls fail, others become due, and a host that was down may be down again.
+	// paceMargin is how much faster the schedule goes than is needed for the last value to be just
+	// in time. Calls fail, others become due, and a host may be down again.
 	paceMargin = 2
 
-	// paceGrowth is how many times as many begin within a second as WeChat has answered well in the
-	// one before, if those are more than the floor: a host that was down, or is at its limit,
-	// is not met with all that has gathered, and from the floor to the ceiling takes three seconds.
+	// paceGrowth bounds the refreshes in a second by the successful answers in the second before,
+	// times this, if that is above the floor. So a host that was down, or is at its limit, does not
+	// get the whole backlog at once. From the floor to the ceiling takes three seconds.
 	paceGrowth = 2
 
 	// paceFailing is which part of the answers may be failures: with more of them there is no hurry
 	// that helps.
 	paceFailing = 8
 
-	// paceProbe is how many begin within a second while nothing but failures comes back: enough to
-	// notice within a second that an outage has ended, in which a credential that was tried is not
-	// tried again for half a minute.
+	// paceProbe is how many begin in a second while all calls fail. It is enough to notice the end
+	// of an outage within a second, although each credential is tried only every half minute.
 	paceProbe = 5
 
 	// usualLife is that of a credential of which none has come yet; WeChat's are all of it.
@@ -373,9 +368,9 @@ func (p *pace) gap(every time.Duration, n int) time.Duration {
 // perSecond returns the gap between so many a second.
 func perSecond(rate float64) time.Duration { return time.Duration(float64(time.Second) / rate) }
 
-// gapOf returns the gap after one of n that is refreshed every so often. If each of n is charged
-// for as long as it took to come round, and paceRoom times n go into that, they need one part in
-// paceRoom of all time, however different their lives are.
+// gapOf returns the gap after one of n that is refreshed every so often. Each of the n adds the
+// time since its last refresh, divided by paceRoom times n. Together they take one part in paceRoom
+// of all time, however different their lives are.
 func gapOf(every time.Duration, n int) time.Duration {
 	return min(time.Second/paceFloor, max(every, 0)/time.Duration(paceRoom*n))
 }

@@ -113,8 +113,8 @@ func New(cfg Config) (*Engine, error) {
 }
 
 // Cached returns the value of name if one is valid at now, which is what Now has returned a moment
-// before. To look at the clock takes longer than to look up a name, so a caller that answers many
-// requests at once looks at it once, and again whenever time may have passed. It never blocks and
+// before. Reading the clock takes longer than looking up a name. A caller that answers many
+// requests at once reads it once, and again whenever time may have passed. It never blocks and
 // never allocates.
 func (e *Engine) Cached(name []byte, now Instant) (credential.Value, bool) {
 	en := e.index.find(name)
@@ -195,8 +195,8 @@ func (e *Engine) Refresh(ctx context.Context, name string) (credential.Value, er
 }
 
 // Run loads what New has not, and refreshes what is due until ctx is done. It then starts nothing
-// more, cancels the fetches under way, except those of rotating credentials, which it gives their
-// time to end, and returns when nothing that it or a reader started is running. It is called once.
+// more and cancels the fetches under way, except those of rotating credentials, which may finish.
+// It returns when nothing that it or a reader started is running. It is called once.
 func (e *Engine) Run(ctx context.Context) error {
 	if !e.isLoaded() && !e.load(ctx) {
 		e.halt()

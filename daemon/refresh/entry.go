@@ -308,10 +308,9 @@ func (cs *classes) forget() {
 	cs.all = nil
 }
 
-// hold is why a credential is not asked for just now. It is immutable. The short
-// ones are the back-off after a passing fault, the long ones wait for a
-// person; both are remembered over restarts, so that a crash loop asks no more
-// than one run would.
+// hold is why a credential is not asked for just now. It is immutable. Short ones are the back-off
+// after a passing fault, long ones wait for an operator or a customer. Both are remembered over
+// restarts, so that a crash loop makes no more calls than one run.
 type hold struct {
 	reason   credential.Reason
 	class    fetchers.Reaction // 0 for a fault of transport

@@ -147,8 +147,8 @@ func (x *fetch) request() (err error) {
 	return e.ask(x.ctx, w, x.call)
 }
 
-// wants is what a call needs: the value of parent, "" for none, and, while WeChat is busy, at
-// most so many tries with short pauses that shrink with life and are spread by spread.
+// wants is what a call needs: the value of parent, "" for none. While WeChat is busy, it is tried
+// at most so many times, with short pauses that shrink with life and vary by spread.
 type wants struct {
 	parent string
 	tries  int
@@ -158,12 +158,11 @@ type wants struct {
 	had secret.Text // the last value of the parent, used or known to be dead; set by ask
 }
 
-// ask does what wants w. If WeChat says that the parent is dead, it is refreshed once and the call
-// repeated; if WeChat is busy, the call is made again after a pause. A call that failed with
-// its connection or host is repeated at once as often as its fetcher allows: each time with a slot,
-// a timeout and a charge to the budgets of its own. A stopping engine makes no further call. A
-// value of the parent that has ended, or that WeChat has refused to another, is not tried: it is
-// replaced first.
+// ask does what wants w. If WeChat reports the parent as dead, the parent is refreshed once and the
+// call repeated. If WeChat is busy, the call is repeated after a pause. A call whose connection or
+// host failed is repeated at once, as often as its fetcher allows. Each call has its own slot,
+// timeout and charge to the budgets. A stopping engine makes no further call. A value of the parent
+// that has ended, or that WeChat has refused to another, is not tried: it is replaced first.
 func (e *Engine) ask(ctx context.Context, w *wants, do func(parent secret.Text) error) error {
 	w.had = ""
 	if w.parent != "" {
@@ -344,10 +343,9 @@ func (e *Engine) usable(parent string) bool {
 	return c != nil && !pe.dead(c.text, now)
 }
 
-// sleepLocked notes that en waits for its parent, unless the parent has come by another value
-// than used, with which the call was made ("" for none): then it need not wait. The
-// parent publishes its value before it wakes who sleeps, so that one of the two sees
-// the other. en.mu is held.
+// sleepLocked notes that en waits for its parent. It need not wait if the parent has got another
+// value than used, with which the call was made; "" for none. The parent publishes its value before
+// it wakes who sleeps, so that one of the two sees the other. en.mu is held.
 func (e *Engine) sleepLocked(en *entry, parent string, used secret.Text, now clock.Instant) {
 	if !en.sleepsLocked() {
 		return

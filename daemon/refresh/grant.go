@@ -140,7 +140,7 @@ func (g *grantStore) live(name string) (record.Grant, error) {
 		return grant, err
 	}
 	if !grant.Live() {
-		why := "the customer has not authorised"
+		why := "the customer has not authorized"
 		if !grant.Revoked.IsZero() {
 			why = "the customer has taken the authorization back at " + grant.Revoked.UTC().Format(time.RFC3339)
 		}
@@ -164,7 +164,7 @@ func (g *grantStore) rotate(ctx context.Context, name string, used, next secret.
 	if grant.Value == used {
 		revoked := grant.Revoked
 		if outranks(grant.At, came.At, now) {
-			came.At = grant.At // dated by WeChat's clock, which is ahead: see authorised
+			came.At = grant.At // dated by WeChat's clock, which is ahead: see authorized
 		}
 		grant.Replace(came)
 		grant.Revoked = revoked // the customer's word stands
@@ -199,10 +199,9 @@ func (e *Engine) saveGrant(ctx context.Context, name string) error {
 	return nil
 }
 
-// readmit makes next the value in force of g, whose customer has authorized again. Where it ends a
-// revocation it is dated after that, also if WeChat's clock, by which the revocation is dated, is
-// ahead of the host's or shows the same second still: the message that told of it may be repeated,
-// and is history.
+// readmit makes next the value in force of g, whose customer has authorized again. If it ends a
+// revocation, it is dated after that one, even if WeChat's clock is ahead of the host's or still
+// shows the same second. WeChat may repeat the message of the revocation, which then has no effect.
 func readmit(g *record.Grant, next record.Generation, now time.Time) {
 	if end := g.Revoked.Truncate(time.Second).Add(time.Second); !g.Revoked.IsZero() && outranks(end, next.At, now) {
 		next.At = end
@@ -211,19 +210,18 @@ func readmit(g *record.Grant, next record.Generation, now time.Time) {
 }
 
 // renew makes next the value in force of g. WeChat answers every code with the grant that is in
-// force at the call, so the last answer has the value to use, also where its code or event is older
-// than one before it. The authorization stays as late as it was: a revocation that it outranked is
+// force at the call. So the last answer has the value to use, even if its code or event is older
+// than an earlier one. The authorization stays as late as it was: a revocation that it outranked is
 // history still.
 func renew(g *record.Grant, next record.Generation, now time.Time) {
-	if last := authorised(g); outranks(last, next.At, now) {
+	if last := authorized(g); outranks(last, next.At, now) {
 		next.At = last
 	}
 	g.Replace(next)
 }
 
-// believed returns a message's own time, or now where it has none or is off by more
-// than ten minutes ahead: a clock that is wrong upstream must not outrank all that
-// comes after it.
+// believed returns a message's own time, or now if it has none or is more than ten minutes ahead. A
+// wrong clock upstream must not outrank everything that comes later.
 func believed(at, now time.Time) time.Time {
 	if at.IsZero() || at.Sub(now) > tolerance {
 		return now
@@ -235,11 +233,10 @@ func believed(at, now time.Time) time.Time {
 // still to come was noted by a clock that has been set back since, and outranks nothing.
 func outranks(a, b, now time.Time) bool { return a.After(b) && a.Sub(now) <= tolerance }
 
-// authorised returns when the customer gave the authorization that g lives by. A
-// rotation is WeChat's doing, not the customer's: it is no later word. Where nothing but
-// rotations is kept any more, WeChat took the authorization to stand when the oldest of them was
-// made, and that is long ago.
-func authorised(g *record.Grant) time.Time {
+// authorized returns when the customer gave the authorization that g lives by. A rotation is
+// WeChat's doing, not the customer's: it is no later word. If only rotations are stored, the
+// authorization was in force when the oldest of them was made, and that is long ago.
+func authorized(g *record.Grant) time.Time {
 	var at time.Time
 	for _, v := range append([]record.Generation{g.Generation}, g.Earlier...) {
 		if at = v.At; v.Source != fromRotation {

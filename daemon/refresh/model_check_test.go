@@ -250,7 +250,7 @@ func (m *model) check(name string) {
 		defer m.w.mu.Unlock()
 		r, _ := m.disk.Get(record.Grants, c+"/"+customers[c])
 		kept, _ := record.DecodeGrant(r)
-		if g := m.w.grants[c]; !g.authorised || !kept.Live() || grantGen(kept.Value) != g.gen {
+		if g := m.w.grants[c]; !g.authorized || !kept.Live() || grantGen(kept.Value) != g.gen {
 			if reason(err) != credential.Reauth {
 				m.w.violate("%s: %v, want REAUTH", name, err)
 			}

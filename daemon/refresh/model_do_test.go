@@ -136,7 +136,7 @@ func (m *model) authorise(ctx context.Context, e *Engine, l *life, s step, n int
 	owner, code := accountOf(customer), fmt.Sprintf("code-%d", n)
 	m.w.mu.Lock()
 	g := m.w.grants[customer]
-	g.authorised, g.revoked = true, false
+	g.authorized, g.revoked = true, false
 	g.gen++
 	gen := g.gen
 	g.before = m.w.now() + 5*time.Minute
@@ -168,7 +168,7 @@ func (m *model) authorise(ctx context.Context, e *Engine, l *life, s step, n int
 func (m *model) revoke(ctx context.Context, e *Engine, l *life, customer string) error {
 	m.w.mu.Lock()
 	g := m.w.grants[customer]
-	g.authorised = false
+	g.authorized = false
 	m.w.mu.Unlock()
 	time.Sleep(time.Second) // the message is later than what it ends
 	m.w.leaving(customer)
@@ -176,7 +176,7 @@ func (m *model) revoke(ctx context.Context, e *Engine, l *life, customer string)
 	m.w.leaving(customer)
 	m.w.mu.Lock()
 	defer m.w.mu.Unlock()
-	if err == nil && !l.killed && g.changing == 0 && !g.authorised && !m.missing[accountOf(customer)] {
+	if err == nil && !l.killed && g.changing == 0 && !g.authorized && !m.missing[accountOf(customer)] {
 		g.revoked = true
 		g.delivered = 0
 	}

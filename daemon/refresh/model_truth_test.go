@@ -72,7 +72,7 @@ type issued struct {
 // grantTruth is what WeChat knows of a customer.
 type grantTruth struct {
 	gen        int
-	authorised bool
+	authorized bool
 	before     time.Duration // until when the grant before is taken, too
 
 	delivered int  // the newest that this life of the engine has received

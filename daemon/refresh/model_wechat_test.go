@@ -100,7 +100,7 @@ func (w *world) serve(t *truth, ask fetchers.Ask, r *rand.Rand) (fetchers.Token,
 	if ask.Grant != "" {
 		g := w.grants[customerOf(t.name)]
 		switch gen := grantGen(ask.Grant); {
-		case !g.authorised || gen != g.gen && (gen != g.gen-1 || now >= g.before):
+		case !g.authorized || gen != g.gen && (gen != g.gen-1 || now >= g.before):
 			if strings.HasPrefix(t.name, "open_work") {
 				return fetchers.Token{}, refusal(40084, fetchers.Reauthorize)
 			}
@@ -222,7 +222,7 @@ func (s source) Page(_ context.Context, parent secret.Text, _, _ int) (fetchers.
 	var page fetchers.AuthorizerPage
 	for _, path := range slices.Sorted(maps.Keys(s.w.grants)) {
 		g := s.w.grants[path]
-		if child, ok := strings.CutPrefix(path, platform+"/"); ok && g.authorised {
+		if child, ok := strings.CutPrefix(path, platform+"/"); ok && g.authorized {
 			s.w.freeing(path)
 			page.Authorizers = append(page.Authorizers, fetchers.ListedAuthorizer{AppID: child, RefreshToken: grantValue(path, g.gen)})
 		}

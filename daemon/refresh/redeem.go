@@ -263,7 +263,7 @@ func (e *Engine) adopt(ctx context.Context, x *exchange, way *Onboarding, auth f
 		revoked := g.Revoked
 		renewed = g.Value != next.Value
 		switch now := time.Now(); {
-		case changed.has(a.grant) && outranks(authorised(g), next.At, now):
+		case changed.has(a.grant) && outranks(authorized(g), next.At, now):
 			g.Shelve(next)
 			first = nil
 		case promised && outranks(revoked, next.At, now):

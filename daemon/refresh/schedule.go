@@ -21,8 +21,9 @@ type schedule struct {
 	kick chan struct{}
 }
 
-// heapNumbers is more than there are kinds of heaps: the place of an entry is that in its heap,
-// counted from one, times this, plus the number of its heap: zero for the coming ones.
+// heapNumbers is more than the number of heaps of one kind. The place of an entry is its index in
+// its heap, counted from one, times heapNumbers, plus the number of the heap. That number is zero
+// for the coming entries.
 const heapNumbers = 64
 
 // mostHosts is how many hosts that leaves room for.

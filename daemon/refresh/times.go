@@ -14,10 +14,10 @@ import (
 	"tokend/fetchers"
 )
 
-// This file translates between the engine's clock, which counts from boot, and what is kept
-// on disk. Within one boot the kept instant decides. Of another boot only the wall clock
-// tells, and somebody may have set it: nothing then lives longer than
-// it had left, and nothing is held longer than it was to be.
+// This file translates between the engine's clock, which counts from boot, and what is kept on
+// disk. Within one boot the kept instant decides. Of another boot only the wall clock is known, and
+// it may have been set. So nothing then lives longer than it had left, and no hold is longer than
+// it was.
 
 // slack is how far the wall clock may have been set back over a boot before what was kept is
 // not believed to be alive. Time servers correct less at a start.
@@ -260,9 +260,9 @@ func (e *Engine) elsewhere(holds []record.Hold, budgets []record.Budget) (all []
 	return all
 }
 
-// redate rewrites what was written in another boot, by the clock of this one: a restart then
-// does not take its times from a wall clock that may have been set. It runs beside everything
-// else, since a start does not wait for it.
+// redate rewrites records of another boot by the clock of this one. A restart then does not take
+// their times from a wall clock that may have been set. It runs beside everything else, since a
+// start does not wait for it.
 func (e *Engine) redate(ctx context.Context) {
 	defer func() { e.foreign = nil }()
 	for batch := range slices.Chunk(e.foreign, forgetBatch) {
@@ -310,8 +310,8 @@ func (e *Engine) here(r record.Record) []record.Record {
 	return nil
 }
 
-// dating is how the values of another boot were dated: by the wall clock. A host without a clock
-// that runs while it is off begins with a wall clock that is hours behind, and sets it when it has
+// dating is how the values of another boot were dated: by the wall clock. A host without a
+// battery-backed clock begins with a wall clock that is hours behind, and sets it when it has
 // reached a time server.
 type dating struct {
 	some atomic.Bool  // there are or were such values

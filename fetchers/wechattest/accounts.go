@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// account is a caller: an official account or mini program, a corp's app, a service provider, a
-// platform or suite, or a customer of one of these.
+// account is a caller: an official account, a mini program, a corp's app, a service provider, a
+// platform, a suite, or a customer.
 type account struct {
 	// id identifies the account in counts; see [Call.Account].
 	id   string

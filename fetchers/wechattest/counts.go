@@ -9,9 +9,9 @@ type Call struct {
 	Endpoint string // its path
 
 	// Account is the caller: an appid, a "corpid/agentid", a provider's corpid, a platform's appid
-	// or a suite's ID, a customer as "appid/authorizer appid" or "suite/corpid", or a downstream
-	// corp as "corpid/agentid/downstream". An unknown ID is kept as received. Account is empty if
-	// an unknown token does not show its owner.
+	// or a suite's ID. A customer is "appid/authorizer appid" or "suite/corpid". A downstream corp
+	// is "corpid/agentid/downstream". An unknown ID is kept as received. Account is empty if an
+	// unknown token does not show its owner.
 	Account string
 
 	ErrCode int

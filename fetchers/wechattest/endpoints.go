@@ -117,8 +117,8 @@ func (e endpoint) refuseMethod(p platform, method string) (answer, bool) {
 type tokenCodes struct{ missing, unknown, expired int }
 
 // held returns the valid value in a call if opens accepts its universe, or an errcode. The errcode
-// does not tell details: a token of the other platform, a ticket, nonsense, and a value that died
-// before its expiry are all unknown.
+// has no details: a token of the other platform, a ticket, nonsense, and a value killed before its
+// expiry are all unknown.
 func (w *WeChat) held(value string, opens func(universe) bool, c tokenCodes, now time.Time) (*issue, int) {
 	i := w.issued.byValue[value]
 	switch {

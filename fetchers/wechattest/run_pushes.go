@@ -17,9 +17,9 @@ func (w *WeChat) ticketEvery() time.Duration { return w.set.Lifetime / 12 }
 // pause is how long a failed platform gets no pushes: a minute for a lifetime of two hours.
 func (w *WeChat) pause() time.Duration { return w.set.Lifetime / 120 }
 
-// RunPushes pushes until ctx ends. It sends a ticket to each owner with a callback, immediately and
-// then every ten minutes (a twelfth of [Settings.Lifetime]), and each event as it is queued. An
-// owner's pushes are sent in order. A slow owner does not delay others. After three consecutive
+// RunPushes pushes until ctx ends. It sends each event as it is queued. It sends a ticket to each
+// owner with a callback, immediately and then every ten minutes, a twelfth of [Settings.Lifetime].
+// An owner's pushes are sent in order. A slow owner does not delay others. After three consecutive
 // failures a platform gets nothing for a minute. When RunPushes returns, nothing that it started is
 // running, and pushes in progress are cut off. Nothing is pushed while WeChat is unreachable.
 func (w *WeChat) RunPushes(ctx context.Context) {

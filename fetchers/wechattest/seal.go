@@ -37,7 +37,7 @@ func mustKey(encoded string) [32]byte {
 	return key
 }
 
-// Seal encrypts a push as both platforms do, and returns its Encrypt or echostr: base64 of
+// Seal encrypts a push as both platforms do, and returns its Encrypt or echostr. That is base64 of
 // AES-256-CBC of random, the message's length in four bytes, the message, and the receiver's ID.
 // The error is [ErrAESKey].
 func Seal(encodingAESKey string, random [16]byte, msg []byte, receiver string) (encrypt string, err error) {

@@ -246,9 +246,8 @@ func (w *WeChat) Kill(value string) {
 	w.issued.byValue[value].killBy(time.Now())
 }
 
-// KillAll makes every token and ticket invalid that an account has fetched: an appid, a
-// "corpid/agentid", a provider's corpid, a suite, or a customer or downstream corp as in
-// [Call.Account]. Values pushed to it and values fetched by its customers stay valid.
+// KillAll makes every token and ticket invalid that an account has fetched. account is written as
+// in [Call.Account]. Values pushed to it and values fetched by its customers stay valid.
 func (w *WeChat) KillAll(account string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
