@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"tokend/daemon/config"
 )
 
 func newCheck(env *environment) *cobra.Command {
@@ -13,10 +15,16 @@ func newCheck(env *environment) *cobra.Command {
 		Short: "Read the configuration and report every mistake",
 		Long: `Read the configuration as serve does, including secrets in files, environment variables and
 systemd credentials, and report every mistake with its line. It opens no store or socket and makes
-no calls.`,
+no calls.
+
+It also judges the owners and modes of the files, the socket's directory, the state directory and
+all directories above them. When root runs it, it judges for the user of tokend.service. Each
+finding names the command that fixes it.`,
 		Args: takes(),
 		RunE: func(*cobra.Command, []string) error {
-			c, err := loadConfig(file)
+			from := config.OSEnv()
+			from.Judge = judge(file)
+			c, err := loadConfigFor(file, from)
 			if err != nil {
 				return err
 			}

@@ -61,8 +61,11 @@ func configFlag(cmd *cobra.Command, file *string) {
 }
 
 // loadConfig reads the configuration. Its error is a *configError.
-func loadConfig(file string) (*config.Config, error) {
-	c, err := config.Load(file, config.OSEnv())
+func loadConfig(file string) (*config.Config, error) { return loadConfigFor(file, config.OSEnv()) }
+
+// loadConfigFor is loadConfig with an environment.
+func loadConfigFor(file string, env config.Env) (*config.Config, error) {
+	c, err := config.Load(file, env)
 	if err != nil {
 		return nil, &configError{file, err}
 	}

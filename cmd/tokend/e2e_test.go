@@ -247,6 +247,9 @@ func TestJSONLog(t *testing.T) {
 	if err := os.Chmod(s.file(), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.Chmod(s.dir, 0o755); err != nil { // so that others can reach the file
+		t.Fatal(err)
+	}
 	s.serve()
 	s.everything()
 	if code := s.end(syscall.SIGTERM); code != 0 {

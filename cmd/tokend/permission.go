@@ -3,9 +3,9 @@ package main
 import (
 	"fmt"
 	"os"
-	"os/user"
-	"strconv"
 	"syscall"
+
+	"tokend/daemon/permit"
 )
 
 // closedSocket returns a hint for a user who may not open the socket at path.
@@ -17,7 +17,7 @@ func closedSocket(path string) string {
 	st := info.Sys().(*syscall.Stat_t) // on every system that tokend runs on
 	const group, others = 0o020, 0o002
 	mode := info.Mode().Perm()
-	switch name := groupName(st.Gid); {
+	switch name := permit.GroupName(st.Gid); {
 	case mode&others != 0:
 		return "a parent directory is closed to this user"
 	case mode&group != 0 && st.Gid != 0:
@@ -26,13 +26,4 @@ func closedSocket(path string) string {
 		return fmt.Sprintf("it belongs to user %s and group %s, with mode %04o: set another group with SocketGroup= in tokend.socket, or another mode with SocketMode= there or socket_mode in the configuration",
 			userName(st.Uid), name, uint32(mode))
 	}
-}
-
-// groupName returns the name of a group, or its number if it has none.
-func groupName(gid uint32) string {
-	id := strconv.FormatUint(uint64(gid), 10)
-	if g, err := user.LookupGroupId(id); err == nil {
-		return g.Name
-	}
-	return id
 }

@@ -120,7 +120,11 @@ func setProcs(set bool) {
 // load reads the configuration. A file that blocks, such as a FIFO, does not keep the daemon from
 // stopping.
 func (s *service) load(ctx context.Context) (*config.Config, error) {
-	return within(ctx, 0, func() (*config.Config, error) { return loadConfig(s.file) })
+	return within(ctx, 0, func() (*config.Config, error) {
+		env := config.OSEnv()
+		env.Judge.Reads = true
+		return loadConfigFor(s.file, env)
+	})
 }
 
 // open creates the daemon and returns the path of its socket.

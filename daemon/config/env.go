@@ -10,10 +10,12 @@ import (
 	"os/user"
 	"strconv"
 	"syscall"
+
+	"tokend/daemon/permit"
 )
 
 // Env is everything that Load reads from the operating system. All fields but CredentialsDirectory
-// are required. [OSEnv] sets them.
+// and Judge are required. [OSEnv] sets them.
 type Env struct {
 	// LookupEnv returns an environment variable and whether it is set.
 	LookupEnv func(name string) (string, bool)
@@ -23,6 +25,9 @@ type Env struct {
 
 	// Open opens a file for reading. It must not wait for the writer of a pipe.
 	Open func(path string) (fs.File, error)
+
+	// Judge judges files; nil judges their modes alone.
+	Judge *permit.Judge
 
 	// User and Group return the id of a name.
 	User  func(name string) (uint32, error)
@@ -34,6 +39,7 @@ func OSEnv() Env {
 	return Env{
 		LookupEnv:            os.LookupEnv,
 		CredentialsDirectory: os.Getenv("CREDENTIALS_DIRECTORY"),
+		Judge:                &permit.Judge{User: permit.Current()},
 		Open: func(path string) (fs.File, error) {
 			// A nil *os.File must not become an fs.File that is not nil.
 			f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)

@@ -12,7 +12,7 @@ import (
 func Load(file string, env Env) (*Config, error) {
 	f, err := env.Open(file)
 	if err != nil {
-		return nil, fmt.Errorf("configuration: %w", err)
+		return nil, fmt.Errorf("configuration: %w", env.unreadable(file, err))
 	}
 	data, info, err := read(f, maxFile)
 	if _, ok := errors.AsType[tooLongError](err); ok {
@@ -22,7 +22,7 @@ func Load(file string, env Env) (*Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configuration: %s %w", file, withoutPath(err))
 	}
-	return decode(file, data, info.Mode(), env)
+	return decode(file, data, info, env)
 }
 
 // sizeOf returns the size of a file that is longer than maxFile. A device or a pipe has no size.
@@ -35,10 +35,11 @@ func sizeOf(info fs.FileInfo) string {
 
 // Parse is like [Load] for a file with the content data.
 func Parse(file string, data []byte, env Env) (*Config, error) {
-	return decode(file, data, 0, env)
+	return decode(file, data, nil, env)
 }
 
-func decode(file string, data []byte, mode fs.FileMode, env Env) (*Config, error) {
+// decode reads a configuration. info is nil if it is in no file.
+func decode(file string, data []byte, info fs.FileInfo, env Env) (*Config, error) {
 	doc, bad := parse(data)
 	if bad != nil {
 		bad.File = file
@@ -46,8 +47,13 @@ func decode(file string, data []byte, mode fs.FileMode, env Env) (*Config, error
 	}
 	r := &reader{file: file, doc: doc, env: env}
 	c := r.config()
-	if r.inline && mode.Perm()&0o004 != 0 {
-		r.warnf(0, "holds secrets and every user of this host can read it: chmod o-rwx %s", file)
+	if info != nil {
+		if why := env.refused(file, info); why != "" {
+			r.reportf(0, "%s", why)
+		}
+		if remedy := env.exposed(file, info); r.inline && remedy != "" {
+			r.warnf(0, "holds secrets and every user of this host can read it: %s", remedy)
+		}
 	}
 	byLine(r.problems)
 	byLine(r.warnings)
@@ -81,6 +87,7 @@ func (r *reader) config() *Config {
 	c.OpenWork = t.openWork(c.Upstream)
 	c.Access = t.access()
 	t.done()
+	t.places(c)
 	r.doubts(c)
 	return c
 }

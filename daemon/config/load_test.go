@@ -43,7 +43,16 @@ func TestLoad(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0].String(), "chmod o-rwx "+path) {
+		if len(c.Warnings) != 0 {
+			t.Errorf("in a private directory: got %v", c.Warnings)
+		}
+		if err := errors.Join(os.Chmod(filepath.Dir(path), 0o755), os.Chmod(filepath.Dir(filepath.Dir(path)), 0o755)); err != nil {
+			t.Fatal(err)
+		}
+		if c, err = Load(path, OSEnv()); err != nil {
+			t.Fatal(err)
+		}
+		if len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0].String(), "chmod 600 "+path) {
 			t.Errorf("warnings: got %v", c.Warnings)
 		}
 	})

@@ -147,7 +147,7 @@ func (t *table) fromFile(path string) ([]byte, error) {
 	}
 	f, err := t.env.Open(path)
 	if err != nil {
-		return nil, err // contains the path
+		return nil, t.env.unreadable(path, err) // contains the path
 	}
 	info, err := f.Stat()
 	if err == nil && !info.Mode().IsRegular() {
@@ -158,8 +158,11 @@ func (t *table) fromFile(path string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("file %s: %w", path, withoutPath(err))
 	}
-	if info.Mode().Perm()&0o004 != 0 {
-		t.warnf(t.lineOf("file"), "%severy user of this host can read %s: chmod o-rwx %s", t.title, path, path)
+	if why := t.env.refused(path, info); why != "" {
+		return nil, errors.New(why)
+	}
+	if remedy := t.env.exposed(path, info); remedy != "" {
+		t.warnf(t.lineOf("file"), "%s: every user of this host can read %s: %s", strings.TrimSpace(t.title), path, remedy)
 	}
 	return b, nil
 }

@@ -9,11 +9,13 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"tokend/daemon/permit"
 	"tokend/daemon/store/inplace"
 )
 
 // prepareDir ensures that dir is a directory with mode 0700. It creates a missing directory and
-// rejects a wider mode. Chmod follows Mkdir because the umask affects Mkdir.
+// rejects a wider mode, and files of another user. Chmod follows Mkdir because the umask affects
+// Mkdir.
 func prepareDir(dir string) error {
 	info, err := os.Stat(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -30,6 +32,9 @@ func prepareDir(dir string) error {
 	}
 	if mode := info.Mode().Perm(); mode&0o077 != 0 {
 		return faultf(ErrMode, "the state directory %s is open to others (mode %04o): chmod 0700 %s", dir, mode, dir)
+	}
+	if why := permit.Foreign(dir, permit.Current()); why != "" {
+		return faultf(ErrOwner, "the state directory: %s", why)
 	}
 	return nil
 }

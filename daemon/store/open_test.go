@@ -124,6 +124,22 @@ func TestModes(t *testing.T) {
 		}
 		wantUntouched(t, c.Dir, map[string]string{})
 	})
+	t.Run("files of another user are refused with the remedy", func(t *testing.T) {
+		if os.Geteuid() != 0 {
+			t.Skip("only root gives files to others")
+		}
+		for _, path := range []string{"", "file"} {
+			c := Config{Dir: newStateDir(t)}
+			if err := errors.Join(os.Mkdir(c.Dir, 0o700), os.WriteFile(filepath.Join(c.Dir, "file"), nil, 0o600), os.Chown(filepath.Join(c.Dir, path), 54321, 54321)); err != nil {
+				t.Fatal(err)
+			}
+			_, err := Open(c)
+			want := "the state directory: " + filepath.Join(c.Dir, path) + " belongs to user 54321, not to root: chown -R root:root " + c.Dir
+			if !errors.Is(err, ErrOwner) || !strings.Contains(err.Error(), want) {
+				t.Errorf("got %v, want %s", err, want)
+			}
+		}
+	})
 	t.Run("a file instead of a directory", func(t *testing.T) {
 		c := Config{Dir: newStateDir(t)}
 		if err := os.WriteFile(c.Dir, nil, 0o600); err != nil {

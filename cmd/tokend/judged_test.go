@@ -1,0 +1,67 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestCheckJudgesForUnit checks that root's check judges the files for the user of the unit, and
+// that the commands that it prints fix what it finds.
+func TestCheckJudgesForUnit(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root checks for another user")
+	}
+	dir, err := os.MkdirTemp("", "tokend")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	file, secret, state := filepath.Join(dir, "tokend.toml"), filepath.Join(dir, "wx.secret"), filepath.Join(dir, "state")
+	text := "socket = \"" + dir + "/s\"\nstate_dir = \"" + state + "\"\n[[official_account]]\napp_id = \"wx1\"\nsecret = { file = \"" + secret + "\" }\n"
+	unit := "#!/bin/sh\nprintf 'LoadState=loaded\\nUser=nobody\\nExecStart={ path=/usr/bin/tokend ; argv[]=/usr/bin/tokend serve --config " + file + " ; }\\n'\n"
+	bin := filepath.Join(dir, "bin")
+	if err := errors.Join(os.Mkdir(bin, 0o755), os.WriteFile(filepath.Join(bin, "systemctl"), []byte(unit), 0o755), os.WriteFile(file, []byte(text), 0o600),
+		os.WriteFile(secret, []byte("canary\n"), 0o644), os.Chmod(secret, 0o666), os.Mkdir(state, 0o700), os.Chmod(dir, 0o777)); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+	check := func(code int, wants ...string) {
+		t.Helper()
+		var stdout, stderr strings.Builder
+		got := run(t.Context(), []string{"check", "--config", file}, os.Getenv, strings.NewReader(""), &stdout, &stderr)
+		if got != code {
+			t.Errorf("exit status %d, want %d", got, code)
+		}
+		said := strings.ReplaceAll(strings.TrimSuffix(stderr.String(), "hint: fix them, then: tokend check --config "+file+"\n"), dir, "DIR")
+		want := ""
+		for _, line := range wants {
+			want += "tokend: " + line + "\n"
+		}
+		if said != want {
+			t.Errorf("\n got %s\nwant %s", said, want)
+		}
+	}
+	run := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	nobody := judge(file).User
+	if nobody.Name != "nobody" {
+		t.Fatalf("judged for %+v", nobody)
+	}
+	check(2, "DIR/tokend.toml: every user can write to the directory DIR: chmod o-w DIR",
+		"DIR/tokend.toml:1: socket: every user can write to the directory DIR: chmod o-w DIR",
+		"DIR/tokend.toml:2: state_dir: DIR/state belongs to user root, not to nobody: chown -R nobody:"+nobody.Group+" DIR/state",
+		"DIR/tokend.toml:5: [[official_account]] secret: every user can write DIR/wx.secret (mode 0666): chmod go-w DIR/wx.secret")
+	run(errors.Join(os.Chmod(dir, 0o755), os.Chmod(secret, 0o644), os.Chown(state, int(nobody.UID), int(nobody.GIDs[0]))))
+	check(2, "DIR/tokend.toml: user nobody cannot read DIR/tokend.toml (mode 0600, root:root): chgrp "+nobody.Group+" DIR/tokend.toml && chmod 640 DIR/tokend.toml")
+	run(errors.Join(os.Chown(file, 0, int(nobody.GIDs[0])), os.Chmod(file, 0o640)))
+	check(0, "warning: DIR/tokend.toml:5: [[official_account]] secret: every user of this host can read DIR/wx.secret: chgrp "+nobody.Group+" DIR/wx.secret && chmod 640 DIR/wx.secret")
+	run(errors.Join(os.Chown(secret, 0, int(nobody.GIDs[0])), os.Chmod(secret, 0o640)))
+	check(0)
+}
