@@ -202,8 +202,8 @@ func (h *hold) untilTomorrow(wall time.Time, spread float64) {
 	h.until = h.since.Add(max(untilMidnight(wall)+time.Duration(spread*float64(time.Minute)), time.Minute))
 }
 
-// toOperator lets an operator end h, because no event will: there is no customer to authorize, or no
-// ticket is pushed.
+// toOperator lets an operator end h, because no event will: there is no customer to authorize, or
+// no ticket is pushed.
 func (h *hold) toOperator() {
 	h.reason, h.class = credential.Refused, fetchers.Misconfigured
 	h.until = h.since.Add(seldom(h.failures))
