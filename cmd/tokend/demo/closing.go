@@ -13,7 +13,7 @@ import (
 // stopped shows a clean stop.
 func (d *demo) stopped(context.Context) error {
 	d.begin("Stop", "停止")
-	for _, s := range d.stages() {
+	for _, s := range d.instances() {
 		code, err := s.daemon.stop()
 		if err != nil {
 			return err

@@ -28,20 +28,20 @@ const limit = 90 * time.Second
 // demo is one running demonstration.
 type demo struct {
 	cfg Config
-	teller
-	audience
+	printer
+	clients
 	began time.Time
 	dir   string // removed at the end
 
-	// The stages: one with tokens that live two hours, one with customers, and one with tokens that
-	// live seconds. Each is nil until its first step. The last stage makes calls all the time, so
-	// it comes last: before it, the calls of a step are known exactly.
-	long, customers, short *stage
+	// The instances: one with tokens that live two hours, one with customers, and one with tokens
+	// that live seconds. Each is nil until its first step. The last instance makes calls all the
+	// time, so it comes last: before it, the calls of a step are known exactly.
+	long, customers, short *instance
 }
 
-// stages returns the existing stages.
-func (d *demo) stages() []*stage {
-	return slices.DeleteFunc([]*stage{d.long, d.customers, d.short}, func(s *stage) bool { return s == nil })
+// instances returns the existing instances.
+func (d *demo) instances() []*instance {
+	return slices.DeleteFunc([]*instance{d.long, d.customers, d.short}, func(s *instance) bool { return s == nil })
 }
 
 // Run runs the demonstration and returns an error unless all checks passed. When Run returns, all
@@ -49,12 +49,12 @@ func (d *demo) stages() []*stage {
 func Run(ctx context.Context, cfg Config) (err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, errTooLong)
 	defer cancel()
-	d := &demo{cfg: cfg, teller: teller{w: cfg.Out, chinese: cfg.Chinese}, began: time.Now()}
+	d := &demo{cfg: cfg, printer: printer{w: cfg.Out, chinese: cfg.Chinese}, began: time.Now()}
 	if d.dir, err = tempDir(); err != nil {
 		return err
 	}
 	defer func() {
-		for _, s := range d.stages() {
+		for _, s := range d.instances() {
 			s.leave()
 		}
 		err = errors.Join(err, os.RemoveAll(d.dir))
@@ -79,8 +79,8 @@ func Run(ctx context.Context, cfg Config) (err error) {
 func (d *demo) steps(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
 		d.open,
-		d.everybodyAtOnce,
-		d.everybodyReads,
+		d.firstReads,
+		d.cachedReads,
 		d.rejected,
 		d.wrongSecret,
 		d.killed,
@@ -88,7 +88,7 @@ func (d *demo) steps(ctx context.Context) error {
 		d.killedAuthorizing,
 		d.corpsInstall,
 		d.revoked,
-		d.timePasses,
+		d.lifetimes,
 		d.outage,
 		d.recovery,
 		d.stopped,
@@ -103,7 +103,7 @@ func (d *demo) steps(ctx context.Context) error {
 
 // tail prints the end of the daemons' logs.
 func (d *demo) tail() {
-	for _, s := range d.stages() {
+	for _, s := range d.instances() {
 		for _, line := range s.logTail(20) {
 			fmt.Fprintln(d.w, "   log:", line)
 		}
@@ -113,7 +113,7 @@ func (d *demo) tail() {
 // calls returns the number of calls that WeChat has received.
 func (d *demo) calls() int {
 	n := 0
-	for _, s := range d.stages() {
+	for _, s := range d.instances() {
 		n += s.wechat.Total()
 	}
 	return n

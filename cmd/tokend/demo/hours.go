@@ -11,8 +11,8 @@ import (
 	"tokend/fetchers/wechattest"
 )
 
-// The steps in which time passes, on their own stage: tokens live for seconds, so that hours can be
-// shown. The number of calls depends on the machine. No dead value may be served in any case.
+// The steps in which time passes, on their own instance: tokens live for seconds, so that hours can
+// be shown. The number of calls depends on the machine. No dead value may be served in any case.
 
 const (
 	// lifetime represents two hours. All times of tokend and WeChat shrink with it, except tokend's
@@ -31,9 +31,9 @@ const (
 	watchers = 20 // clients that read and check all the time
 )
 
-func (d *demo) timePasses(ctx context.Context) (err error) {
+func (d *demo) lifetimes(ctx context.Context) (err error) {
 	const span = lifetime + lifetime/4
-	if d.short, err = newStage(d.cfg.Program, d.dir+"/b", wechattest.Settings{Lifetime: lifetime, Overlap: overlap}); err != nil {
+	if d.short, err = newInstance(d.cfg.Program, d.dir+"/b", wechattest.Settings{Lifetime: lifetime, Overlap: overlap}); err != nil {
 		return err
 	}
 	s := d.short
@@ -48,11 +48,11 @@ func (d *demo) timePasses(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	seen := newSight(s.names)
+	seen := newObservations(s.names)
 	renewed, ahead := 0, false
 	// One pass is enough, unless the machine was too busy to refresh early.
 	for try := 0; try < 3 && (renewed < len(s.names) || !ahead); try++ {
-		if err := d.look(ctx, seen, span, nil); err != nil {
+		if err := d.observe(ctx, seen, span, nil); err != nil {
 			return err
 		}
 		renewed = seen.renewed(held)
@@ -93,7 +93,7 @@ func (d *demo) refreshedAhead(ctx context.Context) (bool, error) {
 
 // oneAtATime reports whether WeChat has never received two concurrent calls for one credential.
 func (d *demo) oneAtATime() bool {
-	for _, s := range d.stages() {
+	for _, s := range d.instances() {
 		for _, a := range s.conf.Accounts {
 			id := a.ID
 			if a.AgentID != "" {
@@ -135,8 +135,8 @@ func (d *demo) outage(ctx context.Context) error {
 		return err
 	}
 	s.wechat.SetAway(true)
-	seen := newSight(s.names)
-	if err := d.look(ctx, seen, patience, func() bool { return states.none("fresh", "stale") }); err != nil {
+	seen := newObservations(s.names)
+	if err := d.observe(ctx, seen, patience, func() bool { return states.none("fresh", "stale") }); err != nil {
 		return err
 	}
 	gone := states.none("fresh", "stale")

@@ -13,8 +13,8 @@ import (
 	"tokend/fetchers/wechattest"
 )
 
-// The steps with a third-party platform and its customers, on a stage of their own to which WeChat
-// pushes.
+// The steps with a third-party platform and its customers, on an instance of their own to which
+// WeChat pushes.
 
 const (
 	platformID = "wxsandboxplatform"
@@ -25,7 +25,7 @@ const (
 
 // installed shows the authorization of a platform's customer.
 func (d *demo) installed(ctx context.Context) (err error) {
-	if d.customers, err = newMarket(d.cfg.Program, d.dir+"/c"); err != nil {
+	if d.customers, err = newPlatform(d.cfg.Program, d.dir+"/c"); err != nil {
 		return err
 	}
 	s := d.customers
@@ -51,7 +51,7 @@ func (d *demo) installed(ctx context.Context) (err error) {
 	}
 
 	got := make([]string, programs)
-	err = d.crowd(ctx, s.conf.Socket(), programs, func(ctx context.Context, i int, c *clientlib.Client) (err error) {
+	err = d.concurrently(ctx, s.conf.Socket(), programs, func(ctx context.Context, i int, c *clientlib.Client) (err error) {
 		got[i], err = d.get(ctx, c, customer1+"/access_token")
 		return err
 	})

@@ -32,7 +32,7 @@ func (d *demo) revoked(ctx context.Context) error {
 	_, ok := s.deliver(ctx)
 
 	refusals := make([]error, rejecters)
-	err = d.crowd(ctx, s.conf.Socket(), rejecters, func(ctx context.Context, i int, c *clientlib.Client) error {
+	err = d.concurrently(ctx, s.conf.Socket(), rejecters, func(ctx context.Context, i int, c *clientlib.Client) error {
 		_, refusals[i] = d.get(ctx, c, customer1+"/"+[]string{"access_token", "jsapi_ticket"}[i%2])
 		return nil
 	})

@@ -11,7 +11,7 @@ import (
 	"tokend/clientlib"
 )
 
-// states follows the state of every credential of a stage by WATCH.
+// states follows the state of every credential of an instance by WATCH.
 type states struct {
 	watch  *clientlib.Watcher
 	client *clientlib.Client
@@ -25,7 +25,7 @@ type states struct {
 }
 
 // follow starts to follow. The caller ends it.
-func (s *stage) follow(ctx context.Context) (*states, error) {
+func (s *instance) follow(ctx context.Context) (*states, error) {
 	f := &states{client: s.client(), change: make(chan struct{}, 1), state: map[string]string{}, ever: map[string]bool{}}
 	var err error
 	if f.watch, err = f.client.Watch(ctx, ""); err != nil {

@@ -18,7 +18,7 @@ func (d *demo) wrongSecret(ctx context.Context) error {
 	d.say("%d programs request the token of that account. WeChat blocks clients that keep calling with a wrong secret.",
 		"%d 个程序请求这个账号的令牌。用错误的 secret 反复调用，会被微信封禁。", rejecters)
 	refusals := make([]error, rejecters)
-	err := d.crowd(ctx, d.long.conf.Socket(), rejecters, func(ctx context.Context, i int, c *clientlib.Client) error {
+	err := d.concurrently(ctx, d.long.conf.Socket(), rejecters, func(ctx context.Context, i int, c *clientlib.Client) error {
 		_, refusals[i] = d.get(ctx, c, mistypedName)
 		return nil
 	})
@@ -77,7 +77,7 @@ func (d *demo) killed(ctx context.Context) error {
 }
 
 // everything reads every credential once.
-func (d *demo) everything(ctx context.Context, s *stage) (map[string]string, error) {
+func (d *demo) everything(ctx context.Context, s *instance) (map[string]string, error) {
 	c := s.client()
 	defer c.Close()
 	got := make(map[string]string, len(s.names))

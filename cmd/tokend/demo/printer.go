@@ -6,9 +6,9 @@ import (
 	"strconv"
 )
 
-// teller prints events in one of two languages. Its methods take each text twice, so that both
+// printer prints events in one of two languages. Its methods take each text twice, so that both
 // versions are in one place.
-type teller struct {
+type printer struct {
 	w       io.Writer
 	chinese bool
 
@@ -16,33 +16,33 @@ type teller struct {
 	checked, failed int
 }
 
-func (t *teller) text(en, zh string, args ...any) string {
-	if t.chinese {
+func (p *printer) text(en, zh string, args ...any) string {
+	if p.chinese {
 		return fmt.Sprintf(zh, args...)
 	}
 	return fmt.Sprintf(en, args...)
 }
 
 // begin prints the heading of a step.
-func (t *teller) begin(en, zh string, args ...any) {
-	t.step++
-	fmt.Fprintf(t.w, "\n%d. %s\n", t.step, t.text(en, zh, args...))
+func (p *printer) begin(en, zh string, args ...any) {
+	p.step++
+	fmt.Fprintf(p.w, "\n%d. %s\n", p.step, p.text(en, zh, args...))
 }
 
 // say prints a line.
-func (t *teller) say(en, zh string, args ...any) {
-	fmt.Fprintf(t.w, "   %s\n", t.text(en, zh, args...))
+func (p *printer) say(en, zh string, args ...any) {
+	fmt.Fprintf(p.w, "   %s\n", p.text(en, zh, args...))
 }
 
 // check prints a comparison and its result.
-func (t *teller) check(ok bool, en, zh string, args ...any) {
-	t.checked++
+func (p *printer) check(ok bool, en, zh string, args ...any) {
+	p.checked++
 	word := "ok"
 	if !ok {
 		word = "NO"
-		t.failed++
+		p.failed++
 	}
-	fmt.Fprintf(t.w, "   %s  %s\n", word, t.text(en, zh, args...))
+	fmt.Fprintf(p.w, "   %s  %s\n", word, p.text(en, zh, args...))
 }
 
 // grouped returns n with a space between thousands.

@@ -17,8 +17,8 @@ const (
 	mistypedName = "official_account/" + mistyped + "/access_token"
 )
 
-// stage is a WeChat and a daemon that uses it.
-type stage struct {
+// instance is a WeChat and a daemon that uses it.
+type instance struct {
 	program string
 	conf    sandbox.Configuration
 	names   []string // of all credentials that can be fetched
@@ -27,14 +27,14 @@ type stage struct {
 	daemon  *process // nil if none runs
 }
 
-// newStage creates dir and returns a stage in it. No daemon runs yet.
-func newStage(program, dir string, set wechattest.Settings) (*stage, error) {
-	return newStageOf(program, dir, set, sandbox.Configuration{})
+// newInstance creates dir and returns an instance in it. No daemon runs yet.
+func newInstance(program, dir string, set wechattest.Settings) (*instance, error) {
+	return newInstanceOf(program, dir, set, sandbox.Configuration{})
 }
 
-// newStageOf is newStage with the owners and the HTTP of conf.
-func newStageOf(program, dir string, set wechattest.Settings, conf sandbox.Configuration) (*stage, error) {
-	s := &stage{program: program, wechat: wechattest.New(set), conf: conf}
+// newInstanceOf is newInstance with the owners and the HTTP of conf.
+func newInstanceOf(program, dir string, set wechattest.Settings, conf sandbox.Configuration) (*instance, error) {
+	s := &instance{program: program, wechat: wechattest.New(set), conf: conf}
 	accounts := sandbox.Accounts()
 	for _, a := range accounts {
 		a.AddTo(s.wechat)
@@ -62,17 +62,17 @@ func newStageOf(program, dir string, set wechattest.Settings, conf sandbox.Confi
 	return s, nil
 }
 
-func (s *stage) file() string    { return filepath.Join(s.conf.Dir, "tokend.toml") }
-func (s *stage) logFile() string { return filepath.Join(s.conf.Dir, "log") }
+func (s *instance) file() string    { return filepath.Join(s.conf.Dir, "tokend.toml") }
+func (s *instance) logFile() string { return filepath.Join(s.conf.Dir, "log") }
 
 // enter starts the daemon and returns when it responds.
-func (s *stage) enter(ctx context.Context) (err error) {
+func (s *instance) enter(ctx context.Context) (err error) {
 	s.daemon, err = start(ctx, s.program, s.file(), s.logFile(), s.conf.Socket())
 	return err
 }
 
 // leave ends everything that runs.
-func (s *stage) leave() {
+func (s *instance) leave() {
 	if s.daemon != nil {
 		s.daemon.kill()
 		s.daemon = nil
@@ -81,10 +81,10 @@ func (s *stage) leave() {
 }
 
 // client returns a client of the daemon. The caller closes it.
-func (s *stage) client() *clientlib.Client { return &clientlib.Client{Socket: s.conf.Socket()} }
+func (s *instance) client() *clientlib.Client { return &clientlib.Client{Socket: s.conf.Socket()} }
 
 // logTail returns the last n lines of the daemon's log.
-func (s *stage) logTail(n int) []string {
+func (s *instance) logTail(n int) []string {
 	b, err := os.ReadFile(s.logFile())
 	if err != nil {
 		return nil // the daemon was never started

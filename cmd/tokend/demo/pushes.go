@@ -15,13 +15,13 @@ import (
 // soon is the limit for what the daemon does by itself after a push. It takes milliseconds.
 const soon = 5 * time.Second
 
-// newMarket returns a stage with a platform and suites, to which WeChat pushes.
-func newMarket(program, dir string) (*stage, error) {
+// newPlatform returns an instance with a platform and suites, to which WeChat pushes.
+func newPlatform(program, dir string) (*instance, error) {
 	http, err := freeAddress()
 	if err != nil {
 		return nil, err
 	}
-	s, err := newStageOf(program, dir, wechattest.Settings{}, sandbox.Configuration{Owners: sandbox.Owners(), HTTP: http})
+	s, err := newInstanceOf(program, dir, wechattest.Settings{}, sandbox.Configuration{Owners: sandbox.Owners(), HTTP: http})
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +42,7 @@ func freeAddress() (string, error) {
 
 // deliver pushes the pending events. It reports whether each was answered correctly, and how long
 // the slowest took.
-func (s *stage) deliver(ctx context.Context) (slowest time.Duration, ok bool) {
+func (s *instance) deliver(ctx context.Context) (slowest time.Duration, ok bool) {
 	before := len(s.wechat.Deliveries())
 	s.wechat.Flush(ctx)
 	sent := s.wechat.Deliveries()[before:]
@@ -56,7 +56,7 @@ func (s *stage) deliver(ctx context.Context) (slowest time.Duration, ok bool) {
 
 // arrives waits until the daemon has a credential that it gets without a request: the first token
 // of a platform's customer comes with the grant.
-func (s *stage) arrives(ctx context.Context, c *clientlib.Client, name string) error {
+func (s *instance) arrives(ctx context.Context, c *clientlib.Client, name string) error {
 	for end := time.Now().Add(soon); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		found, err := c.List(ctx, name)
 		if err != nil {

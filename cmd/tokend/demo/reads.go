@@ -16,9 +16,9 @@ const (
 	rejecters = 100 // that reject a dead token
 )
 
-// open prints the introduction and starts the first stage.
+// open prints the introduction and starts the first instance.
 func (d *demo) open(ctx context.Context) (err error) {
-	if d.long, err = newStage(d.cfg.Program, d.dir+"/a", wechattest.Settings{}); err != nil {
+	if d.long, err = newInstance(d.cfg.Program, d.dir+"/a", wechattest.Settings{}); err != nil {
 		return err
 	}
 	if err := d.long.enter(ctx); err != nil {
@@ -42,7 +42,7 @@ func (d *demo) open(ctx context.Context) (err error) {
 	return nil
 }
 
-func (d *demo) everybodyAtOnce(ctx context.Context) error {
+func (d *demo) firstReads(ctx context.Context) error {
 	s, names, before := d.long, d.long.names, d.since()
 	d.begin("%d programs start at once", "%d 个程序同时启动", programs)
 	d.say("The cache is empty. Every program requests all %d credentials at the same time, and WeChat takes 0.3 s:",
@@ -53,7 +53,7 @@ func (d *demo) everybodyAtOnce(ctx context.Context) error {
 
 	quick := s.wechat.Inject(wechattest.Fault{Delay: 300 * time.Millisecond})
 	got := make([][]string, programs)
-	err := d.crowd(ctx, s.conf.Socket(), programs, func(ctx context.Context, i int, c *clientlib.Client) (err error) {
+	err := d.concurrently(ctx, s.conf.Socket(), programs, func(ctx context.Context, i int, c *clientlib.Client) (err error) {
 		got[i] = make([]string, len(names))
 		for k := range names {
 			n := (i + k) % len(names) // each begins with another name
@@ -85,11 +85,11 @@ func distinct(values []string) bool {
 	return len(slices.Compact(sorted)) == len(values)
 }
 
-func (d *demo) everybodyReads(ctx context.Context) error {
+func (d *demo) cachedReads(ctx context.Context) error {
 	const span = time.Second
 	s, before := d.long, d.since()
 	d.begin("All programs read for a second", "所有程序连续读取一秒钟")
-	err := d.crowd(ctx, s.conf.Socket(), programs, func(ctx context.Context, i int, c *clientlib.Client) error {
+	err := d.concurrently(ctx, s.conf.Socket(), programs, func(ctx context.Context, i int, c *clientlib.Client) error {
 		for began, n := time.Now(), i; time.Since(began) < span; n++ {
 			if _, err := d.get(ctx, c, s.names[n%len(s.names)]); err != nil {
 				return err
@@ -142,7 +142,7 @@ func (d *demo) rejected(ctx context.Context) error {
 // got.
 func (d *demo) rejectAll(ctx context.Context, name, value string) ([]string, error) {
 	got := make([]string, rejecters)
-	err := d.crowd(ctx, d.long.conf.Socket(), rejecters, func(ctx context.Context, i int, c *clientlib.Client) (err error) {
+	err := d.concurrently(ctx, d.long.conf.Socket(), rejecters, func(ctx context.Context, i int, c *clientlib.Client) (err error) {
 		got[i], err = d.reject(ctx, c, name, value)
 		return err
 	})

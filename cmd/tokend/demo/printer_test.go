@@ -82,7 +82,7 @@ func TestLanguagesMatch(t *testing.T) {
 
 // TestDeadValuesAreNoticed holds that the demonstration detects a daemon that serves dead values.
 func TestDeadValuesAreNoticed(t *testing.T) {
-	s := newSight([]string{"a/b/c"})
+	s := newObservations([]string{"a/b/c"})
 	now := time.Now()
 	s.note("a/b/c", "v", nil, now, true)
 	s.note("a/b/c", "v", nil, now, false) // died on its way

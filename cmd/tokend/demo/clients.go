@@ -10,16 +10,16 @@ import (
 	"tokend/clientlib"
 )
 
-// audience counts the clients' requests so far. Each client has its own connection, as a process
+// clients counts the clients' requests so far. Each client has its own connection, as a process
 // would.
-type audience struct {
+type clients struct {
 	reads   atomic.Int64 // GET
 	rejects atomic.Int64 // REJECT
 }
 
-// crowd runs f for n clients of the daemon at socket at the same time and returns when all are
-// done. The first error ends the others.
-func (a *audience) crowd(ctx context.Context, socket string, n int, f func(ctx context.Context, i int, c *clientlib.Client) error) error {
+// concurrently runs f for n clients of the daemon at socket at the same time and returns when all
+// are done. The first error ends the others.
+func (cs *clients) concurrently(ctx context.Context, socket string, n int, f func(ctx context.Context, i int, c *clientlib.Client) error) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for i := range n {
 		g.Go(func() error {
@@ -31,32 +31,32 @@ func (a *audience) crowd(ctx context.Context, socket string, n int, f func(ctx c
 	return g.Wait()
 }
 
-func (a *audience) get(ctx context.Context, c *clientlib.Client, name string) (string, error) {
-	a.reads.Add(1)
+func (cs *clients) get(ctx context.Context, c *clientlib.Client, name string) (string, error) {
+	cs.reads.Add(1)
 	v, err := c.Get(ctx, name)
 	return string(v.Value), err
 }
 
-func (a *audience) reject(ctx context.Context, c *clientlib.Client, name, value string) (string, error) {
-	a.rejects.Add(1)
+func (cs *clients) reject(ctx context.Context, c *clientlib.Client, name, value string) (string, error) {
+	cs.rejects.Add(1)
 	v, err := c.Reject(ctx, name, clientlib.Secret(value))
 	return string(v.Value), err
 }
 
-// bill is the number of requests and calls up to a time.
-type bill struct {
+// counts is the number of requests and calls up to a time.
+type counts struct {
 	reads, rejects int64
 	calls          int
 	at             time.Time
 }
 
-// since returns the current bill, for a later cost.
-func (d *demo) since() bill {
-	return bill{d.reads.Load(), d.rejects.Load(), d.calls(), time.Now()}
+// since returns the current counts, for a later cost.
+func (d *demo) since() counts {
+	return counts{d.reads.Load(), d.rejects.Load(), d.calls(), time.Now()}
 }
 
 // cost prints the requests and calls since before.
-func (d *demo) cost(before bill) {
+func (d *demo) cost(before counts) {
 	now := d.since()
 	reads, rejects, calls := now.reads-before.reads, now.rejects-before.rejects, now.calls-before.calls
 	if rejects > 0 {

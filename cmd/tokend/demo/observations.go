@@ -9,8 +9,8 @@ import (
 	"tokend/clientlib"
 )
 
-// sight is what the clients have observed.
-type sight struct {
+// observations is what the clients have observed.
+type observations struct {
 	mu      sync.Mutex
 	values  map[string]map[string]bool // by name
 	died    map[string]time.Time       // dead values, with the time of the first observation
@@ -21,8 +21,8 @@ type sight struct {
 	slowest time.Duration
 }
 
-func newSight(names []string) *sight {
-	s := &sight{values: map[string]map[string]bool{}, died: map[string]time.Time{}}
+func newObservations(names []string) *observations {
+	s := &observations{values: map[string]map[string]bool{}, died: map[string]time.Time{}}
 	for _, name := range names {
 		s.values[name] = map[string]bool{}
 	}
@@ -30,7 +30,7 @@ func newSight(names []string) *sight {
 }
 
 // renewed returns the number of credentials with another observed value than the one in before.
-func (s *sight) renewed(before map[string]string) int {
+func (s *observations) renewed(before map[string]string) int {
 	n := 0
 	for name, values := range s.values {
 		if len(values) > 1 || len(values) == 1 && !values[before[name]] {
@@ -40,12 +40,12 @@ func (s *sight) renewed(before map[string]string) int {
 	return n
 }
 
-// look runs many clients that read all the time for span, or until done returns true if it is not
-// nil. They check each value with WeChat and add their observations to seen.
-func (d *demo) look(ctx context.Context, seen *sight, span time.Duration, done func() bool) error {
+// observe runs many clients that read all the time for span, or until done returns true if it is
+// not nil. They check each value with WeChat and add their observations to seen.
+func (d *demo) observe(ctx context.Context, seen *observations, span time.Duration, done func() bool) error {
 	s := d.short
 	until := time.Now().Add(span)
-	return d.crowd(ctx, s.conf.Socket(), watchers, func(ctx context.Context, i int, c *clientlib.Client) error {
+	return d.concurrently(ctx, s.conf.Socket(), watchers, func(ctx context.Context, i int, c *clientlib.Client) error {
 		for n := i; time.Now().Before(until) && (done == nil || !done()); n++ {
 			name := s.names[n%len(s.names)]
 			began := time.Now()
@@ -61,7 +61,7 @@ func (d *demo) look(ctx context.Context, seen *sight, span time.Duration, done f
 }
 
 // note adds one read that started at began.
-func (s *sight) note(name, value string, err error, began time.Time, valid bool) {
+func (s *observations) note(name, value string, err error, began time.Time, valid bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.reads++
