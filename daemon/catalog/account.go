@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"iter"
 	"strings"
 
 	"tokend/daemon/policy"
@@ -86,11 +87,6 @@ func (a *account) pays() string {
 	return path
 }
 
-// owner returns the account as the owner of the credential called name.
-func (a *account) owner(name string) owner {
-	return owner{host: a.host, path: a.names[:a.path], pays: a.pays(), settings: a.settings, whole: name, token: a.names[:a.path+len(tokenWord)]}
-}
-
 // each yields the names of the account's credentials, and their tickets, which is nil for the
 // token.
 func (a *account) each(yield func(name string, t *ticket) bool) {
@@ -108,8 +104,32 @@ func (a *account) each(yield func(name string, t *ticket) bool) {
 
 // spec returns the spec of a credential that each yields.
 func (a *account) spec(name string, t *ticket) refresh.Spec {
-	if t == nil {
-		return a.owner(name).root("", a.family.token, a.fetcher)
+	path := a.names[:a.path]
+	s := owner{host: a.host, path: path, pays: a.pays(), settings: a.settings, whole: name}.root("", a.token, a.fetcher)
+	if t != nil {
+		a.change(&s, name, t)
 	}
-	return a.owner(name).child("", t.policy, t.fetcher)
+	return s
+}
+
+// change makes s, the spec of another credential of the account, that of the ticket t.
+func (a *account) change(s *refresh.Spec, name string, t *ticket) {
+	s.Name, s.Account, s.Parent = name, name, a.names[:a.path+len(tokenWord)]
+	s.Policy, s.Fetcher = t.policy, t.fetcher
+}
+
+// specs yields the specs in s, one after the other.
+func (a *account) specs(s *refresh.Spec) iter.Seq[*refresh.Spec] {
+	return func(yield func(*refresh.Spec) bool) {
+		for name, t := range a.each {
+			if t == nil {
+				*s = a.spec(name, nil)
+			} else {
+				a.change(s, name, t)
+			}
+			if !yield(s) {
+				return
+			}
+		}
+	}
 }

@@ -68,8 +68,8 @@ func New(file *config.Config, up *Upstream) *Catalog {
 		app := newAccount(of.work, path, a.Settings(), fetchers.CorpToken{Client: up.work, CorpID: a.CorpID, Secret: a.Secret})
 		c.account(app)
 		for _, d := range a.Downstream {
-			s := app.owner(path+"/"+d.CorpID+tokenWord).child("", policy.DownstreamToken,
-				fetchers.DownstreamToken{Client: up.work, CorpID: d.CorpID, AgentID: d.AgentID, BusinessType: d.BusinessType})
+			s := app.spec(path+"/"+d.CorpID+tokenWord, &ticket{"", policy.DownstreamToken,
+				fetchers.DownstreamToken{Client: up.work, CorpID: d.CorpID, AgentID: d.AgentID, BusinessType: d.BusinessType}})
 			s.Settings, s.Target = a.DownstreamSettings(d), d.Target()
 			c.add(s)
 		}
@@ -124,9 +124,6 @@ type owner struct {
 	// whole is the full name if the owner is made for one credential, and otherwise empty. It saves
 	// a copy: the engine stores the name, and there may be a million customers.
 	whole string
-
-	// token is the name of the access token; "" for the usual one under path.
-	token string
 }
 
 func (o owner) name(word string) string {
@@ -153,9 +150,7 @@ func (o owner) root(word string, p *policy.Policy, f refresh.Fetcher) refresh.Sp
 // own budget, because WeChat counts the types of an account's tickets separately.
 func (o owner) child(word string, p *policy.Policy, f refresh.Fetcher) refresh.Spec {
 	s := o.root(word, p, f)
-	if s.Parent = o.token; s.Parent == "" {
-		s.Parent = o.path + tokenWord
-	}
+	s.Parent = o.path + tokenWord
 	s.Account = s.Name
 	return s
 }
@@ -217,8 +212,8 @@ func (c *Catalog) Specs() iter.Seq[*refresh.Spec] {
 		for i := range c.groups {
 			g := &c.groups[i]
 			if g.family != nil {
-				for name, t := range g.each {
-					if s = g.spec(name, t); !yield(&s) {
+				for s := range g.specs(&s) {
+					if !yield(s) {
 						return
 					}
 				}

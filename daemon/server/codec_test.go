@@ -48,7 +48,7 @@ func (frames) cut(in []byte) (request, name []byte, size int, err error) {
 		return nil, nil, 0, errIncomplete
 	}
 	request = in[2:size]
-	if bytes.HasPrefix(request, getWord) {
+	if bytes.HasPrefix(request, []byte(getWord)) {
 		name = request[4:]
 	}
 	return request, name, size, nil
