@@ -76,7 +76,7 @@ func (ls *customerLists) of(owner string) *customerList {
 // that was asked for after it has no other.
 func (e *Engine) recoverGrant(spec *Spec, used secret.Text, refusal *fetchers.APIError) (secret.Text, error) {
 	at := e.clock.Now()
-	way, err := (*e.catalog.Load()).Onboarding(spec.Platform)
+	onboarding, err := (*e.catalog.Load()).Onboarding(spec.Platform)
 	if err != nil {
 		return "", err
 	}
@@ -106,7 +106,7 @@ func (e *Engine) recoverGrant(spec *Spec, used secret.Text, refusal *fetchers.AP
 			return "", notYet(refusal, now, again) // it says what was in force before the refusal
 		}
 	default:
-		if err := e.readList(ctx, l, spec.Platform, &way); err != nil {
+		if err := e.readList(ctx, l, spec.Platform, &onboarding); err != nil {
 			return "", err
 		}
 	}
@@ -155,13 +155,13 @@ func knows(g *record.Grant, value secret.Text) bool {
 
 // readList reads all pages of owner's list into l, each in a slot of its own. A failure is
 // remembered: nobody asks for the list before the hold ends. l is locked.
-func (e *Engine) readList(ctx context.Context, l *customerList, owner string, way *Onboarding) error {
+func (e *Engine) readList(ctx context.Context, l *customerList, owner string, onboarding *Onboarding) error {
 	o := e.endpoints.of(owner, listings)
 	asked, wall := instantOf(e.clock.Now()), time.Now()
 	tokens := map[string]secret.Text{}
 	total, skipped := 0, 0
 	for offset, idle := 0, 0; ; {
-		page, err := e.readPage(ctx, o, way, offset)
+		page, err := e.readPage(ctx, o, onboarding, offset)
 		if err != nil {
 			return err
 		}
@@ -184,15 +184,15 @@ func (e *Engine) readList(ctx context.Context, l *customerList, owner string, wa
 
 // readPage makes one call for a page of a list. ctx ends with the engine. What says nothing of the
 // owner is remembered too: a list is asked for on behalf of all customers.
-func (e *Engine) readPage(ctx context.Context, o *endpoint, way *Onboarding, offset int) (page fetchers.AuthorizerPage, err error) {
-	err = e.through(ctx, o, way, false, func(ctx context.Context, parent secret.Text) (err error) {
-		page, err = way.Lister.Page(ctx, parent, offset, listPage)
+func (e *Engine) readPage(ctx context.Context, o *endpoint, onboarding *Onboarding, offset int) (page fetchers.AuthorizerPage, err error) {
+	err = e.through(ctx, o, onboarding, false, func(ctx context.Context, parent secret.Text) (err error) {
+		page, err = onboarding.Lister.Page(ctx, parent, offset, listPage)
 		return err
 	})
 	_, api := errors.AsType[*fetchers.APIError](err)
 	_, transport := errors.AsType[*fetchers.TransportError](err)
 	if (api || transport) && ctx.Err() == nil && e.base.Err() == nil {
-		err = e.holdEndpoint(o, way.Parent, err)
+		err = e.holdEndpoint(o, onboarding.Parent, err)
 	}
 	return page, err
 }
@@ -208,11 +208,11 @@ func (e *Engine) Import(ctx context.Context, owner string, offset int) (credenti
 	if err := e.ready(ctx); err != nil {
 		return credential.ImportPage{}, err
 	}
-	way, err := (*e.catalog.Load()).Onboarding(owner)
+	onboarding, err := (*e.catalog.Load()).Onboarding(owner)
 	if err != nil {
 		return credential.ImportPage{}, err
 	}
-	if way.Lister == nil {
+	if onboarding.Lister == nil {
 		return credential.ImportPage{}, &credential.Error{Reason: credential.Unfit, RetryAfter: credential.Never, Message: "WeChat has no list of the customers of " + owner}
 	}
 	ctx, end := e.untilStop(ctx)
@@ -220,7 +220,7 @@ func (e *Engine) Import(ctx context.Context, owner string, offset int) (credenti
 	changed, end := e.grants.watch()
 	defer end()
 	asked := time.Now()
-	page, err := e.importPage(ctx, owner, &way, offset)
+	page, err := e.importPage(ctx, owner, &onboarding, offset)
 	if err != nil {
 		return credential.ImportPage{}, e.importError(err)
 	}
@@ -230,7 +230,7 @@ func (e *Engine) Import(ctx context.Context, owner string, offset int) (credenti
 		if a.RefreshToken == "" {
 			continue // its code was never exchanged: there is nothing to keep
 		}
-		gifts = append(gifts, givenGrant{way.Grant(a.AppID), record.Generation{Value: a.RefreshToken, At: asked, Source: fromList}, changed})
+		gifts = append(gifts, givenGrant{onboarding.Grant(a.AppID), record.Generation{Value: a.RefreshToken, At: asked, Source: fromList}, changed})
 	}
 	kept := 0
 	err = e.outlast(ctx, func() (err error) {
@@ -251,10 +251,10 @@ func (e *Engine) Import(ctx context.Context, owner string, offset int) (credenti
 
 // importPage returns the page at offset. An empty one before the end of the list is asked for
 // again.
-func (e *Engine) importPage(ctx context.Context, owner string, way *Onboarding, offset int) (page fetchers.AuthorizerPage, err error) {
+func (e *Engine) importPage(ctx context.Context, owner string, onboarding *Onboarding, offset int) (page fetchers.AuthorizerPage, err error) {
 	o := e.endpoints.of(owner, listings)
 	for idle := 1; ; idle++ {
-		page, err = e.readPage(ctx, o, way, offset)
+		page, err = e.readPage(ctx, o, onboarding, offset)
 		if err != nil || page.Len() > 0 || offset >= page.Total || idle == idlePages {
 			return page, err
 		}

@@ -84,7 +84,7 @@ func (e *Engine) renew(en *entry) ending {
 	if p.Pushed > 0 || p.Lapses && !en.outdated {
 		en.mu.Unlock()
 		if p.Pushed > 0 {
-			e.quiet(en)
+			e.noteMissingTicket(en)
 			return endedIdle
 		}
 		if e.lapse(en, now) {

@@ -118,11 +118,11 @@ func (e *Engine) loadEndpoint(h record.Hold) (unused bool) {
 	return false
 }
 
-// through does what asks o with the value of way's parent, unless o is held. After a stop of the
-// engine no call begins. urgent: later will be too late, so that it may be asked in a hold too,
-// once in a while.
-func (e *Engine) through(ctx context.Context, o *endpoint, way *Onboarding, urgent bool, do func(ctx context.Context, parent secret.Text) error) error {
-	w := &wants{parent: way.Parent, tries: quickTries, life: day, spread: spreadOf(o.key)}
+// through does what asks o with the value of the parent of onboarding, unless o is held. After a
+// stop of the engine no call begins. urgent: later will be too late, so that it may be asked in a
+// hold too, once in a while.
+func (e *Engine) through(ctx context.Context, o *endpoint, onboarding *Onboarding, urgent bool, do func(ctx context.Context, parent secret.Text) error) error {
+	w := &wants{parent: onboarding.Parent, tries: quickTries, life: day, spread: spreadOf(o.key)}
 	return e.ask(ctx, w, func(parent secret.Text) error {
 		round, err := o.limiter.enter(ctx, nil, awaited)
 		if err != nil {
@@ -130,12 +130,12 @@ func (e *Engine) through(ctx context.Context, o *endpoint, way *Onboarding, urge
 		}
 		crowded := false
 		defer func() { o.limiter.leave(e.clock.Now(), nil, round, crowded) }()
-		if h := o.paused(e.settings(way.Parent), e.clock.Now(), urgent); h != nil {
+		if h := o.paused(e.settings(onboarding.Parent), e.clock.Now(), urgent); h != nil {
 			return &endpointError{h}
 		}
-		host := e.hostOf(way.Parent)
+		host := e.hostOf(onboarding.Parent)
 		err = e.slot(ctx, host, endpointOwner(o.key), awaited, false, func(ctx context.Context) error {
-			if err := e.alive(way.Parent, parent); err != nil {
+			if err := e.alive(onboarding.Parent, parent); err != nil {
 				return err
 			}
 			return do(ctx, parent)
@@ -147,7 +147,7 @@ func (e *Engine) through(ctx context.Context, o *endpoint, way *Onboarding, urge
 			o.unprobe()
 		case refused && (api.Reaction == fetchers.QuotaDay || api.Reaction == fetchers.QuotaMinute || api.Reaction == fetchers.AddressRefused):
 			crowded = true // when the hold is over, fewer find out whether the cause is
-			return e.holdEndpoint(o, way.Parent, err)
+			return e.holdEndpoint(o, onboarding.Parent, err)
 		case err == nil, refused && api.Reaction == fetchers.CodeRefused:
 			e.succeeded(host, e.freeEndpoint(o))
 		}

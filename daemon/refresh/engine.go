@@ -30,12 +30,12 @@ type Engine struct {
 	// Set by load, read-only after.
 	restored bool // the store was made of a backup
 
-	loaded  chan struct{} // closed when all that was kept is in force
-	turned  bool          // the wall clock was earlier than records on disk
-	foreign []dated       // what an earlier boot has written; until it is rewritten
-	unused  unusedRecords // until they are deleted
+	loaded    chan struct{} // closed when all that was kept is in force
+	turned    bool          // the wall clock was earlier than records on disk
+	otherBoot []dated       // what an earlier boot has written; until it is rewritten
+	unused    unusedRecords // until they are deleted
 
-	earlyReads gate // open until the loading ends; see pull
+	earlyReads gate // open until the loading ends; see admitEarly
 	dating     dating
 
 	catalog   atomic.Pointer[Catalog]

@@ -43,7 +43,7 @@ func (e *Engine) load(ctx context.Context) (whole bool) {
 	}
 	e.earlyReads.shut()
 	n := e.planLoaded()
-	e.foreign = append(l.foreign, e.elsewhere(holds, budgets)...)
+	e.otherBoot = append(l.otherBoot, e.ofOtherBoot(holds, budgets)...)
 	if err := e.deleteMisleading(l.misleading); err != nil {
 		errs = append(errs, err)
 	}
@@ -150,9 +150,9 @@ type loading struct {
 	read  chan []keptValue
 
 	// The reader's, until it has ended.
-	turned  bool    // a value was written later than limit
-	foreign []dated // what was written in another boot
-	errs    []error
+	turned    bool    // a value was written later than limit
+	otherBoot []dated // what was written in another boot
+	errs      []error
 
 	// The maker's, until it has ended. usable are the hashes of the names of the grants that can be
 	// used, and of those that cannot be read. Of a million names no two have the same, but for one
@@ -210,7 +210,7 @@ func (l *loading) readAll() {
 		}
 		doubted := l.e.doubts(v)
 		if doubted && l.e.cfg.Boot != "" {
-			l.foreign = append(l.foreign, dated{record.Credentials, v.Name})
+			l.otherBoot = append(l.otherBoot, dated{record.Credentials, v.Name})
 		}
 		l.turned = l.turned || v.Issued.Wall.After(l.limit) || v.Seen.Wall.After(l.limit)
 		if next == nil {

@@ -28,13 +28,13 @@ func (e *Engine) AcceptFrom(ctx context.Context, owner, child string, code secre
 	if err := e.ready(ctx); err != nil {
 		return err
 	}
-	way, err := (*e.catalog.Load()).Onboarding(owner)
+	onboarding, err := (*e.catalog.Load()).Onboarding(owner)
 	if err != nil {
 		return err
 	}
 	made := &exchange{owner: owner, value: code, at: believed(at, time.Now()), noted: true}
 	if child != "" {
-		made.grant = way.Grant(child)
+		made.grant = onboarding.Grant(child)
 	}
 	e.trying(made)
 	note := *made

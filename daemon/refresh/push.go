@@ -182,9 +182,9 @@ var undated = time.Unix(1, 0)
 // nudgeEvery is how often WeChat is asked to push again: "at most hourly".
 const nudgeEvery = time.Hour
 
-// quiet notes and logs that no push has come for too long, and asks WeChat to push
+// noteMissingTicket notes and logs that no push has come for too long, and asks WeChat to push
 // where it can be asked. A push that comes before it has done so makes it unnecessary.
-func (e *Engine) quiet(en *entry) {
+func (e *Engine) noteMissingTicket(en *entry) {
 	spec, err := e.lookup(en.name)
 	if err != nil {
 		return // its account was taken out of the configuration this moment

@@ -245,7 +245,7 @@ func TestPushAlarmDecidedAgain(t *testing.T) {
 			en := r.index.get(verify)
 			time.Sleep(30*time.Minute - time.Second)
 			r.mustPush("next", time.Now()) // renew has found en due, and has given up its lock
-			r.quiet(en)
+			r.noteMissingTicket(en)
 			r.mustState(verify, credential.Fresh)
 			s, _ := r.Status(verify)
 			if n := p.nudges.Load(); n != 0 || s.LastError != "" || strings.Contains(r.log(), "too long") {

@@ -126,7 +126,7 @@ func TestWallClockSetAfterBoot(t *testing.T) {
 			r := start(t, h.config()) // which dates the records by this boot's clock
 			synctest.Wait()
 			r.stop()
-			if c, _ := h.Get(record.Credentials, name); len(r.here(c)) != 0 {
+			if c, _ := h.Get(record.Credentials, name); len(r.redated(c)) != 0 {
 				t.Error("the records are still dated by the boot before")
 			}
 			r = h.engine(t)

@@ -20,14 +20,14 @@ func (e *Engine) redeem(x *exchange) {
 			e.conclude(x, stopping()) // the code stays on disk for the next run
 			return
 		}
-		way, err := (*e.catalog.Load()).Onboarding(x.owner)
+		onboarding, err := (*e.catalog.Load()).Onboarding(x.owner)
 		if err != nil {
 			if e.abandon(x) {
 				return
 			}
 			continue
 		}
-		if e.endTry(x, &way, e.redeemOnce(x, &way)) {
+		if e.endTry(x, &onboarding, e.redeemOnce(x, &onboarding)) {
 			return
 		}
 	}
@@ -55,7 +55,7 @@ func (e *Engine) conclude(x *exchange, why error) {
 }
 
 // endTry takes over how a try of x has ended, and reports whether it was the last.
-func (e *Engine) endTry(x *exchange, way *Onboarding, err error) bool {
+func (e *Engine) endTry(x *exchange, onboarding *Onboarding, err error) bool {
 	if x.name != "" {
 		e.codes.mu.Lock()
 		x.err, x.unsaved = err, err != nil
@@ -72,7 +72,7 @@ func (e *Engine) endTry(x *exchange, way *Onboarding, err error) bool {
 		}
 		return true
 	}
-	told, class, wait, passing := e.classify(x, way, err)
+	told, class, wait, passing := e.classify(x, onboarding, err)
 	e.log.Warn("an authorization code could not be exchanged", append([]any{"owner", x.owner, "reason", told.Reason.String(),
 		"error", told.Message, "tries", x.tries}, said(err)...)...)
 	now, stopped := e.clock.Now(), e.base.Err() != nil
@@ -171,8 +171,8 @@ func (e *Engine) tryAgain(x *exchange) bool {
 func (e *Engine) pauseOn(x *exchange) {
 	now := e.clock.Now()
 	told := &credential.Error{Reason: credential.Unreachable, Message: "the authorization code could not be exchanged yet"}
-	if way, err := (*e.catalog.Load()).Onboarding(x.owner); err == nil {
-		if h := e.endpoints.of(x.owner, exchanges).paused(e.settings(way.Parent), now, false); h != nil {
+	if onboarding, err := (*e.catalog.Load()).Onboarding(x.owner); err == nil {
+		if h := e.endpoints.of(x.owner, exchanges).paused(e.settings(onboarding.Parent), now, false); h != nil {
 			x.waits, x.next, told = x.owner+exchanges, h.until, h.err(now)
 		}
 	}
@@ -191,12 +191,12 @@ func (e *Engine) trying(x *exchange) {
 
 // classify returns what a failed exchange calls for: the error for its callers, how long to
 // wait with the next try, and whether waiting can help.
-func (e *Engine) classify(x *exchange, way *Onboarding, err error) (told *credential.Error, class fetchers.Reaction, wait time.Duration, passing bool) {
+func (e *Engine) classify(x *exchange, onboarding *Onboarding, err error) (told *credential.Error, class fetchers.Reaction, wait time.Duration, passing bool) {
 	now := e.clock.Now()
 	if of, ok := errors.AsType[*credential.Error](err); ok {
 		// The parent's trouble: it knows when it asks again, and no call is made before. It may be
 		// over sooner, and then wakes x.
-		x.waits = way.Parent
+		x.waits = onboarding.Parent
 		return of, 0, min(max(of.RetryAfter, 10*time.Second), time.Minute), true
 	}
 	if g, ok := errors.AsType[*guardError](err); ok {
@@ -220,7 +220,7 @@ func (e *Engine) classify(x *exchange, way *Onboarding, err error) (told *creden
 }
 
 // redeemOnce exchanges x once and keeps what comes of it.
-func (e *Engine) redeemOnce(x *exchange, way *Onboarding) error {
+func (e *Engine) redeemOnce(x *exchange, onboarding *Onboarding) error {
 	// A code is used up by the call: what comes back must not be lost to a stop.
 	ctx := context.WithoutCancel(e.base)
 	var auth fetchers.Authorization
@@ -228,25 +228,25 @@ func (e *Engine) redeemOnce(x *exchange, way *Onboarding) error {
 	changed, end := e.grants.watch()
 	defer func() { end() }()
 	o := e.endpoints.of(x.owner, exchanges)
-	err := e.through(ctx, o, way, e.urgent(x), func(ctx context.Context, parent secret.Text) (err error) {
+	err := e.through(ctx, o, onboarding, e.urgent(x), func(ctx context.Context, parent secret.Text) (err error) {
 		end() // of a call before, or of the waiting for this one
 		changed, end = e.grants.watch()
 		sent = e.clock.Now()
-		auth, err = way.Exchanger.Exchange(ctx, parent, x.value)
+		auth, err = onboarding.Exchanger.Exchange(ctx, parent, x.value)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	return e.adopt(ctx, x, way, auth, sent, changed)
+	return e.adopt(ctx, x, onboarding, auth, sent, changed)
 }
 
 // adopt keeps a customer's grant, its first token if one came, and that the code was exchanged, in
 // one step; then it puts them in force. What the disk refuses is in force all the same: the code
 // has been used up, and nothing else is left of the customer's authorization. A grant that has
 // changed since the call and is of a later authorization stays, with this one behind it.
-func (e *Engine) adopt(ctx context.Context, x *exchange, way *Onboarding, auth fetchers.Authorization, sent clock.Instant, changed *grantWatch) error {
-	token := way.Token(auth.Child)
+func (e *Engine) adopt(ctx context.Context, x *exchange, onboarding *Onboarding, auth fetchers.Authorization, sent clock.Instant, changed *grantWatch) error {
+	token := onboarding.Token(auth.Child)
 	var first *cached
 	if auth.Token != nil {
 		first = &cached{text: auth.Token.Value, issued: sent, seen: sent, end: sent.Add(auth.Token.ExpiresIn), life: auth.Token.ExpiresIn}
@@ -256,7 +256,7 @@ func (e *Engine) adopt(ctx context.Context, x *exchange, way *Onboarding, auth f
 	if promised {
 		next.Source = fromEvent
 	}
-	a := &amendment{grant: way.Grant(auth.Child), concerns: token, frees: true, stubborn: true}
+	a := &amendment{grant: onboarding.Grant(auth.Child), concerns: token, frees: true, stubborn: true}
 	spent := e.spend(x, auth.Child)
 	renewed := false
 	a.apply = func(g *record.Grant) bool {

@@ -241,9 +241,9 @@ type dated struct {
 	key   string
 }
 
-// elsewhere returns the holds and budgets that were written in another boot. For values see
+// ofOtherBoot returns the holds and budgets that were written in another boot. For values see
 // loading.
-func (e *Engine) elsewhere(holds []record.Hold, budgets []record.Budget) (all []dated) {
+func (e *Engine) ofOtherBoot(holds []record.Hold, budgets []record.Budget) (all []dated) {
 	if e.cfg.Boot == "" {
 		return nil // nothing will tell this run's records from them
 	}
@@ -264,8 +264,8 @@ func (e *Engine) elsewhere(holds []record.Hold, budgets []record.Budget) (all []
 // their times from a wall clock that may have been set. It runs beside everything else, since a
 // start does not wait for it.
 func (e *Engine) redate(ctx context.Context) {
-	defer func() { e.foreign = nil }()
-	for batch := range slices.Chunk(e.foreign, forgetBatch) {
+	defer func() { e.otherBoot = nil }()
+	for batch := range slices.Chunk(e.otherBoot, forgetBatch) {
 		names := make([]string, len(batch))
 		for i, d := range batch {
 			names[i] = d.key
@@ -277,7 +277,7 @@ func (e *Engine) redate(ctx context.Context) {
 		var recs []record.Record
 		for _, d := range batch {
 			if r, err := e.cfg.Store.Get(d.table, d.key); err == nil && r.Value != nil {
-				recs = append(recs, e.here(r)...)
+				recs = append(recs, e.redated(r)...)
 			}
 		}
 		if len(recs) > 0 {
@@ -291,8 +291,8 @@ func (e *Engine) redate(ctx context.Context) {
 	}
 }
 
-// here returns r as it would be written now, nothing where it was written in this boot.
-func (e *Engine) here(r record.Record) []record.Record {
+// redated returns r as it would be written now, nothing where it was written in this boot.
+func (e *Engine) redated(r record.Record) []record.Record {
 	switch r.Table {
 	case record.Credentials:
 		if c, err := record.DecodeCredential(r); err == nil && c.Boot != e.cfg.Boot {

@@ -97,7 +97,7 @@ func (l *loop) dispatch() bool {
 	}
 	b := bs.next
 	bs.next, bs.gathered = nil, 0
-	b.desert()
+	b.abandonIfGone()
 	bs.underway++
 	l.mu.Lock()
 	waits := bs.idle > 0
@@ -128,10 +128,10 @@ func (l *loop) work(b *batch) {
 // overdue returns when the next batch must not wait any longer; false if none waits.
 func (bs *batches) overdue() (time.Duration, bool) { return bs.gathered + lookAfter, bs.gathered != 0 }
 
-// disturbed handles an event of a member whose PUT waits. If its peer has sent more, that waits
+// eventInBatch handles an event of a member whose PUT waits. If its peer has sent more, that waits
 // too. If its peer has closed, the PUT is no longer needed. If that is so of all members of a
 // batch, the batch is given up.
-func (l *loop) disturbed(m *member, events epoll.Events) {
+func (l *loop) eventInBatch(m *member, events epoll.Events) {
 	m.masked = true
 	if !events.Closed() {
 		_ = m.wire.Watch(epoll.Closed) // it cannot fail for a watched descriptor
@@ -140,7 +140,7 @@ func (l *loop) disturbed(m *member, events epoll.Events) {
 	m.wire.Unwatch()
 	m.batch.here--
 	if m.batch != l.batches.next { // others may still join that
-		m.batch.desert()
+		m.batch.abandonIfGone()
 	}
 }
 
@@ -170,22 +170,22 @@ func (b *batch) note(errs []error) {
 	for i, m := range b.members {
 		s := &m.session
 		s.done(b.ctx, protocol.VerbPut, b.deposits[i].Name, errs[i])
-		if errs[i] != nil && !b.deserted() {
+		if errs[i] != nil && !b.abandoned() {
 			s.fail(errs[i])
 		}
 	}
 	b.errs = errs
 }
 
-// desert gives b up if all its peers have closed. No member may be added afterwards.
-func (b *batch) desert() {
+// abandonIfGone abandons b if all its peers have closed. No member may be added afterwards.
+func (b *batch) abandonIfGone() {
 	if b.here == 0 {
 		b.cancel(errGone)
 	}
 }
 
-// deserted reports whether all peers have closed.
-func (b *batch) deserted() bool { return errors.Is(context.Cause(b.ctx), errGone) }
+// abandoned reports whether all peers have closed.
+func (b *batch) abandoned() bool { return errors.Is(context.Cause(b.ctx), errGone) }
 
 // giveBack returns b to the loop, and reports whether the calling goroutine is to wait for another
 // batch.
@@ -217,7 +217,7 @@ func (l *loop) takeBatches() {
 			switch {
 			case b.errs == nil:
 				l.end(m, errBroken)
-			case b.deserted():
+			case b.abandoned():
 				l.end(m, nil)
 			default:
 				l.guard(m, l.conclude)

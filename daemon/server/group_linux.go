@@ -90,7 +90,7 @@ func (l *loop) answerGroup() {
 		}
 		a := &g.all[i]
 		next, ok := more, false
-		l.guard(a.m, func(m *member) { next, ok = l.answerAbreast(m, a, now) })
+		l.guard(a.m, func(m *member) { next, ok = l.answerInGroup(m, a, now) })
 		switch {
 		case !ok: // it has ended by a panic
 			a.m = nil
@@ -127,9 +127,9 @@ func (l *loop) lookAhead(i int, now clock.Instant) (end int) {
 	return end
 }
 
-// answerAbreast makes m's session answer what has been read from m, after the replies of the
+// answerInGroup makes m's session answer what has been read from m, after the replies of the
 // members before it. If there is more to do, a.in is what is left, and the session has the replies.
-func (l *loop) answerAbreast(m *member, a *arrival, now clock.Instant) (next action, ok bool) {
+func (l *loop) answerInGroup(m *member, a *arrival, now clock.Instant) (next action, ok bool) {
 	s := &m.session
 	s.out = l.out
 	s.ahead, l.ahead.next = &l.ahead, a.ahead

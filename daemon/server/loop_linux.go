@@ -197,7 +197,7 @@ func (l *loop) happened(fd int, events epoll.Events) {
 	case m.lent:
 		m.wire.Happened()
 	case m.batch != nil:
-		l.disturbed(m, events)
+		l.eventInBatch(m, events)
 	case m.paused:
 		l.interrupt(m)
 	case m.conn.in.len() == 0:
