@@ -14,21 +14,22 @@ const (
 
 	// apart is the minimum time between two collections, as far as mostRoom allows. A collection of
 	// 10 000 credentials takes about 7 ms and delays reads. One per second would delay nearly 1 %
-	// of all reads and determine the p99.
-	apart = 4 * time.Second
+	// of all reads and determine the p99. With longer times, more memory stays in use after a
+	// burst: what has been fetched is spread over all the garbage between two collections.
+	apart = 2 * time.Second
 
 	// mostRoom limits the headroom of a burst, and mostTimes its ratio to live. The schedule makes
-	// at most 250 refreshes per second, which make 30 MB of garbage within apart. If little is
-	// live, a collection is short and headroom gains little.
+	// at most 250 refreshes per second, which make 15 MB of garbage within apart. An import makes
+	// more. If little is live, a collection is short and headroom gains little.
 	mostRoom  = 32 << 20
 	mostTimes = 3
 
-	// calm is how long less headroom must have been enough before it is reduced.
+	// calm is how long less than half of the headroom must have been enough before it is reduced.
 	calm = 30 * time.Second
 
 	// mass is the headroom of the smallest burst after which memory is returned: about ten
 	// refreshes per second.
-	mass = 2 << 20
+	mass = 1 << 20
 )
 
 // policy decides the garbage collector's percentage from recent measurements.
@@ -36,8 +37,8 @@ type policy struct {
 	percent int
 
 	burst uint64        // headroom for the recent rate of garbage
-	less  uint64        // the largest headroom needed while it was below burst
-	since time.Duration // how long it has been below burst
+	less  uint64        // the largest headroom needed while it was below half of burst
+	since time.Duration // how long it has been below half of burst
 
 	made   uint64        // bytes allocated since the last call of room
 	passed time.Duration // time since then
@@ -72,16 +73,16 @@ func (p *policy) pause() time.Duration {
 }
 
 // room updates the headroom for the recent rate of garbage. It raises the headroom at once, and
-// reduces it after calm.
+// reduces it when less than half has been enough for calm. The burst is over then.
 func (p *policy) room(made uint64, passed time.Duration) {
 	wanted := uint64(min(float64(made)*float64(apart)/float64(passed), mostRoom))
-	if wanted >= p.burst {
-		p.burst, p.less, p.since = wanted, 0, 0
+	if 2*wanted > p.burst {
+		p.burst, p.less, p.since = max(p.burst, wanted), 0, 0
 		return
 	}
 	p.less = max(p.less, wanted)
 	if p.since += passed; p.since >= calm {
-		p.over = p.over || p.burst >= mass && p.less < p.burst/2
+		p.over = p.over || p.burst >= mass
 		p.burst, p.less, p.since = p.less, 0, 0
 	}
 }

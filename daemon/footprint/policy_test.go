@@ -3,6 +3,7 @@ package footprint
 import (
 	"runtime"
 	"testing"
+	"time"
 )
 
 const mib = 1 << 20
@@ -51,15 +52,15 @@ func TestBurst(t *testing.T) {
 	few := int(calm / every)
 	step("at first", 0, 1, 12)
 	step("what a hundred credentials make", 1<<10, few, 12)
-	step("a burst", 10*mib, 1, 31)
+	step("a burst", 20*mib, 1, 31)
 	step("a larger one", 100*mib, 1, 50)
 	step("a pause", 0, few/2, 50)
 	step("it continues", 100*mib, 1, 50)
 	step("another pause", 0, few-1, 50)
 	step("the end", 0, 1, 12)
-	step("a smaller burst", 6*mib, 1, 18)
+	step("a smaller burst", 12*mib, 1, 18)
 	step("a larger one again", 100*mib, 1, 50)
-	step("back to the smaller", 6*mib, few, 18)
+	step("back to the smaller", 12*mib, few, 18)
 }
 
 // TestSmallChangeIgnored checks that a small change of the percentage does not stop the world.
@@ -129,5 +130,29 @@ func TestGiveBack(t *testing.T) {
 				t.Errorf("returned %d times, want %d", given, want)
 			}
 		})
+	}
+}
+
+// TestGiveBackInTime checks when memory is returned after a burst whose beginning made more garbage
+// than the rest of it, for each length of the rest.
+func TestGiveBackInTime(t *testing.T) {
+	const live, full = 16 * mib, 60 * mib
+	for rest := range 40 {
+		p := policy{percent: 100}
+		p.decide(live, 20*mib, every)
+		for range rest {
+			p.decide(live, 13*mib, every)
+			if p.giveBack(live, full) {
+				t.Errorf("a rest of %d: memory was returned during the burst", rest)
+			}
+		}
+		took := time.Duration(0)
+		for given := false; !given && took < 2*calm; given = p.giveBack(live, full) {
+			p.decide(live, mib/8, every)
+			took += every
+		}
+		if took > calm+every {
+			t.Errorf("a rest of %d: memory was returned after %v, want %v", rest, took, calm)
+		}
 	}
 }
