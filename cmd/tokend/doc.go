@@ -3,6 +3,7 @@
 //
 //	tokend serve                     run the daemon
 //	tokend check                     read the configuration and report mistakes
+//	tokend doctor                    check everything between the configuration and WeChat
 //	tokend get NAME                  print a valid value
 //	tokend put, exchange, import     submit tickets and grants
 //	tokend list, status, watch       show the state of credentials

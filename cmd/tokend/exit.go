@@ -43,6 +43,9 @@ func status(err error) int {
 	if err == nil {
 		return exitDone
 	}
+	if shown, ok := errors.AsType[statusError](err); ok {
+		return int(shown)
+	}
 	if _, ok := errors.AsType[*usageError](err); ok {
 		return exitUsage
 	}

@@ -53,8 +53,8 @@ type cause struct {
 	pairs [][]clientlib.Pair // the status of each, for JSON
 }
 
-// errAttention is the error of a status that shows trouble. It has been shown, so it has no text.
-var errAttention = errors.New("")
+// errAttention is the error of an overview that shows trouble.
+const errAttention = statusError(exitFailed)
 
 // gather asks the daemon for an overview. most is the maximum number of credentials in trouble to
 // ask for; 0 for all.

@@ -118,7 +118,7 @@ For a demonstration without installation or account:   tokend demo`,
 			root.AddCommand(c)
 		}
 	}
-	add("daemon", newServe(env), newCheck(env), newReload(env))
+	add("daemon", newServe(env), newCheck(env), newReload(env), newDoctor(env))
 	add("ask", newGet(env), newReject(env), newRefresh(env), newSign(env), newList(env), newStatus(env), newHistory(env), newWatch(env))
 	add("give", newPut(env), newExchange(env), newImport(env))
 	add("keep", newBackup(env), newRestore(env), newRekey(env))

@@ -113,9 +113,10 @@ var table = map[Topic]entry{
 		does:  both{"makes up to 3 quick attempts, then one every 30 to 45 s", "快速尝试最多 3 次，之后每 30 到 45 s 尝试一次"},
 		short: both{"check network, DNS and firewall if it lasts", "如果持续出现，检查网络、DNS 和防火墙"},
 		advice: both{
-			"WeChat was unreachable or returned an invalid response. tokend retries by itself. If it lasts, check this host's network, DNS and firewall.",
-			"连不上微信，或微信返回的内容无效，tokend 会自动重试。如果持续出现，检查本机的网络、DNS 和防火墙。",
+			"WeChat was unreachable or returned an invalid response. tokend retries by itself. If it lasts, check this host's network, DNS and firewall:",
+			"连不上微信，或微信返回的内容无效，tokend 会自动重试。如果持续出现，检查本机的网络、DNS 和防火墙：",
 		},
+		command: "sudo tokend doctor",
 	},
 	Limit: {
 		title: both{"own limits", "自身限额"},

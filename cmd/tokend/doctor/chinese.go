@@ -1,0 +1,4 @@
+package doctor
+
+// chinese has the Chinese texts by the English ones.
+var chinese = map[string]string{}
