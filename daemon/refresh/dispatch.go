@@ -16,7 +16,7 @@ import (
 func (e *Engine) dispatch(ctx context.Context, g *errgroup.Group) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	qs := newHostQueues(len(e.hosts), e.cfg.scheduled(), e.cfg.calls())
+	qs := newHostQueues(e.hosts, e.cfg.scheduled(), e.cfg.calls())
 	for {
 		wait := e.collect()
 		for i := range qs.of {
@@ -201,22 +201,15 @@ type landed struct {
 	end   ending
 }
 
-// ending says what the end of a refresh tells of the host.
-type ending int8
-
-const (
-	endedIdle ending = iota // nothing: no call was made, or it failed because of the customer
-	endedWell
-	endedBadly
-)
-
 // newHostQueues returns the queues of a schedule that may have most refreshes in flight at each of
 // so many hosts. One owner has at most one less than its share of all calls to the host: the last
 // place is for calls that clients wait for.
-func newHostQueues(hosts, most, calls int) *hostQueues {
-	qs := &hostQueues{of: make([]hostQueue, hosts), done: make(chan landed, hosts*most)}
+func newHostQueues(hosts []*hostState, most, calls int) *hostQueues {
+	_, spare := halves(calls)
+	inFlight := max(most, calls-spare)
+	qs := &hostQueues{of: make([]hostQueue, len(hosts)), done: make(chan landed, len(hosts)*inFlight)}
 	for i := range qs.of {
-		qs.of[i].host = i
+		qs.of[i] = hostQueue{host: i, places: places{hanging: &hosts[i].hanging, most: inFlight}}
 		qs.of[i].places.resize(most, func(limit int) (share, spare int) {
 			share, _ = halves(calls)
 			_, spare = halves(limit)
@@ -230,12 +223,7 @@ func newHostQueues(hosts, most, calls int) *hostQueues {
 func (qs *hostQueues) landed(x landed) {
 	q := &qs.of[x.host]
 	q.places.give(x.owner)
-	switch x.end {
-	case endedWell:
-		q.pace.good++
-	case endedBadly:
-		q.pace.bad++
-	}
+	q.pace.note(x.owner, x.end)
 }
 
 // work begins what q may begin now, each refresh in a worker of g, and returns how long it may
@@ -246,12 +234,14 @@ func (e *Engine) work(g *errgroup.Group, qs *hostQueues, q *hostQueue) time.Dura
 	workers := e.cfg.workers()
 	for e.schedule.waits(q.host) {
 		now := e.clock.Now()
+		q.places.hanging.look(now)
+		taken := q.places.counted(q.places.hung())
 		rest := q.pace.free.Sub(now)
 		if rest <= 0 {
-			q.pace.look(now, float64(workers)/float64(max(workers, q.places.taken)), func() float64 { return e.schedule.needs(q.host, now) })
+			q.pace.look(now, float64(workers)/float64(max(workers, taken)), func() float64 { return e.schedule.needs(q.host, now) })
 		}
 		switch {
-		case q.places.taken < workers:
+		case taken < workers:
 		case !q.pace.more:
 			q.pace.full = true
 			return max(rest, q.pace.looked.Add(time.Second).Sub(now)) // or until one of them ends: see landed
@@ -259,7 +249,7 @@ func (e *Engine) work(g *errgroup.Group, qs *hostQueues, q *hostQueue) time.Dura
 			return rest
 		case q.places.full():
 			q.pace.full = true
-			return longestNap
+			return hangsAfter
 		}
 		en := e.schedule.release(q.host, q.places.open, rest > 0, q.pace.short, now)
 		switch {
@@ -267,9 +257,9 @@ func (e *Engine) work(g *errgroup.Group, qs *hostQueues, q *hostQueue) time.Dura
 			return rest
 		case en == nil:
 			q.pace.full = true
-			return longestNap
+			return hangsAfter
 		}
-		q.pace.full = q.pace.full || q.places.taken >= workers
+		q.pace.full = q.pace.full || taken >= workers
 		q.pace.free = max(q.pace.free, now.Add(e.gap(&q.pace, en, now)))
 		e.launch(g, qs, q, en)
 	}

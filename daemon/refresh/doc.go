@@ -69,9 +69,9 @@
 // is more. Of one owner, those values go first that expire soonest. If values would expire before
 // their refresh, the pace rises as needed, to 300 at most, doubling each second as WeChat answers.
 // If even that is not enough, values that readers have asked for lately go first. While only
-// failures come back, the pace falls to 5. Calls that a reader waits for are never paced. Accounts'
-// own credentials go before customers', and are paced only if they need more than the first 8
-// places.
+// failures come back, the pace falls to 5. An owner that gets nothing but failures while others are
+// answered does not slow it. Calls that a reader waits for are never paced. Accounts' own
+// credentials go before customers', and are paced only if they need more than the first 8 places.
 //
 // # Fairness
 //
@@ -83,10 +83,17 @@
 // would be wrong for as long as a call may hang. Calls that readers wait for enter before those of
 // the schedule (limiter.go).
 //
+// Owners whose last call hung, while the host answered others, share the places of one owner until
+// they are answered (hanging.go). Until a call has run for 5 s nobody knows that it hangs, so very
+// many such owners can take all places once, until these calls time out. A call is never given up
+// earlier for the sake of others: WeChat may have replaced the value.
+//
 // The schedule begins with 8 places. It uses up to 24 when 8 do not reach the rate that is needed,
-// because WeChat is slow. If WeCom answers that there are too many calls at once, the places of its
-// host are halved, to 2 at least; what an owner still has above its new half does not count against
-// the others.
+// because WeChat is slow, and 4 more beside calls that hang. If WeCom answers an owner that there
+// are too many calls at once, that owner's share is halved. WeCom does not document whether it
+// counts the calls of a corp or of an address. So if another owner gets that answer within 30 s,
+// the places of the host are halved, to 2 at least; what an owner still has above its new half does
+// not count against the others.
 //
 // # Calls
 //
@@ -151,6 +158,7 @@
 //		index.go        entries by name, and readers of dropped entries
 //		schedule.go     entries by the time of the next refresh
 //		backlog.go      entries whose refresh is due, by owner
+//		hanging.go      owners whose calls hang
 //		limiter.go      calls in flight, by owner
 //		watch.go        subscriptions to changes
 //		store.go        names that may have a hold on disk, locks by name, and fingerprints
@@ -196,4 +204,5 @@
 //	entry.mu, then Engine.life
 //	schedule.mu, watchers.mu, sleepers.mu, index shards, ledger.mu, grantStore.mu, limiter.mu,
 //	    asks.mu, endpoints.mu (then endpoint.mu)
+//	hanging.mu, after schedule.mu or limiter.mu
 package refresh

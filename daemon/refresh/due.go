@@ -318,13 +318,14 @@ const (
 type pace struct {
 	free clock.Instant // when the next may begin
 
-	looked    clock.Instant // when what follows was found out, at most a second ago while somebody waits
-	need      float64       // refreshes a second for all that wait to be in time
-	most      float64       // a second, as WeChat answers
-	short     bool          // there is no time for all
-	more      bool          // in the second before, the first places were not enough
-	good, bad int           // answers since then
-	full      bool          // since then a refresh has waited for a place
+	looked    clock.Instant           // when what follows was found out, at most a second ago while somebody waits
+	need      float64                 // refreshes a second for all that wait to be in time
+	most      float64                 // a second, as WeChat answers
+	short     bool                    // there is no time for all
+	more      bool                    // in the second before, the first places were not enough
+	good, bad int                     // answers since then
+	owners    map[string]ownerAnswers // the same, by owner
+	full      bool                    // since then a refresh has waited for a place
 }
 
 // look finds out, once a second, how fast those that wait should be refreshed and how fast they can
@@ -334,7 +335,8 @@ func (p *pace) look(now clock.Instant, first float64, needs func() float64) {
 	if p.looked != 0 && since < time.Second {
 		return
 	}
-	reached := float64(p.good) / max(since, time.Second).Seconds()
+	spared := p.spared()
+	reached := float64(p.good+spared) / max(since, time.Second).Seconds()
 	known := p.looked != 0 && since < longestNap
 	switch {
 	case !known:
@@ -342,7 +344,7 @@ func (p *pace) look(now clock.Instant, first float64, needs func() float64) {
 	case p.good == 0 && p.bad == 0: // calls are under way, or were not needed
 	case p.good == 0:
 		p.most = max(p.most/paceGrowth, paceProbe)
-	case p.bad*paceFailing > p.good:
+	case (p.bad-spared)*paceFailing > p.good:
 		p.most = paceFloor
 	default:
 		p.most = max(paceGrowth*reached, paceFloor)
@@ -355,6 +357,55 @@ func (p *pace) look(now clock.Instant, first float64, needs func() float64) {
 	p.short = p.need > min(can, paceCeiling)
 	p.more = known && (p.full || first < 1) && reached*first < p.wanted()
 	p.looked, p.good, p.bad, p.full = instantOf(now), 0, 0, false
+	clear(p.owners)
+}
+
+// ending says what the end of a refresh tells of the host.
+type ending int8
+
+const (
+	endedIdle ending = iota // nothing: no call was made, or it failed because of the customer
+	endedWell
+	endedBadly
+)
+
+// ownerAnswers is the answers to one owner in a second.
+type ownerAnswers struct {
+	bad  int
+	good bool // there was a good one
+}
+
+// note takes note of how a refresh of owner has ended.
+func (p *pace) note(owner string, end ending) {
+	f := p.owners[owner]
+	switch end {
+	case endedIdle:
+		return
+	case endedWell:
+		p.good++
+		f.good = true
+	case endedBadly:
+		p.bad++
+		f.bad++
+	}
+	if p.owners == nil {
+		p.owners = map[string]ownerAnswers{}
+	}
+	p.owners[owner] = f
+}
+
+// spared returns how many failures tell nothing of the host, which answers others: those after the
+// first of an owner that got no good answer.
+func (p *pace) spared() (n int) {
+	if p.good == 0 {
+		return 0
+	}
+	for _, f := range p.owners {
+		if !f.good {
+			n += f.bad - 1
+		}
+	}
+	return n
 }
 
 // wanted returns how many refreshes a second there should be, if WeChat answers that fast.

@@ -27,6 +27,7 @@ type site struct {
 	mu      sync.Mutex
 	down    bool                     // no call is answered
 	latency map[string]time.Duration // by owner; 0 for 100 ms
+	failing map[string]bool          // owners whose calls fail
 	flying  map[string]int           // calls in flight, by owner; "" for all
 	most    map[string]int           // the highest of each
 	ends    map[string]time.Time     // of the last value, by name
@@ -34,7 +35,7 @@ type site struct {
 }
 
 func newSite() *site {
-	return &site{disk: newDisk(), latency: map[string]time.Duration{}, flying: map[string]int{}, most: map[string]int{},
+	return &site{disk: newDisk(), latency: map[string]time.Duration{}, failing: map[string]bool{}, flying: map[string]int{}, most: map[string]int{},
 		ends: map[string]time.Time{}, expired: map[string]bool{}}
 }
 
@@ -111,6 +112,13 @@ func (w *site) answer(owner string, latency time.Duration) {
 	w.latency[owner] = latency
 }
 
+// fail lets the calls of owner fail from now on.
+func (w *site) fail(owner string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.failing[owner] = true
+}
+
 // call makes a call for owner.
 func (w *site) call(ctx context.Context, owner string) error {
 	w.mu.Lock()
@@ -136,7 +144,7 @@ func (w *site) call(ctx context.Context, owner string) error {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.down {
+	if w.down || w.failing[owner] {
 		return away()
 	}
 	return nil

@@ -20,6 +20,7 @@ import (
 type hostState struct {
 	policy.Host
 	*limiter
+	hanging hanging
 
 	// listed is when the host's address was last taken to be on WeChat's lists, and lifted when a
 	// success has last ended holds because of it: instants, zero for never. See succeeded.
@@ -34,6 +35,7 @@ func newHosts(all []policy.Host, calls int) []*hostState {
 	hosts := make([]*hostState, len(all))
 	for i, h := range all {
 		hosts[i] = &hostState{Host: h, limiter: newLimiter(calls, least, halves)}
+		hosts[i].places.hanging = &hosts[i].hanging
 	}
 	return hosts
 }
@@ -64,9 +66,13 @@ func (e *Engine) slot(ctx context.Context, h *hostState, owner string, r rank, f
 			return err
 		}
 	}
+	began := e.clock.Now()
+	h.hanging.begin(whose, began)
 	defer func() {
 		api, ok := errors.AsType[*fetchers.APIError](err)
-		h.leave(e.clock.Now(), whose, round, ok && api.Code == h.Crowded && h.Crowded != 0)
+		now := e.clock.Now()
+		h.hanging.end(whose, began, now)
+		h.leave(now, whose, round, ok && api.Code == h.Crowded && h.Crowded != 0)
 	}()
 	if refusal := e.faulty(h, failing); refusal != nil {
 		return refusal

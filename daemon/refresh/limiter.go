@@ -76,9 +76,12 @@ func (r *ring[T]) all(yield func(owner any, waiting *T) bool) {
 
 // places is which owner has how many of the places at a host. With one owner's calls hanging, the
 // others must find a place: no owner has more than share of them, and the last spare ones are for
-// owners that have none. An owner is whose the credential is, see ownerOf: all customers of a
-// platform are one.
+// owners that have none. Owners whose calls hang have no more than share together. An owner is
+// whose the credential is, see ownerOf: all customers of a platform are one.
 type places struct {
+	hanging *hanging // nil for none
+	most    int      // the limit of those that are taken, counted or not
+
 	limit int // how many there are
 	share int // the most for one owner
 	spare int
@@ -86,7 +89,18 @@ type places struct {
 	// taken does not count what an owner has above a share that was lowered: other owners do not
 	// wait for that.
 	taken int
+	all   int         // counts that, too
 	of    map[any]int // by owner; those that have one at least
+
+	narrowed map[any]*narrowing // owners that have a smaller share
+}
+
+// narrowing is the share of an owner to which the host has answered that it makes too many calls at
+// once.
+type narrowing struct {
+	share   int
+	round   int           // calls that entered before it were in flight together
+	changed clock.Instant // when the share was, last
 }
 
 // division returns the share of one owner and the spare places, of so many places.
@@ -100,17 +114,44 @@ func undivided(limit int) (share, spare int) { return limit, 0 }
 
 // open reports whether there is a place for owner.
 func (p *places) open(owner any) bool {
-	switch have := p.of[owner]; {
-	case have >= p.share:
+	have, hung := p.of[owner], p.hung()
+	switch taken := p.counted(hung); {
+	case have >= p.shareOf(owner) || p.all >= p.most || hung >= p.share && p.hanging.has(owner):
 		return false
 	case have == 0:
-		return p.taken < p.limit
+		return taken < p.limit
+	default:
+		return taken < p.limit-p.spare
 	}
-	return p.taken < p.limit-p.spare
+}
+
+// shareOf returns the most places for owner.
+func (p *places) shareOf(owner any) int {
+	if n := p.narrowed[owner]; n != nil {
+		return min(n.share, p.share)
+	}
+	return p.share
 }
 
 // full reports whether there is no place for any owner.
-func (p *places) full() bool { return p.taken >= p.limit }
+func (p *places) full() bool { return p.all >= p.most || p.counted(p.hung()) >= p.limit }
+
+// hung returns how many places owners have whose calls hang.
+func (p *places) hung() (n int) {
+	if !p.hanging.some() {
+		return 0
+	}
+	for owner, have := range p.of {
+		if p.hanging.has(owner) {
+			n += min(have, p.share)
+		}
+	}
+	return n
+}
+
+// counted returns how many places are taken, without what owners whose calls hang have above a
+// share: they took places before that was known, and other owners do not wait for those.
+func (p *places) counted(hung int) int { return p.taken - max(0, hung-p.share) }
 
 // take takes a place for owner; there is one.
 func (p *places) take(owner any) {
@@ -119,11 +160,13 @@ func (p *places) take(owner any) {
 	}
 	p.of[owner]++
 	p.taken++
+	p.all++
 }
 
 // give gives back a place of owner.
 func (p *places) give(owner any) {
 	have := p.of[owner]
+	p.all--
 	if have <= p.share {
 		p.taken--
 	}
@@ -146,8 +189,10 @@ func (p *places) resize(limit int, by division) {
 // widenEvery is how long a limiter that was narrowed waits before it lets one more call in.
 const widenEvery = 30 * time.Second
 
-// limiter bounds the calls in flight. A host that answers that there are too many narrows it to
-// half of what there were; it widens again one by one, as calls succeed.
+// limiter bounds the calls in flight. An answer that there are too many narrows the share of its
+// owner to half of what it had. If another owner got such an answer lately, the host may count the
+// calls of an address, and the whole limiter is narrowed to half of what there were. Both widen
+// again one by one, as calls succeed.
 type limiter struct {
 	// Set when the limiter is made.
 	most, least int // bounds of the limit
@@ -156,7 +201,8 @@ type limiter struct {
 	mu      sync.Mutex // guards what follows
 	places  places
 	waiting [2]ring[[]chan struct{}] // by rank and owner, first come first served; closed to let in
-	round   int                      // how often the limit was lowered
+	round   int                      // how often the limit or a share was lowered
+	lowered int                      // the round since the limit was, last
 	changed clock.Instant            // when the limit was, last
 }
 
@@ -164,6 +210,7 @@ type limiter struct {
 // share by a division.
 func newLimiter(most, least int, by division) *limiter {
 	l := &limiter{most: most, least: min(least, most), by: by}
+	l.places.most = most
 	l.places.resize(most, by)
 	return l
 }
@@ -239,24 +286,62 @@ func (l *limiter) removeLocked(owner any, r rank, waiting *[]chan struct{}, i in
 func (l *limiter) leave(now clock.Instant, owner any, round int, crowded bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	switch limit := l.places.limit; {
-	case crowded && round == l.round:
-		l.places.resize(max(l.least, min(l.places.taken, limit)/2), l.by)
-		l.round++
-		l.changed = now
-	case crowded:
-	case limit < l.most && now.Sub(l.changed) >= widenEvery:
-		l.places.resize(limit+1, l.by)
-		l.changed = now
+	if crowded {
+		l.narrowLocked(now, owner, round)
+	} else {
+		l.widenLocked(now, owner)
 	}
 	l.places.give(owner)
 	l.admitLocked()
+}
+
+// narrowLocked lowers the share of owner, or the limit as well: if all may be one owner's, or
+// another owner has had its share lowered lately.
+func (l *limiter) narrowLocked(now clock.Instant, owner any, round int) {
+	p := &l.places
+	alone := p.share < p.limit
+	if alone {
+		before := p.narrowed[owner]
+		if before != nil && round < before.round {
+			return
+		}
+		for other, n := range p.narrowed {
+			alone = alone && (other == owner || now.Sub(n.changed) >= widenEvery)
+		}
+		if p.narrowed == nil {
+			p.narrowed = map[any]*narrowing{}
+		}
+		l.round++
+		p.narrowed[owner] = &narrowing{max(1, min(p.of[owner], p.shareOf(owner))/2), l.round, now}
+	}
+	if !alone && round >= l.lowered {
+		p.resize(max(l.least, min(p.taken, p.limit)/2), l.by)
+		l.round++
+		l.lowered, l.changed = l.round, now
+	}
+}
+
+// widenLocked raises what was lowered long enough ago.
+func (l *limiter) widenLocked(now clock.Instant, owner any) {
+	p := &l.places
+	if p.limit < l.most && now.Sub(l.changed) >= widenEvery {
+		p.resize(p.limit+1, l.by)
+		l.changed = now
+	}
+	if n := p.narrowed[owner]; n != nil && now.Sub(n.changed) >= widenEvery {
+		n.share++
+		n.changed = now
+		if n.share >= p.share {
+			delete(p.narrowed, owner)
+		}
+	}
 }
 
 // widen ends all narrowing at once: its cause is known to be over.
 func (l *limiter) widen() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	clear(l.places.narrowed)
 	l.places.resize(l.most, l.by)
 	l.admitLocked()
 }
@@ -264,7 +349,7 @@ func (l *limiter) widen() {
 func (l *limiter) admitLocked() {
 	open := func(owner any, _ *[]chan struct{}) bool { return l.places.open(owner) }
 	for r := range l.waiting {
-		for l.places.taken < l.places.limit {
+		for !l.places.full() {
 			owner, waiting := l.waiting[r].next(open)
 			if waiting == nil {
 				break
