@@ -44,8 +44,8 @@ func (r *Rights) None() bool { return r.anywhere == verbsOfAll }
 
 // May reports whether the peer may use v on name, and whether the peer may know that name exists.
 // Nothing is granted on an invisible name. The result depends on the rules and the name only, and
-// not on whether the credential exists: neither the reply nor its time distinguishes a hidden name
-// from an unknown name.
+// not on whether the credential exists. Neither the reply nor its time distinguishes a hidden name
+// from an unknown one.
 func (r *Rights) May(v protocol.Verb, name []byte) (granted, visible bool) {
 	if r.everywhere.has(v) {
 		return true, true

@@ -59,8 +59,8 @@ func describe(c rune) string {
 	return code + " is " + a.what + ": type " + a.meant
 }
 
-// confused returns the first token of a line that is one of alikes and is the cause of a syntax
-// error, if any: one outside of strings, or a quotation mark in a string without an end.
+// confused returns the first token of a line that is one of alikes and causes a syntax error, if
+// any. It is outside of strings, or a quotation mark in a string without an end.
 func confused(tokens []lexeme) (at int, text string, found bool) {
 	open := len(tokens) > 0 && tokens[len(tokens)-1].open
 	inside := -1 // a look-alike of a quotation mark in a string

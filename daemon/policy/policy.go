@@ -1,6 +1,6 @@
-// Package policy describes kinds of credentials and hosts of WeChat to the engine, as values: when
-// a value is refreshed, what a refresh does to the value before it, which budgets its calls are
-// charged to, and what a host does to callers that call too often.
+// Package policy describes kinds of credentials and hosts of WeChat to the engine, as values. A
+// policy says when a value is refreshed, what a refresh does to the value before it, and which
+// budgets its calls are charged to. A host says what happens to callers that call too often.
 //
 // A vendor is added by values of its own. The package does not know names, accounts or the engine.
 package policy

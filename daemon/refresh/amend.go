@@ -220,9 +220,9 @@ func (e *Engine) release(dependants []string) {
 	}
 }
 
-// outlast returns what do returns, or ctx's error as soon as ctx has ended: once a commit has
-// begun, a disk that hangs keeps its result for as long as it likes, and no caller has to wait for
-// that. do continues then, its changes take effect, and the engine's end waits for it.
+// outlast returns what do returns, or ctx's error as soon as ctx has ended. A disk that hangs
+// delays a commit that has begun without limit, and no caller has to wait for that. do continues
+// then, its changes take effect, and the engine's end waits for it.
 func (e *Engine) outlast(ctx context.Context, do func() error) error {
 	ended := make(chan error, 1)
 	e.life.Lock()

@@ -47,9 +47,9 @@ type exchange struct {
 	value secret.Text
 	key   string
 
-	// tries is how often it was tried, earlier runs included, and next when it may be tried again;
-	// noted: the coming try is counted already; waits: what the last one lacked, a parent or an
-	// endpoint, by name. Known to its own goroutine alone.
+	// tries is how often it was tried, earlier runs included, and next when it may be tried again.
+	// noted: the next try is counted already. waits is the name of what the last one lacked, a
+	// parent or an endpoint. Known to its own goroutine alone.
 	tries int
 	next  clock.Instant
 	noted bool

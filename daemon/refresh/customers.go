@@ -298,9 +298,9 @@ type walks struct {
 	seed maphash.Seed
 }
 
-// note takes note of a page at offset of owner's list, and returns how many customers were seen and
-// how many are missing if this was the last page; else next is the offset of the next one. Pages
-// that have nobody new end it, whatever total the list states.
+// note records a page at offset of owner's list. next is the offset of the next page. After the
+// last page, note returns how many customers were seen and how many are missing instead. Pages that
+// have nobody new end it, whatever total the list states.
 func (ws *walks) note(owner string, offset int, page fetchers.AuthorizerPage) (next, seen, missing int) {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()

@@ -61,10 +61,10 @@ func (e *Engine) early(ctx context.Context, name string) (*cached, error) {
 	return nil, e.ready(ctx)
 }
 
-// readEarly makes an entry of the one record of spec that was kept, unless the loading has done so,
-// and returns its value; nil where it is not certain to be in force: it is not there, has ended,
-// cannot be read; was dated by the wall clock, which may have been turned back; or lives by a grant
-// that cannot be used or read. What becomes of it then is the loading's to say.
+// readEarly makes an entry of the stored record of spec, unless the loading has done so, and
+// returns its value. It returns nil if the value is not certain to be in force. It may be missing,
+// expired or unreadable. It may be dated by the wall clock, which may have been set back. Its grant
+// may be unusable or unreadable. The loading decides these cases.
 func (e *Engine) readEarly(spec *Spec) *cached {
 	en := e.index.get(spec.Name)
 	if en == nil && e.maybeDead(spec) {
@@ -127,8 +127,8 @@ func (e *Engine) admitEarly(spec *Spec, c *cached) *entry {
 	return e.admit(spec, c)
 }
 
-// admit returns the entry of spec, which is made with the value c unless there is one: of the
-// loading and those who do not wait for it, one is first.
+// admit returns the entry of spec. It makes one with the value c if there is none: the loading or
+// an early reader may be first.
 func (e *Engine) admit(spec *Spec, c *cached) *entry {
 	en := e.newEntry(spec)
 	en.restore(c, e.clock.Now())

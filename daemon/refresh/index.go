@@ -222,9 +222,9 @@ func (s *shard) rebuild(x *index) {
 const batchSize = 16
 
 // CachedAll is [Engine.Cached] for several names: values, which is as long, becomes theirs. Where
-// none is held that is valid at now, the TTL is 0. Where there are more credentials than the
-// processor's caches hold, to look up a name is to wait for the memory four or five times, one
-// after another; here the names wait together.
+// none is held that is valid at now, the TTL is 0. With more credentials than the processor's
+// caches hold, looking up a name waits for memory four or five times in a row. Here the names wait
+// together.
 func (e *Engine) CachedAll(names [][]byte, now Instant, values []credential.Value) {
 	for len(names) > 0 {
 		n := min(len(names), batchSize)

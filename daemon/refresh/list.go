@@ -12,10 +12,9 @@ import (
 )
 
 // List returns how many credentials there are under prefix, of those that may be shown by may (nil:
-// all), and yields them sorted by name: what has been asked for, and what the catalog knows
-// besides. Which they are is settled when it returns; how each of them is, when it is yielded. It
-// is for one walk, in which the caller may take its time: a million entries and as many grants take
-// 24 MB.
+// all). It yields them sorted by name: the requested ones, and others that the catalog knows. Which
+// they are is settled when it returns; how each of them is, when it is yielded. It is for one walk,
+// in which the caller may take its time: a million entries and as many grants take 24 MB.
 func (e *Engine) List(prefix string, may func(name string) bool) (n int, all iter.Seq[credential.Listing]) {
 	e.awaitLoaded()
 	s := e.snapshot(prefix, may)

@@ -316,15 +316,15 @@ func (l *loading) take(v keptValue, turned bool) {
 	}
 }
 
-// maybeDead reports whether what was kept of spec may be dead although it has not ended: the store
-// was made of a backup, and a fetch since then has ended what is in it.
+// maybeDead reports whether the stored value of spec may be dead before its expiry. The store was
+// made of a backup, and a later fetch may have ended the value.
 func (e *Engine) maybeDead(spec *Spec) bool { return e.restored && spec.Policy.Rotates }
 
 // discard notes that the record of v is unused. If v has ended it stays so, and the record is
-// deleted in time. Before anybody is answered goes what the next start might take for good, if this
-// run does not live to delete it: what lives and must not be served, and what is not believed
-// because of the wall clock. So does a ticket: of an account that is not configured, no entry tells
-// whether it is still the same.
+// deleted in time. Records that would mislead the next start, if this run is killed first, are
+// deleted before any request is answered. These are values that have not expired and must not be
+// served, and values that are doubted because of the wall clock. Tickets of accounts that are not
+// configured are among them, because no entry shows whether they are current.
 func (l *loading) discard(v keptValue) {
 	if v.c.end > l.now || v.doubted && l.e.turned || v.c.pushed != nil {
 		l.misleading = append(l.misleading, record.Record{Table: record.Credentials, Key: v.name})

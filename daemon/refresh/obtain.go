@@ -233,8 +233,8 @@ func (e *Engine) inherit(en *entry, spec *Spec) error {
 	return nil
 }
 
-// confirm ends h, which en has inherited, if its record is gone: a grant that was given between the
-// reading of the record and the making of the entry has ended it, and did not find the entry.
+// confirm ends h, which en has inherited, if its record is gone. A grant that came after the record
+// was read, and before the entry was made, has ended h and did not find the entry.
 func (e *Engine) confirm(en *entry, h *hold) {
 	r, err := e.cfg.Store.Get(record.Holds, en.name)
 	if err != nil || r.Value != nil {
@@ -332,8 +332,8 @@ type askQueue struct {
 	requests int // in flight and waiting; guarded by asks.mu
 }
 
-// lastForOthers lets one user have all places but the last, which is for a user who has no call in
-// flight: the first request of a user does not wait for another user's calls.
+// lastForOthers lets one user have all places but the last, which is for users without a call in
+// flight. So the first request of a user does not wait for another user's calls.
 func lastForOthers(limit int) (share, spare int) { return limit, 1 }
 
 // enter waits for a place. Each caller that entered leaves.

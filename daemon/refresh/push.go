@@ -286,9 +286,9 @@ func (e *Engine) Put(ctx context.Context, name string, value secret.Text) error 
 	return e.PutAll(ctx, []credential.Deposit{{Name: name, Value: value}})[0]
 }
 
-// PutAll is Put for each of all, in their order where they are of one name: what can be, is written
-// at once, so that many cost the disk little more than one. The error at i is that of all[i]; what
-// is wrong with one is no matter of the others.
+// PutAll is Put for each of all. Those of one name keep their order. As many as possible are
+// written at once, so that many cost the disk little more than one. The error at i is that of
+// all[i]; what is wrong with one is no matter of the others.
 func (e *Engine) PutAll(ctx context.Context, all []credential.Deposit) []error {
 	errs := make([]error, len(all))
 	takes := make([]change, len(all))

@@ -14,12 +14,12 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// SetCatalog puts another configuration in force. Credentials that it does not touch are neither
-// fetched nor interrupted; those of accounts that are gone are forgotten, but for grants and pushed
-// tickets, which stay on disk and are there again with their account; the hold of a changed account
-// ends. So does every hold that an operator ends, because something may have been fixed at WeChat's
-// side. What is fetched by the secret of a changed account is fetched at once: a wrong secret is
-// noticed while the value that it was to replace lives.
+// SetCatalog puts another configuration in force. Credentials that did not change are neither
+// fetched nor interrupted. Those of removed accounts are dropped, except grants and pushed tickets,
+// which stay on disk and are used again with their account. The hold of a changed account ends. So
+// does every hold that an operator ends, because something may have been fixed at WeChat's side.
+// What is fetched by the secret of a changed account is fetched at once: a wrong secret is noticed
+// while the value that it was to replace lives.
 func (e *Engine) SetCatalog(c Catalog) {
 	e.awaitLoaded()
 	e.reloaded.Store(int64(e.clock.Now()))

@@ -17,9 +17,9 @@ import (
 )
 
 // holdFilter is a store that knows without looking that it has no hold of a name. Hardly any
-// credential has one, and a new grant of a customer deletes those of all that depends on it. It
-// keeps one bit for each of filterBits hashes of names, set where a hold has been read or written
-// and never taken back: so it looks in vain for some, and overlooks none.
+// credential has one, and a new grant of a customer deletes those of all that depends on it. It has
+// one bit for each of filterBits hashes of names. A bit is set when a hold is read or written, and
+// never cleared. So some look-ups find nothing, and no hold is missed.
 type holdFilter struct {
 	Store
 	seed  maphash.Seed

@@ -225,8 +225,8 @@ func (en *entry) restore(c *cached, now clock.Instant) {
 		en.refresh = now.Add(p.Quiet)
 		return
 	}
-	// What came due while tokend was down is due now; the workers bound how many calls that makes
-	// at once, and the pace how many of customers there are in a second.
+	// Entries that came due while tokend was down are due now. The workers bound how many calls are
+	// made at once, and the pace bounds those of customers in a second.
 	en.refresh = refreshAt(en.policy(), c, en.spread(), c.seen, c.seen > c.issued)
 }
 

@@ -44,9 +44,9 @@ type Watch struct {
 	closed bool
 }
 
-// Take returns what has happened since the last one, in order, and whether more may come: not after
-// Close, when the watcher was too slow for what happens, and when the engine stops. Of very much it
-// returns a part; Ready receives again at once then.
+// Take returns the events since the last call, in order, and whether more may come. None come after
+// Close, if the watcher was too slow, and when the engine stops. Of very much it returns a part;
+// Ready receives again at once then.
 func (w *Watch) Take() (events []credential.Listing, more bool) {
 	w.of.mu.Lock()
 	defer w.of.mu.Unlock()

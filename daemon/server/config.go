@@ -84,8 +84,9 @@ const (
 	// reads a little within each such time may take as long as it likes.
 	writeTimeout = 10 * time.Second
 
-	// waitTimeout is how long a request may wait for a fetch before it is answered UNAVAILABLE: six
-	// times the timeout of a call, and less than the 35 s that clients wait. The fetch continues.
+	// waitTimeout is how long a request may wait for a fetch before it is answered UNAVAILABLE. It
+	// is six times the timeout of a call, and less than the 35 s that clients wait. The fetch
+	// continues.
 	waitTimeout = 30 * time.Second
 
 	// silentGrace is how long a connection that has sent no request yet may still send one when the

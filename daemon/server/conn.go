@@ -281,8 +281,8 @@ func (c *conn) run(ctx context.Context) error {
 	return c.session.perform(ctx, job, c.flush)
 }
 
-// lookAfter is how long a brief job may take before the conn watches for a peer that closes: longer
-// than a healthy disk takes, and too short for a person to notice.
+// lookAfter is how long a brief job may take before the conn watches for a peer that closes. It is
+// longer than a healthy disk takes, and too short for a person to notice.
 const lookAfter = 10 * time.Millisecond
 
 // lookOut calls gone when the peer closes, and for a last job also when the peer sends anything.

@@ -18,9 +18,9 @@
 //     which makes system calls without telling Go's scheduler, and takes little more than half of
 //     the processor time. It reads, steps and writes, each for a group of connections.
 //
-// If a connection of a loop may have to wait, the loop lends it to a goroutine, which drives it by
-// the same conn and returns it when there is nothing left to do but to read. PUTs wait only for the
-// disk: the loop passes them to the engine in batches, and lends no connection for them.
+// If a connection of a loop may have to wait, the loop lends it to a goroutine. That drives it by
+// the same conn, and returns it when only a read is left. PUTs wait only for the disk: the loop
+// passes them to the engine in batches, and lends no connection for them.
 //
 // Replies to requests that arrived together are sent in one write. A GET of a cached value takes no
 // lock that waits, and allocates nothing. So does a REJECT of a value that has been replaced,

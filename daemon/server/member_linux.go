@@ -26,8 +26,8 @@ type member struct {
 	masked bool   // the poller reports at most that the peer has closed
 }
 
-// peerOf asks the kernel which process is at the other end of w, without its groups: few rules need
-// them, and the call would delay clients that connect for one request.
+// peerOf asks the kernel which process is at the other end of w, without its groups. Few rules need
+// groups, and the call would delay clients that connect for one request.
 func (l *loop) peerOf(w *epoll.Wire) (access.Peer, error) {
 	if l.server.cfg.peer != nil {
 		return l.server.cfg.peer(w)

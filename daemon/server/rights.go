@@ -89,8 +89,8 @@ type decision struct {
 }
 
 // rightsOf returns what p, a peer of u, may do. It decides again only if the result may have
-// changed: a client that connects for one request does not wait for it, and the connections of a
-// user share one decision.
+// changed. So the connections of a user share one decision, and a client that connects for one
+// request does not wait for it.
 func (u *user) rightsOf(rules *access.Rules, p access.Peer) *access.Rights {
 	d := u.decided.Load()
 	if d == nil || d.by != rules || !rules.Same(d.peer, p) {

@@ -12,8 +12,8 @@ import (
 // maxProcFile bounds how many bytes of a file in /proc are read.
 const maxProcFile = 16 << 10
 
-// unitOf returns the systemd unit of p's process, or "-" if it cannot be known: the process has
-// exited, it does not run under systemd, or the daemon cannot see other users' processes
+// unitOf returns the systemd unit of p's process, or "-" if it is unknown. The process may have
+// exited or run without systemd, or the daemon may not see other users' processes
 // (ProtectProc=invisible). A pid that another user's process has reused is detected. A pid that a
 // process of the same user has reused may not be.
 func unitOf(p access.Peer) string {

@@ -58,8 +58,8 @@ func (s *session) giveHit(v credential.Value) {
 const nearEnd = time.Second
 
 // cached returns the cached value of name if it is valid now. The clock is read once for all
-// requests of a step, or of a group of an event loop: reading it for each would take half as long
-// again as all the rest. It is read again for a value that is about to expire.
+// requests of a step, or of a group of an event loop. Reading it for each would take half as long
+// again as everything else. It is read again for a value that is about to expire.
 func (s *session) cached(name []byte) (credential.Value, bool) {
 	e := s.server.cfg.Engine
 	if s.now == 0 {
@@ -73,7 +73,7 @@ func (s *session) cached(name []byte) (credential.Value, bool) {
 	return v, ok
 }
 
-// reject answers at once if no fetch is needed: when WeChat reports a dead token, each process of a
+// reject answers at once if no fetch is needed. When WeChat reports a dead token, each process of a
 // program rejects it, and all but the first get the new one. Writing a line to the audit log may
 // wait for the disk, so a request that writes one is a job.
 //
@@ -191,8 +191,8 @@ type ahead struct {
 	values  [aheadSize]credential.Value
 }
 
-// take returns the next value if it is that of name, and reports whether it may be served: the peer
-// is granted it, and it does not expire so soon that the clock must be read again.
+// take returns the next value if it is that of name, and reports whether it may be served. It may
+// be if it does not expire so soon that the clock must be read again.
 func (a *ahead) take(name []byte) (v credential.Value, ok bool) {
 	if a.next >= a.n || len(name) == 0 {
 		return v, false

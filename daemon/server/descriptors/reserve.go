@@ -8,10 +8,11 @@ import (
 
 // The descriptors that connections of users cannot have.
 const (
-	// Daemon is how many the daemon needs beyond those that it has open while idle: a log file, a
-	// table and a manifest of the store and one file of the journal during a compaction (6), four
-	// calls to WeChat and two DNS queries (6), a backup (2), a file in /proc for the audit log, and
-	// one to spare. A daemon that can neither fetch nor store does not serve anyone for long.
+	// Daemon is how many the daemon needs beyond those that it has open while idle. A compaction
+	// opens a log file, a table, a manifest of the store and a file of the journal (6). Four calls
+	// to WeChat make two DNS queries (6). The others are for a backup (2), a file in /proc for the
+	// audit log, and one to spare. A daemon that can neither fetch nor store does not serve anyone
+	// for long.
 	Daemon = 16
 
 	// Operators is how many are kept for operators' connections.

@@ -1,6 +1,6 @@
-// Package epoll does the system calls of an event loop on Linux: a [Poller] waits for events, an
-// [Acceptor] takes connections out of a listening socket's queue, and a [Wire] is one connection.
-// It knows nothing of the protocol, sessions or users.
+// Package epoll does the system calls of an event loop on Linux. A [Poller] waits for events, an
+// [Acceptor] accepts the connections of a listening socket, and a [Wire] is one connection. It
+// knows nothing of the protocol, sessions or users.
 //
 // No call but Wait blocks, so Go's scheduler is not told of them. That saves nearly half of the
 // processor time of a busy loop.
