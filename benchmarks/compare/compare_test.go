@@ -42,16 +42,16 @@ func TestReported(t *testing.T) {
 }
 
 func TestChoose(t *testing.T) {
-	if got, err := choose(""); err != nil || len(got) != len(parts)-1 {
+	if got, err := rig.Choose(parts, ""); err != nil || len(got) != len(parts)-1 {
 		t.Errorf("got %d, %v, want all but the named part", len(got), err)
 	}
-	if got, err := choose("apart"); err != nil || len(got) != 1 || got[0].name != "apart" {
+	if got, err := rig.Choose(parts, "apart"); err != nil || len(got) != 1 || got[0].Name != "apart" {
 		t.Errorf("got %v, %v", got, err)
 	}
-	if got, err := choose("disk,socket"); err != nil || len(got) != 2 || got[0].name != "disk" {
+	if got, err := rig.Choose(parts, "disk,socket"); err != nil || len(got) != 2 || got[0].Name != "disk" {
 		t.Errorf("got %v, %v", got, err)
 	}
-	if _, err := choose("discs"); err == nil || !strings.Contains(err.Error(), `"discs"`) {
+	if _, err := rig.Choose(parts, "discs"); err == nil || !strings.Contains(err.Error(), `"discs"`) {
 		t.Errorf("got %v", err)
 	}
 }

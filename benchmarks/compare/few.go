@@ -21,12 +21,7 @@ func (c *comparison) few(ctx context.Context) error {
 	if c.Redis == "" {
 		return rig.ErrNoRedis
 	}
-	s, err := c.NewState(ctx, "few", 10_000, "")
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	all, stop, err := c.contenders(ctx, s)
+	s, all, stop, err := c.contenders(ctx, "few", 10_000)
 	if err != nil {
 		return err
 	}

@@ -10,10 +10,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"slices"
 	"strings"
 	"syscall"
-	"time"
 
 	"tokend/benchmarks/rig"
 )
@@ -27,29 +25,18 @@ func main() {
 	}
 }
 
-// part is one part of the measurement.
-type part struct {
-	name  string
-	about string
-	run   func(*comparison, context.Context) error
-
-	// named excludes the part unless it is named: it breaks down the result of another part and is
-	// not in the table.
-	named bool
-}
-
-var parts = []part{
-	{name: "socket", about: "throughput, latency and CPU on the socket, with Redis and the echo", run: (*comparison).socket},
-	{name: "few", about: "throughput of 4, 8 and 16 connections, also with memcached", run: (*comparison).few},
-	{name: "guarded", about: "the same with access rules, sealing and metrics", run: (*comparison).guarded},
-	{name: "apart", about: "access rules, sealing and metrics, each alone", run: (*comparison).apart, named: true},
-	{name: "memory", about: "memory, start and idle load, by number of credentials", run: (*comparison).memory},
-	{name: "writers", about: "64 durable writers", run: (*comparison).writers},
-	{name: "disk", about: "disk space after twenty rewrites", run: (*comparison).disk},
-	{name: "million", about: "latency with many credentials during their refreshes", run: (*comparison).million},
-	{name: "outage", about: "10 000 refreshes due in one minute after an outage", run: (*comparison).outage},
-	{name: "allocations", about: "allocations of a hit", run: (*comparison).allocations},
-	{name: "plots", about: "throughput and latency by number of connections", run: (*comparison).byConnections},
+var parts = []rig.Scenario[*comparison]{
+	{Name: "socket", About: "throughput, latency and CPU on the socket, with Redis and the echo", Run: (*comparison).socket},
+	{Name: "few", About: "throughput of 4, 8 and 16 connections, also with memcached", Run: (*comparison).few},
+	{Name: "guarded", About: "the same with access rules, sealing and metrics", Run: (*comparison).guarded},
+	{Name: "apart", About: "access rules, sealing and metrics, each alone", Run: (*comparison).apart, Named: true},
+	{Name: "memory", About: "memory, start and idle load, by number of credentials", Run: (*comparison).memory},
+	{Name: "writers", About: "64 durable writers", Run: (*comparison).writers},
+	{Name: "disk", About: "disk space after twenty rewrites", Run: (*comparison).disk},
+	{Name: "million", About: "latency with many credentials during their refreshes", Run: (*comparison).million},
+	{Name: "outage", About: "10 000 refreshes due in one minute after an outage", Run: (*comparison).outage},
+	{Name: "allocations", About: "allocations of a hit", Run: (*comparison).allocations},
+	{Name: "plots", About: "throughput and latency by number of connections", Run: (*comparison).byConnections},
 }
 
 // comparison is one run of compare.
@@ -68,12 +55,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	f := flag.NewFlagSet("compare", flag.ContinueOnError)
 	f.SetOutput(stderr)
 	f.BoolVar(&c.Quick, "quick", false, "fewer turns, and a tenth of the credentials")
-	only := f.String("only", "", "a comma-separated `list` of the parts to run: "+partNames())
+	only := f.String("only", "", "a comma-separated `list` of the parts to run: "+rig.Names(parts))
 	out := f.String("out", "", "write the results to `FILE`, the input of benchmarks/plot")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
-	wanted, err := choose(*only)
+	wanted, err := rig.Choose(parts, *only)
 	if err != nil {
 		return err
 	}
@@ -90,65 +77,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	if err := c.build(ctx); err != nil {
 		return err
 	}
-	began := time.Now()
 	c.data.Machine = rig.Machine(c.Redis)
 	c.data.Quick = c.Quick
 	fmt.Fprintf(stdout, "%s\n\n", strings.Join(c.data.Machine, "\n"))
-	for _, p := range wanted {
-		fmt.Fprintf(stderr, "%s: %s\n", p.name, p.about)
-		begun := time.Now()
-		if err := c.measure(ctx, p); err != nil {
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
-			}
-			c.Rows.Missing(p.name, err)
-		}
-		fmt.Fprintf(stderr, "%s: %s\n", p.name, time.Since(begun).Round(time.Second))
-	}
-	c.data.Rows = c.Rows
-	if err := c.Rows.Print(stdout); err != nil {
+	if err := rig.Measure(ctx, &c.Rig, c, wanted, stdout, stderr); err != nil {
 		return err
 	}
-	if c.data.Calm = c.Calm.String(); c.data.Calm != "" {
-		fmt.Fprintf(stdout, "\n%s\n", c.data.Calm)
-	}
-	fmt.Fprintf(stdout, "\n%s in all\n", time.Since(began).Round(time.Second))
 	if *out != "" {
+		c.data.Rows, c.data.Calm = c.Rows, c.Calm.String()
 		return c.data.write(*out)
 	}
 	return nil
-}
-
-// longest is the limit for a part: three times the longest, which fills a store with a million
-// credentials. Results from a slower machine mean nothing.
-const longest = 10 * time.Minute
-
-func (c *comparison) measure(ctx context.Context, p part) error {
-	ctx, cancel := context.WithTimeout(ctx, longest)
-	defer cancel()
-	return p.run(c, ctx)
-}
-
-func partNames() string {
-	var names []string
-	for _, p := range parts {
-		names = append(names, p.name)
-	}
-	return strings.Join(names, ", ")
-}
-
-// choose returns the parts in a list, or all parts except those with named set.
-func choose(list string) ([]part, error) {
-	if list == "" {
-		return slices.DeleteFunc(slices.Clone(parts), func(p part) bool { return p.named }), nil
-	}
-	var chosen []part
-	for name := range strings.SplitSeq(list, ",") {
-		i := slices.IndexFunc(parts, func(p part) bool { return p.name == name })
-		if i < 0 {
-			return nil, fmt.Errorf("unknown part %q: the parts are %s", name, partNames())
-		}
-		chosen = append(chosen, parts[i])
-	}
-	return chosen, nil
 }

@@ -83,12 +83,18 @@ func p99(s rig.Shot) float64  { return s.P99 }
 func cpu(s rig.Shot) float64  { return s.CPU }
 func own(s rig.Shot) float64  { return 100 * s.Own / s.Time }
 
-// contenders starts tokend, Redis and the echo, as far as they are installed, with the same names.
-func (c *comparison) contenders(ctx context.Context, s *rig.State) (all []contender, stop func(), err error) {
+// contenders starts tokend, Redis and the echo, as far as they are installed, with n names of a
+// new state.
+func (c *comparison) contenders(ctx context.Context, state string, n int) (s *rig.State, all []contender, stop func(), err error) {
+	s, err = c.NewState(ctx, state, n, "")
+	if err != nil {
+		return nil, nil, nil, err
+	}
 	stop = func() {
 		for _, one := range all {
 			one.process.Stop()
 		}
+		s.Close()
 	}
 	add := func(name, dialect string, p *rig.Process, err error) error {
 		if err == nil {
@@ -96,9 +102,14 @@ func (c *comparison) contenders(ctx context.Context, s *rig.State) (all []conten
 		}
 		return err
 	}
+	defer func() {
+		if err != nil {
+			stop()
+		}
+	}()
 	p, err := c.Serve(s)
 	if err = add("tokend", "tokend", p, err); err != nil {
-		return nil, nil, err
+		return s, all, stop, err
 	}
 	if c.Redis != "" {
 		p, err := c.StartRedis("redis", "--appendonly", "no")
@@ -106,28 +117,21 @@ func (c *comparison) contenders(ctx context.Context, s *rig.State) (all []conten
 			err = rig.FillCache(ctx, generator.Redis, p, s)
 		}
 		if err != nil {
-			stop()
-			return nil, nil, err
+			return s, all, stop, err
 		}
 	}
 	if c.echo != "" {
 		p, err := c.startEcho()
 		if err = add("echo", "tokend", p, err); err != nil {
-			stop()
-			return nil, nil, err
+			return s, all, stop, err
 		}
 	}
-	return all, stop, nil
+	return s, all, stop, nil
 }
 
 // socket measures throughput, latency and CPU time on the socket.
 func (c *comparison) socket(ctx context.Context) error {
-	s, err := c.NewState(ctx, "socket", 10_000, "")
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	all, stop, err := c.contenders(ctx, s)
+	s, all, stop, err := c.contenders(ctx, "socket", 10_000)
 	if err != nil {
 		return err
 	}
@@ -167,12 +171,7 @@ func (c *comparison) socket(ctx context.Context) error {
 
 // byConnections measures rate and latency by number of connections, for the plots.
 func (c *comparison) byConnections(ctx context.Context) error {
-	s, err := c.NewState(ctx, "plots", 10_000, "")
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	all, stop, err := c.contenders(ctx, s)
+	s, all, stop, err := c.contenders(ctx, "plots", 10_000)
 	if err != nil {
 		return err
 	}

@@ -57,12 +57,7 @@ func newComparison(t *testing.T) *comparison {
 // works. It measures nothing.
 func TestTurns(t *testing.T) {
 	c := newComparison(t)
-	s, err := c.NewState(t.Context(), "s", 20, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	all, stop, err := c.contenders(t.Context(), s)
+	s, all, stop, err := c.contenders(t.Context(), "s", 20)
 	if err != nil {
 		t.Fatal(err)
 	}

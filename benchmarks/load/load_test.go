@@ -74,13 +74,13 @@ func TestDisturbances(t *testing.T) {
 }
 
 func TestChoose(t *testing.T) {
-	if got, err := choose(""); err != nil || len(got) != len(scenarios) {
+	if got, err := rig.Choose(scenarios, ""); err != nil || len(got) != len(scenarios) {
 		t.Errorf("got %d, %v", len(got), err)
 	}
-	if got, err := choose("list,calm"); err != nil || len(got) != 2 || got[0].name != "list" {
+	if got, err := rig.Choose(scenarios, "list,calm"); err != nil || len(got) != 2 || got[0].Name != "list" {
 		t.Errorf("got %v, %v", got, err)
 	}
-	if _, err := choose("lists"); err == nil || !strings.Contains(err.Error(), `"lists"`) {
+	if _, err := rig.Choose(scenarios, "lists"); err == nil || !strings.Contains(err.Error(), `"lists"`) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -10,10 +10,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"slices"
 	"strings"
 	"syscall"
-	"time"
 
 	"tokend/benchmarks/rig"
 )
@@ -27,28 +25,21 @@ func main() {
 	}
 }
 
-// scenario is one measurement. It adds its results to the rows.
-type scenario struct {
-	name  string
-	about string
-	run   func(*load, context.Context) error
-}
-
-var scenarios = []scenario{
-	{"calm", "reads without other work", (*load).calm},
-	{"watch", "reads beside 20 first WATCHes of 140 000 names", (*load).watch},
-	{"list", "reads beside a LIST of 140 000 names each second", (*load).list},
-	{"scrape", "reads beside a scrape of 10 000 accounts each second", (*load).scrape},
-	{"metrics", "the cost of a scrape of 10 000 accounts", (*load).metrics},
-	{"memory", "memory a minute after 10 000 fetches", (*load).memory},
-	{"import", "reads beside an import of customers", (*load).imports},
-	{"reload", "reads beside reloads of 10 000 accounts", (*load).reload},
-	{"scale", "reloads of 30 000 accounts and of 10 000", (*load).scale},
-	{"put", "reads beside 64 connections that write", (*load).put},
-	{"connect", "reads beside connections for one request each", (*load).connect},
-	{"rows", "reads at full speed, beside those of -before", (*load).rows},
-	{"reject", "the cost of a REJECT of a stale value, relative to a hit", (*load).reject},
-	{"php", "page views of 8 PHP workers, beside phpredis", (*load).php},
+var scenarios = []rig.Scenario[*load]{
+	{Name: "calm", About: "reads without other work", Run: (*load).calm},
+	{Name: "watch", About: "reads beside 20 first WATCHes of 140 000 names", Run: (*load).watch},
+	{Name: "list", About: "reads beside a LIST of 140 000 names each second", Run: (*load).list},
+	{Name: "scrape", About: "reads beside a scrape of 10 000 accounts each second", Run: (*load).scrape},
+	{Name: "metrics", About: "the cost of a scrape of 10 000 accounts", Run: (*load).metrics},
+	{Name: "memory", About: "memory a minute after 10 000 fetches", Run: (*load).memory},
+	{Name: "import", About: "reads beside an import of customers", Run: (*load).imports},
+	{Name: "reload", About: "reads beside reloads of 10 000 accounts", Run: (*load).reload},
+	{Name: "scale", About: "reloads of 30 000 accounts and of 10 000", Run: (*load).scale},
+	{Name: "put", About: "reads beside 64 connections that write", Run: (*load).put},
+	{Name: "connect", About: "reads beside connections for one request each", Run: (*load).connect},
+	{Name: "rows", About: "reads at full speed, beside those of -before", Run: (*load).rows},
+	{Name: "reject", About: "the cost of a REJECT of a stale value, relative to a hit", Run: (*load).reject},
+	{Name: "php", About: "page views of 8 PHP workers, beside phpredis", Run: (*load).php},
 }
 
 // load is one run.
@@ -72,12 +63,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	f := flag.NewFlagSet("load", flag.ContinueOnError)
 	f.SetOutput(stderr)
 	f.BoolVar(&l.Quick, "quick", false, "fewer and shorter rounds")
-	only := f.String("only", "", "a `list`, with commas, of the scenarios to run: "+names())
+	only := f.String("only", "", "a `list`, with commas, of the scenarios to run: "+rig.Names(scenarios))
 	before := f.String("before", "", "another tokend `binary`, measured alternately with the tokend of this source")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
-	wanted, err := choose(*only)
+	wanted, err := rig.Choose(scenarios, *only)
 	if err != nil {
 		return err
 	}
@@ -96,57 +87,6 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	if *before != "" {
 		l.sides = append(l.sides, side{"before", *before})
 	}
-	began := time.Now()
 	fmt.Fprintf(stdout, "%s\n\n", strings.Join(rig.Machine(""), "\n"))
-	for _, s := range wanted {
-		fmt.Fprintf(stderr, "%s: %s\n", s.name, s.about)
-		begun := time.Now()
-		if err := l.measure(ctx, s); err != nil {
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
-			}
-			l.Rows.Missing(s.name, err)
-		}
-		fmt.Fprintf(stderr, "%s: %s\n", s.name, time.Since(begun).Round(time.Second))
-	}
-	if err := l.Rows.Print(stdout); err != nil {
-		return err
-	}
-	if calm := l.Calm.String(); calm != "" {
-		fmt.Fprintf(stdout, "\n%s\n", calm)
-	}
-	fmt.Fprintf(stdout, "\n%s in all\n", time.Since(began).Round(time.Second))
-	return nil
-}
-
-// longest is the time limit of a scenario.
-const longest = 10 * time.Minute
-
-func (l *load) measure(ctx context.Context, s scenario) error {
-	ctx, cancel := context.WithTimeout(ctx, longest)
-	defer cancel()
-	return s.run(l, ctx)
-}
-
-func names() string {
-	var all []string
-	for _, s := range scenarios {
-		all = append(all, s.name)
-	}
-	return strings.Join(all, ", ")
-}
-
-// choose returns the scenarios of a list; all for an empty one.
-func choose(list string) (chosen []scenario, err error) {
-	if list == "" {
-		return scenarios, nil
-	}
-	for name := range strings.SplitSeq(list, ",") {
-		i := slices.IndexFunc(scenarios, func(s scenario) bool { return s.name == name })
-		if i < 0 {
-			return nil, fmt.Errorf("no scenario %q; scenarios: %s", name, names())
-		}
-		chosen = append(chosen, scenarios[i])
-	}
-	return chosen, nil
+	return rig.Measure(ctx, &l.Rig, l, wanted, stdout, stderr)
 }
