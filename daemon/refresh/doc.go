@@ -64,7 +64,7 @@
 // configuration, nothing of it is served. Its customers' grants stay on disk, and its pushed
 // tickets until they expire, and are used again when the account is configured again.
 //
-// Refreshes of customers' credentials are paced (due.go): after a start or an outage, no more
+// Refreshes of customers' credentials are paced (pace.go): after a start or an outage, no more
 // calls a second go to each host than twice what those in memory need to stay fresh, or 50 if that
 // is more. Of one owner, those values go first that expire soonest. If values would expire before
 // their refresh, the pace rises as needed, to 300 at most, doubling each second as WeChat answers.
@@ -163,7 +163,8 @@
 //		watch.go        subscriptions to changes
 //		store.go        names that may have a hold on disk, locks by name, and fingerprints
 //	decisions
-//		due.go          every margin, interval and pause, and the pace of the schedule
+//		due.go          every margin, interval and pause
+//		pace.go         how fast the schedule refreshes
 //	transition
 //		transition.go   events of an entry
 //	work
