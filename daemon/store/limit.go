@@ -49,7 +49,7 @@ func checkFiles(dir string) (err error) {
 	tables, _ := filepath.Glob(filepath.Join(stateDir(dir).current(), "*.sst"))
 	for range openFiles + len(tables) {
 		var f *os.File
-		if f, err = os.Open(os.DevNull); err != nil {
+		if f, err = os.Open(dir); err != nil {
 			return err
 		}
 		defer f.Close()

@@ -30,10 +30,10 @@ func Open(cfg Config) (_ *Store, err error) {
 			err = refusal(cfg.Dir, err) // in any step
 		}
 	}()
-	if err := checkFiles(cfg.Dir); err != nil {
+	if err := prepareDir(cfg.Dir); err != nil {
 		return nil, err
 	}
-	if err := prepareDir(cfg.Dir); err != nil {
+	if err := checkFiles(cfg.Dir); err != nil {
 		return nil, err
 	}
 	lock, err := lockDir(cfg.Dir)

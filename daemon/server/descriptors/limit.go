@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"os"
 	"syscall"
 
 	_ "tokend/daemon/system" // which says why this cannot be built on other systems
@@ -39,9 +38,9 @@ const perListener = 2 + Spares
 func Check(listeners int) error {
 	limit := Limit()
 	next := limit
-	if f, err := os.Open(os.DevNull); err == nil {
-		next = int(f.Fd()) // the lowest free one
-		_ = f.Close()
+	if fd, err := spare(); err == nil {
+		next = fd // the lowest free one
+		_ = syscall.Close(fd)
 	}
 	if needed := next + listeners*perListener + Daemon + Operators + 1; limit < needed {
 		return fmt.Errorf("too few descriptors to accept connections: this process may open %d and needs at least %d: raise its limit (LimitNOFILE=, or ulimit -n)", limit, needed)

@@ -2,8 +2,8 @@ package descriptors
 
 import (
 	"math"
-	"os"
 	"sync/atomic"
+	"syscall"
 )
 
 // The descriptors that connections of users cannot have.
@@ -23,14 +23,14 @@ const (
 	Spares = 4
 )
 
-// Reserve is the spare descriptors of one acceptor. It opens /dev/null, to have something to close:
+// Reserve is the spare descriptors of one acceptor. It holds sockets, to have something to close:
 // if the process has no descriptor left, accept fails, the connection stays in the queue, and its
 // user is unknown. After a spare is released, the connection can be accepted. If its user is an
 // operator, the connection keeps the descriptor. Otherwise it is closed, and Refill takes the
 // descriptor back.
 type Reserve struct {
-	files []*os.File
-	lent  atomic.Int32 // spares that connections use
+	held []int
+	lent atomic.Int32 // spares that connections use
 
 	// The system allocates the lowest free descriptor, so a new one tells how many are in use. The
 	// limit can be changed from outside (prlimit(1)). Free reads it again when a descriptor is
@@ -47,24 +47,35 @@ func NewReserve() *Reserve {
 
 // Refill opens spares until there are enough, and reports whether there are.
 func (r *Reserve) Refill() bool {
-	for len(r.files)+int(r.lent.Load()) < Spares {
-		f, err := os.Open(os.DevNull)
+	for len(r.held)+int(r.lent.Load()) < Spares {
+		fd, err := spare()
 		if err != nil {
 			return false
 		}
-		r.files = append(r.files, f)
+		r.held = append(r.held, fd)
 	}
 	return true
 }
 
+// spare opens a descriptor that needs no file: a container may lack /dev/null.
+func spare() (int, error) {
+	syscall.ForkLock.RLock() // a child that starts now inherits nothing
+	defer syscall.ForkLock.RUnlock()
+	fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
+	if err == nil {
+		syscall.CloseOnExec(fd)
+	}
+	return fd, err
+}
+
 // Release closes a spare, and reports whether there was one.
 func (r *Reserve) Release() bool {
-	n := len(r.files)
+	n := len(r.held)
 	if n == 0 {
 		return false
 	}
-	_ = r.files[n-1].Close()
-	r.files = r.files[:n-1]
+	_ = syscall.Close(r.held[n-1])
+	r.held = r.held[:n-1]
 	return true
 }
 
@@ -73,7 +84,7 @@ func (r *Reserve) Lend() bool {
 	if r.lent.Load() >= Spares {
 		return false
 	}
-	if r.lent.Add(1)+int32(len(r.files)) > Spares { // no spare was released to accept the connection
+	if r.lent.Add(1)+int32(len(r.held)) > Spares { // no spare was released to accept the connection
 		r.Release()
 	}
 	return true

@@ -16,8 +16,8 @@ func TestSpareReleasedToAccept(t *testing.T) {
 	if !r.Lend() {
 		t.Fatal("no spare is lent")
 	}
-	if len(r.files) != Spares-1 || r.lent.Load() != 1 {
-		t.Errorf("%d spares and %d lent, want %d and 1", len(r.files), r.lent.Load(), Spares-1)
+	if len(r.held) != Spares-1 || r.lent.Load() != 1 {
+		t.Errorf("%d spares and %d lent, want %d and 1", len(r.held), r.lent.Load(), Spares-1)
 	}
 }
 
@@ -29,7 +29,7 @@ func TestSparesLent(t *testing.T) {
 			t.Fatalf("the spare at %d is not lent", i)
 		}
 		r.Refill()
-		if held := len(r.files) + int(r.lent.Load()); held != Spares {
+		if held := len(r.held) + int(r.lent.Load()); held != Spares {
 			t.Errorf("%d spares, lent ones among them, want %d", held, Spares)
 		}
 	}
@@ -39,8 +39,8 @@ func TestSparesLent(t *testing.T) {
 	for range Spares {
 		r.Return()
 	}
-	if !r.Refill() || len(r.files) != Spares {
-		t.Errorf("%d spares when all are returned, want %d", len(r.files), Spares)
+	if !r.Refill() || len(r.held) != Spares {
+		t.Errorf("%d spares when all are returned, want %d", len(r.held), Spares)
 	}
 }
 
