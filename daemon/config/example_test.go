@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 const example = "../../systemd/tokend.toml"
@@ -40,5 +42,21 @@ func TestExample(t *testing.T) {
 		if !strings.Contains(text, "\n"+key) {
 			t.Errorf("%s is not shown", key)
 		}
+	}
+}
+
+// TestExampleChinese checks that the example with Chinese comments has the same settings.
+func TestExampleChinese(t *testing.T) {
+	settings := func(name string) string {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := regexp.MustCompile(`(?m)^#\S.*$`).FindAllString(string(b), -1)
+		return regexp.MustCompile(` +# .*`).ReplaceAllString(strings.Join(all, "\n"), "")
+	}
+	got, want := settings(strings.Replace(example, ".toml", ".zh-CN.toml", 1)), settings(example)
+	if diff := cmp.Diff(want, got); diff != "" || strings.Count(want, "\n") < 50 {
+		t.Errorf("the settings differ (-English +Chinese):\n%s", diff)
 	}
 }
