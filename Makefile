@@ -9,19 +9,49 @@ BINDIR      = $(PREFIX)/bin
 LIBDIR      = $(PREFIX)/lib
 MANDIR      = $(PREFIX)/share/man
 DOCDIR      = $(PREFIX)/share/doc/tokend
+BASHDIR     = $(PREFIX)/share/bash-completion/completions
+ZSHDIR      = $(PREFIX)/share/zsh/site-functions
+FISHDIR     = $(PREFIX)/share/fish/vendor_completions.d
+UNITDIR     = $(LIBDIR)/systemd/system
 FUZZTIME    = 5s
 STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-# Quick checks first, all tests last.
-CHECKS = format vet fix modules texts staticcheck systems build man units race fuzz demo boot test
+# What `tokend version` prints. A build without VERSION is a development version.
+VERSION ?=
+COMMIT  = $(shell git describe --always --dirty --abbrev=12 --exclude='*' 2>/dev/null)
+DATE    = $(shell TZ=UTC0 git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd 2>/dev/null)
+STAMP   = -X main.release=$(VERSION) -X main.commit=$(COMMIT) -X main.date=$(DATE)
 
-.PHONY: help check faults bench-compare bench-load bench-docs install uninstall $(CHECKS) lint clean
+# The compiler of releases, whatever is installed here.
+TOOLCHAIN = $(shell sed -n 's/^toolchain //p' go.mod)
+
+# The version of packages without VERSION. It is lower than every release.
+PACKAGE = $(or $(VERSION),0.0.0-$(shell git log -1 --date=format:%Y%m%d%H%M%S --format=%cd).$(COMMIT))
+
+# Installed documentation. The pages keep their places, so that links between them work.
+PAGES    = README.md README.zh-CN.md CHANGELOG.md SECURITY.md $(wildcard docs/*.md docs/*.svg docs/zh/*.md)
+EXAMPLES = systemd/tokend.toml systemd/tokend.zh-CN.toml docs/prometheus.yml docs/tokend.rules.yml $(wildcard docs/tokend-dashboard.json)
+
+# A program that runs on this host and writes the completions, if BINARY is for another.
+COMPLETER = $(BINARY)
+
+# Quick checks first, all tests last.
+CHECKS = format vet fix modules texts staticcheck systems build man units race fuzz demo boot packages image test
+
+.PHONY: help check faults bench-compare bench-load bench-docs package release install uninstall $(CHECKS) lint clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 22
 
-build: ## build bin/tokend, static
-	CGO_ENABLED=0 $(GO) build -trimpath -o bin/tokend ./cmd/tokend
+build: ## build BINARY, static; VERSION=x.y.z: a release
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '-s -w $(STAMP)' -o $(BINARY) ./cmd/tokend
+
+package: ## build .deb and .rpm packages into dist; VERSION=x.y.z: of a release
+	packaging/build $(PACKAGE)
+
+release: ## build packages, archives, SBOM and checksums into dist, signed with RELEASE_KEY; needs VERSION=x.y.z
+	@test -n "$(VERSION)" || { echo "which release? make release VERSION=x.y.z"; exit 1; }
+	GOTOOLCHAIN=$(TOOLCHAIN) packaging/release $(VERSION)
 
 test: ## run the tests with the command that both READMEs show, and list the skipped ones
 	@test "$$(grep -c '^go test ' README.md)" = 1
@@ -89,6 +119,12 @@ units: ## check the units: no message from verify, an exposure of at most 1.2
 boot: ## run the units under systemd (root; skipped on hosts that cannot)
 	@systemd/test-boot $(BINARY) || { status=$$?; test $$status = 77 && echo "boot: SKIPPED, see above" || exit $$status; }
 
+packages: ## build packages twice, lint them, and use them under systemd (root; skipped like boot)
+	@packaging/test-packages || { status=$$?; test $$status = 77 && echo "packages: SKIPPED, see above" || exit $$status; }
+
+image: ## run the root file system of the container image (root; skipped like boot)
+	@packaging/test-image || { status=$$?; test $$status = 77 && echo "image: SKIPPED, see above" || exit $$status; }
+
 check: ## run all checks and time each; fails if a test of docs/assurance.md is skipped
 	@for step in $(CHECKS); do \
 		echo "== $$step"; begin=$$(date +%s); \
@@ -96,26 +132,40 @@ check: ## run all checks and time each; fails if a test of docs/assurance.md is 
 		echo "== $$step: $$(($$(date +%s) - begin)) s"; \
 	done
 
-install: ## install BINARY, units, man page and examples (DESTDIR, PREFIX)
+# The new program replaces the old one in one step, so that processes that run it never fail.
+install: ## install BINARY, units, man page, documentation and examples (DESTDIR, PREFIX)
 	@test -x $(BINARY) || { echo "$(BINARY) does not exist: run make build"; exit 1; }
-	install -D -m 0755 $(BINARY) $(DESTDIR)$(BINDIR)/tokend
-	install -d $(DESTDIR)$(LIBDIR)/systemd/system
-	sed "s|/usr/bin/tokend|$(BINDIR)/tokend|" systemd/tokend.service >$(DESTDIR)$(LIBDIR)/systemd/system/tokend.service
-	chmod 0644 $(DESTDIR)$(LIBDIR)/systemd/system/tokend.service
-	install -m 0644 systemd/tokend.socket $(DESTDIR)$(LIBDIR)/systemd/system/tokend.socket
+	install -D -m 0755 $(BINARY) $(DESTDIR)$(BINDIR)/.tokend.new
+	mv -f $(DESTDIR)$(BINDIR)/.tokend.new $(DESTDIR)$(BINDIR)/tokend
+	install -d $(DESTDIR)$(UNITDIR) $(DESTDIR)$(BASHDIR) $(DESTDIR)$(ZSHDIR) $(DESTDIR)$(FISHDIR)
+	sed "s|/usr/bin/tokend|$(BINDIR)/tokend|" systemd/tokend.service >$(DESTDIR)$(UNITDIR)/tokend.service
+	$(COMPLETER) completion bash >$(DESTDIR)$(BASHDIR)/tokend
+	$(COMPLETER) completion zsh >$(DESTDIR)$(ZSHDIR)/_tokend
+	$(COMPLETER) completion fish >$(DESTDIR)$(FISHDIR)/tokend.fish
+	chmod 0644 $(DESTDIR)$(UNITDIR)/tokend.service $(DESTDIR)$(BASHDIR)/tokend $(DESTDIR)$(ZSHDIR)/_tokend $(DESTDIR)$(FISHDIR)/tokend.fish
+	install -m 0644 systemd/tokend.socket $(DESTDIR)$(UNITDIR)/tokend.socket
 	install -D -m 0644 systemd/tokend.sysusers $(DESTDIR)$(LIBDIR)/sysusers.d/tokend.conf
 	install -D -m 0644 systemd/tokend.tmpfiles $(DESTDIR)$(LIBDIR)/tmpfiles.d/tokend.conf
 	install -D -m 0644 systemd/tokend.8 $(DESTDIR)$(MANDIR)/man8/tokend.8
-	install -d $(DESTDIR)$(DOCDIR)
-	install -m 0644 systemd/tokend.toml docs/prometheus.yml docs/tokend.rules.yml $(DESTDIR)$(DOCDIR)
+	install -d $(DESTDIR)$(DOCDIR)/docs/zh
+	install -m 0644 $(EXAMPLES) $(DESTDIR)$(DOCDIR)
+	@for page in $(PAGES); do install -m 0644 $$page $(DESTDIR)$(DOCDIR)/$$page || exit 1; done
 
-uninstall: ## remove installed files, but not configuration and state (DESTDIR, PREFIX)
+# With DESTDIR, or if the running units are another installation's, no unit is stopped.
+uninstall: ## stop the units, remove installed files, but not configuration and state (DESTDIR, PREFIX)
+	@if test -z "$(DESTDIR)" && test "$$(systemctl show -P FragmentPath tokend.socket 2>/dev/null)" = $(UNITDIR)/tokend.socket; then \
+		systemctl disable --now tokend.socket tokend.service; \
+	fi
 	rm -f $(DESTDIR)$(BINDIR)/tokend
-	rm -f $(DESTDIR)$(LIBDIR)/systemd/system/tokend.service $(DESTDIR)$(LIBDIR)/systemd/system/tokend.socket
+	rm -f $(DESTDIR)$(UNITDIR)/tokend.service $(DESTDIR)$(UNITDIR)/tokend.socket
 	rm -f $(DESTDIR)$(LIBDIR)/sysusers.d/tokend.conf $(DESTDIR)$(LIBDIR)/tmpfiles.d/tokend.conf
+	rm -f $(DESTDIR)$(BASHDIR)/tokend $(DESTDIR)$(ZSHDIR)/_tokend $(DESTDIR)$(FISHDIR)/tokend.fish
 	rm -f $(DESTDIR)$(MANDIR)/man8/tokend.8
-	rm -f $(DESTDIR)$(DOCDIR)/tokend.toml $(DESTDIR)$(DOCDIR)/prometheus.yml $(DESTDIR)$(DOCDIR)/tokend.rules.yml
-	@test ! -d $(DESTDIR)$(DOCDIR) || rmdir --ignore-fail-on-non-empty $(DESTDIR)$(DOCDIR)
+	rm -f $(addprefix $(DESTDIR)$(DOCDIR)/,$(notdir $(EXAMPLES)) $(PAGES))
+	@for dir in $(addprefix $(DESTDIR)$(DOCDIR),/docs/zh /docs /); do \
+		test ! -d $$dir || rmdir --ignore-fail-on-non-empty $$dir; \
+	done
+	@if test -z "$(DESTDIR)" && test -d /run/systemd/system; then systemctl daemon-reload; fi
 
-clean: ## remove bin
-	rm -rf bin
+clean: ## remove bin and dist
+	rm -rf bin dist

@@ -2,6 +2,9 @@ module tokend
 
 go 1.26.0
 
+// The patch release that builds releases (make release). Any Go from 1.26.0 on builds tokend.
+toolchain go1.26.11
+
 require (
 	// sd_notify and socket activation, as systemd documents them: cmd/tokend.
 	github.com/coreos/go-systemd/v22 v22.7.0

@@ -36,11 +36,32 @@ func TestInstall(t *testing.T) {
 		"lib/systemd/system/tokend.socket rw-r--r--",
 		"lib/sysusers.d/tokend.conf rw-r--r--",
 		"lib/tmpfiles.d/tokend.conf rw-r--r--",
+		"share/bash-completion/completions/tokend rw-r--r--",
 		"share/doc/tokend/prometheus.yml rw-r--r--",
 		"share/doc/tokend/tokend.rules.yml rw-r--r--",
 		"share/doc/tokend/tokend.toml rw-r--r--",
+		"share/doc/tokend/tokend.zh-CN.toml rw-r--r--",
+		"share/fish/vendor_completions.d/tokend.fish rw-r--r--",
 		"share/man/man8/tokend.8 rw-r--r--",
+		"share/zsh/site-functions/_tokend rw-r--r--",
 	}
+	for _, page := range append(pages(t), "README.md", "README.zh-CN.md", "CHANGELOG.md", "SECURITY.md") {
+		want = append(want, "share/doc/tokend/"+page+" rw-r--r--")
+	}
+	for _, pattern := range []string{"docs/*.svg", "docs/tokend-dashboard.json"} {
+		found, err := filepath.Glob(filepath.Join(repository, pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range found {
+			name = filepath.Base(name)
+			if strings.HasSuffix(name, ".svg") {
+				name = "docs/" + name
+			}
+			want = append(want, "share/doc/tokend/"+name+" rw-r--r--")
+		}
+	}
+	slices.Sort(want)
 	if got := installed(t, stage); !slices.Equal(got, want) {
 		t.Errorf("make install:\n got %s\nwant %s", strings.Join(got, "\n     "), strings.Join(want, "\n     "))
 	}
@@ -67,6 +88,63 @@ func TestInstall(t *testing.T) {
 	}
 }
 
+// TestInstallAtomic holds that a program that is being replaced can be started at any time.
+func TestInstallAtomic(t *testing.T) {
+	if _, err := exec.LookPath("make"); err != nil {
+		t.Skip("make is not installed")
+	}
+	stage := t.TempDir()
+	binary := filepath.Join(t.TempDir(), "tokend")
+	// As large as tokend, so that writing the program takes as long.
+	if err := os.WriteFile(binary, slices.Concat([]byte("#!/bin/sh\nexit 0\n"), make([]byte, 20<<20)), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	install := func() error {
+		make := exec.Command("make", "-s", "install", "DESTDIR="+stage, "PREFIX=/opt/t", "BINARY="+binary)
+		make.Dir = repository
+		return make.Run()
+	}
+	if err := install(); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() {
+		defer close(done)
+		for range 3 {
+			if err := install(); err != nil {
+				done <- err
+				return
+			}
+		}
+	}()
+	started, failed := 0, 0
+	for {
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Fatal(err)
+			}
+			if started == 0 || failed > 0 {
+				t.Errorf("%d of %d starts failed during an installation", failed, started)
+			}
+			return
+		default:
+			started++
+			if err := exec.Command(filepath.Join(stage, "opt/t/bin/tokend")).Run(); err != nil {
+				failed++
+			}
+		}
+	}
+}
+
+// TestPackageUser holds that the rpm package creates the user of the unit before its files exist.
+func TestPackageUser(t *testing.T) {
+	lines := strings.Split(strings.TrimSpace(readText(t, "systemd/tokend.sysusers")), "\n")
+	if line := lines[len(lines)-1]; !strings.Contains(readText(t, "packaging/rpm/pre"), "\n"+line+"\n") {
+		t.Errorf("packaging/rpm/pre lacks %q", line)
+	}
+}
+
 // installed returns the files below the prefix in stage, with their modes.
 func installed(t *testing.T, stage string) (all []string) {
 	t.Helper()
@@ -86,5 +164,6 @@ func installed(t *testing.T, stage string) (all []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	slices.Sort(all)
 	return all
 }
