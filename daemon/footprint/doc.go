@@ -20,7 +20,7 @@
 // grow with live. So collections take the same small part of a processor at any size.
 //
 // While very many credentials are refreshed, after an outage or a start, 8 MiB of garbage
-// accumulate in a second. The headroom is then 2 s of garbage, up to 32 MiB and three times live,
+// accumulate in a second. The headroom is then 1 s of garbage, up to 32 MiB and three times live,
 // until the burst has been over for 30 s. Reads take longer during a collection. If collections
 // took 1 % of the time, they would determine the p99.
 //

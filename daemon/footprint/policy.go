@@ -12,24 +12,26 @@ const (
 	// square divides live²: see the package's documentation.
 	square = 1 << 30
 
-	// apart is the minimum time between two collections, as far as mostRoom allows. A collection of
-	// 10 000 credentials takes about 7 ms and delays reads. One per second would delay nearly 1 %
-	// of all reads and determine the p99. With longer times, more memory stays in use after a
-	// burst: what has been fetched is spread over all the garbage between two collections.
-	apart = 2 * time.Second
+	// apart is the minimum time between two collections, as far as mostRoom allows, at the fastest
+	// moment of a burst. A collection of 10 000 credentials takes about 7 ms and delays reads: one
+	// per second would delay nearly 1 % of all reads and determine the p99. A mass fetch has one
+	// every 2 s. With longer times, more memory stays in use after a burst, because what has been
+	// fetched is spread over all the garbage between two collections.
+	apart = time.Second
 
 	// mostRoom limits the headroom of a burst, and mostTimes its ratio to live. The schedule makes
-	// at most 250 refreshes per second, which make 15 MB of garbage within apart. An import makes
+	// at most 250 refreshes per second, which make 8 MB of garbage within apart. An import makes
 	// more. If little is live, a collection is short and headroom gains little.
 	mostRoom  = 32 << 20
 	mostTimes = 3
 
-	// calm is how long less than half of the headroom must have been enough before it is reduced.
+	// calm is how long less headroom must have been enough before it is reduced. The burst is over
+	// when less than half has been enough for so long.
 	calm = 30 * time.Second
 
 	// mass is the headroom of the smallest burst after which memory is returned: about ten
 	// refreshes per second.
-	mass = 1 << 20
+	mass = 1 << 19
 )
 
 // policy decides the garbage collector's percentage from recent measurements.
@@ -37,8 +39,10 @@ type policy struct {
 	percent int
 
 	burst uint64        // headroom for the recent rate of garbage
-	less  uint64        // the largest headroom needed while it was below half of burst
-	since time.Duration // how long it has been below half of burst
+	less  uint64        // the largest headroom needed while it was below burst
+	since time.Duration // how long it has been below burst
+	low   uint64        // the largest headroom needed while it was below half of burst
+	quiet time.Duration // how long it has been below half of burst
 
 	made   uint64        // bytes allocated since the last call of room
 	passed time.Duration // time since then
@@ -73,16 +77,23 @@ func (p *policy) pause() time.Duration {
 }
 
 // room updates the headroom for the recent rate of garbage. It raises the headroom at once, and
-// reduces it when less than half has been enough for calm. The burst is over then.
+// reduces it after calm.
 func (p *policy) room(made uint64, passed time.Duration) {
 	wanted := uint64(min(float64(made)*float64(apart)/float64(passed), mostRoom))
-	if 2*wanted > p.burst {
-		p.burst, p.less, p.since = max(p.burst, wanted), 0, 0
+	if wanted >= p.burst {
+		p.burst, p.less, p.since, p.low, p.quiet = wanted, 0, 0, 0, 0
 		return
 	}
-	p.less = max(p.less, wanted)
-	if p.since += passed; p.since >= calm {
+	p.less, p.since = max(p.less, wanted), p.since+passed
+	p.low, p.quiet = max(p.low, wanted), p.quiet+passed
+	if 2*wanted > p.burst {
+		p.low, p.quiet = 0, 0
+	}
+	switch {
+	case p.quiet >= calm:
 		p.over = p.over || p.burst >= mass
+		p.burst, p.less, p.since, p.low, p.quiet = p.low, 0, 0, 0, 0
+	case p.since >= calm:
 		p.burst, p.less, p.since = p.less, 0, 0
 	}
 }

@@ -52,15 +52,15 @@ func TestBurst(t *testing.T) {
 	few := int(calm / every)
 	step("at first", 0, 1, 12)
 	step("what a hundred credentials make", 1<<10, few, 12)
-	step("a burst", 20*mib, 1, 31)
+	step("a burst", 40*mib, 1, 31)
 	step("a larger one", 100*mib, 1, 50)
 	step("a pause", 0, few/2, 50)
 	step("it continues", 100*mib, 1, 50)
 	step("another pause", 0, few-1, 50)
 	step("the end", 0, 1, 12)
-	step("a smaller burst", 12*mib, 1, 18)
+	step("a smaller burst", 24*mib, 1, 18)
 	step("a larger one again", 100*mib, 1, 50)
-	step("back to the smaller", 12*mib, few, 18)
+	step("back to the smaller", 24*mib, few, 18)
 }
 
 // TestSmallChangeIgnored checks that a small change of the percentage does not stop the world.
