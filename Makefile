@@ -117,7 +117,9 @@ units: ## check the units: no message from verify, an exposure of at most 1.2
 	@.ci/units
 
 boot: ## run the units under systemd (root; skipped on hosts that cannot)
-	@systemd/test-boot $(BINARY) || { status=$$?; test $$status = 77 && echo "boot: SKIPPED, see above" || exit $$status; }
+	@for script in test-boot test-mistakes; do \
+		systemd/$$script $(BINARY) || { status=$$?; test $$status = 77 && echo "boot: SKIPPED, see above" || exit $$status; }; \
+	done
 
 packages: ## build packages twice, lint them, and use them under systemd (root; skipped like boot)
 	@packaging/test-packages || { status=$$?; test $$status = 77 && echo "packages: SKIPPED, see above" || exit $$status; }

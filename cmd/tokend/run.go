@@ -52,8 +52,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdin i
 	return status(err)
 }
 
-// retryAfterStart returns when a client may ask again after a start has failed with err. Mistakes in
-// the configuration or the command line need an operator. After other errors systemd starts the
+// retryAfterStart returns when a client may ask again after a start has failed with err. Mistakes
+// in the configuration or the command line need an operator. After other errors systemd starts the
 // daemon again.
 func retryAfterStart(err error) string {
 	if status(err) == exitUsage {

@@ -148,8 +148,8 @@ func TestSocketActivationUnixOnly(t *testing.T) {
 	}
 }
 
-// TestRefusedStart checks that a daemon that cannot start answers the clients at an inherited socket
-// for a while, and that a corrected start serves there.
+// TestRefusedStart checks that a daemon that cannot start answers the clients at an inherited
+// socket for a while, and that a corrected start serves there.
 func TestRefusedStart(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, "")

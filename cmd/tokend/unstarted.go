@@ -50,10 +50,10 @@ func (u *unstarted) started() {
 	u.files = nil
 }
 
-// refuseFor is how long clients are answered after a failed start. The next client starts the daemon
-// again, so a corrected configuration is in effect after this time. A shorter time would reach
+// refuseFor is how long clients are answered after a failed start. The next client starts the
+// daemon again, so a corrected configuration is in effect after this time. A shorter time would reach
 // systemd's limit, 20 starts within two seconds (TriggerLimitBurst=).
-const refuseFor = time.Second
+const refuseFor = 500 * time.Millisecond
 
 // maxRefused is the number of clients that are answered at once.
 const maxRefused = 256

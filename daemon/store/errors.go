@@ -27,8 +27,8 @@ var (
 	// ErrMode: users other than the owner can access the state directory.
 	ErrMode = errors.New("store: state directory is open to others")
 
-	// ErrOwner: a part of the state directory belongs to another user. As root, the daemon would leave
-	// files there that its own user cannot open.
+	// ErrOwner: a part of the state directory belongs to another user. As root, the daemon would
+	// leave files there that its own user cannot open.
 	ErrOwner = errors.New("store: state directory of another user")
 
 	// ErrDiskFull: there is less free space than Badger needs to survive. Nothing was written. The

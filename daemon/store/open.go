@@ -15,11 +15,12 @@ import (
 
 // Open opens or creates the store in cfg.Dir. It returns the following errors without changing
 // anything: ErrMode for a directory that other users can read, ErrOwner for one of another user,
-// ErrLocked for a store in use by another process, ErrKey for a wrong key, ErrVersion for an unknown version, ErrDiskFull for a
-// full disk, and ErrFailed for a disk that rejects writes. An unreadable database is moved aside,
-// logged as an error and replaced by an empty one; irreplaceable records come from the journal. If
-// a key is given, a store in clear is rejected (ErrClear), or sealed with cfg.AcceptClear. A store
-// sealed with cfg.oldKey is resealed with cfg.Key.
+// ErrLocked for a store in use by another process, ErrKey for a wrong key, ErrVersion for an
+// unknown version, ErrDiskFull for a full disk, and ErrFailed for a disk that rejects writes. An
+// unreadable database is moved aside, logged as an error and replaced by an empty one;
+// irreplaceable records come from the journal. If a key is given, a store in clear is rejected
+// (ErrClear), or sealed with cfg.AcceptClear. A store sealed with cfg.oldKey is resealed with
+// cfg.Key.
 func Open(cfg Config) (_ *Store, err error) {
 	o := opening{at: stateDir(cfg.Dir), log: cfg.logger(), ballast: newBallast(cfg.Dir), reserve: cfg.free(), ahead: cfg.Ahead}
 	if err := o.keys(cfg); err != nil {
