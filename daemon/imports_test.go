@@ -24,7 +24,7 @@ var (
 		"tokend/fetchers/wechattest":   {"tokend/fetchers", "tokend/fetchers/secret"},
 		"tokend/daemon/clock":          nil,
 		"tokend/daemon/credential":     {"tokend/fetchers", "tokend/fetchers/secret"},
-		"tokend/daemon/permit":         nil,
+		"tokend/daemon/permit":         {"tokend/daemon/system"},
 		"tokend/daemon/policy":         {"tokend/daemon/quota"},
 		"tokend/daemon/quota":          {"tokend/daemon/clock"},
 		"tokend/daemon/record":         {"tokend/fetchers/secret"},

@@ -51,8 +51,8 @@ func (u *unstarted) started() {
 }
 
 // refuseFor is how long clients are answered after a failed start. The next client starts the
-// daemon again, so a corrected configuration is in effect after this time. A shorter time would reach
-// systemd's limit, 20 starts within two seconds (TriggerLimitBurst=).
+// daemon again, so a corrected configuration is in effect after this time. A much shorter time
+// would reach systemd's limit, 20 starts within two seconds (TriggerLimitBurst=).
 const refuseFor = 500 * time.Millisecond
 
 // maxRefused is the number of clients that are answered at once.

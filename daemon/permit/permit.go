@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	_ "tokend/daemon/system" // which says why this cannot be built on other systems
 )
 
 // User is a user of this host.
@@ -61,7 +63,8 @@ func (u User) may(p permission, info fs.FileInfo) bool {
 
 func ownerOf(info fs.FileInfo) *syscall.Stat_t { return info.Sys().(*syscall.Stat_t) }
 
-// Unreadable returns why the user cannot read the file at path and what to type, "" if the user can.
+// Unreadable returns why the user cannot read the file at path and what to type, "" if the user
+// can.
 func (j *Judge) Unreadable(path string) string {
 	if !j.Reads {
 		return ""
@@ -77,7 +80,7 @@ func (j *Judge) Unreadable(path string) string {
 	}
 	info, err := os.Stat(path)
 	if err != nil || j.User.may(read, info) {
-		return "" // whoever opens the file reports err
+		return "" // opening the file returns err
 	}
 	return fmt.Sprintf("user %s cannot read %s (%s): %s", j.User.Name, path, describe(info), j.Private(path, info))
 }
@@ -140,9 +143,9 @@ func Writable(path string, mode fs.FileMode) string {
 	return Replaceable(filepath.Dir(resolved(path)), true)
 }
 
-// Replaceable returns why others can replace files in dir and what to type, "" if they cannot: every
-// user can write to it or to a directory above. Users cannot replace files of others in a sticky
-// directory, such as /tmp. sticky says whether dir may be one; the directories above may.
+// Replaceable returns why others can replace files in dir and what to type, "" if they cannot:
+// every user can write to dir or to a directory above. Users cannot replace files of others in a
+// sticky directory, such as /tmp. sticky says whether dir may be one; the directories above may.
 func Replaceable(dir string, sticky bool) string {
 	for {
 		info, err := os.Stat(dir)
