@@ -78,3 +78,23 @@ func TestBackupTimeSurvives(t *testing.T) {
 		t.Errorf("after a restart: got %q, want %q", got, want)
 	}
 }
+
+// TestHistoryRestarts holds that a history survives a restart of the daemon, on disk.
+func TestHistoryRestarts(t *testing.T) {
+	s := newSite(t)
+	file := s.config(accountsTOML)
+	const name = "official_account/wxoa/access_token"
+	d := s.start(file)
+	if _, err := s.client.Get(t.Context(), name); err != nil {
+		t.Fatal(err)
+	}
+	want, err := s.client.History(t.Context(), name)
+	if err != nil || len(want) != 1 {
+		t.Fatalf("got %v, %v", want, err)
+	}
+	d.stop()
+	defer s.start(file).stop()
+	if got, err := s.client.History(t.Context(), name); err != nil || len(got) != 1 || got[0] != want[0] {
+		t.Errorf("got  %v, %v\nwant %v", got, err, want)
+	}
+}

@@ -43,8 +43,8 @@ func find(all []finding, check, subject string) finding {
 	return finding{}
 }
 
-// TestDoctorWell holds that doctor makes all checks, that a healthy site passes, and that --ask makes
-// one call for each account and no second one.
+// TestDoctorWell holds that doctor makes all checks, that a healthy site passes, and that --ask
+// makes one call for each account and no second one.
 func TestDoctorWell(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, "")

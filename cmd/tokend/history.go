@@ -17,8 +17,8 @@ func newHistory(env *environment) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "history NAME",
 		Short: "Show the last refreshes of a credential, newest first",
-		Long: `Show the last refreshes of a credential, newest first: time, cause and outcome. RID is the request
-id that WeChat's support asks for.`,
+		Long: `Show the last refreshes of a credential, at most 20, newest first: time, cause and outcome. They
+survive a restart. RID is the request id that WeChat's support asks for.`,
 		Example:           "  tokend history official_account/wx0123456789abcdef/access_token",
 		Args:              takes("NAME"),
 		ValidArgsFunction: a.names,
@@ -42,7 +42,7 @@ id that WeChat's support asks for.`,
 
 func printHistory(env *environment, all []clientlib.Attempt) error {
 	if len(all) == 0 {
-		_, err := fmt.Fprintln(env.stdout, "no refresh since the daemon started")
+		_, err := fmt.Fprintln(env.stdout, env.say("no refresh yet"))
 		return err
 	}
 	t := newTable(env.stdout)

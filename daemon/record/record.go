@@ -12,6 +12,7 @@ const (
 	Codes       Table = "code"
 	Exchanged   Table = "exchanged"
 	Keys        Table = "key" // random bytes of this store
+	Histories   Table = "history"
 )
 
 // Irreplaceable reports whether records of t cannot be obtained again. A grant is the customer's

@@ -26,6 +26,7 @@ func samples() []Record {
 		Code{Owner: "open_work/wws", Value: "code", At: t0, Boot: "b1", Until: mom(time.Hour), Next: mom(time.Minute), Tries: 2, Grant: "open_work/wws/wwc/permanent_code"}.Encode("k"),
 		Spent{Owner: "open_work/wws", Child: "wwc", Boot: "b1", Until: mom(time.Hour)}.Encode("k"),
 		Key{Name: "fingerprint", Bytes: []byte{7, 0, 9}}.Encode(),
+		History{Name: "work/ww1/7/access_token", Attempts: []Attempt{{At: t0, Cause: 2, Outcome: "ok", Took: 7 * time.Millisecond}, {At: t0, Cause: 1, Outcome: "upstream", ErrCode: 40125, RID: "r"}}}.Encode(),
 	}
 }
 
@@ -47,6 +48,9 @@ func again(r Record) (Record, error) {
 	case Exchanged:
 		s, err := DecodeSpent(r)
 		return s.Encode(r.Key), err
+	case Histories:
+		h, err := DecodeHistory(r)
+		return h.Encode(), err
 	case Keys:
 		k, err := DecodeKey(r)
 		return k.Encode(), err

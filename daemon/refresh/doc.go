@@ -182,6 +182,7 @@
 //		customers.go    WeChat's lists of customers
 //		times.go        values and holds on disk, by the clock of a boot
 //		save.go         what the disk has refused, and unused records
+//		histories.go    last attempts on disk
 //		early.go        reads while the store is being loaded
 //		load.go         from the store to entries
 //		dispatch.go     the schedule at work
@@ -203,7 +204,7 @@
 //	    the same order
 //	codes.mu, then Engine.life
 //	entry.mu, then Engine.life
-//	schedule.mu, watchers.mu, sleepers.mu, index shards, ledger.mu, grantStore.mu, limiter.mu,
-//	    asks.mu, endpoints.mu (then endpoint.mu)
+//	schedule.mu, watchers.mu, histories.mu, sleepers.mu, index shards, ledger.mu, grantStore.mu,
+//	    limiter.mu, asks.mu, endpoints.mu (then endpoint.mu)
 //	hanging.mu, after schedule.mu or limiter.mu
 package refresh

@@ -48,6 +48,7 @@ type Engine struct {
 	dropped   dropped
 	counts    counts
 	unsaved   unsavedValues
+	histories histories
 	classes   classes
 	grants    grantStore
 	codes     codes
@@ -213,6 +214,10 @@ func (e *Engine) Run(ctx context.Context) error {
 		return nil
 	})
 	g.Go(func() error {
+		e.keepHistories(ctx)
+		return nil
+	})
+	g.Go(func() error {
 		e.deleteUnused(ctx)
 		e.redate(ctx)
 		return nil
@@ -223,6 +228,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	e.flights.Wait()
 	err := g.Wait()
 	e.saveAll()
+	e.saveHistories(context.WithoutCancel(ctx))
 	e.watchers.close()
 	return err
 }

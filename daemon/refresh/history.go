@@ -1,6 +1,7 @@
 package refresh
 
 import (
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -123,6 +124,32 @@ func (p *history) newestFirst() []credential.Attempt {
 		all[len(all)-1-i] = a
 	}
 	return all
+}
+
+// histories is the entries whose last attempts are not on disk, with how many these are. The
+// landing of a flight only notes its entry here. Its zero value is ready.
+type histories struct {
+	mu  sync.Mutex
+	new map[*entry]int
+}
+
+// note notes one more attempt of en, or with n of 0 that en is out of service.
+func (h *histories) note(en *entry, n int) {
+	h.mu.Lock()
+	if h.new == nil {
+		h.new = map[*entry]int{}
+	}
+	h.new[en] += n
+	h.mu.Unlock()
+}
+
+// take returns the entries and forgets them.
+func (h *histories) take() map[*entry]int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	taken := h.new
+	h.new = nil
+	return taken
 }
 
 // allowance lets a few rejections through at once and then one a minute, so that a

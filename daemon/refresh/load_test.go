@@ -148,8 +148,8 @@ func TestExpiredOverRestartPaced(t *testing.T) {
 			t.Errorf("calls at once: got %d, want 8 at most", up.most)
 		}
 		h, _ := r.History(all[0].Name)
-		if len(h) != 1 || h[0].Cause != credential.CauseStart {
-			t.Errorf("history: got %+v, want one refresh caused by the start", h)
+		if len(h) != 2 || h[0].Cause != credential.CauseStart || h[1].Cause != credential.CauseRead {
+			t.Errorf("history: got %+v, want one refresh caused by the start, after that of the first run", h)
 		}
 	})
 }

@@ -71,19 +71,24 @@ func (e *Engine) statusLocked(en *entry, spec *Spec) credential.Status {
 	return s
 }
 
-// History returns the last refreshes of name, newest first. Its error is a *credential.Error.
+// History returns the last refreshes of name, newest first, those of earlier runs too. Its error is a *credential.Error.
 func (e *Engine) History(name string) ([]credential.Attempt, error) {
 	if err := e.ready(context.Background()); err != nil {
 		return nil, err
 	}
+	kept := e.keptHistory(name)
 	en := e.index.get(name)
 	if en == nil {
 		_, err := (*e.catalog.Load()).Lookup(name)
-		return nil, err
+		if err != nil {
+			kept = nil
+		}
+		return kept, err
 	}
 	en.mu.Lock()
-	defer en.mu.Unlock()
-	return en.history.newestFirst(), nil
+	run := en.history.newestFirst()
+	en.mu.Unlock()
+	return joinHistories(run, kept), nil
 }
 
 // Refreshes returns how many refreshes there were since the engine was made.

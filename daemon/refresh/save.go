@@ -172,6 +172,7 @@ func (e *Engine) deleteUnused(ctx context.Context) {
 	err := errors.Join(
 		e.deleteEach(ctx, record.Credentials, s.values, e.valueless),
 		e.deleteEach(ctx, record.Holds, s.holds, e.holdMoot),
+		e.deleteEach(ctx, record.Histories, slices.Concat(s.values, s.holds), e.historyUseless),
 		e.forgetBudgets(ctx, s.budgets))
 	if err != nil && ctx.Err() == nil {
 		e.log.Error("cannot delete unused records: the next start does", "error", err)

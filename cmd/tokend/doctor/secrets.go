@@ -25,9 +25,9 @@ func account(name string) bool {
 	return false
 }
 
-// secrets tries the secret of each account once, if Ask is set. A token that WeChat has issued shows
-// that the secret was accepted, so a valid one is not fetched again. The daemon counts the calls,
-// and refuses those that a quota does not allow.
+// secrets tries the secret of each account once, if Ask is set. A token that WeChat has issued
+// shows that the secret was accepted, so a valid one is not fetched again. The daemon counts the
+// calls, and refuses those that a quota does not allow.
 func (d *Doctor) secrets(ctx context.Context) {
 	if !d.Ask {
 		d.skip("secrets", "", d.say("not tried: tokend doctor --ask makes one call for each account"))
