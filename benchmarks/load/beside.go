@@ -50,7 +50,7 @@ func (l *load) launch(ctx context.Context, name string, w world) (all []daemon, 
 	for _, s := range l.sides {
 		d, err := l.start(ctx, s, name+"-"+s.name, w)
 		if err != nil {
-			return nil, nil, fmt.Errorf("%s: %w", s.name, err)
+			return all, stop, fmt.Errorf("%s: %w", s.name, err)
 		}
 		all = append(all, d)
 	}
