@@ -91,18 +91,22 @@ type reads struct {
 	times      int // number of disturbing requests
 }
 
-// ratio returns the median of the rounds' ratios of p99.
-func (r *reads) ratio() float64 {
-	var all []float64
-	for i, b := range r.busy {
-		all = append(all, b.P99/r.calm[i].P99)
-	}
-	return rig.Median(all)
-}
+// ratio returns the ratio of p99, disturbed to calm, each the median of the rounds. The median of the
+// rounds' ratios would vary more, since some calm rounds are disturbed by other programs.
+func (r *reads) ratio() float64 { return middle(r.busy, p99) / middle(r.calm, p99) }
 
-// middle returns the median of a figure, and worst its maximum.
+// quiet is ratio for the quietest quarter of the rounds.
+func (r *reads) quiet() float64 { return low(r.busy, p99) / low(r.calm, p99) }
+
+// middle returns the median of a figure, low its lower quartile, and worst its maximum.
 func middle(shots []rig.Shot, of func(rig.Shot) float64) float64 {
 	return rig.Median(figures(shots, of))
+}
+
+func low(shots []rig.Shot, of func(rig.Shot) float64) float64 {
+	all := figures(shots, of)
+	slices.Sort(all)
+	return all[len(all)/4]
 }
 
 func worst(shots []rig.Shot, of func(rig.Shot) float64) float64 {
@@ -199,8 +203,9 @@ func (l *load) report(what string, sides []reads) {
 	var ratios, pauses []string
 	for i := range sides {
 		r, name := &sides[i], l.sides[i].name
-		ratios = append(ratios, fmt.Sprintf("%s %.1fx: p50 %.0f us, p99 %.0f us, calm %.0f and %.0f us; %d times",
-			name, r.ratio(), middle(r.busy, p50), middle(r.busy, p99), middle(r.calm, p50), middle(r.calm, p99), r.times))
+		ratios = append(ratios, fmt.Sprintf("%s %.1fx: p50 %.0f us, p99 %.0f us, calm %.0f and %.0f us; quietest quarter %.1fx: p99 %.0f us, calm %.0f us; %d times",
+			name, r.ratio(), middle(r.busy, p50), middle(r.busy, p99), middle(r.calm, p50), middle(r.calm, p99),
+			r.quiet(), low(r.busy, p99), low(r.calm, p99), r.times))
 		pauses = append(pauses, fmt.Sprintf("%s %.1f ms, median of rounds %.1f, calm %.1f ms",
 			name, worst(r.busy, longestMS), middle(r.busy, longestMS), worst(r.calm, longestMS)))
 	}

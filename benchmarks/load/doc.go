@@ -8,8 +8,9 @@
 //
 // The daemon has one processor, and the load has the other. Reads are an open loop of 20 000 GETs
 // per second. Other requests come from threads with a lower priority than the reads' generator, so
-// that a late read was late in the daemon. Each round measures every daemon, calm and disturbed. A
-// ratio compares figures of one round. The result is the median of the rounds.
+// that a late read was late in the daemon. For root, the generator runs before all other programs.
+// Each round measures every daemon, calm and disturbed. A ratio compares the medians of the rounds.
+// A second ratio compares the quietest quarters of the rounds, for a machine with other users.
 //
 // Two scenarios measure REJECTs of values that are no longer current: the cost per REJECT for the
 // server, and the page views of PHP programs compared with phpredis.

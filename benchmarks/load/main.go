@@ -82,7 +82,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	if err := l.Build(ctx); err != nil {
 		return err
 	}
-	l.rounds, l.seconds = rig.Pick(&l.Rig, 5, 2), rig.Pick(&l.Rig, "4", "2")
+	l.rounds, l.seconds = rig.Pick(&l.Rig, 15, 7), rig.Pick(&l.Rig, "2", "1.2")
 	l.sides = []side{{"tokend", l.Tokend}}
 	if *before != "" {
 		l.sides = append(l.sides, side{"before", *before})

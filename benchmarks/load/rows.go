@@ -8,11 +8,12 @@ import (
 	"fmt"
 	"time"
 
+	"tokend/benchmarks/generator"
 	"tokend/benchmarks/rig"
 )
 
 // rows compares the maximum throughput of both tokends, for the shapes of load of
-// benchmarks/compare.
+// benchmarks/compare and for writers.
 func (l *load) rows(ctx context.Context) error {
 	if len(l.sides) < 2 {
 		return errors.New("rows needs another tokend to compare with: -before")
@@ -23,10 +24,21 @@ func (l *load) rows(ctx context.Context) error {
 	}
 	defer stop()
 	time.Sleep(settle)
-	for _, shape := range rig.Shapes {
+	puts := make([]*generator.Requests, len(all))
+	for i, d := range all {
+		puts[i] = writes(d, 100_000)
+	}
+	for _, shape := range append(rig.Shapes, rig.Shape{Name: fmt.Sprintf("%d writers", writers)}) {
 		shots := make([][]rig.Shot, len(all))
-		err := l.inRounds(len(all), func(at int) error {
-			s, err := l.Shoot(ctx, all[at].Process, all[at].state, "tokend", append([]string{"--seconds", "1", "--warm-up", "200ms"}, shape.Args...)...)
+		err := l.inRounds(len(all), func(at int) (err error) {
+			var s rig.Shot
+			if shape.Args == nil {
+				s, err = l.ShootAs(ctx, all[at].Process, generator.Plan{
+					Dialect: generator.Tokend, Requests: puts[at], InTurn: true, Connections: writers, Duration: time.Second,
+				})
+			} else {
+				s, err = l.Shoot(ctx, all[at].Process, all[at].state, "tokend", append([]string{"--seconds", "1", "--warm-up", "200ms"}, shape.Args...)...)
+			}
 			shots[at] = append(shots[at], s)
 			return err
 		})

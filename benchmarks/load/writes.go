@@ -50,19 +50,30 @@ func (l *load) put(ctx context.Context) error {
 	return l.beside(ctx, "put", "64 connections that PUT at full speed", world{customers: 10_000}, writer(100_000))
 }
 
-// writer returns a disturbance that repeatedly writes n values to n/10 names. Two consecutive
-// writes to a name have different values.
+// writer returns a disturbance that repeatedly sends n writes.
 func writer(n int) disturbance {
-	var r generator.Requests
+	var r *generator.Requests
 	return func(ctx context.Context, d daemon) (int, error) {
-		for i := r.Len(); i < n; i++ { // first call only
-			name := fmt.Sprintf("%s/wxwriter%06d/refresh_token", platformOf(d), i%(n/10))
-			r.Add(func(b []byte) []byte {
-				return generator.Tokend.AppendSet(b, name, fmt.Sprintf("refreshtoken@@@%030d-%06d", 0, i))
-			})
+		if r == nil { // first call only
+			r = writes(d, n)
 		}
-		return generate(ctx, d, generator.Plan{Requests: &r, InTurn: true, Connections: 64})
+		return generate(ctx, d, generator.Plan{Requests: r, InTurn: true, Connections: writers})
 	}
+}
+
+// writers is the number of connections that write.
+const writers = 64
+
+// writes returns n PUTs of n/10 names. Two consecutive writes to a name have different values.
+func writes(d daemon, n int) *generator.Requests {
+	var r generator.Requests
+	for i := range n {
+		name := fmt.Sprintf("%s/wxwriter%06d/refresh_token", platformOf(d), i%(n/10))
+		r.Add(func(b []byte) []byte {
+			return generator.Tokend.AppendSet(b, name, fmt.Sprintf("refreshtoken@@@%030d-%06d", 0, i))
+		})
+	}
+	return &r
 }
 
 // connectRate is the number of clients per second that connect for one read each.

@@ -38,7 +38,10 @@ func (r *Rig) Shoot(ctx context.Context, p *Process, s *State, dialect string, a
 	r.Calm.Look()
 	before := p.CPU()
 	var one Shot
-	err := cmd.Run()
+	err := first(cmd.Start)
+	if err == nil {
+		err = cmd.Wait()
+	}
 	if err == nil {
 		err = json.Unmarshal(out.Bytes(), &one)
 	}
