@@ -171,18 +171,19 @@ func (d *Daemon) open() (err error) {
 		return err
 	}
 	d.server = server.New(server.Config{
-		Engine:  view{d.engine, d},
-		Sign:    fetchers.Sign,
-		Inbox:   d.inbox,
-		Backup:  d.backup,
-		Sent:    d.backedUp,
-		Reload:  d.cfg.Reload,
-		Logger:  d.log.Named("server"),
-		Audit:   d.audit(),
-		Version: d.cfg.Version,
-		Rules:   rules(file.Access),
-		Subuids: d.cfg.Subuids,
-		Limits:  limits(file),
+		Engine:   view{d.engine, d},
+		Sign:     fetchers.Sign,
+		Throttle: d.throttle,
+		Inbox:    d.inbox,
+		Backup:   d.backup,
+		Sent:     d.backedUp,
+		Reload:   d.cfg.Reload,
+		Logger:   d.log.Named("server"),
+		Audit:    d.audit(),
+		Version:  d.cfg.Version,
+		Rules:    rules(file.Access),
+		Subuids:  d.cfg.Subuids,
+		Limits:   limits(file),
 	})
 	d.setPages(file.Pages)
 	moves, err := d.prepare(file)
@@ -311,8 +312,8 @@ type view struct {
 }
 
 // Watch adapts the result of the engine's method.
-func (v view) Watch(prefix string, may func(string) bool) (int, iter.Seq[credential.Listing], server.Watch) {
-	return v.Engine.Watch(prefix, may)
+func (v view) Watch(work *throttle.Work, prefix string, may func(string) bool) (int, iter.Seq[credential.Listing], server.Watch) {
+	return v.Engine.Watch(work, prefix, may)
 }
 
 // Status adds the refused pushes of a pushed ticket.

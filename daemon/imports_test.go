@@ -70,7 +70,7 @@ var (
 		"tokend/daemon/metrics":             {"tokend/daemon/credential", "tokend/daemon/survey", "tokend/daemon/throttle"},
 		"tokend/daemon/page":                {"tokend/daemon/advice", "tokend/daemon/credential", "tokend/daemon/survey"},
 		"tokend/daemon/refresh":             {"tokend/daemon/clock", "tokend/daemon/credential", "tokend/daemon/policy", "tokend/daemon/quota", "tokend/daemon/record", "tokend/daemon/throttle", "tokend/fetchers", "tokend/fetchers/secret"},
-		"tokend/daemon/server":              {"tokend/daemon/access", "tokend/daemon/advice", "tokend/daemon/clock", "tokend/daemon/credential", "tokend/daemon/server/descriptors", "tokend/daemon/server/epoll", "tokend/daemon/server/socket", "tokend/fetchers/secret", "tokend/protocol"},
+		"tokend/daemon/server":              {"tokend/daemon/access", "tokend/daemon/advice", "tokend/daemon/clock", "tokend/daemon/credential", "tokend/daemon/server/descriptors", "tokend/daemon/server/epoll", "tokend/daemon/server/socket", "tokend/daemon/throttle", "tokend/fetchers/secret", "tokend/protocol"},
 		"tokend/daemon/server/descriptors":  {"tokend/daemon/system"},
 		"tokend/daemon/server/epoll":        nil,
 		"tokend/daemon/server/socket":       {"tokend/daemon/access", "tokend/daemon/system"},

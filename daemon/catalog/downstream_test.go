@@ -66,7 +66,7 @@ func TestDownstream(t *testing.T) {
 				t.Errorf("%d values of 80 names in 8 h, 40 of them in use", n)
 			}
 			states := map[credential.State]int{}
-			n, list := v.List("work/wwcorp/", nil)
+			n, list := v.List(nil, "work/wwcorp/", nil)
 			for l := range list {
 				if strings.Contains(l.Name, "/wwdown") {
 					states[l.State]++

@@ -141,7 +141,7 @@ func TestSDKTicket(t *testing.T) {
 					t.Errorf("values in 8.5 h: got %d, want one every 2 h", n)
 				}
 				states := map[string]credential.State{}
-				_, list := v.List(path, func(string) bool { return true })
+				_, list := v.List(nil, path, func(string) bool { return true })
 				for l := range list {
 					states[l.Name] = l.State
 				}

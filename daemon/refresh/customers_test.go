@@ -47,7 +47,7 @@ func TestUnknownCustomersCostNothing(t *testing.T) {
 		r.mustPush("ticket", time.Now())
 		r.mustGet(component)
 		entries, calls := len(r.index.all()), r.counts.fetches.Load()
-		_, _, w := r.Watch("", nil)
+		_, _, w := r.Watch(nil, "", nil)
 		defer w.Close()
 		d.fail(errors.New("written")) // which is logged
 		for _, c := range children {
@@ -212,7 +212,7 @@ func TestImportWholeList(t *testing.T) {
 		if of := mustReason(t, missing, credential.Unreachable); !strings.HasPrefix(of.Message, "500 of 1203 customers are missing") {
 			t.Errorf("told %q", of.Message)
 		}
-		if n, _ := r.List(platform+"/wx", nil); n != total-507 {
+		if n, _ := r.List(nil, platform+"/wx", nil); n != total-507 {
 			t.Errorf("listed: got %d", n)
 		}
 	})
@@ -223,11 +223,11 @@ func TestPreAuthCodeIdle(t *testing.T) {
 		p := newPlatform()
 		r := start(t, Config{Catalog: p.catalog()})
 		r.mustPush("ticket", time.Now())
-		_, _, w := r.Watch(preAuth, nil)
+		_, _, w := r.Watch(nil, preAuth, nil)
 		r.mustState(preAuth, credential.Idle)
 		r.mustGet(preAuth)
 		r.mustState(preAuth, credential.Idle)
-		_, all := r.List(preAuth, nil)
+		_, all := r.List(nil, preAuth, nil)
 		for l := range all {
 			if l.State != credential.Idle {
 				t.Errorf("listed as %s", l.State)

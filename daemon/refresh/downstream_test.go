@@ -60,7 +60,7 @@ func (d *downstreams) start(t *testing.T, store *disk) *rig {
 
 // listed returns the state of name in a list.
 func (r *rig) listed(name string) string {
-	_, all := r.List(name, nil)
+	_, all := r.List(nil, name, nil)
 	for l := range all {
 		if l.Name == name {
 			return l.State.String()
@@ -103,7 +103,7 @@ func TestDownstreamLapses(t *testing.T) {
 			t.Errorf("before the first request it is listed as %s", got)
 		}
 		r.mustGet(down)
-		_, _, w := r.Watch(down, nil)
+		_, _, w := r.Watch(nil, down, nil)
 		defer w.Close()
 		time.Sleep(3 * time.Hour)
 		synctest.Wait()

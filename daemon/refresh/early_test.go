@@ -214,11 +214,11 @@ func TestVerbsWaitForTheLoading(t *testing.T) {
 		},
 		"import": func(r *rig) error { _, err := r.Import(ctx, platform, 0); return err },
 		"list": func(r *rig) error {
-			n, _ := r.List(platform+"/wxa/", nil)
+			n, _ := r.List(nil, platform+"/wxa/", nil)
 			return listed(n)
 		},
 		"watch": func(r *rig) error {
-			n, _, w := r.Watch(platform+"/wxa/", nil)
+			n, _, w := r.Watch(nil, platform+"/wxa/", nil)
 			w.Close()
 			return listed(n)
 		},
@@ -295,7 +295,7 @@ func TestStopWhileLoading(t *testing.T) {
 		}
 		read, listed := make(chan error, 1), make(chan struct{})
 		go func() { _, err := r.get(over); read <- err }()
-		go func() { r.List("", nil); close(listed) }()
+		go func() { r.List(nil, "", nil); close(listed) }()
 		synctest.Wait()
 		r.end()
 		for range loadBatch {

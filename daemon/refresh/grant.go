@@ -257,7 +257,9 @@ const tolerance = 10 * time.Minute
 func (g *grantStore) each(prefix string, work *throttle.Work) iter.Seq2[string, credential.State] {
 	return func(yield func(string, credential.State) bool) {
 		for r, err := range g.store.All(record.Grants) {
-			work.Step()
+			if !work.Step() {
+				return
+			}
 			if err != nil || !strings.HasPrefix(r.Key, prefix) {
 				continue
 			}

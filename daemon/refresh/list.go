@@ -15,18 +15,20 @@ import (
 // all). It yields them sorted by name: the requested ones, and others that the catalog knows. Which
 // they are is settled when it returns; how each of them is, when it is yielded. It is for one walk,
 // in which the caller may take its time: a million entries and as many grants take 24 MB.
-func (e *Engine) List(prefix string, may func(name string) bool) (n int, all iter.Seq[credential.Listing]) {
+//
+// The list is part of work. If the context of work ends, the list ends early.
+func (e *Engine) List(work *throttle.Work, prefix string, may func(name string) bool) (n int, all iter.Seq[credential.Listing]) {
 	e.awaitLoaded()
-	s := e.snapshot(prefix, may)
+	s := e.snapshot(work, prefix, may)
 	return s.len(), s.all
 }
 
 // Watch returns what there is under prefix, as List does, and a subscription to every change after
 // it. A change that happens before a credential is yielded may be in both.
-func (e *Engine) Watch(prefix string, may func(name string) bool) (n int, all iter.Seq[credential.Listing], w *Watch) {
+func (e *Engine) Watch(work *throttle.Work, prefix string, may func(name string) bool) (n int, all iter.Seq[credential.Listing], w *Watch) {
 	e.awaitLoaded()
 	w = e.watchers.add(prefix, e.index.len())
-	n, all = e.List(prefix, may)
+	n, all = e.List(work, prefix, may)
 	return n, all, w
 }
 
@@ -43,22 +45,26 @@ type snapshot struct {
 }
 
 // snapshot returns what is under prefix and may be shown.
-func (e *Engine) snapshot(prefix string, may func(name string) bool) *snapshot {
+func (e *Engine) snapshot(work *throttle.Work, prefix string, may func(name string) bool) *snapshot {
 	if may == nil {
 		may = func(string) bool { return true }
 	}
-	s := &snapshot{clock: e.clock, work: e.cfg.Throttle.Begin(e.base)}
+	s := &snapshot{clock: e.clock, work: work}
 	// First what the catalog knows besides: a credential that is requested during the walk has an
 	// entry.
 	for name := range (*e.catalog.Load()).Names() {
-		s.work.Step()
+		if !work.Step() {
+			return s
+		}
 		if strings.HasPrefix(name, prefix) && e.index.get(name) == nil && may(name) {
 			s.others = append(s.others, credential.Listing{Name: name, State: credential.Idle})
 		}
 	}
 	s.entries = make([]*entry, 0, e.index.count(prefix, s.work))
 	for en := range e.index.each {
-		s.work.Step()
+		if !work.Step() {
+			return s
+		}
 		if !strings.HasPrefix(en.name, prefix) || !may(en.name) {
 			continue
 		}
@@ -124,11 +130,13 @@ func (s *snapshot) all(yield func(credential.Listing) bool) {
 			now = s.clock.Now()
 		}
 		for more && grant.Name < en.name || len(others) > 0 && others[0].Name < en.name {
-			if s.work.Step(); !yieldNext(&grants, &grant, &more, &others, yield) {
+			if !s.work.Step() || !yieldNext(&grants, &grant, &more, &others, yield) {
 				return
 			}
 		}
-		s.work.Step()
+		if !s.work.Step() {
+			return
+		}
 		en.mu.Lock()
 		l := en.listingLocked(now)
 		en.mu.Unlock()
@@ -137,7 +145,7 @@ func (s *snapshot) all(yield func(credential.Listing) bool) {
 		}
 	}
 	for more || len(others) > 0 {
-		if s.work.Step(); !yieldNext(&grants, &grant, &more, &others, yield) {
+		if !s.work.Step() || !yieldNext(&grants, &grant, &more, &others, yield) {
 			return
 		}
 	}

@@ -1,6 +1,7 @@
 package refresh
 
 import (
+	"context"
 	"fmt"
 	"iter"
 	"math/rand/v2"
@@ -142,7 +143,7 @@ func TestListIsWhatThereIs(t *testing.T) {
 							shown = append(shown, name)
 						}
 					}
-					n, all := r.List(prefix, may)
+					n, all := r.List(nil, prefix, may)
 					var got []string
 					for l := range all {
 						got = append(got, l.Name)
@@ -155,7 +156,7 @@ func TestListIsWhatThereIs(t *testing.T) {
 					}
 				}
 			}
-			_, all := r.List("", nil)
+			_, all := r.List(nil, "", nil)
 			for range all {
 				break // a walk may stop
 			}
@@ -199,7 +200,7 @@ func TestListWhileTheWorldGoesOn(t *testing.T) {
 		}
 	})
 	for range 200 {
-		n, all := e.List("", nil)
+		n, all := e.List(nil, "", nil)
 		lines, stayed, last := 0, 0, ""
 		for l := range all {
 			if l.Name <= last {
@@ -250,7 +251,7 @@ func newCrowd(t testing.TB, n int, b *throttle.Budget) *Engine {
 
 // listAll makes and walks a list of all there is.
 func listAll(t testing.TB, e *Engine) {
-	lines, all := e.List("", nil)
+	lines, all := e.List(nil, "", nil)
 	for range all {
 		lines--
 	}
@@ -294,7 +295,9 @@ func TestListsShare(t *testing.T) {
 		var all sync.WaitGroup
 		for range lists {
 			all.Go(func() {
-				_, lines := e.List("", nil)
+				work := e.cfg.Throttle.Begin(t.Context())
+				defer work.End()
+				_, lines := e.List(work, "", nil)
 				for range lines {
 					time.Sleep(time.Microsecond)
 				}
@@ -318,11 +321,39 @@ func TestOtherGrantsThrottled(t *testing.T) {
 			t.Fatal(err)
 		}
 		began := time.Now()
-		e.List("work/", nil)
+		e.List(e.cfg.Throttle.Begin(t.Context()), "work/", nil)
 		if took := time.Since(began); took < n*time.Microsecond*3/2 {
 			t.Errorf("%v of work took %v", n*time.Microsecond, took)
 		}
 	})
+}
+
+// TestListEnds checks that a list whose context ends stops in each of its parts.
+func TestListEnds(t *testing.T) {
+	const n = 20_000 // entries, and as many grants
+	for at := range 3 {
+		bubble(t, func(t *testing.T) {
+			e := newCrowd(t, n, throttle.New())
+			ctx, leave := context.WithCancel(t.Context())
+			defer leave()
+			work := e.cfg.Throttle.Begin(ctx)
+			defer work.End()
+			seen := 0
+			step := func() {
+				time.Sleep(time.Microsecond)
+				if seen++; seen == at*n+n/2 {
+					leave()
+				}
+			}
+			_, all := e.List(work, "", func(string) bool { step(); return true })
+			for range all {
+				step()
+			}
+			if limit := at*n + n/2 + 2*int(time.Millisecond/time.Microsecond); seen > limit {
+				t.Errorf("left in part %d: %d steps, want at most %d", at, seen, limit)
+			}
+		})
+	}
 }
 
 // slowGrants takes a microsecond to read a record.

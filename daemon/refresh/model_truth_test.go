@@ -109,7 +109,7 @@ func watchAll(e *Engine) *watched {
 	s := &watched{state: map[string]credential.State{}, changed: map[string]bool{}, done: make(chan struct{})}
 	go func() {
 		defer close(s.done)
-		_, list, w := e.Watch("", nil) // which waits until all is loaded
+		_, list, w := e.Watch(nil, "", nil) // which waits until all is loaded
 		s.mu.Lock()
 		for l := range list {
 			s.state[l.Name] = l.State

@@ -237,7 +237,7 @@ func TestExpiryWhilePaced(t *testing.T) {
 			ages[i] = 2*time.Hour - time.Second
 		}
 		h := newBusyPlatform(t, 2*time.Hour, ages)
-		_, _, w := h.Watch(platform+"/wx", nil)
+		_, _, w := h.Watch(nil, platform+"/wx", nil)
 		time.Sleep(time.Second)
 		synctest.Wait()
 		ended := 0

@@ -83,7 +83,7 @@ func perRequestHold(t *testing.T, states []credential.State) {
 		r := start(t, Config{Catalog: p.catalog()})
 		r.mustPush("ticket", time.Now())
 		r.mustGet(component)
-		_, _, w := r.Watch(preAuth, nil)
+		_, _, w := r.Watch(nil, preAuth, nil)
 		defer w.Close()
 		refusals := []error{refusal(48001, fetchers.Misconfigured), refusal(-1, fetchers.Retry)} // a shorter hold
 		if states[0] != credential.Held {

@@ -240,7 +240,7 @@ func TestReloadDuringWrite(t *testing.T) {
 		bubble(t, func(t *testing.T) {
 			d := newDisk()
 			r := start(t, Config{Store: d, Catalog: specs(Spec{Name: app, Policy: policy.StableToken, Fetcher: fresh(2 * time.Hour)})})
-			_, _, w := r.Watch(app, nil)
+			_, _, w := r.Watch(nil, app, nil)
 			defer w.Close()
 			d.gate = make(chan struct{})
 			var done sync.WaitGroup
@@ -270,7 +270,7 @@ func TestUnconfiguredGrantsNotListed(t *testing.T) {
 		}
 		want := func(n int) {
 			t.Helper()
-			if got, _ := r.List(platform+"/wx", nil); got != n {
+			if got, _ := r.List(nil, platform+"/wx", nil); got != n {
 				t.Errorf("%d grants are listed, want %d", got, n)
 			}
 			_, err := r.Status(customer("wxa", "refresh_token"))

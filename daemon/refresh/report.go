@@ -235,7 +235,7 @@ type Walk struct {
 
 // Walk begins walks of a caller that calls Rest after the last, until ctx ends.
 func (e *Engine) Walk(ctx context.Context) *Walk {
-	w := &Walk{engine: e, catalog: *e.catalog.Load(), work: e.cfg.Throttle.Begin(ctx), now: e.clock.Now()}
+	w := &Walk{engine: e, catalog: *e.catalog.Load(), work: e.cfg.Throttle.BeginShort(ctx), now: e.clock.Now()}
 	w.wall = e.clock.Wall(w.now).UTC()
 	return w
 }

@@ -30,7 +30,7 @@ func TestTicketOutlivesReload(t *testing.T) {
 		r.SetCatalog(without())
 		_, err := r.get(verify)
 		mustReason(t, err, credential.NotFound)
-		if n, _ := r.List(platform, nil); n > 0 {
+		if n, _ := r.List(nil, platform, nil); n > 0 {
 			t.Errorf("%d of the platform's are listed", n)
 		}
 		time.Sleep(time.Hour)

@@ -19,7 +19,7 @@ func TestWatchersInOrder(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		up := fresh(2 * time.Hour)
 		r := start(t, Config{Catalog: specs(Spec{Name: app, Policy: policy.StableToken, Fetcher: up}, Spec{Name: "work/ww1/1/access_token", Policy: policy.CorpToken, Fetcher: fresh(time.Hour)})})
-		n, all, w := r.Watch("official", nil)
+		n, all, w := r.Watch(nil, "official", nil)
 		defer w.Close()
 		if list := slices.Collect(all); n != 1 || len(list) != 1 || list[0].State != credential.Idle {
 			t.Fatalf("snapshot: got %d: %+v", n, list)

@@ -9,6 +9,7 @@ import (
 	"tokend/daemon/credential"
 	"tokend/daemon/refresh"
 	"tokend/daemon/store/memstore"
+	"tokend/daemon/throttle"
 )
 
 // BenchmarkSessionHit is BenchmarkSessionGet with the engine that tokend has: all that a hit costs
@@ -88,6 +89,6 @@ func BenchmarkSessionReject(b *testing.B) {
 // engineOf makes an engine this package's: what it hands out to watchers is of its own type.
 type engineOf struct{ *refresh.Engine }
 
-func (e engineOf) Watch(prefix string, may func(string) bool) (int, iter.Seq[credential.Listing], Watch) {
-	return e.Engine.Watch(prefix, may)
+func (e engineOf) Watch(work *throttle.Work, prefix string, may func(string) bool) (int, iter.Seq[credential.Listing], Watch) {
+	return e.Engine.Watch(work, prefix, may)
 }

@@ -11,6 +11,7 @@ import (
 
 	"tokend/daemon/access"
 	"tokend/daemon/server/socket"
+	"tokend/daemon/throttle"
 	"tokend/fetchers/secret"
 )
 
@@ -21,6 +22,9 @@ type Config struct {
 
 	// Sign signs a page's url with a ticket, for SIGN. timestamp is in Unix seconds.
 	Sign func(ticket secret.Text, nonce string, timestamp int64, url string) string
+
+	// Throttle is the budget of LIST and of the list of a WATCH. Nil delays neither.
+	Throttle *throttle.Budget
 
 	// Inbox receives the messages of PUSH. If nil, PUSH is answered NOT_FOUND.
 	Inbox Inbox

@@ -6,6 +6,7 @@ import (
 
 	"tokend/daemon/clock"
 	"tokend/daemon/credential"
+	"tokend/daemon/throttle"
 	"tokend/fetchers/secret"
 )
 
@@ -61,8 +62,9 @@ type Engine interface {
 	Loaded() <-chan struct{}
 
 	// List returns the number of credentials under prefix whose names may approves, and yields
-	// them, sorted by name, in one walk.
-	List(prefix string, may func(name string) bool) (n int, all iter.Seq[credential.Listing])
+	// them, sorted by name, in one walk. Both are part of work. The list is not whole if the
+	// context of work has ended.
+	List(work *throttle.Work, prefix string, may func(name string) bool) (n int, all iter.Seq[credential.Listing])
 
 	// Status returns all about name except its value.
 	Status(name string) (credential.Status, error)
@@ -71,7 +73,7 @@ type Engine interface {
 	History(name string) ([]credential.Attempt, error)
 
 	// Watch returns the credentials under prefix, as List does, and every change from then on.
-	Watch(prefix string, may func(name string) bool) (n int, all iter.Seq[credential.Listing], w Watch)
+	Watch(work *throttle.Work, prefix string, may func(name string) bool) (n int, all iter.Seq[credential.Listing], w Watch)
 
 	// Stats returns counters. Their keys differ from the server's own.
 	Stats() []credential.Stat

@@ -12,6 +12,7 @@ import (
 
 	"tokend/daemon/clock"
 	"tokend/daemon/credential"
+	"tokend/daemon/throttle"
 	"tokend/fetchers/secret"
 	"tokend/protocol"
 )
@@ -317,7 +318,7 @@ func (e *fakeEngine) Loaded() <-chan struct{} {
 	return e.loading
 }
 
-func (e *fakeEngine) List(prefix string, may func(string) bool) (int, iter.Seq[credential.Listing]) {
+func (e *fakeEngine) List(work *throttle.Work, prefix string, may func(string) bool) (int, iter.Seq[credential.Listing]) {
 	<-e.Loaded()
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -373,9 +374,9 @@ func (e *fakeEngine) Stats() []credential.Stat {
 	return []credential.Stat{{Key: "calls:/cgi-bin/stable_token", Value: 3}}
 }
 
-func (e *fakeEngine) Watch(prefix string, may func(string) bool) (int, iter.Seq[credential.Listing], Watch) {
+func (e *fakeEngine) Watch(work *throttle.Work, prefix string, may func(string) bool) (int, iter.Seq[credential.Listing], Watch) {
 	w := &fakeWatch{of: e, prefix: prefix, ready: make(chan struct{}, 1)}
-	n, all := e.List(prefix, may)
+	n, all := e.List(work, prefix, may)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.watches[w] = struct{}{}

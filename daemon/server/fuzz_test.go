@@ -8,6 +8,7 @@ import (
 
 	"tokend/daemon/access"
 	"tokend/daemon/credential"
+	"tokend/daemon/throttle"
 	"tokend/fetchers/secret"
 )
 
@@ -31,14 +32,14 @@ func (e stillEngine) Import(context.Context, string, int) (credential.ImportPage
 func (e stillEngine) Receive(context.Context, string, string, string, string, string) error {
 	return errNoSuch
 }
-func (e stillEngine) List(string, func(string) bool) (int, iter.Seq[credential.Listing]) {
+func (e stillEngine) List(*throttle.Work, string, func(string) bool) (int, iter.Seq[credential.Listing]) {
 	return 0, func(func(credential.Listing) bool) {}
 }
 func (e stillEngine) Loaded() <-chan struct{}                       { return closed }
 func (e stillEngine) Status(name string) (credential.Status, error) { return credential.Status{}, nil }
 func (e stillEngine) History(string) ([]credential.Attempt, error)  { return nil, errNoSuch }
 func (e stillEngine) Stats() []credential.Stat                      { return nil }
-func (e stillEngine) Watch(string, func(string) bool) (int, iter.Seq[credential.Listing], Watch) {
+func (e stillEngine) Watch(*throttle.Work, string, func(string) bool) (int, iter.Seq[credential.Listing], Watch) {
 	return 0, func(func(credential.Listing) bool) {}, stillWatch{}
 }
 

@@ -3,12 +3,14 @@ package server
 import (
 	"cmp"
 	"context"
+	"errors"
 	"iter"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 
 	"tokend/daemon/credential"
+	"tokend/daemon/throttle"
 	"tokend/protocol"
 )
 
@@ -22,10 +24,10 @@ func (s *session) list(prefix []byte) action {
 		s.out = s.codec.count(s.out, 0)
 		return more
 	}
-	s.job = s.whole(job{run: func(ctx context.Context, flush func() error) error {
+	s.job = s.whole(job{waits: true, brief: true, run: func(ctx context.Context, flush func() error) error {
 		return s.walk(ctx, flush, func() error {
-			return s.listing(protocol.VerbList, func(may func(string) bool) (int, iter.Seq[credential.Listing]) {
-				return s.server.cfg.Engine.List(under, may)
+			return s.listing(ctx, protocol.VerbList, func(work *throttle.Work, may func(string) bool) (int, iter.Seq[credential.Listing]) {
+				return s.server.cfg.Engine.List(work, under, may)
 			}, flush)
 		})
 	}})
@@ -65,13 +67,21 @@ func (s *session) walk(ctx context.Context, flush func() error, f func() error) 
 	return f()
 }
 
-// listing writes the count and the listings of the names on which v is granted.
-func (s *session) listing(v protocol.Verb, list func(may func(name string) bool) (int, iter.Seq[credential.Listing]), flush func() error) error {
+// listing writes the count and the listings of the names on which v is granted. It stops when the
+// peer has closed, but not when the daemon stops.
+func (s *session) listing(ctx context.Context, v protocol.Verb, list func(work *throttle.Work, may func(name string) bool) (int, iter.Seq[credential.Listing]), flush func() error) error {
+	present, leave := whilePresent(ctx)
+	defer leave()
+	work := s.server.cfg.Throttle.Begin(present)
+	defer work.End()
 	var n int
 	var all iter.Seq[credential.Listing]
-	s.timed(lookCost, func() {
-		n, all = list(func(name string) bool { return s.rights.MayList(v, name) })
+	s.timedWork(work, lookCost, func() {
+		n, all = list(work, func(name string) bool { return s.rights.MayList(v, name) })
 	})
+	if present.Err() != nil {
+		return errOver
+	}
 	s.out = s.codec.count(s.out, n)
 	for l := range all {
 		if len(s.out) >= maxOut {
@@ -81,7 +91,22 @@ func (s *session) listing(v protocol.Verb, list func(may func(name string) bool)
 		}
 		s.out = s.codec.listing(s.out, l)
 	}
+	if present.Err() != nil {
+		return errOver
+	}
 	return nil
+}
+
+// whilePresent returns a context that ends only when the peer closes, and a function that releases
+// its resources.
+func whilePresent(ctx context.Context) (present context.Context, release func()) {
+	present, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		if errors.Is(context.Cause(ctx), errGone) {
+			cancel()
+		}
+	})
+	return present, func() { stop(); cancel() }
 }
 
 // watch answers as list does, and then sends changes. It ends when the peer closes or sends
@@ -102,8 +127,8 @@ func (s *session) watch(prefix []byte) action {
 		defer s.release()
 		var w Watch
 		err := s.walk(ctx, flush, func() error {
-			return s.listing(protocol.VerbWatch, func(may func(string) bool) (n int, all iter.Seq[credential.Listing]) {
-				n, all, w = s.server.cfg.Engine.Watch(under, may)
+			return s.listing(ctx, protocol.VerbWatch, func(work *throttle.Work, may func(string) bool) (n int, all iter.Seq[credential.Listing]) {
+				n, all, w = s.server.cfg.Engine.Watch(work, under, may)
 				return n, all
 			}, flush)
 		})

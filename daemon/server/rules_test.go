@@ -10,6 +10,7 @@ import (
 
 	"tokend/daemon/access"
 	"tokend/daemon/credential"
+	"tokend/daemon/throttle"
 )
 
 // Rules that change while requests are answered: each request is answered by the old rules or the
@@ -157,7 +158,7 @@ type askedEngine struct {
 	asked *bool
 }
 
-func (e askedEngine) List(prefix string, may func(string) bool) (int, iter.Seq[credential.Listing]) {
+func (e askedEngine) List(work *throttle.Work, prefix string, may func(string) bool) (int, iter.Seq[credential.Listing]) {
 	*e.asked = true
-	return e.fakeEngine.List(prefix, may)
+	return e.fakeEngine.List(work, prefix, may)
 }

@@ -94,8 +94,8 @@ type job struct {
 	// anything.
 	last bool
 
-	// brief says that run normally waits for the disk alone. Watching for a peer that closes during
-	// that time would cost more than it saves.
+	// brief says that run is normally short: it waits for the disk alone, or lists a few names.
+	// Watching for a peer that closes during that time would cost more than it saves.
 	brief bool
 }
 

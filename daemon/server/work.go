@@ -3,6 +3,7 @@ package server
 import (
 	"time"
 
+	"tokend/daemon/throttle"
 	"tokend/protocol"
 )
 
@@ -60,10 +61,13 @@ func (s *session) work(d time.Duration) (wait time.Duration) {
 }
 
 // timed calls f, for which paid has been charged, and charges the time that f takes beyond that.
-func (s *session) timed(paid time.Duration, f func()) {
-	began := time.Now()
+func (s *session) timed(paid time.Duration, f func()) { s.timedWork(nil, paid, f) }
+
+// timedWork is timed for an f that is part of work. The time that work waits is not charged.
+func (s *session) timedWork(work *throttle.Work, paid time.Duration, f func()) {
+	began, waited := time.Now(), work.Waited()
 	f()
-	if d := min(time.Since(began), maxTimed) - paid; d > 0 {
+	if d := min(time.Since(began)-(work.Waited()-waited), maxTimed) - paid; d > 0 {
 		s.work(d)
 	}
 }

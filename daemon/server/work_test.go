@@ -1,13 +1,17 @@
 package server
 
 import (
+	"context"
 	"iter"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"tokend/daemon/credential"
+	"tokend/daemon/throttle"
 	"tokend/fetchers/secret"
 	"tokend/protocol"
 )
@@ -143,9 +147,9 @@ func TestTimeIsCharged(t *testing.T) {
 // slowEngine takes its time for a look.
 type slowEngine struct{ *fakeEngine }
 
-func (e slowEngine) List(prefix string, may func(string) bool) (int, iter.Seq[credential.Listing]) {
+func (e slowEngine) List(work *throttle.Work, prefix string, may func(string) bool) (int, iter.Seq[credential.Listing]) {
 	time.Sleep(50 * time.Millisecond)
-	return e.fakeEngine.List(prefix, may)
+	return e.fakeEngine.List(work, prefix, may)
 }
 
 func (e slowEngine) Stats() []credential.Stat {
@@ -161,4 +165,81 @@ func (e slowEngine) Status(name string) (credential.Status, error) {
 func (e slowEngine) History(name string) ([]credential.Attempt, error) {
 	time.Sleep(50 * time.Millisecond)
 	return e.fakeEngine.History(name)
+}
+
+// TestWaitNotCharged checks that a LIST is charged for its work, and not for its wait while others
+// work.
+func TestWaitNotCharged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, b := &peers{}, throttle.New()
+		r := start(t, Config{Engine: steppingEngine{newFakeEngine(), 10_000, new(atomic.Bool)}, Throttle: b, peer: p.of})
+		ctx, stop := context.WithCancel(t.Context())
+		var others sync.WaitGroup
+		for range 50 {
+			others.Go(func() {
+				w := b.Begin(ctx)
+				defer w.End()
+				for ctx.Err() == nil {
+					time.Sleep(time.Microsecond)
+					w.Step()
+				}
+			})
+		}
+		c := r.dialAs(t, p, alice)
+		first := took(func() { c.ask("LIST none/") })
+		stop()
+		others.Wait()
+		const own = 10 * time.Millisecond
+		if first < 50*own {
+			t.Fatalf("the first LIST took %s: it has not waited", first)
+		}
+		if d := took(func() { c.ask("LIST none/") }); d > (workShare+2)*own {
+			t.Errorf("the next LIST took %s, want at most %s", d, (workShare+2)*own)
+		}
+	})
+}
+
+// TestListLeft checks that a LIST ends soon after its peer has closed.
+func TestListLeft(t *testing.T) {
+	for _, verb := range []string{"LIST", "WATCH"} {
+		synctest.Test(t, func(t *testing.T) {
+			engine := steppingEngine{newFakeEngine(), 1 << 21, new(atomic.Bool)}
+			r := start(t, Config{Engine: engine, Throttle: throttle.New()})
+			c := r.ln.dial(t)
+			c.send(verb + " none/\n")
+			time.Sleep(time.Second)
+			if engine.left.Load() {
+				t.Fatal("the list has ended before its peer has closed")
+			}
+			c.Close()
+			time.Sleep(time.Second)
+			if !engine.left.Load() {
+				t.Errorf("%s continues after its peer has closed", verb)
+			}
+		})
+	}
+}
+
+// steppingEngine takes steps of a microsecond for a list.
+type steppingEngine struct {
+	*fakeEngine
+	steps int
+	left  *atomic.Bool // a list has been left
+}
+
+func (e steppingEngine) List(work *throttle.Work, prefix string, may func(string) bool) (int, iter.Seq[credential.Listing]) {
+	for range e.steps {
+		time.Sleep(time.Microsecond)
+		if !work.Step() {
+			e.left.Store(true)
+			break
+		}
+	}
+	return e.fakeEngine.List(work, prefix, may)
+}
+
+func (e steppingEngine) Watch(work *throttle.Work, prefix string, may func(string) bool) (int, iter.Seq[credential.Listing], Watch) {
+	n, all := e.List(work, prefix, may)
+	_, _, w := e.fakeEngine.Watch(work, prefix, may)
+	return n, all, w
 }

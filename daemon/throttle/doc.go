@@ -10,7 +10,8 @@
 // twenty lists of a large platform would use ten processors.
 //
 // A reload gets its slices before all other work ([Budget.BeginUrgent]): a hundred lists do not
-// delay the removal of an account or of a user's rights.
+// delay the removal of an account or of a user's rights. A scrape gets every second slice
+// ([Budget.BeginShort]): a hundred lists do not delay it until Prometheus gives up.
 //
 // Within a slice, work yields the processor to other threads every few dozen microseconds. A
 // request on the only free processor waits at most that long.

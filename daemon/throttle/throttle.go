@@ -68,15 +68,37 @@ func (b *Budget) Begin(ctx context.Context) *Work {
 func (b *Budget) BeginUrgent(ctx context.Context) *Work {
 	w := b.Begin(ctx)
 	if w != nil {
-		w.urgent = true
+		w.class = urgent
 	}
 	return w
 }
 
-// enqueueLocked adds w to the queue.
+// BeginShort is like [Budget.Begin] for work whose length does not depend on the number of
+// customers. Together such work gets at least every second slice, however much other work there is.
+func (b *Budget) BeginShort(ctx context.Context) *Work {
+	w := b.Begin(ctx)
+	if w != nil {
+		w.class = short
+	}
+	return w
+}
+
+// enqueueLocked adds w to the queue: urgent work first, then other work and short work alternately.
 func (b *Budget) enqueueLocked(w *Work) {
-	i := slices.IndexFunc(b.queue, func(other *Work) bool { return w.urgent && !other.urgent })
-	if i < 0 {
+	i := len(b.queue)
+	switch w.class {
+	case urgent:
+		i = slices.IndexFunc(b.queue, func(other *Work) bool { return other.class != urgent })
+	case short:
+		last := 0 // behind urgent work and the last short work
+		for at, other := range b.queue {
+			if other.class != long {
+				last = at + 1
+			}
+		}
+		i = last + 1
+	}
+	if i < 0 || i > len(b.queue) {
 		i = len(b.queue)
 	}
 	b.queue = slices.Insert(b.queue, i, w)
@@ -132,12 +154,22 @@ func (b *Budget) wakeLocked() {
 	}
 }
 
+// class decides when work gets its slices.
+type class uint8
+
+const (
+	long class = iota
+	short
+	urgent
+)
+
 // Work is long work of one goroutine. A nil Work is never delayed.
 type Work struct {
 	budget  *Budget
 	ctx     context.Context
-	urgent  bool
+	class   class
 	steps   int
+	waited  time.Duration // in all
 	began   time.Time     // start of the slice
 	allowed time.Duration // length of the slice
 	wake    chan struct{} // a level trigger: the budget has changed
@@ -169,8 +201,10 @@ func (w *Work) Pause() (more bool) {
 		Yield()
 		return true
 	}
+	began := time.Now()
 	more = w.wait(worked)
 	w.began, w.allowed = time.Now(), slice
+	w.waited += w.began.Sub(began)
 	return more
 }
 
@@ -187,6 +221,14 @@ func (w *Work) Rest() {
 		b.leaveLocked(w, now, now.Sub(w.began))
 	}
 	w.began, w.allowed = now, 0
+}
+
+// Waited returns how long w has waited for its slices. It is not safe for concurrent use with Step.
+func (w *Work) Waited() time.Duration {
+	if w == nil {
+		return 0
+	}
+	return w.waited
 }
 
 // End ends the work. Without End, other work waits until the slice is lost.

@@ -193,6 +193,42 @@ func TestUrgentFirst(t *testing.T) {
 	})
 }
 
+// TestShortShares checks that short work together gets half of all slices beside long work, and
+// that long work continues.
+func TestShortShares(t *testing.T) {
+	for _, at := range []int{1, 10} {
+		synctest.Test(t, func(t *testing.T) {
+			b := New()
+			var long, all sync.WaitGroup
+			began := time.Now()
+			for range 100 {
+				long.Go(func() { work(b, 2000) })
+			}
+			time.Sleep(50 * time.Millisecond)
+			const steps = 20_000
+			for range at {
+				all.Go(func() {
+					began := time.Now()
+					w := b.BeginShort(t.Context())
+					defer w.End()
+					for range steps {
+						time.Sleep(step)
+						w.Step()
+					}
+					if took := time.Since(began); took > time.Duration(2*at*share*steps)*step+20*slice {
+						t.Errorf("one of %d took %v", at, took)
+					}
+				})
+			}
+			all.Wait()
+			long.Wait()
+			if most := share*time.Duration(100*2000+at*steps)*step + 200*slice; time.Since(began) > most {
+				t.Errorf("all took %v, want at most %v", time.Since(began), most)
+			}
+		})
+	}
+}
+
 // TestNil checks that a nil budget delays nothing.
 func TestNil(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
