@@ -28,24 +28,20 @@ func (d *Daemon) newCallbacks() *web.Server {
 // newPages returns the HTTP server for metrics and the status page. Pages are made per request.
 func (d *Daemon) newPages() *web.Server {
 	s := &surveyor{Daemon: d}
-	scrape, status := metrics.New(s.measure), page.New(s.overview)
-	show := func(_ context.Context, ask web.Ask) (web.View, error) {
-		language, body, err := status.Show(ask.Language, ask.Accept)
-		return web.View{Type: page.Type, Language: language, Policy: status.Policy(), Body: body}, err
+	scrape := metrics.New(s.measure)
+	all := statusPages(page.New(source{s}))
+	all["/metrics"] = func(ctx context.Context, _ web.Ask) (web.View, error) {
+		write, err := scrape.Scrape(ctx)
+		return web.View{Type: metrics.ContentType, Write: write}, err
 	}
 	server := web.New(web.Config{
-		Pages: map[string]web.Page{
-			"/":       show,
-			"/status": show,
-			"/metrics": func(ctx context.Context, _ web.Ask) (web.View, error) {
-				write, err := scrape.Scrape(ctx)
-				return web.View{Type: metrics.ContentType, Write: write}, err
-			},
-		},
+		Pages:  all,
 		Sees:   func(uid uint32) bool { return d.maySeePages(access.PeerOf(uid)) },
 		Admits: d.admits,
 		Ready:  d.ready,
-		Unseen: func(ask web.Ask) (language, text string) { return page.Unseen(ask.Language, ask.Accept) },
+		Unseen: func(ask web.Ask) (language, text string) {
+			return page.Unseen(page.Ask{Values: ask.Values, Accept: ask.Accept})
+		},
 		Logger: d.log.Named("web"),
 	})
 	server.SetMonitors(*d.monitors.Load())
@@ -89,14 +85,7 @@ func censusPause(took time.Duration) time.Duration {
 	return max(100*took, min(1000*took, 30*time.Second))
 }
 
-// overview returns a complete survey for the status page.
-func (s *surveyor) overview() survey.Survey {
-	v := s.look()
-	v.Credentials, v.Quotas = s.engine.Overview(), s.engine.Quotas()
-	return v
-}
-
-// measure returns a survey for metrics. Its iterators walk credentials and quotas until ctx ends.
+// measure returns a complete survey. Its iterators walk credentials and quotas until ctx ends.
 func (s *surveyor) measure(ctx context.Context) survey.Survey {
 	v := s.look()
 	v.Named = s.named.Load()

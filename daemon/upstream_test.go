@@ -167,7 +167,7 @@ func TestNextHostInUse(t *testing.T) {
 			t.Errorf("missing: %s", want)
 		}
 	}
-	if !strings.Contains(page, "hosts in use: "+host(second.URL)) || strings.Contains(page, host(closed.URL)) {
+	if !strings.Contains(page, "<dt>hosts in use</dt><dd>"+host(second.URL)) || strings.Contains(page, host(closed.URL)) {
 		t.Error("the page does not show the host in use")
 	}
 	if log := s.log.String(); strings.Count(log, "calls go to another WeChat host") != 1 || !strings.Contains(log, "to="+host(second.URL)) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"net"
+	"net/url"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -26,6 +27,7 @@ import (
 	"tokend/daemon/server"
 	"tokend/daemon/store/memstore"
 	"tokend/daemon/survey"
+	"tokend/daemon/throttle"
 	"tokend/fetchers"
 	"tokend/fetchers/secret"
 
@@ -229,6 +231,18 @@ func TestThirdVendor(t *testing.T) {
 	}
 }
 
+// engineSource is an engine alone for the status page.
+type engineSource struct{ *refresh.Engine }
+
+func (s engineSource) Look(ctx context.Context) survey.Survey {
+	w := s.Walk(ctx)
+	return survey.Survey{At: time.Now(), Summaries: w.Summaries, Rest: w.Rest, Census: s.Census()}
+}
+
+func (s engineSource) Quotas(context.Context) []credential.Quota { return s.Engine.Quotas() }
+func (s engineSource) User(uint32) string                        { return "" }
+func (s engineSource) Begin(context.Context) *throttle.Work      { return nil }
+
 // TestThirdVendorLimits: the vendor's errcode for too many calls and its limit of refused calls
 // apply to its host. Metrics and the status page show them.
 func TestThirdVendorLimits(t *testing.T) {
@@ -280,9 +294,7 @@ func TestThirdVendorLimits(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, html, err := page.New(func() survey.Survey {
-			return survey.Survey{Credentials: e.Overview(), Quotas: e.Quotas(), Census: e.Census()}
-		}).Show("en", "")
+		_, html, err := page.New(engineSource{e.Engine}).Show(t.Context(), page.Ask{Values: url.Values{"family": {"vendor"}}})
 		if err != nil {
 			t.Fatal(err)
 		}

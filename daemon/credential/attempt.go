@@ -38,3 +38,9 @@ type Attempt struct {
 	RID     string
 	Took    time.Duration
 }
+
+// Event is one refresh of the credential Name.
+type Event struct {
+	Name string
+	Attempt
+}

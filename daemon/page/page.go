@@ -2,64 +2,162 @@ package page
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/base64"
 	"fmt"
 	"html/template"
 
-	"tokend/daemon/survey"
+	"tokend/daemon/credential"
 )
 
 var (
 	//go:embed page.html
 	markup string
-
 	//go:embed page.css
 	style string
+	//go:embed page.js
+	script string
 )
 
-// Page renders the status page. Create a Page with [New]. Its methods may be called concurrently.
+// Page renders the status pages. Create a Page with [New]. Its methods may be called concurrently.
 type Page struct {
-	look     func() survey.Survey
-	template *template.Template
-	policy   string
+	source    Source
+	snapshots snapshots
+	template  *template.Template
+	head      template.HTML
+	policy    string
 }
 
-// New returns the status page of a daemon. The page calls look once per rendering.
-func New(look func() survey.Survey) *Page {
-	digest := sha256.Sum256([]byte(style))
+// New returns the status pages of a daemon.
+func New(source Source) *Page {
+	hash := func(text string) string {
+		digest := sha256.Sum256([]byte(text))
+		return "'sha256-" + base64.StdEncoding.EncodeToString(digest[:]) + "'"
+	}
 	return &Page{
-		look:     look,
-		template: template.Must(template.New("page").Parse(markup)),
-		policy: "default-src 'none'; img-src data:; style-src 'sha256-" + base64.StdEncoding.EncodeToString(digest[:]) +
-			"'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+		source:    source,
+		snapshots: snapshots{source: source},
+		template:  template.Must(template.New("page").Parse(markup)),
+		head:      template.HTML("<style>" + style + "</style>\n<script type=\"module\">" + script + "</script>"),
+		policy: "default-src 'none'; img-src data:; style-src " + hash(style) + "; script-src " + hash(script) +
+			"; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
 	}
 }
 
-// Type is the page's Content-Type.
+// Type is the pages' Content-Type.
 const Type = "text/html; charset=utf-8"
 
-// Policy returns the page's Content-Security-Policy, which allows its own style and nothing else.
+// Policy returns the pages' Content-Security-Policy. It allows their own style, their own script
+// and connections to this server, and nothing else.
 func (p *Page) Policy() string { return p.policy }
 
 // Unseen returns the text for clients that may not see the page, in the language that Show would
 // choose. They may be strangers, so the text does not reveal what runs here or how it is
 // configured.
-func Unseen(lang, accept string) (language, text string) {
-	w := wordsFor(lang, accept)
+func Unseen(ask Ask) (language, text string) {
+	w := wordsFor(ask.Values.Get("lang"), ask.Accept)
 	return w.Code, w.Unseen
 }
 
-// Show renders the page and returns its language: lang if the page has it, or else the language
-// that accept, an Accept-Language header, prefers. Both may be any text. An error is an internal
-// fault.
-func (p *Page) Show(lang, accept string) (language string, body []byte, err error) {
-	w := wordsFor(lang, accept)
-	v := p.look()
-	var b bytes.Buffer
-	if err := p.template.Execute(&b, w.of(&v)); err != nil {
-		return "", nil, fmt.Errorf("render the status page: %w", err)
+// Show renders the page of all credentials and returns its language. An error is an internal fault.
+func (p *Page) Show(ctx context.Context, ask Ask) (language string, body []byte, err error) {
+	w := wordsFor(ask.Values.Get("lang"), ask.Accept)
+	q := queryOf(ask.Values)
+	s := p.snapshots.get(ctx)
+	work := p.source.Begin(ctx)
+	defer work.End()
+	sel := s.selects(q, func() { work.Step() })
+	v := w.overview(s, q, sel)
+	details := p.source.Details(sel.names)
+	for i := range v.Families {
+		f := &v.Families[i]
+		if !f.Open {
+			continue
+		}
+		var b bytes.Buffer
+		last := ""
+		for ; len(details) > 0; details = details[1:] {
+			c := &details[0]
+			family, id, _ := table(c.Name)
+			if family != f.Word {
+				break
+			}
+			if id != last {
+				last = id
+				if err := p.template.ExecuteTemplate(&b, "account", account{id}); err != nil {
+					return "", nil, fmt.Errorf("render the status page: %w", err)
+				}
+			}
+			if err := p.row(&b, w, c, s); err != nil {
+				return "", nil, err
+			}
+			work.Pause()
+		}
+		f.Body = template.HTML(b.String())
 	}
-	return w.Code, b.Bytes(), nil
+	body, err = p.render("page", v)
+	return w.Code, body, err
+}
+
+// row renders a credential of the list.
+func (p *Page) row(b *bytes.Buffer, w *words, c *credential.Status, s *snapshot) error {
+	if err := p.template.ExecuteTemplate(b, "row", w.row(c, p.source.User, s.At)); err != nil {
+		return fmt.Errorf("render the status page: %w", err)
+	}
+	return nil
+}
+
+// render renders a whole page.
+func (p *Page) render(name string, v *view) ([]byte, error) {
+	v.Head = p.head
+	var b bytes.Buffer
+	if err := p.template.ExecuteTemplate(&b, name, v); err != nil {
+		return nil, fmt.Errorf("render the status page: %w", err)
+	}
+	return b.Bytes(), nil
+}
+
+// Credential renders the page of the credential that ask names, and returns its language. If found
+// is false, the page reports that there is no such credential. An error is an internal fault.
+func (p *Page) Credential(ctx context.Context, ask Ask) (language string, body []byte, found bool, err error) {
+	w := wordsFor(ask.Values.Get("lang"), ask.Accept)
+	name := ask.Values.Get("q")
+	s := p.snapshots.get(ctx)
+	v := w.base(s, query{text: name})
+	v.Here = "credential" + query{text: name}.values(w.Other)
+	v.Detail = p.detail(ctx, w, s, name)
+	if v.Missing = v.Detail == nil; !v.Missing {
+		v.Title = name
+	}
+	body, err = p.render("page", v)
+	return w.Code, body, v.Detail != nil, err
+}
+
+// maxParents bounds the chain of a credential's parents. The longest is a ticket of a customer's
+// token of a platform's token of a pushed ticket.
+const maxParents = 8
+
+// detail returns the page of the credential name; nil if it is not configured.
+func (p *Page) detail(ctx context.Context, w *words, s *snapshot, name string) *detail {
+	if s.row(name) == nil {
+		return nil
+	}
+	all := p.source.Details([]string{name})
+	past, err := p.source.History(name)
+	if len(all) == 0 || err != nil {
+		return nil // a reload has removed it
+	}
+	var parents []credential.Status
+	for parent := all[0].Parent; parent != "" && len(parents) < maxParents; {
+		next := p.source.Details([]string{parent})
+		if len(next) == 0 {
+			break
+		}
+		parents = append(parents, next[0])
+		parent = next[0].Parent
+	}
+	children := p.source.Details(p.source.Children(ctx, name))
+	return w.detail(&all[0], past, parents, children, p.source.User, s.At)
 }

@@ -4,70 +4,145 @@ import (
 	"cmp"
 	"fmt"
 	"html/template"
-	"path"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"tokend/daemon/advice"
 	"tokend/daemon/credential"
-	"tokend/daemon/survey"
 )
 
-// view is a survey in one language, ready for the template.
+// view is a page in one language, ready for the template.
 type view struct {
 	*words
-	Style template.CSS
+	Head  template.HTML // style and script
+	Seq   int64
+	Title string
 
-	Running, At, Stamp string // since when, and the current time
-	Release            string
-	Good               bool
+	Running   tick
+	At, Stamp string
+	Release   string
+	Here      string // the link to this page in the other language
+	Home      string // the link to the first page
+	Missing   bool   // the credential that was asked for is not configured
 
-	Bad       []row
-	Owners    []owner
-	Crowds    []crowd
-	Held      []held
-	Quotas    []quota
-	Endpoints []endpoint
-	Used      []string // the hosts in use
+	Text, InFamily string // of the filter
 
-	ReadCount, HitCount, WaitCount, ErrorCount string
-	OpenCount, TurnedCount                     string
-	PushCount, PushRefusedCount                string
-	RefreshCount, RefreshFailedCount           string
-	Refusing, Unread                           bool
+	Total      string
+	Bad        string // the number of credentials that need attention; "" for none
+	Good       bool
+	Refusing   advice.Advice // what to do about a disk that refuses writes
+	Loading    bool
+	Tiles      []tile
+	TicketList []ticket
+	Warnings   []quota
+	Articles   []article
+	Unexamined string // the number of credentials in trouble that are not in Articles
+	AllBad     string // the link to all of them
+
+	Families  []familyView
+	States    []option
+	Matching  string // how many credentials match
+	NextLink  string
+	NextText  string
+	FirstLink string // the link to the beginning of the list
+	Empty     string // why there is no credential
+
+	Feed    []event
+	Crowds  []crowd
+	Held    []held
+	Quotas  []quota
+	Numbers figures
+	Detail  *detail
 }
 
-// owner is an account and its credentials.
-type owner struct {
-	Family, ID string
-	Rows       []row
+// tile is the number of credentials in a state.
+type tile struct {
+	State, Text, N, Link string
+	On                   bool // the filter is this state
 }
 
-// row is a credential. Empty texts are not shown.
+// option is a choice of the filter.
+type option struct {
+	Value, Text string
+	On          bool
+}
+
+// ticket is a pushed ticket.
+type ticket struct {
+	Name, Link, ID, Kind, State, StateText string
+	Age                                    tick
+}
+
+// article is something that needs attention.
+type article struct {
+	State, StateText string
+	Heading, Link    string // a name and its page, or a kind of trouble
+	Members          []link
+	Others           string // the number of further members
+	Message          string
+	Left             *tick
+	Lost             bool
+	Advice           advice.Advice
+	Also             []link
+	AlsoOthers       string
+	Since, Again     string
+}
+
+// link is a credential and its page.
+type link struct{ Name, Link string }
+
+// familyView is a family and those of its credentials that are shown.
+type familyView struct {
+	ID         string // of the element
+	Word, Text string
+	N          string
+	Match      string // how many match the filter; "" without a filter
+	Counts     []tile
+	Open       bool
+	Link       string        // opens or closes the family
+	Body       template.HTML // its rows
+}
+
+// row is a credential in the list.
 type row struct {
-	Name, Word         string
-	State, StateText   string
-	Left, Next, NextAt string
-	Fingerprint        string
-	Fetched            string
-	Error, Code, Since string
-	Advice, Again      string
-	Lost               bool
-	Also               []string // names that are unavailable because of this credential
+	Words            *words
+	ID, Name, Link   string
+	Word             string
+	State, StateText string
+	Key              string // differs if something has changed besides times that run
+	Width            int    // of the bar of its life, 0 to 100
+	From, Until      int64
+	Left, Age, Next  tick
+	Error, ErrorFull string
+	Users            string
+	Lost             bool
+}
+
+// Head returns the header of f for the template, with the texts of v.
+func (f familyView) Head(v *view) familyHead { return familyHead{v.words, f} }
+
+// account heads the rows of one account.
+type account struct{ ID string }
+
+// event is a refresh in the feed.
+type event struct {
+	Name, Link, Clock, ISO string
+	Class, Cause, Outcome  string
 }
 
 // crowd is the customers' credentials of one kind of a platform.
 type crowd struct {
 	Platform, Kind string
-	Counts         []count
+	Counts         []tile
 }
 
-// count is the number of credentials in a state.
-type count struct{ State, Text, N string }
-
 // held is a group of customers' credentials on hold.
-type held struct{ Kind, N, Why, Advice string }
+type held struct {
+	Kind, N, Why string
+	Advice       advice.Advice
+}
 
 // quota is a budget that is partly used.
 type quota struct {
@@ -76,209 +151,217 @@ type quota struct {
 	Low, High             int // where the meter becomes yellow, and red
 }
 
+// figures is the counters since the start.
+type figures struct {
+	Reads, Hits, Waits, Errors, Open, TurnedOff string
+	Refreshes, Failed, Pushes, PushesRefused    string
+	Hosts                                       string
+	Endpoints                                   []endpoint
+}
+
 // endpoint is the calls to one path.
 type endpoint struct{ Path, Calls, Refused, Unreachable, Average string }
 
-// of returns v in the language of w.
-func (w *words) of(v *survey.Survey) *view {
-	p := &view{
-		words: w, Style: template.CSS(style), Release: v.Version,
-		Running: w.span(v.At.Sub(v.Began)), At: v.At.UTC().Format("2006-01-02 15:04:05 UTC"), Stamp: v.At.UTC().Format(time.RFC3339),
-		ReadCount: grouped(v.Socket.Reads), HitCount: grouped(v.Socket.Hits), WaitCount: grouped(v.Socket.Waits),
-		OpenCount: grouped(v.Socket.Open), TurnedCount: grouped(v.Socket.TurnedAway),
-		RefreshCount:       grouped(v.Refreshes.OK + v.Refreshes.Same + v.Refreshes.Failed),
-		RefreshFailedCount: grouped(v.Refreshes.Failed),
-		Refusing:           v.Store.Refusing,
-		Unread:             v.Loading,
+// base fills in what all pages have.
+func (w *words) base(s *snapshot, q query) *view {
+	v := &view{
+		words: w, Text: q.text, InFamily: q.family, Seq: s.seq, Release: s.Version, Title: "tokend",
+		Running: tick{Text: w.span(s.At.Sub(s.Began)), At: s.Began.Unix(), As: "up", ISO: s.Began.UTC().Format(time.RFC3339)},
+		At:      s.At.UTC().Format("2006-01-02 15:04:05 UTC"), Stamp: s.At.UTC().Format(time.RFC3339),
+		Home: query{}.values(w.Code), Total: grouped(len(s.rows)), Good: s.bad == 0 && !s.Store.Refusing, Loading: s.Loading,
 	}
-	for i := range v.Credentials {
-		c := &v.Credentials[i]
-		r := w.row(c, v.At)
-		var family, id string
-		family, id, r.Word = table(c.Name)
-		if n := len(p.Owners); n == 0 || p.Owners[n-1].ID != id || p.Owners[n-1].Family != w.Families[family] {
-			p.Owners = append(p.Owners, owner{Family: w.Families[family], ID: id})
-		}
-		last := &p.Owners[len(p.Owners)-1]
-		last.Rows = append(last.Rows, r)
+	if s.bad > 0 {
+		v.Bad = grouped(s.bad)
 	}
-	p.Bad = w.troubles(v)
-	p.Good = len(p.Bad) == 0 && !p.Refusing
-	w.customers(p, v)
-	w.numbers(p, v)
-	return p
+	if s.Store.Refusing {
+		v.Refusing = w.Language.Advise(advice.Disk, advice.Subject{})
+	}
+	return v
 }
 
-// table returns the account in whose table a credential is shown, and its name in that table. A
-// downstream corp's credential is in its app's table.
-func table(name string) (family, id, word string) {
-	account, word := path.Split(name)
-	account = strings.TrimSuffix(account, "/")
-	if strings.Count(account, "/") == 3 {
-		corp := path.Base(account)
-		account, word = path.Dir(account), corp+"/"+word
-	}
-	family, id, _ = strings.Cut(account, "/")
-	return family, id, word
+// page returns the link to the page of a credential.
+func (w *words) page(name string) string {
+	return "credential" + query{text: name}.values(w.Code)
 }
 
-// row returns a credential as of now.
-func (w *words) row(c *credential.Status, now time.Time) row {
-	r := row{
-		Name: c.Name, Word: path.Base(c.Name), State: c.State.String(), StateText: w.States[c.State.String()],
-		Fingerprint: c.Fingerprint, Error: c.LastError, Advice: w.Language.About(c).String(), Lost: !c.Durable,
+// overview fills in the first page, except the rows of credentials.
+func (w *words) overview(s *snapshot, q query, sel selection) *view {
+	v := w.base(s, q)
+	v.Here = q.values(w.Other)
+	w.top(v, s, q)
+	w.attention(v, s)
+	w.feed(v, s)
+	w.customers(v, s)
+	v.Quotas = w.quotas(s.quotas, 0)
+	v.Numbers = w.figures(s)
+	for _, word := range states() {
+		v.States = append(v.States, option{Value: word, Text: w.stateText(word), On: word == q.state})
 	}
-	if c.TTL > 0 {
-		r.Left = w.span(c.TTL)
+	match := 0
+	for i, f := range s.families {
+		v.Families = append(v.Families, w.family(f, q, sel.counts[i], sel.open[i]))
+		match += sel.counts[i]
 	}
-	// For pushed tickets, NextRefresh is an alarm.
-	if !c.NextRefresh.IsZero() && !c.Pushed {
-		r.Next = w.span(max(c.NextRefresh.Sub(now), 0))
-		r.NextAt = c.NextRefresh.Format(time.RFC3339)
+	if q.filters() {
+		v.Matching = fmt.Sprintf(w.Matches, grouped(match), grouped(len(s.rows)))
 	}
-	if !c.FetchedAt.IsZero() {
-		r.Fetched = c.FetchedAt.Format(time.RFC3339)
+	if sel.next != "" {
+		after := q
+		after.after = sel.next
+		v.NextLink, v.NextText = after.values(w.Code), fmt.Sprintf(w.Next, grouped(maxRows))
 	}
-	if c.ErrCode != 0 {
-		r.Code = strconv.Itoa(c.ErrCode)
-	}
-	if !c.ErrorAt.IsZero() {
-		r.Since = c.ErrorAt.Format("2006-01-02 15:04:05 UTC")
+	if !sel.first {
+		v.FirstLink = q.with(q.family).values(w.Code)
 	}
 	switch {
-	case c.LastError == "":
-	case !c.HoldUntil.IsZero():
-		r.Again = fmt.Sprintf(w.Again, w.span(max(c.HoldUntil.Sub(now), 0)))
-	case c.Held:
-		r.Again = w.NotAgain
+	case len(s.rows) == 0 && !s.Loading:
+		v.Empty = w.Nothing
+	case q.filters() && match == 0:
+		v.Empty = w.NoMatch
 	}
+	return v
+}
+
+// stateText returns the text of a state's word.
+func (w *words) stateText(state string) string { return cmp.Or(w.States[state], state) }
+
+// top fills in the totals.
+func (w *words) top(v *view, s *snapshot, q query) {
+	for _, state := range []credential.State{credential.Fresh, credential.Stale, credential.Expired, credential.Waiting, credential.Held, credential.Idle} {
+		word := state.String()
+		v.Tiles = append(v.Tiles, tile{State: word, Text: w.stateText(word), N: grouped(s.states[state]), Link: query{state: word}.values(w.Code), On: q.state == word})
+	}
+	for i := range s.tickets {
+		t := &s.tickets[i]
+		_, id, word := table(t.Name)
+		shown := ticket{Name: t.Name, Link: w.page(t.Name), ID: id, Kind: word, State: t.State.String(), StateText: w.stateText(t.State.String()), Age: w.ago(t.FetchedAt, s.At)}
+		if t.FetchedAt.IsZero() {
+			shown.Age.Text = w.NoTicket
+		}
+		v.TicketList = append(v.TicketList, shown)
+	}
+	// Those with trouble first, then the oldest.
+	slices.SortStableFunc(v.TicketList, func(a, b ticket) int {
+		return cmp.Or(cmp.Compare(btoi(a.State == "fresh"), btoi(b.State == "fresh")), cmp.Compare(a.Age.At, b.Age.At))
+	})
+	v.TicketList = v.TicketList[:min(len(v.TicketList), maxTickets)]
+	v.Warnings = w.quotas(s.quotas, warnAt)
+}
+
+const (
+	// maxTickets is how many pushed tickets are shown at the top.
+	maxTickets = 12
+
+	// warnAt is the used part of a quota, in percent, from which it is shown at the top.
+	warnAt = 80
+
+	// maxQuotas is how many quotas are shown.
+	maxQuotas = 20
+)
+
+func btoi(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// quotas returns the budgets of which at least percent is used, the most used first.
+func (w *words) quotas(all []credential.Quota, percent int) (shown []quota) {
+	for _, q := range all {
+		if q.Spent == 0 || q.Spent*100 < percent*q.Limit {
+			continue
+		}
+		shown = append(shown, quota{
+			Account: cmp.Or(q.Account, w.WeCom), Name: cmp.Or(w.Quotas[q.Word], q.Word), Within: fmt.Sprintf(w.Within, w.span(q.Window)),
+			Spent: q.Spent, Limit: q.Limit, Low: q.Limit / 2, High: q.Limit * 9 / 10,
+		})
+	}
+	slices.SortStableFunc(shown, func(a, b quota) int { return cmp.Compare(b.Spent*a.Limit, a.Spent*b.Limit) })
+	return shown[:min(len(shown), maxQuotas)]
+}
+
+// family returns the header of a family.
+func (w *words) family(f family, q query, match int, open bool) familyView {
+	v := familyView{
+		ID: "f-" + f.word, Word: f.word, Text: cmp.Or(w.Families[f.word], f.word), N: grouped(f.to - f.from), Open: open,
+		Link: q.with(f.word).values(w.Code),
+	}
+	if open && q.family == f.word {
+		v.Link = q.with("").values(w.Code)
+	}
+	if q.filters() {
+		v.Match = grouped(match)
+	}
+	for state, n := range f.states {
+		if word := credential.State(state).String(); n > 0 {
+			v.Counts = append(v.Counts, tile{State: word, Text: w.stateText(word), N: grouped(n)})
+		}
+	}
+	return v
+}
+
+// row returns a credential of the list as of now.
+func (w *words) row(c *credential.Status, user func(uint32) string, now time.Time) row {
+	_, _, word := table(c.Name)
+	r := row{
+		Words: w, ID: "c-" + c.Name, Name: c.Name, Link: w.page(c.Name), Word: word,
+		State: c.State.String(), StateText: w.stateText(c.State.String()),
+		Left: tick{Text: w.None}, Age: w.ago(c.FetchedAt, now), Next: w.in(c.NextRefresh, now),
+		Users: w.users(c.Readers, user, 2), Lost: !c.Durable,
+	}
+	if c.TTL > 0 {
+		r.Left = w.left(c.ExpiresAt, now)
+		r.From, r.Until = c.FetchedAt.Unix(), c.ExpiresAt.Unix()
+		r.Width = share(now.Sub(c.FetchedAt), c.ExpiresAt.Sub(c.FetchedAt))
+	}
+	if c.Pushed { // NextRefresh is an alarm
+		r.Next = tick{Text: w.None}
+	}
+	r.Error, r.ErrorFull = w.short(c), c.LastError
+	r.Key = fmt.Sprint(c.State, c.FetchedAt.Unix(), c.NextRefresh.Unix(), c.ErrCode, c.Failures, c.Durable)
 	return r
 }
 
-// urgency is the states that need attention, the most urgent first.
-var urgency = []credential.State{credential.Held, credential.Expired, credential.Waiting, credential.Stale}
+// share returns the remaining part of a life, in percent.
+func share(age, life time.Duration) int {
+	if life <= 0 {
+		return 0
+	}
+	return int(max(0, min(100, 100-100*age/life)))
+}
 
-// troubles returns what needs attention, the most urgent first. A credential that is unavailable
-// because of its parent is listed with the parent.
-func (w *words) troubles(v *survey.Survey) []row {
-	bad := map[string]*credential.Status{}
-	for i := range v.Credentials {
-		c := &v.Credentials[i]
-		if c.LastError != "" || !c.Durable || slices.Contains(urgency, c.State) {
-			bad[c.Name] = c
-		}
+// short returns the last error of c in a few words.
+func (w *words) short(c *credential.Status) string {
+	switch {
+	case c.LastError == "":
+		return ""
+	case c.ErrCode != 0:
+		return strings.TrimSpace(strconv.Itoa(c.ErrCode) + " " + w.Language.Meaning(c.Name, c.ErrCode))
 	}
-	also := map[string][]string{}
-	var roots []*credential.Status
-	for i := range v.Credentials {
-		c := bad[v.Credentials[i].Name]
-		if c == nil {
-			continue
-		}
-		root := c
-		for root.Durable && (root.Derived || root.State == credential.Waiting) && bad[root.Parent] != nil {
-			root = bad[root.Parent]
-		}
-		if root == c {
-			roots = append(roots, c)
-		} else {
-			also[root.Name] = append(also[root.Name], c.Name)
-		}
+	return w.Language.Title(advice.Of(c))
+}
+
+// users returns the users that have read a credential, the most frequent first, at most most.
+func (w *words) users(readers *credential.Readers, user func(uint32) string, most int) string {
+	if readers == nil {
+		return ""
 	}
-	slices.SortStableFunc(roots, func(a, b *credential.Status) int {
-		// As a uint, -1 is last.
-		return cmp.Compare(uint(slices.Index(urgency, a.State)), uint(slices.Index(urgency, b.State)))
+	all := readers.List()
+	slices.SortFunc(all, func(a, b credential.Reader) int {
+		return cmp.Or(cmp.Compare(b.Reads, a.Reads), cmp.Compare(a.UID, b.UID))
 	})
-	var rows []row
-	for _, c := range roots {
-		r := w.row(c, v.At)
-		r.Also = also[c.Name]
-		rows = append(rows, r)
-	}
-	return rows
-}
-
-// customers fills in the counts of customers' credentials, the holds and the quotas.
-func (w *words) customers(p *view, v *survey.Survey) {
-	for _, c := range v.Census.Customers {
-		shown := crowd{Platform: c.Platform, Kind: c.Kind}
-		for state, n := range c.States {
-			if n > 0 {
-				word := credential.State(state).String()
-				shown.Counts = append(shown.Counts, count{word, w.States[word], grouped(int64(n))})
-			}
+	var texts []string
+	for i, r := range all {
+		if i == most {
+			texts = append(texts, "+"+strconv.Itoa(len(all)-most))
+			break
 		}
-		p.Crowds = append(p.Crowds, shown)
-	}
-	for _, h := range v.Census.Holds {
-		if !slices.ContainsFunc(v.Census.Customers, func(c credential.CustomerStates) bool { return c.Kind == h.Kind }) {
-			continue // configured credentials have rows of their own
+		name := "…"
+		if !r.Rest {
+			name = user(r.UID)
 		}
-		p.Held = append(p.Held, held{h.Kind, grouped(int64(h.N)), w.why(h), w.remedy(h)})
+		texts = append(texts, name+" "+grouped(r.Reads))
 	}
-	for _, q := range v.Quotas {
-		if q.Spent == 0 {
-			continue
-		}
-		shown := quota{Account: q.Account, Name: w.Quotas[q.Word], Within: w.span(q.Window), Spent: q.Spent, Limit: q.Limit,
-			Low: q.Limit / 2, High: q.Limit * 9 / 10}
-		if shown.Account == "" {
-			shown.Account = w.WeCom
-		}
-		if shown.Name == "" {
-			shown.Name = q.Word
-		}
-		p.Quotas = append(p.Quotas, shown)
-	}
-	slices.SortStableFunc(p.Quotas, func(a, b quota) int { return cmp.Compare(b.Spent*a.Limit, a.Spent*b.Limit) })
-}
-
-// numbers fills in the counters since the start.
-func (w *words) numbers(p *view, v *survey.Survey) {
-	var failed, pushed int64
-	for _, e := range v.Socket.Errors {
-		failed += e.N
-	}
-	for _, k := range v.Pushes.Kinds {
-		pushed += k.N
-	}
-	p.ErrorCount, p.PushCount, p.PushRefusedCount = grouped(failed), grouped(pushed-v.Pushes.Failed), grouped(v.Pushes.Refused+v.Pushes.Failed)
-	for _, h := range v.Hosts {
-		if h.Used && !slices.Contains(p.Used, h.Name) {
-			p.Used = append(p.Used, h.Name)
-		}
-	}
-	for _, e := range v.Endpoints {
-		shown := endpoint{Path: e.Path, Calls: grouped(e.Calls()), Refused: grouped(e.Refused), Unreachable: grouped(e.Unreachable)}
-		if n := e.Calls(); n > 0 {
-			shown.Average = strconv.FormatInt((e.Took/time.Duration(n)).Milliseconds(), 10) + " ms"
-		}
-		p.Endpoints = append(p.Endpoints, shown)
-	}
-}
-
-// span returns d in its two largest units.
-func (w *words) span(d time.Duration) string {
-	units := [...]time.Duration{24 * time.Hour, time.Hour, time.Minute, time.Second}
-	d = d.Truncate(time.Second)
-	for i, unit := range units {
-		if d < unit && unit > time.Second {
-			continue
-		}
-		text := strconv.FormatInt(int64(d/unit), 10) + w.Units[i]
-		if rest := d % unit; i+1 < len(units) && rest >= units[i+1] {
-			text += " " + strconv.FormatInt(int64(rest/units[i+1]), 10) + w.Units[i+1]
-		}
-		return text
-	}
-	return ""
-}
-
-// grouped returns n with separated thousands.
-func grouped(n int64) string {
-	s := strconv.FormatInt(n, 10)
-	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
-		s = s[:i] + "\u202f" + s[i:]
-	}
-	return s
+	return strings.Join(texts, w.Comma)
 }

@@ -191,6 +191,7 @@
 //		engine.go       New, Run, Get, Reject, Refresh
 //		list.go         List, Watch
 //		report.go       Status, History, Stats, Census, and walks for metrics
+//		details.go      Details, Recent and Children, for the status page
 //
 // # Locks
 //

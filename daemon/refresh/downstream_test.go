@@ -354,7 +354,7 @@ func TestDownstreamIsNoCustomer(t *testing.T) {
 		if c := r.Census().Customers; len(c) != 0 {
 			t.Errorf("customers: got %v", c)
 		}
-		if all := r.Overview(); !slices.ContainsFunc(all, func(s credential.Status) bool {
+		if all := overview(r); !slices.ContainsFunc(all, func(s credential.Status) bool {
 			return s.Name == down && s.Parent == corpApp && s.Kind == "downstream_token"
 		}) {
 			t.Errorf("overview: got %v", all)

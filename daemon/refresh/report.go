@@ -130,37 +130,6 @@ func (e *Engine) Stats() []credential.Stat {
 	return stats
 }
 
-// Overview returns all there is to say of what the configuration gives, sorted by name; that of
-// customers is not among it, however many there are: see [Engine.Census]. Nothing is made by it,
-// and Readers are nil. It takes some microseconds for each credential.
-func (e *Engine) Overview() []credential.Status {
-	catalog := *e.catalog.Load()
-	names := slices.Sorted(catalog.Names()) // and not what is made of them, which is twenty times as large
-	all := make([]credential.Status, 0, len(names))
-	work := e.cfg.Throttle.Begin(e.base)
-	defer work.End()
-	for _, name := range names {
-		work.Pause()
-		spec, err := catalog.Lookup(name)
-		if err != nil {
-			continue // of no catalog's
-		}
-		en := e.index.get(name)
-		if en == nil {
-			en = e.newEntry(&spec) // which nobody has asked for, and nobody will find
-		}
-		en.mu.Lock()
-		gone := en.gone() != nil
-		s := e.statusLocked(en, &spec)
-		en.mu.Unlock()
-		if !gone { // by a reload, this moment
-			s.Readers = nil
-			all = append(all, s)
-		}
-	}
-	return all
-}
-
 // Census walks through all there is in memory and counts it. It takes some tenths of a microsecond
 // for each credential, and holds up no reader.
 func (e *Engine) Census() credential.Census {

@@ -15,10 +15,14 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// TestOverview holds that the overview has every configured name and no
-// customer's, says what STATUS would, and that looking makes nothing: no entry, and nobody who has
-// asked.
-func TestOverview(t *testing.T) {
+// overview returns the details of all configured credentials.
+func overview(r *rig) []credential.Status {
+	return r.Details(slices.Sorted((*r.catalog.Load()).Names()))
+}
+
+// TestDetails holds that the details have every configured name and no customer's, say what STATUS
+// says, and make no entry.
+func TestDetails(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform("wxa", "wxb")
 		c := p.catalog()
@@ -34,16 +38,13 @@ func TestOverview(t *testing.T) {
 		entries := r.index.len()
 
 		var names []string
-		for _, s := range r.Overview() {
+		for _, s := range overview(r) {
 			names = append(names, s.Name)
-			if s.Readers != nil {
-				t.Errorf("%s: its readers are handed out", s.Name)
-			}
 			want, err := r.Status(s.Name)
 			if err != nil {
 				t.Fatal(err)
 			}
-			want.Readers = nil
+			s.Readers, want.Readers = nil, nil
 			if s != want {
 				t.Errorf("%s:\ngot  %+v\nwant %+v", s.Name, s, want)
 			}
@@ -52,6 +53,9 @@ func TestOverview(t *testing.T) {
 		slices.Sort(want)
 		if !slices.Equal(names, want) {
 			t.Errorf("names:\ngot  %q\nwant %q", names, want)
+		}
+		if all := r.Details([]string{"open_platform/nobody/component_access_token", "open_platform/wxcomponent/wxa/access_token", "", app}); len(all) != 1 || all[0].Name != app {
+			t.Errorf("of names that are not configured: got %v", all)
 		}
 		if n := r.index.len(); n != entries {
 			t.Errorf("entries after a look: got %d, want %d", n, entries)
@@ -195,7 +199,7 @@ func TestSummaries(t *testing.T) {
 		w := r.Walk(t.Context())
 		defer w.Rest()
 		for range 3 {
-			statuses := r.Overview()
+			statuses := overview(r)
 			n := 0
 			for got := range w.Summaries {
 				i := slices.IndexFunc(statuses, func(s credential.Status) bool { return s.Name == got.Name })
@@ -224,6 +228,9 @@ func TestSummaries(t *testing.T) {
 			if n != len(statuses) || n < 5 {
 				t.Errorf("got %d, want %d", n, len(statuses))
 			}
+		}
+		if all := r.Details([]string{"open_platform/nobody/component_access_token", "open_platform/wxcomponent/wxa/access_token", "", app}); len(all) != 1 || all[0].Name != app {
+			t.Errorf("of names that are not configured: got %v", all)
 		}
 		if n := r.index.len(); n != entries {
 			t.Errorf("entries after a look: got %d, want %d", n, entries)

@@ -22,6 +22,9 @@ type names struct {
 	till time.Time // when all expires
 }
 
+// UserName returns the name of a user of this host, or the number if it has no printable name.
+func (s *Server) UserName(uid uint32) string { return s.audit.names.of(uid) }
+
 // of returns the name of uid, or the number if it has no name that a reply can contain.
 func (ns *names) of(uid uint32) string {
 	ns.mu.Lock()

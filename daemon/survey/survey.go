@@ -18,14 +18,10 @@ type Survey struct {
 	Loaded  time.Time // when the current configuration was read
 	Loading bool      // the store is still being read: not all credentials are known yet
 
-	// Credentials are the configured credentials, sorted by name, without customers' credentials.
-	// Only the status page gets them and Quotas.
-	Credentials []credential.Status
-
-	// Summaries yields the same credentials with fewer fields. Asked then yields those that have
-	// been requested: the others have no times and no failures. EachQuota yields Quotas, with
-	// Spent if counted is set. All can be iterated repeatedly. Rest must be called before a wait
-	// and after the last iteration. Only metrics get these fields.
+	// Summaries yields the configured credentials, without customers' credentials. Asked then
+	// yields those that have been requested: the others have no times and no failures. EachQuota
+	// yields the quotas, with Spent if counted is set. All can be iterated repeatedly. Rest must be
+	// called before a wait and after the last iteration.
 	Summaries iter.Seq[*credential.Summary]
 	Asked     iter.Seq[*credential.Summary]
 	EachQuota func(counted bool) iter.Seq[*credential.Quota]
@@ -37,7 +33,6 @@ type Survey struct {
 	// Census may be older than the rest: by seconds with ten thousand customers, by half a minute
 	// with more.
 	Census credential.Census
-	Quotas []credential.Quota
 
 	Refreshes credential.Refreshes
 	Endpoints []credential.Endpoint // sorted by path

@@ -16,7 +16,7 @@ import (
 func testPages(p Page) map[string]Page {
 	return map[string]Page{
 		"/": func(_ context.Context, ask Ask) (View, error) {
-			return View{Type: "text/html; charset=utf-8", Language: "en", Policy: "default-src 'self'", Body: []byte("lang=" + ask.Language + " accept=" + ask.Accept)}, nil
+			return View{Type: "text/html; charset=utf-8", Language: "en", Policy: "default-src 'self'", Body: []byte("lang=" + ask.Values.Get("lang") + " accept=" + ask.Accept)}, nil
 		},
 		"/metrics": p,
 	}

@@ -1,9 +1,14 @@
 package web
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
+	"errors"
 	"io"
 	"net/http"
+	"net/url"
+	"strings"
 )
 
 // Page renders a page about the daemon. It may be called concurrently. An error is an internal
@@ -12,8 +17,8 @@ type Page func(ctx context.Context, ask Ask) (View, error)
 
 // Ask is what a browser requests. It is untrusted.
 type Ask struct {
-	Language string // the lang of the query; "" if there is none
-	Accept   string // the Accept-Language header
+	Values url.Values // the query
+	Accept string     // the Accept-Language header
 }
 
 // View is a rendered page. It contains no secrets.
@@ -22,10 +27,15 @@ type View struct {
 	Language string // its Content-Language; "" if it has none
 	Policy   string // its Content-Security-Policy; "" forbids everything
 	Body     []byte
+	Missing  bool // Body reports that there is no such page
 
 	// Write, if not nil, writes the body instead of Body, for bodies too large for memory. It is
 	// called at most once. An error is an internal fault unless it comes from w.
 	Write func(w io.Writer) error
+
+	// Events, if not nil, sends events instead of Body, until ctx ends or send fails. It is called
+	// at most once. ctx ends when the client disconnects and when the server stops.
+	Events func(ctx context.Context, send func(data []byte) error) error
 }
 
 // maxViews is how many pages are rendered at once. One takes some milliseconds, and some MB with
@@ -34,7 +44,7 @@ const maxViews = 2
 
 // page answers with p if the client may see it.
 func (s *Server) page(w http.ResponseWriter, r *http.Request, p Page) {
-	ask := Ask{Language: r.URL.Query().Get("lang"), Accept: r.Header.Get("Accept-Language")}
+	ask := Ask{Values: r.URL.Query(), Accept: r.Header.Get("Accept-Language")}
 	if no := s.unseen(r); no.status != 0 {
 		if no.status == http.StatusForbidden {
 			no.hint = s.hint(w, ask)
@@ -70,11 +80,47 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request, p Page) {
 	}
 	h.Set("Content-Security-Policy", view.Policy)
 	speak(w, view.Language)
-	if view.Write != nil {
+	switch {
+	case view.Events != nil:
+		s.events(w, r, view)
+	case view.Write != nil:
 		s.stream(w, r, view)
-		return
+	case view.Missing:
+		writeAs(w, http.StatusNotFound, view.Type, compressed(w, r, view.Body))
+	default:
+		writeAs(w, http.StatusOK, view.Type, compressed(w, r, view.Body))
 	}
-	writeAs(w, http.StatusOK, view.Type, view.Body)
+}
+
+// minCompressed is the size in bytes from which a page is compressed.
+const minCompressed = 4 << 10
+
+// compressed returns body as the client accepts it, and sets the header for it. Pages contain no
+// secrets, so their compressed size reveals none.
+func compressed(w http.ResponseWriter, r *http.Request, body []byte) []byte {
+	w.Header().Add("Vary", "Accept-Encoding")
+	if len(body) < minCompressed || !accepts(r.Header.Get("Accept-Encoding"), "gzip") {
+		return body
+	}
+	var b bytes.Buffer
+	z, _ := gzip.NewWriterLevel(&b, gzip.BestSpeed) // fails for an invalid level only
+	_, err := z.Write(body)
+	if err = errors.Join(err, z.Close()); err != nil {
+		return body // a buffer does not fail
+	}
+	w.Header().Set("Content-Encoding", "gzip")
+	return b.Bytes()
+}
+
+// accepts reports whether an Accept-Encoding header lists a coding without refusing it.
+func accepts(header, coding string) bool {
+	for part := range strings.SplitSeq(header, ",") {
+		name, quality, _ := strings.Cut(part, ";")
+		if strings.EqualFold(strings.TrimSpace(name), coding) {
+			return strings.Trim(strings.TrimPrefix(strings.TrimSpace(quality), "q="), "0.") != "" || quality == ""
+		}
+	}
+	return false
 }
 
 // hint returns the text for clients that may not see the page, and sets its language.
@@ -91,6 +137,6 @@ func (s *Server) hint(w http.ResponseWriter, ask Ask) string {
 func speak(w http.ResponseWriter, language string) {
 	if language != "" {
 		w.Header().Set("Content-Language", language)
-		w.Header().Set("Vary", "Accept-Language")
+		w.Header().Add("Vary", "Accept-Language")
 	}
 }

@@ -23,13 +23,16 @@ type Server struct {
 	cfg Config
 	log hclog.Logger
 
-	refusals refusals
-	budget   budget         // for bodies that are not genuine
-	large    chan struct{}  // a slot for each large body in memory
-	attempts chan struct{}  // a slot for each active call of the inbox
-	views    chan struct{}  // a slot for each page being rendered
-	streams  chan struct{}  // a slot for each page being written while it is rendered
-	work     sync.WaitGroup // active calls and pages
+	refusals  refusals
+	budget    budget          // for bodies that are not genuine
+	large     chan struct{}   // a slot for each large body in memory
+	attempts  chan struct{}   // a slot for each active call of the inbox
+	views     chan struct{}   // a slot for each page being rendered
+	streams   chan struct{}   // a slot for each page being written while it is rendered
+	followers chan struct{}   // a slot for each client that receives events
+	stopping  context.Context // ends when a stop begins
+	stop      func()
+	work      sync.WaitGroup // active calls and pages
 
 	monitors atomic.Pointer[Monitors]
 	userOf   func(remote, local netip.AddrPort) (uid uint32, err error)
@@ -38,14 +41,18 @@ type Server struct {
 // New returns a server that passes pushes to cfg.Inbox.
 func New(cfg Config) *Server {
 	cfg = cfg.complete()
+	stopping, stop := context.WithCancel(context.Background())
 	return &Server{
-		cfg:      cfg,
-		log:      cfg.Logger,
-		large:    make(chan struct{}, maxLarge),
-		attempts: make(chan struct{}, maxAttempts),
-		views:    make(chan struct{}, maxViews),
-		streams:  make(chan struct{}, maxStreams),
-		userOf:   userOf,
+		followers: make(chan struct{}, maxEvents),
+		stopping:  stopping,
+		stop:      stop,
+		cfg:       cfg,
+		log:       cfg.Logger,
+		large:     make(chan struct{}, maxLarge),
+		attempts:  make(chan struct{}, maxAttempts),
+		views:     make(chan struct{}, maxViews),
+		streams:   make(chan struct{}, maxStreams),
+		userOf:    userOf,
 	}
 }
 
@@ -65,6 +72,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	var stopper sync.WaitGroup
 	stopper.Go(func() {
 		<-ctx.Done()
+		s.stop()
 		_ = ln.Close()
 		srv.SetKeepAlivesEnabled(false)
 		conns.dismiss()

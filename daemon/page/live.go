@@ -1,0 +1,164 @@
+package page
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+
+	"tokend/daemon/credential"
+)
+
+// followEvery is the time between two looks at the daemon for an open page. A client gets at most
+// one update in that time.
+const followEvery = time.Second
+
+// heartbeats is the number of looks without a change after which an empty update is sent, so that a
+// client that has left is noticed.
+const heartbeats = 15
+
+// update is the parts of a page that have changed: HTML by the id of its element.
+type update struct {
+	At    string            `json:"at"`
+	Title string            `json:"title"`
+	Parts map[string]string `json:"parts"`
+}
+
+// follower is an open page.
+type follower struct {
+	page  *Page
+	words *words
+	query query
+	name  string // of the credential whose page it is; "" for the first page
+
+	seq   int64 // of the snapshot that the client has seen
+	parts map[string]string
+	rows  map[string]credential.Summary
+	names []string // of the rows that are shown
+}
+
+// Follow sends the parts of the page that ask names whenever they have changed, at most once a
+// second, until ctx ends or send fails. An empty update keeps the connection alive.
+func (p *Page) Follow(ctx context.Context, ask Ask, send func([]byte) error) error {
+	f := &follower{page: p, words: wordsFor(ask.Values.Get("lang"), ask.Accept), query: queryOf(ask.Values), parts: map[string]string{}}
+	if ask.Values.Get("page") == "credential" {
+		f.name = f.query.text
+	}
+	f.seq, _ = strconv.ParseInt(ask.Values.Get("seq"), 10, 64)
+	tick := time.NewTicker(followEvery)
+	defer tick.Stop()
+	quiet := 0
+	for {
+		u, err := f.look(ctx)
+		if err != nil {
+			return err
+		}
+		if quiet++; len(u.Parts) > 0 || quiet >= heartbeats {
+			quiet = 0
+			data, err := json.Marshal(u)
+			if err == nil {
+				err = send(data)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// look returns what has changed since the last look.
+func (f *follower) look(ctx context.Context) (update, error) {
+	s := f.page.snapshots.get(ctx)
+	u := update{Parts: map[string]string{}}
+	if ctx.Err() != nil || s.seq == f.seq {
+		return u, nil
+	}
+	first := len(f.parts) == 0
+	f.seq = s.seq
+	var err error
+	if f.name != "" {
+		err = f.credential(ctx, s, &u)
+	} else {
+		err = f.overview(s, &u, first)
+	}
+	return u, err
+}
+
+// part adds a part of the page if it has changed.
+func (f *follower) part(u *update, id, template string, v any) error {
+	var b bytes.Buffer
+	if err := f.page.template.ExecuteTemplate(&b, template, v); err != nil {
+		return fmt.Errorf("render the status page: %w", err)
+	}
+	if text := b.String(); f.parts[id] != text {
+		f.parts[id], u.Parts[id] = text, text
+	}
+	return nil
+}
+
+func (f *follower) credential(ctx context.Context, s *snapshot, u *update) error {
+	v := f.words.base(s, f.query)
+	v.Detail = f.page.detail(ctx, f.words, s, f.name)
+	u.At, u.Title = v.At, title(v)
+	return f.part(u, "detail", "detail", v)
+}
+
+// title returns the title of the document.
+func title(v *view) string {
+	if v.Good {
+		return "✓ " + v.Title
+	}
+	return "! " + v.Title
+}
+
+func (f *follower) overview(s *snapshot, u *update, first bool) error {
+	sel := s.selects(f.query, func() {})
+	v := f.words.overview(s, f.query, sel)
+	u.At, u.Title = v.At, title(v)
+	for _, id := range []string{"verdict", "top", "attention", "feed"} {
+		if err := f.part(u, id, id, v); err != nil {
+			return err
+		}
+	}
+	for _, family := range v.Families {
+		if err := f.part(u, family.ID, "family", familyHead{v.words, family}); err != nil {
+			return err
+		}
+	}
+	// The rows that the client shows stay, even if they no longer match the filter.
+	if first {
+		f.names = sel.names
+	}
+	rows := make(map[string]credential.Summary, len(f.names))
+	var changed []string
+	for _, name := range f.names {
+		if r := s.row(name); r != nil {
+			rows[name] = *r
+			if before, known := f.rows[name]; !known || before != *r {
+				changed = append(changed, name)
+			}
+		}
+	}
+	f.rows = rows
+	for _, c := range f.page.source.Details(changed) {
+		var b bytes.Buffer
+		if err := f.page.row(&b, f.words, &c, s); err != nil {
+			return err
+		}
+		u.Parts["c-"+c.Name] = b.String()
+	}
+	return nil
+}
+
+// familyHead is the header of a family for the template.
+type familyHead struct {
+	*words
+	Family familyView
+}
