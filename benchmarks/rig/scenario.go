@@ -51,7 +51,7 @@ func Choose[T any](all []Scenario[T], list string) ([]Scenario[T], error) {
 const longest = 10 * time.Minute
 
 // Measure runs scenarios and prints their rows to stdout, and progress to stderr. A scenario that
-// fails has a row that says so.
+// fails gets a row with its error.
 func Measure[T any](ctx context.Context, r *Rig, of T, scenarios []Scenario[T], stdout, stderr io.Writer) error {
 	began := time.Now()
 	for _, s := range scenarios {
