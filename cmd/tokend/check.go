@@ -4,8 +4,6 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
-
-	"tokend/daemon/config"
 )
 
 func newCheck(env *environment) *cobra.Command {
@@ -22,9 +20,7 @@ all directories above them. When root runs it, it judges for the user of tokend.
 finding names the command that fixes it.`,
 		Args: takes(),
 		RunE: func(*cobra.Command, []string) error {
-			from := config.OSEnv()
-			from.Judge = judge(file)
-			c, err := loadConfigFor(file, from)
+			c, err := loadConfigFor(file, asDaemon(file))
 			if err != nil {
 				return err
 			}

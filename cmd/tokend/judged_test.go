@@ -20,11 +20,13 @@ func TestCheckJudgesForUnit(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	file, secret, state := filepath.Join(dir, "tokend.toml"), filepath.Join(dir, "wx.secret"), filepath.Join(dir, "state")
-	text := "socket = \"" + dir + "/s\"\nstate_dir = \"" + state + "\"\n[[official_account]]\napp_id = \"wx1\"\nsecret = { file = \"" + secret + "\" }\n"
-	unit := "#!/bin/sh\nprintf 'LoadState=loaded\\nUser=nobody\\nExecStart={ path=/usr/bin/tokend ; argv[]=/usr/bin/tokend serve --config " + file + " ; }\\n'\n"
+	text := "socket = \"" + dir + "/s\"\nstate_dir = \"" + state + "\"\n[[official_account]]\napp_id = \"wx1\"\nsecret = { file = \"" + secret + "\" }\n" +
+		"[[official_account]]\napp_id = \"wx2\"\nsecret = { credential = \"wx2\" }\n"
+	unit := "#!/bin/sh\n[ $1 = cat ] && printf '[Service]\\nLoadCredential=wx2:/none\\nLoadCredential=\\nLoadCredential=wx2:" + dir + "/wx2\\n' && exit\n" +
+		"printf 'LoadState=loaded\\nUser=nobody\\nExecStart={ path=/usr/bin/tokend ; argv[]=/usr/bin/tokend serve --config " + file + " ; }\\n'\n"
 	bin := filepath.Join(dir, "bin")
 	if err := errors.Join(os.Mkdir(bin, 0o755), os.WriteFile(filepath.Join(bin, "systemctl"), []byte(unit), 0o755), os.WriteFile(file, []byte(text), 0o600),
-		os.WriteFile(secret, []byte("canary\n"), 0o644), os.Chmod(secret, 0o666), os.Mkdir(state, 0o700), os.Chmod(dir, 0o777)); err != nil {
+		os.WriteFile(filepath.Join(dir, "wx2"), []byte("canary"), 0o600), os.WriteFile(secret, []byte("canary\n"), 0o644), os.Chmod(secret, 0o666), os.Mkdir(state, 0o700), os.Chmod(dir, 0o777)); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
@@ -50,14 +52,15 @@ func TestCheckJudgesForUnit(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	nobody := judge(file).User
+	nobody := asDaemon(file).Judge.User
 	if nobody.Name != "nobody" {
 		t.Fatalf("judged for %+v", nobody)
 	}
 	check(2, "DIR/tokend.toml: every user can write to the directory DIR: chmod o-w DIR",
 		"DIR/tokend.toml:1: socket: every user can write to the directory DIR: chmod o-w DIR",
 		"DIR/tokend.toml:2: state_dir: DIR/state belongs to user root, not to nobody: chown -R nobody:"+nobody.Group+" DIR/state",
-		"DIR/tokend.toml:5: [[official_account]] secret: every user can write DIR/wx.secret (mode 0666): chmod go-w DIR/wx.secret")
+		"DIR/tokend.toml:5: [[official_account]] secret: every user can write DIR/wx.secret (mode 0666): chmod go-w DIR/wx.secret",
+		"DIR/tokend.toml:8: [[official_account]] secret: every user can write to the directory DIR: chmod o-w DIR")
 	run(errors.Join(os.Chmod(dir, 0o755), os.Chmod(secret, 0o644), os.Chown(state, int(nobody.UID), int(nobody.GIDs[0]))))
 	check(2, "DIR/tokend.toml: user nobody cannot read DIR/tokend.toml (mode 0600, root:root): chgrp "+nobody.Group+" DIR/tokend.toml && chmod 640 DIR/tokend.toml")
 	run(errors.Join(os.Chown(file, 0, int(nobody.GIDs[0])), os.Chmod(file, 0o640)))

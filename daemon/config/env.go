@@ -14,14 +14,18 @@ import (
 	"tokend/daemon/permit"
 )
 
-// Env is everything that Load reads from the operating system. All fields but CredentialsDirectory
-// and Judge are required. [OSEnv] sets them.
+// Env is everything that Load reads from the operating system. All fields but
+// CredentialsDirectory, CredentialFiles and Judge are required. [OSEnv] sets them.
 type Env struct {
 	// LookupEnv returns an environment variable and whether it is set.
 	LookupEnv func(name string) (string, bool)
 
 	// CredentialsDirectory contains systemd's credentials; empty if there are none.
 	CredentialsDirectory string
+
+	// CredentialFiles are the files that systemd passes as credentials, by name. They are read if
+	// CredentialsDirectory is empty, by root outside of the unit.
+	CredentialFiles map[string]string
 
 	// Open opens a file for reading. It must not wait for the writer of a pipe.
 	Open func(path string) (fs.File, error)

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"tokend/daemon/permit"
 	"tokend/fetchers/secret"
 )
 
@@ -179,6 +180,9 @@ func (t *table) fromEnv(name string) ([]byte, error) {
 // out of the directory.
 func (t *table) fromCredential(name string) ([]byte, error) {
 	dir := t.env.CredentialsDirectory
+	if path := t.env.CredentialFiles[name]; dir == "" && path != "" {
+		return t.fromUnit(path)
+	}
 	if dir == "" {
 		return nil, fmt.Errorf("credential %q: there are none ($CREDENTIALS_DIRECTORY is not set; the unit needs LoadCredential=%s:...)", clip(name), clip(name))
 	}
@@ -194,6 +198,22 @@ func (t *table) fromCredential(name string) ([]byte, error) {
 	b, _, err := read(f, maxSecret+2)
 	if err != nil {
 		return nil, fmt.Errorf("credential %q: %w", clip(name), withoutPath(err))
+	}
+	return b, nil
+}
+
+// fromUnit reads the file of a credential as systemd does, which passes its content to the daemon.
+func (t *table) fromUnit(path string) ([]byte, error) {
+	f, err := t.env.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	b, info, err := read(f, maxSecret+2)
+	if err != nil {
+		return nil, fmt.Errorf("file %s: %w", path, withoutPath(err))
+	}
+	if why := permit.Writable(path, info.Mode()); why != "" {
+		return nil, errors.New(why)
 	}
 	return b, nil
 }
