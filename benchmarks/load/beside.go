@@ -91,8 +91,8 @@ type reads struct {
 	times      int // number of disturbing requests
 }
 
-// ratio returns the ratio of p99, disturbed to calm, each the median of the rounds. The median of the
-// rounds' ratios would vary more, since some calm rounds are disturbed by other programs.
+// ratio returns the ratio of p99, disturbed to calm, each the median of the rounds. The median of
+// the rounds' ratios would vary more, since some calm rounds are disturbed by other programs.
 func (r *reads) ratio() float64 { return middle(r.busy, p99) / middle(r.calm, p99) }
 
 // quiet is ratio for the quietest quarter of the rounds.

@@ -38,12 +38,12 @@ func TestCheckJudgesForUnit(t *testing.T) {
 			t.Errorf("exit status %d, want %d", got, code)
 		}
 		said := strings.ReplaceAll(strings.TrimSuffix(stderr.String(), "hint: fix them, then: tokend check --config "+file+"\n"), dir, "DIR")
-		want := ""
+		var want strings.Builder
 		for _, line := range wants {
-			want += "tokend: " + line + "\n"
+			want.WriteString("tokend: " + line + "\n")
 		}
-		if said != want {
-			t.Errorf("\n got %s\nwant %s", said, want)
+		if said != want.String() {
+			t.Errorf("\n got %s\nwant %s", said, want.String())
 		}
 	}
 	run := func(err error) {

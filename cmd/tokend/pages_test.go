@@ -188,7 +188,9 @@ func TestPageCommands(t *testing.T) {
 				}
 				cmd := exec.CommandContext(t.Context(), args[0], args[1:]...)
 				cmd.Env = append(os.Environ(), "TOKEND_SOCKET="+s.conf.Socket())
-				if out, err := cmd.CombinedOutput(); err != nil {
+				out, err := cmd.CombinedOutput()
+				attention := args[1] == "status" && len(args) == 2 && cmd.ProcessState.ExitCode() == exitFailed // no ticket has been pushed
+				if err != nil && !attention {
 					t.Errorf("%s: %s%v\n%s", page, line, err, out)
 				}
 				ran[args[1]] = true

@@ -71,7 +71,8 @@ func (e *Engine) statusLocked(en *entry, spec *Spec) credential.Status {
 	return s
 }
 
-// History returns the last refreshes of name, newest first, those of earlier runs too. Its error is a *credential.Error.
+// History returns the last refreshes of name, newest first, those of earlier runs too. Its error is
+// a *credential.Error.
 func (e *Engine) History(name string) ([]credential.Attempt, error) {
 	if err := e.ready(context.Background()); err != nil {
 		return nil, err
