@@ -38,7 +38,7 @@ With --json: an array with an object for each check.`,
 			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), a.timeout)
 			defer cancel()
-			c, mistakes := loadConfig(file)
+			c, mistakes := loadConfigFor(file, asDaemon(file))
 			socket := a.path()
 			if a.socket == "" && env.getenv("TOKEND_SOCKET") == "" && c != nil && socket == clientlib.DefaultSocket {
 				socket = c.Socket
