@@ -20,6 +20,7 @@ require (
 	github.com/prometheus/common v0.72.0
 	// The command line: flags anywhere, completion, suggestions: cmd/tokend.
 	github.com/spf13/cobra v1.10.2
+	github.com/spf13/pflag v1.0.9 // cobra's flags, to translate their help
 	// errgroup: goroutines that live and end together: daemon/.
 	golang.org/x/sync v0.24.0
 	// CLOCK_BOOTTIME, SO_PEERCRED, statfs, prctl: what package syscall lacks.
@@ -52,7 +53,6 @@ require (
 	github.com/munnerz/goautoneg v0.0.0-20191010083416-a7dc8b61c822 // indirect
 	github.com/prometheus/client_model v0.6.3 // indirect
 	github.com/prometheus/procfs v0.22.0 // indirect
-	github.com/spf13/pflag v1.0.9 // indirect
 	go.opentelemetry.io/auto/sdk v1.2.1 // indirect
 	go.opentelemetry.io/otel v1.41.0 // indirect
 	go.opentelemetry.io/otel/metric v1.41.0 // indirect

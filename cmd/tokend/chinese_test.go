@@ -73,9 +73,10 @@ func chineseTexts(t *testing.T) map[string]string {
 		add(page, summary)
 	}
 	span := regexp.MustCompile(`%s(\p{Han})`) // a verb that ends in a Chinese word
+	option := regexp.MustCompile(`--[a-z-]+`)
 	literals := 0
 	var names []string
-	for _, dir := range []string{"daemon/advice", "daemon/page", "fetchers", "cmd/tokend/demo"} {
+	for _, dir := range []string{"daemon/advice", "daemon/page", "fetchers", "cmd/tokend/demo", "cmd/tokend/doctor", "cmd/tokend"} {
 		found, err := filepath.Glob(filepath.Join(repository, dir, "*.go"))
 		if err != nil {
 			t.Fatal(err)
@@ -94,7 +95,7 @@ func chineseTexts(t *testing.T) map[string]string {
 		ast.Inspect(file, func(n ast.Node) bool {
 			if lit, ok := n.(*ast.BasicLit); ok && lit.Kind == token.STRING {
 				if text, err := strconv.Unquote(lit.Value); err == nil && han.MatchString(text) {
-					texts[files.Position(lit.Pos()).String()] = span.ReplaceAllString(text, "$1")
+					texts[files.Position(lit.Pos()).String()] = span.ReplaceAllString(codeSpan.ReplaceAllString(option.ReplaceAllString(text, "0"), "0"), "$1")
 					literals++
 				}
 			}

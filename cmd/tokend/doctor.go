@@ -49,7 +49,7 @@ With --json: an array with an object for each check.`,
 			d := &doctor.Doctor{
 				File: file, Config: c, Mistakes: mistakes, Client: client, Socket: socket, Version: version(),
 				Message:  func(err error) string { return message(wrapped(err)) },
-				Hint:     func(err error) string { return hint(wrapped(err)) },
+				Hint:     func(err error) string { return env.saying(hint(wrapped(err))) },
 				Exit:     func(err error) int { return status(wrapped(err)) },
 				Language: env.language(), Getenv: env.getenv, Ask: ask, Unit: doctor.SystemdUnit,
 			}

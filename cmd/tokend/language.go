@@ -3,7 +3,14 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"maps"
+	"regexp"
+	"slices"
 	"strings"
+	"sync"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"tokend/daemon/advice"
 )
@@ -24,12 +31,90 @@ func (env *environment) locale(category string) string {
 	return cmp.Or(env.getenv("LC_ALL"), env.getenv(category), env.getenv("LANG"))
 }
 
-// say returns a text in the user's language. The table chinese has the translations.
+// say returns a text in the user's language. The tables chinese and helpInChinese have the
+// translations.
 func (env *environment) say(english string) string {
 	if env.language() == advice.Chinese {
-		return cmp.Or(chinese[english], english)
+		return cmp.Or(chinese[english], helpInChinese[english], english)
 	}
 	return english
+}
+
+// saying returns a text that was formatted in English, such as a hint, in the user's language.
+func (env *environment) saying(english string) string {
+	if text := env.say(english); text != english || env.language() != advice.Chinese {
+		return text
+	}
+	for _, f := range formats() {
+		if m := f.pattern.FindStringSubmatch(english); m != nil {
+			text := f.chinese
+			for _, part := range m[1:] {
+				text = verb.ReplaceAllLiteralString(text[:nextVerb(text)], part) + text[nextVerb(text):]
+			}
+			return text
+		}
+	}
+	return english
+}
+
+// format is a text with verbs in both languages, whose verbs have the same order.
+type format struct {
+	pattern *regexp.Regexp
+	chinese string
+}
+
+var verb = regexp.MustCompile(`%[sdq]`)
+
+// nextVerb returns the end of the first verb in text.
+func nextVerb(text string) int {
+	if at := verb.FindStringIndex(text); at != nil {
+		return at[1]
+	}
+	return len(text)
+}
+
+// formats returns the texts of the table chinese that have verbs, the longest first.
+var formats = sync.OnceValue(func() (all []format) {
+	keys := slices.SortedFunc(maps.Keys(chinese), func(a, b string) int { return cmp.Or(len(b)-len(a), cmp.Compare(a, b)) })
+	for _, key := range keys {
+		if parts := verb.Split(key, -1); len(parts) > 1 {
+			for i := range parts {
+				parts[i] = regexp.QuoteMeta(parts[i])
+			}
+			all = append(all, format{regexp.MustCompile("^" + strings.Join(parts, "(.+)") + "$"), chinese[key]})
+		}
+	}
+	return all
+})
+
+// localize puts the help of root and its commands into the user's language.
+func (env *environment) localize(root *cobra.Command) {
+	if env.language() != advice.Chinese {
+		return
+	}
+	for _, g := range root.Groups() {
+		g.Title = env.say(g.Title)
+	}
+	root.SetUsageTemplate(strings.NewReplacer(
+		"Usage:", "用法：", "Aliases:", "别名：", "Examples:", "示例：", "Available Commands:", "命令：", "Additional Commands:", "其他命令：",
+		"Global Flags:", "全局选项：", "Flags:", "选项：", "Additional help topics:", "其他帮助：",
+		`Use "{{.CommandPath}} [command] --help" for more information about a command.`, `单个命令的帮助：{{.CommandPath}} [command] --help`,
+	).Replace(root.UsageTemplate()))
+	for _, c := range append(root.Commands(), root) {
+		c.Short, c.Long = env.say(c.Short), env.say(c.Long)
+		c.InitDefaultHelpFlag()
+		c.InitDefaultVersionFlag()
+		c.Flags().VisitAll(func(f *pflag.Flag) {
+			switch f.Name {
+			case "help":
+				f.Usage = "显示帮助"
+			case "version":
+				f.Usage = "打印版本"
+			default:
+				f.Usage = env.say(f.Usage)
+			}
+		})
+	}
 }
 
 // amount returns a number of things: "1 value", "2 values".

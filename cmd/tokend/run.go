@@ -36,6 +36,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdin i
 	if help, _, err := root.Find([]string{"help"}); err == nil {
 		help.Args = helpIsThere
 	}
+	env.localize(root)
 	root.SetArgs(args)
 	root.SetIn(stdin)
 	root.SetOut(stdout)
@@ -75,7 +76,7 @@ func report(env *environment, w io.Writer, err error) {
 		}
 	}
 	if h := hint(err); h != "" {
-		fmt.Fprintf(w, env.say("hint: %s\n"), h)
+		fmt.Fprintf(w, env.say("hint: %s\n"), env.saying(h))
 	}
 }
 
