@@ -18,7 +18,7 @@ func (e *Engine) Details(names []string) []credential.Status {
 	for _, name := range names {
 		work.Pause()
 		spec, err := catalog.Lookup(name)
-		if err != nil || !given(&spec) {
+		if err != nil || !ofConfiguration(&spec) {
 			continue
 		}
 		en := e.index.get(name)
@@ -36,8 +36,8 @@ func (e *Engine) Details(names []string) []credential.Status {
 	return all
 }
 
-// given reports whether the configuration gives the credential of spec: it is not a customer's.
-func given(spec *Spec) bool {
+// ofConfiguration reports whether the configuration gives the credential of spec: it is not a customer's.
+func ofConfiguration(spec *Spec) bool {
 	return !spec.Policy.Grant && (!spec.Policy.Lapses || spec.Policy.Configured)
 }
 
