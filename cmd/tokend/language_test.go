@@ -126,7 +126,7 @@ func method(names ...string) func(ast.Node) []ast.Expr {
 	}
 }
 
-// TestTextsInChinese holds that every text that is said, and every hint, has a translation.
+// TestTextsInChinese holds that every text of the CLI, and every hint, has a translation.
 func TestTextsInChinese(t *testing.T) {
 	said := literals(t, ".", method("say", "sayf"))
 	for text, at := range said {

@@ -216,12 +216,3 @@ func shorten(text string, n int) string {
 	half := (n - 1) / 2
 	return string(runes[:n-1-half]) + "~" + string(runes[len(runes)-half:])
 }
-
-// since returns how long ago a time of the protocol was, or "" for none.
-func since(at string) string {
-	t, err := time.Parse(time.RFC3339, at)
-	if err != nil {
-		return ""
-	}
-	return duration(max(time.Since(t), 0))
-}

@@ -161,7 +161,7 @@ func newFake(n int, at time.Time) *fakeSource {
 		add("official_account/wx1a2b3c4d5e6f7081/jsapi_ticket", "jsapi_ticket", credential.Status{Listing: credential.Listing{State: credential.Fresh}, Parent: "official_account/wx1a2b3c4d5e6f7081/access_token"})
 	default:
 		for i := 0; len(f.all) < n-12; i++ {
-			id := fmt.Sprintf("wx%016x", 0x1a2b3c4d5e6f7000+i*4099)
+			id := fmt.Sprintf("wx%016x", 0x1a2b3c4d5e6f7000+uint64(i)*4099)
 			c := fresh
 			switch {
 			case i%97 == 13:

@@ -36,7 +36,8 @@ func (e *Engine) Details(names []string) []credential.Status {
 	return all
 }
 
-// ofConfiguration reports whether the configuration gives the credential of spec: it is not a customer's.
+// ofConfiguration reports whether the configuration gives the credential of spec: it is not a
+// customer's.
 func ofConfiguration(spec *Spec) bool {
 	return !spec.Policy.Grant && (!spec.Policy.Lapses || spec.Policy.Configured)
 }
