@@ -103,12 +103,16 @@ func (s *surveyor) look() survey.Survey {
 		Loaded:     time.Unix(0, s.loaded.Load()),
 		Census:     s.count(),
 		Refreshes:  s.engine.Refreshes(),
+		Durations:  s.engine.Durations(),
 		Endpoints:  s.calls.Endpoints(),
 		Hosts:      s.up.Load().Hosts(),
 		Socket:     s.server.Counts(),
 		Store:      s.store.Stats(),
 		Pushes:     s.pushes(),
 		LogDropped: s.logDropped(),
+	}
+	if at := s.saved.Load(); at != 0 {
+		v.Backup = time.Unix(at, 0)
 	}
 	select {
 	case <-s.engine.Loaded():
@@ -133,6 +137,7 @@ func (s *surveyor) pushes() (p survey.Pushes) {
 			p.Refused = stat.Value
 		}
 	}
+	p.RefusedFor = s.inbox.Refusals().N
 	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
 		p.Kinds = append(p.Kinds, survey.Push{Kind: kind, N: kinds[kind]})
 	}

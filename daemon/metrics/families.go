@@ -26,6 +26,9 @@ func (t *text) daemon(v *survey.Survey) {
 	t.gauge("build_info", "1, with the version of tokend.").add(1, label{"goversion", runtime.Version()}, label{"version", v.Version})
 	t.gauge("config_loaded_timestamp_seconds", "When the current configuration was read.").timestamp(v.Loaded)
 	t.counter("log_dropped_total", "Log lines dropped because the reader of the log was too slow or had exited.").count(v.LogDropped)
+	if !v.Backup.IsZero() {
+		t.gauge("last_backup_timestamp_seconds", "When the last complete backup was sent.").timestamp(v.Backup)
+	}
 	t.gauge("loading", "1 while tokend reads its store after a start: counts are incomplete then.").add(number(v.Loading))
 }
 
@@ -34,11 +37,11 @@ func (t *text) daemon(v *survey.Survey) {
 // skipped.
 func (t *text) credentials(v *survey.Survey) {
 	var sum totals
-	states := t.gauge("credential_state", "1 for the current state of a configured credential.")
+	states := t.gauge("credential_state", "1 for the current state of a configured credential, 0 for the other states.")
 	each(t, v.Summaries, func(c *credential.Summary) {
 		sum.add(c)
 		if v.Named {
-			states.count(1, label{"kind", c.Kind}, label{"name", c.Name}, label{"state", c.State.String()})
+			states.set(int(c.State), stateValues, label{"kind", c.Kind}, label{"name", c.Name})
 		}
 	})
 	if v.Named {
@@ -46,6 +49,14 @@ func (t *text) credentials(v *survey.Survey) {
 	}
 	t.totals(&sum)
 }
+
+// stateValues are the samples of each state.
+var stateValues = func() (all []setValue) {
+	for state := range credential.StateCount {
+		all = append(all, newSetValue("state", credential.State(state).String()))
+	}
+	return all
+}()
 
 // named writes the series of configured credentials, except their states. Credentials that were
 // never requested have none.
@@ -136,6 +147,11 @@ func (t *text) upstream(v *survey.Survey) {
 	refreshes.count(v.Refreshes.OK, label{"outcome", "ok"})
 	refreshes.count(v.Refreshes.Same, label{"outcome", "same"})
 	refreshes.count(v.Refreshes.Failed, label{"outcome", "failed"})
+	took := t.family("refresh_duration_seconds", "histogram", "The duration of refreshes by kind, successful or not.")
+	for i := range v.Durations {
+		h := &v.Durations[i]
+		took.histogram(h.Buckets, h.N, h.Took, label{"kind", h.Kind})
+	}
 	calls := t.counter("upstream_calls_total", "Calls to WeChat by result: success (ok), an errcode (refused), no valid response (unreachable).")
 	for i := range v.Endpoints {
 		e := &v.Endpoints[i]
@@ -155,17 +171,10 @@ func (t *text) upstream(v *survey.Survey) {
 	for _, h := range v.Hosts {
 		hosts.add(number(h.Used), label{"api", h.API}, label{"host", h.Name})
 	}
-	took := t.family("upstream_call_duration_seconds", "histogram", "The duration of calls to WeChat.")
+	duration := t.family("upstream_call_duration_seconds", "histogram", "The duration of calls to WeChat.")
 	for i := range v.Endpoints {
 		e := &v.Endpoints[i]
-		which, sum := label{"endpoint", e.Path}, int64(0)
-		for i, bound := range credential.Buckets {
-			sum += e.Buckets[i]
-			took.part("_bucket", float64(sum), which, label{"le", string(appendFloat(nil, bound.Seconds()))})
-		}
-		took.part("_bucket", float64(e.Calls()), which, label{"le", "+Inf"})
-		took.part("_sum", e.Took.Seconds(), which)
-		took.part("_count", float64(e.Calls()), which)
+		duration.histogram(e.Buckets, e.Calls(), e.Took, label{"endpoint", e.Path})
 	}
 }
 
@@ -177,7 +186,10 @@ func (t *text) pushes(v *survey.Survey) {
 	}
 	t.counter("pushes_failed_total", "Genuine pushes that could not be stored.").count(v.Pushes.Failed)
 	t.counter("pushes_previous_total", "Genuine pushes that only the previous token or key opened.").count(v.Pushes.Previous)
-	t.counter("pushes_refused_total", "Pushes with a wrong form, signature or receiver.").count(v.Pushes.Refused)
+	refused := t.counter("pushes_refused_total", "Refused pushes by reason.")
+	for why, n := range v.Pushes.RefusedFor {
+		refused.count(n, label{"reason", credential.Refusal(why).String()})
+	}
 }
 
 // socket writes the metrics of connections and requests.
@@ -186,9 +198,15 @@ func (t *text) socket(v *survey.Survey) {
 	t.gauge("connections", "Open connections to the socket.").add(float64(c.Open))
 	t.counter("connections_total", "Connections to the socket, including refused ones.").count(c.Connections)
 	t.counter("connections_turned_away_total", "Connections to the socket that were refused because a limit was reached.").count(c.TurnedAway)
-	requests := t.counter("requests_total", "Requests.")
+	errors := map[string]int64{} // by verb
+	for _, e := range c.Errors {
+		errors[e.Verb] += e.N
+	}
+	requests := t.counter("requests_total", "Requests by verb and outcome.")
 	for _, r := range c.Requests {
-		requests.count(r.N, label{"verb", r.Verb})
+		n := min(errors[r.Verb], r.N)
+		requests.count(r.N-n, label{"outcome", "ok"}, label{"verb", r.Verb})
+		requests.count(n, label{"outcome", "error"}, label{"verb", r.Verb})
 	}
 	failed := t.counter("request_errors_total", "Error replies; the verb is none for malformed requests and refused connections.")
 	for _, e := range c.Errors {

@@ -42,6 +42,10 @@ func summaries() []*credential.Summary {
 		},
 		{Name: "official_account/wx0123/jsapi_ticket", Kind: "ticket", State: credential.Idle, Durable: true},
 		{
+			Name: "open_platform/wxcomponent/component_verify_ticket", Kind: "component_verify_ticket", State: credential.Fresh,
+			FetchedAt: at.Add(-5 * time.Minute), ExpiresAt: at.Add(12 * time.Hour), Durable: true,
+		},
+		{
 			Name: "work/ww0123/1000002/access_token", Kind: "corp_token", State: credential.Held, Durable: true,
 			ErrCode: 60020, Failures: 3, NextRefresh: at.Add(time.Minute),
 		},
@@ -96,7 +100,7 @@ func example() survey.Survey {
 			Codes:   []credential.Code{{ErrCode: 0, N: 1}, {ErrCode: 60020, N: 4}},
 			Buckets: [len(credential.Buckets)]int64{1, 2, 3, 20, 4, 3, 1, 1, 1, 0},
 		}},
-		Pushes: survey.Pushes{Kinds: []survey.Push{{Kind: "component_verify_ticket", N: 6}}, Failed: 1, Refused: 3, Previous: 2},
+		Pushes: survey.Pushes{Kinds: []survey.Push{{Kind: "component_verify_ticket", N: 6}}, Failed: 1, Refused: 3, RefusedFor: [credential.RefusalCount]int64{2, 0, 1}, Previous: 2},
 		Hosts: []credential.Host{
 			{API: "weixin", Name: "api.weixin.qq.com"}, {API: "weixin", Name: "api2.weixin.qq.com", Used: true},
 			{API: "work", Name: "qyapi.weixin.qq.com", Used: true},
@@ -107,6 +111,8 @@ func example() survey.Survey {
 			Errors:   []server.Errors{{Code: "BAD_REQUEST", N: 2}, {Verb: "GET", Code: "DENIED", N: 1}},
 		},
 		LogDropped: 5,
+		Backup:     at.Add(-2 * time.Hour),
+		Durations:  []credential.Durations{{Kind: "corp_token", N: 36, Took: 9 * time.Second, Buckets: [len(credential.Buckets)]int64{1, 2, 3, 20, 4, 3, 1, 1, 1, 0}}},
 		Store:      store.Stats{Commits: 40, Puts: 55, Failed: 2, Took: 8 * time.Millisecond, Journaled: 3, JournalFailed: 1, Refusing: true, Pending: 2, Missing: 1},
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"time"
 	"unicode/utf8"
+
+	"tokend/daemon/credential"
 )
 
 // text writes metrics in Prometheus' text format, version 0.0.4. It buffers at most one chunk of
@@ -21,14 +23,15 @@ type text struct {
 	rest func() // called before a write that may take long
 	slow bool   // the last write took long
 	b    []byte // lines not yet written to w
+	head []byte // reused by set
 	err  error  // the first error: of w, or an invalid label
 }
 
 // chunk is the size of a write to w, in bytes.
 const chunk = 64 << 10
 
-// spare is the buffer's capacity beyond chunk, for the last line of a chunk, in bytes.
-const spare = 2 << 10
+// spare is the buffer's capacity beyond chunk, for the last lines of a chunk, in bytes.
+const spare = 4 << 10
 
 // quick is the maximum time of a write to a client that keeps up. A rest before each such write
 // would use a quarter more processor time.
@@ -96,8 +99,48 @@ func (f *family) part(suffix string, value float64, labels ...label) {
 	f.of.b = append(appendFloat(f.of.b, value), '\n')
 }
 
-// begin writes a sample up to its value.
-func (f *family) begin(suffix string, labels []label) {
+// histogram adds the parts of a histogram of n durations.
+func (f *family) histogram(buckets [len(credential.Buckets)]int64, n int64, took time.Duration, which label) {
+	sum := int64(0)
+	for i, bound := range credential.Buckets {
+		sum += buckets[i]
+		f.part("_bucket", float64(sum), which, label{"le", string(appendFloat(nil, bound.Seconds()))})
+	}
+	f.part("_bucket", float64(n), which, label{"le", "+Inf"})
+	f.part("_sum", took.Seconds(), which)
+	f.part("_count", float64(n), which)
+}
+
+// setValue is the end of a sample whose last label has a value of a set: for 0 and for 1.
+type setValue [2]string
+
+func newSetValue(name, value string) setValue {
+	end := `,` + name + `="` + value + `"} `
+	return setValue{end + "0\n", end + "1\n"}
+}
+
+// set adds a sample for each of values, with 1 for the current one and 0 for the others. The
+// samples share all labels but the last, which values have. Most samples of a scrape are of sets:
+// each is two copies.
+func (f *family) set(current int, values []setValue, labels ...label) {
+	t := f.of
+	from := f.begin("", labels)
+	t.b = t.b[:len(t.b)-len("} ")]
+	t.head = append(t.head[:0], t.b[from:]...)
+	for i := range values {
+		if i > 0 {
+			t.b = append(t.b, t.head...)
+		}
+		one := 0
+		if i == current {
+			one = 1
+		}
+		t.b = append(t.b, values[i][one]...)
+	}
+}
+
+// begin writes a sample up to its value, and returns where in the buffer the sample begins.
+func (f *family) begin(suffix string, labels []label) (from int) {
 	if len(f.of.b) >= chunk {
 		f.of.flush()
 	}
@@ -108,6 +151,7 @@ func (f *family) begin(suffix string, labels []label) {
 		b = append(append(appendEscaped(b, f.help, false), "\n# TYPE "...), f.name...)
 		b = append(append(append(b, ' '), f.kind...), '\n')
 	}
+	from = len(b)
 	b = append(append(b, f.name...), suffix...)
 	for i, l := range labels {
 		between := byte(',')
@@ -128,6 +172,7 @@ func (f *family) begin(suffix string, labels []label) {
 		b = append(b, '}')
 	}
 	f.of.b = append(b, ' ')
+	return from
 }
 
 // timestamp adds a sample that is a time, with a resolution of 1 ms.

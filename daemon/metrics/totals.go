@@ -17,6 +17,8 @@ type totals struct {
 	failing map[failure]int
 	ends    map[group]time.Time // the earliest expiry of a failing credential
 
+	pushed []push // of platforms and suites that have got a ticket
+
 	valued, scheduled, undurable bool // whether a credential has a value, is scheduled, is undurable
 
 	last  group // the group of count, a cache of the last lookup
@@ -32,7 +34,19 @@ type failure struct {
 	errcode int
 }
 
+// push is when the newest ticket of an owner arrived.
+type push struct {
+	owner string
+	at    time.Time
+}
+
+// pushedKinds are the kinds that WeChat pushes.
+var pushedKinds = [...]string{"component_verify_ticket", "suite_ticket"}
+
 func (s *totals) add(c *credential.Summary) {
+	if (c.Kind == pushedKinds[0] || c.Kind == pushedKinds[1]) && !c.FetchedAt.IsZero() {
+		s.pushed = append(s.pushed, push{credential.OwnerOf(c.Name), c.FetchedAt})
+	}
 	family, _, _ := strings.Cut(c.Name, "/")
 	h := group{family, c.Kind}
 	if s.states == nil {
@@ -68,6 +82,10 @@ func (t *text) totals(s *totals) {
 		for state, n := range s.states[h] {
 			all.count(int64(n), label{"family", h.family}, label{"kind", h.kind}, label{"state", credential.State(state).String()})
 		}
+	}
+	pushes := t.gauge("last_push_timestamp_seconds", "When the newest ticket of a platform or suite arrived.")
+	for _, p := range s.pushed {
+		pushes.timestamp(p.at, label{"owner", p.owner})
 	}
 	failing := t.gauge("credentials_failing", "The number of configured credentials whose last refresh failed, by errcode.")
 	for _, f := range slices.SortedFunc(maps.Keys(s.failing), func(a, b failure) int {

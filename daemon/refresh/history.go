@@ -7,6 +7,7 @@ import (
 
 	"tokend/daemon/clock"
 	"tokend/daemon/credential"
+	"tokend/daemon/policy"
 	"tokend/fetchers/secret"
 )
 
@@ -193,11 +194,25 @@ func (en *entry) repeatedLocked(now Instant) bool {
 // counts is what the engine has done since it was made.
 type counts struct {
 	fetches, rejects, renewed, repeated, failed atomic.Int64
+
+	mu   sync.Mutex
+	took map[*policy.Policy]*credential.Durations // by kind
 }
 
-// refreshed counts a refresh by its outcome.
-func (c *counts) refreshed(outcome string) {
-	switch outcome {
+// refreshed counts a refresh by its kind and outcome.
+func (c *counts) refreshed(p *policy.Policy, a *credential.Attempt) {
+	c.mu.Lock()
+	h := c.took[p]
+	if h == nil {
+		if c.took == nil {
+			c.took = map[*policy.Policy]*credential.Durations{}
+		}
+		h = &credential.Durations{Kind: p.Word}
+		c.took[p] = h
+	}
+	h.Add(a.Took)
+	c.mu.Unlock()
+	switch a.Outcome {
 	case "ok":
 		c.renewed.Add(1)
 	case "same":

@@ -51,7 +51,7 @@ func (x *fetch) land() {
 	if refused != nil {
 		e.unsaved.add(en)
 	}
-	e.counts.refreshed(x.attempt.Outcome)
+	e.counts.refreshed(x.spec.Policy, &x.attempt)
 	x.logSuccess(after, same, was.failed(), now)
 	e.wakeChildren(en.name)
 	e.succeeded(e.host(x.spec), was)
@@ -132,7 +132,7 @@ func (x *fetch) handOver() {
 		was = nil // it continues
 	}
 	en.mu.Unlock()
-	e.counts.refreshed(x.attempt.Outcome)
+	e.counts.refreshed(x.spec.Policy, &x.attempt)
 	got := x.got
 	x.flight.finish(&cached{text: got.text, issued: got.sent, end: got.sent.Add(got.life), life: got.life}, nil)
 	e.succeeded(e.host(x.spec), was)
@@ -157,7 +157,7 @@ func (x *fetch) fail(err error) {
 	}
 	x.keepHold(v)
 	gone := x.conclude(&v, err)
-	x.engine.counts.refreshed(x.attempt.Outcome)
+	x.engine.counts.refreshed(x.spec.Policy, &x.attempt)
 	x.flight.finish(nil, v.reply(gone, err))
 	if gone == nil {
 		x.engine.logFailure(x.en, v.hold, x.attempt, err, v.valid, v.now)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"iter"
+	"maps"
 	"slices"
 	"time"
 
@@ -95,6 +96,29 @@ func (e *Engine) History(name string) ([]credential.Attempt, error) {
 // Refreshes returns how many refreshes there were since the engine was made.
 func (e *Engine) Refreshes() credential.Refreshes {
 	return credential.Refreshes{OK: e.counts.renewed.Load(), Same: e.counts.repeated.Load(), Failed: e.counts.failed.Load()}
+}
+
+// Durations returns how long refreshes took, by kind.
+func (e *Engine) Durations() (all []credential.Durations) {
+	e.counts.mu.Lock()
+	byKind := map[string]*credential.Durations{} // some policies share a word
+	for _, h := range e.counts.took {
+		of := byKind[h.Kind]
+		if of == nil {
+			of = &credential.Durations{Kind: h.Kind}
+			byKind[h.Kind] = of
+		}
+		of.N += h.N
+		of.Took += h.Took
+		for i, n := range h.Buckets {
+			of.Buckets[i] += n
+		}
+	}
+	e.counts.mu.Unlock()
+	for _, kind := range slices.Sorted(maps.Keys(byKind)) {
+		all = append(all, *byKind[kind])
+	}
+	return all
 }
 
 // Stats returns the engine's counters and how many credentials stand where.

@@ -35,20 +35,26 @@ type Survey struct {
 	Census credential.Census
 
 	Refreshes credential.Refreshes
-	Endpoints []credential.Endpoint // sorted by path
-	Hosts     []credential.Host     // in the order of the configuration
+	Durations []credential.Durations // of refreshes, sorted by kind
+	Endpoints []credential.Endpoint  // sorted by path
+	Hosts     []credential.Host      // in the order of the configuration
 	Pushes    Pushes
 	Socket    server.Counts
 	Store     store.Stats
 
 	LogDropped int64 // log lines dropped
+
+	Backup time.Time // when the last complete backup was sent; zero for never
 }
 
 // Pushes counts WeChat's pushes.
 type Pushes struct {
 	Kinds   []Push // genuine pushes, sorted by kind
 	Failed  int64  // pushes of Kinds that could not be stored
-	Refused int64  // malformed, or with a wrong signature or receiver
+	Refused int64  // those that were refused
+
+	// RefusedFor is Refused by cause.
+	RefusedFor [credential.RefusalCount]int64
 
 	// Previous is the number of Kinds' pushes that only the previous token or key could open.
 	Previous int64
