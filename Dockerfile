@@ -5,7 +5,7 @@ FROM golang:1.26 AS build
 WORKDIR /src
 COPY . .
 ARG VERSION
-RUN git config --global --add safe.directory /src && VERSION=$VERSION packaging/rootfs /image
+RUN git config --global --add safe.directory /src && VERSION=$VERSION systemd/packaging/rootfs /image
 
 FROM scratch
 COPY --from=build /image /

@@ -47,11 +47,11 @@ build: ## build BINARY, static; VERSION=x.y.z: a release
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '-s -w $(STAMP)' -o $(BINARY) ./cmd/tokend
 
 package: ## build .deb and .rpm packages into dist; VERSION=x.y.z: of a release
-	packaging/build $(PACKAGE)
+	systemd/packaging/build $(PACKAGE)
 
 release: ## build packages, archives, SBOM and checksums into dist, signed with RELEASE_KEY; needs VERSION=x.y.z
 	@test -n "$(VERSION)" || { echo "which release? make release VERSION=x.y.z"; exit 1; }
-	GOTOOLCHAIN=$(TOOLCHAIN) packaging/release $(VERSION)
+	GOTOOLCHAIN=$(TOOLCHAIN) systemd/packaging/release $(VERSION)
 
 test: ## run the tests with the command that both READMEs show, and list the skipped ones
 	@test "$$(grep -c '^go test ' README.md)" = 1
@@ -122,10 +122,10 @@ boot: ## run the units under systemd (root; skipped on hosts that cannot)
 	done
 
 packages: ## build packages twice, lint them, and use them under systemd (root; skipped like boot)
-	@packaging/test-packages || { status=$$?; test $$status = 77 && echo "packages: SKIPPED, see above" || exit $$status; }
+	@systemd/packaging/test-packages || { status=$$?; test $$status = 77 && echo "packages: SKIPPED, see above" || exit $$status; }
 
 image: ## run the root file system of the container image (root; skipped like boot)
-	@packaging/test-image || { status=$$?; test $$status = 77 && echo "image: SKIPPED, see above" || exit $$status; }
+	@systemd/packaging/test-image || { status=$$?; test $$status = 77 && echo "image: SKIPPED, see above" || exit $$status; }
 
 check: ## run all checks and time each; fails if a test of docs/assurance.md is skipped
 	@for step in $(CHECKS); do \

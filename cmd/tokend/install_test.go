@@ -140,8 +140,8 @@ func TestInstallAtomic(t *testing.T) {
 // TestPackageUser holds that the rpm package creates the user of the unit before its files exist.
 func TestPackageUser(t *testing.T) {
 	lines := strings.Split(strings.TrimSpace(readText(t, "systemd/tokend.sysusers")), "\n")
-	if line := lines[len(lines)-1]; !strings.Contains(readText(t, "packaging/rpm/pre"), "\n"+line+"\n") {
-		t.Errorf("packaging/rpm/pre lacks %q", line)
+	if line := lines[len(lines)-1]; !strings.Contains(readText(t, "systemd/packaging/rpm/pre"), "\n"+line+"\n") {
+		t.Errorf("systemd/packaging/rpm/pre lacks %q", line)
 	}
 }
 
