@@ -146,7 +146,7 @@ func FuzzDecode(f *testing.F) {
 	for i, r := range samples() {
 		f.Add(i, r.Value)
 	}
-	tables := []Table{Credentials, Holds, Budgets, Grants, Codes, Keys}
+	tables := []Table{Credentials, Holds, Budgets, Grants, Codes, Keys, Histories}
 	f.Fuzz(func(t *testing.T, table int, value []byte) {
 		r := Record{Table: tables[uint(table)%uint(len(tables))], Key: "k", Value: value}
 		once, err := again(r)
