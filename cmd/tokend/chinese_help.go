@@ -129,8 +129,30 @@ CODE 写成 - 时从标准输入读取。请优先用 -，因为本机的每个�
 valid value, it fetches one, once for all waiting clients. With --ttl, the seconds that the value is
 still valid precede it.`: `打印凭据的值和换行。这个值此刻有效。如果 tokend 没有有效的值，就去获取，所有等待的客户端共用一次。
 加上 --ttl，先打印这个值剩余的秒数。`,
-	"print the remaining seconds and the value":             "打印剩余秒数和值",
-	"Show the last refreshes of a credential, newest first": "显示凭据最近的刷新记录，最新的在前",
+	"print the remaining seconds and the value":                "打印剩余秒数和值",
+	"Run a command with values in its environment or in files": "运行一个命令，通过环境变量或文件把值交给它",
+	`Get the value of each NAME once, then run COMMAND. With --env, the environment variable VAR holds the
+value. With --file, VAR holds the path of a file that contains the value and nothing else. The file
+has mode 0600 and is in a directory of its own, in memory if the host has /dev/shm. It is removed
+when COMMAND ends.
+
+Use it for commands that run for minutes. The values are not replaced while COMMAND runs: a service
+asks the socket for each call instead. A process that COMMAND leaves behind has no file.
+
+Signals are forwarded to COMMAND. The exit status is that of COMMAND, or 128+n if signal n killed it;
+126 if COMMAND cannot be executed, and 127 if it does not exist. If a value cannot be obtained,
+COMMAND is not started.`: `每个 NAME 的值获取一次，然后运行 COMMAND。用 --env 时，环境变量 VAR 是值；用 --file 时，
+VAR 是一个文件的路径，文件里只有这个值。文件权限 0600，放在单独的目录里，有 /dev/shm 时就在内存里。
+COMMAND 结束时删除。
+
+适合几分钟内结束的命令。COMMAND 运行期间不会更换值：长期运行的服务应当在每次调用前向套接字请求。
+COMMAND 留下的后台进程读不到文件。
+
+信号会转发给 COMMAND。退出码是 COMMAND 的退出码；被信号 n 终止时是 128+n；COMMAND 无法执行时是 126，
+不存在时是 127。只要有一个值得不到，就不启动 COMMAND。`,
+	"set the variable to the value, as `VAR=NAME`; may be repeated":                         "把变量设为值，写成 `VAR=NAME`；可以重复",
+	"set the variable to the path of a file with the value, as `VAR=NAME`; may be repeated": "把变量设为存有值的文件的路径，写成 `VAR=NAME`；可以重复",
+	"Show the last refreshes of a credential, newest first":                                 "显示凭据最近的刷新记录，最新的在前",
 	`Show the last refreshes of a credential, at most 20, newest first: time, cause and outcome. They
 survive a restart. RID is the request id that WeChat's support asks for.`: `显示凭据最近的刷新记录，最多 20 条，最新的在前：时间、原因和结果。重启后仍然保留。
 RID 是向微信反馈问题时需要的请求标识。`,

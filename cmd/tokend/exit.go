@@ -91,7 +91,11 @@ func message(err error) string {
 		if refusal.Message == notStarting {
 			return notStarting
 		}
-		return string(refusal.Code) + ": " + refusal.Message
+		text := string(refusal.Code) + ": " + refusal.Message
+		if named, ok := errors.AsType[*namedError](err); ok {
+			text = named.name + ": " + text
+		}
+		return text
 	}
 	if c, ok := errors.AsType[*configError](err); ok {
 		return c.text()

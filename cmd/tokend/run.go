@@ -113,14 +113,14 @@ For a demonstration without installation or account:   tokend demo`,
 		for _, c := range commands {
 			c.GroupID = group
 			c.DisableFlagsInUseLine = true
-			if name := c.Name(); name != "serve" && name != "demo" { // they stop a daemon
+			if name := c.Name(); name != "serve" && name != "demo" && name != "exec" { // they stop what they started
 				interruptible(c)
 			}
 			root.AddCommand(c)
 		}
 	}
 	add("daemon", newServe(env), newCheck(env), newReload(env), newDoctor(env))
-	add("ask", newGet(env), newReject(env), newRefresh(env), newSign(env), newList(env), newStatus(env), newHistory(env), newWatch(env))
+	add("ask", newGet(env), newExec(env), newReject(env), newRefresh(env), newSign(env), newList(env), newStatus(env), newHistory(env), newWatch(env))
 	add("give", newPut(env), newExchange(env), newImport(env))
 	add("keep", newBackup(env), newRestore(env), newRekey(env))
 	add("try", newSandbox(env), newDemo(env), newBench(env))
