@@ -105,7 +105,7 @@ func TestPages(t *testing.T) {
 		`tokend_pushes_total{kind="component_verify_ticket"} 1`,
 		`tokend_budget_limit{account="",budget="erroneous calls"} 1500`,
 		`tokend_budget_spent{account="",budget="erroneous calls"} 1`,
-		`tokend_requests_total{verb="GET"} [1-9][0-9]*`,
+		`tokend_requests_total{outcome="ok",verb="GET"} [1-9][0-9]*`,
 		`tokend_request_errors_total{code="UPSTREAM",verb="GET"} 1`,
 		`tokend_store_refusing 0`,
 		`tokend_store_writes_total [1-9][0-9]*`,
