@@ -97,6 +97,12 @@ func TestDoctorFindings(t *testing.T) {
 	if code != exitFailed { // of the first, credentials
 		t.Errorf("status %d", code)
 	}
+	// Held accounts are tried again, but WeChat allows a forced refresh every 30 s only.
+	s.diagnose("--ask")
+	calls := s.wechat.Total()
+	if s.diagnose("--ask"); s.wechat.Total() != calls {
+		t.Errorf("%d calls, want %d", s.wechat.Total(), calls)
+	}
 	all, _ = s.diagnose()
 	if f := find(all, "address", ""); f.Status != "failed" || f.Subject != "192.0.2.1" || !strings.Contains(f.Remedy, "192.0.2.1") {
 		t.Errorf("got %+v", f)
