@@ -23,6 +23,7 @@ var (
 		"tokend/fetchers/secret":       nil,
 		"tokend/fetchers/wechattest":   {"tokend/fetchers", "tokend/fetchers/secret"},
 		"tokend/daemon/clock":          nil,
+		"tokend/daemon/cluster/seal":   {"tokend/fetchers/secret"},
 		"tokend/daemon/credential":     {"tokend/fetchers", "tokend/fetchers/secret"},
 		"tokend/daemon/permit":         {"tokend/daemon/system"},
 		"tokend/daemon/policy":         {"tokend/daemon/quota"},
@@ -102,6 +103,8 @@ var (
 		{"tokend/daemon/refresh", []string{"tokend/daemon", "tokend/daemon/catalog"}},
 		{"tokend/daemon/catalog/catalogtest", nil}, // tests only
 		{"tokend/daemon", []string{"tokend/cmd/..."}},
+		{"go.etcd.io/...", nil},
+		{"tokend/daemon/cluster/...", []string{"tokend/daemon/cluster"}},
 		{"tokend/daemon/web", []string{"tokend/daemon"}},
 		{"tokend/daemon/metrics", []string{"tokend/daemon"}},
 		{"tokend/daemon/page", []string{"tokend/daemon"}},
@@ -111,6 +114,7 @@ var (
 
 	// socketless packages do not import net.
 	socketless = []string{"tokend/protocol", "tokend/daemon/catalog", "tokend/daemon/credential", "tokend/daemon/inbox", "tokend/daemon/policy", "tokend/daemon/quota", "tokend/daemon/refresh", "tokend/daemon/record", "tokend/daemon/clock",
+		"tokend/daemon/cluster/seal",
 		"tokend/daemon/store", "tokend/daemon/store/inplace", "tokend/daemon/store/journal", "tokend/daemon/store/memstore"}
 
 	// callless packages make no system calls of their own: sessions do not know how bytes arrive.
