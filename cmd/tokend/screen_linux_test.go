@@ -7,15 +7,55 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// terminal returns a terminal of that width, and a function that ends it and returns what was
+// screenText is what was written to a terminal.
+type screenText struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *screenText) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *screenText) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return strings.ReplaceAll(s.b.String(), "\r\n", "\n")
+}
+
+// await waits until text was written.
+func (s *screenText) await(t *testing.T, text string) {
+	t.Helper()
+	for began := time.Now(); !strings.Contains(s.String(), text); time.Sleep(2 * time.Millisecond) {
+		if time.Since(began) > longEnough {
+			t.Fatalf("%q is missing in\n%s", text, s.String())
+		}
+	}
+}
+
+// terminal returns a terminal of that width, and a function that closes it and returns what was
 // written to it.
 func terminal(t *testing.T, width int) (tty *os.File, end func() string) {
+	t.Helper()
+	tty, out, closeAll := watchedTerminal(t, width)
+	return tty, func() string {
+		closeAll()
+		return out.String()
+	}
+}
+
+// watchedTerminal returns a terminal of that width, what is written to it, and a function that
+// closes it and waits for all of that.
+func watchedTerminal(t *testing.T, width int) (tty *os.File, out *screenText, end func()) {
 	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
 	if err != nil {
@@ -34,17 +74,16 @@ func terminal(t *testing.T, width int) (tty *os.File, end func() string) {
 	if err := unix.IoctlSetWinsize(int(tty.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 40, Col: uint16(width)}); err != nil {
 		t.Fatal(err)
 	}
-	var out bytes.Buffer
+	out = new(screenText)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_, _ = io.Copy(&out, master) // ends with EIO after the last close of tty
+		_, _ = io.Copy(out, master) // ends with EIO after the last close of tty
 	}()
-	return tty, func() string {
+	return tty, out, func() {
 		_ = tty.Close()
 		<-done
 		_ = master.Close()
-		return strings.ReplaceAll(out.String(), "\r\n", "\n")
 	}
 }
 
@@ -94,23 +133,23 @@ func TestTerminal(t *testing.T) {
 func TestWatchOverview(t *testing.T) {
 	t.Parallel()
 	s := newPlatform(t)
-	tty, end := terminal(t, 100)
+	tty, shown, end := watchedTerminal(t, 100)
 	cmd := s.command("tokend", "status", "--watch")
 	cmd.Env = append(os.Environ(), "TOKEND_SOCKET="+s.conf.Socket(), "LC_ALL=C")
 	cmd.Stdout, cmd.Stderr = tty, tty
 	if err := startWithTest(cmd); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(refreshEvery / 4)
+	shown.await(t, "needs attention")
 	s.end(unix.SIGTERM)
-	time.Sleep(refreshEvery * 3 / 2)
+	shown.await(t, "no daemon at ")
 	_ = cmd.Process.Signal(os.Interrupt)
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("interrupted: %v", err)
 	}
-	out := end()
-	if n := strings.Count(out, clearScreen); n < 2 || !strings.Contains(out, "needs attention") || !strings.Contains(out, "no daemon at ") {
-		t.Errorf("drawn %d times:\n%s", n, out)
+	end()
+	if n := strings.Count(shown.String(), clearScreen); n < 2 {
+		t.Errorf("drawn %d times:\n%s", n, shown.String())
 	}
 }
 
