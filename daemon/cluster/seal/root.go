@@ -103,7 +103,8 @@ func cutVersion(b []byte) (version string, rest []byte, ok bool) {
 	if len(b) == 0 || int(b[0]) > len(b)-1 {
 		return "", nil, false
 	}
-	version, rest = string(b[1:1+b[0]]), b[1+b[0]:]
+	end := 1 + int(b[0])
+	version, rest = string(b[1:end]), b[end:]
 	if !plainVersion(version) {
 		return "", nil, false
 	}
