@@ -38,7 +38,7 @@ COMPLETER = $(BINARY)
 # Quick checks first, all tests last.
 CHECKS = format vet fix modules texts staticcheck systems build man units race fuzz demo boot packages image test
 
-.PHONY: help check faults bench-compare bench-load bench-docs package release install uninstall $(CHECKS) lint clean
+.PHONY: help check screenshots faults bench-compare bench-load bench-docs package release install uninstall $(CHECKS) lint clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 22
@@ -56,7 +56,7 @@ release: ## build packages, archives, SBOM and checksums into dist, signed with 
 test: ## run the tests with the command that both READMEs show, and list the skipped ones
 	@test "$$(grep -c '^go test ' README.md)" = 1
 	@test "$$(grep '^go test ' README.md)" = "$$(grep '^go test ' README.zh-CN.md)"
-	@command=$$(grep '^go test ' README.md); echo "$$command"; $(GO) run ./.ci/skips $(REQUIRE) $$command
+	@command=$$(grep '^go test ' README.md); echo "$$command"; AXE=$$(.ci/axe) $(GO) run ./.ci/skips $(REQUIRE) $$command
 
 race: ## run the tests shuffled, with the race detector
 	$(GO) test -race -shuffle=on -p 4 ./...
@@ -85,6 +85,15 @@ bench-docs: ## run bench-compare and update the figures in docs/
 	$(GO) run ./benchmarks/compare -out docs/benchmarks.json >bin/benchmarks.txt
 	@mv bin/benchmarks.txt docs/benchmarks.txt
 	$(GO) run ./benchmarks/plot docs/benchmarks.json docs
+
+screenshots: ## make the screenshots of the status page in docs/ (Chromium)
+	@mkdir -p bin/screenshots
+	$(GO) test ./daemon/page -count=1 -run '^TestScreenshots$$' -args -shots $(CURDIR)/bin/screenshots
+	cp bin/screenshots/300-all-1280-light-en.png docs/status.png
+	cp bin/screenshots/20000-family-1280-dark-en.png docs/status-family.png
+	cp bin/screenshots/300-one-1280-light-en.png docs/status-credential.png
+	cp bin/screenshots/300-all-1280-light-zh.png docs/zh/status.png
+	cp bin/screenshots/20000-all-390-dark-zh.png docs/zh/status-phone.png
 
 lint: format vet fix modules texts staticcheck systems man units ## run every check that executes no tests
 

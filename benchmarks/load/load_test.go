@@ -37,7 +37,7 @@ func TestDisturbances(t *testing.T) {
 	}
 	defer stop()
 	for name, disturb := range map[string]disturbance{
-		"watch": counted(0, watchOnce), "list": counted(time.Second, listOnce), "scrape": counted(0, scrapeOnce), "reload": counted(0, reloadOnce),
+		"watch": counted(0, watchOnce), "list": counted(time.Second, listOnce), "scrape": counted(0, scrapeOnce), "pages": followPages, "reload": counted(0, reloadOnce),
 		"import": counted(0, importer()), "put": writer(100), "connect": connector,
 	} {
 		n, err := 0, error(nil)

@@ -30,6 +30,7 @@ var scenarios = []rig.Scenario[*load]{
 	{Name: "watch", About: "reads beside 20 first WATCHes of 140 000 names", Run: (*load).watch},
 	{Name: "list", About: "reads beside a LIST of 140 000 names each second", Run: (*load).list},
 	{Name: "scrape", About: "reads beside a scrape of 10 000 accounts each second", Run: (*load).scrape},
+	{Name: "pages", About: "reads beside 10 open status pages of 20 000 accounts", Run: (*load).pages},
 	{Name: "metrics", About: "the cost of a scrape of 10 000 accounts", Run: (*load).metrics},
 	{Name: "memory", About: "memory a minute after 10 000 fetches", Run: (*load).memory},
 	{Name: "import", About: "reads beside an import of customers", Run: (*load).imports},

@@ -69,7 +69,7 @@ func (w *words) detail(c *credential.Status, past []credential.Attempt, parents,
 	} else {
 		d.add(w.NextRefresh, "", &r.Next, false)
 	}
-	d.add(w.Users, orNone(w.users(c.Readers, user, 20), w), nil, false)
+	d.add(w.Users, orNone(w.users(c.Readers, user, 20, true), w), nil, false)
 	d.add(w.Fingerprint, orNone(c.Fingerprint, w), nil, true)
 	d.add(w.Durable, yes[c.Durable], nil, false)
 	if c.Failures > 0 {

@@ -12,7 +12,7 @@
 // # Work
 //
 // All pages share one [snapshot] of the daemon, at most one a second, and less often if it takes
-// more than a hundredth of that time. Nothing is made while no page is open. A page that is open
+// more than a twentieth of that time. Nothing is made while no page is open. A page that is open
 // gets the parts that have changed ([Page.Follow]).
 //
 // The texts of both languages are in words.go. The advice about errors is in package advice.

@@ -76,17 +76,21 @@ func (p *Page) Follow(ctx context.Context, ask Ask, send func([]byte) error) err
 // look returns what has changed since the last look.
 func (f *follower) look(ctx context.Context) (update, error) {
 	s := f.page.snapshots.get(ctx)
-	u := update{Parts: map[string]string{}}
-	if ctx.Err() != nil || s.seq == f.seq {
+	u := update{At: stamp(s.At, f.words), Parts: map[string]string{}}
+	first := len(f.parts) == 0
+	if ctx.Err() != nil || s.seq == f.seq && !first {
 		return u, nil
 	}
-	first := len(f.parts) == 0
+	known := s.seq == f.seq // the client has all parts as they are now
 	f.seq = s.seq
 	var err error
 	if f.name != "" {
 		err = f.credential(ctx, s, &u)
 	} else {
-		err = f.overview(s, &u, first)
+		err = f.overview(ctx, s, &u, first, known)
+	}
+	if known {
+		clear(u.Parts)
 	}
 	return u, err
 }
@@ -106,7 +110,7 @@ func (f *follower) part(u *update, id, template string, v any) error {
 func (f *follower) credential(ctx context.Context, s *snapshot, u *update) error {
 	v := f.words.base(s, f.query)
 	v.Detail = f.page.detail(ctx, f.words, s, f.name)
-	u.At, u.Title = v.At, title(v)
+	u.Title = title(v)
 	return f.part(u, "detail", "detail", v)
 }
 
@@ -118,10 +122,12 @@ func title(v *view) string {
 	return "! " + v.Title
 }
 
-func (f *follower) overview(s *snapshot, u *update, first bool) error {
+// overview adds the parts of the first page. first reports that it is the first look, and known
+// that the client has all rows as they are now.
+func (f *follower) overview(ctx context.Context, s *snapshot, u *update, first, known bool) error {
 	sel := s.selects(f.query, func() {})
 	v := f.words.overview(s, f.query, sel)
-	u.At, u.Title = v.At, title(v)
+	u.Title = title(v)
 	for _, id := range []string{"verdict", "top", "attention", "feed"} {
 		if err := f.part(u, id, id, v); err != nil {
 			return err
@@ -141,13 +147,16 @@ func (f *follower) overview(s *snapshot, u *update, first bool) error {
 	for _, name := range f.names {
 		if r := s.row(name); r != nil {
 			rows[name] = *r
-			if before, known := f.rows[name]; !known || before != *r {
+			if before, ok := f.rows[name]; !known && (!ok || !same(&before, r)) {
 				changed = append(changed, name)
 			}
 		}
 	}
 	f.rows = rows
+	work := f.page.source.Begin(ctx)
+	defer work.End()
 	for _, c := range f.page.source.Details(changed) {
+		work.Pause()
 		var b bytes.Buffer
 		if err := f.page.row(&b, f.words, &c, s); err != nil {
 			return err

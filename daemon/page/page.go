@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"html/template"
+	"time"
 
 	"tokend/daemon/credential"
 )
@@ -38,7 +39,7 @@ func New(source Source) *Page {
 	}
 	return &Page{
 		source:    source,
-		snapshots: snapshots{source: source},
+		snapshots: snapshots{source: source, seq: time.Now().UnixMilli()}, // differs from those of an earlier daemon
 		template:  template.Must(template.New("page").Parse(markup)),
 		head:      template.HTML("<style>" + style + "</style>\n<script type=\"module\">" + script + "</script>"),
 		policy: "default-src 'none'; img-src data:; style-src " + hash(style) + "; script-src " + hash(script) +

@@ -16,7 +16,7 @@ const (
 	maxArticles = 12
 
 	// maxMembers is how many credentials are named in one article, of each list.
-	maxMembers = 8
+	maxMembers = 4
 )
 
 // attention fills in what needs attention.

@@ -1,13 +1,19 @@
 package page
 
 import (
+	"bytes"
+	"cmp"
 	"flag"
 	"fmt"
+	"image"
+	"image/color"
+	"image/png"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"strings"
+	"slices"
 	"testing"
 	"time"
 
@@ -16,8 +22,6 @@ import (
 
 // shots is a directory for screenshots.
 var shots = flag.String("shots", "", "write screenshots of the status page to a `DIRECTORY`")
-
-var shot = flag.Int("shot", 0, "")
 
 // serve serves the pages of a source as the daemon does.
 func serve(t *testing.T, f *fakeSource) (base string) {
@@ -58,39 +62,85 @@ func serve(t *testing.T, f *fakeSource) (base string) {
 	return srv.URL
 }
 
-// TestScreenshots writes the screenshots for the documentation.
+// TestScreenshots writes screenshots of all sizes, color schemes and languages, with few, some and
+// many credentials: of the first page, of a family, of what needs attention, and of one credential.
 func TestScreenshots(t *testing.T) {
 	if *shots == "" {
 		t.Skip("no -shots")
 	}
 	b := chromium.Start(t)
+	heights := map[int]int{390: 844, 1280: 900, 1920: 1080}
 	for _, n := range []int{3, 300, 20000} {
-		if *shot != 0 && n != *shot {
-			continue
-		}
 		base := serve(t, newFake(n, time.Now()))
-		for _, width := range []int{390, 1280, 1920} {
-			for _, scheme := range []string{"light", "dark"} {
-				for _, lang := range []string{"en", "zh"} {
-					tab := b.Open(width, map[int]int{390: 844, 1280: 900, 1920: 1080}[width], scheme)
-					tab.Go(base + "/?lang=" + lang)
-					tab.Until(`document.querySelector(".mode.live") !== null`)
-					name := filepath.Join(*shots, fmt.Sprintf("%d-%d-%s-%s.png", n, width, scheme, lang))
-					if err := os.WriteFile(name, tab.Screenshot(), 0o644); err != nil {
-						t.Fatal(err)
-					}
-					if faults := tab.Faults(); len(faults) > 0 {
-						t.Errorf("%s: %q", name, faults)
-					}
-					if n == 300 {
-						tab.Go(base + "/credential?q=official_account/wx1a2b3c4d5e704027/access_token&lang=" + lang)
-						if err := os.WriteFile(strings.Replace(name, "/300-", "/one-", 1), tab.Screenshot(), 0o644); err != nil {
+		paths := map[string]string{"all": "/?"}
+		if n == 300 {
+			paths["one"] = "/credential?q=official_account/wx1a2b3c4d5e704027/access_token&"
+		}
+		if n == 20000 {
+			paths["family"] = "/?family=official_account&"
+		}
+		for view, path := range paths {
+			for width, height := range heights {
+				for _, scheme := range []string{"light", "dark"} {
+					for _, lang := range []string{"en", "zh"} {
+						tab := b.Open(width, height, scheme)
+						tab.Go(base + path + "lang=" + lang)
+						tab.Until(`document.querySelector(".mode.live") !== null`)
+						if view == "family" {
+							tab.Eval(`document.querySelector("#list").scrollIntoView()`)
+						}
+						name := fmt.Sprintf("%d-%s-%d-%s-%s.png", n, view, width, scheme, lang)
+						if err := os.WriteFile(filepath.Join(*shots, name), smaller(t, tab.Screenshot()), 0o644); err != nil {
 							t.Fatal(err)
 						}
+						if faults := tab.Faults(); len(faults) > 0 {
+							t.Errorf("%s: %q", name, faults)
+						}
+						if got := tab.Eval(`document.documentElement.scrollWidth <= document.documentElement.clientWidth`); got != "true" {
+							t.Errorf("%s: wider than the window", name)
+						}
+						tab.Close()
 					}
-					tab.Go("about:blank")
 				}
 			}
 		}
 	}
+}
+
+// smaller returns a PNG with the 256 most frequent colors.
+func smaller(t *testing.T, b []byte) []byte {
+	t.Helper()
+	img, err := png.Decode(bytes.NewReader(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := map[color.RGBA]int{}
+	size := img.Bounds()
+	for y := range size.Dy() {
+		for x := range size.Dx() {
+			n[color.RGBAModel.Convert(img.At(x, y)).(color.RGBA)]++
+		}
+	}
+	colors := slices.SortedFunc(maps.Keys(n), func(a, b color.RGBA) int {
+		return cmp.Or(cmp.Compare(n[b], n[a]), cmp.Compare(fmt.Sprint(a), fmt.Sprint(b)))
+	})
+	var palette color.Palette
+	for _, c := range colors[:min(len(colors), 256)] {
+		palette = append(palette, c)
+	}
+	index := map[color.RGBA]uint8{}
+	for _, c := range colors {
+		index[c] = uint8(palette.Index(c))
+	}
+	few := image.NewPaletted(size, palette)
+	for y := range size.Dy() {
+		for x := range size.Dx() {
+			few.SetColorIndex(x, y, index[color.RGBAModel.Convert(img.At(x, y)).(color.RGBA)])
+		}
+	}
+	var out bytes.Buffer
+	if err := (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(&out, few); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
 }

@@ -17,8 +17,9 @@ const (
 	// snapshotEvery is the least time between two snapshots.
 	snapshotEvery = time.Second
 
-	// snapshotShare bounds the processor time of snapshots to a hundredth.
-	snapshotShare = 100
+	// snapshotShare bounds the time of snapshots to a twentieth. The throttle leaves half of that
+	// to others.
+	snapshotShare = 20
 
 	// quotasEvery is the time for which the quotas are reused: they are the largest part of a
 	// snapshot and change slowly.
@@ -35,7 +36,7 @@ const (
 type snapshot struct {
 	survey.Survey // without iterators
 
-	seq      int64
+	seq      int64                // differs from that of the snapshot before if something has changed
 	rows     []credential.Summary // sorted by name
 	place    map[string]int       // of each name in rows
 	states   [credential.StateCount]int
@@ -81,7 +82,9 @@ func (ss *snapshots) get(ctx context.Context) *snapshot {
 	if ctx.Err() != nil {
 		return s // incomplete, for a client that has left
 	}
-	ss.seq++
+	if last == nil || !last.alike(s) {
+		ss.seq++
+	}
 	s.seq = ss.seq
 	ss.last, ss.made = weak.Make(s), time.Now()
 	ss.took = ss.made.Sub(began)
@@ -181,6 +184,24 @@ func (s *snapshot) worst(names []string) []string {
 	}
 	return names
 }
+
+// alike reports whether a page of t shows what a page of s shows, besides times that run and the
+// figures since the start.
+func (s *snapshot) alike(t *snapshot) bool {
+	return slices.EqualFunc(s.rows, t.rows, func(a, b credential.Summary) bool { return same(&a, &b) }) &&
+		slices.EqualFunc(s.events, t.events, func(a, b credential.Event) bool { return a.Name == b.Name && a.At.Equal(b.At) }) &&
+		slices.Equal(s.quotas, t.quotas) && s.Store.Refusing == t.Store.Refusing && s.Loading == t.Loading
+}
+
+// same reports whether two summaries are of one credential in one condition.
+func same(a, b *credential.Summary) bool {
+	return a.Name == b.Name && a.State == b.State && a.ErrCode == b.ErrCode && a.Failures == b.Failures && a.Durable == b.Durable &&
+		near(a.FetchedAt, b.FetchedAt) && near(a.ExpiresAt, b.ExpiresAt) && near(a.NextRefresh, b.NextRefresh)
+}
+
+// near reports whether two times are one moment, converted twice from the clock that survives
+// suspend.
+func near(a, b time.Time) bool { return a.Sub(b).Abs() < 50*time.Millisecond }
 
 // row returns the summary of name, or nil.
 func (s *snapshot) row(name string) *credential.Summary {

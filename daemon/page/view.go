@@ -308,7 +308,7 @@ func (w *words) row(c *credential.Status, user func(uint32) string, now time.Tim
 		Words: w, ID: "c-" + c.Name, Name: c.Name, Link: w.page(c.Name), Word: word,
 		State: c.State.String(), StateText: w.stateText(c.State.String()),
 		Left: tick{Text: w.None}, Age: w.ago(c.FetchedAt, now), Next: w.in(c.NextRefresh, now),
-		Users: w.users(c.Readers, user, 2), Lost: !c.Durable,
+		Users: w.users(c.Readers, user, 2, false), Lost: !c.Durable,
 	}
 	if c.TTL > 0 {
 		r.Left = w.left(c.ExpiresAt, now)
@@ -343,7 +343,8 @@ func (w *words) short(c *credential.Status) string {
 }
 
 // users returns the users that have read a credential, the most frequent first, at most most.
-func (w *words) users(readers *credential.Readers, user func(uint32) string, most int) string {
+// counted adds how often each has.
+func (w *words) users(readers *credential.Readers, user func(uint32) string, most int, counted bool) string {
 	if readers == nil {
 		return ""
 	}
@@ -361,7 +362,10 @@ func (w *words) users(readers *credential.Readers, user func(uint32) string, mos
 		if !r.Rest {
 			name = user(r.UID)
 		}
-		texts = append(texts, name+" "+grouped(r.Reads))
+		if counted {
+			name += " " + grouped(r.Reads)
+		}
+		texts = append(texts, name)
 	}
 	return strings.Join(texts, w.Comma)
 }

@@ -11,6 +11,7 @@ import (
 // Tab is an open page.
 type Tab struct {
 	b       *Browser
+	target  string
 	session string
 
 	mu     sync.Mutex
@@ -31,7 +32,7 @@ func (b *Browser) Open(width, height int, scheme string) *Tab {
 	}
 	b.must("", "Target.createTarget", map[string]any{"url": "about:blank"}, &target)
 	b.must("", "Target.attachToTarget", map[string]any{"targetId": target.ID, "flatten": true}, &attached)
-	t := &Tab{b: b, session: attached.Session}
+	t := &Tab{b: b, target: target.ID, session: attached.Session}
 	b.mu.Lock()
 	b.tabs[t.session] = t
 	b.mu.Unlock()
@@ -41,6 +42,12 @@ func (b *Browser) Open(width, height int, scheme string) *Tab {
 	t.Resize(width, height)
 	t.must("Emulation.setEmulatedMedia", map[string]any{"features": []map[string]string{{"name": "prefers-color-scheme", "value": scheme}}}, nil)
 	return t
+}
+
+// Close closes the tab.
+func (t *Tab) Close() {
+	t.b.t.Helper()
+	t.b.must("", "Target.closeTarget", map[string]any{"targetId": t.target}, nil)
 }
 
 // must is call for a command that must succeed.
