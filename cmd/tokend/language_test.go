@@ -6,6 +6,7 @@ import (
 	"go/parser"
 	"go/token"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -116,10 +117,8 @@ func method(names ...string) func(ast.Node) []ast.Expr {
 			return nil
 		}
 		if sel, ok := call.Fun.(*ast.SelectorExpr); ok {
-			for _, name := range names {
-				if sel.Sel.Name == name {
-					return call.Args[:1]
-				}
+			if slices.Contains(names, sel.Sel.Name) {
+				return call.Args[:1]
 			}
 		}
 		return nil

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -40,12 +41,7 @@ func TestDashboard(t *testing.T) {
 		}
 	}
 	has := func(metric, label string) bool {
-		for _, l := range labels[metric] {
-			if l == label {
-				return true
-			}
-		}
-		return false
+		return slices.Contains(labels[metric], label)
 	}
 	ids := map[int]bool{}
 	for _, p := range dashboard.Panels {

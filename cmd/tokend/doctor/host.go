@@ -10,6 +10,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	_ "tokend/daemon/system" // which says why this cannot be built on other systems
 )
 
 // configuration reports the mistakes in the configuration, which include secret files that cannot
