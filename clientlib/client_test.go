@@ -102,6 +102,23 @@ func TestMalformedReplies(t *testing.T) {
 	}
 }
 
+// TestUnknownCodes holds that the code of a later version becomes a code that callers know.
+func TestUnknownCodes(t *testing.T) {
+	for reply, want := range map[string]Error{
+		"ERR TOMORROW - a person must act\n": {Code: ErrInternal, RetryAfter: Never, Message: "TOMORROW: a person must act"},
+		"ERR TOMORROW 5 not now\n":           {Code: ErrUnavailable, RetryAfter: 5 * time.Second, Message: "TOMORROW: not now"},
+		"ERR TOMORROW 0 not now\n":           {Code: ErrUnavailable, RetryAfter: 0, Message: "TOMORROW: not now"},
+		"ERR REAUTH - authorize again\n":     {Code: ErrReauth, RetryAfter: Never, Message: "authorize again"},
+	} {
+		transports(t, func(t *testing.T, connect func(*fakeDaemon) *Client) {
+			_, err := connect(&fakeDaemon{serve: always(reply)}).Get(t.Context(), tokenName)
+			if got, ok := errors.AsType[*Error](err); !ok || *got != want {
+				t.Errorf("%q: got %v, want %v", reply, err, &want)
+			}
+		})
+	}
+}
+
 // TestMalformedSubmitReplies holds that malformed replies to EXCHANGE and IMPORT are refused.
 func TestMalformedSubmitReplies(t *testing.T) {
 	for _, reply := range []string{"OK 1\n", "OK a/b\n", "OK 700 500 0\n", "OK s3cr3t\n"} {

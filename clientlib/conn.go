@@ -74,7 +74,8 @@ func (cn *conn) reply() (fields string, err error) {
 	if err != nil {
 		return "", err
 	}
-	return protocol.ParseReply(line)
+	fields, err = protocol.ParseReply(line)
+	return fields, known(err)
 }
 
 // readLine reads one line and returns it without its LF. An error loses no received bytes: the next

@@ -31,7 +31,7 @@ func (c *Client) dial(ctx context.Context) (*conn, error) {
 		case err == nil:
 			return newConn(nc), nil
 		case errors.Is(err, syscall.ENOENT), errors.Is(err, syscall.ECONNREFUSED):
-			return nil, fmt.Errorf("%w (%w)", ErrNoDaemon, err)
+			return nil, fmt.Errorf("%w (%w): %s", ErrNoDaemon, err, c.remedy())
 		case !errors.Is(err, syscall.EAGAIN):
 			return nil, err
 		}
@@ -41,6 +41,14 @@ func (c *Client) dial(ctx context.Context) (*conn, error) {
 		case <-time.After(pause):
 		}
 	}
+}
+
+// remedy says what to do if no daemon listens. The error of package net names the path.
+func (c *Client) remedy() string {
+	if c.DialContext != nil {
+		return "start tokend"
+	}
+	return "start it with systemctl start tokend, or set $TOKEND_SOCKET to its path"
 }
 
 func (c *Client) connect(ctx context.Context) (net.Conn, error) {

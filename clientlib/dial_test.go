@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -17,6 +18,8 @@ func TestNoDaemon(t *testing.T) {
 	c := &Client{Socket: path}
 	if err := c.Ping(t.Context()); !errors.Is(err, ErrNoDaemon) || !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("no socket: error is %v", err)
+	} else if text := err.Error(); !strings.Contains(text, path) || !strings.Contains(text, "systemctl start tokend") {
+		t.Errorf("the error names neither the socket nor what to do: %s", text)
 	}
 
 	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})

@@ -1,7 +1,7 @@
 // Package clientlib is a client for tokend, the daemon of this host that holds valid WeChat and
 // WeCom credentials. It speaks the protocol of package tokend/protocol over a Unix socket. It
 // caches no value, knows no kinds of credentials, and imports only tokend/protocol and the standard
-// library.
+// library. Package tokend/clientlib/clientlibtest is a fake daemon for tests.
 //
 // # Usage
 //

@@ -6,13 +6,15 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"tokend/protocol"
 )
 
 // Error is an error reply of the daemon, with a code and the time after which a retry may help. Use
 // errors.AsType[*clientlib.Error], or errors.Is with one of the codes below. Malformed names,
-// values and other fields result in the daemon's error without a request.
+// values and other fields result in the daemon's error without a request. A code of a later version
+// becomes [ErrInternal] if RetryAfter is [Never], and [ErrUnavailable] otherwise.
 type Error = protocol.Error
 
 // Never is the RetryAfter of an Error for which a retry does not help.
@@ -44,6 +46,20 @@ var (
 	// ErrMalformed means that the peer at the socket does not speak the protocol.
 	ErrMalformed = protocol.ErrMalformed
 )
+
+// known replaces a code of a later version of the daemon, so that callers need to know only the
+// codes above. The message then begins with the received code.
+func known(err error) error {
+	refusal, ok := errors.AsType[*Error](err)
+	if !ok || slices.Contains(protocol.Codes(), refusal.Code) {
+		return err
+	}
+	code := ErrUnavailable
+	if refusal.RetryAfter == Never {
+		code = ErrInternal
+	}
+	return &Error{Code: code, RetryAfter: refusal.RetryAfter, Message: string(refusal.Code) + ": " + refusal.Message}
+}
 
 // answered reports whether err is a complete reply: nil or an error reply.
 func answered(err error) bool {

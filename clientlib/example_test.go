@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -51,7 +52,7 @@ func ExampleClient() {
 	if err != nil {
 		return
 	}
-	_ = string(token.Value) // use it in the request to WeCom only
+	_ = token.Value.Reveal() // use it in the request to WeCom only
 }
 
 // Get a token, use it, and reject it if WeChat refuses it.
@@ -72,11 +73,55 @@ func ExampleClient_Reject() {
 	if errcode == 40001 || errcode == 40014 || errcode == 42001 {
 		token, err = tokens.Reject(ctx, name, token.Value)
 	}
-	fmt.Println(token.TTL, string(token.Value), err)
+	fmt.Println(token.TTL, token.Value.Reveal(), err)
 	fmt.Println(token) // prints no secret
 	// Output:
 	// 2h0m0s tok-02 <nil>
 	// {REDACTED 2h0m0s}
+}
+
+// Use rejects a token that WeChat refuses, and calls the function again.
+func ExampleClient_Use() {
+	tokens := clientlib.Client{DialContext: daemon(map[string]string{
+		"GET official_account/wx0123/access_token":           "OK 7200 tok-01\n",
+		"REJECT official_account/wx0123/access_token tok-01": "OK 7200 tok-02\n",
+	})}
+	defer tokens.Close()
+	call := func(token string) (errcode int) { // an API of WeChat
+		if token == "tok-01" {
+			return 40001
+		}
+		return 0
+	}
+
+	err := tokens.Use(context.Background(), "official_account/wx0123/access_token", func(_ context.Context, token clientlib.Secret) error {
+		switch errcode := call(token.Reveal()); errcode {
+		case 0:
+			return nil
+		case 40001, 40014, 42001:
+			fmt.Println("refused:", errcode)
+			return fmt.Errorf("errcode %d: %w", errcode, clientlib.ErrStale)
+		default:
+			return fmt.Errorf("errcode %d", errcode)
+		}
+	})
+	fmt.Println(err)
+	// Output:
+	// refused: 40001
+	// <nil>
+}
+
+// An SDK gets its tokens from a Source. The Transport reports refused tokens, so that the SDK does
+// not notice them.
+func ExampleTokens() {
+	tokens := clientlib.Tokens{Client: &clientlib.Client{}}
+	client := &http.Client{Transport: tokens.Transport(nil)}
+	source := tokens.Source("official_account/wx0123/access_token")
+
+	// For example silenceper/wechat:
+	//	wc.SetHTTPClient(client)
+	//	account.SetAccessTokenHandle(source)
+	_, _ = client, source
 }
 
 // A web server that receives callbacks submits them to the daemon. query contains the fields of the

@@ -3,6 +3,7 @@ package clientlib
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -53,6 +54,39 @@ func TestConcurrentUse(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestOwnReplies holds that no request gets the reply to another one, also while some are given up
+// and the daemon restarts.
+func TestOwnReplies(t *testing.T) {
+	s := newTestServer(t)
+	name := func(i int) string { return fmt.Sprintf("official_account/wx%d/access_token", i) }
+	const clients = 50
+	for i := range clients {
+		s.Set(name(i), fmt.Sprintf("tok-%d", i), time.Hour)
+	}
+	c := &Client{Socket: s.Socket}
+	defer c.Close()
+	var wg sync.WaitGroup
+	for i := range clients {
+		wg.Go(func() {
+			for round := range 40 {
+				ctx, cancel := context.WithCancel(t.Context())
+				if round%3 == 0 {
+					time.AfterFunc(time.Duration(i)*time.Microsecond, cancel)
+				}
+				got, err := c.Get(ctx, name(i))
+				cancel()
+				if want := fmt.Sprintf("tok-%d", i); err == nil && string(got.Value) != want {
+					t.Errorf("%s: the value of another credential", name(i))
+				}
+				if i == 0 && round%10 == 0 {
+					s.Disconnect()
+				}
+			}
+		})
+	}
+	wg.Wait()
 }
 
 // TestPoolIsBounded holds that concurrent requests leave at most MaxIdleConns connections. When the

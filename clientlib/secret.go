@@ -8,9 +8,17 @@ import (
 )
 
 // Secret is a value that must not be printed by accident. Every formatting verb, log/slog and
-// encoders print REDACTED, or "" if it is empty. Convert it with string(s) only in the request to
-// WeChat.
+// encoders print REDACTED, or "" if it is empty. Call [Secret.Reveal] in the request to WeChat, and
+// nowhere else.
+//
+// This is also a trap. The following compiles, go vet accepts it, and the URL contains REDACTED:
+//
+//	fmt.Sprintf("https://api.weixin.qq.com/...?access_token=%s", token.Value) // wrong
+//	fmt.Sprintf("https://api.weixin.qq.com/...?access_token=%s", token.Value.Reveal())
 type Secret string
+
+// Reveal returns the text of s.
+func (s Secret) Reveal() string { return string(s) }
 
 // String returns REDACTED, or "" for the empty Secret.
 func (s Secret) String() string {

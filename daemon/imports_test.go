@@ -16,20 +16,21 @@ var (
 	// standardOnly packages may import the standard library and the packages of this module that
 	// are listed. Other people's programs link them, or all other packages are built on them.
 	standardOnly = map[string][]string{
-		"tokend/protocol":              nil,
-		"tokend/protocol/conversation": {"tokend/protocol"},
-		"tokend/clientlib":             {"tokend/protocol"},
-		"tokend/fetchers":              {"tokend/fetchers/secret"},
-		"tokend/fetchers/secret":       nil,
-		"tokend/fetchers/wechattest":   {"tokend/fetchers", "tokend/fetchers/secret"},
-		"tokend/daemon/clock":          nil,
-		"tokend/daemon/cluster/seal":   {"tokend/fetchers/secret"},
-		"tokend/daemon/credential":     {"tokend/fetchers", "tokend/fetchers/secret"},
-		"tokend/daemon/permit":         {"tokend/daemon/system"},
-		"tokend/daemon/policy":         {"tokend/daemon/quota"},
-		"tokend/daemon/quota":          {"tokend/daemon/clock"},
-		"tokend/daemon/record":         {"tokend/fetchers/secret"},
-		"tokend/daemon/throttle":       nil,
+		"tokend/protocol":                nil,
+		"tokend/protocol/conversation":   {"tokend/protocol"},
+		"tokend/clientlib":               {"tokend/protocol"},
+		"tokend/clientlib/clientlibtest": {"tokend/fetchers", "tokend/fetchers/secret", "tokend/protocol"},
+		"tokend/fetchers":                {"tokend/fetchers/secret"},
+		"tokend/fetchers/secret":         nil,
+		"tokend/fetchers/wechattest":     {"tokend/fetchers", "tokend/fetchers/secret"},
+		"tokend/daemon/clock":            nil,
+		"tokend/daemon/cluster/seal":     {"tokend/fetchers/secret"},
+		"tokend/daemon/credential":       {"tokend/fetchers", "tokend/fetchers/secret"},
+		"tokend/daemon/permit":           {"tokend/daemon/system"},
+		"tokend/daemon/policy":           {"tokend/daemon/quota"},
+		"tokend/daemon/quota":            {"tokend/daemon/clock"},
+		"tokend/daemon/record":           {"tokend/fetchers/secret"},
+		"tokend/daemon/throttle":         nil,
 	}
 
 	// internal packages may import any library and the listed packages of this module. They are all
@@ -102,6 +103,7 @@ var (
 		{"tokend/cmd/...", []string{"tokend/cmd/..."}},
 		{"tokend/daemon/refresh", []string{"tokend/daemon", "tokend/daemon/catalog"}},
 		{"tokend/daemon/catalog/catalogtest", nil}, // tests only
+		{"tokend/clientlib/clientlibtest", nil},    // tests only
 		{"tokend/daemon", []string{"tokend/cmd/..."}},
 		{"go.etcd.io/...", nil},
 		{"tokend/daemon/cluster/...", []string{"tokend/daemon/cluster"}},
@@ -121,7 +123,7 @@ var (
 	callless = []string{"tokend/daemon/server"}
 
 	// speakHTTP packages are HTTP clients or servers.
-	speakHTTP = []string{"tokend/fetchers", "tokend/fetchers/wechattest", "tokend/daemon/web", "tokend/cmd/...", "tokend/benchmarks/..."}
+	speakHTTP = []string{"tokend/clientlib", "tokend/fetchers", "tokend/fetchers/wechattest", "tokend/daemon/web", "tokend/cmd/...", "tokend/benchmarks/..."}
 )
 
 // TestImports compares the imports of all packages with the lists above.

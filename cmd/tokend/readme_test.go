@@ -145,9 +145,27 @@ echo $token;
 		}
 	})
 	t.Run("go", func(t *testing.T) {
-		program := file(t, "example.go", "package main\n\nimport (\n\"context\"\n\"fmt\"\n\"tokend/clientlib\"\n)\n\nfunc main() {\n",
-			"ctx := context.Background()\n", e.text(t, "go", "clientlib.Client"), "fmt.Println(string(token.Value), err)\n}\n")
-		if got, want := e.output(t, repository, "go", "run", program), current(t)+" <nil>"; got != want {
+		program := file(t, "example.go", `package main
+
+import (
+	"context"
+	"fmt"
+
+	"tokend/clientlib"
+)
+
+func main() {
+	if err := call(context.Background()); err != nil {
+		panic(err)
+	}
+}
+
+func call(ctx context.Context) error {
+`, e.text(t, "go", "clientlib.Client", "token.Value.Reveal()"), `fmt.Print(url)
+	return nil
+}
+`)
+		if got, want := e.output(t, repository, "go", "run", program), s.conf.URL+"/cgi-bin/get_api_domain_ip?access_token="+current(t); got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}
 	})
