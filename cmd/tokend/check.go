@@ -16,11 +16,11 @@ systemd credentials, and report every mistake with its line. It opens no store o
 no calls.
 
 It also judges the owners and modes of the files, the socket's directory, the state directory and
-all directories above them. When root runs it, it judges for the user of tokend.service. Each
-finding names the command that fixes it.`,
+all directories above them, for the user of tokend.service if that unit uses the file. Each finding
+names the command that fixes it. Run it as root: other users cannot read every file.`,
 		Args: takes(),
 		RunE: func(*cobra.Command, []string) error {
-			c, err := loadConfigFor(file, asDaemon(file))
+			c, err := loadConfigFor(file, asDaemon(file, unitOf(file)))
 			if err != nil {
 				return err
 			}

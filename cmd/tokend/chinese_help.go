@@ -75,12 +75,12 @@ systemd credentials, and report every mistake with its line. It opens no store o
 no calls.
 
 It also judges the owners and modes of the files, the socket's directory, the state directory and
-all directories above them. When root runs it, it judges for the user of tokend.service. Each
-finding names the command that fixes it.`: `像 serve 那样读取配置，包括文件、环境变量和 systemd 凭据中的 secret，报告所有错误及其行号。
+all directories above them, for the user of tokend.service if that unit uses the file. Each finding
+names the command that fixes it. Run it as root: other users cannot read every file.`: `像 serve 那样读取配置，包括文件、环境变量和 systemd 凭据中的 secret，报告所有错误及其行号。
 不打开状态目录和套接字，不调用微信。
 
-还检查文件、套接字所在目录、状态目录及其所有上级目录的属主和权限。由 root 运行时，
-按 tokend.service 的用户判断。每个问题都给出解决它的命令。`,
+还检查文件、套接字所在目录、状态目录及其所有上级目录的属主和权限。如果 tokend.service 使用这个文件，
+就按它的用户判断。每个问题都给出解决它的命令。请用 root 运行：其他用户读不到所有文件。`,
 	"the configuration `FILE`":                               "配置文件 `FILE`",
 	"Demonstrate tokend in 15 seconds, without installation": "15 秒演示，不用安装",
 	`Demonstrate tokend with a local WeChat, a real daemon in a temporary directory, and many clients.

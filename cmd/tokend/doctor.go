@@ -38,7 +38,8 @@ With --json: an array with an object for each check.`,
 			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), a.timeout)
 			defer cancel()
-			c, mistakes := loadConfigFor(file, asDaemon(file))
+			unit := unitOf(file)
+			c, mistakes := loadConfigFor(file, asDaemon(file, unit))
 			socket := a.path()
 			if a.socket == "" && env.getenv("TOKEND_SOCKET") == "" && c != nil && socket == clientlib.DefaultSocket {
 				socket = c.Socket
@@ -51,7 +52,7 @@ With --json: an array with an object for each check.`,
 				Message:  func(err error) string { return message(wrapped(err)) },
 				Hint:     func(err error) string { return env.saying(hint(wrapped(err))) },
 				Exit:     func(err error) int { return status(wrapped(err)) },
-				Language: env.language(), Getenv: env.getenv, Ask: ask, Unit: doctor.SystemdUnit,
+				Language: env.language(), Getenv: env.getenv, Ask: ask, Unit: unit,
 			}
 			if c != nil {
 				for _, p := range c.Warnings {

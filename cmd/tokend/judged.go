@@ -2,7 +2,8 @@ package main
 
 import (
 	"context"
-	"os"
+	"errors"
+	"fmt"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -14,14 +15,9 @@ import (
 )
 
 // asDaemon returns the environment of the daemon that runs with a configuration, with a judge of
-// its files for the daemon's user. Only root can judge for another user.
-func asDaemon(file string) config.Env {
+// its files for the daemon's user. unit is the unit that runs it, see unitOf.
+func asDaemon(file string, unit map[string]string) config.Env {
 	env := config.OSEnv()
-	if os.Geteuid() != 0 {
-		env.Judge.Places = true // not Reads: the files may be another user's
-		return env
-	}
-	unit := unitOf(file)
 	env.Judge = judge(file, unit)
 	if unit != nil {
 		env.CredentialFiles = credentialFiles()
@@ -29,22 +25,41 @@ func asDaemon(file string) config.Env {
 	return env
 }
 
-// credentialFiles returns the files of tokend.service's LoadCredential= lines, by name. systemctl
-// show does not print them.
-func credentialFiles() map[string]string {
-	files := make(map[string]string)
+// credentialFiles returns the files of tokend.service's LoadCredential= and
+// LoadCredentialEncrypted= lines, by name. systemctl show does not print them.
+func credentialFiles() map[string]config.CredentialFile {
+	files := make(map[string]config.CredentialFile)
 	for line := range strings.Lines(systemctl("cat", "tokend.service")) {
-		value, ok := strings.CutPrefix(strings.TrimSpace(line), "LoadCredential=")
-		if name, path, both := strings.Cut(value, ":"); ok && both && filepath.IsAbs(path) {
-			files[name] = path
-		} else if ok && value == "" {
-			clear(files) // an empty value removes the lines before
+		setting, value, _ := strings.Cut(strings.TrimSpace(line), "=")
+		if setting != "LoadCredential" && setting != "LoadCredentialEncrypted" {
+			continue
+		}
+		name, path, both := strings.Cut(value, ":")
+		switch {
+		case value == "": // removes the lines before
+			clear(files)
+		case both && filepath.IsAbs(path):
+			files[name] = config.CredentialFile{Path: path}
+			if setting == "LoadCredentialEncrypted" {
+				files[name] = config.CredentialFile{Path: path, Decrypt: func() ([]byte, error) { return decrypted(name, path) }}
+			}
 		}
 	}
 	return files
 }
 
-// systemctl returns what systemctl prints, "" if it fails.
+// decrypted returns the content of an encrypted credential. Only root can decrypt it.
+func decrypted(name, path string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	b, err := exec.CommandContext(ctx, "systemd-creds", "decrypt", "--name="+name, path, "-").Output()
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		return nil, fmt.Errorf("systemd-creds decrypt %s: %s", path, strings.TrimSpace(string(exit.Stderr)))
+	}
+	return b, err
+}
+
+// systemctl returns what systemctl prints, "" if it fails or systemd does not run.
 func systemctl(args ...string) string {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
@@ -55,7 +70,7 @@ func systemctl(args ...string) string {
 	return string(out)
 }
 
-// judge returns root's judge for the user of a unit, nil for none.
+// judge returns the judge for the user of a unit, nil for none.
 func judge(file string, unit map[string]string) *permit.Judge {
 	j := &permit.Judge{User: permit.Current(), Reads: true, Places: true}
 	if unit == nil {
@@ -82,7 +97,8 @@ func judge(file string, unit map[string]string) *permit.Judge {
 // file, nil otherwise.
 func unitOf(file string) map[string]string {
 	unit := make(map[string]string)
-	for line := range strings.Lines(systemctl("show", "tokend.service", "--property=LoadState,User,Group,SupplementaryGroups,ProtectHome,PrivateTmp,ExecStart")) {
+	for line := range strings.Lines(systemctl("show", "tokend.service", "--property=LoadState,ActiveState,UnitFileState,NRestarts,Result,MainPID,NeedDaemonReload,"+
+		"User,Group,SupplementaryGroups,ProtectHome,PrivateTmp,ExecStart")) {
 		if key, value, ok := strings.Cut(strings.TrimSpace(line), "="); ok {
 			unit[key] = value
 		}

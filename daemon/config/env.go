@@ -24,8 +24,8 @@ type Env struct {
 	CredentialsDirectory string
 
 	// CredentialFiles are the files that systemd passes as credentials, by name. They are read if
-	// CredentialsDirectory is empty, by root outside of the unit.
-	CredentialFiles map[string]string
+	// CredentialsDirectory is empty, outside of the unit.
+	CredentialFiles map[string]CredentialFile
 
 	// Open opens a file for reading. It must not wait for the writer of a pipe.
 	Open func(path string) (fs.File, error)
@@ -36,6 +36,14 @@ type Env struct {
 	// User and Group return the id of a name.
 	User  func(name string) (uint32, error)
 	Group func(name string) (uint32, error)
+}
+
+// CredentialFile is a file that systemd passes as a credential.
+type CredentialFile struct {
+	Path string
+
+	// Decrypt returns the content of an encrypted file; nil for a file in clear.
+	Decrypt func() ([]byte, error)
 }
 
 // OSEnv returns the Env of the operating system.
@@ -82,6 +90,9 @@ const (
 	// maxSecret is the maximum length of a secret, in bytes. WeChat's longest secret is a refresh
 	// token. WeChat documents 128 bytes, and 512 bytes have been seen.
 	maxSecret = 4096
+
+	// maxSealed is the maximum length of a file with an encrypted secret, in bytes.
+	maxSealed = 4 * maxSecret
 )
 
 // tooLongError is the error for a file that exceeds the limit of this many bytes.

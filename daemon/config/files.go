@@ -2,7 +2,9 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
+	"strings"
 
 	"tokend/daemon/permit"
 )
@@ -14,6 +16,16 @@ func (e Env) unreadable(path string, err error) error {
 		if why := e.Judge.Unreadable(path); why != "" {
 			return errors.New(why)
 		}
+		return e.denied(err)
+	}
+	return err
+}
+
+// denied returns err. If only this user's rights are its reason, and not those of the daemon's
+// user, it says so.
+func (e Env) denied(err error) error {
+	if errors.Is(err, fs.ErrPermission) && e.Judge != nil && e.Judge.User.UID != permit.Current().UID {
+		return fmt.Errorf("%w: not for this user: use sudo", err)
 	}
 	return err
 }
@@ -54,6 +66,13 @@ func (t *table) places(c *Config) {
 	}
 	if why := permit.Socket(c.Socket); why != "" {
 		t.reportf(t.doc.lines[join("", "socket")], "socket: %s", why)
+	}
+	if c.Pages != nil {
+		if path, unix := strings.CutPrefix(c.Pages.Listen, unixPrefix); unix {
+			if why := permit.Socket(path); why != "" {
+				t.reportf(t.doc.lines[join(join("", "pages"), "listen")], "[pages] listen: %s", why)
+			}
+		}
 	}
 	if why := j.State(c.StateDir); why != "" {
 		t.reportf(t.doc.lines[join("", "state_dir")], "state_dir: %s", why)

@@ -94,6 +94,7 @@ var mistakes = []struct{ name, file string }{
 	{"a verb with a typing error", oneAccount + "[[access]]\nusers = [\"www-data\"]\nnames = [\"*\"]\nverbs = [\"GETT\", \"REJCT\", \"RELAOD\"]\n"},
 	{"an integer for a string", "[[work]]\ncorp_id = \"ww1\"\nagent_id = 1000002\nsecret = \"canary-s\"\n"},
 	{"a missing secret", "[[official_account]]\napp_id = \"wx1\"\n"},
+	{"pages without an address", "[pages]\nmonitors = [\"127.0.0.1\"]\ncredential_metrics = false\n"},
 	{"a secret of two lines", "[[official_account]]\napp_id = \"wx1\"\nsecret = { file = \"/etc/tokend/two-lines.secret\" }\n"},
 }
 

@@ -180,8 +180,8 @@ func (t *table) fromEnv(name string) ([]byte, error) {
 // out of the directory.
 func (t *table) fromCredential(name string) ([]byte, error) {
 	dir := t.env.CredentialsDirectory
-	if path := t.env.CredentialFiles[name]; dir == "" && path != "" {
-		return t.fromUnit(path)
+	if file, ok := t.env.CredentialFiles[name]; dir == "" && ok {
+		return t.fromUnit(file)
 	}
 	if dir == "" {
 		return nil, fmt.Errorf("credential %q: there are none ($CREDENTIALS_DIRECTORY is not set; the unit needs LoadCredential=%s:...)", clip(name), clip(name))
@@ -203,17 +203,24 @@ func (t *table) fromCredential(name string) ([]byte, error) {
 }
 
 // fromUnit reads the file of a credential as systemd does, which passes its content to the daemon.
-func (t *table) fromUnit(path string) ([]byte, error) {
-	f, err := t.env.Open(path)
+func (t *table) fromUnit(file CredentialFile) ([]byte, error) {
+	f, err := t.env.Open(file.Path)
 	if err != nil {
-		return nil, err
+		return nil, t.env.denied(err)
 	}
-	b, info, err := read(f, maxSecret+2)
+	limit := int64(maxSecret + 2)
+	if file.Decrypt != nil {
+		limit = maxSealed
+	}
+	b, info, err := read(f, limit)
 	if err != nil {
-		return nil, fmt.Errorf("file %s: %w", path, withoutPath(err))
+		return nil, fmt.Errorf("file %s: %w", file.Path, withoutPath(err))
 	}
-	if why := permit.Writable(path, info.Mode()); why != "" {
+	if why := permit.Writable(file.Path, info.Mode()); why != "" {
 		return nil, errors.New(why)
+	}
+	if file.Decrypt != nil {
+		return file.Decrypt()
 	}
 	return b, nil
 }

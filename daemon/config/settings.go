@@ -87,10 +87,12 @@ func (t *table) pages(c *Config) *Pages {
 		return nil
 	}
 	defer p.done()
+	pages := &Pages{Monitors: p.networks("monitors"), CredentialMetrics: p.flag("credential_metrics", true), Line: p.line}
 	if _, ok := p.require("listen"); !ok {
 		return nil
 	}
 	listen := p.text("listen", "")
+	pages.Listen = listen
 	path, unix := strings.CutPrefix(listen, unixPrefix)
 	_, tcp := hostOf(listen)
 	switch {
@@ -105,7 +107,7 @@ func (t *table) pages(c *Config) *Pages {
 	case c.HTTP != nil && listen == c.HTTP.Listen && !strings.HasSuffix(listen, ":0"): // 0 is any free port
 		p.problemf("listen", "is the address of [http] listen: the pages need an address of their own")
 	}
-	return &Pages{Listen: listen, Monitors: p.networks("monitors"), CredentialMetrics: p.flag("credential_metrics", true), Line: p.line}
+	return pages
 }
 
 // hostOf returns the host of an address with a port number.

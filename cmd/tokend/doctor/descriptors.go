@@ -1,10 +1,8 @@
 package doctor
 
-import "context"
-
 // descriptors reports whether the daemon may open enough files for its connections.
-func (d *Doctor) descriptors(ctx context.Context) {
-	pid := d.process(ctx)
+func (d *Doctor) descriptors() {
+	pid := d.process()
 	limit, have, ok := openFiles(pid)
 	if pid == 0 || !ok {
 		d.skip("descriptors", "", d.say("the daemon's process is not visible to this user"))

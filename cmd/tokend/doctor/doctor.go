@@ -70,8 +70,8 @@ type Doctor struct {
 	// Roots are the trusted certificates; nil for the system's.
 	Roots *x509.CertPool
 
-	// Unit returns the properties of the daemon's systemd unit, or nil if there is none.
-	Unit func(context.Context) map[string]string
+	// Unit is the properties of the systemd unit that runs the daemon; nil if there is none.
+	Unit map[string]string
 
 	emit  func(Finding)
 	state daemonState
@@ -88,7 +88,7 @@ func (d *Doctor) Run(ctx context.Context, emit func(Finding)) (exit int) {
 	}
 	d.configuration()
 	d.disk()
-	d.unit(ctx)
+	d.unit()
 	if d.daemon(ctx) {
 		d.version()
 		d.store()
@@ -97,7 +97,7 @@ func (d *Doctor) Run(ctx context.Context, emit func(Finding)) (exit int) {
 		d.pushes(ctx)
 		d.secrets(ctx)
 		d.backup()
-		d.descriptors(ctx)
+		d.descriptors()
 	}
 	d.network(ctx)
 	return exit

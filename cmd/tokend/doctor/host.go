@@ -1,7 +1,6 @@
 package doctor
 
 import (
-	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -92,15 +91,12 @@ func (d *Doctor) disk() {
 }
 
 // unit reports the state of the daemon's systemd unit.
-func (d *Doctor) unit(ctx context.Context) {
-	var p map[string]string
-	if d.Unit != nil {
-		p = d.Unit(ctx)
-	}
+func (d *Doctor) unit() {
+	p := d.Unit
 	const name = "tokend.service"
 	switch {
-	case p == nil || p["LoadState"] == "not-found":
-		d.skip("systemd", name, d.say("no such unit: the daemon is started in another way"))
+	case p == nil:
+		d.skip("systemd", name, d.say("does not run this configuration: the daemon is started in another way"))
 	case p["ActiveState"] == "failed":
 		d.fail(exitFailed, "systemd", name, d.say("the daemon has failed: %s", p["Result"]), d.say("read its log: journalctl -u tokend -n 100"))
 	case p["NeedDaemonReload"] == "yes":

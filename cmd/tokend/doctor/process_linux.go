@@ -1,44 +1,18 @@
 package doctor
 
 import (
-	"context"
 	"net"
 	"os"
-	"os/exec"
 	"strconv"
 	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// SystemdUnit returns the properties of the daemon's systemd unit, or nil if systemd does not run.
-func SystemdUnit(ctx context.Context) map[string]string {
-	if _, err := os.Stat("/run/systemd/system"); err != nil {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	out, err := exec.CommandContext(ctx, "systemctl", "show", "tokend.service",
-		"--property=LoadState,ActiveState,UnitFileState,NRestarts,Result,MainPID,NeedDaemonReload").Output()
-	if err != nil {
-		return nil
-	}
-	p := map[string]string{}
-	for line := range strings.Lines(string(out)) {
-		if key, value, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "="); ok {
-			p[key] = value
-		}
-	}
-	return p
-}
-
 // process returns the process ID of the daemon, or 0 if it is unknown.
-func (d *Doctor) process(ctx context.Context) int {
-	if d.Unit != nil {
-		if pid, _ := strconv.Atoi(d.Unit(ctx)["MainPID"]); pid > 0 {
-			return pid
-		}
+func (d *Doctor) process() int {
+	if pid, _ := strconv.Atoi(d.Unit["MainPID"]); pid > 0 {
+		return pid
 	}
 	c, err := net.Dial("unix", d.Socket)
 	if err != nil {
