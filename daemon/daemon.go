@@ -148,7 +148,7 @@ func (d *Daemon) open() (err error) {
 	d.up.Store(up)
 	d.engine, err = refresh.New(refresh.Config{
 		Store:    d.store,
-		Catalog:  catalog.New(file, up),
+		Catalog:  catalog.New(file, up, nil),
 		Hosts:    catalog.Hosts(d.up.Load),
 		Logger:   d.log.Named("refresh"),
 		Boottime: boot.Clock(),
@@ -167,7 +167,7 @@ func (d *Daemon) open() (err error) {
 		return err
 	}
 	d.inbox.SetOwners(pushed)
-	if err := d.engine.ApplySeeds(context.Background(), catalog.Seeds(file)); err != nil {
+	if err := d.engine.ApplySeeds(context.Background(), catalog.Seeds(file, nil)); err != nil {
 		return err
 	}
 	d.server = server.New(server.Config{

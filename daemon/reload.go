@@ -36,16 +36,23 @@ func (d *Daemon) Reload(ctx context.Context, file *config.Config) error {
 	if err != nil {
 		return err
 	}
-	up := d.up.Load()
-	if !up.Equal(file.Upstream) {
+	work := d.throttle.BeginUrgent(ctx)
+	defer work.End()
+	step := func() { work.Step() }
+	before := d.up.Load()
+	up := before
+	if !before.Equal(file.Upstream) {
 		// Fetches in flight keep their connections. Close closes idle connections.
-		defer up.Close()
+		defer before.Close()
 		up = catalog.NewUpstream(file.Upstream, d.cfg.File.Limits.UpstreamCalls, d.calls, d.log)
-		d.up.Store(up)
 	}
-	d.engine.SetCatalog(catalog.New(file, up))
+	next := catalog.New(file, up, step)
+	seeds := catalog.Seeds(file, step)
+	work.Rest() // the engine's work gets slices of its own
+	d.up.Store(up)
+	d.engine.SetCatalog(next)
 	d.inbox.SetOwners(pushed)
-	if err := d.engine.ApplySeeds(context.Background(), catalog.Seeds(file)); err != nil {
+	if err := d.engine.ApplySeeds(context.Background(), seeds); err != nil {
 		d.log.Error("cannot store a configured grant: reload again when the disk accepts writes", "error", err)
 	}
 	d.server.SetRules(rules(file.Access))
@@ -60,6 +67,13 @@ func (d *Daemon) Reload(ctx context.Context, file *config.Config) error {
 	d.loaded.Store(time.Now().UnixNano())
 	d.log.Info("configuration reloaded", "accounts", file.Accounts())
 	return nil
+}
+
+// LongWork makes the reading of a configuration for Reload part of the daemon's long work, until
+// end is called. pause is for [config.Env].
+func (d *Daemon) LongWork(ctx context.Context) (pause, end func()) {
+	work := d.throttle.BeginUrgent(ctx)
+	return func() { work.Pause() }, work.End
 }
 
 // fixed returns an error if after changes a setting that needs a restart.

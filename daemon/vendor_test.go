@@ -163,7 +163,7 @@ func sell(t *testing.T, file *config.Config) (v *vendor, of view, stop func()) {
 	calls := catalog.NewCalls()
 	up := catalog.NewUpstream(file.Upstream, 8, calls, hclog.NewNullLogger())
 	hosts := append(catalog.Hosts(func() *catalog.Upstream { return up }), vendorHost)
-	v = &vendor{Catalog: catalog.New(file, up), host: len(hosts) - 1}
+	v = &vendor{Catalog: catalog.New(file, up, nil), host: len(hosts) - 1}
 	e, err := refresh.New(refresh.Config{Store: new(memstore.Store), Catalog: v, Hosts: hosts, Calls: 8})
 	if err != nil {
 		t.Fatal(err)

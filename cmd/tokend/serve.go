@@ -123,6 +123,11 @@ func (s *service) load(ctx context.Context) (*config.Config, error) {
 	return within(ctx, 0, func() (*config.Config, error) {
 		env := config.OSEnv()
 		env.Judge.Reads = true
+		if s.daemon != nil { // a reload, beside requests
+			pause, end := s.daemon.LongWork(ctx)
+			defer end()
+			env.Pause = pause
+		}
 		return loadConfigFor(s.file, env)
 	})
 }

@@ -30,7 +30,7 @@ func TestAccountMemory(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
-	c := New(file, up)
+	c := New(file, up, nil)
 	runtime.GC()
 	runtime.ReadMemStats(&after)
 	if got := (after.HeapAlloc - before.HeapAlloc) / n; got > most {
@@ -40,6 +40,22 @@ func TestAccountMemory(t *testing.T) {
 	runtime.KeepAlive(c)
 }
 
+// TestSteps checks that each account and each grant is a step of its own.
+func TestSteps(t *testing.T) {
+	const n = 100
+	steps := 0
+	step := func() { steps++ }
+	New(manyAccounts(n), &Upstream{}, step)
+	if steps != n {
+		t.Errorf("%d steps for %d accounts", steps, n)
+	}
+	steps = 0
+	Seeds(&config.Config{OpenPlatforms: []config.OpenPlatform{{Authorizers: make([]config.Authorizer, n)}}}, step)
+	if steps != n {
+		t.Errorf("%d steps for %d grants", steps, n)
+	}
+}
+
 // TestLookupAllocs checks that Lookup of an account's name allocates nothing: a flight looks up its
 // name several times.
 func TestLookupAllocs(t *testing.T) {
@@ -47,7 +63,7 @@ func TestLookupAllocs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := New(file, &Upstream{})
+	c := New(file, &Upstream{}, nil)
 	for _, name := range slices.Collect(c.Names()) {
 		if got := testing.AllocsPerRun(10, func() { _, _ = c.Lookup(name) }); got != 0 {
 			t.Errorf("%s: got %v allocations", name, got)
@@ -62,7 +78,7 @@ func TestLookupAsSpecs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := New(file, &Upstream{})
+	c := New(file, &Upstream{}, nil)
 	for s := range c.Specs() {
 		got, err := c.Lookup(s.Name)
 		want := *s

@@ -43,8 +43,12 @@ type platform interface {
 	onboarding() refresh.Onboarding
 }
 
-// New returns the catalog of file, whose calls go to up.
-func New(file *config.Config, up *Upstream) *Catalog {
+// New returns the catalog of file, whose calls go to up. It calls step, which may wait, after each
+// account; nil for none.
+func New(file *config.Config, up *Upstream, step func()) *Catalog {
+	if step == nil {
+		step = func() {}
+	}
 	n := len(file.OfficialAccounts) + len(file.MiniPrograms) + len(file.Work)
 	c := &Catalog{
 		groups:    make([]group, 0, n+len(file.OpenWork)+len(file.OpenPlatforms)),
@@ -56,9 +60,11 @@ func New(file *config.Config, up *Upstream) *Catalog {
 	of := newFamilies(up)
 	for _, a := range file.OfficialAccounts {
 		c.app(a, of.official, of.rotatingOfficial, up)
+		step()
 	}
 	for _, a := range file.MiniPrograms {
 		c.app(a, of.mini, of.rotatingMini, up)
+		step()
 	}
 	// The apps of a corp share a quota and must be adjacent. In the file they may be anywhere.
 	apps := slices.Clone(file.Work)
@@ -72,17 +78,21 @@ func New(file *config.Config, up *Upstream) *Catalog {
 				fetchers.DownstreamToken{Client: up.work, CorpID: d.CorpID, AgentID: d.AgentID, BusinessType: d.BusinessType}})
 			s.Settings, s.Target = a.DownstreamSettings(d), d.Target()
 			c.add(s)
+			step()
 		}
+		step()
 	}
 	for _, p := range file.OpenWork {
 		o := owner{host: workHost, path: "open_work/" + p.CorpID, pays: "open_work/" + p.CorpID, settings: p.Settings()}
 		c.add(o.root("provider_access_token", policy.ProviderToken, fetchers.ProviderToken{Client: up.work, CorpID: p.CorpID, Secret: p.ProviderSecret}))
 		for _, s := range p.Suites {
 			c.suite(newSuite(s, up))
+			step()
 		}
 	}
 	for _, p := range file.OpenPlatforms {
 		c.component(newComponent(p, up))
+		step()
 	}
 	return c
 }

@@ -21,7 +21,7 @@ func TestSpecsByOwner(t *testing.T) {
 		corp, agent, _ := strings.Cut(app, "/")
 		file.Work = append(file.Work, config.WorkApp{CorpID: corp, AgentID: agent})
 	}
-	c := New(file, &Upstream{})
+	c := New(file, &Upstream{}, nil)
 	var owners, specs []string
 	for s := range c.Specs() {
 		if n := len(owners); n == 0 || owners[n-1] != s.Owner {

@@ -37,7 +37,7 @@ func TestLimitsDocumented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := New(file, &Upstream{})
+	c := New(file, &Upstream{}, nil)
 	policies := map[*policy.Policy]bool{}
 	for s := range c.Specs() {
 		policies[s.Policy] = true

@@ -63,13 +63,17 @@ func opener(token, aesKey, previousToken, previousKey secret.Text, receivers ...
 	return c.WithPrevious(previousToken, previousKey)
 }
 
-// Seeds returns the grants in file.
-func Seeds(file *config.Config) []refresh.Seed {
+// Seeds returns the grants in file. It calls step after each, as New does.
+func Seeds(file *config.Config, step func()) []refresh.Seed {
+	if step == nil {
+		step = func() {}
+	}
 	var all []refresh.Seed
 	for _, p := range file.OpenPlatforms {
 		c := newComponent(p, &Upstream{})
 		for _, a := range p.Authorizers {
 			all = append(all, refresh.Seed{Name: c.grant(a.AppID), Value: a.RefreshToken})
+			step()
 		}
 	}
 	for _, w := range file.OpenWork {
@@ -77,6 +81,7 @@ func Seeds(file *config.Config) []refresh.Seed {
 			s := newSuite(cfg, &Upstream{})
 			for _, corp := range cfg.Corps {
 				all = append(all, refresh.Seed{Name: s.grant(corp.CorpID), Value: corp.PermanentCode})
+				step()
 			}
 		}
 	}

@@ -48,7 +48,7 @@ func inVirtualTime(t *testing.T, settings wechattest.Settings, accounts string, 
 		catalogtest.AddOwners(v.wechat, "http://tokend/callback/")
 		up := NewUpstream(file.Upstream, file.Limits.UpstreamCalls, NewCalls(), hclog.NewNullLogger())
 		up.weixin.Transport, up.work.Transport = v.wechat.Transport(), v.wechat.Transport()
-		v.Engine, err = refresh.New(refresh.Config{Store: new(memstore.Store), Catalog: New(file, up), Hosts: Hosts(func() *Upstream { return up }), Timeout: CallLimit})
+		v.Engine, err = refresh.New(refresh.Config{Store: new(memstore.Store), Catalog: New(file, up, nil), Hosts: Hosts(func() *Upstream { return up }), Timeout: CallLimit})
 		if err != nil {
 			t.Fatal(err)
 		}

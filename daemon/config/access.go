@@ -29,16 +29,17 @@ func grantable() []string {
 
 func (t *table) access() []Access {
 	var rules []Access
-	for _, t := range t.tables("", "access") {
+	_, tables := t.tables("", "access")
+	for t := range tables {
 		rules = append(rules, Access{
 			UIDs:  t.ids("users", "user", t.env.User),
 			GIDs:  t.ids("groups", "group", t.env.Group),
 			Names: t.patterns("names"),
 			Verbs: t.verbs("verbs"),
-			Line:  t.line,
+			Line:  t.at(),
 		})
-		if t.values["users"] == nil && t.values["groups"] == nil {
-			t.reportf(t.line, "%susers or groups is missing", t.title)
+		if t.value("users") == nil && t.value("groups") == nil {
+			t.reportf(t.at(), "%susers or groups is missing", t.title)
 		}
 		t.done()
 	}
@@ -52,6 +53,7 @@ func (t *table) ids(key, what string, lookup func(string) (uint32, error)) []uin
 	var out []uint32
 	for i, name := range names {
 		n, err := lookup(name)
+		t.pace.rest()
 		if err != nil {
 			if d, e := id(name); e == nil {
 				n, err = d, nil

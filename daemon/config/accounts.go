@@ -16,23 +16,23 @@ func (s seen) twice(t *table, ids ...string) {
 		return
 	}
 	if line, ok := s[id]; ok {
-		t.reportf(t.line, "%s%s is configured twice, first on line %d", t.title, id, line)
+		t.reportf(t.at(), "%s%s is configured twice, first on line %d", t.title, id, line)
 		return
 	}
-	s[id] = t.line
+	s[id] = t.at()
 }
 
 func (t *table) apps(family string, u Upstream) []App {
-	tables := t.tables("", family)
-	apps, known := slices.Grow([]App(nil), len(tables)), make(seen, len(tables))
-	for _, t := range tables {
+	n, tables := t.tables("", family)
+	apps, known, upstream := slices.Grow([]App(nil), n), make(seen, n), u.weixin()
+	for t := range tables {
 		a := App{
 			Family:               family,
 			AppID:                t.id("app_id"),
 			Secret:               t.secret("secret"),
 			UseStableAccessToken: t.flag("use_stable_access_token", true),
-			Line:                 t.line,
-			upstream:             u.weixin(),
+			Line:                 t.at(),
+			upstream:             upstream,
 		}
 		t.done()
 		known.twice(t, a.AppID)
@@ -42,14 +42,14 @@ func (t *table) apps(family string, u Upstream) []App {
 }
 
 func (t *table) work(u Upstream) []WorkApp {
-	tables := t.tables("", "work")
-	apps, known := slices.Grow([]WorkApp(nil), len(tables)), make(seen, len(tables))
-	for _, t := range tables {
+	n, tables := t.tables("", "work")
+	apps, known := slices.Grow([]WorkApp(nil), n), make(seen, n)
+	for t := range tables {
 		a := WorkApp{
 			CorpID:   t.id("corp_id"),
 			AgentID:  t.id("agent_id"),
 			Secret:   t.secret("secret"),
-			Line:     t.line,
+			Line:     t.at(),
 			upstream: u.WorkURL,
 		}
 		a.Downstream = t.downstream(a.CorpID)
@@ -63,19 +63,22 @@ func (t *table) work(u Upstream) []WorkApp {
 func (t *table) openPlatforms(u Upstream) []OpenPlatform {
 	var platforms []OpenPlatform
 	known := make(seen)
-	for _, t := range t.tables("", "open_platform") {
+	_, tables := t.tables("", "open_platform")
+	for t := range tables {
 		p := OpenPlatform{
 			AppID:    t.id("app_id"),
 			Secret:   t.secret("secret"),
 			Token:    t.secret("token"),
 			AESKey:   t.aesKey("aes_key"),
-			Line:     t.line,
+			Line:     t.at(),
 			upstream: u.weixin(),
 		}
 		p.PreviousToken, p.PreviousAESKey = t.previous(p.Token, p.AESKey)
-		customers := make(seen)
-		for _, t := range t.tables("open_platform.", "authorizer") {
-			a := Authorizer{AppID: t.id("app_id"), RefreshToken: t.secret("refresh_token"), Line: t.line}
+		n, authorizers := t.tables("open_platform.", "authorizer")
+		customers := make(seen, n)
+		p.Authorizers = slices.Grow(p.Authorizers, n)
+		for t := range authorizers {
+			a := Authorizer{AppID: t.id("app_id"), RefreshToken: t.secret("refresh_token"), Line: t.at()}
 			t.done()
 			customers.twice(t, a.AppID)
 			p.Authorizers = append(p.Authorizers, a)
@@ -92,15 +95,17 @@ func (t *table) openPlatforms(u Upstream) []OpenPlatform {
 func (t *table) openWork(u Upstream) []OpenWork {
 	var providers []OpenWork
 	known := make(seen)
-	for _, t := range t.tables("", "open_work") {
+	_, tables := t.tables("", "open_work")
+	for t := range tables {
 		p := OpenWork{
 			CorpID:         t.id("corp_id"),
 			ProviderSecret: t.secret("provider_secret"),
-			Line:           t.line,
+			Line:           t.at(),
 			upstream:       u.WorkURL,
 		}
 		known.twice(t, p.CorpID)
-		for _, t := range t.tables("open_work.", "suite") {
+		_, suites := t.tables("open_work.", "suite")
+		for t := range suites {
 			s := t.suite(u)
 			known.twice(t, s.SuiteID)
 			p.Suites = append(p.Suites, s)
@@ -117,13 +122,15 @@ func (t *table) suite(u Upstream) Suite {
 		SuiteSecret: t.secret("suite_secret"),
 		Token:       t.secret("token"),
 		AESKey:      t.aesKey("aes_key"),
-		Line:        t.line,
+		Line:        t.at(),
 		upstream:    u.WorkURL,
 	}
 	s.PreviousToken, s.PreviousAESKey = t.previous(s.Token, s.AESKey)
-	customers := make(seen)
-	for _, t := range t.tables("open_work.suite.", "corp") {
-		c := Corp{CorpID: t.id("corp_id"), PermanentCode: t.secret("permanent_code"), Line: t.line}
+	n, corps := t.tables("open_work.suite.", "corp")
+	customers := make(seen, n)
+	s.Corps = slices.Grow(s.Corps, n)
+	for t := range corps {
+		c := Corp{CorpID: t.id("corp_id"), PermanentCode: t.secret("permanent_code"), Line: t.at()}
 		t.done()
 		customers.twice(t, c.CorpID)
 		s.Corps = append(s.Corps, c)

@@ -19,6 +19,7 @@
 //
 // # Lines
 //
-// Values come from go-toml's decoder, line numbers from a separate pass of its parser. The decoder
-// reports positions of type errors only, and tokend's own checks need the line of every key.
+// tokend's own checks need the line of every key, so values and lines come from a pass with
+// go-toml's parser, in pieces ([Env.Pause]). Its decoder reads a file again if that has a syntax
+// error or unusual syntax such as dotted keys, and words the mistake.
 package config

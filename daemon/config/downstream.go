@@ -1,6 +1,10 @@
 package config
 
-import "strconv"
+import (
+	"strconv"
+
+	"github.com/pelletier/go-toml/v2/unstable"
+)
 
 // Downstream is a corp that an upstream corp shares its app with.
 type Downstream struct {
@@ -18,10 +22,14 @@ func (d Downstream) Target() string {
 
 // downstream reads the downstream corps of an app. upstream is the app's own corp.
 func (t *table) downstream(upstream string) []Downstream {
+	n, tables := t.tables("work.", "downstream")
+	if n == 0 {
+		return nil
+	}
 	var corps []Downstream
-	known := make(seen)
-	for _, t := range t.tables("work.", "downstream") {
-		d := Downstream{CorpID: t.id("corp_id"), AgentID: t.agent("agent_id"), BusinessType: t.businessType("business_type"), Line: t.line}
+	known := make(seen, n)
+	for t := range tables {
+		d := Downstream{CorpID: t.id("corp_id"), AgentID: t.agent("agent_id"), BusinessType: t.businessType("business_type"), Line: t.at()}
 		t.done()
 		if d.CorpID != "" && d.CorpID == upstream {
 			t.problemf("corp_id", "%s is the upstream corp itself", d.CorpID)
@@ -34,14 +42,11 @@ func (t *table) downstream(upstream string) []Downstream {
 
 // agent returns a required agentid. WeCom accepts numbers only here.
 func (t *table) agent(key string) int64 {
-	v, ok := t.require(key)
-	if !ok {
+	v := t.require(key)
+	if v == nil || !t.is(unstable.String, key, v, `a number in quotation marks, such as "1000005"`) {
 		return 0
 	}
-	s, ok := as[string](t, key, v, `a number in quotation marks, such as "1000005"`)
-	if !ok {
-		return 0
-	}
+	s := string(v.text)
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil || n < 1 || strconv.FormatInt(n, 10) != s {
 		t.problemf(key, "%q must be a number, such as \"1000005\": the agentid of the app in the downstream corp", clip(s))
@@ -52,13 +57,13 @@ func (t *table) agent(key string) int64 {
 
 // businessType returns an optional business_type.
 func (t *table) businessType(key string) int {
-	v, ok := t.lookup(key)
-	if !ok {
+	const types = "0 (企业互联) or 1 (上下游)"
+	v := t.lookup(key)
+	if v == nil || !t.is(unstable.Integer, key, v, types) {
 		return 0
 	}
-	const types = "0 (企业互联) or 1 (上下游)"
-	n, ok := as[int64](t, key, v, types)
-	if ok && n != 0 && n != 1 {
+	n := v.integer()
+	if n != 0 && n != 1 {
 		t.problemf(key, "must be %s, not %d", types, n)
 		return 0
 	}

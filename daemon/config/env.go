@@ -15,7 +15,7 @@ import (
 )
 
 // Env is everything that Load reads from the operating system. All fields but
-// CredentialsDirectory, CredentialFiles and Judge are required. [OSEnv] sets them.
+// CredentialsDirectory, CredentialFiles, Judge and Pause are required. [OSEnv] sets all but Pause.
 type Env struct {
 	// LookupEnv returns an environment variable and whether it is set.
 	LookupEnv func(name string) (string, bool)
@@ -32,6 +32,10 @@ type Env struct {
 
 	// Judge judges files; nil judges their modes alone.
 	Judge *permit.Judge
+
+	// Pause, if not nil, is called after every 0.1 ms of work or more often, so that other work
+	// gets the processor while a large configuration is read. It may wait.
+	Pause func()
 
 	// User and Group return the id of a name.
 	User  func(name string) (uint32, error)

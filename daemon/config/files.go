@@ -65,16 +65,16 @@ func (t *table) places(c *Config) {
 		return
 	}
 	if why := permit.Socket(c.Socket); why != "" {
-		t.reportf(t.doc.lines[join("", "socket")], "socket: %s", why)
+		t.reportf(t.lineOf("socket"), "socket: %s", why)
 	}
 	if c.Pages != nil {
 		if path, unix := strings.CutPrefix(c.Pages.Listen, unixPrefix); unix {
 			if why := permit.Socket(path); why != "" {
-				t.reportf(t.doc.lines[join(join("", "pages"), "listen")], "[pages] listen: %s", why)
+				t.reportf(t.value("pages").value("listen").line, "[pages] listen: %s", why)
 			}
 		}
 	}
 	if why := j.State(c.StateDir); why != "" {
-		t.reportf(t.doc.lines[join("", "state_dir")], "state_dir: %s", why)
+		t.reportf(t.lineOf("state_dir"), "state_dir: %s", why)
 	}
 }

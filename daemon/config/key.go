@@ -4,6 +4,8 @@ import (
 	"encoding/hex"
 	"fmt"
 
+	"github.com/pelletier/go-toml/v2/unstable"
+
 	"tokend/fetchers/secret"
 )
 
@@ -11,8 +13,9 @@ import (
 // how is "file", "env" or "credential"; where is the path or the name. Neither the warnings nor the
 // error contain any part of the key.
 func ReadKey(how, where string, env Env) (key secret.Text, warnings []Problem, err error) {
-	r := &reader{file: how, env: env}
-	t := &table{reader: r, values: map[string]any{how: where}}
+	r := &reader{file: how, env: env, pace: new(pace)}
+	t := &table{reader: r, node: &node{kind: unstable.Table}}
+	t.add(&node{kind: unstable.String, key: []byte(how), text: []byte(where)})
 	raw, err := t.reference()
 	if err == nil {
 		key, err = parseKey(raw)

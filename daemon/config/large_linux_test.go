@@ -34,14 +34,15 @@ func TestLoadLinear(t *testing.T) {
 				c.OfficialAccounts = append(c.OfficialAccounts, App{AppID: fmt.Sprintf("wx%016x", i)})
 				c.MiniPrograms = append(c.MiniPrograms, App{AppID: fmt.Sprintf("wx%015xm", i)})
 			}
-			return func() { new(reader).doubts(c) }
+			return func() { (&reader{pace: new(pace)}).doubts(c) }
 		},
 		"hosts": func(n int) func() {
-			var all []any
+			data := []byte("weixin_url = [")
 			for i := range n {
-				all = append(all, fmt.Sprintf("https://h%08x", i))
+				data = fmt.Appendf(data, "\"https://h%08x\", ", i)
 			}
-			t := &table{reader: new(reader), values: map[string]any{"weixin_url": all}}
+			root, _ := parse(append(data, ']'), new(pace))
+			t := &table{reader: new(reader), node: root}
 			return func() { t.urls("weixin_url", "") }
 		},
 	} {
@@ -75,4 +76,51 @@ func threadTime() time.Duration {
 		panic(err)
 	}
 	return time.Duration(t.Nano())
+}
+
+// inlineTOML returns a configuration of n official accounts with their secrets.
+func inlineTOML(n int) (data []byte) {
+	for i := range n {
+		data = fmt.Appendf(data, "[[official_account]]\napp_id = \"wx%016x\"\nsecret = \"%032x\"\n\n", i, i)
+	}
+	return data
+}
+
+// TestPauses checks that there is a pause after every few lines and tables of a configuration, and
+// after each file of a secret.
+func TestPauses(t *testing.T) {
+	env := OSEnv()
+	t.Run("values", func(t *testing.T) {
+		const accounts, steps = 1000, 4 // an account has three lines, and is a table
+		pauses := 0
+		env.Pause = func() { pauses++ }
+		if _, err := Parse("tokend.toml", inlineTOML(accounts), env); err != nil {
+			t.Fatal(err)
+		}
+		if pauses < steps*accounts/stepsPerPause {
+			t.Errorf("%d pauses for %d accounts", pauses, accounts)
+		}
+	})
+	t.Run("files", func(t *testing.T) {
+		opened := 0
+		env.Open = func(string) (fs.File, error) {
+			if opened++; opened > 1 {
+				t.Fatal("two files without a pause")
+			}
+			return nil, errors.New("no secrets here")
+		}
+		env.Pause = func() { opened = 0 }
+		_, _ = Parse("tokend.toml", largeTOML(100, "/secret"), env)
+	})
+}
+
+// TestAccountCheap checks that an account takes few allocations besides its strings. A reload may
+// read tens of thousands, and the garbage collector delays readers.
+func TestAccountCheap(t *testing.T) {
+	const accounts = 2000
+	data, env := inlineTOML(accounts), OSEnv()
+	each := testing.AllocsPerRun(1, func() { _, _ = Parse("tokend.toml", data, env) }) / accounts
+	if each > 4 {
+		t.Errorf("%.1f allocations for each account", each)
+	}
 }

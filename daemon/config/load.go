@@ -40,12 +40,13 @@ func Parse(file string, data []byte, env Env) (*Config, error) {
 
 // decode reads a configuration. info is nil if it is in no file.
 func decode(file string, data []byte, info fs.FileInfo, env Env) (*Config, error) {
-	doc, bad := parse(data)
+	p := &pace{pause: env.Pause}
+	root, bad := parse(data, p)
 	if bad != nil {
 		bad.File = file
 		return nil, Problems{*bad}
 	}
-	r := &reader{file: file, doc: doc, env: env}
+	r := &reader{file: file, root: root, env: env, pace: p}
 	c := r.config()
 	if info != nil {
 		if why := env.refused(file, info); why != "" {
@@ -66,7 +67,7 @@ func decode(file string, data []byte, info fs.FileInfo, env Env) (*Config, error
 
 // config reads the top-level table and everything below it.
 func (r *reader) config() *Config {
-	t := &table{reader: r, values: r.doc.values}
+	t := &table{reader: r, node: r.root}
 	c := &Config{
 		File:          r.file,
 		Socket:        t.socket("socket"),
@@ -98,18 +99,28 @@ func (r *reader) doubts(c *Config) {
 		r.warnf(0, "configures no account")
 	}
 	if len(c.Access) == 0 && c.SocketMode&0o002 != 0 {
-		r.warnf(r.doc.lines[join("", "socket_mode")], "socket_mode %04o: every user of this host can read every credential: write [[access]] rules, or set 0660", uint32(c.SocketMode))
+		line := 0
+		if mode := r.root.value("socket_mode"); mode != nil {
+			line = mode.line
+		}
+		r.warnf(line, "socket_mode %04o: every user of this host can read every credential: write [[access]] rules, or set 0660", uint32(c.SocketMode))
 	}
 	for _, w := range c.Work {
+		r.pace.step()
 		if _, err := strconv.ParseUint(w.AgentID, 10, 64); err != nil && w.AgentID != "" && len(r.problems) == 0 {
 			r.warnf(w.Line, "[[work]] agent_id %q is no number: an app's AgentId in WeCom's console is one, such as 1000002; a word is right only for a secret without an app, such as contact sync", clip(w.AgentID))
 		}
 	}
+	if len(c.MiniPrograms) == 0 {
+		return
+	}
 	official := make(map[string]int, len(c.OfficialAccounts)) // line, by appid
 	for _, o := range c.OfficialAccounts {
 		official[o.AppID] = o.Line
+		r.pace.step()
 	}
 	for _, m := range c.MiniPrograms {
+		r.pace.step()
 		if line, both := official[m.AppID]; both && m.AppID != "" {
 			r.warnf(m.Line, "[[mini_program]] %s is also an [[official_account]] (line %d): an appid is one or the other, and a fetch for one may invalidate the other's token", m.AppID, line)
 		}

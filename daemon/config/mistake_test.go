@@ -164,7 +164,7 @@ func TestMistakesOfExample(t *testing.T) {
 		}
 		secret := strings.Trim(value, `"`)
 		for end := range line {
-			_, problem := parse([]byte(line[:end]))
+			_, problem := parse([]byte(line[:end]), new(pace))
 			if problem == nil {
 				continue
 			}

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/pelletier/go-toml/v2/unstable"
+
 	"tokend/daemon/permit"
 	"tokend/fetchers/secret"
 )
@@ -22,8 +24,8 @@ func (t *table) secret(key string) secret.Text { return t.secretOf(key, "") }
 
 // secretOf is like secret, without leading and trailing characters of cutset.
 func (t *table) secretOf(key, cutset string) secret.Text {
-	v, ok := t.require(key)
-	if !ok {
+	v := t.require(key)
+	if v == nil {
 		return ""
 	}
 	raw, ok := t.secretBytes(key, v)
@@ -61,12 +63,12 @@ func (t *table) aesKey(key string) secret.Text {
 
 // previous returns the optional token and EncodingAESKey that token and aesKey have replaced.
 func (t *table) previous(token, aesKey secret.Text) (previousToken, previousKey secret.Text) {
-	if _, ok := t.lookup("previous_token"); ok {
+	if t.lookup("previous_token") != nil {
 		if previousToken = t.secret("previous_token"); previousToken != "" && previousToken == token {
 			t.problemf("previous_token", "is the same as token")
 		}
 	}
-	if _, ok := t.lookup("previous_aes_key"); ok {
+	if t.lookup("previous_aes_key") != nil {
 		if previousKey = t.aesKey("previous_aes_key"); previousKey != "" && sameKey(previousKey, aesKey) {
 			t.problemf("previous_aes_key", "is the same as aes_key")
 		}
@@ -84,8 +86,8 @@ func sameKey(a, b secret.Text) bool {
 
 // encryptionKey returns the optional key of the store: 32 bytes, or their 64 hex digits.
 func (t *table) encryptionKey(key string) secret.Text {
-	v, ok := t.lookup(key)
-	if !ok {
+	v := t.lookup(key)
+	if v == nil {
 		return ""
 	}
 	raw, ok := t.secretBytes(key, v)
@@ -100,13 +102,13 @@ func (t *table) encryptionKey(key string) secret.Text {
 }
 
 // secretBytes returns the unmodified content of v, or of the source that v refers to.
-func (t *table) secretBytes(key string, v any) ([]byte, bool) {
-	switch v := v.(type) {
-	case string:
+func (t *table) secretBytes(key string, v *node) ([]byte, bool) {
+	switch v.kind {
+	case unstable.String:
 		t.inline = true
-		return []byte(v), true
-	case map[string]any:
-		ref := &table{reader: t.reader, path: join(t.path, key), title: t.title + key + " ", line: t.lineOf(key), values: v}
+		return v.text, true
+	case unstable.Table:
+		ref := &table{reader: t.reader, node: v, title: t.title + key + " "}
 		b, err := ref.reference()
 		if err != nil {
 			t.reportf(t.lineOf(key), "%s%s: %v", t.title, key, err)
@@ -122,22 +124,17 @@ var errReference = errors.New(`the table must have exactly one of file, env and 
 
 // reference reads the secret that t refers to. The error contains no part of the secret.
 func (t *table) reference() ([]byte, error) {
-	if len(t.values) != 1 {
+	if t.len() != 1 || t.first.kind != unstable.String || len(t.first.text) == 0 {
 		return nil, errReference
 	}
-	for how, v := range t.values {
-		where, _ := v.(string)
-		if where == "" {
-			return nil, errReference
-		}
-		switch how {
-		case "file":
-			return t.fromFile(where)
-		case "env":
-			return t.fromEnv(where)
-		case "credential":
-			return t.fromCredential(where)
-		}
+	defer t.pace.rest()
+	switch where := string(t.first.text); string(t.first.key) {
+	case "file":
+		return t.fromFile(where)
+	case "env":
+		return t.fromEnv(where)
+	case "credential":
+		return t.fromCredential(where)
 	}
 	return nil, errReference
 }

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/pelletier/go-toml/v2/unstable"
 )
 
 const (
@@ -41,14 +43,11 @@ func (t *table) socket(key string) string {
 
 // mode returns an optional file mode, written in octal digits.
 func (t *table) mode(key string, otherwise fs.FileMode) fs.FileMode {
-	v, ok := t.lookup(key)
-	if !ok {
+	v := t.lookup(key)
+	if v == nil || !t.is(unstable.String, key, v, `octal digits in quotation marks, such as "0660"`) {
 		return otherwise
 	}
-	s, ok := as[string](t, key, v, `octal digits in quotation marks, such as "0660"`)
-	if !ok {
-		return otherwise
-	}
+	s := string(v.text)
 	n, err := strconv.ParseUint(s, 8, 32)
 	if err != nil || n > 0o777 || len(s) < 3 || len(s) > 4 {
 		t.problemf(key, "%q must be three or four octal digits, such as \"0660\"", clip(s))
@@ -65,7 +64,7 @@ func (t *table) http() *HTTP {
 	defer h.done()
 	h.moved("monitors", "pages")
 	h.moved("credential_metrics", "pages")
-	if _, ok := h.require("listen"); !ok {
+	if h.require("listen") == nil {
 		return nil
 	}
 	listen := h.text("listen", "")
@@ -74,7 +73,7 @@ func (t *table) http() *HTTP {
 	} else {
 		h.exposed("listen", host)
 	}
-	return &HTTP{Listen: listen, Line: h.line}
+	return &HTTP{Listen: listen, Line: h.at()}
 }
 
 // unixPrefix begins the address of a Unix socket.
@@ -87,8 +86,8 @@ func (t *table) pages(c *Config) *Pages {
 		return nil
 	}
 	defer p.done()
-	pages := &Pages{Monitors: p.networks("monitors"), CredentialMetrics: p.flag("credential_metrics", true), Line: p.line}
-	if _, ok := p.require("listen"); !ok {
+	pages := &Pages{Monitors: p.networks("monitors"), CredentialMetrics: p.flag("credential_metrics", true), Line: p.at()}
+	if p.require("listen") == nil {
 		return nil
 	}
 	listen := p.text("listen", "")
@@ -164,11 +163,10 @@ func (t *table) url(key, otherwise string) string {
 
 // urls is like [table.url], and also accepts an array of different URLs.
 func (t *table) urls(key, otherwise string) []string {
-	switch v := t.values[key].(type) {
-	case []any:
-	case nil, string:
+	switch v := t.value(key); {
+	case v == nil || v.kind == unstable.String:
 		return []string{t.url(key, otherwise)}
-	default:
+	case v.kind != unstable.Array:
 		t.lookup(key)
 		t.problemf(key, "must be a string or an array of strings, not %s", typeName(v))
 		return []string{otherwise}

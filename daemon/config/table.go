@@ -3,17 +3,21 @@ package config
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/pelletier/go-toml/v2/unstable"
 )
 
 // reader collects problems and warnings while the tables of a file are read.
 type reader struct {
 	file     string
-	doc      document
+	root     *node
 	env      Env
+	pace     *pace
 	problems []Problem
 	warnings []Problem
 	inline   bool // the file itself contains a secret
@@ -42,11 +46,9 @@ func printable(s string) string {
 // unknown keys. An accessor that reports a problem returns its default.
 type table struct {
 	*reader
-	path   string
-	title  string // "[upstream] ", "[[work]] "; empty at the top level
-	line   int
-	values map[string]any
-	known  []string
+	*node
+	title string // "[upstream] ", "[[work]] "; empty at the top level
+	known []string
 }
 
 // problemf reports a problem with a key. The message starts with the key.
@@ -54,51 +56,58 @@ func (t *table) problemf(key, format string, args ...any) {
 	t.reportf(t.lineOf(key), "%s%s %s", t.title, key, fmt.Sprintf(format, args...))
 }
 
+// lineOf returns the line of a key, and the line of the table if it does not have the key.
 func (t *table) lineOf(key string) int {
-	if n := t.doc.lines[join(t.path, key)]; n > 0 {
-		return n
+	if n := t.value(key); n != nil {
+		return n.line
+	}
+	return t.at()
+}
+
+// at returns the line of the table; 0 if there is none.
+func (t *table) at() int {
+	if t.node == nil {
+		return 0
 	}
 	return t.line
 }
 
-// lookup returns the value of an optional key.
-func (t *table) lookup(key string) (any, bool) {
+// lookup returns the value of an optional key; nil if it is not set.
+func (t *table) lookup(key string) *node {
 	t.known = append(t.known, key)
-	v, ok := t.values[key]
-	return v, ok
+	return t.value(key)
 }
 
-// require returns the value of a required key.
-func (t *table) require(key string) (any, bool) {
-	v, ok := t.lookup(key)
-	if !ok {
+// require returns the value of a required key; nil if it is not set.
+func (t *table) require(key string) *node {
+	v := t.lookup(key)
+	if v == nil {
 		t.problemf(key, "is missing")
 	}
-	return v, ok
+	return v
 }
 
 // moved reports a key that now belongs to the table other.
 func (t *table) moved(key, other string) {
-	if _, ok := t.lookup(key); ok {
+	if t.lookup(key) != nil {
 		t.problemf(key, "has moved to [%s], which serves the status page and metrics at its own listen address", other)
 	}
 }
 
-// as returns v as a T, or reports a problem.
-func as[T any](t *table, key string, v any, example string) (T, bool) {
-	x, ok := v.(T)
-	if !ok {
+// is reports whether v, the value of a key or one of its elements, is of a kind, or reports a
+// problem.
+func (t *table) is(kind unstable.Kind, key string, v *node, example string) bool {
+	if v.kind != kind {
 		t.problemf(key, "must be %s, not %s", example, typeName(v))
+		return false
 	}
-	return x, ok
+	return true
 }
 
 // text returns an optional string.
 func (t *table) text(key, otherwise string) string {
-	if v, ok := t.lookup(key); ok {
-		if s, ok := as[string](t, key, v, "a string"); ok {
-			return s
-		}
+	if v := t.lookup(key); v != nil && t.is(unstable.String, key, v, "a string") {
+		return string(v.text)
 	}
 	return otherwise
 }
@@ -115,12 +124,12 @@ func (t *table) word(key, otherwise string, words ...string) string {
 
 // id returns a required string that is a valid segment of a name.
 func (t *table) id(key string) string {
-	v, ok := t.require(key)
-	if !ok {
+	v := t.require(key)
+	if v == nil || !t.is(unstable.String, key, v, "a string in quotation marks") {
 		return ""
 	}
-	s, ok := as[string](t, key, v, "a string in quotation marks")
-	if ok && !validSegment(s) {
+	s := string(v.text)
+	if !validSegment(s) {
 		t.problemf(key, "%q must be 1 to 64 characters of A-Z a-z 0-9 . _ @ -", clip(s))
 		return ""
 	}
@@ -129,24 +138,19 @@ func (t *table) id(key string) string {
 
 // flag returns an optional boolean.
 func (t *table) flag(key string, otherwise bool) bool {
-	if v, ok := t.lookup(key); ok {
-		if b, ok := as[bool](t, key, v, "true or false"); ok {
-			return b
-		}
+	if v := t.lookup(key); v != nil && t.is(unstable.Bool, key, v, "true or false") {
+		return string(v.text) == "true"
 	}
 	return otherwise
 }
 
 // count returns an optional integer from least to most.
 func (t *table) count(key string, otherwise, least, most int) int {
-	v, ok := t.lookup(key)
-	if !ok {
+	v := t.lookup(key)
+	if v == nil || !t.is(unstable.Integer, key, v, "a whole number") {
 		return otherwise
 	}
-	n, ok := as[int64](t, key, v, "a whole number")
-	if !ok {
-		return otherwise
-	}
+	n := v.integer()
 	if n < int64(least) || n > int64(most) {
 		t.problemf(key, "must be at least %d and at most %d, not %d", least, most, n)
 		return otherwise
@@ -179,13 +183,11 @@ func (t *table) timeout(key string, least, most time.Duration) time.Duration {
 
 // span returns the duration of a key, and its text.
 func (t *table) span(key string) (d time.Duration, text string, ok bool) {
-	v, ok := t.lookup(key)
-	if !ok {
+	v := t.lookup(key)
+	if v == nil || !t.is(unstable.String, key, v, `a duration such as "5s"`) {
 		return 0, "", false
 	}
-	if text, ok = as[string](t, key, v, `a duration such as "5s"`); !ok {
-		return 0, "", false
-	}
+	text = string(v.text)
 	d, err := time.ParseDuration(text)
 	if err != nil {
 		t.problemf(key, "must be a duration such as \"5s\" or \"1m30s\", not %q", clip(text))
@@ -196,24 +198,23 @@ func (t *table) span(key string) (d time.Duration, text string, ok bool) {
 
 // texts returns an array of strings and the line of each element. The array must not be empty.
 func (t *table) texts(key string, required bool) (texts []string, lines []int) {
-	v, ok := t.lookup(key)
-	if !ok {
+	v := t.lookup(key)
+	if v == nil {
 		if required {
 			t.problemf(key, "is missing")
 		}
 		return nil, nil
 	}
-	list, ok := as[[]any](t, key, v, "an array of strings")
-	if !ok {
+	if !t.is(unstable.Array, key, v, "an array of strings") {
 		return nil, nil
 	}
-	if len(list) == 0 {
+	if v.len() == 0 {
 		t.problemf(key, "is empty")
 	}
-	for i, e := range list {
-		if s, ok := as[string](t, key, e, "an array of strings"); ok {
-			texts = append(texts, s)
-			lines = append(lines, t.doc.lines[element(join(t.path, key), i)])
+	for e := range v.values() {
+		if t.is(unstable.String, key, e, "an array of strings") {
+			texts = append(texts, string(e.text))
+			lines = append(lines, e.line)
 		}
 	}
 	return texts, lines
@@ -221,39 +222,37 @@ func (t *table) texts(key string, required bool) (texts []string, lines []int) {
 
 // table returns the optional table of a key, or nil.
 func (t *table) table(key string) *table {
-	v, ok := t.lookup(key)
-	if !ok {
+	v := t.lookup(key)
+	if v == nil || !t.is(unstable.Table, key, v, "a table: ["+key+"]") {
 		return nil
 	}
-	values, ok := as[map[string]any](t, key, v, "a table: ["+key+"]")
-	if !ok {
-		return nil
-	}
-	return &table{reader: t.reader, path: join(t.path, key), title: "[" + key + "] ", line: t.lineOf(key), values: values}
+	return &table{reader: t.reader, node: v, title: "[" + key + "] "}
 }
 
-// tables returns the tables of an array of tables. prefix is the path of the parent table in the
-// file's notation: "open_work.".
-func (t *table) tables(prefix, key string) []*table {
-	v, ok := t.lookup(key)
-	if !ok {
-		return nil
-	}
+// tables yields the tables of an array of tables. Each is valid until the next. n is their number
+// at most. prefix is the path of the parent table in the file's notation: "open_work.".
+func (t *table) tables(prefix, key string) (n int, all iter.Seq[*table]) {
+	v := t.lookup(key)
 	title := "[[" + prefix + key + "]]"
-	list, ok := as[[]any](t, key, v, "tables: "+title)
-	if !ok {
-		return nil
+	if v == nil || !t.is(unstable.Array, key, v, "tables: "+title) {
+		return 0, func(func(*table) bool) {}
 	}
-	ts := make([]*table, 0, len(list))
-	for i, e := range list {
-		values, ok := as[map[string]any](t, key, e, "tables: "+title)
-		if !ok {
-			continue
+	for e := range v.values() {
+		t.is(unstable.Table, key, e, "tables: "+title)
+	}
+	return v.len(), func(yield func(*table) bool) {
+		each := &table{reader: t.reader, title: title + " "}
+		for e := range v.values() {
+			if e.kind != unstable.Table {
+				continue
+			}
+			each.node, each.known = e, each.known[:0]
+			if !yield(each) {
+				return
+			}
+			t.pace.step()
 		}
-		path := element(join(t.path, key), i)
-		ts = append(ts, &table{reader: t.reader, path: path, title: title + " ", line: t.doc.lines[path], values: values})
 	}
-	return ts
 }
 
 // Keys of the top level, and of its tables that occur once.
@@ -265,13 +264,16 @@ var (
 // done reports the keys that no accessor has read.
 func (t *table) done() {
 	var unknown []string
-	for key := range t.values {
-		if !slices.Contains(t.known, key) {
-			unknown = append(unknown, key)
+	for v := range t.values() {
+		if !slices.ContainsFunc(t.known, func(key string) bool { return key == string(v.key) }) {
+			unknown = append(unknown, string(v.key))
 		}
 	}
+	if unknown == nil {
+		return
+	}
 	slices.Sort(unknown)
-	unset := slices.DeleteFunc(slices.Clone(t.known), func(key string) bool { _, set := t.values[key]; return set })
+	unset := slices.DeleteFunc(slices.Clone(t.known), func(key string) bool { return t.value(key) != nil })
 	for _, key := range unknown {
 		advice := cmp.Or(didYouMean(key, unset), t.elsewhere(key), didYouMean(key, t.known))
 		t.reportf(t.lineOf(key), "%sunknown key %q%s", t.title, clip(key), advice)
@@ -291,19 +293,19 @@ func (t *table) elsewhere(key string) string {
 }
 
 // typeName returns TOML's name for the type of v.
-func typeName(v any) string {
-	switch v.(type) {
-	case string:
+func typeName(v *node) string {
+	switch v.kind {
+	case unstable.String:
 		return "a string"
-	case int64:
+	case unstable.Integer:
 		return "an integer"
-	case float64:
+	case unstable.Float:
 		return "a float"
-	case bool:
+	case unstable.Bool:
 		return "a boolean"
-	case []any:
+	case unstable.Array:
 		return "an array"
-	case map[string]any:
+	case unstable.Table:
 		return "a table"
 	default:
 		return "a date or time"

@@ -110,3 +110,23 @@ func TestFullHostConstant(t *testing.T) {
 		}
 	})
 }
+
+// TestClassesKept checks that a reload makes no new class for accounts that have not changed.
+func TestClassesKept(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		of := func(settings string) catalog {
+			return specs(Spec{Name: app, Policy: policy.StableToken, Settings: settings, Fetcher: fresh(2 * time.Hour)})
+		}
+		r := start(t, Config{Catalog: of("before")})
+		r.mustGet(app)
+		class := r.index.get(app).class.Load()
+		r.SetCatalog(of("before"))
+		if kept := r.index.get(app).class.Load(); kept != class || len(r.classes.all) > 0 {
+			t.Errorf("unchanged: %v, and %d classes were made", kept, len(r.classes.all))
+		}
+		r.SetCatalog(of("after"))
+		if changed := r.index.get(app).class.Load(); changed.settings != "after" {
+			t.Errorf("changed: %v", changed)
+		}
+	})
+}

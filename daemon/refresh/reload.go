@@ -33,14 +33,15 @@ func (e *Engine) SetCatalog(c Catalog) {
 		work.Step()
 		spec, err := c.Lookup(en.name)
 		en.mu.Lock()
+		was := en.class.Load()
 		switch {
 		case err != nil:
 			// At once, whatever the disk is at: nothing of an account that is gone is served.
 			e.dropLocked(en, unconfigured(en.name))
 			touched = append(touched, en)
-		case en.class.Load().target != spec.Target:
+		case was.target != spec.Target:
 			touched = append(touched, en) // another credential by the same name: follow drops this one
-		case en.class.Swap(e.classes.of(&spec)).settings != spec.Settings:
+		case en.class.Swap(e.classes.keep(was, &spec)).settings != spec.Settings:
 			touched = append(touched, en)
 			if now := e.clock.Now(); en.hold == nil && e.bySecret(&spec) {
 				e.applyLocked(en, refreshMoved{now}, now)
@@ -103,11 +104,12 @@ func (e *Engine) followLocked(en *entry) (free bool) {
 		e.dropLocked(en, unconfigured(en.name))
 		return true
 	}
-	if en.class.Load().target != spec.Target {
+	was := en.class.Load()
+	if was.target != spec.Target {
 		e.dropLocked(en, errChanged)
 		return true
 	}
-	en.class.Store(e.classes.of(&spec))
+	en.class.Store(e.classes.keep(was, &spec))
 	switch {
 	case en.hold == nil:
 		return true
