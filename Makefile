@@ -36,7 +36,7 @@ EXAMPLES = systemd/tokend.toml systemd/tokend.zh-CN.toml docs/prometheus.yml doc
 COMPLETER = $(BINARY)
 
 # Quick checks first, all tests last.
-CHECKS = format vet fix modules texts staticcheck systems build man units race fuzz demo boot packages image test
+CHECKS = format vet fix modules texts staticcheck systems build man units race fuzz demo sdks boot packages image test
 
 .PHONY: help check screenshots faults bench-compare bench-load bench-docs package release install uninstall $(CHECKS) lint clean
 
@@ -70,6 +70,9 @@ fuzz: ## run every fuzz target for FUZZTIME (5s)
 
 demo: ## run the demo
 	$(GO) run ./cmd/tokend demo
+
+sdks: ## run SDKs for WeChat with the Go client against the sandbox
+	cd clientlib/sdktest && $(GO) mod tidy -diff && $(GO) vet ./... && $(GO) test -race ./...
 
 faults: ## run the long fault tests of docs/assurance.md (root; 20 minutes)
 	@.ci/faults
