@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"bufio"
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
@@ -63,6 +64,21 @@ func fetchUnseen(t *testing.T, base, language string) string {
 		t.Fatalf("%d, %v", resp.StatusCode, err)
 	}
 	return string(body)
+}
+
+// firstEvent returns the first event of the status page.
+func firstEvent(t *testing.T, base string) string {
+	t.Helper()
+	resp, err := http.Get(base + "/events")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	line, err := bufio.NewReader(resp.Body).ReadString('\n')
+	if err != nil || !strings.HasPrefix(line, "data: ") {
+		t.Fatalf("got %.40q, %v", line, err)
+	}
+	return line
 }
 
 // TestPages checks the metrics and the status page of a real daemon, in both languages. They count
@@ -132,7 +148,17 @@ func TestPages(t *testing.T) {
 	if strings.Contains(scrape, "not allow to access") {
 		t.Error("the metrics show WeChat's errmsg")
 	}
-	for name, text := range map[string]string{"the metrics": scrape, "the page": english, "the Chinese page": chinese} {
+	all := map[string]string{"the metrics": scrape, "the page": english, "the Chinese page": chinese, "the events": firstEvent(t, http)}
+	for _, name := range []string{"open_platform/wxcomponent/component_verify_ticket", "open_platform/wxcomponent/component_access_token", "open_work/wwprovider/provider_access_token", "open_work/wwsuite1/suite_access_token"} {
+		all["the page of "+name] = fetchPage(t, http, "/credential?q="+name, "en")
+		if !strings.Contains(all["the page of "+name], `class="name">`+name) {
+			t.Errorf("%s has no page", name)
+		}
+	}
+	if !strings.Contains(all["the events"], "suite_access_token") {
+		t.Errorf("the first event lacks a credential: %.200s", all["the events"])
+	}
+	for name, text := range all {
 		if strings.Contains(text, "wxcustomer") {
 			t.Errorf("%s names a customer", name)
 		}
