@@ -30,7 +30,7 @@ var chinese = map[string]string{
 	"%s and %d more":                        "%s 等，另有 %d 个",
 	"no retry until an operator acts":       "人工处理之前不再重试",
 	"next retry %s":                         "下次重试 %s",
-	"What to do: %s":                        "你要做什么：%s",
+	"What to do: %s":                        "处理办法：%s",
 	"%s: %s; to list them: tokend list %s/": "%s：%s；列出：tokend list %s/",
 	"shortest life %s":                      "最短有效期 %s",
 	"to list them: tokend list FAMILY/":     "列出：tokend list FAMILY/",
@@ -42,6 +42,7 @@ var chinese = map[string]string{
 	"value":              "个值",
 	"customer":           "个客户",
 	"account":            "个账号",
+	"warning":            "项警告",
 	"refused push":       "次被拒绝的推送",
 	"no refresh yet":     "还没有刷新过",
 
@@ -57,7 +58,7 @@ var chinese = map[string]string{
 	"(your domain in place of example.com; the web server forwards /callback/ to [http] listen)": "（把 example.com 换成自己的域名；由 Web 服务器把 /callback/ 转发到 [http] 的 listen）",
 
 	// doctor.
-	"%d ok, %d warnings, %d failed, %d skipped": "%d 项正常，%d 项警告，%d 项失败，%d 项未检查",
+	"%d ok, %s, %d failed, %d skipped": "%d 项正常，%s，%d 项失败，%d 项未检查",
 
 	// Hints.
 	"did you mean %q?": "是否要输入 %q？",

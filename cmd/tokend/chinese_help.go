@@ -329,7 +329,7 @@ agent_config_ticket，不会显示其值。微信忽略 URL 中 # 之后的内�
 	"Show the state of the daemon or of one credential": "显示守护进程或某个凭据的状态",
 	`Without a NAME: the daemon's version, the number of credentials in each state, what needs attention,
 why, and what to do, and the counters of reads and calls since the daemon started. The exit status
-is 1 if anything needs attention. Up to 30 credentials are shown one by one, more are counted.
+is 1 if anything needs attention. Up to 50 credentials are shown one by one, more are counted.
 NO_COLOR turns colors off.
 
 With a NAME: everything about that credential except its value. For a credential that waits for a
@@ -337,7 +337,7 @@ push: since when, the refused pushes, and the address to enter in WeChat's conso
 
 With --json: an array of one object. Its keys are those of STATUS or, without a NAME, version and
 those of STATS, and attention, revoked, states and endpoints.`: `不带 NAME：守护进程的版本、各状态的凭据数量、哪里需要处理、为什么、怎么处理，以及读取和调用次数。
-有需要处理的问题时退出码是 1。30 个以内的凭据逐个显示，更多时只显示数量。
+有需要处理的问题时退出码是 1。50 个以内的凭据逐个显示，更多时只显示数量。
 NO_COLOR 关闭颜色。
 
 带 NAME：该凭据除值以外的全部信息。如果它在等待推送：从何时起没有收到、被拒绝的推送，
@@ -349,8 +349,8 @@ NO_COLOR 关闭颜色。
 	"Print the version of this program":                               "打印本程序的版本",
 	"List the credentials, then print every change until interrupted": "列出凭据，然后打印每次变化，直到被中断",
 	`List the credentials whose names begin with PREFIX, or all of them, then print a line for each
-change of a value or a state, until interrupted. --timeout limits only the start. With --json, each line is an object with the
-keys time, name, state and ttl.`: `列出名称以 PREFIX 开头的凭据，或全部凭据，然后值或状态每变化一次打印一行，直到被中断。
+change of a value or a state, until interrupted. --timeout limits only the start. With --json, each
+line is an object with the keys time, name, state and ttl.`: `列出名称以 PREFIX 开头的凭据，或全部凭据，然后值或状态每变化一次打印一行，直到被中断。
 --timeout 只限制开始。加上 --json，每行是一个对象，键为 time、name、state 和 ttl。`,
 	"Daemon:":                "守护进程：",
 	"Client:":                "客户端：",

@@ -110,7 +110,7 @@ func (env *environment) examine(ctx context.Context, d *doctor.Doctor, asJSON bo
 		}
 	} else {
 		s.println("")
-		if _, err := fmt.Fprintln(s.w, env.sayf("%d ok, %d warnings, %d failed, %d skipped", count[doctor.OK], count[doctor.Warning], count[doctor.Failed], count[doctor.Skipped])); err != nil {
+		if _, err := fmt.Fprintln(s.w, env.sayf("%d ok, %s, %d failed, %d skipped", count[doctor.OK], env.amount(count[doctor.Warning], "warning"), count[doctor.Failed], count[doctor.Skipped])); err != nil {
 			return err
 		}
 	}

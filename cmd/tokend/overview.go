@@ -21,7 +21,7 @@ const (
 	examined     = 200 // credentials in trouble whose cause is asked for, in a text
 	namesOfCause = 4   // names that a text shows for one cause
 	causesShown  = 10  // causes that a text shows
-	shownAlone   = 30  // credentials that a text shows one by one; more are counted
+	shownAlone   = 50  // credentials that a text shows one by one; more are counted
 )
 
 // overview is the state of a daemon.
@@ -77,18 +77,12 @@ func (a *asker) gather(ctx context.Context, c *clientlib.Client, most int) (*ove
 	if len(o.all) > shownAlone {
 		return o, nil
 	}
+	each, err := inspect(ctx, c, o.all)
 	o.each = map[string]details{}
-	for _, l := range o.all {
-		pairs, err := c.Status(ctx, l.Name)
-		if ofOne(err) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		o.each[l.Name] = detailsOf(pairs)
+	for _, t := range each {
+		o.each[t.Name] = t.details
 	}
-	return o, nil
+	return o, err
 }
 
 // ofOne reports whether err is about one credential, which a reload may have removed.
@@ -151,23 +145,13 @@ func (o *overview) examine(ctx context.Context, c *clientlib.Client, most int) e
 	if most > 0 && len(bad) > most {
 		bad, o.unasked = bad[:most], bad[most:]
 	}
-	type asked struct {
-		clientlib.Listing
-		pairs   []clientlib.Pair
-		details details
+	all, err := inspect(ctx, c, bad)
+	if err != nil {
+		return err
 	}
-	var all []asked
 	at := map[string]int{} // by name, in all
-	for _, l := range bad {
-		pairs, err := c.Status(ctx, l.Name)
-		if ofOne(err) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		at[l.Name] = len(all)
-		all = append(all, asked{l, pairs, detailsOf(pairs)})
+	for i, t := range all {
+		at[t.Name] = i
 	}
 	causes := map[string]int{} // by key, in o.causes
 	of := make([]int, len(all))
@@ -202,6 +186,31 @@ func (o *overview) examine(ctx context.Context, c *clientlib.Client, most int) e
 		}
 	}
 	return nil
+}
+
+// inspected is a credential with its status.
+type inspected struct {
+	clientlib.Listing
+	pairs   []clientlib.Pair
+	details details
+}
+
+// inspect asks for the status of each credential. Those that a reload has removed are left out. If
+// this user may not see a status, it is the listing alone.
+func inspect(ctx context.Context, c *clientlib.Client, list []clientlib.Listing) (all []inspected, err error) {
+	for _, l := range list {
+		pairs, err := c.Status(ctx, l.Name)
+		switch {
+		case errors.Is(err, clientlib.ErrDenied):
+			pairs = []clientlib.Pair{{Key: "name", Value: l.Name}, {Key: "state", Value: l.State}}
+		case ofOne(err):
+			continue
+		case err != nil:
+			return nil, err
+		}
+		all = append(all, inspected{l, pairs, detailsOf(pairs)})
+	}
+	return all, nil
 }
 
 // why returns a text that is the same for credentials that are in trouble for one reason: the last

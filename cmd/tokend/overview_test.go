@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +20,7 @@ func TestWrap(t *testing.T) {
 		want  []string
 	}{
 		{"a bb ccc", 0, []string{"a bb ccc"}},
+		{"\x1b[31maaaaaaaaaa\x1b[0m bbbbbbbbbb cc", 22, []string{"\x1b[31maaaaaaaaaa\x1b[0m bbbbbbbbbb", "cc"}},
 		{"aaaaaaaaaa bbbbbbbbbb cc", 22, []string{"aaaaaaaaaa bbbbbbbbbb", "cc"}},
 		{"请在微信后台把它加入白名单，然后执行：sudo", 22, []string{"请在微信后台把它加入", "白名单，然后执行：", "sudo"}},
 	} {
@@ -46,6 +48,33 @@ func TestScreenWidth(t *testing.T) {
 	lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
 	if columns(lines[0]) != 40 || !strings.HasSuffix(lines[0], "fresh   ######......") || strings.Index(lines[0], "fresh") != strings.Index(lines[1], "idle")-len("账号")+columns("账号") {
 		t.Errorf("got\n%s", out.String())
+	}
+}
+
+// TestNarrowScreen holds that no row is wider than the screen, and that the first columns stay.
+func TestNarrowScreen(t *testing.T) {
+	g := grid{{{text: "official_account"}, {text: "2 accounts"}, {text: "2 fresh, 5 idle, 1 stale"}, {text: "shortest life 1h57m"}}}
+	for _, width := range []int{80, 79, 60, 40, 20} {
+		var out strings.Builder
+		g.write(&screen{w: &out, width: width}, 2)
+		line := strings.TrimSuffix(out.String(), "\n")
+		if columns(line) > width || !strings.HasPrefix(line, "  offici") || (width > 60) != strings.Contains(line, "shortest") {
+			t.Errorf("in %d columns: %d columns %q", width, columns(line), line)
+		}
+	}
+}
+
+// TestTroubleWithoutStatus holds that a user without the right to STATUS learns of trouble too.
+func TestTroubleWithoutStatus(t *testing.T) {
+	const name = "official_account/wx1/access_token"
+	path := replying(t, map[string]string{
+		"VERSION": "OK tokend 1.0.0 protocol 1\n", "STATS": "OK 0\n", "LIST": "OK 1\n" + name + " held -\n",
+		"STATUS " + name: "ERR DENIED - STATUS is not granted to this user\n",
+	})
+	var stdout, stderr strings.Builder
+	code := run(t.Context(), []string{"status", "--socket", path}, os.Getenv, strings.NewReader(""), &stdout, &stderr)
+	if code != exitFailed || !strings.Contains(stdout.String(), "needs attention\n  "+name+"\n    held\n") {
+		t.Errorf("exit status %d, %q, %q", code, stdout.String(), stderr.String())
 	}
 }
 

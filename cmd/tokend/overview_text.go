@@ -19,8 +19,8 @@ func (o *overview) show(env *environment, s *screen) {
 	if at := o.count["started"]; at > 0 {
 		up = env.sayf(", up %s", duration(time.Since(time.Unix(at, 0))))
 	}
-	s.println(s.paint(bold, "tokend "+o.version) + env.sayf(" at %s", o.socket) + up)
-	s.println(byState(env, s, o.all))
+	s.wrapped(0, s.paint(bold, "tokend "+o.version)+env.sayf(" at %s", o.socket)+up)
+	s.wrapped(0, byState(env, s, o.all))
 	if n := o.count["undurable"]; n > 0 {
 		s.println("")
 		do := env.language().Advise(advice.Disk, advice.Subject{})

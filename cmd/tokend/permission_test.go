@@ -59,8 +59,10 @@ func TestUnreadableConfiguration(t *testing.T) {
 	}
 }
 
-// TestDeniedReload holds that the hint suggests no [[access]] rule, since none grants RELOAD.
-func TestDeniedReload(t *testing.T) {
+// replying starts a daemon with a fixed reply for each request of one connection, and returns its
+// socket.
+func replying(t *testing.T, replies map[string]string) string {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "s")
 	ln, err := net.Listen("unix", path)
 	if err != nil {
@@ -73,12 +75,19 @@ func TestDeniedReload(t *testing.T) {
 			return
 		}
 		defer func() { _ = nc.Close() }()
-		if line, _ := bufio.NewReader(nc).ReadString('\n'); line == "RELOAD\n" {
-			_, _ = io.WriteString(nc, "ERR DENIED - RELOAD is not granted to this user\n")
+		requests := bufio.NewScanner(nc)
+		for requests.Scan() {
+			_, _ = io.WriteString(nc, replies[requests.Text()])
 		}
 	})
-	defer daemon.Wait()
-	defer func() { _ = ln.Close() }()
+	t.Cleanup(daemon.Wait)
+	t.Cleanup(func() { _ = ln.Close() })
+	return path
+}
+
+// TestDeniedReload holds that the hint suggests no [[access]] rule, since none grants RELOAD.
+func TestDeniedReload(t *testing.T) {
+	path := replying(t, map[string]string{"RELOAD": "ERR DENIED - RELOAD is not granted to this user\n"})
 	var stdout, stderr strings.Builder
 	code := run(t.Context(), []string{"reload", "--socket", path}, os.Getenv, strings.NewReader(""), &stdout, &stderr)
 	want := "tokend: DENIED: RELOAD is not granted to this user\nhint: it requires root or tokend's own user; no [[access]] rule grants it\n"

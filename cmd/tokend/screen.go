@@ -53,6 +53,9 @@ var styles = map[string]style{
 	"fresh": green, "stale": yellow, "expired": red, "waiting": yellow, "held": red, "idle": dim,
 }
 
+// escape begins a color.
+const escape = '\x1b'
+
 // paint returns text in a style.
 func (s *screen) paint(st style, text string) string {
 	if !s.color || st == plain || text == "" {
@@ -138,9 +141,14 @@ func unbroken(text string) (all []string) {
 	return all
 }
 
-// columns returns the width of text on a terminal.
+// columns returns the width of text on a terminal, without the colors in it.
 func columns(text string) (n int) {
+	color := false
 	for _, r := range text {
+		if color = color || r == escape; color {
+			color = r != 'm'
+			continue
+		}
 		n++
 		if wide(r) {
 			n++
@@ -171,7 +179,7 @@ type grid [][]cell
 func (g *grid) row(cells ...cell) { *g = append(*g, cells) }
 
 // write writes the rows behind an indentation. If they are too wide, the first column is shortened
-// in the middle.
+// in the middle, and then the last columns are left out.
 func (g grid) write(s *screen, indent int) {
 	const gap = 3
 	var widths []int
@@ -183,17 +191,23 @@ func (g grid) write(s *screen, indent int) {
 			widths[i] = max(widths[i], columns(c.text))
 		}
 	}
-	total := indent
+	const least = 15
+	total := indent - gap
 	for _, w := range widths {
 		total += w + gap
 	}
-	const least = 12
-	if over := total - gap - s.width; s.width > 0 && over > 0 && len(widths) > 0 {
-		widths[0] = max(widths[0]-over, min(widths[0], least))
+	for s.width > 0 && total > s.width && len(widths) > 1 {
+		if cut := min(total-s.width, max(widths[0]-least, 0)); total-cut <= s.width {
+			widths[0] -= cut
+			break
+		}
+		total -= widths[len(widths)-1] + gap
+		widths = widths[:len(widths)-1]
 	}
 	for _, row := range g {
 		var b strings.Builder
 		b.WriteString(strings.Repeat(" ", indent))
+		row = row[:min(len(row), len(widths))]
 		for i, c := range row {
 			text := shorten(c.text, widths[i])
 			pad := widths[i] - columns(text) + gap

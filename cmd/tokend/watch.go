@@ -19,8 +19,8 @@ func newWatch(env *environment) *cobra.Command {
 		Use:   "watch [PREFIX]",
 		Short: "List the credentials, then print every change until interrupted",
 		Long: `List the credentials whose names begin with PREFIX, or all of them, then print a line for each
-change of a value or a state, until interrupted. --timeout limits only the start. With --json, each line is an object with the
-keys time, name, state and ttl.`,
+change of a value or a state, until interrupted. --timeout limits only the start. With --json, each
+line is an object with the keys time, name, state and ttl.`,
 		Args:              takes("[PREFIX]"),
 		ValidArgsFunction: a.names,
 		RunE: func(cmd *cobra.Command, args []string) error {

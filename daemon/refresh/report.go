@@ -143,9 +143,7 @@ func (e *Engine) Stats() []credential.Stat {
 		}
 		en.mu.Unlock()
 	}
-	if undurable > 0 {
-		stats = append(stats, credential.Stat{Key: "undurable", Value: int64(undurable)})
-	}
+	stats = append(stats, credential.Stat{Key: "undurable", Value: int64(undurable)})
 	for s, n := range states {
 		if credential.State(s) != credential.Idle {
 			stats = append(stats, credential.Stat{Key: "credentials:" + credential.State(s).String(), Value: n})

@@ -160,12 +160,12 @@ func (d *Doctor) pushes(ctx context.Context) {
 		}
 		for part := range strings.SplitSeq(m["pushes_refused"], ",") {
 			if cause, n, ok := strings.Cut(part, "="); ok {
-				d.warn("pushes", l.Name, d.say("%s pushes were refused: %s", n, cause), d.Language.Refusal(cause))
+				d.warn("pushes", l.Name, d.say("refused pushes: %s, %s", n, cause), d.Language.Refusal(cause))
 			}
 		}
 	}
 	if n := d.number("pushes_refused:owner"); n > 0 {
-		d.warn("pushes", "", d.say("%d pushes were refused: %s", n, "owner"), d.Language.Refusal("owner"))
+		d.warn("pushes", "", d.say("refused pushes: %s, %s", strconv.FormatInt(n, 10), "owner"), d.Language.Refusal("owner"))
 	}
 }
 
