@@ -14,11 +14,20 @@
 // where a retry may succeed after the given seconds. Replies come in the order of the requests, so
 // clients may pipeline.
 //
+// A connection whose first byte is * speaks RESP, the protocol of Redis, until it is closed. Its
+// commands are arrays of bulk strings, and its errors are the lines above without ERR:
+//
+//	-<CODE> <seconds or -> <message>
+//
+// A connection that is refused for lack of room gets ERR BUSY as a line before its first byte is
+// read, whatever it speaks. A Redis client reports that as a protocol error.
+//
 // # Sides
 //
 // A server cuts lines with [CutLine], parses them with [Request.Parse], and appends replies. A
 // client appends requests with [AppendRequest], and parses replies with [ParseReply] and the parser
-// of each verb's fields.
+// of each verb's fields. A server cuts commands of RESP with [CutCommand], and checks their fields
+// with [Request.Fill].
 //
 // # Conversations
 //

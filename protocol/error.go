@@ -72,11 +72,17 @@ func (e *Error) Unwrap() error { return e.Code }
 // is over. The line is always one line of printable UTF-8 with at most [MaxMessage] bytes of
 // message.
 func AppendError(dst []byte, e *Error) []byte {
+	dst = append(dst, "ERR "...)
+	dst = appendErrorFields(dst, e)
+	return append(dst, '\n')
+}
+
+// appendErrorFields appends <code> <retry_after> <message>.
+func appendErrorFields(dst []byte, e *Error) []byte {
 	code := e.Code
 	if !validCode(string(code)) {
 		code = Internal
 	}
-	dst = append(dst, "ERR "...)
 	dst = append(dst, code...)
 	dst = append(dst, ' ')
 	if e.RetryAfter < 0 {
@@ -85,8 +91,7 @@ func AppendError(dst []byte, e *Error) []byte {
 		dst = strconv.AppendInt(dst, ceilSeconds(e.RetryAfter), 10)
 	}
 	dst = append(dst, ' ')
-	dst = appendText(dst, e.Message, MaxMessage)
-	return append(dst, '\n')
+	return appendText(dst, e.Message, MaxMessage)
 }
 
 // ceilSeconds avoids d + time.Second - 1, which overflows for the largest durations.

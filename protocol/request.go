@@ -51,17 +51,43 @@ func (r *Request) parse(line []byte) *Error {
 		if len(arg) == 0 {
 			return badRequest("two spaces in a row, or one at the end; the form is: %s", f.usage)
 		}
-		if wrong := check(f.fields[r.N], arg); wrong != "" {
-			return badRequest("%s: %s", verb, wrong)
+		if err := r.add(verb, f, arg); err != nil {
+			return err
 		}
-		r.Args[r.N] = arg
-		r.N++
 	}
 	if r.N < f.min {
 		return badRequest("a field is missing; the form is: %s", f.usage)
 	}
 	r.Verb = verb
 	return nil
+}
+
+// add adds the next field of verb, whose form is f, unless it is malformed.
+func (r *Request) add(verb Verb, f *form, arg []byte) *Error {
+	if wrong := check(f.fields[r.N], arg); wrong != "" {
+		return badRequest("%s: %s", verb, wrong)
+	}
+	r.Args[r.N] = arg
+	r.N++
+	return nil
+}
+
+// Fill is [Request.Parse] for fields that have been separated in another way. ok is false if the
+// number of fields is wrong; r is then the zero Request, and there is no error.
+func (r *Request) Fill(verb Verb, fields [][]byte) (ok bool, err error) {
+	*r = Request{}
+	f := &forms[verb]
+	if len(fields) < f.min || len(fields) > f.max {
+		return false, nil
+	}
+	for _, arg := range fields {
+		if err := r.add(verb, f, arg); err != nil {
+			*r = Request{}
+			return true, err
+		}
+	}
+	r.Verb = verb
+	return true, nil
 }
 
 var space = []byte{' '}
