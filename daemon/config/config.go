@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"tokend/daemon/alias"
 	"tokend/fetchers/secret"
 )
 
@@ -40,6 +41,9 @@ type Config struct {
 
 	// Access are the access rules. Without rules the default in docs/configuration.md applies.
 	Access []Access
+
+	// Aliases are keys of other programs that stand for credentials' names.
+	Aliases []alias.Alias
 
 	// Warnings are settings that are valid and probably mistakes.
 	Warnings []Problem

@@ -190,13 +190,13 @@ func known(s string) bool {
 
 // vocabulary is all keys and names of tables of a configuration.
 var vocabulary = []string{
-	"access", "aes_key", "agent_id", "app_id", "authorizer", "business_type", "corp", "corp_id",
+	"access", "aes_key", "agent_id", "alias", "app_id", "authorizer", "business_type", "corp", "corp_id",
 	"credential", "credential_metrics", "downstream", "encryption_key", "env", "file", "groups",
-	"http", "idle_timeout", "limits", "listen", "log_format", "log_level", "max_connections",
+	"http", "idle_timeout", "key", "limits", "listen", "log_format", "log_level", "max_connections",
 	"mini_program", "monitors", "names", "official_account", "open_platform", "open_work",
 	"permanent_code", "pre_auth_codes_per_hour", "previous_aes_key", "previous_token",
-	"provider_secret", "refresh_token", "requests_per_second", "secret", "socket", "socket_mode",
+	"provider_secret", "redis", "refresh_token", "requests_per_second", "secret", "socket", "socket_mode",
 	"state_dir", "suite", "suite_id", "suite_secret", "timeout", "token", "upstream",
-	"upstream_calls", "use_stable_access_token", "users", "verbs", "waiting_requests", "weixin_url",
+	"upstream_calls", "use_stable_access_token", "users", "value", "verbs", "waiting_requests", "weixin_url",
 	"work", "work_url",
 }

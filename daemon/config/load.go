@@ -87,6 +87,7 @@ func (r *reader) config() *Config {
 	c.Work = t.work(c.Upstream)
 	c.OpenWork = t.openWork(c.Upstream)
 	c.Access = t.access()
+	c.Aliases = t.aliases()
 	t.done()
 	t.places(c)
 	r.doubts(c)
