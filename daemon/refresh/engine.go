@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"golang.org/x/sync/errgroup"
@@ -155,6 +156,40 @@ func (e *Engine) Reject(ctx context.Context, name string, value secret.Text) (cr
 	e.counts.rejects.Add(1)
 	c, err := e.replace(ctx, name, value, credential.CauseReject)
 	return e.value(name, c), err
+}
+
+// RejectOlder is Reject of the value that is valid now, unless it was obtained less than age ago:
+// then somebody else has already rejected the one before. Without a valid value it does nothing.
+func (e *Engine) RejectOlder(ctx context.Context, name string, age time.Duration) error {
+	if err := e.ready(ctx); err != nil {
+		return err
+	}
+	en := e.index.get(name)
+	if en == nil {
+		return nil
+	}
+	now := e.Now()
+	c := en.valid(now)
+	if c == nil || now.Sub(max(c.issued, c.seen)) < age {
+		return nil
+	}
+	_, err := e.Reject(ctx, name, c.text)
+	return err
+}
+
+// Class returns how name's credential gets its values. Its error is a *credential.Error. It never
+// waits.
+func (e *Engine) Class(name string) (credential.Class, error) {
+	spec, err := e.lookup(name)
+	switch {
+	case err != nil:
+		return 0, err
+	case spec.Policy.Grant:
+		return credential.Grant, nil
+	case spec.Policy.Pushed > 0:
+		return credential.Pushed, nil
+	}
+	return credential.Fetched, nil
 }
 
 // Refresh fetches name unconditionally, out of a hold too. Where the kind can be

@@ -32,6 +32,9 @@ func (e *Engine) Watch(work *throttle.Work, prefix string, may func(name string)
 	return n, all, w
 }
 
+// Subscribe is Watch without the list. It does not wait.
+func (e *Engine) Subscribe(prefix string) *Watch { return e.watchers.add(prefix, e.index.len()) }
+
 // snapshot is the credentials that were under a prefix, for a walk in the order of their names. A
 // large platform has as many grants as entries, or more, and they are on disk. An entry takes 8
 // bytes of the snapshot, a grant those bytes of its name that differ from the name before. The walk
