@@ -316,6 +316,9 @@ func (v view) Watch(work *throttle.Work, prefix string, may func(string) bool) (
 	return v.Engine.Watch(work, prefix, may)
 }
 
+// Subscribe adapts the result of the engine's method.
+func (v view) Subscribe(prefix string) server.Watch { return v.Engine.Subscribe(prefix) }
+
 // Status adds the refused pushes of a pushed ticket.
 func (v view) Status(name string) (credential.Status, error) {
 	st, err := v.Engine.Status(name)

@@ -55,6 +55,7 @@ func (d *Daemon) Reload(ctx context.Context, file *config.Config) error {
 	if err := d.engine.ApplySeeds(context.Background(), seeds); err != nil {
 		d.log.Error("cannot store a configured grant: reload again when the disk accepts writes", "error", err)
 	}
+	d.server.SetAliases(file.Aliases) // before the rules, whose change makes subscriptions look again
 	d.server.SetRules(rules(file.Access))
 	d.server.SetLimits(limits(file))
 	if file.Limits.UpstreamCalls != d.cfg.File.Limits.UpstreamCalls {

@@ -33,12 +33,16 @@ func matches[T string | []byte](p *pattern, name T) bool {
 	case string(name[len(p.head)+inner:]) != p.tail:
 		return false
 	}
-	return p.rest == "*" || match(p.rest, name[len(p.head):len(p.head)+inner])
+	return p.rest == "*" || match(p.rest, 0, name[len(p.head):len(p.head)+inner])
 }
 
-// match reports whether name matches the pattern text. After a mismatch it backtracks to the last
+// Glob reports whether name matches a pattern of Redis: * matches any characters, and ? one.
+func Glob(text, name string) bool { return match(text, '?', name) }
+
+// match reports whether name matches the pattern text, in which one matches any character; 0 for
+// none. After a mismatch it backtracks to the last
 // star only: an earlier star could not succeed where the last one fails.
-func match[T string | []byte](text string, name T) bool {
+func match[T string | []byte](text string, one byte, name T) bool {
 	p, n := 0, 0
 	star, resume := -1, 0 // the last star, and the end of the text that it matches so far
 	for n < len(name) {
@@ -46,7 +50,7 @@ func match[T string | []byte](text string, name T) bool {
 		case p < len(text) && text[p] == '*':
 			star, resume = p, n
 			p++
-		case p < len(text) && text[p] == name[n]:
+		case p < len(text) && (text[p] == name[n] || one != 0 && text[p] == one):
 			p++
 			n++
 		case star >= 0:

@@ -92,3 +92,5 @@ type engineOf struct{ *refresh.Engine }
 func (e engineOf) Watch(work *throttle.Work, prefix string, may func(string) bool) (int, iter.Seq[credential.Listing], Watch) {
 	return e.Engine.Watch(work, prefix, may)
 }
+
+func (e engineOf) Subscribe(prefix string) Watch { return e.Engine.Subscribe(prefix) }

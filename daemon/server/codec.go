@@ -24,6 +24,9 @@ type codec interface {
 	// protocol. It returns the result of that. It answers an invalid request by failNone.
 	answer(s *session, request []byte) action
 
+	// close releases what the codec holds of the user's shares. It is called at the end.
+	close(s *session)
+
 	replies
 }
 
@@ -57,8 +60,11 @@ type replies interface {
 // codecOf returns the codec of a connection whose first byte is first. A session uses the line
 // protocol until then. lines is the session's own codec for it.
 func (s *Server) codecOf(first byte, lines *lines) codec {
-	if s.cfg.codec != nil {
+	switch {
+	case s.cfg.codec != nil:
 		return s.cfg.codec(first)
+	case first == respByte:
+		return new(resp)
 	}
 	return lines
 }

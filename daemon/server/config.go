@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"tokend/daemon/access"
+	"tokend/daemon/alias"
 	"tokend/daemon/server/socket"
 	"tokend/daemon/throttle"
 	"tokend/fetchers/secret"
@@ -54,6 +55,9 @@ type Config struct {
 
 	// Rules are the [[access]] rules. Without rules, every user that can open the socket may read.
 	Rules []access.Rule
+
+	// Aliases are keys that stand for names in RESP. They must be valid. See [Server.SetAliases].
+	Aliases []alias.Alias
 
 	// Subuids is a file in the format of subuid(5), such as /etc/subuid. The limits for each user
 	// count the uids of a range as the user that owns the range. The file need not exist; "" is

@@ -276,7 +276,7 @@ func (c *conn) run(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	stop := c.lookOut(func() { cancel(errGone) }, job)
+	stop := c.lookOut(cancel, job)
 	defer stop()
 	return c.session.perform(ctx, job, c.flush)
 }
@@ -285,15 +285,20 @@ func (c *conn) run(ctx context.Context) error {
 // longer than a healthy disk takes, and too short for a person to notice.
 const lookAfter = 10 * time.Millisecond
 
-// lookOut calls gone when the peer closes, and for a last job also when the peer sends anything.
-// For a brief job it starts after lookAfter. Bytes that arrive are buffered, as far as the buffer
-// is free. The caller calls stop before it uses the connection's reading side again.
-func (c *conn) lookOut(gone func(), j job) (stop func()) {
+// lookOut calls end with errGone when the peer closes, and for a last job also when the peer sends
+// anything. For a job that yields it calls end with errInput when the peer sends anything. For a
+// brief job it starts after lookAfter. Bytes that arrive are buffered, as far as the buffer is
+// free. The caller calls stop before it uses the connection's reading side again.
+func (c *conn) lookOut(end func(cause error), j job) (stop func()) {
 	var wg sync.WaitGroup
 	c.setReadDeadline(time.Time{})
 	look := func() {
-		if c.readToEnd(j.last) {
-			gone()
+		if c.readToEnd(j) {
+			cause := errGone
+			if j.yields && c.in.len() > 0 {
+				cause = errInput
+			}
+			end(cause)
 		}
 	}
 	notYet := func() bool { return false } // reports whether look has not begun, and cancels it
@@ -316,14 +321,18 @@ func (c *conn) lookOut(gone func(), j job) (stop func()) {
 	}
 }
 
-// readToEnd reads until the peer has closed, and reports whether it has. It returns false when the
-// read deadline passes, and if it cannot know.
-func (c *conn) readToEnd(last bool) bool {
+// readToEnd reads until the peer has closed, or sends what ends j, and reports whether it has. It
+// returns false when the read deadline passes, and if it cannot know.
+func (c *conn) readToEnd(j job) bool {
+	last := j.last
 	for c.readErr == nil {
-		if last && c.in.len() > 0 {
+		if (last || j.yields) && c.in.len() > 0 {
 			return true
 		}
 		buf := c.in.spare()
+		if len(buf) == 0 && j.yields {
+			buf = c.in.free()
+		}
 		if len(buf) == 0 && last {
 			buf = make([]byte, lastWords) // any byte ends the session
 		}

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"iter"
+	"time"
 
 	"tokend/daemon/clock"
 	"tokend/daemon/credential"
@@ -35,6 +36,14 @@ type Engine interface {
 	// RejectCached is Reject if no fetch is needed. It returns false if Reject has to decide. It
 	// never blocks, never allocates, and keeps nothing of name and value.
 	RejectCached(name, value []byte) (credential.Value, bool)
+
+	// RejectOlder is Reject of the value that is valid now, unless the engine has obtained it less
+	// than age ago. Without a valid value it does nothing.
+	RejectOlder(ctx context.Context, name string, age time.Duration) error
+
+	// Class returns how the credential gets its values, or the error of Get for a name without a
+	// credential. It never waits.
+	Class(name string) (credential.Class, error)
 
 	// Refresh fetches unconditionally.
 	Refresh(ctx context.Context, name string) (credential.Value, error)
@@ -74,6 +83,9 @@ type Engine interface {
 
 	// Watch returns the credentials under prefix, as List does, and every change from then on.
 	Watch(work *throttle.Work, prefix string, may func(name string) bool) (n int, all iter.Seq[credential.Listing], w Watch)
+
+	// Subscribe is Watch without the credentials that there are. It never waits.
+	Subscribe(prefix string) Watch
 
 	// Stats returns counters. Their keys differ from the server's own.
 	Stats() []credential.Stat

@@ -19,6 +19,7 @@ var (
 	errTooMany   = &protocol.Error{Code: protocol.Busy, RetryAfter: time.Second, Message: "too many connections"}
 	errWaits     = &protocol.Error{Code: protocol.Busy, RetryAfter: time.Second, Message: "too many requests of this user are waiting"}
 	errWatches   = &protocol.Error{Code: protocol.Busy, RetryAfter: time.Second, Message: "too many watches of this user"}
+	errChannels  = &protocol.Error{Code: protocol.Busy, RetryAfter: time.Second, Message: "too many channels of this user"}
 	errLists     = &protocol.Error{Code: protocol.Busy, RetryAfter: time.Second, Message: "too many lists of this user are being written"}
 	errBackups   = &protocol.Error{Code: protocol.Busy, RetryAfter: time.Second, Message: "another backup is being made"}
 	errNoBackup  = &protocol.Error{Code: protocol.NotFound, RetryAfter: protocol.Never, Message: "nothing is kept that could be backed up"}

@@ -34,6 +34,8 @@ type fakeEngine struct {
 
 	looks int // at the clock
 
+	rejectedOlder []time.Duration // the ages that RejectOlder was called with
+
 	loading chan struct{} // closed when all is loaded; nil where it was at once
 
 	panics string // Get and Cached of this name panic
@@ -154,6 +156,33 @@ func (e *fakeEngine) Reject(ctx context.Context, name string, value secret.Text)
 func (e *fakeEngine) RejectCached(name, value []byte) (credential.Value, bool) {
 	v, ok := e.Cached(name, e.Now())
 	return v, ok && v.Text != secret.Text(value)
+}
+
+func (e *fakeEngine) RejectOlder(ctx context.Context, name string, age time.Duration) error {
+	v, ok := e.Cached([]byte(name), e.Now())
+	e.mu.Lock()
+	e.rejectedOlder = append(e.rejectedOlder, age)
+	e.mu.Unlock()
+	if !ok {
+		return nil
+	}
+	_, err := e.Reject(ctx, name, v.Text)
+	return err
+}
+
+func (e *fakeEngine) Class(name string) (credential.Class, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	c := e.creds[name]
+	switch {
+	case strings.HasPrefix(name, platform+"/") && strings.HasSuffix(name, "/refresh_token"):
+		return credential.Grant, nil
+	case c == nil:
+		return 0, errNoSuch
+	case c.kind == "pushed":
+		return credential.Pushed, nil
+	}
+	return credential.Fetched, nil
 }
 
 func (e *fakeEngine) Refresh(ctx context.Context, name string) (credential.Value, error) {
@@ -375,12 +404,16 @@ func (e *fakeEngine) Stats() []credential.Stat {
 }
 
 func (e *fakeEngine) Watch(work *throttle.Work, prefix string, may func(string) bool) (int, iter.Seq[credential.Listing], Watch) {
-	w := &fakeWatch{of: e, prefix: prefix, ready: make(chan struct{}, 1)}
 	n, all := e.List(work, prefix, may)
+	return n, all, e.Subscribe(prefix)
+}
+
+func (e *fakeEngine) Subscribe(prefix string) Watch {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	w := &fakeWatch{of: e, prefix: prefix, ready: make(chan struct{}, 1)}
 	e.watches[w] = struct{}{}
-	return n, all, w
+	return w
 }
 
 type fakeWatch struct {

@@ -12,6 +12,10 @@ const (
 	// userWatches bounds watches: the engine checks each of them at every change.
 	userWatches = 256
 
+	// userChannels bounds the bytes of channels that peers have subscribed to, most of which may
+	// stay silent.
+	userChannels = 4 << 20
+
 	// userLists bounds requests that walk through all credentials: each holds a list of them, 4 MB
 	// with 100 000 credentials, until it has been written.
 	userLists = 4

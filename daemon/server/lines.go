@@ -48,6 +48,8 @@ func (c *lines) answer(s *session, line []byte) action {
 	return s.call(r.Verb, r.Args[:])
 }
 
+func (*lines) close(*session) {}
+
 func (*lines) value(dst []byte, ttl time.Duration, value string) []byte {
 	return protocol.AppendValue(dst, ttl, value)
 }
@@ -82,7 +84,10 @@ func (*lines) counter(dst []byte, s credential.Stat) []byte {
 	return protocol.AppendCounter(dst, s.Key, s.Value)
 }
 
-func (*lines) attempt(dst []byte, a credential.Attempt) []byte {
+func (*lines) attempt(dst []byte, a credential.Attempt) []byte { return appendAttempt(dst, a) }
+
+// appendAttempt appends a line of HISTORY.
+func appendAttempt(dst []byte, a credential.Attempt) []byte {
 	return protocol.AppendAttempt(dst, protocol.Attempt{
 		Time:    a.At,
 		Cause:   a.Cause.String(),

@@ -54,10 +54,7 @@ func (s *session) allowedOwner(v protocol.Verb, owner []byte) (next action, ok b
 // For a hidden name nothing is looked up, so the time of the reply does not reveal whether it
 // exists.
 func (s *session) refuse(v protocol.Verb, name []byte, visible bool, hidden *protocol.Error) action {
-	e := hidden
-	if visible {
-		e = denied(v)
-	}
+	e := refusal(v, visible, hidden)
 	if !s.mayNote(&s.user.denials, denialLines) {
 		s.fail(e)
 		return more
@@ -68,6 +65,14 @@ func (s *session) refuse(v protocol.Verb, name []byte, visible bool, hidden *pro
 		s.fail(e)
 		return nil
 	})
+}
+
+// refusal is the error for a peer that may not use v on a name.
+func refusal(v protocol.Verb, visible bool, hidden *protocol.Error) *protocol.Error {
+	if visible {
+		return denied(v)
+	}
+	return hidden
 }
 
 // deny refuses a verb without a name.

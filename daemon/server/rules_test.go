@@ -139,11 +139,11 @@ func TestStatsOfOthersAreHidden(t *testing.T) {
 		got, _ := drive(t, sessionOf(s, access.Peer{UID: uid}), []byte("GET "+token+"\nSTATS\n"))
 		return got[strings.Index(got, "\n")+1:]
 	}
-	if got, want := ask(alice), "OK 5\nconnections 0\nhits 1\nreads 1\nrejects 0\nwaits 0\n"; got != want {
+	if got, want := ask(alice), "OK 6\nconnections 0\nforeign_sets 0\nhits 1\nreads 1\nrejects 0\nwaits 0\n"; got != want {
 		t.Errorf("of one who may see some\n got %q\nwant %q", got, want)
 	}
-	want := "OK 9\ncalls:/cgi-bin/stable_token 3\nconnections 0\nerrors:BAD_REQUEST 1\nerrors:DENIED 1\nerrors:NOT_FOUND 1\n" +
-		"hits 3\nreads 3\nrejects 0\nwaits 0\n"
+	want := "OK 10\ncalls:/cgi-bin/stable_token 3\nconnections 0\nerrors:BAD_REQUEST 1\nerrors:DENIED 1\nerrors:NOT_FOUND 1\n" +
+		"foreign_sets 0\nhits 3\nreads 3\nrejects 0\nwaits 0\n"
 	if got := ask(bob); got != want {
 		t.Errorf("of one who may see all\n got %q\nwant %q", got, want)
 	}

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tokend/daemon/access"
+	"tokend/daemon/alias"
 	"tokend/daemon/server/descriptors"
 	"tokend/daemon/server/socket"
 )
@@ -31,6 +32,7 @@ type Server struct {
 
 	rules    atomic.Pointer[access.Rules]
 	limits   atomic.Pointer[settings]
+	aliases  atomic.Pointer[alias.Table]
 	users    users
 	audit    audit
 	outs     sync.Pool     // of *[]byte, empty: buffers for replies
@@ -45,6 +47,9 @@ type Server struct {
 
 	// refusing counts the refused connections that are read until their peers have read why.
 	refusing atomic.Int64
+
+	foreign foreign
+	clients atomic.Int64 // the last number that a connection was given
 }
 
 // New returns a server that asks cfg.Engine.
@@ -54,6 +59,7 @@ func New(cfg Config) *Server {
 	s.users.self = uint32(os.Geteuid())
 	s.audit.log = cfg.Audit.Named("audit")
 	s.outs.New = func() any { return new(make([]byte, 0, 1<<10)) }
+	s.SetAliases(cfg.Aliases)
 	s.SetRules(cfg.Rules)
 	s.SetLimits(cfg.Limits)
 	s.ReadSubuids()
@@ -67,6 +73,10 @@ func (s *Server) SetRules(rules []access.Rule) {
 		old.Replace()
 	}
 }
+
+// SetAliases replaces the aliases, for the next request of each connection. Subscriptions follow
+// with the next SetRules.
+func (s *Server) SetAliases(all []alias.Alias) { s.aliases.Store(alias.Compile(all)) }
 
 // epoch is the clock's time when the server is made. It is longer than any bucket takes to fill, so
 // all are full.

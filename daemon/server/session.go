@@ -70,6 +70,8 @@ type session struct {
 	// (stepAt).
 	now clock.Instant
 
+	feed *feed // changes to be sent while no request arrives; nil for none
+
 	ahead *ahead // values that have been looked up for this step; nil for none
 
 	leave func() // removes the job from a count after it has run; nil for none
@@ -89,6 +91,9 @@ type job struct {
 	// waits says that run may wait for long, and gives up when ctx ends. The driver writes out
 	// first, and ends ctx when the peer closes.
 	waits bool
+
+	// yields says that run ends when the peer sends something, by its ctx with the cause errInput.
+	yields bool
 
 	// last says that the connection ends with the job: ctx also ends when the peer sends
 	// anything.
@@ -122,6 +127,7 @@ func (s *session) init(server *Server, peer access.Peer, u *user) {
 // close returns the unused allowance to the user. The session is not used afterwards.
 func (s *session) close() {
 	s.release()
+	s.codec.close(s)
 	if s.allowance > 0 && !s.user.operator {
 		s.user.pace.giveBack(s.server.limits.Load().pace, s.allowance)
 		s.allowance = 0
@@ -180,6 +186,9 @@ func (s *session) stepAt(in []byte, now clock.Instant) (n int, next action) {
 		n += size
 	}
 	s.tally.add(&s.user.stats)
+	if s.feed != nil && next == more && n == len(in) {
+		next = s.listen()
+	}
 	return n, next
 }
 

@@ -20,6 +20,7 @@ type stats struct {
 	evicted     atomic.Int64 // idle connections closed for others
 	slowed      atomic.Int64 // pauses because of UserRate
 	unaudited   atomic.Int64 // audit lines omitted
+	foreignSets atomic.Int64 // values that programs have fetched for themselves, see foreign.go
 
 	signed atomic.Int64 // of hits, those that were a SIGN
 
@@ -85,6 +86,7 @@ func (s *stats) merge(other *stats) {
 		{&s.evicted, &other.evicted},
 		{&s.slowed, &other.slowed},
 		{&s.unaudited, &other.unaudited},
+		{&s.foreignSets, &other.foreignSets},
 	} {
 		pair[0].Add(pair[1].Load())
 	}
@@ -102,6 +104,7 @@ func (s *stats) merge(other *stats) {
 func (s *stats) list() []credential.Stat {
 	all := []credential.Stat{
 		{Key: "connections", Value: s.connections.Load()},
+		{Key: "foreign_sets", Value: s.foreignSets.Load()},
 		{Key: "hits", Value: s.hits.Load()},
 		{Key: "reads", Value: s.reads.Load()},
 		{Key: "rejects", Value: s.rejects.Load()},

@@ -28,8 +28,10 @@ type user struct {
 
 	waits   waits
 	watches gauge
-	deaf    gauge // connections that do not read their replies
-	long    gauge // connections with a long request in progress
+	// channels is the bytes of what peers have subscribed to, see userChannels.
+	channels atomic.Int64
+	deaf     gauge // connections that do not read their replies
+	long     gauge // connections with a long request in progress
 
 	// lists bounds the requests that walk through all credentials.
 	lists chan struct{}

@@ -94,11 +94,14 @@ func looks(v protocol.Verb) bool {
 // payFor charges a value that has been served. If the allowance does not cover it, draw makes the
 // next request wait.
 func (s *session) payFor(value int) {
-	wait := s.work(time.Duration(value) * byteCost)
-	if wait == 0 {
-		return
+	if wait := s.work(time.Duration(value) * byteCost); wait > 0 {
+		s.payLater(s.server.clock() + wait)
 	}
-	s.paidAt = s.server.clock() + wait
+}
+
+// payLater returns the unused allowance. draw takes more, which may be used at due or later.
+func (s *session) payLater(due time.Duration) {
+	s.paidAt = max(s.paidAt, due)
 	s.user.pace.giveBack(s.server.limits.Load().pace, s.allowance)
 	s.allowance = 0
 }
