@@ -14,7 +14,7 @@ func TestShapes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, n := New(file, &Upstream{}), 0
+	c, n := New(file, &Upstream{}, nil), 0
 	for name := range c.Names() {
 		if !alias.IsName([]byte(name)) {
 			t.Errorf("%s is no name", name)

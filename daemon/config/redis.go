@@ -1,7 +1,7 @@
 package config
 
 import (
-	"slices"
+	"github.com/pelletier/go-toml/v2/unstable"
 
 	"tokend/daemon/alias"
 )
@@ -13,14 +13,15 @@ func (t *table) aliases() []alias.Alias {
 		return nil
 	}
 	defer r.done()
-	var all []alias.Alias
+	n, tables := r.tables("redis.", "alias")
+	all := make([]alias.Alias, 0, n)
 	lines := map[string]int{} // by key
-	for _, t := range r.tables("redis.", "alias") {
-		a := alias.Alias{Key: t.required("key"), Name: t.required("name"), Form: t.text("value", alias.DefaultForm), Line: t.line}
+	for t := range tables {
+		a := alias.Alias{Key: t.required("key"), Name: t.required("name"), Form: t.text("value", alias.DefaultForm), Line: t.at()}
 		t.done()
 		mistakes := alias.Check(a)
 		for _, key := range []string{"key", "name", "value"} {
-			if _, isText := t.values[key].(string); isText && mistakes[key] != "" {
+			if v := t.value(key); v != nil && v.kind == unstable.String && mistakes[key] != "" {
 				t.problemf(key, "%s", mistakes[key])
 			}
 		}
@@ -32,15 +33,13 @@ func (t *table) aliases() []alias.Alias {
 		lines[same] = t.lineOf("key")
 		all = append(all, a)
 	}
-	return slices.Clip(all)
+	return all
 }
 
 // required returns a required string.
 func (t *table) required(key string) string {
-	v, ok := t.require(key)
-	if !ok {
-		return ""
+	if v := t.require(key); v != nil && t.is(unstable.String, key, v, "a string") {
+		return string(v.text)
 	}
-	s, _ := as[string](t, key, v, "a string")
-	return s
+	return ""
 }
