@@ -17,10 +17,10 @@ var (
 	errFault = errors.New("internal error")
 )
 
-// attempt runs f with a slot of places and returns its error, or errLate after the answer timeout.
-// After a timeout f continues and keeps its slot, and Serve waits for it.
-func (s *Server) attempt(places chan struct{}, f func() error) error {
-	t := time.NewTimer(s.cfg.answerTimeout)
+// attempt runs f with a slot of places and returns its error, or errLate after limit. After a
+// timeout f continues and keeps its slot, and Serve waits for it.
+func (s *Server) attempt(places chan struct{}, limit time.Duration, f func() error) error {
+	t := time.NewTimer(limit)
 	defer t.Stop()
 	select {
 	case places <- struct{}{}:

@@ -55,7 +55,7 @@ func (s *Server) push(w http.ResponseWriter, r *http.Request, owner string) {
 	defer release()
 	c := connOf(r.Context())
 	c.keep()
-	err = s.attempt(s.attempts, func() error {
+	err = s.attempt(s.attempts, s.cfg.answerTimeout, func() error {
 		began := time.Now()
 		err := s.cfg.Inbox.Envelope(r.Context(), owner, signature, timestamp, nonce, body)
 		s.account(c.from(), len(body), began, err)

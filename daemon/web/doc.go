@@ -40,7 +40,7 @@
 //     an address.
 //
 // All other clients get 403 with the same text whatever the reason. The log has the reason and the
-// remedy. A page that takes longer than answerTimeout is answered 503. At most two pages are
+// remedy. A page that takes longer than viewTimeout is answered 503. At most two pages are
 // rendered at once. A large page is written while it is rendered, at most eight at once. If
 // rendering fails after the first byte, the connection is closed.
 //
@@ -72,5 +72,5 @@
 //	stopper      Serve       Serve                 the end of the connections
 //	connection   net/http    Serve                 one connection and its requests
 //	attempt      a handler   the handler for       one call of the inbox, or one page
-//	                         answerTimeout, Serve
+//	                         a time, Serve
 package web

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 )
 
 // Page renders a page about the daemon. It may be called concurrently. An error is an internal
@@ -38,6 +39,11 @@ type View struct {
 	Events func(ctx context.Context, send func(data []byte) error) error
 }
 
+// viewTimeout is how long a page may take, the wait for a slot included. Ten pages of 20 000
+// accounts that are opened at once on a busy host take more than a second. It must be less than
+// writeTimeout less readTimeout.
+const viewTimeout = 4 * time.Second
+
 // maxViews is how many pages are rendered at once. One takes some milliseconds, and some MB with
 // thousands of accounts.
 const maxViews = 2
@@ -58,7 +64,7 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request, p Page) {
 	}
 	connOf(r.Context()).keep()
 	var view View // valid only if the attempt succeeded
-	err := s.attempt(s.views, func() (err error) {
+	err := s.attempt(s.views, viewTimeout, func() (err error) {
 		if view, err = p(r.Context(), ask); err != nil {
 			s.log.Error("cannot render page", "path", r.URL.Path, "error", err)
 			return errFault
