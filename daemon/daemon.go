@@ -22,6 +22,7 @@ import (
 	"tokend/daemon/credential"
 	"tokend/daemon/footprint"
 	"tokend/daemon/inbox"
+	"tokend/daemon/memlock"
 	"tokend/daemon/refresh"
 	"tokend/daemon/server"
 	"tokend/daemon/server/descriptors"
@@ -123,6 +124,7 @@ func (d *Daemon) open() (err error) {
 	}
 	var key []byte // nil: the store is not encrypted
 	if file.EncryptionKey != "" {
+		memlock.Text(file.EncryptionKey)
 		key = []byte(file.EncryptionKey)
 	}
 	d.store, err = store.Open(store.Config{Dir: file.StateDir, Key: key, Logger: d.log.Named("store"), Ahead: true})

@@ -64,6 +64,7 @@ func (d *Daemon) Reload(ctx context.Context, file *config.Config) error {
 	d.server.ReadSubuids()
 	d.setPages(file.Pages)
 	moves.apply()
+	file.EncryptionKey = d.file.EncryptionKey // the same, in locked memory
 	d.file = file
 	d.loaded.Store(time.Now().UnixNano())
 	d.log.Info("configuration reloaded", "accounts", file.Accounts())

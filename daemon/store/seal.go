@@ -6,6 +6,8 @@ import (
 	"crypto/hkdf"
 	"crypto/sha256"
 	"encoding/binary"
+
+	"tokend/daemon/memlock"
 )
 
 // KeySize is the length of a sealing key in bytes.
@@ -60,7 +62,9 @@ func newAEAD(key []byte, label string) (cipher.AEAD, error) {
 	if err != nil {
 		return nil, err
 	}
-	return cipher.NewGCMWithRandomNonce(block)
+	aead, err := cipher.NewGCMWithRandomNonce(block)
+	memlock.Object(aead)
+	return aead, err
 }
 
 // seals reports whether s seals.
