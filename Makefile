@@ -36,7 +36,7 @@ EXAMPLES = systemd/tokend.toml systemd/tokend.zh-CN.toml docs/prometheus.yml doc
 COMPLETER = $(BINARY)
 
 # Quick checks first, all tests last.
-CHECKS = format vet fix modules texts staticcheck systems build man units race fuzz demo sdks boot packages image test
+CHECKS = format vet fix modules texts staticcheck systems build man units race fuzz demo sdks boot packages image clients test
 
 .PHONY: help check screenshots faults bench-compare bench-load bench-docs package release install uninstall $(CHECKS) lint clean
 
@@ -138,6 +138,11 @@ packages: ## build packages twice, lint them, and use them under systemd (root; 
 
 image: ## run the root file system of the container image (root; skipped like boot)
 	@systemd/packaging/test-image || { status=$$?; test $$status = 77 && echo "image: SKIPPED, see above" || exit $$status; }
+
+clients: build ## test the clients in other languages; needs the packages in .ci/run
+	@clientlib/php/tests/run $(BINARY)
+	@out=$$($(GO) test -count=1 -v -run OtherLanguages ./clientlib) || { echo "$$out"; exit 1; }; \
+		if echo "$$out" | grep -e '--- SKIP'; then exit 1; fi
 
 check: ## run all checks and time each; fails if a test of docs/assurance.md is skipped
 	@for step in $(CHECKS); do \
