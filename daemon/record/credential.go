@@ -49,11 +49,17 @@ type Credential struct {
 	// Target identifies what the value was fetched for if Name alone does not. It is empty
 	// otherwise.
 	Target string
+
+	// By is the host that fetched the value. Call identifies the call that returned it among the
+	// calls of all hosts, so that a host recognizes its own write. Both are empty outside a
+	// cluster.
+	By, Call string
 }
 
 // credentialVersion is the first byte of an encoded credential:
 //
 //	version value boot issued{wall since} seen{…} end{…} life flags stamp previous overdue{…} target
+//	by call
 const credentialVersion = 1
 
 // Encode returns the record of c.
@@ -70,8 +76,12 @@ func (c Credential) Encode() Record {
 	e.time(c.Stamp)
 	e.text(string(c.Previous))
 	e.moment(c.Overdue)
-	if c.Target != "" {
+	if shared := c.By != "" || c.Call != ""; c.Target != "" || shared {
 		e.text(c.Target)
+		if shared {
+			e.text(c.By)
+			e.text(c.Call)
+		}
 	}
 	return Record{Table: Credentials, Key: c.Name, Value: e}
 }
@@ -90,6 +100,7 @@ func DecodeCredential(r Record) (Credential, error) {
 	c.Previous = secret.Text(d.text())
 	c.Overdue = d.moment()
 	c.Target = d.text()
+	c.By, c.Call = d.text(), d.text()
 	if d.err != nil {
 		return Credential{}, d.err
 	}

@@ -30,6 +30,10 @@ type Grant struct {
 	// Seed is a digest of the configured value that last seeded the grant. It is empty if the grant
 	// was never seeded.
 	Seed string
+
+	// Number counts the changes of the grant in a cluster. The grant with the higher Number is the
+	// newer one, whatever etcd has. It is zero outside a cluster.
+	Number uint64
 }
 
 // Generation is one value of a grant.
@@ -72,7 +76,7 @@ func (g *Grant) Shelve(older Generation) {
 
 // grantVersion is the first byte of an encoded grant:
 //
-//	version revoked seed n {value at source}…   (n generations, the current one first)
+//	version revoked seed n {value at source}… number   (n generations, the current one first)
 const grantVersion = 1
 
 // Encode returns the record of g.
@@ -90,12 +94,15 @@ func (g Grant) Encode() Record {
 	for i := range g.Earlier {
 		e.generation(&g.Earlier[i])
 	}
+	if g.Number != 0 {
+		e.uint(g.Number)
+	}
 	return Record{Table: Grants, Key: g.Name, Value: e}
 }
 
-// grantOverhead is the encoded size of a grant without seed and values: version, time, length and
-// count.
-const grantOverhead = 1 + 3*binary.MaxVarintLen64
+// grantOverhead is the encoded size of a grant without seed and values: version, time, length,
+// count and number.
+const grantOverhead = 1 + 4*binary.MaxVarintLen64
 
 // encodedSize is the size of x in a record, or slightly more.
 func (x *Generation) encodedSize() int { return len(x.Value) + len(x.Source) + 3*binary.MaxVarintLen64 }
@@ -125,6 +132,7 @@ func DecodeGrant(r Record) (Grant, error) {
 			g.Earlier = append(g.Earlier, x)
 		}
 	}
+	g.Number = d.uint()
 	if d.err != nil {
 		return Grant{}, d.err
 	}

@@ -20,9 +20,11 @@ func samples() []Record {
 	return []Record{
 		Credential{Name: "work/ww1/7/access_token", Value: "tok", Boot: "b1", Issued: mom(0), Seen: mom(5), End: mom(2 * time.Hour), Life: 2 * time.Hour, Aged: true, Stamp: t0, Previous: "before", Overdue: mom(time.Hour)}.Encode(),
 		Credential{Name: "work/ww1/7/ww2/access_token", Value: "tok", Boot: "b1", Issued: mom(0), Seen: mom(5), End: mom(2 * time.Hour), Life: 2 * time.Hour, Target: "5/1"}.Encode(),
+		Credential{Name: "official_account/wx1/access_token", Value: "tok", Boot: "b1@web1", Issued: mom(0), Seen: mom(5), End: mom(2 * time.Hour), Life: 2 * time.Hour, By: "web1", Call: "c7"}.Encode(),
 		Hold{Name: "work/ww1/7/access_token", Settings: "ab", Reason: 3, Cause: 5, ErrCode: -1, Message: "errcode=-1 busy", RID: "r", Address: "192.0.2.1", Failures: 4, Boot: "b1", Since: mom(0), Until: mom(9)}.Encode(),
 		Budget{Key: "wx1#token", Window: time.Hour, Boot: "b1", Slices: []Slice{{mom(0), mom(3), 12}, {mom(9), mom(9), 1}}}.Encode(),
 		Grant{Name: "open_platform/wxc/wxa/refresh_token", Generation: Generation{"r2", t0, "event"}, Earlier: []Generation{{"r1", t0, "config"}}, Revoked: t0.Add(9), Seed: "ab"}.Encode(),
+		Grant{Name: "open_platform/wxc/wxb/refresh_token", Generation: Generation{"r2", t0, "rotation"}, Number: 300}.Encode(),
 		Code{Owner: "open_work/wws", Value: "code", At: t0, Boot: "b1", Until: mom(time.Hour), Next: mom(time.Minute), Tries: 2, Grant: "open_work/wws/wwc/permanent_code"}.Encode("k"),
 		Spent{Owner: "open_work/wws", Child: "wwc", Boot: "b1", Until: mom(time.Hour)}.Encode("k"),
 		Key{Name: "fingerprint", Bytes: []byte{7, 0, 9}}.Encode(),
@@ -87,6 +89,39 @@ func TestTargetAbsent(t *testing.T) {
 	}
 	if got := hex.EncodeToString(c.Encode().Value); got != before {
 		t.Errorf("\n got %s\nwant %s", got, before)
+	}
+}
+
+// TestClusterFieldsAbsent decodes records without the fields that only a cluster uses. They are
+// zero, and are not encoded: the records of a single host do not change.
+func TestClusterFieldsAbsent(t *testing.T) {
+	const credential = "0103746f6b0262318a80b4bdb6f6da98318080c58bc6d1019480b4bdb6f6da98318a80c58bc6d1018a80bed4c299de98" +
+		"318080cfa2d2f40480808a978ca303000000000003352f31"
+	const grant = "019c80b4bdb6f6da9831026162020272328a80b4bdb6f6da9831056576656e740272318a80b4bdb6f6da983106636f6e666967"
+	value := func(text string) []byte {
+		b, err := hex.DecodeString(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	c, err := DecodeCredential(Record{Table: Credentials, Key: "work/ww1/7/ww2/access_token", Value: value(credential)})
+	if err != nil || c.Target != "5/1" || c.By != "" || c.Call != "" {
+		t.Errorf("got %+v, %v", c, err)
+	}
+	if got := hex.EncodeToString(c.Encode().Value); got != credential {
+		t.Errorf("\n got %s\nwant %s", got, credential)
+	}
+	g, err := DecodeGrant(Record{Table: Grants, Key: "open_platform/wxc/wxa/refresh_token", Value: value(grant)})
+	if err != nil || len(g.Earlier) != 1 || g.Number != 0 {
+		t.Errorf("got %+v, %v", g, err)
+	}
+	if got := hex.EncodeToString(g.Encode().Value); got != grant {
+		t.Errorf("\n got %s\nwant %s", got, grant)
+	}
+	g.Number = 7
+	if live, err := LiveGrant(g.Encode()); live != g.Live() || err != nil {
+		t.Errorf("numbered: got live %v, %v", live, err)
 	}
 }
 
