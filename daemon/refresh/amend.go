@@ -103,7 +103,7 @@ type amendment struct {
 	again      bool // nothing changed, but the holds end all the same
 	lacking    bool // the disk lacks what is in force: it is written, changed or not
 	after      record.Grant
-	owed       []record.Record // what is to be written with it, but for values
+	owed       []record.Record // what is to be written with it, but for values and histories
 	refused    error           // why the disk has not got it
 	engine     *Engine
 	err        error // how it has ended
@@ -192,10 +192,10 @@ func (e *Engine) prepare(a *amendment, s storedGrant) (recs []record.Record, err
 			recs = append(recs, record.Record{Table: record.Holds, Key: name})
 		}
 		if a.ends {
-			recs = append(recs, record.Record{Table: record.Credentials, Key: name})
+			recs = append(recs, withoutValue(name)...)
 		}
 	}
-	a.owed = slices.DeleteFunc(slices.Clone(recs), func(r record.Record) bool { return r.Table == record.Credentials })
+	a.owed = slices.DeleteFunc(slices.Clone(recs), func(r record.Record) bool { return r.Table == record.Credentials || r.Table == record.Histories })
 	if a.applies || a.lacking {
 		recs = slices.Concat(e.grants.owed(a.grant), recs, []record.Record{a.after.Encode()})
 	}

@@ -8,7 +8,6 @@ import (
 
 	"tokend/daemon/clock"
 	"tokend/daemon/credential"
-	"tokend/daemon/record"
 	"tokend/fetchers"
 )
 
@@ -136,7 +135,7 @@ func (e *Engine) lapse(en *entry, now clock.Instant) bool {
 	e.dropLocked(en, errChanged)
 	en.mu.Unlock()
 	// A reader that asks now makes another entry, which writes when the name is unlocked.
-	if err := e.deleteRecords([]record.Record{{Table: record.Credentials, Key: en.name}}); err != nil {
+	if err := e.deleteRecords(withoutValue(en.name)); err != nil {
 		e.log.Error("cannot delete the record of a lapsed credential", "name", en.name, "error", err)
 	}
 	return true

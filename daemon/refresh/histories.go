@@ -29,10 +29,10 @@ func (e *Engine) saveHistories(ctx context.Context) {
 	batch := make([]*entry, 0, forgetBatch)
 	var refused error
 	flush := func() {
-		if err := e.saveHistoriesOf(ctx, batch, taken); err != nil {
+		if err := e.saveHistoriesOf(ctx, batch); err != nil {
 			refused = err
 			for _, en := range batch {
-				e.histories.note(en, taken[en])
+				e.histories.note(en)
 			}
 		}
 		batch = batch[:0]
@@ -51,8 +51,8 @@ func (e *Engine) saveHistories(ctx context.Context) {
 	}
 }
 
-// saveHistoriesOf writes the last attempts of all, of which count are not on disk.
-func (e *Engine) saveHistoriesOf(ctx context.Context, all []*entry, count map[*entry]int) error {
+// saveHistoriesOf writes the last attempts of all.
+func (e *Engine) saveHistoriesOf(ctx context.Context, all []*entry) error {
 	names := make([]string, 0, len(all))
 	for _, en := range all {
 		names = append(names, en.name)
@@ -65,7 +65,7 @@ func (e *Engine) saveHistoriesOf(ctx context.Context, all []*entry, count map[*e
 	var recs []record.Record
 	for _, en := range all {
 		en.mu.Lock()
-		gone, attempts := en.gone() != nil, en.history.newestFirst()
+		gone, run := en.gone() != nil, en.history.newestFirst()
 		en.mu.Unlock()
 		if gone {
 			if e.historyUseless(en.name) {
@@ -73,8 +73,7 @@ func (e *Engine) saveHistoriesOf(ctx context.Context, all []*entry, count map[*e
 			}
 			continue
 		}
-		fresh := attempts[:min(count[en], len(attempts))]
-		recs = append(recs, historyRecord(en.name, append(fresh, e.keptHistory(en.name)...)))
+		recs = append(recs, historyRecord(en.name, joinHistories(run, e.keptHistory(en.name))))
 	}
 	if len(recs) == 0 {
 		return nil
@@ -92,10 +91,10 @@ func (e *Engine) historyUseless(name string) bool {
 	return err != nil || spec.Policy.Lapses
 }
 
-// historyRecord returns the record of attempts, newest first.
+// historyRecord returns the record of attempts, newest first, at most record.MaxAttempts.
 func historyRecord(name string, attempts []credential.Attempt) record.Record {
 	h := record.History{Name: name}
-	for _, a := range attempts[:min(len(attempts), record.MaxAttempts)] {
+	for _, a := range attempts {
 		h.Attempts = append(h.Attempts, record.Attempt{
 			At: a.At, Cause: uint8(a.Cause), Outcome: a.Outcome, ErrCode: a.ErrCode, RID: a.RID, Took: a.Took,
 		})

@@ -128,12 +128,94 @@ func TestHistoryDeleted(t *testing.T) {
 			t.Error("not written when the disk takes it")
 		}
 		r.SetCatalog(specs(tokenSpec(other)))
-		time.Sleep(2 * historyEvery)
 		if d.has(record.Histories, name) || !d.has(record.Histories, other) {
 			t.Error("the history of a removed account is there, or the other's is not")
 		}
 		if _, err := r.History(name); err == nil {
 			t.Error("a removed account has a history")
+		}
+	})
+}
+
+// TestHistoryDeletedWithValue holds that no history is left of a customer's credential whose record
+// is deleted, or of an account that is removed while tokend is stopped, if tokend is killed.
+func TestHistoryDeletedWithValue(t *testing.T) {
+	token := customer("wxa", "access_token")
+	begin := func(t *testing.T) (*disk, *rig) {
+		p, d := newPlatform("wxa"), newDisk()
+		r := start(t, Config{Store: d, Catalog: p.catalog()})
+		r.mustPush("ticket", time.Now())
+		r.mustPut(customer("wxa", "refresh_token"), "refresh-wxa")
+		r.mustGet(token)
+		time.Sleep(2 * historyEvery)
+		if !d.has(record.Histories, token) {
+			t.Fatal("no history")
+		}
+		return d, r
+	}
+	check := func(t *testing.T, d *disk) {
+		synctest.Wait()
+		if d.has(record.Credentials, token) {
+			t.Error("there is a value")
+		}
+		if d.has(record.Histories, token) {
+			t.Error("there is a history")
+		}
+	}
+	t.Run("lapsed", func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
+			d, _ := begin(t)
+			for range 24 * 60 * 60 {
+				if time.Sleep(time.Second); !d.has(record.Credentials, token) {
+					break
+				}
+			}
+			check(t, d)
+		})
+	})
+	t.Run("revoked", func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
+			d, r := begin(t)
+			if err := r.Revoke(t.Context(), customer("wxa", "refresh_token"), time.Now()); err != nil {
+				t.Fatal(err)
+			}
+			check(t, d)
+		})
+	})
+	t.Run("removed while stopped", func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
+			d, r := begin(t)
+			r.stop()
+			start(t, Config{Store: d, Catalog: specs()})
+			check(t, d)
+		})
+	})
+}
+
+// TestHistoryBesideSave holds that an attempt that ends while histories are being written is
+// neither lost nor written twice.
+func TestHistoryBesideSave(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		const name = "official_account/wx1/access_token"
+		d := newDisk()
+		r := start(t, Config{Store: d, Catalog: specs(tokenSpec(name))})
+		r.mustGet(name)
+		unlock, err := r.locks.lock(t.Context(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(historyEvery + time.Second) // the save waits for the name
+		en := r.index.get(name)
+		en.mu.Lock()
+		r.applyLocked(en, flightFailed{attempt: credential.Attempt{At: time.Now().UTC(), Outcome: "unreachable"}}, r.Now())
+		en.mu.Unlock()
+		unlock()
+		time.Sleep(2 * historyEvery)
+		want := r.mustHistory(name)
+		r.stop()
+		again := start(t, Config{Store: d, Catalog: specs(tokenSpec(name))})
+		if got := again.mustHistory(name); fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("got  %v\nwant %v", got, want)
 		}
 	})
 }

@@ -127,25 +127,25 @@ func (p *history) newestFirst() []credential.Attempt {
 	return all
 }
 
-// histories is the entries whose last attempts are not on disk, with how many these are. The
+// histories is the entries whose last attempts are not on disk, or that are out of service. The
 // landing of a flight only notes its entry here. Its zero value is ready.
 type histories struct {
 	mu  sync.Mutex
-	new map[*entry]int
+	new map[*entry]struct{}
 }
 
-// note notes one more attempt of en, or with n of 0 that en is out of service.
-func (h *histories) note(en *entry, n int) {
+// note notes that en has another attempt, or is out of service.
+func (h *histories) note(en *entry) {
 	h.mu.Lock()
 	if h.new == nil {
-		h.new = map[*entry]int{}
+		h.new = map[*entry]struct{}{}
 	}
-	h.new[en] += n
+	h.new[en] = struct{}{}
 	h.mu.Unlock()
 }
 
 // take returns the entries and forgets them.
-func (h *histories) take() map[*entry]int {
+func (h *histories) take() map[*entry]struct{} {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	taken := h.new

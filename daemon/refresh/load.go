@@ -36,6 +36,9 @@ func (e *Engine) load(ctx context.Context) (whole bool) {
 	l.decide()
 	errs = slices.Concat(l.errs, errs, berrs)
 	e.unused = unusedRecords{values: l.useless, budgets: e.loadBudgets(budgets)}
+	for _, r := range l.misleading {
+		e.unused.others = append(e.unused.others, r.Key)
+	}
 	for _, h := range holds {
 		if e.loadHold(h) {
 			e.unused.holds = append(e.unused.holds, h.Name)

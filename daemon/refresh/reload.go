@@ -79,7 +79,7 @@ func (e *Engine) follow(batch []*entry) {
 		case en.gone() != nil && en.policy().Pushed > 0:
 			unused = append(unused, deletion) // the ticket is kept for as long as it lives: nobody can ask for it
 		case en.gone() != nil:
-			unused = append(unused, deletion, record.Record{Table: record.Credentials, Key: en.name})
+			unused = append(append(unused, deletion), withoutValue(en.name)...)
 		case free && en.written:
 			unused, freed = append(unused, deletion), append(freed, en)
 			en.noteNoRecord()

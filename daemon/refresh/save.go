@@ -139,6 +139,11 @@ func (e *Engine) saveValue(en *entry) error {
 // forgetBatch is how many records are deleted at once.
 const forgetBatch = 256
 
+// withoutValue returns the deletions of the value of name and of its history.
+func withoutValue(name string) []record.Record {
+	return []record.Record{{Table: record.Credentials, Key: name}, {Table: record.Histories, Key: name}}
+}
+
 // deleteRecords deletes records. Where several may be about one name it is called in the name's
 // turn.
 func (e *Engine) deleteRecords(stray []record.Record) error {
@@ -161,6 +166,7 @@ func (e *Engine) writeAll(recs []record.Record) error {
 // too. After a night without tokend that may be a record of every customer.
 type unusedRecords struct {
 	values, holds, budgets []string // keys; the values have ended
+	others                 []string // keys of values that were deleted at once
 }
 
 // deleteUnused deletes the records that the loading has found unused and that still are. It runs
@@ -172,7 +178,7 @@ func (e *Engine) deleteUnused(ctx context.Context) {
 	err := errors.Join(
 		e.deleteEach(ctx, record.Credentials, s.values, e.valueless),
 		e.deleteEach(ctx, record.Holds, s.holds, e.holdMoot),
-		e.deleteEach(ctx, record.Histories, slices.Concat(s.values, s.holds), e.historyUseless),
+		e.deleteEach(ctx, record.Histories, slices.Concat(s.values, s.holds, s.others), e.historyUseless),
 		e.forgetBudgets(ctx, s.budgets))
 	if err != nil && ctx.Err() == nil {
 		e.log.Error("cannot delete unused records: the next start does", "error", err)

@@ -29,7 +29,7 @@ func (e *Engine) applyLocked(en *entry, ev event, now clock.Instant) (gone *cred
 	news := ev.change(en, now)
 	switch ev.(type) {
 	case valuePublished, flightFailed, requestAnswered: // each with an attempt
-		e.histories.note(en, 1)
+		e.histories.note(en)
 	}
 	e.tellLocked(en, now, news)
 	e.planLocked(en, now)
@@ -213,7 +213,7 @@ func (e *Engine) dropLocked(en *entry, why *credential.Error) {
 	e.schedule.set(en, never)
 	e.sleepers.drop(en)
 	e.index.remove(en)
-	e.histories.note(en, 0)
+	e.histories.note(en)
 	state := credential.Expired
 	if en.policy().Configured && why == errChanged {
 		state = credential.Idle // it is still listed
