@@ -233,7 +233,7 @@ func (e *Engine) work(g *errgroup.Group, qs *hostQueues, q *hostQueue) time.Dura
 	workers := e.cfg.workers()
 	for e.schedule.waits(q.host) {
 		now := e.clock.Now()
-		q.places.hanging.look(now)
+		e.hosts[q.host].look(now)
 		taken := q.places.counted(q.places.hung())
 		rest := q.pace.free.Sub(now)
 		if rest <= 0 {
@@ -250,7 +250,7 @@ func (e *Engine) work(g *errgroup.Group, qs *hostQueues, q *hostQueue) time.Dura
 			q.pace.full = true
 			return hangsAfter
 		}
-		en := e.schedule.release(q.host, q.places.open, rest > 0, q.pace.short, now)
+		en := e.schedule.release(q.host, q.places.opens(), rest > 0, q.pace.short, now)
 		switch {
 		case en == nil && rest > 0:
 			return rest

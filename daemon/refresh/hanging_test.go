@@ -2,14 +2,17 @@ package refresh
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"tokend/daemon/clock"
 	"tokend/daemon/credential"
 	"tokend/daemon/policy"
+	"tokend/fetchers"
 )
 
 // manyAccounts returns a WeChat with 400 accounts, each an owner, whose values have left; 0 for
@@ -40,6 +43,143 @@ func (w *site) fresh(names []string) (n int) {
 		}
 	}
 	return n
+}
+
+// TestHangingOwners holds which calls of an owner hang.
+func TestHangingOwners(t *testing.T) {
+	const second = clock.Instant(time.Second)
+	silent := &fetchers.TransportError{Endpoint: "/", Sent: true, Err: context.DeadlineExceeded}
+	unreachable := &fetchers.TransportError{Endpoint: "/", Err: errors.New("connection refused")}
+	answer := func(s *hanging, at clock.Instant) {
+		s.begin("other", at-1)
+		s.end("other", at-1, at, nil)
+	}
+	for _, c := range []struct {
+		name string
+		do   func(s *hanging)
+		want bool
+	}{
+		{"silent for long, others answered", func(s *hanging) {
+			s.begin("a", second)
+			answer(s, 2*second)
+			s.end("a", second, 7*second, silent)
+		}, true},
+		{"a short timeout", func(s *hanging) {
+			s.begin("a", second)
+			answer(s, 2*second)
+			s.end("a", second, 4*second, silent)
+		}, true},
+		{"the host is silent", func(s *hanging) {
+			s.begin("b", second)
+			s.begin("a", second)
+			s.end("b", second, 4*second, silent)
+			s.end("a", second, 4*second, silent)
+		}, false},
+		{"the host refuses connections", func(s *hanging) {
+			s.begin("a", second)
+			s.begin("b", 2*second)
+			s.end("b", 2*second, 2*second, unreachable)
+			s.end("a", second, 7*second, silent)
+		}, false},
+		{"no call was made", func(s *hanging) {
+			s.begin("a", second)
+			answer(s, 2*second)
+			s.end("a", second, 7*second, silent)
+			s.begin("a", 8*second)
+			s.end("a", 8*second, 8*second, errDeadParent)
+		}, true},
+		{"a later call was answered", func(s *hanging) {
+			s.begin("a", second)
+			s.begin("a", 2*second)
+			s.end("a", 2*second, 3*second, nil)
+			s.end("a", second, 9*second, silent)
+		}, false},
+		{"a later call was answered, an earlier one is in flight", func(s *hanging) {
+			s.begin("a", second)
+			s.begin("a", 2*second)
+			s.end("a", 2*second, 3*second, nil)
+			answer(s, 4*second)
+			s.look(9 * second)
+		}, false},
+		{"one call begins as another ends", func(s *hanging) {
+			s.begin("a", second)
+			s.begin("a", 2*second)
+			answer(s, 3*second)
+			s.end("a", second, 6*second, silent)
+			s.begin("a", 6*second)
+			s.look(7 * second)
+		}, true},
+		{"forgotten by a reload", func(s *hanging) {
+			s.begin("a", second)
+			answer(s, 2*second)
+			s.end("a", second, 7*second, silent)
+			s.forget()
+		}, false},
+		{"answered again", func(s *hanging) {
+			s.begin("a", second)
+			answer(s, 2*second)
+			s.end("a", second, 7*second, silent)
+			s.begin("a", 8*second)
+			s.end("a", 8*second, 9*second, nil)
+		}, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var s hanging
+			c.do(&s)
+			if got := s.has("a"); got != c.want {
+				t.Errorf("got %v, want %v", got, c.want)
+			}
+		})
+	}
+}
+
+// TestLookAdmits holds that a call that waits enters as soon as the calls of other owners are known to
+// hang, before any call that comes later.
+func TestLookAdmits(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		const second = clock.Instant(time.Second)
+		h := newHosts([]policy.Host{{}}, 32)[0]
+		enter := func(owner string, at clock.Instant) {
+			t.Helper()
+			if _, ok := h.try(owner); !ok {
+				t.Fatal("no place for ", owner)
+			}
+			h.hanging.begin(owner, at)
+		}
+		for i := range 27 {
+			enter(fmt.Sprint("hanging ", i), second)
+		}
+		h.hanging.begin("answered", second)
+		h.hanging.end("answered", second, 2*second, nil)
+		enter("other", 5*second)
+		in := enters(t, h.limiter, "other")
+		if isIn(in) {
+			t.Fatal("entered before anything was known")
+		}
+		h.look(7 * second)
+		synctest.Wait()
+		if !isIn(in) {
+			t.Error("a call waits although there is a place")
+		}
+	})
+}
+
+// BenchmarkAdmitBesideHanging measures a look for a call that may enter, of very many owners that
+// wait and whose calls hang.
+func BenchmarkAdmitBesideHanging(b *testing.B) {
+	h := newHosts([]policy.Host{{}}, 32)[0]
+	h.hanging.answered = 2
+	for i := range 10_000 {
+		owner := fmt.Sprint("owner ", i)
+		h.hanging.begin(owner, 1)
+		h.hanging.end(owner, 1, 3, context.DeadlineExceeded)
+		if _, ok := h.try(owner); !ok {
+			h.waiting[awaited].join(owner)
+		}
+	}
+	for b.Loop() {
+		h.admit()
+	}
 }
 
 // TestScheduleBesideHangingAccounts holds that accounts whose calls hang, each an owner, delay the
@@ -135,4 +275,28 @@ func TestCrowdedOwnerAlone(t *testing.T) {
 			t.Errorf("another owner has %d places, want 16", got)
 		}
 	})
+}
+
+// TestCrowdedOwnersApart holds that the answers to two owners narrow the host only if they come
+// shortly after each other, however long the first takes to widen again.
+func TestCrowdedOwnersApart(t *testing.T) {
+	for _, c := range []struct {
+		after time.Duration
+		want  bool // narrowed
+	}{{widenEvery - 1, true}, {widenEvery, false}, {2*widenEvery + 1, false}} {
+		t.Run(c.after.String(), func(t *testing.T) {
+			l := newLimiter(32, 2, halves)
+			const began = clock.Instant(time.Minute)
+			for range 8 {
+				l.try("one")
+			}
+			round, _ := l.try("other")
+			l.leave(began, "one", 0, true)
+			l.leave(began.Add(widenEvery), "one", round, false)
+			l.leave(began.Add(c.after), "other", round+1, true)
+			if narrowed := l.places.limit < 32; narrowed != c.want {
+				t.Errorf("%d places for all", l.places.limit)
+			}
+		})
+	}
 }

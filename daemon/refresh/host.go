@@ -71,7 +71,7 @@ func (e *Engine) slot(ctx context.Context, h *hostState, owner string, r rank, f
 	defer func() {
 		api, ok := errors.AsType[*fetchers.APIError](err)
 		now := e.clock.Now()
-		h.hanging.end(whose, began, now)
+		h.hanging.end(whose, began, now, err)
 		h.leave(now, whose, round, ok && api.Code == h.Crowded && h.Crowded != 0)
 	}()
 	if refusal := e.faulty(h, failing); refusal != nil {
@@ -92,7 +92,15 @@ func (e *Engine) slot(ctx context.Context, h *hostState, owner string, r rank, f
 func (e *Engine) awaitPlace(ctx context.Context, h *hostState, owner any, r rank) (round int, err error) {
 	waiting, end := e.untilStop(ctx)
 	defer end()
+	h.look(e.clock.Now())
 	return h.enter(waiting, owner, r)
+}
+
+// look finds the owners whose calls hang, and lets others have the places that this frees.
+func (h *hostState) look(now clock.Instant) {
+	if h.hanging.look(now) {
+		h.admit()
+	}
 }
 
 // faulty returns the error of a caller whose call might be one faulty call too many.

@@ -101,6 +101,7 @@ type narrowing struct {
 	share   int
 	round   int           // calls that entered before it were in flight together
 	changed clock.Instant // when the share was, last
+	lowered clock.Instant // when it was lowered, last
 }
 
 // division returns the share of one owner and the spare places, of so many places.
@@ -113,15 +114,22 @@ func halves(limit int) (share, spare int) { return max(1, limit/2), limit / 8 }
 func undivided(limit int) (share, spare int) { return limit, 0 }
 
 // open reports whether there is a place for owner.
-func (p *places) open(owner any) bool {
-	have, hung := p.of[owner], p.hung()
-	switch taken := p.counted(hung); {
-	case have >= p.shareOf(owner) || p.all >= p.most || hung >= p.share && p.hanging.has(owner):
-		return false
-	case have == 0:
-		return taken < p.limit
-	default:
-		return taken < p.limit-p.spare
+func (p *places) open(owner any) bool { return p.opens()(owner) }
+
+// opens returns open for several owners, until a place is taken or given back. What it takes to
+// know which places hang is done once for all.
+func (p *places) opens() func(owner any) bool {
+	hung := p.hung()
+	taken := p.counted(hung)
+	return func(owner any) bool {
+		switch have := p.of[owner]; {
+		case have >= p.shareOf(owner) || p.all >= p.most || hung >= p.share && p.hanging.has(owner):
+			return false
+		case have == 0:
+			return taken < p.limit
+		default:
+			return taken < p.limit-p.spare
+		}
 	}
 }
 
@@ -306,13 +314,13 @@ func (l *limiter) narrowLocked(now clock.Instant, owner any, round int) {
 			return
 		}
 		for other, n := range p.narrowed {
-			alone = alone && (other == owner || now.Sub(n.changed) >= widenEvery)
+			alone = alone && (other == owner || now.Sub(n.lowered) >= widenEvery)
 		}
 		if p.narrowed == nil {
 			p.narrowed = map[any]*narrowing{}
 		}
 		l.round++
-		p.narrowed[owner] = &narrowing{max(1, min(p.of[owner], p.shareOf(owner))/2), l.round, now}
+		p.narrowed[owner] = &narrowing{max(1, min(p.of[owner], p.shareOf(owner))/2), l.round, now, now}
 	}
 	if !alone && round >= l.lowered {
 		p.resize(max(l.least, min(p.taken, p.limit)/2), l.by)
@@ -346,11 +354,18 @@ func (l *limiter) widen() {
 	l.admitLocked()
 }
 
+// admit lets in calls that wait: places may be open that were not.
+func (l *limiter) admit() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.admitLocked()
+}
+
 func (l *limiter) admitLocked() {
-	open := func(owner any, _ *[]chan struct{}) bool { return l.places.open(owner) }
 	for r := range l.waiting {
 		for !l.places.full() {
-			owner, waiting := l.waiting[r].next(open)
+			open := l.places.opens()
+			owner, waiting := l.waiting[r].next(func(owner any, _ *[]chan struct{}) bool { return open(owner) })
 			if waiting == nil {
 				break
 			}

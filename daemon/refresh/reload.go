@@ -25,6 +25,9 @@ func (e *Engine) SetCatalog(c Catalog) {
 	e.reloaded.Store(int64(e.clock.Now()))
 	e.catalog.Store(&c)
 	e.classes.forget()
+	for _, h := range e.hosts {
+		h.hanging.forget()
+	}
 	e.liftEndpoints((*hold).operators)
 	var touched []*entry
 	work := e.cfg.Throttle.BeginUrgent(e.base)
