@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 
 	"tokend/clientlib"
 	"tokend/cmd/tokend/doctor"
+	"tokend/daemon"
 )
 
 func newDoctor(env *environment) *cobra.Command {
@@ -40,15 +42,18 @@ With --json: an array with an object for each check.`,
 			defer cancel()
 			unit := unitOf(file)
 			c, mistakes := loadConfigFor(file, asDaemon(file, unit))
-			socket := a.path()
-			if a.socket == "" && env.getenv("TOKEND_SOCKET") == "" && c != nil && socket == clientlib.DefaultSocket {
-				socket = c.Socket
+			socket, clients := a.path(), ""
+			if a.socket == "" && env.getenv("TOKEND_SOCKET") == "" && c != nil {
+				socket, clients = c.Socket, c.Socket
+				if operator := daemon.OperatorSocket(c.StateDir); os.Geteuid() == 0 && answers(operator) {
+					socket = operator
+				}
 			}
 			client := &clientlib.Client{Socket: socket, Timeout: a.timeout}
 			defer client.Close()
 			wrapped := func(err error) error { return &askError{err, socket, a.timeout} }
 			d := &doctor.Doctor{
-				File: file, Config: c, Mistakes: mistakes, Client: client, Socket: socket, Version: version(),
+				File: file, Config: c, Mistakes: mistakes, Client: client, Socket: socket, Clients: clients, Version: version(),
 				Message:  func(err error) string { return message(wrapped(err)) },
 				Hint:     func(err error) string { return env.saying(hint(wrapped(err))) },
 				Exit:     func(err error) int { return status(wrapped(err)) },

@@ -84,12 +84,12 @@ func TestCheckJudgesForUnit(t *testing.T) {
 		_, err := loadConfigFor(file, asDaemon(file, unitOf(file)))
 		return err
 	})
-	want := ""
+	var want strings.Builder
 	for _, at := range []string{"5: [[official_account]] secret: open DIR/wx.secret", "8: [[official_account]] secret: open DIR/wx2", "11: [[official_account]] secret: open DIR/wx3"} {
-		want += "DIR/tokend.toml:" + at + ": permission denied: not for this user: use sudo\n"
+		want.WriteString("DIR/tokend.toml:" + at + ": permission denied: not for this user: use sudo\n")
 	}
-	if err == nil || strings.ReplaceAll(err.Error(), dir, "DIR")+"\n" != want {
-		t.Errorf("\n got %v\nwant %s", err, want)
+	if err == nil || strings.ReplaceAll(err.Error(), dir, "DIR")+"\n" != want.String() {
+		t.Errorf("\n got %v\nwant %s", err, want.String())
 	}
 }
 

@@ -49,7 +49,8 @@ type Doctor struct {
 	Warnings []string       // of a configuration that can be read
 
 	Client  *clientlib.Client
-	Socket  string
+	Socket  string // of Client
+	Clients string // the socket of other users' programs; "" if it is not checked
 	Version string // of this program
 
 	// Message returns the text of an error of the client, Hint what to do about it, and Exit its
@@ -90,6 +91,7 @@ func (d *Doctor) Run(ctx context.Context, emit func(Finding)) (exit int) {
 	d.disk()
 	d.unit()
 	if d.daemon(ctx) {
+		d.clients()
 		d.version()
 		d.store()
 		d.credentials()
