@@ -21,8 +21,8 @@ func (e Env) unreadable(path string, err error) error {
 	return err
 }
 
-// denied returns err. If only this user's rights are its reason, and not those of the daemon's
-// user, it says so.
+// denied returns err. If err is about this user's rights and the daemon runs as another user, it
+// adds what to do.
 func (e Env) denied(err error) error {
 	if errors.Is(err, fs.ErrPermission) && e.Judge != nil && e.Judge.User.UID != permit.Current().UID {
 		return fmt.Errorf("%w: not for this user: use sudo", err)
