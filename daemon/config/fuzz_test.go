@@ -9,8 +9,9 @@ import (
 	"testing"
 )
 
-// FuzzParse checks that no file makes Parse panic. Problems must be sorted by line and have one
-// line of text each. Secrets from other sources must not be shown.
+// FuzzParse checks that no file makes Parse panic, and that the values are those that the library's
+// decoder returns. Problems must be sorted by line and have one line of text each. Secrets from
+// other sources must not be shown.
 func FuzzParse(f *testing.F) {
 	paths, err := filepath.Glob(filepath.Join(golden, "*", "*.toml"))
 	if err != nil || len(paths) == 0 {
@@ -23,8 +24,15 @@ func FuzzParse(f *testing.F) {
 		}
 		f.Add(data)
 	}
+	for _, text := range unusual {
+		f.Add([]byte(text))
+	}
+	for _, m := range mistakes {
+		f.Add([]byte(m.file))
+	}
 	env := newTestEnv(f)
 	f.Fuzz(func(t *testing.T, data []byte) {
+		sameAsDecoder(t, data)
 		c, err := Parse("f", data, env)
 		if err == nil {
 			if c.Socket == "" || c.StateDir == "" || c.Upstream.Timeout <= 0 {

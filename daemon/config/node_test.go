@@ -117,15 +117,3 @@ func TestNodes(t *testing.T) {
 		t.Run(text, func(t *testing.T) { sameAsDecoder(t, []byte(text)) })
 	}
 }
-
-// FuzzNodes is TestNodes for any file.
-func FuzzNodes(f *testing.F) {
-	for _, text := range unusual {
-		f.Add([]byte(text))
-	}
-	for _, m := range mistakes {
-		f.Add([]byte(m.file))
-	}
-	f.Add(largeTOML(3, "/secret"))
-	f.Fuzz(sameAsDecoder)
-}

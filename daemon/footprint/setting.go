@@ -8,8 +8,8 @@ import (
 )
 
 // loadPercent is the minimum percentage while a configuration is loaded: the same as in a burst of
-// refreshes. Loading makes 1.6 times as much garbage as there is live data, whatever the number of
-// accounts, so a reload costs at most one collection. With the usual headroom of 8 MiB, the number
+// refreshes. Loading makes nearly as much garbage as there is live data, whatever the number of
+// accounts, so most reloads cost no collection. With the usual headroom of 8 MiB, the number
 // of collections would grow with the accounts, and so would the cost of each.
 const loadPercent = 100 * mostTimes
 
