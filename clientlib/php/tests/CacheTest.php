@@ -116,6 +116,28 @@ final class CacheTest extends TestCase
         $cache->set('open_work.suite_ticket.wwsuite', 'ticket', 6000);
     }
 
+    /** @dataProvider versions */
+    public function testInterface(string $signatures): void
+    {
+        $code = "namespace Psr\\SimpleCache { interface CacheException {} interface CacheInterface { $signatures } }"
+            . "namespace { require 'Tokend.php'; require 'Cache.php'; echo is_subclass_of('Tokend\\Cache', 'Psr\\SimpleCache\\CacheInterface'); }";
+        exec('cd ' . escapeshellarg(dirname(__DIR__)) . ' && ' . PHP_BINARY . ' -r ' . escapeshellarg($code) . ' 2>&1', $output);
+        self::assertSame(['1'], $output);
+    }
+
+    /** The methods of psr/simple-cache 1, 2 and 3. */
+    public function versions(): iterable
+    {
+        $methods = ['get(string $key, mixed $default = null): mixed', 'delete(string $key): bool', 'clear(): bool', 'has(string $key): bool',
+            'set(string $key, mixed $value, null|int|\DateInterval $ttl = null): bool', 'getMultiple(iterable $keys, mixed $default = null): iterable',
+            'setMultiple(iterable $values, null|int|\DateInterval $ttl = null): bool', 'deleteMultiple(iterable $keys): bool'];
+        $three = 'public function ' . implode('; public function ', $methods) . ';';
+        $two = preg_replace('~\): \w+~', ')', $three);
+        yield 'version 3' => [$three];
+        yield 'version 2' => [$two];
+        yield 'version 1' => [preg_replace('~(?<=[(,]|, )[\w|\\\\]+ \$~', '$', $two)];
+    }
+
     /** @dataProvider errors */
     public function testErrorIsNoMiss(string $reply, string $kind): void
     {
