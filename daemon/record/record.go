@@ -25,4 +25,8 @@ type Record struct {
 	Table Table
 	Key   string
 	Value []byte
+
+	// Revision is the revision in etcd that the record is a copy of. It is zero outside a cluster,
+	// and for a record that is not in etcd.
+	Revision int64
 }

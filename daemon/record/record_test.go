@@ -83,7 +83,7 @@ func TestTargetAbsent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := DecodeCredential(Record{Credentials, "work/ww1/7/access_token", value})
+	c, err := DecodeCredential(Record{Table: Credentials, Key: "work/ww1/7/access_token", Value: value})
 	if err != nil || c.Target != "" || c.Overdue != mom(time.Hour) {
 		t.Errorf("got target %q, overdue %v, %v", c.Target, c.Overdue, err)
 	}

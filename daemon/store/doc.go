@@ -27,6 +27,8 @@
 //	       0x04 commit[8] nonce[12] ciphertext tag[16]
 //	                                                  irreplaceable, sealed
 //
+// In a cluster, a value that is a copy of one in etcd is 0xff revision[8] value instead.
+//
 // The associated data is everything before the nonce and the whole key, so a record that was moved
 // to another key does not open. Keys, which are names, are in clear. Every commit also writes its
 // number under 0x00 "sequence".

@@ -92,6 +92,7 @@ func (s *Store) Put(ctx context.Context, recs ...record.Record) error {
 // newPut seals recs in the caller's goroutine, so that sealing is concurrent.
 func (s *Store) newPut(recs []record.Record) (*put, error) {
 	p := &put{entries: make([]entry, 0, len(recs)), done: make(chan error, 1)}
+	recs = withRevisions(recs)
 	for _, r := range recs {
 		if r.Table == "" || r.Key == "" || strings.IndexByte(string(r.Table), 0) >= 0 {
 			return nil, fmt.Errorf("store: malformed key %q in table %q", r.Key, r.Table)

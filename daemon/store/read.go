@@ -37,13 +37,14 @@ func (s *Store) GetEach(table record.Table, keys []string) iter.Seq2[record.Reco
 		for i, key := range keys {
 			r, err := record.Record{Table: table, Key: key}, err
 			if ahead, ok := over[i]; ok {
-				r.Value, err = ahead.value, nil
+				setValue(&r, ahead.value)
+				err = nil
 			} else if err == nil {
 				k = append(k[:prefix], key...)
 				value, err = from.h.db.value(from.txn, k, value)
 				switch {
 				case err == nil:
-					r.Value = value
+					setValue(&r, value)
 				case errors.Is(err, badger.ErrKeyNotFound):
 					err = nil
 				default:
@@ -96,7 +97,7 @@ func (s *Store) All(table record.Table) iter.Seq2[record.Record, error] {
 			if err != nil {
 				err = fmt.Errorf("%s %s: %w", table, r.Key, err)
 			} else {
-				r.Value = e.value
+				setValue(&r, e.value)
 			}
 			if !yield(r, err) {
 				return

@@ -19,16 +19,19 @@ var (
 	_ refresh.Store = (*memstore.Store)(nil)
 )
 
-func TestStores(t *testing.T) {
+func TestStores(t *testing.T) { eachStore(t, testStore) }
+
+// eachStore runs f with each kind of store.
+func eachStore(t *testing.T, f func(t *testing.T, open func(*testing.T) refresh.Store)) {
 	key := bytes.Repeat([]byte{7}, KeySize)
 	t.Run("memory", func(t *testing.T) {
-		testStore(t, func(t *testing.T) refresh.Store { return new(memstore.Store) })
+		f(t, func(t *testing.T) refresh.Store { return new(memstore.Store) })
 	})
 	t.Run("clear", func(t *testing.T) {
-		testStore(t, func(t *testing.T) refresh.Store { return newTestStore(t, Config{}) })
+		f(t, func(t *testing.T) refresh.Store { return newTestStore(t, Config{}) })
 	})
 	t.Run("sealed", func(t *testing.T) {
-		testStore(t, func(t *testing.T) refresh.Store { return newTestStore(t, Config{Key: key}) })
+		f(t, func(t *testing.T) refresh.Store { return newTestStore(t, Config{Key: key}) })
 	})
 }
 

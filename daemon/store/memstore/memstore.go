@@ -18,7 +18,7 @@ import (
 // concurrently.
 type Store struct {
 	mu      sync.Mutex
-	records map[id][]byte
+	records map[id]record.Record
 	puts    int
 	failing int // number of further Puts to fail; negative: all
 	err     error
@@ -55,7 +55,7 @@ func (s *Store) Put(ctx context.Context, recs ...record.Record) error {
 		return s.err
 	}
 	if s.records == nil {
-		s.records = make(map[id][]byte)
+		s.records = make(map[id]record.Record)
 	}
 	for _, r := range recs {
 		if r.Value == nil {
@@ -63,7 +63,8 @@ func (s *Store) Put(ctx context.Context, recs ...record.Record) error {
 			continue
 		}
 		// Not slices.Clone: an empty value stays empty, not nil.
-		s.records[id{r.Table, r.Key}] = append([]byte{}, r.Value...)
+		r.Value = append([]byte{}, r.Value...)
+		s.records[id{r.Table, r.Key}] = r
 	}
 	return nil
 }
@@ -72,7 +73,9 @@ func (s *Store) Put(ctx context.Context, recs ...record.Record) error {
 func (s *Store) Get(table record.Table, key string) (record.Record, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return record.Record{Table: table, Key: key, Value: slices.Clone(s.records[id{table, key}])}, nil
+	r := s.records[id{table, key}]
+	r.Table, r.Key, r.Value = table, key, slices.Clone(r.Value)
+	return r, nil
 }
 
 // GetEach yields the result of Get for each of keys, in order.
@@ -93,13 +96,13 @@ func (s *Store) All(table record.Table) iter.Seq2[record.Record, error] {
 		s.mu.Lock()
 		snapshot := maps.Clone(s.records)
 		s.mu.Unlock()
-		for k, v := range snapshot {
+		for k, r := range snapshot {
 			if k.table != table {
 				continue
 			}
-			value := slices.Clone(v)
-			more := yield(record.Record{Table: k.table, Key: k.key, Value: value}, nil)
-			clear(value) // exposes callers that keep the value
+			r.Value = slices.Clone(r.Value)
+			more := yield(r, nil)
+			clear(r.Value) // exposes callers that keep the value
 			if !more {
 				return
 			}
