@@ -200,6 +200,9 @@ const (
 	sequenceOverhead = 256
 )
 
+// Reserve returns how many bytes must be free for a write to the store in the state directory dir.
+func Reserve(dir string) uint64 { return reserveFor(leastFree, stateDir(dir).current()) }
+
 // reserveFor returns how many bytes must be free for a commit to the database in dir.
 func reserveFor(minFree uint64, dir string) uint64 { return minFree + compactionSpace(dir) }
 

@@ -35,6 +35,7 @@ var chinese = map[string]string{
 	"check the network and the firewall of this host":                                                                                  "检查本机的网络和防火墙",
 	"check this host's clock: timedatectl":                                                                                             "检查本机时钟：timedatectl",
 	"configure another state_dir":                                                                                                      "配置另一个 state_dir",
+	"not checked: the time is over; allow more with --timeout":                                                                         "没有检查：时间用完；用 --timeout 延长",
 	"connected from %s in %d ms":                                                                                                       "从 %s 连接，用时 %d ms",
 	"daemon and program: %s":                                                                                                           "守护进程和程序都是 %s",
 	"delete files on this file system":                                                                                                 "删除这个文件系统上的文件",

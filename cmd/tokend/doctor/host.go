@@ -10,6 +10,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"tokend/daemon/store"
+
 	_ "tokend/daemon/system" // which says why this cannot be built on other systems
 )
 
@@ -43,10 +45,8 @@ func (d *Doctor) stateDir() string {
 	return "/var/lib/tokend"
 }
 
-// Bounds of the free space. The store refuses writes if less than lowSpace is free: 16 MiB for a
-// commit and up to 64 MiB for a compaction.
+// Bounds of the free space.
 const (
-	lowSpace  = 80 << 20
 	someSpace = 500 << 20
 	lowInodes = 1000
 )
@@ -79,7 +79,7 @@ func (d *Doctor) disk() {
 	free, inodes := uint64(st.Bavail)*uint64(st.Bsize), uint64(st.Ffree)
 	text := d.say("%d MiB free", free>>20)
 	switch {
-	case free < lowSpace:
+	case free < store.Reserve(dir):
 		d.fail(exitFailed, "disk", at, text+d.say(": the store cannot write"), d.say("free at least %d MiB", someSpace>>20))
 	case st.Files > 0 && inodes < lowInodes:
 		d.fail(exitFailed, "disk", at, d.say("only %d inodes free", inodes), d.say("delete files on this file system"))

@@ -57,6 +57,10 @@ func (d *Doctor) host(ctx context.Context, base string) {
 		d.fail(exitUsage, "dns", base, d.say("is not a URL"), d.say("fix it under [upstream]"))
 		return
 	}
+	if ctx.Err() != nil {
+		d.skip("dns", u.Host, d.say("not checked: the time is over; allow more with --timeout"))
+		return
+	}
 	addresses := d.dns(ctx, u.Hostname())
 	if len(addresses) == 0 {
 		return
@@ -97,15 +101,16 @@ func (d *Doctor) dns(ctx context.Context, host string) []string {
 	return found
 }
 
-// tcp connects to the first of a host's addresses that answers.
+// tcp connects to the first of a host's addresses that answers. They share the time of one step.
 func (d *Doctor) tcp(ctx context.Context, u *url.URL, addresses []string) net.Conn {
 	port := u.Port()
 	if port == "" {
 		port = map[string]string{"https": "443", "http": "80"}[u.Scheme]
 	}
 	var first error
+	share := d.timeout() / time.Duration(len(addresses))
 	for _, address := range addresses {
-		ctx, cancel := context.WithTimeout(ctx, d.timeout())
+		ctx, cancel := context.WithTimeout(ctx, share)
 		began := time.Now()
 		conn, err := new(net.Dialer).DialContext(ctx, "tcp", net.JoinHostPort(address, port))
 		cancel()

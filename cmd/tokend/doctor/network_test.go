@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -150,6 +151,19 @@ func check(t *testing.T, got []Finding, want Finding, language advice.Language) 
 	}
 	if want.Level != "absent" {
 		t.Errorf("no finding %+v in %+v", want, got)
+	}
+}
+
+// TestNoTimeLeft holds that the end of doctor's own time is not called a fault of the network.
+func TestNoTimeLeft(t *testing.T) {
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, url := range []string{"https://nobody.invalid", serve(t, nil, 0)} {
+		d := &Doctor{}
+		got := findings(d, func() { d.host(over, url) })
+		if len(got) != 1 || got[0].Level != Skipped || !strings.Contains(got[0].Text, "--timeout") {
+			t.Errorf("%s: got %+v", url, got)
+		}
 	}
 }
 
