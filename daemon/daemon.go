@@ -184,6 +184,7 @@ func (d *Daemon) open() (err error) {
 		Audit:    d.audit(),
 		Version:  d.cfg.Version,
 		Rules:    rules(file.Access),
+		Aliases:  file.Aliases,
 		Subuids:  d.cfg.Subuids,
 		Limits:   limits(file),
 	})

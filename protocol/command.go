@@ -87,7 +87,7 @@ func CutCommand(buf []byte, args [][]byte) (all [][]byte, size int, err error) {
 
 const crlf = "\r\n"
 
-// unfinished is the error for a command that goes on behind buf.
+// unfinished is the error for a command whose rest is not in buf.
 func unfinished(buf []byte) error {
 	if len(buf) >= MaxLine {
 		return errCommandSize

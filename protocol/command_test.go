@@ -122,8 +122,8 @@ func TestCutCommandAllocatesNothing(t *testing.T) {
 	}
 }
 
-// FuzzCutCommand checks that a command is what its parts written again are, that the result does not
-// depend on what follows, that no prefix of a command is an error, and that CutGet agrees.
+// FuzzCutCommand checks that a command is what its parts written again are, that the result does
+// not depend on what follows, that no prefix of a command is an error, and that CutGet agrees.
 func FuzzCutCommand(f *testing.F) {
 	for _, in := range []string{commandOf("PING"), commandOf("GET", "a/b/c"), "*0\r\n", "*-1\r\n", "*1\r\n$-1\r\n", "*2\r\n$3\r\nget\r\n$01\r\nx\r\n", "*1\n", "PING\r\n"} {
 		f.Add([]byte(in))

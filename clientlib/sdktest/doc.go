@@ -1,3 +1,3 @@
-// Package sdktest runs SDKs for WeChat with tokend's client against tokend and its sandbox. It is a
-// module of its own, so that the SDKs are no dependencies of tokend: make sdks.
+// Package sdktest runs SDKs for WeChat with tokend's client, and clients of Redis, against tokend and
+// its sandbox. It is a module of its own, so that none of them is a dependency of tokend: make sdks.
 package sdktest

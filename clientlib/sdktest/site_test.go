@@ -56,30 +56,37 @@ func withProgram(m *testing.M) int {
 
 func newSite(t *testing.T) *site {
 	t.Helper()
+	return newSiteWith(t, "127.0.0.1:1", "")
+}
+
+// newPushedSite returns a site that WeChat's pushes reach, with more text at the end of the
+// configuration.
+func newPushedSite(t *testing.T, configuration string) *site {
+	t.Helper()
+	return newSiteWith(t, freeAddress(t), configuration)
+}
+
+// newSiteWith returns a site whose daemon listens for pushes at callback, unless its port is 1.
+func newSiteWith(t *testing.T, callback, configuration string) *site {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "tokend") // a socket's path must be short
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := ln.Addr().String()
-	if err := ln.Close(); err != nil {
-		t.Fatal(err)
-	}
+	addr := freeAddress(t)
 	file := filepath.Join(dir, "tokend.toml")
-	start(t, dir, "sandbox", "--listen", addr, "--callback", "127.0.0.1:1", "--config-out", file)
+	start(t, dir, "sandbox", "--listen", addr, "--callback", callback, "--config-out", file)
 	s := &site{t: t, url: "http://" + addr, tokens: &clientlib.Tokens{Client: &clientlib.Client{Socket: filepath.Join(dir, "tokend.sock")}}}
 	t.Cleanup(func() { _ = s.tokens.Client.Close() })
 	until(t, func() error { _, err := http.Get(s.url + "/sandbox/calls"); return err })
-	// The SDK needs no pushes. The listener for them would need a port of its own.
+	until(t, func() error { _, err := os.Stat(file); return err })
+	// Most SDKs need no pushes. The listener for them would need a port of its own.
 	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	text = []byte(strings.Replace(string(text), "[http]\nlisten = \"127.0.0.1:1\"", "", 1))
+	text = []byte(strings.Replace(string(text), "[http]\nlisten = \"127.0.0.1:1\"", "", 1) + "\n" + configuration)
 	if err := os.WriteFile(file, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -90,6 +97,19 @@ func newSite(t *testing.T) *site {
 		return s.tokens.Client.Ping(ctx)
 	})
 	return s
+}
+
+// freeAddress returns an address at which nobody listens.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := ln.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return ln.Addr().String()
 }
 
 // start starts a command of tokend and ends it with the test.
