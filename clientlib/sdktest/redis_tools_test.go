@@ -128,7 +128,7 @@ func TestRedisTools(t *testing.T) {
 			"KEYS *":                          "ERR unknown command 'KEYS', with args beginning with: \n",
 			"GET open_platform/wxsandboxplatform/wxcustomer/refresh_token": "DENIED - write-only\n",
 			"CONFIG GET databases": "databases 1",
-			"PING":            "PONG",
+			"PING":                 "PONG",
 		} {
 			if got := run(t, nil, cli, append([]string{version, "-s", socket}, strings.Fields(command)...)...); strings.Join(strings.Fields(got), " ") != strings.Join(strings.Fields(want), " ") {
 				t.Errorf("redis-cli %s %s: got %q, want %q", version, command, got, want)
