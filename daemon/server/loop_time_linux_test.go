@@ -81,6 +81,34 @@ func tryLoopStopEndsAPause(t *testing.T, d driver) {
 	}
 }
 
+// TestStopCutsLaterPause checks that a connection that has been silent does not delay a stop by a
+// first request for which its user has no allowance left.
+func TestStopCutsLaterPause(t *testing.T) { overBoth(t, tryStopCutsLaterPause) }
+
+func tryStopCutsLaterPause(t *testing.T, d driver) {
+	const n = 60 // seconds, without the cut
+	path, s, stop, done := d.serveUntilStop(t, Config{Engine: newFakeEngine(), peer: as(alice), Limits: Limits{UserRate: 1},
+		silentGrace: 5 * time.Second, gracePeriod: time.Minute})
+	busy := dialSocket(t, path) // its pause is logged
+	busy.send(strings.Repeat("PING\n", 10))
+	eventually(t, "it is paused", func() bool { return s.users.get(alice).stats.slowed.Load() > 0 })
+	silent := dialSocket(t, path)
+	eventually(t, "it is accepted", func() bool { return s.users.get(alice).stats.connections.Load() == 2 })
+	begin := time.Now()
+	stop()
+	busy.rest()
+	silent.send(strings.Repeat("PING\n", n))
+	if got := strings.Count(silent.rest(), "OK PONG\n"); got != n {
+		t.Errorf("%d answers, want %d", got, n)
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(begin); took > 10*time.Second {
+		t.Errorf("a stop takes %s", took)
+	}
+}
+
 // TestLoopDoesNotSpin checks that events of a paused connection, of a lent idle one, and of a peer
 // that has closed cost no processor time.
 func TestLoopDoesNotSpin(t *testing.T) {

@@ -229,9 +229,9 @@ func (l *loop) enlist(m *member, events epoll.Events) bool {
 
 // pause waits until the allowance of m's user has refilled.
 func (l *loop) pause(m *member) {
-	if m.conn.mayWarn() {
-		m.conn.warn = true
-		l.lend(m, slow) // writing to a log may wait
+	m.conn.warn = m.conn.mayWarn()
+	if m.conn.warn || l.stopping {
+		l.lend(m, slow) // writing to a log may wait, and the end of the loop's context ends the pause
 		return
 	}
 	l.busy(m)
