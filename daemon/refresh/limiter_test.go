@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"tokend/daemon/clock"
+	"tokend/daemon/policy"
 )
 
 // TestAwaitedEntersFirst holds that in a limiter that WeChat has narrowed to one call at a time,
@@ -172,36 +173,63 @@ func (l *limiter) counted() (got, want int) {
 	return l.places.taken, want
 }
 
-// TestLimiterBounds enters, cancels, leaves and narrows at random: the bounds hold at all times,
-// nobody is forgotten, and nothing is left in the end.
+// mustBeEager fails if a call waits that would find a place, which another one could take then.
+func (l *limiter) mustBeEager(t *testing.T, seed uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for r := range l.waiting {
+		for owner := range l.waiting[r].all {
+			if l.places.open(owner) {
+				t.Errorf("seed %d: a call of %v waits beside a place", seed, owner)
+			}
+		}
+	}
+}
+
+// TestLimiterBounds enters, cancels, leaves, hangs and narrows at random: the bounds hold at all
+// times, nobody is forgotten, and nothing is left in the end.
 func TestLimiterBounds(t *testing.T) {
 	for seed := range uint64(20) {
 		bubble(t, func(t *testing.T) {
 			const most = 12
-			l := newLimiter(most, 2, halves)
+			h := newHosts([]policy.Host{{}}, most)[0]
+			l := h.limiter
 			var mu sync.Mutex
 			flying, all, canceled := map[string]int{}, 0, 0
 			var calls sync.WaitGroup
+			now := func() clock.Instant { return clock.Instant(time.Now().UnixNano()) }
 			random := rand.New(rand.NewPCG(seed, 3))
 			for range 600 {
-				owner, r := fmt.Sprint(random.IntN(5)), rank(random.IntN(2))
+				owner, r := fmt.Sprint(random.IntN(9)), rank(random.IntN(2))
 				begins, holds, patience := random.IntN(20_000), random.IntN(500), random.IntN(4000)
 				if random.IntN(2) == 0 {
 					patience = holds // leaves and cancels at the same moments
 				}
 				crowded := random.IntN(20) == 0
+				if random.IntN(5) == 0 {
+					holds += int(hangsAfter.Milliseconds())
+				}
 				calls.Go(func() {
 					time.Sleep(time.Duration(begins) * time.Millisecond)
+					mu.Lock()
+					h.look(now())
+					mu.Unlock()
 					ctx, cancel := context.WithTimeout(t.Context(), time.Duration(patience)*time.Millisecond)
 					defer cancel()
-					round, err := l.enter(ctx, owner, r)
-					if err != nil {
-						mu.Lock()
-						canceled++
-						mu.Unlock()
-						return
+					round, ok := l.try(owner)
+					if !ok {
+						var err error
+						if round, err = l.enter(ctx, owner, r); err != nil {
+							mu.Lock()
+							canceled++
+							mu.Unlock()
+							return
+						}
 					}
 					mu.Lock()
+					l.mustBeEager(t, seed)
+					began := now()
+					h.hanging.begin(owner, began)
 					flying[owner]++
 					all++
 					if flying[owner] > most/2 || all > most {
@@ -213,10 +241,11 @@ func TestLimiterBounds(t *testing.T) {
 					mu.Unlock()
 					time.Sleep(time.Duration(holds) * time.Millisecond)
 					mu.Lock()
+					defer mu.Unlock()
 					flying[owner]--
 					all--
-					mu.Unlock()
-					l.leave(clock.Instant(time.Now().UnixNano()), owner, round, crowded)
+					h.hanging.end(owner, began, now(), nil)
+					l.leave(now(), owner, round, crowded)
 				})
 			}
 			calls.Wait()
