@@ -123,12 +123,7 @@ func (e *Engine) Cached(name []byte, now Instant) (credential.Value, bool) {
 	if en == nil {
 		return credential.Value{}, false
 	}
-	c := en.valid(now)
-	if c == nil {
-		return credential.Value{}, false
-	}
-	en.touch(now)
-	return credential.Value{Text: c.text, TTL: c.end.Sub(now), Readers: &en.readers}, true
+	return en.hit(en.current.Load(), now)
 }
 
 // Get returns a value of name that is valid now. Where there is none it waits for

@@ -193,6 +193,15 @@ func (en *entry) touch(now clock.Instant) {
 	}
 }
 
+// hit returns c, the last value of en, to a reader if it is valid at now.
+func (en *entry) hit(c *cached, now clock.Instant) (credential.Value, bool) {
+	if c == nil || now >= c.end {
+		return credential.Value{}, false
+	}
+	en.touch(now)
+	return credential.Value{Text: c.text, TTL: c.end.Sub(now), Readers: &en.readers}, true
+}
+
 // lately reports whether a reader has wanted the credential not long ago, for its life.
 func (en *entry) lately(now clock.Instant) bool {
 	life := day

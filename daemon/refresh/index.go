@@ -245,14 +245,7 @@ func (e *Engine) cachedBatch(names [][]byte, now Instant, values []credential.Va
 		}
 	}
 	for i := range names {
-		c := held[i%batchSize]
-		if c == nil || now >= c.end {
-			values[i] = credential.Value{}
-			continue
-		}
-		en := entries[i%batchSize]
-		en.touch(now)
-		values[i] = credential.Value{Text: c.text, TTL: c.end.Sub(now), Readers: &en.readers}
+		values[i], _ = entries[i%batchSize].hit(held[i%batchSize], now)
 	}
 }
 
