@@ -298,9 +298,9 @@ func (cs *codes) wake(name string) {
 	delete(cs.waiting, name)
 }
 
-// This file is about codes that were exchanged. Each is remembered for an hour, over restarts too:
-// a client that submits it again gets the customer's name. WeChat would refuse it, and nobody could
-// tell that from a code that never was one.
+// The rest of this file is about codes that were exchanged. Each is remembered for an hour, over
+// restarts too: a client that submits it again gets the customer's name. WeChat would refuse it,
+// and nobody could tell that from a code that never was one.
 
 // spentFor is how long an exchanged code is remembered over restarts: as long as WeChat's codes
 // live.

@@ -168,6 +168,7 @@
 //	transition
 //		transition.go   events of an entry
 //	work
+//		make.go         entries of what is requested first, and of what is stored
 //		obtain.go       readers: join a flight or start one
 //		flight.go       calls of a flight, and children of a refused or missing value
 //		land.go         end of a flight

@@ -126,11 +126,3 @@ func (e *Engine) admitEarly(spec *Spec, c *cached) *entry {
 	}
 	return e.admit(spec, c)
 }
-
-// admit returns the entry of spec. It makes one with the value c if there is none: the loading or
-// an early reader may be first.
-func (e *Engine) admit(spec *Spec, c *cached) *entry {
-	en := e.newEntry(spec)
-	en.restore(c, e.clock.Now())
-	return e.index.add(en)
-}

@@ -231,9 +231,9 @@ func (e *Engine) saveBudgets() error {
 	return nil
 }
 
-// This file ends the holds of an address that WeChat did not list. The operator who lists it does
-// so for many accounts at once. Each account has a list of its own, so that only a success after
-// a refusal says something about the others.
+// The rest of this file ends the holds of an address that WeChat did not list. The operator who
+// lists it does so for many accounts at once. Each account has a list of its own, so that only a
+// success after a refusal says something about the others.
 
 // liftEvery is how often a success may end the holds of others: where the address changes from call
 // to call, or is on some lists only, each ended hold is one more call that is refused.

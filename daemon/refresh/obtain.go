@@ -8,7 +8,6 @@ import (
 	"tokend/daemon/clock"
 	"tokend/daemon/credential"
 	"tokend/daemon/quota"
-	"tokend/daemon/record"
 	"tokend/fetchers/secret"
 )
 
@@ -124,64 +123,6 @@ func (e *Engine) joinRejecting(en *entry, value secret.Text, cause credential.Ca
 	return f, nil, nil
 }
 
-// entry returns the entry of name and makes it if the catalog knows the name.
-func (e *Engine) entry(name string) (*entry, error) {
-	if en := e.index.get(name); en != nil {
-		return en, nil
-	}
-	catalog := e.catalog.Load()
-	spec, err := (*catalog).Lookup(name)
-	if err != nil {
-		return nil, err
-	}
-	if spec.Policy.Grant {
-		return nil, writeOnly()
-	}
-	made := e.newEntry(&spec)
-	if err := e.inherit(made, &spec); err != nil {
-		return nil, err
-	}
-	h := made.hold
-	en := e.introduce(made, &spec, catalog)
-	if en == made && h != nil {
-		e.confirm(en, h)
-	}
-	return en, nil
-}
-
-// introduce returns the entry of made's name in the index: made, unless there is one. spec is as
-// catalog says.
-func (e *Engine) introduce(made *entry, spec *Spec, catalog *Catalog) *entry {
-	made.mu.Lock() // nobody gets its value before the readers are counted as before
-	en := e.index.add(made)
-	if en != made {
-		made.mu.Unlock()
-		en.mu.Lock()
-	}
-	defer en.mu.Unlock()
-	if en == made {
-		if en.sleepsLocked() {
-			e.sleepers.add(spec.Parent, en)
-		}
-		e.tellLocked(en, e.clock.Now(), false)
-	}
-	if e.catalog.Load() != catalog {
-		// The configuration changed in between, and the change may have
-		// missed this entry.
-		e.followLocked(en)
-	}
-	if en == made && en.gone() == nil {
-		e.dropped.restore(en)
-	}
-	return en
-}
-
-func (e *Engine) newEntry(spec *Spec) *entry {
-	en := &entry{name: spec.Name}
-	en.class.Store(e.classes.of(spec))
-	return en
-}
-
 // lookup returns how name is fetched by the configuration in force. Its error is a
 // *credential.Error.
 func (e *Engine) lookup(name string) (Spec, error) { return (*e.catalog.Load()).Lookup(name) }
@@ -200,58 +141,9 @@ func (e *Engine) value(name string, c *cached) credential.Value {
 	return v
 }
 
-// inherit prepares the entry of a credential that lapses: a hold that was kept holds. Without a
-// customer's grant none is made, so that made-up names cost no memory. A pushed ticket is what was
-// kept of it.
-func (e *Engine) inherit(en *entry, spec *Spec) error {
-	if spec.Policy.Pushed > 0 {
-		e.inheritTicket(en)
-	}
-	if spec.Grant != "" {
-		if _, err := e.live(spec.Grant); err != nil {
-			return err
-		}
-	} else if !spec.Policy.Lapses {
-		return nil
-	}
-	r, err := e.cfg.Store.Get(record.Holds, spec.Name)
-	if err == nil && r.Value == nil {
-		return nil
-	}
-	en.noteRecord()
-	var h record.Hold
-	if err == nil {
-		h, err = record.DecodeHold(r)
-	}
-	if err != nil {
-		e.log.Error("cannot read a hold: WeChat is asked again", "name", spec.Name, "error", err)
-		return nil
-	}
-	if h.Settings == spec.Settings {
-		en.resume(e.resumed(h, spec))
-	}
-	return nil
-}
-
-// confirm ends h, which en has inherited, if its record is gone. A grant that came after the record
-// was read, and before the entry was made, has ended h and did not find the entry.
-func (e *Engine) confirm(en *entry, h *hold) {
-	r, err := e.cfg.Store.Get(record.Holds, en.name)
-	if err != nil || r.Value != nil {
-		return
-	}
-	en.mu.Lock()
-	defer en.mu.Unlock()
-	if en.hold != h {
-		return
-	}
-	en.noteNoRecord()
-	e.applyLocked(en, holdDropped{}, e.clock.Now())
-}
-
-// This file is about credentials that are fetched for each request (pre_auth_code). They have no
-// shared flight, no refresh ahead and no hold on disk. What bounds their calls is a budget per
-// hour and a queue for each of them. Users share both.
+// The rest of this file is about credentials that are fetched for each request (pre_auth_code).
+// They have no shared flight, no refresh ahead and no hold on disk. What bounds their calls is a
+// budget per hour and a queue for each of them. Users share both.
 
 // asksAtOnce is how many calls for one such credential are in flight at most.
 const asksAtOnce = 4
