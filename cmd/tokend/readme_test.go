@@ -170,9 +170,14 @@ func call(ctx context.Context) error {
 		}
 	})
 	t.Run("csharp", func(t *testing.T) {
-		file := file(t, "Example.cs", e.text(t, "csharp", "UnixDomainSocketEndPoint"))
-		e.output(t, filepath.Dir(file), "mcs", "-r:System.Core.dll", file)
-		e.output(t, filepath.Dir(file), "mono", "Example.exe") // an exception sets the exit status
+		run := e.compileCSharp(t, strings.ReplaceAll(e.text(t, "csharp", "UnixDomainSocketEndPoint"), name, "work/wwsandboxcorp/1000002/access_token"))
+		if got := run(t); !strings.Contains(got, "ip_list") {
+			t.Errorf("a valid token: got %s", got)
+		}
+		s.wechat.Inject(wechattest.Fault{Endpoint: wechattest.Probe, Code: 40014, Times: 1})
+		if got := run(t); !strings.Contains(got, "ip_list") {
+			t.Errorf("a refused token: got %s", got)
+		}
 	})
 	t.Run("shell", func(t *testing.T) {
 		if !netcat(t) {
@@ -186,54 +191,97 @@ func call(ctx context.Context) error {
 	})
 }
 
-// TestPHPReconnects holds that the README's function retries once if the connection closes before
-// the reply, except for requests that must not be repeated. Its errors name the socket.
-func TestPHPReconnects(t *testing.T) {
+// compileCSharp compiles a program and returns a function that runs it.
+func (e *examples) compileCSharp(t *testing.T, text string) (run func(t *testing.T, args ...string) string) {
+	t.Helper()
+	source := file(t, "Example.cs", text)
+	e.output(t, filepath.Dir(source), "mcs", "-r:System.Core.dll", source)
+	return func(t *testing.T, args ...string) string {
+		return e.output(t, filepath.Dir(source), "mono", append([]string{"Example.exe"}, args...)...)
+	}
+}
+
+// TestExamplesReconnect holds that the examples retry once if the connection closes before the
+// reply, except for requests that must not be repeated. Their errors name the socket, and contain
+// no part of a reply.
+func TestExamplesReconnect(t *testing.T) {
 	t.Parallel()
 	e := examplesFor(t, &site{conf: sandbox.Configuration{Dir: t.TempDir()}})
-	function, _ := e.phpFunction(t)
-	for _, test := range []struct {
-		request string
-		replies []string // "" closes the connection
-		want    string
-	}{
-		{"'GET', 'a/b/c'", []string{"", "OK 7 v"}, "7 v"},
-		{"'GET', 'a/b/c'", []string{"", "", "OK 7 v"}, "SOCKET: no reply"},
-		{"'GET', 'a/b/c'", []string{"ERR BUSY 1 too many"}, "SOCKET: ERR BUSY 1 too many"},
-		{"'EXCHANGE', 'a/b', 'code'", []string{"", "OK a/b/c"}, "SOCKET: no reply"},
-		{"'GET', 'a/b/c'", nil, "SOCKET: No such file or directory"},
-	} {
-		dir, err := os.MkdirTemp("", "tokend-test-") // a short path
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = os.RemoveAll(dir) })
-		socket := filepath.Join(dir, "s")
-		if test.replies != nil {
-			l, err := net.Listen("unix", socket)
-			if err != nil {
-				t.Fatal(err)
+	languages := map[string]func(t *testing.T) func(t *testing.T, args ...string) string{
+		"php": func(t *testing.T) func(t *testing.T, args ...string) string {
+			function, _ := e.phpFunction(t)
+			program := file(t, "ask.php", "<?php\n", function,
+				"try { echo implode(' ', tokend(...array_slice($argv, 1))); } catch (RuntimeException $e) { echo $e->getMessage(); }")
+			return func(t *testing.T, args ...string) string {
+				return e.output(t, "", "php", append([]string{program}, args...)...)
 			}
-			t.Cleanup(func() { _ = l.Close() })
-			go func() {
-				for _, reply := range test.replies {
-					conn, err := l.Accept()
-					if err != nil {
-						return
-					}
-					if _, err := bufio.NewReader(conn).ReadString('\n'); err == nil && reply != "" {
-						_, _ = io.WriteString(conn, reply+"\n")
-					}
-					_ = conn.Close()
-				}
-			}()
-		}
-		got := e.output(t, "", "php", file(t, "ask.php", "<?php\n", function,
-			"try { echo implode(' ', tokend('"+socket+"', "+test.request+")); } catch (RuntimeException $e) { echo $e->getMessage(); }"))
-		if want := strings.ReplaceAll(test.want, "SOCKET", "tokend: "+socket); got != want {
-			t.Errorf("%s, answered %q:\n got %s\nwant %s", test.request, test.replies, got, want)
-		}
+		},
+		"csharp": func(t *testing.T) func(t *testing.T, args ...string) string {
+			class, _, _ := strings.Cut(e.text(t, "csharp", "UnixDomainSocketEndPoint"), "    static void Main()")
+			return e.compileCSharp(t, class+`static void Main(string[] args) {
+				var request = new string[args.Length - 1];
+				Array.Copy(args, 1, request, 0, request.Length);
+				try { Console.Write(string.Join(" ", Ask(args[0], request)).Substring(3)); }
+				catch (IOException e) { Console.Write(e.Message); } } }`)
+		},
 	}
+	for language, compile := range languages {
+		t.Run(language, func(t *testing.T) {
+			t.Parallel()
+			run := compile(t)
+			for _, test := range []struct {
+				request string
+				replies []string // "" closes the connection
+				want    string
+			}{
+				{"GET a/b/c", []string{"", "OK 7 v\n"}, "7 v"},
+				{"GET a/b/c", []string{"", "", "OK 7 v\n"}, "SOCKET: no reply"},
+				{"GET a/b/c", []string{"ERR BUSY 1 too many\n"}, "SOCKET: ERR BUSY 1 too many"},
+				{"GET a/b/c", []string{"OK 7 sec", "OK 7 v\n"}, "SOCKET: no reply"},
+				{"EXCHANGE a/b code", []string{"", "OK a/b/c\n"}, "SOCKET: no reply"},
+				{"GET a/b/c", nil, "SOCKET: "}, // and the system's text
+			} {
+				socket := listenOnce(t, test.replies)
+				got := run(t, append([]string{socket}, strings.Fields(test.request)...)...)
+				if want := strings.ReplaceAll(test.want, "SOCKET", "tokend: "+socket); got != want && (test.replies != nil || !strings.HasPrefix(got, want)) {
+					t.Errorf("%s, answered %q:\n got %s\nwant %s", test.request, test.replies, got, want)
+				}
+			}
+		})
+	}
+}
+
+// listenOnce returns a socket that gives each connection one of the replies, then closes it.
+// Without replies, nothing listens.
+func listenOnce(t *testing.T, replies []string) (socket string) {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "tokend-test-") // a short path
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	socket = filepath.Join(dir, "s")
+	if replies == nil {
+		return socket
+	}
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for _, reply := range replies {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			if _, err := bufio.NewReader(conn).ReadString('\n'); err == nil {
+				_, _ = io.WriteString(conn, reply)
+			}
+			_ = conn.Close()
+		}
+	}()
+	return socket
 }
 
 // TestReadmeSession runs the session at the top of the README, except for the build.

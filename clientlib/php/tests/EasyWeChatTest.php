@@ -166,6 +166,38 @@ final class EasyWeChatTest extends TestCase
         $ticket->setTicket("ticket\nGET a/b/c");
     }
 
+    /** A control character in an argument of an adapter is refused, and nothing is sent. */
+    public function testControlCharacters(): void
+    {
+        $fake = new Fake();
+        $client = $fake->client();
+        $name = 'official_account/wx0123/access_token';
+        foreach (
+            [
+                fn () => (new AccessToken($client, "$name\n"))->getToken(),
+                fn () => (new AccessToken($client, "$name\0"))->toQuery(),
+                fn () => (string) new AccessToken($client, "GET $name"),
+                fn () => (new AccessToken($client, "$name\r"))->refresh(),
+                fn () => (new AuthorizerAccessToken($client, "wx\n", 'wx'))->getToken(),
+                fn () => (new AuthorizerAccessToken($client, 'wx', "wx\n"))->getToken(),
+                fn () => (new JsApiTicket($client, "$name\n"))->getTicket(),
+                fn () => (new JsApiTicket($client, $name))->configSignature("https://example.com/\nGET", '', 0),
+                fn () => (new WorkJsApiTicket($client, "work/ww\n/1"))->getTicket(),
+                fn () => (new WorkJsApiTicket($client, 'work/ww/1'))->createConfigSignature("\t", '', 0),
+                fn () => (new WorkJsApiTicket($client, 'work/ww/1'))->createAgentConfigSignature(1, "\x7f", '', 0),
+                fn () => (new Ticket($client, "$name\n"))->getTicket(),
+                fn () => (new Ticket($client, $name))->setTicket("a\nb"),
+            ] as $i => $call
+        ) {
+            try {
+                $call();
+                self::fail("call $i");
+            } catch (\InvalidArgumentException) {
+                self::assertSame([], $fake->requests(), "call $i");
+            }
+        }
+    }
+
     public function testTwice(): void
     {
         $client = Site::shared()->client();

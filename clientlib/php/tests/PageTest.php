@@ -95,10 +95,20 @@ final class PageTest extends TestCase
         self::assertSame($fetched + 1, $site->calls($endpoint));
     }
 
-    public function testError(): void
+    /** @dataProvider errors */
+    public function testError(string $name, int $status, string $kind): void
     {
-        $answer = (new CurlHttpClient())->request('GET', self::$url . '/page.php?parameter=access_token&name=official_account/wxnobody/access_token');
-        self::assertSame([500, 'NOT_FOUND'], [$answer->getStatusCode(), $answer->getContent(false)]);
+        $answer = (new CurlHttpClient())->request('GET', self::$url . "/page.php?parameter=access_token&name=$name");
+        self::assertSame([$status, $kind], [$answer->getStatusCode(), $answer->getContent(false)]);
+        self::assertSame($status === 503, isset($answer->getHeaders(false)['retry-after']));
+    }
+
+    public function errors(): iterable
+    {
+        yield ['official_account/wxnobody/access_token', 500, 'NOT_FOUND'];
+        yield ['official_account/wxsandboxofficial/nothing', 500, 'NOT_FOUND'];
+        yield ['open_platform/wxsandboxplatform/wxsandboxcustomer/refresh_token', 500, 'DENIED'];
+        yield ['open_platform/wxsandboxplatform/wxnobody/access_token', 500, 'REAUTH'];
     }
 
     public function testCallback(): void
