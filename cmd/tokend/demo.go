@@ -1,18 +1,17 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"tokend/cmd/tokend/demo"
+	"tokend/daemon/advice"
 )
 
 func newDemo(env *environment) *cobra.Command {
@@ -61,8 +60,7 @@ func (a audible) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// speaksChinese reports whether to print Chinese: by lang, or else by the locale (locale(7):
-// LC_ALL, then LC_MESSAGES, then LANG).
+// speaksChinese reports whether to print Chinese: by lang, or else by the locale.
 func speaksChinese(lang string, getenv func(string) string) (bool, error) {
 	switch lang {
 	case "zh":
@@ -70,7 +68,7 @@ func speaksChinese(lang string, getenv func(string) string) (bool, error) {
 	case "en":
 		return false, nil
 	case "":
-		return strings.HasPrefix(cmp.Or(getenv("LC_ALL"), getenv("LC_MESSAGES"), getenv("LANG")), "zh"), nil
+		return (&environment{getenv: getenv}).language() == advice.Chinese, nil
 	}
 	return false, fmt.Errorf("--lang is en or zh, not %q", lang)
 }

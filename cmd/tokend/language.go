@@ -15,15 +15,23 @@ import (
 	"tokend/daemon/advice"
 )
 
-// language returns the language of the texts for people: Chinese if the locale is, else English.
+// language returns the language of the texts for people: Chinese if the locale is and does not name
+// a charset other than UTF-8, else English.
 func (env *environment) language() advice.Language {
 	if env.getenv == nil {
 		return advice.English
 	}
-	if strings.HasPrefix(env.locale("LC_MESSAGES"), "zh") {
+	locale := env.locale("LC_MESSAGES")
+	if strings.HasPrefix(locale, "zh") && (inUTF8(locale) || !strings.Contains(locale, ".")) {
 		return advice.Chinese
 	}
 	return advice.English
+}
+
+// inUTF8 reports whether a locale names the charset UTF-8.
+func inUTF8(locale string) bool {
+	locale = strings.ToUpper(locale)
+	return strings.Contains(locale, "UTF-8") || strings.Contains(locale, "UTF8")
 }
 
 // locale returns the locale of a category, such as "zh_CN.UTF-8".

@@ -31,6 +31,9 @@ func TestLocale(t *testing.T) {
 		{map[string]string{"LANG": "zh_CN.UTF-8", "LC_ALL": "C"}, false},
 		{map[string]string{"LANG": "en_US.UTF-8", "LC_MESSAGES": "zh_TW"}, true},
 		{map[string]string{"LC_ALL": "zh"}, true},
+		{map[string]string{"LANG": "zh_CN.utf8"}, true},
+		{map[string]string{"LANG": "zh_CN.GB18030"}, false}, // the texts are in UTF-8
+		{map[string]string{"LANG": "zh_CN.UTF-8", "LC_ALL": "zh_CN.GBK"}, false},
 	} {
 		env := &environment{getenv: func(key string) string { return test.env[key] }}
 		if got := han.MatchString(env.say("reads")); got != test.chinese {

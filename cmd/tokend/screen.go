@@ -20,9 +20,7 @@ type screen struct {
 
 // screen returns the screen at standard output. Colors are for terminals, unless NO_COLOR is set.
 func (env *environment) screen() screen {
-	s := screen{w: env.stdout}
-	charset := strings.ToUpper(env.locale("LC_CTYPE"))
-	s.blocks = strings.Contains(charset, "UTF-8") || strings.Contains(charset, "UTF8")
+	s := screen{w: env.stdout, blocks: inUTF8(env.locale("LC_CTYPE"))}
 	f, ok := env.stdout.(*os.File)
 	if !ok {
 		return s
