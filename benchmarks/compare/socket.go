@@ -136,11 +136,13 @@ func (c *comparison) socket(ctx context.Context) error {
 		return err
 	}
 	defer stop()
+	all = append(all, contender{"tokend in RESP", "redis", all[0].process})
 	r, err := c.turns(ctx, rig.Pick(&c.Rig, 5, 3), rig.Pick(&c.Rig, "1", "0.7"), s, all, rig.Shapes)
 	if err != nil {
 		return err
 	}
 	absolute := func(load string) string { return r.rates(load, all) }
+	c.Rows.AtLeast("throughput in RESP compared with lines, 50 connections", r.ratio("50", "tokend in RESP", "tokend", rate), 0.90, 0.98, "x", absolute("50"))
 	if c.Redis == "" {
 		c.Rows.Missing("ratios to Redis", rig.ErrNoRedis)
 	} else {

@@ -69,8 +69,8 @@ func TestRespKeys(t *testing.T) {
 	}
 }
 
-// TestRespRights checks that a hidden credential is answered like one that does not exist, and a
-// visible one without the right DENIED.
+// TestRespRights checks that a hidden credential is answered like a missing key, and a visible
+// credential without the right DENIED.
 func TestRespRights(t *testing.T) {
 	denied := func(verb string) string { return "-DENIED - " + verb + " is not granted to this user\r\n" }
 	hidden := workToken
@@ -124,7 +124,8 @@ func TestRespRightsNoted(t *testing.T) {
 	}
 }
 
-// TestMGetFetches checks that MGET waits for what is not cached, and answers the error of one alone.
+// TestMGetFetches checks that MGET waits for what is not cached, and that an error is the reply
+// alone.
 func TestMGetFetches(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t, Config{})

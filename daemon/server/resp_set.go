@@ -17,14 +17,14 @@ func notCredential(_ *resp, dst []byte) []byte {
 	return protocol.AppendCommandError(dst, errNotCredential)
 }
 
-// The manners of commands that store. What is dropped was not stored, see store.
+// The manners of commands that store. See store for the reply to a value that is dropped.
 var (
 	ofSet   = &manner{absent: notCredential}
 	ofSetNX = &manner{absent: notCredential, done: numeral(1)}
 )
 
-// set ignores times and conditions, but not a mistake in them. GET is refused: no reply is the value
-// before.
+// set ignores times and conditions, but not a mistake in them. The option GET is refused, because
+// tokend does not return the value before.
 func (c *resp) set(s *session, args [][]byte) action {
 	dropped := simple("OK")
 	for i := 2; i < len(args); i++ {

@@ -42,8 +42,8 @@ func TestRespSet(t *testing.T) {
 	}
 }
 
-// TestForeignSets checks that a foreign value is counted each time, and logged once a minute for each
-// credential, without the value.
+// TestForeignSets checks that a foreign value is counted each time, and logged once a minute for
+// each credential, without the value.
 func TestForeignSets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log syncBuffer

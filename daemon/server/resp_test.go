@@ -220,8 +220,8 @@ func TestRespHitAllocs(t *testing.T) {
 	}
 }
 
-// TestRespOverSockets holds a conversation over both drivers: pipelined, in pieces, with hits, values
-// that are waited for, and errors.
+// TestRespOverSockets holds a conversation over both drivers: pipelined, in pieces, with hits,
+// values that are waited for, and errors.
 func TestRespOverSockets(t *testing.T) { overBoth(t, tryRespOverSockets) }
 
 func tryRespOverSockets(t *testing.T, d driver) {
