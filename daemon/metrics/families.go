@@ -40,7 +40,13 @@ func (t *text) credentials(v *survey.Survey) {
 	states := t.gauge("credential_state", "1 for the current state of a configured credential, 0 for the other states.")
 	each(t, v.Summaries, func(c *credential.Summary) {
 		sum.add(c)
-		if v.Named {
+		switch {
+		case !v.Named:
+		// Most accounts use few of their credentials. The zeros of the others would be half of the
+		// scrape.
+		case c.State == credential.Idle:
+			states.count(1, label{"kind", c.Kind}, label{"name", c.Name}, label{"state", c.State.String()})
+		default:
 			states.set(int(c.State), stateValues, label{"kind", c.Kind}, label{"name", c.Name})
 		}
 	})

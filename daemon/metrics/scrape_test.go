@@ -62,7 +62,7 @@ func TestSizes(t *testing.T) {
 				each = accounts
 			}
 			for name, want := range map[string]int{
-				"tokend_credential_state":                          2 * each * credential.StateCount,
+				"tokend_credential_state":                          each * (credential.StateCount + 1),
 				"tokend_credential_expiry_timestamp_seconds":       each,
 				"tokend_credential_fetched_timestamp_seconds":      each,
 				"tokend_credential_next_refresh_timestamp_seconds": each,
