@@ -144,9 +144,13 @@ func Writable(path string, mode fs.FileMode) string {
 }
 
 // Replaceable returns why others can replace files in dir and what to type, "" if they cannot:
-// every user can write to dir or to a directory above. Users cannot replace files of others in a
-// sticky directory, such as /tmp. sticky says whether dir may be one; the directories above may.
+// every user can write to dir or to a directory above, or a group can write to dir. Users cannot
+// replace files of others in a sticky directory, such as /tmp. sticky says whether dir may be one;
+// the directories above may.
 func Replaceable(dir string, sticky bool) string {
+	if why := shared(dir); why != "" {
+		return why
+	}
 	for {
 		info, err := os.Stat(dir)
 		if err == nil && info.Mode().Perm()&fs.FileMode(write) != 0 && !(sticky && info.Mode()&fs.ModeSticky != 0) {
@@ -158,6 +162,21 @@ func Replaceable(dir string, sticky bool) string {
 		}
 		dir, sticky = above, true
 	}
+}
+
+// shared returns why the members of a group can replace files in dir and what to type, "" if they
+// cannot. Root's group and a user's own group of the same name count as their user.
+func shared(dir string) string {
+	info, err := os.Stat(dir)
+	if err != nil || info.Mode()&fs.ModeSticky != 0 || info.Mode().Perm()&fs.FileMode(write<<3) == 0 {
+		return ""
+	}
+	owner := ownerOf(info)
+	group := GroupName(owner.Gid)
+	if owner.Gid == 0 || group == UserName(owner.Uid) || info.Mode().Perm()&fs.FileMode(write) != 0 {
+		return "" // the last is worse, and Replaceable reports it
+	}
+	return fmt.Sprintf("group %s can write to the directory %s: chmod g-w %s", group, dir, dir)
 }
 
 // Socket returns why the directory of a socket is unsafe, "" if it is safe or does not exist.

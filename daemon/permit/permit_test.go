@@ -107,6 +107,10 @@ func TestWritable(t *testing.T) {
 		{"by everybody", []entry{{"f", 0o666, 0, gid}}, "every user can write ROOT/f (mode 0666): chmod go-w ROOT/f"},
 		{"in everybody's directory", []entry{{"d/", 0o777, 0, 0}, {"d/f", 0o600, 0, 0}}, "every user can write to the directory ROOT/d: chmod o-w ROOT/d"},
 		{"below everybody's directory", []entry{{"d/", 0o777, 0, 0}, {"d/e/", 0o755, 0, 0}, {"d/e/f", 0o600, 0, 0}}, "every user can write to the directory ROOT/d: chmod o-w ROOT/d"},
+		{"in its group's directory", []entry{{"d/", 0o775, 0, gid}, {"d/f", 0o600, 0, 0}}, "group 54322 can write to the directory ROOT/d: chmod g-w ROOT/d"},
+		{"in a directory of root's group", []entry{{"d/", 0o775, 0, 0}, {"d/f", 0o600, 0, 0}}, ""},
+		{"in a directory of a user's own group", []entry{{"d/", 0o775, uid, uid}, {"d/f", 0o600, uid, uid}}, ""},
+		{"in a group's sticky directory", []entry{{"d/", 0o775 | fs.ModeSticky, 0, gid}, {"d/f", 0o600, 0, 0}}, ""},
 		{"in a sticky directory", []entry{{"d/", 0o777 | fs.ModeSticky, 0, 0}, {"d/f", 0o600, 0, 0}}, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -131,12 +135,13 @@ func TestExposed(t *testing.T) {
 
 // TestPlaces checks the directories of the socket and the state.
 func TestPlaces(t *testing.T) {
-	root := tree(t, entry{"run/", 0o755, 0, 0}, entry{"open/", 0o777, 0, 0}, entry{"open/d/", 0o755, 0, 0}, entry{"tmp/", 0o777 | fs.ModeSticky, 0, 0},
+	root := tree(t, entry{"run/", 0o755, 0, 0}, entry{"open/", 0o777, 0, 0}, entry{"shared/", 0o775, 0, gid}, entry{"open/d/", 0o755, 0, 0}, entry{"tmp/", 0o777 | fs.ModeSticky, 0, 0},
 		entry{"state/", 0o700, uid, gid}, entry{"state/f", 0o600, uid, gid}, entry{"wide/", 0o750, uid, gid}, entry{"roots/", 0o700, 0, 0},
 		entry{"mixed/", 0o700, uid, gid}, entry{"mixed/f", 0o600, 0, 0}, entry{"closed/", 0o700, 0, 0}, entry{"closed/state/", 0o700, uid, gid})
 	for path, want := range map[string]string{
 		"run/s":    "",
 		"none/s":   "",
+		"shared/s": "group 54322 can write to the directory ROOT/shared: chmod g-w ROOT/shared",
 		"open/s":   "every user can write to the directory ROOT/open: chmod o-w ROOT/open",
 		"open/d/s": "every user can write to the directory ROOT/open: chmod o-w ROOT/open",
 		"tmp/s":    "every user can write to the directory ROOT/tmp: put the socket into one of its own, as in /run/tokend",
