@@ -31,8 +31,14 @@
 // # Wire formats
 //
 // A session does not know how requests and replies look: a codec cuts requests out of the bytes,
-// parses them, and appends replies (codec.go). The first byte of a connection selects the codec.
-// There is one, for the lines of the protocol (lines.go).
+// parses them, and appends replies (codec.go). The first byte of a connection selects the codec:
+// that of RESP, the protocol of Redis, for a '*' (files resp*.go), and that of the protocol's lines
+// for any other (lines.go). A codec knows words and forms. Rights, shares, the audit log and the
+// engine are the session's.
+//
+// In RESP, a peer may subscribe to changes and send other commands meanwhile (feed.go). While no
+// command arrives, the session has a job that sends changes, and that ends when the peer sends
+// something. A key of RESP may be an alias of a name (package alias).
 //
 // # Fairness
 //
@@ -47,7 +53,8 @@
 //	                   refused.
 //	long work          a fourth of a processor. Beyond it, the request and those behind it wait.
 //	waiting requests   MaxUserWaits. Beyond it, BUSY.
-//	watches            256. Beyond it, BUSY.
+//	watches            256. Beyond it, BUSY. A subscription that can get a message is one.
+//	channels           4 MiB of all subscriptions. Beyond it, BUSY.
 //	lists              4 at once. Others wait.
 //	long requests      64 at once. Beyond it, the connection is closed.
 //	unread replies     64 connections at once. Beyond it, the connection is closed.

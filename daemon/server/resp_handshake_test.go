@@ -7,8 +7,8 @@ import (
 	"tokend/daemon/access"
 )
 
-// handshake is what a client sends before its user's commands, in the batches in which it sends them,
-// and what it gets.
+// handshake is what a client sends before its user's commands, in the batches in which it sends
+// them, and what it gets.
 type handshake struct{ sent, got []string }
 
 const (
