@@ -59,8 +59,8 @@ key  = "old:{app_id}"
 name = "mini_program/{app_id}/access_token"
 `
 
-// TestAliasesReloaded checks that aliases are in force from the start, and that a reload changes them
-// for a connection that stays open.
+// TestAliasesReloaded checks that aliases are in force from the start, and that a reload changes
+// them for a connection that stays open.
 func TestAliasesReloaded(t *testing.T) {
 	s := newSite(t)
 	d := s.start(s.config(accountsTOML + redisAliases))

@@ -45,8 +45,8 @@ func run(t *testing.T, env []string, program string, args ...string) string {
 	return string(out)
 }
 
-// TestRedisClients runs the clients of other languages. Each gets values, a missing key, an error and
-// a message, and deletes a key.
+// TestRedisClients runs the clients of other languages. Each gets values, a missing key, an error
+// and a message, and deletes a key.
 func TestRedisClients(t *testing.T) {
 	s := newPushedSite(t, "")
 	value := mustGet(t, s, officialToken)

@@ -34,8 +34,8 @@ func exampleAliases(t *testing.T) string {
 	return strings.ReplaceAll(text, "wxaaaabbbbccccdddd", "wxsandboxplatform")
 }
 
-// TestSilenceperOverRedis runs the SDK with the example's aliases, and with no change but the host of
-// its Redis: no token or ticket is fetched by the SDK.
+// TestSilenceperOverRedis runs the SDK with the example's aliases, and with no change but the host
+// of its Redis: no token or ticket is fetched by the SDK.
 func TestSilenceperOverRedis(t *testing.T) {
 	s := newPushedSite(t, exampleAliases(t))
 	const customer, corp, agent = "wxsandboxcustomer", "wwsandboxcorp", "1000002"

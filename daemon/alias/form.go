@@ -14,8 +14,8 @@ const maxForm = 1024
 // DefaultForm is the value alone.
 const DefaultForm = "{value}"
 
-// Form is how a value is shown: a text with {value}, {json}, {bytes}, {ttl} and {expires_at}. {{ and
-// }} are braces.
+// Form is how a value is shown: a text with {value}, {json}, {bytes}, {ttl} and {expires_at}. {{
+// and }} are braces.
 type Form struct {
 	pieces []formPiece
 	plain  bool // the value alone

@@ -99,8 +99,8 @@ const (
 	sometimesName = `[A-Za-z0-9._@-]{1,64}`
 )
 
-// canBeName reports whether pieces can be the name of a credential. A placeholder of the family or of
-// the last word matches what the regular expression placeholder does.
+// canBeName reports whether pieces can be the name of a credential. A placeholder of the family or
+// of the last word matches what the regular expression placeholder does.
 func canBeName(pieces []piece, placeholder string) bool {
 	var pattern, shortest strings.Builder
 	for _, p := range pieces {
