@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// TestStaleTable holds that the table is the one that all client libraries share.
+// TestStaleTable holds that the table is the table that all client libraries share.
 func TestStaleTable(t *testing.T) {
 	text, err := os.ReadFile("../testdata/stale.json")
 	if err != nil {

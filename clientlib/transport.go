@@ -13,13 +13,13 @@ import (
 //
 // If WeChat's response says that the token in the query is invalid or expired, and a [Source] of t
 // has returned that token, the transport reports the token to the daemon. If the daemon returns
-// another one, the transport repeats the request with it, at most once. A request can be repeated if
-// it has no body or has GetBody, as the requests of [http.NewRequest] with a bytes.Buffer,
+// another one, the transport repeats the request with it, at most once. A request can be repeated
+// if it has no body or has GetBody, as the requests of [http.NewRequest] with a bytes.Buffer,
 // bytes.Reader or strings.Reader have. In all other cases the caller gets WeChat's response as it
 // is: also if the daemon cannot be asked.
 //
-// The transport reads at most 64 KiB of a response ahead of the caller, and only if the response may
-// be such a refusal. It is safe for concurrent use.
+// The transport reads at most 64 KiB of a response ahead of the caller, and only if the response
+// may be such a refusal. It is safe for concurrent use.
 func (t *Tokens) Transport(base http.RoundTripper) http.RoundTripper {
 	return &transport{tokens: t, base: cmp.Or(base, http.DefaultTransport)}
 }

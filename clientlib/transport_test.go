@@ -84,8 +84,8 @@ func bodyOf(t *testing.T, resp *http.Response, err error) string {
 	return string(body)
 }
 
-// TestTransportRepeats holds that a request with a refused token is repeated whole, and changed only
-// in the token.
+// TestTransportRepeats holds that a request with a refused token is repeated whole, and changed
+// only in the token.
 func TestTransportRepeats(t *testing.T) {
 	for _, tt := range []struct {
 		about string
@@ -214,8 +214,8 @@ func TestTransportNilBase(t *testing.T) {
 	}
 }
 
-// TestTransportCancelled holds that a context that ends during the rejection ends the wait, and that
-// the caller then gets WeChat's response.
+// TestTransportCancelled holds that a context that ends during the rejection ends the wait, and
+// that the caller then gets WeChat's response.
 func TestTransportCancelled(t *testing.T) {
 	s := newTestServer(t)
 	tokens, _ := handOut(t, s)

@@ -23,8 +23,8 @@ func (l *load) pages(ctx context.Context) error {
 	return l.beside(ctx, "pages", fmt.Sprintf("%d open status pages of %d accounts", openPages, w.accounts), w, followPages)
 }
 
-// followPages opens pages and refreshes credentials until ctx ends. It returns the number of updates
-// of all pages.
+// followPages opens pages and refreshes credentials until ctx ends. It returns the number of
+// updates of all pages.
 func followPages(ctx context.Context, d daemon) (updates int, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

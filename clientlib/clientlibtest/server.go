@@ -109,7 +109,7 @@ func (s *Server) Fail(name string, err *protocol.Error) {
 	s.failed[name] = err
 }
 
-// Value returns the current value of a credential, such as one that a client has PUT, or "".
+// Value returns the current value of a credential, also of a ticket that was PUT, or "".
 func (s *Server) Value(name string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -119,8 +119,8 @@ func (s *Server) Value(name string) string {
 	return ""
 }
 
-// Count returns the number of requests with a verb for a name, owner or prefix. An empty name counts
-// all requests with the verb.
+// Count returns the number of requests with a verb for a name, owner or prefix. An empty name
+// counts all requests with the verb.
 func (s *Server) Count(verb protocol.Verb, name string) (n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

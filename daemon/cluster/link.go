@@ -33,8 +33,8 @@ func NewLink(endpoints []string, dial func(endpoint string) (KV, error)) *Link {
 	return &Link{dial: dial, endpoints: endpoints}
 }
 
-// Do makes one request, which ends after 1.5 s at the latest. If it has no answer, the link moves to
-// the next endpoint. The caller decides whether to repeat the request.
+// Do makes one request, which ends after 1.5 s at the latest. If it has no answer, the link moves
+// to the next endpoint. The caller decides whether to repeat the request.
 func (l *Link) Do(ctx context.Context, request func(context.Context, KV) error) error {
 	kv, at, err := l.client()
 	if err == nil {

@@ -36,8 +36,8 @@ func weight(host, name string) uint64 {
 	return binary.BigEndian.Uint64(sum[:])
 }
 
-// Shift returns how much later a host of a rank bids than the first, if hosts are alive. lead is how
-// long before its end the value is refreshed. All hosts have bid after half of it.
+// Shift returns how much later a host of a rank bids than the first, if hosts are alive. lead is
+// how long before its end the value is refreshed. All hosts have bid after half of it.
 func Shift(rank, hosts int, lead time.Duration) time.Duration {
 	return time.Duration(rank) * min(maxShift, lead/time.Duration(2*max(hosts, 1)))
 }

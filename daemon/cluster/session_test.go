@@ -165,8 +165,8 @@ func TestStopWhileBeginning(t *testing.T) {
 	})
 }
 
-// TestUntilFromSent checks that a session lasts no longer than from the sending of the last answered
-// keep-alive, and that etcd does not end it before.
+// TestUntilFromSent checks that a session lasts no longer than from the sending of the last
+// answered keep-alive, and that etcd does not end it before.
 func TestUntilFromSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		etcd := kvtest.New()

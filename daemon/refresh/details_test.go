@@ -56,7 +56,7 @@ func TestRecent(t *testing.T) {
 	})
 }
 
-// TestChildren holds that the children of a credential are the configured ones that name it as
+// TestChildren holds that the children of a credential are the configured credentials with it as
 // their parent.
 func TestChildren(t *testing.T) {
 	bubble(t, func(t *testing.T) {

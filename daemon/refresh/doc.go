@@ -84,9 +84,9 @@
 // the schedule (limiter.go).
 //
 // Owners whose calls hang, while the host answers others, share the places of one owner until they
-// are answered (hanging.go). Until a call has run for 5 s, or its time is over, nobody knows that it
-// hangs. So very many such owners can take all places once, until these calls time out. A call is
-// never given up earlier for the sake of others: WeChat may have replaced the value.
+// are answered (hanging.go). Until a call has run for 5 s, or its time is over, nobody knows that
+// it hangs. So very many such owners can take all places once, until these calls time out. A call
+// is never given up earlier for the sake of others: WeChat may have replaced the value.
 //
 // The schedule begins with 8 places. It uses up to 24 when 8 do not reach the rate that is needed,
 // because WeChat is slow, and 4 more beside calls that hang. If WeCom answers an owner that there

@@ -294,6 +294,7 @@ func TestKillLosesNoGrant(t *testing.T) {
 				}
 				time.Sleep(time.Minute)
 			}
+			synctest.Wait() // for a call that is still in flight
 			if generation < 5 {
 				t.Errorf("killed at write %d: WeChat has replaced the grant %d times only", at, generation)
 			}

@@ -14,8 +14,8 @@ import (
 // WeChat's usual latency.
 const hangsAfter = 5 * time.Second
 
-// hanging is the owners at a host whose calls hang while the host answers others. Together they have
-// no more places than one owner, so that they leave places to those that are answered, however many
+// hanging is the owners at a host whose calls hang while the host answers others. Together they
+// have no more places than one owner. So they leave places to those that are answered, however many
 // they are. The zero value is ready, and nil has no owner.
 type hanging struct {
 	mu       sync.Mutex // guards what follows

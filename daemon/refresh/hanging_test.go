@@ -133,8 +133,8 @@ func TestHangingOwners(t *testing.T) {
 	}
 }
 
-// TestLookAdmits holds that a call that waits enters as soon as the calls of other owners are known to
-// hang, before any call that comes later.
+// TestLookAdmits holds that a call that waits enters as soon as the calls of other owners are known
+// to hang, before any call that comes later.
 func TestLookAdmits(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const second = clock.Instant(time.Second)

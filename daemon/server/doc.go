@@ -36,7 +36,7 @@
 // for any other (lines.go). A codec knows words and forms. Rights, shares, the audit log and the
 // engine are the session's.
 //
-// In RESP, a peer may subscribe to changes and send other commands meanwhile (feed.go). While no
+// In RESP, a peer may subscribe to changes and still send other commands (feed.go). While no
 // command arrives, the session has a job that sends changes, and that ends when the peer sends
 // something. A key of RESP may be an alias of a name (package alias).
 //
