@@ -70,7 +70,7 @@ final class PageTest extends TestCase
                 }
             }
             NGINX);
-        $site->run('fpm', [getenv('FPM') ?: 'php-fpm', '-n', '-d', 'extension=curl', '-d', 'extension=posix', '-y', "$site->directory/fpm.conf"]);
+        $site->run('fpm', [getenv('FPM') ?: 'php-fpm', '-n', '-d', 'extension=curl', '-y', "$site->directory/fpm.conf"]);
         $site->run('nginx', ['nginx', '-e', "$site->directory/nginx.log", '-c', "$site->directory/nginx.conf"]);
         self::$url = "http://127.0.0.1:$port";
         Site::wait(static fn (): bool => @file_get_contents(self::$url . '/page.php?name=' . Site::WORK . '&parameter=access_token') !== false);

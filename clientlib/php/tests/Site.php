@@ -54,6 +54,10 @@ final class Site
         $this->directory = sys_get_temp_dir() . '/tokend-php-' . getmypid();
         mkdir($this->directory, 0755);
         $process = getmypid();
+        pcntl_async_signals(true);
+        foreach ([SIGINT, SIGTERM] as $signal) {
+            pcntl_signal($signal, static fn () => exit(1)); // calls the function below
+        }
         register_shutdown_function(function () use ($process): void {
             if (getmypid() === $process) { // not in a child of a test
                 $this->stop();
