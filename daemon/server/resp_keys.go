@@ -13,11 +13,9 @@ import (
 
 // The manners of commands with keys.
 var (
-	ofGet    = &manner{absent: (*resp).null}
-	ofTTL    = &manner{value: appendSeconds, absent: numeral(-2)}
-	ofPTTL   = &manner{value: appendMilliseconds, absent: numeral(-2)}
-	ofNumber = &manner{absent: numeral(0)}
-	ofType   = &manner{absent: simple("none")}
+	ofGet  = &manner{absent: (*resp).null}
+	ofTTL  = &manner{value: appendSeconds, absent: numeral(-2)}
+	ofPTTL = &manner{value: appendMilliseconds, absent: numeral(-2)}
 )
 
 func numeral(n int64) func(*resp, []byte) []byte {
