@@ -141,7 +141,7 @@ image: ## run the root file system of the container image (root; skipped like bo
 
 clients: build ## test the clients in other languages; needs the packages in .ci/run
 	@clientlib/php/tests/run $(BINARY)
-	@out=$$($(GO) test -count=1 -v -run OtherLanguages ./clientlib) || { echo "$$out"; exit 1; }; \
+	@out=$$($(GO) test -count=1 -v -run 'OtherLanguages|CSharp' ./clientlib ./cmd/tokend) || { echo "$$out"; exit 1; }; \
 		if echo "$$out" | grep -e '--- SKIP'; then exit 1; fi
 
 check: ## run all checks and time each; fails if a test of docs/assurance.md is skipped

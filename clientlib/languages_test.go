@@ -20,13 +20,17 @@ import (
 // written it. A "*" replaces seconds that a client does not return.
 var languages = []struct {
 	name    string
-	command []string
+	command func(t *testing.T) []string
 	verbs   []protocol.Verb
 }{
-	{"php", []string{"php", "php/tests/say.php"}, []protocol.Verb{
-		protocol.VerbGet, protocol.VerbReject, protocol.VerbRefresh, protocol.VerbPut, protocol.VerbExchange,
-		protocol.VerbPush, protocol.VerbSign, protocol.VerbList, protocol.VerbStatus,
-	}},
+	{"php", func(*testing.T) []string { return []string{"php", "php/tests/say.php"} }, everyClient},
+	{"csharp", func(t *testing.T) []string { return []string{"mono", compileCSharp(t), "say"} }, everyClient},
+}
+
+// everyClient has the verbs of every client.
+var everyClient = []protocol.Verb{
+	protocol.VerbGet, protocol.VerbReject, protocol.VerbRefresh, protocol.VerbPut, protocol.VerbExchange,
+	protocol.VerbPush, protocol.VerbSign, protocol.VerbList, protocol.VerbStatus,
 }
 
 // TestConversationsInOtherLanguages plays the conversations to every client in another language.
@@ -56,9 +60,10 @@ func TestConversationsInOtherLanguages(t *testing.T) {
 			{"byte by byte", func(w io.Writer) io.Writer { return slowly{w} }},
 		} {
 			t.Run(language.name+"/"+speed.name, func(t *testing.T) {
-				program, err := exec.LookPath(language.command[0])
+				command := language.command(t)
+				program, err := exec.LookPath(command[0])
 				if err != nil {
-					t.Skipf("%s is not installed", language.command[0])
+					t.Skipf("%s is not installed", command[0])
 				}
 				s := &script{left: exchanges, wrap: speed.wrap}
 				var requests, want strings.Builder
@@ -66,7 +71,7 @@ func TestConversationsInOtherLanguages(t *testing.T) {
 					requests.WriteString(strings.TrimSuffix(x.Request, "\r") + "\n")
 					want.WriteString(strings.Join(x.Reply, "\n") + "\n")
 				}
-				cmd := exec.CommandContext(t.Context(), program, append(language.command[1:], listen(t, s))...)
+				cmd := exec.CommandContext(t.Context(), program, append(command[1:], listen(t, s))...)
 				cmd.Stdin, cmd.Stderr = strings.NewReader(requests.String()), t.Output()
 				out, err := cmd.Output()
 				if err != nil {
