@@ -176,7 +176,7 @@ func (s *Sessions) read(ctx context.Context) (KeyValue, error) {
 // sameMachine reports whether a presence is of this machine.
 func (s *Sessions) sameMachine(kv KeyValue) bool {
 	_, p, err := OpenPresence(s.cfg.Sealer, kv)
-	return err == nil && p.Machine == s.cfg.Presence.Machine
+	return err == nil && p.Machine == s.cfg.Presence.Machine && p.Machine != ""
 }
 
 // create creates the presence key. It returns zero if another process was faster.

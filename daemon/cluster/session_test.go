@@ -358,7 +358,11 @@ func testHostTaken(t *testing.T, one, other string) {
 		first := a.session("first")
 		b := start(t, etcd, "web1", other, 5*time.Second)
 		began := time.Now()
-		<-b.done
+		select {
+		case <-b.done:
+		case <-time.After(time.Minute):
+			t.Fatal("not refused")
+		}
 		taken, ok := errors.AsType[*cluster.HostTakenError](b.err)
 		if !ok || taken.Error() != "host name web1 is in use by another machine: set [cluster] host" {
 			t.Errorf("got %v", b.err)
