@@ -61,7 +61,7 @@ func TestRevisions(t *testing.T) {
 		mustPut(t, s, at(9, rec("d", "")), grant("e", "1"))
 		wantRevisions(t, s, "a=1@7", "b=1@7", "c=1@0", "d=@9", "e=1@0")
 		mustPut(t, s, rec("a", "2"), at(1<<62, grant("b", "2")), at(8, rec("c", "1")), at(10, gone(rec("d", ""))), at(10, gone(grant("e", ""))))
-		wantRevisions(t, s, "a=2@0", fmt.Sprintf("b=2@%d", 1<<62), "c=1@8")
+		wantRevisions(t, s, "a=2@0", fmt.Sprintf("b=2@%d", int64(1<<62)), "c=1@8")
 	})
 }
 

@@ -2,6 +2,7 @@ package kvtest
 
 import (
 	"bytes"
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -180,6 +181,6 @@ func (s *space) compact(revision int64) error {
 
 // since returns the changes from a revision on.
 func (s *space) since(revision int64) []change {
-	i, _ := slices.BinarySearchFunc(s.log, revision, func(c change, revision int64) int { return int(c.Modified - revision) })
+	i, _ := slices.BinarySearchFunc(s.log, revision, func(c change, revision int64) int { return cmp.Compare(c.Modified, revision) })
 	return s.log[i:]
 }
