@@ -323,7 +323,7 @@ func TestWatchFaults(t *testing.T) {
 		w.mustPut("a", "3")
 		time.Sleep(2*time.Second - 1)
 		watched("before the lag")
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		watched("after the lag", "a=2@3")
 		time.Sleep(time.Second)
 		watched("a second later", "a=3@4")
