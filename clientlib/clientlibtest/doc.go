@@ -9,7 +9,8 @@
 //
 //	tokens := clientlib.Client{Socket: daemon.Socket}
 //
-// Programs in other languages find the Server by $TOKEND_SOCKET.
+// Programs in other languages find the Server by $TOKEND_SOCKET. Clients of Redis get values with
+// GET, MGET and TTL by the credentials' names, and reject them with DEL.
 //
 // For a fake WeChat, see package tokend/fetchers/wechattest.
 package clientlibtest

@@ -166,5 +166,10 @@ func (s *Server) serve(c net.Conn) {
 		delete(s.conns, c)
 		s.mu.Unlock()
 	}()
-	s.lineSession(bufio.NewReaderSize(c, protocol.MaxLine), c)
+	r := bufio.NewReaderSize(c, protocol.MaxLine)
+	if first, err := r.Peek(1); err == nil && first[0] == '*' {
+		s.respSession(r, c)
+		return
+	}
+	s.lineSession(r, c)
 }

@@ -2,6 +2,7 @@ package clientlibtest_test
 
 import (
 	"errors"
+	"io"
 	"net"
 	"os"
 	"strings"
@@ -164,4 +165,58 @@ func TestRestart(t *testing.T) {
 		t.Errorf("the socket: %v", err)
 	}
 	s.Close()
+}
+
+// TestRESP holds that clients of Redis get the same values and errors.
+func TestRESP(t *testing.T) {
+	s, _ := newServer(t)
+	s.Set(token, "tok-01", 2*time.Hour)
+	s.Next(token, "tok-02")
+	c, err := net.Dial("unix", s.Socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	ask := func(want string, args ...string) {
+		t.Helper()
+		command := protocol.AppendArray(nil, len(args))
+		for _, arg := range args {
+			command = protocol.AppendBulk(command, arg)
+		}
+		for _, b := range [][]byte{command[:3], command[3:]} { // in two pieces
+			if _, err := c.Write(b); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got := make([]byte, len(want))
+		if _, err := io.ReadFull(c, got); err != nil || string(got) != want {
+			t.Errorf("%q: got %q, %v, want %q", args, got, err, want)
+		}
+	}
+	ask("+PONG\r\n", "PING")
+	ask("$6\r\ntok-01\r\n", "get", token)
+	ask("$-1\r\n", "GET", ticket)
+	ask("*2\r\n$6\r\ntok-01\r\n$-1\r\n", "MGET", token, ticket)
+	ask(":7200\r\n", "TTL", token)
+	ask(":-2\r\n", "TTL", ticket)
+	ask("+OK\r\n", "SET", token, "foreign", "EX", "7000")
+	ask(":1\r\n", "DEL", token, ticket)
+	ask("$6\r\ntok-02\r\n", "GET", token)
+	ask("$6\r\ntok-02\r\n", "REJECT", token, "tok-01")
+	ask("-ERR wrong number of arguments for 'get' command\r\n", "GET")
+	ask("-ERR unknown command 'KEYS', with args beginning with: \r\n", "KEYS", "*")
+	ask("%2\r\n$6\r\nserver\r\n$5\r\nredis\r\n$7\r\nversion\r\n$5\r\n7.0.0\r\n", "HELLO", "3")
+	ask("_\r\n", "GET", ticket)
+	s.Fail(token, &clientlib.Error{Code: clientlib.ErrLimited, RetryAfter: 30 * time.Second, Message: "not now"})
+	ask("-LIMITED 30 not now\r\n", "GET", token)
+	ask("-LIMITED 30 not now\r\n", "DEL", token)
+	if _, err := io.WriteString(c, "GET x\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if rest, err := io.ReadAll(c); err != nil || string(rest) != "-ERR Protocol error: expected '*', got 'G'\r\n" {
+		t.Errorf("an inline command: got %q, %v", rest, err)
+	}
 }
