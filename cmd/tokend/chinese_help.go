@@ -351,7 +351,7 @@ NO_COLOR 关闭颜色。
 	`List the credentials whose names begin with PREFIX, or all of them, then print a line for each
 change of a value or a state, until interrupted. --timeout limits only the start. With --json, each
 line is an object with the keys time, name, state and ttl.`: `列出名称以 PREFIX 开头的凭据，或全部凭据，然后值或状态每变化一次打印一行，直到被中断。
---timeout 只限制开始。加上 --json，每行是一个对象，键为 time、name、state 和 ttl。`,
+--timeout 只限制开始时的等待。加上 --json，每行是一个对象，键为 time、name、state 和 ttl。`,
 	"Daemon:":                "守护进程：",
 	"Client:":                "客户端：",
 	"Tickets and grants:":    "ticket 和授权凭证：",
