@@ -9,7 +9,7 @@ var refusals = [credential.RefusalCount]both{
 		"不是用配置的 Token 签名：请与后台的 Token 核对",
 	},
 	credential.WrongReceiver: {
-		"for another account: the address in the console of that account is this one's",
+		"for another account: the console of that account has the callback address of this one",
 		"接收方是其他账号：那个账号的后台填了这里的地址",
 	},
 	credential.WrongKey: {
