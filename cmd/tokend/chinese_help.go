@@ -90,11 +90,11 @@ end.`: `用本地的模拟微信、临时目录里的真实守护进程和许多
 调用了微信多少次，并与模拟微信的计数比较。所有检查都成功时退出码才是 0。结束时删除所有文件。`,
 	"the language, `en or zh` (default: that of the environment)": "语言，`en 或 zh`（默认由环境决定）",
 	"Check everything between the configuration and WeChat":       "检查从配置到微信的每个环节",
-	`Check everything between the configuration and WeChat, and say what to do about each problem: the
-configuration and its secret files, the state directory and its disk, the systemd unit, the socket
-and this user's rights, the versions, what needs attention, the address that WeChat refuses, whether
-pushes arrive, the last backup, descriptors, and for each host of WeChat DNS, TCP, TLS and the
-clock.
+	`Check everything between the configuration and WeChat, and report what to do about each problem. On
+this host: the configuration and its secret files, the state directory and its disk, the systemd
+unit, the socket, this user's rights and the versions. In the daemon: what needs attention, the
+address that WeChat refuses, whether pushes arrive, the last backup and descriptors. For each host
+of WeChat: DNS, TCP, TLS and the clock.
 
 Nothing is changed, and WeChat's API is not called. With --ask, the daemon makes one call for each
 account whose secret has not been accepted yet, within WeChat's quotas. Run it as root: other users
@@ -137,7 +137,7 @@ has mode 0600 and is in a directory of its own, in memory if the host has /dev/s
 when COMMAND ends.
 
 Use it for commands that run for minutes. The values are not replaced while COMMAND runs: a service
-asks the socket for each call instead. A process that COMMAND leaves behind has no file.
+asks the socket for each call instead. Processes that outlive COMMAND find no file.
 
 Signals are forwarded to COMMAND. The exit status is that of COMMAND, or 128+n if signal n killed it;
 126 if COMMAND cannot be executed, and 127 if it does not exist. If a value cannot be obtained,
@@ -328,8 +328,8 @@ so tokend does not sign it.`: `打印页面 URL 的 JS-SDK 签名：一行中依
 agent_config_ticket，不会显示其值。微信忽略 URL 中 # 之后的内容，tokend 也不签。`,
 	"Show the state of the daemon or of one credential": "显示守护进程或某个凭据的状态",
 	`Without a NAME: the daemon's version, the number of credentials in each state, what needs attention,
-why, and what to do, and the counters of reads and calls since the daemon started. The exit status
-is 1 if anything needs attention. Up to 50 credentials are shown one by one, more are counted.
+why, and what to do. The counters of reads and calls since the daemon started follow. The exit
+status is 1 if anything needs attention. Up to 50 credentials are shown one by one, more are counted.
 NO_COLOR turns colors off.
 
 With a NAME: everything about that credential except its value. For a credential that waits for a

@@ -19,11 +19,11 @@ func newDoctor(env *environment) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check everything between the configuration and WeChat",
-		Long: `Check everything between the configuration and WeChat, and say what to do about each problem: the
-configuration and its secret files, the state directory and its disk, the systemd unit, the socket
-and this user's rights, the versions, what needs attention, the address that WeChat refuses, whether
-pushes arrive, the last backup, descriptors, and for each host of WeChat DNS, TCP, TLS and the
-clock.
+		Long: `Check everything between the configuration and WeChat, and report what to do about each problem. On
+this host: the configuration and its secret files, the state directory and its disk, the systemd
+unit, the socket, this user's rights and the versions. In the daemon: what needs attention, the
+address that WeChat refuses, whether pushes arrive, the last backup and descriptors. For each host
+of WeChat: DNS, TCP, TLS and the clock.
 
 Nothing is changed, and WeChat's API is not called. With --ask, the daemon makes one call for each
 account whose secret has not been accepted yet, within WeChat's quotas. Run it as root: other users

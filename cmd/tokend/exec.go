@@ -38,7 +38,7 @@ has mode 0600 and is in a directory of its own, in memory if the host has /dev/s
 when COMMAND ends.
 
 Use it for commands that run for minutes. The values are not replaced while COMMAND runs: a service
-asks the socket for each call instead. A process that COMMAND leaves behind has no file.
+asks the socket for each call instead. Processes that outlive COMMAND find no file.
 
 Signals are forwarded to COMMAND. The exit status is that of COMMAND, or 128+n if signal n killed it;
 126 if COMMAND cannot be executed, and 127 if it does not exist. If a value cannot be obtained,

@@ -21,8 +21,8 @@ func newStatus(env *environment) *cobra.Command {
 		Use:   "status [NAME]",
 		Short: "Show the state of the daemon or of one credential",
 		Long: `Without a NAME: the daemon's version, the number of credentials in each state, what needs attention,
-why, and what to do, and the counters of reads and calls since the daemon started. The exit status
-is 1 if anything needs attention. Up to 50 credentials are shown one by one, more are counted.
+why, and what to do. The counters of reads and calls since the daemon started follow. The exit
+status is 1 if anything needs attention. Up to 50 credentials are shown one by one, more are counted.
 NO_COLOR turns colors off.
 
 With a NAME: everything about that credential except its value. For a credential that waits for a
