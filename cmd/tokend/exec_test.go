@@ -72,11 +72,17 @@ func TestExecSignals(t *testing.T) {
 				t.Fatal(err)
 			}
 			ready()
-			for _, sig := range test.send {
+			lines := strings.SplitAfter(test.want, "\n")
+			for i, sig := range test.send {
 				if err := cmd.Process.Signal(sig); err != nil {
 					t.Fatal(err)
 				}
-				time.Sleep(100 * time.Millisecond) // the order of signals is not fixed
+				// Pending signals have no order, so the next is sent when this one was handled.
+				for began := time.Now(); i < len(lines) && i+1 < len(test.send) && !strings.Contains(output(), lines[i]); time.Sleep(time.Millisecond) {
+					if time.Since(began) > longEnough {
+						t.Fatalf("signal %v was not handled:\n%s", sig, output())
+					}
+				}
 			}
 			_ = cmd.Wait() // the status is checked
 			path, rest, _ := strings.Cut(output(), " ready\n")
