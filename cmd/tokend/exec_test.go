@@ -61,7 +61,7 @@ func TestExecSignals(t *testing.T) {
 	}{
 		{"TERM", "echo $F ready; " + wait, []syscall.Signal{syscall.SIGTERM}, 128 + 15, ""},
 		{"a handler", `trap 'echo term; exit 9' TERM; echo $F ready; ` + wait, []syscall.Signal{syscall.SIGTERM}, 9, "term\n"},
-		{"HUP and USR1", `trap 'echo hup' HUP; trap 'echo usr1; exit 0' USR1; echo $F ready; ` + wait, []syscall.Signal{syscall.SIGHUP, syscall.SIGUSR1}, 0, "hup\nusr1\n"},
+		{"USR2 and USR1", `trap 'echo usr2' USR2; trap 'echo usr1; exit 0' USR1; echo $F ready; ` + wait, []syscall.Signal{syscall.SIGUSR2, syscall.SIGUSR1}, 0, "usr2\nusr1\n"},
 		{"INT", `trap 'echo int' INT; trap 'exit 3' QUIT; echo $F ready; ` + wait, []syscall.Signal{syscall.SIGINT, syscall.SIGQUIT}, 3, "int\n"},
 		{"stopped", `trap 'exit 4' TERM; echo $F ready; ` + wait, []syscall.Signal{syscall.SIGTSTP, syscall.SIGCONT, syscall.SIGTERM}, 4, ""},
 	} {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"tokend/daemon/credential"
@@ -32,6 +33,7 @@ func TestLogHasErrmsg(t *testing.T) {
 		_, refreshed := r.get(preAuth)
 		_, exchanged := r.Exchange(t.Context(), platform, "code")
 		_, imported := r.Import(t.Context(), platform, 0)
+		synctest.Wait() // a flight writes its log line after it has released its waiters
 		for line, err := range map[string]error{
 			"refresh refused": refreshed,
 			"an authorization code could not be exchanged": exchanged,
