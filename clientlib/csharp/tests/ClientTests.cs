@@ -129,25 +129,25 @@ namespace Tokend.Tests
                 {
                     while (c.Read() != null)
                     {
-                        if (c.Number == 1) Thread.Sleep(400);
+                        if (c.Number == 1) Thread.Sleep(3000);
                         c.Write(c.Number == 1 ? "OK 7200 tok-late\n" : "OK 7200 tok-01\n");
                     }
                 }))
-                using (var c = new TokendClient(fake.Path, TimeSpan.FromMilliseconds(150)))
+                using (var c = new TokendClient(fake.Path, TimeSpan.FromMilliseconds(1500)))
                 {
                     var e = Check.Throws<TokendTimeoutException>("slow", () => get(c));
                     Check.Same(e.Code, "TIMEOUT", "code");
                     Check.Same(get(c), "tok-01", "afterwards");
-                    Thread.Sleep(400);
+                    Thread.Sleep(2000);
                     Check.Same(get(c), "tok-01", "after the late reply");
                 }
                 // A byte now and then does not extend the time.
-                using (var fake = new Fake(c => { c.Read(); for (var i = 0; i < 40; i++) { c.Write("O"); Thread.Sleep(25); } }))
-                using (var c = new TokendClient(fake.Path, TimeSpan.FromMilliseconds(150)))
+                using (var fake = new Fake(c => { c.Read(); for (var i = 0; i < 400; i++) { c.Write("O"); Thread.Sleep(25); } }))
+                using (var c = new TokendClient(fake.Path, TimeSpan.FromMilliseconds(1500)))
                 {
                     var watch = Stopwatch.StartNew();
                     Check.Throws<TokendTimeoutException>("byte by byte", () => get(c));
-                    Check.That(watch.ElapsedMilliseconds < 800, "waited " + watch.ElapsedMilliseconds + " ms");
+                    Check.That(watch.ElapsedMilliseconds < 8000, "waited " + watch.ElapsedMilliseconds + " ms");
                 }
             });
         }
@@ -172,7 +172,7 @@ namespace Tokend.Tests
                 });
             }
             using (var fake = Fake.Answering(line => "OK 2\n" + Name + " fresh 7200\n" + (line.EndsWith("b") ? "x\n" : "")))
-            using (var c = new TokendClient(fake.Path, TimeSpan.FromMilliseconds(100)))
+            using (var c = new TokendClient(fake.Path, TimeSpan.FromMilliseconds(1500)))
             {
                 Check.Throws<TokendTimeoutException>("half a list", () => c.List("a"));
                 Check.Throws<TokendBadReplyException>("a malformed line", () => c.List("b"));
@@ -320,7 +320,7 @@ namespace Tokend.Tests
                     if (line.Contains("slow"))
                     {
                         arrived.Release();
-                        Thread.Sleep(200);
+                        Thread.Sleep(2000);
                     }
                     c.Write("OK 7200 tok-" + line.Split('/')[1] + "\n");
                 }
@@ -333,7 +333,7 @@ namespace Tokend.Tests
                 cancel.Cancel();
                 Check.Throws<OperationCanceledException>("canceled", () => slow.GetAwaiter().GetResult());
                 Check.Same(c.Get(Name).Value, "tok-wx0123", "the next call");
-                Thread.Sleep(300);
+                Thread.Sleep(2300);
                 Check.Same(c.GetAsync(Name).GetAwaiter().GetResult().Value, "tok-wx0123", "a later call");
                 Check.Same(fake.Connections, 2, "connections");
                 Check.Throws<OperationCanceledException>("canceled before", () => c.GetAsync(Name, cancel.Token).GetAwaiter().GetResult());

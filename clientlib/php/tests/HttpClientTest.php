@@ -121,7 +121,7 @@ final class HttpClientTest extends TestCase
         [$site, $client, $http] = self::site();
         $began = microtime(true);
         $response = $http->request('GET', "$site->url/sandbox/echo", ['query' => ['access_token' => $client->get(Site::OFFICIAL), 'bytes' => 1000, 'slow' => 1]]);
-        self::assertLessThan(0.1, microtime(true) - $began, 'nothing is read before the caller reads');
+        self::assertLessThan(1, microtime(true) - $began, 'nothing is read before the caller reads');
         $first = null;
         foreach ($http->stream($response) as $chunk) {
             $first ??= $chunk->getContent() === '' ? null : microtime(true);
