@@ -2,6 +2,7 @@ package refresh
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"tokend/daemon/credential"
@@ -17,6 +18,7 @@ func TestDurations(t *testing.T) {
 			t.Errorf("before: got %+v", got)
 		}
 		r.mustGet(name)
+		synctest.Wait() // a flight is counted after it has released its waiters
 		got := r.Durations()
 		if len(got) != 1 || got[0].Kind != s.Policy.Word || got[0].N != 1 || got[0].Buckets[0] != 1 {
 			t.Errorf("got %+v", got)

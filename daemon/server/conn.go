@@ -285,19 +285,15 @@ func (c *conn) run(ctx context.Context) error {
 // longer than a healthy disk takes, and too short for a person to notice.
 const lookAfter = 10 * time.Millisecond
 
-// lookOut calls end with errGone when the peer closes, and for a last job also when the peer sends
-// anything. For a job that yields it calls end with errInput when the peer sends anything. For a
-// brief job it starts after lookAfter. Bytes that arrive are buffered, as far as the buffer is
-// free. The caller calls stop before it uses the connection's reading side again.
+// lookOut calls end with errGone when the peer closes. For a last job and for a job that yields it
+// calls end with errInput when the peer sends anything. For a brief job it starts after lookAfter.
+// Bytes that arrive are buffered, as far as the buffer is free. The caller calls stop before it
+// uses the connection's reading side again.
 func (c *conn) lookOut(end func(cause error), j job) (stop func()) {
 	var wg sync.WaitGroup
 	c.setReadDeadline(time.Time{})
 	look := func() {
-		if c.readToEnd(j) {
-			cause := errGone
-			if j.yields && c.in.len() > 0 {
-				cause = errInput
-			}
+		if cause := c.readToEnd(j); cause != nil {
 			end(cause)
 		}
 	}
@@ -321,13 +317,13 @@ func (c *conn) lookOut(end func(cause error), j job) (stop func()) {
 	}
 }
 
-// readToEnd reads until the peer has closed, or sends what ends j, and reports whether it has. It
-// returns false when the read deadline passes, and if it cannot know.
-func (c *conn) readToEnd(j job) bool {
+// readToEnd reads until the peer has closed, or sends what ends j, and returns errGone or errInput.
+// It returns nil when the read deadline passes, and if it cannot know.
+func (c *conn) readToEnd(j job) error {
 	last := j.last
 	for c.readErr == nil {
 		if (last || j.yields) && c.in.len() > 0 {
-			return true
+			return errInput
 		}
 		buf := c.in.spare()
 		if len(buf) == 0 && j.yields {
@@ -341,21 +337,28 @@ func (c *conn) readToEnd(j job) bool {
 		}
 		n, err := c.nc.Read(buf)
 		if last && n > 0 {
-			return true
+			return errInput
 		}
 		c.in.add(n)
 		if errors.Is(err, os.ErrDeadlineExceeded) {
-			return false
+			return nil
 		}
 		c.readErr = err
 	}
+	gone := c.readErr != nil // without the following, a connection cannot be half-closed
 	switch nc := c.nc.(type) {
 	case interface{ AwaitHangup() bool }:
-		return nc.AwaitHangup()
+		gone = nc.AwaitHangup()
 	case syscall.Conn:
-		return socket.AwaitHangup(nc)
+		gone = socket.AwaitHangup(nc)
 	}
-	return c.readErr != nil // such a connection cannot be half-closed
+	switch {
+	case !gone:
+		return nil
+	case j.yields && c.in.len() > 0:
+		return errInput
+	}
+	return errGone
 }
 
 // linger reads for a short time, and discards what it reads.

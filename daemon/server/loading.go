@@ -26,7 +26,8 @@ func (s *session) whole(j job) job {
 		case <-patience.Done():
 		}
 		s.release()
-		if errors.Is(context.Cause(ctx), errGone) {
+		switch cause := context.Cause(ctx); {
+		case errors.Is(cause, errGone), errors.Is(cause, errInput):
 			return errOver
 		}
 		s.fail(patience.Err())

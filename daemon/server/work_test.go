@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"io"
 	"iter"
 	"strings"
 	"sync"
@@ -242,4 +243,18 @@ func (e steppingEngine) Watch(work *throttle.Work, prefix string, may func(strin
 	n, all := e.List(work, prefix, may)
 	_, _, w := e.fakeEngine.Watch(work, prefix, may)
 	return n, all, w
+}
+
+// TestWatchListBeforeEnd checks that the list of a WATCH is complete although the peer has already
+// sent what ends the watch.
+func TestWatchListBeforeEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		engine := steppingEngine{newFakeEngine(), 1 << 14, new(atomic.Bool)}
+		r := start(t, Config{Engine: engine, Throttle: throttle.New()})
+		c := r.ln.dial(t)
+		c.send("WATCH none/\nQUIT\n")
+		if all, err := io.ReadAll(c); err != nil || string(all) != "OK 0\n" {
+			t.Errorf("got %q, %v", all, err)
+		}
+	})
 }
