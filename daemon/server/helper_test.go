@@ -377,13 +377,17 @@ func playServe(path string, d driver) error {
 	for s.open.Load() > 0 {
 		time.Sleep(time.Millisecond)
 	}
+	// The descriptor of a connection that no longer counts may still be closed.
 	var burnt []*os.File
-	for {
+	for tries := 0; tries < 50; {
 		f, err := os.Open(os.DevNull)
 		if err != nil {
-			break
+			tries++
+			time.Sleep(10 * time.Millisecond)
+			continue
 		}
 		burnt = append(burnt, f)
+		tries = 0
 	}
 	fmt.Println("exhausted")
 	await()
