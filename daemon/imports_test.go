@@ -20,6 +20,7 @@ var (
 		"tokend/protocol/conversation":   {"tokend/protocol"},
 		"tokend/clientlib":               {"tokend/protocol"},
 		"tokend/clientlib/clientlibtest": {"tokend/fetchers", "tokend/fetchers/secret", "tokend/protocol"},
+		"tokend/clientlib/manual":        nil,
 		"tokend/fetchers":                {"tokend/fetchers/secret"},
 		"tokend/fetchers/secret":         nil,
 		"tokend/fetchers/wechattest":     {"tokend/fetchers", "tokend/fetchers/secret"},
@@ -110,6 +111,7 @@ var (
 		{"tokend/daemon/refresh", []string{"tokend/daemon", "tokend/daemon/catalog"}},
 		{"tokend/daemon/catalog/catalogtest", nil}, // tests only
 		{"tokend/clientlib/clientlibtest", nil},    // tests only
+		{"tokend/clientlib/manual", nil},           // tests only
 		{"tokend/daemon", []string{"tokend/cmd/..."}},
 		{"go.etcd.io/...", nil},
 		{"tokend/daemon/cluster", []string{"tokend/daemon/cluster/kvtest"}},
