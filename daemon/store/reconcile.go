@@ -15,7 +15,7 @@ import (
 )
 
 // lastingTables are the tables whose records the journal also has.
-var lastingTables = [...]record.Table{record.Grants, record.Codes}
+var lastingTables = [...]record.Table{record.Grants, record.Codes, record.Offers}
 
 // openJournal opens the journal that v has read. It reconciles the irreplaceable records of the
 // journal and the database: for each key the newest record of either wins.
