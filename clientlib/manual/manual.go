@@ -1,8 +1,9 @@
 // Package manual reads the code in the manual for client programs, for the tests that run it.
 //
 // The manual is docs/clients.md and each page that a table in docs/clients.md links to. Each block
-// has a language, and each language has one runner: a test that runs all blocks of [Blocks] in that
-// language. A page is in the manual as soon as it is in a table. Nothing else lists pages or blocks.
+// has a language, and each language has one runner: a test that runs all blocks that [Blocks]
+// returns for that language. A page is in the manual as soon as it is in a table. No other list of
+// pages or blocks exists.
 package manual
 
 import (

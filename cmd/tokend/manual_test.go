@@ -14,8 +14,8 @@ import (
 // manualRunners are the tests that run the code in the manual: the file of each language's test,
 // and its name. Each runs all blocks of its language, in all pages.
 var manualRunners = map[string][2]string{
-	"php":    {"clientlib/php/tests/ManualTest.php", "testCode"},
-	"csharp": {"cmd/tokend/csharp_test.go", "TestCSharpPage"},
+	"php":    {"clientlib/php/tests/ManualTest.php", "testBlock"},
+	"csharp": {"cmd/tokend/csharp_test.go", "TestManualCSharp"},
 	"go":     {"cmd/tokend/readme_test.go", "TestClientExamples"},
 	"sh":     {"cmd/tokend/readme_test.go", "TestClientExamples"},
 	"toml":   {"cmd/tokend/pages_test.go", "TestPageConfigurations"},
@@ -31,8 +31,8 @@ func docsOf(dir string) (pages []string, blocks []manual.Block, err error) {
 }
 
 // TestManualRunners holds that each block of the manual has a language, that each language has a
-// runner, and that the Chinese manual has the same pages and the same number of blocks. (The runners
-// run the English blocks; TestTranslations holds that the Chinese ones differ only in comments.)
+// runner, and that the Chinese manual has the same pages and the same number of blocks. The runners
+// take the English blocks. TestTranslations holds that the Chinese ones differ only in comments.
 func TestManualRunners(t *testing.T) {
 	counts := map[string]map[string]int{}
 	used := map[string]bool{}

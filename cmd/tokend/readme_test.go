@@ -169,16 +169,6 @@ func call(ctx context.Context) error {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}
 	})
-	t.Run("csharp", func(t *testing.T) {
-		run := e.compileCSharp(t, strings.ReplaceAll(e.text(t, "csharp", "UnixDomainSocketEndPoint"), name, "work/wwsandboxcorp/1000002/access_token"))
-		if got := run(t); !strings.Contains(got, "ip_list") {
-			t.Errorf("a valid token: got %s", got)
-		}
-		s.wechat.Inject(wechattest.Fault{Endpoint: wechattest.Probe, Code: 40014, Times: 1})
-		if got := run(t); !strings.Contains(got, "ip_list") {
-			t.Errorf("a refused token: got %s", got)
-		}
-	})
 	t.Run("shell", func(t *testing.T) {
 		if !netcat(t) {
 			t.Skip("nc is not installed, or not OpenBSD's")

@@ -67,7 +67,7 @@ final class LaravelTest extends TestCase
         self::assertSame([ServiceProvider::class], $composer['extra']['laravel']['providers']);
     }
 
-    private static function container(?array $easywechat, ?string $socket): Container
+    public static function container(?array $easywechat, ?string $socket): Container
     {
         $app = new Container();
         $app['config'] = new class (['easywechat' => $easywechat, 'services.tokend.socket' => $socket]) {

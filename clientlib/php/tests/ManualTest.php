@@ -6,69 +6,92 @@ namespace Tokend\Tests;
 
 use PHPUnit\Framework\TestCase;
 
-/** The code in docs/php.md, with the socket and the accounts of the sandbox. */
+/** All code in PHP of the manual, with the socket and the accounts of the sandbox. */
 final class ManualTest extends TestCase
 {
-    private const ACCOUNTS = [
-        'wx0123456789abcdef' => 'wxsandboxofficial', 'ww0123456789abcdef' => 'wwsandboxcorp',
-        'wxaaaabbbbccccdddd' => 'wxsandboxplatform', 'wxeeeeffff00001111' => 'wxsandboxcustomer',
+    public const ACCOUNTS = [
+        'wx0123456789abcdef' => 'wxsandboxofficial', '0123456789abcdef0123456789abcdef' => 'sandbox-secret-of-the-official-account',
+        'ww0123456789abcdef' => 'wwsandboxcorp', 'wxaaaabbbbccccdddd' => 'wxsandboxplatform', 'wxeeeeffff00001111' => 'wxsandboxcustomer',
         'wwfedcba9876543210' => 'wwsandboxprovider', 'ww00001111222233334' => 'wwsandboxsuite', 'ww44443333222211110' => 'wwsandboxcustomer',
     ];
 
-    public function testCode(): void
+    private static int $ran = 0;
+
+    /** The blocks of clientlib/manual: those of all pages in the tables of docs/clients.md. */
+    public static function blocks(): iterable
     {
-        $page = (string) file_get_contents(dirname(__DIR__, 3) . '/docs/php.md');
-        preg_match_all('~^```php\n(.*?)^```~ms', $page, $m);
-        self::assertGreaterThanOrEqual(9, count($m[1]));
-        $before = 0;
-        foreach ($m[1] as $code) {
-            if (str_contains($code, 'env(')) { // a part of a configuration
-                self::assertIsArray(eval('return [' . str_replace('env(', 'strval(', $code) . '];'));
-            } elseif (str_contains($code, "'secret'")) {
-                $before++; // without tokend
-                self::assertInstanceOf(\EasyWeChat\OfficialAccount\Application::class, self::runCode($code)['app']);
-            } else {
-                self::runCode($code);
-            }
+        exec('cd ' . escapeshellarg(dirname(__DIR__, 3)) . ' && go run ./.ci/manual php', $lines, $status);
+        foreach ($status === 0 ? json_decode($lines[0], true) : [] as $block) {
+            yield "$block[Page]:$block[Line]" => [$block['Page'], $block['Text'], $block['Before']];
         }
-        self::assertSame(1, $before);
     }
 
-    public function testResults(): void
+    /**
+     * Runs a block. With tokend, only tokend fetches. Before, the SDK fetches.
+     *
+     * @dataProvider blocks
+     */
+    public function testBlock(string $page, string $code, bool $before): void
     {
         $site = Site::shared();
-        $page = (string) file_get_contents(dirname(__DIR__, 3) . '/docs/php.md');
-        $block = static function (string $word) use ($page): string {
-            preg_match_all('~^```php\n(.*?)^```~ms', $page, $m);
-            return current(array_filter($m[1], static fn (string $code): bool => str_contains($code, $word)));
-        };
-        self::assertSame($site->client()->get(Site::OFFICIAL), self::runCode($block('Plug::into($app)'))['app']->getAccessToken()->getToken());
-        self::assertArrayHasKey('ip_list', self::runCode($block('Tokend\Stale'))['result']);
-        self::assertArrayHasKey('ip_list', self::runCode($block('HttpClient::create'))['response']->toArray());
-        $customer = $site->client()->get('open_platform/wxsandboxplatform/wxsandboxcustomer/access_token');
-        $apps = self::runCode($block('miniCustomer'));
-        self::assertSame([$customer, $customer], [$apps['account']->getAccessToken()->getToken(), $apps['program']->getAccessToken()->getToken()]);
-        self::assertSame('open_platform/wxsandboxplatform/wxmanual', self::runCode($block('auth_code'))['customer']);
-        $corp = self::runCode($block('getAuthorizerClient'));
-        self::assertSame(0, $corp['client']->request('GET', "$site->url/sandbox/echo")->toArray()['errcode']);
+        $site->client()->get(Site::OFFICIAL);
+        $others = self::fetchesOfOthers($site);
+        $harness = ManualPage::of($page);
+        $harness->check(self::runCode($harness->code($code), $site), $site);
+        if ($before) {
+            self::assertGreaterThan($others, self::fetchesOfOthers($site));
+        } else {
+            Site::wait(static fn (): bool => self::fetchesOfOthers($site) === $others, 2);
+        }
+        self::$ran++;
+        $this->addToAssertionCount(1);
+    }
+
+    public function testAllBlocks(): void
+    {
+        $docs = dirname(__DIR__, 3) . '/docs';
+        preg_match_all('~^\|.*~m', (string) file_get_contents("$docs/clients.md"), $rows);
+        preg_match_all('~\]\(([a-z-]+\.md)~', implode("\n", $rows[0]), $m);
+        $count = 0;
+        foreach (array_unique(['clients.md', ...$m[1]]) as $page) {
+            $count += preg_match_all('~^ *```php$~m', (string) file_get_contents("$docs/$page"));
+        }
+        self::assertSame($count, self::$ran);
+    }
+
+    protected function setUp(): void
+    {
+        putenv('TOKEND_SOCKET=' . Site::shared()->socket);
+        putenv('WECHAT=' . Site::shared()->url); // for the shapes of EasyWeChat
+    }
+
+    protected function tearDown(): void
+    {
+        putenv('TOKEND_SOCKET');
+        putenv('WECHAT');
+    }
+
+    /** The number of fetches that the sandbox has counted and the daemon has not: those of SDKs. */
+    private static function fetchesOfOthers(Site $site): int
+    {
+        $business = '/cgi-bin/get_api_domain_ip';
+        $all = $site->calls();
+        foreach (explode("\n", (string) file_get_contents("$site->url/sandbox/calls")) as $line) {
+            if (str_starts_with($line, "$business ")) {
+                $all -= (int) substr((string) strrchr($line, ' '), 1);
+            }
+        }
+        return $all - $site->stat('calls') + $site->stat("calls:$business");
     }
 
     /** Runs code, and returns its variables. */
-    private static function runCode(string $code): array
+    private static function runCode(string $code, Site $site): array
     {
-        $site = Site::shared();
-        putenv("TOKEND_SOCKET=$site->socket");
-        $urls = ['https://api.weixin.qq.com' => $site->url, 'https://qyapi.weixin.qq.com' => $site->url];
+        $urls = ['https://api.weixin.qq.com' => $site->url, 'https://qyapi.weixin.qq.com' => $site->url, '/run/tokend/tokend.sock' => $site->socket];
         $_GET['auth_code'] = str_contains($code, 'auth_code') ? $site->post('authorize?owner=wxsandboxplatform&child=wxmanual') : '';
-        try {
-            $run = static function (string $code): array {
-                $tokend = new \Tokend\Client();
-                eval($code);
-                return get_defined_vars();
-            };
-            return $run(strtr($code, self::ACCOUNTS + $urls));
-        } finally {
-            putenv('TOKEND_SOCKET');
-        }
+        return (static function (string $code): array {
+            $returned = eval($code);
+            return get_defined_vars();
+        })(strtr($code, self::ACCOUNTS + $urls));
     }
 }

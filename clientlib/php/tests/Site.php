@@ -112,6 +112,15 @@ final class Site
         return preg_match('~^' . preg_quote($line, '~') . ' (\d+)$~m', $all, $m) ? (int) $m[1] : 0;
     }
 
+    /** Returns a counter of the daemon. */
+    public function stat(string $key): int
+    {
+        $socket = stream_socket_client("unix://$this->socket");
+        fwrite($socket, "STATS\n");
+        stream_socket_shutdown($socket, STREAM_SHUT_WR);
+        return preg_match('~^' . preg_quote($key, '~') . ' (\d+)$~m', (string) stream_get_contents($socket), $m) ? (int) $m[1] : 0;
+    }
+
     public function post(string $command): string
     {
         $context = stream_context_create(['http' => ['method' => 'POST', 'ignore_errors' => true, 'header' => 'Content-Length: 0']]);
@@ -140,11 +149,11 @@ final class Site
     }
 
     /** Waits until $done returns true. */
-    public static function wait(callable $done): void
+    public static function wait(callable $done, int $seconds = 20): void
     {
-        for ($deadline = microtime(true) + 20; !$done(); usleep(5000)) {
+        for ($deadline = microtime(true) + $seconds; !$done(); usleep(5000)) {
             if (microtime(true) > $deadline) {
-                throw new \RuntimeException('not done within 20 s');
+                throw new \RuntimeException("not done within $seconds s");
             }
         }
     }

@@ -39,3 +39,4 @@ foreach (['EasyWeChat\\Work\\Application' => 'easywechat', 'Illuminate\\Support\
 }
 require_once __DIR__ . '/Site.php';
 require_once __DIR__ . '/Fake.php';
+require_once __DIR__ . '/ManualPage.php';

@@ -1,5 +1,7 @@
-// The shapes of Senparc.Weixin that docs/csharp.md uses. The methods call WeChat.
+// The shapes of Senparc.Weixin that docs/senparc.md uses. The methods call WeChat, with the token of
+// the container if they get a registered AppID.
 using System;
+using System.Collections.Generic;
 using System.Threading.Tasks;
 using Senparc.Weixin.Entities;
 using Senparc.Weixin.Exceptions;
@@ -33,13 +35,32 @@ namespace Senparc.Weixin.Exceptions
     }
 }
 
+namespace Senparc.Weixin.MP.Containers
+{
+    public static class AccessTokenContainer
+    {
+        static readonly Dictionary<string, string> secrets = new Dictionary<string, string>();
+
+        public static Task RegisterAsync(string appId, string appSecret, string name = null)
+        {
+            secrets[appId] = appSecret;
+            return Task.FromResult(true);
+        }
+
+        internal static Task<string> Token(string accessTokenOrAppId)
+        {
+            return secrets.TryGetValue(accessTokenOrAppId, out var secret) ? Wire.Fetch(accessTokenOrAppId, secret) : Task.FromResult(accessTokenOrAppId);
+        }
+    }
+}
+
 namespace Senparc.Weixin.MP.AdvancedAPIs
 {
     public static class CustomApi
     {
         public static async Task<WxJsonResult> SendTextAsync(string accessTokenOrAppId, string openId, string content, int timeOut = 10000, string kfAccount = "")
         {
-            var errcode = await Wire.Call(accessTokenOrAppId);
+            var errcode = await Wire.Call(await Containers.AccessTokenContainer.Token(accessTokenOrAppId));
             var result = new WxJsonResult { errcode = (ReturnCode)errcode };
             if (errcode != 0) throw new ErrorJsonResultException("errcode " + errcode, null, result, "...?access_token=" + accessTokenOrAppId);
             return result;

@@ -1,4 +1,4 @@
-// The shapes of SKIT.FlurlHttpClient.Wechat.Api that docs/csharp.md uses. The methods call WeChat.
+// The shapes of SKIT.FlurlHttpClient.Wechat.Api that docs/skit.md uses. The methods call WeChat.
 using System.Threading;
 using System.Threading.Tasks;
 using SKIT.FlurlHttpClient.Wechat.Api.Models;
@@ -13,7 +13,9 @@ namespace SKIT.FlurlHttpClient.Wechat.Api
 
     public class WechatApiClient
     {
-        public WechatApiClient(WechatApiClientOptions options) { }
+        internal readonly WechatApiClientOptions Options;
+
+        public WechatApiClient(WechatApiClientOptions options) { Options = options; }
     }
 
     public abstract class WechatApiRequest
@@ -25,6 +27,14 @@ namespace SKIT.FlurlHttpClient.Wechat.Api
     {
         public virtual int ErrorCode { get; set; }
         public virtual string ErrorMessage { get; set; }
+    }
+
+    public static class WechatApiClientExecuteCgibinTokenExtensions
+    {
+        public static async Task<CgibinTokenResponse> ExecuteCgibinTokenAsync(this WechatApiClient client, CgibinTokenRequest request, CancellationToken cancellationToken = default(CancellationToken))
+        {
+            return new CgibinTokenResponse { AccessToken = await Wire.Fetch(client.Options.AppId, client.Options.AppSecret) };
+        }
     }
 
     public static class WechatApiClientExecuteCgibinUserExtensions
@@ -44,4 +54,11 @@ namespace SKIT.FlurlHttpClient.Wechat.Api.Models
     }
 
     public class CgibinUserInfoResponse : WechatApiResponse { }
+
+    public class CgibinTokenRequest : WechatApiRequest { }
+
+    public class CgibinTokenResponse : WechatApiResponse
+    {
+        public string AccessToken { get; set; }
+    }
 }

@@ -3,7 +3,8 @@
 declare(strict_types=1);
 
 // The shapes of EasyWeChat 6 that Tokend\EasyWeChat uses. The applications are as simple as possible:
-// they have setters, a configuration, and a client that adds the token to the query.
+// they have setters, a configuration, and a client that adds the token to the query. With a secret, an
+// application fetches for itself.
 
 namespace EasyWeChat\Kernel\Contracts {
     interface AccessToken
@@ -95,7 +96,8 @@ namespace EasyWeChat\Kernel {
 
         public function getHttpClient(): \Symfony\Contracts\HttpClient\HttpClientInterface
         {
-            return $this->http ??= \Symfony\Component\HttpClient\HttpClient::create($this->config->get('http', []));
+            $http = $this->config->get('http', ['base_uri' => getenv('WECHAT') ?: 'https://api.weixin.qq.com']);
+            return $this->http ??= \Symfony\Component\HttpClient\HttpClient::create($http);
         }
 
         public function setHttpClient(\Symfony\Contracts\HttpClient\HttpClientInterface $http): static
@@ -129,13 +131,33 @@ namespace EasyWeChat\Kernel {
         abstract public function createClient(): Client;
     }
 
+    /** The token of an application without tokend. */
+    final class OwnAccessToken implements Contracts\AccessToken
+    {
+        public function __construct(private Application $app)
+        {
+        }
+
+        public function getToken(): string
+        {
+            $query = ['grant_type' => 'client_credential', 'appid' => $this->app->getConfig()->get('app_id'),
+                'secret' => $this->app->getConfig()->get('secret') ?? throw new \LogicException('the application fetches its own token')];
+            return $this->app->getHttpClient()->request('GET', '/cgi-bin/token', ['query' => $query])->toArray()['access_token'];
+        }
+
+        public function toQuery(): array
+        {
+            return ['access_token' => $this->getToken()];
+        }
+    }
+
     trait HasAccessToken
     {
         private ?Contracts\AccessToken $token = null;
 
         public function getAccessToken(): Contracts\AccessToken
         {
-            return $this->token ?? throw new \LogicException('the application fetches its own token');
+            return $this->token ??= new OwnAccessToken($this);
         }
 
         public function setAccessToken(Contracts\AccessToken $token): static
