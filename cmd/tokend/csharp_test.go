@@ -19,11 +19,6 @@ import (
 // succeeds also if WeChat refuses the token.
 func TestManualCSharp(t *testing.T) {
 	t.Parallel()
-	for _, tool := range []string{"mcs", "mono"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			t.Skipf("%s is not installed", tool)
-		}
-	}
 	blocks, err := manual.Blocks(os.DirFS(filepath.Join(repository, "docs")), "csharp")
 	if err != nil {
 		t.Fatal(err)
@@ -41,35 +36,19 @@ func TestManualCSharp(t *testing.T) {
 func runCSharp(t *testing.T, b manual.Block) {
 	s := newSite(t, "")
 	s.serve()
-	program := filepath.Join(t.TempDir(), "Program.exe")
-	args := []string{"-langversion:7.2", "-r:System.Core.dll", "-r:System.Net.Http.dll", "-out:" + program, file(t, "Block.cs", csharpNames(s).Replace(b.Text))}
+	var sdks []string
 	if !strings.Contains(b.Text, "static void Main(") {
-		sdks, err := filepath.Glob(filepath.Join(repository, "clientlib/csharp/tests/sdks/*.cs"))
-		if err != nil {
+		var err error
+		if sdks, err = filepath.Glob(filepath.Join(repository, "clientlib/csharp/tests/sdks/*.cs")); err != nil {
 			t.Fatal(err)
 		}
-		args = append(append(args, filepath.Join(repository, "clientlib/csharp/Tokend.cs")), sdks...)
+		sdks = append(sdks, filepath.Join(repository, "clientlib/csharp/Tokend.cs"))
 	}
-	run := func(command string, args ...string) string {
-		t.Helper()
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		defer cancel()
-		cmd := exec.CommandContext(ctx, command, args...)
-		cmd.Env = append(os.Environ(), "TOKEND_SOCKET="+s.conf.Socket(), "WECHAT="+s.conf.URL)
-		out, err := cmd.CombinedOutput()
-		if strings.Contains(string(out), "`System.Net.Http.dll' could not be found") {
-			t.Skip("mono has no System.Net.Http")
-		}
-		if err != nil {
-			t.Fatalf("%s: %v\n%s", command, err, out)
-		}
-		return strings.TrimSpace(string(out))
-	}
-	run("mcs", args...)
+	program := s.compileCSharp(t, b, sdks...)
 
 	accepted := func() {
 		t.Helper()
-		out := run("mono", program)
+		out := s.runTool(t, "mono", program)
 		token, err := s.client.Get(t.Context(), "work/wwsandboxcorp/1000002/access_token")
 		if err != nil {
 			t.Fatal(err)
@@ -92,6 +71,40 @@ func runCSharp(t *testing.T, b manual.Block) {
 	if n := fetchedByOthers(t, s); n != 0 {
 		t.Errorf("the program fetched %d times", n)
 	}
+}
+
+// compileCSharp compiles a block of the manual with other files and returns the program.
+func (s *site) compileCSharp(t *testing.T, b manual.Block, files ...string) (program string) {
+	t.Helper()
+	program = filepath.Join(t.TempDir(), "Program.exe")
+	args := []string{"-langversion:7.2", "-r:System.Core.dll", "-r:System.Net.Http.dll", "-out:" + program, file(t, "Block.cs", csharpNames(s).Replace(b.Text))}
+	s.runTool(t, "mcs", append(args, files...)...)
+	return program
+}
+
+// runTool runs a program of mono and returns its output.
+func (s *site) runTool(t *testing.T, command string, args ...string) string {
+	t.Helper()
+	if _, err := exec.LookPath(command); err != nil {
+		t.Skipf("%s is not installed", command)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, command, args...)
+	cmd.Env = s.programEnv()
+	out, err := cmd.CombinedOutput()
+	if strings.Contains(string(out), "`System.Net.Http.dll' could not be found") {
+		t.Skip("mono has no System.Net.Http")
+	}
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", command, err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// programEnv returns the environment of a program that uses the site.
+func (s *site) programEnv() []string {
+	return append(os.Environ(), "TOKEND_SOCKET="+s.conf.Socket(), "WECHAT="+s.conf.URL)
 }
 
 // csharpNames maps the accounts of the manual to the site's.

@@ -32,7 +32,10 @@ spl_autoload_register(static function (string $class): void {
     }
 });
 
-foreach (['EasyWeChat\\Work\\Application' => 'easywechat', 'Illuminate\\Support\\ServiceProvider' => 'laravel'] as $class => $shapes) {
+foreach (
+    ['EasyWeChat\\Work\\Application' => 'easywechat', 'EasyWeChat\\OpenWork\\Application' => 'openwork',
+        'Illuminate\\Support\\ServiceProvider' => 'laravel'] as $class => $shapes
+) {
     if (!class_exists($class)) { // unless a developer tests with the real packages
         require_once __DIR__ . "/shapes/$shapes.php";
     }
@@ -40,3 +43,4 @@ foreach (['EasyWeChat\\Work\\Application' => 'easywechat', 'Illuminate\\Support\
 require_once __DIR__ . '/Site.php';
 require_once __DIR__ . '/Fake.php';
 require_once __DIR__ . '/ManualPage.php';
+require_once __DIR__ . '/Program.php';

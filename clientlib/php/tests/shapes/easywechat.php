@@ -96,7 +96,8 @@ namespace EasyWeChat\Kernel {
 
         public function getHttpClient(): \Symfony\Contracts\HttpClient\HttpClientInterface
         {
-            $http = $this->config->get('http', ['base_uri' => getenv('WECHAT') ?: 'https://api.weixin.qq.com']);
+            $http = $this->config->get('http', []) + ['base_uri' => getenv('WECHAT') ?: 'https://api.weixin.qq.com'];
+            unset($http['retry']); // the shape does not retry
             return $this->http ??= \Symfony\Component\HttpClient\HttpClient::create($http);
         }
 
@@ -327,88 +328,6 @@ namespace EasyWeChat\OpenPlatform {
         {
             $http = $this->getConfig()->get('http', []);
             return (new \EasyWeChat\MiniApp\Application(['app_id' => $token->getAppId(), 'http' => $http] + $config))->setAccessToken($token);
-        }
-    }
-}
-
-namespace EasyWeChat\OpenWork\Contracts {
-    interface SuiteTicket
-    {
-        public function getTicket(): string;
-
-        public function setTicket(string $ticket): static;
-    }
-}
-
-namespace EasyWeChat\OpenWork {
-    class AuthorizerAccessToken implements \EasyWeChat\Kernel\Contracts\AccessToken
-    {
-        public function __construct(private string $key, private \Psr\SimpleCache\CacheInterface $cache)
-        {
-        }
-
-        public function getToken(): string
-        {
-            return $this->cache->get($this->key) ?? throw new \LogicException('fetches');
-        }
-
-        public function toQuery(): array
-        {
-            return ['access_token' => $this->getToken()];
-        }
-    }
-
-    class Application extends \EasyWeChat\Kernel\Application
-    {
-        private ?\EasyWeChat\Kernel\Contracts\AccessToken $provider = null;
-        private ?\EasyWeChat\Kernel\Contracts\AccessToken $suite = null;
-        private ?Contracts\SuiteTicket $ticket = null;
-
-        public function getProviderAccessToken(): \EasyWeChat\Kernel\Contracts\AccessToken
-        {
-            return $this->provider;
-        }
-
-        public function setProviderAccessToken(\EasyWeChat\Kernel\Contracts\AccessToken $token): static
-        {
-            $this->provider = $token;
-            return $this;
-        }
-
-        public function getSuiteAccessToken(): \EasyWeChat\Kernel\Contracts\AccessToken
-        {
-            return $this->suite;
-        }
-
-        public function setSuiteAccessToken(\EasyWeChat\Kernel\Contracts\AccessToken $token): static
-        {
-            $this->suite = $token;
-            return $this;
-        }
-
-        public function getSuiteTicket(): Contracts\SuiteTicket
-        {
-            return $this->ticket;
-        }
-
-        public function setSuiteTicket(Contracts\SuiteTicket $ticket): Contracts\SuiteTicket
-        {
-            return $this->ticket = $ticket;
-        }
-
-        public function createClient(): \EasyWeChat\Kernel\Client
-        {
-            return new \EasyWeChat\Kernel\Client($this->getHttpClient(), $this->provider);
-        }
-
-        public function getAuthorizerAccessToken(string $corpId, string $permanentCode): AuthorizerAccessToken
-        {
-            return new AuthorizerAccessToken("open_work.authorizer.access_token.$corpId.$permanentCode", $this->getCache());
-        }
-
-        public function getAuthorizerClient(string $corpId, string $permanentCode): \EasyWeChat\Kernel\Client
-        {
-            return new \EasyWeChat\Kernel\Client($this->getHttpClient(), $this->getAuthorizerAccessToken($corpId, $permanentCode));
         }
     }
 }
