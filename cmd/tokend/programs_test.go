@@ -17,8 +17,8 @@ import (
 // workApp is the account of the app whose token the static class of docs/programs.md keeps.
 const workApp = "wwsandboxcorp/1000002"
 
-// TestCSharpStaticClass runs the static class of docs/programs.md, before and after, in the situations of
-// that page. ProgramsTest of the PHP client does this for the other programs.
+// TestCSharpStaticClass runs the static class of docs/programs.md, before and after, in the
+// situations of that page. ProgramsTest of the PHP client does this for the other programs.
 func TestCSharpStaticClass(t *testing.T) {
 	t.Parallel()
 	t.Run("errcode", func(t *testing.T) {
