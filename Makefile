@@ -9,6 +9,7 @@ BINDIR      = $(PREFIX)/bin
 LIBDIR      = $(PREFIX)/lib
 MANDIR      = $(PREFIX)/share/man
 DOCDIR      = $(PREFIX)/share/doc/tokend
+CLIENTDIR   = $(PREFIX)/share/tokend
 BASHDIR     = $(PREFIX)/share/bash-completion/completions
 ZSHDIR      = $(PREFIX)/share/zsh/site-functions
 FISHDIR     = $(PREFIX)/share/fish/vendor_completions.d
@@ -31,6 +32,10 @@ PACKAGE = $(or $(VERSION),0.0.0-$(shell git log -1 --date=format:%Y%m%d%H%M%S --
 # Installed documentation. The pages keep their places, so that links between them work.
 PAGES    = README.md README.zh-CN.md CHANGELOG.md SECURITY.md $(wildcard docs/*.md docs/*.svg docs/zh/*.md)
 EXAMPLES = systemd/tokend.toml systemd/tokend.zh-CN.toml docs/prometheus.yml docs/tokend.rules.yml $(wildcard docs/tokend-dashboard.json)
+
+# Installed clients in other languages, without their tests.
+CLIENTS = $(patsubst clientlib/%,%,$(wildcard clientlib/php/*.php clientlib/php/composer.json \
+	$(foreach dir,EasyWeChat Laravel examples,clientlib/php/$(dir)/*.php) clientlib/csharp/Tokend.cs clientlib/csharp/Tokend.csproj))
 
 # A program that runs on this host and writes the completions, if BINARY is for another.
 COMPLETER = $(BINARY)
@@ -152,7 +157,7 @@ check: ## run all checks and time each; fails if a test of docs/assurance.md is 
 	done
 
 # The new program replaces the old one in one step, so that processes that run it never fail.
-install: ## install BINARY, units, man page, documentation and examples (DESTDIR, PREFIX)
+install: ## install BINARY, units, man page, documentation, examples and clients (DESTDIR, PREFIX)
 	@test -x $(BINARY) || { echo "$(BINARY) does not exist: run make build"; exit 1; }
 	install -D -m 0755 $(BINARY) $(DESTDIR)$(BINDIR)/.tokend.new
 	mv -f $(DESTDIR)$(BINDIR)/.tokend.new $(DESTDIR)$(BINDIR)/tokend
@@ -169,6 +174,7 @@ install: ## install BINARY, units, man page, documentation and examples (DESTDIR
 	install -d $(DESTDIR)$(DOCDIR)/docs/zh
 	install -m 0644 $(EXAMPLES) $(DESTDIR)$(DOCDIR)
 	@for page in $(PAGES); do install -m 0644 $$page $(DESTDIR)$(DOCDIR)/$$page || exit 1; done
+	@for file in $(CLIENTS); do install -D -m 0644 clientlib/$$file $(DESTDIR)$(CLIENTDIR)/$$file || exit 1; done
 
 # With DESTDIR, or if the running units are another installation's, no unit is stopped.
 uninstall: ## stop the units, remove installed files, but not configuration and state (DESTDIR, PREFIX)
@@ -181,7 +187,8 @@ uninstall: ## stop the units, remove installed files, but not configuration and 
 	rm -f $(DESTDIR)$(BASHDIR)/tokend $(DESTDIR)$(ZSHDIR)/_tokend $(DESTDIR)$(FISHDIR)/tokend.fish
 	rm -f $(DESTDIR)$(MANDIR)/man8/tokend.8
 	rm -f $(addprefix $(DESTDIR)$(DOCDIR)/,$(notdir $(EXAMPLES)) $(PAGES))
-	@for dir in $(addprefix $(DESTDIR)$(DOCDIR),/docs/zh /docs /); do \
+	rm -f $(addprefix $(DESTDIR)$(CLIENTDIR)/,$(CLIENTS))
+	@for dir in $(addprefix $(DESTDIR)$(DOCDIR),/docs/zh /docs /) $(addprefix $(DESTDIR)$(CLIENTDIR),/php/EasyWeChat /php/Laravel /php/examples /php /csharp /); do \
 		test ! -d $$dir || rmdir --ignore-fail-on-non-empty $$dir; \
 	done
 	@if test -z "$(DESTDIR)" && test -d /run/systemd/system; then systemctl daemon-reload; fi

@@ -48,6 +48,22 @@ func TestInstall(t *testing.T) {
 	for _, page := range append(pages(t), "README.md", "README.zh-CN.md", "CHANGELOG.md", "SECURITY.md") {
 		want = append(want, "share/doc/tokend/"+page+" rw-r--r--")
 	}
+	for _, client := range []string{"php", "csharp"} { // all files in the repository but the tests
+		err := fs.WalkDir(os.DirFS(filepath.Join(repository, "clientlib")), client, func(name string, d fs.DirEntry, err error) error {
+			switch {
+			case err != nil:
+				return err
+			case d.Name() == "tests":
+				return fs.SkipDir
+			case !d.IsDir() && d.Name() != "phpunit.xml":
+				want = append(want, "share/tokend/"+name+" rw-r--r--")
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
 	for _, pattern := range []string{"docs/*.svg", "docs/tokend-dashboard.json"} {
 		found, err := filepath.Glob(filepath.Join(repository, pattern))
 		if err != nil {
