@@ -126,8 +126,10 @@ final class ProgramsTest extends TestCase
      */
     private static function programs(string $word, bool $pushed = true): array
     {
+        static $all = null;
+        $all ??= iterator_to_array(ManualTest::blocks());
         $blocks = [];
-        foreach (ManualTest::blocks() as [$page, $text, $isBefore]) {
+        foreach ($all as [$page, $text, $isBefore]) {
             if ($page === 'programs.md' && str_contains($text, $word)) {
                 $blocks[(int) !$isBefore] = new Program($text, $pushed);
             }
