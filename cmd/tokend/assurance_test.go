@@ -80,6 +80,44 @@ func TestAssuranceNamesTests(t *testing.T) {
 	}
 }
 
+// TestAssuranceNamesClients holds that the tests of the clients in other languages exist.
+func TestAssuranceNamesClients(t *testing.T) {
+	_, table, ok := strings.Cut(readText(t, "docs/assurance.md"), "\n| fault | Go | C# | PHP |\n|---|---|---|---|\n")
+	if !ok {
+		t.Fatal("docs/assurance.md has no table of clients")
+	}
+	csharp := ""
+	for _, name := range []string{"ClientTests.cs", "HandlerTests.cs"} {
+		csharp += readText(t, "clientlib/csharp/tests/"+name)
+	}
+	seen := 0
+	for line := range strings.Lines(table) {
+		cells := strings.Split(strings.Trim(line, "|\n"), "|")
+		if len(cells) != 4 {
+			t.Fatalf("a row of %d cells: %s", len(cells), line)
+		}
+		named := func(cell string) []string {
+			return strings.FieldsFunc(namedTest.ReplaceAllString(cell, ""), func(c rune) bool { return c == ',' || c == ' ' })
+		}
+		for _, name := range named(cells[2]) {
+			seen++
+			if !strings.Contains(csharp, "public static void "+name+"()") {
+				t.Errorf("docs/assurance.md names %s, which the C# client does not have", name)
+			}
+		}
+		for _, name := range named(cells[3]) {
+			seen++
+			class, method, _ := strings.Cut(name, "::")
+			if !strings.Contains(readText(t, "clientlib/php/tests/"+class+".php"), "public function "+method+"(") {
+				t.Errorf("docs/assurance.md names %s, which the PHP client does not have", name)
+			}
+		}
+	}
+	if seen < 25 {
+		t.Errorf("only %d tests are named", seen)
+	}
+}
+
 func TestAssuranceNamesRounds(t *testing.T) {
 	text, all := readText(t, "docs/assurance.md"), functions(t)
 	cmd := exec.Command("bash", ".ci/faults", "-l")
