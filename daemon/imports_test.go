@@ -69,7 +69,7 @@ var (
 			"tokend/fetchers", "tokend/fetchers/secret",
 		},
 		"tokend/daemon/catalog/catalogtest": {"tokend/fetchers/wechattest"},
-		"tokend/daemon/cluster":             {"tokend/daemon/clock", "tokend/daemon/cluster/seal", "tokend/daemon/record"},
+		"tokend/daemon/cluster":             {"tokend/daemon/clock", "tokend/daemon/cluster/seal", "tokend/daemon/record", "tokend/daemon/refresh", "tokend/fetchers/secret"},
 		"tokend/daemon/config":              {"tokend/daemon/alias", "tokend/daemon/permit", "tokend/fetchers/secret"},
 		"tokend/daemon/footprint":           nil,
 		"tokend/daemon/inbox":               {"tokend/daemon/credential", "tokend/fetchers", "tokend/fetchers/secret"},

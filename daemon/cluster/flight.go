@@ -1,0 +1,253 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"tokend/daemon/clock"
+	"tokend/daemon/record"
+	"tokend/daemon/refresh"
+)
+
+// flight is the claim of one flight of this host's engine. It implements [refresh.Claim].
+type flight struct {
+	claims *claims
+	want   refresh.Want
+	key    string // of the claim
+	nonce  string
+	epoch  int64
+
+	// revision is that of the transaction that wrote the claim: the fencing token. It is zero for a
+	// flight without a claim.
+	revision int64
+
+	tries  int  // how many calls before have ended in doubt
+	intent bool // the claim left a hold in case that this host dies
+
+	journaled bool // an answer is on the host's disk
+
+	// kept: WeChat has repeated the value, and the next poll uses the claim again. Guarded by
+	// claims.mu.
+	kept bool
+	used clock.Instant // when the last call landed, if kept; guarded by claims.mu
+}
+
+// Until implements [refresh.Claim].
+func (f *flight) Until() clock.Instant {
+	if f.revision == 0 {
+		return forever
+	}
+	session, ok := f.claims.host.sessions.Current()
+	if !ok || session.Epoch != f.epoch {
+		return 0
+	}
+	return session.Until
+}
+
+// Put implements [refresh.Claim].
+func (f *flight) Put(ctx context.Context, recs ...record.Record) error {
+	if len(recs) == 0 {
+		return nil
+	}
+	h := f.claims.host
+	if f.revision == 0 {
+		return h.store.Put(ctx, recs...)
+	}
+	d := h.store.draft(recs)
+	d.depend(Compare{Key: f.key, Field: Modified, Value: f.revision})
+	o, err := h.submit(ctx, "put", d.txn())
+	switch {
+	case err != nil:
+		return unconfirmed(err)
+	case o.Held:
+		return h.store.copy(ctx, d.at(o.Revision)...)
+	}
+	if revision, ok := d.applied(h.keys, o); ok {
+		return h.store.copy(ctx, d.at(revision)...)
+	}
+	return f.refused(d, o)
+}
+
+// depend makes the transaction depend on c, whose key its Else branch gets last.
+func (d *draft) depend(c Compare) {
+	d.ifs = append(d.ifs, c)
+	d.els = append(d.els, Op{Verb: Get, Key: c.Key})
+}
+
+// refused returns what a transaction of a flight was refused for, whose Else branch got the claim
+// last.
+func (f *flight) refused(d *draft, o Outcome) error {
+	held := o.Got[len(o.Got)-1]
+	f.claims.see(held, o.Revision)
+	why := refresh.ErrRenewed
+	if held.Modified != f.revision {
+		why = refresh.ErrOvertaken
+		f.claims.forget(f.nonce)
+	}
+	return &refresh.NewerError{Err: why, Records: d.newer(f.claims.host, o)}
+}
+
+// Land implements [refresh.Claim].
+func (f *flight) Land(ctx context.Context, recs ...record.Record) error {
+	h := f.claims.host
+	if f.revision == 0 {
+		return h.store.Put(ctx, recs...)
+	}
+	own, recs := h.store.split(recs)
+	if f.repeats(recs) {
+		return f.keep(ctx, own, recs)
+	}
+	signed, err := h.store.signed(recs, f.nonce)
+	if err != nil {
+		return err
+	}
+	p := f.offer(offerLanding, signed)
+	if lasting := f.lasting(p); lasting {
+		// Whatever happens from here on, the answer is on this host's disk.
+		if err := h.offers.journal(ctx, p); err != nil {
+			h.log.Error("cannot write an answer before it is stored in etcd", "name", f.want.Name, "error", err)
+		}
+		f.journaled = true
+	}
+	p.draft = f.landing(p)
+	o, err := h.submit(ctx, "land", p.draft.txn())
+	if err != nil {
+		h.offers.add(p)
+		if len(own) > 0 {
+			err = errors.Join(err, h.cfg.Local.Put(context.WithoutCancel(ctx), own...))
+		}
+		return unconfirmed(err)
+	}
+	revision, landed := o.Revision, o.Held
+	if !landed {
+		revision, landed = p.draft.applied(h.keys, o)
+	}
+	if landed {
+		f.claims.forget(f.nonce)
+		f.claims.landed(p, revision)
+		return h.store.copy(ctx, slices.Concat(own, p.draft.at(revision), []record.Record{p.deletion()})...)
+	}
+	err = f.refused(p.draft, o)
+	if errors.Is(err, refresh.ErrOvertaken) && f.lasting(p) {
+		h.offers.doubt(ctx, p)
+	}
+	return err
+}
+
+// lasting reports whether the answer of p must not be lost: WeChat may repeat it to nobody.
+func (f *flight) lasting(p *offer) bool { return p.answers() && (f.want.Rotates || p.grant() != nil) }
+
+// landing returns the transaction that lands p.
+func (f *flight) landing(p *offer) *draft {
+	h := f.claims.host
+	d := h.store.draft(p.Records)
+	d.then = append(d.then, f.claims.end(p))
+	if hold := (record.Record{Table: record.Holds, Key: f.want.Name}); f.intent && !d.has(hold) {
+		d.then = append(d.then, Op{Verb: Delete, Key: h.keys.of(hold.Table, hold.Key)})
+	}
+	d.depend(Compare{Key: f.key, Field: Modified, Value: f.revision})
+	return d
+}
+
+// repeats reports whether recs have the value that etcd has, of a kind that is polled.
+func (f *flight) repeats(recs []record.Record) bool {
+	if f.want.Rotates || f.want.Table != record.Credentials {
+		return false
+	}
+	for _, r := range recs {
+		if r.Table != record.Credentials || r.Value == nil {
+			continue
+		}
+		stored, err := f.claims.host.store.Get(r.Table, r.Key)
+		if err != nil || stored.Value == nil {
+			return false
+		}
+		before, err := record.DecodeCredential(stored)
+		after, err2 := record.DecodeCredential(r)
+		return err == nil && err2 == nil && before.Value == after.Value
+	}
+	return false
+}
+
+// keep stores an answer that repeats the value, and keeps the claim for the next poll. etcd is told
+// only if the value lasts longer than it says.
+func (f *flight) keep(ctx context.Context, own, recs []record.Record) error {
+	h := f.claims.host
+	defer f.claims.keep(f)
+	if own = append(own, based(h.store, recs)...); !f.intent && len(recs) == 1 && !prolongs(h.store, recs) {
+		return h.store.copy(ctx, own...)
+	}
+	signed, err := h.store.signed(recs, f.nonce)
+	if err != nil {
+		return err
+	}
+	d := h.store.draft(signed)
+	d.depend(Compare{Key: f.key, Field: Modified, Value: f.revision})
+	o, err := h.submit(ctx, "land", d.txn())
+	switch {
+	case err != nil:
+		return unconfirmed(err)
+	case o.Held:
+		f.intent = false
+		return h.store.copy(ctx, d.at(o.Revision)...)
+	}
+	if revision, ok := d.applied(h.keys, o); ok {
+		f.intent = false
+		return h.store.copy(ctx, d.at(revision)...)
+	}
+	return f.refused(d, o)
+}
+
+// prolongs reports whether recs have a value that lasts longer than its copy says.
+func prolongs(s *Store, recs []record.Record) bool {
+	for _, r := range recs {
+		if r.Table != record.Credentials || r.Value == nil {
+			continue
+		}
+		stored, err := s.Get(r.Table, r.Key)
+		if err != nil || stored.Value == nil {
+			return true
+		}
+		before, err := record.DecodeCredential(stored)
+		after, err2 := record.DecodeCredential(r)
+		return err != nil || err2 != nil || after.End.Wall.After(before.End.Wall)
+	}
+	return false
+}
+
+// Give implements [refresh.Claim]. It makes one attempt; run makes the others. From here on the
+// claim is used no more, whatever the outcome.
+func (f *flight) Give(ctx context.Context, sent bool) error {
+	if f.revision == 0 {
+		return nil
+	}
+	h := f.claims.host
+	p := f.offer(offerGive, nil)
+	if p.sent = sent && f.want.Rotates; p.sent { // what repeats is never in doubt
+		p.Tries++
+		h.counts.doubts.Add(1)
+	}
+	p.txn = f.claims.release(f.key, p.claim(h, record.Calling, 0), f.revision, p.Tries, f.deletions())
+	p.busy = true
+	h.offers.add(p)
+	f.claims.forget(f.nonce)
+	return h.offers.finish(ctx, p, h.store.copy)
+}
+
+// deletions returns what ends with the claim.
+func (f *flight) deletions() []record.Record {
+	if !f.intent {
+		return nil
+	}
+	return []record.Record{{Table: record.Holds, Key: f.want.Name}}
+}
+
+// offer returns an offer about the flight.
+func (f *flight) offer(kind offerKind, recs []record.Record) *offer {
+	p := newOffer(kind, recs)
+	p.Name, p.Table, p.Grant = f.want.Name, f.want.Table, f.want.Grant
+	p.Nonce, p.Epoch, p.Revision, p.Tries = f.nonce, f.epoch, f.revision, f.tries
+	p.ID, p.key = f.nonce, f.key
+	return p
+}

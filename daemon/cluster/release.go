@@ -1,0 +1,112 @@
+package cluster
+
+import (
+	"context"
+	"time"
+	"tokend/daemon/clock"
+	"tokend/daemon/record"
+)
+
+// This file is about the end of claims.
+
+// end returns the operation that ends the claim of a landing. A refusal by WeChat leaves the doubt
+// behind the claim: only an answer ends it.
+func (cs *claims) end(p *offer) Op {
+	if p.Tries > 0 && !p.answers() {
+		return cs.host.keys.put(p.claim(cs.host, record.Doubtful, p.Tries).Encode())
+	}
+	return Op{Verb: Delete, Key: p.key}
+}
+
+// landed takes over that p has landed at a revision.
+func (cs *claims) landed(p *offer, revision int64) {
+	if p.Tries > 0 && !p.answers() {
+		after := storedClaim{p.claim(cs.host, record.Doubtful, p.Tries), revision}
+		if _, news := cs.set(p.key, after); news {
+			cs.tell(after)
+		}
+		return
+	}
+	cs.see(KeyValue{Key: p.key}, revision)
+}
+
+// strays returns the claims of this host's session that none of its flights knows. Their first
+// attempt took effect late, after another attempt was used and freed. No peer may take them while
+// the session lasts.
+func (cs *claims) strays() map[string]storedClaim {
+	session, ok := cs.host.sessions.Current()
+	if !ok {
+		return nil
+	}
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	strays := make(map[string]storedClaim)
+	for key, c := range cs.all {
+		if c.Host == cs.host.cfg.Host && c.Epoch == session.Epoch && c.State == record.Calling && cs.flights[c.Nonce] == nil && !cs.host.offers.knows(c.Nonce) {
+			strays[key] = c
+		}
+	}
+	return strays
+}
+
+// keptFor is how long a claim that a poller keeps may be unused.
+const keptFor = 2 * time.Minute
+
+// unused returns the flights that have kept their claim for too long without a call. Nobody uses
+// them from then on.
+func (cs *claims) unused(now clock.Instant) (all []*flight) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	for _, f := range cs.flights {
+		if f.kept && now.Sub(f.used) > keptFor {
+			f.kept = false
+			all = append(all, f)
+		}
+	}
+	return all
+}
+
+// free releases a claim of this host with which no call was made. If there was doubt behind it,
+// that is put back.
+func (cs *claims) free(ctx context.Context, key string, c storedClaim) {
+	o, err := cs.host.submit(ctx, "put", cs.release(key, c.Claim, c.revision, c.Tries, nil))
+	if err == nil {
+		cs.released(key, o, c.Claim, c.Tries)
+	}
+}
+
+// release returns the transaction that ends a claim without an answer, and deletes the records of
+// deletions with it. With tries, it leaves doubt.
+func (cs *claims) release(key string, c record.Claim, revision int64, tries int, deletions []record.Record) Txn {
+	k := cs.host.keys
+	t := Txn{
+		If:   []Compare{{Key: key, Field: Modified, Value: revision}},
+		Then: []Op{{Verb: Delete, Key: key}},
+		Else: []Op{{Verb: Get, Key: key}},
+	}
+	if tries > 0 {
+		c.State, c.Tries = record.Doubtful, tries
+		t.Then[0] = k.put(c.Encode())
+	}
+	for _, r := range deletions {
+		t.Then = append(t.Then, Op{Verb: Delete, Key: k.of(r.Table, r.Key)})
+	}
+	return t
+}
+
+// released takes over the outcome of a release, which left tries.
+func (cs *claims) released(key string, o Outcome, c record.Claim, tries int) {
+	switch {
+	case !o.Held:
+		cs.see(o.Got[0], o.Revision)
+	case tries == 0:
+		cs.see(KeyValue{Key: key}, o.Revision)
+	default:
+		c.State, c.Tries = record.Doubtful, tries
+		if after := (storedClaim{c, o.Revision}); first(cs.set(key, after)) {
+			cs.tell(after)
+		}
+	}
+}
+
+func first(_ storedClaim, news bool) bool { return news }

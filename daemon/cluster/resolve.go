@@ -1,0 +1,223 @@
+package cluster
+
+import (
+	"bytes"
+	"context"
+	"slices"
+	"tokend/daemon/record"
+	"tokend/fetchers/secret"
+)
+
+// give ends a claim without an answer.
+func (o *offers) give(ctx context.Context, p *offer, take copier) error {
+	h := o.host
+	out, err := h.txn(ctx, "put", p.txn)
+	if err != nil {
+		return err
+	}
+	if !out.Held {
+		got := out.Got[0]
+		done := !p.sent && got.Modified != p.Revision ||
+			bytes.Equal(got.Value, p.txn.Then[0].Value) // an earlier attempt was applied
+		h.claims.see(got, out.Revision)
+		if seen, _ := h.claims.look(p.key); !done && seen.State != record.Doubtful {
+			// Another host has called since, and this host's call may have been the later one.
+			o.doubt(ctx, p)
+			return nil
+		}
+		o.remove(p)
+		return nil
+	}
+	h.claims.released(p.key, out, p.claim(h, record.Calling, p.Tries), p.Tries)
+	o.remove(p)
+	for _, op := range p.txn.Then[1:] {
+		if op.Verb == Delete {
+			return take(ctx, record.Record{Table: record.Holds, Key: p.Name, Revision: out.Revision})
+		}
+	}
+	return nil
+}
+
+// land stores an answer whose landing had no answer.
+func (o *offers) land(ctx context.Context, p *offer, take copier) error {
+	h := o.host
+	if p.draft == nil {
+		p.draft = h.store.draft(p.Records)
+		p.draft.then = append(p.draft.then, h.claims.end(p))
+		p.draft.depend(Compare{Key: p.key, Field: Modified, Value: p.Revision})
+	}
+	d := p.draft
+	out, err := h.txn(ctx, "land", d.txn())
+	if err != nil {
+		return err
+	}
+	revision, landed := out.Revision, out.Held
+	if !landed {
+		revision, landed = d.applied(h.keys, out)
+	}
+	if landed {
+		h.claims.landed(p, revision)
+		h.claims.forget(p.Nonce)
+		o.remove(p)
+		if err := h.cfg.Local.Put(ctx, p.deletion()); err != nil {
+			h.log.Error("cannot delete an offer that is stored: it is offered again", "error", err)
+		}
+		return take(ctx, d.at(revision)...)
+	}
+	held := out.Got[len(out.Got)-1]
+	h.claims.see(held, out.Revision)
+	if held.Modified != p.Revision {
+		h.claims.forget(p.Nonce)
+		o.doubt(ctx, p)
+		return take(ctx, d.newer(h, out)...)
+	}
+	// A grant was given during the call, or a value was fetched without a claim.
+	if err := take(ctx, d.newer(h, out)...); err != nil {
+		return err
+	}
+	p.draft, p.Records = nil, h.store.merged(p.Records, d.base)
+	return nil
+}
+
+// merged returns recs, an answer, as changes of the records that are stored now; base are the
+// revisions that recs were made of.
+func (s *Store) merged(recs []record.Record, base []int64) (all []record.Record) {
+	for i, r := range recs {
+		changed := i < len(base) && s.revision(r.Table, r.Key) != base[i]
+		switch {
+		case !changed:
+			all = append(all, r)
+		case r.Table == record.Grants && r.Value != nil:
+			if kept, ok := s.shelved(r); ok {
+				all = append(all, kept)
+			}
+		}
+	}
+	return all
+}
+
+// fromOffer is the source of a generation of a grant that could not land.
+const fromOffer = "offer"
+
+// shelved returns the stored grant with the current generation of r as an earlier one, to be tried
+// if WeChat refuses the current one. It reports false if the grant knows that generation.
+func (s *Store) shelved(r record.Record) (record.Record, bool) {
+	ours, err := record.DecodeGrant(r)
+	if err != nil {
+		return r, false
+	}
+	g, err := s.grant(r.Key)
+	if err != nil {
+		s.host.log.Error("a grant cannot be read: another is put in its place", "name", r.Key, "error", err)
+		g = record.Grant{Name: r.Key}
+	}
+	if knows(&g, ours.Generation) {
+		return r, false
+	}
+	further := ours.Generation
+	further.Source = fromOffer
+	if g.Value == secret.Text("") {
+		g.Replace(further)
+	} else {
+		g.Shelve(further)
+	}
+	g.Number++
+	return g.Encode(), true
+}
+
+// leave puts doubt, and the grant that could not land, in etcd when the claim is free.
+func (o *offers) leave(ctx context.Context, p *offer, take copier) error {
+	h := o.host
+	seen, _ := h.claims.look(p.key)
+	if seen.State == record.Calling {
+		return nil // the call that is being made may have been begun before p's
+	}
+	var further []record.Record
+	for _, r := range p.Records {
+		if r.Table != record.Grants || r.Value == nil {
+			continue
+		}
+		if r, ok := h.store.shelved(r); ok {
+			further = append(further, r)
+		}
+	}
+	d := h.store.draft(further)
+	d.depend(Compare{Key: p.key, Field: Modified, Value: seen.revision})
+	after := p.claim(h, record.Doubtful, max(p.Tries, 1))
+	if seen.State == record.Doubtful {
+		after = seen.Claim // that is doubt enough
+	}
+	d.then = append(d.then, h.keys.put(after.Encode()))
+	out, err := h.txn(ctx, "put", d.txn())
+	if err != nil {
+		return err
+	}
+	if !out.Held {
+		h.claims.see(out.Got[len(out.Got)-1], out.Revision)
+		return take(ctx, d.newer(h, out)...)
+	}
+	if _, news := h.claims.set(p.key, storedClaim{after, out.Revision}); news {
+		h.claims.tell(storedClaim{after, out.Revision})
+	}
+	o.remove(p)
+	if err := h.cfg.Local.Put(ctx, p.deletion()); err != nil {
+		h.log.Error("cannot delete an offer that is stored: it is offered again", "error", err)
+	}
+	return take(ctx, d.at(out.Revision)...)
+}
+
+// put stores a pushed ticket or an accepted code, unless etcd has a newer ticket, or the code.
+func (o *offers) put(ctx context.Context, p *offer, take copier) error {
+	h := o.host
+	recs, err := h.store.signed(p.Records, p.ID)
+	if err != nil {
+		return err
+	}
+	d := h.store.draft(recs)
+	for range 2 {
+		out, err := h.txn(ctx, "put", d.txn())
+		if err != nil {
+			return err
+		}
+		if out.Held {
+			o.remove(p)
+			if err := h.cfg.Local.Put(ctx, p.deletion()); err != nil {
+				h.log.Error("cannot delete an offer that is stored: it is offered again", "error", err)
+			}
+			return take(ctx, d.at(out.Revision)...)
+		}
+		newer := d.newer(h, out)
+		if slices.ContainsFunc(newer, func(r record.Record) bool { return outranks(r, recs) }) || len(newer) == 0 {
+			o.remove(p)
+			if err := h.cfg.Local.Put(ctx, p.deletion()); err != nil {
+				h.log.Error("cannot delete an offer that is not needed: it is offered again", "error", err)
+			}
+			return take(ctx, newer...)
+		}
+		for i, got := range out.Got {
+			d.base[i], d.ifs[i].Value = got.Modified, got.Modified
+		}
+	}
+	return nil
+}
+
+// outranks reports whether r, which etcd has, stays in place of the one among recs with its key.
+func outranks(r record.Record, recs []record.Record) bool {
+	if r.Value == nil {
+		return false
+	}
+	if r.Table != record.Credentials {
+		return true // the same code
+	}
+	theirs, err := record.DecodeCredential(r)
+	if err != nil {
+		return false
+	}
+	for _, own := range recs {
+		if own.Table == r.Table && own.Key == r.Key {
+			ours, err := record.DecodeCredential(own)
+			return err != nil || !ours.Stamp.After(theirs.Stamp)
+		}
+	}
+	return false
+}

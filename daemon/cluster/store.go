@@ -1,0 +1,347 @@
+package cluster
+
+import (
+	"bytes"
+	"context"
+	"slices"
+	"sync"
+
+	"tokend/daemon/record"
+	"tokend/daemon/refresh"
+)
+
+// Store is the store of a host's engine. Reads are from the host's own store, which has a copy of
+// every record that the host needs. A Put is a transaction that compares the revision of each
+// record's copy, unless the records concern this host alone. The names of the records are locked by
+// the engine, so a copy does not change during its Put.
+type Store struct {
+	refresh.Store // the host's own
+	host          *Host
+
+	// deleted are records whose copy was deleted at a revision that the watch has not reached: an
+	// earlier change must not bring them back.
+	mu      sync.Mutex
+	deleted map[recordID]int64
+}
+
+type recordID struct {
+	table record.Table
+	key   string
+}
+
+// fingerprintKey is the one key that all hosts share.
+const fingerprintKey = "fingerprint"
+
+// Put stores recs, or deletes those without a value. The error is one of those of
+// [refresh.Claim]'s Put, but for ErrOvertaken, or an [*refresh.ApartError].
+func (s *Store) Put(ctx context.Context, recs ...record.Record) error {
+	if slices.ContainsFunc(recs, followed) {
+		return s.follow(ctx, recs)
+	}
+	own, shared := s.split(recs)
+	if len(shared) == 0 {
+		return s.Store.Put(ctx, own...)
+	}
+	written, err := s.write(ctx, nil, shared)
+	if err != nil {
+		return s.instead(ctx, own, shared, err)
+	}
+	return s.copy(ctx, append(own, written...)...)
+}
+
+// followed reports whether r was received from etcd.
+func followed(r record.Record) bool { return r.Revision != 0 }
+
+// split divides recs into those that concern this host alone and those in etcd. Nothing but
+// deletions of what can be fetched again is about this host's copies: a host on which an account
+// is not configured must not delete what others use.
+func (s *Store) split(recs []record.Record) (own, shared []record.Record) {
+	deletions := !slices.ContainsFunc(recs, func(r record.Record) bool { return r.Value != nil || letters[r.Table] == "q" })
+	for _, r := range recs {
+		switch {
+		case deletions, letters[r.Table] == "", r.Table == record.Keys && r.Key != fingerprintKey, s.host.cfg.Private(r), s.settled(r, recs):
+			own = append(own, r)
+		default:
+			shared = append(shared, r)
+		}
+	}
+	return own, shared
+}
+
+// settled reports whether r deletes a code that was exchanged, possibly with others of recs. The
+// record of what it was exchanged for stays in the code's place in etcd.
+func (s *Store) settled(r record.Record, recs []record.Record) bool {
+	if r.Table != record.Codes || r.Value != nil {
+		return false
+	}
+	if slices.ContainsFunc(recs, func(o record.Record) bool { return o.Table == record.Exchanged && o.Key == r.Key }) {
+		return true
+	}
+	spent, err := s.Get(record.Exchanged, r.Key)
+	return err == nil && spent.Value != nil
+}
+
+// instead does what can be done when etcd has not confirmed recs: pushed tickets and accepted codes
+// are stored on this host and offered.
+func (s *Store) instead(ctx context.Context, own, recs []record.Record, err error) error {
+	if !isUnconfirmed(err) || !slices.ContainsFunc(recs, offered) {
+		return err
+	}
+	o := newOffer(offerPut, recs)
+	s.host.offers.add(o)
+	return s.copy(ctx, slices.Concat(own, based(s, recs), []record.Record{o.encode()})...)
+}
+
+// based returns recs with the revisions of their copies: they are changes that etcd does not have.
+func based(s *Store, recs []record.Record) []record.Record {
+	recs = slices.Clone(recs)
+	for i := range recs {
+		recs[i].Revision = s.revision(recs[i].Table, recs[i].Key)
+	}
+	return recs
+}
+
+// offered reports whether nobody repeats r: WeChat does not push it again once it was acknowledged.
+func offered(r record.Record) bool {
+	switch r.Table {
+	case record.Codes:
+		return r.Value != nil
+	case record.Credentials:
+		c, err := record.DecodeCredential(r)
+		return err == nil && !c.Stamp.IsZero()
+	}
+	return false
+}
+
+// copy writes to the host's own store what etcd has.
+func (s *Store) copy(ctx context.Context, recs ...record.Record) error {
+	return s.Store.Put(context.WithoutCancel(ctx), s.prepare(recs)...)
+}
+
+// follow writes records from etcd that are not older than the copies.
+func (s *Store) follow(ctx context.Context, recs []record.Record) error {
+	fresh := make([]record.Record, 0, len(recs))
+	for _, r := range recs {
+		if r.Revision >= s.newest(r.Table, r.Key) {
+			fresh = append(fresh, r)
+		}
+	}
+	if len(fresh) == 0 {
+		return nil
+	}
+	return s.copy(ctx, fresh...)
+}
+
+// prepare notes the deletions among recs. What a code was exchanged for replaces the code.
+func (s *Store) prepare(recs []record.Record) []record.Record {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range recs {
+		switch {
+		case r.Revision == 0:
+		case r.Value == nil:
+			s.deleted[recordID{r.Table, r.Key}] = r.Revision
+		default:
+			delete(s.deleted, recordID{r.Table, r.Key})
+			if r.Table == record.Exchanged {
+				recs = append(recs, record.Record{Table: record.Codes, Key: r.Key})
+			}
+		}
+	}
+	return recs
+}
+
+// reached forgets the deletions up to a revision that the watch has reached.
+func (s *Store) reached(revision int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id, at := range s.deleted {
+		if at <= revision {
+			delete(s.deleted, id)
+		}
+	}
+}
+
+// revision returns the revision of a copy: what etcd must still have when the record is changed.
+// Zero: the record is absent.
+func (s *Store) revision(table record.Table, key string) int64 {
+	r, _ := s.Get(table, key) // a copy that cannot be read is none
+	if letters[table] == "q" && r.Value == nil {
+		other := record.Codes
+		if table == record.Codes {
+			other = record.Exchanged
+		}
+		r, _ = s.Get(other, key)
+	}
+	return r.Revision
+}
+
+// newest returns the last revision of a record, a deletion included, that this host knows.
+func (s *Store) newest(table record.Table, key string) int64 {
+	s.mu.Lock()
+	gone := s.deleted[recordID{table, key}]
+	s.mu.Unlock()
+	return max(gone, s.revision(table, key))
+}
+
+// signed returns recs as they are stored in etcd: a credential says which host's call it came with,
+// a grant counts its changes.
+func (s *Store) signed(recs []record.Record, call string) ([]record.Record, error) {
+	recs = slices.Clone(recs)
+	for i, r := range recs {
+		switch {
+		case r.Value == nil:
+		case r.Table == record.Credentials:
+			c, err := record.DecodeCredential(r)
+			if err != nil {
+				return nil, err
+			}
+			c.By, c.Call = s.host.cfg.Host, call
+			recs[i] = c.Encode()
+		case r.Table == record.Grants:
+			g, err := record.DecodeGrant(r)
+			if err != nil {
+				return nil, err
+			}
+			g.Number = max(g.Number, s.number(r.Key)) + 1
+			recs[i] = g.Encode()
+		}
+	}
+	return recs, nil
+}
+
+// number returns the number of the copy of a grant.
+func (s *Store) number(name string) uint64 {
+	g, _ := s.grant(name) // a copy that cannot be read has none
+	return g.Number
+}
+
+// grant returns the copy of a grant.
+func (s *Store) grant(name string) (record.Grant, error) {
+	r, err := s.Get(record.Grants, name)
+	if err != nil || r.Value == nil {
+		return record.Grant{Name: name}, err
+	}
+	return record.DecodeGrant(r)
+}
+
+// write makes a transaction that stores recs if their copies are current and ifs hold, and repeats
+// it until the outcome is known. It returns recs as they are stored. The error is a
+// [*refresh.NewerError], [refresh.ErrUnconfirmed] or an [*refresh.ApartError].
+func (s *Store) write(ctx context.Context, ifs []Compare, recs []record.Record) ([]record.Record, error) {
+	call := newNonce()
+	recs, err := s.signed(recs, call)
+	if err != nil {
+		return nil, err
+	}
+	d := s.draft(recs)
+	d.ifs = append(d.ifs, ifs...)
+	o, err := s.host.submit(ctx, "put", d.txn())
+	switch {
+	case err != nil:
+		return nil, unconfirmed(err)
+	case o.Held:
+		return d.at(o.Revision), nil
+	}
+	if revision, ok := d.applied(s.host.keys, o); ok {
+		return d.at(revision), nil
+	}
+	return nil, &refresh.NewerError{Err: refresh.ErrRenewed, Records: d.newer(s.host, o)}
+}
+
+// draft is a transaction about records. The Else branch gets each of them.
+type draft struct {
+	ifs     []Compare
+	then    []Op
+	els     []Op
+	recs    []record.Record // that the first of els get
+	base    []int64         // the revisions of their copies
+	changed int             // how many of recs the first of then change
+}
+
+// draft returns the transaction that stores recs if their copies are current.
+func (s *Store) draft(recs []record.Record) *draft {
+	d := &draft{}
+	for _, r := range recs {
+		d.expect(s, r)
+		d.then = append(d.then, s.host.keys.change(r))
+	}
+	d.changed = len(recs)
+	return d
+}
+
+// expect makes the transaction depend on the copy of r being current.
+func (d *draft) expect(s *Store, r record.Record) {
+	key, base := s.host.keys.of(r.Table, r.Key), s.revision(r.Table, r.Key)
+	d.ifs = append(d.ifs, Compare{Key: key, Field: Modified, Value: base})
+	d.recs, d.base = append(d.recs, r), append(d.base, base)
+	d.els = append(d.els, Op{Verb: Get, Key: key})
+}
+
+func (d *draft) txn() Txn { return Txn{If: d.ifs, Then: d.then, Else: d.els} }
+
+// at returns the records that the transaction has changed, which was applied at a revision.
+func (d *draft) at(revision int64) []record.Record {
+	recs := slices.Clone(d.recs[:d.changed])
+	for i := range recs {
+		recs[i].Revision = revision
+	}
+	return recs
+}
+
+// applied reports whether o shows that an earlier attempt of the transaction was applied, and at
+// which revision: nobody else can have sealed the same bytes. If the record has been changed since,
+// a grant still knows its earlier values. After a restart the bytes are others, and the call tells.
+func (d *draft) applied(k *keys, o Outcome) (revision int64, ok bool) {
+	for i, r := range d.recs[:min(d.changed, len(o.Got))] {
+		if got := o.Got[i]; got.Present() && r.Value != nil && (bytes.Equal(got.Value, d.then[i].Value) || contains(k, got, r)) {
+			return got.Modified, true
+		}
+	}
+	return 0, false
+}
+
+// contains reports whether a stored record contains r: a credential the value of the same call, a
+// grant the same generation, now or earlier.
+func contains(k *keys, kv KeyValue, r record.Record) bool {
+	stored, err := k.open(kv)
+	if err != nil || stored.Table != r.Table {
+		return false
+	}
+	switch r.Table {
+	case record.Credentials:
+		c, err := record.DecodeCredential(stored)
+		ours, err2 := record.DecodeCredential(r)
+		return err == nil && err2 == nil && c.Call == ours.Call && c.Value == ours.Value
+	case record.Grants:
+		g, err := record.DecodeGrant(stored)
+		ours, err2 := record.DecodeGrant(r)
+		return err == nil && err2 == nil && ours.Value != "" && knows(&g, ours.Generation) && ours.Revoked.Equal(g.Revoked)
+	}
+	return false
+}
+
+// knows reports whether g has or had a generation.
+func knows(g *record.Grant, x record.Generation) bool {
+	same := func(y record.Generation) bool { return y.Value == x.Value }
+	return same(g.Generation) || slices.ContainsFunc(g.Earlier, same)
+}
+
+// newer returns those of the records that o shows to be others than their copies.
+func (d *draft) newer(h *Host, o Outcome) (recs []record.Record) {
+	for i, got := range o.Got[:min(len(o.Got), len(d.recs))] {
+		if got.Modified == d.base[i] {
+			continue
+		}
+		r := record.Record{Table: d.recs[i].Table, Key: d.recs[i].Key, Revision: o.Revision}
+		if got.Present() {
+			var err error
+			if r, err = h.keys.open(got); err != nil {
+				h.log.Error("a record in etcd cannot be opened: it is ignored", "error", err)
+				continue
+			}
+		}
+		recs = append(recs, r)
+	}
+	return recs
+}
