@@ -108,7 +108,7 @@ var (
 		{"github.com/coreos/go-systemd/...", []string{"tokend/cmd/..."}},
 		{"testing/...", []string{"tokend/daemon/page/chromium"}}, // and tests
 		{"tokend/cmd/...", []string{"tokend/cmd/..."}},
-		{"tokend/daemon/refresh", []string{"tokend/daemon", "tokend/daemon/catalog"}},
+		{"tokend/daemon/refresh", []string{"tokend/daemon", "tokend/daemon/catalog", "tokend/daemon/cluster"}},
 		{"tokend/daemon/catalog/catalogtest", nil}, // tests only
 		{"tokend/clientlib/clientlibtest", nil},    // tests only
 		{"tokend/clientlib/manual", nil},           // tests only
