@@ -7,6 +7,9 @@ namespace Tokend\Tests;
 /** What the blocks of a page of the manual need around them. Pages without a file in manual need nothing. */
 class ManualPage
 {
+    /** The credential whose token WeChat refuses before the first block after the change runs again. */
+    public ?string $refused = null;
+
     public static function of(string $page): self
     {
         $file = __DIR__ . '/manual/' . basename($page, '.md') . '.php';

@@ -16,6 +16,8 @@ final class ManualTest extends TestCase
     ];
 
     private static int $ran = 0;
+    /** @var string[] the pages whose code has replaced a refused token */
+    private static array $replaced = [];
 
     /** The blocks of clientlib/manual: those of all pages in the tables of docs/clients.md. */
     public static function blocks(): iterable
@@ -27,7 +29,8 @@ final class ManualTest extends TestCase
     }
 
     /**
-     * Runs a block. With tokend, only tokend fetches. Before, the SDK fetches.
+     * Runs a block. With tokend, only tokend fetches, and a refused token is replaced. Before, the SDK
+     * fetches.
      *
      * @dataProvider blocks
      */
@@ -38,6 +41,13 @@ final class ManualTest extends TestCase
         $others = self::fetchesOfOthers($site);
         $harness = ManualPage::of($page);
         $harness->check(self::runCode($harness->code($code), $site), $site);
+        if (!$before && $harness->refused !== null && !in_array($page, self::$replaced, true)) {
+            self::$replaced[] = $page;
+            $token = $site->client()->get($harness->refused);
+            $site->kill($harness->refused);
+            $harness->check(self::runCode($harness->code($code), $site), $site);
+            self::assertNotSame($token, $site->client()->get($harness->refused));
+        }
         if ($before) {
             self::assertGreaterThan($others, self::fetchesOfOthers($site));
         } else {

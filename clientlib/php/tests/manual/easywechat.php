@@ -9,6 +9,8 @@ use EasyWeChat\Kernel\Client;
 use PHPUnit\Framework\Assert;
 
 return new class () extends ManualPage {
+    public ?string $refused = Site::OFFICIAL;
+
     public function check(array $left, Site $site): void
     {
         foreach ($left as $value) {

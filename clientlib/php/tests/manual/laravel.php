@@ -19,6 +19,8 @@ namespace Tokend\Tests {
     use Tokend\Laravel\ServiceProvider;
 
     return new class () extends ManualPage {
+        public ?string $refused = Site::OFFICIAL;
+
         /** The blocks are parts of config/easywechat.php. */
         public function code(string $code): string
         {

@@ -7,6 +7,8 @@ namespace Tokend\Tests;
 use PHPUnit\Framework\Assert;
 
 return new class () extends ManualPage {
+    public ?string $refused = Site::OFFICIAL;
+
     public function code(string $code): string
     {
         return str_contains($code, '$tokend =') ? $code : '$tokend = new Tokend\Client(); ' . $code;
