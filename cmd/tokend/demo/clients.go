@@ -51,17 +51,17 @@ type counts struct {
 }
 
 // since returns the current counts, for a later cost.
-func (d *demo) since() counts {
-	return counts{d.reads.Load(), d.rejects.Load(), d.calls(), time.Now()}
+func (s *stage) since() counts {
+	return counts{s.reads.Load(), s.rejects.Load(), s.calls(), time.Now()}
 }
 
 // cost prints the requests and calls since before.
-func (d *demo) cost(before counts) {
-	now := d.since()
+func (s *stage) cost(before counts) {
+	now := s.since()
 	reads, rejects, calls := now.reads-before.reads, now.rejects-before.rejects, now.calls-before.calls
 	if rejects > 0 {
-		d.say("cost: reads %s, rejects %s, calls to WeChat %d", "合计：读取 %s 次，退回 %s 次，调用微信 %d 次", grouped(reads), grouped(rejects), calls)
+		s.say("cost: reads %s, rejects %s, calls to WeChat %d", "合计：读取 %s 次，退回 %s 次，调用微信 %d 次", grouped(reads), grouped(rejects), calls)
 		return
 	}
-	d.say("cost: reads %s, calls to WeChat %d", "合计：读取 %s 次，调用微信 %d 次", grouped(reads), calls)
+	s.say("cost: reads %s, calls to WeChat %d", "合计：读取 %s 次，调用微信 %d 次", grouped(reads), calls)
 }

@@ -3,10 +3,8 @@ package demo
 import (
 	"context"
 	"errors"
-	"io"
 	"io/fs"
 	"os"
-	"strings"
 	"time"
 )
 
@@ -26,10 +24,8 @@ func (d *demo) stopped(context.Context) error {
 }
 
 // sum prints the totals.
-func (d *demo) sum() {
-	w := d.w
-	d.w = unindented{w}
-	defer func() { d.w = w }()
+func (d *demo) sum(context.Context) error {
+	defer d.outside()()
 	reads, rejects, calls := d.reads.Load(), d.rejects.Load(), d.calls()
 	d.say("", "")
 	d.say("In %.1f s: %s reads and %s rejects by up to %d clients at once, %d calls to WeChat.",
@@ -42,14 +38,5 @@ func (d *demo) sum() {
 		d.say("invalid ones, and calls repeatedly with a wrong secret. For your own accounts, see systemd/tokend.toml.", "还会拿着错误的 secret 反复请求。接入自己的账号见 systemd/tokend.toml；")
 		d.say("To develop without an account: tokend sandbox", "没有账号也能开发：tokend sandbox")
 	}
-}
-
-// unindented removes the indentation of lines that belong to no step.
-type unindented struct{ w io.Writer }
-
-func (u unindented) Write(p []byte) (int, error) {
-	if _, err := io.WriteString(u.w, strings.TrimPrefix(string(p), "   ")); err != nil {
-		return 0, err
-	}
-	return len(p), nil
+	return nil
 }

@@ -22,16 +22,79 @@ type Config struct {
 	Out io.Writer
 }
 
-// limit is the time limit of the demonstration, which takes about twelve seconds.
+// limit is the time limit of a demonstration, which takes about twelve seconds.
 const limit = 90 * time.Second
 
-// demo is one running demonstration.
-type demo struct {
-	cfg Config
+// stage is what every demonstration has.
+type stage struct {
 	printer
 	clients
 	began time.Time
-	dir   string // removed at the end
+	dir   string     // removed at the end
+	calls func() int // how many calls WeChat has received
+}
+
+// play is a demonstration.
+type play interface {
+	// steps returns all steps in order.
+	steps() []func(context.Context) error
+
+	// logTails returns the last n lines of each log.
+	logTails(n int) []string
+
+	// leave ends everything that runs.
+	leave()
+}
+
+// Run runs the demonstration and returns an error unless all checks passed. When Run returns, all
+// that it started has ended and its files are removed.
+func Run(ctx context.Context, cfg Config) (err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, errTooLong)
+	defer cancel()
+	dir, err := tempDir()
+	if err != nil {
+		return err
+	}
+	s := stage{printer: printer{w: cfg.Out, chinese: cfg.Chinese}, began: time.Now(), dir: dir}
+	p := newDemo(&s, cfg.Program)
+	defer func() {
+		p.leave()
+		err = errors.Join(err, os.RemoveAll(dir))
+	}()
+	return s.perform(ctx, p)
+}
+
+// perform runs all steps of p.
+func (s *stage) perform(ctx context.Context, p play) error {
+	for _, step := range p.steps() {
+		if err := step(ctx); err != nil {
+			if ctx.Err() != nil {
+				err = fmt.Errorf("not finished: %w", context.Cause(ctx))
+			}
+			if !errors.Is(ctx.Err(), context.Canceled) { // not after an interruption
+				s.tail(p)
+			}
+			return err
+		}
+	}
+	if s.failed > 0 {
+		s.tail(p)
+		return fmt.Errorf("%d of %d checks failed: see the lines that begin with NO", s.failed, s.checked)
+	}
+	return nil
+}
+
+// tail prints the end of the logs.
+func (s *stage) tail(p play) {
+	for _, line := range p.logTails(20) {
+		fmt.Fprintln(s.w, "   log:", line)
+	}
+}
+
+// demo is the demonstration of a single host.
+type demo struct {
+	*stage
+	program string
 
 	// The instances: one with tokens that live two hours, one with customers, and one with tokens
 	// that live seconds. Each is nil until its first step. The last instance makes calls all the
@@ -39,45 +102,19 @@ type demo struct {
 	long, customers, short *instance
 }
 
+func newDemo(s *stage, program string) *demo {
+	d := &demo{stage: s, program: program}
+	s.calls = d.total
+	return d
+}
+
 // instances returns the existing instances.
 func (d *demo) instances() []*instance {
 	return slices.DeleteFunc([]*instance{d.long, d.customers, d.short}, func(s *instance) bool { return s == nil })
 }
 
-// Run runs the demonstration and returns an error unless all checks passed. When Run returns, all
-// its processes have ended and its files are removed.
-func Run(ctx context.Context, cfg Config) (err error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, errTooLong)
-	defer cancel()
-	d := &demo{cfg: cfg, printer: printer{w: cfg.Out, chinese: cfg.Chinese}, began: time.Now()}
-	if d.dir, err = tempDir(); err != nil {
-		return err
-	}
-	defer func() {
-		for _, s := range d.instances() {
-			s.leave()
-		}
-		err = errors.Join(err, os.RemoveAll(d.dir))
-	}()
-	if err := d.steps(ctx); err != nil {
-		if ctx.Err() != nil {
-			err = fmt.Errorf("not finished: %w", context.Cause(ctx))
-		}
-		if !errors.Is(ctx.Err(), context.Canceled) { // not after an interruption
-			d.tail()
-		}
-		return err
-	}
-	if d.failed > 0 {
-		d.tail()
-		return fmt.Errorf("%d of %d checks failed: see the lines that begin with NO", d.failed, d.checked)
-	}
-	return nil
-}
-
-// steps runs all steps in order.
-func (d *demo) steps(ctx context.Context) error {
-	for _, step := range []func(context.Context) error{
+func (d *demo) steps() []func(context.Context) error {
+	return []func(context.Context) error{
 		d.open,
 		d.firstReads,
 		d.cachedReads,
@@ -92,26 +129,25 @@ func (d *demo) steps(ctx context.Context) error {
 		d.outage,
 		d.recovery,
 		d.stopped,
-	} {
-		if err := step(ctx); err != nil {
-			return err
-		}
+		d.sum,
 	}
-	d.sum()
-	return nil
 }
 
-// tail prints the end of the daemons' logs.
-func (d *demo) tail() {
+func (d *demo) logTails(n int) (lines []string) {
 	for _, s := range d.instances() {
-		for _, line := range s.logTail(20) {
-			fmt.Fprintln(d.w, "   log:", line)
-		}
+		lines = append(lines, tailOf(s.logFile(), n)...)
+	}
+	return lines
+}
+
+func (d *demo) leave() {
+	for _, s := range d.instances() {
+		s.leave()
 	}
 }
 
-// calls returns the number of calls that WeChat has received.
-func (d *demo) calls() int {
+// total returns the number of calls that the WeChats have received.
+func (d *demo) total() int {
 	n := 0
 	for _, s := range d.instances() {
 		n += s.wechat.Total()

@@ -33,7 +33,7 @@ const (
 
 func (d *demo) lifetimes(ctx context.Context) (err error) {
 	const span = lifetime + lifetime/4
-	if d.short, err = newInstance(d.cfg.Program, d.dir+"/b", wechattest.Settings{Lifetime: lifetime, Overlap: overlap}); err != nil {
+	if d.short, err = newInstance(d.program, d.dir+"/b", wechattest.Settings{Lifetime: lifetime, Overlap: overlap}); err != nil {
 		return err
 	}
 	s := d.short

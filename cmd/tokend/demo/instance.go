@@ -83,9 +83,9 @@ func (s *instance) leave() {
 // client returns a client of the daemon. The caller closes it.
 func (s *instance) client() *clientlib.Client { return &clientlib.Client{Socket: s.conf.Socket()} }
 
-// logTail returns the last n lines of the daemon's log.
-func (s *instance) logTail(n int) []string {
-	b, err := os.ReadFile(s.logFile())
+// tailOf returns the last n lines of a daemon's log.
+func tailOf(file string, n int) []string {
+	b, err := os.ReadFile(file)
 	if err != nil {
 		return nil // the daemon was never started
 	}

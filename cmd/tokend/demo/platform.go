@@ -25,7 +25,7 @@ const (
 
 // installed shows the authorization of a platform's customer.
 func (d *demo) installed(ctx context.Context) (err error) {
-	if d.customers, err = newPlatform(d.cfg.Program, d.dir+"/c"); err != nil {
+	if d.customers, err = newPlatform(d.program, d.dir+"/c"); err != nil {
 		return err
 	}
 	s := d.customers

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 )
 
 // printer prints events in one of two languages. Its methods take each text twice, so that both
@@ -43,6 +44,23 @@ func (p *printer) check(ok bool, en, zh string, args ...any) {
 		p.failed++
 	}
 	fmt.Fprintf(p.w, "   %s  %s\n", word, p.text(en, zh, args...))
+}
+
+// outside begins lines that belong to no step, until the returned function is called.
+func (p *printer) outside() (end func()) {
+	w := p.w
+	p.w = unindented{w}
+	return func() { p.w = w }
+}
+
+// unindented removes the indentation of lines that belong to no step.
+type unindented struct{ w io.Writer }
+
+func (u unindented) Write(p []byte) (int, error) {
+	if _, err := io.WriteString(u.w, strings.TrimPrefix(string(p), "   ")); err != nil {
+		return 0, err
+	}
+	return len(p), nil
 }
 
 // grouped returns n with a space between thousands.

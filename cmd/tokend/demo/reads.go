@@ -18,14 +18,13 @@ const (
 
 // open prints the introduction and starts the first instance.
 func (d *demo) open(ctx context.Context) (err error) {
-	if d.long, err = newInstance(d.cfg.Program, d.dir+"/a", wechattest.Settings{}); err != nil {
+	if d.long, err = newInstance(d.program, d.dir+"/a", wechattest.Settings{}); err != nil {
 		return err
 	}
 	if err := d.long.enter(ctx); err != nil {
 		return err
 	}
-	w := d.w
-	d.w = unindented{w}
+	defer d.outside()()
 	d.say("tokend: one daemon instead of a cache in every program", "tokend：一台主机一个守护进程，代替每个程序里的缓存")
 	d.say("", "")
 	d.say("A WeChat or WeCom token belongs to the account and lives two hours. The number of fetches is limited.",
@@ -38,7 +37,6 @@ func (d *demo) open(ctx context.Context) (err error) {
 		"几微秒到几十微秒就得到一个有效的值。下面有真正的守护进程、许多客户端，和一个统计调用次数的模拟微信。")
 	d.say("", "")
 	d.say("WeChat: %s   tokend: process %d at %s", "模拟微信：%s   tokend：进程 %d，%s", d.long.conf.URL, d.long.daemon.cmd.Process.Pid, d.long.conf.Socket())
-	d.w = w
 	return nil
 }
 
