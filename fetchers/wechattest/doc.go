@@ -42,7 +42,7 @@
 //     an app that is shared with it; see [WeChat.AddDownstream]. 10 000 calls a minute per corp.
 //   - component_access_token rotates as /cgi-bin/token does. It needs a pushed ticket that is at
 //     most 12 h old. Authorizers' tokens rotate likewise. The refresh token stays the same unless
-//     [Settings.RotateRefreshTokens] is set.
+//     [Settings.RotateRefreshTokens] or [Settings.RotateEachCall] is set.
 //   - suite_access_token and customers' corp tokens repeat. A suite_ticket is valid for 30 minutes,
 //     and a newer ticket does not cause a newer token. The permanent code of a template ("dk...")
 //     is the secret of an app at /cgi-bin/gettoken.

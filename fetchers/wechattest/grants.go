@@ -11,10 +11,9 @@ type grant struct {
 	child   string // the customer: an authorizer's appid, a corpid
 	account *account
 
-	current string    // refresh token or permanent code; empty: revoked
-	before  string    // the refresh token replaced by current; empty: none is accepted
-	ends    time.Time // when before expires
-	next    string    // becomes current after a reset; empty: there was no reset
+	current string     // refresh token or permanent code; empty: revoked
+	before  []replaced // refresh tokens that may still be accepted
+	next    string     // becomes current after a reset; empty: there was no reset
 
 	codes     []*issue // codes that can be exchanged for the grant
 	given     time.Time
@@ -24,12 +23,21 @@ type grant struct {
 
 // takes reports whether a refresh token is accepted.
 func (g *grant) takes(refreshToken string, now time.Time) bool {
-	return refreshToken != "" && (refreshToken == g.current || refreshToken == g.before && now.Before(g.ends))
+	valid := func(r replaced) bool { return r.refreshToken == refreshToken && now.Before(r.ends) }
+	return refreshToken != "" && (refreshToken == g.current || slices.ContainsFunc(g.before, valid))
 }
 
-// replace makes another refresh token the current one. The previous one is accepted for overlap.
-func (g *grant) replace(refreshToken string, now time.Time, overlap time.Duration) {
-	g.before, g.ends = g.current, now.Add(overlap)
+// replaced is a refresh token that is accepted until ends.
+type replaced struct {
+	refreshToken string
+	ends         time.Time
+}
+
+// replace makes another refresh token the current one. The previous one is accepted for overlap;
+// those before it are only with all.
+func (g *grant) replace(refreshToken string, now time.Time, overlap time.Duration, all bool) {
+	g.before = slices.DeleteFunc(g.before, func(r replaced) bool { return !all || !now.Before(r.ends) })
+	g.before = append(g.before, replaced{g.current, now.Add(overlap)})
 	g.current = refreshToken
 }
 
@@ -146,7 +154,7 @@ func (w *WeChat) Unauthorize(owner, child string) {
 		return
 	}
 	now := time.Now()
-	g.current, g.before, g.next = "", "", ""
+	g.current, g.before, g.next = "", nil, ""
 	g.account.kill(now)
 	for _, i := range g.codes {
 		i.killBy(now)

@@ -136,8 +136,8 @@ func (w *WeChat) authorizerToken(r *request) answer {
 	case !g.takes(refreshToken, r.now):
 		return refuse(weixin, 61023)
 	}
-	if w.set.RotateRefreshTokens && refreshToken == g.current {
-		g.replace(w.text(refreshTokens), r.now, w.set.Overlap)
+	if w.set.RotateEachCall || w.set.RotateRefreshTokens && refreshToken == g.current {
+		g.replace(w.text(refreshTokens), r.now, w.set.Overlap, w.set.RotateEachCall)
 	}
 	a := w.authorizer(g, r)
 	if w.set.EmptyRefreshTokens {

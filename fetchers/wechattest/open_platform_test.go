@@ -278,6 +278,26 @@ func TestRotatingRefreshTokens(t *testing.T) {
 	})
 }
 
+func TestRotationAtEachCall(t *testing.T) {
+	bubble(t, Settings{RotateEachCall: true}, func(c caller) {
+		token := c.component()
+		first := c.AddCustomer("wxplatform", "wxA")
+		a := c.authorizer(token, "wxA", first)
+		time.Sleep(2 * time.Minute)
+		b := c.authorizer(token, "wxA", first)
+		if b.Refresh == a.Refresh || b.Refresh != c.CurrentGrant("wxplatform", "wxA") {
+			t.Errorf("the old refresh token: got %s, want another new one", b.raw)
+		}
+		time.Sleep(3 * time.Minute)
+		c.isCode(c.authorizer(token, "wxA", first), 61023) // replaced 5 min ago
+		c.isCode(c.authorizer(token, "wxA", a.Refresh), 0)
+		time.Sleep(5 * time.Minute)
+		c.isCode(c.authorizer(token, "wxA", a.Refresh), 61023)
+		c.isCode(c.authorizer(token, "wxA", b.Refresh), 61023)
+		c.isCode(c.authorizer(token, "wxA", c.CurrentGrant("wxplatform", "wxA")), 0)
+	})
+}
+
 func TestEmptyReplacements(t *testing.T) {
 	c := newCaller(t, Settings{EmptyRefreshTokens: true})
 	token, grant := c.component(), c.AddCustomer("wxplatform", "wxA")

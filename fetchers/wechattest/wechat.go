@@ -46,6 +46,11 @@ type Settings struct {
 	// one is returned, as in practice.
 	RotateRefreshTokens bool
 
+	// RotateEachCall rotates refresh tokens like RotateRefreshTokens, also for a call with a
+	// previous one, and accepts each previous one for Overlap. The answer to a lost call cannot be
+	// had again then.
+	RotateEachCall bool
+
 	// EmptyRefreshTokens makes api_authorizer_token return an empty refresh token.
 	EmptyRefreshTokens bool
 
