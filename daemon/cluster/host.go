@@ -133,6 +133,7 @@ func (h *Host) Run(ctx context.Context) error {
 		work.Go(func() error { return h.mirror.run(working) })
 		work.Go(func() error { return h.offers.run(working) })
 		work.Go(func() error { return h.tell(working) })
+		work.Go(func() error { return h.readied(working) })
 		err := work.Wait()
 		h.offers.flush(lasting)
 		return err
@@ -166,7 +167,7 @@ func (h *Host) assemble(root seal.Root) error {
 	}
 	h.claims, h.offers = newClaims(h), newOffers(h)
 	h.offers.load()
-	return nil
+	return h.wire(sealer)
 }
 
 // Ready waits until the host has the cluster's records and knows its peers' clocks. If it has
@@ -266,12 +267,19 @@ func stored(recs []record.Record) (all []record.Record) {
 // txn makes one transaction.
 func (h *Host) txn(ctx context.Context, _ string, t Txn) (o Outcome, err error) {
 	h.counts.txns.Add(1)
+	var before int64
+	if h.mirror != nil { // not while joining
+		before = h.mirror.reached()
+	}
 	err = h.cfg.Link.Do(ctx, func(ctx context.Context, kv KV) (err error) {
 		o, err = kv.Txn(ctx, t)
 		return err
 	})
 	if err == nil && !o.Held && len(t.If) > 0 {
 		h.counts.conflicts.Add(1)
+	}
+	if err == nil && h.mirror != nil {
+		h.mirror.observe(before, o.Header)
 	}
 	return o, err
 }

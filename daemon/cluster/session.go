@@ -22,6 +22,9 @@ type Session struct {
 
 	// Until is until when the session lasts at least, unless etcd ends it for no reason.
 	Until clock.Instant
+
+	// Lease is what keys are attached to that end with the session.
+	Lease Lease
 }
 
 // Covers reports whether the session outlasts a call of length d that begins now.
@@ -206,10 +209,10 @@ func (s *Sessions) create(ctx context.Context) (created Lease, err error) {
 		o, err := s.txn(ctx, t)
 		switch {
 		case err == nil && o.Held:
-			s.started(lease, Session{Epoch: o.Revision, Until: until(sent, ttl)})
+			s.started(Session{Epoch: o.Revision, Until: until(sent, ttl), Lease: lease})
 			return lease, nil
 		case err == nil && o.Got[0].Lease == lease: // an attempt without an answer was applied
-			s.started(lease, Session{Epoch: o.Got[0].Created, Until: until(sent, ttl)})
+			s.started(Session{Epoch: o.Got[0].Created, Until: until(sent, ttl), Lease: lease})
 			return lease, nil
 		case err == nil:
 			return 0, nil
@@ -220,7 +223,7 @@ func (s *Sessions) create(ctx context.Context) (created Lease, err error) {
 	}
 }
 
-func (s *Sessions) started(lease Lease, c Session) {
+func (s *Sessions) started(c Session) {
 	s.current.Store(&c)
 	s.begun.Add(1)
 	s.log.Info("session begun", "host", s.cfg.Host, "epoch", c.Epoch)
@@ -263,7 +266,7 @@ func (s *Sessions) keepAlive(ctx context.Context, lease Lease) error {
 		return err
 	})
 	if err == nil {
-		s.current.Store(&Session{Epoch: s.current.Load().Epoch, Until: until(sent, ttl)})
+		s.current.Store(&Session{Epoch: s.current.Load().Epoch, Until: until(sent, ttl), Lease: lease})
 	}
 	return err
 }

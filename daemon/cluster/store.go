@@ -22,6 +22,8 @@ type Store struct {
 	// earlier change must not bring them back.
 	mu      sync.Mutex
 	deleted map[recordID]int64
+
+	copying sync.RWMutex // locked while copies change without their names being locked
 }
 
 type recordID struct {
@@ -115,6 +117,8 @@ func offered(r record.Record) bool {
 
 // copy writes to the host's own store what etcd has.
 func (s *Store) copy(ctx context.Context, recs ...record.Record) error {
+	s.copying.RLock()
+	defer s.copying.RUnlock()
 	return s.Store.Put(context.WithoutCancel(ctx), s.prepare(recs)...)
 }
 

@@ -1,0 +1,195 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"tokend/daemon/cluster/seal"
+	"tokend/daemon/record"
+)
+
+// batchSize is about how many records are applied at once.
+const batchSize = 64
+
+// take applies what the watch has yielded, in order.
+func (m *mirror) take(ctx context.Context, changes []KeyValue) error {
+	var recs []record.Record
+	flush := func(revision int64) error {
+		err := m.apply(ctx, recs...)
+		recs = nil
+		if err == nil && revision > 0 {
+			m.advance(ctx, revision)
+		}
+		return err
+	}
+	for i, kv := range changes {
+		letter, _, _ := m.keys.split(kv.Key)
+		var news []record.Record
+		var err error
+		switch letter {
+		case "m", "n", "l":
+			if err = flush(0); err == nil { // the records before it come first
+				m.takeLive(letter, kv)
+			}
+		default:
+			news, err = m.changed(letter, kv)
+		}
+		if err != nil {
+			// What was read is applied. This revision is read again.
+			return errors.Join(flush(wholeBefore(changes, i)), err)
+		}
+		recs = append(recs, news...)
+		if last := i+1 == len(changes) || changes[i+1].Modified != kv.Modified; last && (len(recs) >= batchSize || i+1 == len(changes)) {
+			if err := flush(kv.Modified); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// wholeBefore returns the last revision that is complete before change i, or zero.
+func wholeBefore(changes []KeyValue, i int) int64 {
+	for j := i - 1; j >= 0; j-- {
+		if changes[j].Modified != changes[i].Modified {
+			return changes[j].Modified
+		}
+	}
+	return 0
+}
+
+// takeLive takes over a change of a presence, a heartbeat or a claim.
+func (m *mirror) takeLive(letter string, kv KeyValue) {
+	old := kv.Modified <= m.floors[letter] // and included in what was read
+	switch {
+	case letter == "n" && (!old || m.own(kv)):
+		m.beats.see(kv, true)
+	case old:
+	case letter == "l":
+		m.claims.see(kv, kv.Modified)
+	case letter == "m":
+		if m.members.see(kv) {
+			m.beats.soon()
+		}
+	}
+}
+
+// own reports whether kv is this host's heartbeat.
+func (m *mirror) own(kv KeyValue) bool { return kv.Key == m.beats.key }
+
+// changed returns the records that a change makes.
+func (m *mirror) changed(letter string, kv KeyValue) ([]record.Record, error) {
+	if !kv.Present() {
+		return m.deleted(letter, kv)
+	}
+	if letter == "v" {
+		return nil, nil
+	}
+	r, err := m.open(letter, kv)
+	if err != nil {
+		if errors.Is(err, seal.ErrSealed) {
+			m.suspect()
+		}
+		return nil, nil
+	}
+	if m.unmet(r) {
+		return nil, errUnmet
+	}
+	if r.Table == record.Grants {
+		ours := m.copyOf(r)
+		if ours.Revision > r.Revision {
+			return nil, nil
+		}
+		if v := m.judge(ours, r, false).verdict; v == putBack || v == keepBoth {
+			m.suspect()
+			return nil, nil
+		}
+	}
+	return []record.Record{r}, nil
+}
+
+// open returns the record of a present key. An error is reported.
+func (m *mirror) open(letter string, kv KeyValue) (record.Record, error) {
+	r, err := m.keys.open(kv)
+	if err == nil && r.Table == record.Keys && r.Key != fingerprintKey {
+		err = errNotShared
+	}
+	if err != nil {
+		m.reports.report(kv.Key, err)
+		return record.Record{}, err
+	}
+	m.reports.forget(kv.Key)
+	if letter == "h" || letter == "q" {
+		m.names[kv.Key] = r.Key
+	}
+	return r, nil
+}
+
+var errNotShared = errors.New("no host shares this key")
+
+// deleted returns the records of a deletion. Nobody deletes the others: if they are missing, the
+// comparison puts them back.
+func (m *mirror) deleted(letter string, kv KeyValue) ([]record.Record, error) {
+	name := m.names[kv.Key]
+	delete(m.names, kv.Key)
+	switch {
+	case letter == "c" || letter == "g":
+		m.suspect()
+		return nil, nil
+	case name == "":
+		return nil, nil
+	case letter == "h":
+		return []record.Record{{Table: record.Holds, Key: name, Revision: kv.Modified}}, nil
+	}
+	return []record.Record{
+		{Table: record.Codes, Key: name, Revision: kv.Modified},
+		{Table: record.Exchanged, Key: name, Revision: kv.Modified},
+	}, nil
+}
+
+// unmet reports whether the times of r cannot be converted yet: its host is alive, and this host will
+// know its clock in a moment.
+func (m *mirror) unmet(r record.Record) bool {
+	name := bootOf(r)
+	if _, _, ok := m.clocks.Offset(name); ok || name == "" {
+		return false
+	}
+	host := name[strings.LastIndexByte(name, '@')+1:]
+	for _, peer := range m.beats.unmet() {
+		if peer.host == host {
+			return m.waived[host] != peer.epoch
+		}
+	}
+	return false
+}
+
+// bootOf returns the boot in which the times of r were taken, or nothing.
+func bootOf(r record.Record) (name string) {
+	switch r.Table {
+	case record.Credentials:
+		c, err := record.DecodeCredential(r)
+		name = unless(c.Boot, err)
+	case record.Holds:
+		h, err := record.DecodeHold(r)
+		name = unless(h.Boot, err)
+	case record.Budgets:
+		b, err := record.DecodeBudget(r)
+		name = unless(b.Boot, err)
+	case record.Codes:
+		c, err := record.DecodeCode(r)
+		name = unless(c.Boot, err)
+	case record.Exchanged:
+		s, err := record.DecodeSpent(r)
+		name = unless(s.Boot, err)
+	}
+	return name
+}
+
+// unless returns s, or nothing after an error.
+func unless(s string, err error) string {
+	if err != nil {
+		return ""
+	}
+	return s
+}

@@ -1,0 +1,265 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"hash/maphash"
+	"time"
+
+	"tokend/daemon/clock"
+	"tokend/daemon/cluster/seal"
+	"tokend/daemon/record"
+)
+
+// comparison is a load of everything that etcd has at one revision, compared with this host's copies.
+// What is newer here is put back. The first load of a host is a comparison with nothing.
+type comparison struct {
+	*mirror
+	at       Header
+	began    clock.Instant
+	restored bool // revisions of before say nothing
+
+	hash    maphash.Seed
+	present map[uint64]bool       // the keys that etcd has, by their hash
+	damaged map[string]int64      // revisions of values that do not open
+	live    map[string][]KeyValue // by letter: what is not stored on hosts
+
+	// What is to be done about the keys of a page, in this order.
+	based []record.Record // copies that count as copies of another revision
+	newer []record.Record // etcd's, to be applied
+	back  []repair
+
+	refused  error // by etcd, of a repair
+	repaired int
+	alarms   int
+}
+
+// repair is a record that etcd is to have in place of what it had at a revision.
+type repair struct {
+	record.Record
+	base  int64
+	alarm string // what has happened, if an operator must know
+}
+
+// compareRetry is how soon everything is compared again if etcd refused a repair.
+const compareRetry = 10 * time.Second
+
+// load compares everything.
+func (m *mirror) load(ctx context.Context, why string) error {
+	c := &comparison{
+		mirror: m, began: m.clock.Now(), hash: maphash.MakeSeed(), present: make(map[uint64]bool),
+		damaged: make(map[string]int64), live: make(map[string][]KeyValue),
+	}
+	_, err := m.pages(ctx, m.keys.prefix+"/", func(at Header, page []KeyValue) error { return c.page(ctx, at, page) })
+	if err == nil {
+		err = c.missing(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	c.finish(ctx, why)
+	return nil
+}
+
+// finish makes the result known.
+func (c *comparison) finish(ctx context.Context, why string) {
+	m := c.mirror
+	m.takeMembers(c.live["m"])
+	m.beats.reset(c.live["n"])
+	m.claims.reset(c.live["l"], c.at.Revision)
+	for _, letter := range []string{"m", "n", "l"} {
+		m.floors[letter] = c.at.Revision
+	}
+	m.etcd.Store(c.at.Cluster)
+	m.compared, m.due = time.Now(), time.Now().Add(compareEvery)
+	if c.refused != nil {
+		m.due = time.Now().Add(compareRetry)
+	} else {
+		m.restored = false
+	}
+	m.mu.Lock()
+	m.loads++
+	m.mu.Unlock()
+	m.revision.Store(c.at.Revision)
+	m.advance(ctx, c.at.Revision)
+	m.save(ctx)
+	m.beats.complete(c.began)
+	m.log.Info("compared with etcd", "why", why, "revision", c.at.Revision, "keys", len(c.present), "restored", c.repaired)
+	if c.refused != nil {
+		m.log.Error("etcd lacks records that this host has", "error", c.refused)
+	}
+}
+
+// page compares a page of keys.
+func (c *comparison) page(ctx context.Context, at Header, page []KeyValue) error {
+	if c.at == (Header{}) {
+		c.start(at)
+	}
+	for _, kv := range page {
+		letter, _, _ := c.keys.split(kv.Key)
+		switch letter {
+		case "m", "n", "l":
+			c.live[letter] = append(c.live[letter], kv)
+		case "v":
+		default:
+			if err := c.compare(letter, kv); err != nil {
+				return err
+			}
+		}
+	}
+	return c.act(ctx)
+}
+
+// start takes over the header of the first page.
+func (c *comparison) start(at Header) {
+	m := c.mirror
+	c.at = at
+	known := m.etcd.Load()
+	if known != 0 && (at.Cluster != known || at.Revision < m.reached()) {
+		m.restored = true
+	}
+	if c.restored = m.restored; !c.restored {
+		return
+	}
+	m.log.Error("etcd was restored from a backup: this host puts back what is newer here",
+		"revision", at.Revision, "before", m.reached())
+	m.etcd.Store(at.Cluster)
+	m.revision.Store(at.Revision)
+	m.local.restored()
+	m.claims.restored()
+}
+
+// compare compares a key with its copy.
+func (c *comparison) compare(letter string, kv KeyValue) error {
+	id := maphash.String(c.hash, kv.Key)
+	r, err := c.open(letter, kv)
+	if err != nil {
+		if errors.Is(err, seal.ErrSealed) {
+			c.damaged[kv.Key] = kv.Modified
+		} else {
+			c.present[id] = true
+		}
+		return nil
+	}
+	c.present[id] = true
+	ours := c.copyOf(r)
+	if !c.restored && ours.Revision > kv.Modified && ours.Value != nil {
+		if ours.Revision > c.at.Revision {
+			return nil // this host has changed it since
+		}
+		return errRestored // unnoticed, and etcd has got further since
+	}
+	c.decide(ours, r)
+	return nil
+}
+
+// decide notes what is to be done about a copy and etcd's record.
+func (c *comparison) decide(ours, theirs record.Record) {
+	j := c.judge(ours, theirs, c.restored)
+	base := theirs.Revision
+	switch j.verdict {
+	case takeOver:
+		c.newer = append(c.newer, theirs)
+		base = 0
+	case putBack:
+		c.back = append(c.back, repair{ours, theirs.Revision, alarmText(j, "etcd had an older one")})
+	case keepBoth:
+		c.back = append(c.back, repair{j.merged, theirs.Revision, alarmText(j, "etcd had another one of the same age: both are kept")})
+	}
+	if c.restored && ours.Value != nil && ours.Revision != base {
+		ours.Revision = base
+		c.based = append(c.based, ours)
+	}
+}
+
+func alarmText(j judgment, text string) string {
+	if !j.alarm {
+		return ""
+	}
+	return text
+}
+
+// missing compares the copies of what etcd does not have.
+func (c *comparison) missing(ctx context.Context) error {
+	for _, table := range []record.Table{
+		record.Grants, record.Credentials, record.Holds, record.Budgets, record.Codes, record.Exchanged, record.Keys,
+	} {
+		for ours, err := range c.local.All(table) {
+			if err == nil {
+				c.lacks(ours)
+			}
+		}
+		if err := c.act(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lacks notes what is to be done about a copy if etcd does not have it.
+func (c *comparison) lacks(ours record.Record) {
+	key := c.keys.of(ours.Table, ours.Key)
+	if c.present[maphash.String(c.hash, key)] || !c.restored && ours.Revision > c.at.Revision {
+		return
+	}
+	base, text := c.damaged[key], "etcd had lost it"
+	if base != 0 {
+		text = "etcd had a damaged one"
+	}
+	was := ours.Revision != 0
+	ours.Value = append([]byte{}, ours.Value...) // the iteration reuses it
+	switch ours.Table {
+	case record.Grants:
+		if g, err := record.DecodeGrant(ours); err != nil {
+			return
+		} else if g.Number == 0 {
+			g.Number = 1
+			ours.Value = g.Encode().Value
+		}
+	case record.Holds:
+		if was && base == 0 {
+			c.newer = append(c.newer, record.Record{Table: ours.Table, Key: ours.Key, Revision: c.at.Revision})
+			c.rebase(ours, 0)
+		}
+		return
+	case record.Codes, record.Exchanged:
+		if c.obsolete(ours) {
+			return
+		}
+	default:
+		if !was || c.obsolete(ours) {
+			return
+		}
+	}
+	if !was || ours.Table == record.Budgets {
+		text = ""
+	}
+	c.back = append(c.back, repair{ours, base, text})
+	c.rebase(ours, base)
+}
+
+// rebase notes that a copy counts as a copy of another revision.
+func (c *comparison) rebase(ours record.Record, revision int64) {
+	if ours.Revision != revision && ours.Revision != 0 {
+		ours.Revision = revision
+		c.based = append(c.based, ours)
+	}
+}
+
+// copyOf returns this host's copy of r. Its Value is nil if there is none, or it cannot be read.
+func (m *mirror) copyOf(r record.Record) record.Record {
+	ours, err := m.local.Get(r.Table, r.Key)
+	if err != nil {
+		return record.Record{Table: r.Table, Key: r.Key}
+	}
+	if ours.Value == nil && letters[r.Table] == "q" {
+		other := record.Codes
+		if r.Table == record.Codes {
+			other = record.Exchanged
+		}
+		if second, err := m.local.Get(other, r.Key); err == nil && second.Value != nil {
+			return second
+		}
+	}
+	return ours
+}

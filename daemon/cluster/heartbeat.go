@@ -1,0 +1,321 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tokend/daemon/clock"
+	"tokend/daemon/cluster/seal"
+)
+
+const (
+	// beatEvery is how often a host writes its heartbeat.
+	beatEvery = 10 * time.Second
+
+	// answerPause is at least between two heartbeats. A peer that is new is answered within 1 s.
+	answerPause = 500 * time.Millisecond
+
+	// noSession is how soon a host looks again for its session, and beatRetry how soon it repeats a
+	// heartbeat without an answer.
+	noSession = 200 * time.Millisecond
+	beatRetry = time.Second
+
+	// echoTimeout is how long a heartbeat may take from etcd's answer until the watch returns it.
+	echoTimeout = 5 * time.Second
+)
+
+// heartbeat is what a host states every 10 s. It is stored as JSON, sealed, and deleted with the
+// host's session.
+type heartbeat struct {
+	Run     string        `json:"run"` // identifies the process
+	Boot    string        `json:"boot"`
+	Instant clock.Instant `json:"instant"` // when the heartbeat was sent
+	Wall    int64         `json:"wall"`    // the same, in nanoseconds since 1970
+
+	// Seen are the last heartbeats that have reached the host, by boot. Met bounds the host's clock
+	// minus that of each boot it has met, whether it is alive or not.
+	Seen map[string]arrival `json:"seen,omitempty"`
+	Met  map[string]bounds  `json:"met,omitempty"`
+
+	// Digests identify the settings of the host's accounts. Counts are figures for display.
+	Digests map[string]string `json:"digests,omitempty"`
+	Counts  map[string]int64  `json:"counts,omitempty"`
+}
+
+// heartbeatKey is the key of a host's heartbeat.
+func heartbeatKey(prefix, host string) string { return prefix + "/n/" + host }
+
+// heartbeatConfig is what [heartbeats] need.
+type heartbeatConfig struct {
+	prefix, host string
+	sealer       *seal.Sealer
+	sessions     *Sessions
+	members      *members
+	clocks       *clocks
+	clock        *clock.Clock
+	wall         func() time.Time
+	link         *Link
+	txn          func(ctx context.Context, op string, t Txn) (Outcome, error)
+	report       func(key string, err error)
+
+	// about returns the digests and counts of a heartbeat; nil: none.
+	about func() (digests map[string]string, counts map[string]int64)
+}
+
+// heartbeats write this host's heartbeat, and receive all. The methods may be called concurrently.
+type heartbeats struct {
+	heartbeatConfig
+	key string
+	id  string // of this process
+
+	kick  chan struct{} // a level trigger: write one soon
+	first chan struct{} // closed at the first contact
+
+	confirmed atomic.Int64 // the instant of the last contact, zero if there was none
+
+	mu       sync.Mutex
+	peers    map[string]heartbeat // the last one of each other host that has one
+	watching time.Time            // since when the mirror watches; zero if it does not
+	sent     clock.Instant        // of the heartbeat that is to come back
+	overdue  time.Time            // when it is overdue; zero if none is awaited
+}
+
+func newHeartbeats(cfg heartbeatConfig) *heartbeats {
+	return &heartbeats{
+		heartbeatConfig: cfg,
+		key:             heartbeatKey(cfg.prefix, cfg.host),
+		id:              newNonce(),
+		kick:            make(chan struct{}, 1),
+		first:           make(chan struct{}),
+		peers:           make(map[string]heartbeat),
+	}
+}
+
+// contact returns the last instant at which the mirror was known to be complete, or zero.
+func (h *heartbeats) contact() clock.Instant { return clock.Instant(h.confirmed.Load()) }
+
+// complete notes that the mirror has every change that etcd had at an instant.
+func (h *heartbeats) complete(at clock.Instant) {
+	at = max(at, 1) // zero is never
+	last := h.contact()
+	if at <= last && last <= h.clock.Now() {
+		return
+	}
+	h.confirmed.Store(int64(at))
+	if last == 0 {
+		close(h.first)
+	}
+}
+
+// soon makes run write a heartbeat within 1 s.
+func (h *heartbeats) soon() {
+	select {
+	case h.kick <- struct{}{}:
+	default:
+	}
+}
+
+// run writes heartbeats until ctx is done. If one that etcd has accepted does not come back, it moves
+// the link: the endpoint's watches are silent.
+func (h *heartbeats) run(ctx context.Context) error {
+	last := time.Now().Add(-answerPause)
+	next := last
+	for ctx.Err() == nil {
+		if !time.Now().Before(next) {
+			last = time.Now()
+			next = last.Add(h.write(ctx))
+		}
+		wait := time.Until(next)
+		if left, awaited := h.awaits(); awaited {
+			if left <= 0 {
+				h.move()
+				continue
+			}
+			wait = min(wait, left)
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-h.kick:
+			next = last.Add(answerPause)
+		case <-ctx.Done():
+		}
+		timer.Stop()
+	}
+	return nil
+}
+
+// write writes one heartbeat and returns when the next one is due.
+func (h *heartbeats) write(ctx context.Context) time.Duration {
+	session, ok := h.sessions.Current()
+	if !ok {
+		return noSession
+	}
+	b := heartbeat{
+		Run: h.id, Boot: h.clocks.own, Instant: h.clock.Now(), Wall: h.wall().UnixNano(),
+		Seen: h.clocks.seen(), Met: h.clocks.met(),
+	}
+	if h.about != nil {
+		b.Digests, b.Counts = h.about()
+	}
+	text, err := json.Marshal(b)
+	if err != nil {
+		h.report(h.key, err)
+		return beatEvery
+	}
+	o, err := h.txn(ctx, "heartbeat", Txn{
+		If:   []Compare{{Key: presenceKey(h.prefix, h.host), Field: Created, Value: session.Epoch}},
+		Then: []Op{{Verb: Put, Key: h.key, Value: h.sealer.Seal(h.key, h.host, text), Lease: session.Lease}},
+	})
+	switch {
+	case err == nil && o.Held:
+		h.await(b.Instant)
+		return beatEvery
+	case Refused(err):
+		return beatEvery
+	}
+	return beatRetry
+}
+
+// await expects a heartbeat of an instant to come back.
+func (h *heartbeats) await(sent clock.Instant) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.contact() == sent { // it was faster than the answer
+		return
+	}
+	h.sent = sent
+	if h.overdue.IsZero() { // an earlier one is overdue first
+		h.overdue = time.Now().Add(echoTimeout)
+	}
+}
+
+// awaits returns in how long the link has to be moved.
+func (h *heartbeats) awaits() (left time.Duration, awaited bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.overdue.IsZero() || h.watching.IsZero() {
+		return 0, false
+	}
+	at := h.overdue
+	if from := h.watching.Add(echoTimeout); from.After(at) {
+		at = from
+	}
+	return time.Until(at), true
+}
+
+// move moves the link to another endpoint, whose watch gets the same time.
+func (h *heartbeats) move() {
+	h.mu.Lock()
+	h.overdue = time.Now().Add(echoTimeout)
+	h.mu.Unlock()
+	h.link.Move(h.link.Moves())
+}
+
+// watch notes whether the mirror watches.
+func (h *heartbeats) watch(on bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.watching = time.Time{}
+	if on {
+		h.watching = time.Now()
+		h.soon() // a heartbeat of before may have been read, and does not come back
+	}
+}
+
+// see takes over a change of a heartbeat key. A heartbeat of this process that comes by the watch
+// proves that the mirror has every change that was made before.
+func (h *heartbeats) see(kv KeyValue, watched bool) {
+	host := strings.TrimPrefix(kv.Key, heartbeatKey(h.prefix, ""))
+	if !kv.Present() {
+		h.mu.Lock()
+		delete(h.peers, host)
+		h.mu.Unlock()
+		return
+	}
+	b, err := h.open(kv)
+	if err != nil {
+		h.report(kv.Key, err)
+		return
+	}
+	if host == h.host {
+		if watched && b.Run == h.id {
+			h.echo(b.Instant)
+		}
+		return
+	}
+	h.mu.Lock()
+	h.peers[host] = b
+	h.mu.Unlock()
+	if h.clocks.heard(b, h.clock.Now()) {
+		h.soon()
+	}
+}
+
+// echo takes over a heartbeat that has come back.
+func (h *heartbeats) echo(sent clock.Instant) {
+	h.complete(sent)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if sent == h.sent {
+		h.overdue = time.Time{}
+	} else if !h.overdue.IsZero() { // a later one is awaited
+		h.overdue = time.Now().Add(echoTimeout)
+	}
+}
+
+func (h *heartbeats) open(kv KeyValue) (b heartbeat, err error) {
+	_, text, err := h.sealer.Open(kv.Key, kv.Value)
+	if err == nil {
+		err = json.Unmarshal(text, &b)
+	}
+	if err != nil {
+		return heartbeat{}, fmt.Errorf("heartbeat: %w", err)
+	}
+	return b, nil
+}
+
+// reset takes over all heartbeats that etcd has.
+func (h *heartbeats) reset(all []KeyValue) {
+	present := make(map[string]bool, len(all))
+	for _, kv := range all {
+		present[strings.TrimPrefix(kv.Key, heartbeatKey(h.prefix, ""))] = true
+		h.see(kv, false)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for host := range h.peers {
+		if !present[host] {
+			delete(h.peers, host)
+		}
+	}
+}
+
+// peer returns the last heartbeat of another host.
+func (h *heartbeats) peer(host string) (heartbeat, bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	b, ok := h.peers[host]
+	return b, ok
+}
+
+// unmet returns the other members whose clocks are not known yet.
+func (h *heartbeats) unmet() (unmet []member) {
+	for _, m := range h.members.list() {
+		if m.host == h.host {
+			continue
+		}
+		if b, ok := h.peer(m.host); ok {
+			if _, _, ok := h.clocks.Offset(b.Boot); ok {
+				continue
+			}
+		}
+		unmet = append(unmet, m)
+	}
+	return unmet
+}

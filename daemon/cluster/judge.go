@@ -1,0 +1,176 @@
+package cluster
+
+import (
+	"bytes"
+	"time"
+
+	"tokend/daemon/record"
+)
+
+// verdict is which of two records of a name counts: this host's copy or etcd's.
+type verdict uint8
+
+const (
+	alike    verdict = iota // they are the same, or it does not matter
+	takeOver                // etcd's is the newer one
+	putBack                 // this host's is the newer one
+	keepBoth                // neither is
+)
+
+// judgment is a verdict and what it says about etcd.
+type judgment struct {
+	verdict
+
+	// merged is what both are kept in, if the verdict is keepBoth.
+	merged record.Record
+
+	// alarm reports that etcd has lost what it had.
+	alarm bool
+}
+
+// judge compares a copy with etcd's record by their content. The copy may be absent. restored reports
+// that revisions of before say nothing.
+func (m *mirror) judge(ours, theirs record.Record, restored bool) judgment {
+	switch {
+	case ours.Value == nil:
+		return judgment{verdict: takeOver}
+	case theirs.Table == record.Grants:
+		return judgeGrant(ours, theirs)
+	case !restored && ours.Revision == theirs.Revision && ours.Table == theirs.Table:
+		return judgment{}
+	case theirs.Table == record.Credentials:
+		return m.judgeCredential(ours, theirs, restored)
+	case theirs.Table == record.Codes && ours.Table == record.Exchanged:
+		if restored && !m.obsolete(ours) {
+			return judgment{verdict: putBack, alarm: true}
+		}
+	case theirs.Table == record.Budgets:
+		if restored && m.laterCall(ours, theirs) {
+			return judgment{verdict: putBack}
+		}
+	case theirs.Table == record.Keys:
+		if bytes.Equal(ours.Value, theirs.Value) {
+			return judgment{}
+		}
+	}
+	return judgment{verdict: takeOver}
+}
+
+// judgeGrant compares grants: the higher number is the newer one.
+func judgeGrant(ours, theirs record.Record) judgment {
+	o, err := record.DecodeGrant(ours)
+	if err != nil {
+		return judgment{verdict: takeOver}
+	}
+	t, err := record.DecodeGrant(theirs)
+	switch {
+	case err != nil:
+		return judgment{} // of a newer version, or damaged before it was sealed
+	case o.Number < t.Number:
+		return judgment{verdict: takeOver}
+	case o.Number > t.Number:
+		return judgment{verdict: putBack, alarm: true}
+	case bytes.Equal(ours.Value, theirs.Value):
+		return judgment{}
+	case o.Value == "" || knows(&t, o.Generation):
+		return judgment{verdict: takeOver}
+	}
+	older := o.Generation
+	older.Source = fromOffer
+	t.Shelve(older)
+	t.Number++
+	return judgment{verdict: keepBoth, merged: t.Encode(), alarm: true}
+}
+
+// judgeCredential compares credentials: the one that was issued later is the newer one. The wall
+// clock decides only after a restore, because etcd's order is certain otherwise.
+func (m *mirror) judgeCredential(ours, theirs record.Record, restored bool) judgment {
+	o, err := record.DecodeCredential(ours)
+	if err != nil {
+		return judgment{verdict: takeOver}
+	}
+	t, err := record.DecodeCredential(theirs)
+	if err != nil || o.Value == t.Value || m.over(o.Boot, o.End) {
+		return judgment{verdict: takeOver}
+	}
+	newer := false
+	low, _, ok := m.when(o.Boot, o.Issued, o.Walled)
+	_, high, ok2 := m.when(t.Boot, t.Issued, t.Walled)
+	switch {
+	case !o.Stamp.IsZero() && !t.Stamp.IsZero():
+		newer = o.Stamp.After(t.Stamp)
+	case ok && ok2:
+		newer = low > high
+	case restored:
+		newer = o.Issued.Wall.After(t.Issued.Wall)
+	}
+	if newer {
+		return judgment{verdict: putBack, alarm: ours.Revision != 0}
+	}
+	return judgment{verdict: takeOver}
+}
+
+// when bounds the instant of a moment on this host's clock. It reports false if that clock is not
+// known, or the moment was not taken from one.
+func (m *mirror) when(boot string, at record.Moment, walled bool) (low, high time.Duration, ok bool) {
+	low, high, ok = m.clocks.Offset(boot)
+	return at.Since + low, at.Since + high, ok && !walled
+}
+
+// over reports whether a moment has certainly passed.
+func (m *mirror) over(boot string, at record.Moment) bool {
+	if at.Wall.IsZero() {
+		return false
+	}
+	if _, high, ok := m.when(boot, at, false); ok {
+		return high <= time.Duration(m.clock.Now())
+	}
+	return !m.wall().Before(at.Wall)
+}
+
+// obsolete reports whether a record that etcd lacks is not worth being put back.
+func (m *mirror) obsolete(r record.Record) bool {
+	switch r.Table {
+	case record.Credentials:
+		c, err := record.DecodeCredential(r)
+		return err != nil || m.over(c.Boot, c.End)
+	case record.Codes:
+		c, err := record.DecodeCode(r)
+		return err != nil || m.over(c.Boot, c.Until)
+	case record.Exchanged:
+		s, err := record.DecodeSpent(r)
+		return err != nil || m.over(s.Boot, s.Until)
+	case record.Budgets:
+		b, err := record.DecodeBudget(r)
+		if err != nil || len(b.Slices) == 0 {
+			return true
+		}
+		last := b.Slices[len(b.Slices)-1].Last
+		last.Since += b.Window
+		last.Wall = last.Wall.Add(b.Window)
+		return m.over(b.Boot, last)
+	}
+	return false
+}
+
+// laterCall reports whether one budget has counted a later call than another.
+func (m *mirror) laterCall(ours, theirs record.Record) bool {
+	o, err := record.DecodeBudget(ours)
+	if err != nil || len(o.Slices) == 0 {
+		return false
+	}
+	t, err := record.DecodeBudget(theirs)
+	if err != nil {
+		return false
+	}
+	if len(t.Slices) == 0 {
+		return true
+	}
+	a, b := o.Slices[len(o.Slices)-1].Last, t.Slices[len(t.Slices)-1].Last
+	low, _, ok := m.when(o.Boot, a, false)
+	_, high, ok2 := m.when(t.Boot, b, false)
+	if ok && ok2 {
+		return low > high
+	}
+	return a.Wall.After(b.Wall)
+}

@@ -1,0 +1,390 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"tokend/daemon/clock"
+	"tokend/daemon/record"
+)
+
+const (
+	// pageSize is how many keys a page of a load has: with 1000, a load of 100 000 keys takes 2 s and
+	// 14 MB.
+	pageSize = 1000
+
+	// maxMeeting is how long a host waits for the clocks of its peers before it reads their records.
+	// meetingPause is between two looks.
+	maxMeeting   = 3 * time.Second
+	meetingPause = 200 * time.Millisecond
+
+	// lookEvery is how often members, heartbeats and claims are read: a compaction can drop the
+	// deletion of a key, and a deletion must not be missed for long there.
+	lookEvery = time.Minute
+
+	// compareEvery is how often everything is compared.
+	compareEvery = time.Hour
+
+	// suspectPause is at least between two comparisons because of what no host should have written.
+	suspectPause = time.Minute
+
+	// saveEvery is how often the revision reached is stored.
+	saveEvery = 5 * time.Second
+
+	// leaderPause follows a watch that ended without a leader, and roundPause any other failure.
+	leaderPause = time.Second
+	roundPause  = 200 * time.Millisecond
+)
+
+// copies are the host's own records, as the mirror needs them.
+type copies interface {
+	Get(table record.Table, key string) (record.Record, error)
+	All(table record.Table) iter.Seq2[record.Record, error]
+	Put(ctx context.Context, recs ...record.Record) error
+
+	// restored forgets the revisions of deletions: etcd was restored from a backup.
+	restored()
+
+	// rebase makes the copies of recs count as copies of their revisions, whatever they were copies
+	// of, unless they have changed. Zero: etcd does not have the record.
+	rebase(ctx context.Context, recs ...record.Record) error
+
+	// reached reports that all changes up to a revision have been applied.
+	reached(revision int64)
+}
+
+// claimed are the claims of all hosts, as the mirror needs them.
+type claimed interface {
+	see(kv KeyValue, revision int64)
+	reset(all []KeyValue, revision int64)
+	reached(revision int64)
+
+	// restored forgets the revisions of all claims. A reset follows.
+	restored()
+}
+
+// mirrorConfig is what a [mirror] needs.
+type mirrorConfig struct {
+	host    string
+	keys    *keys
+	link    *Link
+	txn     func(ctx context.Context, op string, t Txn) (Outcome, error)
+	local   copies
+	apply   func(ctx context.Context, recs ...record.Record) error // returns when recs are stored
+	claims  claimed
+	members *members
+	clocks  *clocks
+	beats   *heartbeats
+	clock   *clock.Clock
+	wall    func() time.Time
+	reports *reports
+	log     hclog.Logger
+}
+
+// mirror keeps this host's copies of the cluster's records up to date. It loads or compares all of
+// them, then watches. Call begin before run. Run is the only goroutine. The other methods may be called concurrently.
+type mirror struct {
+	mirrorConfig
+
+	// Used by run alone.
+	names    map[string]string // names of holds and codes by key: a deletion has none
+	floors   map[string]int64  // by letter: the revision at which members, heartbeats, claims were read
+	waived   map[string]int64  // epochs of hosts whose clocks this host has waited for in vain
+	restored bool              // since etcd was restored, not everything has been compared
+	due      time.Time         // when everything is compared again
+	saved    time.Time         // when the position was stored
+	compared time.Time         // when everything was compared last
+
+	unreachable atomic.Bool // the last round has failed
+
+	etcd     atomic.Uint64 // the etcd's cluster ID; zero: not known
+	revision atomic.Int64  // all changes up to it have been applied
+
+	mu       sync.Mutex
+	wanted   string         // why everything is compared next; empty: it is not
+	stop     func()         // ends the watch; nil if there is none
+	restarts map[string]int // by reason
+	loads    int
+}
+
+// Reasons for a comparison, and for a restart of the watch.
+const (
+	whyStart     = "start"
+	whyCompacted = "compacted"
+	whyRestored  = "restored"
+	whyHourly    = "hourly"
+	whySuspect   = "suspect"
+	whyNoLeader  = "no leader"
+	whyMoved     = "moved"
+	whyBroken    = "broken"
+	whyUnmet     = "unmet"
+)
+
+func newMirror(cfg mirrorConfig) *mirror {
+	return &mirror{
+		mirrorConfig: cfg,
+		names:        make(map[string]string),
+		floors:       make(map[string]int64),
+		waived:       make(map[string]int64),
+		restarts:     make(map[string]int),
+	}
+}
+
+// reached returns the revision up to which all changes have been applied.
+func (m *mirror) reached() int64 { return m.revision.Load() }
+
+// counts returns how often everything was loaded or compared, and how often the watch was restarted
+// for each reason.
+func (m *mirror) counts() (loads int, restarts map[string]int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	restarts = make(map[string]int, len(m.restarts))
+	for why, n := range m.restarts {
+		restarts[why] = n
+	}
+	return m.loads, restarts
+}
+
+// observe takes over the header of an answer. before was reached when its request was sent: a lower
+// revision or another etcd shows that etcd was restored from a backup.
+func (m *mirror) observe(before int64, h Header) {
+	if known := m.etcd.Load(); known != 0 && (h.Cluster != known || h.Revision < before) {
+		m.want(whyRestored)
+	}
+}
+
+// want makes run compare everything as soon as possible.
+func (m *mirror) want(why string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.wanted != "" {
+		return
+	}
+	m.wanted = why
+	if m.stop != nil {
+		m.stop()
+	}
+}
+
+// suspect makes run compare everything soon: etcd has a change that no host makes. run calls it.
+func (m *mirror) suspect() {
+	if next := m.compared.Add(suspectPause); time.Now().Before(next) {
+		m.due = next
+		return
+	}
+	m.want(whySuspect)
+}
+
+// takeWanted returns why everything has to be compared now, or nothing.
+func (m *mirror) takeWanted() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	why := m.wanted
+	m.wanted = ""
+	if why == "" && !time.Now().Before(m.due) {
+		why = whyHourly
+	}
+	return why
+}
+
+// run mirrors until ctx is done.
+func (m *mirror) run(ctx context.Context) error {
+	for ctx.Err() == nil {
+		err := m.round(ctx)
+		if ctx.Err() != nil {
+			break
+		}
+		why, wait := m.ended(err)
+		if why != "" {
+			m.mu.Lock()
+			m.restarts[why]++
+			m.mu.Unlock()
+			m.log.Debug("watch of etcd restarted", "why", why, "error", err)
+		}
+		pause(ctx, wait)
+	}
+	m.save(context.WithoutCancel(ctx))
+	return nil
+}
+
+// ended returns why a round has ended, if that is a restart of the watch, and how long to wait.
+func (m *mirror) ended(err error) (why string, wait time.Duration) {
+	switch _, compacted := errors.AsType[*CompactedError](err); {
+	case err == nil:
+		return "", 0
+	case compacted:
+		m.want(whyCompacted)
+		return whyCompacted, 0
+	case errors.Is(err, errUnmet):
+		return whyUnmet, 0
+	case errors.Is(err, errRestored):
+		m.restored = true
+		m.want(whyRestored)
+		return whyRestored, 0
+	case errors.Is(err, ErrNoLeader):
+		return whyNoLeader, leaderPause
+	case errors.Is(err, errMoved):
+		return whyMoved, 0
+	}
+	return whyBroken, roundPause
+}
+
+var (
+	errUnmet    = errors.New("a record of a host whose clock is not known yet")
+	errRestored = errors.New("etcd was restored from a backup")
+	errMoved    = errors.New("another endpoint is used")
+)
+
+// round reads what there is and watches, until the watch ends or everything has to be compared.
+func (m *mirror) round(ctx context.Context) error {
+	if err := m.meet(ctx); err != nil {
+		if ctx.Err() == nil && m.unreachable.CompareAndSwap(false, true) {
+			m.log.Warn("etcd is unreachable: this host serves what it has", "error", err)
+		}
+		return err
+	}
+	if m.unreachable.CompareAndSwap(true, false) {
+		m.log.Info("etcd is reachable again")
+	}
+	if why := m.takeWanted(); why != "" {
+		if err := m.load(ctx, why); err != nil {
+			m.want(why)
+			return err
+		}
+	}
+	return m.watch(ctx)
+}
+
+// watch applies changes, until it is time to look again.
+func (m *mirror) watch(ctx context.Context) error {
+	kv, moves, err := m.link.client()
+	if err != nil {
+		m.link.Move(moves)
+		return err
+	}
+	limited, cancel := context.WithTimeout(ctx, min(lookEvery, time.Until(m.due)))
+	defer cancel()
+	m.mu.Lock()
+	if m.wanted != "" {
+		cancel()
+	}
+	m.stop = cancel
+	m.mu.Unlock()
+	m.beats.watch(true)
+	defer func() {
+		m.beats.watch(false)
+		m.mu.Lock()
+		m.stop = nil
+		m.mu.Unlock()
+	}()
+	for changes, err := range kv.Watch(limited, m.keys.prefix+"/", m.reached()+1) {
+		if err == nil {
+			err = m.take(ctx, changes)
+		}
+		switch {
+		case err == nil:
+		case limited.Err() != nil:
+			return nil
+		case m.link.Moves() != moves:
+			return errMoved
+		default:
+			return err
+		}
+	}
+	return nil
+}
+
+// meet reads members, heartbeats and claims, and waits for a while until the clocks of all members
+// are known.
+func (m *mirror) meet(ctx context.Context) error {
+	deadline := time.Now().Add(maxMeeting)
+	for {
+		if err := m.look(ctx, "m", m.takeMembers); err != nil {
+			return err
+		}
+		if err := m.look(ctx, "n", m.beats.reset); err != nil {
+			return err
+		}
+		waiting := false
+		for _, peer := range m.beats.unmet() {
+			waiting = waiting || m.waived[peer.host] != peer.epoch
+		}
+		if !waiting {
+			break
+		}
+		if !time.Now().Before(deadline) {
+			for _, peer := range m.beats.unmet() {
+				m.waived[peer.host] = peer.epoch
+				m.log.Warn("a host does not answer: its clock is not known", "host", peer.host)
+			}
+			break
+		}
+		if !pause(ctx, meetingPause) {
+			return ctx.Err()
+		}
+	}
+	return m.look(ctx, "l", func(all []KeyValue) { m.claims.reset(all, m.floors["l"]) })
+}
+
+func (m *mirror) takeMembers(all []KeyValue) {
+	if m.members.reset(all) {
+		m.beats.soon()
+	}
+}
+
+// look reads the keys of a letter.
+func (m *mirror) look(ctx context.Context, letter string, reset func([]KeyValue)) error {
+	var all []KeyValue
+	before := m.reached()
+	h, err := m.pages(ctx, m.keys.prefix+"/"+letter+"/", func(_ Header, page []KeyValue) error {
+		all = append(all, page...)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if known := m.etcd.Load(); known != 0 && (h.Cluster != known || h.Revision < before) && !m.restored {
+		return errRestored
+	}
+	m.floors[letter] = h.Revision
+	reset(all)
+	return nil
+}
+
+// pages passes all keys with a prefix to each, at one revision, which it returns.
+func (m *mirror) pages(ctx context.Context, prefix string, each func(Header, []KeyValue) error) (at Header, err error) {
+	r := Range{Prefix: prefix, Limit: pageSize}
+	for {
+		var p Page
+		err := m.link.Do(ctx, func(ctx context.Context, kv KV) (err error) {
+			p, err = kv.Range(ctx, r)
+			return err
+		})
+		if errors.Is(err, ErrFuture) { // the endpoint is behind
+			if !pause(ctx, roundPause) {
+				return at, ctx.Err()
+			}
+			continue
+		}
+		if err != nil {
+			return at, err
+		}
+		if r.Revision == 0 {
+			at = p.Header
+			r.Revision, r.Serializable = at.Revision, true
+		}
+		if err := each(at, p.Keys); err != nil {
+			return at, err
+		}
+		if !p.More || len(p.Keys) == 0 {
+			return at, nil
+		}
+		r.After = p.Keys[len(p.Keys)-1].Key
+	}
+}

@@ -1,0 +1,133 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"tokend/daemon/cluster/seal"
+	"tokend/daemon/record"
+)
+
+const (
+	// maxRepairs is how many records one transaction puts back: there are as many compares,
+	// operations and gets.
+	maxRepairs = MaxOps / 2
+
+	// maxChanged is how often a record may change while it is being put back. After that it is left
+	// for the next comparison.
+	maxChanged = 20
+
+	// maxAlarms is how many records a comparison logs by name.
+	maxAlarms = 20
+)
+
+var errChanging = errors.New("records change all the time")
+
+// act does what is to be done about the keys of a page.
+func (c *comparison) act(ctx context.Context) error {
+	for batch := range slices.Chunk(c.based, batchSize) {
+		if err := c.local.rebase(ctx, batch...); err != nil {
+			return err
+		}
+	}
+	c.based = nil
+	if err := c.takeNewer(ctx); err != nil {
+		return err
+	}
+	back := c.back
+	c.back = nil
+	for changed := 0; len(back) > 0 && c.refused == nil; {
+		batch, t := c.draft(back)
+		o, err := c.txn(ctx, "put", t)
+		switch {
+		case Refused(err):
+			c.refused = err
+		case err != nil:
+			return err
+		case o.Held:
+			c.done(batch)
+			back = back[len(batch):]
+		default:
+			if changed++; changed > maxChanged {
+				c.refused = errChanging
+			}
+			back = append(c.again(batch, o.Got), back[len(batch):]...)
+		}
+	}
+	return c.takeNewer(ctx)
+}
+
+// takeNewer applies what etcd has.
+func (c *comparison) takeNewer(ctx context.Context) error {
+	for batch := range slices.Chunk(c.newer, batchSize) {
+		if err := c.apply(ctx, batch...); err != nil {
+			return err
+		}
+	}
+	c.newer = nil
+	return nil
+}
+
+// draft returns a transaction for as many repairs as it can have, at least one.
+func (c *comparison) draft(back []repair) (batch []repair, t Txn) {
+	for n := min(len(back), maxRepairs); ; n /= 2 {
+		batch, t = back[:n], Txn{}
+		for _, r := range batch {
+			op := c.keys.put(r.Record)
+			t.If = append(t.If, Compare{Key: op.Key, Field: Modified, Value: r.base})
+			t.Then = append(t.Then, op)
+			t.Else = append(t.Else, Op{Verb: Get, Key: op.Key})
+		}
+		if n == 1 || fits(t) == nil {
+			return batch, t
+		}
+	}
+}
+
+// done logs what has been put back.
+func (c *comparison) done(batch []repair) {
+	for _, r := range batch {
+		c.repaired++
+		if r.alarm == "" {
+			continue
+		}
+		if c.alarms++; c.alarms <= maxAlarms {
+			c.log.Error("put back in etcd: "+r.alarm, "table", string(r.Table), "name", r.Key)
+		}
+	}
+}
+
+// again returns what is still to be put back, after others have changed some of the keys.
+func (c *comparison) again(batch []repair, got []KeyValue) (still []repair) {
+	for i, r := range batch {
+		kv := got[i]
+		if kv.Modified == r.base {
+			still = append(still, r)
+			continue
+		}
+		letter, _, _ := c.keys.split(kv.Key)
+		if !kv.Present() {
+			still = append(still, repair{r.Record, 0, r.alarm})
+			continue
+		}
+		theirs, err := c.open(letter, kv)
+		switch {
+		case errors.Is(err, seal.ErrSealed):
+			still = append(still, repair{r.Record, kv.Modified, r.alarm})
+			continue
+		case err != nil:
+			continue
+		}
+		ours := c.copyOf(record.Record{Table: r.Table, Key: r.Key})
+		switch j := c.judge(ours, theirs, c.restored); j.verdict {
+		case takeOver:
+			c.newer = append(c.newer, theirs)
+		case putBack:
+			still = append(still, repair{ours, kv.Modified, r.alarm})
+		case keepBoth:
+			still = append(still, repair{j.merged, kv.Modified, r.alarm})
+		}
+	}
+	return still
+}

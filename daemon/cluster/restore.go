@@ -1,0 +1,44 @@
+package cluster
+
+import (
+	"bytes"
+	"context"
+
+	"tokend/daemon/record"
+)
+
+// After a restore of etcd from a backup, revisions begin again at a lower one. Those that a host knows
+// would make everything that etcd has look old.
+
+// restored forgets the revisions of deletions.
+func (s *Store) restored() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.deleted)
+}
+
+// rebase makes the copies of recs count as copies of their revisions, unless they have changed.
+func (s *Store) rebase(ctx context.Context, recs ...record.Record) error {
+	s.copying.Lock()
+	defer s.copying.Unlock()
+	same := recs[:0:0]
+	for _, r := range recs {
+		if now, err := s.Get(r.Table, r.Key); err == nil && bytes.Equal(now.Value, r.Value) {
+			same = append(same, r)
+		}
+	}
+	if len(same) == 0 {
+		return nil
+	}
+	return s.Store.Put(ctx, same...)
+}
+
+// restored forgets the revisions of all claims, so that a reset takes over those that etcd has.
+func (cs *claims) restored() {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	for key, c := range cs.all {
+		c.revision = 0
+		cs.all[key] = c
+	}
+}

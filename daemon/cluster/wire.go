@@ -1,0 +1,52 @@
+package cluster
+
+import (
+	"context"
+	"time"
+
+	"tokend/daemon/cluster/seal"
+)
+
+// aloneAfter is how long a host that has the cluster's records waits for etcd before it serves them.
+const aloneAfter = 3 * time.Second
+
+// wire makes the parts of h that receive what other hosts store.
+func (h *Host) wire(sealer *seal.Sealer) error {
+	r := newReports(h.log)
+	h.members = newMembers(h.cfg.Prefix, sealer, r.report, h.claims.ended)
+	h.clocks = newClocks(h.cfg.Boot, h.cfg.Clock.Now)
+	h.beats = newHeartbeats(heartbeatConfig{
+		prefix: h.cfg.Prefix, host: h.cfg.Host, sealer: sealer, sessions: h.sessions, members: h.members, clocks: h.clocks,
+		clock: h.cfg.Clock, wall: h.cfg.Wall, link: h.cfg.Link, txn: h.txn, report: r.report,
+	})
+	h.mirror = newMirror(mirrorConfig{
+		host: h.cfg.Host, keys: h.keys, link: h.cfg.Link, txn: h.txn, local: h.store, apply: h.apply, claims: h.claims,
+		members: h.members, clocks: h.clocks, beats: h.beats, clock: h.cfg.Clock, wall: h.cfg.Wall, reports: r, log: h.log,
+	})
+	return h.mirror.begin()
+}
+
+// readied makes Ready return: after the first contact or, if etcd is unreachable, when the host has
+// the records of an earlier run.
+func (h *Host) readied(ctx context.Context) error {
+	defer close(h.ready)
+	alone := time.NewTimer(aloneAfter)
+	defer alone.Stop()
+	early := alone.C
+	if h.mirror.reached() == 0 {
+		early = nil
+	}
+	for {
+		select {
+		case <-h.beats.first:
+			return nil
+		case <-ctx.Done():
+			return nil
+		case <-early:
+			if h.mirror.unreachable.Load() {
+				return nil
+			}
+			alone.Reset(meetingPause)
+		}
+	}
+}
