@@ -109,7 +109,10 @@ final class ProgramsTest extends TestCase
         return $errcodes;
     }
 
-    /** After: WeChat refuses the token of five processes. All calls succeed, with one fetch. */
+    /**
+     * After: WeChat refuses the token of five processes. All calls succeed, with one fetch. This spends
+     * one of the five rejections that tokend allows a credential at once. All tests share them.
+     */
     private function oneFetch(string $word, string $kind): void
     {
         $site = Site::shared();
