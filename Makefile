@@ -76,8 +76,8 @@ fuzz: ## run every fuzz target for FUZZTIME (5s)
 demo: ## run the demo
 	$(GO) run ./cmd/tokend demo
 
-sdks: ## run SDKs for WeChat and clients of Redis against the sandbox
-	cd clientlib/sdktest && $(GO) mod tidy -diff && $(GO) vet ./... && TOOLS=$(if $(REQUIRE),required) $(GO) test -race ./...
+sdks: ## run SDKs for WeChat, clients of Redis and the manual's code against the sandbox
+	cd clientlib/sdktest && $(GO) mod tidy -diff && $(GO) vet ./... && TOOLS=$(if $(REQUIRE),required) $(GO) test -count=1 -race ./...
 
 faults: ## run the long fault tests of docs/assurance.md (root; 20 minutes)
 	@.ci/faults

@@ -21,24 +21,6 @@ import (
 	"tokend/clientlib"
 )
 
-// TestPage holds that docs/clients.md shows the code that is compiled here.
-func TestPage(t *testing.T) {
-	page, err := os.ReadFile("../../docs/clients.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	source, err := os.ReadFile("silenceper.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, body, _ := strings.Cut(string(source), "*js.Js) {\n")
-	body, _, _ = strings.Cut(body, "\treturn tokens")
-	if block := strings.ReplaceAll("\n"+body, "\n\t", "\n"); !strings.Contains(string(page), "\n```go"+block+"```\n") {
-		t.Errorf("docs/clients.md does not show\n%s", block)
-	}
-	silenceper() // needs no secret and asks nobody
-}
-
 // account returns an SDK for an account of the sandbox, without its secret.
 func (s *site) account(appID string) *officialaccount.OfficialAccount {
 	s.t.Helper()

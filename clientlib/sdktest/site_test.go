@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -115,11 +116,17 @@ func freeAddress(t *testing.T) string {
 // start starts a command of tokend and ends it with the test.
 func start(t *testing.T, dir string, args ...string) {
 	t.Helper()
+	startProgram(t, dir, tokend, args...)
+}
+
+// startProgram starts a program and ends it with the test. Its log is in dir.
+func startProgram(t *testing.T, dir, program string, args ...string) {
+	t.Helper()
 	log, err := os.OpenFile(filepath.Join(dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(tokend, args...)
+	cmd := exec.Command(program, args...)
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -161,9 +168,7 @@ func (s *site) RoundTrip(req *http.Request) (*http.Response, error) {
 	s.mu.Unlock()
 	sent := req.Clone(req.Context())
 	sent.URL.Scheme, sent.URL.Host, sent.Host = base.Scheme, base.Host, ""
-	switch sent.URL.Path {
-	case "/cgi-bin/token", "/cgi-bin/stable_token", "/cgi-bin/ticket/getticket":
-	default:
+	if !fetches(sent.URL.Path) {
 		sent.URL.Path = "/sandbox/echo"
 	}
 	return http.DefaultTransport.RoundTrip(sent)
@@ -174,11 +179,19 @@ func (s *site) fetched() (n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, path := range s.paths {
-		if path == "/cgi-bin/token" || path == "/cgi-bin/stable_token" || path == "/cgi-bin/ticket/getticket" {
+		if fetches(path) {
 			n++
 		}
 	}
 	return n
+}
+
+// fetches returns whether a path of WeChat is one for tokens or tickets.
+func fetches(path string) bool {
+	return slices.Contains([]string{
+		"/cgi-bin/token", "/cgi-bin/stable_token", "/cgi-bin/ticket/getticket", "/cgi-bin/ticket/get",
+		"/cgi-bin/gettoken", "/cgi-bin/get_jsapi_ticket",
+	}, path) || strings.HasPrefix(path, "/cgi-bin/component/") || strings.HasPrefix(path, "/cgi-bin/service/")
 }
 
 // kill makes the sandbox refuse the current value of a credential.

@@ -28,7 +28,7 @@ type examples struct {
 func examplesFor(t *testing.T, s *site) *examples {
 	t.Helper()
 	e := &examples{site: s}
-	for _, page := range []string{"README.md", "docs/clients.md", "docs/platforms.md", "docs/migration.md"} {
+	for _, page := range []string{"README.md", "docs/clients.md", "docs/curl.md", "docs/platforms.md", "docs/migration.md"} {
 		e.pages += readText(t, page) + "\n"
 	}
 	return e

@@ -1,0 +1,3 @@
+module github.com/xen0n/go-workwx
+
+go 1.26.0
