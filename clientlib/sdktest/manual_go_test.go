@@ -19,8 +19,8 @@ import (
 	"tokend/clientlib/manual"
 )
 
-// TestManualGo compiles the Go code of the manual against the SDKs, and runs it. pages has what each
-// page takes for granted: a function useX there is called with the x that a block declares.
+// TestManualGo compiles the Go code of the manual against the SDKs, and runs it. The directory
+// pages has the surroundings of each page: a function useX there gets the x that a block declares.
 func TestManualGo(t *testing.T) {
 	t.Parallel()
 	pages := manualBlocks(t, "go")

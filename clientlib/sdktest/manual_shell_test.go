@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"tokend/clientlib"
 	"tokend/clientlib/manual"
 )
 
@@ -44,7 +45,41 @@ func TestManualShell(t *testing.T) {
 }
 
 // afterPage has what must hold after the commands of a page.
-var afterPage = map[string]func(*testing.T, *chapter, *session){}
+var afterPage = map[string]func(*testing.T, *chapter, *session){
+	// The script of the page copies the token that replaces the killed one.
+	"database.md": func(t *testing.T, c *chapter, s *session) {
+		old := mustGet(t, c.site, officialToken)
+		next, err := c.tokens.Client.Reject(t.Context(), officialToken, clientlib.Secret(old))
+		if err != nil || next.Value.Reveal() == old {
+			t.Fatalf("REJECT: %v, or the same value", err)
+		}
+		until(t, func() error {
+			if row := run(t, nil, "sqlite3", "-cmd", ".timeout 5000", filepath.Join(s.dir, "app.db"), "SELECT access_token FROM wechat_token"); strings.TrimSpace(row) != next.Value.Reveal() {
+				return errors.New("the row has another token")
+			}
+			return nil
+		})
+	},
+	// The example that repeats a call succeeds with the token that the last command has killed.
+	"curl.md": func(t *testing.T, c *chapter, s *session) {
+		for _, b := range manualBlocks(t, "sh")["curl.md"] {
+			if !strings.Contains(b.Text, "tokend reject") {
+				continue
+			}
+			cmd, out := s.command(t, "sh", "-eu", "-c", c.words.Replace(b.Text))
+			defer out.Close()
+			own, begin := c.fetched(), len(s.text())
+			if err := cmd.Run(); err != nil {
+				t.Errorf("%s: %v", b, err)
+			}
+			if got := string(s.text()[begin:]); c.fetched() != own || strings.Count(got, `"errcode"`) != 1 || !strings.Contains(got, `"errcode":0`) {
+				t.Errorf("%s: after a killed token it fetched %d times and prints %s", b, c.fetched()-own, got)
+			}
+			return
+		}
+		t.Error("no example repeats a call")
+	},
+}
 
 // session is a shell. It runs a block at a time.
 type session struct {
@@ -79,6 +114,9 @@ func newSession(t *testing.T, c *chapter, page string, blocks []manual.Block) *s
 		if !strings.HasPrefix(b.Text, "#!") {
 			script += "read -r _ <&3\n" + c.words.Replace(b.Text) + "echo done >&4\n"
 		}
+	}
+	for _, b := range manualBlocks(t, "sql")[page] {
+		run(t, nil, find(t, "sqlite3"), filepath.Join(s.dir, "app.db"), c.words.Replace(b.Text))
 	}
 	cmd, out := s.command(t, "sh", "-c", script)
 	read, steps, err := os.Pipe()
@@ -149,7 +187,7 @@ func (s *session) next(t *testing.T, b manual.Block) {
 	}
 }
 
-// script runs a script. One from before tokend ends. Another one may go on until the end of the test.
+// script runs a script. It may run until the end of the test, unless it is from before tokend.
 func (s *session) script(t *testing.T, b manual.Block) {
 	t.Helper()
 	file := filepath.Join(s.dir, fmt.Sprintf("script%d", b.Line))

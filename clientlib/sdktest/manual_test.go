@@ -1,6 +1,7 @@
 package sdktest
 
 import (
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -54,8 +55,14 @@ func newChapter(t *testing.T, page string) *chapter {
 	}
 	c := &chapter{site: newSiteWith(t, "127.0.0.1:1", aliases)}
 	c.env = c.upstream(t)
+	clients, err := filepath.Abs("..")
+	if err != nil {
+		t.Fatal(err)
+	}
 	c.words = strings.NewReplacer(
+		"/usr/share/tokend/", clients+"/", // as the packages install them
 		"/run/tokend/tokend.sock", c.tokens.Client.Socket,
+		"/tmp/wx/tokend.sock", c.tokens.Client.Socket, // of the sandbox's daemon
 		"127.0.0.1:8712", strings.TrimPrefix(c.url, "http://"), // the sandbox
 		"127.0.0.1:6379", startRedis(t, page),
 		"mini_program/wx0123456789abcdef", "mini_program/wxsandboxmini",
@@ -84,11 +91,18 @@ func startRedis(t *testing.T, page string) string {
 	addr := freeAddress(t)
 	_, port, _ := strings.Cut(addr, ":")
 	startProgram(t, t.TempDir(), find(t, "redis-server"), "--bind", "127.0.0.1", "--port", port, "--save", "", "--dir", t.TempDir())
+	until(t, func() error {
+		conn, err := net.Dial("tcp", addr)
+		if err == nil {
+			err = conn.Close()
+		}
+		return err
+	})
 	return addr
 }
 
-// hold runs a block. It fails if a block that uses tokend causes a call to WeChat for a token, or if
-// one from before tokend causes none.
+// hold runs a block. A block that uses tokend must cause no call to WeChat for a token. A block
+// from before tokend must cause one.
 func (c *chapter) hold(t *testing.T, b manual.Block, run func()) {
 	t.Helper()
 	calls, own := c.calls(), c.fetched()

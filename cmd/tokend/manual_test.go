@@ -16,8 +16,9 @@ import (
 var manualRunners = map[string][2]string{
 	"php":    {"clientlib/php/tests/ManualTest.php", "testBlock"},
 	"csharp": {"cmd/tokend/csharp_test.go", "TestManualCSharp"},
-	"go":     {"cmd/tokend/readme_test.go", "TestClientExamples"},
-	"sh":     {"cmd/tokend/readme_test.go", "TestClientExamples"},
+	"go":     {"clientlib/sdktest/manual_go_test.go", "TestManualGo"},
+	"sh":     {"clientlib/sdktest/manual_shell_test.go", "TestManualShell"},
+	"sql":    {"clientlib/sdktest/manual_shell_test.go", "TestManualShell"},
 	"toml":   {"cmd/tokend/pages_test.go", "TestPageConfigurations"},
 }
 

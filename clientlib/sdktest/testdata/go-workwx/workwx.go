@@ -104,7 +104,7 @@ func (a *WorkwxApp) accessToken() (string, error) {
 
 func (a *WorkwxApp) value(p ITokenProvider, own *fetched, key string, fetch func(into any) error) (string, error) {
 	if p != nil {
-		return p.GetToken(context.TODO())
+		return p.GetToken(context.Background())
 	}
 	own.Lock()
 	defer own.Unlock()

@@ -46,7 +46,7 @@ func (t *AccessToken) GetToken(ctx context.Context, refresh bool) (string, error
 	return value, nil
 }
 
-// HttpGet calls an API. If WeChat refuses the token, it refreshes the token and calls once more.
+// HttpGet calls an API. If WeChat refuses the token, it refreshes the token and calls again.
 func (t *AccessToken) HttpGet(ctx context.Context, path string) error {
 	for refreshed := false; ; refreshed = true {
 		token, err := t.GetToken(ctx, false)
