@@ -1,0 +1,373 @@
+package cluster_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"tokend/daemon/clock"
+	"tokend/daemon/cluster"
+	"tokend/daemon/cluster/kvtest"
+	"tokend/daemon/record"
+	"tokend/daemon/refresh"
+	"tokend/daemon/store/memstore"
+	"tokend/fetchers/secret"
+)
+
+const (
+	token = "open_platform/wxp/wxc/access_token"
+	grant = "open_platform/wxp/wxc/refresh_token"
+)
+
+var testKey = []byte(strings.Repeat("k", 32))
+
+// node is a host without an engine: the test claims and lands itself.
+type node struct {
+	*cluster.Host
+	t      *testing.T
+	client *kvtest.Client
+	disk   *disk
+	done   chan struct{}
+	err    error // valid when done is closed
+	stop   context.CancelFunc
+
+	mu     sync.Mutex
+	claims map[string]record.Claim // what the engine would know
+}
+
+// runs counts the hosts that were started: each run has a connection of its own.
+var runs int
+
+// run starts a host on a disk, and waits until it is ready.
+func run(t *testing.T, etcd *kvtest.Etcd, name string, d *disk) *node {
+	t.Helper()
+	n := begin(t, etcd, name, d)
+	if err := n.Ready(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	n.Host.Follow(n)
+	synctest.Wait()
+	return n
+}
+
+// begin starts a host on a disk.
+func begin(t *testing.T, etcd *kvtest.Etcd, name string, d *disk) *node {
+	t.Helper()
+	runs++
+	n := &node{t: t, client: etcd.Client(fmt.Sprint(name, runs)), disk: d, done: make(chan struct{}), claims: map[string]record.Claim{}}
+	born := time.Now().Add(-time.Hour)
+	boottime := func() time.Duration { return time.Since(born) }
+	var err error
+	n.Host, err = cluster.New(cluster.Config{
+		Prefix: "/tokend", Host: name, Key: testKey, Timeout: 5 * time.Second, Local: d,
+		Presence: cluster.Presence{Machine: "machine of " + name, Boot: "boot@" + name, PID: runs, Version: "1.9.0", Formats: 1},
+		Link:     cluster.NewLink(etcd.Endpoints(), func(endpoint string) (cluster.KV, error) { return n.client.Dial(endpoint), nil }),
+		Clock:    clock.New(boottime), Boot: "boot@" + name,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	n.stop = cancel
+	go func() { n.err = n.Run(ctx); close(n.done) }()
+	t.Cleanup(func() { cancel(); <-n.done })
+	return n
+}
+
+// Follow stands for the engine's.
+func (n *node) Follow(recs ...record.Record) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, r := range recs {
+		if r.Table != record.Claims {
+			if err := n.Store().Put(n.t.Context(), r); err != nil && !errors.Is(err, errCrashed) {
+				n.t.Errorf("follow %s %s: %v", r.Table, r.Key, err)
+			}
+			continue
+		}
+		if r.Value == nil {
+			delete(n.claims, r.Key)
+			continue
+		}
+		c, err := record.DecodeClaim(r)
+		if err != nil {
+			n.t.Error(err)
+		}
+		n.claims[r.Key] = c
+	}
+}
+
+// doubtful reports whether the engine would fetch a credential because it is in doubt.
+func (n *node) doubtful(name string) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.claims[name].State == record.Doubtful
+}
+
+// crash ends a host as SIGKILL does.
+func (n *node) crash() {
+	n.client.Cut()
+	n.disk.crash()
+	n.stop()
+	<-n.done
+}
+
+// grant returns the copy of a grant.
+func (n *node) grant(name string) record.Grant {
+	n.t.Helper()
+	r, err := n.Store().Get(record.Grants, name)
+	if err != nil || r.Value == nil {
+		n.t.Fatalf("%s: no grant, %v", name, err)
+	}
+	g, err := record.DecodeGrant(r)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	return g
+}
+
+// value returns the copy of a credential's value, empty if there is none.
+func (n *node) value(name string) secret.Text {
+	n.t.Helper()
+	r, err := n.Store().Get(record.Credentials, name)
+	if err != nil || r.Value == nil {
+		return ""
+	}
+	c, err := record.DecodeCredential(r)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	return c.Value
+}
+
+// claim claims the token, and follows what is newer until it can.
+func (n *node) claim(want refresh.Want, recs ...record.Record) (refresh.Claim, error) {
+	for {
+		c, err := n.Claim(n.t.Context(), want, recs...)
+		newer, ok := errors.AsType[*refresh.NewerError](err)
+		if !ok {
+			return c, err
+		}
+		n.Follow(newer.Records...)
+	}
+}
+
+// give stores a grant as PUT does.
+func (n *node) give(value secret.Text) {
+	n.t.Helper()
+	g := record.Grant{Name: grant, Generation: record.Generation{Value: value, At: time.Now(), Source: "put"}}
+	if err := n.Store().Put(n.t.Context(), g.Encode()); err != nil {
+		n.t.Fatal(err)
+	}
+}
+
+// answer returns the records of an answer of WeChat: a token and the next refresh token.
+func (n *node) answer(value, next secret.Text) []record.Record {
+	now := record.Moment{Wall: time.Now(), Since: time.Hour}
+	end := record.Moment{Wall: now.Wall.Add(2 * time.Hour), Since: 3 * time.Hour}
+	r, err := n.Store().Get(record.Grants, grant)
+	g, err2 := record.DecodeGrant(r)
+	if err = errors.Join(err, err2); err != nil && !errors.Is(err, errCrashed) {
+		n.t.Error(err)
+	}
+	g.Replace(record.Generation{Value: next, At: now.Wall, Source: "rotation"})
+	c := record.Credential{Name: token, Value: value, Boot: "boot", Issued: now, Seen: now, End: end, Life: 2 * time.Hour}
+	return []record.Record{c.Encode(), g.Encode()}
+}
+
+var rotating = refresh.Want{Table: record.Credentials, Name: token, Grant: grant, Rotates: true}
+
+// disk is a store that a crash cuts off from its host. After a number of writes, the host crashes.
+type disk struct {
+	*memstore.Store
+
+	mu      sync.Mutex
+	crashed bool
+	left    int // writes until the crash; negative: none
+	client  *kvtest.Client
+}
+
+func newDisk() *disk { return &disk{Store: &memstore.Store{}, left: -1} }
+
+var errCrashed = errors.New("this host has crashed")
+
+func (d *disk) Put(ctx context.Context, recs ...record.Record) error {
+	if d.gone() {
+		return errCrashed
+	}
+	err := d.Store.Put(ctx, recs...)
+	d.wrote()
+	return err
+}
+
+func (d *disk) gone() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.crashed
+}
+
+func (d *disk) crash() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.crashed = true
+}
+
+// wrote counts a write of the host, to its disk or to etcd, and reports whether it was the last.
+func (d *disk) wrote() (last bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.left < 0 || d.crashed {
+		return d.crashed
+	}
+	d.left--
+	d.crashed = d.left < 0
+	return d.crashed
+}
+
+// crashAfter lets the host crash after so many more writes.
+func (n *node) crashAfter(writes int) {
+	d := n.disk
+	d.mu.Lock()
+	d.left = writes - 1
+	d.crashed = writes == 0
+	d.mu.Unlock()
+	n.client.Faults(func(r kvtest.Request) kvtest.Fault {
+		if d.gone() {
+			return kvtest.Fault{Lost: true}
+		}
+		if r.Method == kvtest.Txn && writesEtcd(r.Txn) && d.wrote() {
+			return kvtest.Fault{Unseen: true}
+		}
+		return kvtest.Fault{}
+	})
+}
+
+// writesEtcd reports whether a transaction is more than a heartbeat or a read.
+func writesEtcd(t cluster.Txn) bool {
+	for _, op := range t.Then {
+		if op.Verb != cluster.Get && !strings.HasPrefix(op.Key, "/tokend/n/") {
+			return true
+		}
+	}
+	return false
+}
+
+// restart starts a host again on the disk of a crashed one.
+func (n *node) restart(etcd *kvtest.Etcd, name string) *node {
+	n.crash()
+	n.disk.mu.Lock()
+	n.disk.crashed, n.disk.left = false, -1
+	n.disk.mu.Unlock()
+	return run(n.t, etcd, name, n.disk)
+}
+
+// TestCrashLanding crashes a host after each write of a landing. The refresh token of the answer is
+// the only one that works later.
+func TestCrashLanding(t *testing.T) {
+	for writes := range 8 {
+		t.Run(fmt.Sprint(writes), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				etcd := kvtest.New()
+				a, b := run(t, etcd, "a", newDisk()), run(t, etcd, "b", newDisk())
+				a.give("r1")
+				c, err := a.claim(rotating)
+				if err != nil {
+					t.Fatal(err)
+				}
+				a.crashAfter(writes)
+				err = c.Land(t.Context(), a.answer("t1", "r2")...)
+				a = a.restart(etcd, "a")
+				time.Sleep(time.Minute)
+				synctest.Wait()
+				checkKept(t, writes > 0 || err == nil, "r2", "t1", a, b)
+			})
+		})
+	}
+}
+
+// checkKept checks that no grant is lost: all nodes have next as the grant in force, with the
+// value that came with it, or there is doubt, so that a host fetches. If the answer has been written
+// anywhere, the grant is known.
+func checkKept(t *testing.T, written bool, next, value secret.Text, nodes ...*node) {
+	t.Helper()
+	for _, n := range nodes {
+		g := n.grant(grant)
+		landed := g.Value == next && n.value(token) == value && !n.doubtful(token)
+		known := g.Value == next
+		for _, e := range g.Earlier {
+			known = known || e.Value == next
+		}
+		if !landed && !n.doubtful(token) {
+			t.Errorf("the answer has not landed, and nobody fetches: grant %+v, value %q", g, n.value(token))
+		}
+		if written && !known {
+			t.Errorf("the grant of the answer is lost: %+v", g)
+		}
+	}
+}
+
+// TestCrashOffer crashes a host after each write of an offer: its answer came so late that another
+// host has called since.
+func TestCrashOffer(t *testing.T) {
+	for writes := range 12 {
+		t.Run(fmt.Sprint(writes), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				etcd := kvtest.New()
+				a, b := run(t, etcd, "a", newDisk()), run(t, etcd, "b", newDisk())
+				a.give("r1")
+				c, err := a.claim(rotating)
+				if err != nil {
+					t.Fatal(err)
+				}
+				a.client.Cut()
+				time.Sleep(30 * time.Second)
+				other, err := b.claim(rotating)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := other.Land(t.Context(), b.answer("t2", "r3")...); err != nil {
+					t.Fatal(err)
+				}
+				a.client.Heal()
+				a.crashAfter(writes)
+				err = c.Land(t.Context(), a.answer("t1", "r2")...)
+				a = a.restart(etcd, "a")
+				time.Sleep(time.Minute)
+				synctest.Wait()
+				checkKept(t, writes > 0 || err == nil, "r2", "t1", a, b)
+			})
+		})
+	}
+}
+
+// TestCrashDoubt crashes a host after each write of a doubt.
+func TestCrashDoubt(t *testing.T) {
+	for writes := range 6 {
+		t.Run(fmt.Sprint(writes), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				etcd := kvtest.New()
+				a, b := run(t, etcd, "a", newDisk()), run(t, etcd, "b", newDisk())
+				a.give("r1")
+				c, err := a.claim(rotating)
+				if err != nil {
+					t.Fatal(err)
+				}
+				a.crashAfter(writes)
+				_ = c.Give(t.Context(), true)
+				a = a.restart(etcd, "a")
+				time.Sleep(time.Minute)
+				synctest.Wait()
+				for _, n := range []*node{a, b} {
+					if !n.doubtful(token) {
+						t.Error("a call without an answer has left no doubt")
+					}
+				}
+			})
+		})
+	}
+}
