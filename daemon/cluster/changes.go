@@ -148,8 +148,8 @@ func (m *mirror) deleted(letter string, kv KeyValue) ([]record.Record, error) {
 	}, nil
 }
 
-// unmet reports whether the times of r cannot be converted yet: its host is alive, and this host will
-// know its clock in a moment.
+// unmet reports whether the times of r cannot be converted yet: its host is alive, and this host
+// will know its clock in a moment.
 func (m *mirror) unmet(r record.Record) bool {
 	name := bootOf(r)
 	if _, _, ok := m.clocks.Offset(name); ok || name == "" {

@@ -33,8 +33,8 @@ type bounds struct {
 }
 
 // exchange returns the bounds that two heartbeats give. This host's was sent at a1 and reached the
-// peer at its b1. The peer's was sent at its b2 and reached this host at a2. No clock was adjusted in
-// between, and no heartbeat arrived before it was sent.
+// peer at its b1. The peer's was sent at its b2 and reached this host at a2. No clock was adjusted
+// in between, and no heartbeat arrived before it was sent.
 func exchange(a1, b1, b2, a2 clock.Instant) bounds {
 	return bounds{Low: a1.Sub(b1), High: a2.Sub(b2)}
 }
@@ -74,8 +74,8 @@ func best(samples []sample, now clock.Instant) bounds {
 	return b
 }
 
-// add adds a sample and drops those that no longer count. If a clock was set since, samples of before
-// contradict it: they are dropped, too.
+// add adds a sample and drops those that no longer count. If a clock was set since, samples of
+// before contradict it: they are dropped, too.
 func add(samples []sample, next sample) []sample {
 	if next.empty() {
 		return samples[:0] // a clock was set between the two heartbeats

@@ -11,8 +11,8 @@ import (
 	"tokend/daemon/record"
 )
 
-// comparison is a load of everything that etcd has at one revision, compared with this host's copies.
-// What is newer here is put back. The first load of a host is a comparison with nothing.
+// comparison is a load of everything that etcd has at one revision, compared with this host's
+// copies. What is newer here is put back. The first load of a host is a comparison with nothing.
 type comparison struct {
 	*mirror
 	at       Header

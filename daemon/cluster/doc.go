@@ -37,7 +37,7 @@
 // # Goroutines
 //
 // [Host.Run] starts and waits for all of them: the session, the heartbeats, the mirror (which
-// follows etcd's watch), the offers, and the one that tells the engine of claims.
+// follows etcd's watch), the offers, and a goroutine that passes claims on to the engine.
 //
 // # Locks
 //

@@ -170,8 +170,8 @@ func (f *flight) repeats(recs []record.Record) bool {
 	return false
 }
 
-// keep stores an answer that repeats the value, and keeps the claim for the next poll. etcd is told
-// only if the value lasts longer than it says.
+// keep stores an answer that repeats the value, and keeps the claim for the next poll. It is
+// stored in etcd only if the value lasts longer than the stored one.
 func (f *flight) keep(ctx context.Context, own, recs []record.Record) error {
 	h := f.claims.host
 	defer f.claims.keep(f)

@@ -212,8 +212,8 @@ func (h *Host) apply(ctx context.Context, recs ...record.Record) error {
 	return nil
 }
 
-// tellings are claims that the engine has not been told of. Whoever learns of a claim may have names
-// locked that the engine needs, so another goroutine tells it.
+// tellings are claims that the engine does not know yet. The goroutine that learns of a claim may
+// have names locked that the engine needs, so another goroutine passes the claim on.
 type tellings struct {
 	mu    sync.Mutex
 	recs  []record.Record

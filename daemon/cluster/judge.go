@@ -28,8 +28,8 @@ type judgment struct {
 	alarm bool
 }
 
-// judge compares a copy with etcd's record by their content. The copy may be absent. restored reports
-// that revisions of before say nothing.
+// judge compares a copy with etcd's record by their content. The copy may be absent. restored
+// reports that revisions of before say nothing.
 func (m *mirror) judge(ours, theirs record.Record, restored bool) judgment {
 	switch {
 	case ours.Value == nil:
@@ -82,7 +82,7 @@ func judgeGrant(ours, theirs record.Record) judgment {
 	return judgment{verdict: keepBoth, merged: t.Encode(), alarm: true}
 }
 
-// judgeCredential compares credentials: the one that was issued later is the newer one. The wall
+// judgeCredential compares credentials: the credential that was issued later is newer. The wall
 // clock decides only after a restore, because etcd's order is certain otherwise.
 func (m *mirror) judgeCredential(ours, theirs record.Record, restored bool) judgment {
 	o, err := record.DecodeCredential(ours)

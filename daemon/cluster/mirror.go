@@ -15,12 +15,12 @@ import (
 )
 
 const (
-	// pageSize is how many keys a page of a load has: with 1000, a load of 100 000 keys takes 2 s and
-	// 14 MB.
+	// pageSize is how many keys a page of a load has: with 1000, a load of 100 000 keys takes 2 s
+	// and 14 MB.
 	pageSize = 1000
 
-	// maxMeeting is how long a host waits for the clocks of its peers before it reads their records.
-	// meetingPause is between two looks.
+	// maxMeeting is how long a host waits for the clocks of its peers before it reads their
+	// records. meetingPause is between two looks.
 	maxMeeting   = 3 * time.Second
 	meetingPause = 200 * time.Millisecond
 
@@ -88,7 +88,8 @@ type mirrorConfig struct {
 }
 
 // mirror keeps this host's copies of the cluster's records up to date. It loads or compares all of
-// them, then watches. Call begin before run. Run is the only goroutine. The other methods may be called concurrently.
+// them, then watches. Call begin before run. Run is the only goroutine. The other methods may be
+// called concurrently.
 type mirror struct {
 	mirrorConfig
 

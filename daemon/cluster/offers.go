@@ -165,7 +165,7 @@ func (o *offers) resolve(ctx context.Context, p *offer, take copier) error {
 	return o.finish(ctx, p, take)
 }
 
-// finish is resolve by the one that has made p busy.
+// finish is resolve after p was made busy.
 func (o *offers) finish(ctx context.Context, p *offer, take copier) error {
 	defer func() {
 		o.mu.Lock()

@@ -9,8 +9,8 @@ import (
 // maxReports bounds the memory of [reports].
 const maxReports = 1000
 
-// reports log what etcd has and no host should have written, once for each key. Such a value is never
-// applied.
+// reports log what etcd has and no host should have written, once for each key. Such a value is
+// never applied.
 type reports struct {
 	log hclog.Logger
 

@@ -7,8 +7,8 @@ import (
 	"tokend/daemon/record"
 )
 
-// After a restore of etcd from a backup, revisions begin again at a lower one. Those that a host knows
-// would make everything that etcd has look old.
+// After a restore of etcd from a backup, revisions begin again at a lower one. Those that a host
+// knows would make everything that etcd has look old.
 
 // restored forgets the revisions of deletions.
 func (s *Store) restored() {

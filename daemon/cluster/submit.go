@@ -54,7 +54,7 @@ const (
 	compareSize = 128
 )
 
-// unconfirmed returns what an engine is told about a failed transaction.
+// unconfirmed returns the error of a failed transaction for an engine.
 func unconfirmed(err error) error {
 	if Refused(err) {
 		return &unstoredError{refresh.ApartError{Reason: "etcd refuses writes: " + err.Error()}}

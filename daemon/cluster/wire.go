@@ -7,7 +7,8 @@ import (
 	"tokend/daemon/cluster/seal"
 )
 
-// aloneAfter is how long a host that has the cluster's records waits for etcd before it serves them.
+// aloneAfter is how long a host that has the cluster's records waits for etcd before it serves
+// them.
 const aloneAfter = 3 * time.Second
 
 // wire makes the parts of h that receive what other hosts store.

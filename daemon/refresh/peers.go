@@ -15,7 +15,7 @@ type Peers interface {
 	// counted, and the hold that an interrupted call leaves. The names of recs are locked. The
 	// error is one of these, possibly wrapped:
 	//
-	//   - [ErrRenewed], in a [*NewerError]: look again, then claim again if that is still necessary.
+	//   - [ErrRenewed], in a [*NewerError]: look again, then claim again if still necessary.
 	//   - [*TakenError]: another host is calling.
 	//   - [ErrApart], in an [*ApartError]: no claim can be obtained now.
 	//   - [ErrUnconfirmed], with a Claim: the call needs no permission, and recs are not stored.
