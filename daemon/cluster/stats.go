@@ -24,3 +24,38 @@ type Stats struct {
 	Moves                  int   // changes of endpoint
 	Sessions               int64
 }
+
+// connectedFor is how old a confirmation may be for a host to count as connected: one and a half
+// heartbeats.
+const connectedFor = 15 * time.Second
+
+// Stats returns the figures of h. Before Ready, only those of transactions are known.
+func (h *Host) Stats() Stats {
+	s := Stats{
+		ConfirmedAge: -1,
+		Txns:         h.counts.txns.Load(),
+		Conflicts:    h.counts.conflicts.Load(),
+		Claims:       h.counts.claims.Load(),
+		Waited:       h.counts.waited.Load(),
+		Lost:         h.counts.lost.Load(),
+		Takeovers:    h.counts.takeovers.Load(),
+		Doubts:       h.counts.doubts.Load(),
+		Moves:        h.cfg.Link.Moves(),
+	}
+	select {
+	case <-h.ready:
+	default:
+		return s
+	}
+	s.Members, s.Revision, s.Offers, s.Sessions = len(h.members.hosts()), h.mirror.reached(), h.offers.count(), h.sessions.Begun()
+	loads, restarts := h.mirror.counts()
+	s.Reloads = int64(loads)
+	for _, n := range restarts {
+		s.WatchRestarts += int64(n)
+	}
+	if at := h.Confirmed(); at != 0 {
+		s.ConfirmedAge = h.cfg.Clock.Now().Sub(at)
+		s.Connected = s.ConfirmedAge < connectedFor
+	}
+	return s
+}
