@@ -1,5 +1,5 @@
-// Package manual reads the code in the manual for client programs, for the tests that run it. It does
-// not know how a language is run.
+// Package manual reads the code in the manual for client programs, for the tests that run it. It
+// does not know how a language is run.
 //
 // The manual is docs/clients.md and each page that a table in docs/clients.md links to. Each block
 // has a language, and each language has one runner: a test that runs all blocks that [Blocks]
