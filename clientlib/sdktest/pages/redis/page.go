@@ -38,6 +38,11 @@ func fetch(ctx context.Context, appID, secret string) (string, error) {
 
 func useToken(token string) error {
 	return run.Use("", func() error {
+		if run.Tokend() {
+			if got, err := rdb.Get(ctx, run.Official).Result(); err != nil || got != token {
+				return fmt.Errorf("the token is not tokend's: %v", err)
+			}
+		}
 		var answer struct {
 			Code int `json:"errcode"`
 		}

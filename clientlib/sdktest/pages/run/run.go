@@ -38,6 +38,9 @@ func main(blocks map[string]func() error) error {
 	return nil
 }
 
+// Tokend returns whether the block uses tokend, and its token is to be killed.
+func Tokend() bool { return os.Getenv("KILL") != "" }
+
 // Use calls an API of WeChat with what a block declares. If tokend is used, it then kills the token
 // of that name, if any, and calls again: the caller must not notice.
 func Use(name string, call func() error) error {
@@ -45,7 +48,7 @@ func Use(name string, call func() error) error {
 	if err := call(); err != nil {
 		return fmt.Errorf("with a valid token: %w", err)
 	}
-	if name == "" || os.Getenv("KILL") == "" {
+	if name == "" || !Tokend() {
 		return nil
 	}
 	resp, err := http.PostForm(os.Getenv("SANDBOX")+"/sandbox/kill", url.Values{"name": {name}})
