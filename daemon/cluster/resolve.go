@@ -99,27 +99,38 @@ func (s *Store) merged(recs []record.Record, base []int64) (all []record.Record)
 // fromOffer is the source of a generation of a grant that could not land.
 const fromOffer = "offer"
 
-// shelved returns the stored grant with the current generation of r as an earlier one, to be tried
-// if WeChat refuses the current one. It reports false if the grant knows that generation.
+// shelved returns the stored grant with the newest generations of r as earlier ones, to be tried if
+// WeChat refuses the current one. The second newest is the one that came with the answer if another
+// host had stored a grant during the call. It reports false if the grant knows both.
 func (s *Store) shelved(r record.Record) (record.Record, bool) {
 	ours, err := record.DecodeGrant(r)
 	if err != nil {
 		return r, false
+	}
+	further := []record.Generation{ours.Generation}
+	if len(ours.Earlier) > 0 {
+		further = append(further, ours.Earlier[0])
 	}
 	g, err := s.grant(r.Key)
 	if err != nil {
 		s.host.log.Error("a grant cannot be read: another is put in its place", "name", r.Key, "error", err)
 		g = record.Grant{Name: r.Key}
 	}
-	if knows(&g, ours.Generation) {
-		return r, false
+	news := false
+	for _, x := range further {
+		if x.Value == "" || knows(&g, x) {
+			continue
+		}
+		news = true
+		x.Source = fromOffer
+		if g.Value == secret.Text("") {
+			g.Replace(x)
+		} else {
+			g.Shelve(x)
+		}
 	}
-	further := ours.Generation
-	further.Source = fromOffer
-	if g.Value == secret.Text("") {
-		g.Replace(further)
-	} else {
-		g.Shelve(further)
+	if !news {
+		return r, false
 	}
 	g.Number++
 	return g.Encode(), true

@@ -261,6 +261,7 @@ type draft struct {
 	recs    []record.Record // that the first of els get
 	base    []int64         // the revisions of their copies
 	changed int             // how many of recs the first of then change
+	grants  []record.Grant  // the copies of those of recs that are grants, as they were
 }
 
 // draft returns the transaction that stores recs if their copies are current.
@@ -269,6 +270,10 @@ func (s *Store) draft(recs []record.Record) *draft {
 	for _, r := range recs {
 		d.expect(s, r)
 		d.then = append(d.then, s.host.keys.change(r))
+		if r.Table == record.Grants {
+			g, _ := s.grant(r.Key) // a copy that cannot be read knows nothing
+			d.grants = append(d.grants, g)
+		}
 	}
 	d.changed = len(recs)
 	return d
@@ -298,16 +303,16 @@ func (d *draft) at(revision int64) []record.Record {
 // a grant still knows its earlier values. After a restart the bytes are others, and the call tells.
 func (d *draft) applied(k *keys, o Outcome) (revision int64, ok bool) {
 	for i, r := range d.recs[:min(d.changed, len(o.Got))] {
-		if got := o.Got[i]; got.Present() && r.Value != nil && (bytes.Equal(got.Value, d.then[i].Value) || contains(k, got, r)) {
+		if got := o.Got[i]; got.Present() && r.Value != nil && (bytes.Equal(got.Value, d.then[i].Value) || d.contained(k, got, r)) {
 			return got.Modified, true
 		}
 	}
 	return 0, false
 }
 
-// contains reports whether a stored record contains r: a credential the value of the same call, a
-// grant the same generation, now or earlier.
-func contains(k *keys, kv KeyValue, r record.Record) bool {
+// contained reports whether a stored record contains r: a credential the value of the same call, a
+// grant all that r adds to its copy.
+func (d *draft) contained(k *keys, kv KeyValue, r record.Record) bool {
 	stored, err := k.open(kv)
 	if err != nil || stored.Table != r.Table {
 		return false
@@ -320,9 +325,26 @@ func contains(k *keys, kv KeyValue, r record.Record) bool {
 	case record.Grants:
 		g, err := record.DecodeGrant(stored)
 		ours, err2 := record.DecodeGrant(r)
-		return err == nil && err2 == nil && ours.Value != "" && knows(&g, ours.Generation) && ours.Revoked.Equal(g.Revoked)
+		i := slices.IndexFunc(d.grants, func(g record.Grant) bool { return g.Name == r.Key })
+		return err == nil && err2 == nil && i >= 0 && adopts(&g, &d.grants[i], &ours)
 	}
 	return false
+}
+
+// adopts reports whether stored has what the change of before to after is about: new generations,
+// or else a revocation.
+func adopts(stored, before, after *record.Grant) bool {
+	changed := !after.Revoked.Equal(before.Revoked)
+	for _, x := range append([]record.Generation{after.Generation}, after.Earlier...) {
+		if x.Value == "" || knows(before, x) {
+			continue
+		}
+		if !knows(stored, x) {
+			return false
+		}
+		changed = true
+	}
+	return changed && after.Revoked.Equal(stored.Revoked)
 }
 
 // knows reports whether g has or had a generation.
