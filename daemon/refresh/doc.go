@@ -151,6 +151,7 @@
 //
 //	what callers give and get
 //		api.go          Config, and the interfaces of the store and the catalog
+//		peers.go        the other hosts that serve the same accounts
 //	state
 //		errors.go       errors of the engine's own
 //		entry.go        an entry: value, hold, flight
@@ -170,8 +171,10 @@
 //	work
 //		make.go         entries of what is requested first, and of what is stored
 //		obtain.go       readers: join a flight or start one
-//		flight.go       calls of a flight, and children of a refused or missing value
-//		land.go         end of a flight
+//		flight.go       calls of a flight
+//		parent.go       dead values of parents, and children that wait for another
+//		land.go         end of a flight that has brought a value
+//		fail.go         end of a flight that has not
 //		host.go         bounds of a host: places, budgets, address list
 //		endpoint.go     endpoints that the customers of an owner share
 //		push.go         tickets and grants that are pushed or put
@@ -182,6 +185,7 @@
 //		promise.go      codes whose arrival was acknowledged to WeChat
 //		customers.go    WeChat's lists of customers
 //		times.go        values and holds on disk, by the clock of a boot
+//		redate.go       records of another boot, and corrections of the wall clock
 //		save.go         what the disk has refused, and unused records
 //		histories.go    last attempts on disk
 //		early.go        reads while the store is being loaded

@@ -24,7 +24,7 @@ type Peers interface {
 
 	// Rank returns the place of this host in the order in which of hosts call for a credential,
 	// from 0, and how many hosts are alive, at least 1.
-	Rank(name string) (rank, of int)
+	Rank(name string) (place, of int)
 
 	// Offset bounds this host's clock minus that of another boot. It reports false for a boot that
 	// no live host has met.
