@@ -32,20 +32,26 @@ const drift = int64(time.Second)
 // Clock returns [Instant]s. Its methods may be called concurrently. Create a Clock with New.
 type Clock struct {
 	boottime func() time.Duration
-	start    time.Time // monotonic reading at New
+	wall     func() time.Time // nil for time.Now
+	start    time.Time        // monotonic reading at New
 
 	last atomic.Pointer[reading]
 }
 
 // reading is the state of the clocks when boottime was last read: boottime and the wall clock, each
 // minus the monotonic time since start. The wall clock is read first. If the host is suspended
-// between the two reads, the next Now detects the divergence.
-type reading struct{ offset, wall int64 }
+// between the two reads, the next Now detects the divergence. shown is the wall clock that the
+// Clock shows: the same, unless another was given.
+type reading struct{ offset, wall, shown int64 }
 
 // New returns a clock based on boottime, which returns the time since boot, suspend included. With
 // a nil boottime the clock uses Go's monotonic clock, as tests in virtual time need.
-func New(boottime func() time.Duration) *Clock {
-	c := &Clock{boottime: boottime, start: time.Now()}
+func New(boottime func() time.Duration) *Clock { return NewWall(boottime, nil) }
+
+// NewWall is New with another wall clock than time.Now, unless wall is nil: a simulation has hosts
+// whose wall clocks differ. A step of wall is noticed by the next [Clock.Resync].
+func NewWall(boottime func() time.Duration, wall func() time.Time) *Clock {
+	c := &Clock{boottime: boottime, wall: wall, start: time.Now()}
 	c.resync(c.start)
 	return c
 }
@@ -54,7 +60,8 @@ func New(boottime func() time.Duration) *Clock {
 // goroutine has published one in the meantime: that reading is newer.
 func (c *Clock) resync(now time.Time) int64 {
 	before := c.last.Load()
-	r := &reading{wall: now.UnixNano() - int64(now.Sub(c.start))}
+	mono := int64(now.Sub(c.start))
+	r := &reading{wall: now.UnixNano() - mono, shown: c.shown(now).UnixNano() - mono}
 	if c.boottime != nil {
 		r.offset = int64(c.boottime()) - int64(time.Since(c.start))
 	}
@@ -87,21 +94,32 @@ func (c *Clock) Resync() { c.resync(time.Now()) }
 // grows when the wall clock is set forward. Elapsed time and suspend do not change it.
 func (c *Clock) Lead() time.Duration {
 	last := c.last.Load()
-	return time.Duration(last.wall - last.offset)
+	return time.Duration(last.shown - last.offset)
 }
+
+// shown returns the wall clock's time at now, which time.Now has just returned.
+func (c *Clock) shown(now time.Time) time.Time {
+	if c.wall != nil {
+		return c.wall()
+	}
+	return now
+}
+
+// Time returns the wall clock's time now.
+func (c *Clock) Time() time.Time { return c.shown(time.Now()) }
 
 // Wall converts i to wall-clock time, for display and for storage. The result is as accurate as the
 // wall clock is now.
 func (c *Clock) Wall(i Instant) time.Time {
 	at, now := c.now()
-	return now.Round(0).Add(i.Sub(at))
+	return c.shown(now).Round(0).Add(i.Sub(at))
 }
 
 // At returns the instant at which the wall clock will show t if nobody sets it. It returns the
 // largest Instant if t is centuries away.
 func (c *Clock) At(t time.Time) Instant {
 	at, now := c.now()
-	d := t.Sub(now.Round(0))
+	d := t.Sub(c.shown(now).Round(0))
 	if d > math.MaxInt64-time.Duration(at) {
 		return math.MaxInt64
 	}

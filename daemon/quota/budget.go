@@ -59,6 +59,15 @@ func (b *Budget) AppendKey(key []byte, payer string) []byte {
 	return append(append(append(key, payer...), '#'), b.Word...)
 }
 
+// Among returns the part of b that one of so many hosts has while the hosts cannot count together:
+// its share of the spare calls, at least one of them.
+func (b Budget) Among(hosts int) Budget {
+	if b.Spare > 0 {
+		b.Spare = max(b.Spare/max(hosts, 1), 1)
+	}
+	return b
+}
+
 // Wait returns how long until a call fits into b; zero if it fits now. t is live.
 func (b *Budget) Wait(t Tally, now clock.Instant) time.Duration {
 	if w := b.spacing(t, now); w > 0 {

@@ -82,12 +82,57 @@ func TestLostCallTakenBack(t *testing.T) {
 	if r := l.Charge(budgets, keys, at(0)); r != nil {
 		t.Fatalf("got %+v", r)
 	}
-	r := l.Lose(budgets, keys, false, at(0))
+	r := l.Lose(budgets, keys, false, "the disk refuses", at(0))
 	if r == nil || r.Wait != 5*time.Second {
 		t.Errorf("got %+v, want a wait of the next write", r)
 	}
 	if n := l.Get(keys[0]).Calls(); n != 0 {
 		t.Errorf("charged: got %d, want none", n)
+	}
+}
+
+// TestFollowedTally: what all hosts have counted replaces a tally, but for the calls of this host
+// that are not counted yet.
+func TestFollowedTally(t *testing.T) {
+	budgets, keys := []Budget{{Word: "app", Window: time.Hour, Limit: 10, Spare: 4}}, []string{"work/corp/1#app"}
+	l := NewLedger(5 * time.Second)
+	charge := func(after time.Duration) {
+		if r := l.Charge(budgets, keys, at(after)); r != nil {
+			t.Fatalf("got %+v", r)
+		}
+	}
+	charge(0)
+	charge(time.Minute)
+	if r := l.Lose(budgets, keys, false, "etcd unreachable", at(time.Minute)); r != nil {
+		t.Fatalf("got %+v", r)
+	}
+	counted := Tally{Window: time.Hour, Slices: []Slice{{at(0), at(0), 1}, {at(2 * time.Minute), at(2 * time.Minute), 3}}}
+	for range 2 { // the same record may come again
+		l.Follow(keys[0], counted)
+		want := []Slice{{at(0), at(0), 1}, {at(time.Minute), at(time.Minute), 1}, {at(2 * time.Minute), at(2 * time.Minute), 3}}
+		if got := l.Get(keys[0]); got.Window != time.Hour || !slices.Equal(got.Slices, want) {
+			t.Errorf("got %+v, want the calls %+v", got, want)
+		}
+	}
+	charge(3 * time.Minute)
+	l.TakeBack(keys)
+	if n := l.Get(keys[0]).Calls(); n != 5 {
+		t.Errorf("got %d calls after a charge was taken back, want 5", n)
+	}
+	l.Counted(keys)
+	l.Follow(keys[0], counted)
+	if n := l.Get(keys[0]).Calls(); n != 4 {
+		t.Errorf("got %d calls, want the 4 that are counted", n)
+	}
+}
+
+// TestSpareShared: hosts that cannot count together share the spare calls, and each has one at
+// least.
+func TestSpareShared(t *testing.T) {
+	for _, tc := range []struct{ spare, hosts, want int }{{80, 3, 26}, {15, 20, 1}, {0, 3, 0}, {15, 0, 15}} {
+		if got := (Budget{Spare: tc.spare}).Among(tc.hosts).Spare; got != tc.want {
+			t.Errorf("%d spare calls among %d hosts: got %d, want %d", tc.spare, tc.hosts, got, tc.want)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package quota
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -60,6 +61,17 @@ func (t Tally) with(now clock.Instant) Tally {
 		return t
 	}
 	t.Slices = append(t.Slices, Slice{First: now, Last: now, Calls: 1})
+	return t
+}
+
+// and returns t with the calls of other, which has the same window.
+func (t Tally) and(other Tally) Tally {
+	if len(other.Slices) == 0 {
+		return t
+	}
+	t.Window = max(t.Window, other.Window)
+	t.Slices = slices.Concat(t.Slices, other.Slices)
+	slices.SortFunc(t.Slices, func(a, b Slice) int { return cmp.Compare(a.Last, b.Last) })
 	return t
 }
 

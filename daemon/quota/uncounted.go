@@ -34,20 +34,18 @@ func (l *Ledger) uncounted(b *Budget, lost Tally, early bool, now clock.Instant)
 	return max(w, gap-now.Sub(lost.Slices[len(lost.Slices)-1].Last))
 }
 
-// Lose records that the disk has refused to count a call that was just charged. early: no client
-// waits for the call. If one of the budgets has no spare calls left, Lose takes the charge back and
-// returns the refusal.
-func (l *Ledger) Lose(budgets []Budget, keys []string, early bool, now clock.Instant) *Refusal {
+// Lose records that a call that was just charged could not be counted, because of why: the disk
+// refuses, for example. early: no client waits for the call. If one of the budgets has no spare
+// calls left, Lose takes the charge back and returns the refusal.
+func (l *Ledger) Lose(budgets []Budget, keys []string, early bool, why string, now clock.Instant) *Refusal {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for i := range budgets {
 		b := &budgets[i]
 		if wait := l.uncounted(b, l.lost[keys[i]].Live(now), early, now); wait > 0 {
-			for _, key := range keys {
-				l.spent[key] = l.spent[key].without()
-			}
+			l.takeBack(keys)
 			return &Refusal{
-				Why:  fmt.Sprintf("the disk refuses, and it could not be counted against the %s quota", b.Word),
+				Why:  fmt.Sprintf("%s, and it could not be counted against the %s quota", why, b.Word),
 				Wait: min(wait, time.Minute), // the disk may accept writes sooner
 			}
 		}
@@ -56,6 +54,28 @@ func (l *Ledger) Lose(budgets []Budget, keys []string, early bool, now clock.Ins
 		count(l.lost, b, keys[i], now)
 	}
 	return nil
+}
+
+// TakeBack takes back the charge of a call that is not made.
+func (l *Ledger) TakeBack(keys []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.takeBack(keys)
+}
+
+// takeBack is TakeBack with mu held.
+func (l *Ledger) takeBack(keys []string) {
+	for _, key := range keys {
+		l.spent[key] = l.spent[key].without()
+	}
+}
+
+// Follow replaces the tally of key by what all hosts have counted, and adds the calls of this host
+// that are not counted yet.
+func (l *Ledger) Follow(key string, counted Tally) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.spent[key] = counted.and(l.lost[key])
 }
 
 // Forfeit records that the disk has refused to count a call of b that was just spent and has been

@@ -14,7 +14,7 @@ import (
 
 // change is one thing that changes what is stored under names, on disk and in memory: a grant that
 // is given or taken back, a ticket that is pushed. It is carried out once, and its methods are
-// called in this order, with its names locked.
+// called in this order, with its names locked; prepare again, if another host was first.
 type change interface {
 	// names appends the names that are locked for it.
 	names(to []string) []string
@@ -38,6 +38,34 @@ const namesOf = 4
 // visible. The names stay locked until then. It returns how each has
 // ended: what is wrong with the one is no matter of the others.
 func (e *Engine) carryOut(ctx context.Context, all ...change) []error {
+	return e.carryOutBy(ctx, e.cfg.Store, all...)
+}
+
+// carryOutBy is carryOut by a write to to.
+func (e *Engine) carryOutBy(ctx context.Context, to putter, all ...change) []error {
+	for round := 1; ; round++ {
+		errs := e.carryOutOnce(ctx, to, all)
+		at := slices.IndexFunc(errs, func(err error) bool { return newerIn(err) != nil })
+		switch {
+		case at < 0:
+			return errs
+		case errors.Is(errs[at], ErrOvertaken) || !e.renewed(errs[at], round):
+			return errs
+		case len(all) == 1 || !slices.ContainsFunc(errs, func(err error) bool { return newerIn(err) == nil }):
+			continue // all of them again
+		}
+		for i, err := range errs {
+			if newerIn(err) != nil {
+				errs[i] = e.carryOutBy(ctx, to, all[i])[0]
+			}
+		}
+		return errs
+	}
+}
+
+// carryOutOnce is carryOutBy, unless newer records of another host are in the way of a change: then
+// nothing has come of it, and that is its error.
+func (e *Engine) carryOutOnce(ctx context.Context, to putter, all []change) []error {
 	errs := make([]error, len(all))
 	names := make([]string, 0, namesOf*len(all))
 	for _, c := range all {
@@ -59,26 +87,46 @@ func (e *Engine) carryOut(ctx context.Context, all ...change) []error {
 	for i, s := range e.grants.read(needs) {
 		parts[i], errs[i] = all[i].prepare(s)
 	}
-	refused := e.write(ctx, slices.Concat(parts...))
+	refused := write(ctx, to, slices.Concat(parts...))
 	for i, c := range all {
 		if errs[i] != nil {
 			continue
 		}
 		why := refused
-		if why != nil && (len(parts[i]) == 0 || len(all) > 1 && ctx.Err() == nil) {
-			why = e.write(ctx, parts[i]) // it may have been another's fault: too much for one commit, say
+		if why != nil && (len(parts[i]) == 0 || len(all) > 1 && ctx.Err() == nil && newerIn(why) == nil) {
+			why = write(ctx, to, parts[i]) // it may have been another's fault: too much for one commit, say
 		}
-		errs[i] = c.settle(why)
+		if errs[i] = why; newerIn(why) == nil {
+			errs[i] = c.settle(why)
+		}
 	}
 	return errs
 }
 
-// write writes recs, if there are any.
-func (e *Engine) write(ctx context.Context, recs []record.Record) error {
+// write writes recs to to, if there are any.
+func write(ctx context.Context, to putter, recs []record.Record) error {
 	if len(recs) == 0 {
 		return nil
 	}
-	return e.cfg.Store.Put(ctx, recs...)
+	return to.Put(ctx, recs...)
+}
+
+// notStored returns the error for a client whose change was refused with err by the other hosts'
+// store, or err.
+func notStored(err error) error {
+	message := ""
+	apart, ok := errors.AsType[*ApartError](err)
+	switch {
+	case ok && refusesWrites(apart):
+		message = apart.Reason
+	case ok:
+		message = apart.Reason + ": nothing stored"
+	case errors.Is(err, ErrUnconfirmed):
+		message = unreachable + ": stored on this host only so far"
+	default:
+		return err
+	}
+	return &credential.Error{Reason: credential.Unreachable, RetryAfter: apartPause, Message: message, Err: err}
 }
 
 // amendment is a change to a grant, with all that follows from it on disk and in memory.
@@ -114,12 +162,17 @@ type amendment struct {
 // about it, unless it is stubborn. It returns the first error, if there is one; each amendment has
 // its own.
 func (e *Engine) amend(ctx context.Context, all ...*amendment) error {
+	return e.amendBy(ctx, e.cfg.Store, all...)
+}
+
+// amendBy is amend by a write to to.
+func (e *Engine) amendBy(ctx context.Context, to putter, all ...*amendment) error {
 	changes := make([]change, len(all))
 	for i, a := range all {
 		a.engine = e
 		changes[i] = a
 	}
-	for i, err := range e.carryOut(ctx, changes...) {
+	for i, err := range e.carryOutBy(ctx, to, changes...) {
 		all[i].err = err
 	}
 	for _, a := range all {
@@ -147,15 +200,18 @@ func (a *amendment) prepare(s storedGrant) (recs []record.Record, err error) {
 
 func (a *amendment) settle(refused error) error {
 	e := a.engine
-	a.refused = refused
+	stored := durable(refused)
+	if a.refused = refused; stored {
+		a.refused = nil
+	}
 	switch {
-	case refused == nil && (a.applies || a.lacking):
+	case stored && (a.applies || a.lacking):
 		e.grants.taken(a.grant)
-	case refused != nil && a.applies && a.stubborn:
+	case !stored && a.applies && a.stubborn:
 		e.grants.hold(a.after, a.owed...)
 		e.unsaved.kick()
-	case refused != nil:
-		return refused
+	case !stored:
+		return notStored(refused)
 	}
 	if a.frees && (a.applies || a.again) {
 		e.release(a.dependants)
@@ -163,7 +219,7 @@ func (a *amendment) settle(refused error) error {
 	if a.applies {
 		a.then()
 	}
-	return refused
+	return notStored(refused)
 }
 
 // prepare applies a to its grant as it stands and returns what is to be written then.
@@ -177,6 +233,7 @@ func (e *Engine) prepare(a *amendment, s storedGrant) (recs []record.Record, err
 	case s.err != nil:
 		return nil, s.err
 	}
+	a.again = false
 	a.applies = a.apply(&a.after)
 	a.lacking = e.grants.lacks(a.grant)
 	if !a.applies && !a.again && !a.lacking {
@@ -307,7 +364,7 @@ func (e *Engine) amendmentOf(g givenGrant) *amendment {
 			a.again = again
 			return false
 		}
-		readmit(grant, g.next, time.Now())
+		readmit(grant, g.next, e.clock.Time())
 		return true
 	}
 	a.then = func() {
@@ -324,7 +381,7 @@ func (e *Engine) Revoke(ctx context.Context, grant string, at time.Time) error {
 	if err := e.ready(ctx); err != nil {
 		return err
 	}
-	now := time.Now()
+	now := e.clock.Time()
 	at = believed(at, now)
 	a := &amendment{grant: grant, ends: true}
 	a.apply = func(g *record.Grant) bool {
@@ -338,16 +395,21 @@ func (e *Engine) Revoke(ctx context.Context, grant string, at time.Time) error {
 		return true
 	}
 	a.then = func() {
-		why := &credential.Error{Reason: credential.Reauth, RetryAfter: credential.Never, Message: "the customer has just taken the authorization back: an authorization is needed"}
-		for _, name := range a.dependants {
-			if en := e.index.get(name); en != nil {
-				en.mu.Lock()
-				e.dropLocked(en, why)
-				en.mu.Unlock()
-			}
-		}
-		e.watchers.tell(credential.Listing{Name: grant, State: credential.Held})
-		e.log.Warn("authorization taken back by the customer", "name", grant)
+		e.endDependants(grant, a.dependants)
 	}
 	return e.outlast(ctx, func() error { return e.amend(ctx, a) })
+}
+
+// endDependants takes what lives by grant, which the customer has taken back, out of service.
+func (e *Engine) endDependants(grant string, dependants []string) {
+	why := &credential.Error{Reason: credential.Reauth, RetryAfter: credential.Never, Message: "the customer has just taken the authorization back: an authorization is needed"}
+	for _, name := range dependants {
+		if en := e.index.get(name); en != nil {
+			en.mu.Lock()
+			e.dropLocked(en, why)
+			en.mu.Unlock()
+		}
+	}
+	e.watchers.tell(credential.Listing{Name: grant, State: credential.Held})
+	e.log.Warn("authorization taken back by the customer", "name", grant)
 }

@@ -165,6 +165,13 @@ type Config struct {
 	Boottime func() time.Duration
 	Boot     string
 
+	// Wall is the wall clock; nil for time.Now.
+	Wall func() time.Time
+
+	// Peers are the other hosts that serve the same accounts; nil for none. Boot then names this
+	// host too, and Boottime is not nil.
+	Peers Peers
+
 	// Calls is how many calls are in flight at most to each of Hosts, those that readers
 	// wait for included; zero for 32. The schedule has 8 of them, and up to three quarters of Calls
 	// where these do not reach the rate that is needed. One owner has half of Calls at most.

@@ -103,7 +103,7 @@ func (e *Engine) Exchange(ctx context.Context, owner string, code secret.Text) (
 	if err := e.ready(ctx); err != nil {
 		return "", err
 	}
-	x, err := e.begin(&exchange{owner: owner, value: code, at: time.Now(), tries: 1, noted: true})
+	x, err := e.begin(&exchange{owner: owner, value: code, at: e.clock.Time(), tries: 1, noted: true})
 	if err != nil {
 		return "", err
 	}
@@ -364,6 +364,6 @@ func (e *Engine) keptSpent(r record.Record) (*exchange, error) {
 	}
 	return &exchange{
 		owner: s.Owner, key: r.Key, name: s.Owner + "/" + s.Child, ended: true,
-		forget: min(e.instant(s.Until, s.Boot), e.clock.Now().Add(spentFor)),
+		forget: min(e.instant(s.Until, s.Boot, latest), e.clock.Now().Add(spentFor)),
 	}, nil
 }

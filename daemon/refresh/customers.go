@@ -157,7 +157,7 @@ func knows(g *record.Grant, value secret.Text) bool {
 // remembered: nobody asks for the list before the hold ends. l is locked.
 func (e *Engine) readList(ctx context.Context, l *customerList, owner string, onboarding *Onboarding) error {
 	o := e.endpoints.of(owner, listings)
-	asked, wall := instantOf(e.clock.Now()), time.Now()
+	asked, wall := instantOf(e.clock.Now()), e.clock.Time()
 	tokens := map[string]secret.Text{}
 	total, skipped := 0, 0
 	for offset, idle := 0, 0; ; {
@@ -219,7 +219,7 @@ func (e *Engine) Import(ctx context.Context, owner string, offset int) (credenti
 	defer end()
 	changed, end := e.grants.watch()
 	defer end()
-	asked := time.Now()
+	asked := e.clock.Time()
 	page, err := e.importPage(ctx, owner, &onboarding, offset)
 	if err != nil {
 		return credential.ImportPage{}, e.importError(err)

@@ -157,6 +157,7 @@
 //		entry.go        an entry: value, hold, flight
 //		history.go      what has happened to an entry in this run
 //		index.go        entries by name, and readers of dropped entries
+//		claims.go       who is fetching what, as far as this host knows
 //		schedule.go     entries by the time of the next refresh
 //		backlog.go      entries whose refresh is due, by owner
 //		hanging.go      owners whose calls hang
@@ -172,6 +173,7 @@
 //		make.go         entries of what is requested first, and of what is stored
 //		obtain.go       readers: join a flight or start one
 //		flight.go       calls of a flight
+//		permit.go       what other hosts allow a flight
 //		parent.go       dead values of parents, and children that wait for another
 //		land.go         end of a flight that has brought a value
 //		fail.go         end of a flight that has not
@@ -186,6 +188,8 @@
 //		customers.go    WeChat's lists of customers
 //		times.go        values and holds on disk, by the clock of a boot
 //		redate.go       records of another boot, and corrections of the wall clock
+//		contact.go      refreshes in the order of the hosts, and values while they are apart
+//		follow.go       what other hosts have stored
 //		save.go         what the disk has refused, and unused records
 //		histories.go    last attempts on disk
 //		early.go        reads while the store is being loaded

@@ -224,10 +224,24 @@ func cutShort(failures, quotas int, valid bool, life time.Duration, spread float
 		pause = doubled(time.Second, failures-1, pause)
 	}
 	return &hold{
-		reason: credential.Unreachable, message: "tokend ended while the last call was under way",
+		reason: credential.Unreachable, message: interrupted,
 		failures: failures, quotas: quotas, settings: settings, since: now, until: now.Add(pause),
 	}
 }
+
+// doubtPause is how long the next call waits after so many in a row that ended in doubt.
+func doubtPause(tries int) time.Duration {
+	if tries < 2 {
+		return 0
+	}
+	return doubled(30*time.Second, tries-1, 5*time.Minute)
+}
+
+// rankPause is how much later than the host before it in rank a host calls, at most.
+const rankPause = 2 * time.Second
+
+// interrupted is the message of the hold that cutShort returns.
+const interrupted = "tokend ended while the last call was under way"
 
 // quickTries is how many short pauses come before the long ones: "at most 3 quick
 // tries, then every 30..60 s".

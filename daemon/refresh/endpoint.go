@@ -232,15 +232,60 @@ func (e *Engine) liftEndpoints(ends func(*hold) bool) {
 
 // writeEndpoint writes the hold of o, or deletes its record.
 func (e *Engine) writeEndpoint(o *endpoint) {
+	for round := 1; ; round++ {
+		err := e.writeEndpointOnce(o)
+		if err == nil || !e.renewed(err, round) {
+			if !durable(err) {
+				e.log.Error("cannot write a hold: it holds for this run", "name", o.key, "error", err)
+			}
+			return
+		}
+	}
+}
+
+func (e *Engine) writeEndpointOnce(o *endpoint) error {
 	end, _ := e.locks.lock(context.Background(), o.key)
 	defer end()
 	o.mu.Lock()
 	r := record.Record{Table: record.Holds, Key: o.key}
+	own := o.hold != nil && o.hold.local()
 	if o.hold != nil {
 		r = e.keepHold(o.key, o.hold)
 	}
 	o.mu.Unlock()
-	if err := e.cfg.Store.Put(context.Background(), r); err != nil {
-		e.log.Error("cannot write a hold: it holds for this run", "name", o.key, "error", err)
+	if own && e.cfg.Peers != nil {
+		return nil // no matter of the other hosts
 	}
+	return e.cfg.Store.Put(context.Background(), r)
+}
+
+// followEndpoint puts the stored hold r of an endpoint in force, unless one of this host's own lasts
+// longer.
+func (e *Engine) followEndpoint(r record.Record) error {
+	owner := endpointOwner(r.Key)
+	if _, err := (*e.catalog.Load()).Onboarding(owner); err != nil {
+		return nil // of an owner that other hosts have
+	}
+	var h *hold
+	if r.Value != nil {
+		stored, err := record.DecodeHold(r)
+		if err != nil {
+			return err
+		}
+		if h = e.keptHold(stored); h.local() {
+			return nil
+		}
+	}
+	o := e.endpoints.of(owner, r.Key[len(owner):])
+	o.mu.Lock()
+	was := o.hold
+	if was == nil || !was.local() || h != nil && h.until > was.until {
+		o.hold = h
+	}
+	freed := was != nil && o.hold == nil
+	o.mu.Unlock()
+	if freed {
+		e.codes.wake(o.key)
+	}
+	return nil
 }

@@ -36,8 +36,9 @@ type Engine struct {
 	otherBoot []dated       // what an earlier boot has written; until it is rewritten
 	unused    unusedRecords // until they are deleted
 
-	earlyReads gate // open until the loading ends; see admitEarly
-	dating     dating
+	earlyReads    gate // open until the loading ends; see admitEarly
+	followedEarly followedEarly
+	dating        dating
 
 	catalog   atomic.Pointer[Catalog]
 	reloaded  atomic.Int64 // when catalog was last replaced, an instant; zero for never
@@ -45,6 +46,7 @@ type Engine struct {
 	schedule  *schedule
 	ledger    *quota.Ledger
 	sleepers  sleepers
+	claims    claims
 	watchers  watchers
 	dropped   dropped
 	counts    counts
@@ -87,7 +89,7 @@ func New(cfg Config) (*Engine, error) {
 	e := &Engine{
 		cfg:   cfg,
 		log:   log,
-		clock: clock.New(cfg.Boottime),
+		clock: clock.NewWall(cfg.Boottime, cfg.Wall),
 		index: newIndex(),
 
 		ledger: quota.NewLedger(saveEvery),

@@ -227,9 +227,9 @@ func (en *entry) lastAsked() clock.Instant {
 type flight struct {
 	cause credential.Cause
 
-	// rejected: somebody waits who has rejected the current value. Guarded by the
+	// rejected is the value that somebody who waits has rejected, "" for none. Guarded by the
 	// entry's mu.
-	rejected bool
+	rejected secret.Text
 
 	// paid: a rejection was spent on it, of those that are allowed. Guarded by the entry's mu.
 	paid bool
@@ -364,6 +364,12 @@ func (h *hold) personal() bool { return h.class > fetchers.Retry }
 // have been done.
 func (h *hold) operators() bool {
 	return h.class == fetchers.Misconfigured || h.class == fetchers.AddressRefused
+}
+
+// local reports whether h concerns this host alone: it cannot reach WeChat, or its address is not
+// listed. The hold that an interrupted call leaves is one of them.
+func (h *hold) local() bool {
+	return h.class == 0 && h.reason == credential.Unreachable || h.class == fetchers.AddressRefused
 }
 
 // err returns the hold as an error for a reader at now.

@@ -19,24 +19,35 @@ func (x *fetch) fail(err error) {
 	if x.saysNothing(err) {
 		return
 	}
+	for x.follows(x.failOnce(err)) {
+	}
+}
+
+// failOnce is fail, unless newer records of another host are in the way, which it returns.
+func (x *fetch) failOnce(err error) *NewerError {
 	defer x.lock()()
 	if why, ok := err.(*credential.Error); ok {
 		x.drop(why) // itself, not wrapped as a parent's: the customer's grant is gone
-		return
+		return nil
 	}
-	x.keepGrant()
+	if newer := x.keepGrant(); newer != nil {
+		return newer
+	}
 	v, reply := x.judge(err)
 	if reply != nil {
 		x.abandon(0, reply)
-		return
+		return nil
 	}
-	x.keepHold(v)
+	if newer := x.keepHold(v); newer != nil {
+		return newer
+	}
 	gone := x.conclude(&v, err)
 	x.engine.counts.refreshed(x.spec.Policy, &x.attempt)
 	x.flight.finish(nil, v.reply(gone, err))
 	if gone == nil {
 		x.engine.logFailure(x.en, v.hold, x.attempt, err, v.valid, v.now)
 	}
+	return nil
 }
 
 // saysNothing ends a flight whose failure says nothing about WeChat or the credential, and reports
@@ -44,7 +55,10 @@ func (x *fetch) fail(err error) {
 func (x *fetch) saysNothing(err error) bool {
 	of, own := errors.AsType[*credential.Error](err)
 	g, guarded := errors.AsType[*guardError](err)
+	p, others := errors.AsType[*peersError](err)
 	switch {
+	case others:
+		x.giveUp(p)
 	case x.engine.base.Err() != nil && (errors.Is(err, context.Canceled) || own && of.Reason == credential.Stopping):
 		x.abandon(0, stopping())
 	case guarded && g.early:
@@ -61,7 +75,7 @@ func (x *fetch) saysNothing(err error) bool {
 // before.
 func (x *fetch) abandon(refresh clock.Instant, reply *credential.Error) {
 	x.en.mu.Lock()
-	x.engine.applyLocked(x.en, flightAbandoned{refresh}, x.engine.clock.Now())
+	x.engine.applyLocked(x.en, flightAbandoned{refresh: refresh}, x.engine.clock.Now())
 	x.en.mu.Unlock()
 	x.flight.finish(nil, reply)
 }
@@ -79,10 +93,13 @@ func (x *fetch) drop(why *credential.Error) {
 }
 
 // keepGrant stores the grant that came with a value which came too late.
-func (x *fetch) keepGrant() {
-	if err := x.commit(); err != nil {
+func (x *fetch) keepGrant() *NewerError {
+	err := x.commit()
+	newer := newerIn(err)
+	if newer == nil && !durable(err) {
 		x.engine.log.Error("cannot write a grant: it is in force in memory and written when that is possible", "name", x.spec.Grant, "error", err)
 	}
+	return newer
 }
 
 // verdict is what a failure calls for.
@@ -97,7 +114,7 @@ type verdict struct {
 // judge returns what err calls for. If an operator wanted a call in a hold and it could not be
 // made, the hold continues, and judge returns the reply instead.
 func (x *fetch) judge(err error) (v verdict, reply *credential.Error) {
-	e, en, wall := x.engine, x.en, time.Now()
+	e, en, wall := x.engine, x.en, x.engine.clock.Time()
 	superseded := e.superseded(x.spec, x.grant)
 	v.now = e.clock.Now()
 	en.mu.Lock()
@@ -123,14 +140,18 @@ func (x *fetch) judge(err error) (v verdict, reply *credential.Error) {
 // beganBefore returns when the flight began that has failed at now.
 func (x *fetch) beganBefore(now clock.Instant) clock.Instant { return now.Add(-x.attempt.Took) }
 
-// keepHold writes the hold of v.
-func (x *fetch) keepHold(v verdict) {
-	if !v.keep {
-		return
+// keepHold writes the hold of v. One that concerns this host alone, or that was not caused by the
+// last of the calls, is not for the other hosts.
+func (x *fetch) keepHold(v verdict) *NewerError {
+	if !v.keep || x.shares() && (x.permit.claim == nil || x.permit.sent || v.hold.local()) {
+		return nil
 	}
-	if err := x.engine.cfg.Store.Put(context.Background(), x.engine.keepHold(x.en.name, v.hold)); err != nil {
+	err := x.permit.landed(x.lands().Put(context.Background(), x.engine.keepHold(x.en.name, v.hold)))
+	newer := newerIn(err)
+	if newer == nil && !durable(err) {
 		x.engine.log.Error("cannot write a hold: it holds for this run", "name", x.en.name, "error", err)
 	}
+	return newer
 }
 
 // conclude ends the flight with v, and returns why the entry is out of service, if it is.

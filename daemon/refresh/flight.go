@@ -74,19 +74,24 @@ type fetch struct {
 	force         bool
 	got           answer
 	attempt       credential.Attempt
+
+	permit permit // of the other hosts
 }
 
 // run fetches and lands.
 func (x *fetch) run() {
+	defer x.give()
 	if err := x.readSpec(); err != nil {
 		x.abandon(0, unconfigured(x.en.name)) // its account was taken out of the configuration this moment
 		return
 	}
 	clock := x.engine.clock
-	wall, began := time.Now(), clock.Now()
+	wall, began := clock.Time(), clock.Now()
 	err := x.request()
 	x.attempt = credential.Attempt{At: wall.UTC(), Cause: x.flight.cause, Took: clock.Now().Sub(began)}
 	switch {
+	case err == errFollowed:
+		x.yield()
 	case err != nil:
 		x.fail(err)
 	case x.spec.Policy.PerAsk:
@@ -233,8 +238,21 @@ func (e *Engine) pause(ctx context.Context, d time.Duration) bool {
 // call makes one call with parent's value, within the budgets. It uses the configuration that is
 // in force now, not when the parent was asked for. What was taken out of it is called as it was.
 func (x *fetch) call(parent secret.Text) error {
-	_ = x.readSpec()
-	x.got = answer{}
+	for {
+		_ = x.readSpec()
+		x.got = answer{}
+		failing, err := x.pay()
+		if err == nil {
+			err = x.send(parent, failing)
+		}
+		if again, err := x.lookAgain(err); !again {
+			return err
+		}
+	}
+}
+
+// pay charges the call that is about to be made. failing reports that the last call failed.
+func (x *fetch) pay() (failing bool, err error) {
 	e, en, spec := x.engine, x.en, x.spec
 	p := spec.Policy
 	use := usage{budgets: spec.budgets(), forced: x.force, early: x.flight.background() && en.valid(e.clock.Now()) != nil}
@@ -242,18 +260,28 @@ func (x *fetch) call(parent secret.Text) error {
 		use.budgets = slices.Concat(p.Budgets, p.Forced)
 	}
 	failing, intent, err := e.intend(en, spec, p)
-	if err != nil {
-		return err
+	switch {
+	case err != nil:
+		return failing, err
+	case x.shares():
+		return failing, x.claim(use, intent)
 	}
-	if err := e.charge(x.ctx, spec, use, intent...); err != nil {
-		return err
-	}
+	return failing, e.charge(x.ctx, spec, use, intent...)
+}
+
+// send makes the call, which is charged.
+func (x *fetch) send(parent secret.Text, failing bool) error {
+	e, spec := x.engine, x.spec
 	ask := fetchers.Ask{Force: x.force, Parent: parent, Grant: x.grant}
-	return e.slot(x.ctx, e.host(spec), credential.OwnerOf(en.name), x.flight.rank(), failing, func(ctx context.Context) (err error) {
+	return e.slot(x.ctx, e.host(spec), credential.OwnerOf(x.en.name), x.flight.rank(), failing, func(ctx context.Context) (err error) {
 		if err := e.alive(spec.Parent, parent); err != nil {
 			return err
 		}
+		if err := x.permit.begin(e); err != nil {
+			return err
+		}
 		x.got, err = e.fetch(ctx, spec, ask)
+		x.permit.answered(err)
 		return err
 	})
 }

@@ -24,6 +24,7 @@ const (
 	fromEvent    = "event" // of a code that WeChat has sent
 	fromRotation = "rotation"
 	fromList     = "list"
+	fromOffer    = "offer" // of an answer that could not be stored when it came
 )
 
 // grantStore keeps what customers gave once. They stay on disk, not in memory: a
@@ -149,17 +150,16 @@ func (g *grantStore) live(name string) (record.Grant, error) {
 	return grant, nil
 }
 
-// rotate writes recs and, in the same step, next as the grant called name in place of
+// rotate writes recs to to and, in the same step, next as the grant called name in place of
 // used, with which the call was made. A grant that was given during the call is
 // newer and stays, with next behind it. What the disk refuses is in force all the same
 // until it takes it: WeChat may regard used as dead. The grant's name is locked.
-func (g *grantStore) rotate(ctx context.Context, name string, used, next secret.Text, recs []record.Record) error {
+func (g *grantStore) rotate(to putter, name string, used, next secret.Text, now time.Time, recs []record.Record) error {
 	grant, unreadable := g.get(name)
 	if unreadable != nil {
 		// It was readable when the call was made, so used is what it held.
 		grant = record.Grant{Name: name, Generation: record.Generation{Value: used, Source: fromRotation}}
 	}
-	now := time.Now()
 	came := record.Generation{Value: next, At: now, Source: fromRotation}
 	if grant.Value == used {
 		revoked := grant.Revoked
@@ -171,16 +171,26 @@ func (g *grantStore) rotate(ctx context.Context, name string, used, next secret.
 	} else {
 		grant.Shelve(came)
 	}
-	if err := g.store.Put(ctx, slices.Concat(g.owed(name), recs, []record.Record{grant.Encode()})...); err != nil {
+	err := to.Put(context.Background(), slices.Concat(g.owed(name), recs, []record.Record{grant.Encode()})...)
+	switch {
+	case durable(err):
+		g.taken(name)
+	case newerIn(err) == nil:
 		g.hold(grant)
-		return err
 	}
-	g.taken(name)
-	return nil
+	return err
 }
 
 // saveGrant tries to write the grant called name, which the disk has refused. nil: it is on disk.
 func (e *Engine) saveGrant(ctx context.Context, name string) error {
+	for round := 1; ; round++ {
+		if err := e.saveGrantOnce(ctx, name); err == nil || !e.renewed(err, round) {
+			return notStored(err)
+		}
+	}
+}
+
+func (e *Engine) saveGrantOnce(ctx context.Context, name string) error {
 	end, err := e.locks.lock(ctx, name)
 	if err != nil {
 		return err
@@ -192,11 +202,11 @@ func (e *Engine) saveGrant(ctx context.Context, name string) error {
 	if !ok {
 		return nil
 	}
-	if err := e.cfg.Store.Put(ctx, append(slices.Clip(unsaved.with), unsaved.Encode())...); err != nil {
-		return err
+	err = e.cfg.Store.Put(ctx, append(slices.Clip(unsaved.with), unsaved.Encode())...)
+	if durable(err) {
+		e.grants.taken(name)
 	}
-	e.grants.taken(name)
-	return nil
+	return err
 }
 
 // readmit makes next the value in force of g, whose customer has authorized again. If it ends a

@@ -156,6 +156,15 @@ type usage struct {
 	early   bool // nobody waits for it, and what it is to replace is valid
 }
 
+// keys returns the keys of the budgets of u for calls of spec.
+func (u *usage) keys(spec *Spec) []string {
+	keys := make([]string, len(u.budgets))
+	for i, b := range u.budgets {
+		keys[i] = b.Key(payer(&b, spec))
+	}
+	return keys
+}
+
 // charge takes one call out of every budget, durably and together with recs, before the call is
 // made, whether it will succeed or not: a crash in between costs one call of the budget and never
 // one beyond it. Its error is a *guardError where there is none left. Where the disk refuses the
@@ -164,24 +173,70 @@ func (e *Engine) charge(ctx context.Context, spec *Spec, use usage, recs ...reco
 	if len(use.budgets) == 0 && len(recs) == 0 {
 		return nil
 	}
-	keys := make([]string, len(use.budgets))
-	for i, b := range use.budgets {
-		keys[i] = b.Key(payer(&b, spec))
+	keys := use.keys(spec)
+	names := slices.Clip(keys)
+	for _, r := range recs {
+		names = append(names, r.Key)
 	}
+	for round := 1; ; round++ {
+		end, err := e.locks.lock(ctx, names...)
+		if err != nil {
+			return err
+		}
+		err = e.chargeLocked(ctx, e.cfg.Store, spec, use, keys, recs)
+		end()
+		if err == nil || !e.renewed(err, round) {
+			return e.pruned(ctx, err)
+		}
+	}
+}
+
+// chargeLocked is charge, by a write to to. The keys and the names of recs are locked. The call is
+// not charged after the errors of peers that forbid it.
+func (e *Engine) chargeLocked(ctx context.Context, to putter, spec *Spec, use usage, keys []string, recs []record.Record) error {
 	if refusal := e.ledger.Charge(use.budgets, keys, e.clock.Now()); refusal != nil {
 		return &guardError{reply: overspent(refusal), forced: use.forced}
 	}
-	if err := e.writeBudgets(ctx, keys, recs...); err != nil {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if refusal := e.ledger.Lose(use.budgets, keys, use.early, e.clock.Now()); refusal != nil {
-			return &guardError{reply: overspent(refusal), forced: use.forced, early: use.early}
-		}
+	err := to.Put(ctx, e.withTallies(recs, keys)...)
+	if err == nil {
+		e.ledger.Counted(keys)
+		return nil
+	}
+	if forbids(err) {
+		e.ledger.TakeBack(keys)
+		return err
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if refusal := e.lose(use, keys, spec); refusal != nil {
+		return &guardError{reply: overspent(refusal), forced: use.forced, early: use.early}
+	}
+	if !errors.Is(err, ErrUnconfirmed) {
 		e.log.Error("cannot write that a call is made: counting in memory", "name", spec.Name, "error", err)
-		if len(use.budgets) > 0 {
-			e.unsaved.kick()
+	}
+	if len(use.budgets) > 0 {
+		e.unsaved.kick()
+	}
+	return nil
+}
+
+// lose counts a call of spec that was charged in memory only, within what each budget has to spare.
+func (e *Engine) lose(use usage, keys []string, spec *Spec) *quota.Refusal {
+	budgets, why := use.budgets, "the disk refuses"
+	if hosts := e.peers(spec.Name); hosts > 0 {
+		budgets, why = slices.Clone(budgets), "etcd is unreachable"
+		for i, b := range budgets {
+			budgets[i] = b.Among(hosts)
 		}
+	}
+	return e.ledger.Lose(budgets, keys, use.early, why, e.clock.Now())
+}
+
+// pruned returns err, after a charge. Budgets that are full again are deleted now and then.
+func (e *Engine) pruned(ctx context.Context, err error) error {
+	if err != nil {
+		return err
 	}
 	if idle := e.ledger.Prune(e.clock.Now()); len(idle) > 0 {
 		if err := e.forgetBudgets(ctx, idle); err != nil {
@@ -191,29 +246,32 @@ func (e *Engine) charge(ctx context.Context, spec *Spec, use usage, recs ...reco
 	return nil
 }
 
-// writeBudgets writes what is spent under keys, as it is when the keys are locked, together
-// with recs.
-func (e *Engine) writeBudgets(ctx context.Context, keys []string, recs ...record.Record) error {
-	names := slices.Clip(keys)
-	for _, r := range recs {
-		names = append(names, r.Key)
-	}
-	end, err := e.locks.lock(ctx, names...)
-	if err != nil {
-		return err
-	}
-	defer end()
+// withTallies returns recs and the records of what is spent under keys, which are locked.
+func (e *Engine) withTallies(recs []record.Record, keys []string) []record.Record {
 	recs = slices.Clip(recs)
 	for _, key := range keys {
 		if t := e.ledger.Get(key); len(t.Slices) > 0 {
 			recs = append(recs, e.keepTally(key, t))
 		}
 	}
-	if err := e.cfg.Store.Put(ctx, recs...); err != nil {
-		return err
+	return recs
+}
+
+// writeBudgets writes what is spent under keys, as it is when the keys are locked.
+func (e *Engine) writeBudgets(ctx context.Context, keys []string) error {
+	for round := 1; ; round++ {
+		end, err := e.locks.lock(ctx, keys...)
+		if err != nil {
+			return err
+		}
+		if err = e.cfg.Store.Put(ctx, e.withTallies(nil, keys)...); err == nil {
+			e.ledger.Counted(keys)
+		}
+		end()
+		if err == nil || !e.renewed(err, round) {
+			return err
+		}
 	}
-	e.ledger.Counted(keys)
-	return nil
 }
 
 // forgetBudgets deletes the records under keys that still count nothing.

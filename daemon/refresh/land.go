@@ -5,24 +5,41 @@ import (
 	"time"
 
 	"tokend/daemon/clock"
+	"tokend/daemon/credential"
 	"tokend/daemon/record"
 )
 
 // land takes over an answer: durable, then visible, then known to those who wait. It does so with
 // the names of the entry and of the grant locked, so that disk and memory change in the same order.
 func (x *fetch) land() {
+	for x.follows(x.landOnce()) {
+	}
+}
+
+// landOnce is land, unless newer records of another host are in the way, which it returns.
+func (x *fetch) landOnce() *NewerError {
 	e, en := x.engine, x.en
 	end := x.lock()
 	e.dateAgain()
 	before := en.current.Load()
+	if x.outdone(before) {
+		end()
+		x.yield()
+		return nil
+	}
 	after, same := settle(x.spec.Policy, before, x.got)
 	x.attempt.Outcome = "ok"
 	if same {
 		x.attempt.Outcome = "same"
 	}
-	refused := x.commit(x.records(after)...)
-	if refused != nil {
-		e.log.Error("cannot write a value: it is served from memory and written when that is possible", "name", en.name, "error", refused)
+	err := x.commit(x.records(after)...)
+	if newer := newerIn(err); newer != nil {
+		end()
+		return newer
+	}
+	refused := !durable(err)
+	if refused {
+		e.log.Error("cannot write a value: it is served from memory and written when that is possible", "name", en.name, "error", err)
 	}
 	now := e.clock.Now()
 	en.mu.Lock()
@@ -31,7 +48,7 @@ func (x *fetch) land() {
 		after, _ = settle(x.spec.Policy, c, x.got) // it has been dated again
 	}
 	gone := e.applyLocked(en, valuePublished{
-		value: after, refresh: x.refreshAt(after, now, same), refused: refused != nil, same: same, attempt: x.attempt,
+		value: after, refresh: x.refreshAt(after, now, same), refused: refused, same: same, attempt: x.attempt,
 	}, now)
 	en.mu.Unlock()
 	end()
@@ -39,16 +56,17 @@ func (x *fetch) land() {
 		// It went out of service during the call or the write. A reload then deletes what was
 		// written.
 		x.flight.finish(nil, gone)
-		return
+		return nil
 	}
 	x.flight.finish(after, nil)
-	if refused != nil {
+	if refused {
 		e.unsaved.add(en)
 	}
 	e.counts.refreshed(x.spec.Policy, &x.attempt)
 	x.logSuccess(after, same, was.failed(), now)
 	e.wakeChildren(en.name)
 	e.succeeded(e.host(x.spec), was)
+	return nil
 }
 
 // lock locks the names of the entry and of its grant, and returns what unlocks them. A stop of the
@@ -67,7 +85,7 @@ func (x *fetch) records(c *cached) (recs []record.Record) {
 	x.en.mu.Lock()
 	written, gone := x.en.written, x.en.gone()
 	x.en.mu.Unlock()
-	if gone != nil {
+	if gone != nil && !(x.permit.claim != nil && gone.Reason == credential.NotFound) { // else of use to other hosts
 		return nil
 	}
 	// A repetition too: the next run polls on from it.
@@ -83,16 +101,16 @@ func (x *fetch) records(c *cached) (recs []record.Record) {
 // bounds apply, not the flight's: what has been fetched must be kept, also by a
 // daemon that is stopping. The grant's name is locked.
 func (x *fetch) commit(recs ...record.Record) error {
-	ctx, got := context.Background(), x.got
+	e, got := x.engine, x.got
 	if x.spec.Grant == "" || got.next == "" || got.next == got.grant {
 		if len(recs) == 0 {
 			return nil
 		}
-		return x.engine.cfg.Store.Put(ctx, recs...)
+		return x.permit.landed(x.lands().Put(context.Background(), recs...))
 	}
-	err := x.engine.grants.rotate(ctx, x.spec.Grant, got.grant, got.next, recs)
-	if err != nil {
-		x.engine.unsaved.kick()
+	err := x.permit.landed(e.grants.rotate(x.lands(), x.spec.Grant, got.grant, got.next, e.clock.Time(), recs))
+	if e.grants.lacks(x.spec.Grant) {
+		e.unsaved.kick()
 	}
 	return err
 }
@@ -102,7 +120,7 @@ func (x *fetch) refreshAt(c *cached, now clock.Instant, same bool) clock.Instant
 	if x.engine.reconfigured(x.spec) && x.engine.bySecret(x.spec) {
 		return now.Add(soonest) // by the secret in force; not at once: see failure
 	}
-	return refreshAt(x.spec.Policy, c, x.en.spread(), now, same)
+	return x.engine.due(x.en, c, now, same)
 }
 
 func (x *fetch) logSuccess(c *cached, same bool, failures int, now clock.Instant) {

@@ -20,16 +20,16 @@ import (
 // whether that was completed before ctx ended. What cannot be read is logged and left out. Readers
 // may make entries during that; see early.
 func (e *Engine) load(ctx context.Context) (whole bool) {
-	began := time.Now()
+	began := e.clock.Now()
 	holds, errs := readTable(e.cfg.Store, record.Holds, record.DecodeHold)
 	budgets, berrs := readTable(e.cfg.Store, record.Budgets, record.DecodeBudget)
-	limit := began.Add(slack)
-	e.turned = turnedBack(limit, holds, budgets)
+	limit := e.clock.Time().Add(slack)
+	e.turned = e.cfg.Peers == nil && turnedBack(limit, holds, budgets) // the clocks of other hosts may be ahead
 	l := e.readValues(ctx, limit)
 	if ctx.Err() != nil {
 		return false
 	}
-	e.turned = e.turned || l.turned
+	e.turned = e.turned || e.cfg.Peers == nil && l.turned
 	if e.turned {
 		e.log.Warn("the wall clock is earlier than the newest record: every value is fetched again")
 	}
@@ -54,9 +54,10 @@ func (e *Engine) load(ctx context.Context) (whole bool) {
 		e.log.Error("cannot read a record: it is left out and fetched again", "error", err)
 	}
 	e.loadSpent()
+	e.followEarly()
 	close(e.loaded)
 	if e.cfg.Ahead {
-		e.log.Info("loaded", "credentials", n, "took", time.Since(began).Round(time.Millisecond))
+		e.log.Info("loaded", "credentials", n, "took", e.clock.Now().Sub(began).Round(time.Millisecond))
 	}
 	return true
 }
@@ -301,7 +302,9 @@ func (l *loading) take(v keptValue, turned bool) {
 		return
 	}
 	if v.c.end > l.now && (turned || !v.doubted) {
-		l.e.admit(&spec, v.c)
+		if p := spec.Policy; l.e.cfg.Peers == nil || !p.Lapses || p.Configured {
+			l.e.admit(&spec, v.c)
+		} // else it may be a customer of other hosts: read when somebody asks, see inherit
 		return
 	}
 	switch p := spec.Policy; {

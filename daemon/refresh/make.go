@@ -22,10 +22,13 @@ func (e *Engine) entry(name string) (*entry, error) {
 	if err := e.inherit(made, &spec); err != nil {
 		return nil, err
 	}
-	h := made.hold
+	h, c := made.hold, made.current.Load()
 	en := e.introduce(made, &spec, catalog)
 	if en == made && h != nil {
 		e.confirm(en, h)
+	}
+	if en == made && e.cfg.Peers != nil {
+		e.confirmValue(en, c)
 	}
 	return en, nil
 }
@@ -65,17 +68,20 @@ func (e *Engine) newEntry(spec *Spec) *entry {
 
 // inherit prepares the entry of a credential that lapses: a hold that was kept holds. Without a
 // customer's grant none is made, so that made-up names cost no memory. A pushed ticket is what was
-// kept of it.
+// kept of it, and so is everything that another host may have fetched.
 func (e *Engine) inherit(en *entry, spec *Spec) error {
 	if spec.Policy.Pushed > 0 {
-		e.inheritTicket(en)
+		e.inheritValue(en, spec)
 	}
 	if spec.Grant != "" {
 		if _, err := e.live(spec.Grant); err != nil {
 			return err
 		}
-	} else if !spec.Policy.Lapses {
+	} else if !spec.Policy.Lapses && e.cfg.Peers == nil {
 		return nil
+	}
+	if e.cfg.Peers != nil && spec.Policy.Pushed == 0 && !spec.Policy.PerAsk {
+		e.inheritValue(en, spec) // of another host
 	}
 	r, err := e.cfg.Store.Get(record.Holds, spec.Name)
 	if err == nil && r.Value == nil {
@@ -94,6 +100,54 @@ func (e *Engine) inherit(en *entry, spec *Spec) error {
 		en.resume(e.resumed(h, spec))
 	}
 	return nil
+}
+
+// inheritValue gives en, which nobody else has yet, the value that was kept while it had no entry,
+// if it lives.
+func (e *Engine) inheritValue(en *entry, spec *Spec) {
+	c, err := e.storedValue(spec)
+	if err != nil {
+		e.log.Error("cannot read a value: the next one is waited for", "name", en.name, "error", err)
+		return
+	}
+	if c != nil && c.end > e.clock.Now() {
+		e.restore(en, c)
+	}
+}
+
+// storedValue returns the value of spec that is stored; nil if there is none, or one that must not
+// be served.
+func (e *Engine) storedValue(spec *Spec) (*cached, error) {
+	r, err := e.cfg.Store.Get(record.Credentials, spec.Name)
+	if err != nil || r.Value == nil {
+		return nil, err
+	}
+	v, err := record.DecodeCredential(r)
+	if err != nil || v.Target != spec.Target || e.maybeDead(spec) {
+		return nil, err
+	}
+	return e.alike(e.kept(v)), nil
+}
+
+// restore gives en, which nobody else has yet, the value c that was kept.
+func (e *Engine) restore(en *entry, c *cached) {
+	en.restore(c, e.clock.Now(), e.shift(en.name, atMostQuarter(en.policy().Lead, c.life)))
+}
+
+// confirmValue plans the refresh of c, which en has inherited, nil for none. A value that has been
+// followed after c was read, and before the entry was made, has not found the entry.
+func (e *Engine) confirmValue(en *entry, c *cached) {
+	spec, err := e.lookup(en.name)
+	if err != nil {
+		return
+	}
+	stored, err := e.storedValue(&spec)
+	if err == nil && stored != nil && stored.end > e.clock.Now() && en.current.Load() == c {
+		e.followValue(en, stored)
+	}
+	en.mu.Lock()
+	defer en.mu.Unlock()
+	e.applyLocked(en, timePassed{}, e.clock.Now())
 }
 
 // confirm ends h, which en has inherited, if its record is gone. A grant that came after the record
@@ -116,6 +170,6 @@ func (e *Engine) confirm(en *entry, h *hold) {
 // an early reader may be first.
 func (e *Engine) admit(spec *Spec, c *cached) *entry {
 	en := e.newEntry(spec)
-	en.restore(c, e.clock.Now())
+	e.restore(en, c)
 	return e.index.add(en)
 }

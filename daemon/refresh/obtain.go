@@ -119,7 +119,7 @@ func (e *Engine) joinRejecting(en *entry, value secret.Text, cause credential.Ca
 		}
 		f.paid = true
 	}
-	f.rejected = true
+	f.rejected = value
 	return f, nil, nil
 }
 

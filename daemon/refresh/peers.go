@@ -93,6 +93,25 @@ var (
 	ErrUnconfirmed = errors.New("stored on this host only so far")
 )
 
+// putter stores records: a Store, or a claim.
+type putter interface {
+	Put(ctx context.Context, recs ...record.Record) error
+}
+
+// lander stores an answer by the claim that its call was made with.
+type lander struct{ Claim }
+
+func (l lander) Put(ctx context.Context, recs ...record.Record) error { return l.Land(ctx, recs...) }
+
+// durable reports whether a write that has returned err has reached the disk of this host.
+func durable(err error) bool { return err == nil || errors.Is(err, ErrUnconfirmed) }
+
+// newerIn returns the NewerError in err; nil if there is none.
+func newerIn(err error) *NewerError {
+	newer, _ := errors.AsType[*NewerError](err)
+	return newer
+}
+
 // NewerError is [ErrRenewed] or [ErrOvertaken], with the records that are stored. Its receiver
 // unlocks the names, calls [Engine.Follow] with Records, and looks again.
 type NewerError struct {

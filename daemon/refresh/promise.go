@@ -32,7 +32,7 @@ func (e *Engine) AcceptFrom(ctx context.Context, owner, child string, code secre
 	if err != nil {
 		return err
 	}
-	made := &exchange{owner: owner, value: code, at: believed(at, time.Now()), noted: true}
+	made := &exchange{owner: owner, value: code, at: believed(at, e.clock.Time()), noted: true}
 	if child != "" {
 		made.grant = onboarding.Grant(child)
 	}
@@ -138,7 +138,7 @@ func (e *Engine) live(name string) (record.Grant, error) {
 func (e *Engine) expected(name string, revoked time.Time) *credential.Error {
 	e.codes.mu.Lock()
 	defer e.codes.mu.Unlock()
-	now := time.Now()
+	now := e.clock.Time()
 	for _, x := range slices.Backward(e.codes.coming[name]) {
 		switch {
 		case outranks(revoked, x.at, now):

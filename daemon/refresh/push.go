@@ -57,14 +57,14 @@ type push struct {
 
 // puts returns the push of a value that a client puts now, stamped so.
 func (e *Engine) puts(name string, value secret.Text) *push {
-	p := e.pushes(name, value, time.Now())
+	p := e.pushes(name, value, e.clock.Time())
 	p.byHand = true
 	return p
 }
 
 // pushes returns the push of what comes now; see Push.
 func (e *Engine) pushes(name string, value secret.Text, at time.Time) *push {
-	return &push{engine: e, name: name, value: value, at: at, came: e.clock.Now(), wall: time.Now()}
+	return &push{engine: e, name: name, value: value, at: at, came: e.clock.Now(), wall: e.clock.Time()}
 }
 
 func (p *push) names(to []string) []string { return append(to, p.name) }
@@ -80,7 +80,7 @@ func (p *push) prepare(storedGrant) ([]record.Record, error) {
 	if en.policy().Pushed == 0 {
 		return nil, &credential.Error{Reason: credential.Unfit, RetryAfter: credential.Never, Message: p.name + " is not pushed"}
 	}
-	p.en, p.now = en, e.clock.Now()
+	p.en, p.now, p.comes, p.saves = en, e.clock.Now(), nil, false
 	before, comes := en.current.Load(), ticket(en.policy(), p.value, p.at, p.wall, p.came)
 	if p.byHand && before != nil && outranks(before.stamp(), comes.stamp(), p.wall) {
 		// WeChat's clock, by which that is dated, is ahead.
@@ -105,6 +105,9 @@ func (p *push) prepare(storedGrant) ([]record.Record, error) {
 
 func (p *push) settle(refused error) (err error) {
 	e, en := p.engine, p.en
+	if durable(refused) {
+		refused = nil
+	}
 	if refused != nil {
 		err = fmt.Errorf("keep a pushed ticket, which is in force in memory: %w", refused)
 	}
@@ -241,25 +244,6 @@ func (en *entry) heldBy(h *hold) bool {
 	return en.hold == h
 }
 
-// inheritTicket gives en, which nobody else has yet, the ticket that was kept while its account was
-// not configured, if it lives.
-func (e *Engine) inheritTicket(en *entry) {
-	r, err := e.cfg.Store.Get(record.Credentials, en.name)
-	if err == nil && r.Value == nil {
-		return
-	}
-	var v record.Credential
-	if err == nil {
-		v, err = record.DecodeCredential(r)
-	}
-	if err != nil {
-		e.log.Error("cannot read a pushed ticket: the next one is waited for", "name", en.name, "error", err)
-		return
-	}
-	if c := e.alike(e.kept(v)); c.end > e.clock.Now() {
-		en.restore(c, e.clock.Now())
-	}
-}
 
 // expect makes entries of all pushed tickets that the catalog knows, so that their
 // absence is noticed.
@@ -271,7 +255,7 @@ func (e *Engine) expect(now clock.Instant) {
 			continue
 		}
 		made := e.newEntry(&spec)
-		e.inheritTicket(made)
+		e.inheritValue(made, &spec)
 		made.mu.Lock()
 		if e.index.add(made) == made {
 			e.applyLocked(made, refreshMoved{now.Add(spec.Policy.Quiet)}, now)
@@ -293,7 +277,7 @@ func (e *Engine) PutAll(ctx context.Context, all []credential.Deposit) []error {
 	errs := make([]error, len(all))
 	takes := make([]change, len(all))
 	left := make([]int, 0, len(all))
-	at := time.Now()
+	at := e.clock.Time()
 	for i, d := range all {
 		if takes[i], errs[i] = e.takes(d, at); errs[i] == nil {
 			left = append(left, i)

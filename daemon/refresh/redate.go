@@ -82,21 +82,55 @@ func (e *Engine) redate(ctx context.Context) {
 
 // redated returns r as it would be written now, nothing where it was written in this boot.
 func (e *Engine) redated(r record.Record) []record.Record {
+	now, err := e.rebooted(r)
+	if err != nil || string(now.Value) == string(r.Value) {
+		return nil
+	}
+	return []record.Record{now}
+}
+
+// rebooted returns r, a record with moments, by the clock of this boot.
+func (e *Engine) rebooted(r record.Record) (record.Record, error) {
+	now := r
 	switch r.Table {
 	case record.Credentials:
-		if c, err := record.DecodeCredential(r); err == nil && c.Boot != e.cfg.Boot {
-			return []record.Record{e.keep(c.Name, c.Target, e.kept(c))}
+		c, err := record.DecodeCredential(r)
+		if err != nil || c.Boot == e.cfg.Boot {
+			return r, err
 		}
+		k := e.form(c.Name, c.Target, e.kept(c))
+		k.By, k.Call = c.By, c.Call
+		now = k.Encode()
 	case record.Holds:
-		if h, err := record.DecodeHold(r); err == nil && h.Boot != e.cfg.Boot {
-			return []record.Record{e.keepHold(h.Name, e.keptHold(h))}
+		h, err := record.DecodeHold(r)
+		if err != nil || h.Boot == e.cfg.Boot {
+			return r, err
 		}
+		now = e.keepHold(h.Name, e.keptHold(h))
 	case record.Budgets:
-		if b, err := record.DecodeBudget(r); err == nil && b.Boot != e.cfg.Boot {
-			return []record.Record{e.keepTally(b.Key, e.keptTally(b))}
+		b, err := record.DecodeBudget(r)
+		if err != nil || b.Boot == e.cfg.Boot {
+			return r, err
 		}
+		now = e.keepTally(b.Key, e.keptTally(b))
+	case record.Codes:
+		c, err := record.DecodeCode(r)
+		if err != nil || c.Boot == e.cfg.Boot {
+			return r, err
+		}
+		c.Until, c.Next = e.moment(e.instant(c.Until, c.Boot, earliest)), e.moment(e.instant(c.Next, c.Boot, latest))
+		c.Boot = e.cfg.Boot
+		now = c.Encode(r.Key)
+	case record.Exchanged:
+		s, err := record.DecodeSpent(r)
+		if err != nil || s.Boot == e.cfg.Boot {
+			return r, err
+		}
+		s.Until, s.Boot = e.moment(e.instant(s.Until, s.Boot, latest)), e.cfg.Boot
+		now = s.Encode(r.Key)
 	}
-	return nil
+	now.Revision = r.Revision
+	return now, nil
 }
 
 // dating is how the values of another boot were dated: by the wall clock. A host without a
@@ -153,7 +187,7 @@ func (e *Engine) age(en *entry, by time.Duration) bool {
 	if c == nil || !c.byWallClock {
 		return false
 	}
-	e.applyLocked(en, valueRedated{c.older(by)}, e.clock.Now())
+	e.applyLocked(en, valueRedated{c.older(by), e.shift(en.name, atMostQuarter(en.policy().Lead, c.life))}, e.clock.Now())
 	return true
 }
 

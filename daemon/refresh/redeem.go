@@ -262,7 +262,7 @@ func (e *Engine) adopt(ctx context.Context, x *exchange, onboarding *Onboarding,
 	a.apply = func(g *record.Grant) bool {
 		revoked := g.Revoked
 		renewed = g.Value != next.Value
-		switch now := time.Now(); {
+		switch now := e.clock.Time(); {
 		case changed.has(a.grant) && outranks(authorized(g), next.At, now):
 			g.Shelve(next)
 			first = nil
@@ -328,7 +328,7 @@ func (e *Engine) install(name string, first *cached, renewed, volatile bool) {
 	en.touch(now)
 	gone := e.applyLocked(en, valuePublished{
 		value: first, refresh: refreshAt(en.policy(), first, en.spread(), now, false), refused: volatile,
-		attempt: credential.Attempt{At: time.Now().UTC(), Cause: credential.CausePush, Outcome: "ok"},
+		attempt: credential.Attempt{At: e.clock.Time().UTC(), Cause: credential.CausePush, Outcome: "ok"},
 	}, now)
 	if gone == nil && volatile {
 		e.unsaved.add(en)

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
-	"time"
 
 	"tokend/daemon/credential"
 	"tokend/daemon/record"
@@ -163,9 +162,9 @@ func (e *Engine) seeds(s Seed) *amendment {
 			return false
 		}
 		g.Seed = digest
-		if kept = g.Value != "" && g.Source != fromConfig; !kept {
-			a.frees = true
-			now := time.Now()
+		kept = g.Value != "" && g.Source != fromConfig
+		if a.frees = !kept; a.frees {
+			now := e.clock.Time()
 			readmit(g, record.Generation{Value: s.Value, At: now, Source: fromConfig}, now)
 		}
 		return true

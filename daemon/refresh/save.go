@@ -109,6 +109,14 @@ func (e *Engine) saveAll() {
 
 // saveValue writes the value of en that the disk has refused, unless it has got a later one.
 func (e *Engine) saveValue(en *entry) error {
+	for round := 1; ; round++ {
+		if err := e.saveValueOnce(en); err == nil || !e.renewed(err, round) {
+			return err
+		}
+	}
+}
+
+func (e *Engine) saveValueOnce(en *entry) error {
 	end, _ := e.locks.lock(context.Background(), en.name)
 	defer end()
 	en.mu.Lock()
@@ -123,7 +131,7 @@ func (e *Engine) saveValue(en *entry) error {
 	if ended {
 		recs = append(recs, record.Record{Table: record.Holds, Key: en.name})
 	}
-	if err := e.cfg.Store.Put(context.Background(), recs...); err != nil {
+	if err := e.cfg.Store.Put(context.Background(), recs...); !durable(err) {
 		return err
 	}
 	en.mu.Lock()

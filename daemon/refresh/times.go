@@ -27,26 +27,54 @@ func (e *Engine) moment(i clock.Instant) record.Moment {
 	return record.Moment{Wall: e.clock.Wall(i), Since: time.Duration(i)}
 }
 
-// instant returns a kept moment on this boot's clock. Of another boot only the wall
-// clock tells.
-func (e *Engine) instant(m record.Moment, boot string) clock.Instant {
+// bound tells which bound of a moment is safe, if it is known within bounds only.
+type bound bool
+
+const (
+	earliest bound = false // of ends of values
+	latest   bound = true  // of calls and holds
+)
+
+// unmet is how much earlier a value of another host ends if no host has met the boot in which it
+// was fetched: the wall clocks of the two may differ.
+const unmet = 10 * time.Second
+
+// instant returns a kept moment on this boot's clock. Of another boot of this host only the wall
+// clock tells, of one of another host its offset, if that is known.
+func (e *Engine) instant(m record.Moment, boot string, b bound) clock.Instant {
 	switch {
 	case m.Wall.IsZero():
 		return never
 	case boot != "" && boot == e.cfg.Boot:
 		return clock.Instant(m.Since)
+	case e.cfg.Peers == nil:
+		return e.clock.At(m.Wall)
 	}
-	return e.clock.At(m.Wall)
+	switch low, high, ok := e.cfg.Peers.Offset(boot); {
+	case ok && b == latest:
+		return clock.Instant(m.Since).Add(high)
+	case ok:
+		return clock.Instant(m.Since).Add(low)
+	case b == latest:
+		return e.clock.At(m.Wall)
+	}
+	return e.clock.At(m.Wall).Add(-unmet)
 }
 
 // past returns a kept moment that has been on this boot's clock: now where a wall
 // clock says that it is still to come.
 func (e *Engine) past(m record.Moment, boot string) clock.Instant {
-	return min(e.instant(m, boot), e.clock.Now())
+	return min(e.instant(m, boot, latest), e.clock.Now())
 }
 
 // keep returns the durable form of c.
 func (e *Engine) keep(name, target string, c *cached) record.Record {
+	r := e.form(name, target, c)
+	return r.Encode()
+}
+
+// form returns c as it is on disk.
+func (e *Engine) form(name, target string, c *cached) record.Credential {
 	r := record.Credential{
 		Name:   name,
 		Value:  c.text,
@@ -65,7 +93,7 @@ func (e *Engine) keep(name, target string, c *cached) record.Record {
 	if c.overdue != 0 {
 		r.Overdue = e.moment(c.overdue)
 	}
-	return r.Encode()
+	return r
 }
 
 // kept is the reverse of keep. Where the wall clock has been turned back since, what was kept in
@@ -73,7 +101,7 @@ func (e *Engine) keep(name, target string, c *cached) record.Record {
 func (e *Engine) kept(r record.Credential) *cached {
 	now := e.clock.Now()
 	at := func(m record.Moment) clock.Instant {
-		i := e.instant(m, r.Boot)
+		i := e.instant(m, r.Boot, earliest)
 		if r.Walled {
 			i = min(i, e.clock.At(m.Wall)) // it may have been set forward since then
 		}
@@ -112,7 +140,16 @@ func nonzero(i clock.Instant) clock.Instant {
 }
 
 // doubts reports whether only the wall clock tells when r was written.
-func (e *Engine) doubts(r record.Credential) bool { return r.Boot == "" || r.Boot != e.cfg.Boot }
+func (e *Engine) doubts(r record.Credential) bool {
+	if r.Boot != "" && r.Boot == e.cfg.Boot {
+		return false
+	}
+	if e.cfg.Peers == nil {
+		return true
+	}
+	_, _, met := e.cfg.Peers.Offset(r.Boot)
+	return !met
+}
 
 // keepHold returns the durable form of h.
 func (e *Engine) keepHold(name string, h *hold) record.Record {
@@ -146,7 +183,7 @@ func (e *Engine) keptHold(r record.Hold) *hold {
 		quotas:   r.Quotas,
 		settings: r.Settings,
 		since:    e.past(r.Since, r.Boot),
-		until:    e.instant(r.Until, r.Boot),
+		until:    e.instant(r.Until, r.Boot, latest),
 	}
 	if h.until != never {
 		h.until = min(h.until, e.clock.Now().Add(r.Until.Since-r.Since.Since))
@@ -216,7 +253,7 @@ func (e *Engine) keptExchange(r record.Record) (*exchange, error) {
 		at:    c.At,
 		tries: c.Tries,
 		grant: c.Grant,
-		next:  min(e.instant(c.Next, c.Boot), e.clock.Now().Add(longestWait)),
-		until: instantOf(e.instant(c.Until, c.Boot)),
+		next:  min(e.instant(c.Next, c.Boot, latest), e.clock.Now().Add(longestWait)),
+		until: instantOf(e.instant(c.Until, c.Boot, earliest)),
 	}, nil
 }

@@ -2,6 +2,7 @@ package refresh
 
 import (
 	"sync"
+	"time"
 
 	"tokend/daemon/clock"
 	"tokend/daemon/credential"
@@ -55,7 +56,7 @@ type valuePublished struct {
 }
 
 func (ev valuePublished) change(en *entry, now clock.Instant) bool {
-	rejected := en.flight != nil && en.flight.rejected
+	rejected := en.flight != nil && en.flight.rejected != ""
 	en.landed = en.landed || en.flight != nil
 	en.flight, en.hold, en.refresh = nil, nil, ev.refresh
 	en.started, en.outdated = false, false
@@ -114,12 +115,65 @@ func (ev flightFailed) change(en *entry, now clock.Instant) bool {
 	return false
 }
 
+// valueFollowed is the arrival of a value that another host has fetched or got. The flight of the
+// entry, if it has one, looks at the value itself.
+type valueFollowed struct {
+	value   *cached
+	refresh clock.Instant
+}
+
+func (ev valueFollowed) change(en *entry, _ clock.Instant) bool {
+	before := en.current.Load()
+	en.hold, en.refresh = nil, ev.refresh
+	en.started, en.outdated, en.volatile = false, false, false
+	if en.history != nil {
+		en.history.dead = ""
+	}
+	en.current.Store(ev.value)
+	return before == nil || before.text != ev.value.text
+}
+
+// valueCut is the same value with an earlier end.
+type valueCut struct{ value *cached }
+
+func (ev valueCut) change(en *entry, _ clock.Instant) bool {
+	en.current.Store(ev.value)
+	return false
+}
+
+// holdFollowed is a hold because of what another host was refused.
+type holdFollowed struct{ hold *hold }
+
+func (ev holdFollowed) change(en *entry, _ clock.Instant) bool {
+	en.hold, en.refresh = ev.hold, ev.hold.until
+	return false
+}
+
+// doubtRaised is a call of some host that had no answer: the value is replaced, whether somebody
+// asks for it or not. The hold that such a call leaves delays nothing.
+type doubtRaised struct{ refresh clock.Instant }
+
+func (ev doubtRaised) change(en *entry, _ clock.Instant) bool {
+	if h := en.hold; h != nil && h.message == interrupted {
+		en.hold = nil
+	}
+	en.outdated, en.refresh = true, ev.refresh
+	return false
+}
+
 // flightAbandoned is the end of a flight that says nothing about WeChat or the credential. refresh
-// is zero if the next refresh is due as before.
-type flightAbandoned struct{ refresh clock.Instant }
+// is zero if the next refresh is due as before. unpaid: the rejection that the flight was made for
+// does not count.
+type flightAbandoned struct {
+	refresh clock.Instant
+	unpaid  bool
+}
 
 func (ev flightAbandoned) change(en *entry, _ clock.Instant) bool {
 	en.flight = nil
+	if ev.unpaid {
+		en.newHistory().rejections.giveBack()
+	}
 	if ev.refresh != 0 {
 		en.refresh = ev.refresh
 	}
@@ -170,13 +224,16 @@ func (grantReplaced) change(en *entry, now clock.Instant) bool {
 }
 
 // valueRedated is the same value with other times, because the wall clock was corrected.
-type valueRedated struct{ value *cached }
+type valueRedated struct {
+	value *cached
+	shift time.Duration // of the next refresh, behind other hosts
+}
 
 func (ev valueRedated) change(en *entry, _ clock.Instant) bool {
 	c := ev.value
 	en.current.Store(c)
 	if en.hold == nil && en.policy().Pushed == 0 {
-		en.refresh = refreshAt(en.policy(), c, en.spread(), c.seen, c.seen > c.issued)
+		en.refresh = refreshAt(en.policy(), c, en.spread(), c.seen, c.seen > c.issued).Add(ev.shift)
 	}
 	return false
 }
@@ -221,8 +278,9 @@ func (e *Engine) dropLocked(en *entry, why *credential.Error) {
 	e.watchers.tell(credential.Listing{Name: en.name, State: state})
 }
 
-// restore gives en, which nobody else has yet, the value c that was kept.
-func (en *entry) restore(c *cached, now clock.Instant) {
+// restore gives en, which nobody else has yet, the value c that was kept. Its refresh is due shift
+// later than on the first host.
+func (en *entry) restore(c *cached, now clock.Instant, shift time.Duration) {
 	en.current.Store(c)
 	en.started = true
 	if p := en.policy(); p.Pushed > 0 {
@@ -232,7 +290,7 @@ func (en *entry) restore(c *cached, now clock.Instant) {
 	}
 	// Entries that came due while tokend was down are due now. The workers bound how many calls are
 	// made at once, and the pace bounds those of customers in a second.
-	en.refresh = refreshAt(en.policy(), c, en.spread(), c.seen, c.seen > c.issued)
+	en.refresh = refreshAt(en.policy(), c, en.spread(), c.seen, c.seen > c.issued).Add(shift)
 }
 
 // resume puts en, which is being made or loaded, in the hold that is on disk. en.mu is held, or
