@@ -244,7 +244,6 @@ func (en *entry) heldBy(h *hold) bool {
 	return en.hold == h
 }
 
-
 // expect makes entries of all pushed tickets that the catalog knows, so that their
 // absence is noticed.
 func (e *Engine) expect(now clock.Instant) {
