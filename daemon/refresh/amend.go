@@ -114,15 +114,14 @@ func write(ctx context.Context, to putter, recs []record.Record) error {
 // notStored returns the error for a client whose change was refused with err by the other hosts'
 // store, or err.
 func notStored(err error) error {
-	message := ""
+	message := unreachable + ": stored on this host only so far"
 	apart, ok := errors.AsType[*ApartError](err)
 	switch {
+	case pending(err):
 	case ok && refusesWrites(apart):
 		message = apart.Reason
 	case ok:
 		message = apart.Reason + ": nothing stored"
-	case errors.Is(err, ErrUnconfirmed):
-		message = unreachable + ": stored on this host only so far"
 	default:
 		return err
 	}
@@ -200,17 +199,16 @@ func (a *amendment) prepare(s storedGrant) (recs []record.Record, err error) {
 
 func (a *amendment) settle(refused error) error {
 	e := a.engine
-	stored := durable(refused)
-	if a.refused = refused; stored {
-		a.refused = nil
-	}
+	a.refused = refused
 	switch {
-	case stored && (a.applies || a.lacking):
+	case refused == nil && (a.applies || a.lacking):
 		e.grants.taken(a.grant)
-	case !stored && a.applies && a.stubborn:
+	case pending(refused):
+		e.grants.await(a.after)
+	case refused != nil && a.applies && a.stubborn:
 		e.grants.hold(a.after, a.owed...)
 		e.unsaved.kick()
-	case !stored:
+	case refused != nil:
 		return notStored(refused)
 	}
 	if a.frees && (a.applies || a.again) {

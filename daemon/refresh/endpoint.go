@@ -235,7 +235,7 @@ func (e *Engine) writeEndpoint(o *endpoint) {
 	for round := 1; ; round++ {
 		err := e.writeEndpointOnce(o)
 		if err == nil || !e.renewed(err, round) {
-			if !durable(err) {
+			if err != nil && !errors.Is(err, ErrUnconfirmed) {
 				e.log.Error("cannot write a hold: it holds for this run", "name", o.key, "error", err)
 			}
 			return

@@ -96,7 +96,7 @@ func (x *fetch) drop(why *credential.Error) {
 func (x *fetch) keepGrant() *NewerError {
 	err := x.commit()
 	newer := newerIn(err)
-	if newer == nil && !durable(err) {
+	if newer == nil && err != nil && !pending(err) {
 		x.engine.log.Error("cannot write a grant: it is in force in memory and written when that is possible", "name", x.spec.Grant, "error", err)
 	}
 	return newer
@@ -148,7 +148,7 @@ func (x *fetch) keepHold(v verdict) *NewerError {
 	}
 	err := x.permit.landed(x.lands().Put(context.Background(), x.engine.keepHold(x.en.name, v.hold)))
 	newer := newerIn(err)
-	if newer == nil && !durable(err) {
+	if newer == nil && err != nil && !errors.Is(err, ErrUnconfirmed) {
 		x.engine.log.Error("cannot write a hold: it holds for this run", "name", x.en.name, "error", err)
 	}
 	return newer

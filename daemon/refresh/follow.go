@@ -205,6 +205,7 @@ func (e *Engine) followValue(en *entry, c *cached) {
 	if before != nil {
 		switch known := before.text == c.text && before.issued == c.issued && before.seen == c.seen; {
 		case known && before.end == c.end:
+			en.noteSaved()
 			return
 		case en.volatile && !en.policy().Rotates && before.issued > c.issued:
 			return // it is stored when that is possible
@@ -297,17 +298,17 @@ func (f *followed) grant(r record.Record, before *storedGrant) error {
 	return nil
 }
 
-// follow notes that grant is stored. One that the disk has refused is not lost: it becomes an
-// earlier generation.
+// follow notes that grant is stored. One that was refused is not lost: it becomes an earlier
+// generation. One that the peers are about to store is theirs to keep.
 func (g *grantStore) follow(grant record.Grant) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if lacking, ok := g.unsaved[grant.Name]; ok {
 		delete(g.unsaved, grant.Name)
-		if value := lacking.Value; !knows(&grant, value) {
+		if !lacking.pending && !knows(&grant, lacking.Value) {
 			lacking.Source = fromOffer
 			grant.Shelve(lacking.Generation)
-			g.unsaved[grant.Name] = unsavedGrant{grant, lacking.with}
+			g.unsaved[grant.Name] = unsavedGrant{Grant: grant, with: lacking.with}
 		}
 	}
 	g.noteLocked(grant.Name)

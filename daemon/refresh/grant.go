@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"iter"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -44,7 +43,8 @@ type grantStore struct {
 // unsavedGrant is a grant that the disk has refused, and what is to be written with it.
 type unsavedGrant struct {
 	record.Grant
-	with []record.Record
+	with    []record.Record
+	pending bool // the peers store it
 }
 
 // get returns the grant called name; its zero value where there is none.
@@ -98,8 +98,16 @@ func (g *grantStore) hold(grant record.Grant, recs ...record.Record) {
 	if g.unsaved == nil {
 		g.unsaved = map[string]unsavedGrant{}
 	}
-	g.unsaved[grant.Name] = unsavedGrant{grant, append(g.unsaved[grant.Name].with, recs...)}
+	g.unsaved[grant.Name] = unsavedGrant{Grant: grant, with: append(g.unsaved[grant.Name].with, recs...)}
 	g.noteLocked(grant.Name)
+}
+
+// await puts a grant in force that the peers are about to store.
+func (g *grantStore) await(grant record.Grant) {
+	g.hold(grant)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.unsaved[grant.Name] = unsavedGrant{Grant: grant, pending: true}
 }
 
 // owed returns what the disk still lacks of the grant called name: to be written with
@@ -114,8 +122,8 @@ func (g *grantStore) owed(name string) []record.Record {
 func (g *grantStore) lacks(name string) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	_, ok := g.unsaved[name]
-	return ok
+	unsaved, ok := g.unsaved[name]
+	return ok && !unsaved.pending
 }
 
 // taken notes that the disk has taken the grant called name.
@@ -130,7 +138,13 @@ func (g *grantStore) taken(name string) {
 func (g *grantStore) refused() []string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return slices.Collect(maps.Keys(g.unsaved))
+	var names []string
+	for name, unsaved := range g.unsaved {
+		if !unsaved.pending {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // live returns the grant called name, or the *credential.Error that says that the customer must
@@ -173,8 +187,10 @@ func (g *grantStore) rotate(to putter, name string, used, next secret.Text, now 
 	}
 	err := to.Put(context.Background(), slices.Concat(g.owed(name), recs, []record.Record{grant.Encode()})...)
 	switch {
-	case durable(err):
+	case err == nil:
 		g.taken(name)
+	case pending(err):
+		g.await(grant)
 	case newerIn(err) == nil:
 		g.hold(grant)
 	}
@@ -199,11 +215,11 @@ func (e *Engine) saveGrantOnce(ctx context.Context, name string) error {
 	e.grants.mu.Lock()
 	unsaved, ok := e.grants.unsaved[name]
 	e.grants.mu.Unlock()
-	if !ok {
+	if !ok || unsaved.pending {
 		return nil
 	}
 	err = e.cfg.Store.Put(ctx, append(slices.Clip(unsaved.with), unsaved.Encode())...)
-	if durable(err) {
+	if err == nil {
 		e.grants.taken(name)
 	}
 	return err

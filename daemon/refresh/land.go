@@ -2,6 +2,7 @@ package refresh
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"tokend/daemon/clock"
@@ -37,8 +38,8 @@ func (x *fetch) landOnce() *NewerError {
 		end()
 		return newer
 	}
-	refused := !durable(err)
-	if refused {
+	refused := err != nil
+	if refused && !errors.Is(err, ErrUnconfirmed) {
 		e.log.Error("cannot write a value: it is served from memory and written when that is possible", "name", en.name, "error", err)
 	}
 	now := e.clock.Now()
@@ -59,7 +60,7 @@ func (x *fetch) landOnce() *NewerError {
 		return nil
 	}
 	x.flight.finish(after, nil)
-	if refused {
+	if refused && !(pending(err) && x.spec.Policy.Rotates) {
 		e.unsaved.add(en)
 	}
 	e.counts.refreshed(x.spec.Policy, &x.attempt)

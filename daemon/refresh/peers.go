@@ -19,7 +19,7 @@ type Peers interface {
 	//   - [*TakenError]: another host is calling.
 	//   - [ErrApart], in an [*ApartError]: no claim can be obtained now.
 	//   - [ErrUnconfirmed], with a Claim: the call needs no permission, and recs are not stored.
-	//     Only for a Want that does not rotate.
+	//     Only for a Want that does not rotate. It may be an ApartError, too.
 	Claim(ctx context.Context, want Want, recs ...record.Record) (Claim, error)
 
 	// Rank returns the place of this host in the order in which of hosts call for a credential,
@@ -51,7 +51,8 @@ type Claim interface {
 	//   - [ErrRenewed], in a [*NewerError]: other records have changed. Look again and land again.
 	//   - [ErrOvertaken], in a [*NewerError]: another host has called since. The answer is not
 	//     lost: a grant is kept as a further generation, and a fetch will follow.
-	//   - [ErrUnconfirmed]: the answer is stored on this host, and in etcd as soon as possible.
+	//   - [ErrUnconfirmed]: the answer of a rotating call is safe on this host, and stored as soon
+	//     as possible. Any other answer is not stored, and the engine stores it later.
 	Land(ctx context.Context, recs ...record.Record) error
 
 	// Give ends a claim without an answer. sent reports whether a call may have been sent whose
@@ -101,10 +102,24 @@ type putter interface {
 // lander stores an answer by the claim that its call was made with.
 type lander struct{ Claim }
 
-func (l lander) Put(ctx context.Context, recs ...record.Record) error { return l.Land(ctx, recs...) }
+func (l lander) Put(ctx context.Context, recs ...record.Record) error {
+	err := l.Land(ctx, recs...)
+	if errors.Is(err, ErrUnconfirmed) {
+		return &pendingError{err}
+	}
+	return err
+}
 
-// durable reports whether a write that has returned err has reached the disk of this host.
-func durable(err error) bool { return err == nil || errors.Is(err, ErrUnconfirmed) }
+// pendingError is the error of a landing that the peers repeat until its outcome is known.
+type pendingError struct{ error }
+
+func (e *pendingError) Unwrap() error { return e.error }
+
+// pending reports whether err is a [*pendingError].
+func pending(err error) bool {
+	_, ok := errors.AsType[*pendingError](err)
+	return ok
+}
 
 // newerIn returns the NewerError in err; nil if there is none.
 func newerIn(err error) *NewerError {

@@ -214,4 +214,3 @@ func TestNewerValueEndsFlight(t *testing.T) {
 		}
 	})
 }
-

@@ -75,7 +75,7 @@ func (e *Engine) peers(name string) int {
 // forbids reports whether err, of a write by a claim or for one, means that the call is not made.
 func forbids(err error) bool {
 	_, taken := errors.AsType[*TakenError](err)
-	return taken || newerIn(err) != nil || errors.Is(err, ErrApart)
+	return taken || newerIn(err) != nil || errors.Is(err, ErrApart) && !errors.Is(err, ErrUnconfirmed)
 }
 
 // renewed takes over what other hosts have stored, if err says that they were first, and reports
@@ -139,11 +139,15 @@ type claimant struct {
 
 func (c *claimant) Put(ctx context.Context, recs ...record.Record) (err error) {
 	c.claim, err = c.engine.cfg.Peers.Claim(ctx, c.want, recs...)
-	if err != nil && c.claim == nil && !forbids(err) && ctx.Err() == nil {
-		c.engine.log.Error("cannot obtain permission to call", "name", c.want.Name, "error", err)
-		return &ApartError{Reason: unreachable}
+	if err == nil || c.claim != nil || forbids(err) || ctx.Err() != nil {
+		return err
 	}
-	return err
+	apart, ok := errors.AsType[*ApartError](err)
+	if !ok {
+		c.engine.log.Error("cannot obtain permission to call", "name", c.want.Name, "error", err)
+		apart = &ApartError{Reason: unreachable}
+	}
+	return apart
 }
 
 // look returns why the flight needs no call, or cannot make one: errFollowed, or what has come in

@@ -105,9 +105,6 @@ func (p *push) prepare(storedGrant) ([]record.Record, error) {
 
 func (p *push) settle(refused error) (err error) {
 	e, en := p.engine, p.en
-	if durable(refused) {
-		refused = nil
-	}
 	if refused != nil {
 		err = fmt.Errorf("keep a pushed ticket, which is in force in memory: %w", refused)
 	}

@@ -131,7 +131,7 @@ func (e *Engine) saveValueOnce(en *entry) error {
 	if ended {
 		recs = append(recs, record.Record{Table: record.Holds, Key: en.name})
 	}
-	if err := e.cfg.Store.Put(context.Background(), recs...); !durable(err) {
+	if err := e.cfg.Store.Put(context.Background(), recs...); err != nil {
 		return err
 	}
 	en.mu.Lock()
