@@ -116,13 +116,11 @@ func (c *comparison) start(at Header) {
 	c.at = at
 	known := m.etcd.Load()
 	if known != 0 && (at.Cluster != known || at.Revision < m.reached()) {
-		m.restored = true
+		m.lost()
 	}
 	if c.restored = m.restored; !c.restored {
 		return
 	}
-	m.log.Error("etcd was restored from a backup: this host puts back what is newer here",
-		"revision", at.Revision, "before", m.reached())
 	m.etcd.Store(at.Cluster)
 	m.revision.Store(at.Revision)
 	m.local.restored()

@@ -42,9 +42,8 @@ type heartbeat struct {
 	Seen map[string]arrival `json:"seen,omitempty"`
 	Met  map[string]bounds  `json:"met,omitempty"`
 
-	// Digests identify the settings of the host's accounts. Counts are figures for display.
-	Digests map[string]string `json:"digests,omitempty"`
-	Counts  map[string]int64  `json:"counts,omitempty"`
+	// Counts are figures of the host since its start, for display.
+	Counts map[string]int64 `json:"counts,omitempty"`
 }
 
 // heartbeatKey is the key of a host's heartbeat.
@@ -62,9 +61,7 @@ type heartbeatConfig struct {
 	link         *Link
 	txn          func(ctx context.Context, op string, t Txn) (Outcome, error)
 	report       func(key string, err error)
-
-	// about returns the digests and counts of a heartbeat; nil: none.
-	about func() (digests map[string]string, counts map[string]int64)
+	counts       func() map[string]int64 // of a heartbeat
 }
 
 // heartbeats write this host's heartbeat, and receive all. The methods may be called concurrently.
@@ -142,7 +139,9 @@ func (h *heartbeats) run(ctx context.Context) error {
 		select {
 		case <-timer.C:
 		case <-h.kick:
-			next = last.Add(answerPause)
+			if soon := last.Add(answerPause); soon.Before(next) {
+				next = soon
+			}
 		case <-ctx.Done():
 		}
 		timer.Stop()
@@ -158,10 +157,7 @@ func (h *heartbeats) write(ctx context.Context) time.Duration {
 	}
 	b := heartbeat{
 		Run: h.id, Boot: h.clocks.own, Instant: h.clock.Now(), Wall: h.wall().UnixNano(),
-		Seen: h.clocks.seen(), Met: h.clocks.met(),
-	}
-	if h.about != nil {
-		b.Digests, b.Counts = h.about()
+		Seen: h.clocks.seen(), Met: h.clocks.met(), Counts: h.counts(),
 	}
 	text, err := json.Marshal(b)
 	if err != nil {

@@ -105,7 +105,7 @@ func (m *mirror) judgeCredential(ours, theirs record.Record, restored bool) judg
 		newer = o.Issued.Wall.After(t.Issued.Wall)
 	}
 	if newer {
-		return judgment{verdict: putBack, alarm: ours.Revision != 0}
+		return judgment{verdict: putBack, alarm: restored && ours.Revision != 0}
 	}
 	return judgment{verdict: takeOver}
 }

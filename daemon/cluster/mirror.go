@@ -176,10 +176,20 @@ func (m *mirror) want(why string) {
 // suspect makes run compare everything soon: etcd has a change that no host makes. run calls it.
 func (m *mirror) suspect() {
 	if next := m.compared.Add(suspectPause); time.Now().Before(next) {
-		m.due = next
+		if next.Before(m.due) {
+			m.due = next
+		}
 		return
 	}
 	m.want(whySuspect)
+}
+
+// lost notes that etcd was restored: everything has to be compared by content.
+func (m *mirror) lost() {
+	if !m.restored {
+		m.restored = true
+		m.log.Error("etcd was restored from a backup: this host puts back what is newer here", "reached", m.reached())
+	}
 }
 
 // takeWanted returns why everything has to be compared now, or nothing.
@@ -225,7 +235,7 @@ func (m *mirror) ended(err error) (why string, wait time.Duration) {
 	case errors.Is(err, errUnmet):
 		return whyUnmet, 0
 	case errors.Is(err, errRestored):
-		m.restored = true
+		m.lost()
 		m.want(whyRestored)
 		return whyRestored, 0
 	case errors.Is(err, ErrNoLeader):
@@ -367,10 +377,8 @@ func (m *mirror) pages(ctx context.Context, prefix string, each func(Header, []K
 			p, err = kv.Range(ctx, r)
 			return err
 		})
-		if errors.Is(err, ErrFuture) { // the endpoint is behind
-			if !pause(ctx, roundPause) {
-				return at, ctx.Err()
-			}
+		if errors.Is(err, ErrFuture) && r.Serializable { // the endpoint is behind: let it catch up
+			r.Serializable = false
 			continue
 		}
 		if err != nil {

@@ -19,6 +19,7 @@ func (h *Host) wire(sealer *seal.Sealer) error {
 	h.beats = newHeartbeats(heartbeatConfig{
 		prefix: h.cfg.Prefix, host: h.cfg.Host, sealer: sealer, sessions: h.sessions, members: h.members, clocks: h.clocks,
 		clock: h.cfg.Clock, wall: h.cfg.Wall, link: h.cfg.Link, txn: h.txn, report: r.report,
+		counts: h.shared,
 	})
 	h.mirror = newMirror(mirrorConfig{
 		host: h.cfg.Host, keys: h.keys, link: h.cfg.Link, txn: h.txn, local: h.store, apply: h.apply, claims: h.claims,
@@ -49,5 +50,13 @@ func (h *Host) readied(ctx context.Context) error {
 			}
 			alone.Reset(meetingPause)
 		}
+	}
+}
+
+// shared returns the figures that a host tells its peers.
+func (h *Host) shared() map[string]int64 {
+	return map[string]int64{
+		"claims": h.counts.claims.Load(), "takeovers": h.counts.takeovers.Load(), "doubts": h.counts.doubts.Load(),
+		"sessions": h.sessions.Begun(),
 	}
 }
