@@ -71,15 +71,16 @@ func (c *comparison) finish(ctx context.Context, why string) {
 		m.floors[letter] = c.at.Revision
 	}
 	m.etcd.Store(c.at.Cluster)
+	m.mu.Lock()
+	m.loads++
 	m.compared, m.due = time.Now(), time.Now().Add(compareEvery)
 	if c.refused != nil {
 		m.due = time.Now().Add(compareRetry)
-	} else {
+	}
+	m.mu.Unlock()
+	if c.refused == nil {
 		m.restored = false
 	}
-	m.mu.Lock()
-	m.loads++
-	m.mu.Unlock()
 	m.revision.Store(c.at.Revision)
 	m.advance(ctx, c.at.Revision)
 	m.save(ctx)
@@ -155,6 +156,9 @@ func (c *comparison) compare(letter string, kv KeyValue) error {
 func (c *comparison) decide(ours, theirs record.Record) {
 	j := c.judge(ours, theirs, c.restored)
 	base := theirs.Revision
+	if j.verdict == alike && !c.restored && ours.Revision != theirs.Revision {
+		j.verdict = takeOver // its revision
+	}
 	switch j.verdict {
 	case takeOver:
 		c.newer = append(c.newer, theirs)
@@ -164,9 +168,8 @@ func (c *comparison) decide(ours, theirs record.Record) {
 	case keepBoth:
 		c.back = append(c.back, repair{j.merged, theirs.Revision, alarmText(j, "etcd had another one of the same age: both are kept")})
 	}
-	if c.restored && ours.Value != nil && ours.Revision != base {
-		ours.Revision = base
-		c.based = append(c.based, ours)
+	if c.restored && ours.Value != nil {
+		c.rebase(ours, base)
 	}
 }
 
@@ -233,12 +236,11 @@ func (c *comparison) lacks(ours record.Record) {
 		text = ""
 	}
 	c.back = append(c.back, repair{ours, base, text})
-	c.rebase(ours, base)
 }
 
 // rebase notes that a copy counts as a copy of another revision.
 func (c *comparison) rebase(ours record.Record, revision int64) {
-	if ours.Revision != revision && ours.Revision != 0 {
+	if ours.Revision != revision {
 		ours.Revision = revision
 		c.based = append(c.based, ours)
 	}

@@ -77,6 +77,7 @@ type heartbeats struct {
 
 	mu       sync.Mutex
 	peers    map[string]heartbeat // the last one of each other host that has one
+	told     map[string]arrival   // what the last accepted heartbeat said about others, by boot
 	watching time.Time            // since when the mirror watches; zero if it does not
 	sent     clock.Instant        // of the heartbeat that is to come back
 	overdue  time.Time            // when it is overdue; zero if none is awaited
@@ -170,7 +171,7 @@ func (h *heartbeats) write(ctx context.Context) time.Duration {
 	})
 	switch {
 	case err == nil && o.Held:
-		h.await(b.Instant)
+		h.await(b)
 		return beatEvery
 	case Refused(err):
 		return beatEvery
@@ -178,14 +179,16 @@ func (h *heartbeats) write(ctx context.Context) time.Duration {
 	return beatRetry
 }
 
-// await expects a heartbeat of an instant to come back.
-func (h *heartbeats) await(sent clock.Instant) {
+// await expects a heartbeat to come back that etcd has accepted. All hosts see it before what this
+// host stores later.
+func (h *heartbeats) await(b heartbeat) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.contact() == sent { // it was faster than the answer
+	h.told = b.Seen
+	if h.contact() == b.Instant { // it was faster than the answer
 		return
 	}
-	h.sent = sent
+	h.sent = b.Instant
 	if h.overdue.IsZero() { // an earlier one is overdue first
 		h.overdue = time.Now().Add(echoTimeout)
 	}
@@ -300,13 +303,20 @@ func (h *heartbeats) peer(host string) (heartbeat, bool) {
 	return b, ok
 }
 
-// unmet returns the other members whose clocks are not known yet.
+func (h *heartbeats) hasTold(boot string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	_, told := h.told[boot]
+	return told
+}
+
+// unmet returns the other members whose clocks are not known yet, or that do not know this host's.
 func (h *heartbeats) unmet() (unmet []member) {
 	for _, m := range h.members.list() {
 		if m.host == h.host {
 			continue
 		}
-		if b, ok := h.peer(m.host); ok {
+		if b, ok := h.peer(m.host); ok && h.hasTold(b.Boot) {
 			if _, _, ok := h.clocks.Offset(b.Boot); ok {
 				continue
 			}

@@ -38,15 +38,17 @@ type node struct {
 
 	mu     sync.Mutex
 	claims map[string]record.Claim // what the engine would know
+
+	deaf bool // the disk may refuse what other hosts store
 }
 
 // runs counts the hosts that were started: each run has a connection of its own.
 var runs int
 
-// run starts a host on a disk, and waits until it is ready.
-func run(t *testing.T, etcd *kvtest.Etcd, name string, d *disk) *node {
+// run starts a host on a disk, and waits until it is ready. change changes its configuration.
+func run(t *testing.T, etcd *kvtest.Etcd, name string, d *disk, change ...func(*cluster.Config)) *node {
 	t.Helper()
-	n := begin(t, etcd, name, d)
+	n := begin(t, etcd, name, d, change...)
 	if err := n.Ready(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -56,20 +58,23 @@ func run(t *testing.T, etcd *kvtest.Etcd, name string, d *disk) *node {
 }
 
 // begin starts a host on a disk.
-func begin(t *testing.T, etcd *kvtest.Etcd, name string, d *disk) *node {
+func begin(t *testing.T, etcd *kvtest.Etcd, name string, d *disk, change ...func(*cluster.Config)) *node {
 	t.Helper()
 	runs++
 	n := &node{t: t, client: etcd.Client(fmt.Sprint(name, runs)), disk: d, done: make(chan struct{}), claims: map[string]record.Claim{}}
 	born := time.Now().Add(-time.Hour)
 	boottime := func() time.Duration { return time.Since(born) }
-	var err error
-	n.Host, err = cluster.New(cluster.Config{
+	cfg := cluster.Config{
 		Prefix: "/tokend", Host: name, Key: testKey, Timeout: 5 * time.Second, Local: d,
 		Presence: cluster.Presence{Machine: "machine of " + name, Boot: "boot@" + name, PID: runs, Version: "1.9.0", Formats: 1},
 		Link:     cluster.NewLink(etcd.Endpoints(), func(endpoint string) (cluster.KV, error) { return n.client.Dial(endpoint), nil }),
 		Clock:    clock.New(boottime), Boot: "boot@" + name,
-	})
-	if err != nil {
+	}
+	for _, f := range change {
+		f(&cfg)
+	}
+	var err error
+	if n.Host, err = cluster.New(cfg); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -85,7 +90,7 @@ func (n *node) Follow(recs ...record.Record) {
 	defer n.mu.Unlock()
 	for _, r := range recs {
 		if r.Table != record.Claims {
-			if err := n.Store().Put(n.t.Context(), r); err != nil && !errors.Is(err, errCrashed) {
+			if err := n.Store().Put(n.t.Context(), r); err != nil && !errors.Is(err, errCrashed) && !n.deaf {
 				n.t.Errorf("follow %s %s: %v", r.Table, r.Key, err)
 			}
 			continue
@@ -193,6 +198,8 @@ type disk struct {
 }
 
 func newDisk() *disk { return &disk{Store: &memstore.Store{}, left: -1} }
+
+var errDisk = errors.New("no space left on device")
 
 var errCrashed = errors.New("this host has crashed")
 

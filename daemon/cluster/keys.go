@@ -87,6 +87,9 @@ func (k *keys) open(kv KeyValue) (record.Record, error) {
 		}
 		table, value = marks[value[0]], value[1:]
 	}
+	if k.of(table, name) != kv.Key {
+		return record.Record{}, fmt.Errorf("%s is the key of another record: %w", kv.Key, seal.ErrSealed)
+	}
 	return record.Record{Table: table, Key: name, Value: value, Revision: kv.Modified}, nil
 }
 

@@ -19,7 +19,7 @@ const positionName = "cluster_position"
 
 // begin continues from the stored position, or wants a load if there is none.
 func (m *mirror) begin() error {
-	m.due = time.Now().Add(compareEvery)
+	m.due = time.Now().Add(lookEvery) // etcd may have been restored in the meantime, and got further
 	r, err := m.local.Get(record.Keys, positionName)
 	if err != nil {
 		return err

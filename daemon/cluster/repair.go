@@ -26,13 +26,7 @@ var errChanging = errors.New("records change all the time")
 
 // act does what is to be done about the keys of a page.
 func (c *comparison) act(ctx context.Context) error {
-	for batch := range slices.Chunk(c.based, batchSize) {
-		if err := c.local.rebase(ctx, batch...); err != nil {
-			return err
-		}
-	}
-	c.based = nil
-	if err := c.takeNewer(ctx); err != nil {
+	if err := c.update(ctx); err != nil {
 		return err
 	}
 	back := c.back
@@ -46,7 +40,7 @@ func (c *comparison) act(ctx context.Context) error {
 		case err != nil:
 			return err
 		case o.Held:
-			c.done(batch)
+			c.done(batch, o.Revision)
 			back = back[len(batch):]
 		default:
 			if changed++; changed > maxChanged {
@@ -55,11 +49,17 @@ func (c *comparison) act(ctx context.Context) error {
 			back = append(c.again(batch, o.Got), back[len(batch):]...)
 		}
 	}
-	return c.takeNewer(ctx)
+	return c.update(ctx)
 }
 
-// takeNewer applies what etcd has.
-func (c *comparison) takeNewer(ctx context.Context) error {
+// update gives copies their revisions, and applies what etcd has.
+func (c *comparison) update(ctx context.Context) error {
+	for batch := range slices.Chunk(c.based, batchSize) {
+		if err := c.local.rebase(ctx, batch...); err != nil {
+			return err
+		}
+	}
+	c.based = nil
 	for batch := range slices.Chunk(c.newer, batchSize) {
 		if err := c.apply(ctx, batch...); err != nil {
 			return err
@@ -85,10 +85,11 @@ func (c *comparison) draft(back []repair) (batch []repair, t Txn) {
 	}
 }
 
-// done logs what has been put back.
-func (c *comparison) done(batch []repair) {
+// done takes over what has been put back at a revision.
+func (c *comparison) done(batch []repair, revision int64) {
 	for _, r := range batch {
 		c.repaired++
+		c.rebase(r.Record, revision) // not of a merged record: the copy is another
 		if r.alarm == "" {
 			continue
 		}
@@ -121,7 +122,7 @@ func (c *comparison) again(batch []repair, got []KeyValue) (still []repair) {
 		}
 		ours := c.copyOf(record.Record{Table: r.Table, Key: r.Key})
 		switch j := c.judge(ours, theirs, c.restored); j.verdict {
-		case takeOver:
+		case takeOver, alike:
 			c.newer = append(c.newer, theirs)
 		case putBack:
 			still = append(still, repair{ours, kv.Modified, r.alarm})

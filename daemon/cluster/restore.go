@@ -33,6 +33,25 @@ func (s *Store) rebase(ctx context.Context, recs ...record.Record) error {
 	return s.Store.Put(ctx, same...)
 }
 
+// keeps reports whether the copy of a grant must not be replaced by what etcd has: etcd has lost the
+// grant, or has an older one. The mirror puts it back.
+func (s *Store) keeps(r record.Record) bool {
+	if r.Table != record.Grants {
+		return false
+	}
+	ours, err := s.Get(r.Table, r.Key)
+	if err != nil || ours.Value == nil {
+		return false
+	}
+	if r.Value != nil {
+		if v := judgeGrant(ours, r).verdict; v == alike || v == takeOver {
+			return false
+		}
+	}
+	s.host.mirror.suspect()
+	return true
+}
+
 // restored forgets the revisions of all claims, so that a reset takes over those that etcd has.
 func (cs *claims) restored() {
 	cs.mu.Lock()

@@ -126,7 +126,7 @@ func (s *Store) copy(ctx context.Context, recs ...record.Record) error {
 func (s *Store) follow(ctx context.Context, recs []record.Record) error {
 	fresh := make([]record.Record, 0, len(recs))
 	for _, r := range recs {
-		if r.Revision >= s.newest(r.Table, r.Key) {
+		if r.Revision >= s.newest(r.Table, r.Key) && !s.keeps(r) {
 			fresh = append(fresh, r)
 		}
 	}

@@ -1,0 +1,393 @@
+package cluster_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"tokend/daemon/cluster"
+	"tokend/daemon/cluster/kvtest"
+	"tokend/daemon/record"
+	"tokend/fetchers/secret"
+)
+
+// wantGrant checks the grant that etcd and all hosts have.
+func (o *operator) wantGrant(when, name string, value secret.Text, nodes ...*node) {
+	o.t.Helper()
+	o.check(when, nodes...)
+	for i, n := range nodes {
+		if g := n.grant(name); g.Value != value {
+			o.t.Errorf("%s: host %d has the grant %s, want %s", when, i, string(g.Value), string(value))
+		}
+	}
+}
+
+// TestRestored restores etcd from a backup of an hour ago. The hosts put back what they have, and
+// continue.
+func TestRestored(t *testing.T) {
+	for _, renamed := range []bool{false, true} {
+		t.Run(fmt.Sprint("renamed ", renamed), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				etcd := kvtest.New()
+				var log logbook
+				a, b := run(t, etcd, "a", newDisk(), logTo(&log)), run(t, etcd, "b", newDisk())
+				o := newOperator(t, etcd)
+				before := time.Now()
+				o.put(grantOf("same", "r1", 1), grantOf("rotated", "r1", 1), grantOf("gone", "r1", 1),
+					credentialOf("same", "v1", before), credentialOf("fetched", "v1", before),
+					holdOf("held", "old"), holdOf("ended", "old"), budgetOf("counted", 5, before), budgetOf("same", 5, before),
+					codeOf("settled", "x"), codeOf("waiting", "x"))
+				time.Sleep(time.Minute)
+				backup := etcd.Backup()
+				time.Sleep(time.Hour)
+				now := time.Now()
+				o.put(grantOf("rotated", "r2", 2), grantOf("new", "r1", 1), credentialOf("fetched", "v2", now), credentialOf("new", "v1", now),
+					holdOf("held", "new"), holdOf("new", "new"), deletionOf(record.Holds, "ended"),
+					budgetOf("counted", 6, now), budgetOf("new", 1, now), spentOf("settled"), codeOf("new", "x"))
+				o.put(grantOf("rotated", "r3", 3))
+				synctest.Wait()
+				o.check("before the restore", a, b)
+				want := o.stored()
+				etcd.Restore(backup, renamed)
+				time.Sleep(30 * time.Second)
+				synctest.Wait()
+				o.check("after the restore", a, b)
+				// Holds are etcd's.
+				delete(want, "hold new")
+				got := o.stored()
+				for _, k := range []string{"hold ended", "hold held"} {
+					if got[k] == "" {
+						t.Errorf("%s was not taken from etcd", k)
+					}
+					delete(want, k)
+					delete(got, k)
+				}
+				for k := range want {
+					value := func(m map[string]string) string { v, _, _ := strings.Cut(m[k], " "); return v }
+					if value(got) != value(want) {
+						t.Errorf("%s: got %q, want %q", k, value(got), value(want))
+					}
+					delete(got, k)
+				}
+				if len(got) > 0 {
+					t.Errorf("etcd has also %v", got)
+				}
+				if log.count("[ERROR]", "etcd was restored from a backup") != 1 || log.count("[ERROR]", "put back in etcd", "name=rotated") > 1 {
+					t.Errorf("logged:\n%s", log.String())
+				}
+				for i, n := range []*node{a, b} {
+					n.confirmed("after the restore")
+					if err := n.Store().Put(t.Context(), grantOf("rotated", fmt.Sprint("r", i+4), 0)); err != nil {
+						t.Errorf("host %d cannot store a grant: %v", i, err)
+					}
+					synctest.Wait()
+					o.wantGrant("stored after the restore", "rotated", secret.Text(fmt.Sprint("r", i+4)), a, b)
+				}
+				time.Sleep(2 * time.Hour)
+				o.check("hours later", a, b)
+				if strings.Count(log.String(), "[ERROR]") > 10 {
+					t.Errorf("logged:\n%s", log.String())
+				}
+			})
+		})
+	}
+}
+
+// TestRestoredWhileStopped restores etcd while a host is stopped, which has the only copy of a grant.
+func TestRestoredWhileStopped(t *testing.T) {
+	for _, advanced := range []bool{false, true} {
+		t.Run(fmt.Sprint("advanced ", advanced), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				etcd := kvtest.New()
+				a, b := run(t, etcd, "a", newDisk()), run(t, etcd, "b", newDisk())
+				o := newOperator(t, etcd)
+				o.put(grantOf("g", "r1", 1))
+				time.Sleep(time.Minute)
+				backup := etcd.Backup()
+				a.crash() // its disk is lost
+				time.Sleep(time.Minute)
+				o.put(grantOf("g", "r2", 2), grantOf("new", "r1", 1))
+				synctest.Wait()
+				b.crash()
+				revision := etcd.Revision()
+				etcd.Restore(backup, false)
+				a = run(t, etcd, "a", newDisk())
+				if advanced {
+					for etcd.Revision() <= revision {
+						o.put(credentialOf("c", fmt.Sprint(etcd.Revision()), time.Now()))
+					}
+				}
+				b = b.restart(etcd, "b")
+				time.Sleep(10 * time.Second)
+				time.Sleep(time.Minute) // nothing but the contents may tell
+				o.wantGrant("afterwards", "g", "r2", a, b)
+				o.wantGrant("afterwards", "new", "r1", a, b)
+			})
+		})
+	}
+}
+
+// TestRestoredFull restores etcd, which refuses puts at first. Nothing is lost.
+func TestRestoredFull(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		etcd := kvtest.New()
+		var log logbook
+		a := run(t, etcd, "a", newDisk(), logTo(&log))
+		o := newOperator(t, etcd)
+		o.put(grantOf("g", "r1", 1), credentialOf("c", "v1", time.Now()))
+		time.Sleep(time.Minute)
+		backup := etcd.Backup()
+		time.Sleep(time.Minute)
+		o.put(grantOf("g", "r2", 2), grantOf("new", "r1", 1), credentialOf("c", "v2", time.Now()))
+		synctest.Wait()
+		etcd.Restore(backup, true)
+		etcd.Fill()
+		time.Sleep(10 * time.Minute)
+		for _, name := range []string{"g", "new"} {
+			if g := a.grant(name); g.Value != map[string]secret.Text{"g": "r2", "new": "r1"}[name] {
+				t.Errorf("%s: lost while etcd is full", name)
+			}
+		}
+		if log.count("[ERROR]", "etcd was restored") != 1 || log.count("[ERROR]", "space exceeded") == 0 {
+			t.Errorf("logged:\n%s", log.String())
+		}
+		etcd.Free()
+		time.Sleep(time.Minute)
+		o.wantGrant("with space", "g", "r2", a)
+		o.wantGrant("with space", "new", "r1", a)
+		if a.value("c") != "v2" {
+			t.Errorf("got the value %s", string(a.value("c")))
+		}
+	})
+}
+
+// TestManyRestored puts back more than a transaction can have, while other hosts do the same.
+func TestManyRestored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		etcd := kvtest.New()
+		var nodes []*node
+		for _, name := range []string{"a", "b", "c"} {
+			nodes = append(nodes, run(t, etcd, name, newDisk()))
+		}
+		o := newOperator(t, etcd)
+		backup := etcd.Backup()
+		long := strings.Repeat("r", 20_000)
+		for i := range 30 {
+			var recs []record.Record
+			for j := range 20 {
+				recs = append(recs, grantOf(fmt.Sprint("g", i, ".", j), long, 1))
+			}
+			o.put(recs...)
+		}
+		synctest.Wait()
+		etcd.Restore(backup, true)
+		time.Sleep(time.Minute)
+		if n := len(o.stored()); n != 600 {
+			t.Errorf("etcd has %d grants", n)
+		}
+		o.check("afterwards", nodes...)
+	})
+}
+
+// TestGrantRolledBack puts an older record of a grant in place of the current one, deletes it, and
+// puts another one of the same age there.
+func TestGrantRolledBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		etcd := kvtest.New()
+		var log logbook
+		a, b := run(t, etcd, "a", newDisk(), logTo(&log)), run(t, etcd, "b", newDisk(), logTo(&log))
+		o := newOperator(t, etcd)
+		for i := range 5 {
+			o.put(grantOf("g", fmt.Sprint("r", i+1), uint64(i+1)))
+		}
+		alarm := func(when string) {
+			t.Helper()
+			if n := log.count("[ERROR]", "put back in etcd", "name=g"); n != 1 {
+				t.Errorf("%s: %d alarms:\n%s", when, n, log.String())
+			}
+			log.text.Reset()
+		}
+		synctest.Wait()
+		for _, number := range []uint64{4, 1} {
+			o.put(grantOf("g", fmt.Sprint("r", number), number))
+			time.Sleep(2 * time.Minute)
+			o.wantGrant("rolled back", "g", "r5", a, b)
+			alarm("rolled back")
+		}
+		o.put(deletionOf(record.Grants, "g"))
+		time.Sleep(2 * time.Minute)
+		o.wantGrant("deleted", "g", "r5", a, b)
+		alarm("deleted")
+		o.put(grantOf("g", "other", 5))
+		time.Sleep(2 * time.Minute)
+		o.wantGrant("another", "g", "other", a, b)
+		alarm("another")
+		if g := a.grant("g"); len(g.Earlier) == 0 || g.Earlier[0].Value != "r5" || g.Earlier[0].Source != "offer" || g.Number != 6 {
+			t.Errorf("got %+v, want r5 as a further generation", g)
+		}
+	})
+}
+
+// damages are what makes a sealed value one that no host has written.
+func (o *operator) damages(key string, good []byte) map[string][]byte {
+	other := newSealer(o.t, secret.Text(strings.Repeat("z", 32)))
+	all := map[string][]byte{
+		"empty":        {},
+		"moved":        o.sealer.Seal("/tokend/g/other", "g", grantOf("g", "evil", 9).Value),
+		"other table":  o.sealer.Seal(strings.Replace(key, "/g/", "/c/", 1), "g", grantOf("g", "evil", 9).Value),
+		"other secret": other.Seal(key, "g", grantOf("g", "evil", 9).Value),
+		"other name":   o.sealer.Seal(key, "other", grantOf("other", "evil", 9).Value),
+	}
+	for i := range good {
+		flipped := bytes.Clone(good)
+		flipped[i] ^= 1 << (i % 8)
+		all[fmt.Sprint("flipped at ", i)] = flipped
+		all[fmt.Sprint("truncated to ", i)] = good[:i]
+	}
+	return all
+}
+
+// TestDamagedValue puts values in the place of a grant that no host has written. None is applied,
+// each is reported, and the grant is put back, except over a format that a newer version may know.
+func TestDamagedValue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		etcd := kvtest.New()
+		var log logbook
+		a, b := run(t, etcd, "a", newDisk(), logTo(&log)), run(t, etcd, "b", newDisk())
+		o := newOperator(t, etcd)
+		o.put(grantOf("g", "r1", 1), grantOf("absent", "r1", 1))
+		synctest.Wait()
+		key := o.key(record.Grants, "g")
+		for name, value := range o.damages(key, o.value(record.Grants, "g")) {
+			log.mu.Lock()
+			log.text.Reset()
+			log.mu.Unlock()
+			o.raw(key, value)
+			time.Sleep(2 * time.Minute)
+			synctest.Wait()
+			if n := log.count("[ERROR]", "a value in etcd is ignored", key); n != 1 {
+				t.Errorf("%s: reported %d times:\n%s", name, n, log.String())
+			}
+			if got := a.grant("g"); got.Value != "r1" {
+				t.Fatalf("%s: applied", name)
+			}
+			if len(value) > 0 && value[0] != 1 {
+				if got := o.value(record.Grants, "g"); !bytes.Equal(got, value) {
+					t.Errorf("%s: an unknown format was overwritten", name)
+				}
+				o.put(grantOf("g", "r1", 1))
+				synctest.Wait()
+			}
+			o.wantGrant(name, "g", "r1", a, b)
+		}
+	})
+}
+
+// TestDamagedEverywhere damages a value of every table. The host continues with what it has.
+func TestDamagedEverywhere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		etcd := kvtest.New()
+		var log logbook
+		a, b := run(t, etcd, "a", newDisk(), logTo(&log)), run(t, etcd, "b", newDisk())
+		o := newOperator(t, etcd)
+		now := time.Now()
+		recs := []record.Record{credentialOf("c", "v", now), grantOf("g", "r", 1), holdOf("h", "x"), budgetOf("b", 1, now), codeOf("q", "x"), spentOf("s")}
+		o.put(recs...)
+		synctest.Wait()
+		want := a.copies()
+		for _, r := range recs {
+			o.raw(o.key(r.Table, r.Key), []byte{1, 2, 3})
+		}
+		o.raw("/tokend/m/b", []byte{1, 2, 3})
+		o.raw("/tokend/n/b", []byte{1, 2, 3})
+		o.raw("/tokend/l/b", []byte{1, 2, 3})
+		o.raw("/tokend/n/evil", []byte{1, 2, 3})
+		time.Sleep(5 * time.Second)
+		for k := range want {
+			if table, name, _ := strings.Cut(k, " "); o.value(record.Table(table), name) == nil {
+				t.Errorf("%s is gone", k)
+			}
+		}
+		got := a.copies()
+		for k, v := range want {
+			if before, _, _ := strings.Cut(v, " "); !strings.HasPrefix(got[k], before+" ") {
+				t.Errorf("%s: got %.40q, want %.40q", k, got[k], v)
+			}
+		}
+		if n := log.count("[ERROR]", "a value in etcd is ignored"); n != 9 && n != 10 {
+			t.Errorf("%d reports:\n%s", n, log.String())
+		}
+		o.do(cluster.Op{Verb: cluster.Delete, Key: "/tokend/n/evil"}, cluster.Op{Verb: cluster.Delete, Key: "/tokend/l/b"})
+		time.Sleep(time.Minute)
+		a.confirmed("afterwards")
+		b.confirmed("afterwards")
+	})
+}
+
+// TestMissing deletes what no host deletes. It is put back unless it has ended.
+func TestMissing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		etcd := kvtest.New()
+		a, b := run(t, etcd, "a", newDisk()), run(t, etcd, "b", newDisk())
+		o := newOperator(t, etcd)
+		now := time.Now()
+		old := now.Add(-119 * time.Minute)
+		o.put(credentialOf("c", "v", now), credentialOf("ends", "v", old), budgetOf("b", 1, now), budgetOf("ends", 1, now.Add(-24*time.Hour)))
+		synctest.Wait()
+		o.put(deletionOf(record.Credentials, "ends"), deletionOf(record.Budgets, "ends"), deletionOf(record.Budgets, "b"))
+		time.Sleep(2 * time.Minute)
+		o.put(deletionOf(record.Credentials, "c"))
+		time.Sleep(time.Hour)
+		for _, k := range []struct {
+			table record.Table
+			name  string
+			want  bool
+		}{{record.Credentials, "c", true}, {record.Budgets, "b", true}, {record.Budgets, "ends", false}} {
+			if got := o.value(k.table, k.name) != nil; got != k.want {
+				t.Errorf("%s %s: put back %v, want %v", k.table, k.name, got, k.want)
+			}
+		}
+		if a.value("c") != "v" || b.value("c") != "v" {
+			t.Error("a value is lost")
+		}
+	})
+}
+
+// TestRepairDisturbed loses requests and answers of what puts back, in turn.
+func TestRepairDisturbed(t *testing.T) {
+	for name, fault := range map[string]kvtest.Fault{
+		"lost": {Lost: true}, "unseen": {Unseen: true}, "late": {Delay: 3 * time.Second}, "doubled": {Again: time.Second},
+		"refused": {Refuse: errors.Join(cluster.ErrDenied)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				etcd := kvtest.New()
+				a := run(t, etcd, "a", newDisk())
+				o := newOperator(t, etcd)
+				backup := etcd.Backup()
+				o.put(grantOf("g", "r1", 1), credentialOf("c", "v1", time.Now()))
+				synctest.Wait()
+				n := 0
+				a.client.Faults(func(r kvtest.Request) kvtest.Fault {
+					if r.Method != kvtest.Txn || !strings.HasPrefix(r.Txn.If[0].Key, "/tokend/g/") {
+						return kvtest.Fault{}
+					}
+					if n++; n%2 == 0 {
+						return kvtest.Fault{}
+					}
+					return fault
+				})
+				etcd.Restore(backup, true)
+				time.Sleep(time.Minute)
+				o.wantGrant("afterwards", "g", "r1", a)
+				if n == 0 {
+					t.Error("nothing was put back")
+				}
+			})
+		})
+	}
+}

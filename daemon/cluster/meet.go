@@ -1,0 +1,105 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+const (
+	// pageSize is how many keys a page of a load has: with 1000, a load of 100 000 keys takes 2 s
+	// and 14 MB.
+	pageSize = 1000
+
+	// maxMeeting is how long a host waits for the clocks of its peers before it reads their
+	// records. meetingPause is between two looks.
+	maxMeeting   = 3 * time.Second
+	meetingPause = 200 * time.Millisecond
+)
+
+// meet reads members, heartbeats and claims, and waits for a while until the clocks of all members
+// are known.
+func (m *mirror) meet(ctx context.Context) error {
+	deadline := time.Now().Add(maxMeeting)
+	for {
+		if err := m.look(ctx, "m", m.takeMembers); err != nil {
+			return err
+		}
+		if err := m.look(ctx, "n", m.beats.reset); err != nil {
+			return err
+		}
+		waiting := false
+		for _, peer := range m.beats.unmet() {
+			waiting = waiting || m.waived[peer.host] != peer.epoch
+		}
+		if !waiting {
+			break
+		}
+		if !time.Now().Before(deadline) {
+			for _, peer := range m.beats.unmet() {
+				m.waived[peer.host] = peer.epoch
+				m.log.Warn("a host does not answer: its clock is not known", "host", peer.host)
+			}
+			break
+		}
+		if !pause(ctx, meetingPause) {
+			return ctx.Err()
+		}
+	}
+	return m.look(ctx, "l", func(all []KeyValue) { m.claims.reset(all, m.floors["l"]) })
+}
+
+func (m *mirror) takeMembers(all []KeyValue) {
+	if m.members.reset(all) {
+		m.beats.soon()
+	}
+}
+
+// look reads the keys of a letter.
+func (m *mirror) look(ctx context.Context, letter string, reset func([]KeyValue)) error {
+	var all []KeyValue
+	before := m.reached()
+	h, err := m.pages(ctx, m.keys.prefix+"/"+letter+"/", func(_ Header, page []KeyValue) error {
+		all = append(all, page...)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if known := m.etcd.Load(); known != 0 && (h.Cluster != known || h.Revision < before) && !m.restored {
+		return errRestored
+	}
+	m.floors[letter] = h.Revision
+	reset(all)
+	return nil
+}
+
+// pages passes all keys with a prefix to each, at one revision, which it returns.
+func (m *mirror) pages(ctx context.Context, prefix string, each func(Header, []KeyValue) error) (at Header, err error) {
+	r := Range{Prefix: prefix, Limit: pageSize}
+	for {
+		var p Page
+		err := m.link.Do(ctx, func(ctx context.Context, kv KV) (err error) {
+			p, err = kv.Range(ctx, r)
+			return err
+		})
+		if errors.Is(err, ErrFuture) && r.Serializable { // the endpoint is behind: let it catch up
+			r.Serializable = false
+			continue
+		}
+		if err != nil {
+			return at, err
+		}
+		if r.Revision == 0 {
+			at = p.Header
+			r.Revision, r.Serializable = at.Revision, true
+		}
+		if err := each(at, p.Keys); err != nil {
+			return at, err
+		}
+		if !p.More || len(p.Keys) == 0 {
+			return at, nil
+		}
+		r.After = p.Keys[len(p.Keys)-1].Key
+	}
+}

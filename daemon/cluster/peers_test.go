@@ -1,0 +1,249 @@
+package cluster_test
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"tokend/daemon/cluster"
+	"tokend/daemon/cluster/kvtest"
+)
+
+// peer is a host with clocks that a test sets.
+type peer struct {
+	*node
+	machine
+	boot string
+}
+
+// runPeer starts a host whose clocks differ from the true time.
+func runPeer(t *testing.T, etcd *kvtest.Etcd, name, boot string, offset, wall time.Duration) *peer {
+	t.Helper()
+	p := &peer{boot: boot}
+	p.machine.boot, p.machine.wall = offset, wall
+	p.node = run(t, etcd, name, newDisk(), p.use, func(cfg *cluster.Config) { cfg.Boot = boot })
+	return p
+}
+
+// knows checks that p bounds the clock of each of others, within an uncertainty.
+func (p *peer) knows(when string, uncertainty time.Duration, others ...*peer) {
+	p.t.Helper()
+	for _, o := range others {
+		low, high, ok := p.Offset(o.boot)
+		offset := p.machine.clock.Now().Sub(o.machine.clock.Now())
+		if !ok || low > offset || offset > high || high-low > uncertainty {
+			p.t.Errorf("%s: %s knows the clock of %s as %v to %v, %v, want %v within %v", when, p.boot, o.boot, low, high, ok, offset, uncertainty)
+		}
+	}
+}
+
+// TestPeers starts hosts with any clocks, one after the other. As soon as one is ready, it knows the
+// clocks of all, and all know its clock.
+func TestPeers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		etcd := kvtest.New()
+		var all []*peer
+		for i, c := range []struct {
+			boot         string
+			offset, wall time.Duration
+		}{
+			{"x@a", 2 * time.Hour, 0},
+			{"x@b", 3000 * time.Hour, -100 * time.Hour}, // with the same boot ID
+			{"x@c", time.Second, time.Hour},
+			{"y@d", 0, 10_000 * time.Hour},
+		} {
+			start := time.Now()
+			p := runPeer(t, etcd, string(rune('a'+i)), c.boot, c.offset, c.wall)
+			if took := time.Since(start); took > 1500*time.Millisecond {
+				t.Errorf("%s is ready after %v", c.boot, took)
+			}
+			p.knows("ready", time.Second, all...)
+			for _, other := range all {
+				other.knows("another is ready", 20*time.Second, p)
+			}
+			all = append(all, p)
+			time.Sleep(7 * time.Second)
+		}
+		time.Sleep(time.Minute)
+		for range 3 {
+			for i, p := range all {
+				p.knows("later", 50*time.Millisecond, all[:i]...)
+				p.knows("later", 50*time.Millisecond, all[i+1:]...)
+			}
+			all[1].set(0, 500*time.Hour) // wall clocks do not matter
+			all[2].set(0, -500*time.Hour)
+			time.Sleep(5 * time.Minute)
+		}
+	})
+}
+
+// TestPeersDelayed relates clocks while requests and watches are slow.
+func TestPeersDelayed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		etcd := kvtest.New()
+		a, b := runPeer(t, etcd, "a", "x@a", time.Hour, 0), runPeer(t, etcd, "b", "x@b", 9*time.Hour, 0)
+		for i, p := range []*peer{a, b} {
+			n := 0
+			p.client.Faults(func(kvtest.Request) kvtest.Fault {
+				n++
+				return kvtest.Fault{Delay: time.Duration(n%7) * 50 * time.Millisecond, Answer: time.Duration(n%5) * 70 * time.Millisecond}
+			})
+			p.client.Lag(time.Duration(i+1) * time.Second)
+		}
+		for range 100 {
+			time.Sleep(20 * time.Second)
+			a.knows("delayed", 5*time.Second, b)
+			b.knows("delayed", 5*time.Second, a)
+		}
+	})
+}
+
+// TestClockStepped sets the clock of a host within a boot, as a resumed snapshot does. After the next
+// heartbeats, all know it.
+func TestClockStepped(t *testing.T) {
+	for _, by := range []time.Duration{-time.Hour, -3 * time.Second, time.Hour} {
+		t.Run(fmt.Sprint(by), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				etcd := kvtest.New()
+				a, b := runPeer(t, etcd, "a", "x@a", 5*time.Hour, 0), runPeer(t, etcd, "b", "x@b", 9*time.Hour, 0)
+				time.Sleep(11*time.Minute + 3*time.Second)
+				b.set(by, 0)
+				time.Sleep(31 * time.Second)
+				a.knows("stepped", 100*time.Millisecond, b)
+				b.knows("stepped", 100*time.Millisecond, a)
+				b.confirmed("stepped")
+				if now := b.clock.Now(); b.Confirmed() > now {
+					t.Errorf("confirmed at %v, now %v", b.Confirmed(), now)
+				}
+			})
+		})
+	}
+}
+
+// TestBootOfDeadHost starts a host after another has died. It knows the dead host's clock from the
+// one that has met both.
+func TestBootOfDeadHost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		etcd := kvtest.New()
+		a, b := runPeer(t, etcd, "a", "x@a", 5*time.Hour, 0), runPeer(t, etcd, "b", "x@b", 9*time.Hour, 0)
+		time.Sleep(time.Minute)
+		b.crash()
+		time.Sleep(30 * time.Minute)
+		c := runPeer(t, etcd, "c", "y@c", time.Hour, 0)
+		c.knows("ready", 10*time.Second, a, b)
+		if _, _, ok := c.Offset("z@b"); ok {
+			t.Error("a boot is known that nobody has met")
+		}
+	})
+}
+
+// TestFrozenPeer starts a host while another does not answer, but its session lasts. The host is
+// ready all the same, and has asked the others.
+func TestFrozenPeer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		etcd := kvtest.New()
+		a, b := runPeer(t, etcd, "a", "x@a", 5*time.Hour, 0), runPeer(t, etcd, "b", "x@b", 9*time.Hour, 0)
+		time.Sleep(time.Minute)
+		b.client.Freeze()
+		start := time.Now()
+		c := runPeer(t, etcd, "c", "y@c", time.Hour, 0)
+		if took := time.Since(start); took > 4*time.Second {
+			t.Errorf("ready after %v", took)
+		}
+		c.knows("ready", time.Second, a)
+		c.knows("ready", 10*time.Second, b)
+		b.client.Thaw()
+		time.Sleep(30 * time.Second)
+		c.knows("later", time.Second, a, b)
+		b.knows("later", time.Second, a, c)
+	})
+}
+
+// TestFrozenPeerAlone starts a host while the only other one does not answer. The host does not wait
+// for it again and again.
+func TestFrozenPeerAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		etcd := kvtest.New()
+		b := runPeer(t, etcd, "b", "x@b", 9*time.Hour, 0)
+		o := newOperator(t, etcd)
+		time.Sleep(time.Minute)
+		// Its session is extended, but no heartbeat arrives.
+		b.client.Faults(func(r kvtest.Request) kvtest.Fault { return kvtest.Fault{Lost: r.Method == kvtest.Txn} })
+		start := time.Now()
+		c := runPeer(t, etcd, "c", "y@c", time.Hour, 0)
+		if took := time.Since(start); took > 4*time.Second {
+			t.Errorf("ready after %v", took)
+		}
+		for i := range 300 {
+			o.put(credentialOf("c", fmt.Sprint("v", i), time.Now()))
+			time.Sleep(time.Second)
+			synctest.Wait()
+			if i > 0 && c.value("c") == "" {
+				t.Fatal("the host has stopped watching")
+			}
+		}
+		o.check("later", c.node)
+		c.confirmed("later")
+		if restarts := c.Stats().WatchRestarts; restarts > 2 {
+			t.Errorf("the watch was restarted %d times", restarts)
+		}
+	})
+}
+
+// TestSessionRenewed ends a session for no reason. The host writes a heartbeat in the new one within
+// a few seconds, and is a member again.
+func TestSessionRenewed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		etcd := kvtest.New()
+		a, b := runPeer(t, etcd, "a", "x@a", 5*time.Hour, 0), runPeer(t, etcd, "b", "x@b", 9*time.Hour, 0)
+		time.Sleep(time.Minute)
+		etcd.Expire("/tokend/m/b")
+		synctest.Wait()
+		if got := a.Stats().Members; got != 1 {
+			t.Errorf("%d members after the end of a session", got)
+		}
+		time.Sleep(4 * time.Second)
+		if got := a.Stats().Members; got != 2 {
+			t.Errorf("%d members after the next session has begun", got)
+		}
+		if len(etcd.Keys("/tokend/n/b")) != 1 {
+			t.Error("no heartbeat in the new session")
+		}
+		a.knows("in the new session", time.Second, b)
+	})
+}
+
+// TestAloneWithoutEtcd restarts a host while etcd is unreachable. It is ready with what it has. A host
+// that has nothing waits.
+func TestAloneWithoutEtcd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		etcd := kvtest.New()
+		a := run(t, etcd, "a", newDisk())
+		o := newOperator(t, etcd)
+		o.put(grantOf("g", "r1", 1))
+		time.Sleep(time.Minute)
+		etcd.StopQuorum()
+		etcd.Stop("etcd1")
+		start := time.Now()
+		a = a.restart(etcd, "a")
+		if took := time.Since(start); took > 5*time.Second {
+			t.Errorf("ready after %v", took)
+		}
+		b := begin(t, etcd, "b", newDisk())
+		time.Sleep(time.Minute)
+		if g := a.grant("g"); g.Value != "r1" || a.Stats().Connected || a.Confirmed() != 0 {
+			t.Errorf("got %+v, %+v", g, a.Stats())
+		}
+		etcd.StartQuorum()
+		o.put(grantOf("g", "r2", 2))
+		time.Sleep(3 * time.Second)
+		if err := b.Ready(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		b.Host.Follow(b)
+		synctest.Wait()
+		o.wantGrant("with etcd", "g", "r2", a, b)
+		a.confirmed("with etcd")
+	})
+}
