@@ -28,14 +28,18 @@ func TestManualGo(t *testing.T) {
 		t.Run(page, func(t *testing.T) {
 			c := newChapter(t, page)
 			program := buildPage(t, c, pages[page])
+			env := []string{
+				"https_proxy=" + c.proxy, "no_proxy=", "SSL_CERT_FILE=" + c.root,
+				"SANDBOX=" + c.url, "TOKEND_SOCKET=" + c.tokens.Client.Socket,
+			}
 			for i, b := range pages[page] {
 				arg := strconv.Itoa(i)
-				c.hold(t, b, func() { run(t, c.env, program, arg) })
+				c.hold(t, b, func() { run(t, env, program, arg) })
 				if b.Before {
 					continue
 				}
 				own := c.fetched()
-				run(t, append(c.env, "KILL=1"), program, arg)
+				run(t, append(env, "KILL=1"), program, arg)
 				if got := c.fetched() - own; got != 0 {
 					t.Errorf("%s: after a killed token the code fetched %d times", b, got)
 				}

@@ -100,15 +100,30 @@ func newSession(t *testing.T, c *chapter, page string, blocks []manual.Block) *s
 			}
 		}
 	}
-	s := &session{dir: t.TempDir(), words: c.words}
+	// A program's directory, with a clone of tokend beside it.
+	s := &session{dir: filepath.Join(t.TempDir(), "app"), words: c.words}
+	clone, err := filepath.Abs("../..")
+	if err == nil {
+		err = errors.Join(os.Mkdir(s.dir, 0o700), os.Symlink(clone, filepath.Join(s.dir, "../tokend")))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	s.out = filepath.Join(t.TempDir(), "out")
 	if err := os.CopyFS(s.dir, os.DirFS("testdata/manual/"+strings.TrimSuffix(page, ".md"))); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(s.dir, "go.mod"), []byte("module app\n"), 0o600); err != nil { // a program that go mod edits
+	if err := os.WriteFile(filepath.Join(s.dir, "go.mod"), []byte("module app\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s.env = append(append(os.Environ(), c.env...), "HOME="+s.dir, "PATH="+s.commands(t)+":"+filepath.Dir(tokend)+":"+os.Getenv("PATH"))
+	// Only curl calls WeChat. Its configuration is in $HOME.
+	rc := fmt.Sprintf("proxy = %q\nnoproxy = \"127.0.0.1\"\ncacert = %q\n", c.proxy, c.root)
+	if err := os.WriteFile(filepath.Join(s.dir, ".curlrc"), []byte(rc), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.env = append(os.Environ(), "HOME="+s.dir, "TOKEND_SOCKET="+c.tokens.Client.Socket,
+		"GOMODCACHE="+strings.TrimSpace(run(t, nil, "go", "env", "GOMODCACHE")),
+		"PATH="+s.commands(t)+":"+filepath.Dir(tokend)+":"+os.Getenv("PATH"))
 	script := "set -eu\n"
 	for _, b := range blocks {
 		if !strings.HasPrefix(b.Text, "#!") {
@@ -120,8 +135,11 @@ func newSession(t *testing.T, c *chapter, page string, blocks []manual.Block) *s
 	}
 	cmd, out := s.command(t, "sh", "-c", script)
 	read, steps, err := os.Pipe()
-	done, write, err2 := os.Pipe()
-	if err := errors.Join(err, err2); err != nil {
+	if err != nil {
+		t.Fatal(err)
+	}
+	done, write, err := os.Pipe()
+	if err != nil {
 		t.Fatal(err)
 	}
 	s.steps, s.done = steps, bufio.NewReader(done)

@@ -34,8 +34,8 @@ func manualBlocks(t *testing.T, language string) map[string][]manual.Block {
 // chapter is a page of the manual with a site that has the page's aliases.
 type chapter struct {
 	*site
-	env   []string
-	words *strings.Replacer // what the page takes for the site's
+	proxy, root string            // to the sandbox, see upstream
+	words       *strings.Replacer // what the page takes for the site's
 }
 
 // cached are the credentials that tokend has before a page runs, so that it fetches none later.
@@ -54,7 +54,7 @@ func newChapter(t *testing.T, page string) *chapter {
 		}
 	}
 	c := &chapter{site: newSiteWith(t, "127.0.0.1:1", aliases)}
-	c.env = c.upstream(t)
+	c.proxy, c.root = c.upstream(t)
 	clients, err := filepath.Abs("..")
 	if err != nil {
 		t.Fatal(err)

@@ -20,9 +20,9 @@ import (
 	"time"
 )
 
-// upstream makes a program that calls WeChat call the sandbox, by s. It returns the environment for
-// the program: a proxy for HTTPS, and the certificate of the server behind it.
-func (s *site) upstream(t *testing.T) []string {
+// upstream makes a program that calls WeChat call the sandbox, by s. It returns what the program
+// needs: a proxy for HTTPS, and the file with the certificate of the server behind it.
+func (s *site) upstream(t *testing.T) (proxyURL, root string) {
 	t.Helper()
 	pair, file := certificate(t, "api.weixin.qq.com", "qyapi.weixin.qq.com")
 	wechat := httptest.NewUnstartedServer(&httputil.ReverseProxy{
@@ -58,11 +58,7 @@ func (s *site) upstream(t *testing.T) []string {
 		_, _ = io.Copy(from, to)
 	}))
 	t.Cleanup(proxy.Close)
-	return []string{
-		"https_proxy=" + proxy.URL, "no_proxy=",
-		"SSL_CERT_FILE=" + file, "CURL_CA_BUNDLE=" + file,
-		"SANDBOX=" + s.url, "TOKEND_SOCKET=" + s.tokens.Client.Socket,
-	}
+	return proxy.URL, file
 }
 
 // certificate returns a certificate for hosts, and a file with it for clients.
