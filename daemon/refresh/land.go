@@ -33,6 +33,7 @@ func (x *fetch) landOnce() *NewerError {
 	if same {
 		x.attempt.Outcome = "same"
 	}
+	late := after.end <= e.clock.Now()
 	err := x.commit(x.records(after)...)
 	if newer := newerIn(err); newer != nil {
 		end()
@@ -59,7 +60,11 @@ func (x *fetch) landOnce() *NewerError {
 		x.flight.finish(nil, gone)
 		return nil
 	}
-	x.flight.finish(after, nil)
+	if !late && after.end <= now {
+		x.flight.finish(nil, errChanged) // it has expired while it was written: waiters look again
+	} else {
+		x.flight.finish(after, nil)
+	}
 	if refused && !(pending(err) && x.spec.Policy.Rotates) {
 		e.unsaved.add(en)
 	}
