@@ -89,6 +89,20 @@ type Status struct {
 
 	// Readers counts the reads of the credential; nil for a grant.
 	Readers *Readers
+
+	// Shared is what several hosts know of it; nil on a single host.
+	Shared *Shared
+}
+
+// Shared is what several hosts know of a credential that all of them serve.
+type Shared struct {
+	RefreshedBy string // the host that fetched the value; empty if none is known
+	ClaimedBy   string // the host that is fetching it; empty for none
+	Doubt       bool   // the last call may have rotated the value and had no answer
+	Unconfirmed bool   // it rotates, and this host may have missed a rotation
+	Stored      bool   // the record is in etcd; otherwise it is on this host only so far
+	Number      uint64 // of a grant; zero for none
+	Revision    int64  // of the record in etcd; zero for none
 }
 
 // Summary is the part of a [Status] that metrics need: numbers, times and words of a small set.

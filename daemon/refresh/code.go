@@ -66,6 +66,9 @@ type exchange struct {
 	until          clock.Instant
 	started, ended bool
 
+	// settled is closed when x ended because of another host; nil without peers.
+	settled chan struct{}
+
 	// pause is why it is not being tried just now; nil while it is. tried is closed when the try
 	// ends.
 	pause *retryPause
@@ -185,6 +188,9 @@ func (e *Engine) register(x *exchange) (*exchange, error) {
 		x.key = e.fingerprints.code(x.owner, x.value)
 	}
 	x.tried = make(chan struct{})
+	if e.cfg.Peers != nil {
+		x.settled = make(chan struct{})
+	}
 	e.codes.mu.Lock()
 	defer e.codes.mu.Unlock()
 	if known := e.codes.known[x.key]; known != nil && (!known.ended || known.settledLocked()) {
@@ -351,7 +357,7 @@ func (e *Engine) loadSpent() {
 		e.codes.rememberLocked(x)
 	}
 	e.codes.mu.Unlock()
-	if err := e.deleteRecords(retired); err != nil {
+	if err := e.deleteCodes(retired); err != nil {
 		e.log.Error("cannot delete the records of authorization codes exchanged long ago", "error", err)
 	}
 }

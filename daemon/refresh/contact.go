@@ -1,13 +1,13 @@
 package refresh
 
 import (
+	"context"
 	"time"
 
 	"tokend/daemon/clock"
+	"tokend/daemon/credential"
+	"tokend/daemon/record"
 )
-
-// overlap is how long WeChat accepts a value after it has been rotated.
-const overlap = 5 * time.Minute
 
 // due returns when c, which is the value of en and was last answered at now, is refreshed. Of
 // several hosts, those of a higher rank wait a little for the others.
@@ -20,6 +20,64 @@ func (e *Engine) due(en *entry, c *cached, now clock.Instant, repeated bool) clo
 	return at.Add(e.shift(en.name, atMostQuarter(p.Lead, c.life)))
 }
 
+const (
+	// contactEvery is how often this host looks whether it knows every change of the others.
+	contactEvery = 5 * time.Second
+
+	// contactLost is how old the last contact is when it counts as lost. A host in contact has one
+	// every ten seconds.
+	contactLost = 30 * time.Second
+)
+
+// keepContact cuts values that other hosts may have replaced, and notifies watchers of values that
+// have become unconfirmed, or confirmed again, until ctx is done. With the peers out of reach, that
+// takes a walk through all entries now and then.
+func (e *Engine) keepContact(ctx context.Context) {
+	unconfirmed, walked := false, clock.Instant(0)
+	for e.pause(ctx, contactEvery) {
+		now := e.clock.Now()
+		apart := now.Sub(e.cfg.Peers.Confirmed())
+		lost, was := apart > overlap, unconfirmed
+		unconfirmed = lost
+		if lost == was && (apart <= contactLost || now.Sub(walked) < contactLost) {
+			continue
+		}
+		walked = now
+		e.review(ctx, apart > contactLost)
+	}
+}
+
+// review cuts the values of rotating credentials, if this host is apart from the others, and
+// notifies watchers of those whose state has changed.
+func (e *Engine) review(ctx context.Context, apart bool) {
+	work := e.cfg.Throttle.Begin(ctx)
+	defer work.End()
+	for en := range e.index.each {
+		if !work.Step() {
+			return
+		}
+		if !en.policy().Rotates {
+			continue
+		}
+		en.mu.Lock()
+		now := e.clock.Now()
+		if apart {
+			e.cutLocked(en, now, contactLost)
+		}
+		e.applyLocked(en, timePassed{}, now)
+		en.mu.Unlock()
+	}
+}
+
+// sharing returns how many hosts refresh what this one does; zero without peers.
+func (e *Engine) sharing() int {
+	if e.cfg.Peers == nil {
+		return 0
+	}
+	_, of := e.cfg.Peers.Rank("")
+	return max(of, 1)
+}
+
 // shift returns how much later than the first host this one refreshes what is called name.
 func (e *Engine) shift(name string, lead time.Duration) time.Duration {
 	if e.cfg.Peers == nil {
@@ -29,17 +87,47 @@ func (e *Engine) shift(name string, lead time.Duration) time.Duration {
 	return time.Duration(place) * min(rankPause, lead/time.Duration(2*max(of, 1)))
 }
 
-// cutLocked makes the value of en end when WeChat would end it, had another host refreshed it when
-// it was due. en.mu is held.
-func (e *Engine) cutLocked(en *entry, now clock.Instant) {
+// cutLocked makes the value of en, if it is due at now or no longer than ahead later, end when
+// WeChat would end it, had another host refreshed it then. en.mu is held.
+func (e *Engine) cutLocked(en *entry, now clock.Instant, ahead time.Duration) {
 	c := en.valid(now)
 	if c == nil || !en.policy().Rotates {
 		return
 	}
 	due := c.seen.Add(c.life - atMostQuarter(en.policy().Lead, c.life))
-	if end := due.Add(overlap); due <= now && end < c.end {
+	if end := due.Add(overlap); due <= now.Add(ahead) && end < c.end {
 		cut := *c
 		cut.end = end
 		e.applyLocked(en, valueCut{&cut}, now)
 	}
+}
+
+// shared returns what several hosts know of the credential of spec; nil without peers.
+func (e *Engine) shared(spec *Spec) *credential.Shared {
+	if e.cfg.Peers == nil {
+		return nil
+	}
+	claim := e.claims.of(spec.Name)
+	s := &credential.Shared{Doubt: claim.State == record.Doubtful || claim.Tries > 0}
+	if claim.State == record.Calling {
+		s.ClaimedBy = claim.Host
+	}
+	table := record.Credentials
+	if spec.Policy.Grant {
+		table = record.Grants
+	}
+	s.Unconfirmed = e.classes.of(spec).unconfirmed(e.clock.Now())
+	r, err := e.cfg.Store.Get(table, spec.Name)
+	if err != nil || r.Value == nil {
+		return s
+	}
+	s.Revision, s.Stored = r.Revision, r.Revision != 0
+	if spec.Policy.Grant {
+		g, _ := record.DecodeGrant(r)
+		s.Number = g.Number
+	} else {
+		c, _ := record.DecodeCredential(r)
+		s.RefreshedBy = c.By
+	}
+	return s
 }

@@ -113,7 +113,7 @@ func (e *Engine) renew(en *entry) ending {
 // memory and no place on the disk. A hold stays on disk: it answers the next
 // reader without a call.
 func (e *Engine) lapse(en *entry, now clock.Instant) bool {
-	if !en.unasked(now) {
+	if !en.unasked(now) || e.claims.doubtful(en.name) {
 		return false
 	}
 	if c := en.valid(now); c != nil {
@@ -152,7 +152,7 @@ func (e *Engine) queueLocked(en *entry, now clock.Instant) {
 	switch c := en.valid(now); {
 	case c == nil:
 		e.schedule.wait(host, heap, en, behind.Add(time.Duration(now)))
-	case en.unwantedLocked(now):
+	case e.unwantedLocked(en, now):
 		e.applyLocked(en, refreshMoved{restUntil(c, now)}, now)
 	default:
 		e.schedule.wait(host, heap, en, c.end)
@@ -161,8 +161,8 @@ func (e *Engine) queueLocked(en *entry, now clock.Instant) {
 
 // unwantedLocked reports whether a customer's credential lapses instead of being refreshed. en.mu
 // is held.
-func (en *entry) unwantedLocked(now clock.Instant) bool {
-	return en.policy().Lapses && !en.outdated && en.unasked(now)
+func (e *Engine) unwantedLocked(en *entry, now clock.Instant) bool {
+	return en.policy().Lapses && !en.outdated && en.unasked(now) && !e.claims.doubtful(en.name)
 }
 
 // gap returns how long the schedule begins no other paced refresh after that of en: none if it
@@ -170,7 +170,7 @@ func (en *entry) unwantedLocked(now clock.Instant) bool {
 func (e *Engine) gap(p *pace, en *entry, now clock.Instant) time.Duration {
 	en.mu.Lock()
 	defer en.mu.Unlock()
-	if en.unwantedLocked(now) {
+	if e.unwantedLocked(en, now) {
 		return 0
 	}
 	every := usualLife
@@ -231,6 +231,7 @@ func (qs *hostQueues) landed(x landed) {
 // places at the pace; so does everything where the first places are not enough.
 func (e *Engine) work(g *errgroup.Group, qs *hostQueues, q *hostQueue) time.Duration {
 	workers := e.cfg.workers()
+	q.pace.hosts = e.sharing()
 	for e.schedule.waits(q.host) {
 		now := e.clock.Now()
 		e.hosts[q.host].look(now)

@@ -154,6 +154,7 @@
 //		peers.go        the other hosts that serve the same accounts
 //	state
 //		errors.go       errors of the engine's own
+//		class.go        what an entry knows of its configuration
 //		entry.go        an entry: value, hold, flight
 //		history.go      what has happened to an entry in this run
 //		index.go        entries by name, and readers of dropped entries
@@ -182,8 +183,10 @@
 //		push.go         tickets and grants that are pushed or put
 //		grant.go        customers' grants
 //		amend.go        changes of several names
+//		give.go         grants that are given and taken back
 //		code.go         authorization codes
 //		redeem.go       the exchange of a code
+//		shared_codes.go codes of which other hosts know, too
 //		promise.go      codes whose arrival was acknowledged to WeChat
 //		customers.go    WeChat's lists of customers
 //		times.go        values and holds on disk, by the clock of a boot

@@ -96,6 +96,7 @@ func New(cfg Config) (*Engine, error) {
 
 		loaded: make(chan struct{}),
 	}
+	e.classes.peers = cfg.Peers
 	e.hosts = newHosts(cfg.hosts(), cfg.calls())
 	e.restarted()
 	e.schedule = newSchedule(len(e.hosts))
@@ -217,7 +218,7 @@ func (e *Engine) Refresh(ctx context.Context, name string) (credential.Value, er
 			}
 			en.mu.Unlock()
 			if err == nil {
-				c, err = f.wait(ctx)
+				c, err = e.await(ctx, en, f)
 			}
 		}
 		if ctx.Err() != nil || mine && !errors.Is(err, errChanged) {
@@ -254,6 +255,12 @@ func (e *Engine) Run(ctx context.Context) error {
 		e.redate(ctx)
 		return nil
 	})
+	if e.cfg.Peers != nil {
+		g.Go(func() error {
+			e.keepContact(ctx)
+			return nil
+		})
+	}
 	e.resume()
 	<-ctx.Done()
 	e.halt()

@@ -157,7 +157,7 @@ func (en *entry) attentionLocked(now clock.Instant) clock.Instant {
 func (en *entry) stateLocked(now clock.Instant) credential.State {
 	h := en.holdLocked(now)
 	switch {
-	case en.valid(now) != nil && h == nil:
+	case en.valid(now) != nil && h == nil && !en.class.Load().unconfirmed(now):
 		return credential.Fresh
 	case en.valid(now) != nil:
 		return credential.Stale
@@ -278,52 +278,6 @@ func spreadOf(name string) float64 {
 	x *= 0xff51afd7ed558ccd
 	x ^= x >> 33
 	return float64(x>>11) / (1 << 53)
-}
-
-// configClass is what an entry must know at all times of how its credential is configured. All
-// customers of a platform share one.
-type configClass struct {
-	policy   *policy.Policy
-	host     int    // as in Spec
-	settings string // as in Spec
-	target   string // as in Spec
-}
-
-// classes are those there are. Its zero value is ready.
-type classes struct {
-	mu  sync.Mutex
-	all map[configClass]*configClass
-}
-
-// of returns the class of spec, the same for all that are alike.
-func (cs *classes) of(spec *Spec) *configClass {
-	c := configClass{spec.Policy, spec.Host, spec.Settings, spec.Target}
-	cs.mu.Lock()
-	defer cs.mu.Unlock()
-	if have := cs.all[c]; have != nil {
-		return have
-	}
-	if cs.all == nil {
-		cs.all = map[configClass]*configClass{}
-	}
-	cs.all[c] = &c
-	return &c
-}
-
-// keep returns the class of spec: was if spec has not changed. That saves an insertion for each
-// account in a reload.
-func (cs *classes) keep(was *configClass, spec *Spec) *configClass {
-	if *was == (configClass{spec.Policy, spec.Host, spec.Settings, spec.Target}) {
-		return was
-	}
-	return cs.of(spec)
-}
-
-// forget lets go of the classes of a configuration that is in force no more; entries keep theirs.
-func (cs *classes) forget() {
-	cs.mu.Lock()
-	defer cs.mu.Unlock()
-	cs.all = nil
 }
 
 // hold is why a credential is not asked for just now. It is immutable. Short ones are the back-off

@@ -139,8 +139,11 @@ func (x *fetch) request() (err error) {
 	}
 	defer func() { x.parent = w.had }()
 	err = e.ask(x.ctx, w, x.call)
-	refusal, ok := errors.AsType[*fetchers.APIError](err)
-	if !ok || refusal.Reaction != fetchers.GrantRefused || spec.Platform == "" {
+	for grantRefused(err) != nil && x.takeOffered() {
+		err = e.ask(x.ctx, w, x.call)
+	}
+	refusal := grantRefused(err)
+	if refusal == nil || spec.Platform == "" {
 		return err
 	}
 	listed, err := e.recoverGrant(x.spec, x.grant, refusal)
@@ -149,6 +152,15 @@ func (x *fetch) request() (err error) {
 	}
 	x.grant = listed
 	return e.ask(x.ctx, w, x.call)
+}
+
+// grantRefused returns the error by which WeChat has refused the grant of a call; nil if err is
+// another.
+func grantRefused(err error) *fetchers.APIError {
+	if refusal, ok := errors.AsType[*fetchers.APIError](err); ok && refusal.Reaction == fetchers.GrantRefused {
+		return refusal
+	}
+	return nil
 }
 
 // wants is what a call needs: the value of parent, "" for none. While WeChat is busy, it is tried

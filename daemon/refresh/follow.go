@@ -161,6 +161,10 @@ func (f *followed) applyOne(r record.Record, before *storedGrant) error {
 		return f.e.followHold(r)
 	case record.Budgets:
 		return f.e.followBudget(r)
+	case record.Codes:
+		return f.e.followCode(r)
+	case record.Exchanged:
+		return f.e.followSpent(r)
 	}
 	return nil
 }
@@ -172,8 +176,11 @@ func (f *followed) after() {
 		f.e.claims.wake(name)
 	}
 	for _, r := range f.recs {
-		if r.Table == record.Claims {
+		switch r.Table {
+		case record.Claims:
 			f.e.followClaim(r)
+		case record.Codes, record.Exchanged:
+			f.e.claims.wake(r.Key)
 		}
 	}
 }

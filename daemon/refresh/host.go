@@ -209,7 +209,7 @@ func (e *Engine) chargeLocked(ctx context.Context, to putter, spec *Spec, use us
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if refusal := e.lose(use, keys, spec); refusal != nil {
+	if refusal := e.lose(use, keys); refusal != nil {
 		return &guardError{reply: overspent(refusal), forced: use.forced, early: use.early}
 	}
 	if !errors.Is(err, ErrUnconfirmed) {
@@ -221,10 +221,10 @@ func (e *Engine) chargeLocked(ctx context.Context, to putter, spec *Spec, use us
 	return nil
 }
 
-// lose counts a call of spec that was charged in memory only, within what each budget has to spare.
-func (e *Engine) lose(use usage, keys []string, spec *Spec) *quota.Refusal {
+// lose counts a call that was charged in memory only, within what each budget has to spare.
+func (e *Engine) lose(use usage, keys []string) *quota.Refusal {
 	budgets, why := use.budgets, "the disk refuses"
-	if hosts := e.peers(spec.Name); hosts > 0 {
+	if hosts := e.sharing(); hosts > 0 {
 		budgets, why = slices.Clone(budgets), "etcd is unreachable"
 		for i, b := range budgets {
 			budgets[i] = b.Among(hosts)

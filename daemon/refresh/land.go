@@ -65,7 +65,7 @@ func (x *fetch) landOnce() *NewerError {
 	} else {
 		x.flight.finish(after, nil)
 	}
-	if refused && !(pending(err) && x.spec.Policy.Rotates) {
+	if refused && !pending(err) {
 		e.unsaved.add(en)
 	}
 	e.counts.refreshed(x.spec.Policy, &x.attempt)

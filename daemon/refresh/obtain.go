@@ -3,7 +3,9 @@ package refresh
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
+	"time"
 
 	"tokend/daemon/clock"
 	"tokend/daemon/credential"
@@ -39,9 +41,27 @@ func (e *Engine) obtain(ctx context.Context, name string, cause credential.Cause
 func (e *Engine) share(ctx context.Context, en *entry, cause credential.Cause) (*cached, error) {
 	f, c, err := e.join(en, cause)
 	if f != nil {
-		c, err = f.wait(ctx)
+		c, err = e.await(ctx, en, f)
 	}
 	return c, e.orExpected(en, err)
+}
+
+// await returns what f brings, which is the flight of en, or ctx's error if that ends first. A
+// client whose time is over is told if another host is fetching.
+func (e *Engine) await(ctx context.Context, en *entry, f *flight) (*cached, error) {
+	if e.cfg.Peers == nil {
+		return f.wait(ctx)
+	}
+	began := e.clock.Now()
+	c, err := f.wait(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		if host := e.claims.awaited(en.name); host != "" {
+			waited := max(e.clock.Now().Sub(began).Round(time.Second), time.Second)
+			err = &credential.Error{Reason: credential.Unreachable, RetryAfter: waited, Err: err,
+				Message: fmt.Sprintf("host %s is fetching the credential: no answer within %d s", host, waited/time.Second)}
+		}
+	}
+	return c, err
 }
 
 // join returns the flight that is under way for en, or starts one; or the credential that
@@ -77,7 +97,7 @@ func (e *Engine) replace(ctx context.Context, name string, value secret.Text, ca
 		case c != nil:
 			return c, nil
 		case f != nil:
-			c, err = f.wait(ctx)
+			c, err = e.await(ctx, en, f)
 		case err == nil:
 			return e.obtain(ctx, name, cause)
 		}

@@ -61,6 +61,7 @@ type pace struct {
 	more      bool                    // in the second before, the first places were not enough
 	good, bad int                     // answers since then
 	owners    map[string]ownerAnswers // the same, by owner
+	hosts     int                     // of ours that refresh the same and share the limits of all; zero for one
 	full      bool                    // since then a refresh has waited for a place
 }
 
@@ -76,21 +77,21 @@ func (p *pace) look(now clock.Instant, first float64, needs func() float64) {
 	known := p.looked != 0 && since < longestNap
 	switch {
 	case !known:
-		p.most = paceFloor // nothing is known, or nothing any more
+		p.most = p.part(paceFloor) // nothing is known, or nothing any more
 	case p.good == 0 && p.bad == 0: // calls are under way, or were not needed
 	case p.good == 0:
-		p.most = max(p.most/paceGrowth, paceProbe)
+		p.most = max(p.most/paceGrowth, p.part(paceProbe))
 	case (p.bad-spared)*paceFailing > p.good:
-		p.most = paceFloor
+		p.most = p.part(paceFloor)
 	default:
-		p.most = max(paceGrowth*reached, paceFloor)
+		p.most = max(paceGrowth*reached, p.part(paceFloor))
 	}
 	can := p.most
 	if p.full {
 		can = reached
 	}
 	p.need = needs()
-	p.short = p.need > min(can, paceCeiling)
+	p.short = p.need > min(can, p.part(paceCeiling))
 	p.more = known && (p.full || first < 1) && reached*first < p.wanted()
 	p.looked, p.good, p.bad, p.full = instantOf(now), 0, 0, false
 	clear(p.owners)
@@ -144,12 +145,17 @@ func (p *pace) spared() (n int) {
 	return n
 }
 
+// part returns this host's part of a rate of all of ours.
+func (p *pace) part(rate float64) float64 { return rate / float64(max(p.hosts, 1)) }
+
 // wanted returns how many refreshes a second there should be, if WeChat answers that fast.
-func (p *pace) wanted() float64 { return min(max(p.need*paceMargin, paceFloor), paceCeiling) }
+func (p *pace) wanted() float64 {
+	return min(max(p.need*paceMargin, p.part(paceFloor)), p.part(paceCeiling))
+}
 
 // gap returns how long no other begins after a credential that is refreshed every so often, of n.
 func (p *pace) gap(every time.Duration, n int) time.Duration {
-	return max(min(gapOf(every, n), perSecond(p.wanted())), perSecond(p.most))
+	return max(min(gapOf(every, n)*time.Duration(max(p.hosts, 1)), perSecond(p.wanted())), perSecond(p.most))
 }
 
 // perSecond returns the gap between so many a second.

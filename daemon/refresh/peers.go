@@ -79,6 +79,9 @@ type Want struct {
 	Alone bool
 }
 
+// overlap is how long WeChat accepts a value after it has been rotated.
+const overlap = 5 * time.Minute
+
 // Errors of [Peers], of a [Claim] and of the Store of a host with peers.
 var (
 	// ErrRenewed means that newer records are stored than those that a change was made of.
@@ -100,11 +103,14 @@ type putter interface {
 }
 
 // lander stores an answer by the claim that its call was made with.
-type lander struct{ Claim }
+type lander struct {
+	Claim
+	rotates bool
+}
 
 func (l lander) Put(ctx context.Context, recs ...record.Record) error {
 	err := l.Land(ctx, recs...)
-	if errors.Is(err, ErrUnconfirmed) {
+	if l.rotates && errors.Is(err, ErrUnconfirmed) {
 		return &pendingError{err}
 	}
 	return err

@@ -63,15 +63,6 @@ const (
 	apartPause = 5 * time.Second
 )
 
-// hosts returns how many hosts refresh the credential called name; zero without peers.
-func (e *Engine) peers(name string) int {
-	if e.cfg.Peers == nil {
-		return 0
-	}
-	_, of := e.cfg.Peers.Rank(name)
-	return max(of, 1)
-}
-
 // forbids reports whether err, of a write by a claim or for one, means that the call is not made.
 func forbids(err error) bool {
 	_, taken := errors.AsType[*TakenError](err)
@@ -278,7 +269,7 @@ func (p *permit) answered(err error) {
 // lands returns what stores the answer of the flight.
 func (x *fetch) lands() putter {
 	if x.permit.claim != nil {
-		return lander{x.permit.claim}
+		return lander{x.permit.claim, x.permit.rotates}
 	}
 	return x.engine.cfg.Store
 }
@@ -314,15 +305,17 @@ func (x *fetch) outdone(c *cached) bool {
 }
 
 // give ends the claim of the flight, if it has one, without an answer.
-func (x *fetch) give() {
-	p := &x.permit
+func (x *fetch) give() { x.permit.give(x.engine, x.en.name) }
+
+// give ends the claim for what is called name, if there is one, without an answer.
+func (p *permit) give(e *Engine, name string) {
 	if p.claim == nil {
 		return
 	}
 	claim, sent := p.claim, p.sent && p.rotates
 	p.claim, p.sent = nil, false
 	if err := claim.Give(context.Background(), sent); err != nil {
-		x.engine.log.Warn("cannot give back the permission to call, retrying", "name", x.en.name, "error", err)
+		e.log.Warn("cannot give back the permission to call, retrying", "name", name, "error", err)
 	}
 }
 
@@ -353,7 +346,7 @@ func (x *fetch) giveUp(p *peersError) {
 	now := e.clock.Now()
 	e.applyLocked(en, flightAbandoned{refresh: en.later(now.Add(p.wait)), unpaid: x.flight.paid}, now)
 	if p.apart {
-		e.cutLocked(en, now)
+		e.cutLocked(en, now, 0)
 	}
 	en.mu.Unlock()
 	x.flight.finish(nil, p.reply)

@@ -49,13 +49,36 @@ func (e *Engine) AcceptFrom(ctx context.Context, owner, child string, code secre
 	}
 	end := instantOf(e.clock.At(until))
 	return e.outlast(ctx, func() error {
-		if err := e.cfg.Store.Put(ctx, e.keepCode(&note, end)); err != nil {
+		settled, err := e.noteCode(ctx, x, e.keepCode(&note, end))
+		if err != nil {
 			e.codes.drop(x)
 			return fmt.Errorf("keep an authorization code: %w", err)
+		}
+		if settled {
+			return e.acknowledge(ctx, x)
 		}
 		note.tried = make(chan struct{})
 		return e.promise(ctx, x, &note, end)
 	})
+}
+
+// noteCode writes r, the record of x. settled reports that another host has written one, or has
+// exchanged the code, and x is promised here, too.
+func (e *Engine) noteCode(ctx context.Context, x *exchange, r record.Record) (settled bool, err error) {
+	for round := 1; ; round++ {
+		end, err := e.locks.lock(ctx, r.Key)
+		if err != nil {
+			return false, err
+		}
+		err = e.cfg.Store.Put(ctx, r)
+		end()
+		if err == nil || !e.renewed(err, round) {
+			return false, notStored(err)
+		}
+		if e.codes.has(x) {
+			return true, nil
+		}
+	}
 }
 
 // has reports whether x is promised or settled: nothing is to be written of it.
@@ -169,10 +192,13 @@ func (e *Engine) orExpected(en *entry, err error) error {
 
 // writeCode writes how x stands, which was promised until until.
 func (e *Engine) writeCode(x *exchange, until clock.Instant) {
+	end, _ := e.locks.lock(context.Background(), x.key)
 	e.codes.mu.Lock()
 	r := e.keepCode(x, until)
 	e.codes.mu.Unlock()
-	if err := e.cfg.Store.Put(context.Background(), r); err != nil {
+	err := e.cfg.Store.Put(context.Background(), r)
+	end()
+	if err != nil && !e.renewed(err, 1) { // what another host has written of it will do
 		e.log.Error("cannot write that an authorization code was tried: it counts for this run", "owner", x.owner, "error", err)
 	}
 }
@@ -185,11 +211,33 @@ func (e *Engine) dropCode(x *exchange) {
 // forgetCodes deletes the records of settled codes, later if the disk refuses now. A refusal is
 // logged with fields.
 func (e *Engine) forgetCodes(settled []record.Record, fields ...any) {
-	if err := e.deleteRecords(settled); err != nil {
+	if err := e.deleteCodes(settled); err != nil {
 		e.log.Error("cannot delete the records of settled authorization codes, retrying", append(fields, "error", err)...)
 		e.codes.undeleted.Store(true)
 		e.unsaved.kick()
 	}
+}
+
+// deleteCodes deletes the records of settled codes, with their keys locked.
+func (e *Engine) deleteCodes(settled []record.Record) error {
+	for batch := range slices.Chunk(settled, forgetBatch) {
+		names := make([]string, len(batch))
+		for i, r := range batch {
+			names[i] = r.Key
+		}
+		for round := 1; ; round++ {
+			end, _ := e.locks.lock(context.Background(), names...)
+			err := e.deleteRecords(batch)
+			end()
+			if err == nil {
+				break
+			}
+			if !e.renewed(err, round) {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // resume takes up the codes that are promised and not known: those of an earlier run, and those of
@@ -202,6 +250,7 @@ func (e *Engine) resume() {
 	var useless []record.Record
 	now := e.clock.Now()
 	for _, made := range kept {
+		made.next = e.inTurn(made.key, made.next)
 		x, err := e.register(made)
 		switch {
 		case made.until <= now, err == nil && !e.takeUp(x, made):

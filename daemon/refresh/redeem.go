@@ -20,6 +20,7 @@ func (e *Engine) redeem(x *exchange) {
 			e.conclude(x, stopping()) // the code stays on disk for the next run
 			return
 		}
+		var p permit
 		onboarding, err := (*e.catalog.Load()).Onboarding(x.owner)
 		if err != nil {
 			if e.abandon(x) {
@@ -27,7 +28,10 @@ func (e *Engine) redeem(x *exchange) {
 			}
 			continue
 		}
-		if e.endTry(x, &onboarding, e.redeemOnce(x, &onboarding)) {
+		err = e.redeemOnce(x, &onboarding, &p)
+		ends := e.endTry(x, &onboarding, &p, err)
+		p.give(e, x.key)
+		if ends {
 			return
 		}
 	}
@@ -39,7 +43,7 @@ func (e *Engine) abandon(x *exchange) bool {
 	e.codes.mu.Lock()
 	defer e.codes.mu.Unlock()
 	_, err := (*e.catalog.Load()).Onboarding(x.owner)
-	if err != nil {
+	if err != nil && !x.ended {
 		x.err = err
 		e.codes.endLocked(x)
 	}
@@ -50,14 +54,27 @@ func (e *Engine) abandon(x *exchange) bool {
 func (e *Engine) conclude(x *exchange, why error) {
 	e.codes.mu.Lock()
 	defer e.codes.mu.Unlock()
+	if x.ended {
+		return // because of another host
+	}
 	x.err = why
 	e.codes.endLocked(x)
 }
 
 // endTry takes over how a try of x has ended, and reports whether it was the last.
-func (e *Engine) endTry(x *exchange, onboarding *Onboarding, err error) bool {
-	if x.name != "" {
+func (e *Engine) endTry(x *exchange, onboarding *Onboarding, p *permit, err error) bool {
+	e.codes.mu.Lock()
+	over, name := x.ended, x.name
+	e.codes.mu.Unlock()
+	switch {
+	case over:
+		return true // because of another host
+	case name != "":
 		e.codes.mu.Lock()
+		if x.ended {
+			e.codes.mu.Unlock()
+			return true
+		}
 		x.err, x.unsaved = err, err != nil
 		promised := x.until != 0
 		e.codes.endLocked(x)
@@ -73,13 +90,22 @@ func (e *Engine) endTry(x *exchange, onboarding *Onboarding, err error) bool {
 		return true
 	}
 	told, class, wait, passing := e.classify(x, onboarding, err)
-	e.log.Warn("an authorization code could not be exchanged", append([]any{"owner", x.owner, "reason", told.Reason.String(),
+	log := e.log.Warn
+	_, others := errors.AsType[*peersError](err)
+	if others {
+		log = e.log.Debug // no call was made
+	}
+	log("an authorization code could not be exchanged", append([]any{"owner", x.owner, "reason", told.Reason.String(),
 		"error", told.Message, "tries", x.tries}, said(err)...)...)
 	now, stopped := e.clock.Now(), e.base.Err() != nil
 
 	e.codes.mu.Lock()
+	if x.ended {
+		e.codes.mu.Unlock()
+		return true
+	}
 	x.err, x.useless = told, class == fetchers.CodeRefused
-	until := x.until
+	until, useless := x.until, x.useless
 	x.next = x.inTimeLocked(now.Add(wait), now)
 	ends := stopped || until == 0 || !passing || x.next > until
 	if ends {
@@ -93,10 +119,12 @@ func (e *Engine) endTry(x *exchange, onboarding *Onboarding, err error) bool {
 	}
 	e.codes.mu.Unlock()
 
+	p.sent = p.sent && until != 0 // nobody else tries what was not promised
 	switch {
-	case ends && until != 0 && !stopped:
-		e.dropCode(x)
-	case !ends:
+	case ends && until != 0 && !stopped, useless && p.claim != nil:
+		e.endCode(x, p)
+	case !ends && !others:
+		p.give(e, x.key)
 		e.writeCode(x, until)
 	}
 	return ends
@@ -144,24 +172,36 @@ func (e *Engine) tryAgain(x *exchange) bool {
 			wait = min(wait, soonest)
 		}
 	}
+	e.codes.mu.Lock()
+	settled, over := x.settled, x.ended
+	e.codes.mu.Unlock()
+	if over {
+		return false
+	}
 	t := time.NewTimer(wait)
 	defer t.Stop()
 	select {
 	case <-t.C:
 	case <-woken:
+	case <-settled:
+		return false
 	case <-e.base.Done():
 		return false
 	}
 	x.waits = ""
 	e.trying(x)
 	e.codes.mu.Lock()
+	if x.ended {
+		e.codes.mu.Unlock()
+		return false
+	}
 	x.err = nil
 	if x.pause != nil {
 		x.pause, x.tried = nil, make(chan struct{})
 	}
 	until := x.until
 	e.codes.mu.Unlock()
-	if until != 0 {
+	if until != 0 && e.cfg.Peers == nil { // else the claim has it
 		e.writeCode(x, until)
 	}
 	return true
@@ -202,6 +242,9 @@ func (e *Engine) classify(x *exchange, onboarding *Onboarding, err error) (told 
 	if g, ok := errors.AsType[*guardError](err); ok {
 		return g.reply, 0, g.reply.RetryAfter, true
 	}
+	if p, ok := errors.AsType[*peersError](err); ok {
+		return p.reply, 0, p.wait, true
+	}
 	if oe, ok := errors.AsType[*endpointError](err); ok {
 		x.waits = x.owner + exchanges
 		told = oe.hold.err(now)
@@ -220,7 +263,10 @@ func (e *Engine) classify(x *exchange, onboarding *Onboarding, err error) (told 
 }
 
 // redeemOnce exchanges x once and keeps what comes of it.
-func (e *Engine) redeemOnce(x *exchange, onboarding *Onboarding) error {
+func (e *Engine) redeemOnce(x *exchange, onboarding *Onboarding, p *permit) error {
+	if err := e.claimCode(x, p); err != nil {
+		return err
+	}
 	// A code is used up by the call: what comes back must not be lost to a stop.
 	ctx := context.WithoutCancel(e.base)
 	var auth fetchers.Authorization
@@ -231,25 +277,32 @@ func (e *Engine) redeemOnce(x *exchange, onboarding *Onboarding) error {
 	err := e.through(ctx, o, onboarding, e.urgent(x), func(ctx context.Context, parent secret.Text) (err error) {
 		end() // of a call before, or of the waiting for this one
 		changed, end = e.grants.watch()
+		if err := p.begin(e); err != nil {
+			return err
+		}
 		sent = e.clock.Now()
 		auth, err = onboarding.Exchanger.Exchange(ctx, parent, x.value)
+		p.answered(err)
 		return err
 	})
+	if err == errTooLate {
+		return &peersError{reply: errContended, wait: time.Second}
+	}
 	if err != nil {
 		return err
 	}
-	return e.adopt(ctx, x, onboarding, auth, sent, changed)
+	return e.adopt(ctx, x, onboarding, auth, sent, changed, p)
 }
 
 // adopt keeps a customer's grant, its first token if one came, and that the code was exchanged, in
 // one step; then it puts them in force. What the disk refuses is in force all the same: the code
 // has been used up, and nothing else is left of the customer's authorization. A grant that has
 // changed since the call and is of a later authorization stays, with this one behind it.
-func (e *Engine) adopt(ctx context.Context, x *exchange, onboarding *Onboarding, auth fetchers.Authorization, sent clock.Instant, changed *grantWatch) error {
+func (e *Engine) adopt(ctx context.Context, x *exchange, onboarding *Onboarding, auth fetchers.Authorization, sent clock.Instant, changed *grantWatch, p *permit) error {
 	token := onboarding.Token(auth.Child)
-	var first *cached
+	var came, first *cached
 	if auth.Token != nil {
-		first = &cached{text: auth.Token.Value, issued: sent, seen: sent, end: sent.Add(auth.Token.ExpiresIn), life: auth.Token.ExpiresIn}
+		came = &cached{text: auth.Token.Value, issued: sent, seen: sent, end: sent.Add(auth.Token.ExpiresIn), life: auth.Token.ExpiresIn}
 	}
 	given, promised := e.codes.given(x)
 	next := record.Generation{Value: auth.Grant, At: given, Source: fromExchange}
@@ -261,6 +314,7 @@ func (e *Engine) adopt(ctx context.Context, x *exchange, onboarding *Onboarding,
 	renewed := false
 	a.apply = func(g *record.Grant) bool {
 		revoked := g.Revoked
+		first = came
 		renewed = g.Value != next.Value
 		switch now := e.clock.Time(); {
 		case changed.has(a.grant) && outranks(authorized(g), next.At, now):
@@ -285,7 +339,15 @@ func (e *Engine) adopt(ctx context.Context, x *exchange, onboarding *Onboarding,
 			e.watchers.tell(credential.Listing{Name: a.grant, State: credential.Fresh})
 		}
 	}
-	err := e.amend(ctx, a)
+	var to putter = e.cfg.Store
+	if p.claim != nil {
+		to = lander{p.claim, p.rotates}
+	}
+	err := p.landed(e.amendBy(ctx, to, a))
+	if newer := newerIn(err); newer != nil && errors.Is(newer, ErrOvertaken) {
+		e.Follow(newer.Records...)
+		err = nil // the grant is an earlier generation now
+	}
 	if !a.applies {
 		return err // the grant could not be read: nothing is known of it
 	}

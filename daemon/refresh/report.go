@@ -29,7 +29,9 @@ func (e *Engine) Status(name string) (credential.Status, error) {
 			return credential.Status{}, err
 		}
 		if spec.Policy.Grant {
-			return e.grants.status(spec, e.fingerprints)
+			s, err := e.grants.status(spec, e.fingerprints)
+			s.Shared = e.shared(&spec)
+			return s, err
 		}
 		en = e.newEntry(&spec)
 		if err := e.inherit(en, &spec); err != nil {
@@ -41,9 +43,12 @@ func (e *Engine) Status(name string) (credential.Status, error) {
 	if err != nil {
 		return credential.Status{}, err
 	}
+	shared := e.shared(&spec)
 	en.mu.Lock()
 	defer en.mu.Unlock()
-	return e.statusLocked(en, &spec), nil
+	s := e.statusLocked(en, &spec)
+	s.Shared = shared
+	return s, nil
 }
 
 // statusLocked returns all there is to say of en, which is spec's. en.mu is held.
