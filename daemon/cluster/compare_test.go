@@ -1,7 +1,6 @@
 package cluster_test
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -12,6 +11,7 @@ import (
 	"tokend/daemon/cluster"
 	"tokend/daemon/cluster/kvtest"
 	"tokend/daemon/record"
+	"tokend/daemon/refresh"
 	"tokend/fetchers/secret"
 )
 
@@ -232,100 +232,42 @@ func TestGrantRolledBack(t *testing.T) {
 	})
 }
 
-// damages are what makes a sealed value one that no host has written.
-func (o *operator) damages(key string, good []byte) map[string][]byte {
-	other := newSealer(o.t, secret.Text(strings.Repeat("z", 32)))
-	all := map[string][]byte{
-		"empty":        {},
-		"moved":        o.sealer.Seal("/tokend/g/other", "g", grantOf("g", "evil", 9).Value),
-		"other table":  o.sealer.Seal(strings.Replace(key, "/g/", "/c/", 1), "g", grantOf("g", "evil", 9).Value),
-		"other secret": other.Seal(key, "g", grantOf("g", "evil", 9).Value),
-		"other name":   o.sealer.Seal(key, "other", grantOf("other", "evil", 9).Value),
-	}
-	for i := range good {
-		flipped := bytes.Clone(good)
-		flipped[i] ^= 1 << (i % 8)
-		all[fmt.Sprint("flipped at ", i)] = flipped
-		all[fmt.Sprint("truncated to ", i)] = good[:i]
-	}
-	return all
-}
-
-// TestDamagedValue puts values in the place of a grant that no host has written. None is applied,
-// each is reported, and the grant is put back, except over a format that a newer version may know.
-func TestDamagedValue(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		etcd := kvtest.New()
-		var log logbook
-		a, b := run(t, etcd, "a", newDisk(), logTo(&log)), run(t, etcd, "b", newDisk())
-		o := newOperator(t, etcd)
-		o.put(grantOf("g", "r1", 1), grantOf("absent", "r1", 1))
-		synctest.Wait()
-		key := o.key(record.Grants, "g")
-		for name, value := range o.damages(key, o.value(record.Grants, "g")) {
-			log.mu.Lock()
-			log.text.Reset()
-			log.mu.Unlock()
-			o.raw(key, value)
-			time.Sleep(2 * time.Minute)
-			synctest.Wait()
-			if n := log.count("[ERROR]", "a value in etcd is ignored", key); n != 1 {
-				t.Errorf("%s: reported %d times:\n%s", name, n, log.String())
-			}
-			if got := a.grant("g"); got.Value != "r1" {
-				t.Fatalf("%s: applied", name)
-			}
-			if len(value) > 0 && value[0] != 1 {
-				if got := o.value(record.Grants, "g"); !bytes.Equal(got, value) {
-					t.Errorf("%s: an unknown format was overwritten", name)
+// TestGrantKept claims while etcd has lost the grant of the claim, before the mirror notices. What the
+// claim returns does not replace the copy.
+func TestGrantKept(t *testing.T) {
+	for name, lost := range map[string]record.Record{"deleted": deletionOf(record.Grants, grant), "older": grantOf(grant, "r0", 0)} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				etcd := kvtest.New()
+				a := run(t, etcd, "a", newDisk())
+				o := newOperator(t, etcd)
+				a.give("r1")
+				time.Sleep(time.Minute)
+				a.client.MuteWatches()
+				o.put(lost)
+				_, err := a.Claim(t.Context(), rotating)
+				newer, ok := errors.AsType[*refresh.NewerError](err)
+				if !ok || len(newer.Records) != 1 {
+					t.Fatalf("got %v", err)
 				}
-				o.put(grantOf("g", "r1", 1))
-				synctest.Wait()
-			}
-			o.wantGrant(name, "g", "r1", a, b)
-		}
-	})
-}
-
-// TestDamagedEverywhere damages a value of every table. The host continues with what it has.
-func TestDamagedEverywhere(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		etcd := kvtest.New()
-		var log logbook
-		a, b := run(t, etcd, "a", newDisk(), logTo(&log)), run(t, etcd, "b", newDisk())
-		o := newOperator(t, etcd)
-		now := time.Now()
-		recs := []record.Record{credentialOf("c", "v", now), grantOf("g", "r", 1), holdOf("h", "x"), budgetOf("b", 1, now), codeOf("q", "x"), spentOf("s")}
-		o.put(recs...)
-		synctest.Wait()
-		want := a.copies()
-		for _, r := range recs {
-			o.raw(o.key(r.Table, r.Key), []byte{1, 2, 3})
-		}
-		o.raw("/tokend/m/b", []byte{1, 2, 3})
-		o.raw("/tokend/n/b", []byte{1, 2, 3})
-		o.raw("/tokend/l/b", []byte{1, 2, 3})
-		o.raw("/tokend/n/evil", []byte{1, 2, 3})
-		time.Sleep(5 * time.Second)
-		for k := range want {
-			if table, name, _ := strings.Cut(k, " "); o.value(record.Table(table), name) == nil {
-				t.Errorf("%s is gone", k)
-			}
-		}
-		got := a.copies()
-		for k, v := range want {
-			if before, _, _ := strings.Cut(v, " "); !strings.HasPrefix(got[k], before+" ") {
-				t.Errorf("%s: got %.40q, want %.40q", k, got[k], v)
-			}
-		}
-		if n := log.count("[ERROR]", "a value in etcd is ignored"); n != 9 && n != 10 {
-			t.Errorf("%d reports:\n%s", n, log.String())
-		}
-		o.do(cluster.Op{Verb: cluster.Delete, Key: "/tokend/n/evil"}, cluster.Op{Verb: cluster.Delete, Key: "/tokend/l/b"})
-		time.Sleep(time.Minute)
-		a.confirmed("afterwards")
-		b.confirmed("afterwards")
-	})
+				a.Follow(newer.Records...)
+				if g := a.grant(grant); g.Value != "r1" {
+					t.Fatalf("the copy was replaced by %+v", g)
+				}
+				time.Sleep(time.Second)
+				c, err := a.claim(rotating)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := c.Land(t.Context(), a.answer("t1", "r2")...); err != nil {
+					t.Error(err)
+				}
+				a.client.UnmuteWatches()
+				time.Sleep(time.Second)
+				o.wantGrant("afterwards", grant, "r2", a)
+			})
+		})
+	}
 }
 
 // TestMissing deletes what no host deletes. It is put back unless it has ended.

@@ -39,7 +39,8 @@ type node struct {
 	mu     sync.Mutex
 	claims map[string]record.Claim // what the engine would know
 
-	deaf bool // the disk may refuse what other hosts store
+	deaf  bool                // the disk may refuse what other hosts store
+	watch func(record.Record) // called with what is followed; may be nil
 }
 
 // runs counts the hosts that were started: each run has a connection of its own.
@@ -89,6 +90,9 @@ func (n *node) Follow(recs ...record.Record) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, r := range recs {
+		if n.watch != nil {
+			n.watch(r)
+		}
 		if r.Table != record.Claims {
 			if err := n.Store().Put(n.t.Context(), r); err != nil && !errors.Is(err, errCrashed) && !n.deaf {
 				n.t.Errorf("follow %s %s: %v", r.Table, r.Key, err)

@@ -110,8 +110,7 @@ const (
 	whyStart     = "start"
 	whyCompacted = "compacted"
 	whyRestored  = "restored"
-	whyHourly    = "hourly"
-	whySuspect   = "suspect"
+	whyDue       = "due"
 	whyNoLeader  = "no leader"
 	whyMoved     = "moved"
 	whyBroken    = "broken"
@@ -167,13 +166,12 @@ func (m *mirror) want(why string) {
 // suspect makes run compare everything soon: etcd has a change that no host makes.
 func (m *mirror) suspect() {
 	m.mu.Lock()
-	next := m.compared.Add(suspectPause)
-	if next.Before(m.due) {
+	defer m.mu.Unlock()
+	if next := m.compared.Add(suspectPause); next.Before(m.due) {
 		m.due = next
-	}
-	m.mu.Unlock()
-	if !time.Now().Before(next) {
-		m.want(whySuspect)
+		if m.stop != nil {
+			m.stop()
+		}
 	}
 }
 
@@ -192,7 +190,7 @@ func (m *mirror) takeWanted() string {
 	why := m.wanted
 	m.wanted = ""
 	if why == "" && !time.Now().Before(m.due) {
-		why = whyHourly
+		why = whyDue
 	}
 	return why
 }

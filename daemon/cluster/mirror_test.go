@@ -208,35 +208,6 @@ func TestContinue(t *testing.T) {
 	}
 }
 
-// TestMissedEnd compacts etcd so that a watch never yields the end of a session. The host notices it
-// within a minute.
-func TestMissedEnd(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		etcd := kvtest.New()
-		a, b := run(t, etcd, "a", newDisk()), run(t, etcd, "b", newDisk())
-		time.Sleep(65 * time.Second)
-		synctest.Wait()
-		if a.Stats().Revision != etcd.Revision() {
-			t.Fatal("something else is changing")
-		}
-		a.client.MuteWatches()
-		b.stop()
-		<-b.done
-		if err := etcd.Compact(etcd.Revision()); err != nil {
-			t.Fatal(err)
-		}
-		a.client.UnmuteWatches()
-		synctest.Wait()
-		if got := a.Stats(); got.Members != 2 || got.Reloads != 1 {
-			t.Fatalf("got %+v: the end was not missed", got)
-		}
-		time.Sleep(time.Minute)
-		if got := a.Stats().Members; got != 1 {
-			t.Errorf("got %d members a minute later", got)
-		}
-	})
-}
-
 // TestForeignKeys writes keys that belong to no table. They are reported once and ignored.
 func TestForeignKeys(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

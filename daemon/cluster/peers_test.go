@@ -8,6 +8,7 @@ import (
 
 	"tokend/daemon/cluster"
 	"tokend/daemon/cluster/kvtest"
+	"tokend/daemon/record"
 )
 
 // peer is a host with clocks that a test sets.
@@ -246,4 +247,44 @@ func TestAloneWithoutEtcd(t *testing.T) {
 		o.wantGrant("with etcd", "g", "r2", a, b)
 		a.confirmed("with etcd")
 	})
+}
+
+// TestJoinedWhileAway starts a host while another is cut off for longer than its session. The other
+// host knows its clock before it applies its records.
+func TestJoinedWhileAway(t *testing.T) {
+	for name, away := range map[string]struct{ begin, end func(*kvtest.Client) }{
+		"frozen":  {(*kvtest.Client).Freeze, (*kvtest.Client).Thaw},
+		"cut off": {(*kvtest.Client).Cut, (*kvtest.Client).Heal},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				etcd := kvtest.New()
+				a := runPeer(t, etcd, "a", "x@a", 5*time.Hour, 0)
+				o := newOperator(t, etcd)
+				time.Sleep(time.Minute)
+				away.begin(a.client)
+				time.Sleep(30 * time.Second)
+				b := runPeer(t, etcd, "b", "x@b", 9*time.Hour, 0)
+				c := record.Credential{
+					Name: "c", Value: "v", Boot: "x@b", Issued: moment(time.Now()), Seen: moment(time.Now()), End: moment(time.Now().Add(time.Hour)),
+				}
+				o.put(c.Encode(), grantOf("g", "r", 1))
+				o.put(grantOf("g", "r2", 2))
+				time.Sleep(30 * time.Second)
+				followed := 0
+				a.watch = func(r record.Record) {
+					if r.Table == record.Credentials {
+						a.knows("followed", 20*time.Second, b)
+						followed++
+					}
+				}
+				away.end(a.client)
+				time.Sleep(5 * time.Second)
+				if followed == 0 {
+					t.Error("the value has not arrived")
+				}
+				o.check("afterwards", a.node, b.node)
+			})
+		})
+	}
 }

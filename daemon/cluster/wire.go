@@ -31,7 +31,6 @@ func (h *Host) wire(sealer *seal.Sealer) error {
 // readied makes Ready return: after the first contact or, if etcd is unreachable, when the host has
 // the records of an earlier run.
 func (h *Host) readied(ctx context.Context) error {
-	defer close(h.ready)
 	alone := time.NewTimer(aloneAfter)
 	defer alone.Stop()
 	early := alone.C
@@ -41,11 +40,13 @@ func (h *Host) readied(ctx context.Context) error {
 	for {
 		select {
 		case <-h.beats.first:
+			close(h.ready)
 			return nil
 		case <-ctx.Done():
 			return nil
 		case <-early:
 			if h.mirror.unreachable.Load() {
+				close(h.ready)
 				return nil
 			}
 			alone.Reset(meetingPause)

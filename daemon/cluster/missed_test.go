@@ -1,0 +1,139 @@
+package cluster_test
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"tokend/daemon/cluster"
+	"tokend/daemon/cluster/kvtest"
+	"tokend/daemon/record"
+	"tokend/daemon/refresh"
+)
+
+// missed applies deletions that n's watch never yields, because etcd compacts at their revision.
+func (o *operator) missed(n *node, ops ...cluster.Op) {
+	o.t.Helper()
+	for {
+		synctest.Wait()
+		if n.Stats().Revision == o.etcd.Revision() {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	n.client.MuteWatches()
+	o.do(ops...)
+	if err := o.etcd.Compact(o.etcd.Revision()); err != nil {
+		o.t.Fatal(err)
+	}
+	n.client.UnmuteWatches()
+	synctest.Wait()
+}
+
+func (o *operator) deletion(table record.Table, name string) cluster.Op {
+	return cluster.Op{Verb: cluster.Delete, Key: o.key(table, name)}
+}
+
+// TestMissedEnd drops the end of a session from a watch. The host notices it within a minute.
+func TestMissedEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		etcd := kvtest.New()
+		a, b := run(t, etcd, "a", newDisk()), run(t, etcd, "b", newDisk())
+		o := newOperator(t, etcd)
+		time.Sleep(5 * time.Second)
+		b.client.Cut()
+		o.missed(a, cluster.Op{Verb: cluster.Delete, Key: "/tokend/m/b"}, cluster.Op{Verb: cluster.Delete, Key: "/tokend/n/b"})
+		if got := a.Stats(); got.Members != 2 || got.Reloads != 1 {
+			t.Fatalf("got %+v: the end was not missed", got)
+		}
+		time.Sleep(time.Minute)
+		if got := a.Stats().Members; got != 1 {
+			t.Errorf("got %d members a minute later", got)
+		}
+	})
+}
+
+// TestMissedDeletions drops deletions of every table from a watch. Those of claims are noticed within
+// a minute, the others within an hour. A grant is put back.
+func TestMissedDeletions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		etcd := kvtest.New()
+		a, b := run(t, etcd, "a", newDisk()), run(t, etcd, "b", newDisk())
+		o := newOperator(t, etcd)
+		soon := time.Now().Add(-119 * time.Minute) // ends in a minute
+		spent := record.Spent{Owner: "p", Child: "c", Until: moment(time.Now().Add(time.Minute))}
+		o.put(grantOf("g", "r", 1), credentialOf(token, "v", soon), holdOf("h", "x"), spent.Encode("s"))
+		b.give("r1")
+		c, err := b.claim(rotating)
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		if _, taken := a.claims[token]; !taken {
+			t.Fatal("the claim is not known")
+		}
+		claim := etcd.Keys("/tokend/l/")[0].Key
+		o.missed(a, cluster.Op{Verb: cluster.Delete, Key: claim}, o.deletion(record.Grants, "g"), o.deletion(record.Holds, "h"),
+			o.deletion(record.Exchanged, "s"), o.deletion(record.Credentials, token))
+		if got := a.Stats().Reloads; got != 1 {
+			t.Fatalf("compared %d times: the deletions were not missed", got)
+		}
+		if _, taken := a.claims[token]; !taken {
+			t.Fatal("the deletion of the claim was not missed")
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if _, taken := a.claims[token]; taken {
+			t.Error("the claim seems to be in force for more than a minute")
+		}
+		time.Sleep(time.Hour)
+		if got := o.value(record.Grants, "g"); got == nil {
+			t.Error("the grant is lost")
+		}
+		if r, err := a.Store().Get(record.Holds, "h"); err != nil || r.Value != nil {
+			t.Errorf("the hold is still in force: %v", err)
+		}
+		for table, name := range map[record.Table]string{record.Exchanged: "s", record.Credentials: token} {
+			if o.value(table, name) != nil {
+				t.Errorf("%s %s was put back although it has ended", table, name)
+			}
+		}
+		_ = c.Give(t.Context(), false)
+	})
+}
+
+// TestRestoredClaims restores etcd to a time at which there was another claim. None is left in the
+// end, and the answer of a call of before the restore is not lost.
+func TestRestoredClaims(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		etcd := kvtest.New()
+		a, b := run(t, etcd, "a", newDisk()), run(t, etcd, "b", newDisk())
+		a.give("r1")
+		first, err := b.claim(refresh.Want{Table: record.Credentials, Name: "official_account/wx1/access_token", Rotates: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		backup := etcd.Backup()
+		if err := first.Give(t.Context(), false); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		c, err := a.claim(rotating)
+		if err != nil {
+			t.Fatal(err)
+		}
+		etcd.Restore(backup, false)
+		if err := c.Land(t.Context(), a.answer("t1", "r2")...); !errors.Is(err, refresh.ErrOvertaken) {
+			t.Errorf("landing: got %v", err)
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		checkKept(t, true, "r2", "t1", a, b)
+		for _, kv := range etcd.Keys("/tokend/l/") {
+			if kv.Key != "/tokend/l/"+newOperator(t, etcd).sealer.ID("l", token) {
+				t.Errorf("a claim of before the restore is left: %s", kv.Key)
+			}
+		}
+	})
+}
