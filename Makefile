@@ -41,9 +41,9 @@ CLIENTS = $(patsubst clientlib/%,%,$(wildcard clientlib/php/*.php clientlib/php/
 COMPLETER = $(BINARY)
 
 # Quick checks first, all tests last.
-CHECKS = format vet fix modules texts staticcheck systems build man units race fuzz demo sdks boot packages image clients test
+CHECKS = format vet fix modules texts staticcheck systems build man units race fuzz demo sdks boot packages image clients schedules test
 
-.PHONY: help check screenshots faults bench-compare bench-load bench-docs package release install uninstall $(CHECKS) lint clean
+.PHONY: help check screenshots faults simulate mutants bench-compare bench-load bench-docs package release install uninstall $(CHECKS) lint clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 22
@@ -81,6 +81,17 @@ sdks: ## run SDKs for WeChat, clients of Redis and the manual's code against the
 
 faults: ## run the long fault tests of docs/assurance.md (root; 20 minutes)
 	@.ci/faults
+
+SIMULATE = $(GO) test ./daemon/cluster/simulation -count=1 -timeout=0 -v -run
+
+schedules: ## simulate schedules of several hosts for 120 s, at least 2000
+	$(SIMULATE) '^TestSimulate$$' -schedules 2000 -lasting 120s
+
+simulate: ## simulate 20 000 schedules of several hosts; SEED=n: that one
+	$(SIMULATE) '^TestSimulate$$' $(if $(SEED),-seed $(SEED),-schedules 20000)
+
+mutants: ## simulate the protocol without each of its rules, until that is noticed
+	$(SIMULATE) '^TestMutants$$' -mutants
 
 bench-compare: ## compare with Redis and an echo server in 13 minutes; QUICK=-quick: in 7
 	$(GO) run ./benchmarks/compare $(QUICK)

@@ -52,7 +52,8 @@ func NewUpstream(cfg config.Upstream, atOnce int, calls *Calls, log hclog.Logger
 	}
 }
 
-// Clients returns the clients of both hosts. Before the first call, a test may set their transports.
+// Clients returns the clients of both hosts. Before the first call, a test may set their
+// transports.
 func (u *Upstream) Clients() (weixin, work *fetchers.Client) { return u.weixin, u.work }
 
 // Close closes idle connections.

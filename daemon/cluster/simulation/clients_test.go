@@ -1,0 +1,207 @@
+package simulation
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"tokend/daemon/refresh"
+	"tokend/fetchers/secret"
+)
+
+// patience is how long a client waits for a value.
+const patience = 8 * time.Second
+
+// clients read what clients read on a host, until ctx is done.
+func (p *process) clients(ctx context.Context) {
+	h := p.host
+	var mu sync.Mutex
+	waiting := map[string]bool{} // a client waits for a name already
+	for ctx.Err() == nil && h.world.script == nil {
+		sleep(ctx, h.latency(3000, 9000))
+		e := p.engine.Load()
+		if e == nil || h.isPaused() || ctx.Err() != nil {
+			continue
+		}
+		for _, name := range h.world.plan.names {
+			if v, ok := e.Cached([]byte(name), e.Now()); ok {
+				h.world.served(p, h.paused.Load(), name, v.Text)
+				continue
+			}
+			mu.Lock()
+			again := waiting[name]
+			waiting[name] = true
+			mu.Unlock()
+			if again {
+				continue
+			}
+			h.world.ops.Go(func() {
+				p.get(ctx, e, name)
+				mu.Lock()
+				defer mu.Unlock()
+				waiting[name] = false
+			})
+		}
+	}
+}
+
+// get reads a value and waits for it.
+func (p *process) get(ctx context.Context, e *refresh.Engine, name string) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	pauses := p.host.paused.Load()
+	v, err := e.Get(ctx, name)
+	if err == nil {
+		p.host.world.served(p, pauses, name, v.Text)
+	}
+	return err
+}
+
+// served checks a value that a client has got just now. pauses is what h.paused was before the
+// client asked: a value that was served before a pause and arrives after it proves nothing.
+func (w *world) served(p *process, pauses int64, name string, text secret.Text) {
+	h := p.host
+	if p.isDead() || h.isPaused() || h.paused.Load() != pauses {
+		return
+	}
+	w.mu.Lock()
+	w.counts.reads++
+	w.mu.Unlock()
+	v := w.truth.find(string(text))
+	if v == nil {
+		return // a ticket, whose end WeChat does not state, or a code
+	}
+	now := time.Now()
+	switch {
+	case v.name != "" && v.name != name:
+		w.violate("%s serves %s as %s", h.name, v, name)
+	case now.After(v.ends):
+		w.violate("%s serves %s, which has ended", h.name, name)
+	case v.due && now.Sub(v.gone) > overlap:
+		w.violate("%s serves %s, which a refresh has replaced", h.name, name)
+	}
+}
+
+// act does what a client, an operator or WeChat does.
+func (w *world) act(e event) {
+	name := w.plan.names[(e.n>>8)%uint64(len(w.plan.names))]
+	if w.plan.style == steered && (e.n>>20)%3 != 0 {
+		name = firstCustomer
+	}
+	switch e.verb {
+	case rejects:
+		w.reject(w.hosts[e.host], name)
+	case rejectsAll:
+		for _, h := range w.hosts {
+			w.reject(h, name)
+		}
+	case refreshes:
+		w.use(w.hosts[e.host], func(ctx context.Context, p *process, en *refresh.Engine) {
+			w.note(p.host, "REFRESH %s", name)
+			v, err := en.Refresh(ctx, name)
+			w.result(p, "REFRESH "+name, v.Text, err)
+		})
+	case authorizes, exchanges:
+		w.authorize(e, customers[e.n%uint64(len(customers))])
+	}
+}
+
+// use runs f with the engine of a host, if it is ready and not paused.
+func (w *world) use(h *host, f func(context.Context, *process, *refresh.Engine)) {
+	p := h.current()
+	if p == nil || p.engine.Load() == nil || h.isPaused() {
+		return
+	}
+	w.ops.Go(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		f(ctx, p, p.engine.Load())
+	})
+}
+
+// reject rejects the value that a host serves.
+func (w *world) reject(h *host, name string) {
+	w.use(h, func(ctx context.Context, p *process, e *refresh.Engine) {
+		v, ok := e.Cached([]byte(name), e.Now())
+		if !ok {
+			_ = p.get(ctx, e, name)
+			return
+		}
+		w.note(h, "REJECT %s", w.describe(name, v.Text))
+		pauses := h.paused.Load()
+		v, err := e.Reject(ctx, name, v.Text)
+		if err == nil {
+			w.served(p, pauses, name, v.Text)
+		}
+		w.result(p, "REJECT "+name, v.Text, err)
+	})
+}
+
+// result notes what a client got.
+func (w *world) result(p *process, what string, text secret.Text, err error) {
+	switch {
+	case p.isDead():
+	case err != nil:
+		w.note(p.host, "%s: %v", what, err)
+	default:
+		w.note(p.host, "%s: %s", what, w.describe("OK", text))
+	}
+}
+
+// describe returns which value of a credential text is.
+func (w *world) describe(name string, text secret.Text) string {
+	if v := w.truth.find(string(text)); v != nil && v.name != "" {
+		return v.String()
+	}
+	return name
+}
+
+// authorize makes a customer authorize again. The code arrives at a host and at the healthy one, as
+// an event or by a client.
+func (w *world) authorize(e event, c customer) {
+	code := secret.Text(w.fake.Authorize(c.owner, c.id))
+	at, until := time.Now(), w.fake.Ends(string(code))
+	w.mu.Lock()
+	healthy := w.healthy
+	w.mu.Unlock()
+	for _, h := range []*host{w.hosts[e.host], w.hosts[healthy]} {
+		w.use(h, func(ctx context.Context, p *process, en *refresh.Engine) {
+			sleep(ctx, h.latency(1, 300))
+			var err error
+			w.note(h, "a code of %s arrives", c.path)
+			switch {
+			case e.verb == exchanges:
+				_, err = en.Exchange(ctx, c.ownerPath(), code)
+			case c.owner == suiteID:
+				err = en.Accept(ctx, c.ownerPath(), code, at, until)
+			default:
+				err = en.AcceptFrom(ctx, c.ownerPath(), c.id, code, at, until)
+			}
+			w.result(p, "the code of "+c.path, "", err)
+		})
+	}
+}
+
+// pushTickets pushes a ticket of the platform and of the suite to all hosts.
+func (w *world) pushTickets(ctx context.Context) {
+	for _, o := range []struct{ owner, name string }{{component, verifyTicket}, {suiteID, suiteTicket}} {
+		value := secret.Text(w.fake.TicketPush(o.owner).Event.Ticket)
+		at := time.Now()
+		for _, h := range w.hosts {
+			p := h.current()
+			if p == nil || p.engine.Load() == nil || h.isPaused() {
+				continue
+			}
+			w.ops.Go(func() {
+				ctx, cancel := context.WithTimeout(ctx, patience)
+				defer cancel()
+				sleep(ctx, h.latency(1, 100))
+				err := p.engine.Load().Push(ctx, o.name, value, at)
+				if err != nil && !p.isDead() && !errors.Is(err, context.Canceled) {
+					w.note(h, "push of %s: %v", o.name, err)
+				}
+			})
+		}
+	}
+}

@@ -1,0 +1,192 @@
+package simulation
+
+import (
+	"time"
+)
+
+// do does what e says. What lasts ends after its time, and with the round.
+func (w *world) do(e event) {
+	h := w.hosts[e.host]
+	w.mu.Lock()
+	w.counts.faults++
+	w.mu.Unlock()
+	if e.step == noStep {
+		switch e.verb {
+		case rejects, rejectsAll, refreshes, authorizes, exchanges:
+		default:
+			w.note(nil, "%s", e)
+		}
+	} else {
+		w.note(nil, "%s", e)
+	}
+	switch e.verb {
+	case rejects, rejectsAll, refreshes, authorizes, exchanges:
+		w.act(e)
+	case pauses:
+		h.freeze(e.d)
+	case crashes, dies, reboots:
+		h.crash(e.verb != dies)
+		if e.verb == dies {
+			h.loseDisk()
+		}
+		if e.verb == reboots {
+			h.reboot()
+		}
+		w.later(e.d, h.start)
+	case stops:
+		w.ops.Go(func() {
+			h.shut()
+			w.later(e.d, h.start)
+		})
+	case cutEtcd:
+		h.cuts(e.d, fromEtcd)
+	case cutWeChat:
+		h.cuts(e.d, fromWeChat)
+	case cutBoth:
+		h.cuts(e.d, fromEtcd, fromWeChat)
+	case badTxns, badCalls:
+		h.weaken(e.verb, e.d)
+	case mutesWatch, breaksWatch, lagsWatch:
+		h.disturb(e)
+	case expires:
+		if p := h.current(); p != nil {
+			p.unclaim()
+		}
+		w.etcd.Expire(prefix + "/m/" + h.name)
+	case stepsClock:
+		h.mu.Lock()
+		h.wall += time.Duration(e.n%uint64(4*time.Hour)) - 2*time.Hour
+		h.mu.Unlock()
+	case reloads:
+		if p := h.current(); p != nil {
+			p.reload()
+		}
+	default:
+		w.doToEtcd(e)
+	}
+}
+
+// doToEtcd does what concerns etcd as a whole.
+func (w *world) doToEtcd(e event) {
+	switch e.verb {
+	case compacts:
+		_ = w.etcd.Compact(w.etcd.Revision() - int64(e.n%60)) // an older one than the last is refused
+	case backsUp:
+		b := w.etcd.Backup()
+		w.mu.Lock()
+		w.backup = b
+		w.mu.Unlock()
+	case restores:
+		w.mu.Lock()
+		b := w.backup
+		w.mu.Unlock()
+		if b != nil {
+			for _, h := range w.hosts {
+				if p := h.current(); p != nil {
+					p.unclaim()
+				}
+			}
+			w.etcd.Restore(b, e.n%2 == 0)
+		}
+	case freezes:
+		w.mu.Lock()
+		again := w.frozen
+		w.frozen = true
+		w.mu.Unlock()
+		if again {
+			return // without a quorum no host is healthy
+		}
+		endpoint := w.etcd.Endpoints()[e.n%3]
+		w.etcd.Freeze(endpoint)
+		w.later(e.d, w.thaw)
+	default:
+		panic("no such event: " + e.String())
+	}
+}
+
+// thaw starts all members of etcd.
+func (w *world) thaw() {
+	w.etcd.StartQuorum()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.frozen = false
+}
+
+func (h *host) loseDisk() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.disk = newDisk()
+}
+
+// cuts cuts h off for d.
+func (h *host) cuts(d time.Duration, from ...side) {
+	change := func(n int) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		for _, s := range from {
+			h.cut[s] += n
+		}
+		h.applyLocked()
+	}
+	change(1)
+	h.world.later(d, func() { change(-1) })
+}
+
+// weaken makes transactions or calls of h fail at random for d.
+func (h *host) weaken(v verb, d time.Duration) {
+	change := func(n int) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.weak[v] += n
+	}
+	change(1)
+	h.world.later(d, func() { change(-1) })
+}
+
+// disturb disturbs the watch of the process that runs now.
+func (h *host) disturb(e event) {
+	p := h.current()
+	if p == nil {
+		return
+	}
+	switch e.verb {
+	case mutesWatch:
+		p.client.MuteWatches()
+		h.world.later(e.d, func() {
+			if !p.isDead() {
+				p.client.UnmuteWatches()
+			}
+		})
+	case breaksWatch:
+		p.client.BreakWatches()
+	case lagsWatch:
+		p.client.Lag(time.Duration(e.n % uint64(15*time.Second)))
+		h.world.later(e.d, func() { p.client.Lag(0) })
+	}
+}
+
+// heal ends the round: all faults end, and all hosts run.
+func (w *world) heal() {
+	w.mu.Lock()
+	w.rounds++
+	w.armed = nil
+	w.mu.Unlock()
+	w.note(nil, "all faults end")
+	w.thaw()
+	for _, h := range w.hosts {
+		h.resume(true)
+		h.mu.Lock()
+		clear(h.cut)
+		clear(h.weak)
+		h.applyLocked()
+		if p := h.proc; p != nil {
+			p.client.UnmuteWatches()
+			p.client.Lag(0)
+		}
+		down := h.proc == nil
+		h.mu.Unlock()
+		if down {
+			h.start()
+		}
+	}
+}

@@ -1,0 +1,364 @@
+package simulation
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tokend/daemon/cluster"
+	"tokend/daemon/cluster/kvtest"
+	"tokend/daemon/record"
+	"tokend/daemon/refresh"
+	"tokend/daemon/store/memstore"
+)
+
+// host is a machine. It has a disk, and at most one process at a time.
+type host struct {
+	world *world
+	i     int
+	name  string
+	odd   oddity
+
+	mu     sync.Mutex
+	disk   *memstore.Store
+	boot   int           // counts the boots
+	booted time.Time     // of this boot
+	wall   time.Duration // how far the wall clock is ahead
+	proc   *process      // nil while the host is down
+	down   bool          // until an event starts it again
+	pause  chan struct{} // closed when the pause ends; nil without one
+	until  time.Time     // of the pause
+	cut    map[side]int  // how many events cut the host off
+	weak   map[verb]int  // how many events make transactions or calls fail
+
+	rolls  atomic.Uint64
+	paused atomic.Int64 // counts the pauses
+}
+
+// side is what a host is cut off from.
+type side uint8
+
+const (
+	fromEtcd side = iota
+	fromWeChat
+)
+
+func newHost(w *world, i int) *host {
+	h := &host{world: w, i: i, name: fmt.Sprint("host", i), disk: new(memstore.Store), cut: map[side]int{}, weak: map[verb]int{}}
+	if w.plan.oddHost == i {
+		h.odd = w.plan.odd
+	}
+	h.reboot()
+	return h
+}
+
+// reboot gives h another boot, whose clock shows anything.
+func (h *host) reboot() {
+	h.boot++
+	h.booted = h.world.began.Add(-time.Duration(h.roll() % uint64(1000*time.Hour)))
+	if h.world.plan.skewed {
+		h.wall = time.Duration(h.roll()%uint64(4*time.Hour)) - 2*time.Hour
+	}
+}
+
+// bootID returns the boot as records contain it.
+func (h *host) bootID() string {
+	if h.world.plan.oneBoot {
+		return fmt.Sprintf("boot-%d@%s", h.boot, h.name)
+	}
+	return fmt.Sprintf("boot-%d-%d@%s", h.i, h.boot, h.name)
+}
+
+// roll returns a number that depends on the seed, the host and how often it was called.
+func (h *host) roll() uint64 { return mix(h.world.plan.seed, uint64(h.i)+1, h.rolls.Add(1)) }
+
+// mix returns a hash.
+func mix(parts ...uint64) (x uint64) {
+	for _, p := range parts {
+		x = (x ^ p) + 0x9e3779b97f4a7c15
+		x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+		x = (x ^ x>>27) * 0x94d049bb133111eb
+		x ^= x >> 31
+	}
+	return x
+}
+
+// latency returns a duration of least to most milliseconds, which hardly any other event has too.
+func (h *host) latency(least, most int) time.Duration {
+	low, high := time.Duration(least)*time.Millisecond, time.Duration(most)*time.Millisecond
+	return low + time.Duration(h.roll()%uint64(high-low))
+}
+
+// isCut reports whether h is cut off.
+func (h *host) isCut(from side) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.cut[from] > 0
+}
+
+// chance reports whether something fails, of what a verb makes fail at random.
+func (h *host) chance(v verb) bool {
+	h.mu.Lock()
+	n := h.weak[v]
+	h.mu.Unlock()
+	return n > 0 && h.roll()%10 < 4
+}
+
+// isPaused reports whether h is paused.
+func (h *host) isPaused() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.pause != nil
+}
+
+// current returns the process of h that runs, nil if there is none.
+func (h *host) current() *process {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.proc
+}
+
+// process is one run of tokend.
+type process struct {
+	host   *host
+	n      int
+	client *kvtest.Client
+	disk   *memstore.Store
+
+	dead  atomic.Bool
+	ended chan struct{} // closed when nothing of it runs any more
+	kill  context.CancelFunc
+	stop  func() // begins a clean stop
+
+	engine atomic.Pointer[refresh.Engine] // nil until it is ready
+	peers  atomic.Pointer[cluster.Host]   // likewise
+
+	// Guarded by truth.mu.
+	air     map[string]int // own calls under way that count
+	late    int            // own calls under way that were sent late
+	wasLate bool           // there was one
+	void    time.Time      // until then, etcd may have forgotten the claims of calls under way
+}
+
+func (p *process) isDead() bool { return p.dead.Load() }
+
+// gate waits while the host is paused, and reports whether it was.
+func (p *process) gate() (waited bool) {
+	for {
+		p.host.mu.Lock()
+		pause := p.host.pause
+		p.host.mu.Unlock()
+		if pause == nil || p.isDead() {
+			return waited
+		}
+		waited = true
+		<-pause
+	}
+}
+
+// flying counts a call of p. t.mu is held.
+func (p *process) flying(name string, late bool, t *truth) {
+	if late {
+		p.late++
+		p.wasLate = true
+		t.late++
+	}
+	if name == "" || late || time.Now().Before(p.void) || p.isDead() || p.host.isPaused() {
+		return
+	}
+	p.air[name]++
+	t.flying[name]++
+}
+
+// landed ends the count of a call of p. t.mu is held.
+func (p *process) landed(name string, late bool, t *truth) {
+	if late {
+		p.late--
+	}
+	if p.air[name] > 0 {
+		p.air[name]--
+		t.flying[name]--
+	}
+}
+
+// ground ends the count of all calls of p: it is paused or dead.
+func (p *process) ground() {
+	t := p.host.world.truth
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for name, n := range p.air {
+		t.flying[name] -= n
+	}
+	clear(p.air)
+}
+
+// unclaim ends the count of all calls of p for as long as one may last: etcd has ended the session
+// or forgotten the claim, and nothing tells p in time.
+func (p *process) unclaim() {
+	p.ground()
+	t := p.host.world.truth
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	p.void = time.Now().Add(10 * time.Second)
+}
+
+// mortal is the disk of a host as one process sees it.
+type mortal struct {
+	*memstore.Store
+	p *process
+}
+
+// Put is a step of a flight if it stores what is worth a journal.
+func (m mortal) Put(ctx context.Context, recs ...record.Record) error {
+	for _, r := range recs {
+		if r.Value != nil && (r.Table.Irreplaceable() || r.Table == record.Credentials) {
+			fate := m.p.host.world.atStep(m.p.host, journals, string(r.Table)+" "+shorten(r.Key))
+			if fate.kills() && fate.n&1 == 1 { // it reached the disk before the crash
+				_ = m.Store.Put(context.Background(), recs...)
+			}
+			break
+		}
+	}
+	m.p.gate()
+	if m.p.isDead() {
+		return errDead
+	}
+	return m.Store.Put(ctx, recs...)
+}
+
+// All yields every record of a table. Map order must not decide what happens.
+func (m mortal) All(table record.Table) iter.Seq2[record.Record, error] { return m.Store.All(table) }
+
+func (e event) kills() bool { return e.verb == crashes || e.verb == dies || e.verb == reboots }
+
+// start starts a process. It is ready later.
+func (h *host) start() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.proc != nil {
+		return
+	}
+	h.down = false
+	w := h.world
+	p := &process{host: h, disk: h.disk, ended: make(chan struct{}), air: map[string]int{}}
+	w.mu.Lock()
+	w.counts.processes++
+	p.n = w.counts.processes
+	w.mu.Unlock()
+	p.client = w.etcd.Client(fmt.Sprintf("%s, process %d", h.name, p.n))
+	p.client.Faults(p.choose)
+	h.proc = p
+	ctx, kill := context.WithCancel(context.Background())
+	engineCtx, stop := context.WithCancel(ctx)
+	p.kill, p.stop = kill, stop
+	h.applyLocked()
+	w.note(h, "starts")
+	w.ops.Go(func() {
+		defer close(p.ended)
+		p.run(ctx, engineCtx)
+	})
+	w.ops.Go(func() { p.clients(engineCtx) })
+}
+
+// applyLocked makes the connection to etcd as h is now. h.mu is held.
+func (h *host) applyLocked() {
+	p := h.proc
+	if p == nil {
+		return
+	}
+	if h.pause != nil {
+		p.client.Freeze()
+	} else {
+		p.client.Thaw()
+	}
+	if h.cut[fromEtcd] > 0 {
+		p.client.Cut()
+	} else {
+		p.client.Heal()
+	}
+}
+
+// crash kills the process. Nothing that it does from now on has an effect. disk reports whether the
+// host keeps its disk.
+func (h *host) crash(disk bool) {
+	h.mu.Lock()
+	p := h.proc
+	h.proc, h.down = nil, true
+	if p == nil {
+		h.mu.Unlock()
+		return
+	}
+	p.dead.Store(true)
+	p.client.MuteWatches()
+	p.client.Thaw() // its requests on the way still arrive
+	h.mu.Unlock()
+	h.resume(true)
+	if p.ground(); p.losesLate(disk) {
+		h.world.mu.Lock()
+		h.world.residual = true
+		h.world.mu.Unlock()
+	}
+	p.kill()
+}
+
+// losesLate reports whether a late call of p is lost with it, or with its disk.
+func (p *process) losesLate(disk bool) bool {
+	t := p.host.world.truth
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return p.late > 0 || !disk && p.wasLate
+}
+
+// shut stops the process, and returns when it has ended.
+func (h *host) shut() {
+	h.mu.Lock()
+	p := h.proc
+	h.down = true
+	h.mu.Unlock()
+	if p == nil {
+		return
+	}
+	p.stop()
+	<-p.ended
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.proc == p {
+		h.proc = nil
+	}
+}
+
+// freeze pauses h as SIGSTOP does, until d from now at least: nothing that it sends leaves it, and
+// nothing arrives.
+func (h *host) freeze(d time.Duration) {
+	h.mu.Lock()
+	if end := time.Now().Add(d); end.After(h.until) {
+		h.until = end
+	}
+	if h.pause == nil {
+		h.pause = make(chan struct{})
+		h.paused.Add(1)
+	}
+	h.applyLocked()
+	p := h.proc
+	h.mu.Unlock()
+	if p != nil {
+		p.ground()
+	}
+	time.AfterFunc(d, func() { h.resume(false) })
+}
+
+// resume ends a pause if its time is over, or at once.
+func (h *host) resume(now bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.pause == nil || !now && time.Now().Before(h.until) {
+		return
+	}
+	close(h.pause)
+	h.pause, h.until = nil, time.Time{}
+	h.applyLocked()
+	h.world.note(h, "resumes")
+}

@@ -1,0 +1,232 @@
+package simulation
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"tokend/daemon/record"
+	"tokend/daemon/refresh"
+	"tokend/fetchers/secret"
+)
+
+// lateAtMost is how late a transaction may take effect. Nothing is at rest before.
+const lateAtMost = 70 * time.Second
+
+// rest waits until everything is at rest after the end of all faults, and checks what must be true
+// then.
+func (w *world) rest(within time.Duration) {
+	if w.plan.tight {
+		within += 2 * tightWindow
+	}
+	why, calm := "", 0
+	for deadline := time.Now().Add(within); time.Now().Before(deadline); time.Sleep(time.Second) {
+		if why = w.unrest(); why != "" {
+			calm = 0
+			continue
+		}
+		if calm++; calm < 4 {
+			continue
+		}
+		wrong := w.compare()
+		if len(wrong) > 0 && w.forgive() {
+			calm = 0
+			continue
+		}
+		for _, text := range wrong {
+			w.violate("at rest: %s", text)
+		}
+		w.note(nil, "at rest")
+		return
+	}
+	w.violate("no rest within %v: %s", within, why)
+}
+
+// unrest returns why w is not at rest, or nothing.
+func (w *world) unrest() string {
+	if n := w.truth.underWay(); n > 0 {
+		return fmt.Sprintf("%d calls are under way", n)
+	}
+	for _, kv := range w.etcd.Keys(prefix + "/l/") {
+		r, ok := w.names.open(w.etcd, kv)
+		c, err := record.DecodeClaim(r)
+		if !ok || err != nil {
+			return "a claim that nobody can read is left"
+		}
+		what := "claim"
+		switch {
+		case c.State == record.Doubtful:
+			what = "doubt"
+		case repeats(c.Name):
+			continue // a poller keeps its claim
+		}
+		return fmt.Sprintf("a %s of %s about %s is left", what, c.Host, c.Name)
+	}
+	for _, h := range w.hosts {
+		p := h.current()
+		if p == nil || p.engine.Load() == nil {
+			return h.name + " is not ready"
+		}
+		if peers := p.peers.Load(); peers != nil {
+			if s := peers.Stats(); s.Offers > 0 || !s.Connected {
+				return fmt.Sprintf("%s has %d offers, connected %v", h.name, s.Offers, s.Connected)
+			}
+		}
+		for _, name := range w.plan.names {
+			if w.reads(h, name) && w.value(p.engine.Load(), name) == "" {
+				return fmt.Sprintf("%s does not serve %s", h.name, name)
+			}
+		}
+	}
+	return ""
+}
+
+// reads reports whether a host must have a value of name.
+func (w *world) reads(h *host, name string) bool {
+	return !strings.HasSuffix(name, "/pre_auth_code") && !(h.odd == lacksAccount && name == rotatingToken) &&
+		!(w.plan.alone && h.odd != likeOthers)
+}
+
+func (w *world) value(e *refresh.Engine, name string) string {
+	v, _ := e.Cached([]byte(name), e.Now())
+	return string(v.Text)
+}
+
+// compare returns what is wrong at rest.
+func (w *world) compare() (wrong []string) {
+	add := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
+	stored := w.stored()
+	for name, newest := range w.truth.current() {
+		if time.Now().After(newest.ends) {
+			continue // nobody reads it
+		}
+		c, _ := record.DecodeCredential(stored[id{record.Credentials, name}])
+		if string(c.Value) != newest.value {
+			add("the store has %s, WeChat's newest is %s", w.describe("no value of "+name, c.Value), &newest)
+		}
+		for _, h := range w.hosts {
+			if v := w.value(h.current().engine.Load(), name); v != "" && v != newest.value && w.reads(h, name) {
+				add("%s serves %s, WeChat's newest is %s", h.name, w.describe("", secret.Text(v)), &newest)
+			}
+		}
+	}
+	for _, c := range customers {
+		g, err := record.DecodeGrant(stored[id{record.Grants, c.grant()}])
+		if current := w.fake.CurrentGrant(c.owner, c.id); err != nil || !g.Live() || string(g.Value) != current {
+			add("the grant of %s in the store is not the live one (%s)", c.path, generationOf(g, current))
+		}
+		for _, h := range w.hosts {
+			r, err := h.current().disk.Get(record.Grants, c.grant())
+			local, err2 := record.DecodeGrant(r)
+			if err != nil || err2 != nil || local.Value != g.Value {
+				add("the grant of %s on %s is another than in the store", c.path, h.name)
+			}
+		}
+	}
+	for _, name := range w.plan.names {
+		first := ""
+		for _, h := range w.hosts {
+			if !w.reads(h, name) {
+				continue
+			}
+			v := w.value(h.current().engine.Load(), name)
+			switch {
+			case first == "":
+				if first = v; !w.fake.Valid(v) {
+					add("%s serves %s, which WeChat does not accept", h.name, w.describe(name, secret.Text(v)))
+				}
+			case v != first:
+				add("%s serves another value of %s than the hosts before it", h.name, name)
+			}
+		}
+	}
+	slices.Sort(wrong)
+	return slices.Compact(wrong)
+}
+
+// id identifies a record.
+type id struct {
+	table record.Table
+	key   string
+}
+
+// stored returns all records in etcd, or those of the only host's disk.
+func (w *world) stored() map[id]record.Record {
+	all := map[id]record.Record{}
+	if w.plan.alone {
+		for _, table := range []record.Table{record.Credentials, record.Grants} {
+			for r := range w.hosts[0].current().disk.All(table) {
+				r.Value = slices.Clone(r.Value)
+				all[id{table, r.Key}] = r
+			}
+		}
+		return all
+	}
+	for _, kv := range w.etcd.Keys(prefix + "/") {
+		if r, ok := w.names.open(w.etcd, kv); ok {
+			all[id{r.Table, r.Key}] = r
+		}
+	}
+	return all
+}
+
+// generationOf returns which generation of g a value is.
+func generationOf(g record.Grant, value string) string {
+	for i, x := range g.Earlier {
+		if string(x.Value) == value {
+			return fmt.Sprintf("generation %d before it is", i+1)
+		}
+	}
+	return fmt.Sprintf("none of its %d generations is", 1+len(g.Earlier))
+}
+
+// forgive reports whether the residual risk was met: a host was paused between the check and the
+// send for longer than its lease, called late, and died before the answer. Then no host knows, and
+// callers reject the dead value. That happens once.
+func (w *world) forgive() bool {
+	w.mu.Lock()
+	met := w.residual
+	w.residual = false
+	if met {
+		w.counts.residual++
+	}
+	healthy := w.healthy
+	w.mu.Unlock()
+	if !met {
+		return false
+	}
+	w.note(nil, "a late call was lost with its host: clients reject what WeChat does not accept")
+	for name := range w.truth.current() {
+		w.reject(w.hosts[healthy], name)
+	}
+	time.Sleep(5 * time.Second)
+	return true
+}
+
+// budgets checks that no budget was exceeded, as WeChat has counted the calls.
+func (w *world) budgets() {
+	if !w.plan.tight {
+		return
+	}
+	w.truth.mu.Lock()
+	defer w.truth.mu.Unlock()
+	for key, at := range w.truth.spent {
+		if !strings.HasPrefix(key, "/cgi-bin/token ") && !strings.Contains(key, "ticket ") {
+			continue
+		}
+		most := tightLimit + max(tightSpare, w.plan.hosts) + w.truth.late
+		for i := range at {
+			n := 0
+			for _, t := range at[i:] {
+				if t.Sub(at[i]) < tightWindow-time.Second { // the call takes longer than its charge
+					n++
+				}
+			}
+			if n > most {
+				w.violate("%s: %d calls within %v", key, n, tightWindow)
+				break
+			}
+		}
+	}
+}
