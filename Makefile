@@ -73,8 +73,9 @@ fuzz: ## run every fuzz target for FUZZTIME (5s)
 		done; \
 	done
 
-demo: ## run the demo
+demo: ## run the demos of a single host and of three hosts
 	$(GO) run ./cmd/tokend demo
+	$(GO) run ./cmd/tokend demo --hosts 3
 
 sdks: ## run SDKs for WeChat, clients of Redis and the manual's code against the sandbox
 	cd clientlib/sdktest && $(GO) mod tidy -diff && $(GO) vet ./... && TOOLS=$(if $(REQUIRE),required) $(GO) test -count=1 -race ./...

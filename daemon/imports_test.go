@@ -108,13 +108,13 @@ var (
 		{"github.com/coreos/go-systemd/...", []string{"tokend/cmd/..."}},
 		{"testing/...", []string{"tokend/daemon/page/chromium"}}, // and tests
 		{"tokend/cmd/...", []string{"tokend/cmd/..."}},
-		{"tokend/daemon/refresh", []string{"tokend/daemon", "tokend/daemon/catalog", "tokend/daemon/cluster"}},
+		{"tokend/daemon/refresh", []string{"tokend/daemon", "tokend/daemon/catalog", "tokend/daemon/cluster", "tokend/cmd/tokend/demo"}},
 		{"tokend/daemon/catalog/catalogtest", nil}, // tests only
 		{"tokend/clientlib/clientlibtest", nil},    // tests only
 		{"tokend/clientlib/manual", nil},           // tests only
 		{"tokend/daemon", []string{"tokend/cmd/..."}},
 		{"go.etcd.io/...", nil},
-		{"tokend/daemon/cluster", []string{"tokend/daemon/cluster/kvtest"}},
+		{"tokend/daemon/cluster", []string{"tokend/daemon/cluster/kvtest", "tokend/cmd/tokend/demo"}},
 		{"tokend/daemon/cluster/kvtest", []string{"tokend/cmd/tokend/demo"}}, // and tests
 		{"tokend/daemon/cluster/seal", []string{"tokend/daemon/cluster"}},
 		{"tokend/daemon/web", []string{"tokend/daemon"}},

@@ -86,10 +86,20 @@ names the command that fixes it. Run it as root: other users cannot read every f
 	`Demonstrate tokend with a local WeChat, a real daemon in a temporary directory, and many clients.
 Each step prints what happened and how many calls to WeChat it cost, and compares the calls with
 WeChat's own count. The exit status is 0 only if every check succeeds. All files are removed at the
-end.`: `用本地的模拟微信、临时目录里的真实守护进程和许多客户端演示 tokend。每一步打印发生了什么、
-调用了微信多少次，并与模拟微信的计数比较。所有检查都成功时退出码才是 0。结束时删除所有文件。`,
-	"the language, `en or zh` (default: that of the environment)": "语言，`en 或 zh`（默认由环境决定）",
-	"Check everything between the configuration and WeChat":       "检查从配置到微信的每个环节",
+end.
+
+With --hosts, several hosts serve the same accounts and share their records in etcd. They run in
+this process, with an etcd in memory: clients read and reject on all hosts at once, a host is killed
+during a call to WeChat, another one takes over, and the killed one starts again. That takes about 20
+seconds.`: `用本地的模拟微信、临时目录里的真实守护进程和许多客户端演示 tokend。每一步打印发生了什么、
+调用了微信多少次，并与模拟微信的计数比较。所有检查都成功时退出码才是 0。结束时删除所有文件。
+
+加 --hosts 时，几台主机提供相同的账号，记录通过 etcd 共享。这些主机都在本进程里运行，etcd 在内存里：
+客户端在所有主机上同时读取、同时退回，一台主机在调用微信时被杀掉，由另一台接管，被杀掉的再重新启动。
+大约 20 秒。`,
+	"demonstrate `N` hosts that share their accounts, 2 to 5 (default: one host)": "演示 `N` 台主机共享账号，2 到 5 台（默认一台）",
+	"the language, `en or zh` (default: that of the environment)":                 "语言，`en 或 zh`（默认由环境决定）",
+	"Check everything between the configuration and WeChat":                       "检查从配置到微信的每个环节",
 	`Check everything between the configuration and WeChat, and report what to do about each problem. On
 this host: the configuration and its secret files, the state directory and its disk, the systemd
 unit, the socket, this user's rights and the versions. In the daemon: what needs attention, the

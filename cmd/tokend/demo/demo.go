@@ -12,8 +12,13 @@ import (
 
 // Config configures a demonstration.
 type Config struct {
-	// Program is the path of tokend, which is run as "tokend serve --config FILE".
+	// Program is the path of tokend, which is run as "tokend serve --config FILE". A demonstration
+	// of several hosts does not use it.
 	Program string
+
+	// Hosts is how many hosts serve the same accounts, from [MinHosts] to [MaxHosts]. Zero is the
+	// demonstration of a single host.
+	Hosts int
 
 	// Chinese selects Chinese output; otherwise it is English.
 	Chinese bool
@@ -22,7 +27,8 @@ type Config struct {
 	Out io.Writer
 }
 
-// limit is the time limit of a demonstration, which takes about twelve seconds.
+// limit is the time limit of a demonstration. One of a single host takes about twelve seconds, one
+// of several hosts about twenty.
 const limit = 90 * time.Second
 
 // stage is what every demonstration has.
@@ -55,8 +61,13 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	if err != nil {
 		return err
 	}
-	s := stage{printer: printer{w: cfg.Out, chinese: cfg.Chinese}, began: time.Now(), dir: dir}
-	p := newDemo(&s, cfg.Program)
+	s := stage{printer: printer{w: uninterrupted{ctx, cfg.Out}, chinese: cfg.Chinese}, began: time.Now(), dir: dir}
+	var p play
+	if cfg.Hosts > 0 {
+		p = newSeveral(&s, cfg.Hosts)
+	} else {
+		p = newDemo(&s, cfg.Program)
+	}
 	defer func() {
 		p.leave()
 		err = errors.Join(err, os.RemoveAll(dir))

@@ -1,6 +1,8 @@
 package demo
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -61,6 +63,20 @@ func (u unindented) Write(p []byte) (int, error) {
 		return 0, err
 	}
 	return len(p), nil
+}
+
+// uninterrupted drops what is written after an interruption: the checks that it has cut short mean
+// nothing.
+type uninterrupted struct {
+	ctx context.Context
+	io.Writer
+}
+
+func (u uninterrupted) Write(p []byte) (int, error) {
+	if errors.Is(u.ctx.Err(), context.Canceled) {
+		return len(p), nil
+	}
+	return u.Writer.Write(p)
 }
 
 // grouped returns n with a space between thousands.
