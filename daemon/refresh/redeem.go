@@ -218,6 +218,9 @@ func (e *Engine) pauseOn(x *exchange) {
 	}
 	e.codes.mu.Lock()
 	defer e.codes.mu.Unlock()
+	if x.ended { // by another host
+		return
+	}
 	x.next = x.inTimeLocked(x.next, now)
 	x.pause = &retryPause{told, x.next}
 	close(x.tried)

@@ -177,18 +177,29 @@ const fingerprintKey = "fingerprint"
 // newFingerprinter returns the mark of store, and makes one if there is none. A mark that cannot be
 // kept is good for this run; err then says why.
 func newFingerprinter(store Store) (m fingerprinter, err error) {
-	r, err := store.Get(record.Keys, fingerprintKey)
-	if err == nil && r.Value != nil {
-		var k record.Key
-		if k, err = record.DecodeKey(r); err == nil && len(k.Bytes) == len(m) {
-			return fingerprinter(k.Bytes), nil
+	_, _ = rand.Read(m[:]) // never fails: see its documentation
+	for range mostRounds {
+		r, err := store.Get(record.Keys, fingerprintKey)
+		if err == nil && r.Value != nil {
+			var k record.Key
+			if k, err = record.DecodeKey(r); err == nil && len(k.Bytes) == len(m) {
+				return fingerprinter(k.Bytes), nil
+			}
+		}
+		if err != nil {
+			return m, err
+		}
+		err = store.Put(context.Background(), record.Key{Name: fingerprintKey, Bytes: m[:]}.Encode())
+		newer := newerIn(err)
+		if newer == nil {
+			return m, err
+		}
+		// Another host was first. All hosts need the same mark: codes are stored under it.
+		if err := store.Put(context.Background(), newer.Records...); err != nil {
+			return m, err
 		}
 	}
-	_, _ = rand.Read(m[:]) // never fails: see its documentation
-	if err != nil {
-		return m, err
-	}
-	return m, store.Put(context.Background(), record.Key{Name: fingerprintKey, Bytes: m[:]}.Encode())
+	return m, errContended
 }
 
 func (m fingerprinter) sum(word string, parts ...string) []byte {

@@ -65,6 +65,35 @@ func TestSamePushAtTwoHosts(t *testing.T) {
 			}
 		})
 	})
+	t.Run("code", func(t *testing.T) {
+		play(t, 3, func(s *script) {
+			c := customers[0]
+			key := "/cgi-bin/component/api_query_auth " + component
+			code := secret.Text(s.fake.Authorize(c.owner, c.id))
+			at, until := time.Now(), s.fake.Ends(string(code))
+			results := make(chan error)
+			for _, h := range s.hosts[:2] {
+				e := s.engine(h)
+				s.ops.Go(func() { results <- e.AcceptFrom(s.ctx, c.ownerPath(), c.id, code, at, until) })
+			}
+			for range 2 {
+				if err := <-results; err != nil {
+					t.Error(err)
+				}
+			}
+			time.Sleep(time.Minute)
+			if got := s.spent(key); got != 1 {
+				t.Errorf("%d exchanges, want one", got)
+			}
+			if err := s.engine(s.hosts[2]).AcceptFrom(s.ctx, c.ownerPath(), c.id, code, at, until); err != nil {
+				t.Errorf("the code again: %v", err)
+			}
+			time.Sleep(time.Minute)
+			if got := s.spent(key); got != 1 {
+				t.Errorf("%d exchanges after the code came again, want one", got)
+			}
+		})
+	})
 }
 
 // spent returns how many calls WeChat has counted for an endpoint and an account.

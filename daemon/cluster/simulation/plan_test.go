@@ -220,7 +220,7 @@ func shortSpan(r *rand.Rand) time.Duration { return min(span(r), 100*time.Second
 func (p *plan) roam(r *rand.Rand) round {
 	x := round{healthy: r.IntN(p.hosts), lasts: time.Duration(5+r.IntN(12)) * time.Minute}
 	verbs := []verb{
-		rejects, rejects, rejects, rejectsAll, refreshes,
+		rejects, rejects, rejects, rejectsAll, refreshes, authorizes, exchanges,
 		pauses, pauses, crashes, dies, stops, reboots, cutEtcd, cutEtcd, cutWeChat, cutBoth, badTxns, badTxns, badTxns, badCalls, badCalls, badCalls,
 		mutesWatch, breaksWatch, lagsWatch, expires, expires, stepsClock, reloads, compacts, freezes,
 	}
