@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"slices"
+	"time"
 
 	"tokend/daemon/credential"
 	"tokend/daemon/record"
@@ -48,7 +49,14 @@ func (e *Engine) carryOutBy(ctx context.Context, to putter, all ...change) []err
 		switch {
 		case at < 0:
 			return errs
-		case errors.Is(errs[at], ErrOvertaken) || !e.renewed(errs[at], round):
+		case errors.Is(errs[at], ErrOvertaken):
+			return errs
+		case !e.renewed(errs[at], round):
+			for i, err := range errs {
+				if newerIn(err) != nil {
+					errs[i] = contended(err)
+				}
+			}
 			return errs
 		case len(all) == 1 || !slices.ContainsFunc(errs, func(err error) bool { return newerIn(err) == nil }):
 			continue // all of them again
@@ -108,6 +116,11 @@ func write(ctx context.Context, to putter, recs []record.Record) error {
 		return nil
 	}
 	return to.Put(ctx, recs...)
+}
+
+// contended returns the error of a change that other hosts were first with each time: err.
+func contended(err error) error {
+	return &credential.Error{Reason: credential.Unreachable, RetryAfter: time.Second, Message: "nothing stored: other hosts keep changing the records", Err: err}
 }
 
 // notStored returns the error for a client whose change was refused with err by the other hosts'

@@ -28,6 +28,10 @@
 //	    holdDropped: another grant or configuration is in force
 //	    valuePublished: by a push, or with a customer's grant
 //
+//	valueFollowed    ready, with a value that another host has fetched; a flight continues
+//	valueCut         the same value with an earlier end: see Peers
+//	holdFollowed     ready to held: WeChat has refused another host because of the account
+//	doubtRaised      refresh now: a call of some host had no answer
 //	ticketMissing    ready to held: no ticket was pushed for too long
 //	holdEnded        the hold's time is over now: its cause may be gone; its failures still count
 //	refreshMoved     another time of the next refresh
@@ -114,6 +118,29 @@
 // them. If tokend is killed while the disk refuses writes, a grant that the journal does not have
 // is lost, and a crash loop spends more than the calls of one run.
 //
+// # Peers
+//
+// [Config].Peers are other hosts that serve the same accounts. A flight then has a claim before its
+// first call (permit.go). The budgets and the hold of the call are stored with the claim. The
+// flight lands its answer by the claim, or gives the claim back. While another host has the claim,
+// a flight of the schedule is abandoned, and one that a client waits for waits for that host's
+// value. Of what WeChat repeats, a client waits for a second at most.
+//
+// Whatever any host stores comes to the others by [Engine.Follow]. It writes the records, whose
+// store keeps the newest, and puts in force what is stored then. A change is made of the stored
+// records. If newer ones are met when it is stored, they are followed, and the change is prepared
+// again. The names are not locked in between.
+//
+// All hosts have the same schedule, each a little behind those before it in rank. A value that one
+// host has fetched replaces the others' plans. A call that had no answer leaves a doubt, which
+// makes the credential due at once, on hosts without an entry too.
+//
+// While this host is apart from the others, what WeChat repeats is fetched within this host's share
+// of the spare calls. What rotates is not fetched. If it is due, it is served for one overlap more,
+// since another host may have replaced it. An answer whose landing is not confirmed is in force in
+// memory. The peers store it if it rotates. The engine stores any other, as after a refusal by the
+// disk.
+//
 // # Time
 //
 // Lives, pauses and budgets are measured by [clock.Clock], which nobody can set, and which counts
@@ -122,6 +149,10 @@
 // longer than before; if it is earlier than the newest record, every value is fetched again. If it
 // was set forward over a boot, that looks like a host that was off. If it is set forward later in a
 // boot, the values of the boot before are corrected at once.
+//
+// Records of other hosts are converted by the bounds of the difference of the two clocks, ends by
+// the lower one, calls and holds by the upper one. If no host has met the boot of a record, the
+// wall clock counts, less ten seconds, and no value lives longer than it had left.
 //
 // # Long work
 //
@@ -136,6 +167,7 @@
 //	dispatch   Run                    Run            what is due, and the pace at each host
 //	worker     dispatch               Run            one scheduled refresh
 //	save       Run                    Run            values that the disk has refused
+//	contact    Run, with Peers        Run            what is unconfirmed while the peers are apart
 //	deletion   Run                    Run            unused records until they are deleted, and
 //	                                                 records of an earlier boot until rewritten
 //	flight     the first that asks    Run            fetch and landing of one entry
@@ -212,12 +244,12 @@
 //	dating.mu  while values are corrected; before entry.mu
 //	Engine.calling  by name: while a call is made and lands
 //	customerList.lock  by owner: while its pages are read
-//	Engine.locks  by name: while the disk is written; never while the network is used. What is
-//	    stored under a name, on disk and in memory, changes with the name locked: both change in
-//	    the same order
+//	Engine.locks  by name: while the disk or the peers' store is written; never while WeChat is
+//	    called. What is stored under a name, on disk and in memory, changes with the name locked:
+//	    both change in the same order. Not locked while Engine.Follow is called, which locks names
 //	codes.mu, then Engine.life
 //	entry.mu, then Engine.life
 //	schedule.mu, watchers.mu, histories.mu, sleepers.mu, index shards, ledger.mu, grantStore.mu,
-//	    limiter.mu, asks.mu, endpoints.mu (then endpoint.mu)
+//	    limiter.mu, asks.mu, endpoints.mu (then endpoint.mu), claims.mu, followedEarly.mu
 //	hanging.mu, after schedule.mu or limiter.mu
 package refresh

@@ -76,7 +76,7 @@ func (e *Engine) followSome(recs []record.Record) {
 	}
 	end, _ := e.locks.lock(context.Background(), f.names()...)
 	f.before = e.grants.read(f.grants())
-	if err := e.cfg.Store.Put(context.Background(), f.stored()...); err != nil {
+	if err := write(context.Background(), e.cfg.Store, f.stored()); err != nil {
 		e.log.Error("cannot write what another host has stored: it is in force in memory", "error", err)
 		f.volatile = true
 	}
@@ -214,8 +214,8 @@ func (e *Engine) followValue(en *entry, c *cached) {
 		case known && before.end == c.end:
 			en.noteSaved()
 			return
-		case en.volatile && !en.policy().Rotates && before.issued > c.issued:
-			return // it is stored when that is possible
+		case en.volatile && before.issued > c.issued:
+			return // it is stored as soon as possible
 		}
 	}
 	e.applyLocked(en, valueFollowed{value: c, refresh: e.due(en, c, now, c.seen > c.issued)}, now)

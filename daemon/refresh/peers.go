@@ -129,7 +129,10 @@ func pending(err error) bool {
 
 // newerIn returns the NewerError in err; nil if there is none.
 func newerIn(err error) *NewerError {
-	newer, _ := errors.AsType[*NewerError](err)
+	newer, ok := errors.AsType[*NewerError](err)
+	if !ok && errors.Is(err, ErrOvertaken) {
+		return &NewerError{Err: ErrOvertaken}
+	}
 	return newer
 }
 

@@ -16,11 +16,13 @@ import (
 type peers struct {
 	mu sync.Mutex
 
-	// claim, put, land and give return the errors of a claim and of its methods; nil for none.
+	// claim, put, land, give and write return the errors of a claim and of its methods, and of a
+	// write of changes to the store; nil for none. n counts from 1.
 	claim func(n int, want Want) error
 	put   func(n int) error
 	land  func(n int, recs []record.Record) error
 	give  func() error
+	write func(n int, recs []record.Record) error
 
 	until     time.Duration // how long a claim lasts from now on; zero for a day
 	confirmed *Instant      // nil for now
@@ -28,13 +30,16 @@ type peers struct {
 	offsets   map[string][2]time.Duration
 
 	now  func() Instant // set by startPeers
-	disk *disk
+	disk *disk          // nil for an empty one
 
-	wants []Want
-	puts  [][]record.Record // budgets of further calls
-	lands [][]record.Record // landings that were stored
-	gives []bool            // sent of each Give
-	open  int               // claims that have not ended
+	wants  []Want
+	writes int
+	puts   [][]record.Record // budgets of further calls
+	lands  [][]record.Record // landings that were stored
+	gives  []bool            // sent of each Give
+	tried  int               // landings, refused ones included
+	open   int               // claims that have not ended
+	tries  []int             // for a test
 }
 
 func (p *peers) Claim(ctx context.Context, want Want, recs ...record.Record) (Claim, error) {
@@ -66,6 +71,8 @@ func (p *peers) Offset(boot string) (low, high time.Duration, ok bool) {
 }
 
 func (p *peers) Confirmed() Instant {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if p.confirmed != nil {
 		return *p.confirmed
 	}
@@ -84,6 +91,25 @@ func (p *peers) given() []bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return slices.Clone(p.gives)
+}
+
+// sharedDisk is the store of an engine with peers.
+type sharedDisk struct {
+	*disk
+	p *peers
+}
+
+func (d sharedDisk) Put(ctx context.Context, recs ...record.Record) error {
+	if recs[0].Revision == 0 && d.p.write != nil {
+		d.p.mu.Lock()
+		d.p.writes++
+		n := d.p.writes
+		d.p.mu.Unlock()
+		if err := d.p.write(n, recs); err != nil {
+			return err
+		}
+	}
+	return d.disk.Put(ctx, recs...)
 }
 
 // permission is a claim of peers.
@@ -112,7 +138,8 @@ func (c *permission) Put(ctx context.Context, recs ...record.Record) error {
 
 func (c *permission) Land(ctx context.Context, recs ...record.Record) error {
 	c.mu.Lock()
-	n := len(c.lands) + 1
+	c.tried++
+	n := c.tried
 	c.mu.Unlock()
 	var err error
 	if c.land != nil {
@@ -150,15 +177,14 @@ func (c *permission) Give(_ context.Context, sent bool) error {
 // startPeers runs an engine with the peers p. At the end no claim may be open.
 func startPeers(t *testing.T, p *peers, cfg Config) *rig {
 	t.Helper()
-	if cfg.Store == nil {
-		cfg.Store = newDisk()
+	if p.disk == nil {
+		p.disk = newDisk()
 	}
-	p.disk = cfg.Store.(*disk)
-	cfg.Peers, cfg.Boot = p, "boot@here"
+	cfg.Store, cfg.Peers, cfg.Boot = sharedDisk{p.disk, p}, p, "boot@here"
 	began := time.Now()
 	cfg.Boottime = func() time.Duration { return time.Hour + time.Since(began) }
 	p.now = func() Instant { return Instant(cfg.Boottime()) }
-	t.Cleanup(func() {
+	t.Cleanup(func() { // after the engine has ended
 		if p.open != 0 {
 			t.Errorf("%d claims are open", p.open)
 		}
@@ -180,37 +206,19 @@ func newerOf(recs ...record.Record) error { return &NewerError{ErrRenewed, recs}
 
 const twoHours = 2 * time.Hour
 
-// TestClaimOfEachRefresh: a flight claims, lands, and leaves nothing open.
-func TestClaimOfEachRefresh(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		p, up := &peers{}, fresh(twoHours)
-		r := startPeers(t, p, Config{Catalog: specs(Spec{Name: app, Policy: policy.RotatingToken, Fetcher: up})})
-		if got := r.mustGet(app); got != "tok-1" {
-			t.Errorf("got %s", got)
-		}
-		time.Sleep(twoHours)
-		if got := r.mustGet(app); got != "tok-2" {
-			t.Errorf("after two hours: got %s", got)
-		}
-		want := Want{Table: record.Credentials, Name: app, Rotates: true}
-		if len(p.wants) != 2 || p.wants[0] != want || len(p.lands) != 2 || len(p.gives) != 0 {
-			t.Errorf("got wants %+v, %d landings, given back %v", p.wants, len(p.lands), p.gives)
-		}
-	})
+// rotatingApp is a catalog of one rotating credential.
+func rotatingApp(up *upstream) catalog {
+	return specs(Spec{Name: app, Policy: policy.RotatingToken, Fetcher: up})
 }
 
-// TestNewerValueEndsFlight: a value that another host has fetched in the meantime is served
-// without a call.
-func TestNewerValueEndsFlight(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		p, up := &peers{}, fresh(twoHours)
-		r := startPeers(t, p, Config{Catalog: specs(Spec{Name: app, Policy: policy.RotatingToken, Fetcher: up})})
-		p.claim = func(n int, _ Want) error { return newerOf(r.theirs(app, "theirs", twoHours, 7)) }
-		if got := r.mustGet(app); got != "theirs" || up.count() != 0 {
-			t.Errorf("got %s after %d calls, want theirs after none", got, up.count())
-		}
-		if c, _ := p.disk.Get(record.Credentials, app); c.Revision != 7 {
-			t.Errorf("stored revision: got %d, want 7", c.Revision)
-		}
-	})
+// repeatingApp is a catalog of one credential that WeChat repeats.
+func repeatingApp(up *upstream) catalog {
+	return specs(Spec{Name: app, Policy: policy.StableToken, Fetcher: up})
+}
+
+// claimOf returns the record of a claim of another host.
+func claimOf(name string, state record.ClaimState, tries int) record.Record {
+	r := record.Claim{Name: name, Table: record.Credentials, State: state, Host: "there", Epoch: 3, Nonce: "nonce", Tries: tries}.Encode()
+	r.Revision = 9
+	return r
 }
