@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 
 	"tokend/daemon/cluster/seal"
@@ -93,7 +94,7 @@ func (m *mirror) changed(letter string, kv KeyValue) ([]record.Record, error) {
 		}
 		return nil, nil
 	}
-	if m.unmet(r) {
+	if boot, _ := bootOf(r); m.unmet(boot) {
 		return nil, errUnmet
 	}
 	if r.Table == record.Grants {
@@ -112,8 +113,8 @@ func (m *mirror) changed(letter string, kv KeyValue) ([]record.Record, error) {
 // open returns the record of a present key. An error is reported.
 func (m *mirror) open(letter string, kv KeyValue) (record.Record, error) {
 	r, err := m.keys.open(kv)
-	if err == nil && r.Table == record.Keys && r.Key != fingerprintKey {
-		err = errNotShared
+	if err == nil {
+		_, err = bootOf(r)
 	}
 	if err != nil {
 		m.reports.report(kv.Key, err)
@@ -125,8 +126,6 @@ func (m *mirror) open(letter string, kv KeyValue) (record.Record, error) {
 	}
 	return r, nil
 }
-
-var errNotShared = errors.New("no host shares this key")
 
 // deleted returns the records of a deletion. Nobody deletes the others: if they are missing, the
 // comparison puts them back.
@@ -148,14 +147,13 @@ func (m *mirror) deleted(letter string, kv KeyValue) ([]record.Record, error) {
 	}, nil
 }
 
-// unmet reports whether the times of r cannot be converted yet: its host is alive, and this host
+// unmet reports whether times of a boot cannot be converted yet: its host is alive, and this host
 // will know its clock in a moment.
-func (m *mirror) unmet(r record.Record) bool {
-	name := bootOf(r)
-	if _, _, ok := m.clocks.Offset(name); ok || name == "" {
+func (m *mirror) unmet(boot string) bool {
+	if _, _, ok := m.clocks.Offset(boot); ok || boot == "" {
 		return false
 	}
-	host := name[strings.LastIndexByte(name, '@')+1:]
+	host := boot[strings.LastIndexByte(boot, '@')+1:]
 	for _, peer := range m.beats.unmet() {
 		if peer.host == host {
 			return m.waived[host] != peer.epoch
@@ -164,32 +162,31 @@ func (m *mirror) unmet(r record.Record) bool {
 	return false
 }
 
-// bootOf returns the boot in which the times of r were taken, or nothing.
-func bootOf(r record.Record) (name string) {
+// bootOf returns the boot in which the times of r were taken, if it has any. It fails if r cannot
+// be decoded.
+func bootOf(r record.Record) (boot string, err error) {
 	switch r.Table {
 	case record.Credentials:
 		c, err := record.DecodeCredential(r)
-		name = unless(c.Boot, err)
+		return c.Boot, err
+	case record.Grants:
+		_, err := record.DecodeGrant(r)
+		return "", err
 	case record.Holds:
 		h, err := record.DecodeHold(r)
-		name = unless(h.Boot, err)
+		return h.Boot, err
 	case record.Budgets:
 		b, err := record.DecodeBudget(r)
-		name = unless(b.Boot, err)
+		return b.Boot, err
 	case record.Codes:
 		c, err := record.DecodeCode(r)
-		name = unless(c.Boot, err)
+		return c.Boot, err
 	case record.Exchanged:
 		s, err := record.DecodeSpent(r)
-		name = unless(s.Boot, err)
+		return s.Boot, err
+	case record.Keys:
+		_, err := record.DecodeKey(r)
+		return "", err
 	}
-	return name
-}
-
-// unless returns s, or nothing after an error.
-func unless(s string, err error) string {
-	if err != nil {
-		return ""
-	}
-	return s
+	return "", fmt.Errorf("no host shares a %s", r.Table)
 }

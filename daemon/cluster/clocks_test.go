@@ -194,7 +194,8 @@ func TestClockSetBetween(t *testing.T) {
 	p.check("the next exchange", 30*time.Millisecond)
 }
 
-// TestBootOfTheDead asks for the clock of a boot that only a peer has met. Hearsay is not passed on.
+// TestBootOfTheDead asks for the clock of a boot that only a peer has met. Hearsay is not passed
+// on.
 func TestBootOfTheDead(t *testing.T) {
 	p := newPair(t, 7*time.Hour, 5*time.Hour)
 	p.exchange()

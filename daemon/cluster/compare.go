@@ -115,10 +115,6 @@ func (c *comparison) page(ctx context.Context, at Header, page []KeyValue) error
 func (c *comparison) start(at Header) {
 	m := c.mirror
 	c.at = at
-	known := m.etcd.Load()
-	if known != 0 && (at.Cluster != known || at.Revision < m.reached()) {
-		m.lost()
-	}
 	if c.restored = m.restored; !c.restored {
 		return
 	}

@@ -97,7 +97,8 @@ func TestRestored(t *testing.T) {
 	}
 }
 
-// TestRestoredWhileStopped restores etcd while a host is stopped, which has the only copy of a grant.
+// TestRestoredWhileStopped restores etcd while a host is stopped, which has the only copy of a
+// grant.
 func TestRestoredWhileStopped(t *testing.T) {
 	for _, advanced := range []bool{false, true} {
 		t.Run(fmt.Sprint("advanced ", advanced), func(t *testing.T) {
@@ -126,6 +127,41 @@ func TestRestoredWhileStopped(t *testing.T) {
 				time.Sleep(time.Minute) // nothing but the contents may tell
 				o.wantGrant("afterwards", "g", "r2", a, b)
 				o.wantGrant("afterwards", "new", "r1", a, b)
+			})
+		})
+	}
+}
+
+// TestRestoreNoticed makes a change right after a restore. The answer shows the restore, and what
+// was deleted since the backup is there again, although the watch has not confirmed the deletion.
+func TestRestoreNoticed(t *testing.T) {
+	for _, renamed := range []bool{false, true} {
+		t.Run(fmt.Sprint("renamed ", renamed), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				etcd := kvtest.New()
+				a := run(t, etcd, "a", newDisk())
+				o := newOperator(t, etcd)
+				o.put(grantOf("g", "r1", 1), codeOf("q", "x"))
+				time.Sleep(time.Minute)
+				backup := etcd.Backup()
+				time.Sleep(time.Minute)
+				o.put(grantOf("g", "r2", 2))
+				synctest.Wait()
+				a.client.MuteWatches()
+				if err := a.Store().Put(t.Context(), deletionOf(record.Codes, "q")); err != nil {
+					t.Fatal(err)
+				}
+				etcd.Restore(backup, renamed)
+				if err := a.Store().Put(t.Context(), grantOf("g2", "r1", 0)); err != nil {
+					t.Error(err)
+				}
+				time.Sleep(time.Millisecond)
+				if got := a.Stats().Reloads; got != 2 {
+					t.Errorf("compared %d times", got)
+				}
+				a.client.UnmuteWatches()
+				synctest.Wait()
+				o.wantGrant("noticed", "g", "r2", a)
 			})
 		})
 	}
@@ -175,7 +211,7 @@ func TestManyRestored(t *testing.T) {
 		}
 		o := newOperator(t, etcd)
 		backup := etcd.Backup()
-		long := strings.Repeat("r", 20_000)
+		long := strings.Repeat("r", 40_000)
 		for i := range 30 {
 			var recs []record.Record
 			for j := range 20 {
@@ -232,8 +268,8 @@ func TestGrantRolledBack(t *testing.T) {
 	})
 }
 
-// TestGrantKept claims while etcd has lost the grant of the claim, before the mirror notices. What the
-// claim returns does not replace the copy.
+// TestGrantKept claims while etcd has lost the grant of the claim, before the mirror notices. What
+// the claim returns does not replace the copy.
 func TestGrantKept(t *testing.T) {
 	for name, lost := range map[string]record.Record{"deleted": deletionOf(record.Grants, grant), "older": grantOf(grant, "r0", 0)} {
 		t.Run(name, func(t *testing.T) {

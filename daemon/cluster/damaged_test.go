@@ -14,7 +14,7 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// damages are what makes a sealed value one that no host has written.
+// damages are values that no host has written, in place of a good one.
 func (o *operator) damages(key string, good []byte) map[string][]byte {
 	other := newSealer(o.t, secret.Text(strings.Repeat("z", 32)))
 	all := map[string][]byte{
@@ -65,6 +65,40 @@ func TestDamagedValue(t *testing.T) {
 				synctest.Wait()
 			}
 			o.wantGrant(name, "g", "r1", a, b)
+		}
+	})
+}
+
+// TestNewerVersion stores records that only a newer version can read. They are reported once,
+// neither applied nor overwritten, and a newer host is not disturbed.
+func TestNewerVersion(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		etcd := kvtest.New()
+		var log logbook
+		a := run(t, etcd, "a", newDisk(), logTo(&log))
+		o := newOperator(t, etcd)
+		now := time.Now()
+		recs := []record.Record{credentialOf("c", "v", now), grantOf("g", "r", 1), holdOf("h", "x"), budgetOf("b", 1, now), codeOf("q", "x"), spentOf("s")}
+		o.put(recs...)
+		synctest.Wait()
+		want := fmt.Sprint(a.copies())
+		var stored [][]byte
+		for _, r := range recs {
+			r.Value[0] += 100
+			o.put(r)
+			stored = append(stored, o.value(r.Table, r.Key))
+		}
+		time.Sleep(3 * time.Hour)
+		if got := fmt.Sprint(a.copies()); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+		for i, r := range recs {
+			if !bytes.Equal(o.value(r.Table, r.Key), stored[i]) {
+				t.Errorf("%s: overwritten", r.Table)
+			}
+			if n := log.count("[ERROR]", "newer tokend", o.key(r.Table, r.Key)); n != 1 {
+				t.Errorf("%s: reported %d times", r.Table, n)
+			}
 		}
 	})
 }

@@ -118,8 +118,8 @@ func (h *heartbeats) soon() {
 	}
 }
 
-// run writes heartbeats until ctx is done. If a stored heartbeat does not come back by the watch, it
-// moves the link: the endpoint's watches are silent.
+// run writes heartbeats until ctx is done. If a stored heartbeat does not come back by the watch,
+// it moves the link: the endpoint's watches are silent.
 func (h *heartbeats) run(ctx context.Context) error {
 	last := time.Now().Add(-answerPause)
 	next := last

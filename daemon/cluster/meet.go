@@ -13,7 +13,7 @@ const (
 
 	// maxMeeting is how long a host waits for the clocks of its peers before it reads their
 	// records. meetingPause is between two looks.
-	maxMeeting   = 3 * time.Second
+	maxMeeting   = 4 * time.Second
 	meetingPause = 200 * time.Millisecond
 )
 
@@ -58,7 +58,6 @@ func (m *mirror) takeMembers(all []KeyValue) {
 // look reads the keys of a letter.
 func (m *mirror) look(ctx context.Context, letter string, reset func([]KeyValue)) error {
 	var all []KeyValue
-	before := m.reached()
 	h, err := m.pages(ctx, m.keys.prefix+"/"+letter+"/", func(_ Header, page []KeyValue) error {
 		all = append(all, page...)
 		return nil
@@ -66,17 +65,16 @@ func (m *mirror) look(ctx context.Context, letter string, reset func([]KeyValue)
 	if err != nil {
 		return err
 	}
-	if known := m.etcd.Load(); known != 0 && (h.Cluster != known || h.Revision < before) && !m.restored {
-		return errRestored
-	}
 	m.floors[letter] = h.Revision
 	reset(all)
 	return nil
 }
 
-// pages passes all keys with a prefix to each, at one revision, which it returns.
+// pages passes all keys with a prefix to each, at one revision, which it returns. It fails with
+// errRestored if that is the first sign of a restore.
 func (m *mirror) pages(ctx context.Context, prefix string, each func(Header, []KeyValue) error) (at Header, err error) {
 	r := Range{Prefix: prefix, Limit: pageSize}
+	before := m.reached()
 	for {
 		var p Page
 		err := m.link.Do(ctx, func(ctx context.Context, kv KV) (err error) {
@@ -92,6 +90,9 @@ func (m *mirror) pages(ctx context.Context, prefix string, each func(Header, []K
 		}
 		if r.Revision == 0 {
 			at = p.Header
+			if m.olderThan(before, at) && !m.restored {
+				return at, errRestored
+			}
 			r.Revision, r.Serializable = at.Revision, true
 		}
 		if err := each(at, p.Keys); err != nil {

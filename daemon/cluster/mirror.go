@@ -145,9 +145,15 @@ func (m *mirror) counts() (loads int, restarts map[string]int) {
 // observe takes over the header of an answer. before was reached when its request was sent: a lower
 // revision or another etcd shows that etcd was restored from a backup.
 func (m *mirror) observe(before int64, h Header) {
-	if known := m.etcd.Load(); known != 0 && (h.Cluster != known || h.Revision < before) {
+	if m.olderThan(before, h) {
 		m.want(whyRestored)
 	}
+}
+
+// olderThan reports whether h shows that etcd was restored since it had a revision.
+func (m *mirror) olderThan(before int64, h Header) bool {
+	known := m.etcd.Load()
+	return known != 0 && (h.Cluster != known || h.Revision < before)
 }
 
 // want makes run compare everything as soon as possible.

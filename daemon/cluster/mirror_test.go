@@ -151,8 +151,8 @@ func TestWatchFaults(t *testing.T) {
 	}
 }
 
-// TestSilentWatch checks that a host looks for another endpoint if its heartbeat does not come back,
-// although its requests are answered.
+// TestSilentWatch checks that a host looks for another endpoint if its heartbeat does not come
+// back, although its requests are answered.
 func TestSilentWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		etcd := kvtest.New()
@@ -186,6 +186,10 @@ func TestContinue(t *testing.T) {
 				o := newOperator(t, etcd)
 				o.put(holdOf("c1", "h"), codeOf("q1", "x"), holdOf("c2", "h"))
 				time.Sleep(time.Minute)
+				for i := range 3 { // the stored position is behind the last two
+					o.put(grantOf("g2", fmt.Sprint("r", i), uint64(i+1)))
+					time.Sleep(time.Millisecond)
+				}
 				b.crash()
 				time.Sleep(time.Minute)
 				o.put(deletionOf(record.Holds, "c1"), deletionOf(record.Codes, "q1"), grantOf("g", "r", 1))

@@ -2,6 +2,7 @@ package cluster_test
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,22 +13,24 @@ import (
 	"tokend/daemon/refresh"
 )
 
-// missed applies deletions that n's watch never yields, because etcd compacts at their revision.
-func (o *operator) missed(n *node, ops ...cluster.Op) {
+// missed applies deletions that the watches of nodes never yield, because etcd compacts at their
+// revision.
+func (o *operator) missed(nodes []*node, ops ...cluster.Op) {
 	o.t.Helper()
-	for {
-		synctest.Wait()
-		if n.Stats().Revision == o.etcd.Revision() {
-			break
-		}
+	behind := func(n *node) bool { return n.Stats().Revision != o.etcd.Revision() }
+	for synctest.Wait(); slices.ContainsFunc(nodes, behind); synctest.Wait() {
 		time.Sleep(time.Millisecond)
 	}
-	n.client.MuteWatches()
+	for _, n := range nodes {
+		n.client.MuteWatches()
+	}
 	o.do(ops...)
 	if err := o.etcd.Compact(o.etcd.Revision()); err != nil {
 		o.t.Fatal(err)
 	}
-	n.client.UnmuteWatches()
+	for _, n := range nodes {
+		n.client.UnmuteWatches()
+	}
 	synctest.Wait()
 }
 
@@ -43,7 +46,8 @@ func TestMissedEnd(t *testing.T) {
 		o := newOperator(t, etcd)
 		time.Sleep(5 * time.Second)
 		b.client.Cut()
-		o.missed(a, cluster.Op{Verb: cluster.Delete, Key: "/tokend/m/b"}, cluster.Op{Verb: cluster.Delete, Key: "/tokend/n/b"})
+		o.missed([]*node{a},
+			cluster.Op{Verb: cluster.Delete, Key: "/tokend/m/b"}, cluster.Op{Verb: cluster.Delete, Key: "/tokend/n/b"})
 		if got := a.Stats(); got.Members != 2 || got.Reloads != 1 {
 			t.Fatalf("got %+v: the end was not missed", got)
 		}
@@ -54,8 +58,8 @@ func TestMissedEnd(t *testing.T) {
 	})
 }
 
-// TestMissedDeletions drops deletions of every table from a watch. Those of claims are noticed within
-// a minute, the others within an hour. A grant is put back.
+// TestMissedDeletions drops deletions of every table from a watch. Those of claims are noticed
+// within a minute, the others within an hour. A grant is put back.
 func TestMissedDeletions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		etcd := kvtest.New()
@@ -74,7 +78,7 @@ func TestMissedDeletions(t *testing.T) {
 			t.Fatal("the claim is not known")
 		}
 		claim := etcd.Keys("/tokend/l/")[0].Key
-		o.missed(a, cluster.Op{Verb: cluster.Delete, Key: claim}, o.deletion(record.Grants, "g"), o.deletion(record.Holds, "h"),
+		o.missed([]*node{a, b}, cluster.Op{Verb: cluster.Delete, Key: claim}, o.deletion(record.Grants, "g"), o.deletion(record.Holds, "h"),
 			o.deletion(record.Exchanged, "s"), o.deletion(record.Credentials, token))
 		if got := a.Stats().Reloads; got != 1 {
 			t.Fatalf("compared %d times: the deletions were not missed", got)
@@ -100,6 +104,28 @@ func TestMissedDeletions(t *testing.T) {
 			}
 		}
 		_ = c.Give(t.Context(), false)
+	})
+}
+
+// TestLateEvents lets a watch lag behind what was read when it was restarted. The old changes that
+// it yields make no host a member again.
+func TestLateEvents(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		etcd := kvtest.New()
+		a := run(t, etcd, "a", newDisk())
+		time.Sleep(5 * time.Second)
+		a.client.Lag(20 * time.Second)
+		b := begin(t, etcd, "b", newDisk())
+		time.Sleep(5 * time.Second)
+		b.stop()
+		<-b.done
+		a.client.BreakWatches()
+		for range 400 {
+			time.Sleep(100 * time.Millisecond)
+			if got := a.Stats().Members; got != 1 {
+				t.Fatalf("got %d members", got)
+			}
+		}
 	})
 }
 

@@ -33,8 +33,8 @@ func (s *Store) rebase(ctx context.Context, recs ...record.Record) error {
 	return s.Store.Put(ctx, same...)
 }
 
-// keeps reports whether the copy of a grant must not be replaced by what etcd has: etcd has lost the
-// grant, or has an older one. The mirror puts it back.
+// keeps reports whether the copy of a grant must not be replaced by what etcd has: etcd has lost
+// the grant, or has an older one. The mirror puts it back.
 func (s *Store) keeps(r record.Record) bool {
 	if r.Table != record.Grants {
 		return false
