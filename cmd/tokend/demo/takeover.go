@@ -87,8 +87,8 @@ func (d *several) loseAnswer(ctx context.Context) (err error) {
 	operator.Go(func() { _, err = c.Refresh(asking, lostName) })
 	rotated := eventually(ctx, func() bool { return d.wechat.CurrentGrant(platformID, lostCustomer) != before })
 	l.host.clients.end()
-	l.host.kill()
 	l.at = time.Now()
+	l.host.kill()
 	hangUp()
 	operator.Wait()
 	if !rotated {
