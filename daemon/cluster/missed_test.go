@@ -34,6 +34,14 @@ func (o *operator) missed(nodes []*node, ops ...cluster.Op) {
 	synctest.Wait()
 }
 
+// claimed reports whether the engine would know of a claim.
+func (n *node) claimed(name string) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	_, claimed := n.claims[name]
+	return claimed
+}
+
 func (o *operator) deletion(table record.Table, name string) cluster.Op {
 	return cluster.Op{Verb: cluster.Delete, Key: o.key(table, name)}
 }
@@ -74,7 +82,7 @@ func TestMissedDeletions(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Second)
-		if _, taken := a.claims[token]; !taken {
+		if !a.claimed(token) {
 			t.Fatal("the claim is not known")
 		}
 		claim := etcd.Keys("/tokend/l/")[0].Key
@@ -83,12 +91,12 @@ func TestMissedDeletions(t *testing.T) {
 		if got := a.Stats().Reloads; got != 1 {
 			t.Fatalf("compared %d times: the deletions were not missed", got)
 		}
-		if _, taken := a.claims[token]; !taken {
+		if !a.claimed(token) {
 			t.Fatal("the deletion of the claim was not missed")
 		}
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if _, taken := a.claims[token]; taken {
+		if a.claimed(token) {
 			t.Error("the claim seems to be in force for more than a minute")
 		}
 		time.Sleep(time.Hour)

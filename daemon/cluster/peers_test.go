@@ -274,12 +274,14 @@ func TestJoinedWhileAway(t *testing.T) {
 				followed := 0
 				b := &peer{boot: "x@b"}
 				b.machine.boot = 9 * time.Hour
+				a.node.mu.Lock()
 				a.watch = func(r record.Record) {
 					if r.Table == record.Credentials {
 						a.knows("followed", 20*time.Second, b)
 						followed++
 					}
 				}
+				a.node.mu.Unlock()
 				away.begin(etcd, a)
 				b.node = run(t, etcd, "b", newDisk(), b.use, func(cfg *cluster.Config) { cfg.Boot = b.boot })
 				at := moment(time.Now())
@@ -289,6 +291,7 @@ func TestJoinedWhileAway(t *testing.T) {
 				o.put(grantOf("g", "r3", 3))
 				away.end(etcd, a)
 				time.Sleep(5 * time.Second)
+				synctest.Wait()
 				if followed == 0 {
 					t.Error("the value has not arrived")
 				}
