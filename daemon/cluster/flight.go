@@ -224,7 +224,7 @@ func (f *flight) Give(ctx context.Context, sent bool) error {
 	}
 	h := f.claims.host
 	p := f.offer(offerGive, nil)
-	if p.sent = sent && f.want.Rotates; p.sent { // what repeats is never in doubt
+	if p.sent = sent && doubted(f.want); p.sent {
 		p.Tries++
 		h.counts.doubts.Add(1)
 	}
@@ -234,6 +234,10 @@ func (f *flight) Give(ctx context.Context, sent bool) error {
 	f.claims.forget(f.nonce)
 	return h.offers.finish(ctx, p, h.store.copy)
 }
+
+// doubted reports whether a call for want that had no answer leaves doubt. WeChat repeats the values
+// of some kinds. A code that may still be exchanged has a record of its own.
+func doubted(want refresh.Want) bool { return want.Rotates && want.Table == record.Credentials }
 
 // deletions returns what ends with the claim.
 func (f *flight) deletions() []record.Record {

@@ -30,23 +30,46 @@ func (cs *claims) landed(p *offer, revision int64) {
 	cs.see(KeyValue{Key: p.key}, revision)
 }
 
-// strays returns the claims of this host's session that none of its flights knows. Their first
-// attempt took effect late, after another attempt was used and freed. No peer may take them while
-// the session lasts.
+// strays returns the claims that nobody uses or ends but this host. One kind is of its own session,
+// and none of its flights knows it: its first attempt took effect late, after another attempt was
+// used and freed. No peer may take it while the session lasts. The other kind is of a dead host and
+// for a code that nobody exchanges again, because it was not promised to WeChat.
 func (cs *claims) strays() map[string]storedClaim {
-	session, ok := cs.host.sessions.Current()
+	h := cs.host
+	session, ok := h.sessions.Current()
 	if !ok {
 		return nil
 	}
-	cs.mu.Lock()
-	defer cs.mu.Unlock()
-	strays := make(map[string]storedClaim)
-	for key, c := range cs.all {
-		if c.Host == cs.host.cfg.Host && c.Epoch == session.Epoch && c.State == record.Calling && cs.flights[c.Nonce] == nil && !cs.host.offers.knows(c.Nonce) {
-			strays[key] = c
+	strays := cs.unknown()
+	for key, c := range strays {
+		own := c.Host == h.cfg.Host && c.Epoch == session.Epoch
+		switch {
+		case own && !h.offers.knows(c.Nonce):
+		case !own && c.Table == record.Codes && !cs.inForce(c) && !h.promised(c.Name):
+		default:
+			delete(strays, key)
 		}
 	}
 	return strays
+}
+
+// unknown returns the claims with which calls may be made, but not by a flight of this host.
+func (cs *claims) unknown() map[string]storedClaim {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	all := make(map[string]storedClaim)
+	for key, c := range cs.all {
+		if c.State == record.Calling && cs.flights[c.Nonce] == nil {
+			all[key] = c
+		}
+	}
+	return all
+}
+
+// promised reports whether there is a record of a code, so that some host exchanges it again.
+func (h *Host) promised(code string) bool {
+	r, err := h.store.Get(record.Codes, code)
+	return err != nil || r.Value != nil
 }
 
 // keptFor is how long a claim that a poller keeps may be unused.

@@ -155,10 +155,10 @@ func (o *offers) leave(ctx context.Context, p *offer, take copier) error {
 	d := h.store.draft(further)
 	d.depend(Compare{Key: p.key, Field: Modified, Value: seen.revision})
 	after := p.claim(h, record.Doubtful, max(p.Tries, 1))
-	if seen.State == record.Doubtful {
-		after = seen.Claim // that is doubt enough
+	doubts := seen.State != record.Doubtful && p.Table == record.Credentials // else there is doubt enough, or none
+	if doubts {
+		d.then = append(d.then, h.keys.put(after.Encode()))
 	}
-	d.then = append(d.then, h.keys.put(after.Encode()))
 	out, err := h.txn(ctx, "put", d.txn())
 	if err != nil {
 		return err
@@ -167,8 +167,11 @@ func (o *offers) leave(ctx context.Context, p *offer, take copier) error {
 		h.claims.see(out.Got[len(out.Got)-1], out.Revision)
 		return take(ctx, d.newer(h, out)...)
 	}
-	if _, news := h.claims.set(p.key, storedClaim{after, out.Revision}); news {
-		h.claims.tell(storedClaim{after, out.Revision})
+	if doubts {
+		after := storedClaim{after, out.Revision}
+		if _, news := h.claims.set(p.key, after); news {
+			h.claims.tell(after)
+		}
 	}
 	o.remove(p)
 	if err := h.cfg.Local.Put(ctx, p.deletion()); err != nil {
