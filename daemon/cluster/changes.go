@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"tokend/daemon/cluster/seal"
@@ -25,7 +26,7 @@ func (m *mirror) take(ctx context.Context, changes []KeyValue) error {
 		return err
 	}
 	for i, kv := range changes {
-		letter, _, _ := m.keys.split(kv.Key)
+		letter := m.letter(kv.Key)
 		var news []record.Record
 		var err error
 		switch letter {
@@ -36,11 +37,15 @@ func (m *mirror) take(ctx context.Context, changes []KeyValue) error {
 		default:
 			news, err = m.changed(letter, kv)
 		}
-		if err != nil {
-			// What was read is applied. This revision is read again.
+		switch {
+		case errors.Is(err, errUnmet): // this revision is read again
 			return errors.Join(flush(wholeBefore(changes, i)), err)
+		case err != nil:
+			return err
 		}
-		recs = append(recs, news...)
+		for _, r := range news {
+			recs = append(slices.DeleteFunc(recs, sameAs(r)), r)
+		}
 		if last := i+1 == len(changes) || changes[i+1].Modified != kv.Modified; last && (len(recs) >= batchSize || i+1 == len(changes)) {
 			if err := flush(kv.Modified); err != nil {
 				return err
@@ -48,6 +53,20 @@ func (m *mirror) take(ctx context.Context, changes []KeyValue) error {
 		}
 	}
 	return nil
+}
+
+// sameAs reports for other records whether they are of the same name as r.
+func sameAs(r record.Record) func(record.Record) bool {
+	return func(o record.Record) bool { return o.Table == r.Table && o.Key == r.Key }
+}
+
+// letter returns the letter of a key's table: of no table, it is empty.
+func (m *mirror) letter(key string) string {
+	letter, id, _ := m.keys.split(key)
+	if key != rootKey(m.keys.prefix) && (id == "" || strings.Contains(id, "/")) {
+		return ""
+	}
+	return letter
 }
 
 // wholeBefore returns the last revision that is complete before change i, or zero.

@@ -97,8 +97,7 @@ func (c *comparison) page(ctx context.Context, at Header, page []KeyValue) error
 		c.start(at)
 	}
 	for _, kv := range page {
-		letter, _, _ := c.keys.split(kv.Key)
-		switch letter {
+		switch letter := c.letter(kv.Key); letter {
 		case "m", "n", "l":
 			c.live[letter] = append(c.live[letter], kv)
 		case "v":

@@ -59,7 +59,11 @@ func (m *mirror) takeMembers(all []KeyValue) {
 func (m *mirror) look(ctx context.Context, letter string, reset func([]KeyValue)) error {
 	var all []KeyValue
 	h, err := m.pages(ctx, m.keys.prefix+"/"+letter+"/", func(_ Header, page []KeyValue) error {
-		all = append(all, page...)
+		for _, kv := range page {
+			if m.letter(kv.Key) == letter { // all others are reported by the comparison
+				all = append(all, kv)
+			}
+		}
 		return nil
 	})
 	if err != nil {

@@ -62,7 +62,6 @@ type claimed interface {
 
 // mirrorConfig is what a [mirror] needs.
 type mirrorConfig struct {
-	host    string
 	keys    *keys
 	link    *Link
 	txn     func(ctx context.Context, op string, t Txn) (Outcome, error)

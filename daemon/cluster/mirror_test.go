@@ -220,7 +220,7 @@ func TestForeignKeys(t *testing.T) {
 		a := run(t, etcd, "a", newDisk(), logTo(&log))
 		o := newOperator(t, etcd)
 		o.put(grantOf("g", "r", 1))
-		keys := []string{"/tokend/x/1", "/tokend/", "/tokend/c", "/tokend/cc/1", "/tokend//1", "/tokend/c/", "/tokend/m", "/tokend/q/1/2"}
+		keys := []string{"/tokend/x/1", "/tokend/", "/tokend/c", "/tokend/cc/1", "/tokend//1", "/tokend/c/", "/tokend/m", "/tokend/m/a/b", "/tokend/n/a/b", "/tokend/l/", "/tokend/q/1/2"}
 		synctest.Wait()
 		before := a.copies()
 		for range 3 {
@@ -235,6 +235,9 @@ func TestForeignKeys(t *testing.T) {
 				t.Errorf("%s: reported %d times", key, got)
 			}
 		}
+		if got := a.Stats().Members; got != 1 {
+			t.Errorf("got %d members", got)
+		}
 		if log.count("/tokende") != 0 {
 			t.Error("a key of another cluster is reported")
 		}
@@ -246,5 +249,35 @@ func TestForeignKeys(t *testing.T) {
 		}
 		synctest.Wait()
 		a.confirmed("afterwards")
+	})
+}
+
+// TestDiskFullAtStart starts a host whose disk refuses writes at first. Nothing counts as applied
+// that is not stored.
+func TestDiskFullAtStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		etcd := kvtest.New()
+		a := run(t, etcd, "a", newDisk())
+		o := newOperator(t, etcd)
+		b := run(t, etcd, "b", newDisk())
+		b.crash()
+		for i := range 200 {
+			o.put(grantOf(fmt.Sprint("g", i), "r", 1))
+		}
+		b.disk.crashed = false
+		b.disk.Fail(-1, errDisk)
+		b = begin(t, etcd, "b", b.disk)
+		for range 20 {
+			o.do(cluster.Op{Verb: cluster.Put, Key: "/tokend/n/c", Value: []byte("x")})
+			o.put(grantOf("g", "r", 1))
+			time.Sleep(time.Second)
+		}
+		b.disk.Fail(0, nil)
+		if err := b.Ready(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		b.Host.Follow(b)
+		synctest.Wait()
+		o.check("with space", a, b)
 	})
 }

@@ -107,7 +107,7 @@ func (c *comparison) again(batch []repair, got []KeyValue) (still []repair) {
 			still = append(still, r)
 			continue
 		}
-		letter, _, _ := c.keys.split(kv.Key)
+		letter := c.letter(kv.Key)
 		if !kv.Present() {
 			still = append(still, repair{r.Record, 0, r.alarm})
 			continue

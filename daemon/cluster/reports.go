@@ -25,10 +25,12 @@ func newReports(log hclog.Logger) *reports {
 // report logs a value that is ignored, and why.
 func (r *reports) report(key string, err error) {
 	r.mu.Lock()
-	known := r.keys[key] || len(r.keys) >= maxReports
-	r.keys[key] = true
+	news := !r.keys[key] && len(r.keys) < maxReports
+	if news {
+		r.keys[key] = true
+	}
 	r.mu.Unlock()
-	if !known {
+	if news {
 		r.log.Error("a value in etcd is ignored", "key", key, "error", err)
 	}
 }

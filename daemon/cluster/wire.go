@@ -22,7 +22,7 @@ func (h *Host) wire(sealer *seal.Sealer) error {
 		counts: h.shared,
 	})
 	h.mirror = newMirror(mirrorConfig{
-		host: h.cfg.Host, keys: h.keys, link: h.cfg.Link, txn: h.txn, local: h.store, apply: h.apply, claims: h.claims,
+		keys: h.keys, link: h.cfg.Link, txn: h.txn, local: h.store, apply: h.apply, claims: h.claims,
 		members: h.members, clocks: h.clocks, beats: h.beats, clock: h.cfg.Clock, wall: h.cfg.Wall, reports: r, log: h.log,
 	})
 	return h.mirror.begin()
