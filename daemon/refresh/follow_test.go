@@ -106,8 +106,12 @@ func TestFollowedNotServed(t *testing.T) {
 func TestOwnLaterValueStays(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := &peers{claim: func(int, Want) error { return ErrUnconfirmed }}
-		p.land = func(int, []record.Record) error { return ErrUnconfirmed }
-		p.write = func(int, []record.Record) error { return &ApartError{unreachable} }
+		p.set(func() {
+			p.land = func(int, []record.Record) error { return ErrUnconfirmed }
+		})
+		p.set(func() {
+			p.write = func(int, []record.Record) error { return &ApartError{unreachable} }
+		})
 		r := startPeers(t, p, Config{Catalog: repeatingApp(fresh(twoHours))})
 		theirs := r.theirs(app, "theirs", twoHours, 7)
 		time.Sleep(time.Minute)
@@ -386,6 +390,8 @@ func TestRankShift(t *testing.T) {
 			began := time.Now()
 			r.mustGet(app)
 			time.Sleep(twoHours - time.Minute)
+			up.mu.Lock()
+			defer up.mu.Unlock()
 			if len(up.times) < 2 {
 				t.Fatal("no refresh")
 			}
@@ -436,10 +442,14 @@ func TestUnconfirmedStale(t *testing.T) {
 		if s, err := r.Status(app); err != nil || !s.Shared.Unconfirmed {
 			t.Errorf("got %+v, %v", s.Shared, err)
 		}
-		p.claim = func(int, Want) error { return &ApartError{unreachable} }
+		p.set(func() {
+			p.claim = func(int, Want) error { return &ApartError{unreachable} }
+		})
 		_, err := r.Reject(t.Context(), app, "tok-1")
 		mustReason(t, err, credential.Unreachable)
-		p.claim = nil
+		p.set(func() {
+			p.claim = nil
+		})
 		p.mu.Lock()
 		p.confirmed = nil
 		p.mu.Unlock()

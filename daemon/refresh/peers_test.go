@@ -79,6 +79,13 @@ func (p *peers) Confirmed() Instant {
 	return p.now()
 }
 
+// set changes what p does while an engine uses it.
+func (p *peers) set(change func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	change()
+}
+
 // claims returns how often a claim was asked for.
 func (p *peers) claims() int {
 	p.mu.Lock()
@@ -100,12 +107,16 @@ type sharedDisk struct {
 }
 
 func (d sharedDisk) Put(ctx context.Context, recs ...record.Record) error {
-	if recs[0].Revision == 0 && d.p.write != nil {
-		d.p.mu.Lock()
+	d.p.mu.Lock()
+	write, n := d.p.write, d.p.writes+1
+	if recs[0].Revision != 0 {
+		write = nil
+	} else {
 		d.p.writes++
-		n := d.p.writes
-		d.p.mu.Unlock()
-		if err := d.p.write(n, recs); err != nil {
+	}
+	d.p.mu.Unlock()
+	if write != nil {
+		if err := write(n, recs); err != nil {
 			return err
 		}
 	}
@@ -116,7 +127,9 @@ func (d sharedDisk) Put(ctx context.Context, recs ...record.Record) error {
 type permission struct{ *peers }
 
 func (c *permission) Until() Instant {
+	c.mu.Lock()
 	life := c.until
+	c.mu.Unlock()
 	if life == 0 {
 		life = 24 * time.Hour
 	}
@@ -126,10 +139,10 @@ func (c *permission) Until() Instant {
 func (c *permission) Put(ctx context.Context, recs ...record.Record) error {
 	c.mu.Lock()
 	c.puts = append(c.puts, recs)
-	n := len(c.puts)
+	n, put := len(c.puts), c.put
 	c.mu.Unlock()
-	if c.put != nil {
-		if err := c.put(n); err != nil {
+	if put != nil {
+		if err := put(n); err != nil {
 			return err
 		}
 	}
@@ -139,11 +152,11 @@ func (c *permission) Put(ctx context.Context, recs ...record.Record) error {
 func (c *permission) Land(ctx context.Context, recs ...record.Record) error {
 	c.mu.Lock()
 	c.tried++
-	n := c.tried
+	n, land := c.tried, c.land
 	c.mu.Unlock()
 	var err error
-	if c.land != nil {
-		err = c.land(n, recs)
+	if land != nil {
+		err = land(n, recs)
 	}
 	newer := newerIn(err)
 	c.mu.Lock()

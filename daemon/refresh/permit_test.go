@@ -43,7 +43,9 @@ func TestNewerValueEndsFlight(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p, up := &peers{}, fresh(twoHours)
 		r := startPeers(t, p, Config{Catalog: rotatingApp(up)})
-		p.claim = func(int, Want) error { return newerOf(r.theirs(app, "theirs", twoHours, 7)) }
+		p.set(func() {
+			p.claim = func(int, Want) error { return newerOf(r.theirs(app, "theirs", twoHours, 7)) }
+		})
 		if got := r.mustGet(app); got != "theirs" || up.count() != 0 {
 			t.Errorf("got %s after %d calls, want theirs after none", got, up.count())
 		}
@@ -64,12 +66,14 @@ func TestRejectOnceWithPeers(t *testing.T) {
 				p, up := &peers{}, fresh(twoHours)
 				r := startPeers(t, p, Config{Catalog: rotatingApp(up)})
 				r.mustGet(app)
-				p.claim = func(n int, _ Want) error {
-					if arrives == "claim" {
-						return newerOf(r.theirs(app, "theirs", twoHours, 7))
+				p.set(func() {
+					p.claim = func(n int, _ Want) error {
+						if arrives == "claim" {
+							return newerOf(r.theirs(app, "theirs", twoHours, 7))
+						}
+						return &TakenError{"there"}
 					}
-					return &TakenError{"there"}
-				}
+				})
 				if arrives == "follow" {
 					go func() {
 						time.Sleep(time.Second / 2)
@@ -127,7 +131,9 @@ func TestTakenClaim(t *testing.T) {
 			p, up := &peers{}, fresh(twoHours)
 			r := startPeers(t, p, Config{Catalog: rotatingApp(up)})
 			r.mustGet(app)
-			p.claim = taken
+			p.set(func() {
+				p.claim = taken
+			})
 			time.Sleep(twoHours - 9*time.Minute) // due for about a minute
 			if n := p.claims() - 1; n < 10 || n > 40 || up.count() != 1 {
 				t.Errorf("%d tries and %d calls, want a try every two seconds and no further call", n, up.count())
@@ -149,14 +155,20 @@ func TestApartFromPeers(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				p, up := &peers{}, fresh(twoHours)
 				r := startPeers(t, p, Config{Catalog: rotatingApp(up)})
-				p.claim = func(int, Want) error { return &ApartError{reason} }
+				p.set(func() {
+					p.claim = func(int, Want) error { return &ApartError{reason} }
+				})
 				_, err := r.get(app)
 				if e := mustReason(t, err, credential.Unreachable); e.Message != want || e.RetryAfter != 5*time.Second {
 					t.Errorf("got %q, retry after %v", e.Message, e.RetryAfter)
 				}
-				p.claim = nil
+				p.set(func() {
+					p.claim = nil
+				})
 				r.mustGet(app)
-				p.claim = func(int, Want) error { return &ApartError{reason} }
+				p.set(func() {
+					p.claim = func(int, Want) error { return &ApartError{reason} }
+				})
 				began := time.Now()
 				for time.Since(began) < twoHours-5*time.Minute {
 					if got := r.mustGet(app); got != "tok-1" {
@@ -166,7 +178,9 @@ func TestApartFromPeers(t *testing.T) {
 				}
 				_, err = r.get(app)
 				mustReason(t, err, credential.Unreachable)
-				p.claim = nil
+				p.set(func() {
+					p.claim = nil
+				})
 				if time.Sleep(6 * time.Second); r.mustGet(app) != "tok-2" || up.count() != 2 {
 					t.Errorf("%d calls, want another one", up.count())
 				}
@@ -181,8 +195,12 @@ func TestUnconfirmedClaim(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		up := fresh(twoHours)
 		p := &peers{of: 3, claim: func(int, Want) error { return ErrUnconfirmed }}
-		p.land = func(int, []record.Record) error { return errors.Join(ErrUnconfirmed, &ApartError{unreachable}) }
-		p.write = func(int, []record.Record) error { return &ApartError{unreachable} }
+		p.set(func() {
+			p.land = func(int, []record.Record) error { return errors.Join(ErrUnconfirmed, &ApartError{unreachable}) }
+		})
+		p.set(func() {
+			p.write = func(int, []record.Record) error { return &ApartError{unreachable} }
+		})
 		one := *policy.Ticket
 		one.Budgets = slices.Clone(policy.Ticket.Budgets)
 		one.Budgets[0].Spare = 3
@@ -234,7 +252,9 @@ func TestLandingOutcomes(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				p, up := &peers{}, fresh(twoHours)
 				r := startPeers(t, p, Config{Catalog: rotatingApp(up)})
-				p.land = func(n int, _ []record.Record) error { return tc.land(r, n) }
+				p.set(func() {
+					p.land = func(n int, _ []record.Record) error { return tc.land(r, n) }
+				})
 				if got := (outcome{r.mustGet(app), up.count()}); got != tc.want {
 					t.Errorf("got %+v, want %+v", got, tc.want)
 				}
@@ -283,7 +303,9 @@ func TestGivenBack(t *testing.T) {
 						return fetchers.Token{}, err
 					}
 				})
-				p.give = func() error { return errors.New("etcd unreachable") } // for the log
+				p.set(func() {
+					p.give = func() error { return errors.New("etcd unreachable") } // for the log
+				})
 				r := startPeers(t, p, Config{Catalog: specs(Spec{Name: app, Policy: tc.policy, Fetcher: up})})
 				if _, err := r.get(app); err == nil {
 					t.Fatal("got a value")
@@ -334,7 +356,9 @@ func TestFurtherCall(t *testing.T) {
 				p, up := &peers{}, &upstream{answer: busy}
 				r := startPeers(t, p, Config{Catalog: rotatingApp(up)})
 				if tc.put != nil {
-					p.put = func(n int) error { return tc.put(r, n) }
+					p.set(func() {
+						p.put = func(n int) error { return tc.put(r, n) }
+					})
 				}
 				if got := r.mustGet(app); got != tc.value || up.count() != tc.calls {
 					t.Errorf("got %s after %d calls, want %s after %d", got, up.count(), tc.value, tc.calls)
@@ -358,7 +382,9 @@ func TestTooLateForCall(t *testing.T) {
 		if up.count() != 0 || p.claims() < 2 || slices.Contains(p.given(), true) {
 			t.Errorf("%d calls, %d claims, given back %v", up.count(), p.claims(), p.given())
 		}
-		p.until = time.Minute
+		p.set(func() {
+			p.until = time.Minute
+		})
 		if got := r.mustGet(app); got != "tok-1" {
 			t.Errorf("got %s", got)
 		}
@@ -373,18 +399,22 @@ func TestChangePreparedAgain(t *testing.T) {
 		grant := customer("wxa", "refresh_token")
 		theirs := record.Grant{Name: grant, Generation: record.Generation{Value: "theirs", At: time.Now(), Source: fromPut}, Number: 4}.Encode()
 		theirs.Revision = 11
-		p.write = func(n int, recs []record.Record) error {
-			if n < 3 {
-				return newerOf(theirs)
+		p.set(func() {
+			p.write = func(n int, recs []record.Record) error {
+				if n < 3 {
+					return newerOf(theirs)
+				}
+				return nil
 			}
-			return nil
-		}
+		})
 		r.mustPut(grant, "mine")
 		got, err := r.grants.get(grant)
 		if err != nil || got.Value != "mine" || len(got.Earlier) != 1 || got.Earlier[0].Value != "theirs" || got.Number != 4 {
 			t.Errorf("got %+v, %v", got, err)
 		}
-		p.write = func(int, []record.Record) error { return newerOf(theirs) }
+		p.set(func() {
+			p.write = func(int, []record.Record) error { return newerOf(theirs) }
+		})
 		mustReason(t, r.Put(t.Context(), grant, "never"), credential.Unreachable)
 	})
 }
@@ -394,7 +424,9 @@ func TestGrantNotStoredApart(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p, wx := &peers{}, newPlatform("wxa")
 		r := startPeers(t, p, Config{Catalog: wx.catalog()})
-		p.write = func(int, []record.Record) error { return errors.Join(ErrUnconfirmed, &ApartError{unreachable}) }
+		p.set(func() {
+			p.write = func(int, []record.Record) error { return errors.Join(ErrUnconfirmed, &ApartError{unreachable}) }
+		})
 		err := r.Put(t.Context(), customer("wxa", "refresh_token"), "mine")
 		if e := mustReason(t, err, credential.Unreachable); e.Message != "etcd unreachable: nothing stored" || e.RetryAfter != 5*time.Second {
 			t.Errorf("got %q, retry after %v", e.Message, e.RetryAfter)
