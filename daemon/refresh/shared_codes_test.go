@@ -1,0 +1,254 @@
+package refresh
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"tokend/daemon/credential"
+	"tokend/daemon/record"
+	"tokend/fetchers"
+)
+
+// sharedPlatform is an engine with the peers p and a platform with a ticket, whose customer is wxa.
+func sharedPlatform(t *testing.T, p *peers, wx *platformOf) *rig {
+	t.Helper()
+	r := startPeers(t, p, Config{Catalog: wx.catalog()})
+	r.mustPush("ticket", time.Now())
+	r.mustGet(component)
+	return r
+}
+
+// codeRecord returns the record of the code of wxa, which WeChat has sent to another host now.
+func (r *rig) codeRecord(life time.Duration) record.Record {
+	now := r.clock.Now()
+	rec := r.keepCode(&exchange{
+		owner: platform, value: "code-of-wxa", key: r.fingerprints.code(platform, "code-of-wxa"), at: time.Now(), tries: 1,
+		next: now, grant: customer("wxa", "refresh_token"),
+	}, now.Add(life))
+	rec.Revision = 7
+	return rec
+}
+
+// spentRecord returns the record of a code that another host has exchanged.
+func (r *rig) spentRecord() record.Record {
+	rec := record.Spent{Owner: platform, Child: "wxa", Boot: "boot@here", Until: r.moment(r.clock.Now().Add(time.Hour))}.Encode(r.fingerprints.code(platform, "code-of-wxa"))
+	rec.Revision = 8
+	return rec
+}
+
+// exchangeIn returns what Exchange of wxa's code returns within d.
+func (r *rig) exchangeIn(d time.Duration) (string, error) {
+	ctx, cancel := context.WithTimeout(r.t.Context(), d)
+	defer cancel()
+	return r.Exchange(ctx, platform, "code-of-wxa")
+}
+
+// TestCodeClaimed: an exchange claims its code, and lands the grant, the first token and the settled
+// code together.
+func TestCodeClaimed(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := &peers{}
+		r := sharedPlatform(t, p, newPlatform("wxa"))
+		before := len(p.lands)
+		if name, err := r.exchangeIn(time.Minute); err != nil || name != platform+"/wxa" {
+			t.Fatalf("got %s, %v", name, err)
+		}
+		want := Want{Table: record.Codes, Name: r.fingerprints.code(platform, "code-of-wxa"), Rotates: true}
+		if got := p.wants[len(p.wants)-1]; got != want {
+			t.Errorf("got %+v, want %+v", got, want)
+		}
+		if len(p.lands) != before+1 {
+			t.Fatalf("%d landings, want one", len(p.lands)-before)
+		}
+		for _, table := range []record.Table{record.Grants, record.Credentials, record.Exchanged} {
+			if !slices.ContainsFunc(p.lands[before], func(r record.Record) bool { return r.Table == table && r.Value != nil }) {
+				t.Errorf("landed without a record of table %s", table)
+			}
+		}
+	})
+}
+
+// TestSettledCode: a code that another host has exchanged is not sent to WeChat.
+func TestSettledCode(t *testing.T) {
+	for name, settle := range map[string]func(r *rig, p *peers){
+		"before": func(r *rig, _ *peers) { r.Follow(r.spentRecord()) },
+		"by the claim": func(r *rig, p *peers) {
+			p.set(func() { p.claim = func(int, Want) error { return newerOf(r.spentRecord()) } })
+		},
+		"while it waits": func(r *rig, p *peers) {
+			p.set(func() { p.claim = func(int, Want) error { return &TakenError{"there"} } })
+			go func() {
+				time.Sleep(2 * time.Second)
+				r.Follow(r.spentRecord())
+			}()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				p, wx := &peers{}, newPlatform("wxa")
+				calls := wx.counted(nil)
+				r := sharedPlatform(t, p, wx)
+				settle(r, p)
+				if name, err := r.exchangeIn(time.Minute); err != nil || name != platform+"/wxa" || calls() != 0 {
+					t.Errorf("got %s, %v after %d calls", name, err, calls())
+				}
+				r.mustAccept("wxa", "code-of-wxa", time.Hour) // the event comes, too
+				synctest.Wait()
+				if calls() != 0 {
+					t.Errorf("%d calls", calls())
+				}
+			})
+		})
+	}
+}
+
+// TestFollowedCode: a code that WeChat has sent to another host is taken up in turn, and left when
+// that host has settled it or given it up.
+func TestFollowedCode(t *testing.T) {
+	t.Run("taken up", func(t *testing.T) {
+		bubble(t, func(t *testing.T) {
+			wx := newPlatform("wxa")
+			calls := wx.counted(nil)
+			r := sharedPlatform(t, &peers{place: 2, of: 3}, wx)
+			r.Follow(r.codeRecord(time.Hour))
+			time.Sleep(4*time.Second - time.Millisecond)
+			if calls() != 0 {
+				t.Error("not in turn")
+			}
+			_, err := r.get(customer("wxa", "access_token"))
+			mustReason(t, err, credential.Unreachable) // its customer is being authorized
+			time.Sleep(time.Second)
+			if got := r.mustGet(customer("wxa", "access_token")); got != "first-wxa" || calls() != 1 {
+				t.Errorf("got %s after %d calls", got, calls())
+			}
+		})
+	})
+	for name, end := range map[string]func(r *rig) record.Record{
+		"settled": (*rig).spentRecord,
+		"given up": func(r *rig) record.Record {
+			return record.Record{Table: record.Codes, Key: r.fingerprints.code(platform, "code-of-wxa"), Revision: 9}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				wx := newPlatform("wxa")
+				calls := wx.counted(nil)
+				r := sharedPlatform(t, &peers{place: 2, of: 3}, wx)
+				r.Follow(r.codeRecord(time.Hour))
+				time.Sleep(time.Second)
+				r.Follow(end(r))
+				time.Sleep(time.Hour)
+				if calls() != 0 {
+					t.Errorf("%d calls", calls())
+				}
+			})
+		})
+	}
+}
+
+// TestCodeApart: without the other hosts, a client's code is not used. A promised one is exchanged
+// in the last third of its life.
+func TestCodeApart(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p, wx := &peers{}, newPlatform("wxa", "wxb")
+		calls := wx.counted(nil)
+		r := sharedPlatform(t, p, wx)
+		p.set(func() {
+			p.claim = func(_ int, w Want) error {
+				if w.Rotates {
+					return &ApartError{unreachable}
+				}
+				return ErrUnconfirmed
+			}
+			p.land = func(int, []record.Record) error { return ErrUnconfirmed }
+			p.write = func(_ int, recs []record.Record) error {
+				if recs[0].Table == record.Codes {
+					return nil // stored here, and offered
+				}
+				return &ApartError{unreachable}
+			}
+		})
+		_, err := r.exchangeIn(time.Minute)
+		if e := mustReason(t, err, credential.Unreachable); e.Message != "etcd unreachable: the code was not used" || e.RetryAfter != 5*time.Second || calls() != 0 {
+			t.Errorf("got %q, retry after %v, %d calls", e.Message, e.RetryAfter, calls())
+		}
+		r.mustAccept("wxb", "code-of-wxb", time.Hour)
+		time.Sleep(39 * time.Minute)
+		if calls() != 0 {
+			t.Errorf("%d calls in two thirds of the code's life", calls())
+		}
+		time.Sleep(2 * time.Minute)
+		if got := r.mustGet(customer("wxb", "access_token")); got != "first-wxb" || calls() != 1 {
+			t.Errorf("got %s after %d calls", got, calls())
+		}
+		p.set(func() { p.claim, p.land, p.write = nil, nil, nil })
+		time.Sleep(10 * time.Second)
+		if !p.disk.has(record.Grants, customer("wxb", "refresh_token")) {
+			t.Error("the grant is still not stored")
+		}
+	})
+}
+
+// TestCodeGivenBack: the claim of a code leaves doubt if its call had no answer and was promised,
+// and ends when the code is of no use.
+func TestCodeGivenBack(t *testing.T) {
+	lost := &fetchers.TransportError{Endpoint: "/exchange", Err: errors.New("reset"), Sent: true}
+	for name, tc := range map[string]struct {
+		promised bool
+		err      error
+		given    []bool
+		lands    int
+	}{
+		"no answer":           {false, lost, []bool{false}, 0},
+		"no answer, promised": {true, lost, []bool{true}, 0},
+		"useless":             {false, refusal(61009, fetchers.CodeRefused), nil, 1},
+		"useless, promised":   {true, refusal(61009, fetchers.CodeRefused), nil, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				p, wx := &peers{}, newPlatform("wxa")
+				wx.counted(func() error { return tc.err })
+				r := sharedPlatform(t, p, wx)
+				before := len(p.lands)
+				if tc.promised {
+					r.mustAccept("wxa", "code-of-wxa", time.Hour)
+				} else if _, err := r.exchangeIn(time.Minute); err == nil {
+					t.Error("no error")
+				}
+				synctest.Wait()
+				if got := p.given(); !slices.Equal(got, tc.given) || len(p.lands)-before != tc.lands {
+					t.Errorf("given back %v, %d landings; want %v, %d", got, len(p.lands)-before, tc.given, tc.lands)
+				}
+				if tc.lands > 0 && p.disk.has(record.Codes, r.fingerprints.code(platform, "code-of-wxa")) {
+					t.Error("the record is still there")
+				}
+			})
+		})
+	}
+}
+
+// TestCodeAtTwoHosts: a code that another host has stored first is acknowledged.
+func TestCodeAtTwoHosts(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p, wx := &peers{}, newPlatform("wxa")
+		calls := wx.counted(nil)
+		r := sharedPlatform(t, p, wx)
+		p.set(func() {
+			p.write = func(_ int, recs []record.Record) error {
+				if recs[0].Table == record.Codes {
+					return newerOf(r.codeRecord(time.Hour))
+				}
+				return nil
+			}
+		})
+		r.mustAccept("wxa", "code-of-wxa", time.Hour)
+		synctest.Wait()
+		if calls() != 1 {
+			t.Errorf("%d calls, want one", calls())
+		}
+	})
+}
