@@ -92,6 +92,12 @@ func (p *offer) answers() bool {
 	return slices.ContainsFunc(p.Records, func(r record.Record) bool { return r.Table != record.Holds && r.Value != nil })
 }
 
+// settles reports whether nothing of the calls before p is unknown any more: there is an answer, or
+// WeChat does not know the code.
+func (p *offer) settles() bool {
+	return p.answers() || slices.ContainsFunc(p.Records, func(r record.Record) bool { return r.Table == record.Codes && r.Value == nil })
+}
+
 // claim returns p's claim in a state.
 func (p *offer) claim(h *Host, state record.ClaimState, tries int) record.Claim {
 	return record.Claim{

@@ -10,9 +10,9 @@ import (
 // This file is about the end of claims.
 
 // end returns the operation that ends the claim of a landing. A refusal by WeChat leaves the doubt
-// behind the claim: only an answer ends it.
+// behind the claim: only an answer ends it, or that a code is of no use any more.
 func (cs *claims) end(p *offer) Op {
-	if p.Tries > 0 && !p.answers() {
+	if p.Tries > 0 && !p.settles() {
 		return cs.host.keys.put(p.claim(cs.host, record.Doubtful, p.Tries).Encode())
 	}
 	return Op{Verb: Delete, Key: p.key}
@@ -20,7 +20,7 @@ func (cs *claims) end(p *offer) Op {
 
 // landed takes over that p has landed at a revision.
 func (cs *claims) landed(p *offer, revision int64) {
-	if p.Tries > 0 && !p.answers() {
+	if p.Tries > 0 && !p.settles() {
 		after := storedClaim{p.claim(cs.host, record.Doubtful, p.Tries), revision}
 		if _, news := cs.set(p.key, after); news {
 			cs.tell(after)

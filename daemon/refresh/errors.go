@@ -14,6 +14,9 @@ import (
 // name up again.
 var errChanged = &credential.Error{Reason: credential.Busy, RetryAfter: 1, Message: "changed this moment: ask again"}
 
+// errContended says that records were changed by other hosts each time that this one looked.
+var errContended = &credential.Error{Reason: credential.Unreachable, RetryAfter: time.Second, Message: "no call made: other hosts keep changing the records"}
+
 // errDeadParent says that no call was made, because the parent's value has ended or been refused.
 var errDeadParent = errors.New("the parent's value has expired or was rejected")
 

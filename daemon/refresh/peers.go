@@ -82,6 +82,9 @@ type Want struct {
 // overlap is how long WeChat accepts a value after it has been rotated.
 const overlap = 5 * time.Minute
 
+// mostRounds is how often a change is prepared again because another host was first.
+const mostRounds = 20
+
 // Errors of [Peers], of a [Claim] and of the Store of a host with peers.
 var (
 	// ErrRenewed means that newer records are stored than those that a change was made of.

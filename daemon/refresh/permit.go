@@ -46,13 +46,7 @@ var (
 	errTooLate = errors.New("the permission does not last long enough for a call")
 )
 
-// errContended says that records were changed by other hosts each time that this one looked.
-var errContended = &credential.Error{Reason: credential.Unreachable, RetryAfter: time.Second, Message: "no call made: other hosts keep changing the records"}
-
 const (
-	// mostRounds is how often a change is prepared again because another host was first.
-	mostRounds = 20
-
 	// alonePatience is how long a waiting client lets another host fetch what WeChat repeats.
 	alonePatience = time.Second
 

@@ -123,6 +123,9 @@ func (e *Engine) endTry(x *exchange, onboarding *Onboarding, p *permit, err erro
 	switch {
 	case ends && until != 0 && !stopped, useless && p.claim != nil:
 		e.endCode(x, p)
+		if useless {
+			e.reviewCustomer(x)
+		}
 	case !ends && !others:
 		p.give(e, x.key)
 		e.writeCode(x, until)
