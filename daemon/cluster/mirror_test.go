@@ -263,12 +263,14 @@ func TestDiskFullAtStart(t *testing.T) {
 		b.crash()
 		for i := range 200 {
 			o.put(grantOf(fmt.Sprint("g", i), "r", 1))
+			if i == 10 { // a heartbeat
+				o.do(cluster.Op{Verb: cluster.Put, Key: "/tokend/n/c", Value: []byte("x")})
+			}
 		}
 		b.disk.crashed = false
 		b.disk.Fail(-1, errDisk)
 		b = begin(t, etcd, "b", b.disk)
 		for range 20 {
-			o.do(cluster.Op{Verb: cluster.Put, Key: "/tokend/n/c", Value: []byte("x")})
 			o.put(grantOf("g", "r", 1))
 			time.Sleep(time.Second)
 		}

@@ -79,6 +79,47 @@ func TestPeers(t *testing.T) {
 	})
 }
 
+// TestManyPeers starts 20 hosts at once. None waits for all others' answers one by one, and none writes
+// many more heartbeats than alone.
+func TestManyPeers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		etcd := kvtest.New()
+		all := make([]*peer, 20)
+		for i := range all {
+			name := fmt.Sprint("web", i)
+			p := &peer{boot: "x@" + name}
+			p.machine.boot = time.Duration(i) * time.Hour
+			p.node = begin(t, etcd, name, newDisk(), p.use, func(cfg *cluster.Config) { cfg.Boot = p.boot })
+			all[i] = p
+		}
+		start := time.Now()
+		for _, p := range all {
+			if err := p.Ready(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			p.Host.Follow(p.node)
+		}
+		if took := time.Since(start); took > 3*time.Second {
+			t.Errorf("ready after %v", took)
+		}
+		for i, p := range all {
+			p.knows("ready", time.Second, all[:i]...)
+			p.knows("ready", time.Second, all[i+1:]...)
+		}
+		time.Sleep(time.Minute)
+		for i, p := range all {
+			if s := p.Stats(); s.Members != 20 || s.Txns > 25 {
+				t.Errorf("host %d: %d members, %d transactions in a minute", i, s.Members, s.Txns)
+			}
+		}
+		for _, kv := range etcd.Keys("/tokend/n/web1") {
+			if len(kv.Value) > 5000 {
+				t.Errorf("a heartbeat has %d bytes", len(kv.Value))
+			}
+		}
+	})
+}
+
 // TestPeersDelayed relates clocks while requests and watches are slow.
 func TestPeersDelayed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
