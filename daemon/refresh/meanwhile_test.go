@@ -2,6 +2,7 @@ package refresh
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -244,6 +245,37 @@ func TestEventBehindExchange(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.mustGet(customer("wxa", "access_token"))
+	})
+}
+
+// TestLostExchangeOutdates: an exchange without an answer may have replaced the customer's token and
+// refresh token. The token is fetched while WeChat still accepts the previous refresh token.
+func TestLostExchangeOutdates(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := newPlatform("wxa")
+		fails := false
+		p.counted(func() error {
+			if fails {
+				return &fetchers.TransportError{Err: errors.New("connection reset"), Sent: true}
+			}
+			return nil
+		})
+		r := start(t, Config{Catalog: p.catalog()})
+		r.mustPush("ticket", time.Now())
+		if _, err := r.Exchange(t.Context(), platform, "code-of-wxa"); err != nil {
+			t.Fatal(err)
+		}
+		r.mustGet(customer("wxa", "access_token"))
+		time.Sleep(time.Minute)
+		r.mustGet(customer("wxa", "access_token"))
+		before := p.token.count()
+		fails = true
+		r.mustAccept("wxa", "code-of-wxa-again", time.Minute)
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		if got := p.token.count(); got == before {
+			t.Errorf("calls for the token after a lost exchange: %d, as before", got)
+		}
 	})
 }
 

@@ -90,6 +90,9 @@ func (e *Engine) endTry(x *exchange, onboarding *Onboarding, p *permit, err erro
 		return true
 	}
 	told, class, wait, passing := e.classify(x, onboarding, err)
+	if lost, ok := errors.AsType[*fetchers.TransportError](err); ok && lost.Sent {
+		e.outdate(x)
+	}
 	log := e.log.Warn
 	_, others := errors.AsType[*peersError](err)
 	if others {
@@ -360,6 +363,26 @@ func (e *Engine) adopt(ctx context.Context, x *exchange, onboarding *Onboarding,
 	e.codes.brought(x, x.owner+"/"+auth.Child, a.grant)
 	e.wakeChildren(token)
 	return err
+}
+
+// outdate makes the tokens due of the customer of x, if that is known. The exchange may have
+// replaced them and the grant, and its answer is lost. WeChat accepts the previous grant for a few
+// minutes.
+func (e *Engine) outdate(x *exchange) {
+	e.codes.mu.Lock()
+	grant := x.grant
+	e.codes.mu.Unlock()
+	if grant == "" {
+		return
+	}
+	now := e.clock.Now()
+	for _, name := range (*e.catalog.Load()).Dependants(grant) {
+		if en := e.index.get(name); en != nil {
+			en.mu.Lock()
+			e.applyLocked(en, grantReplaced{}, now)
+			en.mu.Unlock()
+		}
+	}
 }
 
 // install puts a customer's first token in force, in place of whatever was known under the name.
