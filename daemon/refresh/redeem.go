@@ -126,8 +126,8 @@ func (e *Engine) endTry(x *exchange, onboarding *Onboarding, p *permit, err erro
 	switch {
 	case ends && until != 0 && !stopped, useless && p.claim != nil:
 		e.endCode(x, p)
-		if useless {
-			e.reviewCustomer(x)
+		if useless && e.cfg.Peers != nil && x.tries > 1 {
+			e.outdate(x) // the answer to an earlier try may have been lost on another host
 		}
 	case !ends && !others:
 		p.give(e, x.key)
@@ -365,9 +365,9 @@ func (e *Engine) adopt(ctx context.Context, x *exchange, onboarding *Onboarding,
 	return err
 }
 
-// outdate makes the tokens due of the customer of x, if that is known. The exchange may have
-// replaced them and the grant, and its answer is lost. WeChat accepts the previous grant for a few
-// minutes.
+// outdate makes due what rotates with the grant of x, if its customer is known. The exchange may
+// have replaced it and the grant, and its answer is lost. WeChat accepts the previous grant for a
+// few minutes.
 func (e *Engine) outdate(x *exchange) {
 	e.codes.mu.Lock()
 	grant := x.grant
@@ -375,13 +375,18 @@ func (e *Engine) outdate(x *exchange) {
 	if grant == "" {
 		return
 	}
-	now := e.clock.Now()
 	for _, name := range (*e.catalog.Load()).Dependants(grant) {
-		if en := e.index.get(name); en != nil {
-			en.mu.Lock()
-			e.applyLocked(en, grantReplaced{}, now)
-			en.mu.Unlock()
+		spec, err := e.lookup(name)
+		if err != nil || !spec.Policy.Rotates {
+			continue
 		}
+		en, err := e.entry(name)
+		if err != nil {
+			continue // the customer must authorize again
+		}
+		en.mu.Lock()
+		e.applyLocked(en, grantReplaced{}, e.clock.Now())
+		en.mu.Unlock()
 	}
 }
 

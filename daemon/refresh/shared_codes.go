@@ -123,31 +123,6 @@ func (e *Engine) endCode(x *exchange, p *permit) {
 	e.dropCode(x)
 }
 
-// reviewCustomer refreshes what rotates with the grant of x, whose code WeChat does not know any
-// more. An earlier try, of this or another host, may have been answered, and its answer was lost.
-func (e *Engine) reviewCustomer(x *exchange) {
-	e.codes.mu.Lock()
-	grant := x.grant
-	e.codes.mu.Unlock()
-	if e.cfg.Peers == nil || grant == "" || x.tries < 2 {
-		return
-	}
-	for _, name := range (*e.catalog.Load()).Dependants(grant) {
-		spec, err := e.lookup(name)
-		if err != nil || !spec.Policy.Rotates {
-			continue
-		}
-		en, err := e.entry(name)
-		if err != nil {
-			continue // the customer must authorize again
-		}
-		en.mu.Lock()
-		now := e.clock.Now()
-		e.applyLocked(en, grantReplaced{}, now)
-		en.mu.Unlock()
-	}
-}
-
 // inTurn returns when this host may try a code at next that others know, too.
 func (e *Engine) inTurn(key string, next clock.Instant) clock.Instant {
 	if e.cfg.Peers == nil {
