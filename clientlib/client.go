@@ -76,22 +76,24 @@ func (c *Client) ask(ctx context.Context, verb protocol.Verb, read func(*conn) e
 	}
 	ctx, cancel := c.limit(ctx)
 	defer cancel()
-	if cn := c.take(verb); cn != nil {
-		again, err := c.exchange(ctx, cn, line, read)
-		if !again {
+	cn := c.take(verb)
+	if cn == nil {
+		if cn, err = c.dial(ctx); err != nil {
 			return explain(ctx, verb, subject, err)
 		}
-		c.dropIdle() // all idle connections are likely closed too
 	}
-	cn, err := c.dial(ctx)
-	if err == nil {
-		_, err = c.exchange(ctx, cn, line, read)
+	again, err := c.exchange(ctx, cn, line, read)
+	if again && pooled(verb) {
+		c.dropIdle() // all idle connections are likely closed too
+		if cn, err = c.dial(ctx); err == nil {
+			_, err = c.exchange(ctx, cn, line, read)
+		}
 	}
 	return explain(ctx, verb, subject, err)
 }
 
 // exchange makes one request on cn, then returns cn to the pool or closes it. again reports whether
-// the request may be sent again if cn was from the pool.
+// a request that may be sent twice may be sent again.
 func (c *Client) exchange(ctx context.Context, cn *conn, line []byte, read func(*conn) error) (again bool, err error) {
 	unguard := cn.guard(ctx)
 	err = cn.request(line, read)

@@ -25,10 +25,10 @@
 // # Connections
 //
 // Requests share a pool of connections. At most MaxIdleConns stay open between requests. The daemon
-// may close an idle connection, on a restart or in favor of another user. The next request then
-// fails without a byte of a reply, and is sent again on a new connection. Refresh, Exchange, Import
-// and Watch always use a new connection, so they are never sent twice. Other errors are never
-// retried: the caller decides, and an [*Error] says when a retry may help.
+// may close a connection, on a restart or in favor of another user. A request that then fails
+// without a byte of a reply is sent again, once, on a new connection. Refresh, Exchange, Import and
+// Watch always use a new connection and are never sent twice. Other errors are never retried: the
+// caller decides, and an [*Error] says when a retry may help.
 //
 // The Client closes a connection if its reply was incomplete, malformed or not read to its end. A
 // late reply is therefore never taken for the reply to another request.

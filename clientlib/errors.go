@@ -74,9 +74,9 @@ func answered(err error) bool {
 // err. That requires a complete reply. After SHUTDOWN the daemon closes the connection.
 func resumable(err error) bool { return answered(err) && !errors.Is(err, ErrShutdown) }
 
-// repeatable reports whether a request that failed with err on a pooled connection may be sent
-// again on a new one. It may if the connection had been closed: no byte of a reply has arrived and
-// no time limit has passed. Requests that must not be sent twice never use the pool; see pooled.
+// repeatable reports whether a request that failed with err may be sent again on a new connection.
+// It may if the connection had been closed: no byte of a reply has arrived and no time limit has
+// passed. For requests that must not be sent twice, see pooled.
 func repeatable(err error, replyBegun bool) bool {
 	return !answered(err) && !replyBegun && !timeUp(err) && !errors.Is(err, ErrMalformed)
 }
@@ -87,10 +87,10 @@ func timeUp(err error) bool {
 		errors.Is(err, os.ErrDeadlineExceeded)
 }
 
-// pooled reports whether a request may use a pooled connection, which may be dead. A request that
-// fails on it is sent again, and the first may have been executed. REFRESH would spend quota twice,
-// EXCHANGE would use a code twice, and the second IMPORT of a page would count no new grants. WATCH
-// keeps its connection.
+// pooled reports whether a request may use a pooled connection, which may be dead, and may be sent
+// again after its connection was closed. The first one may have been executed: REFRESH would spend
+// quota twice, EXCHANGE would use a code twice, and the second IMPORT of a page would count no new
+// grants. WATCH keeps its connection.
 func pooled(verb protocol.Verb) bool {
 	switch verb {
 	case protocol.VerbRefresh, protocol.VerbExchange, protocol.VerbImport, protocol.VerbWatch:

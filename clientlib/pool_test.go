@@ -152,6 +152,26 @@ func TestDeadPooledConnection(t *testing.T) {
 	})
 }
 
+// TestClosedNewConnection holds that a request is sent again if its new connection was closed.
+func TestClosedNewConnection(t *testing.T) {
+	transports(t, func(t *testing.T, connect func(*fakeDaemon) *Client) {
+		var restarting atomic.Bool
+		restarting.Store(true)
+		d := &fakeDaemon{serve: func(nc net.Conn) {
+			if !restarting.Swap(false) {
+				always("OK 7200 tok-01\n")(nc)
+			}
+		}}
+		c := connect(d)
+		if _, err := c.Get(t.Context(), tokenName); err != nil {
+			t.Error(err)
+		}
+		if n := d.conns.Load(); n != 2 {
+			t.Errorf("%d connections, want 2", n)
+		}
+	})
+}
+
 // once holds the requests that must not be sent twice.
 var once = map[string]func(context.Context, *Client) error{
 	"Refresh": func(ctx context.Context, c *Client) error {
@@ -228,7 +248,7 @@ func sentOnce(t *testing.T, ask func(context.Context, *Client) error) {
 	})
 }
 
-// TestNotRepeated holds that nothing is sent again on a new connection or after part of a reply.
+// TestNotRepeated holds that nothing is sent a third time, or again after part of a reply.
 func TestNotRepeated(t *testing.T) {
 	const half = "OK 2\n" + tokenName + " fresh 7200\n"
 	for _, tt := range []struct {
@@ -238,7 +258,7 @@ func TestNotRepeated(t *testing.T) {
 		conns   int64
 		want    error // nil means any
 	}{
-		{"a closed new connection", nil, false, 1, nil},
+		{"two closed new connections", nil, false, 2, nil},
 		{"half a line", []string{"OK 72"}, false, 1, io.ErrUnexpectedEOF},
 		{"half a line on a pooled connection", []string{"OK PONG\n", "OK 72"}, true, 1, io.ErrUnexpectedEOF},
 		{"half a list on a pooled connection", []string{"OK PONG\n", half}, true, 1, io.ErrUnexpectedEOF},

@@ -248,17 +248,15 @@ namespace Tokend
             return credential;
         }
 
-        // A request may be sent a second time only if it was sent on a pooled connection, and no
-        // byte of a reply has arrived. Requests that must not be sent twice do not use the pool.
+        // A request is sent a second time if the connection was closed before the first byte of a
+        // reply. Requests that must not be sent twice do not use the pool.
         T Send<T>(Request<T> request)
         {
             var deadline = new Deadline(timeout);
             var pooled = request.Once ? null : Take();
-            if (pooled != null)
-            {
-                try { return Exchange(pooled, request, deadline); }
-                catch (ClosedException) { DropIdle(); }
-            }
+            try { return Exchange(pooled ?? Connect(deadline), request, deadline); }
+            catch (ClosedException e) when (request.Once) { throw Closed(e); }
+            catch (ClosedException) { DropIdle(); }
             try { return Exchange(Connect(deadline), request, deadline); }
             catch (ClosedException e) { throw Closed(e); }
         }
@@ -268,11 +266,13 @@ namespace Tokend
             cancellation.ThrowIfCancellationRequested();
             var deadline = new Deadline(timeout);
             var pooled = request.Once ? null : Take();
-            if (pooled != null)
+            try
             {
-                try { return await ExchangeAsync(pooled, request, deadline, cancellation).ConfigureAwait(false); }
-                catch (ClosedException) { DropIdle(); }
+                var first = pooled ?? await ConnectAsync(deadline, cancellation).ConfigureAwait(false);
+                return await ExchangeAsync(first, request, deadline, cancellation).ConfigureAwait(false);
             }
+            catch (ClosedException e) when (request.Once) { throw Closed(e); }
+            catch (ClosedException) { DropIdle(); }
             var connection = await ConnectAsync(deadline, cancellation).ConfigureAwait(false);
             try { return await ExchangeAsync(connection, request, deadline, cancellation).ConfigureAwait(false); }
             catch (ClosedException e) { throw Closed(e); }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"os"
@@ -154,7 +155,8 @@ func (s *sandboxCommand) dir() string {
 }
 
 // writeConfiguration writes c to file and returns the absolute path. It creates the directory if
-// needed, and does not replace a file with another content.
+// needed, and does not replace a file with another content. A program that waits for the file never
+// reads a part of it.
 func writeConfiguration(file string, c sandbox.Configuration) (string, error) {
 	file, err := filepath.Abs(file)
 	if err != nil {
@@ -172,5 +174,8 @@ func writeConfiguration(file string, c sandbox.Configuration) (string, error) {
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		return "", err
 	}
-	return file, os.WriteFile(file, text, 0o600)
+	return file, writeNew(file, false, func(w io.Writer) error {
+		_, err := w.Write(text)
+		return err
+	})
 }

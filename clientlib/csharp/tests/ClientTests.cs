@@ -95,11 +95,13 @@ namespace Tokend.Tests
                     for (var i = 0; i < 3; i++) Check.Same(get(c), "tok-01", "value");
                     Check.Same(fake.Connections, 2, "connections");
                 }
+                using (var fake = new Fake(c => { if (c.Number > 1 && c.Read() != null) c.Write("OK 7200 tok-01\n"); }))
+                using (var c = new TokendClient(fake.Path)) Check.Same(get(c), "tok-01", "value after a closed new connection");
                 using (var fake = Fake.Answering(_ => null))
                 using (var c = new TokendClient(fake.Path))
                 {
                     Check.Throws<TokendBadReplyException>("closed", () => get(c));
-                    Check.Same(fake.Connections, 1, "a new connection is not retried");
+                    Check.Same(fake.Connections, 2, "connections, of which the second is not retried");
                 }
             });
         }
