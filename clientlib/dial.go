@@ -32,6 +32,8 @@ func (c *Client) dial(ctx context.Context) (*conn, error) {
 			return newConn(nc), nil
 		case errors.Is(err, syscall.ENOENT), errors.Is(err, syscall.ECONNREFUSED):
 			return nil, fmt.Errorf("%w (%w): %s", ErrNoDaemon, err, c.remedy())
+		case errors.Is(err, syscall.EACCES):
+			return nil, fmt.Errorf("%w: add this program's user to the group of the socket (usermod -aG tokend USER), then restart the program", err)
 		case !errors.Is(err, syscall.EAGAIN):
 			return nil, err
 		}

@@ -42,6 +42,17 @@ func TestNoDaemon(t *testing.T) {
 	}
 }
 
+// TestSocketDenied holds that the error of a user who may not open the socket says what to do.
+func TestSocketDenied(t *testing.T) {
+	c := &Client{DialContext: func(context.Context) (net.Conn, error) {
+		return nil, &net.OpError{Op: "dial", Net: "unix", Addr: &net.UnixAddr{Name: DefaultSocket, Net: "unix"}, Err: os.NewSyscallError("connect", syscall.EACCES)}
+	}}
+	_, err := c.Get(t.Context(), tokenName)
+	if !errors.Is(err, os.ErrPermission) || errors.Is(err, ErrNoDaemon) || !strings.Contains(err.Error(), DefaultSocket) || !strings.Contains(err.Error(), "usermod -aG tokend") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestSocketPath(t *testing.T) {
 	for _, tt := range []struct{ field, env, want string }{
 		{"/a", "/b", "/a"},

@@ -10,7 +10,7 @@ import (
 )
 
 // TestOtherModule holds that a program in another module can use the client, in the way that
-// docs/clients.md shows, and without a module proxy.
+// docs/clients.md and the READMEs show, and without a module proxy.
 func TestOtherModule(t *testing.T) {
 	page, err := os.ReadFile("../docs/clients.md")
 	if err != nil {
@@ -19,6 +19,17 @@ func TestOtherModule(t *testing.T) {
 	command := regexp.MustCompile(`(?m)^go mod edit (.*)-replace=tokend=\.\./tokend$`).FindStringSubmatch(string(page))
 	if command == nil {
 		t.Fatal("the page does not show how to use the module")
+	}
+	for _, readme := range []string{"README.md", "README.zh-CN.md"} {
+		text, err := os.ReadFile("../" + readme)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []string{"`require tokend v0.0.0`", "`replace tokend => ../tokend`", "`token.Value.Reveal()`"} {
+			if !strings.Contains(string(text), want) {
+				t.Errorf("%s does not show %s", readme, want)
+			}
+		}
 	}
 	root, err := filepath.Abs("..")
 	if err != nil {

@@ -37,12 +37,14 @@ namespace Tokend
         }
     }
 
-    /// <summary>Nothing listens at the socket.</summary>
+    /// <summary>Nothing listens at the socket, or this user may not open it.</summary>
     public sealed class TokendNoDaemonException : TokendException
     {
-        internal TokendNoDaemonException(string socket, Exception inner)
-            : base("NO_DAEMON", null, "tokend: no daemon at " + socket + " (" + inner.Message +
-                "): start it with systemctl start tokend, or set TOKEND_SOCKET to its path", inner) { }
+        internal TokendNoDaemonException(string socket, SocketException inner)
+            : base("NO_DAEMON", null, "tokend: no daemon at " + socket + " (" + inner.Message + "): " +
+                (inner.SocketErrorCode == SocketError.AccessDenied
+                    ? "add the user of this program to the group of the socket (usermod -aG tokend USER), then restart the program"
+                    : "start it with systemctl start tokend, or set TOKEND_SOCKET to its path"), inner) { }
     }
 
     /// <summary>No reply within the timeout.</summary>

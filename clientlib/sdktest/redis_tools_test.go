@@ -1,6 +1,7 @@
 package sdktest
 
 import (
+	"bufio"
 	"cmp"
 	"fmt"
 	"os"
@@ -12,6 +13,8 @@ import (
 	"time"
 
 	"github.com/gomodule/redigo/redis"
+
+	"tokend/clientlib"
 )
 
 // find returns the path of a program. Without it the test is skipped, or fails if all are required.
@@ -143,6 +146,40 @@ func TestRedisTools(t *testing.T) {
 			if !strings.Contains(out, "requests per second") || strings.Contains(strings.ToUpper(out), "WARN") || strings.Contains(out, "rror") {
 				t.Errorf("redis-benchmark %s: %s", command, out)
 			}
+		}
+	}
+}
+
+// TestRedisCLISubscribes holds that redis-cli gets a message, in both versions of RESP.
+func TestRedisCLISubscribes(t *testing.T) {
+	cli := find(t, "redis-cli")
+	s := newSite(t)
+	for _, version := range []string{"-2", "-3"} {
+		old := mustGet(t, s, rotatingToken)
+		cmd := exec.CommandContext(t.Context(), cli, version, "-s", s.tokens.Client.Socket, "SUBSCRIBE", rotatingToken)
+		out, err := cmd.StdoutPipe()
+		if err == nil {
+			err = cmd.Start()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		hung := time.AfterFunc(longEnough, func() { _ = cmd.Process.Kill() })
+		lines := bufio.NewScanner(out)
+		var got []string
+		for len(got) < 6 && lines.Scan() {
+			if got = append(got, lines.Text()); len(got) == 3 { // it has subscribed
+				if _, err := s.tokens.Client.Reject(t.Context(), rotatingToken, clientlib.Secret(old)); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+		hung.Stop()
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		text := strings.Join(got, "\n")
+		if !strings.Contains(text, "subscribe") || !strings.Contains(text, "message") || strings.Count(text, rotatingToken) != 2 || !strings.Contains(text, "fresh ") {
+			t.Errorf("redis-cli %s SUBSCRIBE prints %q", version, got)
 		}
 	}
 }

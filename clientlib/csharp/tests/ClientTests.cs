@@ -3,6 +3,7 @@ using System.Collections.Generic;
 using System.Diagnostics;
 using System.IO;
 using System.Linq;
+using System.Net.Sockets;
 using System.Threading;
 using System.Threading.Tasks;
 
@@ -31,6 +32,8 @@ namespace Tokend.Tests
                     Check.That(e.Message.Contains("/tmp/none/tokend.sock") && e.Message.Contains("systemctl start tokend"), e.Message);
                 }
             });
+            var denied = new TokendNoDaemonException("/run/tokend/tokend.sock", new SocketException((int)SocketError.AccessDenied));
+            Check.That(denied.Message.Contains("/run/tokend/tokend.sock") && denied.Message.Contains("usermod -aG tokend"), denied.Message);
             var fake = Fake.Tokens();
             using (var c = new TokendClient(fake.Path))
             {
