@@ -58,10 +58,7 @@ func (o *offers) land(ctx context.Context, p *offer, take copier) error {
 	if landed {
 		h.claims.landed(p, revision)
 		h.claims.forget(p.Nonce)
-		o.remove(p)
-		if err := h.cfg.Local.Put(ctx, p.deletion()); err != nil {
-			h.log.Error("cannot delete an offer that is stored: it is offered again", "error", err)
-		}
+		o.over(ctx, p)
 		return take(ctx, d.at(revision)...)
 	}
 	held := out.Got[len(out.Got)-1]
@@ -173,16 +170,26 @@ func (o *offers) leave(ctx context.Context, p *offer, take copier) error {
 			h.claims.tell(after)
 		}
 	}
-	o.remove(p)
-	if err := h.cfg.Local.Put(ctx, p.deletion()); err != nil {
-		h.log.Error("cannot delete an offer that is stored: it is offered again", "error", err)
-	}
+	o.over(ctx, p)
 	return take(ctx, d.at(out.Revision)...)
 }
 
-// put stores a pushed ticket or an accepted code, unless etcd has a newer ticket, or the code.
+// over ends p: etcd has what it offers, or does not need it.
+func (o *offers) over(ctx context.Context, p *offer) {
+	o.remove(p)
+	if err := o.host.cfg.Local.Put(ctx, p.deletion()); err != nil {
+		o.host.log.Error("cannot delete an offer that is over: it is offered again", "error", err)
+	}
+}
+
+// put stores a pushed ticket or an accepted code, unless a newer ticket is known, or etcd has the
+// code.
 func (o *offers) put(ctx context.Context, p *offer, take copier) error {
 	h := o.host
+	if h.store.surpasses(p.Records) { // the copy's revision would be the base of an older ticket
+		o.over(ctx, p)
+		return nil
+	}
 	recs, err := h.store.signed(p.Records, p.ID)
 	if err != nil {
 		return err
@@ -194,18 +201,12 @@ func (o *offers) put(ctx context.Context, p *offer, take copier) error {
 			return err
 		}
 		if out.Held {
-			o.remove(p)
-			if err := h.cfg.Local.Put(ctx, p.deletion()); err != nil {
-				h.log.Error("cannot delete an offer that is stored: it is offered again", "error", err)
-			}
+			o.over(ctx, p)
 			return take(ctx, d.at(out.Revision)...)
 		}
 		newer := d.newer(h, out)
 		if slices.ContainsFunc(newer, func(r record.Record) bool { return outranks(r, recs) }) || len(newer) == 0 {
-			o.remove(p)
-			if err := h.cfg.Local.Put(ctx, p.deletion()); err != nil {
-				h.log.Error("cannot delete an offer that is not needed: it is offered again", "error", err)
-			}
+			o.over(ctx, p)
 			return take(ctx, newer...)
 		}
 		for i, got := range out.Got {
@@ -213,6 +214,22 @@ func (o *offers) put(ctx context.Context, p *offer, take copier) error {
 		}
 	}
 	return nil
+}
+
+// surpasses reports whether the copy of one of recs is a later ticket.
+func (s *Store) surpasses(recs []record.Record) bool {
+	return slices.ContainsFunc(recs, func(r record.Record) bool {
+		if r.Table != record.Credentials {
+			return false
+		}
+		copied, err := s.Get(r.Table, r.Key)
+		if err != nil || copied.Value == nil {
+			return false
+		}
+		ours, err := record.DecodeCredential(r)
+		theirs, err2 := record.DecodeCredential(copied)
+		return err == nil && err2 == nil && theirs.Stamp.After(ours.Stamp)
+	})
 }
 
 // outranks reports whether r, which etcd has, stays in place of the one among recs with its key.
