@@ -306,6 +306,7 @@ func TestSuspendEndsLives(t *testing.T) {
 			Boottime: host.boottime, Boot: "b1",
 		})
 		r.mustGet(app)
+		synctest.Wait()          // the schedule reads the clock after a landing
 		host.pass(3 * time.Hour) // in suspend
 		r.mustServe(map[string]time.Duration{app: 0})
 		if got := r.mustGet(app); got != "tok-2" {
