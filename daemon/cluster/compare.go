@@ -23,6 +23,7 @@ type comparison struct {
 	present map[uint64]bool       // the keys that etcd has, by their hash
 	damaged map[string]int64      // revisions of values that do not open
 	live    map[string][]KeyValue // by letter: what is not stored on hosts
+	rooted  bool                  // etcd has the cluster's root
 
 	// What is to be done about the keys of a page, in this order.
 	based []record.Record // copies that count as copies of another revision
@@ -101,6 +102,7 @@ func (c *comparison) page(ctx context.Context, at Header, page []KeyValue) error
 		case "m", "n", "l":
 			c.live[letter] = append(c.live[letter], kv)
 		case "v":
+			c.rooted = true
 		default:
 			if err := c.compare(letter, kv); err != nil {
 				return err
@@ -177,6 +179,13 @@ func alarmText(j judgment, text string) string {
 
 // missing compares the copies of what etcd does not have.
 func (c *comparison) missing(ctx context.Context) error {
+	if !c.rooted {
+		if err := c.putRoot(ctx); Refused(err) {
+			c.refused = err
+		} else if err != nil {
+			return err
+		}
+	}
 	for _, table := range []record.Table{
 		record.Grants, record.Credentials, record.Holds, record.Budgets, record.Codes, record.Exchanged, record.Keys,
 	} {

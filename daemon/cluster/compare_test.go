@@ -167,6 +167,25 @@ func TestRestoreNoticed(t *testing.T) {
 	}
 }
 
+// TestEmptyEtcd replaces etcd by an empty one. The hosts put back all that they have, so that another
+// host can join.
+func TestEmptyEtcd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		etcd := kvtest.New()
+		empty := etcd.Backup()
+		a, b := run(t, etcd, "a", newDisk()), run(t, etcd, "b", newDisk())
+		a.give("r1")
+		time.Sleep(time.Minute)
+		etcd.Restore(empty, true)
+		time.Sleep(time.Minute)
+		o := newOperator(t, etcd)
+		c := run(t, etcd, "c", newDisk())
+		o.wantGrant("with an empty etcd", grant, "r1", a, b, c)
+		b = b.restart(etcd, "b")
+		o.wantGrant("restarted", grant, "r1", b)
+	})
+}
+
 // TestRestoredFull restores etcd, which refuses puts at first. Nothing is lost.
 func TestRestoredFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -167,7 +167,7 @@ func (h *Host) assemble(root seal.Root) error {
 	}
 	h.claims, h.offers = newClaims(h), newOffers(h)
 	h.offers.load()
-	return h.wire(sealer)
+	return h.wire(root, sealer)
 }
 
 // Ready waits until the host has the cluster's records and knows its peers' clocks. If it has

@@ -75,6 +75,7 @@ type mirrorConfig struct {
 	wall    func() time.Time
 	reports *reports
 	log     hclog.Logger
+	putRoot func(ctx context.Context) error // if etcd has lost the cluster's root
 }
 
 // mirror keeps this host's copies of the cluster's records up to date. It loads or compares all of
