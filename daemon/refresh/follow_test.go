@@ -95,8 +95,21 @@ func TestFollowedNotServed(t *testing.T) {
 		if got := r.mustGet(app); got != "tok-1" {
 			t.Errorf("another target, with an entry: got %s", got)
 		}
-		if !p.disk.has(record.Credentials, other) {
-			t.Error("the value of the other account is not written")
+		kept := func(when string) {
+			for _, name := range []string{app, other} {
+				stored, _ := p.disk.Get(record.Credentials, name)
+				if c, err := record.DecodeCredential(stored); err != nil || name == other && c.Value != "theirs" {
+					t.Errorf("%s: stored value of %s: %+v, %v", when, name, c, err)
+				}
+			}
+		}
+		kept("followed")
+		r.Follow(r.theirs(app, "theirs", twoHours, 9)) // the store keeps what was written last
+		r.stop()
+		r = startPeers(t, &peers{disk: p.disk}, Config{Catalog: specs(Spec{Name: app, Policy: policy.DownstreamToken, Target: "5/1", Fetcher: up})})
+		kept("after a restart")
+		if got := r.mustGet(app); got != "tok-2" {
+			t.Errorf("another target, after a restart: got %s", got)
 		}
 	})
 }

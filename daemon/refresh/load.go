@@ -288,14 +288,17 @@ func (l *loading) take(v keptValue, turned bool) {
 	if err != nil {
 		if of, ok := errors.AsType[*credential.Error](err); !ok {
 			l.faults = append(l.faults, err)
-		} else if of.Reason == credential.NotFound && (v.c.pushed == nil || v.c.end <= l.now) {
-			l.discard(v) // a ticket that lives is there again with its account, see inheritTicket
+		} else if of.Reason == credential.NotFound && (v.c.end <= l.now || v.c.pushed == nil && l.e.cfg.Peers == nil) {
+			l.discard(v) // else it is there again with its account, or it is other hosts': see inheritValue
 		}
 		return
 	}
 	if _, ok := l.usable[maphash.String(l.seed, spec.Grant)]; !ok && spec.Grant != "" {
 		l.discard(v)
 		return
+	}
+	if v.target != spec.Target && l.e.cfg.Peers != nil {
+		return // other hosts'
 	}
 	if v.target != spec.Target || l.e.maybeDead(&spec) {
 		l.misleading = append(l.misleading, record.Record{Table: record.Credentials, Key: v.name})
@@ -323,8 +326,11 @@ func (l *loading) take(v keptValue, turned bool) {
 }
 
 // maybeDead reports whether the stored value of spec may be dead before its expiry. The store was
-// made of a backup, and a later fetch may have ended the value.
-func (e *Engine) maybeDead(spec *Spec) bool { return e.restored && spec.Policy.Rotates }
+// made of a backup, and a later fetch may have ended the value. Peers replace what is older than
+// theirs.
+func (e *Engine) maybeDead(spec *Spec) bool {
+	return e.restored && spec.Policy.Rotates && (e.cfg.Peers == nil || e.cfg.Peers.Confirmed() == 0)
+}
 
 // discard notes that the record of v is unused. If v has ended it stays so, and the record is
 // deleted in time. Records that would mislead the next start, if this run is killed first, are
