@@ -218,6 +218,7 @@
 //		give.go         grants that are given and taken back
 //		code.go         authorization codes
 //		redeem.go       the exchange of a code
+//		adopt.go        what an exchange has brought
 //		shared_codes.go codes of which other hosts know, too
 //		promise.go      codes whose arrival was acknowledged to WeChat
 //		customers.go    WeChat's lists of customers

@@ -2,7 +2,6 @@ package refresh
 
 import (
 	"context"
-	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -390,108 +389,6 @@ func TestFollowedWhileLoading(t *testing.T) {
 		}
 		if s, err := r.Status(app); err != nil || s.Shared.ClaimedBy != "there" {
 			t.Errorf("got %+v, %v", s.Shared, err)
-		}
-	})
-}
-
-// TestRankShift: hosts refresh one after the other.
-func TestRankShift(t *testing.T) {
-	due := func(place int) (at time.Duration) {
-		bubble(t, func(t *testing.T) {
-			up := fresh(twoHours)
-			r := startPeers(t, &peers{place: place, of: 3}, Config{Catalog: rotatingApp(up)})
-			began := time.Now()
-			r.mustGet(app)
-			time.Sleep(twoHours - time.Minute)
-			up.mu.Lock()
-			defer up.mu.Unlock()
-			if len(up.times) < 2 {
-				t.Fatal("no refresh")
-			}
-			at = up.times[1].Sub(began)
-		})
-		return at
-	}
-	first := due(0)
-	for place := 1; place < 3; place++ {
-		if got, want := due(place)-first, time.Duration(place)*2*time.Second; got < want-time.Second || got > want+time.Second {
-			t.Errorf("place %d: %v later, want %v", place, got, want)
-		}
-	}
-}
-
-// TestUnconfirmedStale: a rotating value is listed as stale when a rotation may have been missed.
-func TestUnconfirmedStale(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		p := &peers{}
-		r := startPeers(t, p, Config{Catalog: specs(
-			Spec{Name: app, Policy: policy.RotatingToken, Fetcher: fresh(twoHours)},
-			Spec{Name: app2, Policy: policy.StableToken, Fetcher: fresh(twoHours)})})
-		r.mustGet(app)
-		r.mustGet(app2)
-		w := r.Subscribe("")
-		defer w.Close()
-		var states []credential.State
-		take := func() {
-			synctest.Wait()
-			events, _ := w.Take()
-			for _, ev := range events {
-				if ev.Name != app {
-					t.Errorf("an event of %s", ev.Name)
-				}
-				states = append(states, ev.State)
-			}
-		}
-		last := p.now()
-		p.mu.Lock()
-		p.confirmed = &last
-		p.mu.Unlock()
-		time.Sleep(4*time.Minute + 50*time.Second)
-		r.mustState(app, credential.Fresh)
-		time.Sleep(20 * time.Second)
-		take()
-		r.mustState(app, credential.Stale)
-		r.mustState(app2, credential.Fresh)
-		if s, err := r.Status(app); err != nil || !s.Shared.Unconfirmed {
-			t.Errorf("got %+v, %v", s.Shared, err)
-		}
-		p.set(func() {
-			p.claim = func(int, Want) error { return &ApartError{unreachable} }
-		})
-		_, err := r.Reject(t.Context(), app, "tok-1")
-		mustReason(t, err, credential.Unreachable)
-		p.set(func() {
-			p.claim = nil
-		})
-		p.mu.Lock()
-		p.confirmed = nil
-		p.mu.Unlock()
-		time.Sleep(10 * time.Second)
-		take()
-		r.mustState(app, credential.Fresh)
-		if want := []credential.State{credential.Stale, credential.Fresh}; !slices.Equal(states, want) {
-			t.Errorf("got events %v, want %v", states, want)
-		}
-	})
-}
-
-// TestUnreadValueCut: a rotating value that nobody reads ends, too, when another host may have
-// replaced it while this one is apart.
-func TestUnreadValueCut(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		p, wx := &peers{}, newPlatform("wxa")
-		r := startPeers(t, p, Config{Catalog: wx.catalog()})
-		r.mustPush("ticket", time.Now())
-		r.mustPut(customer("wxa", "refresh_token"), "grant")
-		name := customer("wxa", "access_token")
-		r.mustGet(name)
-		last := p.now()
-		p.mu.Lock()
-		p.confirmed, p.claim = &last, func(int, Want) error { return &ApartError{unreachable} }
-		p.mu.Unlock()
-		time.Sleep(twoHours - 5*time.Minute + time.Second)
-		if v, ok := r.Cached([]byte(name)); ok {
-			t.Errorf("served for another %v", v.TTL)
 		}
 	})
 }
