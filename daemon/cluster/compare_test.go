@@ -388,3 +388,36 @@ func TestRepairDisturbed(t *testing.T) {
 		})
 	}
 }
+
+// TestRestoreUnnoticed restores etcd to a recent backup, and others write so much at once that no
+// revision shows it. What a host has written last shows it with the next heartbeat, and to a host
+// that was away the end of its session.
+func TestRestoreUnnoticed(t *testing.T) {
+	for _, away := range []bool{false, true} {
+		t.Run(fmt.Sprint("away ", away), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				etcd := kvtest.New()
+				a, b := run(t, etcd, "a", newDisk()), run(t, etcd, "b", newDisk())
+				o := newOperator(t, etcd)
+				a.give("r1")
+				time.Sleep(15 * time.Second)
+				backup := etcd.Backup()
+				a.give("r2")
+				synctest.Wait()
+				if away {
+					b.client.Cut()
+				}
+				etcd.Restore(backup, false)
+				for i := range 50 {
+					o.put(credentialOf("other", fmt.Sprint(i), time.Now()))
+				}
+				time.Sleep(30 * time.Second)
+				b.client.Heal()
+				time.Sleep(30 * time.Second)
+				synctest.Wait()
+				o.wantGrant("restored", grant, "r2", a, b)
+				o.check("restored", a, b)
+			})
+		})
+	}
+}

@@ -62,6 +62,8 @@ type heartbeatConfig struct {
 	txn          func(ctx context.Context, op string, t Txn) (Outcome, error)
 	report       func(key string, err error)
 	counts       func() map[string]int64 // of a heartbeat
+	signs        *signs
+	suspect      func(why string) // makes the mirror compare everything
 }
 
 // heartbeats write this host's heartbeat, and receive all. The methods may be called concurrently.
@@ -72,6 +74,8 @@ type heartbeats struct {
 
 	kick  chan struct{} // a level trigger: write one soon
 	first chan struct{} // closed at the first contact
+
+	epoch int64 // of the session of the last heartbeat; used by run alone
 
 	confirmed atomic.Int64 // the instant of the last contact, zero if there was none
 
@@ -165,18 +169,41 @@ func (h *heartbeats) write(ctx context.Context) time.Duration {
 		h.report(h.key, err)
 		return beatEvery
 	}
-	o, err := h.txn(ctx, "heartbeat", Txn{
+	t := Txn{
 		If:   []Compare{{Key: presenceKey(h.prefix, h.host), Field: Created, Value: session.Epoch}},
 		Then: []Op{{Verb: Put, Key: h.key, Value: h.sealer.Seal(h.key, h.host, text), Lease: session.Lease}},
-	})
+	}
+	last, at, wrote := h.signs.last()
+	if wrote {
+		t.Then = append(t.Then, Op{Verb: Get, Key: last})
+	}
+	o, err := h.txn(ctx, "heartbeat", t)
 	switch {
 	case err == nil && o.Held:
 		h.await(b)
+		if wrote {
+			h.check(o.Got[0], at)
+		}
+		if h.epoch != 0 && h.epoch != session.Epoch {
+			h.suspect(whyAway) // etcd may have been restored since the previous session
+		}
+		h.epoch = session.Epoch
 		return beatEvery
 	case Refused(err):
 		return beatEvery
 	}
 	return beatRetry
+}
+
+// check looks at what this host has written at a revision.
+func (h *heartbeats) check(kv KeyValue, at int64) {
+	switch {
+	case !kv.Present():
+		h.signs.forget()
+		h.suspect(whyAway)
+	case kv.Modified < at:
+		h.suspect(whyRestored)
+	}
 }
 
 // await expects a heartbeat to come back that etcd has accepted. All hosts see it before what this
@@ -241,6 +268,9 @@ func (h *heartbeats) see(kv KeyValue, watched bool) {
 	if err != nil {
 		h.report(kv.Key, err)
 		return
+	}
+	if h.signs.beat(kv) {
+		h.suspect(whyRestored)
 	}
 	if host == h.host {
 		if watched && b.Run == h.id {

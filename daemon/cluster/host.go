@@ -68,6 +68,7 @@ type Host struct {
 	clocks   *clocks
 	beats    *heartbeats
 	mirror   *mirror
+	signs    *signs
 	claims   *claims
 	offers   *offers
 	store    *Store
@@ -279,6 +280,7 @@ func (h *Host) txn(ctx context.Context, _ string, t Txn) (o Outcome, err error) 
 		h.counts.conflicts.Add(1)
 	}
 	if err == nil && h.mirror != nil {
+		h.signs.wrote(t, o)
 		h.mirror.observe(before, o.Header)
 	}
 	return o, err

@@ -74,6 +74,7 @@ type mirrorConfig struct {
 	clock   *clock.Clock
 	wall    func() time.Time
 	reports *reports
+	signs   *signs
 	log     hclog.Logger
 	putRoot func(ctx context.Context) error // if etcd has lost the cluster's root
 }
@@ -110,6 +111,7 @@ const (
 	whyStart     = "start"
 	whyCompacted = "compacted"
 	whyRestored  = "restored"
+	whyAway      = "away"
 	whyDue       = "due"
 	whyNoLeader  = "no leader"
 	whyMoved     = "moved"
@@ -160,7 +162,7 @@ func (m *mirror) olderThan(before int64, h Header) bool {
 func (m *mirror) want(why string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.wanted != "" {
+	if m.wanted != "" && why != whyRestored {
 		return
 	}
 	m.wanted = why
@@ -185,6 +187,7 @@ func (m *mirror) suspect() {
 func (m *mirror) lost() {
 	if !m.restored {
 		m.restored = true
+		m.signs.forget()
 		m.log.Error("etcd was restored from a backup: this host puts back what is newer here", "reached", m.reached())
 	}
 }
@@ -261,6 +264,9 @@ func (m *mirror) round(ctx context.Context) error {
 		m.log.Info("etcd is reachable again")
 	}
 	if why := m.takeWanted(); why != "" {
+		if why == whyRestored {
+			m.lost()
+		}
 		if err := m.load(ctx, why); err != nil {
 			m.want(why)
 			return err

@@ -106,8 +106,8 @@ func TestWatchFaults(t *testing.T) {
 		{"endpoint frozen", func(etcd *kvtest.Etcd, _ *node) { etcd.Freeze("etcd1") }, func(etcd *kvtest.Etcd, _ *node) { etcd.Start("etcd1") }, 0},
 		{"endpoint stopped", func(etcd *kvtest.Etcd, _ *node) { etcd.Stop("etcd1") }, func(etcd *kvtest.Etcd, _ *node) { etcd.Start("etcd1") }, 0},
 		{"quorum lost", func(etcd *kvtest.Etcd, _ *node) { etcd.StopQuorum() }, func(etcd *kvtest.Etcd, _ *node) { etcd.StartQuorum() }, 0},
-		{"cut off", func(_ *kvtest.Etcd, b *node) { b.client.Cut() }, func(_ *kvtest.Etcd, b *node) { b.client.Heal() }, 0},
-		{"frozen", func(_ *kvtest.Etcd, b *node) { b.client.Freeze() }, func(_ *kvtest.Etcd, b *node) { b.client.Thaw() }, 0},
+		{"cut off", func(_ *kvtest.Etcd, b *node) { b.client.Cut() }, func(_ *kvtest.Etcd, b *node) { b.client.Heal() }, 1}, // in another session
+		{"frozen", func(_ *kvtest.Etcd, b *node) { b.client.Freeze() }, func(_ *kvtest.Etcd, b *node) { b.client.Thaw() }, 1},
 		{"disk full", func(_ *kvtest.Etcd, b *node) { b.disk.Fail(-1, errDisk) }, func(_ *kvtest.Etcd, b *node) { b.disk.Fail(0, nil) }, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -16,15 +16,17 @@ func (h *Host) wire(root seal.Root, sealer *seal.Sealer) error {
 	r := newReports(h.log)
 	h.members = newMembers(h.cfg.Prefix, sealer, r.report, h.claims.ended)
 	h.clocks = newClocks(h.cfg.Boot, h.cfg.Clock.Now)
+	h.signs = newSigns(h.cfg.Prefix)
 	h.beats = newHeartbeats(heartbeatConfig{
 		prefix: h.cfg.Prefix, host: h.cfg.Host, sealer: sealer, sessions: h.sessions, members: h.members, clocks: h.clocks,
 		clock: h.cfg.Clock, wall: h.cfg.Wall, link: h.cfg.Link, txn: h.txn, report: r.report,
-		counts: h.shared,
+		counts: h.shared, signs: h.signs, suspect: func(why string) { h.mirror.want(why) },
 	})
 	h.mirror = newMirror(mirrorConfig{
 		keys: h.keys, link: h.cfg.Link, txn: h.txn, local: h.store, apply: h.apply, claims: h.claims,
 		members: h.members, clocks: h.clocks, beats: h.beats, clock: h.cfg.Clock, wall: h.cfg.Wall, reports: r, log: h.log,
 		putRoot: func(ctx context.Context) error { return h.putRoot(ctx, root) },
+		signs: h.signs,
 	})
 	return h.mirror.begin()
 }
