@@ -26,7 +26,7 @@ func (h *Host) wire(root seal.Root, sealer *seal.Sealer) error {
 		keys: h.keys, link: h.cfg.Link, txn: h.txn, local: h.store, apply: h.apply, claims: h.claims,
 		members: h.members, clocks: h.clocks, beats: h.beats, clock: h.cfg.Clock, wall: h.cfg.Wall, reports: r, log: h.log,
 		putRoot: func(ctx context.Context) error { return h.putRoot(ctx, root) },
-		signs: h.signs,
+		signs:   h.signs,
 	})
 	return h.mirror.begin()
 }
