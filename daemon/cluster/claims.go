@@ -247,16 +247,33 @@ func (cs *claims) again(f *flight) bool {
 	return kept
 }
 
-// set notes what etcd has under a key, unless something newer is known, and returns what was known.
-func (cs *claims) set(key string, c storedClaim) (before storedClaim, news bool) {
+// set notes what etcd has under a key, unless something newer is known.
+func (cs *claims) set(key string, c storedClaim) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	before = cs.all[key]
+	if c.revision > cs.all[key].revision {
+		cs.all[key] = c
+	}
+}
+
+// note is set that also tells the engine. cs stays locked, so that the engine learns of the newest
+// last, whoever notes it.
+func (cs *claims) note(key string, c storedClaim) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	before := cs.all[key]
 	if c.revision <= before.revision {
-		return before, false
+		return
 	}
 	cs.all[key] = c
-	return before, true
+	if c.State == 0 && before.State == 0 {
+		return
+	}
+	if c.State == 0 {
+		c.Name, c.Table = before.Name, before.Table
+	}
+	cs.host.offers.kick()
+	cs.tell(c)
 }
 
 // see takes over what etcd had under the key of a claim at a revision.
@@ -273,15 +290,7 @@ func (cs *claims) see(kv KeyValue, revision int64) {
 		}
 		c.revision = kv.Modified
 	}
-	before, news := cs.set(kv.Key, c)
-	if !news || c.State == 0 && before.State == 0 {
-		return
-	}
-	if c.State == 0 {
-		c.Name, c.Table = before.Name, before.Table
-	}
-	cs.host.offers.kick()
-	cs.tell(c)
+	cs.note(kv.Key, c)
 }
 
 // reached forgets the deletions up to a revision that the watch has reached.
@@ -295,7 +304,7 @@ func (cs *claims) reached(revision int64) {
 	}
 }
 
-// tell passes on to the engine what a claim means for it.
+// tell passes on to the engine what a claim means for it. cs is locked.
 func (cs *claims) tell(c storedClaim) {
 	r := record.Record{Table: record.Claims, Key: c.Name, Revision: c.revision}
 	switch {
@@ -321,15 +330,11 @@ func (cs *claims) ours(c storedClaim) bool {
 // ended takes over the end of a host's session: its claims are in doubt.
 func (cs *claims) ended(host string, epoch int64) {
 	cs.mu.Lock()
-	var left []storedClaim
+	defer cs.mu.Unlock()
 	for _, c := range cs.all {
 		if c.Host == host && c.Epoch == epoch && c.State == record.Calling {
-			left = append(left, c)
+			cs.tell(c)
 		}
-	}
-	cs.mu.Unlock()
-	for _, c := range left {
-		cs.tell(c)
 	}
 }
 

@@ -21,10 +21,7 @@ func (cs *claims) end(p *offer) Op {
 // landed takes over that p has landed at a revision.
 func (cs *claims) landed(p *offer, revision int64) {
 	if p.Tries > 0 && !p.settles() {
-		after := storedClaim{p.claim(cs.host, record.Doubtful, p.Tries), revision}
-		if _, news := cs.set(p.key, after); news {
-			cs.tell(after)
-		}
+		cs.note(p.key, storedClaim{p.claim(cs.host, record.Doubtful, p.Tries), revision})
 		return
 	}
 	cs.see(KeyValue{Key: p.key}, revision)
@@ -126,10 +123,6 @@ func (cs *claims) released(key string, o Outcome, c record.Claim, tries int) {
 		cs.see(KeyValue{Key: key}, o.Revision)
 	default:
 		c.State, c.Tries = record.Doubtful, tries
-		if after := (storedClaim{c, o.Revision}); first(cs.set(key, after)) {
-			cs.tell(after)
-		}
+		cs.note(key, storedClaim{c, o.Revision})
 	}
 }
-
-func first(_ storedClaim, news bool) bool { return news }

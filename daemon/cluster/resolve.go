@@ -165,10 +165,7 @@ func (o *offers) leave(ctx context.Context, p *offer, take copier) error {
 		return take(ctx, d.newer(h, out)...)
 	}
 	if doubts {
-		after := storedClaim{after, out.Revision}
-		if _, news := h.claims.set(p.key, after); news {
-			h.claims.tell(after)
-		}
+		h.claims.note(p.key, storedClaim{after, out.Revision})
 	}
 	o.over(ctx, p)
 	return take(ctx, d.at(out.Revision)...)
