@@ -102,7 +102,7 @@ func (cs *claims) apart(want refresh.Want, err error) (*flight, error) {
 
 // without returns a flight without a claim.
 func (cs *claims) without(want refresh.Want) *flight {
-	return &flight{claims: cs, want: want, nonce: newNonce()}
+	return &flight{claims: cs, want: want, key: cs.host.keys.of(record.Claims, want.Name), nonce: newNonce()}
 }
 
 // look returns the claim that etcd has under a key, and the flight that it is of, if that is this

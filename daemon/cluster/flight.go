@@ -92,7 +92,7 @@ func (f *flight) refused(d *draft, o Outcome) error {
 func (f *flight) Land(ctx context.Context, recs ...record.Record) error {
 	h := f.claims.host
 	if f.revision == 0 {
-		return h.store.Put(ctx, recs...)
+		return f.landAlone(ctx, recs)
 	}
 	own, recs := h.store.split(recs)
 	if f.repeats(recs) {
@@ -131,6 +131,21 @@ func (f *flight) Land(ctx context.Context, recs ...record.Record) error {
 	err = f.refused(p.draft, o)
 	if errors.Is(err, refresh.ErrOvertaken) && f.lasting(p) {
 		h.offers.doubt(ctx, p)
+	}
+	return err
+}
+
+// landAlone stores the answer to a call that was made without a claim. If etcd does not confirm it
+// and a grant came with it, the grant is on this host's disk, and becomes a further generation: the
+// code that has brought it is used up.
+func (f *flight) landAlone(ctx context.Context, recs []record.Record) error {
+	h := f.claims.host
+	err := h.store.Put(ctx, recs...)
+	if p := f.offer(offerDoubt, recs); isUnconfirmed(err) && p.grant() != nil {
+		if err := h.offers.journal(ctx, p); err != nil {
+			h.log.Error("cannot write a grant before it is stored in etcd", "name", f.want.Name, "error", err)
+		}
+		h.offers.add(p)
 	}
 	return err
 }

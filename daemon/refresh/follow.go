@@ -312,9 +312,12 @@ func (g *grantStore) follow(grant record.Grant) {
 	defer g.mu.Unlock()
 	if lacking, ok := g.unsaved[grant.Name]; ok {
 		delete(g.unsaved, grant.Name)
-		if !lacking.pending && !knows(&grant, lacking.Value) {
+		unknown := !knows(&grant, lacking.Value)
+		if unknown {
 			lacking.Source = fromOffer
 			grant.Shelve(lacking.Generation)
+		}
+		if !lacking.pending && (unknown || len(lacking.with) > 0) {
 			g.unsaved[grant.Name] = unsavedGrant{Grant: grant, with: lacking.with}
 		}
 	}
