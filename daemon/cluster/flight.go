@@ -103,6 +103,12 @@ func (f *flight) Land(ctx context.Context, recs ...record.Record) error {
 		return err
 	}
 	p := f.offer(offerLanding, signed)
+	if f.want.Table == record.Credentials && !slices.ContainsFunc(recs, isCredential) && h.store.behind(p.grant()) {
+		// The value is not put in force, and nobody knows which one is WeChat's newest.
+		h.offers.doubt(ctx, p)
+		_ = f.Give(ctx, true) // it is repeated
+		return nil
+	}
 	if lasting := f.lasting(p); lasting {
 		// Whatever happens from here on, the answer is on this host's disk.
 		if err := h.offers.journal(ctx, p); err != nil {
@@ -148,6 +154,18 @@ func (f *flight) landAlone(ctx context.Context, recs []record.Record) error {
 		h.offers.add(p)
 	}
 	return err
+}
+
+func isCredential(r record.Record) bool { return r.Table == record.Credentials }
+
+// behind reports whether g, a change, leaves its copy's current generation in force. Nil: there is
+// none.
+func (s *Store) behind(g *record.Grant) bool {
+	if g == nil {
+		return false
+	}
+	copied, err := s.grant(g.Name)
+	return err == nil && copied.Value == g.Value
 }
 
 // lasting reports whether the answer of p must not be lost: WeChat may repeat it to nobody.

@@ -24,6 +24,7 @@ func (x *fetch) landOnce() *NewerError {
 	e.dateAgain()
 	before := en.current.Load()
 	if x.outdone(before) {
+		x.landGrant()
 		end()
 		x.yield()
 		return nil
@@ -119,6 +120,19 @@ func (x *fetch) commit(recs ...record.Record) error {
 		e.unsaved.kick()
 	}
 	return err
+}
+
+// landGrant stores the grant that came with an answer whose value is not put in force. WeChat may
+// have given it last. The grant's name is locked.
+func (x *fetch) landGrant() {
+	e, got := x.engine, x.got
+	if x.spec.Grant == "" || got.next == "" || got.next == got.grant {
+		return
+	}
+	err := x.permit.landed(e.grants.rotate(x.lands(), x.spec.Grant, got.grant, got.next, e.clock.Time(), nil))
+	if err != nil {
+		e.log.Error("cannot store the grant of a late answer", "name", x.spec.Grant, "error", err)
+	}
 }
 
 // refreshAt returns when c, which has just come, is refreshed.
