@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"tokend/daemon/credential"
 	"tokend/daemon/refresh"
 	"tokend/fetchers/secret"
 )
@@ -26,7 +27,7 @@ func (p *process) clients(ctx context.Context) {
 		}
 		for _, name := range h.world.plan.names {
 			if v, ok := e.Cached([]byte(name), e.Now()); ok {
-				h.world.served(p, h.paused.Load(), name, v.Text)
+				h.world.served(p, h.paused.Load(), name, v)
 				continue
 			}
 			mu.Lock()
@@ -53,14 +54,14 @@ func (p *process) get(ctx context.Context, e *refresh.Engine, name string) error
 	pauses := p.host.paused.Load()
 	v, err := e.Get(ctx, name)
 	if err == nil {
-		p.host.world.served(p, pauses, name, v.Text)
+		p.host.world.served(p, pauses, name, v)
 	}
 	return err
 }
 
 // served checks a value that a client has got just now. pauses is what h.paused was before the
 // client asked: a value that was served before a pause and arrives after it proves nothing.
-func (w *world) served(p *process, pauses int64, name string, text secret.Text) {
+func (w *world) served(p *process, pauses int64, name string, served credential.Value) {
 	h := p.host
 	if p.isDead() || h.isPaused() || h.paused.Load() != pauses {
 		return
@@ -68,7 +69,7 @@ func (w *world) served(p *process, pauses int64, name string, text secret.Text) 
 	w.mu.Lock()
 	w.counts.reads++
 	w.mu.Unlock()
-	v := w.truth.find(string(text))
+	v := w.truth.find(string(served.Text))
 	if v == nil {
 		return // a ticket, whose end WeChat does not state, or a code
 	}
@@ -78,6 +79,8 @@ func (w *world) served(p *process, pauses int64, name string, text secret.Text) 
 		w.violate("%s serves %s as %s", h.name, v, name)
 	case now.After(v.ends):
 		w.violate("%s serves %s, which has ended", h.name, name)
+	case v.name != "" && now.Add(served.TTL).After(v.ends.Add(time.Second)):
+		w.violate("%s serves %s for longer than it lives", h.name, name)
 	case v.due && now.Sub(v.gone) > overlap:
 		w.violate("%s serves %s, which a refresh has replaced", h.name, name)
 	}
@@ -132,7 +135,7 @@ func (w *world) reject(h *host, name string) {
 		pauses := h.paused.Load()
 		v, err := e.Reject(ctx, name, v.Text)
 		if err == nil {
-			w.served(p, pauses, name, v.Text)
+			w.served(p, pauses, name, v)
 		}
 		w.result(p, "REJECT "+name, v.Text, err)
 	})
@@ -183,22 +186,33 @@ func (w *world) authorize(e event, c customer) {
 	}
 }
 
-// pushTickets pushes a ticket of the platform and of the suite to all hosts.
+// pushTickets pushes a ticket of the platform and of the suite to all hosts. Some of the pushes are
+// late: newer tickets overtake them.
 func (w *world) pushTickets(ctx context.Context) {
 	for _, o := range []struct{ owner, name string }{{component, verifyTicket}, {suiteID, suiteTicket}} {
 		value := secret.Text(w.fake.TicketPush(o.owner).Event.Ticket)
-		at := time.Now()
+		at := time.Now().Truncate(time.Second)
 		for _, h := range w.hosts {
 			p := h.current()
 			if p == nil || p.engine.Load() == nil || h.isPaused() {
 				continue
 			}
+			wait := h.latency(1, 100)
+			if w.script == nil && h.roll()%8 == 0 {
+				wait = h.latency(20_000, 100_000)
+			}
 			w.ops.Go(func() {
+				sleep(ctx, wait)
+				w.truth.busy(1)
+				defer w.truth.busy(-1)
 				ctx, cancel := context.WithTimeout(ctx, patience)
 				defer cancel()
-				sleep(ctx, h.latency(1, 100))
 				err := p.engine.Load().Push(ctx, o.name, value, at)
-				if err != nil && !p.isDead() && !errors.Is(err, context.Canceled) {
+				switch {
+				case err == nil && !p.isDead():
+					w.truth.acknowledged(o.name, ticket{string(value), at})
+					w.note(h, "%s of %v: OK", o.name, at.Sub(w.began))
+				case !p.isDead() && !errors.Is(err, context.Canceled):
 					w.note(h, "push of %s: %v", o.name, err)
 				}
 			})

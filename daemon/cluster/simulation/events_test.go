@@ -44,7 +44,7 @@ func (w *world) do(e event) {
 		h.cuts(e.d, fromWeChat)
 	case cutBoth:
 		h.cuts(e.d, fromEtcd, fromWeChat)
-	case badTxns, badCalls:
+	case badTxns, badCalls, losesLease:
 		h.weaken(e.verb, e.d)
 	case mutesWatch, breaksWatch, lagsWatch:
 		h.disturb(e)
@@ -128,6 +128,7 @@ func (h *host) cuts(d time.Duration, from ...side) {
 		}
 		h.applyLocked()
 	}
+	h.silenced()
 	change(1)
 	h.world.later(d, func() { change(-1) })
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,6 +37,8 @@ type host struct {
 
 	rolls  atomic.Uint64
 	paused atomic.Int64 // counts the pauses
+
+	lateLost atomic.Int64 // when the answer to a late call was lost last, in Unix nanoseconds
 }
 
 // side is what a host is cut off from.
@@ -99,13 +102,15 @@ func (h *host) isCut(from side) bool {
 	return h.cut[from] > 0
 }
 
-// chance reports whether something fails, of what a verb makes fail at random.
-func (h *host) chance(v verb) bool {
+// fails reports whether an event makes something fail.
+func (h *host) fails(v verb) bool {
 	h.mu.Lock()
-	n := h.weak[v]
-	h.mu.Unlock()
-	return n > 0 && h.roll()%10 < 4
+	defer h.mu.Unlock()
+	return h.weak[v] > 0
 }
+
+// chance reports whether something fails, of what a verb makes fail at random.
+func (h *host) chance(v verb) bool { return h.fails(v) && h.roll()%10 < 4 }
 
 // isPaused reports whether h is paused.
 func (h *host) isPaused() bool {
@@ -123,10 +128,11 @@ func (h *host) current() *process {
 
 // process is one run of tokend.
 type process struct {
-	host   *host
-	n      int
-	client *kvtest.Client
-	disk   *memstore.Store
+	host    *host
+	n       int
+	client  *kvtest.Client
+	disk    *memstore.Store
+	timeout time.Duration // of a call
 
 	dead  atomic.Bool
 	ended chan struct{} // closed when nothing of it runs any more
@@ -137,10 +143,10 @@ type process struct {
 	peers  atomic.Pointer[cluster.Host]   // likewise
 
 	// Guarded by truth.mu.
-	air     map[string]int // own calls under way that count
-	late    int            // own calls under way that were sent late
-	wasLate bool           // there was one
-	void    time.Time      // until then, etcd may have forgotten the claims of calls under way
+	air     map[string]int       // own calls under way that count
+	late    int                  // own calls under way that were sent late
+	wasLate bool                 // there was one
+	void    map[string]time.Time // by name: until then, a call may be under way whose claim etcd has forgotten
 }
 
 func (p *process) isDead() bool { return p.dead.Load() }
@@ -166,7 +172,11 @@ func (p *process) flying(name string, late bool, t *truth) {
 		p.wasLate = true
 		t.late++
 	}
-	if name == "" || late || time.Now().Before(p.void) || p.isDead() || p.host.isPaused() {
+	of := name
+	if strings.HasPrefix(name, anyCode) {
+		of = anyCode
+	}
+	if name == "" || late || time.Now().Before(p.void[of]) || p.isDead() || p.host.isPaused() {
 		return
 	}
 	p.air[name]++
@@ -195,14 +205,17 @@ func (p *process) ground() {
 	clear(p.air)
 }
 
-// unclaim ends the count of all calls of p for as long as one may last: etcd has ended the session
-// or forgotten the claim, and nothing tells p in time.
+// unclaim ends the count of the calls for which p has a claim now: etcd is about to end the session
+// or to forget the claim, and nothing tells p in time.
 func (p *process) unclaim() {
+	w := p.host.world
+	names := w.claimed(p.host)
 	p.ground()
-	t := p.host.world.truth
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	p.void = time.Now().Add(10 * time.Second)
+	w.truth.mu.Lock()
+	defer w.truth.mu.Unlock()
+	for _, name := range names {
+		p.void[name] = time.Now().Add(10 * time.Second)
+	}
 }
 
 // mortal is the disk of a host as one process sees it.
@@ -243,7 +256,7 @@ func (h *host) start() {
 	}
 	h.down = false
 	w := h.world
-	p := &process{host: h, disk: h.disk, ended: make(chan struct{}), air: map[string]int{}}
+	p := &process{host: h, disk: h.disk, timeout: configured(h.odd).Upstream.Timeout, ended: make(chan struct{}), air: map[string]int{}, void: map[string]time.Time{}}
 	w.mu.Lock()
 	w.counts.processes++
 	p.n = w.counts.processes
@@ -297,11 +310,32 @@ func (h *host) crash(disk bool) {
 	h.mu.Unlock()
 	h.resume(true)
 	if p.ground(); p.losesLate(disk) {
-		h.world.mu.Lock()
-		h.world.residual = true
-		h.world.mu.Unlock()
+		h.world.meetsResidual()
 	}
 	p.kill()
+}
+
+// losesLateAnswer notes that a late call of h has no answer. If h cannot tell its peers before the
+// overlap ends, that is like its death.
+func (h *host) losesLateAnswer() {
+	h.lateLost.Store(time.Now().UnixNano())
+	if h.isCut(fromEtcd) || h.isPaused() {
+		h.world.meetsResidual()
+	}
+}
+
+// silenced notes that h is about to be cut off from etcd or paused.
+func (h *host) silenced() {
+	if time.Since(time.Unix(0, h.lateLost.Load())) < overlap {
+		h.world.meetsResidual()
+	}
+}
+
+// meetsResidual notes that the residual risk was met: see forgive.
+func (w *world) meetsResidual() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.residual = true
 }
 
 // losesLate reports whether a late call of p is lost with it, or with its disk.
@@ -333,6 +367,7 @@ func (h *host) shut() {
 // freeze pauses h as SIGSTOP does, until d from now at least: nothing that it sends leaves it, and
 // nothing arrives.
 func (h *host) freeze(d time.Duration) {
+	h.silenced()
 	h.mu.Lock()
 	if end := time.Now().Add(d); end.After(h.until) {
 		h.until = end

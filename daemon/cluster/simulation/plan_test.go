@@ -90,6 +90,7 @@ const (
 	backsUp     verb = "etcd is backed up"
 	restores    verb = "etcd is restored from the backup"
 	freezes     verb = "a member of etcd freezes"
+	losesLease  verb = "keep-alives are lost"
 )
 
 // Verbs that concern one transaction or one call.
@@ -99,6 +100,7 @@ const (
 	delays  verb = "late"
 	doubles verb = "arrives twice"
 	refuses verb = "refused"
+	waits   verb = "applied, answer late"
 )
 
 // event is something that happens: at a time, or at a step of a flight.
@@ -213,9 +215,6 @@ func span(r *rand.Rand) time.Duration {
 	return d + time.Duration(r.Int64N(int64(d)/2))
 }
 
-// shortSpan is a span that ends in the round.
-func shortSpan(r *rand.Rand) time.Duration { return min(span(r), 100*time.Second) }
-
 // roam returns a round with faults at any time.
 func (p *plan) roam(r *rand.Rand) round {
 	x := round{healthy: r.IntN(p.hosts), lasts: time.Duration(5+r.IntN(12)) * time.Minute}
@@ -243,48 +242,6 @@ func (p *plan) restore(r *rand.Rand, lasts time.Duration) []event {
 		{verb: backsUp, at: time.Duration(r.Int64N(int64(at) + 1)), n: r.Uint64()},
 		{verb: restores, at: at, n: r.Uint64()},
 	}
-}
-
-// steer returns a round with faults at the steps of flights that REJECTs begin.
-func (p *plan) steer(r *rand.Rand) round {
-	x := round{healthy: r.IntN(p.hosts), lasts: time.Duration(60+r.IntN(120)) * time.Second}
-	for range 1 + r.IntN(3) {
-		at := time.Duration(r.Int64N(int64(x.lasts) / 2))
-		x.events = append(x.events, event{verb: pick(r, rejects, rejects, rejects, rejectsAll), at: at, host: faulty(r, p.hosts, x.healthy), n: r.Uint64() &^ 0xff})
-	}
-	for range 1 + r.IntN(4) {
-		x.events = append(x.events, atStep(r, faulty(r, p.hosts, x.healthy)))
-	}
-	if r.IntN(3) == 0 {
-		verbs := []verb{pauses, cutWeChat, cutEtcd, expires, lagsWatch, mutesWatch, compacts, crashes, badTxns, badCalls}
-		x.events = append(x.events, event{
-			verb: verbs[r.IntN(len(verbs))], at: time.Duration(r.Int64N(int64(x.lasts) / 2)), host: faulty(r, p.hosts, x.healthy), d: shortSpan(r), n: r.Uint64(),
-		})
-	}
-	if r.IntN(12) == 0 {
-		x.events = append(x.events, p.restore(r, x.lasts)...)
-	}
-	x.sort()
-	return x
-}
-
-// atStep returns a fault of a host at a step.
-func atStep(r *rand.Rand, host int) event {
-	e := event{step: pick(r, claims, claims, calls, answers, answers, journals, lands, lands, gives), nth: pick(r, 1, 1, 1, 2, 2, 3), host: host, d: span(r), n: r.Uint64()}
-	verbs := []verb{pauses, pauses, crashes, dies, reboots, cutEtcd, cutBoth, expires, mutesWatch, badTxns}
-	switch e.step {
-	case claims, lands, gives:
-		verbs = append(verbs, loses, loses, unseen, unseen, unseen, delays, delays, delays, doubles, doubles, refuses)
-	case calls:
-		verbs = append(verbs, loses, delays, cutWeChat, cutWeChat)
-	case answers:
-		verbs = append(verbs, loses, loses, loses, loses, delays)
-	}
-	e.verb = verbs[r.IntN(len(verbs))]
-	if e.verb == delays || e.verb == doubles {
-		e.d = min(e.d, time.Minute)
-	}
-	return e
 }
 
 func (x *round) sort() {

@@ -20,7 +20,7 @@ func (w *world) play() {
 		})
 		w.rest(3 * time.Minute)
 		for _, x := range w.plan.rounds {
-			if w.isWrong() {
+			if w.isOver() {
 				break
 			}
 			w.playRound(x)
@@ -32,10 +32,11 @@ func (w *world) play() {
 	w.end()
 }
 
-func (w *world) isWrong() bool {
+// isOver reports whether a promise is broken or the residual risk was met.
+func (w *world) isOver() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return len(w.wrong) > 0
+	return len(w.wrong) > 0 || w.residual
 }
 
 // begin waits for the hosts and gives them what is not fetched. It reports whether that was

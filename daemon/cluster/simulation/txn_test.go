@@ -21,16 +21,14 @@ func (p *process) choose(r kvtest.Request) kvtest.Fault {
 	}
 	f := kvtest.Fault{Delay: h.micros(200, 1500), Answer: h.micros(200, 1500)}
 	if r.Method != kvtest.Txn {
-		if h.chance(badTxns) {
-			f.Lost = true
-		}
+		f.Lost = h.chance(badTxns) || r.Method == kvtest.KeepAlive && h.fails(losesLease)
 		return f
 	}
 	t := w.names.read(w.etcd, r.Txn)
 	fate := event{}
 	if t.step != noStep {
 		fate = w.atStep(h, t.step, t.what)
-		if p.isDead() && fate.n&1 == 0 {
+		if p.isDead() {
 			w.note(h, "txn %s: never sent", t.what)
 			return kvtest.Fault{Lost: true}
 		}
@@ -48,6 +46,9 @@ func (p *process) choose(r kvtest.Request) kvtest.Fault {
 	case delays:
 		f.Delay += fate.d
 		how = fmt.Sprintf(", late by %v", fate.d)
+	case waits:
+		f.Answer += fate.d
+		how = ", answer late"
 	case doubles:
 		f.Again = fate.d
 		how = fmt.Sprintf(", again after %v", fate.d)

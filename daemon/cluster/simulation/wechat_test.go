@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -24,11 +25,18 @@ type truth struct {
 	flying map[string]int         // calls under way, by name, of what rotates; without those of paused hosts
 	spent  map[string][]time.Time // calls, by endpoint and account
 	late   int                    // calls that were sent late
-	total  int                    // calls under way
+	total  int                    // calls and pushes under way
+	pushed map[string]ticket      // the newest ticket that a host has acknowledged, by name
 }
 
 func newTruth() *truth {
-	return &truth{values: map[string]*issued{}, newest: map[string]*issued{}, flying: map[string]int{}, spent: map[string][]time.Time{}}
+	return &truth{values: map[string]*issued{}, newest: map[string]*issued{}, flying: map[string]int{}, spent: map[string][]time.Time{}, pushed: map[string]ticket{}}
+}
+
+// ticket is a pushed ticket.
+type ticket struct {
+	value string
+	at    time.Time
 }
 
 // issued is a value that WeChat has issued.
@@ -82,10 +90,13 @@ func target(r *http.Request, body []byte) request {
 // once is what must not be called for twice at once, empty if that is allowed.
 func (q request) once() string {
 	if q.code != "" {
-		return "the code " + shorten(q.code)
+		return anyCode + shorten(q.code)
 	}
 	return q.name
 }
+
+// anyCode begins the names of codes.
+const anyCode = "the code "
 
 // answer is what WeChat's answers contain.
 type answer struct {
@@ -129,13 +140,24 @@ func (c caller) RoundTrip(r *http.Request) (*http.Response, error) {
 		<-ctx.Done() // no answer to the SYN
 		return nil, context.Cause(ctx)
 	}
+	if late && h.roll()%4 != 0 {
+		// The pause was before the call's own timeout began.
+		fresh, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.timeout)
+		defer cancel()
+		ctx = fresh
+	}
 	trace.GotConn(httptrace.GotConnInfo{})
 	if fate.verb == loses {
 		w.note(h, "call %s: reset before WeChat has read it", q.label)
 		return nil, errReset
 	}
 	done := w.truth.begins(w, p, q, late)
-	defer done()
+	known := false // the host has the answer
+	defer func() {
+		if done(); late && !known {
+			h.losesLateAnswer()
+		}
+	}()
 	sleep(ctx, h.latency(20, 180))
 	if fate.verb == delays {
 		sleep(ctx, fate.d)
@@ -180,6 +202,7 @@ func (c caller) RoundTrip(r *http.Request) (*http.Response, error) {
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
 	}
+	known = true
 	return resp, nil
 }
 
@@ -197,6 +220,22 @@ func sleep(ctx context.Context, d time.Duration) {
 	case <-t.C:
 	case <-ctx.Done():
 	}
+}
+
+// acknowledged notes a ticket that a host has stored.
+func (t *truth) acknowledged(name string, k ticket) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if k.at.After(t.pushed[name].at) {
+		t.pushed[name] = k
+	}
+}
+
+// busy changes how many calls and pushes are under way.
+func (t *truth) busy(n int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.total += n
 }
 
 // counted notes that WeChat counts a call.
@@ -290,6 +329,13 @@ func (t *truth) find(value string) *issued {
 		return &c
 	}
 	return nil
+}
+
+// tickets returns the newest acknowledged tickets.
+func (t *truth) tickets() map[string]ticket {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return maps.Clone(t.pushed)
 }
 
 // current returns the newest value of each name.

@@ -144,13 +144,19 @@ func (w *world) atStep(h *host, s step, what string) (fate event) {
 	w.mu.Unlock()
 	for _, e := range now {
 		switch e.verb {
-		case loses, unseen, delays, doubles, refuses:
+		case loses, unseen, delays, doubles, refuses, waits:
 			fate = e
 		default:
+			w.note(h, "at the %s of %s:", s, what)
+			if e.kills() && e.n&1 == 1 && (s == claims || s == lands || s == gives) {
+				// The transaction is sent and applied before the crash.
+				fate = event{verb: unseen}
+				w.later(2*time.Millisecond, func() { w.do(e) })
+				continue
+			}
 			if e.kills() {
 				fate = e
 			}
-			w.note(h, "at the %s of %s:", s, what)
 			w.do(e)
 		}
 	}
