@@ -2,6 +2,7 @@ package cluster_test
 
 import (
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -57,11 +58,11 @@ func TestLoadPages(t *testing.T) {
 			o.put(recs...)
 		}
 		b := begin(t, etcd, "b", newDisk())
-		changes := 0
+		var requests atomic.Int64
 		b.client.Faults(func(r kvtest.Request) kvtest.Fault {
 			if r.Method == kvtest.Range {
-				changes++
-				o.put(credentialOf(fmt.Sprintf("c%d.7", changes), "v2", time.Now()), credentialOf(fmt.Sprint("d", changes), "v1", time.Now()))
+				n := requests.Add(1)
+				o.put(credentialOf(fmt.Sprintf("c%d.7", n), "v2", time.Now()), credentialOf(fmt.Sprint("d", n), "v1", time.Now()))
 			}
 			return kvtest.Fault{}
 		})
@@ -70,8 +71,8 @@ func TestLoadPages(t *testing.T) {
 		}
 		b.Host.Follow(b)
 		synctest.Wait()
-		if changes < 4 {
-			t.Errorf("%d requests for the pages", changes)
+		if n := requests.Load(); n < 4 {
+			t.Errorf("%d requests for the pages", n)
 		}
 		o.check("loaded", a, b)
 	})

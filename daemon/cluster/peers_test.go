@@ -2,6 +2,7 @@ package cluster_test
 
 import (
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -126,9 +127,9 @@ func TestPeersDelayed(t *testing.T) {
 		etcd := kvtest.New()
 		a, b := runPeer(t, etcd, "a", "x@a", time.Hour, 0), runPeer(t, etcd, "b", "x@b", 9*time.Hour, 0)
 		for i, p := range []*peer{a, b} {
-			n := 0
+			var requests atomic.Int64
 			p.client.Faults(func(kvtest.Request) kvtest.Fault {
-				n++
+				n := requests.Add(1)
 				return kvtest.Fault{Delay: time.Duration(n%7) * 50 * time.Millisecond, Answer: time.Duration(n%5) * 70 * time.Millisecond}
 			})
 			p.client.Lag(time.Duration(i+1) * time.Second)
