@@ -257,7 +257,7 @@ func (cs *claims) set(key string, c storedClaim) {
 }
 
 // note is set that also tells the engine. cs stays locked, so that the engine learns of the newest
-// last, whoever notes it.
+// last, no matter which goroutine notes it.
 func (cs *claims) note(key string, c storedClaim) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()

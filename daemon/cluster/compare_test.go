@@ -167,8 +167,8 @@ func TestRestoreNoticed(t *testing.T) {
 	}
 }
 
-// TestEmptyEtcd replaces etcd by an empty one. The hosts put back all that they have, so that another
-// host can join.
+// TestEmptyEtcd replaces etcd by an empty one. The hosts put back all that they have, so that
+// another host can join.
 func TestEmptyEtcd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		etcd := kvtest.New()

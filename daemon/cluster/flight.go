@@ -268,8 +268,8 @@ func (f *flight) Give(ctx context.Context, sent bool) error {
 	return h.offers.finish(ctx, p, h.store.copy)
 }
 
-// doubted reports whether a call for want that had no answer leaves doubt. WeChat repeats the values
-// of some kinds. A code that may still be exchanged has a record of its own.
+// doubted reports whether a call for want that had no answer leaves doubt. WeChat repeats the
+// values of some kinds. A code that may still be exchanged has a record of its own.
 func doubted(want refresh.Want) bool { return want.Rotates && want.Table == record.Credentials }
 
 // deletions returns what ends with the claim.

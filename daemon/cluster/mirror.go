@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -138,9 +139,7 @@ func (m *mirror) counts() (loads int, restarts map[string]int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	restarts = make(map[string]int, len(m.restarts))
-	for why, n := range m.restarts {
-		restarts[why] = n
-	}
+	maps.Copy(restarts, m.restarts)
 	return m.loads, restarts
 }
 

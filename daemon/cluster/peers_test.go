@@ -80,8 +80,8 @@ func TestPeers(t *testing.T) {
 	})
 }
 
-// TestManyPeers starts 20 hosts at once. None waits for all others' answers one by one, and none writes
-// many more heartbeats than alone.
+// TestManyPeers starts 20 hosts at once. None waits for all others' answers one by one, and none
+// writes many more heartbeats than alone.
 func TestManyPeers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		etcd := kvtest.New()

@@ -49,8 +49,8 @@ func TestRekey(t *testing.T) {
 	})
 }
 
-// TestJoinWithoutEtcd starts hosts while etcd is unreachable: one that has joined before serves what
-// it has, an empty one waits.
+// TestJoinWithoutEtcd starts hosts while etcd is unreachable: one that has joined before serves
+// what it has, an empty one waits.
 func TestJoinWithoutEtcd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		etcd := kvtest.New()

@@ -5,9 +5,9 @@ import (
 	"sync"
 )
 
-// signs notice that etcd was restored from a backup, if its revision does not show that: others have
-// written so much since that it is higher again. What this host has written last must be there with
-// each heartbeat, and the heartbeats of a peer must have rising versions.
+// signs notice that etcd was restored from a backup, if its revision does not show that: others
+// have written so much since that it is higher again. What this host has written last must be there
+// with each heartbeat, and the heartbeats of a peer must have rising versions.
 type signs struct {
 	prefix string
 

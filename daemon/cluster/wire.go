@@ -57,7 +57,8 @@ func (h *Host) readied(ctx context.Context) error {
 	}
 }
 
-// putRoot puts the cluster's root back. Otherwise the next host that joins would create another one.
+// putRoot puts the cluster's root back. Otherwise the next host that joins would create another
+// one.
 func (h *Host) putRoot(ctx context.Context, root seal.Root) error {
 	key := rootKey(h.cfg.Prefix)
 	root.Version = h.cfg.Presence.Version

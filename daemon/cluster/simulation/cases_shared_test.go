@@ -11,8 +11,8 @@ import (
 	"tokend/fetchers/secret"
 )
 
-// TestRejectAtAllHosts: clients reject the same value on all hosts at once. One call is made, and all
-// get its value.
+// TestRejectAtAllHosts: clients reject the same value on all hosts at once. One call is made, and
+// all get its value.
 func TestRejectAtAllHosts(t *testing.T) {
 	for _, name := range []string{firstCustomer, rotatingToken, componentToken} {
 		t.Run(name, func(t *testing.T) {
@@ -40,8 +40,8 @@ func TestRejectAtAllHosts(t *testing.T) {
 	}
 }
 
-// TestSamePushAtTwoHosts: a ticket or a code arrives at two hosts. The newest ticket is in force, and
-// a code is exchanged once.
+// TestSamePushAtTwoHosts: a ticket or a code arrives at two hosts. The newest ticket is in force,
+// and a code is exchanged once.
 func TestSamePushAtTwoHosts(t *testing.T) {
 	t.Run("ticket", func(t *testing.T) {
 		play(t, 3, func(s *script) {
@@ -103,8 +103,8 @@ func (s *script) spent(key string) int {
 	return len(s.truth.spent[key])
 }
 
-// TestWallClocksDiffer: whatever wall clocks show, a value ends on no host later than at WeChat, and
-// on none much earlier.
+// TestWallClocksDiffer: whatever wall clocks show, a value ends on no host later than at WeChat,
+// and on none much earlier.
 func TestWallClocksDiffer(t *testing.T) {
 	play(t, 4, func(s *script) {
 		for i, h := range s.hosts {

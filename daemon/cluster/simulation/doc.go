@@ -6,5 +6,6 @@
 //	go test ./daemon/cluster/simulation -run TestSimulate -schedules 20000
 //	go test ./daemon/cluster/simulation -run TestSimulate -seed 4711
 //
-// A schedule that breaks a promise is shrunk to the events that it takes, and printed as a timeline.
+// A schedule that breaks a promise is shrunk to the events that it takes, and printed as a
+// timeline.
 package simulation

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// plan is a schedule: everything that happens in it and is not a consequence. It depends on the seed
-// and the style alone.
+// plan is a schedule: everything that happens in it and is not a consequence. It depends on the
+// seed and the style alone.
 type plan struct {
 	seed    uint64
 	style   style

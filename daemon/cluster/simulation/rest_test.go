@@ -205,8 +205,8 @@ func (w *world) stored() map[id]record.Record {
 	return all
 }
 
-// tried reports whether a host tries a grant: the current one, and if WeChat refuses that, those that
-// could not land.
+// tried reports whether a host tries a grant: the current one, and if WeChat refuses that, those
+// that could not land.
 func tried(g record.Grant, value string) bool {
 	return string(g.Value) == value || slices.ContainsFunc(g.Earlier, func(x record.Generation) bool { return x.Source == "offer" && string(x.Value) == value })
 }

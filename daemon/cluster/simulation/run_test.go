@@ -131,8 +131,8 @@ const (
 	tightSpare  = 5
 )
 
-// small are the policies with small budgets. Customers' tokens have none: a lost answer could not be
-// fetched again before the refresh token dies.
+// small are the policies with small budgets. Customers' tokens have none: a lost answer could not
+// be fetched again before the refresh token dies.
 var small = func() map[*policy.Policy]*policy.Policy {
 	all := map[*policy.Policy]*policy.Policy{}
 	for _, p := range []*policy.Policy{policy.RotatingToken, policy.Ticket, policy.AuthorizerTicket, policy.CorpTicket} {

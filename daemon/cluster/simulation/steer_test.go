@@ -135,8 +135,8 @@ func twoCalls(r *rand.Rand, a, b int) []event {
 	}
 }
 
-// lostAnswer: a host calls late, and cannot store the answer before the refresh token that its peers
-// have is dead.
+// lostAnswer: a host calls late, and cannot store the answer before the refresh token that its
+// peers have is dead.
 func lostAnswer(r *rand.Rand, a, _ int) []event {
 	return []event{
 		{verb: rejects, at: within(r, 0, 10*time.Second), host: a, n: firstName},

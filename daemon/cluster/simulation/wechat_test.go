@@ -17,7 +17,8 @@ import (
 	"tokend/fetchers/wechattest"
 )
 
-// truth is what WeChat has answered, whether the answer arrived or not. It knows more than any host.
+// truth is what WeChat has answered, whether the answer arrived or not. It knows more than any
+// host.
 type truth struct {
 	mu     sync.Mutex
 	values map[string]*issued     // by value
