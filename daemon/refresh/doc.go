@@ -123,10 +123,10 @@
 // [Config].Peers are other hosts that serve the same accounts. A flight then has a claim before its
 // first call (permit.go). The budgets and the hold of the call are stored with the claim. The
 // flight lands its answer by the claim, or gives the claim back. While another host has the claim,
-// a flight of the schedule is abandoned, and one that a client waits for waits for that host's
-// value. Of what WeChat repeats, a client waits for a second at most.
+// the schedule abandons its flight, and clients wait for that host's value. They wait for a second
+// at most for a value that WeChat repeats.
 //
-// Whatever any host stores comes to the others by [Engine.Follow]. It writes the records, whose
+// What a host stores reaches the engines of the others by [Engine.Follow]. It writes the records, whose
 // store keeps the newest, and puts in force what is stored then. A change is made of the stored
 // records. If newer ones are met when it is stored, they are followed, and the change is prepared
 // again. The names are not locked in between.

@@ -259,8 +259,8 @@ func (e *Engine) writeEndpointOnce(o *endpoint) error {
 	return e.cfg.Store.Put(context.Background(), r)
 }
 
-// followEndpoint puts the stored hold r of an endpoint in force, unless one of this host's own lasts
-// longer.
+// followEndpoint puts the stored hold r of an endpoint in force, unless a hold of this host's own
+// lasts longer.
 func (e *Engine) followEndpoint(r record.Record) error {
 	owner := endpointOwner(r.Key)
 	if _, err := (*e.catalog.Load()).Onboarding(owner); err != nil {

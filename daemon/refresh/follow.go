@@ -221,7 +221,7 @@ func (e *Engine) followValue(en *entry, c *cached) {
 	e.applyLocked(en, valueFollowed{value: c, refresh: e.due(en, c, now, c.seen > c.issued)}, now)
 }
 
-// followHold puts the stored hold r in force, or ends the one that was stored.
+// followHold puts the stored hold r in force, or ends the hold that was stored before.
 func (e *Engine) followHold(r record.Record) error {
 	if endpointOwner(r.Key) != "" {
 		return e.followEndpoint(r)
@@ -305,8 +305,8 @@ func (f *followed) grant(r record.Record, before *storedGrant) error {
 	return nil
 }
 
-// follow notes that grant is stored. One that was refused is not lost: it becomes an earlier
-// generation. One that the peers are about to store is theirs to keep.
+// follow notes that grant is stored. A grant that the store has refused is not lost: it becomes an
+// earlier generation. The peers keep a grant that they are about to store.
 func (g *grantStore) follow(grant record.Grant) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

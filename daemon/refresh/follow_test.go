@@ -12,8 +12,8 @@ import (
 	"tokend/fetchers"
 )
 
-// TestFollowedValue: a value that another host has fetched is served at once, and watchers are told
-// of another text alone.
+// TestFollowedValue: a value that another host has fetched is served at once. Watchers are notified
+// only if its text differs.
 func TestFollowedValue(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		up := fresh(twoHours)

@@ -115,8 +115,8 @@ func (e *Engine) inheritValue(en *entry, spec *Spec) {
 	}
 }
 
-// storedValue returns the value of spec that is stored; nil if there is none, or one that must not
-// be served.
+// storedValue returns the value of spec that is stored; nil if there is none, or if it must not be
+// served.
 func (e *Engine) storedValue(spec *Spec) (*cached, error) {
 	r, err := e.cfg.Store.Get(record.Credentials, spec.Name)
 	if err != nil || r.Value == nil {

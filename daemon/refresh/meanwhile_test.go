@@ -248,8 +248,8 @@ func TestEventBehindExchange(t *testing.T) {
 	})
 }
 
-// TestLostExchangeOutdates: an exchange without an answer may have replaced the customer's token and
-// refresh token. The token is fetched while WeChat still accepts the previous refresh token.
+// TestLostExchangeOutdates: an exchange without an answer may have replaced the customer's token
+// and refresh token. The token is fetched while WeChat still accepts the previous refresh token.
 func TestLostExchangeOutdates(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPlatform("wxa")

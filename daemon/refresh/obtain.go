@@ -47,7 +47,7 @@ func (e *Engine) share(ctx context.Context, en *entry, cause credential.Cause) (
 }
 
 // await returns what f brings, which is the flight of en, or ctx's error if that ends first. A
-// client whose time is over is told if another host is fetching.
+// client whose time is over learns from the error if another host is fetching.
 func (e *Engine) await(ctx context.Context, en *entry, f *flight) (*cached, error) {
 	if e.cfg.Peers == nil {
 		return f.wait(ctx)

@@ -250,8 +250,8 @@ func (p *permit) begin(e *Engine) error {
 	return nil
 }
 
-// answered notes that the call has ended with err. One that WeChat has refused, or that was not
-// sent, leaves nothing unknown.
+// answered notes that the call has ended with err. Nothing is unknown if WeChat has refused the
+// call, or it was not sent.
 func (p *permit) answered(err error) {
 	_, refused := errors.AsType[*fetchers.APIError](err)
 	lost, unanswered := errors.AsType[*fetchers.TransportError](err)

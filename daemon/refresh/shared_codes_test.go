@@ -47,7 +47,7 @@ func (r *rig) exchangeIn(d time.Duration) (string, error) {
 	return r.Exchange(ctx, platform, "code-of-wxa")
 }
 
-// TestCodeClaimed: an exchange claims its code, and lands the grant, the first token and the settled
+// TestCodeClaimed: an exchange claims its code. It lands the grant, the first token and the settled
 // code together.
 func TestCodeClaimed(t *testing.T) {
 	bubble(t, func(t *testing.T) {
@@ -194,7 +194,7 @@ func TestCodeApart(t *testing.T) {
 }
 
 // TestCodeGivenBack: the claim of a code leaves doubt if its call had no answer and was promised,
-// and ends when the code is of no use.
+// and ends when the code is used up.
 func TestCodeGivenBack(t *testing.T) {
 	lost := &fetchers.TransportError{Endpoint: "/exchange", Err: errors.New("reset"), Sent: true}
 	for name, tc := range map[string]struct {
