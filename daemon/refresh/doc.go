@@ -126,10 +126,10 @@
 // the schedule abandons its flight, and clients wait for that host's value. They wait for a second
 // at most for a value that WeChat repeats.
 //
-// What a host stores reaches the engines of the others by [Engine.Follow]. It writes the records, whose
-// store keeps the newest, and puts in force what is stored then. A change is made of the stored
-// records. If newer ones are met when it is stored, they are followed, and the change is prepared
-// again. The names are not locked in between.
+// What a host stores reaches the engines of the others by [Engine.Follow]. It writes the records,
+// whose store keeps the newest, and puts in force what is stored then. A change is made of the
+// stored records. If newer ones are met when it is stored, they are followed, and the change is
+// prepared again. The names are not locked in between.
 //
 // All hosts have the same schedule, each a little behind those before it in rank. A value that one
 // host has fetched replaces the others' plans. A call that had no answer leaves a doubt, which

@@ -140,8 +140,8 @@ func (x *fetch) judge(err error) (v verdict, reply *credential.Error) {
 // beganBefore returns when the flight began that has failed at now.
 func (x *fetch) beganBefore(now clock.Instant) clock.Instant { return now.Add(-x.attempt.Took) }
 
-// keepHold writes the hold of v. The other hosts do not get it if it concerns this host alone, or if
-// an earlier call may have had another outcome.
+// keepHold writes the hold of v. The other hosts do not get a hold that concerns this host alone,
+// nor any if an earlier call may have had another outcome.
 func (x *fetch) keepHold(v verdict) *NewerError {
 	if !v.keep || x.shares() && (x.permit.claim == nil || x.permit.sent || v.hold.local()) {
 		return nil
