@@ -63,8 +63,8 @@ func (f *flight) Put(ctx context.Context, recs ...record.Record) error {
 	case o.Held:
 		return h.store.copy(ctx, d.at(o.Revision)...)
 	}
-	if revision, ok := d.applied(h.keys, o); ok {
-		return h.store.copy(ctx, d.at(revision)...)
+	if d.applied(h.keys, o) {
+		return h.store.copy(ctx, d.newer(h, o)...)
 	}
 	return f.refused(d, o)
 }
@@ -125,14 +125,9 @@ func (f *flight) Land(ctx context.Context, recs ...record.Record) error {
 		}
 		return unconfirmed(err)
 	}
-	revision, landed := o.Revision, o.Held
-	if !landed {
-		revision, landed = p.draft.applied(h.keys, o)
-	}
-	if landed {
+	if stored, landed := f.claims.landed(p, o); landed {
 		f.claims.forget(f.nonce)
-		f.claims.landed(p, revision)
-		return h.store.copy(ctx, slices.Concat(own, p.draft.at(revision), []record.Record{p.deletion()})...)
+		return h.store.copy(ctx, slices.Concat(own, stored, []record.Record{p.deletion()})...)
 	}
 	err = f.refused(p.draft, o)
 	if errors.Is(err, refresh.ErrOvertaken) && f.lasting(p) {
@@ -225,9 +220,9 @@ func (f *flight) keep(ctx context.Context, own, recs []record.Record) error {
 		f.intent = false
 		return h.store.copy(ctx, d.at(o.Revision)...)
 	}
-	if revision, ok := d.applied(h.keys, o); ok {
+	if d.applied(h.keys, o) {
 		f.intent = false
-		return h.store.copy(ctx, d.at(revision)...)
+		return h.store.copy(ctx, d.newer(h, o)...)
 	}
 	return f.refused(d, o)
 }

@@ -18,13 +18,21 @@ func (cs *claims) end(p *offer) Op {
 	return Op{Verb: Delete, Key: p.key}
 }
 
-// landed takes over that p has landed at a revision.
-func (cs *claims) landed(p *offer, revision int64) {
-	if p.Tries > 0 && !p.settles() {
-		cs.note(p.key, storedClaim{p.claim(cs.host, record.Doubtful, p.Tries), revision})
-		return
+// landed reports whether p has landed, by the outcome of its landing, and returns what is stored
+// then. If an earlier attempt was applied, that may be newer than p.
+func (cs *claims) landed(p *offer, o Outcome) (stored []record.Record, ok bool) {
+	switch {
+	case !o.Held && !p.draft.applied(cs.host.keys, o):
+		return nil, false
+	case !o.Held:
+		cs.see(o.Got[len(o.Got)-1], o.Revision)
+		return p.draft.newer(cs.host, o), true
+	case p.Tries > 0 && !p.settles():
+		cs.note(p.key, storedClaim{p.claim(cs.host, record.Doubtful, p.Tries), o.Revision})
+	default:
+		cs.see(KeyValue{Key: p.key}, o.Revision)
 	}
-	cs.see(KeyValue{Key: p.key}, revision)
+	return p.draft.at(o.Revision), true
 }
 
 // strays returns the claims that nobody uses or ends but this host. One kind is of its own session,

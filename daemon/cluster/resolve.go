@@ -51,15 +51,10 @@ func (o *offers) land(ctx context.Context, p *offer, take copier) error {
 	if err != nil {
 		return err
 	}
-	revision, landed := out.Revision, out.Held
-	if !landed {
-		revision, landed = d.applied(h.keys, out)
-	}
-	if landed {
-		h.claims.landed(p, revision)
+	if stored, landed := h.claims.landed(p, out); landed {
 		h.claims.forget(p.Nonce)
 		o.over(ctx, p)
-		return take(ctx, d.at(revision)...)
+		return take(ctx, stored...)
 	}
 	held := out.Got[len(out.Got)-1]
 	h.claims.see(held, out.Revision)

@@ -247,8 +247,8 @@ func (s *Store) write(ctx context.Context, ifs []Compare, recs []record.Record) 
 	case o.Held:
 		return d.at(o.Revision), nil
 	}
-	if revision, ok := d.applied(s.host.keys, o); ok {
-		return d.at(revision), nil
+	if d.applied(s.host.keys, o) {
+		return d.newer(s.host, o), nil
 	}
 	return nil, &refresh.NewerError{Err: refresh.ErrRenewed, Records: d.newer(s.host, o)}
 }
@@ -298,16 +298,17 @@ func (d *draft) at(revision int64) []record.Record {
 	return recs
 }
 
-// applied reports whether o shows that an earlier attempt of the transaction was applied, and at
-// which revision: nobody else can have sealed the same bytes. If the record has been changed since,
-// a grant still knows its earlier values. After a restart the bytes are others, and the call tells.
-func (d *draft) applied(k *keys, o Outcome) (revision int64, ok bool) {
+// applied reports whether o shows that an earlier attempt of the transaction was applied: nobody else
+// can have sealed the same bytes. If the record has been changed since, a grant still knows its
+// earlier values, but what is stored is newer than the change. After a restart the bytes are others,
+// and the call tells.
+func (d *draft) applied(k *keys, o Outcome) bool {
 	for i, r := range d.recs[:min(d.changed, len(o.Got))] {
 		if got := o.Got[i]; got.Present() && r.Value != nil && (bytes.Equal(got.Value, d.then[i].Value) || d.contained(k, got, r)) {
-			return got.Modified, true
+			return true
 		}
 	}
-	return 0, false
+	return false
 }
 
 // contained reports whether a stored record contains r: a credential the value of the same call, a
