@@ -120,9 +120,10 @@ func (w *world) value(e *refresh.Engine, name string) string {
 func (w *world) compare() (wrong []string) {
 	add := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
 	stored := w.stored()
-	for name, newest := range w.truth.current() {
-		if time.Now().After(newest.ends) {
-			continue // nobody reads it
+	newest := w.truth.current()
+	for name, newest := range newest {
+		if time.Now().After(newest.ends) || newest.orphan {
+			continue // nobody reads it, or nobody knows it
 		}
 		c, _ := record.DecodeCredential(stored[id{record.Credentials, name}])
 		if string(c.Value) != newest.value {
@@ -167,7 +168,7 @@ func (w *world) compare() (wrong []string) {
 			v := w.value(h.current().engine.Load(), name)
 			switch {
 			case first == "":
-				if first = v; !w.fake.Valid(v) {
+				if first = v; !w.fake.Valid(v) && !newest[name].orphan {
 					add("%s serves %s, which WeChat does not accept", h.name, w.describe(name, secret.Text(v)))
 				}
 			case v != first:

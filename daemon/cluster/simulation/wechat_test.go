@@ -49,6 +49,8 @@ type issued struct {
 	after  time.Time // when a refresh of the schedule may replace it
 	gone   time.Time // when it was replaced; zero if it was not
 	due    bool      // it was replaced by a refresh of the schedule
+	code   string    // that it was issued for
+	orphan bool      // that code's answer was lost, and nobody can ask for it again
 	number int
 }
 
@@ -158,6 +160,9 @@ func (c caller) RoundTrip(r *http.Request) (*http.Response, error) {
 		if done(); late && !known {
 			h.losesLateAnswer()
 		}
+		if !known && q.code != "" {
+			w.truth.orphan(q.code)
+		}
 	}()
 	sleep(ctx, h.latency(20, 180))
 	if fate.verb == delays {
@@ -220,6 +225,16 @@ func sleep(ctx context.Context, d time.Duration) {
 	select {
 	case <-t.C:
 	case <-ctx.Done():
+	}
+}
+
+// orphan notes that the answer to a code was lost. The token in it replaced the customer's, and there
+// is no claim of that: callers will reject the dead one.
+func (t *truth) orphan(code string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, v := range t.newest {
+		v.orphan = v.orphan || v.code == code
 	}
 }
 
@@ -299,7 +314,7 @@ func (t *truth) answered(w *world, h *host, q request, text []byte) {
 	if t.values[value] != nil { // repeated
 		return
 	}
-	v := &issued{name: name, value: value, at: now, ends: ends, after: ends.Add(-min(10*time.Minute, ends.Sub(now)/4))}
+	v := &issued{name: name, value: value, code: q.code, at: now, ends: ends, after: ends.Add(-min(10*time.Minute, ends.Sub(now)/4))}
 	t.values[value] = v
 	if name == "" {
 		return
