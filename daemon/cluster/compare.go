@@ -26,7 +26,7 @@ type comparison struct {
 	rooted  bool                  // etcd has the cluster's root
 
 	// What is to be done about the keys of a page, in this order.
-	based []record.Record // copies that count as copies of another revision
+	based []rebased
 	newer []record.Record // etcd's, to be applied
 	back  []repair
 
@@ -152,22 +152,30 @@ func (c *comparison) compare(letter string, kv KeyValue) error {
 // decide notes what is to be done about a copy and etcd's record.
 func (c *comparison) decide(ours, theirs record.Record) {
 	j := c.judge(ours, theirs, c.restored)
-	base := theirs.Revision
 	if j.verdict == alike && !c.restored && ours.Revision != theirs.Revision {
 		j.verdict = takeOver // its revision
 	}
+	if j.verdict == takeOver {
+		c.take(ours, theirs)
+		return
+	}
+	if c.restored {
+		ours = c.rebase(ours, theirs.Revision)
+	}
 	switch j.verdict {
-	case takeOver:
-		c.newer = append(c.newer, theirs)
-		base = 0
 	case putBack:
 		c.back = append(c.back, repair{ours, theirs.Revision, alarmText(j, "etcd had an older one")})
 	case keepBoth:
 		c.back = append(c.back, repair{j.merged, theirs.Revision, alarmText(j, "etcd had another one of the same age: both are kept")})
 	}
-	if c.restored && ours.Value != nil {
-		c.rebase(ours, base)
+}
+
+// take notes that etcd's record replaces a copy, also one of a revision before a restore.
+func (c *comparison) take(ours, theirs record.Record) {
+	if c.restored && ours.Revision > theirs.Revision {
+		c.rebase(ours, 0)
 	}
+	c.newer = append(c.newer, theirs)
 }
 
 func alarmText(j judgment, text string) string {
@@ -223,8 +231,7 @@ func (c *comparison) lacks(ours record.Record) {
 		}
 	case record.Holds:
 		if was && base == 0 {
-			c.newer = append(c.newer, record.Record{Table: ours.Table, Key: ours.Key, Revision: c.at.Revision})
-			c.rebase(ours, 0)
+			c.take(ours, record.Record{Table: ours.Table, Key: ours.Key, Revision: c.at.Revision})
 		}
 		return
 	case record.Codes, record.Exchanged:
@@ -242,12 +249,13 @@ func (c *comparison) lacks(ours record.Record) {
 	c.back = append(c.back, repair{ours, base, text})
 }
 
-// rebase notes that a copy counts as a copy of another revision.
-func (c *comparison) rebase(ours record.Record, revision int64) {
-	if ours.Revision != revision {
-		ours.Revision = revision
-		c.based = append(c.based, ours)
+// rebase notes that a copy counts as a copy of another revision, and returns it so.
+func (c *comparison) rebase(ours record.Record, to int64) record.Record {
+	if ours.Value != nil && ours.Revision != to {
+		c.based = append(c.based, rebased{ours, to})
+		ours.Revision = to
 	}
+	return ours
 }
 
 // copyOf returns this host's copy of r. Its Value is nil if there is none, or it cannot be read.

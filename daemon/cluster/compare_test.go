@@ -167,6 +167,37 @@ func TestRestoreNoticed(t *testing.T) {
 	}
 }
 
+// TestRestoredTwice lets two hosts put back the same records. The second one finds those of the first,
+// and follows what is stored later.
+func TestRestoredTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		etcd := kvtest.New()
+		a, b := run(t, etcd, "a", newDisk()), run(t, etcd, "b", newDisk())
+		o := newOperator(t, etcd)
+		o.put(grantOf("old", "r1", 1), credentialOf("old", "v1", time.Now()))
+		time.Sleep(time.Second)
+		backup := etcd.Backup()
+		time.Sleep(time.Hour)
+		now := time.Now()
+		o.put(grantOf("old", "r2", 2), credentialOf("old", "v2", now), grantOf("new", "r1", 1), credentialOf("new", "v1", now), codeOf("new", "x"), budgetOf("new", 1, now))
+		synctest.Wait()
+		b.client.Faults(func(r kvtest.Request) kvtest.Fault {
+			if r.Method == kvtest.Txn && r.Txn.If[0].Key != "/tokend/m/b" {
+				return kvtest.Fault{Delay: 100 * time.Millisecond}
+			}
+			return kvtest.Fault{}
+		})
+		etcd.Restore(backup, true)
+		a.client.BreakWatches() // both notice it now
+		b.client.BreakWatches()
+		time.Sleep(time.Minute)
+		o.check("afterwards", a, b)
+		o.put(grantOf("old", "r3", 3), credentialOf("old", "v3", now), grantOf("new", "r2", 2), credentialOf("new", "v2", now), spentOf("new"), budgetOf("new", 2, now))
+		synctest.Wait()
+		o.check("later", a, b)
+	})
+}
+
 // TestEmptyEtcd replaces etcd by an empty one. The hosts put back all that they have, so that
 // another host can join.
 func TestEmptyEtcd(t *testing.T) {

@@ -43,9 +43,9 @@ type copies interface {
 	// restored forgets the revisions of deletions: etcd was restored from a backup.
 	restored()
 
-	// rebase makes the copies of recs count as copies of their revisions, whatever they were copies
-	// of, unless they have changed. Zero: etcd does not have the record.
-	rebase(ctx context.Context, recs ...record.Record) error
+	// rebase makes copies count as copies of other revisions. It leaves those that are copies of
+	// another revision by now.
+	rebase(ctx context.Context, all ...rebased) error
 
 	// reached reports that all changes up to a revision have been applied.
 	reached(revision int64)

@@ -89,7 +89,7 @@ func (c *comparison) draft(back []repair) (batch []repair, t Txn) {
 func (c *comparison) done(batch []repair, revision int64) {
 	for _, r := range batch {
 		c.repaired++
-		c.rebase(r.Record, revision) // not of a merged record: the copy is another
+		c.rebase(r.Record, revision) // no copy has the revision of a merged record
 		if r.alarm == "" {
 			continue
 		}
@@ -123,7 +123,7 @@ func (c *comparison) again(batch []repair, got []KeyValue) (still []repair) {
 		ours := c.copyOf(record.Record{Table: r.Table, Key: r.Key})
 		switch j := c.judge(ours, theirs, c.restored); j.verdict {
 		case takeOver, alike:
-			c.newer = append(c.newer, theirs)
+			c.take(ours, theirs)
 		case putBack:
 			still = append(still, repair{ours, kv.Modified, r.alarm})
 		case keepBoth:

@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"bytes"
 	"context"
 
 	"tokend/daemon/record"
@@ -17,20 +16,29 @@ func (s *Store) restored() {
 	clear(s.deleted)
 }
 
-// rebase makes the copies of recs count as copies of their revisions, unless they have changed.
-func (s *Store) rebase(ctx context.Context, recs ...record.Record) error {
+// rebased is a copy as it was read, and the revision of which it is to count as a copy. Zero: etcd does
+// not have the record.
+type rebased struct {
+	record.Record
+	to int64
+}
+
+// rebase makes copies count as copies of other revisions. It leaves those that are copies of another
+// revision by now.
+func (s *Store) rebase(ctx context.Context, all ...rebased) error {
 	s.copying.Lock()
 	defer s.copying.Unlock()
-	same := recs[:0:0]
-	for _, r := range recs {
-		if now, err := s.Get(r.Table, r.Key); err == nil && bytes.Equal(now.Value, r.Value) {
-			same = append(same, r)
+	var recs []record.Record
+	for _, r := range all {
+		if now, err := s.Get(r.Table, r.Key); err == nil && now.Value != nil && now.Revision == r.Revision {
+			now.Revision = r.to
+			recs = append(recs, now)
 		}
 	}
-	if len(same) == 0 {
+	if len(recs) == 0 {
 		return nil
 	}
-	return s.Store.Put(ctx, same...)
+	return s.Store.Put(ctx, recs...)
 }
 
 // keeps reports whether the copy of a grant must not be replaced by what etcd has: etcd has lost
