@@ -33,3 +33,29 @@ func TestExpiredWhileWritten(t *testing.T) {
 		}
 	})
 }
+
+// TestExpiredWhileLocked is the same while another write keeps the name locked.
+func TestExpiredWhileLocked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMortalToken(time.Hour)
+		calls := 0
+		var r *rig
+		m.answer = func(context.Context, fetchers.Ask, int) (fetchers.Token, error) {
+			life := time.Hour
+			if calls++; calls == 1 {
+				life = 2 * time.Second
+				end, err := r.locks.lock(context.Background(), app)
+				if err != nil {
+					t.Error(err)
+				}
+				time.AfterFunc(3*time.Second, end)
+			}
+			return token(fmt.Sprint(time.Now().Add(life).Unix()), life), nil
+		}
+		r = start(t, Config{Catalog: specs(Spec{Name: app, Policy: policy.StableToken, Account: app, Owner: app, Fetcher: m})})
+		v, err := r.Get(t.Context(), app)
+		if err != nil || m.dead(string(v.Text)) {
+			t.Errorf("got %v, %v, which ended at %s, at %d", v, err, v.Text, time.Now().Unix())
+		}
+	})
+}

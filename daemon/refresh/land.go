@@ -13,12 +13,14 @@ import (
 // land takes over an answer: durable, then visible, then known to those who wait. It does so with
 // the names of the entry and of the grant locked, so that disk and memory change in the same order.
 func (x *fetch) land() {
-	for x.follows(x.landOnce()) {
+	arrived := x.engine.clock.Now()
+	for x.follows(x.landOnce(arrived)) {
 	}
 }
 
-// landOnce is land, unless newer records of another host are in the way, which it returns.
-func (x *fetch) landOnce() *NewerError {
+// landOnce is land of an answer that arrived then, unless newer records of another host are in the
+// way, which it returns.
+func (x *fetch) landOnce(arrived clock.Instant) *NewerError {
 	e, en := x.engine, x.en
 	end := x.lock()
 	e.dateAgain()
@@ -34,7 +36,6 @@ func (x *fetch) landOnce() *NewerError {
 	if same {
 		x.attempt.Outcome = "same"
 	}
-	late := after.end <= e.clock.Now()
 	err := x.commit(x.records(after)...)
 	if newer := newerIn(err); newer != nil {
 		end()
@@ -61,8 +62,8 @@ func (x *fetch) landOnce() *NewerError {
 		x.flight.finish(nil, gone)
 		return nil
 	}
-	if !late && after.end <= now {
-		x.flight.finish(nil, errChanged) // it has expired while it was written: waiters look again
+	if after.end > arrived && after.end <= now {
+		x.flight.finish(nil, errChanged) // it has expired since: waiters look again
 	} else {
 		x.flight.finish(after, nil)
 	}
