@@ -56,9 +56,10 @@ func TestConfigFieldsSet(t *testing.T) {
 	if len(fields) < 8 {
 		t.Errorf("only %d packages with a Config were found", len(fields))
 	}
+	simulated := "refresh.Wall" // hosts of a simulation have wall clocks that differ
 	for pkg, names := range fields {
 		for _, name := range names {
-			if !set[pkg+"."+name] {
+			if !set[pkg+"."+name] && pkg+"."+name != simulated {
 				t.Errorf("%s.Config.%s is never set", pkg, name)
 			}
 		}

@@ -132,7 +132,7 @@ func (cs *claims) try(ctx context.Context, key string, seen storedClaim, session
 	}
 	claim := record.Claim{
 		Name: want.Name, Table: want.Table, State: record.Calling, Host: h.cfg.Host, Epoch: f.epoch, Nonce: f.nonce,
-		Begun: h.cfg.Wall(), Tries: f.tries,
+		Begun: h.cfg.Clock.Time(), Tries: f.tries,
 	}
 	put := h.keys.put(claim.Encode())
 	own, recs := h.store.split(recs)

@@ -16,7 +16,7 @@ import (
 	"tokend/daemon/refresh"
 )
 
-// Config is what a [Host] needs. All fields but Wall, Private and Logger are required.
+// Config is what a [Host] needs. All fields but Private and Logger are required.
 type Config struct {
 	Prefix   string // of the cluster's keys in etcd, without a slash at the end
 	Host     string
@@ -37,9 +37,6 @@ type Config struct {
 	// share a boot ID.
 	Clock *clock.Clock
 	Boot  string
-
-	// Wall is the wall clock; nil: time.Now.
-	Wall func() time.Time
 
 	// Private reports whether a record concerns this host alone; nil: none does.
 	Private func(record.Record) bool
@@ -91,9 +88,6 @@ type counts struct {
 func New(cfg Config) (*Host, error) {
 	if cfg.Link == nil || cfg.Local == nil || cfg.Clock == nil || cfg.Boot == "" || cfg.Host == "" {
 		return nil, errors.New("cluster: Config needs Link, Local, Clock, Boot and Host")
-	}
-	if cfg.Wall == nil {
-		cfg.Wall = time.Now
 	}
 	if cfg.Private == nil {
 		cfg.Private = func(record.Record) bool { return false }

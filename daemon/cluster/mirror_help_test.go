@@ -68,17 +68,17 @@ type machine struct {
 
 func (m *machine) use(cfg *cluster.Config) {
 	born := time.Now()
-	m.clock = clock.New(func() time.Duration {
+	boottime := func() time.Duration {
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		return time.Since(born) + m.boot
-	})
-	cfg.Clock = m.clock
-	cfg.Wall = func() time.Time {
+	}
+	m.clock = clock.NewWall(boottime, func() time.Time {
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		return time.Now().Add(m.wall)
-	}
+	})
+	cfg.Clock = m.clock
 }
 
 // set sets both clocks forward, or back.

@@ -101,6 +101,6 @@ func (p *offer) settles() bool {
 // claim returns p's claim in a state.
 func (p *offer) claim(h *Host, state record.ClaimState, tries int) record.Claim {
 	return record.Claim{
-		Name: p.Name, Table: p.Table, State: state, Host: h.cfg.Host, Epoch: p.Epoch, Nonce: p.Nonce, Begun: h.cfg.Wall(), Tries: tries,
+		Name: p.Name, Table: p.Table, State: state, Host: h.cfg.Host, Epoch: p.Epoch, Nonce: p.Nonce, Begun: h.cfg.Clock.Time(), Tries: tries,
 	}
 }

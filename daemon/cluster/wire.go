@@ -19,12 +19,12 @@ func (h *Host) wire(root seal.Root, sealer *seal.Sealer) error {
 	h.signs = newSigns(h.cfg.Prefix)
 	h.beats = newHeartbeats(heartbeatConfig{
 		prefix: h.cfg.Prefix, host: h.cfg.Host, sealer: sealer, sessions: h.sessions, members: h.members, clocks: h.clocks,
-		clock: h.cfg.Clock, wall: h.cfg.Wall, link: h.cfg.Link, txn: h.txn, report: r.report,
+		clock: h.cfg.Clock, wall: h.cfg.Clock.Time, link: h.cfg.Link, txn: h.txn, report: r.report,
 		counts: h.shared, signs: h.signs, suspect: func(why string) { h.mirror.want(why) },
 	})
 	h.mirror = newMirror(mirrorConfig{
 		keys: h.keys, link: h.cfg.Link, txn: h.txn, local: h.store, apply: h.apply, claims: h.claims,
-		members: h.members, clocks: h.clocks, beats: h.beats, clock: h.cfg.Clock, wall: h.cfg.Wall, reports: r, log: h.log,
+		members: h.members, clocks: h.clocks, beats: h.beats, clock: h.cfg.Clock, wall: h.cfg.Clock.Time, reports: r, log: h.log,
 		putRoot: func(ctx context.Context) error { return h.putRoot(ctx, root) },
 		signs:   h.signs,
 	})

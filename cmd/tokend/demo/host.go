@@ -21,6 +21,7 @@ import (
 	"tokend/daemon/cluster/kvtest"
 	"tokend/daemon/config"
 	"tokend/daemon/credential"
+	"tokend/daemon/policy"
 	"tokend/daemon/record"
 	"tokend/daemon/refresh"
 	"tokend/daemon/server"
@@ -213,6 +214,7 @@ func (d *daemon) join(ctx context.Context, h *host, bootID string, log hclog.Log
 		Local:    d.disk,
 		Clock:    clock.New(h.boottime),
 		Boot:     bootID,
+		Private:  private,
 		Logger:   log.Named("cluster"),
 	})
 	if err != nil {
@@ -288,3 +290,9 @@ func (v view) Watch(work *throttle.Work, prefix string, may func(string) bool) (
 
 // Subscribe adapts the result of the engine's method.
 func (v view) Subscribe(prefix string) server.Watch { return v.Engine.Subscribe(prefix) }
+
+// private reports whether a record concerns one host alone: WeCom counts erroneous calls by
+// address.
+func private(r record.Record) bool {
+	return r.Table == record.Budgets && r.Key == policy.WeCom.Faults.Key("")
+}

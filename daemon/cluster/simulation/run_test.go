@@ -71,7 +71,7 @@ func (p *process) join(ctx context.Context, boottime func() time.Duration, boot 
 		Prefix: prefix, Host: h.name, Key: encryptionKey, Timeout: timeout,
 		Presence: cluster.Presence{Machine: "machine-" + h.name, Boot: boot, PID: p.n, Version: "1.0.0", Formats: 1},
 		Link:     cluster.NewLink(endpoints, func(endpoint string) (cluster.KV, error) { return p.client.Dial(endpoint), nil }),
-		Local:    mortal{p.disk, p}, Clock: clock.New(boottime), Boot: boot, Wall: h.wallClock, Private: private, Logger: p.log(),
+		Local:    mortal{p.disk, p}, Clock: clock.NewWall(boottime, h.wallClock), Boot: boot, Private: private, Logger: p.log(),
 	})
 	if err != nil {
 		w.violate("%s: %v", h.name, err)
