@@ -311,13 +311,21 @@ namespace Tokend
             using (var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellation))
             {
                 limit.CancelAfter(deadline.Left);
-                var closing = limit.Token.Register(connection.Dispose); // a blocked call then fails
+                // A pending call fails when its socket is disposed. mono sometimes forgets such a
+                // call, so it is not waited for.
+                var ended = new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
+                var closing = limit.Token.Register(() => { ended.TrySetResult(true); connection.Dispose(); });
                 try
                 {
-                    try { await connection.WriteAsync(request.Line).ConfigureAwait(false); }
+                    try { await Until(connection.WriteAsync(request.Line), ended.Task).ConfigureAwait(false); }
                     catch (Exception e) when (e is SocketException || e is IOException) { sending = e; }
                     lines = new List<string>();
-                    do lines.Add(await connection.ReadLineAsync().ConfigureAwait(false)); while (Reply.Wants(lines, request.Many));
+                    do
+                    {
+                        var line = connection.ReadLineAsync();
+                        await Until(line, ended.Task).ConfigureAwait(false);
+                        lines.Add(line.Result);
+                    } while (Reply.Wants(lines, request.Many));
                 }
                 catch (Exception e)
                 {
@@ -328,6 +336,17 @@ namespace Tokend
                 closing.Dispose(); // waits for a Dispose that has begun: then the connection is not pooled
             }
             return Finish(connection, request, lines, sending);
+        }
+
+        // Until waits for call. It throws if call fails, or if ended comes first.
+        static async Task Until(Task call, Task ended)
+        {
+            if (!call.IsCompleted && await Task.WhenAny(call, ended).ConfigureAwait(false) == ended && !call.IsCompleted)
+            {
+                _ = call.ContinueWith(t => t.Exception, TaskContinuationOptions.OnlyOnFaulted); // observed
+                throw new OperationCanceledException();
+            }
+            await call.ConfigureAwait(false);
         }
 
         // Explain returns the exception for e, with which a request on connection ended.
@@ -432,7 +451,9 @@ namespace Tokend
             try
             {
                 socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+                socket.Blocking = false; // else connect waits without a limit while the queue is full
                 socket.Connect(new UnixEndPoint(path));
+                socket.Blocking = true;
                 return new Connection(socket);
             }
             catch (SocketException e)

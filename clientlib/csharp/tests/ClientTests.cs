@@ -157,6 +157,39 @@ namespace Tokend.Tests
             });
         }
 
+        public static void FullQueue()
+        {
+            var path = System.IO.Path.Combine(System.IO.Path.GetTempPath(), "tokend-" + Guid.NewGuid().ToString("N").Substring(0, 12));
+            using (var listener = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified))
+            {
+                listener.Bind(new UnixEndPoint(path));
+                listener.Listen(0);
+                var waiting = new List<Socket>();
+                try
+                {
+                    while (true)
+                    {
+                        waiting.Add(new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified) { Blocking = false });
+                        try { waiting[waiting.Count - 1].Connect(new UnixEndPoint(path)); }
+                        catch (SocketException) { break; } // the queue is full
+                    }
+                    Both(get =>
+                    {
+                        using (var c = new TokendClient(path, TimeSpan.FromMilliseconds(300)))
+                        {
+                            var failed = System.Threading.Tasks.Task.Run(() => Check.Throws<TokendTimeoutException>("full queue", () => get(c)));
+                            Check.That(failed.Wait(5000), "the client waits without a limit");
+                        }
+                    });
+                }
+                finally
+                {
+                    waiting.ForEach(s => s.Dispose());
+                    System.IO.File.Delete(path);
+                }
+            }
+        }
+
         public static void MalformedReplies()
         {
             foreach (var reply in new[] {
