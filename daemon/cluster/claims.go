@@ -19,6 +19,7 @@ type claims struct {
 	mu      sync.Mutex
 	all     map[string]storedClaim // by key; without a State: deleted, until the watch has seen it
 	flights map[string]*flight     // by nonce: those whose claim may be used or is being given back
+	missing map[string]storedClaim // by key: absent in etcd for a reason not known yet
 }
 
 // storedClaim is a claim as etcd has it.
@@ -28,7 +29,7 @@ type storedClaim struct {
 }
 
 func newClaims(h *Host) *claims {
-	return &claims{host: h, all: make(map[string]storedClaim), flights: make(map[string]*flight)}
+	return &claims{host: h, all: make(map[string]storedClaim), flights: make(map[string]*flight), missing: make(map[string]storedClaim)}
 }
 
 // Claim implements [refresh.Peers].
@@ -350,6 +351,7 @@ func (cs *claims) reset(all []KeyValue, revision int64) {
 	for key, c := range cs.all {
 		if !present[key] && c.State != 0 && c.revision <= revision {
 			gone = append(gone, key)
+			cs.missLocked(key, c)
 		}
 	}
 	cs.mu.Unlock()

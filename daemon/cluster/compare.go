@@ -68,6 +68,7 @@ func (c *comparison) finish(ctx context.Context, why string) {
 	m.takeMembers(c.live["m"])
 	m.beats.reset(c.live["n"])
 	m.claims.reset(c.live["l"], c.at.Revision)
+	m.claims.compared(c.restored)
 	for _, letter := range []string{"m", "n", "l"} {
 		m.floors[letter] = c.at.Revision
 	}

@@ -59,6 +59,9 @@ type claimed interface {
 
 	// restored forgets the revisions of all claims. A reset follows.
 	restored()
+
+	// compared follows a reset with all that etcd has.
+	compared(restored bool)
 }
 
 // mirrorConfig is what a [mirror] needs.

@@ -2,6 +2,7 @@ package cluster_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -170,4 +171,36 @@ func TestRestoredClaims(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestRestoredDoubt restores etcd from a backup of before a call without an answer. The doubt is on
+// no disk but etcd's, and is left again by the hosts that know of it.
+func TestRestoredDoubt(t *testing.T) {
+	for _, dead := range []bool{false, true} {
+		t.Run(fmt.Sprint("host is dead ", dead), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				etcd := kvtest.New()
+				a, b := run(t, etcd, "a", newDisk()), run(t, etcd, "b", newDisk())
+				a.give("r1")
+				time.Sleep(15 * time.Second)
+				backup := etcd.Backup()
+				c, err := a.claim(rotating)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if dead {
+					a.crash()
+				} else if err := c.Give(t.Context(), true); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Minute)
+				etcd.Restore(backup, true)
+				time.Sleep(time.Minute)
+				synctest.Wait()
+				if !b.doubtful(token) || len(etcd.Keys("/tokend/l/")) != 1 {
+					t.Errorf("doubtful: %v, claims: %d", b.doubtful(token), len(etcd.Keys("/tokend/l/")))
+				}
+			})
+		})
+	}
 }

@@ -65,7 +65,35 @@ func (cs *claims) restored() {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	for key, c := range cs.all {
+		cs.missLocked(key, c)
 		c.revision = 0
 		cs.all[key] = c
+	}
+}
+
+// missLocked notes c, which a backup may lack. This host's own flights find out by themselves. mu
+// is held.
+func (cs *claims) missLocked(key string, c storedClaim) {
+	if c.State != 0 && c.Table == record.Credentials && cs.flights[c.Nonce] == nil {
+		cs.missing[key] = c
+	}
+}
+
+// compared leaves doubt again if etcd was restored and lacks a doubt, or the claim of a host that
+// may be dead. If it was not, the watch has missed the end of the claim.
+func (cs *claims) compared(restored bool) {
+	cs.mu.Lock()
+	missing := cs.missing
+	cs.missing = make(map[string]storedClaim)
+	for key := range missing {
+		if cs.all[key].State != 0 || !restored {
+			delete(missing, key)
+		}
+	}
+	cs.mu.Unlock()
+	for key, c := range missing {
+		p := newOffer(offerDoubt, nil)
+		p.key, p.Name, p.Table, p.Nonce, p.Epoch, p.Tries = key, c.Name, c.Table, c.Nonce, c.Epoch, c.Tries
+		cs.host.offers.doubt(context.Background(), p)
 	}
 }
