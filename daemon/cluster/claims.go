@@ -61,7 +61,11 @@ func (cs *claims) claim(ctx context.Context, want refresh.Want, recs []record.Re
 			if errors.Is(err, refresh.ErrOvertaken) {
 				continue
 			}
-			return granted(f, err)
+			if f, err := granted(f, err); f != nil {
+				return f, err
+			}
+			cs.keep(f) // the poller may make no call now
+			return nil, err
 		case seen.Epoch == session.Epoch && seen.Host == h.cfg.Host && seen.State == record.Calling:
 			// A stray: see strays.
 			cs.free(ctx, key, seen)
