@@ -144,19 +144,16 @@ func (cs *claims) try(ctx context.Context, key string, seen storedClaim, session
 	d := h.store.draft(recs)
 	for _, r := range wantRecords(want) {
 		if !d.has(r) {
-			d.expect(h.store, r)
+			d.expect(h.store, r, h.store.revision(r.Table, r.Key))
 		}
 	}
-	presence, theirs := presenceKey(h.cfg.Prefix, h.cfg.Host), ""
+	presence, theirs := presenceKey(h.cfg.Prefix, h.cfg.Host), cs.abandoned(seen)
 	d.ifs = append(d.ifs,
 		Compare{Key: key, Field: Modified, Value: seen.revision},
 		Compare{Key: presence, Field: Created, Value: session.Epoch})
 	d.then = append(d.then, put)
 	d.els = append(d.els, Op{Verb: Get, Key: key}, Op{Verb: Get, Key: presence})
-	if seen.State == record.Calling && seen.Host != h.cfg.Host {
-		theirs = presenceKey(h.cfg.Prefix, seen.Host)
-		d.ifs = append(d.ifs, Compare{Key: theirs, Field: Created, Not: true, Value: seen.Epoch})
-	}
+	d.ifs = append(d.ifs, theirs...)
 	for _, r := range recs {
 		f.intent = f.intent || r.Table == record.Holds
 	}
@@ -193,12 +190,20 @@ func (cs *claims) try(ctx context.Context, key string, seen storedClaim, session
 	if here.Created != session.Epoch {
 		return nil, false, unconfirmed(ErrUnknown) // the session has ended
 	}
-	if held.Modified == seen.revision && theirs != "" {
+	if held.Modified == seen.revision && theirs != nil {
 		// The host whose session this host thought to be over has it still, or again.
 		h.counts.waited.Add(1)
 		return nil, false, &refresh.TakenError{Host: seen.Host}
 	}
 	return nil, true, nil
+}
+
+// abandoned returns what a transaction compares that ends c, because its host's session is over.
+func (cs *claims) abandoned(c storedClaim) []Compare {
+	if c.State != record.Calling || c.Host == cs.host.cfg.Host {
+		return nil
+	}
+	return []Compare{{Key: presenceKey(cs.host.cfg.Prefix, c.Host), Field: Created, Not: true, Value: c.Epoch}}
 }
 
 // wantRecords returns the records that a call for w depends on.

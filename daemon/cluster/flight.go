@@ -103,6 +103,7 @@ func (f *flight) Land(ctx context.Context, recs ...record.Record) error {
 		return err
 	}
 	p := f.offer(offerLanding, signed)
+	p.Base = h.store.bases(signed)
 	if f.want.Table == record.Credentials && !slices.ContainsFunc(recs, isCredential) && h.store.behind(p.grant()) {
 		// The value is not put in force, and nobody knows which one is WeChat's newest.
 		h.offers.doubt(ctx, p)
@@ -168,13 +169,10 @@ func (f *flight) lasting(p *offer) bool { return p.answers() && (f.want.Rotates 
 
 // landing returns the transaction that lands p.
 func (f *flight) landing(p *offer) *draft {
-	h := f.claims.host
-	d := h.store.draft(p.Records)
-	d.then = append(d.then, f.claims.end(p))
+	d := f.claims.landing(p, p.Base, p.Records)
 	if hold := (record.Record{Table: record.Holds, Key: f.want.Name}); f.intent && !d.has(hold) {
-		d.then = append(d.then, Op{Verb: Delete, Key: h.keys.of(hold.Table, hold.Key)})
+		d.then = append(d.then, Op{Verb: Delete, Key: f.claims.host.keys.of(hold.Table, hold.Key)})
 	}
-	d.depend(Compare{Key: f.key, Field: Modified, Value: f.revision})
 	return d
 }
 

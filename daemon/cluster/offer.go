@@ -23,8 +23,9 @@ type offer struct {
 	Revision int64 `json:"revision,omitempty"`
 	Tries    int   `json:"tries,omitempty"`
 
-	// Records are to be stored.
+	// Records are to be stored. Those of a landing were made of copies of the revisions Base.
 	Records []record.Record `json:"records,omitempty"`
+	Base    []int64         `json:"base,omitempty"`
 
 	// What follows is of this run.
 	key   string // of the claim; empty if the offer is not about one
@@ -68,6 +69,9 @@ func decodeOffer(r record.Record) (*offer, error) {
 	p := &offer{}
 	if err := json.Unmarshal(r.Value[1:], p); err != nil {
 		return nil, fmt.Errorf("%w: %v", record.ErrCorrupt, err)
+	}
+	if p.Kind == offerLanding && len(p.Base) != len(p.Records) {
+		return nil, record.ErrCorrupt
 	}
 	return p, nil
 }

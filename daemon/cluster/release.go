@@ -18,6 +18,15 @@ func (cs *claims) end(p *offer) Op {
 	return Op{Verb: Delete, Key: p.key}
 }
 
+// landing returns the transaction that lands p as recs, which were made of copies of the revisions
+// base.
+func (cs *claims) landing(p *offer, base []int64, recs []record.Record) *draft {
+	d := cs.host.store.draftOn(base, recs)
+	d.then = append(d.then, cs.end(p))
+	d.depend(Compare{Key: p.key, Field: Modified, Value: p.Revision})
+	return d
+}
+
 // landed reports whether p has landed, by the outcome of its landing, and returns what is stored
 // then. If an earlier attempt was applied, that may be newer than p.
 func (cs *claims) landed(p *offer, o Outcome) (stored []record.Record, ok bool) {

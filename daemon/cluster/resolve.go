@@ -42,9 +42,7 @@ func (o *offers) give(ctx context.Context, p *offer, take copier) error {
 func (o *offers) land(ctx context.Context, p *offer, take copier) error {
 	h := o.host
 	if p.draft == nil {
-		p.draft = h.store.draft(p.Records)
-		p.draft.then = append(p.draft.then, h.claims.end(p))
-		p.draft.depend(Compare{Key: p.key, Field: Modified, Value: p.Revision})
+		p.draft = h.claims.landing(p, p.Base, p.Records)
 	}
 	d := p.draft
 	out, err := h.txn(ctx, "land", d.txn())
@@ -67,25 +65,26 @@ func (o *offers) land(ctx context.Context, p *offer, take copier) error {
 	if err := take(ctx, d.newer(h, out)...); err != nil {
 		return err
 	}
-	p.draft, p.Records = nil, h.store.merged(p.Records, d.base)
+	base, recs := h.store.merged(p.Base, p.Records)
+	p.draft = h.claims.landing(p, base, recs)
 	return nil
 }
 
-// merged returns recs, an answer, as changes of the records that are stored now; base are the
-// revisions that recs were made of.
-func (s *Store) merged(recs []record.Record, base []int64) (all []record.Record) {
+// merged returns recs, an answer that was made of copies of the revisions base, as changes of the
+// present copies, and the revisions of those. A revision is read before its copy: a copy that
+// changes meanwhile is not overwritten.
+func (s *Store) merged(base []int64, recs []record.Record) (now []int64, all []record.Record) {
 	for i, r := range recs {
-		changed := i < len(base) && s.revision(r.Table, r.Key) != base[i]
-		switch {
-		case !changed:
-			all = append(all, r)
-		case r.Table == record.Grants && r.Value != nil:
-			if kept, ok := s.shelved(r); ok {
-				all = append(all, kept)
-			}
+		at := s.revision(r.Table, r.Key)
+		kept, ok := r, at == base[i]
+		if !ok && r.Table == record.Grants && r.Value != nil {
+			kept, ok = s.shelved(r)
+		}
+		if ok {
+			now, all = append(now, at), append(all, kept)
 		}
 	}
-	return all
+	return now, all
 }
 
 // fromOffer is the source of a generation of a grant that could not land.
@@ -131,22 +130,25 @@ func (s *Store) shelved(r record.Record) (record.Record, bool) {
 // leave puts doubt, and the grant that could not land, in etcd when the claim is free.
 func (o *offers) leave(ctx context.Context, p *offer, take copier) error {
 	h := o.host
-	seen, _ := h.claims.look(p.key)
-	if seen.State == record.Calling {
+	seen, own := h.claims.look(p.key)
+	if own != nil || h.claims.inForce(seen) {
 		return nil // the call that is being made may have been begun before p's
 	}
 	var further []record.Record
+	var base []int64
 	for _, r := range p.Records {
 		if r.Table != record.Grants || r.Value == nil {
 			continue
 		}
+		at := h.store.revision(r.Table, r.Key) // before the copy is read: see merged
 		if r, ok := h.store.shelved(r); ok {
-			further = append(further, r)
+			further, base = append(further, r), append(base, at)
 		}
 	}
-	d := h.store.draft(further)
+	d := h.store.draftOn(base, further)
+	d.ifs = append(d.ifs, h.claims.abandoned(seen)...)
 	d.depend(Compare{Key: p.key, Field: Modified, Value: seen.revision})
-	after := p.claim(h, record.Doubtful, max(p.Tries, 1))
+	after := p.claim(h, record.Doubtful, max(p.Tries, seen.Tries, 1))
 	doubts := seen.State != record.Doubtful && p.Table == record.Credentials // else there is doubt enough, or none
 	if doubts {
 		d.then = append(d.then, h.keys.put(after.Encode()))
@@ -178,15 +180,15 @@ func (o *offers) over(ctx context.Context, p *offer) {
 // code.
 func (o *offers) put(ctx context.Context, p *offer, take copier) error {
 	h := o.host
-	if h.store.surpasses(p.Records) { // the copy's revision would be the base of an older ticket
-		o.over(ctx, p)
-		return nil
-	}
 	recs, err := h.store.signed(p.Records, p.ID)
 	if err != nil {
 		return err
 	}
 	d := h.store.draft(recs)
+	if h.store.surpasses(recs) { // the copy's revision would be the base of an older ticket
+		o.over(ctx, p)
+		return nil
+	}
 	for range 2 {
 		out, err := h.txn(ctx, "put", d.txn())
 		if err != nil {

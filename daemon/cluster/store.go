@@ -265,10 +265,23 @@ type draft struct {
 }
 
 // draft returns the transaction that stores recs if their copies are current.
-func (s *Store) draft(recs []record.Record) *draft {
+func (s *Store) draft(recs []record.Record) *draft { return s.draftOn(s.bases(recs), recs) }
+
+// bases returns the revisions of the copies of recs.
+func (s *Store) bases(recs []record.Record) []int64 {
+	base := make([]int64, len(recs))
+	for i, r := range recs {
+		base[i] = s.revision(r.Table, r.Key)
+	}
+	return base
+}
+
+// draftOn returns the transaction that stores recs, if etcd has them at the revisions base, of
+// which they were made.
+func (s *Store) draftOn(base []int64, recs []record.Record) *draft {
 	d := &draft{}
-	for _, r := range recs {
-		d.expect(s, r)
+	for i, r := range recs {
+		d.expect(s, r, base[i])
 		d.then = append(d.then, s.host.keys.change(r))
 		if r.Table == record.Grants {
 			g, _ := s.grant(r.Key) // a copy that cannot be read knows nothing
@@ -279,9 +292,9 @@ func (s *Store) draft(recs []record.Record) *draft {
 	return d
 }
 
-// expect makes the transaction depend on the copy of r being current.
-func (d *draft) expect(s *Store, r record.Record) {
-	key, base := s.host.keys.of(r.Table, r.Key), s.revision(r.Table, r.Key)
+// expect makes the transaction depend on r being at the revision base.
+func (d *draft) expect(s *Store, r record.Record, base int64) {
+	key := s.host.keys.of(r.Table, r.Key)
 	d.ifs = append(d.ifs, Compare{Key: key, Field: Modified, Value: base})
 	d.recs, d.base = append(d.recs, r), append(d.base, base)
 	d.els = append(d.els, Op{Verb: Get, Key: key})

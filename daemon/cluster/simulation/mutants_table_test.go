@@ -20,7 +20,7 @@ var mutants = []mutant{
 		{"cluster/resolve.go", "		if r, ok := h.store.shelved(r); ok {\n			further", "		if r, ok := h.store.shelved(r); ok && false {\n			further"},
 	}},
 	{"rule 6: the session is the fence of a landing", []edit{
-		{"cluster/flight.go", "	d.depend(Compare{Key: f.key, Field: Modified, Value: f.revision})\n	return d\n", "	d.depend(Compare{Key: presenceKey(h.cfg.Prefix, h.cfg.Host), Field: Created, Value: f.epoch})\n	return d\n"},
+		{"cluster/release.go", "	d.depend(Compare{Key: p.key, Field: Modified, Value: p.Revision})\n	return d\n", "	d.depend(Compare{Key: presenceKey(cs.host.cfg.Prefix, cs.host.cfg.Host), Field: Created, Value: p.Epoch})\n	return d\n"},
 	}},
 	{"a credential is not compared", []edit{
 		{"cluster/store.go", "	d.ifs = append(d.ifs, Compare{Key: key, Field: Modified, Value: base})\n", "	if r.Table != record.Credentials {\n		d.ifs = append(d.ifs, Compare{Key: key, Field: Modified, Value: base})\n	}\n"},
