@@ -66,6 +66,8 @@ type Sessions struct {
 
 	own map[Lease]bool // leases that this process was granted; used by Run alone
 
+	free chan struct{} // closed when it is known that no other machine uses the host's name
+
 	current atomic.Pointer[Session]
 	begun   atomic.Int64
 }
@@ -78,6 +80,8 @@ func NewSessions(cfg SessionConfig) (*Sessions, error) {
 		key: presenceKey(cfg.Prefix, cfg.Host),
 		log: cfg.Logger,
 		own: make(map[Lease]bool),
+
+		free: make(chan struct{}),
 	}
 	if s.log == nil {
 		s.log = hclog.NewNullLogger()
@@ -132,6 +136,10 @@ func (s *Sessions) begin(ctx context.Context, start bool) (Lease, error) {
 	warned := false
 	for ctx.Err() == nil {
 		present, err := s.read(ctx)
+		ours := err == nil && present.Present() && (s.own[present.Lease] || start && s.sameMachine(present))
+		if start && err == nil && (ours || !present.Present()) {
+			s.freed()
+		}
 		if err == nil && !present.Present() {
 			var lease Lease
 			if lease, err = s.create(ctx); lease != 0 {
@@ -149,7 +157,7 @@ func (s *Sessions) begin(ctx context.Context, start bool) (Lease, error) {
 		case !present.Present(): // another process was faster
 			taken = false
 			continue
-		case s.own[present.Lease] || start && s.sameMachine(present):
+		case ours:
 			// A put over the key would keep its epoch.
 			err := s.revoke(ctx, present.Lease)
 			if err == nil {
@@ -165,6 +173,15 @@ func (s *Sessions) begin(ctx context.Context, start bool) (Lease, error) {
 		s.pause(ctx)
 	}
 	return 0, nil
+}
+
+// freed notes that no other machine uses the host's name.
+func (s *Sessions) freed() {
+	select {
+	case <-s.free:
+	default:
+		close(s.free)
+	}
 }
 
 // read returns the presence key.

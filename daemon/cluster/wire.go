@@ -31,8 +31,8 @@ func (h *Host) wire(root seal.Root, sealer *seal.Sealer) error {
 	return h.mirror.begin()
 }
 
-// readied makes Ready return: after the first contact or, if etcd is unreachable, when the host has
-// the records of an earlier run.
+// readied makes Ready return: after the first contact, if no other machine uses the host's name, or
+// if etcd is unreachable and the host has the records of an earlier run.
 func (h *Host) readied(ctx context.Context) error {
 	alone := time.NewTimer(aloneAfter)
 	defer alone.Stop()
@@ -40,11 +40,14 @@ func (h *Host) readied(ctx context.Context) error {
 	if h.mirror.reached() == 0 {
 		early = nil
 	}
-	for {
+	for next := h.beats.first; ; {
 		select {
-		case <-h.beats.first:
-			close(h.ready)
-			return nil
+		case <-next:
+			if next == h.sessions.free {
+				close(h.ready)
+				return nil
+			}
+			next = h.sessions.free
 		case <-ctx.Done():
 			return nil
 		case <-early:
