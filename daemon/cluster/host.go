@@ -193,10 +193,11 @@ func (h *Host) apply(ctx context.Context, recs ...record.Record) error {
 	if len(recs) == 0 {
 		return nil
 	}
-	select {
-	case <-h.ready:
-	default:
-		return h.store.follow(ctx, stored(recs))
+	if !h.isReady() {
+		if err := h.store.follow(ctx, stored(recs)); err != nil || !h.isReady() {
+			return err
+		}
+		// The follower may have read the store before.
 	}
 	select {
 	case <-h.followed:
@@ -205,6 +206,15 @@ func (h *Host) apply(ctx context.Context, recs ...record.Record) error {
 	}
 	h.follower.Follow(recs...)
 	return nil
+}
+
+func (h *Host) isReady() bool {
+	select {
+	case <-h.ready:
+		return true
+	default:
+		return false
+	}
 }
 
 // tellings are claims that the engine does not know yet. The goroutine that learns of a claim may

@@ -42,9 +42,7 @@ func (h *Host) Stats() Stats {
 		Doubts:       h.counts.doubts.Load(),
 		Moves:        h.cfg.Link.Moves(),
 	}
-	select {
-	case <-h.ready:
-	default:
+	if !h.isReady() {
 		return s
 	}
 	s.Members, s.Revision, s.Offers, s.Sessions = len(h.members.hosts()), h.mirror.reached(), h.offers.count(), h.sessions.Begun()

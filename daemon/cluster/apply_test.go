@@ -1,0 +1,41 @@
+package cluster
+
+import (
+	"context"
+	"testing"
+
+	"tokend/daemon/record"
+	"tokend/daemon/store/memstore"
+)
+
+// readier is a store whose host becomes ready while something is being written to it.
+type readier struct {
+	*memstore.Store
+	host *Host
+}
+
+func (r *readier) Put(ctx context.Context, recs ...record.Record) error {
+	close(r.host.ready)
+	return r.Store.Put(ctx, recs...)
+}
+
+// follower counts the records that it is told.
+type follower int
+
+func (f *follower) Follow(recs ...record.Record) { *f += follower(len(recs)) }
+
+// TestReadyWhileApplying: the follower, which may have read the store before a record was written,
+// is told of the record.
+func TestReadyWhileApplying(t *testing.T) {
+	local := &readier{Store: &memstore.Store{}}
+	h := &Host{ready: make(chan struct{}), followed: make(chan struct{})}
+	h.store, local.host = &Store{Store: local, host: h, deleted: make(map[recordID]int64)}, h
+	var f follower
+	h.Follow(&f)
+	if err := h.apply(t.Context(), record.Record{Table: record.Credentials, Key: "c", Value: []byte{1}, Revision: 7}); err != nil {
+		t.Fatal(err)
+	}
+	if f != 1 {
+		t.Errorf("told of %d records", f)
+	}
+}
