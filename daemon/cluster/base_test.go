@@ -3,6 +3,7 @@ package cluster_test
 import (
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -48,20 +49,22 @@ func TestGivenTwiceDuringLanding(t *testing.T) {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		lost, landings := true, 0
+		var healed atomic.Bool
+		var landings atomic.Int32
 		a.client.Faults(func(r kvtest.Request) kvtest.Fault {
 			if r.Method != kvtest.Txn || !lands(r.Txn) {
 				return kvtest.Fault{}
 			}
-			if !lost {
-				landings++
+			if healed.Load() {
+				landings.Add(1)
 			}
-			return kvtest.Fault{Lost: lost}
+			return kvtest.Fault{Lost: !healed.Load()}
 		})
 		_ = c.Land(t.Context(), a.answer("t1", "r2")...)
 		b.give("r8")
 		time.Sleep(100 * time.Millisecond)
-		for lost = false; landings == 0; {
+		healed.Store(true)
+		for landings.Load() == 0 {
 			time.Sleep(10 * time.Millisecond)
 		}
 		b.give("r9")
