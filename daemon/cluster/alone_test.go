@@ -37,3 +37,23 @@ func TestGrantWithoutClaimKept(t *testing.T) {
 		}
 	})
 }
+
+// TestImportApart: no grant is accepted that etcd does not confirm, not even together with a ticket.
+func TestImportApart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := run(t, kvtest.New(), "a", newDisk())
+		a.client.Cut()
+		now := moment(time.Now())
+		ticket := record.Credential{Name: "ticket", Value: "v", Boot: "boot@a", Issued: now, Seen: now, End: moment(time.Now().Add(time.Hour)), Stamp: time.Now()}
+		g := record.Grant{Name: grant, Generation: record.Generation{Value: "r1", At: time.Now(), Source: "put"}}
+		if err := a.Store().Put(t.Context(), ticket.Encode(), g.Encode()); !errors.Is(err, refresh.ErrApart) {
+			t.Errorf("got %v", err)
+		}
+		if r, err := a.Store().Get(record.Grants, grant); err != nil || r.Value != nil {
+			t.Errorf("the grant is stored, %v", err)
+		}
+		if err := a.Store().Put(t.Context(), ticket.Encode()); err != nil {
+			t.Errorf("the ticket alone: %v", err)
+		}
+	})
+}

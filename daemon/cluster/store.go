@@ -84,9 +84,10 @@ func (s *Store) settled(r record.Record, recs []record.Record) bool {
 }
 
 // instead does what can be done when etcd has not confirmed recs: pushed tickets and accepted codes
-// are stored on this host and offered.
+// are stored on this host and offered. Nothing of an import with grants is.
 func (s *Store) instead(ctx context.Context, own, recs []record.Record, err error) error {
-	if !isUnconfirmed(err) || !slices.ContainsFunc(recs, offered) {
+	grants := slices.ContainsFunc(recs, func(r record.Record) bool { return r.Table == record.Grants && r.Value != nil })
+	if !isUnconfirmed(err) || grants || !slices.ContainsFunc(recs, offered) {
 		return err
 	}
 	o := newOffer(offerPut, recs)
