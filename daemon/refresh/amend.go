@@ -100,7 +100,7 @@ func (e *Engine) carryOutOnce(ctx context.Context, to putter, all []change) []er
 			continue
 		}
 		why := refused
-		if why != nil && (len(parts[i]) == 0 || len(all) > 1 && ctx.Err() == nil && newerIn(why) == nil) {
+		if why != nil && (len(parts[i]) == 0 || len(all) > 1 && ctx.Err() == nil && newerIn(why) == nil && !cutOff(why)) {
 			why = write(ctx, to, parts[i]) // it may have been another's fault: too much for one commit, say
 		}
 		if errs[i] = why; newerIn(why) == nil {

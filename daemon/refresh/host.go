@@ -281,7 +281,7 @@ func (e *Engine) forgetBudgets(ctx context.Context, keys []string) error {
 
 // saveBudgets writes what was spent while the disk refused.
 func (e *Engine) saveBudgets() error {
-	for batch := range slices.Chunk(e.ledger.Uncounted(), forgetBatch) {
+	for batch := range slices.Chunk(e.ledger.Uncounted(), sharedBatch) {
 		if err := e.writeBudgets(context.Background(), batch); err != nil {
 			return err
 		}

@@ -86,6 +86,10 @@ const overlap = 5 * time.Minute
 // mostRounds is how often a change is prepared again because another host was first.
 const mostRounds = 20
 
+// sharedBatch is how many records are written at once that have nothing to do with each other. The
+// store of all hosts takes 128 in one write.
+const sharedBatch = 64
+
 // Errors of [Peers], of a [Claim] and of the Store of a host with peers.
 var (
 	// ErrRenewed means that newer records are stored than those that a change was made of.

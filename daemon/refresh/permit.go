@@ -240,6 +240,13 @@ func apartReply(err error) *credential.Error {
 // refusesWrites reports whether the store of all hosts answers, and refuses writes.
 func refusesWrites(err *ApartError) bool { return strings.HasPrefix(err.Reason, "etcd refuses writes") }
 
+// cutOff reports whether err, of a write, says that the store of all hosts does not answer. The next
+// write would wait as long for nothing.
+func cutOff(err error) bool {
+	a, ok := errors.AsType[*ApartError](err)
+	return ok && !refusesWrites(a)
+}
+
 // begin notes that a call is about to be sent. It returns errTooLate if the call might not end in
 // time.
 func (p *permit) begin(e *Engine) error {

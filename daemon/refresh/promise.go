@@ -220,7 +220,7 @@ func (e *Engine) forgetCodes(settled []record.Record, fields ...any) {
 
 // deleteCodes deletes the records of settled codes, with their keys locked.
 func (e *Engine) deleteCodes(settled []record.Record) error {
-	for batch := range slices.Chunk(settled, forgetBatch) {
+	for batch := range slices.Chunk(settled, sharedBatch) {
 		names := make([]string, len(batch))
 		for i, r := range batch {
 			names[i] = r.Key

@@ -79,10 +79,15 @@ func (e *Engine) save(ctx context.Context) {
 }
 
 // saveAll tries each unsaved grant, budget and value once, and to delete the records of settled
-// codes; what is refused again is tried at the next kick, which it makes.
+// codes; what is refused again is tried at the next kick, which it makes. A stop waits for it: if
+// the store of all hosts does not answer, the rest is not tried.
 func (e *Engine) saveAll() {
 	refused, why := 0, error(nil)
 	for _, name := range e.grants.refused() {
+		if cutOff(why) {
+			refused++
+			continue
+		}
 		if err := e.saveGrant(context.Background(), name); err != nil {
 			refused, why = refused+1, err
 			continue
@@ -94,16 +99,23 @@ func (e *Engine) saveAll() {
 		e.log.Error("cannot write grants: they are in force in memory only", "grants", refused, "error", why)
 		e.unsaved.kick()
 	}
+	apart := cutOff(why)
 	if err := e.saveBudgets(); err != nil {
+		apart = apart || cutOff(err)
 		e.unsaved.kick()
 	}
 	if e.codes.undeleted.Swap(false) {
 		e.resume()
 	}
 	for _, en := range e.unsaved.take() {
-		if err := e.saveValue(en); err != nil {
-			e.unsaved.add(en)
+		if !apart {
+			err := e.saveValue(en)
+			if err == nil {
+				continue
+			}
+			apart = cutOff(err)
 		}
+		e.unsaved.add(en)
 	}
 }
 
