@@ -166,6 +166,22 @@ func (m *mirror) deleted(letter string, kv KeyValue) ([]record.Record, error) {
 	}, nil
 }
 
+// datable returns those of recs whose times can be converted. The watch brings the others when the
+// clocks of their hosts are known. Before the first contact, this host does not know who is alive.
+func (h *Host) datable(recs []record.Record) []record.Record {
+	return slices.DeleteFunc(recs, func(r record.Record) bool {
+		if r.Value == nil {
+			return false
+		}
+		boot, err := bootOf(r)
+		if err != nil || boot == "" {
+			return false
+		}
+		_, _, ok := h.clocks.Offset(boot)
+		return !ok && (h.beats.contact() == 0 || h.mirror.unmet(boot))
+	})
+}
+
 // unmet reports whether times of a boot cannot be converted yet: its host is alive, and this host
 // will know its clock in a moment.
 func (m *mirror) unmet(boot string) bool {
@@ -175,7 +191,7 @@ func (m *mirror) unmet(boot string) bool {
 	host := boot[strings.LastIndexByte(boot, '@')+1:]
 	for _, peer := range m.beats.unmet() {
 		if peer.host == host {
-			return m.waived[host] != peer.epoch
+			return !m.isWaived(peer)
 		}
 	}
 	return false

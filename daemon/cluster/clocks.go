@@ -146,7 +146,8 @@ func (c *clocks) heard(h heartbeat, now clock.Instant) (answer bool) {
 			c.hear(other, sample{to.plus(theirs), now})
 		}
 	}
-	return news || !met
+	_, known := h.Met[c.own] // a process that has just started knows no clock, also in a known boot
+	return news || !met || !known
 }
 
 // hear takes over what a peer knows of a boot that this host has not met. c.mu is held.

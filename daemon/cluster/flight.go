@@ -64,7 +64,7 @@ func (f *flight) Put(ctx context.Context, recs ...record.Record) error {
 		return h.store.copy(ctx, d.at(o.Revision)...)
 	}
 	if d.applied(h.keys, o) {
-		return h.store.copy(ctx, d.newer(h, o)...)
+		return h.store.copy(ctx, h.datable(d.newer(h, o))...)
 	}
 	return f.refused(d, o)
 }
@@ -85,7 +85,7 @@ func (f *flight) refused(d *draft, o Outcome) error {
 		why = refresh.ErrOvertaken
 		f.claims.forget(f.nonce)
 	}
-	return &refresh.NewerError{Err: why, Records: d.newer(f.claims.host, o)}
+	return &refresh.NewerError{Err: why, Records: f.claims.host.datable(d.newer(f.claims.host, o))}
 }
 
 // Land implements [refresh.Claim].
@@ -220,7 +220,7 @@ func (f *flight) keep(ctx context.Context, own, recs []record.Record) error {
 	}
 	if d.applied(h.keys, o) {
 		f.intent = false
-		return h.store.copy(ctx, d.newer(h, o)...)
+		return h.store.copy(ctx, h.datable(d.newer(h, o))...)
 	}
 	return f.refused(d, o)
 }

@@ -212,10 +212,11 @@ func (h *heartbeats) await(b heartbeat) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.told = b.Seen
-	if h.contact() == b.Instant { // it was faster than the answer
+	h.sent = b.Instant
+	if h.contact() == b.Instant { // it was faster than the answer, and earlier ones need not come
+		h.overdue = time.Time{}
 		return
 	}
-	h.sent = b.Instant
 	if h.overdue.IsZero() { // an earlier one is overdue first
 		h.overdue = time.Now().Add(echoTimeout)
 	}

@@ -30,14 +30,14 @@ func (m *mirror) meet(ctx context.Context) error {
 		}
 		waiting := false
 		for _, peer := range m.beats.unmet() {
-			waiting = waiting || m.waived[peer.host] != peer.epoch
+			waiting = waiting || !m.isWaived(peer)
 		}
 		if !waiting {
 			break
 		}
 		if !time.Now().Before(deadline) {
 			for _, peer := range m.beats.unmet() {
-				m.waived[peer.host] = peer.epoch
+				m.waive(peer)
 				m.log.Warn("a host does not answer: its clock is not known", "host", peer.host)
 			}
 			break
@@ -47,6 +47,19 @@ func (m *mirror) meet(ctx context.Context) error {
 		}
 	}
 	return m.look(ctx, "l", func(all []KeyValue) { m.claims.reset(all, m.floors["l"]) })
+}
+
+// waive ends the wait for the clock of a host.
+func (m *mirror) waive(peer member) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.waived[peer.host] = peer.epoch
+}
+
+func (m *mirror) isWaived(peer member) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.waived[peer.host] == peer.epoch
 }
 
 func (m *mirror) takeMembers(all []KeyValue) {

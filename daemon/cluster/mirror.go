@@ -92,7 +92,6 @@ type mirror struct {
 	// Used by run alone.
 	names    map[string]string // names of holds and codes by key: a deletion has none
 	floors   map[string]int64  // by letter: the revision at which members, heartbeats, claims were read
-	waived   map[string]int64  // epochs of hosts whose clocks this host has waited for in vain
 	restored bool              // since etcd was restored, not everything has been compared
 	saved    time.Time         // when the position was stored
 
@@ -102,11 +101,12 @@ type mirror struct {
 	revision atomic.Int64  // all changes up to it have been applied
 
 	mu       sync.Mutex
-	wanted   string         // why everything is compared next; empty: it is not
-	due      time.Time      // when everything is compared again
-	compared time.Time      // when everything was compared last
-	stop     func()         // ends the watch; nil if there is none
-	restarts map[string]int // by reason
+	waived   map[string]int64 // epochs of hosts whose clocks this host has waited for in vain
+	wanted   string           // why everything is compared next; empty: it is not
+	due      time.Time        // when everything is compared again
+	compared time.Time        // when everything was compared last
+	stop     func()           // ends the watch; nil if there is none
+	restarts map[string]int   // by reason
 	loads    int
 }
 

@@ -59,10 +59,10 @@ func (o *offers) land(ctx context.Context, p *offer, take copier) error {
 	if held.Modified != p.Revision {
 		h.claims.forget(p.Nonce)
 		o.doubt(ctx, p)
-		return take(ctx, d.newer(h, out)...)
+		return take(ctx, h.datable(d.newer(h, out))...)
 	}
 	// A grant was given during the call, or a value was fetched without a claim.
-	if err := take(ctx, d.newer(h, out)...); err != nil {
+	if err := take(ctx, h.datable(d.newer(h, out))...); err != nil {
 		return err
 	}
 	base, recs := h.store.merged(p.Base, p.Records)
@@ -159,7 +159,7 @@ func (o *offers) leave(ctx context.Context, p *offer, take copier) error {
 	}
 	if !out.Held {
 		h.claims.see(out.Got[len(out.Got)-1], out.Revision)
-		return take(ctx, d.newer(h, out)...)
+		return take(ctx, h.datable(d.newer(h, out))...)
 	}
 	if doubts {
 		h.claims.note(p.key, storedClaim{after, out.Revision})
@@ -201,7 +201,7 @@ func (o *offers) put(ctx context.Context, p *offer, take copier) error {
 		newer := d.newer(h, out)
 		if slices.ContainsFunc(newer, func(r record.Record) bool { return outranks(r, recs) }) || len(newer) == 0 {
 			o.over(ctx, p)
-			return take(ctx, newer...)
+			return take(ctx, h.datable(newer)...)
 		}
 		for i, got := range out.Got {
 			d.base[i], d.ifs[i].Value = got.Modified, got.Modified

@@ -249,9 +249,9 @@ func (s *Store) write(ctx context.Context, ifs []Compare, recs []record.Record) 
 		return d.at(o.Revision), nil
 	}
 	if d.applied(s.host.keys, o) {
-		return d.newer(s.host, o), nil
+		return s.host.datable(d.newer(s.host, o)), nil
 	}
-	return nil, &refresh.NewerError{Err: refresh.ErrRenewed, Records: d.newer(s.host, o)}
+	return nil, &refresh.NewerError{Err: refresh.ErrRenewed, Records: s.host.datable(d.newer(s.host, o))}
 }
 
 // draft is a transaction about records. The Else branch gets each of them.
