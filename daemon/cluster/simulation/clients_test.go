@@ -77,14 +77,17 @@ func (w *world) served(p *process, pauses int64, name string, served credential.
 	switch {
 	case v.name != "" && v.name != name:
 		w.violate("%s serves %s as %s", h.name, v, name)
-	case now.After(v.ends):
+	case now.After(v.ends.Add(rounding)):
 		w.violate("%s serves %s, which has ended", h.name, name)
-	case v.name != "" && now.Add(served.TTL).After(v.ends.Add(time.Second)):
+	case v.name != "" && now.Add(served.TTL).After(v.ends.Add(rounding)):
 		w.violate("%s serves %s for longer than it lives", h.name, name)
 	case v.due && now.Sub(v.gone) > overlap:
 		w.violate("%s serves %s, which a refresh has replaced", h.name, name)
 	}
 }
+
+// rounding is by how much expires_in may be too long: the least that WeChat answers is a second.
+const rounding = time.Second
 
 // act does what a client, an operator or WeChat does.
 func (w *world) act(e event) {
@@ -164,7 +167,7 @@ func (w *world) describe(name string, text secret.Text) string {
 // an event or by a client.
 func (w *world) authorize(e event, c customer) {
 	code := secret.Text(w.fake.Authorize(c.owner, c.id))
-	at, until := time.Now(), w.fake.Ends(string(code))
+	at, lasts := time.Now(), time.Until(w.fake.Ends(string(code)))
 	w.mu.Lock()
 	healthy := w.healthy
 	w.mu.Unlock()
@@ -172,6 +175,7 @@ func (w *world) authorize(e event, c customer) {
 		w.use(h, func(ctx context.Context, p *process, en *refresh.Engine) {
 			sleep(ctx, h.latency(1, 300))
 			var err error
+			until := h.wallClock().Add(lasts)
 			w.note(h, "a code of %s arrives", c.path)
 			switch {
 			case e.verb == exchanges:

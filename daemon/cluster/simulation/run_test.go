@@ -30,7 +30,7 @@ func (p *process) run(ctx, engineCtx context.Context) {
 	up, specs := p.accounts()
 	cfg := refresh.Config{
 		Store: mortal{p.disk, p}, Catalog: specs, Hosts: catalog.Hosts(func() *catalog.Upstream { return up }), Timeout: up.Timeout, // what is left of a session is compared with it
-		Boottime: boottime, Boot: boot, Logger: p.log(),
+		Boottime: boottime, Boot: boot, Wall: h.wallClock, Logger: p.log(),
 	}
 	var peers *cluster.Host
 	if !w.plan.alone {
