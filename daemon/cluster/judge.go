@@ -37,6 +37,9 @@ func (m *mirror) judge(ours, theirs record.Record, restored bool) judgment {
 	case theirs.Table == record.Grants:
 		return judgeGrant(ours, theirs)
 	case !restored && ours.Revision == theirs.Revision && ours.Table == theirs.Table:
+		if m.misdated(ours) {
+			return judgment{verdict: takeOver}
+		}
 		return judgment{}
 	case theirs.Table == record.Credentials:
 		return m.judgeCredential(ours, theirs, restored)
@@ -54,6 +57,18 @@ func (m *mirror) judge(ours, theirs record.Record, restored bool) judgment {
 		}
 	}
 	return judgment{verdict: takeOver}
+}
+
+// misdated reports whether a copy may be dated by the wall clock alone: it was written in an earlier
+// boot of this host. Its peers know how the clock of the boot in etcd's record relates to this one.
+func (m *mirror) misdated(ours record.Record) bool {
+	if ours.Table == record.Credentials {
+		if c, err := record.DecodeCredential(ours); err == nil && c.Walled {
+			return true
+		}
+	}
+	boot, err := bootOf(ours)
+	return err == nil && boot != "" && boot != m.clocks.own
 }
 
 // judgeGrant compares grants: the higher number is the newer one.

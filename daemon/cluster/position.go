@@ -12,6 +12,7 @@ import (
 type position struct {
 	Etcd     uint64 `json:"etcd"`
 	Revision int64  `json:"revision"`
+	Boot     string `json:"boot"`
 }
 
 // positionName is its name among the keys of the host's own store.
@@ -34,6 +35,9 @@ func (m *mirror) begin() error {
 		m.want(whyStart)
 		return nil
 	}
+	if p.Boot != m.clocks.own {
+		m.want(whyStart) // the copies are dated by the wall clock
+	}
 	m.etcd.Store(p.Etcd)
 	m.revision.Store(p.Revision)
 	for _, table := range []record.Table{record.Holds, record.Codes, record.Exchanged} {
@@ -51,7 +55,7 @@ func (m *mirror) save(ctx context.Context) {
 	if m.etcd.Load() == 0 || m.restored {
 		return
 	}
-	b, err := json.Marshal(position{Etcd: m.etcd.Load(), Revision: m.reached()})
+	b, err := json.Marshal(position{Etcd: m.etcd.Load(), Revision: m.reached(), Boot: m.clocks.own})
 	if err == nil {
 		err = m.local.Put(ctx, record.Key{Name: positionName, Bytes: b}.Encode())
 	}
