@@ -24,7 +24,7 @@ func TestSimulateAlone(t *testing.T) {
 	}{
 		{"", ""},
 		{dropsGrants, "the grant of open_platform/wxcomponent/wxcustomer1 in the store is not the live one"},
-		{longLives, "which has ended"},
+		{longLives, "for longer than it lives"},
 		{callsTwice, "2 calls under way at once"},
 	} {
 		t.Run(string(tc.flaw), func(t *testing.T) {

@@ -56,6 +56,7 @@ func TestSamePushAtTwoHosts(t *testing.T) {
 				if err := s.engine(s.hosts[i]).Push(s.ctx, verifyTicket, push.value, push.at); err != nil {
 					t.Errorf("push %d: %v", i, err)
 				}
+				s.truth.acknowledged(verifyTicket, ticket{string(push.value), push.at})
 			}
 			time.Sleep(time.Second)
 			for _, h := range s.hosts {

@@ -74,6 +74,9 @@ func (w *world) served(p *process, pauses int64, name string, served credential.
 		return // a ticket, whose end WeChat does not state, or a code
 	}
 	now := time.Now()
+	if p.apart() {
+		return
+	}
 	switch {
 	case v.name != "" && v.name != name:
 		w.violate("%s serves %s as %s", h.name, v, name)
@@ -84,6 +87,16 @@ func (w *world) served(p *process, pauses int64, name string, served credential.
 	case v.due && now.Sub(v.gone) > overlap:
 		w.violate("%s serves %s, which a refresh has replaced", h.name, name)
 	}
+}
+
+// apart reports whether p is the first process of a boot and has not reached its peers yet. Then only
+// the wall clock dates what an earlier boot has stored, and that clock may be wrong.
+func (p *process) apart() bool {
+	peers := p.peers.Load()
+	p.host.mu.Lock()
+	again := p.host.boot > 1
+	p.host.mu.Unlock()
+	return again && peers != nil && peers.Stats().ConfirmedAge < 0
 }
 
 // rounding is by how much expires_in may be too long: the least that WeChat answers is a second.
