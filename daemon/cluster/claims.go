@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"tokend/daemon/clock"
+	"tokend/daemon/cluster/seal"
 	"tokend/daemon/record"
 	"tokend/daemon/refresh"
 )
@@ -27,6 +28,10 @@ type storedClaim struct {
 	record.Claim
 	revision int64
 }
+
+// mostRounds is how often a claim is tried again at once because it was refused. After that, it
+// depends on a record that this host cannot read.
+const mostRounds = 5
 
 func newClaims(h *Host) *claims {
 	return &claims{host: h, all: make(map[string]storedClaim), flights: make(map[string]*flight), missing: make(map[string]storedClaim)}
@@ -49,9 +54,9 @@ func (cs *claims) claim(ctx context.Context, want refresh.Want, recs []record.Re
 	if cs.host.offers.pending(key) {
 		return cs.apart(want, unconfirmed(ErrUnknown)) // its answer may be the newest value
 	}
-	for {
+	for round := 0; ; round++ {
 		session, ok := h.sessions.Current()
-		if !ok || want.Rotates && !session.Covers(h.cfg.Clock.Now(), h.cfg.Timeout) {
+		if !ok || want.Rotates && !session.Covers(h.cfg.Clock.Now(), h.cfg.Timeout) || round == mostRounds {
 			return cs.apart(want, unconfirmed(ErrUnknown))
 		}
 		seen, f := cs.look(key)
@@ -282,8 +287,9 @@ func (cs *claims) note(key string, c storedClaim) {
 	if c.State == 0 {
 		c.Name, c.Table = before.Name, before.Table
 	}
-	cs.host.offers.kick()
-	cs.tell(c)
+	if cs.host.offers.kick(); c.Name != "" { // else nobody can read it
+		cs.tell(c)
+	}
 }
 
 // see takes over what etcd had under the key of a claim at a revision.
@@ -294,8 +300,13 @@ func (cs *claims) see(kv KeyValue, revision int64) {
 		if err == nil {
 			c.Claim, err = record.DecodeClaim(r)
 		}
-		if err != nil {
-			cs.host.log.Error("a claim in etcd cannot be opened: it is ignored", "error", err)
+		switch {
+		case err == nil:
+		case errors.Is(err, seal.ErrSealed), errors.Is(err, record.ErrCorrupt):
+			cs.host.log.Error("a claim in etcd cannot be read: a call may have been made", "error", err)
+			c.State = record.Doubtful
+		default: // of a newer version
+			cs.host.log.Error("a claim in etcd cannot be read: it is ignored", "error", err)
 			return
 		}
 		c.revision = kv.Modified

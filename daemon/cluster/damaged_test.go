@@ -2,6 +2,7 @@ package cluster_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"tokend/daemon/cluster"
 	"tokend/daemon/cluster/kvtest"
 	"tokend/daemon/record"
+	"tokend/daemon/refresh"
 	"tokend/fetchers/secret"
 )
 
@@ -142,4 +144,57 @@ func TestDamagedEverywhere(t *testing.T) {
 		a.confirmed("afterwards")
 		b.confirmed("afterwards")
 	})
+}
+
+// TestDamagedClaim: somebody may have called under a claim that nobody can read. The next call
+// replaces it.
+func TestDamagedClaim(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		etcd := kvtest.New()
+		a, b := run(t, etcd, "a", newDisk()), run(t, etcd, "b", newDisk())
+		a.give("r1")
+		o := newOperator(t, etcd)
+		o.raw(o.key(record.Claims, token), []byte{1, 2, 3})
+		time.Sleep(time.Second)
+		c, err := b.claim(rotating)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Land(t.Context(), b.answer("t1", "r2")...); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		if n := len(etcd.Keys("/tokend/l/")); n != 0 || a.value(token) != "t1" {
+			t.Errorf("%d claims are left, and a has %q", n, []byte(a.value(token)))
+		}
+	})
+}
+
+// TestUnreadableNotClaimed: a call that depends on a record which only a newer version can read is
+// not made, and etcd is not asked again and again.
+func TestUnreadableNotClaimed(t *testing.T) {
+	for _, table := range []record.Table{record.Credentials, record.Claims} {
+		t.Run(string(table), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				etcd := kvtest.New()
+				a := run(t, etcd, "a", newDisk())
+				a.give("r1")
+				o := newOperator(t, etcd)
+				o.raw(o.key(table, token), append([]byte{200}, make([]byte, 64)...))
+				time.Sleep(time.Second)
+				ended := make(chan error, 1)
+				go func() { _, err := a.claim(rotating); ended <- err }()
+				select {
+				case err := <-ended:
+					if !errors.Is(err, refresh.ErrApart) {
+						t.Errorf("got %v", err)
+					}
+				case <-time.After(5 * time.Second):
+					t.Error("the host goes on asking")
+					o.do(cluster.Op{Verb: cluster.Delete, Key: o.key(table, token)})
+					<-ended
+				}
+			})
+		})
+	}
 }

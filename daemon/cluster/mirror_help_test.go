@@ -117,7 +117,7 @@ func newSealer(t *testing.T, s secret.Text) *seal.Sealer {
 }
 
 var letters = map[record.Table]string{
-	record.Credentials: "c", record.Grants: "g", record.Holds: "h", record.Budgets: "b", record.Codes: "q", record.Exchanged: "q",
+	record.Credentials: "c", record.Grants: "g", record.Holds: "h", record.Budgets: "b", record.Codes: "q", record.Exchanged: "q", record.Claims: "l",
 }
 
 func (o *operator) key(table record.Table, name string) string {

@@ -149,7 +149,7 @@ func (o *offers) leave(ctx context.Context, p *offer, take copier) error {
 	d.ifs = append(d.ifs, h.claims.abandoned(seen)...)
 	d.depend(Compare{Key: p.key, Field: Modified, Value: seen.revision})
 	after := p.claim(h, record.Doubtful, max(p.Tries, seen.Tries, 1))
-	doubts := seen.State != record.Doubtful && p.Table == record.Credentials // else there is doubt enough, or none
+	doubts := (seen.State != record.Doubtful || seen.Name == "") && p.Table == record.Credentials // else there is doubt enough, or none
 	if doubts {
 		d.then = append(d.then, h.keys.put(after.Encode()))
 	}
