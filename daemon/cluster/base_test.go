@@ -1,6 +1,7 @@
 package cluster_test
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -11,6 +12,7 @@ import (
 	"tokend/daemon/cluster"
 	"tokend/daemon/cluster/kvtest"
 	"tokend/daemon/record"
+	"tokend/daemon/refresh"
 	"tokend/fetchers/secret"
 )
 
@@ -125,5 +127,35 @@ func TestDoubtBehindDeadClaim(t *testing.T) {
 			t.Errorf("nobody can fetch the credential any more: %v", err)
 		}
 		checkGenerations(t, "r1", "r2", a)
+	})
+}
+
+// TestAnswerGivenUp: an answer that has not landed because other records have changed, and is not
+// landed again, is not lost.
+func TestAnswerGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		etcd := kvtest.New()
+		a, b := run(t, etcd, "a", newDisk()), run(t, etcd, "b", newDisk())
+		a.give("r1")
+		c, err := a.claim(rotating)
+		if err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		a.client.MuteWatches()
+		b.give("r9")
+		if err := c.Land(t.Context(), a.answer("t1", "r2")...); !errors.Is(err, refresh.ErrRenewed) {
+			t.Errorf("got %v", err)
+		}
+		if err := c.Give(t.Context(), true); err != nil {
+			t.Error(err)
+		}
+		a.client.UnmuteWatches()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		checkGenerations(t, "r9", "r2", a, b)
+		if !a.doubtful(token) || !b.doubtful(token) {
+			t.Error("there is no doubt")
+		}
 	})
 }

@@ -25,7 +25,7 @@ type flight struct {
 	tries  int  // how many calls before have ended in doubt
 	intent bool // the claim left a hold in case that this host dies
 
-	journaled bool // an answer is on the host's disk
+	answer *offer // that is on the host's disk, while it is not known to be stored; nil for none
 
 	// kept: WeChat has repeated the value, and the next poll uses the claim again. Guarded by
 	// claims.mu.
@@ -115,7 +115,7 @@ func (f *flight) Land(ctx context.Context, recs ...record.Record) error {
 		if err := h.offers.journal(ctx, p); err != nil {
 			h.log.Error("cannot write an answer before it is stored in etcd", "name", f.want.Name, "error", err)
 		}
-		f.journaled = true
+		f.answer = p
 	}
 	p.draft = f.landing(p)
 	o, err := h.submit(ctx, "land", p.draft.txn())
@@ -249,6 +249,9 @@ func (f *flight) Give(ctx context.Context, sent bool) error {
 		return nil
 	}
 	h := f.claims.host
+	if f.answer != nil { // other records have changed each time that it was to land
+		h.offers.doubt(ctx, f.answer)
+	}
 	p := f.offer(offerGive, nil)
 	if p.sent = sent && doubted(f.want); p.sent {
 		p.Tries++
