@@ -38,7 +38,7 @@ func TestGrantWithoutClaimKept(t *testing.T) {
 	})
 }
 
-// TestImportApart: no grant is accepted that etcd does not confirm, not even together with a ticket.
+// TestImportApart: no grant is accepted that etcd does not confirm, not even with a ticket.
 func TestImportApart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := run(t, kvtest.New(), "a", newDisk())

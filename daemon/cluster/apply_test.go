@@ -19,13 +19,13 @@ func (r *readier) Put(ctx context.Context, recs ...record.Record) error {
 	return r.Store.Put(ctx, recs...)
 }
 
-// follower counts the records that it is told.
+// follower counts the records that it gets.
 type follower int
 
 func (f *follower) Follow(recs ...record.Record) { *f += follower(len(recs)) }
 
 // TestReadyWhileApplying: the follower, which may have read the store before a record was written,
-// is told of the record.
+// gets the record.
 func TestReadyWhileApplying(t *testing.T) {
 	local := &readier{Store: &memstore.Store{}}
 	h := &Host{ready: make(chan struct{}), followed: make(chan struct{})}
@@ -36,6 +36,6 @@ func TestReadyWhileApplying(t *testing.T) {
 		t.Fatal(err)
 	}
 	if f != 1 {
-		t.Errorf("told of %d records", f)
+		t.Errorf("got %d records", f)
 	}
 }

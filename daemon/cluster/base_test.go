@@ -39,8 +39,8 @@ func TestGivenDuringCrash(t *testing.T) {
 	})
 }
 
-// TestGivenTwiceDuringLanding gives two grants, one after the other, while it is not known whether an
-// answer has landed.
+// TestGivenTwiceDuringLanding gives one grant after another while it is not known whether an answer
+// has landed.
 func TestGivenTwiceDuringLanding(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		etcd := kvtest.New()
@@ -86,7 +86,7 @@ func lands(t cluster.Txn) bool {
 	return has(cluster.Put, "g") && has(cluster.Delete, "l")
 }
 
-// checkGenerations checks that current is the grant in force on all nodes, and that they know other.
+// checkGenerations checks that current is the grant in force on all nodes, which know other, too.
 func checkGenerations(t *testing.T, current, other secret.Text, nodes ...*node) {
 	t.Helper()
 	for _, n := range nodes {

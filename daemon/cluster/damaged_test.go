@@ -171,7 +171,7 @@ func TestDamagedClaim(t *testing.T) {
 }
 
 // TestUnreadableNotClaimed: a call that depends on a record which only a newer version can read is
-// not made, and etcd is not asked again and again.
+// not made, and etcd is asked a few times only.
 func TestUnreadableNotClaimed(t *testing.T) {
 	for _, table := range []record.Table{record.Credentials, record.Claims} {
 		t.Run(string(table), func(t *testing.T) {
@@ -190,7 +190,7 @@ func TestUnreadableNotClaimed(t *testing.T) {
 						t.Errorf("got %v", err)
 					}
 				case <-time.After(5 * time.Second):
-					t.Error("the host goes on asking")
+					t.Error("the host asks for ever")
 					o.do(cluster.Op{Verb: cluster.Delete, Key: o.key(table, token)})
 					<-ended
 				}

@@ -198,7 +198,6 @@ type disk struct {
 	mu      sync.Mutex
 	crashed bool
 	left    int // writes until the crash; negative: none
-	client  *kvtest.Client
 }
 
 func newDisk() *disk { return &disk{Store: &memstore.Store{}, left: -1} }

@@ -59,8 +59,9 @@ func (m *mirror) judge(ours, theirs record.Record, restored bool) judgment {
 	return judgment{verdict: takeOver}
 }
 
-// misdated reports whether a copy may be dated by the wall clock alone: it was written in an earlier
-// boot of this host. Its peers know how the clock of the boot in etcd's record relates to this one.
+// misdated reports whether a copy may be dated by the wall clock alone: it was written in an
+// earlier boot of this host. Its peers know how the clock of the boot in etcd's record relates to
+// this one.
 func (m *mirror) misdated(ours record.Record) bool {
 	if ours.Table == record.Credentials {
 		if c, err := record.DecodeCredential(ours); err == nil && c.Walled {

@@ -138,8 +138,8 @@ func TestLateEvents(t *testing.T) {
 	})
 }
 
-// TestRestoredClaims restores etcd to a time at which there was another claim. None but doubt is left
-// in the end, and the answer of a call of before the restore is not lost.
+// TestRestoredClaims restores etcd to a time at which there was another claim. Nothing but doubt is
+// left in the end, and the answer of a call of before the restore is not lost.
 func TestRestoredClaims(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		etcd := kvtest.New()

@@ -10,7 +10,7 @@ import (
 // This file is about the end of claims.
 
 // end returns the operation that ends the claim of a landing. A refusal by WeChat leaves the doubt
-// behind the claim: only an answer ends it, or that a code is of no use any more.
+// behind the claim: only an answer ends it, or that a code cannot be used any more.
 func (cs *claims) end(p *offer) Op {
 	if p.Tries > 0 && !p.settles() {
 		return cs.host.keys.put(p.claim(cs.host, record.Doubtful, p.Tries).Encode())

@@ -71,8 +71,8 @@ func (o *offers) land(ctx context.Context, p *offer, take copier) error {
 }
 
 // merged returns recs, an answer that was made of copies of the revisions base, as changes of the
-// present copies, and the revisions of those. A revision is read before its copy: a copy that
-// changes meanwhile is not overwritten.
+// present copies, and the revisions of those. A revision is read before its copy: if the copy
+// changes in between, the landing is refused.
 func (s *Store) merged(base []int64, recs []record.Record) (now []int64, all []record.Record) {
 	for i, r := range recs {
 		at := s.revision(r.Table, r.Key)
@@ -91,8 +91,8 @@ func (s *Store) merged(base []int64, recs []record.Record) (now []int64, all []r
 const fromOffer = "offer"
 
 // shelved returns the stored grant with the newest generations of r as earlier ones, to be tried if
-// WeChat refuses the current one. The second newest is the one that came with the answer if another
-// host had stored a grant during the call. It reports false if the grant knows both.
+// WeChat refuses the current one. The second newest came with the answer if another host had stored
+// a grant during the call. It reports false if the grant knows both.
 func (s *Store) shelved(r record.Record) (record.Record, bool) {
 	ours, err := record.DecodeGrant(r)
 	if err != nil {

@@ -16,15 +16,14 @@ func (s *Store) restored() {
 	clear(s.deleted)
 }
 
-// rebased is a copy as it was read, and the revision of which it is to count as a copy. Zero: etcd does
-// not have the record.
+// rebased is a copy as it was read, and the revision of which it is to count as a copy. Zero: etcd
+// does not have the record.
 type rebased struct {
 	record.Record
 	to int64
 }
 
-// rebase makes copies count as copies of other revisions. It leaves those that are copies of another
-// revision by now.
+// rebase makes copies count as copies of other revisions, unless they are copies of another by now.
 func (s *Store) rebase(ctx context.Context, all ...rebased) error {
 	s.copying.Lock()
 	defer s.copying.Unlock()

@@ -153,7 +153,7 @@ func TestRestoreNoticed(t *testing.T) {
 	}
 }
 
-// TestRestoredTwice lets two hosts put back the same records. The second one finds those of the first,
+// TestRestoredTwice lets two hosts put back the same records. The second finds those of the first,
 // and follows what is stored later.
 func TestRestoredTwice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -266,8 +266,8 @@ func TestManyRestored(t *testing.T) {
 }
 
 // TestRestoreUnnoticed restores etcd to a recent backup, and others write so much at once that no
-// revision shows it. What a host has written last shows it with the next heartbeat, and to a host
-// that was away the end of its session.
+// revision shows it. What a host has written last shows it with the next heartbeat. To a host that
+// had no contact, the end of its session shows it.
 func TestRestoreUnnoticed(t *testing.T) {
 	for _, away := range []bool{false, true} {
 		t.Run(fmt.Sprint("away ", away), func(t *testing.T) {

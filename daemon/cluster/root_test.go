@@ -49,7 +49,7 @@ func TestRekey(t *testing.T) {
 	})
 }
 
-// TestJoinWithoutEtcd starts hosts while etcd is unreachable: one that has joined before serves
+// TestJoinWithoutEtcd starts hosts while etcd is unreachable: a host that has joined before serves
 // what it has, an empty one waits.
 func TestJoinWithoutEtcd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -312,10 +312,10 @@ func (d *draft) at(revision int64) []record.Record {
 	return recs
 }
 
-// applied reports whether o shows that an earlier attempt of the transaction was applied: nobody else
-// can have sealed the same bytes. If the record has been changed since, a grant still knows its
-// earlier values, but what is stored is newer than the change. After a restart the bytes are others,
-// and the call tells.
+// applied reports whether o shows that an earlier attempt of the transaction was applied: nobody
+// else can have sealed the same bytes. If the record has been changed since, a grant still knows
+// its earlier values, but what is stored is newer than the change. After a restart the bytes
+// differ, and the call identifies them.
 func (d *draft) applied(k *keys, o Outcome) bool {
 	for i, r := range d.recs[:min(d.changed, len(o.Got))] {
 		if got := o.Got[i]; got.Present() && r.Value != nil && (bytes.Equal(got.Value, d.then[i].Value) || d.contained(k, got, r)) {

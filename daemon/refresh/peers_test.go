@@ -39,7 +39,6 @@ type peers struct {
 	gives  []bool            // sent of each Give
 	tried  int               // landings, refused ones included
 	open   int               // claims that have not ended
-	tries  []int             // for a test
 }
 
 func (p *peers) Claim(ctx context.Context, want Want, recs ...record.Record) (Claim, error) {

@@ -240,7 +240,7 @@ func apartReply(err error) *credential.Error {
 // refusesWrites reports whether the store of all hosts answers, and refuses writes.
 func refusesWrites(err *ApartError) bool { return strings.HasPrefix(err.Reason, "etcd refuses writes") }
 
-// cutOff reports whether err, of a write, says that the store of all hosts does not answer. The next
+// cutOff reports whether err, of a write, says that the store of all hosts does not answer. Another
 // write would wait as long for nothing.
 func cutOff(err error) bool {
 	a, ok := errors.AsType[*ApartError](err)

@@ -41,7 +41,6 @@ type customer struct {
 }
 
 func (c customer) grant() string { return c.path + "/" + c.word }
-func (c customer) token() string { return c.path + "/access_token" }
 
 // ownerPath is the owner as tokend names it.
 func (c customer) ownerPath() string { return strings.TrimSuffix(c.path, "/"+c.id) }
@@ -115,7 +114,7 @@ business_type = 0
 }
 
 // newFake returns a WeChat with the accounts. Refresh tokens rotate with every call. Its list does
-// not show the customers, because a grant that only the list still has is one that was lost.
+// not show the customers, because a grant that only the list still has was lost.
 func newFake(seed uint64, life time.Duration, counted func(wechattest.Call)) *wechattest.WeChat {
 	w := wechattest.New(wechattest.Settings{
 		Lifetime: life, Overlap: overlap, RotateEachCall: true, Seed: seed | 1, OnCall: counted,

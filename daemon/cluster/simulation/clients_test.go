@@ -89,8 +89,8 @@ func (w *world) served(p *process, pauses int64, name string, served credential.
 	}
 }
 
-// apart reports whether p is the first process of a boot and has not reached its peers yet. Then only
-// the wall clock dates what an earlier boot has stored, and that clock may be wrong.
+// apart reports whether p is the first process of a boot and has not reached its peers yet. Then
+// only the wall clock dates what an earlier boot has stored, and that clock may be wrong.
 func (p *process) apart() bool {
 	peers := p.peers.Load()
 	p.host.mu.Lock()

@@ -52,14 +52,16 @@ func (n *names) ready(etcd *kvtest.Etcd) bool {
 	if n.sealer != nil {
 		return true
 	}
-	for _, kv := range etcd.Keys(prefix + "/v") {
-		root, err := seal.OpenRoot(encryptionKey, kv.Key, kv.Value)
-		if err == nil {
-			n.sealer, err = seal.New(root.Secret)
-		}
-		return err == nil
+	key := prefix + "/v"
+	stored := etcd.Keys(key)
+	if len(stored) == 0 {
+		return false
 	}
-	return false
+	root, err := seal.OpenRoot(encryptionKey, key, stored[0].Value)
+	if err == nil {
+		n.sealer, err = seal.New(root.Secret)
+	}
+	return err == nil
 }
 
 // of returns what a key is for, as far as it was seen.

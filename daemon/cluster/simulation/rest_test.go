@@ -189,7 +189,7 @@ func (w *world) compare() (wrong []string) {
 
 // turned reports whether the wall clock of a host is wrong.
 func (w *world) turned() bool {
-	return slices.ContainsFunc(w.hosts, func(h *host) bool { return h.wallClock().Sub(time.Now()).Abs() > time.Second })
+	return slices.ContainsFunc(w.hosts, func(h *host) bool { return time.Until(h.wallClock()).Abs() > time.Second })
 }
 
 // id identifies a record.

@@ -65,7 +65,7 @@ func planOf(seed uint64) *plan {
 	return newPlan(seed, s)
 }
 
-// TestSimulate simulates schedules, and shrinks the first one that breaks a promise.
+// TestSimulate simulates schedules, and shrinks the first that breaks a promise.
 func TestSimulate(t *testing.T) {
 	if seed, _ := seedOf(*seedFlag); seed != 0 {
 		p := planOf(seed)

@@ -228,8 +228,8 @@ func sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
-// orphan notes that the answer to a code was lost. The token in it replaced the customer's, and there
-// is no claim of that: callers will reject the dead one.
+// orphan notes that the answer to a code was lost. The token in it replaced the customer's, and
+// there is no claim of that: callers will reject the dead token.
 func (t *truth) orphan(code string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
