@@ -21,7 +21,11 @@ func (w *world) do(e event) {
 	}
 	switch e.verb {
 	case rejects, rejectsAll, refreshes, authorizes, exchanges:
-		w.act(e)
+		if e.step == noStep {
+			w.act(e)
+		} else {
+			w.later(e.d, func() { w.act(e) })
+		}
 	case pauses:
 		h.freeze(e.d)
 	case crashes, dies, reboots:
@@ -44,7 +48,7 @@ func (w *world) do(e event) {
 		h.cuts(e.d, fromWeChat)
 	case cutBoth:
 		h.cuts(e.d, fromEtcd, fromWeChat)
-	case badTxns, badCalls, losesLease:
+	case badTxns, badCalls, losesLease, refusesRead:
 		h.weaken(e.verb, e.d)
 	case mutesWatch, breaksWatch, lagsWatch:
 		h.disturb(e)

@@ -12,6 +12,16 @@ var mutants = []mutant{
 	}},
 	{"rule 3, forget: a host that makes no call forgets doubt", []edit{
 		{"cluster/flight.go", "	if p.sent = sent && doubted(f.want); p.sent {", "	if p.sent = sent && doubted(f.want); !p.sent {\n		p.Tries = 0\n	} else {"},
+		{"refresh/follow.go", "		e.claims.note(r.Key, record.Claim{})\n", `		e.claims.note(r.Key, record.Claim{})
+		if en := e.index.get(r.Key); en != nil {
+			en.mu.Lock()
+			if c := en.current.Load(); c != nil && en.outdated {
+				en.outdated = false
+				e.applyLocked(en, refreshMoved{e.due(en, c, e.clock.Now(), false)}, e.clock.Now())
+			}
+			en.mu.Unlock()
+		}
+`},
 	}},
 	{"rule 4, certain: a refused landing leaves no doubt", []edit{
 		{"cluster/flight.go", "	if errors.Is(err, refresh.ErrOvertaken) && f.lasting(p) {\n		h.offers.doubt(ctx, p)\n	}\n", ""},

@@ -91,6 +91,7 @@ const (
 	restores    verb = "etcd is restored from the backup"
 	freezes     verb = "a member of etcd freezes"
 	losesLease  verb = "keep-alives are lost"
+	refusesRead verb = "reads of etcd are refused"
 )
 
 // Verbs that concern one transaction or one call.
@@ -125,10 +126,11 @@ const (
 	journals
 	lands
 	gives
+	extends
 )
 
 func (s step) String() string {
-	return [...]string{"", "claim", "call", "answer", "write to its disk", "landing", "release or doubt"}[s]
+	return [...]string{"", "claim", "call", "answer", "write to its disk", "landing", "release or doubt", "keep-alive"}[s]
 }
 
 func (e event) String() string {

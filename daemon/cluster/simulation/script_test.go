@@ -27,7 +27,7 @@ type script struct {
 // all faults end, and everything that must be true at rest is checked.
 func play(t *testing.T, n int, f func(*script), change ...func(*plan)) {
 	t.Helper()
-	p := &plan{seed: 1, style: steered, hosts: n, life: 2 * time.Hour, names: []string{firstCustomer}, oddHost: -1}
+	p := &plan{seed: 1, style: steered, hosts: n, life: 2 * time.Hour, names: []string{firstCustomer}, oddHost: -1, verbose: testing.Verbose()}
 	for _, c := range change {
 		c(p)
 	}
@@ -57,6 +57,8 @@ func play(t *testing.T, n int, f func(*script), change ...func(*plan)) {
 		w.end()
 		if t.Failed() || len(w.wrong) > 0 {
 			t.Errorf("%s\nbroken:\n%s", w.timeline(), strings.Join(w.wrong, "\n"))
+		} else if testing.Verbose() {
+			t.Logf("%s", w.timeline())
 		}
 	})
 }

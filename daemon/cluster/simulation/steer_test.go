@@ -16,7 +16,7 @@ func (p *plan) steer(r *rand.Rand) round {
 		for b == a {
 			b = faulty(r, p.hosts, x.healthy)
 		}
-		x.events = pick(r, reuse, lateClaim, forget, twoCalls, lostAnswer, lostDoubt, lostLanding, ended, dead, behind)(r, a, b)
+		x.events = pick(r, reuse, reuse, lateClaim, forget, twoCalls, lostAnswer, lostDoubt, lostLanding, ended, dead, behind)(r, a, b)
 		for _, e := range x.events {
 			x.lasts = max(x.lasts, e.at+e.d/2)
 			if e.d > overlap { // it is about what happens after the overlap
@@ -86,19 +86,22 @@ func atStep(r *rand.Rand, host int) event {
 }
 
 // reuse: too little of the lease is left, the release of the claim has no answer, and the lease is
-// extended.
+// extended. A session lasts 14 s from the last keep-alive, and a call needs 5 s of it.
 func reuse(r *rand.Rand, a, b int) []event {
-	at := within(r, 0, 10*time.Second)
-	asked := at + within(r, 5*time.Second, 9*time.Second)
+	nth, asked := 1+r.IntN(3), within(r, 8200*time.Millisecond, 8990*time.Millisecond)
 	return []event{
-		{verb: losesLease, at: at, host: a, d: 12 * time.Second},
-		{verb: mutesWatch, at: at + 4*time.Second, host: a, d: 30 * time.Second},
-		{verb: rejects, at: asked, host: a, n: firstName},
-		{verb: rejects, at: asked + within(r, time.Second, 8*time.Second), host: b, n: firstName},
+		{verb: losesLease, step: extends, nth: nth, host: a, d: asked + within(r, 1200*time.Millisecond, 2*time.Second)},
+		{verb: rejects, step: extends, nth: nth, host: a, d: asked, n: firstName},
+		{verb: mutesWatch, step: claims, nth: 1, host: a, d: 30 * time.Second},
+		{verb: refusesRead, step: claims, nth: 1, host: a, d: 12 * time.Second},
 		{verb: waits, step: claims, nth: 1, host: a, d: 1350 * time.Millisecond},
+		{verb: rejectsAll, step: gives, nth: 1, host: a, n: firstName},
+		{verb: rejects, step: gives, nth: 1, host: a, d: within(r, 1600*time.Millisecond, 4*time.Second), n: firstName},
 		{verb: unseen, step: gives, nth: 1, host: a},
+		{verb: unseen, step: gives, nth: 2, host: a},
+		{verb: unseen, step: gives, nth: 3, host: a},
 		{verb: delays, step: calls, nth: 1, host: a, d: within(r, time.Second, 4*time.Second)},
-		{verb: delays, step: calls, nth: 1, host: b, d: within(r, time.Second, 4*time.Second)},
+		{verb: delays, step: calls, nth: 1, host: b, d: within(r, 2*time.Second, 4*time.Second)},
 	}
 }
 

@@ -21,7 +21,14 @@ func (p *process) choose(r kvtest.Request) kvtest.Fault {
 	}
 	f := kvtest.Fault{Delay: h.micros(200, 1500), Answer: h.micros(200, 1500)}
 	if r.Method != kvtest.Txn {
-		f.Lost = h.chance(badTxns) || r.Method == kvtest.KeepAlive && h.fails(losesLease)
+		f.Lost = h.chance(badTxns)
+		if r.Method == kvtest.Range && h.fails(refusesRead) {
+			f.Refuse = cluster.ErrDenied
+		}
+		if r.Method == kvtest.KeepAlive {
+			f.Lost = f.Lost || h.fails(losesLease)
+			w.atStep(h, extends, "the session")
+		}
 		return f
 	}
 	t := w.names.read(w.etcd, r.Txn)

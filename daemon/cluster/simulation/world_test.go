@@ -147,7 +147,9 @@ func (w *world) atStep(h *host, s step, what string) (fate event) {
 		case loses, unseen, delays, doubles, refuses, waits:
 			fate = e
 		default:
-			w.note(h, "at the %s of %s:", s, what)
+			if s != extends {
+				w.note(h, "at the %s of %s:", s, what)
+			}
 			if e.kills() && e.n&1 == 1 && (s == claims || s == lands || s == gives) {
 				// The transaction is sent and applied before the crash.
 				fate = event{verb: unseen}
