@@ -213,7 +213,7 @@ func (l *loading) readAll() {
 			continue
 		}
 		doubted := l.e.doubts(v)
-		if doubted && l.e.cfg.Boot != "" {
+		if boot := l.e.cfg.Boot; boot != "" && v.Boot != boot {
 			l.otherBoot = append(l.otherBoot, dated{record.Credentials, v.Name})
 		}
 		l.turned = l.turned || v.Issued.Wall.After(l.limit) || v.Seen.Wall.After(l.limit)
