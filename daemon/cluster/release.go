@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"time"
+
 	"tokend/daemon/clock"
 	"tokend/daemon/record"
 )

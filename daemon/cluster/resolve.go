@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"slices"
+
 	"tokend/daemon/record"
 	"tokend/fetchers/secret"
 )
@@ -181,8 +182,10 @@ func (o *offers) over(ctx context.Context, p *offer) {
 func (o *offers) put(ctx context.Context, p *offer, take copier) error {
 	h := o.host
 	recs, err := h.store.signed(p.Records, p.ID)
-	if err != nil {
-		return err
+	if err != nil { // of a newer version; it stays on the disk
+		h.log.Error("an offer cannot be read", "error", err)
+		o.remove(p)
+		return nil
 	}
 	d := h.store.draft(recs)
 	if h.store.surpasses(recs) { // the copy's revision would be the base of an older ticket
