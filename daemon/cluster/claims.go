@@ -143,6 +143,7 @@ func (cs *claims) try(ctx context.Context, key string, seen storedClaim, session
 	claim := record.Claim{
 		Name: want.Name, Table: want.Table, State: record.Calling, Host: h.cfg.Host, Epoch: f.epoch, Nonce: f.nonce,
 		Begun: h.cfg.Clock.Time(), Tries: f.tries,
+		Repeats: !want.Rotates,
 	}
 	put := h.keys.put(claim.Encode())
 	own, recs := h.store.split(recs)

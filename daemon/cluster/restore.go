@@ -73,7 +73,7 @@ func (cs *claims) restored() {
 // missLocked notes c, which a backup may lack. This host's own flights find out by themselves. mu
 // is held.
 func (cs *claims) missLocked(key string, c storedClaim) {
-	if c.State != 0 && c.Table == record.Credentials && cs.flights[c.Nonce] == nil {
+	if c.State != 0 && c.Table == record.Credentials && !c.Repeats && cs.flights[c.Nonce] == nil {
 		cs.missing[key] = c
 	}
 }

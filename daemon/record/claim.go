@@ -35,11 +35,14 @@ type Claim struct {
 	// Tries is how many calls of a row have ended in doubt, zero if there is no doubt behind the
 	// claim.
 	Tries int
+
+	// Repeats reports that WeChat repeats the value, so that nothing is in doubt when the host dies.
+	Repeats bool
 }
 
 // claimVersion is the first byte of an encoded claim:
 //
-//	version table state host epoch nonce begun tries
+//	version table state host epoch nonce begun tries flags
 const claimVersion = 1
 
 // Encode returns the record of c.
@@ -53,6 +56,9 @@ func (c Claim) Encode() Record {
 	e.text(c.Nonce)
 	e.time(c.Begun)
 	e.int(int64(c.Tries))
+	if c.Repeats {
+		e.uint(1)
+	}
 	return Record{Table: Claims, Key: c.Name, Value: e}
 }
 
@@ -63,6 +69,7 @@ func DecodeClaim(r Record) (Claim, error) {
 		Name: r.Key, Table: Table(d.text()), State: ClaimState(d.uint()), Host: d.text(), Epoch: d.int(),
 		Nonce: d.text(), Begun: d.time(), Tries: int(d.int()),
 	}
+	c.Repeats = d.uint()&1 != 0
 	if d.err == nil && (c.State != Calling && c.State != Doubtful || c.Host == "" || c.Nonce == "") {
 		d.fail()
 	}
