@@ -70,7 +70,9 @@ func (w *world) unrest() string {
 			}
 		}
 		for _, name := range w.plan.names {
-			if w.reads(h, name) && w.value(p.engine.Load(), name) == "" {
+			// A host whose wall clock was set by hours over a boot may believe that a value has ended
+			// which WeChat repeats. All hosts then ask until the budget of its calls is used up.
+			if w.reads(h, name) && w.value(p.engine.Load(), name) == "" && !(repeats(name) && w.turned()) {
 				return fmt.Sprintf("%s does not serve %s", h.name, name)
 			}
 		}
@@ -174,6 +176,7 @@ func (w *world) compare() (wrong []string) {
 			}
 			v := w.value(h.current().engine.Load(), name)
 			switch {
+			case v == "": // see unrest
 			case first == "":
 				if first = v; !w.fake.Valid(v) && !newest[name].orphan {
 					add("%s serves %s, which WeChat does not accept", h.name, w.describe(name, secret.Text(v)))
