@@ -61,6 +61,18 @@ func (cs *claims) of(name string) record.Claim {
 // doubtful reports whether the last call for name may have replaced the value, and had no answer.
 func (cs *claims) doubtful(name string) bool { return cs.of(name).State == record.Doubtful }
 
+// doubts returns the claims that are in doubt.
+func (cs *claims) doubts() (all []record.Claim) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	for _, c := range cs.known {
+		if c.State == record.Doubtful {
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
 // await returns what is closed when there is news of name, which host is fetching. Its caller calls
 // leave when it waits no more.
 func (cs *claims) await(name, host string) (changed <-chan struct{}) {

@@ -2,6 +2,7 @@ package refresh
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"tokend/daemon/clock"
@@ -29,14 +30,18 @@ const (
 	contactLost = 30 * time.Second
 )
 
-// keepContact cuts values that other hosts may have replaced, and notifies watchers of values that
-// have become unconfirmed, or confirmed again, until ctx is done. With the peers out of reach, that
+// keepContact cuts values that other hosts may have replaced, notifies watchers of values that have
+// become unconfirmed, or confirmed again, and sees to it that doubt ends, until ctx is done. With the peers out of reach, that
 // takes a walk through all entries now and then.
 func (e *Engine) keepContact(ctx context.Context) {
 	unconfirmed, walked := false, clock.Instant(0)
+	var doubts []record.Claim
 	for e.pause(ctx, contactEvery) {
 		now := e.clock.Now()
 		apart := now.Sub(e.cfg.Peers.Confirmed())
+		if apart <= contactLost { // else no call can end a doubt
+			doubts = e.remind(doubts)
+		}
 		lost, was := apart > overlap, unconfirmed
 		unconfirmed = lost
 		if lost == was && (apart <= contactLost || now.Sub(walked) < contactLost) {
@@ -67,6 +72,25 @@ func (e *Engine) review(ctx context.Context, apart bool) {
 		e.applyLocked(en, timePassed{}, now)
 		en.mu.Unlock()
 	}
+}
+
+// remind raises doubts again that are as old as before at least, and returns all there are. A value
+// that a host has fetched without a claim puts the next call off, and does not end the doubt.
+func (e *Engine) remind(before []record.Claim) (all []record.Claim) {
+	all = e.claims.doubts()
+	for _, c := range all {
+		en := e.index.get(c.Name)
+		if en == nil || !slices.Contains(before, c) {
+			continue
+		}
+		en.mu.Lock()
+		now := e.clock.Now()
+		if at := e.repeats(c, now); en.flight == nil && en.hold == nil && en.refresh > at {
+			e.applyLocked(en, doubtRaised{at}, now)
+		}
+		en.mu.Unlock()
+	}
+	return all
 }
 
 // sharing returns how many hosts refresh what this one does; zero without peers.

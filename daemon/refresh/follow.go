@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"tokend/daemon/clock"
 	"tokend/daemon/credential"
 	"tokend/daemon/record"
 )
@@ -355,12 +356,16 @@ func (e *Engine) doubt(c record.Claim) {
 		e.log.Debug("a call without an answer is not repeated", "name", c.Name, "error", err)
 		return
 	}
-	place, _ := e.cfg.Peers.Rank(c.Name)
 	en.mu.Lock()
 	defer en.mu.Unlock()
 	now := e.clock.Now()
-	at := now.Add(doubtPause(c.Tries)).Add(time.Duration(place) * rankPause)
-	e.applyLocked(en, doubtRaised{at}, now)
+	e.applyLocked(en, doubtRaised{e.repeats(c, now)}, now)
+}
+
+// repeats returns when this host makes the call again that has left the doubt c.
+func (e *Engine) repeats(c record.Claim, now clock.Instant) clock.Instant {
+	place, _ := e.cfg.Peers.Rank(c.Name)
+	return now.Add(doubtPause(c.Tries)).Add(time.Duration(place) * rankPause)
 }
 
 // here returns r by the clock of this boot.
