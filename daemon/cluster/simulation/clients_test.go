@@ -220,19 +220,45 @@ func (w *world) pushTickets(ctx context.Context) {
 			}
 			w.ops.Go(func() {
 				sleep(ctx, wait)
-				w.truth.busy(1)
-				defer w.truth.busy(-1)
-				ctx, cancel := context.WithTimeout(ctx, patience)
-				defer cancel()
-				err := p.engine.Load().Push(ctx, o.name, value, at)
-				switch {
-				case err == nil && !p.isDead():
-					w.truth.acknowledged(o.name, ticket{string(value), at})
-					w.note(h, "%s of %v: OK", o.name, at.Sub(w.began))
-				case !p.isDead() && !errors.Is(err, context.Canceled):
-					w.note(h, "push of %s: %v", o.name, err)
-				}
+				w.push(ctx, p, o.name, ticket{string(value), at})
 			})
 		}
 	}
+}
+
+// push pushes a ticket to a process.
+func (w *world) push(ctx context.Context, p *process, name string, k ticket) {
+	w.truth.busy(1)
+	defer w.truth.busy(-1)
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	err := p.engine.Load().Push(ctx, name, secret.Text(k.value), k.at)
+	switch {
+	case err == nil && !p.isDead():
+		w.truth.acknowledged(name, k)
+		w.note(p.host, "%s of %v: OK", name, k.at.Sub(w.began))
+	case !p.isDead() && !errors.Is(err, context.Canceled):
+		w.note(p.host, "push of %s: %v", name, err)
+	}
+}
+
+// pushOld pushes a ticket to all hosts but one, which gets an older one after d.
+func (w *world) pushOld(last *host, d time.Duration) {
+	var all [2]ticket
+	for i := range all {
+		all[i] = ticket{w.fake.TicketPush(component).Event.Ticket, time.Now().Truncate(time.Second)}
+		time.Sleep(1100 * time.Millisecond)
+	}
+	send := func(h *host, k ticket) {
+		if p := h.current(); p != nil && p.engine.Load() != nil && !h.isPaused() {
+			w.push(context.Background(), p, verifyTicket, k)
+		}
+	}
+	for _, h := range w.hosts {
+		if h != last {
+			send(h, all[1])
+		}
+	}
+	time.Sleep(d)
+	send(last, all[0])
 }

@@ -20,6 +20,8 @@ func (w *world) do(e event) {
 		w.note(nil, "%s", e)
 	}
 	switch e.verb {
+	case pushesOld:
+		w.ops.Go(func() { w.pushOld(h, e.d) })
 	case rejects, rejectsAll, refreshes, authorizes, exchanges:
 		if e.step == noStep {
 			w.act(e)
@@ -88,6 +90,7 @@ func (w *world) doToEtcd(e event) {
 			for _, h := range w.hosts {
 				if p := h.current(); p != nil {
 					p.unclaim()
+					p.unclaimAll() // revisions that hosts have seen occur again
 				}
 			}
 			w.etcd.Restore(b, e.n%2 == 0)

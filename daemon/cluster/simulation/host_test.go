@@ -176,7 +176,7 @@ func (p *process) flying(name string, late bool, t *truth) {
 	if strings.HasPrefix(name, anyCode) {
 		of = anyCode
 	}
-	if name == "" || late || time.Now().Before(p.void[of]) || p.isDead() || p.host.isPaused() {
+	if name == "" || late || time.Now().Before(p.void[of]) || time.Now().Before(p.void[""]) || p.isDead() || p.host.isPaused() {
 		return
 	}
 	p.air[name]++
@@ -216,6 +216,14 @@ func (p *process) unclaim() {
 	for _, name := range names {
 		p.void[name] = time.Now().Add(10 * time.Second)
 	}
+}
+
+// unclaimAll ends the count of all calls of p that begin soon.
+func (p *process) unclaimAll() {
+	t := p.host.world.truth
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	p.void[""] = time.Now().Add(10 * time.Second)
 }
 
 // mortal is the disk of a host as one process sees it.

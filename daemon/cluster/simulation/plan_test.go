@@ -70,6 +70,7 @@ const (
 	refreshes   verb = "REFRESH"
 	authorizes  verb = "a customer authorizes, the code is pushed"
 	exchanges   verb = "a customer authorizes, EXCHANGE"
+	pushesOld   verb = "gets an older ticket late"
 	pauses      verb = "paused"
 	crashes     verb = "crashes"
 	dies        verb = "crashes and loses its disk"

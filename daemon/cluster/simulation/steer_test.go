@@ -197,6 +197,7 @@ func behind(r *rand.Rand, a, b int) []event {
 	at := within(r, 5*time.Second, 15*time.Second)
 	return []event{
 		{verb: pick(r, mutesWatch, lagsWatch), at: at, host: a, d: within(r, 20*time.Second, 100*time.Second), n: r.Uint64()},
+		{verb: pushesOld, at: at + time.Second, host: a, d: within(r, time.Second, 15*time.Second)},
 		{verb: rejects, at: at + within(r, time.Second, 5*time.Second), host: b, n: r.Uint64()},
 		{verb: rejects, at: at + within(r, 2*time.Second, 20*time.Second), host: a, n: r.Uint64()},
 	}
