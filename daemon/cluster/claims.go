@@ -183,7 +183,7 @@ func (cs *claims) try(ctx context.Context, key string, seen storedClaim, session
 			h.counts.takeovers.Add(1)
 		}
 		f.revision = revision
-		cs.set(key, storedClaim{claim, revision})
+		cs.won(key, storedClaim{claim, revision}, seen.revision != 0)
 		return f, false, h.store.copy(ctx, append(own, d.at(revision)...)...)
 	}
 	cs.forget(f.nonce)
@@ -263,17 +263,23 @@ func (cs *claims) again(f *flight) bool {
 	return kept
 }
 
-// set notes what etcd has under a key, unless something newer is known.
-func (cs *claims) set(key string, c storedClaim) {
+// won notes a claim of this host, unless something newer is known. If it replaces another, the engine
+// must not take that for the newest.
+func (cs *claims) won(key string, c storedClaim, replaces bool) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	if c.revision > cs.all[key].revision {
-		cs.all[key] = c
+	if c.revision <= cs.all[key].revision {
+		return
+	}
+	if cs.all[key] = c; replaces {
+		r := c.Encode()
+		r.Revision = c.revision
+		cs.host.queue(r)
 	}
 }
 
-// note is set that also tells the engine. cs stays locked, so that the engine learns of the newest
-// last, no matter which goroutine notes it.
+// note notes what etcd has under a key, unless something newer is known, and tells the engine. cs
+// stays locked, so that the engine learns of the newest last, no matter which goroutine notes it.
 func (cs *claims) note(key string, c storedClaim) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
