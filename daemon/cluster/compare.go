@@ -75,6 +75,7 @@ func (c *comparison) finish(ctx context.Context, why string) {
 	m.etcd.Store(c.at.Cluster)
 	m.mu.Lock()
 	m.loads++
+	m.dated = m.clocks.own
 	m.compared, m.due = time.Now(), time.Now().Add(compareEvery)
 	if c.refused != nil {
 		m.due = time.Now().Add(compareRetry)

@@ -104,6 +104,7 @@ type mirror struct {
 	waived   map[string]int64 // epochs of hosts whose clocks this host has waited for in vain
 	wanted   string           // why everything is compared next; empty: it is not
 	due      time.Time        // when everything is compared again
+	dated    string           // the boot that copies were dated in when everything was compared
 	compared time.Time        // when everything was compared last
 	stop     func()           // ends the watch; nil if there is none
 	restarts map[string]int   // by reason

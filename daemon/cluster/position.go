@@ -35,7 +35,7 @@ func (m *mirror) begin() error {
 		m.want(whyStart)
 		return nil
 	}
-	if p.Boot != m.clocks.own {
+	if m.dated = p.Boot; m.dated != m.clocks.own {
 		m.want(whyStart) // the copies are dated by the wall clock
 	}
 	m.etcd.Store(p.Etcd)
@@ -55,7 +55,7 @@ func (m *mirror) save(ctx context.Context) {
 	if m.etcd.Load() == 0 || m.restored {
 		return
 	}
-	b, err := json.Marshal(position{Etcd: m.etcd.Load(), Revision: m.reached(), Boot: m.clocks.own})
+	b, err := json.Marshal(position{Etcd: m.etcd.Load(), Revision: m.reached(), Boot: m.dated})
 	if err == nil {
 		err = m.local.Put(ctx, record.Key{Name: positionName, Bytes: b}.Encode())
 	}
