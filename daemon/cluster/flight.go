@@ -110,7 +110,7 @@ func (f *flight) Land(ctx context.Context, recs ...record.Record) error {
 		_ = f.Give(ctx, true) // it is repeated
 		return nil
 	}
-	if lasting := f.lasting(p); lasting {
+	if p.lasting = f.lasting(p); p.lasting {
 		// Whatever happens from here on, the answer is on this host's disk.
 		if err := h.offers.journal(ctx, p); err != nil {
 			h.log.Error("cannot write an answer before it is stored in etcd", "name", f.want.Name, "error", err)
@@ -131,7 +131,7 @@ func (f *flight) Land(ctx context.Context, recs ...record.Record) error {
 		return h.store.copy(ctx, slices.Concat(own, stored, []record.Record{p.deletion()})...)
 	}
 	err = f.refused(p.draft, o)
-	if errors.Is(err, refresh.ErrOvertaken) && f.lasting(p) {
+	if errors.Is(err, refresh.ErrOvertaken) && p.lasting {
 		h.offers.doubt(ctx, p)
 	}
 	return err

@@ -83,3 +83,34 @@ func TestTakeoverKnown(t *testing.T) {
 		}
 	})
 }
+
+// TestRepeatedAnswerDropped: an answer that WeChat repeats to another host leaves no doubt if it
+// could not land.
+func TestRepeatedAnswerDropped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		etcd := kvtest.New()
+		a, b := run(t, etcd, "a", newDisk()), run(t, etcd, "b", newDisk())
+		polled := refresh.Want{Table: record.Credentials, Name: "work/ww1/7/jsapi_ticket"}
+		value := credentialOf(polled.Name, "ticket", time.Now())
+		c, err := a.claim(polled)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.client.Cut()
+		if err := c.Land(t.Context(), value); !errors.Is(err, refresh.ErrUnconfirmed) {
+			t.Errorf("got %v", err)
+		}
+		time.Sleep(30 * time.Second)
+		if c, err = b.claim(polled); err == nil {
+			err = c.Land(t.Context(), value)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.client.Heal()
+		time.Sleep(10 * time.Second)
+		if n := a.Stats().Offers; n != 0 || len(etcd.Keys("/tokend/l/")) != 0 {
+			t.Errorf("%d offers and %d claims are left", n, len(etcd.Keys("/tokend/l/")))
+		}
+	})
+}

@@ -34,6 +34,8 @@ type offer struct {
 	busy  bool   // somebody makes its transaction; guarded by offers.mu
 	txn   Txn    // of a release
 	draft *draft // of a landing; nil after a restart
+
+	lasting bool // a landing's answer must not be lost: see flight.lasting
 }
 
 type offerKind string
@@ -67,7 +69,7 @@ func decodeOffer(r record.Record) (*offer, error) {
 	if r.Value[0] != offerVersion {
 		return nil, record.ErrVersion
 	}
-	p := &offer{}
+	p := &offer{lasting: true} // others are not journaled
 	if err := json.Unmarshal(r.Value[1:], p); err != nil {
 		return nil, fmt.Errorf("%w: %v", record.ErrCorrupt, err)
 	}

@@ -59,7 +59,11 @@ func (o *offers) land(ctx context.Context, p *offer, take copier) error {
 	h.claims.see(held, out.Revision)
 	if held.Modified != p.Revision {
 		h.claims.forget(p.Nonce)
-		o.doubt(ctx, p)
+		if p.lasting {
+			o.doubt(ctx, p)
+		} else {
+			o.remove(p) // WeChat has repeated it to the other host
+		}
 		return take(ctx, h.datable(d.newer(h, out))...)
 	}
 	// A grant was given during the call, or a value was fetched without a claim.
