@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -46,7 +47,7 @@ func (h *Host) join(ctx context.Context) (seal.Root, error) {
 			return seal.Root{}, fmt.Errorf("this store has joined another cluster under %s", known.Prefix)
 		case err == nil && known == nil:
 			return root, h.writeMembership(ctx, root)
-		case err == nil, errors.Is(err, ErrKey), ctx.Err() != nil:
+		case err == nil, errors.Is(err, ErrKey), isFormat(err), ctx.Err() != nil:
 			return root, err
 		case known != nil:
 			h.log.Warn("etcd is unreachable: this host serves what it has", "error", err)
@@ -83,10 +84,28 @@ func (h *Host) readRoot(ctx context.Context) (seal.Root, error) {
 // openRoot opens the stored root of a cluster.
 func openRoot(key []byte, prefix string, value []byte) (seal.Root, error) {
 	root, err := seal.OpenRoot(key, rootKey(prefix), value)
-	if errors.Is(err, seal.ErrSealed) {
+	switch unknown, newer := errors.AsType[*seal.FormatError](err); {
+	case errors.Is(err, seal.ErrSealed):
 		return root, fmt.Errorf("%w: %s was sealed with another key", ErrKey, prefix)
+	case newer:
+		return root, &FormatError{prefix, unknown}
 	}
 	return root, err
+}
+
+// FormatError is returned if a newer tokend has sealed the cluster's secret.
+type FormatError struct {
+	Prefix string
+	Found  *seal.FormatError
+}
+
+func (e *FormatError) Error() string {
+	return fmt.Sprintf("%s was written by tokend %s: this version reads formats up to %d", e.Prefix, cmp.Or(e.Found.Version, "unknown"), seal.RootFormat)
+}
+
+func isFormat(err error) bool {
+	_, ok := errors.AsType[*FormatError](err)
+	return ok
 }
 
 // Rekey seals the cluster's secret with another encryption key. No other value in etcd changes.

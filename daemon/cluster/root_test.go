@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"tokend/daemon/cluster"
 	"tokend/daemon/cluster/kvtest"
@@ -76,6 +77,31 @@ func TestJoinWithoutEtcd(t *testing.T) {
 		b.Host.Follow(b)
 		if got := b.grant(grant).Value; got != "r1" {
 			t.Errorf("grant: got %q, want r1", got)
+		}
+	})
+}
+
+// TestNewerRoot starts hosts under a prefix that a newer tokend has written. They end, also one that
+// has joined before.
+func TestNewerRoot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		etcd := kvtest.New()
+		a := run(t, etcd, "a", newDisk())
+		o := newOperator(t, etcd)
+		a.crash()
+		o.raw("/tokend/v", append([]byte{9, 5}, "2.0.0 and more"...))
+		for _, d := range []*disk{newDisk(), {Store: a.disk.Store, left: -1}} {
+			b := begin(t, etcd, "a", d)
+			time.Sleep(10 * time.Second)
+			select {
+			case <-b.done:
+			default:
+				t.Fatal("the host continues")
+			}
+			const want = "/tokend was written by tokend 2.0.0: this version reads formats up to 1"
+			if b.err == nil || b.err.Error() != want {
+				t.Errorf("got %v, want %s", b.err, want)
+			}
 		}
 	})
 }

@@ -26,14 +26,14 @@ type Root struct {
 	Version string
 }
 
-// formatRoot is the first byte of a sealed Root:
+// RootFormat is the first byte of a sealed Root:
 //
 //	format length version cluster[16] nonce[12] AES-256-GCM{secret[32]} tag[16]
 //
 // The key is HKDF-SHA-256(encryption key, "tokend cluster 1 root"). The associated data is what
 // precedes the nonce, and the key in etcd. Every format begins with format, length and version, so
 // that an older tokend can report which version wrote the value.
-const formatRoot = 1
+const RootFormat = 1
 
 // maxVersion is the length of the longest version in a Root.
 const maxVersion = 64
@@ -59,7 +59,7 @@ func (r Root) Seal(encryptionKey []byte, key string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	dst := append([]byte{formatRoot, byte(len(r.Version))}, r.Version...)
+	dst := append([]byte{RootFormat, byte(len(r.Version))}, r.Version...)
 	dst = append(dst, r.Cluster[:]...)
 	return aead.Seal(dst, nil, []byte(r.Secret), append(dst[:len(dst):len(dst)], key...)), nil
 }
@@ -75,7 +75,7 @@ func OpenRoot(encryptionKey []byte, key string, stored []byte) (Root, error) {
 		return Root{}, ErrSealed
 	}
 	version, rest, ok := cutVersion(stored[1:])
-	if stored[0] != formatRoot {
+	if stored[0] != RootFormat {
 		return Root{}, &FormatError{Format: stored[0], Version: version}
 	}
 	if !ok || len(rest) < ClusterIDSize {

@@ -96,7 +96,7 @@ func TestDamagedRoot(t *testing.T) {
 	t.Run("extended", func(t *testing.T) { refused(t, encryption1, rootKey, append(bytes.Clone(stored), 0)) })
 	t.Run("unknown format", func(t *testing.T) {
 		for format := range 256 {
-			if format == formatRoot {
+			if format == RootFormat {
 				continue
 			}
 			got, err := OpenRoot(encryption1, rootKey, append([]byte{byte(format)}, stored[1:]...))
@@ -147,7 +147,7 @@ func FuzzOpenRoot(f *testing.F) {
 	stored := sealRoot(f, root, encryption1)
 	f.Add(stored)
 	f.Add(stored[:len(stored)-1])
-	f.Add([]byte{formatRoot, 200, '1'})
+	f.Add([]byte{RootFormat, 200, '1'})
 	f.Add([]byte{99, 1, '1'})
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, stored []byte) {
