@@ -69,9 +69,9 @@ func TestMutantsApply(t *testing.T) {
 }
 
 // TestMutants runs the simulation with every mutant in place of the code, by random and by steered
-// faults. Steered faults must catch each mutant, by a schedule that the code passes and that CI has
-// time for. Random faults alone find some of the rules once in thousands of schedules; make simulate
-// has both.
+// faults. Steered faults must catch each mutant, by a schedule that the code passes and that CI
+// has time for. Random faults alone find some of the rules once in thousands of schedules; make
+// simulate has both.
 func TestMutants(t *testing.T) {
 	if !*mutantsFlag {
 		t.Skip("run with -mutants: it takes minutes")
@@ -153,8 +153,8 @@ func hunt(t *testing.T, program, sound string, s style, most int) {
 	report("%s: not caught by %d schedules in %v", s, most, time.Since(begun).Round(time.Second))
 }
 
-// simulate runs n schedules from a seed on with a program. It returns the seed of the first one that
-// breaks a promise, and which; zero for none.
+// simulate runs n schedules from a seed on with a program. It returns the seed of the first
+// schedule to break a promise, and which promise; zero for none.
 func simulate(t *testing.T, program string, s style, first, n int) (seed int, why string, err error) {
 	cmd := exec.CommandContext(t.Context(), program, "-test.run=^TestSimulate$", "-test.timeout=0", "-test.v",
 		"-faults", s.String(), "-first", strconv.Itoa(first), "-schedules", strconv.Itoa(n), "-shrink=false")

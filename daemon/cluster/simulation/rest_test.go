@@ -70,8 +70,8 @@ func (w *world) unrest() string {
 			}
 		}
 		for _, name := range w.plan.names {
-			// A host whose wall clock was set by hours over a boot may believe that a value has ended
-			// which WeChat repeats. All hosts then ask until the budget of its calls is used up.
+			// A host whose wall clock was set by hours over a boot may believe that a value has
+			// ended which WeChat repeats. All hosts then ask until its budget is used up.
 			if w.reads(h, name) && w.value(p.engine.Load(), name) == "" && !(repeats(name) && w.turned()) {
 				return fmt.Sprintf("%s does not serve %s", h.name, name)
 			}

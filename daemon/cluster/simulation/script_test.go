@@ -19,7 +19,7 @@ type script struct {
 	t   *testing.T
 	ctx context.Context
 
-	// request decides the fate of a request to etcd, if it reports true.
+	// request decides the fate of a request to etcd, if it reports true. Guarded by mu.
 	request func(*host, kvtest.Request) (kvtest.Fault, bool)
 }
 
@@ -44,10 +44,12 @@ func play(t *testing.T, n int, f func(*script), change ...func(*plan)) {
 			time.Sleep(time.Second)
 			s.readAll()
 			w.rest(3 * time.Minute)
+			w.mu.Lock()
 			w.rounds++
+			w.mu.Unlock()
 			w.note(nil, "the script begins")
 			f(s)
-			s.request = nil
+			s.faults(nil)
 			w.heal()
 			time.Sleep(lateAtMost)
 			s.readAll()
@@ -71,6 +73,24 @@ func (s *script) readAll() {
 			s.get(h, name)
 		}
 	}
+}
+
+// faults makes f decide the fate of requests to etcd, if it reports true; nil: nothing does.
+func (s *script) faults(f func(*host, kvtest.Request) (kvtest.Fault, bool)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.request = f
+}
+
+// fate returns the fate of a request to etcd, and whether the script decides it.
+func (s *script) fate(h *host, r kvtest.Request) (kvtest.Fault, bool) {
+	s.mu.Lock()
+	f := s.request
+	s.mu.Unlock()
+	if f == nil {
+		return kvtest.Fault{}, false
+	}
+	return f(h, r)
 }
 
 // at arms a fault at the next nth step of a host.

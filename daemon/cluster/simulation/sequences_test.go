@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -109,25 +110,24 @@ func TestDoubtPutBack(t *testing.T) {
 	})
 }
 
-// TestAnswerNotDropped: a landing without an answer, or one that is refused although the answer
-// came in time, must leave WeChat's newest value in the store.
+// TestAnswerNotDropped: a landing without an answer, or a landing that is refused although the
+// answer came in time, must leave WeChat's newest value in the store.
 func TestAnswerNotDropped(t *testing.T) {
 	t.Run("applied unseen", func(t *testing.T) {
 		play(t, 3, func(s *script) {
 			a := s.hosts[0]
-			n := 0
-			s.request = func(h *host, r kvtest.Request) (kvtest.Fault, bool) {
+			var n atomic.Int32
+			s.faults(func(h *host, r kvtest.Request) (kvtest.Fault, bool) {
 				if h != a || s.stepIn(r) != lands {
 					return kvtest.Fault{}, false
 				}
-				n++
-				return noAnswer, n <= 4
-			}
+				return noAnswer, n.Add(1) <= 4
+			})
 			before := s.issuedOf(firstCustomer)
 			<-s.asks(a, firstCustomer)
 			s.waitFor(20*time.Second, "the landing is recognized", func() bool { return s.unrest() == "" })
-			if got := s.issuedOf(firstCustomer) - before; n < 4 || got != 1 || !s.newest(firstCustomer) {
-				t.Errorf("%d attempts of the landing, %d calls, newest stored: %v", n, got, s.newest(firstCustomer))
+			if got := s.issuedOf(firstCustomer) - before; n.Load() < 4 || got != 1 || !s.newest(firstCustomer) {
+				t.Errorf("%d attempts of the landing, %d calls, newest stored: %v", n.Load(), got, s.newest(firstCustomer))
 			}
 		})
 	})
@@ -147,14 +147,13 @@ func TestAnswerNotDropped(t *testing.T) {
 	t.Run("lost", func(t *testing.T) {
 		play(t, 3, func(s *script) {
 			a := s.hosts[0]
-			n := 0
-			s.request = func(h *host, r kvtest.Request) (kvtest.Fault, bool) {
+			var n atomic.Int32
+			s.faults(func(h *host, r kvtest.Request) (kvtest.Fault, bool) {
 				if h != a || s.stepIn(r) != lands {
 					return kvtest.Fault{}, false
 				}
-				n++
-				return kvtest.Fault{Refuse: cluster.ErrNoSpace}, n <= 2
-			}
+				return kvtest.Fault{Refuse: cluster.ErrNoSpace}, n.Add(1) <= 2
+			})
 			<-s.asks(a, firstCustomer)
 			s.waitFor(time.Minute, "the newest value is stored", func() bool { return s.newest(firstCustomer) && s.unrest() == "" })
 		})

@@ -14,8 +14,8 @@ func (p *process) choose(r kvtest.Request) kvtest.Fault {
 		return kvtest.Fault{Lost: true}
 	}
 	h, w := p.host, p.host.world
-	if s := w.script; s != nil && s.request != nil {
-		if f, ok := s.request(h, r); ok {
+	if w.script != nil {
+		if f, ok := w.script.fate(h, r); ok {
 			return f
 		}
 	}
