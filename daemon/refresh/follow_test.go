@@ -371,33 +371,6 @@ func TestForeignBoot(t *testing.T) {
 	}
 }
 
-// TestMetBootRedated: a value of an earlier boot, which the peers know, is written by the clock of
-// this boot. The next run may have to do without the peers.
-func TestMetBootRedated(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		p := &peers{disk: newDisk(), offsets: map[string][2]time.Duration{"boot@here before": {98 * time.Second, 103 * time.Second}}}
-		at := func(d time.Duration) record.Moment {
-			return record.Moment{Wall: time.Now().Add(d), Since: time.Hour - 100*time.Second + d}
-		}
-		rec := record.Credential{Name: app, Value: "kept", Boot: "boot@here before", Issued: at(0), Seen: at(0), End: at(time.Hour), Life: time.Hour, By: "there", Call: "c"}.Encode()
-		rec.Revision = 5
-		if err := p.disk.Put(t.Context(), rec); err != nil {
-			t.Fatal(err)
-		}
-		r := startPeers(t, p, Config{Catalog: rotatingApp(fresh(twoHours))})
-		r.mustGet(app)
-		synctest.Wait()
-		stored, _ := p.disk.Get(record.Credentials, app)
-		c, err := record.DecodeCredential(stored)
-		if err != nil || c.Boot != "boot@here" || c.Walled || c.Value != "kept" || c.By != "there" || stored.Revision != 5 {
-			t.Errorf("got %+v, revision %d, %v", c, stored.Revision, err)
-		}
-		if want := time.Hour + time.Hour - 2*time.Second; c.End.Since != want {
-			t.Errorf("ends at %v, want %v", c.End.Since, want)
-		}
-	})
-}
-
 // TestFollowedWhileLoading: what is followed before the store is loaded is in force afterwards.
 func TestFollowedWhileLoading(t *testing.T) {
 	bubble(t, func(t *testing.T) {

@@ -213,7 +213,8 @@ func (l *loading) readAll() {
 			continue
 		}
 		doubted := l.e.doubts(v)
-		if boot := l.e.cfg.Boot; boot != "" && v.Boot != boot {
+		datable := !doubted || l.e.cfg.Peers == nil // else the peers may know its boot later
+		if boot := l.e.cfg.Boot; boot != "" && v.Boot != boot && datable {
 			l.otherBoot = append(l.otherBoot, dated{record.Credentials, v.Name})
 		}
 		l.turned = l.turned || v.Issued.Wall.After(l.limit) || v.Seen.Wall.After(l.limit)
