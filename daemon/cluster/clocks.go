@@ -226,6 +226,15 @@ func (c *clocks) Offset(name string) (low, high time.Duration, ok bool) {
 	return is.Low, is.High, true
 }
 
+// exchanged reports whether this host has exchanged heartbeats with another boot. Only then does it
+// know what that boot's host knows of boots that have ended.
+func (c *clocks) exchanged(name string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	b := c.boots[name]
+	return b != nil && len(b.samples) > 0
+}
+
 // seen returns the last arrivals of heartbeats, by boot.
 func (c *clocks) seen() map[string]arrival {
 	now := c.now()

@@ -214,6 +214,9 @@ func TestBootOfTheDead(t *testing.T) {
 	if _, ok := c.met()[dead]; ok {
 		t.Error("a boot counts as met that was only heard of")
 	}
+	if c.exchanged(dead) || !c.exchanged(p.a.own) {
+		t.Error("a peer's knowledge of a clock counts as an exchange of heartbeats")
+	}
 	if own := p.a.met()[c.own]; own == (bounds{}) {
 		t.Error("a boot does not count as met that has exchanged heartbeats")
 	}

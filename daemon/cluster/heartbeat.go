@@ -348,7 +348,7 @@ func (h *heartbeats) unmet() (unmet []member) {
 			continue
 		}
 		if b, ok := h.peer(m.host); ok && h.hasTold(b.Boot) {
-			if _, _, ok := h.clocks.Offset(b.Boot); ok {
+			if h.clocks.exchanged(b.Boot) {
 				continue
 			}
 		}
