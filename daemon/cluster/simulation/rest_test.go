@@ -254,13 +254,17 @@ func (w *world) budgets() {
 	if !w.plan.tight {
 		return
 	}
+	w.mu.Lock()
+	restarts := w.counts.processes - w.plan.hosts
+	w.mu.Unlock()
 	w.truth.mu.Lock()
 	defer w.truth.mu.Unlock()
 	for key, at := range w.truth.spent {
 		if !strings.HasPrefix(key, "/cgi-bin/token ") && !strings.Contains(key, "ticket ") {
 			continue
 		}
-		most := tightLimit + max(tightSpare, w.plan.hosts) + w.truth.late
+		// A process that dies while etcd is unreachable forgets what it has not counted there.
+		most := tightLimit + max(tightSpare, w.plan.hosts) + w.truth.late + restarts
 		for i := range at {
 			n := 0
 			for _, t := range at[i:] {
