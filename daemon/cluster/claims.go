@@ -263,8 +263,8 @@ func (cs *claims) again(f *flight) bool {
 	return kept
 }
 
-// won notes a claim of this host, unless something newer is known. If it replaces another, the engine
-// must not take that for the newest.
+// won notes a claim of this host, unless something newer is known. If it replaces another, the
+// engine must not take that for the newest.
 func (cs *claims) won(key string, c storedClaim, replaces bool) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()

@@ -31,8 +31,8 @@ const (
 )
 
 // keepContact cuts values that other hosts may have replaced, notifies watchers of values that have
-// become unconfirmed, or confirmed again, and sees to it that doubt ends, until ctx is done. With the peers out of reach, that
-// takes a walk through all entries now and then.
+// become unconfirmed, or confirmed again, and sees to it that doubt ends, until ctx is done. With
+// the peers out of reach, that takes a walk through all entries now and then.
 func (e *Engine) keepContact(ctx context.Context) {
 	unconfirmed, walked := false, clock.Instant(0)
 	var doubts []record.Claim
