@@ -81,8 +81,8 @@ func TestJoinWithoutEtcd(t *testing.T) {
 	})
 }
 
-// TestNewerRoot starts hosts under a prefix that a newer tokend has written. They end, also the host
-// that has joined before.
+// TestNewerRoot starts hosts under a prefix that a newer tokend has written. They end, whether they
+// have joined before or not.
 func TestNewerRoot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		etcd := kvtest.New()
