@@ -10,11 +10,8 @@ import (
 	"tokend/daemon/record"
 )
 
-// lost is the fate of a request that does not arrive, unseen that of one without an answer.
-var (
-	lostRequest = kvtest.Fault{Lost: true}
-	noAnswer    = kvtest.Fault{Unseen: true}
-)
+// noAnswer is the fate of a request that is carried out without an answer.
+var noAnswer = kvtest.Fault{Unseen: true}
 
 // stepIn returns the step of a request to etcd.
 func (s *script) stepIn(r kvtest.Request) step {
