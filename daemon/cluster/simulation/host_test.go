@@ -3,16 +3,10 @@ package simulation
 import (
 	"context"
 	"fmt"
-	"iter"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"tokend/daemon/cluster"
-	"tokend/daemon/cluster/kvtest"
-	"tokend/daemon/record"
-	"tokend/daemon/refresh"
 	"tokend/daemon/store/memstore"
 )
 
@@ -125,135 +119,6 @@ func (h *host) current() *process {
 	defer h.mu.Unlock()
 	return h.proc
 }
-
-// process is one run of tokend.
-type process struct {
-	host    *host
-	n       int
-	client  *kvtest.Client
-	disk    *memstore.Store
-	timeout time.Duration // of a call
-
-	dead  atomic.Bool
-	ended chan struct{} // closed when nothing of it runs any more
-	kill  context.CancelFunc
-	stop  func() // begins a clean stop
-
-	engine atomic.Pointer[refresh.Engine] // nil until it is ready
-	peers  atomic.Pointer[cluster.Host]   // likewise
-
-	// Guarded by truth.mu.
-	air     map[string]int       // own calls under way that count
-	late    int                  // own calls under way that were sent late
-	wasLate bool                 // there was one
-	void    map[string]time.Time // by name: until then, a call may be under way whose claim etcd has forgotten
-}
-
-func (p *process) isDead() bool { return p.dead.Load() }
-
-// gate waits while the host is paused, and reports whether it was.
-func (p *process) gate() (waited bool) {
-	for {
-		p.host.mu.Lock()
-		pause := p.host.pause
-		p.host.mu.Unlock()
-		if pause == nil || p.isDead() {
-			return waited
-		}
-		waited = true
-		<-pause
-	}
-}
-
-// flying counts a call of p. t.mu is held.
-func (p *process) flying(name string, late bool, t *truth) {
-	if late {
-		p.late++
-		p.wasLate = true
-		t.late++
-	}
-	of := name
-	if strings.HasPrefix(name, anyCode) {
-		of = anyCode
-	}
-	if name == "" || late || time.Now().Before(p.void[of]) || time.Now().Before(p.void[""]) || p.isDead() || p.host.isPaused() {
-		return
-	}
-	p.air[name]++
-	t.flying[name]++
-}
-
-// landed ends the count of a call of p. t.mu is held.
-func (p *process) landed(name string, late bool, t *truth) {
-	if late {
-		p.late--
-	}
-	if p.air[name] > 0 {
-		p.air[name]--
-		t.flying[name]--
-	}
-}
-
-// ground ends the count of all calls of p: it is paused or dead.
-func (p *process) ground() {
-	t := p.host.world.truth
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for name, n := range p.air {
-		t.flying[name] -= n
-	}
-	clear(p.air)
-}
-
-// unclaim ends the count of the calls for which p has a claim now: etcd is about to end the session
-// or to forget the claim, and nothing tells p in time.
-func (p *process) unclaim() {
-	w := p.host.world
-	names := w.claimed(p.host)
-	p.ground()
-	w.truth.mu.Lock()
-	defer w.truth.mu.Unlock()
-	for _, name := range names {
-		p.void[name] = time.Now().Add(10 * time.Second)
-	}
-}
-
-// unclaimAll ends the count of all calls of p that begin soon.
-func (p *process) unclaimAll() {
-	t := p.host.world.truth
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	p.void[""] = time.Now().Add(10 * time.Second)
-}
-
-// mortal is the disk of a host as one process sees it.
-type mortal struct {
-	*memstore.Store
-	p *process
-}
-
-// Put is a step of a flight if it stores what is worth a journal.
-func (m mortal) Put(ctx context.Context, recs ...record.Record) error {
-	for _, r := range recs {
-		if r.Value != nil && (r.Table.Irreplaceable() || r.Table == record.Credentials) {
-			fate := m.p.host.world.atStep(m.p.host, journals, string(r.Table)+" "+shorten(r.Key))
-			if fate.kills() && fate.n&1 == 1 { // it reached the disk before the crash
-				_ = m.Store.Put(context.Background(), recs...)
-			}
-			break
-		}
-	}
-	m.p.gate()
-	if m.p.isDead() {
-		return errDead
-	}
-	return m.Store.Put(ctx, recs...)
-}
-
-// All yields every record of a table. Map order must not decide what happens.
-func (m mortal) All(table record.Table) iter.Seq2[record.Record, error] { return m.Store.All(table) }
-
-func (e event) kills() bool { return e.verb == crashes || e.verb == dies || e.verb == reboots }
 
 // start starts a process. It is ready later.
 func (h *host) start() {
