@@ -24,7 +24,7 @@ var mutants = []mutant{
 `},
 	}},
 	{"rule 4, certain: a refused landing leaves no doubt", []edit{
-		{"cluster/flight.go", "	if errors.Is(err, refresh.ErrOvertaken) && f.lasting(p) {\n		h.offers.doubt(ctx, p)\n	}\n", ""},
+		{"cluster/flight.go", "	if errors.Is(err, refresh.ErrOvertaken) && p.lasting {\n		h.offers.doubt(ctx, p)\n	}\n", ""},
 	}},
 	{"rule 5, lease: a grant that cannot land is dropped", []edit{
 		{"cluster/resolve.go", "		if r, ok := h.store.shelved(r); ok {\n			further", "		if r, ok := h.store.shelved(r); ok && false {\n			further"},
@@ -42,7 +42,7 @@ var mutants = []mutant{
 		{"refresh/times.go", "min(at(r.End), now.Add(r.End.Since-r.Seen.Since)),", "now.Add(r.End.Since - r.Seen.Since),"},
 	}},
 	{"a refused landing counts as unknown", []edit{
-		{"cluster/flight.go", "	err = f.refused(p.draft, o)\n	if errors.Is(err, refresh.ErrOvertaken) && f.lasting(p) {\n		h.offers.doubt(ctx, p)\n	}\n	return err\n", "	h.offers.add(p)\n	return unconfirmed(ErrUnknown)\n"},
+		{"cluster/flight.go", "	err = f.refused(p.draft, o)\n	if errors.Is(err, refresh.ErrOvertaken) && p.lasting {\n		h.offers.doubt(ctx, p)\n	}\n	return err\n", "	h.offers.add(p)\n	return unconfirmed(ErrUnknown)\n"},
 		{"cluster/resolve.go", "	if held.Modified != p.Revision {", "	if false {"},
 	}},
 	{"an unknown release counts as refused", []edit{
