@@ -36,7 +36,8 @@ type Claim struct {
 	// claim.
 	Tries int
 
-	// Repeats reports that WeChat repeats the value, so that nothing is in doubt when the host dies.
+	// Repeats reports that WeChat repeats the value, so that nothing is in doubt when the host
+	// dies.
 	Repeats bool
 }
 
