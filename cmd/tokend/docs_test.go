@@ -99,7 +99,7 @@ func anchors(text string) (all []string) {
 var said = regexp.MustCompile(`(?m)(?:^|[\s"(|` + "`" + `$]|/usr/bin/|\./cmd/)tokend ((?:[a-z][a-z-]*)\b[^|` + "`" + `&)\n]*)`)
 
 // notCommands are words after the name where it is the user, the group, or the subject of an error.
-var notCommands = []string{"www-data", "prometheus", "tokend.toml", "does"}
+var notCommands = []string{"www-data", "app", "prometheus", "tokend.toml", "does"}
 
 // TestCommandLines holds that every command and flag in the texts exists.
 func TestCommandLines(t *testing.T) {

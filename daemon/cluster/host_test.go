@@ -111,11 +111,16 @@ func (n *node) Follow(recs ...record.Record) {
 	}
 }
 
-// doubtful reports whether the engine would fetch a credential because it is in doubt.
-func (n *node) doubtful(name string) bool {
+// claimOf returns the claim of a credential that the engine would know of, zero if it is none.
+func (n *node) claimOf(name string) record.Claim {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.claims[name].State == record.Doubtful
+	return n.claims[name]
+}
+
+// doubtful reports whether the engine would fetch a credential because it is in doubt.
+func (n *node) doubtful(name string) bool {
+	return n.claimOf(name).State == record.Doubtful
 }
 
 // crash ends a host as SIGKILL does.

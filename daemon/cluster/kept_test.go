@@ -78,8 +78,9 @@ func TestTakeoverKnown(t *testing.T) {
 			t.Error("the engine still knows of the doubt before the claim")
 		}
 		time.Sleep(3 * time.Minute)
-		if b.claims[polled.Name] != (record.Claim{}) {
-			t.Errorf("the engine knows of the claim %+v, which has been released", b.claims[polled.Name])
+		synctest.Wait()
+		if known := b.claimOf(polled.Name); known != (record.Claim{}) {
+			t.Errorf("the engine knows of the claim %+v, which has been released", known)
 		}
 	})
 }
