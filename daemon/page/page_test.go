@@ -326,6 +326,8 @@ func TestFollow(t *testing.T) {
 			f.change(func() { f.all[3].Failures = 2 + i })
 			time.Sleep(100 * time.Millisecond)
 		}
+		time.Sleep(3 * time.Second) // the last of them are delayed
+		synctest.Wait()
 		for len(updates) > 0 {
 			u := <-updates
 			if !last.IsZero() && u.at.Sub(last) < time.Second {
