@@ -51,6 +51,7 @@ type issued struct {
 	due    bool      // it was replaced by a refresh of the schedule
 	code   string    // that it was issued for
 	orphan bool      // that code's answer was lost, and nobody can ask for it again
+	unmet  bool      // it was fetched in a boot that no peer had met
 	number int
 }
 
@@ -315,6 +316,9 @@ func (t *truth) answered(w *world, h *host, q request, text []byte) {
 		return
 	}
 	v := &issued{name: name, value: value, code: q.code, at: now, ends: ends, after: ends.Add(-min(10*time.Minute, ends.Sub(now)/4))}
+	if p := h.current(); p != nil {
+		v.unmet = p.apart()
+	}
 	t.values[value] = v
 	if name == "" {
 		return
