@@ -164,7 +164,7 @@ func (cs *claims) try(ctx context.Context, key string, seen storedClaim, session
 		f.intent = f.intent || r.Table == record.Holds
 	}
 	cs.add(f) // known before etcd has it: otherwise the watch would release it
-	o, err := h.submit(ctx, "claim", d.txn())
+	o, err := h.submit(ctx, d.txn())
 	won, revision := o.Held, o.Revision
 	if err == nil && !won {
 		if got := o.Got[len(d.recs)]; bytes.Equal(got.Value, put.Value) {

@@ -56,7 +56,7 @@ func (f *flight) Put(ctx context.Context, recs ...record.Record) error {
 	}
 	d := h.store.draft(recs)
 	d.depend(Compare{Key: f.key, Field: Modified, Value: f.revision})
-	o, err := h.submit(ctx, "put", d.txn())
+	o, err := h.submit(ctx, d.txn())
 	switch {
 	case err != nil:
 		return unconfirmed(err)
@@ -118,7 +118,7 @@ func (f *flight) Land(ctx context.Context, recs ...record.Record) error {
 		f.answer = p
 	}
 	p.draft = f.landing(p)
-	o, err := h.submit(ctx, "land", p.draft.txn())
+	o, err := h.submit(ctx, p.draft.txn())
 	if err != nil {
 		h.offers.add(p)
 		if len(own) > 0 {
@@ -210,7 +210,7 @@ func (f *flight) keep(ctx context.Context, own, recs []record.Record) error {
 	}
 	d := h.store.draft(signed)
 	d.depend(Compare{Key: f.key, Field: Modified, Value: f.revision})
-	o, err := h.submit(ctx, "land", d.txn())
+	o, err := h.submit(ctx, d.txn())
 	switch {
 	case err != nil:
 		return unconfirmed(err)

@@ -59,7 +59,7 @@ type heartbeatConfig struct {
 	clock        *clock.Clock
 	wall         func() time.Time
 	link         *Link
-	txn          func(ctx context.Context, op string, t Txn) (Outcome, error)
+	txn          func(ctx context.Context, t Txn) (Outcome, error)
 	report       func(key string, err error)
 	counts       func() map[string]int64 // of a heartbeat
 	signs        *signs
@@ -177,7 +177,7 @@ func (h *heartbeats) write(ctx context.Context) time.Duration {
 	if wrote {
 		t.Then = append(t.Then, Op{Verb: Get, Key: last})
 	}
-	o, err := h.txn(ctx, "heartbeat", t)
+	o, err := h.txn(ctx, t)
 	switch {
 	case err == nil && o.Held:
 		h.await(b)

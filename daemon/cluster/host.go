@@ -270,16 +270,13 @@ func stored(recs []record.Record) (all []record.Record) {
 }
 
 // txn makes one transaction.
-func (h *Host) txn(ctx context.Context, _ string, t Txn) (o Outcome, err error) {
+func (h *Host) txn(ctx context.Context, t Txn) (o Outcome, err error) {
 	h.counts.txns.Add(1)
 	var before int64
 	if h.mirror != nil { // not while joining
 		before = h.mirror.reached()
 	}
-	err = h.cfg.Link.Do(ctx, func(ctx context.Context, kv KV) (err error) {
-		o, err = kv.Txn(ctx, t)
-		return err
-	})
+	o, err = h.cfg.Link.txn(ctx, t)
 	if err == nil && !o.Held && len(t.If) > 0 {
 		h.counts.conflicts.Add(1)
 	}

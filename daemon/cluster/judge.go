@@ -88,7 +88,7 @@ func judgeGrant(ours, theirs record.Record) judgment {
 		return judgment{verdict: putBack, alarm: true}
 	case bytes.Equal(ours.Value, theirs.Value):
 		return judgment{}
-	case o.Value == "" || knows(&t, o.Generation):
+	case o.Value == "" || t.Knows(o.Generation.Value):
 		return judgment{verdict: takeOver}
 	}
 	older := o.Generation

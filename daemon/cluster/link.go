@@ -48,6 +48,15 @@ func (l *Link) Do(ctx context.Context, request func(context.Context, KV) error) 
 	return err
 }
 
+// txn makes one transaction, as Do makes a request.
+func (l *Link) txn(ctx context.Context, t Txn) (o Outcome, err error) {
+	err = l.Do(ctx, func(ctx context.Context, kv KV) (err error) {
+		o, err = kv.Txn(ctx, t)
+		return err
+	})
+	return o, err
+}
+
 // client returns the current client and the count of moves, for [Link.Move].
 func (l *Link) client() (KV, int, error) {
 	l.mu.Lock()

@@ -68,7 +68,7 @@ type claimed interface {
 type mirrorConfig struct {
 	keys    *keys
 	link    *Link
-	txn     func(ctx context.Context, op string, t Txn) (Outcome, error)
+	txn     func(ctx context.Context, t Txn) (Outcome, error)
 	local   copies
 	apply   func(ctx context.Context, recs ...record.Record) error // returns when recs are stored
 	claims  claimed

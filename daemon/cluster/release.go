@@ -107,7 +107,7 @@ func (cs *claims) unused(now clock.Instant) (all []*flight) {
 // free releases a claim of this host with which no call was made. If there was doubt behind it,
 // that is put back.
 func (cs *claims) free(ctx context.Context, key string, c storedClaim) {
-	o, err := cs.host.submit(ctx, "put", cs.release(key, c.Claim, c.revision, c.Tries, nil))
+	o, err := cs.host.submit(ctx, cs.release(key, c.Claim, c.revision, c.Tries, nil))
 	if err == nil {
 		cs.released(key, o, c.Claim, c.Tries)
 	}

@@ -33,7 +33,7 @@ func (c *comparison) act(ctx context.Context) error {
 	c.back = nil
 	for changed := 0; len(back) > 0 && c.refused == nil; {
 		batch, t := c.draft(back)
-		o, err := c.txn(ctx, "put", t)
+		o, err := c.txn(ctx, t)
 		switch {
 		case Refused(err):
 			c.refused = err

@@ -12,7 +12,7 @@ import (
 // give ends a claim without an answer.
 func (o *offers) give(ctx context.Context, p *offer, take copier) error {
 	h := o.host
-	out, err := h.txn(ctx, "put", p.txn)
+	out, err := h.txn(ctx, p.txn)
 	if err != nil {
 		return err
 	}
@@ -46,7 +46,7 @@ func (o *offers) land(ctx context.Context, p *offer, take copier) error {
 		p.draft = h.claims.landing(p, p.Base, p.Records)
 	}
 	d := p.draft
-	out, err := h.txn(ctx, "land", d.txn())
+	out, err := h.txn(ctx, d.txn())
 	if err != nil {
 		return err
 	}
@@ -114,7 +114,7 @@ func (s *Store) shelved(r record.Record) (record.Record, bool) {
 	}
 	news := false
 	for _, x := range further {
-		if x.Value == "" || knows(&g, x) {
+		if x.Value == "" || g.Knows(x.Value) {
 			continue
 		}
 		news = true
@@ -158,7 +158,7 @@ func (o *offers) leave(ctx context.Context, p *offer, take copier) error {
 	if doubts {
 		d.then = append(d.then, h.keys.put(after.Encode()))
 	}
-	out, err := h.txn(ctx, "put", d.txn())
+	out, err := h.txn(ctx, d.txn())
 	if err != nil {
 		return err
 	}
@@ -197,7 +197,7 @@ func (o *offers) put(ctx context.Context, p *offer, take copier) error {
 		return nil
 	}
 	for range 2 {
-		out, err := h.txn(ctx, "put", d.txn())
+		out, err := h.txn(ctx, d.txn())
 		if err != nil {
 			return err
 		}

@@ -70,7 +70,7 @@ func (h *Host) readRoot(ctx context.Context) (seal.Root, error) {
 	if err != nil {
 		return seal.Root{}, err
 	}
-	o, err := h.txn(ctx, "put", Txn{
+	o, err := h.txn(ctx, Txn{
 		If:   []Compare{{Key: key, Field: Version, Value: 0}},
 		Then: []Op{{Verb: Put, Key: key, Value: value}},
 		Else: []Op{{Verb: Get, Key: key}},
@@ -113,14 +113,8 @@ func isFormat(err error) bool {
 func Rekey(ctx context.Context, link *Link, prefix string, before, after []byte) error {
 	key := rootKey(prefix)
 	for {
-		var o Outcome
-		do := func(t Txn) error {
-			return link.Do(ctx, func(ctx context.Context, kv KV) (err error) {
-				o, err = kv.Txn(ctx, t)
-				return err
-			})
-		}
-		if err := do(Txn{Then: []Op{{Verb: Get, Key: key}}}); err != nil {
+		o, err := link.txn(ctx, Txn{Then: []Op{{Verb: Get, Key: key}}})
+		if err != nil {
 			return err
 		}
 		stored := o.Got[0]
@@ -138,7 +132,7 @@ func Rekey(ctx context.Context, link *Link, prefix string, before, after []byte)
 		if err != nil {
 			return err
 		}
-		err = do(Txn{
+		o, err = link.txn(ctx, Txn{
 			If:   []Compare{{Key: key, Field: Modified, Value: stored.Modified}},
 			Then: []Op{{Verb: Put, Key: key, Value: value}},
 		})

@@ -170,7 +170,7 @@ func (s *Sessions) begin(ctx context.Context, start bool) (Lease, error) {
 		case start && s.cfg.Clock.Now().Sub(since) >= s.ttl+margin: // etcd ends a lease a little late
 			return 0, &HostTakenError{s.cfg.Host}
 		}
-		s.pause(ctx)
+		pause(ctx, sessionPause)
 	}
 	return 0, nil
 }
@@ -186,7 +186,7 @@ func (s *Sessions) freed() {
 
 // read returns the presence key.
 func (s *Sessions) read(ctx context.Context) (KeyValue, error) {
-	o, err := s.txn(ctx, Txn{Then: []Op{{Verb: Get, Key: s.key}}})
+	o, err := s.cfg.Link.txn(ctx, Txn{Then: []Op{{Verb: Get, Key: s.key}}})
 	if err != nil {
 		return KeyValue{}, err
 	}
@@ -223,7 +223,7 @@ func (s *Sessions) create(ctx context.Context) (created Lease, err error) {
 		Else: []Op{{Verb: Get, Key: s.key}},
 	}
 	for {
-		o, err := s.txn(ctx, t)
+		o, err := s.cfg.Link.txn(ctx, t)
 		switch {
 		case err == nil && o.Held:
 			s.started(Session{Epoch: o.Revision, Until: until(sent, ttl), Lease: lease})
@@ -236,7 +236,7 @@ func (s *Sessions) create(ctx context.Context) (created Lease, err error) {
 		case Refused(err) || ctx.Err() != nil:
 			return 0, err
 		}
-		s.pause(ctx)
+		pause(ctx, sessionPause)
 	}
 }
 
@@ -269,7 +269,7 @@ func (s *Sessions) extend(ctx context.Context, lease Lease) {
 				return
 			}
 			s.log.Debug("session not extended", "error", err)
-			s.pause(ctx)
+			pause(ctx, sessionPause)
 		}
 	}
 }
@@ -301,21 +301,4 @@ func (s *Sessions) end(ctx context.Context, lease Lease) error {
 
 func (s *Sessions) revoke(ctx context.Context, lease Lease) error {
 	return s.cfg.Link.Do(ctx, func(ctx context.Context, kv KV) error { return kv.Revoke(ctx, lease) })
-}
-
-func (s *Sessions) txn(ctx context.Context, t Txn) (o Outcome, err error) {
-	err = s.cfg.Link.Do(ctx, func(ctx context.Context, kv KV) (err error) {
-		o, err = kv.Txn(ctx, t)
-		return err
-	})
-	return o, err
-}
-
-func (s *Sessions) pause(ctx context.Context) {
-	timer := time.NewTimer(sessionPause)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
 }

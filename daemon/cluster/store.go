@@ -44,7 +44,7 @@ func (s *Store) Put(ctx context.Context, recs ...record.Record) error {
 	if len(shared) == 0 {
 		return s.Store.Put(ctx, own...)
 	}
-	written, err := s.write(ctx, nil, shared)
+	written, err := s.write(ctx, shared)
 	if err != nil {
 		return s.instead(ctx, own, shared, err)
 	}
@@ -230,18 +230,17 @@ func (s *Store) grant(name string) (record.Grant, error) {
 	return record.DecodeGrant(r)
 }
 
-// write makes a transaction that stores recs if their copies are current and ifs hold, and repeats
-// it until the outcome is known. It returns recs as they are stored. The error is a
-// [*refresh.NewerError], [refresh.ErrUnconfirmed] or an [*refresh.ApartError].
-func (s *Store) write(ctx context.Context, ifs []Compare, recs []record.Record) ([]record.Record, error) {
+// write makes a transaction that stores recs if their copies are current, and repeats it until the
+// outcome is known. It returns recs as they are stored. The error is a [*refresh.NewerError],
+// [refresh.ErrUnconfirmed] or an [*refresh.ApartError].
+func (s *Store) write(ctx context.Context, recs []record.Record) ([]record.Record, error) {
 	call := newNonce()
 	recs, err := s.signed(recs, call)
 	if err != nil {
 		return nil, err
 	}
 	d := s.draft(recs)
-	d.ifs = append(d.ifs, ifs...)
-	o, err := s.host.submit(ctx, "put", d.txn())
+	o, err := s.host.submit(ctx, d.txn())
 	switch {
 	case err != nil:
 		return nil, unconfirmed(err)
@@ -351,21 +350,15 @@ func (d *draft) contained(k *keys, kv KeyValue, r record.Record) bool {
 func adopts(stored, before, after *record.Grant) bool {
 	changed := !after.Revoked.Equal(before.Revoked)
 	for _, x := range append([]record.Generation{after.Generation}, after.Earlier...) {
-		if x.Value == "" || knows(before, x) {
+		if x.Value == "" || before.Knows(x.Value) {
 			continue
 		}
-		if !knows(stored, x) {
+		if !stored.Knows(x.Value) {
 			return false
 		}
 		changed = true
 	}
 	return changed && after.Revoked.Equal(stored.Revoked)
-}
-
-// knows reports whether g has or had a generation.
-func knows(g *record.Grant, x record.Generation) bool {
-	same := func(y record.Generation) bool { return y.Value == x.Value }
-	return same(g.Generation) || slices.ContainsFunc(g.Earlier, same)
 }
 
 // newer returns those of the records that o shows to be others than their copies.

@@ -17,12 +17,12 @@ const attempts = 3
 // submit makes a transaction. While its outcome is unknown, it is repeated: another attempt may
 // have been applied, or may be later, and the caller finds that out by what the transaction
 // compares. After an error, the outcome is unknown unless [Refused].
-func (h *Host) submit(ctx context.Context, op string, t Txn) (o Outcome, err error) {
+func (h *Host) submit(ctx context.Context, t Txn) (o Outcome, err error) {
 	if err := fits(t); err != nil {
 		return Outcome{}, err
 	}
 	for range attempts {
-		o, err = h.txn(ctx, op, t)
+		o, err = h.txn(ctx, t)
 		if err == nil || Refused(err) || ctx.Err() != nil {
 			break
 		}

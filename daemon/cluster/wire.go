@@ -69,7 +69,7 @@ func (h *Host) putRoot(ctx context.Context, root seal.Root) error {
 	if err != nil {
 		return err
 	}
-	o, err := h.txn(ctx, "put", Txn{
+	o, err := h.txn(ctx, Txn{
 		If:   []Compare{{Key: key, Field: Version, Value: 0}},
 		Then: []Op{{Verb: Put, Key: key, Value: value}},
 	})

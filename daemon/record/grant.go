@@ -2,6 +2,7 @@ package record
 
 import (
 	"encoding/binary"
+	"slices"
 	"time"
 
 	"tokend/fetchers/secret"
@@ -64,6 +65,12 @@ func (g *Grant) Replace(next Generation) {
 	}
 	g.Generation = next
 	g.Revoked = time.Time{}
+}
+
+// Knows reports whether value is g's current value or one of the Earlier ones.
+func (g *Grant) Knows(value secret.Text) bool {
+	same := func(x Generation) bool { return x.Value == value }
+	return same(g.Generation) || slices.ContainsFunc(g.Earlier, same)
 }
 
 // Shelve adds older to Earlier without changing the current value.

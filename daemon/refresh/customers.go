@@ -186,14 +186,7 @@ func newestOffer(g *record.Grant) int {
 }
 
 // knows reports whether value is none, or one of g's, in force or earlier.
-func knows(g *record.Grant, value secret.Text) bool {
-	for _, v := range g.Earlier {
-		if v.Value == value {
-			return true
-		}
-	}
-	return value == "" || g.Value == value
-}
+func knows(g *record.Grant, value secret.Text) bool { return value == "" || g.Knows(value) }
 
 // readList reads all pages of owner's list into l, each in a slot of its own. A failure is
 // remembered: nobody asks for the list before the hold ends. l is locked.

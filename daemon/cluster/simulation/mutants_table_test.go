@@ -46,7 +46,7 @@ var mutants = []mutant{
 		{"cluster/resolve.go", "	if held.Modified != p.Revision {", "	if false {"},
 	}},
 	{"an unknown release counts as refused", []edit{
-		{"cluster/resolve.go", "	out, err := h.txn(ctx, \"put\", p.txn)\n	if err != nil {\n", "	out, err := h.txn(ctx, \"put\", p.txn)\n	if err != nil {\n		o.remove(p)\n"},
+		{"cluster/resolve.go", "	out, err := h.txn(ctx, p.txn)\n	if err != nil {\n", "	out, err := h.txn(ctx, p.txn)\n	if err != nil {\n		o.remove(p)\n"},
 	}},
 	{"offers are dropped", []edit{
 		{"cluster/offers.go", "	if !slices.Contains(o.all, p) {", "	if false {"},
