@@ -127,7 +127,7 @@ func TestDemoWithoutReader(t *testing.T) {
 		continue // the daemon starts next
 	}
 	_ = out.Close()
-	_ = cmd.Wait()
+	waitOrKill(cmd)
 	if code := cmd.ProcessState.ExitCode(); code != 1 || len(leftovers(t, dir)) != 0 {
 		t.Errorf("%v, %d directories left behind", cmd.ProcessState, len(leftovers(t, dir)))
 	}

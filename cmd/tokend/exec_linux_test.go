@@ -48,7 +48,7 @@ func TestExecCommandLines(t *testing.T) {
 		t.Error("the command line of tokend exec was not found")
 	}
 	_ = in.Close()
-	if err := cmd.Wait(); err == nil { // read fails
+	if waitExec(t, cmd, output) == exitDone { // read fails
 		t.Errorf("%s", output())
 	}
 }
@@ -92,8 +92,7 @@ func TestExecTerminal(t *testing.T) {
 	if err := cmd.Process.Signal(unix.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	_ = cmd.Wait() // the status is checked
-	if got := cmd.ProcessState.ExitCode(); got != 5 || strings.Count(output(), "int") != 1 {
+	if got := waitExec(t, cmd, output); got != 5 || strings.Count(output(), "int") != 1 {
 		t.Errorf("got status %d and %q, want 5 and one interrupt", got, output())
 	}
 	end()

@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -47,17 +48,32 @@ func forwarded(sig syscall.Signal) bool {
 	return true
 }
 
-// forward forwards signals to p until it has ended.
-func (r *relay) forward(p *os.Process, ended <-chan struct{}) {
+// together is how far apart signals may arrive that were sent in another order. A process receives
+// those that are pending by number: on Linux, SIGCONT always comes before SIGTSTP.
+const together = time.Second
+
+// forward forwards signals to p until it has ended. Whether a SIGTSTP just after a SIGCONT was sent
+// before it or after it cannot be known, so another SIGCONT follows: to run although it was to stop
+// does a command less harm than to be stopped for ever, where SIGTERM does not end it.
+func (r *relay) forward(p interface{ Signal(os.Signal) error }, ended <-chan struct{}) {
+	var continued time.Time // when the last SIGCONT arrived
 	for {
 		select {
 		case <-ended:
 			return
 		case sig := <-r.signals:
-			if !r.sentByTerminal(sig) {
-				_ = p.Signal(sig) // fails only if p has just ended
-			} else if sig == unix.SIGTSTP {
-				_ = unix.Kill(unix.Getpid(), unix.SIGSTOP) // as the command has, so that the shell takes over
+			if r.sentByTerminal(sig) {
+				if sig == unix.SIGTSTP {
+					_ = unix.Kill(unix.Getpid(), unix.SIGSTOP) // as the command has, so that the shell takes over
+				}
+				continue
+			}
+			_ = p.Signal(sig) // fails only if p has just ended
+			switch {
+			case sig == unix.SIGCONT:
+				continued = time.Now()
+			case sig == unix.SIGTSTP && time.Since(continued) < together:
+				_ = p.Signal(unix.SIGCONT)
 			}
 		}
 	}

@@ -34,6 +34,8 @@ func execCommand(t *testing.T, s *site, script string) (cmd *exec.Cmd, ready fun
 	cmd = exec.Command("tokend", "exec", "--file", "F="+execName, "--env", "V="+execName, "--", "sh", "-c", script)
 	cmd.Env = append(os.Environ(), "TOKEND_SOCKET="+s.conf.Socket())
 	cmd.Stdout, cmd.Stderr = f, f
+	// In a process group of its own, its signals are not those of the tests' terminal.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	ready = func() {
 		t.Helper()
 		for began := time.Now(); !strings.Contains(output(), "ready"); time.Sleep(2 * time.Millisecond) {
@@ -43,6 +45,16 @@ func execCommand(t *testing.T, s *site, script string) (cmd *exec.Cmd, ready fun
 		}
 	}
 	return cmd, ready, output
+}
+
+// waitExec waits until a tokend exec has ended. After longEnough it kills it and its command.
+func waitExec(t *testing.T, cmd *exec.Cmd, output func() string) (status int) {
+	t.Helper()
+	if !waitOrKill(cmd) {
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // fails without a command
+		t.Fatalf("the command has not ended:\n%s", output())
+	}
+	return cmd.ProcessState.ExitCode()
 }
 
 // TestExecSignals holds that signals are forwarded once, that the exit status is the command's, and
@@ -63,6 +75,7 @@ func TestExecSignals(t *testing.T) {
 		{"a handler", `trap 'echo term; exit 9' TERM; echo $F ready; ` + wait, []syscall.Signal{syscall.SIGTERM}, 9, "term\n"},
 		{"USR2 and USR1", `trap 'echo usr2' USR2; trap 'echo usr1; exit 0' USR1; echo $F ready; ` + wait, []syscall.Signal{syscall.SIGUSR2, syscall.SIGUSR1}, 0, "usr2\nusr1\n"},
 		{"INT", `trap 'echo int' INT; trap 'exit 3' QUIT; echo $F ready; ` + wait, []syscall.Signal{syscall.SIGINT, syscall.SIGQUIT}, 3, "int\n"},
+		{"TSTP and CONT", `trap 'echo tstp' TSTP; trap 'echo cont' CONT; trap 'exit 4' TERM; echo $F ready; ` + wait, []syscall.Signal{syscall.SIGTSTP, syscall.SIGCONT, syscall.SIGTERM}, 4, "tstp\ncont\n"},
 		{"stopped", `trap 'exit 4' TERM; echo $F ready; ` + wait, []syscall.Signal{syscall.SIGTSTP, syscall.SIGCONT, syscall.SIGTERM}, 4, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -84,9 +97,9 @@ func TestExecSignals(t *testing.T) {
 					}
 				}
 			}
-			_ = cmd.Wait() // the status is checked
+			got := waitExec(t, cmd, output)
 			path, rest, _ := strings.Cut(output(), " ready\n")
-			if got := cmd.ProcessState.ExitCode(); got != test.status || rest != test.want {
+			if got != test.status || rest != test.want {
 				t.Errorf("got status %d and %q, want %d and %q", got, rest, test.status, test.want)
 			}
 			if _, err := os.Stat(filepath.Dir(path)); !os.IsNotExist(err) {
@@ -113,8 +126,7 @@ func TestExecInterruptedBefore(t *testing.T) {
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	_ = cmd.Wait() // the status is checked
-	if got := cmd.ProcessState.ExitCode(); got != exitFailed || output() != "tokend: interrupted\n" {
+	if got := waitExec(t, cmd, output); got != exitFailed || output() != "tokend: interrupted\n" {
 		t.Errorf("got status %d and %q", got, output())
 	}
 }

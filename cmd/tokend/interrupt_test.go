@@ -97,9 +97,7 @@ func TestInterruptEndsBlocked(t *testing.T) {
 				if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 					t.Fatalf("the command ended by itself: %v\n%s", err, &stderr)
 				}
-				kill := time.AfterFunc(longEnough, func() { _ = cmd.Process.Kill() })
-				_ = cmd.Wait() // the status is checked
-				if !kill.Stop() || cmd.ProcessState.ExitCode() != test.status {
+				if !waitOrKill(cmd) || cmd.ProcessState.ExitCode() != test.status {
 					t.Errorf("got %v, want status %d\n%s", cmd.ProcessState, test.status, &stderr)
 				}
 			})
@@ -149,9 +147,7 @@ func TestUnreadError(t *testing.T) {
 					t.Fatalf("the daemon ended by itself: %v", err)
 				}
 			}
-			kill := time.AfterFunc(longEnough, func() { _ = cmd.Process.Kill() })
-			_ = cmd.Wait() // the status is checked
-			if !kill.Stop() || cmd.ProcessState.ExitCode() != exitUsage {
+			if !waitOrKill(cmd) || cmd.ProcessState.ExitCode() != exitUsage {
 				t.Errorf("got %v, want status %d", cmd.ProcessState, exitUsage)
 			}
 		})

@@ -338,7 +338,7 @@ func TestWatchReaderGone(t *testing.T) {
 	}
 	_ = out.Close()
 	s.everything()
-	_ = cmd.Wait()
+	waitOrKill(cmd)
 	if status := cmd.ProcessState.Sys().(syscall.WaitStatus); !status.Signaled() || status.Signal() != syscall.SIGPIPE || stderr.Len() > 0 {
 		t.Errorf("got %v and %q, want a quiet end by SIGPIPE", cmd.ProcessState, stderr.String())
 	}

@@ -144,8 +144,8 @@ func TestWatchOverview(t *testing.T) {
 	s.end(unix.SIGTERM)
 	shown.await(t, "no daemon at ")
 	_ = cmd.Process.Signal(os.Interrupt)
-	if err := cmd.Wait(); err != nil {
-		t.Errorf("interrupted: %v", err)
+	if !waitOrKill(cmd) || !cmd.ProcessState.Success() {
+		t.Errorf("interrupted: %v", cmd.ProcessState)
 	}
 	end()
 	if n := strings.Count(shown.String(), clearScreen); n < 2 {

@@ -96,6 +96,14 @@ type worldKey struct{}
 
 const longEnough = 20 * time.Second
 
+// waitOrKill waits until cmd has ended, and kills it after longEnough. It reports whether cmd has
+// ended by itself. The status is for the caller.
+func waitOrKill(cmd *exec.Cmd) bool {
+	kill := time.AfterFunc(longEnough, func() { _ = cmd.Process.Kill() })
+	_ = cmd.Wait()
+	return kill.Stop()
+}
+
 // only returns a command for a method that takes n arguments.
 func only(n int, method func(*world, *testscript.TestScript, []string)) func(*testscript.TestScript, bool, []string) {
 	return func(ts *testscript.TestScript, neg bool, args []string) {
@@ -179,9 +187,7 @@ func (w *world) logged(ts *testscript.TestScript, args []string) {
 func (w *world) ended(ts *testscript.TestScript, args []string) {
 	want, err := strconv.Atoi(args[0])
 	ts.Check(err)
-	timer := time.AfterFunc(longEnough, func() { _ = w.daemon.Process.Kill() })
-	defer timer.Stop()
-	_ = w.daemon.Wait() // the status is checked
+	waitOrKill(w.daemon)
 	if got := w.daemon.ProcessState.ExitCode(); got != want {
 		ts.Fatalf("the daemon's exit status: got %d, want %d\n%s", got, want, ts.ReadFile("log"))
 	}

@@ -146,9 +146,7 @@ func (s *site) end(sig os.Signal) int {
 }
 
 func (s *site) ended() int {
-	timer := time.AfterFunc(longEnough, func() { _ = s.daemon.Process.Kill() })
-	defer timer.Stop()
-	_ = s.daemon.Wait() // the status is checked
+	waitOrKill(s.daemon)
 	return s.daemon.ProcessState.ExitCode()
 }
 
