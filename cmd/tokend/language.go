@@ -103,25 +103,44 @@ func (env *environment) localize(root *cobra.Command) {
 	for _, g := range root.Groups() {
 		g.Title = env.say(g.Title)
 	}
-	root.SetUsageTemplate(strings.NewReplacer(
-		"Usage:", "用法：", "Aliases:", "别名：", "Examples:", "示例：", "Available Commands:", "命令：", "Additional Commands:", "其他命令：",
-		"Global Flags:", "全局选项：", "Flags:", "选项：", "Additional help topics:", "其他帮助：",
-		`Use "{{.CommandPath}} [command] --help" for more information about a command.`, `单个命令的帮助：{{.CommandPath}} [command] --help`,
-	).Replace(root.UsageTemplate()))
+	root.SetUsageFunc(usageInChinese(root.UsageFunc()))
 	for _, c := range append(root.Commands(), root) {
 		c.Short, c.Long = env.say(c.Short), env.say(c.Long)
 		c.InitDefaultHelpFlag()
-		c.InitDefaultVersionFlag()
 		c.Flags().VisitAll(func(f *pflag.Flag) {
-			switch f.Name {
-			case "help":
+			if f.Name == "help" {
 				f.Usage = "显示帮助"
-			case "version":
-				f.Usage = "打印版本"
-			default:
+			} else {
 				f.Usage = env.say(f.Usage)
 			}
 		})
+	}
+}
+
+// headings has the headings of cobra's usage text.
+var headings = map[string]string{
+	"Usage:": "用法：", "Aliases:": "别名：", "Examples:": "示例：", "Available Commands:": "命令：", "Additional Commands:": "其他命令：",
+	"Flags:": "选项：", "Global Flags:": "全局选项：", "Additional help topics:": "其他帮助：",
+}
+
+// usageInChinese returns a function that writes the usage text of english with Chinese headings. A
+// template would do the same. But with a template in it, a program is linked with all exported
+// methods of its types, called or not, as a template may name any. That made this one 3 MB larger.
+func usageInChinese(english func(*cobra.Command) error) func(*cobra.Command) error {
+	return func(c *cobra.Command) error {
+		out := c.OutOrStderr()
+		var text strings.Builder
+		c.SetOut(&text)
+		err := english(c)
+		c.SetOut(out)
+		for line := range strings.Lines(text.String()) {
+			line = strings.TrimSuffix(line, "\n")
+			if of, ok := strings.CutSuffix(line, ` [command] --help" for more information about a command.`); ok {
+				line = "单个命令的帮助：" + strings.TrimPrefix(of, `Use "`) + " [command] --help"
+			}
+			fmt.Fprintln(out, cmp.Or(headings[line], line))
+		}
+		return err
 	}
 }
 

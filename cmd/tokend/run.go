@@ -82,6 +82,7 @@ func report(env *environment, w io.Writer, err error) {
 
 // newRoot returns the tree of all commands.
 func newRoot(env *environment) *cobra.Command {
+	var showVersion bool
 	root := &cobra.Command{
 		Use:   "tokend",
 		Short: "Serve WeChat and WeCom credentials to every process on a host",
@@ -93,14 +94,17 @@ For a demonstration without installation or account:   tokend demo`,
 		SilenceUsage:  true,
 		Args:          noSuchCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if showVersion {
+				_, err := fmt.Fprint(env.stdout, versionLine())
+				return err
+			}
 			cmd.SetOut(env.stderr)
 			_ = cmd.Help()
 			return &usageError{text: "a command is missing", command: cmd}
 		},
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.Version = version()
-	root.SetVersionTemplate(versionLine())
+	root.Flags().BoolVarP(&showVersion, "version", "v", false, "print the version")
 	root.SetFlagErrorFunc(flagError)
 	root.AddGroup(
 		&cobra.Group{ID: "daemon", Title: "Daemon:"},
