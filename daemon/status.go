@@ -62,17 +62,16 @@ func statusPages(status *page.Page) map[string]web.Page {
 		return web.View{Type: page.Type, Language: language, Policy: status.Policy(), Body: body}
 	}
 	all := func(ctx context.Context, a web.Ask) (web.View, error) {
-		language, body, err := status.Show(ctx, ask(a))
-		return view(language, body), err
+		return view(status.Show(ctx, ask(a))), nil
 	}
 	return map[string]web.Page{
 		"/":       all,
 		"/status": all,
 		"/credential": func(ctx context.Context, a web.Ask) (web.View, error) {
-			language, body, found, err := status.Credential(ctx, ask(a))
+			language, body, found := status.Credential(ctx, ask(a))
 			v := view(language, body)
 			v.Missing = !found
-			return v, err
+			return v, nil
 		},
 		"/events": func(_ context.Context, a web.Ask) (web.View, error) {
 			return web.View{Events: func(ctx context.Context, send func([]byte) error) error {

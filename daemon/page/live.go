@@ -1,10 +1,8 @@
 package page
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"strconv"
 	"time"
 
@@ -51,10 +49,7 @@ func (p *Page) Follow(ctx context.Context, ask Ask, send func([]byte) error) err
 	defer tick.Stop()
 	quiet := 0
 	for {
-		u, err := f.look(ctx)
-		if err != nil {
-			return err
-		}
+		u := f.look(ctx)
 		if quiet++; len(u.Parts) > 0 || quiet >= heartbeats {
 			quiet = 0
 			data, err := json.Marshal(u)
@@ -74,44 +69,40 @@ func (p *Page) Follow(ctx context.Context, ask Ask, send func([]byte) error) err
 }
 
 // look returns what has changed since the last look.
-func (f *follower) look(ctx context.Context) (update, error) {
+func (f *follower) look(ctx context.Context) update {
 	s := f.page.snapshots.get(ctx)
 	u := update{At: stamp(s.At, f.words), Parts: map[string]string{}}
 	first := len(f.parts) == 0
 	if ctx.Err() != nil || s.seq == f.seq && !first {
-		return u, nil
+		return u
 	}
 	known := s.seq == f.seq // the client has all parts as they are now
 	f.seq = s.seq
-	var err error
 	if f.name != "" {
-		err = f.credential(ctx, s, &u)
+		f.credential(ctx, s, &u)
 	} else {
-		err = f.overview(ctx, s, &u, first, known)
+		f.overview(ctx, s, &u, first, known)
 	}
 	if known {
 		clear(u.Parts)
 	}
-	return u, err
+	return u
 }
 
 // part adds a part of the page if it has changed.
-func (f *follower) part(u *update, id, template string, v any) error {
-	var b bytes.Buffer
-	if err := f.page.template.ExecuteTemplate(&b, template, v); err != nil {
-		return fmt.Errorf("render the status page: %w", err)
-	}
-	if text := b.String(); f.parts[id] != text {
+func (f *follower) part(u *update, id string, write func(*document)) {
+	var d document
+	write(&d)
+	if text := d.String(); f.parts[id] != text {
 		f.parts[id], u.Parts[id] = text, text
 	}
-	return nil
 }
 
-func (f *follower) credential(ctx context.Context, s *snapshot, u *update) error {
+func (f *follower) credential(ctx context.Context, s *snapshot, u *update) {
 	v := f.words.base(s, f.query)
 	v.Detail = f.page.detail(ctx, f.words, s, f.name)
 	u.Title = title(v)
-	return f.part(u, "detail", "detail", v)
+	f.part(u, "detail", func(d *document) { d.detail(v) })
 }
 
 // title returns the title of the document.
@@ -124,19 +115,17 @@ func title(v *view) string {
 
 // overview adds the parts of the first page. first reports that it is the first look, and known
 // that the client has all rows as they are now.
-func (f *follower) overview(ctx context.Context, s *snapshot, u *update, first, known bool) error {
+func (f *follower) overview(ctx context.Context, s *snapshot, u *update, first, known bool) {
 	sel := s.selects(f.query, func() {})
 	v := f.words.overview(s, f.query, sel)
 	u.Title = title(v)
-	for _, id := range []string{"verdict", "top", "attention", "feed"} {
-		if err := f.part(u, id, id, v); err != nil {
-			return err
-		}
-	}
-	for _, family := range v.Families {
-		if err := f.part(u, family.ID, "family", familyHead{v.words, family}); err != nil {
-			return err
-		}
+	f.part(u, "verdict", func(d *document) { d.verdict(v) })
+	f.part(u, "top", func(d *document) { d.top(v) })
+	f.part(u, "attention", func(d *document) { d.attention(v) })
+	f.part(u, "feed", func(d *document) { d.feed(v) })
+	for i := range v.Families {
+		family := &v.Families[i]
+		f.part(u, family.ID, func(d *document) { d.family(family) })
 	}
 	// The rows that the client shows stay, even if they no longer match the filter.
 	if first {
@@ -157,17 +146,8 @@ func (f *follower) overview(ctx context.Context, s *snapshot, u *update, first, 
 	defer work.End()
 	for _, c := range f.page.source.Details(changed) {
 		work.Pause()
-		var b bytes.Buffer
-		if err := f.page.row(&b, f.words, &c, s); err != nil {
-			return err
-		}
-		u.Parts["c-"+c.Name] = b.String()
+		var d document
+		d.row(f.words, f.words.row(&c, f.page.source.User, s.At))
+		u.Parts["c-"+c.Name] = d.String()
 	}
-	return nil
-}
-
-// familyHead is the header of a family for the template.
-type familyHead struct {
-	*words
-	Family familyView
 }

@@ -1,21 +1,16 @@
 package page
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/base64"
-	"fmt"
-	"html/template"
 	"time"
 
 	"tokend/daemon/credential"
 )
 
 var (
-	//go:embed page.html
-	markup string
 	//go:embed page.css
 	style string
 	//go:embed page.js
@@ -26,8 +21,7 @@ var (
 type Page struct {
 	source    Source
 	snapshots snapshots
-	template  *template.Template
-	head      template.HTML
+	head      markup // style and script
 	policy    string
 }
 
@@ -40,8 +34,7 @@ func New(source Source) *Page {
 	return &Page{
 		source:    source,
 		snapshots: snapshots{source: source, seq: time.Now().UnixMilli()}, // differs from those of an earlier daemon
-		template:  template.Must(template.New("page").Parse(markup)),
-		head:      template.HTML("<style>" + style + "</style>\n<script type=\"module\">" + script + "</script>"),
+		head:      markup("<style>" + style + "</style>\n<script type=\"module\">" + script + "</script>"),
 		policy: "default-src 'none'; img-src data:; style-src " + hash(style) + "; script-src " + hash(script) +
 			"; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
 	}
@@ -62,8 +55,8 @@ func Unseen(ask Ask) (language, text string) {
 	return w.Code, w.Unseen
 }
 
-// Show renders the page of all credentials and returns its language. An error is an internal fault.
-func (p *Page) Show(ctx context.Context, ask Ask) (language string, body []byte, err error) {
+// Show renders the page of all credentials and returns its language.
+func (p *Page) Show(ctx context.Context, ask Ask) (language string, body []byte) {
 	w := wordsFor(ask.Values.Get("lang"), ask.Accept)
 	q := queryOf(ask.Values)
 	s := p.snapshots.get(ctx)
@@ -77,7 +70,7 @@ func (p *Page) Show(ctx context.Context, ask Ask) (language string, body []byte,
 		if !f.Open {
 			continue
 		}
-		var b bytes.Buffer
+		var d document
 		last := ""
 		for ; len(details) > 0; details = details[1:] {
 			c := &details[0]
@@ -87,42 +80,26 @@ func (p *Page) Show(ctx context.Context, ask Ask) (language string, body []byte,
 			}
 			if id != last {
 				last = id
-				if err := p.template.ExecuteTemplate(&b, "account", account{id}); err != nil {
-					return "", nil, fmt.Errorf("render the status page: %w", err)
-				}
+				d.account(id)
 			}
-			if err := p.row(&b, w, c, s); err != nil {
-				return "", nil, err
-			}
+			d.row(w, w.row(c, p.source.User, s.At))
 			work.Pause()
 		}
-		f.Body = template.HTML(b.String())
+		f.Body = markup(d.String())
 	}
-	body, err = p.render("page", v)
-	return w.Code, body, err
-}
-
-// row renders a credential of the list.
-func (p *Page) row(b *bytes.Buffer, w *words, c *credential.Status, s *snapshot) error {
-	if err := p.template.ExecuteTemplate(b, "row", w.row(c, p.source.User, s.At)); err != nil {
-		return fmt.Errorf("render the status page: %w", err)
-	}
-	return nil
+	return w.Code, p.render(v)
 }
 
 // render renders a whole page.
-func (p *Page) render(name string, v *view) ([]byte, error) {
-	v.Head = p.head
-	var b bytes.Buffer
-	if err := p.template.ExecuteTemplate(&b, name, v); err != nil {
-		return nil, fmt.Errorf("render the status page: %w", err)
-	}
-	return b.Bytes(), nil
+func (p *Page) render(v *view) []byte {
+	var d document
+	d.page(v, p.head)
+	return []byte(d.String())
 }
 
 // Credential renders the page of the credential that ask names, and returns its language. If found
-// is false, the page reports that there is no such credential. An error is an internal fault.
-func (p *Page) Credential(ctx context.Context, ask Ask) (language string, body []byte, found bool, err error) {
+// is false, the page reports that there is no such credential.
+func (p *Page) Credential(ctx context.Context, ask Ask) (language string, body []byte, found bool) {
 	w := wordsFor(ask.Values.Get("lang"), ask.Accept)
 	name := ask.Values.Get("q")
 	s := p.snapshots.get(ctx)
@@ -132,8 +109,7 @@ func (p *Page) Credential(ctx context.Context, ask Ask) (language string, body [
 	if v.Missing = v.Detail == nil; !v.Missing {
 		v.Title = name
 	}
-	body, err = p.render("page", v)
-	return w.Code, body, v.Detail != nil, err
+	return w.Code, p.render(v), v.Detail != nil
 }
 
 // maxParents bounds the chain of a credential's parents. The longest is a ticket of a customer's

@@ -36,10 +36,7 @@ func asking(query string) Ask {
 // show renders the page of all credentials.
 func show(t *testing.T, f *fakeSource, query string) string {
 	t.Helper()
-	_, b, err := New(f).Show(t.Context(), asking(query))
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, b := New(f).Show(t.Context(), asking(query))
 	return string(b)
 }
 
@@ -69,8 +66,8 @@ func TestContent(t *testing.T) {
 				t.Errorf("%s: %q is missing", lang, text)
 			}
 		}
-		if strings.Contains(body, "no value") || strings.Contains(body, "ZgotmplZ") || strings.Contains(body, "%!") {
-			t.Errorf("%s: the template lacks a value", lang)
+		if strings.Contains(body, "%!") {
+			t.Errorf("%s: a text lacks a value", lang)
 		}
 	}
 }
@@ -253,10 +250,7 @@ func TestManyTroubles(t *testing.T) {
 func TestCredential(t *testing.T) {
 	f := newFake(300, at)
 	one := func(name, lang string) (string, bool) {
-		_, b, found, err := New(f).Credential(t.Context(), asking("q="+url.QueryEscape(name)+"&lang="+lang))
-		if err != nil {
-			t.Fatal(err)
-		}
+		_, b, found := New(f).Credential(t.Context(), asking("q="+url.QueryEscape(name)+"&lang="+lang))
 		return string(b), found
 	}
 	body, found := one("official_account/wx1a2b3c4d5e704027/access_token", "en")
@@ -290,10 +284,7 @@ func TestFollow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(300, time.Now())
 		p := New(f)
-		_, body, err := p.Show(t.Context(), asking("family=mini_program"))
-		if err != nil {
-			t.Fatal(err)
-		}
+		_, body := p.Show(t.Context(), asking("family=mini_program"))
 		seq := regexp.MustCompile(`data-seq="(\d+)"`).FindStringSubmatch(string(body))[1]
 		ctx, stop := context.WithCancel(t.Context())
 		type sent struct {
@@ -471,14 +462,8 @@ func TestLanguagesComplete(t *testing.T) {
 func TestSelfContained(t *testing.T) {
 	f := newFake(300, at)
 	p := New(f)
-	_, all, err := p.Show(t.Context(), asking("state=attention"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, one, _, err := p.Credential(t.Context(), asking("q="+f.all[0].Name))
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, all := p.Show(t.Context(), asking("state=attention"))
+	_, one, _ := p.Credential(t.Context(), asking("q="+f.all[0].Name))
 	for name, body := range map[string]string{"all": string(all), "one": string(one)} {
 		for _, tag := range []string{"style", "script"} {
 			part := regexp.MustCompile(`(?s)<`+tag+`[^>]*>(.*?)</`+tag+`>`).FindAllStringSubmatch(body, -1)
@@ -519,14 +504,8 @@ func TestMessagesEscaped(t *testing.T) {
 		f.all[0].LastError, f.all[0].Address, f.all[0].State, f.survey.Version = said, said, credential.Held, said
 		f.past[f.all[0].Name][0].RID = said
 		query := url.Values{"lang": {said}, "q": {said}, "state": {said}, "family": {said}, "after": {said}}
-		_, all, err := New(f).Show(t.Context(), Ask{Values: query, Accept: said})
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, one, _, err := New(f).Credential(t.Context(), Ask{Values: url.Values{"q": {f.all[0].Name}}})
-		if err != nil {
-			t.Fatal(err)
-		}
+		_, all := New(f).Show(t.Context(), Ask{Values: query, Accept: said})
+		_, one, _ := New(f).Credential(t.Context(), Ask{Values: url.Values{"q": {f.all[0].Name}}})
 		for _, body := range []string{string(all), string(one)} {
 			if len(regexp.MustCompile(`<script`).FindAllString(body, -1)) != 1 || regexp.MustCompile(`<img|<svg/|onload=1>|alert\(1\)<`).MatchString(body) {
 				t.Errorf("%q became markup", said)

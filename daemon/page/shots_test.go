@@ -29,21 +29,18 @@ func serve(t *testing.T, f *fakeSource) (base string) {
 	p := New(f)
 	mux := http.NewServeMux()
 	ask := func(r *http.Request) Ask { return Ask{Values: r.URL.Query(), Accept: r.Header.Get("Accept-Language")} }
-	answer := func(w http.ResponseWriter, body []byte, err error) {
-		if err != nil {
-			t.Error(err)
-		}
+	answer := func(w http.ResponseWriter, body []byte) {
 		w.Header().Set("Content-Type", Type)
 		w.Header().Set("Content-Security-Policy", p.Policy())
 		_, _ = w.Write(body)
 	}
 	mux.HandleFunc("/{$}", func(w http.ResponseWriter, r *http.Request) {
-		_, body, err := p.Show(r.Context(), ask(r))
-		answer(w, body, err)
+		_, body := p.Show(r.Context(), ask(r))
+		answer(w, body)
 	})
 	mux.HandleFunc("/credential", func(w http.ResponseWriter, r *http.Request) {
-		_, body, _, err := p.Credential(r.Context(), ask(r))
-		answer(w, body, err)
+		_, body, _ := p.Credential(r.Context(), ask(r))
+		answer(w, body)
 	})
 	mux.HandleFunc("/events", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")

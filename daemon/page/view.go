@@ -3,7 +3,6 @@ package page
 import (
 	"cmp"
 	"fmt"
-	"html/template"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,10 +12,9 @@ import (
 	"tokend/daemon/credential"
 )
 
-// view is a page in one language, ready for the template.
+// view is a page in one language, ready to be written.
 type view struct {
 	*words
-	Head  template.HTML // style and script
 	Seq   int64
 	Title string
 
@@ -101,13 +99,12 @@ type familyView struct {
 	Match      string // how many match the filter; "" without a filter
 	Counts     []tile
 	Open       bool
-	Link       string        // opens or closes the family
-	Body       template.HTML // its rows
+	Link       string // opens or closes the family
+	Body       markup // its rows
 }
 
 // row is a credential in the list.
 type row struct {
-	Words            *words
 	ID, Name, Link   string
 	Word             string
 	State, StateText string
@@ -119,12 +116,6 @@ type row struct {
 	Users            string
 	Lost             bool
 }
-
-// Head returns the header of f for the template, with the texts of v.
-func (f familyView) Head(v *view) familyHead { return familyHead{v.words, f} }
-
-// account heads the rows of one account.
-type account struct{ ID string }
 
 // event is a refresh in the feed.
 type event struct {
@@ -305,7 +296,7 @@ func (w *words) family(f family, q query, match int, open bool) familyView {
 func (w *words) row(c *credential.Status, user func(uint32) string, now time.Time) row {
 	_, _, word := table(c.Name)
 	r := row{
-		Words: w, ID: "c-" + c.Name, Name: c.Name, Link: w.page(c.Name), Word: word,
+		ID: "c-" + c.Name, Name: c.Name, Link: w.page(c.Name), Word: word,
 		State: c.State.String(), StateText: w.stateText(c.State.String()),
 		Left: tick{Text: w.None}, Age: w.ago(c.FetchedAt, now), Next: w.in(c.NextRefresh, now),
 		Users: w.users(c.Readers, user, 2, false), Lost: !c.Durable,
