@@ -31,7 +31,8 @@ type follower struct {
 	query query
 	name  string // of the credential whose page it is; "" for the first page
 
-	seq   int64 // of the snapshot that the client has seen
+	last  *snapshot // keeps it for the next look, and for other pages
+	seq   int64     // of the snapshot that the client has seen
 	parts map[string]string
 	rows  map[string]credential.Summary
 	names []string // of the rows that are shown
@@ -71,6 +72,7 @@ func (p *Page) Follow(ctx context.Context, ask Ask, send func([]byte) error) err
 // look returns what has changed since the last look.
 func (f *follower) look(ctx context.Context) update {
 	s := f.page.snapshots.get(ctx)
+	f.last = s
 	u := update{At: stamp(s.At, f.words), Parts: map[string]string{}}
 	first := len(f.parts) == 0
 	if ctx.Err() != nil || s.seq == f.seq && !first {
