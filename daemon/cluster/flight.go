@@ -104,7 +104,7 @@ func (f *flight) Land(ctx context.Context, recs ...record.Record) error {
 	}
 	p := f.offer(offerLanding, signed)
 	p.Base = h.store.bases(signed)
-	if f.want.Table == record.Credentials && !slices.ContainsFunc(recs, isCredential) && h.store.behind(p.grant()) {
+	if g := p.grant(); f.want.Table == record.Credentials && !slices.ContainsFunc(recs, isCredential) && g != nil && g.Live() {
 		// The value is not put in force, and nobody knows which one is WeChat's newest.
 		h.offers.doubt(ctx, p)
 		_ = f.Give(ctx, true) // it is repeated
@@ -153,16 +153,6 @@ func (f *flight) landAlone(ctx context.Context, recs []record.Record) error {
 }
 
 func isCredential(r record.Record) bool { return r.Table == record.Credentials }
-
-// behind reports whether g, a change, leaves its copy's current generation in force. Nil: there is
-// none.
-func (s *Store) behind(g *record.Grant) bool {
-	if g == nil {
-		return false
-	}
-	copied, err := s.grant(g.Name)
-	return err == nil && copied.Value == g.Value
-}
 
 // lasting reports whether the answer of p must not be lost: WeChat may repeat it to nobody.
 func (f *flight) lasting(p *offer) bool { return p.answers() && (f.want.Rotates || p.grant() != nil) }

@@ -45,9 +45,8 @@ type Claim interface {
 	// ErrOvertaken (the call must not be made) and ErrUnconfirmed.
 	Put(ctx context.Context, recs ...record.Record) error
 
-	// Land stores an answer: a value, a grant, or the hold that a refusal calls for. After a grant
-	// alone that is behind the one in force, a fetch will follow. The names of recs are locked. The
-	// error is one of these:
+	// Land stores an answer: a value, a grant, or the hold that a refusal calls for. After a live
+	// grant alone, a fetch will follow. The names of recs are locked. The error is one of these:
 	//
 	//   - [ErrRenewed], in a [*NewerError]: other records have changed. Look again and land again.
 	//   - [ErrOvertaken], in a [*NewerError]: another host has called since. The answer is not
