@@ -98,6 +98,23 @@ func (e *Engine) outdate(x *exchange) {
 	}
 }
 
+// unread makes an entry of name if a value is stored that other hosts serve: what nobody has read
+// here has none. It returns nil if there is no such value.
+func (e *Engine) unread(name string) *entry {
+	spec, err := e.lookup(name)
+	if err != nil || e.cfg.Peers == nil {
+		return nil
+	}
+	if c, err := e.storedValue(&spec); c == nil && err == nil {
+		return nil
+	}
+	en, err := e.entry(name)
+	if err != nil {
+		return nil // out of the configuration this moment
+	}
+	return en
+}
+
 // install puts a customer's first token in force, in place of whatever was known under the name.
 // Without one, a known token is fetched again if its grant has changed. volatile: the disk has
 // refused it. The name is locked.
@@ -105,6 +122,9 @@ func (e *Engine) install(name string, first *cached, renewed, volatile bool) {
 	now := e.clock.Now()
 	en := e.index.get(name)
 	if first == nil {
+		if en == nil && renewed {
+			en = e.unread(name)
+		}
 		if en != nil && renewed {
 			en.mu.Lock()
 			e.applyLocked(en, grantReplaced{}, now)

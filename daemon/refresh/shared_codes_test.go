@@ -11,6 +11,7 @@ import (
 	"tokend/daemon/credential"
 	"tokend/daemon/record"
 	"tokend/fetchers"
+	"tokend/fetchers/secret"
 )
 
 // sharedPlatform is an engine with the peers p and a platform with a ticket, whose customer is wxa.
@@ -249,6 +250,29 @@ func TestCodeAtTwoHosts(t *testing.T) {
 		synctest.Wait()
 		if calls() != 1 {
 			t.Errorf("%d calls, want one", calls())
+		}
+	})
+}
+
+// TestUnreadValueReplaced: a customer has withdrawn the authorization and has authorized again. A
+// value of the first grant, which other hosts serve and nobody has read here, is fetched again.
+func TestUnreadValueReplaced(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		wx := newPlatform("wxa")
+		wx.exchange = func(_ context.Context, _, code secret.Text) (fetchers.Authorization, error) {
+			return fetchers.Authorization{Child: "wxa", Grant: "grant-" + code}, nil
+		}
+		r := startPeers(t, &peers{}, Config{Catalog: wx.catalog()})
+		r.mustPush("ticket", time.Now())
+		r.mustPut(customer("wxa", "refresh_token"), "grant")
+		name := customer("wxa", "access_token")
+		r.Follow(r.theirs(name, "theirs", twoHours, 7))
+		if err := r.Accept(t.Context(), platform, "code", time.Now(), time.Now().Add(time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		if got := r.mustGet(name); got != "tok-1" || wx.token.count() != 1 {
+			t.Errorf("got %s after %d calls", got, wx.token.count())
 		}
 	})
 }
