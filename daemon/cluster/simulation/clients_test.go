@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tokend/daemon/credential"
+	"tokend/daemon/record"
 	"tokend/daemon/refresh"
 	"tokend/fetchers/secret"
 )
@@ -68,6 +69,7 @@ func (w *world) served(p *process, pauses int64, name string, served credential.
 	}
 	w.mu.Lock()
 	w.counts.reads++
+	slack := rounding + w.rewound // nothing tells a host that its clock has stepped back
 	w.mu.Unlock()
 	v := w.truth.find(string(served.Text))
 	if v == nil {
@@ -83,11 +85,11 @@ func (w *world) served(p *process, pauses int64, name string, served credential.
 	switch {
 	case v.name != "" && v.name != name:
 		w.violate("%s serves %s as %s", h.name, v, name)
-	case now.After(v.ends.Add(rounding)):
+	case now.After(v.ends.Add(slack)):
 		w.violate("%s serves %s, which has ended", h.name, name)
-	case v.name != "" && now.Add(served.TTL).After(v.ends.Add(rounding)):
+	case v.name != "" && now.Add(served.TTL).After(v.ends.Add(slack)):
 		w.violate("%s serves %s for longer than it lives", h.name, name)
-	case v.due && now.Sub(v.gone) > overlap:
+	case v.due && now.Sub(v.gone) > overlap+slack-rounding:
 		w.violate("%s serves %s, which a refresh has replaced", h.name, name)
 	}
 }
@@ -126,6 +128,8 @@ func (w *world) act(e event) {
 		})
 	case authorizes, exchanges:
 		w.authorize(e, customers[e.n%uint64(len(customers))])
+	case leaves:
+		w.ops.Go(func() { w.leave(e, customers[e.n%uint64(len(customers))]) })
 	}
 }
 
@@ -179,15 +183,19 @@ func (w *world) describe(name string, text secret.Text) string {
 	return name
 }
 
+// receivers are the hosts that WeChat sends a message to: that of e, and the healthy one.
+func (w *world) receivers(e event) []*host {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return []*host{w.hosts[e.host], w.hosts[w.healthy]}
+}
+
 // authorize makes a customer authorize again. The code arrives at a host and at the healthy one, as
 // an event or by a client.
 func (w *world) authorize(e event, c customer) {
 	code := secret.Text(w.fake.Authorize(c.owner, c.id))
 	at, lasts := time.Now(), time.Until(w.fake.Ends(string(code)))
-	w.mu.Lock()
-	healthy := w.healthy
-	w.mu.Unlock()
-	for _, h := range []*host{w.hosts[e.host], w.hosts[healthy]} {
+	for _, h := range w.receivers(e) {
 		w.use(h, func(ctx context.Context, p *process, en *refresh.Engine) {
 			sleep(ctx, h.latency(1, 300))
 			var err error
@@ -204,6 +212,42 @@ func (w *world) authorize(e event, c customer) {
 			w.result(p, "the code of "+c.path, "", err)
 		})
 	}
+}
+
+// leave makes a customer withdraw the authorization and authorize again. The new grant is in the
+// answer to a code that can be used once: if that is lost, the customer has to authorize again. The
+// message of the withdrawal may arrive after that of the new authorization.
+func (w *world) leave(e event, c customer) {
+	if w.turned() {
+		return
+	}
+	w.truth.busy(1)
+	defer w.truth.busy(-1)
+	w.note(nil, "%s: the authorization is withdrawn", c.path)
+	w.mu.Lock()
+	w.withdrawn[c] = true
+	w.mu.Unlock()
+	w.fake.Unauthorize(c.owner, c.id)
+	at := time.Now().Truncate(time.Second)
+	for _, h := range w.receivers(e) {
+		w.ops.Go(func() {
+			time.Sleep(h.latency(1, 30_000))
+			w.use(h, func(ctx context.Context, p *process, en *refresh.Engine) {
+				w.result(p, "the withdrawal of "+c.path, "", en.Revoke(ctx, c.grant(), at))
+			})
+		})
+	}
+	time.Sleep(w.hosts[e.host].latency(1100, 20_000))
+	for !w.isOver() && !w.hasGrant(c) {
+		w.authorize(e, c)
+		time.Sleep(30 * time.Second)
+	}
+}
+
+// hasGrant reports whether the store has the grant that is in force at WeChat.
+func (w *world) hasGrant(c customer) bool {
+	g, err := record.DecodeGrant(w.stored()[id{record.Grants, c.grant()}])
+	return err == nil && g.Live() && tried(g, w.fake.CurrentGrant(c.owner, c.id))
 }
 
 // pushTickets pushes a ticket of the platform and of the suite to all hosts. Some of the pushes are

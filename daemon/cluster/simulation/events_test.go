@@ -12,7 +12,7 @@ func (w *world) do(e event) {
 	w.mu.Unlock()
 	if e.step == noStep {
 		switch e.verb {
-		case rejects, rejectsAll, refreshes, authorizes, exchanges:
+		case rejects, rejectsAll, refreshes, authorizes, exchanges, leaves:
 		default:
 			w.note(nil, "%s", e)
 		}
@@ -22,7 +22,7 @@ func (w *world) do(e event) {
 	switch e.verb {
 	case pushesOld:
 		w.ops.Go(func() { w.pushOld(h, e.d) })
-	case rejects, rejectsAll, refreshes, authorizes, exchanges:
+	case rejects, rejectsAll, refreshes, authorizes, exchanges, leaves:
 		if e.step == noStep {
 			w.act(e)
 		} else {
@@ -30,13 +30,15 @@ func (w *world) do(e event) {
 		}
 	case pauses:
 		h.freeze(e.d)
-	case crashes, dies, reboots:
+	case crashes, dies, reboots, rewinds:
 		h.crash(e.verb != dies)
-		if e.verb == dies {
+		switch e.verb {
+		case dies:
 			h.loseDisk()
-		}
-		if e.verb == reboots {
+		case reboots:
 			h.reboot()
+		case rewinds:
+			h.rewind(time.Duration(e.n % uint64(maxRewind)))
 		}
 		w.later(e.d, h.start)
 	case stops:
@@ -106,9 +108,49 @@ func (w *world) doToEtcd(e event) {
 		endpoint := w.etcd.Endpoints()[e.n%3]
 		w.etcd.Freeze(endpoint)
 		w.later(e.d, w.thaw)
+	case losesQuorum:
+		w.loseQuorum(e)
 	default:
 		panic("no such event: " + e.String())
 	}
+}
+
+// maxOutage is how long etcd has no quorum, at most, and maxRewind by how much a clock steps back.
+// No host is healthy meanwhile. So etcd loses its quorum once at most, for less than the overlap.
+const (
+	maxOutage = 90 * time.Second
+	maxRewind = 2 * time.Minute
+)
+
+// loseQuorum stops or freezes two members of etcd.
+func (w *world) loseQuorum(e event) {
+	w.mu.Lock()
+	again := w.frozen || !w.outage.IsZero()
+	if !again {
+		w.frozen, w.outage = true, time.Now()
+	}
+	w.mu.Unlock()
+	if again {
+		return
+	}
+	for _, h := range w.hosts {
+		h.silenced()
+	}
+	if e.n%2 == 0 {
+		w.etcd.StopQuorum()
+	} else {
+		for _, endpoint := range w.etcd.Endpoints()[1:] {
+			w.etcd.Freeze(endpoint)
+		}
+	}
+	w.later(min(e.d, maxOutage), w.thaw)
+}
+
+// isOut reports whether etcd may have no quorum.
+func (w *world) isOut() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return !w.outage.IsZero() && time.Since(w.outage) < maxOutage
 }
 
 // thaw starts all members of etcd.

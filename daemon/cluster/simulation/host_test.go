@@ -61,6 +61,14 @@ func (h *host) reboot() {
 	}
 }
 
+// rewind makes the clock of this boot step back, as that of a machine that is resumed from a snapshot.
+func (h *host) rewind(d time.Duration) {
+	h.booted = h.booted.Add(d)
+	h.world.mu.Lock()
+	defer h.world.mu.Unlock()
+	h.world.rewound += d
+}
+
 // bootID returns the boot as records contain it.
 func (h *host) bootID() string {
 	if h.world.plan.oneBoot {
@@ -129,7 +137,7 @@ func (h *host) start() {
 	}
 	h.down = false
 	w := h.world
-	p := &process{host: h, disk: h.disk, timeout: configured(h.odd).Upstream.Timeout, ended: make(chan struct{}), air: map[string]int{}, void: map[string]time.Time{}}
+	p := &process{host: h, disk: h.disk, timeout: configured(h.odd).Upstream.Timeout, ended: make(chan struct{}), calls: map[*call]bool{}, air: map[string]int{}, void: map[string]time.Time{}}
 	w.mu.Lock()
 	w.counts.processes++
 	p.n = w.counts.processes
@@ -192,12 +200,12 @@ func (h *host) crash(disk bool) {
 // overlap ends, that is like its death.
 func (h *host) losesLateAnswer() {
 	h.lateLost.Store(time.Now().UnixNano())
-	if h.isCut(fromEtcd) || h.isPaused() {
+	if h.isCut(fromEtcd) || h.isPaused() || h.world.isOut() {
 		h.world.meetsResidual()
 	}
 }
 
-// silenced notes that h is about to be cut off from etcd or paused.
+// silenced notes that h is about to be cut off from etcd or paused, or etcd to lose its quorum.
 func (h *host) silenced() {
 	if time.Since(time.Unix(0, h.lateLost.Load())) < overlap {
 		h.world.meetsResidual()

@@ -70,12 +70,14 @@ const (
 	refreshes   verb = "REFRESH"
 	authorizes  verb = "a customer authorizes, the code is pushed"
 	exchanges   verb = "a customer authorizes, EXCHANGE"
+	leaves      verb = "a customer withdraws the authorization and authorizes again"
 	pushesOld   verb = "gets an older ticket late"
 	pauses      verb = "paused"
 	crashes     verb = "crashes"
 	dies        verb = "crashes and loses its disk"
 	stops       verb = "stops"
 	reboots     verb = "crashes and reboots"
+	rewinds     verb = "crashes, and the clock of its boot steps back"
 	cutEtcd     verb = "cut off from etcd"
 	cutWeChat   verb = "cut off from WeChat"
 	cutBoth     verb = "cut off from etcd and WeChat"
@@ -91,6 +93,7 @@ const (
 	backsUp     verb = "etcd is backed up"
 	restores    verb = "etcd is restored from the backup"
 	freezes     verb = "a member of etcd freezes"
+	losesQuorum verb = "etcd has no quorum"
 	losesLease  verb = "keep-alives are lost"
 	refusesRead verb = "reads of etcd are refused"
 )
@@ -142,7 +145,7 @@ func (e event) String() string {
 		fmt.Fprintf(&b, "at %s %d of host%d: ", e.step, e.nth, e.host)
 	}
 	switch e.verb {
-	case compacts, backsUp, restores, rejectsAll, freezes:
+	case compacts, backsUp, restores, rejectsAll, freezes, losesQuorum:
 	default:
 		if e.step == noStep {
 			fmt.Fprintf(&b, "host%d ", e.host)
@@ -222,9 +225,9 @@ func span(r *rand.Rand) time.Duration {
 func (p *plan) roam(r *rand.Rand) round {
 	x := round{healthy: r.IntN(p.hosts), lasts: time.Duration(5+r.IntN(12)) * time.Minute}
 	verbs := []verb{
-		rejects, rejects, rejects, rejectsAll, refreshes, authorizes, exchanges,
-		pauses, pauses, crashes, dies, stops, reboots, cutEtcd, cutEtcd, cutWeChat, cutBoth, badTxns, badTxns, badTxns, badCalls, badCalls, badCalls,
-		mutesWatch, breaksWatch, lagsWatch, expires, expires, stepsClock, reloads, compacts, freezes,
+		rejects, rejects, rejects, rejectsAll, refreshes, authorizes, exchanges, leaves,
+		pauses, pauses, crashes, dies, stops, reboots, rewinds, cutEtcd, cutEtcd, cutWeChat, cutBoth, badTxns, badTxns, badTxns, badCalls, badCalls, badCalls,
+		mutesWatch, breaksWatch, lagsWatch, expires, expires, stepsClock, reloads, compacts, freezes, losesQuorum,
 	}
 	for range 6 + r.IntN(20) {
 		x.events = append(x.events, event{

@@ -3,6 +3,7 @@ package simulation
 import (
 	"context"
 	"iter"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -31,8 +32,9 @@ type process struct {
 	peers  atomic.Pointer[cluster.Host]   // likewise
 
 	// Guarded by truth.mu.
-	air     map[string]int       // own calls under way that count
-	late    int                  // own calls under way that were sent late
+	calls   map[*call]bool       // own calls under way
+	air     map[string]int       // those that count
+	late    int                  // those that may be sent after their claim has ended
 	wasLate bool                 // there was one
 	void    map[string]time.Time // by name: until then, a call may be under way whose claim etcd has forgotten
 }
@@ -53,32 +55,50 @@ func (p *process) gate() (waited bool) {
 	}
 }
 
+// call is a call under way.
+type call struct {
+	name string // see request.once
+	late bool   // its claim may have ended before it was sent
+}
+
+// claim returns the name that the claim for c has: see [world.claimed].
+func (c *call) claim() string {
+	if strings.HasPrefix(c.name, anyCode) {
+		return anyCode
+	}
+	return c.name
+}
+
 // flying counts a call of p. t.mu is held.
-func (p *process) flying(name string, late bool, t *truth) {
-	if late {
-		p.late++
-		p.wasLate = true
-		t.late++
+func (p *process) flying(c *call, t *truth) {
+	p.calls[c] = true
+	if now := time.Now(); c.late || c.name != "" && (now.Before(p.void[c.claim()]) || now.Before(p.void[""])) {
+		p.strays(c, t)
 	}
-	of := name
-	if strings.HasPrefix(name, anyCode) {
-		of = anyCode
-	}
-	if name == "" || late || time.Now().Before(p.void[of]) || time.Now().Before(p.void[""]) || p.isDead() || p.host.isPaused() {
+	if c.name == "" || c.late || p.isDead() || p.host.isPaused() {
 		return
 	}
-	p.air[name]++
-	t.flying[name]++
+	p.air[c.name]++
+	t.flying[c.name]++
+}
+
+// strays notes that nothing keeps a peer from calling before c. t.mu is held.
+func (p *process) strays(c *call, t *truth) {
+	c.late = true
+	p.late++
+	p.wasLate = true
+	t.late++
 }
 
 // landed ends the count of a call of p. t.mu is held.
-func (p *process) landed(name string, late bool, t *truth) {
-	if late {
+func (p *process) landed(c *call, t *truth) {
+	delete(p.calls, c)
+	if c.late {
 		p.late--
 	}
-	if p.air[name] > 0 {
-		p.air[name]--
-		t.flying[name]--
+	if p.air[c.name] > 0 {
+		p.air[c.name]--
+		t.flying[c.name]--
 	}
 }
 
@@ -103,6 +123,11 @@ func (p *process) unclaim() {
 	defer w.truth.mu.Unlock()
 	for _, name := range names {
 		p.void[name] = time.Now().Add(10 * time.Second)
+	}
+	for c := range p.calls {
+		if !c.late && slices.Contains(names, c.claim()) {
+			p.strays(c, w.truth)
+		}
 	}
 }
 
@@ -141,4 +166,6 @@ func (m mortal) Put(ctx context.Context, recs ...record.Record) error {
 // All yields every record of a table. Map order must not decide what happens.
 func (m mortal) All(table record.Table) iter.Seq2[record.Record, error] { return m.Store.All(table) }
 
-func (e event) kills() bool { return e.verb == crashes || e.verb == dies || e.verb == reboots }
+func (e event) kills() bool {
+	return e.verb == crashes || e.verb == dies || e.verb == reboots || e.verb == rewinds
+}

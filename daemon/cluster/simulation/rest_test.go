@@ -178,7 +178,7 @@ func (w *world) compare() (wrong []string) {
 			switch {
 			case v == "": // see unrest
 			case first == "":
-				if first = v; !w.fake.Valid(v) && !newest[name].orphan {
+				if first = v; !w.accepts(v) && !newest[name].orphan && !w.outlived(name) {
 					add("%s serves %s, which WeChat does not accept", h.name, w.describe(name, secret.Text(v)))
 				}
 			case v != first:
@@ -188,6 +188,27 @@ func (w *world) compare() (wrong []string) {
 	}
 	slices.Sort(wrong)
 	return slices.Compact(wrong)
+}
+
+// accepts reports whether WeChat accepts a value, or did until it ended a moment ago: nothing tells a
+// host that its clock has stepped back.
+func (w *world) accepts(value string) bool {
+	w.mu.Lock()
+	rewound := w.rewound
+	w.mu.Unlock()
+	ended := time.Since(w.fake.Ends(value))
+	return w.fake.Valid(value) || ended >= 0 && ended < rewound
+}
+
+// outlived reports whether name is of a ticket whose customer has withdrawn an authorization: if the
+// message arrives after that of the next authorization, it changes nothing, and the ticket is served
+// until its end or a REJECT.
+func (w *world) outlived(name string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return strings.HasSuffix(name, "_ticket") && slices.ContainsFunc(customers, func(c customer) bool {
+		return w.withdrawn[c] && strings.HasPrefix(name, c.path+"/")
+	})
 }
 
 // turned reports whether the wall clock of a host is wrong.
@@ -255,7 +276,7 @@ func (w *world) budgets() {
 		return
 	}
 	w.mu.Lock()
-	restarts := w.counts.processes - w.plan.hosts
+	restarts, rewound := w.counts.processes-w.plan.hosts, w.rewound
 	w.mu.Unlock()
 	w.truth.mu.Lock()
 	defer w.truth.mu.Unlock()
@@ -268,7 +289,7 @@ func (w *world) budgets() {
 		for i := range at {
 			n := 0
 			for _, t := range at[i:] {
-				if t.Sub(at[i]) < tightWindow-time.Second { // the call takes longer than its charge
+				if t.Sub(at[i]) < tightWindow-time.Second-rewound { // the call takes longer than its charge
 					n++
 				}
 			}

@@ -27,7 +27,7 @@ func (p *plan) steer(r *rand.Rand) round {
 		x.events = p.anyStep(r, x)
 	}
 	if r.IntN(4) == 0 {
-		verbs := []verb{pauses, cutWeChat, cutEtcd, expires, lagsWatch, mutesWatch, compacts, crashes, badTxns, badCalls}
+		verbs := []verb{pauses, cutWeChat, cutEtcd, expires, lagsWatch, mutesWatch, compacts, crashes, badTxns, badCalls, losesQuorum, rewinds, leaves}
 		x.events = append(x.events, event{
 			verb: pick(r, verbs...), at: within(r, 0, x.lasts/2), host: faulty(r, p.hosts, x.healthy), d: min(span(r), 100*time.Second), n: r.Uint64(),
 		})

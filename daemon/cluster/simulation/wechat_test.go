@@ -158,7 +158,7 @@ func (c caller) RoundTrip(r *http.Request) (*http.Response, error) {
 	done := w.truth.begins(w, p, q, late)
 	known := false // the host has the answer
 	defer func() {
-		if done(); late && !known {
+		if done() && !known {
 			h.losesLateAnswer()
 		}
 		if !known && q.code != "" {
@@ -263,8 +263,9 @@ func (t *truth) counted(c wechattest.Call) {
 	t.spent[key] = append(t.spent[key], c.At)
 }
 
-// begins notes a call on its way. late reports that its host was paused before it was sent.
-func (t *truth) begins(w *world, p *process, q request, late bool) (done func()) {
+// begins notes a call on its way. late reports that its host was paused before it was sent. done
+// reports the same, or that the claim has ended since.
+func (t *truth) begins(w *world, p *process, q request, late bool) (done func() (late bool)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if late {
@@ -272,17 +273,18 @@ func (t *truth) begins(w *world, p *process, q request, late bool) (done func())
 	} else {
 		w.note(p.host, "call %s", q.label)
 	}
-	name := q.once()
+	c := &call{q.once(), late}
 	t.total++
-	p.flying(name, late, t)
-	if n := t.flying[name]; n > 1 && name != "" {
-		w.violate("%s: %d calls under way at once", name, n)
+	p.flying(c, t)
+	if n := t.flying[c.name]; n > 1 && c.name != "" {
+		w.violate("%s: %d calls under way at once", c.name, n)
 	}
-	return func() {
+	return func() bool {
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		t.total--
-		p.landed(name, late, t)
+		p.landed(c, t)
+		return c.late
 	}
 }
 

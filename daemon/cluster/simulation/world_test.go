@@ -25,17 +25,20 @@ type world struct {
 	names  *names
 	script *script // of a test with faults of its own; nil for a schedule
 
-	mu       sync.Mutex
-	rounds   int  // that have begun or ended: what an event begins ends with its round
-	healthy  int  // host without faults
-	residual bool // a late call was lost with its host
-	frozen   bool // a member of etcd
-	backup   *kvtest.Backup
-	armed    []event // of this round, at steps
-	taken    map[stepOf]int
-	lines    []line
-	wrong    []string
-	counts   tally
+	mu        sync.Mutex
+	rounds    int           // that have begun or ended: what an event begins ends with its round
+	healthy   int           // host without faults
+	residual  bool          // a late call was lost with its host
+	frozen    bool          // a member of etcd
+	outage    time.Time     // when etcd lost its quorum; zero: it did not
+	rewound   time.Duration // by how much clocks have stepped back, in total
+	backup    *kvtest.Backup
+	withdrawn map[customer]bool // customers that have withdrawn an authorization
+	armed     []event           // of this round, at steps
+	taken     map[stepOf]int
+	lines     []line
+	wrong     []string
+	counts    tally
 }
 
 // stepOf is a step of a host.
@@ -77,7 +80,7 @@ func newWorld(p *plan) *world {
 	t := newTruth()
 	w := &world{
 		plan: p, began: time.Now(), etcd: kvtest.New(), fake: newFake(p.seed, p.life, t.counted), truth: t, names: newNames(),
-		taken: map[stepOf]int{},
+		taken: map[stepOf]int{}, withdrawn: map[customer]bool{},
 	}
 	for i := range p.hosts {
 		w.hosts = append(w.hosts, newHost(w, i))
