@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -14,36 +15,39 @@ import (
 	"tokend/daemon/record"
 )
 
-// BenchmarkPut measures a durable Put alone and with concurrent writers. An operation is one Put of
-// one record of 600 bytes.
+// BenchmarkPut measures a durable Put alone and with concurrent writers, and a Copy. An operation
+// is one of one record of 600 bytes.
 func BenchmarkPut(b *testing.B) {
-	value := []byte(strings.Repeat("v", 600))
 	for _, writers := range []int{1, 4, 64} {
-		b.Run(fmt.Sprint(writers), func(b *testing.B) {
-			s := newTestStore(b, Config{Key: key1})
-			var next atomic.Int64
-			var wg sync.WaitGroup
-			b.ReportAllocs()
-			b.ResetTimer()
-			for range writers {
-				wg.Go(func() {
-					for {
-						i := next.Add(1)
-						if i > int64(b.N) {
-							return
-						}
-						r := record.Record{Table: record.Credentials, Key: fmt.Sprintf("official_account/wx%05d/access_token", i%10000), Value: value}
-						if err := s.Put(b.Context(), r); err != nil {
-							b.Error(err)
-							return
-						}
-					}
-				})
+		b.Run(fmt.Sprint(writers), func(b *testing.B) { benchmarkPut(b, writers, (*Store).Put) })
+	}
+	b.Run("copy", func(b *testing.B) { benchmarkPut(b, 1, (*Store).Copy) })
+}
+
+func benchmarkPut(b *testing.B, writers int, put func(*Store, context.Context, ...record.Record) error) {
+	value := []byte(strings.Repeat("v", 600))
+	s := newTestStore(b, Config{Key: key1})
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	b.ReportAllocs()
+	b.ResetTimer()
+	for range writers {
+		wg.Go(func() {
+			for {
+				i := next.Add(1)
+				if i > int64(b.N) {
+					return
+				}
+				r := record.Record{Table: record.Credentials, Key: fmt.Sprintf("official_account/wx%05d/access_token", i%10000), Value: value}
+				if err := put(s, b.Context(), r); err != nil {
+					b.Error(err)
+					return
+				}
 			}
-			wg.Wait()
-			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "puts/s")
 		})
 	}
+	wg.Wait()
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "puts/s")
 }
 
 // BenchmarkOpen measures a start with a hundred thousand records of 600 bytes: Open, reading them

@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/dgraph-io/badger/v4"
 
@@ -13,6 +14,9 @@ import (
 // then everything goes to the database. If the journal holds the whole group, the database follows
 // later. Otherwise the database commits g together with the pending records.
 func (s *Store) commit(g *group) {
+	if g.copies() && s.copied(g) {
+		return
+	}
 	follows := s.mayFollow(g)
 	s.sequence++
 	journaled, refusal := s.append(g, s.sequence)
@@ -42,6 +46,31 @@ func (s *Store) commit(g *group) {
 	s.addPending(g, s.sequence)
 	s.stall(err)
 	g.done(nil, err)
+}
+
+// copied writes g to the database without a sync. It reports false if pending records must be
+// written first, or if the database is closed.
+func (s *Store) copied(g *group) bool {
+	_ = s.awaitDrain() // after a failure, records are pending
+	s.mu.Lock()
+	h, direct := s.current, s.down == nil && len(s.pending.values) == 0
+	if direct {
+		s.followed = pending{}
+	}
+	s.mu.Unlock()
+	if !direct {
+		return false
+	}
+	began := time.Now()
+	err := s.admits(s.sequence)
+	if err == nil {
+		err = s.settled(h.db.copy(g.entries), s.sequence)
+	}
+	if err != nil {
+		s.counts.committed(len(g.puts), time.Since(began), err)
+	}
+	g.done(err, err)
+	return true
 }
 
 // errCrowded is returned if the journal must not take more, because too much is pending. The

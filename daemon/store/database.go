@@ -221,6 +221,31 @@ func (d *database) stored(key []byte) ([]byte, error) {
 
 // commit makes entries durable in one transaction, together with number as the last commit.
 func (d *database) commit(number uint64, entries []entry) error {
+	if err := d.write(number, entries, (*wal).sync); err != nil {
+		return err
+	}
+	d.latest.renew(d.NewTransaction(false))
+	d.sequence = number
+	if err := d.mark.set(number); err != nil {
+		// The commit is durable nevertheless.
+		d.log.Warn("the sequence mark was not written: a loss of commits could not be detected", "error", err)
+	}
+	return nil
+}
+
+// copy commits entries in one transaction that may be lost until the next commit. The number of the
+// last commit stays, so that such a loss is not reported.
+func (d *database) copy(entries []entry) error {
+	err := d.write(d.sequence, entries, (*wal).advance)
+	if err == nil {
+		d.latest.renew(d.NewTransaction(false))
+	}
+	return err
+}
+
+// write commits entries in one transaction, together with number as the last commit. then is called
+// with the log where Badger does not sync.
+func (d *database) write(number uint64, entries []entry, then func(*wal) error) error {
 	if !d.mark.inPlace(d.dir) {
 		return fmt.Errorf("%w: %s was deleted or moved while in use", ErrFailed, d.dir)
 	}
@@ -243,16 +268,10 @@ func (d *database) commit(number uint64, entries []entry) error {
 	}
 	err := txn.Commit()
 	if err == nil && !badgerSyncs {
-		err = d.wal.sync()
+		err = then(&d.wal)
 	}
 	if err != nil {
 		return failed(err)
-	}
-	d.latest.renew(d.NewTransaction(false))
-	d.sequence = number
-	if err := d.mark.set(number); err != nil {
-		// The commit is durable nevertheless.
-		d.log.Warn("the sequence mark was not written: a loss of commits could not be detected", "error", err)
 	}
 	return nil
 }

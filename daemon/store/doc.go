@@ -67,6 +67,14 @@
 // current and can be read during the comparison ([Config].Ahead). A run that was killed leaves a
 // log of Badger's and is recognized by it. In all other cases Open returns after the comparison.
 //
+// # Copies
+//
+// A Copy is committed to Badger without a sync, for records that the caller can get again. It does
+// not advance the number of the last commit, so a power cut that undoes it is not reported as a
+// loss. The sync of the next commit makes it durable, because both are in one log, or because a log
+// with unsynced commits is synced when Badger begins the next one. While records of the journal are
+// pending, a Copy is committed with them, like a Put.
+//
 // # Sealing
 //
 // The keys for records and journal are derived from the configured key, so that other files can be

@@ -1,14 +1,17 @@
 package store
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -188,6 +191,66 @@ func TestPowerCuts(t *testing.T) {
 		t.Errorf("treated as damage: %v, %v", broken, err)
 	}
 	t.Logf("%d power cuts, %d tokens and %d grants acknowledged, %d of all after the cut", n, tokens, grants, late)
+}
+
+// TestPowerCutsCopies cuts the power while copies are stored, which do not wait for the disk. A
+// number that was put remains, and so does all that was copied before it. No loss is reported.
+func TestPowerCutsCopies(t *testing.T) {
+	device, disk := mountDisk(t)
+	dir := filepath.Join(disk, "state")
+	for range rounds(2, 50) {
+		cmd := child(t, "follow", dir)
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		var put atomic.Int64
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			for lines := bufio.NewScanner(out); lines.Scan(); {
+				if n, err := strconv.ParseInt(lines.Text(), 10, 64); err == nil {
+					put.Store(n)
+				}
+			}
+		}()
+		eventually(t, "something was put", func() bool { return put.Load() > 100 })
+		time.Sleep(time.Duration(rand.IntN(400)) * time.Millisecond)
+		least := put.Load()
+		cutPower(t, disk)
+		_ = cmd.Process.Kill()
+		<-ended
+		_ = cmd.Wait()
+		run(t, "umount", disk)
+		run(t, "mount", device, disk)
+		s, err := Open(Config{Dir: dir, Key: key1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		stored := contents(t, s, record.Credentials)
+		number := func(key string) (n int64) { _, _ = fmt.Sscan(stored[key], &n); return n }
+		position := number("position")
+		if position < least {
+			t.Errorf("got position %d, want at least %d", position, least)
+		}
+		for n := position - 99; n <= position; n++ {
+			if got := number(fmt.Sprint("copy", n%100)); got < n {
+				t.Errorf("got copy %d, want at least %d at position %d", got, n, position)
+			}
+		}
+		if n := s.Missing(); n != 0 {
+			t.Errorf("missing: %d", n)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.RemoveAll(dir); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // mountDisk mounts a loop device for the test and returns the device and its path.

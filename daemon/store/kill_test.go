@@ -33,6 +33,8 @@ var children = map[string]func(dir string) error{
 	"steps":     putSteps,
 	"exhausted": putWithoutDescriptors,
 	"logs":      putThroughLogs,
+	"copies":    copyThroughLogs,
+	"follow":    copyUntilKilled,
 }
 
 func TestMain(m *testing.M) {

@@ -94,18 +94,20 @@ func TestReadsMonotonic(t *testing.T) {
 			own := keys[w*len(tables):][:len(tables)]
 			each(w, func(rnd *rand.Rand) error {
 				// Rarely a token is among them, which waits for the database, or is alone.
-				some := own[:1+rnd.IntN(2)]
+				some, put := own[:1+rnd.IntN(2)], s.Put
 				switch rnd.IntN(40) {
 				case 0:
 					some = own
 				case 1:
 					some = own[2:]
+				case 2:
+					some, put = own[2:], s.Copy
 				}
 				var recs []record.Record
 				for _, k := range some {
 					recs = append(recs, k.next())
 				}
-				err := s.Put(context.Background(), recs...)
+				err := put(context.Background(), recs...)
 				if err == nil {
 					for _, k := range some {
 						k.had.Store(k.begun.Load())

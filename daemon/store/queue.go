@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -39,6 +40,8 @@ type put struct {
 	// belong to the caller.
 	kept []journal.Record
 
+	copies bool // the database need not be synced for it
+
 	state atomic.Uint32 // queued, then taken by the committer or abandoned by the caller
 	done  chan error    // receives one result once taken
 }
@@ -62,10 +65,28 @@ func (s *Store) Put(ctx context.Context, recs ...record.Record) error {
 	if err != nil {
 		return err
 	}
+	return s.submit(ctx, p)
+}
+
+// Copy is Put for records that the caller can get again, such as copies of another store's. It does
+// not wait for the disk: a power cut may undo the last Copies. A Put without irreplaceable records
+// makes all earlier Copies durable. A Copy with an irreplaceable record is a Put.
+func (s *Store) Copy(ctx context.Context, recs ...record.Record) error {
+	p, err := s.newPut(recs)
+	if err != nil {
+		return err
+	}
+	p.copies = p.kept == nil
+	return s.submit(ctx, p)
+}
+
+// submit passes p to the committer and returns the result.
+func (s *Store) submit(ctx context.Context, p *put) error {
 	if len(p.entries) == 0 {
 		return nil
 	}
-	if err := ctx.Err(); err != nil {
+	err := ctx.Err()
+	if err != nil {
 		return err
 	}
 	select {
@@ -163,6 +184,11 @@ type group struct {
 	puts    []*put
 	entries []entry
 	bytes   int
+}
+
+// copies reports whether no Put of g waits for the disk.
+func (g *group) copies() bool {
+	return !slices.ContainsFunc(g.puts, func(p *put) bool { return !p.copies })
 }
 
 // sealed returns the entries of g in stored form, with the commit number.

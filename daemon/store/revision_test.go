@@ -51,7 +51,7 @@ func wantRevisions(t *testing.T, s refresh.Store, want ...string) {
 
 // TestRevisions checks that each store returns the revision that was put with a value.
 func TestRevisions(t *testing.T) {
-	eachStore(t, func(t *testing.T, open func(*testing.T) refresh.Store) {
+	eachStore(t, func(t *testing.T, open func(*testing.T) copier) {
 		s := open(t)
 		value := []byte("1")
 		mustPut(t, s, at(7, record.Record{Table: record.Credentials, Key: "a", Value: value}), at(7, grant("b", "1")), rec("c", "1"))

@@ -15,28 +15,34 @@ import (
 )
 
 var (
-	_ refresh.Store = (*Store)(nil)
-	_ refresh.Store = (*memstore.Store)(nil)
+	_ copier = (*Store)(nil)
+	_ copier = (*memstore.Store)(nil)
 )
+
+// copier is a store with Copy.
+type copier interface {
+	refresh.Store
+	Copy(ctx context.Context, recs ...record.Record) error
+}
 
 func TestStores(t *testing.T) { eachStore(t, testStore) }
 
 // eachStore runs f with each kind of store.
-func eachStore(t *testing.T, f func(t *testing.T, open func(*testing.T) refresh.Store)) {
+func eachStore(t *testing.T, f func(t *testing.T, open func(*testing.T) copier)) {
 	key := bytes.Repeat([]byte{7}, KeySize)
 	t.Run("memory", func(t *testing.T) {
-		f(t, func(t *testing.T) refresh.Store { return new(memstore.Store) })
+		f(t, func(t *testing.T) copier { return new(memstore.Store) })
 	})
 	t.Run("clear", func(t *testing.T) {
-		f(t, func(t *testing.T) refresh.Store { return newTestStore(t, Config{}) })
+		f(t, func(t *testing.T) copier { return newTestStore(t, Config{}) })
 	})
 	t.Run("sealed", func(t *testing.T) {
-		f(t, func(t *testing.T) refresh.Store { return newTestStore(t, Config{Key: key}) })
+		f(t, func(t *testing.T) copier { return newTestStore(t, Config{Key: key}) })
 	})
 }
 
 // testStore tests what every store must do.
-func testStore(t *testing.T, open func(*testing.T) refresh.Store) {
+func testStore(t *testing.T, open func(*testing.T) copier) {
 	t.Run("put and read by table", func(t *testing.T) {
 		s, ctx := open(t), t.Context()
 		mustPut(t, s, rec("a", "1"), rec("b", "2"), record.Record{Table: record.Holds, Key: "a", Value: []byte("hold")})
@@ -46,6 +52,26 @@ func testStore(t *testing.T, open func(*testing.T) refresh.Store) {
 		wantTable(t, s, record.Budgets, map[string]string{})
 		if err := s.Put(ctx); err != nil {
 			t.Errorf("Put of nothing: %v", err)
+		}
+	})
+	t.Run("copies among others", func(t *testing.T) {
+		s, ctx := open(t), t.Context()
+		for i := range 20 {
+			n := fmt.Sprint(i)
+			mustPut(t, s, grant("g", n), rec("a", "with "+n))
+			if err := s.Copy(ctx, rec("a", n), rec("b", n)); err != nil {
+				t.Fatal(err)
+			}
+			wantTable(t, s, record.Credentials, map[string]string{"a": n, "b": n})
+			if err := s.Copy(ctx, rec("b", "with "+n), grant("g", "copy "+n)); err != nil {
+				t.Fatal(err)
+			}
+			wantTable(t, s, record.Credentials, map[string]string{"a": n, "b": "with " + n})
+			wantTable(t, s, record.Grants, map[string]string{"g": "copy " + n})
+			if err := s.Copy(ctx, record.Record{Table: record.Credentials, Key: "b"}); err != nil {
+				t.Fatal(err)
+			}
+			wantTable(t, s, record.Credentials, map[string]string{"a": n})
 		}
 	})
 	t.Run("get by key", func(t *testing.T) {

@@ -16,9 +16,10 @@ import (
 // wal is the log with the last commit: the newest of the *.mem files. A commit is in one log as a
 // whole. When a log is full, Badger begins the next one. The zero wal has none.
 type wal struct {
-	dir string
-	id  int
-	f   *os.File
+	dir   string
+	id    int
+	f     *os.File
+	dirty bool // f may have commits that were not synced
 }
 
 // openWAL opens the newest log in dir.
@@ -40,8 +41,16 @@ func openWAL(dir string) (wal, error) {
 
 func (w *wal) path(id int) string { return filepath.Join(w.dir, fmt.Sprintf("%05d.mem", id)) }
 
-// sync makes the last commit durable.
+// sync makes the last commit, and all before it, durable.
 func (w *wal) sync() error {
+	if err := w.advance(); err != nil {
+		return err
+	}
+	return w.flush()
+}
+
+// advance follows Badger to its newest log after a commit. The commit need not be durable.
+func (w *wal) advance() error {
 	// exists comes first, because opening takes a descriptor, and there may be none.
 	for exists(w.path(w.id + 1)) {
 		next, err := os.Open(w.path(w.id + 1))
@@ -53,10 +62,23 @@ func (w *wal) sync() error {
 			_ = next.Close()
 			return err
 		}
-		_ = w.f.Close() // its content has been synced
+		if w.dirty {
+			err = w.flush()
+		}
+		_ = w.f.Close()
 		w.id, w.f = w.id+1, next
+		if err != nil {
+			return err
+		}
 	}
-	return journal.Datasync(w.f)
+	w.dirty = true
+	return nil
+}
+
+func (w *wal) flush() error {
+	err := journal.Datasync(w.f)
+	w.dirty = err != nil
+	return err
 }
 
 func (w *wal) close() error {

@@ -12,7 +12,8 @@ import (
 	"tokend/daemon/record"
 )
 
-// TestWALNewest: wal syncs the log of the last commit, also after Badger has begun new logs.
+// TestWALNewest: wal syncs the log of the last commit, also after Badger has begun new logs, and
+// copies leave it at the newest log.
 func TestWALNewest(t *testing.T) {
 	if badgerSyncs {
 		t.Skip("Badger syncs by itself")
@@ -21,7 +22,13 @@ func TestWALNewest(t *testing.T) {
 	db := s.current.db
 	first := db.wal.id
 	for i := range 100 {
-		mustPut(t, s, rec(fmt.Sprint("k", i), strings.Repeat("v", MaxValue)))
+		put := s.Put
+		if i%3 > 0 {
+			put = s.Copy
+		}
+		if err := put(t.Context(), rec(fmt.Sprint("k", i), strings.Repeat("v", MaxValue))); err != nil {
+			t.Fatal(err)
+		}
 		if w := &db.wal; w.f.Name() != w.path(w.id) || exists(w.path(w.id+1)) {
 			t.Fatalf("after %d values %s is synced, and there is a later one: %t", i+1, w.f.Name(), exists(w.path(w.id+1)))
 		}
@@ -93,15 +100,18 @@ func TestCommitWithoutDescriptors(t *testing.T) {
 }
 
 // putThroughLogs stores values in a store in dir until Badger has begun new logs, and ends as by a
-// kill.
-func putThroughLogs(dir string) error {
+// kill. copyThroughLogs copies them.
+func putThroughLogs(dir string) error  { return throughLogs(dir, (*Store).Put) }
+func copyThroughLogs(dir string) error { return throughLogs(dir, (*Store).Copy) }
+
+func throughLogs(dir string, put func(*Store, context.Context, ...record.Record) error) error {
 	s, err := Open(Config{Dir: dir, Key: key1})
 	if err != nil {
 		return err
 	}
 	fmt.Println("ready")
 	for i := range 60 {
-		if err := s.Put(context.Background(), rec(fmt.Sprint("k", i), strings.Repeat("v", MaxValue))); err != nil {
+		if err := put(s, context.Background(), rec(fmt.Sprint("k", i), strings.Repeat("v", MaxValue))); err != nil {
 			return err
 		}
 	}
@@ -114,17 +124,8 @@ func TestLogNameDurable(t *testing.T) {
 	if badgerSyncs {
 		t.Skip("Badger syncs by itself")
 	}
-	dir, out := newStateDir(t), filepath.Join(t.TempDir(), "trace")
-	cmd := child(t, "logs", dir, "strace", "-f", "-y", "-qq", "-o", out, "-e", "trace=openat,fsync,fdatasync")
-	err := cmd.Run()
-	trace, e := os.ReadFile(out)
-	if e != nil || len(trace) == 0 || strings.Contains(string(trace), "ptrace") {
-		lacking(t, "strace of a process of its own")
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	logs := strings.Split(string(trace), `.mem", O_RDWR|O_CREAT`)[1:]
+	dir, trace := traceLogs(t, "logs")
+	logs := strings.Split(trace, `.mem", O_RDWR|O_CREAT`)[1:]
 	if len(logs) < 2 {
 		t.Fatalf("only %d logs were begun", len(logs))
 	}
@@ -133,6 +134,46 @@ func TestLogNameDurable(t *testing.T) {
 	for i, after := range logs {
 		if end := synced.FindStringIndex(after); end != nil && !named.MatchString(after[:end[0]]) {
 			t.Errorf("log %d: a commit was synced before its log's name:\n%s", i, after[:end[0]])
+		}
+	}
+}
+
+// traceLogs returns the state directory and the system calls of a child that stores values through
+// several logs.
+func traceLogs(t *testing.T, do string) (dir, trace string) {
+	t.Helper()
+	dir, out := newStateDir(t), filepath.Join(t.TempDir(), "trace")
+	cmd := child(t, do, dir, "strace", "-f", "-y", "-qq", "-o", out, "-e", "trace=openat,fsync,fdatasync")
+	err := cmd.Run()
+	b, e := os.ReadFile(out)
+	if e != nil || len(b) == 0 || strings.Contains(string(b), "ptrace") {
+		lacking(t, "strace of a process of its own")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir, string(b)
+}
+
+// TestCopiesSyncedByLog: a log with copies is synced once, when Badger has begun the next one. So
+// the next Put makes all copies durable.
+func TestCopiesSyncedByLog(t *testing.T) {
+	needTools(t, "strace")
+	if badgerSyncs {
+		t.Skip("Badger syncs by itself")
+	}
+	_, trace := traceLogs(t, "copies")
+	begun := regexp.MustCompile(`(\d+)\.mem", O_RDWR\|O_CREAT`).FindAllStringSubmatch(trace, -1)
+	if len(begun) < 2 {
+		t.Fatalf("only %d logs were begun", len(begun))
+	}
+	for i, log := range begun {
+		want := 1
+		if i == len(begun)-1 {
+			want = 0
+		}
+		if n := len(regexp.MustCompile(`fdatasync\(\d+<[^>]*/`+log[1]+`\.mem`).FindAllString(trace, -1)); n != want {
+			t.Errorf("log %s: got %d syncs, want %d", log[1], n, want)
 		}
 	}
 }

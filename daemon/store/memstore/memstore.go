@@ -19,6 +19,7 @@ import (
 type Store struct {
 	mu      sync.Mutex
 	records map[id]record.Record
+	undo    map[id]record.Record // what CutPower restores; without a Value: absent
 	puts    int
 	failing int // number of further Puts to fail; negative: all
 	err     error
@@ -33,6 +34,15 @@ type id struct {
 // Put stores all of recs, or none of them. A nil Value deletes. During a delay it honors ctx; after
 // that it is atomic.
 func (s *Store) Put(ctx context.Context, recs ...record.Record) error {
+	return s.store(ctx, recs, false)
+}
+
+// Copy is Put, but CutPower may undo it.
+func (s *Store) Copy(ctx context.Context, recs ...record.Record) error {
+	return s.store(ctx, recs, true)
+}
+
+func (s *Store) store(ctx context.Context, recs []record.Record, copies bool) error {
 	s.mu.Lock()
 	delay := s.delay
 	s.mu.Unlock()
@@ -55,18 +65,43 @@ func (s *Store) Put(ctx context.Context, recs ...record.Record) error {
 		return s.err
 	}
 	if s.records == nil {
-		s.records = make(map[id]record.Record)
+		s.records, s.undo = make(map[id]record.Record), make(map[id]record.Record)
+	}
+	journaled := slices.ContainsFunc(recs, func(r record.Record) bool { return r.Table.Irreplaceable() })
+	if !copies && !journaled {
+		clear(s.undo)
 	}
 	for _, r := range recs {
+		k := id{r.Table, r.Key}
+		if _, ok := s.undo[k]; copies && !journaled && !ok {
+			s.undo[k] = s.records[k]
+		} else if journaled {
+			delete(s.undo, k)
+		}
 		if r.Value == nil {
-			delete(s.records, id{r.Table, r.Key})
+			delete(s.records, k)
 			continue
 		}
 		// Not slices.Clone: an empty value stays empty, not nil.
 		r.Value = append([]byte{}, r.Value...)
-		s.records[id{r.Table, r.Key}] = r
+		s.records[k] = r
 	}
 	return nil
+}
+
+// CutPower undoes the Copies since the last Put without irreplaceable records, except of records
+// that were stored with an irreplaceable one since.
+func (s *Store) CutPower() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for k, r := range s.undo {
+		if r.Value == nil {
+			delete(s.records, k)
+		} else {
+			s.records[k] = r
+		}
+	}
+	clear(s.undo)
 }
 
 // Get returns the record of a key. Its Value is nil if there is none.
