@@ -14,9 +14,9 @@ type readier struct {
 	host *Host
 }
 
-func (r *readier) Put(ctx context.Context, recs ...record.Record) error {
+func (r *readier) Copy(ctx context.Context, recs ...record.Record) error {
 	close(r.host.ready)
-	return r.Store.Put(ctx, recs...)
+	return r.Store.Copy(ctx, recs...)
 }
 
 // follower counts the records that it gets.
@@ -29,7 +29,7 @@ func (f *follower) Follow(recs ...record.Record) { *f += follower(len(recs)) }
 func TestReadyWhileApplying(t *testing.T) {
 	local := &readier{Store: &memstore.Store{}}
 	h := &Host{ready: make(chan struct{}), followed: make(chan struct{})}
-	h.store, local.host = &Store{Store: local, host: h, deleted: make(map[recordID]int64)}, h
+	h.cfg.Local, h.store, local.host = local, &Store{Store: local, host: h, deleted: make(map[recordID]int64)}, h
 	var f follower
 	h.Follow(&f)
 	if err := h.apply(t.Context(), record.Record{Table: record.Credentials, Key: "c", Value: []byte{1}, Revision: 7}); err != nil {

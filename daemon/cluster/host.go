@@ -30,8 +30,7 @@ type Config struct {
 
 	Link *Link
 
-	// Local is the host's own store.
-	Local refresh.Store
+	Local Local
 
 	// Clock counts from the boot that Boot names. Boot is "<boot id>@<host>", because containers
 	// share a boot ID.

@@ -212,10 +212,18 @@ var errDisk = errors.New("no space left on device")
 var errCrashed = errors.New("this host has crashed")
 
 func (d *disk) Put(ctx context.Context, recs ...record.Record) error {
+	return d.write(ctx, d.Store.Put, recs)
+}
+
+func (d *disk) Copy(ctx context.Context, recs ...record.Record) error {
+	return d.write(ctx, d.Store.Copy, recs)
+}
+
+func (d *disk) write(ctx context.Context, put func(context.Context, ...record.Record) error, recs []record.Record) error {
 	if d.gone() {
 		return errCrashed
 	}
-	err := d.Store.Put(ctx, recs...)
+	err := put(ctx, recs...)
 	d.wrote()
 	return err
 }

@@ -10,6 +10,15 @@ import (
 	"tokend/daemon/refresh"
 )
 
+// Local is a host's own store.
+type Local interface {
+	refresh.Store
+
+	// Copy is Put for what etcd has. It does not wait for the disk, and a power cut may undo the
+	// last Copies. A Put without irreplaceable records makes all earlier Copies durable.
+	Copy(ctx context.Context, recs ...record.Record) error
+}
+
 // Store is the store of a host's engine. Reads are from the host's own store, which has a copy of
 // every record that the host needs. A Put is a transaction that compares the revision of each
 // record's copy, unless the records concern this host alone. The names of the records are locked by
@@ -123,7 +132,8 @@ func (s *Store) copy(ctx context.Context, recs ...record.Record) error {
 	return s.Store.Put(context.WithoutCancel(ctx), s.prepare(recs)...)
 }
 
-// follow writes records from etcd that are not older than the copies.
+// follow writes records from etcd that are not older than the copies. A record that a power cut
+// takes is read again: the position of the mirror is stored by a Put.
 func (s *Store) follow(ctx context.Context, recs []record.Record) error {
 	fresh := make([]record.Record, 0, len(recs))
 	for _, r := range recs {
@@ -134,7 +144,9 @@ func (s *Store) follow(ctx context.Context, recs []record.Record) error {
 	if len(fresh) == 0 {
 		return nil
 	}
-	return s.copy(ctx, fresh...)
+	s.copying.RLock()
+	defer s.copying.RUnlock()
+	return s.host.cfg.Local.Copy(context.WithoutCancel(ctx), s.prepare(fresh)...)
 }
 
 // prepare notes the deletions among recs. What a code was exchanged for replaces the code.

@@ -161,7 +161,7 @@ func (d *daemon) start(ctx context.Context, h *host) error {
 	if d.store, err = store.Open(store.Config{Dir: file.StateDir, Key: h.key, Logger: log.Named("store")}); err != nil {
 		return err
 	}
-	d.disk = &disk{Store: d.store}
+	d.disk = &disk{Local: d.store}
 	bootID := cmp.Or(boot.ID(), "demo") + "@" + h.name
 	if err := d.join(ctx, h, bootID, log); err != nil {
 		return err
@@ -265,7 +265,7 @@ func (d *daemon) kill() {
 
 // disk is a store that refuses writes once its host has been killed.
 type disk struct {
-	refresh.Store
+	cluster.Local
 	killed atomic.Bool
 }
 
@@ -277,7 +277,14 @@ func (d *disk) Put(ctx context.Context, recs ...record.Record) error {
 	if d.killed.Load() {
 		return errKilled
 	}
-	return d.Store.Put(ctx, recs...)
+	return d.Local.Put(ctx, recs...)
+}
+
+func (d *disk) Copy(ctx context.Context, recs ...record.Record) error {
+	if d.killed.Load() {
+		return errKilled
+	}
+	return d.Local.Copy(ctx, recs...)
 }
 
 // view adapts the engine to the server's interface.

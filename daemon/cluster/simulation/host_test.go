@@ -175,8 +175,8 @@ func (h *host) applyLocked() {
 	}
 }
 
-// crash kills the process. Nothing that it does from now on has an effect. disk reports whether the
-// host keeps its disk.
+// crash cuts the power. Nothing that the process does from now on has an effect. disk reports
+// whether the host keeps its disk.
 func (h *host) crash(disk bool) {
 	h.mu.Lock()
 	p := h.proc
@@ -188,6 +188,7 @@ func (h *host) crash(disk bool) {
 	p.dead.Store(true)
 	p.client.MuteWatches()
 	p.client.Thaw() // its requests on the way still arrive
+	p.disk.CutPower()
 	h.mu.Unlock()
 	h.resume(true)
 	if p.ground(); p.losesLate(disk) {

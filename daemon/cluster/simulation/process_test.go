@@ -147,11 +147,20 @@ type mortal struct {
 
 // Put is a step of a flight if it stores what is worth a journal.
 func (m mortal) Put(ctx context.Context, recs ...record.Record) error {
+	return m.write(ctx, m.Store.Put, recs)
+}
+
+// Copy is a step like Put. The next crash undoes it, if no Put is in between.
+func (m mortal) Copy(ctx context.Context, recs ...record.Record) error {
+	return m.write(ctx, m.Store.Copy, recs)
+}
+
+func (m mortal) write(ctx context.Context, put func(context.Context, ...record.Record) error, recs []record.Record) error {
 	for _, r := range recs {
 		if r.Value != nil && (r.Table.Irreplaceable() || r.Table == record.Credentials) {
 			fate := m.p.host.world.atStep(m.p.host, journals, string(r.Table)+" "+shorten(r.Key))
 			if fate.kills() && fate.n&1 == 1 { // it reached the disk before the crash
-				_ = m.Store.Put(context.Background(), recs...)
+				_ = put(context.Background(), recs...)
 			}
 			break
 		}
@@ -160,7 +169,7 @@ func (m mortal) Put(ctx context.Context, recs ...record.Record) error {
 	if m.p.isDead() {
 		return errDead
 	}
-	return m.Store.Put(ctx, recs...)
+	return put(ctx, recs...)
 }
 
 // All yields every record of a table. Map order must not decide what happens.
